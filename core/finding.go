@@ -1,0 +1,124 @@
+package core
+
+import (
+	"strconv"
+	"strings"
+)
+
+// Severity of a finding, in the four words that every scanner is translated to.
+type Severity string
+
+// The severities, gravest first.
+const (
+	Critical Severity = "Critical"
+	High     Severity = "High"
+	Medium   Severity = "Medium"
+	Low      Severity = "Low"
+)
+
+// Severities lists all severities, gravest first.
+var Severities = []Severity{Critical, High, Medium, Low}
+
+// Rank orders severities: 4 for Critical down to 1 for Low, 0 for anything else.
+func (s Severity) Rank() int {
+	for i, known := range Severities {
+		if s == known {
+			return len(Severities) - i
+		}
+	}
+	return 0
+}
+
+// SeverityFromScore maps SARIF's security-severity (a CVSS-like score, 0–10) to a severity.
+func SeverityFromScore(score float64) Severity {
+	switch {
+	case score >= 9:
+		return Critical
+	case score >= 7:
+		return High
+	case score >= 4:
+		return Medium
+	}
+	return Low
+}
+
+// SeverityFromLevel maps SARIF's level to a severity, for results without a security-severity.
+func SeverityFromLevel(level string) Severity {
+	switch level {
+	case "error":
+		return High
+	case "note", "none":
+		return Low
+	}
+	return Medium
+}
+
+// SeverityFromWord maps a scanner's own word, in any case, to a severity; ok is false for words nobody knows.
+func SeverityFromWord(word string) (severity Severity, ok bool) {
+	switch strings.ToLower(strings.TrimSpace(word)) {
+	case "critical", "blocker":
+		return Critical, true
+	case "high", "error", "major":
+		return High, true
+	case "medium", "moderate", "warning", "minor":
+		return Medium, true
+	case "low", "info", "informational", "note", "none", "negligible", "unknown", "trivial", "style":
+		return Low, true
+	}
+	if score, err := strconv.ParseFloat(word, 64); err == nil && score >= 0 && score <= 10 {
+		return SeverityFromScore(score), true
+	}
+	return "", false
+}
+
+// Triage is a decision on a finding: a true or a false positive.
+type Triage string
+
+// The two decisions; an undecided finding has neither.
+const (
+	TruePositive  Triage = "TP"
+	FalsePositive Triage = "FP"
+)
+
+// BaselineState is SARIF's word for how a finding relates to the baseline.
+type BaselineState string
+
+// The baseline states that we use.
+const (
+	New       BaselineState = "new"
+	Unchanged BaselineState = "unchanged"
+	Absent    BaselineState = "absent"
+)
+
+// Finding is one result of one scanner. Its db tags are the columns of the table findings.
+type Finding struct {
+	ID       int64    `db:"id"`
+	ScanID   int64    `db:"scan_id"`
+	JobID    int64    `db:"job_id"`
+	Tool     string   `db:"tool"` // the name that the report gives, or the scanner's
+	RuleID   string   `db:"rule_id"`
+	File     string   `db:"file"` // relative to the repository's root with forward slashes; empty where unknown
+	Line     int      `db:"line"` // 1-based; 0 where unknown
+	EndLine  int      `db:"end_line"`
+	Severity Severity `db:"severity"`
+	Title    string   `db:"title"`
+	Message  string   `db:"message"`
+	CVEID    string   `db:"cve_id"` // CVE-2024-3094, or empty
+	CWE      string   `db:"cwe"`    // CWE-79, or empty
+	HelpURI  string   `db:"help_uri"`
+	Snippet  string   `db:"snippet"`
+
+	Fingerprint   string        `db:"fingerprint"`
+	BaselineState BaselineState `db:"baseline_state"`
+	Suppressed    *string       `db:"suppressed"` // why the scanner itself hides it, or nil
+
+	TriageDecision   *Triage  `db:"triage_decision"`
+	AIVerdict        *string  `db:"ai_verdict"`
+	AIConfidence     *float64 `db:"ai_confidence"` // 0–1
+	AIReasoning      *string  `db:"ai_reasoning"`
+	RemediationPatch *string  `db:"remediation_patch"`
+	RedTeamSuccess   *bool    `db:"red_team_success"`
+
+	// PartialFingerprint is what the report itself says identifies the finding; an input of Fingerprint, not stored.
+	PartialFingerprint string `db:"-"`
+}

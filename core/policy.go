@@ -1,0 +1,64 @@
+package core
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/bmatcuk/doublestar/v4"
+)
+
+// Policy is what the configuration says about one repository.
+type Policy struct {
+	Context     string   // name of the commit status
+	Branches    []string // globs; ** crosses slashes
+	Tags        []string // globs; none by default
+	Scanners    []string // keys of the configuration's scanners, each becomes a job
+	Gate        Gate
+	Supersede   bool
+	ScanTimeout time.Duration
+}
+
+// Rule gives a Policy to the repositories that Match, a glob over "platform/project".
+type Rule struct {
+	Match  string
+	Policy Policy
+}
+
+// Policies is the ordered list of rules; the first match wins.
+type Policies []Rule
+
+// For finds the policy of a project; ok is false for a repository that is not configured.
+func (p Policies) For(platform, project string) (policy Policy, ok bool) {
+	for _, rule := range p {
+		if matched, _ := doublestar.Match(rule.Match, platform+"/"+project); matched {
+			return rule.Policy, true
+		}
+	}
+	return Policy{}, false
+}
+
+// Refuses says why a push is not scanned, or is empty when it is.
+func (p Policy) Refuses(push Push) string {
+	switch branch, tag := push.Branch(), push.Tag(); {
+	case push.Deleted:
+		return fmt.Sprintf("%s was deleted", push.Ref)
+	case tag != "" && !matchesAny(p.Tags, tag):
+		return fmt.Sprintf("tag %s is not among the configured tags", tag)
+	case branch != "" && !matchesAny(p.Branches, branch):
+		return fmt.Sprintf("branch %s is not among the configured branches", branch)
+	case branch == "" && tag == "":
+		return fmt.Sprintf("%s is neither a branch nor a tag", push.Ref)
+	case !IsCommitSHA(push.CommitSHA):
+		return fmt.Sprintf("the push of %s names no commit", push.Ref)
+	}
+	return ""
+}
+
+func matchesAny(globs []string, name string) bool {
+	for _, glob := range globs {
+		if matched, _ := doublestar.Match(glob, name); matched {
+			return true
+		}
+	}
+	return false
+}

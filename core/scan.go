@@ -1,0 +1,133 @@
+package core
+
+import "time"
+
+// ScanStatus is where a scan stands.
+type ScanStatus string
+
+// The life of a scan: pending until a job starts, processing until every job ended, then completed or failed.
+const (
+	ScanPending    ScanStatus = "pending"
+	ScanProcessing ScanStatus = "processing"
+	ScanCompleted  ScanStatus = "completed"
+	ScanFailed     ScanStatus = "failed"
+)
+
+// Ended tells whether nothing more is expected to happen.
+func (s ScanStatus) Ended() bool { return s == ScanCompleted || s == ScanFailed }
+
+// Scan is the examination of one commit of one project. Its db tags are the columns of the table scans.
+type Scan struct {
+	ID                    int64      `db:"id"`
+	ReferenceID           string     `db:"reference_id"` // UUID, the public name
+	SourcePlatform        string     `db:"source_platform"`
+	ProjectName           string     `db:"project_name"`
+	ProjectRef            string     `db:"project_ref"`
+	RepoURL               string     `db:"repo_url"`
+	Branch                string     `db:"branch"` // the tag's name for tag pushes
+	DefaultBranch         string     `db:"default_branch"`
+	CommitSHA             string     `db:"commit_sha"`
+	BeforeSHA             string     `db:"before_sha"`
+	Attempt               int        `db:"attempt"` // 1, and one more for each rescan
+	Context               string     `db:"context"` // name of its commit status
+	Origin                string     `db:"origin"`  // push, upload, manual, pipeline…: what made us look at the commit
+	Timestamp             time.Time  `db:"timestamp"`
+	Status                ScanStatus `db:"status"`
+	Verdict               *Verdict   `db:"verdict"` // nil until completed
+	Summary               string     `db:"summary"`
+	Error                 string     `db:"error"`         // why a failed scan failed, a sentence
+	SupersededBy          string     `db:"superseded_by"` // the commit whose push ended jobs of this scan, or empty
+	NumChangedFiles       *int       `db:"num_changed_files"`
+	ChangedFilesTruncated bool       `db:"changed_files_truncated"`
+	BaselineScanID        *int64     `db:"baseline_scan_id"`
+	SharedRefs            bool       `db:"shared_refs"` // another branch points at the commit too: never superseded
+	DeadlineAt            time.Time  `db:"deadline_at"`
+	StartedAt             *time.Time `db:"started_at"`
+	FinishedAt            *time.Time `db:"finished_at"`
+}
+
+// OnDefaultBranch tells whether the scan belongs to the project's default branch.
+func (s Scan) OnDefaultBranch() bool { return s.DefaultBranch != "" && s.Branch == s.DefaultBranch }
+
+// JobState is where one scanner's part of a scan stands.
+type JobState string
+
+// The life of a job. Superseded jobs never started because a newer push made them pointless.
+const (
+	JobPending    JobState = "pending"
+	JobRunning    JobState = "running"
+	JobCompleted  JobState = "completed"
+	JobFailed     JobState = "failed"
+	JobSuperseded JobState = "superseded"
+)
+
+// Ended tells whether the job will not change without a new report.
+func (s JobState) Ended() bool { return s != JobPending && s != JobRunning }
+
+// Job is one scanner's part of a scan. Its db tags are the columns of the table scan_jobs.
+type Job struct {
+	ID          int64      `db:"id"`
+	ScanID      int64      `db:"scan_id"`
+	Scanner     string     `db:"scanner"` // the scanner's key in the configuration
+	State       JobState   `db:"state"`
+	Attempt     int        `db:"attempt"`
+	Worker      string     `db:"worker"`
+	LeaseUntil  *time.Time `db:"lease_until"`
+	NotBefore   *time.Time `db:"not_before"` // when a job that is tried again may start
+	Error       string     `db:"error"`
+	NumFindings int        `db:"num_findings"`
+	NumAbsent   int        `db:"num_absent"` // findings of the baseline that this scanner no longer reports: fixed
+	StartedAt   *time.Time `db:"started_at"`
+	FinishedAt  *time.Time `db:"finished_at"`
+}
+
+// ScanStatusOf derives a scan's state, and the reason when it failed, from its jobs.
+// A scan without jobs waits for uploads and is pending.
+func ScanStatusOf(jobs []Job) (ScanStatus, string) {
+	var started, open, superseded int
+	var failure string
+	for _, job := range jobs {
+		switch {
+		case !job.State.Ended():
+			open++
+			if job.State == JobRunning {
+				started++
+			}
+		case job.State == JobSuperseded:
+			superseded++
+		default:
+			started++
+			if job.State == JobFailed && failure == "" {
+				failure = job.Scanner + ": " + job.Error
+			}
+		}
+	}
+	switch {
+	case len(jobs) == 0 || open > 0 && started == 0:
+		return ScanPending, ""
+	case open > 0:
+		return ScanProcessing, ""
+	case failure != "":
+		return ScanFailed, failure
+	case superseded > 0:
+		return ScanFailed, supersededError(jobs)
+	}
+	return ScanCompleted, ""
+}
+
+func supersededError(jobs []Job) string {
+	for _, job := range jobs {
+		if job.State == JobSuperseded {
+			return job.Error
+		}
+	}
+	return ""
+}
+
+// Report is what one scanner delivered for one scan.
+type Report struct {
+	Findings []Finding
+	Results  int    // results in the report as its author counts them, those that we leave out included
+	Skipped  int    // results left out: already fixed (absent), or not a problem (pass, notApplicable, informational…)
+	Failure  string // why the scanner says that it could not do its work, or empty; its findings are kept all the same
+}

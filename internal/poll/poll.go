@@ -1,0 +1,66 @@
+// Package poll runs a unit of background work again and again: at once while there is work, and otherwise when somebody
+// knocks or a pause has passed.
+package poll
+
+import (
+	"context"
+	"log/slog"
+	"time"
+)
+
+// maxPause bounds how far apart the tries grow while a unit of work keeps failing.
+const maxPause = 30 * time.Second
+
+// Loop describes one background loop.
+type Loop struct {
+	Name  string        // for the log
+	Every time.Duration // the longest pause between two looks
+	Wake  <-chan struct{}
+	Once  func(context.Context) (worked bool, err error)
+	Log   *slog.Logger
+}
+
+// Run blocks until ctx ends. It starts with a look, drains while Once has worked, and doubles the pause while it fails;
+// a failure is logged once when it begins and once when it is over.
+func (l Loop) Run(ctx context.Context) {
+	failures := 0
+	for ctx.Err() == nil {
+		worked, err := l.Once(ctx)
+		failures = l.report(ctx, failures, err)
+		if worked && err == nil {
+			continue
+		}
+		l.wait(ctx, l.pause(failures))
+	}
+}
+
+func (l Loop) report(ctx context.Context, failures int, err error) int {
+	switch {
+	case err == nil && failures > 0:
+		l.Log.Info("loop works again", "loop", l.Name, "failures", failures)
+		return 0
+	case err == nil || ctx.Err() != nil:
+		return 0
+	case failures == 0:
+		l.Log.Error("loop fails, trying again", "loop", l.Name, "error", err)
+	}
+	return failures + 1
+}
+
+func (l Loop) pause(failures int) time.Duration {
+	pause := l.Every
+	for ; failures > 1 && pause < maxPause; failures-- {
+		pause *= 2
+	}
+	return pause
+}
+
+func (l Loop) wait(ctx context.Context, pause time.Duration) {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-l.Wake:
+	case <-timer.C:
+	}
+}

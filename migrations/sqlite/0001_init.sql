@@ -1,0 +1,181 @@
+-- +migrate Up
+CREATE TABLE scans (
+    id                      INTEGER PRIMARY KEY AUTOINCREMENT,
+    reference_id            TEXT NOT NULL UNIQUE,
+    source_platform         TEXT NOT NULL,
+    project_name            TEXT NOT NULL,
+    project_ref             TEXT NOT NULL DEFAULT '',
+    repo_url                TEXT NOT NULL DEFAULT '',
+    branch                  TEXT NOT NULL DEFAULT '',
+    default_branch          TEXT NOT NULL DEFAULT '',
+    commit_sha              TEXT NOT NULL,
+    before_sha              TEXT NOT NULL DEFAULT '',
+    attempt                 INTEGER NOT NULL DEFAULT 1,
+    context                 TEXT NOT NULL DEFAULT 'scanhook',
+    origin                  TEXT NOT NULL DEFAULT 'push',
+    timestamp               TIMESTAMP NOT NULL,
+    status                  TEXT NOT NULL DEFAULT 'pending'
+                            CHECK (status IN ('pending', 'processing', 'completed', 'failed')),
+    verdict                 TEXT CHECK (verdict IN ('pass', 'fail')),
+    summary                 TEXT NOT NULL DEFAULT '',
+    error                   TEXT NOT NULL DEFAULT '',
+    superseded_by           TEXT NOT NULL DEFAULT '',
+    num_changed_files       INTEGER,
+    changed_files_truncated BOOLEAN NOT NULL DEFAULT FALSE,
+    baseline_scan_id        INTEGER REFERENCES scans (id) ON DELETE SET NULL,
+    shared_refs             BOOLEAN NOT NULL DEFAULT FALSE,
+    deadline_at             TIMESTAMP NOT NULL,
+    started_at              TIMESTAMP,
+    finished_at             TIMESTAMP,
+    UNIQUE (source_platform, project_name, commit_sha, attempt)
+);
+CREATE INDEX scans_by_branch ON scans (source_platform, project_name, branch, id);
+CREATE INDEX scans_by_commit ON scans (commit_sha);
+CREATE INDEX scans_by_baseline ON scans (baseline_scan_id);
+CREATE INDEX scans_open ON scans (deadline_at) WHERE status IN ('pending', 'processing');
+
+CREATE TABLE scan_jobs (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    scan_id      INTEGER NOT NULL REFERENCES scans (id) ON DELETE CASCADE,
+    scanner      TEXT NOT NULL,
+    state        TEXT NOT NULL DEFAULT 'pending'
+                 CHECK (state IN ('pending', 'running', 'completed', 'failed', 'superseded')),
+    attempt      INTEGER NOT NULL DEFAULT 0,
+    worker       TEXT NOT NULL DEFAULT '',
+    lease_until  TIMESTAMP,
+    not_before   TIMESTAMP,
+    error        TEXT NOT NULL DEFAULT '',
+    num_findings INTEGER NOT NULL DEFAULT 0,
+    num_absent   INTEGER NOT NULL DEFAULT 0,
+    started_at   TIMESTAMP,
+    finished_at  TIMESTAMP,
+    UNIQUE (scan_id, scanner)
+);
+CREATE INDEX scan_jobs_open ON scan_jobs (id) WHERE state IN ('pending', 'running');
+
+CREATE TABLE findings (
+    id                INTEGER PRIMARY KEY AUTOINCREMENT,
+    scan_id           INTEGER NOT NULL REFERENCES scans (id) ON DELETE CASCADE,
+    job_id            INTEGER NOT NULL REFERENCES scan_jobs (id) ON DELETE CASCADE,
+    tool              TEXT NOT NULL,
+    rule_id           TEXT NOT NULL,
+    file              TEXT NOT NULL,
+    line              INTEGER NOT NULL,
+    end_line          INTEGER NOT NULL DEFAULT 0,
+    severity          TEXT NOT NULL CHECK (severity IN ('Critical', 'High', 'Medium', 'Low')),
+    title             TEXT NOT NULL DEFAULT '',
+    message           TEXT NOT NULL DEFAULT '',
+    cve_id            TEXT NOT NULL DEFAULT '',
+    cwe               TEXT NOT NULL DEFAULT '',
+    help_uri          TEXT NOT NULL DEFAULT '',
+    snippet           TEXT NOT NULL DEFAULT '',
+    fingerprint       TEXT NOT NULL,
+    baseline_state    TEXT NOT NULL DEFAULT 'new' CHECK (baseline_state IN ('new', 'unchanged', 'absent')),
+    suppressed        TEXT,
+    triage_decision   TEXT CHECK (triage_decision IN ('TP', 'FP')),
+    ai_verdict        TEXT,
+    ai_confidence     REAL CHECK (ai_confidence BETWEEN 0 AND 1),
+    ai_reasoning      TEXT,
+    remediation_patch TEXT,
+    red_team_success  BOOLEAN
+);
+CREATE INDEX findings_by_scan ON findings (scan_id, fingerprint);
+CREATE INDEX findings_by_job ON findings (job_id);
+CREATE INDEX findings_triaged ON findings (fingerprint) WHERE triage_decision IS NOT NULL;
+
+CREATE TABLE feedbacks (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    finding_id   INTEGER NOT NULL REFERENCES findings (id) ON DELETE CASCADE,
+    user_verdict TEXT NOT NULL CHECK (user_verdict IN ('TP', 'FP')),
+    comments     TEXT NOT NULL DEFAULT '',
+    author       TEXT NOT NULL DEFAULT '',
+    timestamp    TIMESTAMP NOT NULL
+);
+CREATE INDEX feedbacks_by_finding ON feedbacks (finding_id);
+
+CREATE TABLE pipeline_metrics (
+    id                     INTEGER PRIMARY KEY AUTOINCREMENT,
+    scan_id                INTEGER NOT NULL REFERENCES scans (id) ON DELETE CASCADE,
+    build_duration_seconds REAL,
+    artifact_size_bytes    INTEGER,
+    num_changed_files      INTEGER,
+    pipeline_id            INTEGER NOT NULL,
+    pipeline_attempt       INTEGER NOT NULL DEFAULT 1,
+    pipeline_name          TEXT NOT NULL DEFAULT '',
+    pipeline_status        TEXT NOT NULL DEFAULT '',
+    queued_seconds         REAL,
+    url                    TEXT NOT NULL DEFAULT '',
+    recorded_at            TIMESTAMP NOT NULL,
+    anomaly_score          REAL,
+    anomaly_reason         TEXT NOT NULL DEFAULT '',
+    UNIQUE (scan_id, pipeline_id, pipeline_attempt)
+);
+
+CREATE TABLE epss_data (
+    cve_id      TEXT PRIMARY KEY,
+    probability REAL NOT NULL,
+    percentile  REAL NOT NULL,
+    kev         BOOLEAN NOT NULL DEFAULT FALSE
+);
+
+CREATE TABLE epss_imports (
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,
+    score_date    TIMESTAMP NOT NULL,
+    model_version TEXT NOT NULL DEFAULT '',
+    num_rows      INTEGER NOT NULL,
+    imported_at   TIMESTAMP NOT NULL
+);
+
+CREATE TABLE deliveries (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    platform     TEXT NOT NULL,
+    delivery_key TEXT NOT NULL,
+    event        TEXT NOT NULL,
+    project_name TEXT NOT NULL DEFAULT '',
+    outcome      TEXT NOT NULL,
+    reason       TEXT NOT NULL DEFAULT '',
+    scan_id      INTEGER REFERENCES scans (id) ON DELETE SET NULL,
+    received_at  TIMESTAMP NOT NULL,
+    UNIQUE (platform, delivery_key)
+);
+CREATE INDEX deliveries_by_scan ON deliveries (scan_id);
+
+CREATE TABLE commit_statuses (
+    id              INTEGER PRIMARY KEY AUTOINCREMENT,
+    scan_id         INTEGER NOT NULL REFERENCES scans (id) ON DELETE CASCADE,
+    source_platform TEXT NOT NULL,
+    project_name    TEXT NOT NULL,
+    project_ref     TEXT NOT NULL DEFAULT '',
+    commit_sha      TEXT NOT NULL,
+    branch          TEXT NOT NULL DEFAULT '',
+    context         TEXT NOT NULL,
+    state           TEXT NOT NULL,
+    description     TEXT NOT NULL,
+    target_url      TEXT NOT NULL DEFAULT '',
+    revision        INTEGER NOT NULL DEFAULT 1,
+    posted_revision INTEGER NOT NULL DEFAULT 0,
+    posted_state    TEXT NOT NULL DEFAULT '',
+    pipeline_pin    TEXT NOT NULL DEFAULT '',
+    attempts        INTEGER NOT NULL DEFAULT 0,
+    next_attempt_at TIMESTAMP NOT NULL,
+    lease_until     TIMESTAMP,
+    last_error      TEXT NOT NULL DEFAULT '',
+    given_up        BOOLEAN NOT NULL DEFAULT FALSE,
+    wanted_at       TIMESTAMP NOT NULL,
+    posted_at       TIMESTAMP,
+    UNIQUE (source_platform, project_name, commit_sha, context)
+);
+CREATE INDEX commit_statuses_due ON commit_statuses (next_attempt_at)
+    WHERE posted_revision < revision AND NOT given_up;
+CREATE INDEX commit_statuses_by_scan ON commit_statuses (scan_id);
+
+-- +migrate Down
+DROP TABLE commit_statuses;
+DROP TABLE deliveries;
+DROP TABLE epss_imports;
+DROP TABLE epss_data;
+DROP TABLE pipeline_metrics;
+DROP TABLE feedbacks;
+DROP TABLE findings;
+DROP TABLE scan_jobs;
+DROP TABLE scans;

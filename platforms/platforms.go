@@ -1,0 +1,56 @@
+// Package platforms is the port between Scanhook and the Git platforms: what an adapter must be able to do, and the
+// errors by which it tells the reporter what to do next. The adapters are platforms/github and platforms/gitlab.
+package platforms
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+// Platform is one configured instance of a Git platform.
+type Platform interface {
+	// Verify proves that body comes from the platform. It looks at the raw bytes and parses nothing.
+	// Errors wrap core.ErrDenied and never repeat a secret.
+	Verify(header http.Header, body []byte) error
+	// Parse translates a verified call. Events that we do not use become core.Ignored, never an error.
+	// A body that is not what its event header says is core.ErrInvalid.
+	Parse(header http.Header, body []byte) (core.Delivery, error)
+	// PostStatus makes the platform show the wanted state, and returns the pipeline that it landed in (GitLab) or "".
+	// Errors are those of this package; anything else is worth another try.
+	PostStatus(ctx context.Context, status core.Status) (pipelinePin string, err error)
+	// Remote tells how to fetch a project, from the configured base address only.
+	Remote(ctx context.Context, project string) (Remote, error)
+}
+
+// Set holds the configured platforms by their key in the configuration.
+type Set map[string]Platform
+
+// Remote is a git remote with the credential that opens it.
+type Remote struct {
+	URL           string // http(s), without credentials
+	Authorization string // value of the Authorization header, or empty for public projects
+}
+
+// What an adapter says of a post that did not succeed.
+var (
+	// ErrNoToken: nothing was sent because no token is configured; the status is kept and shown.
+	ErrNoToken = errors.New("no token is configured")
+	// ErrUnknownCommit: the platform does not know the commit, yet or any more; worth a few tries.
+	ErrUnknownCommit = errors.New("the platform does not know the commit")
+	// ErrRefused: the same call will never succeed.
+	ErrRefused = errors.New("refused for good")
+)
+
+// RateLimited says that the platform wants no call before After has passed.
+type RateLimited struct {
+	After time.Duration // from now on, positive
+	Err   error
+}
+
+func (e *RateLimited) Error() string { return fmt.Sprintf("rate limited for %s: %v", e.After, e.Err) }
+func (e *RateLimited) Unwrap() error { return e.Err }

@@ -1,0 +1,83 @@
+package store
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	_ "github.com/lib/pq"  // driver "postgres"
+	_ "modernc.org/sqlite" // driver "sqlite"
+)
+
+// dialect is all that differs between the two engines.
+type dialect struct {
+	name         string // folder of the migrations
+	driver       string // name in database/sql
+	migrate      string // name in sql-migrate
+	singleWriter bool   // one write transaction at a time: wait in Go, where waiting is fair and cheap
+	forUpdate    string // locks the selected rows until the transaction ends
+	skipLocked   string // the same, passing over rows that others hold
+	maxConns     int
+	file         string // path of an embedded database
+}
+
+var (
+	postgres = dialect{
+		name: "postgres", driver: "postgres", migrate: "postgres",
+		forUpdate: "FOR UPDATE", skipLocked: "FOR UPDATE SKIP LOCKED", maxConns: 16,
+	}
+	sqlite = dialect{name: "sqlite", driver: "sqlite", migrate: "sqlite3", singleWriter: true, maxConns: 8}
+)
+
+// connect opens the pool for a database URL. It does not yet talk to the server.
+func connect(rawURL string) (*sqlx.DB, dialect, error) {
+	scheme, rest, _ := strings.Cut(rawURL, ":")
+	switch scheme {
+	case "postgres", "postgresql":
+		dsn, err := postgresDSN(rawURL)
+		if err != nil {
+			return nil, dialect{}, err
+		}
+		return open(postgres, dsn)
+	case "sqlite":
+		embedded := sqlite
+		embedded.file = strings.TrimPrefix(rest, "//")
+		return open(embedded, sqliteDSN(embedded.file))
+	}
+	return nil, dialect{}, fmt.Errorf("database.url must start with sqlite: or postgres://, not %q", scheme+":")
+}
+
+func open(d dialect, dsn string) (*sqlx.DB, dialect, error) {
+	sqlx.BindDriver(sqlite.driver, sqlx.QUESTION) // sqlx does not know modernc's driver name
+	db, err := sqlx.Open(d.driver, dsn)
+	if err != nil {
+		return nil, dialect{}, err
+	}
+	db.SetMaxOpenConns(d.maxConns)
+	db.SetMaxIdleConns(d.maxConns)
+	db.SetConnMaxIdleTime(5 * time.Minute)
+	return db, d, nil
+}
+
+// sqliteDSN makes every commit durable (synchronous FULL), lets BEGIN take the write lock, and stores times as sortable
+// UTC text.
+func sqliteDSN(path string) string {
+	return "file:" + path + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)" +
+		"&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_txlock=immediate&_timezone=UTC&_time_format=sqlite&_texttotime=1"
+}
+
+// postgresDSN bounds how long a connection attempt may take; a receiver must answer 503 while its caller still waits.
+func postgresDSN(rawURL string) (string, error) {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return "", fmt.Errorf("database.url is not a URL: check the characters in user name and password")
+	}
+	query := u.Query()
+	if !query.Has("connect_timeout") {
+		query.Set("connect_timeout", "5")
+		u.RawQuery = query.Encode()
+	}
+	return u.String(), nil
+}

@@ -1,0 +1,65 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+
+	"github.com/lib/pq"
+	sqlitedriver "modernc.org/sqlite"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+// classify wraps an error of a driver in the sentinel that it means; by code, never by message.
+func classify(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, sql.ErrNoRows):
+		return fmt.Errorf("%w: %w", core.ErrNotFound, err)
+	case isAway(err):
+		return fmt.Errorf("%w: database: %w", core.ErrUnavailable, err)
+	}
+	return err
+}
+
+// isAway tells whether trying again later can help: the connection or the server is gone, or it is too busy.
+func isAway(err error) bool {
+	var network net.Error
+	if errors.As(err, &network) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) ||
+		errors.Is(err, context.DeadlineExceeded) {
+		return true
+	}
+	if server := new(pq.Error); errors.As(err, &server) {
+		return isPostgresAway(string(server.Code))
+	}
+	if embedded := new(sqlitedriver.Error); errors.As(err, &embedded) {
+		return isSQLiteAway(embedded.Code() & 0xff)
+	}
+	return false
+}
+
+// isPostgresAway names the SQLSTATE classes: 08 connection, 53 resources, 57 operator intervention, 58 system, 40
+// serialization and deadlock, and 25006 for a server that became a read-only replica.
+func isPostgresAway(code string) bool {
+	for _, class := range []string{"08", "53", "57", "58", "40", "25006"} {
+		if strings.HasPrefix(code, class) {
+			return true
+		}
+	}
+	return false
+}
+
+// isSQLiteAway names primary result codes: 5 busy, 6 locked, 8 read-only, 10 I/O, 13 full, 14 cannot open.
+func isSQLiteAway(code int) bool {
+	switch code {
+	case 5, 6, 8, 10, 13, 14:
+		return true
+	}
+	return false
+}

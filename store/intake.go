@@ -1,0 +1,118 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+// intakeTimeout bounds the transaction of a batch; GitHub and GitLab hang up after ten seconds.
+const intakeTimeout = 8 * time.Second
+
+// intake is one wish from outside: a delivery to keep, a scan that shall exist, or both.
+type intake struct {
+	delivery *core.Delivery // nil for uploads and requests by hand
+	scan     *core.Scan     // nil when nothing is to be scanned
+	policy   core.Policy
+	ignored  string // why nothing is to be scanned
+	done     chan error
+
+	created bool    // this item made the scan
+	twin    *intake // the same delivery, earlier in the same batch
+	receipt core.Receipt
+}
+
+// reset forgets what a transaction that was rolled back had found out.
+func (i *intake) reset() { i.created, i.twin, i.receipt = false, nil, core.Receipt{} }
+
+// open tells whether the item still has to be written.
+func (i *intake) open() bool { return i.twin == nil && i.receipt.Outcome != core.Duplicate }
+
+// AcceptPush makes sure that the pushed commit has a scan, if the configuration wants one, and keeps the delivery; all of
+// it is on disk when the receipt is returned. core.ErrUnavailable when the database is away.
+func (s *Store) AcceptPush(ctx context.Context, d core.Delivery, push core.Push) (core.Receipt, error) {
+	policy, known := s.policies.For(d.Platform, push.Project.Name)
+	if !known {
+		return s.AcceptIgnored(ctx, d, notConfigured(d.Platform, push.Project.Name))
+	}
+	if refused := policy.Refuses(push); refused != "" {
+		return s.AcceptIgnored(ctx, d, refused)
+	}
+	item := &intake{delivery: &d, scan: s.scanOf(d.Platform, push, policy), policy: policy}
+	if err := s.intake.do(ctx, item); err != nil {
+		return core.Receipt{}, fmt.Errorf("accepting push %s: %w", d.Key, classify(err))
+	}
+	return item.receipt, nil
+}
+
+// AcceptIgnored keeps a delivery that asks nothing of us, with the reason.
+func (s *Store) AcceptIgnored(ctx context.Context, d core.Delivery, reason string) (core.Receipt, error) {
+	item := &intake{delivery: &d, ignored: reason}
+	if err := s.intake.do(ctx, item); err != nil {
+		return core.Receipt{}, fmt.Errorf("accepting delivery %s: %w", d.Key, classify(err))
+	}
+	return item.receipt, nil
+}
+
+// AcceptCommit makes sure that a commit named by hand or by an upload has a scan. core.ErrNotFound when the repository is
+// not configured.
+func (s *Store) AcceptCommit(ctx context.Context, scan core.Scan) (core.Receipt, error) {
+	policy, known := s.policies.For(scan.SourcePlatform, scan.ProjectName)
+	if !known {
+		return core.Receipt{}, fmt.Errorf("%w: %s", core.ErrNotFound, notConfigured(scan.SourcePlatform, scan.ProjectName))
+	}
+	s.prepare(&scan, policy)
+	item := &intake{scan: &scan, policy: policy}
+	if err := s.intake.do(ctx, item); err != nil {
+		return core.Receipt{}, fmt.Errorf("accepting commit %s: %w", scan.CommitSHA, classify(err))
+	}
+	return item.receipt, nil
+}
+
+func notConfigured(platform, project string) string {
+	return fmt.Sprintf("%s/%s matches no entry of repositories in the configuration", platform, project)
+}
+
+func (s *Store) scanOf(platform string, push core.Push, policy core.Policy) *core.Scan {
+	scan := &core.Scan{
+		SourcePlatform: platform, ProjectName: push.Project.Name, ProjectRef: push.Project.Ref,
+		RepoURL: push.Project.URL, DefaultBranch: push.Project.DefaultBranch, Branch: push.Branch() + push.Tag(),
+		CommitSHA: push.CommitSHA, BeforeSHA: push.Before, Origin: "push",
+		NumChangedFiles: push.Files.Count, ChangedFilesTruncated: push.Files.Truncated,
+	}
+	s.prepare(scan, policy)
+	return scan
+}
+
+func (s *Store) prepare(scan *core.Scan, policy core.Policy) {
+	scan.ReferenceID = uuid.NewString()
+	scan.Context = policy.Context
+	scan.Attempt = max(scan.Attempt, 1)
+	scan.Status = core.ScanPending
+	scan.Timestamp = s.clock()
+	scan.DeadlineAt = scan.Timestamp.Add(policy.ScanTimeout)
+}
+
+// commitIntake writes a batch in one transaction, set by set: a handful of statements however many deliveries it holds.
+func (s *Store) commitIntake(batch []*intake) error {
+	ctx, cancel := context.WithTimeout(context.Background(), intakeTimeout)
+	defer cancel()
+	for _, item := range batch {
+		item.reset()
+	}
+	return s.transact(ctx, func(tx *sqlx.Tx) error {
+		for _, step := range []func(context.Context, *sqlx.Tx, []*intake) error{
+			s.findDuplicates, s.insertScans, s.joinScans, s.insertJobs, s.wantFirst, s.supersede, s.keepDeliveries,
+		} {
+			if err := step(ctx, tx, batch); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

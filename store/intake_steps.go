@@ -1,0 +1,159 @@
+package store
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+// The steps of commitIntake, in order. Each is one statement over the whole batch.
+
+type deliveryKey struct{ platform, key string }
+
+// findDuplicates gives deliveries that came before their first receipt's scan.
+func (s *Store) findDuplicates(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
+	first := map[deliveryKey]*intake{}
+	var args []any
+	for _, item := range batch {
+		if item.delivery == nil {
+			continue
+		}
+		key := deliveryKey{item.delivery.Platform, item.delivery.Key}
+		if item.twin = first[key]; item.twin == nil {
+			first[key] = item
+			args = append(args, key.platform, key.key)
+		}
+	}
+	if len(first) == 0 {
+		return nil
+	}
+	var known []struct {
+		Platform    string `db:"platform"`
+		DeliveryKey string `db:"delivery_key"`
+		ReferenceID string `db:"reference_id"`
+	}
+	err := tx.SelectContext(ctx, &known, tx.Rebind(`
+		WITH wanted (platform, delivery_key) AS (VALUES `+tuples(len(first), 2)+`)
+		SELECT d.platform, d.delivery_key, COALESCE(CAST(s.reference_id AS TEXT), '') AS reference_id
+		FROM wanted w
+		JOIN deliveries d ON d.platform = w.platform AND d.delivery_key = w.delivery_key
+		LEFT JOIN scans s ON s.id = d.scan_id`), args...)
+	for _, row := range known {
+		item := first[deliveryKey{row.Platform, row.DeliveryKey}]
+		item.receipt = core.Receipt{Outcome: core.Duplicate, Reference: row.ReferenceID}
+	}
+	return err
+}
+
+// insertScans creates the scans that do not exist yet.
+func (s *Store) insertScans(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
+	byReference := map[string]*intake{}
+	var scans []*core.Scan
+	for _, item := range batch {
+		if item.scan != nil && item.open() {
+			byReference[item.scan.ReferenceID] = item
+			scans = append(scans, item.scan)
+		}
+	}
+	if len(scans) == 0 {
+		return nil
+	}
+	var created []struct {
+		ID          int64  `db:"id"`
+		ReferenceID string `db:"reference_id"`
+	}
+	err := named(ctx, tx, &created, `
+		INSERT INTO scans (reference_id, source_platform, project_name, project_ref, repo_url, branch, default_branch,
+			commit_sha, before_sha, attempt, context, origin, timestamp, status, num_changed_files,
+			changed_files_truncated, deadline_at)
+		VALUES (:reference_id, :source_platform, :project_name, :project_ref, :repo_url, :branch, :default_branch,
+			:commit_sha, :before_sha, :attempt, :context, :origin, :timestamp, :status, :num_changed_files,
+			:changed_files_truncated, :deadline_at)
+		ON CONFLICT (source_platform, project_name, commit_sha, attempt) DO NOTHING
+		RETURNING id, reference_id`, scans)
+	for _, row := range created {
+		item := byReference[row.ReferenceID]
+		item.created = true
+		item.scan.ID = row.ID
+		item.receipt = core.Receipt{Outcome: core.ScanCreated, Reference: row.ReferenceID}
+	}
+	return err
+}
+
+// insertJobs gives each new scan one job for each scanner of its repository.
+func (s *Store) insertJobs(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
+	var jobs []core.Job
+	for _, item := range batch {
+		if item.created {
+			for _, scanner := range item.policy.Scanners {
+				jobs = append(jobs, core.Job{ScanID: item.scan.ID, Scanner: scanner})
+			}
+		}
+	}
+	if len(jobs) == 0 {
+		return nil
+	}
+	_, err := tx.NamedExecContext(ctx, `INSERT INTO scan_jobs (scan_id, scanner) VALUES (:scan_id, :scanner)`, jobs)
+	return err
+}
+
+// wantFirst asks for the pending status of each new scan.
+func (s *Store) wantFirst(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
+	var scans []core.Scan
+	for _, item := range batch {
+		if item.created {
+			scans = append(scans, *item.scan)
+		}
+	}
+	return s.wantStatuses(ctx, tx, scans)
+}
+
+// keepDeliveries writes the log of deliveries, which is also what makes a repetition a repetition.
+func (s *Store) keepDeliveries(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
+	type row struct {
+		Platform    string       `db:"platform"`
+		DeliveryKey string       `db:"delivery_key"`
+		Event       string       `db:"event"`
+		ProjectName string       `db:"project_name"`
+		Outcome     core.Outcome `db:"outcome"`
+		Reason      string       `db:"reason"`
+		ScanID      *int64       `db:"scan_id"`
+		ReceivedAt  time.Time    `db:"received_at"`
+	}
+	var rows []row
+	for _, item := range batch {
+		switch {
+		case item.twin != nil:
+			item.receipt = core.Receipt{Outcome: core.Duplicate, Reference: item.twin.receipt.Reference}
+			continue
+		case item.delivery == nil || !item.open():
+			continue
+		case item.scan == nil:
+			item.receipt = core.Receipt{Outcome: core.OutcomeIgnored, Reason: item.ignored}
+		}
+		d := item.delivery
+		kept := row{d.Platform, d.Key, d.Name, d.Project, item.receipt.Outcome, item.receipt.Reason, nil, s.clock()}
+		if item.scan != nil {
+			kept.ScanID = &item.scan.ID
+		}
+		rows = append(rows, kept)
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	_, err := tx.NamedExecContext(ctx, `
+		INSERT INTO deliveries (platform, delivery_key, event, project_name, outcome, reason, scan_id, received_at)
+		VALUES (:platform, :delivery_key, :event, :project_name, :outcome, :reason, :scan_id, :received_at)
+		ON CONFLICT (platform, delivery_key) DO NOTHING`, rows)
+	return err
+}
+
+// tuples writes rows×columns placeholders for a VALUES list.
+func tuples(rows, columns int) string {
+	tuple := "(" + strings.TrimSuffix(strings.Repeat("?, ", columns), ", ") + ")"
+	return strings.TrimSuffix(strings.Repeat(tuple+", ", rows), ", ")
+}

@@ -1,0 +1,113 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+// GetScan finds a scan by its reference_id; core.ErrNotFound when there is none.
+func (s *Store) GetScan(ctx context.Context, reference string) (core.Scan, error) {
+	var scan core.Scan
+	id, err := scanID(ctx, s.db, reference)
+	if err == nil {
+		err = classify(s.db.GetContext(ctx, &scan, s.db.Rebind(`SELECT * FROM scans WHERE id = ?`), id))
+	}
+	if err != nil {
+		return core.Scan{}, fmt.Errorf("getting scan: %w", err)
+	}
+	return scan, nil
+}
+
+// ScanFilter selects scans; empty fields select everything. Before is exclusive, for paging from the newest on.
+type ScanFilter struct {
+	Platform, Project, Branch, CommitSHA string
+	Status                               core.ScanStatus
+	Verdict                              core.Verdict
+	Before                               int64
+	Limit                                int
+}
+
+// ListScans returns the newest scans first.
+func (s *Store) ListScans(ctx context.Context, f ScanFilter) ([]core.Scan, error) {
+	var where conditions
+	where.add(f.Platform != "", `source_platform = ?`, f.Platform)
+	where.add(f.Project != "", `project_name = ?`, f.Project)
+	where.add(f.Branch != "", `branch = ?`, f.Branch)
+	where.add(f.CommitSHA != "", `commit_sha = ?`, f.CommitSHA)
+	where.add(f.Status != "", `status = ?`, f.Status)
+	where.add(f.Verdict != "", `verdict = ?`, f.Verdict)
+	where.add(f.Before > 0, `id < ?`, f.Before)
+	list := []core.Scan{}
+	query := s.db.Rebind(`SELECT * FROM scans ` + where.sql() + ` ORDER BY id DESC LIMIT ?`)
+	if err := s.db.SelectContext(ctx, &list, query, append(where.args, f.Limit)...); err != nil {
+		return nil, fmt.Errorf("listing scans: %w", classify(err))
+	}
+	return list, nil
+}
+
+// ListJobs returns the jobs of a scan in the order in which they were added.
+func (s *Store) ListJobs(ctx context.Context, scan core.Scan) ([]core.Job, error) {
+	var list []core.Job
+	err := s.db.SelectContext(ctx, &list, s.db.Rebind(`SELECT * FROM scan_jobs WHERE scan_id = ? ORDER BY id`), scan.ID)
+	if err != nil {
+		return nil, fmt.Errorf("listing jobs: %w", classify(err))
+	}
+	return list, nil
+}
+
+// DeleteScan removes a scan with everything that hangs on it; core.ErrNotFound when there is none.
+func (s *Store) DeleteScan(ctx context.Context, reference string) error {
+	err := s.transact(ctx, func(tx *sqlx.Tx) error {
+		id, err := scanID(ctx, tx, reference)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, tx.Rebind(`DELETE FROM scans WHERE id = ?`), id)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("deleting scan: %w", err)
+	}
+	return nil
+}
+
+// Rescan makes the next attempt of a scan and returns it. core.ErrNotFound when there is none.
+func (s *Store) Rescan(ctx context.Context, reference string) (core.Receipt, error) {
+	scan, err := s.GetScan(ctx, reference)
+	if err != nil {
+		return core.Receipt{}, err
+	}
+	err = s.db.GetContext(ctx, &scan.Attempt, s.db.Rebind(`
+		SELECT MAX(attempt) + 1 FROM scans WHERE source_platform = ? AND project_name = ? AND commit_sha = ?`),
+		scan.SourcePlatform, scan.ProjectName, scan.CommitSHA)
+	if err != nil {
+		return core.Receipt{}, fmt.Errorf("counting attempts: %w", classify(err))
+	}
+	scan.Origin = "rescan"
+	return s.AcceptCommit(ctx, scan)
+}
+
+// conditions collects the parts of a WHERE clause with their arguments.
+type conditions struct {
+	parts []string
+	args  []any
+}
+
+func (c *conditions) add(when bool, part string, args ...any) {
+	if when {
+		c.parts = append(c.parts, part)
+		c.args = append(c.args, args...)
+	}
+}
+
+func (c *conditions) sql() string {
+	if len(c.parts) == 0 {
+		return ""
+	}
+	return "WHERE " + strings.Join(c.parts, " AND ")
+}

@@ -1,0 +1,135 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+// wantStatuses writes what the commits of the scans should show. A row exists once per commit and context and keeps the
+// latest wish only: a wish that changes nothing is none, and a newer one takes the place of one that was not posted yet.
+// A pause that a platform asked for outlives the wish.
+func (s *Store) wantStatuses(ctx context.Context, tx *sqlx.Tx, scans []core.Scan) error {
+	if len(scans) == 0 {
+		return nil
+	}
+	wishes := make([]core.Status, len(scans))
+	for i, scan := range scans {
+		wishes[i] = s.statusOf(scan)
+	}
+	_, err := tx.NamedExecContext(ctx, `
+		INSERT INTO commit_statuses (scan_id, source_platform, project_name, project_ref, commit_sha, branch, context,
+			state, description, target_url, next_attempt_at, wanted_at)
+		VALUES (:scan_id, :source_platform, :project_name, :project_ref, :commit_sha, :branch, :context,
+			:state, :description, :target_url, :next_attempt_at, :wanted_at)
+		ON CONFLICT (source_platform, project_name, commit_sha, context) DO UPDATE SET
+			scan_id = excluded.scan_id, project_ref = excluded.project_ref, branch = excluded.branch,
+			state = excluded.state, description = excluded.description, target_url = excluded.target_url,
+			wanted_at = excluded.wanted_at, revision = commit_statuses.revision + 1, attempts = 0, given_up = FALSE,
+			last_error = '', next_attempt_at = CASE WHEN commit_statuses.attempts > 0 AND NOT commit_statuses.given_up
+				THEN commit_statuses.next_attempt_at ELSE excluded.next_attempt_at END
+		WHERE commit_statuses.state <> excluded.state OR commit_statuses.description <> excluded.description
+			OR commit_statuses.target_url <> excluded.target_url`, wishes)
+	return err
+}
+
+func (s *Store) statusOf(scan core.Scan) core.Status {
+	now := s.clock()
+	status := core.Status{
+		ScanID: scan.ID, SourcePlatform: scan.SourcePlatform, ProjectName: scan.ProjectName, ProjectRef: scan.ProjectRef,
+		CommitSHA: scan.CommitSHA, Branch: scan.Branch, Context: scan.Context, NextAttemptAt: now, WantedAt: now,
+	}
+	status.State, status.Description = core.StatusFor(scan)
+	if s.publicURL != "" {
+		status.TargetURL = s.publicURL + "/scans/" + scan.ReferenceID
+	}
+	return status
+}
+
+// ClaimStatuses leases up to limit statuses that are due on the given platforms, at most one for each commit, and none
+// for a commit of which one is being posted: posts are serial per commit. Nothing due is an empty list.
+func (s *Store) ClaimStatuses(ctx context.Context, onPlatforms []string, limit int, lease time.Duration) ([]core.Status, error) {
+	now := s.clock()
+	query, args, err := sqlx.In(`
+		UPDATE commit_statuses SET lease_until = ?
+		WHERE id IN (
+			SELECT id FROM commit_statuses due
+			WHERE posted_revision < revision AND NOT given_up AND next_attempt_at <= ? AND source_platform IN (?)
+				AND (lease_until IS NULL OR lease_until <= ?)
+				AND NOT EXISTS (SELECT 1 FROM commit_statuses other
+					WHERE other.source_platform = due.source_platform AND other.project_name = due.project_name
+						AND other.commit_sha = due.commit_sha AND other.id <> due.id
+						AND (other.lease_until > ? OR other.id < due.id AND other.posted_revision < other.revision
+							AND NOT other.given_up AND other.next_attempt_at <= ?))
+			ORDER BY next_attempt_at, id LIMIT ? `+s.dialect.skipLocked+`)
+			AND posted_revision < revision AND NOT given_up AND (lease_until IS NULL OR lease_until <= ?)
+		RETURNING *`, now.Add(lease), now, onPlatforms, now, now, now, limit, now)
+	if err != nil {
+		return nil, nil // no platforms, nothing due
+	}
+	var claimed []core.Status
+	err = s.transact(ctx, func(tx *sqlx.Tx) error {
+		return tx.SelectContext(ctx, &claimed, tx.Rebind(query), args...)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("claiming statuses: %w", err)
+	}
+	return claimed, nil
+}
+
+// Settlement is how an attempt to post a claimed status ended.
+type Settlement struct {
+	Posted      bool
+	PipelinePin string        // the platform's pipeline that it was posted to, or empty
+	RetryAfter  time.Duration // when not Posted: the pause before the next attempt
+	GivenUp     bool          // when not Posted: nothing more is tried for this revision
+	Error       string        // when not Posted: why, a sentence without secrets
+}
+
+// SettleStatus ends the lease of a claimed status. What was wanted meanwhile stays due: a revision that is not the
+// latest can neither give up nor delay the latest. core.ErrConflict when the lease was lost.
+func (s *Store) SettleStatus(ctx context.Context, status core.Status, end Settlement) error {
+	now := s.clock()
+	err := s.transact(ctx, func(tx *sqlx.Tx) error {
+		if end.Posted {
+			return postedStatus(ctx, tx, status, end, now)
+		}
+		return failedStatus(ctx, tx, status, end, now)
+	})
+	if err != nil {
+		return fmt.Errorf("settling status %d: %w", status.ID, err)
+	}
+	return nil
+}
+
+func postedStatus(ctx context.Context, tx *sqlx.Tx, status core.Status, end Settlement, now time.Time) error {
+	settled, err := tx.ExecContext(ctx, tx.Rebind(`
+		UPDATE commit_statuses SET posted_revision = ?, posted_state = ?, posted_at = ?, attempts = 0, last_error = '',
+			lease_until = NULL, pipeline_pin = CASE WHEN ? = '' THEN pipeline_pin ELSE ? END
+		WHERE id = ? AND lease_until = ?`),
+		status.Revision, status.State, now, end.PipelinePin, end.PipelinePin, status.ID, status.LeaseUntil)
+	return oneRow(settled, err, "the lease was lost")
+}
+
+func failedStatus(ctx context.Context, tx *sqlx.Tx, status core.Status, end Settlement, now time.Time) error {
+	settled, err := tx.ExecContext(ctx, tx.Rebind(`
+		UPDATE commit_statuses SET lease_until = NULL, attempts = attempts + 1, next_attempt_at = ?, last_error = ?,
+			given_up = (revision = ? AND ?)
+		WHERE id = ? AND lease_until = ?`),
+		now.Add(end.RetryAfter), end.Error, status.Revision, end.GivenUp, status.ID, status.LeaseUntil)
+	return oneRow(settled, err, "the lease was lost")
+}
+
+// ListStatuses returns the commit statuses of a scan, with what was posted of them so far.
+func (s *Store) ListStatuses(ctx context.Context, scan core.Scan) ([]core.Status, error) {
+	var list []core.Status
+	err := s.db.SelectContext(ctx, &list, s.db.Rebind(`SELECT * FROM commit_statuses WHERE scan_id = ? ORDER BY id`), scan.ID)
+	if err != nil {
+		return nil, fmt.Errorf("listing statuses: %w", classify(err))
+	}
+	return list, nil
+}

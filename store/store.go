@@ -1,0 +1,124 @@
+// Package store is the stair that all rooms share: every SQL statement and every transaction of Scanhook, on PostgreSQL
+// and on the embedded SQLite, with one SQL text for both.
+//
+// Verbs: Accept takes from outside, Claim, Finish and Settle move work along, Record keeps facts, Put is idempotent, Get
+// answers core.ErrNotFound, List never does. Each method is one transaction. Reading order: intake.go, jobs.go,
+// verdict.go, statuses.go.
+package store
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+// Config says where the data lives and what the transactions need to know.
+type Config struct {
+	URL       string           // sqlite:FILE or postgres://…
+	PublicURL string           // what the links in commit statuses start with, without a trailing slash; may be empty
+	Policies  core.Policies    // what to do for which repository
+	Now       func() time.Time // time.Now when nil
+}
+
+// Store is a migrated database.
+type Store struct {
+	db        *sqlx.DB
+	dialect   dialect
+	now       func() time.Time
+	policies  core.Policies
+	publicURL string
+	intake    batcher
+	writing   sync.Mutex // held by write transactions on engines with a single writer
+
+	jobAdded     chan struct{}
+	statusWanted chan struct{}
+}
+
+// Open connects, brings the schema up to date and returns the store. Two processes may open one database at once.
+func Open(ctx context.Context, cfg Config) (*Store, error) {
+	db, d, err := connect(cfg.URL)
+	if err != nil {
+		return nil, fmt.Errorf("opening database: %w", err)
+	}
+	s := &Store{
+		db: db, dialect: d, now: cfg.Now, policies: cfg.Policies, publicURL: cfg.PublicURL,
+		jobAdded: make(chan struct{}, 1), statusWanted: make(chan struct{}, 1),
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	s.intake.commit = s.commitIntake
+	if err := migrateUp(ctx, db, d); err != nil {
+		_ = db.Close()
+		return nil, fmt.Errorf("migrating database: %w", classify(err))
+	}
+	return s, nil
+}
+
+// Close waits for the deliveries being committed and closes all connections.
+func (s *Store) Close() error {
+	s.intake.wait()
+	return s.db.Close()
+}
+
+// Ping tells whether the database answers; core.ErrUnavailable when it does not.
+func (s *Store) Ping(ctx context.Context) error {
+	var one int
+	return classify(s.db.GetContext(ctx, &one, `SELECT 1`))
+}
+
+// JobAdded is signalled when a job may have become claimable in this process.
+func (s *Store) JobAdded() <-chan struct{} { return s.jobAdded }
+
+// StatusWanted is signalled when a commit status may have become due in this process.
+func (s *Store) StatusWanted() <-chan struct{} { return s.statusWanted }
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// clock is the present moment in the precision that both engines keep.
+func (s *Store) clock() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
+
+// transact runs work in one transaction. The loops are told afterwards that there may be something to do.
+func (s *Store) transact(ctx context.Context, work func(*sqlx.Tx) error) error {
+	if s.dialect.singleWriter {
+		s.writing.Lock()
+		defer s.writing.Unlock()
+	}
+	tx, err := s.db.BeginTxx(ctx, nil)
+	if err != nil {
+		return classify(err)
+	}
+	if err := work(tx); err != nil {
+		_ = tx.Rollback()
+		return classify(err)
+	}
+	if err := tx.Commit(); err != nil {
+		return classify(err)
+	}
+	signal(s.jobAdded)
+	signal(s.statusWanted)
+	return nil
+}
+
+// named runs one statement with :name parameters and scans all rows it returns into dest, a pointer to a slice.
+func named(ctx context.Context, tx *sqlx.Tx, dest any, query string, arg any) error {
+	rows, err := sqlx.NamedQueryContext(ctx, tx, query, arg)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	if err := sqlx.StructScan(rows, dest); err != nil {
+		return err
+	}
+	return rows.Err()
+}
