@@ -105,7 +105,7 @@ func (s *Store) commitIntake(batch []*intake) error {
 	for _, item := range batch {
 		item.reset()
 	}
-	return s.transact(ctx, func(tx *sqlx.Tx) error {
+	return s.change(ctx, func(tx *sqlx.Tx) error {
 		for _, step := range []func(context.Context, *sqlx.Tx, []*intake) error{
 			s.findDuplicates, s.insertScans, s.joinScans, s.insertJobs, s.wantFirst, s.supersede, s.keepDeliveries,
 		} {

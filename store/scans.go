@@ -50,6 +50,19 @@ func (s *Store) ListScans(ctx context.Context, f ScanFilter) ([]core.Scan, error
 	return list, nil
 }
 
+// BaselineCommit is the commit that a scan was compared with, or empty.
+func (s *Store) BaselineCommit(ctx context.Context, scan core.Scan) (string, error) {
+	if scan.BaselineScanID == nil {
+		return "", nil
+	}
+	var sha string
+	err := s.db.GetContext(ctx, &sha, s.db.Rebind(`SELECT commit_sha FROM scans WHERE id = ?`), *scan.BaselineScanID)
+	if err != nil {
+		return "", fmt.Errorf("getting baseline: %w", classify(err))
+	}
+	return sha, nil
+}
+
 // ListJobs returns the jobs of a scan in the order in which they were added.
 func (s *Store) ListJobs(ctx context.Context, scan core.Scan) ([]core.Job, error) {
 	var list []core.Job

@@ -15,6 +15,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/poll"
 )
 
 // Config says where the data lives and what the transactions need to know.
@@ -35,8 +36,7 @@ type Store struct {
 	intake    batcher
 	writing   sync.Mutex // held by write transactions on engines with a single writer
 
-	jobAdded     chan struct{}
-	statusWanted chan struct{}
+	changed poll.Bell
 }
 
 // Open connects, brings the schema up to date and returns the store. Two processes may open one database at once.
@@ -47,7 +47,6 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	s := &Store{
 		db: db, dialect: d, now: cfg.Now, policies: cfg.Policies, publicURL: cfg.PublicURL,
-		jobAdded: make(chan struct{}, 1), statusWanted: make(chan struct{}, 1),
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -72,23 +71,23 @@ func (s *Store) Ping(ctx context.Context) error {
 	return classify(s.db.GetContext(ctx, &one, `SELECT 1`))
 }
 
-// JobAdded is signalled when a job may have become claimable in this process.
-func (s *Store) JobAdded() <-chan struct{} { return s.jobAdded }
-
-// StatusWanted is signalled when a commit status may have become due in this process.
-func (s *Store) StatusWanted() <-chan struct{} { return s.statusWanted }
-
-func signal(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
-}
+// Changed rings when jobs may have become claimable or statuses due through this process. Other processes' changes are
+// found by looking now and then.
+func (s *Store) Changed() *poll.Bell { return &s.changed }
 
 // clock is the present moment in the precision that both engines keep.
 func (s *Store) clock() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
 
-// transact runs work in one transaction. The loops are told afterwards that there may be something to do.
+// change runs work in one transaction and tells the loops that there may be something to do.
+func (s *Store) change(ctx context.Context, work func(*sqlx.Tx) error) error {
+	err := s.transact(ctx, work)
+	if err == nil {
+		s.changed.Ring()
+	}
+	return err
+}
+
+// transact runs work in one transaction.
 func (s *Store) transact(ctx context.Context, work func(*sqlx.Tx) error) error {
 	if s.dialect.singleWriter {
 		s.writing.Lock()
@@ -102,12 +101,7 @@ func (s *Store) transact(ctx context.Context, work func(*sqlx.Tx) error) error {
 		_ = tx.Rollback()
 		return classify(err)
 	}
-	if err := tx.Commit(); err != nil {
-		return classify(err)
-	}
-	signal(s.jobAdded)
-	signal(s.statusWanted)
-	return nil
+	return classify(tx.Commit())
 }
 
 // named runs one statement with :name parameters and scans all rows it returns into dest, a pointer to a slice.

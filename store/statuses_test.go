@@ -1,0 +1,144 @@
+package store_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/storetest"
+)
+
+var github = []string{"github"}
+
+// claimOne claims the only status that is due.
+func claimOne(t *testing.T, s *store.Store) core.Status {
+	t.Helper()
+	claimed, err := s.ClaimStatuses(t.Context(), github, 10, time.Minute)
+	if err != nil || len(claimed) != 1 {
+		t.Fatalf("claimed %d statuses, %v, want 1", len(claimed), err)
+	}
+	return claimed[0]
+}
+
+func nothingDue(t *testing.T, s *store.Store, when string) {
+	t.Helper()
+	if claimed, err := s.ClaimStatuses(t.Context(), github, 10, time.Minute); err != nil || len(claimed) != 0 {
+		t.Fatalf("%s: claimed %d, %v, want none", when, len(claimed), err)
+	}
+}
+
+func settle(t *testing.T, s *store.Store, status core.Status, end store.Settlement) {
+	t.Helper()
+	if err := s.SettleStatus(t.Context(), status, end); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestStatusLatestWins(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		clock := newClock()
+		s := e.Open(t, store.Config{Now: clock.Now})
+		d, p := storetest.PushOf(1)
+		scan := accept(t, s, d, p)
+		pending := claimOne(t, s)
+		nothingDue(t, s, "while it is being posted")
+		run(t, s)
+		nothingDue(t, s, "a newer wish waits for the post under way")
+		settle(t, s, pending, store.Settlement{Posted: true, PipelinePin: "77"})
+		final := claimOne(t, s)
+		if final.State != core.StatusSuccess || final.PostedState != core.StatusPending || final.PipelinePin != "77" {
+			t.Errorf("next = %s after %s, pin %q", final.State, final.PostedState, final.PipelinePin)
+		}
+		settle(t, s, final, store.Settlement{Posted: true})
+		nothingDue(t, s, "all is posted")
+		if got := statusOf(t, s, scan); got.PostedRevision != 2 || got.PipelinePin != "77" || got.PostedAt == nil {
+			t.Errorf("row = %+v", got)
+		}
+		if err := s.SettleStatus(t.Context(), pending, store.Settlement{Posted: true}); !errors.Is(err, core.ErrConflict) {
+			t.Errorf("settling with a lost lease: %v", err)
+		}
+	})
+}
+
+func TestStatusRetries(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		clock := newClock()
+		s := e.Open(t, store.Config{Now: clock.Now})
+		d, p := storetest.PushOf(1)
+		accept(t, s, d, p)
+		settle(t, s, claimOne(t, s), store.Settlement{RetryAfter: time.Minute, Error: "502"})
+		nothingDue(t, s, "during the pause")
+		run(t, s)
+		nothingDue(t, s, "a newer wish respects the pause that the platform asked for")
+		clock.advance(time.Minute)
+		retried := claimOne(t, s)
+		if retried.State != core.StatusSuccess || retried.Attempts != 0 {
+			t.Errorf("retried = %+v", retried)
+		}
+		settle(t, s, retried, store.Settlement{GivenUp: true, Error: "422"})
+		clock.advance(24 * time.Hour)
+		nothingDue(t, s, "after giving up")
+	})
+}
+
+// A post of an older revision that is given up must not silence the newer one.
+func TestStatusGivingUpIsPerRevision(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		d, p := storetest.PushOf(1)
+		accept(t, s, d, p)
+		pending := claimOne(t, s)
+		run(t, s)
+		settle(t, s, pending, store.Settlement{GivenUp: true, Error: "422"})
+		if got := claimOne(t, s); got.State != core.StatusSuccess {
+			t.Errorf("claimed %s", got.State)
+		}
+	})
+}
+
+func TestStatusLeaseExpires(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		clock := newClock()
+		s := e.Open(t, store.Config{Now: clock.Now})
+		d, p := storetest.PushOf(1)
+		accept(t, s, d, p)
+		lost := claimOne(t, s)
+		clock.advance(2 * time.Minute)
+		claimOne(t, s)
+		if err := s.SettleStatus(t.Context(), lost, store.Settlement{Posted: true}); !errors.Is(err, core.ErrConflict) {
+			t.Errorf("settled with an expired lease that was handed on: %v", err)
+		}
+	})
+}
+
+func TestRescanReplacesTheStatus(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{PublicURL: "https://scan.example"})
+		d, p := storetest.PushOf(1)
+		scan := accept(t, s, d, p)
+		run(t, s, finding("a", core.High))
+		receipt, err := s.Rescan(t.Context(), scan.ReferenceID)
+		if err != nil || receipt.Outcome != core.ScanCreated {
+			t.Fatalf("rescan: %+v, %v", receipt, err)
+		}
+		again := get(t, s, receipt.Reference)
+		if again.Attempt != 2 || again.Origin != "rescan" || again.Status != core.ScanPending || again.BaselineScanID != nil {
+			t.Errorf("second attempt = %+v", again)
+		}
+		st := statusOf(t, s, again)
+		if st.State != core.StatusPending || st.TargetURL != "https://scan.example/scans/"+receipt.Reference {
+			t.Errorf("status = %s %s", st.State, st.TargetURL)
+		}
+		run(t, s)
+		if st := statusOf(t, s, again); st.State != core.StatusSuccess {
+			t.Errorf("status after the rescan = %s", st.State)
+		}
+	})
+}
