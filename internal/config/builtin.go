@@ -1,0 +1,75 @@
+package config
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// builtin is the configuration of an empty file.
+func builtin() *Config {
+	return &Config{
+		Server:    Server{Listen: ":8080", PublicURL: "http://localhost:8080"},
+		Database:  Database{URL: "sqlite:scanhook.db"},
+		Platforms: map[string]Platform{},
+		Scanners:  map[string]Scanner{},
+		Defaults: Policy{
+			Context:     "scanhook",
+			Branches:    []string{"**"},
+			Tags:        []string{},
+			Scanners:    []string{BuiltinGitleaks},
+			Gate:        Gate{FailOn: "high", NewOnly: true},
+			Supersede:   true,
+			ScanTimeout: time.Hour,
+		},
+	}
+}
+
+// inheritor is an element of a list or map that starts from something else than its zero value.
+type inheritor interface{ inherit(from *Config) }
+
+func (s *Scanner) inherit(*Config) { *s = Scanner{Format: FormatSARIF, Timeout: 10 * time.Minute} }
+
+// inherit relies on Config.Defaults being decoded before Config.Repositories: the decoder follows the order of the
+// struct's fields, not that of the file.
+func (r *Repository) inherit(from *Config) { r.Policy = from.Defaults }
+
+// complete fills in what depends on other values.
+func (c *Config) complete() {
+	c.Server.PublicURL = strings.TrimRight(c.Server.PublicURL, "/")
+	if _, declared := c.Scanners[BuiltinGitleaks]; !declared {
+		var scanner Scanner
+		scanner.inherit(c)
+		scanner.Builtin = BuiltinGitleaks
+		c.Scanners[BuiltinGitleaks] = scanner
+	}
+	for key, platform := range c.Platforms {
+		platform.complete(key)
+		c.Platforms[key] = platform
+	}
+}
+
+func (p *Platform) complete(key string) {
+	if p.Type == "" && (key == TypeGitHub || key == TypeGitLab) {
+		p.Type = key
+	}
+	if p.URL == "" {
+		p.URL = map[string]string{TypeGitHub: "https://github.com", TypeGitLab: "https://gitlab.com"}[p.Type]
+	}
+	p.URL = strings.TrimRight(p.URL, "/")
+	p.APIURL = strings.TrimRight(p.APIURL, "/")
+	if p.App != nil && *p.App == (App{}) {
+		p.App = nil // both values came from unset variables
+	}
+}
+
+// prune drops the empty secrets that unset variables leave behind. It comes after validation, which speaks of elements
+// by their place in the file's lists.
+func (c *Config) prune() {
+	c.API.Tokens = slices.DeleteFunc(c.API.Tokens, func(t Token) bool { return isEmpty(t.Token) })
+	for key, platform := range c.Platforms {
+		platform.WebhookSecrets = slices.DeleteFunc(platform.WebhookSecrets, isEmpty)
+		platform.SigningTokens = slices.DeleteFunc(platform.SigningTokens, isEmpty)
+		c.Platforms[key] = platform
+	}
+}

@@ -1,0 +1,126 @@
+// Package config reads config.yaml, the one file that an administrator writes.
+//
+// It is strict: an unknown key, a wrong type, a duplicate key, an undefined ${VAR} or a value that makes no sense is an
+// error with file, line and key path, and all errors are told at once. Reading order: config.go (what can be written),
+// load.go (the way through), decode.go, expand.go, validate.go. Secrets are kept in types that print as "[redacted]".
+package config
+
+import "time"
+
+// Config is the whole configuration with every default filled in, as Parse returns it.
+type Config struct {
+	Server       Server              `yaml:"server"`
+	Database     Database            `yaml:"database"`
+	Platforms    map[string]Platform `yaml:"platforms"` // by key: the {platform} of POST /webhooks/{platform}
+	API          API                 `yaml:"api"`
+	Scanners     map[string]Scanner  `yaml:"scanners"`     // by name; the built-in gitleaks is always among them
+	Defaults     Policy              `yaml:"defaults"`     // what every repository starts from
+	Repositories []Repository        `yaml:"repositories"` // first match wins; a push to anything else is ignored
+
+	Warnings []string `yaml:"-"` // "file:line:column: sentence" for what is legal but hardly meant, by line
+}
+
+// Server says where Scanhook listens and how people reach it.
+type Server struct {
+	Listen    string `yaml:"listen"`     // TCP address, host:port; an empty host listens everywhere
+	PublicURL string `yaml:"public_url"` // http(s), no trailing slash; links in commit statuses start with it
+}
+
+// Database says where everything is kept.
+type Database struct {
+	URL DatabaseURL `yaml:"url"` // sqlite:FILE or postgres://…
+}
+
+// The adapters that a platform's type can name.
+const (
+	TypeGitHub = "github"
+	TypeGitLab = "gitlab"
+)
+
+// Platform is one instance of a Git platform.
+type Platform struct {
+	Type            string        `yaml:"type"`              // TypeGitHub or TypeGitLab; default: the platform's key
+	URL             string        `yaml:"url"`               // http(s) base of its pages, without trailing slash
+	APIURL          string        `yaml:"api_url"`           // empty: derived from URL
+	WebhookSecrets  []Secret      `yaml:"webhook_secrets"`   // any of them verifies a call; none of them is empty
+	SigningTokens   []Secret      `yaml:"signing_tokens"`    // GitLab's whsec_… tokens; none of them is empty
+	Token           Secret        `yaml:"token"`             // posts statuses and fetches; empty: nothing is posted
+	App             *App          `yaml:"app"`               // GitHub only, instead of Token; nil when not configured
+	MinPostInterval time.Duration `yaml:"min_post_interval"` // shortest pause between posts; 0: the reporter decides
+}
+
+// Enabled tells whether a call of the platform can be verified at all; a platform without any secret is off.
+func (p Platform) Enabled() bool {
+	return anyGiven(p.WebhookSecrets) || p.Type == TypeGitLab && anyGiven(p.SigningTokens)
+}
+
+// App is a GitHub App as which Scanhook acts.
+type App struct {
+	ID             int64  `yaml:"id"`               // the App's id, positive
+	PrivateKeyFile string `yaml:"private_key_file"` // path of its PEM file
+}
+
+// API says who may call /api/v1.
+type API struct {
+	Tokens []Token `yaml:"tokens"` // those that were given; entries with an empty token are left out
+}
+
+// The roles of API tokens; each may do what the one before it may.
+const (
+	RoleViewer  = "viewer"
+	RoleScanner = "scanner"
+	RoleAdmin   = "admin"
+)
+
+// Token is a bearer token of the API.
+type Token struct {
+	Name  string `yaml:"name"`  // unique; stands in the log and beside what was done with it
+	Token Secret `yaml:"token"` // never empty
+	Role  string `yaml:"role"`  // RoleViewer, RoleScanner or RoleAdmin
+}
+
+// BuiltinGitleaks is the scanner that is compiled in.
+const BuiltinGitleaks = "gitleaks"
+
+// The report formats of scanners.
+const (
+	FormatSARIF = "sarif" // SARIF 2.1.0
+	FormatJSON  = "json"  // a scanner's native JSON
+)
+
+// Scanner says how one scanner's report comes about: exactly one of Builtin, Command and Upload is set.
+type Scanner struct {
+	Builtin string `yaml:"builtin"` // BuiltinGitleaks
+	// Command is an argument vector, never shell text. "{source}" in it becomes the directory of the commit's files,
+	// "{output}" the file that the report is read from; without an "{output}" it is read from standard output.
+	Command []string      `yaml:"command"`
+	Upload  bool          `yaml:"upload"`  // the report is delivered through the API
+	Format  string        `yaml:"format"`  // FormatSARIF or FormatJSON
+	Timeout time.Duration `yaml:"timeout"` // after which a run is stopped; positive
+}
+
+// Policy is what is done with a repository's pushes.
+type Policy struct {
+	Context     string        `yaml:"context"`  // name of the commit status
+	Branches    []string      `yaml:"branches"` // globs of the branches that are scanned; ** crosses slashes
+	Tags        []string      `yaml:"tags"`     // globs of the tags that are scanned
+	Scanners    []string      `yaml:"scanners"` // names in Config.Scanners; none: a scan waits for uploads
+	Gate        Gate          `yaml:"gate"`
+	Supersede   bool          `yaml:"supersede"`    // a newer push to a branch ends what has not started for the older
+	ScanTimeout time.Duration `yaml:"scan_timeout"` // after which a scan without all its reports fails; positive
+}
+
+// Never is the FailOn that lets every scan pass.
+const Never = "never"
+
+// Gate says which findings make a commit status red.
+type Gate struct {
+	FailOn  string `yaml:"fail_on"`  // critical, high, medium, low (that and graver), or Never
+	NewOnly bool   `yaml:"new_only"` // findings that the default branch has already do not count
+}
+
+// Repository gives a policy to the repositories that Match; what an entry does not set comes from Config.Defaults.
+type Repository struct {
+	Match  string `yaml:"match"` // glob over platform/project; ** crosses slashes
+	Policy `yaml:",inline"`
+}

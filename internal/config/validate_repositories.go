@@ -1,0 +1,55 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/bmatcuk/doublestar/v4"
+)
+
+func (v *validator) validateRepositories() {
+	if len(v.config.Repositories) == 0 {
+		v.warnf("repositories", `has no entry: every push is answered "ignored"; write - match: "**" to scan all`)
+	}
+	first := map[string]int{}
+	for i, repository := range v.config.Repositories {
+		path := fmt.Sprintf("repositories[%d]", i)
+		v.checkGlob(path+".match", repository.Match)
+		v.warnOfStranger(path+".match", repository.Match)
+		v.warnOfShadow(path+".match", repository.Match, first)
+		v.validatePolicy(path, repository.Policy)
+		if _, taken := first[repository.Match]; !taken {
+			first[repository.Match] = i
+		}
+	}
+}
+
+// warnOfStranger speaks of a match that begins with no configured platform, most often because the platform was left
+// out ("acme/*").
+func (v *validator) warnOfStranger(path, match string) {
+	start, _, _ := strings.Cut(match, "/")
+	if start == "" || !doublestar.ValidatePattern(start) {
+		return
+	}
+	platforms := slices.Sorted(maps.Keys(v.config.Platforms))
+	for _, platform := range platforms {
+		if matched, _ := doublestar.Match(start, platform); matched {
+			return
+		}
+	}
+	v.warnf(path, "begins with none of the configured platforms: write platform/project, such as github/acme/*%s",
+		suggestion(start, platforms))
+}
+
+// warnOfShadow speaks of an entry that nothing reaches, because an earlier one matches the same. first holds the
+// earlier matches with their indexes.
+func (v *validator) warnOfShadow(path, match string, first map[string]int) {
+	for _, wider := range []string{"**", "**/*", "*/**", match} {
+		if earlier, ok := first[wider]; ok {
+			v.warnf(path, "is never reached: repositories[%d] matches the same, and the first match wins", earlier)
+			return
+		}
+	}
+}

@@ -1,0 +1,178 @@
+package config
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestValidationOfServerAndDatabase(t *testing.T) {
+	t.Parallel()
+	const (
+		listen   = `c.yaml:1:18: server.listen must be host:port, such as ":8080" or "127.0.0.1:8080"`
+		address  = "c.yaml:1:22: server.public_url must be an address that starts with https:// or http:// and a host"
+		database = "c.yaml:1:17: database.url must start with sqlite: or postgres://"
+		postgres = "c.yaml:1:17: database.url must look like postgres://user:password@host/database; " +
+			"in the password write %40 for @, %2F for / and the like (percent-encoding)"
+	)
+	tests := map[string]struct{ text, want string }{
+		"listen without port":   {"server: {listen: localhost}", listen},
+		"listen, port only":     {"server: {listen: '8080'}", listen},
+		"listen, port too high": {"server: {listen: ':65536'}", listen},
+		"listen, port by name":  {"server: {listen: ':http'}", listen},
+		"listen, a URL":         {"server: {listen: 'http://a:80'}", listen},
+		"public_url, no scheme": {"server: {public_url: example.com}", address},
+		"public_url, no host":   {"server: {public_url: 'http://:80'}", address},
+		"public_url, ftp":       {"server: {public_url: ftp://a}", address},
+		"public_url, broken":    {"server: {public_url: 'http://a b%%'}", address},
+		"public_url, user": {
+			"server: {public_url: 'http://a:b@c'}",
+			"c.yaml:1:22: server.public_url must not hold a user name or password",
+		},
+		"public_url, query": {
+			"server: {public_url: 'http://a/?b'}",
+			"c.yaml:1:22: server.public_url must end with its path, without ? and #",
+		},
+		"database, mysql": {"database: {url: mysql://a}", database},
+		"database, file":  {"database: {url: scanhook.db}", database},
+		"database, empty": {"database: {url: ''}", database},
+		"database, no file": {
+			"database: {url: 'sqlite://'}", "c.yaml:1:17: database.url names no file: write sqlite:scanhook.db",
+		},
+		"postgres, opaque":   {"database: {url: postgres:db}", postgres},
+		"postgres, password": {"database: {url: 'postgres://u:p%zz@h/d'}", postgres},
+		"postgres, slash":    {"database: {url: 'postgres://u:1/w@h/d'}", postgres},
+		"postgres, query":    {"database: {url: 'postgres://h/d?password=%zz'}", postgres},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if diff := cmp.Diff([]string{test.want}, problemsOf(t, test.text, nil)); diff != "" {
+				t.Errorf("problems (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestValidationOfPlatformsAndTokens(t *testing.T) {
+	t.Parallel()
+	got := problemsOf(t, `platforms:
+  GitHub: {type: github}
+  ghes: {url: https://ghes.example.com, api_url: x}
+  gitlab:
+    type: githb
+  github:
+    signing_tokens: [whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw]
+    app: {id: 1}
+  other:
+    type: gitlab
+    app: {id: 1, private_key_file: x}
+  third:
+    type: github
+    app: {private_key_file: x}
+api:
+  tokens:
+    - {name: a, token: long-enough, role: viewer}
+    - {name: a, token: long-enough, role: owner}
+    - {role: amdin}
+`, nil)
+	want := []string{
+		"c.yaml:2:3: platforms.GitHub has a name that cannot be part of an address: use lower-case letters, digits, - and _",
+		"c.yaml:3:3: platforms.ghes.type is missing: write github or gitlab",
+		"c.yaml:3:50: platforms.ghes.api_url must be an address that starts with https:// or http:// and a host",
+		`c.yaml:5:11: platforms.gitlab.type must be github or gitlab (did you mean "github"?)`,
+		"c.yaml:7:5: platforms.github.signing_tokens is for GitLab only: use webhook_secrets",
+		"c.yaml:8:5: platforms.github.app.private_key_file is missing: write the path of the App's private key (PEM)",
+		"c.yaml:11:5: platforms.other.app is for GitHub only: use token",
+		"c.yaml:14:5: platforms.third.app.id must be the App's id, a number above zero",
+		"c.yaml:18:14: api.tokens[1].name is the name of api.tokens[0] already",
+		"c.yaml:18:24: api.tokens[1].token is the token of api.tokens[0] already: give each its own",
+		"c.yaml:18:43: api.tokens[1].role must be viewer, scanner or admin",
+		"c.yaml:19:7: api.tokens[2].name is missing: say whose token this is",
+		`c.yaml:19:7: api.tokens[2].token is missing: write "${NAME:-}" for one that may be left out`,
+		`c.yaml:19:14: api.tokens[2].role must be viewer, scanner or admin (did you mean "admin"?)`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("problems (-want +got):\n%s", diff)
+	}
+}
+
+func TestValidationOfScannersAndPolicies(t *testing.T) {
+	t.Parallel()
+	const notGlob = `is not a glob: close every [ and {, and write \ before one that is meant as it is`
+	got := problemsOf(t, `scanners:
+  none: {upload: false}
+  both: {builtin: gitleaks, upload: true}
+  word: {builtin: gitleak, format: serif}
+  idle: {command: []}
+  "a/b": {upload: true}
+  typo: {comand: [x]}
+defaults:
+  context: ""
+  branches: ["[a"]
+  tags: [""]
+  scanners: [gitleak, both, both]
+  gate: {fail_on: hihg}
+repositories:
+  - scanners: [trivy]
+  - match: "{a"
+`, nil)
+	want := []string{
+		"c.yaml:2:3: scanners.none must have exactly one of builtin, command and upload: true, not 0",
+		"c.yaml:3:3: scanners.both must have exactly one of builtin, command and upload: true, not 2",
+		`c.yaml:4:19: scanners.word.builtin must be gitleaks (did you mean "gitleaks"?)`,
+		`c.yaml:4:36: scanners.word.format must be sarif or json (did you mean "sarif"?)`,
+		"c.yaml:5:10: scanners.idle.command must start with the program to run",
+		"c.yaml:6:3: scanners.a/b has a name that cannot be part of an address: use lower-case letters, digits, - and _",
+		`c.yaml:7:10: unknown key "comand" in scanners.typo (did you mean "command"?)`,
+		"c.yaml:9:12: defaults.context must be a name of 1 to 255 characters on one line",
+		"c.yaml:10:14: defaults.branches[0] " + notGlob,
+		"c.yaml:11:10: defaults.tags[0] is missing: write a name or a glob such as release/**",
+		`c.yaml:12:14: defaults.scanners[0] names the unknown scanner "gitleak" (did you mean "gitleaks"?)`,
+		`c.yaml:12:29: defaults.scanners[2] names the scanner "both" for the second time`,
+		`c.yaml:13:19: defaults.gate.fail_on must be critical, high, medium, low or never (did you mean "high"?)`,
+		"c.yaml:15:5: repositories[0].match is missing: write a name or a glob such as release/**",
+		`c.yaml:15:16: repositories[0].scanners[0] names the unknown scanner "trivy"`,
+		"c.yaml:16:12: repositories[1].match " + notGlob,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("problems (-want +got):\n%s", diff)
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	t.Parallel()
+	got := mustParse(t, `server: {listen: "127.0.0.1:0"}
+platforms:
+  github:
+    webhook_secrets: [short, "with a line break\n"]
+  gitlab:
+    signing_tokens: [not-base64!]
+    token: glpat-long-enough
+scanners:
+  semgrep: {command: [semgrep, "{ouput}", "{json}", "{source}"]}
+repositories:
+  - match: acme/*
+  - match: git*/**
+  - match: "**"
+  - match: git*/**
+  - match: github/acme/one
+`, nil)
+	want := []string{
+		"c.yaml:1:18: server.listen has port 0: another free port is taken at each start",
+		"c.yaml:3:3: platforms.github has no token: commit statuses are kept and shown, but not posted",
+		"c.yaml:4:23: platforms.github.webhook_secrets[0] is so short that it can be guessed: " +
+			"use 8 characters or more, better 32",
+		"c.yaml:4:30: platforms.github.webhook_secrets[1] starts or ends with white space, " +
+			"perhaps the line break of a file",
+		"c.yaml:6:22: platforms.gitlab.signing_tokens[0] is not what GitLab shows: whsec_ and base64",
+		`c.yaml:9:32: scanners.semgrep.command[1] holds {ouput}, which is passed on as it is (did you mean "{output}"?)`,
+		"c.yaml:11:12: repositories[0].match begins with none of the configured platforms: " +
+			"write platform/project, such as github/acme/*",
+		"c.yaml:14:12: repositories[3].match is never reached: repositories[2] matches the same, and the first match wins",
+		"c.yaml:15:12: repositories[4].match is never reached: repositories[2] matches the same, and the first match wins",
+	}
+	if diff := cmp.Diff(want, got.Warnings); diff != "" {
+		t.Errorf("warnings (-want +got):\n%s", diff)
+	}
+}
