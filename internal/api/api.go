@@ -1,0 +1,94 @@
+// Package api is the JSON API under /api/v1: reading scans and findings, and the door through which scanners deliver
+// their reports from outside. It is written code first: /openapi.json and /docs are made from the same types that answer.
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humagin"
+	"github.com/gin-gonic/gin"
+
+	"github.com/scanhook/scanhook/internal/httpx"
+	"github.com/scanhook/scanhook/internal/reports"
+	"github.com/scanhook/scanhook/store"
+)
+
+// Config holds what the API needs.
+type Config struct {
+	Store   *store.Store
+	Tokens  []Token
+	Limits  reports.Limits // of uploaded reports
+	Version string
+	Log     *slog.Logger
+}
+
+// API answers under /api/v1.
+type API struct {
+	Config
+	tokens tokens
+}
+
+// New returns the API; Register makes it reachable.
+func New(cfg Config) *API { return &API{Config: cfg, tokens: hashTokens(cfg.Tokens)} }
+
+// Register mounts the API, its description at /openapi.json and /docs, and the two health checks.
+func (a *API) Register(router *gin.Engine) {
+	router.GET("/healthz", func(c *gin.Context) { c.String(http.StatusOK, "ok\n") })
+	router.GET("/readyz", httpx.Handle(a.Log, a.ready))
+
+	described := humagin.New(router, describe(a.Version))
+	described.UseMiddleware(a.authorize(described))
+	for _, operations := range []func(huma.API){a.scanOperations, a.findingOperations, a.uploadOperations} {
+		operations(described)
+	}
+	router.GET("/docs", httpx.Handle(a.Log, docs(described.OpenAPI())))
+}
+
+// ready tells a load balancer whether requests can be served: the database answers.
+func (a *API) ready(c *gin.Context) error {
+	ctx, cancel := context.WithTimeout(c.Request.Context(), readyTimeout)
+	defer cancel()
+	if err := a.Store.Ping(ctx); err != nil {
+		return err
+	}
+	c.String(http.StatusOK, "ready\n")
+	return nil
+}
+
+func describe(version string) huma.Config {
+	cfg := huma.DefaultConfig("Scanhook", version)
+	cfg.DocsPath = ""     // the default page loads scripts from elsewhere
+	cfg.SchemasPath = ""  // the description has them all
+	cfg.CreateHooks = nil // no $schema link in every answer
+	cfg.RejectUnknownQueryParameters = true
+	cfg.Info.Description = "Scans of commits, their findings, and the door for scanners' reports. " +
+		"Errors are problem documents (RFC 9457) whose detail says what to do."
+	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		bearer: {Type: "http", Scheme: "bearer", Description: "A token from api.tokens in the configuration."},
+	}
+	return cfg
+}
+
+// operation describes one endpoint that takes a role.
+func operation(role Role, method, path, id, summary string) huma.Operation {
+	return huma.Operation{
+		OperationID: id, Method: method, Path: "/api/v1" + path, Summary: summary,
+		Security: []map[string][]string{{bearer: {string(role)}}},
+		Errors:   []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusServiceUnavailable},
+	}
+}
+
+// problem turns an error into the answer of an operation. Input that is well delivered but means nothing is 422 here.
+func (a *API) problem(ctx context.Context, err error) error {
+	problem := httpx.ProblemOf(err)
+	switch {
+	case problem.Status == http.StatusBadRequest:
+		problem.Status = http.StatusUnprocessableEntity
+	case problem.Status >= http.StatusInternalServerError:
+		a.Log.ErrorContext(ctx, "request failed", "error", err)
+	}
+	return huma.NewError(problem.Status, problem.Detail)
+}

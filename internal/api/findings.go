@@ -1,0 +1,52 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store"
+)
+
+func (a *API) findingOperations(api huma.API) {
+	huma.Register(api, operation(Viewer, http.MethodGet, "/scans/{ref}/findings", "list-findings",
+		"Findings of a scan, the gravest first; with baseline_state=absent those that it fixed"), a.listFindings)
+}
+
+type listFindingsInput struct {
+	scanRef
+	paging
+	Severity      string `query:"severity" enum:"Critical,High,Medium,Low"`
+	BaselineState string `query:"baseline_state" enum:"new,unchanged,absent"`
+	Tool          string `query:"tool" maxLength:"500"`
+	File          string `query:"file" maxLength:"4000"`
+	RuleID        string `query:"rule_id" maxLength:"500"`
+}
+
+func (a *API) listFindings(ctx context.Context, in *listFindingsInput) (*page[findingView], error) {
+	filter := store.FindingFilter{
+		Severity: core.Severity(in.Severity), BaselineState: core.BaselineState(in.BaselineState),
+		Tool: in.Tool, File: in.File, RuleID: in.RuleID, Limit: in.Limit + 1,
+	}
+	if err := readCursor(in.Cursor, &filter.AfterRank, &filter.AfterID); err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	scan, err := a.Store.GetScan(ctx, in.Ref)
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	findings, err := a.Store.ListFindings(ctx, scan, filter)
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	out := &page[findingView]{}
+	if len(findings) > in.Limit {
+		findings = findings[:in.Limit]
+		last := findings[in.Limit-1]
+		out.Body.Next = writeCursor(last.Severity.Rank(), last.ID)
+	}
+	out.Body.Items = views(findings, viewFinding)
+	return out, nil
+}

@@ -1,0 +1,160 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store"
+)
+
+func (a *API) scanOperations(api huma.API) {
+	huma.Register(api, operation(Viewer, http.MethodGet, "/scans", "list-scans", "Scans, the newest first"), a.listScans)
+	huma.Register(api, operation(Viewer, http.MethodGet, "/scans/{ref}", "get-scan",
+		"One scan with its jobs and commit statuses"), a.getScan)
+	create := operation(Scanner, http.MethodPost, "/scans", "create-scan", "Scan a commit that no webhook announced")
+	create.DefaultStatus = http.StatusAccepted
+	huma.Register(api, create, a.createScan)
+	rescan := operation(Scanner, http.MethodPost, "/scans/{ref}/rescan", "rescan", "Scan the same commit once more")
+	rescan.DefaultStatus = http.StatusAccepted
+	huma.Register(api, rescan, a.rescan)
+	huma.Register(api, operation(Admin, http.MethodDelete, "/scans/{ref}", "delete-scan",
+		"Delete a scan with everything that hangs on it"), a.deleteScan)
+}
+
+type paging struct {
+	Cursor string `query:"cursor" maxLength:"200" doc:"the value of next in the answer before"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"50"`
+}
+
+type listScansInput struct {
+	paging
+	Platform string `query:"platform" maxLength:"200"`
+	Project  string `query:"project" maxLength:"500" doc:"full path" example:"acme/shop"`
+	Branch   string `query:"branch" maxLength:"500"`
+	Commit   string `query:"commit" maxLength:"64" doc:"full commit id"`
+	Status   string `query:"status" enum:"pending,processing,completed,failed"`
+	Verdict  string `query:"verdict" enum:"pass,fail"`
+}
+
+type page[V any] struct {
+	Body struct {
+		Items []V    `json:"items"`
+		Next  string `json:"next" doc:"cursor of the next page; empty on the last one"`
+	}
+}
+
+func (a *API) listScans(ctx context.Context, in *listScansInput) (*page[scanView], error) {
+	var before int64
+	if err := readCursor(in.Cursor, &before); err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	scans, err := a.Store.ListScans(ctx, store.ScanFilter{
+		Platform: in.Platform, Project: in.Project, Branch: in.Branch, CommitSHA: in.Commit,
+		Status: core.ScanStatus(in.Status), Verdict: core.Verdict(in.Verdict), Before: before, Limit: in.Limit + 1,
+	})
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	out := &page[scanView]{}
+	if len(scans) > in.Limit {
+		scans = scans[:in.Limit]
+		out.Body.Next = writeCursor(scans[in.Limit-1].ID)
+	}
+	out.Body.Items = views(scans, viewScan)
+	return out, nil
+}
+
+type scanRef struct {
+	Ref string `path:"ref" maxLength:"100" doc:"reference_id of the scan"`
+}
+
+type scanDetail struct {
+	scanView
+	Baseline string       `json:"baseline_commit,omitempty" doc:"the commit that findings were compared with"`
+	Jobs     []jobView    `json:"jobs"`
+	Statuses []statusView `json:"statuses"`
+}
+
+type scanOutput struct{ Body scanDetail }
+
+func (a *API) getScan(ctx context.Context, in *scanRef) (*scanOutput, error) {
+	scan, err := a.Store.GetScan(ctx, in.Ref)
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	detail, err := a.detail(ctx, scan)
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	return &scanOutput{detail}, nil
+}
+
+func (a *API) detail(ctx context.Context, scan core.Scan) (scanDetail, error) {
+	jobs, err := a.Store.ListJobs(ctx, scan)
+	if err != nil {
+		return scanDetail{}, err
+	}
+	statuses, err := a.Store.ListStatuses(ctx, scan)
+	if err != nil {
+		return scanDetail{}, err
+	}
+	baseline, err := a.Store.BaselineCommit(ctx, scan)
+	return scanDetail{viewScan(scan), baseline, views(jobs, viewJob), views(statuses, viewStatus)}, err
+}
+
+type createScanInput struct {
+	Body struct {
+		Platform string `json:"platform" minLength:"1" doc:"key in the configuration" example:"github"`
+		Project  string `json:"project" minLength:"1" maxLength:"500" example:"acme/shop"`
+		Commit   string `json:"commit" doc:"full commit id"`
+		Branch   string `json:"branch,omitempty" maxLength:"500"`
+	}
+}
+
+type receiptOutput struct {
+	Body struct {
+		Outcome string `json:"outcome" enum:"scan_created,scan_exists"`
+		Scan    string `json:"scan" doc:"reference_id"`
+	}
+}
+
+func (a *API) createScan(ctx context.Context, in *createScanInput) (*receiptOutput, error) {
+	receipt, err := a.accept(ctx, in.Body.Platform, in.Body.Project, in.Body.Commit, in.Body.Branch, "manual")
+	return a.receipt(ctx, receipt, err)
+}
+
+// accept makes sure that a commit named from outside has a scan.
+func (a *API) accept(ctx context.Context, platform, project, commit, branch, origin string) (core.Receipt, error) {
+	if !core.IsCommitSHA(commit) {
+		return core.Receipt{}, fmt.Errorf("%w: commit %q is not a full commit id of 40 or 64 hexadecimal digits",
+			core.ErrInvalid, commit)
+	}
+	return a.Store.AcceptCommit(ctx, core.Scan{
+		SourcePlatform: platform, ProjectName: project, CommitSHA: commit, Branch: branch, Origin: origin,
+	})
+}
+
+func (a *API) rescan(ctx context.Context, in *scanRef) (*receiptOutput, error) {
+	receipt, err := a.Store.Rescan(ctx, in.Ref)
+	return a.receipt(ctx, receipt, err)
+}
+
+func (a *API) receipt(ctx context.Context, receipt core.Receipt, err error) (*receiptOutput, error) {
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	out := &receiptOutput{}
+	out.Body.Outcome, out.Body.Scan = string(receipt.Outcome), receipt.Reference
+	return out, nil
+}
+
+func (a *API) deleteScan(ctx context.Context, in *scanRef) (*struct{}, error) {
+	if err := a.Store.DeleteScan(ctx, in.Ref); err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	return nil, nil
+}

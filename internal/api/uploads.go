@@ -1,0 +1,189 @@
+package api
+
+import (
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/reports"
+)
+
+const (
+	maxUpload     = 256 << 20 // bytes on the wire; what they unpack to is bounded by reports.Limits
+	uploadTimeout = 5 * time.Minute
+)
+
+// scannerName is what a scanner's key in the configuration looks like.
+var scannerName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+
+func (a *API) uploadOperations(api huma.API) {
+	huma.Register(api, upload("/scans/{ref}/results/{scanner}", "put-results",
+		"Deliver one scanner's report for a scan; the same scanner again replaces it"), a.putResults)
+	huma.Register(api, upload("/results/{scanner}", "put-results-by-commit",
+		"The same from a CI job that knows only its commit; makes the scan where there is none"), a.putResultsByCommit)
+	huma.Register(api, operation(Scanner, http.MethodPost, "/scans/{ref}/fail", "fail-scanner",
+		"A scanner gives up, with a reason"), a.failScanner)
+}
+
+func upload(path, id, summary string) huma.Operation {
+	op := operation(Scanner, http.MethodPut, path, id, summary)
+	op.Errors = append(op.Errors, http.StatusNotFound, http.StatusRequestEntityTooLarge)
+	op.BodyReadTimeout = uploadTimeout
+	op.Description = "The body is SARIF 2.1.0 or JSON findings, told apart by content; Content-Encoding: gzip is accepted."
+	op.RequestBody = &huma.RequestBody{
+		Required: true, Content: map[string]*huma.MediaType{"application/json": {}, "application/sarif+json": {}},
+	}
+	return op
+}
+
+// body hands the request's body to an operation unread, so that a report is parsed while it arrives.
+type body struct {
+	reader   io.Reader
+	encoding string
+}
+
+// Resolve is called by huma before the operation.
+func (b *body) Resolve(ctx huma.Context) []error {
+	b.reader, b.encoding = ctx.BodyReader(), ctx.Header("Content-Encoding")
+	_ = ctx.SetReadDeadline(time.Now().Add(uploadTimeout))
+	return nil
+}
+
+type putResultsInput struct {
+	scanRef
+	body
+	Scanner string `path:"scanner" maxLength:"64" example:"trivy"`
+}
+
+type resultsOutput struct {
+	Body struct {
+		Scan       string   `json:"scan" doc:"reference_id"`
+		Status     string   `json:"status" enum:"pending,processing,completed,failed"`
+		Verdict    *string  `json:"verdict" enum:"pass,fail"`
+		Summary    string   `json:"summary"`
+		Error      string   `json:"error,omitempty"`
+		Results    int      `json:"results" doc:"results in the report"`
+		Stored     int      `json:"stored" doc:"findings made of them"`
+		Skipped    int      `json:"skipped" doc:"results that are no findings: already fixed, or no problem"`
+		New        int      `json:"new" doc:"stored findings that the baseline does not have"`
+		Unchanged  int      `json:"unchanged"`
+		WaitingFor []string `json:"waiting_for" doc:"scanners that have not delivered yet"`
+	}
+}
+
+func (a *API) putResults(ctx context.Context, in *putResultsInput) (*resultsOutput, error) {
+	return a.put(ctx, in.body, in.Scanner, func() (string, error) {
+		scan, err := a.Store.GetScan(ctx, in.Ref)
+		return scan.ReferenceID, err
+	})
+}
+
+type putByCommitInput struct {
+	body
+	Scanner  string `path:"scanner" maxLength:"64" example:"trivy"`
+	Platform string `query:"platform" required:"true" doc:"key in the configuration" example:"github"`
+	Project  string `query:"project" required:"true" maxLength:"500" example:"acme/shop"`
+	Commit   string `query:"commit" required:"true" doc:"full commit id"`
+	Branch   string `query:"branch" maxLength:"500"`
+}
+
+func (a *API) putResultsByCommit(ctx context.Context, in *putByCommitInput) (*resultsOutput, error) {
+	return a.put(ctx, in.body, in.Scanner, func() (string, error) {
+		receipt, err := a.accept(ctx, in.Platform, in.Project, in.Commit, in.Branch, "upload")
+		return receipt.Reference, err
+	})
+}
+
+// put reads the report before it looks for the scan: a malformed one stores nothing at all.
+func (a *API) put(ctx context.Context, in body, scanner string, find func() (string, error)) (*resultsOutput, error) {
+	if !scannerName.MatchString(scanner) {
+		return nil, a.problem(ctx, fmt.Errorf("%w: %q cannot be the name of a scanner", core.ErrInvalid, scanner))
+	}
+	report, err := a.readReport(in)
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	reference, err := find()
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	return a.store(ctx, reference, scanner, report)
+}
+
+func (a *API) store(ctx context.Context, reference, scanner string, report core.Report) (*resultsOutput, error) {
+	scan, err := a.Store.PutReport(ctx, reference, scanner, report)
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	jobs, err := a.Store.ListJobs(ctx, scan)
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	out := &resultsOutput{}
+	out.Body.Scan, out.Body.Status, out.Body.Verdict = scan.ReferenceID, string(scan.Status), text(scan.Verdict)
+	out.Body.Summary, out.Body.Error = scan.Summary, scan.Error
+	out.Body.Results, out.Body.Stored, out.Body.Skipped = report.Results, len(report.Findings), report.Skipped
+	out.Body.WaitingFor = []string{}
+	for _, job := range jobs {
+		if !job.State.Ended() {
+			out.Body.WaitingFor = append(out.Body.WaitingFor, job.Scanner)
+		}
+	}
+	for _, finding := range report.Findings {
+		if finding.BaselineState == core.Unchanged {
+			out.Body.Unchanged++
+		} else {
+			out.Body.New++
+		}
+	}
+	return out, nil
+}
+
+func (a *API) readReport(in body) (core.Report, error) {
+	reader, err := unpack(http.MaxBytesReader(nil, io.NopCloser(in.reader), maxUpload), in.encoding)
+	if err != nil {
+		return core.Report{}, err
+	}
+	report, err := reports.Parse(reader, a.Limits)
+	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
+		return core.Report{}, fmt.Errorf("%w: the upload exceeds %d bytes", core.ErrTooLarge, tooLarge.Limit)
+	}
+	return report, err
+}
+
+func unpack(reader io.Reader, encoding string) (io.Reader, error) {
+	switch encoding {
+	case "", "identity":
+		return reader, nil
+	case "gzip":
+		unzipped, err := gzip.NewReader(reader)
+		if err != nil {
+			return nil, fmt.Errorf("%w: the body is not gzip, though Content-Encoding says so: %w", core.ErrInvalid, err)
+		}
+		return unzipped, nil
+	}
+	return nil, fmt.Errorf("%w: Content-Encoding %q is not understood; send gzip or none", core.ErrInvalid, encoding)
+}
+
+type failInput struct {
+	scanRef
+	Body struct {
+		Scanner string `json:"scanner" minLength:"1" maxLength:"64"`
+		Reason  string `json:"reason" minLength:"1" maxLength:"1000"`
+	}
+}
+
+func (a *API) failScanner(ctx context.Context, in *failInput) (*resultsOutput, error) {
+	if !scannerName.MatchString(in.Body.Scanner) {
+		return nil, a.problem(ctx, fmt.Errorf("%w: %q cannot be the name of a scanner", core.ErrInvalid, in.Body.Scanner))
+	}
+	return a.store(ctx, in.Ref, in.Body.Scanner, core.Report{Failure: in.Body.Reason})
+}

@@ -1,0 +1,125 @@
+// Package httpx is what the HTTP rooms share: handlers that return errors, the one table from errors to answers, request
+// logging, and problem documents (RFC 9457).
+package httpx
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+// retryAfter is what callers are told when the database is away, in seconds.
+const retryAfter = 10
+
+// Problem is an error as its reader gets it, per RFC 9457.
+type Problem struct {
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail"` // a sentence that says what to do
+}
+
+// Status maps an error to its HTTP status; the only place where that is decided.
+func Status(err error) int {
+	for _, known := range []struct {
+		sentinel error
+		status   int
+	}{
+		{core.ErrTooLarge, http.StatusRequestEntityTooLarge},
+		{core.ErrDenied, http.StatusUnauthorized},
+		{core.ErrForbidden, http.StatusForbidden},
+		{core.ErrNotFound, http.StatusNotFound},
+		{core.ErrConflict, http.StatusConflict},
+		{core.ErrInvalid, http.StatusBadRequest},
+		{core.ErrUnavailable, http.StatusServiceUnavailable},
+	} {
+		if errors.Is(err, known.sentinel) {
+			return known.status
+		}
+	}
+	return http.StatusInternalServerError
+}
+
+// ProblemOf is what may be told outside about an error: what is wrong with the request in full, what is wrong with us
+// only in kind.
+func ProblemOf(err error) Problem {
+	status := Status(err)
+	problem := Problem{Title: http.StatusText(status), Status: status, Detail: err.Error()}
+	switch status {
+	case http.StatusServiceUnavailable:
+		problem.Detail = "The database does not answer. Nothing was stored; send the request again later."
+	case http.StatusInternalServerError:
+		problem.Detail = "Something failed inside Scanhook. The log tells what, under this request's time and path."
+	}
+	return problem
+}
+
+// Abort answers with err's problem document and logs what is our own fault.
+func Abort(c *gin.Context, log *slog.Logger, err error) {
+	problem := ProblemOf(err)
+	if problem.Status >= http.StatusInternalServerError {
+		log.Error("request failed", "method", c.Request.Method, "path", c.Request.URL.Path, "error", err)
+	}
+	if problem.Status == http.StatusServiceUnavailable {
+		c.Header("Retry-After", strconv.Itoa(retryAfter))
+	}
+	c.Header("Content-Type", "application/problem+json")
+	c.AbortWithStatusJSON(problem.Status, problem)
+}
+
+// Handle makes a Gin handler of one that returns its error.
+func Handle(log *slog.Logger, handler func(*gin.Context) error) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		if err := handler(c); err != nil {
+			Abort(c, log, err)
+		}
+	}
+}
+
+// NewRouter is a Gin engine that logs each request once, survives panics and answers unknown routes with a problem.
+func NewRouter(log *slog.Logger) *gin.Engine {
+	gin.SetMode(gin.ReleaseMode)
+	router := gin.New()
+	router.HandleMethodNotAllowed = true
+	router.Use(logRequest(log), recoverPanic(log))
+	router.NoRoute(unrouted(http.StatusNotFound, "There is nothing at this path. The API is described at /docs."))
+	router.NoMethod(unrouted(http.StatusMethodNotAllowed, "This path does not take this method. The API is described at /docs."))
+	return router
+}
+
+func unrouted(status int, detail string) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		c.Header("Content-Type", "application/problem+json")
+		c.JSON(status, Problem{Title: http.StatusText(status), Status: status, Detail: detail})
+	}
+}
+
+// logRequest logs the route, not the query: a query can carry secrets by mistake.
+func logRequest(log *slog.Logger) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		start := time.Now()
+		c.Next()
+		level := slog.LevelInfo
+		if c.FullPath() == "/healthz" || c.FullPath() == "/readyz" {
+			level = slog.LevelDebug
+		}
+		log.Log(c.Request.Context(), level, "request", "method", c.Request.Method, "path", c.Request.URL.Path,
+			"status", c.Writer.Status(), "duration", time.Since(start).Round(time.Microsecond), "client", c.RemoteIP())
+	}
+}
+
+func recoverPanic(log *slog.Logger) gin.HandlerFunc {
+	return gin.CustomRecoveryWithWriter(nil, func(c *gin.Context, cause any) {
+		log.Error("request panicked", "method", c.Request.Method, "path", c.Request.URL.Path, "panic", cause)
+		status := http.StatusInternalServerError
+		c.Header("Content-Type", "application/problem+json")
+		c.AbortWithStatusJSON(status, ProblemOf(errPanicked))
+	})
+}
+
+var errPanicked = errors.New("panicked")

@@ -1,0 +1,44 @@
+package report
+
+import (
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+const (
+	firstPause         = 2 * time.Second
+	longestPause       = 10 * time.Minute
+	noTokenPause       = time.Hour        // a token may come with the next start
+	unknownCommitGrace = 10 * time.Minute // a webhook can be faster than the platform's API
+	giveUpAfter        = 24 * time.Hour
+)
+
+// backoff grows exponentially with the failed attempts and is spread, so that many commits do not come back at once.
+func backoff(attempts int) time.Duration {
+	pause := firstPause << min(attempts, 20)
+	if pause <= 0 || pause > longestPause {
+		pause = longestPause
+	}
+	return pause/2 + rand.N(pause/2)
+}
+
+// pauses remembers until when a platform wants to be left alone.
+type pauses struct {
+	mu    sync.Mutex
+	until map[string]time.Time
+}
+
+func (p *pauses) delay(platform string, now time.Time, pause time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if end := now.Add(pause); end.After(p.until[platform]) {
+		p.until[platform] = end
+	}
+}
+
+func (p *pauses) paused(platform string, now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return now.Before(p.until[platform])
+}
