@@ -15,7 +15,7 @@ const maxPause = 30 * time.Second
 type Loop struct {
 	Name  string        // for the log
 	Every time.Duration // the longest pause between two looks
-	Wake  <-chan struct{}
+	Wake  *Bell         // may be nil
 	Once  func(context.Context) (worked bool, err error)
 	Log   *slog.Logger
 }
@@ -25,12 +25,13 @@ type Loop struct {
 func (l Loop) Run(ctx context.Context) {
 	failures := 0
 	for ctx.Err() == nil {
+		wake := l.listen()
 		worked, err := l.Once(ctx)
 		failures = l.report(ctx, failures, err)
 		if worked && err == nil {
 			continue
 		}
-		l.wait(ctx, l.pause(failures))
+		wait(ctx, wake, l.pause(failures))
 	}
 }
 
@@ -55,12 +56,19 @@ func (l Loop) pause(failures int) time.Duration {
 	return pause
 }
 
-func (l Loop) wait(ctx context.Context, pause time.Duration) {
+func (l Loop) listen() <-chan struct{} {
+	if l.Wake == nil {
+		return nil
+	}
+	return l.Wake.Listen()
+}
+
+func wait(ctx context.Context, wake <-chan struct{}, pause time.Duration) {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-	case <-l.Wake:
+	case <-wake:
 	case <-timer.C:
 	}
 }

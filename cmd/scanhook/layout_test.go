@@ -1,0 +1,105 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/scanhook/scanhook/"
+
+// floors is the house: a room imports rooms of lower floors only. cmd/scanhook stands on floor 3.
+var floors = map[string]int{
+	"cmd/scanhook": 3,
+
+	"webhooks": 2, "internal/api": 2, "internal/web": 2, "internal/report": 2, "internal/runner": 2, "internal/epss": 2,
+	"internal/catchup": 2, "platforms/github": 2, "platforms/gitlab": 2,
+
+	"platforms": 1, "store": 1, "internal/reports": 1, "internal/httpx": 1, "internal/standin": 1,
+
+	"core": 0, "migrations": 0, "internal/poll": 0, "internal/config": 0,
+
+	"store/storetest": 3, "platforms/platformtest": 3, // for tests only
+}
+
+// keepers are the only rooms that may import a library; the key is the beginning of an import path.
+var keepers = map[string][]string{
+	"github.com/jmoiron/sqlx":         {"store"},
+	"github.com/lib/pq":               {"store"},
+	"modernc.org/sqlite":              {"store"},
+	"github.com/rubenv/sql-migrate":   {"store"},
+	"github.com/google/go-github/":    {"platforms/github"},
+	"github.com/xanzy/go-gitlab":      {"platforms/gitlab"},
+	"github.com/zricethezav/gitleaks": {"internal/runner"},
+	"github.com/gin-gonic/gin":        {"webhooks", "internal/api", "internal/web", "internal/httpx", "cmd/scanhook"},
+	module + "internal/config":        {"cmd/scanhook"},
+	module + "store/storetest":        {},
+	module + "platforms/platformtest": {},
+}
+
+// noIO are what core does without.
+var noIO = []string{"net/http", "net", "database/sql", "os", "os/exec", "log", "log/slog", "io/fs", "path/filepath"}
+
+type goPackage struct {
+	ImportPath string
+	Imports    []string
+}
+
+func (p goPackage) room() string { return strings.TrimPrefix(p.ImportPath, module) }
+
+func packages(t *testing.T) []goPackage {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports", module+"...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var list []goPackage
+	for decoder := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p goPackage
+		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
+			return list
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, p)
+	}
+}
+
+func TestRoomsImportDownwardsOnly(t *testing.T) {
+	t.Parallel()
+	for _, p := range packages(t) {
+		floor, known := floors[p.room()]
+		if !known {
+			t.Errorf("%s has no floor: give it one in this test and in README", p.room())
+		}
+		for _, path := range p.Imports {
+			below, ours := floors[strings.TrimPrefix(path, module)]
+			if ours && below >= floor {
+				t.Errorf("%s (floor %d) imports %s (floor %d)", p.room(), floor, path, below)
+			}
+		}
+	}
+}
+
+func TestLibrariesHaveKeepers(t *testing.T) {
+	t.Parallel()
+	for _, p := range packages(t) {
+		if strings.HasSuffix(p.room(), "test") {
+			continue
+		}
+		for _, path := range p.Imports {
+			for library, keeper := range keepers {
+				if strings.HasPrefix(path, library) && !slices.Contains(keeper, p.room()) {
+					t.Errorf("%s imports %s; only %v may", p.room(), path, keeper)
+				}
+			}
+			if p.room() == "core" && slices.Contains(noIO, path) {
+				t.Errorf("core imports %s: it does no I/O", path)
+			}
+		}
+	}
+}

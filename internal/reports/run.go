@@ -1,0 +1,106 @@
+package reports
+
+import (
+	"fmt"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+// run reads one run of a SARIF log. Its results may stand before the rules, artifacts and directories that they refer
+// to, so every result becomes a finding with loose ends (a draft), which finish ties up.
+type run struct {
+	*sarif
+	drafts      pile[draft]
+	driver      component
+	extensions  []component
+	artifacts   []wireArtifact
+	bases       map[string]wireArtifact
+	invocations []invocation
+	result      wireResult               // the one being read
+	references  map[reference]*reference // one copy of each: thousands of results refer to the same rule
+}
+
+func newRun(s *sarif) *run {
+	return &run{sarif: s, references: make(map[reference]*reference)}
+}
+
+func (r *run) read() error {
+	return r.object(members{
+		"tool":                           r.readTool,
+		"results":                        r.readResults,
+		"artifacts":                      r.readArtifacts,
+		"invocations":                    r.readInvocations,
+		"originalUriBaseIds":             r.readBases,
+		"externalPropertyFileReferences": r.readReferences,
+	})
+}
+
+func (r *run) readResults() error {
+	return r.array(func() error {
+		r.report.Results++
+		if r.report.Results > r.limits.MaxResults {
+			return fmt.Errorf("%w: the report has more than %d results", core.ErrTooLarge, r.limits.MaxResults)
+		}
+		r.result = wireResult{}
+		result := &r.result
+		if err := r.decode(&result); err != nil { // null makes result nil
+			return err
+		}
+		if result == nil {
+			return r.invalid("must be an object, not null")
+		}
+		return r.add(result)
+	})
+}
+
+func (r *run) readArtifacts() error {
+	return r.array(func() error {
+		var artifact struct {
+			Location wireArtifact `json:"location"`
+		}
+		err := r.decode(&artifact)
+		r.artifacts = append(r.artifacts, artifact.Location)
+		return err
+	})
+}
+
+func (r *run) readReferences() error {
+	return r.object(members{"results": func() error {
+		return r.array(func() error {
+			r.fail("the results are in an external file, not in the report; let the scanner write a single file")
+			return r.skip()
+		})
+	}})
+}
+
+// maxBases bounds what every file is compared with; tools write a handful.
+const maxBases = 100
+
+func (r *run) readBases() error {
+	if err := r.decode(&r.bases); err != nil {
+		return err
+	}
+	if len(r.bases) > maxBases {
+		return fmt.Errorf("%w: %s: more than %d directories", core.ErrTooLarge, r.pointer(""), maxBases)
+	}
+	return nil
+}
+
+// finish ties up the loose ends of the run's findings.
+func (r *run) finish() {
+	r.judgeInvocations()
+	rules := newRuleBook(r.driver, r.extensions)
+	paths := r.newPaths()
+	tool := clean(r.driver.name, r.limits.name())
+	for _, draft := range r.drafts.slice() {
+		finding := draft.finding
+		rule := rules.find(draft.rule)
+		finding.Tool = tool
+		finding.File = paths.path(location{uri: finding.File, base: draft.base, artifact: draft.artifact})
+		finding.Severity = r.severity(draft, rule, rules)
+		if draft.message != nil {
+			finding.Message = r.message(draft.message, rule)
+		}
+		describeBy(finding, rule)
+	}
+}

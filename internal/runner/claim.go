@@ -1,0 +1,125 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+// Keys of the log.
+const (
+	keyError    = "error"
+	keyFindings = "findings"
+	keyJob      = "job"
+	keyProject  = "project"
+	keyScan     = "scan"
+	keyScanner  = "scanner"
+	keySHA      = "sha"
+)
+
+// settleTime is how long the store has to take a job back or its report, also while the process is stopping.
+const settleTime = 20 * time.Second
+
+// once claims one job, works on it while its lease holds, and settles it.
+func (r *Runner) once(ctx context.Context) (worked bool, err error) {
+	job, scan, err := r.Jobs.ClaimJob(ctx, r.claimable, r.Worker, r.Lease)
+	switch {
+	case errors.Is(err, core.ErrNotFound):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("claiming a job: %w", err)
+	}
+	working, release := r.keepLease(ctx, job)
+	report, again := r.examine(working, job, scan)
+	interrupted := context.Cause(working)
+	release()
+	if errors.Is(interrupted, core.ErrConflict) {
+		r.Log.Info("job dropped: it was handed on or ended meanwhile", about(job, scan)...)
+		return true, nil
+	}
+	// Settling outlives ctx, so that a stopping process leaves nothing behind for a lease to run out.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
+	defer cancel()
+	if interrupted != nil {
+		return true, r.giveBack(ctx, job, scan)
+	}
+	return true, r.settle(ctx, job, scan, report, again)
+}
+
+// keepLease extends the job's lease until release is called. The context ends with core.ErrConflict when the job was
+// handed on.
+func (r *Runner) keepLease(ctx context.Context, job core.Job) (working context.Context, release func()) {
+	working, cancel := context.WithCancelCause(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		r.beat(working, cancel, job)
+	}()
+	return working, func() {
+		cancel(nil)
+		<-ended
+	}
+}
+
+func (r *Runner) beat(ctx context.Context, cancel context.CancelCauseFunc, job core.Job) {
+	ticker := time.NewTicker(r.Lease / 3)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		switch err := r.Jobs.ExtendLease(ctx, job, r.Lease); {
+		case errors.Is(err, core.ErrConflict):
+			cancel(err)
+			return
+		case err != nil && ctx.Err() == nil:
+			// The work goes on: the store may be back before the lease is over, and if not, it refuses the report.
+			r.Log.Warn("lease not extended", keyJob, job.ID, keyError, err)
+		}
+	}
+}
+
+// settle hands the report over, or lets the job be tried again when its failure may pass.
+func (r *Runner) settle(ctx context.Context, job core.Job, scan core.Scan, report core.Report, again bool) error {
+	log := r.Log.With(about(job, scan)...)
+	if again {
+		err := r.Jobs.RetryJob(ctx, job, time.Duration(job.Attempt)*retryPause)
+		if err == nil {
+			log.Warn("job failed, it will be tried again", keyError, report.Failure)
+			return nil
+		}
+		if !errors.Is(err, core.ErrConflict) {
+			return fmt.Errorf("retrying job %d: %w", job.ID, err)
+		}
+	}
+	switch err := r.Jobs.FinishJob(ctx, job, report); {
+	case errors.Is(err, core.ErrConflict):
+		log.Info("report dropped: the job was handed on or ended meanwhile")
+	case err != nil:
+		return fmt.Errorf("settling job %d: %w", job.ID, err)
+	case report.Failure != "":
+		log.Warn("job failed", keyError, report.Failure)
+	default:
+		log.Info("job done", keyFindings, len(report.Findings))
+	}
+	return nil
+}
+
+// giveBack returns a job that a stopping process could not end.
+func (r *Runner) giveBack(ctx context.Context, job core.Job, scan core.Scan) error {
+	err := r.Jobs.ReturnJob(ctx, job)
+	if err != nil && !errors.Is(err, core.ErrConflict) {
+		return fmt.Errorf("giving job %d back: %w", job.ID, err)
+	}
+	r.Log.Info("job given back", about(job, scan)...)
+	return nil
+}
+
+func about(job core.Job, scan core.Scan) []any {
+	return []any{keyScan, scan.ReferenceID, keyScanner, job.Scanner, keyProject, scan.ProjectName, keySHA, scan.CommitSHA}
+}

@@ -1,0 +1,103 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+// waiting is a scanner that tells when it has begun and ends when the file go appears.
+func waiting(dir string) Scanner {
+	script := `touch "$1/begun"; until [ -e "$1/go" ]; do sleep 0.01; done; ` + clean
+	return Scanner{Command: append(sh(script), "-", dir)}
+}
+
+// begin runs once in the background until the scanner has begun; done delivers once's error.
+func (b *bench) begin(ctx context.Context, t *testing.T, dir string) (done chan error) {
+	t.Helper()
+	done = make(chan error, 1)
+	go func() {
+		_, err := b.once(ctx)
+		done <- err
+	}()
+	for len(glob(dir, "begun")) == 0 {
+		select {
+		case err := <-done:
+			t.Fatalf("the scanner did not begin: %v\n%s", err, b.log)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	return done
+}
+
+func glob(dir, name string) []string {
+	found, _ := filepath.Glob(filepath.Join(dir, name))
+	return found
+}
+
+// The lease is watched in real time, because the scanner is a real process.
+func TestOnceKeepsItsLease(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	b := newBench(t, waiting(dir))
+	b.Lease = 300 * time.Millisecond
+	reference := b.accept(t, "acme/shop", b.server.commit(t, "acme/shop", files{"a": "b\n"}))
+	done := b.begin(t.Context(), t, dir)
+	for began := time.Now(); time.Since(began) < 3*b.Lease; time.Sleep(b.Lease / 10) {
+		if job, _, err := b.Jobs.ClaimJob(t.Context(), b.claimable, "there", time.Minute); !errors.Is(err, core.ErrNotFound) {
+			t.Fatalf("want nothing to claim, got %+v, %v", job, err)
+		}
+	}
+	write(t, dir, files{"go": ""})
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if _, job, _ := b.get(t, reference); job.State != core.JobCompleted || job.Attempt != 1 {
+		t.Errorf("want a job done at the first attempt, got %+v", job)
+	}
+}
+
+func TestOnceDropsAJobThatWasHandedOn(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	b := newBench(t, waiting(dir))
+	b.Lease = 60 * time.Millisecond
+	reference := b.accept(t, "acme/shop", b.server.commit(t, "acme/shop", files{"a": "b\n"}))
+	done := b.begin(t.Context(), t, dir)
+	b.ahead.Add(int64(time.Hour / 2))
+	for claimed := false; !claimed; {
+		_, _, err := b.Jobs.ClaimJob(t.Context(), b.claimable, "there", time.Hour)
+		claimed = err == nil
+		b.ahead.Add(int64(time.Minute))
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if _, job, _ := b.get(t, reference); job.State != core.JobRunning || job.Worker != "there" {
+		t.Errorf("want the other worker's job untouched, got %+v", job)
+	}
+	if !strings.Contains(b.log.String(), "level=INFO msg=\"job dropped") {
+		t.Errorf("want a word in the log, got %s", b.log)
+	}
+}
+
+func TestRunGivesItsJobBackWhenItStops(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	b := newBench(t, waiting(dir))
+	reference := b.accept(t, "acme/shop", b.server.commit(t, "acme/shop", files{"a": "b\n"}))
+	ctx, stop := context.WithCancel(t.Context())
+	done := b.begin(ctx, t, dir)
+	stop()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if _, job, _ := b.get(t, reference); job.State != core.JobPending || job.Attempt != 0 {
+		t.Errorf("want the job back without its attempt, got %+v", job)
+	}
+}

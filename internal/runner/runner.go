@@ -1,0 +1,99 @@
+// Package runner claims jobs, checks the commit out, runs the scanner and hands its report to the store.
+//
+// Everything that it touches is a stranger's: the repository, what the git server answers, what a scanner prints. So
+// each job has a workspace of its own that is removed whatever happens, bounded in time and disk; git and the scanners
+// run without any of our environment; and what went wrong becomes the job's failure, a sentence for people.
+//
+// Reading order: runner.go, claim.go, job.go, checkout.go, exec.go, gitleaks.go, snippets.go.
+package runner
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"maps"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/scanhook/scanhook/internal/poll"
+	"github.com/scanhook/scanhook/platforms"
+	"github.com/scanhook/scanhook/store"
+)
+
+const (
+	defaultWorkers = 2
+	defaultLease   = 30 * time.Second
+	defaultTimeout = 10 * time.Minute
+	defaultDisk    = 2 << 30
+
+	fetchTimeout = 10 * time.Minute
+	retryPause   = 15 * time.Second // times the number of tries so far
+	lookEvery    = 2 * time.Second
+	sweepEvery   = 10 * time.Second
+)
+
+// Config is what a Runner needs; the zero value of every optional field is its default.
+type Config struct {
+	Jobs      *store.Store
+	Platforms platforms.Set
+	Scanners  map[string]Scanner // by their key in the configuration, without those that deliver from outside
+	Workers   int                // jobs at a time, 2 by default
+	Lease     time.Duration      // a job whose worker is silent for so long goes to another one; 30 seconds by default
+	TempDir   string             // where workspaces are made; the system's by default
+	MaxDisk   int64              // bytes that one job may occupy, checkout included; 2 GiB by default
+	Worker    string             // names this process in the jobs it holds; the host's name by default
+	Log       *slog.Logger       // silent by default
+}
+
+// Scanner says how to run one scanner; either Builtin or Command is set.
+type Scanner struct {
+	Builtin string        // "gitleaks"
+	Command []string      // argument vector; {source} and {output} are replaced in each argument
+	Timeout time.Duration // 10 minutes by default
+}
+
+// Runner works on jobs until it is told to stop.
+type Runner struct {
+	Config
+	claimable []string
+}
+
+// New makes a Runner; it does nothing until Run.
+func New(cfg Config) *Runner {
+	cfg.Workers = cmp.Or(cfg.Workers, defaultWorkers)
+	cfg.Lease = cmp.Or(cfg.Lease, defaultLease)
+	cfg.TempDir = cmp.Or(cfg.TempDir, os.TempDir())
+	cfg.MaxDisk = cmp.Or(cfg.MaxDisk, defaultDisk)
+	if cfg.Worker == "" {
+		cfg.Worker, _ = os.Hostname()
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Runner{Config: cfg, claimable: slices.Sorted(maps.Keys(cfg.Scanners))}
+}
+
+// Run works on jobs and ends overdue scans until ctx ends. Jobs in flight are then given back, to be run elsewhere or
+// after the restart.
+func (r *Runner) Run(ctx context.Context) {
+	var loops sync.WaitGroup
+	work := poll.Loop{Name: "runner", Every: lookEvery, Wake: r.Jobs.Changed(), Once: r.once, Log: r.Log}
+	for range r.Workers {
+		loops.Go(func() { work.Run(ctx) })
+	}
+	sweep := poll.Loop{Name: "sweep", Every: sweepEvery, Once: r.sweep, Log: r.Log}
+	loops.Go(func() { sweep.Run(ctx) })
+	loops.Wait()
+}
+
+// sweep ends the scans whose deadline has passed and clears away after processes that were killed.
+func (r *Runner) sweep(ctx context.Context) (bool, error) {
+	removeStale(r.TempDir, time.Now().Add(-staleAge))
+	ended, err := r.Jobs.ExpireScans(ctx)
+	if ended > 0 {
+		r.Log.Info("overdue scans ended", "scans", ended)
+	}
+	return false, err
+}

@@ -1,0 +1,114 @@
+package runner
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+func TestOnceScansACommit(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, Scanner{Builtin: "gitleaks"})
+	b.mustWork(t, false)
+	sha := b.server.commit(t, "acme/shop", files{"a/b.py": "TOKEN = '" + githubToken + "'\n"})
+	reference := b.accept(t, "acme/shop", sha)
+	b.mustWork(t, true)
+	b.mustWork(t, false)
+
+	scan, job, findings := b.get(t, reference)
+	if scan.Status != core.ScanCompleted || *scan.Verdict != core.Fail || job.State != core.JobCompleted {
+		t.Errorf("want a completed scan that fails, got %+v, %+v", scan, job)
+	}
+	if len(findings) != 1 || findings[0].File != "a/b.py" || findings[0].Snippet != "TOKEN = '"+mask(githubToken)+"'" {
+		t.Errorf("want the token, masked, got %+v", findings)
+	}
+}
+
+func TestOnceFillsInWhatACommandLeavesOut(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, Scanner{Command: sh(`echo '` + oneFinding + `'; exit 1`)})
+	reference := b.accept(t, "acme/shop", b.server.commit(t, "acme/shop", files{"app.js": "x\n  eval(y)\n"}))
+	b.mustWork(t, true)
+	scan, _, findings := b.get(t, reference)
+	if scan.Status != core.ScanCompleted || len(findings) != 1 || findings[0].Snippet != "eval(y)" {
+		t.Errorf("want the finding with its line, got %+v, %+v", scan, findings)
+	}
+}
+
+func TestOnceFails(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		scanner Scanner
+		change  func(*bench)
+		want    string
+	}{
+		"scanner that fails":   {Scanner{Command: sh(`echo broken >&2; exit 2`)}, nil, "it said: broken"},
+		"scanner that hangs":   {Scanner{Command: sh(`sleep 600`), Timeout: 200e6}, nil, "gitleaks did not end within 200ms"},
+		"unknown builtin":      {Scanner{Builtin: "other"}, nil, "neither a command nor a known builtin"},
+		"unknown platform":     {Scanner{}, func(b *bench) { b.Platforms = nil }, `no platform called "github"`},
+		"disk that is full":    {Scanner{}, func(b *bench) { b.MaxDisk = 1 }, "of disk"},
+		"no room for the work": {Scanner{}, func(b *bench) { b.TempDir += "/gone" }, "making a workspace"},
+		"panic":                {Scanner{}, func(b *bench) { b.Platforms["github"] = nil }, "crashed inside Scanhook"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, test.scanner)
+			if test.change != nil {
+				test.change(b)
+			}
+			reference := b.accept(t, "acme/shop", b.server.commit(t, "acme/shop", files{"a": "b\n"}))
+			b.mustWork(t, true)
+			scan, job, _ := b.get(t, reference)
+			if scan.Status != core.ScanFailed || !strings.Contains(job.Error, test.want) {
+				t.Errorf("want ...%s..., got %s: %s", test.want, scan.Status, job.Error)
+			}
+		})
+	}
+}
+
+func TestOnceTriesAFetchAgain(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, Scanner{Builtin: "gitleaks"})
+	reference := b.accept(t, "acme/late", strings.Repeat("a", 40))
+	for attempt := 1; attempt <= 3; attempt++ {
+		b.mustWork(t, true)
+		b.mustWork(t, false) // not at once
+		if _, job, _ := b.get(t, reference); job.Attempt != attempt || job.State.Ended() != (attempt == 3) {
+			t.Fatalf("want attempt %d, got %+v", attempt, job)
+		}
+		b.ahead.Add(int64(time.Minute))
+	}
+	if scan, _, _ := b.get(t, reference); !strings.Contains(scan.Error, "may read the project") {
+		t.Errorf("want the reason, got %q", scan.Error)
+	}
+}
+
+func TestRun(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, Scanner{Builtin: "gitleaks"})
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		b.Run(ctx)
+	}()
+	var references []string
+	for _, project := range []string{"a", "b", "c"} {
+		references = append(references, b.accept(t, project, b.server.commit(t, project, files{"a": project})))
+	}
+	for _, reference := range references {
+		for {
+			changed := b.Jobs.Changed().Listen()
+			if scan, _, _ := b.get(t, reference); scan.Status == core.ScanCompleted {
+				break
+			}
+			<-changed
+		}
+	}
+	stop()
+	<-ended
+}

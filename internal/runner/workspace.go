@@ -1,0 +1,129 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+const (
+	workspacePrefix = "scanhook-job-"
+	blockSize       = 4096
+	watchEvery      = 250 * time.Millisecond
+	staleAge        = 24 * time.Hour // no job takes so long
+)
+
+// workspace is the private directory of one job: the checkout, and beside it what git and scanners may write to.
+type workspace struct {
+	root    string // absolute and without symbolic links, as scanners report it
+	source  string // the checkout
+	home    string
+	temp    string
+	reports string
+	limit   int64 // bytes
+}
+
+func newWorkspace(parent string, limit int64) (workspace, error) {
+	root, err := os.MkdirTemp(parent, workspacePrefix)
+	if err != nil {
+		return workspace{}, fmt.Errorf("making a workspace: %w", err)
+	}
+	if real, err := filepath.EvalSymlinks(root); err == nil {
+		root = real
+	}
+	space := workspace{
+		root:    root,
+		source:  filepath.Join(root, "source"),
+		home:    filepath.Join(root, "home"),
+		temp:    filepath.Join(root, "tmp"),
+		reports: filepath.Join(root, "reports"),
+		limit:   limit,
+	}
+	for _, dir := range []string{space.source, space.home, space.temp, space.reports} {
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			return workspace{}, errors.Join(fmt.Errorf("making a workspace: %w", err), space.remove())
+		}
+	}
+	return space, nil
+}
+
+// remove deletes everything, directories without write permission too.
+func (w workspace) remove() error {
+	if err := os.RemoveAll(w.root); err == nil {
+		return nil
+	}
+	_ = filepath.WalkDir(w.root, func(path string, entry fs.DirEntry, _ error) error {
+		if entry != nil && entry.IsDir() {
+			_ = os.Chmod(path, 0o700)
+		}
+		return nil
+	})
+	return os.RemoveAll(w.root)
+}
+
+// removeStale deletes the workspaces that processes which were killed left behind.
+func removeStale(parent string, before time.Time) {
+	left, _ := filepath.Glob(filepath.Join(parent, workspacePrefix+"*"))
+	for _, root := range left {
+		if info, err := os.Lstat(root); err == nil && info.IsDir() && info.ModTime().Before(before) {
+			_ = workspace{root: root}.remove()
+		}
+	}
+}
+
+// bound makes a context that ends when the time is over, with late as its cause, or when the workspace has outgrown its
+// limit, with a sentence about that.
+func (w workspace) bound(ctx context.Context, timeout time.Duration, late error) (
+	context.Context, context.CancelCauseFunc,
+) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	ctx, stop := context.WithTimeoutCause(ctx, timeout, late)
+	go w.watch(ctx, cancel)
+	return ctx, func(cause error) {
+		cancel(cause)
+		stop()
+	}
+}
+
+func (w workspace) watch(ctx context.Context, cancel context.CancelCauseFunc) {
+	for {
+		began := time.Now()
+		if err := w.fits(); err != nil {
+			cancel(err)
+			return
+		}
+		// Large trees take long to walk: watching must not cost more than a tenth of the time.
+		pause := max(watchEvery, 10*time.Since(began))
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+	}
+}
+
+// fits says so when the workspace is larger than it may be. Every file counts for at least one block, so that millions
+// of empty files do not count for nothing.
+func (w workspace) fits() error {
+	var used int64
+	_ = filepath.WalkDir(w.root, func(_ string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return nil // gone meanwhile
+		}
+		if info, err := entry.Info(); err == nil {
+			used += max(info.Size(), blockSize)
+		}
+		if used > w.limit {
+			return filepath.SkipAll
+		}
+		return nil
+	})
+	if used > w.limit {
+		return fmt.Errorf("the job needs more than the %d MiB of disk that it may use", w.limit>>20)
+	}
+	return nil
+}

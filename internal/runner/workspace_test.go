@@ -1,0 +1,50 @@
+package runner
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+func TestWorkspaceIsPrivate(t *testing.T) {
+	t.Parallel()
+	space := open(t)
+	for _, dir := range []string{space.root, space.source, space.home, space.temp, space.reports} {
+		if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
+			t.Errorf("want %s for us alone, got %v, %v", dir, info, err)
+		}
+	}
+}
+
+// As root, nothing is without permission; the test says more for other users.
+func TestWorkspaceIsRemovedWithoutWritePermission(t *testing.T) {
+	t.Parallel()
+	space := open(t)
+	write(t, space.source, files{"a/b/c": "d"})
+	for _, path := range []string{"a/b/c", "a/b", "a"} {
+		if err := os.Chmod(filepath.Join(space.source, path), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestRemoveStale(t *testing.T) {
+	t.Parallel()
+	parent := t.TempDir()
+	now := time.Now()
+	for name, age := range map[string]time.Duration{
+		workspacePrefix + "old": 2 * staleAge, workspacePrefix + "new": time.Hour, "other": 2 * staleAge,
+	} {
+		dir := filepath.Join(parent, name)
+		write(t, dir, files{"a": "b"})
+		if err := os.Chtimes(dir, now, now.Add(-age)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	removeStale(parent, now.Add(-staleAge))
+	left := glob(parent, "*")
+	if len(left) != 2 || len(glob(parent, "*old")) > 0 {
+		t.Errorf("want the old workspace gone, got %q", left)
+	}
+}
