@@ -37,7 +37,9 @@ func TestSHA(t *testing.T) {
 
 func TestScanStatusOf(t *testing.T) {
 	t.Parallel()
-	job := func(state core.JobState) core.Job { return core.Job{Scanner: string(state), State: state, Error: "why"} }
+	job := func(state core.JobState) core.Job {
+		return core.Job{Scanner: string(state), State: state, Error: "why"}
+	}
 	cases := map[string]struct {
 		jobs   []core.Job
 		want   core.ScanStatus

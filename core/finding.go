@@ -119,6 +119,11 @@ type Finding struct {
 	RemediationPatch *string  `db:"remediation_patch"`
 	RedTeamSuccess   *bool    `db:"red_team_success"`
 
+	// What is known of CVEID; only read, from the table epss_data.
+	EPSSProbability *float64 `db:"epss_probability"` // 0–1, nil where unknown
+	EPSSPercentile  *float64 `db:"epss_percentile"`  // 0–1, nil where unknown
+	KEV             bool     `db:"kev"`              // known to be exploited
+
 	// PartialFingerprint is what the report itself says identifies the finding; an input of Fingerprint, not stored.
 	PartialFingerprint string `db:"-"`
 }

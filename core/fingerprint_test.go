@@ -56,7 +56,9 @@ func TestFingerprintWithoutSnippet(t *testing.T) {
 
 func TestFingerprintCountsEqualsByLine(t *testing.T) {
 	t.Parallel()
-	hit := func(line int) core.Finding { return core.Finding{RuleID: "r", File: "a.go", Line: line, Snippet: "eval(x)"} }
+	hit := func(line int) core.Finding {
+		return core.Finding{RuleID: "r", File: "a.go", Line: line, Snippet: "eval(x)"}
+	}
 	first := fingerprint(hit(5), hit(20), hit(30))
 	if first[0] == first[1] || first[1] == first[2] || first[0] == first[2] {
 		t.Fatalf("equal findings share a fingerprint: %v", first)

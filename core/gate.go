@@ -19,8 +19,10 @@ const Never Severity = "never"
 
 // Gate is the policy that turns findings into a verdict.
 type Gate struct {
-	FailOn  Severity // this severity and graver ones fail; Never lets everything pass
+	FailOn  Severity // this severity and graver ones fail; Never lets every severity pass
 	NewOnly bool     // only findings that the baseline does not have fail
+	EPSS    float64  // findings whose CVE has this probability of exploitation or more fail too; 0 does not ask
+	KEV     bool     // findings whose CVE is known to be exploited fail too
 }
 
 // ParseFailOn reads the configuration's fail_on word: critical, high, medium, low or never.
@@ -47,8 +49,8 @@ func (g Gate) Judge(tallies []Tally) Verdict {
 }
 
 func (g Gate) fails(t Tally) bool {
-	if g.FailOn == Never || t.Dismissed || g.NewOnly && t.BaselineState == Unchanged {
+	if t.Dismissed || g.NewOnly && t.BaselineState == Unchanged {
 		return false
 	}
-	return t.Severity.Rank() >= g.FailOn.Rank()
+	return g.FailOn != Never && t.Severity.Rank() >= g.FailOn.Rank() || g.risky(t.MaxEPSS, t.KEV)
 }

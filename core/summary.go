@@ -11,6 +11,8 @@ type Tally struct {
 	Severity      Severity      `db:"severity"`
 	BaselineState BaselineState `db:"baseline_state"`
 	Dismissed     bool          `db:"dismissed"` // a false positive, or suppressed by its scanner
+	MaxEPSS       float64       `db:"max_epss"`  // the highest probability of exploitation among their CVEs, 0–1
+	KEV           bool          `db:"kev"`       // one of their CVEs is known to be exploited
 	N             int           `db:"n"`
 }
 
@@ -37,7 +39,15 @@ func Summarize(tallies []Tally, fixed int) string {
 	if fresh > 0 {
 		parts[0] = fmt.Sprintf("%d new (%s)", fresh, listSeverities(bySeverity))
 	}
-	return strings.Join(append(parts, nonZero(known, "known", fixed, "fixed", dismissed, "dismissed")...), ", ")
+	for _, part := range []struct {
+		n    int
+		word string
+	}{{known, "known"}, {fixed, "fixed"}, {dismissed, "dismissed"}} {
+		if part.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.word))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 func listSeverities(n map[Severity]int) string {
@@ -48,15 +58,4 @@ func listSeverities(n map[Severity]int) string {
 		}
 	}
 	return strings.Join(parts, ", ")
-}
-
-// nonZero takes pairs of a number and its word.
-func nonZero(pairs ...any) []string {
-	var parts []string
-	for i := 0; i < len(pairs); i += 2 {
-		if pairs[i] != 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", pairs[i], pairs[i+1]))
-		}
-	}
-	return parts
 }

@@ -21,14 +21,24 @@ type dialect struct {
 	skipLocked   string // the same, passing over rows that others hold
 	maxConns     int
 	file         string // path of an embedded database
+	copies       bool   // rows in bulk come by COPY
+	lockFeeds    string // keeps other imports of lists out until the transaction ends, but no readers
+	stageScores  string // makes the temporary table epss_staged
 }
 
 var (
 	postgres = dialect{
 		name: "postgres", driver: "postgres", migrate: "postgres",
 		forUpdate: "FOR UPDATE", skipLocked: "FOR UPDATE SKIP LOCKED", maxConns: 16,
+		copies: true, lockFeeds: `LOCK TABLE epss_data IN SHARE ROW EXCLUSIVE MODE`,
+		stageScores: `CREATE TEMP TABLE epss_staged (cve_id TEXT NOT NULL, probability DOUBLE PRECISION NOT NULL,
+			percentile DOUBLE PRECISION NOT NULL)`,
 	}
-	sqlite = dialect{name: "sqlite", driver: "sqlite", migrate: "sqlite3", singleWriter: true, maxConns: 8}
+	sqlite = dialect{
+		name: "sqlite", driver: "sqlite", migrate: "sqlite3", singleWriter: true, maxConns: 8,
+		stageScores: `CREATE TEMP TABLE epss_staged (cve_id TEXT PRIMARY KEY, probability REAL NOT NULL,
+			percentile REAL NOT NULL) WITHOUT ROWID`,
+	}
 )
 
 // connect opens the pool for a database URL. It does not yet talk to the server.

@@ -88,7 +88,9 @@ func (s *Store) supersede(ctx context.Context, tx *sqlx.Tx, batch []*intake) err
 	successors := map[commitKey]*core.Scan{}
 	var args []any
 	for _, item := range batch {
-		if scan := item.scan; item.created && item.policy.Supersede && core.IsCommitSHA(scan.BeforeSHA) {
+		scan := item.scan
+		// Gitea's test button pushes a commit onto itself, which must not end the commit's own scan.
+		if item.created && item.policy.Supersede && core.IsCommitSHA(scan.BeforeSHA) && scan.BeforeSHA != scan.CommitSHA {
 			successors[commitKey{scan.SourcePlatform, scan.ProjectName, scan.BeforeSHA}] = scan
 			args = append(args, scan.SourcePlatform, scan.ProjectName, scan.Branch, scan.BeforeSHA)
 		}

@@ -16,8 +16,8 @@ func (a *API) findingOperations(api huma.API) {
 }
 
 type listFindingsInput struct {
-	scanRef
-	paging
+	ScanRef
+	Paging
 	Severity      string `query:"severity" enum:"Critical,High,Medium,Low"`
 	BaselineState string `query:"baseline_state" enum:"new,unchanged,absent"`
 	Tool          string `query:"tool" maxLength:"500"`

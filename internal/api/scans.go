@@ -25,13 +25,15 @@ func (a *API) scanOperations(api huma.API) {
 		"Delete a scan with everything that hangs on it"), a.deleteScan)
 }
 
-type paging struct {
+// Paging is part of the input of every list. It is exported because huma looks into exported fields only, as are ScanRef
+// and Upload.
+type Paging struct {
 	Cursor string `query:"cursor" maxLength:"200" doc:"the value of next in the answer before"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"50"`
 }
 
 type listScansInput struct {
-	paging
+	Paging
 	Platform string `query:"platform" maxLength:"200"`
 	Project  string `query:"project" maxLength:"500" doc:"full path" example:"acme/shop"`
 	Branch   string `query:"branch" maxLength:"500"`
@@ -68,7 +70,8 @@ func (a *API) listScans(ctx context.Context, in *listScansInput) (*page[scanView
 	return out, nil
 }
 
-type scanRef struct {
+// ScanRef is part of the input of every operation on one scan.
+type ScanRef struct {
 	Ref string `path:"ref" maxLength:"100" doc:"reference_id of the scan"`
 }
 
@@ -81,7 +84,7 @@ type scanDetail struct {
 
 type scanOutput struct{ Body scanDetail }
 
-func (a *API) getScan(ctx context.Context, in *scanRef) (*scanOutput, error) {
+func (a *API) getScan(ctx context.Context, in *ScanRef) (*scanOutput, error) {
 	scan, err := a.Store.GetScan(ctx, in.Ref)
 	if err != nil {
 		return nil, a.problem(ctx, err)
@@ -138,7 +141,7 @@ func (a *API) accept(ctx context.Context, platform, project, commit, branch, ori
 	})
 }
 
-func (a *API) rescan(ctx context.Context, in *scanRef) (*receiptOutput, error) {
+func (a *API) rescan(ctx context.Context, in *ScanRef) (*receiptOutput, error) {
 	receipt, err := a.Store.Rescan(ctx, in.Ref)
 	return a.receipt(ctx, receipt, err)
 }
@@ -152,7 +155,7 @@ func (a *API) receipt(ctx context.Context, receipt core.Receipt, err error) (*re
 	return out, nil
 }
 
-func (a *API) deleteScan(ctx context.Context, in *scanRef) (*struct{}, error) {
+func (a *API) deleteScan(ctx context.Context, in *ScanRef) (*struct{}, error) {
 	if err := a.Store.DeleteScan(ctx, in.Ref); err != nil {
 		return nil, a.problem(ctx, err)
 	}

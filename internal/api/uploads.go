@@ -44,22 +44,22 @@ func upload(path, id, summary string) huma.Operation {
 	return op
 }
 
-// body hands the request's body to an operation unread, so that a report is parsed while it arrives.
-type body struct {
+// Upload hands the request's body to an operation unread, so that a report is parsed while it arrives.
+type Upload struct {
 	reader   io.Reader
 	encoding string
 }
 
 // Resolve is called by huma before the operation.
-func (b *body) Resolve(ctx huma.Context) []error {
-	b.reader, b.encoding = ctx.BodyReader(), ctx.Header("Content-Encoding")
+func (u *Upload) Resolve(ctx huma.Context) []error {
+	u.reader, u.encoding = ctx.BodyReader(), ctx.Header("Content-Encoding")
 	_ = ctx.SetReadDeadline(time.Now().Add(uploadTimeout))
 	return nil
 }
 
 type putResultsInput struct {
-	scanRef
-	body
+	ScanRef
+	Upload
 	Scanner string `path:"scanner" maxLength:"64" example:"trivy"`
 }
 
@@ -80,14 +80,14 @@ type resultsOutput struct {
 }
 
 func (a *API) putResults(ctx context.Context, in *putResultsInput) (*resultsOutput, error) {
-	return a.put(ctx, in.body, in.Scanner, func() (string, error) {
+	return a.put(ctx, in.Upload, in.Scanner, func() (string, error) {
 		scan, err := a.Store.GetScan(ctx, in.Ref)
 		return scan.ReferenceID, err
 	})
 }
 
 type putByCommitInput struct {
-	body
+	Upload
 	Scanner  string `path:"scanner" maxLength:"64" example:"trivy"`
 	Platform string `query:"platform" required:"true" doc:"key in the configuration" example:"github"`
 	Project  string `query:"project" required:"true" maxLength:"500" example:"acme/shop"`
@@ -96,14 +96,14 @@ type putByCommitInput struct {
 }
 
 func (a *API) putResultsByCommit(ctx context.Context, in *putByCommitInput) (*resultsOutput, error) {
-	return a.put(ctx, in.body, in.Scanner, func() (string, error) {
+	return a.put(ctx, in.Upload, in.Scanner, func() (string, error) {
 		receipt, err := a.accept(ctx, in.Platform, in.Project, in.Commit, in.Branch, "upload")
 		return receipt.Reference, err
 	})
 }
 
 // put reads the report before it looks for the scan: a malformed one stores nothing at all.
-func (a *API) put(ctx context.Context, in body, scanner string, find func() (string, error)) (*resultsOutput, error) {
+func (a *API) put(ctx context.Context, in Upload, scanner string, find func() (string, error)) (*resultsOutput, error) {
 	if !scannerName.MatchString(scanner) {
 		return nil, a.problem(ctx, fmt.Errorf("%w: %q cannot be the name of a scanner", core.ErrInvalid, scanner))
 	}
@@ -147,7 +147,7 @@ func (a *API) store(ctx context.Context, reference, scanner string, report core.
 	return out, nil
 }
 
-func (a *API) readReport(in body) (core.Report, error) {
+func (a *API) readReport(in Upload) (core.Report, error) {
 	reader, err := unpack(http.MaxBytesReader(nil, io.NopCloser(in.reader), maxUpload), in.encoding)
 	if err != nil {
 		return core.Report{}, err
@@ -174,7 +174,7 @@ func unpack(reader io.Reader, encoding string) (io.Reader, error) {
 }
 
 type failInput struct {
-	scanRef
+	ScanRef
 	Body struct {
 		Scanner string `json:"scanner" minLength:"1" maxLength:"64"`
 		Reason  string `json:"reason" minLength:"1" maxLength:"1000"`

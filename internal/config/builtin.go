@@ -13,6 +13,11 @@ func builtin() *Config {
 		Database:  Database{URL: "sqlite:scanhook.db"},
 		Platforms: map[string]Platform{},
 		Scanners:  map[string]Scanner{},
+		EPSS: EPSS{
+			URL:    "https://epss.empiricalsecurity.com/epss_scores-current.csv.gz",
+			KEVURL: "https://www.cisa.gov/sites/default/files/feeds/known_exploited_vulnerabilities.json",
+			Every:  24 * time.Hour,
+		},
 		Defaults: Policy{
 			Context:     "scanhook",
 			Branches:    []string{"**"},

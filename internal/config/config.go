@@ -14,6 +14,7 @@ type Config struct {
 	Platforms    map[string]Platform `yaml:"platforms"` // by key: the {platform} of POST /webhooks/{platform}
 	API          API                 `yaml:"api"`
 	Scanners     map[string]Scanner  `yaml:"scanners"`     // by name; the built-in gitleaks is always among them
+	EPSS         EPSS                `yaml:"epss"`         // where vulnerabilities' likelihood of exploitation is from
 	Defaults     Policy              `yaml:"defaults"`     // what every repository starts from
 	Repositories []Repository        `yaml:"repositories"` // first match wins; a push to anything else is ignored
 
@@ -99,6 +100,15 @@ type Scanner struct {
 	Timeout time.Duration `yaml:"timeout"` // after which a run is stopped; positive
 }
 
+// EPSS says where the likelihood of vulnerabilities being exploited is learned from. While it is not Enabled, nothing is
+// fetched and both lists are imported by hand.
+type EPSS struct {
+	Enabled bool          `yaml:"enabled"`
+	URL     string        `yaml:"url"`     // http(s), the daily scores as CSV, plain or gzip; empty: not fetched
+	KEVURL  string        `yaml:"kev_url"` // http(s), CISA's known exploited vulnerabilities as JSON; empty: not fetched
+	Every   time.Duration `yaml:"every"`   // positive
+}
+
 // Policy is what is done with a repository's pushes.
 type Policy struct {
 	Context     string        `yaml:"context"`  // name of the commit status
@@ -115,8 +125,10 @@ const Never = "never"
 
 // Gate says which findings make a commit status red.
 type Gate struct {
-	FailOn  string `yaml:"fail_on"`  // critical, high, medium, low (that and graver), or Never
-	NewOnly bool   `yaml:"new_only"` // findings that the default branch has already do not count
+	FailOn  string  `yaml:"fail_on"`  // critical, high, medium, low (that and graver), or Never
+	NewOnly bool    `yaml:"new_only"` // findings that the default branch has already do not count
+	EPSS    float64 `yaml:"epss"`     // 0–1: CVEs that are as likely exploited or more fail too; 0 does not ask
+	KEV     bool    `yaml:"kev"`      // CVEs that are known to be exploited fail too
 }
 
 // Repository gives a policy to the repositories that Match; what an entry does not set comes from Config.Defaults.

@@ -20,8 +20,8 @@ func TestParseTellsAllProblemsWithPlaceAndMend(t *testing.T) {
 			"servr: {}\n", []string{`c.yaml:1:1: unknown key "servr" (did you mean "server"?)`},
 		},
 		"unknown key, nothing near": {
-			"defaults:\n  gate:\n    epss: 0.1\n",
-			[]string{`c.yaml:3:5: unknown key "epss" in defaults.gate (valid keys: fail_on, new_only)`},
+			"defaults:\n  gate:\n    cvss: 7\n",
+			[]string{`c.yaml:3:5: unknown key "cvss" in defaults.gate (valid keys: fail_on, new_only, epss, kev)`},
 		},
 		"unknown key in a repository": {
 			"repositories:\n  - match: '**'\n    branch: [x]\n",

@@ -63,6 +63,10 @@ func convert(text string, out reflect.Value) bool {
 		number, err := strconv.ParseInt(text, 10, 64)
 		*target = number
 		return err == nil
+	case *float64:
+		number, err := strconv.ParseFloat(text, 64)
+		*target = number
+		return err == nil
 	case *bool:
 		lower := strings.ToLower(text)
 		*target = lower == "true"
@@ -77,6 +81,8 @@ func wanted(out reflect.Value) string {
 		return "a duration longer than zero, such as 30s, 10m or 1h"
 	case int64:
 		return "a whole number"
+	case float64:
+		return "a number"
 	case bool:
 		return "true or false"
 	}

@@ -22,6 +22,7 @@ func (v *validator) validate() {
 	v.validatePlatforms()
 	v.validateTokens()
 	v.validateScanners()
+	v.validateEPSS()
 	v.validatePolicy("defaults", v.config.Defaults)
 	v.validateRepositories()
 }

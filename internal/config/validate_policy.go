@@ -52,6 +52,18 @@ func (v *validator) validateCommand(path string, command []string) {
 	}
 }
 
+func (v *validator) validateEPSS() {
+	epss := v.config.EPSS
+	for path, address := range map[string]string{"epss.url": epss.URL, "epss.kev_url": epss.KEVURL} {
+		if address != "" {
+			v.checkURL(path, address)
+		}
+	}
+	if epss.Enabled && epss.URL == "" && epss.KEVURL == "" {
+		v.warnf("epss", "is enabled but has neither url nor kev_url: nothing is fetched")
+	}
+}
+
 // validatePolicy checks what the file sets below path; inherited values are checked where they are set.
 func (v *validator) validatePolicy(path string, policy Policy) {
 	if v.wrote(path+".context") && !validContext(policy.Context) {
@@ -65,6 +77,9 @@ func (v *validator) validatePolicy(path string, policy Policy) {
 	}
 	if v.wrote(path + ".gate.fail_on") {
 		v.checkChoice(path+".gate.fail_on", policy.Gate.FailOn, "critical", "high", "medium", "low", Never)
+	}
+	if !(policy.Gate.EPSS >= 0 && policy.Gate.EPSS <= 1) && v.wrote(path+".gate.epss") {
+		v.errorf(path+".gate.epss", "must be a probability from 0 to 1, such as 0.1; 0 switches it off")
 	}
 	if v.wrote(path + ".scanners") {
 		v.checkScanners(path+".scanners", policy.Scanners)

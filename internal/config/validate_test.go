@@ -112,10 +112,12 @@ defaults:
   branches: ["[a"]
   tags: [""]
   scanners: [gitleak, both, both]
-  gate: {fail_on: hihg}
+  gate: {fail_on: hihg, epss: 10}
 repositories:
   - scanners: [trivy]
   - match: "{a"
+    gate: {epss: NaN, kev: 1}
+epss: {url: "ftp://x", kev_url: "https://x/?y", every: 0s}
 `, nil)
 	want := []string{
 		"c.yaml:2:3: scanners.none must have exactly one of builtin, command and upload: true, not 0",
@@ -131,9 +133,15 @@ repositories:
 		`c.yaml:12:14: defaults.scanners[0] names the unknown scanner "gitleak" (did you mean "gitleaks"?)`,
 		`c.yaml:12:29: defaults.scanners[2] names the scanner "both" for the second time`,
 		`c.yaml:13:19: defaults.gate.fail_on must be critical, high, medium, low or never (did you mean "high"?)`,
+		"c.yaml:13:31: defaults.gate.epss must be a probability from 0 to 1, such as 0.1; 0 switches it off",
 		"c.yaml:15:5: repositories[0].match is missing: write a name or a glob such as release/**",
 		`c.yaml:15:16: repositories[0].scanners[0] names the unknown scanner "trivy"`,
 		"c.yaml:16:12: repositories[1].match " + notGlob,
+		"c.yaml:17:18: repositories[1].gate.epss must be a probability from 0 to 1, such as 0.1; 0 switches it off",
+		"c.yaml:17:28: repositories[1].gate.kev must be true or false",
+		"c.yaml:18:13: epss.url must be an address that starts with https:// or http:// and a host",
+		"c.yaml:18:33: epss.kev_url must end with its path, without ? and #",
+		"c.yaml:18:56: epss.every must be a duration longer than zero, such as 30s, 10m or 1h",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("problems (-want +got):\n%s", diff)
@@ -157,6 +165,7 @@ repositories:
   - match: "**"
   - match: git*/**
   - match: github/acme/one
+epss: {enabled: true, url: "", kev_url: ""}
 `, nil)
 	want := []string{
 		"c.yaml:1:18: server.listen has port 0: another free port is taken at each start",
@@ -171,6 +180,7 @@ repositories:
 			"write platform/project, such as github/acme/*",
 		"c.yaml:14:12: repositories[3].match is never reached: repositories[2] matches the same, and the first match wins",
 		"c.yaml:15:12: repositories[4].match is never reached: repositories[2] matches the same, and the first match wins",
+		"c.yaml:16:1: epss is enabled but has neither url nor kev_url: nothing is fetched",
 	}
 	if diff := cmp.Diff(want, got.Warnings); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)

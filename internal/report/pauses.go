@@ -9,7 +9,8 @@ import (
 const (
 	firstPause         = 2 * time.Second
 	longestPause       = 10 * time.Minute
-	noTokenPause       = time.Hour        // a token may come with the next start
+	noTokenPause       = time.Hour // a token may come with the next start
+	tooEarlyPause      = time.Second
 	unknownCommitGrace = 10 * time.Minute // a webhook can be faster than the platform's API
 	giveUpAfter        = 24 * time.Hour
 )

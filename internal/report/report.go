@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	postTimeout = 30 * time.Second // GitLab waits up to 10 s for its lock
-	lease       = 2 * postTimeout  // longer than a post may take, so that a late answer cannot overtake a newer one
+	postTimeout = 20 * time.Second // GitLab waits up to 10 s for its lock
+	lease       = 30 * time.Second // longer than a post may take, so that a late answer cannot overtake a newer one
 	batch       = 8
 	lookEvery   = time.Second
 )
@@ -105,6 +105,8 @@ func (r *Reporter) settlement(status core.Status, pin string, err error) store.S
 		r.pauses.delay(status.SourcePlatform, r.Now(), limited.After)
 	case errors.Is(err, platforms.ErrNoToken):
 		end.RetryAfter = noTokenPause
+	case errors.Is(err, platforms.ErrTooEarly):
+		end.RetryAfter = tooEarlyPause
 	case errors.Is(err, platforms.ErrUnknownCommit):
 		end.GivenUp = age > unknownCommitGrace
 	case errors.Is(err, platforms.ErrRefused):
@@ -125,6 +127,8 @@ func (r *Reporter) tell(status core.Status, end store.Settlement, err error) {
 		if _, said := r.silent.LoadOrStore(status.SourcePlatform+"/"+status.ProjectName, true); !said {
 			log.Warn("statuses of this project are kept and shown, but not posted: " + err.Error())
 		}
+	case errors.Is(err, platforms.ErrTooEarly):
+		log.Debug("status waits", "reason", err)
 	case end.GivenUp:
 		log.Error("status given up", "error", err)
 	default:

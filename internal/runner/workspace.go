@@ -58,7 +58,7 @@ func (w workspace) remove() error {
 	}
 	_ = filepath.WalkDir(w.root, func(path string, entry fs.DirEntry, _ error) error {
 		if entry != nil && entry.IsDir() {
-			_ = os.Chmod(path, 0o700)
+			_ = os.Chmod(path, 0o700) //nolint:gosec // a directory that cannot be entered cannot be removed
 		}
 		return nil
 	})

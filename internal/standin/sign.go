@@ -3,7 +3,7 @@ package standin
 import (
 	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha1" //nolint:gosec // GitHub still sends the legacy signature beside the real one
+	"crypto/sha1" // GitHub still sends the legacy signature beside the real one
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"

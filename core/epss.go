@@ -1,0 +1,81 @@
+package core
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Score says how likely a vulnerability is exploited. Its db tags are the columns of the table epss_data.
+type Score struct {
+	CVEID       string  `db:"cve_id"`      // CVE-2024-3094
+	Probability float64 `db:"probability"` // 0–1, of being exploited within 30 days (EPSS); 0 where EPSS has no score
+	Percentile  float64 `db:"percentile"`  // 0–1, share of vulnerabilities with this probability or a lower one
+	KEV         bool    `db:"kev"`         // in CISA's catalog of known exploited vulnerabilities
+}
+
+// FeedKind names a list of vulnerabilities that is imported.
+type FeedKind string
+
+// The two lists.
+const (
+	FeedEPSS FeedKind = "epss" // the daily scores of https://www.first.org/epss
+	FeedKEV  FeedKind = "kev"  // CISA's known exploited vulnerabilities
+)
+
+// Feed is one edition of a list, as its publisher hands it out.
+type Feed struct {
+	Kind    FeedKind
+	Date    time.Time // the day of the scores, or of the catalog's release; zero where unknown
+	Version string    // of the EPSS model or of the catalog, or empty
+	Source  string    // file or address that it was read from
+	ETag    string    // what its server calls this edition, or empty
+	Scores  []Score   // each CVE once; of a FeedKEV only the ids mean something
+}
+
+// FeedImport is what was kept of an imported edition. Its db tags are the columns of the table epss_imports.
+type FeedImport struct {
+	ID         int64      `db:"id"`
+	Kind       FeedKind   `db:"kind"`
+	Source     string     `db:"source"`
+	Date       *time.Time `db:"score_date"` // nil where unknown
+	Version    string     `db:"model_version"`
+	ETag       string     `db:"etag"`
+	NumRows    int        `db:"num_rows"`
+	ImportedAt time.Time  `db:"imported_at"`
+	CheckedAt  time.Time  `db:"checked_at"` // when it was last seen to be the current edition
+}
+
+// FeedChange counts the vulnerabilities that an import added, changed and removed.
+type FeedChange struct{ Added, Changed, Removed int }
+
+const (
+	maxCVE       = 28 // CVE-2024- and 19 digits, as the CVE list allows
+	cvePrefix    = "CVE-"
+	cveYear      = 4
+	minCVENumber = 4
+)
+
+// ParseCVE reads a CVE id in any case and returns it the usual way: CVE-2024-3094. ErrInvalid for anything else.
+func ParseCVE(text string) (string, error) {
+	id := text
+	if len(id) <= maxCVE && !strings.HasPrefix(id, cvePrefix) {
+		id = strings.ToUpper(id)
+	}
+	rest, ok := strings.CutPrefix(id, cvePrefix)
+	year, number, dashed := strings.Cut(rest, "-")
+	if !ok || !dashed || len(id) > maxCVE || len(year) != cveYear || len(number) < minCVENumber ||
+		!isDigits(year) || !isDigits(number) {
+		return "", fmt.Errorf("%w: %.40q is not a CVE id such as CVE-2024-3094", ErrInvalid, text)
+	}
+	return id, nil
+}
+
+func isDigits(text string) bool {
+	for i := range len(text) {
+		if text[i] < '0' || text[i] > '9' {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,63 @@
+package platforms
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+const (
+	callTimeout = 15 * time.Second // GitLab waits up to 10 s for the lock of a commit's status
+	maxAnswer   = 1 << 20          // bytes read of one answer
+)
+
+// NewClient is the HTTP client for calls to a platform, made from base or from nothing. It reads at most 1 MiB of an
+// answer, and follows a redirect only within the same host and with the same method: elsewhere it would carry the
+// token along, and a POST that became a GET would look like a success.
+func NewClient(base *http.Client) *http.Client {
+	client := http.Client{Timeout: callTimeout}
+	if base != nil {
+		client = *base
+	}
+	client.Transport = boundedTransport{base: client.Transport}
+	client.CheckRedirect = func(next *http.Request, earlier []*http.Request) error {
+		first := earlier[0]
+		same := next.URL.Host == first.URL.Host && next.URL.Scheme == first.URL.Scheme && next.Method == first.Method
+		if same && len(earlier) < 5 {
+			return nil
+		}
+		return http.ErrUseLastResponse
+	}
+	return &client
+}
+
+type boundedTransport struct{ base http.RoundTripper }
+
+func (t boundedTransport) RoundTrip(request *http.Request) (*http.Response, error) {
+	base := t.base
+	if base == nil {
+		base = http.DefaultTransport
+	}
+	response, err := base.RoundTrip(request)
+	if err != nil {
+		return nil, err
+	}
+	response.Body = boundedBody{Reader: io.LimitReader(response.Body, maxAnswer), Closer: response.Body}
+	return response, nil
+}
+
+type boundedBody struct {
+	io.Reader
+	io.Closer
+}
+
+// Excerpt is what of a platform's answer may stand in an error: short, printable and without the given secret.
+func Excerpt(answer, secret string) string {
+	if secret != "" {
+		answer = strings.ReplaceAll(answer, secret, "[token]")
+	}
+	return core.Truncate(Clean(answer))
+}

@@ -1,0 +1,114 @@
+package github
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/bradleyfalzon/ghinstallation/v2"
+	gogithub "github.com/google/go-github/v62/github"
+
+	"github.com/scanhook/scanhook/platforms"
+)
+
+// classify turns what go-github reports into the errors of the port. It decides by status and headers, because v62
+// takes a 429 for any other failure; only where go-github refuses a call itself there are none.
+func (p *Platform) classify(answer *gogithub.Response, err error) error {
+	if err == nil {
+		return nil
+	}
+	response := responseOf(answer, err)
+	if response != nil {
+		if wait, ok := platforms.Limited(response, p.now()); ok {
+			return limited(wait)
+		}
+	}
+	var primary *gogithub.RateLimitError
+	var secondary *gogithub.AbuseRateLimitError
+	switch {
+	case errors.As(err, &primary):
+		return limited(primary.Rate.Reset.Sub(p.now()))
+	case errors.As(err, &secondary):
+		return limited(afterSecondary(secondary))
+	case response == nil:
+		return err
+	case response.StatusCode < 300:
+		return nil // the status stands, only the answer was not as go-github expects it
+	}
+	return p.refusal(response.StatusCode, err)
+}
+
+// responseOf finds the HTTP response, also where the lookup of an installation or the renewal of its token failed.
+func responseOf(answer *gogithub.Response, err error) *http.Response {
+	if answer != nil && answer.Response != nil {
+		return answer.Response
+	}
+	var renewal *ghinstallation.HTTPError
+	if errors.As(err, &renewal) && renewal.Response != nil {
+		renewal.Response.Body.Close()
+		return renewal.Response
+	}
+	var lookup *gogithub.ErrorResponse
+	if errors.As(err, &lookup) {
+		return lookup.Response
+	}
+	return nil
+}
+
+func limited(wait time.Duration) error {
+	return &platforms.RateLimited{
+		After: platforms.Wait(wait),
+		Err:   errors.New("GitHub asks for a pause"),
+	}
+}
+
+// afterSecondary is a minute where GitHub gives no time, as its documentation asks for.
+func afterSecondary(limit *gogithub.AbuseRateLimitError) time.Duration {
+	if limit.RetryAfter == nil {
+		return time.Minute
+	}
+	return *limit.RetryAfter
+}
+
+func (p *Platform) refusal(code int, err error) error {
+	switch code {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return fmt.Errorf("GitHub answered %d: set api_url of platform %s to the address that it redirects to", code, p.name)
+	case http.StatusUnauthorized:
+		return fmt.Errorf("GitHub answered 401: the token or the key of the App is wrong or expired, renew it in platform"+
+			" %s", p.name)
+	case http.StatusForbidden, http.StatusNotFound:
+		return fmt.Errorf("GitHub answered %d: %s", code, p.permission())
+	case http.StatusBadRequest, http.StatusUnprocessableEntity:
+		return p.invalid(err)
+	default:
+		return fmt.Errorf("GitHub answered %d", code)
+	}
+}
+
+func (p *Platform) permission() string {
+	if p.app != nil {
+		return "install the App on the project and give it the permission \"Commit statuses: write\""
+	}
+	return "give the token of platform " + p.name + " access to the project and the permission" +
+		" \"Commit statuses: write\" (classic tokens: repo:status)"
+}
+
+// invalid tells an unknown commit from a status that GitHub will never take. GitHub lists the fields at fault for the
+// latter; for the former it has no code, only a sentence.
+func (p *Platform) invalid(err error) error {
+	var answer *gogithub.ErrorResponse
+	if !errors.As(err, &answer) {
+		return platforms.ErrRefused
+	}
+	if len(answer.Errors) == 0 && strings.HasPrefix(answer.Message, "No commit found") {
+		return platforms.ErrUnknownCommit
+	}
+	message := answer.Message
+	for _, fault := range answer.Errors {
+		message += ": " + fault.Field + " " + fault.Message
+	}
+	return fmt.Errorf("%w: %s", platforms.ErrRefused, platforms.Excerpt(message, p.token))
+}

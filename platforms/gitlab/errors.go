@@ -1,0 +1,65 @@
+package gitlab
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	gogitlab "github.com/xanzy/go-gitlab"
+
+	"github.com/scanhook/scanhook/platforms"
+)
+
+// classify turns what go-gitlab reports into the errors of the port, by status and headers.
+func (p *Platform) classify(answer *gogitlab.Response, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case answer == nil || answer.Response == nil:
+		return err
+	case answer.StatusCode < 300:
+		return nil // the call succeeded, only the answer was not as go-gitlab expects it
+	}
+	if wait, ok := platforms.Limited(answer.Response, p.now()); ok {
+		return &platforms.RateLimited{After: wait, Err: errors.New("GitLab asks for a pause")}
+	}
+	return p.refusal(answer.StatusCode, err)
+}
+
+func (p *Platform) refusal(code int, err error) error {
+	switch code {
+	case http.StatusNotFound:
+		return fmt.Errorf("%w: GitLab answered 404, which it also does where the token of platform %s may not see the"+
+			" project", platforms.ErrUnknownCommit, p.name)
+	case http.StatusUnauthorized:
+		return fmt.Errorf("GitLab answered 401: the token is wrong or expired, renew it in platform %s", p.name)
+	case http.StatusForbidden:
+		return fmt.Errorf("GitLab answered 403: the token of platform %s needs the scope api and the role Developer, and"+
+			" on a protected branch the right to push or merge", p.name)
+	case http.StatusConflict:
+		return errors.New("GitLab answered 409: another update of this commit is in progress")
+	case http.StatusBadRequest, http.StatusUnprocessableEntity:
+		return fmt.Errorf("%w: %s", platforms.ErrRefused, platforms.Excerpt(messageOf(err), p.token))
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return fmt.Errorf("GitLab answered %d: set url of platform %s to the address that it redirects to", code, p.name)
+	default:
+		return fmt.Errorf("GitLab answered %d", code)
+	}
+}
+
+func messageOf(err error) string {
+	var answer *gogitlab.ErrorResponse
+	if errors.As(err, &answer) {
+		return answer.Message
+	}
+	return "GitLab gives no reason"
+}
+
+// isRepeated tells whether GitLab refuses a state because the status is already in it. The API answers 400 to this as
+// to any other fault and leaves only the sentence to tell them apart.
+func isRepeated(err error) bool {
+	var answer *gogitlab.ErrorResponse
+	return errors.As(err, &answer) && answer.Response.StatusCode == http.StatusBadRequest &&
+		strings.Contains(strings.ToLower(answer.Message), "cannot transition")
+}

@@ -1,0 +1,115 @@
+package gitlab
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/platforms"
+)
+
+// The words of object_kind for what we use; system hooks of pushes have them in event_name instead.
+const (
+	kindPush     = "push"
+	kindTagPush  = "tag_push"
+	kindPipeline = "pipeline"
+)
+
+// envelope is what tells events and projects apart, in hooks of projects, groups and the whole system.
+type envelope struct {
+	ObjectKind        platforms.Text   `json:"object_kind"`
+	EventName         platforms.Text   `json:"event_name"`
+	PathWithNamespace platforms.Text   `json:"path_with_namespace"`
+	ProjectID         platforms.Number `json:"project_id"`
+	Project           project          `json:"project"`
+	Repository        repository       `json:"repository"`
+}
+
+// Parse translates a verified call. A system hook tells its event only in the body.
+func (p *Platform) Parse(header http.Header, body []byte) (core.Delivery, error) {
+	delivery := core.Delivery{
+		Platform:   p.name,
+		Name:       platforms.Clean(header.Get("X-Gitlab-Event")),
+		ReceivedAt: p.now().UTC(),
+		Key:        deliveryKey(header, body),
+	}
+	if delivery.Name == "" {
+		return core.Delivery{}, fmt.Errorf("%w: the header X-Gitlab-Event is missing: only webhooks of GitLab belong to"+
+			" this address", core.ErrInvalid)
+	}
+	var err error
+	if delivery.Event, delivery.Project, err = p.event(delivery.Name, body); err != nil {
+		return core.Delivery{}, fmt.Errorf("parsing %s: %w", delivery.Name, err)
+	}
+	return delivery, nil
+}
+
+func (p *Platform) event(name string, body []byte) (core.Event, string, error) {
+	var outer envelope
+	if err := platforms.DecodeObject(body, &outer); err != nil {
+		return nil, "", err
+	}
+	kind, err := outer.kind(name)
+	if err != nil {
+		return nil, "", err
+	}
+	switch kind {
+	case kindPush, kindTagPush:
+		return p.parsePush(outer, body)
+	case kindPipeline:
+		return p.parsePipeline(outer, body)
+	}
+	path := p.path(outer)
+	if platforms.CheckProject(path) != nil {
+		path = ""
+	}
+	return core.Ignored{Reason: reasonToIgnore(name, kind)}, path, nil
+}
+
+// kind is the word for the event that the header announces, or that the body states where the header leaves it open.
+// Both must agree: a custom webhook template can put anything into the body.
+func (e envelope) kind(name string) (string, error) {
+	stated := string(e.ObjectKind)
+	if stated == "" {
+		stated = string(e.EventName)
+	}
+	var announced string
+	switch name {
+	case "Push Hook":
+		announced = kindPush
+	case "Tag Push Hook":
+		announced = kindTagPush
+	case "Pipeline Hook":
+		announced = kindPipeline
+	case "System Hook":
+		return stated, nil
+	default:
+		return "", nil
+	}
+	if stated != "" && stated != announced {
+		return "", fmt.Errorf("%w: the header says %s and the body says %q: remove the custom template of the webhook",
+			core.ErrInvalid, name, stated)
+	}
+	return announced, nil
+}
+
+func reasonToIgnore(name, kind string) string {
+	switch {
+	case name == "Merge Request Hook" || kind == "merge_request":
+		return "merge requests start no scan: the push of their branch does"
+	case kind != "":
+		return "system events of the kind " + kind + " are not used: push, tag_push and pipeline are enough"
+	}
+	return name + " events are not used: push, tag push and pipeline events are enough for this webhook"
+}
+
+// deliveryKey is stable over retries since GitLab 17.4. Before, GitLab has no such id: X-Gitlab-Webhook-UUID changes
+// with every attempt, and X-Gitlab-Event-UUID is shared by different events.
+func deliveryKey(header http.Header, body []byte) string {
+	for _, name := range []string{idHeader, "Idempotency-Key"} {
+		if id := header.Get(name); id != "" {
+			return platforms.DeliveryKey("delivery", id)
+		}
+	}
+	return platforms.HashKey(header.Get("X-Gitlab-Event"), body)
+}

@@ -1,0 +1,118 @@
+package gitlab
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/platforms"
+)
+
+// maxArtifact is the largest size that is believed of one archive, 1 TiB; it also keeps the sum from overflowing.
+const maxArtifact = 1 << 40
+
+// pipelinePayload is the part of a pipeline event that we use. The variables are left out on purpose: they may hold
+// secrets in clear text.
+type pipelinePayload struct {
+	Attributes attributes `json:"object_attributes"`
+	Builds     []struct {
+		Artifacts struct {
+			Size platforms.Number `json:"size"`
+		} `json:"artifacts_file"`
+	} `json:"builds"`
+	MergeRequest struct {
+		IID platforms.Number `json:"iid"`
+	} `json:"merge_request"`
+	Parent struct {
+		Project    project          `json:"project"`
+		PipelineID platforms.Number `json:"pipeline_id"`
+	} `json:"source_pipeline"`
+}
+
+type attributes struct {
+	ID         platforms.Number `json:"id"`
+	Name       platforms.Text   `json:"name"`
+	Ref        platforms.Text   `json:"ref"`
+	Tag        bool             `json:"tag"`
+	SHA        platforms.Text   `json:"sha"`
+	BeforeSHA  platforms.Text   `json:"before_sha"`
+	Source     platforms.Text   `json:"source"`
+	Status     platforms.Text   `json:"status"`
+	CreatedAt  platforms.Time   `json:"created_at"`
+	FinishedAt platforms.Time   `json:"finished_at"`
+	Duration   platforms.Number `json:"duration"`
+	Queued     platforms.Number `json:"queued_duration"`
+	URL        platforms.Text   `json:"url"`
+}
+
+func (p *Platform) parsePipeline(outer envelope, body []byte) (core.Event, string, error) {
+	var payload pipelinePayload
+	if err := platforms.DecodeObject(body, &payload); err != nil {
+		return nil, "", err
+	}
+	project, err := p.toProject(outer)
+	if err != nil {
+		return nil, "", err
+	}
+	if payload.Attributes.Source == "external" {
+		reason := "the pipeline is external, GitLab makes such ones of the statuses that we post"
+		return core.Ignored{Reason: reason}, project.Name, nil
+	}
+	if !core.IsCommitSHA(string(payload.Attributes.SHA)) {
+		return nil, "", fmt.Errorf("%w: object_attributes.sha names no commit", core.ErrInvalid)
+	}
+	return payload.translate(project), project.Name, nil
+}
+
+// translate leaves the attempt at 1: a retried pipeline of GitLab keeps its id and counts nothing.
+func (payload pipelinePayload) translate(project core.Project) core.Pipeline {
+	from := payload.Attributes
+	fallback := project.URL + "/-/pipelines/" + strconv.FormatInt(from.ID.Int(), 10)
+	pipeline := core.Pipeline{
+		Project:         project,
+		ID:              from.ID.Int(),
+		Attempt:         1,
+		Name:            string(from.Name),
+		Source:          string(from.Source),
+		CommitSHA:       string(from.SHA),
+		BeforeSHA:       platforms.CommitID(from.BeforeSHA),
+		Status:          string(from.Status),
+		URL:             platforms.WebAddress(from.URL, fallback),
+		Duration:        from.Duration.Seconds(),
+		Queued:          from.Queued.Seconds(),
+		ArtifactBytes:   payload.artifactBytes(),
+		CreatedAt:       from.CreatedAt.Time,
+		FinishedAt:      from.FinishedAt.Time,
+		Parent:          payload.parent(),
+		MergeRequestIID: payload.MergeRequest.IID.Int(),
+	}
+	if from.Tag {
+		pipeline.Tag = string(from.Ref)
+	} else {
+		pipeline.Branch = string(from.Ref)
+	}
+	return pipeline
+}
+
+// artifactBytes adds up the archives of the latest run of each job: nil where no job has one.
+func (payload pipelinePayload) artifactBytes() *int64 {
+	var total *int64
+	for _, build := range payload.Builds {
+		size := build.Artifacts.Size
+		if bytes := size.Int(); size.IsSet() && bytes >= 0 && bytes <= maxArtifact {
+			if total == nil {
+				total = new(int64)
+			}
+			*total += bytes
+		}
+	}
+	return total
+}
+
+func (payload pipelinePayload) parent() *core.PipelineParent {
+	path := string(payload.Parent.Project.PathWithNamespace)
+	if payload.Parent.PipelineID.Int() == 0 || platforms.CheckProject(path) != nil {
+		return nil
+	}
+	return &core.PipelineParent{Project: path, ID: payload.Parent.PipelineID.Int()}
+}

@@ -1,0 +1,70 @@
+package gitlab
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/platforms"
+)
+
+const (
+	tolerance       = 5 * time.Minute // both ways, as the reference libraries of Standard Webhooks have it
+	signaturePrefix = "v1,"
+	keyPrefix       = "whsec_"
+	minKey, maxKey  = 24, 64 // bytes; GitLab makes 32
+)
+
+// signingKeys decodes the configured tokens. An error names the index of the token and not its value.
+func signingKeys(tokens []string) (platforms.Secrets, error) {
+	var keys platforms.Secrets
+	for i, token := range tokens {
+		if token == "" {
+			continue
+		}
+		key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(token, keyPrefix))
+		if err != nil || len(key) < minKey || len(key) > maxKey {
+			return nil, fmt.Errorf("%w: signing_tokens[%d] is not %s followed by %d to %d bytes in base64: copy it again"+
+				" from the webhook", core.ErrInvalid, i, keyPrefix, minKey, maxKey)
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
+// verifySignature follows Standard Webhooks: the signed text is id.timestamp.body, and the header may list several
+// signatures, of which one of version 1 must fit.
+func (p *Platform) verifySignature(header http.Header, body []byte) error {
+	id, timestamp := header.Get(idHeader), header.Get(timestampHeader)
+	seconds, err := strconv.ParseInt(timestamp, 10, 64)
+	if id == "" || err != nil {
+		return deny("the signature comes without a readable webhook-id and webhook-timestamp: check that no proxy" +
+			" drops headers")
+	}
+	if p.now().Sub(time.Unix(seconds, 0)).Abs() > tolerance {
+		return deny("the signature is more than %s away from the clock here: check both clocks, or the call is a replay",
+			tolerance)
+	}
+	signed := []byte(id + "." + timestamp + ".")
+	if !p.signing.Signed(signatures(header.Get(signatureHeader)), signed, body) {
+		return deny("no signature fits the signing_tokens of platform %s: compare them with the webhook, and check that"+
+			" no proxy changes the body", p.name)
+	}
+	return nil
+}
+
+// signatures are those of version 1; other versions are other algorithms, which GitLab does not use.
+func signatures(list string) [][]byte {
+	var found [][]byte
+	for entry := range strings.FieldsSeq(list) {
+		encoded, ok := strings.CutPrefix(entry, signaturePrefix)
+		if signature, err := base64.StdEncoding.DecodeString(encoded); ok && err == nil {
+			found = append(found, signature)
+		}
+	}
+	return found
+}

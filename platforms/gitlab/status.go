@@ -1,0 +1,129 @@
+package gitlab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	gogitlab "github.com/xanzy/go-gitlab"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/platforms"
+)
+
+// pipelineGrace is how long the first status of a commit waits for CI's pipeline: GitLab sends the push hook before it has
+// made one, and a status without a pipeline gets one of its own, beside CI's.
+const pipelineGrace = 5 * time.Second
+
+// PostStatus makes GitLab show the wanted state: running once, then a final one. It returns the pipeline that the
+// status belongs to; giving it back with the next state keeps both in one pipeline.
+func (p *Platform) PostStatus(ctx context.Context, status core.Status) (string, error) {
+	if p.token == "" {
+		return "", fmt.Errorf("posting to %s: %w", p.name, platforms.ErrNoToken)
+	}
+	if platforms.CheckProject(status.ProjectName) != nil || !core.IsCommitSHA(status.CommitSHA) {
+		return "", fmt.Errorf("%w: the status names no project or no commit", platforms.ErrRefused)
+	}
+	if status.State == core.StatusPending && status.PostedState == core.StatusPending {
+		return status.PipelinePin, nil
+	}
+	pin, err := p.post(ctx, status)
+	if err != nil {
+		return "", fmt.Errorf("posting status of %s: %w", status.ProjectName, err)
+	}
+	if pin == 0 {
+		return "", nil
+	}
+	return strconv.Itoa(pin), nil
+}
+
+// post sends the status to its pipeline. One that is gone, or that runs for another ref, is refused as unknown: then
+// GitLab may choose.
+func (p *Platform) post(ctx context.Context, status core.Status) (int, error) {
+	pin, err := p.pipeline(ctx, status)
+	if err != nil {
+		return 0, err
+	}
+	landed, err := p.send(ctx, status, pin)
+	if pin != 0 && errors.Is(err, platforms.ErrUnknownCommit) {
+		return p.send(ctx, status, 0)
+	}
+	return landed, err
+}
+
+// pipeline is the known one, else the commit's last one, else 0. Without it GitLab makes a second pipeline beside the
+// one of CI, and a required check waits for the wrong one.
+func (p *Platform) pipeline(ctx context.Context, status core.Status) (int, error) {
+	if pin, err := strconv.Atoi(status.PipelinePin); err == nil && pin > 0 {
+		return pin, nil
+	}
+	commit, answer, err := p.api.Commits.GetCommit(projectID(status), status.CommitSHA, nil, gogitlab.WithContext(ctx))
+	if err = p.classify(answer, err); err != nil {
+		return 0, fmt.Errorf("finding the pipeline: %w", err)
+	}
+	if commit == nil || commit.LastPipeline == nil {
+		if status.PostedState == "" && p.now().Sub(status.WantedAt) < pipelineGrace {
+			return 0, platforms.ErrTooEarly
+		}
+		return 0, nil
+	}
+	return commit.LastPipeline.ID, nil
+}
+
+// send returns the pipeline that GitLab put the status into, or the wanted one where the answer does not tell.
+func (p *Platform) send(ctx context.Context, status core.Status, pin int) (int, error) {
+	posted, answer, err := p.api.Commits.SetCommitStatus(
+		projectID(status), status.CommitSHA, options(status, pin), gogitlab.WithContext(ctx))
+	if status.State == core.StatusPending && isRepeated(err) {
+		return pin, nil
+	}
+	if err = p.classify(answer, err); err != nil {
+		return 0, err
+	}
+	if posted != nil && posted.PipelineId > 0 {
+		return posted.PipelineId, nil
+	}
+	return pin, nil
+}
+
+// projectID prefers the number: it survives renames, and proxies that decode the slashes of a path.
+func projectID(status core.Status) any {
+	if id, err := strconv.Atoi(status.ProjectRef); err == nil && id > 0 {
+		return id
+	}
+	return status.ProjectName
+}
+
+// options leaves out a target that is not http(s): GitLab would refuse the whole status for it.
+func options(status core.Status, pin int) *gogitlab.SetCommitStatusOptions {
+	options := &gogitlab.SetCommitStatusOptions{
+		State:       toState(status.State),
+		Name:        gogitlab.Ptr(status.Context),
+		Description: gogitlab.Ptr(core.Truncate(status.Description)),
+	}
+	if status.Branch != "" {
+		options.Ref = gogitlab.Ptr(status.Branch)
+	}
+	if target := platforms.WebAddress(platforms.Text(status.TargetURL), ""); target != "" {
+		options.TargetURL = gogitlab.Ptr(target)
+	}
+	if pin != 0 {
+		options.PipelineID = gogitlab.Ptr(pin)
+	}
+	return options
+}
+
+func toState(state core.StatusState) gogitlab.BuildStateValue {
+	switch state {
+	case core.StatusPending:
+		return gogitlab.Running
+	case core.StatusSuccess:
+		return gogitlab.Success
+	case core.StatusCancelled:
+		return gogitlab.Canceled
+	default:
+		return gogitlab.Failed
+	}
+}

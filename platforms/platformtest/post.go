@@ -1,0 +1,135 @@
+package platformtest
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/platforms"
+)
+
+func (s Subject) postWithoutToken(t *testing.T) {
+	t.Parallel()
+	_, err := s.New(t, Setup{Secrets: []string{Secret}}).PostStatus(context.Background(), Status(core.StatusSuccess))
+	if !errors.Is(err, platforms.ErrNoToken) {
+		t.Errorf("want ErrNoToken, got %v", err)
+	}
+}
+
+func (s Subject) postRefuses(t *testing.T) {
+	t.Parallel()
+	platform := s.platform(t, "http://127.0.0.1:1")
+	for _, change := range []func(*core.Status){
+		func(status *core.Status) { status.CommitSHA = "" },
+		func(status *core.Status) { status.CommitSHA = strings.Repeat("0", 40) },
+		func(status *core.Status) { status.CommitSHA = "../../main" },
+		func(status *core.Status) { status.ProjectName = "acme/../admin" },
+	} {
+		status := Status(core.StatusSuccess)
+		change(&status)
+		if _, err := platform.PostStatus(context.Background(), status); !errors.Is(err, platforms.ErrRefused) {
+			t.Errorf("%s@%q: want ErrRefused, got %v", status.ProjectName, status.CommitSHA, err)
+		}
+	}
+}
+
+// outcome is what an error of PostStatus tells the reporter to do.
+type outcome string
+
+const (
+	retry   outcome = "retry"
+	pause   outcome = "pause"
+	refused outcome = "refused"
+	unknown outcome = "unknown commit"
+	done    outcome = "done"
+)
+
+func outcomeOf(err error) outcome {
+	var limit *platforms.RateLimited
+	switch {
+	case err == nil:
+		return done
+	case errors.As(err, &limit):
+		return pause
+	case errors.Is(err, platforms.ErrRefused):
+		return refused
+	case errors.Is(err, platforms.ErrUnknownCommit):
+		return unknown
+	}
+	return retry
+}
+
+func (s Subject) faults(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		status int
+		header map[string]string
+		want   outcome
+		wait   time.Duration // of a pause, exactly
+	}{
+		"429 with seconds":     {429, map[string]string{"Retry-After": "7"}, pause, 7 * time.Second},
+		"429 with nothing":     {429, nil, pause, time.Minute},
+		"429 with a long wait": {429, map[string]string{"Retry-After": "86400"}, pause, time.Hour},
+		"403 with seconds":     {403, map[string]string{"Retry-After": "9"}, pause, 9 * time.Second},
+		"403":                  {403, nil, retry, 0},
+		"401":                  {401, nil, retry, 0},
+		"400":                  {400, nil, refused, 0},
+		"409":                  {409, nil, retry, 0},
+		"422":                  {422, nil, refused, 0},
+		"500":                  {500, nil, retry, 0},
+		"502":                  {502, nil, retry, 0},
+		"redirect elsewhere":   {302, map[string]string{"Location": "https://example.invalid/"}, retry, 0},
+		"redirect of a POST":   {301, map[string]string{"Location": "/sub/other"}, retry, 0},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := s.postTo(t, func(w http.ResponseWriter, _ *http.Request) {
+				for key, value := range test.header {
+					w.Header().Set(key, value)
+				}
+				w.WriteHeader(test.status)
+				_, _ = w.Write([]byte(`{"message":"you sent ` + Token + strings.Repeat("!", 5000) + `"}`))
+			})
+			var limit *platforms.RateLimited
+			if got := outcomeOf(err); got != test.want {
+				t.Fatalf("want %s, got %s: %v", test.want, got, err)
+			}
+			if errors.As(err, &limit) && limit.After != test.wait {
+				t.Errorf("want a pause of %s, got %s", test.wait, limit.After)
+			}
+			if text := err.Error(); strings.Contains(text, Token) || len(text) > 600 {
+				t.Errorf("want a short error without the token, got %s", text)
+			}
+		})
+	}
+}
+
+// postTo posts a final status whose pipeline is known, so that exactly one call is made, below a sub-path.
+func (s Subject) postTo(t *testing.T, handler http.HandlerFunc) error {
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	status := Status(core.StatusSuccess)
+	status.PipelinePin = "77"
+	_, err := s.platform(t, server.URL+"/sub").PostStatus(t.Context(), status)
+	return err
+}
+
+func (s Subject) deadline(t *testing.T) {
+	t.Parallel()
+	over := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-over }))
+	defer server.Close()
+	defer close(over)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	_, err := s.platform(t, server.URL).PostStatus(ctx, Status(core.StatusSuccess))
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("want the deadline of the context, got %v", err)
+	}
+}

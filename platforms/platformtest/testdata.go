@@ -1,0 +1,100 @@
+package platformtest
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+var update = flag.Bool("update", false, "write the goldens anew")
+
+// Golden compares got, as JSON, with testdata/name; the flag -update writes it.
+func Golden(t testing.TB, name string, got any) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	text, err := json.MarshalIndent(got, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *update {
+		if err := os.WriteFile(path, append(text, '\n'), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(text)+"\n"); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", name, diff)
+	}
+}
+
+// Recorded reads a file of the test data that lies beside the repository, and skips the test where there is none.
+func Recorded(t testing.TB, path string) []byte {
+	t.Helper()
+	body, err := os.ReadFile(filepath.Join(root(t), "..", "shared", "testdata", path))
+	if errors.Is(err, fs.ErrNotExist) {
+		t.Skipf("the recorded data of others is not here: %v", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
+
+// root is the folder of go.mod.
+func root(t testing.TB) string {
+	t.Helper()
+	folder, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for ; folder != filepath.Dir(folder); folder = filepath.Dir(folder) {
+		if _, err := os.Stat(filepath.Join(folder, "go.mod")); err == nil {
+			return folder
+		}
+	}
+	t.Fatal("no go.mod above the test")
+	return ""
+}
+
+// Vector is a signature that others published.
+type Vector struct {
+	ID       string            `json:"id"`
+	Scheme   string            `json:"scheme"`
+	Platform string            `json:"platform"`
+	Secret   string            `json:"secret"`
+	Body     string            `json:"body"`
+	Headers  map[string]string `json:"headers"`
+	Valid    bool              `json:"author_says_valid"`
+}
+
+// Vectors are the published signatures of a scheme, "hmac-hex" or "standard-webhooks-v1".
+func Vectors(t testing.TB, scheme string) []Vector {
+	t.Helper()
+	var file struct {
+		Vectors []Vector `json:"vectors"`
+	}
+	if err := json.Unmarshal(Recorded(t, "signatures/vectors.open.json"), &file); err != nil {
+		t.Fatal(err)
+	}
+	var found []Vector
+	for _, vector := range file.Vectors {
+		if vector.Scheme == scheme {
+			found = append(found, vector)
+		}
+	}
+	return found
+}
+
+// IsInvalid tells whether err is the clear answer to a body that is broken.
+func IsInvalid(err error) bool { return errors.Is(err, core.ErrInvalid) }

@@ -1,0 +1,120 @@
+package platforms_test
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/platforms"
+)
+
+func TestTextIsSafeToStore(t *testing.T) {
+	t.Parallel()
+	for input, want := range map[string]string{
+		`"größer"`: "größer", `null`: "", `7`: "", `["a"]`: "", `"a\u0000b\nc"`: "abc", `"\ud800"`: "\uFFFD",
+		`"` + strings.Repeat("a", 999) + `ü"`: strings.Repeat("a", 999),
+	} {
+		var got platforms.Text
+		if err := json.Unmarshal([]byte(input), &got); err != nil || string(got) != want {
+			t.Errorf("%.20s: want %.20q, got %.20q, %v", input, want, got, err)
+		}
+	}
+}
+
+func TestNumber(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		number  int64
+		seconds any // nil is unknown
+	}{
+		`63`: {63, 63.0}, `63.5`: {63, 63.5}, `"63"`: {63, 63.0}, `-25`: {-25, 0.0}, `0`: {0, 0.0}, `null`: {0, nil},
+		`"many"`: {0, nil}, `1e400`: {0, nil}, `"NaN"`: {0, nil}, `{}`: {0, nil}, `true`: {0, nil},
+		`9007199254740993`: {9007199254740993, nil}, `1e300`: {0, nil},
+	}
+	for input, test := range tests {
+		var got platforms.Number
+		if err := json.Unmarshal([]byte(input), &got); err != nil {
+			t.Errorf("%s: %v", input, err)
+		}
+		var seconds any
+		if duration := got.Seconds(); duration != nil {
+			seconds = duration.Seconds()
+		}
+		if got.Int() != test.number || seconds != test.seconds {
+			t.Errorf("%s: want %d and %v s, got %d and %v s", input, test.number, test.seconds, got.Int(), seconds)
+		}
+	}
+}
+
+func TestTime(t *testing.T) {
+	t.Parallel()
+	noon := time.Date(2021, 4, 28, 12, 0, 0, 0, time.UTC)
+	for input, want := range map[string]time.Time{
+		`"2021-04-28T12:00:00Z"`: noon, `"2021-04-28T14:00:00+02:00"`: noon, `"2021-04-28 12:00:00 UTC"`: noon,
+		`"2021-04-28 14:00:00 +0200"`: noon, `"2021-04-28T12:00:00.886Z"`: noon.Add(886 * time.Millisecond),
+		`1619611200`: noon, `"2015-04-08T21: 00:25-07:00"`: {}, `"2021-04-28 12:00:00 CEST"`: {}, `null`: {}, `{}`: {},
+		`"0001-01-01T00:00:00Z"`: {}, `0`: {}, `99999999999999`: {},
+	} {
+		var got platforms.Time
+		if err := json.Unmarshal([]byte(input), &got); err != nil || !got.Equal(want) {
+			t.Errorf("%s: want %s, got %s, %v", input, want, got.Time, err)
+		}
+	}
+}
+
+func TestCountFiles(t *testing.T) {
+	t.Parallel()
+	one := platforms.Commit{Added: []string{"a"}, Modified: []string{}, Removed: []string{}}
+	same := platforms.Commit{Modified: []string{"a", "b"}}
+	empty := platforms.Commit{Added: []string{}, Modified: []string{}, Removed: []string{}}
+	count := func(n int) *int { return &n }
+	tests := map[string]struct {
+		commits []platforms.Commit
+		total   int64
+		want    core.ChangedFiles
+	}{
+		"no list of commits":     {nil, 4, core.ChangedFiles{}},
+		"no commits":             {[]platforms.Commit{}, 0, core.ChangedFiles{Count: count(0)}},
+		"no commits are listed":  {[]platforms.Commit{}, 4, core.ChangedFiles{Count: count(0), Truncated: true}},
+		"commits without lists":  {[]platforms.Commit{{}, {}}, 2, core.ChangedFiles{}},
+		"a file is counted once": {[]platforms.Commit{one, same}, 2, core.ChangedFiles{Count: count(2)}},
+		"more commits than told": {[]platforms.Commit{one}, 21, core.ChangedFiles{Count: count(1), Truncated: true}},
+		"total is not told":      {[]platforms.Commit{one}, 0, core.ChangedFiles{Count: count(1)}},
+		"one commit says naught": {[]platforms.Commit{one, empty}, 2, core.ChangedFiles{Count: count(1), Truncated: true}},
+		"as many as ever listed": {
+			[]platforms.Commit{{Added: strings.Split(strings.Repeat("x,", 2999)+"x", ",")}}, 1,
+			core.ChangedFiles{Count: count(1), Truncated: true},
+		},
+	}
+	for name, test := range tests {
+		if diff := cmp.Diff(test.want, platforms.CountFiles(test.commits, test.total)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestDecodeObject(t *testing.T) {
+	t.Parallel()
+	var target struct {
+		Name string
+		List []int
+	}
+	if err := platforms.DecodeObject([]byte(` {"Name":7,"List":["x",2],"More":[[]]}`), &target); err != nil {
+		t.Errorf("values of other types: want no error, got %v", err)
+	}
+	deep := strings.Repeat(`{"a":`, 20000) + "1" + strings.Repeat("}", 20000)
+	for _, body := range []string{"", " ", "null", "[{}]", `"{}"`, "{]", "{}{}", deep} {
+		if err := platforms.DecodeObject([]byte(body), &target); !errors.Is(err, core.ErrInvalid) {
+			t.Errorf("%.20q: want core.ErrInvalid, got %v", body, err)
+		}
+	}
+	err := platforms.DecodeObject([]byte(`{"a":1,}`), &target)
+	if err == nil || !strings.Contains(err.Error(), "byte 8") {
+		t.Errorf("want the place of the fault, got %v", err)
+	}
+}

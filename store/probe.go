@@ -1,0 +1,45 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+// Probe tells whether the database at url would let a Store write, without touching its schema: it begins a transaction
+// and takes it back. Errors: core.ErrNotFound for an SQLite file that Open would create, core.ErrUnavailable when the
+// server does not answer, and what the driver says of a wrong password or a database that does not exist.
+func Probe(ctx context.Context, url string) error {
+	db, d, err := connect(url)
+	if err != nil {
+		return fmt.Errorf("opening database: %w", err)
+	}
+	defer func() { _ = db.Close() }()
+	if d.file != "" {
+		if err := probeFile(d.file); err != nil {
+			return fmt.Errorf("looking for database: %w", err)
+		}
+	}
+	tx, err := db.BeginTxx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("reaching database: %w", classify(err))
+	}
+	return tx.Rollback()
+}
+
+// probeFile keeps SQLite from creating a file that is not there.
+func probeFile(path string) error {
+	_, err := os.Stat(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if _, err := os.Stat(filepath.Dir(path)); err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: %s is created at the first start", core.ErrNotFound, path)
+}
