@@ -20,19 +20,16 @@ func (g Gate) risky(probability float64, kev bool) bool {
 	return g.KEV && kev || g.EPSS > 0 && probability >= g.EPSS
 }
 
-// byRisk tells whether the severities alone let the scan pass.
-func (g Gate) byRisk(tallies []Tally) bool {
+// ByRisk tells whether the severities alone let a scan pass, so that its verdict hangs on what is known about its
+// vulnerabilities; Why then explains it.
+func (g Gate) ByRisk(tallies []Tally) bool {
 	severities := Gate{FailOn: g.FailOn, NewOnly: g.NewOnly}
 	return (g.EPSS > 0 || g.KEV) && severities.Judge(tallies) == Pass
 }
 
 // Why names the vulnerability because of which the gate says verdict: "CVE-2024-3094 now in KEV and 2 more". risks are
-// those of the findings that count, the likeliest first. It is empty where severities decide, and where a scan passes
-// that no import has moved.
-func (g Gate) Why(verdict Verdict, tallies []Tally, risks []Risk) string {
-	if !g.byRisk(tallies) {
-		return ""
-	}
+// those of the findings that count, the likeliest first. It is empty for a scan that passes and that no import has moved.
+func (g Gate) Why(verdict Verdict, risks []Risk) string {
 	var first string
 	more := -1
 	for _, risk := range risks {

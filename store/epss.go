@@ -83,24 +83,18 @@ func sameEdition(feed core.Feed, stored core.FeedImport) bool {
 func day(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
 
 func (s *Store) recordFeed(ctx context.Context, tx *sqlx.Tx, feed core.Feed) (id int64, err error) {
-	now := s.clock()
-	row := core.FeedImport{
-		Kind: feed.Kind, Source: feed.Source, Version: feed.Version, ETag: feed.ETag, NumRows: len(feed.Scores),
-		ImportedAt: now, CheckedAt: now,
-	}
+	var date *time.Time
 	if !feed.Date.IsZero() {
-		date := feed.Date.UTC().Truncate(time.Microsecond)
-		row.Date = &date
+		utc := feed.Date.UTC().Truncate(time.Microsecond)
+		date = &utc
 	}
-	var ids []int64
-	err = named(ctx, tx, &ids, `
+	now := s.clock()
+	err = tx.GetContext(ctx, &id, tx.Rebind(`
 		INSERT INTO epss_imports (kind, source, score_date, model_version, etag, num_rows, imported_at, checked_at)
-		VALUES (:kind, :source, :score_date, :model_version, :etag, :num_rows, :imported_at, :checked_at)
-		RETURNING id`, row)
-	if err != nil {
-		return 0, err
-	}
-	return ids[0], nil
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+		RETURNING id`),
+		feed.Kind, feed.Source, date, feed.Version, feed.ETag, len(feed.Scores), now, now)
+	return id, err
 }
 
 // keepFeed lets the stored edition stand for one that turned out to be the same.

@@ -36,7 +36,7 @@ func (s *Store) replaceFeed(ctx context.Context, tx *sqlx.Tx, feed core.Feed, pr
 	if feed.Kind == core.FeedKEV {
 		merge = mergeCatalog
 	}
-	change, err := merge(ctx, tx, len(feed.Scores))
+	change, err := merge(ctx, tx)
 	if err == nil {
 		_, err = tx.ExecContext(ctx, `DROP TABLE epss_staged`)
 	}
@@ -90,7 +90,7 @@ func insertScores(ctx context.Context, tx *sqlx.Tx, statement string, scores []c
 const gone = `NOT EXISTS (SELECT 1 FROM epss_staged s WHERE s.cve_id = epss_data.cve_id)`
 
 // mergeScores makes epss_data hold the staged scores. CVEs without a score remain only as entries of the catalog.
-func mergeScores(ctx context.Context, tx *sqlx.Tx, staged int) (change core.FeedChange, err error) {
+func mergeScores(ctx context.Context, tx *sqlx.Tx) (change core.FeedChange, err error) {
 	change.Added, err = affected(ctx, tx, `
 		INSERT INTO epss_data (cve_id, probability, percentile)
 		SELECT cve_id, probability, percentile FROM epss_staged s
@@ -114,7 +114,7 @@ func mergeScores(ctx context.Context, tx *sqlx.Tx, staged int) (change core.Feed
 
 // mergeCatalog marks the staged CVEs, and only those, as known to be exploited. Its changes are CVEs that entered or left
 // the catalog.
-func mergeCatalog(ctx context.Context, tx *sqlx.Tx, _ int) (change core.FeedChange, err error) {
+func mergeCatalog(ctx context.Context, tx *sqlx.Tx) (change core.FeedChange, err error) {
 	change.Added, err = affected(ctx, tx, `
 		UPDATE epss_data SET kev = TRUE
 		WHERE NOT kev AND EXISTS (SELECT 1 FROM epss_staged s WHERE s.cve_id = epss_data.cve_id)`, `

@@ -8,19 +8,29 @@ import (
 )
 
 // FindingFilter selects findings of one scan; empty fields select everything. The list is ordered by severity, gravest
-// first, then by age; AfterRank and AfterID name the last finding already seen.
+// first, then by age; ByRisk puts known exploitation and its probability before the severity. The After fields name the
+// last finding already seen.
 type FindingFilter struct {
-	Severity      core.Severity
-	BaselineState core.BaselineState
-	Tool, File    string
-	RuleID        string
-	AfterRank     int // Severity.Rank of the last finding seen, 0 at the start
-	AfterID       int64
-	Limit         int
+	Severity         core.Severity
+	BaselineState    core.BaselineState
+	Tool, File       string
+	RuleID           string
+	ByRisk           bool
+	AfterKEV         bool    // asked ByRisk only, like AfterProbability
+	AfterProbability float64 // 0 where unknown
+	AfterRank        int     // Severity.Rank of the last finding seen, 0 at the start
+	AfterID          int64
+	Limit            int
 }
 
 // severityRank is core.Severity.Rank in SQL.
 const severityRank = `CASE severity WHEN 'Critical' THEN 4 WHEN 'High' THEN 3 WHEN 'Medium' THEN 2 ELSE 1 END`
+
+// kevRank and likelihood order findings by the risk of their CVE, which is joined as e and may be missing.
+const (
+	kevRank    = `CASE WHEN e.kev THEN 1 ELSE 0 END`
+	likelihood = `COALESCE(e.probability, 0)`
+)
 
 // ListFindings returns the findings that a scan reports, or with BaselineState Absent those of its baseline that the same
 // scanner no longer reports.
@@ -36,10 +46,12 @@ func (s *Store) ListFindings(ctx context.Context, scan core.Scan, f FindingFilte
 	where.add(f.Tool != "", `tool = ?`, f.Tool)
 	where.add(f.File != "", `file = ?`, f.File)
 	where.add(f.RuleID != "", `rule_id = ?`, f.RuleID)
-	where.add(f.AfterID > 0, `(`+severityRank+` < ? OR `+severityRank+` = ? AND id > ?)`, f.AfterRank, f.AfterRank, f.AfterID)
-
+	order := f.page(&where)
 	list := []core.Finding{}
-	query := s.db.Rebind(`SELECT * FROM findings ` + where.sql() + ` ORDER BY ` + severityRank + ` DESC, id LIMIT ?`)
+	query := s.db.Rebind(`
+		SELECT findings.*, e.probability AS epss_probability, e.percentile AS epss_percentile, COALESCE(e.kev, FALSE) AS kev
+		FROM findings LEFT JOIN epss_data e ON e.cve_id = findings.cve_id
+		` + where.sql() + ` ORDER BY ` + order + ` LIMIT ?`)
 	if err := s.db.SelectContext(ctx, &list, query, append(where.args, f.Limit)...); err != nil {
 		return nil, fmt.Errorf("listing findings: %w", classify(err))
 	}
@@ -49,6 +61,21 @@ func (s *Store) ListFindings(ctx context.Context, scan core.Scan, f FindingFilte
 		}
 	}
 	return list, nil
+}
+
+// page asks for what comes after the last finding seen, and returns the order in which that is meant.
+func (f FindingFilter) page(where *conditions) (order string) {
+	if !f.ByRisk {
+		where.add(f.AfterID > 0, `(`+severityRank+`, -id) < (?, ?)`, f.AfterRank, -f.AfterID)
+		return severityRank + ` DESC, id`
+	}
+	after := 0
+	if f.AfterKEV {
+		after = 1
+	}
+	where.add(f.AfterID > 0, `(`+kevRank+`, `+likelihood+`, `+severityRank+`, -id) < (?, ?, ?, ?)`,
+		after, f.AfterProbability, f.AfterRank, -f.AfterID)
+	return kevRank + ` DESC, ` + likelihood + ` DESC, ` + severityRank + ` DESC, id`
 }
 
 // whereFixed compares scanner by scanner, and only those that completed in both scans.

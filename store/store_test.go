@@ -195,6 +195,12 @@ func TestSupersede(t *testing.T) {
 		if shared = get(t, s, shared.ReferenceID); shared.Status != core.ScanPending {
 			t.Errorf("a commit that another branch still points at is %s, want pending", shared.Status)
 		}
+
+		d5, p5 := storetest.PushOf(5)
+		p5.Before = p5.CommitSHA // as Gitea's test button pushes
+		if own := accept(t, s, d5, p5); own.Status != core.ScanPending {
+			t.Errorf("a commit that is pushed onto itself is %s, want pending", own.Status)
+		}
 	})
 }
 

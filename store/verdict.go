@@ -187,14 +187,19 @@ func (s *Store) settleScan(ctx context.Context, tx *sqlx.Tx, id int64) error {
 	return s.wantStatuses(ctx, tx, []core.Scan{scan})
 }
 
+// dismissed is true for a finding that counts as neither new nor known.
+const dismissed = `(suppressed IS NOT NULL OR COALESCE(triage_decision, '') = 'FP')`
+
 // judge asks the gate about an ended scan. A failed scan has a summary, for what it did find, but no verdict.
 func (s *Store) judge(ctx context.Context, tx *sqlx.Tx, scan *core.Scan, jobs []core.Job) error {
 	var tallies []core.Tally
 	err := tx.SelectContext(ctx, &tallies, tx.Rebind(`
-		SELECT severity, baseline_state, dismissed, COUNT(*) AS n
-		FROM (SELECT severity, baseline_state,
-				suppressed IS NOT NULL OR COALESCE(triage_decision, '') = 'FP' AS dismissed
-			FROM findings WHERE scan_id = ?) counted
+		SELECT severity, baseline_state, dismissed, SUM(alike) AS n,
+			MAX(`+likelihood+`) AS max_epss, MAX(`+kevRank+`) AS kev
+		FROM (SELECT severity, baseline_state, `+dismissed+` AS dismissed, cve_id, COUNT(*) AS alike
+			FROM findings WHERE scan_id = ?
+			GROUP BY 1, 2, 3, 4) counted
+		LEFT JOIN epss_data e ON e.cve_id = counted.cve_id
 		GROUP BY severity, baseline_state, dismissed`), scan.ID)
 	if err != nil {
 		return fmt.Errorf("counting findings: %w", err)
@@ -205,9 +210,24 @@ func (s *Store) judge(ctx context.Context, tx *sqlx.Tx, scan *core.Scan, jobs []
 	}
 	scan.Summary = core.Summarize(tallies, fixed)
 	if scan.Status == core.ScanCompleted {
-		verdict := s.policyOf(*scan).Gate.Judge(tallies)
-		scan.Verdict = &verdict
+		return s.decide(ctx, tx, scan, tallies)
 	}
+	return nil
+}
+
+// decide gives a completed scan its verdict, and its summary the reason where the numbers in it do not tell.
+func (s *Store) decide(ctx context.Context, tx *sqlx.Tx, scan *core.Scan, tallies []core.Tally) error {
+	gate := s.policyOf(*scan).Gate
+	verdict := gate.Judge(tallies)
+	scan.Verdict = &verdict
+	if !gate.ByRisk(tallies) {
+		return nil
+	}
+	vulnerabilities, err := risks(ctx, tx, *scan, gate)
+	if err != nil {
+		return fmt.Errorf("listing vulnerabilities: %w", err)
+	}
+	scan.Summary = core.Explain(scan.Summary, gate.Why(verdict, vulnerabilities))
 	return nil
 }
 

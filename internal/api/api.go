@@ -41,7 +41,7 @@ func (a *API) Register(router *gin.Engine) {
 
 	described := humagin.New(router, describe(a.Version))
 	described.UseMiddleware(a.authorize(described))
-	for _, operations := range []func(huma.API){a.scanOperations, a.findingOperations, a.uploadOperations} {
+	for _, operations := range []func(huma.API){a.scanOperations, a.findingOperations, a.uploadOperations, a.epssOperations} {
 		operations(described)
 	}
 	router.GET("/docs", httpx.Handle(a.Log, docs(described.OpenAPI())))

@@ -12,7 +12,7 @@ import (
 
 func (a *API) findingOperations(api huma.API) {
 	huma.Register(api, operation(Viewer, http.MethodGet, "/scans/{ref}/findings", "list-findings",
-		"Findings of a scan, the gravest first; with baseline_state=absent those that it fixed"), a.listFindings)
+		"Findings of a scan, the gravest or riskiest first; with baseline_state=absent those that it fixed"), a.listFindings)
 }
 
 type listFindingsInput struct {
@@ -23,6 +23,31 @@ type listFindingsInput struct {
 	Tool          string `query:"tool" maxLength:"500"`
 	File          string `query:"file" maxLength:"4000"`
 	RuleID        string `query:"rule_id" maxLength:"500"`
+	Sort          string `query:"sort" enum:"severity,risk" default:"severity" doc:"risk: known exploitation (KEV) first, then its probability (EPSS), then severity"`
+}
+
+// riskCursor begins the cursors of lists that are sorted by risk: no other list takes them.
+const riskCursor = "risk"
+
+// resume reads the cursor into the filter.
+func (in *listFindingsInput) resume(f *store.FindingFilter) error {
+	if in.Sort != riskCursor {
+		return readCursor(in.Cursor, &f.AfterRank, &f.AfterID)
+	}
+	f.ByRisk = true
+	var kind string
+	return readCursor(in.Cursor, &kind, &f.AfterKEV, &f.AfterProbability, &f.AfterRank, &f.AfterID)
+}
+
+func (in *listFindingsInput) next(last core.Finding) string {
+	if in.Sort != riskCursor {
+		return writeCursor(last.Severity.Rank(), last.ID)
+	}
+	probability := 0.0
+	if last.EPSSProbability != nil {
+		probability = *last.EPSSProbability
+	}
+	return writeCursor(riskCursor, last.KEV, probability, last.Severity.Rank(), last.ID)
 }
 
 func (a *API) listFindings(ctx context.Context, in *listFindingsInput) (*page[findingView], error) {
@@ -30,7 +55,7 @@ func (a *API) listFindings(ctx context.Context, in *listFindingsInput) (*page[fi
 		Severity: core.Severity(in.Severity), BaselineState: core.BaselineState(in.BaselineState),
 		Tool: in.Tool, File: in.File, RuleID: in.RuleID, Limit: in.Limit + 1,
 	}
-	if err := readCursor(in.Cursor, &filter.AfterRank, &filter.AfterID); err != nil {
+	if err := in.resume(&filter); err != nil {
 		return nil, a.problem(ctx, err)
 	}
 	scan, err := a.Store.GetScan(ctx, in.Ref)
@@ -44,8 +69,7 @@ func (a *API) listFindings(ctx context.Context, in *listFindingsInput) (*page[fi
 	out := &page[findingView]{}
 	if len(findings) > in.Limit {
 		findings = findings[:in.Limit]
-		last := findings[in.Limit-1]
-		out.Body.Next = writeCursor(last.Severity.Rank(), last.ID)
+		out.Body.Next = in.next(findings[in.Limit-1])
 	}
 	out.Body.Items = views(findings, viewFinding)
 	return out, nil

@@ -104,6 +104,9 @@ type findingView struct {
 	AIReasoning      *string  `json:"ai_reasoning"`
 	RemediationPatch *string  `json:"remediation_patch"`
 	RedTeamSuccess   *bool    `json:"red_team_success"`
+	EPSSProbability  *float64 `json:"epss_probability" doc:"of the CVE being exploited within 30 days, 0-1; null where unknown"`
+	EPSSPercentile   *float64 `json:"epss_percentile" doc:"share of CVEs with this probability or a lower one, 0-1"`
+	KEV              bool     `json:"kev" doc:"the CVE is known to be exploited (CISA KEV)"`
 }
 
 func viewFinding(f core.Finding) findingView {
@@ -113,7 +116,7 @@ func viewFinding(f core.Finding) findingView {
 		HelpURI: f.HelpURI, Snippet: f.Snippet, Fingerprint: f.Fingerprint, BaselineState: string(f.BaselineState),
 		Suppressed: f.Suppressed, TriageDecision: text(f.TriageDecision), AIVerdict: f.AIVerdict,
 		AIConfidence: f.AIConfidence, AIReasoning: f.AIReasoning, RemediationPatch: f.RemediationPatch,
-		RedTeamSuccess: f.RedTeamSuccess,
+		RedTeamSuccess: f.RedTeamSuccess, EPSSProbability: f.EPSSProbability, EPSSPercentile: f.EPSSPercentile, KEV: f.KEV,
 	}
 }
 

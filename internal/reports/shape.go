@@ -10,53 +10,104 @@ import (
 
 // shape is what the first bytes of a report show of it: enough to tell the formats apart.
 type shape struct {
-	array  bool
-	empty  bool     // an array without elements: what many scanners write when all is well
-	keys   []string // of the object, or of the array's first element
-	schema string   // the object's $schema
+	array   bool
+	empty   bool // an array without elements: what many scanners write when all is well
+	null    bool // what others write then
+	keys    []string
+	members map[string]shape // of the object, or of the array's first element; two levels deep
+	schema  string           // the object's $schema
 }
+
+// shapeDepth is how far into objects we look: at the members of the elements of a member of the report.
+const shapeDepth = 2
 
 // shapeOf looks at the head of a report. A head that ends in the middle of a value shows what stands before.
 func shapeOf(head []byte) shape {
-	decoder := json.NewDecoder(bytes.NewReader(head))
-	token, err := decoder.Token()
-	if err != nil {
-		return shape{}
-	}
-	if token != json.Delim('[') {
-		return keysOf(decoder, token)
-	}
-	first, err := decoder.Token()
-	seen := keysOf(decoder, first)
-	seen.array = true
-	seen.empty = err == nil && first == json.Delim(']')
+	seen, _ := see(json.NewDecoder(bytes.NewReader(head)), shapeDepth)
 	return seen
 }
 
-func keysOf(decoder *json.Decoder, opening json.Token) shape {
-	var seen shape
-	if opening != json.Delim('{') {
-		return seen
+// see looks at the next value. On an error it returns what it has seen so far.
+func see(decoder *json.Decoder, depth int) (shape, error) {
+	token, err := decoder.Token()
+	switch {
+	case err != nil:
+		return shape{}, err
+	case token == nil:
+		return shape{null: true}, nil
+	case token == json.Delim('['):
+		return seeArray(decoder, depth)
+	case token == json.Delim('{'):
+		return seeObject(decoder, depth)
 	}
+	return shape{}, nil
+}
+
+// seeArray looks at the first element and passes the others.
+func seeArray(decoder *json.Decoder, depth int) (shape, error) {
+	if !decoder.More() {
+		_, err := decoder.Token()
+		return shape{array: true, empty: err == nil}, err
+	}
+	seen, err := see(decoder, depth)
+	seen.array, seen.empty, seen.null = true, false, false
+	for err == nil && decoder.More() {
+		err = decoder.Decode(&ignored{})
+	}
+	if err == nil {
+		_, err = decoder.Token()
+	}
+	return seen, err
+}
+
+func seeObject(decoder *json.Decoder, depth int) (shape, error) {
+	seen := shape{members: make(map[string]shape)}
 	for decoder.More() {
-		key, err := decoder.Token()
+		token, err := decoder.Token()
 		if err != nil {
-			return seen
+			return seen, err
 		}
-		seen.keys = append(seen.keys, key.(string))
-		if key == "$schema" {
+		key, _ := token.(string) // the decoder accepts nothing else as a key
+		seen.keys = append(seen.keys, key)
+		switch {
+		case key == "$schema":
 			err = decoder.Decode(&seen.schema)
-		} else {
+		case depth > 0:
+			seen.members[key], err = see(decoder, depth-1)
+		default:
 			err = decoder.Decode(&ignored{})
 		}
 		if err != nil {
-			return seen
+			return seen, err
 		}
 	}
-	return seen
+	_, err := decoder.Token()
+	return seen, err
 }
 
-func (s shape) has(key string) bool { return slices.Contains(s.keys, key) }
+// has tells whether the object, or the array's first element, has all these members.
+func (s shape) has(keys ...string) bool {
+	for _, key := range keys {
+		if !slices.Contains(s.keys, key) {
+			return false
+		}
+	}
+	return true
+}
+
+// hasAny is has for one of several signs.
+func (s shape) hasAny(keys ...string) bool {
+	return slices.ContainsFunc(keys, func(key string) bool { return s.has(key) })
+}
+
+// object tells whether the report is an object.
+func (s shape) object() bool { return !s.array && s.members != nil }
+
+// member is the shape of a member's value.
+func (s shape) member(key string) shape { return s.members[key] }
+
+// bare tells that there is an array without anything in it, or null in its place.
+func (s shape) bare() bool { return s.empty || s.null }
 
 // String describes the shape for people.
 func (s shape) String() string {

@@ -120,10 +120,21 @@ CREATE TABLE epss_data (
 
 CREATE TABLE epss_imports (
     id            INTEGER PRIMARY KEY AUTOINCREMENT,
-    score_date    TIMESTAMP NOT NULL,
+    kind          TEXT NOT NULL CHECK (kind IN ('epss', 'kev')),
+    source        TEXT NOT NULL,
+    score_date    TIMESTAMP,
     model_version TEXT NOT NULL DEFAULT '',
+    etag          TEXT NOT NULL DEFAULT '',
     num_rows      INTEGER NOT NULL,
-    imported_at   TIMESTAMP NOT NULL
+    imported_at   TIMESTAMP NOT NULL,
+    checked_at    TIMESTAMP NOT NULL
+);
+
+CREATE TABLE epss_moves (
+    cve_id          TEXT PRIMARY KEY,
+    import_id       INTEGER NOT NULL,
+    was_probability REAL NOT NULL,
+    was_kev         BOOLEAN NOT NULL
 );
 
 CREATE TABLE deliveries (
@@ -172,6 +183,7 @@ CREATE INDEX commit_statuses_by_scan ON commit_statuses (scan_id);
 -- +migrate Down
 DROP TABLE commit_statuses;
 DROP TABLE deliveries;
+DROP TABLE epss_moves;
 DROP TABLE epss_imports;
 DROP TABLE epss_data;
 DROP TABLE pipeline_metrics;

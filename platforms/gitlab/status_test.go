@@ -187,7 +187,6 @@ func TestNewRefusesAddresses(t *testing.T) {
 // CI's pipeline is made just after the push hook is sent: the first status waits for it a moment, and not for ever.
 func TestPostStatusWaitsForThePipeline(t *testing.T) {
 	t.Parallel()
-	now := time.Now()
 	wanted := core.Status{
 		ProjectName: "group/shop", CommitSHA: strings.Repeat("a1", 20), Context: "scanhook", State: core.StatusPending,
 	}
@@ -205,7 +204,7 @@ func TestPostStatusWaitsForThePipeline(t *testing.T) {
 		f := &fake{pipeline: c.pipeline}
 		platform, _ := f.start(t)
 		status := wanted
-		status.WantedAt, status.PostedState = now.Add(-c.age), c.posted
+		status.WantedAt, status.PostedState = noon.Add(-c.age), c.posted
 		if _, err := platform.PostStatus(t.Context(), status); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}

@@ -1,0 +1,42 @@
+# make help lists the targets. PG runs a command with a throw-away PostgreSQL; the tests skip it without.
+PG := .ci/with-postgres
+LINT := go tool -modfile=.ci/tools/go.mod golangci-lint
+
+.PHONY: help build check test race bench eval lint e2e-gitea run demo clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## one static binary: bin/scanhook
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o bin/scanhook ./cmd/scanhook
+
+check: lint race ## what CI checks
+
+test: ## tests on SQLite, and on PostgreSQL where SCANHOOK_TEST_POSTGRES is set
+	go test ./...
+
+race: ## tests with the race detector, on SQLite and PostgreSQL
+	SCANHOOK_TEST_POSTGRES_REQUIRED=1 $(PG) go test -race ./...
+
+bench: ## intake: verification only, a transaction each, and ours, on both engines
+	$(PG) go test -run '^$$' -bench Intake -benchtime 5000x ./webhooks
+
+eval: ## anomalies: precision and recall on planted series
+	go test -run Eval -v ./core
+
+lint: ## format, vet and the linters of .golangci.yml
+	test -z "$$(gofmt -l .)"
+	go vet ./...
+	$(LINT) run ./...
+
+e2e-gitea: ## a real Gitea pushes and shows our status (builds Gitea, about 3 minutes)
+	SCANHOOK_TEST_GITEA=$$(.ci/gitea) go test -run Gitea -v ./cmd/scanhook
+
+run: ## serve with config.yaml
+	go run ./cmd/scanhook serve
+
+demo: ## a push becomes a commit status
+	go run ./cmd/scanhook demo --once
+
+clean: ## remove what was built
+	rm -rf bin

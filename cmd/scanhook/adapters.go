@@ -1,0 +1,82 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"time"
+
+	"github.com/scanhook/scanhook/internal/config"
+	"github.com/scanhook/scanhook/platforms"
+	"github.com/scanhook/scanhook/platforms/github"
+	"github.com/scanhook/scanhook/platforms/gitlab"
+)
+
+// githubPace is what github.com asks of integrations: a second between two writes.
+const githubPace = time.Second
+
+// platformsOf makes an adapter for each configured platform. One that cannot verify any call is off, which is said once.
+func platformsOf(cfg *config.Config, log *slog.Logger) (platforms.Set, error) {
+	set := platforms.Set{}
+	for name, p := range cfg.Platforms {
+		platform, err := platformOf(name, p)
+		if err != nil {
+			return nil, err
+		}
+		set[name] = platform
+		if !p.Enabled() {
+			log.Warn("platform is off: no webhook secret is configured, its calls are refused", "platform", name)
+		}
+	}
+	return set, nil
+}
+
+func platformOf(name string, p config.Platform) (platforms.Platform, error) {
+	if p.Type == config.TypeGitLab {
+		return gitlab.New(gitlab.Config{
+			Name: name, URL: p.URL, APIURL: p.APIURL, Token: p.Token.Reveal(),
+			WebhookSecrets: reveal(p.WebhookSecrets), SigningTokens: reveal(p.SigningTokens),
+		})
+	}
+	app, err := githubApp(p.App)
+	if err != nil {
+		return nil, fmt.Errorf("configuring GitHub %s: %w", name, err)
+	}
+	return github.New(github.Config{
+		Name: name, URL: p.URL, APIURL: p.APIURL, Token: p.Token.Reveal(), App: app,
+		WebhookSecrets: reveal(p.WebhookSecrets),
+	})
+}
+
+func githubApp(app *config.App) (*github.AppConfig, error) {
+	if app == nil {
+		return nil, nil
+	}
+	key, err := os.ReadFile(app.PrivateKeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("reading the App's private key: %w", err)
+	}
+	return &github.AppConfig{ID: app.ID, PrivateKey: key}, nil
+}
+
+func reveal(secrets []config.Secret) []string {
+	plain := make([]string, len(secrets))
+	for i, secret := range secrets {
+		plain[i] = secret.Reveal()
+	}
+	return plain
+}
+
+// paceOf is the shortest time between two posts to each platform; only github.com needs one by default.
+func paceOf(cfg *config.Config) map[string]time.Duration {
+	pace := map[string]time.Duration{}
+	for name, p := range cfg.Platforms {
+		pace[name] = p.MinPostInterval
+		web, err := url.Parse(p.URL)
+		if p.MinPostInterval == 0 && p.Type == config.TypeGitHub && err == nil && web.Hostname() == "github.com" {
+			pace[name] = githubPace
+		}
+	}
+	return pace
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/api"
+	"github.com/scanhook/scanhook/internal/config"
+	"github.com/scanhook/scanhook/internal/httpx"
+	"github.com/scanhook/scanhook/internal/report"
+	"github.com/scanhook/scanhook/internal/runner"
+	"github.com/scanhook/scanhook/platforms"
+	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/webhooks"
+)
+
+// app is Scanhook put together: what answers requests, and the loops that work behind it.
+type app struct {
+	store   *store.Store
+	handler http.Handler
+	loops   []func(context.Context)
+}
+
+// newApp builds everything that the configuration asks for and opens the database. Close it after use.
+func newApp(ctx context.Context, cfg *config.Config, log *slog.Logger) (*app, error) {
+	policies, err := policiesOf(cfg)
+	if err != nil {
+		return nil, err
+	}
+	set, err := platformsOf(cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	db, err := store.Open(ctx, store.Config{
+		URL: cfg.Database.URL.Reveal(), PublicURL: cfg.Server.PublicURL, Policies: policies,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &app{store: db, handler: newHandler(cfg, db, set, log), loops: newLoops(cfg, db, set, log)}, nil
+}
+
+func newHandler(cfg *config.Config, db *store.Store, set platforms.Set, log *slog.Logger) http.Handler {
+	router := httpx.NewRouter(log)
+	webhooks.New(webhooks.Config{Platforms: set, Store: db, Log: log}).Register(router)
+	api.New(api.Config{Store: db, Tokens: tokensOf(cfg), Version: buildVersion(), Log: log}).Register(router)
+	return router
+}
+
+func newLoops(cfg *config.Config, db *store.Store, set platforms.Set, log *slog.Logger) []func(context.Context) {
+	reporter := report.New(report.Config{Store: db, Platforms: set, Pace: paceOf(cfg), Log: log})
+	scanning := runner.New(runner.Config{Jobs: db, Platforms: set, Scanners: scannersOf(cfg), Log: log})
+	return []func(context.Context){reporter.Run, scanning.Run}
+}
+
+func (a *app) close() error { return a.store.Close() }
+
+// policiesOf turns the repositories of the configuration into rules, in their order.
+func policiesOf(cfg *config.Config) (core.Policies, error) {
+	var policies core.Policies
+	for _, repository := range cfg.Repositories {
+		failOn, err := core.ParseFailOn(repository.Gate.FailOn)
+		if err != nil {
+			return nil, fmt.Errorf("reading repositories %s: %w", repository.Match, err)
+		}
+		policies = append(policies, core.Rule{Match: repository.Match, Policy: core.Policy{
+			Context: repository.Context, Branches: repository.Branches, Tags: repository.Tags,
+			Scanners: repository.Scanners, Gate: core.Gate{FailOn: failOn, NewOnly: repository.Gate.NewOnly},
+			Supersede: repository.Supersede, ScanTimeout: repository.ScanTimeout,
+		}})
+	}
+	return policies, nil
+}
+
+// scannersOf leaves out the scanners that deliver from outside.
+func scannersOf(cfg *config.Config) map[string]runner.Scanner {
+	scanners := map[string]runner.Scanner{}
+	for name, s := range cfg.Scanners {
+		if !s.Upload {
+			scanners[name] = runner.Scanner{Builtin: s.Builtin, Command: s.Command, Timeout: s.Timeout}
+		}
+	}
+	return scanners
+}
+
+func tokensOf(cfg *config.Config) []api.Token {
+	var tokens []api.Token
+	for _, t := range cfg.API.Tokens {
+		tokens = append(tokens, api.Token{Name: t.Name, Token: t.Token.Reveal(), Role: api.Role(t.Role)})
+	}
+	return tokens
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os/exec"
+	"slices"
+	"strings"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/config"
+	"github.com/scanhook/scanhook/store"
+)
+
+// inspection looks at one thing of the configuration after another.
+type inspection struct {
+	*config.Config
+	file string
+}
+
+func (i inspection) inspect(ctx context.Context) []line {
+	lines := []line{i.configuration(), i.server(), i.database(ctx)}
+	for _, name := range slices.Sorted(maps.Keys(i.Platforms)) {
+		lines = append(lines, i.platform(name))
+	}
+	lines = append(lines, i.api(), i.git())
+	for _, name := range slices.Sorted(maps.Keys(i.Scanners)) {
+		lines = append(lines, i.scanner(name))
+	}
+	return append(lines, i.repositories()...)
+}
+
+func (i inspection) configuration() line {
+	if n := len(i.Warnings); n > 0 {
+		return line{verdictWarn, "configuration", fmt.Sprintf("%s has %s, see standard error", i.file, plural(n, "warning"))}
+	}
+	return line{verdictOK, "configuration", i.file}
+}
+
+func (i inspection) server() line {
+	text := fmt.Sprintf("listens on %s, is reached at %s", i.Server.Listen, i.Server.PublicURL)
+	if isLocal(i.Server.PublicURL) {
+		return line{verdictWarn, "server", text + ", which works on this machine only; set server.public_url"}
+	}
+	return line{verdictOK, "server", text}
+}
+
+func (i inspection) database(ctx context.Context) line {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	switch err := store.Probe(ctx, i.Database.URL.Reveal()); {
+	case errors.Is(err, core.ErrNotFound):
+		return line{verdictOK, "database", i.Database.URL.String() + " is created at the first start"}
+	case err != nil:
+		return line{verdictFail, "database", fmt.Sprintf("%s: %v; mend database.url or start the server", i.Database.URL, err)}
+	}
+	return line{verdictOK, "database", i.Database.URL.String() + " answers"}
+}
+
+func (i inspection) platform(name string) line {
+	subject, p := "platform "+name, i.Platforms[name]
+	if !p.Enabled() {
+		return line{verdictOff, subject, fmt.Sprintf("no webhook secret; set platforms.%s.webhook_secrets", name)}
+	}
+	if _, err := platformOf(name, p); err != nil {
+		return line{verdictFail, subject, err.Error()}
+	}
+	text := fmt.Sprintf("webhooks at %s verified, ", hookAddress(i.Server.PublicURL, name))
+	switch {
+	case p.App != nil:
+		return line{verdictOK, subject, fmt.Sprintf("%sstatuses posted to %s as GitHub App %d", text, p.URL, p.App.ID)}
+	case p.Token != "":
+		return line{verdictOK, subject, text + "statuses posted to " + p.URL}
+	}
+	return line{verdictWarn, subject, fmt.Sprintf("%sno token: statuses are kept and shown, not posted; "+
+		"set platforms.%s.token", text, name)}
+}
+
+// hookAddress is where a platform calls the server at base.
+func hookAddress(base, platform string) string {
+	return strings.TrimRight(base, "/") + "/webhooks/" + platform
+}
+
+func (i inspection) api() line {
+	var tokens []string
+	for _, t := range i.API.Tokens {
+		tokens = append(tokens, t.Name+" ("+t.Role+")")
+	}
+	if tokens == nil {
+		return line{verdictOff, "api", "no token; set api.tokens for uploads and for other programs"}
+	}
+	return line{verdictOK, "api", "open for " + strings.Join(tokens, ", ")}
+}
+
+// git is needed as soon as a commit has to be fetched for a scanner that runs here.
+func (i inspection) git() line {
+	program, err := exec.LookPath("git")
+	if err == nil {
+		return line{verdictOK, "git", program}
+	}
+	for name, scanner := range i.Scanners {
+		if !scanner.Upload && i.used(name) {
+			return line{verdictFail, "git", "not found in PATH; install it, commits are fetched with it"}
+		}
+	}
+	return line{verdictOff, "git", "not found in PATH, and not needed: no scanner runs here"}
+}

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// checkStart is the part of a configuration that every check has.
+const checkStart = `
+server: {public_url: "https://scan.example.com"}
+database: {url: "sqlite:DIR/scanhook.db"}
+`
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		config string
+		code   int
+		want   []string
+	}{
+		"platforms": {`
+platforms:
+  github: {}
+  ghes: {type: github, url: "https://ghes.example.com", webhook_secrets: [secret-of-ghes], app: {id: 7, private_key_file: DIR/no.pem}}
+  gitlab: {webhook_secrets: [secret-of-gitlab]}
+  forge: {type: gitlab, url: "https://forge.example.com/git", webhook_secrets: [secret-of-forge], token: token-of-forge}
+repositories: [{match: "**"}]`, 1, []string{
+			"warn  configuration: ",
+			"off   platform github: no webhook secret; set platforms.github.webhook_secrets",
+			"fail  platform ghes: configuring GitHub ghes: reading the App's private key: ",
+			"warn  platform gitlab: webhooks at https://scan.example.com/webhooks/gitlab verified, no token: statuses are kept and shown, not posted",
+			"ok    platform forge: webhooks at https://scan.example.com/webhooks/forge verified, statuses posted to https://forge.example.com/git",
+			"off   api: no token",
+			"ok    server: ", "ok    database: sqlite:", "ok    git: ", "something is broken",
+		}},
+		"scanners": {`
+api: {tokens: [{name: ci, token: token-of-ci, role: viewer}]}
+scanners:
+  found: {command: [git, "{source}"]}
+  lost: {command: [scanhook-test-no-such-program, "{source}"]}
+  spare: {command: [scanhook-test-no-such-program, "{source}"]}
+  outside: {upload: true}
+repositories:
+  - {match: github/acme/*, branches: [main, "release/**"], tags: ["v*"], scanners: [found, lost], gate: {fail_on: never}}
+  - {match: "**", scanners: [gitleaks, outside], gate: {fail_on: low, new_only: false}, context: sec}`, 1, []string{
+			"ok    api: open for ci (viewer)",
+			"ok    scanner found: /",
+			`fail  scanner lost: exec: "scanhook-test-no-such-program": executable file not found in $PATH; install it`,
+			"off   scanner spare: no repository uses it",
+			"ok    scanner gitleaks: built in",
+			"warn  scanner outside: no report can be uploaded",
+			"ok    repository github/acme/*: branches main, release/**; tags v*; scanned by found, lost; never red; status scanhook",
+			"ok    repository **: branches **; scanned by gitleaks, outside; red for a finding that is low or worse; status sec",
+		}},
+		"warnings only": {`
+api: {tokens: [{name: ci, token: token-of-ci, role: scanner}]}
+scanners: {outside: {upload: true}}
+defaults: {scanners: [outside]}`, 0, []string{
+			"ok    api: open for ci (scanner)", "off   scanner outside: no repository uses it", "warn  repositories: none",
+		}},
+		"broken file": {`repositories: [{mach: "**"}]`, 1, []string{"config.yaml:4:16: ", `did you mean "match"`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			text := strings.ReplaceAll(checkStart+strings.TrimPrefix(test.config, "\n"), "DIR", t.TempDir())
+			got := command(t, "check", "--config", writeFile(t, text))
+			got.expect(t, test.code, test.want...)
+			got.hides(t, "secret-of-ghes", "secret-of-gitlab", "secret-of-forge", "token-of-forge", "token-of-ci")
+		})
+	}
+}
+
+func TestCheckLooksForTheDatabase(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	garbage := writeFile(t, strings.Repeat("this is no database\n", 100))
+	for name, test := range map[string]struct {
+		url  string
+		code int
+		want string
+	}{
+		"not there yet": {"sqlite:" + filepath.Join(dir, "scanhook.db"), 0, "is created at the first start"},
+		"no folder":     {"sqlite:" + filepath.Join(dir, "a", "scanhook.db"), 1, "fail  database: "},
+		"no database":   {"sqlite:" + garbage, 1, "fail  database: "},
+		"server away": {"postgres://scanhook:hunter2hunter2@127.0.0.1:1/scanhook", 1,
+			"fail  database: postgres://scanhook:xxxxx@127.0.0.1:1/scanhook: reaching database: unavailable"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := command(t, "check", "--config", writeFile(t, `database: {url: "`+test.url+`"}`))
+			got.expect(t, test.code, test.want)
+			got.hides(t, "hunter2hunter2")
+		})
+	}
+}
+
+func TestCheckLeavesTheDatabaseAlone(t *testing.T) {
+	t.Parallel()
+	database := filepath.Join(t.TempDir(), "scanhook.db")
+	config := writeFile(t, `database: {url: "sqlite:`+database+`"}`)
+	command(t, "check", "--config", config).expect(t, 0)
+	command(t, "migrate", "down", "--config", config).expect(t, 0, "holds no migration")
+	command(t, "check", "--config", config).expect(t, 0, "sqlite:"+database+" answers")
+	command(t, "migrate", "--config", config).expect(t, 0, "Applied 1 migration")
+}

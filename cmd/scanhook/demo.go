@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/standin"
+)
+
+// demoTimeout ends a demo whose status never arrives; a large repository at PATH may take its scanner's ten minutes.
+const demoTimeout = 12 * time.Minute
+
+// demo tells the story of a push, step by step.
+type demo struct {
+	world   *world
+	out     io.Writer
+	project string
+	step    int
+}
+
+func newDemo(opts *options) *cobra.Command {
+	var once bool
+	kind := string(standin.GitHub)
+	cmd := &cobra.Command{
+		Use: "demo [PATH]", Short: "Show a push becoming a commit status, with nothing installed or configured",
+		Long: "Runs Scanhook and a stand-in for a Git platform in this process, on loopback and a temporary database.\n" +
+			"A sample repository with planted secrets is pushed, or the git repository at PATH with its own HEAD.",
+		Example: "  scanhook demo\n  scanhook demo --once ~/src/my-service\n  scanhook demo --platform gitlab",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if kind != string(standin.GitHub) && kind != string(standin.GitLab) {
+				return &usageError{cmd.CommandPath(), fmt.Errorf("--platform %q is neither github nor gitlab", kind)}
+			}
+			log := opts.quietLogger(cmd.ErrOrStderr())
+			return runDemo(cmd.Context(), cmd.OutOrStdout(), log, standin.Kind(kind), once, args)
+		},
+	}
+	cmd.Flags().BoolVar(&once, "once", false, "exit when the status has been posted, and print it as the last line")
+	cmd.Flags().StringVar(&kind, "platform", kind, "which platform to stand in for, `github or gitlab`")
+	return cmd
+}
+
+func runDemo(ctx context.Context, out io.Writer, log *slog.Logger, kind standin.Kind, once bool, args []string) error {
+	dir, remove, err := temporary()
+	if err != nil {
+		return err
+	}
+	defer remove()
+	checkout, project, err := demoRepository(ctx, dir, args)
+	if err != nil {
+		return err
+	}
+	w, err := newWorld(ctx, worldConfig{kind: kind, dir: dir, log: log})
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	if err := w.start(running); err != nil {
+		return err
+	}
+	w.platform.AddRepository(standin.Repository{Project: project, Dir: checkout.Dir, DefaultBranch: checkout.Branch})
+	d := &demo{world: w, out: out, project: project}
+	final, err := d.tell(ctx, checkout, len(args) == 0)
+	if err != nil {
+		return err
+	}
+	if !once {
+		d.stay(ctx)
+	}
+	d.show(final)
+	return nil
+}
+
+// demoRepository is the repository at the path given, or the sample, with the name it gets on the platform.
+func demoRepository(ctx context.Context, dir string, args []string) (standin.Checkout, string, error) {
+	if len(args) == 0 {
+		checkout, err := standin.SampleRepository(ctx, filepath.Join(dir, "sample"))
+		return checkout, "acme/shop", err
+	}
+	checkout, err := standin.Open(ctx, args[0])
+	name := strings.Map(func(r rune) rune {
+		if strings.ContainsRune("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.", r) {
+			return r
+		}
+		return '-'
+	}, strings.TrimSuffix(filepath.Base(checkout.Dir), ".git"))
+	return checkout, "demo/" + strings.TrimLeft(name, ".-"), err
+}
+
+// tell pushes the repository's last commit, and of the sample the one before it first, so that there is something to
+// compare with.
+func (d *demo) tell(ctx context.Context, checkout standin.Checkout, sample bool) (standin.Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, demoTimeout)
+	defer cancel()
+	d.say("A stand-in for %s runs at %s, Scanhook at %s.", d.world.kind, d.world.platform.Base(), d.world.scanhook)
+	before := ""
+	if sample {
+		if _, err := d.push(ctx, checkout, "", checkout.Before); err != nil {
+			return standin.Status{}, err
+		}
+		before = checkout.Before
+	}
+	return d.push(ctx, checkout, before, checkout.Head)
+}
+
+// push takes one commit from the webhook to its final status.
+func (d *demo) push(ctx context.Context, checkout standin.Checkout, before, sha string) (standin.Status, error) {
+	started := time.Now()
+	delivery, err := d.world.push(ctx, standin.PushSpec{
+		Project: d.project, Ref: "refs/heads/" + checkout.Branch, Before: before, After: sha,
+	})
+	if err != nil {
+		return standin.Status{}, err
+	}
+	var answer struct{ Outcome, Scan string }
+	if err := json.Unmarshal(delivery.Answer, &answer); err != nil {
+		return standin.Status{}, fmt.Errorf("reading the webhook's answer: %w", err)
+	}
+	d.say("%s pushes %s to %s of %s: a signed webhook, answered %d %s in %s.", d.world.kind, core.ShortSHA(sha),
+		checkout.Branch, d.project, delivery.Status, answer.Outcome, time.Since(started).Round(time.Millisecond))
+	final, err := d.world.final(ctx, sha)
+	if err != nil {
+		return standin.Status{}, fmt.Errorf("waiting for the status of %s: %w", core.ShortSHA(sha), err)
+	}
+	d.say("Scanhook fetched %s from %s and ran gitleaks; after %s the platform shows:", core.ShortSHA(sha),
+		d.world.platform.CloneURL(d.project), time.Since(started).Round(time.Millisecond))
+	d.show(final)
+	return final, d.listFindings(ctx, answer.Scan)
+}
+
+func (d *demo) say(format string, args ...any) {
+	d.step++
+	fmt.Fprintf(d.out, "%d. %s\n", d.step, fmt.Sprintf(format, args...))
+}
+
+// show prints a status as the platform shows it beside the commit.
+func (d *demo) show(s standin.Status) {
+	mark := "✗"
+	if s.State == "success" {
+		mark = "✓"
+	}
+	fmt.Fprintf(d.out, "%s %s %s: %s  Details: %s\n", mark, s.Context, s.State, s.Description, s.TargetURL)
+}
+
+// stay keeps both servers up for a look around.
+func (d *demo) stay(ctx context.Context) {
+	fmt.Fprintf(d.out, "Look around until Ctrl-C: curl -H 'Authorization: Bearer %s' %s/api/v1/scans (described at %s/docs)\n",
+		d.world.apiToken, d.world.scanhook, d.world.scanhook)
+	<-ctx.Done()
+}

@@ -1,0 +1,206 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/scanhook/scanhook/internal/config"
+)
+
+// giteaReceiver is the Scanhook that a Gitea calls, with a note of each call and its answer.
+type giteaReceiver struct {
+	config   *config.Config
+	log      *slog.Logger
+	address  string
+	secret   string
+	apiToken string
+	end      func() error // of the run that was started last
+
+	mu    sync.Mutex
+	calls []giteaCall
+}
+
+// giteaCall is one webhook call.
+type giteaCall struct {
+	event   string // header X-GitHub-Event
+	payload giteaPayload
+	status  int
+	answer  struct{ Outcome, Scan, Reason, Detail string }
+}
+
+// giteaPayload is what the test wants to know of Gitea's many events.
+type giteaPayload struct {
+	Ref, After, Action string
+	Repository         struct {
+		FullName string `json:"full_name"`
+	}
+}
+
+const giteaConfiguration = `
+server: {listen: %[1]q, public_url: "http://%[1]s"}
+database: {url: %[2]q}
+platforms:
+  gitea:
+    type: github
+    url: %[3]q
+    api_url: %[3]s/api/v1
+    webhook_secrets: ["${SECRET}"]
+    token: "${TOKEN}"
+api:
+  tokens: [{name: test, token: "${API_TOKEN}", role: viewer}]
+repositories:
+  - match: gitea/acme/*
+    tags: ["v*"]
+`
+
+// newGiteaReceiver prepares a Scanhook for a Gitea whose token may write to the repositories.
+func newGiteaReceiver(t *testing.T, gitea, token string) *giteaReceiver {
+	t.Helper()
+	r := &giteaReceiver{
+		log:     slog.New(slog.NewTextHandler(&testWriter{t}, nil)),
+		address: fmt.Sprintf("127.0.0.1:%d", freePort(t)), secret: rand.Text(), apiToken: rand.Text(),
+		end: func() error { return nil },
+	}
+	secrets := map[string]string{"SECRET": r.secret, "TOKEN": token, "API_TOKEN": r.apiToken}
+	text := fmt.Sprintf(giteaConfiguration, r.address, "sqlite:"+filepath.Join(t.TempDir(), "scanhook.db"), gitea)
+	var err error
+	r.config, err = config.Parse("config.yaml", []byte(text), func(name string) (string, bool) {
+		value, ok := secrets[name]
+		return value, ok
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.stop(t) })
+	return r
+}
+
+func (r *giteaReceiver) hookURL() string { return "http://" + r.address + "/webhooks/gitea" }
+
+// start runs Scanhook until stop or the end of the test. Without its loops it takes calls but does nothing about them.
+func (r *giteaReceiver) start(t *testing.T, loops bool) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	app, err := newApp(ctx, r.config, r.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !loops {
+		app.loops = nil
+	}
+	app.handler = r.noting(app.handler)
+	listener, err := net.Listen("tcp", r.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- errors.Join(app.serve(ctx, listener, r.log), app.close()) }()
+	r.end = sync.OnceValue(func() error {
+		cancel()
+		return <-ended
+	})
+}
+
+func (r *giteaReceiver) stop(t *testing.T) {
+	t.Helper()
+	if err := r.end(); err != nil {
+		t.Errorf("serving: %v", err)
+	}
+}
+
+// noting keeps what Gitea sends and what it is answered.
+func (r *giteaReceiver) noting(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		if !strings.HasPrefix(request.URL.Path, "/webhooks/") {
+			next.ServeHTTP(w, request)
+			return
+		}
+		body, _ := io.ReadAll(request.Body)
+		request.Body = io.NopCloser(bytes.NewReader(body))
+		answer := httptest.NewRecorder()
+		next.ServeHTTP(answer, request)
+		r.note(request.Header.Get("X-GitHub-Event"), body, answer)
+		w.WriteHeader(answer.Code)
+		_, _ = w.Write(answer.Body.Bytes())
+	})
+}
+
+func (r *giteaReceiver) note(event string, body []byte, answer *httptest.ResponseRecorder) {
+	call := giteaCall{event: event, status: answer.Code}
+	if form, err := url.ParseQuery(string(body)); err == nil && form.Has("payload") {
+		body = []byte(form.Get("payload"))
+	}
+	_ = json.Unmarshal(body, &call.payload)
+	_ = json.Unmarshal(answer.Body.Bytes(), &call.answer)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.calls = append(r.calls, call)
+}
+
+// called waits for a call that matches and returns it.
+func (r *giteaReceiver) called(t *testing.T, event, project string, match func(giteaPayload) bool) giteaCall {
+	t.Helper()
+	return eventually(t, fmt.Sprintf("the event %s of %s", event, project), func() (giteaCall, bool) {
+		for _, call := range r.noted() {
+			if call.event == event && call.payload.Repository.FullName == project && match(call.payload) {
+				return call, true
+			}
+		}
+		return giteaCall{}, false
+	})
+}
+
+func (r *giteaReceiver) noted() []giteaCall {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.calls)
+}
+
+// giteaScan is a scan as Scanhook's API tells it.
+type giteaScan struct {
+	Platform     string `json:"source_platform"`
+	Project      string `json:"project_name"`
+	URL          string `json:"repo_url"`
+	Branch       string
+	Commit       string `json:"commit_sha"`
+	Before       string `json:"before_sha"`
+	Status       string
+	Summary      string
+	ChangedFiles *int `json:"num_changed_files"`
+	Truncated    bool `json:"changed_files_truncated"`
+}
+
+func (r *giteaReceiver) scan(t *testing.T, reference string) giteaScan {
+	t.Helper()
+	address := "http://" + r.address + "/api/v1/scans/" + reference
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+r.apiToken)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	var scan giteaScan
+	if err := json.NewDecoder(response.Body).Decode(&scan); err != nil || response.StatusCode != http.StatusOK {
+		t.Fatalf("scan %s: %d %v", reference, response.StatusCode, err)
+	}
+	return scan
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"path"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// A real Gitea is the one GitHub-shaped platform that a test can have on this machine: it signs, delivers, serves git
+// and takes statuses with code that is not ours.
+func TestGitea(t *testing.T) {
+	t.Parallel()
+	w := newGiteaWorld(t)
+	w.start(t, true)
+	for name, step := range map[string]func(*testing.T, *giteaWorld){
+		"findings":     testGiteaFindings,
+		"refs":         testGiteaRefs,
+		"many commits": testGiteaManyCommits,
+		"test button":  testGiteaTestButton,
+		"forced push":  testGiteaForcedPush,
+		"pipeline":     testGiteaPipeline,
+		"restart":      testGiteaRestart,
+		"refusals":     testGiteaRefusals,
+	} {
+		t.Run(name, func(t *testing.T) { step(t, w) })
+	}
+	for _, call := range w.noted() {
+		if call.status/100 != 2 && !strings.HasPrefix(call.payload.Repository.FullName, refusedProjects) {
+			t.Errorf("%s %+v was answered %d %+v", call.event, call.payload, call.status, call.answer)
+		}
+	}
+}
+
+func testGiteaFindings(t *testing.T, w *giteaWorld) {
+	p := w.newProject(t, "shop")
+	p.addHook(t, "json", p.secret)
+	p.push(t, p.sample.Before+":refs/heads/main")
+	wantStatus(t, p.final(t, p.sample.Before), "failure", "1 new (1 high)")
+	p.push(t, "main")
+	second := p.final(t, p.sample.Head)
+	wantStatus(t, second, "failure", "4 new (3 critical, 1 high), 1 known")
+
+	two := 2
+	want := giteaScan{
+		Platform: "gitea", Project: p.name, URL: p.base + "/" + p.name, Branch: "main", Commit: p.sample.Head,
+		Before: p.sample.Before, Status: "completed", Summary: second.Description, ChangedFiles: &two,
+	}
+	if diff := cmp.Diff(want, p.scan(t, path.Base(second.TargetURL))); diff != "" {
+		t.Errorf("scan (-want +got):\n%s", diff)
+	}
+	p.git(t, "rm", "--quiet", "-r", "config", "internal")
+	clean := p.commit(t, "README.md", "# shop\n")
+	p.push(t, "main")
+	wantStatus(t, p.final(t, clean), "success", "0 new, 5 fixed")
+	p.called(t, "status", p.name, func(giteaPayload) bool { return true })
+}
+
+func wantStatus(t *testing.T, got giteaStatus, state, description string) {
+	t.Helper()
+	if got.State != state || got.Description != description {
+		t.Errorf("status = %s %q, want %s %q", got.State, got.Description, state, description)
+	}
+}
+
+func wantOutcome(t *testing.T, call giteaCall, outcome string) {
+	t.Helper()
+	if call.status/100 != 2 || call.answer.Outcome != outcome {
+		t.Errorf("%s of %s: %d %+v, want %s", call.event, call.payload.Ref, call.status, call.answer, outcome)
+	}
+}
+
+func testGiteaRefs(t *testing.T, w *giteaWorld) {
+	p := w.newProject(t, "refs")
+	p.addHook(t, "json", p.secret)
+	p.push(t, "main")
+	wantOutcome(t, p.pushed(t, "refs/heads/main", p.sample.Head), "scan_created")
+	p.final(t, p.sample.Head) // it is what the tag is compared with
+	p.push(t, "main:refs/heads/feature/login")
+	wantOutcome(t, p.pushed(t, "refs/heads/feature/login", p.sample.Head), "scan_exists")
+
+	tagged := p.commit(t, "version", "1\n")
+	p.git(t, "tag", "--annotate", "--message", "One", "v1")
+	p.push(t, "v1")
+	tag := p.pushed(t, "refs/tags/v1", "")
+	wantOutcome(t, tag, "scan_created")
+	if got := p.scan(t, tag.answer.Scan); got.Commit != tagged || got.Branch != "v1" {
+		t.Errorf("scan = %+v, want commit %s of v1", got, tagged)
+	}
+	wantStatus(t, p.final(t, tagged), "success", "0 new, 5 known")
+
+	p.push(t, "--delete", "feature/login", "v1")
+	wantOutcome(t, p.pushed(t, "refs/tags/v1", strings.Repeat("0", 40)), "ignored")
+	for event, refs := range map[string][]string{
+		"create": {"main", "feature/login", "v1"},
+		"delete": {"feature/login", "v1"}, // of a branch, Gitea sends no push
+	} {
+		for _, ref := range refs {
+			call := p.called(t, event, p.name, func(payload giteaPayload) bool { return payload.Ref == ref })
+			wantOutcome(t, call, "ignored")
+		}
+	}
+}
+
+// Gitea tells five commits of a push, however many there are.
+func testGiteaManyCommits(t *testing.T, w *giteaWorld) {
+	p := w.newProject(t, "many")
+	p.addHook(t, "json", p.secret)
+	p.push(t, "main")
+	p.final(t, p.sample.Head)
+	last := ""
+	for i := range 7 {
+		last = p.commit(t, fmt.Sprintf("notes/%d.txt", i), "A note.\n")
+	}
+	p.push(t, "main")
+	got := p.scan(t, p.pushed(t, "refs/heads/main", last).answer.Scan)
+	if !got.Truncated || got.ChangedFiles == nil || *got.ChangedFiles != 5 {
+		t.Errorf("scan = %+v, want at least 5 changed files", got)
+	}
+	wantStatus(t, p.final(t, last), "success", "0 new, 5 known")
+}
+
+// The button sends a push of the last commit that starts where it ends. Who presses it wants to see that all works.
+func testGiteaTestButton(t *testing.T, w *giteaWorld) {
+	p := w.newProject(t, "button")
+	p.push(t, "main")
+	eventually(t, "Gitea to see the push", func() (struct{}, bool) {
+		var repository struct{ Empty bool }
+		p.call(t, http.MethodGet, "/repos/"+p.name, nil, &repository)
+		return struct{}{}, !repository.Empty
+	})
+	hook := p.addHook(t, "json", p.secret)
+	press := fmt.Sprintf("/repos/%s/hooks/%d/tests", p.name, hook)
+	p.call(t, http.MethodPost, press, nil, nil)
+	wantOutcome(t, p.pushed(t, "refs/heads/main", p.sample.Head), "scan_created")
+	wantStatus(t, p.final(t, p.sample.Head), "failure", "5 new (3 critical, 2 high)")
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/scanhook/scanhook/internal/config"
+	"github.com/scanhook/scanhook/store"
+)
+
+func newMigrate(opts *options) *cobra.Command {
+	var steps int
+	cmd := &cobra.Command{
+		Use: "migrate [up|down]", Short: "Bring the database's schema up to date, or take it back",
+		Long: "scanhook serve migrates by itself when it starts; this is for doing it beforehand, and for going back to\n" +
+			"an older version: stop every Scanhook, migrate down with the newer one, start the older one.\n" +
+			"Migrating down deletes the tables and columns that the migrations made, with all that they hold.",
+		Example:   "  scanhook migrate\n  scanhook migrate down --steps 1",
+		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
+		ValidArgs: []string{"up\tapply what is missing", "down\ttake the last migrations back"},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("steps") && steps < 1 {
+				return &usageError{cmd.CommandPath(), errors.New("--steps must be 1 or more")}
+			}
+			down := len(args) == 1 && args[0] == "down"
+			return migrateDatabase(cmd, opts, down, steps)
+		},
+	}
+	cmd.Flags().IntVar(&steps, "steps", 0, "apply at most `N` migrations (default: up all, down 1)")
+	return cmd
+}
+
+func migrateDatabase(cmd *cobra.Command, opts *options, down bool, steps int) error {
+	cfg, err := config.Load(opts.config, os.LookupEnv)
+	if err != nil {
+		return err
+	}
+	direction := store.Up
+	if down {
+		direction, steps = store.Down, cmp.Or(steps, 1) // sql-migrate takes 0 for all of them
+	}
+	n, err := store.Migrate(cmd.Context(), cfg.Database.URL.Reveal(), direction, steps)
+	if err != nil {
+		return err
+	}
+	sayMigrated(cmd.OutOrStdout(), cfg.Database.URL.String(), n, steps, down)
+	return nil
+}
+
+func sayMigrated(out io.Writer, database string, n, steps int, down bool) {
+	switch count := plural(n, "migration"); {
+	case down && n == 0:
+		fmt.Fprintf(out, "%s holds no migration to take back.\n", database)
+	case down:
+		fmt.Fprintf(out, "Took %s back from %s; scanhook migrate applies what is missing.\n", count, database)
+	case n == 0:
+		fmt.Fprintf(out, "Nothing to apply: %s is up to date.\n", database)
+	case n == steps:
+		fmt.Fprintf(out, "Applied %s to %s, as many as --steps allows.\n", count, database)
+	default:
+		fmt.Fprintf(out, "Applied %s: %s is up to date.\n", count, database)
+	}
+}
+
+// plural is a number with its noun: 1 finding, 2 findings.
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

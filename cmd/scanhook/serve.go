@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+const (
+	headerTimeout   = 10 * time.Second
+	readTimeout     = time.Minute // uploads extend it
+	idleTimeout     = 2 * time.Minute
+	shutdownTimeout = 15 * time.Second
+)
+
+func newServe(opts *options) *cobra.Command {
+	return &cobra.Command{
+		Use: "serve", Short: "Receive webhooks, scan, and post commit statuses until stopped",
+		Example: "  scanhook serve --config /etc/scanhook/config.yaml", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := opts.load(cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			log := opts.logger(cmd.ErrOrStderr())
+			app, err := newApp(cmd.Context(), cfg, log)
+			if err != nil {
+				return err
+			}
+			listener, err := net.Listen("tcp", cfg.Server.Listen)
+			if err != nil {
+				return errors.Join(fmt.Errorf("listening on %s: %w; change server.listen or stop what holds it",
+					cfg.Server.Listen, err), app.close())
+			}
+			log.Info("serving", "listen", listener.Addr().String(), "public_url", cfg.Server.PublicURL,
+				"database", cfg.Database.URL, "version", buildVersion())
+			return errors.Join(app.serve(cmd.Context(), listener, log), app.close())
+		},
+	}
+}
+
+// serve answers requests and runs the loops until ctx ends. It then stops accepting, lets requests and posts under way
+// finish, gives back the jobs it holds, and returns.
+func (a *app) serve(ctx context.Context, listener net.Listener, log *slog.Logger) error {
+	if err := a.store.ReleaseLeases(ctx); err != nil {
+		return err
+	}
+	server := &http.Server{
+		Handler: a.handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	loops, stopLoops := context.WithCancel(ctx)
+	defer stopLoops()
+	var running sync.WaitGroup
+	for _, loop := range a.loops {
+		running.Go(func() { loop(loops) })
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+
+	var err error
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+		log.Info("stopping")
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+		defer cancel()
+		err = server.Shutdown(closing)
+	}
+	stopLoops()
+	running.Wait()
+	log.Info("stopped")
+	return err
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/scanhook/scanhook/internal/config"
+	"github.com/scanhook/scanhook/internal/standin"
+)
+
+// world is a Git platform's stand-in and a Scanhook that it calls, both on loopback, with real HTTP and real git between
+// them. scanhook demo shows the product with it; the end-to-end tests drive it with faults.
+type world struct {
+	platform  *standin.Server
+	kind      standin.Kind
+	config    *config.Config
+	yaml      string            // the text of config
+	secrets   map[string]string // the variables that the text refers to
+	apiToken  string
+	scanhook  string // base address
+	log       *slog.Logger
+	stop      context.CancelFunc
+	running   sync.WaitGroup
+	listeners []net.Listener
+}
+
+// worldConfig says what kind of world it shall be; the zero value is a GitHub that keeps its data in dir.
+type worldConfig struct {
+	kind     standin.Kind
+	dir      string // for the database; must exist
+	database string // another database's URL
+	extra    string // YAML that is added to the configuration
+	log      *slog.Logger
+}
+
+const worldConfiguration = `
+server: {listen: %[6]q, public_url: %[1]q}
+database: {url: %[2]q}
+platforms:
+  %[3]s:
+    url: %[4]q
+    api_url: %[5]q
+    webhook_secrets: ["${SECRET}"]
+    token: "${TOKEN}"
+api:
+  tokens: [{name: demo, token: "${API_TOKEN}", role: admin}]
+`
+
+// newWorld starts the platform and prepares Scanhook's configuration; start brings Scanhook up.
+func newWorld(ctx context.Context, cfg worldConfig) (*world, error) {
+	secret, token := rand.Text(), rand.Text()
+	w := &world{kind: cfg.kind, apiToken: rand.Text(), log: cfg.log}
+	w.platform = standin.New(standin.Config{Kind: cfg.kind, Secret: secret, Token: token})
+	ctx, w.stop = context.WithCancel(ctx)
+	platform, err := w.listen()
+	if err != nil {
+		return nil, err
+	}
+	if err := w.platform.SetBase("http://" + platform.Addr().String()); err != nil {
+		return nil, err
+	}
+	w.running.Go(func() { _ = w.platform.Run(ctx, platform) })
+	receiver, err := w.listen()
+	if err != nil {
+		return nil, err
+	}
+	w.scanhook = "http://" + receiver.Addr().String()
+	if cfg.database == "" {
+		cfg.database = "sqlite:" + filepath.Join(cfg.dir, "scanhook.db")
+	}
+	text := fmt.Sprintf(worldConfiguration, w.scanhook, cfg.database, cfg.kind, w.platform.Base(),
+		w.platform.APIURL(w.platform.Base()), receiver.Addr().String())
+	if cfg.extra == "" {
+		cfg.extra = "repositories: [{match: '**'}]"
+	}
+	w.yaml = text + cfg.extra
+	w.secrets = map[string]string{"SECRET": secret, "TOKEN": token, "API_TOKEN": w.apiToken}
+	w.config, err = config.Parse("demo configuration", []byte(w.yaml), func(name string) (string, bool) {
+		value, ok := w.secrets[name]
+		return value, ok
+	})
+	return w, err
+}
+
+func (w *world) listen() (net.Listener, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err == nil {
+		w.listeners = append(w.listeners, listener)
+	}
+	return listener, err
+}
+
+// start runs Scanhook as `scanhook serve` would.
+func (w *world) start(ctx context.Context) error {
+	app, err := newApp(ctx, w.config, w.log)
+	if err != nil {
+		return err
+	}
+	receiver := w.listeners[len(w.listeners)-1]
+	w.running.Go(func() {
+		if err := errors.Join(app.serve(ctx, receiver, w.log), app.close()); err != nil {
+			w.log.Error("serving failed", "error", err)
+		}
+	})
+	return nil
+}
+
+// close ends everything that still runs; the context given to start must have ended.
+func (w *world) close() {
+	w.stop()
+	w.running.Wait()
+	for _, listener := range w.listeners {
+		_ = listener.Close()
+	}
+}
+
+func (w *world) hookURL() string { return w.scanhook + "/webhooks/" + string(w.kind) }
+
+// push announces a commit of a project's branch and returns the answer. On GitLab, CI has made its pipeline by then.
+func (w *world) push(ctx context.Context, spec standin.PushSpec) (standin.Delivery, error) {
+	if w.kind == standin.GitLab {
+		if _, err := w.platform.AddPipeline(spec.Project, spec.After, strings.TrimPrefix(spec.Ref, "refs/heads/"), "build"); err != nil {
+			return standin.Delivery{}, err
+		}
+	}
+	delivery, err := w.platform.Push(ctx, w.hookURL(), spec)
+	if err == nil && delivery.Status/100 != 2 {
+		err = fmt.Errorf("the webhook was answered %d: %s", delivery.Status, delivery.Answer)
+	}
+	return delivery, err
+}
+
+// final waits until the platform shows a commit's final state.
+func (w *world) final(ctx context.Context, sha string) (standin.Status, error) {
+	return w.platform.Wait(ctx, func(s standin.Status) bool {
+		return s.SHA == sha && s.State != "pending" && s.State != "running"
+	})
+}
+
+// temporary makes a directory that the returned function removes.
+func temporary() (dir string, remove func(), err error) {
+	dir, err = os.MkdirTemp("", "scanhook-demo-")
+	return dir, func() { _ = os.RemoveAll(dir) }, err
+}
