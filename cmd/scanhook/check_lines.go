@@ -34,7 +34,8 @@ func (i inspection) inspect(ctx context.Context) []line {
 
 func (i inspection) configuration() line {
 	if n := len(i.Warnings); n > 0 {
-		return line{verdictWarn, "configuration", fmt.Sprintf("%s has %s, see standard error", i.file, plural(n, "warning"))}
+		text := fmt.Sprintf("%s has %s, see standard error", i.file, plural(n, "warning"))
+		return line{verdictWarn, "configuration", text}
 	}
 	return line{verdictOK, "configuration", i.file}
 }
@@ -54,7 +55,8 @@ func (i inspection) database(ctx context.Context) line {
 	case errors.Is(err, core.ErrNotFound):
 		return line{verdictOK, "database", i.Database.URL.String() + " is created at the first start"}
 	case err != nil:
-		return line{verdictFail, "database", fmt.Sprintf("%s: %v; mend database.url or start the server", i.Database.URL, err)}
+		text := fmt.Sprintf("%s: %v; mend database.url or start the server", i.Database.URL, err)
+		return line{verdictFail, "database", text}
 	}
 	return line{verdictOK, "database", i.Database.URL.String() + " answers"}
 }

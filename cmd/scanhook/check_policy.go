@@ -11,7 +11,9 @@ import (
 
 // used tells whether any repository uses a scanner.
 func (i inspection) used(scanner string) bool {
-	return slices.ContainsFunc(i.Repositories, func(r config.Repository) bool { return slices.Contains(r.Scanners, scanner) })
+	return slices.ContainsFunc(i.Repositories, func(r config.Repository) bool {
+		return slices.Contains(r.Scanners, scanner)
+	})
 }
 
 func (i inspection) scanner(name string) line {

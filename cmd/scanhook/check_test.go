@@ -22,15 +22,19 @@ func TestCheck(t *testing.T) {
 		"platforms": {`
 platforms:
   github: {}
-  ghes: {type: github, url: "https://ghes.example.com", webhook_secrets: [secret-of-ghes], app: {id: 7, private_key_file: DIR/no.pem}}
+  ghes:
+    {type: github, url: "https://ghes.example.com", webhook_secrets: [secret-of-ghes],
+     app: {id: 7, private_key_file: DIR/no.pem}}
   gitlab: {webhook_secrets: [secret-of-gitlab]}
-  forge: {type: gitlab, url: "https://forge.example.com/git", webhook_secrets: [secret-of-forge], token: token-of-forge}
+  forge:
+    {type: gitlab, url: "https://forge.example.com/git", webhook_secrets: [secret-of-forge], token: token-of-forge}
 repositories: [{match: "**"}]`, 1, []string{
 			"warn  configuration: ",
 			"off   platform github: no webhook secret; set platforms.github.webhook_secrets",
 			"fail  platform ghes: configuring GitHub ghes: reading the App's private key: ",
-			"warn  platform gitlab: webhooks at https://scan.example.com/webhooks/gitlab verified, no token: statuses are kept and shown, not posted",
-			"ok    platform forge: webhooks at https://scan.example.com/webhooks/forge verified, statuses posted to https://forge.example.com/git",
+			"warn  platform gitlab: webhooks at https://scan.example.com/webhooks/gitlab verified, no token: statuses are",
+			"ok    platform forge: webhooks at https://scan.example.com/webhooks/forge verified, statuses posted to " +
+				"https://forge.example.com/git",
 			"off   api: no token",
 			"ok    server: ", "ok    database: sqlite:", "ok    git: ", "something is broken",
 		}},
@@ -50,7 +54,8 @@ repositories:
 			"off   scanner spare: no repository uses it",
 			"ok    scanner gitleaks: built in",
 			"warn  scanner outside: no report can be uploaded",
-			"ok    repository github/acme/*: branches main, release/**; tags v*; scanned by found, lost; never red; status scanhook",
+			"ok    repository github/acme/*: branches main, release/**; tags v*; scanned by found, lost; never red; " +
+				"status scanhook",
 			"ok    repository **: branches **; scanned by gitleaks, outside; red for a finding that is low or worse; status sec",
 		}},
 		"warnings only": {`

@@ -29,8 +29,8 @@ func newInit(opts *options) *cobra.Command {
 	var run initiation
 	cmd := &cobra.Command{
 		Use: "init", Short: "Write a commented configuration with fresh secrets, and say what to do next",
-		Long: "Writes the file named by --config (default config.yaml), which only you can read, with a webhook secret for\n" +
-			"GitHub, one for GitLab and a token for the API, and says what to enter on the platforms.",
+		Long: "Writes the file named by --config (default config.yaml), which only you can read, with a webhook secret\n" +
+			"for GitHub, one for GitLab and a token for the API, and says what to enter on the platforms.",
 		Example: "  scanhook init --public-url https://scanhook.example.com\n" +
 			"  scanhook init --config /etc/scanhook/config.yaml --show-secrets",
 		Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,

@@ -62,7 +62,8 @@ func TestMigrateRefusesNewerDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = db.Close() }()
-	if _, err := db.ExecContext(t.Context(), `INSERT INTO schema_migrations VALUES ('9999_future.sql', '2030-01-01')`); err != nil {
+	future := `INSERT INTO schema_migrations VALUES ('9999_future.sql', '2030-01-01')`
+	if _, err := db.ExecContext(t.Context(), future); err != nil {
 		t.Fatal(err)
 	}
 	command(t, "migrate", "--config", config).expect(t, 1, "the database is newer than this scanhook")

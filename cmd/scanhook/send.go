@@ -48,9 +48,11 @@ func newSend(opts *options) *cobra.Command {
 			return run.send(cmd.Context(), cmd.OutOrStdout(), cfg, payload)
 		},
 	}
-	cmd.Flags().StringVar(&run.event, "event", "", "`NAME` of the event: push, workflow_run, pipeline or the header's text")
+	cmd.Flags().StringVar(&run.event, "event", "",
+		"`NAME` of the event: push, workflow_run, pipeline or the header's text (required)")
 	cmd.Flags().StringVar(&run.platform, "platform", "github", "the platform's `KEY` in the configuration")
-	cmd.Flags().StringVar(&run.to, "to", "", "`URL` of Scanhook or of the webhook itself (default: this machine, server.listen)")
+	cmd.Flags().StringVar(&run.to, "to", "",
+		"`URL` of Scanhook or of the webhook itself (default: this machine, server.listen)")
 	cmd.Flags().StringVar(&run.secret, "secret", "", "sign with `SECRET` instead of the configured one")
 	_ = cmd.RegisterFlagCompletionFunc("event", completeEvents(opts, &run.platform))
 	_ = cmd.RegisterFlagCompletionFunc("platform", completePlatforms(opts))

@@ -39,8 +39,8 @@ func (s sending) sender(cfg *config.Config) (*standin.Server, standin.Kind, erro
 	case len(p.WebhookSecrets) > 0:
 		seal.Secret = p.WebhookSecrets[0].Reveal()
 	default:
-		return nil, "", fmt.Errorf("platform %s has no secret to sign with: set platforms.%s.webhook_secrets or give --secret",
-			s.platform, s.platform)
+		return nil, "", fmt.Errorf("platform %[1]s has no secret to sign with: set platforms.%[1]s.webhook_secrets "+
+			"or give --secret", s.platform)
 	}
 	server := standin.New(seal)
 	return server, seal.Kind, server.SetBase(p.URL)

@@ -53,7 +53,8 @@ func newUpload(opts *options) *cobra.Command { return newUploadWith(opts, os.Loo
 func newUploadWith(opts *options, env lookup) *cobra.Command {
 	var run uploading
 	cmd := &cobra.Command{
-		Use: "upload REPORT --scanner NAME", Short: "Deliver a scanner's report, usually from a CI job", Long: uploadHelp,
+		Use: "upload REPORT --scanner NAME", Short: "Deliver a scanner's report, usually from a CI job",
+		Long: uploadHelp,
 		Example: "  scanhook upload trivy.sarif --scanner trivy --gate\n" +
 			"  semgrep scan --sarif | scanhook upload - --scanner semgrep --platform github --project acme/shop",
 		Args: cobra.ExactArgs(1), ValidArgsFunction: completeFiles("sarif", "json", "gz"),
@@ -75,13 +76,15 @@ func newUploadWith(opts *options, env lookup) *cobra.Command {
 
 func (u *uploading) addFlags(cmd *cobra.Command, opts *options) {
 	flags := cmd.Flags()
-	flags.StringVar(&u.scanner, "scanner", "", "`NAME` of the scanner in the server's configuration, such as trivy (required)")
+	flags.StringVar(&u.scanner, "scanner", "",
+		"`NAME` of the scanner in the server's configuration, such as trivy (required)")
 	flags.StringVar(&u.commit.sha, "commit", "", "full `SHA` of the commit that was scanned")
 	flags.StringVar(&u.commit.platform, "platform", "",
 		"the platform's `KEY` in the server's configuration (default: github or gitlab, by the CI system)")
 	flags.StringVar(&u.commit.project, "project", "", "full `PATH` of the project, such as acme/shop")
 	flags.StringVar(&u.commit.branch, "branch", "", "`NAME` of the branch")
-	flags.StringVar(&u.scan, "scan", "", "`REF` of the scan to deliver to, instead of the commit's")
+	flags.StringVar(&u.scan, "scan", "",
+		"`REF` of the scan to deliver to, or the link to its page, instead of the commit's")
 	flags.StringVar(&u.server, "server", "", "`URL` of Scanhook (also SCANHOOK_URL)")
 	flags.StringVar(&u.token, "token", "", "API `TOKEN` (better SCANHOOK_API_TOKEN)")
 	flags.BoolVar(&u.gate, "gate", false, "exit with 1 when the verdict is fail, or the scan failed")
@@ -98,8 +101,9 @@ func wrongUpload(format string, args ...any) error {
 
 // complete finds what the flags do not say.
 func (u *uploading) complete(ctx context.Context, opts *options, env lookup) error {
-	if u.scanner == "" {
-		return wrongUpload("--scanner is missing: give the scanner's name in Scanhook's configuration, such as trivy")
+	if u.scanner == "" || strings.Contains(u.scanner, "/") {
+		return wrongUpload("--scanner is missing or a path: give the scanner's name in the server's configuration, " +
+			"such as trivy")
 	}
 	if u.token = cmp.Or(strings.TrimSpace(u.token), env.get("SCANHOOK_API_TOKEN")); u.token == "" {
 		return wrongUpload("no token: set SCANHOOK_API_TOKEN to one of api.tokens with the role scanner")

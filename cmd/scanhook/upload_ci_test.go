@@ -23,9 +23,10 @@ func environment(variables map[string]string) lookup {
 
 func TestCommitOfCI(t *testing.T) {
 	t.Parallel()
-	pull := writeFile(t, `{"pull_request": {"head": {"sha": "`+headSHA+`", "ref": "fix", "repo": {"full_name": "acme/shop"}}}}`)
-	fork := writeFile(t, `{"pull_request": {"head": {"sha": "`+headSHA+`", "ref": "main", "repo": {"full_name": "eve/shop"}}}}`)
-	bare := writeFile(t, `{"pull_request": {"head": {"sha": "`+headSHA+`"}}}`)
+	head := `{"pull_request": {"head": {"sha": "` + headSHA + `"`
+	pull := writeFile(t, head+`, "ref": "fix", "repo": {"full_name": "acme/shop"}}}}`)
+	fork := writeFile(t, head+`, "ref": "main", "repo": {"full_name": "eve/shop"}}}}`)
+	bare := writeFile(t, head+`}}}`)
 	for name, test := range map[string]struct {
 		flags commitRef
 		env   map[string]string

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 	"time"
 )
@@ -15,7 +16,7 @@ import (
 func checkServer(address string) (string, error) {
 	parsed, err := url.Parse(address)
 	if err != nil || parsed.Host == "" || parsed.Scheme != "http" && parsed.Scheme != "https" {
-		return "", wrongUpload("the server's address must start with https:// or http:// and a host (--server or SCANHOOK_URL)")
+		return "", wrongUpload("--server or SCANHOOK_URL must be an address that starts with https:// or http:// and a host")
 	}
 	return strings.TrimRight(address, "/"), nil
 }
@@ -44,7 +45,7 @@ func (u *uploading) put(ctx context.Context, report io.Reader) (uploadAnswer, er
 func (u *uploading) address() string {
 	scanner := "/results/" + url.PathEscape(u.scanner)
 	if u.scan != "" {
-		return u.server + "/api/v1/scans/" + url.PathEscape(u.scan) + scanner
+		return u.server + "/api/v1/scans/" + url.PathEscape(path.Base(u.scan)) + scanner
 	}
 	query := url.Values{
 		"platform": {u.commit.platform}, "project": {u.commit.project}, "commit": {u.commit.sha}, "branch": {u.commit.branch},

@@ -17,7 +17,7 @@ import (
 func reportOf(rules ...string) string {
 	findings := make([]string, len(rules))
 	for i, rule := range rules {
-		findings[i] = fmt.Sprintf(`{"rule_id": %q, "file": "main.go", "line": %d, "severity": "High", "message": %q}`, rule, i+1, rule)
+		findings[i] = fmt.Sprintf(`{"rule_id": %q, "file": "main.go", "line": %d, "severity": "High"}`, rule, i+1)
 	}
 	return `{"tool": "trivy", "findings": [` + strings.Join(findings, ",") + `]}`
 }
@@ -57,7 +57,7 @@ func uploadWith(t *testing.T, env lookup, stdin string, args ...string) outcome 
 
 func TestUpload(t *testing.T) {
 	t.Parallel()
-	_, upload := uploads(t, `
+	w, upload := uploads(t, `
 scanners: {trivy: {upload: true}}
 repositories: [{match: "**", scanners: [trivy]}]`)
 	upload(reportOf("a"), "-", "--scanner", "trivy").expect(t, 0,
@@ -66,7 +66,7 @@ repositories: [{match: "**", scanners: [trivy]}]`)
 	got.expect(t, 0, "stored 2 findings of trivy (1 new, 1 known); scan ", ": completed, fail: 1 new (1 high), 1 known\n")
 
 	scan := regexp.MustCompile(`scan (\S+):`).FindStringSubmatch(got.out)[1]
-	again := upload(reportOf("a"), "-", "--scanner", "trivy", "--scan", scan)
+	again := upload(reportOf("a"), "-", "--scanner", "trivy", "--scan", w.scanhook+"/scans/"+scan)
 	again.expect(t, 0, "stored 1 finding of trivy (0 new, 1 known); scan "+scan+": completed, pass: 0 new, 1 known\n")
 }
 
@@ -118,15 +118,15 @@ func TestUploadRepeatsWhatTheServerSays(t *testing.T) {
 		args  []string
 		want  string
 	}{
-		"wrong token":     {"[]", []string{"--token", "guessed-token"}, "the server answered 401: Send a token from api.tokens"},
-		"no report":       {"no report", nil, "the server answered 422: "},
-		"scanner's name":  {"[]", []string{"--scanner", "a/b"}, "the server answered 422: invalid: \"a/b\" cannot be the name"},
-		"other project":   {"[]", []string{"--project", "eve/shop"}, "github/eve/shop matches no entry of repositories"},
-		"unknown scan":    {"[]", []string{"--scan", "x"}, "the server answered 404: "},
-		"another server":  {"[]", []string{"--server", w.platform.Base()}, "not as Scanhook does"},
-		"nobody listens":  {"[]", []string{"--server", "http://127.0.0.1:1"}, "connection refused"},
-		"not an address":  {"[]", []string{"--server", "localhost:8080"}, "must start with https://"},
-		"scanner missing": {"[]", []string{"--scanner", ""}, "--scanner is missing"},
+		"wrong token":    {"[]", []string{"--token", "guessed-token"}, "the server answered 401: Send a token from api.tokens"},
+		"no report":      {"no report", nil, "the server answered 422: "},
+		"scanner's name": {"[]", []string{"--scanner", "a b"}, "the server answered 422: invalid: \"a b\" cannot be the name"},
+		"other project":  {"[]", []string{"--project", "eve/shop"}, "github/eve/shop matches no entry of repositories"},
+		"unknown scan":   {"[]", []string{"--scan", "x"}, "the server answered 404: "},
+		"another server": {"[]", []string{"--server", w.platform.Base()}, "not as Scanhook does"},
+		"nobody listens": {"[]", []string{"--server", "http://127.0.0.1:1"}, "connection refused"},
+		"not an address": {"[]", []string{"--server", "localhost:8080"}, "must be an address that starts"},
+		"scanner a path": {"[]", []string{"--scanner", "a/b"}, "--scanner is missing or a path"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -141,7 +141,8 @@ func TestUploadFindsServerAndToken(t *testing.T) {
 	t.Parallel()
 	w, _ := uploads(t, `repositories: [{match: "**", scanners: []}]`)
 	file, report := w.file(t), writeFile(t, "[]")
-	common := []string{"upload", report, "--scanner", "trivy", "--commit", headSHA, "--platform", "github", "--project", "acme/shop"}
+	common := []string{"upload", report, "--scanner", "trivy", "--commit", headSHA, "--platform", "github",
+		"--project", "acme/shop"}
 	command(t, append(common, "--config", file, "--token", w.apiToken)...).expect(t, 0, "stored 0 findings of trivy")
 	for name, test := range map[string]struct {
 		args []string

@@ -1,0 +1,139 @@
+// Package epss keeps what is known about the exploitation of vulnerabilities up to date: the daily scores of EPSS and
+// CISA's catalog of known exploited vulnerabilities (KEV). Both are read from files or fetched on a schedule, and each
+// import has the gate asked again about the heads of default branches.
+//
+// Reading order: epss.go, read.go (what a list is), scores.go and catalog.go (the two formats), fetch.go.
+package epss
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/poll"
+	"github.com/scanhook/scanhook/store"
+)
+
+// lookEvery is how often the schedule is looked at, and so when a fetch that failed is tried again.
+const lookEvery = 10 * time.Minute
+
+// Config holds what the importer needs.
+type Config struct {
+	Store  *store.Store
+	URLs   map[core.FeedKind]string // where the lists are fetched from, http(s); a missing or empty one is not fetched
+	Every  time.Duration            // between two fetches of a list
+	Client *http.Client             // one with a time-out when nil
+	Log    *slog.Logger
+	Now    func() time.Time // time.Now when nil
+}
+
+// Importer imports lists.
+type Importer struct{ Config }
+
+// New returns an importer; Run makes it keep to the schedule.
+func New(cfg Config) *Importer {
+	if cfg.Client == nil {
+		cfg.Client = &http.Client{Timeout: fetchTimeout}
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Importer{cfg}
+}
+
+// Run fetches what is due until ctx ends, and finishes what an interrupted import has left behind.
+func (i *Importer) Run(ctx context.Context) {
+	poll.Loop{Name: "epss", Every: lookEvery, Once: i.once, Log: i.Log}.Run(ctx)
+}
+
+// once never asks to be called again at once: what failed waits for the next look, and holds up nothing else.
+func (i *Importer) once(ctx context.Context) (worked bool, err error) {
+	for _, kind := range []core.FeedKind{core.FeedEPSS, core.FeedKEV} {
+		if i.URLs[kind] != "" {
+			err = errors.Join(err, i.refresh(ctx, kind))
+		}
+	}
+	_, again := i.reevaluate(ctx)
+	return false, errors.Join(err, again)
+}
+
+// Result is what an import did.
+type Result struct {
+	Feed   core.Feed // without its scores
+	Rows   int       // in the list
+	Change core.FeedChange
+	Turned int // commit statuses that turned because of it
+}
+
+// Import reads a list, whose format is recognised by its content, makes it the one that counts and has the gate asked
+// again. source names it in messages. core.ErrInvalid, with the line, for anything that is no such list, and
+// core.ErrConflict for an edition older than the one stored; nothing is imported then.
+func (i *Importer) Import(ctx context.Context, source string, r io.Reader, options store.FeedOptions) (Result, error) {
+	feed, err := Read(r)
+	if err != nil {
+		return Result{}, fmt.Errorf("reading %s: %w", source, err)
+	}
+	feed.Source = source
+	return i.put(ctx, feed, options)
+}
+
+// ImportURL does the same with a list at an http(s) address.
+func (i *Importer) ImportURL(ctx context.Context, address string, options store.FeedOptions) (Result, error) {
+	feed, err := i.fetch(ctx, address, "")
+	if err != nil {
+		return Result{}, err
+	}
+	return i.put(ctx, feed, options)
+}
+
+func (i *Importer) put(ctx context.Context, feed core.Feed, options store.FeedOptions) (Result, error) {
+	change, err := i.Store.PutFeed(ctx, feed, options)
+	if err != nil {
+		return Result{}, err
+	}
+	result := Result{Feed: feed, Rows: len(feed.Scores), Change: change}
+	result.Feed.Scores = nil
+	result.Turned, err = i.reevaluate(ctx)
+	return result, err
+}
+
+func (i *Importer) reevaluate(ctx context.Context) (turned int, err error) {
+	turned, err = i.Store.ReevaluateHeads(ctx)
+	if turned > 0 {
+		i.Log.Info("verdicts turned", "scans", turned)
+	}
+	return turned, err
+}
+
+// refresh fetches a list when the edition stored was looked at too long ago.
+func (i *Importer) refresh(ctx context.Context, kind core.FeedKind) error {
+	stored, err := i.Store.LatestFeed(ctx, kind)
+	if err != nil && !errors.Is(err, core.ErrNotFound) {
+		return err
+	}
+	if err == nil && i.Now().Before(stored.CheckedAt.Add(i.Every)) {
+		return nil
+	}
+	feed, err := i.fetchKind(ctx, kind, stored)
+	if errors.Is(err, errNotModified) {
+		return i.Store.KeepFeed(ctx, stored.ID)
+	}
+	if err != nil {
+		return err
+	}
+	result, err := i.put(ctx, feed, store.FeedOptions{})
+	if errors.Is(err, core.ErrConflict) {
+		i.Log.Warn("list not imported", "source", feed.Source, "error", err)
+		return i.Store.KeepFeed(ctx, stored.ID)
+	}
+	if err == nil {
+		i.Log.Info("list imported", "source", feed.Source, "rows", result.Rows, "added", result.Change.Added,
+			"changed", result.Change.Changed, "removed", result.Change.Removed)
+	}
+	return err
+}
