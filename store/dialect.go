@@ -24,7 +24,12 @@ type dialect struct {
 	copies       bool   // rows in bulk come by COPY
 	lockFeeds    string // keeps other imports of lists out until the transaction ends, but no readers
 	stageScores  string // makes the temporary table epss_staged
+	shareProject string // keeps triage of a scan's project out until the transaction ends
+	lockProject  string // keeps triage and reports of a scan's project out
 }
+
+// projectKey is the number under which PostgreSQL locks a scan's project.
+const projectKey = `hashtextextended(source_platform || '/' || project_name, 0)`
 
 var (
 	postgres = dialect{
@@ -33,6 +38,8 @@ var (
 		copies: true, lockFeeds: `LOCK TABLE epss_data IN SHARE ROW EXCLUSIVE MODE`,
 		stageScores: `CREATE TEMP TABLE epss_staged (cve_id TEXT NOT NULL, probability DOUBLE PRECISION NOT NULL,
 			percentile DOUBLE PRECISION NOT NULL)`,
+		shareProject: `SELECT pg_advisory_xact_lock_shared(` + projectKey + `) FROM scans WHERE id = ?`,
+		lockProject:  `SELECT pg_advisory_xact_lock(` + projectKey + `) FROM scans WHERE id = ?`,
 	}
 	sqlite = dialect{
 		name: "sqlite", driver: "sqlite", migrate: "sqlite3", singleWriter: true, maxConns: 8,
@@ -71,10 +78,13 @@ func open(d dialect, dsn string) (*sqlx.DB, dialect, error) {
 	return db, d, nil
 }
 
+// uriPath keeps the characters of a file's name from meaning something in SQLite's URI.
+var uriPath = strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23")
+
 // sqliteDSN makes every commit durable (synchronous FULL), lets BEGIN take the write lock, and stores times as sortable
 // UTC text.
 func sqliteDSN(path string) string {
-	return "file:" + path + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)" +
+	return "file:" + uriPath.Replace(path) + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)" +
 		"&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_txlock=immediate&_timezone=UTC&_time_format=sqlite&_texttotime=1"
 }
 

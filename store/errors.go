@@ -6,8 +6,10 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
+	"syscall"
 
 	"github.com/lib/pq"
 	sqlitedriver "modernc.org/sqlite"
@@ -31,9 +33,16 @@ func classify(err error) error {
 // isAway tells whether trying again later can help: the connection or the server is gone, or it is too busy.
 func isAway(err error) bool {
 	var network net.Error
-	if errors.As(err, &network) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) ||
-		errors.Is(err, context.DeadlineExceeded) {
+	if errors.As(err, &network) {
 		return true
+	}
+	for _, gone := range []error{
+		driver.ErrBadConn, sql.ErrConnDone, sql.ErrTxDone, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, syscall.ECONNRESET,
+		syscall.EPIPE, context.DeadlineExceeded,
+	} {
+		if errors.Is(err, gone) {
+			return true
+		}
 	}
 	if server := new(pq.Error); errors.As(err, &server) {
 		return isPostgresAway(string(server.Code))
@@ -53,6 +62,13 @@ func isPostgresAway(code string) bool {
 		}
 	}
 	return false
+}
+
+// isDeadlock tells whether PostgreSQL ended the transaction so that another one can go on: 40P01 deadlock, 40001
+// serialization.
+func isDeadlock(err error) bool {
+	server := new(pq.Error)
+	return errors.As(err, &server) && (server.Code == "40P01" || server.Code == "40001")
 }
 
 // isSQLiteAway names primary result codes: 5 busy, 6 locked, 8 read-only, 10 I/O, 13 full, 14 cannot open.

@@ -14,7 +14,8 @@ import (
 
 type deliveryKey struct{ platform, key string }
 
-// findDuplicates gives deliveries that came before their first receipt's scan.
+// findDuplicates gives deliveries that came before their first receipt's scan. One that was ignored then and is wanted now
+// is no duplicate: that is how an administrator has a push scanned after mending the configuration.
 func (s *Store) findDuplicates(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
 	first := map[deliveryKey]*intake{}
 	var args []any
@@ -35,15 +36,20 @@ func (s *Store) findDuplicates(ctx context.Context, tx *sqlx.Tx, batch []*intake
 		Platform    string `db:"platform"`
 		DeliveryKey string `db:"delivery_key"`
 		ReferenceID string `db:"reference_id"`
+		Ignored     bool   `db:"ignored"`
 	}
 	err := tx.SelectContext(ctx, &known, tx.Rebind(`
 		WITH wanted (platform, delivery_key) AS (VALUES `+tuples(len(first), 2)+`)
-		SELECT d.platform, d.delivery_key, COALESCE(CAST(s.reference_id AS TEXT), '') AS reference_id
+		SELECT d.platform, d.delivery_key, COALESCE(CAST(s.reference_id AS TEXT), '') AS reference_id,
+			d.outcome = 'ignored' AS ignored
 		FROM wanted w
 		JOIN deliveries d ON d.platform = w.platform AND d.delivery_key = w.delivery_key
 		LEFT JOIN scans s ON s.id = d.scan_id`), args...)
 	for _, row := range known {
 		item := first[deliveryKey{row.Platform, row.DeliveryKey}]
+		if row.Ignored && item.scan != nil {
+			continue
+		}
 		item.receipt = core.Receipt{Outcome: core.Duplicate, Reference: row.ReferenceID}
 	}
 	return err
@@ -148,7 +154,9 @@ func (s *Store) keepDeliveries(ctx context.Context, tx *sqlx.Tx, batch []*intake
 	_, err := tx.NamedExecContext(ctx, `
 		INSERT INTO deliveries (platform, delivery_key, event, project_name, outcome, reason, scan_id, received_at)
 		VALUES (:platform, :delivery_key, :event, :project_name, :outcome, :reason, :scan_id, :received_at)
-		ON CONFLICT (platform, delivery_key) DO NOTHING`, rows)
+		ON CONFLICT (platform, delivery_key) DO UPDATE SET outcome = excluded.outcome, reason = excluded.reason,
+			scan_id = excluded.scan_id, received_at = excluded.received_at
+		WHERE deliveries.outcome = 'ignored'`, rows)
 	return err
 }
 

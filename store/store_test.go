@@ -215,3 +215,33 @@ func TestGetScanNotFound(t *testing.T) {
 		}
 	})
 }
+
+func TestRedeliveryOfAnIgnoredPush(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		url := e.URL(t)
+		deliver := func(policies core.Policies) core.Receipt {
+			t.Helper()
+			s, err := store.Open(t.Context(), store.Config{URL: url, Policies: policies})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = s.Close() }()
+			d, p := storetest.PushOf(1)
+			receipt, err := s.AcceptPush(t.Context(), d, p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return receipt
+		}
+		configured := core.Policies{{Match: "**", Policy: storetest.Policy}}
+		for i, step := range []struct {
+			policies core.Policies
+			want     core.Outcome
+		}{{nil, core.OutcomeIgnored}, {nil, core.Duplicate}, {configured, core.ScanCreated}, {configured, core.Duplicate}} {
+			if got := deliver(step.policies); got.Outcome != step.want {
+				t.Errorf("delivery %d: %+v, want %s", i+1, got, step.want)
+			}
+		}
+	})
+}

@@ -81,7 +81,7 @@ func TestReceiveWhileTheDatabaseIsAway(t *testing.T) {
 	handler := serve(t, s)
 	push := seal(t, "github", "push", pushBody)
 	w.set(true)
-	for range 3 {
+	for range 10 {
 		got := send(t, handler, "/webhooks/github", push.Header, push.Body)
 		if got.Status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" || got.Detail == "" {
 			t.Fatalf("while it is away: %+v, Retry-After %q, want 503", got, got.header.Get("Retry-After"))

@@ -75,16 +75,15 @@ func afterSecondary(limit *gogithub.AbuseRateLimitError) time.Duration {
 func (p *Platform) refusal(code int, err error) error {
 	switch code {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
-		return fmt.Errorf("GitHub answered %d: set api_url of platform %s to the address that it redirects to", code, p.name)
+		return fmt.Errorf("%s answered %d: the project was renamed, or api_url is not the final address", p.name, code)
 	case http.StatusUnauthorized:
-		return fmt.Errorf("GitHub answered 401: the token or the key of the App is wrong or expired, renew it in platform"+
-			" %s", p.name)
+		return fmt.Errorf("%s answered 401: the token or the key of the App is wrong or expired, renew it", p.name)
 	case http.StatusForbidden, http.StatusNotFound:
-		return fmt.Errorf("GitHub answered %d: %s", code, p.permission())
+		return fmt.Errorf("%s answered %d: %s", p.name, code, p.permission())
 	case http.StatusBadRequest, http.StatusUnprocessableEntity:
 		return p.invalid(err)
 	default:
-		return fmt.Errorf("GitHub answered %d", code)
+		return fmt.Errorf("%s answered %d", p.name, code)
 	}
 }
 
@@ -92,8 +91,11 @@ func (p *Platform) permission() string {
 	if p.app != nil {
 		return "install the App on the project and give it the permission \"Commit statuses: write\""
 	}
-	return "give the token of platform " + p.name + " access to the project and the permission" +
-		" \"Commit statuses: write\" (classic tokens: repo:status)"
+	advice := "give the token access to the project and the permission \"Commit statuses: write\" (classic tokens: repo:status)"
+	if p.web.Hostname() != "github.com" {
+		advice += ", or mend api_url (on Gitea and Forgejo it is " + p.web.String() + "/api/v1, and the scope write:repository)"
+	}
+	return advice
 }
 
 // invalid tells an unknown commit from a status that GitHub will never take. GitHub lists the fields at fault for the
