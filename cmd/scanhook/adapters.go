@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"log/slog"
 	"net/url"
 	"os"
 	"time"
@@ -16,8 +15,9 @@ import (
 // githubPace is what github.com asks of integrations: a second between two writes.
 const githubPace = time.Second
 
-// platformsOf makes an adapter for each configured platform. One that cannot verify any call is off, which is said once.
-func platformsOf(cfg *config.Config, log *slog.Logger) (platforms.Set, error) {
+// platformsOf makes an adapter for each configured platform. One that cannot verify any call is off; the configuration's
+// warnings say so.
+func platformsOf(cfg *config.Config) (platforms.Set, error) {
 	set := platforms.Set{}
 	for name, p := range cfg.Platforms {
 		platform, err := platformOf(name, p)
@@ -25,9 +25,6 @@ func platformsOf(cfg *config.Config, log *slog.Logger) (platforms.Set, error) {
 			return nil, err
 		}
 		set[name] = platform
-		if !p.Enabled() {
-			log.Warn("platform is off: no webhook secret is configured, its calls are refused", "platform", name)
-		}
 	}
 	return set, nil
 }

@@ -4,11 +4,14 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/api"
 	"github.com/scanhook/scanhook/internal/config"
+	"github.com/scanhook/scanhook/internal/epss"
 	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/internal/report"
 	"github.com/scanhook/scanhook/internal/runner"
@@ -30,7 +33,7 @@ func newApp(ctx context.Context, cfg *config.Config, log *slog.Logger) (*app, er
 	if err != nil {
 		return nil, err
 	}
-	set, err := platformsOf(cfg, log)
+	set, err := platformsOf(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -46,14 +49,17 @@ func newApp(ctx context.Context, cfg *config.Config, log *slog.Logger) (*app, er
 func newHandler(cfg *config.Config, db *store.Store, set platforms.Set, log *slog.Logger) http.Handler {
 	router := httpx.NewRouter(log)
 	webhooks.New(webhooks.Config{Platforms: set, Store: db, Log: log}).Register(router)
-	api.New(api.Config{Store: db, Tokens: tokensOf(cfg), Version: buildVersion(), Log: log}).Register(router)
+	api.New(api.Config{
+		Store: db, Platforms: slices.Sorted(maps.Keys(set)), Tokens: tokensOf(cfg), Version: buildVersion(), Log: log,
+	}).Register(router)
 	return router
 }
 
 func newLoops(cfg *config.Config, db *store.Store, set platforms.Set, log *slog.Logger) []func(context.Context) {
 	reporter := report.New(report.Config{Store: db, Platforms: set, Pace: paceOf(cfg), Log: log})
 	scanning := runner.New(runner.Config{Jobs: db, Platforms: set, Scanners: scannersOf(cfg), Log: log})
-	return []func(context.Context){reporter.Run, scanning.Run}
+	lists := epss.New(epss.Config{Store: db, URLs: feedsOf(cfg), Every: cfg.EPSS.Every, Log: log})
+	return []func(context.Context){reporter.Run, scanning.Run, lists.Run}
 }
 
 func (a *app) close() error { return a.store.Close() }
@@ -68,11 +74,15 @@ func policiesOf(cfg *config.Config) (core.Policies, error) {
 		}
 		policies = append(policies, core.Rule{Match: repository.Match, Policy: core.Policy{
 			Context: repository.Context, Branches: repository.Branches, Tags: repository.Tags,
-			Scanners: repository.Scanners, Gate: core.Gate{FailOn: failOn, NewOnly: repository.Gate.NewOnly},
+			Scanners: repository.Scanners, Gate: gateOf(failOn, repository.Gate),
 			Supersede: repository.Supersede, ScanTimeout: repository.ScanTimeout,
 		}})
 	}
 	return policies, nil
+}
+
+func gateOf(failOn core.Severity, gate config.Gate) core.Gate {
+	return core.Gate{FailOn: failOn, NewOnly: gate.NewOnly, EPSS: gate.EPSS, KEV: gate.KEV}
 }
 
 // scannersOf leaves out the scanners that deliver from outside.

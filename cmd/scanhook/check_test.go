@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -46,7 +48,8 @@ scanners:
   spare: {command: [scanhook-test-no-such-program, "{source}"]}
   outside: {upload: true}
 repositories:
-  - {match: github/acme/*, branches: [main, "release/**"], tags: ["v*"], scanners: [found, lost], gate: {fail_on: never}}
+  - {match: github/acme/*, branches: [main, "release/**"], tags: ["v*"], scanners: [found, lost],
+     gate: {fail_on: never}}
   - {match: "**", scanners: [gitleaks, outside], gate: {fail_on: low, new_only: false}, context: sec}`, 1, []string{
 			"ok    api: open for ci (viewer)",
 			"ok    scanner found: /",
@@ -108,4 +111,26 @@ func TestCheckLeavesTheDatabaseAlone(t *testing.T) {
 	command(t, "migrate", "down", "--config", config).expect(t, 0, "holds no migration")
 	command(t, "check", "--config", config).expect(t, 0, "sqlite:"+database+" answers")
 	command(t, "migrate", "--config", config).expect(t, 0, "Applied 1 migration")
+}
+
+// git is looked for in PATH, which only a process of its own can have otherwise.
+func TestCheckMissesGitWhereItIsNeeded(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		scanners, want string
+		code           int
+	}{
+		"scanner runs here": {"[gitleaks]", "fail  git: not found in PATH; install it", exitFailed},
+		"uploads only":      {"[]", "off   git: not found in PATH, and not needed", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			text := strings.ReplaceAll(checkStart, "DIR", t.TempDir()) +
+				`repositories: [{match: "**", scanners: ` + test.scanners + `}]`
+			cmd := exec.CommandContext(t.Context(), os.Args[0], "check", "--config", writeFile(t, text))
+			cmd.Env = []string{"PATH=" + t.TempDir(), beMain + "=1"}
+			out, _ := cmd.CombinedOutput()
+			outcome{cmd.ProcessState.ExitCode(), string(out), ""}.expect(t, test.code, test.want)
+		})
+	}
 }

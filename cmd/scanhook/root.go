@@ -38,7 +38,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 		Example:       "  scanhook demo\n  scanhook init && scanhook serve",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          onlyCommands,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetOut(stdout)
@@ -48,11 +48,22 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	root.PersistentFlags().BoolVarP(&opts.verbose, "verbose", "v", false, "log more")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{cmd.CommandPath(), err} })
 	for _, command := range []func(*options) *cobra.Command{
-		newServe, newDemo, newInit, newMigrate, newCheck, newSend, newUpload, newVersion,
+		newServe, newDemo, newInit, newMigrate, newCheck, newSend, newUpload, newEPSS, newVersion,
 	} {
 		root.AddCommand(strict(command(&opts)))
 	}
-	return root
+	return strict(root)
+}
+
+// onlyCommands refuses what is not a command, and names the nearest one.
+func onlyCommands(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		return fmt.Errorf("there is no command %q; did you mean %q?", args[0], near[0])
+	}
+	return fmt.Errorf("there is no command %q", args[0])
 }
 
 // strict makes wrong arguments a usageError, like wrong flags.

@@ -83,7 +83,7 @@ platforms: {github: {webhook_secrets: [secret-of-github]}}`)
 		"unknown flag":     {[]string{payload, "--evnt", "push"}, 2, "unknown flag"},
 		"unknown platform": {[]string{payload, "--event", "push", "--platform", "x"}, 2, "must be one of github, gitlab"},
 		"no address":       {[]string{payload, "--event", "push", "--to", "localhost:8080"}, 2, "--to must be an address"},
-		"no secret":        {[]string{payload, "--event", "push", "--platform", "gitlab"}, 1, "platforms.gitlab.webhook_secrets"},
+		"no secret":        {[]string{payload, "--event", "push", "--platform", "gitlab"}, 1, "set platforms.gitlab.webhook"},
 		"no file":          {[]string{payload + ".gone", "--event", "push"}, 1, "reading the payload: open "},
 		"too large":        {[]string{large, "--event", "push"}, 1, "larger than 25 MiB"},
 		"nobody listens":   {[]string{payload, "--event", "push"}, 1, "is scanhook serve running there?"},

@@ -37,8 +37,8 @@ type uploading struct {
 	gate    bool
 }
 
-const uploadHelp = `Delivers the report of a scanner (SARIF 2.1.0 or JSON findings, - for standard input) to a running Scanhook, which
-compares it with the baseline and posts the commit status. The same scanner again replaces its report.
+const uploadHelp = `Delivers a scanner's report (SARIF 2.1.0 or JSON findings, - for standard input) to a running
+Scanhook, which compares it with the baseline and posts the commit status. The same scanner again replaces its report.
 
 The project, the commit and the branch come from the CI variables of GitHub Actions, GitLab CI, Gitea and Forgejo
 Actions; for pull and merge requests the commit is the head of the source branch, not the merge that CI made of it.

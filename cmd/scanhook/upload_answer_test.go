@@ -16,14 +16,14 @@ func TestUploadUnderstandsStrangers(t *testing.T) {
 		body   string
 		want   string
 	}{
-		"redirect":        {http.StatusMovedPermanently, "https://scan.example.com/x", "", "redirects to https://scan"},
-		"proxy's page":    {http.StatusBadGateway, "", "<html>", "answered 502 Bad Gateway, and not as Scanhook does"},
-		"some page":       {http.StatusOK, "", "<html>", "the answer is not Scanhook's"},
-		"some JSON":       {http.StatusOK, "", "{}", "the answer is not Scanhook's"},
+		"redirect":     {http.StatusMovedPermanently, "https://scan.example.com/x", "", "redirects to https://scan"},
+		"proxy's page": {http.StatusBadGateway, "", "<html>", "answered 502 Bad Gateway, and not as Scanhook does"},
+		"some page":    {http.StatusOK, "", "<html>", "the answer is not Scanhook's"},
+		"some JSON":    {http.StatusOK, "", "{}", "the answer is not Scanhook's"},
 		"list of reasons": {422, "", `{"detail": "no", "errors": [{"message": "too long", "location": "query.branch"}]}`,
 			"422: no; too long query.branch"},
-		"escape codes":    {422, "", `{"detail": "red \u001b[31m::error::"}`, "422: red [31m::error::"},
-		"endless answer":  {http.StatusOK, "", `{"scan": "` + strings.Repeat("x", maxAnswer), "the answer is not Scanhook's"},
+		"escape codes":   {422, "", `{"detail": "red \u001b[31m::error::"}`, "422: red [31m::error::"},
+		"endless answer": {http.StatusOK, "", `{"scan": "` + strings.Repeat("x", maxAnswer), "the answer is not Scanhook's"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -60,9 +60,10 @@ func TestDescribeAnswer(t *testing.T) {
 		"passed": {uploadAnswer{Scan: "r", Status: "completed", Verdict: "pass", Summary: "No findings"},
 			"stored 0 findings of trivy (0 new, 0 known); scan r: completed, pass: No findings", false},
 		"failed gate": {uploadAnswer{Scan: "r", Status: "completed", Verdict: "fail", Summary: "3 new (3 high)", Stored: 12,
-			New: 3, Unchanged: 9}, "stored 12 findings of trivy (3 new, 9 known); scan r: completed, fail: 3 new (3 high)", true},
-		"left out": {uploadAnswer{Scan: "r", Status: "completed", Verdict: "pass", Summary: "1 known", Stored: 1, Unchanged: 1,
-			Skipped: 1}, "stored 1 finding of trivy (0 new, 1 known), left out 1 result without a problem; " +
+			New: 3, Unchanged: 9},
+			"stored 12 findings of trivy (3 new, 9 known); scan r: completed, fail: 3 new (3 high)", true},
+		"left out": {uploadAnswer{Scan: "r", Status: "completed", Verdict: "pass", Summary: "1 known", Stored: 1,
+			Unchanged: 1, Skipped: 1}, "stored 1 finding of trivy (0 new, 1 known), left out 1 result without a problem; " +
 			"scan r: completed, pass: 1 known", false},
 		"waiting": {uploadAnswer{Scan: "r", Status: "processing", WaitingFor: []string{"a", "b"}},
 			"stored 0 findings of trivy (0 new, 0 known); scan r: processing, waiting for a, b", false},

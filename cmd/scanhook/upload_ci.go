@@ -53,8 +53,8 @@ func (c *commitRef) ofCI(env lookup) (commitRef, error) {
 	return commitRef{}, nil
 }
 
-// gitlabCommit reads GitLab's variables, see https://docs.gitlab.com/ci/variables/predefined_variables/. In pipelines for
-// merged results CI_COMMIT_SHA is a merge that nobody pushed.
+// gitlabCommit reads GitLab's variables, see https://docs.gitlab.com/ci/variables/predefined_variables/. In pipelines
+// for merged results CI_COMMIT_SHA is a merge that nobody pushed.
 func gitlabCommit(env lookup) commitRef {
 	branch := env.get("CI_COMMIT_REF_NAME")
 	if env.get("CI_COMMIT_TAG") != "" {
@@ -68,8 +68,8 @@ func gitlabCommit(env lookup) commitRef {
 	}
 }
 
-// gitlabSource is a merge request's branch. One of a fork may be called like our own, whose baseline it must not become:
-// then it is the ref that GitLab gives the merge request's pipeline.
+// gitlabSource is a merge request's branch. One of a fork may be called like our own, whose baseline it must not
+// become: then it is the ref that GitLab gives the merge request's pipeline.
 func gitlabSource(env lookup) string {
 	from := env.get("CI_MERGE_REQUEST_SOURCE_PROJECT_PATH")
 	if from == "" || from == env.get("CI_PROJECT_PATH") {

@@ -52,14 +52,16 @@ func TestCommitOfCI(t *testing.T) {
 			"GITHUB_HEAD_REF": "main", "GITHUB_EVENT_PATH": fork,
 		}, commitRef{"github", "acme/shop", headSHA, "eve/shop:main"}},
 		"GitHub pull request, commit given": {commitRef{sha: flagSHA}, map[string]string{
-			"GITHUB_REPOSITORY": "acme/shop", "GITHUB_SHA": mergeSHA, "GITHUB_EVENT_NAME": "pull_request", "GITHUB_HEAD_REF": "fix",
+			"GITHUB_REPOSITORY": "acme/shop", "GITHUB_SHA": mergeSHA, "GITHUB_EVENT_NAME": "pull_request",
+			"GITHUB_HEAD_REF": "fix",
 		}, commitRef{"github", "acme/shop", flagSHA, "fix"}},
 		"Gitea": {commitRef{platform: "gitea"}, map[string]string{
 			"GITEA_ACTIONS": "true", "GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": "acme/shop", "GITHUB_SHA": mergeSHA,
 			"GITHUB_EVENT_NAME": "pull_request", "GITHUB_HEAD_REF": "fix", "GITHUB_EVENT_PATH": bare,
 		}, commitRef{"gitea", "acme/shop", headSHA, "fix"}},
 		"GitLab branch": {commitRef{}, map[string]string{
-			"CI_PROJECT_PATH": "acme/sub/shop", "CI_COMMIT_SHA": headSHA, "CI_COMMIT_BRANCH": "main", "CI_COMMIT_REF_NAME": "main",
+			"CI_PROJECT_PATH": "acme/sub/shop", "CI_COMMIT_SHA": headSHA, "CI_COMMIT_BRANCH": "main",
+			"CI_COMMIT_REF_NAME": "main",
 		}, commitRef{"gitlab", "acme/sub/shop", headSHA, "main"}},
 		"GitLab tag": {commitRef{}, map[string]string{
 			"CI_PROJECT_PATH": "acme/shop", "CI_COMMIT_SHA": headSHA, "CI_COMMIT_TAG": "v1", "CI_COMMIT_REF_NAME": "v1",
@@ -97,10 +99,11 @@ func TestCommitOfCI(t *testing.T) {
 
 func TestCommitOfCIRefuses(t *testing.T) {
 	t.Parallel()
-	pull := map[string]string{"GITHUB_REPOSITORY": "acme/shop", "GITHUB_SHA": mergeSHA, "GITHUB_EVENT_NAME": "pull_request"}
 	event := func(path string) map[string]string {
-		return map[string]string{"GITHUB_REPOSITORY": "acme/shop", "GITHUB_SHA": mergeSHA, "GITHUB_EVENT_NAME": "pull_request",
-			"GITHUB_EVENT_PATH": path}
+		return map[string]string{
+			"GITHUB_REPOSITORY": "acme/shop", "GITHUB_SHA": mergeSHA,
+			"GITHUB_EVENT_NAME": "pull_request", "GITHUB_EVENT_PATH": path,
+		}
 	}
 	for name, test := range map[string]struct {
 		flags commitRef
@@ -110,7 +113,7 @@ func TestCommitOfCIRefuses(t *testing.T) {
 		"no project":     {commitRef{platform: "github", sha: flagSHA}, nil, "--project"},
 		"no platform":    {commitRef{project: "acme/shop", sha: flagSHA}, nil, "--platform"},
 		"short commit":   {commitRef{"github", "acme/shop", "1234567", ""}, nil, "--commit must be a full commit id"},
-		"no event":       {commitRef{}, pull, "GITHUB_EVENT_PATH is not set; give it with --commit"},
+		"no event":       {commitRef{}, event(""), "GITHUB_EVENT_PATH is not set; give it with --commit"},
 		"event is gone":  {commitRef{}, event("gone.json"), "no such file"},
 		"event is empty": {commitRef{}, event(writeFile(t, "{}")), "has no pull_request.head.sha"},
 		"event is torn":  {commitRef{}, event(writeFile(t, "{")), "reading GITHUB_EVENT_PATH: unexpected EOF"},

@@ -118,9 +118,9 @@ func TestUploadRepeatsWhatTheServerSays(t *testing.T) {
 		args  []string
 		want  string
 	}{
-		"wrong token":    {"[]", []string{"--token", "guessed-token"}, "the server answered 401: Send a token from api.tokens"},
+		"wrong token":    {"[]", []string{"--token", "guessed-token"}, "answered 401: Send a token from api.tokens"},
 		"no report":      {"no report", nil, "the server answered 422: "},
-		"scanner's name": {"[]", []string{"--scanner", "a b"}, "the server answered 422: invalid: \"a b\" cannot be the name"},
+		"scanner's name": {"[]", []string{"--scanner", "a b"}, "answered 422: invalid: \"a b\" cannot be the name"},
 		"other project":  {"[]", []string{"--project", "eve/shop"}, "github/eve/shop matches no entry of repositories"},
 		"unknown scan":   {"[]", []string{"--scan", "x"}, "the server answered 404: "},
 		"another server": {"[]", []string{"--server", w.platform.Base()}, "not as Scanhook does"},

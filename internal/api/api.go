@@ -18,11 +18,12 @@ import (
 
 // Config holds what the API needs.
 type Config struct {
-	Store   *store.Store
-	Tokens  []Token
-	Limits  reports.Limits // of uploaded reports
-	Version string
-	Log     *slog.Logger
+	Store     *store.Store
+	Platforms []string // keys of the configured platforms, which commits may be named for
+	Tokens    []Token
+	Limits    reports.Limits // of uploaded reports
+	Version   string
+	Log       *slog.Logger
 }
 
 // API answers under /api/v1.
@@ -41,7 +42,7 @@ func (a *API) Register(router *gin.Engine) {
 
 	described := humagin.New(router, describe(a.Version))
 	described.UseMiddleware(a.authorize(described))
-	for _, operations := range []func(huma.API){a.scanOperations, a.findingOperations, a.uploadOperations, a.epssOperations} {
+	for _, operations := range []func(huma.API){a.scanOperations, a.findingOperations, a.triageOperations, a.uploadOperations, a.epssOperations} {
 		operations(described)
 	}
 	router.GET("/docs", httpx.Handle(a.Log, docs(described.OpenAPI())))

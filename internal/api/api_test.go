@@ -30,7 +30,7 @@ func setup(t *testing.T, scanners ...string) *bench {
 	b := &bench{store: storetest.Open(t, store.Config{Policies: core.Policies{{Match: "github/acme/*", Policy: policy}}})}
 	log := slog.New(slog.DiscardHandler)
 	router := httpx.NewRouter(log)
-	api.New(api.Config{Store: b.store, Version: "test", Log: log, Tokens: []api.Token{
+	api.New(api.Config{Store: b.store, Version: "test", Log: log, Platforms: []string{"github"}, Tokens: []api.Token{
 		{Name: "reader", Token: "viewer-token", Role: api.Viewer},
 		{Name: "ci", Token: "scanner-token", Role: api.Scanner},
 		{Name: "root", Token: "admin-token", Role: api.Admin},
@@ -183,6 +183,7 @@ func TestUploadByCommit(t *testing.T) {
 		"short commit":       "/api/v1/results/trivy" + query + "abc",
 		"no platform":        "/api/v1/results/trivy?project=acme/shop&commit=" + storetest.SHA(7),
 		"unknown parameter":  "/api/v1/results/trivy" + query + storetest.SHA(7) + "&brunch=x",
+		"unknown platform":   "/api/v1/results/trivy?platform=nope&project=acme/shop&commit=" + storetest.SHA(7),
 		"unknown repository": "/api/v1/results/trivy?platform=github&project=else/where&commit=" + storetest.SHA(7),
 	} {
 		answer := b.call(t, "scanner", "PUT", path, report, &got)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -77,9 +79,11 @@ type ScanRef struct {
 
 type scanDetail struct {
 	scanView
-	Baseline string       `json:"baseline_commit,omitempty" doc:"the commit that findings were compared with"`
-	Jobs     []jobView    `json:"jobs"`
-	Statuses []statusView `json:"statuses"`
+	Deciding    []int64      `json:"deciding" doc:"ids of findings because of which the verdict is fail, the gravest first, at most 50"`
+	NumDeciding int          `json:"num_deciding" doc:"how many they are in all"`
+	Baseline    string       `json:"baseline_commit,omitempty" doc:"the commit that findings were compared with"`
+	Jobs        []jobView    `json:"jobs"`
+	Statuses    []statusView `json:"statuses"`
 }
 
 type scanOutput struct{ Body scanDetail }
@@ -106,7 +110,10 @@ func (a *API) detail(ctx context.Context, scan core.Scan) (scanDetail, error) {
 		return scanDetail{}, err
 	}
 	baseline, err := a.Store.BaselineCommit(ctx, scan)
-	return scanDetail{viewScan(scan), baseline, views(jobs, viewJob), views(statuses, viewStatus)}, err
+	return scanDetail{
+		scanView: viewScan(scan), Deciding: scan.DecidingIDs(), NumDeciding: scan.NumDeciding,
+		Baseline: baseline, Jobs: views(jobs, viewJob), Statuses: views(statuses, viewStatus),
+	}, err
 }
 
 type createScanInput struct {
@@ -135,6 +142,10 @@ func (a *API) accept(ctx context.Context, platform, project, commit, branch, ori
 	if !core.IsCommitSHA(commit) {
 		return core.Receipt{}, fmt.Errorf("%w: commit %q is not a full commit id of 40 or 64 hexadecimal digits",
 			core.ErrInvalid, commit)
+	}
+	if !slices.Contains(a.Platforms, platform) {
+		return core.Receipt{}, fmt.Errorf("%w: no platform %q is configured; there are: %s",
+			core.ErrInvalid, platform, strings.Join(a.Platforms, ", "))
 	}
 	return a.Store.AcceptCommit(ctx, core.Scan{
 		SourcePlatform: platform, ProjectName: project, CommitSHA: commit, Branch: branch, Origin: origin,
