@@ -22,7 +22,7 @@ bench: ## intake: verification only, a transaction each, and ours, on both engin
 	$(PG) go test -run '^$$' -bench Intake -benchtime 5000x ./webhooks
 
 eval: ## anomalies: precision and recall on planted series
-	go test -run Eval -v ./core
+	go test -run Eval -v -count=1 ./core
 
 lint: ## format, vet and the linters of .golangci.yml
 	test -z "$$(gofmt -l .)"

@@ -15,13 +15,3 @@ func Compare(findings []Finding, known map[string]bool) (absent int) {
 	}
 	return len(known) - len(still)
 }
-
-// CarryTriage repeats, in place, the dismissal of findings that people have called false positives before.
-func CarryTriage(findings []Finding, dismissed map[string]bool) {
-	for i := range findings {
-		if dismissed[findings[i].Fingerprint] {
-			decision := FalsePositive
-			findings[i].TriageDecision = &decision
-		}
-	}
-}

@@ -33,7 +33,10 @@ type Scan struct {
 	Origin                string     `db:"origin"`  // push, upload, manual, pipeline…: what made us look at the commit
 	Timestamp             time.Time  `db:"timestamp"`
 	Status                ScanStatus `db:"status"`
-	Verdict               *Verdict   `db:"verdict"` // nil until completed
+	Verdict               *Verdict   `db:"verdict"`        // nil until completed
+	VerdictReason         string     `db:"verdict_reason"` // the rules of the gate that decided
+	Deciding              string     `db:"deciding"`       // DecidingIDs as they are stored
+	NumDeciding           int        `db:"num_deciding"`   // findings that decided, those that Deciding leaves out included
 	Summary               string     `db:"summary"`
 	Error                 string     `db:"error"`         // why a failed scan failed, a sentence
 	SupersededBy          string     `db:"superseded_by"` // the commit whose push ended jobs of this scan, or empty

@@ -1,6 +1,76 @@
 package core
 
-import "time"
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Bounds of what may be said about a finding, in bytes.
+const (
+	MaxComment   = 10 << 10
+	MaxAIVerdict = 64
+	MaxReasoning = 32 << 10
+	MaxPatch     = 256 << 10
+)
+
+// TriageSource is who speaks about a finding.
+type TriageSource string
+
+// The sources. Only history knows Carried: a word that was said of the same finding in another scan.
+const (
+	ByPerson  TriageSource = "person"
+	ByScanner TriageSource = "scanner"
+	ByAI      TriageSource = "ai"
+	ByRedTeam TriageSource = "red_team" // proved that the finding can be exploited
+	Carried   TriageSource = "carried"
+)
+
+// weight orders sources: people and proofs beat machines.
+func (s TriageSource) weight() int {
+	if s == ByPerson || s == ByRedTeam {
+		return 2
+	}
+	return 1
+}
+
+// Word is what a source holds of a finding, in all scans of its project, until it says something else. Its db tags are
+// the columns of the table triage_words.
+type Word struct {
+	ID             int64        `db:"id"`
+	SourcePlatform string       `db:"source_platform"`
+	ProjectName    string       `db:"project_name"`
+	Fingerprint    string       `db:"fingerprint"`
+	Source         TriageSource `db:"source"`
+	Decision       Triage       `db:"decision"`
+	Author         string       `db:"author"`
+	Comment        string       `db:"comment"`
+	FindingID      int64        `db:"finding_id"` // of which it was said; it may be gone
+	Timestamp      time.Time    `db:"timestamp"`
+}
+
+// Decide picks the word that holds, nil when there is none. words stand in the order in which they were said. The latest
+// of people and of the red team holds, else the latest of a scanner and the AI: a proof pins a finding until a person
+// says otherwise, and no machine moves what a person has said.
+func Decide(words []Word) *Word {
+	var holds *Word
+	for i := range words {
+		if holds == nil || words[i].Source.weight() >= holds.Source.weight() {
+			holds = &words[i]
+		}
+	}
+	return holds
+}
+
+// CarryTriage repeats, in place, what was decided about the same findings in other scans of the project. The keys of
+// decided are fingerprints.
+func CarryTriage(findings []Finding, decided map[string]Word) {
+	for i := range findings {
+		if word, ok := decided[findings[i].Fingerprint]; ok {
+			findings[i].TriageDecision = &word.Decision
+		}
+	}
+}
 
 // Feedback is a person's word on a finding. Its db tags are the columns of the table feedbacks.
 type Feedback struct {
@@ -10,4 +80,36 @@ type Feedback struct {
 	Comments    string    `db:"comments"`
 	Author      string    `db:"author"`
 	Timestamp   time.Time `db:"timestamp"`
+}
+
+// Statement is the feedback as what is said about its finding.
+func (f Feedback) Statement() Statement {
+	return Statement{
+		Source: ByPerson, Author: f.Author, Comment: f.Comments, TriageDecision: SetTo(f.UserVerdict),
+	}
+}
+
+// TriageEvent is an entry of a finding's history. Its db tags are the columns of the table triage_events.
+type TriageEvent struct {
+	ID          int64        `db:"id"`
+	FindingID   int64        `db:"finding_id"`
+	Source      TriageSource `db:"source"`
+	Origin      TriageSource `db:"origin"`       // whose word a carried one is; Source for the others
+	CarriedFrom *int64       `db:"carried_from"` // the finding that a carried word was said of
+	Author      string       `db:"author"`
+	Changes     string       `db:"changes"`  // what was said: a JSON object with the columns' names as keys
+	Decision    *Triage      `db:"decision"` // the finding's decision from then on
+	Comment     string       `db:"comment"`
+	Timestamp   time.Time    `db:"timestamp"`
+}
+
+// checkText refuses what no database stores, and too much of the rest.
+func checkText(name, text string, limit int) error {
+	switch {
+	case len(text) > limit:
+		return fmt.Errorf("%w: %s has %d bytes, at most %d are kept", ErrInvalid, name, len(text), limit)
+	case strings.ContainsRune(text, 0):
+		return fmt.Errorf("%w: %s contains a NUL character", ErrInvalid, name)
+	}
+	return nil
 }

@@ -18,8 +18,8 @@ type FeedOptions struct {
 	Progress func(rows int) // told now and then how many rows are written; may be nil
 }
 
-// PutFeed makes an edition of a list the one that findings are joined with: what it does not hold any more is forgotten.
-// It is stored as a whole or not at all, and once more the same changes nothing. ReevaluateHeads draws the consequences.
+// PutFeed makes an edition of a list the one that findings are joined with; what it no longer holds is forgotten. It is
+// stored as a whole or not at all, and the same once more changes nothing. ReevaluateHeads draws the consequences.
 // core.ErrConflict when it is older than the edition stored.
 func (s *Store) PutFeed(ctx context.Context, feed core.Feed, options FeedOptions) (core.FeedChange, error) {
 	var change core.FeedChange
@@ -33,11 +33,11 @@ func (s *Store) PutFeed(ctx context.Context, feed core.Feed, options FeedOptions
 	return change, nil
 }
 
-func (s *Store) putFeed(ctx context.Context, tx *sqlx.Tx, feed core.Feed, o FeedOptions) (change core.FeedChange, err error) {
-	if s.dialect.lockFeeds != "" {
-		if _, err := tx.ExecContext(ctx, s.dialect.lockFeeds); err != nil {
-			return change, err
-		}
+func (s *Store) putFeed(
+	ctx context.Context, tx *sqlx.Tx, feed core.Feed, o FeedOptions,
+) (change core.FeedChange, err error) {
+	if _, err := tx.ExecContext(ctx, s.dialect.beginFeed); err != nil {
+		return change, err
 	}
 	stored, err := latestFeed(ctx, tx, feed.Kind)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
@@ -125,7 +125,8 @@ func (s *Store) LatestFeed(ctx context.Context, kind core.FeedKind) (core.FeedIm
 }
 
 func latestFeed(ctx context.Context, q sqlx.ExtContext, kind core.FeedKind) (feed core.FeedImport, err error) {
-	err = sqlx.GetContext(ctx, q, &feed, q.Rebind(`SELECT * FROM epss_imports WHERE kind = ? ORDER BY id DESC LIMIT 1`), kind)
+	err = sqlx.GetContext(ctx, q, &feed, q.Rebind(`
+		SELECT * FROM epss_imports WHERE kind = ? ORDER BY id DESC LIMIT 1`), kind)
 	return feed, err
 }
 

@@ -16,8 +16,8 @@ const heads = `
 	WHERE status = 'completed' AND default_branch <> '' AND branch = default_branch
 	GROUP BY source_platform, project_name`
 
-// rememberRisks keeps what was known, before an import, of the CVEs that heads name. epss_moves is the list of work that
-// the import leaves behind: a CVE stays in it with what was known when it was last judged.
+// rememberRisks keeps what was known, before an import, of the CVEs that heads name. epss_moves is the work that the
+// import leaves behind: a CVE stays in it with what was known when it was last judged.
 func rememberRisks(ctx context.Context, tx *sqlx.Tx, importID int64) error {
 	_, err := tx.ExecContext(ctx, tx.Rebind(`
 		INSERT INTO epss_moves (cve_id, import_id, was_probability, was_kev)
@@ -102,8 +102,7 @@ func (s *Store) judgeAgain(ctx context.Context, id int64) (turned bool, err erro
 		if turned = before == nil || *before != *scan.Verdict; !turned {
 			return nil
 		}
-		_, err = tx.NamedExecContext(ctx, `UPDATE scans SET verdict = :verdict, summary = :summary WHERE id = :id`, scan)
-		if err != nil {
+		if err := keepVerdict(ctx, tx, scan); err != nil {
 			return err
 		}
 		return s.wantStatuses(ctx, tx, []core.Scan{scan})

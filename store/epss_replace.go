@@ -13,9 +13,10 @@ const (
 	progressEvery   = 10000 // rows
 )
 
-// replaceFeed stages the edition beside the table and then changes only what differs, so that readers see either the old
-// or the new one and an update costs what has changed.
-func (s *Store) replaceFeed(ctx context.Context, tx *sqlx.Tx, feed core.Feed, progress func(int)) (core.FeedChange, error) {
+// replaceFeed stages the edition beside the table and then changes what differs, so that an update costs what it changes.
+func (s *Store) replaceFeed(
+	ctx context.Context, tx *sqlx.Tx, feed core.Feed, progress func(int),
+) (core.FeedChange, error) {
 	if progress == nil {
 		progress = func(int) {}
 	}
@@ -106,14 +107,27 @@ func mergeScores(ctx context.Context, tx *sqlx.Tx) (change core.FeedChange, err 
 	if err != nil {
 		return change, err
 	}
+	if stale, err := holdsMore(ctx, tx); err != nil || !stale {
+		return change, err
+	}
 	change.Removed, err = affected(ctx, tx,
 		`DELETE FROM epss_data WHERE NOT kev AND `+gone,
 		`UPDATE epss_data SET probability = 0, percentile = 0 WHERE kev AND (probability > 0 OR percentile > 0) AND `+gone)
 	return change, err
 }
 
-// mergeCatalog marks the staged CVEs, and only those, as known to be exploited. Its changes are CVEs that entered or left
-// the catalog.
+// holdsMore tells, once all staged scores are in epss_data, whether it may hold others. Counting is cheaper than looking
+// for them; it says nothing where scores are zero, as they are for entries of the catalog without a score.
+func holdsMore(ctx context.Context, tx *sqlx.Tx) (more bool, err error) {
+	err = tx.GetContext(ctx, &more, `
+		SELECT EXISTS (SELECT 1 FROM epss_staged WHERE probability = 0 AND percentile = 0)
+			OR (SELECT COUNT(*) FROM epss_data WHERE NOT kev OR probability > 0 OR percentile > 0)
+				<> (SELECT COUNT(*) FROM epss_staged)`)
+	return more, err
+}
+
+// mergeCatalog marks the staged CVEs, and only those, as known to be exploited. Its changes are those that entered or
+// left the catalog.
 func mergeCatalog(ctx context.Context, tx *sqlx.Tx) (change core.FeedChange, err error) {
 	change.Added, err = affected(ctx, tx, `
 		UPDATE epss_data SET kev = TRUE

@@ -32,6 +32,12 @@ const (
 	likelihood = `COALESCE(e.probability, 0)`
 )
 
+// selectFindings begins a query for findings with what is known about their CVEs.
+const selectFindings = `
+	SELECT findings.*, e.probability AS epss_probability, e.percentile AS epss_percentile, COALESCE(e.kev, FALSE) AS kev
+	FROM findings LEFT JOIN epss_data e ON e.cve_id = findings.cve_id
+	`
+
 // ListFindings returns the findings that a scan reports, or with BaselineState Absent those of its baseline that the same
 // scanner no longer reports.
 func (s *Store) ListFindings(ctx context.Context, scan core.Scan, f FindingFilter) ([]core.Finding, error) {
@@ -48,10 +54,7 @@ func (s *Store) ListFindings(ctx context.Context, scan core.Scan, f FindingFilte
 	where.add(f.RuleID != "", `rule_id = ?`, f.RuleID)
 	order := f.page(&where)
 	list := []core.Finding{}
-	query := s.db.Rebind(`
-		SELECT findings.*, e.probability AS epss_probability, e.percentile AS epss_percentile, COALESCE(e.kev, FALSE) AS kev
-		FROM findings LEFT JOIN epss_data e ON e.cve_id = findings.cve_id
-		` + where.sql() + ` ORDER BY ` + order + ` LIMIT ?`)
+	query := s.db.Rebind(selectFindings + where.sql() + ` ORDER BY ` + order + ` LIMIT ?`)
 	if err := s.db.SelectContext(ctx, &list, query, append(where.args, f.Limit)...); err != nil {
 		return nil, fmt.Errorf("listing findings: %w", classify(err))
 	}

@@ -118,7 +118,7 @@ func (s *Store) moveJob(ctx context.Context, doing string, job core.Job, update 
 // core.ErrConflict when the job was handed on.
 func (s *Store) FinishJob(ctx context.Context, job core.Job, report core.Report) error {
 	err := s.change(ctx, func(tx *sqlx.Tx) error {
-		scan, err := s.lockScan(ctx, tx, job.ScanID)
+		scan, err := s.lockForReport(ctx, tx, job.ScanID)
 		if err != nil {
 			return err
 		}
@@ -143,7 +143,7 @@ func (s *Store) PutReport(ctx context.Context, reference, scanner string, report
 		if err != nil {
 			return err
 		}
-		if scan, err = s.lockScan(ctx, tx, id); err != nil {
+		if scan, err = s.lockForReport(ctx, tx, id); err != nil {
 			return err
 		}
 		var job core.Job

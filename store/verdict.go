@@ -31,14 +31,17 @@ func (s *Store) putReport(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job 
 	if err != nil {
 		return err
 	}
-	dismissed, err := dismissedFingerprints(ctx, tx, scan)
+	decided, err := decidedWords(ctx, tx, scan)
 	if err != nil {
 		return err
 	}
 	core.Fingerprint(report.Findings)
 	absent := core.Compare(report.Findings, known)
-	core.CarryTriage(report.Findings, dismissed)
+	core.CarryTriage(report.Findings, decided)
 	if err := replaceFindings(ctx, tx, job, report.Findings); err != nil {
+		return err
+	}
+	if err := s.recordCarried(ctx, tx, job, decided); err != nil {
 		return err
 	}
 	job.State, job.Error = core.JobCompleted, ""
@@ -108,18 +111,6 @@ func knownFingerprints(ctx context.Context, tx *sqlx.Tx, scan core.Scan, scanner
 	return fingerprints(ctx, tx, `SELECT fingerprint FROM findings WHERE job_id = ?`, job)
 }
 
-// dismissedFingerprints are those whose latest triage in the project says false positive.
-func dismissedFingerprints(ctx context.Context, tx *sqlx.Tx, scan core.Scan) (map[string]bool, error) {
-	return fingerprints(ctx, tx, `
-		SELECT f.fingerprint
-		FROM findings f
-		JOIN (SELECT MAX(t.id) AS id
-			FROM findings t JOIN scans s ON s.id = t.scan_id
-			WHERE s.source_platform = ? AND s.project_name = ? AND t.triage_decision IS NOT NULL
-			GROUP BY t.fingerprint) latest ON latest.id = f.id
-		WHERE f.triage_decision = 'FP'`, scan.SourcePlatform, scan.ProjectName)
-}
-
 func fingerprints(ctx context.Context, tx *sqlx.Tx, query string, args ...any) (map[string]bool, error) {
 	var list []string
 	if err := tx.SelectContext(ctx, &list, tx.Rebind(query), args...); err != nil {
@@ -133,11 +124,12 @@ func fingerprints(ctx context.Context, tx *sqlx.Tx, query string, args ...any) (
 }
 
 func replaceFindings(ctx context.Context, tx *sqlx.Tx, job core.Job, findings []core.Finding) error {
-	if _, err := tx.ExecContext(ctx, tx.Rebind(`DELETE FROM findings WHERE job_id = ?`), job.ID); err != nil {
-		return err
-	}
 	for i := range findings {
 		findings[i].ScanID, findings[i].JobID = job.ScanID, job.ID
+	}
+	findings, err := updateTriaged(ctx, tx, job, findings)
+	if err != nil {
+		return err
 	}
 	for len(findings) > 0 {
 		n := min(len(findings), findingsPerInsert)
@@ -168,6 +160,8 @@ func (s *Store) settleScan(ctx context.Context, tx *sqlx.Tx, id int64) error {
 	now := s.clock()
 	scan.Status, scan.Error = core.ScanStatusOf(jobs)
 	scan.Verdict, scan.Summary, scan.FinishedAt = nil, "", nil
+	scan.VerdictReason = ""
+	scan.PutDeciding(nil, 0)
 	if len(jobs) == 0 && !scan.DeadlineAt.After(now) {
 		scan.Status, scan.Error = core.ScanFailed, core.DeadlineError(scan.DeadlineAt.Sub(scan.Timestamp))
 	}
@@ -178,10 +172,13 @@ func (s *Store) settleScan(ctx context.Context, tx *sqlx.Tx, id int64) error {
 		}
 	}
 	_, err = tx.NamedExecContext(ctx, `
-		UPDATE scans SET status = :status, error = :error, verdict = :verdict, summary = :summary,
+		UPDATE scans SET status = :status, error = :error,
 			started_at = COALESCE(started_at, :finished_at), finished_at = :finished_at
 		WHERE id = :id`, scan)
 	if err != nil {
+		return err
+	}
+	if err := keepVerdict(ctx, tx, scan); err != nil {
 		return err
 	}
 	return s.wantStatuses(ctx, tx, []core.Scan{scan})
@@ -219,7 +216,10 @@ func (s *Store) judge(ctx context.Context, tx *sqlx.Tx, scan *core.Scan, jobs []
 func (s *Store) decide(ctx context.Context, tx *sqlx.Tx, scan *core.Scan, tallies []core.Tally) error {
 	gate := s.policyOf(*scan).Gate
 	verdict := gate.Judge(tallies)
-	scan.Verdict = &verdict
+	scan.Verdict, scan.VerdictReason = &verdict, gate.DecidedBy(tallies)
+	if err := listDeciding(ctx, tx, scan, gate); err != nil {
+		return fmt.Errorf("listing deciding findings: %w", err)
+	}
 	if !gate.ByRisk(tallies) {
 		return nil
 	}

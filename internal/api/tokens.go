@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"fmt"
@@ -38,34 +39,35 @@ type Token struct {
 // tokens holds hashes, so that comparing takes the same time whatever was sent.
 type tokens []struct {
 	hash [sha256.Size]byte
+	name string
 	role Role
 }
 
 func hashTokens(list []Token) tokens {
 	hashed := make(tokens, len(list))
 	for i, t := range list {
-		hashed[i].hash, hashed[i].role = sha256.Sum256([]byte(t.Token)), t.Role
+		hashed[i].hash, hashed[i].name, hashed[i].role = sha256.Sum256([]byte(t.Token)), t.Name, t.Role
 	}
 	return hashed
 }
 
-// roleOf is the role of a token, or empty. Every known token is compared.
-func (t tokens) roleOf(token string) (role Role) {
+// find gives the name and role of a token, or neither. Every known token is compared.
+func (t tokens) find(token string) (name string, role Role) {
 	hash := sha256.Sum256([]byte(token))
 	for _, known := range t {
 		if subtle.ConstantTimeCompare(hash[:], known.hash[:]) == 1 {
-			role = known.role
+			name, role = known.name, known.role
 		}
 	}
-	return role
+	return name, role
 }
 
 // authorize lets an operation run when the request's token has the role that the operation names.
 func (a *API) authorize(described huma.API) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
-		status, detail := a.refuses(ctx)
+		name, status, detail := a.admits(ctx)
 		if status == 0 {
-			next(ctx)
+			next(huma.WithValue(ctx, bearerName{}, name))
 			return
 		}
 		if status == http.StatusUnauthorized {
@@ -75,17 +77,27 @@ func (a *API) authorize(described huma.API) func(huma.Context, func(huma.Context
 	}
 }
 
-// refuses is the answer to a request that may not pass, or 0.
-func (a *API) refuses(ctx huma.Context) (status int, detail string) {
+// bearerName is the key under which a request's context holds the name of its token.
+type bearerName struct{}
+
+// author is the name of the token with which the request came.
+func author(ctx context.Context) string {
+	name, _ := ctx.Value(bearerName{}).(string)
+	return name
+}
+
+// admits names the bearer of a request that may pass; the status is the answer to one that may not.
+func (a *API) admits(ctx huma.Context) (name string, status int, detail string) {
 	needed := Role(ctx.Operation().Security[0][bearer][0])
 	scheme, token, _ := strings.Cut(ctx.Header("Authorization"), " ")
-	switch role := a.tokens.roleOf(strings.TrimSpace(token)); {
+	switch name, role := a.tokens.find(strings.TrimSpace(token)); {
 	case len(a.tokens) == 0:
-		return http.StatusUnauthorized, "The API is closed: no token is configured. Set one under api.tokens."
+		return "", http.StatusUnauthorized, "The API is closed: no token is configured. Set one under api.tokens."
 	case !strings.EqualFold(scheme, bearer) || role == "":
-		return http.StatusUnauthorized, "Send a token from api.tokens in the header Authorization: Bearer TOKEN."
+		return "", http.StatusUnauthorized, "Send a token from api.tokens in the header Authorization: Bearer TOKEN."
 	case rank[role] < rank[needed]:
-		return http.StatusForbidden, fmt.Sprintf("This needs a token with the role %s; yours has the role %s.", needed, role)
+		return "", http.StatusForbidden, fmt.Sprintf("This needs a token with the role %s; yours has the role %s.", needed, role)
+	default:
+		return name, 0, ""
 	}
-	return 0, ""
 }

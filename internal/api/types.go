@@ -20,6 +20,7 @@ type scanView struct {
 	Timestamp             time.Time  `json:"timestamp"`
 	Status                string     `json:"status" enum:"pending,processing,completed,failed"`
 	Verdict               *string    `json:"verdict" enum:"pass,fail" doc:"null until the scan is completed"`
+	VerdictReason         string     `json:"verdict_reason" doc:"the rules of the gate that decided" example:"fail_on: high, new findings only"`
 	Summary               string     `json:"summary" example:"2 new (1 critical, 1 high), 14 known, 3 fixed"`
 	Error                 string     `json:"error,omitempty" doc:"why a failed scan failed"`
 	SupersededBy          string     `json:"superseded_by,omitempty" doc:"the newer commit because of which it was not scanned"`
@@ -33,7 +34,8 @@ func viewScan(s core.Scan) scanView {
 	return scanView{
 		ReferenceID: s.ReferenceID, SourcePlatform: s.SourcePlatform, ProjectName: s.ProjectName, RepoURL: s.RepoURL,
 		Branch: s.Branch, CommitSHA: s.CommitSHA, BeforeSHA: s.BeforeSHA, Attempt: s.Attempt, Origin: s.Origin,
-		Timestamp: s.Timestamp, Status: string(s.Status), Verdict: text(s.Verdict), Summary: s.Summary, Error: s.Error,
+		Timestamp: s.Timestamp, Status: string(s.Status), Verdict: text(s.Verdict),
+		VerdictReason: s.VerdictReason, Summary: s.Summary, Error: s.Error,
 		SupersededBy: s.SupersededBy, NumChangedFiles: s.NumChangedFiles,
 		ChangedFilesTruncated: s.ChangedFilesTruncated, StartedAt: s.StartedAt, FinishedAt: s.FinishedAt,
 	}

@@ -20,7 +20,12 @@ type collector struct {
 // results visits the elements of an array of results, null counting as an empty one. Each visit either adds the
 // element's finding or leaves the element out.
 func results[T any](c *collector, visit func(*T)) error {
-	return c.array(func() error {
+	_, err := resultsOrNull(c, visit)
+	return err
+}
+
+func resultsOrNull[T any](c *collector, visit func(*T)) (found bool, err error) {
+	return c.arrayOrNull(func() error {
 		if c.report.Results++; c.report.Results > c.limits.MaxResults {
 			return fmt.Errorf("%w: the report has more than %d results", core.ErrTooLarge, c.limits.MaxResults)
 		}
@@ -46,7 +51,7 @@ func (c *collector) add(f core.Finding) *core.Finding {
 	f.HelpURI = webAddress(f.HelpURI, name)
 	f.File = c.place(f.File)
 	f.EndLine = endLine(f.Line, f.EndLine)
-	f.Message = clean(strings.TrimSpace(f.Message), message)
+	f.Message = first(clean(strings.TrimSpace(f.Message), message), f.RuleID)
 	f.Snippet = clean(f.Snippet, c.limits.snippet())
 	f.PartialFingerprint = clean(f.PartialFingerprint, message)
 	if isSecret(f) {

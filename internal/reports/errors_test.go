@@ -65,7 +65,11 @@ func TestParseRefuses(t *testing.T) {
 			"/runs/0/tool/driver/rules/0/defaultConfiguration/level: ",
 		},
 
-		"finding without rule":     {`{"findings":[{"severity":"low"}]}`, "/findings/0/rule_id: is missing"},
+		"finding without rule": {
+			`{"findings":[{"rule_id":"x","severity":"low"},{"severity":"low"}]}`,
+			"/findings/1/rule_id: is missing",
+		},
+		"foreign findings":         {`{"findings":[{"severity":"low"}]}`, `or an array, of objects with "rule_id"`},
 		"finding without severity": {`[{"rule_id":"x"}]`, `/0/severity: "" is not one of critical`},
 		"finding's severity": {
 			`{"items":[{"rule_id":"x","severity":"purple"}]}`,

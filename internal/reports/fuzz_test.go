@@ -20,6 +20,13 @@ func FuzzParse(f *testing.F) {
 		}
 		f.Add(string(raw))
 	}
+	for _, name := range natives(f) {
+		raw, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(raw))
+	}
 	f.Add("\uFEFF" + sarifRun(`"results":[{"ruleId":"A/b","message":{"text":"{0} [a](1)","arguments":["x"]}}]`))
 	f.Add(sarifRun(`"results":[{"locations":[{"physicalLocation":{"artifactLocation":{"uri":"..%2f\\a","index":0}}}]}]`))
 	f.Add(`[{"rule_id":"a","severity":7.5,"cwe":[79]}]`)

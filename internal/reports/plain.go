@@ -35,11 +35,14 @@ type plain struct {
 	tool     string
 }
 
+// looksPlain also claims what says nothing of its format: the [] and null that scanners write when all is well.
 func looksPlain(seen shape) bool {
-	if seen.array {
-		return seen.empty || seen.has("rule_id")
+	if !seen.object() {
+		return seen.bare() || seen.has("rule_id")
 	}
-	return seen.has("findings") || seen.has("items")
+	findings, items := seen.member("findings"), seen.member("items")
+	return seen.has("findings") && !seen.has("runs") && (!findings.array || findings.empty || findings.has("rule_id")) ||
+		seen.has("items") && (!items.array || items.empty || items.has("rule_id"))
 }
 
 func parsePlain(c *cursor) (core.Report, error) {
@@ -60,7 +63,10 @@ func (p *plain) read() error {
 	if err != nil {
 		return err
 	}
-	if token == json.Delim('[') {
+	switch token {
+	case nil:
+		return nil
+	case json.Delim('['):
 		return p.elements(p.readFinding)
 	}
 	findings := func() error { return p.array(p.readFinding) }

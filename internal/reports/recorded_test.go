@@ -18,6 +18,8 @@ type recorded struct {
 	MustFail *bool          `json:"must_fail"` // null where any clear answer will do
 	Results  int            `json:"results"`
 	Levels   map[string]int `json:"levels_effective"`
+	Stated   map[string]int `json:"levels_stated"` // native formats only
+	Tools    []string       `json:"tools"`
 	Features map[string]int `json:"features"`
 }
 

@@ -34,7 +34,17 @@ type format struct {
 func formats() []format {
 	return []format{
 		{`SARIF 2.1.0 (an object with "runs")`, looksLikeSARIF, parseSARIF},
-		{`JSON findings (an object with "findings", or an array of objects with "rule_id")`, looksPlain, parsePlain},
+		{`JSON findings (an object with "findings", or an array, of objects with "rule_id")`, looksPlain, parsePlain},
+		{"semgrep JSON", looksLikeSemgrep, parseSemgrep},
+		{"the findings of semgrep ci and of Semgrep's API", looksLikeSemgrepPlatform, parseSemgrepPlatform},
+		{"Trivy JSON", looksLikeTrivy, parseTrivy},
+		{"gitleaks JSON", looksLikeGitleaks, parseGitleaks},
+		{"gosec JSON", looksLikeGosec, parseGosec},
+		{"GitLab security reports", looksLikeGitLab, parseGitLab},
+		{"Snyk JSON", looksLikeSnyk, parseSnyk},
+		{"Grype JSON", looksLikeGrype, parseGrype},
+		{"Checkov JSON", looksLikeCheckov, parseCheckov},
+		{"Bandit JSON", looksLikeBandit, parseBandit},
 	}
 }
 

@@ -107,6 +107,7 @@ func TestParseTellsFormatsApart(t *testing.T) {
 	}{
 		"SARIF by runs":             {sarifRun(`"results":[{},{}]`), 2},
 		"SARIF behind a BOM":        {"\uFEFF" + sarifRun(`"results":[{}]`), 1},
+		"SARIF in an array":         {"[" + sarifRun(`"results":[{}]`) + "," + sarifRun(`"results":[{}]`) + "]", 2},
 		"SARIF without runs in it":  {`{"runs":[],"version":"2.1.0"}`, 0},
 		"SARIF without results":     {sarifRun(`"tool":{"driver":{"name":"staticcheck"}}`), 0},
 		"SARIF with null results":   {sarifRun(`"results":null`), 0},
@@ -114,6 +115,7 @@ func TestParseTellsFormatsApart(t *testing.T) {
 		"items":                     {`{"items":[` + finding + `],"next":""}`, 1},
 		"array of findings":         {"\n[" + finding + "," + finding + "]\n", 2},
 		"nothing found, bare array": {`[]`, 0},
+		"nothing found, null":       {"null\n", 0},
 		"format far into the file": {
 			`{"$schema":"x/sarif-2.1.0.json","properties":{"pad":"` + strings.Repeat(" ", 1<<17) + `"},` +
 				`"version":"2.1.0","runs":[]}`,

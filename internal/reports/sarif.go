@@ -10,7 +10,7 @@ import (
 // sarifVersion is the only version that is a standard; drafts before and after it have other members.
 const sarifVersion = "2.1.0"
 
-// sarif reads a SARIF log, run by run.
+// sarif reads SARIF logs, run by run.
 type sarif struct {
 	*cursor
 	report   core.Report
@@ -19,28 +19,39 @@ type sarif struct {
 	runs     bool
 }
 
+// looksLikeSARIF knows logs, and the array of logs that Snyk Code writes for several projects.
 func looksLikeSARIF(seen shape) bool {
-	return !seen.array &&
-		(seen.has("runs") || seen.has("inlineExternalProperties") || strings.Contains(seen.schema, "sarif"))
+	if seen.array {
+		return seen.has("runs", "version")
+	}
+	return seen.has("runs") || seen.has("inlineExternalProperties") || strings.Contains(seen.schema, "sarif")
 }
 
 func parseSARIF(c *cursor) (core.Report, error) {
 	s := &sarif{cursor: c}
-	err := s.object(members{
+	if err := s.oneOrMany(s.readLog); err != nil {
+		return core.Report{}, err
+	}
+	s.report.Findings = s.findings.slice()
+	return s.report, nil
+}
+
+func (s *sarif) readLog(walk func(members) error) error {
+	s.version, s.runs = "", false
+	err := walk(members{
 		"version":                  s.readVersion,
 		"runs":                     s.readRuns,
 		"inlineExternalProperties": s.readExternal,
 	})
 	switch {
 	case err != nil:
-		return core.Report{}, err
+		return err
 	case s.version == "":
-		return core.Report{}, s.invalid("the report has no version; it must be %q", sarifVersion)
+		return s.invalid("the report has no version; it must be %q", sarifVersion)
 	case !s.runs:
-		return core.Report{}, s.invalid("the report has no runs")
+		return s.invalid("the report has no runs")
 	}
-	s.report.Findings = s.findings.slice()
-	return s.report, nil
+	return nil
 }
 
 func (s *sarif) readVersion() error {

@@ -72,20 +72,20 @@ func parseSemgrep(c *cursor) (core.Report, error) {
 func (c *collector) semgrepFinding(wire *semgrepResult) core.Finding {
 	extra, about := &wire.Extra, wire.Extra.Metadata.value
 	found := extra.SCA.value.Match.Found
-	package_ := dependency{found.Package, found.Version}
+	pkg := dependency{found.Package, found.Version}
 	f := core.Finding{
 		RuleID:             wire.CheckID,
 		File:               wire.Path,
 		Line:               toLine(wire.Start.Line),
 		EndLine:            toLine(wire.End.Line),
 		Severity:           stated(extra.Severity),
-		Title:              package_.title(lastPart(wire.CheckID)),
+		Title:              pkg.title(lastPart(wire.CheckID)),
 		Message:            c.withAdvice(extra.Message, fixedIn(fixVersions(about.Fixes)...)),
 		CVEID:              cveIn(words(about.CVE)...),
 		CWE:                cweNamed(words(about.CWE)...),
 		HelpURI:            first(append(words(about.Source), words(about.ShortLink)...)...),
 		Snippet:            unlessLogin(extra.Lines),
-		PartialFingerprint: unlessLogin(extra.Fingerprint),
+		PartialFingerprint: first(unlessLogin(extra.Fingerprint), pkg.name),
 	}
 	if extra.IsIgnored {
 		f.Suppressed = because("nosemgrep")

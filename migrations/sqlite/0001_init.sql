@@ -17,6 +17,9 @@ CREATE TABLE scans (
     status                  TEXT NOT NULL DEFAULT 'pending'
                             CHECK (status IN ('pending', 'processing', 'completed', 'failed')),
     verdict                 TEXT CHECK (verdict IN ('pass', 'fail')),
+    verdict_reason          TEXT NOT NULL DEFAULT '',
+    deciding                TEXT NOT NULL DEFAULT '',
+    num_deciding            INTEGER NOT NULL DEFAULT 0,
     summary                 TEXT NOT NULL DEFAULT '',
     error                   TEXT NOT NULL DEFAULT '',
     superseded_by           TEXT NOT NULL DEFAULT '',
@@ -81,7 +84,6 @@ CREATE TABLE findings (
 );
 CREATE INDEX findings_by_scan ON findings (scan_id, fingerprint);
 CREATE INDEX findings_by_job ON findings (job_id);
-CREATE INDEX findings_triaged ON findings (fingerprint) WHERE triage_decision IS NOT NULL;
 
 CREATE TABLE feedbacks (
     id           INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -92,6 +94,35 @@ CREATE TABLE feedbacks (
     timestamp    TIMESTAMP NOT NULL
 );
 CREATE INDEX feedbacks_by_finding ON feedbacks (finding_id);
+
+CREATE TABLE triage_events (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    finding_id   INTEGER NOT NULL REFERENCES findings (id) ON DELETE CASCADE,
+    source       TEXT NOT NULL CHECK (source IN ('person', 'scanner', 'ai', 'carried')),
+    origin       TEXT NOT NULL CHECK (origin IN ('person', 'scanner', 'ai', 'red_team')),
+    carried_from INTEGER,
+    author       TEXT NOT NULL DEFAULT '',
+    changes      TEXT NOT NULL,
+    decision     TEXT CHECK (decision IN ('TP', 'FP')),
+    comment      TEXT NOT NULL DEFAULT '',
+    timestamp    TIMESTAMP NOT NULL
+);
+CREATE INDEX triage_events_by_finding ON triage_events (finding_id, id);
+
+-- What is held of a finding in all scans of its project, in the order in which it was said; it outlives the scans.
+CREATE TABLE triage_words (
+    id              INTEGER PRIMARY KEY AUTOINCREMENT,
+    source_platform TEXT NOT NULL,
+    project_name    TEXT NOT NULL,
+    fingerprint     TEXT NOT NULL,
+    source          TEXT NOT NULL CHECK (source IN ('person', 'scanner', 'ai', 'red_team')),
+    decision        TEXT NOT NULL CHECK (decision IN ('TP', 'FP')),
+    author          TEXT NOT NULL DEFAULT '',
+    comment         TEXT NOT NULL DEFAULT '',
+    finding_id      INTEGER NOT NULL,
+    timestamp       TIMESTAMP NOT NULL,
+    UNIQUE (source_platform, project_name, fingerprint, source)
+);
 
 CREATE TABLE pipeline_metrics (
     id                     INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -187,6 +218,8 @@ DROP TABLE epss_moves;
 DROP TABLE epss_imports;
 DROP TABLE epss_data;
 DROP TABLE pipeline_metrics;
+DROP TABLE triage_words;
+DROP TABLE triage_events;
 DROP TABLE feedbacks;
 DROP TABLE findings;
 DROP TABLE scan_jobs;

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/config"
+	"github.com/scanhook/scanhook/internal/epss"
+	"github.com/scanhook/scanhook/store"
+)
+
+func newEPSS(opts *options) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "epss", Short: "Know how likely vulnerabilities are exploited (EPSS, CISA KEV)",
+		Example: "  scanhook epss import epss_scores-current.csv.gz known_exploited_vulnerabilities.json\n" +
+			"  scanhook epss show CVE-2024-3094",
+		Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(strict(newEPSSImport(opts)), strict(newEPSSShow(opts)))
+	return cmd
+}
+
+// feedsOf names the lists to fetch: none unless that is switched on.
+func feedsOf(cfg *config.Config) map[core.FeedKind]string {
+	if !cfg.EPSS.Enabled {
+		return nil
+	}
+	return map[core.FeedKind]string{core.FeedEPSS: cfg.EPSS.URL, core.FeedKEV: cfg.EPSS.KEVURL}
+}
+
+func newEPSSImport(opts *options) *cobra.Command {
+	var force bool
+	cmd := &cobra.Command{
+		Use: "import FILE...", Short: "Import scores or the catalog, and judge default branches again",
+		Long: "Each FILE is the daily CSV of EPSS or the JSON of CISA's catalog of known exploited vulnerabilities,\n" +
+			"plain or gzip, recognised by its content; - is standard input, and http(s) addresses are fetched.\n" +
+			"A list takes the place of the one before it, as a whole or not at all. Commit statuses of default\n" +
+			"branches whose verdict turns are posted by scanhook serve.",
+		Example: "  scanhook epss import epss_scores-current.csv.gz known_exploited_vulnerabilities.json\n" +
+			"  curl -sL https://epss.empiricalsecurity.com/epss_scores-current.csv.gz | scanhook epss import -",
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withStore(cmd, opts, func(db *store.Store, log *slog.Logger) error {
+				importer := epss.New(epss.Config{Store: db, Log: log})
+				return importLists(cmd, importer, args, force)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&force, "force", false, "also import a list that is older than the one imported before")
+	return cmd
+}
+
+// withStore opens the configured database for a command.
+func withStore(cmd *cobra.Command, opts *options, work func(*store.Store, *slog.Logger) error) error {
+	cfg, err := config.Load(opts.config, os.LookupEnv)
+	if err != nil {
+		return err
+	}
+	policies, err := policiesOf(cfg)
+	if err != nil {
+		return err
+	}
+	db, err := store.Open(cmd.Context(), store.Config{
+		URL: cfg.Database.URL.Reveal(), PublicURL: cfg.Server.PublicURL, Policies: policies,
+	})
+	if err != nil {
+		return err
+	}
+	return errors.Join(work(db, opts.quietLogger(cmd.ErrOrStderr())), db.Close())
+}
+
+func importLists(cmd *cobra.Command, importer *epss.Importer, names []string, force bool) error {
+	for _, name := range names {
+		meter := newMeter(cmd.ErrOrStderr(), name)
+		result, err := importList(cmd, importer, name, store.FeedOptions{Force: force, Progress: meter.rows}, meter)
+		meter.clear()
+		if errors.Is(err, core.ErrConflict) {
+			return fmt.Errorf("%w (--force)", err)
+		}
+		if err != nil {
+			return err
+		}
+		sayImported(cmd.OutOrStdout(), name, result)
+	}
+	return nil
+}
+
+func importList(cmd *cobra.Command, importer *epss.Importer, name string, o store.FeedOptions, m *meter) (epss.Result, error) {
+	switch {
+	case strings.HasPrefix(name, "https://"), strings.HasPrefix(name, "http://"):
+		return importer.ImportURL(cmd.Context(), name, o)
+	case name == "-":
+		return importer.Import(cmd.Context(), "standard input", m.reading(cmd.InOrStdin(), 0), o)
+	}
+	return importFile(cmd.Context(), importer, name, o, m)
+}
+
+func importFile(ctx context.Context, importer *epss.Importer, name string, o store.FeedOptions, m *meter) (epss.Result, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return epss.Result{}, err
+	}
+	defer func() { _ = file.Close() }()
+	var size int64
+	if info, err := file.Stat(); err == nil {
+		size = info.Size()
+	}
+	return importer.Import(ctx, name, m.reading(file, size), o)
+}
+
+func sayImported(out io.Writer, name string, r epss.Result) {
+	what := "EPSS scores"
+	if r.Feed.Kind == core.FeedKEV {
+		what = "known exploited vulnerabilities"
+	}
+	of := ""
+	if !r.Feed.Date.IsZero() {
+		of = " of " + r.Feed.Date.Format(time.DateOnly)
+	}
+	if r.Feed.Version != "" {
+		of += " (" + r.Feed.Version + ")"
+	}
+	fmt.Fprintf(out, "%s: %s %s%s: %s added, %s changed, %s removed\n", name, humanize.Comma(int64(r.Rows)), what, of,
+		humanize.Comma(int64(r.Change.Added)), humanize.Comma(int64(r.Change.Changed)), humanize.Comma(int64(r.Change.Removed)))
+	if r.Turned > 0 {
+		fmt.Fprintf(out, "%s of default branches turned; scanhook serve posts the commit statuses\n",
+			plural(r.Turned, "verdict"))
+	}
+}
+
+func newEPSSShow(opts *options) *cobra.Command {
+	return &cobra.Command{
+		Use: "show CVE", Short: "Show what is known about a vulnerability",
+		Example: "  scanhook epss show CVE-2024-3094", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cve, err := core.ParseCVE(args[0])
+			if err != nil {
+				return &usageError{cmd.CommandPath(), err}
+			}
+			return withStore(cmd, opts, func(db *store.Store, _ *slog.Logger) error {
+				return showScore(cmd, db, cve)
+			})
+		},
+	}
+}
+
+func showScore(cmd *cobra.Command, db *store.Store, cve string) error {
+	score, err := db.GetScore(cmd.Context(), cve)
+	if errors.Is(err, core.ErrNotFound) {
+		return fmt.Errorf("nothing is known about %s: scanhook epss import brings the scores", cve)
+	}
+	if err != nil {
+		return err
+	}
+	exploited := "not known to be exploited"
+	if score.KEV {
+		exploited = "known to be exploited (CISA KEV)"
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "%s: EPSS %.5g, percentile %.5g, %s\n", score.CVEID, score.Probability,
+		score.Percentile, exploited)
+	return nil
+}

@@ -1,0 +1,176 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store"
+)
+
+// maxTriageBody bounds a PATCH: a remediation patch may take several bytes for each of its own in JSON.
+const maxTriageBody = 2 << 20
+
+func (a *API) triageOperations(api huma.API) {
+	read := operation(Viewer, http.MethodGet, "/findings/{id}", "get-finding", "One finding, and whose word on it holds")
+	read.Errors = append(read.Errors, http.StatusNotFound)
+	huma.Register(api, read, a.getFinding)
+
+	patch := operation(Scanner, http.MethodPatch, "/findings/{id}", "patch-finding",
+		"What a scanner, an AI or a red team says of a finding; fields that are left out stay as they are, null empties")
+	patch.Description = "A decision reaches the same finding in other scans of the project, and every commit status that it changes. " +
+		"A person's feedback outweighs triage_decision; red_team_success makes it TP until a person gives feedback after it."
+	patch.Errors = append(patch.Errors, http.StatusNotFound, http.StatusRequestEntityTooLarge)
+	patch.MaxBodyBytes = maxTriageBody
+	huma.Register(api, patch, a.patchFinding)
+
+	feedback := operation(Viewer, http.MethodPost, "/findings/{id}/feedback", "give-feedback",
+		"A person's word on a finding: it holds in the whole project until a person speaks again")
+	feedback.Errors = append(feedback.Errors, http.StatusNotFound)
+	feedback.DefaultStatus = http.StatusCreated
+	huma.Register(api, feedback, a.giveFeedback)
+
+	history := operation(Viewer, http.MethodGet, "/findings/{id}/history", "list-history",
+		"Who said what about a finding, the oldest first")
+	history.Errors = append(history.Errors, http.StatusNotFound)
+	huma.Register(api, history, a.listHistory)
+}
+
+// FindingID is part of the input of every operation on one finding.
+type FindingID struct {
+	ID int64 `path:"id" minimum:"1"`
+}
+
+// wordView is the word that holds for a finding.
+type wordView struct {
+	Source    string    `json:"source" enum:"person,scanner,ai,red_team"`
+	Author    string    `json:"author" doc:"name of the token with which it was said"`
+	Comment   string    `json:"comment"`
+	FindingID int64     `json:"finding_id" doc:"of which it was said: this one, or the same finding in another scan"`
+	Timestamp time.Time `json:"timestamp"`
+}
+
+type findingDetail struct {
+	findingView
+	DecidedBy *wordView `json:"decided_by" doc:"null without a triage_decision"`
+	Scan      string    `json:"scan" doc:"reference_id"`
+	Project   string    `json:"project_name"`
+	Commit    string    `json:"commit_sha"`
+	Status    string    `json:"status" doc:"of the scan" enum:"pending,processing,completed,failed"`
+	Verdict   *string   `json:"verdict" doc:"of the scan, with this decision" enum:"pass,fail"`
+	Summary   string    `json:"summary" doc:"of the scan"`
+}
+
+type findingOutput struct{ Body findingDetail }
+
+func (a *API) finding(ctx context.Context, found store.Triaged, err error) (*findingOutput, error) {
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	scan := found.Scan
+	out := &findingOutput{findingDetail{
+		findingView: viewFinding(found.Finding), Scan: scan.ReferenceID, Project: scan.ProjectName,
+		Commit: scan.CommitSHA, Status: string(scan.Status), Verdict: text(scan.Verdict), Summary: scan.Summary,
+	}}
+	if word, decision := found.Word, found.Finding.TriageDecision; word != nil && decision != nil && *decision == word.Decision {
+		out.Body.DecidedBy = &wordView{string(word.Source), word.Author, word.Comment, word.FindingID, word.Timestamp}
+	}
+	return out, nil
+}
+
+func (a *API) getFinding(ctx context.Context, in *FindingID) (*findingOutput, error) {
+	found, err := a.Store.GetFinding(ctx, in.ID)
+	return a.finding(ctx, found, err)
+}
+
+type patchFindingInput struct {
+	FindingID
+	Body struct {
+		TriageDecision   optional[core.Triage] `json:"triage_decision,omitempty" enum:"TP,FP"`
+		AIVerdict        optional[string]      `json:"ai_verdict,omitempty" maxLength:"64"`
+		AIConfidence     optional[float64]     `json:"ai_confidence,omitempty" minimum:"0" maximum:"1"`
+		AIReasoning      optional[string]      `json:"ai_reasoning,omitempty" maxLength:"32768"`
+		RemediationPatch optional[string]      `json:"remediation_patch,omitempty" maxLength:"262144" doc:"a unified diff"`
+		RedTeamSuccess   optional[bool]        `json:"red_team_success,omitempty" doc:"true: it could be exploited"`
+	}
+}
+
+// patchFinding takes the word of an AI for one when it comes with what only an AI has.
+func (a *API) patchFinding(ctx context.Context, in *patchFindingInput) (*findingOutput, error) {
+	said := core.Statement{
+		Source: core.ByScanner, Author: author(ctx),
+		TriageDecision: in.Body.TriageDecision.Change, AIVerdict: in.Body.AIVerdict.Change,
+		AIConfidence: in.Body.AIConfidence.Change, AIReasoning: in.Body.AIReasoning.Change,
+		RemediationPatch: in.Body.RemediationPatch.Change, RedTeamSuccess: in.Body.RedTeamSuccess.Change,
+	}
+	if said.AIVerdict.Set || said.AIConfidence.Set || said.AIReasoning.Set {
+		said.Source = core.ByAI
+	}
+	found, err := a.Store.PatchFinding(ctx, in.ID, said)
+	return a.finding(ctx, found, err)
+}
+
+type feedbackInput struct {
+	FindingID
+	Body struct {
+		UserVerdict string `json:"user_verdict" enum:"TP,FP" doc:"true or false positive"`
+		Comments    string `json:"comments,omitempty" maxLength:"10240"`
+	}
+}
+
+func (a *API) giveFeedback(ctx context.Context, in *feedbackInput) (*findingOutput, error) {
+	found, err := a.Store.RecordFeedback(ctx, core.Feedback{
+		FindingID: in.ID, UserVerdict: core.Triage(in.Body.UserVerdict), Comments: in.Body.Comments, Author: author(ctx),
+	})
+	return a.finding(ctx, found, err)
+}
+
+// eventView is an entry of a finding's history.
+type eventView struct {
+	ID          int64           `json:"id"`
+	Source      string          `json:"source" enum:"person,scanner,ai,carried"`
+	Origin      string          `json:"origin" enum:"person,scanner,ai,red_team" doc:"whose word a carried one is; else the source"`
+	CarriedFrom *int64          `json:"carried_from" doc:"the finding, of another scan, that a carried word was said of"`
+	Author      string          `json:"author"`
+	Changes     json.RawMessage `json:"changes" doc:"what was said, by field"`
+	Decision    *string         `json:"triage_decision" enum:"TP,FP" doc:"the finding's from then on"`
+	Comment     string          `json:"comment"`
+	Timestamp   time.Time       `json:"timestamp"`
+}
+
+func viewEvent(e core.TriageEvent) eventView {
+	return eventView{
+		ID: e.ID, Source: string(e.Source), Origin: string(e.Origin), CarriedFrom: e.CarriedFrom, Author: e.Author,
+		Changes: json.RawMessage(e.Changes), Decision: text(e.Decision), Comment: e.Comment, Timestamp: e.Timestamp,
+	}
+}
+
+type historyInput struct {
+	FindingID
+	Paging
+}
+
+func (a *API) listHistory(ctx context.Context, in *historyInput) (*page[eventView], error) {
+	var after int64
+	if err := readCursor(in.Cursor, &after); err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	if _, err := a.Store.GetFinding(ctx, in.ID); err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	events, err := a.Store.ListTriage(ctx, in.ID, after, in.Limit+1)
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	out := &page[eventView]{}
+	if len(events) > in.Limit {
+		events = events[:in.Limit]
+		out.Body.Next = writeCursor(events[in.Limit-1].ID)
+	}
+	out.Body.Items = views(events, viewEvent)
+	return out, nil
+}

@@ -1,0 +1,168 @@
+package epss
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+const day = "#model_version:v2025.03.14,score_date:2025-12-26T12:55:00Z\n"
+
+func pack(t *testing.T, text string) string {
+	t.Helper()
+	var out bytes.Buffer
+	w := gzip.NewWriter(&out)
+	if _, err := w.Write([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+func TestReadScores(t *testing.T) {
+	t.Parallel()
+	rows := []core.Score{
+		{CVEID: "CVE-1999-0001", Probability: 0.01151, Percentile: 0.7802},
+		{CVEID: "CVE-2026-74439", Probability: 1, Percentile: 0},
+	}
+	const body = "cve,epss,percentile\nCVE-1999-0001,0.01151,0.7802\nCVE-2026-74439,1,0.0\n"
+	at := func(hour, minute int) time.Time { return time.Date(2025, 12, 26, hour, minute, 0, 0, time.UTC) }
+	cases := map[string]struct {
+		text    string
+		date    time.Time
+		version string
+	}{
+		"as published":            {day + body, at(12, 55), "v2025.03.14"},
+		"gzip":                    {pack(t, day+body), at(12, 55), "v2025.03.14"},
+		"as published until 2025": {"#model_version:v1,score_date:2025-12-26T02:00:00+0200\n" + body, at(0, 0), "v1"},
+		"date without time":       {"# score_date: 2025-12-26 \n" + body, at(0, 0), ""},
+		"without a comment":       {body, time.Time{}, ""},
+		"without a date":          {"#model_version:v1,score_date:\n" + body, time.Time{}, "v1"},
+		"no newline at the end":   {day + strings.TrimSuffix(body, "\n"), at(12, 55), "v2025.03.14"},
+		"Windows":                 {"\ufeff" + strings.ReplaceAll(day+body, "\n", "\r\n"), at(12, 55), "v2025.03.14"},
+		"blank lines":             {"\n" + day + "\n" + body + "\n\n", at(12, 55), "v2025.03.14"},
+		"a row twice":             {day + body + "CVE-2026-74439,1,0\n", at(12, 55), "v2025.03.14"},
+		"other columns, order and case": {
+			day + "\"Percentile\",date,EPSS,CVE\n.7802,x,1.151e-2,cve-1999-0001\n0,,1,\"CVE-2026-74439\"\n",
+			at(12, 55), "v2025.03.14",
+		},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := Read(strings.NewReader(c.text))
+			want := core.Feed{Kind: core.FeedEPSS, Date: c.date, Version: c.version, Scores: rows}
+			if diff := cmp.Diff(want, got); err != nil || diff != "" {
+				t.Errorf("error %v, feed (-want +got):\n%s", err, diff)
+			}
+		})
+	}
+}
+
+func TestReadCatalog(t *testing.T) {
+	t.Parallel()
+	listed := []core.Score{{CVEID: "CVE-2024-3094", KEV: true}, {CVEID: "CVE-2021-44228", KEV: true}}
+	const list = `[{"cveID":"cve-2024-3094","notes":"x"},{"cveID":"CVE-2021-44228"},{"cveID":"CVE-2024-3094"}]`
+	const whole = `{"catalogVersion":"2025.08.25","dateReleased":"2025-08-25T17:04:19.9796Z","count":7,"vulnerabilities":` + list + `}`
+	released := time.Date(2025, 8, 25, 17, 4, 19, 979600000, time.UTC)
+	for name, c := range map[string]struct {
+		text string
+		want core.Feed
+	}{
+		"whole": {" \n" + whole, core.Feed{Date: released, Version: "2025.08.25"}},
+		"list":  {list, core.Feed{}},
+		"gzip":  {pack(t, whole), core.Feed{Date: released, Version: "2025.08.25"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c.want.Kind, c.want.Scores = core.FeedKEV, listed
+			got, err := Read(strings.NewReader(c.text))
+			if diff := cmp.Diff(c.want, got); err != nil || diff != "" {
+				t.Errorf("error %v, feed (-want +got):\n%s", err, diff)
+			}
+		})
+	}
+}
+
+func TestReadRefuses(t *testing.T) {
+	t.Parallel()
+	packed := pack(t, day+"cve,epss,percentile\nCVE-2024-3094,0.5,0.5\n")
+	const header = "cve,epss,percentile\n"
+	for name, c := range map[string]struct{ text, want string }{
+		"nothing":              {"", "line 1: no score"},
+		"only a header":        {day + header, "line 2: no score"},
+		"wrong header":         {day + "cve;epss;percentile\n", "line 2: the header"},
+		"a page":               {"<html>\n", "line 1: the header"},
+		"wrong date":           {"#score_date:yesterday\n", "line 1: score_date"},
+		"no CVE":               {day + header + "CVE-2024-3094,0,0\nGHSA-1,0,0\n", `line 4: "GHSA-1" is not`},
+		"above one":            {day + header + "CVE-2024-3094,1.01,0\n", "line 3: epss"},
+		"not a number":         {day + header + "CVE-2024-3094,NaN,0\n", "line 3: epss"},
+		"negative":             {day + header + "CVE-2024-3094,0,-0.1\n", "line 3: percentile"},
+		"a value missing":      {day + header + "CVE-2024-3094,0\n", "line 3: has 2 values"},
+		"a contradiction":      {day + header + "CVE-2024-3094,0,0\nCVE-2024-3094,0,1\n", "line 4: CVE-2024-3094 has another"},
+		"a long line":          {day + header + strings.Repeat("x", maxLine+1), "line 3: is longer"},
+		"a cut archive":        {packed[:len(packed)-9], "cut off"},
+		"a damaged archive":    {packed[:len(packed)-8] + "12345678", "damaged"},
+		"no archive after all": {"\x1f\x8bx", "damaged or cut off"},
+		"broken JSON":          {"{\n\"vulnerabilities\": [\n}", "line 3: not the JSON"},
+		"JSON of another kind": {`{"properties": {"vulnerabilities": []}}`, "no vulnerability"},
+		"a wrong type":         {"{\"vulnerabilities\":\n[{\"cveID\": 7}]}", "line 2: not the JSON"},
+		"an entry without CVE": {`[{"cveID":"CVE-2024-3094"},{"cve":"x"}]`, "vulnerabilities[1]"},
+		"catalog's date":       {`{"dateReleased":"soon","vulnerabilities":[{"cveID":"CVE-2024-3094"}]}`, "dateReleased"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := Read(strings.NewReader(c.text))
+			if !errors.Is(err, core.ErrInvalid) || !strings.Contains(err.Error(), c.want) || got.Scores != nil {
+				t.Errorf("%d scores, error %v, want ErrInvalid with %q", len(got.Scores), err, c.want)
+			}
+		})
+	}
+}
+
+func TestReadIsBounded(t *testing.T) {
+	t.Parallel()
+	_, err := io.ReadAll(&limited{r: strings.NewReader("12345"), left: 4})
+	if !errors.Is(err, core.ErrTooLarge) {
+		t.Errorf("error %v, want ErrTooLarge", err)
+	}
+	all, err := io.ReadAll(&limited{r: strings.NewReader("12345"), left: 5})
+	if err != nil || string(all) != "12345" {
+		t.Errorf("read %q, %v, want all", all, err)
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	f.Add([]byte(day + "cve,epss,percentile\nCVE-2024-3094,0.5,0.5\ncve-2024-3095,1,1"))
+	f.Add([]byte(`{"vulnerabilities":[{"cveID":"CVE-2024-3094"}]}`))
+	f.Add([]byte("\x1f\x8b\x08\x00"))
+	f.Add([]byte("\ufeff#score_date:2025-12-26\npercentile,cve,epss\n0,CVE-1999-0001,0"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		feed, err := Read(bytes.NewReader(data))
+		if err != nil {
+			return
+		}
+		seen := map[string]bool{}
+		for _, score := range feed.Scores {
+			id, err := core.ParseCVE(score.CVEID)
+			if err != nil || id != score.CVEID || seen[id] ||
+				!(score.Probability >= 0 && score.Probability <= 1 && score.Percentile >= 0 && score.Percentile <= 1) {
+				t.Fatalf("accepted %+v", score)
+			}
+			seen[id] = true
+		}
+		if len(seen) == 0 {
+			t.Fatal("accepted a list of nothing")
+		}
+	})
+}

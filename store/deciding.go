@@ -1,0 +1,50 @@
+package store
+
+import (
+	"context"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+// listDeciding keeps with a failed scan which findings the gate fails it for: core.Gate's rules in SQL, for a scan may
+// have more findings than are worth reading.
+func listDeciding(ctx context.Context, tx *sqlx.Tx, scan *core.Scan, gate core.Gate) error {
+	scan.PutDeciding(nil, 0)
+	if *scan.Verdict != core.Fail {
+		return nil
+	}
+	var rows []struct {
+		ID    int64 `db:"id"`
+		Total int   `db:"total"`
+	}
+	err := tx.SelectContext(ctx, &rows, tx.Rebind(`
+		SELECT f.id, COUNT(*) OVER () AS total
+		FROM findings f
+		LEFT JOIN epss_data e ON e.cve_id = f.cve_id
+		WHERE f.scan_id = ? AND NOT `+dismissed+` AND (f.baseline_state <> 'unchanged' OR NOT ?)
+			AND (? AND `+severityRank+` >= ? OR ? AND e.kev OR ? AND e.probability >= ?)
+		ORDER BY `+severityRank+` DESC, f.id
+		LIMIT ?`),
+		scan.ID, gate.NewOnly, gate.FailOn != core.Never, gate.FailOn.Rank(), gate.KEV, gate.EPSS > 0, gate.EPSS,
+		core.MaxDeciding)
+	if err != nil || len(rows) == 0 {
+		return err
+	}
+	ids := make([]int64, len(rows))
+	for i, row := range rows {
+		ids[i] = row.ID
+	}
+	scan.PutDeciding(ids, rows[0].Total)
+	return nil
+}
+
+// keepVerdict writes what judge has put into scan.
+func keepVerdict(ctx context.Context, tx *sqlx.Tx, scan core.Scan) error {
+	_, err := tx.NamedExecContext(ctx, `
+		UPDATE scans SET verdict = :verdict, verdict_reason = :verdict_reason, deciding = :deciding,
+			num_deciding = :num_deciding, summary = :summary
+		WHERE id = :id`, scan)
+	return err
+}
