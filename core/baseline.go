@@ -1,17 +1,89 @@
 package core
 
-// Compare sets the BaselineState of one scanner's findings in place and returns how many findings of the baseline are
-// gone. known holds the fingerprints that the same scanner found in the baseline; nil when it did not complete there, so
-// that all findings are new and nothing can be called fixed.
-func Compare(findings []Finding, known map[string]bool) (absent int) {
-	still := make(map[string]bool, len(known))
-	for i := range findings {
+import (
+	"cmp"
+	"slices"
+)
+
+// Known is a finding of the baseline, as far as it takes to recognise it.
+type Known struct {
+	Fingerprint string `db:"fingerprint"`
+	Anchor      string `db:"anchor"`
+	File        string `db:"file"`
+	Line        int    `db:"line"`
+}
+
+// Compare sets Fingerprint, Anchor and BaselineState of one scanner's findings in place, and returns how many findings of
+// the baseline are gone. known is what the same scanner found in the baseline; nil when it did not complete there, so that
+// all findings are new and nothing can be called fixed. changes are those since the baseline's commit, nil where nobody
+// could look.
+//
+// A finding that the baseline has keeps the fingerprint that it has there. Each finding of the baseline is recognised at
+// most once, and all fingerprints differ, so that N hits of one rule in one file stay N findings.
+func Compare(findings []Finding, known []Known, changes *Changes) (absent int) {
+	m := newMatcher(findings, known, newLineage(changes))
+	m.matchOlderVersions()
+	m.matchLines()
+	m.matchMoved()
+	m.matchRenamed()
+	m.matchElsewhere()
+
+	absent = len(known)
+	prints := newPrints(known)
+	for _, i := range m.order {
 		f := &findings[i]
+		f.Anchor = m.fresh[i].anchor.String()
 		f.BaselineState = New
-		if known[f.Fingerprint] {
-			f.BaselineState = Unchanged
-			still[f.Fingerprint] = true
+		if old := m.pair[i]; old != none {
+			f.BaselineState, f.Fingerprint = Unchanged, known[old].Fingerprint
+			absent--
+			continue
+		}
+		f.Fingerprint = prints.next(m.ids[i], f.File)
+	}
+	return absent
+}
+
+// prints gives out fingerprints that no finding of the baseline and no other of this report has.
+type prints struct {
+	used  map[string]bool
+	count map[sameSpot]int
+}
+
+// sameSpot are findings in equal lines of one file.
+type sameSpot struct {
+	id   identity
+	file string
+}
+
+func newPrints(known []Known) prints {
+	p := prints{used: make(map[string]bool, len(known)), count: make(map[sameSpot]int)}
+	for _, k := range known {
+		p.used[k.Fingerprint] = true
+	}
+	return p
+}
+
+func (p prints) next(id identity, file string) string {
+	spot := sameSpot{id, file}
+	for {
+		fingerprint := id.print(file, p.count[spot])
+		p.count[spot]++
+		if !p.used[fingerprint] {
+			return fingerprint
 		}
 	}
-	return len(known) - len(still)
+}
+
+// byPlace is the order of findings in the code, which does not depend on the order of a report.
+func byPlace(findings []Finding) []int {
+	order := make([]int, len(findings))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		x, y := &findings[a], &findings[b]
+		return cmp.Or(cmp.Compare(x.File, y.File), cmp.Compare(x.Line, y.Line), cmp.Compare(x.Message, y.Message))
+	})
+	return order
 }

@@ -30,6 +30,7 @@ type Feed struct {
 	Version string    // of the EPSS model or of the catalog, or empty
 	Source  string    // file or address that it was read from
 	ETag    string    // what its server calls this edition, or empty
+	Digest  string    // of its content, or empty
 	Scores  []Score   // each CVE once; of a FeedKEV only the ids mean something
 }
 
@@ -41,6 +42,7 @@ type FeedImport struct {
 	Date       *time.Time `db:"score_date"` // nil where unknown
 	Version    string     `db:"model_version"`
 	ETag       string     `db:"etag"`
+	Digest     string     `db:"digest"`
 	NumRows    int        `db:"num_rows"`
 	ImportedAt time.Time  `db:"imported_at"`
 	CheckedAt  time.Time  `db:"checked_at"` // when it was last seen to be the current edition

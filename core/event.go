@@ -35,19 +35,21 @@ type Push struct {
 type Pipeline struct {
 	Project         Project
 	ID              int64  // the platform's id of the run
-	Attempt         int    // 1 for the first run; counts re-runs where the platform does
+	Attempt         int    // 1 for the first run and one more for each re-run; 0 where the platform does not count (GitLab)
 	Name            string // workflow name on GitHub, pipeline name on GitLab, often empty there
 	Source          string // what started it: push, schedule, merge_request_event, external…
 	Branch          string // short name without refs/heads/, empty where unknown or a tag
 	Tag             string // short tag name, empty for branches
 	CommitSHA       string
 	BeforeSHA       string
+	Foreign         bool   // Branch is one of a fork
 	Status          string // the platform's word for the state of the run
 	Conclusion      string // GitHub's word for the outcome, empty until it is known and on GitLab
 	URL             string
 	Duration        *time.Duration // nil until the platform knows it; never negative
 	Queued          *time.Duration // nil where the platform does not tell
 	ArtifactBytes   *int64         // nil where the event does not carry sizes
+	AskArtifacts    bool           // the event cannot carry sizes: the platform must be asked
 	CreatedAt       time.Time      // zero where the platform does not tell
 	FinishedAt      time.Time      // zero until finished
 	UpdatedAt       time.Time      // zero where the platform does not tell

@@ -109,6 +109,7 @@ type Finding struct {
 	Snippet  string   `db:"snippet"`
 
 	Fingerprint   string        `db:"fingerprint"`
+	Anchor        string        `db:"anchor"` // by which Compare recognises the finding in another commit
 	BaselineState BaselineState `db:"baseline_state"`
 	Suppressed    *string       `db:"suppressed"` // why the scanner itself hides it, or nil
 
@@ -126,4 +127,6 @@ type Finding struct {
 
 	// PartialFingerprint is what the report itself says identifies the finding; an input of Fingerprint, not stored.
 	PartialFingerprint string `db:"-"`
+	// Surroundings are what stands around the finding in the checkout; zero without one. An input of Anchor.
+	Surroundings Surroundings `db:"-"`
 }

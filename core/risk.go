@@ -15,6 +15,9 @@ type Risk struct {
 	WasKEV         bool    `db:"was_kev"`
 }
 
+// AsksRisk tells whether the gate looks at anything but severities.
+func (g Gate) AsksRisk() bool { return g.EPSS > 0 || g.KEV }
+
 // risky tells whether a vulnerability fails the gate whatever its severity.
 func (g Gate) risky(probability float64, kev bool) bool {
 	return g.KEV && kev || g.EPSS > 0 && probability >= g.EPSS
@@ -24,11 +27,11 @@ func (g Gate) risky(probability float64, kev bool) bool {
 // vulnerabilities; Why then explains it.
 func (g Gate) ByRisk(tallies []Tally) bool {
 	severities := Gate{FailOn: g.FailOn, NewOnly: g.NewOnly}
-	return (g.EPSS > 0 || g.KEV) && severities.Judge(tallies) == Pass
+	return g.AsksRisk() && severities.Judge(tallies) == Pass
 }
 
 // Why names the vulnerability because of which the gate says verdict: "CVE-2024-3094 now in KEV and 2 more". risks are
-// those of the findings that count, the likeliest first. It is empty for a scan that passes and that no import has moved.
+// those of the findings that count, the likeliest first. Empty for a scan that passes and that no import has moved.
 func (g Gate) Why(verdict Verdict, risks []Risk) string {
 	var first string
 	more := -1

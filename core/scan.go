@@ -42,6 +42,7 @@ type Scan struct {
 	SupersededBy          string     `db:"superseded_by"` // the commit whose push ended jobs of this scan, or empty
 	NumChangedFiles       *int       `db:"num_changed_files"`
 	ChangedFilesTruncated bool       `db:"changed_files_truncated"`
+	MergeBaseSHA          string     `db:"merge_base_sha"` // where the branch left the default branch; empty where unknown
 	BaselineScanID        *int64     `db:"baseline_scan_id"`
 	SharedRefs            bool       `db:"shared_refs"` // another branch points at the commit too: never superseded
 	DeadlineAt            time.Time  `db:"deadline_at"`
@@ -79,9 +80,11 @@ type Job struct {
 	NotBefore   *time.Time `db:"not_before"` // when a job that is tried again may start
 	Error       string     `db:"error"`
 	NumFindings int        `db:"num_findings"`
-	NumAbsent   int        `db:"num_absent"` // findings of the baseline that this scanner no longer reports: fixed
-	StartedAt   *time.Time `db:"started_at"`
-	FinishedAt  *time.Time `db:"finished_at"`
+	// BaselineScanID is the scan in which the same scanner found what this job's findings are compared with.
+	BaselineScanID *int64     `db:"baseline_scan_id"`
+	NumAbsent      int        `db:"num_absent"` // findings of the baseline that this scanner no longer reports: fixed
+	StartedAt      *time.Time `db:"started_at"`
+	FinishedAt     *time.Time `db:"finished_at"`
 }
 
 // ScanStatusOf derives a scan's state, and the reason when it failed, from its jobs.
@@ -133,4 +136,6 @@ type Report struct {
 	Results  int    // results in the report as its author counts them, those that we leave out included
 	Skipped  int    // results left out: already fixed (absent), or not a problem (pass, notApplicable, informational…)
 	Failure  string // why the scanner says that it could not do its work, or empty; its findings are kept all the same
+
+	Changes *Changes // since the commit that the scanner is compared with; nil where nobody could look
 }

@@ -63,10 +63,11 @@ func Decide(words []Word) *Word {
 }
 
 // CarryTriage repeats, in place, what was decided about the same findings in other scans of the project. The keys of
-// decided are fingerprints.
+// decided are fingerprints. What an AI dismissed and has become graver is undecided again.
 func CarryTriage(findings []Finding, decided map[string]Word) {
 	for i := range findings {
-		if word, ok := decided[findings[i].Fingerprint]; ok {
+		word, ok := decided[findings[i].Fingerprint]
+		if ok && (word.Source != ByAI || word.Decision != FalsePositive || MayAIDismiss(findings[i])) {
 			findings[i].TriageDecision = &word.Decision
 		}
 	}

@@ -11,10 +11,10 @@ import (
 
 const (
 	callTimeout = 15 * time.Second // GitLab waits up to 10 s for the lock of a commit's status
-	maxAnswer   = 1 << 20          // bytes read of one answer
+	maxAnswer   = 16 << 20         // bytes read of one answer; comparisons of commits carry patches
 )
 
-// NewClient is the HTTP client for calls to a platform, made from base or from nothing. It reads at most 1 MiB of an
+// NewClient is the HTTP client for calls to a platform, made from base or from nothing. It reads at most 16 MiB of an
 // answer, and follows a redirect only within the same host and with the same method: elsewhere it would carry the
 // token along, and a POST that became a GET would look like a success.
 func NewClient(base *http.Client) *http.Client {

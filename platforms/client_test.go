@@ -14,7 +14,7 @@ import (
 func TestClientReadsAnswersWithinBounds(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write([]byte(strings.Repeat("x", 2<<20)))
+		_, _ = w.Write([]byte(strings.Repeat("x", 17<<20)))
 	}))
 	defer server.Close()
 	response, err := platforms.NewClient(nil).Get(server.URL)
@@ -22,8 +22,8 @@ func TestClientReadsAnswersWithinBounds(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
-	if body, err := io.ReadAll(response.Body); err != nil || len(body) != 1<<20 {
-		t.Errorf("want 1 MiB, got %d bytes, %v", len(body), err)
+	if body, err := io.ReadAll(response.Body); err != nil || len(body) != 16<<20 {
+		t.Errorf("want 16 MiB, got %d bytes, %v", len(body), err)
 	}
 }
 

@@ -20,12 +20,12 @@ func listDeciding(ctx context.Context, tx *sqlx.Tx, scan *core.Scan, gate core.G
 		Total int   `db:"total"`
 	}
 	err := tx.SelectContext(ctx, &rows, tx.Rebind(`
-		SELECT f.id, COUNT(*) OVER () AS total
-		FROM findings f
-		LEFT JOIN epss_data e ON e.cve_id = f.cve_id
-		WHERE f.scan_id = ? AND NOT `+dismissed+` AND (f.baseline_state <> 'unchanged' OR NOT ?)
+		SELECT findings.id, COUNT(*) OVER () AS total
+		FROM findings
+		LEFT JOIN epss_data e ON e.cve_id = findings.cve_id
+		WHERE findings.scan_id = ? AND NOT `+dismissed+` AND (findings.baseline_state <> 'unchanged' OR NOT ?)
 			AND (? AND `+severityRank+` >= ? OR ? AND e.kev OR ? AND e.probability >= ?)
-		ORDER BY `+severityRank+` DESC, f.id
+		ORDER BY `+severityRank+` DESC, findings.id
 		LIMIT ?`),
 		scan.ID, gate.NewOnly, gate.FailOn != core.Never, gate.FailOn.Rank(), gate.KEV, gate.EPSS > 0, gate.EPSS,
 		core.MaxDeciding)

@@ -22,7 +22,7 @@ type dialect struct {
 	maxConns     int
 	file         string // path of an embedded database
 	copies       bool   // rows in bulk come by COPY
-	beginFeed    string // keeps other imports of lists out until the transaction ends, but no readers
+	beginFeed    string // keeps other imports of lists out until the transaction ends
 	stageScores  string // makes the temporary table epss_staged
 	shareProject string // keeps triage of a scan's project out until the transaction ends
 	lockProject  string // keeps triage and reports of a scan's project out
@@ -35,7 +35,9 @@ var (
 	postgres = dialect{
 		name: "postgres", driver: "postgres", migrate: "postgres",
 		forUpdate: "FOR UPDATE", skipLocked: "FOR UPDATE SKIP LOCKED", maxConns: 16,
-		copies: true, beginFeed: `LOCK TABLE epss_data IN SHARE ROW EXCLUSIVE MODE; SET LOCAL work_mem = '64MB'`,
+		copies: true,
+		// A lock of the table itself would wait for autovacuum.
+		beginFeed: `SELECT pg_advisory_xact_lock('epss_data'::regclass::oid::bigint); SET LOCAL work_mem = '64MB'`,
 		stageScores: `CREATE TEMP TABLE epss_staged (cve_id TEXT NOT NULL, probability DOUBLE PRECISION NOT NULL,
 			percentile DOUBLE PRECISION NOT NULL)`,
 		shareProject: `SELECT pg_advisory_xact_lock_shared(` + projectKey + `) FROM scans WHERE id = ?`,

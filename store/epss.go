@@ -43,6 +43,9 @@ func (s *Store) putFeed(
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return change, err
 	}
+	if feed.Digest != "" && feed.Digest == stored.Digest {
+		return change, s.keepFeed(ctx, tx, stored.ID)
+	}
 	if err := refuseOlder(feed, stored); err != nil && !o.Force {
 		return change, err
 	}
@@ -56,13 +59,7 @@ func (s *Store) putFeed(
 	if change, err = s.replaceFeed(ctx, tx, feed, o.Progress); err != nil {
 		return change, err
 	}
-	if err := forgetUnmoved(ctx, tx); err != nil {
-		return change, err
-	}
-	if change == (core.FeedChange{}) && sameEdition(feed, stored) {
-		return change, s.keepFeed(ctx, tx, stored.ID, id)
-	}
-	return change, nil
+	return change, forgetUnmoved(ctx, tx)
 }
 
 // refuseOlder compares days: one day's edition is published with and without its time.
@@ -72,12 +69,6 @@ func refuseOlder(feed core.Feed, stored core.FeedImport) error {
 	}
 	return fmt.Errorf("%w: it is of %s, and the edition of %s is stored already; force the import to go back",
 		core.ErrConflict, feed.Date.Format(time.DateOnly), stored.Date.Format(time.DateOnly))
-}
-
-func sameEdition(feed core.Feed, stored core.FeedImport) bool {
-	unknown := feed.Date.IsZero() && stored.Date == nil
-	return feed.Version == stored.Version && len(feed.Scores) == stored.NumRows &&
-		(unknown || stored.Date != nil && stored.Date.Equal(feed.Date))
 }
 
 func day(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
@@ -90,25 +81,22 @@ func (s *Store) recordFeed(ctx context.Context, tx *sqlx.Tx, feed core.Feed) (id
 	}
 	now := s.clock()
 	err = tx.GetContext(ctx, &id, tx.Rebind(`
-		INSERT INTO epss_imports (kind, source, score_date, model_version, etag, num_rows, imported_at, checked_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+		INSERT INTO epss_imports (kind, source, score_date, model_version, etag, digest, num_rows, imported_at,
+			checked_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 		RETURNING id`),
-		feed.Kind, feed.Source, date, feed.Version, feed.ETag, len(feed.Scores), now, now)
+		feed.Kind, feed.Source, date, feed.Version, feed.ETag, feed.Digest, len(feed.Scores), now, now)
 	return id, err
 }
 
-// keepFeed lets the stored edition stand for one that turned out to be the same.
-func (s *Store) keepFeed(ctx context.Context, tx *sqlx.Tx, stored, same int64) error {
-	if _, err := tx.ExecContext(ctx, tx.Rebind(`DELETE FROM epss_imports WHERE id = ?`), same); err != nil {
-		return err
-	}
-	_, err := tx.ExecContext(ctx, tx.Rebind(`UPDATE epss_imports SET checked_at = ? WHERE id = ?`), s.clock(), stored)
+func (s *Store) keepFeed(ctx context.Context, tx *sqlx.Tx, id int64) error {
+	_, err := tx.ExecContext(ctx, tx.Rebind(`UPDATE epss_imports SET checked_at = ? WHERE id = ?`), s.clock(), id)
 	return err
 }
 
 // KeepFeed notes that an imported edition is still the current one.
 func (s *Store) KeepFeed(ctx context.Context, id int64) error {
-	err := s.transact(ctx, func(tx *sqlx.Tx) error { return s.keepFeed(ctx, tx, id, 0) })
+	err := s.transact(ctx, func(tx *sqlx.Tx) error { return s.keepFeed(ctx, tx, id) })
 	if err != nil {
 		return fmt.Errorf("keeping import %d: %w", id, err)
 	}

@@ -33,39 +33,46 @@ func edition(day int) core.Feed {
 }
 
 // BenchmarkEPSS imports a file of 300,000 scores: into an empty database, once more the same, and the next day's. On
-// PostgreSQL each is compared with psql's \copy of the same file into an identical table in the same run ("x-psql").
+// PostgreSQL each is compared with psql's \copy of the same file into an identical table in the same run ("x-psql"). Of
+// three rounds the best counts, for other work on the machine only ever makes them slower.
 //
 //	.ci/with-postgres go test -run '^$' -bench EPSS ./store/
 func BenchmarkEPSS(b *testing.B) {
 	first, next := writeCSV(b, edition(0)), writeCSV(b, edition(1))
 	for _, e := range storetest.Engines {
 		b.Run(e.Name, func(b *testing.B) {
-			var fresh, same, changed, psql time.Duration
-			for b.Loop() {
-				cfg := store.Config{URL: e.URL(b)}
-				s, err := store.Open(b.Context(), cfg)
-				if err != nil {
-					b.Fatal(err)
-				}
-				psql += copyByPsql(b, cfg.URL, first)
-				fresh += importing(b, s, first)
-				same += importing(b, s, first)
-				changed += importing(b, s, next)
-				if err := s.Close(); err != nil {
-					b.Fatal(err)
+			best := map[string]time.Duration{}
+			keep := func(name string, took time.Duration) {
+				if before, measured := best[name]; !measured || took < before {
+					best[name] = took
 				}
 			}
-			report := func(name string, took time.Duration) {
-				b.ReportMetric(took.Seconds()/float64(b.N), "s-"+name)
-				if psql > 0 {
-					b.ReportMetric(took.Seconds()/psql.Seconds(), "x-psql-"+name)
+			for range 3 {
+				round(b, e.URL(b), first, next, keep)
+			}
+			for _, name := range []string{"first", "same", "next-day"} {
+				b.ReportMetric(best[name].Seconds(), "s-"+name)
+				if psql := best["psql"]; psql > 0 {
+					b.ReportMetric(best[name].Seconds()/psql.Seconds(), "x-psql-"+name)
 				}
 			}
-			report("first", fresh)
-			report("same", same)
-			report("next-day", changed)
 			b.ReportMetric(0, "ns/op")
 		})
+	}
+}
+
+func round(b *testing.B, url, first, next string, keep func(string, time.Duration)) {
+	b.Helper()
+	s, err := store.Open(b.Context(), store.Config{URL: url})
+	if err != nil {
+		b.Fatal(err)
+	}
+	keep("psql", copyByPsql(b, url, first))
+	keep("first", importing(b, s, first))
+	keep("same", importing(b, s, first))
+	keep("next-day", importing(b, s, next))
+	if err := s.Close(); err != nil {
+		b.Fatal(err)
 	}
 }
 

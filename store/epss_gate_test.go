@@ -45,12 +45,18 @@ func TestGateAsksRiskOfNewScans(t *testing.T) {
 		state core.StatusState
 		text  string
 	}{
-		"either":          {func(*core.Gate) {}, core.StatusFailure, "4 new (4 medium), CVE-2024-0002 in KEV and 2 more"},
-		"likelihood only": {func(g *core.Gate) { g.KEV = false }, core.StatusFailure, "4 new (4 medium), CVE-2024-0001 at EPSS 0.3 and 1 more"},
-		"unlikely":        {func(g *core.Gate) { g.KEV, g.EPSS = false, 0.31 }, core.StatusSuccess, "4 new (4 medium)"},
-		"never, but KEV":  {func(g *core.Gate) { g.FailOn, g.EPSS = core.Never, 0 }, core.StatusFailure, "4 new (4 medium), CVE-2024-0002 in KEV"},
-		"not asked":       {func(g *core.Gate) { g.EPSS, g.KEV = 0, false }, core.StatusSuccess, "4 new (4 medium)"},
-		"severity does":   {func(g *core.Gate) { g.FailOn = core.Medium }, core.StatusFailure, "4 new (4 medium)"},
+		"either": {func(*core.Gate) {}, core.StatusFailure, "4 new (4 medium), CVE-2024-0002 in KEV and 2 more"},
+		"likelihood only": {
+			func(g *core.Gate) { g.KEV = false }, core.StatusFailure,
+			"4 new (4 medium), CVE-2024-0001 at EPSS 0.3 and 1 more",
+		},
+		"unlikely": {func(g *core.Gate) { g.KEV, g.EPSS = false, 0.31 }, core.StatusSuccess, "4 new (4 medium)"},
+		"never, but KEV": {
+			func(g *core.Gate) { g.FailOn, g.EPSS = core.Never, 0 }, core.StatusFailure,
+			"4 new (4 medium), CVE-2024-0002 in KEV",
+		},
+		"not asked":     {func(g *core.Gate) { g.EPSS, g.KEV = 0, false }, core.StatusSuccess, "4 new (4 medium)"},
+		"severity does": {func(g *core.Gate) { g.FailOn = core.Medium }, core.StatusFailure, "4 new (4 medium)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -60,7 +66,8 @@ func TestGateAsksRiskOfNewScans(t *testing.T) {
 				put(t, s, catalog(2))
 				d, p := storetest.PushOf(1)
 				scan := accept(t, s, d, p)
-				run(t, s, vulnerable(0, core.Medium), vulnerable(1, core.Medium), vulnerable(2, core.Medium), vulnerable(3, core.Medium))
+				run(t, s, vulnerable(0, core.Medium), vulnerable(1, core.Medium), vulnerable(2, core.Medium),
+					vulnerable(3, core.Medium))
 				shows(t, s, scan, c.state, c.text)
 			})
 		})
@@ -155,4 +162,3 @@ func TestImportsLeaveRescansAlone(t *testing.T) {
 		shows(t, s, again, core.StatusFailure, "1 new (1 medium), CVE-2024-0000 in KEV")
 	})
 }
-

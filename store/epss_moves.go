@@ -83,15 +83,14 @@ func (s *Store) movedHeads(ctx context.Context) (scans []int64, err error) {
 	return scans, err
 }
 
-// judgeAgain tells whether the verdict of a scan turned. One that did not keeps its summary, reason included.
+// judgeAgain tells whether the verdict of a scan turned. One that did not keeps its text.
 func (s *Store) judgeAgain(ctx context.Context, id int64) (turned bool, err error) {
 	err = s.transact(ctx, func(tx *sqlx.Tx) error {
-		turned = false
 		scan, err := s.lockScan(ctx, tx, id)
 		if err != nil || scan.Status != core.ScanCompleted {
 			return err
 		}
-		before := scan.Verdict
+		verdict, summary := scan.Verdict, scan.Summary
 		var jobs []core.Job
 		if err := tx.SelectContext(ctx, &jobs, tx.Rebind(`SELECT * FROM scan_jobs WHERE scan_id = ?`), id); err != nil {
 			return err
@@ -99,8 +98,9 @@ func (s *Store) judgeAgain(ctx context.Context, id int64) (turned bool, err erro
 		if err := s.judge(ctx, tx, &scan, jobs); err != nil {
 			return err
 		}
-		if turned = before == nil || *before != *scan.Verdict; !turned {
-			return nil
+		if turned = verdict == nil || *verdict != *scan.Verdict; !turned {
+			scan.Summary = summary
+			return keepVerdict(ctx, tx, scan)
 		}
 		if err := keepVerdict(ctx, tx, scan); err != nil {
 			return err

@@ -13,7 +13,7 @@ const (
 	progressEvery   = 10000 // rows
 )
 
-// replaceFeed stages the edition beside the table and then changes what differs, so that an update costs what it changes.
+// replaceFeed stages the edition beside the table and then changes what differs: an update costs what it changes.
 func (s *Store) replaceFeed(
 	ctx context.Context, tx *sqlx.Tx, feed core.Feed, progress func(int),
 ) (core.FeedChange, error) {
@@ -116,8 +116,8 @@ func mergeScores(ctx context.Context, tx *sqlx.Tx) (change core.FeedChange, err 
 	return change, err
 }
 
-// holdsMore tells, once all staged scores are in epss_data, whether it may hold others. Counting is cheaper than looking
-// for them; it says nothing where scores are zero, as they are for entries of the catalog without a score.
+// holdsMore tells, once all staged scores are in epss_data, whether it may hold others. Counting is cheaper than
+// looking; it proves nothing where scores are zero, as they are for entries of the catalog without a score.
 func holdsMore(ctx context.Context, tx *sqlx.Tx) (more bool, err error) {
 	err = tx.GetContext(ctx, &more, `
 		SELECT EXISTS (SELECT 1 FROM epss_staged WHERE probability = 0 AND percentile = 0)

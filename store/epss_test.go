@@ -93,8 +93,9 @@ func TestPutFeedHoldsTheLatestEditions(t *testing.T) {
 			t.Errorf("scores (-want +got):\n%s", diff)
 		}
 		put(t, s, scores(firstDay.AddDate(0, 0, 2), -1, 0.9))
-		if got, want := stored(t, s, 6)[0], (core.Score{CVEID: cve(1), Probability: 0.9, Percentile: 0.45, KEV: true}); got != want {
-			t.Errorf("a vulnerability of the catalog got a score: %+v, want %+v", got, want)
+		scored := core.Score{CVEID: cve(1), Probability: 0.9, Percentile: 0.45, KEV: true}
+		if got := stored(t, s, 6)[0]; got != scored {
+			t.Errorf("a vulnerability of the catalog got a score: %+v, want %+v", got, scored)
 		}
 	})
 }
@@ -108,14 +109,14 @@ func TestPutFeedKeepsOneRowForAnEdition(t *testing.T) {
 			t.Errorf("before the first import: %v, want ErrNotFound", err)
 		}
 		edition := scores(firstDay, 0.1, 0.2)
-		edition.ETag = `"abc"`
+		edition.ETag, edition.Digest = `"abc"`, "1f8b"
 		imported := clock.Now()
 		put(t, s, edition)
 		clock.advance(time.Hour)
 		put(t, s, edition)
 		want := core.FeedImport{
 			ID: 1, Kind: core.FeedEPSS, Source: "scores.csv", Date: &firstDay, Version: "v2025.03.14", ETag: `"abc"`,
-			NumRows: 2, ImportedAt: imported, CheckedAt: clock.Now(),
+			Digest: "1f8b", NumRows: 2, ImportedAt: imported, CheckedAt: clock.Now(),
 		}
 		got, err := s.LatestFeed(t.Context(), core.FeedEPSS)
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
@@ -126,7 +127,8 @@ func TestPutFeedKeepsOneRowForAnEdition(t *testing.T) {
 			t.Fatal(err)
 		}
 		put(t, s, core.Feed{Kind: core.FeedEPSS, Source: "undated.csv", Scores: edition.Scores})
-		if got, err := s.LatestFeed(t.Context(), core.FeedEPSS); err != nil || got.Date != nil || got.Source != "undated.csv" {
+		got, err = s.LatestFeed(t.Context(), core.FeedEPSS)
+		if err != nil || got.Date != nil || got.Source != "undated.csv" {
 			t.Errorf("undated edition = %+v, %v", got, err)
 		}
 	})

@@ -8,14 +8,15 @@ import (
 )
 
 // FindingFilter selects findings of one scan; empty fields select everything. The list is ordered by severity, gravest
-// first, then by age; ByRisk puts known exploitation and its probability before the severity. The After fields name the
-// last finding already seen.
+// first, then by age; ByRisk puts known exploitation and its probability before the severity. ByAge is the cheapest order
+// for going through all findings, most of all those of one job. The After fields name the last finding already seen.
 type FindingFilter struct {
+	JobID            int64 // of the scan that is asked for
 	Severity         core.Severity
 	BaselineState    core.BaselineState
 	Tool, File       string
 	RuleID           string
-	ByRisk           bool
+	ByRisk, ByAge    bool
 	AfterKEV         bool    // asked ByRisk only, like AfterProbability
 	AfterProbability float64 // 0 where unknown
 	AfterRank        int     // Severity.Rank of the last finding seen, 0 at the start
@@ -45,9 +46,10 @@ func (s *Store) ListFindings(ctx context.Context, scan core.Scan, f FindingFilte
 	if f.BaselineState == core.Absent {
 		whereFixed(&where, scan)
 	} else {
-		where.add(true, `scan_id = ?`, scan.ID)
+		where.add(f.JobID == 0, `scan_id = ?`, scan.ID)
 		where.add(f.BaselineState != "", `baseline_state = ?`, f.BaselineState)
 	}
+	where.add(f.JobID != 0, `job_id = ?`, f.JobID)
 	where.add(f.Severity != "", `severity = ?`, f.Severity)
 	where.add(f.Tool != "", `tool = ?`, f.Tool)
 	where.add(f.File != "", `file = ?`, f.File)
@@ -68,7 +70,11 @@ func (s *Store) ListFindings(ctx context.Context, scan core.Scan, f FindingFilte
 
 // page asks for what comes after the last finding seen, and returns the order in which that is meant.
 func (f FindingFilter) page(where *conditions) (order string) {
-	if !f.ByRisk {
+	switch {
+	case f.ByAge:
+		where.add(f.AfterID > 0, `id > ?`, f.AfterID)
+		return `id`
+	case !f.ByRisk:
 		where.add(f.AfterID > 0, `(`+severityRank+`, -id) < (?, ?)`, f.AfterRank, -f.AfterID)
 		return severityRank + ` DESC, id`
 	}
@@ -83,14 +89,10 @@ func (f FindingFilter) page(where *conditions) (order string) {
 
 // whereFixed compares scanner by scanner, and only those that completed in both scans.
 func whereFixed(where *conditions, scan core.Scan) {
-	baseline := int64(0)
-	if scan.BaselineScanID != nil {
-		baseline = *scan.BaselineScanID
-	}
-	where.add(true, `scan_id = ?`, baseline)
-	where.add(true, `EXISTS (SELECT 1 FROM scan_jobs old JOIN scan_jobs fresh ON fresh.scanner = old.scanner
-		WHERE old.id = findings.job_id AND fresh.scan_id = ? AND old.state = 'completed' AND fresh.state = 'completed'
-			AND NOT EXISTS (SELECT 1 FROM findings still
-				WHERE still.scan_id = fresh.scan_id AND still.job_id = fresh.id
-					AND still.fingerprint = findings.fingerprint))`, scan.ID)
+	where.add(true, `job_id IN (SELECT old.id
+		FROM scan_jobs fresh JOIN scan_jobs old ON old.scan_id = fresh.baseline_scan_id AND old.scanner = fresh.scanner
+		WHERE fresh.scan_id = ? AND old.state = 'completed' AND fresh.state = 'completed')`, scan.ID)
+	where.add(true, `NOT EXISTS (SELECT 1 FROM findings still JOIN scan_jobs fresh ON fresh.id = still.job_id
+		JOIN scan_jobs old ON old.scanner = fresh.scanner
+		WHERE still.scan_id = ? AND still.fingerprint = findings.fingerprint AND old.id = findings.job_id)`, scan.ID)
 }

@@ -19,16 +19,20 @@ type intake struct {
 	delivery *core.Delivery // nil for uploads and requests by hand
 	scan     *core.Scan     // nil when nothing is to be scanned
 	policy   core.Policy
-	ignored  string // why nothing is to be scanned
+	pipeline *core.Pipeline // nil for everything but pipeline events
+	ignored  string         // why nothing is to be scanned
 	done     chan error
 
-	created bool    // this item made the scan
-	twin    *intake // the same delivery, earlier in the same batch
-	receipt core.Receipt
+	created  bool    // this item made the scan
+	informed bool    // this item brought the facts of the push to a scan that was made without
+	twin     *intake // the same delivery, earlier in the same batch
+	receipt  core.Receipt
 }
 
 // reset forgets what a transaction that was rolled back had found out.
-func (i *intake) reset() { i.created, i.twin, i.receipt = false, nil, core.Receipt{} }
+func (i *intake) reset() {
+	i.created, i.informed, i.twin, i.receipt = false, false, nil, core.Receipt{}
+}
 
 // open tells whether the item still has to be written.
 func (i *intake) open() bool { return i.twin == nil && i.receipt.Outcome != core.Duplicate }
@@ -83,7 +87,7 @@ func (s *Store) scanOf(platform string, push core.Push, policy core.Policy) *cor
 		SourcePlatform: platform, ProjectName: push.Project.Name, ProjectRef: push.Project.Ref,
 		RepoURL: push.Project.URL, DefaultBranch: push.Project.DefaultBranch, Branch: push.Branch() + push.Tag(),
 		CommitSHA: push.CommitSHA, BeforeSHA: push.Before, Origin: "push",
-		NumChangedFiles: push.Files.Count, ChangedFilesTruncated: push.Files.Truncated,
+		NumChangedFiles: push.Files.Count, ChangedFilesTruncated: push.Files.Truncated || push.Files.Count == nil,
 	}
 	s.prepare(scan, policy)
 	return scan
@@ -107,7 +111,8 @@ func (s *Store) commitIntake(batch []*intake) error {
 	}
 	return s.change(ctx, func(tx *sqlx.Tx) error {
 		for _, step := range []func(context.Context, *sqlx.Tx, []*intake) error{
-			s.findDuplicates, s.insertScans, s.joinScans, s.insertJobs, s.wantFirst, s.supersede, s.keepDeliveries,
+			s.findDuplicates, s.insertScans, s.joinScans, s.revive, s.insertJobs, s.wantFirst, s.supersede, s.askFiles,
+			s.recordRuns, s.keepDeliveries,
 		} {
 			if err := step(ctx, tx, batch); err != nil {
 				return err

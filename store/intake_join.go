@@ -62,9 +62,10 @@ func joinScan(ctx context.Context, tx *sqlx.Tx, item *intake, existing core.Scan
 	news := item.scan
 	item.receipt = core.Receipt{Outcome: core.ScanExists, Reference: existing.ReferenceID}
 	elsewhere := news.Branch != existing.Branch && news.Branch != "" && existing.Branch != ""
-	facts := news.BeforeSHA != "" && existing.BeforeSHA == ""
+	item.informed = news.BeforeSHA != "" && existing.BeforeSHA == "" ||
+		news.NumChangedFiles != nil && existing.NumChangedFiles == nil
 	news.ID = existing.ID
-	if !elsewhere && !facts {
+	if !item.informed && (!elsewhere || existing.SharedRefs) {
 		return nil
 	}
 	news.SharedRefs = elsewhere || existing.SharedRefs
@@ -77,20 +78,22 @@ func joinScan(ctx context.Context, tx *sqlx.Tx, item *intake, existing core.Scan
 			default_branch = CASE WHEN default_branch = '' THEN :default_branch ELSE default_branch END,
 			before_sha = CASE WHEN before_sha = '' THEN :before_sha ELSE before_sha END,
 			num_changed_files = COALESCE(num_changed_files, :num_changed_files),
-			changed_files_truncated = changed_files_truncated OR :changed_files_truncated
+			changed_files_truncated = CASE WHEN num_changed_files IS NULL THEN :changed_files_truncated
+				ELSE changed_files_truncated END
 		WHERE id = :id`, news)
 	return err
 }
 
-// supersede ends the jobs that have not started of the commits that the new scans' branches stood at before. Only the
-// direct predecessor is touched: platforms deliver out of order, and a late push must not end the scan of a newer one.
+// supersede ends the jobs that have not started of the commits that the new scans' branches stood at before; a scan that
+// was made without its push, by a pipeline that was faster, is new when the push comes. Only the direct predecessor is
+// touched: platforms deliver out of order, and a late push must not end the scan of a newer one.
 func (s *Store) supersede(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
 	successors := map[commitKey]*core.Scan{}
 	var args []any
 	for _, item := range batch {
 		scan := item.scan
 		// Gitea's test button pushes a commit onto itself, which must not end the commit's own scan.
-		if item.created && item.policy.Supersede && core.IsCommitSHA(scan.BeforeSHA) && scan.BeforeSHA != scan.CommitSHA {
+		if (item.created || item.informed) && item.policy.Supersede && core.IsCommitSHA(scan.BeforeSHA) && scan.BeforeSHA != scan.CommitSHA {
 			successors[commitKey{scan.SourcePlatform, scan.ProjectName, scan.BeforeSHA}] = scan
 			args = append(args, scan.SourcePlatform, scan.ProjectName, scan.Branch, scan.BeforeSHA)
 		}

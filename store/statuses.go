@@ -10,16 +10,23 @@ import (
 	"github.com/scanhook/scanhook/core"
 )
 
-// wantStatuses writes what the commits of the scans should show. A row exists once per commit and context and keeps the
-// latest wish only: a wish that changes nothing is none, and a newer one takes the place of one that was not posted yet.
-// A pause that a platform asked for outlives the wish.
+// wantStatuses writes what the commits of the scans should show for them.
 func (s *Store) wantStatuses(ctx context.Context, tx *sqlx.Tx, scans []core.Scan) error {
-	if len(scans) == 0 {
-		return nil
-	}
 	wishes := make([]core.Status, len(scans))
 	for i, scan := range scans {
-		wishes[i] = s.statusOf(scan)
+		wishes[i] = s.wishOf(scan)
+		wishes[i].Context = scan.Context
+		wishes[i].State, wishes[i].Description = core.StatusFor(scan)
+	}
+	return s.putWishes(ctx, tx, wishes)
+}
+
+// putWishes writes what commits should show, at most one wish for each commit and context. The row of a commit and context
+// keeps the latest wish only: a wish that changes nothing is none, and a newer one takes the place of one that was not
+// posted yet. A pause that a platform asked for outlives the wish.
+func (s *Store) putWishes(ctx context.Context, tx *sqlx.Tx, wishes []core.Status) error {
+	if len(wishes) == 0 {
+		return nil
 	}
 	_, err := tx.NamedExecContext(ctx, `
 		INSERT INTO commit_statuses (scan_id, source_platform, project_name, project_ref, commit_sha, branch, context,
@@ -37,13 +44,13 @@ func (s *Store) wantStatuses(ctx context.Context, tx *sqlx.Tx, scans []core.Scan
 	return err
 }
 
-func (s *Store) statusOf(scan core.Scan) core.Status {
+// wishOf is a wish for the scan's commit that still lacks context, state and text.
+func (s *Store) wishOf(scan core.Scan) core.Status {
 	now := s.clock()
 	status := core.Status{
 		ScanID: scan.ID, SourcePlatform: scan.SourcePlatform, ProjectName: scan.ProjectName, ProjectRef: scan.ProjectRef,
-		CommitSHA: scan.CommitSHA, Branch: scan.Branch, Context: scan.Context, NextAttemptAt: now, WantedAt: now,
+		CommitSHA: scan.CommitSHA, Branch: scan.Branch, NextAttemptAt: now, WantedAt: now,
 	}
-	status.State, status.Description = core.StatusFor(scan)
 	if s.publicURL != "" {
 		status.TargetURL = s.publicURL + "/scans/" + scan.ReferenceID
 	}

@@ -34,7 +34,8 @@ type Store struct {
 	policies  core.Policies
 	publicURL string
 	intake    batcher
-	writing   sync.Mutex // held by write transactions on engines with a single writer
+	writing   sync.Mutex    // held by write transactions on engines with a single writer
+	triaging  chan struct{} // has room for those who triage
 
 	changed poll.Bell
 }
@@ -51,6 +52,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
+	s.triaging = make(chan struct{}, maxTriaging)
 	s.intake.commit = s.commitIntake
 	if err := migrateUp(ctx, db, d); err != nil {
 		_ = db.Close()

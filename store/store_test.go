@@ -204,6 +204,27 @@ func TestSupersede(t *testing.T) {
 	})
 }
 
+// A commit that was passed over is scanned when a branch points at it after all.
+func TestSupersededCommitIsPushedAgain(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		d, p := storetest.PushOf(1)
+		old := accept(t, s, d, p)
+		next, q := storetest.PushOf(2)
+		accept(t, s, next, q)
+		d.Key, p.Ref = "a branch made of it", "refs/heads/rescue"
+		again := accept(t, s, d, p)
+		if again.ID != old.ID || again.Status != core.ScanPending || again.SupersededBy != "" {
+			t.Fatalf("scan = %+v, want the old one pending again", again)
+		}
+		run(t, s)
+		if st := statusOf(t, s, again); st.State != core.StatusSuccess {
+			t.Errorf("status = %s %q", st.State, st.Description)
+		}
+	})
+}
+
 func TestGetScanNotFound(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {

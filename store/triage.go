@@ -66,7 +66,7 @@ func (s *Store) triage(ctx context.Context, id int64, said core.Statement, also 
 	var after Triaged
 	err := said.Check()
 	if err == nil {
-		err = s.changeRetried(ctx, func(tx *sqlx.Tx) (err error) {
+		err = s.changeInTurn(ctx, func(tx *sqlx.Tx) (err error) {
 			if err = s.hear(ctx, tx, id, said); err == nil {
 				err = also(tx)
 			}
@@ -82,8 +82,18 @@ func (s *Store) triage(ctx context.Context, id int64, said core.Statement, also 
 	return after, nil
 }
 
-// changeRetried runs work again when the database ended it to break a deadlock, which it does to one of two transactions.
-func (s *Store) changeRetried(ctx context.Context, work func(*sqlx.Tx) error) (err error) {
+// maxTriaging bounds the transactions that wait for a project with a connection in their hands; intake needs some too.
+const maxTriaging = 4
+
+// changeInTurn runs work when few others triage, and again when the database ended it to break a deadlock, which it does
+// to one of two transactions.
+func (s *Store) changeInTurn(ctx context.Context, work func(*sqlx.Tx) error) (err error) {
+	select {
+	case s.triaging <- struct{}{}:
+		defer func() { <-s.triaging }()
+	case <-ctx.Done():
+		return classify(ctx.Err())
+	}
 	for range maxAttempts {
 		if err = s.change(ctx, work); !isDeadlock(err) {
 			return err
@@ -127,7 +137,9 @@ func (s *Store) hear(ctx context.Context, tx *sqlx.Tx, id int64, said core.State
 	if err := recordEvents(ctx, tx, []core.TriageEvent{event}); err != nil {
 		return err
 	}
-	return s.spread(ctx, tx, finding, found.Scan, event)
+	before := found.Word
+	found.Finding, found.Word = finding, core.Decide(words)
+	return s.spread(ctx, tx, found, before, event)
 }
 
 // lockProjectOf lets one transaction at a time triage a project, and no report in meanwhile that would miss the decision.

@@ -12,18 +12,20 @@ import (
 const maxSpread = 200
 
 // spread takes the decision on a finding to the same finding in the other scans that commits show, and judges all of them
-// and its own scan again.
-func (s *Store) spread(ctx context.Context, tx *sqlx.Tx, finding core.Finding, scan core.Scan, event core.TriageEvent) error {
+// and its own scan again. before is the word that held until now: whoever takes an AI's word over gives it more weight.
+func (s *Store) spread(ctx context.Context, tx *sqlx.Tx, found Triaged, before *core.Word, event core.TriageEvent) error {
+	finding, scan := found.Finding, found.Scan
+	heavier := before != nil && before.Source == core.ByAI && found.Word != nil && found.Word.Source != core.ByAI
 	var moved []core.Finding
 	err := tx.SelectContext(ctx, &moved, tx.Rebind(`
 		SELECT f.id, f.scan_id FROM findings f
-		WHERE f.fingerprint = ? AND COALESCE(f.triage_decision, '') <> COALESCE(?, '')
+		WHERE f.fingerprint = ? AND (COALESCE(f.triage_decision, '') <> COALESCE(?, '') OR ?)
 			AND f.scan_id IN (SELECT s.id FROM scans s
 				WHERE s.source_platform = ? AND s.project_name = ? AND (s.id = ? OR `+latestAttempt+`)
 					AND EXISTS (SELECT 1 FROM findings same WHERE same.scan_id = s.id AND same.fingerprint = ?)
 				ORDER BY CASE WHEN s.id = ? THEN 0 ELSE 1 END, s.id DESC
 				LIMIT ?)`),
-		finding.Fingerprint, finding.TriageDecision, scan.SourcePlatform, scan.ProjectName, scan.ID,
+		finding.Fingerprint, finding.TriageDecision, heavier, scan.SourcePlatform, scan.ProjectName, scan.ID,
 		finding.Fingerprint, scan.ID, maxSpread)
 	if err != nil {
 		return err

@@ -88,10 +88,12 @@ func (r *Receiver) accept(c *gin.Context, delivery core.Delivery) (core.Receipt,
 	switch event := delivery.Event.(type) {
 	case core.Push:
 		return r.Store.AcceptPush(ctx, delivery, event)
+	case core.Pipeline:
+		return r.Store.RecordPipeline(ctx, delivery, event)
 	case core.Ignored:
 		return r.Store.AcceptIgnored(ctx, delivery, event.Reason)
 	}
-	return r.Store.AcceptIgnored(ctx, delivery, "pipeline events are not recorded yet")
+	return r.Store.AcceptIgnored(ctx, delivery, "events of this kind are not used")
 }
 
 // statusOf is 202 for what was taken in and 200 for what had been taken in before.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -15,6 +16,7 @@ import (
 	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/internal/report"
 	"github.com/scanhook/scanhook/internal/runner"
+	"github.com/scanhook/scanhook/internal/web"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/store"
 	"github.com/scanhook/scanhook/webhooks"
@@ -24,6 +26,7 @@ import (
 type app struct {
 	store   *store.Store
 	handler http.Handler
+	pages   *web.Web
 	loops   []func(context.Context)
 }
 
@@ -43,15 +46,21 @@ func newApp(ctx context.Context, cfg *config.Config, log *slog.Logger) (*app, er
 	if err != nil {
 		return nil, err
 	}
-	return &app{store: db, handler: newHandler(cfg, db, set, log), loops: newLoops(cfg, db, set, log)}, nil
+	pages, err := newPages(cfg, db, policies, log)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	handler := newHandler(cfg, db, set, pages, log)
+	return &app{store: db, handler: handler, pages: pages, loops: newLoops(cfg, db, set, log)}, nil
 }
 
-func newHandler(cfg *config.Config, db *store.Store, set platforms.Set, log *slog.Logger) http.Handler {
+func newHandler(cfg *config.Config, db *store.Store, set platforms.Set, pages *web.Web, log *slog.Logger) http.Handler {
 	router := httpx.NewRouter(log)
 	webhooks.New(webhooks.Config{Platforms: set, Store: db, Log: log}).Register(router)
 	api.New(api.Config{
 		Store: db, Platforms: slices.Sorted(maps.Keys(set)), Tokens: tokensOf(cfg), Version: buildVersion(), Log: log,
 	}).Register(router)
+	pages.Register(router)
 	return router
 }
 

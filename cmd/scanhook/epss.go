@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -82,7 +81,7 @@ func withStore(cmd *cobra.Command, opts *options, work func(*store.Store, *slog.
 func importLists(cmd *cobra.Command, importer *epss.Importer, names []string, force bool) error {
 	for _, name := range names {
 		meter := newMeter(cmd.ErrOrStderr(), name)
-		result, err := importList(cmd, importer, name, store.FeedOptions{Force: force, Progress: meter.rows}, meter)
+		result, err := importList(cmd, importer, meter, force)
 		meter.clear()
 		if errors.Is(err, core.ErrConflict) {
 			return fmt.Errorf("%w (--force)", err)
@@ -95,18 +94,15 @@ func importLists(cmd *cobra.Command, importer *epss.Importer, names []string, fo
 	return nil
 }
 
-func importList(cmd *cobra.Command, importer *epss.Importer, name string, o store.FeedOptions, m *meter) (epss.Result, error) {
+func importList(cmd *cobra.Command, importer *epss.Importer, m *meter, force bool) (epss.Result, error) {
+	options := store.FeedOptions{Force: force, Progress: m.rows}
 	switch {
-	case strings.HasPrefix(name, "https://"), strings.HasPrefix(name, "http://"):
-		return importer.ImportURL(cmd.Context(), name, o)
-	case name == "-":
-		return importer.Import(cmd.Context(), "standard input", m.reading(cmd.InOrStdin(), 0), o)
+	case strings.HasPrefix(m.name, "https://"), strings.HasPrefix(m.name, "http://"):
+		return importer.ImportURL(cmd.Context(), m.name, options)
+	case m.name == "-":
+		return importer.Import(cmd.Context(), "standard input", m.reading(cmd.InOrStdin(), 0), options)
 	}
-	return importFile(cmd.Context(), importer, name, o, m)
-}
-
-func importFile(ctx context.Context, importer *epss.Importer, name string, o store.FeedOptions, m *meter) (epss.Result, error) {
-	file, err := os.Open(name)
+	file, err := os.Open(m.name)
 	if err != nil {
 		return epss.Result{}, err
 	}
@@ -115,7 +111,7 @@ func importFile(ctx context.Context, importer *epss.Importer, name string, o sto
 	if info, err := file.Stat(); err == nil {
 		size = info.Size()
 	}
-	return importer.Import(ctx, name, m.reading(file, size), o)
+	return importer.Import(cmd.Context(), m.name, m.reading(file, size), options)
 }
 
 func sayImported(out io.Writer, name string, r epss.Result) {
@@ -130,8 +126,9 @@ func sayImported(out io.Writer, name string, r epss.Result) {
 	if r.Feed.Version != "" {
 		of += " (" + r.Feed.Version + ")"
 	}
-	fmt.Fprintf(out, "%s: %s %s%s: %s added, %s changed, %s removed\n", name, humanize.Comma(int64(r.Rows)), what, of,
-		humanize.Comma(int64(r.Change.Added)), humanize.Comma(int64(r.Change.Changed)), humanize.Comma(int64(r.Change.Removed)))
+	number := func(n int) string { return humanize.Comma(int64(n)) }
+	fmt.Fprintf(out, "%s: %s %s%s: %s added, %s changed, %s removed\n", name, number(r.Rows), what, of,
+		number(r.Change.Added), number(r.Change.Changed), number(r.Change.Removed))
 	if r.Turned > 0 {
 		fmt.Fprintf(out, "%s of default branches turned; scanhook serve posts the commit statuses\n",
 			plural(r.Turned, "verdict"))

@@ -9,7 +9,7 @@ import (
 	"github.com/mattn/go-isatty"
 )
 
-// meter shows how far an import is, in one line of a terminal that it rewrites. Where there is no terminal it is silent.
+// meter shows how far an import is, in one line of a terminal that it rewrites. Without a terminal it is silent.
 type meter struct {
 	out   io.Writer // nil: silent
 	name  string

@@ -74,7 +74,7 @@ func startGitea(t *testing.T) *giteaServer {
 func (g *giteaServer) prepare(t *testing.T) {
 	t.Helper()
 	var err error
-	if g.dir, err = os.MkdirTemp("", "scanhook-gitea-"); err != nil {
+	if g.dir, err = os.MkdirTemp("", "scanhook-gitea-"); err != nil { //nolint:usetesting // Gitea's user must be able to enter it
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(g.dir) })

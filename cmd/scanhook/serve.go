@@ -56,6 +56,7 @@ func (a *app) serve(ctx context.Context, listener net.Listener, log *slog.Logger
 		Handler: a.handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
+	server.RegisterOnShutdown(a.pages.Stop)
 	loops, stopLoops := context.WithCancel(ctx)
 	defer stopLoops()
 	var running sync.WaitGroup

@@ -42,7 +42,9 @@ func (a *API) Register(router *gin.Engine) {
 
 	described := humagin.New(router, describe(a.Version))
 	described.UseMiddleware(a.authorize(described))
-	for _, operations := range []func(huma.API){a.scanOperations, a.findingOperations, a.triageOperations, a.uploadOperations, a.epssOperations} {
+	for _, operations := range []func(huma.API){
+		a.scanOperations, a.findingOperations, a.triageOperations, a.uploadOperations, a.epssOperations, a.exportOperations,
+	} {
 		operations(described)
 	}
 	router.GET("/docs", httpx.Handle(a.Log, docs(described.OpenAPI())))

@@ -23,7 +23,7 @@ type listFindingsInput struct {
 	Tool          string `query:"tool" maxLength:"500"`
 	File          string `query:"file" maxLength:"4000"`
 	RuleID        string `query:"rule_id" maxLength:"500"`
-	Sort          string `query:"sort" enum:"severity,risk" default:"severity" doc:"risk: known exploitation (KEV) first, then its probability (EPSS), then severity"`
+	Sort          string `query:"sort" enum:"severity,risk" default:"severity" doc:"risk: KEV, then EPSS, then severity"`
 }
 
 // riskCursor begins the cursors of lists that are sorted by risk: no other list takes them.

@@ -37,7 +37,8 @@ func upload(path, id, summary string) huma.Operation {
 	op := operation(Scanner, http.MethodPut, path, id, summary)
 	op.Errors = append(op.Errors, http.StatusNotFound, http.StatusRequestEntityTooLarge)
 	op.BodyReadTimeout = uploadTimeout
-	op.Description = "The body is SARIF 2.1.0 or JSON findings, told apart by content; Content-Encoding: gzip is accepted."
+	op.Description = "The body is SARIF 2.1.0, JSON findings, a GitLab security report, or the JSON of semgrep, Trivy, gitleaks, " +
+		"gosec, Snyk, Grype, Checkov or Bandit, told apart by content; Content-Encoding: gzip is accepted."
 	op.RequestBody = &huma.RequestBody{
 		Required: true, Content: map[string]*huma.MediaType{"application/json": {}, "application/sarif+json": {}},
 	}

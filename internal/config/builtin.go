@@ -18,6 +18,7 @@ func builtin() *Config {
 			KEVURL: "https://www.cisa.gov/sites/default/files/feeds/known_exploited_vulnerabilities.json",
 			Every:  24 * time.Hour,
 		},
+		AI: AI{Timeout: time.Minute, MaxFindings: 20},
 		Defaults: Policy{
 			Context:     "scanhook",
 			Branches:    []string{"**"},
@@ -42,6 +43,7 @@ func (r *Repository) inherit(from *Config) { r.Policy = from.Defaults }
 // complete fills in what depends on other values.
 func (c *Config) complete() {
 	c.Server.PublicURL = strings.TrimRight(c.Server.PublicURL, "/")
+	c.AI.URL = strings.TrimRight(c.AI.URL, "/")
 	if _, declared := c.Scanners[BuiltinGitleaks]; !declared {
 		var scanner Scanner
 		scanner.inherit(c)

@@ -13,8 +13,10 @@ type Config struct {
 	Database     Database            `yaml:"database"`
 	Platforms    map[string]Platform `yaml:"platforms"` // by key: the {platform} of POST /webhooks/{platform}
 	API          API                 `yaml:"api"`
+	Web          Web                 `yaml:"web"`
 	Scanners     map[string]Scanner  `yaml:"scanners"`     // by name; the built-in gitleaks is always among them
 	EPSS         EPSS                `yaml:"epss"`         // where vulnerabilities' likelihood of exploitation is from
+	AI           AI                  `yaml:"ai"`           // who is asked about new findings
 	Defaults     Policy              `yaml:"defaults"`     // what every repository starts from
 	Repositories []Repository        `yaml:"repositories"` // first match wins; a push to anything else is ignored
 
@@ -80,6 +82,11 @@ type Token struct {
 	Role  string `yaml:"role"`  // RoleViewer, RoleScanner or RoleAdmin
 }
 
+// Web says who may look at the pages.
+type Web struct {
+	Public bool `yaml:"public"` // everybody may read; judging findings still takes one of API.Tokens
+}
+
 // BuiltinGitleaks is the scanner that is compiled in.
 const BuiltinGitleaks = "gitleaks"
 
@@ -108,6 +115,19 @@ type EPSS struct {
 	KEVURL  string        `yaml:"kev_url"` // http(s), CISA's known exploited vulnerabilities as JSON; empty: not fetched
 	Every   time.Duration `yaml:"every"`   // positive
 }
+
+// AI is a service with OpenAI's API that is asked about new findings. Without a URL, nobody is.
+type AI struct {
+	URL         string        `yaml:"url"`          // http(s) base of its API, without trailing slash; empty: off
+	Model       string        `yaml:"model"`        // as the service calls it
+	Token       Secret        `yaml:"token"`        // empty where the service asks for none
+	Timeout     time.Duration `yaml:"timeout"`      // for one answer; positive
+	MayDismiss  bool          `yaml:"may_dismiss"`  // its false positives stop to count for the gate
+	MaxFindings int64         `yaml:"max_findings"` // asked about for each scanner of a scan; positive
+}
+
+// Enabled tells whether there is somebody to ask.
+func (a AI) Enabled() bool { return a.URL != "" }
 
 // Policy is what is done with a repository's pushes.
 type Policy struct {

@@ -23,6 +23,7 @@ func (v *validator) validate() {
 	v.validateTokens()
 	v.validateScanners()
 	v.validateEPSS()
+	v.validateAI()
 	v.validatePolicy("defaults", v.config.Defaults)
 	v.validateRepositories()
 }

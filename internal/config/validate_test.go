@@ -118,6 +118,7 @@ repositories:
   - match: "{a"
     gate: {epss: NaN, kev: 1}
 epss: {url: "ftp://x", kev_url: "https://x/?y", every: 0s}
+ai: {url: "https://user@x", max_findings: 0}
 `, nil)
 	want := []string{
 		"c.yaml:2:3: scanners.none must have exactly one of builtin, command and upload: true, not 0",
@@ -142,6 +143,9 @@ epss: {url: "ftp://x", kev_url: "https://x/?y", every: 0s}
 		"c.yaml:18:13: epss.url must be an address that starts with https:// or http:// and a host",
 		"c.yaml:18:33: epss.kev_url must end with its path, without ? and #",
 		"c.yaml:18:56: epss.every must be a duration longer than zero, such as 30s, 10m or 1h",
+		"c.yaml:19:1: ai.model is missing: write the name that the service gives the model",
+		"c.yaml:19:11: ai.url must not hold a user name or password",
+		"c.yaml:19:43: ai.max_findings must be between 1 and 1000",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("problems (-want +got):\n%s", diff)
@@ -166,6 +170,7 @@ repositories:
   - match: git*/**
   - match: github/acme/one
 epss: {enabled: true, url: "", kev_url: ""}
+ai: {may_dismiss: true}
 `, nil)
 	want := []string{
 		"c.yaml:1:18: server.listen has port 0: another free port is taken at each start",
@@ -181,6 +186,7 @@ epss: {enabled: true, url: "", kev_url: ""}
 		"c.yaml:14:12: repositories[3].match is never reached: repositories[2] matches the same, and the first match wins",
 		"c.yaml:15:12: repositories[4].match is never reached: repositories[2] matches the same, and the first match wins",
 		"c.yaml:16:1: epss is enabled but has neither url nor kev_url: nothing is fetched",
+		"c.yaml:17:19: ai.may_dismiss does nothing: there is no ai.url, so no AI is asked",
 	}
 	if diff := cmp.Diff(want, got.Warnings); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)

@@ -2,7 +2,7 @@
 // CISA's catalog of known exploited vulnerabilities (KEV). Both are read from files or fetched on a schedule, and each
 // import has the gate asked again about the heads of default branches.
 //
-// Reading order: epss.go, read.go (what a list is), scores.go and catalog.go (the two formats), fetch.go.
+// Reading order: epss.go, read.go (what a list is), scores.go with rows.go and catalog.go (the formats), fetch.go.
 package epss
 
 import (

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -32,14 +34,21 @@ func Read(r io.Reader) (core.Feed, error) {
 		}
 		buffered = bufio.NewReader(unpacked)
 	}
-	bounded := bufio.NewReader(&limited{r: buffered, left: maxBytes})
+	digest := sha256.New()
+	bounded := bufio.NewReader(io.TeeReader(&limited{r: buffered, left: maxBytes}, digest))
 	if start, _ := bounded.Peek(len(byteOrderMark)); bytes.Equal(start, byteOrderMark) {
 		_, _ = bounded.Discard(len(byteOrderMark))
 	}
+	read := readScores
 	if looksLikeJSON(bounded) {
-		return readCatalog(bounded)
+		read = readCatalog
 	}
-	return readScores(bounded)
+	feed, err := read(bounded)
+	if err != nil {
+		return core.Feed{}, err
+	}
+	feed.Digest = hex.EncodeToString(digest.Sum(nil))
+	return feed, nil
 }
 
 func looksLikeJSON(r *bufio.Reader) bool {

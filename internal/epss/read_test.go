@@ -10,11 +10,14 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/scanhook/scanhook/core"
 )
 
 const day = "#model_version:v2025.03.14,score_date:2025-12-26T12:55:00Z\n"
+
+var noDigest = cmpopts.IgnoreFields(core.Feed{}, "Digest")
 
 func pack(t *testing.T, text string) string {
 	t.Helper()
@@ -62,8 +65,8 @@ func TestReadScores(t *testing.T) {
 			t.Parallel()
 			got, err := Read(strings.NewReader(c.text))
 			want := core.Feed{Kind: core.FeedEPSS, Date: c.date, Version: c.version, Scores: rows}
-			if diff := cmp.Diff(want, got); err != nil || diff != "" {
-				t.Errorf("error %v, feed (-want +got):\n%s", err, diff)
+			if diff := cmp.Diff(want, got, noDigest); err != nil || diff != "" || len(got.Digest) != 64 {
+				t.Errorf("error %v, digest %q, feed (-want +got):\n%s", err, got.Digest, diff)
 			}
 		})
 	}
@@ -73,7 +76,8 @@ func TestReadCatalog(t *testing.T) {
 	t.Parallel()
 	listed := []core.Score{{CVEID: "CVE-2024-3094", KEV: true}, {CVEID: "CVE-2021-44228", KEV: true}}
 	const list = `[{"cveID":"cve-2024-3094","notes":"x"},{"cveID":"CVE-2021-44228"},{"cveID":"CVE-2024-3094"}]`
-	const whole = `{"catalogVersion":"2025.08.25","dateReleased":"2025-08-25T17:04:19.9796Z","count":7,"vulnerabilities":` + list + `}`
+	const whole = `{"catalogVersion":"2025.08.25","dateReleased":"2025-08-25T17:04:19.9796Z","count":7,
+		"vulnerabilities":` + list + `}`
 	released := time.Date(2025, 8, 25, 17, 4, 19, 979600000, time.UTC)
 	for name, c := range map[string]struct {
 		text string
@@ -87,7 +91,7 @@ func TestReadCatalog(t *testing.T) {
 			t.Parallel()
 			c.want.Kind, c.want.Scores = core.FeedKEV, listed
 			got, err := Read(strings.NewReader(c.text))
-			if diff := cmp.Diff(c.want, got); err != nil || diff != "" {
+			if diff := cmp.Diff(c.want, got, noDigest); err != nil || diff != "" {
 				t.Errorf("error %v, feed (-want +got):\n%s", err, diff)
 			}
 		})
@@ -109,7 +113,7 @@ func TestReadRefuses(t *testing.T) {
 		"not a number":         {day + header + "CVE-2024-3094,NaN,0\n", "line 3: epss"},
 		"negative":             {day + header + "CVE-2024-3094,0,-0.1\n", "line 3: percentile"},
 		"a value missing":      {day + header + "CVE-2024-3094,0\n", "line 3: has 2 values"},
-		"a contradiction":      {day + header + "CVE-2024-3094,0,0\nCVE-2024-3094,0,1\n", "line 4: CVE-2024-3094 has another"},
+		"a contradiction":      {day + header + "CVE-2024-3094,0,0\nCVE-2024-3094,0,1\n", "line 4: CVE-2024-3094 has"},
 		"a long line":          {day + header + strings.Repeat("x", maxLine+1), "line 3: is longer"},
 		"a cut archive":        {packed[:len(packed)-9], "cut off"},
 		"a damaged archive":    {packed[:len(packed)-8] + "12345678", "damaged"},

@@ -18,7 +18,7 @@ func TestNoTwoFormatsClaimOneReport(t *testing.T) {
 		}
 		claims, err := reports.Claims(file)
 		_ = file.Close()
-		t.Log(recorded.Path, recorded.Tools, claims)
+
 		if len(claims) > 1 {
 			t.Errorf("%s: %q claim it (%v)", recorded.Path, claims, err)
 		}

@@ -11,10 +11,11 @@ type draft struct {
 	finding    *core.Finding
 	rule       *reference
 	message    *wireMessage // nil where the result states its text
-	base       string       // uriBaseId of the finding's file
-	artifact   int32        // index of the finding's file among the artifacts, or -1
-	invocation int32        // index of the invocation that made the result, or -1
-	scored     bool         // the severity comes from the result's own security-severity and is final
+	own        *ownProperties
+	base       string // uriBaseId of the finding's file
+	artifact   int32  // index of the finding's file among the artifacts, or -1
+	invocation int32  // index of the invocation that made the result, or -1
+	scored     bool   // the severity comes from the result's own security-severity and is final
 }
 
 // add turns a result into a finding and its draft.
@@ -57,6 +58,7 @@ func (r *run) applyProperties(finding *core.Finding, d *draft, result *wireResul
 	}
 	finding.CVEID = first(cveIn(tags...), cveIn(words(bag.CVE)...))
 	finding.CWE = first(cweOfTaxa(result.Taxa), cweIn(tags...), cweNamed(words(bag.CWE)...))
+	d.own = bag.Own.value
 }
 
 // applyLocation takes the first place that is a file; logical locations alone leave the finding without one.

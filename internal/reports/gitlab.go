@@ -46,7 +46,8 @@ func parseGitLab(c *cursor) (core.Report, error) {
 	case err != nil:
 		return core.Report{}, err
 	case !g.complete:
-		return core.Report{}, g.invalidIn("vulnerabilities", "is missing; a GitLab report without findings has an empty list")
+		return core.Report{}, g.invalidIn("vulnerabilities",
+			"is missing; a GitLab report without findings has an empty list")
 	}
 	g.judge(scan.value)
 	scanner := scan.value.Scanner

@@ -68,7 +68,7 @@ func (c *collector) grypeFinding(wire *grypeMatch) core.Finding {
 		RuleID:             vulnerability.ID,
 		Severity:           stated(vulnerability.Severity),
 		Title:              pkg.title(vulnerability.ID),
-		Message:            c.withAdvice(first(description, vulnerability.ID), fixedIn(words(vulnerability.Fix.Versions)...)),
+		Message:            c.withAdvice(description, fixedIn(words(vulnerability.Fix.Versions)...)),
 		CVEID:              cveIn(ids...),
 		HelpURI:            vulnerability.DataSource,
 		PartialFingerprint: pkg.name,

@@ -16,11 +16,17 @@ func TestParseRefusesNatives(t *testing.T) {
 			`{"version":"15.0.0","scan":{"type":"sast"}}`,
 			"/vulnerabilities: is missing; a GitLab report without findings has an empty list",
 		},
-		"GitLab with null":   {`{"version":"15.0.0","vulnerabilities":null,"scan":{}}`, "/vulnerabilities: is missing"},
-		"result is null":     {`{"results":[{"check_id":"a"},null],"errors":[]}`, "/results/1: must be an object, not null"},
-		"result is a word":   {`{"matches":[{"vulnerability":{}},"x"]}`, "/matches/1: must be an object, not string"},
-		"target is a number": {`{"SchemaVersion":2,"ArtifactName":"x","Results":[7]}`, "/Results/0: must be an object, not a number"},
-		"results twice":      {`{"results":[],"errors":[],"results":[]}`, "/results: occurs twice"},
+		"GitLab with null": {`{"version":"15.0.0","vulnerabilities":null,"scan":{}}`, "/vulnerabilities: is missing"},
+		"result is null": {
+			`{"results":[{"check_id":"a"},null],"errors":[]}`,
+			"/results/1: must be an object, not null",
+		},
+		"result is a word": {`{"matches":[{"vulnerability":{}},"x"]}`, "/matches/1: must be an object, not string"},
+		"target is a number": {
+			`{"SchemaVersion":2,"ArtifactName":"x","Results":[7]}`,
+			"/Results/0: must be an object, not a number",
+		},
+		"results twice": {`{"results":[],"errors":[],"results":[]}`, "/results: occurs twice"},
 		"package is a list": {
 			`{"Results":[{"Target":"x","Vulnerabilities":[{"PkgName":[]}]}]}`,
 			"/Results/0/Vulnerabilities/0/PkgName: must be a string, not array",
@@ -50,10 +56,10 @@ func TestNativesKeepLimits(t *testing.T) {
 	if _, err := reports.Parse(strings.NewReader(many), reports.Limits{MaxResults: 2}); !errors.Is(err, core.ErrTooLarge) {
 		t.Errorf("want too large, got %v", err)
 	}
-	element := `{"PkgName":"` + strings.Repeat("x", 1<<10) + `"},`
-	long := `{"Results":[{"Target":"a.lock","Vulnerabilities":[` + strings.Repeat(element, 20<<10) + `{}]}]}`
+	element := `{"PkgName":"` + strings.Repeat("x", 1<<20) + `"},`
+	long := `{"Results":[{"Target":"a.lock","Vulnerabilities":[` + strings.Repeat(element, 17) + `{}]}]}`
 	report := mustParse(t, long)
-	if want := 20<<10 + 1; report.Results != want || report.Findings[0].File != "a.lock" {
+	if want := 18; report.Results != want || report.Findings[0].File != "a.lock" {
 		t.Errorf("want %d results in a.lock, got %d in %q", want, report.Results, report.Findings[0].File)
 	}
 }

@@ -41,8 +41,12 @@ func looksPlain(seen shape) bool {
 		return seen.bare() || seen.has("rule_id")
 	}
 	findings, items := seen.member("findings"), seen.member("items")
-	return seen.has("findings") && !seen.has("runs") && (!findings.array || findings.empty || findings.has("rule_id")) ||
-		seen.has("items") && (!items.array || items.empty || items.has("rule_id"))
+	return seen.has("findings") && !seen.has("runs") && maybePlain(findings) || seen.has("items") && maybePlain(items)
+}
+
+// maybePlain leaves what is not even an array to us, so that the answer says so.
+func maybePlain(findings shape) bool {
+	return !findings.array || findings.empty || findings.has("rule_id")
 }
 
 func parsePlain(c *cursor) (core.Report, error) {

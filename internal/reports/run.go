@@ -102,5 +102,25 @@ func (r *run) finish() {
 			finding.Message = r.message(draft.message, rule)
 		}
 		describeBy(finding, rule)
+		r.applyOwn(finding, draft.own)
+	}
+}
+
+// applyOwn takes what our own exports say in addition.
+func (r *run) applyOwn(finding *core.Finding, own *ownProperties) {
+	if own == nil {
+		return
+	}
+	if own.Title != nil {
+		finding.Title = clean(*own.Title, r.limits.name())
+	}
+	if own.HelpURI != nil {
+		finding.HelpURI = webAddress(*own.HelpURI, r.limits.name())
+	}
+	if own.CVEID != nil {
+		finding.CVEID = cveIn(*own.CVEID)
+	}
+	if own.Snippet != nil {
+		finding.Snippet = clean(*own.Snippet, r.limits.snippet())
 	}
 }

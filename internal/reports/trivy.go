@@ -93,7 +93,10 @@ func (t *trivy) readResult() error {
 // readModified reads the findings that a VEX document or an ignore file takes out of the lists.
 func (t *trivy) readModified(target *trivyTarget) error {
 	kinds := map[string]func(*trivyFinding) core.Finding{
-		"vulnerability": t.vulnerability, "misconfiguration": t.misconfiguration, "secret": t.secret, "license": t.license,
+		"vulnerability":    t.vulnerability,
+		"misconfiguration": t.misconfiguration,
+		"secret":           t.secret,
+		"license":          t.license,
 	}
 	return results(t.collector, func(wire *trivyModified) {
 		toFinding := kinds[wire.Type]

@@ -130,6 +130,8 @@ type properties struct {
 	SecuritySeverity any `json:"security-severity"`
 	CVE              any `json:"cve"`
 	CWE              any `json:"cwe"`
+
+	Own lenient[*ownProperties] `json:"scanhook"`
 }
 
 // lenient reads a value that tools write in their own way (PHP's empty object is an array), or leaves it empty.

@@ -33,7 +33,9 @@ func (r *Runner) once(ctx context.Context) (worked bool, err error) {
 		return false, fmt.Errorf("claiming a job: %w", err)
 	}
 	working, release := r.keepLease(ctx, job)
-	report, again := r.examine(working, job, scan)
+	var space workspace
+	defer func() { r.clearAway(space) }()
+	report, again := r.examine(working, job, scan, &space)
 	interrupted := context.Cause(working)
 	release()
 	if errors.Is(interrupted, core.ErrConflict) {
@@ -46,7 +48,21 @@ func (r *Runner) once(ctx context.Context) (worked bool, err error) {
 	if interrupted != nil {
 		return true, r.giveBack(ctx, job, scan)
 	}
-	return true, r.settle(ctx, job, scan, report, again)
+	settled, err := r.settle(ctx, job, scan, report, again)
+	if settled {
+		r.askLater(ctx, job, scan, report, space)
+	}
+	return true, err
+}
+
+// clearAway removes a job's workspace, if it came to have one.
+func (r *Runner) clearAway(space workspace) {
+	if space.root == "" {
+		return
+	}
+	if err := space.remove(); err != nil {
+		r.Log.Error("workspace not removed, remove it by hand", "dir", space.root, keyError, err)
+	}
 }
 
 // keepLease extends the job's lease until release is called. The context ends with core.ErrConflict when the job was
@@ -84,30 +100,34 @@ func (r *Runner) beat(ctx context.Context, cancel context.CancelCauseFunc, job c
 	}
 }
 
-// settle hands the report over, or lets the job be tried again when its failure may pass.
-func (r *Runner) settle(ctx context.Context, job core.Job, scan core.Scan, report core.Report, again bool) error {
+// settle hands the report over, or lets the job be tried again when its failure may pass. It tells whether the store
+// has the report now.
+func (r *Runner) settle(
+	ctx context.Context, job core.Job, scan core.Scan, report core.Report, again bool,
+) (settled bool, err error) {
 	log := r.Log.With(about(job, scan)...)
 	if again {
 		err := r.Jobs.RetryJob(ctx, job, time.Duration(job.Attempt)*retryPause)
 		if err == nil {
 			log.Warn("job failed, it will be tried again", keyError, report.Failure)
-			return nil
+			return false, nil
 		}
 		if !errors.Is(err, core.ErrConflict) {
-			return fmt.Errorf("retrying job %d: %w", job.ID, err)
+			return false, fmt.Errorf("retrying job %d: %w", job.ID, err)
 		}
 	}
 	switch err := r.Jobs.FinishJob(ctx, job, report); {
 	case errors.Is(err, core.ErrConflict):
 		log.Info("report dropped: the job was handed on or ended meanwhile")
+		return false, nil
 	case err != nil:
-		return fmt.Errorf("settling job %d: %w", job.ID, err)
+		return false, fmt.Errorf("settling job %d: %w", job.ID, err)
 	case report.Failure != "":
 		log.Warn("job failed", keyError, report.Failure)
 	default:
 		log.Info("job done", keyFindings, len(report.Findings))
 	}
-	return nil
+	return true, nil
 }
 
 // giveBack returns a job that a stopping process could not end.

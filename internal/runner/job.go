@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/platforms"
 )
 
 // crashed is the failure of a job that panicked; the log has the rest.
@@ -21,22 +22,25 @@ func (p passing) Unwrap() error { return p.error }
 
 // examine does the work of one job. Whatever goes wrong is the report's Failure, a panic in a scanner's library too;
 // again tells that another try may succeed.
-func (r *Runner) examine(ctx context.Context, job core.Job, scan core.Scan) (report core.Report, again bool) {
+func (r *Runner) examine(
+	ctx context.Context, job core.Job, scan core.Scan, space *workspace,
+) (report core.Report, again bool) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			r.Log.Error("scan panicked", keyScanner, job.Scanner, keyError, cause, "stack", string(debug.Stack()))
 			report, again = core.Report{Failure: crashed}, false
 		}
 	}()
-	report, err := r.scanCommit(ctx, job, scan)
+	report, err := r.scanCommit(ctx, job, scan, space)
 	if err != nil {
 		report.Failure = err.Error()
 	}
 	return report, errors.As(err, new(passing))
 }
 
-// scanCommit returns the findings that it has even where it returns an error.
-func (r *Runner) scanCommit(ctx context.Context, job core.Job, scan core.Scan) (core.Report, error) {
+// scanCommit returns the findings that it has even where it returns an error. It makes the workspace, which the caller
+// clears away.
+func (r *Runner) scanCommit(ctx context.Context, job core.Job, scan core.Scan, made *workspace) (core.Report, error) {
 	scanner, configured := r.Scanners[job.Scanner]
 	if !configured {
 		return core.Report{}, fmt.Errorf("no scanner called %q is configured: add it to scanners", job.Scanner)
@@ -45,26 +49,34 @@ func (r *Runner) scanCommit(ctx context.Context, job core.Job, scan core.Scan) (
 	if err != nil {
 		return core.Report{}, err
 	}
-	defer func() {
-		if err := space.remove(); err != nil {
-			r.Log.Error("workspace not removed, remove it by hand", "dir", space.root, keyError, err)
-		}
-	}()
-	if err := r.checkOut(ctx, space, scan); err != nil {
+	*made = space
+	remote, err := r.remoteOf(ctx, scan)
+	if err != nil {
 		return core.Report{}, err
 	}
-	return r.runScanner(ctx, job.Scanner, scanner, space)
+	if err := checkOut(ctx, space, remote, scan); err != nil {
+		return core.Report{}, err
+	}
+	report, err := r.runScanner(ctx, job.Scanner, scanner, space)
+	lookAround(report.Findings, space.source)
+	report.Changes = r.changesSince(ctx, space, remote, job, scan)
+	return report, err
 }
 
-func (r *Runner) checkOut(ctx context.Context, space workspace, scan core.Scan) error {
+func (r *Runner) remoteOf(ctx context.Context, scan core.Scan) (platforms.Remote, error) {
 	platform, configured := r.Platforms[scan.SourcePlatform]
 	if !configured {
-		return fmt.Errorf("no platform called %q is configured: add it to platforms", scan.SourcePlatform)
+		return platforms.Remote{}, fmt.Errorf("no platform called %q is configured: add it to platforms", scan.SourcePlatform)
 	}
 	remote, err := platform.Remote(ctx, scan.ProjectName)
 	if err != nil {
-		return passing{fmt.Errorf("asking platforms.%s how to fetch %s: %w", scan.SourcePlatform, scan.ProjectName, err)}
+		return platforms.Remote{}, passing{fmt.Errorf("asking platforms.%s how to fetch %s: %w",
+			scan.SourcePlatform, scan.ProjectName, err)}
 	}
+	return remote, nil
+}
+
+func checkOut(ctx context.Context, space workspace, remote platforms.Remote, scan core.Scan) error {
 	ctx, cancel := space.bound(ctx, fetchTimeout, fmt.Errorf("the commit could not be fetched within %s: "+
 		"the platform is too slow or the repository too large", fetchTimeout))
 	defer cancel(nil)

@@ -4,7 +4,7 @@
 // each job has a workspace of its own that is removed whatever happens, bounded in time and disk; git and the scanners
 // run without any of our environment; and what went wrong becomes the job's failure, a sentence for people.
 //
-// Reading order: runner.go, claim.go, job.go, checkout.go, exec.go, gitleaks.go, snippets.go.
+// Reading order: runner.go, claim.go, job.go, checkout.go, exec.go, gitleaks.go, snippets.go, review.go.
 package runner
 
 import (
@@ -43,6 +43,7 @@ type Config struct {
 	Lease     time.Duration      // a job whose worker is silent for so long goes to another one; 30 seconds by default
 	TempDir   string             // where workspaces are made; the system's by default
 	MaxDisk   int64              // bytes that one job may occupy, checkout included; 2 GiB by default
+	AI        *AI                // is asked about new findings; nobody is by default
 	Worker    string             // names this process in the jobs it holds; the host's name by default
 	Log       *slog.Logger       // silent by default
 }
@@ -58,6 +59,7 @@ type Scanner struct {
 type Runner struct {
 	Config
 	claimable []string
+	reviews   chan review // wait for the AI
 }
 
 // New makes a Runner; it does nothing until Run.
@@ -72,7 +74,9 @@ func New(cfg Config) *Runner {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Runner{Config: cfg, claimable: slices.Sorted(maps.Keys(cfg.Scanners))}
+	return &Runner{
+		Config: cfg, claimable: slices.Sorted(maps.Keys(cfg.Scanners)), reviews: make(chan review, maxWaiting),
+	}
 }
 
 // Run works on jobs and ends overdue scans until ctx ends. Jobs in flight are then given back, to be run elsewhere or
@@ -82,6 +86,11 @@ func (r *Runner) Run(ctx context.Context) {
 	work := poll.Loop{Name: "runner", Every: lookEvery, Wake: r.Jobs.Changed(), Once: r.once, Log: r.Log}
 	for range r.Workers {
 		loops.Go(func() { work.Run(ctx) })
+	}
+	if r.AI != nil {
+		for range r.Workers {
+			loops.Go(func() { r.reviewAll(ctx) })
+		}
 	}
 	sweep := poll.Loop{Name: "sweep", Every: sweepEvery, Once: r.sweep, Log: r.Log}
 	loops.Go(func() { sweep.Run(ctx) })

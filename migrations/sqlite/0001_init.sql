@@ -25,6 +25,7 @@ CREATE TABLE scans (
     superseded_by           TEXT NOT NULL DEFAULT '',
     num_changed_files       INTEGER,
     changed_files_truncated BOOLEAN NOT NULL DEFAULT FALSE,
+    merge_base_sha          TEXT NOT NULL DEFAULT '',
     baseline_scan_id        INTEGER REFERENCES scans (id) ON DELETE SET NULL,
     shared_refs             BOOLEAN NOT NULL DEFAULT FALSE,
     deadline_at             TIMESTAMP NOT NULL,
@@ -50,10 +51,12 @@ CREATE TABLE scan_jobs (
     error        TEXT NOT NULL DEFAULT '',
     num_findings INTEGER NOT NULL DEFAULT 0,
     num_absent   INTEGER NOT NULL DEFAULT 0,
+    baseline_scan_id INTEGER REFERENCES scans (id) ON DELETE SET NULL,
     started_at   TIMESTAMP,
     finished_at  TIMESTAMP,
     UNIQUE (scan_id, scanner)
 );
+CREATE INDEX scan_jobs_by_baseline ON scan_jobs (baseline_scan_id);
 CREATE INDEX scan_jobs_open ON scan_jobs (id) WHERE state IN ('pending', 'running');
 
 CREATE TABLE findings (
@@ -73,6 +76,7 @@ CREATE TABLE findings (
     help_uri          TEXT NOT NULL DEFAULT '',
     snippet           TEXT NOT NULL DEFAULT '',
     fingerprint       TEXT NOT NULL,
+    anchor            TEXT NOT NULL DEFAULT '',
     baseline_state    TEXT NOT NULL DEFAULT 'new' CHECK (baseline_state IN ('new', 'unchanged', 'absent')),
     suppressed        TEXT,
     triage_decision   TEXT CHECK (triage_decision IN ('TP', 'FP')),
@@ -130,17 +134,51 @@ CREATE TABLE pipeline_metrics (
     build_duration_seconds REAL,
     artifact_size_bytes    INTEGER,
     num_changed_files      INTEGER,
+    source_platform        TEXT NOT NULL,
+    project_name           TEXT NOT NULL,
+    branch                 TEXT NOT NULL DEFAULT '',
+    on_default_branch      BOOLEAN NOT NULL DEFAULT FALSE,
+    source                 TEXT NOT NULL DEFAULT '',
     pipeline_id            INTEGER NOT NULL,
     pipeline_attempt       INTEGER NOT NULL DEFAULT 1,
     pipeline_name          TEXT NOT NULL DEFAULT '',
     pipeline_status        TEXT NOT NULL DEFAULT '',
+    phase                  INTEGER NOT NULL,
     queued_seconds         REAL,
     url                    TEXT NOT NULL DEFAULT '',
+    restarted_after        TIMESTAMP,
+    finished_at            TIMESTAMP,
+    updated_at             TIMESTAMP,
     recorded_at            TIMESTAMP NOT NULL,
     anomaly_score          REAL,
     anomaly_reason         TEXT NOT NULL DEFAULT '',
-    UNIQUE (scan_id, pipeline_id, pipeline_attempt)
+    expected               BOOLEAN NOT NULL DEFAULT FALSE,
+    expected_by            TEXT NOT NULL DEFAULT '',
+    UNIQUE (scan_id, pipeline_id, pipeline_attempt),
+    UNIQUE (source_platform, project_name, pipeline_id, pipeline_attempt)
 );
+CREATE INDEX pipeline_metrics_series
+    ON pipeline_metrics (source_platform, project_name, pipeline_name, on_default_branch, finished_at, id)
+    WHERE pipeline_status = 'success' AND finished_at IS NOT NULL;
+CREATE INDEX pipeline_metrics_by_project ON pipeline_metrics (source_platform, project_name, id);
+
+-- Questions to the platforms that a delivery has left open.
+CREATE TABLE lookups (
+    id              INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind            TEXT NOT NULL CHECK (kind IN ('artifacts', 'changed_files')),
+    source_platform TEXT NOT NULL,
+    scan_id         INTEGER NOT NULL REFERENCES scans (id) ON DELETE CASCADE,
+    metric_id       INTEGER REFERENCES pipeline_metrics (id) ON DELETE CASCADE,
+    attempts        INTEGER NOT NULL DEFAULT 0,
+    wanted_at       TIMESTAMP NOT NULL,
+    next_attempt_at TIMESTAMP NOT NULL,
+    lease_until     TIMESTAMP,
+    last_error      TEXT NOT NULL DEFAULT '',
+    given_up        BOOLEAN NOT NULL DEFAULT FALSE
+);
+CREATE UNIQUE INDEX lookups_of_scan ON lookups (scan_id, kind) WHERE metric_id IS NULL;
+CREATE UNIQUE INDEX lookups_of_metric ON lookups (metric_id, kind) WHERE metric_id IS NOT NULL;
+CREATE INDEX lookups_due ON lookups (source_platform, next_attempt_at) WHERE NOT given_up;
 
 CREATE TABLE epss_data (
     cve_id      TEXT PRIMARY KEY,
@@ -156,6 +194,7 @@ CREATE TABLE epss_imports (
     score_date    TIMESTAMP,
     model_version TEXT NOT NULL DEFAULT '',
     etag          TEXT NOT NULL DEFAULT '',
+    digest        TEXT NOT NULL DEFAULT '',
     num_rows      INTEGER NOT NULL,
     imported_at   TIMESTAMP NOT NULL,
     checked_at    TIMESTAMP NOT NULL
@@ -211,12 +250,20 @@ CREATE INDEX commit_statuses_due ON commit_statuses (next_attempt_at)
     WHERE posted_revision < revision AND NOT given_up;
 CREATE INDEX commit_statuses_by_scan ON commit_statuses (scan_id);
 
+-- Logins to the pages. The key is made from the browser's secret and the token that opened the session.
+CREATE TABLE sessions (
+    key        TEXT PRIMARY KEY,
+    expires_at TIMESTAMP NOT NULL
+);
+
 -- +migrate Down
+DROP TABLE sessions;
 DROP TABLE commit_statuses;
 DROP TABLE deliveries;
 DROP TABLE epss_moves;
 DROP TABLE epss_imports;
 DROP TABLE epss_data;
+DROP TABLE lookups;
 DROP TABLE pipeline_metrics;
 DROP TABLE triage_words;
 DROP TABLE triage_events;

@@ -3,6 +3,7 @@ package github
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/platforms"
@@ -11,20 +12,23 @@ import (
 // workflowRun is the part of a workflow_run event that we use. GitHub has run_started_at and updated_at, Gitea
 // started_at and completed_at.
 type workflowRun struct {
-	ID           platforms.Number `json:"id"`
-	Attempt      platforms.Number `json:"run_attempt"`
-	Name         platforms.Text   `json:"name"`
-	Trigger      platforms.Text   `json:"event"`
-	HeadBranch   platforms.Text   `json:"head_branch"`
-	HeadSHA      platforms.Text   `json:"head_sha"`
-	Status       platforms.Text   `json:"status"`
-	Conclusion   platforms.Text   `json:"conclusion"`
-	HTMLURL      platforms.Text   `json:"html_url"`
-	CreatedAt    platforms.Time   `json:"created_at"`
-	RunStartedAt platforms.Time   `json:"run_started_at"`
-	StartedAt    platforms.Time   `json:"started_at"`
-	UpdatedAt    platforms.Time   `json:"updated_at"`
-	CompletedAt  platforms.Time   `json:"completed_at"`
+	ID             platforms.Number `json:"id"`
+	Attempt        platforms.Number `json:"run_attempt"`
+	Name           platforms.Text   `json:"name"`
+	Trigger        platforms.Text   `json:"event"`
+	HeadBranch     platforms.Text   `json:"head_branch"`
+	HeadSHA        platforms.Text   `json:"head_sha"`
+	Status         platforms.Text   `json:"status"`
+	Conclusion     platforms.Text   `json:"conclusion"`
+	HTMLURL        platforms.Text   `json:"html_url"`
+	CreatedAt      platforms.Time   `json:"created_at"`
+	RunStartedAt   platforms.Time   `json:"run_started_at"`
+	StartedAt      platforms.Time   `json:"started_at"`
+	UpdatedAt      platforms.Time   `json:"updated_at"`
+	CompletedAt    platforms.Time   `json:"completed_at"`
+	HeadRepository struct {
+		FullName platforms.Text `json:"full_name"`
+	} `json:"head_repository"`
 	PullRequests []struct {
 		Number platforms.Number `json:"number"`
 	} `json:"pull_requests"`
@@ -61,6 +65,9 @@ func (run workflowRun) pipeline(project core.Project) core.Pipeline {
 		Conclusion: string(run.Conclusion),
 		CreatedAt:  run.CreatedAt.Time,
 		UpdatedAt:  run.UpdatedAt.Time,
+		Foreign:    run.foreign(project.Name),
+
+		AskArtifacts: true,
 	}
 	fallback := project.URL + "/actions/runs/" + strconv.FormatInt(pipeline.ID, 10)
 	pipeline.URL = platforms.WebAddress(run.HTMLURL, fallback)
@@ -91,4 +98,13 @@ func firstTime(first, second platforms.Time) platforms.Time {
 		return second
 	}
 	return first
+}
+
+// foreign tells whether the branch is one of a fork. That of a pull request whose repository is gone may have been.
+func (run workflowRun) foreign(project string) bool {
+	head := string(run.HeadRepository.FullName)
+	if head == "" {
+		return strings.HasPrefix(string(run.Trigger), "pull_request")
+	}
+	return !strings.EqualFold(head, project)
 }

@@ -8,9 +8,6 @@ import (
 	"github.com/scanhook/scanhook/platforms"
 )
 
-// maxArtifact is the largest size that is believed of one archive, 1 TiB; it also keeps the sum from overflowing.
-const maxArtifact = 1 << 40
-
 // pipelinePayload is the part of a pipeline event that we use. The variables are left out on purpose: they may hold
 // secrets in clear text.
 type pipelinePayload struct {
@@ -21,7 +18,9 @@ type pipelinePayload struct {
 		} `json:"artifacts_file"`
 	} `json:"builds"`
 	MergeRequest struct {
-		IID platforms.Number `json:"iid"`
+		IID    platforms.Number `json:"iid"`
+		Source platforms.Number `json:"source_project_id"`
+		Target platforms.Number `json:"target_project_id"`
 	} `json:"merge_request"`
 	Parent struct {
 		Project    project          `json:"project"`
@@ -64,23 +63,24 @@ func (p *Platform) parsePipeline(outer envelope, body []byte) (core.Event, strin
 	return payload.translate(project), project.Name, nil
 }
 
-// translate leaves the attempt at 1: a retried pipeline of GitLab keeps its id and counts nothing.
+// translate leaves the attempt at 0: a retried pipeline of GitLab keeps its id and counts nothing.
 func (payload pipelinePayload) translate(project core.Project) core.Pipeline {
 	from := payload.Attributes
 	fallback := project.URL + "/-/pipelines/" + strconv.FormatInt(from.ID.Int(), 10)
 	pipeline := core.Pipeline{
 		Project:         project,
 		ID:              from.ID.Int(),
-		Attempt:         1,
 		Name:            string(from.Name),
 		Source:          string(from.Source),
 		CommitSHA:       string(from.SHA),
 		BeforeSHA:       platforms.CommitID(from.BeforeSHA),
+		Foreign:         payload.MergeRequest.Source.ID() != payload.MergeRequest.Target.ID(),
 		Status:          string(from.Status),
 		URL:             platforms.WebAddress(from.URL, fallback),
 		Duration:        from.Duration.Seconds(),
 		Queued:          from.Queued.Seconds(),
 		ArtifactBytes:   payload.artifactBytes(),
+		AskArtifacts:    payload.Builds == nil,
 		CreatedAt:       from.CreatedAt.Time,
 		FinishedAt:      from.FinishedAt.Time,
 		Parent:          payload.parent(),
@@ -99,7 +99,7 @@ func (payload pipelinePayload) artifactBytes() *int64 {
 	var total *int64
 	for _, build := range payload.Builds {
 		size := build.Artifacts.Size
-		if bytes := size.Int(); size.IsSet() && bytes >= 0 && bytes <= maxArtifact {
+		if bytes := size.Int(); size.IsSet() && bytes >= 0 && bytes <= platforms.MaxArtifact {
 			if total == nil {
 				total = new(int64)
 			}

@@ -88,12 +88,8 @@ func (p *Platform) send(ctx context.Context, status core.Status, pin int) (int, 
 	return pin, nil
 }
 
-// projectID prefers the number: it survives renames, and proxies that decode the slashes of a path.
 func projectID(status core.Status) any {
-	if id, err := strconv.Atoi(status.ProjectRef); err == nil && id > 0 {
-		return id
-	}
-	return status.ProjectName
+	return numberOrPath(core.Project{Name: status.ProjectName, Ref: status.ProjectRef})
 }
 
 // options leaves out a target that is not http(s): GitLab would refuse the whole status for it.

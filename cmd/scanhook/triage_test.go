@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/scanhook/scanhook/internal/standin"
+	"github.com/scanhook/scanhook/store/storetest"
+)
+
+// ask sends a request to Scanhook's API and decodes the answer into out, which may be nil.
+func ask(t *testing.T, w *world, method, path, body string, out any) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, w.scanhook+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+w.apiToken)
+	request.Header.Set("Content-Type", "application/json")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode/100 != 2 {
+		t.Fatalf("%s %s: %s", method, path, response.Status)
+	}
+	if out != nil {
+		if err := json.NewDecoder(response.Body).Decode(out); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// newGrave are the findings that fail the sample's scan.
+func newGrave(t *testing.T, w *world, delivery standin.Delivery) []int64 {
+	t.Helper()
+	var scan struct {
+		Deciding []int64
+		Reason   string `json:"verdict_reason"`
+	}
+	var receipt struct{ Scan string }
+	if err := json.Unmarshal(delivery.Answer, &receipt); err != nil {
+		t.Fatal(err)
+	}
+	ask(t, w, "GET", "/api/v1/scans/"+receipt.Scan, "", &scan)
+	if len(scan.Deciding) != 4 || scan.Reason != "fail_on: high, new findings only" {
+		t.Fatalf("the verdict names %+v, want the four new secrets", scan)
+	}
+	return scan.Deciding
+}
+
+// mark gives feedback on a finding and returns when it was acknowledged.
+func mark(t *testing.T, w *world, finding int64, verdict string) {
+	t.Helper()
+	ask(t, w, "POST", fmt.Sprintf("/api/v1/findings/%d/feedback", finding), fmt.Sprintf(`{"user_verdict":%q}`, verdict), nil)
+}
+
+// The click that dismisses the last new finding turns the commit green, at once; taking it back turns it red again.
+func TestFeedbackTurnsTheCommit(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		for _, kind := range kinds {
+			t.Run(string(kind), func(t *testing.T) {
+				t.Parallel()
+				w, sample := setup(t, worldConfig{kind: kind, database: e.URL(t)})
+				startWorld(t, w)
+				pushTo(t, w, "main", "", sample.Before)
+				finalOf(t, w, sample.Before)
+				delivery := pushTo(t, w, "main", sample.Before, sample.Head)
+				red := finalOf(t, w, sample.Head)
+				grave := newGrave(t, w, delivery)
+				for _, finding := range grave[1:] {
+					mark(t, w, finding, "FP")
+				}
+				clicked := time.Now()
+				mark(t, w, grave[0], "FP")
+				green := stateAfter(t, w, sample.Head, clicked, "success")
+				if red.State == "success" || green.Description != "0 new, 1 known, 4 dismissed" {
+					t.Errorf("%s %q, then %s %q", red.State, red.Description, green.State, green.Description)
+				}
+				t.Logf("from the click to the status: %s", green.At.Sub(clicked).Round(time.Millisecond))
+				clicked = time.Now()
+				mark(t, w, grave[0], "TP")
+				stateAfter(t, w, sample.Head, clicked, red.State)
+				if refused := w.platform.Refused(); len(refused) > 0 {
+					t.Errorf("the platform refused %+v", refused)
+				}
+			})
+		}
+	})
+}
+
+// stateAfter waits for a state that the platform is told after a moment, and makes sure that it is the last word.
+func stateAfter(t *testing.T, w *world, sha string, moment time.Time, state string) standin.Status {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	status, err := w.platform.Wait(ctx, func(s standin.Status) bool {
+		return s.SHA == sha && s.State == state && s.At.After(moment)
+	})
+	if err != nil {
+		t.Fatalf("no %s within 10 s of the click: %v; statuses: %+v", state, err, w.platform.Statuses("acme/shop", sha))
+	}
+	if latest, _ := w.platform.Latest("acme/shop", sha, status.Context); latest != status {
+		t.Errorf("the platform shows %+v, want %+v", latest, status)
+	}
+	return status
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+
+	"github.com/scanhook/scanhook/internal/standin"
+)
+
+// login types the token where the page asks for it.
+func (b *browser) login(token string) {
+	b.t.Helper()
+	b.do(chromedp.SendKeys(chromedp.CSS("#token"), token), chromedp.Click(chromedp.CSS("button.primary")))
+}
+
+// A developer follows "Details" of a red status, logs in, and turns it green by saying that the findings are no problems.
+func TestRedStatusTurnsGreenInTheBrowser(t *testing.T) {
+	t.Parallel()
+	w, sample := setup(t, worldConfig{kind: standin.GitHub})
+	startWorld(t, w)
+	pushTo(t, w, "main", "", sample.Before)
+	finalOf(t, w, sample.Before)
+	pushTo(t, w, "main", sample.Before, sample.Head)
+	red := finalOf(t, w, sample.Head)
+
+	b := openBrowser(t, w.scanhook)
+	b.do(chromedp.Navigate(red.TargetURL))
+	b.examine("login")
+	b.login("a wrong one")
+	b.until(`document.querySelector(".notice.error")`)
+	b.login(w.apiToken)
+	b.until(`location.pathname.startsWith("/scans/") && document.querySelector("#verdict.fail")`)
+	if word := b.text("#verdict .word"); !strings.Contains(word, "Failed") || !strings.Contains(word, "4 new") {
+		t.Errorf("verdict: %q", word)
+	}
+	b.examine("scan-failed")
+	for range 4 {
+		b.do(chromedp.Click(chromedp.CSS(`.finding:not(.dismissed) button[value=FP]`)))
+		b.until(`location.search.includes("said=FP") && document.querySelector(":target.finding.dismissed")`)
+		b.do(chromedp.Evaluate[chromedp.Void](`history.replaceState(null, "", location.pathname)`))
+	}
+	b.until(`document.querySelector("#verdict.pass")`)
+	green, err := w.platform.Wait(b.ctx, func(s standin.Status) bool { return s.SHA == sample.Head && s.State == "success" })
+	if err != nil {
+		t.Fatalf("the status never turned green: %v", err)
+	}
+	b.until(`document.querySelector("#verdict .status").textContent.includes("Shown on github")`)
+	if text := b.text("#verdict"); !strings.Contains(text, green.Description) {
+		t.Errorf("the page says %q, the platform %q", text, green.Description)
+	}
+	b.examine("scan-passed")
+	if len(b.foreign) > 0 {
+		t.Errorf("requests to other hosts: %v", b.foreign)
+	}
+}
+
+// A page that was opened while a scan runs follows it to its end, without being loaded again.
+func TestRunningScanIsLiveInTheBrowser(t *testing.T) {
+	t.Parallel()
+	w, sample := setup(t, worldConfig{kind: standin.GitLab, extra: `
+web: {public: true}
+scanners: {trivy: {upload: true}}
+repositories: [{match: "**", scanners: [gitleaks, trivy]}]`})
+	startWorld(t, w)
+	pushTo(t, w, "main", "", sample.Head)
+	b := openBrowser(t, w.scanhook)
+	b.do(chromedp.Navigate(w.scanhook))
+	b.until(`document.querySelector("table.scans a")`)
+	b.do(chromedp.Click(chromedp.CSS("table.scans a")))
+	b.until(`document.querySelector("#jobs")?.textContent.includes("5 findings")`)
+	b.examine("scan-running")
+	b.do(chromedp.Evaluate[chromedp.Void](`window.same = true`))
+	reference := b.text("#live + h1") + ""
+	location, err := chromedp.Run(b.ctx, chromedp.Location())
+	if err != nil {
+		t.Fatal(reference, err)
+	}
+	deliver(t, w, location[strings.LastIndex(location, "/")+1:])
+	b.until(`window.same && document.querySelector("#verdict.fail") && document.querySelectorAll(".finding").length === 6`)
+	b.until(`document.querySelector("#verdict .status").textContent.includes("Shown on gitlab")`)
+	b.examine("scan-hostile")
+}
+
+// hostileReport is a scanner's report whose author wants to run something in the reader's browser.
+const hostileReport = `[{"rule_id": "<script>alert(1)</script>", "file": "a/\u202egnp.exe<img src=x onerror=alert(1)>", "line": 3,
+	"severity": "High", "title": "\"><svg onload=alert(1)>", "message": "MESSAGE", "help_uri": "javascript:alert(1)",
+	"cve_id": "CVE-2024-3094", "snippet": "x := \"</code></pre><script>alert(1)</script>\" // \u202e comment"}]`
+
+func deliver(t *testing.T, w *world, reference string) {
+	t.Helper()
+	body := strings.Replace(hostileReport, "MESSAGE", strings.Repeat("<b>very long</b> ", 60_000), 1)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPut,
+		w.scanhook+"/api/v1/scans/"+reference+"/results/trivy", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+w.apiToken)
+	request.Header.Set("Content-Type", "application/json")
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if answer.StatusCode/100 != 2 {
+		t.Fatalf("upload: %s", answer.Status)
+	}
+}
+
+// The list can be filtered, and all of it works without JavaScript.
+func TestPagesWorkWithoutJavaScript(t *testing.T) {
+	t.Parallel()
+	w, sample := setup(t, worldConfig{kind: standin.GitHub, extra: `
+web: {public: true}
+repositories: [{match: "**"}]`})
+	startWorld(t, w)
+	pushTo(t, w, "main", "", sample.Before)
+	finalOf(t, w, sample.Before)
+	pushTo(t, w, "feature/pay", sample.Before, sample.Head)
+	finalOf(t, w, sample.Head)
+	b := openBrowser(t, w.scanhook)
+	b.do(chromedp.Navigate(w.scanhook))
+	b.examine("scans")
+	b.do(chromedp.Func(func(ctx context.Context, page *chromedp.Target) error {
+		_, err := cdp.Call(ctx, page, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+		return err
+	}))
+	b.do(chromedp.SendKeys(chromedp.CSS("[name=branch]"), "feature/pay"), chromedp.Click(chromedp.CSS(".filter button")))
+	b.until(`location.search.includes("branch=feature%2Fpay") && document.querySelectorAll("table.scans tbody tr").length === 1`)
+	b.do(chromedp.Click(chromedp.CSS("table.scans a")), chromedp.Click(chromedp.CSS(".finding .triage a")))
+	b.until(`document.querySelector("#token")`)
+	b.login(w.apiToken)
+	b.until(`document.querySelector(".finding button[value=FP]")`)
+	b.do(chromedp.SendKeys(chromedp.CSS(".finding input[name=comments]"), "a test key"),
+		chromedp.Click(chromedp.CSS(".finding button[value=FP]")))
+	b.until(`document.querySelector(".finding.dismissed .history")?.textContent.includes("a test key")`)
+	b.do(chromedp.Navigate(w.scanhook + "/nothing/here"))
+	b.examine("error")
+}

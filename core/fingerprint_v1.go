@@ -1,0 +1,36 @@
+package core
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"sort"
+	"strconv"
+)
+
+// printsV1 are the fingerprints that the first version gave to findings, which a baseline of its time has: rule, file,
+// the whole code context and the index among equals, by line.
+func printsV1(findings []Finding) []string {
+	byLine := make([]int, len(findings))
+	for i := range byLine {
+		byLine[i] = i
+	}
+	sort.SliceStable(byLine, func(a, b int) bool { return findings[byLine[a]].Line < findings[byLine[b]].Line })
+
+	prints := make([]string, len(findings))
+	seen := make(map[string]int, len(findings))
+	for _, i := range byLine {
+		same := sameV1(findings[i])
+		sum := sha256.Sum256([]byte(same + "\x00" + strconv.Itoa(seen[same])))
+		seen[same]++
+		prints[i] = "v1:" + hex.EncodeToString(sum[:16])
+	}
+	return prints
+}
+
+func sameV1(f Finding) string {
+	context := collapse(f.Snippet)
+	if context == "" {
+		context = f.PartialFingerprint + "\x00" + plainMessage(f)
+	}
+	return f.RuleID + "\x00" + f.File + "\x00" + context
+}

@@ -1,0 +1,123 @@
+package core
+
+import "slices"
+
+// none is the partner of what has none.
+const none = -1
+
+// candidate is a finding, of this report or of the baseline, as the matcher sees it.
+type candidate struct {
+	place
+	anchor anchor
+	ended  bool // it has its partner, or is known to have none
+}
+
+// matcher pairs the findings of a report with those of its baseline, the surest way first: the same line by the diff, an
+// equal line in the same file, in a renamed file, elsewhere.
+type matcher struct {
+	findings []Finding
+	lines    lineage
+	ids      []identity
+	fresh    []candidate // by index of findings
+	old      []candidate // by index of the baseline's findings
+	prints   []string    // fingerprints of the baseline's findings
+	pair     []int       // by index of findings: the partner, or none
+	order    []int       // indexes of findings in the order of the code
+	oldOrder []int
+	shifts   map[string][]shift
+}
+
+func newMatcher(findings []Finding, known []Known, lines lineage) *matcher {
+	m := &matcher{
+		findings: findings, lines: lines, order: byPlace(findings), shifts: map[string][]shift{},
+		ids: make([]identity, len(findings)), fresh: make([]candidate, len(findings)), pair: make([]int, len(findings)),
+		old: make([]candidate, len(known)), prints: make([]string, len(known)), oldOrder: make([]int, len(known)),
+	}
+	for i, f := range findings {
+		m.ids[i] = identityOf(f)
+		m.fresh[i] = candidate{place: place{f.File, f.Line}, anchor: anchorOf(f, m.ids[i])}
+		m.pair[i] = none
+	}
+	for i, k := range known {
+		a, today := parseAnchor(k.Anchor)
+		m.old[i] = candidate{place: place{k.File, k.Line}, anchor: a, ended: !today}
+		m.prints[i], m.oldOrder[i] = k.Fingerprint, i
+	}
+	slices.SortStableFunc(m.oldOrder, func(a, b int) int { return comparePlaces(m.old[a].place, m.old[b].place) })
+	return m
+}
+
+func (m *matcher) join(fresh, old int) {
+	m.pair[fresh] = old
+	m.fresh[fresh].ended, m.old[old].ended = true, true
+}
+
+// matchOlderVersions recognises findings of a baseline that was made by an older Scanhook, as that one would have.
+func (m *matcher) matchOlderVersions() {
+	older := map[string]int{}
+	for i := range m.old {
+		if m.old[i].ended {
+			older[m.prints[i]] = i
+		}
+	}
+	if len(older) == 0 {
+		return
+	}
+	for i, fingerprint := range printsV1(m.findings) {
+		if old, found := older[fingerprint]; found {
+			m.join(i, old)
+		}
+	}
+}
+
+// matchLines pairs findings of one rule whose line is the same one, as the diff tells. A finding in such a line has no
+// partner anywhere else.
+func (m *matcher) matchLines() {
+	if !m.lines.known {
+		return
+	}
+	at := func(c candidate) group { return group{file: c.file, line: c.line, key: uint64(c.anchor.rule)} }
+	m.match(func(c candidate) (group, bool) {
+		was, same := m.lines.before(c.place)
+		c.place = was
+		return at(c), same
+	}, func(c candidate) (group, bool) { return at(c), true }, sameLine)
+	for i := range m.fresh {
+		_, same := m.lines.before(m.fresh[i].place)
+		m.fresh[i].ended = m.fresh[i].ended || same
+	}
+	for i := range m.old {
+		_, same := m.lines.after(m.old[i].place)
+		m.old[i].ended = m.old[i].ended || same
+	}
+}
+
+// sameLine prefers, among findings of one rule in one line, those that say the same.
+func sameLine(a, b anchor) (rate int, ok bool) {
+	rate, _ = a.likeness(b)
+	if a.key == b.key {
+		rate += 2 * len(a.around)
+	}
+	return rate, true
+}
+
+// matchMoved pairs findings in equal lines of one file.
+func (m *matcher) matchMoved() {
+	m.match(func(c candidate) (group, bool) {
+		return group{file: m.lines.oldFile(c.file), key: c.anchor.key}, true
+	}, inFile, anchor.likeness)
+}
+
+func inFile(c candidate) (group, bool) { return group{file: c.file, key: c.anchor.key}, true }
+
+// minElsewhere is how many lines around must agree before code counts as moved to another file.
+const minElsewhere = 2
+
+// matchElsewhere pairs findings in equal lines that stand between equal lines, in whatever file.
+func (m *matcher) matchElsewhere() {
+	anywhere := func(c candidate) (group, bool) { return group{key: c.anchor.key}, c.anchor.around.known() }
+	m.match(anywhere, anywhere, func(a, b anchor) (rate int, ok bool) {
+		rate, ok = a.likeness(b)
+		return rate, ok && a.around.common(b.around) >= minElsewhere
+	})
+}

@@ -1,0 +1,185 @@
+package core
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var pipelineStart = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+// after is a moment so many minutes after the start; 0 is unknown.
+func after(minutes int) time.Time {
+	if minutes == 0 {
+		return time.Time{}
+	}
+	return pipelineStart.Add(time.Duration(minutes) * time.Minute)
+}
+
+// github is a workflow_run event; updated is in minutes.
+func github(attempt int, status, conclusion string, updated int) Pipeline {
+	p := Pipeline{
+		Project: Project{Name: "acme/shop", DefaultBranch: "main"}, ID: 7, Attempt: attempt, Name: "CI", Branch: "main",
+		Status: status, Conclusion: conclusion, UpdatedAt: after(updated), AskArtifacts: true,
+	}
+	if status == "completed" {
+		length := time.Duration(updated) * time.Minute
+		p.Duration, p.FinishedAt = &length, p.UpdatedAt
+	}
+	return p
+}
+
+// gitlab is a pipeline event; finished is in minutes, 0 before the first end.
+func gitlab(status string, finished int) Pipeline {
+	p := Pipeline{
+		Project: Project{Name: "acme/shop", DefaultBranch: "main"}, ID: 7, Branch: "main", Status: status,
+		FinishedAt: after(finished),
+	}
+	if finished > 0 {
+		length, bytes := time.Duration(finished)*time.Minute, int64(finished)
+		p.Duration, p.ArtifactBytes = &length, &bytes
+	}
+	return p
+}
+
+// told is what runs say, one text for each.
+func told(runs []PipelineRun) []string {
+	var list []string
+	for _, r := range runs {
+		text := fmt.Sprintf("%d %s", r.Attempt, r.Status)
+		if r.FinishedAt != nil {
+			text += fmt.Sprintf(" at %.0f in %.0f", r.FinishedAt.Sub(pipelineStart).Minutes(), *r.BuildDurationSeconds/60)
+		}
+		list = append(list, text)
+	}
+	return list
+}
+
+// In whatever order and how often events come, the same rows come of them.
+func TestRecordRunInAnyOrder(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		events []Pipeline
+		want   []string
+	}{
+		"github one run": {
+			[]Pipeline{github(1, "requested", "", 1), github(1, "in_progress", "", 2), github(1, "completed", "success", 9)},
+			[]string{"1 success at 9 in 9"},
+		},
+		"github completed twice": {
+			[]Pipeline{github(1, "completed", "success", 8), github(1, "completed", "failure", 9)},
+			[]string{"1 failure at 9 in 9"},
+		},
+		"github goes on": {
+			[]Pipeline{github(1, "queued", "", 1), github(1, "in_progress", "", 2)}, []string{"1 in_progress"},
+		},
+		"github re-run": {
+			[]Pipeline{
+				github(1, "requested", "", 1), github(1, "completed", "failure", 9), github(2, "requested", "", 12),
+				github(2, "in_progress", "", 13), github(3, "completed", "success", 30),
+			},
+			[]string{"1 failure at 9 in 9", "2 in_progress", "3 success at 30 in 30"},
+		},
+		"gitlab one run": {
+			[]Pipeline{gitlab("created", 0), gitlab("pending", 0), gitlab("running", 0), gitlab("success", 9)},
+			[]string{"1 success at 9 in 9"},
+		},
+		"gitlab goes on": {[]Pipeline{gitlab("created", 0), gitlab("running", 0)}, []string{"1 running"}},
+		"gitlab stops":   {[]Pipeline{gitlab("running", 0), gitlab("manual", 0)}, []string{"1 manual"}},
+		"gitlab skipped": {[]Pipeline{gitlab("created", 0), gitlab("skipped", 0)}, []string{"1 skipped"}},
+		"gitlab retried": {
+			[]Pipeline{
+				gitlab("running", 0), gitlab("failed", 9), gitlab("pending", 9), gitlab("running", 9), gitlab("failed", 20),
+				gitlab("running", 20), gitlab("success", 31),
+			},
+			[]string{"1 failed at 9 in 9", "2 failed at 20 in 20", "3 success at 31 in 31"},
+		},
+		"gitlab retry goes on": {
+			[]Pipeline{gitlab("running", 0), gitlab("failed", 9), gitlab("pending", 9), gitlab("running", 9)},
+			[]string{"1 failed at 9 in 9", "2 running"},
+		},
+		"gitlab retry whose first end is missing": {
+			[]Pipeline{gitlab("running", 0), gitlab("running", 9), gitlab("success", 20)}, []string{"1 success at 20 in 20"},
+		},
+		"gitlab retries with a gap": {
+			[]Pipeline{gitlab("success", 5), gitlab("running", 20), gitlab("pending", 5)},
+			[]string{"1 success at 5 in 5", "2 running"},
+		},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for range 300 {
+				events := append(slices.Clone(c.events), c.events...)
+				rand.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
+				var runs []PipelineRun
+				for _, event := range events {
+					runs, _ = RecordRun(runs, event)
+				}
+				if diff := cmp.Diff(c.want, told(runs)); diff != "" {
+					t.Fatalf("runs (-want +got):\n%s", diff)
+				}
+			}
+		})
+	}
+}
+
+// A thousand random events, of which some contradict each other: every order leads to the same rows, and the second time
+// nothing is new.
+func TestRecordRunConverges(t *testing.T) {
+	t.Parallel()
+	words := []string{"created", "pending", "running", "manual", "success", "failed", "canceled", "skipped", "invented"}
+	for seed := range uint64(20) {
+		random := rand.New(rand.NewPCG(seed, 1))
+		var events []Pipeline
+		for range 50 {
+			if seed%2 == 0 {
+				events = append(events, gitlab(words[random.IntN(len(words))], 5*random.IntN(4)))
+				continue
+			}
+			status := []string{"requested", "in_progress", "completed"}[random.IntN(3)]
+			events = append(events, github(1+random.IntN(3), status, words[random.IntN(len(words))], 1+random.IntN(5)))
+		}
+		var want []PipelineRun
+		for round := range 20 {
+			var runs []PipelineRun
+			for _, event := range events {
+				runs, _ = RecordRun(runs, event)
+			}
+			if round == 0 {
+				want = runs
+			}
+			if diff := cmp.Diff(want, runs); diff != "" {
+				t.Fatalf("seed %d: another order (-first +this):\n%s", seed, diff)
+			}
+			for _, event := range events {
+				if _, changed := RecordRun(runs, event); changed {
+					t.Fatalf("seed %d: %+v is news the second time", seed, event)
+				}
+			}
+			random.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
+		}
+	}
+}
+
+// What events do not tell stays: identity, sizes that were asked for, and what a person said.
+func TestRecordRunKeeps(t *testing.T) {
+	t.Parallel()
+	runs, _ := RecordRun(nil, github(1, "completed", "success", 8))
+	bytes := int64(41)
+	runs[0].ID, runs[0].ArtifactSizeBytes, runs[0].Expected = 3, &bytes, true
+	runs, changed := RecordRun(runs, github(1, "completed", "success", 9))
+	if !changed || runs[0].ID != 3 || runs[0].ArtifactSizeBytes == nil || !runs[0].Expected {
+		t.Errorf("changed %v, run %+v", changed, runs[0])
+	}
+	open, _ := RecordRun(nil, gitlab("running", 0))
+	open[0].ID = 4
+	ended, _ := RecordRun(open, gitlab("success", 9))
+	if len(ended) != 1 || ended[0].ID != 4 {
+		t.Errorf("the end did not take over the open run: %+v", ended)
+	}
+}

@@ -1,0 +1,192 @@
+package api_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// findingAnswer is what the endpoints of a finding answer.
+type findingAnswer struct {
+	ID               int64
+	RuleID           string   `json:"rule_id"`
+	TriageDecision   *string  `json:"triage_decision"`
+	AIVerdict        *string  `json:"ai_verdict"`
+	AIConfidence     *float64 `json:"ai_confidence"`
+	AIReasoning      *string  `json:"ai_reasoning"`
+	RemediationPatch *string  `json:"remediation_patch"`
+	RedTeamSuccess   *bool    `json:"red_team_success"`
+	Scan, Summary    string
+	Verdict          *string
+	DecidedBy        *struct{ Source, Author, Comment string } `json:"decided_by"`
+}
+
+// reported gives a scan with the two findings of report, and their paths.
+func reported(t *testing.T, b *bench) (scan, high, low string) {
+	t.Helper()
+	ref := b.push(t, 1)
+	b.call(t, "scanner", "PUT", "/api/v1/scans/"+ref+"/results/trivy", report, nil)
+	var list results
+	b.call(t, "viewer", "GET", "/api/v1/scans/"+ref+"/findings", "", &list)
+	if len(list.Items) != 2 {
+		t.Fatalf("findings: %+v", list)
+	}
+	path := func(n int) string { return fmt.Sprintf("/api/v1/findings/%.0f", list.Items[n]["id"]) }
+	return "/api/v1/scans/" + ref, path(0), path(1)
+}
+
+func TestFeedback(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	scan, high, _ := reported(t, b)
+	var got findingAnswer
+	answer := b.call(t, "viewer", "POST", high+"/feedback", `{"user_verdict":"FP","comments":"a test key"}`, &got)
+	if answer.Code != http.StatusCreated || got.TriageDecision == nil || *got.TriageDecision != "FP" ||
+		got.Verdict == nil || *got.Verdict != "pass" || got.Summary != "1 new (1 low), 1 dismissed" {
+		t.Errorf("FP: %d %s", answer.Code, answer.Body)
+	}
+	if by := got.DecidedBy; by == nil || by.Source != "person" || by.Author != "reader" || by.Comment != "a test key" {
+		t.Errorf("decided by %+v", got.DecidedBy)
+	}
+	var detail results
+	b.call(t, "viewer", "GET", scan, "", &detail)
+	if len(detail.Statuses) != 1 || detail.Statuses[0]["state"] != "success" {
+		t.Errorf("wanted statuses: %+v", detail.Statuses)
+	}
+	var fresh findingAnswer
+	b.call(t, "viewer", "GET", high, "", &fresh)
+	if diff := cmp.Diff(got, fresh); diff != "" {
+		t.Errorf("reading it again (-answer +got):\n%s", diff)
+	}
+}
+
+func TestPatchChangesOnlyWhatItNames(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	_, high, low := reported(t, b)
+	steps := []struct{ body, want string }{
+		{`{}`, `null null null null null null`},
+		{`{"ai_verdict":"false positive","ai_confidence":0.5}`, `null "false positive" 0.5 null null null`},
+		{`{"ai_reasoning":"a test key","red_team_success":false}`, `null "false positive" 0.5 "a test key" null false`},
+		{`{"triage_decision":"FP","ai_confidence":0}`, `"FP" "false positive" 0 "a test key" null false`},
+		{`{"ai_verdict":null,"red_team_success":null}`, `"FP" null 0 "a test key" null null`},
+		{`{"red_team_success":true}`, `"TP" null 0 "a test key" null true`},
+		{`{"remediation_patch":"--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n"}`,
+			`"TP" null 0 "a test key" "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n" true`},
+		{`{"triage_decision":null,"remediation_patch":null,"red_team_success":null}`, `null null 0 "a test key" null null`},
+	}
+	for _, step := range steps {
+		var f findingAnswer
+		if answer := b.call(t, "scanner", "PATCH", high, step.body, &f); answer.Code != http.StatusOK {
+			t.Fatalf("%s: %d %s", step.body, answer.Code, answer.Body)
+		}
+		if got := inJSON(f.TriageDecision, f.AIVerdict, f.AIConfidence, f.AIReasoning, f.RemediationPatch, f.RedTeamSuccess); got != step.want {
+			t.Errorf("after %s: %s, want %s", step.body, got, step.want)
+		}
+	}
+	var other findingAnswer
+	b.call(t, "viewer", "GET", low, "", &other)
+	if got := inJSON(other.TriageDecision, other.AIConfidence); got != "null null" || other.DecidedBy != nil {
+		t.Errorf("the other finding changed: %s", got)
+	}
+}
+
+func inJSON(values ...any) string {
+	var parts []string
+	for _, value := range values {
+		text, _ := json.Marshal(value)
+		parts = append(parts, string(text))
+	}
+	return strings.Join(parts, " ")
+}
+
+func TestTriageRefuses(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	_, high, _ := reported(t, b)
+	long := func(field string, n int) string { return fmt.Sprintf(`{"%s":%q}`, field, strings.Repeat("x", n)) }
+	for name, c := range map[string]struct {
+		role, method, path, body string
+		want                     int
+	}{
+		"a viewer patches":        {"viewer", "PATCH", high, `{}`, 403},
+		"nobody gives feedback":   {"", "POST", high + "/feedback", `{"user_verdict":"FP"}`, 401},
+		"an unknown field":        {"scanner", "PATCH", high, `{"severity":"Low"}`, 422},
+		"a third decision":        {"scanner", "PATCH", high, `{"triage_decision":"maybe"}`, 422},
+		"a wrong type":            {"scanner", "PATCH", high, `{"red_team_success":"yes"}`, 422},
+		"too sure":                {"scanner", "PATCH", high, `{"ai_confidence":1.5}`, 422},
+		"a patch that is prose":   {"scanner", "PATCH", high, `{"remediation_patch":"use a vault"}`, 422},
+		"a patch of 300 kB":       {"scanner", "PATCH", high, long("remediation_patch", 300_000), 422},
+		"a body of 3 MB":          {"scanner", "PATCH", high, long("remediation_patch", 3_000_000), 413},
+		"a NUL":                   {"scanner", "PATCH", high, `{"ai_reasoning":"a\u0000b"}`, 422},
+		"not JSON":                {"scanner", "PATCH", high, `{`, 400},
+		"no such finding":         {"scanner", "PATCH", "/api/v1/findings/4711", `{"ai_confidence":1}`, 404},
+		"no such id":              {"viewer", "GET", "/api/v1/findings/abc", "", 422},
+		"an id beyond all":        {"viewer", "GET", "/api/v1/findings/99999999999999999999", "", 422},
+		"feedback without word":   {"viewer", "POST", high + "/feedback", `{"comments":"hm"}`, 422},
+		"feedback that says null": {"viewer", "POST", high + "/feedback", `{"user_verdict":null}`, 422},
+		"a long comment":          {"viewer", "POST", high + "/feedback", `{"user_verdict":"FP",` + long("comments", 11_000)[1:], 422},
+		"history of nothing":      {"viewer", "GET", "/api/v1/findings/4711/history", "", 404},
+	} {
+		answer := b.call(t, c.role, c.method, c.path, c.body, nil)
+		if answer.Code != c.want || detail(t, answer) == "" {
+			t.Errorf("%s: %d %s, want %d", name, answer.Code, answer.Body, c.want)
+		}
+	}
+}
+
+func TestHistory(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	_, high, _ := reported(t, b)
+	b.call(t, "scanner", "PATCH", high, `{"triage_decision":"FP","ai_verdict":"FP"}`, nil)
+	b.call(t, "scanner", "PATCH", high, `{"red_team_success":true}`, nil)
+	b.call(t, "admin", "POST", high+"/feedback", `{"user_verdict":"TP","comments":"it is real"}`, nil)
+	want := []string{
+		`ai ci {"ai_verdict":"FP","triage_decision":"FP"} FP `,
+		`scanner ci {"red_team_success":true} TP `,
+		`person root {"user_verdict":"TP"} TP it is real`,
+	}
+	var got []string
+	for path := high + "/history?limit=2"; ; {
+		var page results
+		b.call(t, "viewer", "GET", path, "", &page)
+		for _, e := range page.Items {
+			changes, _ := json.Marshal(e["changes"])
+			got = append(got, fmt.Sprint(e["source"], " ", e["author"], " ", string(changes), " ", e["triage_decision"], " ", e["comment"]))
+		}
+		if page.Next == "" {
+			break
+		}
+		path = high + "/history?cursor=" + page.Next
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("history (-want +got):\n%s", diff)
+	}
+}
+
+func TestScanNamesWhatDecidedItsVerdict(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	scan, high, _ := reported(t, b)
+	var got struct {
+		Verdict, Reason string
+		VerdictReason   string `json:"verdict_reason"`
+		Deciding        []int64
+		NumDeciding     int `json:"num_deciding"`
+	}
+	b.call(t, "viewer", "GET", scan, "", &got)
+	if got.Verdict != "fail" || got.VerdictReason != "fail_on: high, new findings only" || got.NumDeciding != 1 ||
+		len(got.Deciding) != 1 || !strings.HasSuffix(high, fmt.Sprint("/", got.Deciding[0])) {
+		t.Errorf("a scan that fails: %+v", got)
+	}
+	b.call(t, "viewer", "POST", high+"/feedback", `{"user_verdict":"FP"}`, nil)
+	b.call(t, "viewer", "GET", scan, "", &got)
+	if got.Verdict != "pass" || got.VerdictReason == "" || got.NumDeciding != 0 || got.Deciding == nil || len(got.Deciding) != 0 {
+		t.Errorf("a scan that passes: %+v", got)
+	}
+}

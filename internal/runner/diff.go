@@ -1,0 +1,138 @@
+package runner
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+// maxHunks bounds what is kept of a diff. Commits that far apart are compared by their code alone.
+const maxHunks = 200_000
+
+// diffParser reads the output of git diff without lines of context.
+type diffParser struct {
+	lines *bufio.Reader
+	files []core.FileChange
+	hunks int
+}
+
+// parseDiff returns the files that a diff names, in its order. The bodies of hunks are passed over.
+func parseDiff(r io.Reader) ([]core.FileChange, error) {
+	p := &diffParser{lines: bufio.NewReaderSize(r, maxSnippet)}
+	for {
+		line, err := p.line()
+		if err == nil {
+			err = p.header(line)
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return p.files, nil
+		case err != nil:
+			return nil, err
+		}
+	}
+}
+
+// line returns the next line, at most maxSnippet bytes of it, and io.EOF only when there is none.
+func (p *diffParser) line() (string, error) {
+	begin, err := p.lines.ReadSlice('\n')
+	line := strings.TrimSuffix(string(begin), "\n")
+	for errors.Is(err, bufio.ErrBufferFull) {
+		_, err = p.lines.ReadSlice('\n')
+	}
+	if errors.Is(err, io.EOF) && line != "" {
+		err = nil
+	}
+	return line, err
+}
+
+func (p *diffParser) header(line string) (err error) {
+	if rest, begins := strings.CutPrefix(line, "diff --git "); begins {
+		return p.open(rest)
+	}
+	if len(p.files) == 0 {
+		return fmt.Errorf("%.80q stands before the first file", line)
+	}
+	file := &p.files[len(p.files)-1]
+	word, rest, _ := strings.Cut(line, " ")
+	switch {
+	case word == "@@":
+		return p.hunk(file, rest)
+	case word == "new" && strings.HasPrefix(rest, "file mode "):
+		file.Old = ""
+	case word == "deleted" && strings.HasPrefix(rest, "file mode "):
+		file.New = ""
+	case word == "rename" && strings.HasPrefix(rest, "from "):
+		file.Old, err = unquote(rest[len("from "):])
+	case word == "rename" && strings.HasPrefix(rest, "to "):
+		file.New, err = unquote(rest[len("to "):])
+	case word == "Binary":
+		file.Opaque = true
+	}
+	return err
+}
+
+// open begins a file. Its two names are equal, or lines about the rename follow: so each is one half of the line.
+func (p *diffParser) open(names string) error {
+	half := len(names) / 2
+	before, err := unquote(names[:half])
+	if err != nil {
+		return err
+	}
+	name := strings.TrimPrefix(before, "a/")
+	p.files = append(p.files, core.FileChange{Old: name, New: name})
+	return nil
+}
+
+// unquote reads a path as git writes it: as it is, or as a text of C where it holds unusual characters.
+func unquote(path string) (string, error) {
+	if !strings.HasPrefix(path, `"`) {
+		return path, nil
+	}
+	plain, err := strconv.Unquote(path)
+	if err != nil {
+		return "", fmt.Errorf("%.80q is not a path: %w", path, err)
+	}
+	return storable(plain), nil
+}
+
+// hunk reads "-12,3 +12,4 @@…" and passes over the lines that follow.
+func (p *diffParser) hunk(file *core.FileChange, ranges string) error {
+	var h core.Hunk
+	fields := strings.Fields(ranges)
+	if len(fields) < 2 || !readRange(fields[0], "-", &h.OldLine, &h.OldCount) ||
+		!readRange(fields[1], "+", &h.NewLine, &h.NewCount) {
+		return fmt.Errorf("%.80q is not the head of a hunk", ranges)
+	}
+	if p.hunks++; p.hunks > maxHunks {
+		return fmt.Errorf("there are more than %d changes", maxHunks)
+	}
+	file.Hunks = append(file.Hunks, h)
+	for left := h.OldCount + h.NewCount; left > 0; left-- {
+		line, err := p.line()
+		if err != nil {
+			return err
+		}
+		if strings.HasPrefix(line, `\`) {
+			left++ // git's remark about a missing line break
+		}
+	}
+	return nil
+}
+
+func readRange(text, sign string, line, count *int) bool {
+	text, signed := strings.CutPrefix(text, sign)
+	first, number, counted := strings.Cut(text, ",")
+	var err, errCount error
+	*line, err = strconv.Atoi(first)
+	*count = 1
+	if counted {
+		*count, errCount = strconv.Atoi(number)
+	}
+	return signed && err == nil && errCount == nil && *line >= 0 && *count >= 0
+}

@@ -1,0 +1,62 @@
+package web
+
+import (
+	"strings"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+// The lines that are shown of a snippet and of a patch.
+const (
+	maxSnippetLines = 30
+	maxPatchLines   = 400
+)
+
+// codeLine is a line of code as it is shown.
+type codeLine struct {
+	Number int    // 0 where unknown
+	Text   string // visible and cut
+	Kind   string // mark, add, del, hunk or empty: the style
+}
+
+// snippet numbers the lines of a finding's code. Reports give the lines of the finding itself, or more around them whose
+// beginning they do not tell: those stay without numbers.
+func snippet(f core.Finding) []codeLine {
+	text := strings.Trim(strings.ReplaceAll(f.Snippet, "\r\n", "\n"), "\n")
+	if strings.TrimSpace(text) == "" {
+		return nil
+	}
+	texts := strings.Split(text, "\n")
+	numbered := f.Line > 0 && len(texts) <= max(f.EndLine, f.Line)-f.Line+1
+	lines := make([]codeLine, 0, min(len(texts), maxSnippetLines))
+	for i, text := range texts[:min(len(texts), maxSnippetLines)] {
+		line := codeLine{Text: cut(visible(text), maxLine)}
+		if numbered {
+			line.Number, line.Kind = f.Line+i, "mark"
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// diff sorts the lines of a patch.
+func diff(patch string) []codeLine {
+	texts := strings.Split(strings.TrimRight(patch, "\n"), "\n")
+	lines := make([]codeLine, 0, min(len(texts), maxPatchLines))
+	for _, text := range texts[:min(len(texts), maxPatchLines)] {
+		lines = append(lines, codeLine{Text: cut(visible(text), maxLine), Kind: diffKind(text)})
+	}
+	return lines
+}
+
+func diffKind(line string) string {
+	switch {
+	case strings.HasPrefix(line, "+++ "), strings.HasPrefix(line, "--- "), strings.HasPrefix(line, "@@"):
+		return "hunk"
+	case strings.HasPrefix(line, "+"):
+		return "add"
+	case strings.HasPrefix(line, "-"):
+		return "del"
+	}
+	return ""
+}

@@ -1,0 +1,104 @@
+package web
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+// maxHistory bounds the history that one page reads, in events of all its findings.
+const maxHistory = 500
+
+// findingView is a finding as its card shows it.
+type findingView struct {
+	core.Finding
+	Heading  string
+	Body     string // the message, where it says more than the heading
+	Link     string // to the line on the platform, or empty
+	Help     string // http(s), or empty
+	CVE      string // link, or empty
+	CWELink  string // link, or empty
+	Decides  bool   // it is one of those that failed the gate
+	Triage   core.Triage
+	Code     []codeLine
+	Patch    []codeLine
+	History  []core.TriageEvent
+	Absent   bool
+	Proven   bool // the red team could exploit it
+	AIShare  float64
+	HasShare bool
+}
+
+// card is a finding with the page that it stands on.
+type card struct {
+	Page    view
+	Finding findingView
+}
+
+// viewFindings adds the histories, which all come in one query.
+func (w *Web) viewFindings(ctx context.Context, page scanPage, findings []core.Finding) ([]findingView, error) {
+	ids := make([]int64, len(findings))
+	views := make([]findingView, len(findings))
+	for i, f := range findings {
+		ids[i], views[i] = f.ID, w.viewFinding(page, f)
+	}
+	events, err := w.Store.ListHistories(ctx, ids, maxHistory)
+	for _, event := range events {
+		i := slices.Index(ids, event.FindingID)
+		views[i].History = append(views[i].History, event)
+	}
+	return views, err
+}
+
+func (w *Web) viewFinding(page scanPage, f core.Finding) findingView {
+	view := findingView{
+		Finding: f, Heading: firstLine(cmp.Or(f.Title, f.Message, f.RuleID)), Help: webLink(f.HelpURI),
+		CVE: cveLink(f.CVEID), CWELink: cweLink(f.CWE), Decides: slices.Contains(page.Scan.DecidingIDs(), f.ID),
+		Code: snippet(f), Absent: f.BaselineState == core.Absent,
+	}
+	// Scanners repeat their title at the beginning of the message.
+	rest, repeated := strings.CutPrefix(strings.TrimSpace(f.Message), view.Heading)
+	view.Body = strings.TrimSpace(strings.TrimPrefix(rest, "."))
+	if !repeated || strings.HasSuffix(view.Heading, "…") {
+		view.Body = f.Message
+	}
+	sha := page.Scan.CommitSHA
+	if view.Absent { // its line is in the commit that was compared with
+		sha = page.Baseline
+	}
+	view.Link = w.lineLink(page.Scan, sha, f)
+	if f.TriageDecision != nil {
+		view.Triage = *f.TriageDecision
+	}
+	view.Proven = f.RedTeamSuccess != nil && *f.RedTeamSuccess
+	if f.AIConfidence != nil {
+		view.AIShare, view.HasShare = *f.AIConfidence, true
+	}
+	if f.RemediationPatch != nil {
+		view.Patch = diff(*f.RemediationPatch)
+	}
+	return view
+}
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	return strings.TrimSpace(line)
+}
+
+func cveLink(id string) string {
+	if canonical, err := core.ParseCVE(id); err == nil {
+		return "https://nvd.nist.gov/vuln/detail/" + canonical
+	}
+	return ""
+}
+
+func cweLink(id string) string {
+	number, ok := strings.CutPrefix(strings.ToUpper(id), "CWE-")
+	if !ok || number == "" || len(number) > 6 || strings.Trim(number, "0123456789") != "" {
+		return ""
+	}
+	return "https://cwe.mitre.org/data/definitions/" + number + ".html"
+}

@@ -1,0 +1,122 @@
+package web_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/web"
+	"github.com/scanhook/scanhook/store/storetest"
+)
+
+func many(n int) []core.Finding {
+	findings := make([]core.Finding, n)
+	for i := range findings {
+		findings[i] = finding(func(f *core.Finding) {
+			f.Line, f.Snippet, f.Title = i+1, fmt.Sprintf("KEY%d=REDACTED", i), fmt.Sprintf("Key %d", i)
+		})
+	}
+	return findings
+}
+
+// A scan of 5,000 findings is answered as fast as one of 50, give or take: its page has as many.
+func TestManyFindingsArePaged(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	small, large := s.scanned(1, many(50)...), s.scanned(2, many(5000)...)
+	page := s.page("/scans/" + large.ReferenceID)
+	if n := strings.Count(page, `<article class="finding`); n != 50 {
+		t.Errorf("%d findings on the first page, want 50", n)
+	}
+	contains(t, page, "Page 1 of 99", `href="?show=new&amp;page=2"`, "Known findings")
+	last := s.page("/scans/" + large.ReferenceID + "?page=99999999")
+	contains(t, last, "Page 99 of 99", "Key 4999", `rel="prev"`)
+	fast, slow := s.quickest("/scans/"+small.ReferenceID), s.quickest("/scans/"+large.ReferenceID)
+	t.Logf("50 findings: %s, 5,000 findings: %s", fast, slow)
+	if slow > 3*fast+20*time.Millisecond { // the race detector and neighbours on the machine make noise
+		t.Errorf("5,000 findings take %s, 50 take %s", slow, fast)
+	}
+}
+
+func (s *site) quickest(path string) time.Duration {
+	best := time.Hour
+	for range 5 {
+		start := time.Now()
+		s.page(path)
+		best = min(best, time.Since(start))
+	}
+	return best
+}
+
+func TestScansAreFilteredAndPaged(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	contains(t, s.page("/"), "No scans yet", "/webhooks/github")
+	for n := range 60 {
+		delivery, push := storetest.PushOf(n+1, storetest.OnBranch(fmt.Sprintf("b%d", n%2)))
+		if _, err := s.store.AcceptPush(t.Context(), delivery, push); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := s.page("/")
+	if n := strings.Count(first, "/hooks/scans/"); n != 50 {
+		t.Errorf("%d scans on the first page", n)
+	}
+	_, rest, _ := strings.Cut(first, `href="/hooks/?before=`)
+	older, _, _ := strings.Cut(rest, `"`)
+	if n := strings.Count(s.page("/?before="+older), "/hooks/scans/"); n != 10 {
+		t.Errorf("%d scans on the second page", n)
+	}
+	if n := strings.Count(s.page("/?branch=b1&platform=github&project=acme/shop&status=pending"), "/hooks/scans/"); n != 30 {
+		t.Errorf("%d scans of one branch", n)
+	}
+	contains(t, s.page("/?verdict=fail&status=nonsense&before=x"), "No scan matches", "Show all")
+}
+
+// The stream of a running scan tells of its end, and ends itself when the server stops.
+func TestEventsTellOfChanges(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	cfg := web.Config{Store: s.store, Public: true, PublicURL: "http://scanhook.example", Log: discard,
+		Platforms: map[string]web.Platform{"github": {Posts: true}}}
+	pages, err := web.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(routerOf(pages))
+	defer server.Close()
+	scan := s.scanned(1)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"/scans/"+scan.ReferenceID+"/events?version=old", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	lines := bufio.NewScanner(answer.Body)
+	versions := map[string]bool{}
+	for lines.Scan() {
+		if version, ok := strings.CutPrefix(lines.Text(), "data: "); ok && !versions[version] {
+			if versions[version] = true; len(versions) == 1 {
+				if _, err := s.store.PutReport(t.Context(), scan.ReferenceID, "gitleaks", core.Report{}); err != nil {
+					t.Fatal(err)
+				}
+				continue
+			}
+			pages.Stop()
+		}
+	}
+	if len(versions) != 2 || ctx.Err() != nil || answer.Header.Get("Content-Type") != "text/event-stream" {
+		t.Errorf("versions %v, %v, %v", versions, ctx.Err(), answer.Header)
+	}
+}

@@ -1,0 +1,138 @@
+package web_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/web"
+	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/storetest"
+)
+
+func TestScanPageTellsWhatIsNewWhereAndWhy(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	gone := finding(func(f *core.Finding) { f.RuleID, f.Title, f.Snippet = "old-key", "Gone", "OLD" })
+	s.scanned(1, finding(), gone)
+	scan := s.scanned(2, finding(), finding(func(f *core.Finding) {
+		f.Title, f.File, f.Line, f.EndLine, f.Severity = "Injection", "src/a b#.go", 7, 9, core.Critical
+		f.RuleID, f.HelpURI, f.CVEID, f.CWE = "sql", "https://rules.example/sql", "CVE-2024-3094", "CWE-89"
+		f.Snippet = "one\ntwo\nthree"
+	}))
+	page := s.page("/scans/" + scan.ReferenceID)
+	contains(t, page, "Failed", "1 new (1 critical), 1 known, 1 fixed", "1 finding breaks the rule.",
+		"fail_on: high, new findings only", "Injection", `href="https://rules.example/sql"`,
+		"https://git.example/acme/shop/blob/"+scan.CommitSHA+"/src/a%20b%23.go#L7-L9",
+		"https://git.example/acme/shop/blob/"+storetest.SHA(1)+"/a/b.env#L3", "Known findings", "Fixed findings",
+		"https://nvd.nist.gov/vuln/detail/CVE-2024-3094", "https://cwe.mitre.org/data/definitions/89.html",
+		`<span class="number">9</span><mark>three</mark>`, "breaks the rule", "On its way to github.")
+	if strings.Index(page, "Injection") > strings.Index(page, "Known findings") {
+		t.Error("known findings come before new ones")
+	}
+	contains(t, s.page("/scans/"+scan.ReferenceID+"?show=absent"), "Gone")
+}
+
+func TestGitLabLinksLeadToLines(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, func(cfg *web.Config) { cfg.Platforms = map[string]web.Platform{"github": {Type: "gitlab"}} })
+	scan := s.scanned(1, finding(func(f *core.Finding) { f.EndLine = 5 }))
+	contains(t, s.page("/scans/"+scan.ReferenceID), "/acme/shop/-/blob/"+scan.CommitSHA+"/a/b.env#L3-5",
+		"/acme/shop/-/commit/"+scan.CommitSHA, "platforms.github has no token")
+}
+
+func TestHostileReportsShowAsText(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	const evil = "\"'></code></pre><script>alert(1)</script><img src=x onerror=alert(1)>\u202e\u2066\u200b\x1b[31m"
+	scan := s.scanned(1, finding(func(f *core.Finding) {
+		f.Title, f.RuleID, f.Tool, f.Snippet, f.CVEID, f.CWE = evil, evil, evil, evil, evil, evil
+		f.File, f.HelpURI = "../../"+evil, "javascript:alert(document.cookie)"
+		f.Message = strings.Repeat("x", 1<<20) + evil
+		f.Suppressed = &f.Title
+	}), finding(func(f *core.Finding) {
+		f.HelpURI, f.File, f.Snippet = "data:text/html,<script>alert(1)</script>", "//evil.example/x", "\n\n\n"
+	}))
+	page := s.page("/scans/" + scan.ReferenceID + "?said=" + url.QueryEscape(evil) + "&show=" + url.QueryEscape(evil))
+	lacks(t, page, "<script>alert", "<img", "\u202e", "\u2066", "\u200b", "\x1b", `href="javascript:`, `href="data:`, "evil.example/x#")
+	contains(t, page, "[U&#43;202E]", "&lt;script&gt;alert(1)", "javascript:alert(document.cookie)", "(cut)")
+	if len(page) > 60_000 {
+		t.Errorf("a message of 1 MB makes a page of %d bytes", len(page))
+	}
+}
+
+func TestFeedbackTurnsTheVerdict(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.login()
+	scan := s.scanned(1, finding())
+	list, err := s.store.PageFindings(t.Context(), scan, core.New, 0, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	say := func(verdict string) string {
+		answer := s.ask(fmt.Sprintf("/findings/%d/feedback", list[0].ID), url.Values{
+			"verdict": {verdict}, "comments": {"<i>a fixture</i>"}, "back": {"/hooks/scans/" + scan.ReferenceID + "?page=1"},
+		})
+		if answer.Code != http.StatusSeeOther {
+			t.Fatalf("feedback: %d %s", answer.Code, answer.Body)
+		}
+		location := answer.Header().Get("Location")
+		if !strings.HasSuffix(location, fmt.Sprintf("#finding-%d", list[0].ID)) {
+			t.Errorf("it leads to %s", location)
+		}
+		path, _, _ := strings.Cut(strings.TrimPrefix(location, "/hooks"), "#")
+		return s.page(path)
+	}
+	contains(t, say("FP"), "Passed", "0 new, 1 dismissed", "as a false positive; the verdict", "scanhook: success",
+		"On its way to github.", "History (1)", "<bdi>ada</bdi>", "&lt;i&gt;a fixture")
+	contains(t, say("TP"), "Failed", "1 new (1 high)", "History (2)", "as real; the verdict")
+	if answer := s.ask("/findings/1/feedback", url.Values{"verdict": {"maybe"}}); answer.Code != http.StatusBadRequest {
+		t.Errorf("a strange verdict: %d", answer.Code)
+	}
+}
+
+func TestPatchIsShownAndHandedOut(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	scan := s.scanned(1, finding())
+	patch, verdict, reasoning, proven := "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-<old>\n+new\n", "likely real", "Because.", false
+	_, err := s.store.PatchFinding(t.Context(), 1, core.Statement{
+		Source: core.ByAI, RemediationPatch: core.SetTo(patch), AIVerdict: core.SetTo(verdict), AIReasoning: core.SetTo(reasoning),
+		AIConfidence: core.SetTo(0.875), RedTeamSuccess: core.SetTo(proven),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := s.page("/scans/" + scan.ReferenceID)
+	contains(t, page, `<span class="line del">-&lt;old&gt;`, `<span class="line add">&#43;new`, "likely real, 88 % sure", "Because.")
+	lacks(t, page, "exploit proven")
+	answer := s.ask("/findings/1/patch", nil)
+	if answer.Body.String() != patch || !strings.HasPrefix(answer.Header().Get("Content-Disposition"), "attachment") {
+		t.Errorf("patch: %q %v", answer.Body, answer.Header())
+	}
+}
+
+func TestRunningScanReloadsWithoutJavaScript(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	scan := s.scanned(1)
+	contains(t, s.page("/scans/"+scan.ReferenceID), "Waiting", `<noscript><meta http-equiv="refresh" content="5">`,
+		`data-events="/hooks/scans/`, "Findings appear here")
+	done := s.scanned(2, finding())
+	claimed, err := s.store.ClaimStatuses(t.Context(), []string{"github"}, 10, time.Minute)
+	for _, status := range claimed {
+		err = errors.Join(err, s.store.SettleStatus(t.Context(), status, store.Settlement{Posted: true}))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := s.page("/scans/" + done.ReferenceID)
+	lacks(t, page, "http-equiv", "data-events")
+	contains(t, page, "Shown on github.")
+}

@@ -1,0 +1,18 @@
+package store
+
+import (
+	"context"
+
+	"github.com/jmoiron/sqlx"
+)
+
+// changeAgain is change, run again when PostgreSQL ended it to break a deadlock: it does so to one of two transactions,
+// and the other one is through by then.
+func (s *Store) changeAgain(ctx context.Context, work func(*sqlx.Tx) error) (err error) {
+	for range maxAttempts {
+		if err = s.change(ctx, work); !isDeadlock(err) {
+			return err
+		}
+	}
+	return err
+}

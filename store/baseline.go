@@ -1,0 +1,134 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+// baseline is one scanner's complete run, with which another run of it is compared.
+type baseline struct {
+	ScanID    int64  `db:"scan_id"`
+	JobID     int64  `db:"job_id"`
+	CommitSHA string `db:"commit_sha"`
+}
+
+// compare recognises the findings of a job in its baseline, and returns how many of the baseline are gone.
+func compare(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job *core.Job, report core.Report) (absent int, err error) {
+	base, found, err := baselineOf(ctx, tx, scan, *job)
+	if err != nil {
+		return 0, fmt.Errorf("choosing the baseline: %w", err)
+	}
+	if !found {
+		return core.Compare(report.Findings, nil, nil), nil
+	}
+	job.BaselineScanID = &base.ScanID
+	var known []core.Known
+	err = tx.SelectContext(ctx, &known, tx.Rebind(`
+		SELECT fingerprint, anchor, file, line FROM findings WHERE job_id = ?`), base.JobID)
+	if err != nil {
+		return 0, fmt.Errorf("reading the baseline: %w", err)
+	}
+	changes := report.Changes
+	if changes != nil && changes.Base != base.CommitSHA {
+		changes = nil
+	}
+	if err := nameBaseline(ctx, tx, scan, base.ScanID); err != nil {
+		return 0, fmt.Errorf("naming the baseline: %w", err)
+	}
+	return core.Compare(report.Findings, known, changes), nil
+}
+
+// nameBaseline makes the newest of its jobs' baselines the one that the scan names.
+func nameBaseline(ctx context.Context, tx *sqlx.Tx, scan core.Scan, chosen int64) error {
+	_, err := tx.ExecContext(ctx, tx.Rebind(`
+		UPDATE scans SET baseline_scan_id = ? WHERE id = ? AND COALESCE(baseline_scan_id, 0) < ?`), chosen, scan.ID, chosen)
+	return err
+}
+
+// baselineOf chooses, once per job, the run of its scanner to compare it with. Only complete runs count, each scanner's
+// for itself: one that failed in the newest scan is compared with an older one.
+//
+// On the default branch it is that of the commit that was pushed onto, elsewhere that of the commit where the branch left
+// the default branch; where there is none, the default branch's last one before the commit was first seen.
+func baselineOf(ctx context.Context, q sqlx.ExtContext, scan core.Scan, job core.Job) (base baseline, found bool, err error) {
+	branch, commit, err := comparedWith(ctx, q, scan)
+	if err != nil {
+		return baseline{}, false, err
+	}
+	chosen := int64(0)
+	if job.BaselineScanID != nil {
+		chosen = *job.BaselineScanID
+	}
+	err = sqlx.GetContext(ctx, q, &base, q.Rebind(`
+		SELECT s.id AS scan_id, j.id AS job_id, s.commit_sha
+		FROM scans s JOIN scan_jobs j ON j.scan_id = s.id
+		WHERE j.scanner = ? AND j.state = 'completed'
+			AND s.source_platform = ? AND s.project_name = ? AND s.commit_sha <> ?
+			AND (s.commit_sha = ? OR s.branch = ? AND s.id < (SELECT MIN(id) FROM scans
+				WHERE source_platform = ? AND project_name = ? AND commit_sha = ?))
+		ORDER BY CASE WHEN s.id = ? THEN 0 WHEN s.commit_sha = ? THEN 1 ELSE 2 END, s.id DESC
+		LIMIT 1`),
+		job.Scanner, scan.SourcePlatform, scan.ProjectName, scan.CommitSHA, commit, branch,
+		scan.SourcePlatform, scan.ProjectName, scan.CommitSHA, chosen, commit)
+	if errors.Is(err, sql.ErrNoRows) {
+		return baseline{}, false, nil
+	}
+	return base, err == nil, err
+}
+
+// comparedWith names the branch whose runs a scan is compared with, and the commit of it that is meant, or "".
+func comparedWith(ctx context.Context, q sqlx.ExtContext, scan core.Scan) (branch, commit string, err error) {
+	if branch = scan.DefaultBranch; branch == "" {
+		branch, err = defaultBranch(ctx, q, scan)
+	}
+	switch {
+	case err != nil:
+		return "", "", err
+	case branch == "" || branch == scan.Branch:
+		return scan.Branch, scan.BeforeSHA, nil
+	}
+	return branch, scan.MergeBaseSHA, nil
+}
+
+// defaultBranch is what another scan knows of the project: an upload does not say it.
+func defaultBranch(ctx context.Context, q sqlx.ExtContext, scan core.Scan) (branch string, err error) {
+	err = sqlx.GetContext(ctx, q, &branch, q.Rebind(`
+		SELECT default_branch FROM scans
+		WHERE source_platform = ? AND project_name = ? AND default_branch <> ''
+		ORDER BY id DESC LIMIT 1`), scan.SourcePlatform, scan.ProjectName)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return branch, err
+}
+
+// GetBaseline returns the commit that a job's findings will be compared with, as things stand; core.ErrNotFound when there
+// is none.
+func (s *Store) GetBaseline(ctx context.Context, scan core.Scan, job core.Job) (sha string, err error) {
+	base, found, err := baselineOf(ctx, s.db, scan, job)
+	if err == nil && !found {
+		err = fmt.Errorf("%w: %s has not completed a scan to compare with", core.ErrNotFound, job.Scanner)
+	}
+	if err != nil {
+		return "", fmt.Errorf("getting baseline: %w", classify(err))
+	}
+	return base.CommitSHA, nil
+}
+
+// RecordMergeBase keeps the commit where the scan's branch left the default branch.
+func (s *Store) RecordMergeBase(ctx context.Context, scan core.Scan, sha string) error {
+	err := s.transact(ctx, func(tx *sqlx.Tx) error {
+		_, err := tx.ExecContext(ctx, tx.Rebind(`UPDATE scans SET merge_base_sha = ? WHERE id = ?`), sha, scan.ID)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("recording merge base: %w", err)
+	}
+	return nil
+}

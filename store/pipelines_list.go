@@ -1,0 +1,119 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+// MetricFilter selects runs of a project's pipelines; empty fields select everything. Before is exclusive, for paging from
+// the newest on.
+type MetricFilter struct {
+	Platform, Project string
+	Name              string
+	Branch            string
+	CommitSHA         string
+	Before            int64 // ID of the last run of the page before; 0 for the first page
+	Limit             int
+}
+
+// Metric is a run with its commit and what was to be expected of it.
+type Metric struct {
+	core.PipelineRun
+	CommitSHA             string         `db:"commit_sha"`
+	ReferenceID           string         `db:"reference_id"` // of the scan
+	ChangedFilesTruncated bool           `db:"changed_files_truncated"`
+	Readings              []core.Reading `db:"-"` // none for a measure whose history is too short
+}
+
+const selectMetrics = `SELECT m.*, s.commit_sha, s.reference_id, s.changed_files_truncated
+	FROM pipeline_metrics m
+	JOIN scans s ON s.id = m.scan_id `
+
+// ListMetrics returns the newest runs first.
+func (s *Store) ListMetrics(ctx context.Context, f MetricFilter) ([]Metric, error) {
+	var where conditions
+	where.add(true, `m.source_platform = ? AND m.project_name = ?`, f.Platform, f.Project)
+	where.add(f.Name != "", `m.pipeline_name = ?`, f.Name)
+	where.add(f.Branch != "", `m.branch = ?`, f.Branch)
+	where.add(f.CommitSHA != "", `s.commit_sha = ?`, f.CommitSHA)
+	where.add(f.Before > 0, `m.id < ?`, f.Before)
+	list := []Metric{}
+	query := s.db.Rebind(selectMetrics + where.sql() + ` ORDER BY m.id DESC LIMIT ?`)
+	if err := s.db.SelectContext(ctx, &list, query, append(where.args, f.Limit)...); err != nil {
+		return nil, fmt.Errorf("listing metrics: %w", classify(err))
+	}
+	if err := s.readAll(ctx, list); err != nil {
+		return nil, fmt.Errorf("reading metrics: %w", classify(err))
+	}
+	return list, nil
+}
+
+// readAll adds what the history says of each run as it stands today: one that was marked as expected since then counts.
+func (s *Store) readAll(ctx context.Context, list []Metric) error {
+	for i := range list {
+		history, err := historyOf(ctx, s.db, list[i].PipelineRun)
+		if err != nil {
+			return err
+		}
+		list[i].Readings = core.AssessRun(history, list[i].Point(list[i].ChangedFilesTruncated)).Readings
+	}
+	return nil
+}
+
+// PutExpected marks a run as expected or takes the mark back, and changes the commit's status in the same transaction.
+// Runs that were judged before keep their scores; later ones learn the new level. core.ErrNotFound when there is no such
+// run.
+func (s *Store) PutExpected(ctx context.Context, id int64, expected bool, by string) (Metric, error) {
+	var metric Metric
+	err := s.changeAgain(ctx, func(tx *sqlx.Tx) error {
+		if !expected {
+			by = ""
+		}
+		if err := tx.GetContext(ctx, &metric.ScanID, tx.Rebind(`
+			UPDATE pipeline_metrics SET expected = ?, expected_by = ? WHERE id = ? RETURNING scan_id`), expected, by, id); err != nil {
+			return fmt.Errorf("metric %d: %w", id, err)
+		}
+		if err := s.tellCommit(ctx, tx, metric.ScanID); err != nil {
+			return err
+		}
+		return tx.GetContext(ctx, &metric, tx.Rebind(selectMetrics+`WHERE m.id = ?`), id)
+	})
+	if err != nil {
+		return Metric{}, fmt.Errorf("marking as expected: %w", err)
+	}
+	list := []Metric{metric}
+	if err := s.readAll(ctx, list); err != nil {
+		return Metric{}, fmt.Errorf("reading metric: %w", classify(err))
+	}
+	return list[0], nil
+}
+
+// tellCommit writes what a scan's commit should show for its pipelines as they were judged.
+func (s *Store) tellCommit(ctx context.Context, tx *sqlx.Tx, scanID int64) error {
+	scan, err := s.lockScan(ctx, tx, scanID)
+	if err != nil {
+		return err
+	}
+	runs, err := runsOfCommit(ctx, tx, scan)
+	if err != nil {
+		return err
+	}
+	wish, ok, err := s.pipelineWish(ctx, tx, scan, runs)
+	if err != nil || !ok {
+		return err
+	}
+	return s.putWishes(ctx, tx, []core.Status{wish})
+}
+
+// positionOf is where in its series a run stands: at its end, or where it would be were it to end now.
+func positionOf(run core.PipelineRun) time.Time {
+	if run.FinishedAt != nil {
+		return *run.FinishedAt
+	}
+	return run.RecordedAt
+}

@@ -1,0 +1,143 @@
+package store
+
+import (
+	"context"
+	"reflect"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+// findingsPerInsert keeps one statement below PostgreSQL's 65,535 and SQLite's 32,766 parameters.
+const findingsPerInsert = 1000
+
+// replaceFindings makes a job's findings those of its report. A finding that the job had before keeps its id, and with it
+// its links and history; a report that says nothing new writes nothing.
+func replaceFindings(ctx context.Context, tx *sqlx.Tx, job core.Job, findings []core.Finding) error {
+	for i := range findings {
+		findings[i].ID, findings[i].ScanID, findings[i].JobID = 0, job.ScanID, job.ID
+	}
+	fresh, err := keepFindings(ctx, tx, job, findings)
+	if err != nil {
+		return err
+	}
+	for len(fresh) > 0 {
+		n := min(len(fresh), findingsPerInsert)
+		_, err := tx.NamedExecContext(ctx, `
+			INSERT INTO findings (scan_id, job_id, tool, rule_id, file, line, end_line, severity, title, message,
+				cve_id, cwe, help_uri, snippet, fingerprint, anchor, baseline_state, suppressed, triage_decision)
+			VALUES (:scan_id, :job_id, :tool, :rule_id, :file, :line, :end_line, :severity, :title, :message,
+				:cve_id, :cwe, :help_uri, :snippet, :fingerprint, :anchor, :baseline_state, :suppressed, :triage_decision)`,
+			fresh[:n])
+		if err != nil {
+			return err
+		}
+		fresh = fresh[n:]
+	}
+	return nil
+}
+
+// keepFindings updates what the job has already, removes what it no longer reports, and returns what is left to insert.
+func keepFindings(ctx context.Context, tx *sqlx.Tx, job core.Job, findings []core.Finding) ([]core.Finding, error) {
+	gone, changed, err := compareFindings(ctx, tx, job, findings)
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range changed {
+		if err := updateFinding(ctx, tx, findings[i]); err != nil {
+			return nil, err
+		}
+	}
+	if err := deleteFindings(ctx, tx, gone); err != nil {
+		return nil, err
+	}
+	known := 0
+	for _, f := range findings {
+		if f.ID != 0 {
+			known++
+		}
+	}
+	if known == 0 {
+		return findings, nil
+	}
+	fresh := make([]core.Finding, 0, len(findings)-known)
+	for _, f := range findings {
+		if f.ID == 0 {
+			fresh = append(fresh, f)
+		}
+	}
+	return fresh, nil
+}
+
+// compareFindings gives findings their ids where the job has them already, and tells the ids that are gone and the
+// indexes of those that changed. It reads row by row, for there may be many.
+func compareFindings(ctx context.Context, tx *sqlx.Tx, job core.Job, findings []core.Finding) (gone []int64, changed []int, err error) {
+	rows, err := tx.QueryxContext(ctx, tx.Rebind(`SELECT * FROM findings WHERE job_id = ?`), job.ID)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var index map[string]int
+	for rows.Next() {
+		if index == nil {
+			index = indexOf(findings)
+		}
+		var before core.Finding
+		if err := rows.StructScan(&before); err != nil {
+			return nil, nil, err
+		}
+		i, ok := index[before.Fingerprint]
+		if !ok {
+			gone = append(gone, before.ID)
+			continue
+		}
+		delete(index, before.Fingerprint)
+		findings[i].ID = before.ID
+		if !reportedAlike(before, findings[i]) {
+			changed = append(changed, i)
+		}
+	}
+	return gone, changed, rows.Err()
+}
+
+func indexOf(findings []core.Finding) map[string]int {
+	index := make(map[string]int, len(findings))
+	for i, f := range findings {
+		index[f.Fingerprint] = i
+	}
+	return index
+}
+
+// reportedAlike tells whether a report says of a finding what it said before; what was said about it does not matter.
+func reportedAlike(before, f core.Finding) bool {
+	f.AIVerdict, f.AIConfidence, f.AIReasoning = before.AIVerdict, before.AIConfidence, before.AIReasoning
+	f.RemediationPatch, f.RedTeamSuccess, f.PartialFingerprint = before.RemediationPatch, before.RedTeamSuccess, ""
+	f.Surroundings = before.Surroundings
+	return reflect.DeepEqual(before, f)
+}
+
+func updateFinding(ctx context.Context, tx *sqlx.Tx, f core.Finding) error {
+	_, err := tx.NamedExecContext(ctx, `
+		UPDATE findings SET tool = :tool, rule_id = :rule_id, file = :file, line = :line, end_line = :end_line,
+			severity = :severity, title = :title, message = :message, cve_id = :cve_id, cwe = :cwe, help_uri = :help_uri,
+			snippet = :snippet, anchor = :anchor, baseline_state = :baseline_state, suppressed = :suppressed,
+			triage_decision = :triage_decision
+		WHERE id = :id`, f)
+	return err
+}
+
+func deleteFindings(ctx context.Context, tx *sqlx.Tx, ids []int64) error {
+	for len(ids) > 0 {
+		n := min(len(ids), findingsPerInsert)
+		query, args, err := sqlx.In(`DELETE FROM findings WHERE id IN (?)`, ids[:n])
+		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, tx.Rebind(query), args...); err != nil {
+			return err
+		}
+		ids = ids[n:]
+	}
+	return nil
+}
