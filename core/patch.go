@@ -10,8 +10,8 @@ import (
 // hunkHeader of a unified diff: where and how many lines, before and after.
 var hunkHeader = regexp.MustCompile(`^@@ -\d{1,9}(?:,(\d{1,9}))? \+\d{1,9}(?:,(\d{1,9}))? @@`)
 
-// CheckPatch tells whether text is a unified diff that has the lines its headers promise and stays inside the repository.
-// What git writes around the headers is passed over. core.ErrInvalid names the line otherwise.
+// CheckPatch tells whether text is a unified diff that has the lines its headers promise and stays inside the
+// repository. What git writes around the headers is passed over. ErrInvalid names the line otherwise.
 func CheckPatch(text string) error {
 	p := patch{lines: strings.Split(strings.TrimSuffix(text, "\n"), "\n")}
 	hunks := 0
@@ -23,7 +23,7 @@ func CheckPatch(text string) error {
 		hunks += n
 	}
 	if hunks == 0 {
-		return fmt.Errorf("%w: remediation_patch is not a unified diff: it has no @@ hunk under --- and +++ headers", ErrInvalid)
+		return fmt.Errorf("%w: remediation_patch is not a unified diff: no @@ hunk stands under --- and +++", ErrInvalid)
 	}
 	return nil
 }
@@ -146,7 +146,7 @@ func kind(line string) byte {
 	return line[0]
 }
 
-// path refuses names that lead out of the repository or into git's own files. Prefixes as a/ stay on: they change nothing.
+// path refuses names that lead out of the repository or into git's own files. Prefixes like a/ make no difference.
 func (p *patch) path(name string) error {
 	name, _, _ = strings.Cut(name, "\t") // a time may follow
 	name = strings.TrimRight(name, "\r")

@@ -26,15 +26,15 @@ func TestCheckPatchTakes(t *testing.T) {
 		"one hunk":                     goodPatch,
 		"no end of line":               strings.TrimSuffix(goodPatch, "\n"),
 		"lines end with CR":            strings.ReplaceAll(goodPatch, "\n", "\r\n"),
-		"times after the names":        "--- main.go\t2026-11-23 10:00:00\n+++ main.go\t2026-11-23 10:01:00\n@@ -1 +1 @@\n-a\n+b\n",
+		"times after the names":        "--- x\t2026-11-23 10:00:00\n+++ x\t2026-11-23 10:01:00\n@@ -1 +1 @@\n-a\n+b\n",
 		"a new file":                   "--- /dev/null\n+++ b/new.go\n@@ -0,0 +1,2 @@\n+a\n+b\n",
 		"a deleted file":               "--- a/old.go\n+++ /dev/null\n@@ -1,2 +0,0 @@\n-a\n-b\n",
 		"two files, two hunks":         goodPatch + "@@ -9 +9 @@\n-x\n+y\n" + strings.ReplaceAll(goodPatch, "main", "other"),
-		"no newline at the end":        "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n\\ No newline at end of file\n+b\n\\ No newline at end of file\n",
+		"no newline at the end":        "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n\\ No newline\n+b\n\\ No newline\n",
 		"stripped blank context":       "--- a/x\n+++ b/x\n@@ -1,2 +1,2 @@\n\n-a\n+b\n",
 		"removes a line like a header": "--- a/x\n+++ b/x\n@@ -1,2 +1 @@\n--- a/../../y\n k\n",
-		"git format-patch": "From 0123 Mon Sep 17 00:00:00 2001\nSubject: mend\n---\n main.go | 2 +-\n\ndiff --git a/main.go b/main.go\n" +
-			"index 1..2 100644\n" + goodPatch + "-- \n2.39.0\n",
+		"git format-patch": "From 0123 Mon Sep 17 00:00:00 2001\nSubject: mend\n---\n main.go | 2 +-\n\n" +
+			"diff --git a/main.go b/main.go\nindex 1..2 100644\n" + goodPatch + "-- \n2.39.0\n",
 		"a name that git quotes": "--- \"a/f\\303\\274r.go\"\n+++ \"b/f\\303\\274r.go\"\n@@ -1 +1 @@\n-a\n+b\n",
 	}
 	for name, text := range cases {

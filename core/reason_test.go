@@ -19,7 +19,9 @@ func TestDecidedBy(t *testing.T) {
 		tallies []core.Tally
 		want    string
 	}{
-		"one rule fails":      {core.Gate{FailOn: core.High, NewOnly: true}, []core.Tally{severe}, "fail_on: high, new findings only"},
+		"one rule fails": {
+			core.Gate{FailOn: core.High, NewOnly: true}, []core.Tally{severe}, "fail_on: high, new findings only",
+		},
 		"known ones fail too": {core.Gate{FailOn: core.Low}, []core.Tally{known}, "fail_on: low"},
 		"one of three fails":  {full, []core.Tally{severe}, "fail_on: high, new findings only"},
 		"two of three fail":   {full, []core.Tally{exploited}, "epss: 0.1, kev: true, new findings only"},

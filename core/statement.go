@@ -60,9 +60,9 @@ func (s Statement) Check() error {
 	return nil
 }
 
-// Apply makes the statement true of f, whose words so far are given in the order in which they were said. It returns the
-// words that stand afterwards and what is new, with the columns' names as keys; nothing new is an empty map. The decision
-// of f is the one of the word that holds.
+// Apply makes the statement true of f, whose words so far are given in the order in which they were said. It returns
+// the words that stand afterwards and what is new, with the columns' names as keys; nothing new is an empty map. The
+// decision of f is the one of the word that holds.
 func (s Statement) Apply(f *Finding, words []Word) (after []Word, news map[string]any) {
 	news = map[string]any{}
 	note(news, "ai_verdict", s.AIVerdict, &f.AIVerdict)

@@ -49,9 +49,9 @@ type Word struct {
 	Timestamp      time.Time    `db:"timestamp"`
 }
 
-// Decide picks the word that holds, nil when there is none. words stand in the order in which they were said. The latest
-// of people and of the red team holds, else the latest of a scanner and the AI: a proof pins a finding until a person
-// says otherwise, and no machine moves what a person has said.
+// Decide picks the word that holds, nil when there is none. words stand in the order in which they were said. The
+// latest of people and of the red team holds, else the latest of a scanner and the AI: a proof pins a finding until a
+// person says otherwise, and no machine moves what a person has said.
 func Decide(words []Word) *Word {
 	var holds *Word
 	for i := range words {

@@ -8,10 +8,8 @@ import (
 	"github.com/scanhook/scanhook/core"
 )
 
-const (
-	scoresPerInsert = 1000  // keeps one statement below SQLite's 32,766 parameters
-	progressEvery   = 10000 // rows
-)
+// progressEvery is how many rows go in between two words about it.
+const progressEvery = 10000
 
 // replaceFeed stages the edition beside the table and then changes what differs: an update costs what it changes.
 func (s *Store) replaceFeed(
@@ -25,12 +23,12 @@ func (s *Store) replaceFeed(
 		return core.FeedChange{}, err
 	}
 	if empty && feed.Kind == core.FeedEPSS {
-		return core.FeedChange{Added: len(feed.Scores)}, s.load(ctx, tx, "epss_data", feed.Scores, progress)
+		return core.FeedChange{Added: len(feed.Scores)}, s.loadScores(ctx, tx, "epss_data", feed.Scores, progress)
 	}
 	if _, err := tx.ExecContext(ctx, s.dialect.stageScores); err != nil {
 		return core.FeedChange{}, err
 	}
-	if err := s.load(ctx, tx, "epss_staged", feed.Scores, progress); err != nil {
+	if err := s.loadScores(ctx, tx, "epss_staged", feed.Scores, progress); err != nil {
 		return core.FeedChange{}, err
 	}
 	merge := mergeScores
@@ -44,47 +42,14 @@ func (s *Store) replaceFeed(
 	return change, err
 }
 
-// load writes rows into table, a name of ours.
-func (s *Store) load(ctx context.Context, tx *sqlx.Tx, table string, scores []core.Score, progress func(int)) error {
-	into := table + ` (cve_id, probability, percentile)`
-	if s.dialect.copies {
-		return copyScores(ctx, tx, `COPY `+into+` FROM STDIN`, scores, progress)
-	}
-	return insertScores(ctx, tx, `INSERT INTO `+into+` VALUES `, scores, progress)
-}
-
-func copyScores(ctx context.Context, tx *sqlx.Tx, statement string, scores []core.Score, progress func(int)) error {
-	rows, err := tx.PrepareContext(ctx, statement)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = rows.Close() }()
-	for i, score := range scores {
-		if _, err := rows.ExecContext(ctx, score.CVEID, score.Probability, score.Percentile); err != nil {
-			return err
-		}
-		if (i+1)%progressEvery == 0 {
-			progress(i + 1)
-		}
-	}
-	_, err = rows.ExecContext(ctx) // without values: the end of the rows
-	return err
-}
-
-func insertScores(ctx context.Context, tx *sqlx.Tx, statement string, scores []core.Score, progress func(int)) error {
-	for done := 0; done < len(scores); {
-		batch := scores[done:min(done+scoresPerInsert, len(scores))]
-		args := make([]any, 0, 3*len(batch))
-		for _, score := range batch {
-			args = append(args, score.CVEID, score.Probability, score.Percentile)
-		}
-		if _, err := tx.ExecContext(ctx, statement+tuples(len(batch), 3), args...); err != nil {
-			return err
-		}
-		done += len(batch)
-		progress(done)
-	}
-	return nil
+// loadScores fills a table of the columns of epss_data.
+func (s *Store) loadScores(ctx context.Context, tx *sqlx.Tx, table string, scores []core.Score, progress func(int)) error {
+	return s.load(ctx, tx, bulk{
+		table: table, columns: []string{"cve_id", "probability", "percentile"}, rows: len(scores), loaded: progress,
+		row: func(i int, values []any) []any {
+			return append(values, scores[i].CVEID, scores[i].Probability, scores[i].Percentile)
+		},
+	})
 }
 
 // gone is true for a row of epss_data that the staged edition does not hold.

@@ -9,12 +9,12 @@ import (
 	"github.com/scanhook/scanhook/core"
 )
 
-// findingsPerInsert keeps one statement below PostgreSQL's 65,535 and SQLite's 32,766 parameters.
-const findingsPerInsert = 1000
+// rowsPerStatement keeps one statement below PostgreSQL's 65,535 and SQLite's 32,766 parameters.
+const rowsPerStatement = 1000
 
-// replaceFindings makes a job's findings those of its report. A finding that the job had before keeps its id, and with it
-// its links and history; a report that says nothing new writes nothing.
-func replaceFindings(ctx context.Context, tx *sqlx.Tx, job core.Job, findings []core.Finding) error {
+// replaceFindings makes a job's findings those of its report. A finding that the job had before keeps its id, and with
+// it its links and history; a report that says nothing new writes nothing.
+func (s *Store) replaceFindings(ctx context.Context, tx *sqlx.Tx, job core.Job, findings []core.Finding) error {
 	for i := range findings {
 		findings[i].ID, findings[i].ScanID, findings[i].JobID = 0, job.ScanID, job.ID
 	}
@@ -22,20 +22,20 @@ func replaceFindings(ctx context.Context, tx *sqlx.Tx, job core.Job, findings []
 	if err != nil {
 		return err
 	}
-	for len(fresh) > 0 {
-		n := min(len(fresh), findingsPerInsert)
-		_, err := tx.NamedExecContext(ctx, `
-			INSERT INTO findings (scan_id, job_id, tool, rule_id, file, line, end_line, severity, title, message,
-				cve_id, cwe, help_uri, snippet, fingerprint, anchor, baseline_state, suppressed, triage_decision)
-			VALUES (:scan_id, :job_id, :tool, :rule_id, :file, :line, :end_line, :severity, :title, :message,
-				:cve_id, :cwe, :help_uri, :snippet, :fingerprint, :anchor, :baseline_state, :suppressed, :triage_decision)`,
-			fresh[:n])
-		if err != nil {
-			return err
-		}
-		fresh = fresh[n:]
-	}
-	return nil
+	return s.load(ctx, tx, bulk{
+		table: "findings",
+		columns: []string{
+			"scan_id", "job_id", "tool", "rule_id", "file", "line", "end_line", "severity", "title", "message", "cve_id",
+			"cwe", "help_uri", "snippet", "fingerprint", "anchor", "baseline_state", "suppressed", "triage_decision",
+		},
+		rows: len(fresh),
+		row: func(i int, values []any) []any {
+			f := &fresh[i]
+			return append(values, f.ScanID, f.JobID, f.Tool, f.RuleID, f.File, f.Line, f.EndLine, string(f.Severity),
+				f.Title, f.Message, f.CVEID, f.CWE, f.HelpURI, f.Snippet, f.Fingerprint, f.Anchor, string(f.BaselineState),
+				f.Suppressed, (*string)(f.TriageDecision))
+		},
+	})
 }
 
 // keepFindings updates what the job has already, removes what it no longer reports, and returns what is left to insert.
@@ -72,7 +72,9 @@ func keepFindings(ctx context.Context, tx *sqlx.Tx, job core.Job, findings []cor
 
 // compareFindings gives findings their ids where the job has them already, and tells the ids that are gone and the
 // indexes of those that changed. It reads row by row, for there may be many.
-func compareFindings(ctx context.Context, tx *sqlx.Tx, job core.Job, findings []core.Finding) (gone []int64, changed []int, err error) {
+func compareFindings(
+	ctx context.Context, tx *sqlx.Tx, job core.Job, findings []core.Finding,
+) (gone []int64, changed []int, err error) {
 	rows, err := tx.QueryxContext(ctx, tx.Rebind(`SELECT * FROM findings WHERE job_id = ?`), job.ID)
 	if err != nil {
 		return nil, nil, err
@@ -129,7 +131,7 @@ func updateFinding(ctx context.Context, tx *sqlx.Tx, f core.Finding) error {
 
 func deleteFindings(ctx context.Context, tx *sqlx.Tx, ids []int64) error {
 	for len(ids) > 0 {
-		n := min(len(ids), findingsPerInsert)
+		n := min(len(ids), rowsPerStatement)
 		query, args, err := sqlx.In(`DELETE FROM findings WHERE id IN (?)`, ids[:n])
 		if err != nil {
 			return err

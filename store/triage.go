@@ -55,9 +55,9 @@ func (s *Store) RecordFeedback(ctx context.Context, feedback core.Feedback) (Tri
 	})
 }
 
-// PatchFinding makes a statement true of a finding. Its decision is carried to the same finding in the other scans of the
-// project; the gate is asked again about each, and the commit statuses change in the same transaction. core.ErrNotFound
-// when there is no such finding, core.ErrInvalid when the statement breaks a bound.
+// PatchFinding makes a statement true of a finding. Its decision is carried to the same finding in the other scans of
+// the project; the gate is asked again about each, and the commit statuses change in the same transaction.
+// core.ErrNotFound when there is no such finding, core.ErrInvalid when the statement breaks a bound.
 func (s *Store) PatchFinding(ctx context.Context, id int64, said core.Statement) (Triaged, error) {
 	return s.triage(ctx, id, said, func(*sqlx.Tx) error { return nil })
 }
@@ -85,21 +85,15 @@ func (s *Store) triage(ctx context.Context, id int64, said core.Statement, also 
 // maxTriaging bounds the transactions that wait for a project with a connection in their hands; intake needs some too.
 const maxTriaging = 4
 
-// changeInTurn runs work when few others triage, and again when the database ended it to break a deadlock, which it does
-// to one of two transactions.
-func (s *Store) changeInTurn(ctx context.Context, work func(*sqlx.Tx) error) (err error) {
+// changeInTurn is changeAgain, when few others triage.
+func (s *Store) changeInTurn(ctx context.Context, work func(*sqlx.Tx) error) error {
 	select {
 	case s.triaging <- struct{}{}:
 		defer func() { <-s.triaging }()
 	case <-ctx.Done():
 		return classify(ctx.Err())
 	}
-	for range maxAttempts {
-		if err = s.change(ctx, work); !isDeadlock(err) {
-			return err
-		}
-	}
-	return err
+	return s.changeAgain(ctx, work)
 }
 
 // hear takes a statement in: the finding and what holds of it, history, the same finding elsewhere, and all verdicts.
@@ -142,7 +136,7 @@ func (s *Store) hear(ctx context.Context, tx *sqlx.Tx, id int64, said core.State
 	return s.spread(ctx, tx, found, before, event)
 }
 
-// lockProjectOf lets one transaction at a time triage a project, and no report in meanwhile that would miss the decision.
+// lockProjectOf lets one transaction at a time triage a project, and no report in that would miss the decision.
 func (s *Store) lockProjectOf(ctx context.Context, tx *sqlx.Tx, finding int64) error {
 	var scan int64
 	err := tx.GetContext(ctx, &scan, tx.Rebind(`SELECT scan_id FROM findings WHERE id = ?`), finding)

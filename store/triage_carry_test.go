@@ -112,7 +112,8 @@ func TestTriageSurvivesTheNextReport(t *testing.T) {
 		}
 		after := findingsOf(t, s, scan)
 		leak := after["leak"]
-		if leak.ID != before["leak"].ID || leak.AIVerdict == nil || decisionOf(leak) != core.FalsePositive || leak.Line != 77 {
+		if leak.ID != before["leak"].ID || leak.AIVerdict == nil || leak.Line != 77 ||
+			decisionOf(leak) != core.FalsePositive {
 			t.Errorf("the finding that was spoken about is %+v, was %+v", leak, before["leak"])
 		}
 		if events, err := s.ListTriage(t.Context(), leak.ID, 0, 10); err != nil || len(events) != 2 {

@@ -33,7 +33,7 @@ func carried(event core.TriageEvent, finding int64) core.TriageEvent {
 
 func recordEvents(ctx context.Context, tx *sqlx.Tx, events []core.TriageEvent) error {
 	for len(events) > 0 {
-		n := min(len(events), findingsPerInsert)
+		n := min(len(events), rowsPerStatement)
 		_, err := tx.NamedExecContext(ctx, `
 			INSERT INTO triage_events (finding_id, source, origin, carried_from, author, changes, decision, comment, timestamp)
 			VALUES (:finding_id, :source, :origin, :carried_from, :author, :changes, :decision, :comment, :timestamp)`,

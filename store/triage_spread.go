@@ -11,9 +11,12 @@ import (
 // maxSpread is in how many scans, the newest, a decision reaches the same finding.
 const maxSpread = 200
 
-// spread takes the decision on a finding to the same finding in the other scans that commits show, and judges all of them
-// and its own scan again. before is the word that held until now: whoever takes an AI's word over gives it more weight.
-func (s *Store) spread(ctx context.Context, tx *sqlx.Tx, found Triaged, before *core.Word, event core.TriageEvent) error {
+// spread takes the decision on a finding to the same finding in the other scans that commits show, and judges all of
+// them and its own scan again. before is the word that held until now: whoever takes an AI's word over gives it more
+// weight.
+func (s *Store) spread(
+	ctx context.Context, tx *sqlx.Tx, found Triaged, before *core.Word, event core.TriageEvent,
+) error {
 	finding, scan := found.Finding, found.Scan
 	heavier := before != nil && before.Source == core.ByAI && found.Word != nil && found.Word.Source != core.ByAI
 	var moved []core.Finding
@@ -76,8 +79,8 @@ type judged struct {
 	Head   bool `db:"head"`
 }
 
-// judgeAll asks the gate again about scans that have ended, which it locks in one order for everybody. The commit of the
-// first one hears of it first.
+// judgeAll asks the gate again about scans that have ended, which it locks in one order for everybody. The commit of
+// the first one hears of it first.
 func (s *Store) judgeAll(ctx context.Context, tx *sqlx.Tx, ids []int64, first int64) error {
 	query, args, err := sqlx.In(`
 		SELECT s.*, `+latestAttempt+` AS latest, `+branchHead+` AS head

@@ -139,14 +139,16 @@ func TestTriageRefuses(t *testing.T) {
 		scan := accept(t, s, d, p)
 		run(t, s, finding("one", core.High))
 		before := findingsOf(t, s, scan)["one"]
-		_, err := s.PatchFinding(t.Context(), before.ID, core.Statement{Source: core.ByAI, RemediationPatch: core.SetTo("no")})
+		prose := core.Statement{Source: core.ByAI, RemediationPatch: core.SetTo("no")}
+		_, err := s.PatchFinding(t.Context(), before.ID, prose)
 		if !errors.Is(err, core.ErrInvalid) {
 			t.Errorf("a patch that is none: %v", err)
 		}
 		if _, err := s.PatchFinding(t.Context(), 4711, core.Statement{Source: core.ByAI}); !errors.Is(err, core.ErrNotFound) {
 			t.Errorf("patching nothing: %v", err)
 		}
-		if _, err := s.RecordFeedback(t.Context(), core.Feedback{FindingID: 4711, UserVerdict: core.TruePositive}); !errors.Is(err, core.ErrNotFound) {
+		_, err = s.RecordFeedback(t.Context(), core.Feedback{FindingID: 4711, UserVerdict: core.TruePositive})
+		if !errors.Is(err, core.ErrNotFound) {
 			t.Errorf("feedback on nothing: %v", err)
 		}
 		if _, err := s.GetFinding(t.Context(), 4711); !errors.Is(err, core.ErrNotFound) {
@@ -177,9 +179,14 @@ func TestHistoryTellsWhoSaidWhat(t *testing.T) {
 		tp, fp := core.TruePositive, core.FalsePositive
 		now := clock.Now()
 		want := []core.TriageEvent{
-			{Source: core.ByAI, Origin: core.ByAI, Author: "bot", Changes: `{"ai_confidence":0.25}`, Timestamp: now.Add(-time.Minute)},
-			{Source: core.ByPerson, Origin: core.ByPerson, Author: "alice", Changes: `{"user_verdict":"FP"}`, Decision: &fp,
-				Comment: "because", Timestamp: now},
+			{
+				Source: core.ByAI, Origin: core.ByAI, Author: "bot", Changes: `{"ai_confidence":0.25}`,
+				Timestamp: now.Add(-time.Minute),
+			},
+			{
+				Source: core.ByPerson, Origin: core.ByPerson, Author: "alice", Changes: `{"user_verdict":"FP"}`,
+				Decision: &fp, Comment: "because", Timestamp: now,
+			},
 		}
 		wantHistory(t, s, f, want)
 		again := findingsOf(t, s, later)["one"]
@@ -226,7 +233,8 @@ func TestVerdictNamesWhatDecidedIt(t *testing.T) {
 			t.Errorf("%q decided by %d: %v", scan.VerdictReason, scan.NumDeciding, ids)
 		}
 		say(t, s, f["worst"], core.FalsePositive)
-		if scan = get(t, s, scan.ReferenceID); scan.NumDeciding != core.MaxDeciding+5 || slices.Contains(scan.DecidingIDs(), f["worst"].ID) {
+		scan = get(t, s, scan.ReferenceID)
+		if scan.NumDeciding != core.MaxDeciding+5 || slices.Contains(scan.DecidingIDs(), f["worst"].ID) {
 			t.Errorf("after dismissing the gravest: %d, %s", scan.NumDeciding, scan.Deciding)
 		}
 		mended := core.Report{Findings: []core.Finding{finding("minor", core.Medium)}}

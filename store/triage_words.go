@@ -27,7 +27,9 @@ func decidedWords(ctx context.Context, tx *sqlx.Tx, scan core.Scan) (map[string]
 }
 
 // putWords replaces what is held of a finding; fresh ids keep the order in which it was said.
-func (s *Store) putWords(ctx context.Context, tx *sqlx.Tx, scan core.Scan, fingerprint string, words []core.Word) error {
+func (s *Store) putWords(
+	ctx context.Context, tx *sqlx.Tx, scan core.Scan, fingerprint string, words []core.Word,
+) error {
 	_, err := tx.ExecContext(ctx, tx.Rebind(`
 		DELETE FROM triage_words WHERE source_platform = ? AND project_name = ? AND fingerprint = ?`),
 		scan.SourcePlatform, scan.ProjectName, fingerprint)

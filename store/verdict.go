@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -19,6 +20,9 @@ func (s *Store) lockScan(ctx context.Context, tx *sqlx.Tx, id int64) (core.Scan,
 
 // putReport is the one room behind both doors: it replaces the findings of a job and ends it.
 func (s *Store) putReport(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job core.Job, report core.Report) error {
+	for i := range report.Findings {
+		report.Findings[i].Tool = cmp.Or(report.Findings[i].Tool, job.Scanner)
+	}
 	decided, err := decidedWords(ctx, tx, scan)
 	if err != nil {
 		return err
@@ -28,7 +32,7 @@ func (s *Store) putReport(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job 
 		return err
 	}
 	core.CarryTriage(report.Findings, decided)
-	if err := replaceFindings(ctx, tx, job, report.Findings); err != nil {
+	if err := s.replaceFindings(ctx, tx, job, report.Findings); err != nil {
 		return err
 	}
 	if err := s.recordCarried(ctx, tx, job, decided); err != nil {

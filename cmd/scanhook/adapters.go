@@ -6,7 +6,9 @@ import (
 	"os"
 	"time"
 
+	"github.com/scanhook/scanhook/internal/ai"
 	"github.com/scanhook/scanhook/internal/config"
+	"github.com/scanhook/scanhook/internal/runner"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/platforms/github"
 	"github.com/scanhook/scanhook/platforms/gitlab"
@@ -55,6 +57,17 @@ func githubApp(app *config.App) (*github.AppConfig, error) {
 		return nil, fmt.Errorf("reading the App's private key: %w", err)
 	}
 	return &github.AppConfig{ID: app.ID, PrivateKey: key}, nil
+}
+
+// aiOf is nil where no AI is configured.
+func aiOf(cfg *config.Config) *runner.AI {
+	if !cfg.AI.Enabled() {
+		return nil
+	}
+	client := ai.New(ai.Config{
+		URL: cfg.AI.URL, Model: cfg.AI.Model, Token: cfg.AI.Token.Reveal(), Timeout: cfg.AI.Timeout,
+	})
+	return &runner.AI{Client: client, MayDismiss: cfg.AI.MayDismiss, MaxFindings: int(cfg.AI.MaxFindings)}
 }
 
 func reveal(secrets []config.Secret) []string {

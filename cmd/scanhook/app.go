@@ -12,6 +12,7 @@ import (
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/api"
 	"github.com/scanhook/scanhook/internal/config"
+	"github.com/scanhook/scanhook/internal/enrich"
 	"github.com/scanhook/scanhook/internal/epss"
 	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/internal/report"
@@ -66,9 +67,12 @@ func newHandler(cfg *config.Config, db *store.Store, set platforms.Set, pages *w
 
 func newLoops(cfg *config.Config, db *store.Store, set platforms.Set, log *slog.Logger) []func(context.Context) {
 	reporter := report.New(report.Config{Store: db, Platforms: set, Pace: paceOf(cfg), Log: log})
-	scanning := runner.New(runner.Config{Jobs: db, Platforms: set, Scanners: scannersOf(cfg), Log: log})
-	lists := epss.New(epss.Config{Store: db, URLs: feedsOf(cfg), Every: cfg.EPSS.Every, Log: log})
-	return []func(context.Context){reporter.Run, scanning.Run, lists.Run}
+	scanning := runner.New(runner.Config{Jobs: db, Platforms: set, Scanners: scannersOf(cfg), AI: aiOf(cfg), Log: log})
+	lists := epss.New(epss.Config{
+		Store: db, URLs: feedsOf(cfg), Asked: askedFor(cfg), Every: cfg.EPSS.Every, Log: log,
+	})
+	asking := enrich.New(enrich.Config{Store: db, Platforms: set, Log: log})
+	return []func(context.Context){reporter.Run, scanning.Run, lists.Run, asking.Run}
 }
 
 func (a *app) close() error { return a.store.Close() }
@@ -85,6 +89,7 @@ func policiesOf(cfg *config.Config) (core.Policies, error) {
 			Context: repository.Context, Branches: repository.Branches, Tags: repository.Tags,
 			Scanners: repository.Scanners, Gate: gateOf(failOn, repository.Gate),
 			Supersede: repository.Supersede, ScanTimeout: repository.ScanTimeout,
+			Anomalies: core.AnomalyMode(repository.Anomalies),
 		}})
 	}
 	return policies, nil

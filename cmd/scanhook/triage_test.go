@@ -55,10 +55,11 @@ func newGrave(t *testing.T, w *world, delivery standin.Delivery) []int64 {
 	return scan.Deciding
 }
 
-// mark gives feedback on a finding and returns when it was acknowledged.
+// mark gives feedback on a finding.
 func mark(t *testing.T, w *world, finding int64, verdict string) {
 	t.Helper()
-	ask(t, w, "POST", fmt.Sprintf("/api/v1/findings/%d/feedback", finding), fmt.Sprintf(`{"user_verdict":%q}`, verdict), nil)
+	body := fmt.Sprintf(`{"user_verdict":%q}`, verdict)
+	ask(t, w, "POST", fmt.Sprintf("/api/v1/findings/%d/feedback", finding), body, nil)
 }
 
 // The click that dismisses the last new finding turns the commit green, at once; taking it back turns it red again.

@@ -1,13 +1,10 @@
 package main
 
 import (
-	"context"
 	"net/http"
 	"strings"
 	"testing"
 
-	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
 	"github.com/scanhook/scanhook/internal/standin"
@@ -126,10 +123,7 @@ repositories: [{match: "**"}]`})
 	b := openBrowser(t, w.scanhook)
 	b.do(chromedp.Navigate(w.scanhook))
 	b.examine("scans")
-	b.do(chromedp.Func(func(ctx context.Context, page *chromedp.Target) error {
-		_, err := cdp.Call(ctx, page, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
-		return err
-	}))
+	b.disableScripts(true)
 	b.do(chromedp.SendKeys(chromedp.CSS("[name=branch]"), "feature/pay"), chromedp.Click(chromedp.CSS(".filter button")))
 	b.until(`location.search.includes("branch=feature%2Fpay") && document.querySelectorAll("table.scans tbody tr").length === 1`)
 	b.do(chromedp.Click(chromedp.CSS("table.scans a")), chromedp.Click(chromedp.CSS(".finding .triage a")))
@@ -139,6 +133,7 @@ repositories: [{match: "**"}]`})
 	b.do(chromedp.SendKeys(chromedp.CSS(".finding input[name=comments]"), "a test key"),
 		chromedp.Click(chromedp.CSS(".finding button[value=FP]")))
 	b.until(`document.querySelector(".finding.dismissed .history")?.textContent.includes("a test key")`)
+	b.disableScripts(false)
 	b.do(chromedp.Navigate(w.scanhook + "/nothing/here"))
 	b.examine("error")
 }

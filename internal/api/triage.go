@@ -22,8 +22,9 @@ func (a *API) triageOperations(api huma.API) {
 
 	patch := operation(Scanner, http.MethodPatch, "/findings/{id}", "patch-finding",
 		"What a scanner, an AI or a red team says of a finding; fields that are left out stay as they are, null empties")
-	patch.Description = "A decision reaches the same finding in other scans of the project, and every commit status that it changes. " +
-		"A person's feedback outweighs triage_decision; red_team_success makes it TP until a person gives feedback after it."
+	patch.Description = "A decision reaches the same finding in other scans of the project, and the commit statuses " +
+		"that it changes. A person's feedback outweighs triage_decision; red_team_success makes it TP until a person " +
+		"gives feedback after it."
 	patch.Errors = append(patch.Errors, http.StatusNotFound, http.StatusRequestEntityTooLarge)
 	patch.MaxBodyBytes = maxTriageBody
 	huma.Register(api, patch, a.patchFinding)
@@ -76,7 +77,8 @@ func (a *API) finding(ctx context.Context, found store.Triaged, err error) (*fin
 		findingView: viewFinding(found.Finding), Scan: scan.ReferenceID, Project: scan.ProjectName,
 		Commit: scan.CommitSHA, Status: string(scan.Status), Verdict: text(scan.Verdict), Summary: scan.Summary,
 	}}
-	if word, decision := found.Word, found.Finding.TriageDecision; word != nil && decision != nil && *decision == word.Decision {
+	word, decision := found.Word, found.Finding.TriageDecision
+	if word != nil && decision != nil && *decision == word.Decision {
 		out.Body.DecidedBy = &wordView{string(word.Source), word.Author, word.Comment, word.FindingID, word.Timestamp}
 	}
 	return out, nil
@@ -133,7 +135,7 @@ func (a *API) giveFeedback(ctx context.Context, in *feedbackInput) (*findingOutp
 type eventView struct {
 	ID          int64           `json:"id"`
 	Source      string          `json:"source" enum:"person,scanner,ai,carried"`
-	Origin      string          `json:"origin" enum:"person,scanner,ai,red_team" doc:"whose word a carried one is; else the source"`
+	Origin      string          `json:"origin" enum:"person,scanner,ai,red_team" doc:"of a carried word"`
 	CarriedFrom *int64          `json:"carried_from" doc:"the finding, of another scan, that a carried word was said of"`
 	Author      string          `json:"author"`
 	Changes     json.RawMessage `json:"changes" doc:"what was said, by field"`

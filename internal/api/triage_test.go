@@ -84,7 +84,8 @@ func TestPatchChangesOnlyWhatItNames(t *testing.T) {
 		if answer := b.call(t, "scanner", "PATCH", high, step.body, &f); answer.Code != http.StatusOK {
 			t.Fatalf("%s: %d %s", step.body, answer.Code, answer.Body)
 		}
-		if got := inJSON(f.TriageDecision, f.AIVerdict, f.AIConfidence, f.AIReasoning, f.RemediationPatch, f.RedTeamSuccess); got != step.want {
+		got := inJSON(f.TriageDecision, f.AIVerdict, f.AIConfidence, f.AIReasoning, f.RemediationPatch, f.RedTeamSuccess)
+		if got != step.want {
 			t.Errorf("after %s: %s, want %s", step.body, got, step.want)
 		}
 	}
@@ -129,8 +130,10 @@ func TestTriageRefuses(t *testing.T) {
 		"an id beyond all":        {"viewer", "GET", "/api/v1/findings/99999999999999999999", "", 422},
 		"feedback without word":   {"viewer", "POST", high + "/feedback", `{"comments":"hm"}`, 422},
 		"feedback that says null": {"viewer", "POST", high + "/feedback", `{"user_verdict":null}`, 422},
-		"a long comment":          {"viewer", "POST", high + "/feedback", `{"user_verdict":"FP",` + long("comments", 11_000)[1:], 422},
-		"history of nothing":      {"viewer", "GET", "/api/v1/findings/4711/history", "", 404},
+		"a long comment": {
+			"viewer", "POST", high + "/feedback", `{"user_verdict":"FP",` + long("comments", 11_000)[1:], 422,
+		},
+		"history of nothing": {"viewer", "GET", "/api/v1/findings/4711/history", "", 404},
 	} {
 		answer := b.call(t, c.role, c.method, c.path, c.body, nil)
 		if answer.Code != c.want || detail(t, answer) == "" {
@@ -157,7 +160,8 @@ func TestHistory(t *testing.T) {
 		b.call(t, "viewer", "GET", path, "", &page)
 		for _, e := range page.Items {
 			changes, _ := json.Marshal(e["changes"])
-			got = append(got, fmt.Sprint(e["source"], " ", e["author"], " ", string(changes), " ", e["triage_decision"], " ", e["comment"]))
+			line := fmt.Sprint(e["source"], " ", e["author"], " ", string(changes), " ", e["triage_decision"], " ", e["comment"])
+			got = append(got, line)
 		}
 		if page.Next == "" {
 			break
@@ -186,7 +190,7 @@ func TestScanNamesWhatDecidedItsVerdict(t *testing.T) {
 	}
 	b.call(t, "viewer", "POST", high+"/feedback", `{"user_verdict":"FP"}`, nil)
 	b.call(t, "viewer", "GET", scan, "", &got)
-	if got.Verdict != "pass" || got.VerdictReason == "" || got.NumDeciding != 0 || got.Deciding == nil || len(got.Deciding) != 0 {
+	if got.Verdict != "pass" || got.VerdictReason == "" || got.NumDeciding != 0 || len(got.Deciding) != 0 {
 		t.Errorf("a scan that passes: %+v", got)
 	}
 }

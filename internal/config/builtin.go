@@ -27,6 +27,7 @@ func builtin() *Config {
 			Gate:        Gate{FailOn: "high", NewOnly: true},
 			Supersede:   true,
 			ScanTimeout: time.Hour,
+			Anomalies:   "report",
 		},
 	}
 }

@@ -138,6 +138,7 @@ type Policy struct {
 	Gate        Gate          `yaml:"gate"`
 	Supersede   bool          `yaml:"supersede"`    // a newer push to a branch ends what has not started for the older
 	ScanTimeout time.Duration `yaml:"scan_timeout"` // after which a scan without all its reports fails; positive
+	Anomalies   string        `yaml:"anomalies"`    // what unusual pipeline runs do: report, fail or off
 }
 
 // Never is the FailOn that lets every scan pass.

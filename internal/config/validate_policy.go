@@ -81,6 +81,9 @@ func (v *validator) validatePolicy(path string, policy Policy) {
 	if !(policy.Gate.EPSS >= 0 && policy.Gate.EPSS <= 1) && v.wrote(path+".gate.epss") {
 		v.errorf(path+".gate.epss", "must be a probability from 0 to 1, such as 0.1; 0 switches it off")
 	}
+	if v.wrote(path + ".anomalies") {
+		v.checkChoice(path+".anomalies", policy.Anomalies, "report", "fail", "off")
+	}
 	if v.wrote(path + ".scanners") {
 		v.checkScanners(path+".scanners", policy.Scanners)
 	}

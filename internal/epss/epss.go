@@ -26,6 +26,7 @@ const lookEvery = 10 * time.Minute
 type Config struct {
 	Store  *store.Store
 	URLs   map[core.FeedKind]string // where the lists are fetched from, http(s); a missing or empty one is not fetched
+	Asked  []core.FeedKind          // lists that some gate asks for
 	Every  time.Duration            // between two fetches of a list
 	Client *http.Client             // one with a time-out when nil
 	Log    *slog.Logger
@@ -38,7 +39,7 @@ type Importer struct{ Config }
 // New returns an importer; Run makes it keep to the schedule.
 func New(cfg Config) *Importer {
 	if cfg.Client == nil {
-		cfg.Client = &http.Client{Timeout: fetchTimeout}
+		cfg.Client = &http.Client{Timeout: fetchTimeout, CheckRedirect: checkRedirect}
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -48,7 +49,19 @@ func New(cfg Config) *Importer {
 
 // Run fetches what is due until ctx ends, and finishes what an interrupted import has left behind.
 func (i *Importer) Run(ctx context.Context) {
+	i.warnOfMissing(ctx)
 	poll.Loop{Name: "epss", Every: lookEvery, Once: i.once, Log: i.Log}.Run(ctx)
+}
+
+// warnOfMissing speaks of gates that let everything pass, because what they ask for never came.
+func (i *Importer) warnOfMissing(ctx context.Context) {
+	for _, kind := range i.Asked {
+		_, err := i.Store.LatestFeed(ctx, kind)
+		if errors.Is(err, core.ErrNotFound) && i.URLs[kind] == "" {
+			i.Log.Warn("a gate asks for a list that was never imported: set epss.enabled, or run scanhook epss import",
+				"list", kind)
+		}
+	}
 }
 
 // once never asks to be called again at once: what failed waits for the next look, and holds up nothing else.

@@ -1,6 +1,7 @@
 package epss
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -204,5 +205,39 @@ func TestImportSaysWhatItDid(t *testing.T) {
 	}
 	if _, err := importing("x"); !errors.Is(err, core.ErrInvalid) {
 		t.Errorf("no list: %v, want ErrInvalid", err)
+	}
+}
+
+func TestRunWarnsOfGatesThatAskInVain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var log bytes.Buffer
+	w.Log, w.Asked = slog.New(slog.NewTextHandler(&log, nil)), []core.FeedKind{core.FeedEPSS, core.FeedKEV}
+	w.URLs = map[core.FeedKind]string{core.FeedKEV: w.URLs[core.FeedKEV]}
+	w.warnOfMissing(t.Context())
+	if got := log.String(); strings.Count(got, "never imported") != 1 || !strings.Contains(got, "list=epss") {
+		t.Errorf("log = %s, want one line about epss", got)
+	}
+}
+
+func TestRedirectsStayOnTLS(t *testing.T) {
+	t.Parallel()
+	asked := httptest.NewRequest(http.MethodGet, "https://a.example/x", nil)
+	plain := httptest.NewRequest(http.MethodGet, "http://a.example/x", nil)
+	for name, c := range map[string]struct {
+		next   *http.Request
+		before []*http.Request
+		fine   bool
+	}{
+		"to TLS":             {asked, []*http.Request{asked}, true},
+		"from plain":         {asked, []*http.Request{plain}, true},
+		"to plain":           {plain, []*http.Request{asked}, false},
+		"to plain, later":    {plain, []*http.Request{asked, asked}, false},
+		"round and round":    {plain, []*http.Request{plain, plain, plain, plain, plain}, false},
+		"plain all the time": {plain, []*http.Request{plain}, true},
+	} {
+		if err := checkRedirect(c.next, c.before); (err == nil) != c.fine {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

@@ -13,10 +13,22 @@ import (
 const (
 	fetchTimeout = 5 * time.Minute // the whole of a list, 3 MB packed
 	maxETag      = 200
+	maxRedirects = 5
 )
 
 // errNotModified: the server says that the edition stored is still the current one.
 var errNotModified = errors.New("not modified")
+
+// checkRedirect keeps what was asked for over TLS on TLS.
+func checkRedirect(next *http.Request, before []*http.Request) error {
+	if before[0].URL.Scheme == "https" && next.URL.Scheme != "https" {
+		return fmt.Errorf("%s redirects to an address without https", before[0].URL.Host)
+	}
+	if len(before) >= maxRedirects {
+		return fmt.Errorf("more than %d redirects", maxRedirects)
+	}
+	return nil
+}
 
 // fetchKind gets a list of one kind from its address. errNotModified when it is the stored edition.
 func (i *Importer) fetchKind(ctx context.Context, kind core.FeedKind, stored core.FeedImport) (core.Feed, error) {

@@ -86,6 +86,7 @@ func NewRouter(log *slog.Logger) *gin.Engine {
 	gin.SetMode(gin.ReleaseMode)
 	router := gin.New()
 	router.HandleMethodNotAllowed = true
+	router.UseRawPath = true // an escaped slash does not end a parameter: a project's path is one
 	router.Use(logRequest(log), recoverPanic(log))
 	router.NoRoute(unrouted(http.StatusNotFound, "There is nothing at this path. The API is described at /docs."))
 	router.NoMethod(unrouted(http.StatusMethodNotAllowed, "This path does not take this method. The API is described at /docs."))

@@ -64,4 +64,6 @@ func (v veil) cover(text string, secret map[int]bool) string {
 }
 
 // mask covers the secrets in a line, and what a rule that stops too early leaves of them.
-func (v veil) mask(line string) string { return remainder.ReplaceAllString(v.masks.Replace(line), "$1") }
+func (v veil) mask(line string) string {
+	return remainder.ReplaceAllString(v.masks.Replace(line), "$1")
+}

@@ -220,6 +220,7 @@ CREATE TABLE deliveries (
     UNIQUE (platform, delivery_key)
 );
 CREATE INDEX deliveries_by_scan ON deliveries (scan_id);
+CREATE INDEX deliveries_by_project ON deliveries (project_name, id);
 
 CREATE TABLE commit_statuses (
     id              INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/scanhook/scanhook/internal/standin"
+)
+
+// build tells of a workflow run or pipeline of a commit that ended well, n minutes after noon.
+func build(t *testing.T, w *world, sha string, n int, artifacts ...int64) {
+	t.Helper()
+	spec := standin.PipelineSpec{
+		Project: "acme/shop", SHA: sha, Queued: 3 * time.Second, Duration: time.Duration(100+n%7) * time.Second,
+		CreatedAt: time.Date(2026, 11, 23, 12, n, 0, 0, time.UTC), Artifacts: artifacts,
+	}
+	delivery, err := w.platform.Pipeline(t.Context(), w.hookURL(), spec)
+	if err != nil || delivery.Status != http.StatusAccepted || !strings.Contains(string(delivery.Answer), "pipeline_recorded") {
+		t.Fatalf("pipeline: %+v, %v", delivery, err)
+	}
+}
+
+type metricsPage struct {
+	Items []struct {
+		ID            int64    `json:"id"`
+		Artifact      *int64   `json:"artifact_size_bytes"`
+		AnomalyScore  *float64 `json:"anomaly_score"`
+		AnomalyReason string   `json:"anomaly_reason"`
+		Ranges        struct {
+			Artifact *struct {
+				High float64 `json:"high"`
+			} `json:"artifact_size_bytes"`
+		} `json:"expected_ranges"`
+	} `json:"items"`
+}
+
+// waitMeasured waits until the artifacts of n runs are known.
+func waitMeasured(t *testing.T, w *world, n int) metricsPage {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		var page metricsPage
+		ask(t, w, http.MethodGet, "/api/v1/projects/"+string(w.kind)+"/acme%2Fshop/metrics?pipeline_name=CI", "", &page)
+		measured := 0
+		for _, item := range page.Items {
+			if item.Artifact != nil {
+				measured++
+			}
+		}
+		if measured == n {
+			return page
+		}
+	}
+	t.Fatalf("the artifacts of %d runs did not become known", n)
+	return metricsPage{}
+}
+
+// An artifact that is four times as large as ever shows on the commit, and a person can say that it shall be so.
+func TestUnusualPipelineBecomesStatus(t *testing.T) {
+	t.Parallel()
+	for _, kind := range kinds {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			w, sample := setup(t, worldConfig{kind: kind, extra: "repositories: [{match: '**', anomalies: fail}]"})
+			startWorld(t, w)
+			pushTo(t, w, "main", "", sample.Before)
+			for n := range 25 {
+				build(t, w, sample.Before, n, 30e6, 11e6+int64(n)*1e4)
+			}
+			waitMeasured(t, w, 25)
+			pushTo(t, w, "main", sample.Before, sample.Head)
+			build(t, w, sample.Head, 30, 130e6, 39e6)
+			unusual := pipelineStatusOf(t, w, sample.Head, "unusual: artifact 41 MB → 169 MB (+311 %) with ")
+			if unusual.State != "failure" && unusual.State != "failed" {
+				t.Errorf("status = %+v, want it red", unusual)
+			}
+			pipelineStatusOf(t, w, sample.Before, "pipeline as usual")
+			newest := waitMeasured(t, w, 26).Items[0]
+			if newest.AnomalyScore == nil || *newest.AnomalyScore < 3 || newest.Ranges.Artifact == nil || newest.Ranges.Artifact.High > 169e6 {
+				t.Errorf("newest run = %+v, want a score and what was expected", newest)
+			}
+			var marked struct{ Expected bool }
+			ask(t, w, http.MethodPatch, "/api/v1/metrics/"+strconv.FormatInt(newest.ID, 10), `{"expected": true}`, &marked)
+			if green := pipelineStatusOf(t, w, sample.Head, "expected: artifact 41 MB"); green.State != "success" || !marked.Expected {
+				t.Errorf("status = %+v, want it green", green)
+			}
+			if refused := w.platform.Refused(); len(refused) > 0 {
+				t.Errorf("the platform refused %+v", refused)
+			}
+		})
+	}
+}
+
+// pipelineStatusOf waits for a status of a commit's pipelines whose text starts so.
+func pipelineStatusOf(t *testing.T, w *world, sha, text string) standin.Status {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	status, err := w.platform.Wait(ctx, func(s standin.Status) bool {
+		return s.SHA == sha && s.Context == "scanhook/pipeline" && strings.HasPrefix(s.Description, text)
+	})
+	if err != nil {
+		t.Fatalf("no status %q of %s: %v; statuses: %+v", text, sha, err, w.platform.Statuses("acme/shop", sha))
+	}
+	return status
+}

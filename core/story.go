@@ -1,0 +1,102 @@
+package core
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// KeptDelivery is a webhook call as the log of deliveries keeps it. Its db tags are the columns of the table deliveries.
+type KeptDelivery struct {
+	ID          int64     `db:"id"`
+	Platform    string    `db:"platform"`
+	Key         string    `db:"delivery_key"` // what makes the call the same call when it is sent again
+	Event       string    `db:"event"`        // the platform's own event name
+	ProjectName string    `db:"project_name"`
+	Outcome     Outcome   `db:"outcome"`
+	Reason      string    `db:"reason"`
+	ScanID      *int64    `db:"scan_id"`
+	ReceivedAt  time.Time `db:"received_at"`
+	ReferenceID string    `db:"reference_id"` // of the scan, or empty; only read
+}
+
+// Facts are all that is kept of a scan's way from the webhook to the commit status.
+type Facts struct {
+	Scan       Scan
+	Deliveries []KeptDelivery
+	Jobs       []Job
+	Statuses   []Status
+}
+
+// Step is one thing that happened.
+type Step struct {
+	At      time.Time
+	Hop     string // delivery, scan, job, gate or status
+	Text    string // a sentence
+	Detail  string // why, in the words of whoever said it; may be empty
+	Trouble bool   // this is where it went wrong, or waits
+}
+
+// Story tells in order what happened to a scan's commit.
+func (f Facts) Story() []Step {
+	var steps []Step
+	for _, d := range f.Deliveries {
+		steps = append(steps, Step{d.ReceivedAt, "delivery", fmt.Sprintf("%s announced %q with a valid signature: %s",
+			d.Platform, d.Event, d.Outcome), d.Reason, false})
+	}
+	steps = append(steps, Step{f.Scan.Timestamp, "scan", fmt.Sprintf("Scan %s opened (%s, attempt %d)",
+		f.Scan.ReferenceID, f.Scan.Origin, f.Scan.Attempt), "", false})
+	for _, job := range f.Jobs {
+		steps = append(steps, job.story(f.Scan)...)
+	}
+	if f.Scan.FinishedAt != nil {
+		steps = append(steps, f.Scan.judgement())
+	}
+	for _, status := range f.Statuses {
+		steps = append(steps, status.story()...)
+	}
+	slices.SortStableFunc(steps, func(a, b Step) int { return a.At.Compare(b.At) })
+	return steps
+}
+
+func (j Job) story(scan Scan) []Step {
+	begin := Step{At: scan.Timestamp, Hop: "job", Text: j.Scanner + " has not started"}
+	if j.StartedAt != nil {
+		begin = Step{At: *j.StartedAt, Hop: "job", Text: fmt.Sprintf("%s started (attempt %d)", j.Scanner, max(j.Attempt, 1))}
+	}
+	switch {
+	case j.FinishedAt != nil && j.State == JobCompleted:
+		text := fmt.Sprintf("%s delivered %d findings, %d of the baseline are gone", j.Scanner, j.NumFindings, j.NumAbsent)
+		return []Step{begin, {At: *j.FinishedAt, Hop: "job", Text: text}}
+	case j.FinishedAt != nil:
+		return []Step{begin, {*j.FinishedAt, "job", fmt.Sprintf("%s %s", j.Scanner, j.State), j.Error, j.State == JobFailed}}
+	}
+	begin.Detail, begin.Trouble = j.Error, j.StartedAt == nil
+	return []Step{begin}
+}
+
+// judgement is the scan's end, with the rule that decided it.
+func (s Scan) judgement() Step {
+	step := Step{At: *s.FinishedAt, Hop: "gate", Text: "No verdict: the scan failed", Detail: s.Error, Trouble: true}
+	if s.Verdict != nil {
+		step.Text = fmt.Sprintf("Verdict %s by %s: %s", *s.Verdict, s.VerdictReason, s.Summary)
+		step.Trouble, step.Detail = false, ""
+	}
+	return step
+}
+
+func (s Status) story() []Step {
+	wanted := Step{At: s.WantedAt, Hop: "status", Text: fmt.Sprintf("%s should show %s: %s", s.Context, s.State, s.Description)}
+	switch {
+	case s.PostedAt != nil && s.PostedRevision == s.Revision:
+		return []Step{wanted, {At: *s.PostedAt, Hop: "status", Text: fmt.Sprintf("%s shows %s", s.SourcePlatform, s.PostedState)}}
+	case s.GivenUp:
+		wanted.Text += "; posting was given up"
+	case s.Attempts > 0:
+		wanted.Text += fmt.Sprintf("; posting failed %d times, next attempt %s", s.Attempts, s.NextAttemptAt.UTC().Format(time.TimeOnly))
+	default:
+		wanted.Text += "; not posted yet"
+	}
+	wanted.Detail, wanted.Trouble = s.LastError, true
+	return []Step{wanted}
+}

@@ -1,0 +1,106 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+// DeliveryFilter selects deliveries; empty fields select everything. Before is exclusive, for paging from the newest on.
+type DeliveryFilter struct {
+	Platform, Project string
+	Outcome           core.Outcome
+	ScanID            int64
+	Before            int64
+	Limit             int
+}
+
+// ListDeliveries returns the newest deliveries first.
+func (s *Store) ListDeliveries(ctx context.Context, f DeliveryFilter) ([]core.KeptDelivery, error) {
+	var where conditions
+	where.add(f.Platform != "", `d.platform = ?`, f.Platform)
+	where.add(f.Project != "", `d.project_name = ?`, f.Project)
+	where.add(f.Outcome != "", `d.outcome = ?`, f.Outcome)
+	where.add(f.ScanID != 0, `d.scan_id = ?`, f.ScanID)
+	where.add(f.Before > 0, `d.id < ?`, f.Before)
+	var list []core.KeptDelivery
+	query := s.db.Rebind(`
+		SELECT d.*, COALESCE(CAST(s.reference_id AS TEXT), '') AS reference_id
+		FROM deliveries d LEFT JOIN scans s ON s.id = d.scan_id
+		` + where.sql() + ` ORDER BY d.id DESC LIMIT ?`)
+	if err := s.db.SelectContext(ctx, &list, query, append(where.args, f.Limit)...); err != nil {
+		return nil, fmt.Errorf("listing deliveries: %w", classify(err))
+	}
+	return list, nil
+}
+
+// maxExplained bounds what is told of one commit: scans, and deliveries of each.
+const maxExplained = 20
+
+// ExplainCommit returns all that is kept of the scans of a commit, the newest first. The id may be cut to its first seven
+// characters or more; core.ErrNotFound when no commit begins with it.
+func (s *Store) ExplainCommit(ctx context.Context, sha string) ([]core.Facts, error) {
+	sha = strings.ToLower(sha)
+	if len(sha) < 7 || len(sha) > 64 || strings.Trim(sha, "0123456789abcdef") != "" {
+		return nil, fmt.Errorf("explaining commit: %w: %.64q is not a commit id of at least seven characters", core.ErrInvalid, sha)
+	}
+	var scans []core.Scan
+	err := s.db.SelectContext(ctx, &scans, s.db.Rebind(`
+		SELECT * FROM scans WHERE commit_sha >= ? AND commit_sha < ? ORDER BY id DESC LIMIT ?`), sha, sha+"g", maxExplained)
+	if err == nil && len(scans) == 0 {
+		err = fmt.Errorf("%w: no commit that begins with %s has been announced or scanned", core.ErrNotFound, sha)
+	}
+	facts := make([]core.Facts, len(scans))
+	for i, scan := range scans {
+		if err == nil {
+			facts[i], err = s.factsOf(ctx, scan)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("explaining commit: %w", classify(err))
+	}
+	return facts, nil
+}
+
+func (s *Store) factsOf(ctx context.Context, scan core.Scan) (facts core.Facts, err error) {
+	facts.Scan = scan
+	if facts.Deliveries, err = s.ListDeliveries(ctx, DeliveryFilter{ScanID: scan.ID, Limit: maxExplained}); err != nil {
+		return facts, err
+	}
+	if facts.Jobs, err = s.ListJobs(ctx, scan); err != nil {
+		return facts, err
+	}
+	facts.Statuses, err = s.ListStatuses(ctx, scan)
+	return facts, err
+}
+
+// TrendPoint is what one completed scan of a project's default branch found, dismissed findings left out.
+type TrendPoint struct {
+	ReferenceID string `db:"reference_id"`
+	CommitSHA   string `db:"commit_sha"`
+	New         int    `db:"fresh"`
+	Open        int    `db:"open"` // the new ones included
+	Fixed       int    `db:"fixed"`
+}
+
+// ListTrend returns the completed scans of a project's default branch, the oldest of the newest limit first; of a project
+// whose default branch is not known, those of all branches.
+func (s *Store) ListTrend(ctx context.Context, platform, project string, limit int) ([]TrendPoint, error) {
+	var list []TrendPoint
+	err := s.db.SelectContext(ctx, &list, s.db.Rebind(`
+		SELECT s.reference_id, s.commit_sha,
+			(SELECT COUNT(*) FROM findings WHERE scan_id = s.id AND baseline_state <> 'unchanged' AND NOT `+dismissed+`) AS fresh,
+			(SELECT COUNT(*) FROM findings WHERE scan_id = s.id AND NOT `+dismissed+`) AS open,
+			(SELECT COALESCE(SUM(num_absent), 0) FROM scan_jobs WHERE scan_id = s.id) AS fixed
+		FROM (SELECT * FROM scans
+			WHERE source_platform = ? AND project_name = ? AND status = 'completed'
+				AND (default_branch = '' OR branch = default_branch)
+			ORDER BY id DESC LIMIT ?) s
+		ORDER BY s.id`), platform, project, limit)
+	if err != nil {
+		return nil, fmt.Errorf("listing trend: %w", classify(err))
+	}
+	return list, nil
+}
