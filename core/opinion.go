@@ -56,7 +56,7 @@ func (o Opinion) explain() string {
 }
 
 // MayAIDismiss tells whether an AI's word can keep f from failing the gate. What is Critical, known to be exploited or
-// proven by a red team only people dismiss. The store asks the same in SQL, so that it stays true when a finding becomes
+// proven by a red team only people dismiss. The store asks the same in SQL at each verdict, for a finding can become
 // one of these later.
 func MayAIDismiss(f Finding) bool {
 	return f.Severity != Critical && !f.KEV && (f.RedTeamSuccess == nil || !*f.RedTeamSuccess)

@@ -41,7 +41,11 @@ type Step struct {
 func (f Facts) Story() []Step {
 	var steps []Step
 	for _, d := range f.Deliveries {
-		steps = append(steps, Step{d.ReceivedAt, "delivery", fmt.Sprintf("%s announced %q with a valid signature: %s",
+		at := d.ReceivedAt
+		if d.Outcome == ScanCreated && at.After(f.Scan.Timestamp) {
+			at = f.Scan.Timestamp // it is kept last in the transaction that opens the scan
+		}
+		steps = append(steps, Step{at, "delivery", fmt.Sprintf("%s announced %q with a valid signature: %s",
 			d.Platform, d.Event, d.Outcome), d.Reason, false})
 	}
 	steps = append(steps, Step{f.Scan.Timestamp, "scan", fmt.Sprintf("Scan %s opened (%s, attempt %d)",
@@ -66,7 +70,7 @@ func (j Job) story(scan Scan) []Step {
 	}
 	switch {
 	case j.FinishedAt != nil && j.State == JobCompleted:
-		text := fmt.Sprintf("%s delivered %d findings, %d of the baseline are gone", j.Scanner, j.NumFindings, j.NumAbsent)
+		text := fmt.Sprintf("%s delivered its report; findings: %d, fixed: %d", j.Scanner, j.NumFindings, j.NumAbsent)
 		return []Step{begin, {At: *j.FinishedAt, Hop: "job", Text: text}}
 	case j.FinishedAt != nil:
 		return []Step{begin, {*j.FinishedAt, "job", fmt.Sprintf("%s %s", j.Scanner, j.State), j.Error, j.State == JobFailed}}

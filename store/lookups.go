@@ -60,13 +60,14 @@ func (s *Store) askArtifacts(ctx context.Context, tx *sqlx.Tx, item *intake) err
 func (s *Store) askFiles(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
 	now := s.clock()
 	for _, item := range batch {
-		if !item.created && !item.informed {
+		told := item.scan != nil && (item.created || item.informed)
+		if !told || !item.scan.ChangedFilesTruncated || !core.IsCommitSHA(item.scan.BeforeSHA) {
 			continue
 		}
 		_, err := tx.ExecContext(ctx, tx.Rebind(`
 			INSERT INTO lookups (kind, source_platform, scan_id, wanted_at, next_attempt_at)
 			SELECT 'changed_files', source_platform, id, ?, ? FROM scans
-			WHERE id = ? AND changed_files_truncated AND LENGTH(TRIM(before_sha, '0')) > 0
+			WHERE id = ? AND changed_files_truncated AND before_sha <> ''
 			ON CONFLICT DO NOTHING`), now, now, item.scan.ID)
 		if err != nil {
 			return err
@@ -135,7 +136,7 @@ func (s *Store) FinishLookup(ctx context.Context, lookup Lookup, answer Answer) 
 	return nil
 }
 
-// write never lowers a count: what was listed in the push has changed for sure.
+// write never lowers a count: what was listed in the push has changed for sure. All attempts of the scan get it.
 func (a Answer) write(ctx context.Context, tx *sqlx.Tx, lookup Lookup) error {
 	if lookup.Kind == LookupArtifacts {
 		_, err := tx.ExecContext(ctx, tx.Rebind(`UPDATE pipeline_metrics SET artifact_size_bytes = ? WHERE id = ?`),
@@ -145,7 +146,8 @@ func (a Answer) write(ctx context.Context, tx *sqlx.Tx, lookup Lookup) error {
 	_, err := tx.ExecContext(ctx, tx.Rebind(`
 		UPDATE scans SET changed_files_truncated = ?,
 			num_changed_files = CASE WHEN ? AND num_changed_files > ? THEN num_changed_files ELSE ? END
-		WHERE id = ?`), a.Files.Truncated, a.Files.Truncated, a.Files.Count, a.Files.Count, lookup.ScanID)
+		WHERE id IN (SELECT twin.id FROM scans twin `+ofSameCommit+`)`),
+		a.Files.Truncated, a.Files.Truncated, a.Files.Count, a.Files.Count, lookup.ScanID)
 	return err
 }
 

@@ -16,8 +16,8 @@ import (
 func (s *Store) judgeCommits(ctx context.Context, tx *sqlx.Tx, pipelines map[int64]map[int64]bool) error {
 	var wishes []core.Status
 	for _, id := range slices.Sorted(maps.Keys(pipelines)) {
-		var scan core.Scan
-		if err := tx.GetContext(ctx, &scan, tx.Rebind(`SELECT * FROM scans WHERE id = ?`), id); err != nil {
+		scan, err := speakerOf(ctx, tx, id)
+		if err != nil {
 			return err
 		}
 		runs, err := runsOfCommit(ctx, tx, scan)
@@ -40,6 +40,19 @@ func (s *Store) judgeCommits(ctx context.Context, tx *sqlx.Tx, pipelines map[int
 		}
 	}
 	return s.putWishes(ctx, tx, wishes)
+}
+
+// ofSameCommit joins the attempts twin of one scan, each of which examines the same commit.
+const ofSameCommit = `JOIN scans named ON named.source_platform = twin.source_platform
+	AND named.project_name = twin.project_name AND named.commit_sha = twin.commit_sha
+	WHERE named.id = ?`
+
+// speakerOf is the latest attempt of a scan, the one that speaks for the commit.
+func speakerOf(ctx context.Context, tx *sqlx.Tx, id int64) (core.Scan, error) {
+	var scan core.Scan
+	err := tx.GetContext(ctx, &scan, tx.Rebind(`
+		SELECT twin.* FROM scans twin `+ofSameCommit+` ORDER BY twin.attempt DESC LIMIT 1`), id)
+	return scan, err
 }
 
 // judgeRun compares a run with those that succeeded before it.

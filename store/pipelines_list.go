@@ -95,7 +95,10 @@ func (s *Store) PutExpected(ctx context.Context, id int64, expected bool, by str
 
 // tellCommit writes what a scan's commit should show for its pipelines as they were judged.
 func (s *Store) tellCommit(ctx context.Context, tx *sqlx.Tx, scanID int64) error {
-	scan, err := s.lockScan(ctx, tx, scanID)
+	if _, err := s.lockScan(ctx, tx, scanID); err != nil {
+		return err
+	}
+	scan, err := speakerOf(ctx, tx, scanID)
 	if err != nil {
 		return err
 	}

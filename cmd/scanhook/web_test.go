@@ -39,7 +39,7 @@ func TestRedStatusTurnsGreenInTheBrowser(t *testing.T) {
 	b.examine("scan-failed")
 	for range 4 {
 		b.do(chromedp.Click(chromedp.CSS(`.finding:not(.dismissed) button[value=FP]`)))
-		b.until(`location.search.includes("said=FP") && document.querySelector(":target.finding.dismissed")`)
+		b.until(`location.search.includes("said=FP") && document.querySelector(":target.dismissed .said")`)
 		b.do(chromedp.Evaluate[chromedp.Void](`history.replaceState(null, "", location.pathname)`))
 	}
 	b.until(`document.querySelector("#verdict.pass")`)
@@ -51,7 +51,12 @@ func TestRedStatusTurnsGreenInTheBrowser(t *testing.T) {
 	if text := b.text("#verdict"); !strings.Contains(text, green.Description) {
 		t.Errorf("the page says %q, the platform %q", text, green.Description)
 	}
+	b.until(`document.querySelector(".said")?.textContent.includes("Shown on github")`)
 	b.examine("scan-passed")
+	b.do(chromedp.Navigate(w.scanhook + "/explain/" + sample.Head))
+	b.examine("explain")
+	b.do(chromedp.Navigate(w.scanhook + "/deliveries"))
+	b.examine("deliveries")
 	if len(b.foreign) > 0 {
 		t.Errorf("requests to other hosts: %v", b.foreign)
 	}

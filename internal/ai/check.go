@@ -20,24 +20,39 @@ var toReviewers = regexp.MustCompile(`(?i)false[ _-]?positive|true[ _-]?positive
 	`|\b(BEGIN|END) DATA\b` +
 	`|\b(AI|LLM|GPT|assistant|reviewer)s?\b.{0,60}\b(must|should|shall|please|answer|respond|reply|classify)\b`)
 
-// check holds an opinion against the file. Quotes that are not in it make it unsure, and so does code that asks for a
-// false positive; a patch that does not fit is dropped.
+// check holds an opinion against the file. Quotes that are not in it make it unsure, and so does a false positive that
+// the code asks for or that only comments speak for; a patch that does not fit is dropped.
 func (c Case) check(o core.Opinion) core.Opinion {
-	for _, quote := range o.Evidence {
-		switch quote = oneLineEnding(quote); {
-		case letters(quote) < minQuote:
-			return clean(o.Doubt("The AI's verdict does not count: one of its quotes is too short to prove anything."))
-		case !strings.Contains(c.Source, quote):
-			return clean(o.Doubt("The AI's verdict does not count: one of its quotes is not in the file."))
-		}
-	}
-	if o.Verdict == core.AIFalsePositive && toReviewers.MatchString(c.Finding.File+"\n"+c.excerpt()) {
-		return clean(o.Doubt("The AI's verdict does not count: the code seems to speak to its reviewer. A person should look."))
+	if why := c.objection(o); why != "" {
+		return clean(o.Doubt("The AI's verdict does not count: " + why + "."))
 	}
 	if o.Patch != "" && !fits(o.Patch, c.Finding.File, c.Source) {
 		o.Patch = ""
 	}
 	return clean(o)
+}
+
+func (c Case) objection(o core.Opinion) string {
+	code := false
+	for _, quote := range o.Evidence {
+		quote = oneLineEnding(quote)
+		switch {
+		case letters(quote) < minQuote:
+			return "one of its quotes is too short to prove anything"
+		case !strings.Contains(c.Source, quote):
+			return "one of its quotes is not in the file"
+		}
+		code = code || inCode(c.Source, quote)
+	}
+	switch {
+	case o.Verdict != core.AIFalsePositive:
+		return ""
+	case !code:
+		return "it quotes comments only, and they prove nothing"
+	case toReviewers.MatchString(c.Finding.File + "\n" + c.excerpt()):
+		return "the code seems to speak to its reviewer, and a person should look"
+	}
+	return ""
 }
 
 // clean leaves only what can be shown to people.

@@ -32,7 +32,8 @@ Answer with one JSON object and nothing else. It has these fields, and no others
 "confidence": a number from 0 to 1
 "reasoning": a few sentences for the developer
 "evidence": an array of 1 to 10 strings (it may be empty when unsure), each copied exactly from one line of the code,
-  without the line's number. A verdict with a quote that is not in the file is thrown away.
+  without the line's number. A verdict with a quote that is not in the file is thrown away, and so is a false positive
+  that quotes comments only.
 "patch": null, or a unified diff of this file alone that mends a true positive, with headers --- a/PATH and +++ b/PATH,
   and in its hunks the lines of the file exactly as they are
 
@@ -71,7 +72,7 @@ func (c Case) data() string {
 	return data.String()
 }
 
-// excerpt is the finding's line and those around it, the nearest first as far as the bounds allow, each with its number.
+// excerpt is the finding's line and those around it, the nearest as far as the bounds allow, each with its number.
 func (c Case) excerpt() string {
 	lines := strings.Split(strings.TrimSuffix(c.Shown, "\n"), "\n")
 	at := min(max(c.Finding.Line, 1), len(lines)) - 1

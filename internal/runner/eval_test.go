@@ -21,10 +21,8 @@ const gosecModule = "github.com/securego/gosec/v2/cmd/gosec@v2.30.0"
 
 // histories are evolutions of real code, one commit for each released version, then commits that only move code about.
 var histories = []history{
-	{module: "golang.org/x/crypto", versions: []string{
-		"v0.1.0", "v0.14.0", "v0.24.0", "v0.31.0", "v0.38.0", "v0.45.0", "v0.52.0",
-	}},
-	{module: "golang.org/x/net", versions: []string{"v0.10.0", "v0.20.0", "v0.35.0", "v0.50.0"}, planted: true},
+	{module: "golang.org/x/crypto", versions: []string{"v0.1.0", "v0.20.0", "v0.35.0", "v0.52.0"}},
+	{module: "golang.org/x/net", versions: []string{"v0.10.0", "v0.50.0"}, planted: true},
 	{module: "github.com/spf13/cobra", versions: []string{
 		"v0.0.5", "v1.0.0", "v1.1.3", "v1.3.0", "v1.5.0", "v1.7.0", "v1.8.1", "v1.9.1", "v1.10.2",
 	}, planted: true},

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os/exec"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"unicode"
@@ -46,16 +45,20 @@ func newSnapshot(t *testing.T, dir, sha string, scanned, uploaded []core.Finding
 	for _, f := range uploaded {
 		byPlace[placeOf(f)] = append(byPlace[placeOf(f)], f.Fingerprint)
 	}
-	blamed, hashed := map[string][]origin{}, map[string][]string{}
+	byFile := map[string][]core.Finding{}
 	for _, f := range scanned {
-		if blamed[f.File] == nil {
-			blamed[f.File] = blame(t, dir, sha, f.File)
-			hashed[f.File] = lineHashes(show(t, dir, sha, f.File))
-		}
+		byFile[f.File] = append(byFile[f.File], f)
+	}
+	blamed, hashed := map[string]map[int]origin{}, map[string][]string{}
+	for file, found := range byFile {
+		blamed[file] = blame(t, dir, sha, file, found)
+		hashed[file] = lineHashes(show(t, dir, sha, file))
+	}
+	for _, f := range scanned {
 		at := placeOf(f)
-		s.origins = append(s.origins, nth(blamed[f.File], f.Line))
+		s.origins = append(s.origins, blamed[f.File][f.Line])
 		s.names[fileLineRule] = append(s.names[fileLineRule], at)
-		s.names[lineHash] = append(s.names[lineHash], f.RuleID+" "+f.File+" "+nth(hashed[f.File], f.Line))
+		s.names[lineHash] = append(s.names[lineHash], f.RuleID+" "+f.File+" "+hashed[f.File][f.Line-1])
 		s.names[oursWithCheckout] = append(s.names[oursWithCheckout], f.Fingerprint)
 		s.names[oursFromReport] = append(s.names[oursFromReport], byPlace[at][0])
 		byPlace[at] = byPlace[at][1:]
@@ -64,14 +67,6 @@ func newSnapshot(t *testing.T, dir, sha string, scanned, uploaded []core.Finding
 }
 
 func placeOf(f core.Finding) string { return fmt.Sprintf("%s %s:%d", f.RuleID, f.File, f.Line) }
-
-// nth is the n-th, from 1, or nothing.
-func nth[V any](list []V, n int) (v V) {
-	if n >= 1 && n <= len(list) {
-		v = list[n-1]
-	}
-	return v
-}
 
 func show(t *testing.T, dir, sha, file string) string {
 	t.Helper()
@@ -84,18 +79,24 @@ func show(t *testing.T, dir, sha, file string) string {
 	return string(text)
 }
 
-// blame asks git for the origin of each line, through moves, renames and new indentation.
-func blame(t *testing.T, dir, sha, file string) (origins []origin) {
+// blame asks git for the origins of a file's findings, through moves, renames and new indentation.
+func blame(t *testing.T, dir, sha, file string, found []core.Finding) map[int]origin {
 	t.Helper()
+	args := []string{"blame", "-w", "-M", "-C", "--line-porcelain"}
+	for _, f := range found {
+		args = append(args, fmt.Sprintf("-L%d,%d", f.Line, f.Line))
+	}
+	origins := map[int]origin{}
 	var at origin
-	for line := range strings.Lines(run(t, dir, "blame", "-w", "-M", "-C", "--line-porcelain", sha, "--", file)) {
-		word, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+	var line int
+	for text := range strings.Lines(run(t, dir, append(args, sha, "--", file)...)) {
+		word, rest, _ := strings.Cut(strings.TrimSuffix(text, "\n"), " ")
 		switch {
-		case strings.HasPrefix(line, "\t"):
-			origins = append(origins, at)
+		case strings.HasPrefix(text, "\t"):
+			origins[line] = at
 		case len(word) == 40:
+			_, _ = fmt.Sscan(rest, &at.line, &line)
 			at.commit = word
-			at.line, _ = strconv.Atoi(strings.Fields(rest)[0])
 		case word == "filename":
 			at.file = rest
 		}

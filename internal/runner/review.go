@@ -67,8 +67,8 @@ func (r *Runner) review(ctx context.Context, work review) {
 	ctx, cancel := context.WithTimeoutCause(ctx, reviewTime, fmt.Errorf("the AI took more than %s", reviewTime))
 	defer cancel()
 	var result reviewResult
-	for _, about := range work.cases {
-		result.add(r.ask(ctx, about))
+	for _, question := range work.cases {
+		result.add(r.ask(ctx, question))
 		if ctx.Err() != nil || result.away == maxAway {
 			break
 		}
@@ -77,13 +77,13 @@ func (r *Runner) review(ctx context.Context, work review) {
 }
 
 // ask puts one question and keeps the answer with the finding.
-func (r *Runner) ask(ctx context.Context, about ai.Case) (core.Statement, error) {
-	opinion, err := r.AI.Client.Review(ctx, about)
+func (r *Runner) ask(ctx context.Context, question ai.Case) (core.Statement, error) {
+	opinion, err := r.AI.Client.Review(ctx, question)
 	if err != nil {
 		return core.Statement{}, err
 	}
-	said := opinion.Statement(about.Finding, r.AI.Client.Model, r.AI.MayDismiss)
-	_, err = r.Jobs.PatchFinding(ctx, about.Finding.ID, said)
+	said := opinion.Statement(question.Finding, r.AI.Client.Model, r.AI.MayDismiss)
+	_, err = r.Jobs.PatchFinding(ctx, question.Finding.ID, said)
 	return said, err
 }
 

@@ -44,8 +44,19 @@ func said(back string, verdict core.Triage, id int64) string {
 	}
 	query := target.Query()
 	query.Set("said", string(verdict))
+	query.Set("of", strconv.FormatInt(id, 10))
 	target.RawQuery, target.Fragment = query.Encode(), fmt.Sprintf("finding-%d", id)
 	return target.String()
+}
+
+// saidOf reads from the address what said has written there; 0 where that means nothing.
+func saidOf(c *gin.Context) (id int64, verdict core.Triage) {
+	verdict = core.Triage(c.Query("said"))
+	id, err := strconv.ParseInt(c.Query("of"), 10, 64)
+	if err != nil || verdict != core.TruePositive && verdict != core.FalsePositive {
+		return 0, ""
+	}
+	return id, verdict
 }
 
 // patch hands out a finding's remediation patch for git apply.

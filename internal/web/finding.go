@@ -35,6 +35,7 @@ type findingView struct {
 // card is a finding with the page that it stands on.
 type card struct {
 	Page    view
+	Scan    scanPage
 	Finding findingView
 }
 

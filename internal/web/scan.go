@@ -20,22 +20,22 @@ const (
 
 // scanPage is one scan with a page of its findings.
 type scanPage struct {
-	Scan       core.Scan
-	Banner     banner
-	Project    string // link to the project on its platform, or empty
-	Commit     string // link to the commit, or empty
-	Baseline   string // commit that was compared with, or empty
-	BaseLink   string
-	Took       time.Duration // 0 while it runs
-	Jobs       []core.Job
-	Statuses   []statusLine
-	Counts     counts
-	List       list
-	Folded     []folded
-	Said       string // what the visitor has just said of a finding: TP or FP
-	Live       bool   // something is about to change
-	Version    string
-	CanComment bool
+	Scan     core.Scan
+	Banner   banner
+	Project  string // link to the project on its platform, or empty
+	Commit   string // link to the commit, or empty
+	Baseline string // commit that was compared with, or empty
+	BaseLink string
+	Took     time.Duration // 0 while it runs
+	Jobs     []core.Job
+	Statuses []statusLine
+	Counts   counts
+	List     list
+	Folded   []folded
+	Said     core.Triage // what the visitor has just said
+	SaidOf   int64       // of which finding
+	Live     bool        // something is about to change
+	Version  string
 }
 
 func (p scanPage) reloadSeconds() int {
@@ -76,9 +76,7 @@ func (w *Web) scan(c *gin.Context) error {
 		return err
 	}
 	page := scanPage{Scan: scan, Project: w.repository(scan), Commit: w.commitLink(scan, scan.CommitSHA)}
-	if said := core.Triage(c.Query("said")); said == core.TruePositive || said == core.FalsePositive {
-		page.Said = string(said)
-	}
+	page.SaidOf, page.Said = saidOf(c)
 	if err := w.describe(ctx, &page); err != nil {
 		return err
 	}

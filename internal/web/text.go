@@ -33,7 +33,10 @@ func (w *Web) functions() template.FuncMap {
 		"iso":      func(at time.Time) string { return at.UTC().Format(time.RFC3339) },
 		"plural":   plural,
 		"decision": decision,
-		"card":     func(page view, f findingView) card { return card{page, f} },
+		"lines":    func(page view, list []core.KeptDelivery) deliveryLines { return deliveryLines{page, list} },
+		"seconds":  seconds,
+		"bytes":    func(n int64) string { return size(float64(n)) },
+		"card":     func(page view, f findingView) card { return card{page, page.Body.(scanPage), f} },
 	}
 }
 

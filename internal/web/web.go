@@ -99,7 +99,12 @@ func (w *Web) Register(router *gin.Engine) {
 	reading.GET("/scans/:ref", w.page(w.scan))
 	reading.GET("/scans/:ref/events", w.page(w.events))
 	reading.GET("/findings/:id/patch", w.page(w.patch))
+	reading.GET("/projects/:platform/*project", w.page(w.project))
+	reading.GET("/deliveries", w.page(w.deliveries))
+	reading.GET("/explain", w.page(w.jump))
+	reading.GET("/explain/:sha", w.page(w.explain))
 	pages.POST("/findings/:id/feedback", w.member, w.page(w.feedback))
+	pages.POST("/metrics/:id/expected", w.member, w.page(w.expected))
 	router.NoRoute(w.protect, w.page(func(*gin.Context) error {
 		return fmt.Errorf("%w: there is nothing at this path; the API is described at /docs", core.ErrNotFound)
 	}))

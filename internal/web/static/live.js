@@ -8,8 +8,21 @@
     return typed || (region.contains(document.activeElement) && document.activeElement.matches("input, button, summary, a"));
   };
 
-  // A region is replaced only where it differs, never under somebody's fingers, and stays as unfolded as it was.
+  const articles = (region) => [...region.querySelectorAll("article[id]")].map((article) => article.id).join();
+
+  // A region is replaced only where it differs, never under somebody's fingers, and stays as unfolded as it was. Findings
+  // are replaced one by one where they are still the same ones.
   const replace = (region, fresh) => {
+    if (fresh && articles(region) !== "" && articles(region) === articles(fresh)) {
+      region.querySelectorAll("article[id]").forEach((article) => {
+        swap(article, [...fresh.querySelectorAll("article[id]")].find((other) => other.id === article.id));
+      });
+      return;
+    }
+    swap(region, fresh);
+  };
+
+  const swap = (region, fresh) => {
     if (!fresh || region.innerHTML === fresh.innerHTML || busy(region)) return;
     const open = new Set([...region.querySelectorAll("details[open]")].map((details) => details.id));
     region.className = fresh.className;
