@@ -2,7 +2,7 @@
 PG := .ci/with-postgres
 LINT := go tool -modfile=.ci/tools/go.mod golangci-lint
 
-.PHONY: help build check test race bench eval lint e2e-gitea run demo clean
+.PHONY: help build check test race bench eval lint e2e e2e-gitea run demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,10 @@ lint: ## format, vet and the linters of .golangci.yml
 
 e2e-gitea: ## a real Gitea pushes and shows our status (builds Gitea, about 3 minutes)
 	SCANHOOK_TEST_GITEA=$$(.ci/gitea) go test -run Gitea -v ./cmd/scanhook
+
+e2e: ## the pages in a real Chromium; pictures in bin/screenshots
+	mkdir -p bin/screenshots
+	SCANHOOK_SCREENSHOTS=$(CURDIR)/bin/screenshots go test -count=1 -run Browser -v ./cmd/scanhook
 
 run: ## serve with config.yaml
 	go run ./cmd/scanhook serve

@@ -35,7 +35,7 @@ type Push struct {
 type Pipeline struct {
 	Project         Project
 	ID              int64  // the platform's id of the run
-	Attempt         int    // 1 for the first run and one more for each re-run; 0 where the platform does not count (GitLab)
+	Attempt         int    // 1 for the first run, one more for each re-run; 0 where the platform does not count
 	Name            string // workflow name on GitHub, pipeline name on GitLab, often empty there
 	Source          string // what started it: push, schedule, merge_request_event, external…
 	Branch          string // short name without refs/heads/, empty where unknown or a tag

@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// RecordRun adds what an event says to the runs of its pipeline, which stand in the order of their attempts, and returns
-// them in that order; runs that are new have no ID. The result is the same for any order of the same events, however
-// often each of them comes. changed is false when the event says nothing new.
+// RecordRun adds what an event says to the runs of its pipeline, which stand in the order of their attempts, and
+// returns them in that order; runs that are new have no ID. The result is the same for any order of the same events,
+// however often each of them comes. changed is false when the event says nothing new.
 //
-// GitHub counts attempts. GitLab does not: a pipeline that is retried keeps its id, goes on with the end of the last run,
-// and gets a later one when it ends again. There a run that ended is known by when it did, its attempt is its place among
-// them, and at most one run after them is open.
+// GitHub counts attempts. GitLab does not: a pipeline that is retried keeps its id, goes on with the end of the last
+// run, and gets a later one when it ends again. There a run that ended is known by when it did, its attempt is its
+// place among them, and at most one run after them is open.
 func RecordRun(runs []PipelineRun, p Pipeline) (after []PipelineRun, changed bool) {
 	event := runOf(p)
 	after = slices.Clone(runs)

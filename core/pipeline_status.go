@@ -15,11 +15,13 @@ const (
 // PipelineContext is the name of the commit status for pipelines beside that of the scan.
 func PipelineContext(context string) string { return context + "/pipeline" }
 
-// PipelineStatus is what the commit should show for the runs of its pipelines; ok is false while there is nothing to say.
+// PipelineStatus is what the commit should show for the runs of its pipelines; ok is false while there is nothing to
+// say.
 //
-// Of each pipeline the latest run that was judged decides: one that still runs or that failed says nothing about sizes,
-// and on GitLab our own red status makes its pipeline end once more. waiting means that a measure of a run is still being
-// asked for. In the mode fail every commit with a finished pipeline gets a status, so that the check can be required.
+// Of each pipeline the latest run that was judged decides: one that still runs or that failed says nothing about
+// sizes, and on GitLab our own red status makes its pipeline end once more. waiting means that a measure of a run is
+// still being asked for. In the mode fail every commit with a finished pipeline gets a status, so that the check can
+// be required.
 func PipelineStatus(mode AnomalyMode, runs []PipelineRun, waiting bool) (state StatusState, text string, ok bool) {
 	if mode == AnomaliesOff {
 		return "", "", false
@@ -44,7 +46,8 @@ func PipelineStatus(mode AnomalyMode, runs []PipelineRun, waiting bool) (state S
 func worstRun(runs []PipelineRun, expected bool) *PipelineRun {
 	var worst *PipelineRun
 	for i, run := range runs {
-		if run.Unusual() && run.Expected == expected && (worst == nil || comparePointers(run.AnomalyScore, worst.AnomalyScore) > 0) {
+		candidate := run.Unusual() && run.Expected == expected
+		if candidate && (worst == nil || comparePointers(run.AnomalyScore, worst.AnomalyScore) > 0) {
 			worst = &runs[i]
 		}
 	}

@@ -30,31 +30,35 @@ func TestPipelineStatus(t *testing.T) {
 	failedAgain := ended(2, 2, 0, "")
 	failedAgain.Status = "failed"
 	long := ended(6, 1, 5, strings.Repeat("x", 300))
+	const worst, usual, unjudged = " unusual CI: worse", "success pipeline as usual", "success pipeline not judged: "
+	cut := " unusual: " + strings.Repeat("x", 130) + "…"
 	cases := map[string]struct {
 		runs         []PipelineRun
 		waiting      bool
 		report, fail string // state and text, empty for none
 	}{
 		"nothing":                {nil, false, "", ""},
-		"ordinary":               {[]PipelineRun{ordinary}, false, "", "success pipeline as usual"},
+		"ordinary":               {[]PipelineRun{ordinary}, false, "", usual},
 		"still asking":           {[]PipelineRun{ordinary}, true, "", ""},
 		"odd while asking":       {[]PipelineRun{odd}, true, "success unusual: odd", "failure unusual: odd"},
-		"the worst decides":      {[]PipelineRun{ordinary, odd, worse}, false, "success unusual CI: worse", "failure unusual CI: worse"},
+		"the worst decides":      {[]PipelineRun{ordinary, odd, worse}, false, "success" + worst, "failure" + worst},
 		"expected":               {[]PipelineRun{expected}, false, "success expected: odd", "success expected: odd"},
-		"expected beside odd":    {[]PipelineRun{expected, worse}, false, "success unusual CI: worse", "failure unusual CI: worse"},
-		"a good attempt later":   {[]PipelineRun{odd, again}, false, "", "success pipeline as usual"},
+		"expected beside odd":    {[]PipelineRun{expected, worse}, false, "success" + worst, "failure" + worst},
+		"a good attempt later":   {[]PipelineRun{odd, again}, false, "", usual},
 		"a failed attempt later": {[]PipelineRun{odd, failedAgain}, false, "success unusual: odd", "failure unusual: odd"},
 		"running":                {[]PipelineRun{running}, false, "", ""},
-		"failed":                 {[]PipelineRun{running, failed}, false, "", "success pipeline not judged: it ended as failed"},
+		"failed":                 {[]PipelineRun{running, failed}, false, "", unjudged + "it ended as failed"},
 		"too few before": {
-			[]PipelineRun{ended(1, 1, 0, "")}, false, "", "success pipeline not judged: that takes 20 earlier runs to compare with",
+			[]PipelineRun{ended(1, 1, 0, "")}, false, "", unjudged + "that takes 20 earlier runs to compare with",
 		},
 		"long": {
-			[]PipelineRun{long}, false, "success unusual: " + strings.Repeat("x", 130) + "…", "failure unusual: " + strings.Repeat("x", 130) + "…",
+			[]PipelineRun{long}, false, "success" + cut, "failure" + cut,
 		},
 	}
 	for name, c := range cases {
-		for mode, want := range map[AnomalyMode]string{"": c.report, AnomaliesReport: c.report, AnomaliesFail: c.fail, AnomaliesOff: ""} {
+		for mode, want := range map[AnomalyMode]string{
+			"": c.report, AnomaliesReport: c.report, AnomaliesFail: c.fail, AnomaliesOff: "",
+		} {
 			state, text, ok := PipelineStatus(mode, c.runs, c.waiting)
 			if got := strings.TrimSpace(string(state) + " " + text); ok != (want != "") || ok && got != want {
 				t.Errorf("%s, %s: %v %q, want %q", name, mode, ok, got, want)
@@ -70,12 +74,12 @@ func TestRefusesPipeline(t *testing.T) {
 		branch, tag string
 		want        string
 	}{
-		"a branch":        {"feature/a/b", "", ""},
-		"another branch":  {"old", "", "branch old is not among the configured branches"},
-		"a tag":           {"", "v1", ""},
-		"another tag":     {"", "x", "tag x is not among the configured tags"},
-		"unknown branch":  {"", "", ""},
-		"merge ref, none": {"refs/merge-requests/1/head", "", "branch refs/merge-requests/1/head is not among the configured branches"},
+		"a branch":       {"feature/a/b", "", ""},
+		"another branch": {"old", "", "branch old is not among the configured branches"},
+		"a tag":          {"", "v1", ""},
+		"another tag":    {"", "x", "tag x is not among the configured tags"},
+		"unknown branch": {"", "", ""},
+		"another ref":    {"refs/a/b", "", "branch refs/a/b is not among the configured branches"},
 	} {
 		run := Pipeline{ID: 1, CommitSHA: strings.Repeat("a", 40), Branch: c.branch, Tag: c.tag}
 		if got := policy.RefusesPipeline(run); got != c.want {

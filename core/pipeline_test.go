@@ -128,8 +128,8 @@ func TestRecordRunInAnyOrder(t *testing.T) {
 	}
 }
 
-// A thousand random events, of which some contradict each other: every order leads to the same rows, and the second time
-// nothing is new.
+// A thousand random events, of which some contradict each other: every order leads to the same rows, and the second
+// time nothing is new.
 func TestRecordRunConverges(t *testing.T) {
 	t.Parallel()
 	words := []string{"created", "pending", "running", "manual", "success", "failed", "canceled", "skipped", "invented"}

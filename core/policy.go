@@ -55,7 +55,7 @@ func (p Policy) Refuses(push Push) string {
 	return ""
 }
 
-// RefusesPipeline says why a pipeline is not recorded, or is empty when it is. A branch that is not known does not matter.
+// RefusesPipeline says why a pipeline is not recorded, or is empty when it is. An unknown branch is not refused.
 func (p Policy) RefusesPipeline(run Pipeline) string {
 	switch {
 	case run.Tag != "" && !matchesAny(p.Tags, run.Tag):

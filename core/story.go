@@ -26,12 +26,13 @@ type Facts struct {
 	Deliveries []KeptDelivery
 	Jobs       []Job
 	Statuses   []Status
+	Triage     []TriageEvent // what was said of its findings, carried words left out
 }
 
 // Step is one thing that happened.
 type Step struct {
 	At      time.Time
-	Hop     string // delivery, scan, job, gate or status
+	Hop     string // delivery, scan, job, gate, triage or status
 	Text    string // a sentence
 	Detail  string // why, in the words of whoever said it; may be empty
 	Trouble bool   // this is where it went wrong, or waits
@@ -56,6 +57,9 @@ func (f Facts) Story() []Step {
 	if f.Scan.FinishedAt != nil {
 		steps = append(steps, f.Scan.judgement())
 	}
+	for _, event := range f.Triage {
+		steps = append(steps, event.story())
+	}
 	for _, status := range f.Statuses {
 		steps = append(steps, status.story()...)
 	}
@@ -79,11 +83,20 @@ func (j Job) story(scan Scan) []Step {
 	return []Step{begin}
 }
 
+func (e TriageEvent) story() Step {
+	decision := "undecided"
+	if e.Decision != nil {
+		decision = string(*e.Decision)
+	}
+	return Step{At: e.Timestamp, Hop: "triage", Detail: e.Comment,
+		Text: fmt.Sprintf("%s (%s) spoke of finding %d, which is now %s", e.Author, e.Source, e.FindingID, decision)}
+}
+
 // judgement is the scan's end, with the rule that decided it.
 func (s Scan) judgement() Step {
 	step := Step{At: *s.FinishedAt, Hop: "gate", Text: "No verdict: the scan failed", Detail: s.Error, Trouble: true}
 	if s.Verdict != nil {
-		step.Text = fmt.Sprintf("Verdict %s by %s: %s", *s.Verdict, s.VerdictReason, s.Summary)
+		step.Text = fmt.Sprintf("Verdict as it stands: %s by %s: %s", *s.Verdict, s.VerdictReason, s.Summary)
 		step.Trouble, step.Detail = false, ""
 	}
 	return step

@@ -36,7 +36,7 @@ func (s *Store) ListDeliveries(ctx context.Context, f DeliveryFilter) ([]core.Ke
 	return list, nil
 }
 
-// maxExplained bounds what is told of one commit: scans, and deliveries of each.
+// maxExplained bounds what is told of one commit: scans, and of each its latest deliveries and words on findings.
 const maxExplained = 20
 
 // ExplainCommit returns all that is kept of the scans of a commit, the newest first. The id may be cut to its first seven
@@ -72,7 +72,12 @@ func (s *Store) factsOf(ctx context.Context, scan core.Scan) (facts core.Facts, 
 	if facts.Jobs, err = s.ListJobs(ctx, scan); err != nil {
 		return facts, err
 	}
-	facts.Statuses, err = s.ListStatuses(ctx, scan)
+	if facts.Statuses, err = s.ListStatuses(ctx, scan); err != nil {
+		return facts, err
+	}
+	err = s.db.SelectContext(ctx, &facts.Triage, s.db.Rebind(`
+		SELECT e.* FROM triage_events e JOIN findings f ON f.id = e.finding_id
+		WHERE f.scan_id = ? AND e.source <> 'carried' ORDER BY e.id DESC LIMIT ?`), scan.ID, maxExplained)
 	return facts, err
 }
 

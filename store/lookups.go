@@ -113,8 +113,8 @@ type Answer struct {
 	Files         core.ChangedFiles
 }
 
-// FinishLookup writes the answer, judges the commit's runs again and forgets the question. core.ErrConflict when the lease
-// was lost.
+// FinishLookup writes the answer, judges the commit's runs again and forgets the question. core.ErrConflict when the
+// lease was lost.
 func (s *Store) FinishLookup(ctx context.Context, lookup Lookup, answer Answer) error {
 	err := s.changeAgain(ctx, func(tx *sqlx.Tx) error {
 		if _, err := s.lockScan(ctx, tx, lookup.ScanID); err != nil && !errors.Is(err, sql.ErrNoRows) {
@@ -158,8 +158,8 @@ type Postponement struct {
 	Error      string // why, a sentence without secrets
 }
 
-// PostponeLookup ends the lease. A question that is given up holds up no commit status any more. core.ErrConflict when the
-// lease was lost.
+// PostponeLookup ends the lease. A question that is given up holds up no commit status any more. core.ErrConflict when
+// the lease was lost.
 func (s *Store) PostponeLookup(ctx context.Context, lookup Lookup, p Postponement) error {
 	err := s.changeAgain(ctx, func(tx *sqlx.Tx) error {
 		postponed, err := tx.ExecContext(ctx, tx.Rebind(`

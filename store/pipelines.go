@@ -9,8 +9,9 @@ import (
 	"github.com/scanhook/scanhook/core"
 )
 
-// RecordPipeline makes sure that the pipeline's commit has a scan, records the run, judges it when it has succeeded, and
-// keeps the delivery; all of it is on disk when the receipt is returned. core.ErrUnavailable when the database is away.
+// RecordPipeline makes sure that the pipeline's commit has a scan, records the run, judges it when it has succeeded,
+// and keeps the delivery; all of it is on disk when the receipt is returned. core.ErrUnavailable when the database is
+// away.
 func (s *Store) RecordPipeline(ctx context.Context, d core.Delivery, run core.Pipeline) (core.Receipt, error) {
 	policy, known := s.policies.For(d.Platform, run.Project.Name)
 	if !known {
@@ -98,9 +99,12 @@ func (s *Store) lockCommits(ctx context.Context, tx *sqlx.Tx, items []*intake) e
 	}
 	var locked []int64
 	return tx.SelectContext(ctx, &locked, tx.Rebind(`
-		SELECT id FROM scans
-		WHERE (source_platform, project_name, commit_sha) IN (VALUES `+tuples(len(seen), 3)+`)
-		ORDER BY id `+s.dialect.forUpdate), args...)
+		WITH wanted (source_platform, project_name, commit_sha) AS (VALUES `+tuples(len(seen), 3)+`)
+		SELECT s.id
+		FROM wanted w
+		JOIN scans s ON s.source_platform = w.source_platform AND s.project_name = w.project_name
+			AND s.commit_sha = w.commit_sha
+		ORDER BY s.id `+s.dialect.forUpdate), args...)
 }
 
 // putRuns returns, by scan, the pipelines of which something is new.

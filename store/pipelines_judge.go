@@ -11,8 +11,8 @@ import (
 	"github.com/scanhook/scanhook/core"
 )
 
-// judgeCommits judges the runs of the named pipelines of each scan's commit, all where none is named, and writes what the
-// commit should show. A measure that is still being asked for is left out; the run is judged again when it comes.
+// judgeCommits judges the runs of the named pipelines of each scan's commit, all where none is named, and writes what
+// the commit should show. A measure that is still being asked for is left out; the run is judged again when it comes.
 func (s *Store) judgeCommits(ctx context.Context, tx *sqlx.Tx, pipelines map[int64]map[int64]bool) error {
 	var wishes []core.Status
 	for _, id := range slices.Sorted(maps.Keys(pipelines)) {
@@ -57,6 +57,7 @@ func speakerOf(ctx context.Context, tx *sqlx.Tx, id int64) (core.Scan, error) {
 
 // judgeRun compares a run with those that succeeded before it.
 func (s *Store) judgeRun(ctx context.Context, tx *sqlx.Tx, scan core.Scan, run *core.PipelineRun) error {
+	before := *run
 	run.NumChangedFiles = scan.NumChangedFiles
 	run.AnomalyScore, run.AnomalyReason = nil, ""
 	if run.Succeeded() {
@@ -70,6 +71,10 @@ func (s *Store) judgeRun(ctx context.Context, tx *sqlx.Tx, scan core.Scan, run *
 			run.AnomalyReason = assessment.Anomaly.Reason
 		}
 	}
+	if equal(before.NumChangedFiles, run.NumChangedFiles) && equal(before.AnomalyScore, run.AnomalyScore) &&
+		before.AnomalyReason == run.AnomalyReason {
+		return nil
+	}
 	_, err := tx.NamedExecContext(ctx, `
 		UPDATE pipeline_metrics SET num_changed_files = :num_changed_files, anomaly_score = :anomaly_score,
 			anomaly_reason = :anomaly_reason
@@ -77,8 +82,10 @@ func (s *Store) judgeRun(ctx context.Context, tx *sqlx.Tx, scan core.Scan, run *
 	return err
 }
 
-// sameSeries selects the runs m that are compared with each other. Pipelines without a name are told apart by what started
-// them: GitLab rarely names them, and a child pipeline has little in common with its parent.
+func equal[T comparable](a, b *T) bool { return a == b || a != nil && b != nil && *a == *b }
+
+// sameSeries selects the runs m that are compared with each other. Pipelines without a name are told apart by what
+// started them: GitLab rarely names them, and a child pipeline has little in common with its parent.
 const sameSeries = `m.source_platform = ? AND m.project_name = ? AND m.pipeline_name = ? AND m.on_default_branch = ?
 	AND (m.pipeline_name <> '' OR m.source = ?) AND m.pipeline_status = 'success' AND m.finished_at IS NOT NULL`
 
@@ -105,18 +112,26 @@ func historyOf(ctx context.Context, q sqlx.ExtContext, run core.PipelineRun) ([]
 }
 
 // pipelineWish is what the commit of a scan should show for its pipelines; ok is false while that is nothing.
-func (s *Store) pipelineWish(ctx context.Context, tx *sqlx.Tx, scan core.Scan, runs []core.PipelineRun) (wish core.Status, ok bool, err error) {
-	var waiting bool
-	err = tx.GetContext(ctx, &waiting, tx.Rebind(`
+func (s *Store) pipelineWish(ctx context.Context, tx *sqlx.Tx, scan core.Scan, runs []core.PipelineRun) (
+	wish core.Status, ok bool, err error) {
+	mode, waiting := s.policyOf(scan).Anomalies, false
+	if mode == core.AnomaliesFail {
+		if waiting, err = isAsking(ctx, tx, scan); err != nil {
+			return core.Status{}, false, err
+		}
+	}
+	wish = s.wishOf(scan)
+	wish.Context = core.PipelineContext(scan.Context)
+	wish.State, wish.Description, ok = core.PipelineStatus(mode, runs, waiting)
+	return wish, ok, nil
+}
+
+// isAsking tells whether an answer about the scan's commit is still awaited.
+func isAsking(ctx context.Context, tx *sqlx.Tx, scan core.Scan) (asking bool, err error) {
+	err = tx.GetContext(ctx, &asking, tx.Rebind(`
 		SELECT EXISTS (SELECT 1 FROM lookups l
 			JOIN scans s ON s.id = l.scan_id
 			WHERE s.source_platform = ? AND s.project_name = ? AND s.commit_sha = ? AND NOT l.given_up)`),
 		scan.SourcePlatform, scan.ProjectName, scan.CommitSHA)
-	if err != nil {
-		return core.Status{}, false, err
-	}
-	wish = s.wishOf(scan)
-	wish.Context = core.PipelineContext(scan.Context)
-	wish.State, wish.Description, ok = core.PipelineStatus(s.policyOf(scan).Anomalies, runs, waiting)
-	return wish, ok, nil
+	return asking, err
 }

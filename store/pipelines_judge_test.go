@@ -74,7 +74,8 @@ func TestAnomalyShowsOnTheCommit(t *testing.T) {
 			if last.AnomalyReason != fourfold || last.AnomalyScore == nil || *last.AnomalyScore < core.AnomalyThreshold {
 				t.Errorf("%s: %q with score %v", mode, last.AnomalyReason, last.AnomalyScore)
 			}
-			if marked, err := s.PutExpected(t.Context(), last.ID, true, "ada"); err != nil || !marked.Expected || marked.ExpectedBy != "ada" {
+			marked, err := s.PutExpected(t.Context(), last.ID, true, "ada")
+			if err != nil || !marked.Expected || marked.ExpectedBy != "ada" {
 				t.Errorf("%s: marked %+v, %v", mode, marked, err)
 			}
 			if got := shown(pipelineStatus(t, s, scan)); got != want.expected {
@@ -96,7 +97,8 @@ func TestExpectedCanBeTakenBack(t *testing.T) {
 	id := metrics(t, s)[25].ID
 	for _, expected := range []bool{true, false} {
 		marked, err := s.PutExpected(t.Context(), id, expected, "ada")
-		if err != nil || marked.Expected != expected || (marked.ExpectedBy == "ada") != expected || len(marked.Readings) == 0 {
+		named := marked.ExpectedBy == "ada"
+		if err != nil || marked.Expected != expected || named != expected || len(marked.Readings) == 0 {
 			t.Errorf("marked %+v, %v", marked, err)
 		}
 		if got := pipelineStatus(t, s, scan).Description; strings.HasPrefix(got, "expected: ") != expected {

@@ -10,8 +10,8 @@ import (
 	"github.com/scanhook/scanhook/core"
 )
 
-// MetricFilter selects runs of a project's pipelines; empty fields select everything. Before is exclusive, for paging from
-// the newest on.
+// MetricFilter selects runs of a project's pipelines; empty fields select everything. Before is exclusive, for paging
+// from the newest on.
 type MetricFilter struct {
 	Platform, Project string
 	Name              string
@@ -66,16 +66,17 @@ func (s *Store) readAll(ctx context.Context, list []Metric) error {
 }
 
 // PutExpected marks a run as expected or takes the mark back, and changes the commit's status in the same transaction.
-// Runs that were judged before keep their scores; later ones learn the new level. core.ErrNotFound when there is no such
-// run.
+// Runs that were judged before keep their scores; later ones learn the new level. core.ErrNotFound when there is no
+// such run.
 func (s *Store) PutExpected(ctx context.Context, id int64, expected bool, by string) (Metric, error) {
 	var metric Metric
 	err := s.changeAgain(ctx, func(tx *sqlx.Tx) error {
 		if !expected {
 			by = ""
 		}
-		if err := tx.GetContext(ctx, &metric.ScanID, tx.Rebind(`
-			UPDATE pipeline_metrics SET expected = ?, expected_by = ? WHERE id = ? RETURNING scan_id`), expected, by, id); err != nil {
+		err := tx.GetContext(ctx, &metric.ScanID, tx.Rebind(`
+			UPDATE pipeline_metrics SET expected = ?, expected_by = ? WHERE id = ? RETURNING scan_id`), expected, by, id)
+		if err != nil {
 			return fmt.Errorf("metric %d: %w", id, err)
 		}
 		if err := s.tellCommit(ctx, tx, metric.ScanID); err != nil {

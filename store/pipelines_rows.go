@@ -26,9 +26,12 @@ func loadRuns(ctx context.Context, tx *sqlx.Tx, items []*intake) (map[pipelineKe
 	}
 	var rows []core.PipelineRun
 	err := tx.SelectContext(ctx, &rows, tx.Rebind(`
-		SELECT * FROM pipeline_metrics
-		WHERE (source_platform, project_name, pipeline_id) IN (VALUES `+typedTuples(len(known))+`)
-		ORDER BY pipeline_attempt`), args...)
+		WITH wanted (source_platform, project_name, pipeline_id) AS (VALUES `+typedTuples(len(known))+`)
+		SELECT m.*
+		FROM wanted w
+		JOIN pipeline_metrics m ON m.source_platform = w.source_platform AND m.project_name = w.project_name
+			AND m.pipeline_id = w.pipeline_id
+		ORDER BY m.pipeline_attempt`), args...)
 	for _, row := range rows {
 		key := pipelineKey{row.SourcePlatform, row.ProjectName, row.PipelineID}
 		known[key] = append(known[key], row)

@@ -105,7 +105,9 @@ func second[A, B any](_ A, b B) B { return b }
 func TestPipelineOfAForkHasNoBranch(t *testing.T) {
 	t.Parallel()
 	s := storetest.Open(t, store.Config{})
-	scan := record(t, s, 1, func(p *core.Pipeline) { p.Foreign, p.Source, p.BeforeSHA = true, "pull_request", storetest.SHA(0) })
+	scan := record(t, s, 1, func(p *core.Pipeline) {
+		p.Foreign, p.Source, p.BeforeSHA = true, "pull_request", storetest.SHA(0)
+	})
 	if scan.Branch != "" || scan.BeforeSHA != "" || scan.OnDefaultBranch() {
 		t.Errorf("scan = %+v, want none of the project's branches", scan)
 	}
@@ -191,7 +193,8 @@ func eventsOf(id int64, attempt int, uncounted bool) []func(*core.Pipeline) {
 	end := noon.Add(time.Duration(10*attempt) * time.Minute)
 	event := func(status, conclusion string, finished, updated time.Time) func(*core.Pipeline) {
 		return func(p *core.Pipeline) {
-			p.ID, p.Attempt, p.Status, p.Conclusion, p.FinishedAt, p.UpdatedAt = id, attempt, status, conclusion, finished, updated
+			p.ID, p.Attempt, p.Status, p.Conclusion = id, attempt, status, conclusion
+			p.FinishedAt, p.UpdatedAt = finished, updated
 		}
 	}
 	if !uncounted {

@@ -100,11 +100,13 @@ func (want runFacts) check(t *testing.T, s *store.Store, platform, reference str
 	}
 }
 
-const pipelineBody = `{"object_kind":"pipeline","object_attributes":{"id":31,"ref":"main","tag":false,"sha":"` + head + `",
-	"source":"SOURCE","status":"success","created_at":"2026-11-23 12:00:00 UTC","finished_at":"2026-11-23 12:01:00 UTC",
+const pipelineBody = `{"object_kind":"pipeline","object_attributes":{"id":31,"ref":"main","tag":false,
+	"sha":"` + head + `","source":"SOURCE","status":"success",
+	"created_at":"2026-11-23 12:00:00 UTC","finished_at":"2026-11-23 12:01:00 UTC",
 	"duration":60.5,"queued_duration":null,"variables":[{"key":"DEPLOY_TOKEN","value":"swordfish-4711"}]},
 	"project":{"id":7,"path_with_namespace":"acme/shop","web_url":"https://gitlab.com/acme/shop","default_branch":"main"},
-	"builds":[{"id":1,"artifacts_file":{"filename":null,"size":null}},{"id":2,"artifacts_file":{"filename":"a.zip","size":12}}]}`
+	"builds":[{"id":1,"artifacts_file":{"filename":null,"size":null}},
+		{"id":2,"artifacts_file":{"filename":"a.zip","size":12}}]}`
 
 // A pipeline's variables may be secrets: nothing of them is kept, whatever kind of hook brings them.
 func TestPipelineVariablesAreNotKept(t *testing.T) {

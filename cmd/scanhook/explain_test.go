@@ -22,7 +22,7 @@ func TestExplainTellsTheStoryInOrder(t *testing.T) {
 	story := out.String()
 	for _, text := range []string{
 		`announced "push" with a valid signature: scan_created`, "opened (push, attempt 1)", "gitleaks started (attempt 1)",
-		"gitleaks delivered its report; findings: 1", "Verdict fail by fail_on: high, new findings only: 1 new (1 high)",
+		"gitleaks delivered its report; findings: 1", "Verdict as it stands: fail by fail_on: high, new findings only: 1 new (1 high)",
 		"scanhook should show failure", "/scans/",
 	} {
 		_, rest, found := strings.Cut(story, text)

@@ -19,7 +19,8 @@ func build(t *testing.T, w *world, sha string, n int, artifacts ...int64) {
 		CreatedAt: time.Date(2026, 11, 23, 12, n, 0, 0, time.UTC), Artifacts: artifacts,
 	}
 	delivery, err := w.platform.Pipeline(t.Context(), w.hookURL(), spec)
-	if err != nil || delivery.Status != http.StatusAccepted || !strings.Contains(string(delivery.Answer), "pipeline_recorded") {
+	recorded := strings.Contains(string(delivery.Answer), "pipeline_recorded")
+	if err != nil || delivery.Status != http.StatusAccepted || !recorded {
 		t.Fatalf("pipeline: %+v, %v", delivery, err)
 	}
 }
@@ -79,12 +80,14 @@ func TestUnusualPipelineBecomesStatus(t *testing.T) {
 			}
 			pipelineStatusOf(t, w, sample.Before, "pipeline as usual")
 			newest := waitMeasured(t, w, 26).Items[0]
-			if newest.AnomalyScore == nil || *newest.AnomalyScore < 3 || newest.Ranges.Artifact == nil || newest.Ranges.Artifact.High > 169e6 {
+			expected := newest.Ranges.Artifact
+			if newest.AnomalyScore == nil || *newest.AnomalyScore < 3 || expected == nil || expected.High > 169e6 {
 				t.Errorf("newest run = %+v, want a score and what was expected", newest)
 			}
 			var marked struct{ Expected bool }
 			ask(t, w, http.MethodPatch, "/api/v1/metrics/"+strconv.FormatInt(newest.ID, 10), `{"expected": true}`, &marked)
-			if green := pipelineStatusOf(t, w, sample.Head, "expected: artifact 41 MB"); green.State != "success" || !marked.Expected {
+			green := pipelineStatusOf(t, w, sample.Head, "expected: artifact 41 MB")
+			if green.State != "success" || !marked.Expected {
 				t.Errorf("status = %+v, want it green", green)
 			}
 			if refused := w.platform.Refused(); len(refused) > 0 {

@@ -5,7 +5,7 @@
 // or do as the code tells it: its answer has one strict form, every quote must stand in the file as it was checked out,
 // and a patch must fit that file. What is left is an opinion; core decides what an opinion may change.
 //
-// Reading order: ai.go, prompt.go, call.go, answer.go, check.go, comment.go, patch.go.
+// Reading order: ai.go, prompt.go, call.go, answer.go, check.go, patch.go.
 package ai
 
 import (

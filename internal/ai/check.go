@@ -21,7 +21,7 @@ var toReviewers = regexp.MustCompile(`(?i)false[ _-]?positive|true[ _-]?positive
 	`|\b(AI|LLM|GPT|assistant|reviewer)s?\b.{0,60}\b(must|should|shall|please|answer|respond|reply|classify)\b`)
 
 // check holds an opinion against the file. Quotes that are not in it make it unsure, and so does a false positive that
-// the code asks for or that only comments speak for; a patch that does not fit is dropped.
+// the code may have asked for; a patch that does not fit is dropped.
 func (c Case) check(o core.Opinion) core.Opinion {
 	if why := c.objection(o); why != "" {
 		return clean(o.Doubt("The AI's verdict does not count: " + why + "."))
@@ -33,7 +33,6 @@ func (c Case) check(o core.Opinion) core.Opinion {
 }
 
 func (c Case) objection(o core.Opinion) string {
-	code := false
 	for _, quote := range o.Evidence {
 		quote = oneLineEnding(quote)
 		switch {
@@ -42,14 +41,8 @@ func (c Case) objection(o core.Opinion) string {
 		case !strings.Contains(c.Source, quote):
 			return "one of its quotes is not in the file"
 		}
-		code = code || inCode(c.Source, quote)
 	}
-	switch {
-	case o.Verdict != core.AIFalsePositive:
-		return ""
-	case !code:
-		return "it quotes comments only, and they prove nothing"
-	case toReviewers.MatchString(c.Finding.File + "\n" + c.excerpt()):
+	if o.Verdict == core.AIFalsePositive && toReviewers.MatchString(c.Finding.File+"\n"+c.excerpt()) {
 		return "the code seems to speak to its reviewer, and a person should look"
 	}
 	return ""

@@ -32,8 +32,7 @@ Answer with one JSON object and nothing else. It has these fields, and no others
 "confidence": a number from 0 to 1
 "reasoning": a few sentences for the developer
 "evidence": an array of 1 to 10 strings (it may be empty when unsure), each copied exactly from one line of the code,
-  without the line's number. A verdict with a quote that is not in the file is thrown away, and so is a false positive
-  that quotes comments only.
+  without the line's number. A verdict with a quote that is not in the file is thrown away.
 "patch": null, or a unified diff of this file alone that mends a true positive, with headers --- a/PATH and +++ b/PATH,
   and in its hunks the lines of the file exactly as they are
 

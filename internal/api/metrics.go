@@ -57,7 +57,7 @@ type metricView struct {
 	PipelineID            int64          `json:"pipeline_id"`
 	PipelineAttempt       int            `json:"pipeline_attempt"`
 	PipelineName          string         `json:"pipeline_name"`
-	PipelineStatus        string         `json:"pipeline_status" doc:"the platform's word: for the outcome, else for the state" example:"success"`
+	PipelineStatus        string         `json:"pipeline_status" doc:"of the outcome, else of the state" example:"success"`
 	Source                string         `json:"source" doc:"what started it, in the platform's words" example:"push"`
 	URL                   string         `json:"url"`
 	BuildDurationSeconds  *float64       `json:"build_duration_seconds"`
@@ -67,8 +67,8 @@ type metricView struct {
 	ChangedFilesTruncated bool           `json:"changed_files_truncated" doc:"num_changed_files is null or a lower bound"`
 	FinishedAt            *time.Time     `json:"finished_at"`
 	RecordedAt            time.Time      `json:"recorded_at"`
-	AnomalyScore          *float64       `json:"anomaly_score" doc:"largest score of the measures when the run was judged; null while too few runs came before"`
-	AnomalyReason         string         `json:"anomaly_reason" doc:"empty for an ordinary run" example:"artifact 41 MB → 169 MB (+312 %) with 1 file changed"`
+	AnomalyScore          *float64       `json:"anomaly_score" doc:"as it was judged; null while too few runs came before"`
+	AnomalyReason         string         `json:"anomaly_reason" doc:"empty for an ordinary run"`
 	Expected              bool           `json:"expected" doc:"a person said that this is the new level"`
 	ExpectedBy            string         `json:"expected_by" doc:"name of the token with which it was said"`
 	Ranges                expectedRanges `json:"expected_ranges" doc:"as the runs before it tell today"`

@@ -1,6 +1,6 @@
-// Package enrich asks the platforms what their webhooks leave open: the artifacts of a pipeline run, and how many files a
-// push changed that was too large to list them. It claims a question, asks, and settles the row; the store draws the
-// conclusions.
+// Package enrich asks the platforms what their webhooks leave open: the artifacts of a pipeline run, and how many
+// files a push changed that was too large to list them. It claims a question, asks, and settles the row; the store
+// draws the conclusions.
 package enrich
 
 import (
@@ -62,7 +62,8 @@ func (e *Enricher) Run(ctx context.Context) {
 	loops.Wait()
 }
 
-// asker asks one platform, one question at a time: answers are not urgent, and other calls need the platform's patience.
+// asker asks one platform, one question at a time: answers are not urgent, and other calls need the platform's
+// patience.
 type asker struct {
 	Config
 	name     string
@@ -123,7 +124,8 @@ func (a *asker) postponement(lookup store.Lookup, err error) store.Postponement 
 }
 
 func (a *asker) tell(lookup store.Lookup, p store.Postponement, err error) {
-	log := a.Log.With("platform", a.name, "project", lookup.ProjectName, "commit", lookup.CommitSHA, "question", lookup.Kind)
+	log := a.Log.With("platform", a.name, "project", lookup.ProjectName, "commit", lookup.CommitSHA,
+		"question", lookup.Kind)
 	switch {
 	case errors.Is(err, platforms.ErrNoToken):
 		log.Debug("question not asked", "reason", err)

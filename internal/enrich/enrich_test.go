@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -109,7 +110,7 @@ func TestTruncatedPushIsCompared(t *testing.T) {
 		"unknown":   {func(_ *core.Delivery, p *core.Push) { p.Files = core.ChangedFiles{} }, true, false},
 		"complete":  {func(*core.Delivery, *core.Push) {}, false, false},
 		"new branch": {
-			func(_ *core.Delivery, p *core.Push) { p.Files.Truncated, p.Before = true, "0000000000000000000000000000000000000000" },
+			func(_ *core.Delivery, p *core.Push) { p.Files.Truncated, p.Before = true, strings.Repeat("0", 40) },
 			false, true,
 		},
 	}

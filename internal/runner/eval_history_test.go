@@ -19,7 +19,7 @@ import (
 type history struct {
 	module   string
 	versions []string
-	planted  bool // whether commits follow that move everything about
+	wide     bool // of so many files that git cannot look for copies among them in time
 }
 
 func (h history) name() string { return path.Base(h.module) }
@@ -34,11 +34,9 @@ func (h history) commit(t *testing.T, server *gitServer) (commits []string) {
 		copyTree(t, download(t, h.module+"@"+version), dir)
 		commits = append(commits, server.amend(t, h.name(), version))
 	}
-	if h.planted {
-		for _, p := range plants {
-			p.plant(t, dir)
-			commits = append(commits, server.amend(t, h.name(), p.name))
-		}
+	for _, p := range plants {
+		p.plant(t, dir)
+		commits = append(commits, server.amend(t, h.name(), p.name))
 	}
 	return commits[1:]
 }

@@ -21,11 +21,13 @@ const gosecModule = "github.com/securego/gosec/v2/cmd/gosec@v2.30.0"
 
 // histories are evolutions of real code, one commit for each released version, then commits that only move code about.
 var histories = []history{
-	{module: "golang.org/x/crypto", versions: []string{"v0.1.0", "v0.20.0", "v0.35.0", "v0.52.0"}},
-	{module: "golang.org/x/net", versions: []string{"v0.10.0", "v0.50.0"}, planted: true},
+	{module: "golang.org/x/crypto", versions: []string{"v0.1.0", "v0.24.0", "v0.52.0"}, wide: true},
+	{module: "github.com/lib/pq", versions: []string{
+		"v1.0.0", "v1.3.0", "v1.7.0", "v1.9.0", "v1.10.2", "v1.10.9", "v1.11.0", "v1.12.3",
+	}},
 	{module: "github.com/spf13/cobra", versions: []string{
 		"v0.0.5", "v1.0.0", "v1.1.3", "v1.3.0", "v1.5.0", "v1.7.0", "v1.8.1", "v1.9.1", "v1.10.2",
-	}, planted: true},
+	}},
 }
 
 // TestEvalFingerprints scans the commits of histories one by one, through the whole of Scanhook, and holds fingerprints
@@ -91,7 +93,7 @@ func examineCommit(t *testing.T, b *bench, h history, sha string) *snapshot {
 	if _, err := b.Jobs.PutReport(t.Context(), uploaded, "gitleaks", report); err != nil {
 		t.Fatal(err)
 	}
-	return newSnapshot(t, filepath.Join(b.server.dir, h.name()+".git"), sha, scanned, findingsOf(t, b, uploaded))
+	return newSnapshot(t, h, filepath.Join(b.server.dir, h.name()+".git"), sha, scanned, findingsOf(t, b, uploaded))
 }
 
 func findingsOf(t *testing.T, b *bench, reference string) []core.Finding {

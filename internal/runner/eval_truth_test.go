@@ -38,7 +38,7 @@ type snapshot struct {
 	names    [numMethods][]string
 }
 
-func newSnapshot(t *testing.T, dir, sha string, scanned, uploaded []core.Finding) *snapshot {
+func newSnapshot(t *testing.T, h history, dir, sha string, scanned, uploaded []core.Finding) *snapshot {
 	t.Helper()
 	s := &snapshot{findings: scanned}
 	byPlace := map[string][]string{}
@@ -51,7 +51,7 @@ func newSnapshot(t *testing.T, dir, sha string, scanned, uploaded []core.Finding
 	}
 	blamed, hashed := map[string]map[int]origin{}, map[string][]string{}
 	for file, found := range byFile {
-		blamed[file] = blame(t, dir, sha, file, found)
+		blamed[file] = blame(t, h, dir, sha, file, found)
 		hashed[file] = lineHashes(show(t, dir, sha, file))
 	}
 	for _, f := range scanned {
@@ -80,9 +80,12 @@ func show(t *testing.T, dir, sha, file string) string {
 }
 
 // blame asks git for the origins of a file's findings, through moves, renames and new indentation.
-func blame(t *testing.T, dir, sha, file string, found []core.Finding) map[int]origin {
+func blame(t *testing.T, h history, dir, sha, file string, found []core.Finding) map[int]origin {
 	t.Helper()
-	args := []string{"blame", "-w", "-M", "-C", "--line-porcelain"}
+	args := []string{"blame", "-w", "-M", "--line-porcelain"}
+	if !h.wide {
+		args = append(args, "-C")
+	}
 	for _, f := range found {
 		args = append(args, fmt.Sprintf("-L%d,%d", f.Line, f.Line))
 	}

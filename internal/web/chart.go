@@ -72,7 +72,7 @@ func roundTop(highest float64) float64 {
 		return 1
 	}
 	power := math.Pow(10, math.Floor(math.Log10(highest)))
-	for _, step := range []float64{1, 2, 4, 5, 10} {
+	for _, step := range []float64{1, 1.5, 2, 3, 4, 6, 8, 10} {
 		if step*power >= highest {
 			return step * power
 		}
@@ -153,20 +153,31 @@ func (w *Web) seriesChart(title string, runs []store.Metric, measure core.Measur
 		}
 		path = append(path, s.at(i, *v))
 		c.Points = append(c.Points, chartPoint{s.x(i), s.y(*v), fmt.Sprintf("%s at %s%s", unit(*v), core.ShortSHA(run.CommitSHA),
-			reasonOf(run)), w.base + "/scans/" + run.ReferenceID, kindOf(run)})
+			reasonOf(run)), w.base + "/scans/" + run.ReferenceID, kindOf(run, measure)})
 	}
 	c.Lines = []chartLine{{"open", title, strings.Join(path, " ")}}
 	return c
 }
 
-func kindOf(run store.Metric) string {
+// kindOf marks an unusual run in the chart of the measure that is unusual about it.
+func kindOf(run store.Metric, measure core.Measure) string {
+	elsewhere := slices.ContainsFunc(run.Readings, core.Reading.Unusual) &&
+		!slices.ContainsFunc(run.Readings, func(r core.Reading) bool { return r.Unusual() && drawnWith(r.Measure) == measure })
 	switch {
-	case run.Unusual() && run.Expected:
+	case !run.Unusual() || elsewhere:
+		return ""
+	case run.Expected:
 		return "expected"
-	case run.Unusual():
-		return "unusual"
 	}
-	return ""
+	return "unusual"
+}
+
+// drawnWith is the chart in which a measure is seen.
+func drawnWith(measure core.Measure) core.Measure {
+	if measure == core.MeasureBytesPerFile {
+		return core.MeasureArtifact
+	}
+	return measure
 }
 
 func reasonOf(run store.Metric) string {
@@ -201,7 +212,7 @@ func bands(runs []store.Metric, measure core.Measure, s scale) (polygons []strin
 
 func seconds(value float64) string {
 	switch {
-	case value < 120:
+	case value < 600:
 		return fmt.Sprintf("%.3g s", value)
 	case value < 7200:
 		return fmt.Sprintf("%.3g min", value/60)

@@ -77,7 +77,7 @@ func TestCommitIsExplainedInOrder(t *testing.T) {
 	page := s.page("/explain/" + scan.CommitSHA[:8])
 	at := 0
 	for _, text := range []string{"announced &#34;push&#34; with a valid signature: scan_created", "opened (push, attempt 1)",
-		"gitleaks delivered its report; findings: 1, fixed: 0", "Verdict fail by fail_on: high", "scanhook should show failure: 1 new (1 high); not posted yet"} {
+		"gitleaks delivered its report; findings: 1, fixed: 0", "Verdict as it stands: fail by fail_on: high", "scanhook should show failure: 1 new (1 high); not posted yet"} {
 		i := strings.Index(page[at:], text)
 		if i < 0 {
 			t.Fatalf("%q does not follow", text)

@@ -88,6 +88,8 @@ CREATE TABLE findings (
 );
 CREATE INDEX findings_by_scan ON findings (scan_id, fingerprint);
 CREATE INDEX findings_by_job ON findings (job_id);
+CREATE INDEX findings_by_state ON findings (scan_id, baseline_state, severity, triage_decision, cve_id);
+CREATE INDEX findings_suppressed ON findings (scan_id) WHERE suppressed IS NOT NULL;
 
 CREATE TABLE feedbacks (
     id           INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -60,7 +60,8 @@ func (p *Platform) readArtifacts(ctx context.Context, project string, run int64,
 
 // ChangedFiles counts the files of a comparison. GitHub lists them on its first page only; asking for one commit a page
 // keeps that page small.
-func (p *Platform) ChangedFiles(ctx context.Context, project core.Project, before, after string) (core.ChangedFiles, error) {
+func (p *Platform) ChangedFiles(ctx context.Context, project core.Project, before, after string) (
+	core.ChangedFiles, error) {
 	files, err := p.countFiles(ctx, project.Name, before, after)
 	if err != nil {
 		return core.ChangedFiles{}, fmt.Errorf("comparing commits of %s: %w", project.Name, err)
@@ -89,7 +90,8 @@ func (p *Platform) countFiles(ctx context.Context, project, before, after string
 }
 
 // inquiring is the client for a project, and the project's two parts.
-func (p *Platform) inquiring(ctx context.Context, project string) (client *gogithub.Client, owner, name string, err error) {
+func (p *Platform) inquiring(ctx context.Context, project string) (
+	client *gogithub.Client, owner, name string, err error) {
 	if p.posting == nil && p.app == nil {
 		return nil, "", "", platforms.ErrNoToken
 	}
@@ -103,7 +105,8 @@ func (p *Platform) inquiring(ctx context.Context, project string) (client *gogit
 	return client, owner, name, nil
 }
 
-// unanswered is why there is no answer to read. needs is the permission of which GitHub does not say that it is missing.
+// unanswered is why there is no answer to read. needs is the permission of which GitHub does not say that it is
+// missing.
 func (p *Platform) unanswered(project string, answer *gogithub.Response, err error, needs string) error {
 	if err == nil {
 		return nil

@@ -116,7 +116,8 @@ func TestInquiriesThatAreNotSent(t *testing.T) {
 		t.Errorf("no commits: %v", err)
 	}
 	for _, project := range []string{"", "acme", "a/b/c", "acme/../x"} {
-		if _, err := platform.ArtifactBytes(t.Context(), core.Project{Name: project}, 31); !errors.Is(err, platforms.ErrRefused) {
+		_, err := platform.ArtifactBytes(t.Context(), core.Project{Name: project}, 31)
+		if !errors.Is(err, platforms.ErrRefused) {
 			t.Errorf("project %q: %v", project, err)
 		}
 	}

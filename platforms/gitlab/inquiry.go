@@ -37,15 +37,16 @@ func (p *Platform) ArtifactBytes(ctx context.Context, project core.Project, pipe
 	return total, nil
 }
 
-func (p *Platform) readJobs(ctx context.Context, project core.Project, pipeline int64, options *gogitlab.ListJobsOptions) (
-	jobs []*gogitlab.Job, next int, err error) {
+func (p *Platform) readJobs(ctx context.Context, project core.Project, pipeline int64,
+	options *gogitlab.ListJobsOptions) (jobs []*gogitlab.Job, next int, err error) {
 	if err := p.inquiring(project); err != nil {
 		return nil, 0, err
 	}
 	if pipeline <= 0 || pipeline > math.MaxInt {
 		return nil, 0, fmt.Errorf("%w: %d is no pipeline", platforms.ErrRefused, pipeline)
 	}
-	jobs, answer, err := p.api.Jobs.ListPipelineJobs(numberOrPath(project), int(pipeline), options, gogitlab.WithContext(ctx))
+	jobs, answer, err := p.api.Jobs.ListPipelineJobs(
+		numberOrPath(project), int(pipeline), options, gogitlab.WithContext(ctx))
 	if err != nil {
 		return nil, 0, p.unanswered(answer, err)
 	}
@@ -53,7 +54,8 @@ func (p *Platform) readJobs(ctx context.Context, project core.Project, pipeline 
 }
 
 // ChangedFiles counts the files of a comparison.
-func (p *Platform) ChangedFiles(ctx context.Context, project core.Project, before, after string) (core.ChangedFiles, error) {
+func (p *Platform) ChangedFiles(ctx context.Context, project core.Project, before, after string) (
+	core.ChangedFiles, error) {
 	comparison, err := p.comparison(ctx, project, before, after)
 	if err != nil {
 		return core.ChangedFiles{}, fmt.Errorf("comparing commits of %s: %w", project.Name, err)
@@ -63,7 +65,8 @@ func (p *Platform) ChangedFiles(ctx context.Context, project core.Project, befor
 	return files, nil
 }
 
-func (p *Platform) comparison(ctx context.Context, project core.Project, before, after string) (*gogitlab.Compare, error) {
+func (p *Platform) comparison(ctx context.Context, project core.Project, before, after string) (
+	*gogitlab.Compare, error) {
 	if !core.IsCommitSHA(before) || !core.IsCommitSHA(after) {
 		return nil, fmt.Errorf("%w: two commits are needed", platforms.ErrRefused)
 	}

@@ -87,7 +87,8 @@ func TestInquiryErrors(t *testing.T) {
 	if _, err := platform.ArtifactBytes(t.Context(), project, 31); !errors.As(err, &limited) {
 		t.Errorf("too many calls: %v", err)
 	}
-	if _, err := platform.ChangedFiles(t.Context(), project, "main", platformtest.SHA); !errors.Is(err, platforms.ErrRefused) {
+	_, err := platform.ChangedFiles(t.Context(), project, "main", platformtest.SHA)
+	if !errors.Is(err, platforms.ErrRefused) {
 		t.Errorf("no commit: %v", err)
 	}
 	silent := newPlatform(t, gitlab.Config{})
