@@ -155,6 +155,7 @@ func (d *demo) show(s standin.Status) {
 
 // stay keeps both servers up for a look around.
 func (d *demo) stay(ctx context.Context) {
+	fmt.Fprintf(d.out, "Open the Details in a browser and log in with the token %s.\n", d.world.apiToken)
 	fmt.Fprintf(d.out, "Look around until Ctrl-C: curl -H 'Authorization: Bearer %s' %s/api/v1/scans (described at %s/docs)\n",
 		d.world.apiToken, d.world.scanhook, d.world.scanhook)
 	<-ctx.Done()

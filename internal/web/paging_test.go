@@ -39,7 +39,8 @@ func TestManyFindingsArePaged(t *testing.T) {
 	contains(t, last, "Page 99 of 99", "Key 4999", `rel="prev"`)
 	fast, slow := s.quickest("/scans/"+small.ReferenceID), s.quickest("/scans/"+large.ReferenceID)
 	t.Logf("50 findings: %s, 5,000 findings: %s", fast, slow)
-	if slow > 3*fast+20*time.Millisecond { // the race detector and neighbours on the machine make noise
+	// Where 50 take so long, the race detector or neighbours are at work, and times say nothing.
+	if fast < 20*time.Millisecond && slow > 3*fast+5*time.Millisecond {
 		t.Errorf("5,000 findings take %s, 50 take %s", slow, fast)
 	}
 }
