@@ -3,7 +3,6 @@ package core
 import (
 	"encoding/binary"
 	"encoding/hex"
-	"hash/fnv"
 	"strings"
 )
 
@@ -21,8 +20,8 @@ const anchorSize = 8 + 3*2 + 2*2*reach // bytes
 
 func anchorOf(f Finding, id identity) anchor {
 	a := anchor{
-		key: id.key(), rule: digest(f.RuleID), message: digest(plainMessage(f)), tool: digest(f.PartialFingerprint),
-		around: f.Surroundings,
+		key: id.key(), rule: digestWords(f.RuleID), message: digestWords(dropPositions(f.Message)),
+		tool: digestWords(f.PartialFingerprint), around: f.Surroundings,
 	}
 	if !a.around.known() {
 		a.around = belowFirst(f.Snippet)
@@ -33,7 +32,10 @@ func anchorOf(f Finding, id identity) anchor {
 func (a anchor) String() string {
 	raw := make([]byte, 0, anchorSize)
 	raw = binary.BigEndian.AppendUint64(raw, a.key)
-	for _, part := range append([]uint16{a.rule, a.message, a.tool}, a.around[:]...) {
+	for _, part := range [...]uint16{a.rule, a.message, a.tool} {
+		raw = binary.BigEndian.AppendUint16(raw, part)
+	}
+	for _, part := range a.around {
 		raw = binary.BigEndian.AppendUint16(raw, part)
 	}
 	return fingerprintVersion + hex.EncodeToString(raw)
@@ -49,19 +51,12 @@ func parseAnchor(text string) (a anchor, ok bool) {
 	if _, err := hex.Decode(raw[:], []byte(encoded)); err != nil {
 		return anchor{}, false
 	}
-	a.key = binary.BigEndian.Uint64(raw[:])
-	for i, part := range append([]*uint16{&a.rule, &a.message, &a.tool}, a.around.parts()...) {
-		*part = binary.BigEndian.Uint16(raw[8+2*i:])
+	part := func(i int) uint16 { return binary.BigEndian.Uint16(raw[8+2*i:]) }
+	a = anchor{key: binary.BigEndian.Uint64(raw[:]), rule: part(0), message: part(1), tool: part(2)}
+	for i := range a.around {
+		a.around[i] = part(3 + i)
 	}
 	return a, true
-}
-
-func (s *Surroundings) parts() []*uint16 {
-	parts := make([]*uint16, len(s))
-	for i := range s {
-		parts[i] = &s[i]
-	}
-	return parts
 }
 
 // likeness rates how much of two anchors with one key agrees, from 0; ok is false where both know their surroundings and
@@ -79,14 +74,4 @@ func (a anchor) likeness(b anchor) (rate int, ok bool) {
 		rate++
 	}
 	return rate, true
-}
-
-func digest(text string) uint16 {
-	if text == "" {
-		return 0
-	}
-	hash := fnv.New32a()
-	_, _ = hash.Write([]byte(text))
-	sum := hash.Sum32()
-	return max(uint16(sum>>16)^uint16(sum), 1) //nolint:gosec // both halves are folded on purpose
 }

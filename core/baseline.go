@@ -3,6 +3,7 @@ package core
 import (
 	"cmp"
 	"slices"
+	"strings"
 )
 
 // Known is a finding of the baseline, as far as it takes to recognise it.
@@ -22,12 +23,7 @@ type Known struct {
 // most once, and all fingerprints differ, so that N hits of one rule in one file stay N findings.
 func Compare(findings []Finding, known []Known, changes *Changes) (absent int) {
 	m := newMatcher(findings, known, newLineage(changes))
-	m.matchOlderVersions()
-	m.matchLines()
-	m.matchMoved()
-	m.matchRenamed()
-	m.matchElsewhere()
-
+	m.matchAll()
 	absent = len(known)
 	prints := newPrints(known)
 	for _, i := range m.order {
@@ -81,9 +77,12 @@ func byPlace(findings []Finding) []int {
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortStableFunc(order, func(a, b int) int {
+	slices.SortFunc(order, func(a, b int) int {
 		x, y := &findings[a], &findings[b]
-		return cmp.Or(cmp.Compare(x.File, y.File), cmp.Compare(x.Line, y.Line), cmp.Compare(x.Message, y.Message))
+		if by := comparePlaces(place{x.File, x.Line}, place{y.File, y.Line}); by != 0 {
+			return by
+		}
+		return cmp.Or(strings.Compare(x.Message, y.Message), a-b)
 	})
 	return order
 }

@@ -13,12 +13,8 @@ import (
 // beside this one without reopening everything: Compare knows the older ones too.
 const fingerprintVersion = "v2:"
 
-var (
-	// positions are the places inside a message where a tool repeats line numbers; they move with the code.
-	positions = regexp.MustCompile(`(?i)\b(lines?|columns?|col)[ :]*\d+|:\d+`)
-	// advisory begins the rule ids that name a known vulnerability of a dependency.
-	advisory = regexp.MustCompile(`(?i)^((CVE|GO|GMS|PYSEC|RUSTSEC|RHSA|ELSA|ALAS)-\d{4}|(GHSA|SNYK|DSA|DLA|USN)-)`)
-)
+// advisory begins the rule ids that name a known vulnerability of a dependency.
+var advisory = regexp.MustCompile(`(?i)^((CVE|GO|GMS|PYSEC|RUSTSEC|RHSA|ELSA|ALAS)-\d{4}|(GHSA|SNYK|DSA|DLA|USN)-)`)
 
 // identity is what a finding is about, wherever it stands: its rule and the code it points at.
 type identity [sha256.Size]byte
@@ -27,7 +23,7 @@ type identity [sha256.Size]byte
 // because the others are edited more often than the finding goes away; Surroundings tell such findings apart. White
 // space does not count.
 //
-// Without code it is the message, together with the tool's own fingerprint: alone that cannot be trusted, for some tools
+// Without code it is the message (see plainMessage), together with the tool's own fingerprint: alone that cannot be trusted, for some tools
 // write one constant everywhere. A vulnerable dependency is its advisory, whatever the database says of it today.
 func identityOf(f Finding) identity {
 	about := "code\x00" + firstLine(f.Snippet)
@@ -35,20 +31,19 @@ func identityOf(f Finding) identity {
 	case advisory.MatchString(f.RuleID):
 		about = "advisory"
 	case about == "code\x00":
-		about = "message\x00" + f.PartialFingerprint + "\x00" + plainMessage(f)
+		about = "message\x00" + f.PartialFingerprint + "\x00" + plainMessage(f.Message)
 	}
 	return sha256.Sum256([]byte(f.RuleID + "\x00" + about))
 }
 
 // print is the fingerprint of the n-th finding, from 0, of an identity in a file.
 func (id identity) print(file string, n int) string {
-	sum := sha256.Sum256([]byte(string(id[:]) + file + "\x00" + strconv.Itoa(n)))
+	text := append(append(id[:], file...), 0)
+	sum := sha256.Sum256(strconv.AppendInt(text, int64(n), 10))
 	return fingerprintVersion + hex.EncodeToString(sum[:16])
 }
 
 func (id identity) key() uint64 { return binary.BigEndian.Uint64(id[:]) }
-
-func plainMessage(f Finding) string { return collapse(positions.ReplaceAllString(f.Message, "")) }
 
 // firstLine is the first line of code that says something, or the first one at all.
 func firstLine(code string) string {
@@ -64,5 +59,3 @@ func firstLine(code string) string {
 	}
 	return first
 }
-
-func collapse(text string) string { return strings.Join(strings.Fields(text), " ") }

@@ -3,9 +3,13 @@ package core
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"regexp"
 	"sort"
 	"strconv"
 )
+
+// positionsV1 are the places inside a message where a tool repeats line numbers.
+var positionsV1 = regexp.MustCompile(`(?i)\b(lines?|columns?|col)[ :]*\d+|:\d+`)
 
 // printsV1 are the fingerprints that the first version gave to findings, which a baseline of its time has: rule, file,
 // the whole code context and the index among equals, by line.
@@ -30,7 +34,7 @@ func printsV1(findings []Finding) []string {
 func sameV1(f Finding) string {
 	context := collapse(f.Snippet)
 	if context == "" {
-		context = f.PartialFingerprint + "\x00" + plainMessage(f)
+		context = f.PartialFingerprint + "\x00" + collapse(positionsV1.ReplaceAllString(f.Message, ""))
 	}
 	return f.RuleID + "\x00" + f.File + "\x00" + context
 }

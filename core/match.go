@@ -1,6 +1,10 @@
 package core
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
 
 // none is the partner of what has none.
 const none = -1
@@ -10,6 +14,13 @@ type candidate struct {
 	place
 	anchor anchor
 	ended  bool // it has its partner, or is known to have none
+}
+
+func comparePlaces(a, b place) int {
+	if by := strings.Compare(a.file, b.file); by != 0 {
+		return by
+	}
+	return cmp.Compare(a.line, b.line)
 }
 
 // matcher pairs the findings of a report with those of its baseline, the surest way first: the same line by the diff, an
@@ -24,12 +35,14 @@ type matcher struct {
 	pair     []int       // by index of findings: the partner, or none
 	order    []int       // indexes of findings in the order of the code
 	oldOrder []int
-	shifts   map[string][]shift
+	shifts   map[string][]shift // of the lines of the baseline's files
+
+	cellsLeft int // work that may still be done on equal findings
 }
 
 func newMatcher(findings []Finding, known []Known, lines lineage) *matcher {
 	m := &matcher{
-		findings: findings, lines: lines, order: byPlace(findings), shifts: map[string][]shift{},
+		findings: findings, lines: lines, order: byPlace(findings), shifts: map[string][]shift{}, cellsLeft: maxCells,
 		ids: make([]identity, len(findings)), fresh: make([]candidate, len(findings)), pair: make([]int, len(findings)),
 		old: make([]candidate, len(known)), prints: make([]string, len(known)), oldOrder: make([]int, len(known)),
 	}
@@ -43,8 +56,21 @@ func newMatcher(findings []Finding, known []Known, lines lineage) *matcher {
 		m.old[i] = candidate{place: place{k.File, k.Line}, anchor: a, ended: !today}
 		m.prints[i], m.oldOrder[i] = k.Fingerprint, i
 	}
-	slices.SortStableFunc(m.oldOrder, func(a, b int) int { return comparePlaces(m.old[a].place, m.old[b].place) })
+	slices.SortFunc(m.oldOrder, func(a, b int) int {
+		return cmp.Or(comparePlaces(m.old[a].place, m.old[b].place), a-b)
+	})
 	return m
+}
+
+func (m *matcher) matchAll() {
+	if len(m.old) == 0 {
+		return
+	}
+	m.matchOlderVersions()
+	m.matchLines()
+	m.matchMoved()
+	m.matchRenamed()
+	m.matchElsewhere()
 }
 
 func (m *matcher) join(fresh, old int) {

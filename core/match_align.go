@@ -1,7 +1,7 @@
 package core
 
-// maxTable bounds the work on findings that are all equal: above it they are paired in their order.
-const maxTable = 1 << 20
+// maxCells bounds the work on findings that are all equal, over a whole report: above it they are paired in their order.
+const maxCells = 1 << 22
 
 const (
 	likenessWeight = 1 << 12
@@ -12,9 +12,11 @@ const (
 // align pairs findings of one group in the order of the code, so that as many as possible are paired, those that are most
 // alike and have moved least. It tells whether it paired any; what has crossed over is left to the next call.
 func (m *matcher) align(g *members, rate rating) (paired bool) {
-	if len(g.fresh)*len(g.old) > maxTable {
+	cells := len(g.fresh) * len(g.old)
+	if cells > m.cellsLeft {
 		return m.zip(g, rate)
 	}
+	m.cellsLeft -= cells
 	best := m.table(g, rate)
 	for i, j := 0, 0; i < len(g.fresh) && j < len(g.old); {
 		switch here := best[i][j]; {
@@ -59,11 +61,24 @@ func (m *matcher) gain(fresh, old int, rate rating) int {
 	return (1+alike)*likenessWeight - min(max(distance, -distance), maxDistance)
 }
 
-// zip pairs what may be paired in the order of both sides, in linear time.
+// zip pairs what may be paired in linear time: first those that agree in everything, then the others in their order.
 func (m *matcher) zip(g *members, rate rating) (paired bool) {
-	for i := range min(len(g.fresh), len(g.old)) {
-		if m.gain(g.fresh[i], g.old[i], rate) != impossible {
-			m.join(g.fresh[i], g.old[i])
+	twins := make(map[anchor][]int, len(g.old))
+	for _, old := range g.old {
+		a := m.old[old].anchor
+		twins[a] = append(twins[a], old)
+	}
+	for _, fresh := range g.fresh {
+		a := m.fresh[fresh].anchor
+		if list := twins[a]; len(list) > 0 {
+			m.join(fresh, list[0])
+			twins[a], paired = list[1:], true
+		}
+	}
+	fresh, old := m.open(g.fresh, m.fresh), m.open(g.old, m.old)
+	for i := range min(len(fresh), len(old)) {
+		if _, ok := rate(m.fresh[fresh[i]].anchor, m.old[old[i]].anchor); ok {
+			m.join(fresh[i], old[i])
 			paired = true
 		}
 	}

@@ -3,7 +3,6 @@ package core
 import (
 	"cmp"
 	"slices"
-	"strings"
 )
 
 // group is what findings must have in common to be compared with each other.
@@ -42,7 +41,7 @@ func (m *matcher) match(freshGroup, oldGroup func(candidate) (group, bool), rate
 }
 
 func (m *matcher) gather(freshGroup, oldGroup func(candidate) (group, bool)) (map[group]*members, []group) {
-	groups := make(map[group]*members)
+	groups := make(map[group]*members, len(m.oldOrder))
 	var order []group
 	for _, i := range m.oldOrder {
 		if name, ok := oldGroup(m.old[i]); ok && !m.old[i].ended {
@@ -63,10 +62,6 @@ func (m *matcher) gather(freshGroup, oldGroup func(candidate) (group, bool)) (ma
 
 func (m *matcher) open(indexes []int, side []candidate) []int {
 	return slices.DeleteFunc(indexes, func(i int) bool { return side[i].ended })
-}
-
-func comparePlaces(a, b place) int {
-	return cmp.Or(strings.Compare(a.file, b.file), cmp.Compare(a.line, b.line))
 }
 
 // shift is how far a line of the baseline has moved.

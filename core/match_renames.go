@@ -18,11 +18,12 @@ func (m *matcher) matchRenamed() {
 	}, inFile, anchor.likeness)
 }
 
-// clue is a finding that occurs once among the vanished and once among the appeared files, by itself or with the last
-// part of the file's name.
+// clue is what may occur once among the vanished and once among the appeared files: a finding by itself, with the last
+// part of its file's name, or with its line.
 type clue struct {
 	key  uint64
 	name string
+	line int
 }
 
 // renames maps new names to old ones.
@@ -54,13 +55,13 @@ func clues(side []candidate, elsewhere map[string]bool) map[clue]string {
 		if c.ended || elsewhere[c.file] {
 			continue
 		}
-		for _, name := range []string{"", path.Base(c.file)} {
-			clue := clue{c.anchor.key, name}
-			if at, known := found[clue]; known && at != c.file {
-				found[clue] = ""
+		key := c.anchor.key
+		for _, hint := range []clue{{key: key}, {key: key, name: path.Base(c.file)}, {key: key, line: c.line}} {
+			if at, known := found[hint]; known && at != c.file {
+				found[hint] = ""
 				continue
 			}
-			found[clue] = c.file
+			found[hint] = c.file
 		}
 	}
 	return found

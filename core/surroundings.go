@@ -1,7 +1,6 @@
 package core
 
 import (
-	"hash/fnv"
 	"strings"
 	"unicode"
 )
@@ -17,17 +16,26 @@ type Surroundings [2 * reach]uint16
 // DigestLine is the digest of a line of code regardless of white space; 0 for a line without letters and digits, such as
 // a closing brace, which stands everywhere.
 func DigestLine(line string) uint16 {
-	said := false
-	hash := fnv.New32a()
-	for word := range strings.FieldsSeq(line) {
-		_, _ = hash.Write([]byte(word))
-		said = said || strings.ContainsFunc(word, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) })
+	if !strings.ContainsFunc(line, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }) {
+		return 0
+	}
+	return digestWords(line)
+}
+
+// digestWords is the digest of a text regardless of white space; 0 for a text without any other.
+func digestWords(text string) uint16 {
+	const offset, prime = 2166136261, 16777619 // FNV-1a
+	hash, said := uint32(offset), false
+	for word := range strings.FieldsSeq(text) {
+		said = true
+		for i := range len(word) {
+			hash = (hash ^ uint32(word[i])) * prime
+		}
 	}
 	if !said {
 		return 0
 	}
-	sum := hash.Sum32()
-	return max(uint16(sum>>16)^uint16(sum), 1) //nolint:gosec // both halves are folded on purpose
+	return max(uint16(hash>>16)^uint16(hash&0xffff), 1)
 }
 
 // Between makes Surroundings of the digests of the lines before and after a finding, both in the order of the file and

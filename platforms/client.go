@@ -16,13 +16,17 @@ const (
 
 // NewClient is the HTTP client for calls to a platform, made from base or from nothing. It reads at most 16 MiB of an
 // answer, and follows a redirect only within the same host and with the same method: elsewhere it would carry the
-// token along, and a POST that became a GET would look like a success.
+// token along, and a POST that became a GET would look like a success. While the platform wants to be left alone, it makes
+// no call and answers RateLimited: use one client for all calls to a platform.
 func NewClient(base *http.Client) *http.Client {
 	client := http.Client{Timeout: callTimeout}
 	if base != nil {
 		client = *base
 	}
-	client.Transport = boundedTransport{base: client.Transport}
+	if client.Transport == nil {
+		client.Transport = http.DefaultTransport
+	}
+	client.Transport = &quietTransport{base: boundedTransport{base: client.Transport}}
 	client.CheckRedirect = func(next *http.Request, earlier []*http.Request) error {
 		first := earlier[0]
 		same := next.URL.Host == first.URL.Host && next.URL.Scheme == first.URL.Scheme && next.Method == first.Method
@@ -37,11 +41,7 @@ func NewClient(base *http.Client) *http.Client {
 type boundedTransport struct{ base http.RoundTripper }
 
 func (t boundedTransport) RoundTrip(request *http.Request) (*http.Response, error) {
-	base := t.base
-	if base == nil {
-		base = http.DefaultTransport
-	}
-	response, err := base.RoundTrip(request)
+	response, err := t.base.RoundTrip(request)
 	if err != nil {
 		return nil, err
 	}

@@ -20,6 +20,7 @@ type dialect struct {
 	forUpdate    string // locks the selected rows until the transaction ends
 	skipLocked   string // the same, passing over rows that others hold
 	maxConns     int
+	frontConns   int    // connections kept for intake; 0 where all share one writer anyway
 	file         string // path of an embedded database
 	copies       bool   // rows in bulk come by COPY
 	beginFeed    string // keeps other imports of lists out until the transaction ends
@@ -34,7 +35,7 @@ const projectKey = `hashtextextended(source_platform || '/' || project_name, 0)`
 var (
 	postgres = dialect{
 		name: "postgres", driver: "postgres", migrate: "postgres",
-		forUpdate: "FOR UPDATE", skipLocked: "FOR UPDATE SKIP LOCKED", maxConns: 16,
+		forUpdate: "FOR UPDATE", skipLocked: "FOR UPDATE SKIP LOCKED", maxConns: 14, frontConns: 2,
 		copies: true,
 		// A lock of the table itself would wait for autovacuum.
 		beginFeed: `SELECT pg_advisory_xact_lock('epss_data'::regclass::oid::bigint); SET LOCAL work_mem = '64MB'`,
@@ -70,7 +71,7 @@ func connect(rawURL string) (*sqlx.DB, dialect, error) {
 
 func open(d dialect, dsn string) (*sqlx.DB, dialect, error) {
 	sqlx.BindDriver(sqlite.driver, sqlx.QUESTION) // sqlx does not know modernc's driver name
-	db, err := sqlx.Open(d.driver, dsn)
+	db, err := pool(d, dsn)
 	if err != nil {
 		return nil, dialect{}, err
 	}

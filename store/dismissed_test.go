@@ -101,11 +101,11 @@ func TestListUndecided(t *testing.T) {
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := e.Open(t, store.Config{})
 		d, p := storetest.PushOf(1)
-		scan := accept(t, s, d, p)
+		accept(t, s, d, p)
 		run(t, s, finding("old", core.Critical))
 		d, p = storetest.PushOf(2)
 		p.Before = storetest.SHA(1)
-		scan = accept(t, s, d, p)
+		scan := accept(t, s, d, p)
 		hidden := finding("hidden", core.Critical)
 		hidden.Suppressed = new("nosec")
 		run(t, s, finding("old", core.Critical), hidden, finding("low", core.Low), finding("judged", core.High),

@@ -22,6 +22,7 @@ type intake struct {
 	pipeline *core.Pipeline // nil for everything but pipeline events
 	ignored  string         // why nothing is to be scanned
 	done     chan error
+	gone     <-chan struct{} // closed when the sender has hung up
 
 	created  bool    // this item made the scan
 	informed bool    // this item brought the facts of the push to a scan that was made without
@@ -106,10 +107,10 @@ func (s *Store) prepare(scan *core.Scan, policy core.Policy) {
 func (s *Store) commitIntake(batch []*intake) error {
 	ctx, cancel := context.WithTimeout(context.Background(), intakeTimeout)
 	defer cancel()
-	for _, item := range batch {
-		item.reset()
-	}
-	return s.change(ctx, func(tx *sqlx.Tx) error {
+	return s.changeAgainOn(ctx, s.front, func(tx *sqlx.Tx) error {
+		for _, item := range batch {
+			item.reset()
+		}
 		for _, step := range []func(context.Context, *sqlx.Tx, []*intake) error{
 			s.findDuplicates, s.insertScans, s.joinScans, s.revive, s.insertJobs, s.wantFirst, s.supersede, s.askFiles,
 			s.recordRuns, s.keepDeliveries,

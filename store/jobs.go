@@ -117,7 +117,7 @@ func (s *Store) moveJob(ctx context.Context, doing string, job core.Job, update 
 // commit status change in one transaction. A report with a Failure fails the job and keeps its findings.
 // core.ErrConflict when the job was handed on.
 func (s *Store) FinishJob(ctx context.Context, job core.Job, report core.Report) error {
-	err := s.change(ctx, func(tx *sqlx.Tx) error {
+	err := s.changeAgain(ctx, func(tx *sqlx.Tx) error {
 		scan, err := s.lockForReport(ctx, tx, job.ScanID)
 		if err != nil {
 			return err
@@ -138,7 +138,7 @@ func (s *Store) FinishJob(ctx context.Context, job core.Job, report core.Report)
 // it stands afterwards. core.ErrNotFound when there is no such scan.
 func (s *Store) PutReport(ctx context.Context, reference, scanner string, report core.Report) (core.Scan, error) {
 	var scan core.Scan
-	err := s.change(ctx, func(tx *sqlx.Tx) error {
+	err := s.changeAgain(ctx, func(tx *sqlx.Tx) error {
 		id, err := scanID(ctx, tx, reference)
 		if err != nil {
 			return err
@@ -179,7 +179,7 @@ func (s *Store) ExpireScans(ctx context.Context) (int, error) {
 		return 0, fmt.Errorf("looking for overdue scans: %w", classify(err))
 	}
 	for _, id := range ids {
-		err := s.change(ctx, func(tx *sqlx.Tx) error { return s.expireScan(ctx, tx, id) })
+		err := s.changeAgain(ctx, func(tx *sqlx.Tx) error { return s.expireScan(ctx, tx, id) })
 		if err != nil {
 			return 0, fmt.Errorf("ending overdue scan %d: %w", id, err)
 		}

@@ -44,18 +44,23 @@ func (s *Store) PageFindings(ctx context.Context, scan core.Scan, state core.Bas
 }
 
 // CountFindings tallies a scan's findings by severity and baseline state; of their CVEs the tallies say nothing. It reads
-// indexes only, which do not hold why a finding is suppressed: those are moved over afterwards.
+// indexes only, which do not hold why a finding is suppressed and who decided: those are moved over afterwards.
 func (s *Store) CountFindings(ctx context.Context, scan core.Scan) ([]core.Tally, error) {
 	var tallies []core.Tally
 	const suppressed = `FROM findings WHERE scan_id = ? AND suppressed IS NOT NULL AND COALESCE(triage_decision, '') <> 'FP'
 		GROUP BY severity, baseline_state`
+	const overruled = `FROM findings WHERE scan_id = ? AND suppressed IS NULL AND COALESCE(triage_decision, '') = 'FP'
+		AND ` + beyondAI + ` AND ` + byAI + ` GROUP BY severity, baseline_state`
 	err := s.db.SelectContext(ctx, &tallies, s.db.Rebind(`
 		SELECT severity, baseline_state, dismissed, SUM(alike) AS n FROM (
 			SELECT severity, baseline_state, COALESCE(triage_decision, '') = 'FP' AS dismissed, COUNT(*) AS alike
 			FROM findings WHERE scan_id = ? GROUP BY baseline_state, severity, triage_decision
 			UNION ALL SELECT severity, baseline_state, FALSE, -COUNT(*) `+suppressed+`
-			UNION ALL SELECT severity, baseline_state, TRUE, COUNT(*) `+suppressed+`) counted
-		GROUP BY severity, baseline_state, dismissed HAVING SUM(alike) > 0`), scan.ID, scan.ID, scan.ID)
+			UNION ALL SELECT severity, baseline_state, TRUE, COUNT(*) `+suppressed+`
+			UNION ALL SELECT severity, baseline_state, TRUE, -COUNT(*) `+overruled+`
+			UNION ALL SELECT severity, baseline_state, FALSE, COUNT(*) `+overruled+`) counted
+		GROUP BY severity, baseline_state, dismissed HAVING SUM(alike) > 0`),
+		scan.ID, scan.ID, scan.ID, scan.ID, scan.ID)
 	if err != nil {
 		return nil, fmt.Errorf("counting findings: %w", classify(err))
 	}

@@ -38,3 +38,12 @@ func scanID(ctx context.Context, q sqlx.ExtContext, reference string) (int64, er
 	}
 	return id, nil
 }
+
+// rowsChanged runs a statement and returns how many rows it changed.
+func rowsChanged(ctx context.Context, tx *sqlx.Tx, statement string, args ...any) (int64, error) {
+	result, err := tx.ExecContext(ctx, tx.Rebind(statement), args...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}

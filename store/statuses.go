@@ -98,37 +98,46 @@ type Settlement struct {
 }
 
 // SettleStatus ends the lease of a claimed status. What was wanted meanwhile stays due: a revision that is not the
-// latest can neither give up nor delay the latest. core.ErrConflict when the lease was lost.
+// latest can neither give up nor delay the latest. core.ErrConflict when the lease was lost; where somebody else posted a
+// newer revision meanwhile, that is posted once more, because nobody knows which of the two came last.
 func (s *Store) SettleStatus(ctx context.Context, status core.Status, end Settlement) error {
+	var settled int64
 	now := s.clock()
-	err := s.transact(ctx, func(tx *sqlx.Tx) error {
-		if end.Posted {
-			return postedStatus(ctx, tx, status, end, now)
+	err := s.transact(ctx, func(tx *sqlx.Tx) (err error) {
+		if !end.Posted {
+			settled, err = failedStatus(ctx, tx, status, end, now)
+			return err
 		}
-		return failedStatus(ctx, tx, status, end, now)
+		if settled, err = postedStatus(ctx, tx, status, end, now); err != nil || settled > 0 {
+			return err
+		}
+		_, err = rowsChanged(ctx, tx, `UPDATE commit_statuses SET revision = revision + 1 WHERE id = ? AND posted_revision > ?`,
+			status.ID, status.Revision)
+		return err
 	})
+	if err == nil && settled == 0 {
+		err = fmt.Errorf("%w: the lease was lost", core.ErrConflict)
+	}
 	if err != nil {
 		return fmt.Errorf("settling status %d: %w", status.ID, err)
 	}
 	return nil
 }
 
-func postedStatus(ctx context.Context, tx *sqlx.Tx, status core.Status, end Settlement, now time.Time) error {
-	settled, err := tx.ExecContext(ctx, tx.Rebind(`
+func postedStatus(ctx context.Context, tx *sqlx.Tx, status core.Status, end Settlement, now time.Time) (int64, error) {
+	return rowsChanged(ctx, tx, `
 		UPDATE commit_statuses SET posted_revision = ?, posted_state = ?, posted_at = ?, attempts = 0, last_error = '',
 			lease_until = NULL, pipeline_pin = CASE WHEN ? = '' THEN pipeline_pin ELSE ? END
-		WHERE id = ? AND lease_until = ?`),
+		WHERE id = ? AND lease_until = ?`,
 		status.Revision, status.State, now, end.PipelinePin, end.PipelinePin, status.ID, status.LeaseUntil)
-	return oneRow(settled, err, "the lease was lost")
 }
 
-func failedStatus(ctx context.Context, tx *sqlx.Tx, status core.Status, end Settlement, now time.Time) error {
-	settled, err := tx.ExecContext(ctx, tx.Rebind(`
+func failedStatus(ctx context.Context, tx *sqlx.Tx, status core.Status, end Settlement, now time.Time) (int64, error) {
+	return rowsChanged(ctx, tx, `
 		UPDATE commit_statuses SET lease_until = NULL, attempts = attempts + 1, next_attempt_at = ?, last_error = ?,
 			given_up = (revision = ? AND ?)
-		WHERE id = ? AND lease_until = ?`),
+		WHERE id = ? AND lease_until = ?`,
 		now.Add(end.RetryAfter), end.Error, status.Revision, end.GivenUp, status.ID, status.LeaseUntil)
-	return oneRow(settled, err, "the lease was lost")
 }
 
 // ListStatuses returns the commit statuses of a scan, with what was posted of them so far.

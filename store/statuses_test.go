@@ -142,3 +142,29 @@ func TestRescanReplacesTheStatus(t *testing.T) {
 		}
 	})
 }
+
+// A post that lost its lease may have come after a newer one: the newer one is posted once more.
+func TestLatePostIsOverwritten(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		clock := newClock()
+		s := e.Open(t, store.Config{Now: clock.Now})
+		d, p := storetest.PushOf(1)
+		accept(t, s, d, p)
+		late := claimOne(t, s)
+		clock.advance(2 * time.Minute)
+		settle(t, s, claimOne(t, s), store.Settlement{Posted: true})
+		if err := s.SettleStatus(t.Context(), late, store.Settlement{Posted: true}); !errors.Is(err, core.ErrConflict) {
+			t.Errorf("settling without the lease: %v, want ErrConflict", err)
+		}
+		nothingDue(t, s, "the late post was the same")
+		run(t, s)
+		settle(t, s, claimOne(t, s), store.Settlement{Posted: true})
+		if err := s.SettleStatus(t.Context(), late, store.Settlement{Posted: true}); !errors.Is(err, core.ErrConflict) {
+			t.Errorf("settling without the lease: %v, want ErrConflict", err)
+		}
+		if again := claimOne(t, s); again.State != core.StatusSuccess {
+			t.Errorf("posted again: %s, want success", again.State)
+		}
+	})
+}

@@ -8,6 +8,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -29,6 +30,7 @@ type Config struct {
 // Store is a migrated database.
 type Store struct {
 	db        *sqlx.DB
+	front     *sqlx.DB // for intake alone: large reports and many readers hold up no webhook
 	dialect   dialect
 	now       func() time.Time
 	policies  core.Policies
@@ -47,7 +49,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("opening database: %w", err)
 	}
 	s := &Store{
-		db: db, dialect: d, now: cfg.Now, policies: cfg.Policies, publicURL: cfg.PublicURL,
+		db: db, front: db, dialect: d, now: cfg.Now, policies: cfg.Policies, publicURL: cfg.PublicURL,
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -58,13 +60,20 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		_ = db.Close()
 		return nil, fmt.Errorf("migrating database: %w", classify(err))
 	}
+	if d.frontConns > 0 {
+		if s.front, _, err = connect(cfg.URL); err != nil {
+			_ = db.Close()
+			return nil, fmt.Errorf("opening database: %w", err)
+		}
+		s.front.SetMaxOpenConns(d.frontConns)
+	}
 	return s, nil
 }
 
 // Close waits for the deliveries being committed and closes all connections.
 func (s *Store) Close() error {
 	s.intake.wait()
-	return s.db.Close()
+	return errors.Join(s.front.Close(), s.db.Close())
 }
 
 // Ping tells whether the database answers; core.ErrUnavailable when it does not.
@@ -82,7 +91,11 @@ func (s *Store) clock() time.Time { return s.now().UTC().Truncate(time.Microseco
 
 // change runs work in one transaction and tells the loops that there may be something to do.
 func (s *Store) change(ctx context.Context, work func(*sqlx.Tx) error) error {
-	err := s.transact(ctx, work)
+	return s.changeOn(ctx, s.db, work)
+}
+
+func (s *Store) changeOn(ctx context.Context, db *sqlx.DB, work func(*sqlx.Tx) error) error {
+	err := s.transactOn(ctx, db, work)
 	if err == nil {
 		s.changed.Ring()
 	}
@@ -91,11 +104,15 @@ func (s *Store) change(ctx context.Context, work func(*sqlx.Tx) error) error {
 
 // transact runs work in one transaction.
 func (s *Store) transact(ctx context.Context, work func(*sqlx.Tx) error) error {
+	return s.transactOn(ctx, s.db, work)
+}
+
+func (s *Store) transactOn(ctx context.Context, db *sqlx.DB, work func(*sqlx.Tx) error) error {
 	if s.dialect.singleWriter {
 		s.writing.Lock()
 		defer s.writing.Unlock()
 	}
-	tx, err := s.db.BeginTxx(ctx, nil)
+	tx, err := db.BeginTxx(ctx, nil)
 	if err != nil {
 		return classify(err)
 	}

@@ -3,6 +3,7 @@
 package httpx
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -14,8 +15,10 @@ import (
 	"github.com/scanhook/scanhook/core"
 )
 
-// retryAfter is what callers are told when the database is away, in seconds.
-const retryAfter = 10
+const (
+	retryAfter = 10  // what callers are told when the database is away, in seconds
+	hungUp     = 499 // for the log only: the caller did not wait for the answer
+)
 
 // Problem is an error as its reader gets it, per RFC 9457.
 type Problem struct {
@@ -37,6 +40,7 @@ func Status(err error) int {
 		{core.ErrConflict, http.StatusConflict},
 		{core.ErrInvalid, http.StatusBadRequest},
 		{core.ErrUnavailable, http.StatusServiceUnavailable},
+		{context.Canceled, hungUp},
 	} {
 		if errors.Is(err, known.sentinel) {
 			return known.status

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/core"
-	"github.com/scanhook/scanhook/internal/poll"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/store"
 )
@@ -18,8 +17,8 @@ import (
 const (
 	postTimeout = 20 * time.Second // GitLab waits up to 10 s for its lock
 	lease       = 30 * time.Second // longer than a post may take, so that a late answer cannot overtake a newer one
-	batch       = 8
 	lookEvery   = time.Second
+	settlePause = 500 * time.Millisecond
 )
 
 // Config holds what the reporter needs.
@@ -46,48 +45,40 @@ func New(cfg Config) *Reporter {
 	return &Reporter{Config: cfg, pauses: pauses{until: map[string]time.Time{}}}
 }
 
-// Run blocks until ctx ends; posts under way are finished first. Each platform has its own loop, so that one that hangs
+// Run blocks until ctx ends; posts under way are finished first. Each platform has a lane of its own, so that one that hangs
 // holds up nobody else.
 func (r *Reporter) Run(ctx context.Context) {
-	var loops sync.WaitGroup
+	var lanes sync.WaitGroup
 	for name := range r.Platforms {
-		loop := poll.Loop{Name: "report " + name, Every: lookEvery, Wake: r.Store.Changed(), Log: r.Log}
-		loop.Once = func(ctx context.Context) (bool, error) { return r.once(ctx, name) }
-		loops.Go(func() { loop.Run(ctx) })
+		lanes.Go(func() { r.newLane(name).run(ctx) })
 	}
-	loops.Wait()
+	lanes.Wait()
 }
 
-// once posts what is due on a platform: different commits at the same time, unless the platform wants a pace.
-func (r *Reporter) once(ctx context.Context, platform string) (worked bool, err error) {
-	if r.pauses.paused(platform, r.Now()) {
-		return false, nil
-	}
-	limit := batch
-	if r.Pace[platform] > 0 {
-		limit = 1
-	}
-	claimed, err := r.Store.ClaimStatuses(ctx, []string{platform}, limit, lease)
-	if err != nil {
-		return false, err
-	}
-	var posting sync.WaitGroup
-	for _, status := range claimed {
-		r.pauses.delay(platform, r.Now(), r.Pace[platform])
-		posting.Go(func() { r.post(context.WithoutCancel(ctx), status) })
-	}
-	posting.Wait()
-	return len(claimed) > 0, nil
-}
-
+// post returns when the outcome is settled. The post itself outlives ctx.
 func (r *Reporter) post(ctx context.Context, status core.Status) {
-	posting, cancel := context.WithTimeout(ctx, postTimeout)
+	posting, cancel := context.WithTimeout(context.WithoutCancel(ctx), postTimeout)
 	defer cancel()
 	pin, err := r.Platforms[status.SourcePlatform].PostStatus(posting, status)
 	end := r.settlement(status, pin, err)
 	r.tell(status, end, err)
-	if err := r.Store.SettleStatus(ctx, status, end); err != nil {
+	if err := r.settle(ctx, status, end); err != nil {
 		r.Log.Error("status not settled, it may be posted twice", "commit", status.CommitSHA, "error", err)
+	}
+}
+
+// settle tries while the lease lasts: what was posted and is not settled is posted again.
+func (r *Reporter) settle(ctx context.Context, status core.Status, end store.Settlement) error {
+	for {
+		err := r.Store.SettleStatus(context.WithoutCancel(ctx), status, end)
+		if !errors.Is(err, core.ErrUnavailable) || r.Now().Add(settlePause).After(*status.LeaseUntil) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(settlePause):
+		}
 	}
 }
 

@@ -77,9 +77,11 @@ func (b *bench) push(t *testing.T, n int) core.Scan {
 func (b *bench) look(t *testing.T, scan core.Scan, after time.Duration) core.Status {
 	t.Helper()
 	b.now = b.now.Add(after)
-	if _, err := b.once(t.Context(), "github"); err != nil {
+	l := b.newLane("github")
+	if _, err := l.once(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	l.posting.Wait()
 	list, err := b.store.ListStatuses(t.Context(), scan)
 	if err != nil || len(list) != 1 {
 		t.Fatalf("%d statuses, %v", len(list), err)

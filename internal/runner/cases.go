@@ -16,9 +16,24 @@ import (
 // maxReviewedFile bounds the files that an AI is asked about, in bytes; larger ones are made by machines.
 const maxReviewedFile = 512 << 10
 
-// casesOf reads what the AI needs to know of a job's new findings out of the checkout. Findings whose file cannot be
+// suspect is a finding to ask the AI about.
+type suspect struct {
+	finding core.Finding
+	file    *exhibit
+}
+
+// exhibit is a file of the checkout, in memory.
+type exhibit struct {
+	name, source string
+	findings     []core.Finding // all that the job has in it
+
+	shown string // source with its secrets masked; empty until it is asked for
+	veil  veil
+}
+
+// suspectsOf reads what the AI needs to know of a job's new findings out of the checkout. Findings whose file cannot be
 // shown are left out.
-func (r *Runner) casesOf(ctx context.Context, job core.Job, all []core.Finding, source string) ([]ai.Case, error) {
+func (r *Runner) suspectsOf(ctx context.Context, job core.Job, all []core.Finding, source string) ([]suspect, error) {
 	findings, err := r.Jobs.ListUndecided(ctx, job, r.AI.MaxFindings)
 	if err != nil || len(findings) == 0 {
 		return nil, err
@@ -28,44 +43,48 @@ func (r *Runner) casesOf(ctx context.Context, job core.Job, all []core.Finding, 
 		return nil, fmt.Errorf("opening the checkout: %w", err)
 	}
 	defer func() { _ = root.Close() }()
-	files := make(map[string]reviewed)
-	var cases []ai.Case
+	files := make(map[string]*exhibit)
+	var suspects []suspect
 	for _, f := range findings {
 		file, known := files[f.File]
 		if !known {
-			file = readReviewed(ctx, root, f.File, all)
+			file = readExhibit(root, f.File, all)
 			files[f.File] = file
 		}
-		if file.source != "" {
-			f.Title, f.Message = file.veil.mask(f.Title), file.veil.mask(f.Message)
-			cases = append(cases, ai.Case{Finding: f, Source: file.source, Shown: file.shown})
+		if file != nil {
+			suspects = append(suspects, suspect{finding: f, file: file})
 		}
 	}
-	return cases, nil
+	return suspects, nil
 }
 
-// reviewed is a file as it is, and as it may be shown; empty when it may not.
-type reviewed struct {
-	source, shown string
-	veil          veil
-}
-
-func readReviewed(ctx context.Context, root *os.Root, name string, all []core.Finding) (file reviewed) {
+// readExhibit returns nil for a file that cannot be shown.
+func readExhibit(root *os.Root, name string, all []core.Finding) *exhibit {
 	source, ok := readText(root, name)
 	if !ok {
-		return reviewed{}
+		return nil
 	}
-	var inFile []core.Finding
+	file := &exhibit{name: name, source: source}
 	for _, f := range all {
 		if f.File == name {
-			inFile = append(inFile, f)
+			file.findings = append(file.findings, f)
 		}
 	}
-	shown, veil, err := cover(ctx, name, source, inFile)
-	if err != nil {
-		return reviewed{}
+	return file
+}
+
+// question is how the AI hears of a finding: without the secrets of its file, in the scanner's words neither.
+func (s suspect) question(ctx context.Context) (ai.Case, error) {
+	if s.file.shown == "" {
+		shown, veil, err := cover(ctx, s.file.name, s.file.source, s.file.findings)
+		if err != nil {
+			return ai.Case{}, err
+		}
+		s.file.shown, s.file.veil = shown, veil
 	}
-	return reviewed{source: source, shown: shown, veil: veil}
+	f := s.finding
+	f.Title, f.Message = s.file.veil.mask(f.Title), s.file.veil.mask(f.Message)
+	return ai.Case{Finding: f, Source: s.file.source, Shown: s.file.shown}, nil
 }
 
 // readText reads a text file of the checkout. Neither the repository nor the scanner, who chose the name, can make it

@@ -20,8 +20,12 @@ const (
 	keySHA      = "sha"
 )
 
-// settleTime is how long the store has to take a job back or its report, also while the process is stopping.
-const settleTime = 20 * time.Second
+const (
+	// settleTime is how long the store has to take a job back or its report, also while the process is stopping. The lease
+	// outlasts it.
+	settleTime  = 20 * time.Second
+	settlePause = 500 * time.Millisecond
+)
 
 // once claims one job, works on it while its lease holds, and settles it.
 func (r *Runner) once(ctx context.Context) (worked bool, err error) {
@@ -107,7 +111,7 @@ func (r *Runner) settle(
 ) (settled bool, err error) {
 	log := r.Log.With(about(job, scan)...)
 	if again {
-		err := r.Jobs.RetryJob(ctx, job, time.Duration(job.Attempt)*retryPause)
+		err := insist(ctx, func() error { return r.Jobs.RetryJob(ctx, job, time.Duration(job.Attempt)*retryPause) })
 		if err == nil {
 			log.Warn("job failed, it will be tried again", keyError, report.Failure)
 			return false, nil
@@ -116,7 +120,7 @@ func (r *Runner) settle(
 			return false, fmt.Errorf("retrying job %d: %w", job.ID, err)
 		}
 	}
-	switch err := r.Jobs.FinishJob(ctx, job, report); {
+	switch err := insist(ctx, func() error { return r.Jobs.FinishJob(ctx, job, report) }); {
 	case errors.Is(err, core.ErrConflict):
 		log.Info("report dropped: the job was handed on or ended meanwhile")
 		return false, nil
@@ -132,12 +136,27 @@ func (r *Runner) settle(
 
 // giveBack returns a job that a stopping process could not end.
 func (r *Runner) giveBack(ctx context.Context, job core.Job, scan core.Scan) error {
-	err := r.Jobs.ReturnJob(ctx, job)
+	err := insist(ctx, func() error { return r.Jobs.ReturnJob(ctx, job) })
 	if err != nil && !errors.Is(err, core.ErrConflict) {
 		return fmt.Errorf("giving job %d back: %w", job.ID, err)
 	}
 	r.Log.Info("job given back", about(job, scan)...)
 	return nil
+}
+
+// insist repeats a step while the database is away: a report that is not taken means that the work is done again.
+func insist(ctx context.Context, step func() error) error {
+	for {
+		err := step()
+		if !errors.Is(err, core.ErrUnavailable) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(settlePause):
+		}
+	}
 }
 
 func about(job core.Job, scan core.Scan) []any {

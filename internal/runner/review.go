@@ -24,10 +24,10 @@ type AI struct {
 	MaxFindings int  // of a job that it is asked about, the gravest
 }
 
-// review is what is left to ask about a job whose report is in. Its workspace is gone: the cases hold the files.
+// review is what is left to ask about a job whose report is in. Its workspace is gone: the suspects hold the files.
 type review struct {
-	log   *slog.Logger
-	cases []ai.Case
+	log      *slog.Logger
+	suspects []suspect
 }
 
 // askLater leaves the new findings of an ended job to the AI. That is an extra which no scan waits for: when there is
@@ -37,15 +37,15 @@ func (r *Runner) askLater(ctx context.Context, job core.Job, scan core.Scan, rep
 		return
 	}
 	log := r.Log.With(about(job, scan)...)
-	cases, err := r.casesOf(ctx, job, report.Findings, space.source)
+	suspects, err := r.suspectsOf(ctx, job, report.Findings, space.source)
 	switch {
 	case err != nil:
 		log.Warn("AI not asked", keyError, err)
-	case len(cases) > 0:
+	case len(suspects) > 0:
 		select {
-		case r.reviews <- review{log: log, cases: cases}:
+		case r.reviews <- review{log: log, suspects: suspects}:
 		default:
-			log.Warn("AI not asked: it does not keep up, other scans wait for it", keyFindings, len(cases))
+			log.Warn("AI not asked: it does not keep up, other scans wait for it", keyFindings, len(suspects))
 		}
 	}
 }
@@ -67,17 +67,21 @@ func (r *Runner) review(ctx context.Context, work review) {
 	ctx, cancel := context.WithTimeoutCause(ctx, reviewTime, fmt.Errorf("the AI took more than %s", reviewTime))
 	defer cancel()
 	var result reviewResult
-	for _, question := range work.cases {
-		result.add(r.ask(ctx, question))
+	for _, s := range work.suspects {
+		result.add(r.ask(ctx, s))
 		if ctx.Err() != nil || result.away == maxAway {
 			break
 		}
 	}
-	result.tell(work.log, len(work.cases), context.Cause(ctx))
+	result.tell(work.log, len(work.suspects), context.Cause(ctx))
 }
 
 // ask puts one question and keeps the answer with the finding.
-func (r *Runner) ask(ctx context.Context, question ai.Case) (core.Statement, error) {
+func (r *Runner) ask(ctx context.Context, s suspect) (core.Statement, error) {
+	question, err := s.question(ctx)
+	if err != nil {
+		return core.Statement{}, err
+	}
 	opinion, err := r.AI.Client.Review(ctx, question)
 	if err != nil {
 		return core.Statement{}, err

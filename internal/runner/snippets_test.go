@@ -8,11 +8,12 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/scanhook/scanhook/core"
 )
 
-func TestTidy(t *testing.T) {
+func TestTidyAndLookAround(t *testing.T) {
 	t.Parallel()
 	space := open(t)
 	write(t, space.source, files{
@@ -56,9 +57,10 @@ func TestTidy(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			report := core.Report{Findings: []core.Finding{test.give}}
 			tidy(&report, space.source)
+			lookAround(report.Findings, space.source)
 			want := test.give
 			want.File, want.Snippet = test.file, test.snippet
-			if diff := cmp.Diff(want, report.Findings[0]); diff != "" {
+			if diff := cmp.Diff(want, report.Findings[0], cmpopts.IgnoreFields(core.Finding{}, "Surroundings")); diff != "" {
 				t.Errorf("finding (-want +got):\n%s", diff)
 			}
 		})
@@ -69,7 +71,7 @@ func TestTidy(t *testing.T) {
 		t.Errorf("want a message without the place of the checkout, got %q", got)
 	}
 	long := core.Report{Findings: []core.Finding{{File: "long", Line: 1}}}
-	tidy(&long, space.source)
+	lookAround(long.Findings, space.source)
 	if got := len(long.Findings[0].Snippet); got == 0 || got > maxSnippet {
 		t.Errorf("want at most %d bytes of a long line, got %d", maxSnippet, got)
 	}

@@ -2,6 +2,7 @@ package standin
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -106,6 +107,7 @@ func (s *Server) setRateHeaders(header http.Header, calls int) {
 		header.Set("RateLimit-Name", "throttle_authenticated_api")
 		header.Set("RateLimit-Observed", strconv.Itoa(calls))
 	}
+	limit = cmp.Or(s.cfg.Allowance, limit)
 	header.Set(prefix+"Limit", strconv.Itoa(limit))
 	header.Set(prefix+"Remaining", strconv.Itoa(max(0, limit-calls)))
 	header.Set(prefix+"Reset", strconv.FormatInt(s.cfg.Now().Add(window).Unix(), 10))

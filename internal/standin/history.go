@@ -121,3 +121,12 @@ func (r Repository) size(ctx context.Context, revisions ...string) (int, error) 
 	}
 	return strconv.Atoi(out)
 }
+
+// mergeBase is the best common ancestor of two revisions, or empty where there is none.
+func (r Repository) mergeBase(ctx context.Context, one, other string) (string, error) {
+	base, err := git(ctx, r.Dir, "merge-base", "--end-of-options", one, other)
+	if gitFails(err) {
+		return "", nil
+	}
+	return base, err
+}

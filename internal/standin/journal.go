@@ -36,10 +36,18 @@ type journal struct {
 	journalMu sync.Mutex
 	calls     []Call
 	statuses  []Status
+	byCommit  map[commitKey][]Status // the same, for long runs
 	changed   chan struct{}
 }
 
-func newJournal() journal { return journal{changed: make(chan struct{})} }
+// commitKey names a commit of a project, whose path the platforms read in any case.
+type commitKey struct{ project, sha string }
+
+func keyOf(project, sha string) commitKey { return commitKey{strings.ToLower(project), sha} }
+
+func newJournal() journal {
+	return journal{changed: make(chan struct{}), byCommit: map[commitKey][]Status{}}
+}
 
 // begin enters a call and returns its place.
 func (j *journal) begin(call Call) int {
@@ -60,6 +68,8 @@ func (j *journal) accept(status Status) {
 	j.journalMu.Lock()
 	defer j.journalMu.Unlock()
 	j.statuses = append(j.statuses, status)
+	key := keyOf(status.Project, status.SHA)
+	j.byCommit[key] = append(j.byCommit[key], status)
 	close(j.changed)
 	j.changed = make(chan struct{})
 }
@@ -78,10 +88,9 @@ func (j *journal) Refused() []Call {
 
 // Statuses lists the statuses of a commit in order of arrival.
 func (j *journal) Statuses(project, sha string) []Status {
-	all, _ := j.since(0)
-	return slices.DeleteFunc(all, func(s Status) bool {
-		return !strings.EqualFold(s.Project, project) || s.SHA != sha
-	})
+	j.journalMu.Lock()
+	defer j.journalMu.Unlock()
+	return slices.Clone(j.byCommit[keyOf(project, sha)])
 }
 
 // Latest is what the platform shows for a commit and a context; ok is false when nothing was posted.
@@ -115,4 +124,11 @@ func (j *journal) since(seen int) ([]Status, <-chan struct{}) {
 	j.journalMu.Lock()
 	defer j.journalMu.Unlock()
 	return slices.Clone(j.statuses[seen:]), j.changed
+}
+
+// Posted counts the statuses that were accepted.
+func (j *journal) Posted() int {
+	j.journalMu.Lock()
+	defer j.journalMu.Unlock()
+	return len(j.statuses)
 }

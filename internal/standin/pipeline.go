@@ -45,7 +45,7 @@ func (s *Server) BuildPipeline(ctx context.Context, spec PipelineSpec) (Delivery
 	if err != nil {
 		return Delivery{}, fmt.Errorf("building pipeline: %w", err)
 	}
-	head, err := repo.commit(ctx, spec.SHA)
+	head, err := s.commitOf(ctx, repo, spec.SHA)
 	if err != nil {
 		return Delivery{}, fmt.Errorf("building pipeline of %s: %w", spec.SHA, err)
 	}

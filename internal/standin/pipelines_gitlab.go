@@ -11,9 +11,14 @@ import (
 
 // pipelines is what GitLab knows of a project's pipelines, and the locks on their commits.
 type pipelines struct {
-	mu   sync.Mutex
-	all  []*pipeline
-	busy map[string]bool
+	mu       sync.Mutex
+	byCommit map[pipelineKey][]*pipeline // oldest first
+	busy     map[string]bool
+}
+
+type pipelineKey struct {
+	project int64
+	sha     string
 }
 
 type pipeline struct {
@@ -63,15 +68,18 @@ func (p *pipelines) unlock(key string) {
 
 // add, find: the caller holds mu.
 func (p *pipelines) add(line pipeline) *pipeline {
-	p.all = append(p.all, &line)
+	if p.byCommit == nil {
+		p.byCommit = map[pipelineKey][]*pipeline{}
+	}
+	key := pipelineKey{line.project, line.sha}
+	p.byCommit[key] = append(p.byCommit[key], &line)
 	return &line
 }
 
 // find is the newest pipeline of a commit; empty ref and id match any.
 func (p *pipelines) find(project int64, sha, ref, id string) *pipeline {
-	for _, line := range slices.Backward(p.all) {
-		named := (ref == "" || line.ref == ref) && (id == "" || strconv.FormatInt(line.id, 10) == id)
-		if line.project == project && line.sha == sha && named {
+	for _, line := range slices.Backward(p.byCommit[pipelineKey{project, sha}]) {
+		if (ref == "" || line.ref == ref) && (id == "" || strconv.FormatInt(line.id, 10) == id) {
 			return line
 		}
 	}
@@ -143,13 +151,13 @@ func (s *Server) getGitLabCommit(r *http.Request) answer {
 		return refuse(http.StatusNotFound, "404 Project Not Found")
 	}
 	sha := strings.ToLower(r.PathValue("sha"))
-	known, err := repo.hasCommit(r.Context(), sha)
+	known, err := s.knows(r.Context(), repo, sha)
 	if err == nil && !known {
 		return refuse(http.StatusNotFound, "404 Commit Not Found")
 	}
 	var found commit
 	if err == nil {
-		found, err = repo.commit(r.Context(), sha)
+		found, err = s.commitOf(r.Context(), repo, sha)
 	}
 	if err != nil {
 		return s.crashed(r, err)

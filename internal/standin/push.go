@@ -71,6 +71,9 @@ func (s *Server) read(ctx context.Context, spec PushSpec) (move, error) {
 		return move{}, err
 	}
 	m := move{PushSpec: spec, repo: repo}
+	if head, declared := s.declaredCommit(repo, spec.After); declared {
+		return m.declared(head), nil
+	}
 	if err := m.settleEnds(ctx); err != nil || m.deleted() {
 		return m, err
 	}

@@ -38,7 +38,7 @@ func (s *Server) postGitHubStatus(r *http.Request) answer {
 		post.Context = "default"
 	}
 	sha := strings.ToLower(r.PathValue("sha"))
-	known, err := repo.hasCommit(r.Context(), sha)
+	known, err := s.knows(r.Context(), repo, sha)
 	switch {
 	case err != nil:
 		return s.crashed(r, err)

@@ -52,7 +52,7 @@ func (s *Server) postGitLabStatus(r *http.Request) answer {
 		return *problem
 	}
 	sha := strings.ToLower(r.PathValue("sha"))
-	known, err := repo.hasCommit(r.Context(), sha)
+	known, err := s.knows(r.Context(), repo, sha)
 	switch {
 	case err != nil:
 		return s.crashed(r, err)

@@ -34,6 +34,7 @@ type Config struct {
 	Secret       string // webhook secret: the HMAC key on GitHub, the plain token on GitLab; empty sends unsigned
 	SigningToken string // GitLab only: "whsec_" and base64; adds the Standard Webhooks headers
 	Token        string // opens the API and git (as the password of any user); empty: everybody may
+	Allowance    int    // API calls that the rate headers promise; 0: 5,000 on GitHub, 2,000 on GitLab
 	// Faults is asked before the rules for every API call that no queued fault (see Fail) was left for; nil: no fault.
 	Faults func(*http.Request) *Fault
 	Now    func() time.Time // nil: time.Now
@@ -47,7 +48,8 @@ type Server struct {
 	client *http.Client
 	journal
 	faultQueue
-	ci pipelines
+	ci       pipelines
+	declared declarations
 
 	mu           sync.Mutex
 	base         url.URL
@@ -82,10 +84,12 @@ func (s *Server) mount() {
 		s.mux.Handle("/api/v4/", s.api(s.faulty(unknownRoute)))
 		s.mux.Handle("POST /api/v4/projects/{id}/statuses/{sha}", s.api(s.serialised(s.faulty(s.postGitLabStatus))))
 		s.mux.Handle("GET /api/v4/projects/{id}/repository/commits/{sha}", s.api(s.faulty(s.getGitLabCommit)))
+		s.mux.Handle("GET /api/v4/projects/{id}/repository/merge_base", s.api(s.faulty(s.mergeBaseGitLab)))
 		return
 	}
 	s.mux.Handle("/api/v3/", s.api(s.faulty(unknownRoute)))
 	s.mux.Handle("POST /api/v3/repos/{owner}/{name}/statuses/{sha}", s.api(s.faulty(s.postGitHubStatus)))
+	s.mux.Handle("GET /api/v3/repos/{owner}/{name}/compare/{range...}", s.api(s.faulty(s.compareGitHub)))
 	s.mux.Handle("GET /api/v3/repos/{owner}/{name}/actions/runs/{run}/artifacts", s.api(s.faulty(s.getArtifacts)))
 }
 

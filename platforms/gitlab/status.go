@@ -53,8 +53,8 @@ func (p *Platform) post(ctx context.Context, status core.Status) (int, error) {
 	return landed, err
 }
 
-// pipeline is the known one, else the commit's last one, else 0. Without it GitLab makes a second pipeline beside the
-// one of CI, and a required check waits for the wrong one.
+// pipeline is the known one, else the commit's last one where that runs for the branch, else 0. Without it GitLab makes a
+// second pipeline beside the one of CI, and a required check waits for the wrong one.
 func (p *Platform) pipeline(ctx context.Context, status core.Status) (int, error) {
 	if pin, err := strconv.Atoi(status.PipelinePin); err == nil && pin > 0 {
 		return pin, nil
@@ -63,13 +63,18 @@ func (p *Platform) pipeline(ctx context.Context, status core.Status) (int, error
 	if err = p.classify(answer, err); err != nil {
 		return 0, fmt.Errorf("finding the pipeline: %w", err)
 	}
-	if commit == nil || commit.LastPipeline == nil {
+	if commit == nil || !runsFor(commit.LastPipeline, status.Branch) {
 		if status.PostedState == "" && p.now().Sub(status.WantedAt) < pipelineGrace {
 			return 0, platforms.ErrTooEarly
 		}
 		return 0, nil
 	}
 	return commit.LastPipeline.ID, nil
+}
+
+// runsFor tells whether a status of the branch can belong to the pipeline. That of a merge request runs for another ref.
+func runsFor(pipeline *gogitlab.PipelineInfo, branch string) bool {
+	return pipeline != nil && (pipeline.Ref == branch || pipeline.Ref == "" || branch == "")
 }
 
 // send returns the pipeline that GitLab put the status into, or the wanted one where the answer does not tell.

@@ -1,0 +1,131 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Flags of a long run; without -chaos.duration the tests are a smoke test.
+var (
+	duration   = flag.Duration("chaos.duration", 0, "time for the run on PostgreSQL, settling included; 0: a smoke test")
+	deliveries = flag.Int("chaos.deliveries", 20_000, "deliveries in a run of -chaos.duration")
+	seed       = flag.Uint64("chaos.seed", 1, "what the deliveries and misfortunes are drawn from")
+	kept       = flag.String("chaos.keep", "", "directory to copy the logs to")
+)
+
+// full tells whether a long run was asked for.
+func full() bool { return *duration > 0 }
+
+// settleTime bounds how long it may take until all is at rest: leases of the dead run out after 30 seconds, and a job
+// may have been held by three of them.
+const settleTime = 2 * time.Minute
+
+// Two replicas share a PostgreSQL.
+func TestChaosPostgres(t *testing.T) {
+	t.Parallel()
+	s := scale{Seed: *seed, Deliveries: 600, PerSecond: 60, Checked: 20, Kills: 2, Restarts: 1}
+	if full() {
+		s = scale{Seed: *seed, Deliveries: *deliveries, Checked: 300, Kills: 12, Restarts: 4, Stalls: 1}
+		s.PerSecond = float64(s.Deliveries) / (*duration - settleTime).Seconds()
+	}
+	check(t, postgresDatabase(t), 2, s)
+}
+
+// One process has a database file of its own.
+func TestChaosSQLite(t *testing.T) {
+	t.Parallel()
+	s := scale{Seed: *seed, Deliveries: 300, PerSecond: 60, Checked: 10, Kills: 2}
+	if full() {
+		s = scale{Seed: *seed, Deliveries: *deliveries / 10, PerSecond: 40, Checked: 50, Kills: 10}
+	}
+	check(t, sqliteDatabase(t), 1, s)
+}
+
+func check(t *testing.T, db database, processes int, s scale) {
+	t.Helper()
+	if found := run(t, build(t, nil), db, processes, s); len(found) > 0 {
+		t.Errorf("promises were broken; again with -chaos.seed=%d\n%s", s.Seed, found)
+	}
+}
+
+// run lets it happen, and returns which promises were broken.
+func run(t *testing.T, binary string, db database, processes int, s scale) breaches {
+	t.Helper()
+	a := newArena(t, binary, db, processes, s)
+	a.start(t)
+	pushes := plan(s, platformNames, a.checked)
+	sending := newSender(a)
+	leading := newConductor(a, s, func() float64 { return float64(sending.sent.Load()) / float64(len(pushes)) })
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(float64(len(pushes))/s.PerSecond*float64(time.Second))+settleTime)
+	defer cancel()
+	var both sync.WaitGroup
+	var failed [2]error
+	both.Go(func() { failed[0] = leading.run(ctx) })
+	both.Go(func() { failed[1] = sending.run(ctx, pushes, s.PerSecond) })
+	both.Wait()
+	sent := time.Since(began)
+	for _, p := range a.platforms {
+		p.end()
+	}
+	settled, err := a.settle(t)
+	t.Logf("\n%s", a.figures(t, sending, leading, sent, settled))
+	a.keep(t)
+	if err := errors.Join(failed[0], failed[1], err); err != nil {
+		t.Error(err)
+	}
+	return a.judge(t, sending, pushes)
+}
+
+// settle waits until nothing is under way any more.
+func (a *arena) settle(t *testing.T) (time.Duration, error) {
+	t.Helper()
+	db, began, left := a.database.open(t), time.Now(), -1
+	for time.Since(began) < settleTime {
+		var err error
+		if left, err = unrest(t.Context(), db); err == nil && left == 0 {
+			return time.Since(began), nil
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+	return time.Since(began), fmt.Errorf("after %s, %d jobs and statuses were still open", settleTime, left)
+}
+
+// build makes the scanhook that runs; overlay replaces source files by others.
+func build(t *testing.T, overlay []string) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "scanhook")
+	args := append([]string{"build", "-o", binary}, overlay...)
+	if raceEnabled {
+		args = append(args, "-race")
+	}
+	if out, err := exec.CommandContext(t.Context(), "go", append(args, "../../cmd/scanhook")...).CombinedOutput(); err != nil {
+		t.Fatalf("building scanhook: %v\n%s", err, out)
+	}
+	return binary
+}
+
+// keep copies the logs to where they outlive the test.
+func (a *arena) keep(t *testing.T) {
+	t.Helper()
+	if *kept == "" {
+		return
+	}
+	for _, r := range a.replicas {
+		text, err := os.ReadFile(r.log)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(*kept, a.database.driver+"-"+filepath.Base(r.log)), text, 0o600)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}

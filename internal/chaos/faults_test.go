@@ -1,0 +1,131 @@
+package chaos
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/scanhook/scanhook/internal/standin"
+)
+
+// Shares of the API calls that are answered with a fault; the rest follows the rules.
+const (
+	shareUnavailable = 0.010 // 502
+	shareUnknown     = 0.010 // the commit is not known yet: 422, 404
+	shareConflict    = 0.005 // 409
+	shareLostAnswer  = 0.005 // takes effect, and the connection closes
+	shareDropped     = 0.005 // the connection closes
+	shareHanging     = 0.002 // answered after a while, or too late
+)
+
+const (
+	limitEvery  = 8 * time.Second // on average, for each process and platform
+	limitPause  = 3               // seconds at most
+	longestHang = 18 * time.Second
+	underWay    = time.Second // a call that arrives so soon after a limit was on its way already
+)
+
+// trouble decides over the faults of one platform, and watches whether its wish for a pause is respected. A process is
+// told apart by the address at which it calls.
+type trouble struct {
+	kind standin.Kind
+
+	mu       sync.Mutex
+	random   *rand.Rand
+	over     bool                 // the platform behaves from now on
+	next     map[string]time.Time // of the next limit, by process
+	quiet    map[string]window    // by process
+	counts   map[string]int
+	breaches []string
+}
+
+// window is the time in which a process shall not call.
+type window struct{ from, until time.Time }
+
+func newTrouble(kind standin.Kind, seed uint64) *trouble {
+	return &trouble{
+		kind: kind, random: rand.New(rand.NewPCG(seed, 2)),
+		next: map[string]time.Time{}, quiet: map[string]window{}, counts: map[string]int{},
+	}
+}
+
+// fault is asked for every call to the API.
+func (t *trouble) fault(r *http.Request) *standin.Fault {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now()
+	if w := t.quiet[r.Host]; now.After(w.from.Add(underWay)) && now.Before(w.until) {
+		t.breaches = append(t.breaches, fmt.Sprintf("%s %s came %s after a limit and %s before its end",
+			r.Method, r.URL.Path, now.Sub(w.from).Round(time.Millisecond), w.until.Sub(now).Round(time.Millisecond)))
+	}
+	if t.over {
+		return nil
+	}
+	if now.After(t.next[r.Host]) {
+		return t.limit(r.Host, now)
+	}
+	name, fault := t.draw(r.PathValue("sha"))
+	if fault != nil {
+		t.counts[name]++
+	}
+	return fault
+}
+
+// limit asks a process to stay away.
+func (t *trouble) limit(process string, now time.Time) *standin.Fault {
+	first := t.next[process].IsZero()
+	t.next[process] = now.Add(limitEvery/2 + time.Duration(t.random.Int64N(int64(limitEvery))))
+	if first {
+		return nil
+	}
+	pause := time.Duration(1+t.random.IntN(limitPause)) * time.Second
+	t.quiet[process] = window{from: now, until: now.Add(pause)}
+	fault := standin.RateLimited(pause)
+	if t.kind == standin.GitHub && t.random.IntN(2) == 0 {
+		fault = standin.SecondaryLimit(pause)
+	}
+	t.counts[fmt.Sprint(fault.Status, " Retry-After")]++
+	return &fault
+}
+
+func (t *trouble) draw(sha string) (name string, fault *standin.Fault) {
+	at := t.random.Float64()
+	for _, kind := range []struct {
+		name  string
+		share float64
+		make  func() standin.Fault
+	}{
+		{"502", shareUnavailable, standin.BadGateway},
+		{"unknown commit", shareUnknown, func() standin.Fault { return standin.UnknownCommit(t.kind, sha) }},
+		{"409", shareConflict, func() standin.Fault {
+			return standin.Fault{Status: http.StatusConflict, Body: `{"message":"Another update is in progress"}`}
+		}},
+		{"lost answer", shareLostAnswer, standin.Lost},
+		{"dropped", shareDropped, standin.Drop},
+		{"hanging", shareHanging, func() standin.Fault {
+			return standin.Hang(time.Duration(t.random.Int64N(int64(longestHang))))
+		}},
+	} {
+		if at -= kind.share; at < 0 {
+			made := kind.make()
+			return kind.name, &made
+		}
+	}
+	return "", nil
+}
+
+// forget ends what a process was asked for, because the one that was asked is dead.
+func (t *trouble) forget(process string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.quiet, process)
+}
+
+// end lets the platform behave, so that everything can come to rest.
+func (t *trouble) end() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.over = true
+}

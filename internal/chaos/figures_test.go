@@ -1,0 +1,76 @@
+package chaos
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// figures are what a run prints, so that one sees that it did happen.
+func (a *arena) figures(t *testing.T, s *sender, c *conductor, sending, settling time.Duration) string {
+	t.Helper()
+	var text strings.Builder
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(&text, "  %-12s %s\n", name, fmt.Sprintf(format, args...))
+	}
+	line("deliveries", "%d acknowledged in %s, %.0f/s; %d sent twice, %d lost and sent again, %d retries", len(s.acks),
+		sending.Round(time.Second), float64(len(s.acks))/sending.Seconds(), s.doubles.Load(), s.lost.Load(), s.retries.Load())
+	line("answered", "%s", quantiles(s.acks))
+	line("reports", "%d acknowledged, %s", len(s.uploads), quantiles(s.uploads))
+	starts, deaths, worked := 0, 0, time.Duration(0)
+	for _, r := range a.replicas {
+		starts, deaths, worked = starts+r.starts, deaths+r.deaths, worked+r.worked
+	}
+	line("misfortunes", "%d kills -9, %d database restarts, %d stalls; %d starts, %d of them failed; processor time of the dead %s",
+		c.kills, c.restarts, c.stalls, starts, deaths, worked.Round(time.Second))
+	for _, name := range slices.Sorted(maps.Keys(a.platforms)) {
+		p := a.platforms[name]
+		posts := p.Posted()
+		line(name, "%d calls, %d statuses posted, %d coalesced; faults %v", len(p.Calls()), posts, a.wanted(t, name)-posts, p.counts)
+	}
+	line("log", "%s", a.complaints(t))
+	line("at rest", "after %s", settling.Round(100*time.Millisecond))
+	return text.String()
+}
+
+// wanted counts the states that the platform was to show, the ones in between included.
+func (a *arena) wanted(t *testing.T, platform string) (n int) {
+	t.Helper()
+	each(t, a.database.open(t), `SELECT COALESCE(SUM(revision), 0) FROM commit_statuses WHERE source_platform = '`+platform+`'`,
+		func() {}, &n)
+	return n
+}
+
+func quantiles(acks []ack) string {
+	if len(acks) == 0 {
+		return "none"
+	}
+	var took []time.Duration
+	for _, ack := range acks {
+		took = append(took, ack.took)
+	}
+	slices.Sort(took)
+	at := func(q float64) time.Duration { return took[int(q*float64(len(took)-1))].Round(100 * time.Microsecond) }
+	return fmt.Sprintf("p50 %s, p99 %s, max %s", at(0.5), at(0.99), at(1))
+}
+
+// complaints counts the warnings and errors of the log by their message.
+func (a *arena) complaints(t *testing.T) string {
+	t.Helper()
+	counts := map[string]int{}
+	for _, r := range a.replicas {
+		for _, record := range r.records(t) {
+			if record.Level == "ERROR" || record.Level == "WARN" {
+				counts[record.Msg]++
+			}
+		}
+	}
+	var list []string
+	for _, msg := range slices.Sorted(maps.Keys(counts)) {
+		list = append(list, fmt.Sprintf("%d × %q", counts[msg], msg))
+	}
+	return strings.Join(list, ", ")
+}

@@ -1,0 +1,116 @@
+package chaos
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+)
+
+// scale is how much of everything a run has.
+type scale struct {
+	Seed       uint64
+	Deliveries int     // different ones; repetitions come on top
+	PerSecond  float64 // deliveries, spread evenly
+	Checked    int     // of them commits that Scanhook itself checks out and scans
+	Kills      int     // kill -9
+	Restarts   int     // of the database
+	Stalls     int     // processes stopped for longer than a lease and then continued
+}
+
+// Shares of the deliveries that something happens to.
+const (
+	shareLost     = 0.03 // the hook never arrives; an operator sends it again later
+	shareDouble   = 0.05 // the hook arrives twice
+	shareSecond   = 0.03 // a second branch is pushed to the same commit
+	shareUploaded = 0.90 // a scanner delivers its report; the others stay pending
+	shareEarly    = 0.02 // … before the push arrives
+	shareNoCI     = 0.20 // GitLab: the project has no pipeline of its own for the commit
+)
+
+const (
+	appsPerPlatform = 6
+	branchesPerApp  = 20
+	shuffled        = 40 // deliveries among which the order is lost
+	maxFindings     = 3
+)
+
+// push is one planned delivery.
+type push struct {
+	n         int
+	platform  string // key in the configuration
+	project   string
+	branch    string
+	before    string
+	sha       string
+	lost      bool
+	double    bool
+	early     bool
+	noCI      bool
+	checked   bool // Scanhook scans it itself
+	uploaded  bool
+	findings  int  // in the uploaded report
+	scanTwice bool // announces a commit that another push announces as well
+}
+
+func (p *push) commit() string { return p.platform + "/" + p.project + "@" + p.sha }
+
+// plan makes the deliveries of a run in the order in which they arrive. checked are the commits that git holds, oldest
+// first.
+func plan(s scale, platforms, checked []string) []*push {
+	random := rand.New(rand.NewPCG(s.Seed, 1))
+	heads := map[string]string{}
+	every := max(1, s.Deliveries/max(1, s.Checked))
+	var pushes []*push
+	for n := 0; len(pushes) < s.Deliveries; n++ {
+		p := newPush(n, random, platforms)
+		if s.Checked > 0 && n%every == 0 && len(checked) > 0 {
+			p.project, p.checked, p.uploaded, p.early = checkedProject, true, false, false
+			p.sha, checked = checked[0], checked[1:]
+		}
+		branch := p.platform + "/" + p.project + "/" + p.branch
+		p.before, heads[branch] = heads[branch], p.sha
+		pushes = append(pushes, p)
+		if random.Float64() < shareSecond && len(pushes) < s.Deliveries {
+			pushes = append(pushes, p.again(random))
+		}
+	}
+	for i := range pushes {
+		j := min(i+random.IntN(shuffled), len(pushes)-1)
+		pushes[i], pushes[j] = pushes[j], pushes[i]
+	}
+	return pushes
+}
+
+func newPush(n int, random *rand.Rand, platforms []string) *push {
+	p := &push{
+		n: n, platform: platforms[n%len(platforms)],
+		project: fmt.Sprintf("acme/app-%d", random.IntN(appsPerPlatform)),
+		branch:  "main",
+		sha:     randomSHA(random),
+		lost:    random.Float64() < shareLost, double: random.Float64() < shareDouble,
+		noCI: random.Float64() < shareNoCI, uploaded: random.Float64() < shareUploaded,
+		findings: random.IntN(maxFindings + 1),
+	}
+	p.early = p.uploaded && random.Float64() < shareEarly
+	if random.Float64() < 0.7 {
+		p.branch = fmt.Sprintf("topic/%d", random.IntN(branchesPerApp))
+	}
+	return p
+}
+
+// again is the same commit on another branch.
+func (p *push) again(random *rand.Rand) *push {
+	second := *p
+	second.branch, second.before = fmt.Sprintf("release/%d", random.IntN(branchesPerApp)), ""
+	second.uploaded, second.early, second.double = false, false, false
+	p.scanTwice, second.scanTwice = true, true
+	return &second
+}
+
+func randomSHA(random *rand.Rand) string {
+	var sha strings.Builder
+	for sha.Len() < 40 {
+		fmt.Fprintf(&sha, "%08x", random.Uint32())
+	}
+	return sha.String()
+}

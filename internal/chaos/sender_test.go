@@ -1,0 +1,240 @@
+package chaos
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/scanhook/scanhook/internal/standin"
+)
+
+const (
+	hookTimeout = 10 * time.Second // the platforms' own: they hang up then
+	firstRetry  = 200 * time.Millisecond
+	lastRetry   = 3 * time.Second
+	leftOut     = 2 * time.Second
+)
+
+// ack is a delivery or an upload that was answered 2xx.
+type ack struct {
+	push      *push
+	key       string // of the delivery, empty for an upload
+	reference string // of the scan
+	took      time.Duration
+}
+
+// sender plays the platforms' hooks, an operator who sends again what failed, and the scanners that upload.
+type sender struct {
+	*arena
+	client  *http.Client
+	running sync.WaitGroup
+	sent    atomic.Int64 // pushes that were announced for the first time, or would have been
+	retries atomic.Int64
+	lost    atomic.Int64
+	doubles atomic.Int64
+
+	mu      sync.Mutex
+	down    map[string]time.Time // until when a replica that did not answer is left out, as a load balancer does
+	acks    []ack
+	uploads []ack
+	strange map[string]int // answers that nobody should get
+}
+
+func newSender(a *arena) *sender {
+	transport := &http.Transport{MaxIdleConnsPerHost: 128, IdleConnTimeout: 30 * time.Second}
+	return &sender{
+		arena: a, client: &http.Client{Transport: transport, Timeout: hookTimeout}, strange: map[string]int{}, down: map[string]time.Time{},
+	}
+}
+
+// run announces the pushes at an even pace and returns when all of them and their reports are acknowledged, or ctx ends.
+func (s *sender) run(ctx context.Context, pushes []*push, perSecond float64) error {
+	began := time.Now()
+	for i, p := range pushes {
+		due := began.Add(time.Duration(float64(i) / perSecond * float64(time.Second)))
+		if !sleep(ctx, time.Until(due)) {
+			return fmt.Errorf("the time was over after %d of %d pushes", i, len(pushes))
+		}
+		if err := s.happen(ctx, p); err != nil {
+			return err
+		}
+		s.sent.Add(1)
+	}
+	s.running.Wait()
+	return context.Cause(ctx)
+}
+
+// happen lets a push happen on its platform, which then tells of it.
+func (s *sender) happen(ctx context.Context, p *push) error {
+	platform := s.platforms[p.platform]
+	if err := platform.Declare(p.project, p.sha); err != nil {
+		return err
+	}
+	if p.platform == string(standin.GitLab) && !p.noCI {
+		if _, err := platform.AddPipeline(p.project, p.sha, p.branch, "build"); err != nil {
+			return err
+		}
+	}
+	delivery, err := platform.BuildPush(ctx, standin.PushSpec{
+		Project: p.project, Ref: "refs/heads/" + p.branch, Before: p.before, After: p.sha,
+	})
+	if err != nil {
+		return err
+	}
+	if p.early {
+		s.running.Go(func() { s.upload(ctx, p, "") })
+	}
+	s.running.Go(func() { s.announce(ctx, p, delivery) })
+	if p.double {
+		s.doubles.Add(1)
+		s.running.Go(func() {
+			_ = sleep(ctx, rand.N(200*time.Millisecond)/2*time.Duration(rand.IntN(2)))
+			s.deliver(ctx, p, delivery)
+		})
+	}
+	return nil
+}
+
+// announce delivers the hook of a push, at once or when an operator sends it again, and then the scanner's report.
+func (s *sender) announce(ctx context.Context, p *push, d standin.Delivery) {
+	if p.lost {
+		s.lost.Add(1)
+		_ = sleep(ctx, time.Second+rand.N(4*time.Second))
+	}
+	reference, ok := s.deliver(ctx, p, d)
+	if ok && p.uploaded && !p.early {
+		_ = sleep(ctx, rand.N(2*time.Second))
+		s.upload(ctx, p, reference)
+	}
+}
+
+// deliver sends a delivery to any replica until it is acknowledged.
+func (s *sender) deliver(ctx context.Context, p *push, d standin.Delivery) (reference string, ok bool) {
+	answer, took, ok := s.insist(ctx, http.MethodPost, "/webhooks/"+p.platform, d.Header, d.Body)
+	var said struct{ Outcome, Scan string }
+	if ok && json.Unmarshal(answer, &said) != nil {
+		s.note("unreadable answer to a webhook")
+	}
+	if ok {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.acks = append(s.acks, ack{p, d.Key, said.Scan, took})
+	}
+	return said.Scan, ok
+}
+
+// upload delivers the report of a scanner, for the scan where it is known and else for the commit.
+func (s *sender) upload(ctx context.Context, p *push, reference string) {
+	path := "/api/v1/scans/" + reference + "/results/" + uploadScanner
+	if reference == "" || p.n%2 == 0 {
+		query := url.Values{"platform": {p.platform}, "project": {p.project}, "commit": {p.sha}, "branch": {p.branch}}
+		path = "/api/v1/results/" + uploadScanner + "?" + query.Encode()
+	}
+	header := http.Header{"Authorization": {"Bearer " + s.apiToken}, "Content-Type": {"application/json"}}
+	answer, took, ok := s.insist(ctx, http.MethodPut, path, header, p.report())
+	if !ok {
+		return
+	}
+	var said struct{ Scan string }
+	_ = json.Unmarshal(answer, &said)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.uploads = append(s.uploads, ack{push: p, reference: said.Scan, took: took})
+}
+
+// report has some findings that are new with each commit, and grave ones among them.
+func (p *push) report() []byte {
+	findings := []string{}
+	for i := range p.findings {
+		severity := []string{"Low", "High", "Critical"}[i%3]
+		findings = append(findings, fmt.Sprintf(
+			`{"rule_id":"R%d","file":"a.go","line":%d,"severity":%q,"message":"finding %d of %s"}`, i, i+1, severity, i, p.sha))
+	}
+	return []byte(`{"tool":"lint","findings":[` + strings.Join(findings, ",") + `]}`)
+}
+
+// insist sends a request to one replica after the other until one answers 2xx, with growing pauses. Only 503 and a
+// connection that breaks are reasons to try again; another answer is noted, and ends it.
+func (s *sender) insist(ctx context.Context, method, path string, header http.Header, body []byte) ([]byte, time.Duration, bool) {
+	for pause := firstRetry; ctx.Err() == nil; pause = min(2*pause, lastRetry) {
+		began := time.Now()
+		status, answer, err := s.once(ctx, method, path, header, body)
+		switch {
+		case err == nil && status/100 == 2:
+			return answer, time.Since(began), true
+		case err == nil && status != http.StatusServiceUnavailable:
+			s.note(fmt.Sprintf("%s %.30s was answered %d: %.300s", method, path, status, answer))
+			return nil, 0, false
+		}
+		s.retries.Add(1)
+		_ = sleep(ctx, pause/2+rand.N(pause))
+	}
+	return nil, 0, false
+}
+
+func (s *sender) once(ctx context.Context, method, path string, header http.Header, body []byte) (int, []byte, error) {
+	address := s.choose()
+	request, err := http.NewRequestWithContext(ctx, method, address+path, bytes.NewReader(body))
+	if err != nil {
+		return 0, nil, err
+	}
+	request.Header = header.Clone()
+	response, err := s.client.Do(request)
+	if err != nil {
+		s.leaveOut(address)
+		return 0, nil, err
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	return response.StatusCode, answer, err
+}
+
+// choose names a replica that answered lately, or any where none did.
+func (s *sender) choose() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	first := rand.IntN(len(s.replicas))
+	for i := range s.replicas {
+		address := s.replicas[(first+i)%len(s.replicas)].address
+		if time.Now().After(s.down[address]) {
+			return address
+		}
+	}
+	return s.replicas[first].address
+}
+
+func (s *sender) leaveOut(address string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.down[address] = time.Now().Add(leftOut)
+}
+
+func (s *sender) note(what string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.strange[what]++
+}
+
+// sleep reports false when ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,191 @@
+package chaos
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/standin"
+)
+
+// findings of a run, by the promise that was broken.
+type breaches map[string][]string
+
+// The promises.
+const (
+	lost      = "acknowledged and lost"
+	twice     = "done twice"
+	untrue    = "the platform shows something else"
+	refused   = "refused by the platform's rules"
+	intruding = "called in spite of Retry-After"
+	failing   = "failed without need"
+	odd       = "answers and ends that nobody should get"
+)
+
+func (b breaches) add(promise, format string, args ...any) {
+	b[promise] = append(b[promise], fmt.Sprintf(format, args...))
+}
+
+// String shows a few of each kind.
+func (b breaches) String() string {
+	var text strings.Builder
+	for _, promise := range slices.Sorted(maps.Keys(b)) {
+		list := b[promise]
+		fmt.Fprintf(&text, "%s: %d\n", promise, len(list))
+		for _, one := range list[:min(len(list), 8)] {
+			fmt.Fprintf(&text, "    %s\n", one)
+		}
+	}
+	return text.String()
+}
+
+// judge compares what was acknowledged with what the database holds and the platforms show.
+func (a *arena) judge(t *testing.T, s *sender, pushes []*push) breaches {
+	t.Helper()
+	b, r := breaches{}, readRows(t, a.database.open(t))
+	b.judgeAcks(r, s)
+	b.judgeScans(r, pushes)
+	a.judgeStatuses(b, r)
+	a.judgeCalls(b)
+	a.judgeLogs(t, b)
+	for what, n := range s.strange {
+		b.add(odd, "%d × %s", n, what)
+	}
+	return b
+}
+
+func (b breaches) judgeAcks(r rows, s *sender) {
+	for _, ack := range s.acks {
+		switch n := r.deliveries[ack.key]; {
+		case n == 0:
+			b.add(lost, "delivery %s of %s", ack.key, ack.push.commit())
+		case n > 1:
+			b.add(twice, "delivery %s was kept %d times", ack.key, n)
+		}
+		if _, known := r.byRef[ack.reference]; !known {
+			b.add(lost, "scan %q, the answer to the push of %s", ack.reference, ack.push.commit())
+		}
+	}
+	for _, ack := range s.uploads {
+		scan, known := r.byRef[ack.reference]
+		job := r.jobs[scan.ID][uploadScanner]
+		if !known || job.State != core.JobCompleted || job.NumFindings != ack.push.findings {
+			b.add(lost, "report of %s for %s: the job is %q with %d of %d findings", uploadScanner, ack.push.commit(),
+				job.State, job.NumFindings, ack.push.findings)
+		}
+	}
+}
+
+func (b breaches) judgeScans(r rows, pushes []*push) {
+	for _, p := range pushes {
+		scans := r.scans[p.commit()]
+		switch {
+		case len(scans) == 0:
+			b.add(lost, "the scan of %s", p.commit())
+			continue
+		case len(scans) > 1 || scans[0].Attempt != 1:
+			b.add(twice, "%s has %d scans", p.commit(), len(scans))
+		}
+		scan := scans[0]
+		if scan.Status == core.ScanFailed && scan.SupersededBy == "" {
+			b.add(failing, "%s: %s", p.commit(), scan.Error)
+		}
+		if p.checked && !scan.Status.Ended() || p.uploaded && scan.Status != core.ScanCompleted {
+			b.add(lost, "%s is %s", p.commit(), scan.Status)
+		}
+	}
+}
+
+// judgeStatuses compares three: what the scan means, what the row wants, and what the platform shows.
+func (a *arena) judgeStatuses(b breaches, r rows) {
+	for _, scan := range r.byRef {
+		statuses := r.statuses[scan.ID]
+		if len(statuses) != 1 {
+			b.add(untrue, "%s has %d statuses", scan.CommitSHA, len(statuses))
+			continue
+		}
+		want := statuses[0]
+		state, description := core.StatusFor(scan)
+		if want.State != state || want.Description != description {
+			b.add(untrue, "%s: the row wants %s %q, the scan means %s %q", scan.CommitSHA,
+				want.State, want.Description, state, description)
+		}
+		if want.GivenUp || want.PostedRevision != want.Revision {
+			b.add(untrue, "%s: revision %d of %d posted, given up %t: %s", scan.CommitSHA,
+				want.PostedRevision, want.Revision, want.GivenUp, want.LastError)
+		}
+		shown, _ := a.platforms[want.SourcePlatform].Latest(want.ProjectName, want.CommitSHA, want.Context)
+		if shown.State != stateOn(want.SourcePlatform, want.State) || shown.Description != want.Description ||
+			shown.TargetURL != want.TargetURL {
+			b.add(untrue, "%s %s: shows %s %q, wanted %s %q", want.SourcePlatform, want.CommitSHA,
+				shown.State, shown.Description, want.State, want.Description)
+		}
+	}
+}
+
+func stateOn(platform string, state core.StatusState) string {
+	words := map[core.StatusState]string{core.StatusCancelled: "error"}
+	if platform == string(standin.GitLab) {
+		words = map[core.StatusState]string{
+			core.StatusPending: "running", core.StatusFailure: "failed", core.StatusError: "failed",
+			core.StatusCancelled: "canceled",
+		}
+	}
+	if word := words[state]; word != "" {
+		return word
+	}
+	return string(state)
+}
+
+// repeated is what GitLab says to a status that it has already. After an answer that was lost, with the connection or with
+// the process that waited for it, this is how one learns that the call took effect; see repeats.
+const repeated = "Cannot transition status via :run from :running"
+
+// repeats counts such answers on all platforms.
+func (a *arena) repeats() (n int) {
+	for _, p := range a.platforms {
+		for _, call := range p.Refused() {
+			if strings.Contains(call.Reason, repeated) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+func (a *arena) judgeCalls(b breaches) {
+	for _, p := range a.platforms {
+		for _, call := range p.Refused() {
+			if !strings.Contains(call.Reason, repeated) {
+				b.add(refused, "%s %s: %d %s", call.Method, call.Path, call.Status, call.Reason)
+			}
+		}
+		for _, breach := range p.breaches {
+			b.add(intruding, "%s: %s", p.kind, breach)
+		}
+	}
+}
+
+// judgeLogs looks for jobs that were reported done more than once, and for crashes.
+func (a *arena) judgeLogs(t *testing.T, b breaches) {
+	t.Helper()
+	done := map[string]int{}
+	for _, r := range a.replicas {
+		for _, record := range r.records(t) {
+			if record.Msg == "job done" {
+				done[record.Scan+" "+record.Scanner]++
+			}
+			if strings.Contains(record.Msg, "panic") {
+				b.add(odd, "%s: %s: %s", r.name, record.Msg, record.Error)
+			}
+		}
+	}
+	for job, n := range done {
+		if n > 1 {
+			b.add(twice, "job %s was done %d times", job, n)
+		}
+	}
+}

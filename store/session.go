@@ -1,0 +1,46 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+)
+
+// endIdleTransactions lets the server end a transaction that its process has left alone, and with it the locks that other
+// replicas wait for: the process is stopped, or the network has cut it off. Shorter than intakeTimeout, so that those who
+// wait get through; much longer than anything that we do between two statements.
+const endIdleTransactions = `SET idle_in_transaction_session_timeout = '6s'`
+
+func pool(d dialect, dsn string) (*sqlx.DB, error) {
+	if d.driver != postgres.driver {
+		return sqlx.Open(d.driver, dsn)
+	}
+	connector, err := pq.NewConnector(dsn)
+	if err != nil {
+		return nil, err
+	}
+	return sqlx.NewDb(sql.OpenDB(sessions{connector}), d.driver), nil
+}
+
+// sessions opens sessions of PostgreSQL. What they need is said in SQL: poolers refuse startup parameters.
+type sessions struct{ driver.Connector }
+
+func (s sessions) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := s.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	execer, ok := conn.(driver.ExecerContext)
+	if !ok {
+		return conn, nil
+	}
+	if _, err := execer.ExecContext(ctx, endIdleTransactions, nil); err != nil {
+		return nil, errors.Join(fmt.Errorf("preparing the session: %w", err), conn.Close())
+	}
+	return conn, nil
+}

@@ -1,0 +1,28 @@
+package store_test
+
+import (
+	"testing"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/storetest"
+)
+
+// A process that stalls within a transaction does not hold up the others for longer than their callers wait.
+func TestStalledTransactionIsEnded(t *testing.T) {
+	t.Parallel()
+	s := storetest.Engine{Name: "postgres", URL: storetest.PostgresURL}.Open(t, store.Config{})
+	stalled, err := s.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = stalled.Rollback() }()
+	if _, err := stalled.ExecContext(t.Context(), `LOCK TABLE deliveries`); err != nil {
+		t.Fatal(err)
+	}
+	d, p := storetest.PushOf(1)
+	receipt, err := s.AcceptPush(t.Context(), d, p)
+	if err != nil || receipt.Outcome != core.ScanCreated {
+		t.Errorf("accepting behind a stalled transaction: %+v, %v", receipt, err)
+	}
+}
