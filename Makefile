@@ -21,8 +21,8 @@ race: ## tests with the race detector, on SQLite and PostgreSQL
 bench: ## intake: verification only, a transaction each, and ours, on both engines
 	$(PG) go test -run '^$$' -bench Intake -benchtime 5000x ./webhooks
 
-eval: ## anomalies: precision and recall on planted series
-	go test -run Eval -v -count=1 ./core
+eval: ## anomalies on planted series, fingerprints on real histories (minutes)
+	SCANHOOK_EVAL=1 go test -run Eval -v -count=1 -timeout 30m ./core ./internal/runner
 
 lint: ## format, vet and the linters of .golangci.yml
 	test -z "$$(gofmt -l .)"

@@ -1,6 +1,8 @@
 package core_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"testing"
 
 	"github.com/scanhook/scanhook/core"
@@ -67,4 +69,10 @@ func TestFingerprintCountsEqualsByLine(t *testing.T) {
 	if shuffled[0] != first[2] || shuffled[1] != first[0] || shuffled[2] != first[1] {
 		t.Error("the order of the report changes fingerprints")
 	}
+}
+
+// sumV1 is how the first version wrote down what it hashed.
+func sumV1(identity string) string {
+	sum := sha256.Sum256([]byte(identity))
+	return hex.EncodeToString(sum[:16])
 }

@@ -1,0 +1,181 @@
+package store_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/storetest"
+)
+
+// twoScanners makes a store whose repositories have two scanners that deliver from outside.
+func twoScanners(t *testing.T, e storetest.Engine) *store.Store {
+	t.Helper()
+	policy := storetest.Policy
+	policy.Scanners = []string{"semgrep", "trivy"}
+	return e.Open(t, store.Config{Policies: core.Policies{{Match: "**", Policy: policy}}})
+}
+
+func deliver(t *testing.T, s *store.Store, scan core.Scan, scanner string, report core.Report) core.Scan {
+	t.Helper()
+	after, err := s.PutReport(t.Context(), scan.ReferenceID, scanner, report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return after
+}
+
+func found(rules ...string) (report core.Report) {
+	for _, rule := range rules {
+		report.Findings = append(report.Findings, finding(rule, core.Low))
+	}
+	return report
+}
+
+// baselines maps each scanner of a scan to the scan that it was compared with.
+func baselines(t *testing.T, s *store.Store, scan core.Scan) map[string]int64 {
+	t.Helper()
+	jobs, err := s.ListJobs(t.Context(), scan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	compared := map[string]int64{}
+	for _, job := range jobs {
+		if job.BaselineScanID != nil {
+			compared[job.Scanner] = *job.BaselineScanID
+		}
+	}
+	return compared
+}
+
+func TestEachScannerIsComparedWithItsLastCompleteRun(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := twoScanners(t, e)
+		first := pushed(t, s, 1)
+		deliver(t, s, first, "semgrep", found("a", "b"))
+		deliver(t, s, first, "trivy", found("c", "d"))
+		second := pushed(t, s, 2)
+		deliver(t, s, second, "semgrep", found("a"))
+		failed := found("c")
+		failed.Failure = "out of memory"
+		deliver(t, s, second, "trivy", failed)
+
+		third := pushed(t, s, 3)
+		deliver(t, s, third, "semgrep", found("a"))
+		deliver(t, s, third, "trivy", found("c"))
+		third = deliver(t, s, third, "grype", found("new"))
+		want := map[string]int64{"semgrep": second.ID, "trivy": first.ID}
+		if diff := cmp.Diff(want, baselines(t, s, third)); diff != "" {
+			t.Errorf("baselines (-want +got):\n%s", diff)
+		}
+		if third.BaselineScanID == nil || *third.BaselineScanID != second.ID || third.Summary != "1 new (1 low), 2 known, 1 fixed" {
+			t.Errorf("want the newest baseline named and one fixed, got %v, %q", third.BaselineScanID, third.Summary)
+		}
+		fixed, err := s.ListFindings(t.Context(), third, store.FindingFilter{BaselineState: core.Absent, Limit: 10})
+		if err != nil || len(fixed) != 1 || fixed[0].RuleID != "d" {
+			t.Errorf("want d to be fixed, got %+v, %v", fixed, err)
+		}
+	})
+}
+
+// pushed opens the scan of the n-th commit of main.
+func pushed(t *testing.T, s *store.Store, n int) core.Scan {
+	t.Helper()
+	d, p := storetest.PushOf(n)
+	return accept(t, s, d, p)
+}
+
+func TestBaselineOfABranch(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		for name, test := range map[string]struct {
+			mergeBase string
+			want      string
+		}{
+			"its merge base":                       {storetest.SHA(1), storetest.SHA(1)},
+			"a merge base that was not scanned":    {storetest.SHA(77), storetest.SHA(2)},
+			"a merge base whose run is incomplete": {storetest.SHA(3), storetest.SHA(2)},
+			"no merge base":                        {"", storetest.SHA(2)},
+		} {
+			s := twoScanners(t, e)
+			deliver(t, s, pushed(t, s, 1), "semgrep", found("a"))
+			deliver(t, s, pushed(t, s, 2), "semgrep", found("a"))
+			deliver(t, s, pushed(t, s, 3), "semgrep", core.Report{Failure: "no"})
+			d, p := storetest.PushOf(9, storetest.OnBranch("feature"))
+			scan := accept(t, s, d, p)
+			job := core.Job{Scanner: "semgrep"}
+			if err := s.RecordMergeBase(t.Context(), scan, test.mergeBase); err != nil {
+				t.Fatal(err)
+			}
+			scan = get(t, s, scan.ReferenceID)
+			asked, err := s.GetBaseline(t.Context(), scan, job)
+			deliver(t, s, scan, "semgrep", found("a"))
+			named, errNamed := s.BaselineCommit(t.Context(), get(t, s, scan.ReferenceID))
+			if asked != test.want || named != test.want || err != nil || errNamed != nil {
+				t.Errorf("%s: want %s, was told %s and got %s, %v, %v", name, test.want, asked, named, err, errNamed)
+			}
+			if _, err := s.GetBaseline(t.Context(), scan, core.Job{Scanner: "trivy"}); !errors.Is(err, core.ErrNotFound) {
+				t.Errorf("%s: want no baseline for a scanner that never completed, got %v", name, err)
+			}
+		}
+	})
+}
+
+func TestBaselineIsNeverANewerCommit(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := twoScanners(t, e)
+		first := pushed(t, s, 1)
+		deliver(t, s, first, "semgrep", found("a"))
+		deliver(t, s, pushed(t, s, 2), "semgrep", found("a", "b"))
+		receipt, err := s.Rescan(t.Context(), first.ReferenceID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again := deliver(t, s, get(t, s, receipt.Reference), "semgrep", found("a"))
+		if compared := baselines(t, s, again); len(compared) != 0 {
+			t.Errorf("the first commit, scanned again, is compared with %v", compared)
+		}
+	})
+}
+
+func TestUploadIsComparedWithTheKnownDefaultBranch(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := twoScanners(t, e)
+		main := pushed(t, s, 1)
+		deliver(t, s, main, "semgrep", found("a"))
+		receipt, err := s.AcceptCommit(t.Context(), core.Scan{
+			SourcePlatform: "github", ProjectName: "acme/shop", CommitSHA: storetest.SHA(5), Branch: "feature",
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		scan := deliver(t, s, get(t, s, receipt.Reference), "semgrep", found("a", "b"))
+		if diff := cmp.Diff(map[string]int64{"semgrep": main.ID}, baselines(t, s, scan)); diff != "" {
+			t.Errorf("baselines (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestChangesCountOnlyForTheirBaseline(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		for base, want := range map[string]core.BaselineState{storetest.SHA(1): core.New, storetest.SHA(7): core.Unchanged} {
+			s := twoScanners(t, e)
+			deliver(t, s, pushed(t, s, 1), "semgrep", found("a"))
+			second := pushed(t, s, 2)
+			report := found("a")
+			report.Findings[0].Line = 30
+			report.Changes = &core.Changes{Base: base}
+			deliver(t, s, second, "semgrep", report)
+			if got := findingsOf(t, s, second)["a"].BaselineState; got != want {
+				t.Errorf("with changes since %s: want %s, got %s", base, want, got)
+			}
+		}
+	})
+}
