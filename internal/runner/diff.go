@@ -31,7 +31,7 @@ func parseDiff(r io.Reader) ([]core.FileChange, error) {
 		}
 		switch {
 		case errors.Is(err, io.EOF):
-			return p.files, nil
+			return p.files, p.named()
 		case err != nil:
 			return nil, err
 		}
@@ -77,15 +77,23 @@ func (p *diffParser) header(line string) (err error) {
 	return err
 }
 
-// open begins a file. Its two names are equal, or lines about the rename follow: so each is one half of the line.
+// open begins a file. Either its two names are equal, so that each is one half of the line, or lines about the rename
+// follow.
 func (p *diffParser) open(names string) error {
-	half := len(names) / 2
-	before, err := unquote(names[:half])
-	if err != nil {
+	if err := p.named(); err != nil {
 		return err
 	}
-	name := strings.TrimPrefix(before, "a/")
+	name, _ := unquote(names[:len(names)/2])
+	name = strings.TrimPrefix(name, "a/")
 	p.files = append(p.files, core.FileChange{Old: name, New: name})
+	return nil
+}
+
+// named makes sure that the file before has a name: nobody may take a changed file for one that did not change.
+func (p *diffParser) named() error {
+	if n := len(p.files); n > 0 && p.files[n-1].Old == "" && p.files[n-1].New == "" {
+		return errors.New("a file has no name that can be read")
+	}
 	return nil
 }
 
