@@ -2,7 +2,7 @@
 PG := .ci/with-postgres
 LINT := go tool -modfile=.ci/tools/go.mod golangci-lint
 
-.PHONY: help build check test race bench eval lint e2e e2e-gitea run demo clean
+.PHONY: help build check test race bench eval chaos lint e2e e2e-gitea run demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ bench: ## intake: verification only, a transaction each, and ours, on both engin
 
 eval: ## anomalies on planted series, fingerprints on real histories (minutes)
 	SCANHOOK_EVAL=1 go test -run Eval -v -count=1 -timeout 30m ./core ./internal/runner
+
+chaos: ## kill -9, database restarts and a hostile platform under 20,000 deliveries: nothing is lost (5 minutes)
+	go test -v -count=1 -timeout 2h ./internal/chaos -chaos.duration=$(or $(DURATION),5m)
 
 lint: ## format, vet and the linters of .golangci.yml
 	test -z "$$(gofmt -l .)"

@@ -59,8 +59,8 @@ func parseAnchor(text string) (a anchor, ok bool) {
 	return a, true
 }
 
-// likeness rates how much of two anchors with one key agrees, from 0; ok is false where both know their surroundings and
-// nothing in them agrees: then an equal line went away here and came there.
+// likeness rates how much of two anchors with one key agrees, from 0; ok is false where both know their surroundings
+// and nothing in them agrees: then an equal line went away here and came there.
 func (a anchor) likeness(b anchor) (rate int, ok bool) {
 	lines := a.around.common(b.around)
 	if lines == 0 && a.around.known() && b.around.known() {

@@ -14,28 +14,42 @@ type Known struct {
 	Line        int    `db:"line"`
 }
 
-// Compare sets Fingerprint, Anchor and BaselineState of one scanner's findings in place, and returns how many findings of
-// the baseline are gone. known is what the same scanner found in the baseline; nil when it did not complete there, so that
-// all findings are new and nothing can be called fixed. changes are those since the baseline's commit, nil where nobody
-// could look.
+// Past is what the same scanner found before.
+type Past struct {
+	Known   []Known  // in the baseline; nil when it did not complete there: all findings are new, none can be called fixed
+	Changes *Changes // since the baseline's commit; nil where nobody could look
+	Branch  []Known  // in the last run on the same branch, where that is not the baseline
+}
+
+// Compare sets Fingerprint, Anchor and BaselineState of one scanner's findings in place, and returns how many findings
+// of the baseline are gone.
 //
-// A finding that the baseline has keeps the fingerprint that it has there. Each finding of the baseline is recognised at
-// most once, and all fingerprints differ, so that N hits of one rule in one file stay N findings.
-func Compare(findings []Finding, known []Known, changes *Changes) (absent int) {
-	m := newMatcher(findings, known, newLineage(changes))
-	m.matchAll()
-	absent = len(known)
-	prints := newPrints(known)
-	for _, i := range m.order {
+// A finding that the baseline has, or else the branch's last run, keeps the fingerprint that it has there. Each of those
+// is recognised at most once, and all fingerprints differ, so that N hits of one rule in one file stay N findings.
+func Compare(findings []Finding, past Past) (absent int) {
+	m := newMatcher(findings)
+	absent = len(past.Known)
+	prints := newPrints(past.Known)
+	for i, old := range m.run(past.Known, newLineage(past.Changes)) {
 		f := &findings[i]
 		f.Anchor = m.fresh[i].anchor.String()
-		f.BaselineState = New
-		if old := m.pair[i]; old != none {
-			f.BaselineState, f.Fingerprint = Unchanged, known[old].Fingerprint
+		f.BaselineState, f.Fingerprint = New, ""
+		if old != none {
+			f.BaselineState, f.Fingerprint = Unchanged, past.Known[old].Fingerprint
 			absent--
-			continue
 		}
-		f.Fingerprint = prints.next(m.ids[i], f.File)
+	}
+	branch := prints.unused(past.Branch)
+	for i, old := range m.run(branch, lineage{}) {
+		if old != none {
+			findings[i].Fingerprint = branch[old].Fingerprint
+			prints.used[branch[old].Fingerprint] = true
+		}
+	}
+	for _, i := range m.order {
+		if f := &findings[i]; f.Fingerprint == "" {
+			f.Fingerprint = prints.next(m.ids[i], f.File)
+		}
 	}
 	return absent
 }
@@ -58,6 +72,16 @@ func newPrints(known []Known) prints {
 		p.used[k.Fingerprint] = true
 	}
 	return p
+}
+
+// unused leaves out the findings whose fingerprint the baseline has.
+func (p prints) unused(known []Known) (rest []Known) {
+	for _, k := range known {
+		if !p.used[k.Fingerprint] {
+			rest = append(rest, k)
+		}
+	}
+	return rest
 }
 
 func (p prints) next(id identity, file string) string {

@@ -37,8 +37,8 @@ func between(f core.Finding, before, after string) core.Finding {
 
 // recognised tells for each finding of after the index of the one before that it is, or -1.
 func recognised(before, after []core.Finding, changes *core.Changes) (partners []int, absent int) {
-	core.Compare(before, nil, nil)
-	absent = core.Compare(after, knownOf(before), changes)
+	core.Compare(before, core.Past{})
+	absent = core.Compare(after, core.Past{Known: knownOf(before), Changes: changes})
 	for _, f := range after {
 		partner := slices.IndexFunc(before, func(b core.Finding) bool { return b.Fingerprint == f.Fingerprint })
 		if (partner >= 0) != (f.BaselineState == core.Unchanged) {
@@ -87,9 +87,11 @@ func TestCompareRecognises(t *testing.T) {
 		"moved elsewhere": {
 			list{between(x, "f", "g"), y}, list{y, between(at("b.go:1", "x()"), "f", "g")}, []int{1, 0}, 0,
 		},
-		"one constant for all":     {list{noted(x, "m", "c")}, list{noted(y, "n", "c")}, []int{-1}, 1},
-		"no message, one constant": {list{noted(x, "", "c"), noted(y, "", "c")}, list{noted(x, "", "c"), noted(y, "", "c")}, []int{0, 1}, 0},
-		"told apart by the tool":   {list{noted(x, "m", "1"), noted(y, "m", "2")}, list{noted(y, "m", "2")}, []int{1}, 1},
+		"one constant for all": {list{noted(x, "m", "c")}, list{noted(y, "n", "c")}, []int{-1}, 1},
+		"no message, one constant": {
+			list{noted(x, "", "c"), noted(y, "", "c")}, list{noted(x, "", "c"), noted(y, "", "c")}, []int{0, 1}, 0,
+		},
+		"told apart by the tool": {list{noted(x, "m", "1"), noted(y, "m", "2")}, list{noted(y, "m", "2")}, []int{1}, 1},
 		"another text, one advisory": {list{advised}, list{func() core.Finding {
 			f := advised
 			f.Message = "fixed in 3"
@@ -110,14 +112,37 @@ func TestCompareRecognises(t *testing.T) {
 func TestCompareInheritsThroughManyScans(t *testing.T) {
 	t.Parallel()
 	scan := []core.Finding{at("a.go:1", "x()"), at("a.go:9", "y()")}
-	core.Compare(scan, nil, nil)
+	core.Compare(scan, core.Past{})
 	first := scan[0].Fingerprint
 	for n := range 5 {
 		next := []core.Finding{at(fmt.Sprintf("d%d/a.go:%d", n, n+1), "x()"), at(fmt.Sprintf("d%d/a.go:%d", n, n+9), "y()")}
-		core.Compare(next, knownOf(scan), nil)
+		core.Compare(next, core.Past{Known: knownOf(scan)})
 		if scan = next; scan[0].Fingerprint != first {
 			t.Fatalf("after %d renames: want %s, got %s", n+1, first, scan[0].Fingerprint)
 		}
+	}
+}
+
+func TestCompareKeepsFingerprintsOnABranch(t *testing.T) {
+	t.Parallel()
+	onMain := []core.Finding{at("a.go:1", "x()")}
+	core.Compare(onMain, core.Past{})
+	first := []core.Finding{at("a.go:1", "x()"), between(at("a.go:9", "x()"), "f", "g"), at("a.go:30", "y()")}
+	core.Compare(first, core.Past{Known: knownOf(onMain)})
+	second := []core.Finding{
+		at("a.go:1", "x()"), between(at("a.go:5", "x()"), "h", "i"), between(at("a.go:13", "x()"), "f", "g"),
+		at("a.go:34", "z()"),
+	}
+	absent := core.Compare(second, core.Past{Known: knownOf(onMain), Branch: knownOf(first)})
+	states := []core.BaselineState{core.Unchanged, core.New, core.New, core.New}
+	for i, want := range states {
+		if second[i].BaselineState != want || absent != 0 {
+			t.Errorf("finding %d: want %s and none absent, got %s and %d", i, want, second[i].BaselineState, absent)
+		}
+	}
+	if second[2].Fingerprint != first[1].Fingerprint || second[1].Fingerprint == first[1].Fingerprint {
+		t.Errorf("want the branch's finding to keep its fingerprint, got %s, %s, was %s",
+			second[1].Fingerprint, second[2].Fingerprint, first[1].Fingerprint)
 	}
 }
 
@@ -129,7 +154,7 @@ func TestCompareKnowsFingerprintsOfTheFirstVersion(t *testing.T) {
 		{Fingerprint: "v1:" + sumV1("r\x00a.go\x00x()\x001"), File: "a.go", Line: 5},
 	}
 	findings := []core.Finding{at("a.go:7", "x()"), at("a.go:8", "x()"), at("a.go:9", "x()")}
-	absent := core.Compare(findings, known, nil)
+	absent := core.Compare(findings, core.Past{Known: known})
 	if findings[0].Fingerprint != known[1].Fingerprint || findings[1].Fingerprint != known[2].Fingerprint || absent != 1 {
 		t.Errorf("want the old fingerprints and one absent, got %+v, %d absent", findings, absent)
 	}
@@ -145,7 +170,8 @@ func TestCompareHidesNothing(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	some := func(n int) (findings []core.Finding) {
 		for range random.IntN(n) {
-			f := at(fmt.Sprintf("%c.go:%d", 'a'+random.IntN(3), random.IntN(9)), []string{"", "x()", "y()", "x()\nz()"}[random.IntN(4)])
+			code := []string{"", "x()", "y()", "x()\nz()"}[random.IntN(4)]
+			f := at(fmt.Sprintf("%c.go:%d", 'a'+random.IntN(3), random.IntN(9)), code)
 			f.RuleID, f.Message = fmt.Sprint("r", random.IntN(2)), fmt.Sprint("m", random.IntN(2))
 			f.PartialFingerprint = []string{"", "constant", fmt.Sprint(random.IntN(5))}[random.IntN(3)]
 			if random.IntN(2) == 0 {
@@ -156,12 +182,16 @@ func TestCompareHidesNothing(t *testing.T) {
 		return findings
 	}
 	changes := []*core.Changes{nil, {}, {Files: []core.FileChange{
-		{Old: "a.go", New: "b.go", Hunks: []core.Hunk{{3, 1, 3, 4}}}, {Old: "", New: "a.go"}, {Old: "c.go", New: "c.go", Opaque: true},
+		{Old: "a.go", New: "b.go", Hunks: []core.Hunk{{3, 1, 3, 4}}}, {Old: "", New: "a.go"},
+		{Old: "c.go", New: "c.go", Opaque: true},
 	}}}
 	for range 3000 {
-		before, after := some(12), some(12)
-		core.Compare(before, nil, nil)
-		absent := core.Compare(after, knownOf(before), changes[random.IntN(len(changes))])
+		before, after, branch := some(12), some(12), some(12)
+		core.Compare(before, core.Past{})
+		core.Compare(branch, core.Past{Known: knownOf(before)})
+		absent := core.Compare(after, core.Past{
+			Known: knownOf(before), Changes: changes[random.IntN(len(changes))], Branch: knownOf(branch),
+		})
 		prints := map[string]bool{}
 		unchanged := 0
 		for _, f := range after {

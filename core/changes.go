@@ -15,7 +15,8 @@ type FileChange struct {
 	Opaque   bool   // it is not known which lines are the same
 }
 
-// Hunk is a run of lines that were replaced by others. A count of 0 makes the line the one before the gap, as in a diff.
+// Hunk is a run of lines that were replaced by others. A count of 0 makes the line the one before the gap, as in a
+// diff.
 type Hunk struct{ OldLine, OldCount, NewLine, NewCount int }
 
 // place is a line of a file.

@@ -22,9 +22,12 @@ func TestCompareFollowsChanges(t *testing.T) {
 		absent        int
 	}{
 		"a line added above an equal one": {
-			edited(core.Hunk{0, 0, 1, 1}), list{at("a.go:1", "x()")}, list{at("a.go:1", "x()"), at("a.go:2", "x()")}, []int{-1, 0}, 0,
+			edited(core.Hunk{0, 0, 1, 1}), list{at("a.go:1", "x()")}, list{at("a.go:1", "x()"), at("a.go:2", "x()")},
+			[]int{-1, 0}, 0,
 		},
-		"lines deleted above": {edited(core.Hunk{1, 3, 0, 0}), list{at("a.go:4", "x()")}, list{at("a.go:1", "x()")}, []int{0}, 0},
+		"lines deleted above": {
+			edited(core.Hunk{1, 3, 0, 0}), list{at("a.go:4", "x()")}, list{at("a.go:1", "x()")}, []int{0}, 0,
+		},
 		"between two hunks": {
 			edited(core.Hunk{1, 1, 1, 3}, core.Hunk{9, 2, 11, 1}), list{at("a.go:5", "x()"), at("a.go:20", "x()")},
 			list{at("a.go:7", "x()"), at("a.go:21", "x()")}, []int{0, 1}, 0,
@@ -36,9 +39,12 @@ func TestCompareFollowsChanges(t *testing.T) {
 		"the line replaced by an equal one": {
 			edited(core.Hunk{5, 1, 5, 1}), list{at("a.go:5", "x()")}, list{at("a.go:5", "x()")}, []int{0}, 0,
 		},
-		"the line replaced": {edited(core.Hunk{5, 1, 5, 1}), list{at("a.go:5", "x()")}, list{at("a.go:5", "y()")}, []int{-1}, 1},
+		"the line replaced": {
+			edited(core.Hunk{5, 1, 5, 1}), list{at("a.go:5", "x()")}, list{at("a.go:5", "y()")}, []int{-1}, 1,
+		},
 		"renamed in a circle": {
-			renamed, list{at("a.go:5", "x()"), at("b.go:5", "x()")}, list{at("c.go:5", "x()"), at("b.go:5", "x()")}, []int{1, 0}, 0,
+			renamed, list{at("a.go:5", "x()"), at("b.go:5", "x()")}, list{at("c.go:5", "x()"), at("b.go:5", "x()")},
+			[]int{1, 0}, 0,
 		},
 		"added beside a deleted one": {
 			&core.Changes{Files: []core.FileChange{{Old: "a.go"}, {New: "b.go"}}},

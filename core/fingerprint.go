@@ -23,8 +23,9 @@ type identity [sha256.Size]byte
 // because the others are edited more often than the finding goes away; Surroundings tell such findings apart. White
 // space does not count.
 //
-// Without code it is the message (see plainMessage), together with the tool's own fingerprint: alone that cannot be trusted, for some tools
-// write one constant everywhere. A vulnerable dependency is its advisory, whatever the database says of it today.
+// Without code it is the message (see plainMessage), together with the tool's own fingerprint: alone that cannot be
+// trusted, for some tools write one constant everywhere. A vulnerable dependency is its advisory, whatever the database
+// says of it today.
 func identityOf(f Finding) identity {
 	about := "code\x00" + firstLine(f.Snippet)
 	switch {

@@ -9,7 +9,7 @@ import (
 )
 
 func fingerprint(findings ...core.Finding) []string {
-	core.Compare(findings, nil, nil)
+	core.Compare(findings, core.Past{})
 	out := make([]string, len(findings))
 	for i, f := range findings {
 		out[i] = f.Fingerprint

@@ -23,34 +23,58 @@ func comparePlaces(a, b place) int {
 	return cmp.Compare(a.line, b.line)
 }
 
-// matcher pairs the findings of a report with those of its baseline, the surest way first: the same line by the diff, an
-// equal line in the same file, in a renamed file, elsewhere.
+// matcher pairs the findings of a report with those of an earlier run, the surest way first: the same line by the diff,
+// an equal line in the same file, in a renamed file, elsewhere.
 type matcher struct {
 	findings []Finding
-	lines    lineage
 	ids      []identity
 	fresh    []candidate // by index of findings
-	old      []candidate // by index of the baseline's findings
-	prints   []string    // fingerprints of the baseline's findings
-	pair     []int       // by index of findings: the partner, or none
 	order    []int       // indexes of findings in the order of the code
+
+	lines    lineage
+	old      []candidate // by index of the earlier findings
+	prints   []string    // fingerprints of the earlier findings
 	oldOrder []int
-	shifts   map[string][]shift // of the lines of the baseline's files
+	pair     []int              // by index of findings: the partner, or none
+	shifts   map[string][]shift // of the lines of the earlier files
 
 	cellsLeft int // work that may still be done on equal findings
 }
 
-func newMatcher(findings []Finding, known []Known, lines lineage) *matcher {
+func newMatcher(findings []Finding) *matcher {
 	m := &matcher{
-		findings: findings, lines: lines, order: byPlace(findings), shifts: map[string][]shift{}, cellsLeft: maxCells,
-		ids: make([]identity, len(findings)), fresh: make([]candidate, len(findings)), pair: make([]int, len(findings)),
-		old: make([]candidate, len(known)), prints: make([]string, len(known)), oldOrder: make([]int, len(known)),
+		findings: findings, order: byPlace(findings), shifts: map[string][]shift{}, cellsLeft: maxCells,
+		ids: make([]identity, len(findings)), fresh: make([]candidate, len(findings)),
 	}
 	for i, f := range findings {
 		m.ids[i] = identityOf(f)
 		m.fresh[i] = candidate{place: place{f.File, f.Line}, anchor: anchorOf(f, m.ids[i])}
-		m.pair[i] = none
 	}
+	return m
+}
+
+// run returns for each finding the index of its partner among known, or none. Those that are to be left out are marked
+// as ended before.
+func (m *matcher) run(known []Known, lines lineage) (pair []int) {
+	m.remember(known)
+	m.lines = lines
+	m.pair = slices.Repeat([]int{none}, len(m.findings))
+	if len(known) > 0 {
+		m.matchOlderVersions()
+		m.matchLines()
+		m.matchMoved()
+		m.matchRenamed()
+		m.matchElsewhere()
+	}
+	for i := range m.fresh {
+		m.fresh[i].ended = m.pair[i] != none
+	}
+	return m.pair
+}
+
+func (m *matcher) remember(known []Known) {
+	n := len(known)
+	m.old, m.prints, m.oldOrder = make([]candidate, n), make([]string, n), make([]int, n)
 	for i, k := range known {
 		a, today := parseAnchor(k.Anchor)
 		m.old[i] = candidate{place: place{k.File, k.Line}, anchor: a, ended: !today}
@@ -59,18 +83,6 @@ func newMatcher(findings []Finding, known []Known, lines lineage) *matcher {
 	slices.SortFunc(m.oldOrder, func(a, b int) int {
 		return cmp.Or(comparePlaces(m.old[a].place, m.old[b].place), a-b)
 	})
-	return m
-}
-
-func (m *matcher) matchAll() {
-	if len(m.old) == 0 {
-		return
-	}
-	m.matchOlderVersions()
-	m.matchLines()
-	m.matchMoved()
-	m.matchRenamed()
-	m.matchElsewhere()
 }
 
 func (m *matcher) join(fresh, old int) {
@@ -90,7 +102,7 @@ func (m *matcher) matchOlderVersions() {
 		return
 	}
 	for i, fingerprint := range printsV1(m.findings) {
-		if old, found := older[fingerprint]; found {
+		if old, found := older[fingerprint]; found && !m.fresh[i].ended {
 			m.join(i, old)
 		}
 	}

@@ -1,6 +1,7 @@
 package core
 
-// maxCells bounds the work on findings that are all equal, over a whole report: above it they are paired in their order.
+// maxCells bounds the work on findings that are all equal, over a whole report: above it they are paired in their
+// order.
 const maxCells = 1 << 22
 
 const (
@@ -9,8 +10,8 @@ const (
 	impossible     = -1
 )
 
-// align pairs findings of one group in the order of the code, so that as many as possible are paired, those that are most
-// alike and have moved least. It tells whether it paired any; what has crossed over is left to the next call.
+// align pairs findings of one group in the order of the code, so that as many as possible are paired, those that are
+// most alike and have moved least. It tells whether it paired any; what has crossed over is left to the next call.
 func (m *matcher) align(g *members, rate rating) (paired bool) {
 	cells := len(g.fresh) * len(g.old)
 	if cells > m.cellsLeft {

@@ -6,8 +6,8 @@ import (
 	"unicode"
 )
 
-// plainMessage is a message without what may change while the finding stays the same: white space, and the positions that
-// some tools repeat in it, which move with the code.
+// plainMessage is a message without what may change while the finding stays the same: white space, and the positions
+// that some tools repeat in it, which move with the code.
 func plainMessage(message string) string { return collapse(dropPositions(message)) }
 
 func collapse(text string) string { return strings.Join(strings.Fields(text), " ") }

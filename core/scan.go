@@ -80,11 +80,12 @@ type Job struct {
 	NotBefore   *time.Time `db:"not_before"` // when a job that is tried again may start
 	Error       string     `db:"error"`
 	NumFindings int        `db:"num_findings"`
-	// BaselineScanID is the scan in which the same scanner found what this job's findings are compared with.
-	BaselineScanID *int64     `db:"baseline_scan_id"`
-	NumAbsent      int        `db:"num_absent"` // findings of the baseline that this scanner no longer reports: fixed
-	StartedAt      *time.Time `db:"started_at"`
-	FinishedAt     *time.Time `db:"finished_at"`
+	NumAbsent   int        `db:"num_absent"` // findings of the baseline that this scanner no longer reports: fixed
+	StartedAt   *time.Time `db:"started_at"`
+	FinishedAt  *time.Time `db:"finished_at"`
+
+	BaselineScanID *int64 `db:"baseline_scan_id"` // where the same scanner found what its findings are compared with
+	BaselineCommit string `db:"baseline_commit"`  // of that scan; only listed, not stored
 }
 
 // ScanStatusOf derives a scan's state, and the reason when it failed, from its jobs.

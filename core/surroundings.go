@@ -13,8 +13,8 @@ const reach = 3
 // are short, so that no guess of a secret that stands beside a finding can be tested with them.
 type Surroundings [2 * reach]uint16
 
-// DigestLine is the digest of a line of code regardless of white space; 0 for a line without letters and digits, such as
-// a closing brace, which stands everywhere.
+// DigestLine is the digest of a line of code regardless of white space; 0 for a line without letters and digits, such
+// as a closing brace, which stands everywhere.
 func DigestLine(line string) uint16 {
 	if !strings.ContainsFunc(line, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }) {
 		return 0

@@ -18,30 +18,56 @@ type baseline struct {
 	CommitSHA string `db:"commit_sha"`
 }
 
-// compare recognises the findings of a job in its baseline, and returns how many of the baseline are gone.
-func compare(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job *core.Job, report core.Report) (absent int, err error) {
+// compare recognises the findings of a job in what its scanner found before, and returns how many of its baseline are
+// gone.
+func compare(
+	ctx context.Context, tx *sqlx.Tx, scan core.Scan, job *core.Job, report core.Report,
+) (absent int, err error) {
 	base, found, err := baselineOf(ctx, tx, scan, *job)
 	if err != nil {
 		return 0, fmt.Errorf("choosing the baseline: %w", err)
 	}
-	if !found {
-		return core.Compare(report.Findings, nil, nil), nil
+	var past core.Past
+	if found {
+		job.BaselineScanID = &base.ScanID
+		if past.Known, err = knownIn(ctx, tx, base.JobID); err != nil {
+			return 0, fmt.Errorf("reading the baseline: %w", err)
+		}
+		if err := nameBaseline(ctx, tx, scan, base.ScanID); err != nil {
+			return 0, fmt.Errorf("naming the baseline: %w", err)
+		}
+		if report.Changes != nil && report.Changes.Base == base.CommitSHA {
+			past.Changes = report.Changes
+		}
 	}
-	job.BaselineScanID = &base.ScanID
-	var known []core.Known
+	if past.Branch, err = newOnBranch(ctx, tx, scan, *job); err != nil {
+		return 0, fmt.Errorf("reading the branch's last run: %w", err)
+	}
+	return core.Compare(report.Findings, past), nil
+}
+
+func knownIn(ctx context.Context, tx *sqlx.Tx, job int64) (known []core.Known, err error) {
 	err = tx.SelectContext(ctx, &known, tx.Rebind(`
-		SELECT fingerprint, anchor, file, line FROM findings WHERE job_id = ?`), base.JobID)
-	if err != nil {
-		return 0, fmt.Errorf("reading the baseline: %w", err)
+		SELECT fingerprint, anchor, file, line FROM findings WHERE job_id = ?`), job)
+	return known, err
+}
+
+// newOnBranch is what was new in the last complete run on the scan's branch: it stays the same finding, and what people
+// said of it holds, while the branch moves on and its baseline does not have it yet.
+func newOnBranch(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job core.Job) (known []core.Known, err error) {
+	if branch, _, err := comparedWith(ctx, tx, scan); err != nil || branch == scan.Branch {
+		return nil, err
 	}
-	changes := report.Changes
-	if changes != nil && changes.Base != base.CommitSHA {
-		changes = nil
-	}
-	if err := nameBaseline(ctx, tx, scan, base.ScanID); err != nil {
-		return 0, fmt.Errorf("naming the baseline: %w", err)
-	}
-	return core.Compare(report.Findings, known, changes), nil
+	err = tx.SelectContext(ctx, &known, tx.Rebind(`
+		SELECT fingerprint, anchor, file, line FROM findings
+		WHERE baseline_state = 'new' AND job_id = (SELECT j.id
+			FROM scans s JOIN scan_jobs j ON j.scan_id = s.id
+			WHERE j.scanner = ? AND j.state = 'completed' AND s.branch = ? AND s.branch <> '' AND s.id < ?
+				AND s.source_platform = ? AND s.project_name = ? AND s.commit_sha <> ?
+			ORDER BY CASE WHEN s.commit_sha = ? THEN 0 ELSE 1 END, s.id DESC
+			LIMIT 1)`),
+		job.Scanner, scan.Branch, scan.ID, scan.SourcePlatform, scan.ProjectName, scan.CommitSHA, scan.BeforeSHA)
+	return known, err
 }
 
 // nameBaseline makes the newest of its jobs' baselines the one that the scan names.
@@ -54,9 +80,11 @@ func nameBaseline(ctx context.Context, tx *sqlx.Tx, scan core.Scan, chosen int64
 // baselineOf chooses, once per job, the run of its scanner to compare it with. Only complete runs count, each scanner's
 // for itself: one that failed in the newest scan is compared with an older one.
 //
-// On the default branch it is that of the commit that was pushed onto, elsewhere that of the commit where the branch left
-// the default branch; where there is none, the default branch's last one before the commit was first seen.
-func baselineOf(ctx context.Context, q sqlx.ExtContext, scan core.Scan, job core.Job) (base baseline, found bool, err error) {
+// On the default branch it is that of the commit that was pushed onto, elsewhere that of the commit where the branch
+// left the default branch; where there is none, the default branch's last one before the commit was first seen.
+func baselineOf(
+	ctx context.Context, q sqlx.ExtContext, scan core.Scan, job core.Job,
+) (base baseline, found bool, err error) {
 	branch, commit, err := comparedWith(ctx, q, scan)
 	if err != nil {
 		return baseline{}, false, err
@@ -108,8 +136,8 @@ func defaultBranch(ctx context.Context, q sqlx.ExtContext, scan core.Scan) (bran
 	return branch, err
 }
 
-// GetBaseline returns the commit that a job's findings will be compared with, as things stand; core.ErrNotFound when there
-// is none.
+// GetBaseline returns the commit that a job's findings will be compared with, as things stand; core.ErrNotFound when
+// there is none.
 func (s *Store) GetBaseline(ctx context.Context, scan core.Scan, job core.Job) (sha string, err error) {
 	base, found, err := baselineOf(ctx, s.db, scan, job)
 	if err == nil && !found {

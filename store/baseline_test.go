@@ -35,17 +35,17 @@ func found(rules ...string) (report core.Report) {
 	return report
 }
 
-// baselines maps each scanner of a scan to the scan that it was compared with.
-func baselines(t *testing.T, s *store.Store, scan core.Scan) map[string]int64 {
+// baselines maps each scanner of a scan to the commit that it was compared with.
+func baselines(t *testing.T, s *store.Store, scan core.Scan) map[string]string {
 	t.Helper()
 	jobs, err := s.ListJobs(t.Context(), scan)
 	if err != nil {
 		t.Fatal(err)
 	}
-	compared := map[string]int64{}
+	compared := map[string]string{}
 	for _, job := range jobs {
-		if job.BaselineScanID != nil {
-			compared[job.Scanner] = *job.BaselineScanID
+		if job.BaselineCommit != "" {
+			compared[job.Scanner] = job.BaselineCommit
 		}
 	}
 	return compared
@@ -68,12 +68,13 @@ func TestEachScannerIsComparedWithItsLastCompleteRun(t *testing.T) {
 		deliver(t, s, third, "semgrep", found("a"))
 		deliver(t, s, third, "trivy", found("c"))
 		third = deliver(t, s, third, "grype", found("new"))
-		want := map[string]int64{"semgrep": second.ID, "trivy": first.ID}
+		want := map[string]string{"semgrep": second.CommitSHA, "trivy": first.CommitSHA}
 		if diff := cmp.Diff(want, baselines(t, s, third)); diff != "" {
 			t.Errorf("baselines (-want +got):\n%s", diff)
 		}
-		if third.BaselineScanID == nil || *third.BaselineScanID != second.ID || third.Summary != "1 new (1 low), 2 known, 1 fixed" {
-			t.Errorf("want the newest baseline named and one fixed, got %v, %q", third.BaselineScanID, third.Summary)
+		named := third.BaselineScanID
+		if named == nil || *named != second.ID || third.Summary != "1 new (1 low), 2 known, 1 fixed" {
+			t.Errorf("want the newest baseline named and one fixed, got %v, %q", named, third.Summary)
 		}
 		fixed, err := s.ListFindings(t.Context(), third, store.FindingFilter{BaselineState: core.Absent, Limit: 10})
 		if err != nil || len(fixed) != 1 || fixed[0].RuleID != "d" {
@@ -156,7 +157,7 @@ func TestUploadIsComparedWithTheKnownDefaultBranch(t *testing.T) {
 			t.Fatal(err)
 		}
 		scan := deliver(t, s, get(t, s, receipt.Reference), "semgrep", found("a", "b"))
-		if diff := cmp.Diff(map[string]int64{"semgrep": main.ID}, baselines(t, s, scan)); diff != "" {
+		if diff := cmp.Diff(map[string]string{"semgrep": main.CommitSHA}, baselines(t, s, scan)); diff != "" {
 			t.Errorf("baselines (-want +got):\n%s", diff)
 		}
 	})
@@ -176,6 +177,50 @@ func TestChangesCountOnlyForTheirBaseline(t *testing.T) {
 			if got := findingsOf(t, s, second)["a"].BaselineState; got != want {
 				t.Errorf("with changes since %s: want %s, got %s", base, want, got)
 			}
+		}
+	})
+}
+
+func TestDismissalFollowsARenamedFile(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := twoScanners(t, e)
+		first := pushed(t, s, 1)
+		deliver(t, s, first, "semgrep", found("a", "b"))
+		say(t, s, findingsOf(t, s, first)["a"], core.FalsePositive)
+		renamed := found("a", "b")
+		for i := range renamed.Findings {
+			renamed.Findings[i].File, renamed.Findings[i].Line = "lib/z.go", 40
+		}
+		second := pushed(t, s, 2)
+		deliver(t, s, second, "semgrep", renamed)
+		if got := findingsOf(t, s, second)["a"]; got.TriageDecision == nil || got.BaselineState != core.Unchanged {
+			t.Errorf("want the finding known and still dismissed, got %+v", got)
+		}
+	})
+}
+
+func TestDismissalStaysWithItsFindingOnABranch(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := twoScanners(t, e)
+		deliver(t, s, pushed(t, s, 1), "semgrep", found("a"))
+		around := func(line int, near string) core.Finding {
+			f := finding("b", core.Low)
+			f.Line, f.Surroundings = line, core.Between(nil, []uint16{core.DigestLine(near)})
+			return f
+		}
+		d, p := storetest.PushOf(5, storetest.OnBranch("feature"))
+		first := accept(t, s, d, p)
+		deliver(t, s, first, "semgrep", core.Report{Findings: []core.Finding{around(9, "harmless")}})
+		say(t, s, findingsOf(t, s, first)["b"], core.FalsePositive)
+		d, p = storetest.PushOf(6, storetest.OnBranch("feature"))
+		second := accept(t, s, d, p)
+		moved := core.Report{Findings: []core.Finding{around(3, "evil"), around(12, "harmless")}}
+		second = deliver(t, s, second, "semgrep", moved)
+		list, err := s.ListFindings(t.Context(), second, store.FindingFilter{Limit: 9})
+		if err != nil || len(list) != 2 || list[0].TriageDecision != nil || list[1].TriageDecision == nil {
+			t.Errorf("want the newcomer undecided and the other dismissed, got %+v, %v", list, err)
 		}
 	})
 }

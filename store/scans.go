@@ -66,7 +66,10 @@ func (s *Store) BaselineCommit(ctx context.Context, scan core.Scan) (string, err
 // ListJobs returns the jobs of a scan in the order in which they were added.
 func (s *Store) ListJobs(ctx context.Context, scan core.Scan) ([]core.Job, error) {
 	var list []core.Job
-	err := s.db.SelectContext(ctx, &list, s.db.Rebind(`SELECT * FROM scan_jobs WHERE scan_id = ? ORDER BY id`), scan.ID)
+	err := s.db.SelectContext(ctx, &list, s.db.Rebind(`
+		SELECT scan_jobs.*, COALESCE(compared.commit_sha, '') AS baseline_commit
+		FROM scan_jobs LEFT JOIN scans compared ON compared.id = scan_jobs.baseline_scan_id
+		WHERE scan_id = ? ORDER BY scan_jobs.id`), scan.ID)
 	if err != nil {
 		return nil, fmt.Errorf("listing jobs: %w", classify(err))
 	}

@@ -57,6 +57,14 @@ func (s *Store) wishOf(scan core.Scan) core.Status {
 	return status
 }
 
+// othersFirst counts the other statuses of a commit that are being posted, or are due and older. PostgreSQL would make a
+// join with the whole table of a NOT EXISTS.
+const othersFirst = `(SELECT COUNT(*) FROM commit_statuses other
+	WHERE other.source_platform = due.source_platform AND other.project_name = due.project_name
+		AND other.commit_sha = due.commit_sha AND other.id <> due.id
+		AND (other.lease_until > ? OR other.id < due.id AND other.posted_revision < other.revision
+			AND NOT other.given_up AND other.next_attempt_at <= ?))`
+
 // ClaimStatuses leases up to limit statuses that are due on the given platforms, at most one for each commit, and none
 // for a commit of which one is being posted: posts are serial per commit. Nothing due is an empty list.
 func (s *Store) ClaimStatuses(ctx context.Context, onPlatforms []string, limit int, lease time.Duration) ([]core.Status, error) {
@@ -67,11 +75,7 @@ func (s *Store) ClaimStatuses(ctx context.Context, onPlatforms []string, limit i
 			SELECT id FROM commit_statuses due
 			WHERE posted_revision < revision AND NOT given_up AND next_attempt_at <= ? AND source_platform IN (?)
 				AND (lease_until IS NULL OR lease_until <= ?)
-				AND NOT EXISTS (SELECT 1 FROM commit_statuses other
-					WHERE other.source_platform = due.source_platform AND other.project_name = due.project_name
-						AND other.commit_sha = due.commit_sha AND other.id <> due.id
-						AND (other.lease_until > ? OR other.id < due.id AND other.posted_revision < other.revision
-							AND NOT other.given_up AND other.next_attempt_at <= ?))
+				AND `+othersFirst+` = 0
 			ORDER BY next_attempt_at, id LIMIT ? `+s.dialect.skipLocked+`)
 			AND posted_revision < revision AND NOT given_up AND (lease_until IS NULL OR lease_until <= ?)
 		RETURNING *`, now.Add(lease), now, onPlatforms, now, now, now, limit, now)

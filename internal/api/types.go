@@ -49,6 +49,7 @@ type jobView struct {
 	Error       string     `json:"error,omitempty"`
 	NumFindings int        `json:"num_findings"`
 	NumAbsent   int        `json:"num_absent" doc:"findings of the baseline that are gone: fixed"`
+	Baseline    string     `json:"baseline_commit,omitempty" doc:"the last commit before in which this scanner completed"`
 	StartedAt   *time.Time `json:"started_at"`
 	FinishedAt  *time.Time `json:"finished_at"`
 }
@@ -56,7 +57,7 @@ type jobView struct {
 func viewJob(j core.Job) jobView {
 	return jobView{
 		Scanner: j.Scanner, State: string(j.State), Attempt: j.Attempt, Error: j.Error, NumFindings: j.NumFindings,
-		NumAbsent: j.NumAbsent, StartedAt: j.StartedAt, FinishedAt: j.FinishedAt,
+		NumAbsent: j.NumAbsent, Baseline: j.BaselineCommit, StartedAt: j.StartedAt, FinishedAt: j.FinishedAt,
 	}
 }
 

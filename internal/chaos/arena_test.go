@@ -33,7 +33,7 @@ api:
   tokens: [{name: chaos, token: "${API_TOKEN}", role: admin}]
 epss: {enabled: false}
 scanners:
-  echo: {command: [echo, '[{"rule_id":"R1","file":"README.md","line":1,"severity":"High","message":"planted"}]'], format: json}
+  echo: {command: [echo, '[{"rule_id":"R1","file":"README.md","line":1,"severity":"High","message":"x"}]'], format: json}
   lint: {upload: true}
 repositories:
   - {match: "*/acme/checked", scanners: [echo]}
@@ -65,7 +65,9 @@ func newArena(t *testing.T, binary string, db database, processes int, s scale) 
 	a.checked = makeCommits(t, filepath.Join(dir, "checked"), max(1, s.Checked))
 	secret, token := rand.Text(), rand.Text()
 	for _, kind := range []standin.Kind{standin.GitHub, standin.GitLab} {
-		a.platforms[string(kind)] = newPlatform(t, kind, secret, token, processes, s, filepath.Join(dir, "checked"))
+		a.platforms[string(kind)] = newPlatform(t, standin.Config{
+			Kind: kind, Secret: secret, Token: token, Allowance: 1 << 30,
+		}, processes, s, filepath.Join(dir, "checked"))
 	}
 	environ := []string{
 		"SCANHOOK_LOG=json", "DATABASE=" + db.url, "SECRET=" + secret, "TOKEN=" + token, "API_TOKEN=" + a.apiToken,
@@ -93,12 +95,11 @@ func newArena(t *testing.T, binary string, db database, processes int, s scale) 
 	return a
 }
 
-func newPlatform(t *testing.T, kind standin.Kind, secret, token string, processes int, s scale, checked string) *platform {
+func newPlatform(t *testing.T, cfg standin.Config, processes int, s scale, checked string) *platform {
 	t.Helper()
-	p := &platform{trouble: newTrouble(kind, s.Seed)}
-	p.Server = standin.New(standin.Config{
-		Kind: kind, Secret: secret, Token: token, Allowance: 1 << 30, Faults: p.fault,
-	})
+	p := &platform{trouble: newTrouble(cfg.Kind, s)}
+	cfg.Faults = p.fault
+	p.Server = standin.New(cfg)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	t.Cleanup(cancel)
 	for range processes {
@@ -136,8 +137,8 @@ func makeCommits(t *testing.T, dir string, n int) []string {
 	t.Helper()
 	var stream strings.Builder
 	for i := range n {
-		fmt.Fprintf(&stream, "commit refs/heads/main\nmark :%d\ncommitter Mira Holm <mira@example.com> %d +0000\ndata 5\nwork\n",
-			i+1, 1_767_225_600+i)
+		fmt.Fprintf(&stream, "commit refs/heads/main\nmark :%d\n", i+1)
+		fmt.Fprintf(&stream, "committer Mira Holm <mira@example.com> %d +0000\ndata 5\nwork\n", 1_767_225_600+i)
 		content := fmt.Sprintf("change %d\n", i)
 		fmt.Fprintf(&stream, "M 100644 inline README.md\ndata %d\n%s\n", len(content), content)
 	}

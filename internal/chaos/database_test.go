@@ -121,7 +121,7 @@ func (s server) ctl(args ...string) error {
 
 // run starts no pipe: the server inherits what pg_ctl has, and waiting for a pipe would wait for the server's end.
 func (s server) run(program string, args ...string) error {
-	log, err := os.OpenFile(filepath.Join(os.TempDir(), fmt.Sprintf("chaos-%d.log", s.port)), os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o644)
+	log, err := os.CreateTemp("", "chaos-")
 	if err != nil {
 		return err
 	}

@@ -21,16 +21,16 @@ const (
 )
 
 const (
-	limitEvery  = 8 * time.Second // on average, for each process and platform
-	limitPause  = 3               // seconds at most
-	longestHang = 18 * time.Second
-	underWay    = time.Second // a call that arrives so soon after a limit was on its way already
+	limitEvery = 8 * time.Second // on average, for each process and platform
+	limitPause = 3               // seconds at most
+	underWay   = time.Second     // a call that arrives so soon after a limit was on its way already
 )
 
 // trouble decides over the faults of one platform, and watches whether its wish for a pause is respected. A process is
 // told apart by the address at which it calls.
 type trouble struct {
 	kind standin.Kind
+	hang time.Duration // at most
 
 	mu       sync.Mutex
 	random   *rand.Rand
@@ -44,9 +44,9 @@ type trouble struct {
 // window is the time in which a process shall not call.
 type window struct{ from, until time.Time }
 
-func newTrouble(kind standin.Kind, seed uint64) *trouble {
+func newTrouble(kind standin.Kind, s scale) *trouble {
 	return &trouble{
-		kind: kind, random: rand.New(rand.NewPCG(seed, 2)),
+		kind: kind, hang: max(s.Hang, time.Second), random: rand.New(rand.NewPCG(s.Seed, 2)),
 		next: map[string]time.Time{}, quiet: map[string]window{}, counts: map[string]int{},
 	}
 }
@@ -105,7 +105,7 @@ func (t *trouble) draw(sha string) (name string, fault *standin.Fault) {
 		{"lost answer", shareLostAnswer, standin.Lost},
 		{"dropped", shareDropped, standin.Drop},
 		{"hanging", shareHanging, func() standin.Fault {
-			return standin.Hang(time.Duration(t.random.Int64N(int64(longestHang))))
+			return standin.Hang(time.Duration(t.random.Int64N(int64(t.hang))))
 		}},
 	} {
 		if at -= kind.share; at < 0 {

@@ -2,4 +2,4 @@
 
 package chaos
 
-const raceEnabled = false
+var raceFlags []string

@@ -4,17 +4,19 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"time"
 )
 
 // scale is how much of everything a run has.
 type scale struct {
 	Seed       uint64
-	Deliveries int     // different ones; repetitions come on top
-	PerSecond  float64 // deliveries, spread evenly
-	Checked    int     // of them commits that Scanhook itself checks out and scans
-	Kills      int     // kill -9
-	Restarts   int     // of the database
-	Stalls     int     // processes stopped for longer than a lease and then continued
+	Deliveries int           // different ones; repetitions come on top
+	PerSecond  float64       // deliveries, spread evenly
+	Checked    int           // of them commits that Scanhook itself checks out and scans
+	Kills      int           // kill -9
+	Restarts   int           // of the database
+	Stalls     int           // processes stopped for longer than a lease and then continued
+	Hang       time.Duration // at most, of a platform that hangs
 }
 
 // Shares of the deliveries that something happens to.

@@ -2,4 +2,5 @@
 
 package chaos
 
-const raceEnabled = true
+// raceFlags make Scanhook look for races where the tests do.
+var raceFlags = []string{"-race"}

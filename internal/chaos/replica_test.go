@@ -33,8 +33,7 @@ type replica struct {
 	stopped chan struct{} // closed when nothing is to be started any more
 	ended   chan struct{}
 	starts  int
-	deaths  int           // that nobody ordered
-	worked  time.Duration // processor time
+	deaths  int // that nobody ordered
 	killed  bool
 	died    func() // called after each end
 }
@@ -74,7 +73,7 @@ func (r *replica) runOnce() bool {
 	_ = cmd.Wait()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.process, r.worked = nil, r.worked+cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime()
+	r.process = nil
 	select {
 	case <-r.stopped:
 		return false

@@ -62,7 +62,9 @@ func (r *Runner) findMergeBase(ctx context.Context, scan *core.Scan) {
 
 // diffCommits fetches the base commit beside the one that is checked out, of which the server sends only what differs,
 // and compares them. White space does not count, and renamed files are followed.
-func diffCommits(ctx context.Context, space workspace, remote platforms.Remote, base, head string) (*core.Changes, error) {
+func diffCommits(
+	ctx context.Context, space workspace, remote platforms.Remote, base, head string,
+) (*core.Changes, error) {
 	if err := fetchable(remote.URL, base); err != nil {
 		return nil, err
 	}

@@ -14,7 +14,8 @@ import (
 // grepper reports each line with eval( in it, without any snippet, as a scanner would that is simple.
 var grepper = Scanner{Command: sh(`grep -rn 'eval(' --include=*.js . | awk -F: '
 	BEGIN { printf "{\"findings\":[" }
-	{ printf "%s{\"rule_id\":\"eval\",\"severity\":\"high\",\"message\":\"eval is evil\",\"file\":\"%s\",\"line\":%s}", (NR > 1 ? "," : ""), $1, $2 }
+	{ printf "%s", (NR > 1 ? "," : "") }
+	{ printf "{\"rule_id\":\"eval\",\"severity\":\"high\",\"message\":\"evil\",\"file\":\"%s\",\"line\":%s}", $1, $2 }
 	END { print "]}" }'`)}
 
 // function is code whose second line is found.

@@ -16,8 +16,8 @@ func TestDiffCommits(t *testing.T) {
 	server := newGitServer(t)
 	lines := strings.Repeat("line\nother\n", 10)
 	base := server.commit(t, "p", files{
-		"edited": "a\nb\nc\n", "gone": "x\n", "moved": lines, "space\tand \"ü": lines + "1\n", "binary": "\x00\x01", "blank": "a\n b\n",
-		"same": "s\n", "tail": "a\nb",
+		"edited": "a\nb\nc\n", "gone": "x\n", "moved": lines, "space\tand \"ü": lines + "1\n", "binary": "\x00\x01",
+		"blank": "a\n b\n", "same": "s\n", "tail": "a\nb",
 	})
 	dir := filepath.Join(server.dir, "p.git")
 	run(t, dir, "rm", "--quiet", "gone", "moved", "space\tand \"ü")
@@ -64,9 +64,12 @@ func TestDiffCommitsFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	for base, want := range map[string]string{
-		strings.Repeat("a", 40): "fetching aaaaaaa", "main": "not a full commit id", "--output=/tmp/x": "not a full commit id",
+		strings.Repeat("a", 40): "fetching aaaaaaa",
+		"main":                  "not a full commit id",
+		"--output=/tmp/x":       "not a full commit id",
 	} {
-		if _, err := diffCommits(t.Context(), space, server.remote("p"), base, head); err == nil || !strings.Contains(err.Error(), want) {
+		_, err := diffCommits(t.Context(), space, server.remote("p"), base, head)
+		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: want ...%s..., got %v", base, want, err)
 		}
 	}
@@ -95,9 +98,11 @@ func FuzzParseDiff(f *testing.F) {
 		if err != nil {
 			return
 		}
-		findings := []core.Finding{{RuleID: "r", File: "x", Line: 2, Snippet: "s"}, {RuleID: "r", File: "y", Line: 1, Snippet: "s"}}
-		core.Compare(findings, nil, nil)
+		findings := []core.Finding{
+			{RuleID: "r", File: "x", Line: 2, Snippet: "s"}, {RuleID: "r", File: "y", Line: 1, Snippet: "s"},
+		}
+		core.Compare(findings, core.Past{})
 		known := []core.Known{{Fingerprint: findings[0].Fingerprint, Anchor: findings[0].Anchor, File: "x", Line: 2}}
-		core.Compare(findings, known, &core.Changes{Files: changed})
+		core.Compare(findings, core.Past{Known: known, Changes: &core.Changes{Files: changed}})
 	})
 }

@@ -21,7 +21,8 @@ import (
 type history struct {
 	module   string
 	versions []string
-	wide     bool // of so many files that git cannot look for copies among them in time
+	scanners []string // that find something in it
+	wide     bool     // of so many files that git cannot look for copies among them in time
 }
 
 func (h history) name() string { return path.Base(h.module) }
@@ -182,7 +183,8 @@ func copyFunctions(text string) string {
 	chunks := chunksOf(text)
 	return rewrite(text, chunks, func(i int) string {
 		c := chunks[i]
-		renamed := regexp.MustCompile(`(?m)^(func (\([^)]*\) )?`+regexp.QuoteMeta(c.name)+`)\b`).ReplaceAllString(c.text, "${1}Copied")
+		declared := regexp.MustCompile(`(?m)^(func (\([^)]*\) )?` + regexp.QuoteMeta(c.name) + `)\b`)
+		renamed := declared.ReplaceAllString(c.text, "${1}Copied")
 		if renamed == c.text || c.name == "_" || strings.Contains(c.text, "//go:") {
 			return c.text
 		}

@@ -21,8 +21,12 @@ const (
 )
 
 func header() string {
-	return fmt.Sprintf("%8s | %-22s | %-22s | %-22s | %-22s", "pairs", "file+line+rule", "GitHub's line hash", "ours, report alone",
-		"ours, with a checkout") + "   (kept, mistaken, hidden)"
+	line := fmt.Sprintf("%-35s %8s %6s", "", "findings", "pairs")
+	methods := [numMethods]string{"file+line+rule", "GitHub's line hash", "ours, report alone", "ours, with a checkout"}
+	for _, method := range methods {
+		line += fmt.Sprintf(" | %-23s", method)
+	}
+	return line + "\n" + strings.Repeat(" ", 51) + strings.Repeat(" |   kept mistaken hidden ", numMethods)
 }
 
 // origin is the line in which git first saw what stands in a line today.
@@ -141,12 +145,13 @@ type score struct {
 
 // tally is how all methods did.
 type tally struct {
+	name     string
 	findings int
 	methods  [numMethods]*score
 }
 
-func newTally() *tally {
-	t := &tally{}
+func newTally(name string) *tally {
+	t := &tally{name: name}
 	for i := range t.methods {
 		t.methods[i] = &score{}
 	}
@@ -163,9 +168,9 @@ func (t *tally) add(other *tally) {
 }
 
 func (t *tally) String() string {
-	text := fmt.Sprintf("%8d", t.methods[0].pairs)
+	text := fmt.Sprintf("%-17s %8d %6d", t.name, t.findings, t.methods[0].pairs)
 	for _, s := range t.methods {
-		text += fmt.Sprintf(" | %6.2f %% %5d %5d  ", 100*float64(s.kept)/float64(max(s.pairs, 1)), s.mistaken, s.hidden)
+		text += fmt.Sprintf(" | %6.2f%% %8d %6d", 100*float64(s.kept)/float64(max(s.pairs, 1)), s.mistaken, s.hidden)
 	}
 	return text
 }
@@ -191,7 +196,7 @@ func (t *tally) compare(before, now *snapshot) {
 		}
 		score.mistaken += len(slices.DeleteFunc(slices.Clone(names), func(name string) bool {
 			return !slices.Contains(before.names[method], name)
-		})) - common2(was, is)
+		})) - paired(was, is)
 	}
 }
 
@@ -215,7 +220,7 @@ func common(a, b []string) (n int) {
 	return n
 }
 
-func common2(was, is map[same][]string) (n int) {
+func paired(was, is map[same][]string) (n int) {
 	for origin, list := range is {
 		n += common(list, was[origin])
 	}

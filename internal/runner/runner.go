@@ -4,7 +4,8 @@
 // each job has a workspace of its own that is removed whatever happens, bounded in time and disk; git and the scanners
 // run without any of our environment; and what went wrong becomes the job's failure, a sentence for people.
 //
-// Reading order: runner.go, claim.go, job.go, checkout.go, exec.go, gitleaks.go, snippets.go, review.go.
+// Reading order: runner.go, claim.go, job.go, checkout.go, exec.go, gitleaks.go, snippets.go, surroundings.go,
+// changes.go, diff.go, review.go.
 package runner
 
 import (

@@ -11,8 +11,8 @@ import (
 	"github.com/scanhook/scanhook/core"
 )
 
-// lookAround gives findings what their report leaves out and the checkout has: the code of their line, unless it holds a
-// secret, and the digests of the lines around it, by which they are recognised when lines move.
+// lookAround gives findings what their report leaves out and the checkout has: the code of their line, unless it holds
+// a secret, and the digests of the lines around it, by which they are recognised when lines move.
 func lookAround(findings []core.Finding, source string) {
 	root, err := os.OpenRoot(source)
 	if err != nil {

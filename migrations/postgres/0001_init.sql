@@ -251,7 +251,7 @@ CREATE TABLE commit_statuses (
     posted_at       TIMESTAMPTZ,
     UNIQUE (source_platform, project_name, commit_sha, context)
 );
-CREATE INDEX commit_statuses_due ON commit_statuses (next_attempt_at)
+CREATE INDEX commit_statuses_due ON commit_statuses (source_platform, next_attempt_at, id)
     WHERE posted_revision < revision AND NOT given_up;
 CREATE INDEX commit_statuses_by_scan ON commit_statuses (scan_id);
 

@@ -16,6 +16,7 @@ import (
 
 func TestMergeBase(t *testing.T) {
 	t.Parallel()
+	const call = "GET /api/v4/projects/group%2Fsub%2Fwidgets/repository/merge_base"
 	base := strings.Repeat("b", 40)
 	tests := map[string]struct {
 		status  int
@@ -34,7 +35,7 @@ func TestMergeBase(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if got := r.Method + " " + r.URL.EscapedPath(); got != "GET /api/v4/projects/group%2Fsub%2Fwidgets/repository/merge_base" {
+				if got := r.Method + " " + r.URL.EscapedPath(); got != call {
 					t.Errorf("asked for %s", got)
 				}
 				if diff := cmp.Diff([]string{"main", platformtest.SHA}, r.URL.Query()["refs[]"]); diff != "" {

@@ -105,6 +105,8 @@ func TestPostStatusPinsThePipeline(t *testing.T) {
 	}{
 		"none known":         {"null", "", []any{nil}, false},
 		"last of the commit": {`{"id":42}`, "", []any{42.0}, false},
+		"of its branch":      {`{"id":42,"ref":"main"}`, "", []any{42.0}, false},
+		"of another branch":  {`{"id":42,"ref":"refs/merge-requests/1/head"}`, "", []any{nil}, false},
 		"known one":          {`{"id":42}`, "31", []any{31.0}, false},
 		"unreadable pin":     {"null", "x", []any{nil}, false},
 		"gone":               {"null", "31", []any{31.0, nil}, true},
