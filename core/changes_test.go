@@ -8,6 +8,13 @@ import (
 	"github.com/scanhook/scanhook/core"
 )
 
+// about is a finding without code.
+func about(place, message string) core.Finding {
+	f := at(place, "")
+	f.Message = message
+	return f
+}
+
 func TestCompareFollowsChanges(t *testing.T) {
 	t.Parallel()
 	edited := func(hunks ...core.Hunk) *core.Changes {
@@ -34,6 +41,10 @@ func TestCompareFollowsChanges(t *testing.T) {
 		},
 		"another code in the same line, as another tool version cuts it": {
 			edited(), list{at("a.go:5", "x")}, list{at("a.go:5", "x()")}, []int{0}, 0,
+		},
+		"all of a file in its first line": {
+			edited(), list{about("a.go:1", "left-pad"), about("a.go:1", "ms")},
+			list{about("a.go:1", "ms"), about("a.go:1", "qs")}, []int{1, -1}, 1,
 		},
 		"another rule's turn on an old line": {edited(), list{at("a.go:5", "x()")}, list{at("a.go:9", "x()")}, []int{-1}, 1},
 		"the line replaced by an equal one": {

@@ -130,13 +130,14 @@ func (m *matcher) matchLines() {
 	}
 }
 
-// sameLine prefers, among findings of one rule in one line, those that say the same.
+// sameLine takes findings of one rule in one line for the same where they show the same code or say the same: some tools
+// put all that they find about a file into its first line.
 func sameLine(a, b anchor) (rate int, ok bool) {
 	rate, _ = a.likeness(b)
 	if a.key == b.key {
 		rate += 2 * len(a.around)
 	}
-	return rate, true
+	return rate, a.key == b.key || a.message == b.message
 }
 
 // matchMoved pairs findings in equal lines of one file.
