@@ -130,8 +130,8 @@ func (m *matcher) matchLines() {
 	}
 }
 
-// sameLine takes findings of one rule in one line for the same where they show the same code or say the same: some tools
-// put all that they find about a file into its first line.
+// sameLine takes findings of one rule in one line for the same where they show the same code or say the same: some
+// tools put all that they find about a file into its first line.
 func sameLine(a, b anchor) (rate int, ok bool) {
 	rate, _ = a.likeness(b)
 	if a.key == b.key {
