@@ -2,7 +2,7 @@
 PG := .ci/with-postgres
 LINT := go tool -modfile=.ci/tools/go.mod golangci-lint
 
-.PHONY: help build check test race bench eval chaos lint e2e e2e-gitea run demo clean
+.PHONY: help build check test race bench eval chaos lint vuln e2e e2e-gitea run demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -10,7 +10,7 @@ help: ## list the targets
 build: ## one static binary: bin/scanhook
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o bin/scanhook ./cmd/scanhook
 
-check: lint race ## what CI checks
+check: lint vuln race ## what CI checks
 
 test: ## tests on SQLite, and on PostgreSQL where SCANHOOK_TEST_POSTGRES is set
 	go test ./...
@@ -31,6 +31,9 @@ lint: ## format, vet and the linters of .golangci.yml
 	test -z "$$(gofmt -l .)"
 	go vet ./...
 	$(LINT) run ./...
+
+vuln: ## known vulnerabilities in what we call, where their database can be reached
+	.ci/vulncheck
 
 e2e-gitea: ## a real Gitea pushes and shows our status (builds Gitea, about 3 minutes)
 	SCANHOOK_TEST_GITEA=$$(.ci/gitea) go test -run Gitea -v ./cmd/scanhook
