@@ -27,12 +27,6 @@ type Platform interface {
 	Remote(ctx context.Context, project string) (Remote, error)
 }
 
-// Historian is a Platform that knows the history of its projects, which a shallow checkout does not.
-type Historian interface {
-	// MergeBase finds the commit where sha left the branch. Errors are those of this package, or worth another try.
-	MergeBase(ctx context.Context, project, branch, sha string) (string, error)
-}
-
 // Set holds the configured platforms by their key in the configuration.
 type Set map[string]Platform
 

@@ -71,6 +71,13 @@ func (s *Store) AcceptCommit(ctx context.Context, scan core.Scan) (core.Receipt,
 	if !known {
 		return core.Receipt{}, fmt.Errorf("%w: %s", core.ErrNotFound, notConfigured(scan.SourcePlatform, scan.ProjectName))
 	}
+	if scan.DefaultBranch == "" {
+		branch, err := defaultBranch(ctx, s.front, scan)
+		if err != nil {
+			return core.Receipt{}, fmt.Errorf("accepting commit %s: %w", scan.CommitSHA, classify(err))
+		}
+		scan.DefaultBranch = branch
+	}
 	s.prepare(&scan, policy)
 	item := &intake{scan: &scan, policy: policy}
 	if err := s.intake.do(ctx, item); err != nil {

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/http"
-	"slices"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/api"
@@ -59,7 +57,7 @@ func newHandler(cfg *config.Config, db *store.Store, set platforms.Set, pages *w
 	router := httpx.NewRouter(log)
 	webhooks.New(webhooks.Config{Platforms: set, Store: db, Log: log}).Register(router)
 	api.New(api.Config{
-		Store: db, Platforms: slices.Sorted(maps.Keys(set)), Tokens: tokensOf(cfg), Version: buildVersion(), Log: log,
+		Store: db, Platforms: set, Tokens: tokensOf(cfg), Version: buildVersion(), Log: log,
 	}).Register(router)
 	pages.Register(router)
 	return router

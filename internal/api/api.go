@@ -13,13 +13,14 @@ import (
 
 	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/internal/reports"
+	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/store"
 )
 
 // Config holds what the API needs.
 type Config struct {
 	Store     *store.Store
-	Platforms []string // keys of the configured platforms, which commits may be named for
+	Platforms platforms.Set // which commits may be named for
 	Tokens    []Token
 	Limits    reports.Limits // of uploaded reports
 	Version   string

@@ -14,23 +14,28 @@ import (
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/api"
 	"github.com/scanhook/scanhook/internal/httpx"
+	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/store"
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
 type bench struct {
-	store   *store.Store
-	handler http.Handler
+	store     *store.Store
+	platforms platforms.Set
+	handler   http.Handler
 }
 
 func setup(t *testing.T, scanners ...string) *bench {
 	t.Helper()
 	policy := storetest.Policy
 	policy.Scanners = scanners
-	b := &bench{store: storetest.Open(t, store.Config{Policies: core.Policies{{Match: "github/acme/*", Policy: policy}}})}
+	b := &bench{
+		store:     storetest.Open(t, store.Config{Policies: core.Policies{{Match: "github/acme/*", Policy: policy}}}),
+		platforms: platforms.Set{"github": historian{}},
+	}
 	log := slog.New(slog.DiscardHandler)
 	router := httpx.NewRouter(log)
-	api.New(api.Config{Store: b.store, Version: "test", Log: log, Platforms: []string{"github"}, Tokens: []api.Token{
+	api.New(api.Config{Store: b.store, Version: "test", Log: log, Platforms: b.platforms, Tokens: []api.Token{
 		{Name: "reader", Token: "viewer-token", Role: api.Viewer},
 		{Name: "ci", Token: "scanner-token", Role: api.Scanner},
 		{Name: "root", Token: "admin-token", Role: api.Admin},

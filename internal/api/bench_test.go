@@ -14,6 +14,7 @@ import (
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/api"
 	"github.com/scanhook/scanhook/internal/httpx"
+	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/store"
 	"github.com/scanhook/scanhook/store/storetest"
 )
@@ -44,7 +45,7 @@ func BenchmarkUpload(b *testing.B) {
 			s := e.Open(b, store.Config{Policies: core.Policies{{Match: "**", Policy: storetest.Policy}}})
 			log := slog.New(slog.DiscardHandler)
 			router := httpx.NewRouter(log)
-			api.New(api.Config{Store: s, Log: log, Platforms: []string{"github"}, Tokens: []api.Token{
+			api.New(api.Config{Store: s, Log: log, Platforms: platforms.Set{"github": nil}, Tokens: []api.Token{
 				{Name: "ci", Token: "scanner-token", Role: api.Scanner},
 			}}).Register(router)
 			var upload, decode time.Duration

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -143,9 +144,9 @@ func (a *API) accept(ctx context.Context, platform, project, commit, branch, ori
 		return core.Receipt{}, fmt.Errorf("%w: commit %q is not a full commit id of 40 or 64 hexadecimal digits",
 			core.ErrInvalid, commit)
 	}
-	if !slices.Contains(a.Platforms, platform) {
+	if _, configured := a.Platforms[platform]; !configured {
 		return core.Receipt{}, fmt.Errorf("%w: no platform %q is configured; there are: %s",
-			core.ErrInvalid, platform, strings.Join(a.Platforms, ", "))
+			core.ErrInvalid, platform, strings.Join(slices.Sorted(maps.Keys(a.Platforms)), ", "))
 	}
 	return a.Store.AcceptCommit(ctx, core.Scan{
 		SourcePlatform: platform, ProjectName: project, CommitSHA: commit, Branch: branch, Origin: origin,

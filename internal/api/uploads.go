@@ -116,6 +116,7 @@ func (a *API) put(ctx context.Context, in Upload, scanner string, find func() (s
 	if err != nil {
 		return nil, a.problem(ctx, err)
 	}
+	a.findMergeBase(ctx, reference)
 	return a.store(ctx, reference, scanner, report)
 }
 

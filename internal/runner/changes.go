@@ -41,15 +41,8 @@ func (r *Runner) changesSince(
 
 // findMergeBase asks the platform, once per scan, where its branch left the default branch.
 func (r *Runner) findMergeBase(ctx context.Context, scan *core.Scan) {
-	historian, able := r.Platforms[scan.SourcePlatform].(platforms.Historian)
-	if !able || scan.MergeBaseSHA != "" || scan.DefaultBranch == "" || scan.OnDefaultBranch() {
-		return
-	}
-	sha, err := historian.MergeBase(ctx, scan.ProjectName, scan.DefaultBranch, scan.CommitSHA)
-	if err == nil && !core.IsCommitSHA(sha) {
-		err = errors.New("the answer names no commit")
-	}
-	if err == nil {
+	sha, err := r.Platforms.MergeBase(ctx, *scan)
+	if err == nil && sha != "" {
 		err = r.Jobs.RecordMergeBase(ctx, *scan, sha)
 	}
 	if err != nil {
@@ -57,7 +50,9 @@ func (r *Runner) findMergeBase(ctx context.Context, scan *core.Scan) {
 			keyProject, scan.ProjectName, keySHA, scan.CommitSHA, keyError, err)
 		return
 	}
-	scan.MergeBaseSHA = sha
+	if sha != "" {
+		scan.MergeBaseSHA = sha
+	}
 }
 
 // diffCommits fetches the base commit beside the one that is checked out, of which the server sends only what differs,
