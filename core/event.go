@@ -94,6 +94,9 @@ const (
 	Duplicate        Outcome = "duplicate"
 )
 
+// KeptOutcomes are those that deliveries are kept with: a duplicate is not kept twice.
+var KeptOutcomes = []Outcome{ScanCreated, ScanExists, PipelineRecorded, OutcomeIgnored}
+
 // Receipt is the answer to a delivery.
 type Receipt struct {
 	Outcome   Outcome

@@ -8,34 +8,6 @@ import (
 	"github.com/scanhook/scanhook/core"
 )
 
-// DeliveryFilter selects deliveries; empty fields select everything. Before is exclusive, for paging from the newest on.
-type DeliveryFilter struct {
-	Platform, Project string
-	Outcome           core.Outcome
-	ScanID            int64
-	Before            int64
-	Limit             int
-}
-
-// ListDeliveries returns the newest deliveries first.
-func (s *Store) ListDeliveries(ctx context.Context, f DeliveryFilter) ([]core.KeptDelivery, error) {
-	var where conditions
-	where.add(f.Platform != "", `d.platform = ?`, f.Platform)
-	where.add(f.Project != "", `d.project_name = ?`, f.Project)
-	where.add(f.Outcome != "", `d.outcome = ?`, f.Outcome)
-	where.add(f.ScanID != 0, `d.scan_id = ?`, f.ScanID)
-	where.add(f.Before > 0, `d.id < ?`, f.Before)
-	var list []core.KeptDelivery
-	query := s.db.Rebind(`
-		SELECT d.*, COALESCE(CAST(s.reference_id AS TEXT), '') AS reference_id
-		FROM deliveries d LEFT JOIN scans s ON s.id = d.scan_id
-		` + where.sql() + ` ORDER BY d.id DESC LIMIT ?`)
-	if err := s.db.SelectContext(ctx, &list, query, append(where.args, f.Limit)...); err != nil {
-		return nil, fmt.Errorf("listing deliveries: %w", classify(err))
-	}
-	return list, nil
-}
-
 // maxExplained bounds what is told of one commit: scans, and of each its latest deliveries and words on findings.
 const maxExplained = 20
 
@@ -94,18 +66,30 @@ type TrendPoint struct {
 // whose default branch is not known, those of all branches.
 func (s *Store) ListTrend(ctx context.Context, platform, project string, limit int) ([]TrendPoint, error) {
 	var list []TrendPoint
-	err := s.db.SelectContext(ctx, &list, s.db.Rebind(`
-		SELECT s.reference_id, s.commit_sha,
-			(SELECT COUNT(*) FROM findings WHERE scan_id = s.id AND baseline_state <> 'unchanged' AND NOT `+dismissed+`) AS fresh,
-			(SELECT COUNT(*) FROM findings WHERE scan_id = s.id AND NOT `+dismissed+`) AS open,
-			(SELECT COALESCE(SUM(num_absent), 0) FROM scan_jobs WHERE scan_id = s.id) AS fixed
-		FROM (SELECT * FROM scans
-			WHERE source_platform = ? AND project_name = ? AND status = 'completed'
-				AND (default_branch = '' OR branch = default_branch)
-			ORDER BY id DESC LIMIT ?) s
-		ORDER BY s.id`), platform, project, limit)
+	branch, err := defaultBranch(ctx, s.db, core.Scan{SourcePlatform: platform, ProjectName: project})
+	if err == nil {
+		var ways *walks
+		ways, err = s.waysTo(ctx, ScanFilter{
+			Platform: platform, Project: project, Branch: branch, Status: core.ScanCompleted, Limit: limit,
+		})
+		if err == nil {
+			list, err = s.trendOf(ctx, ways)
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("listing trend: %w", classify(err))
 	}
 	return list, nil
+}
+
+func (s *Store) trendOf(ctx context.Context, ways *walks) (list []TrendPoint, err error) {
+	picked, args := ways.picked()
+	err = s.db.SelectContext(ctx, &list, s.db.Rebind(picked+`
+		SELECT s.reference_id, s.commit_sha,
+			(SELECT COUNT(*) FROM findings WHERE scan_id = s.id AND baseline_state <> 'unchanged' AND NOT `+dismissed+`) AS fresh,
+			(SELECT COUNT(*) FROM findings WHERE scan_id = s.id AND NOT `+dismissed+`) AS open,
+			(SELECT COALESCE(SUM(num_absent), 0) FROM scan_jobs WHERE scan_id = s.id) AS fixed
+		FROM picked JOIN scans s ON s.id = picked.id
+		ORDER BY s.id`), args...)
+	return list, err
 }

@@ -23,33 +23,6 @@ func (s *Store) GetScan(ctx context.Context, reference string) (core.Scan, error
 	return scan, nil
 }
 
-// ScanFilter selects scans; empty fields select everything. Before is exclusive, for paging from the newest on.
-type ScanFilter struct {
-	Platform, Project, Branch, CommitSHA string
-	Status                               core.ScanStatus
-	Verdict                              core.Verdict
-	Before                               int64
-	Limit                                int
-}
-
-// ListScans returns the newest scans first.
-func (s *Store) ListScans(ctx context.Context, f ScanFilter) ([]core.Scan, error) {
-	var where conditions
-	where.add(f.Platform != "", `source_platform = ?`, f.Platform)
-	where.add(f.Project != "", `project_name = ?`, f.Project)
-	where.add(f.Branch != "", `branch = ?`, f.Branch)
-	where.add(f.CommitSHA != "", `commit_sha = ?`, f.CommitSHA)
-	where.add(f.Status != "", `status = ?`, f.Status)
-	where.add(f.Verdict != "", `verdict = ?`, f.Verdict)
-	where.add(f.Before > 0, `id < ?`, f.Before)
-	list := []core.Scan{}
-	query := s.db.Rebind(`SELECT * FROM scans ` + where.sql() + ` ORDER BY id DESC LIMIT ?`)
-	if err := s.db.SelectContext(ctx, &list, query, append(where.args, f.Limit)...); err != nil {
-		return nil, fmt.Errorf("listing scans: %w", classify(err))
-	}
-	return list, nil
-}
-
 // BaselineCommit is the commit that a scan was compared with, or empty.
 func (s *Store) BaselineCommit(ctx context.Context, scan core.Scan) (string, error) {
 	if scan.BaselineScanID == nil {

@@ -80,14 +80,14 @@ func (s *Store) settleScan(ctx context.Context, tx *sqlx.Tx, id int64) error {
 			return err
 		}
 	}
+	if err := keepVerdict(ctx, tx, scan); err != nil { // before the end, which puts it into the indexes of ended scans
+		return err
+	}
 	_, err = tx.NamedExecContext(ctx, `
 		UPDATE scans SET status = :status, error = :error,
 			started_at = COALESCE(started_at, :finished_at), finished_at = :finished_at
 		WHERE id = :id`, scan)
 	if err != nil {
-		return err
-	}
-	if err := keepVerdict(ctx, tx, scan); err != nil {
 		return err
 	}
 	return s.wantStatuses(ctx, tx, []core.Scan{scan})

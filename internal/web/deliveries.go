@@ -3,7 +3,6 @@ package web
 import (
 	"net/http"
 	"net/url"
-	"strconv"
 
 	"github.com/gin-gonic/gin"
 
@@ -18,7 +17,7 @@ type deliveriesPage struct {
 	Filter     store.DeliveryFilter
 	Filtered   bool
 	Deliveries []core.KeptDelivery
-	Older      string // query of the next page, or empty
+	Pager      pager
 	Platforms  []string
 	Outcomes   []core.Outcome
 }
@@ -32,33 +31,22 @@ type deliveryLines struct {
 func (w *Web) deliveries(c *gin.Context) error {
 	filter := store.DeliveryFilter{
 		Platform: c.Query("platform"), Project: c.Query("project"), Outcome: core.Outcome(c.Query("outcome")),
-		Limit: deliveriesPerPage + 1,
 	}
-	filter.Before, _ = strconv.ParseInt(c.Query("before"), 10, 64)
-	list, err := w.Store.ListDeliveries(c.Request.Context(), filter)
+	query := queryOf(map[string]string{
+		"platform": filter.Platform, "project": filter.Project, "outcome": string(filter.Outcome),
+	})
+	list, links, err := turn(placeOf(c), deliveriesPerPage, query, func(d core.KeptDelivery) int64 { return d.ID },
+		func(at place, limit int) ([]core.KeptDelivery, error) {
+			filter.Before, filter.After, filter.Limit = at.before, at.after, limit
+			return w.Store.ListDeliveries(c.Request.Context(), filter)
+		})
 	if err != nil {
 		return err
 	}
-	page := deliveriesPage{
-		Filter: filter, Platforms: w.platformNames(filter.Platform),
-		Outcomes: []core.Outcome{core.ScanCreated, core.ScanExists, core.PipelineRecorded, core.OutcomeIgnored},
-	}
-	query := url.Values{}
-	for name, value := range map[string]string{
-		"platform": filter.Platform, "project": filter.Project, "outcome": string(filter.Outcome),
-	} {
-		if value != "" {
-			query.Set(name, value)
-		}
-	}
-	page.Filtered = len(query) > 0
-	if len(list) > deliveriesPerPage {
-		list = list[:deliveriesPerPage]
-		query.Set("before", strconv.FormatInt(list[deliveriesPerPage-1].ID, 10))
-		page.Older = "?" + query.Encode()
-	}
-	page.Deliveries = list
-	return w.render(c, http.StatusOK, "deliveries", "Deliveries", page)
+	return w.render(c, http.StatusOK, "deliveries", "Deliveries", deliveriesPage{
+		Filter: filter, Filtered: len(query) > 0, Deliveries: list, Pager: links,
+		Platforms: w.platformNames(filter.Platform), Outcomes: core.KeptOutcomes,
+	})
 }
 
 // explainPage is what happened to a commit, scan by scan.

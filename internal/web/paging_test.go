@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"html"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -64,18 +65,37 @@ func TestScansAreFilteredAndPaged(t *testing.T) {
 		}
 	}
 	first := s.page("/")
-	if n := strings.Count(first, "/hooks/scans/"); n != 50 {
+	if n := strings.Count(first, "/hooks/scans/"); n != 50 || strings.Contains(first, `rel="prev"`) {
 		t.Errorf("%d scans on the first page", n)
 	}
-	_, rest, _ := strings.Cut(first, `href="/hooks/?before=`)
-	older, _, _ := strings.Cut(rest, `"`)
-	if n := strings.Count(s.page("/?before="+older), "/hooks/scans/"); n != 10 {
+	second := s.page("/" + link(t, first, "next"))
+	if n := strings.Count(second, "/hooks/scans/"); n != 10 || strings.Contains(second, `rel="next"`) {
 		t.Errorf("%d scans on the second page", n)
 	}
+	back := s.page("/" + link(t, second, "prev"))
+	if n := strings.Count(back, "/hooks/scans/"); n != 50 || link(t, back, "next") != link(t, first, "next") {
+		t.Errorf("the page before the second is not the first one:\n%s", back)
+	}
+	middle := s.page("/?after=5&platform=github")
+	if link(t, middle, "prev") != "?platform=github&after=55" || link(t, middle, "next") != "?platform=github&before=6" {
+		t.Errorf("a page in the middle:\n%s", middle)
+	}
+	contains(t, s.page("/?before=1"), "No scan matches", `href="?">Newest`)
 	if n := strings.Count(s.page("/?branch=b1&platform=github&project=acme/shop&status=pending"), "/hooks/scans/"); n != 30 {
 		t.Errorf("%d scans of one branch", n)
 	}
 	contains(t, s.page("/?verdict=fail&status=nonsense&before=x"), "No scan matches", "Show all")
+}
+
+// link finds the address that leads to another page of a list.
+func link(t *testing.T, page, rel string) string {
+	t.Helper()
+	_, rest, found := strings.Cut(page, `<a rel="`+rel+`" href="`)
+	target, _, _ := strings.Cut(rest, `"`)
+	if !found {
+		t.Fatalf("no page is %s of\n%s", rel, page)
+	}
+	return html.UnescapeString(target)
 }
 
 // The stream of a running scan tells of its end, and ends itself when the server stops.

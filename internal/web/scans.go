@@ -2,8 +2,6 @@ package web
 
 import (
 	"net/http"
-	"net/url"
-	"strconv"
 
 	"github.com/gin-gonic/gin"
 
@@ -18,8 +16,7 @@ type scansPage struct {
 	Filter    store.ScanFilter
 	Filtered  bool
 	Scans     []scanLine
-	Older     string // query of the next page, or empty
-	First     string // query of the first page when this is another one, or empty
+	Pager     pager
 	Platforms []string
 }
 
@@ -31,22 +28,19 @@ type scanLine struct {
 
 func (w *Web) scans(c *gin.Context) error {
 	filter := filterOf(c)
-	filter.Limit = scansPerPage + 1
-	scans, err := w.Store.ListScans(c.Request.Context(), filter)
+	query := queryOf(map[string]string{
+		"platform": filter.Platform, "project": filter.Project, "branch": filter.Branch,
+		"status": string(filter.Status), "verdict": string(filter.Verdict),
+	})
+	scans, links, err := turn(placeOf(c), scansPerPage, query, func(scan core.Scan) int64 { return scan.ID },
+		func(at place, limit int) ([]core.Scan, error) {
+			filter.Before, filter.After, filter.Limit = at.before, at.after, limit
+			return w.Store.ListScans(c.Request.Context(), filter)
+		})
 	if err != nil {
 		return err
 	}
-	page := scansPage{Filter: filter, Platforms: w.platformNames(filter.Platform)}
-	query := queryOf(filter)
-	page.Filtered = len(query) > 0
-	if filter.Before > 0 {
-		page.First = "?" + query.Encode()
-	}
-	if len(scans) > scansPerPage {
-		scans = scans[:scansPerPage]
-		query.Set("before", strconv.FormatInt(scans[scansPerPage-1].ID, 10))
-		page.Older = "?" + query.Encode()
-	}
+	page := scansPage{Filter: filter, Filtered: len(query) > 0, Pager: links, Platforms: w.platformNames(filter.Platform)}
 	for _, scan := range scans {
 		page.Scans = append(page.Scans, scanLine{scan, bannerOf(scan, counts{})})
 	}
@@ -66,21 +60,5 @@ func filterOf(c *gin.Context) store.ScanFilter {
 	case core.Pass, core.Fail:
 		filter.Verdict = verdict
 	}
-	if before, err := strconv.ParseInt(c.Query("before"), 10, 64); err == nil && before > 0 {
-		filter.Before = before
-	}
 	return filter
-}
-
-// queryOf writes a filter as it stands in addresses, without the place in the list.
-func queryOf(f store.ScanFilter) url.Values {
-	query := url.Values{}
-	for name, value := range map[string]string{
-		"platform": f.Platform, "project": f.Project, "branch": f.Branch, "status": string(f.Status), "verdict": string(f.Verdict),
-	} {
-		if value != "" {
-			query.Set(name, value)
-		}
-	}
-	return query
 }

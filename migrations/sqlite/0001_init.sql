@@ -37,7 +37,17 @@ CREATE INDEX scans_by_branch ON scans (source_platform, project_name, branch, id
 CREATE INDEX scans_by_commit ON scans (commit_sha);
 CREATE INDEX scans_by_project ON scans (project_name, id);
 CREATE INDEX scans_by_baseline ON scans (baseline_scan_id);
-CREATE INDEX scans_open ON scans (deadline_at) WHERE status IN ('pending', 'processing');
+CREATE INDEX scans_open ON scans (deadline_at, source_platform, project_name, branch, status, id)
+    WHERE status IN ('pending', 'processing');
+-- An ended scan has one outcome: pass, fail or failed.
+CREATE INDEX scans_ended ON scans (source_platform, (COALESCE(verdict, status)), id)
+    WHERE status IN ('completed', 'failed');
+CREATE INDEX scans_ended_by_branch ON scans (source_platform, branch, (COALESCE(verdict, status)), id)
+    WHERE status IN ('completed', 'failed');
+CREATE INDEX scans_ended_in_project ON scans (source_platform, project_name, (COALESCE(verdict, status)), id)
+    WHERE status IN ('completed', 'failed');
+CREATE INDEX scans_ended_in_project_by_branch ON scans (source_platform, project_name, branch, (COALESCE(verdict, status)), id)
+    WHERE status IN ('completed', 'failed');
 
 CREATE TABLE scan_jobs (
     id           INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -223,7 +233,8 @@ CREATE TABLE deliveries (
     UNIQUE (platform, delivery_key)
 );
 CREATE INDEX deliveries_by_scan ON deliveries (scan_id);
-CREATE INDEX deliveries_by_project ON deliveries (project_name, id);
+CREATE INDEX deliveries_by_outcome ON deliveries (platform, outcome, id);
+CREATE INDEX deliveries_in_project ON deliveries (platform, project_name, outcome, id);
 
 CREATE TABLE commit_statuses (
     id              INTEGER PRIMARY KEY AUTOINCREMENT,
