@@ -50,12 +50,15 @@ func (s *Server) seal(event string, r Repository, payload any) (Delivery, error)
 // Seal makes an authentic delivery of any body, for events that the stand-in cannot build itself.
 // It fails only where the signing token is not "whsec_" and base64.
 func (s *Server) Seal(event string, body []byte) (Delivery, error) {
-	d := Delivery{Event: event, Key: newUUID(), Body: bytes.Clone(body)}
+	return s.sealFor(s.bySettings(), Delivery{Event: event, Key: newUUID(), Body: bytes.Clone(body)})
+}
+
+func (s *Server) sealFor(hook Hook, d Delivery) (Delivery, error) {
 	var err error
 	if s.cfg.Kind == GitHub {
-		d.Header = s.githubHeader(d)
+		d.Header = githubHeader(d, hook)
 	} else {
-		d.Header, err = s.gitlabHeader(d)
+		d.Header, err = s.gitlabHeader(d, hook)
 	}
 	return d, err
 }
@@ -83,7 +86,7 @@ func (s *Server) Send(ctx context.Context, hookURL string, d Delivery) (Delivery
 // letter, GitLab signs it anew with the time of the repetition.
 func (s *Server) Redeliver(ctx context.Context, hookURL string, d Delivery) (Delivery, error) {
 	if s.cfg.Kind == GitLab {
-		header, err := s.gitlabHeader(d)
+		header, err := s.gitlabHeader(d, s.bySettings())
 		if err != nil {
 			return d, err
 		}

@@ -12,28 +12,36 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 )
 
-// githubHookID is the id of the one webhook that a stand-in has.
-const githubHookID = "7001"
+// githubHookID is the id of the webhook whose calls tests make by hand.
+const githubHookID = 7001
 
-func (s *Server) githubHeader(d Delivery) http.Header {
+// bySettings is the webhook that the configuration speaks of, which need not be kept.
+func (s *Server) bySettings() Hook {
+	return Hook{ID: githubHookID, Secret: s.cfg.Secret, SigningToken: s.cfg.SigningToken}
+}
+
+// githubHeader signs a delivery of a webhook.
+func githubHeader(d Delivery, hook Hook) http.Header {
 	h := http.Header{}
 	h.Set("Accept", "*/*")
 	h.Set("Content-Type", "application/json")
 	h.Set("User-Agent", "GitHub-Hookshot/5ca11e0")
 	h.Set("X-GitHub-Delivery", d.Key)
 	h.Set("X-GitHub-Event", d.Event)
-	h.Set("X-GitHub-Hook-ID", githubHookID)
-	h.Set("X-GitHub-Hook-Installation-Target-Type", "repository")
-	if s.cfg.Secret != "" {
-		h.Set("X-Hub-Signature", "sha1="+hex.EncodeToString(sum(sha1.New, s.cfg.Secret, d.Body)))
-		h.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(sum(sha256.New, s.cfg.Secret, d.Body)))
+	h.Set("X-GitHub-Hook-ID", strconv.FormatInt(hook.ID, 10))
+	h.Set("X-GitHub-Hook-Installation-Target-Type", hook.target())
+	if hook.Secret != "" {
+		h.Set("X-Hub-Signature", "sha1="+hex.EncodeToString(sum(sha1.New, hook.Secret, d.Body)))
+		h.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(sum(sha256.New, hook.Secret, d.Body)))
 	}
 	return h
 }
 
-func (s *Server) gitlabHeader(d Delivery) (http.Header, error) {
+// gitlabHeader signs a delivery of a webhook, with the time of now.
+func (s *Server) gitlabHeader(d Delivery, hook Hook) (http.Header, error) {
 	h := http.Header{}
 	h.Set("Content-Type", "application/json")
 	h.Set("User-Agent", "GitLab/19.0.0")
@@ -42,22 +50,22 @@ func (s *Server) gitlabHeader(d Delivery) (http.Header, error) {
 	h.Set("X-Gitlab-Instance", s.Base())
 	h.Set("X-Gitlab-Event-UUID", newUUID())
 	h.Set("X-Gitlab-Webhook-UUID", newUUID()) // new for every request, whatever its name promises
-	if s.cfg.Secret != "" {
-		h.Set("X-Gitlab-Token", s.cfg.Secret)
+	if hook.Secret != "" {
+		h.Set("X-Gitlab-Token", hook.Secret)
 	}
-	if s.cfg.SigningToken == "" {
+	if hook.SigningToken == "" {
 		return h, nil
 	}
-	return h, s.addStandardWebhooks(h, d)
+	return h, addStandardWebhooks(h, d, hook.SigningToken, s.cfg.Now())
 }
 
 // addStandardWebhooks signs id, time and body, see https://www.standardwebhooks.com.
-func (s *Server) addStandardWebhooks(h http.Header, d Delivery) error {
-	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(s.cfg.SigningToken, "whsec_"))
+func addStandardWebhooks(h http.Header, d Delivery, token string, now time.Time) error {
+	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(token, "whsec_"))
 	if err != nil {
 		return fmt.Errorf("signing %s: the signing token must be whsec_ and base64", d.Event)
 	}
-	stamp := strconv.FormatInt(s.cfg.Now().Unix(), 10)
+	stamp := strconv.FormatInt(now.Unix(), 10)
 	signed := append([]byte(d.Key+"."+stamp+"."), d.Body...)
 	h.Set("Webhook-Id", d.Key)
 	h.Set("Webhook-Timestamp", stamp)

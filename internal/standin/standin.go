@@ -48,6 +48,7 @@ type Server struct {
 	client *http.Client
 	journal
 	faultQueue
+	hookbook
 	ci       pipelines
 	declared declarations
 
@@ -85,12 +86,14 @@ func (s *Server) mount() {
 		s.mux.Handle("POST /api/v4/projects/{id}/statuses/{sha}", s.api(s.serialised(s.faulty(s.postGitLabStatus))))
 		s.mux.Handle("GET /api/v4/projects/{id}/repository/commits/{sha}", s.api(s.faulty(s.getGitLabCommit)))
 		s.mux.Handle("GET /api/v4/projects/{id}/repository/merge_base", s.api(s.faulty(s.mergeBaseGitLab)))
+		s.mountGitLabHooks()
 		return
 	}
 	s.mux.Handle("/api/v3/", s.api(s.faulty(unknownRoute)))
 	s.mux.Handle("POST /api/v3/repos/{owner}/{name}/statuses/{sha}", s.api(s.faulty(s.postGitHubStatus)))
 	s.mux.Handle("GET /api/v3/repos/{owner}/{name}/compare/{range...}", s.api(s.faulty(s.compareGitHub)))
 	s.mux.Handle("GET /api/v3/repos/{owner}/{name}/actions/runs/{run}/artifacts", s.api(s.faulty(s.getArtifacts)))
+	s.mountGitHubHooks()
 }
 
 // SetBase tells the server where it is reached, scheme://host[:port][/sub/path], which every address in payloads and

@@ -10,6 +10,11 @@ import (
 	"github.com/scanhook/scanhook/platforms"
 )
 
+const (
+	guidHeader   = "X-GitHub-Delivery" // shared by all webhooks that announce the same event
+	hookIDHeader = "X-GitHub-Hook-ID"
+)
+
 // repository is the part of a payload's repository that we use.
 type repository struct {
 	ID            platforms.Number `json:"id"`
@@ -78,11 +83,11 @@ func reasonToIgnore(event string) string {
 // deliveryKey keeps two hooks apart that announce the same event: GitHub gives both deliveries the same GUID.
 // Gitea sends a type of target without its id, and then a GUID of its own per delivery.
 func deliveryKey(header http.Header, body []byte) string {
-	guid := header.Get("X-GitHub-Delivery")
+	guid := header.Get(guidHeader)
 	if guid == "" {
 		return platforms.HashKey(header.Get("X-GitHub-Event"), body)
 	}
-	if hook := header.Get("X-GitHub-Hook-ID"); hook != "" {
+	if hook := header.Get(hookIDHeader); hook != "" {
 		return platforms.DeliveryKey(hook, guid)
 	}
 	const target = "X-GitHub-Hook-Installation-Target-"

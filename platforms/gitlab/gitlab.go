@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	gogitlab "github.com/xanzy/go-gitlab"
@@ -38,6 +40,9 @@ type Platform struct {
 	token   string
 	api     *gogitlab.Client
 	now     func() time.Time
+
+	signingToken string // the first one, as webhooks are given it
+	resends      resends
 }
 
 var _ platforms.Platform = (*Platform)(nil)
@@ -54,6 +59,9 @@ func New(config Config) (*Platform, error) {
 	var err error
 	if p.signing, err = signingKeys(config.SigningTokens); err != nil {
 		return nil, fmt.Errorf("configuring GitLab %s: %w", config.Name, err)
+	}
+	if token := firstGiven(config.SigningTokens); token != "" {
+		p.signingToken = keyPrefix + strings.TrimPrefix(token, keyPrefix)
 	}
 	if p.web, p.api, err = connect(config); err != nil {
 		return nil, fmt.Errorf("configuring GitLab %s: %w", config.Name, err)
@@ -83,6 +91,11 @@ func connect(config Config) (*url.URL, *gogitlab.Client, error) {
 		gogitlab.WithCustomLimiter(noLimit{}),
 	)
 	return web, client, err
+}
+
+func firstGiven(tokens []string) string {
+	given := slices.DeleteFunc(slices.Clone(tokens), func(token string) bool { return token == "" })
+	return append(given, "")[0]
 }
 
 // noLimit replaces go-gitlab's own limiter, which would hold a call back: the reporter decides when to try again.

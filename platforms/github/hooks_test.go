@@ -1,0 +1,249 @@
+package github_test
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scanhook/scanhook/internal/standin"
+	"github.com/scanhook/scanhook/platforms"
+	"github.com/scanhook/scanhook/platforms/github"
+	"github.com/scanhook/scanhook/platforms/platformtest"
+)
+
+const (
+	hookAddress = "https://scan.example.com/webhooks/github"
+	theToken    = "the-token"
+)
+
+var ofWidgets = platforms.HookPlace{Scope: platforms.ScopeProject, Owner: "acme/widgets"}
+
+// forge is a GitHub with the project acme/widgets, whose every call the official description judges where it knows it.
+func forge(t *testing.T, judged bool) (*standin.Server, *github.Platform) {
+	t.Helper()
+	server := standin.New(standin.Config{Kind: standin.GitHub, Token: theToken, Now: func() time.Time { return noon }})
+	var url string
+	if judged {
+		url = describe(t).Serve(t, server.ServeHTTP).URL
+	} else {
+		web := httptest.NewServer(server)
+		t.Cleanup(web.Close)
+		url = web.URL
+	}
+	if err := server.SetBase(url + "/sub"); err != nil {
+		t.Fatal(err)
+	}
+	server.AddRepository(standin.Repository{Project: "acme/widgets", ID: 7, Dir: t.TempDir()})
+	return server, newPlatform(t, github.Config{
+		URL: url + "/sub", Token: theToken, WebhookSecrets: []string{"the secret", "an older one"},
+	})
+}
+
+func hooksOf(t *testing.T, platform *github.Platform, place platforms.HookPlace) []platforms.Hook {
+	t.Helper()
+	hooks, err := platform.Hooks(t.Context(), place, hookAddress)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return hooks
+}
+
+func TestAddHook(t *testing.T) {
+	t.Parallel()
+	server, platform := forge(t, true)
+	if hooks := hooksOf(t, platform, ofWidgets); len(hooks) != 0 {
+		t.Fatalf("hooks of a fresh project: %+v", hooks)
+	}
+	if err := platform.AddHook(t.Context(), "acme/widgets", hookAddress); err != nil {
+		t.Fatal(err)
+	}
+	kept := server.Hooks()
+	want := standin.Hook{
+		ID: kept[0].ID, Project: "acme/widgets", URL: hookAddress, Secret: "the secret", Events: []string{"push", "workflow_run"},
+	}
+	if diff := cmp.Diff([]standin.Hook{want}, kept); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+func TestHooksAreJudgedAndMended(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		hook   standin.Hook
+		broken bool
+		fault  string // one of the faults; empty: none
+	}{
+		"as wanted":      {hook: standin.Hook{}},
+		"everything":     {hook: standin.Hook{Events: []string{"*"}}},
+		"more events":    {hook: standin.Hook{Events: []string{"issues", "workflow_run", "push"}}},
+		"off":            {standin.Hook{Off: true}, true, "switched off"},
+		"no secret":      {standin.Hook{Secret: "-"}, true, "no secret"},
+		"form":           {standin.Hook{Form: true}, false, `content type is "form"`},
+		"no TLS":         {standin.Hook{Insecure: true}, false, "certificate"},
+		"plain http":     {standin.Hook{URL: "http://scan.example.com/webhooks/github/"}, false, "it calls http://"},
+		"no runs":        {standin.Hook{Events: []string{"push"}}, false, "send workflow_run"},
+		"no pushes":      {standin.Hook{Events: []string{"workflow_run"}}, true, "send push"},
+		"another place":  {hook: standin.Hook{URL: "https://elsewhere.example.com/webhooks/github"}},
+		"another system": {hook: standin.Hook{URL: "https://scan.example.com/webhooks/ghes"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server, platform := forge(t, true)
+			kept := server.AddHook(complete(test.hook))
+			hooks := hooksOf(t, platform, ofWidgets)
+			if strings.HasPrefix(name, "another") {
+				if len(hooks) != 0 {
+					t.Errorf("%s is taken for ours", kept.URL)
+				}
+				return
+			}
+			hook := hooks[0]
+			faults := strings.Join(hook.Faults, "; ")
+			if hook.ID != kept.ID || hook.Broken != test.broken || (test.fault == "") != (faults == "") ||
+				!strings.Contains(faults, test.fault) {
+				t.Fatalf("judged as %+v, want %q", hook, test.fault)
+			}
+			if err := platform.MendHook(t.Context(), hook, hookAddress); err != nil {
+				t.Fatal(err)
+			}
+			if mended := hooksOf(t, platform, ofWidgets)[0]; len(mended.Faults) != 0 || mended.Broken {
+				t.Errorf("mended: %+v", mended)
+			}
+			mended := server.Hooks()[0]
+			lost := platforms.Lacking(mended.Events, test.hook.Events...)
+			if len(lost) != 0 || mended.Secret != "the secret" || mended.URL != hookAddress {
+				t.Errorf("mended: %+v, lost %q", mended, lost)
+			}
+		})
+	}
+}
+
+// complete fills in what a hook of a test leaves open; the secret - is none.
+func complete(hook standin.Hook) standin.Hook {
+	hook.Project = "acme/widgets"
+	if hook.URL == "" {
+		hook.URL = hookAddress
+	}
+	if hook.Secret == "" {
+		hook.Secret = "another secret"
+	}
+	hook.Secret = strings.TrimPrefix(hook.Secret, "-")
+	if hook.Events == nil {
+		hook.Events = []string{"push", "workflow_run"}
+	}
+	return hook
+}
+
+func TestHookPlaces(t *testing.T) {
+	t.Parallel()
+	got := newPlatform(t, github.Config{Token: theToken}).HookPlaces("acme/widgets")
+	if want := []platforms.HookPlace{ofWidgets, {Scope: platforms.ScopeGroup, Owner: "acme"}}; !slices.Equal(got, want) {
+		t.Errorf("with a token: %v", got)
+	}
+	app := newPlatform(t, github.Config{App: &github.AppConfig{ID: 4, PrivateKey: privateKey(t)}})
+	if want := []platforms.HookPlace{ofWidgets, {Scope: platforms.ScopeApp}}; !slices.Equal(app.HookPlaces("acme/widgets"), want) {
+		t.Errorf("as an App: %v", app.HookPlaces("acme/widgets"))
+	}
+}
+
+// A hook whose last call was refused or lost says so; only the former is mended by writing the secret again.
+func TestHooksTellOfTheLastCall(t *testing.T) {
+	t.Parallel()
+	for code, test := range map[int]struct {
+		fault, trouble string
+	}{401: {fault: "answered 401"}, 502: {trouble: "answered 502"}, 202: {}} {
+		receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }))
+		defer receiver.Close()
+		server, platform := forge(t, true)
+		address := receiver.URL + "/webhooks/github"
+		server.AddHook(complete(standin.Hook{URL: address}))
+		hooks, err := platform.Hooks(t.Context(), ofWidgets, address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := platform.TestHook(t.Context(), hooks[0]); err != nil {
+			t.Fatal(err)
+		}
+		if hooks, err = platform.Hooks(t.Context(), ofWidgets, address); err != nil {
+			t.Fatal(err)
+		}
+		faults := strings.Join(hooks[0].Faults, "; ")
+		if !strings.Contains(faults, test.fault) || !strings.Contains(hooks[0].Trouble, test.trouble) ||
+			(faults == "") != (test.fault == "") || (hooks[0].Trouble == "") != (test.trouble == "") {
+			t.Errorf("%d: faults %q, trouble %q", code, faults, hooks[0].Trouble)
+		}
+	}
+}
+
+func TestHookRefusals(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		status int
+		want   error
+	}{
+		"hidden": {404, platforms.ErrNoHookAccess}, "forbidden": {403, platforms.ErrNoHookAccess},
+		"no such call": {405, platforms.ErrNoHookAccess}, "limited": {429, new(platforms.RateLimited)},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := describe(t).Serve(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(test.status)
+				_, _ = w.Write([]byte(`{"message":"no ` + theToken + `"}`))
+			})
+			platform := newPlatform(t, github.Config{URL: server.URL + "/sub", Token: theToken})
+			_, err := platform.Hooks(t.Context(), ofWidgets, hookAddress)
+			_, attempts := platform.Attempts(t.Context(), platforms.Hook{HookPlace: ofWidgets, ID: 3}, noon)
+			for _, err := range []error{err, attempts} {
+				limited := new(platforms.RateLimited)
+				matches := errors.Is(err, test.want) || errors.As(test.want, &limited) && errors.As(err, &limited)
+				if !matches || strings.Contains(err.Error(), theToken) {
+					t.Errorf("%v, want %v", err, test.want)
+				}
+			}
+		})
+	}
+	silent := newPlatform(t, github.Config{})
+	if _, err := silent.Hooks(t.Context(), ofWidgets, hookAddress); !errors.Is(err, platforms.ErrNoToken) {
+		t.Errorf("without a token: %v", err)
+	}
+	mad := platforms.HookPlace{Scope: platforms.ScopeGroup, Owner: "../app"}
+	if _, err := newPlatform(t, github.Config{Token: theToken}).Hooks(t.Context(), mad, hookAddress); !errors.Is(err, platforms.ErrRefused) {
+		t.Errorf("place that is none: %v", err)
+	}
+}
+
+// Gitea wants to be told the kind of webhook, shows no secret, and old ones have no workflow runs.
+func TestHooksOnGitea(t *testing.T) {
+	t.Parallel()
+	var body string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			text := make([]byte, 4096)
+			n, _ := r.Body.Read(text)
+			body = string(text[:n])
+			w.WriteHeader(http.StatusCreated)
+		}
+		_, _ = w.Write([]byte(`[{"id":1,"type":"gitea","active":true,"events":["push"],"config":{"content_type":"json","url":"` + hookAddress + `"}}]`))
+	}))
+	defer server.Close()
+	platform := newPlatform(t, github.Config{
+		URL: server.URL, APIURL: server.URL + "/api/v1", Token: theToken, WebhookSecrets: []string{platformtest.Secret},
+	})
+	if hook := hooksOf(t, platform, ofWidgets)[0]; hook.Broken || len(hook.Faults) > 0 {
+		t.Errorf("hook: %+v", hook)
+	}
+	if err := platform.AddHook(t.Context(), "acme/widgets", hookAddress); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(body, `"type":"gitea"`) || !strings.Contains(body, platformtest.Secret) {
+		t.Errorf("sent %s", body)
+	}
+}

@@ -1,0 +1,126 @@
+package github
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	gogithub "github.com/google/go-github/v62/github"
+
+	"github.com/scanhook/scanhook/platforms"
+)
+
+const (
+	deliveriesPerPage = 100
+	maxDeliveryPages  = 50
+)
+
+var _ platforms.Redeliverer = (*Platform)(nil)
+
+// Attempts reads the log of deliveries, which GitHub keeps for three days (an Enterprise Server for seven), 5,000 entries
+// at most.
+func (p *Platform) Attempts(ctx context.Context, hook platforms.Hook, since time.Time) ([]platforms.Attempt, error) {
+	deliveries, err := p.deliveries(ctx, hook, since)
+	if err != nil || len(deliveries) == 0 {
+		return nil, wrapped(err, "reading the deliveries of %s", hook.HookPlace)
+	}
+	header := http.Header{}
+	header.Set(hookIDHeader, strconv.FormatInt(hook.ID, 10))
+	if hook.Scope == platforms.ScopeApp {
+		if header, err = p.appHeader(ctx, deliveries[0].GetID()); err != nil {
+			return nil, wrapped(err, "reading a delivery of %s", hook.HookPlace)
+		}
+	}
+	attempts := make([]platforms.Attempt, len(deliveries))
+	for i, delivery := range deliveries {
+		attempts[i] = toAttempt(header, delivery)
+	}
+	return attempts, nil
+}
+
+func (p *Platform) deliveries(ctx context.Context, hook platforms.Hook, since time.Time) (
+	list []*gogithub.HookDelivery, err error) {
+	calls, err := p.hookCalls(ctx, hook.HookPlace)
+	if err != nil {
+		return nil, err
+	}
+	page := &gogithub.ListCursorOptions{PerPage: deliveriesPerPage}
+	for range maxDeliveryPages {
+		found, answer, err := calls.deliveries(ctx, hook.ID, page)
+		if err := p.hookError(answer, err); err != nil {
+			return nil, err
+		}
+		older := slices.IndexFunc(found, func(d *gogithub.HookDelivery) bool { return d.GetDeliveredAt().Before(since) })
+		if older >= 0 {
+			found = found[:older]
+		}
+		list = append(list, slices.DeleteFunc(found, unused)...)
+		if older >= 0 || answer.Cursor == "" || answer.Cursor == page.Cursor {
+			break
+		}
+		page.Cursor = answer.Cursor
+	}
+	return list, nil
+}
+
+// unused tells deliveries that Parse would ignore, or that lack what redelivering takes.
+func unused(delivery *gogithub.HookDelivery) bool {
+	return !slices.Contains(hookEvents(), delivery.GetEvent()) || delivery.GetGUID() == "" || delivery.GetID() == 0
+}
+
+// appHeader finds the ids that the calls of an App's webhook bear: the API tells them in the headers of a delivery only.
+func (p *Platform) appHeader(ctx context.Context, delivery int64) (http.Header, error) {
+	found, answer, err := p.app.asApp.Apps.GetHookDelivery(ctx, delivery)
+	if err := p.hookError(answer, err); err != nil {
+		return nil, err
+	}
+	header := http.Header{}
+	for name, value := range found.GetRequest().GetHeaders() {
+		header.Set(name, value)
+	}
+	return header, nil
+}
+
+func toAttempt(header http.Header, delivery *gogithub.HookDelivery) platforms.Attempt {
+	header = header.Clone()
+	header.Set(guidHeader, delivery.GetGUID())
+	code := delivery.GetStatusCode()
+	return platforms.Attempt{
+		ID: delivery.GetID(), Key: deliveryKey(header, nil), At: delivery.GetDeliveredAt().Time,
+		Delivered: code >= http.StatusOK && code < http.StatusMultipleChoices,
+	}
+}
+
+// Redeliver asks GitHub to try again, which it does a moment after its answer.
+func (p *Platform) Redeliver(ctx context.Context, hook platforms.Hook, attempt platforms.Attempt) error {
+	calls, err := p.hookCalls(ctx, hook.HookPlace)
+	if err == nil {
+		answer, failed := calls.redeliver(ctx, hook.ID, attempt.ID)
+		err = p.hookError(answer, failed)
+	}
+	return wrapped(err, "having delivery %d of %s sent again", attempt.ID, hook.HookPlace)
+}
+
+// TestHook sends a ping. That of an App cannot be sent.
+func (p *Platform) TestHook(ctx context.Context, hook platforms.Hook) error {
+	calls, err := p.hookCalls(ctx, hook.HookPlace)
+	if err == nil && calls.ping == nil {
+		err = fmt.Errorf("%w: an App is not pinged", platforms.ErrNoHookAccess)
+	}
+	if err == nil {
+		answer, failed := calls.ping(ctx, hook.ID)
+		err = p.hookError(answer, failed)
+	}
+	return wrapped(err, "testing the webhook of %s", hook.HookPlace)
+}
+
+// wrapped says what was tried, where it failed.
+func wrapped(err error, format string, args ...any) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf(format+": %w", append(args, err)...)
+}

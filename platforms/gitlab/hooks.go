@@ -1,0 +1,158 @@
+package gitlab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	gogitlab "github.com/xanzy/go-gitlab"
+
+	"github.com/scanhook/scanhook/platforms"
+)
+
+var _ platforms.HookKeeper = (*Platform)(nil)
+
+// webhook is a webhook of a project or a group. go-gitlab's own types lack its state and its signing token.
+type webhook struct {
+	ID             int64            `json:"id"`
+	URL            string           `json:"url"`
+	ProjectID      platforms.Number `json:"project_id"`
+	GroupID        platforms.Number `json:"group_id"`
+	Push           bool             `json:"push_events"`
+	TagPush        bool             `json:"tag_push_events"`
+	Pipeline       bool             `json:"pipeline_events"`
+	VerifySSL      bool             `json:"enable_ssl_verification"`
+	AlertStatus    platforms.Text   `json:"alert_status"`
+	Template       platforms.Text   `json:"custom_webhook_template"`
+	TokenPresent   *bool            `json:"token_present"`         // GitLab 19.0 and later
+	SigningPresent *bool            `json:"signing_token_present"` // GitLab 19.0 and later
+}
+
+// wish is what Scanhook wants of a webhook. GitLab forgets the secret token when the address changes, so that both are
+// always sent.
+type wish struct {
+	URL       string `json:"url"`
+	Push      bool   `json:"push_events"`
+	TagPush   bool   `json:"tag_push_events"`
+	Pipeline  bool   `json:"pipeline_events"`
+	VerifySSL bool   `json:"enable_ssl_verification"`
+	Token     string `json:"token,omitempty"`
+	Signing   string `json:"signing_token,omitempty"`
+	Template  string `json:"custom_webhook_template"`
+}
+
+// HookPlaces are the project and all groups that it lies in.
+func (p *Platform) HookPlaces(project string) []platforms.HookPlace {
+	places := []platforms.HookPlace{{Scope: platforms.ScopeProject, Owner: project}}
+	for path := project; ; {
+		end := strings.LastIndexByte(path, '/')
+		if end <= 0 {
+			return places
+		}
+		path = path[:end]
+		places = append(places, platforms.HookPlace{Scope: platforms.ScopeGroup, Owner: path})
+	}
+}
+
+// Hooks lists the webhooks of a place, of which GitLab allows a hundred: one page holds them. Groups have webhooks from
+// GitLab Premium on; elsewhere, and for a namespace that is a person, the error is platforms.ErrNoHookAccess.
+func (p *Platform) Hooks(ctx context.Context, place platforms.HookPlace, address string) ([]platforms.Hook, error) {
+	var list []webhook
+	page := gogitlab.ListOptions{PerPage: 100}
+	if err := p.callHooks(ctx, http.MethodGet, place, "", "", page, &list); err != nil {
+		return nil, fmt.Errorf("listing webhooks of %s: %w", place, err)
+	}
+	var hooks []platforms.Hook
+	for _, found := range list {
+		if !platforms.SameAddress(found.URL, address) {
+			continue
+		}
+		hook := p.toHook(place, found, address)
+		if err := p.judgeAnswer(ctx, &hook); err != nil {
+			return nil, fmt.Errorf("reading the last event of a webhook of %s: %w", place, err)
+		}
+		hooks = append(hooks, hook)
+	}
+	return hooks, nil
+}
+
+// toHook compares a webhook with what Scanhook wants.
+func (p *Platform) toHook(place platforms.HookPlace, found webhook, address string) platforms.Hook {
+	hook := platforms.Hook{HookPlace: place, ID: found.ID, Ref: found.ProjectID.ID(), State: stateOf(found.AlertStatus)}
+	if place.Scope == platforms.ScopeGroup {
+		hook.Ref = found.GroupID.ID()
+	}
+	fault := func(found, breaks bool, text string) {
+		if found {
+			hook.Faults = append(hook.Faults, text)
+			hook.Broken = hook.Broken || breaks
+		}
+	}
+	lacks := func(present *bool) bool { return present != nil && !*present }
+	fault(hook.State == platforms.HookPaused, true, "GitLab has paused it after failures")
+	fault(hook.State == platforms.HookDisabled, true, "GitLab has disabled it after many failures")
+	fault(found.URL != address, false, "it calls "+platforms.Excerpt(found.URL, ""))
+	fault(!found.Push, true, "it does not send push events")
+	fault(!found.TagPush, false, "it does not send tag push events")
+	fault(!found.Pipeline, false, "it does not send pipeline events")
+	fault(found.Template != "", true, "it has a custom template")
+	fault(!found.VerifySSL && strings.HasPrefix(address, "https:"), false, "it does not verify our certificate")
+	fault(len(p.secrets) > 0 && lacks(found.TokenPresent), lacks(found.SigningPresent), "it has no secret token")
+	fault(p.signingToken != "" && lacks(found.SigningPresent), lacks(found.TokenPresent), "it has no signing token")
+	return hook
+}
+
+func stateOf(alert platforms.Text) platforms.HookState {
+	switch alert {
+	case "temporarily_disabled":
+		return platforms.HookPaused
+	case "disabled":
+		return platforms.HookDisabled
+	}
+	return platforms.HookActive // also where GitLab does not tell, before 15.0
+}
+
+// judgeAnswer looks at what the last call was answered: a 401 is Scanhook's own word for a wrong secret. Where GitLab keeps
+// no events, before 17.3, there is nothing to judge.
+func (p *Platform) judgeAnswer(ctx context.Context, hook *platforms.Hook) error {
+	last, err := p.events(ctx, *hook, eventsPage{PerPage: 1, Page: 1})
+	switch {
+	case errors.Is(err, platforms.ErrNoHookAccess):
+		return nil
+	case err != nil || len(last) == 0 || last[0].succeeded():
+		return err
+	case last[0].Status == "401":
+		hook.Faults = append(hook.Faults, "its secret is not the configured one: the last call was answered 401")
+		hook.Broken = true
+	default:
+		hook.Trouble = "its last call was answered: " + string(last[0].Status)
+	}
+	return nil
+}
+
+// AddHook creates a webhook.
+func (p *Platform) AddHook(ctx context.Context, project, address string) error {
+	place := platforms.HookPlace{Scope: platforms.ScopeProject, Owner: project}
+	if err := p.callHooks(ctx, http.MethodPost, place, "", "", p.wish(address), nil); err != nil {
+		return fmt.Errorf("adding a webhook to %s: %w", place, err)
+	}
+	return nil
+}
+
+// MendHook leaves events alone that somebody else has added. It does not revive a webhook that GitLab has disabled.
+func (p *Platform) MendHook(ctx context.Context, hook platforms.Hook, address string) error {
+	if err := p.callHooks(ctx, http.MethodPut, hook.HookPlace, hook.Ref, hookPath(hook), p.wish(address), nil); err != nil {
+		return fmt.Errorf("mending the webhook of %s: %w", hook.HookPlace, err)
+	}
+	return nil
+}
+
+func (p *Platform) wish(address string) wish {
+	w := wish{URL: address, Push: true, TagPush: true, Pipeline: true, VerifySSL: true, Signing: p.signingToken}
+	if len(p.secrets) > 0 {
+		w.Token = string(p.secrets[0])
+	}
+	return w
+}
