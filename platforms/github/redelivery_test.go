@@ -13,7 +13,6 @@ import (
 	"github.com/scanhook/scanhook/platforms/github"
 )
 
-
 // receiverOf is a receiver of webhooks that answers what code holds.
 func receiverOf(t *testing.T, code *atomic.Int32) string {
 	t.Helper()

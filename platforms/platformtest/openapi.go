@@ -85,8 +85,25 @@ func judge(t testing.TB, router routers.Router, r *http.Request) {
 // load reads OpenAPI 3, and Swagger 2.0 by way of a conversion.
 func load(text []byte) (*openapi3.T, error) {
 	var old openapi2.T
-	if err := json.Unmarshal(text, &old); err == nil && old.Swagger == "2.0" {
-		return openapi2conv.ToV3(&old)
+	if err := json.Unmarshal(text, &old); err != nil || old.Swagger != "2.0" {
+		return openapi3.NewLoader().LoadFromData(text)
 	}
-	return openapi3.NewLoader().LoadFromData(text)
+	document, err := openapi2conv.ToV3(&old)
+	if err == nil {
+		separateByCommas(document)
+	}
+	return document, err
+}
+
+// separateByCommas says what Swagger 2.0 means by a list that says nothing else, and the conversion forgets.
+func separateByCommas(document *openapi3.T) {
+	for _, path := range document.Paths.Map() {
+		for _, operation := range path.Operations() {
+			for _, parameter := range operation.Parameters {
+				if parameter.Value.In == openapi3.ParameterInQuery && parameter.Value.Schema.Value.Type.Is("array") {
+					parameter.Value.Explode = openapi3.BoolPtr(false)
+				}
+			}
+		}
+	}
 }

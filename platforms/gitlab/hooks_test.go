@@ -1,0 +1,229 @@
+package gitlab_test
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scanhook/scanhook/internal/standin"
+	"github.com/scanhook/scanhook/platforms"
+	"github.com/scanhook/scanhook/platforms/gitlab"
+	"github.com/scanhook/scanhook/platforms/platformtest"
+)
+
+const (
+	theToken = "the-token"
+	signing  = "whsec_c2Nhbmhvb2stc2lnbmluZy1rZXktMzItYnl0ZXMh"
+)
+
+var (
+	ofWidgets = platforms.HookPlace{Scope: platforms.ScopeProject, Owner: "acme/shop/widgets"}
+	ofAcme    = platforms.HookPlace{Scope: platforms.ScopeGroup, Owner: "acme"}
+	sha       = strings.Repeat("ab", 20)
+)
+
+// forge is a GitLab with a project, a receiver of its calls that answers what code holds, and a clock to turn. The
+// official description judges each call about a project.
+type forge struct {
+	*standin.Server
+	platform *gitlab.Platform
+	address  string // of the receiver
+	code     atomic.Int32
+	now      atomic.Pointer[time.Time]
+}
+
+func (f *forge) turn(d time.Duration) {
+	later := f.clock().Add(d)
+	f.now.Store(&later)
+}
+
+func (f *forge) clock() time.Time { return *f.now.Load() }
+
+func newForge(t *testing.T, judged bool) *forge {
+	t.Helper()
+	f := &forge{}
+	f.code.Store(http.StatusAccepted)
+	start := noon
+	f.now.Store(&start)
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(int(f.code.Load()))
+	}))
+	t.Cleanup(receiver.Close)
+	f.address = receiver.URL + "/webhooks/gitlab"
+	f.Server = standin.New(standin.Config{Kind: standin.GitLab, Token: theToken, Now: f.clock})
+	url := f.serve(t, judged)
+	if err := f.SetBase(url + "/sub"); err != nil {
+		t.Fatal(err)
+	}
+	f.AddRepository(standin.Repository{Project: ofWidgets.Owner, ID: 7, Dir: t.TempDir()})
+	if err := f.Declare(ofWidgets.Owner, sha); err != nil {
+		t.Fatal(err)
+	}
+	f.platform = newPlatform(t, gitlab.Config{
+		URL: url + "/sub", Token: theToken, Now: f.clock,
+		WebhookSecrets: []string{"", "the secret", "an older one"}, SigningTokens: []string{"", signing},
+	})
+	return f
+}
+
+func (f *forge) serve(t *testing.T, judged bool) string {
+	if judged {
+		const description = "openapi/gitlab/gitlab-api-v4.subset.json"
+		return platformtest.Describe(t, description, "/sub").Serve(t, f.Server.ServeHTTP).URL
+	}
+	web := httptest.NewServer(f.Server)
+	t.Cleanup(web.Close)
+	return web.URL
+}
+
+func (f *forge) hook(t *testing.T, place platforms.HookPlace) platforms.Hook {
+	t.Helper()
+	hooks, err := f.platform.Hooks(t.Context(), place, f.address)
+	if err != nil || len(hooks) != 1 {
+		t.Fatalf("hooks %+v, %v, want one", hooks, err)
+	}
+	return hooks[0]
+}
+
+// announce pushes, and returns the answer's status; 0 where the hook was not called.
+func (f *forge) announce(t *testing.T) int {
+	t.Helper()
+	made, err := f.Announce(t.Context(), standin.PushSpec{Project: ofWidgets.Owner, Ref: "refs/heads/main", After: sha})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(made) == 0 {
+		return 0
+	}
+	return made[0].Status
+}
+
+// complete fills in what a hook of a test leaves open; the secret - is none.
+func (f *forge) complete(hook standin.Hook) standin.Hook {
+	if hook.Group == "" {
+		hook.Project = ofWidgets.Owner
+	}
+	if hook.URL == "" {
+		hook.URL = f.address
+	}
+	if hook.Secret == "" {
+		hook.Secret, hook.SigningToken = "another secret", signing
+	}
+	hook.Secret = strings.TrimPrefix(hook.Secret, "-")
+	if hook.Events == nil {
+		hook.Events = []string{"push_events", "tag_push_events", "pipeline_events"}
+	}
+	return hook
+}
+
+func TestAddHook(t *testing.T) {
+	t.Parallel()
+	f := newForge(t, true)
+	if err := f.platform.AddHook(t.Context(), ofWidgets.Owner, f.address); err != nil {
+		t.Fatal(err)
+	}
+	kept := f.Hooks()[0]
+	slices.Sort(kept.Events)
+	want := standin.Hook{
+		ID: kept.ID, Project: ofWidgets.Owner, URL: f.address, Secret: "the secret", SigningToken: signing,
+		Events: []string{"pipeline_events", "push_events", "tag_push_events"},
+	}
+	if diff := cmp.Diff(want, kept); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	if hook := f.hook(t, ofWidgets); len(hook.Faults) > 0 || hook.Broken || hook.Ref != "7" {
+		t.Errorf("added hook: %+v", hook)
+	}
+}
+
+func TestHooksAreJudgedAndMended(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		hook   standin.Hook
+		broken bool
+		fault  string // one of the faults; empty: none
+	}{
+		"as wanted":         {hook: standin.Hook{}},
+		"of the group":      {hook: standin.Hook{Group: "acme"}},
+		"more events":       {hook: standin.Hook{Events: []string{"merge_requests_events", "push_events", "tag_push_events", "pipeline_events"}}},
+		"no secrets":        {standin.Hook{Secret: "-"}, true, "no secret token"},
+		"no signing token":  {standin.Hook{Secret: "x"}, false, "no signing token"},
+		"final slash":       {standin.Hook{URL: "/"}, false, "it calls http://"},
+		"no pipelines":      {standin.Hook{Events: []string{"push_events", "tag_push_events"}}, false, "pipeline events"},
+		"no tags":           {standin.Hook{Events: []string{"push_events", "pipeline_events"}}, false, "tag push events"},
+		"no pushes":         {standin.Hook{Events: []string{"tag_push_events", "pipeline_events"}}, true, "send push events"},
+		"custom template":   {standin.Hook{Template: "{}"}, true, "custom template"},
+		"verifies no cert.": {hook: standin.Hook{Insecure: true}}, // the address is plain http
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newForge(t, test.hook.Group == "")
+			if test.hook.URL != "" {
+				test.hook.URL = f.address + test.hook.URL
+			}
+			f.AddHook(f.complete(test.hook))
+			place := ofWidgets
+			if test.hook.Group != "" {
+				place = ofAcme
+			}
+			hook := f.hook(t, place)
+			faults := strings.Join(hook.Faults, "; ")
+			if hook.Broken != test.broken || (test.fault == "") != (faults == "") || !strings.Contains(faults, test.fault) {
+				t.Fatalf("judged as %+v, want %q", hook, test.fault)
+			}
+			if err := f.platform.MendHook(t.Context(), hook, f.address); err != nil {
+				t.Fatal(err)
+			}
+			mended, kept := f.hook(t, place), f.Hooks()[0]
+			if len(mended.Faults) != 0 || mended.Broken || kept.Secret != "the secret" || kept.SigningToken != signing {
+				t.Errorf("mended: %+v, %+v", mended, kept)
+			}
+			if lost := platforms.Lacking(kept.Events, test.hook.Events...); len(lost) > 0 || kept.Insecure {
+				t.Errorf("mended: %+v, lost %q", kept, lost)
+			}
+		})
+	}
+}
+
+func TestHookPlaces(t *testing.T) {
+	t.Parallel()
+	got := newPlatform(t, gitlab.Config{}).HookPlaces(ofWidgets.Owner)
+	want := []platforms.HookPlace{ofWidgets, {Scope: platforms.ScopeGroup, Owner: "acme/shop"}, ofAcme}
+	if !slices.Equal(got, want) {
+		t.Errorf("places %v, want %v", got, want)
+	}
+}
+
+func TestHookRefusals(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		status int
+		want   error
+	}{
+		"hidden": {404, platforms.ErrNoHookAccess}, "forbidden": {403, platforms.ErrNoHookAccess},
+		"limited": {429, new(platforms.RateLimited)}, "refused": {422, platforms.ErrRefused},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			platform, _ := serveJSON(t, test.status, `{"message":"no `+theToken+`"}`)
+			_, err := platform.Hooks(t.Context(), ofWidgets, "https://scan.example.com/webhooks/gitlab")
+			limited := new(platforms.RateLimited)
+			if !errors.Is(err, test.want) && (!errors.As(test.want, &limited) || !errors.As(err, &limited)) {
+				t.Errorf("%v, want %v", err, test.want)
+			}
+		})
+	}
+	silent := newPlatform(t, gitlab.Config{})
+	if _, err := silent.Hooks(t.Context(), ofWidgets, "https://x"); !errors.Is(err, platforms.ErrNoToken) {
+		t.Errorf("without a token: %v", err)
+	}
+}
