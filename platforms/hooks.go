@@ -49,6 +49,7 @@ type Hook struct {
 	HookPlace
 	ID     int64  // 0 for the only one of an App
 	Ref    string // GitLab: the numeric id of the owner
+	URL    string // that it calls
 	State  HookState
 	Events []string // GitHub: what it announces
 	// Broken tells that pushes do not arrive because of Faults or State.
@@ -66,8 +67,8 @@ type Attempt struct {
 	Delivered bool      // it was answered as a success
 }
 
-// HookKeeper is a Platform whose webhooks can be looked at and put right. Errors are those of this package; anything else
-// is worth another try.
+// HookKeeper is a Platform whose webhooks can be looked at and put right. Errors are those of this package; anything
+// else is worth another try.
 type HookKeeper interface {
 	// HookPlaces is where webhooks for a project's events can be, the widest last.
 	HookPlaces(project string) []HookPlace

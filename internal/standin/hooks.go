@@ -14,8 +14,8 @@ import (
 	"github.com/scanhook/scanhook/core"
 )
 
-// Hook is a webhook that the platform keeps. It belongs to a project, to a group (an organisation on GitHub) or, when both
-// are empty, to a GitHub App that is installed everywhere.
+// Hook is a webhook that the platform keeps. It belongs to a project, to a group (an organisation on GitHub) or, when
+// both are empty, to a GitHub App that is installed everywhere.
 type Hook struct {
 	ID           int64  // 0: the next free one
 	Project      string // full path

@@ -48,7 +48,10 @@ func (w gitlabHookWish) apply(hook *Hook) {
 	if w.VerifySSL != nil {
 		hook.Insecure = !*w.VerifySSL
 	}
-	for name, on := range map[string]*bool{"push_events": w.Push, "tag_push_events": w.TagPush, "pipeline_events": w.Pipeline} {
+	switches := map[string]*bool{
+		"push_events": w.Push, "tag_push_events": w.TagPush, "pipeline_events": w.Pipeline,
+	}
+	for name, on := range switches {
 		if on == nil {
 			continue
 		}

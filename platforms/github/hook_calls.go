@@ -17,9 +17,12 @@ type hookCalls struct {
 	create     func(context.Context, *gogithub.Hook) (*gogithub.Hook, *gogithub.Response, error)
 	edit       func(context.Context, int64, *gogithub.Hook) (*gogithub.Response, error)
 	ping       func(context.Context, int64) (*gogithub.Response, error)
-	deliveries func(context.Context, int64, *gogithub.ListCursorOptions) ([]*gogithub.HookDelivery, *gogithub.Response, error)
+	deliveries listDeliveries
 	redeliver  func(ctx context.Context, hook, delivery int64) (*gogithub.Response, error)
 }
+
+type listDeliveries func(ctx context.Context, hook int64, page *gogithub.ListCursorOptions) (
+	[]*gogithub.HookDelivery, *gogithub.Response, error)
 
 func (p *Platform) hookCalls(ctx context.Context, place platforms.HookPlace) (hookCalls, error) {
 	switch {

@@ -23,7 +23,8 @@ var _ platforms.HookKeeper = (*Platform)(nil)
 // hookEvents are the events that Parse uses.
 func hookEvents() []string { return []string{"push", "workflow_run"} }
 
-// HookPlaces are the App, the project and its organisation. An App sees only the first two: it is installed on projects.
+// HookPlaces are the App, the project and its organisation. An App sees only the first two: it is installed on
+// projects.
 func (p *Platform) HookPlaces(project string) []platforms.HookPlace {
 	owner, _, _ := strings.Cut(project, "/")
 	own := platforms.HookPlace{Scope: platforms.ScopeProject, Owner: project}
@@ -33,8 +34,8 @@ func (p *Platform) HookPlaces(project string) []platforms.HookPlace {
 	return []platforms.HookPlace{own, {Scope: platforms.ScopeGroup, Owner: owner}}
 }
 
-// Hooks lists the webhooks of a place, which can be twenty for each event: one page holds them. Errors of an organisation
-// that is a person are platforms.ErrNoHookAccess as well.
+// Hooks lists the webhooks of a place, which can be twenty for each event: one page holds them. Errors of an
+// organisation that is a person are platforms.ErrNoHookAccess as well.
 func (p *Platform) Hooks(ctx context.Context, place platforms.HookPlace, address string) ([]platforms.Hook, error) {
 	calls, err := p.hookCalls(ctx, place)
 	if err != nil {
@@ -56,7 +57,9 @@ func (p *Platform) Hooks(ctx context.Context, place platforms.HookPlace, address
 // toHook compares a webhook with what Scanhook wants. GitHub shows stars in place of the secret, Gitea nothing.
 func (p *Platform) toHook(place platforms.HookPlace, found *gogithub.Hook, address string) platforms.Hook {
 	config := found.GetConfig()
-	hook := platforms.Hook{HookPlace: place, ID: found.GetID(), State: platforms.HookActive, Events: found.Events}
+	hook := platforms.Hook{
+		HookPlace: place, ID: found.GetID(), URL: config.GetURL(), State: platforms.HookActive, Events: found.Events,
+	}
 	fault := func(breaks bool, format string, args ...any) {
 		hook.Faults = append(hook.Faults, fmt.Sprintf(format, args...))
 		hook.Broken = hook.Broken || breaks
@@ -149,8 +152,8 @@ func (p *Platform) wanted(address string, events []string) *gogithub.Hook {
 	return hook
 }
 
-// hookError adds to classify that the permission for webhooks is one of its own, of which GitHub does not say that it is
-// missing, and that a platform may have no such call.
+// hookError adds to classify that the permission for webhooks is one of its own, of which GitHub does not say that it
+// is missing, and that a platform may have no such call.
 func (p *Platform) hookError(answer *gogithub.Response, err error) error {
 	classified := p.classify(answer, err)
 	response := responseOf(answer, err)

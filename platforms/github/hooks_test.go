@@ -65,7 +65,8 @@ func TestAddHook(t *testing.T) {
 	}
 	kept := server.Hooks()
 	want := standin.Hook{
-		ID: kept[0].ID, Project: "acme/widgets", URL: hookAddress, Secret: "the secret", Events: []string{"push", "workflow_run"},
+		ID: kept[0].ID, Project: "acme/widgets", URL: hookAddress, Secret: "the secret",
+		Events: []string{"push", "workflow_run"},
 	}
 	if diff := cmp.Diff([]standin.Hook{want}, kept); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
@@ -148,8 +149,9 @@ func TestHookPlaces(t *testing.T) {
 		t.Errorf("with a token: %v", got)
 	}
 	app := newPlatform(t, github.Config{App: &github.AppConfig{ID: 4, PrivateKey: privateKey(t)}})
-	if want := []platforms.HookPlace{ofWidgets, {Scope: platforms.ScopeApp}}; !slices.Equal(app.HookPlaces("acme/widgets"), want) {
-		t.Errorf("as an App: %v", app.HookPlaces("acme/widgets"))
+	got = app.HookPlaces("acme/widgets")
+	if want := []platforms.HookPlace{ofWidgets, {Scope: platforms.ScopeApp}}; !slices.Equal(got, want) {
+		t.Errorf("as an App: %v", got)
 	}
 }
 
@@ -215,7 +217,8 @@ func TestHookRefusals(t *testing.T) {
 		t.Errorf("without a token: %v", err)
 	}
 	mad := platforms.HookPlace{Scope: platforms.ScopeGroup, Owner: "../app"}
-	if _, err := newPlatform(t, github.Config{Token: theToken}).Hooks(t.Context(), mad, hookAddress); !errors.Is(err, platforms.ErrRefused) {
+	_, err := newPlatform(t, github.Config{Token: theToken}).Hooks(t.Context(), mad, hookAddress)
+	if !errors.Is(err, platforms.ErrRefused) {
 		t.Errorf("place that is none: %v", err)
 	}
 }
@@ -231,7 +234,8 @@ func TestHooksOnGitea(t *testing.T) {
 			body = string(text[:n])
 			w.WriteHeader(http.StatusCreated)
 		}
-		_, _ = w.Write([]byte(`[{"id":1,"type":"gitea","active":true,"events":["push"],"config":{"content_type":"json","url":"` + hookAddress + `"}}]`))
+		_, _ = w.Write([]byte(`[{"id":1,"type":"gitea","active":true,"events":["push"],
+			"config":{"content_type":"json","url":"` + hookAddress + `"}}]`))
 	}))
 	defer server.Close()
 	platform := newPlatform(t, github.Config{

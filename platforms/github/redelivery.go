@@ -20,8 +20,8 @@ const (
 
 var _ platforms.Redeliverer = (*Platform)(nil)
 
-// Attempts reads the log of deliveries, which GitHub keeps for three days (an Enterprise Server for seven), 5,000 entries
-// at most.
+// Attempts reads the log of deliveries, which GitHub keeps for three days (an Enterprise Server for seven), 5,000
+// entries at most.
 func (p *Platform) Attempts(ctx context.Context, hook platforms.Hook, since time.Time) ([]platforms.Attempt, error) {
 	deliveries, err := p.deliveries(ctx, hook, since)
 	if err != nil || len(deliveries) == 0 {
@@ -71,7 +71,8 @@ func unused(delivery *gogithub.HookDelivery) bool {
 	return !slices.Contains(hookEvents(), delivery.GetEvent()) || delivery.GetGUID() == "" || delivery.GetID() == 0
 }
 
-// appHeader finds the ids that the calls of an App's webhook bear: the API tells them in the headers of a delivery only.
+// appHeader finds the ids that the calls of an App's webhook bear: the API tells them in the headers of a delivery
+// only.
 func (p *Platform) appHeader(ctx context.Context, delivery int64) (http.Header, error) {
 	found, answer, err := p.app.asApp.Apps.GetHookDelivery(ctx, delivery)
 	if err := p.hookError(answer, err); err != nil {

@@ -34,7 +34,7 @@ func TestRedelivery(t *testing.T) {
 	if err := server.Declare("acme/widgets", sha); err != nil {
 		t.Fatal(err)
 	}
-	made, err := server.Announce(t.Context(), standin.PushSpec{Project: "acme/widgets", Ref: "refs/heads/main", After: sha})
+	made, err := server.Announce(t.Context(), pushOf(sha))
 	if err != nil || len(made) != 1 || made[0].Status != 503 {
 		t.Fatalf("announced %+v, %v", made, err)
 	}
@@ -67,6 +67,10 @@ func TestRedelivery(t *testing.T) {
 	}
 }
 
+func pushOf(sha string) standin.PushSpec {
+	return standin.PushSpec{Project: "acme/widgets", Ref: "refs/heads/main", After: sha}
+}
+
 func attemptsOf(t *testing.T, platform *github.Platform, hook platforms.Hook, since time.Time) []platforms.Attempt {
 	t.Helper()
 	attempts, err := platform.Attempts(t.Context(), hook, since)
@@ -89,7 +93,7 @@ func TestAttemptsArePaged(t *testing.T) {
 	}
 	const pushes = 230
 	for range pushes {
-		if _, err := server.Announce(t.Context(), standin.PushSpec{Project: "acme/widgets", Ref: "refs/heads/main", After: sha}); err != nil {
+		if _, err := server.Announce(t.Context(), pushOf(sha)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -117,7 +121,7 @@ func TestRedeliveryOfOrganisations(t *testing.T) {
 	if err := server.Declare("acme/widgets", sha); err != nil {
 		t.Fatal(err)
 	}
-	made, err := server.Announce(t.Context(), standin.PushSpec{Project: "acme/widgets", Ref: "refs/heads/main", After: sha})
+	made, err := server.Announce(t.Context(), pushOf(sha))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -80,7 +80,9 @@ func (p *Platform) Hooks(ctx context.Context, place platforms.HookPlace, address
 
 // toHook compares a webhook with what Scanhook wants.
 func (p *Platform) toHook(place platforms.HookPlace, found webhook, address string) platforms.Hook {
-	hook := platforms.Hook{HookPlace: place, ID: found.ID, Ref: found.ProjectID.ID(), State: stateOf(found.AlertStatus)}
+	hook := platforms.Hook{
+		HookPlace: place, ID: found.ID, Ref: found.ProjectID.ID(), URL: found.URL, State: stateOf(found.AlertStatus),
+	}
 	if place.Scope == platforms.ScopeGroup {
 		hook.Ref = found.GroupID.ID()
 	}
@@ -114,8 +116,8 @@ func stateOf(alert platforms.Text) platforms.HookState {
 	return platforms.HookActive // also where GitLab does not tell, before 15.0
 }
 
-// judgeAnswer looks at what the last call was answered: a 401 is Scanhook's own word for a wrong secret. Where GitLab keeps
-// no events, before 17.3, there is nothing to judge.
+// judgeAnswer looks at what the last call was answered: a 401 is Scanhook's own word for a wrong secret. Where GitLab
+// keeps no events, before 17.3, there is nothing to judge.
 func (p *Platform) judgeAnswer(ctx context.Context, hook *platforms.Hook) error {
 	last, err := p.events(ctx, *hook, eventsPage{PerPage: 1, Page: 1})
 	switch {
@@ -143,7 +145,8 @@ func (p *Platform) AddHook(ctx context.Context, project, address string) error {
 
 // MendHook leaves events alone that somebody else has added. It does not revive a webhook that GitLab has disabled.
 func (p *Platform) MendHook(ctx context.Context, hook platforms.Hook, address string) error {
-	if err := p.callHooks(ctx, http.MethodPut, hook.HookPlace, hook.Ref, hookPath(hook), p.wish(address), nil); err != nil {
+	err := p.callHooks(ctx, http.MethodPut, hook.HookPlace, hook.Ref, hookPath(hook), p.wish(address), nil)
+	if err != nil {
 		return fmt.Errorf("mending the webhook of %s: %w", hook.HookPlace, err)
 	}
 	return nil

@@ -150,9 +150,11 @@ func TestHooksAreJudgedAndMended(t *testing.T) {
 		broken bool
 		fault  string // one of the faults; empty: none
 	}{
-		"as wanted":         {hook: standin.Hook{}},
-		"of the group":      {hook: standin.Hook{Group: "acme"}},
-		"more events":       {hook: standin.Hook{Events: []string{"merge_requests_events", "push_events", "tag_push_events", "pipeline_events"}}},
+		"as wanted":    {hook: standin.Hook{}},
+		"of the group": {hook: standin.Hook{Group: "acme"}},
+		"more events": {hook: standin.Hook{
+			Events: []string{"merge_requests_events", "push_events", "tag_push_events", "pipeline_events"},
+		}},
 		"no secrets":        {standin.Hook{Secret: "-"}, true, "no secret token"},
 		"no signing token":  {standin.Hook{Secret: "x"}, false, "no signing token"},
 		"final slash":       {standin.Hook{URL: "/"}, false, "it calls http://"},

@@ -26,6 +26,7 @@ var _ platforms.Redeliverer = (*Platform)(nil)
 // event is one call that GitLab has made. The rest is long and of no use here.
 type event struct {
 	ID      int64                     `json:"id"`
+	URL     string                    `json:"url"` // where it went
 	Trigger platforms.Text            `json:"trigger"`
 	Header  map[string]platforms.Text `json:"request_headers"`
 	Status  platforms.Text            `json:"response_status"` // an HTTP status, or "internal error" without an answer
@@ -60,7 +61,8 @@ type eventsPage struct {
 	PerPage int    `url:"per_page"`
 }
 
-// Attempts lists the failed calls of the last seven days, 200 at most. GitLab does not tell when they were made.
+// Attempts lists the failed calls of the last seven days, 200 at most. GitLab does not tell when they were made, and
+// sends only those again that went to the webhook's present address.
 func (p *Platform) Attempts(ctx context.Context, hook platforms.Hook, _ time.Time) ([]platforms.Attempt, error) {
 	var attempts []platforms.Attempt
 	for page := range maxEventPages {
@@ -69,8 +71,10 @@ func (p *Platform) Attempts(ctx context.Context, hook platforms.Hook, _ time.Tim
 			return nil, fmt.Errorf("reading the events of %s: %w", hook.HookPlace, err)
 		}
 		for _, event := range events {
-			if event.used() {
-				attempts = append(attempts, platforms.Attempt{ID: event.ID, Key: event.key(), Delivered: event.succeeded()})
+			if event.used() && event.URL == hook.URL {
+				attempts = append(attempts, platforms.Attempt{
+					ID: event.ID, Key: event.key(), Delivered: event.succeeded(),
+				})
 			}
 		}
 		if len(events) < eventsPerPage {
@@ -85,8 +89,8 @@ func (p *Platform) events(ctx context.Context, hook platforms.Hook, page eventsP
 	return events, err
 }
 
-// Redeliver makes GitLab call again before it answers. It keeps to GitLab's five in a minute without asking, because the
-// refusal would hold up statuses too.
+// Redeliver makes GitLab call again before it answers. It keeps to GitLab's five in a minute without asking, because
+// the refusal would hold up statuses too.
 func (p *Platform) Redeliver(ctx context.Context, hook platforms.Hook, attempt platforms.Attempt) error {
 	err := p.resends.take(hook.HookPlace, p.now())
 	var answer struct {
@@ -105,7 +109,8 @@ func (p *Platform) Redeliver(ctx context.Context, hook platforms.Hook, attempt p
 	return nil
 }
 
-// TestHook sends the last push of the default branch, which GitLab does for disabled webhooks too; a success revives them.
+// TestHook sends the last push of the default branch, which GitLab does for disabled webhooks too; a success revives
+// them.
 func (p *Platform) TestHook(ctx context.Context, hook platforms.Hook) error {
 	err := p.callHooks(ctx, http.MethodPost, hook.HookPlace, hook.Ref, hookPath(hook)+"/test/push_events", nil, nil)
 	if errors.Is(err, platforms.ErrRefused) {
@@ -117,7 +122,7 @@ func (p *Platform) TestHook(ctx context.Context, hook platforms.Hook) error {
 	return nil
 }
 
-// hookPath is empty for all webhooks of a place.
+// hookPath is what follows the address of all webhooks of a place.
 func hookPath(hook platforms.Hook) string { return "/" + strconv.FormatInt(hook.ID, 10) }
 
 // callHooks makes a call below the webhooks of a place. The numeric id of its owner is used where it is known.

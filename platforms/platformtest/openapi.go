@@ -101,7 +101,7 @@ func separateByCommas(document *openapi3.T) {
 		for _, operation := range path.Operations() {
 			for _, parameter := range operation.Parameters {
 				if parameter.Value.In == openapi3.ParameterInQuery && parameter.Value.Schema.Value.Type.Is("array") {
-					parameter.Value.Explode = openapi3.BoolPtr(false)
+					parameter.Value.Explode = openapi3.Ptr(false)
 				}
 			}
 		}
