@@ -133,7 +133,7 @@ func TestBaselineIsNeverANewerCommit(t *testing.T) {
 		first := pushed(t, s, 1)
 		deliver(t, s, first, "semgrep", found("a"))
 		deliver(t, s, pushed(t, s, 2), "semgrep", found("a", "b"))
-		receipt, err := s.Rescan(t.Context(), first.ReferenceID)
+		receipt, err := s.Rescan(t.Context(), first.ReferenceID, "ada")
 		if err != nil {
 			t.Fatal(err)
 		}

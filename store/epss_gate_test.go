@@ -150,7 +150,7 @@ func TestImportsLeaveRescansAlone(t *testing.T) {
 		d, p := storetest.PushOf(1)
 		scan := accept(t, s, d, p)
 		run(t, s, vulnerable(0, core.Medium))
-		receipt, err := s.Rescan(t.Context(), scan.ReferenceID)
+		receipt, err := s.Rescan(t.Context(), scan.ReferenceID, "ada")
 		if err != nil {
 			t.Fatal(err)
 		}

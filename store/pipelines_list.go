@@ -71,18 +71,22 @@ func (s *Store) readAll(ctx context.Context, list []Metric) error {
 func (s *Store) PutExpected(ctx context.Context, id int64, expected bool, by string) (Metric, error) {
 	var metric Metric
 	err := s.changeAgain(ctx, func(tx *sqlx.Tx) error {
+		marked := by
 		if !expected {
-			by = ""
+			marked = ""
 		}
 		err := tx.GetContext(ctx, &metric.ScanID, tx.Rebind(`
-			UPDATE pipeline_metrics SET expected = ?, expected_by = ? WHERE id = ? RETURNING scan_id`), expected, by, id)
+			UPDATE pipeline_metrics SET expected = ?, expected_by = ? WHERE id = ? RETURNING scan_id`), expected, marked, id)
 		if err != nil {
 			return fmt.Errorf("metric %d: %w", id, err)
 		}
 		if err := s.tellCommit(ctx, tx, metric.ScanID); err != nil {
 			return err
 		}
-		return tx.GetContext(ctx, &metric, tx.Rebind(selectMetrics+`WHERE m.id = ?`), id)
+		if err := tx.GetContext(ctx, &metric, tx.Rebind(selectMetrics+`WHERE m.id = ?`), id); err != nil {
+			return err
+		}
+		return s.audit(ctx, tx, metric.audit(expected, by))
 	})
 	if err != nil {
 		return Metric{}, fmt.Errorf("marking as expected: %w", err)
@@ -92,6 +96,18 @@ func (s *Store) PutExpected(ctx context.Context, id int64, expected bool, by str
 		return Metric{}, fmt.Errorf("reading metric: %w", classify(err))
 	}
 	return list[0], nil
+}
+
+// audit tells who called a run expected, or took that back.
+func (m Metric) audit(expected bool, by string) core.AuditEvent {
+	event := core.AuditEvent{
+		Actor: by, Action: core.AuditExpected, SourcePlatform: m.SourcePlatform, ProjectName: m.ProjectName,
+		Subject: fmt.Sprintf("pipeline %d of commit %s", m.PipelineID, core.ShortSHA(m.CommitSHA)), Detail: "expected",
+	}
+	if !expected {
+		event.Detail = "no longer expected"
+	}
+	return event
 }
 
 // tellCommit writes what a scan's commit should show for its pipelines as they were judged.

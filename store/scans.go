@@ -49,15 +49,18 @@ func (s *Store) ListJobs(ctx context.Context, scan core.Scan) ([]core.Job, error
 	return list, nil
 }
 
-// DeleteScan removes a scan with everything that hangs on it; core.ErrNotFound when there is none.
-func (s *Store) DeleteScan(ctx context.Context, reference string) error {
+// DeleteScan removes a scan with everything that hangs on it, and notes who did; core.ErrNotFound when there is none.
+func (s *Store) DeleteScan(ctx context.Context, reference, by string) error {
 	err := s.transact(ctx, func(tx *sqlx.Tx) error {
 		id, err := scanID(ctx, tx, reference)
 		if err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, tx.Rebind(`DELETE FROM scans WHERE id = ?`), id)
-		return err
+		var scan core.Scan
+		if err := tx.GetContext(ctx, &scan, tx.Rebind(`DELETE FROM scans WHERE id = ? RETURNING *`), id); err != nil {
+			return err
+		}
+		return s.audit(ctx, tx, core.AuditOf(scan, by, core.AuditScanDeleted))
 	})
 	if err != nil {
 		return fmt.Errorf("deleting scan: %w", err)
@@ -65,8 +68,8 @@ func (s *Store) DeleteScan(ctx context.Context, reference string) error {
 	return nil
 }
 
-// Rescan makes the next attempt of a scan and returns it. core.ErrNotFound when there is none.
-func (s *Store) Rescan(ctx context.Context, reference string) (core.Receipt, error) {
+// Rescan makes the next attempt of a scan, notes who asked for it and returns it. core.ErrNotFound when there is none.
+func (s *Store) Rescan(ctx context.Context, reference, by string) (core.Receipt, error) {
 	scan, err := s.GetScan(ctx, reference)
 	if err != nil {
 		return core.Receipt{}, err
@@ -78,7 +81,11 @@ func (s *Store) Rescan(ctx context.Context, reference string) (core.Receipt, err
 		return core.Receipt{}, fmt.Errorf("counting attempts: %w", classify(err))
 	}
 	scan.Origin = "rescan"
-	return s.AcceptCommit(ctx, scan)
+	receipt, err := s.AcceptCommit(ctx, scan)
+	if err != nil {
+		return core.Receipt{}, err
+	}
+	return receipt, s.RecordAudit(ctx, core.AuditOf(scan, by, core.AuditRescan))
 }
 
 // conditions collects the parts of a WHERE clause with their arguments.

@@ -10,15 +10,22 @@ import (
 	"github.com/scanhook/scanhook/core"
 )
 
-// PutSession keeps a session under its key for the given time; sessions that are over are cleared away. The key is not
-// what the browser holds, so that whoever reads the database cannot log in with it.
-func (s *Store) PutSession(ctx context.Context, key string, lasts time.Duration) error {
+// Session is a login to the pages. The key is not what the browser holds, so that whoever reads the database cannot log in
+// with it.
+type Session struct {
+	Key    string `db:"key"`
+	Person string `db:"person"` // who it is, in the words of the pages; empty when the key tells
+}
+
+// PutSession keeps a session for the given time; sessions that are over are cleared away.
+func (s *Store) PutSession(ctx context.Context, session Session, lasts time.Duration) error {
 	err := s.transact(ctx, func(tx *sqlx.Tx) error {
 		now := s.clock()
 		if _, err := tx.ExecContext(ctx, tx.Rebind(`DELETE FROM sessions WHERE expires_at <= ?`), now); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, tx.Rebind(`INSERT INTO sessions (key, expires_at) VALUES (?, ?)`), key, now.Add(lasts))
+		_, err := tx.ExecContext(ctx, tx.Rebind(`INSERT INTO sessions (key, person, expires_at) VALUES (?, ?, ?)`),
+			session.Key, session.Person, now.Add(lasts))
 		return err
 	})
 	if err != nil {
@@ -27,20 +34,20 @@ func (s *Store) PutSession(ctx context.Context, key string, lasts time.Duration)
 	return nil
 }
 
-// FindSession returns the one of the keys that has a session which is not over; core.ErrNotFound when none has.
-func (s *Store) FindSession(ctx context.Context, keys []string) (string, error) {
+// FindSession returns the session under one of the keys that is not over; core.ErrNotFound when none has.
+func (s *Store) FindSession(ctx context.Context, keys []string) (Session, error) {
 	if len(keys) == 0 {
-		return "", fmt.Errorf("finding session: %w", core.ErrNotFound)
+		return Session{}, fmt.Errorf("finding session: %w", core.ErrNotFound)
 	}
-	query, args, err := sqlx.In(`SELECT key FROM sessions WHERE key IN (?) AND expires_at > ? LIMIT 1`, keys, s.clock())
+	query, args, err := sqlx.In(`SELECT key, person FROM sessions WHERE key IN (?) AND expires_at > ? LIMIT 1`, keys, s.clock())
 	if err != nil {
-		return "", fmt.Errorf("finding session: %w", err)
+		return Session{}, fmt.Errorf("finding session: %w", err)
 	}
-	var key string
-	if err := s.db.GetContext(ctx, &key, s.db.Rebind(query), args...); err != nil {
-		return "", fmt.Errorf("finding session: %w", classify(err))
+	var session Session
+	if err := s.db.GetContext(ctx, &session, s.db.Rebind(query), args...); err != nil {
+		return Session{}, fmt.Errorf("finding session: %w", classify(err))
 	}
-	return key, nil
+	return session, nil
 }
 
 // DeleteSession ends a session; one that does not exist has ended already.

@@ -16,7 +16,7 @@ func TestSessionsEnd(t *testing.T) {
 		now := time.Date(2026, time.March, 2, 9, 0, 0, 0, time.UTC)
 		s := e.Open(t, store.Config{Now: func() time.Time { return now }})
 		for _, key := range []string{"kept", "logged out"} {
-			if err := s.PutSession(t.Context(), key, time.Hour); err != nil {
+			if err := s.PutSession(t.Context(), store.Session{Key: key, Person: "who " + key}, time.Hour); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -24,11 +24,14 @@ func TestSessionsEnd(t *testing.T) {
 			t.Fatal(err)
 		}
 		find := func(keys ...string) (string, bool) {
-			key, err := s.FindSession(t.Context(), keys)
+			session, err := s.FindSession(t.Context(), keys)
 			if err != nil && !errors.Is(err, core.ErrNotFound) {
 				t.Fatal(err)
 			}
-			return key, err == nil
+			if err == nil && session.Person != "who "+session.Key {
+				t.Errorf("%+v is of another person", session)
+			}
+			return session.Key, err == nil
 		}
 		if key, ok := find("unknown", "kept"); !ok || key != "kept" {
 			t.Errorf("found %q, %v; want the session that was kept", key, ok)

@@ -124,7 +124,7 @@ func TestRescanReplacesTheStatus(t *testing.T) {
 		d, p := storetest.PushOf(1)
 		scan := accept(t, s, d, p)
 		run(t, s, finding("a", core.High))
-		receipt, err := s.Rescan(t.Context(), scan.ReferenceID)
+		receipt, err := s.Rescan(t.Context(), scan.ReferenceID, "ada")
 		if err != nil || receipt.Outcome != core.ScanCreated {
 			t.Fatalf("rescan: %+v, %v", receipt, err)
 		}

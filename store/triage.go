@@ -131,6 +131,9 @@ func (s *Store) hear(ctx context.Context, tx *sqlx.Tx, id int64, said core.State
 	if err := recordEvents(ctx, tx, []core.TriageEvent{event}); err != nil {
 		return err
 	}
+	if err := s.audit(ctx, tx, said.Audit(found.Scan, finding, news)); err != nil {
+		return err
+	}
 	before := found.Word
 	found.Finding, found.Word = finding, core.Decide(words)
 	return s.spread(ctx, tx, found, before, event)

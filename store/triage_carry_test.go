@@ -81,7 +81,7 @@ func TestTriageOfAnOldAttempt(t *testing.T) {
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := e.Open(t, store.Config{})
 		first := scanOn(t, s, 1, "main", finding("leak", core.High), finding("more", core.High))
-		receipt, err := s.Rescan(t.Context(), first.ReferenceID)
+		receipt, err := s.Rescan(t.Context(), first.ReferenceID, "ada")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -145,7 +145,7 @@ func TestDeleteScanDeletesWhatHangsOnIt(t *testing.T) {
 		d, p := storetest.PushOf(1)
 		scan := accept(t, s, d, p)
 		run(t, s, finding("a", core.High))
-		if err := s.DeleteScan(t.Context(), scan.ReferenceID); err != nil {
+		if err := s.DeleteScan(t.Context(), scan.ReferenceID, "ada"); err != nil {
 			t.Fatal(err)
 		}
 		findings, err1 := s.ListFindings(t.Context(), scan, store.FindingFilter{Limit: 10})
@@ -154,7 +154,7 @@ func TestDeleteScanDeletesWhatHangsOnIt(t *testing.T) {
 		if err := errors.Join(err1, err2, err3); err != nil || len(findings)+len(jobs)+len(statuses) != 0 {
 			t.Errorf("left behind: %d findings, %d jobs, %d statuses, %v", len(findings), len(jobs), len(statuses), err)
 		}
-		if err := s.DeleteScan(t.Context(), scan.ReferenceID); !errors.Is(err, core.ErrNotFound) {
+		if err := s.DeleteScan(t.Context(), scan.ReferenceID, "ada"); !errors.Is(err, core.ErrNotFound) {
 			t.Errorf("deleting again: %v", err)
 		}
 	})

@@ -39,6 +39,9 @@ func newServe(opts *options) *cobra.Command {
 				return errors.Join(fmt.Errorf("listening on %s: %w; change server.listen or stop what holds it",
 					cfg.Server.Listen, err), app.close())
 			}
+			if err := noteConfiguration(cmd.Context(), app.store, cfg, log); err != nil {
+				return errors.Join(err, listener.Close(), app.close())
+			}
 			log.Info("serving", "listen", listener.Addr().String(), "public_url", cfg.Server.PublicURL,
 				"database", cfg.Database.URL, "version", buildVersion())
 			return errors.Join(app.serve(cmd.Context(), listener, log), app.close())

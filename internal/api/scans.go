@@ -154,7 +154,7 @@ func (a *API) accept(ctx context.Context, platform, project, commit, branch, ori
 }
 
 func (a *API) rescan(ctx context.Context, in *ScanRef) (*receiptOutput, error) {
-	receipt, err := a.Store.Rescan(ctx, in.Ref)
+	receipt, err := a.Store.Rescan(ctx, in.Ref, author(ctx))
 	return a.receipt(ctx, receipt, err)
 }
 
@@ -168,7 +168,7 @@ func (a *API) receipt(ctx context.Context, receipt core.Receipt, err error) (*re
 }
 
 func (a *API) deleteScan(ctx context.Context, in *ScanRef) (*struct{}, error) {
-	if err := a.Store.DeleteScan(ctx, in.Ref); err != nil {
+	if err := a.Store.DeleteScan(ctx, in.Ref, author(ctx)); err != nil {
 		return nil, a.problem(ctx, err)
 	}
 	return nil, nil

@@ -265,13 +265,37 @@ CREATE INDEX commit_statuses_due ON commit_statuses (source_platform, next_attem
     WHERE posted_revision < revision AND NOT given_up;
 CREATE INDEX commit_statuses_by_scan ON commit_statuses (scan_id);
 
--- Logins to the pages. The key is made from the browser's secret and the token that opened the session.
+-- Logins to the pages. The key is made from the browser's secret and the token that opened the session; the person is who an
+-- identity provider said it is.
 CREATE TABLE sessions (
     key        TEXT PRIMARY KEY,
+    person     TEXT NOT NULL DEFAULT '',
     expires_at TIMESTAMP NOT NULL
 );
 
+-- Who changed what others rely on; it outlives what it speaks of.
+CREATE TABLE audit_events (
+    id              INTEGER PRIMARY KEY AUTOINCREMENT,
+    timestamp       TIMESTAMP NOT NULL,
+    actor           TEXT NOT NULL,
+    action          TEXT NOT NULL,
+    source_platform TEXT NOT NULL DEFAULT '',
+    project_name    TEXT NOT NULL DEFAULT '',
+    subject         TEXT NOT NULL,
+    detail          TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX audit_events_by_project ON audit_events (project_name, id);
+CREATE INDEX audit_events_by_actor ON audit_events (actor, id);
+
+-- The configuration of the last start, secrets as marks that tell only whether they changed.
+CREATE TABLE settings (
+    name  TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+);
+
 -- +migrate Down
+DROP TABLE settings;
+DROP TABLE audit_events;
 DROP TABLE sessions;
 DROP TABLE commit_statuses;
 DROP TABLE deliveries;

@@ -1,0 +1,98 @@
+package core
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// AuditAction is what somebody did that others rely on.
+type AuditAction string
+
+// The actions. Triage carries all that is said of findings, by people and by machines.
+const (
+	AuditTriage        AuditAction = "triage"
+	AuditExpected      AuditAction = "expected"      // an unusual pipeline run was called expected, or no longer
+	AuditRescan        AuditAction = "rescan"        // a commit is examined once more
+	AuditScanDeleted   AuditAction = "scan deleted"  // with its findings
+	AuditLogin         AuditAction = "login"         // a session on the pages began
+	AuditConfiguration AuditAction = "configuration" // Scanhook started with other settings than before
+)
+
+// AuditActions are all of them, in the order in which people look for them.
+var AuditActions = []AuditAction{
+	AuditTriage, AuditConfiguration, AuditExpected, AuditRescan, AuditScanDeleted, AuditLogin,
+}
+
+// maxAuditText is the length in bytes that a subject or a detail is cut to.
+const maxAuditText = 2000
+
+// AuditEvent says who did what. It outlives what it speaks of. Its db tags are the columns of the table audit_events.
+type AuditEvent struct {
+	ID             int64       `db:"id"`
+	Timestamp      time.Time   `db:"timestamp"`
+	Actor          string      `db:"actor"` // name of a token or a person; of who started Scanhook, as user@host
+	Action         AuditAction `db:"action"`
+	SourcePlatform string      `db:"source_platform"` // empty where it concerns no project
+	ProjectName    string      `db:"project_name"`
+	Subject        string      `db:"subject"` // what was changed
+	Detail         string      `db:"detail"`  // how
+}
+
+// AuditOf is an event about a scan's commit.
+func AuditOf(scan Scan, actor string, action AuditAction) AuditEvent {
+	return AuditEvent{
+		Actor: actor, Action: action, SourcePlatform: scan.SourcePlatform, ProjectName: scan.ProjectName,
+		Subject: "commit " + ShortSHA(scan.CommitSHA),
+	}
+}
+
+// Bounded is the event with its texts cut to what is kept.
+func (e AuditEvent) Bounded() AuditEvent {
+	e.Subject, e.Detail = cutBytes(e.Subject, maxAuditText), cutBytes(e.Detail, maxAuditText)
+	return e
+}
+
+func cutBytes(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	return strings.ToValidUTF8(text[:limit], "") + "…"
+}
+
+// Audit tells a statement about a finding to the audit log: news is what it changed, as Apply returns it.
+func (s Statement) Audit(scan Scan, finding Finding, news map[string]any) AuditEvent {
+	event := AuditOf(scan, s.Author, AuditTriage)
+	event.Subject = fmt.Sprintf("finding %d (%s in %s:%d)", finding.ID, finding.RuleID, finding.File, finding.Line)
+	fields := []string{}
+	for field, value := range news {
+		if verdict, ok := value.(*Triage); ok && verdict != nil {
+			field += " " + string(*verdict)
+		}
+		fields = append(fields, field)
+	}
+	slices.Sort(fields)
+	event.Detail = string(s.Source) + " said " + strings.Join(fields, ", ")
+	if s.Comment != "" {
+		event.Detail += ": " + s.Comment
+	}
+	return event
+}
+
+// SettingsChanged names the settings, by key, whose values differ: added, removed or changed, in the order of their keys.
+func SettingsChanged(before, after map[string]string) []string {
+	changed := []string{}
+	for key, value := range after {
+		if was, known := before[key]; !known || was != value {
+			changed = append(changed, key)
+		}
+	}
+	for key := range before {
+		if _, kept := after[key]; !kept {
+			changed = append(changed, key)
+		}
+	}
+	slices.Sort(changed)
+	return changed
+}

@@ -1,0 +1,63 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store"
+)
+
+func (a *API) auditOperations(api huma.API) {
+	huma.Register(api, operation(Admin, http.MethodGet, "/audit", "list-audit",
+		"Who changed triage, the configuration and scans, the newest first"), a.listAudit)
+}
+
+type listAuditInput struct {
+	Paging
+	Action  string `query:"action" maxLength:"64" example:"triage"`
+	Actor   string `query:"actor" maxLength:"500"`
+	Project string `query:"project" maxLength:"500" doc:"full path" example:"acme/shop"`
+}
+
+// auditView is an entry of the audit log.
+type auditView struct {
+	ID             int64     `json:"id"`
+	Timestamp      time.Time `json:"timestamp"`
+	Actor          string    `json:"actor" doc:"name of a token or a person; of who started Scanhook, as user@host"`
+	Action         string    `json:"action"`
+	SourcePlatform string    `json:"source_platform"`
+	ProjectName    string    `json:"project_name"`
+	Subject        string    `json:"subject" doc:"what was changed"`
+	Detail         string    `json:"detail" doc:"how"`
+}
+
+func viewAudit(e core.AuditEvent) auditView {
+	return auditView{
+		ID: e.ID, Timestamp: e.Timestamp, Actor: e.Actor, Action: string(e.Action), SourcePlatform: e.SourcePlatform,
+		ProjectName: e.ProjectName, Subject: e.Subject, Detail: e.Detail,
+	}
+}
+
+func (a *API) listAudit(ctx context.Context, in *listAuditInput) (*page[auditView], error) {
+	var before int64
+	if err := readCursor(in.Cursor, &before); err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	events, err := a.Store.ListAudit(ctx, store.AuditFilter{
+		Action: core.AuditAction(in.Action), Actor: in.Actor, Project: in.Project, Before: before, Limit: in.Limit + 1,
+	})
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	out := &page[auditView]{}
+	if len(events) > in.Limit {
+		events = events[:in.Limit]
+		out.Body.Next = writeCursor(events[in.Limit-1].ID)
+	}
+	out.Body.Items = views(events, viewAudit)
+	return out, nil
+}

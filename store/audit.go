@@ -1,0 +1,111 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+// audit notes who changed what, in the transaction that changes it.
+func (s *Store) audit(ctx context.Context, tx *sqlx.Tx, event core.AuditEvent) error {
+	event = event.Bounded()
+	event.Timestamp = s.clock()
+	_, err := tx.NamedExecContext(ctx, `
+		INSERT INTO audit_events (timestamp, actor, action, source_platform, project_name, subject, detail)
+		VALUES (:timestamp, :actor, :action, :source_platform, :project_name, :subject, :detail)`, event)
+	return err
+}
+
+// RecordAudit notes what somebody did that changes no row.
+func (s *Store) RecordAudit(ctx context.Context, event core.AuditEvent) error {
+	err := s.transact(ctx, func(tx *sqlx.Tx) error { return s.audit(ctx, tx, event) })
+	if err != nil {
+		return fmt.Errorf("recording audit event: %w", err)
+	}
+	return nil
+}
+
+// PutConfiguration keeps the settings that Scanhook runs with, by key, secrets in a form that tells only whether they
+// changed, and returns the keys that changed since the last start. The change bears the name of who started it; what a
+// new database starts with is none.
+func (s *Store) PutConfiguration(ctx context.Context, by string, settings map[string]string) (changed []string, err error) {
+	err = s.transact(ctx, func(tx *sqlx.Tx) error {
+		before, err := listSettings(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if changed = core.SettingsChanged(before, settings); len(changed) == 0 {
+			return nil
+		}
+		if err := putSettings(ctx, tx, changed, settings); err != nil || len(before) == 0 {
+			return err
+		}
+		return s.audit(ctx, tx, core.AuditEvent{
+			Actor: by, Action: core.AuditConfiguration, Subject: fmt.Sprintf("%d settings", len(changed)),
+			Detail: strings.Join(changed, ", "),
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("keeping configuration: %w", err)
+	}
+	return changed, nil
+}
+
+func listSettings(ctx context.Context, tx *sqlx.Tx) (map[string]string, error) {
+	var list []struct {
+		Name  string `db:"name"`
+		Value string `db:"value"`
+	}
+	if err := tx.SelectContext(ctx, &list, `SELECT name, value FROM settings`); err != nil {
+		return nil, err
+	}
+	settings := make(map[string]string, len(list))
+	for _, row := range list {
+		settings[row.Name] = row.Value
+	}
+	return settings, nil
+}
+
+// putSettings writes the changed ones in their order, so that two replicas that start at once do not wait for each other.
+func putSettings(ctx context.Context, tx *sqlx.Tx, changed []string, settings map[string]string) error {
+	for _, name := range changed {
+		query, args := `DELETE FROM settings WHERE name = ?`, []any{name}
+		if value, kept := settings[name]; kept {
+			query = `INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value`
+			args = append(args, value)
+		}
+		if _, err := tx.ExecContext(ctx, tx.Rebind(query), args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// AuditFilter chooses audit events; empty fields choose all.
+type AuditFilter struct {
+	Action  core.AuditAction
+	Actor   string
+	Project string // full path, on any platform
+	Before  int64  // only events with a smaller id; 0 begins with the newest
+	Limit   int
+}
+
+// ListAudit returns who did what, the newest first.
+func (s *Store) ListAudit(ctx context.Context, filter AuditFilter) ([]core.AuditEvent, error) {
+	var where conditions
+	where.add(filter.Action != "", "action = ?", filter.Action)
+	where.add(filter.Actor != "", "actor = ?", filter.Actor)
+	where.add(filter.Project != "", "project_name = ?", filter.Project)
+	where.add(filter.Before > 0, "id < ?", filter.Before)
+	list := []core.AuditEvent{}
+	err := s.db.SelectContext(ctx, &list, s.db.Rebind(`
+		SELECT * FROM audit_events `+where.sql()+` ORDER BY id DESC LIMIT ?`), append(where.args, filter.Limit)...)
+	if err != nil {
+		return nil, fmt.Errorf("listing audit events: %w", classify(err))
+	}
+	return list, nil
+}
