@@ -21,7 +21,18 @@ func newPages(cfg *config.Config, db *store.Store, policies core.Policies, log *
 		tokens = append(tokens, web.Token{Name: t.Name, Token: t.Token.Reveal(), Role: t.Role})
 	}
 	return web.New(web.Config{
-		Store: db, Tokens: tokens, Platforms: platforms, Policies: policies,
+		Store: db, Tokens: tokens, OIDC: oidcOf(cfg.Web.OIDC), Platforms: platforms, Policies: policies,
 		PublicURL: cfg.Server.PublicURL, Public: cfg.Web.Public, Log: log,
 	})
+}
+
+// oidcOf is nil where no identity provider is configured.
+func oidcOf(cfg config.OIDC) *web.OIDC {
+	if !cfg.Enabled() {
+		return nil
+	}
+	return &web.OIDC{
+		Issuer: cfg.Issuer, ClientID: cfg.ClientID, ClientSecret: cfg.ClientSecret.Reveal(), Name: cfg.Name,
+		Scopes: cfg.Scopes, GroupsClaim: cfg.GroupsClaim, Admins: cfg.Admins, Viewers: cfg.Viewers,
+	}
 }

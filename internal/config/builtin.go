@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ func builtin() *Config {
 		Server:    Server{Listen: ":8080", PublicURL: "http://localhost:8080"},
 		Database:  Database{URL: "sqlite:scanhook.db"},
 		Platforms: map[string]Platform{},
+		Web:       Web{OIDC: OIDC{Scopes: []string{"profile", "email"}, GroupsClaim: "groups"}},
 		Scanners:  map[string]Scanner{},
 		EPSS: EPSS{
 			URL:    "https://epss.empiricalsecurity.com/epss_scores-current.csv.gz",
@@ -45,6 +47,9 @@ func (r *Repository) inherit(from *Config) { r.Policy = from.Defaults }
 func (c *Config) complete() {
 	c.Server.PublicURL = strings.TrimRight(c.Server.PublicURL, "/")
 	c.AI.URL = strings.TrimRight(c.AI.URL, "/")
+	if issuer, err := url.Parse(c.Web.OIDC.Issuer); err == nil && c.Web.OIDC.Name == "" {
+		c.Web.OIDC.Name = issuer.Hostname()
+	}
 	if _, declared := c.Scanners[BuiltinGitleaks]; !declared {
 		var scanner Scanner
 		scanner.inherit(c)

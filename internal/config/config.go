@@ -84,8 +84,25 @@ type Token struct {
 
 // Web says who may look at the pages.
 type Web struct {
-	Public bool `yaml:"public"` // everybody may read; judging findings still takes one of API.Tokens
+	Public bool `yaml:"public"` // everybody may read; judging findings still takes a login
+	OIDC   OIDC `yaml:"oidc"`   // people log in there, beside API.Tokens
 }
+
+// OIDC is an identity provider (OpenID Connect). Without an Issuer there is none. Admins and Viewers are globs of verified e-mail addresses, "group:NAME",
+// "sub:ID", or "*" for everybody whom the provider lets in.
+type OIDC struct {
+	Issuer       string   `yaml:"issuer"` // http(s), exactly as the provider writes it in its tokens; empty: off
+	ClientID     string   `yaml:"client_id"`
+	ClientSecret Secret   `yaml:"client_secret"`
+	Name         string   `yaml:"name"`         // what people call it; default: the issuer's host
+	Scopes       []string `yaml:"scopes"`       // asked for beside openid
+	GroupsClaim  string   `yaml:"groups_claim"` // claim that lists a person's groups
+	Admins       []string `yaml:"admins"`
+	Viewers      []string `yaml:"viewers"`
+}
+
+// Enabled tells whether people can log in there.
+func (o OIDC) Enabled() bool { return o.Issuer != "" }
 
 // BuiltinGitleaks is the scanner that is compiled in.
 const BuiltinGitleaks = "gitleaks"

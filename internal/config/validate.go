@@ -21,6 +21,7 @@ func (v *validator) validate() {
 	v.validateDatabase()
 	v.validatePlatforms()
 	v.validateTokens()
+	v.validateOIDC()
 	v.validateScanners()
 	v.validateEPSS()
 	v.validateAI()

@@ -8,8 +8,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,17 +25,22 @@ const (
 	sessionLength = 12 * time.Hour
 	maxForm       = 64 << 10 // bytes of a form
 	visitorKey    = "visitor"
+	roleViewer    = "viewer"
+	roleAdmin     = "admin"
 )
 
 // visitor is whoever looks at a page; the zero value is nobody in particular.
 type visitor struct {
-	Name string // of the token that the session was opened with
+	Name string // of the token that the session was opened with, or of the person
 	Role string
 	key  string // of the session
 }
 
 // Known tells whether the visitor has logged in.
 func (v visitor) Known() bool { return v.Name != "" }
+
+// Admin tells whether the visitor may see what everybody does.
+func (v visitor) Admin() bool { return v.Role == roleAdmin }
 
 // contentPolicy lets a page load from here only, and run no script and no style that stands in it.
 const contentPolicy = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -102,17 +109,27 @@ func (w *Web) visitor(c *gin.Context) (visitor, error) {
 }
 
 func (w *Web) find(c *gin.Context, id string) (visitor, error) {
-	keys := make([]string, len(w.Tokens))
 	byKey := make(map[string]Token, len(w.Tokens))
-	for i, token := range w.Tokens {
-		keys[i] = sessionKey(token, id)
-		byKey[keys[i]] = token
+	for _, token := range w.Tokens {
+		byKey[sessionKey(token, id)] = token
 	}
-	key, err := w.Store.FindSession(c.Request.Context(), keys)
-	if errors.Is(err, core.ErrNotFound) {
+	keys := slices.Collect(maps.Keys(byKey))
+	if w.provider != nil {
+		keys = append(keys, w.provider.sessionKey(id))
+	}
+	session, err := w.Store.FindSession(c.Request.Context(), keys)
+	switch {
+	case errors.Is(err, core.ErrNotFound):
 		return visitor{}, nil
+	case err != nil || session.Person == "":
+		token := byKey[session.Key]
+		return visitor{Name: token.Name, Role: token.Role, key: session.Key}, err
 	}
-	return visitor{Name: byKey[key].Name, Role: byKey[key].Role, key: key}, err
+	who, err := readPerson(session.Person)
+	if role := w.provider.roleOf(who); err == nil && role != "" {
+		return visitor{Name: who.Name, Role: role, key: session.Key}, nil
+	}
+	return visitor{}, err
 }
 
 // sessionKey is under what a session is kept; it needs both the browser's secret and the token.

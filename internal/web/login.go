@@ -3,42 +3,68 @@ package web
 import (
 	"crypto/rand"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/gin-gonic/gin"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store"
 )
 
-// loginPage asks for a token.
+// loginPage asks for a token, or leads to the identity provider.
 type loginPage struct {
-	Back   string
-	Wrong  bool
-	Closed bool // no token is configured
+	Back     string
+	Provider string // name of the identity provider, or empty
+	Tokens   bool   // there are some
+	Wrong    bool
+	Later    bool // too many wrong ones
+}
+
+func (w *Web) loginPage(back string) loginPage {
+	page := loginPage{Back: w.local(back), Tokens: len(w.Tokens) > 0}
+	if w.provider != nil {
+		page.Provider = w.provider.Name
+	}
+	return page
 }
 
 func (w *Web) showLogin(c *gin.Context) error {
-	return w.render(c, http.StatusOK, "login", "Log in", loginPage{
-		Back: w.local(c.Query("back")), Closed: len(w.Tokens) == 0,
-	})
+	return w.render(c, http.StatusOK, "login", "Log in", w.loginPage(c.Query("back")))
 }
 
 // login opens a session with an API token and goes back to where the visitor was.
 func (w *Web) login(c *gin.Context) error {
-	back := w.local(c.PostForm("back"))
+	page := w.loginPage(c.PostForm("back"))
+	if w.guesses.exhausted(c.RemoteIP(), w.Now()) {
+		page.Later = true
+		c.Header("Retry-After", strconv.Itoa(int(guessEvery.Seconds())))
+		return w.render(c, http.StatusTooManyRequests, "login", "Log in", page)
+	}
 	token, ok := w.tokenOf(strings.TrimSpace(c.PostForm("token")))
 	if !ok {
+		w.guesses.wrong(c.RemoteIP(), w.Now())
 		w.Log.Warn("login refused", "client", c.RemoteIP())
-		return w.render(c, http.StatusUnauthorized, "login", "Log in", loginPage{
-			Back: back, Wrong: true, Closed: len(w.Tokens) == 0,
-		})
+		page.Wrong = true
+		return w.render(c, http.StatusUnauthorized, "login", "Log in", page)
 	}
 	id := rand.Text()
-	if err := w.Store.PutSession(c.Request.Context(), sessionKey(token, id), sessionLength); err != nil {
+	if err := w.openSession(c, id, store.Session{Key: sessionKey(token, id)}, token.Name); err != nil {
 		return err
 	}
-	w.setCookie(c, id, int(sessionLength.Seconds()))
-	w.Log.Info("logged in", "name", token.Name, "client", c.RemoteIP())
-	c.Redirect(http.StatusSeeOther, back)
+	c.Redirect(http.StatusSeeOther, page.Back)
 	return nil
+}
+
+// openSession gives the browser the secret of a session, whose key is made from it.
+func (w *Web) openSession(c *gin.Context, id string, session store.Session, name string) error {
+	ctx := c.Request.Context()
+	if err := w.Store.PutSession(ctx, session, sessionLength); err != nil {
+		return err
+	}
+	w.putCookie(c, cookieName, id, int(sessionLength.Seconds()))
+	w.Log.Info("logged in", "name", name, "client", c.RemoteIP())
+	return w.Store.RecordAudit(ctx, core.AuditEvent{Actor: name, Action: core.AuditLogin, Subject: "from " + c.RemoteIP()})
 }
 
 func (w *Web) logout(c *gin.Context) error {
@@ -49,15 +75,15 @@ func (w *Web) logout(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	w.setCookie(c, "", -1)
+	w.putCookie(c, cookieName, "", -1)
 	c.Redirect(http.StatusSeeOther, w.base+"/")
 	return nil
 }
 
-// setCookie gives the browser its secret, or takes it away; scripts cannot read it and other sites' forms do not send it.
-func (w *Web) setCookie(c *gin.Context, id string, seconds int) {
+// putCookie gives the browser a secret, or takes it away; scripts cannot read it and other sites' forms do not send it.
+func (w *Web) putCookie(c *gin.Context, name, value string, seconds int) {
 	http.SetCookie(c.Writer, &http.Cookie{ //nolint:gosec // Secure follows public_url: there are installations without TLS
-		Name: cookieName, Value: id, Path: w.base + "/", MaxAge: seconds,
+		Name: name, Value: value, Path: w.base + "/", MaxAge: seconds,
 		HttpOnly: true, Secure: w.secure, SameSite: http.SameSiteLaxMode,
 	})
 }

@@ -27,6 +27,7 @@ import (
 type Config struct {
 	Store     *store.Store
 	Tokens    []Token             // each opens a session
+	OIDC      *OIDC               // opens sessions too; nil where there is none
 	Platforms map[string]Platform // by key in the configuration
 	Policies  core.Policies
 	PublicURL string // how browsers reach Scanhook; a sub-path in it begins all links
@@ -48,14 +49,16 @@ type Platform struct {
 // Web answers browsers.
 type Web struct {
 	Config
-	base    string // path that begins all links, without a trailing slash
-	secure  bool   // browsers come by https
-	origin  *http.CrossOriginProtection
-	pages   map[string]*template.Template
-	assets  string // changes with the style sheet and the script
-	streams chan struct{}
-	stop    sync.Once
-	stopped chan struct{}
+	base     string // path that begins all links, without a trailing slash
+	secure   bool   // browsers come by https
+	origin   *http.CrossOriginProtection
+	pages    map[string]*template.Template
+	assets   string // changes with the style sheet and the script
+	streams  chan struct{}
+	provider *provider // nil without OIDC
+	guesses  *guesses
+	stop     sync.Once
+	stopped  chan struct{}
 }
 
 // New returns the pages; Register makes them reachable. It fails when PublicURL is none.
@@ -67,6 +70,10 @@ func New(cfg Config) (*Web, error) {
 	w := &Web{
 		Config: cfg, base: strings.TrimRight(public.EscapedPath(), "/"), secure: public.Scheme == "https",
 		origin: http.NewCrossOriginProtection(), streams: make(chan struct{}, maxStreams), stopped: make(chan struct{}),
+		guesses: newGuesses(),
+	}
+	if cfg.OIDC != nil {
+		w.provider = &provider{OIDC: *cfg.OIDC, redirect: strings.TrimRight(cfg.PublicURL, "/") + "/login/callback"}
 	}
 	if w.Now == nil {
 		w.Now = time.Now
@@ -91,6 +98,10 @@ func (w *Web) Register(router *gin.Engine) {
 	pages.GET("/static/:file", w.static)
 	pages.GET("/login", w.page(w.showLogin))
 	pages.POST("/login", w.page(w.login))
+	if w.provider != nil {
+		pages.GET("/login/provider", w.page(w.toProvider))
+		pages.GET("/login/callback", w.page(w.fromProvider))
+	}
 	pages.POST("/logout", w.page(w.logout))
 
 	reading := pages.Group("/", w.reader)
@@ -105,6 +116,7 @@ func (w *Web) Register(router *gin.Engine) {
 	reading.GET("/explain/:sha", w.page(w.explain))
 	pages.POST("/findings/:id/feedback", w.member, w.page(w.feedback))
 	pages.POST("/metrics/:id/expected", w.member, w.page(w.expected))
+	pages.GET("/audit", w.administrator, w.page(w.audit))
 	router.NoRoute(w.protect, w.page(func(*gin.Context) error {
 		return fmt.Errorf("%w: there is nothing at this path; the API is described at /docs", core.ErrNotFound)
 	}))

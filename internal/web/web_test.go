@@ -19,12 +19,13 @@ import (
 
 const token = "the-token-of-the-tests"
 
-// site is a Scanhook's pages over a real store, and a browser's memory for one cookie.
+// site is a Scanhook's pages over a real store, and a browser's memory for its cookies.
 type site struct {
 	t      *testing.T
 	store  *store.Store
 	router *gin.Engine
-	cookie string
+	cookie string // of the session
+	begun  string // of a login under way
 }
 
 func newSite(t *testing.T, change ...func(*web.Config)) *site {
@@ -72,12 +73,19 @@ func (s *site) ask(path string, form url.Values, change ...func(*http.Request)) 
 	if s.cookie != "" {
 		request.AddCookie(&http.Cookie{Name: "scanhook_session", Value: s.cookie})
 	}
+	if s.begun != "" {
+		request.AddCookie(&http.Cookie{Name: "scanhook_login", Value: s.begun})
+	}
 	for _, f := range change {
 		f(request)
 	}
 	answer := httptest.NewRecorder()
 	s.router.ServeHTTP(answer, request)
 	for _, cookie := range answer.Result().Cookies() {
+		if cookie.Name == "scanhook_login" {
+			s.begun = cookie.Value
+			continue
+		}
 		s.cookie = cookie.Value
 	}
 	return answer

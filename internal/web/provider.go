@@ -1,0 +1,117 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/oauth2"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+// providerTimeout bounds each call of the identity provider.
+const providerTimeout = 10 * time.Second
+
+// OIDC is an identity provider (OpenID Connect) that people log in with. Matches are globs of e-mail addresses that the
+// provider has verified, "group:" and a group's name, or "sub:" and the subject of an account; "*" is everybody whom the
+// provider lets in.
+type OIDC struct {
+	Issuer       string // address of the provider
+	ClientID     string
+	ClientSecret string
+	Name         string   // what people call it
+	Scopes       []string // openid is always asked for
+	GroupsClaim  string   // claim of the identity token that lists groups
+	Admins       []string // matches of those with the role admin
+	Viewers      []string // matches of those with the role viewer
+}
+
+// provider is a configured identity provider. It is discovered when the first person logs in: one that is away keeps
+// nobody from starting Scanhook.
+type provider struct {
+	OIDC
+	redirect string
+
+	mu       sync.Mutex
+	found    *oidc.Provider
+	verifier *oidc.IDTokenVerifier
+}
+
+// discover asks the provider for its addresses until it has told them once.
+func (p *provider) discover(ctx context.Context) (*oauth2.Config, *oidc.IDTokenVerifier, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.found == nil {
+		found, err := oidc.NewProvider(ctx, p.Issuer)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%w: asking the identity provider %s: %w", core.ErrUnavailable, p.Issuer, err)
+		}
+		p.found, p.verifier = found, found.Verifier(&oidc.Config{ClientID: p.ClientID})
+	}
+	scopes := append([]string{oidc.ScopeOpenID}, p.Scopes...)
+	slices.Sort(scopes)
+	return &oauth2.Config{
+		ClientID: p.ClientID, ClientSecret: p.ClientSecret, Endpoint: p.found.Endpoint(),
+		RedirectURL: p.redirect, Scopes: slices.Compact(scopes),
+	}, p.verifier, nil
+}
+
+// calling bounds the calls of the provider that are made with the context.
+func calling(ctx context.Context) context.Context {
+	return oidc.ClientContext(ctx, &http.Client{Timeout: providerTimeout})
+}
+
+// exchange turns the code that a browser came back with into the person that it is of.
+func (p *provider) exchange(ctx context.Context, code string, try attempt) (person, error) {
+	ctx = calling(ctx)
+	flow, verifier, err := p.discover(ctx)
+	if err != nil {
+		return person{}, err
+	}
+	token, err := flow.Exchange(ctx, code, oauth2.VerifierOption(try.Verifier))
+	if err != nil {
+		return person{}, fmt.Errorf("%w: the identity provider did not accept the login, begin again: %w", core.ErrDenied, err)
+	}
+	raw, _ := token.Extra("id_token").(string)
+	identity, err := verifier.Verify(ctx, raw)
+	if err == nil && identity.Nonce != try.Nonce {
+		err = fmt.Errorf("the nonce is another one")
+	}
+	if err != nil {
+		return person{}, fmt.Errorf("%w: the identity token is not valid, begin again: %w", core.ErrDenied, err)
+	}
+	return personOf(identity, p.GroupsClaim)
+}
+
+// roleOf is the highest role of a person, or "" for one who may not log in.
+func (p *provider) roleOf(who person) string {
+	switch {
+	case slices.ContainsFunc(p.Admins, who.matches):
+		return roleAdmin
+	case slices.ContainsFunc(p.Viewers, who.matches):
+		return roleViewer
+	}
+	return ""
+}
+
+// matches tells whether a match of the configuration means the person.
+func (w person) matches(match string) bool {
+	if group, ok := strings.CutPrefix(match, "group:"); ok {
+		return slices.Contains(w.Groups, group)
+	}
+	if subject, ok := strings.CutPrefix(match, "sub:"); ok {
+		return subject == w.Subject
+	}
+	if match == "*" {
+		return true
+	}
+	hit, err := path.Match(strings.ToLower(match), strings.ToLower(w.Email))
+	return err == nil && hit && w.Email != ""
+}
