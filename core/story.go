@@ -46,8 +46,7 @@ func (f Facts) Story() []Step {
 		if d.Outcome == ScanCreated && at.After(f.Scan.Timestamp) {
 			at = f.Scan.Timestamp // it is kept last in the transaction that opens the scan
 		}
-		steps = append(steps, Step{at, "delivery", fmt.Sprintf("%s announced %q with a valid signature: %s",
-			d.Platform, d.Event, d.Outcome), d.Reason, false})
+		steps = append(steps, Step{at, "delivery", d.text(), d.Reason, false})
 	}
 	steps = append(steps, Step{f.Scan.Timestamp, "scan", fmt.Sprintf("Scan %s opened (%s, attempt %d)",
 		f.Scan.ReferenceID, f.Scan.Origin, f.Scan.Attempt), "", false})
@@ -65,6 +64,13 @@ func (f Facts) Story() []Step {
 	}
 	slices.SortStableFunc(steps, func(a, b Step) int { return a.At.Compare(b.At) })
 	return steps
+}
+
+func (d KeptDelivery) text() string {
+	if d.Event == Recovered {
+		return fmt.Sprintf("Found by recover, no webhook had announced it: %s", d.Outcome)
+	}
+	return fmt.Sprintf("%s announced %q with a valid signature: %s", d.Platform, d.Event, d.Outcome)
 }
 
 func (j Job) story(scan Scan) []Step {

@@ -48,7 +48,7 @@ func (s *Store) AcceptPush(ctx context.Context, d core.Delivery, push core.Push)
 	if refused := policy.Refuses(push); refused != "" {
 		return s.AcceptIgnored(ctx, d, refused)
 	}
-	item := &intake{delivery: &d, scan: s.scanOf(d.Platform, push, policy), policy: policy}
+	item := &intake{delivery: &d, scan: s.scanOf(d, push, policy), policy: policy}
 	if err := s.intake.do(ctx, item); err != nil {
 		return core.Receipt{}, fmt.Errorf("accepting push %s: %w", d.Key, classify(err))
 	}
@@ -90,11 +90,11 @@ func notConfigured(platform, project string) string {
 	return fmt.Sprintf("%s/%s matches no entry of repositories in the configuration", platform, project)
 }
 
-func (s *Store) scanOf(platform string, push core.Push, policy core.Policy) *core.Scan {
+func (s *Store) scanOf(d core.Delivery, push core.Push, policy core.Policy) *core.Scan {
 	scan := &core.Scan{
-		SourcePlatform: platform, ProjectName: push.Project.Name, ProjectRef: push.Project.Ref,
+		SourcePlatform: d.Platform, ProjectName: push.Project.Name, ProjectRef: push.Project.Ref,
 		RepoURL: push.Project.URL, DefaultBranch: push.Project.DefaultBranch, Branch: push.Branch() + push.Tag(),
-		CommitSHA: push.CommitSHA, BeforeSHA: push.Before, Origin: "push",
+		CommitSHA: push.CommitSHA, BeforeSHA: push.Before, Origin: d.Origin(),
 		NumChangedFiles: push.Files.Count, ChangedFilesTruncated: push.Files.Truncated || push.Files.Count == nil,
 	}
 	s.prepare(scan, policy)

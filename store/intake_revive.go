@@ -13,7 +13,7 @@ import (
 func (s *Store) revive(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
 	var ids []int64
 	for _, item := range batch {
-		if item.scan != nil && item.scan.Origin == "push" && item.receipt.Outcome == core.ScanExists {
+		if item.scan != nil && isPush(item.scan.Origin) && item.receipt.Outcome == core.ScanExists {
 			ids = append(ids, item.scan.ID)
 		}
 	}
@@ -35,6 +35,8 @@ func (s *Store) revive(ctx context.Context, tx *sqlx.Tx, batch []*intake) error 
 	}
 	return nil
 }
+
+func isPush(origin string) bool { return origin == "push" || origin == core.Recovered }
 
 func (s *Store) reviveScan(ctx context.Context, tx *sqlx.Tx, id int64) error {
 	scan, err := s.lockScan(ctx, tx, id)

@@ -66,6 +66,10 @@ func (s *Store) ReleaseLeases(ctx context.Context) error {
 			return err
 		}
 		_, err = tx.ExecContext(ctx, `UPDATE commit_statuses SET lease_until = NULL WHERE lease_until IS NOT NULL`)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `UPDATE watched_projects SET lease_until = NULL WHERE lease_until IS NOT NULL`)
 		return err
 	})
 	if err != nil {

@@ -265,6 +265,31 @@ CREATE INDEX commit_statuses_due ON commit_statuses (source_platform, next_attem
     WHERE posted_revision < revision AND NOT given_up;
 CREATE INDEX commit_statuses_by_scan ON commit_statuses (scan_id);
 
+-- Projects whose branches and tags are compared with the scans now and then: what no webhook announced is scanned.
+CREATE TABLE watched_projects (
+    id              INTEGER PRIMARY KEY AUTOINCREMENT,
+    source_platform TEXT NOT NULL,
+    project_name    TEXT NOT NULL,
+    project_ref     TEXT NOT NULL DEFAULT '',
+    looked_at       TIMESTAMP,
+    next_look_at    TIMESTAMP NOT NULL,
+    lease_until     TIMESTAMP,
+    failures        INTEGER NOT NULL DEFAULT 0,
+    last_error      TEXT NOT NULL DEFAULT '',
+    UNIQUE (source_platform, project_name)
+);
+CREATE INDEX watched_projects_due ON watched_projects (next_look_at);
+CREATE INDEX watched_projects_by_ref ON watched_projects (source_platform, project_ref);
+
+-- Where they stood at the last look.
+CREATE TABLE ref_heads (
+    watched_id INTEGER NOT NULL REFERENCES watched_projects (id) ON DELETE CASCADE,
+    ref        TEXT NOT NULL,
+    sha        TEXT NOT NULL,
+    seen_at    TIMESTAMP NOT NULL,
+    PRIMARY KEY (watched_id, ref)
+);
+
 -- Logins to the pages. The key is made from the browser's secret and the token that opened the session; the person is who an
 -- identity provider said it is.
 CREATE TABLE sessions (
@@ -297,6 +322,8 @@ CREATE TABLE settings (
 DROP TABLE settings;
 DROP TABLE audit_events;
 DROP TABLE sessions;
+DROP TABLE ref_heads;
+DROP TABLE watched_projects;
 DROP TABLE commit_statuses;
 DROP TABLE deliveries;
 DROP TABLE epss_moves;

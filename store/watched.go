@@ -1,0 +1,152 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+// Watched is a project whose branches and tags are compared with its scans now and then.
+type Watched struct {
+	ID             int64      `db:"id"`
+	SourcePlatform string     `db:"source_platform"`
+	ProjectName    string     `db:"project_name"`
+	ProjectRef     string     `db:"project_ref"`
+	LookedAt       *time.Time `db:"looked_at"` // nil before the first look that succeeded
+	NextLookAt     time.Time  `db:"next_look_at"`
+	LeaseUntil     *time.Time `db:"lease_until"`
+	Failures       int        `db:"failures"`   // since the last look that succeeded
+	LastError      string     `db:"last_error"` // of the last look, or empty
+}
+
+// WatchProjects puts projects under watch; those that are already stay as they are. One that has another name by now is
+// the same project still: it is known by its number.
+func (s *Store) WatchProjects(ctx context.Context, projects []Sighting) error {
+	err := s.transact(ctx, func(tx *sqlx.Tx) error {
+		for _, p := range projects {
+			if err := s.watch(ctx, tx, p); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("watching projects: %w", err)
+	}
+	return nil
+}
+
+func (s *Store) watch(ctx context.Context, tx *sqlx.Tx, p Sighting) error {
+	if p.ProjectRef != "" {
+		_, err := tx.NamedExecContext(ctx, `
+			UPDATE watched_projects SET project_name = :project_name
+			WHERE source_platform = :source_platform AND project_ref = :project_ref AND project_name <> :project_name
+				AND NOT EXISTS (SELECT 1 FROM watched_projects
+					WHERE source_platform = :source_platform AND project_name = :project_name)`, p)
+		if err != nil {
+			return err
+		}
+	}
+	_, err := tx.ExecContext(ctx, tx.Rebind(`
+		INSERT INTO watched_projects (source_platform, project_name, project_ref, next_look_at) VALUES (?, ?, ?, ?)
+		ON CONFLICT (source_platform, project_name) DO UPDATE SET project_ref = excluded.project_ref
+		WHERE watched_projects.project_ref = ''`), p.SourcePlatform, p.ProjectName, p.ProjectRef, s.clock())
+	return err
+}
+
+// HastenLooks makes every look due after the pause that would be due later: what was pushed while nobody listened shall
+// not wait for the next round.
+func (s *Store) HastenLooks(ctx context.Context, pause time.Duration) error {
+	at := s.clock().Add(pause)
+	err := s.transact(ctx, func(tx *sqlx.Tx) error {
+		_, err := tx.ExecContext(ctx, tx.Rebind(`
+			UPDATE watched_projects SET next_look_at = ? WHERE next_look_at > ?`), at, at)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("hastening looks: %w", err)
+	}
+	return nil
+}
+
+// ClaimWatched leases the project of one of the platforms that has waited longest for its look; core.ErrNotFound when
+// none is due.
+func (s *Store) ClaimWatched(ctx context.Context, platforms []string, lease time.Duration) (claimed Watched, err error) {
+	if len(platforms) == 0 {
+		return Watched{}, fmt.Errorf("claiming project: %w: no platform can be asked", core.ErrNotFound)
+	}
+	err = s.transact(ctx, func(tx *sqlx.Tx) error {
+		now := s.clock()
+		query, args, err := sqlx.In(`
+			UPDATE watched_projects SET lease_until = ?
+			WHERE id = (SELECT id FROM watched_projects
+				WHERE source_platform IN (?) AND next_look_at <= ? AND (lease_until IS NULL OR lease_until <= ?)
+				ORDER BY next_look_at, id LIMIT 1 `+s.dialect.skipLocked+`)
+				AND (lease_until IS NULL OR lease_until <= ?)
+			RETURNING *`, now.Add(lease), platforms, now, now, now)
+		if err != nil {
+			return err
+		}
+		return tx.GetContext(ctx, &claimed, tx.Rebind(query), args...)
+	})
+	if err != nil {
+		return Watched{}, fmt.Errorf("claiming project: %w", err)
+	}
+	return claimed, nil
+}
+
+// ClaimProject leases one project, whenever its look is due. core.ErrConflict while another process looks at it.
+func (s *Store) ClaimProject(ctx context.Context, p Sighting, lease time.Duration) (claimed Watched, err error) {
+	err = s.transact(ctx, func(tx *sqlx.Tx) error {
+		if err := s.watch(ctx, tx, p); err != nil {
+			return err
+		}
+		now := s.clock()
+		err := tx.GetContext(ctx, &claimed, tx.Rebind(`
+			UPDATE watched_projects SET lease_until = ?
+			WHERE source_platform = ? AND project_name = ? AND (lease_until IS NULL OR lease_until <= ?)
+			RETURNING *`), now.Add(lease), p.SourcePlatform, p.ProjectName, now)
+		if errors.Is(err, sql.ErrNoRows) {
+			return fmt.Errorf("%w: another process is looking at it", core.ErrConflict)
+		}
+		return err
+	})
+	if err != nil {
+		return Watched{}, fmt.Errorf("claiming %s: %w", p.ProjectName, err)
+	}
+	return claimed, nil
+}
+
+// SettleWatched ends the lease. failure is empty after a look that succeeded. core.ErrConflict when the lease was lost.
+func (s *Store) SettleWatched(ctx context.Context, w Watched, pause time.Duration, failure string) error {
+	err := s.transact(ctx, func(tx *sqlx.Tx) error {
+		now := s.clock()
+		settled, err := tx.ExecContext(ctx, tx.Rebind(`
+			UPDATE watched_projects SET lease_until = NULL, next_look_at = ?, last_error = ?,
+				failures = CASE WHEN ? = '' THEN 0 ELSE failures + 1 END,
+				looked_at = CASE WHEN ? = '' THEN ? ELSE looked_at END
+			WHERE id = ? AND lease_until = ?`),
+			now.Add(pause), failure, failure, failure, now, w.ID, w.LeaseUntil)
+		return oneRow(settled, err, "the lease was lost")
+	})
+	if err != nil {
+		return fmt.Errorf("settling %s: %w", w.ProjectName, err)
+	}
+	return nil
+}
+
+// GetWatched returns a project under watch, or core.ErrNotFound.
+func (s *Store) GetWatched(ctx context.Context, platform, project string) (w Watched, err error) {
+	err = s.db.GetContext(ctx, &w, s.db.Rebind(`
+		SELECT * FROM watched_projects WHERE source_platform = ? AND project_name = ?`), platform, project)
+	if err != nil {
+		return Watched{}, fmt.Errorf("getting %s: %w", project, classify(err))
+	}
+	return w, nil
+}
