@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/api"
+	"github.com/scanhook/scanhook/internal/catchup"
 	"github.com/scanhook/scanhook/internal/config"
 	"github.com/scanhook/scanhook/internal/enrich"
 	"github.com/scanhook/scanhook/internal/epss"
@@ -50,7 +52,11 @@ func newApp(ctx context.Context, cfg *config.Config, log *slog.Logger) (*app, er
 		return nil, errors.Join(err, db.Close())
 	}
 	handler := newHandler(cfg, db, set, pages, log)
-	return &app{store: db, handler: handler, pages: pages, loops: newLoops(cfg, db, set, log)}, nil
+	missed := catchup.New(catchup.Config{
+		Store: db, Platforms: set, Policies: policies, Every: time.Duration(cfg.Recover.Every), Log: log,
+	})
+	loops := append(newLoops(cfg, db, set, log), missed.Run)
+	return &app{store: db, handler: handler, pages: pages, loops: loops}, nil
 }
 
 func newHandler(cfg *config.Config, db *store.Store, set platforms.Set, pages *web.Web, log *slog.Logger) http.Handler {

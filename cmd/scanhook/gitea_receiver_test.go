@@ -63,6 +63,7 @@ platforms:
     token: "${TOKEN}"
 api:
   tokens: [{name: test, token: "${API_TOKEN}", role: viewer}]
+recover: {every: 0}
 repositories:
   - match: gitea/acme/*
     tags: ["v*"]

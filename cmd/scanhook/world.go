@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -37,6 +38,7 @@ type worldConfig struct {
 	kind     standin.Kind
 	dir      string // for the database; must exist
 	database string // another database's URL
+	recover  string // how often missed pushes are looked for; never when empty, so that only webhooks make scans
 	extra    string // YAML that is added to the configuration
 	log      *slog.Logger
 }
@@ -52,6 +54,7 @@ platforms:
     token: "${TOKEN}"
 api:
   tokens: [{name: demo, token: "${API_TOKEN}", role: admin}]
+recover: {every: %[7]s}
 `
 
 // newWorld starts the platform and prepares Scanhook's configuration; start brings Scanhook up.
@@ -77,7 +80,7 @@ func newWorld(ctx context.Context, cfg worldConfig) (*world, error) {
 		cfg.database = "sqlite:" + filepath.Join(cfg.dir, "scanhook.db")
 	}
 	text := fmt.Sprintf(worldConfiguration, w.scanhook, cfg.database, cfg.kind, w.platform.Base(),
-		w.platform.APIURL(w.platform.Base()), receiver.Addr().String())
+		w.platform.APIURL(w.platform.Base()), receiver.Addr().String(), cmp.Or(cfg.recover, "0"))
 	if cfg.extra == "" {
 		cfg.extra = "repositories: [{match: '**'}]"
 	}

@@ -20,7 +20,8 @@ func builtin() *Config {
 			KEVURL: "https://www.cisa.gov/sites/default/files/feeds/known_exploited_vulnerabilities.json",
 			Every:  24 * time.Hour,
 		},
-		AI: AI{Timeout: time.Minute, MaxFindings: 20},
+		AI:      AI{Timeout: time.Minute, MaxFindings: 20},
+		Recover: Recover{Every: Interval(time.Hour)},
 		Defaults: Policy{
 			Context:     "scanhook",
 			Branches:    []string{"**"},

@@ -17,6 +17,7 @@ type Config struct {
 	Scanners     map[string]Scanner  `yaml:"scanners"`     // by name; the built-in gitleaks is always among them
 	EPSS         EPSS                `yaml:"epss"`         // where vulnerabilities' likelihood of exploitation is from
 	AI           AI                  `yaml:"ai"`           // who is asked about new findings
+	Recover      Recover             `yaml:"recover"`      // how pushes are found that no webhook announced
 	Defaults     Policy              `yaml:"defaults"`     // what every repository starts from
 	Repositories []Repository        `yaml:"repositories"` // first match wins; a push to anything else is ignored
 
@@ -145,6 +146,14 @@ type AI struct {
 
 // Enabled tells whether there is somebody to ask.
 func (a AI) Enabled() bool { return a.URL != "" }
+
+// Recover says how pushes are found that no webhook announced.
+type Recover struct {
+	Every Interval `yaml:"every"` // between two looks at the branches and tags of a project
+}
+
+// Interval is a time between two runs; 0 is never.
+type Interval time.Duration
 
 // Policy is what is done with a repository's pushes.
 type Policy struct {

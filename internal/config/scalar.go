@@ -59,6 +59,10 @@ func convert(text string, out reflect.Value) bool {
 		duration, err := time.ParseDuration(text)
 		*target = duration
 		return err == nil && duration > 0
+	case *Interval:
+		duration, err := time.ParseDuration(text)
+		*target = Interval(duration)
+		return err == nil && duration >= 0
 	case *int64:
 		number, err := strconv.ParseInt(text, 10, 64)
 		*target = number
@@ -79,6 +83,8 @@ func wanted(out reflect.Value) string {
 	switch out.Interface().(type) {
 	case time.Duration:
 		return "a duration longer than zero, such as 30s, 10m or 1h"
+	case Interval:
+		return "a duration such as 30m or 1h, or 0 for never"
 	case int64:
 		return "a whole number"
 	case float64:

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/config"
+	"github.com/scanhook/scanhook/platforms"
+	"github.com/scanhook/scanhook/store"
+)
+
+// rescue is what the steps of scanhook recover work with.
+type rescue struct {
+	config   *config.Config
+	store    *store.Store
+	set      platforms.Set
+	policies core.Policies
+	projects []store.Sighting // all that are known when empty
+	dry      bool
+	out      io.Writer
+}
+
+// recoverSteps are done in this order, each whatever became of the ones before.
+var recoverSteps = []func(context.Context, *rescue) error{recoverHeads}
+
+func newRecover(opts *options) *cobra.Command {
+	var dry bool
+	cmd := &cobra.Command{
+		Use: "recover [PROJECT...]", Short: "Find the pushes that no webhook announced, and open their scans",
+		Long: "Compares the branches and tags of all known projects, or of each PROJECT, with those of the time before\n" +
+			"and opens a scan for each that has moved without one. Nothing is ever scanned twice. scanhook serve does the\n" +
+			"same after each start and every hour (recover.every); it works off the scans that this opens, and may run\n" +
+			"meanwhile. At the first look at a project, only its default branch is scanned.",
+		Example:           "  scanhook recover --dry-run\n  scanhook recover github/acme/shop",
+		Args:              cobra.ArbitraryArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return recoverNow(cmd, opts, args, dry)
+		},
+	}
+	cmd.Flags().BoolVarP(&dry, "dry-run", "n", false, "only say what would be scanned")
+	return cmd
+}
+
+func recoverNow(cmd *cobra.Command, opts *options, args []string, dry bool) error {
+	cfg, err := opts.load(cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	r := rescue{config: cfg, dry: dry, out: cmd.OutOrStdout()}
+	if r.policies, err = policiesOf(cfg); err != nil {
+		return err
+	}
+	if r.set, err = platformsOf(cfg); err != nil {
+		return err
+	}
+	if r.projects, err = projectsOf(args, cfg, r.policies); err != nil {
+		return &usageError{cmd.CommandPath(), err}
+	}
+	r.store, err = store.Open(cmd.Context(), store.Config{
+		URL: cfg.Database.URL.Reveal(), PublicURL: cfg.Server.PublicURL, Policies: r.policies,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = r.store.Close() }()
+	for _, step := range recoverSteps {
+		err = errors.Join(err, step(cmd.Context(), &r))
+	}
+	return err
+}
+
+// projectsOf reads arguments such as github/acme/shop; with only one platform, its name may be left out.
+func projectsOf(args []string, cfg *config.Config, policies core.Policies) ([]store.Sighting, error) {
+	names := slices.Sorted(maps.Keys(cfg.Platforms))
+	var projects []store.Sighting
+	for _, arg := range args {
+		platform, project, _ := strings.Cut(arg, "/")
+		if _, known := cfg.Platforms[platform]; !known && len(names) == 1 {
+			platform, project = names[0], arg
+		}
+		if _, known := cfg.Platforms[platform]; !known {
+			return nil, fmt.Errorf("%q does not start with the name of a platform: write one of %s, a slash and the project",
+				arg, strings.Join(names, ", "))
+		}
+		if err := platforms.CheckProject(project); err != nil {
+			return nil, err
+		}
+		if _, configured := policies.For(platform, project); !configured {
+			return nil, fmt.Errorf("%s/%s matches no entry of repositories in the configuration", platform, project)
+		}
+		projects = append(projects, store.Sighting{SourcePlatform: platform, ProjectName: project})
+	}
+	return projects, nil
+}

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/scanhook/scanhook/internal/standin"
+	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/storetest"
+)
+
+// missedPushes is how many pushes the outage tests let Scanhook miss; SCANHOOK_TEST_MISSED=500 measures the promise.
+func missedPushes(t *testing.T) int {
+	t.Helper()
+	if n, err := strconv.Atoi(os.Getenv("SCANHOOK_TEST_MISSED")); err == nil {
+		return n
+	}
+	return 30
+}
+
+func gitIn(t *testing.T, dir string, stdin string, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "git", append([]string{"-C", dir, "-c", "user.name=A", "-c", "user.email=a@example.com"}, args...)...)
+	cmd.Stdin = strings.NewReader(stdin)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("git %s: %v: %s", strings.Join(args, " "), err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// commitOn makes a branch of a repository stand at a new commit on top of another one, without any webhook.
+func commitOn(t *testing.T, dir, branch, parent string) string {
+	t.Helper()
+	sha := gitIn(t, dir, "", "commit-tree", parent+"^{tree}", "-p", parent, "-m", "Missed on "+branch)
+	gitIn(t, dir, "", "update-ref", "refs/heads/"+branch, sha)
+	return sha
+}
+
+func openDatabase(t *testing.T, w *world) *store.Store {
+	t.Helper()
+	db, err := store.Open(t.Context(), store.Config{URL: w.config.Database.URL.Reveal()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+// untilLookedAt waits until all projects have had their first look.
+func untilLookedAt(t *testing.T, w *world, db *store.Store, projects []string) {
+	t.Helper()
+	for _, project := range projects {
+		inTime(t, "first look at "+project, func() bool {
+			watched, err := db.GetWatched(t.Context(), string(w.kind), project)
+			return err == nil && watched.LookedAt != nil
+		})
+	}
+}
+
+func inTime(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Minute); !done(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("timed out: %s", what)
+		}
+	}
+}
+
+// outage pushes the first commit of each project, kills Scanhook, lets miss happen without a webhook, and brings it back.
+func outage(t *testing.T, w *world, projects []string, head string, miss func() []string) {
+	t.Helper()
+	w.release(t)
+	first := process(t, w)
+	db := openDatabase(t, w)
+	for _, project := range projects {
+		if _, err := w.push(t.Context(), standin.PushSpec{Project: project, Ref: "refs/heads/main", After: head}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	untilLookedAt(t, w, db, projects)
+	if err := first.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = first.Wait()
+	missed := miss()
+	began := time.Now()
+	process(t, w)
+	for _, sha := range missed {
+		inTime(t, "scan of "+sha, func() bool {
+			list, err := db.ListScans(t.Context(), store.ScanFilter{CommitSHA: sha, Limit: 5})
+			if len(list) > 1 {
+				t.Fatalf("%s has %d scans", sha, len(list))
+			}
+			return err == nil && len(list) == 1 && list[0].Status.Ended() && list[0].Origin == "recover"
+		})
+	}
+	t.Logf("%d missed pushes scanned %s after the return", len(missed), time.Since(began).Round(time.Second/10))
+	finalOf(t, w, missed[len(missed)-1])
+}
+
+// Scanhook is down while many branches of one repository are pushed, and their webhooks are lost.
+func TestOutageManyBranches(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		w, sample := setup(t, worldConfig{kind: standin.GitHub, database: e.URL(t), recover: "2s"})
+		outage(t, w, []string{"acme/shop"}, sample.Head, func() (missed []string) {
+			for n := range missedPushes(t) {
+				missed = append(missed, commitOn(t, sample.Dir, fmt.Sprint("feature/", n), sample.Head))
+			}
+			return missed
+		})
+	})
+}
+
+// The same with a push to each of many projects.
+func TestOutageManyProjects(t *testing.T) {
+	t.Parallel()
+	w, sample := setup(t, worldConfig{kind: standin.GitLab, recover: "2s"})
+	var projects, dirs []string
+	for n := range missedPushes(t) {
+		project := fmt.Sprint("group/sub/project-", n)
+		dir := filepath.Join(t.TempDir(), "project.git")
+		gitIn(t, sample.Dir, "", "clone", "--quiet", "--bare", "--shared", sample.Dir, dir)
+		w.platform.AddRepository(standin.Repository{Project: project, Dir: dir})
+		projects, dirs = append(projects, project), append(dirs, dir)
+	}
+	outage(t, w, projects, sample.Head, func() (missed []string) {
+		for n, dir := range dirs {
+			missed = append(missed, commitOn(t, dir, "main", gitIn(t, dir, "", "commit-tree", sample.Head+"^{tree}", "-p",
+				sample.Head, "-m", fmt.Sprint(n))))
+		}
+		return missed
+	})
+}
+
+// scanhook recover, beside a running serve: finds, says so, and explain tells it.
+func TestRecoverCommand(t *testing.T) {
+	t.Parallel()
+	w, sample := setup(t, worldConfig{kind: standin.GitHub})
+	startWorld(t, w)
+	pushTo(t, w, "main", "", sample.Head)
+	finalOf(t, w, sample.Head)
+	command := func(args ...string) string {
+		t.Helper()
+		var out, errs bytes.Buffer
+		if code := runIn(t, w, &out, &errs, args...); code != 0 {
+			t.Fatalf("%v: exit %d: %s%s", args, code, out.String(), errs.String())
+		}
+		return out.String()
+	}
+	if got := command("recover"); !strings.Contains(got, "github/acme/shop: nothing missed (1 ref)\n") {
+		t.Errorf("first look says %q", got)
+	}
+	sha := commitOn(t, sample.Dir, "feature", sample.Head)
+	line := "  %s %s  refs/heads/feature\n"
+	if got := command("recover", "--dry-run"); !strings.Contains(got, fmt.Sprintf(line, "missed      ", sha[:7])) {
+		t.Errorf("dry run says %q", got)
+	}
+	if got := command("recover", "acme/shop"); !strings.Contains(got, fmt.Sprintf(line, "scan_created", sha[:7])+"1 scan opened in 1 project") {
+		t.Errorf("recover says %q", got)
+	}
+	finalOf(t, w, sha)
+	if got := command("recover"); !strings.Contains(got, "nothing missed (2 refs)\n0 scans opened") {
+		t.Errorf("second round says %q", got)
+	}
+	if got := command("explain", sha); !strings.Contains(got, "Found by recover, no webhook had announced it: scan_created") {
+		t.Errorf("explain says %q", got)
+	}
+}
+
+// runIn executes a command line with the world's configuration.
+func runIn(t *testing.T, w *world, out, errs *bytes.Buffer, args ...string) int {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "config.yaml")
+	text := w.yaml
+	for name, value := range w.secrets {
+		text = strings.ReplaceAll(text, "${"+name+"}", value)
+	}
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return run(context.WithoutCancel(t.Context()), append(args, "--config", file), out, errs)
+}
