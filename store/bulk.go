@@ -7,9 +7,6 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
-// valuesPerInsert keeps one statement well below PostgreSQL's 65,535 and SQLite's 32,766 parameters.
-const valuesPerInsert = 8000
-
 // bulk is many rows for one table.
 type bulk struct {
 	table   string   // a name of ours
@@ -19,15 +16,18 @@ type bulk struct {
 	loaded  func(rows int)                  // is told now and then how many are in; may be nil
 }
 
-// load writes the rows by COPY on PostgreSQL, and by statements of many rows on SQLite.
+// load writes the rows by COPY on PostgreSQL, and out of a virtual table on SQLite.
 func (s *Store) load(ctx context.Context, tx *sqlx.Tx, b bulk) error {
+	if b.rows == 0 {
+		return nil
+	}
 	if b.loaded == nil {
 		b.loaded = func(int) {}
 	}
 	if s.dialect.copies {
 		return b.copyIn(ctx, tx)
 	}
-	return b.insert(ctx, tx)
+	return b.insert(ctx, tx, s.dialect.rows)
 }
 
 func (b bulk) into() string { return b.table + ` (` + strings.Join(b.columns, ", ") + `)` }
@@ -49,26 +49,4 @@ func (b bulk) copyIn(ctx context.Context, tx *sqlx.Tx) error {
 	}
 	_, err = statement.ExecContext(ctx) // without values: the end of the rows
 	return err
-}
-
-func (b bulk) insert(ctx context.Context, tx *sqlx.Tx) error {
-	perStatement := valuesPerInsert / len(b.columns)
-	values := make([]any, 0, perStatement*len(b.columns))
-	statement, rows := "", 0
-	for done := 0; done < b.rows; {
-		values = values[:0]
-		n := min(perStatement, b.rows-done)
-		for i := range n {
-			values = b.row(done+i, values)
-		}
-		if n != rows {
-			statement, rows = `INSERT INTO `+b.into()+` VALUES `+tuples(n, len(b.columns)), n
-		}
-		if _, err := tx.ExecContext(ctx, tx.Rebind(statement), values...); err != nil {
-			return err
-		}
-		done += n
-		b.loaded(done)
-	}
-	return nil
 }

@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/jmoiron/sqlx"
-	_ "github.com/lib/pq"  // driver "postgres"
-	_ "modernc.org/sqlite" // driver "sqlite"
 )
 
 // dialect is all that differs between the two engines.
@@ -20,13 +18,14 @@ type dialect struct {
 	forUpdate    string // locks the selected rows until the transaction ends
 	skipLocked   string // the same, passing over rows that others hold
 	maxConns     int
-	frontConns   int    // connections kept for intake; 0 where all share one writer anyway
-	file         string // path of an embedded database
-	copies       bool   // rows in bulk come by COPY
-	beginFeed    string // keeps other imports of lists out until the transaction ends
-	stageScores  string // makes the temporary table epss_staged
-	shareProject string // keeps triage of a scan's project out until the transaction ends
-	lockProject  string // keeps triage and reports of a scan's project out
+	frontConns   int        // connections kept for intake; 0 where all share one writer anyway
+	file         string     // path of an embedded database
+	copies       bool       // rows in bulk come by COPY
+	rows         *rowSource // where an embedded database reads rows in bulk
+	beginFeed    string     // keeps other imports of lists out until the transaction ends
+	stageScores  string     // makes the temporary table epss_staged
+	shareProject string     // keeps triage of a scan's project out until the transaction ends
+	lockProject  string     // keeps triage and reports of a scan's project out
 }
 
 // projectKey is the number under which PostgreSQL locks a scan's project.
@@ -63,7 +62,7 @@ func connect(rawURL string) (*sqlx.DB, dialect, error) {
 		return open(postgres, dsn)
 	case "sqlite":
 		embedded := sqlite
-		embedded.file = strings.TrimPrefix(rest, "//")
+		embedded.file, embedded.rows = strings.TrimPrefix(rest, "//"), new(rowSource)
 		return open(embedded, sqliteDSN(embedded.file))
 	}
 	return nil, dialect{}, fmt.Errorf("database.url must start with sqlite: or postgres://, not %q", scheme+":")

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
+	sqlitedriver "modernc.org/sqlite"
 )
 
 // endIdleTransactions lets the server end a transaction that its process has left alone, and with it the locks that other
@@ -17,8 +18,8 @@ import (
 const endIdleTransactions = `SET idle_in_transaction_session_timeout = '6s'`
 
 func pool(d dialect, dsn string) (*sqlx.DB, error) {
-	if d.driver != postgres.driver {
-		return sqlx.Open(d.driver, dsn)
+	if d.driver == sqlite.driver {
+		return embeddedPool(d, dsn)
 	}
 	connector, err := pq.NewConnector(dsn)
 	if err != nil {
@@ -44,3 +45,20 @@ func (s sessions) Connect(ctx context.Context) (driver.Conn, error) {
 	}
 	return conn, nil
 }
+
+func embeddedPool(d dialect, dsn string) (*sqlx.DB, error) {
+	engine := new(sqlitedriver.Driver)
+	if err := engine.RegisterModule(rowModule, d.rows); err != nil {
+		return nil, err
+	}
+	return sqlx.NewDb(sql.OpenDB(embedded{engine, dsn}), d.driver), nil
+}
+
+// embedded opens connections to a database file, with a driver of its own because of the module.
+type embedded struct {
+	engine *sqlitedriver.Driver
+	dsn    string
+}
+
+func (e embedded) Driver() driver.Driver                        { return e.engine }
+func (e embedded) Connect(context.Context) (driver.Conn, error) { return e.engine.Open(e.dsn) }
