@@ -29,7 +29,7 @@ func (i inspection) inspect(ctx context.Context) []line {
 	for _, name := range slices.Sorted(maps.Keys(i.Scanners)) {
 		lines = append(lines, i.scanner(name))
 	}
-	return append(lines, i.repositories()...)
+	return append(append(lines, i.repositories()...), i.hooks(ctx)...)
 }
 
 func (i inspection) configuration() line {

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/scanhook/scanhook/internal/config"
+)
+
+func newHooks(opts *options) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "hooks", Short: "Create and repair the webhooks on the platforms",
+		Example: "  scanhook hooks sync --dry-run\n  scanhook hooks sync github/acme/shop",
+		Args:    cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(strict(newHooksSync(opts)))
+	return cmd
+}
+
+func newHooksSync(opts *options) *cobra.Command {
+	var s syncing
+	cmd := &cobra.Command{
+		Use: "sync [PROJECT...]", Short: "Give each project a webhook that calls this Scanhook, with everything right",
+		Long: "Looks at the webhooks of each PROJECT, or of each project under repositories without a glob. A project that\n" +
+			"has none, nor one of its organisation, group or App, gets one. One that is there is put right: address, content\n" +
+			"type, events, verification of our certificate, and with any of these the first configured secret. One that the\n" +
+			"platform has disabled is tested, which revives it. Other webhooks are left alone.\n\n" +
+			"The platform's token needs the right to it: on GitHub the permission \"Webhooks: read and write\" (classic\n" +
+			"tokens: admin:repo_hook), on GitLab the scope api and the role Maintainer.",
+		Example: "  scanhook hooks sync --dry-run\n  scanhook hooks sync github/acme/shop\n" +
+			"  scanhook hooks sync --rewrite    # after a new secret was put first",
+		Args: cobra.ArbitraryArgs, ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cfg, err := opts.load(cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			if s.projects, err = syncedProjects(cfg, args); err != nil {
+				return &usageError{cmd.CommandPath(), err}
+			}
+			s.config, s.out = cfg, cmd.OutOrStdout()
+			return s.run(cmd.Context())
+		},
+	}
+	cmd.Flags().BoolVarP(&s.dry, "dry-run", "n", false, "only say what would be changed")
+	cmd.Flags().BoolVar(&s.rewrite, "rewrite", false, "write what is right already too: the secret cannot be compared")
+	return cmd
+}
+
+// syncedProjects are the arguments, or what the configuration names in full.
+func syncedProjects(cfg *config.Config, args []string) ([]projectName, error) {
+	if len(args) == 0 {
+		projects := namedProjects(cfg)
+		if len(projects) == 0 {
+			return nil, fmt.Errorf("no entry of repositories names a project without a glob: give the projects, such as " +
+				"github/acme/shop")
+		}
+		return projects, nil
+	}
+	return parseProjects(cfg, args)
+}

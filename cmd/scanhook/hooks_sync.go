@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/scanhook/scanhook/internal/config"
+	"github.com/scanhook/scanhook/platforms"
+)
+
+// syncing is one run of scanhook hooks sync.
+type syncing struct {
+	config       *config.Config
+	projects     []projectName
+	dry, rewrite bool
+	out          io.Writer
+}
+
+var errNotSynced = errors.New("not every webhook could be put right: see the lines that start with failed")
+
+// run puts one project right after another, each whatever became of the ones before.
+func (s *syncing) run(ctx context.Context) error {
+	syncers := map[string]*syncer{}
+	var failed bool
+	for _, project := range s.projects {
+		if syncers[project.platform] == nil {
+			syncers[project.platform] = s.syncer(project.platform)
+		}
+		done, err := syncers[project.platform].sync(ctx, project.project)
+		if err != nil {
+			done, failed = []deed{{"failed", err.Error()}}, true
+		}
+		for _, d := range done {
+			fmt.Fprintf(s.out, "%-9s %s/%s: %s\n", d.word, project.platform, project.project, oneLine(d.text))
+		}
+	}
+	if failed {
+		return errNotSynced
+	}
+	return nil
+}
+
+// deed is what was done for a project, in a word and a sentence.
+type deed struct{ word, text string }
+
+// syncer puts the webhooks of one platform right.
+type syncer struct {
+	*syncing
+	broken   error // why nothing can be done on this platform
+	keeper   platforms.HookKeeper
+	tester   platforms.Redeliverer
+	surveyor *platforms.HookSurveyor
+	address  string
+}
+
+func (s *syncing) syncer(platform string) *syncer {
+	p := s.config.Platforms[platform]
+	if !p.Enabled() {
+		return &syncer{broken: fmt.Errorf("the platform is off: set platforms.%s.webhook_secrets", platform)}
+	}
+	adapter, err := platformOf(platform, p)
+	if err != nil {
+		return &syncer{broken: err}
+	}
+	keeper, keeps := adapter.(platforms.HookKeeper)
+	tester, tests := adapter.(platforms.Redeliverer)
+	if !keeps || !tests {
+		return &syncer{broken: errors.New("webhooks of this platform are added by hand")}
+	}
+	address := hookAddress(s.config.Server.PublicURL, platform)
+	return &syncer{
+		syncing: s, keeper: keeper, tester: tester, address: address,
+		surveyor: platforms.NewHookSurveyor(keeper, address),
+	}
+}
+
+func (s *syncer) sync(ctx context.Context, project string) ([]deed, error) {
+	if s.broken != nil {
+		return nil, s.broken
+	}
+	survey, err := s.surveyor.Survey(ctx, project)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(survey.Hooks) == 0 && survey.Hidden != nil:
+		return nil, survey.Hidden
+	case len(survey.Hooks) == 0:
+		return s.add(ctx, project)
+	}
+	var done []deed
+	for _, hook := range survey.Hooks {
+		d, err := s.mend(ctx, hook)
+		if err != nil {
+			return nil, err
+		}
+		done = append(done, d)
+	}
+	if len(survey.Hooks) > 1 {
+		done = append(done, deed{"note", "several webhooks call this address: one is enough, remove the others"})
+	}
+	return done, nil
+}
+
+func (s *syncer) add(ctx context.Context, project string) ([]deed, error) {
+	if s.dry {
+		return []deed{{"would add", "a webhook that calls " + s.address}}, nil
+	}
+	place := platforms.HookPlace{Scope: platforms.ScopeProject, Owner: project}
+	s.surveyor.Forget(place)
+	if err := s.keeper.AddHook(ctx, project, s.address); err != nil {
+		return nil, err
+	}
+	return []deed{{"added", "a webhook that calls " + s.address}}, nil
+}
+
+// mend writes a webhook that is not as it should be. One that was broken is tested then: that revives it, and shows at
+// once whether all is well now.
+func (s *syncer) mend(ctx context.Context, hook platforms.Hook) (deed, error) {
+	faults := strings.Join(hook.Faults, "; ")
+	switch {
+	case faults == "" && !s.rewrite && hook.Trouble != "":
+		return deed{"note", "the webhook of " + hook.HookPlace.String() + " is right, but: " + hook.Trouble}, nil
+	case faults == "" && !s.rewrite:
+		return deed{"ok", "the webhook of " + hook.HookPlace.String() + " is right"}, nil
+	case faults == "":
+		faults = "written again"
+	}
+	if s.dry {
+		return deed{"would mend", "the webhook of " + hook.HookPlace.String() + ": " + faults}, nil
+	}
+	s.surveyor.Forget(hook.HookPlace)
+	if err := s.keeper.MendHook(ctx, hook, s.address); err != nil {
+		return deed{}, err
+	}
+	mended := deed{"mended", "the webhook of " + hook.HookPlace.String() + ": " + faults}
+	if !hook.Broken {
+		return mended, nil
+	}
+	err := s.tester.TestHook(ctx, hook)
+	limit := new(platforms.RateLimited)
+	if errors.Is(err, platforms.ErrNoHookAccess) || errors.As(err, &limit) {
+		err = nil // it will be called soon enough
+	}
+	return mended, err
+}

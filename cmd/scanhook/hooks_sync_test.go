@@ -1,0 +1,137 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/scanhook/scanhook/internal/standin"
+)
+
+// syncs runs scanhook hooks sync and makes sure that it keeps the secrets to itself.
+func syncs(t *testing.T, w *world, args ...string) outcome {
+	t.Helper()
+	got := command(t, append([]string{"hooks", "sync", "--config", w.file(t)}, args...)...)
+	for _, secret := range w.secrets {
+		got.hides(t, secret)
+	}
+	return got
+}
+
+// changes counts the API calls that are not questions.
+func changes(w *world) int {
+	n := 0
+	for _, call := range w.platform.Calls() {
+		if call.Method != http.MethodGet && !strings.Contains(call.Path, "/statuses/") {
+			n++
+		}
+	}
+	return n
+}
+
+func TestHooksSync(t *testing.T) {
+	t.Parallel()
+	for _, kind := range kinds {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			w, sample := setup(t, worldConfig{kind: kind, extra: "repositories: [{match: " + string(kind) + "/acme/shop}]"})
+			startWorld(t, w)
+			name := string(kind) + "/acme/shop: "
+			syncs(t, w, "--dry-run").expect(t, 0, "would add "+name+"a webhook that calls "+w.hookURL())
+			check := command(t, "check", "--config", w.file(t))
+			check.expect(t, exitFailed, "fail  webhook "+name+"there is none that calls", "run scanhook hooks sync")
+			if hooks := w.platform.Hooks(); len(hooks) != 0 || changes(w) != 0 {
+				t.Fatalf("a dry run added %+v", hooks)
+			}
+			syncs(t, w).expect(t, 0, "added     "+name)
+			before := changes(w)
+			syncs(t, w).expect(t, 0, "ok        "+name)
+			if changes(w) != before {
+				t.Errorf("the second run changed something: %+v", w.platform.Calls())
+			}
+			command(t, "check", "--config", w.file(t)).expect(t, 0, "ok    webhook "+name)
+			announce(t, w, standin.PushSpec{Project: "acme/shop", Ref: "refs/heads/main", After: sample.Head})
+			finalOf(t, w, sample.Head)
+			if refused := w.platform.Refused(); len(refused) > 0 {
+				t.Errorf("the platform refused %+v", refused)
+			}
+		})
+	}
+}
+
+// announce pushes through the hooks that the platform keeps, and returns the answers.
+func announce(t *testing.T, w *world, spec standin.PushSpec) (statuses []int) {
+	t.Helper()
+	made, err := w.platform.Announce(t.Context(), spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, attempt := range made {
+		statuses = append(statuses, attempt.Status)
+	}
+	return statuses
+}
+
+func TestHooksSyncMends(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		kind  standin.Kind
+		hook  standin.Hook
+		check string // verdict of scanhook check before
+		fault string
+	}{
+		"github/off":      {standin.GitHub, standin.Hook{Off: true}, "fail", "it is switched off"},
+		"github/secret":   {standin.GitHub, standin.Hook{Secret: "another"}, "fail", "answered 401"},
+		"github/events":   {standin.GitHub, standin.Hook{Events: []string{"push"}}, "warn", "does not send workflow_run"},
+		"gitlab/disabled": {standin.GitLab, standin.Hook{Failures: 40}, "fail", "GitLab has disabled it"},
+		"gitlab/secret":   {standin.GitLab, standin.Hook{Secret: "another"}, "fail", "answered 401"},
+		"gitlab/group":    {standin.GitLab, standin.Hook{Group: "acme", Events: []string{"push_events"}}, "warn", "pipeline events"},
+	}
+	for name, test := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			project := string(test.kind) + "/acme/shop"
+			w, sample := setup(t, worldConfig{kind: test.kind, extra: "repositories: [{match: " + project + "}]"})
+			startWorld(t, w)
+			addHook(w, test.hook)
+			announce(t, w, standin.PushSpec{Project: "acme/shop", Ref: "refs/heads/main", After: sample.Before})
+			command(t, "check", "--config", w.file(t)).expect(t, map[string]int{"fail": 1}[test.check],
+				test.check+"  webhook "+project, test.fault, "run scanhook hooks sync")
+			syncs(t, w, "--dry-run").expect(t, 0, "would mend "+project, test.fault)
+			syncs(t, w).expect(t, 0, "mended    "+project, test.fault)
+			syncs(t, w).expect(t, 0, "ok        "+project)
+			command(t, "check", "--config", w.file(t)).expect(t, 0, "ok    webhook "+project)
+			if got := announce(t, w, standin.PushSpec{Project: "acme/shop", Ref: "refs/heads/main", After: sample.Head}); len(got) != 1 || got[0]/100 != 2 {
+				t.Errorf("pushes through the mended hook: %v", got)
+			}
+		})
+	}
+}
+
+// addHook keeps a hook of acme/shop, with everything right that the test leaves open.
+func addHook(w *world, hook standin.Hook) standin.Hook {
+	if hook.Group == "" {
+		hook.Project = "acme/shop"
+	}
+	if hook.Secret == "" {
+		hook.Secret = w.secrets["SECRET"]
+	}
+	if hook.Events == nil {
+		hook.Events = []string{"push", "workflow_run", "push_events", "tag_push_events", "pipeline_events"}
+	}
+	hook.URL = w.hookURL()
+	return w.platform.AddHook(hook)
+}
+
+func TestHooksSyncSaysWhatItNeeds(t *testing.T) {
+	t.Parallel()
+	w, _ := setup(t, worldConfig{kind: standin.GitHub})
+	startWorld(t, w)
+	syncs(t, w).expect(t, exitUsage, "no entry of repositories names a project without a glob")
+	syncs(t, w, "elsewhere/acme/shop").expect(t, exitFailed, "failed    github/elsewhere/acme/shop")
+	syncs(t, w, "acme/shop").expect(t, 0, "added     github/acme/shop")
+	syncs(t, w, "acme/unknown", "acme/shop").expect(t, exitFailed, "failed    github/acme/unknown",
+		"Webhooks: read and write", "ok        github/acme/shop", "not every webhook could be put right")
+	syncs(t, w, "--rewrite", "acme/shop").expect(t, 0, "mended    github/acme/shop", "written again")
+	syncs(t, w, "../x").expect(t, exitUsage, "no path of a project")
+}
