@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/scanhook/scanhook/platforms"
+	"github.com/scanhook/scanhook/store"
 )
 
 // hooks looks at the webhooks of the projects that the configuration names in full, where the platforms may be asked.
@@ -20,19 +21,23 @@ func (i inspection) hooks(ctx context.Context) []line {
 		}
 	}
 	var lines []line
-	for _, project := range namedProjects(i.Config) {
-		if surveyor := surveyors[project.platform]; surveyor != nil {
+	projects, err := namedProjects(i.Config)
+	if err != nil {
+		return []line{{verdictFail, "webhooks", err.Error()}}
+	}
+	for _, project := range projects {
+		if surveyor := surveyors[project.SourcePlatform]; surveyor != nil {
 			lines = append(lines, i.hook(ctx, surveyor, project))
 		}
 	}
 	return lines
 }
 
-func (i inspection) hook(ctx context.Context, surveyor *platforms.HookSurveyor, project projectName) line {
+func (i inspection) hook(ctx context.Context, surveyor *platforms.HookSurveyor, project store.Sighting) line {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	subject := fmt.Sprintf("webhook %s/%s", project.platform, project.project)
-	survey, err := surveyor.Survey(ctx, project.project)
+	subject := fmt.Sprintf("webhook %s/%s", project.SourcePlatform, project.ProjectName)
+	survey, err := surveyor.Survey(ctx, project.ProjectName)
 	limit := new(platforms.RateLimited)
 	switch {
 	case errors.As(err, &limit):
@@ -42,16 +47,16 @@ func (i inspection) hook(ctx context.Context, surveyor *platforms.HookSurveyor, 
 	case len(survey.Hooks) == 0 && survey.Hidden != nil:
 		return line{verdictWarn, subject, "cannot be looked at: " + oneLine(survey.Hidden.Error())}
 	case len(survey.Hooks) == 0:
-		address := hookAddress(i.Server.PublicURL, project.platform)
+		address := hookAddress(i.Server.PublicURL, project.SourcePlatform)
 		text := fmt.Sprintf("there is none that calls %s; run scanhook hooks sync %s/%s", address,
-			project.platform, project.project)
+			project.SourcePlatform, project.ProjectName)
 		return line{verdictFail, subject, text}
 	}
 	return judgeHook(subject, survey, project)
 }
 
 // judgeHook tells of the best webhook of a project.
-func judgeHook(subject string, survey platforms.HookSurvey, project projectName) line {
+func judgeHook(subject string, survey platforms.HookSurvey, project store.Sighting) line {
 	best := survey.Hooks[0]
 	for _, hook := range survey.Hooks {
 		if best.Broken && !hook.Broken {
@@ -60,8 +65,8 @@ func judgeHook(subject string, survey platforms.HookSurvey, project projectName)
 	}
 	text := "that of " + best.HookPlace.String()
 	if len(best.Faults) > 0 {
-		text += fmt.Sprintf(": %s; run scanhook hooks sync %s/%s", strings.Join(best.Faults, ", "), project.platform,
-			project.project)
+		text += fmt.Sprintf(": %s; run scanhook hooks sync %s/%s", strings.Join(best.Faults, ", "), project.SourcePlatform,
+			project.ProjectName)
 	}
 	if best.Trouble != "" {
 		text += ": " + best.Trouble

@@ -1,11 +1,14 @@
 package main
 
 import (
-	"fmt"
+	"errors"
+	"slices"
 
 	"github.com/spf13/cobra"
 
+	"github.com/scanhook/scanhook/internal/catchup"
 	"github.com/scanhook/scanhook/internal/config"
+	"github.com/scanhook/scanhook/store"
 )
 
 func newHooks(opts *options) *cobra.Command {
@@ -48,15 +51,31 @@ func newHooksSync(opts *options) *cobra.Command {
 	return cmd
 }
 
+// namedProjects are those on configured platforms that the configuration names in full.
+func namedProjects(cfg *config.Config) ([]store.Sighting, error) {
+	policies, err := policiesOf(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(catchup.Literal(policies), func(p store.Sighting) bool {
+		_, configured := cfg.Platforms[p.SourcePlatform]
+		return !configured
+	}), nil
+}
+
 // syncedProjects are the arguments, or what the configuration names in full.
-func syncedProjects(cfg *config.Config, args []string) ([]projectName, error) {
+func syncedProjects(cfg *config.Config, args []string) ([]store.Sighting, error) {
 	if len(args) == 0 {
-		projects := namedProjects(cfg)
-		if len(projects) == 0 {
-			return nil, fmt.Errorf("no entry of repositories names a project without a glob: give the projects, such as " +
+		projects, err := namedProjects(cfg)
+		if err == nil && len(projects) == 0 {
+			err = errors.New("no entry of repositories names a project without a glob: give the projects, such as " +
 				"github/acme/shop")
 		}
-		return projects, nil
+		return projects, err
 	}
-	return parseProjects(cfg, args)
+	policies, err := policiesOf(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return projectsOf(args, cfg, policies)
 }

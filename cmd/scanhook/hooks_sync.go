@@ -9,12 +9,13 @@ import (
 
 	"github.com/scanhook/scanhook/internal/config"
 	"github.com/scanhook/scanhook/platforms"
+	"github.com/scanhook/scanhook/store"
 )
 
 // syncing is one run of scanhook hooks sync.
 type syncing struct {
 	config       *config.Config
-	projects     []projectName
+	projects     []store.Sighting
 	dry, rewrite bool
 	out          io.Writer
 }
@@ -26,15 +27,15 @@ func (s *syncing) run(ctx context.Context) error {
 	syncers := map[string]*syncer{}
 	var failed bool
 	for _, project := range s.projects {
-		if syncers[project.platform] == nil {
-			syncers[project.platform] = s.syncer(project.platform)
+		if syncers[project.SourcePlatform] == nil {
+			syncers[project.SourcePlatform] = s.syncer(project.SourcePlatform)
 		}
-		done, err := syncers[project.platform].sync(ctx, project.project)
+		done, err := syncers[project.SourcePlatform].sync(ctx, project.ProjectName)
 		if err != nil {
 			done, failed = []deed{{"failed", err.Error()}}, true
 		}
 		for _, d := range done {
-			fmt.Fprintf(s.out, "%-9s %s/%s: %s\n", d.word, project.platform, project.project, oneLine(d.text))
+			fmt.Fprintf(s.out, "%-9s %s/%s: %s\n", d.word, project.SourcePlatform, project.ProjectName, oneLine(d.text))
 		}
 	}
 	if failed {
