@@ -107,6 +107,8 @@ type Finding struct {
 	CWE      string   `db:"cwe"`    // CWE-79, or empty
 	HelpURI  string   `db:"help_uri"`
 	Snippet  string   `db:"snippet"`
+	Code     string   `db:"code"`      // the lines around it in the checkout, secrets masked; empty where none is kept
+	CodeLine int      `db:"code_line"` // number of the first line of Code, 0 without
 
 	Fingerprint   string        `db:"fingerprint"`
 	Anchor        string        `db:"anchor"` // by which Compare recognises the finding in another commit

@@ -115,7 +115,7 @@ func indexOf(findings []core.Finding) map[string]int {
 func reportedAlike(before, f core.Finding) bool {
 	f.AIVerdict, f.AIConfidence, f.AIReasoning = before.AIVerdict, before.AIConfidence, before.AIReasoning
 	f.RemediationPatch, f.RedTeamSuccess, f.PartialFingerprint = before.RemediationPatch, before.RedTeamSuccess, ""
-	f.Surroundings = before.Surroundings
+	f.Surroundings, f.Code, f.CodeLine = before.Surroundings, before.Code, before.CodeLine
 	return reflect.DeepEqual(before, f)
 }
 
@@ -123,7 +123,8 @@ func updateFinding(ctx context.Context, tx *sqlx.Tx, f core.Finding) error {
 	_, err := tx.NamedExecContext(ctx, `
 		UPDATE findings SET tool = :tool, rule_id = :rule_id, file = :file, line = :line, end_line = :end_line,
 			severity = :severity, title = :title, message = :message, cve_id = :cve_id, cwe = :cwe, help_uri = :help_uri,
-			snippet = :snippet, anchor = :anchor, baseline_state = :baseline_state, suppressed = :suppressed,
+			snippet = :snippet, anchor = :anchor,
+			code = CASE WHEN findings.file = :file AND findings.line = :line THEN code ELSE '' END, baseline_state = :baseline_state, suppressed = :suppressed,
 			triage_decision = :triage_decision
 		WHERE id = :id`, f)
 	return err

@@ -47,14 +47,15 @@ func (r *Runner) once(ctx context.Context) (worked bool, err error) {
 		return true, nil
 	}
 	// Settling outlives ctx, so that a stopping process leaves nothing behind for a lease to run out.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
+	settling, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer cancel()
 	if interrupted != nil {
-		return true, r.giveBack(ctx, job, scan)
+		return true, r.giveBack(settling, job, scan)
 	}
-	settled, err := r.settle(ctx, job, scan, report, again)
+	settled, err := r.settle(settling, job, scan, report, again)
 	if settled {
-		r.askLater(ctx, job, scan, report, space)
+		r.showCode(ctx, job, scan, report.Findings, space)
+		r.askLater(settling, job, scan, report, space)
 	}
 	return true, err
 }

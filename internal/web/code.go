@@ -19,20 +19,34 @@ type codeLine struct {
 	Kind   string // mark, add, del, hunk or empty: the style
 }
 
-// snippet numbers the lines of a finding's code. Reports give the lines of the finding itself, or more around them whose
-// beginning they do not tell: those stay without numbers.
-func snippet(f core.Finding) []codeLine {
+// codeOf is the code of a finding: the lines around it where a checkout was at hand, else what the report gives.
+func codeOf(f core.Finding) []codeLine {
+	if f.Code != "" && f.CodeLine > 0 {
+		return numbered(f, strings.Split(f.Code, "\n"), f.CodeLine)
+	}
 	text := strings.Trim(strings.ReplaceAll(f.Snippet, "\r\n", "\n"), "\n")
 	if strings.TrimSpace(text) == "" {
 		return nil
 	}
+	// Reports give the lines of the finding itself, or more around them whose beginning they do not tell.
 	texts := strings.Split(text, "\n")
-	numbered := f.Line > 0 && len(texts) <= max(f.EndLine, f.Line)-f.Line+1
+	first := f.Line
+	if len(texts) > max(f.EndLine, f.Line)-f.Line+1 {
+		first = 0
+	}
+	return numbered(f, texts, first)
+}
+
+// numbered counts lines from first on, and marks those of the finding; 0 is not known.
+func numbered(f core.Finding, texts []string, first int) []codeLine {
 	lines := make([]codeLine, 0, min(len(texts), maxSnippetLines))
 	for i, text := range texts[:min(len(texts), maxSnippetLines)] {
 		line := codeLine{Text: cut(visible(text), maxLine)}
-		if numbered {
-			line.Number, line.Kind = f.Line+i, "mark"
+		if first > 0 {
+			line.Number = first + i
+		}
+		if line.Number >= f.Line && line.Number <= max(f.Line, f.EndLine) && line.Number > 0 {
+			line.Kind = "mark"
 		}
 		lines = append(lines, line)
 	}

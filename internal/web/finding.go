@@ -58,7 +58,7 @@ func (w *Web) viewFinding(page scanPage, f core.Finding) findingView {
 	view := findingView{
 		Finding: f, Heading: firstLine(cmp.Or(f.Title, f.Message, f.RuleID)), Help: webLink(f.HelpURI),
 		CVE: cveLink(f.CVEID), CWELink: cweLink(f.CWE), Decides: slices.Contains(page.Scan.DecidingIDs(), f.ID),
-		Code: snippet(f), Absent: f.BaselineState == core.Absent,
+		Code: codeOf(f), Absent: f.BaselineState == core.Absent,
 	}
 	// Scanners repeat their title at the beginning of the message.
 	rest, repeated := strings.CutPrefix(strings.TrimSpace(f.Message), view.Heading)

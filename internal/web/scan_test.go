@@ -49,7 +49,6 @@ func TestGitLabLinksLeadToLines(t *testing.T) {
 func TestHostileReportsShowAsText(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	const evil = "\"'></code></pre><script>alert(1)</script><img src=x onerror=alert(1)>\u202e\u2066\u200b\x1b[31m"
 	scan := s.scanned(1, finding(func(f *core.Finding) {
 		f.Title, f.RuleID, f.Tool, f.Snippet, f.CVEID, f.CWE = evil, evil, evil, evil, evil, evil
 		f.File, f.HelpURI = "../../"+evil, "javascript:alert(document.cookie)"

@@ -87,6 +87,8 @@ CREATE TABLE findings (
     cwe               TEXT NOT NULL DEFAULT '',
     help_uri          TEXT NOT NULL DEFAULT '',
     snippet           TEXT NOT NULL DEFAULT '',
+    code              TEXT NOT NULL DEFAULT '',
+    code_line         INTEGER NOT NULL DEFAULT 0,
     fingerprint       TEXT NOT NULL,
     anchor            TEXT NOT NULL DEFAULT '',
     baseline_state    TEXT NOT NULL DEFAULT 'new' CHECK (baseline_state IN ('new', 'unchanged', 'absent')),

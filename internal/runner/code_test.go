@@ -1,0 +1,103 @@
+package runner
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+func TestCodeAroundFindings(t *testing.T) {
+	t.Parallel()
+	space := open(t)
+	write(t, space.source, files{
+		"app.py": "1\n2\n3\n\tfour\r\n5\n6\n7\n8\n9\n",
+		"keys":   "# one\n" + privateKey + "\nuser = 'x'\nt = '" + githubToken + "'\nend\n",
+		"wide":   strings.Repeat("ä", maxCodeWidth+1) + "\n",
+		"none":   "\x00binary\n",
+	})
+	write(t, space.root, files{"secret": "outside\n"})
+	last := strings.Count("# one\n"+privateKey, "\n") + 2
+	tests := map[string]struct {
+		give core.Finding
+		line int
+		code string
+	}{
+		"three lines on either side":  {core.Finding{File: "app.py", Line: 4}, 1, "1\n2\n3\n\tfour\n5\n6\n7"},
+		"at the end":                  {core.Finding{File: "app.py", Line: 9}, 6, "6\n7\n8\n9"},
+		"over lines":                  {core.Finding{File: "app.py", Line: 5, EndLine: 6}, 2, "2\n3\n\tfour\n5\n6\n7\n8\n9"},
+		"behind the end":              {core.Finding{File: "app.py", Line: 10}, 0, ""},
+		"wide":                        {core.Finding{File: "wide", Line: 1}, 1, strings.Repeat("ä", maxCodeWidth) + "…"},
+		"no text":                     {core.Finding{File: "none", Line: 1}, 0, ""},
+		"outside":                     {core.Finding{File: "../secret", Line: 1}, 0, ""},
+		"of git's own":                {core.Finding{File: ".git/config", Line: 1}, 0, ""},
+		"a secret unknown to our own": {core.Finding{File: "keys", Line: last, CWE: "CWE-798"}, last - 3, ""},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			found := []core.Finding{test.give}
+			quoteCode(t.Context(), found, found, space.source)
+			if found[0].CodeLine != test.line || test.code != "" && found[0].Code != test.code {
+				t.Errorf("line %d: %q, want %d: %q", found[0].CodeLine, found[0].Code, test.line, test.code)
+			}
+			for _, secret := range append(strings.Split(privateKey, "\n")[1:3], githubToken, "'x'") {
+				if strings.Contains(found[0].Code, secret) {
+					t.Errorf("a secret is shown:\n%s", found[0].Code)
+				}
+			}
+		})
+	}
+}
+
+// Each file is looked at once for all of its findings.
+func TestCodeOfManyFindings(t *testing.T) {
+	t.Parallel()
+	space := open(t)
+	content := files{}
+	var found []core.Finding
+	for n := range 500 {
+		name := fmt.Sprintf("src/file%d.go", n)
+		content[name] = strings.Repeat("func work(input []string) (result int, err error) { return len(input), nil }\n", 200)
+		for line := range 10 {
+			found = append(found, core.Finding{File: name, Line: 10*line + 1, Severity: core.Low})
+		}
+	}
+	write(t, space.source, content)
+	start := time.Now()
+	quoteCode(t.Context(), found[:maxShown], found, space.source)
+	shown := 0
+	for _, f := range found {
+		shown += min(f.CodeLine, 1)
+	}
+	t.Logf("%d of %d findings in %d files have code after %s", shown, len(found), len(content), time.Since(start))
+	if shown != maxShown {
+		t.Errorf("%d findings have code", shown)
+	}
+}
+
+// The code of what is new is kept with it, and not that of what was there before.
+func TestCodeIsKeptOfNewFindings(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, Scanner{Command: sh(`cat results.json`)})
+	first := b.server.commit(t, "acme/shop", files{
+		"results.json": `[{"tool": "lint", "rule_id": "r", "file": "a.go", "line": 2, "severity": "low"}]`,
+		"a.go":         "package a\nfunc A() {}\nvar t = \"" + githubToken + "\"\n",
+	})
+	reference := b.accept(t, "acme/shop", first)
+	b.mustWork(t, true)
+	_, _, known := b.get(t, reference)
+	if len(known) != 1 || known[0].CodeLine != 1 || known[0].Code != "package a\nfunc A() {}\nvar t = \""+mask(githubToken)+"\"" {
+		t.Errorf("the first scan: %+v", known)
+	}
+	write(t, b.server.dir+"/acme/shop.git", files{
+		"results.json": `[{"tool": "lint", "rule_id": "r", "file": "a.go", "line": 2, "severity": "low"}, {"tool": "lint", "rule_id": "q", "file": "a.go", "line": 1, "severity": "high"}]`,
+	})
+	reference = b.accept(t, "acme/shop", b.server.amend(t, "acme/shop", "second"))
+	b.mustWork(t, true)
+	_, _, found := b.get(t, reference)
+	if len(found) != 2 || found[0].Code == "" || found[0].BaselineState != core.New || found[1].Code != "" {
+		t.Errorf("the second scan: %+v", found)
+	}
+}
