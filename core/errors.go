@@ -18,4 +18,6 @@ var (
 	ErrTooLarge = errors.New("too large")
 	// ErrUnavailable: the database is away or overloaded; the caller should come again (503).
 	ErrUnavailable = errors.New("unavailable")
+	// ErrBusy: more comes in at once than there is memory for; the caller should come again (503).
+	ErrBusy = errors.New("busy")
 )

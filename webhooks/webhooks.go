@@ -3,11 +3,10 @@
 package webhooks
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -20,6 +19,11 @@ import (
 // MaxBody is the largest call that platforms make: GitHub and GitLab drop events above 25 MB themselves.
 const MaxBody = 25 << 20
 
+const (
+	bodyTimeout = 15 * time.Second // for a body to arrive; platforms hang up after 10
+	placeWait   = 5 * time.Second  // for others' bodies to go
+)
+
 // Config holds what the receiver needs.
 type Config struct {
 	Platforms platforms.Set
@@ -28,10 +32,20 @@ type Config struct {
 }
 
 // Receiver takes webhook calls.
-type Receiver struct{ Config }
+type Receiver struct {
+	Config
+	bodies *httpx.Bodies
+}
 
-// New returns a receiver; Register makes it reachable.
-func New(cfg Config) *Receiver { return &Receiver{cfg} }
+// New returns a receiver; Register makes it reachable. It holds about 50 MB of bodies at most, however many come.
+func New(cfg Config) *Receiver {
+	return &Receiver{Config: cfg, bodies: httpx.NewBodies(placeWait,
+		httpx.Class{UpTo: 8 << 10, AtOnce: 1024},
+		httpx.Class{UpTo: 64 << 10, AtOnce: 128},
+		httpx.Class{UpTo: 1 << 20, AtOnce: 16},
+		httpx.Class{UpTo: MaxBody, AtOnce: 1},
+	)}
+}
 
 // Register mounts POST /webhooks/{platform}.
 func (r *Receiver) Register(router gin.IRouter) {
@@ -51,7 +65,9 @@ func (r *Receiver) receive(c *gin.Context) error {
 	if !known {
 		return fmt.Errorf("%w: no platform %q is configured; check the end of the webhook's URL", core.ErrNotFound, name)
 	}
-	body, err := readBody(c)
+	place := r.bodies.Place()
+	defer place.Leave()
+	body, err := readBody(c, place, platform)
 	if err != nil {
 		return err
 	}
@@ -63,6 +79,7 @@ func (r *Receiver) receive(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
+	place.Leave()
 	receipt, err := r.accept(c, delivery)
 	if err != nil {
 		return err
@@ -71,15 +88,12 @@ func (r *Receiver) receive(c *gin.Context) error {
 	return nil
 }
 
-func readBody(c *gin.Context) ([]byte, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, MaxBody))
-	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
-		return nil, fmt.Errorf("%w: the body exceeds %d bytes, more than any platform sends", core.ErrTooLarge, tooLarge.Limit)
+// readBody leaves the body of a call without any proof unread: Verify refuses it whatever the body is.
+func readBody(c *gin.Context, place *httpx.Place, platform platforms.Platform) ([]byte, error) {
+	if keeper, ok := platform.(platforms.Doorkeeper); ok && !keeper.Signed(c.Request.Header) {
+		return nil, nil
 	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: the body ended early: %w", core.ErrInvalid, err)
-	}
-	return body, nil
+	return place.Read(c.Writer, c.Request, bodyTimeout)
 }
 
 // accept returns when the delivery is on disk.

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -17,6 +19,7 @@ const (
 	headerTimeout   = 10 * time.Second
 	readTimeout     = time.Minute // uploads extend it
 	idleTimeout     = 2 * time.Minute
+	maxHeader       = 16 << 10 // bytes of a request's header
 	shutdownTimeout = 15 * time.Second
 )
 
@@ -42,10 +45,21 @@ func newServe(opts *options) *cobra.Command {
 			if err := noteConfiguration(cmd.Context(), app.store, cfg, log); err != nil {
 				return errors.Join(err, listener.Close(), app.close())
 			}
+			boundMemory()
 			log.Info("serving", "listen", listener.Addr().String(), "public_url", cfg.Server.PublicURL,
 				"database", cfg.Database.URL, "version", buildVersion())
 			return errors.Join(app.serve(cmd.Context(), listener, log), app.close())
 		},
+	}
+}
+
+// memoryLimit is when the garbage collector begins to hurry, in bytes; what lives may be more.
+const memoryLimit = 180 << 20
+
+// boundMemory leaves the choice to the administrator's GOMEMLIMIT where there is one.
+func boundMemory() {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
 	}
 }
 
@@ -55,9 +69,10 @@ func (a *app) serve(ctx context.Context, listener net.Listener, log *slog.Logger
 	if err := a.store.ReleaseLeases(ctx); err != nil {
 		return err
 	}
+	guests := newCrowd(listener, maxConnections)
 	server := &http.Server{
 		Handler: a.handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout,
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		MaxHeaderBytes: maxHeader, ConnState: guests.hear, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	server.RegisterOnShutdown(a.pages.Stop)
 	loops, stopLoops := context.WithCancel(ctx)
@@ -67,7 +82,7 @@ func (a *app) serve(ctx context.Context, listener net.Listener, log *slog.Logger
 		running.Go(func() { loop(loops) })
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
+	go func() { failed <- server.Serve(guests) }()
 
 	var err error
 	select {

@@ -22,7 +22,7 @@ type Config struct {
 	Store     *store.Store
 	Platforms platforms.Set // which commits may be named for
 	Tokens    []Token
-	Limits    reports.Limits // of uploaded reports
+	Limits    reports.Limits // of uploaded reports; zero fields are ours
 	Version   string
 	Log       *slog.Logger
 }
@@ -30,11 +30,14 @@ type Config struct {
 // API answers under /api/v1.
 type API struct {
 	Config
-	tokens tokens
+	tokens  tokens
+	uploads *httpx.Bodies
 }
 
 // New returns the API; Register makes it reachable.
-func New(cfg Config) *API { return &API{Config: cfg, tokens: hashTokens(cfg.Tokens)} }
+func New(cfg Config) *API {
+	return &API{Config: cfg, tokens: hashTokens(cfg.Tokens), uploads: newUploads()}
+}
 
 // Register mounts the API, its description at /openapi.json and /docs, and the two health checks.
 func (a *API) Register(router *gin.Engine) {
@@ -95,5 +98,9 @@ func (a *API) problem(ctx context.Context, err error) error {
 	case problem.Status >= http.StatusInternalServerError:
 		a.Log.ErrorContext(ctx, "request failed", "error", err)
 	}
-	return huma.NewError(problem.Status, problem.Detail)
+	answer := huma.NewError(problem.Status, problem.Detail)
+	if problem.Status == http.StatusServiceUnavailable {
+		return huma.ErrorWithHeaders(answer, http.Header{"Retry-After": {httpx.RetryAfter}})
+	}
+	return answer
 }

@@ -1,9 +1,7 @@
 package api
 
 import (
-	"compress/gzip"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,13 +11,9 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/scanhook/scanhook/core"
-	"github.com/scanhook/scanhook/internal/reports"
 )
 
-const (
-	maxUpload     = 256 << 20 // bytes on the wire; what they unpack to is bounded by reports.Limits
-	uploadTimeout = 5 * time.Minute
-)
+const uploadTimeout = 5 * time.Minute
 
 // scannerName is what a scanner's key in the configuration looks like.
 var scannerName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
@@ -108,7 +102,9 @@ func (a *API) put(ctx context.Context, in Upload, scanner string, find func() (s
 	if !scannerName.MatchString(scanner) {
 		return nil, a.problem(ctx, fmt.Errorf("%w: %q cannot be the name of a scanner", core.ErrInvalid, scanner))
 	}
-	report, err := a.readReport(in)
+	place := a.uploads.Place()
+	defer place.Leave()
+	report, err := a.readReport(ctx, in, place)
 	if err != nil {
 		return nil, a.problem(ctx, err)
 	}
@@ -147,32 +143,6 @@ func (a *API) store(ctx context.Context, reference, scanner string, report core.
 		}
 	}
 	return out, nil
-}
-
-func (a *API) readReport(in Upload) (core.Report, error) {
-	reader, err := unpack(http.MaxBytesReader(nil, io.NopCloser(in.reader), maxUpload), in.encoding)
-	if err != nil {
-		return core.Report{}, err
-	}
-	report, err := reports.Parse(reader, a.Limits)
-	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
-		return core.Report{}, fmt.Errorf("%w: the upload exceeds %d bytes", core.ErrTooLarge, tooLarge.Limit)
-	}
-	return report, err
-}
-
-func unpack(reader io.Reader, encoding string) (io.Reader, error) {
-	switch encoding {
-	case "", "identity":
-		return reader, nil
-	case "gzip":
-		unzipped, err := gzip.NewReader(reader)
-		if err != nil {
-			return nil, fmt.Errorf("%w: the body is not gzip, though Content-Encoding says so: %w", core.ErrInvalid, err)
-		}
-		return unzipped, nil
-	}
-	return nil, fmt.Errorf("%w: Content-Encoding %q is not understood; send gzip or none", core.ErrInvalid, encoding)
 }
 
 type failInput struct {

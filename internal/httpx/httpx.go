@@ -7,7 +7,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -15,10 +14,10 @@ import (
 	"github.com/scanhook/scanhook/core"
 )
 
-const (
-	retryAfter = 10  // what callers are told when the database is away, in seconds
-	hungUp     = 499 // for the log only: the caller did not wait for the answer
-)
+// RetryAfter is what callers are told with a 503, in seconds.
+const RetryAfter = "10"
+
+const hungUp = 499 // for the log only: the caller did not wait for the answer
 
 // Problem is an error as its reader gets it, per RFC 9457.
 type Problem struct {
@@ -40,6 +39,7 @@ func Status(err error) int {
 		{core.ErrConflict, http.StatusConflict},
 		{core.ErrInvalid, http.StatusBadRequest},
 		{core.ErrUnavailable, http.StatusServiceUnavailable},
+		{core.ErrBusy, http.StatusServiceUnavailable},
 		{context.Canceled, hungUp},
 	} {
 		if errors.Is(err, known.sentinel) {
@@ -54,10 +54,11 @@ func Status(err error) int {
 func ProblemOf(err error) Problem {
 	status := Status(err)
 	problem := Problem{Title: http.StatusText(status), Status: status, Detail: err.Error()}
-	switch status {
-	case http.StatusServiceUnavailable:
+	switch {
+	case errors.Is(err, core.ErrBusy):
+	case status == http.StatusServiceUnavailable:
 		problem.Detail = "The database does not answer. Nothing was stored; send the request again later."
-	case http.StatusInternalServerError:
+	case status == http.StatusInternalServerError:
 		problem.Detail = "Something failed inside Scanhook. The log tells what, under this request's time and path."
 	}
 	return problem
@@ -70,7 +71,7 @@ func Abort(c *gin.Context, log *slog.Logger, err error) {
 		log.Error("request failed", "method", c.Request.Method, "path", c.Request.URL.Path, "error", err)
 	}
 	if problem.Status == http.StatusServiceUnavailable {
-		c.Header("Retry-After", strconv.Itoa(retryAfter))
+		c.Header("Retry-After", RetryAfter)
 	}
 	c.Header("Content-Type", "application/problem+json")
 	c.AbortWithStatusJSON(problem.Status, problem)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
-	"net/url"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/platforms"
@@ -103,12 +102,12 @@ func jsonOf(header http.Header, body []byte) ([]byte, error) {
 	if err != nil || media != "application/x-www-form-urlencoded" {
 		return body, nil
 	}
-	form, err := url.ParseQuery(string(body))
-	if err != nil || form.Get("payload") == "" {
+	payload, ok := formField(body, "payload")
+	if !ok {
 		return nil, fmt.Errorf("%w: the form has no readable field payload: choose the content type application/json"+
 			" for the webhook", core.ErrInvalid)
 	}
-	return []byte(form.Get("payload")), nil
+	return payload, nil
 }
 
 // project translates the repository; its path must be sound because addresses are built from it.

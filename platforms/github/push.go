@@ -16,9 +16,9 @@ type pushPayload struct {
 	HeadCommit struct {
 		ID platforms.Text `json:"id"`
 	} `json:"head_commit"`
-	Commits      []platforms.Commit `json:"commits"`
-	TotalCommits platforms.Number   `json:"total_commits"`
-	Repository   repository         `json:"repository"`
+	Commits      platforms.Commits `json:"commits"`
+	TotalCommits platforms.Number  `json:"total_commits"`
+	Repository   repository        `json:"repository"`
 }
 
 func (p *Platform) parsePush(payload []byte) (core.Event, string, error) {

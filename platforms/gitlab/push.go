@@ -7,12 +7,12 @@ import (
 
 // pushPayload is the part of a push or tag push that we use.
 type pushPayload struct {
-	Ref          platforms.Text     `json:"ref"`
-	Before       platforms.Text     `json:"before"`
-	After        platforms.Text     `json:"after"`
-	CheckoutSHA  platforms.Text     `json:"checkout_sha"`
-	Commits      []platforms.Commit `json:"commits"`
-	TotalCommits platforms.Number   `json:"total_commits_count"`
+	Ref          platforms.Text    `json:"ref"`
+	Before       platforms.Text    `json:"before"`
+	After        platforms.Text    `json:"after"`
+	CheckoutSHA  platforms.Text    `json:"checkout_sha"`
+	Commits      platforms.Commits `json:"commits"`
+	TotalCommits platforms.Number  `json:"total_commits_count"`
 }
 
 func (p *Platform) parsePush(outer envelope, body []byte) (core.Event, string, error) {

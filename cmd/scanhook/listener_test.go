@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+)
+
+// The third connection is served when one of two ends.
+func TestCrowdWaitsOutside(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	guests := newCrowd(listener, 2)
+	server := &http.Server{ConnState: guests.hear, Handler: http.NotFoundHandler()}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(guests) }()
+	var conns []net.Conn
+	for range 3 {
+		conn, err := net.Dial("tcp", listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conns = append(conns, conn)
+	}
+	third := conns[2]
+	if _, err := io.WriteString(third, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	_ = third.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+	if n, err := third.Read(make([]byte, 1)); err == nil {
+		t.Errorf("the third connection was answered with %d bytes while two were open", n)
+	}
+	_ = third.SetReadDeadline(time.Now().Add(time.Minute))
+	_ = conns[0].Close()
+	if _, err := third.Read(make([]byte, 1)); err != nil {
+		t.Errorf("the third connection, when one has ended: %v", err)
+	}
+	_ = conns[1].Close()
+	_ = third.Close()
+	if err := server.Shutdown(context.WithoutCancel(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		t.Errorf("Serve: %v", err)
+	}
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/scanhook/scanhook/internal/standin"
+)
+
+// maxResident is what Scanhook's process may take whatever comes, in kB.
+const maxResident = 250 << 10
+
+// Whatever comes, memory stays bounded and ordinary pushes are answered.
+func TestPressure(t *testing.T) {
+	if testing.Short() || runtime.GOOS != "linux" {
+		t.Skip("takes half a minute, and /proc")
+	}
+	w, _ := setup(t, worldConfig{kind: standin.GitHub, extra: "repositories: [{match: '**', scanners: []}]"})
+	w.release(t)
+	pid := process(t, w).Process.Pid
+	t.Logf("idle: %d MB", resident(t, pid, "VmRSS")>>10)
+	slow := slowSenders(t, w, 200)
+	t.Logf("with 200 slow connections: %d MB", resident(t, pid, "VmRSS")>>10)
+	for _, attack := range attacks(t, w) {
+		pulse := takePulse(t, w)
+		began := time.Now()
+		answers := attack.run()
+		pulse.stop()
+		now, peak := resident(t, pid, "VmRSS"), resident(t, pid, "VmHWM")
+		t.Logf("%s: %d MB now, %d MB at most so far; %.1fs; answers %v; ordinary pushes %v, the slowest after %s",
+			attack.name, now>>10, peak>>10, time.Since(began).Seconds(), answers, pulse.answers, pulse.slowest)
+		if peak > maxResident {
+			t.Fatalf("%s: VmHWM is %d kB, want at most %d", attack.name, peak, maxResident)
+		}
+		if len(pulse.answers) != 1 || pulse.answers["202"] == 0 || pulse.slowest > 5*time.Second {
+			t.Errorf("%s: ordinary pushes got %v, the slowest after %s", attack.name, pulse.answers, pulse.slowest)
+		}
+		answers.check(t, attack)
+	}
+	slow()
+}
+
+// resident reads a line of /proc/PID/status, in kB.
+func resident(t *testing.T, pid int, line string) (kB int) {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(status), line+":")
+	if _, err := fmt.Sscan(rest, &kB); err != nil {
+		t.Fatal(err)
+	}
+	return kB
+}
+
+// pulse is a repository that is pushed to all the time.
+type pulse struct {
+	done    chan struct{}
+	running sync.WaitGroup
+	answers tally
+	slowest time.Duration
+}
+
+type tally map[string]int
+
+func takePulse(t *testing.T, w *world) *pulse {
+	p := &pulse{done: make(chan struct{}), answers: tally{}}
+	p.running.Go(func() {
+		tick := time.NewTicker(50 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			began := time.Now()
+			p.answers[post(t, w, ordinary(t, w))]++
+			p.slowest = max(p.slowest, time.Since(began).Round(time.Millisecond))
+			select {
+			case <-p.done:
+				return
+			case <-tick.C:
+			}
+		}
+	})
+	return p
+}
+
+func (p *pulse) stop() {
+	close(p.done)
+	p.running.Wait()
+}
+
+// post sends a delivery over a connection of its own and returns the answer's status, or what went wrong.
+func post(t *testing.T, w *world, d standin.Delivery) string {
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.hookURL(), strings.NewReader(string(d.Body)))
+	if err != nil {
+		return err.Error()
+	}
+	request.Header = d.Header
+	return answerTo(request)
+}
+
+// answerTo sends a request as a platform does: it hangs up after ten seconds.
+func answerTo(request *http.Request) string {
+	client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Do(request)
+	if err != nil {
+		if os.IsTimeout(err) {
+			return "timeout"
+		}
+		return cut
+	}
+	defer response.Body.Close()
+	return fmt.Sprint(response.StatusCode)
+}

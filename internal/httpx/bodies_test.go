@@ -1,0 +1,98 @@
+package httpx_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/httpx"
+)
+
+const wait = 3 * time.Second
+
+func twoClasses() *httpx.Bodies {
+	return httpx.NewBodies(wait, httpx.Class{UpTo: 10, AtOnce: 2}, httpx.Class{UpTo: 100, AtOnce: 1})
+}
+
+func grow(t *testing.T, b *httpx.Bodies, size int64) *httpx.Place {
+	t.Helper()
+	place := b.Place()
+	if err := place.Grow(t.Context(), size); err != nil {
+		t.Fatalf("%d bytes: %v", size, err)
+	}
+	return place
+}
+
+func TestPlacesOfASizeAreLimited(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		bodies := twoClasses()
+		large := grow(t, bodies, 11)
+		began := time.Now()
+		other := bodies.Place()
+		if err := other.Grow(t.Context(), 100); !errors.Is(err, core.ErrBusy) || time.Since(began) != wait {
+			t.Errorf("a second large one: %v after %s, want busy after %s", err, time.Since(began), wait)
+		}
+		grow(t, bodies, 10)
+		time.AfterFunc(time.Second, large.Leave)
+		if err := other.Grow(t.Context(), 12); err != nil {
+			t.Errorf("when the large one goes: %v", err)
+		}
+	})
+}
+
+func TestWhoGrowsFreesTheSmallerPlaceBeforeWaiting(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		bodies := twoClasses()
+		grow(t, bodies, 50)
+		growing := grow(t, bodies, 5)
+		grow(t, bodies, 5)
+		go func() { _ = growing.Grow(t.Context(), 50) }()
+		synctest.Wait()
+		began := time.Now()
+		grow(t, bodies, 5)
+		if time.Since(began) != 0 {
+			t.Errorf("a small one waited %s", time.Since(began))
+		}
+	})
+}
+
+func TestPlaceBeyondTheLastClass(t *testing.T) {
+	t.Parallel()
+	if err := twoClasses().Place().Grow(t.Context(), 101); !errors.Is(err, core.ErrTooLarge) {
+		t.Errorf("want too large, got %v", err)
+	}
+}
+
+func TestWaitingEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		bodies := twoClasses()
+		grow(t, bodies, 50)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := bodies.Place().Grow(ctx, 50); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("want the context's error, got %v", err)
+		}
+	})
+}
+
+func TestAQueueThatIsFullAnswersAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		bodies := twoClasses()
+		grow(t, bodies, 50)
+		for range 256 {
+			go func() { _ = bodies.Place().Grow(t.Context(), 50) }()
+		}
+		synctest.Wait()
+		began := time.Now()
+		if err := bodies.Place().Grow(t.Context(), 50); !errors.Is(err, core.ErrBusy) || time.Since(began) != 0 {
+			t.Errorf("got %v after %s, want busy at once", err, time.Since(began))
+		}
+	})
+}

@@ -1,0 +1,85 @@
+package httpx
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+// firstRead is what a request gets before it has sent anything, in bytes. Most webhooks' bodies are not much larger.
+const firstRead = 8 << 10
+
+// Read reads a request's body whole, and never further than there is a place for it; the caller leaves the place when
+// nothing refers to the body any more. A sender gets limit for the beginning, and again when it has a larger place.
+//
+// Errors are those of Grow, and core.ErrInvalid for a body that ended early or came too slowly.
+func (p *Place) Read(w http.ResponseWriter, r *http.Request, limit time.Duration) ([]byte, error) {
+	largest := p.bodies.largest()
+	if r.ContentLength > largest {
+		return nil, p.Grow(r.Context(), r.ContentLength)
+	}
+	connection := http.NewResponseController(w)
+	defer func() { _ = connection.SetReadDeadline(time.Time{}) }() // one that passes later ends the request's context
+	source := http.MaxBytesReader(w, r.Body, largest)
+	var body []byte
+	size := int64(firstRead)
+	if r.ContentLength >= 0 {
+		size = min(size, r.ContentLength)
+	}
+	for whole := false; ; size = p.nextSize(r.ContentLength) {
+		if err := p.Grow(r.Context(), min(size, largest)); err != nil {
+			return nil, err
+		}
+		_ = connection.SetReadDeadline(time.Now().Add(limit)) // fails in tests without a connection only
+		var err error
+		if body, whole, err = fill(body, source, int(size)); err != nil {
+			return nil, bodyError(err)
+		}
+		if whole || int64(len(body)) == r.ContentLength {
+			return body, nil
+		}
+	}
+}
+
+// nextSize is as far as a body that goes on may be read: to the end that it has declared, or through the next class and,
+// after the last one, to the byte that is too much.
+func (p *Place) nextSize(declared int64) int64 {
+	if declared >= 0 {
+		return declared
+	}
+	if next := p.class + 1; next < len(p.bodies.classes) {
+		return p.bodies.classes[next].UpTo
+	}
+	return p.bodies.largest() + 1
+}
+
+// fill reads on until body has size bytes or, whole then, its end has come.
+func fill(body []byte, source io.Reader, size int) (filled []byte, whole bool, err error) {
+	body = slices.Grow(body, size-len(body))
+	for len(body) < size && err == nil {
+		var n int
+		n, err = source.Read(body[len(body):size])
+		body = body[:len(body)+n]
+	}
+	if errors.Is(err, io.EOF) {
+		return body, true, nil
+	}
+	return body, false, err
+}
+
+func bodyError(err error) error {
+	tooLarge := new(http.MaxBytesError)
+	switch {
+	case errors.As(err, &tooLarge):
+		return fmt.Errorf("%w: the body exceeds %d bytes", core.ErrTooLarge, tooLarge.Limit)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return fmt.Errorf("%w: the body came too slowly: %w", core.ErrInvalid, err)
+	}
+	return fmt.Errorf("%w: the body ended early: %w", core.ErrInvalid, err)
+}
