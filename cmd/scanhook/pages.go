@@ -1,7 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"log/slog"
+	"path/filepath"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/config"
@@ -22,8 +24,22 @@ func newPages(cfg *config.Config, db *store.Store, policies core.Policies, log *
 	}
 	return web.New(web.Config{
 		Store: db, Tokens: tokens, OIDC: oidcOf(cfg.Web.OIDC), Platforms: platforms, Policies: policies,
-		PublicURL: cfg.Server.PublicURL, Public: cfg.Web.Public, Log: log,
+		Rules: func(entry int) web.Rule { return ruleOf(cfg, entry) }, PublicURL: cfg.Server.PublicURL, Public: cfg.Web.Public, Log: log,
 	})
+}
+
+// ruleOf is an entry of the configuration's repositories with the lines that its values come from.
+func ruleOf(cfg *config.Config, entry int) web.Rule {
+	file := filepath.Base(cfg.Source.File)
+	rule := web.Rule{Where: fmt.Sprintf("%s:%d", file, cfg.Source.Lines[fmt.Sprintf("repositories[%d].match", entry)])}
+	for _, s := range cfg.Effective(entry) {
+		where := string(s.From)
+		if s.Line > 0 {
+			where = fmt.Sprintf("%s:%d, %s", file, s.Line, s.From)
+		}
+		rule.Settings = append(rule.Settings, web.Setting{Key: s.Key, Value: s.Value, Where: where})
+	}
+	return rule
 }
 
 // oidcOf is nil where no identity provider is configured.

@@ -69,6 +69,10 @@ repositories: [{match: "**", scanners: [trivy]}]`})
 	if text := b.text(".anomaly"); !strings.Contains(text, "Unusual") || !strings.Contains(text, "169 MB") {
 		t.Errorf("the anomaly: %q", text)
 	}
+	if text := b.text("#policy ~ .scroll"); !strings.Contains(text, "[trivy]") || !strings.Contains(text, "repository") ||
+		!strings.Contains(text, "built in") {
+		t.Errorf("the configuration in effect: %q", text)
+	}
 	b.examine("project")
 	b.do(chromedp.Click(chromedp.CSS(".anomaly button")))
 	b.until(`document.querySelector(".anomaly.accepted circle, .anomaly.accepted")`)

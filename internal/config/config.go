@@ -21,6 +21,7 @@ type Config struct {
 	Defaults     Policy              `yaml:"defaults"`     // what every repository starts from
 	Repositories []Repository        `yaml:"repositories"` // first match wins; a push to anything else is ignored
 
+	Source   Source   `yaml:"-"` // where values stand
 	Warnings []string `yaml:"-"` // "file:line:column: sentence" for what is legal but hardly meant, by line
 }
 

@@ -32,6 +32,9 @@ func (d *decoder) decode(path string, node *yaml.Node, out reflect.Value) {
 	if isNull(node) {
 		return
 	}
+	if at, known := d.places[path]; known {
+		d.config.Source.Lines[path] = at.line
+	}
 	switch out.Kind() {
 	case reflect.Struct:
 		d.decodeStruct(path, node, out)

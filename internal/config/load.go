@@ -46,6 +46,7 @@ func Parse(name string, data []byte, lookupEnv func(string) (string, bool)) (*Co
 		return nil, &Error{File: name, Problems: []Problem{*problem}}
 	}
 	config := builtin()
+	config.Source = Source{File: name, Lines: map[string]int{}}
 	found := newReport()
 	d := decoder{report: found, config: config, lookupEnv: lookupEnv, budget: maxValues}
 	if root != nil {

@@ -18,6 +18,9 @@ func TestParseFillsDefaults(t *testing.T) {
 	want.Scanners = map[string]Scanner{
 		"gitleaks": {Builtin: BuiltinGitleaks, Format: FormatSARIF, Timeout: 10 * time.Minute},
 	}
+	want.Source = Source{File: "c.yaml", Lines: map[string]int{
+		"platforms": 1, "platforms.ghes": 1, "platforms.ghes.type": 1, "platforms.ghes.url": 1,
+	}}
 	want.Warnings = []string{
 		"c.yaml:1:1: repositories " + `has no entry: every push is answered "ignored"; write - match: "**" to scan all`,
 		"c.yaml:1:13: platforms.gitlab has no webhook secret and is off: set platforms.gitlab.webhook_secrets",

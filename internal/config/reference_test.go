@@ -24,7 +24,7 @@ repositories: [{match: "**"}]
 		want.Platforms[key] = platform
 	}
 	want.API.Tokens = []Token{}
-	want.Warnings = got.Warnings
+	want.Warnings, want.Source = got.Warnings, got.Source
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("config.yaml is not the default (-default +got):\n%s", diff)
 	}

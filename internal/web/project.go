@@ -23,9 +23,8 @@ const (
 type projectPage struct {
 	Platform, Project string
 	Link              string // to the project on its platform, or empty
-	Configured        bool
-	Rule              string // the entry of repositories that matches
-	Policy            core.Policy
+	Match             string // of the entry of repositories that it falls under, empty where none matches
+	Rule              Rule
 	Branch            string // default branch, or empty
 	Scans             []scanLine
 	Deliveries        []core.KeptDelivery
@@ -44,8 +43,7 @@ type pipeline struct {
 func (w *Web) project(c *gin.Context) error {
 	ctx := c.Request.Context()
 	page := projectPage{Platform: c.Param("platform"), Project: strings.Trim(c.Param("project"), "/")}
-	page.Policy, page.Configured = w.Policies.For(page.Platform, page.Project)
-	page.Rule = w.ruleOf(page.Platform + "/" + page.Project)
+	page.Match, page.Rule = w.ruleOf(page.Platform, page.Project)
 	if err := w.fillActivity(ctx, &page); err != nil {
 		return err
 	}
@@ -56,17 +54,6 @@ func (w *Web) project(c *gin.Context) error {
 		return err
 	}
 	return w.render(c, http.StatusOK, "project", visible(page.Project), page)
-}
-
-// ruleOf is the entry of the configuration that a repository falls under, or empty.
-func (w *Web) ruleOf(repository string) string {
-	platform, project, _ := strings.Cut(repository, "/")
-	for _, rule := range w.Policies {
-		if _, ok := (core.Policies{rule}).For(platform, project); ok {
-			return rule.Match
-		}
-	}
-	return ""
 }
 
 func (w *Web) fillActivity(ctx context.Context, page *projectPage) error {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/web"
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
@@ -29,7 +30,13 @@ func (s *site) ran(n int, bytes int64) {
 
 func TestProjectPageShowsThatEverythingFlows(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newSite(t, func(cfg *web.Config) {
+		cfg.Rules = func(int) web.Rule {
+			return web.Rule{Where: "config.yaml:7", Settings: []web.Setting{
+				{Key: "gate.fail_on", Value: "high", Where: "config.yaml:9, repository"}, {Key: "scan_timeout", Value: "<b>", Where: "built in"},
+			}}
+		}
+	})
 	s.login()
 	s.scanned(1, finding())
 	s.scanned(2)
@@ -42,7 +49,8 @@ func TestProjectPageShowsThatEverythingFlows(t *testing.T) {
 	s.ran(41, 169_000_000)
 	page := s.page("/projects/github/acme/shop")
 	contains(t, page, "Findings over time", "Duration", "Artifact size", `class="band"`, `class="unusual"`, "Runs as a table",
-		"CI &lt;b&gt;", "<b>Unusual:</b>", "169 MB", "fail_on: high", "<code>**</code>", "workflow_run", "Webhook", "1h0m0s")
+		"CI &lt;b&gt;", "<b>Unusual:</b>", "169 MB", "match: **", "config.yaml:7", "<code>gate.fail_on</code>", "<code>high</code>", "config.yaml:9, repository",
+		"scan_timeout", "&lt;b&gt;", "built in", "workflow_run", "Webhook")
 	_, rest, _ := strings.Cut(page, `action="/hooks/metrics/`)
 	id, _, _ := strings.Cut(rest, "/")
 	answer := s.ask("/metrics/"+id+"/expected", url.Values{"expected": {"yes"}, "back": {"/hooks/projects/github/acme/shop"}})

@@ -30,8 +30,9 @@ type Config struct {
 	OIDC      *OIDC               // opens sessions too; nil where there is none
 	Platforms map[string]Platform // by key in the configuration
 	Policies  core.Policies
-	PublicURL string // how browsers reach Scanhook; a sub-path in it begins all links
-	Public    bool   // everybody may read; judging findings still takes a session
+	Rules     func(entry int) Rule // what Policies[entry] was read from; nil where nobody knows
+	PublicURL string               // how browsers reach Scanhook; a sub-path in it begins all links
+	Public    bool                 // everybody may read; judging findings still takes a session
 	Log       *slog.Logger
 	Now       func() time.Time // time.Now when nil
 }
