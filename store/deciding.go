@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 
 	"github.com/jmoiron/sqlx"
 
@@ -10,10 +11,15 @@ import (
 
 // listDeciding keeps with a failed scan which findings the gate fails it for: core.Gate's rules in SQL, for a scan may
 // have more findings than are worth reading.
-func listDeciding(ctx context.Context, tx *sqlx.Tx, scan *core.Scan, gate core.Gate) error {
+func listDeciding(
+	ctx context.Context, tx *sqlx.Tx, scan *core.Scan, gate core.Gate, fresh []core.Finding,
+) error {
 	scan.PutDeciding(nil, 0)
-	if *scan.Verdict != core.Fail {
+	switch {
+	case *scan.Verdict != core.Fail:
 		return nil
+	case len(fresh) > 0:
+		return pickDeciding(ctx, tx, scan, gate, fresh)
 	}
 	var rows []struct {
 		ID    int64 `db:"id"`
@@ -37,6 +43,30 @@ func listDeciding(ctx context.Context, tx *sqlx.Tx, scan *core.Scan, gate core.G
 		ids[i] = row.ID
 	}
 	scan.PutDeciding(ids, rows[0].Total)
+	return nil
+}
+
+// pickDeciding is listDeciding for findings that are at hand, but for their ids.
+func pickDeciding(ctx context.Context, tx *sqlx.Tx, scan *core.Scan, gate core.Gate, fresh []core.Finding) error {
+	first, total := gate.Deciding(fresh)
+	prints := make([]string, len(first))
+	for n, i := range first {
+		prints[n] = fresh[i].Fingerprint
+	}
+	query, args, err := sqlx.In(`SELECT id, fingerprint FROM findings WHERE scan_id = ? AND fingerprint IN (?)`,
+		scan.ID, prints)
+	if err != nil {
+		return err
+	}
+	var rows []core.Finding
+	if err := tx.SelectContext(ctx, &rows, tx.Rebind(query), args...); err != nil {
+		return err
+	}
+	ids := make([]int64, len(first))
+	for _, row := range rows {
+		ids[slices.Index(prints, row.Fingerprint)] = row.ID
+	}
+	scan.PutDeciding(ids, total)
 	return nil
 }
 

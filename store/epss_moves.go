@@ -95,7 +95,7 @@ func (s *Store) judgeAgain(ctx context.Context, id int64) (turned bool, err erro
 		if err := tx.SelectContext(ctx, &jobs, tx.Rebind(`SELECT * FROM scan_jobs WHERE scan_id = ?`), id); err != nil {
 			return err
 		}
-		if err := s.judge(ctx, tx, &scan, jobs); err != nil {
+		if err := s.judge(ctx, tx, &scan, jobs, nil); err != nil {
 			return err
 		}
 		if turned = verdict == nil || *verdict != *scan.Verdict; !turned {

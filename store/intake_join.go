@@ -135,5 +135,5 @@ func (s *Store) supersedeScan(ctx context.Context, tx *sqlx.Tx, scan core.Scan, 
 		successor, scan.ID); err != nil {
 		return err
 	}
-	return s.settleScan(ctx, tx, scan.ID)
+	return s.settleScan(ctx, tx, scan.ID, nil)
 }

@@ -54,5 +54,5 @@ func (s *Store) reviveScan(ctx context.Context, tx *sqlx.Tx, id int64) error {
 	if err != nil {
 		return err
 	}
-	return s.settleScan(ctx, tx, id)
+	return s.settleScan(ctx, tx, id, nil)
 }

@@ -13,16 +13,18 @@ import (
 const rowsPerStatement = 1000
 
 // replaceFindings makes a job's findings those of its report. A finding that the job had before keeps its id, and with
-// it its links and history; a report that says nothing new writes nothing.
-func (s *Store) replaceFindings(ctx context.Context, tx *sqlx.Tx, job core.Job, findings []core.Finding) error {
+// it its links and history; a report that says nothing new writes nothing. It tells how many it inserted.
+func (s *Store) replaceFindings(
+	ctx context.Context, tx *sqlx.Tx, job core.Job, findings []core.Finding,
+) (inserted int, err error) {
 	for i := range findings {
 		findings[i].ID, findings[i].ScanID, findings[i].JobID = 0, job.ScanID, job.ID
 	}
 	fresh, err := keepFindings(ctx, tx, job, findings)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return s.load(ctx, tx, bulk{
+	return len(fresh), s.load(ctx, tx, bulk{
 		table: "findings",
 		columns: []string{
 			"scan_id", "job_id", "tool", "rule_id", "file", "line", "end_line", "severity", "title", "message", "cve_id",

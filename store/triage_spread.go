@@ -122,7 +122,7 @@ func (s *Store) judgeOnce(ctx context.Context, tx *sqlx.Tx, scan *core.Scan) (ch
 		return false, err
 	}
 	before := scan.Verdict
-	if err := s.judge(ctx, tx, scan, jobs); err != nil {
+	if err := s.judge(ctx, tx, scan, jobs, nil); err != nil {
 		return false, err
 	}
 	changed = before != nil && scan.Verdict != nil && *before != *scan.Verdict

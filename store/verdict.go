@@ -32,7 +32,8 @@ func (s *Store) putReport(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job 
 		return err
 	}
 	core.CarryTriage(report.Findings, decided)
-	if err := s.replaceFindings(ctx, tx, job, report.Findings); err != nil {
+	inserted, err := s.replaceFindings(ctx, tx, job, report.Findings)
+	if err != nil {
 		return err
 	}
 	if err := s.recordCarried(ctx, tx, job, decided); err != nil {
@@ -53,11 +54,15 @@ func (s *Store) putReport(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job 
 	if err != nil {
 		return err
 	}
-	return s.settleScan(ctx, tx, scan.ID)
+	if len(decided) > 0 || inserted < len(report.Findings) {
+		return s.settleScan(ctx, tx, scan.ID, nil)
+	}
+	return s.settleScan(ctx, tx, scan.ID, report.Findings)
 }
 
-// settleScan derives the scan's state, verdict and commit status from its jobs and findings.
-func (s *Store) settleScan(ctx context.Context, tx *sqlx.Tx, id int64) error {
+// settleScan derives the scan's state, verdict and commit status from its jobs and findings. fresh are the findings of the
+// job that has just ended, when none of them was there before and nobody has said anything about them.
+func (s *Store) settleScan(ctx context.Context, tx *sqlx.Tx, id int64, fresh []core.Finding) error {
 	scan, err := s.lockScan(ctx, tx, id)
 	if err != nil {
 		return err
@@ -76,7 +81,7 @@ func (s *Store) settleScan(ctx context.Context, tx *sqlx.Tx, id int64) error {
 	}
 	if scan.Status.Ended() {
 		scan.FinishedAt = &now
-		if err := s.judge(ctx, tx, &scan, jobs); err != nil {
+		if err := s.judge(ctx, tx, &scan, jobs, fresh); err != nil {
 			return err
 		}
 	}
@@ -93,25 +98,37 @@ func (s *Store) settleScan(ctx context.Context, tx *sqlx.Tx, id int64) error {
 	return s.wantStatuses(ctx, tx, []core.Scan{scan})
 }
 
-// judge asks the gate about an ended scan. A failed scan has a summary, for what it did find, but no verdict.
-func (s *Store) judge(ctx context.Context, tx *sqlx.Tx, scan *core.Scan, jobs []core.Job) error {
-	tallies, err := tally(ctx, tx, *scan, s.policyOf(*scan).Gate)
+// judge asks the gate about an ended scan. A failed scan has a summary, for what it did find, but no verdict. Where fresh
+// are all its findings, and the gate asks for nothing else, they are not read once more.
+func (s *Store) judge(
+	ctx context.Context, tx *sqlx.Tx, scan *core.Scan, jobs []core.Job, fresh []core.Finding,
+) error {
+	fixed, findings := 0, 0
+	for _, job := range jobs {
+		fixed, findings = fixed+job.NumAbsent, findings+job.NumFindings
+	}
+	gate := s.policyOf(*scan).Gate
+	if gate.AsksRisk() || findings > len(fresh) {
+		fresh = nil
+	}
+	tallies, err := tally(ctx, tx, *scan, gate, fresh)
 	if err != nil {
 		return fmt.Errorf("counting findings: %w", err)
 	}
-	fixed := 0
-	for _, job := range jobs {
-		fixed += job.NumAbsent
-	}
 	scan.Summary = core.Summarize(tallies, fixed)
 	if scan.Status == core.ScanCompleted {
-		return s.decide(ctx, tx, scan, tallies)
+		return s.decide(ctx, tx, scan, tallies, fresh)
 	}
 	return nil
 }
 
 // tally counts findings for the gate. What is known of their CVEs is looked up only for a gate that asks.
-func tally(ctx context.Context, tx *sqlx.Tx, scan core.Scan, gate core.Gate) (tallies []core.Tally, err error) {
+func tally(
+	ctx context.Context, tx *sqlx.Tx, scan core.Scan, gate core.Gate, fresh []core.Finding,
+) (tallies []core.Tally, err error) {
+	if len(fresh) > 0 {
+		return core.TallyUp(fresh), nil
+	}
 	query := `
 		SELECT severity, baseline_state, ` + dismissed + ` AS dismissed, COUNT(*) AS n
 		FROM findings WHERE scan_id = ?
@@ -131,11 +148,13 @@ func tally(ctx context.Context, tx *sqlx.Tx, scan core.Scan, gate core.Gate) (ta
 }
 
 // decide gives a completed scan its verdict, and its summary the reason where the numbers in it do not tell.
-func (s *Store) decide(ctx context.Context, tx *sqlx.Tx, scan *core.Scan, tallies []core.Tally) error {
+func (s *Store) decide(
+	ctx context.Context, tx *sqlx.Tx, scan *core.Scan, tallies []core.Tally, fresh []core.Finding,
+) error {
 	gate := s.policyOf(*scan).Gate
 	verdict := gate.Judge(tallies)
 	scan.Verdict, scan.VerdictReason = &verdict, gate.DecidedBy(tallies)
-	if err := listDeciding(ctx, tx, scan, gate); err != nil {
+	if err := listDeciding(ctx, tx, scan, gate, fresh); err != nil {
 		return fmt.Errorf("listing deciding findings: %w", err)
 	}
 	if !gate.ByRisk(tallies) {
