@@ -114,7 +114,7 @@ func (s *Store) prepare(scan *core.Scan, policy core.Policy) {
 func (s *Store) commitIntake(batch []*intake) error {
 	ctx, cancel := context.WithTimeout(context.Background(), intakeTimeout)
 	defer cancel()
-	return s.changeAgainOn(ctx, s.front, func(tx *sqlx.Tx) error {
+	return s.changeAgainAs(ctx, first, func(tx *sqlx.Tx) error {
 		for _, item := range batch {
 			item.reset()
 		}

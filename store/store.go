@@ -10,7 +10,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -36,7 +35,7 @@ type Store struct {
 	policies  core.Policies
 	publicURL string
 	intake    batcher
-	writing   sync.Mutex    // held by write transactions on engines with a single writer
+	writing   *writer
 	triaging  chan struct{} // has room for those who triage
 
 	changed poll.Bell
@@ -54,6 +53,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
+	s.writing = newWriter(d)
 	s.triaging = make(chan struct{}, maxTriaging)
 	s.intake.commit = s.commitIntake
 	if err := migrateUp(ctx, db, d); err != nil {
@@ -91,11 +91,11 @@ func (s *Store) clock() time.Time { return s.now().UTC().Truncate(time.Microseco
 
 // change runs work in one transaction and tells the loops that there may be something to do.
 func (s *Store) change(ctx context.Context, work func(*sqlx.Tx) error) error {
-	return s.changeOn(ctx, s.db, work)
+	return s.changeAs(ctx, inTurn, work)
 }
 
-func (s *Store) changeOn(ctx context.Context, db *sqlx.DB, work func(*sqlx.Tx) error) error {
-	err := s.transactOn(ctx, db, work)
+func (s *Store) changeAs(ctx context.Context, as rank, work func(*sqlx.Tx) error) error {
+	err := s.transactAs(ctx, as, work)
 	if err == nil {
 		s.changed.Ring()
 	}
@@ -104,13 +104,18 @@ func (s *Store) changeOn(ctx context.Context, db *sqlx.DB, work func(*sqlx.Tx) e
 
 // transact runs work in one transaction.
 func (s *Store) transact(ctx context.Context, work func(*sqlx.Tx) error) error {
-	return s.transactOn(ctx, s.db, work)
+	return s.transactAs(ctx, inTurn, work)
 }
 
-func (s *Store) transactOn(ctx context.Context, db *sqlx.DB, work func(*sqlx.Tx) error) error {
-	if s.dialect.singleWriter {
-		s.writing.Lock()
-		defer s.writing.Unlock()
+func (s *Store) transactAs(ctx context.Context, as rank, work func(*sqlx.Tx) error) error {
+	release, err := s.writing.take(ctx, as)
+	if err != nil {
+		return classify(err)
+	}
+	defer release()
+	db := s.db
+	if as == first {
+		db = s.front
 	}
 	tx, err := db.BeginTxx(ctx, nil)
 	if err != nil {

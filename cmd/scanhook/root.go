@@ -48,7 +48,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	root.PersistentFlags().BoolVarP(&opts.verbose, "verbose", "v", false, "log more")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{cmd.CommandPath(), err} })
 	for _, command := range []func(*options) *cobra.Command{
-		newServe, newDemo, newInit, newMigrate, newCheck, newSend, newUpload, newExplain, newHooks, newRecover, newEPSS,
+		newServe, newDemo, newInit, newMigrate, newBackup, newCheck, newSend, newUpload, newExplain, newHooks, newRecover, newEPSS,
 		newVersion,
 	} {
 		root.AddCommand(strict(command(&opts)))

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store"
+)
+
+// errNotAFile tells an administrator of PostgreSQL what to do instead.
+var errNotAFile = errors.New("the database is PostgreSQL, which has better means of its own: pg_dump -Fc writes a backup while" +
+	" Scanhook runs, pg_restore brings it back")
+
+func newBackup(opts *options) *cobra.Command {
+	return &cobra.Command{
+		Use: "backup FILE", Short: "Copy the embedded database into a file, while Scanhook runs",
+		Long: "The copy is the database as it was at one moment; scanhook serve may go on meanwhile. It is read through before it\n" +
+			"gets its name, and never overwrites a file. To restore, stop Scanhook, remove the database's files (-wal and -shm\n" +
+			"belong to it), and put the copy in the database's place.",
+		Example: "  scanhook backup /var/backups/scanhook-$(date +%F).db",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cfg, err := opts.load(cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			size, err := store.Backup(cmd.Context(), cfg.Database.URL.Reveal(), args[0])
+			if errors.Is(err, core.ErrInvalid) {
+				return &usageError{cmd.CommandPath(), errNotAFile}
+			}
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "Wrote %s (%s) and checked it.\n", args[0], humanize.Bytes(uint64(size)))
+			return nil
+		},
+	}
+}
