@@ -44,7 +44,13 @@ type Status struct {
 	LastError      string      `db:"last_error"`
 	GivenUp        bool        `db:"given_up"` // nothing more is tried for this revision
 	WantedAt       time.Time   `db:"wanted_at"`
+	DueSince       time.Time   `db:"due_since"` // WantedAt, or when the token that it waited for was mended
 	PostedAt       *time.Time  `db:"posted_at"`
+	PostedID       int64       `db:"posted_id"`       // the platform's number of what was posted last; 0 where unknown
+	SeenID         int64       `db:"seen_id"`         // the platform's number of a stranger's latest status in its place
+	MendedRevision int64       `db:"mended_revision"` // what put a stranger's status right
+	CheckAt        *time.Time  `db:"check_at"`        // when to look what the platform shows
+	Probe          int         `db:"probe"`           // not 0: the post finds out whether a token was mended, so often now
 }
 
 // StatusFor is the state and text that a commit should show for its scan.

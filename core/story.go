@@ -26,6 +26,8 @@ type Facts struct {
 	Deliveries []KeptDelivery
 	Jobs       []Job
 	Statuses   []Status
+	Posts      []StatusPost  // attempts to post them
+	Troubles   []Trouble     // of the scan's project
 	Triage     []TriageEvent // what was said of its findings, carried words left out
 }
 
@@ -60,7 +62,15 @@ func (f Facts) Story() []Step {
 		steps = append(steps, event.story())
 	}
 	for _, status := range f.Statuses {
-		steps = append(steps, status.story()...)
+		steps = append(steps, status.story(slices.ContainsFunc(f.Troubles, func(t Trouble) bool { return t.Concerns(status) })))
+	}
+	for _, post := range f.Posts {
+		steps = append(steps, post.story())
+	}
+	for _, trouble := range f.Troubles {
+		if slices.ContainsFunc(f.Statuses, trouble.Concerns) {
+			steps = append(steps, trouble.story())
+		}
 	}
 	slices.SortStableFunc(steps, func(a, b Step) int { return a.At.Compare(b.At) })
 	return steps
@@ -108,11 +118,13 @@ func (s Scan) judgement() Step {
 	return step
 }
 
-func (s Status) story() []Step {
+func (s Status) story(waits bool) Step {
 	wanted := Step{At: s.WantedAt, Hop: "status", Text: fmt.Sprintf("%s should show %s: %s", s.Context, s.State, s.Description)}
 	switch {
-	case s.PostedAt != nil && s.PostedRevision == s.Revision:
-		return []Step{wanted, {At: *s.PostedAt, Hop: "status", Text: fmt.Sprintf("%s shows %s", s.SourcePlatform, s.PostedState)}}
+	case s.PostedRevision == s.Revision:
+		return wanted
+	case waits:
+		wanted.Text += "; it waits for the token to be mended"
 	case s.GivenUp:
 		wanted.Text += "; posting was given up"
 	case s.Attempts > 0:
@@ -121,5 +133,5 @@ func (s Status) story() []Step {
 		wanted.Text += "; not posted yet"
 	}
 	wanted.Detail, wanted.Trouble = s.LastError, true
-	return []Step{wanted}
+	return wanted
 }

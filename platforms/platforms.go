@@ -5,9 +5,7 @@ package platforms
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/scanhook/scanhook/core"
 )
@@ -20,11 +18,25 @@ type Platform interface {
 	// Parse translates a verified call. Events that we do not use become core.Ignored, never an error.
 	// A body that is not what its event header says is core.ErrInvalid.
 	Parse(header http.Header, body []byte) (core.Delivery, error)
-	// PostStatus makes the platform show the wanted state, and returns the pipeline that it landed in (GitLab) or "".
-	// Errors are those of this package; anything else is worth another try.
-	PostStatus(ctx context.Context, status core.Status) (pipelinePin string, err error)
+	// PostStatus makes the platform show the wanted state. Errors are those of this package; anything else is worth
+	// another try. CodeOf tells the HTTP status of the answer in an error.
+	PostStatus(ctx context.Context, status core.Status) (Posted, error)
 	// Remote tells how to fetch a project, from the configured base address only.
 	Remote(ctx context.Context, project string) (Remote, error)
+}
+
+// Posted is what a platform says of a status that it took.
+type Posted struct {
+	PipelinePin string // the pipeline that the status landed in (GitLab), or empty
+	ID          int64  // the platform's number of the status; 0 where the answer does not tell
+	Code        int    // HTTP status of the answer; 0 where nothing had to be sent
+}
+
+// Witness is a Platform that tells what it shows. A platform whose webhooks do that as well is asked less.
+type Witness interface {
+	// LatestStatus is what stands in the place of a posted status. ErrUnknownCommit when nothing is found there; other
+	// errors are those of this package, or worth another try.
+	LatestStatus(ctx context.Context, status core.Status) (core.StatusSeen, error)
 }
 
 // Set holds the configured platforms by their key in the configuration.
@@ -47,12 +59,3 @@ var (
 	// ErrRefused: the same call will never succeed.
 	ErrRefused = errors.New("refused for good")
 )
-
-// RateLimited says that the platform wants no call before After has passed.
-type RateLimited struct {
-	After time.Duration // from now on, positive
-	Err   error
-}
-
-func (e *RateLimited) Error() string { return fmt.Sprintf("rate limited for %s: %v", e.After, e.Err) }
-func (e *RateLimited) Unwrap() error { return e.Err }

@@ -47,6 +47,12 @@ func (s *Store) factsOf(ctx context.Context, scan core.Scan) (facts core.Facts, 
 	if facts.Statuses, err = s.ListStatuses(ctx, scan); err != nil {
 		return facts, err
 	}
+	if facts.Posts, err = s.ListPosts(ctx, scan); err != nil {
+		return facts, err
+	}
+	if facts.Troubles, err = s.ListTroubles(ctx, scan.SourcePlatform, scan.ProjectName); err != nil {
+		return facts, err
+	}
 	err = s.db.SelectContext(ctx, &facts.Triage, s.db.Rebind(`
 		SELECT e.* FROM triage_events e JOIN findings f ON f.id = e.finding_id
 		WHERE f.scan_id = ? AND e.source <> 'carried' ORDER BY e.id DESC LIMIT ?`), scan.ID, maxExplained)

@@ -30,13 +30,13 @@ func (s *Store) putWishes(ctx context.Context, tx *sqlx.Tx, wishes []core.Status
 	}
 	_, err := tx.NamedExecContext(ctx, `
 		INSERT INTO commit_statuses (scan_id, source_platform, project_name, project_ref, commit_sha, branch, context,
-			state, description, target_url, next_attempt_at, wanted_at)
+			state, description, target_url, next_attempt_at, wanted_at, due_since)
 		VALUES (:scan_id, :source_platform, :project_name, :project_ref, :commit_sha, :branch, :context,
-			:state, :description, :target_url, :next_attempt_at, :wanted_at)
+			:state, :description, :target_url, :next_attempt_at, :wanted_at, :wanted_at)
 		ON CONFLICT (source_platform, project_name, commit_sha, context) DO UPDATE SET
 			scan_id = excluded.scan_id, project_ref = excluded.project_ref, branch = excluded.branch,
 			state = excluded.state, description = excluded.description, target_url = excluded.target_url,
-			wanted_at = excluded.wanted_at, revision = commit_statuses.revision + 1, attempts = 0, given_up = FALSE,
+			wanted_at = excluded.wanted_at, due_since = excluded.due_since, revision = commit_statuses.revision + 1, attempts = 0, given_up = FALSE,
 			last_error = '', next_attempt_at = CASE WHEN commit_statuses.attempts > 0 AND NOT commit_statuses.given_up
 				THEN commit_statuses.next_attempt_at ELSE excluded.next_attempt_at END
 		WHERE commit_statuses.state <> excluded.state OR commit_statuses.description <> excluded.description
@@ -65,8 +65,13 @@ const othersFirst = `(SELECT COUNT(*) FROM commit_statuses other
 		AND (other.lease_until > ? OR other.id < due.id AND other.posted_revision < other.revision
 			AND NOT other.given_up AND other.next_attempt_at <= ?))`
 
+// troubled counts what keeps all statuses of a project, or those of its branch, from being posted.
+const troubled = `(SELECT COUNT(*) FROM project_troubles t
+	WHERE t.source_platform = due.source_platform AND t.project_name = due.project_name AND t.branch IN ('', due.branch))`
+
 // ClaimStatuses leases up to limit statuses that are due on the given platforms, at most one for each commit, and none
-// for a commit of which one is being posted: posts are serial per commit. Nothing due is an empty list.
+// for a commit of which one is being posted: posts are serial per commit. Of a project that is in trouble there is one
+// at most, and only when it is time to try again. Nothing due is an empty list.
 func (s *Store) ClaimStatuses(ctx context.Context, onPlatforms []string, limit int, lease time.Duration) ([]core.Status, error) {
 	now := s.clock()
 	query, args, err := sqlx.In(`
@@ -75,7 +80,7 @@ func (s *Store) ClaimStatuses(ctx context.Context, onPlatforms []string, limit i
 			SELECT id FROM commit_statuses due
 			WHERE posted_revision < revision AND NOT given_up AND next_attempt_at <= ? AND source_platform IN (?)
 				AND (lease_until IS NULL OR lease_until <= ?)
-				AND `+othersFirst+` = 0
+				AND `+othersFirst+` = 0 AND `+troubled+` = 0
 			ORDER BY next_attempt_at, id LIMIT ? `+s.dialect.skipLocked+`)
 			AND posted_revision < revision AND NOT given_up AND (lease_until IS NULL OR lease_until <= ?)
 		RETURNING *`, now.Add(lease), now, onPlatforms, now, now, now, limit, now)
@@ -84,64 +89,17 @@ func (s *Store) ClaimStatuses(ctx context.Context, onPlatforms []string, limit i
 	}
 	var claimed []core.Status
 	err = s.transact(ctx, func(tx *sqlx.Tx) error {
-		return tx.SelectContext(ctx, &claimed, tx.Rebind(query), args...)
+		if err := tx.SelectContext(ctx, &claimed, tx.Rebind(query), args...); err != nil || len(claimed) >= limit {
+			return err
+		}
+		probes, err := s.claimProbe(ctx, tx, onPlatforms, lease)
+		claimed = append(claimed, probes...)
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("claiming statuses: %w", err)
 	}
 	return claimed, nil
-}
-
-// Settlement is how an attempt to post a claimed status ended.
-type Settlement struct {
-	Posted      bool
-	PipelinePin string        // the platform's pipeline that it was posted to, or empty
-	RetryAfter  time.Duration // when not Posted: the pause before the next attempt
-	GivenUp     bool          // when not Posted: nothing more is tried for this revision
-	Error       string        // when not Posted: why, a sentence without secrets
-}
-
-// SettleStatus ends the lease of a claimed status. What was wanted meanwhile stays due: a revision that is not the
-// latest can neither give up nor delay the latest. core.ErrConflict when the lease was lost; where somebody else posted a
-// newer revision meanwhile, that is posted once more, because nobody knows which of the two came last.
-func (s *Store) SettleStatus(ctx context.Context, status core.Status, end Settlement) error {
-	var settled int64
-	now := s.clock()
-	err := s.transact(ctx, func(tx *sqlx.Tx) (err error) {
-		if !end.Posted {
-			settled, err = failedStatus(ctx, tx, status, end, now)
-			return err
-		}
-		if settled, err = postedStatus(ctx, tx, status, end, now); err != nil || settled > 0 {
-			return err
-		}
-		_, err = rowsChanged(ctx, tx, `UPDATE commit_statuses SET revision = revision + 1 WHERE id = ? AND posted_revision > ?`,
-			status.ID, status.Revision)
-		return err
-	})
-	if err == nil && settled == 0 {
-		err = fmt.Errorf("%w: the lease was lost", core.ErrConflict)
-	}
-	if err != nil {
-		return fmt.Errorf("settling status %d: %w", status.ID, err)
-	}
-	return nil
-}
-
-func postedStatus(ctx context.Context, tx *sqlx.Tx, status core.Status, end Settlement, now time.Time) (int64, error) {
-	return rowsChanged(ctx, tx, `
-		UPDATE commit_statuses SET posted_revision = ?, posted_state = ?, posted_at = ?, attempts = 0, last_error = '',
-			lease_until = NULL, pipeline_pin = CASE WHEN ? = '' THEN pipeline_pin ELSE ? END
-		WHERE id = ? AND lease_until = ?`,
-		status.Revision, status.State, now, end.PipelinePin, end.PipelinePin, status.ID, status.LeaseUntil)
-}
-
-func failedStatus(ctx context.Context, tx *sqlx.Tx, status core.Status, end Settlement, now time.Time) (int64, error) {
-	return rowsChanged(ctx, tx, `
-		UPDATE commit_statuses SET lease_until = NULL, attempts = attempts + 1, next_attempt_at = ?, last_error = ?,
-			given_up = (revision = ? AND ?)
-		WHERE id = ? AND lease_until = ?`,
-		now.Add(end.RetryAfter), end.Error, status.Revision, end.GivenUp, status.ID, status.LeaseUntil)
 }
 
 // ListStatuses returns the commit statuses of a scan, with what was posted of them so far.

@@ -104,6 +104,8 @@ func (r *Receiver) accept(c *gin.Context, delivery core.Delivery) (core.Receipt,
 		return r.Store.AcceptPush(ctx, delivery, event)
 	case core.Pipeline:
 		return r.Store.RecordPipeline(ctx, delivery, event)
+	case core.StatusSeen:
+		return r.Store.AcceptStatus(ctx, delivery, event)
 	case core.Ignored:
 		return r.Store.AcceptIgnored(ctx, delivery, event.Reason)
 	}

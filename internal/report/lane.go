@@ -3,6 +3,7 @@ package report
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/scanhook/scanhook/internal/poll"
@@ -21,6 +22,7 @@ type lane struct {
 	platform string
 	free     chan struct{} // one for each place
 	posting  sync.WaitGroup
+	busy     atomic.Int64 // when something was claimed last, in Unix seconds
 }
 
 func (r *Reporter) newLane(platform string) *lane {
@@ -54,6 +56,9 @@ func (l *lane) once(ctx context.Context) (worked bool, err error) {
 		return false, err
 	}
 	places -= len(claimed)
+	if len(claimed) > 0 {
+		l.busy.Store(l.Now().Unix())
+	}
 	for _, status := range claimed {
 		l.pauses.delay(l.platform, l.Now(), l.Pace[l.platform])
 		l.posting.Go(func() {

@@ -12,7 +12,10 @@ const (
 	noTokenPause       = time.Hour // a token may come with the next start
 	tooEarlyPause      = time.Second
 	unknownCommitGrace = 10 * time.Minute // a webhook can be faster than the platform's API
+	hiddenGrace        = time.Minute      // so long may a project be newer than what the API knows
 	giveUpAfter        = 24 * time.Hour
+	firstProbe         = 30 * time.Second // until a project in trouble is tried again
+	longestProbe       = 15 * time.Minute
 )
 
 // backoff grows exponentially with the failed attempts and is spread, so that many commits do not come back at once.
@@ -22,6 +25,11 @@ func backoff(attempts int) time.Duration {
 		pause = longestPause
 	}
 	return pause/2 + rand.N(pause/2)
+}
+
+// probePause grows with the probes that found a token unmended.
+func probePause(probes int) time.Duration {
+	return min(firstProbe<<min(probes, 10), longestProbe)
 }
 
 // pauses remembers until when a platform wants to be left alone.

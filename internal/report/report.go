@@ -34,7 +34,8 @@ type Config struct {
 type Reporter struct {
 	Config
 	pauses pauses
-	silent sync.Map // projects of which was said that nothing is posted
+	checks pauses   // of looks at what was posted
+	silent sync.Map // projects and branches of which was said that nothing is posted
 }
 
 // New returns a reporter; Run makes it work.
@@ -42,15 +43,22 @@ func New(cfg Config) *Reporter {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Reporter{Config: cfg, pauses: pauses{until: map[string]time.Time{}}}
+	return &Reporter{
+		Config: cfg, pauses: pauses{until: map[string]time.Time{}}, checks: pauses{until: map[string]time.Time{}},
+	}
 }
 
 // Run blocks until ctx ends; posts under way are finished first. Each platform has a lane of its own, so that one that hangs
-// holds up nobody else.
+// holds up nobody else. It begins with what waits for a token: there may be another one since the last run.
 func (r *Reporter) Run(ctx context.Context) {
+	if err := r.Store.RetryTroubles(ctx); err != nil {
+		r.Log.Warn("what waits for a token is tried later", "error", err)
+	}
 	var lanes sync.WaitGroup
 	for name := range r.Platforms {
-		lanes.Go(func() { r.newLane(name).run(ctx) })
+		l := r.newLane(name)
+		lanes.Go(func() { l.run(ctx) })
+		lanes.Go(func() { l.watch(ctx) })
 	}
 	lanes.Wait()
 }
@@ -59,8 +67,10 @@ func (r *Reporter) Run(ctx context.Context) {
 func (r *Reporter) post(ctx context.Context, status core.Status) {
 	posting, cancel := context.WithTimeout(context.WithoutCancel(ctx), postTimeout)
 	defer cancel()
-	pin, err := r.Platforms[status.SourcePlatform].PostStatus(posting, status)
-	end := r.settlement(status, pin, err)
+	begun := r.Now()
+	posted, err := r.Platforms[status.SourcePlatform].PostStatus(posting, status)
+	end := r.settlement(status, posted, err)
+	end.Took = r.Now().Sub(begun)
 	r.tell(status, end, err)
 	if err := r.settle(ctx, status, end); err != nil {
 		r.Log.Error("status not settled, it may be posted twice", "commit", status.CommitSHA, "error", err)
@@ -83,46 +93,30 @@ func (r *Reporter) settle(ctx context.Context, status core.Status, end store.Set
 }
 
 // settlement decides what happens next from the outcome of a post.
-func (r *Reporter) settlement(status core.Status, pin string, err error) store.Settlement {
+func (r *Reporter) settlement(status core.Status, posted platforms.Posted, err error) store.Settlement {
 	if err == nil {
-		return store.Settlement{Posted: true, PipelinePin: pin}
+		return store.Settlement{
+			Posted: true, PipelinePin: posted.PipelinePin, PostedID: posted.ID, Code: posted.Code, CheckAfter: r.checkAfter(status),
+		}
 	}
-	end := store.Settlement{Error: err.Error(), RetryAfter: backoff(status.Attempts)}
-	age := r.Now().Sub(status.WantedAt)
-	limited := new(platforms.RateLimited)
+	end := store.Settlement{Error: sentence(err), Code: platforms.CodeOf(err), RetryAfter: backoff(status.Attempts)}
+	age := r.Now().Sub(later(status.WantedAt, status.DueSince))
+	limited, denied := new(platforms.RateLimited), new(platforms.Denied)
 	switch {
 	case errors.As(err, &limited):
-		end.RetryAfter = limited.After
+		end.RetryAfter, end.Waiting = limited.After, true
 		r.pauses.delay(status.SourcePlatform, r.Now(), limited.After)
 	case errors.Is(err, platforms.ErrNoToken):
-		end.RetryAfter = noTokenPause
+		end.RetryAfter, end.Trouble = noTokenPause, &core.Trouble{Probes: 1}
+	case errors.As(err, &denied) && (!denied.Hidden || age > hiddenGrace):
+		end.RetryAfter, end.Trouble = probePause(status.Probe), troubleOf(status, denied)
 	case errors.Is(err, platforms.ErrTooEarly):
-		end.RetryAfter = tooEarlyPause
+		end.RetryAfter, end.Waiting = tooEarlyPause, true
 	case errors.Is(err, platforms.ErrUnknownCommit):
 		end.GivenUp = age > unknownCommitGrace
 	case errors.Is(err, platforms.ErrRefused):
 		end.GivenUp = true
 	}
-	end.GivenUp = end.GivenUp || age > giveUpAfter
+	end.GivenUp = end.Trouble == nil && (end.GivenUp || age > giveUpAfter)
 	return end
-}
-
-// tell logs each outcome once, and for projects without a token only the first.
-func (r *Reporter) tell(status core.Status, end store.Settlement, err error) {
-	log := r.Log.With("platform", status.SourcePlatform, "project", status.ProjectName,
-		"commit", status.CommitSHA, "state", status.State)
-	switch {
-	case err == nil:
-		log.Info("status posted", "description", status.Description)
-	case errors.Is(err, platforms.ErrNoToken):
-		if _, said := r.silent.LoadOrStore(status.SourcePlatform+"/"+status.ProjectName, true); !said {
-			log.Warn("statuses of this project are kept and shown, but not posted: " + err.Error())
-		}
-	case errors.Is(err, platforms.ErrTooEarly):
-		log.Debug("status waits", "reason", err)
-	case end.GivenUp:
-		log.Error("status given up", "error", err)
-	default:
-		log.Warn("status not posted, trying again", "after", end.RetryAfter, "error", err)
-	}
 }

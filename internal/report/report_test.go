@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -20,23 +21,25 @@ import (
 // fake is a platform that answers posts with what the test queued.
 type fake struct {
 	platforms.Platform
-	mu     sync.Mutex
-	errs   []error
-	posted []core.StatusState
+	mu      sync.Mutex
+	errs    []error
+	posted  []core.StatusState
+	numbers int64
 }
 
-func (f *fake) PostStatus(_ context.Context, status core.Status) (string, error) {
+func (f *fake) PostStatus(_ context.Context, status core.Status) (platforms.Posted, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.errs) > 0 {
 		err := f.errs[0]
 		f.errs = f.errs[1:]
 		if err != nil {
-			return "", err
+			return platforms.Posted{}, err
 		}
 	}
 	f.posted = append(f.posted, status.State)
-	return "pin", nil
+	f.numbers++
+	return platforms.Posted{PipelinePin: "pin", ID: f.numbers, Code: http.StatusCreated}, nil
 }
 
 type bench struct {
@@ -125,7 +128,7 @@ func TestSettlement(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
 			status := core.Status{SourcePlatform: "github", WantedAt: b.now.Add(-c.age)}
-			got := b.settlement(status, "", fmt.Errorf("posting: %w", c.err))
+			got := b.settlement(status, platforms.Posted{}, fmt.Errorf("posting: %w", c.err))
 			if got.Posted || got.GivenUp != c.givenUp || got.RetryAfter < c.least || got.RetryAfter > c.most {
 				t.Errorf("settlement = %+v", got)
 			}

@@ -18,6 +18,8 @@ type Status struct {
 	Description string
 	TargetURL   string
 	PipelineID  int64 // GitLab: where it landed; 0 on GitHub
+	ID          int64
+	Creator     string // login of who posted it
 	At          time.Time
 }
 

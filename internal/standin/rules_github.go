@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 )
 
@@ -48,7 +47,7 @@ func (s *Server) postGitHubStatus(r *http.Request) answer {
 	if field, problem := s.problemOf(post, repo.Project, sha); problem != "" {
 		return refuseField(field, problem)
 	}
-	return s.acceptGitHub(repo, sha, post)
+	return s.acceptGitHub(repo, sha, post, botLogin)
 }
 
 // problemOf names the first field that breaks a rule of GitHub, and the rule.
@@ -76,22 +75,26 @@ func (s *Server) count(project, sha, context string) (n int) {
 	return n
 }
 
-func (s *Server) acceptGitHub(repo Repository, sha string, post githubStatus) answer {
-	now := s.cfg.Now().UTC()
-	s.accept(Status{
+func (s *Server) acceptGitHub(repo Repository, sha string, post githubStatus, creator string) answer {
+	status := Status{
 		Project: repo.Project, SHA: sha, Context: post.Context, State: post.State,
-		Description: post.Description, TargetURL: post.TargetURL, At: now,
-	})
-	id := s.nextID()
-	address := s.APIURL(s.Base()) + "/repos/" + repo.Project + "/statuses/" + sha
-	stamp := now.Format(time.RFC3339)
-	creator := s.githubUser(botLogin, botID, "Bot")
-	return answer{status: http.StatusCreated, body: map[string]any{
-		"id": id, "node_id": nodeID("StatusContext", id), "url": address,
-		"state": post.State, "context": post.Context,
-		"description": nullable(post.Description), "target_url": nullable(post.TargetURL),
+		Description: post.Description, TargetURL: post.TargetURL, At: s.cfg.Now().UTC(), ID: s.nextID(), Creator: creator,
+	}
+	s.accept(status)
+	s.announce(repo, status)
+	return answer{status: http.StatusCreated, body: s.githubStatus(status)}
+}
+
+// githubStatus is a status as GitHub answers with it and lists it.
+func (s *Server) githubStatus(status Status) map[string]any {
+	stamp := textTime(status.At)
+	creator := s.githubUser(status.Creator, botID, "Bot")
+	return map[string]any{
+		"id": status.ID, "node_id": nodeID("StatusContext", status.ID), "state": status.State, "context": status.Context,
+		"url":         s.APIURL(s.Base()) + "/repos/" + status.Project + "/statuses/" + status.SHA,
+		"description": nullable(status.Description), "target_url": nullable(status.TargetURL),
 		"created_at": stamp, "updated_at": stamp, "creator": creator, "avatar_url": creator["avatar_url"],
-	}}
+	}
 }
 
 // refuseGitHub is GitHub's error document.

@@ -66,7 +66,7 @@ func (s *Server) postGitLabStatus(r *http.Request) answer {
 	case ref == "":
 		return refuse(http.StatusNotFound, "404 References for commit Not Found")
 	}
-	return s.countGitLab(repo, sha, ref, post)
+	return s.countGitLab(repo, sha, ref, post, botLogin)
 }
 
 func readGitLabStatus(r *http.Request) (post gitlabStatus, problem *answer) {
@@ -106,7 +106,7 @@ func (s *Server) refFor(ctx context.Context, repo Repository, sha string, post g
 }
 
 // countGitLab puts the status into its pipeline, under the rules of the jobs there.
-func (s *Server) countGitLab(repo Repository, sha, ref string, post gitlabStatus) answer {
+func (s *Server) countGitLab(repo Repository, sha, ref string, post gitlabStatus, creator string) answer {
 	s.ci.mu.Lock()
 	defer s.ci.mu.Unlock()
 	line := s.ci.find(repo.ID, sha, post.Ref, string(post.PipelineID))
@@ -131,6 +131,7 @@ func (s *Server) countGitLab(repo Repository, sha, ref string, post gitlabStatus
 	s.accept(Status{
 		Project: repo.Project, SHA: sha, Ref: ref, Context: post.Name, State: post.State,
 		Description: post.Description, TargetURL: post.TargetURL, PipelineID: line.id, At: s.cfg.Now().UTC(),
+		ID: job.id, Creator: creator,
 	})
 	return answer{status: http.StatusCreated, body: s.gitlabJob(line, job, post)}
 }

@@ -51,6 +51,7 @@ type Server struct {
 	hookbook
 	ci       pipelines
 	declared declarations
+	hooks    hooks
 
 	mu           sync.Mutex
 	base         url.URL
@@ -83,14 +84,17 @@ func (s *Server) mount() {
 	s.mux.HandleFunc("/", s.serveGit)
 	if s.cfg.Kind == GitLab {
 		s.mux.Handle("/api/v4/", s.api(s.faulty(unknownRoute)))
-		s.mux.Handle("POST /api/v4/projects/{id}/statuses/{sha}", s.api(s.serialised(s.faulty(s.postGitLabStatus))))
+		s.mux.Handle("POST /api/v4/projects/{id}/statuses/{sha}", s.api(s.serialised(s.faulty(s.permitted(s.postGitLabStatus)))))
 		s.mux.Handle("GET /api/v4/projects/{id}/repository/commits/{sha}", s.api(s.faulty(s.getGitLabCommit)))
+		s.mux.Handle("GET /api/v4/projects/{id}/repository/commits/{sha}/statuses", s.api(s.faulty(s.listGitLab)))
+		s.mux.Handle("GET /api/v4/projects/{id}", s.api(s.faulty(s.getGitLabProject)))
 		s.mux.Handle("GET /api/v4/projects/{id}/repository/merge_base", s.api(s.faulty(s.mergeBaseGitLab)))
 		s.mountGitLabHooks()
 		return
 	}
 	s.mux.Handle("/api/v3/", s.api(s.faulty(unknownRoute)))
-	s.mux.Handle("POST /api/v3/repos/{owner}/{name}/statuses/{sha}", s.api(s.faulty(s.postGitHubStatus)))
+	s.mux.Handle("POST /api/v3/repos/{owner}/{name}/statuses/{sha}", s.api(s.faulty(s.permitted(s.postGitHubStatus))))
+	s.mux.Handle("GET /api/v3/repos/{owner}/{name}/commits/{sha}/statuses", s.api(s.faulty(s.listGitHub)))
 	s.mux.Handle("GET /api/v3/repos/{owner}/{name}/compare/{range...}", s.api(s.faulty(s.compareGitHub)))
 	s.mux.Handle("GET /api/v3/repos/{owner}/{name}/actions/runs/{run}/artifacts", s.api(s.faulty(s.getArtifacts)))
 	s.mountGitHubHooks()
@@ -142,6 +146,7 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
+	defer s.hooks.wait()
 	if err := server.Serve(listener); ctx.Err() == nil {
 		return err
 	}

@@ -261,12 +261,52 @@ CREATE TABLE commit_statuses (
     last_error      TEXT NOT NULL DEFAULT '',
     given_up        BOOLEAN NOT NULL DEFAULT FALSE,
     wanted_at       TIMESTAMP NOT NULL,
+    due_since       TIMESTAMP NOT NULL,
     posted_at       TIMESTAMP,
+    posted_id       INTEGER NOT NULL DEFAULT 0,
+    seen_id         INTEGER NOT NULL DEFAULT 0,
+    mended_revision INTEGER NOT NULL DEFAULT 0,
+    check_at        TIMESTAMP,
     UNIQUE (source_platform, project_name, commit_sha, context)
 );
 CREATE INDEX commit_statuses_due ON commit_statuses (source_platform, next_attempt_at, id)
     WHERE posted_revision < revision AND NOT given_up;
 CREATE INDEX commit_statuses_by_scan ON commit_statuses (scan_id);
+CREATE INDEX commit_statuses_to_check ON commit_statuses (source_platform, check_at) WHERE check_at IS NOT NULL;
+
+-- Each attempt to post a status with the platform's answer, equal ones in one row, and what strangers posted in its place.
+CREATE TABLE status_posts (
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    status_id   INTEGER NOT NULL REFERENCES commit_statuses (id) ON DELETE CASCADE,
+    scan_id     INTEGER NOT NULL,
+    context     TEXT NOT NULL,
+    revision    INTEGER NOT NULL,
+    state       TEXT NOT NULL,
+    description TEXT NOT NULL,
+    outcome     TEXT NOT NULL CHECK (outcome IN ('posted', 'retry', 'waiting', 'given_up', 'overwritten')),
+    code        INTEGER NOT NULL DEFAULT 0,
+    answer      TEXT NOT NULL DEFAULT '',
+    times       INTEGER NOT NULL DEFAULT 1,
+    at          TIMESTAMP NOT NULL,
+    last_at     TIMESTAMP NOT NULL,
+    took_ms     INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX status_posts_by_status ON status_posts (status_id, id);
+
+-- Projects, or branches of them, whose statuses wait because the token may not post them.
+CREATE TABLE project_troubles (
+    id              INTEGER PRIMARY KEY AUTOINCREMENT,
+    source_platform TEXT NOT NULL,
+    project_name    TEXT NOT NULL,
+    branch          TEXT NOT NULL DEFAULT '',
+    code            INTEGER NOT NULL DEFAULT 0,
+    reason          TEXT NOT NULL,
+    since           TIMESTAMP NOT NULL,
+    probes          INTEGER NOT NULL DEFAULT 1,
+    next_probe_at   TIMESTAMP NOT NULL,
+    UNIQUE (source_platform, project_name, branch)
+);
+CREATE INDEX project_troubles_due ON project_troubles (source_platform, next_probe_at);
 
 -- Projects whose branches and tags are compared with the scans now and then: what no webhook announced is scanned.
 CREATE TABLE watched_projects (
@@ -327,6 +367,8 @@ DROP TABLE audit_events;
 DROP TABLE sessions;
 DROP TABLE ref_heads;
 DROP TABLE watched_projects;
+DROP TABLE project_troubles;
+DROP TABLE status_posts;
 DROP TABLE commit_statuses;
 DROP TABLE deliveries;
 DROP TABLE epss_moves;

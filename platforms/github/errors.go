@@ -20,11 +20,23 @@ func (p *Platform) classify(answer *gogithub.Response, err error) error {
 		return nil
 	}
 	response := responseOf(answer, err)
-	if response != nil {
-		if wait, ok := platforms.Limited(response, p.now()); ok {
-			return limited(wait)
-		}
+	switch {
+	case response == nil:
+		return p.pauseOf(err, err)
+	case response.StatusCode < http.StatusMultipleChoices && answer != nil:
+		return nil // the status stands, only the answer was not as go-github expects it
+	case response.StatusCode < http.StatusMultipleChoices:
+		return err // a token that cannot be read
 	}
+	reason := p.pauseOf(err, p.refusal(response.StatusCode, err))
+	if wait, ok := platforms.Limited(response, p.now()); ok {
+		reason = limited(wait)
+	}
+	return &platforms.Answered{Code: response.StatusCode, Err: reason}
+}
+
+// pauseOf is the pause that go-github keeps to, or otherwise.
+func (p *Platform) pauseOf(err, otherwise error) error {
 	var primary *gogithub.RateLimitError
 	var secondary *gogithub.AbuseRateLimitError
 	switch {
@@ -32,12 +44,8 @@ func (p *Platform) classify(answer *gogithub.Response, err error) error {
 		return limited(primary.Rate.Reset.Sub(p.now()))
 	case errors.As(err, &secondary):
 		return limited(afterSecondary(secondary))
-	case response == nil:
-		return err
-	case response.StatusCode < 300:
-		return nil // the status stands, only the answer was not as go-github expects it
 	}
-	return p.refusal(response.StatusCode, err)
+	return otherwise
 }
 
 // responseOf finds the HTTP response, also where the lookup of an installation or the renewal of its token failed.
@@ -77,9 +85,13 @@ func (p *Platform) refusal(code int, err error) error {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
 		return fmt.Errorf("%s answered %d: the project was renamed, or api_url is not the final address", p.name, code)
 	case http.StatusUnauthorized:
-		return fmt.Errorf("%s answered 401: the token or the key of the App is wrong or expired, renew it", p.name)
+		return &platforms.Denied{
+			Err: fmt.Errorf("%s answered 401: the token or the key of the App is wrong or expired, renew it", p.name),
+		}
 	case http.StatusForbidden, http.StatusNotFound:
-		return fmt.Errorf("%s answered %d: %s", p.name, code, p.permission())
+		return &platforms.Denied{
+			Hidden: code == http.StatusNotFound, Err: fmt.Errorf("%s answered %d: %s", p.name, code, p.permission()),
+		}
 	case http.StatusBadRequest, http.StatusUnprocessableEntity:
 		return p.invalid(err)
 	default:

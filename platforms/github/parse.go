@@ -51,6 +51,8 @@ func (p *Platform) event(name string, payload []byte) (core.Event, string, error
 		return p.parsePush(payload)
 	case "workflow_run":
 		return p.parseWorkflowRun(payload)
+	case "status":
+		return p.parseStatus(payload)
 	}
 	var other struct {
 		Repository repository `json:"repository"`
@@ -71,8 +73,8 @@ func reasonToIgnore(event string) string {
 		return "ping received: the webhook works"
 	case "create", "delete":
 		return "a branch or tag that comes or goes is seen through its push event"
-	case "status", "check_run", "check_suite":
-		return "statuses and checks are results, ours come back this way too: they start no scan"
+	case "check_run", "check_suite":
+		return "checks are results: they start no scan"
 	case "pull_request", "pull_request_target", "merge_group":
 		return event + " events start no scan: the push of their branch does"
 	}

@@ -12,29 +12,33 @@ import (
 )
 
 // PostStatus creates a commit status. The pin is always empty: GitHub's statuses belong to the commit alone.
-func (p *Platform) PostStatus(ctx context.Context, status core.Status) (string, error) {
+func (p *Platform) PostStatus(ctx context.Context, status core.Status) (platforms.Posted, error) {
 	if p.posting == nil && p.app == nil {
-		return "", fmt.Errorf("posting to %s: %w", p.name, platforms.ErrNoToken)
+		return platforms.Posted{}, fmt.Errorf("posting to %s: %w", p.name, platforms.ErrNoToken)
 	}
 	owner, repository, ok := strings.Cut(status.ProjectName, "/")
 	ok = ok && !strings.Contains(repository, "/") && platforms.CheckProject(status.ProjectName) == nil
 	if !ok || !core.IsCommitSHA(status.CommitSHA) {
-		return "", fmt.Errorf("%w: the status names no project of the form owner/repo or no commit", platforms.ErrRefused)
+		return platforms.Posted{}, fmt.Errorf("%w: the status names no project of the form owner/repo or no commit", platforms.ErrRefused)
 	}
-	if err := p.create(ctx, owner, repository, status); err != nil {
+	posted, err := p.create(ctx, owner, repository, status)
+	if err != nil {
 		p.app.forget(status.ProjectName)
-		return "", fmt.Errorf("posting status of %s: %w", status.ProjectName, err)
+		return platforms.Posted{}, fmt.Errorf("posting status of %s: %w", status.ProjectName, err)
 	}
-	return "", nil
+	return posted, nil
 }
 
-func (p *Platform) create(ctx context.Context, owner, repository string, status core.Status) error {
+func (p *Platform) create(ctx context.Context, owner, repository string, status core.Status) (platforms.Posted, error) {
 	client, err := p.client(ctx, status.ProjectName)
 	if err != nil {
-		return p.classify(nil, err)
+		return platforms.Posted{}, p.classify(nil, err)
 	}
-	_, answer, err := client.Repositories.CreateStatus(ctx, owner, repository, status.CommitSHA, toRepoStatus(status))
-	return p.classify(answer, err)
+	created, answer, err := client.Repositories.CreateStatus(ctx, owner, repository, status.CommitSHA, toRepoStatus(status))
+	if err := p.classify(answer, err); err != nil {
+		return platforms.Posted{}, err
+	}
+	return platforms.Posted{ID: created.GetID(), Code: answer.StatusCode}, nil
 }
 
 func (p *Platform) client(ctx context.Context, project string) (*gogithub.Client, error) {

@@ -1,6 +1,8 @@
 package gitlab
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -8,6 +10,7 @@ import (
 
 	gogitlab "github.com/xanzy/go-gitlab"
 
+	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/platforms"
 )
 
@@ -21,10 +24,11 @@ func (p *Platform) classify(answer *gogitlab.Response, err error) error {
 	case answer.StatusCode < 300:
 		return nil // the call succeeded, only the answer was not as go-gitlab expects it
 	}
+	reason := p.refusal(answer.StatusCode, err)
 	if wait, ok := platforms.Limited(answer.Response, p.now()); ok {
-		return &platforms.RateLimited{After: wait, Err: errors.New("GitLab asks for a pause")}
+		reason = &platforms.RateLimited{After: wait, Err: errors.New("GitLab asks for a pause")}
 	}
-	return p.refusal(answer.StatusCode, err)
+	return &platforms.Answered{Code: answer.StatusCode, Err: reason}
 }
 
 func (p *Platform) refusal(code int, err error) error {
@@ -33,10 +37,11 @@ func (p *Platform) refusal(code int, err error) error {
 		return fmt.Errorf("%w: GitLab answered 404, which it also does where the token of platform %s may not see the"+
 			" project", platforms.ErrUnknownCommit, p.name)
 	case http.StatusUnauthorized:
-		return fmt.Errorf("GitLab answered 401: the token is wrong or expired, renew it in platform %s", p.name)
+		return &platforms.Denied{
+			Err: fmt.Errorf("GitLab answered 401: the token is wrong or expired, renew it in platform %s", p.name),
+		}
 	case http.StatusForbidden:
-		return fmt.Errorf("GitLab answered 403: the token of platform %s needs the scope api and the role Developer, and"+
-			" on a protected branch the right to push or merge", p.name)
+		return p.forbidden(err)
 	case http.StatusConflict:
 		return errors.New("GitLab answered 409: another update of this commit is in progress")
 	case http.StatusBadRequest, http.StatusUnprocessableEntity:
@@ -46,6 +51,34 @@ func (p *Platform) refusal(code int, err error) error {
 	default:
 		return fmt.Errorf("GitLab answered %d", code)
 	}
+}
+
+// forbidden tells a token without the scope from one that may not do this here. For the former, GitLab has the word of
+// RFC 6750; of the latter it does not say whether the role is too low or the branch is protected.
+func (p *Platform) forbidden(err error) error {
+	var answer *gogitlab.ErrorResponse
+	var body struct {
+		Error string `json:"error"`
+	}
+	if errors.As(err, &answer) && json.Unmarshal(answer.Body, &body) == nil && body.Error == "insufficient_scope" {
+		return &platforms.Denied{
+			Err: fmt.Errorf("GitLab answered 403: the token of platform %s lacks the scope api, make one that has it", p.name),
+		}
+	}
+	return &platforms.Denied{Branch: true, Err: fmt.Errorf("GitLab answered 403: the token of platform %s needs the scope"+
+		" api and the role Developer, and on a protected branch the right to push or merge", p.name)}
+}
+
+// hidden asks after the project where GitLab has answered 404, to tell a commit that it does not know from a project that
+// the token may not see.
+func (p *Platform) hidden(ctx context.Context, status core.Status, unknown error) error {
+	_, answer, err := p.api.Projects.GetProject(projectID(status), nil, gogitlab.WithContext(ctx))
+	if err = p.classify(answer, err); !errors.Is(err, platforms.ErrUnknownCommit) {
+		return unknown
+	}
+	return &platforms.Answered{Code: http.StatusNotFound, Err: &platforms.Denied{
+		Hidden: true, Err: fmt.Errorf("GitLab answered 404: make the owner of the token of platform %s a member of the"+
+			" project, with the role Developer", p.name)}}
 }
 
 func messageOf(err error) string {

@@ -1,6 +1,7 @@
 package gitlab
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,38 +20,38 @@ const pipelineGrace = 5 * time.Second
 
 // PostStatus makes GitLab show the wanted state: running once, then a final one. It returns the pipeline that the
 // status belongs to; giving it back with the next state keeps both in one pipeline.
-func (p *Platform) PostStatus(ctx context.Context, status core.Status) (string, error) {
+func (p *Platform) PostStatus(ctx context.Context, status core.Status) (platforms.Posted, error) {
 	if p.token == "" {
-		return "", fmt.Errorf("posting to %s: %w", p.name, platforms.ErrNoToken)
+		return platforms.Posted{}, fmt.Errorf("posting to %s: %w", p.name, platforms.ErrNoToken)
 	}
 	if platforms.CheckProject(status.ProjectName) != nil || !core.IsCommitSHA(status.CommitSHA) {
-		return "", fmt.Errorf("%w: the status names no project or no commit", platforms.ErrRefused)
+		return platforms.Posted{}, fmt.Errorf("%w: the status names no project or no commit", platforms.ErrRefused)
 	}
 	if status.State == core.StatusPending && status.PostedState == core.StatusPending {
-		return status.PipelinePin, nil
+		return platforms.Posted{PipelinePin: status.PipelinePin, ID: status.PostedID}, nil
 	}
-	pin, err := p.post(ctx, status)
+	posted, err := p.post(ctx, status)
+	if errors.Is(err, platforms.ErrUnknownCommit) {
+		err = p.hidden(ctx, status, err)
+	}
 	if err != nil {
-		return "", fmt.Errorf("posting status of %s: %w", status.ProjectName, err)
+		return platforms.Posted{}, fmt.Errorf("posting status of %s: %w", status.ProjectName, err)
 	}
-	if pin == 0 {
-		return "", nil
-	}
-	return strconv.Itoa(pin), nil
+	return posted, nil
 }
 
 // post sends the status to its pipeline. One that is gone, or that runs for another ref, is refused as unknown: then
 // GitLab may choose.
-func (p *Platform) post(ctx context.Context, status core.Status) (int, error) {
+func (p *Platform) post(ctx context.Context, status core.Status) (platforms.Posted, error) {
 	pin, err := p.pipeline(ctx, status)
 	if err != nil {
-		return 0, err
+		return platforms.Posted{}, err
 	}
-	landed, err := p.send(ctx, status, pin)
+	posted, err := p.send(ctx, status, pin)
 	if pin != 0 && errors.Is(err, platforms.ErrUnknownCommit) {
 		return p.send(ctx, status, 0)
 	}
-	return landed, err
+	return posted, err
 }
 
 // pipeline is the known one, else the commit's last one where that runs for the branch, else 0. Without it GitLab makes a
@@ -77,20 +78,30 @@ func runsFor(pipeline *gogitlab.PipelineInfo, branch string) bool {
 	return pipeline != nil && (pipeline.Ref == branch || pipeline.Ref == "" || branch == "")
 }
 
-// send returns the pipeline that GitLab put the status into, or the wanted one where the answer does not tell.
-func (p *Platform) send(ctx context.Context, status core.Status, pin int) (int, error) {
-	posted, answer, err := p.api.Commits.SetCommitStatus(
+// send posts to a pipeline, 0 for one that GitLab chooses.
+func (p *Platform) send(ctx context.Context, status core.Status, pin int) (platforms.Posted, error) {
+	sent, answer, err := p.api.Commits.SetCommitStatus(
 		projectID(status), status.CommitSHA, options(status, pin), gogitlab.WithContext(ctx))
 	if status.State == core.StatusPending && isRepeated(err) {
-		return pin, nil
+		return platforms.Posted{PipelinePin: pinOf(pin), Code: answer.StatusCode}, nil
 	}
 	if err = p.classify(answer, err); err != nil {
-		return 0, err
+		return platforms.Posted{}, err
 	}
-	if posted != nil && posted.PipelineId > 0 {
-		return posted.PipelineId, nil
+	posted := platforms.Posted{PipelinePin: pinOf(pin), Code: answer.StatusCode}
+	if sent != nil {
+		posted.ID = int64(sent.ID)
+		posted.PipelinePin = cmp.Or(pinOf(sent.PipelineId), posted.PipelinePin)
 	}
-	return pin, nil
+	return posted, nil
+}
+
+// pinOf is empty where no pipeline is known.
+func pinOf(pipeline int) string {
+	if pipeline <= 0 {
+		return ""
+	}
+	return strconv.Itoa(pipeline)
 }
 
 func projectID(status core.Status) any {

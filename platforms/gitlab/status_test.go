@@ -64,9 +64,10 @@ func TestPostStatusStates(t *testing.T) {
 			platform, server := gitlab.start(t)
 			status := platformtest.Status(state)
 			status.ProjectRef = "15"
-			pin, err := platform.PostStatus(t.Context(), status)
-			if err != nil || pin != "77" {
-				t.Fatalf("want pipeline 77, got %q, %v", pin, err)
+			posted, err := platform.PostStatus(t.Context(), status)
+			want77 := platforms.Posted{PipelinePin: "77", ID: 1, Code: http.StatusCreated}
+			if err != nil || posted != want77 {
+				t.Fatalf("want %+v, got %+v, %v", want77, posted, err)
 			}
 			wantSent := []map[string]any{{
 				"state": want, "name": "scanhook", "ref": "main", "target_url": status.TargetURL,
@@ -91,8 +92,8 @@ func TestPostStatusSendsRunningOnce(t *testing.T) {
 	platform, server := (&fake{}).start(t)
 	status := platformtest.Status(core.StatusPending)
 	status.PostedState, status.PipelinePin = core.StatusPending, "31"
-	if pin, err := platform.PostStatus(t.Context(), status); err != nil || pin != "31" || len(server.Calls()) != 0 {
-		t.Errorf("want no call and pipeline 31, got %v, %q, %v", server.Calls(), pin, err)
+	if posted, err := platform.PostStatus(t.Context(), status); err != nil || posted.PipelinePin != "31" || len(server.Calls()) != 0 {
+		t.Errorf("want no call and pipeline 31, got %v, %+v, %v", server.Calls(), posted, err)
 	}
 }
 
@@ -164,12 +165,12 @@ func TestPostStatusTellsRefusalsApart(t *testing.T) {
 			}}).start(t)
 			status := platformtest.Status(test.state)
 			status.PipelinePin = "31"
-			pin, err := platform.PostStatus(t.Context(), status)
+			posted, err := platform.PostStatus(t.Context(), status)
 			if !errors.Is(err, test.want) {
 				t.Errorf("want %v, got %v", test.want, err)
 			}
-			if err == nil && pin != "31" {
-				t.Errorf("want the pin to be kept, got %q", pin)
+			if err == nil && posted.PipelinePin != "31" {
+				t.Errorf("want the pin to be kept, got %q", posted.PipelinePin)
 			}
 		})
 	}

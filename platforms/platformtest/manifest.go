@@ -81,6 +81,10 @@ func (r recording) check(t *testing.T, delivery core.Delivery, err error) {
 		if r.Expect != "ignore" || event.Reason == "" {
 			t.Errorf("want %s, got ignored: %q", r.Kind, event.Reason)
 		}
+	case core.StatusSeen:
+		if r.Expect != "ignore" || event.ID == 0 {
+			t.Errorf("want %s, got a status: %+v", r.Kind, event)
+		}
 	case core.Push:
 		compare(t, r.Facts.ofPush(), pushFacts(event))
 	case core.Pipeline:

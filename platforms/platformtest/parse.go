@@ -95,6 +95,11 @@ func CheckParsed(t testing.TB, delivery core.Delivery, err error) {
 		if event.Deleted != (event.CommitSHA == "") {
 			t.Errorf("want a commit exactly where the ref is not deleted, got %+v", event)
 		}
+	case core.StatusSeen:
+		checkSafe(t, event.Project, event.CommitSHA, event.Context)
+		if event.ID <= 0 || event.CommitSHA == "" {
+			t.Errorf("want a number and a commit, got %+v", event)
+		}
 	case core.Pipeline:
 		checkSafe(t, event.Project, event.CommitSHA, event.Branch)
 		if event.Duration != nil && *event.Duration < 0 || event.ArtifactBytes != nil && *event.ArtifactBytes < 0 {

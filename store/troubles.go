@@ -1,0 +1,112 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+// keepUntilMended is how long a wish waits for somebody to mend the token. Statuses of older commits help nobody.
+const keepUntilMended = 7 * 24 * time.Hour
+
+// claimProbe leases one status of a project that is in trouble, to find out whether it was mended: the latest wish, whose
+// commit is the most likely to be still there.
+func (s *Store) claimProbe(ctx context.Context, tx *sqlx.Tx, onPlatforms []string, lease time.Duration) ([]core.Status, error) {
+	now := s.clock()
+	query, args, err := sqlx.In(`
+		UPDATE project_troubles SET next_probe_at = ?
+		WHERE id = (SELECT id FROM project_troubles WHERE source_platform IN (?) AND next_probe_at <= ?
+			ORDER BY next_probe_at, id LIMIT 1 `+s.dialect.skipLocked+`) AND next_probe_at <= ?
+		RETURNING *`, now.Add(lease), onPlatforms, now, now)
+	if err != nil {
+		return nil, err
+	}
+	var due []core.Trouble
+	if err := tx.SelectContext(ctx, &due, tx.Rebind(query), args...); err != nil || len(due) == 0 {
+		return nil, err
+	}
+	trouble := due[0]
+	var claimed []core.Status
+	err = tx.SelectContext(ctx, &claimed, tx.Rebind(`
+		UPDATE commit_statuses SET lease_until = ?
+		WHERE id = (SELECT id FROM commit_statuses due
+			WHERE `+waits+` AND (SELECT COUNT(*) FROM commit_statuses other
+				WHERE other.source_platform = due.source_platform AND other.project_name = due.project_name
+					AND other.commit_sha = due.commit_sha AND other.lease_until > ?) = 0
+			ORDER BY wanted_at DESC, id DESC LIMIT 1 `+s.dialect.skipLocked+`)
+			AND posted_revision < revision AND NOT given_up AND (lease_until IS NULL OR lease_until <= ?)
+		RETURNING *, CAST(? AS INTEGER) AS probe`),
+		now.Add(lease), trouble.SourcePlatform, trouble.ProjectName, trouble.Branch, trouble.Branch, now, now, trouble.Probes)
+	if err != nil || len(claimed) > 0 {
+		return claimed, err
+	}
+	return nil, forgetTrouble(ctx, tx, trouble)
+}
+
+// waits selects the statuses that a trouble keeps from being posted, by platform, project, and twice its branch.
+const waits = `source_platform = ? AND project_name = ? AND (? = '' OR branch = ?) AND posted_revision < revision AND NOT given_up`
+
+// forgetTrouble drops a trouble that nothing waits for. The next push finds out whether it has been mended.
+func forgetTrouble(ctx context.Context, tx *sqlx.Tx, t core.Trouble) error {
+	_, err := tx.ExecContext(ctx, tx.Rebind(`
+		DELETE FROM project_troubles WHERE id = ? AND NOT EXISTS (SELECT 1 FROM commit_statuses WHERE `+waits+`)`),
+		t.ID, t.SourcePlatform, t.ProjectName, t.Branch, t.Branch)
+	return err
+}
+
+func flagTrouble(ctx context.Context, tx *sqlx.Tx, status core.Status, end Settlement, now time.Time) error {
+	_, err := tx.ExecContext(ctx, tx.Rebind(`
+		INSERT INTO project_troubles (source_platform, project_name, branch, code, reason, since, probes, next_probe_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (source_platform, project_name, branch) DO UPDATE SET code = excluded.code, reason = excluded.reason,
+			probes = CASE WHEN excluded.probes > project_troubles.probes THEN excluded.probes ELSE project_troubles.probes END,
+			next_probe_at = excluded.next_probe_at`),
+		status.SourcePlatform, status.ProjectName, end.Trouble.Branch, end.Code, end.Error, now, end.Trouble.Probes,
+		now.Add(end.RetryAfter))
+	return err
+}
+
+// keepWaiting puts the statuses of a project in trouble out of the way of the others, and gives up those that have waited
+// for too long.
+func (s *Store) keepWaiting(ctx context.Context, tx *sqlx.Tx, status core.Status, end Settlement, now time.Time) error {
+	platform, project, branch := status.SourcePlatform, status.ProjectName, end.Trouble.Branch
+	late := fmt.Sprintf("waited for %d days: %s", keepUntilMended/(24*time.Hour), end.Error)
+	_, err := tx.ExecContext(ctx, tx.Rebind(`UPDATE commit_statuses SET given_up = TRUE, last_error = ? WHERE `+waits+` AND wanted_at <= ?`),
+		late, platform, project, branch, branch, now.Add(-keepUntilMended))
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, tx.Rebind(`
+		UPDATE commit_statuses SET next_attempt_at = ?, last_error = ?
+		WHERE id IN (SELECT id FROM commit_statuses WHERE `+waits+` AND next_attempt_at <= ?
+			AND lease_until IS NULL ORDER BY id `+s.dialect.skipLocked+`)`),
+		now.Add(keepUntilMended), end.Error, platform, project, branch, branch, now.Add(keepUntilMended/2))
+	return err
+}
+
+// endTrouble makes everything due that waited, and has the platform's other troubles looked at: what mended one may have
+// mended them all.
+func (s *Store) endTrouble(ctx context.Context, tx *sqlx.Tx, status core.Status, now time.Time) error {
+	_, err := tx.ExecContext(ctx, tx.Rebind(`
+		DELETE FROM project_troubles WHERE source_platform = ? AND project_name = ? AND branch IN ('', ?)`),
+		status.SourcePlatform, status.ProjectName, status.Branch)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, tx.Rebind(`
+		UPDATE commit_statuses SET next_attempt_at = ?, due_since = ?, attempts = 0, last_error = ''
+		WHERE `+waits+` AND id <> ?`),
+		now, now, status.SourcePlatform, status.ProjectName, "", "", status.ID)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, tx.Rebind(`
+		UPDATE project_troubles SET next_probe_at = ?
+		WHERE id IN (SELECT id FROM project_troubles WHERE source_platform = ? AND next_probe_at > ? `+s.dialect.skipLocked+`)`),
+		now, status.SourcePlatform, now)
+	return err
+}
