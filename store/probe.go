@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/scanhook/scanhook/core"
 )
@@ -30,6 +31,25 @@ func Probe(ctx context.Context, url string) error {
 		return fmt.Errorf("reaching database: %w", classify(err))
 	}
 	return tx.Rollback()
+}
+
+// Troubles lists what waits for a token in the database at url, and has it tried again at once by whoever serves that
+// database. The schema is not touched; the error is core.ErrNotFound where there is no database yet.
+func Troubles(ctx context.Context, url string) ([]core.Trouble, error) {
+	if err := Probe(ctx, url); err != nil {
+		return nil, err
+	}
+	db, d, err := connect(url)
+	if err != nil {
+		return nil, fmt.Errorf("opening database: %w", err)
+	}
+	s := &Store{db: db, front: db, dialect: d, now: time.Now}
+	defer func() { _ = db.Close() }()
+	list, err := s.ListTroubles(ctx, "", "")
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	return list, s.RetryTroubles(ctx)
 }
 
 // probeFile keeps SQLite from creating a file that is not there.

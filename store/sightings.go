@@ -48,7 +48,7 @@ func (s *Store) SeeStatus(ctx context.Context, platform string, seen core.Status
 	case err == nil && sighting == core.Overwritten:
 		err = s.overwritten(ctx, status, seen, now)
 	case err == nil && sighting == core.SeenOwn && status.CheckAt != nil:
-		err = s.stopChecking(ctx, status)
+		err = s.confirm(ctx, status)
 	}
 	if err != nil {
 		return "", fmt.Errorf("seeing status of %s: %w", seen.CommitSHA, classify(err))
@@ -95,11 +95,11 @@ func (s *Store) overwritten(ctx context.Context, status core.Status, seen core.S
 	})
 }
 
-// stopChecking spares the platform questions that its webhooks answer.
-func (s *Store) stopChecking(ctx context.Context, status core.Status) error {
+// confirm spares the platform questions that its webhooks answer.
+func (s *Store) confirm(ctx context.Context, status core.Status) error {
 	return s.transact(ctx, func(tx *sqlx.Tx) error {
-		_, err := tx.ExecContext(ctx, tx.Rebind(`UPDATE commit_statuses SET check_at = NULL WHERE id = ? AND posted_id = ?`),
-			status.ID, status.PostedID)
+		_, err := tx.ExecContext(ctx, tx.Rebind(`UPDATE commit_statuses SET seen_id = posted_id WHERE id = ? AND seen_id < posted_id`),
+			status.ID)
 		return err
 	})
 }

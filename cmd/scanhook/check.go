@@ -19,7 +19,8 @@ func newCheck(opts *options) *cobra.Command {
 			"  ok    works\n" +
 			"  off   is not used\n" +
 			"  warn  works, but hardly as it is meant\n" +
-			"  fail  is broken; the command exits with 1",
+			"  fail  is broken; the command exits with 1\n" +
+			"Statuses that wait because a token may not post them are tried again at once by the running server.",
 		Example: "  scanhook check --config /etc/scanhook/config.yaml",
 		Args:    cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -25,6 +25,7 @@ func (i inspection) inspect(ctx context.Context) []line {
 	for _, name := range slices.Sorted(maps.Keys(i.Platforms)) {
 		lines = append(lines, i.platform(name))
 	}
+	lines = append(lines, i.troubles(ctx)...)
 	lines = append(lines, i.api(), i.git())
 	for _, name := range slices.Sorted(maps.Keys(i.Scanners)) {
 		lines = append(lines, i.scanner(name))

@@ -81,7 +81,7 @@ func (s *Server) acceptGitHub(repo Repository, sha string, post githubStatus, cr
 		Description: post.Description, TargetURL: post.TargetURL, At: s.cfg.Now().UTC(), ID: s.nextID(), Creator: creator,
 	}
 	s.accept(status)
-	s.announce(repo, status)
+	s.announceStatus(repo, status)
 	return answer{status: http.StatusCreated, body: s.githubStatus(status)}
 }
 

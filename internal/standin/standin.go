@@ -51,7 +51,7 @@ type Server struct {
 	hookbook
 	ci       pipelines
 	declared declarations
-	hooks    hooks
+	answers  statusAnswers
 
 	mu           sync.Mutex
 	base         url.URL
@@ -146,7 +146,7 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
-	defer s.hooks.wait()
+	defer s.answers.announcing.Wait()
 	if err := server.Serve(listener); ctx.Err() == nil {
 		return err
 	}

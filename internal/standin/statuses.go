@@ -11,72 +11,54 @@ import (
 	"github.com/scanhook/scanhook/core"
 )
 
-// hooks is what strangers do to statuses, and who is told of statuses.
-type hooks struct {
-	mu      sync.Mutex
-	url     string // told of each status; empty: nobody
-	refusal int    // HTTP status that answers each post of a status; 0: the rules decide
-	sending sync.WaitGroup
-}
-
-// AnnounceStatuses sends GitHub's event status to hookURL for each status that is accepted from now on, in no certain
-// order, as GitHub does. GitLab has no such event.
-func (s *Server) AnnounceStatuses(hookURL string) {
-	s.hooks.mu.Lock()
-	defer s.hooks.mu.Unlock()
-	s.hooks.url = hookURL
+// statusAnswers is what becomes of posted statuses beside the rules.
+type statusAnswers struct {
+	mu         sync.Mutex
+	refusal    int // HTTP status that answers each post of a status; 0: the rules decide
+	announcing sync.WaitGroup
 }
 
 // RefuseStatuses answers each post of a status with an HTTP status, as of a token that may not post; 0 mends it.
 func (s *Server) RefuseStatuses(status int) {
-	s.hooks.mu.Lock()
-	defer s.hooks.mu.Unlock()
-	s.hooks.refusal = status
+	s.answers.mu.Lock()
+	defer s.answers.mu.Unlock()
+	s.answers.refusal = status
 }
-
-func (h *hooks) settings() (url string, refusal int) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.url, h.refusal
-}
-
-func (h *hooks) wait() { h.sending.Wait() }
 
 func (s *Server) permitted(rules endpoint) endpoint {
 	return func(r *http.Request) answer {
-		_, refusal := s.hooks.settings()
-		switch {
-		case refusal == 0:
+		s.answers.mu.Lock()
+		refusal := s.answers.refusal
+		s.answers.mu.Unlock()
+		if refusal == 0 {
 			return rules(r)
-		case s.cfg.Kind == GitHub:
-			a := refuseGitHub(refusal, "Resource not accessible by personal access token")
-			a.fault = true
-			return a
 		}
 		a := refuse(refusal, fmt.Sprintf("%d %s", refusal, http.StatusText(refusal)))
+		if s.cfg.Kind == GitHub {
+			a = refuseGitHub(refusal, "Resource not accessible by personal access token")
+		}
 		a.fault = true
 		return a
 	}
 }
 
-func (s *Server) announce(repo Repository, status Status) {
-	hookURL, _ := s.hooks.settings()
-	if hookURL == "" {
+// announceStatus tells the webhooks that have the event status, in no certain order, as GitHub does. GitLab has no such
+// event.
+func (s *Server) announceStatus(repo Repository, status Status) {
+	if !slices.ContainsFunc(s.Hooks(), func(h Hook) bool { return h.hears(repo.Project) && h.wants("status") }) {
 		return
 	}
 	payload := s.githubStatus(status)
-	payload["sha"], payload["name"] = status.SHA, status.Project
+	payload["sha"], payload["name"], payload["sender"] = status.SHA, status.Project, payload["creator"]
 	payload["repository"] = s.githubRepository(repo, textTime)
-	payload["sender"] = payload["creator"]
 	payload["commit"], payload["branches"] = map[string]any{"sha": status.SHA}, []any{}
-	d, err := s.seal("status", repo, payload)
-	if err != nil {
-		s.cfg.Log.Error("stand-in failed", keyError, err)
-		return
-	}
-	s.hooks.sending.Go(func() {
-		if _, err := s.Send(context.Background(), hookURL, d); err != nil {
-			s.cfg.Log.Warn("status not announced", keyError, err)
+	s.answers.announcing.Go(func() {
+		d, err := s.seal("status", repo, payload)
+		if err == nil {
+			_, err = s.announce(context.Background(), repo.Project, d)
+		}
+		if err != nil {
+			s.cfg.Log.Error("status not announced", keyError, err)
 		}
 	})
 }

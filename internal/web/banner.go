@@ -122,12 +122,18 @@ func (w *Web) statusLines(statuses []core.Status) []statusLine {
 func (w *Web) posting(s core.Status) string {
 	platform, configured := w.Platforms[s.SourcePlatform]
 	switch {
+	case s.PostedRevision == s.Revision && s.SeenID > s.PostedID:
+		return fmt.Sprintf("Somebody else's status stands in its place on %s, again: it is left alone.", s.SourcePlatform)
+	case s.PostedRevision == s.Revision && s.MendedRevision == s.Revision:
+		return fmt.Sprintf("Shown on %s, after somebody else's status had taken its place.", s.SourcePlatform)
 	case s.PostedRevision == s.Revision:
 		return fmt.Sprintf("Shown on %s.", s.SourcePlatform)
 	case s.GivenUp:
 		return fmt.Sprintf("Not posted, given up: %s", s.LastError)
 	case configured && !platform.Posts:
 		return fmt.Sprintf("Not posted: platforms.%s has no token to post with.", s.SourcePlatform)
+	case s.LastError != "" && s.Attempts == 0:
+		return fmt.Sprintf("Kept, not posted yet: %s", s.LastError)
 	case s.LastError != "":
 		return fmt.Sprintf("Not posted yet (%s), trying again: %s", plural(s.Attempts, "attempt"), s.LastError)
 	}

@@ -28,6 +28,7 @@ type projectPage struct {
 	Branch            string // default branch, or empty
 	Scans             []scanLine
 	Deliveries        []core.KeptDelivery
+	Troubles          []core.Trouble
 	Trend             *chart
 	TrendPoints       []store.TrendPoint
 	Pipelines         []pipeline
@@ -64,6 +65,9 @@ func (w *Web) fillActivity(ctx context.Context, page *projectPage) error {
 	for _, scan := range scans {
 		page.Scans = append(page.Scans, scanLine{scan, bannerOf(scan, counts{})})
 		page.Link, page.Branch = w.repository(scan), scan.DefaultBranch
+	}
+	if page.Troubles, err = w.Store.ListTroubles(ctx, page.Platform, page.Project); err != nil {
+		return err
 	}
 	page.Deliveries, err = w.Store.ListDeliveries(ctx, store.DeliveryFilter{
 		Platform: page.Platform, Project: page.Project, Limit: recentLength,

@@ -46,16 +46,20 @@ const (
 	pause   outcome = "pause"
 	refused outcome = "refused"
 	unknown outcome = "unknown commit"
+	denied  outcome = "denied"
 	done    outcome = "done"
 )
 
 func outcomeOf(err error) outcome {
 	var limit *platforms.RateLimited
+	var denial *platforms.Denied
 	switch {
 	case err == nil:
 		return done
 	case errors.As(err, &limit):
 		return pause
+	case errors.As(err, &denial):
+		return denied
 	case errors.Is(err, platforms.ErrRefused):
 		return refused
 	case errors.Is(err, platforms.ErrUnknownCommit):
@@ -76,8 +80,9 @@ func (s Subject) faults(t *testing.T) {
 		"429 with nothing":     {429, nil, pause, time.Minute},
 		"429 with a long wait": {429, map[string]string{"Retry-After": "86400"}, pause, time.Hour},
 		"403 with seconds":     {403, map[string]string{"Retry-After": "9"}, pause, 9 * time.Second},
-		"403":                  {403, nil, retry, 0},
-		"401":                  {401, nil, retry, 0},
+		"403":                  {403, nil, denied, 0},
+		"401":                  {401, nil, denied, 0},
+		"404 for everything":   {404, nil, denied, 0},
 		"400":                  {400, nil, refused, 0},
 		"409":                  {409, nil, retry, 0},
 		"422":                  {422, nil, refused, 0},
@@ -99,6 +104,9 @@ func (s Subject) faults(t *testing.T) {
 			var limit *platforms.RateLimited
 			if got := outcomeOf(err); got != test.want {
 				t.Fatalf("want %s, got %s: %v", test.want, got, err)
+			}
+			if code := platforms.CodeOf(err); code != test.status {
+				t.Errorf("want the code %d in the error, got %d", test.status, code)
 			}
 			if errors.As(err, &limit) && limit.After != test.wait {
 				t.Errorf("want a pause of %s, got %s", test.wait, limit.After)

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/standin"
+	"github.com/scanhook/scanhook/store"
+)
+
+// look opens the world's database beside the running server.
+func (w *world) look(t *testing.T) *store.Store {
+	t.Helper()
+	db, err := store.Open(t.Context(), store.Config{URL: w.config.Database.URL.Reveal()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+// atRest waits until all that is wanted for a commit is posted and settled, and returns it.
+func atRest(t *testing.T, db *store.Store, sha string) core.Status {
+	t.Helper()
+	return eventually(t, "the status of "+sha+" to be posted", func() (core.Status, bool) {
+		facts, err := db.ExplainCommit(t.Context(), sha)
+		if err != nil || len(facts) == 0 || len(facts[0].Statuses) == 0 {
+			return core.Status{}, false
+		}
+		status := facts[0].Statuses[0]
+		return status, status.State != core.StatusPending && status.PostedRevision == status.Revision
+	})
+}
+
+// While a token is broken, its project is flagged and hardly called; after the mend everything wanted is posted, the
+// latest wish of each commit only.
+func TestTokenIsBrokenAndMended(t *testing.T) {
+	t.Parallel()
+	for _, kind := range kinds {
+		for _, code := range []int{http.StatusUnauthorized, http.StatusForbidden} {
+			t.Run(fmt.Sprint(kind, " ", code), func(t *testing.T) {
+				t.Parallel()
+				w, sample := setup(t, worldConfig{kind: kind})
+				w.platform.RefuseStatuses(code)
+				startWorld(t, w)
+				db := w.look(t)
+				pushTo(t, w, "main", "", sample.Before)
+				trouble := eventually(t, "the project to be flagged", func() (core.Trouble, bool) {
+					list, err := db.ListTroubles(t.Context(), string(kind), "acme/shop")
+					return append(list, core.Trouble{})[0], err == nil && len(list) == 1
+				})
+				if trouble.Code != code || !strings.Contains(trouble.Reason, "token") {
+					t.Errorf("trouble = %+v", trouble)
+				}
+				pushTo(t, w, "main", sample.Before, sample.Head)
+				eventually(t, "both scans to end", func() (any, bool) {
+					scans, err := db.ListScans(t.Context(), store.ScanFilter{Status: core.ScanCompleted, Limit: 9})
+					return nil, err == nil && len(scans) == 2
+				})
+				calls := len(w.platform.Calls())
+				w.platform.RefuseStatuses(0)
+				checked := w.checked(t, 1)
+				if !strings.Contains(checked, "fail  statuses of "+string(kind)+"/acme/shop") {
+					t.Errorf("scanhook check says:\n%s", checked)
+				}
+				w.allPosted(t, db, calls, sample.Before, sample.Head)
+			})
+		}
+	}
+}
+
+// checked runs scanhook check.
+func (w *world) checked(t *testing.T, want int) string {
+	t.Helper()
+	var out, errs bytes.Buffer
+	if code := run(t.Context(), []string{"check", "--config", w.file(t)}, &out, &errs); code != want {
+		t.Errorf("scanhook check: exit %d, want %d: %s", code, want, errs.String())
+	}
+	return out.String()
+}
+
+// allPosted checks what follows a mend: each commit once, with its final state, and the flag gone.
+func (w *world) allPosted(t *testing.T, db *store.Store, callsBefore int, commits ...string) {
+	t.Helper()
+	for _, sha := range commits {
+		atRest(t, db, sha)
+		if statuses := w.platform.Statuses("acme/shop", sha); len(statuses) != 1 || statuses[0].Description == "" {
+			t.Errorf("%s was posted as %+v, want its last state only", sha, statuses)
+		}
+	}
+	if list, err := db.ListTroubles(t.Context(), "", ""); err != nil || len(list) != 0 {
+		t.Errorf("after the mend: %+v, %v", list, err)
+	}
+	if callsBefore > 8 {
+		t.Errorf("%d calls while the token was broken", callsBefore)
+	}
+	var out, errs bytes.Buffer
+	if code := run(t.Context(), []string{"explain", commits[0], "--config", w.file(t)}, &out, &errs); code != 0 {
+		t.Fatalf("exit %d: %s", code, errs.String())
+	}
+	refused, shown := strings.Index(out.String(), "answered 40"), strings.Index(out.String(), "answered 201")
+	if refused < 0 || shown < refused {
+		t.Errorf("want the refusal and then the success in:\n%s", out.String())
+	}
+}
+
+// A stranger's status in the place of ours is put right once, and then left alone.
+func TestForeignStatusIsPutRightOnce(t *testing.T) {
+	t.Parallel()
+	w, sample := setup(t, worldConfig{kind: standin.GitHub})
+	w.platform.AddHook(standin.Hook{
+		Project: "acme/shop", URL: w.hookURL(), Secret: w.secrets["SECRET"], Events: []string{"status"},
+	})
+	startWorld(t, w)
+	db := w.look(t)
+	pushTo(t, w, "main", "", sample.Before)
+	finalOf(t, w, sample.Before)
+	atRest(t, db, sample.Before)
+	stranger := standin.Status{
+		Project: "acme/shop", SHA: sample.Before, Context: "ScanHook", State: "success", Description: "all is well", Creator: "ci-bot",
+	}
+	overwrite := func() {
+		if err := w.platform.Overwrite(stranger); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seen := func(what string) []core.StatusPost {
+		return eventually(t, what, func() ([]core.StatusPost, bool) {
+			facts, err := db.ExplainCommit(t.Context(), sample.Before)
+			if err != nil {
+				t.Fatal(err)
+			}
+			last := append([]core.StatusPost{{}}, facts[0].Posts...)
+			return facts[0].Posts, strings.Contains(last[len(last)-1].Answer+string(last[len(last)-1].Outcome), what)
+		})
+	}
+	overwrite()
+	seen("ours is posted again, this once")
+	eventually(t, "ours to be shown again", func() (any, bool) {
+		latest, _ := w.platform.Latest("acme/shop", sample.Before, "scanhook")
+		return nil, len(w.platform.Statuses("acme/shop", sample.Before)) == 4 && latest.Description == "1 new (1 high)"
+	})
+	atRest(t, db, sample.Before)
+	overwrite()
+	posts := seen("it is left alone")
+	statuses := w.platform.Statuses("acme/shop", sample.Before)
+	if last := statuses[len(statuses)-1]; len(statuses) != 5 || last.Creator != "ci-bot" {
+		t.Errorf("the platform has %+v, want the stranger's status left alone", statuses)
+	}
+	if len(posts) != 5 || posts[2].Outcome != core.PostOverwritten || posts[4].Outcome != core.PostOverwritten {
+		t.Errorf("posts = %+v", posts)
+	}
+}

@@ -1,0 +1,117 @@
+package store_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/storetest"
+)
+
+// postedScan is a scan whose final status was posted under the number 10.
+func postedScan(t *testing.T, s *store.Store) core.Scan {
+	t.Helper()
+	scan := pushTo(t, s, 1, "main")
+	run(t, s)
+	settle(t, s, claimOne(t, s), store.Settlement{Posted: true, PostedID: 10, CheckAfter: time.Minute})
+	return scan
+}
+
+func seenAs(scan core.Scan, id int64, state core.StatusState, description string) core.StatusSeen {
+	return core.StatusSeen{
+		Project: core.Project{Name: scan.ProjectName}, CommitSHA: scan.CommitSHA, Context: "scanhook", ID: id, State: state,
+		Description: description, Creator: "ci-bot",
+	}
+}
+
+func TestSightings(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		scan := postedScan(t, s)
+		ours := statusOf(t, s, scan)
+		other := seenAs(scan, 12, core.StatusSuccess, "fine")
+		other.Context = "build"
+		for _, step := range []struct {
+			name string
+			seen core.StatusSeen
+			want core.Sighting
+			due  int
+		}{
+			{"another context", other, "", 0},
+			{"ours", seenAs(scan, 10, ours.State, ours.Description), core.SeenOwn, 0},
+			{"our pending one, late", seenAs(scan, 9, core.StatusPending, "Scan in progress"), core.SeenOlder, 0},
+			{"the same again", seenAs(scan, 11, ours.State, ours.Description), core.SeenSame, 0},
+			{"a stranger's", seenAs(scan, 13, core.StatusFailure, "no"), core.Overwritten, 1},
+			{"a stranger's, announced twice", seenAs(scan, 13, core.StatusFailure, "no"), core.SeenMoving, 0},
+			{"a stranger's, against ours again", seenAs(scan, 15, core.StatusFailure, "no"), core.Overwritten, 0},
+			{"the same, found by asking", seenAs(scan, 15, core.StatusFailure, "no"), core.SeenOlder, 0},
+			{"a third one", seenAs(scan, 16, core.StatusFailure, "no"), core.Overwritten, 0},
+		} {
+			got, err := s.SeeStatus(t.Context(), "github", step.seen)
+			if err != nil || got != step.want {
+				t.Fatalf("%s: %q, %v, want %q", step.name, got, err, step.want)
+			}
+			if step.name == "a stranger's, announced twice" {
+				settle(t, s, claimOne(t, s), store.Settlement{Posted: true, PostedID: 14})
+			}
+			if status := statusOf(t, s, scan); step.due != int(status.Revision-status.PostedRevision) {
+				t.Errorf("%s: revision %d, posted %d", step.name, status.Revision, status.PostedRevision)
+			}
+		}
+		list := posts(t, s, scan)
+		if len(list) != 4 || list[1].Outcome != core.PostOverwritten || list[3].Times != 2 {
+			t.Errorf("posts = %+v", list)
+		}
+	})
+}
+
+// A new wish may be put right again.
+func TestEachWishIsPutRightOnce(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{PublicURL: "https://scan.example"})
+		scan := postedScan(t, s)
+		for id := int64(11); id < 17; id += 3 {
+			if got, err := s.SeeStatus(t.Context(), "github", seenAs(scan, id, core.StatusPending, "")); got != core.Overwritten || err != nil {
+				t.Fatalf("sighting %d = %q, %v", id, got, err)
+			}
+			settle(t, s, claimOne(t, s), store.Settlement{Posted: true, PostedID: id + 1})
+			if _, err := s.Rescan(t.Context(), scan.ReferenceID); err != nil {
+				t.Fatal(err)
+			}
+			settle(t, s, claimOne(t, s), store.Settlement{Posted: true, PostedID: id + 2})
+		}
+	})
+}
+
+func TestChecks(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		clock := newClock()
+		s := e.Open(t, store.Config{Now: clock.Now})
+		scan := postedScan(t, s)
+		next := func(core.Status) time.Duration { return 14 * time.Minute }
+		none := func(when string) {
+			t.Helper()
+			if _, err := s.ClaimCheck(t.Context(), "github", next); !errors.Is(err, core.ErrNotFound) {
+				t.Errorf("%s: %v", when, err)
+			}
+		}
+		none("at once")
+		clock.advance(time.Minute)
+		if got, err := s.ClaimCheck(t.Context(), "github", next); err != nil || got.CommitSHA != scan.CommitSHA || got.CheckAt == nil {
+			t.Errorf("claimed %+v, %v", got, err)
+		}
+		none("a second time")
+		clock.advance(14 * time.Minute)
+		next = func(core.Status) time.Duration { return 0 }
+		if _, err := s.ClaimCheck(t.Context(), "github", next); err != nil {
+			t.Error(err)
+		}
+		clock.advance(time.Hour)
+		none("after the last one")
+	})
+}
