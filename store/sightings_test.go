@@ -79,7 +79,7 @@ func TestEachWishIsPutRightOnce(t *testing.T) {
 				t.Fatalf("sighting %d = %q, %v", id, got, err)
 			}
 			settle(t, s, claimOne(t, s), store.Settlement{Posted: true, PostedID: id + 1})
-			if _, err := s.Rescan(t.Context(), scan.ReferenceID); err != nil {
+			if _, err := s.Rescan(t.Context(), scan.ReferenceID, "ops"); err != nil {
 				t.Fatal(err)
 			}
 			settle(t, s, claimOne(t, s), store.Settlement{Posted: true, PostedID: id + 2})
