@@ -3,7 +3,10 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
+
+	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
 )
@@ -11,8 +14,8 @@ import (
 // maxExplained bounds what is told of one commit: scans, and of each its latest deliveries and words on findings.
 const maxExplained = 20
 
-// ExplainCommit returns all that is kept of the scans of a commit, the newest first. The id may be cut to its first seven
-// characters or more; core.ErrNotFound when no commit begins with it.
+// ExplainCommit returns all that is kept of the scans of a commit, the newest first. The id may be cut to its first
+// seven characters or more; core.ErrNotFound when no commit begins with it.
 func (s *Store) ExplainCommit(ctx context.Context, sha string) ([]core.Facts, error) {
 	sha = strings.ToLower(sha)
 	if len(sha) < 7 || len(sha) > 64 || strings.Trim(sha, "0123456789abcdef") != "" {
@@ -68,8 +71,8 @@ type TrendPoint struct {
 	Fixed       int    `db:"fixed"`
 }
 
-// ListTrend returns the completed scans of a project's default branch, the oldest of the newest limit first; of a project
-// whose default branch is not known, those of all branches.
+// ListTrend returns the completed scans of a project's default branch, the oldest of the newest limit first; of a
+// project whose default branch is not known, those of all branches.
 func (s *Store) ListTrend(ctx context.Context, platform, project string, limit int) ([]TrendPoint, error) {
 	var list []TrendPoint
 	branch, err := defaultBranch(ctx, s.db, core.Scan{SourcePlatform: platform, ProjectName: project})
@@ -98,4 +101,27 @@ func (s *Store) trendOf(ctx context.Context, ways *walks) (list []TrendPoint, er
 		FROM picked JOIN scans s ON s.id = picked.id
 		ORDER BY s.id`), args...)
 	return list, err
+}
+
+// maxAsked is how many delivery keys one statement asks about.
+const maxAsked = 500
+
+// KnownDeliveries tells which of the keys were received from a platform, whatever became of them.
+func (s *Store) KnownDeliveries(ctx context.Context, platform string, keys []string) (map[string]bool, error) {
+	known := map[string]bool{}
+	for chunk := range slices.Chunk(keys, maxAsked) {
+		query, args, err := sqlx.In(`
+			SELECT delivery_key FROM deliveries WHERE platform = ? AND delivery_key IN (?)`, platform, chunk)
+		var found []string
+		if err == nil {
+			err = s.db.SelectContext(ctx, &found, s.db.Rebind(query), args...)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("looking for deliveries: %w", classify(err))
+		}
+		for _, key := range found {
+			known[key] = true
+		}
+	}
+	return known, nil
 }

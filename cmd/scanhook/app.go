@@ -55,7 +55,10 @@ func newApp(ctx context.Context, cfg *config.Config, log *slog.Logger) (*app, er
 	missed := catchup.New(catchup.Config{
 		Store: db, Platforms: set, Policies: policies, Every: time.Duration(cfg.Recover.Every), Log: log,
 	})
-	loops := append(newLoops(cfg, db, set, log), missed.Run)
+	hooks := catchup.NewHookWatch(catchup.HookConfig{
+		Store: db, Platforms: set, Address: hookAddresses(cfg), Every: time.Duration(cfg.Recover.Every), Log: log,
+	})
+	loops := append(newLoops(cfg, db, set, log), missed.Run, hooks.Run)
 	return &app{store: db, handler: handler, pages: pages, loops: loops}, nil
 }
 
@@ -77,6 +80,11 @@ func newLoops(cfg *config.Config, db *store.Store, set platforms.Set, log *slog.
 	})
 	asking := enrich.New(enrich.Config{Store: db, Platforms: set, Log: log})
 	return []func(context.Context){reporter.Run, scanning.Run, lists.Run, asking.Run}
+}
+
+// hookAddresses tells where each platform's webhooks call.
+func hookAddresses(cfg *config.Config) func(string) string {
+	return func(platform string) string { return hookAddress(cfg.Server.PublicURL, platform) }
 }
 
 func (a *app) close() error { return a.store.Close() }

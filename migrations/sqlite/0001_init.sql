@@ -333,6 +333,24 @@ CREATE TABLE ref_heads (
     PRIMARY KEY (watched_id, ref)
 );
 
+-- Where webhooks that call us can be, and how they are: what the platforms could not deliver is asked for again.
+CREATE TABLE hook_places (
+    id              INTEGER PRIMARY KEY AUTOINCREMENT,
+    source_platform TEXT NOT NULL,
+    scope           TEXT NOT NULL CHECK (scope IN ('project', 'group', 'app')),
+    owner           TEXT NOT NULL DEFAULT '',
+    state           TEXT NOT NULL DEFAULT '',
+    note            TEXT NOT NULL DEFAULT '',
+    arrived_until   TIMESTAMP,
+    num_redelivered INTEGER NOT NULL DEFAULT 0,
+    failures        INTEGER NOT NULL DEFAULT 0,
+    checked_at      TIMESTAMP,
+    next_check_at   TIMESTAMP NOT NULL,
+    lease_until     TIMESTAMP,
+    UNIQUE (source_platform, scope, owner)
+);
+CREATE INDEX hook_places_due ON hook_places (source_platform, next_check_at);
+
 -- Logins to the pages. The key is made from the browser's secret and the token that opened the session; the person is who an
 -- identity provider said it is.
 CREATE TABLE sessions (
@@ -365,6 +383,7 @@ CREATE TABLE settings (
 DROP TABLE settings;
 DROP TABLE audit_events;
 DROP TABLE sessions;
+DROP TABLE hook_places;
 DROP TABLE ref_heads;
 DROP TABLE watched_projects;
 DROP TABLE project_troubles;

@@ -1,0 +1,138 @@
+package catchup
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/scanhook/scanhook/platforms"
+	"github.com/scanhook/scanhook/store"
+)
+
+const (
+	remembered    = 3 * 24 * time.Hour // that long github.com keeps deliveries
+	lookBack      = 10 * time.Minute   // before the last check without a gap: deliveries come late
+	maxRedelivery = 30                 // for one webhook in one check
+)
+
+// check looks at one place and, unless dry, mends what it can.
+func (c *carer) check(ctx context.Context, place store.HookPlace, dry bool) HookFinding {
+	found := HookFinding{
+		Platform: c.name, State: stateNone,
+		Place: platforms.HookPlace{Scope: platforms.HookScope(place.Scope), Owner: place.Owner},
+	}
+	hooks, err := c.keeper.Hooks(ctx, found.Place, c.Address(c.name))
+	if isShut(err) {
+		found.State, found.Note = stateHidden, platforms.Clean(err.Error())
+		return found
+	}
+	found.Err = err
+	for _, hook := range hooks {
+		if found.Err == nil {
+			found.take(hook)
+			found.Err = c.care(ctx, hook, place, dry, &found)
+		}
+	}
+	return found
+}
+
+// isShut tells that looking again will show the same until a person changes something.
+func isShut(err error) bool {
+	return errors.Is(err, platforms.ErrNoHookAccess) || errors.Is(err, platforms.ErrNoToken) ||
+		errors.Is(err, platforms.ErrRefused)
+}
+
+// take notes the state of a webhook. Of several in one place, one that is called counts.
+func (f *HookFinding) take(hook platforms.Hook) {
+	if f.State == string(platforms.HookActive) {
+		return
+	}
+	f.State, f.Note = string(hook.State), strings.Join(hook.Faults, "; ")
+	if hook.Trouble != "" && f.Note == "" {
+		f.Note = hook.Trouble
+	}
+}
+
+func (c *carer) care(ctx context.Context, hook platforms.Hook, place store.HookPlace, dry bool, found *HookFinding) error {
+	switch {
+	case hook.State == platforms.HookOff:
+		return nil
+	case hook.State != platforms.HookActive && dry:
+		return nil
+	case hook.State != platforms.HookActive:
+		if err := c.revive(ctx, hook, found); err != nil || !found.Revived {
+			return err
+		}
+	}
+	missing, err := c.missing(ctx, hook, place)
+	found.Missing += len(missing)
+	if err != nil || dry {
+		return err
+	}
+	return c.redeliver(ctx, hook, due(missing, c.Now()), found)
+}
+
+// revive has a webhook tested that the platform has paused or disabled. A test that does not succeed is the webhook's
+// trouble, not the check's.
+func (c *carer) revive(ctx context.Context, hook platforms.Hook, found *HookFinding) error {
+	err := c.sender.TestHook(ctx, hook)
+	switch {
+	case errors.Is(err, platforms.ErrUndelivered) || isShut(err):
+		found.Note = platforms.Clean(found.Note + "; " + err.Error())
+		return nil
+	case err != nil:
+		return err
+	}
+	found.State, found.Note, found.Revived = string(platforms.HookActive), "", true
+	return nil
+}
+
+// missing finds the deliveries that we do not know. Where the platform does not remember what it delivered, there are
+// none.
+func (c *carer) missing(ctx context.Context, hook platforms.Hook, place store.HookPlace) ([]tries, error) {
+	since := c.Now().Add(-remembered)
+	if place.ArrivedUntil != nil && place.ArrivedUntil.Add(-lookBack).After(since) {
+		since = place.ArrivedUntil.Add(-lookBack)
+	}
+	attempts, err := c.sender.Attempts(ctx, hook, since)
+	if isShut(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	all := byKey(attempts)
+	keys := make([]string, len(all))
+	for i, tried := range all {
+		keys[i] = tried.last.Key
+	}
+	known, err := c.Store.KnownDeliveries(ctx, c.name, keys)
+	if err != nil {
+		return nil, err
+	}
+	return unknown(all, known), nil
+}
+
+// redeliver asks for one delivery after another, the oldest first, until something stands in the way.
+func (c *carer) redeliver(ctx context.Context, hook platforms.Hook, wanted []platforms.Attempt, found *HookFinding) error {
+	trouble := found.Note
+	for _, attempt := range wanted[:min(len(wanted), maxRedelivery)] {
+		err := c.sender.Redeliver(ctx, hook, attempt)
+		switch {
+		case errors.Is(err, platforms.ErrUndelivered):
+			found.Note = platforms.Clean(err.Error())
+			return nil
+		case isShut(err):
+			c.Log.Debug("delivery is not sent again", keyPlatform, c.name, "delivery", attempt.Key, keyError, err)
+		case err != nil:
+			return err
+		default:
+			found.Redelivered++
+		}
+		if found.Redelivered > 0 && len(hook.Faults) == 0 && found.Note == trouble {
+			found.Note = "" // how the last call ended, which is not the last one any more
+		}
+	}
+	return nil
+}
