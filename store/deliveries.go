@@ -95,8 +95,8 @@ func (s *Store) trendOf(ctx context.Context, ways *walks) (list []TrendPoint, er
 	picked, args := ways.picked()
 	err = s.db.SelectContext(ctx, &list, s.db.Rebind(picked+`
 		SELECT s.reference_id, s.commit_sha,
-			(SELECT COUNT(*) FROM findings WHERE scan_id = s.id AND baseline_state <> 'unchanged' AND NOT `+dismissed+`) AS fresh,
-			(SELECT COUNT(*) FROM findings WHERE scan_id = s.id AND NOT `+dismissed+`) AS open,
+			`+countOpen(`baseline_state = 'new'`)+` AS fresh,
+			`+countOpen(`TRUE`)+` AS open,
 			(SELECT COALESCE(SUM(num_absent), 0) FROM scan_jobs WHERE scan_id = s.id) AS fixed
 		FROM picked JOIN scans s ON s.id = picked.id
 		ORDER BY s.id`), args...)

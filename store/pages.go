@@ -49,7 +49,7 @@ func (s *Store) CountFindings(ctx context.Context, scan core.Scan) ([]core.Tally
 	var tallies []core.Tally
 	const suppressed = `FROM findings WHERE scan_id = ? AND suppressed IS NOT NULL AND COALESCE(triage_decision, '') <> 'FP'
 		GROUP BY severity, baseline_state`
-	const overruled = `FROM findings WHERE scan_id = ? AND suppressed IS NULL AND COALESCE(triage_decision, '') = 'FP'
+	const overruled = `FROM findings WHERE scan_id = ? AND ` + falsePositives + ` AND suppressed IS NULL
 		AND ` + beyondAI + ` AND ` + byAI + ` GROUP BY severity, baseline_state`
 	err := s.db.SelectContext(ctx, &tallies, s.db.Rebind(`
 		SELECT severity, baseline_state, dismissed, SUM(alike) AS n FROM (

@@ -21,14 +21,14 @@ const token = "the-token-of-the-tests"
 
 // site is a Scanhook's pages over a real store, and a browser's memory for its cookies.
 type site struct {
-	t      *testing.T
+	t      testing.TB
 	store  *store.Store
 	router *gin.Engine
 	cookie string // of the session
 	begun  string // of a login under way
 }
 
-func newSite(t *testing.T, change ...func(*web.Config)) *site {
+func newSite(t testing.TB, change ...func(*web.Config)) *site {
 	t.Helper()
 	cfg := web.Config{
 		Store:     storetest.Open(t, store.Config{}),
