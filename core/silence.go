@@ -1,0 +1,111 @@
+package core
+
+import "time"
+
+const (
+	longestSilence = 60  // days after which a project counts as retired, not as silent
+	longestHoliday = 14  // days for which the silence of the others excuses a project's own
+	enoughOthers   = 3.0 // projects that usually call on a day; with fewer, their silence says nothing
+)
+
+// Hook is a project's webhook, known by its calls.
+type Hook struct {
+	Platform string
+	Project  string
+	Rhythm   Rhythm
+}
+
+// HookHealth is what a webhook's past says about its present.
+type HookHealth struct {
+	Platform string
+	Project  string    // empty for all projects of the platform together
+	Last     time.Time // the latest call, UTC
+	Known    bool      // there were enough calls, over enough days, to judge
+	Usual    time.Duration
+	Silent   bool // for longer than its past explains
+}
+
+// JudgeHooks tells which webhooks of one platform have fallen silent. The last element is the platform as a whole.
+//
+// A project's silence is measured by how unlikely its own habits make it, weekends included, and compared with the
+// silences of its past. A day on which the other projects rest as well counts less, so that a holiday is no alarm; that
+// all are cut off shows in the platform as a whole. Only full days (UTC) count, so nothing is silent for its first day.
+func JudgeHooks(hooks []Hook, now time.Time) []HookHealth {
+	var everybody Rhythm
+	habits := make([]habit, len(hooks))
+	known := make([]bool, len(hooks))
+	others := &crowd{today: now}
+	for i := range hooks {
+		rhythm := &hooks[i].Rhythm
+		everybody.Join(rhythm)
+		if habits[i], known[i] = newHabit(rhythm); known[i] {
+			others.add(rhythm, &habits[i])
+		}
+	}
+	judged := make([]HookHealth, 0, len(hooks)+1)
+	for i, hook := range hooks {
+		health := HookHealth{Platform: hook.Platform, Project: hook.Project, Last: hook.Rhythm.Last, Known: known[i]}
+		health.judge(&habits[i], others, now)
+		judged = append(judged, health)
+	}
+	return append(judged, judgeAll(&everybody, hooks, now))
+}
+
+func judgeAll(everybody *Rhythm, hooks []Hook, now time.Time) HookHealth {
+	all := HookHealth{Last: everybody.Last}
+	if len(hooks) > 0 {
+		all.Platform = hooks[0].Platform
+	}
+	h, known := newHabit(everybody)
+	all.Known = known
+	all.judge(&h, &crowd{today: now}, now)
+	return all
+}
+
+func (h *HookHealth) judge(habit *habit, others *crowd, now time.Time) {
+	full := daysBetween(h.Last, now) - 1
+	h.Usual = habit.usual
+	if !h.Known || full < 1 || full > longestSilence {
+		return
+	}
+	surprise := 0.0
+	for n := 1; n <= full; n++ {
+		weekday := h.Last.AddDate(0, 0, n).Weekday()
+		share := 1.0
+		if n <= longestHoliday {
+			share = others.share(full+1-n, habit.calls[weekday])
+		}
+		surprise += habit.surprise(weekday, share)
+	}
+	h.Silent = surprise >= habit.tolerated
+}
+
+// crowd is how many projects called, and how many usually would have, on each day before today.
+type crowd struct {
+	today            time.Time
+	called, expected [longestSilence + 2]float64
+}
+
+func (c *crowd) add(r *Rhythm, h *habit) {
+	since, span := daysBetween(r.Last, c.today), r.span()
+	for ago := 1; ago < len(c.called); ago++ {
+		before := ago - since // days before the last call
+		if before > span || -before > longestSilence {
+			continue
+		}
+		c.expected[ago] += h.calls[r.weekday(before)]
+		if before >= 0 && r.called(before) {
+			c.called[ago]++
+		}
+	}
+}
+
+// share is which part of the others called so many days ago, 1 where too little is known of them. The project that asks
+// was silent and is not one of them; it usually calls with the given likelihood.
+func (c *crowd) share(ago int, own float64) float64 {
+	expected := c.expected[ago] - own
+	if expected < enoughOthers {
+		return 1
+	}
+	return min(1, c.called[ago]/expected)
+}
