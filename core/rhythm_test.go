@@ -85,17 +85,17 @@ func TestJudgeHooks(t *testing.T) {
 		after  int // days since the last call
 		want   core.HookHealth
 	}{
-		"never called":                 {core.Rhythm{}, 3, core.HookHealth{}},
-		"new":                          {workdays(friday, 3), 30, core.HookHealth{}},
-		"many days, but no weekend":    {workdays(friday, 1), 30, core.HookHealth{}},
-		"today":                        {regular, 0, core.HookHealth{Known: true, Usual: 72 * time.Hour}},
-		"a weekend":                    {regular, 3, core.HookHealth{Known: true, Usual: 72 * time.Hour}},
-		"Monday and Tuesday":           {regular, 5, core.HookHealth{Known: true, Usual: 72 * time.Hour}},
-		"three working days":           {regular, 6, core.HookHealth{Known: true, Usual: 72 * time.Hour, Silent: true}},
-		"two months":                   {regular, 61, core.HookHealth{Known: true, Usual: 72 * time.Hour, Silent: true}},
-		"retired":                      {regular, 62, core.HookHealth{Known: true, Usual: 72 * time.Hour}},
-		"a clock that was in advance":  {regular, -3, core.HookHealth{Known: true, Usual: 72 * time.Hour}},
-		"an outage before, six days":   {outageBefore(friday), 11, core.HookHealth{Known: true, Usual: 72 * time.Hour, Silent: true}},
+		"never called":                {core.Rhythm{}, 3, core.HookHealth{}},
+		"new":                         {workdays(friday, 3), 30, core.HookHealth{}},
+		"many days, but no weekend":   {workdays(friday, 1), 30, core.HookHealth{}},
+		"today":                       {regular, 0, core.HookHealth{Known: true, Usual: 72 * time.Hour}},
+		"a weekend":                   {regular, 3, core.HookHealth{Known: true, Usual: 72 * time.Hour}},
+		"Monday and Tuesday":          {regular, 5, core.HookHealth{Known: true, Usual: 72 * time.Hour}},
+		"three working days":          {regular, 6, core.HookHealth{Known: true, Usual: 72 * time.Hour, Silent: true}},
+		"two months":                  {regular, 61, core.HookHealth{Known: true, Usual: 72 * time.Hour, Silent: true}},
+		"retired":                     {regular, 62, core.HookHealth{Known: true, Usual: 72 * time.Hour}},
+		"a clock that was in advance": {regular, -3, core.HookHealth{Known: true, Usual: 72 * time.Hour}},
+		"an outage before, six days":  {outageBefore(friday), 11, core.HookHealth{Known: true, Usual: 72 * time.Hour, Silent: true}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
