@@ -115,4 +115,10 @@ func (b *batcher) takeAll() []*intake {
 	return all
 }
 
+func (b *batcher) length() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.waiting)
+}
+
 func (b *batcher) wait() { b.draining.Wait() }

@@ -1,0 +1,76 @@
+package store_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/storetest"
+)
+
+func TestReadFlow(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		start := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+		now := start
+		s := e.Open(t, store.Config{Now: func() time.Time { return now }})
+		if flow := flowOf(t, s); len(flow.Jobs)+len(flow.Statuses)+len(flow.Open)+len(flow.Recent)+len(flow.Lists) != 0 {
+			t.Errorf("flow of an empty store: %+v", flow)
+		}
+		for n := range 3 {
+			d, p := storetest.PushOf(n+1, storetest.OnBranch(fmt.Sprint("b", n)))
+			accept(t, s, d, p)
+			now = now.Add(time.Minute)
+		}
+		run(t, s, finding("r", core.High))
+		if _, _, err := s.ClaimJob(t.Context(), []string{"gitleaks"}, "worker", time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		list := core.Feed{Kind: core.FeedEPSS, Source: "test", Date: start, Scores: []core.Score{{CVEID: "CVE-2026-1", Probability: 0.5}}}
+		if _, err := s.PutFeed(t.Context(), list, store.FeedOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		want := store.Flow{
+			Schema: 1,
+			Jobs: []store.JobsUnderWay{
+				{Scanner: "gitleaks", State: core.JobPending, Count: 1, Since: start.Add(2 * time.Minute)},
+				{Scanner: "gitleaks", State: core.JobRunning, Count: 1, Since: start.Add(time.Minute)},
+			},
+			Statuses: []store.StatusesDue{{Platform: "github", Count: 3, Since: start.Add(time.Minute)}},
+			Open: []store.ScansInState{
+				{Status: core.ScanPending, Count: 1}, {Status: core.ScanProcessing, Count: 1},
+			},
+			Recent: []store.ScansInState{
+				{Status: core.ScanCompleted, Verdict: core.Fail, Count: 1},
+				{Status: core.ScanPending, Count: 1}, {Status: core.ScanProcessing, Count: 1},
+			},
+		}
+		got := flowOf(t, s)
+		if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(store.Flow{}, "Ping", "Lists")); diff != "" {
+			t.Errorf("flow (-want +got):\n%s", diff)
+		}
+		if len(got.Lists) != 1 || got.Lists[0].Kind != core.FeedEPSS || !got.Lists[0].Date.Equal(start) {
+			t.Errorf("lists: %+v, want EPSS of %s", got.Lists, start)
+		}
+	})
+}
+
+func flowOf(t *testing.T, s *store.Store) store.Flow {
+	t.Helper()
+	flow, err := s.ReadFlow(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range flow.Jobs {
+		flow.Jobs[i].Since = flow.Jobs[i].Since.UTC()
+	}
+	for i := range flow.Statuses {
+		flow.Statuses[i].Since = flow.Statuses[i].Since.UTC()
+	}
+	return flow
+}

@@ -1,0 +1,154 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+const (
+	rhythmBatch   = 2000 // deliveries that are gone through at once
+	rhythmOverlap = 500  // that are looked at again: they may have been committed late, behind others with higher ids
+)
+
+type hookKey struct{ platform, project string }
+
+type hookCall struct {
+	ID         int64     `db:"id"`
+	Platform   string    `db:"platform"`
+	Project    string    `db:"project_name"`
+	ReceivedAt time.Time `db:"received_at"`
+}
+
+// RecordRhythms notes on which days the webhooks of configured projects have called, from the deliveries after the given
+// id, or after the last one noted when it is 0. It returns the last id that it has seen, and whether there are more.
+// The same deliveries once more, also in another process, change nothing.
+func (s *Store) RecordRhythms(ctx context.Context, after int64) (last int64, more bool, err error) {
+	if after == 0 {
+		err = s.db.GetContext(ctx, &after, `SELECT COALESCE(MAX(last_id), 0) FROM hook_rhythms`)
+	}
+	var calls []hookCall
+	if err == nil {
+		err = s.db.SelectContext(ctx, &calls, s.db.Rebind(`
+			SELECT id, platform, project_name, received_at FROM deliveries WHERE id > ? ORDER BY id LIMIT ?`),
+			after-rhythmOverlap, rhythmOverlap+rhythmBatch)
+	}
+	if err == nil {
+		err = s.follow(ctx, calls)
+	}
+	if err != nil {
+		return after, false, fmt.Errorf("recording webhooks' rhythms: %w", classify(err))
+	}
+	if len(calls) > 0 {
+		after = max(after, calls[len(calls)-1].ID)
+	}
+	return after, len(calls) == rhythmOverlap+rhythmBatch, nil
+}
+
+// follow adds calls, in the order of their ids, to the rhythms of their projects.
+func (s *Store) follow(ctx context.Context, calls []hookCall) error {
+	byHook := map[hookKey][]hookCall{}
+	for _, call := range calls {
+		if _, configured := s.policies.For(call.Platform, call.Project); configured && call.Project != "" {
+			key := hookKey{call.Platform, call.Project}
+			byHook[key] = append(byHook[key], call)
+		}
+	}
+	if len(byHook) == 0 {
+		return nil
+	}
+	return s.transact(ctx, func(tx *sqlx.Tx) error {
+		known, err := s.lockRhythms(ctx, tx, slices.Collect(maps.Keys(byHook)))
+		if err != nil {
+			return err
+		}
+		var changed []rhythmRow
+		for key, calls := range byHook {
+			if row := known[key].after(key, calls); row != known[key] {
+				changed = append(changed, row)
+			}
+		}
+		return putRhythms(ctx, tx, changed)
+	})
+}
+
+// rhythmRow is a row of hook_rhythms.
+type rhythmRow struct {
+	Platform string    `db:"platform"`
+	Project  string    `db:"project_name"`
+	LastAt   time.Time `db:"last_at"`
+	LastID   int64     `db:"last_id"`
+	Days     string    `db:"days"`
+}
+
+func (r rhythmRow) after(key hookKey, calls []hookCall) rhythmRow {
+	var rhythm core.Rhythm
+	if !r.LastAt.IsZero() {
+		rhythm = core.ParseRhythm(r.LastAt, r.Days)
+	}
+	for _, call := range calls {
+		rhythm.Heard(call.ReceivedAt)
+		r.LastID = max(r.LastID, call.ID)
+	}
+	return rhythmRow{key.platform, key.project, rhythm.Last, r.LastID, rhythm.Days()}
+}
+
+func (s *Store) lockRhythms(ctx context.Context, tx *sqlx.Tx, keys []hookKey) (map[hookKey]rhythmRow, error) {
+	var args []any
+	for _, key := range keys {
+		args = append(args, key.platform, key.project)
+	}
+	var rows []rhythmRow
+	err := tx.SelectContext(ctx, &rows, tx.Rebind(`
+		SELECT platform, project_name, last_at, last_id, days FROM hook_rhythms
+		WHERE (platform, project_name) IN (VALUES `+tuples(len(keys), 2)+`)
+		ORDER BY platform, project_name `+s.dialect.forUpdate), args...)
+	known := map[hookKey]rhythmRow{}
+	for _, row := range rows {
+		row.LastAt = row.LastAt.UTC()
+		known[hookKey{row.Platform, row.Project}] = row
+	}
+	return known, err
+}
+
+// rhythmsAtOnce keeps a statement below the engines' limit of parameters.
+const rhythmsAtOnce = 500
+
+func putRhythms(ctx context.Context, tx *sqlx.Tx, rows []rhythmRow) error {
+	for chunk := range slices.Chunk(rows, rhythmsAtOnce) {
+		_, err := tx.NamedExecContext(ctx, `
+			INSERT INTO hook_rhythms (platform, project_name, last_at, last_id, days)
+			VALUES (:platform, :project_name, :last_at, :last_id, :days)
+			ON CONFLICT (platform, project_name) DO UPDATE SET
+				last_at = excluded.last_at, last_id = excluded.last_id, days = excluded.days`, chunk)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ListHooks returns the webhooks of all configured projects that have ever called, by platform and project.
+func (s *Store) ListHooks(ctx context.Context) ([]core.Hook, error) {
+	var rows []rhythmRow
+	err := s.db.SelectContext(ctx, &rows, `
+		SELECT platform, project_name, last_at, last_id, days FROM hook_rhythms ORDER BY platform, project_name`)
+	if err != nil {
+		return nil, fmt.Errorf("listing webhooks: %w", classify(err))
+	}
+	var hooks []core.Hook
+	for _, row := range rows {
+		if _, configured := s.policies.For(row.Platform, row.Project); configured {
+			hooks = append(hooks, core.Hook{
+				Platform: row.Platform, Project: row.Project, Rhythm: core.ParseRhythm(row.LastAt, row.Days),
+			})
+		}
+	}
+	return hooks, nil
+}

@@ -1,0 +1,68 @@
+package store_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/storetest"
+)
+
+// listen goes through all deliveries after the given one.
+func listen(t *testing.T, s *store.Store, after int64) int64 {
+	t.Helper()
+	for more := true; more; {
+		var err error
+		if after, more, err = s.RecordRhythms(t.Context(), after); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return after
+}
+
+func TestRecordRhythms(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		now := time.Date(2026, 11, 2, 9, 30, 0, 0, time.UTC)
+		policies := core.Policies{{Match: "github/acme/*", Policy: storetest.Policy}}
+		s := e.Open(t, store.Config{Policies: policies, Now: func() time.Time { return now }})
+		want := map[string]*core.Rhythm{"acme/a": {}, "acme/b": {}}
+		last := listen(t, s, 0)
+		for n := range 60 {
+			for name, every := range map[string]int{"acme/a": 1, "acme/b": 7, "other/c": 1} {
+				if n%every != 0 {
+					continue
+				}
+				d := core.Delivery{Platform: "github", Key: fmt.Sprint(name, n), Name: "ping", Project: name}
+				if _, err := s.AcceptIgnored(t.Context(), d, "ping"); err != nil {
+					t.Fatal(err)
+				}
+				if want[name] != nil {
+					want[name].Heard(now)
+				}
+			}
+			now = now.Add(17 * time.Hour)
+			if n%20 == 0 {
+				last = listen(t, s, last)
+			}
+		}
+		for _, from := range []int64{last, 0, 1} { // further on, after a start, and once more from the beginning
+			listen(t, s, from)
+			hooks, err := s.ListHooks(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			expected := []core.Hook{
+				{Platform: "github", Project: "acme/a", Rhythm: *want["acme/a"]},
+				{Platform: "github", Project: "acme/b", Rhythm: *want["acme/b"]},
+			}
+			if diff := cmp.Diff(expected, hooks, cmp.AllowUnexported(core.Rhythm{})); diff != "" {
+				t.Errorf("from %d (-want +got):\n%s", from, diff)
+			}
+		}
+	})
+}
