@@ -51,6 +51,12 @@ type Status struct {
 	MendedRevision int64       `db:"mended_revision"` // what put a stranger's status right
 	CheckAt        *time.Time  `db:"check_at"`        // when to look what the platform shows
 	Probe          int         `db:"probe"`           // not 0: the post finds out whether a token was mended, so often now
+	PushedAt       *time.Time  `db:"pushed_at"`       // when the scan was asked for; only claimed, and only for the scan's own status
+}
+
+// FirstFinal tells whether posting s ends the wait that began with the push.
+func (s Status) FirstFinal() bool {
+	return s.PushedAt != nil && s.State != StatusPending && (s.PostedState == "" || s.PostedState == StatusPending)
 }
 
 // StatusFor is the state and text that a commit should show for its scan.

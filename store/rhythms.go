@@ -27,8 +27,8 @@ type hookCall struct {
 }
 
 // RecordRhythms notes on which days the webhooks of configured projects have called, from the deliveries after the given
-// id, or after the last one noted when it is 0. It returns the last id that it has seen, and whether there are more.
-// The same deliveries once more, also in another process, change nothing.
+// id, or after the last one noted when it is 0. What was found without a webhook is no call. It returns the last id that
+// it has seen, and whether there are more. The same deliveries once more, also in another process, change nothing.
 func (s *Store) RecordRhythms(ctx context.Context, after int64) (last int64, more bool, err error) {
 	if after == 0 {
 		err = s.db.GetContext(ctx, &after, `SELECT COALESCE(MAX(last_id), 0) FROM hook_rhythms`)
@@ -36,8 +36,9 @@ func (s *Store) RecordRhythms(ctx context.Context, after int64) (last int64, mor
 	var calls []hookCall
 	if err == nil {
 		err = s.db.SelectContext(ctx, &calls, s.db.Rebind(`
-			SELECT id, platform, project_name, received_at FROM deliveries WHERE id > ? ORDER BY id LIMIT ?`),
-			after-rhythmOverlap, rhythmOverlap+rhythmBatch)
+			SELECT id, platform, project_name, received_at FROM deliveries
+			WHERE id > ? AND event <> ? ORDER BY id LIMIT ?`),
+			after-rhythmOverlap, core.Recovered, rhythmOverlap+rhythmBatch)
 	}
 	if err == nil {
 		err = s.follow(ctx, calls)

@@ -50,6 +50,10 @@ func TestRecordRhythms(t *testing.T) {
 				last = listen(t, s, last)
 			}
 		}
+		now = now.AddDate(0, 0, 3)
+		found, push := storetest.PushOf(1)
+		found.Name, found.Project, push.Project.Name = core.Recovered, "acme/a", "acme/a"
+		accept(t, s, found, push)
 		for _, from := range []int64{last, 0, 1} { // further on, after a start, and once more from the beginning
 			listen(t, s, from)
 			hooks, err := s.ListHooks(t.Context())

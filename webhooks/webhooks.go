@@ -12,6 +12,7 @@ import (
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/httpx"
+	"github.com/scanhook/scanhook/internal/metrics"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/store"
 )
@@ -28,6 +29,7 @@ const (
 type Config struct {
 	Platforms platforms.Set
 	Store     *store.Store
+	Meter     *metrics.Meter // may be nil
 	Log       *slog.Logger
 }
 
@@ -49,7 +51,7 @@ func New(cfg Config) *Receiver {
 
 // Register mounts POST /webhooks/{platform}.
 func (r *Receiver) Register(router gin.IRouter) {
-	router.POST("/webhooks/:platform", httpx.Handle(r.Log, r.receive))
+	router.POST("/webhooks/:platform", httpx.Handle(r.Log, r.counted(r.receive)))
 }
 
 // answer is the body of a 2xx.
@@ -77,10 +79,12 @@ func (r *Receiver) receive(c *gin.Context) error {
 	}
 	delivery, err := platform.Parse(c.Request.Header, body)
 	if err != nil {
+		r.Meter.Delivered(name, nil, metrics.OutcomeInvalid)
 		return err
 	}
 	place.Leave()
 	receipt, err := r.accept(c, delivery)
+	r.Meter.Delivered(name, delivery.Event, outcomeOf(receipt, err))
 	if err != nil {
 		return err
 	}

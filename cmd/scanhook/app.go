@@ -8,14 +8,16 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/gin-gonic/gin"
+
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/api"
 	"github.com/scanhook/scanhook/internal/catchup"
 	"github.com/scanhook/scanhook/internal/config"
 	"github.com/scanhook/scanhook/internal/enrich"
 	"github.com/scanhook/scanhook/internal/epss"
+	"github.com/scanhook/scanhook/internal/health"
 	"github.com/scanhook/scanhook/internal/httpx"
-	"github.com/scanhook/scanhook/internal/report"
 	"github.com/scanhook/scanhook/internal/runner"
 	"github.com/scanhook/scanhook/internal/web"
 	"github.com/scanhook/scanhook/platforms"
@@ -27,6 +29,7 @@ import (
 type app struct {
 	store   *store.Store
 	handler http.Handler
+	metrics http.Handler
 	pages   *web.Web
 	loops   []func(context.Context)
 }
@@ -47,39 +50,47 @@ func newApp(ctx context.Context, cfg *config.Config, log *slog.Logger) (*app, er
 	if err != nil {
 		return nil, err
 	}
-	pages, err := newPages(cfg, db, policies, log)
+	watch, err := newWatch(cfg, db, set, log)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	handler := newHandler(cfg, db, set, pages, log)
+	pages, err := newPages(cfg, db, policies, watch.health, log)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	handler := newHandler(cfg, db, set, pages, watch, log)
 	missed := catchup.New(catchup.Config{
 		Store: db, Platforms: set, Policies: policies, Every: time.Duration(cfg.Recover.Every), Log: log,
 	})
 	hooks := catchup.NewHookWatch(catchup.HookConfig{
 		Store: db, Platforms: set, Address: hookAddresses(cfg), Every: time.Duration(cfg.Recover.Every), Log: log,
 	})
-	loops := append(newLoops(cfg, db, set, log), missed.Run, hooks.Run)
-	return &app{store: db, handler: handler, pages: pages, loops: loops}, nil
+	loops := append(newLoops(cfg, db, set, log), missed.Run, hooks.Run, watch.reporter.Run, watch.health.Run)
+	return &app{store: db, handler: handler, metrics: watch.meter.Handler(), pages: pages, loops: loops}, nil
 }
 
-func newHandler(cfg *config.Config, db *store.Store, set platforms.Set, pages *web.Web, log *slog.Logger) http.Handler {
-	router := httpx.NewRouter(log)
-	webhooks.New(webhooks.Config{Platforms: set, Store: db, Log: log}).Register(router)
+func newHandler(
+	cfg *config.Config, db *store.Store, set platforms.Set, pages *web.Web, watch watch, log *slog.Logger,
+) http.Handler {
+	router := httpx.NewRouter(log, health.Observe(watch.meter))
+	webhooks.New(webhooks.Config{Platforms: set, Store: db, Meter: watch.meter, Log: log}).Register(router)
 	api.New(api.Config{
-		Store: db, Platforms: set, Tokens: tokensOf(cfg), Version: buildVersion(), Log: log,
+		Store: db, Platforms: set, Tokens: tokensOf(cfg), Version: buildVersion(), Hops: watch.health.Lines, Log: log,
 	}).Register(router)
+	if cfg.Server.MetricsListen == "" {
+		router.GET(metricsPath, gin.WrapH(watch.meter.Handler()))
+	}
 	pages.Register(router)
 	return router
 }
 
 func newLoops(cfg *config.Config, db *store.Store, set platforms.Set, log *slog.Logger) []func(context.Context) {
-	reporter := report.New(report.Config{Store: db, Platforms: set, Pace: paceOf(cfg), Log: log})
 	scanning := runner.New(runner.Config{Jobs: db, Platforms: set, Scanners: scannersOf(cfg), AI: aiOf(cfg), Log: log})
 	lists := epss.New(epss.Config{
 		Store: db, URLs: feedsOf(cfg), Asked: askedFor(cfg), Every: cfg.EPSS.Every, Log: log,
 	})
 	asking := enrich.New(enrich.Config{Store: db, Platforms: set, Log: log})
-	return []func(context.Context){reporter.Run, scanning.Run, lists.Run, asking.Run}
+	return []func(context.Context){scanning.Run, lists.Run, asking.Run}
 }
 
 // hookAddresses tells where each platform's webhooks call.

@@ -17,9 +17,10 @@ var floors = map[string]int{
 	"cmd/scanhook": 3,
 
 	"webhooks": 2, "internal/api": 2, "internal/web": 2, "internal/report": 2, "internal/runner": 2, "internal/epss": 2,
-	"internal/catchup": 2, "internal/enrich": 2, "platforms/github": 2, "platforms/gitlab": 2,
+	"internal/catchup": 2, "internal/enrich": 2, "internal/health": 2, "platforms/github": 2, "platforms/gitlab": 2,
 
 	"platforms": 1, "store": 1, "internal/reports": 1, "internal/httpx": 1, "internal/ai": 1, "internal/standin": 1,
+	"internal/metrics": 1,
 
 	"core": 0, "migrations": 0, "internal/poll": 0, "internal/config": 0,
 
@@ -35,7 +36,8 @@ var keepers = map[string][]string{
 	"github.com/google/go-github/":    {"platforms/github"},
 	"github.com/xanzy/go-gitlab":      {"platforms/gitlab"},
 	"github.com/zricethezav/gitleaks": {"internal/runner"},
-	"github.com/gin-gonic/gin":        {"webhooks", "internal/api", "internal/web", "internal/httpx", "cmd/scanhook"},
+	"github.com/gin-gonic/gin":        {"webhooks", "internal/api", "internal/web", "internal/httpx", "internal/health", "cmd/scanhook"},
+	"github.com/prometheus/":          {"internal/metrics", "internal/health"},
 	module + "internal/config":        {"cmd/scanhook"},
 	module + "store/storetest":        {},
 	module + "platforms/platformtest": {},

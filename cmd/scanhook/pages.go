@@ -7,12 +7,15 @@ import (
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/config"
+	"github.com/scanhook/scanhook/internal/health"
 	"github.com/scanhook/scanhook/internal/web"
 	"github.com/scanhook/scanhook/store"
 )
 
 // newPages makes the pages for people.
-func newPages(cfg *config.Config, db *store.Store, policies core.Policies, log *slog.Logger) (*web.Web, error) {
+func newPages(
+	cfg *config.Config, db *store.Store, policies core.Policies, hooks *health.Health, log *slog.Logger,
+) (*web.Web, error) {
 	platforms := map[string]web.Platform{}
 	for name, p := range cfg.Platforms {
 		posts := p.Token.Reveal() != "" || p.App != nil
@@ -25,6 +28,7 @@ func newPages(cfg *config.Config, db *store.Store, policies core.Policies, log *
 	return web.New(web.Config{
 		Store: db, Tokens: tokens, OIDC: oidcOf(cfg.Web.OIDC), Platforms: platforms, Policies: policies,
 		Rules: func(entry int) web.Rule { return ruleOf(cfg, entry) }, PublicURL: cfg.Server.PublicURL, Public: cfg.Web.Public, Log: log,
+		Hook: hooks.Hook, Silent: hooks.Silent,
 	})
 }
 

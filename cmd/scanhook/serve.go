@@ -42,6 +42,9 @@ func newServe(opts *options) *cobra.Command {
 				return errors.Join(fmt.Errorf("listening on %s: %w; change server.listen or stop what holds it",
 					cfg.Server.Listen, err), app.close())
 			}
+			if err := app.offerMetrics(cfg.Server.MetricsListen, log); err != nil {
+				return errors.Join(err, listener.Close(), app.close())
+			}
 			if err := noteConfiguration(cmd.Context(), app.store, cfg, log); err != nil {
 				return errors.Join(err, listener.Close(), app.close())
 			}

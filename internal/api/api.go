@@ -24,6 +24,7 @@ type Config struct {
 	Tokens    []Token
 	Limits    reports.Limits // of uploaded reports; zero fields are ours
 	Version   string
+	Hops      func(context.Context) string // how every hop is, for /readyz?verbose; nil where nobody knows
 	Log       *slog.Logger
 }
 
@@ -55,15 +56,28 @@ func (a *API) Register(router *gin.Engine) {
 	router.GET("/docs", httpx.Handle(a.Log, docs(described.OpenAPI())))
 }
 
-// ready tells a load balancer whether requests can be served: the database answers.
+// ready tells a load balancer whether requests can be served: the database answers. Nothing else makes it fail; people
+// are told of every hop with ?verbose.
 func (a *API) ready(c *gin.Context) error {
 	ctx, cancel := context.WithTimeout(c.Request.Context(), readyTimeout)
 	defer cancel()
-	if err := a.Store.Ping(ctx); err != nil {
+	err := a.Store.Ping(ctx)
+	if _, verbose := c.GetQuery("verbose"); verbose && a.Hops != nil {
+		c.String(readiness(err), "%s", a.Hops(ctx))
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	c.String(http.StatusOK, "ready\n")
 	return nil
+}
+
+func readiness(err error) int {
+	if err != nil {
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusOK
 }
 
 func describe(version string) huma.Config {

@@ -29,6 +29,8 @@ type Config struct {
 type Server struct {
 	Listen    string `yaml:"listen"`     // TCP address, host:port; an empty host listens everywhere
 	PublicURL string `yaml:"public_url"` // http(s), no trailing slash; links in commit statuses start with it
+
+	MetricsListen string `yaml:"metrics_listen"` // where /metrics is served instead, host:port; empty: on Listen
 }
 
 // Database says where everything is kept.

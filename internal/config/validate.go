@@ -30,14 +30,21 @@ func (v *validator) validate() {
 }
 
 func (v *validator) validateServer() {
-	_, port, err := net.SplitHostPort(v.config.Server.Listen)
-	number, notNumber := strconv.ParseUint(port, 10, 16)
-	if err != nil || notNumber != nil || strings.ContainsAny(v.config.Server.Listen, "/ ") {
-		v.errorf("server.listen", `must be host:port, such as ":8080" or "127.0.0.1:8080"`)
-	} else if number == 0 {
-		v.warnf("server.listen", "has port 0: another free port is taken at each start")
+	v.checkListen("server.listen", v.config.Server.Listen)
+	if v.config.Server.MetricsListen != "" {
+		v.checkListen("server.metrics_listen", v.config.Server.MetricsListen)
 	}
 	v.checkURL("server.public_url", v.config.Server.PublicURL)
+}
+
+func (v *validator) checkListen(key, address string) {
+	_, port, err := net.SplitHostPort(address)
+	number, notNumber := strconv.ParseUint(port, 10, 16)
+	if err != nil || notNumber != nil || strings.ContainsAny(address, "/ ") {
+		v.errorf(key, `must be host:port, such as ":8080" or "127.0.0.1:8080"`)
+	} else if number == 0 {
+		v.warnf(key, "has port 0: another free port is taken at each start")
+	}
 }
 
 func (v *validator) validateDatabase() {

@@ -20,6 +20,10 @@ func TestValidationOfServerAndDatabase(t *testing.T) {
 		"listen, port only":     {"server: {listen: '8080'}", listen},
 		"listen, port too high": {"server: {listen: ':65536'}", listen},
 		"listen, port by name":  {"server: {listen: ':http'}", listen},
+		"metrics_listen without port": {
+			"server: {metrics_listen: localhost}",
+			`c.yaml:1:26: server.metrics_listen must be host:port, such as ":8080" or "127.0.0.1:8080"`,
+		},
 		"listen, a URL":         {"server: {listen: 'http://a:80'}", listen},
 		"public_url, no scheme": {"server: {public_url: example.com}", address},
 		"public_url, no host":   {"server: {public_url: 'http://:80'}", address},

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -86,12 +87,14 @@ func Handle(log *slog.Logger, handler func(*gin.Context) error) gin.HandlerFunc 
 	}
 }
 
-// NewRouter is a Gin engine that logs each request once, survives panics and answers unknown routes with a problem.
-func NewRouter(log *slog.Logger) *gin.Engine {
+// NewRouter is a Gin engine that logs each request once, survives panics and answers unknown routes with a problem. The
+// first handlers see every request before all others.
+func NewRouter(log *slog.Logger, first ...gin.HandlerFunc) *gin.Engine {
 	gin.SetMode(gin.ReleaseMode)
 	router := gin.New()
 	router.HandleMethodNotAllowed = true
 	router.UseRawPath = true // an escaped slash does not end a parameter: a project's path is one
+	router.Use(first...)
 	router.Use(logRequest(log), recoverPanic(log))
 	router.NoRoute(unrouted(http.StatusNotFound, "There is nothing at this path. The API is described at /docs."))
 	router.NoMethod(unrouted(http.StatusMethodNotAllowed, "This path does not take this method. The API is described at /docs."))
@@ -111,7 +114,7 @@ func logRequest(log *slog.Logger) gin.HandlerFunc {
 		start := time.Now()
 		c.Next()
 		level := slog.LevelInfo
-		if c.FullPath() == "/healthz" || c.FullPath() == "/readyz" {
+		if slices.Contains([]string{"/healthz", "/readyz", "/metrics"}, c.FullPath()) {
 			level = slog.LevelDebug
 		}
 		log.Log(c.Request.Context(), level, "request", "method", c.Request.Method, "path", c.Request.URL.Path,

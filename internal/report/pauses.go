@@ -46,6 +46,12 @@ func (p *pauses) delay(platform string, now time.Time, pause time.Duration) {
 	}
 }
 
+func (p *pauses) end(platform string) time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.until[platform]
+}
+
 func (p *pauses) paused(platform string, now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

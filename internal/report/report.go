@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/metrics"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/store"
 )
@@ -26,6 +27,7 @@ type Config struct {
 	Store     *store.Store
 	Platforms platforms.Set
 	Pace      map[string]time.Duration // shortest time between two posts to a platform; none when absent
+	Meter     *metrics.Meter           // may be nil
 	Log       *slog.Logger
 	Now       func() time.Time // time.Now when nil
 }
@@ -36,6 +38,7 @@ type Reporter struct {
 	pauses pauses
 	checks pauses   // of looks at what was posted
 	silent sync.Map // projects and branches of which was said that nothing is posted
+	posted sync.Map // when something was last posted, by platform
 }
 
 // New returns a reporter; Run makes it work.
@@ -72,6 +75,7 @@ func (r *Reporter) post(ctx context.Context, status core.Status) {
 	end := r.settlement(status, posted, err)
 	end.Took = r.Now().Sub(begun)
 	r.tell(status, end, err)
+	r.count(status, end, err)
 	if err := r.settle(ctx, status, end); err != nil {
 		r.Log.Error("status not settled, it may be posted twice", "commit", status.CommitSHA, "error", err)
 	}

@@ -18,6 +18,7 @@ type deliveriesPage struct {
 	Filtered   bool
 	Deliveries []core.KeptDelivery
 	Pager      pager
+	Silent     silentHooks
 	Platforms  []string
 	Outcomes   []core.Outcome
 }
@@ -44,7 +45,7 @@ func (w *Web) deliveries(c *gin.Context) error {
 		return err
 	}
 	return w.render(c, http.StatusOK, "deliveries", "Deliveries", deliveriesPage{
-		Filter: filter, Filtered: len(query) > 0, Deliveries: list, Pager: links,
+		Filter: filter, Filtered: len(query) > 0, Deliveries: list, Pager: links, Silent: w.silentHooks(),
 		Platforms: w.platformNames(filter.Platform), Outcomes: core.KeptOutcomes,
 	})
 }

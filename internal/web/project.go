@@ -29,6 +29,7 @@ type projectPage struct {
 	Scans             []scanLine
 	Deliveries        []core.KeptDelivery
 	Troubles          []core.Trouble
+	Hook              *core.HookHealth // nil where nothing is known
 	Trend             *chart
 	TrendPoints       []store.TrendPoint
 	Pipelines         []pipeline
@@ -72,6 +73,7 @@ func (w *Web) fillActivity(ctx context.Context, page *projectPage) error {
 	page.Deliveries, err = w.Store.ListDeliveries(ctx, store.DeliveryFilter{
 		Platform: page.Platform, Project: page.Project, Limit: recentLength,
 	})
+	page.Hook = w.hookOf(page.Platform, page.Project, page.Deliveries)
 	return err
 }
 

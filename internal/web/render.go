@@ -45,7 +45,7 @@ func (w *Web) parse() error {
 	}
 	w.assets = fingerprint(style, script)
 	common, err := template.New("layout.html").Funcs(w.functions()).
-		ParseFS(files, "templates/layout.html", "templates/pieces.html")
+		ParseFS(files, "templates/layout.html", "templates/pieces.html", "templates/hooks.html")
 	if err != nil {
 		return err
 	}

@@ -35,6 +35,8 @@ func (w *Web) functions() template.FuncMap {
 		"decision": decision,
 		"lines":    func(page view, list []core.KeptDelivery) deliveryLines { return deliveryLines{page, list} },
 		"seconds":  seconds,
+		"days":     days,
+		"silent":   func(page view, silent silentHooks) silentLines { return silentLines{page, silent} },
 		"bytes":    func(n int64) string { return size(float64(n)) },
 		"card":     func(page view, f findingView) card { return card{page, page.Body.(scanPage), f} },
 	}

@@ -35,6 +35,9 @@ type Config struct {
 	Public    bool                 // everybody may read; judging findings still takes a session
 	Log       *slog.Logger
 	Now       func() time.Time // time.Now when nil
+
+	Hook   func(platform, project string) (core.HookHealth, bool) // how a webhook is; nil where nobody knows
+	Silent func() []core.HookHealth                               // those that have fallen silent; nil where nobody knows
 }
 
 // Token is one of the API's tokens: people log in with it, and what they say bears its name.

@@ -239,6 +239,16 @@ CREATE INDEX deliveries_by_scan ON deliveries (scan_id);
 CREATE INDEX deliveries_by_outcome ON deliveries (platform, outcome, id);
 CREATE INDEX deliveries_in_project ON deliveries (platform, project_name, outcome, id);
 
+-- On which days each configured project's webhook has called; it outlives the deliveries.
+CREATE TABLE hook_rhythms (
+    platform     TEXT NOT NULL,
+    project_name TEXT NOT NULL,
+    last_at      TIMESTAMP NOT NULL,
+    last_id      INTEGER NOT NULL,
+    days         TEXT NOT NULL,
+    PRIMARY KEY (platform, project_name)
+);
+
 CREATE TABLE commit_statuses (
     id              INTEGER PRIMARY KEY AUTOINCREMENT,
     scan_id         INTEGER NOT NULL REFERENCES scans (id) ON DELETE CASCADE,
@@ -389,6 +399,7 @@ DROP TABLE watched_projects;
 DROP TABLE project_troubles;
 DROP TABLE status_posts;
 DROP TABLE commit_statuses;
+DROP TABLE hook_rhythms;
 DROP TABLE deliveries;
 DROP TABLE epss_moves;
 DROP TABLE epss_imports;

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/scanhook/scanhook/internal/config"
+	"github.com/scanhook/scanhook/internal/health"
+	"github.com/scanhook/scanhook/internal/metrics"
+	"github.com/scanhook/scanhook/internal/report"
+	"github.com/scanhook/scanhook/platforms"
+	"github.com/scanhook/scanhook/store"
+)
+
+const metricsPath = "/metrics"
+
+// watch is what sees that everything flows, with the reporter, who knows how posting goes.
+type watch struct {
+	meter    *metrics.Meter
+	health   *health.Health
+	reporter *report.Reporter
+}
+
+func newWatch(cfg *config.Config, db *store.Store, set platforms.Set, log *slog.Logger) (watch, error) {
+	meter := metrics.New(buildVersion())
+	reporter := report.New(report.Config{Store: db, Platforms: set, Pace: paceOf(cfg), Meter: meter, Log: log})
+	state := health.New(health.Config{
+		Store: db, Platforms: watchedPlatforms(cfg), Scanners: slices.Sorted(maps.Keys(cfg.Scanners)),
+		Disks: disksOf(cfg), Log: log, Pause: reporter.Pause, LastPost: reporter.LastPost,
+	})
+	return watch{meter, state, reporter}, meter.Add(state)
+}
+
+func watchedPlatforms(cfg *config.Config) (watched []health.Platform) {
+	for _, name := range slices.Sorted(maps.Keys(cfg.Platforms)) {
+		p := cfg.Platforms[name]
+		watched = append(watched, health.Platform{
+			Name: name, Listen: p.Enabled(), Posts: p.Token.Reveal() != "" || p.App != nil,
+		})
+	}
+	return watched
+}
+
+// disksOf names the directories that fill up: an embedded database, and where commits are checked out.
+func disksOf(cfg *config.Config) map[string]string {
+	disks := map[string]string{"checkouts": os.TempDir()}
+	if path, embedded := strings.CutPrefix(cfg.Database.URL.Reveal(), "sqlite:"); embedded {
+		disks["database"] = filepath.Dir(strings.TrimPrefix(path, "//"))
+	}
+	return disks
+}

@@ -1,0 +1,162 @@
+package health
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+// The words that lines begin with.
+const (
+	wordOK   = "ok"
+	wordWarn = "warn"
+	wordOff  = "off"
+)
+
+const (
+	longWait  = 10 * time.Minute // after which something that should be on its way stands still
+	oldList   = 72 * time.Hour   // EPSS is made anew every day
+	longPause = 5 * time.Second  // longer than a pace that we keep by ourselves
+	fewOfDisk = 20               // less than one in so many bytes free is little
+)
+
+// page is text, a line for each hop.
+type page struct {
+	text strings.Builder
+	now  time.Time
+}
+
+// line writes one in which what is wrong begins with warn.
+func (p *page) line(fine bool, hop, format string, args ...any) {
+	word := wordOK
+	if !fine {
+		word = wordWarn
+	}
+	p.say(word, hop, format, args...)
+}
+
+func (p *page) say(word, hop, format string, args ...any) {
+	fmt.Fprintf(&p.text, "%-4s  %s: %s\n", word, hop, fmt.Sprintf(format, args...))
+}
+
+// since is how long ago something was, for people.
+func (p *page) since(then time.Time) string {
+	if then.IsZero() {
+		return "never"
+	}
+	return lasting(p.now.Sub(then)) + " ago"
+}
+
+// lasting cuts a time to what people want to know.
+func lasting(d time.Duration) string {
+	switch {
+	case d >= 48*time.Hour:
+		return fmt.Sprintf("%d days", d/(24*time.Hour))
+	case d >= time.Hour:
+		return strings.TrimSuffix(d.Truncate(time.Minute).String(), "0s")
+	case d >= time.Second:
+		return d.Truncate(time.Second).String()
+	}
+	return d.Truncate(100 * time.Microsecond).String()
+}
+
+// Lines tells how each hop from the push to the commit status is, a line each. It is shown to whoever asks: it holds
+// counts and the names of platforms, and no names of projects.
+func (h *Health) Lines(ctx context.Context) string {
+	s := h.look(ctx)
+	p := &page{now: h.Now()}
+	h.databaseLines(p, s)
+	for _, platform := range h.Platforms {
+		h.platformLine(p, platform)
+		h.hooksLine(p, platform)
+	}
+	for _, d := range s.disks {
+		if d.err != nil {
+			p.line(false, "disk "+d.use, "cannot be looked at")
+			continue
+		}
+		p.line(d.free >= d.total/fewOfDisk, "disk "+d.use, "%s of %s free", gibibytes(d.free), gibibytes(d.total))
+	}
+	return p.text.String()
+}
+
+func gibibytes(n uint64) string { return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30)) }
+
+func (h *Health) databaseLines(p *page, s snapshot) {
+	if s.err != nil {
+		p.line(false, "database", "does not answer, or not in time; the log of a failing loop tells why")
+		return
+	}
+	p.line(true, "database", "answers in %s", lasting(s.flow.Ping))
+	p.line(true, "migrations", "%d applied", s.flow.Schema)
+	p.line(s.queue == 0, "intake", "%d deliveries wait for the database", s.queue)
+	var pending, running pile
+	for _, jobs := range s.flow.Jobs {
+		if jobs.State == core.JobPending {
+			pending = pending.with(jobs.Count, jobs.Since)
+		} else {
+			running = running.with(jobs.Count, jobs.Since)
+		}
+	}
+	p.line(true, "jobs", "%d pending%s, %d running%s", pending.count, p.oldest(pending), running.count, p.oldest(running))
+	for _, due := range s.flow.Statuses {
+		late := p.now.Sub(due.Since) > longWait
+		p.line(!late, "statuses on "+h.nameOf(due.Platform), "%d to post%s", due.Count, p.oldest(pile{due.Count, due.Since}))
+	}
+	for _, list := range s.flow.Lists {
+		edition := editionOf(list)
+		p.line(list.Kind != core.FeedEPSS || p.now.Sub(edition) < oldList, "list "+string(list.Kind),
+			"of %s, %d entries", edition.UTC().Format(time.DateOnly), list.NumRows)
+	}
+}
+
+func (p *page) oldest(pile pile) string {
+	if pile.count == 0 {
+		return ""
+	}
+	return " (oldest " + p.since(pile.since) + ")"
+}
+
+// nameOf keeps platforms that have left the configuration to ourselves.
+func (h *Health) nameOf(platform string) string {
+	for _, configured := range h.Platforms {
+		if configured.Name == platform {
+			return platform
+		}
+	}
+	return other
+}
+
+func (h *Health) platformLine(p *page, platform Platform) {
+	hop, pause := "platform "+platform.Name, h.pause(platform.Name)
+	switch {
+	case !platform.Listen:
+		p.say(wordOff, hop, "has no secret: no call is accepted")
+	case !platform.Posts:
+		p.line(false, hop, "has a secret but no token: statuses are kept and shown, not posted")
+	case pause > longPause:
+		p.line(false, hop, "wants no calls for %s; last post %s", lasting(pause), p.since(h.LastPost(platform.Name)))
+	default:
+		p.line(true, hop, "has a secret and a token; last post %s", p.since(h.LastPost(platform.Name)))
+	}
+}
+
+func (h *Health) hooksLine(p *page, platform Platform) {
+	sum := h.summarize(platform.Name)
+	hop := "webhooks of " + platform.Name
+	switch {
+	case !platform.Listen:
+	case h.hooks.Load() == nil:
+		p.say(wordOff, hop, "not looked at yet")
+	case sum.all:
+		p.line(false, hop, "all silent for longer than ever; last call %s", p.since(sum.last))
+	case sum.silent > 0:
+		p.line(false, hop, "%d of %d silent for longer than ever, the longest since %s; /deliveries names them",
+			sum.silent, sum.hooks, sum.since.Format(time.DateOnly))
+	default:
+		p.line(true, hop, "%d projects have called; last call %s", sum.hooks, p.since(sum.last))
+	}
+}

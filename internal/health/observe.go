@@ -1,0 +1,57 @@
+package health
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/scanhook/scanhook/internal/metrics"
+)
+
+// Observe counts requests and the bodies that arrive with them. It stands before all other handlers.
+func Observe(meter *metrics.Meter) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		start := time.Now()
+		body := observe(c.Request, meter)
+		defer body.done()
+		c.Next()
+		meter.Answered(metrics.Request{
+			Method: c.Request.Method, Route: c.FullPath(), Code: c.Writer.Status(), Took: time.Since(start), Body: body.read,
+			Streamed: strings.HasPrefix(c.Writer.Header().Get("Content-Type"), "text/event-stream"),
+		})
+	}
+}
+
+// countedBody counts what is read of a request's body.
+type countedBody struct {
+	io.ReadCloser
+	meter   *metrics.Meter
+	read    int64
+	present bool
+}
+
+func observe(request *http.Request, meter *metrics.Meter) *countedBody {
+	body := &countedBody{ReadCloser: request.Body, meter: meter, present: request.Body != nil && request.Body != http.NoBody}
+	if body.present {
+		meter.Bodies(1)
+		request.Body = body
+	}
+	return body
+}
+
+func (b *countedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.read += int64(n)
+	b.meter.Arriving(int64(n))
+	return n, err
+}
+
+func (b *countedBody) done() {
+	if b.present {
+		b.meter.Bodies(-1)
+		b.meter.Arriving(-b.read)
+	}
+}

@@ -1,0 +1,132 @@
+package health
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/poll"
+)
+
+// listenEvery is how often webhooks are judged; silence is a matter of days.
+const listenEvery = time.Minute
+
+// Run judges webhooks until ctx ends.
+func (h *Health) Run(ctx context.Context) {
+	poll.Loop{Name: "hook silence", Every: listenEvery, Once: h.once, Log: h.Log}.Run(ctx)
+}
+
+// once listens to some deliveries, and judges when there are no more.
+func (h *Health) once(ctx context.Context) (worked bool, err error) {
+	last, more, err := h.Store.RecordRhythms(ctx, h.after)
+	if err != nil {
+		return false, err
+	}
+	h.after = last
+	if more {
+		return true, nil
+	}
+	hooks, err := h.Store.ListHooks(ctx)
+	if err != nil {
+		return false, err
+	}
+	judged := judge(hooks, h.Now())
+	h.tell(judged)
+	h.hooks.Store(&judged)
+	return false, nil
+}
+
+// judge takes hooks in the order of their platforms.
+func judge(hooks []core.Hook, now time.Time) (judged []core.HookHealth) {
+	for len(hooks) > 0 {
+		n := slices.IndexFunc(hooks, func(h core.Hook) bool { return h.Platform != hooks[0].Platform })
+		if n < 0 {
+			n = len(hooks)
+		}
+		judged = append(judged, core.JudgeHooks(hooks[:n], now)...)
+		hooks = hooks[n:]
+	}
+	return judged
+}
+
+// tell logs a silence when it begins and when it is over.
+func (h *Health) tell(judged []core.HookHealth) {
+	type hook struct{ platform, project string }
+	was := map[hook]bool{}
+	for _, before := range h.Hooks() {
+		was[hook{before.Platform, before.Project}] = before.Silent
+	}
+	for _, now := range judged {
+		log := h.Log.With("platform", now.Platform, "project", now.Project, "last", now.Last)
+		switch silent := was[hook{now.Platform, now.Project}]; {
+		case now.Silent && !silent:
+			log.Warn("webhook silent for longer than ever; look at its deliveries on the platform", "usual", now.Usual)
+		case silent && !now.Silent && now.Last.After(h.Now().Add(-2*listenEvery)):
+			log.Info("webhook calls again")
+		}
+	}
+}
+
+// Hooks are the webhooks of configured projects as they were judged last, by platform and project; the element without a
+// project is a platform as a whole.
+func (h *Health) Hooks() []core.HookHealth {
+	if judged := h.hooks.Load(); judged != nil {
+		return *judged
+	}
+	return nil
+}
+
+// Hook is the webhook of one project; ok is false where it has never called.
+func (h *Health) Hook(platform, project string) (hook core.HookHealth, ok bool) {
+	hooks := h.Hooks()
+	at := slices.IndexFunc(hooks, func(j core.HookHealth) bool { return j.Platform == platform && j.Project == project })
+	if at < 0 || project == "" {
+		return core.HookHealth{}, false
+	}
+	return hooks[at], true
+}
+
+// Silent are the webhooks that have fallen silent.
+func (h *Health) Silent() (silent []core.HookHealth) {
+	for _, hook := range h.Hooks() {
+		if hook.Silent {
+			silent = append(silent, hook)
+		}
+	}
+	return silent
+}
+
+// silences sums the webhooks of a platform up.
+type silences struct {
+	hooks, silent int
+	since         time.Time // the last call of the silent webhook that called least recently
+	last          time.Time // the last call of any
+	all           bool      // the platform as a whole is silent
+}
+
+func (h *Health) summarize(platform string) (sum silences) {
+	for _, hook := range h.Hooks() {
+		switch {
+		case hook.Platform != platform:
+		case hook.Project == "":
+			sum.all, sum.last = hook.Silent, hook.Last
+		default:
+			sum.hooks++
+			if hook.Silent {
+				sum.silent++
+				if sum.since.IsZero() || hook.Last.Before(sum.since) {
+					sum.since = hook.Last
+				}
+			}
+		}
+	}
+	return sum
+}
+
+func (h *Health) platformNames() (names []string) {
+	for _, platform := range h.Platforms {
+		names = append(names, platform.Name)
+	}
+	return names
+}

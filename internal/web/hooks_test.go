@@ -1,0 +1,40 @@
+package web_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/web"
+)
+
+func TestSilentWebhooksAreNamed(t *testing.T) {
+	t.Parallel()
+	last := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
+	silent := core.HookHealth{
+		Platform: "github", Project: "acme/quiet<b>", Last: last, Known: true, Usual: 72 * time.Hour, Silent: true,
+	}
+	hooks := []core.HookHealth{silent, {Platform: "gitlab", Last: last, Silent: true}}
+	for n := range 30 {
+		hooks = append(hooks, core.HookHealth{Platform: "github", Project: fmt.Sprint("acme/p", n), Last: last, Silent: true})
+	}
+	s := newSite(t, func(cfg *web.Config) {
+		cfg.Silent = func() []core.HookHealth { return hooks }
+		cfg.Hook = func(_, project string) (core.HookHealth, bool) { return silent, project == "acme/shop" }
+	})
+	page := s.page("/deliveries")
+	contains(t, page, "Silent webhooks", "acme/quiet&lt;b&gt;", "all of gitlab", "acme/p17", "and 12 more", "/hooks/projects/github/acme/quiet")
+	lacks(t, page, "acme/p18")
+	ignored := core.Delivery{Platform: "github", Key: "k", Name: "ping", Project: "acme/other"}
+	if _, err := s.store.AcceptIgnored(t.Context(), ignored, "ping"); err != nil {
+		t.Fatal(err)
+	}
+	lacks(t, s.page("/projects/github/acme/other"), "last call", "Silent since")
+	s.scanned(1)
+	hooks, silent.Last = nil, time.Now().Add(time.Hour)
+	contains(t, s.page("/projects/github/acme/shop"), "last call", "at most <b>3 days</b> apart", "Silent since")
+	silent.Last = last
+	lacks(t, s.page("/projects/github/acme/shop"), "Silent since")
+	lacks(t, s.page("/deliveries"), "Silent webhooks")
+}
