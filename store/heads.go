@@ -35,7 +35,8 @@ func (s *Store) ListAnnounced(ctx context.Context, since int64) (list []Sighting
 		WHERE id > ? AND project_name <> '' GROUP BY platform, project_name ORDER BY last_id`)
 }
 
-func (s *Store) listSightings(ctx context.Context, doing string, since int64, query string) (list []Sighting, err error) {
+func (s *Store) listSightings(ctx context.Context, doing string, since int64, query string) ([]Sighting, error) {
+	var list []Sighting
 	if err := s.db.SelectContext(ctx, &list, s.db.Rebind(query), since); err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, classify(err))
 	}
@@ -87,18 +88,20 @@ func (s *Store) putHeads(ctx context.Context, tx *sqlx.Tx, watched int64, heads 
 	return err
 }
 
-// ListLastScans returns the newest scan of each of the branches that has one.
-func (s *Store) ListLastScans(ctx context.Context, platform, project string, branches []string) ([]core.Scan, error) {
+// ListLastScans returns the newest scan of each of the project's branches, of those up to the given one.
+func (s *Store) ListLastScans(ctx context.Context, upTo core.Scan, branches []string) ([]core.Scan, error) {
 	return s.listScansIn(ctx, "listing last scans", branches, `
 		SELECT * FROM scans WHERE id IN (SELECT MAX(id) FROM scans
-			WHERE source_platform = ? AND project_name = ? AND branch IN (?) GROUP BY branch)`, platform, project)
+			WHERE source_platform = ? AND project_name = ? AND id <= ? AND branch IN (?) GROUP BY branch)`,
+		upTo.SourcePlatform, upTo.ProjectName, upTo.ID)
 }
 
-// ListScansOf returns all scans of the commits, the oldest first.
-func (s *Store) ListScansOf(ctx context.Context, platform, project string, commits []string) ([]core.Scan, error) {
+// ListScansOf returns all scans of a watched project's commits, under whatever name it had, the oldest first.
+func (s *Store) ListScansOf(ctx context.Context, w Watched, commits []string) ([]core.Scan, error) {
 	return s.listScansIn(ctx, "listing scans", commits, `
-		SELECT * FROM scans WHERE source_platform = ? AND project_name = ? AND commit_sha IN (?) ORDER BY id`,
-		platform, project)
+		SELECT * FROM scans
+		WHERE source_platform = ? AND (project_name = ? OR project_ref = ? AND project_ref <> '') AND commit_sha IN (?)
+		ORDER BY id`, w.SourcePlatform, w.ProjectName, w.ProjectRef)
 }
 
 func (s *Store) listScansIn(

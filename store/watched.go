@@ -141,6 +141,30 @@ func (s *Store) SettleWatched(ctx context.Context, w Watched, pause time.Duratio
 	return nil
 }
 
+// RenameWatched gives a project the name that its platform calls it by. Where the new name is watched already, the old
+// one is forgotten, and the answer is core.ErrConflict.
+func (s *Store) RenameWatched(ctx context.Context, w Watched, name string) error {
+	forgotten := false
+	err := s.transact(ctx, func(tx *sqlx.Tx) error {
+		gone, err := rowsChanged(ctx, tx, `
+			DELETE FROM watched_projects WHERE id = ? AND EXISTS (SELECT 1 FROM watched_projects
+				WHERE source_platform = ? AND project_name = ?)`, w.ID, w.SourcePlatform, name)
+		forgotten = gone > 0
+		if err != nil || forgotten {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, tx.Rebind(`UPDATE watched_projects SET project_name = ? WHERE id = ?`), name, w.ID)
+		return err
+	})
+	if err == nil && forgotten {
+		err = fmt.Errorf("%w: the new name is watched already", core.ErrConflict)
+	}
+	if err != nil {
+		return fmt.Errorf("renaming %s: %w", w.ProjectName, err)
+	}
+	return nil
+}
+
 // GetWatched returns a project under watch, or core.ErrNotFound.
 func (s *Store) GetWatched(ctx context.Context, platform, project string) (w Watched, err error) {
 	err = s.db.GetContext(ctx, &w, s.db.Rebind(`

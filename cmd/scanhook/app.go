@@ -60,7 +60,7 @@ func newApp(ctx context.Context, cfg *config.Config, log *slog.Logger) (*app, er
 	}
 	handler := newHandler(cfg, db, set, pages, watch, log)
 	missed := catchup.New(catchup.Config{
-		Store: db, Platforms: set, Policies: policies, Every: time.Duration(cfg.Recover.Every), Log: log,
+		Store: db, Platforms: enabled(cfg, set), Policies: policies, Every: time.Duration(cfg.Recover.Every), Log: log,
 	})
 	hooks := catchup.NewHookWatch(catchup.HookConfig{
 		Store: db, Platforms: set, Address: hookAddresses(cfg), Every: time.Duration(cfg.Recover.Every), Log: log,

@@ -24,7 +24,7 @@ type rescue struct {
 	set      platforms.Set
 	policies core.Policies
 	projects []store.Sighting // all that are known when empty
-	dry      bool
+	all, dry bool
 	out      io.Writer
 }
 
@@ -32,37 +32,41 @@ type rescue struct {
 var recoverSteps = []func(context.Context, *rescue) error{recoverHeads}
 
 func newRecover(opts *options) *cobra.Command {
-	var dry bool
+	var r rescue
 	cmd := &cobra.Command{
 		Use: "recover [PROJECT...]", Short: "Find the pushes that no webhook announced, and open their scans",
 		Long: "Compares the branches and tags of all known projects, or of each PROJECT, with those of the time before\n" +
 			"and opens a scan for each that has moved without one. Nothing is ever scanned twice. scanhook serve does the\n" +
 			"same after each start and every hour (recover.every); it works off the scans that this opens, and may run\n" +
-			"meanwhile. At the first look at a project, only its default branch is scanned.",
-		Example:           "  scanhook recover --dry-run\n  scanhook recover github/acme/shop",
+			"meanwhile. At the first look at a project, only its default branch is scanned; --all scans the heads of all\n" +
+			"configured branches and tags that have no scan, however old they are.",
+		Example: "  scanhook recover --dry-run\n  scanhook recover github/acme/shop\n" +
+			"  scanhook recover --all github/acme/shop",
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return recoverNow(cmd, opts, args, dry)
+			return r.run(cmd, opts, args)
 		},
 	}
-	cmd.Flags().BoolVarP(&dry, "dry-run", "n", false, "only say what would be scanned")
+	cmd.Flags().BoolVarP(&r.dry, "dry-run", "n", false, "only say what would be scanned")
+	cmd.Flags().BoolVar(&r.all, "all", false, "also scan what has been there since before the first look")
 	return cmd
 }
 
-func recoverNow(cmd *cobra.Command, opts *options, args []string, dry bool) error {
+func (r *rescue) run(cmd *cobra.Command, opts *options, args []string) error {
 	cfg, err := opts.load(cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
-	r := rescue{config: cfg, dry: dry, out: cmd.OutOrStdout()}
+	r.config, r.out = cfg, cmd.OutOrStdout()
 	if r.policies, err = policiesOf(cfg); err != nil {
 		return err
 	}
 	if r.set, err = platformsOf(cfg); err != nil {
 		return err
 	}
-	if r.projects, err = projectsOf(args, cfg, r.policies); err != nil {
+	r.set = enabled(cfg, r.set)
+	if r.projects, err = r.projectsOf(args); err != nil {
 		return &usageError{cmd.CommandPath(), err}
 	}
 	r.store, err = store.Open(cmd.Context(), store.Config{
@@ -73,28 +77,35 @@ func recoverNow(cmd *cobra.Command, opts *options, args []string, dry bool) erro
 	}
 	defer func() { _ = r.store.Close() }()
 	for _, step := range recoverSteps {
-		err = errors.Join(err, step(cmd.Context(), &r))
+		err = errors.Join(err, step(cmd.Context(), r))
 	}
 	return err
 }
 
+// enabled leaves out the platforms that are off.
+func enabled(cfg *config.Config, set platforms.Set) platforms.Set {
+	on := maps.Clone(set)
+	maps.DeleteFunc(on, func(name string, _ platforms.Platform) bool { return !cfg.Platforms[name].Enabled() })
+	return on
+}
+
 // projectsOf reads arguments such as github/acme/shop; with only one platform, its name may be left out.
-func projectsOf(args []string, cfg *config.Config, policies core.Policies) ([]store.Sighting, error) {
-	names := slices.Sorted(maps.Keys(cfg.Platforms))
+func (r *rescue) projectsOf(args []string) ([]store.Sighting, error) {
+	names := slices.Sorted(maps.Keys(r.set))
 	var projects []store.Sighting
 	for _, arg := range args {
 		platform, project, _ := strings.Cut(arg, "/")
-		if _, known := cfg.Platforms[platform]; !known && len(names) == 1 {
+		if _, named := r.config.Platforms[platform]; !named && len(names) == 1 {
 			platform, project = names[0], arg
 		}
-		if _, known := cfg.Platforms[platform]; !known {
-			return nil, fmt.Errorf("%q does not start with the name of a platform: write one of %s, a slash and the project",
-				arg, strings.Join(names, ", "))
+		if !slices.Contains(names, platform) {
+			return nil, fmt.Errorf("%q does not start with a platform that is on (%s), a slash and the project", arg,
+				strings.Join(names, ", "))
 		}
 		if err := platforms.CheckProject(project); err != nil {
 			return nil, err
 		}
-		if _, configured := policies.For(platform, project); !configured {
+		if _, configured := r.policies.For(platform, project); !configured {
 			return nil, fmt.Errorf("%s/%s matches no entry of repositories in the configuration", platform, project)
 		}
 		projects = append(projects, store.Sighting{SourcePlatform: platform, ProjectName: project})

@@ -19,7 +19,7 @@ func recoverHeads(ctx context.Context, r *rescue) error {
 		Log: slog.New(slog.DiscardHandler),
 	})
 	var projects, missed, opened, failed int
-	err := looker.Round(ctx, catchup.Order{Projects: r.projects, DryRun: r.dry, Tell: func(found catchup.Found) {
+	err := looker.Round(ctx, catchup.Order{Projects: r.projects, DryRun: r.dry, All: r.all, Tell: func(found catchup.Found) {
 		projects++
 		missed += len(found.Missed)
 		opened += found.Opened()

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -28,7 +26,8 @@ func missedPushes(t *testing.T) int {
 
 func gitIn(t *testing.T, dir string, stdin string, args ...string) string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "git", append([]string{"-C", dir, "-c", "user.name=A", "-c", "user.email=a@example.com"}, args...)...)
+	args = append([]string{"-C", dir, "-c", "user.name=A", "-c", "user.email=a@example.com"}, args...)
+	cmd := exec.CommandContext(t.Context(), "git", args...)
 	cmd.Stdin = strings.NewReader(stdin)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -75,22 +74,24 @@ func inTime(t *testing.T, what string, done func() bool) {
 	}
 }
 
-// outage pushes the first commit of each project, kills Scanhook, lets miss happen without a webhook, and brings it back.
+// outage pushes the first commit of each project, kills Scanhook, lets miss happen without a webhook, and brings it
+// back.
 func outage(t *testing.T, w *world, projects []string, head string, miss func() []string) {
 	t.Helper()
 	w.release(t)
-	first := process(t, w)
+	doomed := process(t, w)
 	db := openDatabase(t, w)
 	for _, project := range projects {
-		if _, err := w.push(t.Context(), standin.PushSpec{Project: project, Ref: "refs/heads/main", After: head}); err != nil {
+		first := standin.PushSpec{Project: project, Ref: "refs/heads/main", After: head}
+		if _, err := w.push(t.Context(), first); err != nil {
 			t.Fatal(err)
 		}
 	}
 	untilLookedAt(t, w, db, projects)
-	if err := first.Process.Kill(); err != nil {
+	if err := doomed.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	_ = first.Wait()
+	_ = doomed.Wait()
 	missed := miss()
 	began := time.Now()
 	process(t, w)
@@ -149,44 +150,32 @@ func TestRecoverCommand(t *testing.T) {
 	startWorld(t, w)
 	pushTo(t, w, "main", "", sample.Head)
 	finalOf(t, w, sample.Head)
-	command := func(args ...string) string {
+	file := w.file(t)
+	says := func(want string, args ...string) {
 		t.Helper()
-		var out, errs bytes.Buffer
-		if code := runIn(t, w, &out, &errs, args...); code != 0 {
-			t.Fatalf("%v: exit %d: %s%s", args, code, out.String(), errs.String())
-		}
-		return out.String()
+		command(t, append(args, "--config", file)...).expect(t, 0, want)
 	}
-	if got := command("recover"); !strings.Contains(got, "github/acme/shop: nothing missed (1 ref)\n") {
-		t.Errorf("first look says %q", got)
-	}
-	sha := commitOn(t, sample.Dir, "feature", sample.Head)
-	line := "  %s %s  refs/heads/feature\n"
-	if got := command("recover", "--dry-run"); !strings.Contains(got, fmt.Sprintf(line, "missed      ", sha[:7])) {
-		t.Errorf("dry run says %q", got)
-	}
-	if got := command("recover", "acme/shop"); !strings.Contains(got, fmt.Sprintf(line, "scan_created", sha[:7])+"1 scan opened in 1 project") {
-		t.Errorf("recover says %q", got)
-	}
-	finalOf(t, w, sha)
-	if got := command("recover"); !strings.Contains(got, "nothing missed (2 refs)\n0 scans opened") {
-		t.Errorf("second round says %q", got)
-	}
-	if got := command("explain", sha); !strings.Contains(got, "Found by recover, no webhook had announced it: scan_created") {
-		t.Errorf("explain says %q", got)
-	}
+	says("github/acme/shop: nothing missed (1 ref)\n", "recover")
+	feature := commitOn(t, sample.Dir, "feature", sample.Head)
+	says("  missed       "+feature[:7]+"  refs/heads/feature\n1 missed in 1 project; nothing was changed.", "recover", "-n")
+	says("  scan_created "+feature[:7]+"  refs/heads/feature\n1 scan opened in 1 project", "recover", "acme/shop")
+	finalOf(t, w, feature)
+	says("nothing missed (2 refs)\n0 scans opened", "recover", "--all", "github/acme/shop")
+	says("Found by recover, no webhook had announced it: scan_created", "explain", feature)
 }
 
-// runIn executes a command line with the world's configuration.
-func runIn(t *testing.T, w *world, out, errs *bytes.Buffer, args ...string) int {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "config.yaml")
-	text := w.yaml
-	for name, value := range w.secrets {
-		text = strings.ReplaceAll(text, "${"+name+"}", value)
+func TestRecoverRefuses(t *testing.T) {
+	t.Parallel()
+	file := writeFile(t, `
+database: {url: "sqlite:`+filepath.Join(t.TempDir(), "s.db")+`"}
+platforms: {github: {webhook_secrets: [secret-of-github]}, gitlab: {}}
+repositories: [{match: github/acme/*}]`)
+	for arg, want := range map[string]string{
+		"gitlab/acme/shop":  "does not start with a platform that is on (github)",
+		"github/other/shop": "github/other/shop matches no entry of repositories",
+		"github/acme/../x":  "is no path of a project",
+	} {
+		command(t, "recover", arg, "--config", file).expect(t, exitUsage, want, "scanhook recover --help")
 	}
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return run(context.WithoutCancel(t.Context()), append(args, "--config", file), out, errs)
+	command(t, "recover", "--config", file).expect(t, 0, "No project is known yet")
 }

@@ -20,9 +20,9 @@ const (
 	userAgent   = "git/2.0 scanhook"
 )
 
-// asker asks git servers where their branches and tags stand, as git ls-remote does: two requests a project, which count
-// for no API's quota. It speaks the protocol itself, because the answer's status and headers tell what git's exit code
-// does not: who is refused, who must wait, who has moved.
+// asker asks git servers where their branches and tags stand, as git ls-remote does: two requests a project, which
+// count for no API's quota. It speaks the protocol itself, because the answer's status and headers tell what git's exit
+// code does not: who is refused, who must wait, who has moved.
 type asker struct {
 	client *http.Client
 	now    func() time.Time
@@ -40,7 +40,7 @@ func (a asker) ask(ctx context.Context, remote platforms.Remote) (snapshot, erro
 	if err != nil {
 		return snapshot{}, err
 	}
-	defer response.Body.Close()
+	defer finish(response)
 	lines := packets{bufio.NewReader(response.Body)}
 	greeting, err := lines.greeting()
 	if err != nil {
@@ -96,7 +96,7 @@ func (a asker) list(ctx context.Context, remote platforms.Remote, greeting packe
 	if err != nil {
 		return snapshot{}, err
 	}
-	defer response.Body.Close()
+	defer finish(response)
 	if err := (packets{bufio.NewReader(response.Body)}).section(taken.addListed); err != nil {
 		return snapshot{}, notUnderstood(remote, err)
 	}
@@ -127,12 +127,17 @@ func (a asker) call(ctx context.Context, remote platforms.Remote, method, path, 
 	if err != nil {
 		return nil, unreachable(remote, err)
 	}
-	if err := a.judge(remote, response); err != nil {
-		_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 4<<10)) // so that the connection can be used again
-		_ = response.Body.Close()
+	if err := a.judge(remote, request.URL, response); err != nil {
+		finish(response)
 		return nil, err
 	}
 	return response, nil
+}
+
+// finish reads what little may be left of an answer, so that the connection can be used again.
+func finish(response *http.Response) {
+	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 4<<10))
+	_ = response.Body.Close()
 }
 
 // unreachable leaves the address out that net/http puts before its errors: ours says it already.
@@ -144,13 +149,13 @@ func unreachable(remote platforms.Remote, err error) error {
 }
 
 // judge turns the status of an answer into an error that says what to do.
-func (a asker) judge(remote platforms.Remote, response *http.Response) error {
+func (a asker) judge(remote platforms.Remote, asked *url.URL, response *http.Response) error {
 	if wait, limited := platforms.Limited(response, a.now()); limited {
 		return &platforms.RateLimited{After: wait, Err: fmt.Errorf("%s answers %d", remote.URL, response.StatusCode)}
 	}
 	switch status := response.StatusCode; status {
 	case http.StatusOK:
-		return nil
+		return movedTo(remote, asked, response.Request.URL)
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound:
 		return fmt.Errorf("%w: %s answers %d: check that the project exists and that the platform's token may read its code",
 			platforms.ErrRefused, remote.URL, status)

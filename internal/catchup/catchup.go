@@ -5,8 +5,8 @@
 // The first look at a project opens a scan of its default branch at most: what has been there for long is remembered,
 // not scanned.
 //
-// Reading order: catchup.go, watch.go, visit.go, look.go, missed.go, round.go; ask.go, packets.go and snapshot.go speak with git
-// servers.
+// Reading order: catchup.go, watch.go, visit.go, look.go, missed.go, moved.go, round.go; ask.go, packets.go and
+// snapshot.go speak with git servers.
 package catchup
 
 import (
@@ -16,7 +16,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -100,7 +99,7 @@ func (c *Catchup) once(ctx context.Context) (worked bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	_, err = c.visit(ctx, watched)
+	_, err = c.visit(ctx, watched, false)
 	return true, err
 }
 
@@ -126,16 +125,4 @@ func (c *Catchup) silence(platform string, wait time.Duration) {
 // afterStart is when the projects that are known already have their first turn.
 func (c *Catchup) afterStart() time.Duration {
 	return min(startPause+rand.N(startSpread), c.Every)
-}
-
-// Literal are the projects that rules name without a glob.
-func Literal(policies core.Policies) []store.Sighting {
-	var projects []store.Sighting
-	for _, rule := range policies {
-		platform, project, ok := strings.Cut(rule.Match, "/")
-		if ok && !strings.ContainsAny(rule.Match, `*?[]{}\`) && platforms.CheckProject(project) == nil {
-			projects = append(projects, store.Sighting{SourcePlatform: platform, ProjectName: project})
-		}
-	}
-	return projects
 }

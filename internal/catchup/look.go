@@ -46,51 +46,70 @@ func (f Found) Opened() (opened int) {
 }
 
 // catchUp opens a scan for each head that a claimed project misses, and remembers where its heads stand.
-func (c *Catchup) catchUp(ctx context.Context, w store.Watched) (Found, error) {
-	found, err := c.compare(ctx, w)
+func (c *Catchup) catchUp(ctx context.Context, w store.Watched, all bool) (Found, error) {
+	found, err := c.compare(ctx, w, all)
 	if err != nil {
 		return found, err
 	}
+	if found.Project != w.ProjectName {
+		err := c.Store.RenameWatched(ctx, w, found.Project)
+		if errors.Is(err, core.ErrConflict) {
+			found.Missed = nil // the project's other row has its own turn
+			return found, nil
+		}
+		if err != nil {
+			return found, err
+		}
+	}
 	for i, missed := range found.Missed {
-		if found.Missed[i].Receipt, err = c.accept(ctx, w, missed.Push); err != nil {
+		if found.Missed[i].Receipt, err = c.accept(ctx, found, missed.Push); err != nil {
 			return found, err
 		}
 	}
 	return found, c.Store.PutHeads(ctx, w.ID, found.settled, found.gone)
 }
 
-func (c *Catchup) accept(ctx context.Context, w store.Watched, push core.Push) (core.Receipt, error) {
+func (c *Catchup) accept(ctx context.Context, found Found, push core.Push) (core.Receipt, error) {
 	return c.Store.AcceptPush(ctx, core.Delivery{
-		Platform: w.SourcePlatform, Project: w.ProjectName, Name: core.Recovered,
-		Key:        platforms.DeliveryKey(core.Recovered, w.ProjectName, push.Ref+"@"+push.After, push.Before),
+		Platform: found.Platform, Project: found.Project, Name: core.Recovered,
+		Key:        platforms.DeliveryKey(core.Recovered, found.Project, push.Ref+"@"+push.After, push.Before),
 		ReceivedAt: c.Now().UTC(), Event: push,
 	}, push)
 }
 
-// compare finds what a project misses, and changes nothing.
-func (c *Catchup) compare(ctx context.Context, w store.Watched) (Found, error) {
+// compare finds what a project misses, and changes nothing. With all, heads that have always been there count too.
+func (c *Catchup) compare(ctx context.Context, w store.Watched, all bool) (Found, error) {
 	found := Found{Platform: w.SourcePlatform, Project: w.ProjectName, First: w.LookedAt == nil}
-	remote, err := c.Platforms[w.SourcePlatform].Remote(ctx, w.ProjectName)
-	if err != nil {
-		return found, err
-	}
-	taken, err := c.askers[w.SourcePlatform].ask(ctx, remote)
-	if err != nil {
-		return found, err
-	}
-	found.Refs, found.More = len(taken.heads), taken.more
 	known, err := c.recall(ctx, w)
 	if err != nil {
 		return found, err
 	}
-	if len(taken.heads) == 0 && len(known.heads) > 0 {
-		return found, fmt.Errorf("%s shows no branch any more, which is not believed: nothing is forgotten", remote.URL)
-	}
-	project, err := c.projectOf(ctx, w, remote, &taken)
+	// Read before the server is asked: a webhook that overtakes the answer tells of what comes after it.
+	last, err := c.lastScan(ctx, w)
 	if err != nil {
 		return found, err
 	}
-	return found, c.judge(ctx, &found, taken, known, project)
+	taken, remote, err := c.snapshot(ctx, &w)
+	if err != nil {
+		return found, err
+	}
+	found.Project, found.Refs, found.More = w.ProjectName, len(taken.heads), taken.more
+	if len(taken.heads) == 0 && len(known.heads) > 0 {
+		return found, fmt.Errorf("%s shows no branch any more, which is not believed: nothing is forgotten", remote.URL)
+	}
+	if taken.defaultBranch == "" {
+		taken.defaultBranch = last.DefaultBranch
+	}
+	known.all = all
+	if err := c.recallScans(ctx, last, taken.changed(known), known); err != nil {
+		return found, err
+	}
+	pushes := c.candidates(w, taken, known, projectOf(w, remote, last, taken))
+	if pushes, err = c.uncovered(ctx, w, pushes); err != nil {
+		return found, err
+	}
+	found.divide(taken, known, pushes)
+	return found, nil
 }
 
 // recall reads what is known of a project's refs; of scans, nothing yet.
@@ -103,79 +122,58 @@ func (c *Catchup) recall(ctx context.Context, w store.Watched) (memory, error) {
 	return known, err
 }
 
-// projectOf tells of the project what a webhook would: the newest scan knows it. The default branch is the server's
-// word, or else what it was.
-func (c *Catchup) projectOf(
-	ctx context.Context, w store.Watched, remote platforms.Remote, taken *snapshot,
-) (core.Project, error) {
-	project := core.Project{
-		Name: w.ProjectName, Ref: w.ProjectRef, URL: strings.TrimSuffix(remote.URL, ".git"), CloneURL: remote.URL,
-	}
+// lastScan is the newest scan of a project, or one without an id where it has none.
+func (c *Catchup) lastScan(ctx context.Context, w store.Watched) (core.Scan, error) {
 	last, err := c.Store.GetLastScan(ctx, w.SourcePlatform, w.ProjectName)
-	if err != nil && !errors.Is(err, core.ErrNotFound) {
-		return core.Project{}, err
+	if errors.Is(err, core.ErrNotFound) {
+		return core.Scan{SourcePlatform: w.SourcePlatform, ProjectName: w.ProjectName}, nil
 	}
-	if last.RepoURL != "" {
-		project.URL = last.RepoURL
-	}
-	if taken.defaultBranch == "" {
-		taken.defaultBranch = last.DefaultBranch
-	}
-	project.DefaultBranch = taken.defaultBranch
-	return project, nil
-}
-
-// judge tells the heads apart: missed, or settled.
-func (c *Catchup) judge(ctx context.Context, found *Found, taken snapshot, known memory, project core.Project) error {
-	policy, _ := c.Policies.For(found.Platform, found.Project)
-	changed := taken.changed(known)
-	if err := c.recallScans(ctx, found, changed, known); err != nil {
-		return err
-	}
-	var pushes []core.Push
-	for _, h := range changed {
-		if push, ok := taken.candidate(h, known, policy, project); ok {
-			pushes = append(pushes, push)
-		}
-	}
-	pushes, err := c.uncovered(ctx, found, pushes)
-	if err != nil {
-		return err
-	}
-	left := map[string]bool{}
-	for i, push := range pushes {
-		if i < maxOpened {
-			found.Missed = append(found.Missed, Missed{Push: push})
-			continue
-		}
-		left[push.Ref] = true
-	}
-	found.Left = len(left)
-	found.settled = slices.DeleteFunc(changed, func(h core.Head) bool { return left[h.Ref] })
-	found.gone = taken.gone(known)
-	return nil
+	return last, err
 }
 
 // recallScans reads the newest scans of the refs that have moved.
-func (c *Catchup) recallScans(ctx context.Context, found *Found, changed []core.Head, known memory) error {
+func (c *Catchup) recallScans(ctx context.Context, last core.Scan, changed []core.Head, known memory) error {
 	names := make([]string, len(changed))
 	for i, h := range changed {
 		names[i] = h.Name()
 	}
-	scans, err := c.Store.ListLastScans(ctx, found.Platform, found.Project, names)
+	scans, err := c.Store.ListLastScans(ctx, last, names)
 	for _, scan := range scans {
 		known.last[scan.Branch] = scan
 	}
 	return err
 }
 
+// projectOf tells of the project what a webhook would.
+func projectOf(w store.Watched, remote platforms.Remote, last core.Scan, taken snapshot) core.Project {
+	project := core.Project{
+		Name: w.ProjectName, Ref: w.ProjectRef, CloneURL: remote.URL, DefaultBranch: taken.defaultBranch,
+		URL: strings.TrimSuffix(remote.URL, ".git"),
+	}
+	if last.RepoURL != "" && last.ProjectName == w.ProjectName {
+		project.URL = last.RepoURL
+	}
+	return project
+}
+
+func (c *Catchup) candidates(w store.Watched, taken snapshot, known memory, project core.Project) []core.Push {
+	policy, _ := c.Policies.For(w.SourcePlatform, w.ProjectName)
+	var pushes []core.Push
+	for _, h := range taken.changed(known) {
+		if push, ok := taken.candidate(h, known, policy, project); ok {
+			pushes = append(pushes, push)
+		}
+	}
+	return pushes
+}
+
 // uncovered are the pushes whose commit has no scan that is all they ask for.
-func (c *Catchup) uncovered(ctx context.Context, found *Found, pushes []core.Push) ([]core.Push, error) {
+func (c *Catchup) uncovered(ctx context.Context, w store.Watched, pushes []core.Push) ([]core.Push, error) {
 	commits := make([]string, len(pushes))
 	for i, push := range pushes {
 		commits[i] = push.CommitSHA
 	}
-	scans, err := c.Store.ListScansOf(ctx, found.Platform, found.Project, commits)
+	scans, err := c.Store.ListScansOf(ctx, w, commits)
 	if err != nil {
 		return nil, err
 	}
@@ -187,4 +185,19 @@ func (c *Catchup) uncovered(ctx context.Context, found *Found, pushes []core.Pus
 		scan, scanned := latest[push.CommitSHA]
 		return scanned && covers(scan, push)
 	}), nil
+}
+
+// divide tells the heads apart: missed, left for the next look, or settled.
+func (f *Found) divide(taken snapshot, known memory, pushes []core.Push) {
+	left := map[string]bool{}
+	for i, push := range pushes {
+		if i < maxOpened {
+			f.Missed = append(f.Missed, Missed{Push: push})
+			continue
+		}
+		left[push.Ref] = true
+	}
+	f.Left = len(left)
+	f.settled = slices.DeleteFunc(taken.changed(known), func(h core.Head) bool { return left[h.Ref] })
+	f.gone = taken.gone(known)
 }

@@ -9,6 +9,7 @@ import (
 // memory is what is known of a project before a look.
 type memory struct {
 	first bool                 // it is the first one
+	all   bool                 // what has always been there is wanted too
 	heads map[string]core.Head // by ref: where they stood at the last look
 	last  map[string]core.Scan // by branch or tag: its newest scan
 }
@@ -27,7 +28,7 @@ func (m memory) before(h core.Head) (sha string, ok bool) {
 func (s snapshot) changed(m memory) []core.Head {
 	var changed []core.Head
 	for _, h := range s.heads {
-		if m.heads[h.Ref].SHA != h.SHA {
+		if m.all || m.heads[h.Ref].SHA != h.SHA {
 			changed = append(changed, h)
 		}
 	}
@@ -50,21 +51,23 @@ func (s snapshot) gone(m memory) []string {
 func (s snapshot) candidate(h core.Head, m memory, policy core.Policy, project core.Project) (push core.Push, ok bool) {
 	before, seen := m.before(h)
 	isDefault := h.Ref == "refs/heads/"+s.defaultBranch
-	if before == h.SHA || !seen && m.first && !isDefault {
+	usual := before == h.SHA || !seen && m.first && !isDefault
+	if usual && !m.all {
 		return core.Push{}, false
 	}
-	if !seen {
+	created := !seen || before == h.SHA
+	if created {
 		before = strings.Repeat("0", len(h.SHA))
 	}
 	push = core.Push{
-		Project: project, Ref: h.Ref, Before: before, After: h.SHA, CommitSHA: h.SHA, Created: !seen,
+		Project: project, Ref: h.Ref, Before: before, After: h.SHA, CommitSHA: h.SHA, Created: created,
 	}
 	return push, policy.Refuses(push) == ""
 }
 
 // covers tells whether a scan is all that the push asks for. A scan of another branch must know that it is shared, and
-// one that a newer push made pointless must be taken up again.
+// one that a newer push made pointless must be taken up again. One of the project under an earlier name stays as it is.
 func covers(scan core.Scan, push core.Push) bool {
 	own := scan.Branch == push.Branch()+push.Tag() || scan.Branch == ""
-	return scan.SupersededBy == "" && (own || scan.SharedRefs)
+	return scan.SupersededBy == "" && (own || scan.SharedRefs) || scan.ProjectName != push.Project.Name
 }

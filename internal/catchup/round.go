@@ -16,6 +16,7 @@ import (
 type Order struct {
 	Projects []store.Sighting // all that are known when empty
 	DryRun   bool             // find, and change nothing
+	All      bool             // open scans of all wanted heads that have none, however long they have been there
 	Tell     func(Found)      // called for each project, one at a time
 }
 
@@ -35,7 +36,7 @@ func (c *Catchup) Round(ctx context.Context, order Order) error {
 	looks.SetLimit(parallel)
 	for _, p := range projects {
 		looks.Go(func() error {
-			found, err := c.lookAt(ctx, p, order.DryRun)
+			found, err := c.lookAt(ctx, p, order)
 			if err == nil {
 				telling.Lock()
 				defer telling.Unlock()
@@ -57,9 +58,9 @@ func distinct(projects []store.Sighting) []store.Sighting {
 	})
 }
 
-func (c *Catchup) lookAt(ctx context.Context, p store.Sighting, dry bool) (Found, error) {
-	if dry {
-		return c.compareOnly(ctx, p)
+func (c *Catchup) lookAt(ctx context.Context, p store.Sighting, order Order) (Found, error) {
+	if order.DryRun {
+		return c.compareOnly(ctx, p, order.All)
 	}
 	watched, err := c.Store.ClaimProject(ctx, p, lease)
 	if errors.Is(err, core.ErrConflict) {
@@ -68,17 +69,17 @@ func (c *Catchup) lookAt(ctx context.Context, p store.Sighting, dry bool) (Found
 	if err != nil {
 		return Found{}, err
 	}
-	return c.visit(ctx, watched)
+	return c.visit(ctx, watched, order.All)
 }
 
-func (c *Catchup) compareOnly(ctx context.Context, p store.Sighting) (Found, error) {
+func (c *Catchup) compareOnly(ctx context.Context, p store.Sighting, all bool) (Found, error) {
 	watched, err := c.Store.GetWatched(ctx, p.SourcePlatform, p.ProjectName)
 	if errors.Is(err, core.ErrNotFound) {
 		watched = store.Watched{SourcePlatform: p.SourcePlatform, ProjectName: p.ProjectName, ProjectRef: p.ProjectRef}
 	} else if err != nil {
 		return Found{}, err
 	}
-	found, err := c.compare(ctx, watched)
+	found, err := c.compare(ctx, watched, all)
 	if errors.Is(err, core.ErrUnavailable) || ctx.Err() != nil {
 		return found, err
 	}

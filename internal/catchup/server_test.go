@@ -27,6 +27,9 @@ type gitServer struct {
 	status int                    // of the answer, 200 when 0
 	header http.Header
 	asked  int
+
+	moved     map[string]string // by project: where it leads to
+	meanwhile func()            // happens once, after the answer is settled
 }
 
 func newGitServer(t *testing.T) *gitServer {
@@ -54,7 +57,15 @@ func (s *gitServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	project, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), ".git/")
+	if to, ok := s.moved[project]; ok {
+		http.Redirect(w, r, "/"+to+".git/info/refs?"+r.URL.RawQuery, http.StatusMovedPermanently)
+		return
+	}
 	_, _ = w.Write([]byte(advertisement(s.refs[project])))
+	if s.meanwhile != nil {
+		s.meanwhile()
+		s.meanwhile = nil
+	}
 }
 
 func advertisement(refs []core.Head) string {
@@ -105,21 +116,26 @@ type bench struct {
 	store *store.Store
 	now   time.Time
 	log   strings.Builder
+	lines slog.Handler // into log
 }
 
-func setup(t *testing.T, e storetest.Engine) *bench {
+func setup(t *testing.T, e storetest.Engine, tags ...string) *bench {
 	t.Helper()
 	b := &bench{git: newGitServer(t), now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
 	clock := func() time.Time { return b.now }
-	b.store = e.Open(t, store.Config{Now: clock})
-	b.Catchup = b.replica(b.store)
+	b.lines = slog.NewTextHandler(&b.log, nil)
+	policy := storetest.Policy
+	policy.Tags = tags
+	policies := core.Policies{{Match: "github/acme/**", Policy: policy}}
+	b.store = e.Open(t, store.Config{Now: clock, Policies: policies})
+	b.Catchup = b.replica(b.store, policies)
 	return b
 }
 
-func (b *bench) replica(db *store.Store) *Catchup {
+func (b *bench) replica(db *store.Store, policies core.Policies) *Catchup {
 	return New(Config{
-		Store: db, Platforms: platforms.Set{"github": b.git}, Policies: core.Policies{{Match: "github/acme/**", Policy: storetest.Policy}},
-		Every: time.Hour, Log: slog.New(slog.NewTextHandler(&b.log, nil)), Now: func() time.Time { return b.now },
+		Store: db, Platforms: platforms.Set{"github": b.git}, Policies: policies, Every: time.Hour,
+		Log: slog.New(b.lines), Now: func() time.Time { return b.now },
 	})
 }
 

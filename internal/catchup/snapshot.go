@@ -20,8 +20,8 @@ type snapshot struct {
 	byRef         map[string]int
 }
 
-// add takes one line of the server's: a ref and its object, an annotated tag a second time as ref^{} with its commit. It
-// is false when there are too many.
+// add takes one line of the server's: a ref and its object, an annotated tag a second time as ref^{} with its commit.
+// It is false when there are too many.
 func (s *snapshot) add(id, ref string) bool {
 	name, peeled := strings.CutSuffix(ref, "^{}")
 	if at, known := s.byRef[name]; known && peeled && core.IsCommitSHA(id) {
@@ -50,8 +50,8 @@ func storable(ref string) bool {
 }
 
 func (s *snapshot) pointAt(target string) {
-	if storable(target) {
-		s.defaultBranch = strings.TrimPrefix(target, "refs/heads/")
+	if branch, ok := strings.CutPrefix(target, "refs/heads/"); ok && storable(target) {
+		s.defaultBranch = branch
 	}
 }
 

@@ -21,10 +21,10 @@ const (
 
 // visit looks at a claimed project, opens what is missing, and settles the claim. The error is the store's; what went
 // wrong with the project stands in Found.
-func (c *Catchup) visit(ctx context.Context, w store.Watched) (Found, error) {
+func (c *Catchup) visit(ctx context.Context, w store.Watched, all bool) (Found, error) {
 	looking, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	found, err := c.catchUp(looking, w)
+	found, err := c.catchUp(looking, w, all)
 	if errors.Is(err, core.ErrUnavailable) || ctx.Err() != nil {
 		return found, err // the lease runs out, and somebody looks again
 	}
@@ -73,9 +73,12 @@ func (c *Catchup) tell(w store.Watched, found Found) {
 	case w.Failures > 0:
 		log.Info("branches can be read again")
 	}
-	if len(found.Missed) > 0 {
+	switch {
+	case len(found.Missed) > 0 && found.First:
+		log.Info("first look: heads without a scan found", "heads", len(found.Missed), "scans", found.Opened())
+	case len(found.Missed) > 0:
 		log.Warn("pushes found that no webhook announced", "heads", len(found.Missed), "scans", found.Opened(),
-			"left_for_the_next_look", found.Left, "first_look", found.First)
+			"left_for_the_next_look", found.Left)
 	}
 	if found.More && found.First {
 		log.Warn("project has more branches and tags than are looked at", "limit", maxRefs)

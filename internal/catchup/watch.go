@@ -3,7 +3,9 @@ package catchup
 import (
 	"context"
 	"slices"
+	"strings"
 
+	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/poll"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/store"
@@ -78,7 +80,8 @@ func (c *Catchup) sightings(ctx context.Context) ([]store.Sighting, error) {
 		return nil, err
 	}
 	c.scans, c.deliveries = lastID(scanned, c.scans), lastID(announced, c.deliveries)
-	all := slices.Concat(latestNames(scanned), unnumbered(announced, scanned), Literal(c.Policies))
+	all := slices.Concat(latestNames(scanned), unnumbered(announced, scanned))
+	all = append(all, unspelt(literals(c.Policies), all)...)
 	return slices.DeleteFunc(all, func(p store.Sighting) bool { return c.knows(p) || !c.wanted(p) }), nil
 }
 
@@ -110,6 +113,29 @@ func unnumbered(announced, scanned []store.Sighting) []store.Sighting {
 		told[keyOf(p)] = true
 	}
 	return slices.DeleteFunc(announced, func(p store.Sighting) bool { return told[keyOf(p)] })
+}
+
+// unspelt are the configured projects that nothing else names, in whatever letters: platforms do not tell A from a.
+func unspelt(configured, named []store.Sighting) []store.Sighting {
+	spelt := map[projectKey]bool{}
+	for _, p := range named {
+		spelt[projectKey{p.SourcePlatform, strings.ToLower(p.ProjectName)}] = true
+	}
+	return slices.DeleteFunc(configured, func(p store.Sighting) bool {
+		return spelt[projectKey{p.SourcePlatform, strings.ToLower(p.ProjectName)}]
+	})
+}
+
+// literals are the projects that rules name without a glob.
+func literals(policies core.Policies) []store.Sighting {
+	var projects []store.Sighting
+	for _, rule := range policies {
+		platform, project, ok := strings.Cut(rule.Match, "/")
+		if ok && !strings.ContainsAny(rule.Match, `*?[]{}\`) {
+			projects = append(projects, store.Sighting{SourcePlatform: platform, ProjectName: project})
+		}
+	}
+	return projects
 }
 
 // wanted tells whether the configuration speaks of a project, and its name can be part of an address.
