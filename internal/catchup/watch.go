@@ -81,7 +81,7 @@ func (c *Catchup) sightings(ctx context.Context) ([]store.Sighting, error) {
 	}
 	c.scans, c.deliveries = lastID(scanned, c.scans), lastID(announced, c.deliveries)
 	all := slices.Concat(latestNames(scanned), unnumbered(announced, scanned))
-	all = append(all, unspelt(literals(c.Policies), all)...)
+	all = append(all, unspelt(Literal(c.Policies), all)...)
 	return slices.DeleteFunc(all, func(p store.Sighting) bool { return c.knows(p) || !c.wanted(p) }), nil
 }
 
@@ -126,8 +126,8 @@ func unspelt(configured, named []store.Sighting) []store.Sighting {
 	})
 }
 
-// literals are the projects that rules name without a glob.
-func literals(policies core.Policies) []store.Sighting {
+// Literal are the projects that rules name without a glob.
+func Literal(policies core.Policies) []store.Sighting {
 	var projects []store.Sighting
 	for _, rule := range policies {
 		platform, project, ok := strings.Cut(rule.Match, "/")
