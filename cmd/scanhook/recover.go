@@ -66,7 +66,7 @@ func (r *rescue) run(cmd *cobra.Command, opts *options, args []string) error {
 		return err
 	}
 	r.set = enabled(cfg, r.set)
-	if r.projects, err = r.projectsOf(args); err != nil {
+	if r.projects, err = projectsOf(args, cfg, r.policies); err != nil {
 		return &usageError{cmd.CommandPath(), err}
 	}
 	r.store, err = store.Open(cmd.Context(), store.Config{
@@ -90,12 +90,14 @@ func enabled(cfg *config.Config, set platforms.Set) platforms.Set {
 }
 
 // projectsOf reads arguments such as github/acme/shop; with only one platform, its name may be left out.
-func (r *rescue) projectsOf(args []string) ([]store.Sighting, error) {
-	names := slices.Sorted(maps.Keys(r.set))
+func projectsOf(args []string, cfg *config.Config, policies core.Policies) ([]store.Sighting, error) {
+	names := slices.DeleteFunc(slices.Sorted(maps.Keys(cfg.Platforms)), func(name string) bool {
+		return !cfg.Platforms[name].Enabled()
+	})
 	var projects []store.Sighting
 	for _, arg := range args {
 		platform, project, _ := strings.Cut(arg, "/")
-		if _, named := r.config.Platforms[platform]; !named && len(names) == 1 {
+		if _, named := cfg.Platforms[platform]; !named && len(names) == 1 {
 			platform, project = names[0], arg
 		}
 		if !slices.Contains(names, platform) {
@@ -105,7 +107,7 @@ func (r *rescue) projectsOf(args []string) ([]store.Sighting, error) {
 		if err := platforms.CheckProject(project); err != nil {
 			return nil, err
 		}
-		if _, configured := r.policies.For(platform, project); !configured {
+		if _, configured := policies.For(platform, project); !configured {
 			return nil, fmt.Errorf("%s/%s matches no entry of repositories in the configuration", platform, project)
 		}
 		projects = append(projects, store.Sighting{SourcePlatform: platform, ProjectName: project})
