@@ -125,7 +125,7 @@ func TestOutageManyBranches(t *testing.T) {
 // The same with a push to each of many projects.
 func TestOutageManyProjects(t *testing.T) {
 	t.Parallel()
-	w, sample := setup(t, worldConfig{kind: standin.GitLab, recover: "2s"})
+	w, sample := setup(t, worldConfig{kind: standin.GitLab, recover: "5s"})
 	var projects, dirs []string
 	for n := range missedPushes(t) {
 		project := fmt.Sprint("group/sub/project-", n)
