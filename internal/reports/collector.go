@@ -1,7 +1,6 @@
 package reports
 
 import (
-	"encoding/json"
 	"fmt"
 	"path"
 	"strings"
@@ -107,14 +106,15 @@ func (c *collector) withAdvice(text, advice string) string {
 
 // oneOrMany reads a report that is an object or an array of such objects; walk goes through the one at hand.
 func (c *cursor) oneOrMany(visit func(walk func(members) error) error) error {
-	token, err := c.token()
+	first, err := c.begins()
 	switch {
 	case err != nil:
 		return err
-	case token == json.Delim('['):
+	case first == '[':
+		c.at++
 		return c.elements(func() error { return visit(c.object) })
 	}
-	return visit(c.use)
+	return visit(c.object)
 }
 
 // text decodes a member that is a text, or anything else that then does not count.

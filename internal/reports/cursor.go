@@ -1,7 +1,6 @@
 package reports
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -16,12 +15,12 @@ const headSize = 64 << 10
 
 // cursor walks through a JSON document of any size and knows at every moment where it is.
 type cursor struct {
-	json   *json.Decoder
+	stream
 	input  *input
 	limits Limits
-	begin  int64 // bytes before the document: a byte order mark
-	lead   int64 // bytes that separate the next value from what the decoder consumed: a colon, a comma, or nothing
 	path   []step
+	json   *json.Decoder // of the values that are fed to it
+	fed    fed
 }
 
 // step is one member or element on the way from the document's root to the cursor.
@@ -32,22 +31,18 @@ type step struct {
 
 func open(r io.Reader, limits Limits) (*cursor, shape, error) {
 	in := &input{reader: r, max: limits.MaxBytes}
-	buffered := bufio.NewReaderSize(in, headSize)
-	head, err := buffered.Peek(headSize)
-	if err != nil && !errors.Is(err, io.EOF) {
+	c := &cursor{stream: stream{reader: in}, input: in, limits: limits}
+	head, err := c.head(headSize)
+	if err != nil {
 		return nil, shape{}, err
 	}
-	c := &cursor{input: in, limits: limits}
 	if rest, found := bytes.CutPrefix(head, []byte("\uFEFF")); found {
-		c.begin = int64(len(head) - len(rest))
+		c.at = len(head) - len(rest)
 		head = rest
-		_, _ = buffered.Discard(int(c.begin)) // cannot fail: the bytes have been peeked at
 	}
 	if err := checkHead(head); err != nil {
 		return nil, shape{}, err
 	}
-	c.json = json.NewDecoder(buffered)
-	c.json.UseNumber()
 	return c, shapeOf(head), nil
 }
 
@@ -66,52 +61,99 @@ func checkHead(head []byte) error {
 
 // decode reads the next value whole.
 func (c *cursor) decode(into any) error {
-	before := c.mark()
-	if err := c.json.Decode(into); err != nil {
-		return c.explain(err, before+c.lead)
-	}
-	return nil
-}
-
-func (c *cursor) token() (json.Token, error) {
-	before := c.mark()
-	token, err := c.json.Token()
+	value, err := c.read()
 	if err != nil {
-		return nil, c.explain(err, before)
+		return err
 	}
-	return token, nil
+	return c.unmarshal(value, into)
 }
 
-func (c *cursor) mark() int64 {
-	c.input.consumed = c.offset()
-	return c.input.consumed
+// read returns the next value, whose syntax is known to be right, until the cursor moves on.
+func (c *cursor) read() ([]byte, error) {
+	c.mark()
+	value, err := c.value()
+	if err != nil {
+		return nil, c.explain(err, 0)
+	}
+	return value, nil
 }
 
-func (c *cursor) offset() int64 { return c.begin + c.json.InputOffset() }
+func (c *cursor) unmarshal(value []byte, into any) error {
+	if c.json == nil {
+		c.json = numbersAsTexts(&c.fed)
+	}
+	c.fed.value = value
+	if c.json.Decode(into) == nil {
+		return nil
+	}
+	err := numbersAsTexts(bytes.NewReader(value)).Decode(into) // for an offset that counts from the value
+	return c.explain(err, c.offset()-int64(len(value)))
+}
+
+func numbersAsTexts(r io.Reader) *json.Decoder {
+	decoder := json.NewDecoder(r)
+	decoder.UseNumber()
+	return decoder
+}
+
+// fed hands values to a decoder, one by one and whatever separates them.
+type fed struct{ value []byte }
+
+// Read implements io.Reader.
+func (f *fed) Read(p []byte) (int, error) {
+	if len(f.value) == 0 {
+		return copy(p, "\n"), nil // the end of a number shows in what follows
+	}
+	n := copy(p, f.value)
+	f.value = f.value[n:]
+	return n, nil
+}
+
+// begins tells by its first byte what the next value is.
+func (c *cursor) begins() (byte, error) {
+	c.mark()
+	first, err := c.next()
+	if err != nil {
+		return 0, c.explain(err, 0)
+	}
+	return first, nil
+}
+
+// mark tells the input what has been read.
+func (c *cursor) mark() { c.input.consumed = c.offset() }
 
 // skip passes the next value without holding more of it than one of its members.
 func (c *cursor) skip() error {
-	token, err := c.token()
+	first, err := c.begins()
 	switch {
 	case err != nil:
 		return err
-	case token == json.Delim('{'):
-		return c.each(func(string) error { return c.decode(&ignored{}) })
-	case token == json.Delim('['):
-		return c.elements(func() error { return c.decode(&ignored{}) })
+	case first == '{':
+		c.at++
+		return c.each(func(string) error { return c.pass() })
+	case first == '[':
+		c.at++
+		return c.elements(c.pass)
 	}
-	return nil
+	return c.pass()
+}
+
+// pass is read for a value that nobody wants.
+func (c *cursor) pass() error {
+	_, err := c.read()
+	return err
 }
 
 // end makes sure that nothing follows the document.
 func (c *cursor) end() error {
 	c.mark()
-	switch _, err := c.json.Token(); {
+	c.keep = c.at
+	switch _, err := c.peek(); {
 	case errors.Is(err, io.EOF):
 		return nil
 	case err == nil:
 		return c.invalid("something follows the end of the report; deliver one report at a time")
 	default:
-		return c.explain(err, c.offset())
+		return c.explain(err, 0)
 	}
 }

@@ -12,16 +12,16 @@ import (
 	"github.com/scanhook/scanhook/core"
 )
 
-// explain turns an error of the decoder into one that says where and what. Errors of the input itself pass unchanged.
-// The value being decoded began at the given offset.
+// explain turns an error of reading or decoding into one that says where and what. Errors of the input itself pass
+// unchanged. The value being decoded began at the given offset.
 func (c *cursor) explain(err error, began int64) error {
-	var syntax *json.SyntaxError
+	var syntax *syntaxError
 	var mismatch *json.UnmarshalTypeError
 	switch {
 	case c.input.err != nil && !errors.Is(c.input.err, io.EOF) && errors.Is(err, c.input.err):
 		return err
 	case errors.As(err, &syntax):
-		return c.invalidAt(c.syntaxOffset(syntax), c.pointer(""), "not valid JSON: %s", syntax)
+		return c.invalidAt(syntax.offset, c.pointer(""), "not valid JSON: %s", syntax)
 	case errors.As(err, &mismatch):
 		return c.invalidAt(began+mismatch.Offset, c.pointer(mismatch.Field),
 			"must be %s, not %s", wanted(mismatch.Type), mismatch.Value)
@@ -29,21 +29,6 @@ func (c *cursor) explain(err error, began int64) error {
 		return c.invalidAt(c.input.read, c.pointer(""), "the report ends too early; was it written completely?")
 	}
 	return err
-}
-
-// syntaxOffset finds the byte that is wrong. The decoder's own offset leaves out the punctuation between values that
-// were read one by one, so the rest is scanned once more from the place where the decoder stopped.
-func (c *cursor) syntaxOffset(syntax *json.SyntaxError) int64 {
-	stopped := c.json.InputOffset()
-	if syntax.Offset == stopped {
-		return c.offset()
-	}
-	rest, _ := io.ReadAll(c.json.Buffered()) // reads from memory
-	var again *json.SyntaxError
-	if errors.As(json.Unmarshal(rest, &ignored{}), &again) && again.Offset > 0 {
-		return c.offset() + again.Offset - 1
-	}
-	return c.offset()
 }
 
 // invalid is the error for a value that has just been read.

@@ -57,6 +57,9 @@ func nextString(text *string) (before, quoted string, found bool) {
 
 // join writes fingerprints down in an order that does not change between runs of a tool.
 func (f fingerprints) join(others fingerprints) string {
+	if len(f) == 0 && len(others) == 1 {
+		return others[0]
+	}
 	all := slices.Concat(f, others)
 	slices.Sort(all)
 	return strings.Join(all, "\n")

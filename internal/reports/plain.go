@@ -1,7 +1,6 @@
 package reports
 
 import (
-	"encoding/json"
 	"fmt"
 	"path"
 	"strings"
@@ -63,18 +62,16 @@ func parsePlain(c *cursor) (core.Report, error) {
 }
 
 func (p *plain) read() error {
-	token, err := p.token()
-	if err != nil {
+	first, err := p.begins()
+	switch {
+	case err != nil:
 		return err
-	}
-	switch token {
-	case nil:
-		return nil
-	case json.Delim('['):
+	case first == '[':
+		p.at++
 		return p.elements(p.readFinding)
 	}
 	findings := func() error { return p.array(p.readFinding) }
-	return p.use(members{
+	return p.object(members{
 		"tool":     func() error { return p.decode(&p.tool) },
 		"findings": findings,
 		"items":    findings,

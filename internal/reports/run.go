@@ -16,12 +16,16 @@ type run struct {
 	artifacts   []wireArtifact
 	bases       map[string]wireArtifact
 	invocations []invocation
-	result      wireResult               // the one being read
+	result      wireResult // the one being read
+	quick       quickResult
+	texts       arena
 	references  map[reference]*reference // one copy of each: thousands of results refer to the same rule
 }
 
 func newRun(s *sarif) *run {
-	return &run{sarif: s, references: make(map[reference]*reference)}
+	r := &run{sarif: s, references: make(map[reference]*reference)}
+	r.quick.texts = &r.texts
+	return r
 }
 
 func (r *run) read() error {
@@ -41,16 +45,27 @@ func (r *run) readResults() error {
 		if r.report.Results > r.limits.MaxResults {
 			return fmt.Errorf("%w: the report has more than %d results", core.ErrTooLarge, r.limits.MaxResults)
 		}
-		r.result = wireResult{}
-		result := &r.result
-		if err := r.decode(&result); err != nil { // null makes result nil
+		if err := r.readResult(); err != nil {
 			return err
 		}
-		if result == nil {
-			return r.invalid("must be an object, not null")
-		}
-		return r.add(result)
+		return r.add(&r.result)
 	})
+}
+
+func (r *run) readResult() error {
+	value, err := r.cursor.read()
+	if err != nil || r.quick.read(value, &r.result) {
+		return err
+	}
+	r.result = wireResult{}
+	result := &r.result
+	if err := r.unmarshal(value, &result); err != nil { // null makes result nil
+		return err
+	}
+	if result == nil {
+		return r.invalid("must be an object, not null")
+	}
+	return nil
 }
 
 func (r *run) readArtifacts() error {

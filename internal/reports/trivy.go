@@ -1,7 +1,6 @@
 package reports
 
 import (
-	"encoding/json"
 	"strings"
 
 	"github.com/scanhook/scanhook/core"
@@ -33,14 +32,15 @@ func looksLikeTrivy(seen shape) bool {
 
 func parseTrivy(c *cursor) (core.Report, error) {
 	t := &trivy{collector: &collector{cursor: c}}
-	token, err := t.token()
+	first, err := t.begins()
 	resources := func() error { return t.array(t.readResource) }
 	switch {
 	case err != nil:
-	case token == json.Delim('['):
+	case first == '[':
+		t.at++
 		err = t.elements(t.readResult)
 	default:
-		err = t.use(members{
+		err = t.object(members{
 			"Results":           func() error { return t.array(t.readResult) },
 			"Resources":         resources,
 			"Findings":          resources,

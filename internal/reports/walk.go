@@ -1,7 +1,6 @@
 package reports
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/scanhook/scanhook/core"
@@ -60,67 +59,115 @@ func (c *cursor) arrayOrNull(visit func() error) (found bool, err error) {
 }
 
 // open enters an array or object; found is false where null stands in its place.
-func (c *cursor) open(delim json.Delim) (found bool, err error) {
-	token, err := c.token()
+func (c *cursor) open(delim byte) (found bool, err error) {
+	first, err := c.begins()
 	switch {
 	case err != nil:
 		return false, err
-	case token == delim:
-		return true, nil
-	case token == nil:
+	case first == '{' || first == '[':
+		c.at++
+	default:
+		err = c.pass()
+	}
+	switch {
+	case err != nil || first == delim:
+		return err == nil, err
+	case first == 'n':
 		return false, nil
 	case delim == '{':
-		return false, c.invalid("must be an object, not %s", describe(token))
+		return false, c.invalid("must be an object, not %s", describe(first))
 	}
-	return false, c.invalid("must be an array, not %s", describe(token))
+	return false, c.invalid("must be an array, not %s", describe(first))
 }
 
 // each visits the members of the object that has been entered, and leaves it.
 func (c *cursor) each(visit func(key string) error) error {
-	for c.json.More() {
-		token, err := c.token()
+	for first := true; ; first = false {
+		done, err := c.member(first)
+		if done || err != nil {
+			return err
+		}
+		key, err := c.key()
 		if err != nil {
 			return err
 		}
-		key, _ := token.(string) // the decoder accepts nothing else as a key
 		c.path = append(c.path, step{key: key, index: -1})
-		c.lead = 1
 		if err := visit(key); err != nil {
 			return err
 		}
 		c.path = c.path[:len(c.path)-1]
 	}
-	_, err := c.token()
-	return err
+}
+
+// member passes what stands before a member, or the end of its object.
+func (c *cursor) member(first bool) (done bool, err error) {
+	next, err := c.begins()
+	if err != nil {
+		return false, err
+	}
+	done, err = c.separate(next, '}', first, afterMember)
+	if err != nil {
+		err = c.explain(err, 0)
+	}
+	return done, err
+}
+
+// key reads the name of a member and the colon behind it.
+func (c *cursor) key() (key string, err error) {
+	first, err := c.begins()
+	if err != nil {
+		return "", err
+	}
+	if first != '"' {
+		return "", c.explain(c.unexpected(atKey), 0)
+	}
+	if err := c.decode(&key); err != nil {
+		return "", err
+	}
+	if err := c.punctuation(':', afterKey); err != nil {
+		return "", c.explain(err, 0)
+	}
+	return key, nil
 }
 
 // elements visits the elements of the array that has been entered, and leaves it.
 func (c *cursor) elements(visit func() error) error {
-	for i := 0; c.json.More(); i++ {
+	for i := 0; ; i++ {
+		next, err := c.begins()
+		if err != nil {
+			return err
+		}
+		if next == '}' && i == 0 {
+			return c.explain(c.unexpected(atValue), 0)
+		}
 		c.path = append(c.path, step{index: i})
-		c.lead = int64(min(i, 1))
-		if err := visit(); err != nil {
+		done, err := c.separate(next, ']', i == 0, afterItem)
+		if err != nil {
+			return c.explain(err, 0)
+		}
+		if !done {
+			err = visit()
+		}
+		if err != nil {
 			return err
 		}
 		c.path = c.path[:len(c.path)-1]
+		if done {
+			return nil
+		}
 	}
-	_, err := c.token()
-	return err
 }
 
-func describe(token json.Token) string {
-	switch token.(type) {
-	case json.Delim:
-		if token == json.Delim('[') {
-			return "an array"
-		}
+func describe(first byte) string {
+	switch first {
+	case '[':
+		return "an array"
+	case '{':
 		return "an object"
-	case string:
+	case '"':
 		return "a string"
-	case json.Number:
-		return "a number"
-	case bool:
+	case 't', 'f':
 		return "a truth value"
 	}
-	return "null"
+	return "a number"
 }

@@ -49,11 +49,14 @@ type wireMessage struct {
 }
 
 type wireLocation struct {
-	PhysicalLocation *struct {
-		ArtifactLocation wireArtifact `json:"artifactLocation"`
-		Region           wireRegion   `json:"region"`
-		ContextRegion    wireRegion   `json:"contextRegion"`
-	} `json:"physicalLocation"`
+	PhysicalLocation *wirePlace `json:"physicalLocation"`
+}
+
+// wirePlace is a physicalLocation (3.29).
+type wirePlace struct {
+	ArtifactLocation wireArtifact `json:"artifactLocation"`
+	Region           wireRegion   `json:"region"`
+	ContextRegion    wireRegion   `json:"contextRegion"`
 }
 
 // wireArtifact is an artifactLocation (3.4).
