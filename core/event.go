@@ -10,10 +10,24 @@ type Delivery struct {
 	Project    string    // full path of the project, empty where the event has none
 	ReceivedAt time.Time // UTC
 	Event      Event     // Push, Pipeline or Ignored
+	Proof      Proof     // how it proved to be authentic
+}
+
+// Subject is the project that the event is about, zero where it is about none.
+func (d Delivery) Subject() Project {
+	if d.Event == nil {
+		return Project{}
+	}
+	return d.Event.Subject()
 }
 
 // Event is what a delivery announces: a Push, a Pipeline or something Ignored.
-type Event interface{ event() }
+type Event interface {
+	// Subject is the project that the event is about, as the payload describes it; zero for what is ignored.
+	Subject() Project
+	// WithoutRef is the event without the number of its project, for senders who could give another project's.
+	WithoutRef() Event
+}
 
 // Ignored is an authentic delivery that asks nothing of us; Reason is a sentence for the answer and the delivery log.
 type Ignored struct{ Reason string }
@@ -63,9 +77,29 @@ type PipelineParent struct {
 	ID      int64
 }
 
-func (Push) event()     {}
-func (Pipeline) event() {}
-func (Ignored) event()  {}
+// Subject is part of Event.
+func (p Push) Subject() Project { return p.Project }
+
+// Subject is part of Event.
+func (p Pipeline) Subject() Project { return p.Project }
+
+// Subject is part of Event.
+func (Ignored) Subject() Project { return Project{} }
+
+// WithoutRef is part of Event.
+func (p Push) WithoutRef() Event {
+	p.Project.Ref = ""
+	return p
+}
+
+// WithoutRef is part of Event.
+func (p Pipeline) WithoutRef() Event {
+	p.Project.Ref = ""
+	return p
+}
+
+// WithoutRef is part of Event.
+func (i Ignored) WithoutRef() Event { return i }
 
 // Project is a repository on a platform.
 type Project struct {

@@ -18,7 +18,14 @@ type StatusSeen struct {
 	Creator     string // who posted it, on the platform; empty where unknown
 }
 
-func (StatusSeen) event() {}
+// Subject is part of Event.
+func (s StatusSeen) Subject() Project { return s.Project }
+
+// WithoutRef is part of Event.
+func (s StatusSeen) WithoutRef() Event {
+	s.Project.Ref = ""
+	return s
+}
 
 // Sighting is what seeing a status means for the one that we posted.
 type Sighting string

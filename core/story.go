@@ -17,6 +17,8 @@ type KeptDelivery struct {
 	Reason      string    `db:"reason"`
 	ScanID      *int64    `db:"scan_id"`
 	ReceivedAt  time.Time `db:"received_at"`
+	VerifiedBy  string    `db:"verified_by"`  // name of the secret that verified the call
+	Signed      bool      `db:"signed"`       // otherwise the call bore the secret as a plain token
 	ReferenceID string    `db:"reference_id"` // of the scan, or empty; only read
 }
 
@@ -80,7 +82,19 @@ func (d KeptDelivery) text() string {
 	if d.Event == Recovered {
 		return fmt.Sprintf("Found by recover, no webhook had announced it: %s", d.Outcome)
 	}
-	return fmt.Sprintf("%s announced %q with a valid signature: %s", d.Platform, d.Event, d.Outcome)
+	return fmt.Sprintf("%s announced %q with %s: %s", d.Platform, d.Event, d.proof(), d.Outcome)
+}
+
+// proof says how the call was verified.
+func (d KeptDelivery) proof() string {
+	kind := "a valid signature"
+	if d.VerifiedBy == "" {
+		return kind
+	}
+	if !d.Signed {
+		kind = "a valid token"
+	}
+	return kind + ", by " + d.VerifiedBy
 }
 
 func (j Job) story(scan Scan) []Step {

@@ -12,9 +12,10 @@ import (
 
 // Platform is one configured instance of a Git platform.
 type Platform interface {
-	// Verify proves that body comes from the platform. It looks at the raw bytes and parses nothing.
+	// Verify proves that body comes from the platform, or from somebody who may speak for some of its projects: the proof
+	// must vouch for what Parse makes of the body. It looks at the raw bytes and parses nothing.
 	// Errors wrap core.ErrDenied and never repeat a secret.
-	Verify(header http.Header, body []byte) error
+	Verify(header http.Header, body []byte) (Proof, error)
 	// Parse translates a verified call. Events that we do not use become core.Ignored, never an error.
 	// A body that is not what its event header says is core.ErrInvalid.
 	Parse(header http.Header, body []byte) (core.Delivery, error)

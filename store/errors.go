@@ -53,6 +53,15 @@ func isAway(err error) bool {
 	return false
 }
 
+// isUndefined tells whether a statement of ours names a table that the schema does not have: 42P01, and SQLite's 1.
+func isUndefined(err error) bool {
+	if server := new(pq.Error); errors.As(err, &server) {
+		return server.Code == "42P01"
+	}
+	embedded := new(sqlitedriver.Error)
+	return errors.As(err, &embedded) && embedded.Code() == 1
+}
+
 // isPostgresAway names the SQLSTATE classes: 08 connection, 53 resources, 57 operator intervention, 58 system, 40
 // serialization and deadlock, 25006 for a server that became a read-only replica, and 25P03 for a transaction that we left
 // alone too long.

@@ -25,6 +25,7 @@ type intake struct {
 	gone     <-chan struct{} // closed when the sender has hung up
 
 	created  bool    // this item made the scan
+	refused  string  // why the call is not believed
 	informed bool    // this item brought the facts of the push to a scan that was made without
 	twin     *intake // the same delivery, earlier in the same batch
 	receipt  core.Receipt
@@ -32,14 +33,17 @@ type intake struct {
 
 // reset forgets what a transaction that was rolled back had found out.
 func (i *intake) reset() {
-	i.created, i.informed, i.twin, i.receipt = false, false, nil, core.Receipt{}
+	i.created, i.informed, i.refused, i.twin, i.receipt = false, false, "", nil, core.Receipt{}
 }
 
 // open tells whether the item still has to be written.
-func (i *intake) open() bool { return i.twin == nil && i.receipt.Outcome != core.Duplicate }
+func (i *intake) open() bool {
+	return i.twin == nil && i.refused == "" && i.receipt.Outcome != core.Duplicate
+}
 
 // AcceptPush makes sure that the pushed commit has a scan, if the configuration wants one, and keeps the delivery; all of
-// it is on disk when the receipt is returned. core.ErrUnavailable when the database is away.
+// it is on disk when the receipt is returned. core.ErrUnavailable when the database is away, core.ErrDenied when the call
+// would have to be signed.
 func (s *Store) AcceptPush(ctx context.Context, d core.Delivery, push core.Push) (core.Receipt, error) {
 	policy, known := s.policies.For(d.Platform, push.Project.Name)
 	if !known {
@@ -49,17 +53,28 @@ func (s *Store) AcceptPush(ctx context.Context, d core.Delivery, push core.Push)
 		return s.AcceptIgnored(ctx, d, refused)
 	}
 	item := &intake{delivery: &d, scan: s.scanOf(d, push, policy), policy: policy}
-	if err := s.intake.do(ctx, item); err != nil {
-		return core.Receipt{}, fmt.Errorf("accepting push %s: %w", d.Key, classify(err))
+	if err := s.takeIn(ctx, item); err != nil {
+		return core.Receipt{}, fmt.Errorf("accepting push %s: %w", d.Key, err)
 	}
 	return item.receipt, nil
 }
 
-// AcceptIgnored keeps a delivery that asks nothing of us, with the reason.
+// takeIn returns when the item is on disk, or was refused.
+func (s *Store) takeIn(ctx context.Context, item *intake) error {
+	if err := s.intake.do(ctx, item); err != nil {
+		return classify(err)
+	}
+	if item.refused != "" {
+		return fmt.Errorf("%w: %s", core.ErrDenied, item.refused)
+	}
+	return nil
+}
+
+// AcceptIgnored keeps a delivery that asks nothing of us, with the reason. Errors are those of AcceptPush.
 func (s *Store) AcceptIgnored(ctx context.Context, d core.Delivery, reason string) (core.Receipt, error) {
 	item := &intake{delivery: &d, ignored: reason}
-	if err := s.intake.do(ctx, item); err != nil {
-		return core.Receipt{}, fmt.Errorf("accepting delivery %s: %w", d.Key, classify(err))
+	if err := s.takeIn(ctx, item); err != nil {
+		return core.Receipt{}, fmt.Errorf("accepting delivery %s: %w", d.Key, err)
 	}
 	return item.receipt, nil
 }
@@ -80,8 +95,8 @@ func (s *Store) AcceptCommit(ctx context.Context, scan core.Scan) (core.Receipt,
 	}
 	s.prepare(&scan, policy)
 	item := &intake{scan: &scan, policy: policy}
-	if err := s.intake.do(ctx, item); err != nil {
-		return core.Receipt{}, fmt.Errorf("accepting commit %s: %w", scan.CommitSHA, classify(err))
+	if err := s.takeIn(ctx, item); err != nil {
+		return core.Receipt{}, fmt.Errorf("accepting commit %s: %w", scan.CommitSHA, err)
 	}
 	return item.receipt, nil
 }
@@ -114,13 +129,13 @@ func (s *Store) prepare(scan *core.Scan, policy core.Policy) {
 func (s *Store) commitIntake(batch []*intake) error {
 	ctx, cancel := context.WithTimeout(context.Background(), intakeTimeout)
 	defer cancel()
-	return s.changeAgainAs(ctx, first, func(tx *sqlx.Tx) error {
+	err := s.changeAgainAs(ctx, first, func(tx *sqlx.Tx) error {
 		for _, item := range batch {
 			item.reset()
 		}
 		for _, step := range []func(context.Context, *sqlx.Tx, []*intake) error{
-			s.findDuplicates, s.insertScans, s.joinScans, s.revive, s.insertJobs, s.wantFirst, s.supersede, s.askFiles,
-			s.recordRuns, s.keepDeliveries,
+			s.pinSigning, s.findDuplicates, s.insertScans, s.joinScans, s.revive, s.insertJobs, s.wantFirst, s.supersede, s.askFiles,
+			s.recordRuns, s.keepDeliveries, s.noteSecrets,
 		} {
 			if err := step(ctx, tx, batch); err != nil {
 				return err
@@ -128,4 +143,8 @@ func (s *Store) commitIntake(batch []*intake) error {
 		}
 		return nil
 	})
+	if err == nil {
+		s.noteBatch(batch)
+	}
+	return err
 }

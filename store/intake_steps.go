@@ -12,7 +12,9 @@ import (
 
 // The steps of commitIntake, in order. Each is one statement over the whole batch.
 
-type deliveryKey struct{ platform, key string }
+// deliveryKey has the project in it: ids of deliveries are not signed, so that whoever may speak for one project could
+// use up those of another one.
+type deliveryKey struct{ platform, key, project string }
 
 // findDuplicates gives deliveries that came before their first receipt's scan. One that was ignored then and is wanted now
 // is no duplicate: that is how an administrator has a push scanned after mending the configuration.
@@ -20,13 +22,13 @@ func (s *Store) findDuplicates(ctx context.Context, tx *sqlx.Tx, batch []*intake
 	first := map[deliveryKey]*intake{}
 	var args []any
 	for _, item := range batch {
-		if item.delivery == nil {
+		if item.delivery == nil || item.refused != "" {
 			continue
 		}
-		key := deliveryKey{item.delivery.Platform, item.delivery.Key}
+		key := deliveryKey{item.delivery.Platform, item.delivery.Key, item.delivery.Project}
 		if item.twin = first[key]; item.twin == nil {
 			first[key] = item
-			args = append(args, key.platform, key.key)
+			args = append(args, key.platform, key.key, key.project)
 		}
 	}
 	if len(first) == 0 {
@@ -35,18 +37,20 @@ func (s *Store) findDuplicates(ctx context.Context, tx *sqlx.Tx, batch []*intake
 	var known []struct {
 		Platform    string `db:"platform"`
 		DeliveryKey string `db:"delivery_key"`
+		ProjectName string `db:"project_name"`
 		ReferenceID string `db:"reference_id"`
 		Ignored     bool   `db:"ignored"`
 	}
 	err := tx.SelectContext(ctx, &known, tx.Rebind(`
-		WITH wanted (platform, delivery_key) AS (VALUES `+tuples(len(first), 2)+`)
-		SELECT d.platform, d.delivery_key, COALESCE(CAST(s.reference_id AS TEXT), '') AS reference_id,
+		WITH wanted (platform, delivery_key, project_name) AS (VALUES `+tuples(len(first), 3)+`)
+		SELECT d.platform, d.delivery_key, d.project_name, COALESCE(CAST(s.reference_id AS TEXT), '') AS reference_id,
 			d.outcome = 'ignored' AS ignored
 		FROM wanted w
 		JOIN deliveries d ON d.platform = w.platform AND d.delivery_key = w.delivery_key
+			AND d.project_name = w.project_name
 		LEFT JOIN scans s ON s.id = d.scan_id`), args...)
 	for _, row := range known {
-		item := first[deliveryKey{row.Platform, row.DeliveryKey}]
+		item := first[deliveryKey{row.Platform, row.DeliveryKey, row.ProjectName}]
 		if row.Ignored && item.scan != nil {
 			continue
 		}
@@ -129,6 +133,8 @@ func (s *Store) keepDeliveries(ctx context.Context, tx *sqlx.Tx, batch []*intake
 		Reason      string       `db:"reason"`
 		ScanID      *int64       `db:"scan_id"`
 		ReceivedAt  time.Time    `db:"received_at"`
+		VerifiedBy  string       `db:"verified_by"`
+		Signed      bool         `db:"signed"`
 	}
 	var rows []row
 	for _, item := range batch {
@@ -142,7 +148,10 @@ func (s *Store) keepDeliveries(ctx context.Context, tx *sqlx.Tx, batch []*intake
 			item.receipt = core.Receipt{Outcome: core.OutcomeIgnored, Reason: item.ignored}
 		}
 		d := item.delivery
-		kept := row{d.Platform, d.Key, d.Name, d.Project, item.receipt.Outcome, item.receipt.Reason, nil, s.clock()}
+		kept := row{
+			d.Platform, d.Key, d.Name, d.Project, item.receipt.Outcome, item.receipt.Reason, nil, s.clock(),
+			d.Proof.Secret(), d.Proof.Signed,
+		}
 		if item.scan != nil {
 			kept.ScanID = &item.scan.ID
 		}
@@ -152,10 +161,13 @@ func (s *Store) keepDeliveries(ctx context.Context, tx *sqlx.Tx, batch []*intake
 		return nil
 	}
 	_, err := tx.NamedExecContext(ctx, `
-		INSERT INTO deliveries (platform, delivery_key, event, project_name, outcome, reason, scan_id, received_at)
-		VALUES (:platform, :delivery_key, :event, :project_name, :outcome, :reason, :scan_id, :received_at)
-		ON CONFLICT (platform, delivery_key) DO UPDATE SET outcome = excluded.outcome, reason = excluded.reason,
-			scan_id = excluded.scan_id, received_at = excluded.received_at
+		INSERT INTO deliveries (platform, delivery_key, event, project_name, outcome, reason, scan_id, received_at,
+			verified_by, signed)
+		VALUES (:platform, :delivery_key, :event, :project_name, :outcome, :reason, :scan_id, :received_at,
+			:verified_by, :signed)
+		ON CONFLICT (platform, delivery_key, project_name) DO UPDATE SET outcome = excluded.outcome,
+			reason = excluded.reason, scan_id = excluded.scan_id, received_at = excluded.received_at,
+			verified_by = excluded.verified_by, signed = excluded.signed
 		WHERE deliveries.outcome = 'ignored'`, rows)
 	return err
 }

@@ -10,8 +10,7 @@ import (
 )
 
 // RecordPipeline makes sure that the pipeline's commit has a scan, records the run, judges it when it has succeeded,
-// and keeps the delivery; all of it is on disk when the receipt is returned. core.ErrUnavailable when the database is
-// away.
+// and keeps the delivery; all of it is on disk when the receipt is returned. Errors are those of AcceptPush.
 func (s *Store) RecordPipeline(ctx context.Context, d core.Delivery, run core.Pipeline) (core.Receipt, error) {
 	policy, known := s.policies.For(d.Platform, run.Project.Name)
 	if !known {
@@ -21,8 +20,8 @@ func (s *Store) RecordPipeline(ctx context.Context, d core.Delivery, run core.Pi
 		return s.AcceptIgnored(ctx, d, refused)
 	}
 	item := &intake{delivery: &d, scan: s.scanOfPipeline(d.Platform, run, policy), policy: policy, pipeline: &run}
-	if err := s.intake.do(ctx, item); err != nil {
-		return core.Receipt{}, fmt.Errorf("recording pipeline %s: %w", d.Key, classify(err))
+	if err := s.takeIn(ctx, item); err != nil {
+		return core.Receipt{}, fmt.Errorf("recording pipeline %s: %w", d.Key, err)
 	}
 	return item.receipt, nil
 }

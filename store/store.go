@@ -37,6 +37,7 @@ type Store struct {
 	intake    batcher
 	writing   *writer
 	triaging  chan struct{} // has room for those who triage
+	noted     notebook      // what intake need not write again
 
 	changed poll.Bell
 }

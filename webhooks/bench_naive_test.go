@@ -52,7 +52,7 @@ func (n naive) handler(b *testing.B) http.Handler {
 	router := httpx.NewRouter(slog.New(slog.DiscardHandler))
 	router.POST("/webhooks/:platform", func(c *gin.Context) {
 		body, _ := io.ReadAll(c.Request.Body)
-		if hub.Verify(c.Request.Header, body) != nil {
+		if _, err := hub.Verify(c.Request.Header, body); err != nil {
 			c.Status(http.StatusUnauthorized)
 			return
 		}

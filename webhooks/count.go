@@ -9,11 +9,12 @@ import (
 	"github.com/scanhook/scanhook/internal/metrics"
 )
 
-// counted counts the calls that are refused. They name a platform that is configured: others are not found.
+// counted logs and counts the calls that are refused, and nothing else is kept of them. They name a platform that is configured: others are not found.
 func (r *Receiver) counted(handler func(*gin.Context) error) func(*gin.Context) error {
 	return func(c *gin.Context) error {
 		err := handler(c)
 		if errors.Is(err, core.ErrDenied) {
+			r.Log.Warn("webhook refused", "platform", c.Param("platform"), "client", c.RemoteIP(), "error", err)
 			r.Meter.Refused(c.Param("platform"))
 		}
 		return err

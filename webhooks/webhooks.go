@@ -3,6 +3,7 @@
 package webhooks
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -67,29 +68,39 @@ func (r *Receiver) receive(c *gin.Context) error {
 	if !known {
 		return fmt.Errorf("%w: no platform %q is configured; check the end of the webhook's URL", core.ErrNotFound, name)
 	}
-	place := r.bodies.Place()
-	defer place.Leave()
-	body, err := readBody(c, place, platform)
+	delivery, err := r.read(c, name, platform)
 	if err != nil {
 		return err
 	}
-	if err := platform.Verify(c.Request.Header, body); err != nil {
-		r.Log.Warn("webhook refused", "platform", name, "client", c.RemoteIP(), "error", err)
-		return err
-	}
-	delivery, err := platform.Parse(c.Request.Header, body)
-	if err != nil {
-		r.Meter.Delivered(name, nil, metrics.OutcomeInvalid)
-		return err
-	}
-	place.Leave()
 	receipt, err := r.accept(c, delivery)
-	r.Meter.Delivered(name, delivery.Event, outcomeOf(receipt, err))
+	if !errors.Is(err, core.ErrDenied) {
+		r.Meter.Delivered(name, delivery.Event, outcomeOf(receipt, err))
+	}
 	if err != nil {
 		return err
 	}
 	c.JSON(statusOf(receipt), answer{receipt.Outcome, receipt.Reference, receipt.Reason})
 	return nil
+}
+
+// read returns what an authentic call announces. Its body takes up memory until then.
+func (r *Receiver) read(c *gin.Context, name string, platform platforms.Platform) (core.Delivery, error) {
+	place := r.bodies.Place()
+	defer place.Leave()
+	body, err := readBody(c, place, platform)
+	if err != nil {
+		return core.Delivery{}, err
+	}
+	proof, err := platform.Verify(c.Request.Header, body)
+	if err != nil {
+		return core.Delivery{}, err
+	}
+	delivery, err := platform.Parse(c.Request.Header, body)
+	if err != nil {
+		r.Meter.Delivered(name, nil, metrics.OutcomeInvalid)
+		return core.Delivery{}, err
+	}
+	return proof.Vouch(delivery)
 }
 
 // readBody leaves the body of a call without any proof unread: Verify refuses it whatever the body is.

@@ -21,8 +21,8 @@ const githubPace = time.Second
 // warnings say so.
 func platformsOf(cfg *config.Config) (platforms.Set, error) {
 	set := platforms.Set{}
-	for name, p := range cfg.Platforms {
-		platform, err := platformOf(name, p)
+	for name := range cfg.Platforms {
+		platform, err := platformOf(cfg, name)
 		if err != nil {
 			return nil, err
 		}
@@ -31,11 +31,13 @@ func platformsOf(cfg *config.Config) (platforms.Set, error) {
 	return set, nil
 }
 
-func platformOf(name string, p config.Platform) (platforms.Platform, error) {
+func platformOf(cfg *config.Config, name string) (platforms.Platform, error) {
+	p, scopes := cfg.Platforms[name], scopesOf(cfg, name)
+	own := ownSecrets(p)
 	if p.Type == config.TypeGitLab {
 		return gitlab.New(gitlab.Config{
 			Name: name, URL: p.URL, APIURL: p.APIURL, Token: p.Token.Reveal(),
-			WebhookSecrets: reveal(p.WebhookSecrets), SigningTokens: reveal(p.SigningTokens),
+			WebhookSecrets: own.WebhookSecrets, SigningTokens: own.SigningTokens, Scopes: scopes,
 		})
 	}
 	app, err := githubApp(p.App)
@@ -44,7 +46,7 @@ func platformOf(name string, p config.Platform) (platforms.Platform, error) {
 	}
 	return github.New(github.Config{
 		Name: name, URL: p.URL, APIURL: p.APIURL, Token: p.Token.Reveal(), App: app,
-		WebhookSecrets: reveal(p.WebhookSecrets),
+		WebhookSecrets: own.WebhookSecrets, Scopes: scopes,
 	})
 }
 
@@ -68,14 +70,6 @@ func aiOf(cfg *config.Config) *runner.AI {
 		URL: cfg.AI.URL, Model: cfg.AI.Model, Token: cfg.AI.Token.Reveal(), Timeout: cfg.AI.Timeout,
 	})
 	return &runner.AI{Client: client, MayDismiss: cfg.AI.MayDismiss, MaxFindings: int(cfg.AI.MaxFindings)}
-}
-
-func reveal(secrets []config.Secret) []string {
-	plain := make([]string, len(secrets))
-	for i, secret := range secrets {
-		plain[i] = secret.Reveal()
-	}
-	return plain
 }
 
 // paceOf is the shortest time between two posts to each platform; only github.com needs one by default.

@@ -26,6 +26,7 @@ func (i inspection) inspect(ctx context.Context) []line {
 		lines = append(lines, i.platform(name))
 	}
 	lines = append(lines, i.troubles(ctx)...)
+	lines = append(lines, i.secrets(ctx)...)
 	lines = append(lines, i.api(), i.git())
 	for _, name := range slices.Sorted(maps.Keys(i.Scanners)) {
 		lines = append(lines, i.scanner(name))
@@ -64,10 +65,10 @@ func (i inspection) database(ctx context.Context) line {
 
 func (i inspection) platform(name string) line {
 	subject, p := "platform "+name, i.Platforms[name]
-	if !p.Enabled() {
+	if !i.Verifies(name) {
 		return line{verdictOff, subject, fmt.Sprintf("no webhook secret; set platforms.%s.webhook_secrets", name)}
 	}
-	if _, err := platformOf(name, p); err != nil {
+	if _, err := platformOf(i.Config, name); err != nil {
 		return line{verdictFail, subject, err.Error()}
 	}
 	text := fmt.Sprintf("webhooks at %s verified, ", hookAddress(i.Server.PublicURL, name))

@@ -67,6 +67,18 @@ scanners: {outside: {upload: true}}
 defaults: {scanners: [outside]}`, 0, []string{
 			"ok    api: open for ci (scanner)", "off   scanner outside: no repository uses it", "warn  repositories: none",
 		}},
+		"secrets": {`
+platforms:
+  github: {}
+  gitlab: {webhook_secrets: ["", secret-of-gitlab], token: token-of-gitlab}
+repositories:
+  - {match: github/acme/*, webhook_secrets: [secret-of-forge]}
+  - {match: "*/acme/**", webhook_secrets: [secret-of-ghes]}`, 0, []string{
+			"warn  platform github: webhooks at https://scan.example.com/webhooks/github verified",
+			"off   secret repositories[0].webhook_secrets[0] (", ") of github: never used: no webhook has it yet",
+			"off   secret repositories[1].webhook_secrets[0] (", ") of github: never used",
+			"off   secret webhook_secrets[1] (", ") of gitlab: never used",
+		}},
 		"broken file": {`repositories: [{mach: "**"}]`, 1, []string{"config.yaml:4:16: ", `did you mean "match"`}},
 	} {
 		t.Run(name, func(t *testing.T) {

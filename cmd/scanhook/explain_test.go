@@ -21,7 +21,7 @@ func TestExplainTellsTheStoryInOrder(t *testing.T) {
 	}
 	story := out.String()
 	for _, text := range []string{
-		`announced "push" with a valid signature: scan_created`, "opened (push, attempt 1)", "gitleaks started (attempt 1)",
+		`announced "push" with a valid signature, by webhook_secrets[0] (`, "): scan_created", "opened (push, attempt 1)", "gitleaks started (attempt 1)",
 		"gitleaks delivered its report; findings: 1", "Verdict as it stands: fail by fail_on: high, new findings only: 1 new (1 high)",
 		"scanhook should show failure", "/scans/",
 	} {

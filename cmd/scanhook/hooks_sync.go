@@ -58,11 +58,10 @@ type syncer struct {
 }
 
 func (s *syncing) syncer(platform string) *syncer {
-	p := s.config.Platforms[platform]
-	if !p.Enabled() {
+	if !s.config.Verifies(platform) {
 		return &syncer{broken: fmt.Errorf("the platform is off: set platforms.%s.webhook_secrets", platform)}
 	}
-	adapter, err := platformOf(platform, p)
+	adapter, err := platformOf(s.config, platform)
 	if err != nil {
 		return &syncer{broken: err}
 	}

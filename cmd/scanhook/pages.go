@@ -25,9 +25,14 @@ func newPages(
 	for _, t := range cfg.API.Tokens {
 		tokens = append(tokens, web.Token{Name: t.Name, Token: t.Token.Reveal(), Role: t.Role})
 	}
+	var secrets []web.Secret
+	for _, s := range hookSecrets(cfg) {
+		secrets = append(secrets, web.Secret{Platform: s.platform, Place: s.Place, ID: s.ID, Match: s.Match})
+	}
 	return web.New(web.Config{
-		Store: db, Tokens: tokens, OIDC: oidcOf(cfg.Web.OIDC), Platforms: platforms, Policies: policies,
-		Rules: func(entry int) web.Rule { return ruleOf(cfg, entry) }, PublicURL: cfg.Server.PublicURL, Public: cfg.Web.Public, Log: log,
+		Store: db, Tokens: tokens, OIDC: oidcOf(cfg.Web.OIDC), Platforms: platforms, Secrets: secrets,
+		Policies: policies,
+		Rules:    func(entry int) web.Rule { return ruleOf(cfg, entry) }, PublicURL: cfg.Server.PublicURL, Public: cfg.Web.Public, Log: log,
 		Hook: hooks.Hook, Silent: hooks.Silent,
 	})
 }

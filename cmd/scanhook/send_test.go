@@ -57,10 +57,16 @@ func TestSendSignsWithSigningToken(t *testing.T) {
 	startWorld(t, w)
 	payload := payloadOf(t, w, sample.Head)
 	w.yaml = strings.Replace(w.yaml, "    webhook_secrets:", "    signing_tokens: ["+token+"]\n    webhook_secrets:", 1)
-	for _, args := range [][]string{nil, {"--secret", token}, {"--secret", w.secrets["SECRET"]}} {
+	send := func(args ...string) outcome {
 		args = append([]string{"send", payload, "--event", "push", "--platform", "gitlab", "--config", w.file(t)}, args...)
-		command(t, args...).expect(t, 0, "Push Hook sent to", `"scan_exists"`)
+		return command(t, args...)
 	}
+	for _, args := range [][]string{{"--secret", w.secrets["SECRET"]}, nil, {"--secret", token}} {
+		send(args...).expect(t, 0, "Push Hook sent to", `"scan_exists"`)
+	}
+	send("--secret", w.secrets["SECRET"]).expect(t, 1, ": 401 Unauthorized", "enter the signing token in this webhook")
+	command(t, "check", "--config", w.file(t)).expect(t, 0, "warn  signatures of gitlab/acme/shop: 1 call refused",
+		"ok    secret signing_tokens[0] (", "ok    secret webhook_secrets[0] (", ") of gitlab: last used ")
 }
 
 func TestSendRefuses(t *testing.T) {

@@ -82,8 +82,10 @@ func (p *Platform) complete(key string) {
 func (c *Config) prune() {
 	c.API.Tokens = slices.DeleteFunc(c.API.Tokens, func(t Token) bool { return isEmpty(t.Token) })
 	for key, platform := range c.Platforms {
-		platform.WebhookSecrets = slices.DeleteFunc(platform.WebhookSecrets, isEmpty)
-		platform.SigningTokens = slices.DeleteFunc(platform.SigningTokens, isEmpty)
+		platform.HookSecrets.prune()
 		c.Platforms[key] = platform
+	}
+	for i := range c.Repositories {
+		c.Repositories[i].HookSecrets.prune()
 	}
 }

@@ -46,17 +46,16 @@ const (
 
 // Platform is one instance of a Git platform.
 type Platform struct {
-	Type            string        `yaml:"type"`              // TypeGitHub or TypeGitLab; default: the platform's key
-	URL             string        `yaml:"url"`               // http(s) base of its pages, without trailing slash
-	APIURL          string        `yaml:"api_url"`           // empty: derived from URL
-	WebhookSecrets  []Secret      `yaml:"webhook_secrets"`   // any of them verifies a call; none of them is empty
-	SigningTokens   []Secret      `yaml:"signing_tokens"`    // GitLab's whsec_… tokens; none of them is empty
+	Type            string `yaml:"type"`    // TypeGitHub or TypeGitLab; default: the platform's key
+	URL             string `yaml:"url"`     // http(s) base of its pages, without trailing slash
+	APIURL          string `yaml:"api_url"` // empty: derived from URL
+	HookSecrets     `yaml:",inline"`
 	Token           Secret        `yaml:"token"`             // posts statuses and fetches; empty: nothing is posted
 	App             *App          `yaml:"app"`               // GitHub only, instead of Token; nil when not configured
 	MinPostInterval time.Duration `yaml:"min_post_interval"` // shortest pause between posts; 0: the reporter decides
 }
 
-// Enabled tells whether a call of the platform can be verified at all; a platform without any secret is off.
+// Enabled tells whether the platform's own secrets can verify a call. See Config.Verifies.
 func (p Platform) Enabled() bool {
 	return anyGiven(p.WebhookSecrets) || p.Type == TypeGitLab && anyGiven(p.SigningTokens)
 }
@@ -183,6 +182,7 @@ type Gate struct {
 
 // Repository gives a policy to the repositories that Match; what an entry does not set comes from Config.Defaults.
 type Repository struct {
-	Match  string `yaml:"match"` // glob over platform/project; ** crosses slashes
-	Policy `yaml:",inline"`
+	Match       string           `yaml:"match"` // glob over platform/project; ** crosses slashes
+	HookSecrets `yaml:",inline"` // verify calls about the repositories whose first entry with secrets this is
+	Policy      `yaml:",inline"`
 }

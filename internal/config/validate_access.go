@@ -1,7 +1,6 @@
 package config
 
 import (
-	"encoding/base64"
 	"fmt"
 	"maps"
 	"slices"
@@ -23,7 +22,8 @@ func (v *validator) validatePlatforms() {
 			v.checkURL(path+".api_url", platform.APIURL)
 		}
 		v.validateApp(path+".app", platform)
-		v.validateSecrets(path, platform)
+		v.validateSecrets(path, key, platform)
+		v.warnOfMany(path, key)
 	}
 }
 
@@ -39,20 +39,13 @@ func (v *validator) validateApp(path string, platform Platform) {
 	}
 }
 
-func (v *validator) validateSecrets(path string, platform Platform) {
-	v.checkSecrets(path+".webhook_secrets", platform.WebhookSecrets)
-	v.checkSecrets(path+".signing_tokens", platform.SigningTokens)
+func (v *validator) validateSecrets(path, key string, platform Platform) {
+	v.checkHookSecrets(path, platform.HookSecrets)
 	v.checkSecret(path+".token", platform.Token)
-	for i, token := range platform.SigningTokens {
-		key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(token.Reveal(), "whsec_"))
-		if !isEmpty(token) && (err != nil || len(key) == 0) {
-			v.warnf(fmt.Sprintf("%s.signing_tokens[%d]", path, i), "is not what GitLab shows: whsec_ and base64")
-		}
-	}
 	switch {
 	case platform.Type == TypeGitHub && anyGiven(platform.SigningTokens):
 		v.errorf(path+".signing_tokens", "is for GitLab only: use webhook_secrets")
-	case !platform.Enabled():
+	case !v.config.Verifies(key):
 		v.warnf(path, "has no webhook secret and is off: set %s.webhook_secrets", path)
 	case isEmpty(platform.Token) && platform.App == nil:
 		v.warnf(path, "has no token: commit statuses are kept and shown, but not posted")

@@ -19,6 +19,7 @@ func (v *validator) validateRepositories() {
 		v.checkGlob(path+".match", repository.Match)
 		v.warnOfStranger(path+".match", repository.Match)
 		v.warnOfShadow(path+".match", repository.Match, first)
+		v.validateRepositorySecrets(path, repository)
 		v.validatePolicy(path, repository.Policy)
 		if _, taken := first[repository.Match]; !taken {
 			first[repository.Match] = i
@@ -30,15 +31,10 @@ func (v *validator) validateRepositories() {
 // out ("acme/*").
 func (v *validator) warnOfStranger(path, match string) {
 	start, _, _ := strings.Cut(match, "/")
-	if start == "" || !doublestar.ValidatePattern(start) {
+	if start == "" || !doublestar.ValidatePattern(start) || len(v.reached(Repository{Match: match})) > 0 {
 		return
 	}
 	platforms := slices.Sorted(maps.Keys(v.config.Platforms))
-	for _, platform := range platforms {
-		if matched, _ := doublestar.Match(start, platform); matched {
-			return
-		}
-	}
 	v.warnf(path, "begins with none of the configured platforms: write platform/project, such as github/acme/*%s",
 		suggestion(start, platforms))
 }

@@ -21,6 +21,7 @@ type deliveriesPage struct {
 	Silent     silentHooks
 	Platforms  []string
 	Outcomes   []core.Outcome
+	Evidence   evidence // empty for those who have not logged in
 }
 
 // deliveryLines are deliveries with the page that lists them.
@@ -44,10 +45,16 @@ func (w *Web) deliveries(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	return w.render(c, http.StatusOK, "deliveries", "Deliveries", deliveriesPage{
+	page := deliveriesPage{
 		Filter: filter, Filtered: len(query) > 0, Deliveries: list, Pager: links, Silent: w.silentHooks(),
 		Platforms: w.platformNames(filter.Platform), Outcomes: core.KeptOutcomes,
-	})
+	}
+	if who, err := w.visitor(c); err == nil && who.Known() {
+		if page.Evidence, err = w.evidence(c.Request.Context()); err != nil {
+			return err
+		}
+	}
+	return w.render(c, http.StatusOK, "deliveries", "Deliveries", page)
 }
 
 // explainPage is what happened to a commit, scan by scan.

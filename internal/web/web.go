@@ -29,6 +29,7 @@ type Config struct {
 	Tokens    []Token             // each opens a session
 	OIDC      *OIDC               // opens sessions too; nil where there is none
 	Platforms map[string]Platform // by key in the configuration
+	Secrets   []Secret            // of webhooks, in the configuration's order
 	Policies  core.Policies
 	Rules     func(entry int) Rule // what Policies[entry] was read from; nil where nobody knows
 	PublicURL string               // how browsers reach Scanhook; a sub-path in it begins all links

@@ -234,7 +234,9 @@ CREATE TABLE deliveries (
     reason       TEXT NOT NULL DEFAULT '',
     scan_id      BIGINT REFERENCES scans (id) ON DELETE SET NULL,
     received_at  TIMESTAMPTZ NOT NULL,
-    UNIQUE (platform, delivery_key)
+    verified_by  TEXT NOT NULL DEFAULT '',
+    signed       BOOLEAN NOT NULL DEFAULT FALSE,
+    UNIQUE (platform, delivery_key, project_name)
 );
 CREATE INDEX deliveries_by_scan ON deliveries (scan_id);
 CREATE INDEX deliveries_by_outcome ON deliveries (platform, outcome, id);
@@ -362,6 +364,30 @@ CREATE TABLE hook_places (
 );
 CREATE INDEX hook_places_due ON hook_places (source_platform, next_check_at);
 
+-- When each webhook secret was used. The id tells secrets apart and does not give them away.
+CREATE TABLE secret_uses (
+    platform      TEXT NOT NULL,
+    secret_id     TEXT NOT NULL,
+    place         TEXT NOT NULL,
+    first_used_at TIMESTAMPTZ NOT NULL,
+    last_used_at  TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (platform, secret_id)
+);
+
+-- Projects whose calls are signed: from then on, calls that bear only a plain token are refused.
+CREATE TABLE signed_projects (
+    platform        TEXT NOT NULL,
+    project_key     TEXT NOT NULL,
+    project_name    TEXT NOT NULL,
+    project_ref     TEXT NOT NULL DEFAULT '',
+    first_signed_at TIMESTAMPTZ NOT NULL,
+    last_signed_at  TIMESTAMPTZ NOT NULL,
+    num_refused     INTEGER NOT NULL DEFAULT 0,
+    last_refused_at TIMESTAMPTZ,
+    PRIMARY KEY (platform, project_key)
+);
+CREATE INDEX signed_projects_by_ref ON signed_projects (platform, project_ref);
+
 -- Logins to the pages. The key is made from the browser's secret and the token that opened the session; the person is who an
 -- identity provider said it is.
 CREATE TABLE sessions (
@@ -394,6 +420,8 @@ CREATE TABLE settings (
 DROP TABLE settings;
 DROP TABLE audit_events;
 DROP TABLE sessions;
+DROP TABLE signed_projects;
+DROP TABLE secret_uses;
 DROP TABLE hook_places;
 DROP TABLE ref_heads;
 DROP TABLE watched_projects;

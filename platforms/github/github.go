@@ -20,14 +20,15 @@ import (
 
 // Config is one configured GitHub.
 type Config struct {
-	Name           string           // key in the configuration, becomes Delivery.Platform
-	URL            string           // address for people; empty is https://github.com, a sub-path is kept
-	APIURL         string           // empty is derived from URL; Gitea wants http://host/api/v1
-	WebhookSecrets []string         // any of them verifies a delivery; empty ones are dropped
-	Token          string           // personal or fine-grained token; may be empty
-	App            *AppConfig       // GitHub App that posts in place of Token; nil without one
-	HTTPClient     *http.Client     // nil is one with a timeout of 15 s
-	Now            func() time.Time // nil is time.Now
+	Name           string            // key in the configuration, becomes Delivery.Platform
+	URL            string            // address for people; empty is https://github.com, a sub-path is kept
+	APIURL         string            // empty is derived from URL; Gitea wants http://host/api/v1
+	WebhookSecrets []string          // any of them verifies a delivery; empty ones are dropped
+	Scopes         []platforms.Scope // secrets of some projects only, in the configuration's order
+	Token          string            // personal or fine-grained token; may be empty
+	App            *AppConfig        // GitHub App that posts in place of Token; nil without one
+	HTTPClient     *http.Client      // nil is one with a timeout of 15 s
+	Now            func() time.Time  // nil is time.Now
 }
 
 // Platform is GitHub as a platforms.Platform. It is safe for concurrent use.
@@ -35,7 +36,7 @@ type Platform struct {
 	name    string
 	web     *url.URL
 	api     *url.URL
-	secrets platforms.Secrets
+	keys    *platforms.Keyring
 	token   string
 	posting *gogithub.Client // nil without a token
 	app     *app             // nil without an App
@@ -50,12 +51,12 @@ func New(config Config) (*Platform, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configuring GitHub %s: %w", config.Name, err)
 	}
-	p := &Platform{
-		name: config.Name, web: web, api: api, token: config.Token, now: config.Now,
-		secrets: platforms.NewSecrets(config.WebhookSecrets),
-	}
+	p := &Platform{name: config.Name, web: web, api: api, token: config.Token, now: config.Now}
 	if p.now == nil {
 		p.now = time.Now
+	}
+	if p.keys, err = keysOf(config); err != nil {
+		return nil, fmt.Errorf("configuring GitHub %s: %w", config.Name, err)
 	}
 	client := platforms.NewClient(config.HTTPClient)
 	if config.Token != "" {
@@ -67,6 +68,16 @@ func New(config Config) (*Platform, error) {
 		}
 	}
 	return p, nil
+}
+
+// keysOf leaves signing tokens out, which are GitLab's.
+func keysOf(config Config) (*platforms.Keyring, error) {
+	scopes := []platforms.Scope{{WebhookSecrets: config.WebhookSecrets}}
+	for _, scope := range config.Scopes {
+		scope.SigningTokens = nil
+		scopes = append(scopes, scope)
+	}
+	return platforms.NewKeyring(config.Name, scopes, nil)
 }
 
 func addresses(config Config) (web, api *url.URL, err error) {

@@ -119,7 +119,7 @@ func (p *Platform) AddHook(ctx context.Context, project, address string) error {
 	place := platforms.HookPlace{Scope: platforms.ScopeProject, Owner: project}
 	calls, err := p.hookCalls(ctx, place)
 	if err == nil {
-		_, answer, failed := calls.create(ctx, p.wanted(address, nil))
+		_, answer, failed := calls.create(ctx, p.wanted(place, address, nil))
 		err = p.hookError(answer, failed)
 	}
 	return wrapped(err, "adding a webhook to %s", place)
@@ -129,13 +129,13 @@ func (p *Platform) AddHook(ctx context.Context, project, address string) error {
 func (p *Platform) MendHook(ctx context.Context, hook platforms.Hook, address string) error {
 	calls, err := p.hookCalls(ctx, hook.HookPlace)
 	if err == nil {
-		answer, failed := calls.edit(ctx, hook.ID, p.wanted(address, hook.Events))
+		answer, failed := calls.edit(ctx, hook.ID, p.wanted(hook.HookPlace, address, hook.Events))
 		err = p.hookError(answer, failed)
 	}
 	return wrapped(err, "mending the webhook of %s", hook.HookPlace)
 }
 
-func (p *Platform) wanted(address string, events []string) *gogithub.Hook {
+func (p *Platform) wanted(place platforms.HookPlace, address string, events []string) *gogithub.Hook {
 	hook := &gogithub.Hook{
 		Events: append(slices.Clone(events), platforms.Lacking(events, hookEvents()...)...),
 		Active: gogithub.Bool(true),
@@ -146,8 +146,8 @@ func (p *Platform) wanted(address string, events []string) *gogithub.Hook {
 	if slices.Contains(events, "*") {
 		hook.Events = events
 	}
-	if len(p.secrets) > 0 {
-		hook.Config.Secret = gogithub.String(string(p.secrets[0]))
+	if secret, _ := p.keys.For(place); secret != "" {
+		hook.Config.Secret = &secret
 	}
 	return hook
 }

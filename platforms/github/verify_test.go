@@ -23,7 +23,7 @@ func TestPublishedSignatures(t *testing.T) {
 				header.Set(name, value)
 			}
 			platform := newPlatform(t, github.Config{WebhookSecrets: []string{"rotated", vector.Secret}})
-			err := platform.Verify(header, []byte(vector.Body))
+			_, err := platform.Verify(header, []byte(vector.Body))
 			want := vector.Valid && strings.HasPrefix(header.Get("X-Hub-Signature-256"), "sha256=")
 			if got := err == nil; got != want {
 				t.Errorf("want valid %t, got %v", want, err)
@@ -49,7 +49,7 @@ func TestVerifyRefusesWeakProof(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			err := platform.Verify(http.Header{http.CanonicalHeaderKey(test.name): {test.value}}, []byte("{}"))
+			_, err := platform.Verify(http.Header{http.CanonicalHeaderKey(test.name): {test.value}}, []byte("{}"))
 			if !errors.Is(err, core.ErrDenied) {
 				t.Errorf("want core.ErrDenied, got %v", err)
 			}

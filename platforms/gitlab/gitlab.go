@@ -10,8 +10,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
-	"strings"
 	"time"
 
 	gogitlab "github.com/xanzy/go-gitlab"
@@ -21,47 +19,42 @@ import (
 
 // Config is one configured GitLab.
 type Config struct {
-	Name           string           // key in the configuration, becomes Delivery.Platform
-	URL            string           // address for people; empty is https://gitlab.com, a sub-path is kept
-	APIURL         string           // empty is URL + /api/v4
-	WebhookSecrets []string         // plain secret tokens, any of them verifies; empty ones are dropped
-	SigningTokens  []string         // signing tokens whsec_…, GitLab 19.0 and later; empty ones are dropped
-	Token          string           // access token with the scope api; may be empty
-	HTTPClient     *http.Client     // nil is one with a timeout of 15 s
-	Now            func() time.Time // nil is time.Now
+	Name           string            // key in the configuration, becomes Delivery.Platform
+	URL            string            // address for people; empty is https://gitlab.com, a sub-path is kept
+	APIURL         string            // empty is URL + /api/v4
+	WebhookSecrets []string          // plain secret tokens, any of them verifies; empty ones are dropped
+	SigningTokens  []string          // signing tokens whsec_…, GitLab 19.0 and later; empty ones are dropped
+	Scopes         []platforms.Scope // secrets of some projects only, in the configuration's order
+	Token          string            // access token with the scope api; may be empty
+	HTTPClient     *http.Client      // nil is one with a timeout of 15 s
+	Now            func() time.Time  // nil is time.Now
 }
 
 // Platform is GitLab as a platforms.Platform. It is safe for concurrent use.
 type Platform struct {
-	name    string
-	web     *url.URL
-	secrets platforms.Secrets
-	signing platforms.Secrets
-	token   string
-	api     *gogitlab.Client
-	now     func() time.Time
+	name  string
+	web   *url.URL
+	keys  *platforms.Keyring
+	token string
+	api   *gogitlab.Client
+	now   func() time.Time
 
-	signingToken string // the first one, as webhooks are given it
-	resends      resends
+	resends resends
 }
 
 var _ platforms.Platform = (*Platform)(nil)
 
 // New checks the configuration and calls nobody. Errors name the field and its index, never a secret.
 func New(config Config) (*Platform, error) {
-	p := &Platform{
-		name: config.Name, token: config.Token, now: config.Now,
-		secrets: platforms.NewSecrets(config.WebhookSecrets),
-	}
+	p := &Platform{name: config.Name, token: config.Token, now: config.Now}
 	if p.now == nil {
 		p.now = time.Now
 	}
 	var err error
-	if p.signing, err = signingKeys(config.SigningTokens); err != nil {
+	own := platforms.Scope{WebhookSecrets: config.WebhookSecrets, SigningTokens: config.SigningTokens}
+	scopes := append([]platforms.Scope{own}, config.Scopes...)
+	if p.keys, err = platforms.NewKeyring(config.Name, scopes, signingKey); err != nil {
 		return nil, fmt.Errorf("configuring GitLab %s: %w", config.Name, err)
-	}
-	if token := firstGiven(config.SigningTokens); token != "" {
-		p.signingToken = keyPrefix + strings.TrimPrefix(token, keyPrefix)
 	}
 	if p.web, p.api, err = connect(config); err != nil {
 		return nil, fmt.Errorf("configuring GitLab %s: %w", config.Name, err)
@@ -91,11 +84,6 @@ func connect(config Config) (*url.URL, *gogitlab.Client, error) {
 		gogitlab.WithCustomLimiter(noLimit{}),
 	)
 	return web, client, err
-}
-
-func firstGiven(tokens []string) string {
-	given := slices.DeleteFunc(slices.Clone(tokens), func(token string) bool { return token == "" })
-	return append(given, "")[0]
 }
 
 // noLimit replaces go-gitlab's own limiter, which would hold a call back: the reporter decides when to try again.

@@ -101,8 +101,9 @@ func (p *Platform) toHook(place platforms.HookPlace, found webhook, address stri
 	fault(!found.Pipeline, false, "it does not send pipeline events")
 	fault(found.Template != "", true, "it has a custom template")
 	fault(!found.VerifySSL && strings.HasPrefix(address, "https:"), false, "it does not verify our certificate")
-	fault(len(p.secrets) > 0 && lacks(found.TokenPresent), lacks(found.SigningPresent), "it has no secret token")
-	fault(p.signingToken != "" && lacks(found.SigningPresent), lacks(found.TokenPresent), "it has no signing token")
+	token, signing := p.keys.For(place)
+	fault(token != "" && lacks(found.TokenPresent), lacks(found.SigningPresent), "it has no secret token")
+	fault(signing != "" && lacks(found.SigningPresent), lacks(found.TokenPresent), "it has no signing token")
 	return hook
 }
 
@@ -137,7 +138,7 @@ func (p *Platform) judgeAnswer(ctx context.Context, hook *platforms.Hook) error 
 // AddHook creates a webhook.
 func (p *Platform) AddHook(ctx context.Context, project, address string) error {
 	place := platforms.HookPlace{Scope: platforms.ScopeProject, Owner: project}
-	if err := p.callHooks(ctx, http.MethodPost, place, "", "", p.wish(address), nil); err != nil {
+	if err := p.callHooks(ctx, http.MethodPost, place, "", "", p.wish(place, address), nil); err != nil {
 		return fmt.Errorf("adding a webhook to %s: %w", place, err)
 	}
 	return nil
@@ -145,17 +146,17 @@ func (p *Platform) AddHook(ctx context.Context, project, address string) error {
 
 // MendHook leaves events alone that somebody else has added. It does not revive a webhook that GitLab has disabled.
 func (p *Platform) MendHook(ctx context.Context, hook platforms.Hook, address string) error {
-	err := p.callHooks(ctx, http.MethodPut, hook.HookPlace, hook.Ref, hookPath(hook), p.wish(address), nil)
+	err := p.callHooks(ctx, http.MethodPut, hook.HookPlace, hook.Ref, hookPath(hook), p.wish(hook.HookPlace, address), nil)
 	if err != nil {
 		return fmt.Errorf("mending the webhook of %s: %w", hook.HookPlace, err)
 	}
 	return nil
 }
 
-func (p *Platform) wish(address string) wish {
-	w := wish{URL: address, Push: true, TagPush: true, Pipeline: true, VerifySSL: true, Signing: p.signingToken}
-	if len(p.secrets) > 0 {
-		w.Token = string(p.secrets[0])
+func (p *Platform) wish(place platforms.HookPlace, address string) wish {
+	w := wish{URL: address, Push: true, TagPush: true, Pipeline: true, VerifySSL: true}
+	if w.Token, w.Signing = p.keys.For(place); w.Signing != "" {
+		w.Signing = keyPrefix + strings.TrimPrefix(w.Signing, keyPrefix)
 	}
 	return w
 }

@@ -45,6 +45,9 @@ func (p *Platform) toProject(e envelope) (core.Project, error) {
 	if err := platforms.CheckProject(path); err != nil {
 		return core.Project{}, fmt.Errorf("project.path_with_namespace: %w", err)
 	}
+	if !strings.Contains(path, "/") { // GitLab's API would take digits alone for the number of another project
+		return core.Project{}, fmt.Errorf("%w: project.path_with_namespace: %q has no namespace", core.ErrInvalid, path)
+	}
 	page := platforms.WebAddress(e.Repository.Homepage, p.web.JoinPath(path).String())
 	clone := platforms.WebAddress(e.Repository.GitHTTPURL, p.cloneURL(path))
 	project := core.Project{

@@ -19,26 +19,19 @@ const (
 	minKey, maxKey  = 24, 64 // bytes; GitLab makes 32
 )
 
-// signingKeys decodes the configured tokens. An error names the index of the token and not its value.
-func signingKeys(tokens []string) (platforms.Secrets, error) {
-	var keys platforms.Secrets
-	for i, token := range tokens {
-		if token == "" {
-			continue
-		}
-		key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(token, keyPrefix))
-		if err != nil || len(key) < minKey || len(key) > maxKey {
-			return nil, fmt.Errorf("%w: signing_tokens[%d] is not %s followed by %d to %d bytes in base64: copy it again"+
-				" from the webhook", core.ErrInvalid, i, keyPrefix, minKey, maxKey)
-		}
-		keys = append(keys, key)
+// signingKey decodes a configured token. An error does not tell its value.
+func signingKey(token string) ([]byte, error) {
+	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(token, keyPrefix))
+	if err != nil || len(key) < minKey || len(key) > maxKey {
+		return nil, fmt.Errorf("%w: the token is not %s followed by %d to %d bytes in base64: copy it again from the"+
+			" webhook", core.ErrInvalid, keyPrefix, minKey, maxKey)
 	}
-	return keys, nil
+	return key, nil
 }
 
 // verifySignature follows Standard Webhooks: the signed text is id.timestamp.body, and the header may list several
 // signatures, of which one of version 1 must fit.
-func (p *Platform) verifySignature(header http.Header, body []byte) error {
+func (p *Platform) verifySignature(header http.Header, body []byte) (platforms.Proof, error) {
 	id, timestamp := header.Get(idHeader), header.Get(timestampHeader)
 	seconds, err := strconv.ParseInt(timestamp, 10, 64)
 	if id == "" || err != nil {
@@ -50,11 +43,12 @@ func (p *Platform) verifySignature(header http.Header, body []byte) error {
 			tolerance)
 	}
 	signed := []byte(id + "." + timestamp + ".")
-	if !p.signing.Signed(signatures(header.Get(signatureHeader)), signed, body) {
+	proof, fits := p.keys.Signing.Signed(signatures(header.Get(signatureHeader)), signed, body)
+	if !fits {
 		return deny("no signature fits the signing_tokens of platform %s: compare them with the webhook, and check that"+
 			" no proxy changes the body", p.name)
 	}
-	return nil
+	return proof, nil
 }
 
 // signatures are those of version 1; other versions are other algorithms, which GitLab does not use.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/platforms"
 )
 
 const (
@@ -15,26 +16,28 @@ const (
 )
 
 // Verify checks the signature where the call bears one and signing tokens are configured, else the plain secret token.
-func (p *Platform) Verify(header http.Header, body []byte) error {
+func (p *Platform) Verify(header http.Header, body []byte) (platforms.Proof, error) {
 	signed := len(header.Values(signatureHeader)) > 0
 	switch {
-	case len(p.secrets) == 0 && len(p.signing) == 0:
+	case p.keys.Empty():
 		return deny("platform %s is off because it has no webhook secret: set webhook_secrets or signing_tokens in the"+
 			" configuration", p.name)
-	case signed && len(p.signing) > 0:
+	case signed && len(p.keys.Signing) > 0:
 		return p.verifySignature(header, body)
-	case len(p.secrets) == 0:
+	case len(p.keys.Webhook) == 0:
 		return deny("the call is not signed: set the signing token in the settings of the webhook (GitLab 19.0 or" +
 			" later), or use a secret token and webhook_secrets")
 	case header.Get(tokenHeader) == "":
 		return deny("the call bears no secret token: set it in the settings of the webhook")
-	case !p.secrets.Contains(header.Get(tokenHeader)):
+	}
+	proof, fits := p.keys.Webhook.Contains(header.Get(tokenHeader))
+	if !fits {
 		return deny("the secret token is none of webhook_secrets of platform %s: compare it with the settings of the"+
 			" webhook", p.name)
 	}
-	return nil
+	return proof, nil
 }
 
-func deny(sentence string, values ...any) error {
-	return fmt.Errorf("%w: "+sentence, append([]any{core.ErrDenied}, values...)...)
+func deny(sentence string, values ...any) (platforms.Proof, error) {
+	return platforms.Proof{}, fmt.Errorf("%w: "+sentence, append([]any{core.ErrDenied}, values...)...)
 }

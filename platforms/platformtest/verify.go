@@ -14,16 +14,18 @@ func (s Subject) verify(t *testing.T) {
 	for _, secret := range []string{Secret, "an older secret"} {
 		call := s.Push.clone()
 		s.Sign(call, secret)
-		if err := platform.Verify(call.Header, []byte(call.Body)); err != nil {
+		if _, err := platform.Verify(call.Header, []byte(call.Body)); err != nil {
 			t.Errorf("want %q to be accepted, got %v", secret, err)
 		}
 	}
 	for _, secret := range []string{"", "another secret", strings.ToUpper(Secret), Secret + " "} {
 		call := s.Push.clone()
 		s.Sign(call, secret)
-		wantDenied(t, platform.Verify(call.Header, []byte(call.Body)))
+		_, err := platform.Verify(call.Header, []byte(call.Body))
+		wantDenied(t, err)
 	}
-	wantDenied(t, platform.Verify(s.Push.Header, []byte(s.Push.Body)))
+	_, err := platform.Verify(s.Push.Header, []byte(s.Push.Body))
+	wantDenied(t, err)
 }
 
 // verifyOff makes sure that a platform without a secret accepts nothing, the empty secret included.
@@ -33,7 +35,7 @@ func (s Subject) verifyOff(t *testing.T) {
 		platform := s.New(t, Setup{Secrets: secrets})
 		call := s.Push.clone()
 		s.Sign(call, "")
-		err := platform.Verify(call.Header, []byte(call.Body))
+		_, err := platform.Verify(call.Header, []byte(call.Body))
 		wantDenied(t, err)
 		if !strings.Contains(err.Error(), "off") {
 			t.Errorf("want an error that says that the platform is off, got %v", err)
