@@ -6,6 +6,8 @@ import "errors"
 var (
 	// ErrNotFound: the thing asked for does not exist (404).
 	ErrNotFound = errors.New("not found")
+	// ErrGone: the thing existed and was removed (410).
+	ErrGone = errors.New("gone")
 	// ErrConflict: the thing exists but is not in a state that allows the request (409).
 	ErrConflict = errors.New("conflict")
 	// ErrInvalid: the input is well delivered but means nothing (400 on webhooks, 422 on the API).

@@ -26,6 +26,7 @@ type dialect struct {
 	stageScores  string     // makes the temporary table epss_staged
 	shareProject string     // keeps triage of a scan's project out until the transaction ends
 	lockProject  string     // keeps triage and reports of a scan's project out
+	mayPrune     string     // tells whether no other process is pruning, and keeps others out until the transaction ends
 }
 
 // projectKey is the number under which PostgreSQL locks a scan's project.
@@ -42,6 +43,7 @@ var (
 			percentile DOUBLE PRECISION NOT NULL)`,
 		shareProject: `SELECT pg_advisory_xact_lock_shared(` + projectKey + `) FROM scans WHERE id = ?`,
 		lockProject:  `SELECT pg_advisory_xact_lock(` + projectKey + `) FROM scans WHERE id = ?`,
+		mayPrune:     `SELECT pg_try_advisory_xact_lock('removed_scans'::regclass::oid::bigint)`,
 	}
 	sqlite = dialect{
 		name: "sqlite", driver: "sqlite", migrate: "sqlite3", singleWriter: true, maxConns: 8,

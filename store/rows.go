@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -26,14 +27,19 @@ func oneRow(result sql.Result, err error, conflict string) error {
 	return nil
 }
 
-// scanID resolves a reference_id. Text that is no UUID is not found, not an error of the database.
+// scanID resolves a reference_id. Text that is no UUID is not found, not an error of the database; core.ErrGone for a scan
+// that retention removed.
 func scanID(ctx context.Context, q sqlx.ExtContext, reference string) (int64, error) {
 	parsed, err := uuid.Parse(reference)
 	if err != nil {
 		return 0, fmt.Errorf("%w: %q is not the reference_id of a scan", core.ErrNotFound, reference)
 	}
 	var id int64
-	if err := sqlx.GetContext(ctx, q, &id, q.Rebind(`SELECT id FROM scans WHERE reference_id = ?`), parsed.String()); err != nil {
+	err = sqlx.GetContext(ctx, q, &id, q.Rebind(`SELECT id FROM scans WHERE reference_id = ?`), parsed.String())
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, whyMissing(ctx, q, parsed.String())
+	}
+	if err != nil {
 		return 0, fmt.Errorf("scan %s: %w", reference, classify(err))
 	}
 	return id, nil

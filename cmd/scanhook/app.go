@@ -18,6 +18,7 @@ import (
 	"github.com/scanhook/scanhook/internal/epss"
 	"github.com/scanhook/scanhook/internal/health"
 	"github.com/scanhook/scanhook/internal/httpx"
+	"github.com/scanhook/scanhook/internal/retention"
 	"github.com/scanhook/scanhook/internal/runner"
 	"github.com/scanhook/scanhook/internal/web"
 	"github.com/scanhook/scanhook/platforms"
@@ -90,7 +91,11 @@ func newLoops(cfg *config.Config, db *store.Store, set platforms.Set, log *slog.
 		Store: db, URLs: feedsOf(cfg), Asked: askedFor(cfg), Every: cfg.EPSS.Every, Log: log,
 	})
 	asking := enrich.New(enrich.Config{Store: db, Platforms: set, Log: log})
-	return []func(context.Context){scanning.Run, lists.Run, asking.Run}
+	keeping := retention.New(retention.Config{
+		Store: db, Deliveries: cfg.Retention.Deliveries.Duration(), Scans: cfg.Retention.Scans.Duration(),
+		KeepScans: int(cfg.Retention.KeepScans), Log: log,
+	})
+	return []func(context.Context){scanning.Run, lists.Run, asking.Run, keeping.Run}
 }
 
 // hookAddresses tells where each platform's webhooks call.

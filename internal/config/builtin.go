@@ -7,6 +7,8 @@ import (
 	"time"
 )
 
+const day = 24 * time.Hour
+
 // builtin is the configuration of an empty file.
 func builtin() *Config {
 	return &Config{
@@ -20,8 +22,9 @@ func builtin() *Config {
 			KEVURL: "https://www.cisa.gov/sites/default/files/feeds/known_exploited_vulnerabilities.json",
 			Every:  24 * time.Hour,
 		},
-		AI:      AI{Timeout: time.Minute, MaxFindings: 20},
-		Recover: Recover{Every: Interval(time.Hour)},
+		AI:        AI{Timeout: time.Minute, MaxFindings: 20},
+		Recover:   Recover{Every: Interval(time.Hour)},
+		Retention: Retention{Deliveries: Age(30 * day), Scans: Age(90 * day), KeepScans: 50},
 		Defaults: Policy{
 			Context:     "scanhook",
 			Branches:    []string{"**"},

@@ -18,6 +18,7 @@ type Config struct {
 	EPSS         EPSS                `yaml:"epss"`         // where vulnerabilities' likelihood of exploitation is from
 	AI           AI                  `yaml:"ai"`           // who is asked about new findings
 	Recover      Recover             `yaml:"recover"`      // how pushes are found that no webhook announced
+	Retention    Retention           `yaml:"retention"`    // how long things are kept
 	Defaults     Policy              `yaml:"defaults"`     // what every repository starts from
 	Repositories []Repository        `yaml:"repositories"` // first match wins; a push to anything else is ignored
 
@@ -153,6 +154,16 @@ func (a AI) Enabled() bool { return a.URL != "" }
 type Recover struct {
 	Every Interval `yaml:"every"` // between two looks at the branches and tags of a project
 }
+
+// Retention says how long things are kept.
+type Retention struct {
+	Deliveries Age   `yaml:"deliveries"`
+	Scans      Age   `yaml:"scans"`      // those that nothing needs any more
+	KeepScans  int64 `yaml:"keep_scans"` // the newest scans of each project that are kept however old; positive
+}
+
+// Age is how old something may get; 0 is for ever.
+type Age time.Duration
 
 // Interval is a time between two runs; 0 is never.
 type Interval time.Duration

@@ -63,6 +63,10 @@ func convert(text string, out reflect.Value) bool {
 		duration, err := time.ParseDuration(text)
 		*target = Interval(duration)
 		return err == nil && duration >= 0
+	case *Age:
+		age, ok := parseAge(text)
+		*target = Age(age)
+		return ok
 	case *int64:
 		number, err := strconv.ParseInt(text, 10, 64)
 		*target = number
@@ -79,12 +83,27 @@ func convert(text string, out reflect.Value) bool {
 	return false
 }
 
+// parseAge reads a number of days, a duration, or that there is no end.
+func parseAge(text string) (age time.Duration, ok bool) {
+	if text == "forever" || text == "never" || text == "0" {
+		return 0, true
+	}
+	if number, inDays := strings.CutSuffix(text, "d"); inDays {
+		days, err := strconv.ParseUint(number, 10, 16)
+		return time.Duration(days) * day, err == nil && days > 0
+	}
+	age, err := time.ParseDuration(text)
+	return age, err == nil && age > 0
+}
+
 func wanted(out reflect.Value) string {
 	switch out.Interface().(type) {
 	case time.Duration:
 		return "a duration longer than zero, such as 30s, 10m or 1h"
 	case Interval:
 		return "a duration such as 30m or 1h, or 0 for never"
+	case Age:
+		return "a time such as 30d or 12h, or forever"
 	case int64:
 		return "a whole number"
 	case float64:

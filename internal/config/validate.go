@@ -25,6 +25,7 @@ func (v *validator) validate() {
 	v.validateScanners()
 	v.validateEPSS()
 	v.validateAI()
+	v.validateRetention()
 	v.validatePolicy("defaults", v.config.Defaults)
 	v.validateRepositories()
 }

@@ -37,6 +37,7 @@ func Status(err error) int {
 		{core.ErrDenied, http.StatusUnauthorized},
 		{core.ErrForbidden, http.StatusForbidden},
 		{core.ErrNotFound, http.StatusNotFound},
+		{core.ErrGone, http.StatusGone},
 		{core.ErrConflict, http.StatusConflict},
 		{core.ErrInvalid, http.StatusBadRequest},
 		{core.ErrUnavailable, http.StatusServiceUnavailable},

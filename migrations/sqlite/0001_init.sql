@@ -192,6 +192,7 @@ CREATE TABLE lookups (
     last_error      TEXT NOT NULL DEFAULT '',
     given_up        BOOLEAN NOT NULL DEFAULT FALSE
 );
+CREATE INDEX lookups_by_scan ON lookups (scan_id);
 CREATE UNIQUE INDEX lookups_of_scan ON lookups (scan_id, kind) WHERE metric_id IS NULL;
 CREATE UNIQUE INDEX lookups_of_metric ON lookups (metric_id, kind) WHERE metric_id IS NOT NULL;
 CREATE INDEX lookups_due ON lookups (source_platform, next_attempt_at) WHERE NOT given_up;
@@ -387,6 +388,18 @@ CREATE TABLE signed_projects (
 );
 CREATE INDEX signed_projects_by_ref ON signed_projects (platform, project_ref);
 
+-- What is left of scans that retention removed, for those who come by an old link.
+CREATE TABLE removed_scans (
+    id              INTEGER PRIMARY KEY AUTOINCREMENT,
+    reference_id    TEXT NOT NULL UNIQUE,
+    source_platform TEXT NOT NULL,
+    project_name    TEXT NOT NULL,
+    commit_sha      TEXT NOT NULL,
+    outcome         TEXT NOT NULL,
+    scanned_at      TIMESTAMP NOT NULL,
+    removed_at      TIMESTAMP NOT NULL
+);
+
 -- Logins to the pages. The key is made from the browser's secret and the token that opened the session; the person is who an
 -- identity provider said it is.
 CREATE TABLE sessions (
@@ -422,6 +435,7 @@ DROP TABLE sessions;
 DROP TABLE signed_projects;
 DROP TABLE secret_uses;
 DROP TABLE hook_places;
+DROP TABLE removed_scans;
 DROP TABLE ref_heads;
 DROP TABLE watched_projects;
 DROP TABLE project_troubles;
