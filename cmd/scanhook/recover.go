@@ -29,14 +29,15 @@ type rescue struct {
 }
 
 // recoverSteps are done in this order, each whatever became of the ones before.
-var recoverSteps = []func(context.Context, *rescue) error{recoverHeads}
+var recoverSteps = []func(context.Context, *rescue) error{recoverHeads, recoverHooks}
 
 func newRecover(opts *options) *cobra.Command {
 	var r rescue
 	cmd := &cobra.Command{
 		Use: "recover [PROJECT...]", Short: "Find the pushes that no webhook announced, and open their scans",
 		Long: "Compares the branches and tags of all known projects, or of each PROJECT, with those of the time before\n" +
-			"and opens a scan for each that has moved without one. Nothing is ever scanned twice. scanhook serve does the\n" +
+			"and opens a scan for each that has moved without one. Then the platforms are asked to deliver again what their\n" +
+			"webhooks could not deliver, where the token may ask. Nothing is ever scanned twice. scanhook serve does the\n" +
 			"same after each start and every hour (recover.every); it works off the scans that this opens, and may run\n" +
 			"meanwhile. At the first look at a project, only its default branch is scanned; --all scans the heads of all\n" +
 			"configured branches and tags that have no scan, however old they are.",

@@ -138,3 +138,36 @@ func TestDisabledWebhookIsRevived(t *testing.T) {
 	}
 	pending(t, w, commits...)
 }
+
+// recover asks for what is missing at once, as fast as the platform allows.
+func TestRecoverAsksForDeliveries(t *testing.T) {
+	t.Parallel()
+	for kind, want := range map[standin.Kind]string{
+		standin.GitHub: "7 events did not arrive and are sent again",
+		standin.GitLab: "7 events did not arrive, 5 are sent again now, the others later: ",
+	} {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			w, _ := setup(t, worldConfig{kind: kind, extra: uploadsOnly(kind)})
+			hook := addHook(w, standin.Hook{Secret: "not the configured one"})
+			commits := declared(t, w, 7)
+			startWorld(t, w)
+			for _, commit := range commits { // GitLab would pause the webhook
+				announceEach(t, w, commit)
+				_ = w.platform.ChangeHook(hook.ID, func(h *standin.Hook) { h.Failures = 0 })
+			}
+			_ = w.platform.ChangeHook(hook.ID, func(h *standin.Hook) { h.Secret = w.secrets["SECRET"] })
+			file := w.file(t)
+			command(t, "recover", "--dry-run", "--config", file, "acme/shop").expect(t, 0, "project acme/shop on "+string(kind)+
+				": 7 events did not arrive")
+			got := command(t, "recover", "--config", file)
+			got.expect(t, 0, "webhook of project acme/shop on "+string(kind)+": "+want)
+			pending(t, w, commits[:5]...)
+			for _, call := range w.platform.Refused() {
+				if strings.Contains(call.Path, "/hooks") {
+					t.Errorf("the platform refused %+v", call)
+				}
+			}
+		})
+	}
+}
