@@ -25,10 +25,10 @@ func newHooksSync(opts *options) *cobra.Command {
 	var s syncing
 	cmd := &cobra.Command{
 		Use: "sync [PROJECT...]", Short: "Give each project a webhook that calls this Scanhook, with everything right",
-		Long: "Looks at the webhooks of each PROJECT, or of each project under repositories without a glob. A project that\n" +
-			"has none, nor one of its organisation, group or App, gets one. One that is there is put right: address, content\n" +
-			"type, events, verification of our certificate, and with any of these the first configured secret. One that the\n" +
-			"platform has disabled is tested, which revives it. Other webhooks are left alone.\n\n" +
+		Long: "Looks at the webhooks of each PROJECT, or of each project under repositories without a glob. A project\n" +
+			"that has none, nor one of its organisation, group or App, gets one. One that is there is put right: address,\n" +
+			"content type, events, verification of our certificate, and with any of these the first configured secret.\n" +
+			"One that the platform has disabled is tested, which revives it. Other webhooks are left alone.\n\n" +
 			"The platform's token needs the right to it: on GitHub the permission \"Webhooks: read and write\" (classic\n" +
 			"tokens: admin:repo_hook), on GitLab the scope api and the role Maintainer.",
 		Example: "  scanhook hooks sync --dry-run\n  scanhook hooks sync github/acme/shop\n" +

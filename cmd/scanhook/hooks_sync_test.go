@@ -85,7 +85,9 @@ func TestHooksSyncMends(t *testing.T) {
 		"github/events":   {standin.GitHub, standin.Hook{Events: []string{"push"}}, "warn", "does not send workflow_run"},
 		"gitlab/disabled": {standin.GitLab, standin.Hook{Failures: 40}, "fail", "GitLab has disabled it"},
 		"gitlab/secret":   {standin.GitLab, standin.Hook{Secret: "another"}, "fail", "answered 401"},
-		"gitlab/group":    {standin.GitLab, standin.Hook{Group: "acme", Events: []string{"push_events"}}, "warn", "pipeline events"},
+		"gitlab/group": {
+			standin.GitLab, standin.Hook{Group: "acme", Events: []string{"push_events"}}, "warn", "pipeline events",
+		},
 	}
 	for name, test := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -101,7 +103,8 @@ func TestHooksSyncMends(t *testing.T) {
 			syncs(t, w).expect(t, 0, "mended    "+project, test.fault)
 			syncs(t, w).expect(t, 0, "ok        "+project)
 			command(t, "check", "--config", w.file(t)).expect(t, 0, "ok    webhook "+project)
-			if got := announce(t, w, standin.PushSpec{Project: "acme/shop", Ref: "refs/heads/main", After: sample.Head}); len(got) != 1 || got[0]/100 != 2 {
+			got := announce(t, w, standin.PushSpec{Project: "acme/shop", Ref: "refs/heads/main", After: sample.Head})
+			if len(got) != 1 || got[0]/100 != 2 {
 				t.Errorf("pushes through the mended hook: %v", got)
 			}
 		})
@@ -117,7 +120,7 @@ func addHook(w *world, hook standin.Hook) standin.Hook {
 		hook.Secret = w.secrets["SECRET"]
 	}
 	if hook.Events == nil {
-		hook.Events = []string{"push", "workflow_run", "push_events", "tag_push_events", "pipeline_events"}
+		hook.Events = []string{"push", "workflow_run", "status", "push_events", "tag_push_events", "pipeline_events"}
 	}
 	hook.URL = w.hookURL()
 	return w.platform.AddHook(hook)

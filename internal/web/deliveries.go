@@ -19,6 +19,7 @@ type deliveriesPage struct {
 	Deliveries []core.KeptDelivery
 	Pager      pager
 	Silent     silentHooks
+	Failing    []store.HookPlace // whose webhooks the platforms do not call, or that are not as they should be
 	Platforms  []string
 	Outcomes   []core.Outcome
 	Evidence   evidence // empty for those who have not logged in
@@ -45,8 +46,12 @@ func (w *Web) deliveries(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
+	failing, err := w.Store.ListFailingHooks(c.Request.Context())
+	if err != nil {
+		return err
+	}
 	page := deliveriesPage{
-		Filter: filter, Filtered: len(query) > 0, Deliveries: list, Pager: links, Silent: w.silentHooks(),
+		Filter: filter, Filtered: len(query) > 0, Deliveries: list, Pager: links, Silent: w.silentHooks(), Failing: failing,
 		Platforms: w.platformNames(filter.Platform), Outcomes: core.KeptOutcomes,
 	}
 	if who, err := w.visitor(c); err == nil && who.Known() {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/web"
+	"github.com/scanhook/scanhook/store"
 )
 
 func TestSilentWebhooksAreNamed(t *testing.T) {
@@ -37,4 +38,29 @@ func TestSilentWebhooksAreNamed(t *testing.T) {
 	silent.Last = last
 	lacks(t, s.page("/projects/github/acme/shop"), "Silent since")
 	lacks(t, s.page("/deliveries"), "Silent webhooks")
+}
+
+func TestFailingWebhooksAreNamed(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	lacks(t, s.page("/deliveries"), "Webhooks to mend")
+	now := time.Now()
+	for owner, state := range map[string]string{"acme/shop<b>": "disabled", "acme/fine": "active", "acme/empty": "none"} {
+		place := store.HookPlace{SourcePlatform: "gitlab", Scope: "project", Owner: owner}
+		claimed, err := s.store.ClaimHookPlaceNow(t.Context(), place, time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next := claimed
+		next.State, next.CheckedAt = state, &now
+		if state == "disabled" {
+			next.Note = "it fails"
+		}
+		if err := s.store.SettleHookPlace(t.Context(), claimed, next, time.Hour); err != nil {
+			t.Fatal(err)
+		}
+	}
+	page := s.page("/deliveries")
+	contains(t, page, "Webhooks to mend", "project <bdi>acme/shop&lt;b&gt;</bdi> on gitlab", "<b>disabled</b>: it fails")
+	lacks(t, page, "acme/fine", "acme/empty")
 }

@@ -21,7 +21,7 @@ const (
 var _ platforms.HookKeeper = (*Platform)(nil)
 
 // hookEvents are the events that Parse uses.
-func hookEvents() []string { return []string{"push", "workflow_run"} }
+func hookEvents() []string { return []string{"push", "workflow_run", "status"} }
 
 // HookPlaces are the App, the project and its organisation. An App sees only the first two: it is installed on
 // projects.

@@ -43,7 +43,7 @@ func TestHookOfAnApp(t *testing.T) {
 	}
 	faults := strings.Join(hooks[0].Faults, "; ")
 	if !hooks[0].Broken || faults != `it has no secret; its content type is "form"` ||
-		hooks[0].Trouble != "subscribe the App to push in its settings" {
+		hooks[0].Trouble != "subscribe the App to push and status in its settings" {
 		t.Errorf("judged as %+v", hooks[0])
 	}
 	if err := platform.MendHook(t.Context(), hooks[0], hookAddress); err != nil {
@@ -63,7 +63,7 @@ func TestRedeliveryOfAnApp(t *testing.T) {
 	var code atomic.Int32
 	code.Store(503)
 	address := receiverOf(t, &code)
-	server.AddHook(standin.Hook{URL: address, Secret: "the secret", Events: []string{"push", "workflow_run"}})
+	server.AddHook(standin.Hook{URL: address, Secret: "the secret", Events: []string{"push", "workflow_run", "status"}})
 	sha := strings.Repeat("ab", 20)
 	if err := server.Declare("acme/widgets", sha); err != nil {
 		t.Fatal(err)

@@ -64,7 +64,7 @@ func TestAddHook(t *testing.T) {
 	kept := server.Hooks()
 	want := standin.Hook{
 		ID: kept[0].ID, Project: "acme/widgets", URL: hookAddress, Secret: "the secret",
-		Events: []string{"push", "workflow_run"},
+		Events: []string{"push", "workflow_run", "status"},
 	}
 	if diff := cmp.Diff([]standin.Hook{want}, kept); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
@@ -80,14 +80,14 @@ func TestHooksAreJudgedAndMended(t *testing.T) {
 	}{
 		"as wanted":      {hook: standin.Hook{}},
 		"everything":     {hook: standin.Hook{Events: []string{"*"}}},
-		"more events":    {hook: standin.Hook{Events: []string{"issues", "workflow_run", "push"}}},
+		"more events":    {hook: standin.Hook{Events: []string{"issues", "workflow_run", "status", "push"}}},
 		"off":            {standin.Hook{Off: true}, true, "switched off"},
 		"no secret":      {standin.Hook{Secret: "-"}, true, "no secret"},
 		"form":           {standin.Hook{Form: true}, false, `content type is "form"`},
 		"no TLS":         {standin.Hook{Insecure: true}, false, "certificate"},
 		"plain http":     {standin.Hook{URL: "http://scan.example.com/webhooks/github/"}, false, "it calls http://"},
-		"no runs":        {standin.Hook{Events: []string{"push"}}, false, "send workflow_run"},
-		"no pushes":      {standin.Hook{Events: []string{"workflow_run"}}, true, "send push"},
+		"no runs":        {standin.Hook{Events: []string{"push"}}, false, "send workflow_run and status"},
+		"no pushes":      {standin.Hook{Events: []string{"workflow_run"}}, true, "send push and status"},
 		"another place":  {hook: standin.Hook{URL: "https://elsewhere.example.com/webhooks/github"}},
 		"another system": {hook: standin.Hook{URL: "https://scan.example.com/webhooks/ghes"}},
 	}
@@ -135,7 +135,7 @@ func complete(hook standin.Hook) standin.Hook {
 	}
 	hook.Secret = strings.TrimPrefix(hook.Secret, "-")
 	if hook.Events == nil {
-		hook.Events = []string{"push", "workflow_run"}
+		hook.Events = []string{"push", "workflow_run", "status"}
 	}
 	return hook
 }

@@ -66,9 +66,10 @@ func (p *Platform) deliveries(ctx context.Context, hook platforms.Hook, since ti
 	return list, nil
 }
 
-// unused tells deliveries that Parse would ignore, or that lack what redelivering takes.
+// unused tells deliveries that Parse would ignore, statuses, which are of no use later, and what lacks an id.
 func unused(delivery *gogithub.HookDelivery) bool {
-	return !slices.Contains(hookEvents(), delivery.GetEvent()) || delivery.GetGUID() == "" || delivery.GetID() == 0
+	event := delivery.GetEvent()
+	return event != "push" && event != "workflow_run" || delivery.GetGUID() == "" || delivery.GetID() == 0
 }
 
 // appHeader finds the ids that the calls of an App's webhook bear: the API tells them in the headers of a delivery

@@ -116,7 +116,7 @@ func TestRedeliveryOfOrganisations(t *testing.T) {
 	var code atomic.Int32
 	code.Store(503)
 	address := receiverOf(t, &code)
-	server.AddHook(standin.Hook{Group: "acme", URL: address, Secret: "x", Events: []string{"push", "workflow_run"}})
+	server.AddHook(standin.Hook{Group: "acme", URL: address, Secret: "x", Events: []string{"push", "workflow_run", "status"}})
 	sha := strings.Repeat("ab", 20)
 	if err := server.Declare("acme/widgets", sha); err != nil {
 		t.Fatal(err)
