@@ -35,6 +35,12 @@ func BenchmarkLists(b *testing.B) {
 				return err
 			})
 		})
+		b.Run(e.Name+"/standings", func(b *testing.B) {
+			measure(b, []store.StandingFilter{{Limit: 51}, {Failing: true, Limit: 51}, {Failing: true, Limit: 100000}}, func(f store.StandingFilter) error {
+				_, err := s.ListStandings(b.Context(), f)
+				return err
+			})
+		})
 		b.Run(e.Name+"/trend", func(b *testing.B) {
 			measure(b, []string{"acme/monolith", "acme/legacy", "team7/app7", "none/none"}, func(project string) error {
 				_, err := s.ListTrend(b.Context(), "github", project, 40)

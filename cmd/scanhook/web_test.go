@@ -130,6 +130,13 @@ repositories: [{match: "**"}]`})
 	b := openBrowser(t, w.scanhook)
 	b.do(chromedp.Navigate(w.scanhook))
 	b.examine("scans")
+	for name, path := range map[string]string{
+		"projects": "/projects", "scans-none": "/?branch=never", "deliveries-none": "/deliveries?project=none", "projects-none": "/projects?platform=none",
+	} {
+		b.do(chromedp.Navigate(w.scanhook + path))
+		b.examine(name)
+	}
+	b.do(chromedp.Navigate(w.scanhook))
 	b.disableScripts(true)
 	b.do(chromedp.SendKeys(chromedp.CSS("[name=branch]"), "feature/pay"), chromedp.Click(chromedp.CSS(".filter button")))
 	b.until(`location.search.includes("branch=feature%2Fpay") && document.querySelectorAll("table.scans tbody tr").length === 1`)

@@ -80,7 +80,7 @@ func TestHostileTextIsTextOnEveryPage(t *testing.T) {
 	s.login()
 	query := "?" + url.Values{"project": {evil}, "branch": {evil}, "platform": {evil}, "outcome": {evil}, "before": {evil}}.Encode()
 	for _, path := range []string{
-		"/", "/scans/" + scan.ReferenceID, "/scans/" + failed.ReferenceID, "/deliveries", "/explain/" + scan.CommitSHA,
+		"/", "/projects", "/scans/" + scan.ReferenceID, "/scans/" + failed.ReferenceID, "/deliveries", "/explain/" + scan.CommitSHA,
 		"/explain/" + failed.CommitSHA, "/projects/github/" + url.PathEscape(scan.ProjectName), "/projects/github/acme/shop",
 	} {
 		page := s.page(path)

@@ -21,7 +21,8 @@ func placeOf(c *gin.Context) (at place) {
 }
 
 // pager leads to the other pages of a list: queries that begin with a question mark, empty where there is no such page.
-type pager struct{ Newest, Newer, Older string }
+// Lists by time have the first three links, lists by name the others.
+type pager struct{ Newest, Newer, Older, First, Next string }
 
 // turn asks for the rows of a page, the newest first, and makes the links around it. list is asked for one row more than
 // a page has; going back, a page that is not full is the first one.

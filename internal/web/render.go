@@ -50,7 +50,7 @@ func (w *Web) parse() error {
 		return err
 	}
 	w.pages = map[string]*template.Template{}
-	for _, name := range []string{"login", "error", "scan", "scans", "project", "deliveries", "explain", "audit"} {
+	for _, name := range []string{"login", "error", "scan", "scans", "projects", "project", "deliveries", "explain", "audit"} {
 		page, err := common.Clone()
 		if err == nil {
 			w.pages[name], err = page.ParseFS(files, "templates/"+name+".html")

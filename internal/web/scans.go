@@ -15,6 +15,7 @@ const scansPerPage = 50
 type scansPage struct {
 	Filter    store.ScanFilter
 	Filtered  bool
+	Glance    *store.Glance // on the first page of all scans
 	Scans     []scanLine
 	Pager     pager
 	Platforms []string
@@ -41,6 +42,9 @@ func (w *Web) scans(c *gin.Context) error {
 		return err
 	}
 	page := scansPage{Filter: filter, Filtered: len(query) > 0, Pager: links, Platforms: w.platformNames(filter.Platform)}
+	if page.Glance, err = w.glance(c, !page.Filtered && links.Newest == ""); err != nil {
+		return err
+	}
 	for _, scan := range scans {
 		page.Scans = append(page.Scans, scanLine{scan, bannerOf(scan, counts{})})
 	}

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store"
 )
 
 // The lengths to which texts from outside are cut, in characters.
@@ -32,6 +33,7 @@ func (w *Web) functions() template.FuncMap {
 		"utc":      func(at time.Time) string { return at.UTC().Format("2006-01-02 15:04:05 UTC") },
 		"iso":      func(at time.Time) string { return at.UTC().Format(time.RFC3339) },
 		"plural":   plural,
+		"upto":     upTo,
 		"decision": decision,
 		"lines":    func(page view, list []core.KeptDelivery) deliveryLines { return deliveryLines{page, list} },
 		"seconds":  seconds,
@@ -118,6 +120,17 @@ func plural(n int, one string) string {
 		return "1 " + one
 	}
 	return fmt.Sprintf("%d %ss", n, one)
+}
+
+// upTo counts as far as the store does.
+func upTo(n int, one, more string) string {
+	switch {
+	case n >= store.MaxGlance:
+		return fmt.Sprintf("%d or more %s", store.MaxGlance, more)
+	case n == 1:
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, more)
 }
 
 func percent(share float64) string {

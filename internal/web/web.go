@@ -115,6 +115,7 @@ func (w *Web) Register(router *gin.Engine) {
 	reading.GET("/scans/:ref", w.page(w.scan))
 	reading.GET("/scans/:ref/events", w.page(w.events))
 	reading.GET("/findings/:id/patch", w.page(w.patch))
+	reading.GET("/projects", w.page(w.projects))
 	reading.GET("/projects/:platform/*project", w.page(w.project))
 	reading.GET("/deliveries", w.page(w.deliveries))
 	reading.GET("/explain", w.page(w.jump))

@@ -35,7 +35,7 @@ CREATE TABLE scans (
 );
 CREATE INDEX scans_by_branch ON scans (source_platform, project_name, branch, id);
 CREATE INDEX scans_by_commit ON scans (commit_sha);
-CREATE INDEX scans_by_project ON scans (project_name, id);
+CREATE INDEX scans_by_project ON scans (source_platform, project_name, id);
 CREATE INDEX scans_by_baseline ON scans (baseline_scan_id);
 CREATE INDEX scans_open ON scans (deadline_at, source_platform, project_name, branch, status, id)
     WHERE status IN ('pending', 'processing');
