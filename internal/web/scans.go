@@ -15,7 +15,7 @@ const scansPerPage = 50
 type scansPage struct {
 	Filter    store.ScanFilter
 	Filtered  bool
-	Glance    *store.Glance // on the first page of all scans
+	Glance    *glance // on the first page of all scans
 	Scans     []scanLine
 	Pager     pager
 	Platforms []string

@@ -62,8 +62,14 @@ func (w *Web) projects(c *gin.Context) error {
 	return w.render(c, http.StatusOK, "projects", "Projects", page)
 }
 
-// glance is what the first page says of whether everything flows; nil on all others.
-func (w *Web) glance(c *gin.Context, first bool) (*store.Glance, error) {
+// glance is whether everything flows.
+type glance struct {
+	store.Glance
+	Silent silentHooks
+}
+
+// glance is what the first page says of it; nil on all others.
+func (w *Web) glance(c *gin.Context, first bool) (*glance, error) {
 	if !first {
 		return nil, nil
 	}
@@ -73,6 +79,6 @@ func (w *Web) glance(c *gin.Context, first bool) (*store.Glance, error) {
 			posting = append(posting, name)
 		}
 	}
-	glance, err := w.Store.GetGlance(c.Request.Context(), posting)
-	return &glance, err
+	seen, err := w.Store.GetGlance(c.Request.Context(), posting)
+	return &glance{Glance: seen, Silent: w.silentHooks()}, err
 }
