@@ -42,8 +42,9 @@ func newHabit(r *Rhythm) (h habit, ok bool) {
 // more of either kind keeps a few days from being taken for certainty.
 func (r *Rhythm) frequencies(window int) (frequencies [7]float64) {
 	var calls, days [7]float64
+	last := r.Last.Weekday()
 	for n := range window {
-		weekday := r.weekday(n)
+		weekday := weekdayBefore(last, n)
 		days[weekday]++
 		if r.called(n) {
 			calls[weekday]++
@@ -60,11 +61,15 @@ func (r *Rhythm) frequencies(window int) (frequencies [7]float64) {
 func (h *habit) learnPauses(r *Rhythm) {
 	var surprises []float64
 	var lengths []int
-	surprise, length := 0.0, 0
+	var daily [7]float64
+	for weekday := range daily {
+		daily[weekday] = h.surprise(time.Weekday(weekday), 1)
+	}
+	last, surprise, length := r.Last.Weekday(), 0.0, 0
 	for n := 1; n <= r.span(); n++ {
 		length++
 		if !r.called(n) {
-			surprise += h.surprise(r.weekday(n), 1)
+			surprise += daily[weekdayBefore(last, n)]
 			continue
 		}
 		surprises, lengths = append(surprises, surprise), append(lengths, length)

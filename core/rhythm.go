@@ -64,11 +64,6 @@ func (r *Rhythm) Join(other *Rhythm) {
 // called tells whether there was a call so many days before the day of the last one.
 func (r *Rhythm) called(before int) bool { return r.days[before/8]&(1<<(before%8)) != 0 }
 
-// weekday is the day of the week so many days before the day of the last call; negative numbers are days after it.
-func (r *Rhythm) weekday(before int) time.Weekday {
-	return time.Weekday(((int(r.Last.Weekday())-before)%7 + 7) % 7)
-}
-
 // activeDays counts the days with a call.
 func (r *Rhythm) activeDays() (n int) {
 	for _, eight := range r.days {
@@ -103,4 +98,9 @@ func ParseRhythm(last time.Time, days string) Rhythm {
 // daysBetween counts midnights (UTC) from one moment to a later one; negative when it is earlier.
 func daysBetween(from, to time.Time) int {
 	return int(to.UTC().Truncate(oneDay).Sub(from.UTC().Truncate(oneDay)) / oneDay)
+}
+
+// weekdayBefore is the day of the week so many days before the given one; negative numbers are days after it.
+func weekdayBefore(last time.Weekday, days int) time.Weekday {
+	return ((last-time.Weekday(days))%7 + 7) % 7
 }

@@ -1,6 +1,9 @@
 package core
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 const (
 	longestSilence = 60  // days after which a project counts as retired, not as silent
@@ -25,12 +28,25 @@ type HookHealth struct {
 	Silent   bool // for longer than its past explains
 }
 
-// JudgeHooks tells which webhooks of one platform have fallen silent. The last element is the platform as a whole.
+// JudgeHooks tells which webhooks have fallen silent. Those of one platform stand together; after them comes one element
+// for the platform as a whole.
 //
 // A project's silence is measured by how unlikely its own habits make it, weekends included, and compared with the
 // silences of its past. A day on which the other projects rest as well counts less, so that a holiday is no alarm; that
 // all are cut off shows in the platform as a whole. Only full days (UTC) count, so nothing is silent for its first day.
-func JudgeHooks(hooks []Hook, now time.Time) []HookHealth {
+func JudgeHooks(hooks []Hook, now time.Time) (judged []HookHealth) {
+	for len(hooks) > 0 {
+		n := slices.IndexFunc(hooks, func(h Hook) bool { return h.Platform != hooks[0].Platform })
+		if n < 0 {
+			n = len(hooks)
+		}
+		judged = append(judged, judgePlatform(hooks[:n], now)...)
+		hooks = hooks[n:]
+	}
+	return judged
+}
+
+func judgePlatform(hooks []Hook, now time.Time) []HookHealth {
 	var everybody Rhythm
 	habits := make([]habit, len(hooks))
 	known := make([]bool, len(hooks))
@@ -52,10 +68,7 @@ func JudgeHooks(hooks []Hook, now time.Time) []HookHealth {
 }
 
 func judgeAll(everybody *Rhythm, hooks []Hook, now time.Time) HookHealth {
-	all := HookHealth{Last: everybody.Last}
-	if len(hooks) > 0 {
-		all.Platform = hooks[0].Platform
-	}
+	all := HookHealth{Platform: hooks[0].Platform, Last: everybody.Last}
 	h, known := newHabit(everybody)
 	all.Known = known
 	all.judge(&h, &crowd{today: now}, now)
@@ -68,9 +81,9 @@ func (h *HookHealth) judge(habit *habit, others *crowd, now time.Time) {
 	if !h.Known || full < 1 || full > longestSilence {
 		return
 	}
-	surprise := 0.0
+	surprise, last := 0.0, h.Last.Weekday()
 	for n := 1; n <= full; n++ {
-		weekday := h.Last.AddDate(0, 0, n).Weekday()
+		weekday := weekdayBefore(last, -n)
 		share := 1.0
 		if n <= longestHoliday {
 			share = others.share(full+1-n, habit.calls[weekday])
@@ -87,13 +100,13 @@ type crowd struct {
 }
 
 func (c *crowd) add(r *Rhythm, h *habit) {
-	since, span := daysBetween(r.Last, c.today), r.span()
+	since, span, last := daysBetween(r.Last, c.today), r.span(), r.Last.Weekday()
 	for ago := 1; ago < len(c.called); ago++ {
 		before := ago - since // days before the last call
 		if before > span || -before > longestSilence {
 			continue
 		}
-		c.expected[ago] += h.calls[r.weekday(before)]
+		c.expected[ago] += h.calls[weekdayBefore(last, before)]
 		if before >= 0 && r.called(before) {
 			c.called[ago]++
 		}

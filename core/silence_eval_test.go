@@ -149,7 +149,8 @@ func report(t *testing.T, accounts []account, alone bool) {
 			half, most = fmt.Sprint(a.delays[n/2]), fmt.Sprint(a.delays[n*9/10])
 		}
 		rate := float64(a.alarms) / a.years
-		t.Logf("%-17s %.3f false alarms and %.2f days of them a year; %3d of %3d deaths noticed, half within %s days, 9 in 10 within %s",
+		t.Logf("%-17s %.3f false alarms and %.2f days of them a year; %3d of %3d deaths noticed, "+
+			"half within %s days, 9 in 10 within %s",
 			lives[i].name, rate, float64(a.alarm)/a.years, len(a.delays), a.dead, half, most)
 		limit := lives[i].most
 		if alone {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 
+	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
 )
 
@@ -25,4 +26,32 @@ func (s *Store) PlanOfScans(ctx context.Context, f ScanFilter) (steps []string, 
 		steps = append(steps, step.Detail)
 	}
 	return steps, err
+}
+
+// Fill makes so many hundred scans, each with a pending job and a status that is due.
+func (s *Store) Fill(ctx context.Context, hundreds int) error {
+	now := s.clock()
+	for range hundreds {
+		var args []any
+		for range 100 {
+			args = append(args, uuid.NewString(), "github", "acme/shop", uuid.NewString(), now, now)
+		}
+		_, err := s.db.ExecContext(ctx, s.db.Rebind(`
+			INSERT INTO scans (reference_id, source_platform, project_name, commit_sha, timestamp, deadline_at)
+			VALUES `+tuples(100, 6)), args...)
+		if err != nil {
+			return err
+		}
+	}
+	for _, fill := range []string{
+		`INSERT INTO scan_jobs (scan_id, scanner) SELECT id, 'gitleaks' FROM scans`,
+		`INSERT INTO commit_statuses (scan_id, source_platform, project_name, commit_sha, context, state, description,
+			next_attempt_at, wanted_at, due_since)
+			SELECT id, 'github', project_name, commit_sha, 'scanhook', 'pending', '', timestamp, timestamp, timestamp FROM scans`,
+	} {
+		if _, err := s.db.ExecContext(ctx, fill); err != nil {
+			return err
+		}
+	}
+	return nil
 }

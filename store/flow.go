@@ -16,7 +16,8 @@ type Flow struct {
 	Ping     time.Duration // of the database
 	Schema   int           // migrations applied
 	Jobs     []JobsUnderWay
-	Statuses []StatusesDue
+	Statuses []Waiting         // commit statuses that are not shown as they are wanted, without those given up
+	Troubles []Waiting         // projects whose statuses wait because the token may not post them
 	Open     []ScansInState    // scans that have not ended
 	Recent   []ScansInState    // the last thousand scans
 	Lists    []core.FeedImport // the current editions of EPSS and KEV, where there are any
@@ -30,11 +31,11 @@ type JobsUnderWay struct {
 	Since   time.Time     `db:"since"` // when the scan of the first of them was asked for
 }
 
-// StatusesDue are the commit statuses that a platform does not show yet as they are wanted, without those given up.
-type StatusesDue struct {
+// Waiting is what one platform does not have yet.
+type Waiting struct {
 	Platform string    `db:"source_platform"`
 	Count    int       `db:"n"`
-	Since    time.Time `db:"since"` // when the first of them was wanted
+	Since    time.Time `db:"since"` // of the first of them
 }
 
 // ScansInState are scans that stand alike.
@@ -69,6 +70,9 @@ func (s *Store) ReadFlow(ctx context.Context) (flow Flow, err error) {
 		{&flow.Statuses, `
 			SELECT source_platform, COUNT(*) AS n, MIN(wanted_at) AS since FROM commit_statuses
 			WHERE posted_revision < revision AND NOT given_up GROUP BY source_platform ORDER BY 1`},
+		{&flow.Troubles, `
+			SELECT source_platform, COUNT(DISTINCT project_name) AS n, MIN(since) AS since FROM project_troubles
+			GROUP BY source_platform ORDER BY 1`},
 		{&flow.Open, `
 			SELECT status, '' AS verdict, COUNT(*) AS n FROM scans WHERE status IN ('pending', 'processing')
 			GROUP BY status ORDER BY 1`},

@@ -31,7 +31,8 @@ func TestReadFlow(t *testing.T) {
 		if _, _, err := s.ClaimJob(t.Context(), []string{"gitleaks"}, "worker", time.Minute); err != nil {
 			t.Fatal(err)
 		}
-		list := core.Feed{Kind: core.FeedEPSS, Source: "test", Date: start, Scores: []core.Score{{CVEID: "CVE-2026-1", Probability: 0.5}}}
+		list := core.Feed{Kind: core.FeedEPSS, Source: "test",
+			Date: start, Scores: []core.Score{{CVEID: "CVE-2026-1", Probability: 0.5}}}
 		if _, err := s.PutFeed(t.Context(), list, store.FeedOptions{}); err != nil {
 			t.Fatal(err)
 		}
@@ -41,7 +42,7 @@ func TestReadFlow(t *testing.T) {
 				{Scanner: "gitleaks", State: core.JobPending, Count: 1, Since: start.Add(2 * time.Minute)},
 				{Scanner: "gitleaks", State: core.JobRunning, Count: 1, Since: start.Add(time.Minute)},
 			},
-			Statuses: []store.StatusesDue{{Platform: "github", Count: 3, Since: start.Add(time.Minute)}},
+			Statuses: []store.Waiting{{Platform: "github", Count: 3, Since: start.Add(time.Minute)}},
 			Open: []store.ScansInState{
 				{Status: core.ScanPending, Count: 1}, {Status: core.ScanProcessing, Count: 1},
 			},

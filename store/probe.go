@@ -36,6 +36,32 @@ func Probe(ctx context.Context, url string) error {
 // Troubles lists what waits for a token in the database at url, and has it tried again at once by whoever serves that
 // database. The schema is not touched; the error is core.ErrNotFound where there is no database yet.
 func Troubles(ctx context.Context, url string) ([]core.Trouble, error) {
+	s, err := attach(ctx, url)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = s.db.Close() }()
+	list, err := s.ListTroubles(ctx, "", "")
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	return list, s.RetryTroubles(ctx)
+}
+
+// Hooks lists the webhooks of the projects that the policies name, from the database at url. The schema is not touched;
+// the error is core.ErrNotFound where there is no database yet.
+func Hooks(ctx context.Context, url string, policies core.Policies) ([]core.Hook, error) {
+	s, err := attach(ctx, url)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = s.db.Close() }()
+	s.policies = policies
+	return s.ListHooks(ctx)
+}
+
+// attach opens a database as it is, for a look.
+func attach(ctx context.Context, url string) (*Store, error) {
 	if err := Probe(ctx, url); err != nil {
 		return nil, err
 	}
@@ -43,13 +69,7 @@ func Troubles(ctx context.Context, url string) ([]core.Trouble, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening database: %w", err)
 	}
-	s := &Store{db: db, front: db, dialect: d, now: time.Now}
-	defer func() { _ = db.Close() }()
-	list, err := s.ListTroubles(ctx, "", "")
-	if err != nil || len(list) == 0 {
-		return nil, err
-	}
-	return list, s.RetryTroubles(ctx)
+	return &Store{db: db, front: db, dialect: d, now: time.Now}, nil
 }
 
 // probeFile keeps SQLite from creating a file that is not there.

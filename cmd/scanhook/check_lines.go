@@ -27,6 +27,7 @@ func (i inspection) inspect(ctx context.Context) []line {
 	}
 	lines = append(lines, i.troubles(ctx)...)
 	lines = append(lines, i.secrets(ctx)...)
+	lines = append(lines, i.silentHooks(ctx)...)
 	lines = append(lines, i.api(), i.git())
 	for _, name := range slices.Sorted(maps.Keys(i.Scanners)) {
 		lines = append(lines, i.scanner(name))

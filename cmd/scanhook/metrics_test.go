@@ -142,7 +142,8 @@ func TestReadyzTellsOfEveryHop(t *testing.T) {
 			t.Errorf("no %q in:\n%s", want, text)
 		}
 	}
-	if strings.Contains(text, "acme") || strings.Contains(text, w.apiToken) || strings.Contains(text, w.config.Database.URL.Reveal()) {
+	if strings.Contains(text, "acme") || strings.Contains(text, w.apiToken) ||
+		strings.Contains(text, w.config.Database.URL.Reveal()) {
 		t.Errorf("it tells too much:\n%s", text)
 	}
 }
@@ -169,7 +170,8 @@ func TestMetricsMayHaveAnAddressOfTheirOwn(t *testing.T) {
 	}
 	served := make(chan struct{})
 	go func() { serveMetrics(ctx, listener, app.metrics, w.log); close(served) }()
-	if code, text := fetch(t, "http://"+listener.Addr().String()+"/metrics"); code != http.StatusOK || !strings.Contains(text, "scanhook_build_info") {
+	code, text := fetch(t, "http://"+listener.Addr().String()+metricsPath)
+	if code != http.StatusOK || !strings.Contains(text, "scanhook_build_info") {
 		t.Errorf("at its own address: %d", code)
 	}
 	cancel()

@@ -20,11 +20,11 @@ func (h *Health) Collect(to chan<- prometheus.Metric) {
 	s := h.look(context.Background())
 	r := readings{to: to, now: h.Now()}
 	r.tell("intake_queue_length", "Deliveries that wait in this process for the database.", float64(s.queue))
-	r.flag("database_up", "Whether the database answered.", s.err == nil)
+	r.flag("database_up", "Whether the database answered.", s.up())
 	if s.err == nil {
 		r.tell("database_ping_seconds", "Time that the database took to answer.", s.flow.Ping.Seconds())
 		h.collectJobs(r, s.flow.Jobs)
-		h.collectStatuses(r, s.flow.Statuses)
+		h.collectStatuses(r, s.flow)
 		collectScans(r, s.flow)
 		collectLists(r, s.flow.Lists)
 	}
@@ -57,22 +57,28 @@ func (h *Health) collectJobs(r readings, rows []store.JobsUnderWay) {
 	}
 }
 
-func (h *Health) collectStatuses(r readings, rows []store.StatusesDue) {
-	due := map[string]pile{}
-	for _, platform := range h.Platforms {
-		due[platform.Name] = pile{}
-	}
-	for _, row := range rows {
-		name := row.Platform
-		if _, known := due[name]; !known {
-			name = other
-		}
-		due[name] = due[name].with(row.Count, row.Since)
-	}
-	for name, p := range due {
+func (h *Health) collectStatuses(r readings, flow store.Flow) {
+	for name, p := range h.byPlatform(flow.Statuses) {
 		r.tell("statuses_unposted", "Commit statuses that are wanted and not posted, without those given up.",
 			float64(p.count), "platform", name)
 		r.tell("oldest_unposted_status_age_seconds", "Time since the oldest of them was wanted; 0 where there is none.",
 			r.age(p.since), "platform", name)
 	}
+	for name, p := range h.byPlatform(flow.Troubles) {
+		r.tell("projects_in_trouble", "Projects whose statuses wait because the token may not post them.",
+			float64(p.count), "platform", name)
+	}
+}
+
+// byPlatform has a pile for each configured platform, and one for all others where something waits for them.
+func (h *Health) byPlatform(rows []store.Waiting) map[string]pile {
+	piles := map[string]pile{}
+	for _, platform := range h.Platforms {
+		piles[platform.Name] = pile{}
+	}
+	for _, row := range rows {
+		name := h.nameOf(row.Platform)
+		piles[name] = piles[name].with(row.Count, row.Since)
+	}
+	return piles
 }

@@ -91,9 +91,11 @@ func TestSilenceIsTold(t *testing.T) {
 		if len(silent) != 1 || silent[0].Project != "acme/b" || silent[0].Usual != 24*time.Hour {
 			t.Fatalf("silent: %+v, want acme/b", silent)
 		}
-		contains(t, w.Lines(t.Context()), "warn  webhooks of github: 1 of 2 silent for longer than ever, the longest since 2026-06-02")
+		contains(t, w.Lines(t.Context()),
+			"warn  webhooks of github: 1 of 2 silent for longer than their past explains, the first since 2026-06-02")
 		lacks(t, w.Lines(t.Context()), "acme")
-		expect(t, w, "scanhook_hooks_silent", `scanhook_hooks_silent{platform="gitea"} 0`, `scanhook_hooks_silent{platform="github"} 1`)
+		expect(t, w, "scanhook_hooks_silent",
+			`scanhook_hooks_silent{platform="gitea"} 0`, `scanhook_hooks_silent{platform="github"} 1`)
 		expect(t, w, "scanhook_longest_hook_silence_seconds", `{platform="github"} 777600`)
 		w.call(t, "acme/b")
 		w.listen(t)
@@ -102,7 +104,8 @@ func TestSilenceIsTold(t *testing.T) {
 		}
 		w.now = w.now.AddDate(0, 0, 9)
 		w.listen(t)
-		contains(t, w.Lines(t.Context()), "warn  webhooks of github: all silent for longer than ever; last call 9 days ago")
+		contains(t, w.Lines(t.Context()),
+			"warn  webhooks of github: all silent for longer than their past explains; last call 9 days ago")
 		expect(t, w, "scanhook_platform_silent", `scanhook_platform_silent{platform="github"} 1`)
 	})
 }
@@ -118,7 +121,8 @@ func TestLinesTellOfEveryHop(t *testing.T) {
 	if _, err := w.store.AcceptPush(t.Context(), d, p); err != nil {
 		t.Fatal(err)
 	}
-	list := core.Feed{Kind: core.FeedEPSS, Source: "test", Date: w.now.AddDate(0, 0, -5), Scores: []core.Score{{CVEID: "CVE-2026-1"}}}
+	list := core.Feed{Kind: core.FeedEPSS, Source: "test", Date: w.now.AddDate(0, 0, -5),
+		Scores: []core.Score{{CVEID: "CVE-2026-1"}}}
 	if _, err := w.store.PutFeed(t.Context(), list, store.FeedOptions{}); err != nil {
 		t.Fatal(err)
 	}

@@ -86,8 +86,12 @@ func (h *Health) Lines(ctx context.Context) string {
 func gibibytes(n uint64) string { return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30)) }
 
 func (h *Health) databaseLines(p *page, s snapshot) {
-	if s.err != nil {
-		p.line(false, "database", "does not answer, or not in time; the log of a failing loop tells why")
+	switch {
+	case !s.up():
+		p.line(false, "database", "does not answer; the log of the loops that fail tells why")
+		return
+	case s.err != nil:
+		p.line(false, "database", "answers in %s, but is too slow for more", lasting(s.flow.Ping))
 		return
 	}
 	p.line(true, "database", "answers in %s", lasting(s.flow.Ping))
@@ -105,6 +109,10 @@ func (h *Health) databaseLines(p *page, s snapshot) {
 	for _, due := range s.flow.Statuses {
 		late := p.now.Sub(due.Since) > longWait
 		p.line(!late, "statuses on "+h.nameOf(due.Platform), "%d to post%s", due.Count, p.oldest(pile{due.Count, due.Since}))
+	}
+	for _, trouble := range s.flow.Troubles {
+		p.line(false, "token for "+h.nameOf(trouble.Platform), "may not post to %s; scanhook check names them",
+			plural(trouble.Count, "project"))
 	}
 	for _, list := range s.flow.Lists {
 		edition := editionOf(list)
@@ -152,11 +160,18 @@ func (h *Health) hooksLine(p *page, platform Platform) {
 	case h.hooks.Load() == nil:
 		p.say(wordOff, hop, "not looked at yet")
 	case sum.all:
-		p.line(false, hop, "all silent for longer than ever; last call %s", p.since(sum.last))
+		p.line(false, hop, "all silent for longer than their past explains; last call %s", p.since(sum.last))
 	case sum.silent > 0:
-		p.line(false, hop, "%d of %d silent for longer than ever, the longest since %s; /deliveries names them",
+		p.line(false, hop, "%d of %d silent for longer than their past explains, the first since %s; /deliveries names them",
 			sum.silent, sum.hooks, sum.since.Format(time.DateOnly))
 	default:
 		p.line(true, hop, "%d projects have called; last call %s", sum.hooks, p.since(sum.last))
 	}
+}
+
+func plural(n int, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %ss", n, one)
 }

@@ -1,6 +1,7 @@
 package health
 
 import (
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,8 +16,8 @@ type readings struct {
 // tell takes labels as names and values in turn.
 func (r readings) tell(name, help string, value float64, labels ...string) {
 	var names, values []string
-	for i := 0; i < len(labels); i += 2 {
-		names, values = append(names, labels[i]), append(values, labels[i+1])
+	for pair := range slices.Chunk(labels, 2) {
+		names, values = append(names, pair[0]), append(values, pair[1])
 	}
 	desc := prometheus.NewDesc("scanhook_"+name, help, names, nil)
 	r.to <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, values...)

@@ -31,23 +31,10 @@ func (h *Health) once(ctx context.Context) (worked bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	judged := judge(hooks, h.Now())
+	judged := core.JudgeHooks(hooks, h.Now())
 	h.tell(judged)
 	h.hooks.Store(&judged)
 	return false, nil
-}
-
-// judge takes hooks in the order of their platforms.
-func judge(hooks []core.Hook, now time.Time) (judged []core.HookHealth) {
-	for len(hooks) > 0 {
-		n := slices.IndexFunc(hooks, func(h core.Hook) bool { return h.Platform != hooks[0].Platform })
-		if n < 0 {
-			n = len(hooks)
-		}
-		judged = append(judged, core.JudgeHooks(hooks[:n], now)...)
-		hooks = hooks[n:]
-	}
-	return judged
 }
 
 // tell logs a silence when it begins and when it is over.
@@ -61,7 +48,7 @@ func (h *Health) tell(judged []core.HookHealth) {
 		log := h.Log.With("platform", now.Platform, "project", now.Project, "last", now.Last)
 		switch silent := was[hook{now.Platform, now.Project}]; {
 		case now.Silent && !silent:
-			log.Warn("webhook silent for longer than ever; look at its deliveries on the platform", "usual", now.Usual)
+			log.Warn("webhook silent for longer than its past explains; look at its deliveries on the platform", "usual", now.Usual)
 		case silent && !now.Silent && now.Last.After(h.Now().Add(-2*listenEvery)):
 			log.Info("webhook calls again")
 		}

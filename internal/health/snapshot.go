@@ -8,29 +8,47 @@ import (
 )
 
 const (
-	freshFor    = 5 * time.Second // a snapshot is shared for so long
+	freshFor    = 5 * time.Second // a snapshot is shared for so long, and longer where it was dear:
+	idle        = 20              // so many times as long as it took to read
 	readTimeout = 2 * time.Second // the database may take so long for all questions together
 )
 
 // snapshot is how things were a moment ago.
 type snapshot struct {
 	at    time.Time
+	fresh time.Duration // how long it is shared
 	flow  store.Flow
-	err   error // the database did not answer, or not all questions in time
+	err   error // not all questions were answered in time
 	queue int
 	disks []disk
 }
 
-// look returns a snapshot that is no older than freshFor. Whoever asks meanwhile waits for the same one. A caller that
-// hangs up does not spoil it for the others.
+// look returns a snapshot of the last seconds, so that however many ask the database is busy with it for a twentieth of
+// the time at most. Whoever asks meanwhile waits for the same one; a caller that hangs up does not spoil it for the others.
 func (h *Health) look(ctx context.Context) snapshot {
 	h.reading.Lock()
 	defer h.reading.Unlock()
-	if now := h.Now(); h.latest.at.IsZero() || now.Sub(h.latest.at) >= freshFor || now.Before(h.latest.at) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeout)
-		defer cancel()
-		flow, err := h.Store.ReadFlow(ctx)
-		h.latest = snapshot{at: now, flow: flow, err: err, queue: h.Store.IntakeQueue(), disks: spaceOf(h.Disks)}
+	now := h.Now()
+	if age := now.Sub(h.latest.at); age < 0 || age >= h.latest.fresh {
+		h.latest = h.read(ctx)
+		h.latest.at = now
 	}
 	return h.latest
 }
+
+func (h *Health) read(ctx context.Context) snapshot {
+	start := time.Now()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeout)
+	defer cancel()
+	flow, err := h.Store.ReadFlow(ctx)
+	s := snapshot{
+		fresh: max(freshFor, idle*time.Since(start)), flow: flow, err: err, queue: h.Store.IntakeQueue(), disks: spaceOf(h.Disks),
+	}
+	if !s.up() {
+		s.fresh = freshFor // there is nothing to spare, and all want to know when it is back
+	}
+	return s
+}
+
+// up tells whether the database answered, if only the first question.
+func (s snapshot) up() bool { return s.flow.Ping > 0 }

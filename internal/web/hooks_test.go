@@ -25,7 +25,8 @@ func TestSilentWebhooksAreNamed(t *testing.T) {
 		cfg.Hook = func(_, project string) (core.HookHealth, bool) { return silent, project == "acme/shop" }
 	})
 	page := s.page("/deliveries")
-	contains(t, page, "Silent webhooks", "acme/quiet&lt;b&gt;", "all of gitlab", "acme/p17", "and 12 more", "/hooks/projects/github/acme/quiet")
+	contains(t, page, "Silent webhooks", "acme/quiet&lt;b&gt;", "all of gitlab",
+		"acme/p17", "and 12 more", "/hooks/projects/github/acme/quiet")
 	lacks(t, page, "acme/p18")
 	ignored := core.Delivery{Platform: "github", Key: "k", Name: "ping", Project: "acme/other"}
 	if _, err := s.store.AcceptIgnored(t.Context(), ignored, "ping"); err != nil {
