@@ -16,8 +16,8 @@ const (
 
 // NewClient is the HTTP client for calls to a platform, made from base or from nothing. It reads at most 16 MiB of an
 // answer, and follows a redirect only within the same host and with the same method: elsewhere it would carry the
-// token along, and a POST that became a GET would look like a success. While the platform wants to be left alone, it makes
-// no call and answers RateLimited: use one client for all calls to a platform.
+// token along, and a POST that became a GET would look like a success. While the platform wants to be left alone, it
+// makes no call and answers RateLimited: use one client for all calls to a platform.
 func NewClient(base *http.Client) *http.Client {
 	client := http.Client{Timeout: callTimeout}
 	if base != nil {

@@ -12,8 +12,8 @@ const (
 	maxCountedFiles = 50_000
 )
 
-// Commits are the commits of a push. Of a list beyond everything that is sensible only the beginning is read: what three
-// bytes each say in a payload takes a hundred in memory.
+// Commits are the commits of a push. Of a list beyond everything that is sensible only the beginning is read: what
+// three bytes each say in a payload takes a hundred in memory.
 type Commits []Commit
 
 // UnmarshalJSON never fails.

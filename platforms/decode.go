@@ -9,7 +9,8 @@ import (
 	"github.com/scanhook/scanhook/core"
 )
 
-// maxObjects is how many objects a body may hold; a push of 2,048 commits has seven thousand. Braces in texts count too.
+// maxObjects is how many objects a body may hold; a push of 2,048 commits has seven thousand. Braces in texts count
+// too.
 const maxObjects = 1_000_000
 
 // DecodeObject fills target from a body that must be exactly one JSON object, else the error wraps core.ErrInvalid and

@@ -13,8 +13,8 @@ type Historian interface {
 	MergeBase(ctx context.Context, project, branch, sha string) (string, error)
 }
 
-// MergeBase asks a scan's platform where its branch left the default branch. It is empty where that is not to be asked: on
-// the default branch itself, when the answer is known already, and on platforms that are no Historian.
+// MergeBase asks a scan's platform where its branch left the default branch. It is empty where that is not to be
+// asked: on the default branch itself, when the answer is known already, and on platforms that are no Historian.
 func (s Set) MergeBase(ctx context.Context, scan core.Scan) (string, error) {
 	historian, able := s[scan.SourcePlatform].(Historian)
 	if !able || scan.MergeBaseSHA != "" || scan.DefaultBranch == "" || scan.OnDefaultBranch() {

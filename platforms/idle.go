@@ -9,8 +9,8 @@ import (
 
 type idleKey struct{}
 
-// Idle marks calls that nobody waits for. A client of NewClient makes them only while at least half of the calls are left
-// that the platform allows, so that they take none from the others; otherwise it answers RateLimited.
+// Idle marks calls that nobody waits for. A client of NewClient makes them only while at least half of the calls are
+// left that the platform allows, so that they take none from the others; otherwise it answers RateLimited.
 func Idle(ctx context.Context) context.Context { return context.WithValue(ctx, idleKey{}, true) }
 
 func isIdle(ctx context.Context) bool { return ctx.Value(idleKey{}) != nil }

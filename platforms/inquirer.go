@@ -6,8 +6,8 @@ import (
 	"github.com/scanhook/scanhook/core"
 )
 
-// Inquirer is a Platform that can be asked what its webhooks leave open. Errors are those of this package; anything else
-// is worth another try.
+// Inquirer is a Platform that can be asked what its webhooks leave open. Errors are those of this package; anything
+// else is worth another try.
 type Inquirer interface {
 	// ArtifactBytes is the size of all artifacts of a finished pipeline run, in bytes; 0 where it has none.
 	ArtifactBytes(ctx context.Context, project core.Project, pipeline int64) (int64, error)

@@ -42,8 +42,8 @@ func (s Scope) name(list string, texts []string) []NamedSecret {
 	return named
 }
 
-// Keyring holds all secrets that verify the calls of one platform, and knows who may speak for which project: the secrets
-// of the platform for all of them, besides those of the first scope that matches the project.
+// Keyring holds all secrets that verify the calls of one platform, and knows who may speak for which project: the
+// secrets of the platform for all of them, besides those of the first scope that matches the project.
 type Keyring struct {
 	Webhook Secrets
 	Signing Secrets
@@ -52,8 +52,9 @@ type Keyring struct {
 	scopes   core.Scopes
 }
 
-// NewKeyring takes the platform's own secrets and those of its scopes, in the configuration's order. Of a signing token,
-// signingKey returns the key; it may be nil where there are none. An error names the place of the token, not its value.
+// NewKeyring takes the platform's own secrets and those of its scopes, in the configuration's order. Of a signing
+// token, signingKey returns the key; it may be nil where there are none. An error names the place of the token, not
+// its value.
 func NewKeyring(platform string, scopes []Scope, signingKey func(token string) ([]byte, error)) (*Keyring, error) {
 	k := &Keyring{platform: platform}
 	for _, scope := range scopes {
@@ -96,8 +97,8 @@ func (k *Keyring) add(secrets Secrets, named NamedSecret, key []byte) Secrets {
 // Empty tells that no call can be verified: the platform is off.
 func (k *Keyring) Empty() bool { return len(k.Webhook)+len(k.Signing) == 0 }
 
-// For returns the secret and the signing token that a webhook of the place is given: those of the project's scope, so that
-// its maintainers get hold of no others, else those of the platform. Either may be empty.
+// For returns the secret and the signing token that a webhook of the place is given: those of the project's scope, so
+// that its maintainers get hold of no others, else those of the platform. Either may be empty.
 func (k *Keyring) For(place HookPlace) (secret, signing string) {
 	scope := -1
 	if place.Scope == ScopeProject {

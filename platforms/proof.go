@@ -14,9 +14,9 @@ type Proof struct {
 	scopes []int // those that the secret stands in
 }
 
-// Vouch lets the proof stand for the delivery that was read from the call. Each project that the delivery names must be one
-// that the secret may speak for, else the error wraps core.ErrDenied: what a project's maintainers can sign, they can sign
-// in another one's name.
+// Vouch lets the proof stand for the delivery that was read from the call. Each project that the delivery names must
+// be one that the secret may speak for, else the error wraps core.ErrDenied: what a project's maintainers can sign,
+// they can sign in another one's name.
 func (p Proof) Vouch(delivery core.Delivery) (core.Delivery, error) {
 	_, idle := delivery.Event.(core.Ignored)
 	for _, project := range []string{delivery.Project, delivery.Subject().Name} {

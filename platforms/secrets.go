@@ -9,8 +9,8 @@ import (
 	"slices"
 )
 
-// Secrets are the shared secrets of one kind that are live at the same time, so that one can be rotated without losing a
-// delivery, and projects can have their own.
+// Secrets are the shared secrets of one kind that are live at the same time, so that one can be rotated without losing
+// a delivery, and projects can have their own.
 type Secrets []secret
 
 type secret struct {

@@ -25,6 +25,7 @@ func TestGitea(t *testing.T) {
 		"pipeline":     testGiteaPipeline,
 		"restart":      testGiteaRestart,
 		"refusals":     testGiteaRefusals,
+		"hooks":        testGiteaHooks,
 	} {
 		t.Run(name, func(t *testing.T) { step(t, w) })
 	}

@@ -68,8 +68,8 @@ func (p *Platform) toHook(place platforms.HookPlace, found *gogithub.Hook, addre
 		hook.State = platforms.HookOff
 		fault(true, "it is switched off")
 	}
-	if config.GetURL() != address {
-		fault(false, "it calls %s", platforms.Excerpt(config.GetURL(), ""))
+	if config.GetURL() != platforms.OwnAddress(config.GetURL(), address) {
+		fault(false, "it calls %s", platforms.ShownAddress(config.GetURL()))
 	}
 	if config.GetSecret() == "" && !p.isGitea() {
 		fault(true, "it has no secret")
@@ -129,7 +129,8 @@ func (p *Platform) AddHook(ctx context.Context, project, address string) error {
 func (p *Platform) MendHook(ctx context.Context, hook platforms.Hook, address string) error {
 	calls, err := p.hookCalls(ctx, hook.HookPlace)
 	if err == nil {
-		answer, failed := calls.edit(ctx, hook.ID, p.wanted(hook.HookPlace, address, hook.Events))
+		wanted := p.wanted(hook.HookPlace, platforms.OwnAddress(hook.URL, address), hook.Events)
+		answer, failed := calls.edit(ctx, hook.ID, wanted)
 		err = p.hookError(answer, failed)
 	}
 	return wrapped(err, "mending the webhook of %s", hook.HookPlace)

@@ -95,7 +95,7 @@ func (p *Platform) toHook(place platforms.HookPlace, found webhook, address stri
 	lacks := func(present *bool) bool { return present != nil && !*present }
 	fault(hook.State == platforms.HookPaused, true, "GitLab has paused it after failures")
 	fault(hook.State == platforms.HookDisabled, true, "GitLab has disabled it after many failures")
-	fault(found.URL != address, false, "it calls "+platforms.Excerpt(found.URL, ""))
+	fault(found.URL != platforms.OwnAddress(found.URL, address), false, "it calls "+platforms.ShownAddress(found.URL))
 	fault(!found.Push, true, "it does not send push events")
 	fault(!found.TagPush, false, "it does not send tag push events")
 	fault(!found.Pipeline, false, "it does not send pipeline events")
@@ -146,7 +146,8 @@ func (p *Platform) AddHook(ctx context.Context, project, address string) error {
 
 // MendHook leaves events alone that somebody else has added. It does not revive a webhook that GitLab has disabled.
 func (p *Platform) MendHook(ctx context.Context, hook platforms.Hook, address string) error {
-	err := p.callHooks(ctx, http.MethodPut, hook.HookPlace, hook.Ref, hookPath(hook), p.wish(hook.HookPlace, address), nil)
+	wish := p.wish(hook.HookPlace, platforms.OwnAddress(hook.URL, address))
+	err := p.callHooks(ctx, http.MethodPut, hook.HookPlace, hook.Ref, hookPath(hook), wish, nil)
 	if err != nil {
 		return fmt.Errorf("mending the webhook of %s: %w", hook.HookPlace, err)
 	}
