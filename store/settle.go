@@ -74,7 +74,7 @@ func (s *Store) settlement(ctx context.Context, status core.Status, end Settleme
 // settlePosted locks a trouble before the statuses that it keeps waiting, as settleFailed does.
 func (s *Store) settlePosted(ctx context.Context, tx *sqlx.Tx, status core.Status, end Settlement, now time.Time) (int64, error) {
 	if status.Probe > 0 {
-		if err := s.endTrouble(ctx, tx, status, now); err != nil {
+		if err := s.endTrouble(ctx, tx, status, status.Branch, now); err != nil {
 			return 0, err
 		}
 	}
@@ -89,6 +89,11 @@ func (s *Store) settlePosted(ctx context.Context, tx *sqlx.Tx, status core.Statu
 func (s *Store) settleFailed(ctx context.Context, tx *sqlx.Tx, status core.Status, end Settlement, now time.Time) (int64, error) {
 	if end.Trouble == nil {
 		return failedStatus(ctx, tx, status, end, now)
+	}
+	if status.Probe > 0 && end.Trouble.Branch != "" { // then it is not the whole project, or not any more
+		if err := s.endTrouble(ctx, tx, status, "", now); err != nil {
+			return 0, err
+		}
 	}
 	if err := flagTrouble(ctx, tx, status, end, now); err != nil {
 		return 0, err

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -69,10 +70,39 @@ const othersFirst = `(SELECT COUNT(*) FROM commit_statuses other
 const troubled = `(SELECT COUNT(*) FROM project_troubles t
 	WHERE t.source_platform = due.source_platform AND t.project_name = due.project_name AND t.branch IN ('', due.branch))`
 
+// probeFirst is every how many claims a project in trouble goes before the others, so that its turn comes however much
+// there is to post, and the others' turn however many are in trouble.
+const probeFirst = 4
+
 // ClaimStatuses leases up to limit statuses that are due on the given platforms, at most one for each commit, and none
 // for a commit of which one is being posted: posts are serial per commit. Of a project that is in trouble there is one
 // at most, and only when it is time to try again. Nothing due is an empty list.
 func (s *Store) ClaimStatuses(ctx context.Context, onPlatforms []string, limit int, lease time.Duration) ([]core.Status, error) {
+	steps := []func(context.Context, *sqlx.Tx, []string, int, time.Duration) ([]core.Status, error){s.claimDue, s.claimProbe}
+	if s.claims.Add(1)%probeFirst == 0 {
+		slices.Reverse(steps)
+	}
+	var claimed []core.Status
+	err := s.transact(ctx, func(tx *sqlx.Tx) error {
+		for _, step := range steps {
+			more, err := step(ctx, tx, onPlatforms, limit-len(claimed), lease)
+			if err != nil {
+				return err
+			}
+			claimed = append(claimed, more...)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("claiming statuses: %w", err)
+	}
+	return claimed, nil
+}
+
+func (s *Store) claimDue(ctx context.Context, tx *sqlx.Tx, onPlatforms []string, limit int, lease time.Duration) ([]core.Status, error) {
+	if limit <= 0 {
+		return nil, nil
+	}
 	now := s.clock()
 	query, args, err := sqlx.In(`
 		UPDATE commit_statuses SET lease_until = ?
@@ -89,18 +119,8 @@ func (s *Store) ClaimStatuses(ctx context.Context, onPlatforms []string, limit i
 		return nil, nil // no platforms, nothing due
 	}
 	var claimed []core.Status
-	err = s.transact(ctx, func(tx *sqlx.Tx) error {
-		if err := tx.SelectContext(ctx, &claimed, tx.Rebind(query), args...); err != nil || len(claimed) >= limit {
-			return err
-		}
-		probes, err := s.claimProbe(ctx, tx, onPlatforms, lease)
-		claimed = append(claimed, probes...)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("claiming statuses: %w", err)
-	}
-	return claimed, nil
+	err = tx.SelectContext(ctx, &claimed, tx.Rebind(query), args...)
+	return claimed, err
 }
 
 // ListStatuses returns the commit statuses of a scan, with what was posted of them so far.

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -38,6 +39,7 @@ type Store struct {
 	writing   *writer
 	triaging  chan struct{} // has room for those who triage
 	noted     notebook      // what intake need not write again
+	claims    atomic.Int64  // of statuses
 
 	changed poll.Bell
 }

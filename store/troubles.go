@@ -15,21 +15,12 @@ const keepUntilMended = 7 * 24 * time.Hour
 
 // claimProbe leases one status of a project that is in trouble, to find out whether it was mended: the latest wish, whose
 // commit is the most likely to be still there.
-func (s *Store) claimProbe(ctx context.Context, tx *sqlx.Tx, onPlatforms []string, lease time.Duration) ([]core.Status, error) {
+func (s *Store) claimProbe(ctx context.Context, tx *sqlx.Tx, onPlatforms []string, limit int, lease time.Duration) ([]core.Status, error) {
+	trouble, err := s.claimTrouble(ctx, tx, onPlatforms, limit, lease)
+	if err != nil || trouble.ID == 0 {
+		return nil, err
+	}
 	now := s.clock()
-	query, args, err := sqlx.In(`
-		UPDATE project_troubles SET next_probe_at = ?
-		WHERE id = (SELECT id FROM project_troubles WHERE source_platform IN (?) AND next_probe_at <= ?
-			ORDER BY next_probe_at, id LIMIT 1 `+s.dialect.skipLocked+`) AND next_probe_at <= ?
-		RETURNING *`, now.Add(lease), onPlatforms, now, now)
-	if err != nil {
-		return nil, err
-	}
-	var due []core.Trouble
-	if err := tx.SelectContext(ctx, &due, tx.Rebind(query), args...); err != nil || len(due) == 0 {
-		return nil, err
-	}
-	trouble := due[0]
 	var claimed []core.Status
 	err = tx.SelectContext(ctx, &claimed, tx.Rebind(`
 		UPDATE commit_statuses SET lease_until = ?
@@ -45,6 +36,22 @@ func (s *Store) claimProbe(ctx context.Context, tx *sqlx.Tx, onPlatforms []strin
 		return claimed, err
 	}
 	return nil, forgetTrouble(ctx, tx, trouble)
+}
+
+// claimTrouble takes a trouble that it is time to look at, the zero Trouble where there is none.
+func (s *Store) claimTrouble(ctx context.Context, tx *sqlx.Tx, onPlatforms []string, limit int, lease time.Duration) (core.Trouble, error) {
+	now := s.clock()
+	query, args, err := sqlx.In(`
+		UPDATE project_troubles SET next_probe_at = ?
+		WHERE id = (SELECT id FROM project_troubles WHERE source_platform IN (?) AND next_probe_at <= ?
+			ORDER BY next_probe_at, id LIMIT 1 `+s.dialect.skipLocked+`) AND next_probe_at <= ?
+		RETURNING *`, now.Add(lease), onPlatforms, now, now)
+	if err != nil || limit <= 0 {
+		return core.Trouble{}, nil // no platforms, no place
+	}
+	var due []core.Trouble
+	err = tx.SelectContext(ctx, &due, tx.Rebind(query), args...)
+	return append(due, core.Trouble{})[0], err
 }
 
 // waits selects the statuses that a trouble keeps from being posted, by platform, project, and twice its branch.
@@ -88,13 +95,13 @@ func (s *Store) keepWaiting(ctx context.Context, tx *sqlx.Tx, status core.Status
 	return err
 }
 
-// endTrouble makes everything due that waited, and has the platform's other troubles looked at: what mended one may have
-// mended them all.
-func (s *Store) endTrouble(ctx context.Context, tx *sqlx.Tx, status core.Status, now time.Time) error {
-	_, err := tx.ExecContext(ctx, tx.Rebind(`
-		DELETE FROM project_troubles WHERE source_platform = ? AND project_name = ? AND branch IN ('', ?)`),
-		status.SourcePlatform, status.ProjectName, status.Branch)
-	if err != nil {
+// endTrouble makes everything due that waited because of the whole project or of the branch, and has the platform's other
+// troubles looked at: what mended one may have mended them all.
+func (s *Store) endTrouble(ctx context.Context, tx *sqlx.Tx, status core.Status, branch string, now time.Time) error {
+	ended, err := rowsChanged(ctx, tx, `
+		DELETE FROM project_troubles WHERE source_platform = ? AND project_name = ? AND branch IN ('', ?)`,
+		status.SourcePlatform, status.ProjectName, branch)
+	if err != nil || ended == 0 {
 		return err
 	}
 	_, err = tx.ExecContext(ctx, tx.Rebind(`

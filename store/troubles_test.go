@@ -84,6 +84,54 @@ func TestTroubleOfABranch(t *testing.T) {
 	})
 }
 
+// A token that was mended, but not for the protected branch: the others are posted.
+func TestTroubleShrinksToABranch(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		clock := newClock()
+		s := e.Open(t, store.Config{Now: clock.Now})
+		pushTo(t, s, 1, "side")
+		settle(t, s, claimOne(t, s), denied("", 1))
+		clock.advance(time.Minute)
+		pushTo(t, s, 2, "main")
+		settle(t, s, claimOne(t, s), denied("main", 2))
+		settle(t, s, claimOne(t, s), store.Settlement{Posted: true})
+		list, err := s.ListTroubles(t.Context(), "", "")
+		if err != nil || len(list) != 1 || list[0].Branch != "main" || !list[0].NextProbeAt.After(clock.Now()) {
+			t.Errorf("troubles = %+v, %v", list, err)
+		}
+	})
+}
+
+// Neither starves the other, with one place for both.
+func TestProbesAndOthersTakeTurns(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		d, p := storetest.PushOf(1)
+		p.Project.Name = "acme/broken"
+		accept(t, s, d, p)
+		settle(t, s, claimOne(t, s), denied("", 1))
+		if err := s.RetryTroubles(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for n := range 8 {
+			pushTo(t, s, n+2, string(rune('a'+n)))
+		}
+		probes := 0
+		for range 8 {
+			claimed, err := s.ClaimStatuses(t.Context(), github, 1, time.Minute)
+			if err != nil || len(claimed) != 1 {
+				t.Fatalf("claimed %d, %v", len(claimed), err)
+			}
+			probes += claimed[0].Probe
+		}
+		if probes != 1 {
+			t.Errorf("%d probes among eight claims, want 1", probes)
+		}
+	})
+}
+
 func TestTroubleEndsWithItsWishes(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
