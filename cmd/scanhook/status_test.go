@@ -2,12 +2,16 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/report"
 	"github.com/scanhook/scanhook/internal/standin"
 	"github.com/scanhook/scanhook/store"
 )
@@ -153,5 +157,45 @@ func TestForeignStatusIsPutRightOnce(t *testing.T) {
 	}
 	if len(posts) != 5 || posts[2].Outcome != core.PostOverwritten || posts[4].Outcome != core.PostOverwritten {
 		t.Errorf("posts = %+v", posts)
+	}
+}
+
+// GitLab announces no statuses: a look at what it shows finds a stranger's. The replica that looks lives two minutes ahead.
+func TestForeignStatusIsFoundByAsking(t *testing.T) {
+	t.Parallel()
+	for _, kind := range kinds {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			w, sample := setup(t, worldConfig{kind: kind})
+			startWorld(t, w)
+			pushTo(t, w, "main", "", sample.Before)
+			ours := finalOf(t, w, sample.Before)
+			atRest(t, w.look(t), sample.Before)
+			stranger := ours
+			stranger.State, stranger.Description, stranger.Creator = "success", "all is well", "ci-bot"
+			if err := w.platform.Overwrite(stranger); err != nil {
+				t.Fatal(err)
+			}
+			ahead := func() time.Time { return time.Now().Add(2 * time.Minute) }
+			db, err := store.Open(t.Context(), store.Config{URL: w.config.Database.URL.Reveal(), Now: ahead})
+			if err != nil {
+				t.Fatal(err)
+			}
+			set, err := platformsOf(w.config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, stop := context.WithCancel(t.Context())
+			var running sync.WaitGroup
+			running.Go(func() { report.New(report.Config{Store: db, Platforms: set, Now: ahead, Log: w.log}).Run(ctx) })
+			t.Cleanup(func() { stop(); running.Wait(); _ = db.Close() })
+			eventually(t, "ours to be shown again", func() (any, bool) {
+				latest, _ := w.platform.Latest("acme/shop", sample.Before, "scanhook")
+				return nil, len(w.platform.Statuses("acme/shop", sample.Before)) == 4 && latest.Description == ours.Description
+			})
+			if refused := w.platform.Refused(); len(refused) > 0 {
+				t.Errorf("the platform refused %+v", refused)
+			}
+		})
 	}
 }
