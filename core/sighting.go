@@ -77,8 +77,8 @@ func bare(text string) string {
 // InPlaceOf tells whether a status of the context name takes the place of s. GitHub does not mind the case.
 func (s Status) InPlaceOf(name string) bool { return strings.EqualFold(s.Context, name) }
 
-// PutRight tells whether a stranger's status is replaced by ours again: once for each wish, never twice, because whoever
-// insists would go on for ever.
+// PutRight tells whether a stranger's status is replaced by ours again: once for each wish, never twice, because
+// whoever insists would go on for ever.
 func (s Status) PutRight() bool { return s.MendedRevision != s.Revision }
 
 // By names who posted a stranger's status.

@@ -47,7 +47,7 @@ type Status struct {
 	DueSince       time.Time   `db:"due_since"` // WantedAt, or when the token that it waited for was mended
 	PostedAt       *time.Time  `db:"posted_at"`
 	PostedID       int64       `db:"posted_id"`       // the platform's number of what was posted last; 0 where unknown
-	SeenID         int64       `db:"seen_id"`         // the latest number that the platform's webhooks or we have seen in its place
+	SeenID         int64       `db:"seen_id"`         // the greatest number that was seen in its place
 	MendedRevision int64       `db:"mended_revision"` // what put a stranger's status right
 	CheckAt        *time.Time  `db:"check_at"`        // when to look what the platform shows
 	Probe          int         `db:"probe"`           // not 0: the post finds out whether a token was mended, so often now

@@ -64,7 +64,8 @@ func (f Facts) Story() []Step {
 		steps = append(steps, event.story())
 	}
 	for _, status := range f.Statuses {
-		steps = append(steps, status.story(slices.ContainsFunc(f.Troubles, func(t Trouble) bool { return t.Concerns(status) })))
+		waits := slices.ContainsFunc(f.Troubles, func(t Trouble) bool { return t.Concerns(status) })
+		steps = append(steps, status.story(waits))
 	}
 	for _, post := range f.Posts {
 		steps = append(steps, post.story())

@@ -29,8 +29,8 @@ func (t Trouble) Where() string {
 
 // Concerns tells whether a status waits because of the trouble.
 func (t Trouble) Concerns(s Status) bool {
-	return t.SourcePlatform == s.SourcePlatform && t.ProjectName == s.ProjectName && (t.Branch == "" || t.Branch == s.Branch) &&
-		s.PostedRevision < s.Revision && !s.GivenUp
+	here := t.SourcePlatform == s.SourcePlatform && t.ProjectName == s.ProjectName
+	return here && (t.Branch == "" || t.Branch == s.Branch) && s.PostedRevision < s.Revision && !s.GivenUp
 }
 
 func (t Trouble) story() Step {

@@ -37,10 +37,10 @@ func (end Settlement) outcome() core.PostOutcome {
 	return core.PostRetry
 }
 
-// SettleStatus ends the lease of a claimed status and keeps the attempt. What was wanted meanwhile stays due: a revision
-// that is not the latest can neither give up nor delay the latest. core.ErrConflict when the lease was lost; where
-// somebody else posted a newer revision meanwhile, that is posted once more, because nobody knows which of the two came
-// last.
+// SettleStatus ends the lease of a claimed status and keeps the attempt. What was wanted meanwhile stays due: a
+// revision that is not the latest can neither give up nor delay the latest. core.ErrConflict when the lease was lost;
+// where somebody else posted a newer revision meanwhile, that is posted once more, because nobody knows which of the two
+// came last.
 func (s *Store) SettleStatus(ctx context.Context, status core.Status, end Settlement) error {
 	var settled int64
 	work := s.settlement(ctx, status, end, &settled)
@@ -57,7 +57,8 @@ func (s *Store) SettleStatus(ctx context.Context, status core.Status, end Settle
 	return nil
 }
 
-func (s *Store) settlement(ctx context.Context, status core.Status, end Settlement, settled *int64) func(*sqlx.Tx) error {
+func (s *Store) settlement(
+	ctx context.Context, status core.Status, end Settlement, settled *int64) func(*sqlx.Tx) error {
 	now := s.clock()
 	settle := s.settleFailed
 	if end.Posted {
@@ -72,7 +73,8 @@ func (s *Store) settlement(ctx context.Context, status core.Status, end Settleme
 }
 
 // settlePosted locks a trouble before the statuses that it keeps waiting, as settleFailed does.
-func (s *Store) settlePosted(ctx context.Context, tx *sqlx.Tx, status core.Status, end Settlement, now time.Time) (int64, error) {
+func (s *Store) settlePosted(
+	ctx context.Context, tx *sqlx.Tx, status core.Status, end Settlement, now time.Time) (int64, error) {
 	if status.Probe > 0 {
 		if err := s.endTrouble(ctx, tx, status, status.Branch, now); err != nil {
 			return 0, err
@@ -80,13 +82,15 @@ func (s *Store) settlePosted(ctx context.Context, tx *sqlx.Tx, status core.Statu
 	}
 	settled, err := postedStatus(ctx, tx, status, end, now)
 	if err == nil && settled == 0 {
-		_, err = rowsChanged(ctx, tx, `UPDATE commit_statuses SET revision = revision + 1 WHERE id = ? AND posted_revision > ?`,
+		_, err = rowsChanged(ctx, tx, `
+			UPDATE commit_statuses SET revision = revision + 1 WHERE id = ? AND posted_revision > ?`,
 			status.ID, status.Revision)
 	}
 	return settled, err
 }
 
-func (s *Store) settleFailed(ctx context.Context, tx *sqlx.Tx, status core.Status, end Settlement, now time.Time) (int64, error) {
+func (s *Store) settleFailed(
+	ctx context.Context, tx *sqlx.Tx, status core.Status, end Settlement, now time.Time) (int64, error) {
 	if end.Trouble == nil {
 		return failedStatus(ctx, tx, status, end, now)
 	}
@@ -115,7 +119,8 @@ func postedStatus(ctx context.Context, tx *sqlx.Tx, status core.Status, end Sett
 		UPDATE commit_statuses SET posted_revision = ?, posted_state = ?, posted_at = ?, posted_id = ?, check_at = ?,
 			attempts = 0, last_error = '', lease_until = NULL, pipeline_pin = CASE WHEN ? = '' THEN pipeline_pin ELSE ? END
 		WHERE id = ? AND lease_until = ?`,
-		status.Revision, status.State, now, end.PostedID, check, end.PipelinePin, end.PipelinePin, status.ID, status.LeaseUntil)
+		status.Revision, status.State, now, end.PostedID, check, end.PipelinePin, end.PipelinePin,
+		status.ID, status.LeaseUntil)
 }
 
 func failedStatus(ctx context.Context, tx *sqlx.Tx, status core.Status, end Settlement, now time.Time) (int64, error) {

@@ -98,19 +98,21 @@ func (s *Store) overwritten(ctx context.Context, status core.Status, seen core.S
 // confirm spares the platform questions that its webhooks answer.
 func (s *Store) confirm(ctx context.Context, status core.Status) error {
 	return s.transact(ctx, func(tx *sqlx.Tx) error {
-		_, err := tx.ExecContext(ctx, tx.Rebind(`UPDATE commit_statuses SET seen_id = posted_id WHERE id = ? AND seen_id < posted_id`),
-			status.ID)
+		_, err := tx.ExecContext(ctx, tx.Rebind(`
+			UPDATE commit_statuses SET seen_id = posted_id WHERE id = ? AND seen_id < posted_id`), status.ID)
 		return err
 	})
 }
 
 // ClaimCheck takes a posted status of a platform that it is time to look at; core.ErrNotFound when there is none. Its
 // CheckAt is when the look was due; the next one is again after it, if that is not 0.
-func (s *Store) ClaimCheck(ctx context.Context, platform string, next func(core.Status) time.Duration) (core.Status, error) {
+func (s *Store) ClaimCheck(
+	ctx context.Context, platform string, next func(core.Status) time.Duration) (core.Status, error) {
 	var status core.Status
 	err := s.transact(ctx, func(tx *sqlx.Tx) error {
 		err := tx.GetContext(ctx, &status, tx.Rebind(`
-			SELECT * FROM commit_statuses WHERE source_platform = ? AND check_at <= ? ORDER BY check_at LIMIT 1 `+s.dialect.skipLocked),
+			SELECT * FROM commit_statuses WHERE source_platform = ? AND check_at <= ?
+			ORDER BY check_at LIMIT 1 `+s.dialect.skipLocked),
 			platform, s.clock())
 		if err != nil {
 			return err

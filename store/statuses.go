@@ -74,11 +74,13 @@ const troubled = `(SELECT COUNT(*) FROM project_troubles t
 // there is to post, and the others' turn however many are in trouble.
 const probeFirst = 4
 
+type claimStep func(context.Context, *sqlx.Tx, []string, int, time.Duration) ([]core.Status, error)
+
 // ClaimStatuses leases up to limit statuses that are due on the given platforms, at most one for each commit, and none
 // for a commit of which one is being posted: posts are serial per commit. Of a project that is in trouble there is one
 // at most, and only when it is time to try again. Nothing due is an empty list.
 func (s *Store) ClaimStatuses(ctx context.Context, onPlatforms []string, limit int, lease time.Duration) ([]core.Status, error) {
-	steps := []func(context.Context, *sqlx.Tx, []string, int, time.Duration) ([]core.Status, error){s.claimDue, s.claimProbe}
+	steps := []claimStep{s.claimDue, s.claimProbe}
 	if s.claims.Add(1)%probeFirst == 0 {
 		slices.Reverse(steps)
 	}
@@ -99,7 +101,8 @@ func (s *Store) ClaimStatuses(ctx context.Context, onPlatforms []string, limit i
 	return claimed, nil
 }
 
-func (s *Store) claimDue(ctx context.Context, tx *sqlx.Tx, onPlatforms []string, limit int, lease time.Duration) ([]core.Status, error) {
+func (s *Store) claimDue(
+	ctx context.Context, tx *sqlx.Tx, onPlatforms []string, limit int, lease time.Duration) ([]core.Status, error) {
 	if limit <= 0 {
 		return nil, nil
 	}

@@ -13,9 +13,10 @@ import (
 // keepUntilMended is how long a wish waits for somebody to mend the token. Statuses of older commits help nobody.
 const keepUntilMended = 7 * 24 * time.Hour
 
-// claimProbe leases one status of a project that is in trouble, to find out whether it was mended: the latest wish, whose
-// commit is the most likely to be still there.
-func (s *Store) claimProbe(ctx context.Context, tx *sqlx.Tx, onPlatforms []string, limit int, lease time.Duration) ([]core.Status, error) {
+// claimProbe leases one status of a project that is in trouble, to find out whether it was mended: the latest wish,
+// whose commit is the most likely to be still there.
+func (s *Store) claimProbe(
+	ctx context.Context, tx *sqlx.Tx, onPlatforms []string, limit int, lease time.Duration) ([]core.Status, error) {
 	trouble, err := s.claimTrouble(ctx, tx, onPlatforms, limit, lease)
 	if err != nil || trouble.ID == 0 {
 		return nil, err
@@ -39,7 +40,8 @@ func (s *Store) claimProbe(ctx context.Context, tx *sqlx.Tx, onPlatforms []strin
 }
 
 // claimTrouble takes a trouble that it is time to look at, the zero Trouble where there is none.
-func (s *Store) claimTrouble(ctx context.Context, tx *sqlx.Tx, onPlatforms []string, limit int, lease time.Duration) (core.Trouble, error) {
+func (s *Store) claimTrouble(
+	ctx context.Context, tx *sqlx.Tx, onPlatforms []string, limit int, lease time.Duration) (core.Trouble, error) {
 	now := s.clock()
 	query, args, err := sqlx.In(`
 		UPDATE project_troubles SET next_probe_at = ?
@@ -55,7 +57,8 @@ func (s *Store) claimTrouble(ctx context.Context, tx *sqlx.Tx, onPlatforms []str
 }
 
 // waits selects the statuses that a trouble keeps from being posted, by platform, project, and twice its branch.
-const waits = `source_platform = ? AND project_name = ? AND (? = '' OR branch = ?) AND posted_revision < revision AND NOT given_up`
+const waits = `source_platform = ? AND project_name = ? AND (? = '' OR branch = ?)
+	AND posted_revision < revision AND NOT given_up`
 
 // forgetTrouble drops a trouble that nothing waits for. The next push finds out whether it has been mended.
 func forgetTrouble(ctx context.Context, tx *sqlx.Tx, t core.Trouble) error {
@@ -77,12 +80,14 @@ func flagTrouble(ctx context.Context, tx *sqlx.Tx, status core.Status, end Settl
 	return err
 }
 
-// keepWaiting puts the statuses of a project in trouble out of the way of the others, and gives up those that have waited
-// for too long.
-func (s *Store) keepWaiting(ctx context.Context, tx *sqlx.Tx, status core.Status, end Settlement, now time.Time) error {
+// keepWaiting puts the statuses of a project in trouble out of the way of the others, and gives up those that have
+// waited for too long.
+func (s *Store) keepWaiting(
+	ctx context.Context, tx *sqlx.Tx, status core.Status, end Settlement, now time.Time) error {
 	platform, project, branch := status.SourcePlatform, status.ProjectName, end.Trouble.Branch
 	late := fmt.Sprintf("waited for %d days: %s", keepUntilMended/(24*time.Hour), end.Error)
-	_, err := tx.ExecContext(ctx, tx.Rebind(`UPDATE commit_statuses SET given_up = TRUE, last_error = ? WHERE `+waits+` AND wanted_at <= ?`),
+	_, err := tx.ExecContext(ctx, tx.Rebind(`
+		UPDATE commit_statuses SET given_up = TRUE, last_error = ? WHERE `+waits+` AND wanted_at <= ?`),
 		late, platform, project, branch, branch, now.Add(-keepUntilMended))
 	if err != nil {
 		return err
@@ -95,9 +100,10 @@ func (s *Store) keepWaiting(ctx context.Context, tx *sqlx.Tx, status core.Status
 	return err
 }
 
-// endTrouble makes everything due that waited because of the whole project or of the branch, and has the platform's other
-// troubles looked at: what mended one may have mended them all.
-func (s *Store) endTrouble(ctx context.Context, tx *sqlx.Tx, status core.Status, branch string, now time.Time) error {
+// endTrouble makes everything due that waited because of the whole project or of the branch, and has the platform's
+// other troubles looked at: what mended one may have mended them all.
+func (s *Store) endTrouble(
+	ctx context.Context, tx *sqlx.Tx, status core.Status, branch string, now time.Time) error {
 	ended, err := rowsChanged(ctx, tx, `
 		DELETE FROM project_troubles WHERE source_platform = ? AND project_name = ? AND branch IN ('', ?)`,
 		status.SourcePlatform, status.ProjectName, branch)
@@ -113,7 +119,8 @@ func (s *Store) endTrouble(ctx context.Context, tx *sqlx.Tx, status core.Status,
 	}
 	_, err = tx.ExecContext(ctx, tx.Rebind(`
 		UPDATE project_troubles SET next_probe_at = ?
-		WHERE id IN (SELECT id FROM project_troubles WHERE source_platform = ? AND next_probe_at > ? `+s.dialect.skipLocked+`)`),
+		WHERE id IN (SELECT id FROM project_troubles
+			WHERE source_platform = ? AND next_probe_at > ? `+s.dialect.skipLocked+`)`),
 		now, status.SourcePlatform, now)
 	return err
 }

@@ -13,7 +13,8 @@ import (
 func (s *Store) RetryTroubles(ctx context.Context) error {
 	now := s.clock()
 	err := s.change(ctx, func(tx *sqlx.Tx) error {
-		_, err := tx.ExecContext(ctx, tx.Rebind(`UPDATE project_troubles SET next_probe_at = ?, probes = 1 WHERE next_probe_at > ?`), now, now)
+		_, err := tx.ExecContext(ctx, tx.Rebind(`
+			UPDATE project_troubles SET next_probe_at = ?, probes = 1 WHERE next_probe_at > ?`), now, now)
 		return err
 	})
 	if err != nil {

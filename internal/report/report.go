@@ -100,7 +100,8 @@ func (r *Reporter) settle(ctx context.Context, status core.Status, end store.Set
 func (r *Reporter) settlement(status core.Status, posted platforms.Posted, err error) store.Settlement {
 	if err == nil {
 		return store.Settlement{
-			Posted: true, PipelinePin: posted.PipelinePin, PostedID: posted.ID, Code: posted.Code, CheckAfter: r.checkAfter(status),
+			Posted: true, PipelinePin: posted.PipelinePin, PostedID: posted.ID, Code: posted.Code,
+			CheckAfter: r.checkAfter(status),
 		}
 	}
 	end := store.Settlement{Error: sentence(err), Code: platforms.CodeOf(err), RetryAfter: backoff(status.Attempts)}

@@ -15,9 +15,12 @@ import (
 // maxSentence is how much of a reason is kept, in characters.
 const maxSentence = 400
 
-// sentence is why a post failed, fit to be kept and shown, and the same for the same reason: how long a pause is changes
-// with each answer.
+// sentence is why a post failed, fit to be kept and shown, and the same for the same reason: how long a pause is
+// changes with each answer.
 func sentence(err error) string {
+	if answered := new(platforms.Answered); errors.As(err, &answered) {
+		err = answered.Err // which status it was is kept beside it
+	}
 	if limited := new(platforms.RateLimited); errors.As(err, &limited) {
 		err = limited.Err
 	}
@@ -63,7 +66,8 @@ func (r *Reporter) tell(status core.Status, end store.Settlement, err error) {
 		}
 	case end.Trouble != nil:
 		if _, said := r.silent.LoadOrStore(quietKey(status, end.Trouble.Branch), true); !said {
-			log.Warn("statuses of this project are kept and shown, but not posted: "+end.Error, "branch", end.Trouble.Branch)
+			log.Warn("statuses of this project are kept and shown, but not posted: "+end.Error,
+				"branch", end.Trouble.Branch)
 		}
 	case errors.Is(err, platforms.ErrTooEarly):
 		log.Debug("status waits", "reason", err)

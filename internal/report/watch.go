@@ -28,8 +28,8 @@ func (r *Reporter) checkAfter(status core.Status) time.Duration {
 	return firstCheck
 }
 
-// nextCheck is how long after a look the next one comes. A status that was announced to us needs no other one: so would be
-// what took its place.
+// nextCheck is how long after a look the next one comes. A status that was announced to us needs no other one: so would
+// be what took its place.
 func nextCheck(status core.Status) time.Duration {
 	if status.SeenID < status.PostedID && status.PostedAt != nil && status.CheckAt.Sub(*status.PostedAt) < secondCheck {
 		return secondCheck - firstCheck

@@ -77,7 +77,8 @@ func (s *Server) Overwrite(status Status) error {
 		}, status.Creator)
 	} else {
 		a = s.countGitLab(repo, status.SHA, status.Ref, gitlabStatus{
-			State: status.State, Name: status.Context, Description: status.Description, TargetURL: status.TargetURL, Ref: status.Ref,
+			State: status.State, Name: status.Context, Description: status.Description, TargetURL: status.TargetURL,
+			Ref: status.Ref,
 		}, status.Creator)
 	}
 	if a.status != http.StatusCreated {
@@ -117,7 +118,8 @@ func (s *Server) listGitLab(r *http.Request) answer {
 		list = append(list, map[string]any{
 			"id": status.ID, "sha": status.SHA, "ref": status.Ref, "status": status.State, "name": status.Context,
 			"target_url": nullable(status.TargetURL), "description": nullable(status.Description),
-			"created_at": status.At, "allow_failure": false, "coverage": nil, "pipeline_id": status.PipelineID, "author": author,
+			"created_at": status.At, "allow_failure": false, "coverage": nil, "pipeline_id": status.PipelineID,
+			"author": author,
 		})
 	}
 	return answer{status: http.StatusOK, body: list}

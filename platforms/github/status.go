@@ -19,7 +19,8 @@ func (p *Platform) PostStatus(ctx context.Context, status core.Status) (platform
 	owner, repository, ok := strings.Cut(status.ProjectName, "/")
 	ok = ok && !strings.Contains(repository, "/") && platforms.CheckProject(status.ProjectName) == nil
 	if !ok || !core.IsCommitSHA(status.CommitSHA) {
-		return platforms.Posted{}, fmt.Errorf("%w: the status names no project of the form owner/repo or no commit", platforms.ErrRefused)
+		return platforms.Posted{}, fmt.Errorf(
+			"%w: the status names no project of the form owner/repo or no commit", platforms.ErrRefused)
 	}
 	posted, err := p.create(ctx, owner, repository, status)
 	if err != nil {
@@ -34,7 +35,8 @@ func (p *Platform) create(ctx context.Context, owner, repository string, status 
 	if err != nil {
 		return platforms.Posted{}, p.classify(nil, err)
 	}
-	created, answer, err := client.Repositories.CreateStatus(ctx, owner, repository, status.CommitSHA, toRepoStatus(status))
+	created, answer, err := client.Repositories.CreateStatus(
+		ctx, owner, repository, status.CommitSHA, toRepoStatus(status))
 	if err := p.classify(answer, err); err != nil {
 		return platforms.Posted{}, err
 	}

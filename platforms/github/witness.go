@@ -52,7 +52,8 @@ func (p *Platform) LatestStatus(ctx context.Context, status core.Status) (core.S
 	return latest, nil
 }
 
-func (p *Platform) readStatuses(ctx context.Context, status core.Status, page int) (list []shownStatus, next int, err error) {
+func (p *Platform) readStatuses(ctx context.Context, status core.Status, page int) (
+	list []shownStatus, next int, err error) {
 	if !core.IsCommitSHA(status.CommitSHA) {
 		return nil, 0, fmt.Errorf("%w: the status names no commit", platforms.ErrRefused)
 	}
@@ -60,7 +61,8 @@ func (p *Platform) readStatuses(ctx context.Context, status core.Status, page in
 	if err != nil {
 		return nil, 0, err
 	}
-	path := fmt.Sprintf("repos/%s/%s/commits/%s/statuses?per_page=%d&page=%d", owner, name, status.CommitSHA, statusesPerPage, page)
+	path := fmt.Sprintf("repos/%s/%s/commits/%s/statuses?per_page=%d&page=%d",
+		owner, name, status.CommitSHA, statusesPerPage, page)
 	request, err := client.NewRequest(http.MethodGet, path, nil)
 	if err != nil {
 		return nil, 0, err
@@ -76,7 +78,8 @@ func (s shownStatus) seen(status core.Status) core.StatusSeen {
 	return core.StatusSeen{
 		Project:   core.Project{Name: status.ProjectName, Ref: status.ProjectRef},
 		CommitSHA: status.CommitSHA, Context: string(s.Context), ID: s.ID.Int(),
-		State: core.StatusState(cmp.Or(s.State, s.GiteaState)), Description: string(s.Description), Creator: string(s.Creator.Login),
+		State: core.StatusState(cmp.Or(s.State, s.GiteaState)), Description: string(s.Description),
+		Creator: string(s.Creator.Login),
 	}
 }
 

@@ -69,8 +69,8 @@ func (p *Platform) forbidden(err error) error {
 		" api and the role Developer, and on a protected branch the right to push or merge", p.name)}
 }
 
-// hidden asks after the project where GitLab has answered 404, to tell a commit that it does not know from a project that
-// the token may not see.
+// hidden asks after the project where GitLab has answered 404, to tell a commit that it does not know from a project
+// that the token may not see.
 func (p *Platform) hidden(ctx context.Context, status core.Status, unknown error) error {
 	_, answer, err := p.api.Projects.GetProject(projectID(status), nil, gogitlab.WithContext(ctx))
 	if err = p.classify(answer, err); !errors.Is(err, platforms.ErrUnknownCommit) {

@@ -30,7 +30,8 @@ func (p *Platform) LatestStatus(ctx context.Context, status core.Status) (core.S
 	list, answer, err := p.api.Commits.GetCommitStatuses(
 		numberOrPath(project), status.CommitSHA, options, gogitlab.WithContext(ctx))
 	if err != nil {
-		return core.StatusSeen{}, fmt.Errorf("looking at the statuses of %s: %w", status.ProjectName, p.unanswered(answer, err))
+		return core.StatusSeen{}, fmt.Errorf(
+			"looking at the statuses of %s: %w", status.ProjectName, p.unanswered(answer, err))
 	}
 	return latest(status, list)
 }
