@@ -36,7 +36,8 @@ func BenchmarkLists(b *testing.B) {
 			})
 		})
 		b.Run(e.Name+"/standings", func(b *testing.B) {
-			measure(b, []store.StandingFilter{{Limit: 51}, {Failing: true, Limit: 51}, {Failing: true, Limit: 100000}}, func(f store.StandingFilter) error {
+			filters := []store.StandingFilter{{Limit: 51}, {Failing: true, Limit: 51}, {Failing: true, Limit: 100000}}
+			measure(b, filters, func(f store.StandingFilter) error {
 				_, err := s.ListStandings(b.Context(), f)
 				return err
 			})
@@ -86,7 +87,9 @@ func scanFilters(rows int) (list []store.ScanFilter) {
 			for _, branch := range []string{"", "main", "feature/3", "never"} {
 				for _, status := range []core.ScanStatus{"", core.ScanPending, core.ScanCompleted, core.ScanFailed} {
 					for _, verdict := range []core.Verdict{"", core.Pass, core.Fail} {
-						f := store.ScanFilter{Platform: platform, Project: project, Branch: branch, Status: status, Verdict: verdict, Limit: 51}
+						f := store.ScanFilter{
+							Platform: platform, Project: project, Branch: branch, Status: status, Verdict: verdict, Limit: 51,
+						}
 						deep, back := f, f
 						deep.Before, back.After = int64(rows/2), int64(rows/2)
 						list = append(list, f, deep, back)

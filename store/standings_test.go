@@ -46,7 +46,8 @@ func TestProjectsAreListedByHowTheyStand(t *testing.T) {
 			return list
 		}
 		all := []string{
-			"github acme/a main true false", "github acme/b main true true", "gitlab acme/a main true true", "gitlab acme/c main false false",
+			"github acme/a main true false", "github acme/b main true true",
+			"gitlab acme/a main true true", "gitlab acme/c main false false",
 		}
 		for _, test := range []struct {
 			filter store.StandingFilter

@@ -88,11 +88,13 @@ func TestCodeIsKeptOfNewFindings(t *testing.T) {
 	reference := b.accept(t, "acme/shop", first)
 	b.mustWork(t, true)
 	_, _, known := b.get(t, reference)
-	if len(known) != 1 || known[0].CodeLine != 1 || known[0].Code != "package a\nfunc A() {}\nvar t = \""+mask(githubToken)+"\"" {
+	shown := "package a\nfunc A() {}\nvar t = \"" + mask(githubToken) + "\""
+	if len(known) != 1 || known[0].CodeLine != 1 || known[0].Code != shown {
 		t.Errorf("the first scan: %+v", known)
 	}
 	write(t, b.server.dir+"/acme/shop.git", files{
-		"results.json": `[{"tool": "lint", "rule_id": "r", "file": "a.go", "line": 2, "severity": "low"}, {"tool": "lint", "rule_id": "q", "file": "a.go", "line": 1, "severity": "high"}]`,
+		"results.json": `[{"tool": "lint", "rule_id": "r", "file": "a.go", "line": 2, "severity": "low"},
+			{"tool": "lint", "rule_id": "q", "file": "a.go", "line": 1, "severity": "high"}]`,
 	})
 	reference = b.accept(t, "acme/shop", b.server.amend(t, "acme/shop", "second"))
 	b.mustWork(t, true)
