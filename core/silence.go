@@ -16,6 +16,7 @@ type Hook struct {
 	Platform string
 	Project  string
 	Rhythm   Rhythm
+	Missed   Unannounced
 }
 
 // HookHealth is what a webhook's past says about its present.
@@ -25,7 +26,16 @@ type HookHealth struct {
 	Last     time.Time // the latest call, UTC
 	Known    bool      // there were enough calls, over enough days, to judge
 	Usual    time.Duration
-	Silent   bool // for longer than its past explains
+	Silent   bool // for longer than its past explains, or while there were pushes
+	Missed   bool // recover finds pushes again and again that the webhook does not announce
+}
+
+// Why says what a silent webhook is called silent for.
+func (h HookHealth) Why() string {
+	if h.Missed {
+		return "recover finds pushes that it does not announce"
+	}
+	return "no call for longer than its past explains"
 }
 
 // JudgeHooks tells which webhooks have fallen silent. Those of one platform stand together; after them comes one element
@@ -33,7 +43,8 @@ type HookHealth struct {
 //
 // A project's silence is measured by how unlikely its own habits make it, weekends included, and compared with the
 // silences of its past. A day on which the other projects rest as well counts less, so that a holiday is no alarm; that
-// all are cut off shows in the platform as a whole. Only full days (UTC) count, so nothing is silent for its first day.
+// all are cut off shows in the platform as a whole. Only full days (UTC) count, so nothing is silent for its first day, but
+// where recover keeps finding pushes.
 func JudgeHooks(hooks []Hook, now time.Time) (judged []HookHealth) {
 	for len(hooks) > 0 {
 		n := slices.IndexFunc(hooks, func(h Hook) bool { return h.Platform != hooks[0].Platform })
@@ -62,6 +73,9 @@ func judgePlatform(hooks []Hook, now time.Time) []HookHealth {
 	for i, hook := range hooks {
 		health := HookHealth{Platform: hook.Platform, Project: hook.Project, Last: hook.Rhythm.Last, Known: known[i]}
 		health.judge(&habits[i], others, now)
+		if hook.Missed.proves() {
+			health.Silent, health.Missed = true, true
+		}
 		judged = append(judged, health)
 	}
 	return append(judged, judgeAll(&everybody, hooks, now))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"time"
 
@@ -21,13 +22,14 @@ type hookKey struct{ platform, project string }
 
 type hookCall struct {
 	ID         int64     `db:"id"`
+	Event      string    `db:"event"`
 	Platform   string    `db:"platform"`
 	Project    string    `db:"project_name"`
 	ReceivedAt time.Time `db:"received_at"`
 }
 
 // RecordRhythms notes on which days the webhooks of configured projects have called, from the deliveries after the given
-// id, or after the last one noted when it is 0. What was found without a webhook is no call. It returns the last id that
+// id, or after the last one noted when it is 0. What was found without a webhook is no call, but kept as well. It returns the last id that
 // it has seen, and whether there are more. The same deliveries once more, also in another process, change nothing.
 func (s *Store) RecordRhythms(ctx context.Context, after int64) (last int64, more bool, err error) {
 	if after == 0 {
@@ -36,9 +38,9 @@ func (s *Store) RecordRhythms(ctx context.Context, after int64) (last int64, mor
 	var calls []hookCall
 	if err == nil {
 		err = s.db.SelectContext(ctx, &calls, s.db.Rebind(`
-			SELECT id, platform, project_name, received_at FROM deliveries
-			WHERE id > ? AND event <> ? ORDER BY id LIMIT ?`),
-			after-rhythmOverlap, core.Recovered, rhythmOverlap+rhythmBatch)
+			SELECT id, event, platform, project_name, received_at FROM deliveries
+			WHERE id > ? ORDER BY id LIMIT ?`),
+			after-rhythmOverlap, rhythmOverlap+rhythmBatch)
 	}
 	if err == nil {
 		err = s.follow(ctx, calls)
@@ -71,7 +73,7 @@ func (s *Store) follow(ctx context.Context, calls []hookCall) error {
 		}
 		var changed []rhythmRow
 		for key, calls := range byHook {
-			if row := known[key].after(key, calls); row != known[key] {
+			if row := known[key].after(key, calls); row.LastID > 0 && !reflect.DeepEqual(row, known[key]) {
 				changed = append(changed, row)
 			}
 		}
@@ -86,6 +88,17 @@ type rhythmRow struct {
 	LastAt   time.Time `db:"last_at"`
 	LastID   int64     `db:"last_id"`
 	Days     string    `db:"days"`
+
+	MissedFirst *time.Time `db:"missed_first_at"`
+	MissedLast  *time.Time `db:"missed_last_at"`
+}
+
+func (r rhythmRow) missed() (missed core.Unannounced) {
+	if r.MissedFirst != nil && r.MissedLast != nil {
+		missed.Found(*r.MissedFirst)
+		missed.Found(*r.MissedLast)
+	}
+	return missed
 }
 
 func (r rhythmRow) after(key hookKey, calls []hookCall) rhythmRow {
@@ -93,11 +106,30 @@ func (r rhythmRow) after(key hookKey, calls []hookCall) rhythmRow {
 	if !r.LastAt.IsZero() {
 		rhythm = core.ParseRhythm(r.LastAt, r.Days)
 	}
+	missed := r.missed()
 	for _, call := range calls {
+		if call.Event == core.Recovered {
+			missed.Found(call.ReceivedAt)
+			continue
+		}
+		missed = core.Unannounced{}
 		rhythm.Heard(call.ReceivedAt)
 		r.LastID = max(r.LastID, call.ID)
 	}
-	return rhythmRow{key.platform, key.project, rhythm.Last, r.LastID, rhythm.Days()}
+	after := rhythmRow{Platform: key.platform, Project: key.project, LastAt: rhythm.Last, LastID: r.LastID, Days: rhythm.Days()}
+	if !missed.First.IsZero() {
+		after.MissedFirst, after.MissedLast = &missed.First, &missed.Last
+	}
+	return after
+}
+
+// utc makes rows comparable: engines hand times out in zones of their own.
+func (r rhythmRow) utc() rhythmRow {
+	r.LastAt = r.LastAt.UTC()
+	if missed := r.missed(); !missed.First.IsZero() {
+		r.MissedFirst, r.MissedLast = &missed.First, &missed.Last
+	}
+	return r
 }
 
 func (s *Store) lockRhythms(ctx context.Context, tx *sqlx.Tx, keys []hookKey) (map[hookKey]rhythmRow, error) {
@@ -107,12 +139,12 @@ func (s *Store) lockRhythms(ctx context.Context, tx *sqlx.Tx, keys []hookKey) (m
 	}
 	var rows []rhythmRow
 	err := tx.SelectContext(ctx, &rows, tx.Rebind(`
-		SELECT platform, project_name, last_at, last_id, days FROM hook_rhythms
+		SELECT * FROM hook_rhythms
 		WHERE (platform, project_name) IN (VALUES `+tuples(len(keys), 2)+`)
 		ORDER BY platform, project_name `+s.dialect.forUpdate), args...)
 	known := map[hookKey]rhythmRow{}
 	for _, row := range rows {
-		row.LastAt = row.LastAt.UTC()
+		row = row.utc()
 		known[hookKey{row.Platform, row.Project}] = row
 	}
 	return known, err
@@ -124,10 +156,11 @@ const rhythmsAtOnce = 500
 func putRhythms(ctx context.Context, tx *sqlx.Tx, rows []rhythmRow) error {
 	for chunk := range slices.Chunk(rows, rhythmsAtOnce) {
 		_, err := tx.NamedExecContext(ctx, `
-			INSERT INTO hook_rhythms (platform, project_name, last_at, last_id, days)
-			VALUES (:platform, :project_name, :last_at, :last_id, :days)
+			INSERT INTO hook_rhythms (platform, project_name, last_at, last_id, days, missed_first_at, missed_last_at)
+			VALUES (:platform, :project_name, :last_at, :last_id, :days, :missed_first_at, :missed_last_at)
 			ON CONFLICT (platform, project_name) DO UPDATE SET
-				last_at = excluded.last_at, last_id = excluded.last_id, days = excluded.days`, chunk)
+				last_at = excluded.last_at, last_id = excluded.last_id, days = excluded.days,
+				missed_first_at = excluded.missed_first_at, missed_last_at = excluded.missed_last_at`, chunk)
 		if err != nil {
 			return err
 		}
@@ -139,7 +172,7 @@ func putRhythms(ctx context.Context, tx *sqlx.Tx, rows []rhythmRow) error {
 func (s *Store) ListHooks(ctx context.Context) ([]core.Hook, error) {
 	var rows []rhythmRow
 	err := s.db.SelectContext(ctx, &rows, `
-		SELECT platform, project_name, last_at, last_id, days FROM hook_rhythms ORDER BY platform, project_name`)
+		SELECT * FROM hook_rhythms ORDER BY platform, project_name`)
 	if err != nil {
 		return nil, fmt.Errorf("listing webhooks: %w", classify(err))
 	}
@@ -147,7 +180,7 @@ func (s *Store) ListHooks(ctx context.Context) ([]core.Hook, error) {
 	for _, row := range rows {
 		if _, configured := s.policies.For(row.Platform, row.Project); configured {
 			hooks = append(hooks, core.Hook{
-				Platform: row.Platform, Project: row.Project, Rhythm: core.ParseRhythm(row.LastAt, row.Days),
+				Platform: row.Platform, Project: row.Project, Rhythm: core.ParseRhythm(row.LastAt, row.Days), Missed: row.missed(),
 			})
 		}
 	}

@@ -61,12 +61,52 @@ func TestRecordRhythms(t *testing.T) {
 				t.Fatal(err)
 			}
 			expected := []core.Hook{
-				{Platform: "github", Project: "acme/a", Rhythm: *want["acme/a"]},
+				{
+					Platform: "github", Project: "acme/a", Rhythm: *want["acme/a"],
+					Missed: core.Unannounced{First: now, Last: now},
+				},
 				{Platform: "github", Project: "acme/b", Rhythm: *want["acme/b"]},
 			}
 			if diff := cmp.Diff(expected, hooks, cmp.AllowUnexported(core.Rhythm{})); diff != "" {
 				t.Errorf("from %d (-want +got):\n%s", from, diff)
 			}
 		}
+	})
+}
+
+// What recover finds again and again proves a dead webhook within hours, however short its past; a call clears it.
+func TestRecoveredPushesProveADeadWebhook(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		now := time.Date(2026, 11, 2, 9, 30, 0, 0, time.UTC)
+		s := e.Open(t, store.Config{Now: func() time.Time { return now }})
+		push := func(n int, event string) {
+			d, p := storetest.PushOf(n)
+			d.Name = event
+			accept(t, s, d, p)
+		}
+		var last int64
+		silent := func(when string, want bool) {
+			t.Helper()
+			last = listen(t, s, last)
+			listen(t, s, 1)
+			hooks, err := s.ListHooks(t.Context())
+			if err != nil || len(hooks) != 1 {
+				t.Fatalf("%s: %v, %v", when, hooks, err)
+			}
+			if got := core.JudgeHooks(hooks, now)[0]; got.Silent != want || got.Missed != want {
+				t.Errorf("%s: judged %+v", when, got)
+			}
+		}
+		push(1, "push")
+		for n := range 3 { // after a time in which the receiver was down
+			push(2+n, core.Recovered)
+		}
+		silent("all found at once", false)
+		now = now.Add(time.Hour)
+		push(8, core.Recovered)
+		silent("found again an hour later", true)
+		push(9, "push")
+		silent("after a call", false)
 	})
 }

@@ -28,8 +28,8 @@ func (i inspection) silentHooks(ctx context.Context) (lines []line) {
 			subject = "all webhooks of " + hook.Platform
 		}
 		if hook.Silent {
-			lines = append(lines, line{verdictWarn, subject, fmt.Sprintf("silent since %s, for longer than the past explains; "+
-				"look at the deliveries on the platform", hook.Last.Format(time.DateTime))})
+			lines = append(lines, line{verdictWarn, subject, fmt.Sprintf("silent since %s: %s; "+
+				"look at its deliveries on the platform", hook.Last.Format(time.DateTime), hook.Why())})
 		}
 	}
 	return lines

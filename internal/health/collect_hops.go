@@ -50,7 +50,7 @@ func (h *Health) collectHooks(r readings) {
 	for _, name := range h.platformNames() {
 		sum := h.summarize(name)
 		r.tell("hooks", "Projects whose webhook has called.", float64(sum.hooks), "platform", name)
-		r.tell("hooks_silent", "Projects whose webhook is silent for longer than its past explains.",
+		r.tell("hooks_silent", "Projects whose webhook is silent though it should have called.",
 			float64(sum.silent), "platform", name)
 		r.tell("longest_hook_silence_seconds", "Time since the last call of the silent webhook that called least recently.",
 			r.age(sum.since), "platform", name)

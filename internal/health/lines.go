@@ -162,7 +162,7 @@ func (h *Health) hooksLine(p *page, platform Platform) {
 	case sum.all:
 		p.line(false, hop, "all silent for longer than their past explains; last call %s", p.since(sum.last))
 	case sum.silent > 0:
-		p.line(false, hop, "%d of %d silent for longer than their past explains, the first since %s; /deliveries names them",
+		p.line(false, hop, "%d of %d silent, the first since %s; /deliveries names them and says why",
 			sum.silent, sum.hooks, sum.since.Format(time.DateOnly))
 	default:
 		p.line(true, hop, "%d projects have called; last call %s", sum.hooks, p.since(sum.last))

@@ -48,7 +48,7 @@ func (h *Health) tell(judged []core.HookHealth) {
 		log := h.Log.With("platform", now.Platform, "project", now.Project, "last", now.Last)
 		switch silent := was[hook{now.Platform, now.Project}]; {
 		case now.Silent && !silent:
-			log.Warn("webhook silent for longer than its past explains; look at its deliveries on the platform", "usual", now.Usual)
+			log.Warn("webhook silent; look at its deliveries on the platform", "why", now.Why(), "usual", now.Usual)
 		case silent && !now.Silent && now.Last.After(h.Now().Add(-2*listenEvery)):
 			log.Info("webhook calls again")
 		}

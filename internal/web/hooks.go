@@ -43,7 +43,7 @@ func (w *Web) hookOf(platform, project string, latest []core.KeptDelivery) *core
 	}
 	called := slices.IndexFunc(latest, func(d core.KeptDelivery) bool { return d.Event != core.Recovered })
 	if called >= 0 && latest[called].ReceivedAt.After(hook.Last) {
-		hook.Last, hook.Silent = latest[called].ReceivedAt, false
+		hook.Last, hook.Silent, hook.Missed = latest[called].ReceivedAt, false, false
 	}
 	return &hook
 }

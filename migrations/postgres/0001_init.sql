@@ -245,11 +245,13 @@ CREATE INDEX deliveries_in_project ON deliveries (platform, project_name, outcom
 
 -- On which days each configured project's webhook has called; it outlives the deliveries.
 CREATE TABLE hook_rhythms (
-    platform     TEXT NOT NULL,
-    project_name TEXT NOT NULL,
-    last_at      TIMESTAMPTZ NOT NULL,
-    last_id      BIGINT NOT NULL,
-    days         TEXT NOT NULL,
+    platform        TEXT NOT NULL,
+    project_name    TEXT NOT NULL,
+    last_at         TIMESTAMPTZ NOT NULL,
+    last_id         BIGINT NOT NULL,
+    days            TEXT NOT NULL,
+    missed_first_at TIMESTAMPTZ,
+    missed_last_at  TIMESTAMPTZ,
     PRIMARY KEY (platform, project_name)
 );
 

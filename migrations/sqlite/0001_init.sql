@@ -244,11 +244,13 @@ CREATE INDEX deliveries_in_project ON deliveries (platform, project_name, outcom
 
 -- On which days each configured project's webhook has called; it outlives the deliveries.
 CREATE TABLE hook_rhythms (
-    platform     TEXT NOT NULL,
-    project_name TEXT NOT NULL,
-    last_at      TIMESTAMP NOT NULL,
-    last_id      INTEGER NOT NULL,
-    days         TEXT NOT NULL,
+    platform        TEXT NOT NULL,
+    project_name    TEXT NOT NULL,
+    last_at         TIMESTAMP NOT NULL,
+    last_id         INTEGER NOT NULL,
+    days            TEXT NOT NULL,
+    missed_first_at TIMESTAMP,
+    missed_last_at  TIMESTAMP,
     PRIMARY KEY (platform, project_name)
 );
 

@@ -1,0 +1,27 @@
+package core
+
+import "time"
+
+// missedApart is how long finds of recover have to lie apart to prove something. A receiver that was down finds all at once
+// when it is back, and no platform announces a push of many branches.
+const missedApart = 30 * time.Minute
+
+// Unannounced is when recover found pushes that a project's webhook should have announced, since its latest call. The zero
+// value is none.
+type Unannounced struct {
+	First, Last time.Time // UTC
+}
+
+// Found takes a find into account.
+func (u *Unannounced) Found(at time.Time) {
+	at = at.UTC()
+	if u.First.IsZero() || at.Before(u.First) {
+		u.First = at
+	}
+	if at.After(u.Last) {
+		u.Last = at
+	}
+}
+
+// proves tells whether the webhook is dead for sure.
+func (u Unannounced) proves() bool { return u.Last.Sub(u.First) >= missedApart }
