@@ -55,6 +55,7 @@ type Hook struct {
 	// Broken tells that pushes do not arrive because of Faults or State.
 	Broken bool
 	Faults []string // what is not as Scanhook wants it, and PutHook mends
+	Hidden string   // what the platform does not show of it, or nothing
 	// Trouble is what only a person can mend, or nothing: the address is not reached, an App lacks an event.
 	Trouble string
 }

@@ -15,7 +15,7 @@ import (
 func testGiteaHooks(t *testing.T, w *giteaWorld) {
 	p := w.newProject(t, "hooks")
 	adapter, err := github.New(github.Config{
-		Name: "gitea", URL: p.base, APIURL: p.base + "/api/v1", Token: p.token, WebhookSecrets: []string{p.secret},
+		Name: "gitea", URL: p.base, APIURL: p.base + "/api/v1", Token: p.token, WebhookSecrets: []string{p.secrets["SECRET"]},
 	})
 	if err != nil {
 		t.Fatal(err)

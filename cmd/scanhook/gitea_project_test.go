@@ -25,7 +25,13 @@ func newGiteaWorld(t *testing.T) *giteaWorld {
 	t.Helper()
 	server := startGitea(t)
 	server.addUser(t, giteaBot, "--random-password")
-	return &giteaWorld{server, newGiteaReceiver(t, server.base, server.addToken(t, giteaBot, "write:repository"))}
+	return server.scanhook(t, giteaOptions{token: server.addToken(t, giteaBot, "write:repository")})
+}
+
+// scanhook prepares one more Scanhook for a Gitea.
+func (g *giteaServer) scanhook(t *testing.T, o giteaOptions) *giteaWorld {
+	t.Helper()
+	return &giteaWorld{g, newGiteaReceiver(t, g.base, o)}
 }
 
 // giteaProject is a private repository on Gitea with a work tree of the sample.
@@ -40,7 +46,7 @@ func (w *giteaWorld) newProject(t *testing.T, name string) *giteaProject {
 	t.Helper()
 	p := &giteaProject{giteaWorld: w, name: giteaOwner + "/" + name}
 	w.call(t, http.MethodPost, "/user/repos", map[string]any{"name": name, "private": true, "default_branch": "main"}, nil)
-	w.call(t, http.MethodPut, "/repos/"+p.name+"/collaborators/"+giteaBot, map[string]any{"permission": "write"}, nil)
+	p.permit(t, "write")
 	var err error
 	if p.sample, err = standin.SampleRepository(t.Context(), filepath.Join(t.TempDir(), name)); err != nil {
 		t.Fatal(err)
@@ -48,6 +54,12 @@ func (w *giteaWorld) newProject(t *testing.T, name string) *giteaProject {
 	address := strings.Replace(w.base, "://", "://"+giteaOwner+":"+w.password+"@", 1)
 	p.git(t, "remote", "add", "origin", fmt.Sprintf("%s/%s.git", address, p.name))
 	return p
+}
+
+// permit gives giteaBot a right to the repository: read, write or admin.
+func (p *giteaProject) permit(t *testing.T, right string) {
+	t.Helper()
+	p.call(t, http.MethodPut, "/repos/"+p.name+"/collaborators/"+giteaBot, map[string]any{"permission": right}, nil)
 }
 
 // addHook returns the webhook's id.

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,7 +12,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -24,12 +22,13 @@ import (
 
 // giteaReceiver is the Scanhook that a Gitea calls, with a note of each call and its answer.
 type giteaReceiver struct {
-	config   *config.Config
-	log      *slog.Logger
-	address  string
-	secret   string
-	apiToken string
-	end      func() error // of the run that was started last
+	yaml    string
+	secrets map[string]string // the variables of yaml
+	config  *config.Config
+	log     *slog.Logger
+	said    journal
+	address string
+	end     func() error // of the run that was started last
 
 	mu    sync.Mutex
 	calls []giteaCall
@@ -49,46 +48,6 @@ type giteaPayload struct {
 	Repository         struct {
 		FullName string `json:"full_name"`
 	}
-}
-
-const giteaConfiguration = `
-server: {listen: %[1]q, public_url: "http://%[1]s"}
-database: {url: %[2]q}
-platforms:
-  gitea:
-    type: github
-    url: %[3]q
-    api_url: %[3]s/api/v1
-    webhook_secrets: ["${SECRET}"]
-    token: "${TOKEN}"
-api:
-  tokens: [{name: test, token: "${API_TOKEN}", role: viewer}]
-recover: {every: 0}
-repositories:
-  - match: gitea/acme/*
-    tags: ["v*"]
-`
-
-// newGiteaReceiver prepares a Scanhook for a Gitea whose token may write to the repositories.
-func newGiteaReceiver(t *testing.T, gitea, token string) *giteaReceiver {
-	t.Helper()
-	r := &giteaReceiver{
-		log:     slog.New(slog.NewTextHandler(&testWriter{t}, nil)),
-		address: fmt.Sprintf("127.0.0.1:%d", freePort(t)), secret: rand.Text(), apiToken: rand.Text(),
-		end: func() error { return nil },
-	}
-	secrets := map[string]string{"SECRET": r.secret, "TOKEN": token, "API_TOKEN": r.apiToken}
-	text := fmt.Sprintf(giteaConfiguration, r.address, "sqlite:"+filepath.Join(t.TempDir(), "scanhook.db"), gitea)
-	var err error
-	r.config, err = config.Parse("config.yaml", []byte(text), func(name string) (string, bool) {
-		value, ok := secrets[name]
-		return value, ok
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { r.stop(t) })
-	return r
 }
 
 func (r *giteaReceiver) hookURL() string { return "http://" + r.address + "/webhooks/gitea" }
@@ -193,7 +152,7 @@ func (r *giteaReceiver) scan(t *testing.T, reference string) giteaScan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	request.Header.Set("Authorization", "Bearer "+r.apiToken)
+	request.Header.Set("Authorization", "Bearer "+r.secrets["API_TOKEN"])
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		t.Fatal(err)

@@ -155,7 +155,7 @@ func (g *giteaServer) addUser(t *testing.T, name string, flags ...string) {
 
 func (g *giteaServer) addToken(t *testing.T, owner, scopes string) string {
 	t.Helper()
-	return g.run(t, "admin", "user", "generate-access-token", "--username", owner, "--token-name", "test",
+	return g.run(t, "admin", "user", "generate-access-token", "--username", owner, "--token-name", rand.Text(),
 		"--scopes", scopes, "--raw")
 }
 

@@ -8,7 +8,7 @@ import (
 
 func testGiteaForcedPush(t *testing.T, w *giteaWorld) {
 	p := w.newProject(t, "forced")
-	p.addHook(t, "json", p.secret)
+	p.addHook(t, "json", p.secrets["SECRET"])
 	p.push(t, "main")
 	p.final(t, p.sample.Head)
 	p.git(t, "reset", "--quiet", "--hard", p.sample.Before)
@@ -28,7 +28,7 @@ jobs:
 // No runner takes the workflow: Gitea announces that it waits.
 func testGiteaPipeline(t *testing.T, w *giteaWorld) {
 	p := w.newProject(t, "pipeline")
-	p.addHook(t, "json", p.secret)
+	p.addHook(t, "json", p.secrets["SECRET"])
 	built := p.commit(t, ".gitea/workflows/ci.yml", giteaWorkflow)
 	p.push(t, "main")
 	p.called(t, "workflow_run", p.name, func(payload giteaPayload) bool { return payload.Action == "requested" })
@@ -38,7 +38,7 @@ func testGiteaPipeline(t *testing.T, w *giteaWorld) {
 // A merged pull request is a push like any other, and what was acknowledged outlives the process.
 func testGiteaRestart(t *testing.T, w *giteaWorld) {
 	p := w.newProject(t, "restart")
-	p.addHook(t, "json", p.secret)
+	p.addHook(t, "json", p.secrets["SECRET"])
 	p.push(t, p.sample.Before+":refs/heads/main")
 	p.final(t, p.sample.Before)
 	p.push(t, "main:refs/heads/deploy")
@@ -70,7 +70,7 @@ func testGiteaRefusals(t *testing.T, w *giteaWorld) {
 	for mistake, hook := range map[string]struct{ contentType, secret, advice string }{
 		"no-secret":    {"json", "", "set a secret in the settings of the webhook"},
 		"other-secret": {"json", "another", "check that the webhook has the same secret"},
-		"form":         {"form", w.secret, "application/json"}, // Gitea signs what is in the form, GitHub the form
+		"form":         {"form", w.secrets["SECRET"], "application/json"}, // Gitea signs what is in the form, GitHub the form
 	} {
 		p := w.newProject(t, "refused-"+mistake)
 		p.addHook(t, hook.contentType, hook.secret)

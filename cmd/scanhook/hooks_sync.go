@@ -123,6 +123,9 @@ func (s *syncer) mend(ctx context.Context, hook platforms.Hook) (deed, error) {
 	switch {
 	case faults == "" && !s.rewrite && hook.Trouble != "":
 		return deed{"note", "the webhook of " + hook.HookPlace.String() + " is right, but: " + hook.Trouble}, nil
+	case faults == "" && !s.rewrite && hook.Hidden != "":
+		text := "the webhook of %s is right; the platform does not show %s: --rewrite makes sure"
+		return deed{"ok", fmt.Sprintf(text, hook.HookPlace, hook.Hidden)}, nil
 	case faults == "" && !s.rewrite:
 		return deed{"ok", "the webhook of " + hook.HookPlace.String() + " is right"}, nil
 	case faults == "":

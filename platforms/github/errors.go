@@ -100,12 +100,15 @@ func (p *Platform) refusal(code int, err error) error {
 }
 
 func (p *Platform) permission() string {
-	if p.app != nil {
+	switch {
+	case p.app != nil:
 		return "install the App on the project and give it the permission \"Commit statuses: write\""
+	case p.isGitea():
+		return "give the token the scope write:repository, and its owner the right to write to the project"
 	}
 	advice := "give the token access to the project and the permission \"Commit statuses: write\" (classic tokens: repo:status)"
 	if p.web.Hostname() != "github.com" {
-		advice += ", or mend api_url (on Gitea and Forgejo it is " + p.web.String() + "/api/v1, and the scope write:repository)"
+		advice += ", or mend api_url (on Gitea and Forgejo it is " + p.web.String() + "/api/v1)"
 	}
 	return advice
 }

@@ -3,7 +3,6 @@ package github
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"strings"
 
 	gogithub "github.com/google/go-github/v62/github"
@@ -16,8 +15,8 @@ type hookCalls struct {
 	list       func(context.Context) ([]*gogithub.Hook, *gogithub.Response, error)
 	create     func(context.Context, *gogithub.Hook) (*gogithub.Hook, *gogithub.Response, error)
 	edit       func(context.Context, int64, *gogithub.Hook) (*gogithub.Response, error)
-	ping       func(context.Context, int64) (*gogithub.Response, error)
-	deliveries listDeliveries
+	ping       func(context.Context, int64) (*gogithub.Response, error) // nil where there is none
+	deliveries listDeliveries                                           // nil where none are kept
 	redeliver  func(ctx context.Context, hook, delivery int64) (*gogithub.Response, error)
 }
 
@@ -31,7 +30,7 @@ func (p *Platform) hookCalls(ctx context.Context, place platforms.HookPlace) (ho
 	case place.Scope == platforms.ScopeApp && p.app != nil:
 		return p.appHookCalls(), nil
 	case place.Scope == platforms.ScopeGroup && p.app == nil && platforms.CheckProject(place.Owner) == nil:
-		return orgHookCalls(p.posting.Organizations, place.Owner), nil
+		return p.orgHookCalls(place.Owner), nil
 	}
 	owner, name, ok := strings.Cut(place.Owner, "/")
 	if !ok || strings.Contains(name, "/") || platforms.CheckProject(place.Owner) != nil {
@@ -45,8 +44,11 @@ func (p *Platform) hookCalls(ctx context.Context, place platforms.HookPlace) (ho
 }
 
 func (p *Platform) repoHookCalls(client *gogithub.Client, owner, name string) hookCalls {
+	if p.isGitea() {
+		return giteaHooks{client, "repos/" + owner + "/" + name + "/hooks"}.calls()
+	}
 	repos := client.Repositories
-	calls := hookCalls{
+	return hookCalls{
 		list: func(ctx context.Context) ([]*gogithub.Hook, *gogithub.Response, error) {
 			return repos.ListHooks(ctx, owner, name, &gogithub.ListOptions{PerPage: hooksPerPage})
 		},
@@ -69,30 +71,13 @@ func (p *Platform) repoHookCalls(client *gogithub.Client, owner, name string) ho
 			return answer, err
 		},
 	}
+}
+
+func (p *Platform) orgHookCalls(owner string) hookCalls {
 	if p.isGitea() {
-		calls.create = createOnGitea(client, owner, name)
+		return giteaHooks{p.posting, "orgs/" + owner + "/hooks"}.calls()
 	}
-	return calls
-}
-
-// createOnGitea names the kind of webhook, which Gitea demands and GitHub refuses.
-func createOnGitea(client *gogithub.Client, owner, name string) func(context.Context, *gogithub.Hook) (
-	*gogithub.Hook, *gogithub.Response, error) {
-	return func(ctx context.Context, hook *gogithub.Hook) (*gogithub.Hook, *gogithub.Response, error) {
-		body := struct {
-			Type string `json:"type"`
-			*gogithub.Hook
-		}{"gitea", hook}
-		request, err := client.NewRequest(http.MethodPost, fmt.Sprintf("repos/%s/%s/hooks", owner, name), body)
-		if err != nil {
-			return nil, nil, err
-		}
-		answer, err := client.Do(ctx, request, nil)
-		return nil, answer, err
-	}
-}
-
-func orgHookCalls(orgs *gogithub.OrganizationsService, owner string) hookCalls {
+	orgs := p.posting.Organizations
 	return hookCalls{
 		list: func(ctx context.Context) ([]*gogithub.Hook, *gogithub.Response, error) {
 			return orgs.ListHooks(ctx, owner, &gogithub.ListOptions{PerPage: hooksPerPage})

@@ -71,7 +71,10 @@ func (p *Platform) toHook(place platforms.HookPlace, found *gogithub.Hook, addre
 	if config.GetURL() != platforms.OwnAddress(config.GetURL(), address) {
 		fault(false, "it calls %s", platforms.ShownAddress(config.GetURL()))
 	}
-	if config.GetSecret() == "" && !p.isGitea() {
+	switch {
+	case p.isGitea():
+		hook.Hidden = "whether its secret is the configured one"
+	case config.GetSecret() == "":
 		fault(true, "it has no secret")
 	}
 	if config.GetContentType() != contentType {
@@ -180,6 +183,3 @@ func (p *Platform) hookPermission() string {
 	}
 	return "the token the permission \"Webhooks: read and write\" (classic tokens: admin:repo_hook)"
 }
-
-// isGitea tells Gitea and Forgejo by the address of their API.
-func (p *Platform) isGitea() bool { return strings.HasSuffix(p.api.Path, "/api/v1") }

@@ -3,13 +3,11 @@ package github_test
 import (
 	"errors"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/platforms/github"
-	"github.com/scanhook/scanhook/platforms/platformtest"
 )
 
 func TestHookRefusals(t *testing.T) {
@@ -48,34 +46,5 @@ func TestHookRefusals(t *testing.T) {
 	_, err := newPlatform(t, github.Config{Token: theToken}).Hooks(t.Context(), mad, hookAddress)
 	if !errors.Is(err, platforms.ErrRefused) {
 		t.Errorf("place that is none: %v", err)
-	}
-}
-
-// Gitea wants to be told the kind of webhook, shows no secret, and old ones have no workflow runs.
-func TestHooksOnGitea(t *testing.T) {
-	t.Parallel()
-	var body string
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodPost {
-			text := make([]byte, 4096)
-			n, _ := r.Body.Read(text)
-			body = string(text[:n])
-			w.WriteHeader(http.StatusCreated)
-		}
-		_, _ = w.Write([]byte(`[{"id":1,"type":"gitea","active":true,"events":["push"],
-			"config":{"content_type":"json","url":"` + hookAddress + `"}}]`))
-	}))
-	defer server.Close()
-	platform := newPlatform(t, github.Config{
-		URL: server.URL, APIURL: server.URL + "/api/v1", Token: theToken, WebhookSecrets: []string{platformtest.Secret},
-	})
-	if hook := hooksOf(t, platform, ofWidgets)[0]; hook.Broken || len(hook.Faults) > 0 {
-		t.Errorf("hook: %+v", hook)
-	}
-	if err := platform.AddHook(t.Context(), "acme/widgets", hookAddress); err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(body, `"type":"gitea"`) || !strings.Contains(body, platformtest.Secret) {
-		t.Errorf("sent %s", body)
 	}
 }

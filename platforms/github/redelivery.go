@@ -44,6 +44,9 @@ func (p *Platform) Attempts(ctx context.Context, hook platforms.Hook, since time
 func (p *Platform) deliveries(ctx context.Context, hook platforms.Hook, since time.Time) (
 	list []*gogithub.HookDelivery, err error) {
 	calls, err := p.hookCalls(ctx, hook.HookPlace)
+	if err == nil && calls.deliveries == nil {
+		err = fmt.Errorf("%w: %s keeps no deliveries", platforms.ErrNoHookAccess, p.name)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -99,6 +102,9 @@ func toAttempt(header http.Header, delivery *gogithub.HookDelivery) platforms.At
 // Redeliver asks GitHub to try again, which it does a moment after its answer.
 func (p *Platform) Redeliver(ctx context.Context, hook platforms.Hook, attempt platforms.Attempt) error {
 	calls, err := p.hookCalls(ctx, hook.HookPlace)
+	if err == nil && calls.redeliver == nil {
+		err = fmt.Errorf("%w: %s sends nothing again", platforms.ErrNoHookAccess, p.name)
+	}
 	if err == nil {
 		answer, failed := calls.redeliver(ctx, hook.ID, attempt.ID)
 		err = p.hookError(answer, failed)
@@ -106,11 +112,11 @@ func (p *Platform) Redeliver(ctx context.Context, hook platforms.Hook, attempt p
 	return wrapped(err, "having delivery %d of %s sent again", attempt.ID, hook.HookPlace)
 }
 
-// TestHook sends a ping. That of an App cannot be sent.
+// TestHook has a ping sent, which neither Apps nor Gitea know.
 func (p *Platform) TestHook(ctx context.Context, hook platforms.Hook) error {
 	calls, err := p.hookCalls(ctx, hook.HookPlace)
 	if err == nil && calls.ping == nil {
-		err = fmt.Errorf("%w: an App is not pinged", platforms.ErrNoHookAccess)
+		err = fmt.Errorf("%w: %s sends no ping", platforms.ErrNoHookAccess, hook.HookPlace)
 	}
 	if err == nil {
 		answer, failed := calls.ping(ctx, hook.ID)

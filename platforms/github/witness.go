@@ -94,7 +94,8 @@ type announced struct {
 	Sender      account          `json:"sender"`
 }
 
-// parseStatus takes a status without a number for one that is of no use: nobody could tell what it came after.
+// parseStatus leaves Gitea's alone: their numbers, which those of the API cannot be compared with, would make a stranger's
+// of our own. It takes a status without a number for one that is of no use: nobody could tell what it came after.
 func (p *Platform) parseStatus(payload []byte) (core.Event, string, error) {
 	var event announced
 	if err := platforms.DecodeObject(payload, &event); err != nil {
@@ -107,6 +108,10 @@ func (p *Platform) parseStatus(payload []byte) (core.Event, string, error) {
 	seen := core.StatusSeen{
 		Project: project, CommitSHA: string(event.SHA), Context: string(event.Context), ID: event.ID.Int(),
 		State: core.StatusState(event.State), Description: string(event.Description), Creator: string(event.Sender.Login),
+	}
+	if p.isGitea() {
+		return core.Ignored{Reason: "Gitea numbers statuses otherwise here than in its API: what stands is asked for"},
+			project.Name, nil
 	}
 	if seen.ID <= 0 || !core.IsCommitSHA(seen.CommitSHA) {
 		return core.Ignored{Reason: "the status has no number or names no commit"}, project.Name, nil

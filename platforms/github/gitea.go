@@ -1,0 +1,86 @@
+package github
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	gogithub "github.com/google/go-github/v62/github"
+)
+
+const (
+	giteaPageSize = 50 // as much as a Gitea gives by default
+	maxGiteaPages = 10
+)
+
+// isGitea tells Gitea and Forgejo by the address of their API.
+func (p *Platform) isGitea() bool { return strings.HasSuffix(p.api.Path, "/api/v1") }
+
+// giteaHooks are the webhooks at a path of the API of Gitea or Forgejo. It has GitHub's addresses and differs in the rest:
+// its pages, a type for each webhook, no ping, no deliveries, and a PATCH that resets what it is not told and leaves the
+// secret as it is.
+type giteaHooks struct {
+	client *gogithub.Client
+	path   string
+}
+
+// giteaHook is a webhook with what GitHub's have not.
+type giteaHook struct {
+	Type                string `json:"type"`
+	BranchFilter        string `json:"branch_filter,omitempty"`
+	AuthorizationHeader string `json:"authorization_header,omitempty"`
+	*gogithub.Hook
+}
+
+func (h giteaHooks) calls() hookCalls {
+	return hookCalls{
+		list: h.list,
+		create: func(ctx context.Context, wanted *gogithub.Hook) (*gogithub.Hook, *gogithub.Response, error) {
+			answer, err := h.call(ctx, http.MethodPost, h.path, giteaHook{Type: "gitea", Hook: wanted}, nil)
+			return nil, answer, err
+		},
+		edit: h.replace,
+	}
+}
+
+func (h giteaHooks) at(id int64) string { return h.path + "/" + strconv.FormatInt(id, 10) }
+
+func (h giteaHooks) call(ctx context.Context, method, path string, question, answer any) (*gogithub.Response, error) {
+	request, err := h.client.NewRequest(method, path, question)
+	if err != nil {
+		return nil, err
+	}
+	return h.client.Do(ctx, request, answer)
+}
+
+func (h giteaHooks) list(ctx context.Context) (all []*gogithub.Hook, answer *gogithub.Response, err error) {
+	for page := 1; page <= maxGiteaPages; page++ {
+		var found []*gogithub.Hook
+		path := fmt.Sprintf("%s?limit=%d&page=%d", h.path, giteaPageSize, page)
+		if answer, err = h.call(ctx, http.MethodGet, path, nil, &found); err != nil {
+			return nil, answer, err
+		}
+		all = append(all, found...)
+		total, err := strconv.Atoi(answer.Header.Get("X-Total-Count"))
+		if err != nil || len(found) == 0 || len(all) >= total {
+			break
+		}
+	}
+	return all, answer, nil
+}
+
+// replace puts a new webhook in the place of one, whose secret cannot be changed. For a moment both are there: a push that
+// is announced twice is scanned once.
+func (h giteaHooks) replace(ctx context.Context, id int64, wanted *gogithub.Hook) (*gogithub.Response, error) {
+	var hook giteaHook
+	if answer, err := h.call(ctx, http.MethodGet, h.at(id), nil, &hook); err != nil {
+		return answer, err
+	}
+	hook.Hook = wanted
+	if answer, err := h.call(ctx, http.MethodPost, h.path, hook, nil); err != nil {
+		return answer, err
+	}
+	return h.call(ctx, http.MethodDelete, h.at(id), nil, nil)
+}
