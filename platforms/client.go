@@ -1,6 +1,7 @@
 package platforms
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"strings"
@@ -29,6 +30,9 @@ func NewClient(base *http.Client) *http.Client {
 	client.Transport = &quietTransport{base: boundedTransport{base: client.Transport}}
 	client.CheckRedirect = func(next *http.Request, earlier []*http.Request) error {
 		first := earlier[0]
+		if stays(next.Context()) {
+			return http.ErrUseLastResponse
+		}
 		same := next.URL.Host == first.URL.Host && next.URL.Scheme == first.URL.Scheme && next.Method == first.Method
 		if same && len(earlier) < 5 {
 			return nil
@@ -37,6 +41,14 @@ func NewClient(base *http.Client) *http.Client {
 	}
 	return &client
 }
+
+type staying struct{}
+
+// Stay marks calls that must reach the project that they name, or nobody: a client of NewClient follows no redirect. The
+// name of a project that was moved leads to it for ever, and the name's owner can be another one by then.
+func Stay(ctx context.Context) context.Context { return context.WithValue(ctx, staying{}, true) }
+
+func stays(ctx context.Context) bool { return ctx.Value(staying{}) != nil }
 
 type boundedTransport struct{ base http.RoundTripper }
 

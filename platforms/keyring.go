@@ -98,13 +98,18 @@ func (k *Keyring) add(secrets Secrets, named NamedSecret, key []byte) Secrets {
 func (k *Keyring) Empty() bool { return len(k.Webhook)+len(k.Signing) == 0 }
 
 // For returns the secret and the signing token that a webhook of the place is given: those of the project's scope, so
-// that its maintainers get hold of no others, else those of the platform. Either may be empty.
-func (k *Keyring) For(place HookPlace) (secret, signing string) {
+// that its maintainers get hold of no others, else those of the platform. Either may be empty; without both the error
+// wraps ErrRefused.
+func (k *Keyring) For(place HookPlace) (secret, signing string, err error) {
 	scope := -1
 	if place.Scope == ScopeProject {
 		scope = k.scopes.Of(k.platform, place.Owner)
 	}
-	return k.Webhook.first(scope), k.Signing.first(scope)
+	secret, signing = k.Webhook.first(scope), k.Signing.first(scope)
+	if secret == "" && signing == "" {
+		err = fmt.Errorf("%w: no webhook secret is configured for %s", ErrRefused, place)
+	}
+	return secret, signing, err
 }
 
 // maySign tells whether there is a signing token that may speak for the project.

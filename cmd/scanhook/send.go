@@ -113,7 +113,7 @@ func judgeAnswer(delivery standin.Delivery) error {
 	case status/100 == 2:
 		return nil
 	case status == http.StatusUnauthorized:
-		return errors.New("the delivery was refused: the secret is not the one that this server has for the platform")
+		return errors.New("the delivery was refused: the secret is not the one that this server wants for the project, see the answer")
 	default:
 		return fmt.Errorf("the delivery failed with %d: the platform would show it as failed", status)
 	}

@@ -120,9 +120,13 @@ func judgeAnswer(hook *platforms.Hook, last map[string]any, fault func(bool, str
 // AddHook creates a webhook. GitHub pings it at once.
 func (p *Platform) AddHook(ctx context.Context, project, address string) error {
 	place := platforms.HookPlace{Scope: platforms.ScopeProject, Owner: project}
+	secret, _, err := p.keys.For(place)
+	if err != nil {
+		return wrapped(err, "adding a webhook to %s", place)
+	}
 	calls, err := p.hookCalls(ctx, place)
 	if err == nil {
-		_, answer, failed := calls.create(ctx, p.wanted(place, address, nil))
+		_, answer, failed := calls.create(ctx, p.wanted(secret, address, nil))
 		err = p.hookError(answer, failed)
 	}
 	return wrapped(err, "adding a webhook to %s", place)
@@ -130,28 +134,29 @@ func (p *Platform) AddHook(ctx context.Context, project, address string) error {
 
 // MendHook keeps the events that somebody else has added.
 func (p *Platform) MendHook(ctx context.Context, hook platforms.Hook, address string) error {
+	secret, _, err := p.keys.For(hook.HookPlace)
+	if err != nil {
+		return wrapped(err, "mending the webhook of %s", hook.HookPlace)
+	}
 	calls, err := p.hookCalls(ctx, hook.HookPlace)
 	if err == nil {
-		wanted := p.wanted(hook.HookPlace, platforms.OwnAddress(hook.URL, address), hook.Events)
+		wanted := p.wanted(secret, platforms.OwnAddress(hook.URL, address), hook.Events)
 		answer, failed := calls.edit(ctx, hook.ID, wanted)
 		err = p.hookError(answer, failed)
 	}
 	return wrapped(err, "mending the webhook of %s", hook.HookPlace)
 }
 
-func (p *Platform) wanted(place platforms.HookPlace, address string, events []string) *gogithub.Hook {
+func (p *Platform) wanted(secret, address string, events []string) *gogithub.Hook {
 	hook := &gogithub.Hook{
 		Events: append(slices.Clone(events), platforms.Lacking(events, hookEvents()...)...),
 		Active: gogithub.Bool(true),
 		Config: &gogithub.HookConfig{
-			URL: &address, ContentType: gogithub.String(contentType), InsecureSSL: gogithub.String("0"),
+			URL: &address, Secret: &secret, ContentType: gogithub.String(contentType), InsecureSSL: gogithub.String("0"),
 		},
 	}
 	if slices.Contains(events, "*") {
 		hook.Events = events
-	}
-	if secret, _ := p.keys.For(place); secret != "" {
-		hook.Config.Secret = &secret
 	}
 	return hook
 }

@@ -35,6 +35,9 @@ func (p *Platform) create(ctx context.Context, owner, repository string, status 
 	if err != nil {
 		return platforms.Posted{}, p.classify(nil, err)
 	}
+	if status.ProjectRef == "" {
+		ctx = platforms.Stay(ctx) // perhaps only the name's owner says that this is about the name's project
+	}
 	created, answer, err := client.Repositories.CreateStatus(
 		ctx, owner, repository, status.CommitSHA, toRepoStatus(status))
 	if err := p.classify(answer, err); err != nil {

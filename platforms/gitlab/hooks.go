@@ -101,7 +101,7 @@ func (p *Platform) toHook(place platforms.HookPlace, found webhook, address stri
 	fault(!found.Pipeline, false, "it does not send pipeline events")
 	fault(found.Template != "", true, "it has a custom template")
 	fault(!found.VerifySSL && strings.HasPrefix(address, "https:"), false, "it does not verify our certificate")
-	token, signing := p.keys.For(place)
+	token, signing, _ := p.keys.For(place)
 	fault(token != "" && lacks(found.TokenPresent), lacks(found.SigningPresent), "it has no secret token")
 	fault(signing != "" && lacks(found.SigningPresent), lacks(found.TokenPresent), "it has no signing token")
 	return hook
@@ -138,7 +138,11 @@ func (p *Platform) judgeAnswer(ctx context.Context, hook *platforms.Hook) error 
 // AddHook creates a webhook.
 func (p *Platform) AddHook(ctx context.Context, project, address string) error {
 	place := platforms.HookPlace{Scope: platforms.ScopeProject, Owner: project}
-	if err := p.callHooks(ctx, http.MethodPost, place, "", "", p.wish(place, address), nil); err != nil {
+	wish, err := p.wish(place, address)
+	if err == nil {
+		err = p.callHooks(ctx, http.MethodPost, place, "", "", wish, nil)
+	}
+	if err != nil {
 		return fmt.Errorf("adding a webhook to %s: %w", place, err)
 	}
 	return nil
@@ -146,18 +150,22 @@ func (p *Platform) AddHook(ctx context.Context, project, address string) error {
 
 // MendHook leaves events alone that somebody else has added. It does not revive a webhook that GitLab has disabled.
 func (p *Platform) MendHook(ctx context.Context, hook platforms.Hook, address string) error {
-	wish := p.wish(hook.HookPlace, platforms.OwnAddress(hook.URL, address))
-	err := p.callHooks(ctx, http.MethodPut, hook.HookPlace, hook.Ref, hookPath(hook), wish, nil)
+	wish, err := p.wish(hook.HookPlace, platforms.OwnAddress(hook.URL, address))
+	if err == nil {
+		err = p.callHooks(ctx, http.MethodPut, hook.HookPlace, hook.Ref, hookPath(hook), wish, nil)
+	}
 	if err != nil {
 		return fmt.Errorf("mending the webhook of %s: %w", hook.HookPlace, err)
 	}
 	return nil
 }
 
-func (p *Platform) wish(place platforms.HookPlace, address string) wish {
-	w := wish{URL: address, Push: true, TagPush: true, Pipeline: true, VerifySSL: true}
-	if w.Token, w.Signing = p.keys.For(place); w.Signing != "" {
-		w.Signing = keyPrefix + strings.TrimPrefix(w.Signing, keyPrefix)
+func (p *Platform) wish(place platforms.HookPlace, address string) (wish, error) {
+	token, signing, err := p.keys.For(place)
+	if signing != "" {
+		signing = keyPrefix + strings.TrimPrefix(signing, keyPrefix)
 	}
-	return w
+	return wish{
+		URL: address, Push: true, TagPush: true, Pipeline: true, VerifySSL: true, Token: token, Signing: signing,
+	}, err
 }
