@@ -2,21 +2,20 @@ package store
 
 import (
 	"context"
+	"slices"
 
 	"github.com/jmoiron/sqlx"
 )
 
 // neededAtAll is true for a scan s that stays for its own sake: it is young, open or the first attempt of a younger
 // one, its commit status is still being posted, or it is among the newest of its project. A status that could not be
-// posted since long never will be.
+// posted since long never will be. It asks no more than one index can tell: before its statistics are made, PostgreSQL
+// would choose the wrong one of two.
 const neededAtAll = `(s.timestamp >= :before OR s.status IN ('pending', 'processing')
-	OR EXISTS (SELECT 1 FROM scans later
-		WHERE later.source_platform = s.source_platform AND later.project_name = s.project_name
-			AND later.commit_sha = s.commit_sha AND later.attempt > s.attempt)
+	OR EXISTS (SELECT 1 FROM scans later WHERE later.commit_sha = s.commit_sha AND later.attempt > s.attempt)
 	OR EXISTS (SELECT 1 FROM commit_statuses c
 		WHERE c.scan_id = s.id AND c.posted_revision < c.revision AND NOT c.given_up AND c.wanted_at >= :before)
-	OR s.id >= COALESCE((SELECT n.id FROM scans n
-		WHERE n.source_platform = s.source_platform AND n.project_name = s.project_name
+	OR s.id >= COALESCE((SELECT n.id FROM scans n WHERE n.project_name = s.project_name
 		ORDER BY n.id DESC LIMIT 1 OFFSET :others), 0))`
 
 // neededAsHead is true for a scan s that holds the last complete run of a scanner on its branch, while the branch is
@@ -42,26 +41,71 @@ const neededAsHistory = `EXISTS (SELECT 1 FROM pipeline_metrics m
 
 // needless are those of the old scans that neither stay for their own sake nor as the baseline of one that does.
 func needless(ctx context.Context, tx *sqlx.Tx, r ScanRetention, old []int64) (going []int64, err error) {
-	query, args, err := sqlx.Named(`
-		WITH old AS (SELECT id FROM scans WHERE id IN (:old)),
-		needed AS (SELECT s.id
-			FROM (SELECT id FROM old
-				UNION SELECT j.scan_id FROM old JOIN scan_jobs j ON j.baseline_scan_id = old.id) related
-			JOIN scans s ON s.id = related.id
-			WHERE `+neededAtAll+` OR `+neededAsHead+` OR `+neededAsHistory+`)
-		SELECT old.id FROM old
-		WHERE NOT EXISTS (SELECT 1 FROM needed n WHERE n.id = old.id)
-			AND NOT EXISTS (SELECT 1 FROM scan_jobs j JOIN needed n ON n.id = j.scan_id WHERE j.baseline_scan_id = old.id)
-		ORDER BY old.id`,
-		map[string]any{
-			"old": old, "before": r.Before.UTC(), "heads": r.Heads.UTC(), "others": r.Newest - 1, "runs": r.Metrics - 1,
-		})
+	comparedTo, err := dependents(ctx, tx, old)
 	if err != nil {
 		return nil, err
 	}
+	related := slices.Clone(old)
+	for _, scans := range comparedTo {
+		related = append(related, scans...)
+	}
+	slices.Sort(related)
+	stays := map[int64]bool{}
+	for chunk := range slices.Chunk(slices.Compact(related), neededChunk) {
+		if err := needed(ctx, tx, r, chunk, stays); err != nil {
+			return nil, err
+		}
+	}
+	for _, id := range old {
+		if !stays[id] && !slices.ContainsFunc(comparedTo[id], func(later int64) bool { return stays[later] }) {
+			going = append(going, id)
+		}
+	}
+	return going, nil
+}
+
+// neededChunk is few enough for PostgreSQL to look up one scan after the other.
+const neededChunk = 100
+
+// needed marks those of the scans that stay for their own sake.
+func needed(ctx context.Context, tx *sqlx.Tx, r ScanRetention, scans []int64, stays map[int64]bool) error {
+	query, args, err := sqlx.Named(`
+		SELECT s.id FROM scans s
+		WHERE s.id IN (:scans) AND (`+neededAtAll+` OR `+neededAsHead+` OR `+neededAsHistory+`)`,
+		map[string]any{
+			"scans": scans, "before": r.Before.UTC(), "heads": r.Heads.UTC(), "others": r.Newest - 1, "runs": r.Metrics - 1,
+		})
+	if err != nil {
+		return err
+	}
 	if query, args, err = sqlx.In(query, args...); err != nil {
+		return err
+	}
+	var ids []int64
+	err = tx.SelectContext(ctx, &ids, tx.Rebind(query), args...)
+	for _, id := range ids {
+		stays[id] = true
+	}
+	return err
+}
+
+// dependents are, by scan, the scans of which a run was compared with it.
+func dependents(ctx context.Context, tx *sqlx.Tx, scans []int64) (map[int64][]int64, error) {
+	query, args, err := sqlx.In(`
+		SELECT DISTINCT baseline_scan_id AS baseline, scan_id FROM scan_jobs WHERE baseline_scan_id IN (?)`, scans)
+	if err != nil {
 		return nil, err
 	}
-	err = tx.SelectContext(ctx, &going, tx.Rebind(query), args...)
-	return going, err
+	var pairs []struct {
+		Baseline int64 `db:"baseline"`
+		ScanID   int64 `db:"scan_id"`
+	}
+	if err := tx.SelectContext(ctx, &pairs, tx.Rebind(query), args...); err != nil {
+		return nil, err
+	}
+	by := map[int64][]int64{}
+	for _, pair := range pairs {
+		by[pair.Baseline] = append(by[pair.Baseline], pair.ScanID)
+	}
+	return by, nil
 }

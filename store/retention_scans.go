@@ -10,6 +10,9 @@ import (
 	"github.com/scanhook/scanhook/core"
 )
 
+// scanBatch is how many scans are looked at together, and may go in one transaction.
+const scanBatch = 200
+
 // ScanRetention says which scans may go.
 type ScanRetention struct {
 	Before  time.Time // scans that were made since then stay
@@ -42,7 +45,7 @@ func (s *Store) oldScans(ctx context.Context, r ScanRetention, after int64) (old
 		Old bool  `db:"old"`
 	}
 	err = s.db.SelectContext(ctx, &window, s.db.Rebind(`
-		SELECT id, timestamp < ? AS old FROM scans WHERE id > ? ORDER BY id LIMIT ?`), r.Before.UTC(), after, pruneBatch)
+		SELECT id, timestamp < ? AS old FROM scans WHERE id > ? ORDER BY id LIMIT ?`), r.Before.UTC(), after, scanBatch)
 	for _, row := range window {
 		if row.Old {
 			old, next = append(old, row.ID), row.ID

@@ -10,8 +10,8 @@ const (
 	first       // intake: its senders hang up after ten seconds
 )
 
-// writer lets one transaction write at a time, on an engine that cannot have two: waiting here is fair, cheap and ends with
-// its context. Of those in turn only one stands at the door, so that who goes first waits for two transactions at most.
+// writer lets one transaction write at a time, on an engine that cannot have two: waiting here is fair, cheap and ends
+// with its context. Of those in turn only one stands at the door, so that who goes first waits for two at most.
 // A nil writer lets all pass.
 type writer struct{ door, turn chan struct{} }
 

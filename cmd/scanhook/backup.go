@@ -12,15 +12,15 @@ import (
 )
 
 // errNotAFile tells an administrator of PostgreSQL what to do instead.
-var errNotAFile = errors.New("the database is PostgreSQL, which has better means of its own: pg_dump -Fc writes a backup while" +
-	" Scanhook runs, pg_restore brings it back")
+var errNotAFile = errors.New("the database is PostgreSQL, which has better means of its own: pg_dump -Fc writes a" +
+	" backup while Scanhook runs, pg_restore brings it back")
 
 func newBackup(opts *options) *cobra.Command {
 	return &cobra.Command{
 		Use: "backup FILE", Short: "Copy the embedded database into a file, while Scanhook runs",
-		Long: "The copy is the database as it was at one moment; scanhook serve may go on meanwhile. It is read through before it\n" +
-			"gets its name, and never overwrites a file. To restore, stop Scanhook, remove the database's files (-wal and -shm\n" +
-			"belong to it), and put the copy in the database's place.",
+		Long: "The copy is the database as it was at one moment; scanhook serve may go on meanwhile. It is read\n" +
+			"through before it gets its name, and never overwrites a file. To restore, stop Scanhook, remove the\n" +
+			"database's files (-wal and -shm belong to it), and put the copy in the database's place.",
 		Example: "  scanhook backup /var/backups/scanhook-$(date +%F).db",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

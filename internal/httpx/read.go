@@ -47,8 +47,8 @@ func (p *Place) Read(w http.ResponseWriter, r *http.Request, limit time.Duration
 	}
 }
 
-// nextSize is as far as a body that goes on may be read: to the end that it has declared, or through the next class and,
-// after the last one, to the byte that is too much.
+// nextSize is as far as a body that goes on may be read: to the end that it has declared, or through the next class
+// and, after the last one, to the byte that is too much.
 func (p *Place) nextSize(declared int64) int64 {
 	if declared >= 0 {
 		return declared
