@@ -13,13 +13,15 @@ import (
 )
 
 // process starts `scanhook serve` as a process of its own and waits until it answers.
-func process(t *testing.T, w *world) *exec.Cmd {
+func process(t *testing.T, w *world) *exec.Cmd { return processOf(t, w, os.Args[0]) }
+
+func processOf(t *testing.T, w *world, program string) *exec.Cmd {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "config.yaml")
 	if err := os.WriteFile(file, []byte(w.yaml), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(os.Args[0], "serve", "--config", file)
+	cmd := exec.Command(program, "serve", "--config", file)
 	cmd.Env = append(os.Environ(), beMain+"=1")
 	for name, value := range w.secrets {
 		cmd.Env = append(cmd.Env, name+"="+value)

@@ -111,8 +111,8 @@ func seal(t *testing.T, w *world, body string) standin.Delivery {
 
 // essentials are the members of a push of a new commit that are needed, and the end of the object.
 func essentials() string {
-	return fmt.Sprintf(`"ref":"refs/heads/main","before":"%040d","after":"%s","repository":{"id":7,"full_name":"acme/big"}}`,
-		0, newCommit())
+	return fmt.Sprintf(`"ref":"refs/heads/main","before":"%040d","after":"%s",`+
+		`"repository":{"id":7,"full_name":"acme/big"}}`, 0, newCommit())
 }
 
 func newCommit() string {
@@ -131,8 +131,8 @@ func giantPush(size int) string {
 	var body strings.Builder
 	body.WriteString(`{"commits":[`)
 	for n := 0; body.Len() < size-1000; n++ {
-		fmt.Fprintf(&body, `{"id":"%040d","message":"Change %[1]d","author":{"name":"A","email":"a@example.com"},"added":["src/a%[1]d.go"],`+
-			`"modified":["src/b%[1]d.go","README.md"],"removed":[]},`, n)
+		fmt.Fprintf(&body, `{"id":"%040d","message":"Change %[1]d","author":{"name":"A","email":"a@example.com"},`+
+			`"added":["src/a%[1]d.go"],"modified":["src/b%[1]d.go","README.md"],"removed":[]},`, n)
 	}
 	return body.String() + `{}],` + essentials()
 }
