@@ -24,7 +24,7 @@ func Valid(r io.Reader) error {
 	if _, err := s.value(); err != nil {
 		return err
 	}
-	if _, err := s.peek(); err != io.EOF {
+	if _, err := s.peek(); !errors.Is(err, io.EOF) {
 		return errors.New("more than a value")
 	}
 	return nil
