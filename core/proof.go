@@ -49,12 +49,12 @@ type RefusedProject struct {
 // LooseProject is what all spellings of a project's path have in common: platforms take acme/Shop.git for acme/shop.
 func LooseProject(path string) string { return strings.TrimSuffix(strings.ToLower(path), ".git") }
 
-// Scopes are the globs over platform/project of those repositories in the configuration that have webhook secrets of their
-// own, in its order.
+// Scopes are the globs over platform/project of those repositories in the configuration that have webhook secrets of
+// their own, in its order.
 type Scopes []string
 
-// Of returns which scope speaks for a project: the first that matches. It is -1 where none does, and where the name is only
-// another spelling of one in the scope: whoever may speak for the rest of acme would reach acme/shop as acme/Shop.
+// Of returns which scope speaks for a project: the first that matches. It is -1 where none does, and where the name is
+// only another spelling of one in the scope: whoever may speak for the rest of acme would reach acme/shop as acme/Shop.
 func (s Scopes) Of(platform, project string) int {
 	exact, loose := platform+"/"+project, platform+"/"+LooseProject(project)
 	for i, glob := range s {

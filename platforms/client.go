@@ -44,8 +44,8 @@ func NewClient(base *http.Client) *http.Client {
 
 type staying struct{}
 
-// Stay marks calls that must reach the project that they name, or nobody: a client of NewClient follows no redirect. The
-// name of a project that was moved leads to it for ever, and the name's owner can be another one by then.
+// Stay marks calls that must reach the project that they name, or nobody: a client of NewClient follows no redirect.
+// The name of a project that was moved leads to it for ever, and the name's owner can be another one by then.
 func Stay(ctx context.Context) context.Context { return context.WithValue(ctx, staying{}, true) }
 
 func stays(ctx context.Context) bool { return ctx.Value(staying{}) != nil }

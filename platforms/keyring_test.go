@@ -8,7 +8,7 @@ import (
 	"github.com/scanhook/scanhook/platforms"
 )
 
-// A webhook of a project with secrets of its own is given no other: its maintainers can lead it elsewhere and read them.
+// A webhook of a project with secrets of its own is given no other: its maintainers can lead it elsewhere and read it.
 func TestWebhooksAreGivenTheirOwnSecrets(t *testing.T) {
 	t.Parallel()
 	type secrets struct{ webhook, signing string }
@@ -29,11 +29,13 @@ func TestWebhooksAreGivenTheirOwnSecrets(t *testing.T) {
 
 func TestWebhooksAreNotMadeWithoutSecret(t *testing.T) {
 	t.Parallel()
-	keys, err := platforms.NewKeyring("github", []platforms.Scope{{Match: "github/acme/*", WebhookSecrets: []string{"x"}}}, nil)
+	scope := platforms.Scope{Match: "github/acme/*", WebhookSecrets: []string{"x"}}
+	keys, err := platforms.NewKeyring("github", []platforms.Scope{scope}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := keys.For(platforms.HookPlace{Scope: platforms.ScopeGroup, Owner: "acme"}); !errors.Is(err, platforms.ErrRefused) {
+	_, _, err = keys.For(platforms.HookPlace{Scope: platforms.ScopeGroup, Owner: "acme"})
+	if !errors.Is(err, platforms.ErrRefused) {
 		t.Errorf("want platforms.ErrRefused, got %v", err)
 	}
 }

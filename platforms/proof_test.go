@@ -21,7 +21,10 @@ func keyring(t testing.TB) *platforms.Keyring {
 		{Place: "repositories[0]", Match: "github/acme/web", WebhookSecrets: []string{"web", "wide"}},
 		{Place: "repositories[1]", Match: "github/acme/bare", WebhookSecrets: []string{""}},
 		{Place: "repositories[2]", Match: "github/acme/*", WebhookSecrets: []string{"", "both", "acme"}},
-		{Place: "repositories[4]", Match: "github/other/*", WebhookSecrets: []string{"both"}, SigningTokens: []string{"sign"}},
+		{
+			Place: "repositories[4]", Match: "github/other/*",
+			WebhookSecrets: []string{"both"}, SigningTokens: []string{"sign"},
+		},
 	}, func(token string) ([]byte, error) { return []byte(token), nil })
 	if err != nil {
 		t.Fatal(err)
@@ -124,7 +127,8 @@ func TestProofLooksAtEachProject(t *testing.T) {
 func TestNumbersAreBelievedFromThePlatformOnly(t *testing.T) {
 	t.Parallel()
 	for secret, want := range map[string]string{"wide": "7", "web": ""} {
-		pipeline := core.Delivery{Project: "acme/web", Event: core.Pipeline{Project: core.Project{Name: "acme/web", Ref: "7"}}}
+		project := core.Project{Name: "acme/web", Ref: "7"}
+		pipeline := core.Delivery{Project: "acme/web", Event: core.Pipeline{Project: project}}
 		for _, delivery := range []core.Delivery{pushOf("acme/web"), pipeline} {
 			delivery, err := proofOf(t, secret).Vouch(delivery)
 			if got := delivery.Subject().Ref; err != nil || got != want {

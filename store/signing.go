@@ -29,8 +29,8 @@ func (s *Store) signedProjectOf(d *core.Delivery) signedProject {
 	return signedProject{d.Platform, core.LooseProject(d.Project), d.Project, d.Subject().Ref, s.clock()}
 }
 
-// pinSigning remembers whose calls are signed, and from then on refuses those that bear only a plain token: it travels with
-// each call, so whoever overhears one knows it. All of a batch is pinned before any of it is judged.
+// pinSigning remembers whose calls are signed, and from then on refuses those that bear only a plain token: it travels
+// with each call, so whoever overhears one knows it. All of a batch is pinned before any of it is judged.
 func (s *Store) pinSigning(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
 	signed := map[noted]signedProject{}
 	weak := map[signedProject][]*intake{}
@@ -69,8 +69,8 @@ func pin(ctx context.Context, tx *sqlx.Tx, signed map[noted]signedProject) error
 	return err
 }
 
-// refuseWeak refuses the plain tokens for projects that are pinned, by their path or by their number: either would reach
-// them.
+// refuseWeak refuses the plain tokens for projects that are pinned, by their path or by their number: either would
+// reach them.
 func (s *Store) refuseWeak(ctx context.Context, tx *sqlx.Tx, weak map[signedProject][]*intake) error {
 	if len(weak) == 0 {
 		return nil
@@ -111,6 +111,7 @@ func (s *Store) refuseWeak(ctx context.Context, tx *sqlx.Tx, weak map[signedProj
 }
 
 func notSigned(project string, since time.Time) string {
-	return fmt.Sprintf("calls for %s have been signed since %s, and this one bears only a secret token: enter the signing"+
-		" token in this webhook of the project or its groups, or remove the webhook", project, since.UTC().Format(time.DateTime))
+	return fmt.Sprintf("calls for %s have been signed since %s, and this one bears only a secret token: enter the"+
+		" signing token in this webhook of the project or its groups, or remove the webhook",
+		project, since.UTC().Format(time.DateTime))
 }

@@ -70,7 +70,8 @@ func TestSignedProjectsStaySigned(t *testing.T) {
 		if err != nil || len(evidence.Refused) != 1 {
 			t.Fatalf("want one project, got %+v, %v", evidence.Refused, err)
 		}
-		if got := evidence.Refused[0]; got.ProjectName != "acme/shop" || got.NumRefused != 3 || !got.LastRefusedAt.Equal(now) {
+		got := evidence.Refused[0]
+		if got.ProjectName != "acme/shop" || got.NumRefused != 3 || !got.LastRefusedAt.Equal(now) {
 			t.Errorf("want three calls for acme/shop, got %+v", got)
 		}
 	})
@@ -144,7 +145,8 @@ func TestDeliveryIDsBelongToTheirProject(t *testing.T) {
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := e.Open(t, store.Config{})
 		for _, project := range []string{"mallory/x", "acme/shop"} {
-			if got, err := offer(t, s, provenBy("guessed", alone), at(project, "")); err != nil || got.Outcome != core.ScanCreated {
+			got, err := offer(t, s, provenBy("guessed", alone), at(project, ""))
+			if err != nil || got.Outcome != core.ScanCreated {
 				t.Errorf("%s: want a scan, got %+v, %v", project, got, err)
 			}
 		}

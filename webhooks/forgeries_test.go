@@ -74,8 +74,8 @@ var gitlabForgeries = map[string]forgery{
 	"homepage only":    {"Push Hook", pushed(`"repository":{"homepage":"https://gitlab.com/acme/shop"}`), nil},
 	"number for path":  {"Push Hook", pushed(`"project":{"path_with_namespace":"42"}`), nil},
 	"second project":   {"Push Hook", pushed(mines + "," + victims), nil},
-	"second path":      {"Push Hook", pushed(`"project":{"path_with_namespace":"mallory/x","PATH_with_namespace":"acme/x"}`), nil},
-	"emptied path":     {"Push Hook", pushed(mines + `,"project":{"path_with_namespace":""},"path_with_namespace":"a/x"`), nil},
+	"second path":      {"Push Hook", pushed(strings.Replace(mines, "}", `,"PATH_with_namespace":"acme/x"}`, 1)), nil},
+	"emptied path":     {"Push Hook", pushed(`"project":{"path_with_namespace":""},"path_with_namespace":"acme/shop"`), nil},
 	"another spelling": {"Push Hook", pushed(`"project":{"path_with_namespace":"ACME/shop.git"}`), nil},
 	"unknown event":    {"Emoji Hook", `{` + victims + `}`, nil},
 }

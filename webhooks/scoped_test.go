@@ -140,7 +140,9 @@ func TestSecretsOfProjectsWork(t *testing.T) {
 	t.Parallel()
 	s := storetest.Open(t, store.Config{})
 	handler := serveScoped(t, s, nil)
-	for key, want := range map[string]string{shops: "repositories[0].webhook_secrets[0] (", secret: "webhook_secrets[0] ("} {
+	for key, want := range map[string]string{
+		shops: "repositories[0].webhook_secrets[0] (", secret: "webhook_secrets[0] (",
+	} {
 		delivery := sealAs(t, standin.Config{Kind: standin.GitHub, Secret: key}, "push", pushBody)
 		if got := send(t, handler, "/webhooks/github", delivery.Header, delivery.Body); got.Status != http.StatusAccepted {
 			t.Errorf("%s: %+v", want, got)

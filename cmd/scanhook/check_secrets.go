@@ -33,7 +33,8 @@ func (i inspection) secrets(ctx context.Context) []line {
 
 func lastUse(subject string, use core.SecretUse) line {
 	if use.LastUsedAt.IsZero() {
-		return line{verdictOff, subject, "never used: no webhook has it yet, or none any more; enter it there or remove it here"}
+		return line{verdictOff, subject,
+			"never used: no webhook has it yet, or none any more; enter it there or remove it here"}
 	}
 	return line{verdictOK, subject, fmt.Sprintf("last used %s, first %s", stamp(use.LastUsedAt), stamp(use.FirstUsedAt))}
 }

@@ -43,8 +43,8 @@ func (r Repository) Reaches(platform string) bool {
 	return matched
 }
 
-// Verifies tells whether a call of the platform can be verified at all, by its own secrets or by those of repositories; a
-// platform without any is off.
+// Verifies tells whether a call of the platform can be verified at all, by its own secrets or by those of repositories;
+// a platform without any is off.
 func (c *Config) Verifies(platform string) bool {
 	if c.Platforms[platform].Enabled() {
 		return true

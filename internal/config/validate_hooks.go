@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// manySecrets is the number of secrets from which on trying them all is felt: a call of 25 MiB takes a second and a half.
+// manySecrets is the number of secrets from which on trying them all is felt: a call of 25 MiB takes over a second.
 const manySecrets = 100
 
 func (v *validator) checkHookSecrets(path string, secrets HookSecrets) {
