@@ -39,7 +39,9 @@ func FuzzQuickResult(f *testing.F) {
 		if !possible {
 			return
 		}
-		options := cmp.Options{cmpopts.SortSlices(func(a, b string) bool { return a < b }), cmpopts.EquateEmpty(), cmp.Exporter(func(reflect.Type) bool { return true })}
+		options := cmp.Options{
+			cmpopts.SortSlices(func(a, b string) bool { return a < b }), cmpopts.EquateEmpty(), cmp.Exporter(func(reflect.Type) bool { return true }),
+		}
 		if diff := cmp.Diff(slowly, quickly, options); diff != "" || err != nil {
 			t.Errorf("%q: %v (-encoding/json +quickly):\n%s", data, err, diff)
 		}
