@@ -18,7 +18,7 @@ type anchor struct {
 
 const anchorSize = 8 + 3*2 + 2*2*reach // bytes
 
-func anchorOf(f Finding, id identity) anchor {
+func anchorOf(f *Finding, id identity) anchor {
 	a := anchor{
 		key: id.key(), rule: digestWords(f.RuleID), message: digestWords(dropPositions(f.Message)),
 		tool: digestWords(f.PartialFingerprint), around: f.Surroundings,

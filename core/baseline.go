@@ -2,8 +2,8 @@ package core
 
 import (
 	"cmp"
+	"maps"
 	"slices"
-	"strings"
 )
 
 // Known is a finding of the baseline, as far as it takes to recognise it.
@@ -22,91 +22,143 @@ type Past struct {
 }
 
 // Compare sets Fingerprint, Anchor and BaselineState of one scanner's findings in place, and returns how many findings
-// of the baseline are gone.
+// of the baseline are gone. See CompareReport.
+func Compare(findings []Finding, past Past) (absent int) {
+	compared := CompareReport(Report{Findings: findings}, past)
+	for i := range findings {
+		compared.Tell(i, &findings[i])
+	}
+	return compared.Absent
+}
+
+// Comparison is what one scanner's findings are to those that it found before.
+type Comparison struct {
+	Absent    int // findings of the baseline that are gone
+	Unchanged int // findings that the baseline has
+
+	known []bool    // by index of the finding: whether the baseline has it
+	held  []string  // the fingerprint that a finding keeps, or empty
+	made  []imprint // the fingerprint of one that is new
+	fresh []candidate
+}
+
+// CompareReport recognises findings in what the same scanner found before.
 //
 // A finding that the baseline has, or else the branch's last run, keeps the fingerprint that it has there. Each of those
 // is recognised at most once, and all fingerprints differ, so that N hits of one rule in one file stay N findings.
-func Compare(findings []Finding, past Past) (absent int) {
-	m := newMatcher(findings)
-	absent = len(past.Known)
-	prints := newPrints(past.Known)
+func CompareReport(report Report, past Past) *Comparison {
+	n := report.Len()
+	m := newMatcher(n, report.At)
+	c := &Comparison{
+		Absent: len(past.Known), known: make([]bool, n), held: make([]string, n), made: make([]imprint, n), fresh: m.fresh,
+	}
 	for i, old := range m.run(past.Known, newLineage(past.Changes)) {
-		f := &findings[i]
-		f.Anchor = m.fresh[i].anchor.String()
-		f.BaselineState, f.Fingerprint = New, ""
 		if old != none {
-			f.BaselineState, f.Fingerprint = Unchanged, past.Known[old].Fingerprint
-			absent--
+			c.known[i], c.held[i] = true, past.Known[old].Fingerprint
+			c.Absent--
+			c.Unchanged++
 		}
 	}
-	branch := prints.unused(past.Branch)
+	used := fingerprintsOf(past.Known)
+	branch := used.missing(past.Branch)
 	for i, old := range m.run(branch, lineage{}) {
 		if old != none {
-			findings[i].Fingerprint = branch[old].Fingerprint
-			prints.used[branch[old].Fingerprint] = true
+			c.held[i] = branch[old].Fingerprint
+			used[branch[old].Fingerprint] = true
 		}
 	}
-	for _, i := range m.order {
-		if f := &findings[i]; f.Fingerprint == "" {
-			f.Fingerprint = prints.next(m.ids[i], f.File)
-		}
+	m.number(c, used)
+	return c
+}
+
+// Tell sets Fingerprint, Anchor and BaselineState of the i-th finding.
+func (c *Comparison) Tell(i int, f *Finding) {
+	f.Anchor = c.fresh[i].anchor.String()
+	f.BaselineState, f.Fingerprint = New, c.held[i]
+	if c.known[i] {
+		f.BaselineState = Unchanged
 	}
-	return absent
-}
-
-// prints gives out fingerprints that no finding of the baseline and no other of this report has.
-type prints struct {
-	used  map[string]bool
-	count map[sameSpot]int
-}
-
-// sameSpot are findings in equal lines of one file.
-type sameSpot struct {
-	id   identity
-	file string
-}
-
-func newPrints(known []Known) prints {
-	p := prints{used: make(map[string]bool, len(known)), count: make(map[sameSpot]int)}
-	for _, k := range known {
-		p.used[k.Fingerprint] = true
+	if f.Fingerprint == "" {
+		f.Fingerprint = c.made[i].String()
 	}
-	return p
 }
 
-// unused leaves out the findings whose fingerprint the baseline has.
-func (p prints) unused(known []Known) (rest []Known) {
+// used are fingerprints that no other finding may get.
+type used map[string]bool
+
+func fingerprintsOf(known []Known) used {
+	u := make(used, len(known))
+	for i := range known {
+		u[known[i].Fingerprint] = true
+	}
+	return u
+}
+
+// missing are the findings whose fingerprints are not among them.
+func (u used) missing(known []Known) (rest []Known) {
 	for _, k := range known {
-		if !p.used[k.Fingerprint] {
+		if !u[k.Fingerprint] {
 			rest = append(rest, k)
 		}
 	}
 	return rest
 }
 
-func (p prints) next(id identity, file string) string {
-	spot := sameSpot{id, file}
-	for {
-		fingerprint := id.print(file, p.count[spot])
-		p.count[spot]++
-		if !p.used[fingerprint] {
-			return fingerprint
+// number makes the fingerprints of findings that keep none: findings in equal lines of one file are counted.
+func (m *matcher) number(c *Comparison, u used) {
+	var count map[identity]int
+	var text []byte
+	for at, i := range m.order {
+		file := m.fresh[i].file
+		if at == 0 || file != m.fresh[m.order[at-1]].file {
+			count = make(map[identity]int)
+		}
+		for id := m.ids[i]; c.held[i] == ""; {
+			c.made[i] = id.imprint(file, count[id])
+			count[id]++
+			if len(u) == 0 {
+				break
+			}
+			if text = c.made[i].append(text[:0]); !u[string(text)] {
+				break
+			}
 		}
 	}
 }
 
-// byPlace is the order of findings in the code, which does not depend on the order of a report.
-func byPlace(findings []Finding) []int {
-	order := make([]int, len(findings))
-	for i := range order {
-		order[i] = i
+// byPlace is the order of candidates in the code, which does not depend on the order of a report; compare orders those
+// in one line.
+func byPlace(side []candidate, compare func(a, b int) int) []int {
+	ranks := rankFiles(side)
+	type spot struct{ file, line, index int }
+	spots := make([]spot, len(side))
+	for i := range side {
+		spots[i] = spot{ranks[side[i].file], side[i].line, i}
 	}
-	slices.SortFunc(order, func(a, b int) int {
-		x, y := &findings[a], &findings[b]
-		if by := comparePlaces(place{x.File, x.Line}, place{y.File, y.Line}); by != 0 {
-			return by
+	slices.SortFunc(spots, func(a, b spot) int {
+		switch {
+		case a.file != b.file:
+			return a.file - b.file
+		case a.line != b.line:
+			return cmp.Compare(a.line, b.line)
 		}
-		return cmp.Or(strings.Compare(x.Message, y.Message), a-b)
+		return compare(a.index, b.index)
 	})
+	order := make([]int, len(side))
+	for i := range spots {
+		order[i] = spots[i].index
+	}
 	return order
+}
+
+// rankFiles numbers files in the order of their names.
+func rankFiles(side []candidate) map[string]int {
+	ranks := map[string]int{}
+	for i := range side {
+		ranks[side[i].file] = 0
+	}
+	for rank, file := range slices.Sorted(maps.Keys(ranks)) {
+		ranks[file] = rank
+	}
+	return ranks
 }

@@ -26,7 +26,7 @@ type identity [sha256.Size]byte
 // Without code it is the message (see plainMessage), together with the tool's own fingerprint: alone that cannot be
 // trusted, for some tools write one constant everywhere. A vulnerable dependency is its advisory, whatever the database
 // says of it today.
-func identityOf(f Finding) identity {
+func identityOf(f *Finding) identity {
 	about := "code\x00" + firstLine(f.Snippet)
 	switch {
 	case advisory.MatchString(f.RuleID):
@@ -37,12 +37,22 @@ func identityOf(f Finding) identity {
 	return sha256.Sum256([]byte(f.RuleID + "\x00" + about))
 }
 
-// print is the fingerprint of the n-th finding, from 0, of an identity in a file.
-func (id identity) print(file string, n int) string {
-	text := append(append(id[:], file...), 0)
+// imprint is what a fingerprint of today's version says.
+type imprint [16]byte
+
+// imprint makes the fingerprint of the n-th finding, from 0, of an identity in a file.
+func (id *identity) imprint(file string, n int) imprint {
+	var space [256]byte
+	text := append(append(append(space[:0], id[:]...), file...), 0)
 	sum := sha256.Sum256(strconv.AppendInt(text, int64(n), 10))
-	return fingerprintVersion + hex.EncodeToString(sum[:16])
+	return imprint(sum[:16])
 }
+
+func (p imprint) append(text []byte) []byte {
+	return hex.AppendEncode(append(text, fingerprintVersion...), p[:])
+}
+
+func (p imprint) String() string { return string(p.append(nil)) }
 
 func (id identity) key() uint64 { return binary.BigEndian.Uint64(id[:]) }
 

@@ -13,17 +13,18 @@ var positionsV1 = regexp.MustCompile(`(?i)\b(lines?|columns?|col)[ :]*\d+|:\d+`)
 
 // printsV1 are the fingerprints that the first version gave to findings, which a baseline of its time has: rule, file,
 // the whole code context and the index among equals, by line.
-func printsV1(findings []Finding) []string {
-	byLine := make([]int, len(findings))
+func printsV1(side []candidate, from source) []string {
+	byLine := make([]int, len(side))
 	for i := range byLine {
 		byLine[i] = i
 	}
-	sort.SliceStable(byLine, func(a, b int) bool { return findings[byLine[a]].Line < findings[byLine[b]].Line })
+	sort.SliceStable(byLine, func(a, b int) bool { return side[byLine[a]].line < side[byLine[b]].line })
 
-	prints := make([]string, len(findings))
-	seen := make(map[string]int, len(findings))
+	prints := make([]string, len(side))
+	seen := make(map[string]int, len(side))
+	var scratch Finding
 	for _, i := range byLine {
-		same := sameV1(findings[i])
+		same := sameV1(*from(i, &scratch))
 		sum := sha256.Sum256([]byte(same + "\x00" + strconv.Itoa(seen[same])))
 		seen[same]++
 		prints[i] = "v1:" + hex.EncodeToString(sum[:16])

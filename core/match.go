@@ -16,41 +16,46 @@ type candidate struct {
 	ended  bool // it has its partner, or is known to have none
 }
 
-func comparePlaces(a, b place) int {
-	if by := strings.Compare(a.file, b.file); by != 0 {
-		return by
-	}
-	return cmp.Compare(a.line, b.line)
-}
+// source hands out findings by number, in scratch where it has none to point at.
+type source func(i int, scratch *Finding) *Finding
 
 // matcher pairs the findings of a report with those of an earlier run, the surest way first: the same line by the diff,
 // an equal line in the same file, in a renamed file, elsewhere.
 type matcher struct {
-	findings []Finding
-	ids      []identity
-	fresh    []candidate // by index of findings
-	order    []int       // indexes of findings in the order of the code
+	source source
+	ids    []identity
+	fresh  []candidate // by index of the findings
+	order  []int       // indexes of findings in the order of the code
 
 	lines    lineage
 	old      []candidate // by index of the earlier findings
 	prints   []string    // fingerprints of the earlier findings
 	oldOrder []int
-	pair     []int              // by index of findings: the partner, or none
+	pair     []int              // by index of the findings: the partner, or none
 	shifts   map[string][]shift // of the lines of the earlier files
 
 	cellsLeft int // work that may still be done on equal findings
 }
 
-func newMatcher(findings []Finding) *matcher {
+func newMatcher(n int, from source) *matcher {
 	m := &matcher{
-		findings: findings, order: byPlace(findings), shifts: map[string][]shift{}, cellsLeft: maxCells,
-		ids: make([]identity, len(findings)), fresh: make([]candidate, len(findings)),
+		source: from, shifts: map[string][]shift{}, cellsLeft: maxCells,
+		ids: make([]identity, n), fresh: make([]candidate, n),
 	}
-	for i, f := range findings {
+	share(n, func(i int, scratch *Finding) {
+		f := from(i, scratch)
 		m.ids[i] = identityOf(f)
 		m.fresh[i] = candidate{place: place{f.File, f.Line}, anchor: anchorOf(f, m.ids[i])}
-	}
+	})
+	m.order = byPlace(m.fresh, m.compareMessages)
 	return m
+}
+
+// compareMessages orders findings in one line.
+func (m *matcher) compareMessages(a, b int) int {
+	var scratch Finding
+	message := m.source(a, &scratch).Message
+	return cmp.Or(strings.Compare(message, m.source(b, &scratch).Message), a-b)
 }
 
 // run returns for each finding the index of its partner among known, or none. Those that are to be left out are marked
@@ -58,7 +63,7 @@ func newMatcher(findings []Finding) *matcher {
 func (m *matcher) run(known []Known, lines lineage) (pair []int) {
 	m.remember(known)
 	m.lines = lines
-	m.pair = slices.Repeat([]int{none}, len(m.findings))
+	m.pair = slices.Repeat([]int{none}, len(m.fresh))
 	if len(known) > 0 {
 		m.matchOlderVersions()
 		m.matchLines()
@@ -74,15 +79,13 @@ func (m *matcher) run(known []Known, lines lineage) (pair []int) {
 
 func (m *matcher) remember(known []Known) {
 	n := len(known)
-	m.old, m.prints, m.oldOrder = make([]candidate, n), make([]string, n), make([]int, n)
+	m.old, m.prints = make([]candidate, n), make([]string, n)
 	for i, k := range known {
 		a, today := parseAnchor(k.Anchor)
 		m.old[i] = candidate{place: place{k.File, k.Line}, anchor: a, ended: !today}
-		m.prints[i], m.oldOrder[i] = k.Fingerprint, i
+		m.prints[i] = k.Fingerprint
 	}
-	slices.SortFunc(m.oldOrder, func(a, b int) int {
-		return cmp.Or(comparePlaces(m.old[a].place, m.old[b].place), a-b)
-	})
+	m.oldOrder = byPlace(m.old, func(a, b int) int { return a - b })
 }
 
 func (m *matcher) join(fresh, old int) {
@@ -101,7 +104,7 @@ func (m *matcher) matchOlderVersions() {
 	if len(older) == 0 {
 		return
 	}
-	for i, fingerprint := range printsV1(m.findings) {
+	for i, fingerprint := range printsV1(m.fresh, m.source) {
 		if old, found := older[fingerprint]; found && !m.fresh[i].ended {
 			m.join(i, old)
 		}

@@ -21,43 +21,86 @@ type rating func(a, b anchor) (rate int, ok bool)
 // match pairs what has no partner yet, group by group: first where there is only one of each, which also tells how far
 // lines have moved, then among equals.
 func (m *matcher) match(freshGroup, oldGroup func(candidate) (group, bool), rate rating) {
-	groups, order := m.gather(freshGroup, oldGroup)
-	var equals []*members
-	for _, name := range order {
-		switch g := groups[name]; {
+	var equals []members
+	n, fresh, old := m.gather(freshGroup, oldGroup)
+	for i := range n {
+		switch g := (members{fresh(i), old(i)}); {
 		case len(g.fresh) == 0 || len(g.old) == 0:
 		case len(g.fresh) == 1 && len(g.old) == 1:
-			m.align(g, rate)
+			m.align(&g, rate)
 		default:
 			equals = append(equals, g)
 		}
 	}
 	m.learnShifts()
-	for _, g := range equals {
+	for i := range equals {
+		g := &equals[i]
 		for m.align(g, rate) {
 			g.fresh, g.old = m.open(g.fresh, m.fresh), m.open(g.old, m.old)
 		}
 	}
 }
 
-func (m *matcher) gather(freshGroup, oldGroup func(candidate) (group, bool)) (map[group]*members, []group) {
-	groups := make(map[group]*members, len(m.oldOrder))
-	var order []group
-	for _, i := range m.oldOrder {
-		if name, ok := oldGroup(m.old[i]); ok && !m.old[i].ended {
-			if groups[name] == nil {
-				groups[name] = &members{}
-				order = append(order, name)
-			}
-			groups[name].old = append(groups[name].old, i)
+// gather finds the groups that the earlier findings make, in the order of the code, and what is open in each.
+func (m *matcher) gather(
+	freshGroup, oldGroup func(candidate) (group, bool),
+) (n int, fresh, old func(n int) []int) {
+	numbers := make(map[group]int32)
+	old = sortOut(m.oldOrder, m.old, func(c candidate) int32 {
+		name, ok := oldGroup(c)
+		if !ok {
+			return none
+		}
+		n, known := numbers[name]
+		if !known {
+			n = int32(len(numbers))
+			numbers[name] = n
+		}
+		return n
+	})
+	fresh = sortOut(m.order, m.fresh, func(c candidate) int32 {
+		name, ok := freshGroup(c)
+		if n, known := numbers[name]; ok && known {
+			return n
+		}
+		return none
+	})
+	return len(numbers), fresh, old
+}
+
+// sortOut returns the indexes of a side's open candidates by the number of their group, in the order given.
+func sortOut(order []int, side []candidate, number func(candidate) int32) (group func(n int) []int) {
+	numbers, begins := make([]int32, len(order)), []int32{0}
+	for at, i := range order {
+		numbers[at] = none
+		if side[i].ended {
+			continue
+		}
+		n := number(side[i])
+		for int(n) >= len(begins)-1 {
+			begins = append(begins, 0)
+		}
+		numbers[at] = n
+		if n != none {
+			begins[n+1]++
 		}
 	}
-	for _, i := range m.order {
-		if name, ok := freshGroup(m.fresh[i]); ok && !m.fresh[i].ended && groups[name] != nil {
-			groups[name].fresh = append(groups[name].fresh, i)
+	for n := 1; n < len(begins); n++ {
+		begins[n] += begins[n-1]
+	}
+	sorted, next := make([]int, begins[len(begins)-1]), slices.Clone(begins)
+	for at, i := range order {
+		if n := numbers[at]; n != none {
+			sorted[next[n]] = i
+			next[n]++
 		}
 	}
-	return groups, order
+	return func(n int) []int {
+		if n >= len(begins)-1 {
+			return nil
+		}
+		return sorted[begins[n]:begins[n+1]:begins[n+1]]
+	}
 }
 
 func (m *matcher) open(indexes []int, side []candidate) []int {

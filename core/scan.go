@@ -70,19 +70,20 @@ func (s JobState) Ended() bool { return s != JobPending && s != JobRunning }
 
 // Job is one scanner's part of a scan. Its db tags are the columns of the table scan_jobs.
 type Job struct {
-	ID          int64      `db:"id"`
-	ScanID      int64      `db:"scan_id"`
-	Scanner     string     `db:"scanner"` // the scanner's key in the configuration
-	State       JobState   `db:"state"`
-	Attempt     int        `db:"attempt"`
-	Worker      string     `db:"worker"`
-	LeaseUntil  *time.Time `db:"lease_until"`
-	NotBefore   *time.Time `db:"not_before"` // when a job that is tried again may start
-	Error       string     `db:"error"`
-	NumFindings int        `db:"num_findings"`
-	NumAbsent   int        `db:"num_absent"` // findings of the baseline that this scanner no longer reports: fixed
-	StartedAt   *time.Time `db:"started_at"`
-	FinishedAt  *time.Time `db:"finished_at"`
+	ID           int64      `db:"id"`
+	ScanID       int64      `db:"scan_id"`
+	Scanner      string     `db:"scanner"` // the scanner's key in the configuration
+	State        JobState   `db:"state"`
+	Attempt      int        `db:"attempt"`
+	Worker       string     `db:"worker"`
+	LeaseUntil   *time.Time `db:"lease_until"`
+	NotBefore    *time.Time `db:"not_before"` // when a job that is tried again may start
+	Error        string     `db:"error"`
+	NumFindings  int        `db:"num_findings"`
+	NumUnchanged int        `db:"num_unchanged"` // of them, those that the baseline has
+	NumAbsent    int        `db:"num_absent"`    // findings of the baseline that this scanner no longer reports: fixed
+	StartedAt    *time.Time `db:"started_at"`
+	FinishedAt   *time.Time `db:"finished_at"`
 
 	BaselineScanID *int64 `db:"baseline_scan_id"` // where the same scanner found what its findings are compared with
 	BaselineCommit string `db:"baseline_commit"`  // of that scan; only listed, not stored
@@ -134,9 +135,22 @@ func supersededError(jobs []Job) string {
 // Report is what one scanner delivered for one scan.
 type Report struct {
 	Findings []Finding
-	Results  int    // results in the report as its author counts them, those that we leave out included
-	Skipped  int    // results left out: already fixed (absent), or not a problem (pass, notApplicable, informational…)
-	Failure  string // why the scanner says that it could not do its work, or empty; its findings are kept all the same
+	Packed   *Packed // further findings, of a large report
+	Results  int     // results in the report as its author counts them, those that we leave out included
+	Skipped  int     // results left out: already fixed (absent), or not a problem (pass, notApplicable, informational…)
+	Failure  string  // why the scanner says that it could not do its work, or empty; its findings are kept all the same
 
 	Changes *Changes // since the commit that the scanner is compared with; nil where nobody could look
+}
+
+// Len is how many findings the report has.
+func (r Report) Len() int { return len(r.Findings) + r.Packed.Len() }
+
+// At is the i-th finding, from 0: one of Findings itself, or a packed one as it is written into scratch.
+func (r Report) At(i int, scratch *Finding) *Finding {
+	if i < len(r.Findings) {
+		return &r.Findings[i]
+	}
+	r.Packed.Get(i-len(r.Findings), scratch)
+	return scratch
 }

@@ -5,40 +5,54 @@ import (
 	"sort"
 )
 
-// TallyUp counts findings about which nothing is known but what their report says.
-func TallyUp(findings []Finding) []Tally {
-	var tallies []Tally
-	at := map[Tally]int{}
-	for i := range findings {
-		kind := tallyOf(&findings[i])
-		n, known := at[kind]
-		if !known {
-			n = len(tallies)
-			at[kind], tallies = n, append(tallies, kind)
-		}
-		tallies[n].N++
-	}
-	return tallies
+// Told sums up findings about which nothing is known but what their report says.
+type Told struct {
+	Gate     Gate
+	Tallies  []Tally
+	First    []Decider // the findings that fail the gate, the gravest first, at most MaxDeciding
+	Deciding int       // how many those are in all
+
+	at map[Tally]int
 }
 
-func tallyOf(f *Finding) Tally {
-	return Tally{Severity: f.Severity, BaselineState: f.BaselineState, Dismissed: f.Suppressed != nil}
+// Decider is a finding that fails the gate.
+type Decider struct {
+	Fingerprint string
+	Severity    Severity
 }
 
-// Deciding are the indexes of the findings that fail the gate by what their report says, the gravest first, at most
-// MaxDeciding, and how many there are in all.
-func (g Gate) Deciding(findings []Finding) (first []int, total int) {
-	for i := range findings {
-		if !g.fails(tallyOf(&findings[i])) {
-			continue
+// Add counts a finding.
+func (t *Told) Add(f *Finding) {
+	kind := Tally{Severity: f.Severity, BaselineState: f.BaselineState, Dismissed: f.Suppressed != nil}
+	n, known := t.at[kind]
+	if !known {
+		if t.at == nil {
+			t.at = map[Tally]int{}
 		}
-		total++
-		rank := findings[i].Severity.Rank()
-		if len(first) == MaxDeciding && findings[first[MaxDeciding-1]].Severity.Rank() >= rank {
-			continue
-		}
-		at := sort.Search(len(first), func(n int) bool { return findings[first[n]].Severity.Rank() < rank })
-		first = slices.Insert(first[:min(len(first), MaxDeciding-1)], at, i)
+		n = len(t.Tallies)
+		t.at[kind], t.Tallies = n, append(t.Tallies, kind)
 	}
-	return first, total
+	t.Tallies[n].N++
+	if t.Gate.fails(kind) {
+		t.Deciding++
+		t.list(Decider{f.Fingerprint, f.Severity})
+	}
+}
+
+// list puts a finding behind those that are as grave.
+func (t *Told) list(d Decider) {
+	rank := d.Severity.Rank()
+	if len(t.First) == MaxDeciding && t.First[MaxDeciding-1].Severity.Rank() >= rank {
+		return
+	}
+	at := sort.Search(len(t.First), func(n int) bool { return t.First[n].Severity.Rank() < rank })
+	t.First = slices.Insert(t.First[:min(len(t.First), MaxDeciding-1)], at, d)
+}
+
+// Len is how many findings were counted.
+func (t *Told) Len() (n int) {
+	for _, tally := range t.Tallies {
+		n += tally.N
+	}
+	return n
 }

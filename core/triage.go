@@ -62,14 +62,12 @@ func Decide(words []Word) *Word {
 	return holds
 }
 
-// CarryTriage repeats, in place, what was decided about the same findings in other scans of the project. The keys of
-// decided are fingerprints. What an AI dismissed and has become graver is undecided again.
-func CarryTriage(findings []Finding, decided map[string]Word) {
-	for i := range findings {
-		word, ok := decided[findings[i].Fingerprint]
-		if ok && (word.Source != ByAI || word.Decision != FalsePositive || MayAIDismiss(findings[i])) {
-			findings[i].TriageDecision = &word.Decision
-		}
+// CarryTriage repeats what was decided about the same finding in other scans of the project. The keys of decided are
+// fingerprints. What an AI dismissed and has become graver is undecided again.
+func CarryTriage(f *Finding, decided map[string]Word) {
+	word, ok := decided[f.Fingerprint]
+	if ok && (word.Source != ByAI || word.Decision != FalsePositive || MayAIDismiss(*f)) {
+		f.TriageDecision = &word.Decision
 	}
 }
 

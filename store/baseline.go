@@ -18,38 +18,40 @@ type baseline struct {
 	CommitSHA string `db:"commit_sha"`
 }
 
-// compare recognises the findings of a job in what its scanner found before, and returns how many of its baseline are
-// gone.
+// compare recognises the findings of a job in what its scanner found before.
 func compare(
 	ctx context.Context, tx *sqlx.Tx, scan core.Scan, job *core.Job, report core.Report,
-) (absent int, err error) {
+) (*core.Comparison, error) {
 	base, found, err := baselineOf(ctx, tx, scan, *job)
 	if err != nil {
-		return 0, fmt.Errorf("choosing the baseline: %w", err)
+		return nil, fmt.Errorf("choosing the baseline: %w", err)
 	}
 	var past core.Past
 	if found {
 		job.BaselineScanID = &base.ScanID
 		if past.Known, err = knownIn(ctx, tx, base.JobID); err != nil {
-			return 0, fmt.Errorf("reading the baseline: %w", err)
+			return nil, fmt.Errorf("reading the baseline: %w", err)
 		}
 		if err := nameBaseline(ctx, tx, scan, base.ScanID); err != nil {
-			return 0, fmt.Errorf("naming the baseline: %w", err)
+			return nil, fmt.Errorf("naming the baseline: %w", err)
 		}
 		if report.Changes != nil && report.Changes.Base == base.CommitSHA {
 			past.Changes = report.Changes
 		}
 	}
 	if past.Branch, err = newOnBranch(ctx, tx, scan, *job); err != nil {
-		return 0, fmt.Errorf("reading the branch's last run: %w", err)
+		return nil, fmt.Errorf("reading the branch's last run: %w", err)
 	}
-	return core.Compare(report.Findings, past), nil
+	return core.CompareReport(report, past), nil
 }
 
-func knownIn(ctx context.Context, tx *sqlx.Tx, job int64) (known []core.Known, err error) {
-	err = tx.SelectContext(ctx, &known, tx.Rebind(`
-		SELECT fingerprint, anchor, file, line FROM findings WHERE job_id = ?`), job)
-	return known, err
+func knownIn(ctx context.Context, tx *sqlx.Tx, job int64) ([]core.Known, error) {
+	var many int
+	err := tx.GetContext(ctx, &many, tx.Rebind(`SELECT num_findings FROM scan_jobs WHERE id = ?`), job)
+	if err != nil {
+		return nil, err
+	}
+	return selectKnown(ctx, tx, many, `SELECT fingerprint, anchor, file, line FROM findings WHERE job_id = ?`, job)
 }
 
 // newOnBranch is what was new in the last complete run on the scan's branch: it stays the same finding, and what people
@@ -58,16 +60,15 @@ func newOnBranch(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job core.Job)
 	if branch, _, err := comparedWith(ctx, tx, scan); err != nil || branch == scan.Branch {
 		return nil, err
 	}
-	err = tx.SelectContext(ctx, &known, tx.Rebind(`
+	return selectKnown(ctx, tx, 0, `
 		SELECT fingerprint, anchor, file, line FROM findings
 		WHERE baseline_state = 'new' AND job_id = (SELECT j.id
 			FROM scans s JOIN scan_jobs j ON j.scan_id = s.id
 			WHERE j.scanner = ? AND j.state = 'completed' AND s.branch = ? AND s.branch <> '' AND s.id < ?
 				AND s.source_platform = ? AND s.project_name = ? AND s.commit_sha <> ?
 			ORDER BY CASE WHEN s.commit_sha = ? THEN 0 ELSE 1 END, s.id DESC
-			LIMIT 1)`),
+			LIMIT 1)`,
 		job.Scanner, scan.Branch, scan.ID, scan.SourcePlatform, scan.ProjectName, scan.CommitSHA, scan.BeforeSHA)
-	return known, err
 }
 
 // nameBaseline makes the newest of its jobs' baselines the one that the scan names.

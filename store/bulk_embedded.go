@@ -17,7 +17,7 @@ const rowModule = "scanhook_rows"
 
 // bulkCache lets SQLite hold the pages of an index that a large load fills in random order; what it holds otherwise.
 const (
-	bulkCache    = `PRAGMA cache_size = -12000`
+	bulkCache    = `PRAGMA cache_size = -8000`
 	defaultCache = `PRAGMA cache_size = -2000`
 )
 

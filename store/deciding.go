@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"slices"
 
 	"github.com/jmoiron/sqlx"
 
@@ -12,14 +11,14 @@ import (
 // listDeciding keeps with a failed scan which findings the gate fails it for: core.Gate's rules in SQL, for a scan may
 // have more findings than are worth reading.
 func listDeciding(
-	ctx context.Context, tx *sqlx.Tx, scan *core.Scan, gate core.Gate, fresh []core.Finding,
+	ctx context.Context, tx *sqlx.Tx, scan *core.Scan, gate core.Gate, told *core.Told,
 ) error {
 	scan.PutDeciding(nil, 0)
 	switch {
 	case *scan.Verdict != core.Fail:
 		return nil
-	case len(fresh) > 0:
-		return pickDeciding(ctx, tx, scan, gate, fresh)
+	case told != nil:
+		return putTold(ctx, tx, scan, told)
 	}
 	var rows []struct {
 		ID    int64 `db:"id"`
@@ -46,12 +45,12 @@ func listDeciding(
 	return nil
 }
 
-// pickDeciding is listDeciding for findings that are at hand, but for their ids.
-func pickDeciding(ctx context.Context, tx *sqlx.Tx, scan *core.Scan, gate core.Gate, fresh []core.Finding) error {
-	first, total := gate.Deciding(fresh)
-	prints := make([]string, len(first))
-	for n, i := range first {
-		prints[n] = fresh[i].Fingerprint
+// putTold is listDeciding for findings of which only the ids are not known.
+func putTold(ctx context.Context, tx *sqlx.Tx, scan *core.Scan, told *core.Told) error {
+	at := make(map[string]int, len(told.First))
+	prints := make([]string, len(told.First))
+	for n, d := range told.First {
+		at[d.Fingerprint], prints[n] = n, d.Fingerprint
 	}
 	query, args, err := sqlx.In(`SELECT id, fingerprint FROM findings WHERE scan_id = ? AND fingerprint IN (?)`,
 		scan.ID, prints)
@@ -62,11 +61,11 @@ func pickDeciding(ctx context.Context, tx *sqlx.Tx, scan *core.Scan, gate core.G
 	if err := tx.SelectContext(ctx, &rows, tx.Rebind(query), args...); err != nil {
 		return err
 	}
-	ids := make([]int64, len(first))
+	ids := make([]int64, len(told.First))
 	for _, row := range rows {
-		ids[slices.Index(prints, row.Fingerprint)] = row.ID
+		ids[at[row.Fingerprint]] = row.ID
 	}
-	scan.PutDeciding(ids, total)
+	scan.PutDeciding(ids, told.Deciding)
 	return nil
 }
 

@@ -13,26 +13,30 @@ import (
 const rowsPerStatement = 1000
 
 // replaceFindings makes a job's findings those of its report. A finding that the job had before keeps its id, and with
-// it its links and history; a report that says nothing new writes nothing. It tells how many it inserted.
-func (s *Store) replaceFindings(
-	ctx context.Context, tx *sqlx.Tx, job core.Job, findings []core.Finding,
-) (inserted int, err error) {
-	for i := range findings {
-		findings[i].ID, findings[i].ScanID, findings[i].JobID = 0, job.ScanID, job.ID
+// it its links and history; a report that says nothing new writes nothing.
+func (s *Store) replaceFindings(ctx context.Context, tx *sqlx.Tx, d *delivered) error {
+	if err := keepFindings(ctx, tx, d); err != nil {
+		return err
 	}
-	fresh, err := keepFindings(ctx, tx, job, findings)
-	if err != nil {
-		return 0, err
+	var fresh []int
+	for i := 0; len(d.ids) > 0 && i < d.Len(); i++ {
+		if d.ids[i] == 0 {
+			fresh = append(fresh, i)
+		}
 	}
-	return len(fresh), s.load(ctx, tx, bulk{
+	return s.load(ctx, tx, bulk{
 		table: "findings",
 		columns: []string{
 			"scan_id", "job_id", "tool", "rule_id", "file", "line", "end_line", "severity", "title", "message", "cve_id",
 			"cwe", "help_uri", "snippet", "fingerprint", "anchor", "baseline_state", "suppressed", "triage_decision",
 		},
-		rows: len(fresh),
+		rows: d.Len() - len(d.ids),
 		row: func(i int, values []any) []any {
-			f := &fresh[i]
+			if fresh != nil {
+				i = fresh[i]
+			}
+			f := d.at(i)
+			d.told.Add(f)
 			return append(values, f.ScanID, f.JobID, f.Tool, f.RuleID, f.File, f.Line, f.EndLine, string(f.Severity),
 				f.Title, f.Message, f.CVEID, f.CWE, f.HelpURI, f.Snippet, f.Fingerprint, f.Anchor, string(f.BaselineState),
 				f.Suppressed, (*string)(f.TriageDecision))
@@ -40,44 +44,24 @@ func (s *Store) replaceFindings(
 	})
 }
 
-// keepFindings updates what the job has already, removes what it no longer reports, and returns what is left to insert.
-func keepFindings(ctx context.Context, tx *sqlx.Tx, job core.Job, findings []core.Finding) ([]core.Finding, error) {
-	gone, changed, err := compareFindings(ctx, tx, job, findings)
+// keepFindings updates what the job has already, notes its ids and removes what it no longer reports.
+func keepFindings(ctx context.Context, tx *sqlx.Tx, d *delivered) error {
+	gone, changed, err := compareFindings(ctx, tx, d)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, i := range changed {
-		if err := updateFinding(ctx, tx, findings[i]); err != nil {
-			return nil, err
+		if err := updateFinding(ctx, tx, *d.at(i)); err != nil {
+			return err
 		}
 	}
-	if err := deleteFindings(ctx, tx, gone); err != nil {
-		return nil, err
-	}
-	known := 0
-	for _, f := range findings {
-		if f.ID != 0 {
-			known++
-		}
-	}
-	if known == 0 {
-		return findings, nil
-	}
-	fresh := make([]core.Finding, 0, len(findings)-known)
-	for _, f := range findings {
-		if f.ID == 0 {
-			fresh = append(fresh, f)
-		}
-	}
-	return fresh, nil
+	return deleteFindings(ctx, tx, gone)
 }
 
-// compareFindings gives findings their ids where the job has them already, and tells the ids that are gone and the
-// indexes of those that changed. It reads row by row, for there may be many.
-func compareFindings(
-	ctx context.Context, tx *sqlx.Tx, job core.Job, findings []core.Finding,
-) (gone []int64, changed []int, err error) {
-	rows, err := tx.QueryxContext(ctx, tx.Rebind(`SELECT * FROM findings WHERE job_id = ?`), job.ID)
+// compareFindings notes the ids of findings that the job has already, and tells the ids that are gone and the numbers of
+// those that changed. It reads row by row, for there may be many.
+func compareFindings(ctx context.Context, tx *sqlx.Tx, d *delivered) (gone []int64, changed []int, err error) {
+	rows, err := tx.QueryxContext(ctx, tx.Rebind(`SELECT * FROM findings WHERE job_id = ?`), d.job.ID)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -85,7 +69,7 @@ func compareFindings(
 	var index map[string]int
 	for rows.Next() {
 		if index == nil {
-			index = indexOf(findings)
+			index, d.ids = d.index(), make(map[int]int64)
 		}
 		var before core.Finding
 		if err := rows.StructScan(&before); err != nil {
@@ -97,18 +81,19 @@ func compareFindings(
 			continue
 		}
 		delete(index, before.Fingerprint)
-		findings[i].ID = before.ID
-		if !reportedAlike(before, findings[i]) {
+		d.ids[i] = before.ID
+		if !reportedAlike(before, *d.at(i)) {
 			changed = append(changed, i)
 		}
 	}
 	return gone, changed, rows.Err()
 }
 
-func indexOf(findings []core.Finding) map[string]int {
-	index := make(map[string]int, len(findings))
-	for i, f := range findings {
-		index[f.Fingerprint] = i
+// index finds the numbers of findings by their fingerprints.
+func (d *delivered) index() map[string]int {
+	index := make(map[string]int, d.Len())
+	for i := range d.Len() {
+		index[d.at(i).Fingerprint] = i
 	}
 	return index
 }

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 
@@ -20,49 +19,46 @@ func (s *Store) lockScan(ctx context.Context, tx *sqlx.Tx, id int64) (core.Scan,
 
 // putReport is the one room behind both doors: it replaces the findings of a job and ends it.
 func (s *Store) putReport(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job core.Job, report core.Report) error {
-	for i := range report.Findings {
-		report.Findings[i].Tool = cmp.Or(report.Findings[i].Tool, job.Scanner)
-	}
-	decided, err := decidedWords(ctx, tx, scan)
-	if err != nil {
+	d := &delivered{Report: report, job: job, told: &core.Told{Gate: s.policyOf(scan).Gate}}
+	var err error
+	if d.decided, err = decidedWords(ctx, tx, scan); err != nil {
 		return err
 	}
-	absent, err := compare(ctx, tx, scan, &job, report)
-	if err != nil {
+	if d.compared, err = compare(ctx, tx, scan, &d.job, report); err != nil {
 		return err
 	}
-	core.CarryTriage(report.Findings, decided)
-	inserted, err := s.replaceFindings(ctx, tx, job, report.Findings)
-	if err != nil {
+	if err := s.replaceFindings(ctx, tx, d); err != nil {
 		return err
 	}
-	if err := s.recordCarried(ctx, tx, job, decided); err != nil {
+	if err := s.recordCarried(ctx, tx, job, d.decided); err != nil {
 		return err
 	}
+	if err := s.endJob(ctx, tx, d); err != nil {
+		return err
+	}
+	return s.settleScan(ctx, tx, scan.ID, d.all())
+}
+
+func (s *Store) endJob(ctx context.Context, tx *sqlx.Tx, d *delivered) error {
+	job := d.job
 	job.State, job.Error = core.JobCompleted, ""
-	job.NumFindings, job.NumAbsent = len(report.Findings), absent
-	if report.Failure != "" {
-		job.State, job.Error, job.NumAbsent = core.JobFailed, report.Failure, 0
+	job.NumFindings, job.NumUnchanged, job.NumAbsent = d.Len(), d.compared.Unchanged, d.compared.Absent
+	if d.Failure != "" {
+		job.State, job.Error, job.NumAbsent = core.JobFailed, d.Failure, 0
 	}
 	now := s.clock()
 	job.FinishedAt = &now
-	_, err = tx.NamedExecContext(ctx, `
-		UPDATE scan_jobs SET state = :state, error = :error, num_findings = :num_findings, num_absent = :num_absent,
-			started_at = COALESCE(started_at, :finished_at), finished_at = :finished_at, lease_until = NULL,
-			baseline_scan_id = :baseline_scan_id
+	_, err := tx.NamedExecContext(ctx, `
+		UPDATE scan_jobs SET state = :state, error = :error, num_findings = :num_findings, num_unchanged = :num_unchanged,
+			num_absent = :num_absent, started_at = COALESCE(started_at, :finished_at), finished_at = :finished_at,
+			lease_until = NULL, baseline_scan_id = :baseline_scan_id
 		WHERE id = :id`, job)
-	if err != nil {
-		return err
-	}
-	if len(decided) > 0 || inserted < len(report.Findings) {
-		return s.settleScan(ctx, tx, scan.ID, nil)
-	}
-	return s.settleScan(ctx, tx, scan.ID, report.Findings)
+	return err
 }
 
-// settleScan derives the scan's state, verdict and commit status from its jobs and findings. fresh are the findings of the
-// job that has just ended, when none of them was there before and nobody has said anything about them.
-func (s *Store) settleScan(ctx context.Context, tx *sqlx.Tx, id int64, fresh []core.Finding) error {
+// settleScan derives the scan's state, verdict and commit status from its jobs and findings. told sums up the findings of
+// the job that has just ended, where their report is all that there is to say about them; or nil.
+func (s *Store) settleScan(ctx context.Context, tx *sqlx.Tx, id int64, told *core.Told) error {
 	scan, err := s.lockScan(ctx, tx, id)
 	if err != nil {
 		return err
@@ -81,7 +77,7 @@ func (s *Store) settleScan(ctx context.Context, tx *sqlx.Tx, id int64, fresh []c
 	}
 	if scan.Status.Ended() {
 		scan.FinishedAt = &now
-		if err := s.judge(ctx, tx, &scan, jobs, fresh); err != nil {
+		if err := s.judge(ctx, tx, &scan, jobs, told); err != nil {
 			return err
 		}
 	}
@@ -98,36 +94,34 @@ func (s *Store) settleScan(ctx context.Context, tx *sqlx.Tx, id int64, fresh []c
 	return s.wantStatuses(ctx, tx, []core.Scan{scan})
 }
 
-// judge asks the gate about an ended scan. A failed scan has a summary, for what it did find, but no verdict. Where fresh
-// are all its findings, and the gate asks for nothing else, they are not read once more.
-func (s *Store) judge(
-	ctx context.Context, tx *sqlx.Tx, scan *core.Scan, jobs []core.Job, fresh []core.Finding,
-) error {
+// judge asks the gate about an ended scan. A failed scan has a summary, for what it did find, but no verdict. Where told
+// sums up all its findings, and the gate asks for nothing else, they are not read once more.
+func (s *Store) judge(ctx context.Context, tx *sqlx.Tx, scan *core.Scan, jobs []core.Job, told *core.Told) error {
 	fixed, findings := 0, 0
 	for _, job := range jobs {
 		fixed, findings = fixed+job.NumAbsent, findings+job.NumFindings
 	}
 	gate := s.policyOf(*scan).Gate
-	if gate.AsksRisk() || findings > len(fresh) {
-		fresh = nil
+	if told != nil && (gate.AsksRisk() || findings > told.Len()) {
+		told = nil
 	}
-	tallies, err := tally(ctx, tx, *scan, gate, fresh)
+	tallies, err := tally(ctx, tx, *scan, gate, told)
 	if err != nil {
 		return fmt.Errorf("counting findings: %w", err)
 	}
 	scan.Summary = core.Summarize(tallies, fixed)
 	if scan.Status == core.ScanCompleted {
-		return s.decide(ctx, tx, scan, tallies, fresh)
+		return s.decide(ctx, tx, scan, tallies, told)
 	}
 	return nil
 }
 
 // tally counts findings for the gate. What is known of their CVEs is looked up only for a gate that asks.
 func tally(
-	ctx context.Context, tx *sqlx.Tx, scan core.Scan, gate core.Gate, fresh []core.Finding,
+	ctx context.Context, tx *sqlx.Tx, scan core.Scan, gate core.Gate, told *core.Told,
 ) (tallies []core.Tally, err error) {
-	if len(fresh) > 0 {
-		return core.TallyUp(fresh), nil
+	if told != nil {
+		return told.Tallies, nil
 	}
 	query := `
 		SELECT severity, baseline_state, ` + dismissed + ` AS dismissed, COUNT(*) AS n
@@ -149,12 +143,12 @@ func tally(
 
 // decide gives a completed scan its verdict, and its summary the reason where the numbers in it do not tell.
 func (s *Store) decide(
-	ctx context.Context, tx *sqlx.Tx, scan *core.Scan, tallies []core.Tally, fresh []core.Finding,
+	ctx context.Context, tx *sqlx.Tx, scan *core.Scan, tallies []core.Tally, told *core.Told,
 ) error {
 	gate := s.policyOf(*scan).Gate
 	verdict := gate.Judge(tallies)
 	scan.Verdict, scan.VerdictReason = &verdict, gate.DecidedBy(tallies)
-	if err := listDeciding(ctx, tx, scan, gate, fresh); err != nil {
+	if err := listDeciding(ctx, tx, scan, gate, told); err != nil {
 		return fmt.Errorf("listing deciding findings: %w", err)
 	}
 	if !gate.ByRisk(tallies) {

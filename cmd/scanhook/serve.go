@@ -56,11 +56,19 @@ func newServe(opts *options) *cobra.Command {
 	}
 }
 
-// memoryLimit is when the garbage collector begins to hurry, in bytes; what lives may be more.
-const memoryLimit = 180 << 20
+const (
+	// memoryLimit is when the garbage collector begins to hurry, in bytes; what lives may be more.
+	memoryLimit = 180 << 20
+	// gcPercent is how much garbage may lie beside what lives: what lives of a large report has few pointers, and looking
+	// for garbage more often than Go does costs less than the memory.
+	gcPercent = 40
+)
 
-// boundMemory leaves the choice to the administrator's GOMEMLIMIT where there is one.
+// boundMemory leaves the choice to the administrator's GOMEMLIMIT and GOGC where they are set.
 func boundMemory() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit)
 	}

@@ -52,7 +52,7 @@ func (a *API) readReport(ctx context.Context, in Upload, place *httpx.Place) (co
 	if err != nil {
 		return core.Report{}, err
 	}
-	report, err := reports.Parse(&door{ctx: ctx, source: reader, wire: wire, place: place}, a.limits())
+	report, err := reports.ParsePacked(&door{ctx: ctx, source: reader, wire: wire, place: place}, a.limits())
 	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
 		return core.Report{}, fmt.Errorf("%w: the upload exceeds %d bytes", core.ErrTooLarge, tooLarge.Limit)
 	}

@@ -128,18 +128,14 @@ func (a *API) store(ctx context.Context, reference, scanner string, report core.
 	out := &resultsOutput{}
 	out.Body.Scan, out.Body.Status, out.Body.Verdict = scan.ReferenceID, string(scan.Status), text(scan.Verdict)
 	out.Body.Summary, out.Body.Error = scan.Summary, scan.Error
-	out.Body.Results, out.Body.Stored, out.Body.Skipped = report.Results, len(report.Findings), report.Skipped
+	out.Body.Results, out.Body.Stored, out.Body.Skipped = report.Results, report.Len(), report.Skipped
 	out.Body.WaitingFor = []string{}
 	for _, job := range jobs {
 		if !job.State.Ended() {
 			out.Body.WaitingFor = append(out.Body.WaitingFor, job.Scanner)
 		}
-	}
-	for _, finding := range report.Findings {
-		if finding.BaselineState == core.Unchanged {
-			out.Body.Unchanged++
-		} else {
-			out.Body.New++
+		if job.Scanner == scanner {
+			out.Body.Unchanged, out.Body.New = job.NumUnchanged, job.NumFindings-job.NumUnchanged
 		}
 	}
 	return out, nil

@@ -18,6 +18,7 @@ type cursor struct {
 	stream
 	input  *input
 	limits Limits
+	pack   bool // the findings
 	path   []step
 	json   *json.Decoder // of the values that are fed to it
 	fed    fed

@@ -8,7 +8,8 @@ import (
 
 // draft is what a finding still lacks when its result has been read. There is one for each result, so it is small.
 type draft struct {
-	finding    *core.Finding
+	finding    *core.Finding // nil where it is packed
+	packed     int           // its number among the packed ones
 	rule       *reference
 	message    *wireMessage // nil where the result states its text
 	own        *ownProperties
@@ -39,7 +40,12 @@ func (r *run) add(result *wireResult) error {
 	r.applyMessage(&finding, &d, &result.Message)
 	r.applyProperties(&finding, &d, result)
 	r.applyLocation(&finding, &d, result.Locations)
-	d.finding = r.findings.add(finding)
+	if r.report.Packed != nil {
+		d.packed = r.report.Packed.Len()
+		r.report.Packed.Add(&finding)
+	} else {
+		d.finding = r.findings.add(finding)
+	}
 	r.drafts.add(d)
 	return nil
 }

@@ -49,6 +49,7 @@ func FuzzParse(f *testing.F) {
 		for _, finding := range report.Findings {
 			checkStorable(t, finding)
 		}
+		sameWhenPacked(t, []byte(text), reports.Limits{MaxBytes: 1 << 20, MaxText: 512})
 	})
 }
 

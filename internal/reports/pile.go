@@ -24,6 +24,17 @@ func (p *pile[T]) add(value T) *T {
 	return &chunk[len(chunk)-1]
 }
 
+// each visits the values and empties the pile.
+func (p *pile[T]) each(visit func(*T)) {
+	for i, chunk := range p.chunks {
+		for n := range chunk {
+			visit(&chunk[n])
+		}
+		p.chunks[i] = nil
+	}
+	*p = pile[T]{}
+}
+
 // slice returns all values and empties the pile.
 func (p *pile[T]) slice() []T {
 	if len(p.chunks) == 0 {

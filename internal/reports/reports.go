@@ -53,11 +53,18 @@ func formats() []format {
 //
 // Errors wrap core.ErrInvalid, with line, column, byte offset and JSON pointer of the mistake, or core.ErrTooLarge.
 // Whatever r itself fails with is passed on. The report is empty on errors.
-func Parse(r io.Reader, limits Limits) (core.Report, error) {
+func Parse(r io.Reader, limits Limits) (core.Report, error) { return parse(r, limits, false) }
+
+// ParsePacked is Parse for reports that are stored as they are: where a format is known for large reports, the findings
+// are packed.
+func ParsePacked(r io.Reader, limits Limits) (core.Report, error) { return parse(r, limits, true) }
+
+func parse(r io.Reader, limits Limits, pack bool) (core.Report, error) {
 	c, shape, err := open(r, limits.orDefaults())
 	if err != nil {
 		return core.Report{}, fmt.Errorf("parsing report: %w", err)
 	}
+	c.pack = pack
 	report, err := dispatch(c, shape)
 	if err != nil {
 		return core.Report{}, fmt.Errorf("parsing report: %w", err)

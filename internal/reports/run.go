@@ -18,6 +18,7 @@ type run struct {
 	invocations []invocation
 	result      wireResult // the one being read
 	quick       quickResult
+	scratch     core.Finding // the packed one being completed
 	texts       arena
 	references  map[reference]*reference // one copy of each: thousands of results refer to the same rule
 }
@@ -107,18 +108,30 @@ func (r *run) finish() {
 	rules := newRuleBook(r.driver, r.extensions)
 	paths := r.newPaths()
 	tool := clean(r.driver.name, r.limits.name())
-	for _, draft := range r.drafts.slice() {
-		finding := draft.finding
-		rule := rules.find(draft.rule)
-		finding.Tool = tool
-		finding.File = paths.path(location{uri: finding.File, base: draft.base, artifact: draft.artifact})
-		finding.Severity = r.severity(draft, rule, rules)
-		if draft.message != nil {
-			finding.Message = r.message(draft.message, rule)
+	r.drafts.each(func(d *draft) {
+		finding := d.finding
+		if finding == nil {
+			finding = &r.scratch
+			r.report.Packed.Get(d.packed, finding)
 		}
-		describeBy(finding, rule)
-		r.applyOwn(finding, draft.own)
+		finding.Tool = tool
+		finding.File = paths.path(location{uri: finding.File, base: d.base, artifact: d.artifact})
+		r.tie(finding, d, rules)
+		if d.finding == nil {
+			r.report.Packed.Put(d.packed, finding)
+		}
+	})
+}
+
+// tie fills in what a finding takes from its rule.
+func (r *run) tie(finding *core.Finding, d *draft, rules *ruleBook) {
+	rule := rules.find(d.rule)
+	finding.Severity = r.severity(finding.Severity, d, rule, rules)
+	if d.message != nil {
+		finding.Message = r.message(d.message, rule)
 	}
+	describeBy(finding, rule)
+	r.applyOwn(finding, d.own)
 }
 
 // applyOwn takes what our own exports say in addition.

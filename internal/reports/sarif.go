@@ -29,6 +29,9 @@ func looksLikeSARIF(seen shape) bool {
 
 func parseSARIF(c *cursor) (core.Report, error) {
 	s := &sarif{cursor: c}
+	if c.pack {
+		s.report.Packed = new(core.Packed)
+	}
 	if err := s.oneOrMany(s.readLog); err != nil {
 		return core.Report{}, err
 	}

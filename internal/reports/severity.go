@@ -23,8 +23,7 @@ func (c *cursor) level(word, field string) (core.Severity, error) {
 
 // severity decides in the order: the result's security-severity, the rule's, the result's level, the level that the
 // invocation configured for the rule, the rule's own, and last "warning" (3.27.10).
-func (r *run) severity(d draft, rule *rule, rules *ruleBook) core.Severity {
-	stated := d.finding.Severity
+func (r *run) severity(stated core.Severity, d *draft, rule *rule, rules *ruleBook) core.Severity {
 	switch {
 	case d.scored:
 		return stated

@@ -61,6 +61,7 @@ CREATE TABLE scan_jobs (
     not_before   TIMESTAMP,
     error        TEXT NOT NULL DEFAULT '',
     num_findings INTEGER NOT NULL DEFAULT 0,
+    num_unchanged INTEGER NOT NULL DEFAULT 0,
     num_absent   INTEGER NOT NULL DEFAULT 0,
     baseline_scan_id INTEGER REFERENCES scans (id) ON DELETE SET NULL,
     started_at   TIMESTAMP,
