@@ -18,6 +18,7 @@ import (
 	"github.com/scanhook/scanhook/internal/epss"
 	"github.com/scanhook/scanhook/internal/health"
 	"github.com/scanhook/scanhook/internal/httpx"
+	"github.com/scanhook/scanhook/internal/redelivery"
 	"github.com/scanhook/scanhook/internal/retention"
 	"github.com/scanhook/scanhook/internal/runner"
 	"github.com/scanhook/scanhook/internal/web"
@@ -63,7 +64,7 @@ func newApp(ctx context.Context, cfg *config.Config, log *slog.Logger) (*app, er
 	missed := catchup.New(catchup.Config{
 		Store: db, Platforms: enabled(cfg, set), Policies: policies, Every: time.Duration(cfg.Recover.Every), Log: log,
 	})
-	hooks := catchup.NewHookWatch(catchup.HookConfig{
+	hooks := redelivery.New(redelivery.Config{
 		Store: db, Platforms: set, Address: hookAddresses(cfg), Every: time.Duration(cfg.Recover.Every), Log: log,
 	})
 	loops := append(newLoops(cfg, db, set, log), missed.Run, hooks.Run, watch.reporter.Run, watch.health.Run)

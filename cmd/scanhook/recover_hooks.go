@@ -8,17 +8,17 @@ import (
 	"log/slog"
 
 	"github.com/scanhook/scanhook/core"
-	"github.com/scanhook/scanhook/internal/catchup"
+	"github.com/scanhook/scanhook/internal/redelivery"
 	"github.com/scanhook/scanhook/platforms"
 )
 
 // recoverHooks has the platforms deliver again what did not arrive, and says so webhook by webhook.
 func recoverHooks(ctx context.Context, r *rescue) error {
-	watch := catchup.NewHookWatch(catchup.HookConfig{
+	watch := redelivery.New(redelivery.Config{
 		Store: r.store, Platforms: r.set, Address: hookAddresses(r.config), Log: slog.New(slog.DiscardHandler),
 	})
 	failed := 0
-	err := watch.Round(ctx, catchup.HookOrder{Projects: r.projects, DryRun: r.dry, Tell: func(found catchup.HookFinding) {
+	err := watch.Round(ctx, redelivery.Order{Projects: r.projects, DryRun: r.dry, Tell: func(found redelivery.Finding) {
 		limit := new(platforms.RateLimited)
 		if found.Err != nil && !errors.Is(found.Err, core.ErrConflict) && !errors.As(found.Err, &limit) {
 			failed++
@@ -34,7 +34,7 @@ func recoverHooks(ctx context.Context, r *rescue) error {
 }
 
 // hookNews is what a person wants to know of a webhook, or nothing.
-func hookNews(found catchup.HookFinding, dry bool) string {
+func hookNews(found redelivery.Finding, dry bool) string {
 	switch {
 	case errors.Is(found.Err, core.ErrConflict):
 		return "another process is looking at it"
@@ -53,7 +53,7 @@ func hookNews(found catchup.HookFinding, dry bool) string {
 		return found.Err.Error()
 	case found.Revived:
 		return "the platform had disabled it, and calls it again now"
-	case found.State == "hidden" || found.State == "none":
+	case found.State == redelivery.StateHidden || found.State == redelivery.StateNone:
 		return "" // check tells of it
 	}
 	return found.Note

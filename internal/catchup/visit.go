@@ -4,10 +4,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"math/rand/v2"
 	"time"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/poll"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/store"
 )
@@ -50,13 +50,13 @@ func (c *Catchup) pause(w store.Watched, found Found) time.Duration {
 		c.silence(w.SourcePlatform, limited.After)
 		return limited.After
 	case errors.Is(found.Err, platforms.ErrRefused):
-		return min(every<<min(w.Failures, 10), max(every, maxPause))
+		return poll.Backoff(every, w.Failures, max(every, maxPause))
 	case found.Err != nil:
-		return min(firstPause<<min(w.Failures, 10), every)
+		return poll.Backoff(firstPause, w.Failures, every)
 	case found.Left > 0:
 		return min(goOnAfter, every)
 	}
-	return every - rand.N(every/10+1) // so that all projects do not have their turn at once
+	return poll.Spread(every)
 }
 
 // tell logs what a look found; a failure once, until it is another one.

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -138,6 +137,5 @@ func (a *asker) tell(lookup store.Lookup, p store.Postponement, err error) {
 
 // backoff grows exponentially with the failed attempts and is spread, so that many questions do not come back at once.
 func backoff(attempts int) time.Duration {
-	pause := min(firstPause<<min(attempts, 20), longestPause)
-	return pause/2 + rand.N(pause/2)
+	return poll.Jitter(poll.Backoff(firstPause, attempts, longestPause))
 }

@@ -1,9 +1,10 @@
 package report
 
 import (
-	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/scanhook/scanhook/internal/poll"
 )
 
 const (
@@ -20,16 +21,12 @@ const (
 
 // backoff grows exponentially with the failed attempts and is spread, so that many commits do not come back at once.
 func backoff(attempts int) time.Duration {
-	pause := firstPause << min(attempts, 20)
-	if pause <= 0 || pause > longestPause {
-		pause = longestPause
-	}
-	return pause/2 + rand.N(pause/2)
+	return poll.Jitter(poll.Backoff(firstPause, attempts, longestPause))
 }
 
 // probePause grows with the probes that found a token unmended.
 func probePause(probes int) time.Duration {
-	return min(firstProbe<<min(probes, 10), longestProbe)
+	return poll.Backoff(firstProbe, probes, longestProbe)
 }
 
 // pauses remembers until when a platform wants to be left alone.

@@ -1,30 +1,33 @@
-package catchup
+package redelivery
 
 import (
 	"cmp"
 	"context"
 	"errors"
-	"math/rand/v2"
 	"time"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/poll"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/store"
 )
 
 // The states of a place beside those of its webhook.
 const (
-	stateNone   = "none"   // no webhook there calls us
-	stateHidden = "hidden" // the token may not look
+	StateNone   = "none"   // no webhook there calls us
+	StateHidden = "hidden" // the token may not look
 )
 
 const (
+	usualPause   = time.Hour // between two checks where none is configured
+	firstPause   = 30 * time.Second
+	goOnAfter    = time.Minute
 	emptyPause   = 24 * time.Hour  // where no webhook of ours is, or none may be seen
 	confirmAfter = 2 * time.Minute // of what was asked for again
 )
 
-// HookFinding is what a check of one place has found.
-type HookFinding struct {
+// Finding is what a check of one place has found.
+type Finding struct {
 	Platform    string
 	Place       platforms.HookPlace
 	State       string // as store.HookPlace has it
@@ -37,15 +40,15 @@ type HookFinding struct {
 
 // visit checks a claimed place and settles the claim. The error is the store's; what went wrong with the webhook stands
 // in the finding.
-func (c *carer) visit(ctx context.Context, claimed store.HookPlace) (HookFinding, error) {
-	looking, cancel := context.WithTimeout(ctx, lookTimeout)
+func (w *worker) visit(ctx context.Context, claimed store.HookPlace) (Finding, error) {
+	looking, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	start := c.Now()
-	found := c.check(looking, claimed, false)
+	start := w.Now()
+	found := w.check(looking, claimed, false)
 	if errors.Is(found.Err, core.ErrUnavailable) || ctx.Err() != nil {
 		return found, errors.Join(found.Err, ctx.Err()) // the lease runs out, and somebody checks again
 	}
-	c.tell(claimed, found)
+	w.tell(claimed, found)
 	next := claimed
 	next.State, next.Note, next.CheckedAt = found.State, found.Note, &start
 	next.Redelivered += int64(found.Redelivered)
@@ -56,7 +59,7 @@ func (c *carer) visit(ctx context.Context, claimed store.HookPlace) (HookFinding
 	if found.Err == nil && found.Missing == 0 && found.State == string(platforms.HookActive) {
 		next.ArrivedUntil = &start
 	}
-	err := c.Store.SettleHookPlace(ctx, claimed, next, c.pause(next, found))
+	err := w.Store.SettleHookPlace(ctx, claimed, next, w.pause(next, found))
 	if errors.Is(err, core.ErrConflict) {
 		return found, nil // the check took longer than its lease; what it did holds
 	}
@@ -64,27 +67,27 @@ func (c *carer) visit(ctx context.Context, claimed store.HookPlace) (HookFinding
 }
 
 // pause is how long a place has to wait for its next check.
-func (c *carer) pause(next store.HookPlace, found HookFinding) time.Duration {
-	every := cmp.Or(c.Every, usualPause)
+func (w *worker) pause(next store.HookPlace, found Finding) time.Duration {
+	every := cmp.Or(w.Every, usualPause)
 	limited := new(platforms.RateLimited)
 	switch {
 	case errors.As(found.Err, &limited):
 		return limited.After
 	case found.Err != nil:
-		return min(firstPause<<min(next.Failures-1, 10), every)
-	case found.State == stateNone || found.State == stateHidden:
+		return poll.Backoff(firstPause, next.Failures-1, every)
+	case found.State == StateNone || found.State == StateHidden:
 		return max(every, emptyPause)
 	case found.Missing > found.Redelivered:
 		return min(goOnAfter, every)
 	case found.Redelivered > 0:
 		return min(confirmAfter, every)
 	}
-	return every - rand.N(every/10+1) // so that all places do not have their turn at once
+	return poll.Spread(every)
 }
 
 // tell logs what has changed since the last check.
-func (c *carer) tell(before store.HookPlace, found HookFinding) {
-	log := c.Log.With(keyPlatform, c.name, "hook", found.Place.String())
+func (w *worker) tell(before store.HookPlace, found Finding) {
+	log := w.Log.With(keyPlatform, w.name, "hook", found.Place.String())
 	limited := new(platforms.RateLimited)
 	if found.Redelivered > 0 {
 		log.Warn("deliveries had not arrived, the platform sends them again", "deliveries", found.Redelivered,
@@ -99,9 +102,9 @@ func (c *carer) tell(before store.HookPlace, found HookFinding) {
 	case found.Err != nil && before.Failures == 0:
 		log.Warn("webhook cannot be looked after, trying again", keyError, found.Err)
 	case before.State == found.State && before.Note == found.Note:
-	case found.State == stateHidden && found.Place.Scope == platforms.ScopeProject:
+	case found.State == StateHidden && found.Place.Scope == platforms.ScopeProject:
 		log.Info("webhook cannot be looked after: what it fails to deliver is not asked for again", "reason", found.Note)
-	case found.State != stateHidden && found.Note != "":
+	case found.State != StateHidden && found.Note != "":
 		log.Warn("webhook is not as it should be", "state", found.State, "reason", found.Note)
 	case before.Note != "" && found.State == string(platforms.HookActive):
 		log.Info("webhook is as it should be")

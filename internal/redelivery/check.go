@@ -1,4 +1,4 @@
-package catchup
+package redelivery
 
 import (
 	"context"
@@ -17,21 +17,21 @@ const (
 )
 
 // check looks at one place and, unless dry, mends what it can.
-func (c *carer) check(ctx context.Context, place store.HookPlace, dry bool) HookFinding {
-	found := HookFinding{
-		Platform: c.name, State: stateNone,
+func (w *worker) check(ctx context.Context, place store.HookPlace, dry bool) Finding {
+	found := Finding{
+		Platform: w.name, State: StateNone,
 		Place: platforms.HookPlace{Scope: platforms.HookScope(place.Scope), Owner: place.Owner},
 	}
-	hooks, err := c.keeper.Hooks(ctx, found.Place, c.Address(c.name))
+	hooks, err := w.keeper.Hooks(ctx, found.Place, w.Address(w.name))
 	if isShut(err) {
-		found.State, found.Note = stateHidden, platforms.Clean(err.Error())
+		found.State, found.Note = StateHidden, platforms.Clean(err.Error())
 		return found
 	}
 	found.Err = err
 	for _, hook := range hooks {
 		if found.Err == nil {
 			found.take(hook)
-			found.Err = c.care(ctx, hook, place, dry, &found)
+			found.Err = w.care(ctx, hook, place, dry, &found)
 		}
 	}
 	return found
@@ -44,7 +44,7 @@ func isShut(err error) bool {
 }
 
 // take notes the state of a webhook. Of several in one place, one that is called counts.
-func (f *HookFinding) take(hook platforms.Hook) {
+func (f *Finding) take(hook platforms.Hook) {
 	if f.State == string(platforms.HookActive) {
 		return
 	}
@@ -54,29 +54,29 @@ func (f *HookFinding) take(hook platforms.Hook) {
 	}
 }
 
-func (c *carer) care(ctx context.Context, hook platforms.Hook, place store.HookPlace, dry bool, found *HookFinding) error {
+func (w *worker) care(ctx context.Context, hook platforms.Hook, place store.HookPlace, dry bool, found *Finding) error {
 	switch {
 	case hook.State == platforms.HookOff:
 		return nil
 	case hook.State != platforms.HookActive && dry:
 		return nil
 	case hook.State != platforms.HookActive:
-		if err := c.revive(ctx, hook, found); err != nil || !found.Revived {
+		if err := w.revive(ctx, hook, found); err != nil || !found.Revived {
 			return err
 		}
 	}
-	missing, err := c.missing(ctx, hook, place)
+	missing, err := w.missing(ctx, hook, place)
 	found.Missing += len(missing)
 	if err != nil || dry {
 		return err
 	}
-	return c.redeliver(ctx, hook, due(missing, c.Now()), found)
+	return w.redeliver(ctx, hook, due(missing, w.Now()), found)
 }
 
 // revive has a webhook tested that the platform has paused or disabled. A test that does not succeed is the webhook's
 // trouble, not the check's.
-func (c *carer) revive(ctx context.Context, hook platforms.Hook, found *HookFinding) error {
-	err := c.sender.TestHook(ctx, hook)
+func (w *worker) revive(ctx context.Context, hook platforms.Hook, found *Finding) error {
+	err := w.sender.TestHook(ctx, hook)
 	switch {
 	case errors.Is(err, platforms.ErrUndelivered) || isShut(err):
 		found.Note = platforms.Clean(found.Note + "; " + err.Error())
@@ -90,12 +90,12 @@ func (c *carer) revive(ctx context.Context, hook platforms.Hook, found *HookFind
 
 // missing finds the deliveries that we do not know. Where the platform does not remember what it delivered, there are
 // none.
-func (c *carer) missing(ctx context.Context, hook platforms.Hook, place store.HookPlace) ([]tries, error) {
-	since := c.Now().Add(-remembered)
+func (w *worker) missing(ctx context.Context, hook platforms.Hook, place store.HookPlace) ([]tries, error) {
+	since := w.Now().Add(-remembered)
 	if place.ArrivedUntil != nil && place.ArrivedUntil.Add(-lookBack).After(since) {
 		since = place.ArrivedUntil.Add(-lookBack)
 	}
-	attempts, err := c.sender.Attempts(ctx, hook, since)
+	attempts, err := w.sender.Attempts(ctx, hook, since)
 	if isShut(err) {
 		return nil, nil
 	}
@@ -107,7 +107,7 @@ func (c *carer) missing(ctx context.Context, hook platforms.Hook, place store.Ho
 	for i, tried := range all {
 		keys[i] = tried.last.Key
 	}
-	known, err := c.Store.KnownDeliveries(ctx, c.name, keys)
+	known, err := w.Store.KnownDeliveries(ctx, w.name, keys)
 	if err != nil {
 		return nil, err
 	}
@@ -115,16 +115,16 @@ func (c *carer) missing(ctx context.Context, hook platforms.Hook, place store.Ho
 }
 
 // redeliver asks for one delivery after another, the oldest first, until something stands in the way.
-func (c *carer) redeliver(ctx context.Context, hook platforms.Hook, wanted []platforms.Attempt, found *HookFinding) error {
+func (w *worker) redeliver(ctx context.Context, hook platforms.Hook, wanted []platforms.Attempt, found *Finding) error {
 	trouble := found.Note
 	for _, attempt := range wanted[:min(len(wanted), maxRedelivery)] {
-		err := c.sender.Redeliver(ctx, hook, attempt)
+		err := w.sender.Redeliver(ctx, hook, attempt)
 		switch {
 		case errors.Is(err, platforms.ErrUndelivered):
 			found.Note = platforms.Clean(err.Error())
 			return nil
 		case isShut(err):
-			c.Log.Debug("delivery is not sent again", keyPlatform, c.name, "delivery", attempt.Key, keyError, err)
+			w.Log.Debug("delivery is not sent again", keyPlatform, w.name, "delivery", attempt.Key, keyError, err)
 		case err != nil:
 			return err
 		default:

@@ -1,4 +1,4 @@
-package catchup_test
+package redelivery_test
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/scanhook/scanhook/core"
-	"github.com/scanhook/scanhook/internal/catchup"
+	"github.com/scanhook/scanhook/internal/redelivery"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/store"
 	"github.com/scanhook/scanhook/store/storetest"
@@ -74,18 +74,18 @@ func (f *hookForge) MendHook(context.Context, platforms.Hook, string) error {
 var hookNoon = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 
 // round checks the places of github/acme/shop and returns what was found of the first.
-func (f *hookForge) round(t *testing.T, db *store.Store, dry bool) catchup.HookFinding {
+func (f *hookForge) round(t *testing.T, db *store.Store, dry bool) redelivery.Finding {
 	t.Helper()
-	watch := catchup.NewHookWatch(catchup.HookConfig{
+	watch := redelivery.New(redelivery.Config{
 		Store: db, Platforms: platforms.Set{"github": f}, Log: slog.New(slog.DiscardHandler),
 		Address: func(platform string) string { return "https://us/" + platform },
 		Now:     func() time.Time { return hookNoon },
 	})
-	var findings []catchup.HookFinding
+	var findings []redelivery.Finding
 	f.calls = nil
-	err := watch.Round(t.Context(), catchup.HookOrder{
+	err := watch.Round(t.Context(), redelivery.Order{
 		Projects: []store.Sighting{{SourcePlatform: "github", ProjectName: "acme/shop"}}, DryRun: dry,
-		Tell: func(found catchup.HookFinding) { findings = append(findings, found) },
+		Tell: func(found redelivery.Finding) { findings = append(findings, found) },
 	})
 	if err != nil || len(findings) != 2 {
 		t.Fatalf("findings %+v, %v, want two", findings, err)
