@@ -187,15 +187,21 @@ func (g *giteaServer) serve(t *testing.T) {
 // call asks Gitea's API, below /api/v1, as giteaOwner. The answer may be nil where nobody looks at it.
 func (g *giteaServer) call(t *testing.T, method, path string, question, answer any) {
 	t.Helper()
+	callJSON(t, g.base+"/api/v1"+path, method, "token "+g.token, question, answer)
+}
+
+// callJSON ends the test where a call does not succeed.
+func callJSON(t *testing.T, address, method, authorization string, question, answer any) {
+	t.Helper()
 	body, err := json.Marshal(question)
 	if err != nil {
 		t.Fatal(err)
 	}
-	request, err := http.NewRequestWithContext(t.Context(), method, g.base+"/api/v1"+path, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(t.Context(), method, address, bytes.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	request.Header.Set("Authorization", "token "+g.token)
+	request.Header.Set("Authorization", authorization)
 	request.Header.Set("Content-Type", "application/json")
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
@@ -204,13 +210,13 @@ func (g *giteaServer) call(t *testing.T, method, path string, question, answer a
 	defer func() { _ = response.Body.Close() }()
 	content, err := io.ReadAll(response.Body)
 	if err != nil || response.StatusCode/100 != 2 {
-		t.Fatalf("Gitea answers %s %s with %d %s (%v)", method, path, response.StatusCode, content, err)
+		t.Fatalf("%s %s is answered %d %s (%v)", method, address, response.StatusCode, content, err)
 	}
 	if answer == nil {
 		return
 	}
 	if err := json.Unmarshal(content, answer); err != nil {
-		t.Fatalf("Gitea answers %s %s with %s: %v", method, path, content, err)
+		t.Fatalf("%s %s is answered %s: %v", method, address, content, err)
 	}
 }
 

@@ -30,6 +30,10 @@ func TestGitea(t *testing.T) {
 		"restart":      testGiteaRestart,
 		"refusals":     testGiteaRefusals,
 		"hooks sync":   testGiteaHooksSync,
+		"outage":       testGiteaOutage,
+		"recover":      testGiteaRecover,
+		"renamed":      testGiteaRenamed,
+		"revoked":      testGiteaRevoked,
 	} {
 		t.Run(name, func(t *testing.T) { step(t, w) })
 	}

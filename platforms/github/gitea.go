@@ -18,6 +18,18 @@ const (
 // isGitea tells Gitea and Forgejo by the address of their API.
 func (p *Platform) isGitea() bool { return strings.HasSuffix(p.api.Path, "/api/v1") }
 
+// methodKeeper has redirects followed with the method of the first call: for a project that was renamed, Gitea answers
+// 301 where 308 is meant.
+type methodKeeper struct{ http.RoundTripper }
+
+func (k methodKeeper) RoundTrip(request *http.Request) (*http.Response, error) {
+	response, err := k.RoundTripper.RoundTrip(request)
+	if err == nil && response.StatusCode == http.StatusMovedPermanently && request.Method != http.MethodGet {
+		response.StatusCode = http.StatusPermanentRedirect
+	}
+	return response, err
+}
+
 // giteaHooks are the webhooks at a path of the API of Gitea or Forgejo. It has GitHub's addresses and differs in the rest:
 // its pages, a type for each webhook, no ping, no deliveries, and a PATCH that resets what it is not told and leaves the
 // secret as it is.

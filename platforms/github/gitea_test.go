@@ -127,3 +127,25 @@ func TestStatusEventOfGiteaIsIgnored(t *testing.T) {
 		t.Errorf("delivery %+v, %v", delivery, err)
 	}
 }
+
+// A project that was renamed gets its statuses at the address that Gitea leads to.
+func TestStatusFollowsRenamedProjectOnGitea(t *testing.T) {
+	t.Parallel()
+	var called []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		called = append(called, r.Method+" "+r.Header.Get("Authorization")+" "+string(body[:min(len(body), 9)]))
+		if len(called) == 1 {
+			http.Redirect(w, r, strings.Replace(r.URL.Path, "widgets", "gadgets", 1), http.StatusMovedPermanently)
+			return
+		}
+		w.WriteHeader(http.StatusCreated)
+		_, _ = io.WriteString(w, `{"id":3}`)
+	}))
+	defer server.Close()
+	platform := newPlatform(t, github.Config{URL: server.URL, APIURL: server.URL + "/api/v1", Token: theToken})
+	posted, err := platform.PostStatus(t.Context(), platformtest.Status(core.StatusSuccess))
+	if err != nil || posted.ID != 3 || len(called) != 2 || called[0] != called[1] {
+		t.Errorf("posted %+v, %v; calls %q", posted, err, called)
+	}
+}

@@ -59,6 +59,9 @@ func New(config Config) (*Platform, error) {
 		return nil, fmt.Errorf("configuring GitHub %s: %w", config.Name, err)
 	}
 	client := platforms.NewClient(config.HTTPClient)
+	if p.isGitea() {
+		client.Transport = methodKeeper{client.Transport}
+	}
 	if config.Token != "" {
 		p.posting = p.dial(client).WithAuthToken(config.Token)
 	}
