@@ -17,7 +17,7 @@ func company(p *idp) func(*web.Config) {
 		cfg.OIDC = &web.OIDC{
 			Issuer: p.URL, ClientID: "scanhook", ClientSecret: clientSecret, Name: "Example login",
 			Scopes: []string{"email"}, GroupsClaim: "groups",
-			Admins: []string{"group:security", "sub:root-1"}, Viewers: []string{"*@example.com"},
+			Admins: []string{"group:security", "sub:root-1"}, Viewers: []string{"*@example.com", "BOB@kelvin.example"},
 		}
 	}
 }
@@ -57,10 +57,13 @@ func TestTheProviderDecidesWhoComesIn(t *testing.T) {
 		claims map[string]any
 		want   int
 	}{
-		"a viewer":              {map[string]any{"email": "bob@example.com", "email_verified": true}, http.StatusSeeOther},
-		"an admin by subject":   {map[string]any{"sub": "root-1"}, http.StatusSeeOther},
-		"another company":       {map[string]any{"email": "eve@example.org", "email_verified": true}, http.StatusForbidden},
-		"a look-alike":          {map[string]any{"email": "eve@example.com.evil.org", "email_verified": true}, http.StatusForbidden},
+		"a viewer":            {map[string]any{"email": "bob@example.com", "email_verified": true}, http.StatusSeeOther},
+		"an admin by subject": {map[string]any{"sub": "root-1"}, http.StatusSeeOther},
+		"another company":     {map[string]any{"email": "eve@example.org", "email_verified": true}, http.StatusForbidden},
+		"a look-alike":        {map[string]any{"email": "eve@example.com.evil.org", "email_verified": true}, http.StatusForbidden},
+		"letters that look alike": {
+			map[string]any{"email": "bob@\u212aelvin.example", "email_verified": true}, http.StatusForbidden,
+		},
 		"an unverified address": {map[string]any{"email": "bob@example.com", "email_verified": false}, http.StatusForbidden},
 		"no word of verifying":  {map[string]any{"email": "bob@example.com"}, http.StatusForbidden},
 		"nothing known":         {map[string]any{}, http.StatusForbidden},

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 
@@ -37,7 +36,14 @@ func personOf(identity *oidc.IDToken, groupsClaim string) (person, error) {
 	if claims.Verified {
 		who.Email = claims.Email
 	}
-	who.Name = cmp.Or(who.Email, who.Name, who.Subject)
+	switch { // people choose other names than these themselves, and could take those of others in the audit log
+	case who.Email != "":
+		who.Name = who.Email
+	case who.Name != "":
+		who.Name = fmt.Sprintf("%s (%s)", cut(who.Name, maxName), who.Subject)
+	default:
+		who.Name = who.Subject
+	}
 	var all map[string]json.RawMessage
 	if err := identity.Claims(&all); err == nil && groupsClaim != "" {
 		_ = json.Unmarshal(all[groupsClaim], &who.Groups) // a claim of another form names no groups

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/platforms"
 )
 
 // providerTimeout bounds each call of the identity provider.
@@ -51,7 +52,7 @@ func (p *provider) discover(ctx context.Context) (*oauth2.Config, *oidc.IDTokenV
 	if p.found == nil {
 		found, err := oidc.NewProvider(ctx, p.Issuer)
 		if err != nil {
-			return nil, nil, fmt.Errorf("%w: asking the identity provider %s: %w", core.ErrUnavailable, p.Issuer, err)
+			return nil, nil, fmt.Errorf("%w: asking the identity provider %s: %s", core.ErrUnavailable, p.Issuer, heard(err))
 		}
 		p.found, p.verifier = found, found.Verifier(&oidc.Config{ClientID: p.ClientID})
 	}
@@ -63,10 +64,14 @@ func (p *provider) discover(ctx context.Context) (*oauth2.Config, *oidc.IDTokenV
 	}, p.verifier, nil
 }
 
-// calling bounds the calls of the provider that are made with the context.
+// calling bounds the calls of the provider that are made with the context, in time and size. They are not led to another
+// host, which would get the client's secret.
 func calling(ctx context.Context) context.Context {
-	return oidc.ClientContext(ctx, &http.Client{Timeout: providerTimeout})
+	return oidc.ClientContext(ctx, platforms.NewClient(&http.Client{Timeout: providerTimeout}))
 }
+
+// heard is what an error of the provider's tells, which repeats the whole answer.
+func heard(err error) string { return cut(visible(err.Error()), maxName) }
 
 // exchange turns the code that a browser came back with into the person that it is of.
 func (p *provider) exchange(ctx context.Context, code string, try attempt) (person, error) {
@@ -77,7 +82,7 @@ func (p *provider) exchange(ctx context.Context, code string, try attempt) (pers
 	}
 	token, err := flow.Exchange(ctx, code, oauth2.VerifierOption(try.Verifier))
 	if err != nil {
-		return person{}, fmt.Errorf("%w: the identity provider did not accept the login, begin again: %w", core.ErrDenied, err)
+		return person{}, fmt.Errorf("%w: the identity provider did not accept the login, begin again: %s", core.ErrDenied, heard(err))
 	}
 	raw, _ := token.Extra("id_token").(string)
 	identity, err := verifier.Verify(ctx, raw)
@@ -85,7 +90,7 @@ func (p *provider) exchange(ctx context.Context, code string, try attempt) (pers
 		err = fmt.Errorf("the nonce is another one")
 	}
 	if err != nil {
-		return person{}, fmt.Errorf("%w: the identity token is not valid, begin again: %w", core.ErrDenied, err)
+		return person{}, fmt.Errorf("%w: the identity token is not valid, begin again: %s", core.ErrDenied, heard(err))
 	}
 	return personOf(identity, p.GroupsClaim)
 }
@@ -112,6 +117,16 @@ func (w person) matches(match string) bool {
 	if match == "*" {
 		return true
 	}
-	hit, err := path.Match(strings.ToLower(match), strings.ToLower(w.Email))
+	hit, err := path.Match(lower(match), lower(w.Email))
 	return err == nil && hit && w.Email != ""
+}
+
+// lower makes A to a and leaves everything beyond ASCII: the Kelvin sign would become a k, and its address ann's.
+func lower(address string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, address)
 }
