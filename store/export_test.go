@@ -5,7 +5,19 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
+
+	"github.com/scanhook/scanhook/core"
 )
+
+// AcceptTogether is AcceptPush for pushes that come at the same time, and so in one transaction.
+func (s *Store) AcceptTogether(deliveries []core.Delivery, pushes []core.Push) error {
+	batch := make([]*intake, len(pushes))
+	for i, push := range pushes {
+		policy, _ := s.policies.For(deliveries[i].Platform, push.Project.Name)
+		batch[i] = &intake{delivery: &deliveries[i], scan: s.scanOf(deliveries[i], push, policy), policy: policy}
+	}
+	return s.commitIntake(batch)
+}
 
 // Begin lets a test hold a transaction open as a process would that stalls.
 func (s *Store) Begin(ctx context.Context) (*sqlx.Tx, error) { return s.db.BeginTxx(ctx, nil) }

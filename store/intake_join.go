@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 
 	"github.com/jmoiron/sqlx"
 
@@ -71,7 +72,7 @@ func joinScan(ctx context.Context, tx *sqlx.Tx, item *intake, existing core.Scan
 	news.SharedRefs = elsewhere || existing.SharedRefs
 	_, err := tx.NamedExecContext(ctx, `
 		UPDATE scans SET
-			shared_refs = :shared_refs,
+			shared_refs = shared_refs OR :shared_refs,
 			project_ref = CASE WHEN project_ref = '' THEN :project_ref ELSE project_ref END,
 			repo_url = CASE WHEN repo_url = '' THEN :repo_url ELSE repo_url END,
 			branch = CASE WHEN branch = '' THEN :branch ELSE branch END,
@@ -90,10 +91,11 @@ func joinScan(ctx context.Context, tx *sqlx.Tx, item *intake, existing core.Scan
 func (s *Store) supersede(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
 	successors := map[commitKey]*core.Scan{}
 	var args []any
-	for _, item := range batch {
+	for i, item := range batch {
 		scan := item.scan
+		announced := (item.created || item.informed) && item.policy.Supersede && core.IsCommitSHA(scan.BeforeSHA)
 		// Gitea's test button pushes a commit onto itself, which must not end the commit's own scan.
-		if (item.created || item.informed) && item.policy.Supersede && core.IsCommitSHA(scan.BeforeSHA) && scan.BeforeSHA != scan.CommitSHA {
+		if announced && scan.BeforeSHA != scan.CommitSHA && !setBack(scan, batch[i+1:]) {
 			successors[commitKey{scan.SourcePlatform, scan.ProjectName, scan.BeforeSHA}] = scan
 			args = append(args, scan.SourcePlatform, scan.ProjectName, scan.Branch, scan.BeforeSHA)
 		}
@@ -119,6 +121,14 @@ func (s *Store) supersede(ctx context.Context, tx *sqlx.Tx, batch []*intake) err
 		}
 	}
 	return nil
+}
+
+// setBack tells whether the branch goes back to where it stood before the scan while that is still being announced.
+func setBack(scan *core.Scan, later []*intake) bool {
+	return slices.ContainsFunc(later, func(item *intake) bool {
+		return item.scan != nil && item.open() && item.scan.Branch == scan.Branch && item.scan.CommitSHA == scan.BeforeSHA &&
+			item.scan.SourcePlatform == scan.SourcePlatform && item.scan.ProjectName == scan.ProjectName
+	})
 }
 
 func (s *Store) supersedeScan(ctx context.Context, tx *sqlx.Tx, scan core.Scan, successor string) error {
