@@ -116,3 +116,8 @@ func (k *Keyring) For(place HookPlace) (secret, signing string, err error) {
 func (k *Keyring) maySign(project string) bool {
 	return k != nil && slices.ContainsFunc(k.Signing, func(s secret) bool { return s.proof.speaksFor(project) })
 }
+
+// signsByScope tells whether some projects have signing tokens of their own.
+func (k *Keyring) signsByScope() bool {
+	return k != nil && slices.ContainsFunc(k.Signing, func(s secret) bool { return s.proof.Scope != "" })
+}

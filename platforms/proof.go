@@ -28,8 +28,9 @@ func (p Proof) Vouch(delivery core.Delivery) (core.Delivery, error) {
 	}
 	p.MaySign = p.ring.maySign(delivery.Project)
 	delivery.Proof = p.Proof
-	if p.Scope != "" {
-		// A number addresses a project as well as its path does, and could be another project's.
+	if p.Scope != "" || !p.Signed && p.ring.signsByScope() {
+		// A number addresses a project as well as its path does, and could be another project's: of one that must be signed
+		// for, too, whose own calls are not believed when they tell the number.
 		delivery.Event = delivery.Event.WithoutRef()
 	}
 	return delivery, nil

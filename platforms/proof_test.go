@@ -123,16 +123,23 @@ func TestProofLooksAtEachProject(t *testing.T) {
 	}
 }
 
-// A project's number is as good as its path for posting a status, and a maintainer can write any.
+// A project's number is as good as its path for posting a status, and a maintainer can write any. So can who has overheard
+// a plain token: that of a project whose own calls are signed.
 func TestNumbersAreBelievedFromThePlatformOnly(t *testing.T) {
 	t.Parallel()
-	for secret, want := range map[string]string{"wide": "7", "web": ""} {
+	type call struct {
+		secret string
+		signed bool
+	}
+	for call, want := range map[call]string{{"wide", true}: "7", {"wide", false}: "", {"web", true}: "", {"web", false}: ""} {
+		proof := proofOf(t, call.secret)
+		proof.Signed = call.signed
 		project := core.Project{Name: "acme/web", Ref: "7"}
 		pipeline := core.Delivery{Project: "acme/web", Event: core.Pipeline{Project: project}}
 		for _, delivery := range []core.Delivery{pushOf("acme/web"), pipeline} {
-			delivery, err := proofOf(t, secret).Vouch(delivery)
+			delivery, err := proof.Vouch(delivery)
 			if got := delivery.Subject().Ref; err != nil || got != want {
-				t.Errorf("%s: want %q, got %q, %v", secret, want, got, err)
+				t.Errorf("%+v: want %q, got %q, %v", call, want, got, err)
 			}
 		}
 	}
