@@ -144,7 +144,9 @@ func TestStatusFollowsRenamedProjectOnGitea(t *testing.T) {
 	}))
 	defer server.Close()
 	platform := newPlatform(t, github.Config{URL: server.URL, APIURL: server.URL + "/api/v1", Token: theToken})
-	posted, err := platform.PostStatus(t.Context(), platformtest.Status(core.StatusSuccess))
+	status := platformtest.Status(core.StatusSuccess)
+	status.ProjectRef = "7" // without a number it would not be followed
+	posted, err := platform.PostStatus(t.Context(), status)
 	if err != nil || posted.ID != 3 || len(called) != 2 || called[0] != called[1] {
 		t.Errorf("posted %+v, %v; calls %q", posted, err, called)
 	}
