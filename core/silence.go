@@ -16,7 +16,7 @@ type Hook struct {
 	Platform string
 	Project  string
 	Rhythm   Rhythm
-	Missed   Unannounced
+	Missed   MissedPushes
 }
 
 // HookHealth is what a webhook's past says about its present.

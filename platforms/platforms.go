@@ -1,5 +1,10 @@
 // Package platforms is the port between Scanhook and the Git platforms: what an adapter must be able to do, and the
-// errors by which it tells the reporter what to do next. The adapters are platforms/github and platforms/gitlab.
+// errors by which it tells its callers what to do next. The adapters are platforms/github and platforms/gitlab.
+//
+// Every adapter is a Platform. What else one can do, it says by one of the small interfaces SignatureFinder, StatusReader,
+// MergeBaseFinder, Inquirer, HookManager and Redeliverer, which the rooms that need them ask for; each has a file of its
+// own. Reading order: platforms.go, answers.go (errors), keyring.go, secrets.go, proof.go (who may speak for which
+// project), hooks.go; the rest helps adapters to read payloads and to make calls.
 package platforms
 
 import (
@@ -31,13 +36,6 @@ type Posted struct {
 	PipelinePin string // the pipeline that the status landed in (GitLab), or empty
 	ID          int64  // the platform's number of the status; 0 where the answer does not tell
 	Code        int    // HTTP status of the answer; 0 where nothing had to be sent
-}
-
-// Witness is a Platform that tells what it shows. A platform whose webhooks do that as well is asked less.
-type Witness interface {
-	// LatestStatus is what stands in the place of a posted status. ErrUnknownCommit when nothing is found there; other
-	// errors are those of this package, or worth another try.
-	LatestStatus(ctx context.Context, status core.Status) (core.StatusSeen, error)
 }
 
 // Set holds the configured platforms by their key in the configuration.

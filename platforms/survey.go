@@ -9,7 +9,7 @@ import (
 // HookSurveyor finds the webhooks through which the events of projects come to an address. It asks for each place once,
 // and is not safe for concurrent use.
 type HookSurveyor struct {
-	keeper  HookKeeper
+	manager HookManager
 	address string
 	seen    map[HookPlace]sight
 }
@@ -20,8 +20,8 @@ type sight struct {
 }
 
 // NewHookSurveyor asks nobody yet.
-func NewHookSurveyor(keeper HookKeeper, address string) *HookSurveyor {
-	return &HookSurveyor{keeper: keeper, address: address, seen: map[HookPlace]sight{}}
+func NewHookSurveyor(manager HookManager, address string) *HookSurveyor {
+	return &HookSurveyor{manager: manager, address: address, seen: map[HookPlace]sight{}}
 }
 
 // HookSurvey is what a surveyor has found for a project.
@@ -38,7 +38,7 @@ func (s HookSurvey) Works() bool {
 // Survey looks at all places of a project. That an organisation or a group lets nobody look is no error: many are
 // persons.
 func (s *HookSurveyor) Survey(ctx context.Context, project string) (survey HookSurvey, err error) {
-	for _, place := range s.keeper.HookPlaces(project) {
+	for _, place := range s.manager.HookPlaces(project) {
 		hooks, err := s.look(ctx, place)
 		switch {
 		case errors.Is(err, ErrNoHookAccess) && place.Scope == ScopeProject:
@@ -55,7 +55,7 @@ func (s *HookSurveyor) look(ctx context.Context, place HookPlace) ([]Hook, error
 	if known, ok := s.seen[place]; ok {
 		return known.hooks, known.err
 	}
-	hooks, err := s.keeper.Hooks(ctx, place, s.address)
+	hooks, err := s.manager.Hooks(ctx, place, s.address)
 	s.seen[place] = sight{hooks, err}
 	return hooks, err
 }

@@ -13,8 +13,8 @@ import (
 // headChunk is how many heads one statement or transaction takes, so that none holds up a webhook.
 const headChunk = 500
 
-// Sighting is a project that a scan or a delivery names.
-type Sighting struct {
+// KnownProject is a project that a scan or a delivery names.
+type KnownProject struct {
 	SourcePlatform string `db:"source_platform"`
 	ProjectName    string `db:"project_name"`
 	ProjectRef     string `db:"project_ref"` // empty where unknown
@@ -22,21 +22,21 @@ type Sighting struct {
 }
 
 // ListScanned returns the projects that scans with an id above since name, the one named last at the end.
-func (s *Store) ListScanned(ctx context.Context, since int64) (list []Sighting, err error) {
-	return s.listSightings(ctx, "listing scanned projects", since, `
+func (s *Store) ListScanned(ctx context.Context, since int64) (list []KnownProject, err error) {
+	return s.listProjects(ctx, "listing scanned projects", since, `
 		SELECT source_platform, project_name, project_ref, MAX(id) AS last_id FROM scans
 		WHERE id > ? GROUP BY source_platform, project_name, project_ref ORDER BY last_id`)
 }
 
 // ListAnnounced returns the projects that deliveries with an id above since name, the one named last at the end.
-func (s *Store) ListAnnounced(ctx context.Context, since int64) (list []Sighting, err error) {
-	return s.listSightings(ctx, "listing announced projects", since, `
+func (s *Store) ListAnnounced(ctx context.Context, since int64) (list []KnownProject, err error) {
+	return s.listProjects(ctx, "listing announced projects", since, `
 		SELECT platform AS source_platform, project_name, '' AS project_ref, MAX(id) AS last_id FROM deliveries
 		WHERE id > ? AND project_name <> '' GROUP BY platform, project_name ORDER BY last_id`)
 }
 
-func (s *Store) listSightings(ctx context.Context, doing string, since int64, query string) ([]Sighting, error) {
-	var list []Sighting
+func (s *Store) listProjects(ctx context.Context, doing string, since int64, query string) ([]KnownProject, error) {
+	var list []KnownProject
 	if err := s.db.SelectContext(ctx, &list, s.db.Rebind(query), since); err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, classify(err))
 	}

@@ -165,8 +165,8 @@ func TestPruneScansKeepsWhatIsNeeded(t *testing.T) {
 // stands says where a ref was seen.
 func (p *past) stands(t *testing.T, ref, sha string) {
 	t.Helper()
-	shop := store.Sighting{SourcePlatform: "github", ProjectName: "acme/shop"}
-	if err := p.WatchProjects(t.Context(), []store.Sighting{shop}); err != nil {
+	shop := store.KnownProject{SourcePlatform: "github", ProjectName: "acme/shop"}
+	if err := p.WatchProjects(t.Context(), []store.KnownProject{shop}); err != nil {
 		t.Fatal(err)
 	}
 	w, err := p.GetWatched(t.Context(), shop.SourcePlatform, shop.ProjectName)

@@ -93,7 +93,7 @@ type rhythmRow struct {
 	MissedLast  *time.Time `db:"missed_last_at"`
 }
 
-func (r rhythmRow) missed() (missed core.Unannounced) {
+func (r rhythmRow) missed() (missed core.MissedPushes) {
 	if r.MissedFirst != nil && r.MissedLast != nil {
 		missed.Found(*r.MissedFirst)
 		missed.Found(*r.MissedLast)
@@ -112,7 +112,7 @@ func (r rhythmRow) after(key hookKey, calls []hookCall) rhythmRow {
 			missed.Found(call.ReceivedAt)
 			continue
 		}
-		missed = core.Unannounced{}
+		missed = core.MissedPushes{}
 		rhythm.Heard(call.ReceivedAt)
 		r.LastID = max(r.LastID, call.ID)
 	}

@@ -63,7 +63,7 @@ func TestRecordRhythms(t *testing.T) {
 			expected := []core.Hook{
 				{
 					Platform: "github", Project: "acme/a", Rhythm: *want["acme/a"],
-					Missed: core.Unannounced{First: now, Last: now},
+					Missed: core.MissedPushes{First: now, Last: now},
 				},
 				{Platform: "github", Project: "acme/b", Rhythm: *want["acme/b"]},
 			}

@@ -63,9 +63,9 @@ func TestProjectsAreListedByHowTheyStand(t *testing.T) {
 				t.Errorf("%+v (-want +got):\n%s", test.filter, diff)
 			}
 		}
-		glance, err := s.GetGlance(t.Context(), []string{"github"})
-		if err != nil || glance.Open != 1 || glance.Waiting != 4 || glance.LastCall == nil {
-			t.Errorf("glance: %+v, %v", glance, err)
+		overview, err := s.GetOverview(t.Context(), []string{"github"})
+		if err != nil || overview.Open != 1 || overview.Waiting != 4 || overview.LastCall == nil {
+			t.Errorf("overview: %+v, %v", overview, err)
 		}
 	})
 }

@@ -27,7 +27,7 @@ type Watched struct {
 
 // WatchProjects puts projects under watch; those that are already stay as they are. One that has another name by now is
 // the same project still: it is known by its number.
-func (s *Store) WatchProjects(ctx context.Context, projects []Sighting) error {
+func (s *Store) WatchProjects(ctx context.Context, projects []KnownProject) error {
 	err := s.transact(ctx, func(tx *sqlx.Tx) error {
 		for _, p := range projects {
 			if err := s.watch(ctx, tx, p); err != nil {
@@ -42,7 +42,7 @@ func (s *Store) WatchProjects(ctx context.Context, projects []Sighting) error {
 	return nil
 }
 
-func (s *Store) watch(ctx context.Context, tx *sqlx.Tx, p Sighting) error {
+func (s *Store) watch(ctx context.Context, tx *sqlx.Tx, p KnownProject) error {
 	if p.ProjectRef != "" {
 		_, err := tx.NamedExecContext(ctx, `
 			UPDATE watched_projects SET project_name = :project_name
@@ -102,7 +102,7 @@ func (s *Store) ClaimWatched(ctx context.Context, platforms []string, lease time
 }
 
 // ClaimProject leases one project, whenever its look is due. core.ErrConflict while another process looks at it.
-func (s *Store) ClaimProject(ctx context.Context, p Sighting, lease time.Duration) (claimed Watched, err error) {
+func (s *Store) ClaimProject(ctx context.Context, p KnownProject, lease time.Duration) (claimed Watched, err error) {
 	err = s.transact(ctx, func(tx *sqlx.Tx) error {
 		if err := s.watch(ctx, tx, p); err != nil {
 			return err

@@ -12,8 +12,8 @@ import (
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
-func sighting(name, ref string) store.Sighting {
-	return store.Sighting{SourcePlatform: "github", ProjectName: name, ProjectRef: ref}
+func sighting(name, ref string) store.KnownProject {
+	return store.KnownProject{SourcePlatform: "github", ProjectName: name, ProjectRef: ref}
 }
 
 // Each project is leased to one of many who claim at once.
@@ -24,7 +24,7 @@ func TestClaimWatchedConcurrently(t *testing.T) {
 		const projects = 40
 		for n := range projects {
 			p := sighting(fmt.Sprint("acme/", n), fmt.Sprint(n))
-			if err := s.WatchProjects(t.Context(), []store.Sighting{p}); err != nil {
+			if err := s.WatchProjects(t.Context(), []store.KnownProject{p}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -106,7 +106,7 @@ func TestRenameWatched(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := e.Open(t, store.Config{})
-		err := s.WatchProjects(t.Context(), []store.Sighting{
+		err := s.WatchProjects(t.Context(), []store.KnownProject{
 			sighting("acme/a", "1"), sighting("acme/b", "2"), sighting("acme/b2", "2"),
 		})
 		if err != nil {

@@ -15,8 +15,8 @@ func (i inspection) hooks(ctx context.Context) []line {
 	surveyors := map[string]*platforms.HookSurveyor{}
 	for name, p := range i.Platforms {
 		if adapter, err := platformOf(i.Config, name); err == nil && i.Verifies(name) && (p.Token != "" || p.App != nil) {
-			if keeper, ok := adapter.(platforms.HookKeeper); ok {
-				surveyors[name] = platforms.NewHookSurveyor(keeper, hookAddress(i.Server.PublicURL, name))
+			if manager, ok := adapter.(platforms.HookManager); ok {
+				surveyors[name] = platforms.NewHookSurveyor(manager, hookAddress(i.Server.PublicURL, name))
 			}
 		}
 	}
@@ -33,7 +33,7 @@ func (i inspection) hooks(ctx context.Context) []line {
 	return lines
 }
 
-func (i inspection) hook(ctx context.Context, surveyor *platforms.HookSurveyor, project store.Sighting) line {
+func (i inspection) hook(ctx context.Context, surveyor *platforms.HookSurveyor, project store.KnownProject) line {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	subject := fmt.Sprintf("webhook %s/%s", project.SourcePlatform, project.ProjectName)
@@ -56,7 +56,7 @@ func (i inspection) hook(ctx context.Context, surveyor *platforms.HookSurveyor, 
 }
 
 // judgeHook tells of the best webhook of a project.
-func judgeHook(subject string, survey platforms.HookSurvey, project store.Sighting) line {
+func judgeHook(subject string, survey platforms.HookSurvey, project store.KnownProject) line {
 	best := survey.Hooks[0]
 	for _, hook := range survey.Hooks {
 		if best.Broken && !hook.Broken {

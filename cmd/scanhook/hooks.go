@@ -52,19 +52,19 @@ func newHooksSync(opts *options) *cobra.Command {
 }
 
 // namedProjects are those on configured platforms that the configuration names in full.
-func namedProjects(cfg *config.Config) ([]store.Sighting, error) {
+func namedProjects(cfg *config.Config) ([]store.KnownProject, error) {
 	policies, err := policiesOf(cfg)
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(catchup.Literal(policies), func(p store.Sighting) bool {
+	return slices.DeleteFunc(catchup.Literal(policies), func(p store.KnownProject) bool {
 		_, configured := cfg.Platforms[p.SourcePlatform]
 		return !configured
 	}), nil
 }
 
 // syncedProjects are the arguments, or what the configuration names in full.
-func syncedProjects(cfg *config.Config, args []string) ([]store.Sighting, error) {
+func syncedProjects(cfg *config.Config, args []string) ([]store.KnownProject, error) {
 	if len(args) == 0 {
 		projects, err := namedProjects(cfg)
 		if err == nil && len(projects) == 0 {

@@ -15,7 +15,7 @@ import (
 // syncing is one run of scanhook hooks sync.
 type syncing struct {
 	config       *config.Config
-	projects     []store.Sighting
+	projects     []store.KnownProject
 	dry, rewrite bool
 	out          io.Writer
 }
@@ -51,7 +51,7 @@ type deed struct{ word, text string }
 type syncer struct {
 	*syncing
 	broken   error // why nothing can be done on this platform
-	keeper   platforms.HookKeeper
+	manager  platforms.HookManager
 	tester   platforms.Redeliverer
 	surveyor *platforms.HookSurveyor
 	address  string
@@ -65,15 +65,15 @@ func (s *syncing) syncer(platform string) *syncer {
 	if err != nil {
 		return &syncer{broken: err}
 	}
-	keeper, keeps := adapter.(platforms.HookKeeper)
+	manager, manages := adapter.(platforms.HookManager)
 	tester, tests := adapter.(platforms.Redeliverer)
-	if !keeps || !tests {
+	if !manages || !tests {
 		return &syncer{broken: errors.New("webhooks of this platform are added by hand")}
 	}
 	address := hookAddress(s.config.Server.PublicURL, platform)
 	return &syncer{
-		syncing: s, keeper: keeper, tester: tester, address: address,
-		surveyor: platforms.NewHookSurveyor(keeper, address),
+		syncing: s, manager: manager, tester: tester, address: address,
+		surveyor: platforms.NewHookSurveyor(manager, address),
 	}
 }
 
@@ -110,7 +110,7 @@ func (s *syncer) add(ctx context.Context, project string) ([]deed, error) {
 	}
 	place := platforms.HookPlace{Scope: platforms.ScopeProject, Owner: project}
 	s.surveyor.Forget(place)
-	if err := s.keeper.AddHook(ctx, project, s.address); err != nil {
+	if err := s.manager.AddHook(ctx, project, s.address); err != nil {
 		return nil, err
 	}
 	return []deed{{"added", "a webhook that calls " + s.address}}, nil
@@ -135,7 +135,7 @@ func (s *syncer) mend(ctx context.Context, hook platforms.Hook) (deed, error) {
 		return deed{"would mend", "the webhook of " + hook.HookPlace.String() + ": " + faults}, nil
 	}
 	s.surveyor.Forget(hook.HookPlace)
-	if err := s.keeper.MendHook(ctx, hook, s.address); err != nil {
+	if err := s.manager.MendHook(ctx, hook, s.address); err != nil {
 		return deed{}, err
 	}
 	mended := deed{"mended", "the webhook of " + hook.HookPlace.String() + ": " + faults}

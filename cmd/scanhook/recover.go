@@ -23,7 +23,7 @@ type rescue struct {
 	store    *store.Store
 	set      platforms.Set
 	policies core.Policies
-	projects []store.Sighting // all that are known when empty
+	projects []store.KnownProject // all that are known when empty
 	all, dry bool
 	out      io.Writer
 }
@@ -91,11 +91,11 @@ func enabled(cfg *config.Config, set platforms.Set) platforms.Set {
 }
 
 // projectsOf reads arguments such as github/acme/shop; with only one platform, its name may be left out.
-func projectsOf(args []string, cfg *config.Config, policies core.Policies) ([]store.Sighting, error) {
+func projectsOf(args []string, cfg *config.Config, policies core.Policies) ([]store.KnownProject, error) {
 	names := slices.DeleteFunc(slices.Sorted(maps.Keys(cfg.Platforms)), func(name string) bool {
 		return !cfg.Platforms[name].Enabled()
 	})
-	var projects []store.Sighting
+	var projects []store.KnownProject
 	for _, arg := range args {
 		platform, project, _ := strings.Cut(arg, "/")
 		if _, named := cfg.Platforms[platform]; !named && len(names) == 1 {
@@ -111,7 +111,7 @@ func projectsOf(args []string, cfg *config.Config, policies core.Policies) ([]st
 		if _, configured := policies.For(platform, project); !configured {
 			return nil, fmt.Errorf("%s/%s matches no entry of repositories in the configuration", platform, project)
 		}
-		projects = append(projects, store.Sighting{SourcePlatform: platform, ProjectName: project})
+		projects = append(projects, store.KnownProject{SourcePlatform: platform, ProjectName: project})
 	}
 	return projects, nil
 }

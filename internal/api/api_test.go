@@ -31,7 +31,7 @@ func setup(t *testing.T, scanners ...string) *bench {
 	policy.Scanners = scanners
 	b := &bench{
 		store:     storetest.Open(t, store.Config{Policies: core.Policies{{Match: "github/acme/*", Policy: policy}}}),
-		platforms: platforms.Set{"github": historian{}},
+		platforms: platforms.Set{"github": mergeBases{}},
 	}
 	log := slog.New(slog.DiscardHandler)
 	router := httpx.NewRouter(log)

@@ -10,13 +10,13 @@ import (
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
-// historian is a platform of which only one merge base is asked.
-type historian struct {
+// mergeBases is a platform of which only one merge base is asked.
+type mergeBases struct {
 	platforms.Platform
 	base string
 }
 
-func (h historian) MergeBase(_ context.Context, project, branch, _ string) (string, error) {
+func (h mergeBases) MergeBase(_ context.Context, project, branch, _ string) (string, error) {
 	if h.base == "" || project != "acme/shop" || branch != "main" {
 		return "", platforms.ErrUnknownCommit
 	}
@@ -44,7 +44,7 @@ func TestUploadIsComparedWithItsMergeBase(t *testing.T) {
 			deliver(b.push(t, 2), `{"findings":[]}`)
 			if test.known {
 				_, push := storetest.PushOf(1)
-				b.platforms["github"] = historian{base: push.CommitSHA}
+				b.platforms["github"] = mergeBases{base: push.CommitSHA}
 			}
 			var got struct{ New, Unchanged int }
 			b.call(t, "scanner", http.MethodPut, "/api/v1/results/trivy?platform=github&project=acme/shop&branch=feature&commit="+

@@ -118,7 +118,7 @@ func TestNeverASecondScan(t *testing.T) {
 			for _, look := range []*Catchup{b.Catchup, twin, b.Catchup, twin} {
 				racing.Go(func() { _, _ = look.once(t.Context()) })
 				racing.Go(func() {
-					_, _ = look.lookAt(t.Context(), store.Sighting{SourcePlatform: "github", ProjectName: shop}, Order{})
+					_, _ = look.lookAt(t.Context(), store.KnownProject{SourcePlatform: "github", ProjectName: shop}, Order{})
 				})
 			}
 			racing.Go(func() {

@@ -61,7 +61,7 @@ func TestMovedElsewhereIsRefused(t *testing.T) {
 			t.Parallel()
 			b := setup(t, storetest.Engines[0])
 			b.git.rename(shop, to)
-			found, err := b.lookAt(t.Context(), store.Sighting{SourcePlatform: "github", ProjectName: shop}, Order{DryRun: true})
+			found, err := b.lookAt(t.Context(), store.KnownProject{SourcePlatform: "github", ProjectName: shop}, Order{DryRun: true})
 			if err != nil || found.Err == nil {
 				t.Errorf("%+v, %v, want the project's error", found, err)
 			}
@@ -131,11 +131,11 @@ func TestRoundOfAllHeads(t *testing.T) {
 func TestRoundLeavesLeasedProjectsAlone(t *testing.T) {
 	t.Parallel()
 	b := setup(t, storetest.Engines[0])
-	p := store.Sighting{SourcePlatform: "github", ProjectName: shop}
+	p := store.KnownProject{SourcePlatform: "github", ProjectName: shop}
 	if _, err := b.store.ClaimProject(t.Context(), p, time.Minute); err != nil {
 		t.Fatal(err)
 	}
-	err := b.Round(t.Context(), Order{Projects: []store.Sighting{p}, Tell: func(found Found) {
+	err := b.Round(t.Context(), Order{Projects: []store.KnownProject{p}, Tell: func(found Found) {
 		if !errors.Is(found.Err, core.ErrConflict) {
 			t.Errorf("found %+v, want core.ErrConflict", found)
 		}

@@ -14,10 +14,10 @@ import (
 
 // Order is what one round shall look at.
 type Order struct {
-	Projects []store.Sighting // all that are known when empty
-	DryRun   bool             // find, and change nothing
-	All      bool             // open scans of all wanted heads that have none, however long they have been there
-	Tell     func(Found)      // called for each project, one at a time
+	Projects []store.KnownProject // all that are known when empty
+	DryRun   bool                 // find, and change nothing
+	All      bool                 // open scans of all wanted heads that have none, however long they have been there
+	Tell     func(Found)          // called for each project, one at a time
 }
 
 // Round looks once at each project, also where none is due. A project that another process looks at meanwhile is told
@@ -49,16 +49,16 @@ func (c *Catchup) Round(ctx context.Context, order Order) error {
 }
 
 // distinct keeps the first of several sightings of one project.
-func distinct(projects []store.Sighting) []store.Sighting {
+func distinct(projects []store.KnownProject) []store.KnownProject {
 	seen := map[projectKey]bool{}
-	return slices.DeleteFunc(projects, func(p store.Sighting) bool {
+	return slices.DeleteFunc(projects, func(p store.KnownProject) bool {
 		again := seen[keyOf(p)]
 		seen[keyOf(p)] = true
 		return again
 	})
 }
 
-func (c *Catchup) lookAt(ctx context.Context, p store.Sighting, order Order) (Found, error) {
+func (c *Catchup) lookAt(ctx context.Context, p store.KnownProject, order Order) (Found, error) {
 	if order.DryRun {
 		return c.compareOnly(ctx, p, order.All)
 	}
@@ -72,7 +72,7 @@ func (c *Catchup) lookAt(ctx context.Context, p store.Sighting, order Order) (Fo
 	return c.visit(ctx, watched, order.All)
 }
 
-func (c *Catchup) compareOnly(ctx context.Context, p store.Sighting, all bool) (Found, error) {
+func (c *Catchup) compareOnly(ctx context.Context, p store.KnownProject, all bool) (Found, error) {
 	watched, err := c.Store.GetWatched(ctx, p.SourcePlatform, p.ProjectName)
 	if errors.Is(err, core.ErrNotFound) {
 		watched = store.Watched{SourcePlatform: p.SourcePlatform, ProjectName: p.ProjectName, ProjectRef: p.ProjectRef}

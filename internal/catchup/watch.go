@@ -55,7 +55,7 @@ func (c *Catchup) watch(ctx context.Context) (worked bool, err error) {
 	return false, nil
 }
 
-func (w *watcher) remember(p store.Sighting) {
+func (w *watcher) remember(p store.KnownProject) {
 	if w.known == nil {
 		w.known, w.names = map[projectKey]bool{}, map[projectKey]string{}
 	}
@@ -64,13 +64,13 @@ func (w *watcher) remember(p store.Sighting) {
 }
 
 // knows tells whether a sighting says nothing new: a project that bears another name is news.
-func (w *watcher) knows(p store.Sighting) bool {
+func (w *watcher) knows(p store.KnownProject) bool {
 	return w.known[keyOf(p)] && (p.ProjectRef == "" || w.names[numberOf(p)] == p.ProjectName)
 }
 
 // sightings are the configured projects that were named since the last time and are not known yet. Of a project that
 // bore several names only the last one counts.
-func (c *Catchup) sightings(ctx context.Context) ([]store.Sighting, error) {
+func (c *Catchup) sightings(ctx context.Context) ([]store.KnownProject, error) {
 	scanned, err := c.Store.ListScanned(ctx, c.scans-overlap)
 	if err != nil {
 		return nil, err
@@ -82,10 +82,10 @@ func (c *Catchup) sightings(ctx context.Context) ([]store.Sighting, error) {
 	c.scans, c.deliveries = lastID(scanned, c.scans), lastID(announced, c.deliveries)
 	all := slices.Concat(latestNames(scanned), unnumbered(announced, scanned))
 	all = append(all, unspelt(Literal(c.Policies), all)...)
-	return slices.DeleteFunc(all, func(p store.Sighting) bool { return c.knows(p) || !c.wanted(p) }), nil
+	return slices.DeleteFunc(all, func(p store.KnownProject) bool { return c.knows(p) || !c.wanted(p) }), nil
 }
 
-func lastID(list []store.Sighting, before int64) int64 {
+func lastID(list []store.KnownProject, before int64) int64 {
 	if len(list) == 0 {
 		return before
 	}
@@ -93,9 +93,9 @@ func lastID(list []store.Sighting, before int64) int64 {
 }
 
 // latestNames drops the names that projects had before they were renamed.
-func latestNames(list []store.Sighting) []store.Sighting {
+func latestNames(list []store.KnownProject) []store.KnownProject {
 	named := map[projectKey]bool{}
-	var latest []store.Sighting
+	var latest []store.KnownProject
 	for _, p := range slices.Backward(list) {
 		if p.ProjectRef == "" || !named[numberOf(p)] {
 			latest = append(latest, p)
@@ -107,43 +107,43 @@ func latestNames(list []store.Sighting) []store.Sighting {
 }
 
 // unnumbered are the announced projects of which no scan tells more.
-func unnumbered(announced, scanned []store.Sighting) []store.Sighting {
+func unnumbered(announced, scanned []store.KnownProject) []store.KnownProject {
 	told := map[projectKey]bool{}
 	for _, p := range scanned {
 		told[keyOf(p)] = true
 	}
-	return slices.DeleteFunc(announced, func(p store.Sighting) bool { return told[keyOf(p)] })
+	return slices.DeleteFunc(announced, func(p store.KnownProject) bool { return told[keyOf(p)] })
 }
 
 // unspelt are the configured projects that nothing else names, in whatever letters: platforms do not tell A from a.
-func unspelt(configured, named []store.Sighting) []store.Sighting {
+func unspelt(configured, named []store.KnownProject) []store.KnownProject {
 	spelt := map[projectKey]bool{}
 	for _, p := range named {
 		spelt[projectKey{p.SourcePlatform, strings.ToLower(p.ProjectName)}] = true
 	}
-	return slices.DeleteFunc(configured, func(p store.Sighting) bool {
+	return slices.DeleteFunc(configured, func(p store.KnownProject) bool {
 		return spelt[projectKey{p.SourcePlatform, strings.ToLower(p.ProjectName)}]
 	})
 }
 
 // Literal are the projects that rules name without a glob.
-func Literal(policies core.Policies) []store.Sighting {
-	var projects []store.Sighting
+func Literal(policies core.Policies) []store.KnownProject {
+	var projects []store.KnownProject
 	for _, rule := range policies {
 		platform, project, ok := strings.Cut(rule.Match, "/")
 		if ok && !strings.ContainsAny(rule.Match, `*?[]{}\`) {
-			projects = append(projects, store.Sighting{SourcePlatform: platform, ProjectName: project})
+			projects = append(projects, store.KnownProject{SourcePlatform: platform, ProjectName: project})
 		}
 	}
 	return projects
 }
 
 // wanted tells whether the configuration speaks of a project, and its name can be part of an address.
-func (c *Catchup) wanted(p store.Sighting) bool {
+func (c *Catchup) wanted(p store.KnownProject) bool {
 	_, served := c.Platforms[p.SourcePlatform]
 	_, configured := c.Policies.For(p.SourcePlatform, p.ProjectName)
 	return served && configured && platforms.CheckProject(p.ProjectName) == nil
 }
 
-func keyOf(p store.Sighting) projectKey    { return projectKey{p.SourcePlatform, p.ProjectName} }
-func numberOf(p store.Sighting) projectKey { return projectKey{p.SourcePlatform, p.ProjectRef} }
+func keyOf(p store.KnownProject) projectKey    { return projectKey{p.SourcePlatform, p.ProjectName} }
+func numberOf(p store.KnownProject) projectKey { return projectKey{p.SourcePlatform, p.ProjectRef} }

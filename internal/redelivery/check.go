@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	remembered    = 3 * 24 * time.Hour // that long github.com keeps deliveries
+	remembered    = 3 * 24 * time.Hour // that long github.com manages deliveries
 	lookBack      = 10 * time.Minute   // before the last check without a gap: deliveries come late
 	maxRedelivery = 30                 // for one webhook in one check
 )
@@ -22,7 +22,7 @@ func (w *worker) check(ctx context.Context, place store.HookPlace, dry bool) Fin
 		Platform: w.name, State: StateNone,
 		Place: platforms.HookPlace{Scope: platforms.HookScope(place.Scope), Owner: place.Owner},
 	}
-	hooks, err := w.keeper.Hooks(ctx, found.Place, w.Address(w.name))
+	hooks, err := w.manager.Hooks(ctx, found.Place, w.Address(w.name))
 	if isShut(err) {
 		found.State, found.Note = StateHidden, platforms.Clean(err.Error())
 		return found

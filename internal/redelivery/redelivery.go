@@ -51,7 +51,7 @@ type Redelivery struct{ workers map[string]*worker }
 type worker struct {
 	Config
 	name    string
-	keeper  platforms.HookKeeper
+	manager platforms.HookManager
 	sender  platforms.Redeliverer
 	started bool
 	watched int64 // the newest project that was seen
@@ -65,11 +65,11 @@ func New(cfg Config) *Redelivery {
 	}
 	r := &Redelivery{workers: map[string]*worker{}}
 	for name, platform := range cfg.Platforms {
-		keeper, keeps := platform.(platforms.HookKeeper)
+		manager, manages := platform.(platforms.HookManager)
 		sender, sends := platform.(platforms.Redeliverer)
-		if keeps && sends {
+		if manages && sends {
 			r.workers[name] = &worker{
-				Config: cfg, name: name, keeper: keeper, sender: sender, known: map[platforms.HookPlace]bool{},
+				Config: cfg, name: name, manager: manager, sender: sender, known: map[platforms.HookPlace]bool{},
 			}
 		}
 	}
@@ -138,7 +138,7 @@ func (w *worker) notice(ctx context.Context) error {
 func (w *worker) places(projects []string) (places []platforms.HookPlace) {
 	seen := map[platforms.HookPlace]bool{}
 	for _, project := range projects {
-		for _, place := range w.keeper.HookPlaces(project) {
+		for _, place := range w.manager.HookPlaces(project) {
 			if !seen[place] {
 				places = append(places, place)
 			}

@@ -84,7 +84,7 @@ func (f *hookForge) round(t *testing.T, db *store.Store, dry bool) redelivery.Fi
 	var findings []redelivery.Finding
 	f.calls = nil
 	err := watch.Round(t.Context(), redelivery.Order{
-		Projects: []store.Sighting{{SourcePlatform: "github", ProjectName: "acme/shop"}}, DryRun: dry,
+		Projects: []store.KnownProject{{SourcePlatform: "github", ProjectName: "acme/shop"}}, DryRun: dry,
 		Tell: func(found redelivery.Finding) { findings = append(findings, found) },
 	})
 	if err != nil || len(findings) != 2 {

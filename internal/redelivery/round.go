@@ -11,9 +11,9 @@ import (
 
 // Order is what one round of checks shall look at.
 type Order struct {
-	Projects []store.Sighting // all that are under watch when empty
-	DryRun   bool             // find, and change nothing
-	Tell     func(Finding)    // called for each place
+	Projects []store.KnownProject // all that are under watch when empty
+	DryRun   bool                 // find, and change nothing
+	Tell     func(Finding)        // called for each place
 }
 
 // Round checks once each place of the projects, also where no check is due. A place that another process looks at
@@ -35,7 +35,7 @@ func (r *Redelivery) Round(ctx context.Context, order Order) error {
 	return nil
 }
 
-func (w *worker) placesOf(ctx context.Context, projects []store.Sighting) ([]platforms.HookPlace, error) {
+func (w *worker) placesOf(ctx context.Context, projects []store.KnownProject) ([]platforms.HookPlace, error) {
 	var names []string
 	for _, project := range projects {
 		if project.SourcePlatform == w.name {

@@ -22,7 +22,7 @@ const (
 // checkAfter is how long after its post a status is looked at; 0 where it is not, because it will change anyway or
 // because the platform does not tell.
 func (r *Reporter) checkAfter(status core.Status) time.Duration {
-	if _, tells := r.Platforms[status.SourcePlatform].(platforms.Witness); !tells || status.State == core.StatusPending {
+	if _, tells := r.Platforms[status.SourcePlatform].(platforms.StatusReader); !tells || status.State == core.StatusPending {
 		return 0
 	}
 	return firstCheck
@@ -39,16 +39,16 @@ func nextCheck(status core.Status) time.Duration {
 
 // watch looks whether final statuses still stand, while there is nothing to post.
 func (l *lane) watch(ctx context.Context) {
-	witness, tells := l.Platforms[l.platform].(platforms.Witness)
+	reader, tells := l.Platforms[l.platform].(platforms.StatusReader)
 	if !tells {
 		return
 	}
-	look := func(ctx context.Context) (bool, error) { return l.look(ctx, witness) }
+	look := func(ctx context.Context) (bool, error) { return l.look(ctx, reader) }
 	poll.Loop{Name: "watch " + l.platform, Every: checkEvery, Once: look, Log: l.Log}.Run(ctx)
 }
 
 // look reports that it worked where it can go on at once, because it asked nobody.
-func (l *lane) look(ctx context.Context, witness platforms.Witness) (worked bool, err error) {
+func (l *lane) look(ctx context.Context, reader platforms.StatusReader) (worked bool, err error) {
 	now := l.Now()
 	if l.pauses.paused(l.platform, now) || l.checks.paused(l.platform, now) ||
 		now.Sub(time.Unix(l.busy.Load(), 0)) < idleAfter {
@@ -64,15 +64,15 @@ func (l *lane) look(ctx context.Context, witness platforms.Witness) (worked bool
 	if now.Sub(*status.CheckAt) > lateCheck {
 		return true, nil
 	}
-	return false, l.compare(ctx, witness, status)
+	return false, l.compare(ctx, reader, status)
 }
 
 // compare tells the store what the platform shows. A look that fails is left out: another one may follow.
-func (l *lane) compare(ctx context.Context, witness platforms.Witness, status core.Status) error {
+func (l *lane) compare(ctx context.Context, reader platforms.StatusReader, status core.Status) error {
 	asking, cancel := context.WithTimeout(platforms.Idle(ctx), postTimeout)
 	defer cancel()
 	log := l.Log.With("platform", status.SourcePlatform, "project", status.ProjectName, "commit", status.CommitSHA)
-	seen, err := witness.LatestStatus(asking, status)
+	seen, err := reader.LatestStatus(asking, status)
 	if err != nil {
 		if limited := new(platforms.RateLimited); errors.As(err, &limited) {
 			l.checks.delay(l.platform, l.Now(), limited.After)

@@ -10,15 +10,15 @@ import (
 	"github.com/scanhook/scanhook/platforms"
 )
 
-// witness is a fake that also tells what it shows.
-type witness struct {
+// statusReader is a fake that also tells what it shows.
+type statusReader struct {
 	*fake
 	shown  core.StatusSeen
 	err    error
 	looked int
 }
 
-func (w *witness) LatestStatus(ctx context.Context, status core.Status) (core.StatusSeen, error) {
+func (w *statusReader) LatestStatus(ctx context.Context, status core.Status) (core.StatusSeen, error) {
 	w.looked++
 
 	seen := w.shown
@@ -27,10 +27,10 @@ func (w *witness) LatestStatus(ctx context.Context, status core.Status) (core.St
 }
 
 // final is a bench whose scan has its final status posted; the look is what a watching lane does next.
-func final(t *testing.T) (*bench, *witness, core.Scan, func(after time.Duration) bool) {
+func final(t *testing.T) (*bench, *statusReader, core.Scan, func(after time.Duration) bool) {
 	t.Helper()
 	b := setup(t)
-	w := &witness{fake: b.platform}
+	w := &statusReader{fake: b.platform}
 	b.Platforms["github"] = w
 	scan := b.push(t, 1)
 	b.look(t, scan, 0)

@@ -78,13 +78,13 @@ func TestFindingsAreRecognisedInTheNextCommit(t *testing.T) {
 	}
 }
 
-// historian knows one merge base.
-type historian struct {
+// mergeBases knows one merge base.
+type mergeBases struct {
 	platform
 	base string
 }
 
-func (h historian) MergeBase(_ context.Context, _, branch, _ string) (string, error) {
+func (h mergeBases) MergeBase(_ context.Context, _, branch, _ string) (string, error) {
 	if branch != "main" || h.base == "" {
 		return "", platforms.ErrUnknownCommit
 	}
@@ -104,7 +104,7 @@ func TestBranchIsComparedWithItsMergeBase(t *testing.T) {
 			tip := b.server.amend(t, "p", "only on main")
 			b.accept(t, "p", tip)
 			b.mustWork(t, true)
-			forked := historian{platform: b.Platforms["github"].(platform)}
+			forked := mergeBases{platform: b.Platforms["github"].(platform)}
 			want := tip
 			if known {
 				forked.base, want = base, base

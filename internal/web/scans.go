@@ -15,7 +15,7 @@ const scansPerPage = 50
 type scansPage struct {
 	Filter    store.ScanFilter
 	Filtered  bool
-	Glance    *glance // on the first page of all scans
+	Overview  *overview // on the first page of all scans
 	Scans     []scanLine
 	Pager     pager
 	Platforms []string
@@ -42,7 +42,7 @@ func (w *Web) scans(c *gin.Context) error {
 		return err
 	}
 	page := scansPage{Filter: filter, Filtered: len(query) > 0, Pager: links, Platforms: w.platformNames(filter.Platform)}
-	if page.Glance, err = w.glance(c, !page.Filtered && links.Newest == ""); err != nil {
+	if page.Overview, err = w.overview(c, !page.Filtered && links.Newest == ""); err != nil {
 		return err
 	}
 	for _, scan := range scans {

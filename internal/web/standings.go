@@ -62,14 +62,14 @@ func (w *Web) projects(c *gin.Context) error {
 	return w.render(c, http.StatusOK, "projects", "Projects", page)
 }
 
-// glance is whether everything flows.
-type glance struct {
-	store.Glance
+// overview is whether everything flows.
+type overview struct {
+	store.Overview
 	Silent silentHooks
 }
 
-// glance is what the first page says of it; nil on all others.
-func (w *Web) glance(c *gin.Context, first bool) (*glance, error) {
+// overview is what the first page says of it; nil on all others.
+func (w *Web) overview(c *gin.Context, first bool) (*overview, error) {
 	if !first {
 		return nil, nil
 	}
@@ -79,6 +79,6 @@ func (w *Web) glance(c *gin.Context, first bool) (*glance, error) {
 			posting = append(posting, name)
 		}
 	}
-	seen, err := w.Store.GetGlance(c.Request.Context(), posting)
-	return &glance{Glance: seen, Silent: w.silentHooks()}, err
+	seen, err := w.Store.GetOverview(c.Request.Context(), posting)
+	return &overview{Overview: seen, Silent: w.silentHooks()}, err
 }

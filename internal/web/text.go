@@ -125,8 +125,8 @@ func plural(n int, one string) string {
 // upTo counts as far as the store does.
 func upTo(n int, one, more string) string {
 	switch {
-	case n >= store.MaxGlance:
-		return fmt.Sprintf("%d or more %s", store.MaxGlance, more)
+	case n >= store.MaxCounted:
+		return fmt.Sprintf("%d or more %s", store.MaxCounted, more)
 	case n == 1:
 		return "1 " + one
 	}

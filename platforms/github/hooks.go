@@ -18,7 +18,7 @@ const (
 	contentType  = "json"
 )
 
-var _ platforms.HookKeeper = (*Platform)(nil)
+var _ platforms.HookManager = (*Platform)(nil)
 
 // hookEvents are the events that Parse uses.
 func hookEvents() []string { return []string{"push", "workflow_run", "status"} }

@@ -11,7 +11,7 @@ import (
 	"github.com/scanhook/scanhook/platforms"
 )
 
-var _ platforms.Historian = (*Platform)(nil)
+var _ platforms.MergeBaseFinder = (*Platform)(nil)
 
 // pastFiles is the second page of a comparison: the first one lists the changed files with their patches, which may be
 // megabytes, and every page has the merge base.

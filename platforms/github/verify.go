@@ -16,6 +16,13 @@ const (
 	signaturePrefix    = "sha256="
 )
 
+var _ platforms.SignatureFinder = (*Platform)(nil)
+
+// Signed tells whether the call bears a signature of the kind that proves something.
+func (p *Platform) Signed(header http.Header) bool {
+	return len(header.Get(signatureHeader)) > len(signaturePrefix)
+}
+
 // Verify checks the HMAC-SHA256 of the raw body against every configured secret. GitHub's older SHA-1 header proves
 // nothing here, nor does the empty signature that Gitea sends for a hook without a secret. In a form, Gitea signs the
 // JSON instead of the body and so is refused.

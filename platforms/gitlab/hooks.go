@@ -12,7 +12,7 @@ import (
 	"github.com/scanhook/scanhook/platforms"
 )
 
-var _ platforms.HookKeeper = (*Platform)(nil)
+var _ platforms.HookManager = (*Platform)(nil)
 
 // webhook is a webhook of a project or a group. go-gitlab's own types lack its state and its signing token.
 type webhook struct {

@@ -10,7 +10,7 @@ import (
 	"github.com/scanhook/scanhook/platforms"
 )
 
-var _ platforms.Historian = (*Platform)(nil)
+var _ platforms.MergeBaseFinder = (*Platform)(nil)
 
 // MergeBase finds the commit where sha left the branch; platforms.ErrUnknownCommit where they have nothing in common.
 func (p *Platform) MergeBase(ctx context.Context, project, branch, sha string) (string, error) {

@@ -15,6 +15,13 @@ const (
 	signatureHeader = "Webhook-Signature"
 )
 
+var _ platforms.SignatureFinder = (*Platform)(nil)
+
+// Signed tells whether the call bears a secret token or a signature.
+func (p *Platform) Signed(header http.Header) bool {
+	return header.Get(tokenHeader) != "" || header.Get(signatureHeader) != ""
+}
+
 // Verify checks the signature where the call bears one and signing tokens are configured, else the plain secret token.
 func (p *Platform) Verify(header http.Header, body []byte) (platforms.Proof, error) {
 	signed := len(header.Values(signatureHeader)) > 0

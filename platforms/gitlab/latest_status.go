@@ -10,7 +10,7 @@ import (
 	"github.com/scanhook/scanhook/platforms"
 )
 
-var _ platforms.Witness = (*Platform)(nil)
+var _ platforms.StatusReader = (*Platform)(nil)
 
 // LatestStatus asks for the commit's statuses of that name; GitLab has the latest of each user and pipeline.
 func (p *Platform) LatestStatus(ctx context.Context, status core.Status) (core.StatusSeen, error) {

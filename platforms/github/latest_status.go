@@ -15,7 +15,7 @@ const (
 	maxStatusPages  = 3
 )
 
-var _ platforms.Witness = (*Platform)(nil)
+var _ platforms.StatusReader = (*Platform)(nil)
 
 // shownStatus is a status as the API lists it. Gitea and Forgejo have another word for its state.
 type shownStatus struct {

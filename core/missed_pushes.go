@@ -6,14 +6,14 @@ import "time"
 // when it is back, and no platform announces a push of many branches.
 const missedApart = 30 * time.Minute
 
-// Unannounced is when recover found pushes that a project's webhook should have announced, since its latest call. The zero
+// MissedPushes is when recover found pushes that a project's webhook should have announced, since its latest call. The zero
 // value is none.
-type Unannounced struct {
+type MissedPushes struct {
 	First, Last time.Time // UTC
 }
 
 // Found takes a find into account.
-func (u *Unannounced) Found(at time.Time) {
+func (u *MissedPushes) Found(at time.Time) {
 	at = at.UTC()
 	if u.First.IsZero() || at.Before(u.First) {
 		u.First = at
@@ -24,4 +24,4 @@ func (u *Unannounced) Found(at time.Time) {
 }
 
 // proves tells whether the webhook is dead for sure.
-func (u Unannounced) proves() bool { return u.Last.Sub(u.First) >= missedApart }
+func (u MissedPushes) proves() bool { return u.Last.Sub(u.First) >= missedApart }
