@@ -11,7 +11,7 @@ import (
 // listDeciding keeps with a failed scan which findings the gate fails it for: core.Gate's rules in SQL, for a scan may
 // have more findings than are worth reading.
 func listDeciding(
-	ctx context.Context, tx *sqlx.Tx, scan *core.Scan, gate core.Gate, told *core.Told,
+	ctx context.Context, tx *sqlx.Tx, scan *core.Scan, gate core.Gate, told *core.ReportTally,
 ) error {
 	scan.PutDeciding(nil, 0)
 	switch {
@@ -46,7 +46,7 @@ func listDeciding(
 }
 
 // putTold is listDeciding for findings of which only the ids are not known.
-func putTold(ctx context.Context, tx *sqlx.Tx, scan *core.Scan, told *core.Told) error {
+func putTold(ctx context.Context, tx *sqlx.Tx, scan *core.Scan, told *core.ReportTally) error {
 	at := make(map[string]int, len(told.First))
 	prints := make([]string, len(told.First))
 	for n, d := range told.First {

@@ -13,7 +13,7 @@ type delivered struct {
 	compared *core.Comparison
 	decided  map[string]core.Word // what holds in the project, by fingerprint
 	ids      map[int]int64        // of the findings that the job has already, by their number in the report
-	told     *core.Told           // of the findings that were inserted
+	told     *core.ReportTally           // of the findings that were inserted
 	scratch  core.Finding
 }
 
@@ -29,7 +29,7 @@ func (d *delivered) at(i int) *core.Finding {
 
 // all tells what the report says where that is all there is to say: no finding was there before, and nobody has said
 // anything about one.
-func (d *delivered) all() *core.Told {
+func (d *delivered) all() *core.ReportTally {
 	if len(d.decided) > 0 || len(d.ids) > 0 {
 		return nil
 	}

@@ -19,7 +19,7 @@ func (s *Store) lockScan(ctx context.Context, tx *sqlx.Tx, id int64) (core.Scan,
 
 // putReport is the one room behind both doors: it replaces the findings of a job and ends it.
 func (s *Store) putReport(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job core.Job, report core.Report) error {
-	d := &delivered{Report: report, job: job, told: &core.Told{Gate: s.policyOf(scan).Gate}}
+	d := &delivered{Report: report, job: job, told: &core.ReportTally{Gate: s.policyOf(scan).Gate}}
 	var err error
 	if d.decided, err = decidedWords(ctx, tx, scan); err != nil {
 		return err
@@ -58,7 +58,7 @@ func (s *Store) endJob(ctx context.Context, tx *sqlx.Tx, d *delivered) error {
 
 // settleScan derives the scan's state, verdict and commit status from its jobs and findings. told sums up the findings of
 // the job that has just ended, where their report is all that there is to say about them; or nil.
-func (s *Store) settleScan(ctx context.Context, tx *sqlx.Tx, id int64, told *core.Told) error {
+func (s *Store) settleScan(ctx context.Context, tx *sqlx.Tx, id int64, told *core.ReportTally) error {
 	scan, err := s.lockScan(ctx, tx, id)
 	if err != nil {
 		return err
@@ -96,7 +96,7 @@ func (s *Store) settleScan(ctx context.Context, tx *sqlx.Tx, id int64, told *cor
 
 // judge asks the gate about an ended scan. A failed scan has a summary, for what it did find, but no verdict. Where told
 // sums up all its findings, and the gate asks for nothing else, they are not read once more.
-func (s *Store) judge(ctx context.Context, tx *sqlx.Tx, scan *core.Scan, jobs []core.Job, told *core.Told) error {
+func (s *Store) judge(ctx context.Context, tx *sqlx.Tx, scan *core.Scan, jobs []core.Job, told *core.ReportTally) error {
 	fixed, findings := 0, 0
 	for _, job := range jobs {
 		fixed, findings = fixed+job.NumAbsent, findings+job.NumFindings
@@ -118,7 +118,7 @@ func (s *Store) judge(ctx context.Context, tx *sqlx.Tx, scan *core.Scan, jobs []
 
 // tally counts findings for the gate. What is known of their CVEs is looked up only for a gate that asks.
 func tally(
-	ctx context.Context, tx *sqlx.Tx, scan core.Scan, gate core.Gate, told *core.Told,
+	ctx context.Context, tx *sqlx.Tx, scan core.Scan, gate core.Gate, told *core.ReportTally,
 ) (tallies []core.Tally, err error) {
 	if told != nil {
 		return told.Tallies, nil
@@ -143,7 +143,7 @@ func tally(
 
 // decide gives a completed scan its verdict, and its summary the reason where the numbers in it do not tell.
 func (s *Store) decide(
-	ctx context.Context, tx *sqlx.Tx, scan *core.Scan, tallies []core.Tally, told *core.Told,
+	ctx context.Context, tx *sqlx.Tx, scan *core.Scan, tallies []core.Tally, told *core.ReportTally,
 ) error {
 	gate := s.policyOf(*scan).Gate
 	verdict := gate.Judge(tallies)

@@ -5,8 +5,8 @@ import (
 	"sort"
 )
 
-// Told sums up findings about which nothing is known but what their report says.
-type Told struct {
+// ReportTally sums up findings about which nothing is known but what their report says.
+type ReportTally struct {
 	Gate     Gate
 	Tallies  []Tally
 	First    []Decider // the findings that fail the gate, the gravest first, at most MaxDeciding
@@ -22,7 +22,7 @@ type Decider struct {
 }
 
 // Add counts a finding.
-func (t *Told) Add(f *Finding) {
+func (t *ReportTally) Add(f *Finding) {
 	kind := Tally{Severity: f.Severity, BaselineState: f.BaselineState, Dismissed: f.Suppressed != nil}
 	n, known := t.at[kind]
 	if !known {
@@ -40,7 +40,7 @@ func (t *Told) Add(f *Finding) {
 }
 
 // list puts a finding behind those that are as grave.
-func (t *Told) list(d Decider) {
+func (t *ReportTally) list(d Decider) {
 	rank := d.Severity.Rank()
 	if len(t.First) == MaxDeciding && t.First[MaxDeciding-1].Severity.Rank() >= rank {
 		return
@@ -50,7 +50,7 @@ func (t *Told) list(d Decider) {
 }
 
 // Len is how many findings were counted.
-func (t *Told) Len() (n int) {
+func (t *ReportTally) Len() (n int) {
 	for _, tally := range t.Tallies {
 		n += tally.N
 	}

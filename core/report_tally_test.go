@@ -27,11 +27,11 @@ func TestToldListsTheGravest(t *testing.T) {
 		for _, gate := range []core.Gate{
 			{FailOn: core.Medium, NewOnly: true}, {FailOn: core.Low}, {FailOn: core.Never}, {FailOn: core.Critical},
 		} {
-			got := core.Told{Gate: gate}
+			got := core.ReportTally{Gate: gate}
 			var want []core.Decider
 			for i := range findings {
 				got.Add(&findings[i])
-				var alone core.Told
+				var alone core.ReportTally
 				alone.Add(&findings[i])
 				if gate.Judge(alone.Tallies) == core.Fail {
 					want = append(want, core.Decider{Fingerprint: findings[i].Fingerprint, Severity: findings[i].Severity})
@@ -50,7 +50,7 @@ func TestToldListsTheGravest(t *testing.T) {
 func TestToldCountsAlike(t *testing.T) {
 	t.Parallel()
 	why := "nosec"
-	var told core.Told
+	var told core.ReportTally
 	for _, f := range []core.Finding{
 		{Severity: core.High, BaselineState: core.New}, {Severity: core.Low, BaselineState: core.Unchanged},
 		{Severity: core.High, BaselineState: core.New}, {Severity: core.High, BaselineState: core.New, Suppressed: &why},
