@@ -70,7 +70,8 @@ func listSettings(ctx context.Context, tx *sqlx.Tx) (map[string]string, error) {
 	return settings, nil
 }
 
-// putSettings writes the changed ones in their order, so that two replicas that start at once do not wait for each other.
+// putSettings writes the changed ones in their order, so that two replicas that start at once do not wait for each
+// other.
 func putSettings(ctx context.Context, tx *sqlx.Tx, changed []string, settings map[string]string) error {
 	for _, name := range changed {
 		query, args := `DELETE FROM settings WHERE name = ?`, []any{name}

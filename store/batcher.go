@@ -26,9 +26,9 @@ type batcher struct {
 	running  bool
 }
 
-// do returns once item is durable or could not be made so, core.ErrUnavailable at once when too many wait already. When ctx
-// ends first the outcome is unknown to the caller: the item may be written all the same, which is harmless because a
-// repeated delivery is recognised.
+// do returns once item is durable or could not be made so, core.ErrUnavailable at once when too many wait already. When
+// ctx ends first the outcome is unknown to the caller: the item may be written all the same, which is harmless because
+// a repeated delivery is recognised.
 func (b *batcher) do(ctx context.Context, item *intake) error {
 	item.done, item.gone = make(chan error, 1), ctx.Done()
 	if !b.enqueue(item) {
@@ -90,8 +90,8 @@ func (i *intake) abandoned() bool {
 	}
 }
 
-// settle tells each waiter. A batch that fails is tried again one by one, so that nobody fails for a neighbour's sake. But
-// while the database is away all who wait hear so at once: each trial takes time, in which more would pile up.
+// settle tells each waiter. A batch that fails is tried again one by one, so that nobody fails for a neighbour's sake.
+// But while the database is away all who wait hear so at once: each trial takes time, in which more would pile up.
 func (b *batcher) settle(batch []*intake) {
 	err := b.commit(batch)
 	if errors.Is(err, core.ErrUnavailable) && !isDeadlock(err) {

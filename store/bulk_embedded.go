@@ -21,8 +21,8 @@ const (
 	defaultCache = `PRAGMA cache_size = -2000`
 )
 
-// rowSource lets SQLite read rows of ours as a virtual table. One INSERT … SELECT takes half the time of statements that
-// bind the same rows as parameters, and needs no journal of its own.
+// rowSource lets SQLite read rows of ours as a virtual table. One INSERT … SELECT takes half the time of statements
+// that bind the same rows as parameters, and needs no journal of its own.
 type rowSource struct {
 	mutex sync.Mutex
 	last  int

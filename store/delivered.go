@@ -13,7 +13,7 @@ type delivered struct {
 	compared *core.Comparison
 	decided  map[string]core.Word // what holds in the project, by fingerprint
 	ids      map[int]int64        // of the findings that the job has already, by their number in the report
-	told     *core.ReportTally           // of the findings that were inserted
+	told     *core.ReportTally    // of the findings that were inserted
 	scratch  core.Finding
 }
 

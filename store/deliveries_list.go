@@ -7,8 +7,8 @@ import (
 	"github.com/scanhook/scanhook/core"
 )
 
-// DeliveryFilter selects deliveries; empty fields select everything. Before and After are exclusive, for paging from the
-// newest on and back; one of them is 0.
+// DeliveryFilter selects deliveries; empty fields select everything. Before and After are exclusive, for paging from
+// the newest on and back; one of them is 0.
 type DeliveryFilter struct {
 	Platform, Project string
 	Outcome           core.Outcome

@@ -63,8 +63,8 @@ func isUndefined(err error) bool {
 }
 
 // isPostgresAway names the SQLSTATE classes: 08 connection, 53 resources, 57 operator intervention, 58 system, 40
-// serialization and deadlock, 25006 for a server that became a read-only replica, and 25P03 for a transaction that we left
-// alone too long.
+// serialization and deadlock, 25006 for a server that became a read-only replica, and 25P03 for a transaction that we
+// left alone too long.
 func isPostgresAway(code string) bool {
 	for _, class := range []string{"08", "53", "57", "58", "40", "25006", "25P03"} {
 		if strings.HasPrefix(code, class) {

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// MakeRows runs statements that make rows: in each, %s is a new UUID, and the parameters are an old time and young ones.
+// MakeRows runs statements that make rows: in each, %s is a new UUID, and the parameters are an old time and young
+// ones.
 func (s *Store) MakeRows(t testing.TB, statements []string, old, young time.Time) {
 	uuid := "substr(hex(randomblob(16)), 1, 8) || '-0000-4000-8000-' || substr(hex(randomblob(16)), 1, 12)"
 	if s.dialect.name == postgres.name {

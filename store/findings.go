@@ -8,8 +8,9 @@ import (
 )
 
 // FindingFilter selects findings of one scan; empty fields select everything. The list is ordered by severity, gravest
-// first, then by age; ByRisk puts known exploitation and its probability before the severity. ByAge is the cheapest order
-// for going through all findings, most of all those of one job. The After fields name the last finding already seen.
+// first, then by age; ByRisk puts known exploitation and its probability before the severity. ByAge is the cheapest
+// order for going through all findings, most of all those of one job. The After fields name the last finding already
+// seen.
 type FindingFilter struct {
 	JobID            int64 // of the scan that is asked for
 	Severity         core.Severity
@@ -39,8 +40,8 @@ const selectFindings = `
 	FROM findings LEFT JOIN epss_data e ON e.cve_id = findings.cve_id
 	`
 
-// ListFindings returns the findings that a scan reports, or with BaselineState Absent those of its baseline that the same
-// scanner no longer reports.
+// ListFindings returns the findings that a scan reports, or with BaselineState Absent those of its baseline that the
+// same scanner no longer reports.
 func (s *Store) ListFindings(ctx context.Context, scan core.Scan, f FindingFilter) ([]core.Finding, error) {
 	var where conditions
 	if f.BaselineState == core.Absent {

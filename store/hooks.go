@@ -21,8 +21,7 @@ type HookPlace struct {
 	State          string     `db:"state"`         // as of the last check: none, hidden, active, off, paused or disabled
 	Note           string     `db:"note"`          // what is wrong, or empty
 	ArrivedUntil   *time.Time `db:"arrived_until"` // everything that was sent before has arrived
-	Redelivered    int64      `db:"num_redelivered"`
-	Failures       int        `db:"failures"` // checks since the last one that succeeded
+	Failures       int        `db:"failures"`      // checks since the last one that succeeded
 	CheckedAt      *time.Time `db:"checked_at"`
 	NextCheckAt    time.Time  `db:"next_check_at"`
 	LeaseUntil     *time.Time `db:"lease_until"`
@@ -70,7 +69,8 @@ func (s *Store) ClaimHookPlace(ctx context.Context, platform string, lease time.
 			UPDATE hook_places SET lease_until = ?
 			WHERE id = (SELECT id FROM hook_places
 				WHERE source_platform = ? AND next_check_at <= ? AND (lease_until IS NULL OR lease_until <= ?)
-				ORDER BY CASE WHEN state IN ('none', 'hidden') THEN 1 ELSE 0 END, next_check_at, id LIMIT 1 `+s.dialect.skipLocked+`)
+				ORDER BY CASE WHEN state IN ('none', 'hidden') THEN 1 ELSE 0 END, next_check_at, id
+				LIMIT 1 `+s.dialect.skipLocked+`)
 				AND (lease_until IS NULL OR lease_until <= ?)
 			RETURNING *`), now.Add(lease), platform, now, now, now)
 	})
@@ -102,15 +102,15 @@ func (s *Store) ClaimHookPlaceNow(ctx context.Context, p HookPlace, lease time.D
 	return claimed, nil
 }
 
-// SettleHookPlace ends the lease and keeps what the check found: State, Note, ArrivedUntil, Redelivered, Failures and
+// SettleHookPlace ends the lease and keeps what the check found: State, Note, ArrivedUntil, Failures and
 // CheckedAt of next, which is due after the pause. core.ErrConflict when the lease was lost.
 func (s *Store) SettleHookPlace(ctx context.Context, claimed, next HookPlace, pause time.Duration) error {
 	err := s.transact(ctx, func(tx *sqlx.Tx) error {
 		settled, err := tx.ExecContext(ctx, tx.Rebind(`
 			UPDATE hook_places SET lease_until = NULL, next_check_at = ?, state = ?, note = ?, arrived_until = ?,
-				num_redelivered = ?, failures = ?, checked_at = ?
+				failures = ?, checked_at = ?
 			WHERE id = ? AND lease_until = ?`),
-			s.clock().Add(pause), next.State, next.Note, next.ArrivedUntil, next.Redelivered, next.Failures, next.CheckedAt,
+			s.clock().Add(pause), next.State, next.Note, next.ArrivedUntil, next.Failures, next.CheckedAt,
 			claimed.ID, claimed.LeaseUntil)
 		return oneRow(settled, err, "the lease was lost")
 	})

@@ -41,7 +41,7 @@ func TestHookPlacesAreCheckedInTurn(t *testing.T) {
 			t.Errorf("claimed twice: %v", err)
 		}
 		next := first
-		next.State, next.Note, next.ArrivedUntil, next.Redelivered, next.CheckedAt = "paused", "it fails", &now, 3, &now
+		next.State, next.Note, next.ArrivedUntil, next.CheckedAt = "paused", "it fails", &now, &now
 		if err := db.SettleHookPlace(ctx, first, next, time.Hour); err != nil {
 			t.Fatal(err)
 		}

@@ -41,9 +41,9 @@ func (i *intake) open() bool {
 	return i.twin == nil && i.refused == "" && i.receipt.Outcome != core.Duplicate
 }
 
-// AcceptPush makes sure that the pushed commit has a scan, if the configuration wants one, and keeps the delivery; all of
-// it is on disk when the receipt is returned. core.ErrUnavailable when the database is away, core.ErrDenied when the call
-// would have to be signed.
+// AcceptPush makes sure that the pushed commit has a scan, if the configuration wants one, and keeps the delivery; all
+// of it is on disk when the receipt is returned. core.ErrUnavailable when the database is away, core.ErrDenied when the
+// call would have to be signed.
 func (s *Store) AcceptPush(ctx context.Context, d core.Delivery, push core.Push) (core.Receipt, error) {
 	policy, known := s.policies.For(d.Platform, push.Project.Name)
 	if !known {
@@ -79,8 +79,8 @@ func (s *Store) AcceptIgnored(ctx context.Context, d core.Delivery, reason strin
 	return item.receipt, nil
 }
 
-// AcceptCommit makes sure that a commit named by hand or by an upload has a scan. core.ErrNotFound when the repository is
-// not configured.
+// AcceptCommit makes sure that a commit named by hand or by an upload has a scan. core.ErrNotFound when the repository
+// is not configured.
 func (s *Store) AcceptCommit(ctx context.Context, scan core.Scan) (core.Receipt, error) {
 	policy, known := s.policies.For(scan.SourcePlatform, scan.ProjectName)
 	if !known {

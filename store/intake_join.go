@@ -57,8 +57,8 @@ func (s *Store) joinScans(ctx context.Context, tx *sqlx.Tx, batch []*intake) err
 	return nil
 }
 
-// joinScan adds what the newcomer knows to the existing scan: that another branch points at the commit, and the facts of
-// the push where the scan was made without one.
+// joinScan adds what the newcomer knows to the existing scan: that another branch points at the commit, and the facts
+// of the push where the scan was made without one.
 func joinScan(ctx context.Context, tx *sqlx.Tx, item *intake, existing core.Scan) error {
 	news := item.scan
 	item.receipt = core.Receipt{Outcome: core.ScanExists, Reference: existing.ReferenceID}
@@ -85,9 +85,9 @@ func joinScan(ctx context.Context, tx *sqlx.Tx, item *intake, existing core.Scan
 	return err
 }
 
-// supersede ends the jobs that have not started of the commits that the new scans' branches stood at before; a scan that
-// was made without its push, by a pipeline that was faster, is new when the push comes. Only the direct predecessor is
-// touched: platforms deliver out of order, and a late push must not end the scan of a newer one.
+// supersede ends the jobs that have not started of the commits that the new scans' branches stood at before; a scan
+// that was made without its push, by a pipeline that was faster, is new when the push comes. Only the direct
+// predecessor is touched: platforms deliver out of order, and a late push must not end the scan of a newer one.
 func (s *Store) supersede(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
 	successors := map[commitKey]*core.Scan{}
 	var args []any

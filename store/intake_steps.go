@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"strings"
-	"time"
 
 	"github.com/jmoiron/sqlx"
 
@@ -16,8 +15,8 @@ import (
 // use up those of another one.
 type deliveryKey struct{ platform, key, project string }
 
-// findDuplicates gives deliveries that came before their first receipt's scan. One that was ignored then and is wanted now
-// is no duplicate: that is how an administrator has a push scanned after mending the configuration.
+// findDuplicates gives deliveries that came before their first receipt's scan. One that was ignored then and is wanted
+// now is no duplicate: that is how an administrator has a push scanned after mending the configuration.
 func (s *Store) findDuplicates(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
 	first := map[deliveryKey]*intake{}
 	var args []any
@@ -120,56 +119,6 @@ func (s *Store) wantFirst(ctx context.Context, tx *sqlx.Tx, batch []*intake) err
 		}
 	}
 	return s.wantStatuses(ctx, tx, scans)
-}
-
-// keepDeliveries writes the log of deliveries, which is also what makes a repetition a repetition.
-func (s *Store) keepDeliveries(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
-	type row struct {
-		Platform    string       `db:"platform"`
-		DeliveryKey string       `db:"delivery_key"`
-		Event       string       `db:"event"`
-		ProjectName string       `db:"project_name"`
-		Outcome     core.Outcome `db:"outcome"`
-		Reason      string       `db:"reason"`
-		ScanID      *int64       `db:"scan_id"`
-		ReceivedAt  time.Time    `db:"received_at"`
-		VerifiedBy  string       `db:"verified_by"`
-		Signed      bool         `db:"signed"`
-	}
-	var rows []row
-	for _, item := range batch {
-		switch {
-		case item.twin != nil:
-			item.receipt = core.Receipt{Outcome: core.Duplicate, Reference: item.twin.receipt.Reference}
-			continue
-		case item.delivery == nil || !item.open():
-			continue
-		case item.scan == nil:
-			item.receipt = core.Receipt{Outcome: core.OutcomeIgnored, Reason: item.ignored}
-		}
-		d := item.delivery
-		kept := row{
-			d.Platform, d.Key, d.Name, d.Project, item.receipt.Outcome, item.receipt.Reason, nil, s.clock(),
-			d.Proof.Secret(), d.Proof.Signed,
-		}
-		if item.scan != nil {
-			kept.ScanID = &item.scan.ID
-		}
-		rows = append(rows, kept)
-	}
-	if len(rows) == 0 {
-		return nil
-	}
-	_, err := tx.NamedExecContext(ctx, `
-		INSERT INTO deliveries (platform, delivery_key, event, project_name, outcome, reason, scan_id, received_at,
-			verified_by, signed)
-		VALUES (:platform, :delivery_key, :event, :project_name, :outcome, :reason, :scan_id, :received_at,
-			:verified_by, :signed)
-		ON CONFLICT (platform, delivery_key, project_name) DO UPDATE SET outcome = excluded.outcome,
-			reason = excluded.reason, scan_id = excluded.scan_id, received_at = excluded.received_at,
-			verified_by = excluded.verified_by, signed = excluded.signed
-		WHERE deliveries.outcome = 'ignored'`, rows)
-	return err
 }
 
 // tuples writes rows×columns placeholders for a VALUES list.

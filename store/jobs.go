@@ -54,8 +54,8 @@ func (s *Store) claim(ctx context.Context, tx *sqlx.Tx, job *core.Job, scanners 
 	return tx.GetContext(ctx, job, tx.Rebind(query), args...)
 }
 
-// ReleaseLeases frees what the process before this one held, so that nothing waits for the leases of the dead. It does so
-// on an embedded database only, which one process serves; on PostgreSQL other replicas may hold leases and be alive.
+// ReleaseLeases frees what the process before this one held, so that nothing waits for the leases of the dead. It does
+// so on an embedded database only, which one process serves; on PostgreSQL other replicas may hold leases and be alive.
 func (s *Store) ReleaseLeases(ctx context.Context) error {
 	if s.dialect.file == "" {
 		return nil
@@ -94,8 +94,8 @@ func (s *Store) ReturnJob(ctx context.Context, job core.Job) error {
 		`UPDATE scan_jobs SET state = 'pending', attempt = attempt - 1, lease_until = NULL WHERE `+ours)
 }
 
-// RetryJob gives a job back that failed for a passing reason, to be started again after the pause. When its attempts are
-// used up it answers core.ErrConflict, as for ExtendLease, and the caller finishes the job with the failure.
+// RetryJob gives a job back that failed for a passing reason, to be started again after the pause. When its attempts
+// are used up it answers core.ErrConflict, as for ExtendLease, and the caller finishes the job with the failure.
 func (s *Store) RetryJob(ctx context.Context, job core.Job, pause time.Duration) error {
 	if job.Attempt >= maxAttempts {
 		return fmt.Errorf("retrying job: %w: all %d attempts are used up", core.ErrConflict, maxAttempts)

@@ -115,8 +115,9 @@ func deliveryFilters(rows int) (list []store.DeliveryFilter) {
 	return list
 }
 
-// fillLists makes a history of so many scans and deliveries. Four in five scans are of acme/monolith, which passes since
-// its first percent; acme/legacy fails since then; gitlab is silent since the first thousandth; the last 200 are open.
+// fillLists makes a history of so many scans and deliveries. Four in five scans are of acme/monolith, which passes
+// since its first percent; acme/legacy fails since then; gitlab is silent since the first thousandth; the last 200 are
+// open.
 func fillLists(b testing.TB, s *store.Store, engine string, rows int) {
 	b.Helper()
 	uuid := `'00000000-0000-4000-8000-' || digits`

@@ -88,7 +88,8 @@ func TestDeliveriesAreListedByAnyCombinationOfFilters(t *testing.T) {
 	})
 }
 
-// SQLite, which knows nothing of how many rows there are, must find the index by its columns: all of it, and in its order.
+// SQLite, which knows nothing of how many rows there are, must find the index by its columns: all of it, and in its
+// order.
 func TestListsWalkIndexes(t *testing.T) {
 	t.Parallel()
 	s := storetest.Open(t, store.Config{})

@@ -76,8 +76,8 @@ func lockSchema(ctx context.Context, db *sqlx.DB, d dialect) (unlock func(), err
 	return func() { _ = lock.Unlock() }, nil
 }
 
-// lockAdvisory polls: a session that waits inside pg_advisory_lock holds a snapshot, for which CREATE INDEX CONCURRENTLY
-// in the winner's migration would wait for ever.
+// lockAdvisory polls: a session that waits inside pg_advisory_lock holds a snapshot, for which CREATE INDEX
+// CONCURRENTLY in the winner's migration would wait for ever.
 func lockAdvisory(ctx context.Context, db *sqlx.DB) (unlock func(), err error) {
 	conn, err := db.Connx(ctx)
 	if err != nil {

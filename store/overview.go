@@ -13,7 +13,8 @@ import (
 // MaxCounted is how far an Overview counts.
 const MaxCounted = 1000
 
-// Overview tells an administrator whether everything flows: what came last, and what is under way, counted up to MaxCounted.
+// Overview tells an administrator whether everything flows: what came last, and what is under way, counted up to
+// MaxCounted.
 type Overview struct {
 	LastCall *time.Time // a webhook's, nil before the first one
 	Open     int        // scans that have not ended

@@ -9,16 +9,16 @@ import (
 	"github.com/scanhook/scanhook/core"
 )
 
-// likelyExploited is the EPSS probability from which a vulnerability is more urgent than any that is only grave: about one
-// in twenty-five has it.
+// likelyExploited is the EPSS probability from which a vulnerability is more urgent than any that is only grave: about
+// one in twenty-five has it.
 const likelyExploited = `0.1`
 
 // urgency orders findings as people should look at them: those that are exploited or likely to be, then the gravest.
 const urgency = kevRank + ` DESC, CASE WHEN ` + likelihood + ` >= ` + likelyExploited + ` THEN 1 ELSE 0 END DESC, ` +
 	severityRank + ` DESC, ` + likelihood + ` DESC, findings.id`
 
-// PageFindings returns a part of a scan's findings of one baseline state, the most urgent first; Absent are those of the
-// baseline that the scan no longer has.
+// PageFindings returns a part of a scan's findings of one baseline state, the most urgent first; Absent are those of
+// the baseline that the scan no longer has.
 func (s *Store) PageFindings(ctx context.Context, scan core.Scan, state core.BaselineState, offset, limit int) ([]core.Finding, error) {
 	var where conditions
 	if state == core.Absent {
@@ -43,8 +43,8 @@ func (s *Store) PageFindings(ctx context.Context, scan core.Scan, state core.Bas
 	return list, nil
 }
 
-// CountFindings tallies a scan's findings by severity and baseline state; of their CVEs the tallies say nothing. It reads
-// indexes only, which do not hold why a finding is suppressed and who decided: those are moved over afterwards.
+// CountFindings tallies a scan's findings by severity and baseline state; of their CVEs the tallies say nothing. It
+// reads indexes only, which do not hold why a finding is suppressed and who decided: those are moved over afterwards.
 func (s *Store) CountFindings(ctx context.Context, scan core.Scan) ([]core.Tally, error) {
 	var tallies []core.Tally
 	const suppressed = `FROM findings WHERE scan_id = ? AND suppressed IS NOT NULL AND COALESCE(triage_decision, '') <> 'FP'

@@ -58,8 +58,8 @@ func keepFindings(ctx context.Context, tx *sqlx.Tx, d *delivered) error {
 	return deleteFindings(ctx, tx, gone)
 }
 
-// compareFindings notes the ids of findings that the job has already, and tells the ids that are gone and the numbers of
-// those that changed. It reads row by row, for there may be many.
+// compareFindings notes the ids of findings that the job has already, and tells the ids that are gone and the numbers
+// of those that changed. It reads row by row, for there may be many.
 func compareFindings(ctx context.Context, tx *sqlx.Tx, d *delivered) (gone []int64, changed []int, err error) {
 	rows, err := tx.QueryxContext(ctx, tx.Rebind(`SELECT * FROM findings WHERE job_id = ?`), d.job.ID)
 	if err != nil {
@@ -111,8 +111,8 @@ func updateFinding(ctx context.Context, tx *sqlx.Tx, f core.Finding) error {
 		UPDATE findings SET tool = :tool, rule_id = :rule_id, file = :file, line = :line, end_line = :end_line,
 			severity = :severity, title = :title, message = :message, cve_id = :cve_id, cwe = :cwe, help_uri = :help_uri,
 			snippet = :snippet, anchor = :anchor,
-			code = CASE WHEN findings.file = :file AND findings.line = :line THEN code ELSE '' END, baseline_state = :baseline_state, suppressed = :suppressed,
-			triage_decision = :triage_decision
+			code = CASE WHEN findings.file = :file AND findings.line = :line THEN code ELSE '' END,
+			baseline_state = :baseline_state, suppressed = :suppressed, triage_decision = :triage_decision
 		WHERE id = :id`, f)
 	return err
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
-// yearOfWork is what a busy year leaves behind: a million deliveries, 100,000 scans of 100 projects, each with a status, a job with
-// its baseline and three findings.
+// yearOfWork is what a busy year leaves behind: a million deliveries, 100,000 scans of 100 projects, each with a
+// status, a job with its baseline and three findings.
 var yearOfWork = []string{`
 	WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000)
 	INSERT INTO deliveries (platform, delivery_key, event, outcome, received_at)

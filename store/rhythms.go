@@ -28,9 +28,10 @@ type hookCall struct {
 	ReceivedAt time.Time `db:"received_at"`
 }
 
-// RecordRhythms notes on which days the webhooks of configured projects have called, from the deliveries after the given
-// id, or after the last one noted when it is 0. What was found without a webhook is no call, but kept as well. It returns the last id that
-// it has seen, and whether there are more. The same deliveries once more, also in another process, change nothing.
+// RecordRhythms notes on which days the webhooks of configured projects have called, from the deliveries after the
+// given id, or after the last one noted when it is 0. What was found without a webhook is no call, but kept as well. It
+// returns the last id that it has seen, and whether there are more. The same deliveries once more, also in another
+// process, change nothing.
 func (s *Store) RecordRhythms(ctx context.Context, after int64) (last int64, more bool, err error) {
 	if after == 0 {
 		err = s.db.GetContext(ctx, &after, `SELECT COALESCE(MAX(last_id), 0) FROM hook_rhythms`)

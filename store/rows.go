@@ -27,8 +27,8 @@ func oneRow(result sql.Result, err error, conflict string) error {
 	return nil
 }
 
-// scanID resolves a reference_id. Text that is no UUID is not found, not an error of the database; core.ErrGone for a scan
-// that retention removed.
+// scanID resolves a reference_id. Text that is no UUID is not found, not an error of the database; core.ErrGone for a
+// scan that retention removed.
 func scanID(ctx context.Context, q sqlx.ExtContext, reference string) (int64, error) {
 	parsed, err := uuid.Parse(reference)
 	if err != nil {

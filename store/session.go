@@ -12,9 +12,9 @@ import (
 	sqlitedriver "modernc.org/sqlite"
 )
 
-// endIdleTransactions lets the server end a transaction that its process has left alone, and with it the locks that other
-// replicas wait for: the process is stopped, or the network has cut it off. Shorter than intakeTimeout, so that those who
-// wait get through; much longer than anything that we do between two statements.
+// endIdleTransactions lets the server end a transaction that its process has left alone, and with it the locks that
+// other replicas wait for: the process is stopped, or the network has cut it off. Shorter than intakeTimeout, so that
+// those who wait get through; much longer than anything that we do between two statements.
 const endIdleTransactions = `SET idle_in_transaction_session_timeout = '6s'`
 
 func pool(d dialect, dsn string) (*sqlx.DB, error) {

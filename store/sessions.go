@@ -10,8 +10,8 @@ import (
 	"github.com/scanhook/scanhook/core"
 )
 
-// Session is a login to the pages. The key is not what the browser holds, so that whoever reads the database cannot log in
-// with it.
+// Session is a login to the pages. The key is not what the browser holds, so that whoever reads the database cannot log
+// in with it.
 type Session struct {
 	Key    string `db:"key"`
 	Person string `db:"person"` // who it is, in the words of the pages; empty when the key tells

@@ -39,8 +39,8 @@ func (end Settlement) outcome() core.PostOutcome {
 
 // SettleStatus ends the lease of a claimed status and keeps the attempt. What was wanted meanwhile stays due: a
 // revision that is not the latest can neither give up nor delay the latest. core.ErrConflict when the lease was lost;
-// where somebody else posted a newer revision meanwhile, that is posted once more, because nobody knows which of the two
-// came last.
+// where somebody else posted a newer revision meanwhile, that is posted once more, because nobody knows which of the
+// two came last.
 func (s *Store) SettleStatus(ctx context.Context, status core.Status, end Settlement) error {
 	var settled int64
 	work := s.settlement(ctx, status, end, &settled)

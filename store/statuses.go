@@ -22,9 +22,9 @@ func (s *Store) wantStatuses(ctx context.Context, tx *sqlx.Tx, scans []core.Scan
 	return s.putWishes(ctx, tx, wishes)
 }
 
-// putWishes writes what commits should show, at most one wish for each commit and context. The row of a commit and context
-// keeps the latest wish only: a wish that changes nothing is none, and a newer one takes the place of one that was not
-// posted yet. A pause that a platform asked for outlives the wish.
+// putWishes writes what commits should show, at most one wish for each commit and context. The row of a commit and
+// context keeps the latest wish only: a wish that changes nothing is none, and a newer one takes the place of one that
+// was not posted yet. A pause that a platform asked for outlives the wish.
 func (s *Store) putWishes(ctx context.Context, tx *sqlx.Tx, wishes []core.Status) error {
 	if len(wishes) == 0 {
 		return nil
@@ -37,8 +37,8 @@ func (s *Store) putWishes(ctx context.Context, tx *sqlx.Tx, wishes []core.Status
 		ON CONFLICT (source_platform, project_name, commit_sha, context) DO UPDATE SET
 			scan_id = excluded.scan_id, project_ref = excluded.project_ref, branch = excluded.branch,
 			state = excluded.state, description = excluded.description, target_url = excluded.target_url,
-			wanted_at = excluded.wanted_at, due_since = excluded.due_since, revision = commit_statuses.revision + 1, attempts = 0, given_up = FALSE,
-			last_error = '', next_attempt_at = CASE WHEN commit_statuses.attempts > 0 AND NOT commit_statuses.given_up
+			wanted_at = excluded.wanted_at, due_since = excluded.due_since, revision = commit_statuses.revision + 1,
+			attempts = 0, given_up = FALSE, last_error = '', next_attempt_at = CASE WHEN commit_statuses.attempts > 0 AND NOT commit_statuses.given_up
 				THEN commit_statuses.next_attempt_at ELSE excluded.next_attempt_at END
 		WHERE commit_statuses.state <> excluded.state OR commit_statuses.description <> excluded.description
 			OR commit_statuses.target_url <> excluded.target_url`, wishes)
@@ -58,8 +58,8 @@ func (s *Store) wishOf(scan core.Scan) core.Status {
 	return status
 }
 
-// othersFirst counts the other statuses of a commit that are being posted, or are due and older. PostgreSQL would make a
-// join with the whole table of a NOT EXISTS.
+// othersFirst counts the other statuses of a commit that are being posted, or are due and older. PostgreSQL would make
+// a join with the whole table of a NOT EXISTS.
 const othersFirst = `(SELECT COUNT(*) FROM commit_statuses other
 	WHERE other.source_platform = due.source_platform AND other.project_name = due.project_name
 		AND other.commit_sha = due.commit_sha AND other.id <> due.id

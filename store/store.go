@@ -1,8 +1,8 @@
 // Package store is the stair that all rooms share: every SQL statement and every transaction of Scanhook, on PostgreSQL
 // and on the embedded SQLite, with one SQL text for both.
 //
-// Verbs: Accept takes from outside, Claim, Finish and Settle move work along, Record keeps facts, Put is idempotent, Get
-// answers core.ErrNotFound, List never does. Each method is one transaction. Reading order: intake.go, jobs.go,
+// Verbs: Accept takes from outside, Claim, Finish and Settle move work along, Record keeps facts, Put is idempotent,
+// Get answers core.ErrNotFound, List never does. Each method is one transaction. Reading order: intake.go, jobs.go,
 // verdict.go, statuses.go.
 package store
 

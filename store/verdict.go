@@ -56,8 +56,8 @@ func (s *Store) endJob(ctx context.Context, tx *sqlx.Tx, d *delivered) error {
 	return err
 }
 
-// settleScan derives the scan's state, verdict and commit status from its jobs and findings. told sums up the findings of
-// the job that has just ended, where their report is all that there is to say about them; or nil.
+// settleScan derives the scan's state, verdict and commit status from its jobs and findings. told sums up the findings
+// of the job that has just ended, where their report is all that there is to say about them; or nil.
 func (s *Store) settleScan(ctx context.Context, tx *sqlx.Tx, id int64, told *core.ReportTally) error {
 	scan, err := s.lockScan(ctx, tx, id)
 	if err != nil {
@@ -94,8 +94,8 @@ func (s *Store) settleScan(ctx context.Context, tx *sqlx.Tx, id int64, told *cor
 	return s.wantStatuses(ctx, tx, []core.Scan{scan})
 }
 
-// judge asks the gate about an ended scan. A failed scan has a summary, for what it did find, but no verdict. Where told
-// sums up all its findings, and the gate asks for nothing else, they are not read once more.
+// judge asks the gate about an ended scan. A failed scan has a summary, for what it did find, but no verdict. Where
+// told sums up all its findings, and the gate asks for nothing else, they are not read once more.
 func (s *Store) judge(ctx context.Context, tx *sqlx.Tx, scan *core.Scan, jobs []core.Job, told *core.ReportTally) error {
 	fixed, findings := 0, 0
 	for _, job := range jobs {

@@ -51,7 +51,6 @@ func (w *worker) visit(ctx context.Context, claimed store.HookPlace) (Finding, e
 	w.tell(claimed, found)
 	next := claimed
 	next.State, next.Note, next.CheckedAt = found.State, found.Note, &start
-	next.Redelivered += int64(found.Redelivered)
 	next.Failures++
 	if found.Err == nil {
 		next.Failures = 0

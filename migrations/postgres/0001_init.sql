@@ -359,7 +359,6 @@ CREATE TABLE hook_places (
     state           TEXT NOT NULL DEFAULT '',
     note            TEXT NOT NULL DEFAULT '',
     arrived_until   TIMESTAMPTZ,
-    num_redelivered BIGINT NOT NULL DEFAULT 0,
     failures        INTEGER NOT NULL DEFAULT 0,
     checked_at      TIMESTAMPTZ,
     next_check_at   TIMESTAMPTZ NOT NULL,

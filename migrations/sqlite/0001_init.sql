@@ -358,7 +358,6 @@ CREATE TABLE hook_places (
     state           TEXT NOT NULL DEFAULT '',
     note            TEXT NOT NULL DEFAULT '',
     arrived_until   TIMESTAMP,
-    num_redelivered INTEGER NOT NULL DEFAULT 0,
     failures        INTEGER NOT NULL DEFAULT 0,
     checked_at      TIMESTAMP,
     next_check_at   TIMESTAMP NOT NULL,
