@@ -71,9 +71,9 @@ func (a Assessment) Score() *float64 {
 // AssessRun compares a run with the runs before it, oldest first, of which the last AnomalyHistory suffice.
 //
 // Artifacts are unusual when they grow (something was put in) and when little is left of them (something was replaced).
-// Durations and bytes per file are unusual only when they grow: a fast run is a warm cache, a low share per file a large
-// commit. A run that nobody marked as expected stays in the history: medians bear it, and when a third run follows at
-// the new level the series has learned it. One that was marked is the new level from the next run on.
+// Durations and bytes per file are unusual only when they grow: a fast run is a warm cache, a low share per file a
+// large commit. A run that nobody marked as expected stays in the history: medians bear it, and when a third run
+// follows at the new level the series has learned it. One that was marked is the new level from the next run on.
 func AssessRun(history []RunPoint, run RunPoint) Assessment {
 	var a Assessment
 	for _, m := range Measures {

@@ -80,7 +80,8 @@ func (s Statement) Audit(scan Scan, finding Finding, news map[string]any) AuditE
 	return event
 }
 
-// SettingsChanged names the settings, by key, whose values differ: added, removed or changed, in the order of their keys.
+// SettingsChanged names the settings, by key, whose values differ: added, removed or changed, in the order of their
+// keys.
 func SettingsChanged(before, after map[string]string) []string {
 	changed := []string{}
 	for key, value := range after {

@@ -44,8 +44,9 @@ type Comparison struct {
 
 // CompareReport recognises findings in what the same scanner found before.
 //
-// A finding that the baseline has, or else the branch's last run, keeps the fingerprint that it has there. Each of those
-// is recognised at most once, and all fingerprints differ, so that N hits of one rule in one file stay N findings.
+// A finding that the baseline has, or else the branch's last run, keeps the fingerprint that it has there. Each of
+// those is recognised at most once, and all fingerprints differ, so that N hits of one rule in one file stay N
+// findings.
 func CompareReport(report Report, past Past) *Comparison {
 	n := report.Len()
 	m := newMatcher(n, report.At)

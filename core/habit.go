@@ -38,8 +38,8 @@ func newHabit(r *Rhythm) (h habit, ok bool) {
 	return h, true
 }
 
-// frequencies is how often there was a call on each day of the week in a window that ends with the last call. Half a day
-// more of either kind keeps a few days from being taken for certainty.
+// frequencies is how often there was a call on each day of the week in a window that ends with the last call. Half a
+// day more of either kind keeps a few days from being taken for certainty.
 func (r *Rhythm) frequencies(window int) (frequencies [7]float64) {
 	var calls, days [7]float64
 	last := r.Last.Weekday()
@@ -56,8 +56,8 @@ func (r *Rhythm) frequencies(window int) (frequencies [7]float64) {
 	return frequencies
 }
 
-// learnPauses looks at the pauses of the past with today's habit. The longest one is left out: it may have been an outage
-// of the webhook.
+// learnPauses looks at the pauses of the past with today's habit. The longest one is left out: it may have been an
+// outage of the webhook.
 func (h *habit) learnPauses(r *Rhythm) {
 	var surprises []float64
 	var lengths []int

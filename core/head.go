@@ -2,7 +2,8 @@ package core
 
 import "time"
 
-// Recovered is the origin of a scan whose push no webhook announced, and the event that the log of deliveries shows then.
+// Recovered is the origin of a scan whose push no webhook announced, and the event that the log of deliveries shows
+// then.
 const Recovered = "recover"
 
 // Head is where a branch or tag stands. Its db tags are the columns of the table ref_heads.

@@ -2,12 +2,12 @@ package core
 
 import "time"
 
-// missedApart is how long finds of recover have to lie apart to prove something. A receiver that was down finds all at once
-// when it is back, and no platform announces a push of many branches.
+// missedApart is how long finds of recover have to lie apart to prove something. A receiver that was down finds all at
+// once when it is back, and no platform announces a push of many branches.
 const missedApart = 30 * time.Minute
 
-// MissedPushes is when recover found pushes that a project's webhook should have announced, since its latest call. The zero
-// value is none.
+// MissedPushes is when recover found pushes that a project's webhook should have announced, since its latest call. The
+// zero value is none.
 type MissedPushes struct {
 	First, Last time.Time // UTC
 }

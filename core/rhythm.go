@@ -11,8 +11,8 @@ const (
 	oneDay     = 24 * time.Hour
 )
 
-// Rhythm is on which days (UTC) a project's webhook has called: what tells a webhook that died from a project that rests,
-// in the same few bytes however often it calls. The zero value has heard nothing.
+// Rhythm is on which days (UTC) a project's webhook has called: what tells a webhook that died from a project that
+// rests, in the same few bytes however often it calls. The zero value has heard nothing.
 type Rhythm struct {
 	Last time.Time // the latest call, UTC
 

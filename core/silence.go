@@ -38,13 +38,13 @@ func (h HookHealth) Why() string {
 	return "no call for longer than its past explains"
 }
 
-// JudgeHooks tells which webhooks have fallen silent. Those of one platform stand together; after them comes one element
-// for the platform as a whole.
+// JudgeHooks tells which webhooks have fallen silent. Those of one platform stand together; after them comes one
+// element for the platform as a whole.
 //
 // A project's silence is measured by how unlikely its own habits make it, weekends included, and compared with the
 // silences of its past. A day on which the other projects rest as well counts less, so that a holiday is no alarm; that
-// all are cut off shows in the platform as a whole. Only full days (UTC) count, so nothing is silent for its first day, but
-// where recover keeps finding pushes.
+// all are cut off shows in the platform as a whole. Only full days (UTC) count, so nothing is silent for its first day,
+// but where recover keeps finding pushes.
 func JudgeHooks(hooks []Hook, now time.Time) (judged []HookHealth) {
 	for len(hooks) > 0 {
 		n := slices.IndexFunc(hooks, func(h Hook) bool { return h.Platform != hooks[0].Platform })

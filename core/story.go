@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// KeptDelivery is a webhook call as the log of deliveries keeps it. Its db tags are the columns of the table deliveries.
+// KeptDelivery is a webhook call as the log of deliveries keeps it. Its db tags are the columns of the table
+// deliveries.
 type KeptDelivery struct {
 	ID          int64     `db:"id"`
 	Platform    string    `db:"platform"`

@@ -70,7 +70,8 @@ type HookManager interface {
 	MendHook(ctx context.Context, hook Hook, address string) error
 }
 
-// ErrNoHookAccess is what an adapter says where the token may not look after webhooks, or the platform does not offer it.
+// ErrNoHookAccess is what an adapter says where the token may not look after webhooks, or the platform does not offer
+// it.
 var ErrNoHookAccess = errors.New("no access to the webhooks")
 
 // Lacking names what of wanted is not among found.

@@ -123,8 +123,8 @@ func TestProofLooksAtEachProject(t *testing.T) {
 	}
 }
 
-// A project's number is as good as its path for posting a status, and a maintainer can write any. So can who has overheard
-// a plain token: that of a project whose own calls are signed.
+// A project's number is as good as its path for posting a status, and a maintainer can write any. So can who has
+// overheard a plain token: that of a project whose own calls are signed.
 func TestNumbersAreBelievedFromThePlatformOnly(t *testing.T) {
 	t.Parallel()
 	type call struct {

@@ -9,7 +9,8 @@ import (
 	"github.com/scanhook/scanhook/internal/metrics"
 )
 
-// counted logs and counts the calls that are refused, and nothing else is kept of them. They name a platform that is configured: others are not found.
+// counted logs and counts the calls that are refused, and nothing else is kept of them. They name a platform that is
+// configured: others are not found.
 func (r *Receiver) counted(handler func(*gin.Context) error) func(*gin.Context) error {
 	return func(c *gin.Context) error {
 		err := handler(c)

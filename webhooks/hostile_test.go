@@ -11,7 +11,8 @@ import (
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
-// What a payload may hold is up to people who name branches and projects: whatever they think of, it is never our failure.
+// What a payload may hold is up to people who name branches and projects: whatever they think of, it is never our
+// failure.
 func TestReceiveHostileText(t *testing.T) {
 	t.Parallel()
 	texts := map[string]string{

@@ -17,8 +17,8 @@ import (
 // githubPace is what github.com asks of integrations: a second between two writes.
 const githubPace = time.Second
 
-// platformsOf makes an adapter for each configured platform. One that cannot verify any call is off; the configuration's
-// warnings say so.
+// platformsOf makes an adapter for each configured platform. One that cannot verify any call is off; the
+// configuration's warnings say so.
 func platformsOf(cfg *config.Config) (platforms.Set, error) {
 	set := platforms.Set{}
 	for name := range cfg.Platforms {

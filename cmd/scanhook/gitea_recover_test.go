@@ -13,8 +13,8 @@ import (
 	"github.com/scanhook/scanhook/store"
 )
 
-// deaf stands in the place of a Scanhook whose proxy answers 503: what is announced meanwhile is lost, for Gitea does not
-// send it again.
+// deaf stands in the place of a Scanhook whose proxy answers 503: what is announced meanwhile is lost, for Gitea does
+// not send it again.
 func (r *giteaReceiver) deaf(t *testing.T) {
 	t.Helper()
 	listener, err := net.Listen("tcp", r.address)
@@ -108,7 +108,8 @@ func testGiteaRecover(t *testing.T, w *giteaWorld) {
 	p.recovered(t, db, p.sample.Head)
 }
 
-// A finding is dismissed after its project got another name, of which nobody told us: the status follows Gitea's redirect.
+// A finding is dismissed after its project got another name, of which nobody told us: the status follows Gitea's
+// redirect.
 func testGiteaRenamed(t *testing.T, w *giteaWorld) {
 	w = w.scanhook(t, giteaOptions{token: w.secrets["TOKEN"], match: giteaOwner + "/moved*"})
 	w.start(t, true)

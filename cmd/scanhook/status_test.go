@@ -160,7 +160,8 @@ func TestForeignStatusIsPutRightOnce(t *testing.T) {
 	}
 }
 
-// GitLab announces no statuses: a look at what it shows finds a stranger's. The replica that looks lives two minutes ahead.
+// GitLab announces no statuses: a look at what it shows finds a stranger's. The replica that looks lives two minutes
+// ahead.
 func TestForeignStatusIsFoundByAsking(t *testing.T) {
 	t.Parallel()
 	for _, kind := range kinds {

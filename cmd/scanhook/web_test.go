@@ -17,7 +17,8 @@ func (b *browser) login(token string) {
 	b.do(chromedp.SendKeys(chromedp.CSS("#token"), token), chromedp.Click(chromedp.CSS("button.primary")))
 }
 
-// A developer follows "Details" of a red status, logs in, and turns it green by saying that the findings are no problems.
+// A developer follows "Details" of a red status, logs in, and turns it green by saying that the findings are no
+// problems.
 func TestRedStatusTurnsGreenInTheBrowser(t *testing.T) {
 	t.Parallel()
 	w, sample := setup(t, worldConfig{kind: standin.GitHub})

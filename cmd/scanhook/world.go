@@ -17,8 +17,8 @@ import (
 	"github.com/scanhook/scanhook/internal/standin"
 )
 
-// world is a Git platform's stand-in and a Scanhook that it calls, both on loopback, with real HTTP and real git between
-// them. scanhook demo shows the product with it; the end-to-end tests drive it with faults.
+// world is a Git platform's stand-in and a Scanhook that it calls, both on loopback, with real HTTP and real git
+// between them. scanhook demo shows the product with it; the end-to-end tests drive it with faults.
 type world struct {
 	platform  *standin.Server
 	kind      standin.Kind

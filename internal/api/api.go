@@ -1,5 +1,6 @@
 // Package api is the JSON API under /api/v1: reading scans and findings, and the door through which scanners deliver
-// their reports from outside. It is written code first: /openapi.json and /docs are made from the same types that answer.
+// their reports from outside. It is written code first: /openapi.json and /docs are made from the same types that
+// answer.
 package api
 
 import (

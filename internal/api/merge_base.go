@@ -8,8 +8,8 @@ import (
 // mergeBaseTimeout is how long a report waits for the platform: the default branch is nearly as good to compare with.
 const mergeBaseTimeout = 5 * time.Second
 
-// findMergeBase asks the platform, once per scan, where its branch left the default branch. It is an aid: no failure of it
-// fails the upload.
+// findMergeBase asks the platform, once per scan, where its branch left the default branch. It is an aid: no failure of
+// it fails the upload.
 func (a *API) findMergeBase(ctx context.Context, reference string) {
 	ctx, cancel := context.WithTimeout(ctx, mergeBaseTimeout)
 	defer cancel()

@@ -28,8 +28,8 @@ func (a *API) scanOperations(api huma.API) {
 		"Delete a scan with everything that hangs on it"), a.deleteScan)
 }
 
-// Paging is part of the input of every list. It is exported because huma looks into exported fields only, as are ScanRef
-// and Upload.
+// Paging is part of the input of every list. It is exported because huma looks into exported fields only, as are
+// ScanRef and Upload.
 type Paging struct {
 	Cursor string `query:"cursor" maxLength:"200" doc:"the value of next in the answer before"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"50"`

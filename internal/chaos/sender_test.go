@@ -56,7 +56,8 @@ func newSender(a *arena) *sender {
 	}
 }
 
-// run announces the pushes at an even pace and returns when all of them and their reports are acknowledged, or ctx ends.
+// run announces the pushes at an even pace and returns when all of them and their reports are acknowledged, or ctx
+// ends.
 func (s *sender) run(ctx context.Context, pushes []*push, perSecond float64) error {
 	began := time.Now()
 	for i, p := range pushes {

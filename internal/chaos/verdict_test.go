@@ -143,8 +143,8 @@ func stateOn(platform string, state core.StatusState) string {
 	return string(state)
 }
 
-// repeated is what GitLab says to a status that it has already. After an answer that was lost, with the connection or with
-// the process that waited for it, this is how one learns that the call took effect.
+// repeated is what GitLab says to a status that it has already. After an answer that was lost, with the connection or
+// with the process that waited for it, this is how one learns that the call took effect.
 const repeated = "Cannot transition status via :run from :running"
 
 // judgeCalls takes no more repetitions than excuses for them: answers that can have been lost.

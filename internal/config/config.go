@@ -92,8 +92,8 @@ type Web struct {
 	OIDC   OIDC `yaml:"oidc"`   // people log in there, beside API.Tokens
 }
 
-// OIDC is an identity provider (OpenID Connect). Without an Issuer there is none. Admins and Viewers are globs of verified e-mail addresses, "group:NAME",
-// "sub:ID", or "*" for everybody whom the provider lets in.
+// OIDC is an identity provider (OpenID Connect). Without an Issuer there is none. Admins and Viewers are globs of
+// verified e-mail addresses, "group:NAME", "sub:ID", or "*" for everybody whom the provider lets in.
 type OIDC struct {
 	Issuer       string   `yaml:"issuer"` // http(s), exactly as the provider writes it in its tokens; empty: off
 	ClientID     string   `yaml:"client_id"`
@@ -128,8 +128,8 @@ type Scanner struct {
 	Timeout time.Duration `yaml:"timeout"` // after which a run is stopped; positive
 }
 
-// EPSS says where the likelihood of vulnerabilities being exploited is learned from. While it is not Enabled, nothing is
-// fetched and both lists are imported by hand.
+// EPSS says where the likelihood of vulnerabilities being exploited is learned from. While it is not Enabled, nothing
+// is fetched and both lists are imported by hand.
 type EPSS struct {
 	Enabled bool          `yaml:"enabled"`
 	URL     string        `yaml:"url"`     // http(s), the daily scores as CSV, plain or gzip; empty: not fetched

@@ -1,5 +1,6 @@
-// Package health sees to it that somebody notices when something stops flowing: it watches for webhooks that have fallen
-// silent, and tells Prometheus and people (GET /readyz?verbose) how every hop from the push to the commit status is.
+// Package health sees to it that somebody notices when something stops flowing: it watches for webhooks that have
+// fallen silent, and tells Prometheus and people (GET /readyz?verbose) how every hop from the push to the commit status
+// is.
 //
 // Nothing here can hurt what it watches: the database is asked a few indexed questions, at most once in some seconds
 // however many ask, and never for long.

@@ -55,8 +55,8 @@ func (h *Health) tell(judged []core.HookHealth) {
 	}
 }
 
-// Hooks are the webhooks of configured projects as they were judged last, by platform and project; the element without a
-// project is a platform as a whole.
+// Hooks are the webhooks of configured projects as they were judged last, by platform and project; the element without
+// a project is a platform as a whole.
 func (h *Health) Hooks() []core.HookHealth {
 	if judged := h.hooks.Load(); judged != nil {
 		return *judged

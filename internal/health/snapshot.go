@@ -24,7 +24,8 @@ type snapshot struct {
 }
 
 // look returns a snapshot of the last seconds, so that however many ask the database is busy with it for a twentieth of
-// the time at most. Whoever asks meanwhile waits for the same one; a caller that hangs up does not spoil it for the others.
+// the time at most. Whoever asks meanwhile waits for the same one; a caller that hangs up does not spoil it for the
+// others.
 func (h *Health) look(ctx context.Context) snapshot {
 	h.reading.Lock()
 	defer h.reading.Unlock()

@@ -1,5 +1,5 @@
-// Package httpx is what the HTTP rooms share: handlers that return errors, the one table from errors to answers, request
-// logging, and problem documents (RFC 9457).
+// Package httpx is what the HTTP rooms share: handlers that return errors, the one table from errors to answers,
+// request logging, and problem documents (RFC 9457).
 package httpx
 
 import (

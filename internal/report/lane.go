@@ -15,8 +15,8 @@ const (
 	gather = 20 * time.Millisecond // how long a claim waits for so many places to be free
 )
 
-// lane posts to one platform: different commits at the same time, so that a call that hangs holds up one place and not the
-// others. Where the platform wants a pace there is one place.
+// lane posts to one platform: different commits at the same time, so that a call that hangs holds up one place and not
+// the others. Where the platform wants a pace there is one place.
 type lane struct {
 	*Reporter
 	platform string

@@ -51,8 +51,8 @@ func New(cfg Config) *Reporter {
 	}
 }
 
-// Run blocks until ctx ends; posts under way are finished first. Each platform has a lane of its own, so that one that hangs
-// holds up nobody else. It begins with what waits for a token: there may be another one since the last run.
+// Run blocks until ctx ends; posts under way are finished first. Each platform has a lane of its own, so that one that
+// hangs holds up nobody else. It begins with what waits for a token: there may be another one since the last run.
 func (r *Reporter) Run(ctx context.Context) {
 	if err := r.Store.RetryTroubles(ctx); err != nil {
 		r.Log.Warn("what waits for a token is tried later", "error", err)

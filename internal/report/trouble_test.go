@@ -46,8 +46,8 @@ func TestDeniedKeepsTheProjectWaiting(t *testing.T) {
 	}
 }
 
-// A token is mended after three days: one probe, and everything that waited is posted, though a wish that fails for a day
-// for another reason is given up.
+// A token is mended after three days: one probe, and everything that waited is posted, though a wish that fails for a
+// day for another reason is given up.
 func TestEverythingIsPostedAfterTheMend(t *testing.T) {
 	t.Parallel()
 	answer := &platforms.Answered{Code: 403, Err: &platforms.Denied{Err: errDenied}}

@@ -110,7 +110,8 @@ func (s *stream) scanDigits() (some bool) {
 	return some
 }
 
-// ordinary counts the bytes before the first that ends or interrupts a string: a quote, a backslash, a control character.
+// ordinary counts the bytes before the first that ends or interrupts a string: a quote, a backslash, a control
+// character.
 func ordinary(text []byte) int {
 	const ones, tops = 0x0101010101010101, 0x8080808080808080
 	n := 0

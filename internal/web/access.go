@@ -92,8 +92,8 @@ func (w *Web) askToLogin(c *gin.Context, back string) {
 	c.Abort()
 }
 
-// visitor finds out once per request whose session it belongs to. A token that left the configuration, or was exchanged,
-// ends the sessions that it opened.
+// visitor finds out once per request whose session it belongs to. A token that left the configuration, or was
+// exchanged, ends the sessions that it opened.
 func (w *Web) visitor(c *gin.Context) (visitor, error) {
 	if who, ok := c.Get(visitorKey); ok {
 		return who.(visitor), nil

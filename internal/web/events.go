@@ -46,8 +46,8 @@ func (w *Web) changing(scan core.Scan, statuses []core.Status) bool {
 	return false
 }
 
-// events tells a scan's open page when to look again, as server-sent events. It ends by itself now and then; browsers come
-// back.
+// events tells a scan's open page when to look again, as server-sent events. It ends by itself now and then; browsers
+// come back.
 func (w *Web) events(c *gin.Context) error {
 	select {
 	case w.streams <- struct{}{}:

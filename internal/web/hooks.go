@@ -31,8 +31,8 @@ func (w *Web) silentHooks() (silent silentHooks) {
 	return silent
 }
 
-// hookOf is how a project's webhook is; nil where nothing is known. Hooks are judged now and then: a call that came since
-// ends a silence.
+// hookOf is how a project's webhook is; nil where nothing is known. Hooks are judged now and then: a call that came
+// since ends a silence.
 func (w *Web) hookOf(platform, project string, latest []core.KeptDelivery) *core.HookHealth {
 	if w.Hook == nil {
 		return nil

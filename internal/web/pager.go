@@ -24,8 +24,8 @@ func placeOf(c *gin.Context) (at place) {
 // Lists by time have the first three links, lists by name the others.
 type pager struct{ Newest, Newer, Older, First, Next string }
 
-// turn asks for the rows of a page, the newest first, and makes the links around it. list is asked for one row more than
-// a page has; going back, a page that is not full is the first one.
+// turn asks for the rows of a page, the newest first, and makes the links around it. list is asked for one row more
+// than a page has; going back, a page that is not full is the first one.
 func turn[R any](
 	at place, size int, query url.Values, id func(R) int64, list func(at place, limit int) ([]R, error),
 ) ([]R, pager, error) {

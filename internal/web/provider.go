@@ -21,8 +21,8 @@ import (
 const providerTimeout = 10 * time.Second
 
 // OIDC is an identity provider (OpenID Connect) that people log in with. Matches are globs of e-mail addresses that the
-// provider has verified, "group:" and a group's name, or "sub:" and the subject of an account; "*" is everybody whom the
-// provider lets in.
+// provider has verified, "group:" and a group's name, or "sub:" and the subject of an account; "*" is everybody whom
+// the provider lets in.
 type OIDC struct {
 	Issuer       string // address of the provider
 	ClientID     string
@@ -64,8 +64,8 @@ func (p *provider) discover(ctx context.Context) (*oauth2.Config, *oidc.IDTokenV
 	}, p.verifier, nil
 }
 
-// calling bounds the calls of the provider that are made with the context, in time and size. They are not led to another
-// host, which would get the client's secret.
+// calling bounds the calls of the provider that are made with the context, in time and size. They are not led to
+// another host, which would get the client's secret.
 func calling(ctx context.Context) context.Context {
 	return oidc.ClientContext(ctx, platforms.NewClient(&http.Client{Timeout: providerTimeout}))
 }

@@ -114,7 +114,8 @@ func (w *Web) describe(ctx context.Context, page *scanPage) (err error) {
 	return nil
 }
 
-// fillLists reads the page of findings that was asked for. The first page of the new ones also shows what the others are.
+// fillLists reads the page of findings that was asked for. The first page of the new ones also shows what the others
+// are.
 func (w *Web) fillLists(ctx context.Context, page *scanPage, state core.BaselineState, number string) error {
 	if headings[state] == "" {
 		state = core.New

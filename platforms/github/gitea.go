@@ -30,9 +30,9 @@ func (k methodKeeper) RoundTrip(request *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// giteaHooks are the webhooks at a path of the API of Gitea or Forgejo. It has GitHub's addresses and differs in the rest:
-// its pages, a type for each webhook, no ping, no deliveries, and a PATCH that resets what it is not told and leaves the
-// secret as it is.
+// giteaHooks are the webhooks at a path of the API of Gitea or Forgejo. It has GitHub's addresses and differs in the
+// rest: its pages, a type for each webhook, no ping, no deliveries, and a PATCH that resets what it is not told and
+// leaves the secret as it is.
 type giteaHooks struct {
 	client *gogithub.Client
 	path   string
@@ -83,8 +83,8 @@ func (h giteaHooks) list(ctx context.Context) (all []*gogithub.Hook, answer *gog
 	return all, answer, nil
 }
 
-// replace puts a new webhook in the place of one, whose secret cannot be changed. For a moment both are there: a push that
-// is announced twice is scanned once.
+// replace puts a new webhook in the place of one, whose secret cannot be changed. For a moment both are there: a push
+// that is announced twice is scanned once.
 func (h giteaHooks) replace(ctx context.Context, id int64, wanted *gogithub.Hook) (*gogithub.Response, error) {
 	var hook giteaHook
 	if answer, err := h.call(ctx, http.MethodGet, h.at(id), nil, &hook); err != nil {

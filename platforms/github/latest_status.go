@@ -94,8 +94,9 @@ type announced struct {
 	Sender      account          `json:"sender"`
 }
 
-// parseStatus leaves Gitea's alone: their numbers, which those of the API cannot be compared with, would make a stranger's
-// of our own. It takes a status without a number for one that is of no use: nobody could tell what it came after.
+// parseStatus leaves Gitea's alone: their numbers, which those of the API cannot be compared with, would make a
+// stranger's of our own. It takes a status without a number for one that is of no use: nobody could tell what it came
+// after.
 func (p *Platform) parseStatus(payload []byte) (core.Event, string, error) {
 	var event announced
 	if err := platforms.DecodeObject(payload, &event); err != nil {

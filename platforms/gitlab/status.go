@@ -14,8 +14,8 @@ import (
 	"github.com/scanhook/scanhook/platforms"
 )
 
-// pipelineGrace is how long the first status of a commit waits for CI's pipeline: GitLab sends the push hook before it has
-// made one, and a status without a pipeline gets one of its own, beside CI's.
+// pipelineGrace is how long the first status of a commit waits for CI's pipeline: GitLab sends the push hook before it
+// has made one, and a status without a pipeline gets one of its own, beside CI's.
 const pipelineGrace = 5 * time.Second
 
 // PostStatus makes GitLab show the wanted state: running once, then a final one. It returns the pipeline that the
@@ -54,8 +54,8 @@ func (p *Platform) post(ctx context.Context, status core.Status) (platforms.Post
 	return posted, err
 }
 
-// pipeline is the known one, else the commit's last one where that runs for the branch, else 0. Without it GitLab makes a
-// second pipeline beside the one of CI, and a required check waits for the wrong one.
+// pipeline is the known one, else the commit's last one where that runs for the branch, else 0. Without it GitLab makes
+// a second pipeline beside the one of CI, and a required check waits for the wrong one.
 func (p *Platform) pipeline(ctx context.Context, status core.Status) (int, error) {
 	if pin, err := strconv.Atoi(status.PipelinePin); err == nil && pin > 0 {
 		return pin, nil
@@ -73,7 +73,8 @@ func (p *Platform) pipeline(ctx context.Context, status core.Status) (int, error
 	return commit.LastPipeline.ID, nil
 }
 
-// runsFor tells whether a status of the branch can belong to the pipeline. That of a merge request runs for another ref.
+// runsFor tells whether a status of the branch can belong to the pipeline. That of a merge request runs for another
+// ref.
 func runsFor(pipeline *gogitlab.PipelineInfo, branch string) bool {
 	return pipeline != nil && (pipeline.Ref == branch || pipeline.Ref == "" || branch == "")
 }
