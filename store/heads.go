@@ -53,6 +53,19 @@ func (s *Store) ListHeads(ctx context.Context, watched int64) (list []core.Head,
 	return list, nil
 }
 
+// ListDeserted returns the refs of a watched project that stood, at the last look, at a commit whose scan a newer push has
+// made pointless.
+func (s *Store) ListDeserted(ctx context.Context, w Watched) (refs []string, err error) {
+	err = s.db.SelectContext(ctx, &refs, s.db.Rebind(`
+		SELECT h.ref FROM ref_heads h
+		JOIN scans s ON s.source_platform = ? AND s.project_name = ? AND s.commit_sha = h.sha
+		WHERE h.watched_id = ? AND s.superseded_by <> ''`), w.SourcePlatform, w.ProjectName, w.ID)
+	if err != nil {
+		return nil, fmt.Errorf("listing deserted heads: %w", classify(err))
+	}
+	return refs, nil
+}
+
 // PutHeads keeps where refs of a watched project stand now; forget are refs that are gone.
 func (s *Store) PutHeads(ctx context.Context, watched int64, heads []core.Head, forget []string) error {
 	for chunk := range slices.Chunk(heads, headChunk) {
