@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"strconv"
+	"strings"
 )
 
 // secretMark is how many hexadecimal digits of a secret's hash tell whether it changed: too few to find it by trying.
@@ -36,6 +37,11 @@ func flatten(settings map[string]string, path string, value reflect.Value) {
 	case reflect.Slice:
 		for i := range value.Len() {
 			flatten(settings, path+"["+strconv.Itoa(i)+"]", value.Index(i))
+		}
+	case reflect.String:
+		settings[path] = settled(value)
+		if strings.Contains(path, ".command[") { // a scanner may be given its token there
+			settings[path] = mark(value.String())
 		}
 	default:
 		settings[path] = settled(value)

@@ -11,6 +11,7 @@ func TestSettingsTellChangesWithoutSecrets(t *testing.T) {
 		return mustParse(t, `
 database: {url: "postgres://scanhook:a-long-password@db/scanhook"}
 platforms: {github: {webhook_secrets: ["`+secret+`"], token: ""}}
+scanners: {semgrep: {command: [semgrep, "--token=the-first-token", "{output}"]}}
 repositories: [{match: "**", gate: {fail_on: `+failOn+`}}]
 `, nil).Settings()
 	}
