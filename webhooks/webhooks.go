@@ -106,6 +106,7 @@ func (r *Receiver) read(c *gin.Context, name string, platform platforms.Platform
 // readBody leaves the body of a call without any proof unread: Verify refuses it whatever the body is.
 func readBody(c *gin.Context, place *httpx.Place, platform platforms.Platform) ([]byte, error) {
 	if finder, ok := platform.(platforms.SignatureFinder); ok && !finder.Signed(c.Request.Header) {
+		httpx.LeaveUnread(c.Writer)
 		return nil, nil
 	}
 	return place.Read(c.Writer, c.Request, bodyTimeout)

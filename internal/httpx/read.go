@@ -19,15 +19,20 @@ const firstRead = 8 << 10
 // nothing refers to the body any more. A sender gets limit for the beginning, and again when it has a larger place.
 //
 // Errors are those of Grow, and core.ErrInvalid for a body that ended early or came too slowly.
-func (p *Place) Read(w http.ResponseWriter, r *http.Request, limit time.Duration) ([]byte, error) {
+func (p *Place) Read(w http.ResponseWriter, r *http.Request, limit time.Duration) (body []byte, err error) {
 	largest := p.bodies.largest()
 	if r.ContentLength > largest {
 		return nil, p.Grow(r.Context(), r.ContentLength)
 	}
 	connection := http.NewResponseController(w)
-	defer func() { _ = connection.SetReadDeadline(time.Time{}) }() // one that passes later ends the request's context
+	defer func() {
+		if err != nil {
+			LeaveUnread(w)
+			return
+		}
+		_ = connection.SetReadDeadline(time.Time{}) // one that passes later ends the request's context
+	}()
 	source := http.MaxBytesReader(w, r.Body, largest)
-	var body []byte
 	size := int64(firstRead)
 	if r.ContentLength >= 0 {
 		size = min(size, r.ContentLength)
@@ -37,7 +42,6 @@ func (p *Place) Read(w http.ResponseWriter, r *http.Request, limit time.Duration
 			return nil, err
 		}
 		_ = connection.SetReadDeadline(time.Now().Add(limit)) // fails in tests without a connection only
-		var err error
 		if body, whole, err = fill(body, source, int(size)); err != nil {
 			return nil, bodyError(err)
 		}
@@ -45,6 +49,15 @@ func (p *Place) Read(w http.ResponseWriter, r *http.Request, limit time.Duration
 			return body, nil
 		}
 	}
+}
+
+// unreadTime is how long the rest of a body that nobody wants may take to arrive.
+const unreadTime = 2 * time.Second
+
+// LeaveUnread is for a request that is answered before its body has been read to the end: net/http reads on before it
+// answers, and would wait for a sender that stalls as long as he likes.
+func LeaveUnread(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(unreadTime)) // fails in tests only, as above
 }
 
 // nextSize is as far as a body that goes on may be read: to the end that it has declared, or through the next class
