@@ -68,6 +68,9 @@ type overview struct {
 	Silent silentHooks
 }
 
+// Unnamed is how many troubles are only counted.
+func (o *overview) Unnamed() int { return o.Troubled - len(o.Troubles) }
+
 // overview is what the first page says of it; nil on all others.
 func (w *Web) overview(c *gin.Context, first bool) (*overview, error) {
 	if !first {

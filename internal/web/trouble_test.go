@@ -27,6 +27,8 @@ func TestBrokenTokenIsSaidEverywhere(t *testing.T) {
 	s.post(store.Settlement{
 		Error: "github answered 403: give the token <b>", Code: 403, RetryAfter: time.Minute, Trouble: &core.Trouble{Probes: 1},
 	})
+	contains(t, s.page("/"), "Commit statuses are kept, not posted:", `href="/hooks/projects/github/acme/shop"`,
+		"github answered 403: give the token &lt;b&gt;")
 	contains(t, s.page("/projects/github/acme/shop"), "Token broken:", "github answered 403: give the token &lt;b&gt;")
 	contains(t, s.page("/scans/"+scan.ReferenceID), "github answered 403")
 	contains(t, s.page("/explain/"+scan.CommitSHA), "it waits for the token to be mended", "github answered 403 after 0s; not posted",
