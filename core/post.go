@@ -49,6 +49,9 @@ func (p StatusPost) story() Step {
 	default:
 		step.Text = fmt.Sprintf("%s %s; not posted: %s", p.SourcePlatform, p.answered(), what)
 	}
+	if p.Outcome == PostWaiting && p.Code == 0 {
+		step.Text = fmt.Sprintf("Not posted to %s yet: %s", p.SourcePlatform, what)
+	}
 	if p.Times > 1 {
 		step.Text += fmt.Sprintf(" (%d times, last %s)", p.Times, p.LastAt.UTC().Format(time.TimeOnly))
 	}

@@ -100,7 +100,7 @@ func (d KeptDelivery) proof() string {
 }
 
 func (j Job) story(scan Scan) []Step {
-	begin := Step{At: scan.Timestamp, Hop: "job", Text: j.Scanner + " has not started"}
+	begin := Step{At: scan.Timestamp, Hop: "job", Text: j.Scanner + " has not started, nor has a report of it come"}
 	if j.StartedAt != nil {
 		begin = Step{At: *j.StartedAt, Hop: "job", Text: fmt.Sprintf("%s started (attempt %d)", j.Scanner, max(j.Attempt, 1))}
 	}

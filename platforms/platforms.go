@@ -54,7 +54,7 @@ var (
 	// ErrUnknownCommit: the platform does not know the commit, yet or any more; worth a few tries.
 	ErrUnknownCommit = errors.New("the platform does not know the commit")
 	// ErrTooEarly: nothing was sent, because in a moment the status can be put where it belongs.
-	ErrTooEarly = errors.New("too early to post")
+	ErrTooEarly = errors.New("too early: the platform makes a place for it in a moment")
 	// ErrRefused: the same call will never succeed.
 	ErrRefused = errors.New("refused for good")
 )
