@@ -17,7 +17,7 @@ const (
 	keyProject  = "project"
 	keyScan     = "scan"
 	keyScanner  = "scanner"
-	keySHA      = "sha"
+	keySHA      = "commit"
 )
 
 const (
