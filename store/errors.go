@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"strings"
 	"syscall"
@@ -33,6 +34,9 @@ func classify(err error) error {
 // isAway tells whether trying again later can help: the connection or the server is gone, or it is too busy.
 func isAway(err error) bool {
 	var network net.Error
+	if file := new(fs.PathError); errors.As(err, &file) { // its number would pass for a net.Error
+		return false
+	}
 	if errors.As(err, &network) {
 		return true
 	}

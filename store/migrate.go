@@ -71,7 +71,7 @@ func lockSchema(ctx context.Context, db *sqlx.DB, d dialect) (unlock func(), err
 	}
 	lock := flock.New(d.file + ".lock")
 	if _, err := lock.TryLockContext(ctx, lockPause); err != nil {
-		return nil, fmt.Errorf("locking %s: %w", lock.Path(), err)
+		return nil, fmt.Errorf("locking %s: %w: the database's folder must exist and be writable", lock.Path(), err)
 	}
 	return func() { _ = lock.Unlock() }, nil
 }
