@@ -120,7 +120,7 @@ func TestCheckLeavesTheDatabaseAlone(t *testing.T) {
 	database := filepath.Join(t.TempDir(), "scanhook.db")
 	config := writeFile(t, `database: {url: "sqlite:`+database+`"}`)
 	command(t, "check", "--config", config).expect(t, 0)
-	command(t, "migrate", "down", "--config", config).expect(t, 0, "holds no migration")
+	command(t, "migrate", "down", "--yes", "--config", config).expect(t, 0, "holds no migration")
 	command(t, "check", "--config", config).expect(t, 0, "sqlite:"+database+" answers")
 	command(t, "migrate", "--config", config).expect(t, 0, "Applied 1 migration")
 }

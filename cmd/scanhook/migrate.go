@@ -13,14 +13,18 @@ import (
 	"github.com/scanhook/scanhook/store"
 )
 
+var errDeletes = errors.New("migrating down deletes tables with all that they hold: make a backup, then give --yes")
+
 func newMigrate(opts *options) *cobra.Command {
 	var steps int
+	var yes bool
 	cmd := &cobra.Command{
 		Use: "migrate [up|down]", Short: "Bring the database's schema up to date, or take it back",
 		Long: "scanhook serve migrates by itself when it starts; this is for doing it beforehand, and for going back to\n" +
 			"an older version: stop every Scanhook, migrate down with the newer one, start the older one.\n" +
-			"Migrating down deletes the tables and columns that the migrations made, with all that they hold.",
-		Example:   "  scanhook migrate\n  scanhook migrate down --steps 1",
+			"Migrating down deletes the tables and columns that the migrations made, with all that they hold;\n" +
+			"make a backup first.",
+		Example:   "  scanhook migrate\n  scanhook migrate down --steps 1 --yes",
 		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
 		ValidArgs: []string{"up\tapply what is missing", "down\ttake the last migrations back"},
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -28,10 +32,14 @@ func newMigrate(opts *options) *cobra.Command {
 				return &usageError{cmd.CommandPath(), errors.New("--steps must be 1 or more")}
 			}
 			down := len(args) == 1 && args[0] == "down"
+			if down && !yes {
+				return &usageError{cmd.CommandPath(), errDeletes}
+			}
 			return migrateDatabase(cmd, opts, down, steps)
 		},
 	}
 	cmd.Flags().IntVar(&steps, "steps", 0, "apply at most `N` migrations (default: up all, down 1)")
+	cmd.Flags().BoolVar(&yes, "yes", false, "migrate down, although that deletes data")
 	return cmd
 }
 

@@ -16,10 +16,10 @@ func TestMigrate(t *testing.T) {
 	}{
 		{nil, "sqlite:" + database + " is up to date"},
 		{[]string{"up"}, "Nothing to apply: sqlite:" + database + " is up to date"},
-		{[]string{"down"}, "Took 1 migration back"},
+		{[]string{"down", "--yes"}, "Took 1 migration back"},
 		{[]string{"up", "--steps", "1"}, "Applied 1 migration to"},
-		{[]string{"down", "--steps", "99"}, "back from"},
-		{[]string{"down"}, "holds no migration to take back"},
+		{[]string{"down", "--yes", "--steps", "99"}, "back from"},
+		{[]string{"down", "--yes"}, "holds no migration to take back"},
 		{[]string{"up", "--steps", "99"}, "is up to date"},
 	} {
 		command(t, append([]string{"migrate", "--config", config}, step.args...)...).expect(t, 0, step.want)
@@ -37,6 +37,7 @@ func TestMigrateRefuses(t *testing.T) {
 	}{
 		"sideways":      {[]string{"sideways", "--config", config}, 2, `invalid argument "sideways"`},
 		"two ways":      {[]string{"up", "down", "--config", config}, 2, "at most 1 arg"},
+		"down unasked":  {[]string{"down", "--config", config}, 2, "deletes tables with all that they hold"},
 		"no steps":      {[]string{"down", "--steps", "0", "--config", config}, 2, "--steps must be 1 or more"},
 		"negative":      {[]string{"--steps=-1", "--config", config}, 2, "--steps must be 1 or more"},
 		"no number":     {[]string{"--steps", "all", "--config", config}, 2, `invalid argument "all"`},
