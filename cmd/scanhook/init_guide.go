@@ -24,52 +24,53 @@ func newGuide(i initiation, cfg *config.Config, text []byte) guide {
 
 const (
 	guideStart = `Wrote %[1]s with fresh secrets. Only you can read it; keep it out of git.
+`
+	guideFirst = `
+The shortest way to a first commit status, here for github/acme/shop (or gitlab/acme/shop):
+  export GITHUB_TOKEN=...   fine-grained, with the repository permissions Commit statuses: write, Contents: read,
+                            Actions: read and, for hooks sync only, Webhooks: write
+  (export GITLAB_TOKEN=...  of a project, group or person, with the scope api and the role Maintainer)
+  scanhook hooks sync%[1]s github/acme/shop
+  scanhook serve%[1]s
+  git push                  the commit gets the status scanhook
+  scanhook check%[1]s       tells what is missing
 
-Let the platforms call Scanhook; skip the one that you do not use.
+Remove the platform that you do not use from %[2]s. What hooks sync does, by hand:
 `
 	guideGitHub = `
 GitHub: Settings > Webhooks > Add webhook, of a repository or an organization
   Payload URL   %[1]s/webhooks/github
   Content type  application/json
   Secret        %[2]s
-  Events        Let me select individual events: Pushes, Workflow runs
-  Token         In the environment variable GITHUB_TOKEN: a fine-grained token with the repository permissions
-                Commit statuses: write, Contents: read, Actions: read. Without it no commit status is posted.
+  Events        Let me select individual events: Pushes, Workflow runs, Statuses
 `
 	guideGitLab = `
 GitLab: Settings > Webhooks > Add new webhook, of a project or a group
   URL           %[1]s/webhooks/gitlab
   Secret token  %[2]s
-  Trigger       Push events, Pipeline events
-  Token         In the environment variable GITLAB_TOKEN: a project, group or personal access token with the
-                scope api and the role Developer. Without it no commit status is posted.
+  Trigger       Push events, Tag push events, Pipeline events
 `
 	guideAPI = `
-CI jobs that upload reports (scanhook upload)
+For CI jobs that upload reports (scanhook upload), and to log in to the pages
   SCANHOOK_URL        %[1]s
   SCANHOOK_API_TOKEN  %[2]s
-`
-	guideEnd = `
-Then, with the tokens in the environment:
-  scanhook check%[1]s   tells what is missing
-  scanhook serve%[1]s   receives webhooks, scans, and posts commit statuses
 `
 )
 
 func (g guide) print(out io.Writer) {
 	fmt.Fprintf(out, guideStart, g.path)
 	if isLocal(g.publicURL) {
-		fmt.Fprintf(out, "They cannot reach %s: put the address that they reach into server.public_url (%s), also below.\n",
+		fmt.Fprintf(out, "The platforms cannot reach %s: put the address that they reach into server.public_url (%s).\n",
 			g.publicURL, g.lineOf(g.publicURL))
 	}
-	fmt.Fprintf(out, guideGitHub, g.publicURL, g.secret("platforms.github.webhook_secrets", g.values.GitHubSecret))
-	fmt.Fprintf(out, guideGitLab, g.publicURL, g.secret("platforms.gitlab.webhook_secrets", g.values.GitLabSecret))
-	fmt.Fprintf(out, guideAPI, g.publicURL, g.secret("api.tokens", g.values.APIToken))
 	flag := ""
 	if g.path != "config.yaml" {
 		flag = " --config " + g.path
 	}
-	fmt.Fprintf(out, guideEnd, flag)
+	fmt.Fprintf(out, guideFirst, flag, g.path)
+	fmt.Fprintf(out, guideGitHub, g.publicURL, g.secret("platforms.github.webhook_secrets", g.values.GitHubSecret))
+	fmt.Fprintf(out, guideGitLab, g.publicURL, g.secret("platforms.gitlab.webhook_secrets", g.values.GitLabSecret))
+	fmt.Fprintf(out, guideAPI, g.publicURL, g.secret("api.tokens", g.values.APIToken))
 }
 
 // secret says where a secret stands; terminals are recorded and shared more easily than files.

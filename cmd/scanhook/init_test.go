@@ -35,8 +35,9 @@ func TestInitWritesConfiguration(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "config.yaml")
 	got := command(t, "init", "--config", path, "--public-url", "https://scan.example.com/sub/")
 	got.expect(t, 0, "https://scan.example.com/sub/webhooks/github", "https://scan.example.com/sub/webhooks/gitlab",
-		"application/json", "Pushes, Workflow runs", "Push events, Pipeline events", "Commit statuses: write",
-		"scanhook check --config "+path, "scanhook serve --config "+path)
+		"application/json", "Pushes, Workflow runs, Statuses", "Push events, Tag push events, Pipeline events", "Commit statuses: write",
+		"scanhook check --config "+path, "scanhook serve --config "+path,
+		"scanhook hooks sync --config "+path+" github/acme/shop", "Webhooks: write")
 	secrets := secretsIn(t, path)
 	if len(secrets) != 3 || secrets[0] == secrets[1] || secrets[1] == secrets[2] {
 		t.Fatalf("secrets = %q, want 3 different ones", secrets)
@@ -74,7 +75,7 @@ func TestInitShowsSecretsWhenAsked(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "config.yaml")
 	got := command(t, "init", "--config", path, "--show-secrets")
 	got.expect(t, 0, secretsIn(t, path)...)
-	got.expect(t, 0, "They cannot reach http://localhost:8080")
+	got.expect(t, 0, "The platforms cannot reach http://localhost:8080")
 }
 
 func TestInitReplacesOnlyWhenForced(t *testing.T) {
@@ -107,7 +108,7 @@ func TestInitRefuses(t *testing.T) {
 		"no address":     {[]string{"--public-url", "scan.example.com"}, 2, "--public-url: server.public_url must be"},
 		"no folder":      {[]string{"--config", filepath.Join(folder, "a", "config.yaml")}, 1, "make the folder"},
 		"no folder, too": {[]string{"--config", filepath.Join(folder, "a", "config.yaml"), "--force"}, 1, "make the folder"},
-		"an argument":    {[]string{"here"}, 2, "unknown command"},
+		"an argument":    {[]string{"here"}, 2, "use it as: scanhook init (1 argument given)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
