@@ -22,9 +22,9 @@ func newBackup(opts *options) *cobra.Command {
 			"through before it gets its name, and never overwrites a file. To restore, stop Scanhook, remove the\n" +
 			"database's files (-wal and -shm belong to it), and put the copy in the database's place.",
 		Example: "  scanhook backup /var/backups/scanhook-$(date +%F).db",
-		Args:    cobra.ExactArgs(1),
+		Args:    exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cfg, err := opts.load(cmd.ErrOrStderr())
+			cfg, err := opts.load()
 			if err != nil {
 				return err
 			}

@@ -22,9 +22,9 @@ func newCheck(opts *options) *cobra.Command {
 			"  fail  is broken; the command exits with 1\n" +
 			"Statuses that wait because a token may not post them are tried again at once by the running server.",
 		Example: "  scanhook check --config /etc/scanhook/config.yaml",
-		Args:    cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
+		Args:    exactly(0), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := opts.load(cmd.ErrOrStderr())
+			cfg, err := opts.load()
 			if err != nil {
 				return err
 			}

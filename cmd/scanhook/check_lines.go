@@ -21,7 +21,7 @@ type inspection struct {
 }
 
 func (i inspection) inspect(ctx context.Context) []line {
-	lines := []line{i.configuration(), i.server(), i.database(ctx)}
+	lines := append(i.configuration(), i.server(), i.database(ctx))
 	for _, name := range slices.Sorted(maps.Keys(i.Platforms)) {
 		lines = append(lines, i.platform(name))
 	}
@@ -35,12 +35,15 @@ func (i inspection) inspect(ctx context.Context) []line {
 	return append(append(lines, i.repositories()...), i.hooks(ctx)...)
 }
 
-func (i inspection) configuration() line {
-	if n := len(i.Warnings); n > 0 {
-		text := fmt.Sprintf("%s has %s, see standard error", i.file, plural(n, "warning"))
-		return line{verdictWarn, "configuration", text}
+func (i inspection) configuration() []line {
+	if len(i.Warnings) == 0 {
+		return []line{{verdictOK, "configuration", i.file}}
 	}
-	return line{verdictOK, "configuration", i.file}
+	var lines []line
+	for _, warning := range i.Warnings {
+		lines = append(lines, line{verdictWarn, "configuration", warning})
+	}
+	return lines
 }
 
 func (i inspection) server() line {

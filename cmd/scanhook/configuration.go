@@ -12,9 +12,10 @@ import (
 
 // noteConfiguration keeps what Scanhook starts with, so that the audit log tells when it changed.
 func noteConfiguration(ctx context.Context, db *store.Store, cfg *config.Config, log *slog.Logger) error {
-	changed, err := db.PutConfiguration(ctx, startedBy(), cfg.Settings())
-	if err == nil && len(changed) > 0 {
-		log.Info("the configuration is not the one of the last start", "changed", len(changed))
+	settings := cfg.Settings()
+	changed, err := db.PutConfiguration(ctx, startedBy(), settings)
+	if err == nil && len(changed) > 0 && len(changed) < len(settings) { // all of them: the database is new
+		log.Info("the configuration is not the one of the last start", "changed", changed)
 	}
 	return err
 }

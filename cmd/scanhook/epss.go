@@ -18,7 +18,7 @@ func newEPSS(opts *options) *cobra.Command {
 		Use: "epss", Short: "Know how likely vulnerabilities are exploited (EPSS, CISA KEV)",
 		Example: "  scanhook epss import epss_scores-current.csv.gz known_exploited_vulnerabilities.json\n" +
 			"  scanhook epss show CVE-2024-3094",
-		Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args: exactly(0), RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(strict(newEPSSImport(opts)), strict(newEPSSShow(opts)))
 	return cmd
@@ -68,7 +68,7 @@ func withStore(cmd *cobra.Command, opts *options, work func(*store.Store, *slog.
 func newEPSSShow(opts *options) *cobra.Command {
 	return &cobra.Command{
 		Use: "show CVE", Short: "Show what is known about a vulnerability",
-		Example: "  scanhook epss show CVE-2024-3094", Args: cobra.ExactArgs(1),
+		Example: "  scanhook epss show CVE-2024-3094", Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cve, err := core.ParseCVE(args[0])
 			if err != nil {

@@ -27,7 +27,7 @@ func newEPSSImport(opts *options) *cobra.Command {
 			"branches whose verdict turns are posted by scanhook serve.",
 		Example: "  scanhook epss import epss_scores-current.csv.gz known_exploited_vulnerabilities.json\n" +
 			"  curl -sL https://epss.empiricalsecurity.com/epss_scores-current.csv.gz | scanhook epss import -",
-		Args: cobra.MinimumNArgs(1),
+		Args: atLeast(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withStore(cmd, opts, func(db *store.Store, log *slog.Logger) error {
 				importer := epss.New(epss.Config{Store: db, Log: log})

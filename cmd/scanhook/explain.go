@@ -17,9 +17,9 @@ func newExplain(opts *options) *cobra.Command {
 		Use: "explain SHA", Short: "Tell everything that happened to a commit, in order",
 		Long: "Reads the database of the configuration and tells what became of a commit: the webhook calls, the scan,\n" +
 			"each scanner, the verdict with its rule, and what was posted. Seven characters of the SHA are enough.",
-		Example: "  scanhook explain 2ac0d87", Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
+		Example: "  scanhook explain 2ac0d87", Args: exactly(1), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cfg, err := opts.load(cmd.ErrOrStderr())
+			cfg, err := opts.load()
 			if err != nil {
 				return err
 			}

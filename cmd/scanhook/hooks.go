@@ -15,7 +15,7 @@ func newHooks(opts *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "hooks", Short: "Create and repair the webhooks on the platforms",
 		Example: "  scanhook hooks sync --dry-run\n  scanhook hooks sync github/acme/shop",
-		Args:    cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args:    exactly(0), RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(strict(newHooksSync(opts)))
 	return cmd
@@ -35,7 +35,7 @@ func newHooksSync(opts *options) *cobra.Command {
 			"  scanhook hooks sync --rewrite    # after a new secret was put first",
 		Args: cobra.ArbitraryArgs, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cfg, err := opts.load(cmd.ErrOrStderr())
+			cfg, err := opts.load()
 			if err != nil {
 				return err
 			}

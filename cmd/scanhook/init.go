@@ -33,7 +33,7 @@ func newInit(opts *options) *cobra.Command {
 			"for GitHub, one for GitLab and a token for the API, and says what to enter on the platforms.",
 		Example: "  scanhook init --public-url https://scanhook.example.com\n" +
 			"  scanhook init --config /etc/scanhook/config.yaml --show-secrets",
-		Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
+		Args: exactly(0), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			run.path = opts.config
 			cfg, text, err := run.render()

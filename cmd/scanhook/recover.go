@@ -55,7 +55,7 @@ func newRecover(opts *options) *cobra.Command {
 }
 
 func (r *rescue) run(cmd *cobra.Command, opts *options, args []string) error {
-	cfg, err := opts.load(cmd.ErrOrStderr())
+	cfg, err := opts.load()
 	if err != nil {
 		return err
 	}

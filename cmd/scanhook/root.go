@@ -79,17 +79,25 @@ func strict(cmd *cobra.Command) *cobra.Command {
 	return cmd
 }
 
-// load reads the configuration and prints its warnings.
-func (o *options) load(stderr io.Writer) (*config.Config, error) {
-	cfg, err := config.Load(o.config, os.LookupEnv)
-	if err != nil {
-		return nil, err
-	}
-	for _, warning := range cfg.Warnings {
-		fmt.Fprintln(stderr, "scanhook: warning:", warning)
-	}
-	return cfg, nil
+// exactly and atLeast want that many arguments, or some, and otherwise say in which form.
+func exactly(n int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error { return fits(cmd, args, len(args) == n) }
 }
+
+func atLeast(n int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error { return fits(cmd, args, len(args) >= n) }
+}
+
+func fits(cmd *cobra.Command, args []string, fit bool) error {
+	if fit {
+		return nil
+	}
+	form := strings.TrimSuffix(cmd.UseLine(), " [flags]")
+	return fmt.Errorf("use it as: %s (%s given)", form, plural(len(args), "argument"))
+}
+
+// load reads the configuration. Its warnings are for scanhook check and scanhook serve.
+func (o *options) load() (*config.Config, error) { return config.Load(o.config, os.LookupEnv) }
 
 // logger writes JSON lines where a machine reads, and text for people.
 func (o *options) logger(stderr io.Writer) *slog.Logger {

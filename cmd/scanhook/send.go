@@ -32,7 +32,7 @@ func newSend(opts *options) *cobra.Command {
 			"that went wrong, with the payload from the platform's list of recent deliveries, and for trying things out.",
 		Example: "  scanhook send push.json --event push\n" +
 			"  scanhook send - --event pipeline --platform gitlab --to https://scanhook.example.com < pipeline.json",
-		Args: cobra.ExactArgs(1), ValidArgsFunction: completeFiles("json"),
+		Args: exactly(1), ValidArgsFunction: completeFiles("json"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if run.event == "" {
 				return wrongSend("--event is missing: name it, such as --event push")

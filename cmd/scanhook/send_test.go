@@ -84,7 +84,7 @@ platforms: {github: {webhook_secrets: [secret-of-github]}}`)
 		code int
 		want string
 	}{
-		"no payload":       {nil, 2, "accepts 1 arg"},
+		"no payload":       {nil, 2, "use it as: scanhook send PAYLOAD.json --event EVENT"},
 		"no event":         {[]string{payload}, 2, "--event is missing"},
 		"unknown flag":     {[]string{payload, "--evnt", "push"}, 2, "unknown flag"},
 		"unknown platform": {[]string{payload, "--event", "push", "--platform", "x"}, 2, "must be one of github, gitlab"},

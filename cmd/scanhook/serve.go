@@ -26,13 +26,16 @@ const (
 func newServe(opts *options) *cobra.Command {
 	return &cobra.Command{
 		Use: "serve", Short: "Receive webhooks, scan, and post commit statuses until stopped",
-		Example: "  scanhook serve --config /etc/scanhook/config.yaml", Args: cobra.NoArgs,
+		Example: "  scanhook serve --config /etc/scanhook/config.yaml", Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := opts.load(cmd.ErrOrStderr())
+			cfg, err := opts.load()
 			if err != nil {
 				return err
 			}
 			log := opts.logger(cmd.ErrOrStderr())
+			for _, warning := range cfg.Warnings {
+				log.Warn("configuration: " + warning)
+			}
 			app, err := newApp(cmd.Context(), cfg, log)
 			if err != nil {
 				return err

@@ -57,7 +57,7 @@ func newUploadWith(opts *options, env lookup) *cobra.Command {
 		Long: uploadHelp,
 		Example: "  scanhook upload trivy.sarif --scanner trivy --gate\n" +
 			"  semgrep scan --sarif | scanhook upload - --scanner semgrep --platform github --project acme/shop",
-		Args: cobra.ExactArgs(1), ValidArgsFunction: completeFiles("sarif", "json", "gz"),
+		Args: exactly(1), ValidArgsFunction: completeFiles("sarif", "json", "gz"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := run.complete(cmd.Context(), opts, env); err != nil {
 				return err

@@ -154,7 +154,7 @@ func TestUploadFindsServerAndToken(t *testing.T) {
 		"no token":        {[]string{"--config", file}, 2, "set SCANHOOK_API_TOKEN"},
 		"no scanner":      {[]string{"--config", file, "--scanner", ""}, 2, "--scanner is missing"},
 		"unknown flag":    {[]string{"--gates"}, 2, "unknown flag"},
-		"second argument": {[]string{"more"}, 2, "accepts 1 arg(s), received 2"},
+		"second argument": {[]string{"more"}, 2, "use it as: scanhook upload REPORT --scanner NAME (2 arguments given)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -14,7 +14,7 @@ var version string
 
 func newVersion(*options) *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print the version", Example: "  scanhook version", Args: cobra.NoArgs,
+		Use: "version", Short: "Print the version", Example: "  scanhook version", Args: exactly(0),
 		Run: func(cmd *cobra.Command, _ []string) {
 			fmt.Fprintf(cmd.OutOrStdout(), "scanhook %s (%s, %s/%s)\n",
 				buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
