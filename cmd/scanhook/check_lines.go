@@ -21,13 +21,16 @@ type inspection struct {
 }
 
 func (i inspection) inspect(ctx context.Context) []line {
-	lines := append(i.configuration(), i.server(), i.database(ctx))
+	database := i.database(ctx)
+	lines := append(i.configuration(), i.server(), database)
 	for _, name := range slices.Sorted(maps.Keys(i.Platforms)) {
 		lines = append(lines, i.platform(name))
 	}
-	lines = append(lines, i.troubles(ctx)...)
-	lines = append(lines, i.secrets(ctx)...)
-	lines = append(lines, i.silentHooks(ctx)...)
+	if database.verdict != verdictFail {
+		lines = append(lines, i.troubles(ctx)...)
+		lines = append(lines, i.secrets(ctx)...)
+		lines = append(lines, i.silentHooks(ctx)...)
+	}
 	lines = append(lines, i.api(), i.git())
 	for _, name := range slices.Sorted(maps.Keys(i.Scanners)) {
 		lines = append(lines, i.scanner(name))
