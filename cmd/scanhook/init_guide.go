@@ -32,8 +32,7 @@ The shortest way to a first commit status, here for github/acme/shop (or gitlab/
   (export GITLAB_TOKEN=...  of a project, group or person, with the scope api and the role Maintainer)
   scanhook hooks sync%[1]s github/acme/shop
   scanhook serve%[1]s
-  git push                  the commit gets the status scanhook
-  scanhook check%[1]s       tells what is missing
+Push, and the commit gets the status scanhook. Where it does not, scanhook check%[1]s tells what is missing.
 
 Remove the platform that you do not use from %[2]s. What hooks sync does, by hand:
 `
