@@ -48,7 +48,7 @@ func TestEPSSImportAndShow(t *testing.T) {
 		{[]string{"import", broken}, 1, "broken.csv: invalid: line 2: epss \"2\" is not a number from 0 to 1"},
 		{[]string{"import", broken + ".gone"}, 1, "no such file"},
 		{[]string{"import", published.URL + "/gone"}, 1, "the server answers 404"},
-		{[]string{"import"}, 2, "requires at least 1 arg"},
+		{[]string{"import"}, 2, "use it as: scanhook epss import FILE... (0 arguments given)"},
 		{[]string{"show", "log4shell"}, 2, "is not a CVE id such as CVE-2024-3094"},
 		{nil, 0, "scanhook epss [command]"},
 	} {
