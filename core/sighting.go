@@ -12,7 +12,7 @@ type StatusSeen struct {
 	Project     Project
 	CommitSHA   string
 	Context     string
-	ID          int64       // the platform's number of it: a later one of the same context is greater
+	ID          int64       // the platform's number of it, greater than those before in its context; 0 where not told
 	State       StatusState // in our words where there is one
 	Description string
 	Creator     string // who posted it, on the platform; empty where unknown
@@ -30,12 +30,13 @@ func (s StatusSeen) WithoutRef() Event {
 // Sighting is what seeing a status means for the one that we posted.
 type Sighting string
 
-// The sightings. Only Overwritten asks for anything.
+// The sightings. Only SeenRumour and Overwritten ask for anything.
 const (
 	SeenOwn     Sighting = "own"     // what was posted last came back
 	SeenOlder   Sighting = "older"   // it was posted before ours, or has been dealt with
 	SeenSame    Sighting = "same"    // somebody posted the same
 	SeenMoving  Sighting = "moving"  // ours is about to be posted anyway
+	SeenRumour  Sighting = "rumour"  // something else was posted, before ours or after: the platform must be asked
 	Overwritten Sighting = "foreign" // a stranger's status stands in the place of ours
 )
 
@@ -47,10 +48,12 @@ func (s Status) Compare(seen StatusSeen, now time.Time) Sighting {
 		return SeenOwn
 	case s.PostedRevision != s.Revision || s.LeaseUntil != nil && s.LeaseUntil.After(now):
 		return SeenMoving
-	case s.PostedID == 0 || seen.ID < s.PostedID || seen.ID <= s.SeenID:
+	case s.PostedID == 0 || seen.ID != 0 && (seen.ID < s.PostedID || seen.ID <= s.SeenID):
 		return SeenOlder
 	case seen.State.colour() == s.State.colour() && bare(seen.Description) == bare(Truncate(s.Description)):
 		return SeenSame
+	case seen.ID == 0:
+		return SeenRumour
 	}
 	return Overwritten
 }

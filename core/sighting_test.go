@@ -17,10 +17,14 @@ func TestCompareSeenStatus(t *testing.T) {
 		change func(*core.Status, *core.StatusSeen)
 		want   core.Sighting
 	}{
-		"a stranger's":                {func(*core.Status, *core.StatusSeen) {}, core.Overwritten},
-		"another text":                {func(s *core.Status, seen *core.StatusSeen) { seen.State = s.State }, core.Overwritten},
-		"ours":                        {func(_ *core.Status, seen *core.StatusSeen) { seen.ID = 10 }, core.SeenOwn},
-		"before ours":                 {func(_ *core.Status, seen *core.StatusSeen) { seen.ID = 9 }, core.SeenOlder},
+		"a stranger's":     {func(*core.Status, *core.StatusSeen) {}, core.Overwritten},
+		"another text":     {func(s *core.Status, seen *core.StatusSeen) { seen.State = s.State }, core.Overwritten},
+		"ours":             {func(_ *core.Status, seen *core.StatusSeen) { seen.ID = 10 }, core.SeenOwn},
+		"before ours":      {func(_ *core.Status, seen *core.StatusSeen) { seen.ID = 9 }, core.SeenOlder},
+		"without a number": {func(_ *core.Status, seen *core.StatusSeen) { seen.ID = 0 }, core.SeenRumour},
+		"ours, without a number": {func(s *core.Status, seen *core.StatusSeen) {
+			*seen = core.StatusSeen{State: s.State, Description: s.Description}
+		}, core.SeenSame},
 		"dealt with":                  {func(s *core.Status, _ *core.StatusSeen) { s.SeenID = 11 }, core.SeenOlder},
 		"nobody knows the order":      {func(s *core.Status, _ *core.StatusSeen) { s.PostedID = 0 }, core.SeenOlder},
 		"a newer wish is due":         {func(s *core.Status, _ *core.StatusSeen) { s.Revision = 3 }, core.SeenMoving},

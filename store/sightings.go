@@ -29,11 +29,12 @@ var sightings = map[core.Sighting]string{
 	core.SeenOlder:   "a status that was posted before ours, or was seen before: it starts no scan",
 	core.SeenSame:    "a status that says the same as ours: it starts no scan",
 	core.SeenMoving:  "our own status is about to be posted: this one starts no scan",
+	core.SeenRumour:  "a status that may stand in the place of ours: the platform is asked which does",
 	core.Overwritten: "a status that is not ours stands in the place of ours: it is kept with the scan",
 }
 
 // SeeStatus compares a status that a platform shows with ours of the same commit and context. A stranger's is kept with
-// the attempts, and ours is wanted again, once for each wish. It is empty where we have none in that place.
+// the attempts, and ours is wanted again, once for each wish. One without a number has the platform asked. It is empty where we have none in that place.
 func (s *Store) SeeStatus(ctx context.Context, platform string, seen core.StatusSeen) (core.Sighting, error) {
 	now := s.clock()
 	status, err := s.statusIn(ctx, platform, seen)
@@ -49,6 +50,8 @@ func (s *Store) SeeStatus(ctx context.Context, platform string, seen core.Status
 		err = s.overwritten(ctx, status, seen, now)
 	case err == nil && sighting == core.SeenOwn && status.CheckAt != nil:
 		err = s.confirm(ctx, status)
+	case err == nil && sighting == core.SeenRumour:
+		err = s.hastenCheck(ctx, status, now)
 	}
 	if err != nil {
 		return "", fmt.Errorf("seeing status of %s: %w", seen.CommitSHA, classify(err))
@@ -100,6 +103,16 @@ func (s *Store) confirm(ctx context.Context, status core.Status) error {
 	return s.transact(ctx, func(tx *sqlx.Tx) error {
 		_, err := tx.ExecContext(ctx, tx.Rebind(`
 			UPDATE commit_statuses SET seen_id = posted_id WHERE id = ? AND seen_id < posted_id`), status.ID)
+		return err
+	})
+}
+
+// hastenCheck has the platform asked what stands in the place of a status.
+func (s *Store) hastenCheck(ctx context.Context, status core.Status, now time.Time) error {
+	return s.transact(ctx, func(tx *sqlx.Tx) error {
+		_, err := tx.ExecContext(ctx, tx.Rebind(`
+			UPDATE commit_statuses SET check_at = ? WHERE id = ? AND (check_at IS NULL OR check_at > ?)`),
+			now, status.ID, now)
 		return err
 	})
 }

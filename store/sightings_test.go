@@ -68,6 +68,36 @@ func TestSightings(t *testing.T) {
 	})
 }
 
+// Who announces a status without its number has us look what stands, where it says something else than ours.
+func TestRumourHastensCheck(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		scan := postedScan(t, s)
+		ours := statusOf(t, s, scan)
+		never := func(core.Status) time.Duration { return 0 }
+		for _, step := range []struct {
+			seen core.StatusSeen
+			want core.Sighting
+			err  error
+		}{
+			{seenAs(scan, 0, ours.State, ours.Description), core.SeenSame, core.ErrNotFound},
+			{seenAs(scan, 0, core.StatusFailure, "no"), core.SeenRumour, nil},
+			{seenAs(scan, 0, core.StatusFailure, "no"), core.SeenRumour, nil},
+		} {
+			if got, err := s.SeeStatus(t.Context(), "github", step.seen); err != nil || got != step.want {
+				t.Fatalf("sighting %q, %v, want %q", got, err, step.want)
+			}
+			if _, err := s.ClaimCheck(t.Context(), "github", never); !errors.Is(err, step.err) {
+				t.Errorf("check after %q: %v, want %v", step.want, err, step.err)
+			}
+		}
+		if list := posts(t, s, scan); len(list) != 1 {
+			t.Errorf("a rumour was taken for a post: %+v", list)
+		}
+	})
+}
+
 // A new wish may be put right again.
 func TestEachWishIsPutRightOnce(t *testing.T) {
 	t.Parallel()

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/scanhook/scanhook/core"
 )
@@ -35,7 +37,7 @@ type strangeStatus struct {
 	sha string
 }
 
-// overwrite has giteaOwner post over our status, behind the back of every webhook.
+// overwrite has giteaOwner post over our status.
 func (s strangeStatus) overwrite(t *testing.T) {
 	t.Helper()
 	s.call(t, http.MethodPost, "/repos/"+s.name+"/statuses/"+s.sha, map[string]any{
@@ -43,11 +45,12 @@ func (s strangeStatus) overwrite(t *testing.T) {
 	}, nil)
 }
 
-// overwritten prepares one; Scanhook looks what stands a minute after its post.
-func (w *giteaWorld) overwritten(t *testing.T) strangeStatus {
+// overwritten prepares one in a project whose webhook announces the events.
+func (w *giteaWorld) overwritten(t *testing.T, name string, events ...string) strangeStatus {
 	t.Helper()
-	p := w.newProject(t, "overwritten")
-	p.addHook(t, "json", p.secrets["SECRET"])
+	p := w.newProject(t, name)
+	hook := p.addHook(t, "json", p.secrets["SECRET"])
+	p.call(t, http.MethodPatch, fmt.Sprintf("/repos/%s/hooks/%d", p.name, hook), map[string]any{"events": events}, nil)
 	p.push(t, "main")
 	wantStatus(t, p.final(t, p.sample.Head), "failure", "5 new (3 critical, 2 high)")
 	s := strangeStatus{p, p.sample.Head}
@@ -67,6 +70,15 @@ func (s strangeStatus) putRight(t *testing.T) {
 	})
 	if !slices.Equal(got, want) {
 		t.Errorf("statuses: %q, want %q", got, want)
+	}
+}
+
+// What Gitea announces makes Scanhook look at once: our own statuses come back as well, and are not taken for a stranger's.
+func testGiteaOverwritten(t *testing.T, w *giteaWorld) {
+	begun := time.Now()
+	w.overwritten(t, "overwritten", "push", "status").putRight(t)
+	if took := time.Since(begun); took > time.Minute {
+		t.Errorf("put right after %s, want sooner than the look that comes anyway", took)
 	}
 }
 

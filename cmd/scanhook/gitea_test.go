@@ -16,11 +16,12 @@ func TestGitea(t *testing.T) {
 	t.Parallel()
 	w := newGiteaWorld(t)
 	w.start(t, true)
-	strange := w.overwritten(t) // a minute passes before Scanhook looks
+	unheard := w.overwritten(t, "unheard", "push") // a minute passes before Scanhook looks
 	for name, step := range map[string]func(*testing.T, *giteaWorld){
 		"hooks":        testGiteaHooks,
 		"hook mends":   testGiteaHookMends,
 		"token":        testGiteaToken,
+		"overwritten":  testGiteaOverwritten,
 		"findings":     testGiteaFindings,
 		"refs":         testGiteaRefs,
 		"many commits": testGiteaManyCommits,
@@ -37,7 +38,7 @@ func TestGitea(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { step(t, w) })
 	}
-	t.Run("overwritten", strange.putRight)
+	t.Run("overwritten unheard", unheard.putRight)
 	for _, call := range w.noted() {
 		if call.status/100 != 2 && !strings.HasPrefix(call.payload.Repository.FullName, refusedProjects) {
 			t.Errorf("%s %+v was answered %d %+v", call.event, call.payload, call.status, call.answer)

@@ -117,13 +117,14 @@ func TestGiteaIsNotAskedForDeliveries(t *testing.T) {
 	}
 }
 
-// Our own status would come back with another number than its post was answered with, and look like a stranger's.
-func TestStatusEventOfGiteaIsIgnored(t *testing.T) {
+// Compared with the number that a post was answered with, our own status would look like a stranger's.
+func TestStatusEventOfGiteaHasNoNumber(t *testing.T) {
 	t.Parallel()
 	_, platform := gitea(t)
 	delivery, err := platform.Parse(headerOf("status"), []byte(`{"id":57,"sha":"`+platformtest.SHA+
 		`","context":"scanhook","state":"pending","repository":{"full_name":"acme/widgets"},"sender":{"login":"scanhook"}}`))
-	if _, ignored := delivery.Event.(core.Ignored); err != nil || !ignored || delivery.Project != "acme/widgets" {
+	seen, used := delivery.Event.(core.StatusSeen)
+	if err != nil || !used || seen.ID != 0 || seen.State != core.StatusPending || delivery.Project != "acme/widgets" {
 		t.Errorf("delivery %+v, %v", delivery, err)
 	}
 }

@@ -94,9 +94,8 @@ type announced struct {
 	Sender      account          `json:"sender"`
 }
 
-// parseStatus leaves Gitea's alone: their numbers, which those of the API cannot be compared with, would make a
-// stranger's of our own. It takes a status without a number for one that is of no use: nobody could tell what it came
-// after.
+// parseStatus takes a status without a number for one that is of no use: nobody could tell what it came after. Gitea
+// numbers statuses otherwise here than in its API: compared with that of our post, such a number would mislead.
 func (p *Platform) parseStatus(payload []byte) (core.Event, string, error) {
 	var event announced
 	if err := platforms.DecodeObject(payload, &event); err != nil {
@@ -110,12 +109,11 @@ func (p *Platform) parseStatus(payload []byte) (core.Event, string, error) {
 		Project: project, CommitSHA: string(event.SHA), Context: string(event.Context), ID: event.ID.Int(),
 		State: core.StatusState(event.State), Description: string(event.Description), Creator: string(event.Sender.Login),
 	}
-	if p.isGitea() {
-		return core.Ignored{Reason: "Gitea numbers statuses otherwise here than in its API: what stands is asked for"},
-			project.Name, nil
-	}
 	if seen.ID <= 0 || !core.IsCommitSHA(seen.CommitSHA) {
 		return core.Ignored{Reason: "the status has no number or names no commit"}, project.Name, nil
+	}
+	if p.isGitea() {
+		seen.ID = 0
 	}
 	return seen, project.Name, nil
 }
