@@ -53,11 +53,5 @@ func (a *API) listAudit(ctx context.Context, in *listAuditInput) (*page[auditVie
 	if err != nil {
 		return nil, a.problem(ctx, err)
 	}
-	out := &page[auditView]{}
-	if len(events) > in.Limit {
-		events = events[:in.Limit]
-		out.Body.Next = writeCursor(events[in.Limit-1].ID)
-	}
-	out.Body.Items = views(events, viewAudit)
-	return out, nil
+	return pageOf(events, in.Limit, viewAudit, func(last core.AuditEvent) string { return writeCursor(last.ID) }), nil
 }

@@ -66,11 +66,5 @@ func (a *API) listFindings(ctx context.Context, in *listFindingsInput) (*page[fi
 	if err != nil {
 		return nil, a.problem(ctx, err)
 	}
-	out := &page[findingView]{}
-	if len(findings) > in.Limit {
-		findings = findings[:in.Limit]
-		out.Body.Next = in.next(findings[in.Limit-1])
-	}
-	out.Body.Items = views(findings, viewFinding)
-	return out, nil
+	return pageOf(findings, in.Limit, viewFinding, in.next), nil
 }

@@ -114,13 +114,7 @@ func (a *API) listMetrics(ctx context.Context, in *listMetricsInput) (*page[metr
 	if err != nil {
 		return nil, a.problem(ctx, err)
 	}
-	out := &page[metricView]{}
-	if len(metrics) > in.Limit {
-		metrics = metrics[:in.Limit]
-		out.Body.Next = writeCursor(metrics[in.Limit-1].ID)
-	}
-	out.Body.Items = views(metrics, viewMetric)
-	return out, nil
+	return pageOf(metrics, in.Limit, viewMetric, func(last store.Metric) string { return writeCursor(last.ID) }), nil
 }
 
 type patchMetricInput struct {

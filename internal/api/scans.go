@@ -28,13 +28,6 @@ func (a *API) scanOperations(api huma.API) {
 		"Delete a scan with everything that hangs on it"), a.deleteScan)
 }
 
-// Paging is part of the input of every list. It is exported because huma looks into exported fields only, as are
-// ScanRef and Upload.
-type Paging struct {
-	Cursor string `query:"cursor" maxLength:"200" doc:"the value of next in the answer before"`
-	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"50"`
-}
-
 type listScansInput struct {
 	Paging
 	Platform string `query:"platform" maxLength:"200"`
@@ -43,13 +36,6 @@ type listScansInput struct {
 	Commit   string `query:"commit" maxLength:"64" doc:"full commit id"`
 	Status   string `query:"status" enum:"pending,processing,completed,failed"`
 	Verdict  string `query:"verdict" enum:"pass,fail"`
-}
-
-type page[V any] struct {
-	Body struct {
-		Items []V    `json:"items"`
-		Next  string `json:"next" doc:"cursor of the next page; empty on the last one"`
-	}
 }
 
 func (a *API) listScans(ctx context.Context, in *listScansInput) (*page[scanView], error) {
@@ -64,13 +50,7 @@ func (a *API) listScans(ctx context.Context, in *listScansInput) (*page[scanView
 	if err != nil {
 		return nil, a.problem(ctx, err)
 	}
-	out := &page[scanView]{}
-	if len(scans) > in.Limit {
-		scans = scans[:in.Limit]
-		out.Body.Next = writeCursor(scans[in.Limit-1].ID)
-	}
-	out.Body.Items = views(scans, viewScan)
-	return out, nil
+	return pageOf(scans, in.Limit, viewScan, func(last core.Scan) string { return writeCursor(last.ID) }), nil
 }
 
 // ScanRef is part of the input of every operation on one scan.

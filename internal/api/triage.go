@@ -168,11 +168,5 @@ func (a *API) listHistory(ctx context.Context, in *historyInput) (*page[eventVie
 	if err != nil {
 		return nil, a.problem(ctx, err)
 	}
-	out := &page[eventView]{}
-	if len(events) > in.Limit {
-		events = events[:in.Limit]
-		out.Body.Next = writeCursor(events[in.Limit-1].ID)
-	}
-	out.Body.Items = views(events, viewEvent)
-	return out, nil
+	return pageOf(events, in.Limit, viewEvent, func(last core.TriageEvent) string { return writeCursor(last.ID) }), nil
 }

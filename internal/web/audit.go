@@ -3,7 +3,6 @@ package web
 import (
 	"fmt"
 	"net/http"
-	"net/url"
 	"strconv"
 
 	"github.com/gin-gonic/gin"
@@ -34,19 +33,13 @@ func (w *Web) audit(c *gin.Context) error {
 		return err
 	}
 	page := auditPage{Filter: filter, Actions: core.AuditActions}
-	query := url.Values{}
-	for name, value := range map[string]string{
+	query := queryOf(map[string]string{
 		"action": string(filter.Action), "actor": filter.Actor, "project": filter.Project,
-	} {
-		if value != "" {
-			query.Set(name, value)
-		}
-	}
+	})
 	page.Filtered = len(query) > 0
 	if len(list) > auditPerPage {
 		list = list[:auditPerPage]
-		query.Set("before", strconv.FormatInt(list[auditPerPage-1].ID, 10))
-		page.Older = "?" + query.Encode()
+		page.Older = beside(query, "before", list[auditPerPage-1].ID)
 	}
 	page.Events = list
 	return w.render(c, http.StatusOK, "audit", "Audit", page)
