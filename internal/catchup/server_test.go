@@ -69,15 +69,17 @@ func (s *gitServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func advertisement(refs []core.Head) string {
-	text := packet("# service=git-upload-pack") + "0000"
+	var text strings.Builder
+	text.WriteString(packet("# service=git-upload-pack") + "0000")
 	if len(refs) == 0 {
-		return text + packet(strings.Repeat("0", 40)+" capabilities^{}\x00agent=git/2") + "0000"
+		text.WriteString(packet(strings.Repeat("0", 40) + " capabilities^{}\x00agent=git/2"))
+	} else {
+		text.WriteString(packet(refs[0].SHA + " HEAD\x00multi_ack symref=HEAD:" + refs[0].Ref + " agent=git/2"))
 	}
-	text += packet(refs[0].SHA + " HEAD\x00multi_ack symref=HEAD:" + refs[0].Ref + " agent=git/2")
 	for _, h := range refs {
-		text += packet(h.SHA + " " + h.Ref)
+		text.WriteString(packet(h.SHA + " " + h.Ref))
 	}
-	return text + "0000"
+	return text.String() + "0000"
 }
 
 func (s *gitServer) push(project string, heads ...core.Head) {
