@@ -17,8 +17,10 @@ import (
 	"github.com/scanhook/scanhook/platforms"
 )
 
-// providerTimeout bounds each call of the identity provider.
-const providerTimeout = 10 * time.Second
+const (
+	providerTimeout = 10 * time.Second // of each call of the identity provider
+	providerPause   = 5 * time.Second  // until one that was away is looked for again
+)
 
 // OIDC is an identity provider (OpenID Connect) that people log in with. Matches are globs of e-mail addresses that the
 // provider has verified, "group:" and a group's name, or "sub:" and the subject of an account; "*" is everybody whom
@@ -39,22 +41,19 @@ type OIDC struct {
 type provider struct {
 	OIDC
 	redirect string
+	now      func() time.Time
 
 	mu       sync.Mutex
 	found    *oidc.Provider
 	verifier *oidc.IDTokenVerifier
+	away     error     // why it was not found the last time
+	again    time.Time // when to look for it again
 }
 
 // discover asks the provider for its addresses until it has told them once.
 func (p *provider) discover(ctx context.Context) (*oauth2.Config, *oidc.IDTokenVerifier, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.found == nil {
-		found, err := oidc.NewProvider(ctx, p.Issuer)
-		if err != nil {
-			return nil, nil, fmt.Errorf("%w: asking the identity provider %s: %s", core.ErrUnavailable, p.Issuer, heard(err))
-		}
-		p.found, p.verifier = found, found.Verifier(&oidc.Config{ClientID: p.ClientID})
+	if err := p.find(ctx); err != nil {
+		return nil, nil, err
 	}
 	scopes := append([]string{oidc.ScopeOpenID}, p.Scopes...)
 	slices.Sort(scopes)
@@ -62,6 +61,27 @@ func (p *provider) discover(ctx context.Context) (*oauth2.Config, *oidc.IDTokenV
 		ClientID: p.ClientID, ClientSecret: p.ClientSecret, Endpoint: p.found.Endpoint(),
 		RedirectURL: p.redirect, Scopes: slices.Compact(scopes),
 	}, p.verifier, nil
+}
+
+// find looks for a provider that is away only now and then: those who wait for it hold a connection each, and webhooks
+// need them too. Who hangs up meanwhile ends nobody's search.
+func (p *provider) find(ctx context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.found != nil {
+		return nil
+	}
+	if p.now().Before(p.again) {
+		return p.away
+	}
+	found, err := oidc.NewProvider(context.WithoutCancel(ctx), p.Issuer)
+	if err != nil {
+		p.away = fmt.Errorf("%w: asking the identity provider %s: %s", core.ErrUnavailable, p.Issuer, heard(err))
+		p.again = p.now().Add(providerPause)
+		return p.away
+	}
+	p.found, p.verifier = found, found.Verifier(&oidc.Config{ClientID: p.ClientID})
+	return nil
 }
 
 // calling bounds the calls of the provider that are made with the context, in time and size. They are not led to

@@ -6,6 +6,9 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/scanhook/scanhook/internal/web"
 )
 
 // The provider's answers are not to be trusted further than its signatures.
@@ -61,4 +64,30 @@ func TestNamesThatPeopleChooseAreNoProof(t *testing.T) {
 	s := newSite(t, private, company(p))
 	s.ask(s.toProvider(p, "/hooks/"), nil)
 	contains(t, s.page("/audit?actor="+url.QueryEscape("ada@example.com (root-1)")), "login")
+}
+
+// Many who wait for a provider that is away would keep all connections busy.
+func TestProviderThatIsAwayIsAskedNowAndThen(t *testing.T) {
+	t.Parallel()
+	p := newIDP(t, nil)
+	usual, asked, away := p.Config.Handler, 0, true
+	p.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if asked++; away {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		usual.ServeHTTP(w, r)
+	})
+	now := time.Date(2026, 5, 4, 9, 0, 0, 0, time.UTC)
+	s := newSite(t, private, company(p), func(cfg *web.Config) { cfg.Now = func() time.Time { return now } })
+	for range 3 {
+		if answer := s.ask("/login/provider", nil); answer.Code != http.StatusServiceUnavailable {
+			t.Errorf("answer %d", answer.Code)
+		}
+	}
+	if away = false; asked != 1 {
+		t.Errorf("the provider was asked %d times at once", asked)
+	}
+	now = now.Add(5 * time.Second)
+	s.toProvider(p, "/hooks/")
 }

@@ -77,11 +77,13 @@ func New(cfg Config) (*Web, error) {
 		origin: http.NewCrossOriginProtection(), streams: make(chan struct{}, maxStreams), stopped: make(chan struct{}),
 		guesses: newGuesses(),
 	}
-	if cfg.OIDC != nil {
-		w.provider = &provider{OIDC: *cfg.OIDC, redirect: strings.TrimRight(cfg.PublicURL, "/") + "/login/callback"}
-	}
 	if w.Now == nil {
 		w.Now = time.Now
+	}
+	if cfg.OIDC != nil {
+		w.provider = &provider{
+			OIDC: *cfg.OIDC, redirect: strings.TrimRight(cfg.PublicURL, "/") + "/login/callback", now: w.Now,
+		}
 	}
 	if public.Host != "" { // behind a proxy, the Host that arrives may be another one
 		if err := w.origin.AddTrustedOrigin(public.Scheme + "://" + public.Host); err != nil {
