@@ -27,6 +27,12 @@ func SecretName(place, id string) string {
 	return place + " (" + id + ")"
 }
 
+// SecretPlace is a secret's name without its id.
+func SecretPlace(name string) string {
+	place, _, _ := strings.Cut(name, " (")
+	return place
+}
+
 // SecretUse says when a webhook secret verified calls. Its db tags are the columns of the table secret_uses.
 type SecretUse struct {
 	Platform    string    `db:"platform"`

@@ -59,6 +59,7 @@ func (w *Web) deliveries(c *gin.Context) error {
 			return err
 		}
 	}
+	w.hideSecrets(c, page.Deliveries)
 	return w.render(c, http.StatusOK, "deliveries", "Deliveries", page)
 }
 
@@ -81,6 +82,7 @@ func (w *Web) explain(c *gin.Context) error {
 	}
 	page := explainPage{SHA: facts[0].Scan.CommitSHA}
 	for _, f := range facts {
+		w.hideSecrets(c, f.Deliveries)
 		page.Stories = append(page.Stories, story{f.Scan, bannerOf(f.Scan, counts{}), f.Story()})
 	}
 	return w.render(c, http.StatusOK, "explain", "What happened to "+core.ShortSHA(page.SHA), page)

@@ -52,6 +52,7 @@ func (w *Web) project(c *gin.Context) error {
 	if len(page.Scans)+len(page.Deliveries) == 0 {
 		return fmt.Errorf("%w: nothing has been heard of %s on %s yet", core.ErrNotFound, page.Project, page.Platform)
 	}
+	w.hideSecrets(c, page.Deliveries)
 	if err := w.fillCharts(ctx, &page); err != nil {
 		return err
 	}

@@ -3,6 +3,8 @@ package web
 import (
 	"context"
 
+	"github.com/gin-gonic/gin"
+
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/store"
 )
@@ -39,4 +41,14 @@ func linesOf(secrets []Secret, known store.Evidence) []secretLine {
 		lines[i] = secretLine{secret, core.SecretName(secret.Place, secret.ID), known.UseOf(secret.Platform, secret.ID)}
 	}
 	return lines
+}
+
+// hideSecrets takes the ids of secrets out of deliveries that strangers see: with them, guesses could be tried elsewhere.
+func (w *Web) hideSecrets(c *gin.Context, list []core.KeptDelivery) {
+	if who, err := w.visitor(c); err == nil && who.Known() {
+		return
+	}
+	for i := range list {
+		list[i].VerifiedBy = core.SecretPlace(list[i].VerifiedBy)
+	}
 }

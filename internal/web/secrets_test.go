@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"net/url"
 	"testing"
 
 	"github.com/scanhook/scanhook/core"
@@ -25,11 +26,12 @@ func TestSecretsAreShownToThoseWhoLoggedIn(t *testing.T) {
 		}
 	}
 	anonymous := s.page("/deliveries")
-	contains(t, anonymous, "signed, by signing_tokens[0] (0a0a0a0a)")
-	lacks(t, anonymous, "Webhook secrets", "0b0b0b0b", "unsigned call")
+	contains(t, anonymous, "signed, by signing_tokens[0]")
+	lacks(t, anonymous, "Webhook secrets", "0a0a0a0a", "0b0b0b0b", "unsigned call")
+	lacks(t, s.page("/projects/gitlab/"+url.PathEscape("acme/<shop>")), "0a0a0a0a")
 	s.login()
 	page := s.page("/deliveries")
-	contains(t, page, "Webhook secrets", "repositories[2].webhook_secrets[0] (0b0b0b0b)", "gitlab/acme/*", "all projects",
+	contains(t, page, "signed, by signing_tokens[0] (0a0a0a0a)", "Webhook secrets", "repositories[2].webhook_secrets[0] (0b0b0b0b)", "gitlab/acme/*", "all projects",
 		"never used", "1 unsigned call", "acme/&lt;shop&gt;", "enter the signing token there")
 	lacks(t, page, "0c0c0c0c")
 }
