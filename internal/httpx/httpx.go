@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -115,13 +116,16 @@ func logRequest(log *slog.Logger) gin.HandlerFunc {
 		start := time.Now()
 		c.Next()
 		level := slog.LevelInfo
-		if slices.Contains([]string{"/healthz", "/readyz", "/metrics"}, c.FullPath()) {
+		if slices.Contains([]string{"/healthz", "/readyz", "/metrics"}, c.FullPath()) || isAsset(c) {
 			level = slog.LevelDebug
 		}
 		log.Log(c.Request.Context(), level, "request", "method", c.Request.Method, "path", c.Request.URL.Path,
 			"status", c.Writer.Status(), "duration", time.Since(start).Round(time.Microsecond), "client", c.RemoteIP())
 	}
 }
+
+// isAsset tells the files that a page brings along, which would be three lines for each page.
+func isAsset(c *gin.Context) bool { return strings.HasSuffix(c.FullPath(), "/static/:file") }
 
 func recoverPanic(log *slog.Logger) gin.HandlerFunc {
 	return gin.CustomRecoveryWithWriter(nil, func(c *gin.Context, cause any) {
