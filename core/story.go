@@ -118,7 +118,7 @@ func (j Job) story(scan Scan) []Step {
 func (e TriageEvent) story() Step {
 	decision := "undecided"
 	if e.Decision != nil {
-		decision = string(*e.Decision)
+		decision = map[Triage]string{TruePositive: "real", FalsePositive: "a false positive"}[*e.Decision]
 	}
 	return Step{At: e.Timestamp, Hop: "triage", Detail: e.Comment,
 		Text: fmt.Sprintf("%s (%s) spoke of finding %d, which is now %s", e.Author, e.Source, e.FindingID, decision)}
