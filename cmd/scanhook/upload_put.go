@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -36,7 +37,7 @@ func (u *uploading) put(ctx context.Context, report io.Reader) (uploadAnswer, er
 	request.Header.Set("User-Agent", "scanhook/"+buildVersion())
 	response, err := uploadClient().Do(request)
 	if err != nil {
-		return uploadAnswer{}, err
+		return uploadAnswer{}, fmt.Errorf("%w: is that where Scanhook is reached? --server names another address", err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	return readAnswer(response)

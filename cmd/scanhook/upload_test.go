@@ -124,7 +124,8 @@ func TestUploadRepeatsWhatTheServerSays(t *testing.T) {
 		"other project":  {"[]", []string{"--project", "eve/shop"}, "github/eve/shop matches no entry of repositories"},
 		"unknown scan":   {"[]", []string{"--scan", "x"}, "the server answered 404: "},
 		"another server": {"[]", []string{"--server", w.platform.Base()}, "not as Scanhook does"},
-		"nobody listens": {"[]", []string{"--server", "http://127.0.0.1:1"}, "connection refused"},
+		"nobody listens": {"[]", []string{"--server", "http://127.0.0.1:1"},
+			"connection refused: is that where Scanhook is reached? --server names another address"},
 		"not an address": {"[]", []string{"--server", "localhost:8080"}, "must be an address that starts"},
 		"scanner a path": {"[]", []string{"--scanner", "a/b"}, "--scanner is missing or a path"},
 	} {
