@@ -34,7 +34,8 @@ var sightings = map[core.Sighting]string{
 }
 
 // SeeStatus compares a status that a platform shows with ours of the same commit and context. A stranger's is kept with
-// the attempts, and ours is wanted again, once for each wish. One without a number has the platform asked. It is empty where we have none in that place.
+// the attempts, and ours is wanted again, once for each wish. One without a number has the platform asked. It is empty
+// where we have none in that place.
 func (s *Store) SeeStatus(ctx context.Context, platform string, seen core.StatusSeen) (core.Sighting, error) {
 	now := s.clock()
 	status, err := s.statusIn(ctx, platform, seen)

@@ -73,7 +73,8 @@ func (s strangeStatus) putRight(t *testing.T) {
 	}
 }
 
-// What Gitea announces makes Scanhook look at once: our own statuses come back as well, and are not taken for a stranger's.
+// What Gitea announces makes Scanhook look at once. Our own statuses come back as well, and are not taken for a
+// stranger's.
 func testGiteaOverwritten(t *testing.T, w *giteaWorld) {
 	begun := time.Now()
 	w.overwritten(t, "overwritten", "push", "status").putRight(t)

@@ -30,7 +30,8 @@ func newHooksSync(opts *options) *cobra.Command {
 			"content type, events, verification of our certificate, and with any of these the first configured secret.\n" +
 			"One that the platform has disabled is tested, which revives it. Other webhooks are left alone.\n\n" +
 			"The platform's token needs the right to it: on GitHub the permission \"Webhooks: read and write\" (classic\n" +
-			"tokens: admin:repo_hook), on GitLab the scope api and the role Maintainer.",
+			"tokens: admin:repo_hook), on GitLab the scope api and the role Maintainer, on Gitea the scope\n" +
+			"write:repository and the rights of an administrator of the project.",
 		Example: "  scanhook hooks sync --dry-run\n  scanhook hooks sync github/acme/shop\n" +
 			"  scanhook hooks sync --rewrite    # after a new secret was put first",
 		Args: cobra.ArbitraryArgs, ValidArgsFunction: cobra.NoFileCompletions,

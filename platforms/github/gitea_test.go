@@ -30,7 +30,8 @@ func (g *giteaTape) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.calls = append(g.calls, r.Method+" "+r.URL.RequestURI())
-	hook := `{"id":1,"type":"gitea","active":true,"events":["push","issues"],"branch_filter":"main","authorization_header":"Bearer x",
+	hook := `{"id":1,"type":"gitea","active":true,"events":["push","issues"],
+		"branch_filter":"main","authorization_header":"Bearer x",
 		"config":{"content_type":"json","url":"` + hookAddress + `"}}`
 	switch r.Method {
 	case http.MethodPost:
@@ -91,7 +92,8 @@ func TestMendReplacesHookOnGitea(t *testing.T) {
 		t.Fatal(err)
 	}
 	const hooks = "/api/v1/repos/acme/widgets/hooks"
-	if diff := cmp.Diff([]string{"GET " + hooks + "/1", "POST " + hooks, "DELETE " + hooks + "/1"}, tape.calls); diff != "" {
+	want := []string{"GET " + hooks + "/1", "POST " + hooks, "DELETE " + hooks + "/1"}
+	if diff := cmp.Diff(want, tape.calls); diff != "" {
 		t.Errorf("calls (-want +got):\n%s", diff)
 	}
 	if tape.body["branch_filter"] != "main" || tape.body["authorization_header"] != "Bearer x" {
