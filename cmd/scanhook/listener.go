@@ -15,25 +15,42 @@ type crowd struct {
 	places chan struct{}
 	closed chan struct{}
 	close  func()
+	idle   idlers
 }
 
 func newCrowd(listener net.Listener, most int) *crowd {
 	closed := make(chan struct{})
-	return &crowd{listener, make(chan struct{}, most), closed, sync.OnceFunc(func() { close(closed) })}
+	return &crowd{
+		Listener: listener, places: make(chan struct{}, most), closed: closed,
+		close: sync.OnceFunc(func() { close(closed) }),
+	}
 }
 
 // Accept waits for a place first.
 func (c *crowd) Accept() (net.Conn, error) {
 	select {
 	case c.places <- struct{}{}:
-	case <-c.closed:
-		return nil, net.ErrClosed
+	default:
+		if !c.waitForPlace() {
+			return nil, net.ErrClosed
+		}
 	}
 	conn, err := c.Listener.Accept()
 	if err != nil {
 		<-c.places
 	}
 	return conn, err
+}
+
+func (c *crowd) waitForPlace() bool {
+	c.idle.makeRoom()
+	defer c.idle.roomy()
+	select {
+	case c.places <- struct{}{}:
+		return true
+	case <-c.closed:
+		return false
+	}
 }
 
 // Close also ends an Accept that waits for a place.
@@ -43,7 +60,8 @@ func (c *crowd) Close() error {
 }
 
 // hear is for http.Server.ConnState.
-func (c *crowd) hear(_ net.Conn, state http.ConnState) {
+func (c *crowd) hear(conn net.Conn, state http.ConnState) {
+	c.idle.hear(conn, state)
 	if state == http.StateClosed || state == http.StateHijacked {
 		<-c.places
 	}

@@ -52,3 +52,30 @@ func TestCrowdWaitsOutside(t *testing.T) {
 		t.Errorf("Serve: %v", err)
 	}
 }
+
+// Connections that only rest give way to those that wait.
+func TestIdleConnectionsKeepNobodyOutside(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	guests := newCrowd(listener, 2)
+	server := &http.Server{ConnState: guests.hear, Handler: http.NotFoundHandler()}
+	go func() { _ = server.Serve(guests) }()
+	t.Cleanup(func() { _ = server.Close() })
+	for range 7 {
+		conn, err := net.Dial("tcp", listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Read(make([]byte, 1)); err != nil {
+			t.Fatalf("a further connection while others rest: %v", err)
+		}
+	}
+}
