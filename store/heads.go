@@ -53,8 +53,8 @@ func (s *Store) ListHeads(ctx context.Context, watched int64) (list []core.Head,
 	return list, nil
 }
 
-// ListDeserted returns the refs of a watched project that stood, at the last look, at a commit whose scan a newer push has
-// made pointless.
+// ListDeserted returns the refs of a watched project that stood, at the last look, at a commit whose scan a newer push
+// has made pointless.
 func (s *Store) ListDeserted(ctx context.Context, w Watched) (refs []string, err error) {
 	err = s.db.SelectContext(ctx, &refs, s.db.Rebind(`
 		SELECT h.ref FROM ref_heads h

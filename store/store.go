@@ -3,7 +3,8 @@
 //
 // Verbs: Accept takes from outside, Claim, Finish and Settle move work along, Record keeps facts, Put is idempotent,
 // Get answers core.ErrNotFound, List never does. Each method is one transaction. Reading order: intake.go, jobs.go,
-// verdict.go, statuses.go.
+// verdict.go, statuses.go with settle.go (the way of a push); walks.go (how lists page); watched.go and hooks.go (what
+// is looked after now and then); retention.go.
 package store
 
 import (

@@ -52,35 +52,35 @@ func newApp(ctx context.Context, cfg *config.Config, log *slog.Logger) (*app, er
 	if err != nil {
 		return nil, err
 	}
-	watch, err := newWatch(cfg, db, set, log)
+	monitor, err := newMonitoring(cfg, db, set, log)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	pages, err := newPages(cfg, db, policies, watch.health, log)
+	pages, err := newPages(cfg, db, policies, monitor.health, log)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	handler := newHandler(cfg, db, set, pages, watch, log)
+	handler := newHandler(cfg, db, set, pages, monitor, log)
 	missed := catchup.New(catchup.Config{
 		Store: db, Platforms: enabled(cfg, set), Policies: policies, Every: time.Duration(cfg.Recover.Every), Log: log,
 	})
 	hooks := redelivery.New(redelivery.Config{
 		Store: db, Platforms: set, Address: hookAddresses(cfg), Every: time.Duration(cfg.Recover.Every), Log: log,
 	})
-	loops := append(newLoops(cfg, db, set, log), missed.Run, hooks.Run, watch.reporter.Run, watch.health.Run)
-	return &app{store: db, handler: handler, metrics: watch.meter.Handler(), pages: pages, loops: loops}, nil
+	loops := append(newLoops(cfg, db, set, log), missed.Run, hooks.Run, monitor.reporter.Run, monitor.health.Run)
+	return &app{store: db, handler: handler, metrics: monitor.meter.Handler(), pages: pages, loops: loops}, nil
 }
 
 func newHandler(
-	cfg *config.Config, db *store.Store, set platforms.Set, pages *web.Web, watch watch, log *slog.Logger,
+	cfg *config.Config, db *store.Store, set platforms.Set, pages *web.Web, monitor monitoring, log *slog.Logger,
 ) http.Handler {
-	router := httpx.NewRouter(log, health.Observe(watch.meter))
-	webhooks.New(webhooks.Config{Platforms: set, Store: db, Meter: watch.meter, Log: log}).Register(router)
+	router := httpx.NewRouter(log, health.Observe(monitor.meter))
+	webhooks.New(webhooks.Config{Platforms: set, Store: db, Meter: monitor.meter, Log: log}).Register(router)
 	api.New(api.Config{
-		Store: db, Platforms: set, Tokens: tokensOf(cfg), Version: buildVersion(), Hops: watch.health.Lines, Log: log,
+		Store: db, Platforms: set, Tokens: tokensOf(cfg), Version: buildVersion(), Hops: monitor.health.Lines, Log: log,
 	}).Register(router)
 	if cfg.Server.MetricsListen == "" {
-		router.GET(metricsPath, gin.WrapH(watch.meter.Handler()))
+		router.GET(metricsPath, gin.WrapH(monitor.meter.Handler()))
 	}
 	pages.Register(router)
 	return router

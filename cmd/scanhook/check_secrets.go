@@ -26,7 +26,7 @@ func (i inspection) secrets(ctx context.Context) []line {
 	for _, project := range evidence.Refused {
 		lines = append(lines, line{verdictWarn, "signatures of " + project.Platform + "/" + project.ProjectName, fmt.Sprintf(
 			"%s refused that bore only a secret token, the last %s; enter the signing token in that webhook, or remove it",
-			plural(project.NumRefused, "call"), stamp(project.LastRefusedAt))})
+			core.Plural(project.NumRefused, "call"), stamp(project.LastRefusedAt))})
 	}
 	return lines
 }

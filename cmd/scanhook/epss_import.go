@@ -92,6 +92,6 @@ func sayImported(out io.Writer, name string, r epss.Result) {
 		number(r.Change.Added), number(r.Change.Changed), number(r.Change.Removed))
 	if r.Turned > 0 {
 		fmt.Fprintf(out, "%s of default branches turned; scanhook serve posts the commit statuses\n",
-			plural(r.Turned, "verdict"))
+			core.Plural(r.Turned, "verdict"))
 	}
 }

@@ -9,8 +9,8 @@ import (
 // maxConnections is how many connections are open at once; more wait in the system's queue, where they cost us nothing.
 const maxConnections = 1024
 
-// crowd is a listener that accepts no more than a number of connections at once. It must hear of their end.
-type crowd struct {
+// limitedListener is a listener that accepts no more than a number of connections at once. It must hear of their end.
+type limitedListener struct {
 	net.Listener
 	places chan struct{}
 	closed chan struct{}
@@ -18,51 +18,51 @@ type crowd struct {
 	idle   idlers
 }
 
-func newCrowd(listener net.Listener, most int) *crowd {
+func newLimitedListener(listener net.Listener, most int) *limitedListener {
 	closed := make(chan struct{})
-	return &crowd{
+	return &limitedListener{
 		Listener: listener, places: make(chan struct{}, most), closed: closed,
 		close: sync.OnceFunc(func() { close(closed) }),
 	}
 }
 
 // Accept waits for a place first.
-func (c *crowd) Accept() (net.Conn, error) {
+func (l *limitedListener) Accept() (net.Conn, error) {
 	select {
-	case c.places <- struct{}{}:
+	case l.places <- struct{}{}:
 	default:
-		if !c.waitForPlace() {
+		if !l.waitForPlace() {
 			return nil, net.ErrClosed
 		}
 	}
-	conn, err := c.Listener.Accept()
+	conn, err := l.Listener.Accept()
 	if err != nil {
-		<-c.places
+		<-l.places
 	}
 	return conn, err
 }
 
-func (c *crowd) waitForPlace() bool {
-	c.idle.makeRoom()
-	defer c.idle.roomy()
+func (l *limitedListener) waitForPlace() bool {
+	l.idle.makeRoom()
+	defer l.idle.roomy()
 	select {
-	case c.places <- struct{}{}:
+	case l.places <- struct{}{}:
 		return true
-	case <-c.closed:
+	case <-l.closed:
 		return false
 	}
 }
 
 // Close also ends an Accept that waits for a place.
-func (c *crowd) Close() error {
-	c.close()
-	return c.Listener.Close()
+func (l *limitedListener) Close() error {
+	l.close()
+	return l.Listener.Close()
 }
 
 // hear is for http.Server.ConnState.
-func (c *crowd) hear(conn net.Conn, state http.ConnState) {
-	c.idle.hear(conn, state)
+func (l *limitedListener) hear(conn net.Conn, state http.ConnState) {
+	l.idle.hear(conn, state)
 	if state == http.StateClosed || state == http.StateHijacked {
-		<-c.places
+		<-l.places
 	}
 }

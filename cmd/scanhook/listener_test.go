@@ -17,7 +17,7 @@ func TestCrowdWaitsOutside(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	guests := newCrowd(listener, 2)
+	guests := newLimitedListener(listener, 2)
 	server := &http.Server{ConnState: guests.hear, Handler: http.NotFoundHandler()}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(guests) }()
@@ -60,7 +60,7 @@ func TestIdleConnectionsKeepNobodyOutside(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	guests := newCrowd(listener, 2)
+	guests := newLimitedListener(listener, 2)
 	server := &http.Server{ConnState: guests.hear, Handler: http.NotFoundHandler()}
 	go func() { _ = server.Serve(guests) }()
 	t.Cleanup(func() { _ = server.Close() })

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/config"
 	"github.com/scanhook/scanhook/store"
 )
@@ -61,7 +62,7 @@ func migrateDatabase(cmd *cobra.Command, opts *options, down bool, steps int) er
 }
 
 func sayMigrated(out io.Writer, database string, n, steps int, down bool) {
-	switch count := plural(n, "migration"); {
+	switch count := core.Plural(n, "migration"); {
 	case down && n == 0:
 		fmt.Fprintf(out, "%s holds no migration to take back.\n", database)
 	case down:
@@ -73,12 +74,4 @@ func sayMigrated(out io.Writer, database string, n, steps int, down bool) {
 	default:
 		fmt.Fprintf(out, "Applied %s: %s is up to date.\n", count, database)
 	}
-}
-
-// plural is a number with its noun: 1 finding, 2 findings.
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -33,7 +33,7 @@ func recoverHeads(ctx context.Context, r *rescue) error {
 	}
 	sayRound(r, projects, missed, opened)
 	if failed > 0 {
-		return fmt.Errorf("%s could not be looked at, see above", plural(failed, "project"))
+		return fmt.Errorf("%s could not be looked at, see above", core.Plural(failed, "project"))
 	}
 	return nil
 }
@@ -46,9 +46,9 @@ func sayFound(out io.Writer, found catchup.Found) {
 	case found.Err != nil:
 		fmt.Fprintf(out, "%s: %s\n", name, oneLine(found.Err.Error()))
 	case len(found.Missed) == 0:
-		fmt.Fprintf(out, "%s: nothing missed (%s)\n", name, plural(found.Refs, "ref"))
+		fmt.Fprintf(out, "%s: nothing missed (%s)\n", name, core.Plural(found.Refs, "ref"))
 	default:
-		fmt.Fprintf(out, "%s: %d missed (%s)\n", name, len(found.Missed)+found.Left, plural(found.Refs, "ref"))
+		fmt.Fprintf(out, "%s: %d missed (%s)\n", name, len(found.Missed)+found.Left, core.Plural(found.Refs, "ref"))
 	}
 	for _, m := range found.Missed {
 		fmt.Fprintf(out, "  %-12s %s  %s\n", outcomeOf(m), core.ShortSHA(m.Push.CommitSHA), oneLine(m.Push.Ref))
@@ -74,9 +74,9 @@ func sayRound(r *rescue, projects, missed, opened int) {
 		fmt.Fprintln(r.out, "No project is known yet: one becomes known by its first webhook, or by standing under")
 		fmt.Fprintln(r.out, "repositories in the configuration without a glob.")
 	case r.dry:
-		fmt.Fprintf(r.out, "%d missed in %s; nothing was changed.\n", missed, plural(projects, "project"))
+		fmt.Fprintf(r.out, "%d missed in %s; nothing was changed.\n", missed, core.Plural(projects, "project"))
 	default:
-		fmt.Fprintf(r.out, "%s opened in %s; scanhook serve works them off.\n", plural(opened, "scan"),
-			plural(projects, "project"))
+		fmt.Fprintf(r.out, "%s opened in %s; scanhook serve works them off.\n", core.Plural(opened, "scan"),
+			core.Plural(projects, "project"))
 	}
 }

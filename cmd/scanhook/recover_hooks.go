@@ -28,7 +28,7 @@ func recoverHooks(ctx context.Context, r *rescue) error {
 		}
 	}})
 	if err == nil && failed > 0 {
-		err = fmt.Errorf("%s could not be looked at, see above", plural(failed, "webhook"))
+		err = fmt.Errorf("%s could not be looked at, see above", core.Plural(failed, "webhook"))
 	}
 	return err
 }
@@ -39,16 +39,16 @@ func hookNews(found redelivery.Finding, dry bool) string {
 	case errors.Is(found.Err, core.ErrConflict):
 		return "another process is looking at it"
 	case found.Missing > 0 && dry:
-		return plural(found.Missing, "event") + " did not arrive"
+		return core.Plural(found.Missing, "event") + " did not arrive"
 	case found.Missing > found.Redelivered:
 		why := found.Note
 		if found.Err != nil {
 			why = found.Err.Error()
 		}
 		return fmt.Sprintf("%s did not arrive, %d are sent again now, the others later: %s",
-			plural(found.Missing, "event"), found.Redelivered, cmp.Or(why, "they were tried a moment ago"))
+			core.Plural(found.Missing, "event"), found.Redelivered, cmp.Or(why, "they were tried a moment ago"))
 	case found.Missing > 0:
-		return plural(found.Missing, "event") + " did not arrive and are sent again"
+		return core.Plural(found.Missing, "event") + " did not arrive and are sent again"
 	case found.Err != nil:
 		return found.Err.Error()
 	case found.Revived:

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/config"
 )
 
@@ -93,7 +94,7 @@ func fits(cmd *cobra.Command, args []string, fit bool) error {
 		return nil
 	}
 	form := strings.TrimSuffix(cmd.UseLine(), " [flags]")
-	return fmt.Errorf("use it as: %s (%s given)", form, plural(len(args), "argument"))
+	return fmt.Errorf("use it as: %s (%s given)", form, core.Plural(len(args), "argument"))
 }
 
 // load reads the configuration. Its warnings are for scanhook check and scanhook serve.

@@ -83,7 +83,7 @@ func (a *app) serve(ctx context.Context, listener net.Listener, log *slog.Logger
 	if err := a.store.ReleaseLeases(ctx); err != nil {
 		return err
 	}
-	guests := newCrowd(listener, maxConnections)
+	guests := newLimitedListener(listener, maxConnections)
 	server := &http.Server{
 		Handler: a.handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeader, ConnState: guests.hear, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),

@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/http"
 	"strings"
+
+	"github.com/scanhook/scanhook/core"
 )
 
 // maxAnswer bounds what is read of an answer, in bytes.
@@ -69,9 +71,9 @@ func refused(response *http.Response, body []byte) error {
 
 // describe tells what was stored, and where the scan stands now.
 func (a uploadAnswer) describe(scanner string) string {
-	text := fmt.Sprintf("stored %s of %s (%d new, %d known)", plural(a.Stored, "finding"), scanner, a.New, a.Unchanged)
+	text := fmt.Sprintf("stored %s of %s (%d new, %d known)", core.Plural(a.Stored, "finding"), scanner, a.New, a.Unchanged)
 	if a.Skipped > 0 {
-		text += fmt.Sprintf(", left out %s without a problem", plural(a.Skipped, "result"))
+		text += fmt.Sprintf(", left out %s without a problem", core.Plural(a.Skipped, "result"))
 	}
 	return printable(fmt.Sprintf("%s; scan %s: %s", text, a.Scan, a.state()))
 }

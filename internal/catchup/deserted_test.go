@@ -9,7 +9,8 @@ import (
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
-// A branch went there and back, and the way back was announced first: the scan of where it stands was ended for nothing.
+// A branch went there and back, and the way back was announced first: the scan of where it stands was ended for
+// nothing.
 func TestWhereABranchWentBackToIsScannedAgain(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {

@@ -112,8 +112,8 @@ func (c *Catchup) compare(ctx context.Context, w store.Watched, all bool) (Found
 	return found, nil
 }
 
-// recall reads what is known of a project's refs; of scans, nothing yet. A ref that should have left its commit is taken
-// for one that moved: pushes there and back may have been announced the wrong way round.
+// recall reads what is known of a project's refs; of scans, nothing yet. A ref that should have left its commit is
+// taken for one that moved: pushes there and back may have been announced the wrong way round.
 func (c *Catchup) recall(ctx context.Context, w store.Watched) (memory, error) {
 	known := memory{first: w.LookedAt == nil, heads: map[string]core.Head{}, last: map[string]core.Scan{}}
 	heads, err := c.Store.ListHeads(ctx, w.ID)

@@ -112,7 +112,7 @@ func (h *Health) databaseLines(p *page, s snapshot) {
 	}
 	for _, trouble := range s.flow.Troubles {
 		p.line(false, "token for "+h.nameOf(trouble.Platform), "may not post to %s; scanhook check names them",
-			plural(trouble.Count, "project"))
+			core.Plural(trouble.Count, "project"))
 	}
 	for _, list := range s.flow.Lists {
 		edition := editionOf(list)
@@ -167,11 +167,4 @@ func (h *Health) hooksLine(p *page, platform Platform) {
 	default:
 		p.line(true, hop, "%d projects have called; last call %s", sum.hooks, p.since(sum.last))
 	}
-}
-
-func plural(n int, one string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %ss", n, one)
 }

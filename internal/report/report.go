@@ -1,5 +1,8 @@
 // Package report carries commit statuses to the platforms: it claims what is wanted and not yet posted, posts it, and
 // settles the row. The row is the truth; posting is at least once, in order per commit, and the latest wish wins.
+//
+// Reading order: report.go, lane.go, pauses.go, tell.go (the words that are kept and logged), count.go (the numbers);
+// watch.go looks whether what was posted still stands.
 package report
 
 import (

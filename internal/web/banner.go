@@ -43,7 +43,7 @@ func failedBy(scan core.Scan) string {
 	if scan.NumDeciding == 1 {
 		verb = "breaks"
 	}
-	return fmt.Sprintf("%s %s the rule.", plural(scan.NumDeciding, "finding"), verb)
+	return fmt.Sprintf("%s %s the rule.", core.Plural(scan.NumDeciding, "finding"), verb)
 }
 
 func passed(n counts) string {
@@ -135,7 +135,7 @@ func (w *Web) posting(s core.Status) string {
 	case s.LastError != "" && s.Attempts == 0:
 		return fmt.Sprintf("Kept, not posted yet: %s", s.LastError)
 	case s.LastError != "":
-		return fmt.Sprintf("Not posted yet (%s), trying again: %s", plural(s.Attempts, "attempt"), s.LastError)
+		return fmt.Sprintf("Not posted yet (%s), trying again: %s", core.Plural(s.Attempts, "attempt"), s.LastError)
 	}
 	return fmt.Sprintf("On its way to %s.", strings.TrimSpace(s.SourcePlatform))
 }

@@ -48,4 +48,4 @@ func (w *Web) hookOf(platform, project string, latest []core.KeptDelivery) *core
 	return &hook
 }
 
-func days(d time.Duration) string { return plural(int(d/(24*time.Hour)), "day") }
+func days(d time.Duration) string { return core.Plural(int(d/(24*time.Hour)), "day") }

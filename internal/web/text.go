@@ -32,7 +32,7 @@ func (w *Web) functions() template.FuncMap {
 		"ago":      func(at time.Time) string { return ago(w.Now().Sub(at)) },
 		"utc":      func(at time.Time) string { return at.UTC().Format("2006-01-02 15:04:05 UTC") },
 		"iso":      func(at time.Time) string { return at.UTC().Format(time.RFC3339) },
-		"plural":   plural,
+		"plural":   core.Plural,
 		"upto":     upTo,
 		"decision": decision,
 		"lines":    func(page view, list []core.KeptDelivery) deliveryLines { return deliveryLines{page, list} },
@@ -113,13 +113,6 @@ func decision(d *core.Triage) string {
 		return "false positive"
 	}
 	return "real"
-}
-
-func plural(n int, one string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %ss", n, one)
 }
 
 // upTo counts as far as the store does.

@@ -1,7 +1,8 @@
 // Package github is the adapter for github.com, GitHub Enterprise Server and, because they speak the same words,
 // Gitea and Forgejo. It verifies and translates their webhooks, posts commit statuses and tells where to fetch from.
 //
-// Reading order: github.go, verify.go, parse.go, push.go, workflow.go, status.go, errors.go, app.go.
+// Reading order: github.go, verify.go, parse.go, push.go, workflow.go, status.go, errors.go, app.go; hooks.go and
+// redelivery.go look after webhooks, latest_status.go, merge_base.go and inquiry.go ask.
 package github
 
 import (

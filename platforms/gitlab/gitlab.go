@@ -1,7 +1,8 @@
 // Package gitlab is the adapter for gitlab.com and self-managed GitLab, below a sub-path too. It verifies and
 // translates their webhooks and system hooks, posts commit statuses and tells where to fetch from.
 //
-// Reading order: gitlab.go, verify.go, signature.go, parse.go, project.go, push.go, pipeline.go, status.go, errors.go.
+// Reading order: gitlab.go, verify.go, signature.go, parse.go, project.go, push.go, pipeline.go, status.go, errors.go;
+// hooks.go and redelivery.go look after webhooks, latest_status.go, merge_base.go and inquiry.go ask.
 package gitlab
 
 import (

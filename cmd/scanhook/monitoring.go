@@ -18,31 +18,31 @@ import (
 
 const metricsPath = "/metrics"
 
-// watch is what sees that everything flows, with the reporter, who knows how posting goes.
-type watch struct {
+// monitoring is what sees that everything flows, with the reporter, who knows how posting goes.
+type monitoring struct {
 	meter    *metrics.Meter
 	health   *health.Health
 	reporter *report.Reporter
 }
 
-func newWatch(cfg *config.Config, db *store.Store, set platforms.Set, log *slog.Logger) (watch, error) {
+func newMonitoring(cfg *config.Config, db *store.Store, set platforms.Set, log *slog.Logger) (monitoring, error) {
 	meter := metrics.New(buildVersion())
 	reporter := report.New(report.Config{Store: db, Platforms: set, Pace: paceOf(cfg), Meter: meter, Log: log})
 	state := health.New(health.Config{
-		Store: db, Platforms: watchedPlatforms(cfg), Scanners: slices.Sorted(maps.Keys(cfg.Scanners)),
+		Store: db, Platforms: monitoredPlatforms(cfg), Scanners: slices.Sorted(maps.Keys(cfg.Scanners)),
 		Disks: disksOf(cfg), Log: log, Pause: reporter.Pause, LastPost: reporter.LastPost,
 	})
-	return watch{meter, state, reporter}, meter.Add(state)
+	return monitoring{meter, state, reporter}, meter.Add(state)
 }
 
-func watchedPlatforms(cfg *config.Config) (watched []health.Platform) {
+func monitoredPlatforms(cfg *config.Config) (monitored []health.Platform) {
 	for _, name := range slices.Sorted(maps.Keys(cfg.Platforms)) {
 		p := cfg.Platforms[name]
-		watched = append(watched, health.Platform{
+		monitored = append(monitored, health.Platform{
 			Name: name, Listen: p.Enabled(), Posts: p.Token.Reveal() != "" || p.App != nil,
 		})
 	}
-	return watched
+	return monitored
 }
 
 // disksOf names the directories that fill up: an embedded database, and where commits are checked out.
