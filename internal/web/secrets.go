@@ -43,7 +43,8 @@ func linesOf(secrets []Secret, known store.Evidence) []secretLine {
 	return lines
 }
 
-// hideSecrets takes the ids of secrets out of deliveries that strangers see: with them, guesses could be tried elsewhere.
+// hideSecrets takes the ids of secrets out of deliveries that strangers see: with them, guesses could be tried
+// elsewhere.
 func (w *Web) hideSecrets(c *gin.Context, list []core.KeptDelivery) {
 	if who, err := w.visitor(c); err == nil && who.Known() {
 		return
