@@ -84,6 +84,9 @@ func testGiteaOutage(t *testing.T, w *giteaWorld) {
 		p.recovered(t, db, sha)
 	}
 	wantStatus(t, p.final(t, p.sample.Head), "failure", "4 new (3 critical, 1 high), 1 known")
+	if said := p.said.lines("merge base not known"); len(said) > 0 {
+		t.Errorf("Gitea did not tell where the branch left main: %q", said)
+	}
 }
 
 // By hand, without any webhook: an empty project, its first push, and a new name.

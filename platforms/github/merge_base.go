@@ -17,7 +17,8 @@ var _ platforms.MergeBaseFinder = (*Platform)(nil)
 // megabytes, and every page has the merge base.
 var pastFiles = gogithub.ListOptions{Page: 2, PerPage: 1}
 
-// MergeBase finds the commit where sha left the branch. Gitea and Forgejo do not tell: platforms.ErrUnknownCommit.
+// MergeBase finds the commit where sha left the branch. Gitea and Forgejo do not tell it of a branch that others were
+// merged into: platforms.ErrUnknownCommit.
 func (p *Platform) MergeBase(ctx context.Context, project, branch, sha string) (string, error) {
 	if p.posting == nil && p.app == nil {
 		return "", fmt.Errorf("asking %s for a merge base: %w", p.name, platforms.ErrNoToken)
@@ -38,6 +39,9 @@ func (p *Platform) compare(ctx context.Context, owner, repository, branch, sha s
 	client, err := p.client(ctx, owner+"/"+repository)
 	if err != nil {
 		return "", p.classify(nil, err)
+	}
+	if p.isGitea() {
+		return p.compareOnGitea(ctx, client, owner, repository, branch, sha)
 	}
 	options := pastFiles
 	comparison, answer, err := client.Repositories.CompareCommits(ctx, owner, repository, branch, sha, &options)
