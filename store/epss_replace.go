@@ -31,11 +31,13 @@ func (s *Store) replaceFeed(
 	if err := s.loadScores(ctx, tx, "epss_staged", feed.Scores, progress); err != nil {
 		return core.FeedChange{}, err
 	}
-	merge := mergeScores
+	var change core.FeedChange
+	var err error
 	if feed.Kind == core.FeedKEV {
-		merge = mergeCatalog
+		change, err = mergeCatalog(ctx, tx)
+	} else {
+		change, err = mergeScores(ctx, tx, len(feed.Scores))
 	}
-	change, err := merge(ctx, tx)
 	if err == nil {
 		_, err = tx.ExecContext(ctx, `DROP TABLE epss_staged`)
 	}
@@ -55,20 +57,24 @@ func (s *Store) loadScores(ctx context.Context, tx *sqlx.Tx, table string, score
 // gone is true for a row of epss_data that the staged edition does not hold.
 const gone = `NOT EXISTS (SELECT 1 FROM epss_staged s WHERE s.cve_id = epss_data.cve_id)`
 
-// mergeScores makes epss_data hold the staged scores. CVEs without a score remain only as entries of the catalog.
-func mergeScores(ctx context.Context, tx *sqlx.Tx) (change core.FeedChange, err error) {
-	change.Added, err = affected(ctx, tx, `
-		INSERT INTO epss_data (cve_id, probability, percentile)
-		SELECT cve_id, probability, percentile FROM epss_staged s
-		WHERE NOT EXISTS (SELECT 1 FROM epss_data e WHERE e.cve_id = s.cve_id)`)
-	if err != nil {
-		return change, err
-	}
+// mergeScores makes epss_data hold the staged scores, so many. CVEs without a score remain only as entries of the
+// catalog. Where all have changed, as they do from day to day, none is new, and looking for new ones would take as long
+// as a third of the rest.
+func mergeScores(ctx context.Context, tx *sqlx.Tx, staged int) (change core.FeedChange, err error) {
 	change.Changed, err = affected(ctx, tx, `
 		UPDATE epss_data SET probability = s.probability, percentile = s.percentile
 		FROM epss_staged s
 		WHERE s.cve_id = epss_data.cve_id
 			AND (epss_data.probability <> s.probability OR epss_data.percentile <> s.percentile)`)
+	if err != nil {
+		return change, err
+	}
+	if change.Changed < staged {
+		change.Added, err = affected(ctx, tx, `
+			INSERT INTO epss_data (cve_id, probability, percentile)
+			SELECT cve_id, probability, percentile FROM epss_staged s
+			WHERE NOT EXISTS (SELECT 1 FROM epss_data e WHERE e.cve_id = s.cve_id)`)
+	}
 	if err != nil {
 		return change, err
 	}
