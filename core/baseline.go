@@ -22,9 +22,9 @@ type Past struct {
 }
 
 // Compare sets Fingerprint, Anchor and BaselineState of one scanner's findings in place, and returns how many findings
-// of the baseline are gone. See CompareReport.
+// of the baseline are gone. See Examined.Compare.
 func Compare(findings []Finding, past Past) (absent int) {
-	compared := CompareReport(Report{Findings: findings}, past)
+	compared := Examine(Report{Findings: findings}).Compare(past)
 	for i := range findings {
 		compared.Tell(i, &findings[i])
 	}
@@ -42,14 +42,21 @@ type Comparison struct {
 	fresh []candidate
 }
 
-// CompareReport recognises findings in what the same scanner found before.
+// Examined is a report whose findings can be recognised.
+type Examined struct{ *matcher }
+
+// Examine looks at the findings of a report, which must not change any more: the larger part of comparing them, for which
+// nothing but the report is needed.
+func Examine(report Report) Examined { return Examined{newMatcher(report.Len(), report.At)} }
+
+// Compare recognises findings in what the same scanner found before.
 //
 // A finding that the baseline has, or else the branch's last run, keeps the fingerprint that it has there. Each of
 // those is recognised at most once, and all fingerprints differ, so that N hits of one rule in one file stay N
 // findings.
-func CompareReport(report Report, past Past) *Comparison {
-	n := report.Len()
-	m := newMatcher(n, report.At)
+func (e Examined) Compare(past Past) *Comparison {
+	m, n := e.matcher, len(e.fresh)
+	m.reset()
 	c := &Comparison{
 		Absent: len(past.Known), known: make([]bool, n), held: make([]string, n), made: make([]imprint, n), fresh: m.fresh,
 	}
@@ -69,6 +76,7 @@ func CompareReport(report Report, past Past) *Comparison {
 		}
 	}
 	m.number(c, used)
+	m.reset()
 	return c
 }
 

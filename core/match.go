@@ -39,8 +39,8 @@ type matcher struct {
 
 func newMatcher(n int, from source) *matcher {
 	m := &matcher{
-		source: from, shifts: map[string][]shift{}, cellsLeft: maxCells,
-		ids: make([]identity, n), fresh: make([]candidate, n),
+		source: from,
+		ids:    make([]identity, n), fresh: make([]candidate, n),
 	}
 	share(n, func(i int, scratch *Finding) {
 		f := from(i, scratch)
@@ -56,6 +56,15 @@ func (m *matcher) compareMessages(a, b int) int {
 	var scratch Finding
 	message := m.source(a, &scratch).Message
 	return cmp.Or(strings.Compare(message, m.source(b, &scratch).Message), a-b)
+}
+
+// reset forgets what was matched before.
+func (m *matcher) reset() {
+	m.cellsLeft = maxCells
+	m.old, m.prints, m.oldOrder, m.pair, m.shifts = nil, nil, nil, nil, map[string][]shift{}
+	for i := range m.fresh {
+		m.fresh[i].ended = false
+	}
 }
 
 // run returns for each finding the index of its partner among known, or none. Those that are to be left out are marked

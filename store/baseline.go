@@ -19,9 +19,8 @@ type baseline struct {
 }
 
 // compare recognises the findings of a job in what its scanner found before.
-func compare(
-	ctx context.Context, tx *sqlx.Tx, scan core.Scan, job *core.Job, report core.Report,
-) (*core.Comparison, error) {
+func compare(ctx context.Context, tx *sqlx.Tx, scan core.Scan, d *delivered) (*core.Comparison, error) {
+	job := &d.job
 	base, found, err := baselineOf(ctx, tx, scan, *job)
 	if err != nil {
 		return nil, fmt.Errorf("choosing the baseline: %w", err)
@@ -35,14 +34,14 @@ func compare(
 		if err := nameBaseline(ctx, tx, scan, base.ScanID); err != nil {
 			return nil, fmt.Errorf("naming the baseline: %w", err)
 		}
-		if report.Changes != nil && report.Changes.Base == base.CommitSHA {
-			past.Changes = report.Changes
+		if d.Changes != nil && d.Changes.Base == base.CommitSHA {
+			past.Changes = d.Changes
 		}
 	}
 	if past.Branch, err = newOnBranch(ctx, tx, scan, *job); err != nil {
 		return nil, fmt.Errorf("reading the branch's last run: %w", err)
 	}
-	return core.CompareReport(report, past), nil
+	return d.examined.Compare(past), nil
 }
 
 func knownIn(ctx context.Context, tx *sqlx.Tx, job int64) ([]core.Known, error) {

@@ -9,12 +9,18 @@ import (
 // delivered is a report on its way to become the findings of a job.
 type delivered struct {
 	core.Report
+	examined core.Examined
 	job      core.Job
 	compared *core.Comparison
 	decided  map[string]core.Word // what holds in the project, by fingerprint
 	ids      map[int]int64        // of the findings that the job has already, by their number in the report
 	told     *core.ReportTally    // of the findings that were inserted
 	scratch  core.Finding
+}
+
+// examine does what can be done before a transaction begins, and with it others wait.
+func examine(report core.Report) *delivered {
+	return &delivered{Report: report, examined: core.Examine(report)}
 }
 
 // at is the i-th finding as it is to be stored, until the next one is asked for.

@@ -121,6 +121,7 @@ func (s *Store) moveJob(ctx context.Context, doing string, job core.Job, update 
 // commit status change in one transaction. A report with a Failure fails the job and keeps its findings.
 // core.ErrConflict when the job was handed on.
 func (s *Store) FinishJob(ctx context.Context, job core.Job, report core.Report) error {
+	d := examine(report)
 	err := s.changeAgain(ctx, func(tx *sqlx.Tx) error {
 		scan, err := s.lockForReport(ctx, tx, job.ScanID)
 		if err != nil {
@@ -130,7 +131,7 @@ func (s *Store) FinishJob(ctx context.Context, job core.Job, report core.Report)
 		if err := oneRow(closed, err, "the job was handed on"); err != nil {
 			return err
 		}
-		return s.putReport(ctx, tx, scan, job, report)
+		return s.putReport(ctx, tx, scan, job, d)
 	})
 	if err != nil {
 		return fmt.Errorf("finishing job %d: %w", job.ID, err)
@@ -142,6 +143,7 @@ func (s *Store) FinishJob(ctx context.Context, job core.Job, report core.Report)
 // it stands afterwards. core.ErrNotFound when there is no such scan.
 func (s *Store) PutReport(ctx context.Context, reference, scanner string, report core.Report) (core.Scan, error) {
 	var scan core.Scan
+	d := examine(report)
 	err := s.changeAgain(ctx, func(tx *sqlx.Tx) error {
 		id, err := scanID(ctx, tx, reference)
 		if err != nil {
@@ -158,7 +160,7 @@ func (s *Store) PutReport(ctx context.Context, reference, scanner string, report
 		if err != nil {
 			return err
 		}
-		if err := s.putReport(ctx, tx, scan, job, report); err != nil {
+		if err := s.putReport(ctx, tx, scan, job, d); err != nil {
 			return err
 		}
 		return tx.GetContext(ctx, &scan, tx.Rebind(`SELECT * FROM scans WHERE id = ?`), id)

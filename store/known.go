@@ -45,7 +45,8 @@ func selectKnown(ctx context.Context, tx *sqlx.Tx, about int, query string, args
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
-	known, kept := make([]core.Known, 0, about), texts{names: make(map[string]string)}
+	known := make([]core.Known, 0, about)
+	prints, anchors := texts{names: make(map[string]string)}, texts{} // for different lives
 	for rows.Next() {
 		var fingerprint, anchor, file sql.RawBytes
 		var line int
@@ -53,7 +54,7 @@ func selectKnown(ctx context.Context, tx *sqlx.Tx, about int, query string, args
 			return nil, err
 		}
 		known = append(known, core.Known{
-			Fingerprint: kept.keep(fingerprint), Anchor: kept.keep(anchor), File: kept.name(file), Line: line,
+			Fingerprint: prints.keep(fingerprint), Anchor: anchors.keep(anchor), File: prints.name(file), Line: line,
 		})
 	}
 	return known, rows.Err()

@@ -18,13 +18,13 @@ func (s *Store) lockScan(ctx context.Context, tx *sqlx.Tx, id int64) (core.Scan,
 }
 
 // putReport is the one room behind both doors: it replaces the findings of a job and ends it.
-func (s *Store) putReport(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job core.Job, report core.Report) error {
-	d := &delivered{Report: report, job: job, told: &core.ReportTally{Gate: s.policyOf(scan).Gate}}
+func (s *Store) putReport(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job core.Job, d *delivered) error {
+	d.job, d.ids, d.told = job, nil, &core.ReportTally{Gate: s.policyOf(scan).Gate}
 	var err error
 	if d.decided, err = decidedWords(ctx, tx, scan); err != nil {
 		return err
 	}
-	if d.compared, err = compare(ctx, tx, scan, &d.job, report); err != nil {
+	if d.compared, err = compare(ctx, tx, scan, d); err != nil {
 		return err
 	}
 	if err := s.replaceFindings(ctx, tx, d); err != nil {

@@ -64,7 +64,7 @@ const (
 	memoryLimit = 180 << 20
 	// gcPercent is how much garbage may lie beside what lives: what lives of a large report has few pointers, and looking
 	// for garbage more often than Go does costs less than the memory.
-	gcPercent = 40
+	gcPercent = 33
 )
 
 // boundMemory leaves the choice to the administrator's GOMEMLIMIT and GOGC where they are set.

@@ -78,7 +78,7 @@ func BenchmarkUpload(b *testing.B) {
 }
 
 // gcPercent is what serve sets.
-const gcPercent = 40
+const gcPercent = 33
 
 // writeLarge writes a report to a file, for in memory it would count as idle.
 func writeLarge(b *testing.B) (file string, size float64) {
