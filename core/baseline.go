@@ -6,19 +6,11 @@ import (
 	"slices"
 )
 
-// Known is a finding of the baseline, as far as it takes to recognise it.
-type Known struct {
-	Fingerprint string `db:"fingerprint"`
-	Anchor      string `db:"anchor"`
-	File        string `db:"file"`
-	Line        int    `db:"line"`
-}
-
 // Past is what the same scanner found before.
 type Past struct {
-	Known   []Known  // in the baseline; nil when it did not complete there: all findings are new, none can be called fixed
+	Known   Earlier  // in the baseline; none when it did not complete there: all findings are new, none can be called fixed
 	Changes *Changes // since the baseline's commit; nil where nobody could look
-	Branch  []Known  // in the last run on the same branch, where that is not the baseline
+	Branch  Earlier  // in the last run on the same branch, where that is not the baseline
 }
 
 // Compare sets Fingerprint, Anchor and BaselineState of one scanner's findings in place, and returns how many findings
@@ -58,21 +50,21 @@ func (e Examined) Compare(past Past) *Comparison {
 	m, n := e.matcher, len(e.fresh)
 	m.reset()
 	c := &Comparison{
-		Absent: len(past.Known), known: make([]bool, n), held: make([]string, n), made: make([]imprint, n), fresh: m.fresh,
+		Absent: past.Known.Len(), known: make([]bool, n), held: make([]string, n), made: make([]imprint, n), fresh: m.fresh,
 	}
 	for i, old := range m.run(past.Known, newLineage(past.Changes)) {
 		if old != none {
-			c.known[i], c.held[i] = true, past.Known[old].Fingerprint
+			c.known[i], c.held[i] = true, past.Known.prints[old]
 			c.Absent--
 			c.Unchanged++
 		}
 	}
-	used := fingerprintsOf(past.Known)
-	branch := used.missing(past.Branch)
+	used := past.Known.used()
+	branch := past.Branch.without(used)
 	for i, old := range m.run(branch, lineage{}) {
 		if old != none {
-			c.held[i] = branch[old].Fingerprint
-			used[branch[old].Fingerprint] = true
+			c.held[i] = branch.prints[old]
+			used[branch.prints[old]] = true
 		}
 	}
 	m.number(c, used)
@@ -90,27 +82,6 @@ func (c *Comparison) Tell(i int, f *Finding) {
 	if f.Fingerprint == "" {
 		f.Fingerprint = c.made[i].String()
 	}
-}
-
-// used are fingerprints that no other finding may get.
-type used map[string]bool
-
-func fingerprintsOf(known []Known) used {
-	u := make(used, len(known))
-	for i := range known {
-		u[known[i].Fingerprint] = true
-	}
-	return u
-}
-
-// missing are the findings whose fingerprints are not among them.
-func (u used) missing(known []Known) (rest []Known) {
-	for _, k := range known {
-		if !u[k.Fingerprint] {
-			rest = append(rest, k)
-		}
-	}
-	return rest
 }
 
 // number makes the fingerprints of findings that keep none: findings in equal lines of one file are counted.

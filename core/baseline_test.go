@@ -13,10 +13,9 @@ import (
 )
 
 // knownOf is what the store keeps of compared findings.
-func knownOf(findings []core.Finding) []core.Known {
-	known := make([]core.Known, len(findings))
-	for i, f := range findings {
-		known[i] = core.Known{Fingerprint: f.Fingerprint, Anchor: f.Anchor, File: f.File, Line: f.Line}
+func knownOf(findings []core.Finding) (known core.Earlier) {
+	for _, f := range findings {
+		known.Add(core.Known{Fingerprint: f.Fingerprint, Anchor: f.Anchor, File: f.File, Line: f.Line})
 	}
 	return known
 }
@@ -154,7 +153,7 @@ func TestCompareKnowsFingerprintsOfTheFirstVersion(t *testing.T) {
 		{Fingerprint: "v1:" + sumV1("r\x00a.go\x00x()\x001"), File: "a.go", Line: 5},
 	}
 	findings := []core.Finding{at("a.go:7", "x()"), at("a.go:8", "x()"), at("a.go:9", "x()")}
-	absent := core.Compare(findings, core.Past{Known: known})
+	absent := core.Compare(findings, core.Past{Known: core.Remember(known...)})
 	if findings[0].Fingerprint != known[1].Fingerprint || findings[1].Fingerprint != known[2].Fingerprint || absent != 1 {
 		t.Errorf("want the old fingerprints and one absent, got %+v, %d absent", findings, absent)
 	}

@@ -12,8 +12,9 @@ const none = -1
 // candidate is a finding, of this report or of the baseline, as the matcher sees it.
 type candidate struct {
 	place
-	anchor anchor
-	ended  bool // it has its partner, or is known to have none
+	anchor  anchor
+	ended   bool // it has its partner, or is known to have none
+	foreign bool // an older Scanhook made its fingerprint and no anchor
 }
 
 // source hands out findings by number, in scratch where it has none to point at.
@@ -69,11 +70,11 @@ func (m *matcher) reset() {
 
 // run returns for each finding the index of its partner among known, or none. Those that are to be left out are marked
 // as ended before.
-func (m *matcher) run(known []Known, lines lineage) (pair []int) {
+func (m *matcher) run(known Earlier, lines lineage) (pair []int) {
 	m.remember(known)
 	m.lines = lines
 	m.pair = slices.Repeat([]int{none}, len(m.fresh))
-	if len(known) > 0 {
+	if known.Len() > 0 {
 		m.matchOlderVersions()
 		m.matchLines()
 		m.matchMoved()
@@ -86,13 +87,10 @@ func (m *matcher) run(known []Known, lines lineage) (pair []int) {
 	return m.pair
 }
 
-func (m *matcher) remember(known []Known) {
-	n := len(known)
-	m.old, m.prints = make([]candidate, n), make([]string, n)
-	for i, k := range known {
-		a, today := parseAnchor(k.Anchor)
-		m.old[i] = candidate{place: place{k.File, k.Line}, anchor: a, ended: !today}
-		m.prints[i] = k.Fingerprint
+func (m *matcher) remember(known Earlier) {
+	m.old, m.prints = known.side, known.prints
+	for i := range m.old {
+		m.old[i].ended = m.old[i].foreign
 	}
 	m.oldOrder = byPlace(m.old, func(a, b int) int { return a - b })
 }

@@ -44,20 +44,20 @@ func compare(ctx context.Context, tx *sqlx.Tx, scan core.Scan, d *delivered) (*c
 	return d.examined.Compare(past), nil
 }
 
-func knownIn(ctx context.Context, tx *sqlx.Tx, job int64) ([]core.Known, error) {
+func knownIn(ctx context.Context, tx *sqlx.Tx, job int64) (core.Earlier, error) {
 	var many int
 	err := tx.GetContext(ctx, &many, tx.Rebind(`SELECT num_findings FROM scan_jobs WHERE id = ?`), job)
 	if err != nil {
-		return nil, err
+		return core.Earlier{}, err
 	}
 	return selectKnown(ctx, tx, many, `SELECT fingerprint, anchor, file, line FROM findings WHERE job_id = ?`, job)
 }
 
 // newOnBranch is what was new in the last complete run on the scan's branch: it stays the same finding, and what people
 // said of it holds, while the branch moves on and its baseline does not have it yet.
-func newOnBranch(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job core.Job) (known []core.Known, err error) {
+func newOnBranch(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job core.Job) (known core.Earlier, err error) {
 	if branch, _, err := comparedWith(ctx, tx, scan); err != nil || branch == scan.Branch {
-		return nil, err
+		return known, err
 	}
 	return selectKnown(ctx, tx, 0, `
 		SELECT fingerprint, anchor, file, line FROM findings

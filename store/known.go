@@ -39,22 +39,21 @@ func (t *texts) name(text []byte) string {
 }
 
 // selectKnown reads about as many earlier findings: fingerprint, anchor, file and line.
-func selectKnown(ctx context.Context, tx *sqlx.Tx, about int, query string, args ...any) ([]core.Known, error) {
+func selectKnown(ctx context.Context, tx *sqlx.Tx, about int, query string, args ...any) (core.Earlier, error) {
 	rows, err := tx.QueryContext(ctx, tx.Rebind(query), args...)
 	if err != nil {
-		return nil, err
+		return core.Earlier{}, err
 	}
 	defer func() { _ = rows.Close() }()
-	known := make([]core.Known, 0, about)
-	prints, anchors := texts{names: make(map[string]string)}, texts{} // for different lives
+	known, kept := core.MakeEarlier(about), texts{names: make(map[string]string)}
 	for rows.Next() {
 		var fingerprint, anchor, file sql.RawBytes
 		var line int
 		if err := rows.Scan(&fingerprint, &anchor, &file, &line); err != nil {
-			return nil, err
+			return core.Earlier{}, err
 		}
-		known = append(known, core.Known{
-			Fingerprint: prints.keep(fingerprint), Anchor: anchors.keep(anchor), File: prints.name(file), Line: line,
+		known.Add(core.Known{
+			Fingerprint: kept.keep(fingerprint), Anchor: string(anchor), File: kept.name(file), Line: line,
 		})
 	}
 	return known, rows.Err()

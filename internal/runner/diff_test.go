@@ -103,6 +103,6 @@ func FuzzParseDiff(f *testing.F) {
 		}
 		core.Compare(findings, core.Past{})
 		known := []core.Known{{Fingerprint: findings[0].Fingerprint, Anchor: findings[0].Anchor, File: "x", Line: 2}}
-		core.Compare(findings, core.Past{Known: known, Changes: &core.Changes{Files: changed}})
+		core.Compare(findings, core.Past{Known: core.Remember(known...), Changes: &core.Changes{Files: changed}})
 	})
 }
