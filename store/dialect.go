@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -80,6 +81,17 @@ func open(d dialect, dsn string) (*sqlx.DB, dialect, error) {
 	db.SetMaxIdleConns(d.maxConns)
 	db.SetConnMaxIdleTime(5 * time.Minute)
 	return db, d, nil
+}
+
+// keepPrivate makes the file of a new embedded database, which only its owner may read; it tells what is wrong with
+// private code. One that exists keeps its mode, and what cannot be made here SQLite complains about itself.
+func (d dialect) keepPrivate() {
+	if d.file == "" {
+		return
+	}
+	if file, err := os.OpenFile(d.file, os.O_CREATE|os.O_RDWR, 0o600); err == nil {
+		_ = file.Close()
+	}
 }
 
 // uriPath keeps the characters of a file's name from meaning something in SQLite's URI.

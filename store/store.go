@@ -60,6 +60,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s.writing = newWriter(d)
 	s.triaging = make(chan struct{}, maxTriaging)
 	s.intake.commit = s.commitIntake
+	d.keepPrivate()
 	if err := migrateUp(ctx, db, d); err != nil {
 		_ = db.Close()
 		return nil, fmt.Errorf("migrating database: %w", classify(err))
