@@ -2,6 +2,7 @@ package epss
 
 import (
 	"cmp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -50,6 +51,9 @@ func (t *table) readRow(feed *core.Feed) error {
 	if t.rows != nil {
 		t.rows[score.CVEID] = score
 	}
+	if len(feed.Scores) == cap(feed.Scores) { // append would copy a large file some twenty times
+		feed.Scores = slices.Grow(feed.Scores, max(len(feed.Scores), 1024))
+	}
 	feed.Scores = append(feed.Scores, score)
 	return nil
 }
@@ -91,13 +95,13 @@ func (t *table) score(values []string) (core.Score, error) {
 	return core.Score{CVEID: cve, Probability: probability, Percentile: percentile}, nil
 }
 
-// fields splits the line. The values of these files hold neither commas nor quotation marks of their own.
+// fields splits the line, until the next one is split. The values of these files hold neither commas nor quotation marks of their own.
 func (t *table) fields() []string {
-	fields := strings.Split(t.text, ",")
-	for i, field := range fields {
-		fields[i] = strings.Trim(field, ` "`)
+	t.values = t.values[:0]
+	for field := range strings.SplitSeq(t.text, ",") {
+		t.values = append(t.values, strings.Trim(field, ` "`))
 	}
-	return fields
+	return t.values
 }
 
 // parseShare is false for NaN too, which compares with nothing.

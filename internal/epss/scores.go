@@ -40,6 +40,7 @@ type table struct {
 	lines   *bufio.Scanner
 	line    int // number of the current one, 1-based
 	text    string
+	values  []string // of the current line
 	columns columns
 	rows    map[string]core.Score // by CVE; nil as long as they are in order
 }
