@@ -91,8 +91,12 @@ func refuse(status int, message string) answer {
 	return answer{status: status, body: map[string]any{"message": message}, reason: message}
 }
 
-// crashed answers when git could not be asked: the stand-in's own trouble, never the caller's.
+// crashed answers when git could not be asked: the stand-in's own trouble, never the caller's. Git ends with a caller who
+// goes away in the middle of the call.
 func (s *Server) crashed(r *http.Request, err error) answer {
+	if r.Context().Err() != nil {
+		return answer{status: http.StatusInternalServerError, fault: true}
+	}
 	s.cfg.Log.ErrorContext(r.Context(), "stand-in failed", slog.String(keyPath, r.URL.Path), slog.Any(keyError, err))
 	return refuse(http.StatusInternalServerError, "500 Internal Server Error")
 }
