@@ -146,7 +146,7 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
-	defer s.answers.announcing.Wait()
+	defer s.answers.end()
 	if err := server.Serve(listener); ctx.Err() == nil {
 		return err
 	}

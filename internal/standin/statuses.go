@@ -16,6 +16,24 @@ type statusAnswers struct {
 	mu         sync.Mutex
 	refusal    int // HTTP status that answers each post of a status; 0: the rules decide
 	announcing sync.WaitGroup
+	ended      bool // nothing is announced any more
+}
+
+// announce does work beside the call that it belongs to, unless the server has ended.
+func (a *statusAnswers) announce(work func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.ended {
+		a.announcing.Go(work)
+	}
+}
+
+// end waits for all that is being announced.
+func (a *statusAnswers) end() {
+	a.mu.Lock()
+	a.ended = true
+	a.mu.Unlock()
+	a.announcing.Wait()
 }
 
 // RefuseStatuses answers each post of a status with an HTTP status, as of a token that may not post; 0 mends it.
@@ -52,7 +70,7 @@ func (s *Server) announceStatus(repo Repository, status Status) {
 	payload["sha"], payload["name"], payload["sender"] = status.SHA, status.Project, payload["creator"]
 	payload["repository"] = s.githubRepository(repo, textTime)
 	payload["commit"], payload["branches"] = map[string]any{"sha": status.SHA}, []any{}
-	s.answers.announcing.Go(func() {
+	s.answers.announce(func() {
 		d, err := s.seal("status", repo, payload)
 		if err == nil {
 			_, err = s.announce(context.Background(), repo.Project, d)
