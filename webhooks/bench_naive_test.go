@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -109,7 +110,7 @@ func (n naive) bind(query string) string {
 	var out strings.Builder
 	for i, part := range strings.Split(query, "?") {
 		if i > 0 {
-			out.WriteString("$" + string(rune('0'+i)))
+			out.WriteString("$" + strconv.Itoa(i))
 		}
 		out.WriteString(part)
 	}
