@@ -42,12 +42,6 @@ func (b breaches) String() string {
 	return text.String()
 }
 
-// A job is started so many times at most, and its scan says so in the end.
-const (
-	attempts = 3
-	wornOut  = "its worker died three times"
-)
-
 // posting is how many statuses a process posts at the same time.
 const posting = 16
 
@@ -56,12 +50,9 @@ func (a *arena) judge(t *testing.T, s *sender, c *conductor, pushes []*push) bre
 	t.Helper()
 	b, r := breaches{}, readRows(t, a.database.open(t))
 	b.judgeAcks(r, s)
-	misfortunes := c.kills + c.restarts + c.stalls
-	if worn := b.judgeScans(r, pushes, misfortunes/attempts); worn > 0 {
-		t.Logf("scans that ended because their workers died three times, as they may: %d", worn)
-	}
+	b.judgeScans(r, pushes)
 	a.judgeStatuses(b, r)
-	a.judgeCalls(b, posting*misfortunes)
+	a.judgeCalls(b, posting*(c.kills+c.restarts+c.stalls))
 	a.judgeLogs(t, b)
 	for what, n := range s.strange {
 		b.add(odd, "%d × %s", n, what)
@@ -91,9 +82,7 @@ func (b breaches) judgeAcks(r rows, s *sender) {
 	}
 }
 
-// judgeScans lets so many scans fail for a job that was started three times and each time met a misfortune: a job that
-// kills its workers must end. It returns how many did.
-func (b breaches) judgeScans(r rows, pushes []*push, unlucky int) (worn int) {
+func (b breaches) judgeScans(r rows, pushes []*push) {
 	for _, p := range pushes {
 		scans := r.scans[p.commit()]
 		switch {
@@ -104,16 +93,13 @@ func (b breaches) judgeScans(r rows, pushes []*push, unlucky int) (worn int) {
 			b.add(twice, "%s has %d scans", p.commit(), len(scans))
 		}
 		scan := scans[0]
-		if strings.Contains(scan.Error, wornOut) && worn < unlucky {
-			worn++
-		} else if scan.Status == core.ScanFailed && scan.SupersededBy == "" {
+		if scan.Status == core.ScanFailed && scan.SupersededBy == "" {
 			b.add(failing, "%s: %s", p.commit(), scan.Error)
 		}
 		if p.checked && !scan.Status.Ended() || p.uploaded && scan.Status != core.ScanCompleted {
 			b.add(lost, "%s is %s", p.commit(), scan.Status)
 		}
 	}
-	return worn
 }
 
 // judgeStatuses compares three: what the scan means, what the row wants, and what the platform shows.
