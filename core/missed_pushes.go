@@ -13,15 +13,15 @@ type MissedPushes struct {
 }
 
 // Found takes a find into account.
-func (u *MissedPushes) Found(at time.Time) {
+func (m *MissedPushes) Found(at time.Time) {
 	at = at.UTC()
-	if u.First.IsZero() || at.Before(u.First) {
-		u.First = at
+	if m.First.IsZero() || at.Before(m.First) {
+		m.First = at
 	}
-	if at.After(u.Last) {
-		u.Last = at
+	if at.After(m.Last) {
+		m.Last = at
 	}
 }
 
 // proves tells whether the webhook is dead for sure.
-func (u MissedPushes) proves() bool { return u.Last.Sub(u.First) >= missedApart }
+func (m MissedPushes) proves() bool { return m.Last.Sub(m.First) >= missedApart }
