@@ -104,16 +104,19 @@ func sqliteDSN(path string) string {
 		"&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_txlock=immediate&_timezone=UTC&_time_format=sqlite&_texttotime=1"
 }
 
-// postgresDSN bounds how long a connection attempt may take; a receiver must answer 503 while its caller still waits.
+// postgresDSN bounds how long a connection attempt may take, for a receiver must answer 503 while its caller still
+// waits, and lets a statement with parameters take one round trip, where the driver's own way takes two.
 func postgresDSN(rawURL string) (string, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
 		return "", fmt.Errorf("database.url is not a URL: check the characters in user name and password")
 	}
 	query := u.Query()
-	if !query.Has("connect_timeout") {
-		query.Set("connect_timeout", "5")
-		u.RawQuery = query.Encode()
+	for key, value := range map[string]string{"connect_timeout": "5", "binary_parameters": "yes"} {
+		if !query.Has(key) {
+			query.Set(key, value)
+		}
 	}
+	u.RawQuery = query.Encode()
 	return u.String(), nil
 }
