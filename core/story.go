@@ -145,6 +145,8 @@ func (s Status) story(waits bool) Step {
 		wanted.Text += "; posting was given up"
 	case s.Attempts > 0:
 		wanted.Text += fmt.Sprintf("; posting failed %d times, next attempt %s", s.Attempts, s.NextAttemptAt.UTC().Format(time.TimeOnly))
+	case s.LastError != "":
+		wanted.Text += "; not posted yet, next attempt " + s.NextAttemptAt.UTC().Format(time.TimeOnly)
 	default:
 		wanted.Text += "; not posted yet"
 	}

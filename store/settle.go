@@ -128,9 +128,13 @@ func failedStatus(ctx context.Context, tx *sqlx.Tx, status core.Status, end Sett
 	if end.Trouble != nil {
 		retry = now.Add(keepUntilMended)
 	}
+	failures := 1
+	if end.Waiting { // the next failure is no graver for that
+		failures = 0
+	}
 	return rowsChanged(ctx, tx, `
-		UPDATE commit_statuses SET lease_until = NULL, attempts = attempts + 1, next_attempt_at = ?, last_error = ?,
+		UPDATE commit_statuses SET lease_until = NULL, attempts = attempts + ?, next_attempt_at = ?, last_error = ?,
 			given_up = (revision = ? AND ?)
 		WHERE id = ? AND lease_until = ?`,
-		retry, end.Error, status.Revision, end.GivenUp, status.ID, status.LeaseUntil)
+		failures, retry, end.Error, status.Revision, end.GivenUp, status.ID, status.LeaseUntil)
 }

@@ -38,7 +38,8 @@ func (s *Store) putWishes(ctx context.Context, tx *sqlx.Tx, wishes []core.Status
 			scan_id = excluded.scan_id, project_ref = excluded.project_ref, branch = excluded.branch,
 			state = excluded.state, description = excluded.description, target_url = excluded.target_url,
 			wanted_at = excluded.wanted_at, due_since = excluded.due_since, revision = commit_statuses.revision + 1,
-			attempts = 0, given_up = FALSE, last_error = '', next_attempt_at = CASE WHEN commit_statuses.attempts > 0 AND NOT commit_statuses.given_up
+			attempts = 0, given_up = FALSE, last_error = '',
+			next_attempt_at = CASE WHEN commit_statuses.next_attempt_at > excluded.next_attempt_at AND NOT commit_statuses.given_up
 				THEN commit_statuses.next_attempt_at ELSE excluded.next_attempt_at END
 		WHERE commit_statuses.state <> excluded.state OR commit_statuses.description <> excluded.description
 			OR commit_statuses.target_url <> excluded.target_url`, wishes)

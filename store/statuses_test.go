@@ -85,6 +85,33 @@ func TestStatusRetries(t *testing.T) {
 	})
 }
 
+// Being asked to wait is no failure, or the next failure would be followed by a pause that grew without reason; newer
+// wishes wait as well, however many come.
+func TestStatusWaitingIsNoFailure(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		clock := newClock()
+		s := e.Open(t, store.Config{Now: clock.Now})
+		d, p := storetest.PushOf(1)
+		scan := accept(t, s, d, p)
+		settle(t, s, claimOne(t, s), store.Settlement{Waiting: true, RetryAfter: time.Minute, Error: "429"})
+		if got := statusOf(t, s, scan); got.Attempts != 0 || got.LastError != "429" {
+			t.Errorf("while it waits: %+v", got)
+		}
+		run(t, s, finding("r", core.High))
+		nothingDue(t, s, "a newer wish")
+		more := core.Report{Findings: []core.Finding{finding("r", core.Low)}}
+		if _, err := s.PutReport(t.Context(), scan.ReferenceID, "lint", more); err != nil {
+			t.Fatal(err)
+		}
+		nothingDue(t, s, "a third wish")
+		clock.advance(time.Minute)
+		if got := claimOne(t, s); got.Attempts != 0 || got.Revision != 3 {
+			t.Errorf("after the pause: %+v", got)
+		}
+	})
+}
+
 // A post of an older revision that is given up must not silence the newer one.
 func TestStatusGivingUpIsPerRevision(t *testing.T) {
 	t.Parallel()
