@@ -8,8 +8,10 @@ import (
 	"time"
 )
 
-// maxPause bounds how far apart the tries grow while a unit of work keeps failing.
-const maxPause = 30 * time.Second
+const (
+	maxPause = 30 * time.Second       // bounds how far apart the tries grow while a unit of work keeps failing
+	rest     = 100 * time.Millisecond // after a look in vain: what many knocks announce is found by one look
+)
 
 // Loop describes one background loop.
 type Loop struct {
@@ -31,7 +33,8 @@ func (l Loop) Run(ctx context.Context) {
 		if worked && err == nil {
 			continue
 		}
-		wait(ctx, wake, l.pause(failures))
+		wait(ctx, nil, rest)
+		wait(ctx, wake, l.pause(failures)-rest)
 	}
 }
 

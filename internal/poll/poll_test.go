@@ -83,8 +83,8 @@ func TestBellRungWhileLooking(t *testing.T) {
 			}
 			return false, nil
 		})
-		if len(calls) != 2 || calls[1] != 0 {
-			t.Errorf("calls at %v, want two at once", calls)
+		if len(calls) != 2 || calls[1] != 100*time.Millisecond {
+			t.Errorf("calls at %v, want two, with the rest between them", calls)
 		}
 	})
 }

@@ -44,7 +44,7 @@ func (l *lane) run(ctx context.Context) {
 	}.Run(ctx)
 }
 
-// once begins to post what is due, as much as there are places for.
+// once begins to post what is due, as much as there are places for. It has worked when there may be more.
 func (l *lane) once(ctx context.Context) (worked bool, err error) {
 	places := l.take(ctx)
 	defer func() { l.giveBack(places) }()
@@ -55,6 +55,7 @@ func (l *lane) once(ctx context.Context) (worked bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	full := len(claimed) == places
 	places -= len(claimed)
 	if len(claimed) > 0 {
 		l.busy.Store(l.Now().Unix())
@@ -66,7 +67,7 @@ func (l *lane) once(ctx context.Context) (worked bool, err error) {
 			l.post(ctx, status)
 		})
 	}
-	return len(claimed) > 0, nil
+	return full, nil
 }
 
 // take waits for a place, and a moment for more; 0 when ctx has ended.
