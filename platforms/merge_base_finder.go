@@ -13,16 +13,26 @@ type MergeBaseFinder interface {
 	MergeBase(ctx context.Context, project, branch, sha string) (string, error)
 }
 
-// MergeBase asks a scan's platform where its branch left the default branch. It is empty where that is not to be
-// asked: on the default branch itself, when the answer is known already, and on platforms that are no MergeBaseFinder.
-func (s Set) MergeBase(ctx context.Context, scan core.Scan) (string, error) {
+// FindMergeBase asks a scan's platform where its branch left the default branch, has the answer kept and returns the scan
+// with it. Nothing is asked on the default branch itself, when the answer is known already, and on platforms that are
+// no MergeBaseFinder.
+func (s Set) FindMergeBase(
+	ctx context.Context, scan core.Scan, keep func(context.Context, core.Scan, string) error,
+) (core.Scan, error) {
 	finder, able := s[scan.SourcePlatform].(MergeBaseFinder)
 	if !able || scan.MergeBaseSHA != "" || scan.DefaultBranch == "" || scan.OnDefaultBranch() {
-		return "", nil
+		return scan, nil
 	}
 	sha, err := finder.MergeBase(ctx, scan.ProjectName, scan.DefaultBranch, scan.CommitSHA)
-	if err == nil && !core.IsCommitSHA(sha) {
-		return "", errors.New("the answer names no commit")
+	if err != nil {
+		return scan, err
 	}
-	return sha, err
+	if !core.IsCommitSHA(sha) {
+		return scan, errors.New("the answer names no commit")
+	}
+	if err := keep(ctx, scan, sha); err != nil {
+		return scan, err
+	}
+	scan.MergeBaseSHA = sha
+	return scan, nil
 }

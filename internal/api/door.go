@@ -26,11 +26,12 @@ const (
 	uploadWait  = 30 * time.Second
 )
 
-// newUploads has a place for one large report at a time. Sizes are what a report can take in memory until it is stored.
+// newUploads has a place for one large report at a time, and for so many small ones that a platform which is slow to
+// tell a merge base keeps nobody out. Sizes are what a report can take in memory until it is stored.
 func newUploads() *httpx.Bodies {
 	return httpx.NewBodies(uploadWait,
-		httpx.Class{UpTo: 1 << 20, AtOnce: 16}, httpx.Class{UpTo: 8 << 20, AtOnce: 4},
-		httpx.Class{UpTo: math.MaxInt64, AtOnce: 1})
+		httpx.Class{UpTo: 64 << 10, AtOnce: 128}, httpx.Class{UpTo: 1 << 20, AtOnce: 16},
+		httpx.Class{UpTo: 8 << 20, AtOnce: 4}, httpx.Class{UpTo: math.MaxInt64, AtOnce: 1})
 }
 
 // limits are those of the configuration, or our own.

@@ -75,10 +75,7 @@ type resultsOutput struct {
 }
 
 func (a *API) putResults(ctx context.Context, in *putResultsInput) (*resultsOutput, error) {
-	return a.put(ctx, in.Upload, in.Scanner, func() (string, error) {
-		scan, err := a.Store.GetScan(ctx, in.Ref)
-		return scan.ReferenceID, err
-	})
+	return a.put(ctx, in.Upload, in.Scanner, func() (core.Scan, error) { return a.Store.GetScan(ctx, in.Ref) })
 }
 
 type putByCommitInput struct {
@@ -91,14 +88,17 @@ type putByCommitInput struct {
 }
 
 func (a *API) putResultsByCommit(ctx context.Context, in *putByCommitInput) (*resultsOutput, error) {
-	return a.put(ctx, in.Upload, in.Scanner, func() (string, error) {
+	return a.put(ctx, in.Upload, in.Scanner, func() (core.Scan, error) {
 		receipt, err := a.accept(ctx, in.Platform, in.Project, in.Commit, in.Branch, "upload")
-		return receipt.Reference, err
+		if err != nil {
+			return core.Scan{}, err
+		}
+		return a.Store.GetScan(ctx, receipt.Reference)
 	})
 }
 
 // put reads the report before it looks for the scan: a malformed one stores nothing at all.
-func (a *API) put(ctx context.Context, in Upload, scanner string, find func() (string, error)) (*resultsOutput, error) {
+func (a *API) put(ctx context.Context, in Upload, scanner string, find func() (core.Scan, error)) (*resultsOutput, error) {
 	if !scannerName.MatchString(scanner) {
 		return nil, a.problem(ctx, fmt.Errorf("%w: %q cannot be the name of a scanner", core.ErrInvalid, scanner))
 	}
@@ -108,12 +108,12 @@ func (a *API) put(ctx context.Context, in Upload, scanner string, find func() (s
 	if err != nil {
 		return nil, a.problem(ctx, err)
 	}
-	reference, err := find()
+	scan, err := find()
 	if err != nil {
 		return nil, a.problem(ctx, err)
 	}
-	a.findMergeBase(ctx, reference)
-	return a.store(ctx, reference, scanner, report)
+	a.findMergeBase(ctx, scan)
+	return a.store(ctx, scan.ReferenceID, scanner, report)
 }
 
 func (a *API) store(ctx context.Context, reference, scanner string, report core.Report) (*resultsOutput, error) {

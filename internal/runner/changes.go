@@ -21,7 +21,10 @@ func (r *Runner) changesSince(
 	ctx context.Context, space workspace, remote platforms.Remote, job core.Job, scan core.Scan,
 ) *core.Changes {
 	log := r.Log.With(about(job, scan)...)
-	r.findMergeBase(ctx, &scan)
+	scan, err := r.Platforms.FindMergeBase(ctx, scan, r.Jobs.RecordMergeBase)
+	if err != nil {
+		log.Info("merge base not known, compared with the default branch", keyError, err)
+	}
 	base, err := r.Jobs.GetBaseline(ctx, scan, job)
 	if err != nil {
 		if !errors.Is(err, core.ErrNotFound) {
@@ -37,22 +40,6 @@ func (r *Runner) changesSince(
 		return nil
 	}
 	return changes
-}
-
-// findMergeBase asks the platform, once per scan, where its branch left the default branch.
-func (r *Runner) findMergeBase(ctx context.Context, scan *core.Scan) {
-	sha, err := r.Platforms.MergeBase(ctx, *scan)
-	if err == nil && sha != "" {
-		err = r.Jobs.RecordMergeBase(ctx, *scan, sha)
-	}
-	if err != nil {
-		r.Log.Info("merge base not known, compared with the default branch", keyScan, scan.ReferenceID,
-			keyProject, scan.ProjectName, keySHA, scan.CommitSHA, keyError, err)
-		return
-	}
-	if sha != "" {
-		scan.MergeBaseSHA = sha
-	}
 }
 
 // diffCommits fetches the base commit beside the one that is checked out, of which the server sends only what differs,
