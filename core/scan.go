@@ -74,8 +74,11 @@ type Job struct {
 	ScanID       int64      `db:"scan_id"`
 	Scanner      string     `db:"scanner"` // the scanner's key in the configuration
 	State        JobState   `db:"state"`
-	Attempt      int        `db:"attempt"`
-	Worker       string     `db:"worker"`
+	Attempt      int        `db:"attempt"`      // how often it was started; with the worker it tells one claim from all others
+	Worker       string     `db:"worker"`       // who holds it, or held it last
+	Lapses       int        `db:"lapses"`       // of leases: how many of its workers have died
+	LostWorkers  string     `db:"lost_workers"` // their names
+	Failures     int        `db:"failures"`     // for reasons that may pass
 	LeaseUntil   *time.Time `db:"lease_until"`
 	NotBefore    *time.Time `db:"not_before"` // when a job that is tried again may start
 	Error        string     `db:"error"`

@@ -6,6 +6,9 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
+// maxDeadlocks is how often a transaction may be chosen to break a deadlock.
+const maxDeadlocks = 3
+
 // changeAgain is change, run again when PostgreSQL ended it to break a deadlock: it does so to one of two transactions,
 // and the other one is through by then.
 func (s *Store) changeAgain(ctx context.Context, work func(*sqlx.Tx) error) error {
@@ -13,7 +16,7 @@ func (s *Store) changeAgain(ctx context.Context, work func(*sqlx.Tx) error) erro
 }
 
 func (s *Store) changeAgainAs(ctx context.Context, as rank, work func(*sqlx.Tx) error) (err error) {
-	for range maxAttempts {
+	for range maxDeadlocks {
 		if err = s.changeAs(ctx, as, work); !isDeadlock(err) {
 			return err
 		}

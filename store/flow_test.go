@@ -28,9 +28,7 @@ func TestReadFlow(t *testing.T) {
 			now = now.Add(time.Minute)
 		}
 		run(t, s, finding("r", core.High))
-		if _, _, err := s.ClaimJob(t.Context(), []string{"gitleaks"}, "worker", time.Minute); err != nil {
-			t.Fatal(err)
-		}
+		claimJob(t, s, by("worker", scanners...))
 		list := core.Feed{Kind: core.FeedEPSS, Source: "test",
 			Date: start, Scores: []core.Score{{CVEID: "CVE-2026-1", Probability: 0.5}}}
 		if _, err := s.PutFeed(t.Context(), list, store.FeedOptions{}); err != nil {

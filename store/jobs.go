@@ -10,16 +10,28 @@ import (
 	"github.com/scanhook/scanhook/core"
 )
 
-// maxAttempts is how often a job may be started before it fails.
-const maxAttempts = 3
+// A job is given up when so many of its workers have died, or so many tries failed for a reason that might have passed.
+const (
+	maxLapses   = 3
+	maxFailures = 3
+)
 
-// ClaimJob leases the oldest job of one of the scanners to worker: a pending one, or one whose worker let its lease run
-// out. core.ErrNotFound when there is nothing to do.
-func (s *Store) ClaimJob(ctx context.Context, scanners []string, worker string, lease time.Duration) (core.Job, core.Scan, error) {
+// Claimant is who asks for a job.
+type Claimant struct {
+	Worker   string        // names somebody who does one job at a time, for as long as the process lives
+	Scanners []string      // what the worker can run
+	Lease    time.Duration // for so long nobody else gets the job
+	Blind    bool          // the database was away lately: a lease that ran out meanwhile proves nobody dead
+}
+
+// ClaimJob leases a job to a worker, the oldest of these: a pending one; one whose worker let its lease run out, who
+// counts as dead then; and one that the worker holds already, because the answer to its claim was lost or its report
+// could not be stored. core.ErrNotFound when there is nothing to do.
+func (s *Store) ClaimJob(ctx context.Context, by Claimant) (core.Job, core.Scan, error) {
 	var job core.Job
 	var scan core.Scan
 	err := s.transact(ctx, func(tx *sqlx.Tx) error {
-		if err := s.claim(ctx, tx, &job, scanners, worker, lease); err != nil {
+		if err := s.claim(ctx, tx, &job, by); err != nil {
 			return err
 		}
 		_, err := tx.ExecContext(ctx, tx.Rebind(`
@@ -37,22 +49,32 @@ func (s *Store) ClaimJob(ctx context.Context, scanners []string, worker string, 
 }
 
 // claim repeats the guard of the inner SELECT outside: without it PostgreSQL hands one row to two workers.
-func (s *Store) claim(ctx context.Context, tx *sqlx.Tx, job *core.Job, scanners []string, worker string, lease time.Duration) error {
+func (s *Store) claim(ctx context.Context, tx *sqlx.Tx, job *core.Job, by Claimant) error {
 	now := s.clock()
-	claimable := `(state = 'pending' AND (not_before IS NULL OR not_before <= ?) OR state = 'running' AND lease_until <= ?)
-		AND attempt < ?`
+	lapsed := now
+	if by.Blind {
+		lapsed = time.Time{}
+	}
+	claimable := `(state = 'pending' AND (not_before IS NULL OR not_before <= ?)
+		OR state = 'running' AND (worker = ? OR lease_until <= ? AND lapses + 1 < ?))`
 	query, args, err := sqlx.In(`
-		UPDATE scan_jobs SET state = 'running', attempt = attempt + 1, worker = ?, lease_until = ?,
-			started_at = COALESCE(started_at, ?)
+		UPDATE scan_jobs SET state = 'running', attempt = attempt + 1, lease_until = ?, started_at = COALESCE(started_at, ?),
+			lapses = lapses + CASE WHEN state = 'running' AND worker <> ? THEN 1 ELSE 0 END,
+			lost_workers = CASE WHEN state = 'running' AND worker <> ? THEN `+lostWorkers+` ELSE lost_workers END,
+			worker = ?
 		WHERE id = (SELECT id FROM scan_jobs WHERE scanner IN (?) AND `+claimable+` ORDER BY id LIMIT 1 `+s.dialect.skipLocked+`)
 			AND `+claimable+`
 		RETURNING *`,
-		worker, now.Add(lease), now, scanners, now, now, maxAttempts, now, now, maxAttempts)
+		now.Add(by.Lease), now, by.Worker, by.Worker, by.Worker, by.Scanners,
+		now, by.Worker, lapsed, maxLapses, now, by.Worker, lapsed, maxLapses)
 	if err != nil {
 		return fmt.Errorf("%w: no scanners to claim for: %w", core.ErrNotFound, err)
 	}
 	return tx.GetContext(ctx, job, tx.Rebind(query), args...)
 }
+
+// lostWorkers are the workers that a job has lost when the one that holds it is lost as well.
+const lostWorkers = `CASE WHEN lost_workers = '' THEN worker ELSE lost_workers || ', ' || worker END`
 
 // ReleaseLeases frees what the process before this one held, so that nothing waits for the leases of the dead. It does
 // so on an embedded database only, which one process serves; on PostgreSQL other replicas may hold leases and be alive.
@@ -88,22 +110,22 @@ func (s *Store) ExtendLease(ctx context.Context, job core.Job, lease time.Durati
 	return s.moveJob(ctx, "extending lease", job, `UPDATE scan_jobs SET lease_until = :lease_until WHERE `+ours)
 }
 
-// ReturnJob gives a job back unfinished; the attempt is not counted. core.ErrConflict as for ExtendLease.
+// ReturnJob gives a job back unfinished. core.ErrConflict as for ExtendLease.
 func (s *Store) ReturnJob(ctx context.Context, job core.Job) error {
-	return s.moveJob(ctx, "returning job", job,
-		`UPDATE scan_jobs SET state = 'pending', attempt = attempt - 1, lease_until = NULL WHERE `+ours)
+	return s.moveJob(ctx, "returning job", job, `UPDATE scan_jobs SET state = 'pending', lease_until = NULL WHERE `+ours)
 }
 
-// RetryJob gives a job back that failed for a passing reason, to be started again after the pause. When its attempts
-// are used up it answers core.ErrConflict, as for ExtendLease, and the caller finishes the job with the failure.
+// RetryJob gives a job back that failed for a passing reason, to be started again after the pause. When it has failed
+// too often for that, it answers core.ErrConflict, as for ExtendLease, and the caller finishes it with the failure.
 func (s *Store) RetryJob(ctx context.Context, job core.Job, pause time.Duration) error {
-	if job.Attempt >= maxAttempts {
-		return fmt.Errorf("retrying job: %w: all %d attempts are used up", core.ErrConflict, maxAttempts)
+	if job.Failures+1 >= maxFailures {
+		return fmt.Errorf("retrying job: %w: it has failed %d times", core.ErrConflict, maxFailures)
 	}
 	at := s.clock().Add(pause)
 	job.NotBefore = &at
-	return s.moveJob(ctx, "retrying job", job,
-		`UPDATE scan_jobs SET state = 'pending', lease_until = NULL, not_before = :not_before WHERE `+ours)
+	return s.moveJob(ctx, "retrying job", job, `
+		UPDATE scan_jobs SET state = 'pending', failures = failures + 1, lease_until = NULL, not_before = :not_before
+		WHERE `+ours)
 }
 
 func (s *Store) moveJob(ctx context.Context, doing string, job core.Job, update string) error {
@@ -169,45 +191,4 @@ func (s *Store) PutReport(ctx context.Context, reference, scanner string, report
 		return core.Scan{}, fmt.Errorf("taking report of %s: %w", scanner, err)
 	}
 	return scan, nil
-}
-
-// ExpireScans ends the jobs that used up their attempts or did not report before their scan's deadline, and returns how
-// many scans that ended.
-func (s *Store) ExpireScans(ctx context.Context) (int, error) {
-	var ids []int64
-	now := s.clock()
-	err := s.db.SelectContext(ctx, &ids, s.db.Rebind(`
-		SELECT id FROM scans WHERE status IN ('pending', 'processing') AND deadline_at <= ?
-		UNION
-		SELECT scan_id FROM scan_jobs WHERE state = 'running' AND lease_until <= ? AND attempt >= ?`),
-		now, now, maxAttempts)
-	if err != nil {
-		return 0, fmt.Errorf("looking for overdue scans: %w", classify(err))
-	}
-	for _, id := range ids {
-		err := s.changeAgain(ctx, func(tx *sqlx.Tx) error { return s.expireScan(ctx, tx, id) })
-		if err != nil {
-			return 0, fmt.Errorf("ending overdue scan %d: %w", id, err)
-		}
-	}
-	return len(ids), nil
-}
-
-func (s *Store) expireScan(ctx context.Context, tx *sqlx.Tx, id int64) error {
-	scan, err := s.lockScan(ctx, tx, id)
-	if err != nil {
-		return err
-	}
-	now := s.clock()
-	overdue := !scan.DeadlineAt.After(now)
-	_, err = tx.ExecContext(ctx, tx.Rebind(`
-		UPDATE scan_jobs SET state = 'failed', finished_at = ?, lease_until = NULL, error = CASE
-			WHEN ? THEN ? ELSE 'its worker died three times' END
-		WHERE scan_id = ? AND state IN ('pending', 'running')
-			AND (? OR state = 'running' AND lease_until <= ? AND attempt >= ?)`),
-		now, overdue, core.DeadlineError(scan.DeadlineAt.Sub(scan.Timestamp)), id, overdue, now, maxAttempts)
-	if err != nil {
-		return err
-	}
-	return s.settleScan(ctx, tx, id, nil)
 }

@@ -3,6 +3,7 @@ package store_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -34,6 +35,11 @@ func (c *clock) advance(d time.Duration) {
 
 var scanners = []string{"gitleaks"}
 
+// by is a worker that leases a job for a minute.
+func by(worker string, scanners ...string) store.Claimant {
+	return store.Claimant{Worker: worker, Scanners: scanners, Lease: time.Minute}
+}
+
 func TestClaimJobHandsOutEachJobOnce(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -48,8 +54,8 @@ func TestClaimJobHandsOutEachJobOnce(t *testing.T) {
 		var wg sync.WaitGroup
 		for n := range 16 {
 			wg.Go(func() {
-				for {
-					job, scan, err := s.ClaimJob(t.Context(), scanners, fmt.Sprint("w", n), time.Minute)
+				for i := 0; ; i++ { // none has a job already
+					job, scan, err := s.ClaimJob(t.Context(), by(fmt.Sprint(n, "/", i), scanners...))
 					if errors.Is(err, core.ErrNotFound) {
 						return
 					}
@@ -82,26 +88,16 @@ func TestLease(t *testing.T) {
 		s := e.Open(t, store.Config{Now: clock.Now})
 		d, p := storetest.PushOf(1)
 		scan := accept(t, s, d, p)
-		claim := func() (core.Job, error) {
-			job, _, err := s.ClaimJob(t.Context(), scanners, "w", time.Minute)
-			return job, err
-		}
-		first, err := claim()
-		if err != nil {
-			t.Fatal(err)
-		}
+		first := claimJob(t, s, by("a", scanners...))
 		clock.advance(50 * time.Second)
 		if err := s.ExtendLease(t.Context(), first, time.Minute); err != nil {
 			t.Fatal(err)
 		}
 		clock.advance(50 * time.Second)
-		if _, err := claim(); !errors.Is(err, core.ErrNotFound) {
-			t.Fatalf("an extended lease was taken over: %v", err)
-		}
+		noJob(t, s, by("b", scanners...), "an extended lease")
 		clock.advance(time.Minute)
-		second, err := claim()
-		if err != nil || second.Attempt != 2 {
-			t.Fatalf("after the lease: %+v, %v", second, err)
+		if second := claimJob(t, s, by("b", scanners...)); second.Lapses != 1 || second.LostWorkers != "a" {
+			t.Fatalf("after the lease: %+v", second)
 		}
 		for name, err := range map[string]error{
 			"finish": s.FinishJob(t.Context(), first, core.Report{}),
@@ -112,29 +108,79 @@ func TestLease(t *testing.T) {
 				t.Errorf("%s by the worker that lost the job: %v, want ErrConflict", name, err)
 			}
 		}
-		if err := s.ReturnJob(t.Context(), second); err != nil {
-			t.Fatal(err)
-		}
-		third, err := claim()
-		if err != nil || third.Attempt != 2 {
-			t.Fatalf("a returned job counts no attempt: %+v, %v", third, err)
-		}
 		clock.advance(2 * time.Minute)
-		if _, err = claim(); err != nil {
-			t.Fatal(err)
-		}
+		claimJob(t, s, by("c", scanners...))
 		clock.advance(2 * time.Minute)
-		if _, err := claim(); !errors.Is(err, core.ErrNotFound) {
-			t.Fatalf("a fourth attempt: %v", err)
-		}
+		noJob(t, s, by("d", scanners...), "a job that lost three workers")
 		if n, err := s.ExpireScans(t.Context()); n != 1 || err != nil {
 			t.Fatalf("ExpireScans = %d, %v", n, err)
 		}
 		scan = get(t, s, scan.ReferenceID)
-		if scan.Status != core.ScanFailed || statusOf(t, s, scan).State != core.StatusError {
-			t.Errorf("after three lost attempts the scan is %s: %s", scan.Status, scan.Error)
+		if scan.Status != core.ScanFailed || statusOf(t, s, scan).State != core.StatusError || !strings.HasSuffix(scan.Error, ": a, b, c") {
+			t.Errorf("after three lost workers the scan is %s: %s", scan.Status, scan.Error)
 		}
 	})
+}
+
+// Only a worker that died uses up a life of its job, however often it is started.
+func TestJobSurvivesWhatIsNoDeath(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(*testing.T, *store.Store, *clock, core.Job){
+		"the answer to the claim was lost": func(*testing.T, *store.Store, *clock, core.Job) {},
+		"the database was away for longer than the lease": func(t *testing.T, s *store.Store, c *clock, job core.Job) {
+			c.advance(2 * time.Minute)
+			blind := by("b", scanners...)
+			blind.Blind = true
+			noJob(t, s, blind, "a job whose worker could not extend its lease")
+			if err := s.ExtendLease(t.Context(), job, time.Minute); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"the process was stopped in order": func(t *testing.T, s *store.Store, _ *clock, job core.Job) {
+			if err := s.ReturnJob(t.Context(), job); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.ReturnJob(t.Context(), job); !errors.Is(err, core.ErrConflict) {
+				t.Fatalf("returned twice: %v, want ErrConflict", err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+				clock := newClock()
+				s := e.Open(t, store.Config{Now: clock.Now})
+				d, p := storetest.PushOf(1)
+				scan := accept(t, s, d, p)
+				for range 5 {
+					end(t, s, clock, claimJob(t, s, by("a", scanners...)))
+				}
+				job := claimJob(t, s, by("a", scanners...))
+				if job.Attempt != 6 || job.Lapses != 0 || job.LostWorkers != "" {
+					t.Errorf("after five starts: %+v", job)
+				}
+				if err := s.FinishJob(t.Context(), job, core.Report{}); err != nil || get(t, s, scan.ReferenceID).Status != core.ScanCompleted {
+					t.Errorf("finishing: %v", err)
+				}
+			})
+		})
+	}
+}
+
+func claimJob(t *testing.T, s *store.Store, by store.Claimant) core.Job {
+	t.Helper()
+	job, _, err := s.ClaimJob(t.Context(), by)
+	if err != nil {
+		t.Fatalf("claiming for %s: %v", by.Worker, err)
+	}
+	return job
+}
+
+func noJob(t *testing.T, s *store.Store, by store.Claimant, what string) {
+	t.Helper()
+	if job, _, err := s.ClaimJob(t.Context(), by); !errors.Is(err, core.ErrNotFound) {
+		t.Fatalf("%s was handed to %s: %+v, %v", what, by.Worker, job, err)
+	}
 }
 
 func TestRetryJob(t *testing.T) {
@@ -145,7 +191,7 @@ func TestRetryJob(t *testing.T) {
 		d, p := storetest.PushOf(1)
 		accept(t, s, d, p)
 		for attempt := 1; ; attempt++ {
-			job, _, err := s.ClaimJob(t.Context(), scanners, "w", time.Minute)
+			job, _, err := s.ClaimJob(t.Context(), by("w", scanners...))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -159,7 +205,7 @@ func TestRetryJob(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, _, err := s.ClaimJob(t.Context(), scanners, "w", time.Minute); !errors.Is(err, core.ErrNotFound) {
+			if _, _, err := s.ClaimJob(t.Context(), by("w", scanners...)); !errors.Is(err, core.ErrNotFound) {
 				t.Fatalf("claimed during the pause: %v", err)
 			}
 			clock.advance(10 * time.Second)

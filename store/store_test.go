@@ -36,10 +36,7 @@ func get(t *testing.T, s *store.Store, reference string) core.Scan {
 // run claims the next gitleaks job and finishes it with findings.
 func run(t *testing.T, s *store.Store, findings ...core.Finding) {
 	t.Helper()
-	job, _, err := s.ClaimJob(t.Context(), []string{"gitleaks"}, "worker", time.Minute)
-	if err != nil {
-		t.Fatal(err)
-	}
+	job := claimJob(t, s, by("worker", scanners...))
 	if err := s.FinishJob(t.Context(), job, core.Report{Findings: findings}); err != nil {
 		t.Fatal(err)
 	}

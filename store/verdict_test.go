@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -98,11 +97,8 @@ func TestFinishJobConcurrently(t *testing.T) {
 			d, p := storetest.PushOf(n, storetest.OnBranch(fmt.Sprint("b", n)))
 			scan := accept(t, s, d, p)
 			var wg sync.WaitGroup
-			for range policy.Scanners {
-				job, _, err := s.ClaimJob(t.Context(), policy.Scanners, "w", time.Minute)
-				if err != nil {
-					t.Fatal(err)
-				}
+			for _, worker := range policy.Scanners {
+				job := claimJob(t, s, by(worker, policy.Scanners...))
 				wg.Go(func() {
 					if err := s.FinishJob(t.Context(), job, core.Report{}); err != nil {
 						t.Error(err)

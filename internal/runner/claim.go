@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store"
 )
 
 // Keys of the log.
@@ -20,16 +21,12 @@ const (
 	keySHA      = "commit"
 )
 
-const (
-	// settleTime is how long the store has to take a job back or its report, also while the process is stopping. The lease
-	// outlasts it.
-	settleTime  = 20 * time.Second
-	settlePause = 500 * time.Millisecond
-)
-
-// once claims one job, works on it while its lease holds, and settles it.
-func (r *Runner) once(ctx context.Context) (worked bool, err error) {
-	job, scan, err := r.Jobs.ClaimJob(ctx, r.claimable, r.Worker, r.Lease)
+// once claims one job for a worker, which has no other one, works on it while its lease holds, and settles it.
+func (r *Runner) once(ctx context.Context, worker string) (worked bool, err error) {
+	job, scan, err := r.Jobs.ClaimJob(ctx, store.Claimant{
+		Worker: worker, Scanners: r.claimable, Lease: r.Lease, Blind: r.blind(),
+	})
+	r.noteAway(err)
 	switch {
 	case errors.Is(err, core.ErrNotFound):
 		return false, nil
@@ -46,8 +43,7 @@ func (r *Runner) once(ctx context.Context) (worked bool, err error) {
 		r.Log.Info("job dropped: it was handed on or ended meanwhile", about(job, scan)...)
 		return true, nil
 	}
-	// Settling outlives ctx, so that a stopping process leaves nothing behind for a lease to run out.
-	settling, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
+	settling, cancel := outlive(ctx, settleTime)
 	defer cancel()
 	if interrupted != nil {
 		return true, r.giveBack(settling, job, scan)
@@ -94,7 +90,9 @@ func (r *Runner) beat(ctx context.Context, cancel context.CancelCauseFunc, job c
 			return
 		case <-ticker.C:
 		}
-		switch err := r.Jobs.ExtendLease(ctx, job, r.Lease); {
+		err := r.Jobs.ExtendLease(ctx, job, r.Lease)
+		r.noteAway(err)
+		switch {
 		case errors.Is(err, core.ErrConflict):
 			cancel(err)
 			return
@@ -105,60 +103,16 @@ func (r *Runner) beat(ctx context.Context, cancel context.CancelCauseFunc, job c
 	}
 }
 
-// settle hands the report over, or lets the job be tried again when its failure may pass. It tells whether the store
-// has the report now.
-func (r *Runner) settle(
-	ctx context.Context, job core.Job, scan core.Scan, report core.Report, again bool,
-) (settled bool, err error) {
-	log := r.Log.With(about(job, scan)...)
-	if again {
-		err := insist(ctx, func() error { return r.Jobs.RetryJob(ctx, job, time.Duration(job.Attempt)*retryPause) })
-		if err == nil {
-			log.Warn("job failed, it will be tried again", keyError, report.Failure)
-			return false, nil
-		}
-		if !errors.Is(err, core.ErrConflict) {
-			return false, fmt.Errorf("retrying job %d: %w", job.ID, err)
-		}
+// noteAway remembers that the database was away just now.
+func (r *Runner) noteAway(err error) {
+	if errors.Is(err, core.ErrUnavailable) {
+		r.away.Store(time.Now().UnixNano())
 	}
-	switch err := insist(ctx, func() error { return r.Jobs.FinishJob(ctx, job, report) }); {
-	case errors.Is(err, core.ErrConflict):
-		log.Info("report dropped: the job was handed on or ended meanwhile")
-		return false, nil
-	case err != nil:
-		return false, fmt.Errorf("settling job %d: %w", job.ID, err)
-	case report.Failure != "":
-		log.Warn("job failed", keyError, report.Failure)
-	default:
-		log.Info("job done", keyFindings, len(report.Findings))
-	}
-	return true, nil
 }
 
-// giveBack returns a job that a stopping process could not end.
-func (r *Runner) giveBack(ctx context.Context, job core.Job, scan core.Scan) error {
-	err := insist(ctx, func() error { return r.Jobs.ReturnJob(ctx, job) })
-	if err != nil && !errors.Is(err, core.ErrConflict) {
-		return fmt.Errorf("giving job %d back: %w", job.ID, err)
-	}
-	r.Log.Info("job given back", about(job, scan)...)
-	return nil
-}
-
-// insist repeats a step while the database is away: a report that is not taken means that the work is done again.
-func insist(ctx context.Context, step func() error) error {
-	for {
-		err := step()
-		if !errors.Is(err, core.ErrUnavailable) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(settlePause):
-		}
-	}
-}
+// blind tells whether the database was away lately: those who work could not extend their leases then, and get the
+// time to do so before anybody takes them for dead.
+func (r *Runner) blind() bool { return time.Since(time.Unix(0, r.away.Load())) < r.Lease }
 
 func about(job core.Job, scan core.Scan) []any {
 	return []any{keyScan, scan.ReferenceID, keyScanner, job.Scanner, keyProject, scan.ProjectName, keySHA, scan.CommitSHA}

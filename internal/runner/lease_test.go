@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store"
 )
 
 // waiting is a scanner that tells when it has begun and ends when the file go appears.
@@ -22,7 +23,7 @@ func (b *bench) begin(ctx context.Context, t *testing.T, dir string) (done chan 
 	t.Helper()
 	done = make(chan error, 1)
 	go func() {
-		_, err := b.once(ctx)
+		_, err := b.once(ctx, b.Worker)
 		done <- err
 	}()
 	for len(glob(dir, "begun")) == 0 {
@@ -40,6 +41,11 @@ func glob(dir, name string) []string {
 	return found
 }
 
+// there is a worker of another process.
+func there(b *bench, lease time.Duration) store.Claimant {
+	return store.Claimant{Worker: "there", Scanners: b.claimable, Lease: lease}
+}
+
 // The lease is watched in real time, because the scanner is a real process.
 func TestOnceKeepsItsLease(t *testing.T) {
 	t.Parallel()
@@ -49,7 +55,7 @@ func TestOnceKeepsItsLease(t *testing.T) {
 	reference := b.accept(t, "acme/shop", b.server.commit(t, "acme/shop", files{"a": "b\n"}))
 	done := b.begin(t.Context(), t, dir)
 	for began := time.Now(); time.Since(began) < 3*b.Lease; time.Sleep(b.Lease / 10) {
-		if job, _, err := b.Jobs.ClaimJob(t.Context(), b.claimable, "there", time.Minute); !errors.Is(err, core.ErrNotFound) {
+		if job, _, err := b.Jobs.ClaimJob(t.Context(), there(b, time.Minute)); !errors.Is(err, core.ErrNotFound) {
 			t.Fatalf("want nothing to claim, got %+v, %v", job, err)
 		}
 	}
@@ -71,7 +77,7 @@ func TestOnceDropsAJobThatWasHandedOn(t *testing.T) {
 	done := b.begin(t.Context(), t, dir)
 	b.ahead.Add(int64(time.Hour / 2))
 	for claimed := false; !claimed; {
-		_, _, err := b.Jobs.ClaimJob(t.Context(), b.claimable, "there", time.Hour)
+		_, _, err := b.Jobs.ClaimJob(t.Context(), there(b, time.Hour))
 		claimed = err == nil
 		b.ahead.Add(int64(time.Minute))
 	}
@@ -97,7 +103,41 @@ func TestRunGivesItsJobBackWhenItStops(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	if _, job, _ := b.get(t, reference); job.State != core.JobPending || job.Attempt != 0 {
-		t.Errorf("want the job back without its attempt, got %+v", job)
+	if _, job, _ := b.get(t, reference); job.State != core.JobPending || job.Lapses != 0 {
+		t.Errorf("want the job back, and nobody dead, got %+v", job)
+	}
+}
+
+// While the database was away nobody could extend a lease: who finds it back leaves the others the time to do so.
+func TestNobodyIsTakenForDeadAfterAnOutage(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, Scanner{Command: sh(clean)})
+	b.Lease = 300 * time.Millisecond
+	b.accept(t, "acme/shop", b.server.commit(t, "acme/shop", files{"a": "b\n"}))
+	if _, _, err := b.Jobs.ClaimJob(t.Context(), there(b, time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	b.ahead.Add(int64(2 * time.Minute))
+	b.noteAway(core.ErrUnavailable)
+	b.mustWork(t, false)
+	time.Sleep(b.Lease)
+	b.mustWork(t, true)
+}
+
+// A report that the store can never take ends its job at once: the next scan would make the same one.
+func TestReportThatCannotBeStored(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, Scanner{Command: sh(clean)})
+	reference := b.accept(t, "acme/shop", b.server.commit(t, "acme/shop", files{"a": "b\n"}))
+	job, scan, err := b.Jobs.ClaimJob(t.Context(), there(b, time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	report := core.Report{Findings: []core.Finding{{RuleID: "r", File: "a", Severity: "unheard of"}}}
+	if settled, err := b.settle(t.Context(), job, scan, report, false); settled || err == nil {
+		t.Errorf("settled %t, %v, want the error", settled, err)
+	}
+	if scan, job, _ := b.get(t, reference); job.State != core.JobFailed || !strings.Contains(scan.Error, "could not be stored") {
+		t.Errorf("want the job failed with the reason, got %s: %s", job.State, scan.Error)
 	}
 }

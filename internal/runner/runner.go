@@ -4,18 +4,21 @@
 // each job has a workspace of its own that is removed whatever happens, bounded in time and disk; git and the scanners
 // run without any of our environment; and what went wrong becomes the job's failure, a sentence for people.
 //
-// Reading order: runner.go, claim.go, job.go, checkout.go, exec.go, gitleaks.go, snippets.go, surroundings.go,
+// Reading order: runner.go, claim.go, settle.go, job.go, checkout.go, exec.go, gitleaks.go, snippets.go, surroundings.go,
 // changes.go, diff.go, review.go.
 package runner
 
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
+	"fmt"
 	"log/slog"
 	"maps"
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/scanhook/scanhook/internal/poll"
@@ -45,7 +48,7 @@ type Config struct {
 	TempDir   string             // where workspaces are made; the system's by default
 	MaxDisk   int64              // bytes that one job may occupy, checkout included; 2 GiB by default
 	AI        *AI                // is asked about new findings; nobody is by default
-	Worker    string             // names this process in the jobs it holds; the host's name by default
+	Worker    string             // names this process in the jobs it holds; by default one that no other process has
 	Log       *slog.Logger       // silent by default
 }
 
@@ -60,7 +63,8 @@ type Scanner struct {
 type Runner struct {
 	Config
 	claimable []string
-	reviews   chan review // wait for the AI
+	reviews   chan review  // wait for the AI
+	away      atomic.Int64 // when the database was last away, in Unix nanoseconds
 }
 
 // New makes a Runner; it does nothing until Run.
@@ -70,7 +74,7 @@ func New(cfg Config) *Runner {
 	cfg.TempDir = cmp.Or(cfg.TempDir, os.TempDir())
 	cfg.MaxDisk = cmp.Or(cfg.MaxDisk, defaultDisk)
 	if cfg.Worker == "" {
-		cfg.Worker, _ = os.Hostname()
+		cfg.Worker = processName()
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -84,9 +88,8 @@ func New(cfg Config) *Runner {
 // after the restart.
 func (r *Runner) Run(ctx context.Context) {
 	var loops sync.WaitGroup
-	work := poll.Loop{Name: "runner", Every: lookEvery, Wake: r.Jobs.Changed(), Once: r.once, Log: r.Log}
-	for range r.Workers {
-		loops.Go(func() { work.Run(ctx) })
+	for n := range r.Workers {
+		loops.Go(func() { r.work(ctx, fmt.Sprintf("%s/%d", r.Worker, n+1)) })
 	}
 	if r.AI != nil {
 		for range r.Workers {
@@ -98,9 +101,25 @@ func (r *Runner) Run(ctx context.Context) {
 	loops.Wait()
 }
 
+// processName tells processes apart, on one host and in containers of one name too.
+func processName() string {
+	host, _ := os.Hostname()
+	return fmt.Sprintf("%s/%d/%s", host, os.Getpid(), rand.Text()[:8])
+}
+
+func (r *Runner) work(ctx context.Context, worker string) {
+	poll.Loop{
+		Name: "runner", Every: lookEvery, Wake: r.Jobs.Changed(), Log: r.Log,
+		Once: func(ctx context.Context) (bool, error) { return r.once(ctx, worker) },
+	}.Run(ctx)
+}
+
 // sweep ends the scans whose deadline has passed and clears away after processes that were killed.
 func (r *Runner) sweep(ctx context.Context) (bool, error) {
 	removeStale(r.TempDir, time.Now().Add(-staleAge))
+	if r.blind() {
+		return false, nil
+	}
 	ended, err := r.Jobs.ExpireScans(ctx)
 	if ended > 0 {
 		r.Log.Info("overdue scans ended", "scans", ended)

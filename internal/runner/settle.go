@@ -1,0 +1,96 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+const (
+	settleTime  = 20 * time.Second // for a stopping process to hand over what it has
+	settlePause = 500 * time.Millisecond
+	stepTime    = 2 * time.Minute // for the store to take the largest report
+)
+
+// settle hands the report over, or lets the job be tried again when its failure may pass. It tells whether the store
+// has the report now.
+func (r *Runner) settle(
+	ctx context.Context, job core.Job, scan core.Scan, report core.Report, again bool,
+) (settled bool, err error) {
+	log := r.Log.With(about(job, scan)...)
+	if again {
+		pause := time.Duration(job.Failures+1) * retryPause
+		err := insist(ctx, func(ctx context.Context) error { return r.Jobs.RetryJob(ctx, job, pause) })
+		if err == nil {
+			log.Warn("job failed, it will be tried again", keyError, report.Failure)
+			return false, nil
+		}
+		if !errors.Is(err, core.ErrConflict) {
+			return false, fmt.Errorf("retrying job %d: %w", job.ID, err)
+		}
+	}
+	err = insist(ctx, func(ctx context.Context) error { return r.Jobs.FinishJob(ctx, job, report) })
+	switch {
+	case errors.Is(err, core.ErrConflict):
+		log.Info("report dropped: the job was handed on or ended meanwhile")
+		return false, nil
+	case err != nil && !errors.Is(err, core.ErrUnavailable):
+		return false, errors.Join(fmt.Errorf("settling job %d: %w", job.ID, err), r.finishWithout(ctx, job))
+	case err != nil:
+		return false, fmt.Errorf("settling job %d: %w", job.ID, err)
+	case report.Failure != "":
+		log.Warn("job failed", keyError, report.Failure)
+	default:
+		log.Info("job done", keyFindings, len(report.Findings))
+	}
+	return true, nil
+}
+
+// giveBack returns a job that a stopping process could not end.
+func (r *Runner) giveBack(ctx context.Context, job core.Job, scan core.Scan) error {
+	err := insist(ctx, func(ctx context.Context) error { return r.Jobs.ReturnJob(ctx, job) })
+	if err != nil && !errors.Is(err, core.ErrConflict) {
+		return fmt.Errorf("giving job %d back: %w", job.ID, err)
+	}
+	r.Log.Info("job given back", about(job, scan)...)
+	return nil
+}
+
+// finishWithout ends a job whose report the store can not take: the same scan would only make the same report again.
+func (r *Runner) finishWithout(ctx context.Context, job core.Job) error {
+	report := core.Report{Failure: "its report could not be stored: see the log, and please report it"}
+	return insist(ctx, func(ctx context.Context) error { return r.Jobs.FinishJob(ctx, job, report) })
+}
+
+// outlive returns a context that ends some time after ctx: a stopping process leaves nothing behind for a lease to run
+// out, and one that goes on keeps a report for as long as the database is away.
+func outlive(ctx context.Context, more time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(more, cancel) })
+	return longer, func() { stop(); cancel() }
+}
+
+// insist repeats a step while the database is away: a report that is not taken means that the work is done again.
+func insist(ctx context.Context, step func(context.Context) error) error {
+	for {
+		err := try(ctx, step)
+		if !errors.Is(err, core.ErrUnavailable) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(settlePause):
+		}
+	}
+}
+
+// try bounds a step, for a connection that has died in silence is waited for without end.
+func try(ctx context.Context, step func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, stepTime)
+	defer cancel()
+	return step(ctx)
+}

@@ -1,0 +1,54 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+// ExpireScans ends the jobs that lost too many workers or did not report before their scan's deadline, and returns how
+// many scans that ended.
+func (s *Store) ExpireScans(ctx context.Context) (int, error) {
+	var ids []int64
+	now := s.clock()
+	err := s.db.SelectContext(ctx, &ids, s.db.Rebind(`
+		SELECT id FROM scans WHERE status IN ('pending', 'processing') AND deadline_at <= ?
+		UNION
+		SELECT scan_id FROM scan_jobs WHERE state = 'running' AND lease_until <= ? AND lapses + 1 >= ?`),
+		now, now, maxLapses)
+	if err != nil {
+		return 0, fmt.Errorf("looking for overdue scans: %w", classify(err))
+	}
+	for _, id := range ids {
+		err := s.changeAgain(ctx, func(tx *sqlx.Tx) error { return s.expireScan(ctx, tx, id) })
+		if err != nil {
+			return 0, fmt.Errorf("ending overdue scan %d: %w", id, err)
+		}
+	}
+	return len(ids), nil
+}
+
+// workersDied is what is said of a job that lost too many workers, whose names follow.
+const workersDied = "its worker died or stood still three times (too little memory?): "
+
+func (s *Store) expireScan(ctx context.Context, tx *sqlx.Tx, id int64) error {
+	scan, err := s.lockScan(ctx, tx, id)
+	if err != nil {
+		return err
+	}
+	now := s.clock()
+	overdue := !scan.DeadlineAt.After(now)
+	_, err = tx.ExecContext(ctx, tx.Rebind(`
+		UPDATE scan_jobs SET state = 'failed', finished_at = ?, lease_until = NULL, error = CASE
+			WHEN ? THEN ? ELSE ? || `+lostWorkers+` END
+		WHERE scan_id = ? AND state IN ('pending', 'running')
+			AND (? OR state = 'running' AND lease_until <= ? AND lapses + 1 >= ?)`),
+		now, overdue, core.DeadlineError(scan.DeadlineAt.Sub(scan.Timestamp)), workersDied, id, overdue, now, maxLapses)
+	if err != nil {
+		return err
+	}
+	return s.settleScan(ctx, tx, id, nil)
+}
