@@ -11,13 +11,6 @@ import (
 	"github.com/scanhook/scanhook/core"
 )
 
-// baseline is one scanner's complete run, with which another run of it is compared.
-type baseline struct {
-	ScanID    int64  `db:"scan_id"`
-	JobID     int64  `db:"job_id"`
-	CommitSHA string `db:"commit_sha"`
-}
-
 // compare recognises the findings of a job in what its scanner found before.
 func compare(ctx context.Context, tx *sqlx.Tx, scan core.Scan, d *delivered) (*core.Comparison, error) {
 	job := &d.job
@@ -28,7 +21,8 @@ func compare(ctx context.Context, tx *sqlx.Tx, scan core.Scan, d *delivered) (*c
 	var past core.Past
 	if found {
 		job.BaselineScanID = &base.ScanID
-		if past.Known, err = knownIn(ctx, tx, base.JobID); err != nil {
+		if past.Known, err = selectKnown(ctx, tx, base.NumFindings,
+			`SELECT fingerprint, anchor, file, line FROM findings WHERE job_id = ?`, base.JobID); err != nil {
 			return nil, fmt.Errorf("reading the baseline: %w", err)
 		}
 		if err := nameBaseline(ctx, tx, scan, base.ScanID); err != nil {
@@ -44,30 +38,23 @@ func compare(ctx context.Context, tx *sqlx.Tx, scan core.Scan, d *delivered) (*c
 	return d.examined.Compare(past), nil
 }
 
-func knownIn(ctx context.Context, tx *sqlx.Tx, job int64) (core.Earlier, error) {
-	var many int
-	err := tx.GetContext(ctx, &many, tx.Rebind(`SELECT num_findings FROM scan_jobs WHERE id = ?`), job)
-	if err != nil {
-		return core.Earlier{}, err
-	}
-	return selectKnown(ctx, tx, many, `SELECT fingerprint, anchor, file, line FROM findings WHERE job_id = ?`, job)
-}
-
 // newOnBranch is what was new in the last complete run on the scan's branch: it stays the same finding, and what people
 // said of it holds, while the branch moves on and its baseline does not have it yet.
 func newOnBranch(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job core.Job) (known core.Earlier, err error) {
 	if branch, _, err := comparedWith(ctx, tx, scan); err != nil || branch == scan.Branch {
 		return known, err
 	}
+	if scan.Branch == "" {
+		return known, nil
+	}
+	run, found, err := newestRun(ctx, tx, scan, job.Scanner,
+		wishFor(`s.branch = ? AND s.id < ? AND s.commit_sha = ?`, scan.Branch, scan.ID, scan.BeforeSHA),
+		wishFor(`s.branch = ? AND s.id < ?`, scan.Branch, scan.ID))
+	if err != nil || !found {
+		return known, err
+	}
 	return selectKnown(ctx, tx, 0, `
-		SELECT fingerprint, anchor, file, line FROM findings
-		WHERE baseline_state = 'new' AND job_id = (SELECT j.id
-			FROM scans s JOIN scan_jobs j ON j.scan_id = s.id
-			WHERE j.scanner = ? AND j.state = 'completed' AND s.branch = ? AND s.branch <> '' AND s.id < ?
-				AND s.source_platform = ? AND s.project_name = ? AND s.commit_sha <> ?
-			ORDER BY CASE WHEN s.commit_sha = ? THEN 0 ELSE 1 END, s.id DESC
-			LIMIT 1)`,
-		job.Scanner, scan.Branch, scan.ID, scan.SourcePlatform, scan.ProjectName, scan.CommitSHA, scan.BeforeSHA)
+		SELECT fingerprint, anchor, file, line FROM findings WHERE job_id = ? AND baseline_state = 'new'`, run.JobID)
 }
 
 // nameBaseline makes the newest of its jobs' baselines the one that the scan names.
@@ -84,30 +71,35 @@ func nameBaseline(ctx context.Context, tx *sqlx.Tx, scan core.Scan, chosen int64
 // left the default branch; where there is none, the default branch's last one before the commit was first seen.
 func baselineOf(
 	ctx context.Context, q sqlx.ExtContext, scan core.Scan, job core.Job,
-) (base baseline, found bool, err error) {
+) (run completeRun, found bool, err error) {
 	branch, commit, err := comparedWith(ctx, q, scan)
 	if err != nil {
-		return baseline{}, false, err
+		return completeRun{}, false, err
 	}
-	chosen := int64(0)
+	first, err := firstSeen(ctx, q, scan)
+	if err != nil {
+		return completeRun{}, false, err
+	}
+	var wishes []wish
 	if job.BaselineScanID != nil {
-		chosen = *job.BaselineScanID
+		wishes = append(wishes, wishFor(`s.id = ? AND (s.commit_sha = ? OR s.branch = ? AND s.id < ?)`,
+			*job.BaselineScanID, commit, branch, first))
 	}
-	err = sqlx.GetContext(ctx, q, &base, q.Rebind(`
-		SELECT s.id AS scan_id, j.id AS job_id, s.commit_sha
-		FROM scans s JOIN scan_jobs j ON j.scan_id = s.id
-		WHERE j.scanner = ? AND j.state = 'completed'
-			AND s.source_platform = ? AND s.project_name = ? AND s.commit_sha <> ?
-			AND (s.commit_sha = ? OR s.branch = ? AND s.id < (SELECT MIN(id) FROM scans
-				WHERE source_platform = ? AND project_name = ? AND commit_sha = ?))
-		ORDER BY CASE WHEN s.id = ? THEN 0 WHEN s.commit_sha = ? THEN 1 ELSE 2 END, s.id DESC
-		LIMIT 1`),
-		job.Scanner, scan.SourcePlatform, scan.ProjectName, scan.CommitSHA, commit, branch,
-		scan.SourcePlatform, scan.ProjectName, scan.CommitSHA, chosen, commit)
-	if errors.Is(err, sql.ErrNoRows) {
-		return baseline{}, false, nil
+	if commit != "" {
+		wishes = append(wishes, wishFor(`s.commit_sha = ?`, commit))
 	}
-	return base, err == nil, err
+	return newestRun(ctx, q, scan, job.Scanner, append(wishes, wishFor(`s.branch = ? AND s.id < ?`, branch, first))...)
+}
+
+// firstSeen is the number of the first scan of a scan's commit: a rescan is compared as that was.
+func firstSeen(ctx context.Context, q sqlx.ExtContext, scan core.Scan) (id int64, err error) {
+	if scan.Attempt <= 1 {
+		return scan.ID, nil
+	}
+	err = sqlx.GetContext(ctx, q, &id, q.Rebind(`
+		SELECT MIN(id) FROM scans WHERE source_platform = ? AND project_name = ? AND commit_sha = ?`),
+		scan.SourcePlatform, scan.ProjectName, scan.CommitSHA)
+	return id, err
 }
 
 // comparedWith names the branch whose runs a scan is compared with, and the commit of it that is meant, or "".
