@@ -40,13 +40,17 @@ func (s *Store) expireScan(ctx context.Context, tx *sqlx.Tx, id int64) error {
 		return err
 	}
 	now := s.clock()
-	overdue := !scan.DeadlineAt.After(now)
 	_, err = tx.ExecContext(ctx, tx.Rebind(`
-		UPDATE scan_jobs SET state = 'failed', finished_at = ?, lease_until = NULL, error = CASE
-			WHEN ? THEN ? ELSE ? || `+lostWorkers+` END
-		WHERE scan_id = ? AND state IN ('pending', 'running')
-			AND (? OR state = 'running' AND lease_until <= ? AND lapses + 1 >= ?)`),
-		now, overdue, core.DeadlineError(scan.DeadlineAt.Sub(scan.Timestamp)), workersDied, id, overdue, now, maxLapses)
+		UPDATE scan_jobs SET state = 'failed', finished_at = ?, lease_until = NULL, lapses = lapses + 1,
+			lost_workers = `+lostWorkers+`, error = ? || `+lostWorkers+`
+		WHERE scan_id = ? AND state = 'running' AND lease_until <= ? AND lapses + 1 >= ?`),
+		now, workersDied, id, now, maxLapses)
+	if err == nil && !scan.DeadlineAt.After(now) {
+		_, err = tx.ExecContext(ctx, tx.Rebind(`
+			UPDATE scan_jobs SET state = 'failed', finished_at = ?, lease_until = NULL, error = ?
+			WHERE scan_id = ? AND state IN ('pending', 'running')`),
+			now, core.DeadlineError(scan.DeadlineAt.Sub(scan.Timestamp)), id)
+	}
 	if err != nil {
 		return err
 	}

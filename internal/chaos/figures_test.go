@@ -26,6 +26,7 @@ func (a *arena) figures(t *testing.T, s *sender, c *conductor, sending, settling
 	}
 	line("misfortunes", "%d kills -9, %d database restarts, %d stalls; %d starts, %d of them failed",
 		c.kills, c.restarts, c.stalls, starts, deaths)
+	line("jobs", "%s", a.lostWorkers(t))
 	for _, name := range slices.Sorted(maps.Keys(a.platforms)) {
 		p := a.platforms[name]
 		calls, posts := len(p.Calls()), p.Posted()
@@ -34,6 +35,15 @@ func (a *arena) figures(t *testing.T, s *sender, c *conductor, sending, settling
 	line("log", "%s", a.complaints(t))
 	line("at rest", "after %s", settling.Round(100*time.Millisecond))
 	return text.String()
+}
+
+// lostWorkers tells what the deaths of workers came to.
+func (a *arena) lostWorkers(t *testing.T) string {
+	t.Helper()
+	var lapses, hit, lost int
+	each(t, a.database.open(t), `SELECT COALESCE(SUM(lapses), 0), COUNT(*), COALESCE(SUM(CASE WHEN lapses >= 3 THEN 1 ELSE 0 END), 0)
+		FROM scan_jobs WHERE lapses > 0`, func() {}, &lapses, &hit, &lost)
+	return fmt.Sprintf("%d lost a worker, %d workers in all; %d failed because they had lost three", hit, lapses, lost)
 }
 
 // wanted counts the states that the platform was to show, the ones in between included.

@@ -10,7 +10,7 @@ import (
 // scale is how much of everything a run has.
 type scale struct {
 	Seed       uint64
-	Deliveries int           // different ones; repetitions come on top
+	Deliveries int           // different ones, of pushes and pipelines; repetitions come on top
 	PerSecond  float64       // deliveries, spread evenly
 	Checked    int           // of them commits that Scanhook itself checks out and scans
 	Kills      int           // kill -9
@@ -27,6 +27,7 @@ const (
 	shareUploaded = 0.90 // a scanner delivers its report; the others stay pending
 	shareEarly    = 0.02 // … before the push arrives
 	shareNoCI     = 0.20 // GitLab: the project has no pipeline of its own for the commit
+	shareBuilt    = 0.25 // a pipeline of CI ends, and the platform tells so
 )
 
 const (
@@ -34,6 +35,7 @@ const (
 	branchesPerApp  = 20
 	shuffled        = 40 // deliveries among which the order is lost
 	maxFindings     = 3
+	firstPipeline   = 1 << 40 // the ids of the pipelines that are told of begin here
 )
 
 // push is one planned delivery.
@@ -48,6 +50,7 @@ type push struct {
 	double    bool
 	early     bool
 	noCI      bool
+	built     bool
 	checked   bool // Scanhook scans it itself
 	uploaded  bool
 	findings  int  // in the uploaded report
@@ -61,9 +64,10 @@ func (p *push) commit() string { return p.platform + "/" + p.project + "@" + p.s
 func plan(s scale, platforms, checked []string) []*push {
 	random := rand.New(rand.NewPCG(s.Seed, 1))
 	heads := map[string]string{}
-	every := max(1, s.Deliveries/max(1, s.Checked))
+	every := max(1, s.Deliveries*3/4/max(1, s.Checked)) // a quarter tells of pipelines
 	var pushes []*push
-	for n := 0; len(pushes) < s.Deliveries; n++ {
+	left := s.Deliveries
+	for n := 0; left > 0; n++ {
 		p := newPush(n, random, platforms)
 		if s.Checked > 0 && n%every == 0 && len(checked) > 0 {
 			p.project, p.checked, p.uploaded, p.early = checkedProject, true, false, false
@@ -71,9 +75,9 @@ func plan(s scale, platforms, checked []string) []*push {
 		}
 		branch := p.platform + "/" + p.project + "/" + p.branch
 		p.before, heads[branch] = heads[branch], p.sha
-		pushes = append(pushes, p)
-		if random.Float64() < shareSecond && len(pushes) < s.Deliveries {
-			pushes = append(pushes, p.again(random))
+		pushes, left = append(pushes, p), left-p.deliveries()
+		if random.Float64() < shareSecond && left > 0 {
+			pushes, left = append(pushes, p.again(random)), left-1
 		}
 	}
 	for i := range pushes {
@@ -81,6 +85,14 @@ func plan(s scale, platforms, checked []string) []*push {
 		pushes[i], pushes[j] = pushes[j], pushes[i]
 	}
 	return pushes
+}
+
+// deliveries is how many different ones tell of the push.
+func (p *push) deliveries() int {
+	if p.built {
+		return 2
+	}
+	return 1
 }
 
 func newPush(n int, random *rand.Rand, platforms []string) *push {
@@ -93,6 +105,7 @@ func newPush(n int, random *rand.Rand, platforms []string) *push {
 		noCI: random.Float64() < shareNoCI, uploaded: random.Float64() < shareUploaded,
 		findings: random.IntN(maxFindings + 1),
 	}
+	p.built = !p.noCI && random.Float64() < shareBuilt
 	p.early = p.uploaded && random.Float64() < shareEarly
 	if random.Float64() < 0.7 {
 		p.branch = fmt.Sprintf("topic/%d", random.IntN(branchesPerApp))
@@ -104,7 +117,7 @@ func newPush(n int, random *rand.Rand, platforms []string) *push {
 func (p *push) again(random *rand.Rand) *push {
 	second := *p
 	second.branch, second.before = fmt.Sprintf("release/%d", random.IntN(branchesPerApp)), ""
-	second.uploaded, second.early, second.double = false, false, false
+	second.uploaded, second.early, second.double, second.built = false, false, false, false
 	p.scanTwice, second.scanTwice = true, true
 	return &second
 }

@@ -37,7 +37,7 @@ var mistakes = map[string]mistake{
 	},
 	"lets two workers have one job": {
 		edits: []edit{
-			{"store/jobs.go", "OR state = 'running' AND lease_until <= ?)", "OR state = 'running' AND lease_until <> ?)"},
+			{"store/jobs.go", "OR lease_until <= ? AND lapses", "OR lease_until <> ? AND lapses"},
 			{"store/jobs.go", "`id = :id AND state = 'running' AND worker = :worker AND attempt = :attempt`", "`id = :id`"},
 		},
 		scale: scale{Deliveries: 200, PerSecond: 20, Checked: 60}, promise: twice,

@@ -35,6 +35,7 @@ type replica struct {
 	starts  int
 	deaths  int // that nobody ordered
 	killed  bool
+	victims []int  // pids that were killed or stalled
 	died    func() // called after each end
 }
 
@@ -95,6 +96,7 @@ func (r *replica) kill() error {
 		return errNotRunning
 	}
 	r.killed = true
+	r.victims = append(r.victims, r.process.Pid)
 	return r.process.Kill()
 }
 
@@ -107,6 +109,7 @@ func (r *replica) stall(d time.Duration, ended <-chan struct{}) {
 		return
 	}
 	r.stalled = true
+	r.victims = append(r.victims, process.Pid)
 	_ = process.Signal(syscall.SIGSTOP)
 	r.mu.Unlock()
 	select {

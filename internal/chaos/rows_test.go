@@ -16,24 +16,32 @@ type rows struct {
 	byRef      map[string]core.Scan
 	jobs       map[int64]map[string]core.Job // by scan and scanner
 	statuses   map[int64][]core.Status
+	pipelines  map[int64]map[int64]int // how often each run was kept, by scan and the platform's id
 }
 
 func readRows(t *testing.T, db *sql.DB) rows {
 	t.Helper()
 	r := rows{
 		deliveries: map[string]int{}, scans: map[string][]core.Scan{}, byRef: map[string]core.Scan{},
-		jobs: map[int64]map[string]core.Job{}, statuses: map[int64][]core.Status{},
+		jobs: map[int64]map[string]core.Job{}, statuses: map[int64][]core.Status{}, pipelines: map[int64]map[int64]int{},
 	}
 	var key string
 	each(t, db, `SELECT delivery_key FROM deliveries`, func() { r.deliveries[key[strings.LastIndexByte(key, '/')+1:]]++ }, &key)
 	r.readScans(t, db)
 	var job core.Job
-	each(t, db, `SELECT id, scan_id, scanner, state, attempt, error, num_findings FROM scan_jobs`, func() {
+	each(t, db, `SELECT id, scan_id, scanner, state, attempt, lapses, lost_workers, error, num_findings FROM scan_jobs`, func() {
 		if r.jobs[job.ScanID] == nil {
 			r.jobs[job.ScanID] = map[string]core.Job{}
 		}
 		r.jobs[job.ScanID][job.Scanner] = job
-	}, &job.ID, &job.ScanID, &job.Scanner, &job.State, &job.Attempt, &job.Error, &job.NumFindings)
+	}, &job.ID, &job.ScanID, &job.Scanner, &job.State, &job.Attempt, &job.Lapses, &job.LostWorkers, &job.Error, &job.NumFindings)
+	var scan, pipeline int64
+	each(t, db, `SELECT scan_id, CAST(pipeline_id AS BIGINT) FROM pipeline_metrics`, func() {
+		if r.pipelines[scan] == nil {
+			r.pipelines[scan] = map[int64]int{}
+		}
+		r.pipelines[scan][pipeline]++
+	}, &scan, &pipeline)
 	var s core.Status
 	each(t, db, `SELECT id, scan_id, source_platform, project_name, commit_sha, context, state, description, target_url,
 		revision, posted_revision, posted_state, attempts, last_error, given_up FROM commit_statuses`,

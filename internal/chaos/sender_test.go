@@ -22,12 +22,14 @@ const (
 	firstRetry  = 200 * time.Millisecond
 	lastRetry   = 3 * time.Second
 	leftOut     = 2 * time.Second
+	mostPushes  = 1000 // whose delivery or report is not acknowledged yet: further ones happen later, and nothing piles up
 )
 
 // ack is a delivery or an upload that was answered 2xx.
 type ack struct {
 	push      *push
 	key       string // of the delivery, empty for an upload
+	pipeline  int64  // of a pipeline's event
 	reference string // of the scan
 	took      time.Duration
 }
@@ -37,7 +39,8 @@ type sender struct {
 	*arena
 	client  *http.Client
 	running sync.WaitGroup
-	sent    atomic.Int64 // pushes that were announced for the first time, or would have been
+	room    chan struct{} // for mostPushes
+	sent    atomic.Int64  // pushes that were announced for the first time, or would have been
 	retries atomic.Int64
 	lost    atomic.Int64
 	doubles atomic.Int64
@@ -53,18 +56,20 @@ func newSender(a *arena) *sender {
 	transport := &http.Transport{MaxIdleConnsPerHost: 128, IdleConnTimeout: 30 * time.Second}
 	return &sender{
 		arena: a, client: &http.Client{Transport: transport, Timeout: hookTimeout}, strange: map[string]int{}, down: map[string]time.Time{},
+		room: make(chan struct{}, mostPushes),
 	}
 }
 
-// run announces the pushes at an even pace and returns when all of them and their reports are acknowledged, or ctx
-// ends.
-func (s *sender) run(ctx context.Context, pushes []*push, perSecond float64) error {
+// run announces the pushes at an even pace, which takes the given time if nothing holds it up, and returns when all of them, their pipelines and their reports are
+// acknowledged, or ctx ends.
+func (s *sender) run(ctx context.Context, pushes []*push, duration time.Duration) error {
 	began := time.Now()
 	for i, p := range pushes {
-		due := began.Add(time.Duration(float64(i) / perSecond * float64(time.Second)))
+		due := began.Add(duration * time.Duration(i) / time.Duration(len(pushes)))
 		if !sleep(ctx, time.Until(due)) {
 			return fmt.Errorf("the time was over after %d of %d pushes", i, len(pushes))
 		}
+		s.room <- struct{}{} // whoever has one gives it back when ctx ends
 		if err := s.happen(ctx, p); err != nil {
 			return err
 		}
@@ -94,12 +99,15 @@ func (s *sender) happen(ctx context.Context, p *push) error {
 	if p.early {
 		s.running.Go(func() { s.upload(ctx, p, "") })
 	}
-	s.running.Go(func() { s.announce(ctx, p, delivery) })
+	s.running.Go(func() {
+		defer func() { <-s.room }()
+		s.announce(ctx, p, delivery)
+	})
 	if p.double {
 		s.doubles.Add(1)
 		s.running.Go(func() {
 			_ = sleep(ctx, rand.N(200*time.Millisecond)/2*time.Duration(rand.IntN(2)))
-			s.deliver(ctx, p, delivery)
+			s.deliver(ctx, p, delivery, 0)
 		})
 	}
 	return nil
@@ -111,15 +119,31 @@ func (s *sender) announce(ctx context.Context, p *push, d standin.Delivery) {
 		s.lost.Add(1)
 		_ = sleep(ctx, time.Second+rand.N(4*time.Second))
 	}
-	reference, ok := s.deliver(ctx, p, d)
+	reference, ok := s.deliver(ctx, p, d, 0)
+	if p.built {
+		s.tellPipeline(ctx, p)
+	}
 	if ok && p.uploaded && !p.early {
 		_ = sleep(ctx, rand.N(2*time.Second))
 		s.upload(ctx, p, reference)
 	}
 }
 
+// tellPipeline delivers that the pipeline of a push has ended. All take the same time: none is unlike the others.
+func (s *sender) tellPipeline(ctx context.Context, p *push) {
+	id := firstPipeline + int64(p.n)
+	delivery, err := s.platforms[p.platform].BuildPipeline(ctx, standin.PipelineSpec{
+		Project: p.project, ID: id, Branch: p.branch, SHA: p.sha, CreatedAt: time.Now(), Duration: time.Minute,
+	})
+	if err != nil {
+		s.note(fmt.Sprintf("the stand-in made no pipeline: %s", err))
+		return
+	}
+	s.deliver(ctx, p, delivery, id)
+}
+
 // deliver sends a delivery to any replica until it is acknowledged.
-func (s *sender) deliver(ctx context.Context, p *push, d standin.Delivery) (reference string, ok bool) {
+func (s *sender) deliver(ctx context.Context, p *push, d standin.Delivery, pipeline int64) (reference string, ok bool) {
 	answer, took, ok := s.insist(ctx, http.MethodPost, "/webhooks/"+p.platform, d.Header, d.Body)
 	var said struct{ Outcome, Scan string }
 	if ok && json.Unmarshal(answer, &said) != nil {
@@ -128,7 +152,7 @@ func (s *sender) deliver(ctx context.Context, p *push, d standin.Delivery) (refe
 	if ok {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.acks = append(s.acks, ack{p, d.Key, said.Scan, took})
+		s.acks = append(s.acks, ack{push: p, key: d.Key, pipeline: pipeline, reference: said.Scan, took: took})
 	}
 	return said.Scan, ok
 }

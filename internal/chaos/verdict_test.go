@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -22,6 +23,7 @@ const (
 	refused   = "refused by the platform's rules"
 	intruding = "called in spite of Retry-After"
 	failing   = "failed without need"
+	undead    = "taken for dead"
 	odd       = "answers and ends that nobody should get"
 )
 
@@ -50,6 +52,7 @@ func (a *arena) judge(t *testing.T, s *sender, c *conductor, pushes []*push) bre
 	t.Helper()
 	b, r := breaches{}, readRows(t, a.database.open(t))
 	b.judgeAcks(r, s)
+	a.judgeDeaths(b, r)
 	b.judgeScans(r, pushes)
 	a.judgeStatuses(b, r)
 	a.judgeCalls(b, posting*(c.kills+c.restarts+c.stalls))
@@ -68,8 +71,12 @@ func (b breaches) judgeAcks(r rows, s *sender) {
 		case n > 1:
 			b.add(twice, "delivery %s was kept %d times", ack.key, n)
 		}
-		if _, known := r.byRef[ack.reference]; !known {
+		scan, known := r.byRef[ack.reference]
+		if !known {
 			b.add(lost, "scan %q, the answer to the push of %s", ack.reference, ack.push.commit())
+		}
+		if n := r.pipelines[scan.ID][ack.pipeline]; ack.pipeline != 0 && n != 1 {
+			b.add(lost, "pipeline %d of %s was kept %d times", ack.pipeline, ack.push.commit(), n)
 		}
 	}
 	for _, ack := range s.uploads {
@@ -80,6 +87,39 @@ func (b breaches) judgeAcks(r rows, s *sender) {
 				job.State, job.NumFindings, ack.push.findings)
 		}
 	}
+}
+
+// lives is how many workers a job may lose. It fails then, for it may be what kills them.
+const lives = 3
+
+// judgeDeaths takes each worker that a job has lost for alive, unless it was killed or stalled: nothing else may cost a
+// job one of its lives.
+func (a *arena) judgeDeaths(b breaches, r rows) {
+	for _, jobs := range r.jobs {
+		for _, job := range jobs {
+			lost := strings.Split(job.LostWorkers, ", ")
+			if job.Lapses == 0 {
+				lost = nil
+			}
+			if len(lost) != job.Lapses {
+				b.add(undead, "job %d lost %d workers and names %q", job.ID, job.Lapses, job.LostWorkers)
+			}
+			for _, worker := range lost {
+				if !a.struck(worker) {
+					b.add(undead, "%s, of job %d", worker, job.ID)
+				}
+			}
+		}
+	}
+}
+
+// struck tells whether a worker's process was killed or stalled. The name is host/pid/…
+func (a *arena) struck(worker string) bool {
+	_, rest, _ := strings.Cut(worker, "/")
+	pid, _, _ := strings.Cut(rest, "/")
+	return slices.ContainsFunc(a.replicas, func(r *replica) bool {
+		return slices.ContainsFunc(r.victims, func(victim int) bool { return strconv.Itoa(victim) == pid })
+	})
 }
 
 func (b breaches) judgeScans(r rows, pushes []*push) {
@@ -93,7 +133,7 @@ func (b breaches) judgeScans(r rows, pushes []*push) {
 			b.add(twice, "%s has %d scans", p.commit(), len(scans))
 		}
 		scan := scans[0]
-		if scan.Status == core.ScanFailed && scan.SupersededBy == "" {
+		if scan.Status == core.ScanFailed && scan.SupersededBy == "" && r.jobs[scan.ID][checkedScanner].Lapses < lives {
 			b.add(failing, "%s: %s", p.commit(), scan.Error)
 		}
 		if p.checked && !scan.Status.Ended() || p.uploaded && scan.Status != core.ScanCompleted {
