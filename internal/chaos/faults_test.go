@@ -22,8 +22,8 @@ const (
 
 const (
 	limitEvery = 8 * time.Second // on average, for each process and platform
-	limitPause = 3               // seconds at most
-	underWay   = time.Second     // a call that arrives so soon after a limit was on its way already
+	limitPause = 3               // seconds at most, beside those that calls are under way
+	underWay   = 2 * time.Second // a call that arrives so soon after a limit was on its way already
 )
 
 // trouble decides over the faults of one platform, and watches whether its wish for a pause is respected. A process is
@@ -80,7 +80,7 @@ func (t *trouble) limit(process string, now time.Time) *standin.Fault {
 	if first {
 		return nil
 	}
-	pause := time.Duration(1+t.random.IntN(limitPause)) * time.Second
+	pause := underWay + time.Duration(1+t.random.IntN(limitPause))*time.Second
 	t.quiet[process] = window{from: now, until: now.Add(pause)}
 	fault := standin.RateLimited(pause)
 	if t.kind == standin.GitHub && t.random.IntN(2) == 0 {
