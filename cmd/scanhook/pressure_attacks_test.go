@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -174,35 +175,55 @@ func upload(t *testing.T, w *world, body []byte) string {
 // body, and a large one. The returned function closes them.
 func slowSenders(t *testing.T, w *world, n int) (stop func()) {
 	done := make(chan struct{})
-	var running sync.WaitGroup
 	kinds := []string{
 		"POST /webhooks/github HTTP/1.1\r\nHost: x\r\nX-Filler: ",
 		"POST /webhooks/github HTTP/1.1\r\nHost: x\r\nX-Hub-Signature-256: sha256=00\r\nContent-Length: 8000\r\n\r\n",
 		"POST /webhooks/github HTTP/1.1\r\nHost: x\r\nX-Hub-Signature-256: sha256=00\r\nContent-Length: 26000000\r\n\r\n",
 	}
-	for i := range n {
-		running.Go(func() { dribble(w, kinds[i%len(kinds)], done) })
-	}
-	return func() { close(done); running.Wait() }
+	var i atomic.Int64
+	leave := crowd(n, func() { dribble(w, kinds[int(i.Add(1))%len(kinds)], done) })
+	return func() { close(done); leave() }
 }
 
-// dribble comes again when it is thrown out.
+// dribble sends a byte every half second, and comes again when it is thrown out.
 func dribble(w *world, head string, done <-chan struct{}) {
-	for {
-		conn, err := net.Dial("tcp", strings.TrimPrefix(w.scanhook, "http://"))
-		if err != nil {
-			return
-		}
-		_, err = io.WriteString(conn, head)
-		for err == nil {
-			select {
-			case <-done:
-				_ = conn.Close()
-				return
-			case <-time.After(500 * time.Millisecond):
-				_, err = conn.Write([]byte("a"))
-			}
-		}
-		_ = conn.Close()
+	for stay(w, head, "a", done) {
 	}
+}
+
+// stall sends nothing more, and comes again when it is thrown out.
+func stall(w *world, head string, done <-chan struct{}) {
+	for stay(w, head, "", done) {
+	}
+}
+
+// stay begins a request and goes on with it every half second until it is thrown out; false when done is closed.
+func stay(w *world, head, more string, done <-chan struct{}) bool {
+	conn, err := net.Dial("tcp", strings.TrimPrefix(w.scanhook, "http://"))
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	_, err = io.WriteString(conn, head)
+	for err == nil {
+		select {
+		case <-done:
+			return false
+		default:
+		}
+		_ = conn.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
+		if _, err = conn.Read(make([]byte, 1)); os.IsTimeout(err) {
+			_, err = io.WriteString(conn, more)
+		}
+	}
+	return true
+}
+
+// crowd lets so many do the same thing; the returned function waits for them.
+func crowd(n int, once func()) (wait func()) {
+	var running sync.WaitGroup
+	for range n {
+		running.Go(once)
+	}
+	return running.Wait
 }

@@ -85,8 +85,9 @@ func (a *app) serve(ctx context.Context, listener net.Listener, log *slog.Logger
 	}
 	guests := newLimitedListener(listener, maxConnections)
 	server := &http.Server{
-		Handler: a.handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout,
-		MaxHeaderBytes: maxHeader, ConnState: guests.hear, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		Handler: guests.follow(a.handler), ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: maxHeader, ConnState: guests.hear, ConnContext: guests.know,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	server.RegisterOnShutdown(a.pages.Stop)
 	loops, stopLoops := context.WithCancel(ctx)

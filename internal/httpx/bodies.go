@@ -15,7 +15,8 @@ type Class struct {
 }
 
 // Bodies bounds the memory of all request bodies together. Each size has places of its own, so that small bodies are
-// taken while large ones wait for each other. What does not wait long is let in; the rest hears core.ErrBusy.
+// taken while large ones wait for each other. What does not wait long is let in; the rest hears core.ErrBusy. Senders
+// that stall are cut off while others wait.
 type Bodies struct {
 	classes []places
 	wait    time.Duration
@@ -24,16 +25,20 @@ type Bodies struct {
 type places struct {
 	Class
 	taken, queue chan struct{}
+	arrivals     *Arrivals // of bodies that have such a place
 }
 
-// maxQueue is how many requests wait for a place of one class. Those in the queue hold hardly anything yet.
-const maxQueue = 256
+// maxQueue is how many requests wait for a place of one class. Those in the queue hold hardly anything yet, and there is
+// room for everybody who has a connection: who stalls shall not make others hear core.ErrBusy.
+const maxQueue = 1024
 
 // NewBodies has the given classes, smallest first; wait is how long a request may wait for a place.
 func NewBodies(wait time.Duration, classes ...Class) *Bodies {
 	b := &Bodies{wait: wait}
 	for _, c := range classes {
-		b.classes = append(b.classes, places{c, make(chan struct{}, c.AtOnce), make(chan struct{}, maxQueue)})
+		b.classes = append(b.classes, places{
+			c, make(chan struct{}, c.AtOnce), make(chan struct{}, maxQueue), new(Arrivals),
+		})
 	}
 	return b
 }
@@ -43,8 +48,10 @@ func (b *Bodies) largest() int64 { return b.classes[len(b.classes)-1].UpTo }
 
 // Place is what one request holds of Bodies. It belongs to one goroutine.
 type Place struct {
-	bodies *Bodies
-	class  int // -1 while it holds nothing
+	bodies  *Bodies
+	class   int      // -1 while it holds nothing
+	cut     func()   // ends the body's arrival; nil where it is not known
+	arrival *Arrival // nil while none is under way
 }
 
 // Place returns an empty place; Leave must follow.
@@ -69,11 +76,21 @@ func (p *Place) Grow(ctx context.Context, size int64) error {
 		return err
 	}
 	p.class = class
+	if p.cut != nil {
+		p.arrival = p.bodies.classes[class].arrivals.Begin(p.cut)
+	}
 	return nil
+}
+
+// arrived says that the body takes up its place for our sake from now on.
+func (p *Place) arrived() {
+	p.arrival.End()
+	p.arrival, p.cut = nil, nil
 }
 
 // Leave gives the place back.
 func (p *Place) Leave() {
+	p.arrival.End()
 	if p.class >= 0 {
 		<-p.bodies.classes[p.class].taken
 	}
@@ -94,14 +111,19 @@ func (b *Bodies) enter(ctx context.Context, p places) error {
 	default:
 		return busy
 	}
-	timer := time.NewTimer(b.wait)
+	timer, cutting := time.NewTimer(b.wait), time.NewTicker(cutEvery)
 	defer timer.Stop()
-	select {
-	case p.taken <- struct{}{}:
-		return nil
-	case <-timer.C:
-		return busy
-	case <-ctx.Done():
-		return ctx.Err()
+	defer cutting.Stop()
+	for {
+		select {
+		case p.taken <- struct{}{}:
+			return nil
+		case <-cutting.C:
+			p.arrivals.CutSlowest()
+		case <-timer.C:
+			return busy
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 }

@@ -86,7 +86,7 @@ func TestAQueueThatIsFullAnswersAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		bodies := twoClasses()
 		grow(t, bodies, 50)
-		for range 256 {
+		for range 1024 {
 			go func() { _ = bodies.Place().Grow(t.Context(), 50) }()
 		}
 		synctest.Wait()

@@ -25,7 +25,9 @@ func (p *Place) Read(w http.ResponseWriter, r *http.Request, limit time.Duration
 		return nil, p.Grow(r.Context(), r.ContentLength)
 	}
 	connection := http.NewResponseController(w)
+	p.cut = func() { _ = connection.SetReadDeadline(time.Now()) }
 	defer func() {
+		p.arrived()
 		if err != nil {
 			LeaveUnread(w)
 			return
@@ -42,7 +44,7 @@ func (p *Place) Read(w http.ResponseWriter, r *http.Request, limit time.Duration
 			return nil, err
 		}
 		_ = connection.SetReadDeadline(time.Now().Add(limit)) // fails in tests without a connection only
-		if body, whole, err = fill(body, source, int(size)); err != nil {
+		if body, whole, err = p.fill(body, source, int(size)); err != nil {
 			return nil, bodyError(err)
 		}
 		if whole || int64(len(body)) == r.ContentLength {
@@ -73,12 +75,13 @@ func (p *Place) nextSize(declared int64) int64 {
 }
 
 // fill reads on until body has size bytes or, whole then, its end has come.
-func fill(body []byte, source io.Reader, size int) (filled []byte, whole bool, err error) {
+func (p *Place) fill(body []byte, source io.Reader, size int) (filled []byte, whole bool, err error) {
 	body = slices.Grow(body, size-len(body))
 	for len(body) < size && err == nil {
 		var n int
 		n, err = source.Read(body[len(body):size])
 		body = body[:len(body)+n]
+		p.arrival.Got(n)
 	}
 	if errors.Is(err, io.EOF) {
 		return body, true, nil
