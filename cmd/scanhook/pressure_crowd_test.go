@@ -30,7 +30,7 @@ func TestPressureOfStallingSenders(t *testing.T) {
 			leave := crowd(1300, func() { stall(w, head, done) })
 			time.Sleep(time.Second) // they are inside
 			pulse := takePulse(t, w)
-			time.Sleep(4 * time.Second)
+			time.Sleep(3 * time.Second)
 			pulse.stop()
 			close(done)
 			leave()
