@@ -21,6 +21,7 @@ type dialect struct {
 	maxConns     int
 	frontConns   int        // connections kept for intake; 0 where all share one writer anyway
 	file         string     // path of an embedded database
+	serverTime   string     // tells the time of a server
 	copies       bool       // rows in bulk come by COPY
 	rows         *rowSource // where an embedded database reads rows in bulk
 	beginFeed    string     // keeps other imports of lists out until the transaction ends
@@ -37,7 +38,7 @@ var (
 	postgres = dialect{
 		name: "postgres", driver: "postgres", migrate: "postgres",
 		forUpdate: "FOR UPDATE", skipLocked: "FOR UPDATE SKIP LOCKED", maxConns: 14, frontConns: 2,
-		copies: true,
+		copies: true, serverTime: `SELECT clock_timestamp()`,
 		// A lock of the table itself would wait for autovacuum.
 		beginFeed: `SELECT pg_advisory_xact_lock('epss_data'::regclass::oid::bigint); SET LOCAL work_mem = '64MB'`,
 		stageScores: `CREATE TEMP TABLE epss_staged (cve_id TEXT NOT NULL, probability DOUBLE PRECISION NOT NULL,

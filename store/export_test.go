@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
@@ -67,3 +68,6 @@ func (s *Store) Fill(ctx context.Context, hundreds int) error {
 	}
 	return nil
 }
+
+// TurnClock makes the clock of the store's host wrong.
+func (s *Store) TurnClock(d time.Duration) { s.now = func() time.Time { return time.Now().Add(d) } }

@@ -60,6 +60,16 @@ func Hooks(ctx context.Context, url string, policies core.Policies) ([]core.Hook
 	return s.ListHooks(ctx)
 }
 
+// Skew is how far the clock of the database at url is ahead of ours; see SyncClock.
+func Skew(ctx context.Context, url string) (time.Duration, error) {
+	s, err := attach(ctx, url)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = s.db.Close() }()
+	return s.SyncClock(ctx)
+}
+
 // attach opens a database as it is, for a look.
 func attach(ctx context.Context, url string) (*Store, error) {
 	if err := Probe(ctx, url); err != nil {

@@ -41,6 +41,8 @@ type Store struct {
 	triaging  chan struct{} // has room for those who triage
 	noted     notebook      // what intake need not write again
 	claims    atomic.Int64  // of statuses
+	givenTime bool          // now is not the host's clock, but a test's
+	skew      atomic.Int64  // how far the database's clock is ahead of now, in nanoseconds
 
 	changed poll.Bell
 }
@@ -54,7 +56,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s := &Store{
 		db: db, front: db, dialect: d, now: cfg.Now, policies: cfg.Policies, publicURL: cfg.PublicURL,
 	}
-	if s.now == nil {
+	if s.givenTime = s.now != nil; !s.givenTime {
 		s.now = time.Now
 	}
 	s.writing = newWriter(d)
@@ -71,6 +73,9 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 			return nil, fmt.Errorf("opening database: %w", err)
 		}
 		s.front.SetMaxOpenConns(d.frontConns)
+	}
+	if _, err := s.SyncClock(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
@@ -90,9 +95,6 @@ func (s *Store) Ping(ctx context.Context) error {
 // Changed rings when jobs may have become claimable or statuses due through this process. Other processes' changes are
 // found by looking now and then.
 func (s *Store) Changed() *poll.Bell { return &s.changed }
-
-// clock is the present moment in the precision that both engines keep.
-func (s *Store) clock() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
 
 // change runs work in one transaction and tells the loops that there may be something to do.
 func (s *Store) change(ctx context.Context, work func(*sqlx.Tx) error) error {

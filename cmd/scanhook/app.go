@@ -63,11 +63,14 @@ func newApp(ctx context.Context, cfg *config.Config, log *slog.Logger) (*app, er
 	handler := newHandler(cfg, db, set, pages, monitor, log)
 	missed := catchup.New(catchup.Config{
 		Store: db, Platforms: enabled(cfg, set), Policies: policies, Every: time.Duration(cfg.Recover.Every), Log: log,
+		Now: db.Now,
 	})
 	hooks := redelivery.New(redelivery.Config{
 		Store: db, Platforms: set, Address: hookAddresses(cfg), Every: time.Duration(cfg.Recover.Every), Log: log,
+		Now: db.Now,
 	})
-	loops := append(newLoops(cfg, db, set, log), missed.Run, hooks.Run, monitor.reporter.Run, monitor.health.Run)
+	loops := append(newLoops(cfg, db, set, log), missed.Run, hooks.Run, monitor.reporter.Run, monitor.health.Run,
+		keepTime(db, log))
 	return &app{store: db, handler: handler, metrics: monitor.meter.Handler(), pages: pages, loops: loops}, nil
 }
 
@@ -91,10 +94,10 @@ func newLoops(cfg *config.Config, db *store.Store, set platforms.Set, log *slog.
 	lists := epss.New(epss.Config{
 		Store: db, URLs: feedsOf(cfg), Asked: askedFor(cfg), Every: cfg.EPSS.Every, Log: log,
 	})
-	asking := enrich.New(enrich.Config{Store: db, Platforms: set, Log: log})
+	asking := enrich.New(enrich.Config{Store: db, Platforms: set, Log: log, Now: db.Now})
 	keeping := retention.New(retention.Config{
 		Store: db, Deliveries: cfg.Retention.Deliveries.Duration(), Scans: cfg.Retention.Scans.Duration(),
-		KeepScans: int(cfg.Retention.KeepScans), Log: log,
+		KeepScans: int(cfg.Retention.KeepScans), Log: log, Now: db.Now,
 	})
 	return []func(context.Context){scanning.Run, lists.Run, asking.Run, keeping.Run}
 }

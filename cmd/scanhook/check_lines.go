@@ -26,6 +26,7 @@ func (i inspection) inspect(ctx context.Context) []line {
 	for _, name := range slices.Sorted(maps.Keys(i.Platforms)) {
 		lines = append(lines, i.platform(name))
 	}
+	lines = append(lines, i.clocks(ctx)...)
 	if database.verdict != verdictFail {
 		lines = append(lines, i.troubles(ctx)...)
 		lines = append(lines, i.secrets(ctx)...)

@@ -27,10 +27,10 @@ type monitoring struct {
 
 func newMonitoring(cfg *config.Config, db *store.Store, set platforms.Set, log *slog.Logger) (monitoring, error) {
 	meter := metrics.New(buildVersion())
-	reporter := report.New(report.Config{Store: db, Platforms: set, Pace: paceOf(cfg), Meter: meter, Log: log})
+	reporter := report.New(report.Config{Store: db, Platforms: set, Pace: paceOf(cfg), Meter: meter, Log: log, Now: db.Now})
 	state := health.New(health.Config{
 		Store: db, Platforms: monitoredPlatforms(cfg), Scanners: slices.Sorted(maps.Keys(cfg.Scanners)),
-		Disks: disksOf(cfg), Log: log, Pause: reporter.Pause, LastPost: reporter.LastPost,
+		Disks: disksOf(cfg), Log: log, Pause: reporter.Pause, LastPost: reporter.LastPost, Now: db.Now,
 	})
 	return monitoring{meter, state, reporter}, meter.Add(state)
 }

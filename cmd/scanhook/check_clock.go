@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/scanhook/scanhook/store"
+)
+
+const (
+	// wrongClock is from where a clock's difference is worth a word; platforms tell the time in whole seconds.
+	wrongClock = 10 * time.Second
+	// uselessClock is from where signed webhooks are refused, and the tokens of GitHub Apps soon as well.
+	uselessClock = 4 * time.Minute
+)
+
+// clocks compares this host's clock with the database's and with those of the platforms that it has to do with.
+func (i inspection) clocks(ctx context.Context) (lines []line) {
+	if skew := i.databaseSkew(ctx); skew != 0 {
+		text := differing(skew, "the database's") + "; until then the database's is used"
+		lines = append(lines, line{verdictWarn, "clock of the database", text})
+	}
+	for _, name := range slices.Sorted(maps.Keys(i.Platforms)) {
+		if i.Verifies(name) {
+			lines = append(lines, platformClock(ctx, name, i.Platforms[name].URL))
+		}
+	}
+	return lines
+}
+
+// databaseSkew is 0 where the database cannot be asked, of which another line tells.
+func (i inspection) databaseSkew(ctx context.Context) time.Duration {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	skew, err := store.Skew(ctx, i.Database.URL.Reveal())
+	if err != nil {
+		return 0
+	}
+	return skew
+}
+
+func platformClock(ctx context.Context, name, address string) line {
+	subject := "clock of " + name
+	skew, err := skewOf(ctx, address)
+	switch {
+	case err != nil:
+		return line{verdictWarn, subject, fmt.Sprintf("%s tells no time: %v; let this host reach it", address, err)}
+	case skew.Abs() >= uselessClock:
+		return line{verdictFail, subject, differing(skew, "its") + ": signed webhooks and App tokens are refused otherwise"}
+	case skew.Abs() >= wrongClock:
+		return line{verdictWarn, subject, differing(skew, "its")}
+	}
+	return line{verdictOK, subject, "agrees with this host's"}
+}
+
+// skewOf is how far the clock of the server at address is ahead of ours, as the header of any answer of it tells.
+func skewOf(ctx context.Context, address string) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodHead, address, nil)
+	if err != nil {
+		return 0, err
+	}
+	asked := time.Now()
+	response, err := http.DefaultTransport.RoundTrip(request) // a redirect is an answer too
+	if err != nil {
+		return 0, err
+	}
+	defer response.Body.Close()
+	theirs, err := http.ParseTime(response.Header.Get("Date"))
+	if err != nil {
+		return 0, fmt.Errorf("its answer bears no date: %w", err)
+	}
+	return theirs.Sub(asked.Add(time.Since(asked) / 2)), nil
+}

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestCheckComparesClocks(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		ahead   time.Duration
+		verdict verdict
+		says    string
+	}{
+		"agrees":     {0, verdictOK, "agrees with this host's"},
+		"is behind":  {time.Minute, verdictWarn, "behind its; synchronise it (NTP)"},
+		"is ahead":   {-time.Minute, verdictWarn, "ahead of its; synchronise it (NTP)"},
+		"is useless": {time.Hour, verdictFail, "1h0m0s behind its; synchronise it (NTP): signed webhooks"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Date", time.Now().Add(test.ahead).UTC().Format(http.TimeFormat))
+				w.Header().Set("Location", "/elsewhere")
+				w.WriteHeader(http.StatusFound)
+			}))
+			t.Cleanup(server.Close)
+			got := platformClock(t.Context(), "github", server.URL)
+			if got.verdict != test.verdict || got.subject != "clock of github" || !strings.Contains(got.text, test.says) {
+				t.Errorf("got %+v", got)
+			}
+		})
+	}
+}
+
+func TestCheckSaysThatAClockCannotBeAsked(t *testing.T) {
+	t.Parallel()
+	got := platformClock(t.Context(), "github", "http://127.0.0.1:1")
+	if got.verdict != verdictWarn || !strings.Contains(got.text, "let this host reach it") {
+		t.Errorf("got %+v", got)
+	}
+}
