@@ -88,11 +88,13 @@ func (l *limitedListener) know(ctx context.Context, conn net.Conn) context.Conte
 	return context.WithValue(ctx, arrivalKey{}, conn)
 }
 
-// follow counts what comes of a request. Who has sent all of it is not too slow any more, however long the answer takes.
+// follow counts what comes of a request once its header is there, while the handler asks for it. Who has sent all of it
+// is not too slow any more, however long the answer takes.
 func (l *limitedListener) follow(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, _ := r.Context().Value(arrivalKey{}).(net.Conn)
 		arrival := l.guests.arrival(conn)
+		arrival.Rest()
 		if r.ContentLength == 0 {
 			arrival.End()
 		}
@@ -109,8 +111,7 @@ type followedBody struct {
 
 // Read implements io.Reader.
 func (b *followedBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	b.arrival.Got(n)
+	n, err := b.arrival.Read(b.ReadCloser, p)
 	if b.left -= int64(n); b.left == 0 || err != nil {
 		b.arrival.End()
 	}

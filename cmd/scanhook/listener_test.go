@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -78,4 +80,33 @@ func TestIdleConnectionsKeepNobodyOutside(t *testing.T) {
 			t.Fatalf("a further connection while others rest: %v", err)
 		}
 	}
+}
+
+// Those whose request lies here already wait for us, and not we for them: however crowded it is, they are answered.
+func TestNobodyIsCutOffWhoWaitsForUs(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	guests := newLimitedListener(listener, 10)
+	slowly := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		time.Sleep(1200 * time.Millisecond)
+		_, _ = io.Copy(io.Discard, r.Body)
+		time.Sleep(300 * time.Millisecond)
+	})
+	server := &http.Server{ConnState: guests.hear, ConnContext: guests.know, Handler: guests.follow(slowly)}
+	go func() { _ = server.Serve(guests) }()
+	t.Cleanup(func() { _ = server.Close() })
+	var posting sync.WaitGroup
+	for range 30 {
+		posting.Go(func() {
+			body := strings.NewReader(strings.Repeat("a", 30_000))
+			request, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+listener.Addr().String(), body)
+			if got := answerTo(request); got != "200" {
+				t.Errorf("an honest sender got %s", got)
+			}
+		})
+	}
+	posting.Wait()
 }

@@ -79,9 +79,8 @@ func (p *Place) fill(body []byte, source io.Reader, size int) (filled []byte, wh
 	body = slices.Grow(body, size-len(body))
 	for len(body) < size && err == nil {
 		var n int
-		n, err = source.Read(body[len(body):size])
+		n, err = p.arrival.Read(source, body[len(body):size])
 		body = body[:len(body)+n]
-		p.arrival.Got(n)
 	}
 	if errors.Is(err, io.EOF) {
 		return body, true, nil
