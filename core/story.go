@@ -104,6 +104,9 @@ func (j Job) story(scan Scan) []Step {
 	if j.StartedAt != nil {
 		begin = Step{At: *j.StartedAt, Hop: "job", Text: fmt.Sprintf("%s started (attempt %d)", j.Scanner, max(j.Attempt, 1))}
 	}
+	if j.Lapses > 0 {
+		begin.Text += fmt.Sprintf("; it lost %s: %s", Plural(j.Lapses, "worker"), j.LostWorkers)
+	}
 	switch {
 	case j.FinishedAt != nil && j.State == JobCompleted:
 		text := fmt.Sprintf("%s delivered its report; findings: %d, fixed: %d", j.Scanner, j.NumFindings, j.NumAbsent)

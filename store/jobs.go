@@ -24,9 +24,9 @@ type Claimant struct {
 	Blind    bool          // the database was away lately: a lease that ran out meanwhile proves nobody dead
 }
 
-// ClaimJob leases a job to a worker, the oldest of these: a pending one; one whose worker let its lease run out, who
-// counts as dead then; and one that the worker holds already, because the answer to its claim was lost or its report
-// could not be stored. core.ErrNotFound when there is nothing to do.
+// ClaimJob leases a job to a worker: one that it holds already, because the answer to its claim was lost or its report
+// could not be stored; else the oldest that is pending, or whose worker let its lease run out and counts as dead then.
+// core.ErrNotFound when there is nothing to do.
 func (s *Store) ClaimJob(ctx context.Context, by Claimant) (core.Job, core.Scan, error) {
 	var job core.Job
 	var scan core.Scan
@@ -51,10 +51,7 @@ func (s *Store) ClaimJob(ctx context.Context, by Claimant) (core.Job, core.Scan,
 // claim repeats the guard of the inner SELECT outside: without it PostgreSQL hands one row to two workers.
 func (s *Store) claim(ctx context.Context, tx *sqlx.Tx, job *core.Job, by Claimant) error {
 	now := s.clock()
-	lapsed := now
-	if by.Blind {
-		lapsed = time.Time{}
-	}
+	lapsed := lapsedBefore(now, by.Blind)
 	claimable := `(state = 'pending' AND (not_before IS NULL OR not_before <= ?)
 		OR state = 'running' AND (worker = ? OR lease_until <= ? AND lapses + 1 < ?))`
 	query, args, err := sqlx.In(`
@@ -62,15 +59,25 @@ func (s *Store) claim(ctx context.Context, tx *sqlx.Tx, job *core.Job, by Claima
 			lapses = lapses + CASE WHEN state = 'running' AND worker <> ? THEN 1 ELSE 0 END,
 			lost_workers = CASE WHEN state = 'running' AND worker <> ? THEN `+lostWorkers+` ELSE lost_workers END,
 			worker = ?
-		WHERE id = (SELECT id FROM scan_jobs WHERE scanner IN (?) AND `+claimable+` ORDER BY id LIMIT 1 `+s.dialect.skipLocked+`)
+		WHERE id = COALESCE(
+				(SELECT id FROM scan_jobs WHERE state = 'running' AND worker = ? LIMIT 1),
+				(SELECT id FROM scan_jobs WHERE scanner IN (?) AND `+claimable+` ORDER BY id LIMIT 1 `+s.dialect.skipLocked+`))
 			AND `+claimable+`
 		RETURNING *`,
-		now.Add(by.Lease), now, by.Worker, by.Worker, by.Worker, by.Scanners,
+		now.Add(by.Lease), now, by.Worker, by.Worker, by.Worker, by.Worker, by.Scanners,
 		now, by.Worker, lapsed, maxLapses, now, by.Worker, lapsed, maxLapses)
 	if err != nil {
 		return fmt.Errorf("%w: no scanners to claim for: %w", core.ErrNotFound, err)
 	}
 	return tx.GetContext(ctx, job, tx.Rebind(query), args...)
+}
+
+// lapsedBefore is until when a lease must have run out to prove that its worker is dead.
+func lapsedBefore(now time.Time, blind bool) time.Time {
+	if blind {
+		return time.Time{}
+	}
+	return now
 }
 
 // lostWorkers are the workers that a job has lost when the one that holds it is lost as well.
@@ -140,8 +147,8 @@ func (s *Store) moveJob(ctx context.Context, doing string, job core.Job, update 
 }
 
 // FinishJob ends a claimed job with its report, and with the last job the scan: findings, baseline, gate, verdict and
-// commit status change in one transaction. A report with a Failure fails the job and keeps its findings.
-// core.ErrConflict when the job was handed on.
+// commit status change in one transaction. A report with a Failure fails the job and keeps its findings. The same again
+// changes nothing, for the answer may have been lost. core.ErrConflict when the job was handed on.
 func (s *Store) FinishJob(ctx context.Context, job core.Job, report core.Report) error {
 	d := examine(report)
 	err := s.changeAgain(ctx, func(tx *sqlx.Tx) error {
@@ -151,7 +158,7 @@ func (s *Store) FinishJob(ctx context.Context, job core.Job, report core.Report)
 		}
 		closed, err := tx.NamedExecContext(ctx, `UPDATE scan_jobs SET lease_until = NULL WHERE `+ours, job)
 		if err := oneRow(closed, err, "the job was handed on"); err != nil {
-			return err
+			return unlessFinished(ctx, tx, job, report, err)
 		}
 		return s.putReport(ctx, tx, scan, job, d)
 	})
@@ -159,6 +166,21 @@ func (s *Store) FinishJob(ctx context.Context, job core.Job, report core.Report)
 		return fmt.Errorf("finishing job %d: %w", job.ID, err)
 	}
 	return nil
+}
+
+// unlessFinished is conflict, or nil where this very claim has ended the job with this report.
+func unlessFinished(ctx context.Context, tx *sqlx.Tx, job core.Job, report core.Report, conflict error) error {
+	job.State, job.Error = endOf(report)
+	var finished int
+	query, args, err := sqlx.Named(`SELECT COUNT(*) FROM scan_jobs
+		WHERE id = :id AND worker = :worker AND attempt = :attempt AND state = :state AND error = :error`, job)
+	if err == nil {
+		err = tx.GetContext(ctx, &finished, tx.Rebind(query), args...)
+	}
+	if err == nil && finished == 0 {
+		err = conflict
+	}
+	return err
 }
 
 // PutReport takes a scanner's report from outside. The same scanner again replaces its findings. It returns the scan as

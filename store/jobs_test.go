@@ -112,12 +112,80 @@ func TestLease(t *testing.T) {
 		claimJob(t, s, by("c", scanners...))
 		clock.advance(2 * time.Minute)
 		noJob(t, s, by("d", scanners...), "a job that lost three workers")
-		if n, err := s.ExpireScans(t.Context()); n != 1 || err != nil {
+		if n, err := s.ExpireScans(t.Context(), false); n != 1 || err != nil {
 			t.Fatalf("ExpireScans = %d, %v", n, err)
 		}
 		scan = get(t, s, scan.ReferenceID)
-		if scan.Status != core.ScanFailed || statusOf(t, s, scan).State != core.StatusError || !strings.HasSuffix(scan.Error, ": a, b, c") {
+		if scan.Status != core.ScanFailed || statusOf(t, s, scan).State != core.StatusError || !strings.Contains(scan.Error, "three times") {
 			t.Errorf("after three lost workers the scan is %s: %s", scan.Status, scan.Error)
+		}
+		if jobs, err := s.ListJobs(t.Context(), scan); err != nil || jobs[0].Lapses != 3 || jobs[0].LostWorkers != "a, b, c" {
+			t.Errorf("the job is %+v, %v", jobs, err)
+		}
+	})
+}
+
+// What a worker holds it gets first, whatever else there is: nobody else would extend the lease.
+func TestWorkerIsHandedWhatItHolds(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		for n := range 2 {
+			d, p := storetest.PushOf(n, storetest.OnBranch(fmt.Sprint("b", n)))
+			accept(t, s, d, p)
+		}
+		older := claimJob(t, s, by("a", scanners...))
+		held := claimJob(t, s, by("b", scanners...))
+		if err := s.ReturnJob(t.Context(), older); err != nil {
+			t.Fatal(err)
+		}
+		if got := claimJob(t, s, by("b", scanners...)); got.ID != held.ID || got.Attempt != 2 {
+			t.Errorf("got job %d at attempt %d, want %d again", got.ID, got.Attempt, held.ID)
+		}
+	})
+}
+
+// The answer to a commit can be lost: the same report of the same claim again is no conflict, another one is.
+func TestFinishJobAgain(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		d, p := storetest.PushOf(1)
+		accept(t, s, d, p)
+		job := claimJob(t, s, by("a", scanners...))
+		for range 2 {
+			if err := s.FinishJob(t.Context(), job, core.Report{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.FinishJob(t.Context(), job, core.Report{Failure: "no"}); !errors.Is(err, core.ErrConflict) {
+			t.Errorf("another report: %v, want ErrConflict", err)
+		}
+		job.Attempt--
+		if err := s.FinishJob(t.Context(), job, core.Report{}); !errors.Is(err, core.ErrConflict) {
+			t.Errorf("another claim: %v, want ErrConflict", err)
+		}
+	})
+}
+
+// A deadline holds for the blind as well.
+func TestExpireScansBlindly(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		clock := newClock()
+		s := e.Open(t, store.Config{Now: clock.Now})
+		d, p := storetest.PushOf(1)
+		scan := accept(t, s, d, p)
+		for _, worker := range []string{"a", "b", "c"} {
+			claimJob(t, s, by(worker, scanners...))
+			clock.advance(2 * time.Minute)
+		}
+		if n, err := s.ExpireScans(t.Context(), true); n != 0 || err != nil {
+			t.Fatalf("for its workers: %d, %v", n, err)
+		}
+		clock.advance(time.Hour)
+		if n, err := s.ExpireScans(t.Context(), true); n != 1 || err != nil || get(t, s, scan.ReferenceID).Status != core.ScanFailed {
+			t.Fatalf("at the deadline: %d, %v", n, err)
 		}
 	})
 }
@@ -228,11 +296,11 @@ func TestExpireScans(t *testing.T) {
 				d, p := storetest.PushOf(1)
 				scan := accept(t, s, d, p)
 				clock.advance(59 * time.Minute)
-				if n, err := s.ExpireScans(t.Context()); n != 0 || err != nil {
+				if n, err := s.ExpireScans(t.Context(), false); n != 0 || err != nil {
 					t.Fatalf("before the deadline: %d, %v", n, err)
 				}
 				clock.advance(time.Minute)
-				if n, err := s.ExpireScans(t.Context()); n != 1 || err != nil {
+				if n, err := s.ExpireScans(t.Context(), false); n != 1 || err != nil {
 					t.Fatalf("at the deadline: %d, %v", n, err)
 				}
 				if scan = get(t, s, scan.ReferenceID); scan.Status != core.ScanFailed {

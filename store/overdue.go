@@ -3,27 +3,29 @@ package store
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
 )
 
-// ExpireScans ends the jobs that lost too many workers or did not report before their scan's deadline, and returns how
-// many scans that ended.
-func (s *Store) ExpireScans(ctx context.Context) (int, error) {
+// ExpireScans ends the jobs that did not report before their scan's deadline or, unless the caller is blind as a Claimant
+// can be, lost too many workers, and returns how many scans that ended.
+func (s *Store) ExpireScans(ctx context.Context, blind bool) (int, error) {
 	var ids []int64
 	now := s.clock()
+	lapsed := lapsedBefore(now, blind)
 	err := s.db.SelectContext(ctx, &ids, s.db.Rebind(`
 		SELECT id FROM scans WHERE status IN ('pending', 'processing') AND deadline_at <= ?
 		UNION
 		SELECT scan_id FROM scan_jobs WHERE state = 'running' AND lease_until <= ? AND lapses + 1 >= ?`),
-		now, now, maxLapses)
+		now, lapsed, maxLapses)
 	if err != nil {
 		return 0, fmt.Errorf("looking for overdue scans: %w", classify(err))
 	}
 	for _, id := range ids {
-		err := s.changeAgain(ctx, func(tx *sqlx.Tx) error { return s.expireScan(ctx, tx, id) })
+		err := s.changeAgain(ctx, func(tx *sqlx.Tx) error { return s.expireScan(ctx, tx, id, lapsed) })
 		if err != nil {
 			return 0, fmt.Errorf("ending overdue scan %d: %w", id, err)
 		}
@@ -31,10 +33,10 @@ func (s *Store) ExpireScans(ctx context.Context) (int, error) {
 	return len(ids), nil
 }
 
-// workersDied is what is said of a job that lost too many workers, whose names follow.
-const workersDied = "its worker died or stood still three times (too little memory?): "
+// workersDied is what the commit says of a job that lost too many workers. Their names are for those who look further.
+const workersDied = "its worker died or stood still three times, for want of memory perhaps"
 
-func (s *Store) expireScan(ctx context.Context, tx *sqlx.Tx, id int64) error {
+func (s *Store) expireScan(ctx context.Context, tx *sqlx.Tx, id int64, lapsed time.Time) error {
 	scan, err := s.lockScan(ctx, tx, id)
 	if err != nil {
 		return err
@@ -42,9 +44,9 @@ func (s *Store) expireScan(ctx context.Context, tx *sqlx.Tx, id int64) error {
 	now := s.clock()
 	_, err = tx.ExecContext(ctx, tx.Rebind(`
 		UPDATE scan_jobs SET state = 'failed', finished_at = ?, lease_until = NULL, lapses = lapses + 1,
-			lost_workers = `+lostWorkers+`, error = ? || `+lostWorkers+`
+			lost_workers = `+lostWorkers+`, error = ?
 		WHERE scan_id = ? AND state = 'running' AND lease_until <= ? AND lapses + 1 >= ?`),
-		now, workersDied, id, now, maxLapses)
+		now, workersDied, id, lapsed, maxLapses)
 	if err == nil && !scan.DeadlineAt.After(now) {
 		_, err = tx.ExecContext(ctx, tx.Rebind(`
 			UPDATE scan_jobs SET state = 'failed', finished_at = ?, lease_until = NULL, error = ?

@@ -26,7 +26,7 @@ func (end Settlement) post(status core.Status, now time.Time) core.StatusPost {
 // keepPost writes an attempt down, into the row of an equal one where there is one: a platform that is away for a day
 // leaves a handful of rows. The first attempt of a wish has no equal.
 func keepPost(ctx context.Context, tx *sqlx.Tx, status core.Status, post core.StatusPost) error {
-	if status.Attempts > 0 || post.Outcome == core.PostOverwritten {
+	if status.LastError != "" || post.Outcome == core.PostOverwritten {
 		again, err := rowsChanged(ctx, tx, `
 			UPDATE status_posts SET times = times + 1, last_at = ?, took_ms = ?, state = ?, description = ?, answer = ?
 			WHERE id = (SELECT MAX(id) FROM status_posts WHERE status_id = ? AND scan_id = ? AND revision = ?

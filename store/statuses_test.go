@@ -106,8 +106,16 @@ func TestStatusWaitingIsNoFailure(t *testing.T) {
 		}
 		nothingDue(t, s, "a third wish")
 		clock.advance(time.Minute)
-		if got := claimOne(t, s); got.Attempts != 0 || got.Revision != 3 {
+		got := claimOne(t, s)
+		if got.Attempts != 0 || got.Revision != 3 {
 			t.Errorf("after the pause: %+v", got)
+		}
+		for range 5 {
+			settle(t, s, got, store.Settlement{Waiting: true, Error: "429"})
+			got = claimOne(t, s)
+		}
+		if posts, err := s.ListPosts(t.Context(), scan); err != nil || len(posts) != 2 || posts[1].Times != 5 {
+			t.Errorf("waits are kept as %+v, %v, want equal ones in one row", posts, err)
 		}
 	})
 }

@@ -92,6 +92,9 @@ func (s *Store) Ping(ctx context.Context) error {
 	return classify(s.db.GetContext(ctx, &one, `SELECT 1`))
 }
 
+// Shared tells whether other processes may serve the same database; nobody shares a nil Store.
+func (s *Store) Shared() bool { return s != nil && s.dialect.file == "" }
+
 // Changed rings when jobs may have become claimable or statuses due through this process. Other processes' changes are
 // found by looking now and then.
 func (s *Store) Changed() *poll.Bell { return &s.changed }

@@ -41,10 +41,10 @@ func (s *Store) putReport(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job 
 
 func (s *Store) endJob(ctx context.Context, tx *sqlx.Tx, d *delivered) error {
 	job := d.job
-	job.State, job.Error = core.JobCompleted, ""
+	job.State, job.Error = endOf(d.Report)
 	job.NumFindings, job.NumUnchanged, job.NumAbsent = d.Len(), d.compared.Unchanged, d.compared.Absent
-	if d.Failure != "" {
-		job.State, job.Error, job.NumAbsent = core.JobFailed, d.Failure, 0
+	if job.State == core.JobFailed {
+		job.NumAbsent = 0
 	}
 	now := s.clock()
 	job.FinishedAt = &now
@@ -54,6 +54,14 @@ func (s *Store) endJob(ctx context.Context, tx *sqlx.Tx, d *delivered) error {
 			lease_until = NULL, baseline_scan_id = :baseline_scan_id
 		WHERE id = :id`, job)
 	return err
+}
+
+// endOf is how a report ends its job, and why where it fails it.
+func endOf(report core.Report) (core.JobState, string) {
+	if report.Failure != "" {
+		return core.JobFailed, report.Failure
+	}
+	return core.JobCompleted, ""
 }
 
 // settleScan derives the scan's state, verdict and commit status from its jobs and findings. told sums up the findings

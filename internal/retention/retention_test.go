@@ -31,7 +31,7 @@ func keep(t *testing.T, cfg Config, ages ...time.Duration) (scans []core.Scan, l
 			t.Fatal(err)
 		}
 		now = now.Add(2 * time.Hour)
-		if _, err := cfg.Store.ExpireScans(t.Context()); err != nil {
+		if _, err := cfg.Store.ExpireScans(t.Context(), false); err != nil {
 			t.Fatal(err)
 		}
 		scan, err := cfg.Store.GetScan(t.Context(), receipt.Reference)

@@ -24,9 +24,9 @@ const (
 // once claims one job for a worker, which has no other one, works on it while its lease holds, and settles it.
 func (r *Runner) once(ctx context.Context, worker string) (worked bool, err error) {
 	job, scan, err := r.Jobs.ClaimJob(ctx, store.Claimant{
-		Worker: worker, Scanners: r.claimable, Lease: r.Lease, Blind: r.blind(),
+		Worker: worker, Scanners: r.claimable, Lease: r.Lease, Blind: r.sight.blind(),
 	})
-	r.noteAway(err)
+	r.sight.note(err)
 	switch {
 	case errors.Is(err, core.ErrNotFound):
 		return false, nil
@@ -34,11 +34,11 @@ func (r *Runner) once(ctx context.Context, worker string) (worked bool, err erro
 		return false, fmt.Errorf("claiming a job: %w", err)
 	}
 	working, release := r.keepLease(ctx, job)
+	defer release()
 	var space workspace
 	defer func() { r.clearAway(space) }()
 	report, again := r.examine(working, job, scan, &space)
 	interrupted := context.Cause(working)
-	release()
 	if errors.Is(interrupted, core.ErrConflict) {
 		r.Log.Info("job dropped: it was handed on or ended meanwhile", about(job, scan)...)
 		return true, nil
@@ -91,7 +91,7 @@ func (r *Runner) beat(ctx context.Context, cancel context.CancelCauseFunc, job c
 		case <-ticker.C:
 		}
 		err := r.Jobs.ExtendLease(ctx, job, r.Lease)
-		r.noteAway(err)
+		r.sight.note(err)
 		switch {
 		case errors.Is(err, core.ErrConflict):
 			cancel(err)
@@ -102,17 +102,6 @@ func (r *Runner) beat(ctx context.Context, cancel context.CancelCauseFunc, job c
 		}
 	}
 }
-
-// noteAway remembers that the database was away just now.
-func (r *Runner) noteAway(err error) {
-	if errors.Is(err, core.ErrUnavailable) {
-		r.away.Store(time.Now().UnixNano())
-	}
-}
-
-// blind tells whether the database was away lately: those who work could not extend their leases then, and get the
-// time to do so before anybody takes them for dead.
-func (r *Runner) blind() bool { return time.Since(time.Unix(0, r.away.Load())) < r.Lease }
 
 func about(job core.Job, scan core.Scan) []any {
 	return []any{keyScan, scan.ReferenceID, keyScanner, job.Scanner, keyProject, scan.ProjectName, keySHA, scan.CommitSHA}

@@ -113,12 +113,14 @@ func TestNobodyIsTakenForDeadAfterAnOutage(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, Scanner{Command: sh(clean)})
 	b.Lease = 300 * time.Millisecond
+	b.sight = newSight(b.Lease, false)
 	b.accept(t, "acme/shop", b.server.commit(t, "acme/shop", files{"a": "b\n"}))
 	if _, _, err := b.Jobs.ClaimJob(t.Context(), there(b, time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	b.ahead.Add(int64(2 * time.Minute))
-	b.noteAway(core.ErrUnavailable)
+	b.sight.note(core.ErrUnavailable)
+	time.Sleep(b.Lease / 2)
 	b.mustWork(t, false)
 	time.Sleep(b.Lease)
 	b.mustWork(t, true)

@@ -4,7 +4,7 @@
 // each job has a workspace of its own that is removed whatever happens, bounded in time and disk; git and the scanners
 // run without any of our environment; and what went wrong becomes the job's failure, a sentence for people.
 //
-// Reading order: runner.go, claim.go, settle.go, job.go, checkout.go, exec.go, gitleaks.go, snippets.go, surroundings.go,
+// Reading order: runner.go, claim.go, sight.go, settle.go, job.go, checkout.go, exec.go, gitleaks.go, snippets.go, surroundings.go,
 // changes.go, diff.go, review.go.
 package runner
 
@@ -18,7 +18,6 @@ import (
 	"os"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/scanhook/scanhook/internal/poll"
@@ -63,8 +62,8 @@ type Scanner struct {
 type Runner struct {
 	Config
 	claimable []string
-	reviews   chan review  // wait for the AI
-	away      atomic.Int64 // when the database was last away, in Unix nanoseconds
+	reviews   chan review // wait for the AI
+	sight     *sight
 }
 
 // New makes a Runner; it does nothing until Run.
@@ -81,6 +80,7 @@ func New(cfg Config) *Runner {
 	}
 	return &Runner{
 		Config: cfg, claimable: slices.Sorted(maps.Keys(cfg.Scanners)), reviews: make(chan review, maxWaiting),
+		sight: newSight(cfg.Lease, cfg.Jobs.Shared()),
 	}
 }
 
@@ -117,10 +117,8 @@ func (r *Runner) work(ctx context.Context, worker string) {
 // sweep ends the scans whose deadline has passed and clears away after processes that were killed.
 func (r *Runner) sweep(ctx context.Context) (bool, error) {
 	removeStale(r.TempDir, time.Now().Add(-staleAge))
-	if r.blind() {
-		return false, nil
-	}
-	ended, err := r.Jobs.ExpireScans(ctx)
+	ended, err := r.Jobs.ExpireScans(ctx, r.sight.blind())
+	r.sight.note(err)
 	if ended > 0 {
 		r.Log.Info("overdue scans ended", "scans", ended)
 	}

@@ -23,7 +23,7 @@ func (r *Runner) settle(
 	log := r.Log.With(about(job, scan)...)
 	if again {
 		pause := time.Duration(job.Failures+1) * retryPause
-		err := insist(ctx, func(ctx context.Context) error { return r.Jobs.RetryJob(ctx, job, pause) })
+		err := r.insist(ctx, func(ctx context.Context) error { return r.Jobs.RetryJob(ctx, job, pause) })
 		if err == nil {
 			log.Warn("job failed, it will be tried again", keyError, report.Failure)
 			return false, nil
@@ -32,7 +32,7 @@ func (r *Runner) settle(
 			return false, fmt.Errorf("retrying job %d: %w", job.ID, err)
 		}
 	}
-	err = insist(ctx, func(ctx context.Context) error { return r.Jobs.FinishJob(ctx, job, report) })
+	err = r.insist(ctx, func(ctx context.Context) error { return r.Jobs.FinishJob(ctx, job, report) })
 	switch {
 	case errors.Is(err, core.ErrConflict):
 		log.Info("report dropped: the job was handed on or ended meanwhile")
@@ -51,7 +51,7 @@ func (r *Runner) settle(
 
 // giveBack returns a job that a stopping process could not end.
 func (r *Runner) giveBack(ctx context.Context, job core.Job, scan core.Scan) error {
-	err := insist(ctx, func(ctx context.Context) error { return r.Jobs.ReturnJob(ctx, job) })
+	err := r.insist(ctx, func(ctx context.Context) error { return r.Jobs.ReturnJob(ctx, job) })
 	if err != nil && !errors.Is(err, core.ErrConflict) {
 		return fmt.Errorf("giving job %d back: %w", job.ID, err)
 	}
@@ -59,10 +59,10 @@ func (r *Runner) giveBack(ctx context.Context, job core.Job, scan core.Scan) err
 	return nil
 }
 
-// finishWithout ends a job whose report the store can not take: the same scan would only make the same report again.
+// finishWithout ends a job whose report the store cannot take: the same scan would only make the same report again.
 func (r *Runner) finishWithout(ctx context.Context, job core.Job) error {
 	report := core.Report{Failure: "its report could not be stored: see the log, and please report it"}
-	return insist(ctx, func(ctx context.Context) error { return r.Jobs.FinishJob(ctx, job, report) })
+	return r.insist(ctx, func(ctx context.Context) error { return r.Jobs.FinishJob(ctx, job, report) })
 }
 
 // outlive returns a context that ends some time after ctx: a stopping process leaves nothing behind for a lease to run
@@ -74,9 +74,10 @@ func outlive(ctx context.Context, more time.Duration) (context.Context, context.
 }
 
 // insist repeats a step while the database is away: a report that is not taken means that the work is done again.
-func insist(ctx context.Context, step func(context.Context) error) error {
+func (r *Runner) insist(ctx context.Context, step func(context.Context) error) error {
 	for {
 		err := try(ctx, step)
+		r.sight.note(err)
 		if !errors.Is(err, core.ErrUnavailable) {
 			return err
 		}
@@ -88,7 +89,7 @@ func insist(ctx context.Context, step func(context.Context) error) error {
 	}
 }
 
-// try bounds a step, for a connection that has died in silence is waited for without end.
+// try bounds a step: what takes longer stands still, behind a lock or on the way.
 func try(ctx context.Context, step func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, stepTime)
 	defer cancel()

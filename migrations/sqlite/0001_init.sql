@@ -73,6 +73,7 @@ CREATE TABLE scan_jobs (
 );
 CREATE INDEX scan_jobs_by_baseline ON scan_jobs (baseline_scan_id);
 CREATE INDEX scan_jobs_open ON scan_jobs (id) WHERE state IN ('pending', 'running');
+CREATE INDEX scan_jobs_held ON scan_jobs (worker) WHERE state = 'running';
 
 -- job_id is a job of scan_id and goes with it; a constraint of its own would take as long as half of an insert.
 CREATE TABLE findings (

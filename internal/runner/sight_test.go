@@ -1,0 +1,63 @@
+package runner
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+func TestSight(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		others bool
+		away   time.Duration
+		want   bool // for the first question after it
+	}{
+		"a short outage, in which no lease can run out": {away: 5 * time.Second},
+		"a long outage, noticed by rare looks":          {away: 70 * time.Second, want: true},
+		"a start where others may hold jobs":            {others: true, want: true},
+		"a start alone":                                 {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := newSight(30*time.Second, test.others)
+				if test.away > 0 {
+					s.note(core.ErrUnavailable)
+					time.Sleep(test.away)
+				}
+				if s.blind() != test.want {
+					t.Fatalf("blind %t, want %t", s.blind(), test.want)
+				}
+				s.note(core.ErrNotFound)
+				time.Sleep(15 * time.Second)
+				if s.blind() != test.want {
+					t.Errorf("15 s later: blind %t, want %t", s.blind(), test.want)
+				}
+				time.Sleep(5 * time.Second)
+				if s.blind() {
+					t.Error("still blind 20 s later: all who live have been heard of")
+				}
+			})
+		})
+	}
+}
+
+// Single failures, however many, make nobody blind: the dead are found.
+func TestSightBearsHiccups(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSight(30*time.Second, false)
+		for range 100 {
+			s.note(core.ErrUnavailable)
+			time.Sleep(2 * time.Second)
+			s.note(nil)
+			if s.blind() {
+				t.Fatal("blind after a hiccup")
+			}
+			time.Sleep(2 * time.Second)
+		}
+	})
+}

@@ -1,0 +1,19 @@
+package store
+
+import "syscall"
+
+// tcpUserTimeout is TCP_USER_TIMEOUT of tcp(7), in milliseconds, which package syscall does not name.
+const tcpUserTimeout = 0x12
+
+// boundSilence is for net.Dialer: keep-alives end idle connections only, not those with data under way.
+func boundSilence(network, _ string, conn syscall.RawConn) (err error) {
+	if network == "unix" {
+		return nil
+	}
+	if failed := conn.Control(func(fd uintptr) {
+		err = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpUserTimeout, int(silence.Milliseconds()))
+	}); failed != nil {
+		return failed
+	}
+	return err
+}
