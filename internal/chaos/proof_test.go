@@ -42,6 +42,10 @@ var mistakes = map[string]mistake{
 		},
 		scale: scale{Deliveries: 200, PerSecond: 20, Checked: 60}, promise: twice,
 	},
+	"takes the living for dead": {
+		edits: []edit{{"store/jobs.go", "OR lease_until <= ? AND lapses", "OR lease_until <> ? AND lapses"}},
+		scale: scale{Deliveries: 200, PerSecond: 20, Checked: 60}, promise: undead,
+	},
 	"calls in spite of Retry-After": {
 		edits: []edit{
 			{"platforms/quiet.go", "left > 0", "left > 1<<62"},

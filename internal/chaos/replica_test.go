@@ -35,8 +35,9 @@ type replica struct {
 	starts  int
 	deaths  int // that nobody ordered
 	killed  bool
-	victims []int  // pids that were killed or stalled
-	died    func() // called after each end
+	victims []int    // pids that were killed or stalled
+	stalls  []window // in which one of them stood still
+	died    func()   // called after each end
 }
 
 // supervise keeps the process running until stop.
@@ -108,6 +109,7 @@ func (r *replica) stall(d time.Duration, ended <-chan struct{}) {
 		r.mu.Unlock()
 		return
 	}
+	began := time.Now()
 	r.stalled = true
 	r.victims = append(r.victims, process.Pid)
 	_ = process.Signal(syscall.SIGSTOP)
@@ -118,6 +120,7 @@ func (r *replica) stall(d time.Duration, ended <-chan struct{}) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.stalls = append(r.stalls, window{from: began, until: time.Now()})
 	r.stalled = false
 	_ = process.Signal(syscall.SIGCONT)
 }
@@ -145,6 +148,7 @@ func (r *replica) stop(t *testing.T) {
 
 // record is a line of the log.
 type record struct {
+	Time              time.Time
 	Level, Msg, Error string
 	Scan, Scanner     string
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/standin"
@@ -88,6 +89,9 @@ func (b breaches) judgeAcks(r rows, s *sender) {
 		}
 	}
 }
+
+// leaseTime is the length of a lease.
+const leaseTime = 30 * time.Second
 
 // lives is how many workers a job may lose. It fails then, for it may be what kills them.
 const lives = 3
@@ -211,7 +215,13 @@ func (a *arena) judgeCalls(b breaches, excuses int) {
 	}
 }
 
-// judgeLogs looks for jobs that were reported done more than once, and for crashes.
+// stoodStill tells whether a process of the replica stood still shortly before: it finds its job handed on then.
+func (r *replica) stoodStill(at time.Time) bool {
+	return slices.ContainsFunc(r.stalls, func(w window) bool { return at.After(w.from) && at.Before(w.until.Add(leaseTime)) })
+}
+
+// judgeLogs looks for jobs that were reported done more than once, for processes that lived and lost their job, and for
+// crashes.
 func (a *arena) judgeLogs(t *testing.T, b breaches) {
 	t.Helper()
 	done := map[string]int{}
@@ -219,6 +229,9 @@ func (a *arena) judgeLogs(t *testing.T, b breaches) {
 		for _, record := range r.records(t) {
 			if record.Msg == "job done" {
 				done[record.Scan+" "+record.Scanner]++
+			}
+			if strings.Contains(record.Msg, "handed on") && !r.stoodStill(record.Time) {
+				b.add(undead, "%s, which says of %s: %s", r.name, record.Scan, record.Msg)
 			}
 			if strings.Contains(record.Msg, "panic") {
 				b.add(odd, "%s: %s: %s", r.name, record.Msg, record.Error)
