@@ -188,7 +188,7 @@ func unlessFinished(ctx context.Context, tx *sqlx.Tx, job core.Job, report core.
 func (s *Store) PutReport(ctx context.Context, reference, scanner string, report core.Report) (core.Scan, error) {
 	var scan core.Scan
 	d := examine(report)
-	err := s.changeAgain(ctx, func(tx *sqlx.Tx) error {
+	err := s.changeInTurn(ctx, s.reporting, func(tx *sqlx.Tx) error {
 		id, err := scanID(ctx, tx, reference)
 		if err != nil {
 			return err

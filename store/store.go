@@ -39,6 +39,7 @@ type Store struct {
 	intake    batcher
 	writing   *writer
 	triaging  chan struct{} // has room for those who triage
+	reporting chan struct{} // has room for those who deliver reports
 	noted     notebook      // what intake need not write again
 	claims    atomic.Int64  // of statuses
 	givenTime bool          // now is not the host's clock, but a test's
@@ -60,7 +61,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		s.now = time.Now
 	}
 	s.writing = newWriter(d)
-	s.triaging = make(chan struct{}, maxTriaging)
+	s.triaging, s.reporting = make(chan struct{}, maxTriaging), make(chan struct{}, maxReporting)
 	s.intake.commit = s.commitIntake
 	d.keepPrivate()
 	if err := migrateUp(ctx, db, d); err != nil {

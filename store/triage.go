@@ -66,7 +66,7 @@ func (s *Store) triage(ctx context.Context, id int64, said core.Statement, also 
 	var after Triaged
 	err := said.Check()
 	if err == nil {
-		err = s.changeInTurn(ctx, func(tx *sqlx.Tx) (err error) {
+		err = s.changeInTurn(ctx, s.triaging, func(tx *sqlx.Tx) (err error) {
 			if err = s.hear(ctx, tx, id, said); err == nil {
 				err = also(tx)
 			}
@@ -85,14 +85,16 @@ func (s *Store) triage(ctx context.Context, id int64, said core.Statement, also 
 // maxTriaging bounds the transactions that wait for a project with a connection in their hands; intake needs some too.
 const maxTriaging = 4
 
-// changeInTurn is changeAgain, when few others triage.
-func (s *Store) changeInTurn(ctx context.Context, work func(*sqlx.Tx) error) error {
-	select {
-	case s.triaging <- struct{}{}:
-		defer func() { <-s.triaging }()
-	case <-ctx.Done():
-		return classify(ctx.Err())
+// maxReporting bounds the reports from outside that are stored at a time: the database does not get done with more of
+// them for it, and webhooks would wait behind all.
+const maxReporting = 4
+
+// changeInTurn is changeAgain, when few others are at the same kind of work, for which places has room.
+func (s *Store) changeInTurn(ctx context.Context, places chan struct{}, work func(*sqlx.Tx) error) error {
+	if err := enter(ctx, places); err != nil {
+		return classify(err)
 	}
+	defer func() { <-places }()
 	return s.changeAgain(ctx, work)
 }
 

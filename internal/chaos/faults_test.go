@@ -36,7 +36,7 @@ type trouble struct {
 	random   *rand.Rand
 	over     bool                 // the platform behaves from now on
 	next     map[string]time.Time // of the next limit, by process
-	quiet    map[string]window    // by process
+	quiet    map[string]quiet     // by process
 	counts   map[string]int
 	breaches []string
 }
@@ -44,10 +44,21 @@ type trouble struct {
 // window is the time in which a process shall not call.
 type window struct{ from, until time.Time }
 
+// quiet is a pause that a process was asked for. Each call in it is told so again, as platforms do, for an answer can be
+// lost: with its connection, or with the process that asked.
+type quiet struct {
+	window
+	told int       // answers
+	sure time.Time // of the last that was needed for the process to know
+}
+
+// surely is how many answers are needed for that.
+const surely = 3
+
 func newTrouble(kind standin.Kind, s scale) *trouble {
 	return &trouble{
 		kind: kind, hang: max(s.Hang, time.Second), random: rand.New(rand.NewPCG(s.Seed, 2)),
-		next: map[string]time.Time{}, quiet: map[string]window{}, counts: map[string]int{},
+		next: map[string]time.Time{}, quiet: map[string]quiet{}, counts: map[string]int{},
 	}
 }
 
@@ -56,9 +67,9 @@ func (t *trouble) fault(r *http.Request) *standin.Fault {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := time.Now()
-	if w := t.quiet[r.Host]; now.After(w.from.Add(underWay)) && now.Before(w.until) {
-		t.breaches = append(t.breaches, fmt.Sprintf("%s %s came %s after a limit and %s before its end",
-			r.Method, r.URL.Path, now.Sub(w.from).Round(time.Millisecond), w.until.Sub(now).Round(time.Millisecond)))
+	if q := t.quiet[r.Host]; now.Before(q.until) {
+		t.quiet[r.Host] = t.watch(r, q, now)
+		return t.refusal(q.until.Sub(now))
 	}
 	if t.over {
 		return nil
@@ -81,12 +92,32 @@ func (t *trouble) limit(process string, now time.Time) *standin.Fault {
 		return nil
 	}
 	pause := underWay + time.Duration(1+t.random.IntN(limitPause))*time.Second
-	t.quiet[process] = window{from: now, until: now.Add(pause)}
+	t.quiet[process] = quiet{window: window{from: now, until: now.Add(pause)}, told: 1, sure: now}
+	fault := t.refusal(pause)
+	t.counts[fmt.Sprint(fault.Status, " Retry-After")]++
+	return fault
+}
+
+// watch notes a call that comes during a pause.
+func (t *trouble) watch(r *http.Request, q quiet, now time.Time) quiet {
+	switch {
+	case q.told < surely:
+		q.told, q.sure = q.told+1, now
+	case now.After(q.sure.Add(underWay)):
+		t.breaches = append(t.breaches, fmt.Sprintf("%s %s came %s after a limit, %s after its process must have known, and %s before its end",
+			r.Method, r.URL.Path, now.Sub(q.from).Round(time.Millisecond), now.Sub(q.sure).Round(time.Millisecond),
+			q.until.Sub(now).Round(time.Millisecond)))
+	}
+	return q
+}
+
+// refusal asks to stay away for a while, in whole seconds.
+func (t *trouble) refusal(pause time.Duration) *standin.Fault {
+	pause = (pause + time.Second - 1).Truncate(time.Second)
 	fault := standin.RateLimited(pause)
 	if t.kind == standin.GitHub && t.random.IntN(2) == 0 {
 		fault = standin.SecondaryLimit(pause)
 	}
-	t.counts[fmt.Sprint(fault.Status, " Retry-After")]++
 	return &fault
 }
 
