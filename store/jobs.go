@@ -122,16 +122,24 @@ func (s *Store) ReturnJob(ctx context.Context, job core.Job) error {
 	return s.moveJob(ctx, "returning job", job, `UPDATE scan_jobs SET state = 'pending', lease_until = NULL WHERE `+ours)
 }
 
-// RetryJob gives a job back that failed for a passing reason, to be started again after the pause. When it has failed
-// too often for that, it answers core.ErrConflict, as for ExtendLease, and the caller finishes it with the failure.
-func (s *Store) RetryJob(ctx context.Context, job core.Job, pause time.Duration) error {
-	if job.Failures+1 >= maxFailures {
-		return fmt.Errorf("retrying job: %w: it has failed %d times", core.ErrConflict, maxFailures)
+// Retry says when and why a job shall be started again.
+type Retry struct {
+	Pause  time.Duration
+	Until  time.Time // until when tries are made; zero for a few only
+	Reason string    // why the last one failed
+}
+
+// RetryJob gives a job back that failed for a passing reason. When it has failed too often, or there is no time left,
+// it answers core.ErrConflict, as for ExtendLease, and the caller finishes the job with the failure.
+func (s *Store) RetryJob(ctx context.Context, job core.Job, retry Retry) error {
+	at := s.clock().Add(retry.Pause)
+	if retry.Until.IsZero() && job.Failures+1 >= maxFailures || !retry.Until.IsZero() && at.After(retry.Until) {
+		return fmt.Errorf("retrying job: %w: it has failed %d times", core.ErrConflict, job.Failures+1)
 	}
-	at := s.clock().Add(pause)
-	job.NotBefore = &at
+	job.NotBefore, job.Error = &at, retry.Reason
 	return s.moveJob(ctx, "retrying job", job, `
-		UPDATE scan_jobs SET state = 'pending', failures = failures + 1, lease_until = NULL, not_before = :not_before
+		UPDATE scan_jobs SET state = 'pending', failures = failures + 1, error = :error, lease_until = NULL,
+			not_before = :not_before
 		WHERE `+ours)
 }
 

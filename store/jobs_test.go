@@ -253,32 +253,45 @@ func noJob(t *testing.T, s *store.Store, by store.Claimant, what string) {
 
 func TestRetryJob(t *testing.T) {
 	t.Parallel()
-	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
-		clock := newClock()
-		s := e.Open(t, store.Config{Now: clock.Now})
-		d, p := storetest.PushOf(1)
-		accept(t, s, d, p)
-		for attempt := 1; ; attempt++ {
-			job, _, err := s.ClaimJob(t.Context(), by("w", scanners...))
-			if err != nil {
-				t.Fatal(err)
-			}
-			err = s.RetryJob(t.Context(), job, 10*time.Second)
-			if attempt == 3 {
-				if !errors.Is(err, core.ErrConflict) {
-					t.Errorf("third retry: %v, want ErrConflict", err)
+	for name, test := range map[string]struct {
+		until time.Duration // from the push on; zero for a few tries
+		tries int
+	}{
+		"a few times":            {0, 3},
+		"until there is no time": {95 * time.Second, 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+				clock := newClock()
+				s := e.Open(t, store.Config{Now: clock.Now})
+				d, p := storetest.PushOf(1)
+				scan := accept(t, s, d, p)
+				retry := store.Retry{Pause: 10 * time.Second, Reason: "the server is away"}
+				if test.until > 0 {
+					retry.Until = clock.Now().Add(test.until)
 				}
-				return
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, _, err := s.ClaimJob(t.Context(), by("w", scanners...)); !errors.Is(err, core.ErrNotFound) {
-				t.Fatalf("claimed during the pause: %v", err)
-			}
-			clock.advance(10 * time.Second)
-		}
-	})
+				for try := 1; ; try++ {
+					job := claimJob(t, s, by("w", scanners...))
+					err := s.RetryJob(t.Context(), job, retry)
+					if try == test.tries {
+						if !errors.Is(err, core.ErrConflict) {
+							t.Errorf("try %d: %v, want ErrConflict", try, err)
+						}
+						return
+					}
+					if err != nil {
+						t.Fatalf("try %d: %v", try, err)
+					}
+					noJob(t, s, by("w", scanners...), "during the pause, the job")
+					if jobs, err := s.ListJobs(t.Context(), scan); err != nil || jobs[0].Error != retry.Reason {
+						t.Errorf("while it waits: %+v, %v", jobs, err)
+					}
+					clock.advance(10 * time.Second)
+				}
+			})
+		})
+	}
 }
 
 func TestExpireScans(t *testing.T) {

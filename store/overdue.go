@@ -49,7 +49,8 @@ func (s *Store) expireScan(ctx context.Context, tx *sqlx.Tx, id int64, lapsed ti
 		now, workersDied, id, lapsed, maxLapses)
 	if err == nil && !scan.DeadlineAt.After(now) {
 		_, err = tx.ExecContext(ctx, tx.Rebind(`
-			UPDATE scan_jobs SET state = 'failed', finished_at = ?, lease_until = NULL, error = ?
+			UPDATE scan_jobs SET state = 'failed', finished_at = ?, lease_until = NULL,
+				error = ? || CASE WHEN error = '' THEN '' ELSE ': ' || error END
 			WHERE scan_id = ? AND state IN ('pending', 'running')`),
 			now, core.DeadlineError(scan.DeadlineAt.Sub(scan.Timestamp)), id)
 	}

@@ -66,13 +66,13 @@ func (g gitRunner) explain(ctx context.Context, sha string, failure error) error
 	if g.runAuthorized(ctx, "ls-remote", "--quiet", "--", g.remote.URL, "HEAD") == nil {
 		return passing{fmt.Errorf("%s does not hand out commit %s: it is gone after a force push, holds what git refuses, "+
 			"or the server lets no commit be fetched by its id (uploadpack.allowAnySHA1InWant): %w",
-			g.remote.URL, core.ShortSHA(sha), failure)}
+			g.remote.URL, core.ShortSHA(sha), failure), false}
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	return passing{fmt.Errorf("%s cannot be fetched: check that it can be reached from here and that the platform's "+
-		"token may read the project: %w", g.remote.URL, failure)}
+		"token may read the project: %w", g.remote.URL, failure), isAway(ctx, g.remote)}
 }
 
 // passedOn are the variables of our environment that git needs behind proxies and private certificate authorities.

@@ -97,19 +97,22 @@ func TestFetchCommitFailures(t *testing.T) {
 	here := server.remote("p").URL
 	nowhere := httptest.NewServer(http.NotFoundHandler())
 	nowhere.Close()
+	broken := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }))
+	t.Cleanup(broken.Close)
 
 	tests := map[string]struct {
 		url, sha, want string
-		passing        bool
+		passing, away  bool
 	}{
-		"a commit that is not there":    {here, strings.Repeat("a", 40), "does not hand out commit aaaaaaa", true},
-		"a project that is not there":   {server.remote("q").URL, sha, "may read the project", true},
-		"a server that is down":         {nowhere.URL + "/p.git", sha, "can be reached", true},
-		"a short commit id":             {here, sha[:7], "not a full commit id", false},
-		"an option instead of a commit": {here, "--upload-pack=touch /tmp/pwned;aaaaaaaaaaa", "not a full commit id", false},
-		"a file URL":                    {"file://" + server.dir + "/p.git", sha, "not an http(s) URL", false},
-		"a remote helper":               {"ext::sh -c touch% /tmp/pwned", sha, "not an http(s) URL", false},
-		"a password in the address":     {"http://u:hunter2@127.0.0.1/p.git", sha, "holds a user or password", false},
+		"a commit that is not there":    {here, strings.Repeat("a", 40), "does not hand out commit aaaaaaa", true, false},
+		"a project that is not there":   {server.remote("q").URL, sha, "may read the project", true, false},
+		"a server that is down":         {nowhere.URL + "/p.git", sha, "can be reached", true, true},
+		"a server that is broken":       {broken.URL + "/p.git", sha, "can be reached", true, true},
+		"a short commit id":             {here, sha[:7], "not a full commit id", false, false},
+		"an option instead of a commit": {here, "--upload-pack=touch /tmp/pwned;aaaaaaaaaaa", "not a full commit id", false, false},
+		"a file URL":                    {"file://" + server.dir + "/p.git", sha, "not an http(s) URL", false, false},
+		"a remote helper":               {"ext::sh -c touch% /tmp/pwned", sha, "not an http(s) URL", false, false},
+		"a password in the address":     {"http://u:hunter2@127.0.0.1/p.git", sha, "holds a user or password", false, false},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -118,8 +121,9 @@ func TestFetchCommitFailures(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "hunter2") {
 				t.Errorf("want ...%s..., got %v", test.want, err)
 			}
-			if got := errors.As(err, new(passing)); got != test.passing {
-				t.Errorf("want passing %t, got %t", test.passing, got)
+			var found passing
+			if got := errors.As(err, &found); got != test.passing || found.away != test.away {
+				t.Errorf("want passing %t and away %t, got %t and %t", test.passing, test.away, got, found.away)
 			}
 		})
 	}

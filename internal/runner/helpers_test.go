@@ -21,7 +21,8 @@ type files map[string]string
 // gitServer serves the repositories below its directory, for reading, with git's own HTTP backend.
 type gitServer struct {
 	*httptest.Server
-	dir string
+	dir  string
+	look func(http.ResponseWriter, *http.Request) (answered bool) // sees a request first; may be nil
 }
 
 // newGitServer lets each look see a request first and answer it.
@@ -38,8 +39,8 @@ func newGitServer(t *testing.T, looks ...func(http.ResponseWriter, *http.Request
 		Stderr: io.Discard,
 	}
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		for _, look := range looks {
-			if look(w, r) {
+		for _, look := range append(looks, s.look) {
+			if look != nil && look(w, r) {
 				return
 			}
 		}

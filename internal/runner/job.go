@@ -14,28 +14,34 @@ import (
 // crashed is the failure of a job that panicked; the log has the rest.
 const crashed = "the scan crashed inside Scanhook: see the log, and please report it"
 
-// passing is a failure that may be gone at the next try: the network, or a fresh commit that has not reached every
-// replica of the platform.
-type passing struct{ error }
+// passing is a failure that may be gone at the next try: a fresh commit that has not reached every replica of the
+// platform or, away then, a platform that is out of reach.
+type passing struct {
+	error
+	away bool
+}
 
 func (p passing) Unwrap() error { return p.error }
 
 // examine does the work of one job. Whatever goes wrong is the report's Failure, a panic in a scanner's library too;
-// again tells that another try may succeed.
+// again says so where another try may succeed.
 func (r *Runner) examine(
 	ctx context.Context, job core.Job, scan core.Scan, space *workspace,
-) (report core.Report, again bool) {
+) (report core.Report, again *passing) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			r.Log.Error("scan panicked", keyScanner, job.Scanner, keyError, cause, "stack", string(debug.Stack()))
-			report, again = core.Report{Failure: crashed}, false
+			report, again = core.Report{Failure: crashed}, nil
 		}
 	}()
 	report, err := r.scanCommit(ctx, job, scan, space)
 	if err != nil {
 		report.Failure = err.Error()
 	}
-	return report, errors.As(err, new(passing))
+	if may := new(passing); errors.As(err, may) {
+		again = may
+	}
+	return report, again
 }
 
 // scanCommit returns the findings that it has even where it returns an error. It makes the workspace, which the caller
@@ -71,7 +77,7 @@ func (r *Runner) remoteOf(ctx context.Context, scan core.Scan) (platforms.Remote
 	remote, err := platform.Remote(ctx, scan.ProjectName)
 	if err != nil {
 		return platforms.Remote{}, passing{fmt.Errorf("asking platforms.%s how to fetch %s: %w",
-			scan.SourcePlatform, scan.ProjectName, err)}
+			scan.SourcePlatform, scan.ProjectName, err), false}
 	}
 	return remote, nil
 }

@@ -136,7 +136,7 @@ func TestReportThatCannotBeStored(t *testing.T) {
 		t.Fatal(err)
 	}
 	report := core.Report{Findings: []core.Finding{{RuleID: "r", File: "a", Severity: "unheard of"}}}
-	if settled, err := b.settle(t.Context(), job, scan, report, false); settled || err == nil {
+	if settled, err := b.settle(t.Context(), job, scan, report, nil); settled || err == nil {
 		t.Errorf("settled %t, %v, want the error", settled, err)
 	}
 	if scan, job, _ := b.get(t, reference); job.State != core.JobFailed || !strings.Contains(scan.Error, "could not be stored") {

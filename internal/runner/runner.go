@@ -32,9 +32,11 @@ const (
 	defaultDisk    = 2 << 30
 
 	fetchTimeout = 10 * time.Minute
-	retryPause   = 15 * time.Second // times the number of tries so far
+	retryPause   = 15 * time.Second // after the first try, then twice as long each time
 	lookEvery    = 2 * time.Second
-	sweepEvery   = 10 * time.Second
+
+	longestRetryPause = 2 * time.Minute
+	sweepEvery        = 10 * time.Second
 )
 
 // Config is what a Runner needs; the zero value of every optional field is its default.

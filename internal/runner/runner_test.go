@@ -2,7 +2,9 @@ package runner
 
 import (
 	"context"
+	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -84,6 +86,33 @@ func TestOnceTriesAFetchAgain(t *testing.T) {
 	}
 	if scan, _, _ := b.get(t, reference); !strings.Contains(scan.Error, "may read the project") {
 		t.Errorf("want the reason, got %q", scan.Error)
+	}
+}
+
+// A platform that is out of reach for long is waited for as long as the scan has time.
+func TestOnceWaitsForAPlatformThatIsAway(t *testing.T) {
+	t.Parallel()
+	var away atomic.Bool
+	b := newBench(t, Scanner{Command: sh(clean)})
+	b.server.look = func(w http.ResponseWriter, _ *http.Request) bool {
+		if away.Load() {
+			w.WriteHeader(http.StatusBadGateway)
+		}
+		return away.Load()
+	}
+	reference := b.accept(t, "acme/shop", b.server.commit(t, "acme/shop", files{"a": "b\n"}))
+	away.Store(true)
+	for range 6 {
+		b.mustWork(t, true)
+		if scan, job, _ := b.get(t, reference); job.State != core.JobPending || !strings.Contains(job.Error, "can be reached") {
+			t.Fatalf("want the job waiting with the reason, got %+v of a scan that is %s", job, scan.Status)
+		}
+		b.ahead.Add(int64(longestRetryPause))
+	}
+	away.Store(false)
+	b.mustWork(t, true)
+	if scan, job, _ := b.get(t, reference); scan.Status != core.ScanCompleted || job.Error != "" {
+		t.Errorf("when it is back: %s, %+v", scan.Status, job)
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/poll"
+	"github.com/scanhook/scanhook/store"
 )
 
 const (
@@ -18,12 +20,15 @@ const (
 // settle hands the report over, or lets the job be tried again when its failure may pass. It tells whether the store
 // has the report now.
 func (r *Runner) settle(
-	ctx context.Context, job core.Job, scan core.Scan, report core.Report, again bool,
+	ctx context.Context, job core.Job, scan core.Scan, report core.Report, again *passing,
 ) (settled bool, err error) {
 	log := r.Log.With(about(job, scan)...)
-	if again {
-		pause := time.Duration(job.Failures+1) * retryPause
-		err := r.insist(ctx, func(ctx context.Context) error { return r.Jobs.RetryJob(ctx, job, pause) })
+	if again != nil {
+		retry := store.Retry{Pause: poll.Backoff(retryPause, job.Failures, longestRetryPause), Reason: report.Failure}
+		if again.away {
+			retry.Until = scan.DeadlineAt
+		}
+		err := r.insist(ctx, func(ctx context.Context) error { return r.Jobs.RetryJob(ctx, job, retry) })
 		if err == nil {
 			log.Warn("job failed, it will be tried again", keyError, report.Failure)
 			return false, nil
