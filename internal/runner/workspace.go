@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 )
 
@@ -14,7 +15,7 @@ const (
 	workspacePrefix = "scanhook-job-"
 	blockSize       = 4096
 	watchEvery      = 250 * time.Millisecond
-	staleAge        = 24 * time.Hour // no job takes so long
+	staleAge        = time.Minute // until then a new workspace is locked
 )
 
 // workspace is the private directory of one job: the checkout, and beside it what git and scanners may write to.
@@ -24,7 +25,8 @@ type workspace struct {
 	home    string
 	temp    string
 	reports string
-	limit   int64 // bytes
+	limit   int64    // bytes
+	lock    *os.File // held for as long as the process lives
 }
 
 func newWorkspace(parent string, limit int64) (workspace, error) {
@@ -35,8 +37,13 @@ func newWorkspace(parent string, limit int64) (workspace, error) {
 	if real, err := filepath.EvalSymlinks(root); err == nil {
 		root = real
 	}
+	lock, err := lockDir(root)
+	if err != nil {
+		return workspace{}, errors.Join(fmt.Errorf("locking a workspace: %w", err), os.RemoveAll(root))
+	}
 	space := workspace{
 		root:    root,
+		lock:    lock,
 		source:  filepath.Join(root, "source"),
 		home:    filepath.Join(root, "home"),
 		temp:    filepath.Join(root, "tmp"),
@@ -51,8 +58,22 @@ func newWorkspace(parent string, limit int64) (workspace, error) {
 	return space, nil
 }
 
+// lockDir takes a directory for this process until the file is closed; an error where another process has it. A lock
+// holds across containers, where the numbers of processes say nothing.
+func lockDir(dir string) (*os.File, error) {
+	lock, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return lock, nil
+}
+
 // remove deletes everything, directories without write permission too.
 func (w workspace) remove() error {
+	defer func() { _ = w.lock.Close() }() // of a nil file as well
 	if err := os.RemoveAll(w.root); err == nil {
 		return nil
 	}
@@ -65,12 +86,16 @@ func (w workspace) remove() error {
 	return os.RemoveAll(w.root)
 }
 
-// removeStale deletes the workspaces that processes which were killed left behind.
+// removeStale deletes the workspaces that processes which were killed left behind: nobody holds their locks.
 func removeStale(parent string, before time.Time) {
 	left, _ := filepath.Glob(filepath.Join(parent, workspacePrefix+"*"))
 	for _, root := range left {
-		if info, err := os.Lstat(root); err == nil && info.IsDir() && info.ModTime().Before(before) {
-			_ = workspace{root: root}.remove()
+		info, err := os.Lstat(root)
+		if err != nil || !info.IsDir() || info.ModTime().After(before) {
+			continue
+		}
+		if lock, err := lockDir(root); err == nil {
+			_ = workspace{root: root, lock: lock}.remove()
 		}
 	}
 }

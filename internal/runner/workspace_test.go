@@ -34,7 +34,8 @@ func TestRemoveStale(t *testing.T) {
 	parent := t.TempDir()
 	now := time.Now()
 	for name, age := range map[string]time.Duration{
-		workspacePrefix + "old": 2 * staleAge, workspacePrefix + "new": time.Hour, "other": 2 * staleAge,
+		workspacePrefix + "old": 2 * staleAge, workspacePrefix + "new": staleAge / 2, "other": 2 * staleAge,
+		workspacePrefix + "held": 2 * staleAge,
 	} {
 		dir := filepath.Join(parent, name)
 		write(t, dir, files{"a": "b"})
@@ -42,9 +43,17 @@ func TestRemoveStale(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	held, err := lockDir(filepath.Join(parent, workspacePrefix+"held"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	removeStale(parent, now.Add(-staleAge))
-	left := glob(parent, "*")
-	if len(left) != 2 || len(glob(parent, "*old")) > 0 {
+	if left := glob(parent, "*"); len(left) != 3 || len(glob(parent, "*old")) > 0 {
 		t.Errorf("want the old workspace gone, got %q", left)
+	}
+	_ = held.Close()
+	removeStale(parent, now.Add(-staleAge))
+	if left := glob(parent, "*held"); len(left) > 0 {
+		t.Errorf("want what nobody holds any more gone, got %q", left)
 	}
 }
