@@ -50,7 +50,7 @@ func newApp(ctx context.Context, cfg *config.Config, log *slog.Logger) (*app, er
 		URL: cfg.Database.URL.Reveal(), PublicURL: cfg.Server.PublicURL, Policies: policies,
 	})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w; scanhook check tells more about %s", err, cfg.Database.URL)
 	}
 	monitor, err := newMonitoring(cfg, db, set, log)
 	if err != nil {

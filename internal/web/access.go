@@ -26,6 +26,7 @@ const (
 	maxForm       = 64 << 10 // bytes of a form
 	visitorKey    = "visitor"
 	roleViewer    = "viewer"
+	roleScanner   = "scanner"
 	roleAdmin     = "admin"
 )
 
@@ -41,6 +42,9 @@ func (v visitor) Known() bool { return v.Name != "" }
 
 // Admin tells whether the visitor may see what everybody does.
 func (v visitor) Admin() bool { return v.Role == roleAdmin }
+
+// MayScan tells whether the visitor may have a commit scanned.
+func (v visitor) MayScan() bool { return v.Role == roleScanner || v.Role == roleAdmin }
 
 // contentPolicy lets a page load from here only, and run no script and no style that stands in it.
 const contentPolicy = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"

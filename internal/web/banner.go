@@ -26,7 +26,7 @@ func bannerOf(scan core.Scan, n counts) banner {
 		return banner{"cancelled", "–", "Superseded", scan.Error, "Look at the scan of the newer commit instead."}
 	case scan.Status == core.ScanFailed:
 		return banner{"error", "!", "Scan failed", scan.Error,
-			"The code was not judged. Mend what the scanner says below, then push again or ask for a rescan."}
+			"The code was not judged. Mend what the scanner says below, then have the commit scanned again."}
 	case scan.Verdict != nil && *scan.Verdict == core.Fail:
 		return banner{"fail", "✗", "Failed", failedBy(scan),
 			"Fix them and push again, or mark what is no real problem as a false positive below."}

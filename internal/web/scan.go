@@ -38,6 +38,9 @@ type scanPage struct {
 	Version  string
 }
 
+// Again tells whether there is a reason to scan the commit once more.
+func (p scanPage) Again() bool { return p.Scan.Status == core.ScanFailed && p.Scan.SupersededBy == "" }
+
 func (p scanPage) reloadSeconds() int {
 	if p.Live {
 		return reloadEvery

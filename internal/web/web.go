@@ -122,6 +122,7 @@ func (w *Web) Register(router *gin.Engine) {
 	reading.GET("/deliveries", w.page(w.deliveries))
 	reading.GET("/explain", w.page(w.jump))
 	reading.GET("/explain/:sha", w.page(w.explain))
+	pages.POST("/scans/:ref/rescan", w.member, w.page(w.rescan))
 	pages.POST("/findings/:id/feedback", w.member, w.page(w.feedback))
 	pages.POST("/metrics/:id/expected", w.member, w.page(w.expected))
 	pages.GET("/audit", w.administrator, w.page(w.audit))
