@@ -18,7 +18,7 @@ func TestCheckComparesClocks(t *testing.T) {
 		"agrees":     {0, verdictOK, "agrees with this host's"},
 		"is behind":  {time.Minute, verdictWarn, "behind its; synchronise it (NTP)"},
 		"is ahead":   {-time.Minute, verdictWarn, "ahead of its; synchronise it (NTP)"},
-		"is useless": {time.Hour, verdictFail, "1h0m0s behind its; synchronise it (NTP): signed webhooks"},
+		"is useless": {time.Hour, verdictFail, "behind its; synchronise it (NTP): signed webhooks"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -95,10 +95,11 @@ func (l *limitedListener) follow(next http.Handler) http.Handler {
 		conn, _ := r.Context().Value(arrivalKey{}).(net.Conn)
 		arrival := l.guests.arrival(conn)
 		arrival.Rest()
-		if r.ContentLength == 0 {
+		if r.ContentLength == 0 || r.Body == http.NoBody {
 			arrival.End()
+		} else {
+			r.Body = &followedBody{ReadCloser: r.Body, arrival: arrival, left: r.ContentLength}
 		}
-		r.Body = &followedBody{ReadCloser: r.Body, arrival: arrival, left: r.ContentLength}
 		next.ServeHTTP(w, r)
 	})
 }
