@@ -15,6 +15,9 @@ const (
 	reviewTime = 10 * time.Minute // for all findings of a job
 	maxWaiting = 16               // reviews; their files are kept in memory
 	maxAway    = 3                // questions in a row that the service leaves without an answer
+
+	// reviewPause lets the commit have its status first: what the AI says may change it.
+	reviewPause = 500 * time.Millisecond
 )
 
 // AI says whom to ask about new findings, and what may come of it.
@@ -57,7 +60,11 @@ func (r *Runner) reviewAll(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case next := <-r.reviews:
-			r.review(ctx, next)
+			select {
+			case <-ctx.Done():
+			case <-time.After(reviewPause):
+				r.review(ctx, next)
+			}
 		}
 	}
 }
