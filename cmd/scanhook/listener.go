@@ -81,18 +81,18 @@ func (l *limitedListener) hear(conn net.Conn, state http.ConnState) {
 	}
 }
 
-type arrivalKey struct{}
+type connKey struct{}
 
 // know is for http.Server.ConnContext: it lets follow find out which connection a request comes from.
 func (l *limitedListener) know(ctx context.Context, conn net.Conn) context.Context {
-	return context.WithValue(ctx, arrivalKey{}, conn)
+	return context.WithValue(ctx, connKey{}, conn)
 }
 
 // follow counts what comes of a request once its header is there, while the handler asks for it. Who has sent all of it
 // is not too slow any more, however long the answer takes.
 func (l *limitedListener) follow(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		conn, _ := r.Context().Value(arrivalKey{}).(net.Conn)
+		conn, _ := r.Context().Value(connKey{}).(net.Conn)
 		arrival := l.guests.arrival(conn)
 		arrival.Rest()
 		if r.ContentLength == 0 || r.Body == http.NoBody {
