@@ -17,7 +17,7 @@ import (
 // endIdleTransactions lets the server end a transaction that its process has left alone, and with it the locks that
 // other replicas wait for: the process is stopped, or the network has cut it off. Shorter than intakeTimeout, so that
 // those who wait get through; much longer than anything that we do between two statements.
-const endIdleTransactions = `SET idle_in_transaction_session_timeout = '6s'`
+const endIdleTransactions = `SET idle_in_transaction_session_timeout = '5s'`
 
 func pool(d dialect, dsn string) (*sqlx.DB, error) {
 	if d.driver == sqlite.driver {
@@ -53,25 +53,25 @@ func (network) DialContext(ctx context.Context, network, address string) (net.Co
 		Control:         boundSilence,
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: silence / 2, Interval: silence / 8, Count: 4},
 	}
-	return dialer.DialContext(ctx, network, address)
+	conn, err := dialer.DialContext(ctx, network, address)
+	if wire, wanted := ctx.Value(wireKey{}).(*net.Conn); wanted {
+		*wire = conn
+	}
+	return conn, err
 }
 
 // sessions opens sessions of PostgreSQL. What they need is said in SQL: poolers refuse startup parameters.
 type sessions struct{ driver.Connector }
 
 func (s sessions) Connect(ctx context.Context) (driver.Conn, error) {
-	conn, err := s.Connector.Connect(ctx)
+	l, err := openLine(ctx, s.Connector)
 	if err != nil {
 		return nil, err
 	}
-	execer, ok := conn.(driver.ExecerContext)
-	if !ok {
-		return conn, nil
+	if _, err := l.ExecContext(ctx, endIdleTransactions, nil); err != nil {
+		return nil, errors.Join(fmt.Errorf("preparing the session: %w", err), l.Close())
 	}
-	if _, err := execer.ExecContext(ctx, endIdleTransactions, nil); err != nil {
-		return nil, errors.Join(fmt.Errorf("preparing the session: %w", err), conn.Close())
-	}
-	return conn, nil
+	return l, nil
 }
 
 func embeddedPool(d dialect, dsn string) (*sqlx.DB, error) {

@@ -11,8 +11,9 @@ import (
 	"github.com/scanhook/scanhook/core"
 )
 
-// intakeTimeout bounds the transaction of a batch; GitHub and GitLab hang up after ten seconds.
-const intakeTimeout = 8 * time.Second
+// intakeTimeout bounds the transaction of a batch, to which grace may be added: GitHub and GitLab hang up after ten
+// seconds, and shall hear of a failure before.
+const intakeTimeout = 7 * time.Second
 
 // intake is one wish from outside: a delivery to keep, a scan that shall exist, or both.
 type intake struct {

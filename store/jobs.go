@@ -83,30 +83,6 @@ func lapsedBefore(now time.Time, blind bool) time.Time {
 // lostWorkers are the workers that a job has lost when the one that holds it is lost as well.
 const lostWorkers = `CASE WHEN lost_workers = '' THEN worker ELSE lost_workers || ', ' || worker END`
 
-// ReleaseLeases frees what the process before this one held, so that nothing waits for the leases of the dead. It does
-// so on an embedded database only, which one process serves; on PostgreSQL other replicas may hold leases and be alive.
-func (s *Store) ReleaseLeases(ctx context.Context) error {
-	if s.dialect.file == "" {
-		return nil
-	}
-	err := s.change(ctx, func(tx *sqlx.Tx) error {
-		_, err := tx.ExecContext(ctx, `UPDATE scan_jobs SET lease_until = started_at WHERE state = 'running'`)
-		if err != nil {
-			return err
-		}
-		_, err = tx.ExecContext(ctx, `UPDATE commit_statuses SET lease_until = NULL WHERE lease_until IS NOT NULL`)
-		if err != nil {
-			return err
-		}
-		_, err = tx.ExecContext(ctx, `UPDATE watched_projects SET lease_until = NULL WHERE lease_until IS NOT NULL`)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("releasing leases: %w", err)
-	}
-	return nil
-}
-
 // ours is true for the row of a job that was not handed on: an UPDATE with it is a compare-and-set.
 const ours = `id = :id AND state = 'running' AND worker = :worker AND attempt = :attempt`
 

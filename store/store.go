@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gofrs/flock"
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
@@ -44,6 +45,7 @@ type Store struct {
 	claims    atomic.Int64  // of statuses
 	givenTime bool          // now is not the host's clock, but a test's
 	skew      atomic.Int64  // how far the database's clock is ahead of now, in nanoseconds
+	serving   *flock.Flock  // of an embedded database, held by the process that serves it
 
 	changed poll.Bell
 }
@@ -84,7 +86,11 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 // Close waits for the deliveries being committed and closes all connections.
 func (s *Store) Close() error {
 	s.intake.wait()
-	return errors.Join(s.front.Close(), s.db.Close())
+	err := errors.Join(s.front.Close(), s.db.Close())
+	if s.serving != nil {
+		err = errors.Join(err, s.serving.Unlock())
+	}
+	return err
 }
 
 // Ping tells whether the database answers; core.ErrUnavailable when it does not.

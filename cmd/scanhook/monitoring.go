@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/scanhook/scanhook/internal/config"
 	"github.com/scanhook/scanhook/internal/health"
@@ -48,8 +47,8 @@ func monitoredPlatforms(cfg *config.Config) (monitored []health.Platform) {
 // disksOf names the directories that fill up: an embedded database, and where commits are checked out.
 func disksOf(cfg *config.Config) map[string]string {
 	disks := map[string]string{"checkouts": os.TempDir()}
-	if path, embedded := strings.CutPrefix(cfg.Database.URL.Reveal(), "sqlite:"); embedded {
-		disks["database"] = filepath.Dir(strings.TrimPrefix(path, "//"))
+	if file := cfg.Database.URL.File(); file != "" {
+		disks["database"] = filepath.Dir(file)
 	}
 	return disks
 }

@@ -39,10 +39,11 @@ func announceEach(t *testing.T, w *world, commits ...string) (statuses []int) {
 	return statuses
 }
 
-// pending waits until the platform shows that a commit's scan has been opened.
+// pending waits until the platform shows that a commit's scan has been opened: longer than the two minutes for which a
+// process killed in the midst of a check of webhooks keeps others from it.
 func pending(t *testing.T, w *world, commits ...string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	for _, sha := range commits {
 		if _, err := w.platform.Wait(ctx, func(s standin.Status) bool { return s.SHA == sha }); err != nil {

@@ -13,6 +13,10 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/config"
+	"github.com/scanhook/scanhook/internal/poll"
 )
 
 const (
@@ -21,6 +25,8 @@ const (
 	idleTimeout     = 2 * time.Minute
 	maxHeader       = 16 << 10 // bytes of a request's header
 	shutdownTimeout = 15 * time.Second
+	firstAwait      = time.Second
+	longestAwait    = 15 * time.Second
 )
 
 func newServe(opts *options) *cobra.Command {
@@ -36,7 +42,7 @@ func newServe(opts *options) *cobra.Command {
 			for _, warning := range cfg.Warnings {
 				log.Warn("configuration: " + warning)
 			}
-			app, err := newApp(cmd.Context(), cfg, log)
+			app, err := awaitApp(cmd.Context(), cfg, log)
 			if err != nil {
 				return err
 			}
@@ -56,6 +62,24 @@ func newServe(opts *options) *cobra.Command {
 				"database", cfg.Database.URL, "version", buildVersion())
 			return errors.Join(app.serve(cmd.Context(), listener, log), app.close())
 		},
+	}
+}
+
+// awaitApp builds the app as soon as the database server can be reached: at boot it may come up after us. Everything else
+// that is wrong is wrong for good.
+func awaitApp(ctx context.Context, cfg *config.Config, log *slog.Logger) (*app, error) {
+	for failures := 0; ; failures++ {
+		app, err := newApp(ctx, cfg, log)
+		if !errors.Is(err, core.ErrUnavailable) || cfg.Database.URL.File() != "" || ctx.Err() != nil {
+			return app, err
+		}
+		pause := poll.Backoff(firstAwait, failures, longestAwait)
+		log.Error("database cannot be reached, trying again", "again_in", pause, "error", err)
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("stopped while waiting: %w", err)
+		case <-time.After(pause):
+		}
 	}
 }
 
@@ -80,7 +104,7 @@ func boundMemory() {
 // serve answers requests and runs the loops until ctx ends. It then stops accepting, lets requests and posts under way
 // finish, gives back the jobs it holds, and returns.
 func (a *app) serve(ctx context.Context, listener net.Listener, log *slog.Logger) error {
-	if err := a.store.ReleaseLeases(ctx); err != nil {
+	if err := a.store.TakeOver(ctx); err != nil {
 		return err
 	}
 	guests := newLimitedListener(listener, maxConnections)

@@ -14,6 +14,15 @@ type DatabaseURL string
 // Reveal returns the address with its password.
 func (u DatabaseURL) Reveal() string { return string(u) }
 
+// File is the path of an embedded database; empty for a server's.
+func (u DatabaseURL) File() string {
+	path, embedded := strings.CutPrefix(string(u), "sqlite:")
+	if !embedded {
+		return ""
+	}
+	return strings.TrimPrefix(path, "//")
+}
+
 // String returns the address with every password replaced by xxxxx, or "[redacted]" when it is no address.
 func (u DatabaseURL) String() string {
 	parsed, err := u.parse()

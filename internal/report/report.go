@@ -23,6 +23,8 @@ const (
 	lease       = 30 * time.Second // longer than a post may take, so that a late answer cannot overtake a newer one
 	lookEvery   = time.Second
 	settlePause = 500 * time.Millisecond
+
+	settleTimeout = 8 * time.Second
 )
 
 // Config holds what the reporter needs.
@@ -87,7 +89,7 @@ func (r *Reporter) post(ctx context.Context, status core.Status) {
 // settle tries while the lease lasts: what was posted and is not settled is posted again.
 func (r *Reporter) settle(ctx context.Context, status core.Status, end store.Settlement) error {
 	for {
-		err := r.Store.SettleStatus(context.WithoutCancel(ctx), status, end)
+		err := r.settleOnce(ctx, status, end)
 		if !errors.Is(err, core.ErrUnavailable) || r.Now().Add(settlePause).After(*status.LeaseUntil) {
 			return err
 		}
@@ -97,6 +99,13 @@ func (r *Reporter) settle(ctx context.Context, status core.Status, end store.Set
 		case <-time.After(settlePause):
 		}
 	}
+}
+
+// settleOnce outlives ctx, but not by much: a database that stands still must not hold up the end of the process.
+func (r *Reporter) settleOnce(ctx context.Context, status core.Status, end store.Settlement) error {
+	settling, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	defer cancel()
+	return r.Store.SettleStatus(settling, status, end)
 }
 
 // settlement decides what happens next from the outcome of a post.

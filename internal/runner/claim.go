@@ -21,12 +21,12 @@ const (
 	keySHA      = "commit"
 )
 
+// shortestAsk is what a question may take however short leases are, in tests.
+const shortestAsk = 5 * time.Second
+
 // once claims one job for a worker, which has no other one, works on it while its lease holds, and settles it.
 func (r *Runner) once(ctx context.Context, worker string) (worked bool, err error) {
-	job, scan, err := r.Jobs.ClaimJob(ctx, store.Claimant{
-		Worker: worker, Scanners: r.claimable, Lease: r.Lease, Blind: r.sight.blind(),
-	})
-	r.sight.note(err)
+	job, scan, err := r.claim(ctx, worker)
 	switch {
 	case errors.Is(err, core.ErrNotFound):
 		return false, nil
@@ -54,6 +54,26 @@ func (r *Runner) once(ctx context.Context, worker string) (worked bool, err erro
 		r.askLater(settling, job, scan, report, space)
 	}
 	return true, err
+}
+
+func (r *Runner) claim(ctx context.Context, worker string) (job core.Job, scan core.Scan, err error) {
+	by := store.Claimant{Worker: worker, Scanners: r.claimable, Lease: r.Lease, Blind: r.sight.blind()}
+	err = r.briefly(ctx, func(ctx context.Context) (err error) {
+		job, scan, err = r.Jobs.ClaimJob(ctx, by)
+		return err
+	})
+	return job, scan, err
+}
+
+// briefly bounds a short question to the database: one that stands still is away, and counts as such before a lease can
+// run out.
+func (r *Runner) briefly(ctx context.Context, question func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, max(r.Lease/3, shortestAsk))
+	defer cancel()
+	began := time.Now()
+	err := question(ctx)
+	r.sight.note(began, err)
+	return err
 }
 
 // clearAway removes a job's workspace, if it came to have one.
@@ -90,8 +110,7 @@ func (r *Runner) beat(ctx context.Context, cancel context.CancelCauseFunc, job c
 			return
 		case <-ticker.C:
 		}
-		err := r.Jobs.ExtendLease(ctx, job, r.Lease)
-		r.sight.note(err)
+		err := r.briefly(ctx, func(ctx context.Context) error { return r.Jobs.ExtendLease(ctx, job, r.Lease) })
 		switch {
 		case errors.Is(err, core.ErrConflict):
 			cancel(err)

@@ -32,7 +32,9 @@ func (r *Runner) showCode(ctx context.Context, job core.Job, scan core.Scan, all
 	found, err := r.Jobs.ListUnshown(ctx, job, maxShown)
 	if err == nil && len(found) > 0 {
 		quoteCode(ctx, found, all, space.source)
-		err = r.Jobs.PutCode(context.WithoutCancel(ctx), job, found)
+		keeping, cancel := context.WithTimeout(context.WithoutCancel(ctx), codeTime)
+		defer cancel()
+		err = r.Jobs.PutCode(keeping, job, found)
 	}
 	if err != nil {
 		r.Log.With(about(job, scan)...).Warn("code around findings not kept", keyError, err)

@@ -119,7 +119,7 @@ func TestNobodyIsTakenForDeadAfterAnOutage(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.ahead.Add(int64(2 * time.Minute))
-	b.sight.note(core.ErrUnavailable)
+	b.sight.note(time.Now(), core.ErrUnavailable)
 	time.Sleep(b.Lease / 2)
 	b.mustWork(t, false)
 	time.Sleep(b.Lease)

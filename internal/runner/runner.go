@@ -119,8 +119,12 @@ func (r *Runner) work(ctx context.Context, worker string) {
 // sweep ends the scans whose deadline has passed and clears away after processes that were killed.
 func (r *Runner) sweep(ctx context.Context) (bool, error) {
 	removeStale(r.TempDir, time.Now().Add(-staleAge))
-	ended, err := r.Jobs.ExpireScans(ctx, r.sight.blind())
-	r.sight.note(err)
+	ended, began, blind := 0, time.Now(), r.sight.blind()
+	err := try(ctx, func(ctx context.Context) (err error) {
+		ended, err = r.Jobs.ExpireScans(ctx, blind)
+		return err
+	})
+	r.sight.note(began, err)
 	if ended > 0 {
 		r.Log.Info("overdue scans ended", "scans", ended)
 	}

@@ -81,8 +81,9 @@ func outlive(ctx context.Context, more time.Duration) (context.Context, context.
 // insist repeats a step while the database is away: a report that is not taken means that the work is done again.
 func (r *Runner) insist(ctx context.Context, step func(context.Context) error) error {
 	for {
+		began := time.Now()
 		err := try(ctx, step)
-		r.sight.note(err)
+		r.sight.note(began, err)
 		if !errors.Is(err, core.ErrUnavailable) {
 			return err
 		}

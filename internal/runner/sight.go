@@ -26,15 +26,15 @@ func newSight(lease time.Duration, others bool) *sight {
 	return s
 }
 
-// note learns from how a question to the database ended.
-func (s *sight) note(err error) {
+// note learns from how a question to the database ended that was asked when it began.
+func (s *sight) note(began time.Time, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
 	switch {
 	case errors.Is(err, core.ErrUnavailable):
 		if s.lost.IsZero() {
-			s.lost = now
+			s.lost = began
 		}
 	case err == nil || errors.Is(err, core.ErrNotFound) || errors.Is(err, core.ErrConflict):
 		if s.isLong(now) {

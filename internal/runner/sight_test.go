@@ -25,13 +25,13 @@ func TestSight(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newSight(30*time.Second, test.others)
 				if test.away > 0 {
-					s.note(core.ErrUnavailable)
+					s.note(time.Now(), core.ErrUnavailable)
 					time.Sleep(test.away)
 				}
 				if s.blind() != test.want {
 					t.Fatalf("blind %t, want %t", s.blind(), test.want)
 				}
-				s.note(core.ErrNotFound)
+				s.note(time.Now(), core.ErrNotFound)
 				time.Sleep(15 * time.Second)
 				if s.blind() != test.want {
 					t.Errorf("15 s later: blind %t, want %t", s.blind(), test.want)
@@ -51,9 +51,9 @@ func TestSightBearsHiccups(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSight(30*time.Second, false)
 		for range 100 {
-			s.note(core.ErrUnavailable)
+			s.note(time.Now(), core.ErrUnavailable)
 			time.Sleep(2 * time.Second)
-			s.note(nil)
+			s.note(time.Now(), nil)
 			if s.blind() {
 				t.Fatal("blind after a hiccup")
 			}

@@ -1,0 +1,115 @@
+package store
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+)
+
+// grace is how long a statement may go on after its context has ended: the driver asks the server to give it up, and
+// one that is alive does so at once.
+const grace = time.Second
+
+// line is a connection to PostgreSQL on which nothing outlives its context for longer than grace. The driver alone
+// waits for the server's answer as long as the server keeps the connection, even if it does nothing else any more.
+type line struct {
+	pqConn
+	wire net.Conn
+
+	mu    sync.Mutex
+	asked int         // statements so far
+	stop  func() bool // ends watching over the last one
+}
+
+// pqConn is what a connection of lib/pq can do for database/sql.
+type pqConn interface {
+	driver.Conn
+	driver.ConnBeginTx
+	driver.ConnPrepareContext
+	driver.ExecerContext
+	driver.QueryerContext
+	driver.NamedValueChecker
+	driver.Pinger
+	driver.SessionResetter
+	driver.Validator
+}
+
+// wireKey is the context's key of the *net.Conn that the dialer shall fill.
+type wireKey struct{}
+
+// openLine connects by way of network, which tells what lies below the driver's connection.
+func openLine(ctx context.Context, connector driver.Connector) (*line, error) {
+	l := &line{stop: func() bool { return true }}
+	conn, err := connector.Connect(context.WithValue(ctx, wireKey{}, &l.wire))
+	if err != nil {
+		return nil, err
+	}
+	whole, ok := conn.(pqConn)
+	if !ok || l.wire == nil {
+		return nil, errors.Join(fmt.Errorf("connections of %T cannot be bounded", conn), conn.Close())
+	}
+	l.pqConn = whole
+	return l, nil
+}
+
+// heed binds the line to the context of what comes now: a statement, and the end of the transaction after it.
+func (l *line) heed(ctx context.Context) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stop()
+	l.asked++
+	asked := l.asked
+	_ = l.wire.SetDeadline(time.Time{})
+	l.stop = context.AfterFunc(ctx, func() { l.hurry(asked) })
+}
+
+// hurry leaves a statement that has lost its context the grace, if it is still the last one.
+func (l *line) hurry(asked int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.asked == asked {
+		_ = l.wire.SetDeadline(time.Now().Add(grace))
+	}
+}
+
+// BeginTx and the methods below do as database/sql asks.
+func (l *line) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
+	l.heed(ctx)
+	return l.pqConn.BeginTx(ctx, opts)
+}
+
+func (l *line) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	l.heed(ctx)
+	return l.pqConn.PrepareContext(ctx, query)
+}
+
+func (l *line) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	l.heed(ctx)
+	return l.pqConn.ExecContext(ctx, query, args)
+}
+
+func (l *line) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	l.heed(ctx)
+	return l.pqConn.QueryContext(ctx, query, args)
+}
+
+func (l *line) Ping(ctx context.Context) error {
+	l.heed(ctx)
+	return l.pqConn.Ping(ctx)
+}
+
+func (l *line) ResetSession(ctx context.Context) error {
+	l.heed(ctx)
+	return l.pqConn.ResetSession(ctx)
+}
+
+// Close says goodbye, if the server listens.
+func (l *line) Close() error {
+	l.heed(context.Background())
+	_ = l.wire.SetDeadline(time.Now().Add(grace))
+	return l.pqConn.Close()
+}
