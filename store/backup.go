@@ -42,7 +42,7 @@ func backUp(ctx context.Context, db *sqlx.DB, file string) (size int64, err erro
 	}
 	partial, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".partial-*") // readable by its owner only
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("%w: its folder must exist and be writable", err)
 	}
 	defer func() { _ = os.Remove(partial.Name()) }()
 	defer partial.Close()

@@ -42,6 +42,9 @@ func Troubles(ctx context.Context, url string) ([]core.Trouble, error) {
 	}
 	defer func() { _ = s.db.Close() }()
 	list, err := s.ListTroubles(ctx, "", "")
+	if isUndefined(err) {
+		return nil, fmt.Errorf("%w: there are no tables yet", core.ErrNotFound)
+	}
 	if err != nil || len(list) == 0 {
 		return nil, err
 	}

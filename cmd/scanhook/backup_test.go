@@ -34,6 +34,8 @@ func TestBackupIsRestored(t *testing.T) {
 	if !strings.HasPrefix(out.String(), "Wrote "+file+" (") {
 		t.Errorf("said %q", out.String())
 	}
+	nowhere := filepath.Join(t.TempDir(), "none", "copy.db")
+	command(t, "backup", nowhere, "--config", config).expect(t, exitFailed, "its folder must exist and be writable")
 	write("database: {url: 'sqlite:" + file + "'}")
 	out.Reset()
 	if code := run(t.Context(), []string{"explain", sample.Head, "--config", config}, &out, &errs); code != 0 {

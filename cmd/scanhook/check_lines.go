@@ -65,8 +65,11 @@ func (i inspection) database(ctx context.Context) line {
 	case errors.Is(err, core.ErrNotFound):
 		return line{verdictOK, "database", i.Database.URL.String() + " is created at the first start"}
 	case err != nil:
-		text := fmt.Sprintf("%s: %v; mend database.url or start the server", i.Database.URL, err)
-		return line{verdictFail, "database", text}
+		advice := "mend database.url or start the server"
+		if i.Database.URL.File() != "" {
+			advice = "mend database.url, or put a backup in the file's place"
+		}
+		return line{verdictFail, "database", fmt.Sprintf("%s: %v; %s", i.Database.URL, err, advice)}
 	}
 	return line{verdictOK, "database", i.Database.URL.String() + " answers"}
 }
@@ -79,7 +82,7 @@ func (i inspection) platform(name string) line {
 	if _, err := platformOf(i.Config, name); err != nil {
 		return line{verdictFail, subject, err.Error()}
 	}
-	text := fmt.Sprintf("webhooks at %s verified, ", hookAddress(i.Server.PublicURL, name))
+	text := fmt.Sprintf("verifies webhooks at %s, ", hookAddress(i.Server.PublicURL, name))
 	switch {
 	case p.App != nil:
 		return line{verdictOK, subject, fmt.Sprintf("%sstatuses posted to %s as GitHub App %d", text, p.URL, p.App.ID)}

@@ -34,8 +34,8 @@ repositories: [{match: "**"}]`, 1, []string{
 			"warn  configuration: ",
 			"off   platform github: no webhook secret; set platforms.github.webhook_secrets",
 			"fail  platform ghes: configuring GitHub ghes: reading the App's private key: ",
-			"warn  platform gitlab: webhooks at https://scan.example.com/webhooks/gitlab verified, no token: statuses are",
-			"ok    platform forge: webhooks at https://scan.example.com/webhooks/forge verified, statuses posted to " +
+			"warn  platform gitlab: verifies webhooks at https://scan.example.com/webhooks/gitlab, no token: statuses are",
+			"ok    platform forge: verifies webhooks at https://scan.example.com/webhooks/forge, statuses posted to " +
 				"https://forge.example.com/git",
 			"off   api: no token",
 			"ok    server: ", "ok    database: sqlite:", "ok    git: ", "something is broken",
@@ -74,7 +74,7 @@ platforms:
 repositories:
   - {match: github/acme/*, webhook_secrets: [secret-of-forge]}
   - {match: "*/acme/**", webhook_secrets: [secret-of-ghes]}`, 0, []string{
-			"warn  platform github: webhooks at https://scan.example.com/webhooks/github verified",
+			"warn  platform github: verifies webhooks at https://scan.example.com/webhooks/github",
 			"off   secret repositories[0].webhook_secrets[0] (", ") of github: never used: no webhook has it yet",
 			"off   secret repositories[1].webhook_secrets[0] (", ") of github: never used",
 			"off   secret webhook_secrets[1] (", ") of gitlab: never used",
@@ -102,7 +102,7 @@ func TestCheckLooksForTheDatabase(t *testing.T) {
 	}{
 		"not there yet": {"sqlite:" + filepath.Join(dir, "scanhook.db"), 0, "is created at the first start"},
 		"no folder":     {"sqlite:" + filepath.Join(dir, "a", "scanhook.db"), 1, "fail  database: "},
-		"no database":   {"sqlite:" + garbage, 1, "fail  database: "},
+		"no database":   {"sqlite:" + garbage, 1, "put a backup in the file's place"},
 		"server away": {"postgres://scanhook:hunter2hunter2@127.0.0.1:1/scanhook", 1,
 			"fail  database: postgres://scanhook:xxxxx@127.0.0.1:1/scanhook: reaching database: unavailable"},
 	} {

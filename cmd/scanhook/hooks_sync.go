@@ -65,6 +65,9 @@ func (s *syncing) syncer(platform string) *syncer {
 	if err != nil {
 		return &syncer{broken: err}
 	}
+	if p := s.config.Platforms[platform]; p.Token == "" && p.App == nil {
+		return &syncer{broken: fmt.Errorf("no token to look after webhooks with: set platforms.%s.token", platform)}
+	}
 	manager, manages := adapter.(platforms.HookManager)
 	tester, tests := adapter.(platforms.Redeliverer)
 	if !manages || !tests {

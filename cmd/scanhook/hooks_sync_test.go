@@ -138,3 +138,10 @@ func TestHooksSyncSaysWhatItNeeds(t *testing.T) {
 	syncs(t, w, "--rewrite", "acme/shop").expect(t, 0, "mended    github/acme/shop", "written again")
 	syncs(t, w, "../x").expect(t, exitUsage, "no path of a project")
 }
+
+func TestHooksSyncWithoutToken(t *testing.T) {
+	t.Parallel()
+	config := writeFile(t, "platforms: {github: {webhook_secrets: [0123456789abcdef]}}\nrepositories: [{match: '**'}]")
+	command(t, "hooks", "sync", "github/acme/shop", "--config", config).expect(t, exitFailed,
+		"failed    github/acme/shop: ", "set platforms.github.token")
+}

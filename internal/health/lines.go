@@ -3,6 +3,7 @@ package health
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -111,6 +112,9 @@ func (h *Health) databaseLines(p *page, s snapshot) {
 		p.line(!late, "statuses on "+h.nameOf(due.Platform), "%d to post%s", due.Count, p.oldest(pile{due.Count, due.Since}))
 	}
 	for _, trouble := range s.flow.Troubles {
+		if h.lacksToken(trouble.Platform) {
+			continue // the platform's own line says so
+		}
 		p.line(false, "token for "+h.nameOf(trouble.Platform), "may not post to %s; scanhook check names them",
 			core.Plural(trouble.Count, "project"))
 	}
@@ -119,6 +123,10 @@ func (h *Health) databaseLines(p *page, s snapshot) {
 		p.line(list.Kind != core.FeedEPSS || p.now.Sub(edition) < oldList, "list "+string(list.Kind),
 			"of %s, %d entries", edition.UTC().Format(time.DateOnly), list.NumRows)
 	}
+}
+
+func (h *Health) lacksToken(platform string) bool {
+	return slices.ContainsFunc(h.Platforms, func(p Platform) bool { return p.Name == platform && !p.Posts })
 }
 
 func (p *page) oldest(pile pile) string {
