@@ -21,6 +21,10 @@ func compare(ctx context.Context, tx *sqlx.Tx, scan core.Scan, d *delivered) (*c
 	var past core.Past
 	if found {
 		job.BaselineScanID = &base.ScanID
+		if err := bringWords(ctx, tx, scan, base.ProjectName); err != nil {
+			return nil, fmt.Errorf("bringing triage from %s: %w", base.ProjectName, err)
+		}
+		scan.ProjectName = base.ProjectName
 		if past.Known, err = selectKnown(ctx, tx, base.NumFindings,
 			`SELECT fingerprint, anchor, file, line FROM findings WHERE job_id = ?`, base.JobID); err != nil {
 			return nil, fmt.Errorf("reading the baseline: %w", err)
@@ -88,7 +92,11 @@ func baselineOf(
 	if commit != "" {
 		wishes = append(wishes, wishFor(`s.commit_sha = ?`, commit))
 	}
-	return newestRun(ctx, q, scan, job.Scanner, append(wishes, wishFor(`s.branch = ? AND s.id < ?`, branch, first))...)
+	wishes = append(wishes, wishFor(`s.branch = ? AND s.id < ?`, branch, first))
+	if run, found, err = newestRun(ctx, q, scan, job.Scanner, wishes...); found || err != nil {
+		return run, found, err
+	}
+	return formerRun(ctx, q, scan, job.Scanner, wishes)
 }
 
 // firstSeen is the number of the first scan of a scan's commit: a rescan is compared as that was.

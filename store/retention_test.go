@@ -98,7 +98,7 @@ func (p *past) left(t *testing.T, scans ...core.Scan) (left []int) {
 func TestPruneScansKeepsWhatIsNeeded(t *testing.T) {
 	t.Parallel()
 	onBranch := storetest.OnBranch("topic")
-	elsewhere := func(_ *core.Delivery, p *core.Push) { p.Project.Name = "acme/other" }
+	elsewhere := func(_ *core.Delivery, p *core.Push) { p.Project.Name, p.Project.Ref = "acme/other", "43" }
 	created := func(_ *core.Delivery, p *core.Push) { p.Before = strings.Repeat("0", 40) }
 	tests := map[string]struct {
 		make func(t *testing.T, p *past) []core.Scan

@@ -13,6 +13,7 @@ import (
 // completeRun is one scanner's complete run, with which another run of it can be compared.
 type completeRun struct {
 	ScanID      int64  `db:"scan_id"`
+	ProjectName string `db:"project_name"` // another one than the scan's where the project was renamed
 	JobID       int64  `db:"job_id"`
 	CommitSHA   string `db:"commit_sha"`
 	NumFindings int    `db:"num_findings"`
@@ -36,7 +37,7 @@ func newestRun(
 	for _, wish := range wishes {
 		args := append([]any{scanner, scanner, scan.SourcePlatform, scan.ProjectName, scan.CommitSHA}, wish.args...)
 		err = sqlx.GetContext(ctx, q, &run, q.Rebind(`
-			SELECT s.id AS scan_id, s.commit_sha, (SELECT j.id `+jobs+`) AS job_id, (SELECT j.num_findings `+jobs+`) AS num_findings
+			SELECT s.id AS scan_id, s.project_name, s.commit_sha, (SELECT j.id `+jobs+`) AS job_id, (SELECT j.num_findings `+jobs+`) AS num_findings
 			FROM scans s
 			WHERE s.source_platform = ? AND s.project_name = ? AND s.commit_sha <> ? AND `+wish.sql+`
 				AND (SELECT COUNT(*) `+jobs+`) = 1

@@ -28,7 +28,7 @@ func TestTriageReachesOtherBranches(t *testing.T) {
 		two := scanOn(t, s, 2, "two", finding("leak", core.High), finding("else", core.High))
 		old := scanOn(t, s, 3, "three", finding("leak", core.High))
 		head := scanOn(t, s, 4, "three", finding("leak", core.High))
-		foreign := func(d *core.Delivery, p *core.Push) { p.Project.Name = "acme/other" }
+		foreign := func(d *core.Delivery, p *core.Push) { p.Project.Name, p.Project.Ref = "acme/other", "43" }
 		d, p := storetest.PushOf(5, foreign)
 		other := accept(t, s, d, p)
 		run(t, s, finding("leak", core.High))

@@ -21,10 +21,10 @@ func (s *Store) lockScan(ctx context.Context, tx *sqlx.Tx, id int64) (core.Scan,
 func (s *Store) putReport(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job core.Job, d *delivered) error {
 	d.job, d.ids, d.told = job, nil, &core.ReportTally{Gate: s.policyOf(scan).Gate}
 	var err error
-	if d.decided, err = decidedWords(ctx, tx, scan); err != nil {
+	if d.compared, err = compare(ctx, tx, scan, d); err != nil {
 		return err
 	}
-	if d.compared, err = compare(ctx, tx, scan, d); err != nil {
+	if d.decided, err = decidedWords(ctx, tx, scan); err != nil {
 		return err
 	}
 	if err := s.replaceFindings(ctx, tx, d); err != nil {

@@ -12,6 +12,7 @@ import (
 
 const (
 	stallTime     = 36 * time.Second // longer than any lease
+	freezeTime    = 12 * time.Second // of the database: longer than platforms wait, shorter than a lease
 	longestOutage = 4 * time.Second  // of the database, beside the time that it takes to stop and start
 )
 
@@ -23,7 +24,7 @@ type conductor struct {
 	progress func() float64 // share of the deliveries that were sent
 	stalling sync.WaitGroup
 
-	kills, restarts, stalls int
+	kills, restarts, freezes, stalls int
 }
 
 type misfortune struct {
@@ -47,6 +48,7 @@ func (c *conductor) program() []misfortune {
 	spread(c.scale.Stalls, c.stall)
 	if c.database.outage != nil {
 		spread(c.scale.Restarts, c.restart)
+		spread(c.scale.Freezes, c.freeze)
 	}
 	slices.SortFunc(all, func(a, b misfortune) int { return cmp.Compare(a.at, b.at) })
 	return all
@@ -86,6 +88,14 @@ func (c *conductor) restart(context.Context) error {
 		return fmt.Errorf("restarting the database: %w", err)
 	}
 	c.restarts++
+	return nil
+}
+
+func (c *conductor) freeze(context.Context) error {
+	if err := c.database.freeze(freezeTime); err != nil {
+		return fmt.Errorf("freezing the database: %w", err)
+	}
+	c.freezes++
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -23,6 +24,7 @@ type database struct {
 	driver string
 	dsn    string
 	outage func(mode string, d time.Duration) error // nil where there is no server
+	freeze func(d time.Duration) error              // the same
 }
 
 func (d database) open(t *testing.T) *sql.DB {
@@ -63,7 +65,7 @@ func postgresDatabase(t *testing.T) database {
 	}
 	t.Cleanup(func() { _ = s.ctl("-m", "immediate", "stop") })
 	dsn := fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres?sslmode=disable", s.port)
-	return database{url: dsn, driver: "postgres", dsn: dsn, outage: s.outage}
+	return database{url: dsn, driver: "postgres", dsn: dsn, outage: s.outage, freeze: s.freeze}
 }
 
 func postgresBin() string {
@@ -109,6 +111,50 @@ func (s server) outage(mode string, d time.Duration) error {
 	}
 	time.Sleep(d)
 	return s.start()
+}
+
+// freeze stops all processes of the server as a disk that hangs does, and continues them after a while: connections
+// stay, and nobody answers.
+func (s server) freeze(d time.Duration) error {
+	leader, err := s.leader()
+	if err != nil {
+		return err
+	}
+	if err := syscall.Kill(leader, syscall.SIGSTOP); err != nil { // first, for it makes the others
+		return err
+	}
+	all := append(childrenOf(leader), leader)
+	for _, pid := range all {
+		_ = syscall.Kill(pid, syscall.SIGSTOP)
+	}
+	time.Sleep(d)
+	for _, pid := range all {
+		_ = syscall.Kill(pid, syscall.SIGCONT)
+	}
+	return nil
+}
+
+// leader is the process that the server was started as.
+func (s server) leader() (int, error) {
+	text, err := os.ReadFile(filepath.Join(s.dir, "data", "postmaster.pid"))
+	if err != nil {
+		return 0, err
+	}
+	first, _, _ := strings.Cut(string(text), "\n")
+	return strconv.Atoi(strings.TrimSpace(first))
+}
+
+func childrenOf(parent int) (children []int) {
+	all, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, path := range all {
+		text, _ := os.ReadFile(path)
+		_, rest, _ := strings.Cut(string(text), ") ") // after the name: state, parent, …
+		if fields := strings.Fields(rest); len(fields) > 1 && fields[1] == strconv.Itoa(parent) {
+			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+			children = append(children, pid)
+		}
+	}
+	return children
 }
 
 // nobody is the user that owns the server where the tests run as root.

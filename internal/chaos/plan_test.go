@@ -15,6 +15,7 @@ type scale struct {
 	Checked    int           // of them commits that Scanhook itself checks out and scans
 	Kills      int           // kill -9
 	Restarts   int           // of the database
+	Freezes    int           // of the database: it stands still and keeps its connections
 	Stalls     int           // processes stopped for longer than a lease and then continued
 	Hang       time.Duration // at most, of a platform that hangs
 }

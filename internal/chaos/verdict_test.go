@@ -56,7 +56,7 @@ func (a *arena) judge(t *testing.T, s *sender, c *conductor, pushes []*push) bre
 	a.judgeDeaths(b, r)
 	b.judgeScans(r, pushes)
 	a.judgeStatuses(b, r)
-	a.judgeCalls(b, posting*(c.kills+c.restarts+c.stalls))
+	a.judgeCalls(b, posting*(c.kills+c.restarts+c.freezes+c.stalls))
 	a.judgeLogs(t, b)
 	for what, n := range s.strange {
 		b.add(odd, "%d × %s", n, what)
