@@ -12,7 +12,7 @@ import (
 
 const (
 	stallTime     = 36 * time.Second // longer than any lease
-	freezeTime    = 12 * time.Second // of the database: longer than platforms wait, shorter than a lease
+	freezeTime    = 10 * time.Second // of the database: longer than platforms wait, shorter than a lease
 	longestOutage = 4 * time.Second  // of the database, beside the time that it takes to stop and start
 )
 
