@@ -36,7 +36,8 @@ type app struct {
 	loops   []func(context.Context)
 }
 
-// newApp builds everything that the configuration asks for and opens the database. Close it after use.
+// newApp builds everything that the configuration asks for and opens the database, which it serves alone if it is a file.
+// Close it after use.
 func newApp(ctx context.Context, cfg *config.Config, log *slog.Logger) (*app, error) {
 	policies, err := policiesOf(cfg)
 	if err != nil {
@@ -51,6 +52,9 @@ func newApp(ctx context.Context, cfg *config.Config, log *slog.Logger) (*app, er
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%w; scanhook check tells more about %s", err, cfg.Database.URL)
+	}
+	if err := db.TakeOver(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
 	}
 	monitor, err := newMonitoring(cfg, db, set, log)
 	if err != nil {

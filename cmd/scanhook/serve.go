@@ -104,9 +104,6 @@ func boundMemory() {
 // serve answers requests and runs the loops until ctx ends. It then stops accepting, lets requests and posts under way
 // finish, gives back the jobs it holds, and returns.
 func (a *app) serve(ctx context.Context, listener net.Listener, log *slog.Logger) error {
-	if err := a.store.TakeOver(ctx); err != nil {
-		return err
-	}
 	guests := newLimitedListener(listener, maxConnections)
 	server := &http.Server{
 		Handler: guests.follow(a.handler), ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout,

@@ -17,6 +17,7 @@ var (
 	duration   = flag.Duration("chaos.duration", 0, "time for all runs together; 0: a smoke test")
 	deliveries = flag.Int("chaos.deliveries", 20_000, "deliveries in the run on PostgreSQL, with -chaos.duration")
 	seed       = flag.Uint64("chaos.seed", 1, "what the deliveries and misfortunes are drawn from")
+	freeze     = flag.Duration("chaos.freeze", 10*time.Second, "how long the database stands still, with -chaos.duration; a lease is 30 s")
 	kept       = flag.String("chaos.keep", "", "directory to copy the logs to")
 )
 

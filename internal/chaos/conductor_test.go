@@ -12,7 +12,6 @@ import (
 
 const (
 	stallTime     = 36 * time.Second // longer than any lease
-	freezeTime    = 10 * time.Second // of the database: longer than platforms wait, shorter than a lease
 	longestOutage = 4 * time.Second  // of the database, beside the time that it takes to stop and start
 )
 
@@ -92,7 +91,7 @@ func (c *conductor) restart(context.Context) error {
 }
 
 func (c *conductor) freeze(context.Context) error {
-	if err := c.database.freeze(freezeTime); err != nil {
+	if err := c.database.freeze(*freeze); err != nil {
 		return fmt.Errorf("freezing the database: %w", err)
 	}
 	c.freezes++
