@@ -109,6 +109,7 @@ func (s *Store) settleFailed(
 	return settled, s.keepWaiting(ctx, tx, status, end, now)
 }
 
+// postedStatus ends every pause as well: what was wanted meanwhile has inherited it.
 func postedStatus(ctx context.Context, tx *sqlx.Tx, status core.Status, end Settlement, now time.Time) (int64, error) {
 	var check *time.Time
 	if end.CheckAfter > 0 {
@@ -117,9 +118,9 @@ func postedStatus(ctx context.Context, tx *sqlx.Tx, status core.Status, end Sett
 	}
 	return rowsChanged(ctx, tx, `
 		UPDATE commit_statuses SET posted_revision = ?, posted_state = ?, posted_at = ?, posted_id = ?, check_at = ?,
-			attempts = 0, last_error = '', lease_until = NULL, pipeline_pin = CASE WHEN ? = '' THEN pipeline_pin ELSE ? END
+			next_attempt_at = ?, attempts = 0, last_error = '', lease_until = NULL, pipeline_pin = CASE WHEN ? = '' THEN pipeline_pin ELSE ? END
 		WHERE id = ? AND lease_until = ?`,
-		status.Revision, status.State, now, end.PostedID, check, end.PipelinePin, end.PipelinePin,
+		status.Revision, status.State, now, end.PostedID, check, now, end.PipelinePin, end.PipelinePin,
 		status.ID, status.LeaseUntil)
 }
 

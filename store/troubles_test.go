@@ -69,6 +69,24 @@ func TestTroubleKeepsStatusesAndProbesWithTheLatest(t *testing.T) {
 	})
 }
 
+// What was wanted while the token was tried again is posted right after it.
+func TestProbeHoldsUpNoNewerWish(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		clock := newClock()
+		s := e.Open(t, store.Config{Now: clock.Now})
+		pushTo(t, s, 1, "main")
+		settle(t, s, claimOne(t, s), denied("", 1))
+		clock.advance(time.Minute)
+		probe := claimOne(t, s)
+		run(t, s, finding("leak", core.High))
+		settle(t, s, probe, store.Settlement{Posted: true})
+		if got := claimOne(t, s); got.State != core.StatusFailure {
+			t.Errorf("claimed %s", got.State)
+		}
+	})
+}
+
 // A protected branch holds up no other one.
 func TestTroubleOfABranch(t *testing.T) {
 	t.Parallel()

@@ -61,3 +61,17 @@ func TestSightBearsHiccups(t *testing.T) {
 		}
 	})
 }
+
+// A database that stands still has been away since it was asked, not since the question was given up.
+func TestSightCountsFromTheQuestion(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSight(30*time.Second, false)
+		asked := time.Now()
+		time.Sleep(11 * time.Second)
+		s.note(asked, core.ErrUnavailable)
+		if !s.blind() {
+			t.Error("sees after 11 s in which no lease can have been extended")
+		}
+	})
+}
