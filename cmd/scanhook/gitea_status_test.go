@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store"
 )
 
 // posted lists all statuses of ours that Gitea has for a commit, the oldest first, as "creator state".
@@ -103,6 +104,11 @@ func testGiteaToken(t *testing.T, w *giteaWorld) {
 		return struct{}{}, len(p.said.lines("WARN", "kept and shown, but not posted")) == 2
 	})
 	p.inTrouble(t, http.StatusForbidden, "the right to write to the project")
+	db := p.look(t)
+	eventually(t, "the scan that was given back to end", func() (struct{}, bool) {
+		list, err := db.ListScans(t.Context(), store.ScanFilter{CommitSHA: p.sample.Head, Project: p.name, Limit: 1})
+		return struct{}{}, err == nil && len(list) == 1 && list[0].Status.Ended()
+	})
 	p.permit(t, "write")
 	p.runs(t, "check").expect(t, exitFailed, "tried again now")
 	wantStatus(t, p.final(t, p.sample.Before), "failure", "1 new (1 high)")
