@@ -43,7 +43,10 @@ func TestChaosPostgres(t *testing.T) {
 	}
 	s := scale{Seed: *seed, Deliveries: 400, PerSecond: 80, Checked: 20, Kills: 2, Restarts: 1}
 	if full() {
-		s = scale{Seed: *seed, Deliveries: *deliveries, Checked: 300, Kills: 12, Restarts: 3, Freezes: 1, Stalls: 1, Hang: longestHang}
+		s = scale{
+			Seed: *seed, Deliveries: *deliveries, Checked: 300, Kills: 12, Restarts: 3, Freezes: 1, Stalls: 1,
+			Revocations: 2, Hang: longestHang,
+		}
 		s.PerSecond = float64(s.Deliveries) / (shareSending * duration.Seconds())
 	}
 	check(t, postgresDatabase(t), 2, s)

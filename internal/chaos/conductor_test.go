@@ -11,6 +11,7 @@ import (
 )
 
 const (
+	revokeTime    = 8 * time.Second
 	stallTime     = 36 * time.Second // longer than any lease
 	longestOutage = 4 * time.Second  // of the database, beside the time that it takes to stop and start
 )
@@ -23,7 +24,7 @@ type conductor struct {
 	progress func() float64 // share of the deliveries that were sent
 	stalling sync.WaitGroup
 
-	kills, restarts, freezes, stalls int
+	kills, restarts, freezes, stalls, revocations int
 }
 
 type misfortune struct {
@@ -45,6 +46,7 @@ func (c *conductor) program() []misfortune {
 	}
 	spread(c.scale.Kills, c.kill)
 	spread(c.scale.Stalls, c.stall)
+	spread(c.scale.Revocations, c.revoke)
 	if c.database.outage != nil {
 		spread(c.scale.Restarts, c.restart)
 		spread(c.scale.Freezes, c.freeze)
@@ -95,6 +97,13 @@ func (c *conductor) freeze(context.Context) error {
 		return fmt.Errorf("freezing the database: %w", err)
 	}
 	c.freezes++
+	return nil
+}
+
+// revoke takes the token's rights away on one platform after the other.
+func (c *conductor) revoke(context.Context) error {
+	c.platforms[platformNames[c.revocations%len(platformNames)]].revoke(revokeTime)
+	c.revocations++
 	return nil
 }
 

@@ -37,6 +37,7 @@ type trouble struct {
 	over     bool                 // the platform behaves from now on
 	next     map[string]time.Time // of the next limit, by process
 	quiet    map[string]quiet     // by process
+	revoked  time.Time            // until when the token may do nothing
 	counts   map[string]int
 	breaches []string
 }
@@ -73,6 +74,10 @@ func (t *trouble) fault(r *http.Request) *standin.Fault {
 	}
 	if t.over {
 		return nil
+	}
+	if now.Before(t.revoked) {
+		t.counts["token refused"]++
+		return t.denial()
 	}
 	if now.After(t.next[r.Host]) {
 		return t.limit(r.Host, now)
@@ -119,6 +124,21 @@ func (t *trouble) refusal(pause time.Duration) *standin.Fault {
 		fault = standin.SecondaryLimit(pause)
 	}
 	return &fault
+}
+
+// revoke takes the token's rights away for a while. Nothing is posted meanwhile, and everything afterwards.
+func (t *trouble) revoke(d time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.revoked = time.Now().Add(d)
+}
+
+func (t *trouble) denial() *standin.Fault {
+	message := "Resource not accessible by personal access token"
+	if t.kind == standin.GitLab {
+		message = "403 Forbidden"
+	}
+	return &standin.Fault{Status: http.StatusForbidden, Body: `{"message":"` + message + `"}`}
 }
 
 func (t *trouble) draw(sha string) (name string, fault *standin.Fault) {

@@ -24,8 +24,8 @@ func (a *arena) figures(t *testing.T, s *sender, c *conductor, sending, settling
 	for _, r := range a.replicas {
 		starts, deaths = starts+r.starts, deaths+r.deaths
 	}
-	line("misfortunes", "%d kills -9, %d database restarts, %d freezes of it, %d stalls; %d starts, %d of them failed",
-		c.kills, c.restarts, c.freezes, c.stalls, starts, deaths)
+	line("misfortunes", "%d kills -9, %d database restarts, %d freezes of it, %d stalls, %d revoked tokens; %d starts, %d of them failed",
+		c.kills, c.restarts, c.freezes, c.stalls, c.revocations, starts, deaths)
 	line("jobs", "%s", a.lostWorkers(t))
 	for _, name := range slices.Sorted(maps.Keys(a.platforms)) {
 		p := a.platforms[name]

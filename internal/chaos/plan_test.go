@@ -9,15 +9,16 @@ import (
 
 // scale is how much of everything a run has.
 type scale struct {
-	Seed       uint64
-	Deliveries int           // different ones, of pushes and pipelines; repetitions come on top
-	PerSecond  float64       // deliveries, spread evenly
-	Checked    int           // of them commits that Scanhook itself checks out and scans
-	Kills      int           // kill -9
-	Restarts   int           // of the database
-	Freezes    int           // of the database: it stands still and keeps its connections
-	Stalls     int           // processes stopped for longer than a lease and then continued
-	Hang       time.Duration // at most, of a platform that hangs
+	Seed        uint64
+	Deliveries  int           // different ones, of pushes and pipelines; repetitions come on top
+	PerSecond   float64       // deliveries, spread evenly
+	Checked     int           // of them commits that Scanhook itself checks out and scans
+	Kills       int           // kill -9
+	Restarts    int           // of the database
+	Freezes     int           // of the database: it stands still and keeps its connections
+	Revocations int           // of the token's rights, for a while
+	Stalls      int           // processes stopped for longer than a lease and then continued
+	Hang        time.Duration // at most, of a platform that hangs
 }
 
 // Shares of the deliveries that something happens to.
