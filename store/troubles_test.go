@@ -102,6 +102,25 @@ func TestTroubleOfABranch(t *testing.T) {
 	})
 }
 
+// A commit that a branch without trouble has as well is posted for that one.
+func TestTroubleOfABranchLetsTheCommitGo(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		first := pushTo(t, s, 1, "main")
+		settle(t, s, claimOne(t, s), denied("main", 1))
+		run(t, s, finding("leak", core.High))
+		nothingDue(t, s, "on the branch in trouble")
+		first.Branch, first.Attempt = "side", 2
+		if _, err := s.AcceptCommit(t.Context(), first); err != nil {
+			t.Fatal(err)
+		}
+		if got := claimOne(t, s); got.Branch != "side" {
+			t.Errorf("claimed %+v", got)
+		}
+	})
+}
+
 // A token that was mended, but not for the protected branch: the others are posted.
 func TestTroubleShrinksToABranch(t *testing.T) {
 	t.Parallel()
