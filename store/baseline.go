@@ -14,17 +14,16 @@ import (
 // compare recognises the findings of a job in what its scanner found before.
 func compare(ctx context.Context, tx *sqlx.Tx, scan core.Scan, d *delivered) (*core.Comparison, error) {
 	job := &d.job
-	base, found, err := baselineOf(ctx, tx, scan, *job)
+	base, err := baselineOf(ctx, tx, scan, *job)
 	if err != nil {
 		return nil, fmt.Errorf("choosing the baseline: %w", err)
 	}
+	if err := linkNames(ctx, tx, scan.SourcePlatform, scan.ProjectName, base.proven); err != nil {
+		return nil, fmt.Errorf("noting the project's former name: %w", err)
+	}
 	var past core.Past
-	if found {
+	if base.found {
 		job.BaselineScanID = &base.ScanID
-		if err := bringWords(ctx, tx, scan, base.ProjectName); err != nil {
-			return nil, fmt.Errorf("bringing triage from %s: %w", base.ProjectName, err)
-		}
-		scan.ProjectName = base.ProjectName
 		if past.Known, err = selectKnown(ctx, tx, base.NumFindings,
 			`SELECT fingerprint, anchor, file, line FROM findings WHERE job_id = ?`, base.JobID); err != nil {
 			return nil, fmt.Errorf("reading the baseline: %w", err)
@@ -36,7 +35,7 @@ func compare(ctx context.Context, tx *sqlx.Tx, scan core.Scan, d *delivered) (*c
 			past.Changes = d.Changes
 		}
 	}
-	if past.Branch, err = newOnBranch(ctx, tx, scan, *job); err != nil {
+	if past.Branch, err = newOnBranch(ctx, tx, scan, base.names, *job); err != nil {
 		return nil, fmt.Errorf("reading the branch's last run: %w", err)
 	}
 	return d.examined.Compare(past), nil
@@ -44,17 +43,18 @@ func compare(ctx context.Context, tx *sqlx.Tx, scan core.Scan, d *delivered) (*c
 
 // newOnBranch is what was new in the last complete run on the scan's branch: it stays the same finding, and what people
 // said of it holds, while the branch moves on and its baseline does not have it yet.
-func newOnBranch(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job core.Job) (known core.Earlier, err error) {
+func newOnBranch(
+	ctx context.Context, tx *sqlx.Tx, scan core.Scan, names []string, job core.Job) (known core.Earlier, err error) {
 	if branch, _, err := comparedWith(ctx, tx, scan); err != nil || branch == scan.Branch {
 		return known, err
 	}
 	if scan.Branch == "" {
 		return known, nil
 	}
-	run, found, err := newestRun(ctx, tx, scan, job.Scanner,
+	run, granted, err := newestRun(ctx, tx, scan, names, job.Scanner,
 		wishFor(`s.branch = ? AND s.id < ? AND s.commit_sha = ?`, scan.Branch, scan.ID, scan.BeforeSHA),
 		wishFor(`s.branch = ? AND s.id < ?`, scan.Branch, scan.ID))
-	if err != nil || !found {
+	if err != nil || granted < 0 {
 		return known, err
 	}
 	return selectKnown(ctx, tx, 0, `
@@ -68,23 +68,56 @@ func nameBaseline(ctx context.Context, tx *sqlx.Tx, scan core.Scan, chosen int64
 	return err
 }
 
+// baseline is the run that a job is compared with, if there is one.
+type baseline struct {
+	completeRun
+	found  bool
+	names  []string // under which the project was scanned, its own first
+	proven []string // of these, the former ones that nobody has noted yet
+}
+
 // baselineOf chooses, once per job, the run of its scanner to compare it with. Only complete runs count, each scanner's
 // for itself: one that failed in the newest scan is compared with an older one.
 //
 // On the default branch it is that of the commit that was pushed onto, elsewhere that of the commit where the branch
 // left the default branch; where there is none, the default branch's last one before the commit was first seen.
-func baselineOf(
-	ctx context.Context, q sqlx.ExtContext, scan core.Scan, job core.Job,
-) (run completeRun, found bool, err error) {
+func baselineOf(ctx context.Context, q sqlx.ExtContext, scan core.Scan, job core.Job) (b baseline, err error) {
+	wishes, err := baselineWishes(ctx, q, scan, job)
+	if err != nil {
+		return b, err
+	}
+	if b.names, err = linkedNames(ctx, q, scan); err != nil {
+		return b, err
+	}
+	if meant, err := b.choose(ctx, q, scan, job, wishes); meant || err != nil {
+		return b, err
+	}
+	if b.proven, err = provenNames(ctx, q, scan, b.names); err != nil || len(b.proven) == 0 {
+		return b, err
+	}
+	b.names = append(b.names, b.proven...)
+	_, err = b.choose(ctx, q, scan, job, wishes)
+	return b, err
+}
+
+// choose tells whether it has found a run of the very commit that is meant.
+func (b *baseline) choose(
+	ctx context.Context, q sqlx.ExtContext, scan core.Scan, job core.Job, wishes []wish) (meant bool, err error) {
+	run, granted, err := newestRun(ctx, q, scan, b.names, job.Scanner, wishes...)
+	b.completeRun, b.found = run, granted >= 0
+	return b.found && granted < len(wishes)-1, err
+}
+
+// baselineWishes end with the one that is content with any commit of the branch.
+func baselineWishes(ctx context.Context, q sqlx.ExtContext, scan core.Scan, job core.Job) (wishes []wish, err error) {
 	branch, commit, err := comparedWith(ctx, q, scan)
 	if err != nil {
-		return completeRun{}, false, err
+		return nil, err
 	}
 	first, err := firstSeen(ctx, q, scan)
 	if err != nil {
-		return completeRun{}, false, err
+		return nil, err
 	}
-	var wishes []wish
 	if job.BaselineScanID != nil {
 		wishes = append(wishes, wishFor(`s.id = ? AND (s.commit_sha = ? OR s.branch = ? AND s.id < ?)`,
 			*job.BaselineScanID, commit, branch, first))
@@ -92,11 +125,7 @@ func baselineOf(
 	if commit != "" {
 		wishes = append(wishes, wishFor(`s.commit_sha = ?`, commit))
 	}
-	wishes = append(wishes, wishFor(`s.branch = ? AND s.id < ?`, branch, first))
-	if run, found, err = newestRun(ctx, q, scan, job.Scanner, wishes...); found || err != nil {
-		return run, found, err
-	}
-	return formerRun(ctx, q, scan, job.Scanner, wishes)
+	return append(wishes, wishFor(`s.branch = ? AND s.id < ?`, branch, first)), nil
 }
 
 // firstSeen is the number of the first scan of a scan's commit: a rescan is compared as that was.
@@ -139,8 +168,8 @@ func defaultBranch(ctx context.Context, q sqlx.ExtContext, scan core.Scan) (bran
 // GetBaseline returns the commit that a job's findings will be compared with, as things stand; core.ErrNotFound when
 // there is none.
 func (s *Store) GetBaseline(ctx context.Context, scan core.Scan, job core.Job) (sha string, err error) {
-	base, found, err := baselineOf(ctx, s.db, scan, job)
-	if err == nil && !found {
+	base, err := baselineOf(ctx, s.db, scan, job)
+	if err == nil && !base.found {
 		err = fmt.Errorf("%w: %s has not completed a scan to compare with", core.ErrNotFound, job.Scanner)
 	}
 	if err != nil {

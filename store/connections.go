@@ -54,8 +54,8 @@ func (network) DialContext(ctx context.Context, network, address string) (net.Co
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: silence / 2, Interval: silence / 8, Count: 4},
 	}
 	conn, err := dialer.DialContext(ctx, network, address)
-	if wire, wanted := ctx.Value(wireKey{}).(*net.Conn); wanted {
-		*wire = conn
+	if l, wanted := ctx.Value(lineKey{}).(*line); wanted && err == nil {
+		l.lie(conn)
 	}
 	return conn, err
 }

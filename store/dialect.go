@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -93,6 +94,14 @@ func (d dialect) keepPrivate() {
 	if file, err := os.OpenFile(d.file, os.O_CREATE|os.O_RDWR, 0o600); err == nil {
 		_ = file.Close()
 	}
+}
+
+// beside names a file that belongs to an embedded database, whichever link leads to that.
+func (d dialect) beside(suffix string) string {
+	if real, err := filepath.EvalSymlinks(d.file); err == nil {
+		return real + suffix
+	}
+	return d.file + suffix
 }
 
 // uriPath keeps the characters of a file's name from meaning something in SQLite's URI.

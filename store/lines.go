@@ -15,7 +15,8 @@ import (
 const grace = time.Second
 
 // line is a connection to PostgreSQL on which nothing outlives its context for longer than grace. The driver alone
-// waits for the server's answer as long as the server keeps the connection, even if it does nothing else any more.
+// waits for the server's answer as long as the server keeps the connection, even if it does nothing else any more. The
+// end of a transaction has no context of its own: that of the last statement counts, which must not end before.
 type line struct {
 	pqConn
 	wire net.Conn
@@ -38,13 +39,14 @@ type pqConn interface {
 	driver.Validator
 }
 
-// wireKey is the context's key of the *net.Conn that the dialer shall fill.
-type wireKey struct{}
+// lineKey is the context's key of the *line for which the dialer shall connect.
+type lineKey struct{}
 
 // openLine connects by way of network, which tells what lies below the driver's connection.
 func openLine(ctx context.Context, connector driver.Connector) (*line, error) {
 	l := &line{stop: func() bool { return true }}
-	conn, err := connector.Connect(context.WithValue(ctx, wireKey{}, &l.wire))
+	defer context.AfterFunc(ctx, l.abandon)()
+	conn, err := connector.Connect(context.WithValue(ctx, lineKey{}, l))
 	if err != nil {
 		return nil, err
 	}
@@ -54,6 +56,22 @@ func openLine(ctx context.Context, connector driver.Connector) (*line, error) {
 	}
 	l.pqConn = whole
 	return l, nil
+}
+
+// lie notes what the line goes over. Of several servers the last one that was tried is it.
+func (l *line) lie(over net.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.wire = over
+}
+
+// abandon ends the driver's talk to a server before there is a connection: it has a timeout of its own only.
+func (l *line) abandon() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.wire != nil {
+		_ = l.wire.SetDeadline(time.Now())
+	}
 }
 
 // heed binds the line to the context of what comes now: a statement, and the end of the transaction after it.

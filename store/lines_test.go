@@ -39,3 +39,19 @@ func TestStatementsEndWithTheirContexts(t *testing.T) {
 		time.Sleep(1200 * time.Millisecond)
 	}
 }
+
+// Making a connection ends with the context that wants it, too, and so does a start.
+func TestConnectingEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	wire := storetest.NewWire(t)
+	wire.Connect(t)
+	wire.Freeze()
+	defer wire.Thaw()
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	_, err := store.Open(ctx, store.Config{URL: wire.URL + "&connect_timeout=0"})
+	if !errors.Is(err, core.ErrUnavailable) || time.Since(began) > 5*time.Second {
+		t.Errorf("%v after %s, want that the database is away", err, time.Since(began))
+	}
+}

@@ -17,6 +17,7 @@ const (
 	schemaTable  = "schema_migrations"
 	advisoryLock = 0x5ca_4400_c // any number that all replicas agree on
 	lockPause    = 200 * time.Millisecond
+	unlockTime   = 2 * time.Second
 )
 
 // Migrate moves the schema of the database at url: up as far as it goes, or down by steps. It returns how many
@@ -58,8 +59,12 @@ func migrateLocked(ctx context.Context, db *sqlx.DB, d dialect, to migrate.Migra
 	source := migrate.EmbedFileSystemMigrationSource{FileSystem: migrations.Files, Root: d.name}
 	n, err := set.ExecMaxContext(ctx, db.DB, d.migrate, source, to, steps)
 	var plan *migrate.PlanError
-	if errors.As(err, &plan) {
+	var failed *migrate.TxError // which hides what went wrong from errors.Is
+	switch {
+	case errors.As(err, &plan):
 		return n, fmt.Errorf("the database is newer than this scanhook, install the newer version: %w", err)
+	case errors.As(err, &failed):
+		return n, fmt.Errorf("applying %s: %w", failed.Migration.Id, failed.Err)
 	}
 	return n, err
 }
@@ -69,7 +74,7 @@ func lockSchema(ctx context.Context, db *sqlx.DB, d dialect) (unlock func(), err
 	if d.file == "" {
 		return lockAdvisory(ctx, db)
 	}
-	lock := flock.New(d.file + ".lock")
+	lock := flock.New(d.beside(".lock"))
 	if _, err := lock.TryLockContext(ctx, lockPause); err != nil {
 		return nil, fmt.Errorf("locking %s: %w: the database's folder must exist and be writable", lock.Path(), err)
 	}
@@ -93,7 +98,9 @@ func lockAdvisory(ctx context.Context, db *sqlx.DB) (unlock func(), err error) {
 		}
 	}
 	return func() {
-		_, _ = conn.ExecContext(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock($1)`, advisoryLock)
+		unlocking, cancel := context.WithTimeout(context.WithoutCancel(ctx), unlockTime)
+		defer cancel()
+		_, _ = conn.ExecContext(unlocking, `SELECT pg_advisory_unlock($1)`, advisoryLock) // or the session ends
 		_ = conn.Close()
 	}, nil
 }

@@ -1,49 +1,182 @@
 package store_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store"
 	"github.com/scanhook/scanhook/store/storetest"
 )
+
+type change = func(*core.Delivery, *core.Push)
+
+// called gives the project of a push its name and the id that its platform knows it by.
+func called(name, ref string) change {
+	return func(d *core.Delivery, p *core.Push) { d.Project, p.Project.Name, p.Project.Ref = name, name, ref }
+}
+
+// now is what the tests' project, acme/shop, is called later.
+var now = called("acme/store", "42")
+
+// onto makes a push one onto the n-th commit, or of a new branch for 0.
+func onto(n int) change {
+	return func(_ *core.Delivery, p *core.Push) {
+		if p.Before = storetest.SHA(n); n == 0 {
+			p.Before = strings.Repeat("0", 40)
+		}
+	}
+}
+
+func push(t *testing.T, s *store.Store, n int, changes ...change) core.Scan {
+	t.Helper()
+	d, p := storetest.PushOf(n, changes...)
+	return accept(t, s, d, p)
+}
+
+// known makes a store in which the first commit of acme/shop was scanned, with a false positive.
+func known(t *testing.T, e storetest.Engine) *store.Store {
+	t.Helper()
+	s := twoScanners(t, e)
+	old := push(t, s, 1)
+	deliver(t, s, old, "semgrep", found("a", "b"))
+	deliver(t, s, old, "trivy", found("c"))
+	say(t, s, findingsOf(t, s, old)["b"], core.FalsePositive)
+	return s
+}
 
 // A project keeps what is known of it when it gets another name, and nobody else does.
 func TestRenamedProjectKeepsItsPast(t *testing.T) {
 	t.Parallel()
-	called := func(name, ref string) func(*core.Delivery, *core.Push) {
-		return func(d *core.Delivery, p *core.Push) { d.Project, p.Project.Name, p.Project.Ref = name, name, ref }
+	const all, none = "1 new (1 low), 1 known, 1 dismissed", "3 new (3 low)"
+	for name, test := range map[string]struct {
+		change []change
+		want   string
+	}{
+		"the old name":    {nil, all},
+		"a new name":      {[]change{now}, all},
+		"another project": {[]change{called("acme/store", "43")}, none},
+		"no id":           {[]change{called("acme/store", "")}, none},
+		"another history": {[]change{now, onto(77)}, none},
+		"a new branch":    {[]change{now, onto(0)}, none},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+				s := known(t, e)
+				scan := push(t, s, 2, test.change...)
+				deliver(t, s, scan, "trivy", core.Report{Failure: "no"})
+				scan = deliver(t, s, scan, "semgrep", found("a", "b", "d"))
+				if !strings.HasSuffix(scan.Summary, test.want) {
+					t.Errorf("%q, want %q", scan.Summary, test.want)
+				}
+			})
+		})
 	}
+}
+
+// Whoever sends calls of another project with our id, and goes on sending them, is not what we were called before.
+func TestNameThatIsStillInUseIsNoFormerOne(t *testing.T) {
+	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
-		s := twoScanners(t, e)
-		open := func(n int, change ...func(*core.Delivery, *core.Push)) core.Scan {
-			d, p := storetest.PushOf(n, change...)
-			return accept(t, s, d, p)
+		s := known(t, e)
+		scan := push(t, s, 2, now)
+		push(t, s, 3)
+		if scan = deliver(t, s, scan, "semgrep", found("a")); scan.BaselineScanID != nil {
+			t.Errorf("compared with %v", baselines(t, s, scan))
 		}
-		old := open(1)
-		deliver(t, s, old, "semgrep", found("a", "b"))
-		deliver(t, s, old, "trivy", core.Report{})
-		say(t, s, findingsOf(t, s, old)["b"], core.FalsePositive)
+	})
+}
 
-		for n, test := range map[int]struct {
-			name, ref, want string
-		}{
-			2: {"acme/store", "42", "1 new (1 low), 1 known, 1 dismissed"},
-			3: {"acme/other", "43", "3 new (3 low)"},
-			4: {"acme/nameless", "", "3 new (3 low)"},
-		} {
-			scan := open(n, called(test.name, test.ref))
-			deliver(t, s, scan, "trivy", core.Report{})
-			if scan = deliver(t, s, scan, "semgrep", found("a", "b", "c")); scan.Summary != test.want {
-				t.Errorf("%s: %q, want %q", test.name, scan.Summary, test.want)
+// The first commits under the new name need not be scanned for the past to be found.
+func TestRenamedProjectWithoutFirstScan(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := known(t, e)
+		push(t, s, 2, now)
+		third := push(t, s, 3, now) // supersedes the second
+		deliver(t, s, third, "trivy", core.Report{Failure: "passing"})
+		deliver(t, s, third, "semgrep", found("a", "b"))
+		fourth := push(t, s, 4, now)
+		deliver(t, s, fourth, "semgrep", found("a", "b"))
+		fourth = deliver(t, s, fourth, "trivy", found("c"))
+		if want := "0 new, 2 known, 1 dismissed"; fourth.Summary != want {
+			t.Errorf("%q, want %q", fourth.Summary, want)
+		}
+	})
+}
+
+// Where the branch left main counts, whichever name the project had then.
+func TestMergeBaseUnderTheFormerName(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := known(t, e)
+		deliver(t, s, push(t, s, 2, now), "semgrep", found("b")) // a is fixed
+		topic := push(t, s, 60, now, onto(0), storetest.OnBranch("topic"))
+		if err := s.RecordMergeBase(t.Context(), topic, storetest.SHA(1)); err != nil {
+			t.Fatal(err)
+		}
+		deliver(t, s, topic, "semgrep", found("a", "b"))
+		if got := baselines(t, s, topic)["semgrep"]; got != storetest.SHA(1) {
+			t.Errorf("compared with %q", got)
+		}
+	})
+}
+
+// Where the platform itself leads from the old name to the new one, nothing else is needed.
+func TestNameThatThePlatformLeadsTo(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := known(t, e)
+		if err := s.WatchProjects(t.Context(), []store.KnownProject{sighting("acme/shop", "42")}); err != nil {
+			t.Fatal(err)
+		}
+		watched, err := s.GetWatched(t.Context(), "github", "acme/shop")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.RenameWatched(t.Context(), watched, "acme/store"); err != nil {
+			t.Fatal(err)
+		}
+		topic := push(t, s, 50, now, onto(0), storetest.OnBranch("topic"))
+		deliver(t, s, topic, "trivy", core.Report{})
+		topic = deliver(t, s, topic, "semgrep", found("a", "b"))
+		if want := "0 new, 1 known, 1 fixed, 1 dismissed"; topic.Summary != want {
+			t.Errorf("%q, want %q", topic.Summary, want)
+		}
+	})
+}
+
+// What is taken back under the new name stays taken back.
+func TestWordsAreBroughtOnce(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := known(t, e)
+		lost := push(t, s, 50, now, onto(0), storetest.OnBranch("topic"))
+		deliver(t, s, lost, "semgrep", found("a", "b"))
+		for n := 2; n < 5; n++ {
+			scan := push(t, s, n, now, onto(1))
+			deliver(t, s, scan, "semgrep", found("a", "b"))
+			deliver(t, s, scan, "trivy", core.Report{Failure: "always"})
+			b := findingsOf(t, s, scan)["b"]
+			if want := map[bool]core.Triage{true: core.FalsePositive}[n == 2]; decisionOf(b) != want {
+				t.Errorf("commit %d: %q, want %q", n, decisionOf(b), want)
 			}
+			patch(t, s, b, core.Statement{Source: core.ByPerson, TriageDecision: core.Change[core.Triage]{Set: true}})
 		}
+	})
+}
 
-		renamed := open(5, called("acme/store", "42"))
-		say(t, s, findingsOf(t, s, get(t, s, scanOf(t, s, 2).ReferenceID))["b"], core.TruePositive)
-		deliver(t, s, renamed, "trivy", core.Report{})
-		renamed = deliver(t, s, renamed, "semgrep", found("a", "b", "c"))
-		if want := "0 new, 3 known"; renamed.Summary != want {
-			t.Errorf("the second scan under the new name: %q, want %q", renamed.Summary, want)
+// A report that comes again is compared with what it was compared with.
+func TestReportAgainAfterARename(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := known(t, e)
+		late, scan := push(t, s, 2, now), push(t, s, 3, now, onto(1))
+		first := deliver(t, s, scan, "semgrep", found("a", "b"))
+		deliver(t, s, late, "semgrep", found("a"))
+		if again := deliver(t, s, scan, "semgrep", found("a", "b")); again.Summary != first.Summary {
+			t.Errorf("first %q, then %q", first.Summary, again.Summary)
 		}
 	})
 }

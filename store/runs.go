@@ -13,7 +13,6 @@ import (
 // completeRun is one scanner's complete run, with which another run of it can be compared.
 type completeRun struct {
 	ScanID      int64  `db:"scan_id"`
-	ProjectName string `db:"project_name"` // another one than the scan's where the project was renamed
 	JobID       int64  `db:"job_id"`
 	CommitSHA   string `db:"commit_sha"`
 	NumFindings int    `db:"num_findings"`
@@ -27,24 +26,44 @@ type wish struct {
 
 func wishFor(sql string, args ...any) wish { return wish{sql, args} }
 
-// newestRun finds a scanner's newest complete run of another commit of the scan's project, by the first of several
-// wishes about the run's scan s that finds one. Each wish walks an index from its new end and stops at the first run,
-// while one question that puts the wishes in order would read the whole branch, and so does PostgreSQL with a join.
+// newestRun finds a scanner's newest complete run of another commit of the scan's project, whose names are given, by the
+// first of several wishes about the run's scan s that finds one, and tells by which; -1 is none.
 func newestRun(
-	ctx context.Context, q sqlx.ExtContext, scan core.Scan, scanner string, wishes ...wish,
-) (run completeRun, found bool, err error) {
-	const jobs = `FROM scan_jobs j WHERE j.scan_id = s.id AND j.scanner = ? AND j.state = 'completed'`
-	for _, wish := range wishes {
-		args := append([]any{scanner, scanner, scan.SourcePlatform, scan.ProjectName, scan.CommitSHA}, wish.args...)
-		err = sqlx.GetContext(ctx, q, &run, q.Rebind(`
-			SELECT s.id AS scan_id, s.project_name, s.commit_sha, (SELECT j.id `+jobs+`) AS job_id, (SELECT j.num_findings `+jobs+`) AS num_findings
-			FROM scans s
-			WHERE s.source_platform = ? AND s.project_name = ? AND s.commit_sha <> ? AND `+wish.sql+`
-				AND (SELECT COUNT(*) `+jobs+`) = 1
-			ORDER BY s.id DESC LIMIT 1`), append(args, scanner)...)
-		if !errors.Is(err, sql.ErrNoRows) {
-			return run, err == nil, err
+	ctx context.Context, q sqlx.ExtContext, scan core.Scan, names []string, scanner string, wishes ...wish,
+) (newest completeRun, granted int, err error) {
+	for i, wish := range wishes {
+		for _, name := range names {
+			scan.ProjectName = name
+			run, err := runLike(ctx, q, scan, scanner, wish)
+			if err != nil {
+				return completeRun{}, -1, err
+			}
+			if run.ScanID > newest.ScanID {
+				newest = run
+			}
+		}
+		if newest.ScanID > 0 {
+			return newest, i, nil
 		}
 	}
-	return completeRun{}, false, nil
+	return completeRun{}, -1, nil
+}
+
+// runLike answers the zero completeRun where there is none. It walks an index from its new end and stops at the first
+// run, while one question that puts several wishes in order would read the whole branch, and so does PostgreSQL with a
+// join.
+func runLike(
+	ctx context.Context, q sqlx.ExtContext, scan core.Scan, scanner string, wish wish) (run completeRun, err error) {
+	const jobs = `FROM scan_jobs j WHERE j.scan_id = s.id AND j.scanner = ? AND j.state = 'completed'`
+	args := append([]any{scanner, scanner, scan.SourcePlatform, scan.ProjectName, scan.CommitSHA}, wish.args...)
+	err = sqlx.GetContext(ctx, q, &run, q.Rebind(`
+		SELECT s.id AS scan_id, s.commit_sha, (SELECT j.id `+jobs+`) AS job_id, (SELECT j.num_findings `+jobs+`) AS num_findings
+		FROM scans s
+		WHERE s.source_platform = ? AND s.project_name = ? AND s.commit_sha <> ? AND `+wish.sql+`
+			AND (SELECT COUNT(*) `+jobs+`) = 1
+		ORDER BY s.id DESC LIMIT 1`), append(args, scanner)...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return completeRun{}, nil
+	}
+	return run, err
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // handover is how long the process that serves an embedded database may take to end when another one wants to follow.
-const handover = 20 * time.Second
+const handover = 40 * time.Second
 
 // leased are the tables whose rows are leased while somebody works on them, beside scan_jobs.
 var leased = []string{"commit_statuses", "watched_projects", "hook_places", "lookups"}
@@ -47,7 +47,7 @@ func (s *Store) TakeOver(ctx context.Context) error {
 func (s *Store) succeed(ctx context.Context) error {
 	waiting, cancel := context.WithTimeout(ctx, handover)
 	defer cancel()
-	s.serving = flock.New(s.dialect.file + ".serve")
+	s.serving = flock.New(s.dialect.beside(".serve"))
 	_, err := s.serving.TryLockContext(waiting, lockPause)
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		return fmt.Errorf("%w: another scanhook serves %s; stop it first, or use PostgreSQL, which several can serve",

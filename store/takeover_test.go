@@ -3,6 +3,8 @@ package store_test
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -82,5 +84,29 @@ func TestTakeOverWaitsForWhoServes(t *testing.T) {
 	cancel()
 	if err := stores[1].TakeOver(impatient); err == nil {
 		t.Error("taking over goes on when it is told to end")
+	}
+}
+
+// Whichever link leads to a file, it is one file.
+func TestTakeOverFollowsLinks(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "scanhook.db")
+	link := filepath.Join(t.TempDir(), "link.db")
+	for _, path := range []string{file, link} {
+		s, err := store.Open(t.Context(), store.Config{URL: "sqlite:" + path})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = s.Close() })
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := s.TakeOver(ctx); (err == nil) != (path == file) {
+			t.Errorf("%s: %v", path, err)
+		}
+		if path == file {
+			if err := os.Symlink(file, link); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }

@@ -141,11 +141,14 @@ func (s *Store) SettleWatched(ctx context.Context, w Watched, pause time.Duratio
 	return nil
 }
 
-// RenameWatched gives a project the name that its platform calls it by. Where the new name is watched already, the old
+// RenameWatched gives a project the name that its platform calls it by, and with it what is known of the old one. Where the new name is watched already, the old
 // one is forgotten, and the answer is core.ErrConflict.
 func (s *Store) RenameWatched(ctx context.Context, w Watched, name string) error {
 	forgotten := false
 	err := s.transact(ctx, func(tx *sqlx.Tx) error {
+		if err := linkNames(ctx, tx, w.SourcePlatform, name, []string{w.ProjectName}); err != nil {
+			return err
+		}
 		gone, err := rowsChanged(ctx, tx, `
 			DELETE FROM watched_projects WHERE id = ? AND EXISTS (SELECT 1 FROM watched_projects
 				WHERE source_platform = ? AND project_name = ?)`, w.ID, w.SourcePlatform, name)

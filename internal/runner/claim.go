@@ -66,10 +66,13 @@ func (r *Runner) claim(ctx context.Context, worker string) (job core.Job, scan c
 }
 
 // briefly bounds a short question to the database: one that stands still is away, and counts as such before a lease can
-// run out.
+// run out. An embedded one does not stand still; who asks waits behind large reports.
 func (r *Runner) briefly(ctx context.Context, question func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, max(r.Lease/3, shortestAsk))
-	defer cancel()
+	if r.Jobs.Shared() {
+		bounded, cancel := context.WithTimeout(ctx, max(r.Lease/3, shortestAsk))
+		defer cancel()
+		ctx = bounded
+	}
 	began := time.Now()
 	err := question(ctx)
 	r.sight.note(began, err)

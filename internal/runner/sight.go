@@ -13,7 +13,8 @@ import (
 type sight struct {
 	lease time.Duration
 	mu    sync.Mutex
-	lost  time.Time // since when the database has been away; zero while it is there
+	seen  time.Time // when the database last answered
+	lost  time.Time // since when it has been away; zero while it is there
 	back  time.Time // when it was last found back, if leases can have run out meanwhile
 }
 
@@ -26,7 +27,8 @@ func newSight(lease time.Duration, others bool) *sight {
 	return s
 }
 
-// note learns from how a question to the database ended that was asked when it began.
+// note learns from how a question to the database ended that was asked when it began. One that waited for a lock, while
+// others were answered, proves no absence.
 func (s *sight) note(began time.Time, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -35,12 +37,15 @@ func (s *sight) note(began time.Time, err error) {
 	case errors.Is(err, core.ErrUnavailable):
 		if s.lost.IsZero() {
 			s.lost = began
+			if s.seen.After(began) {
+				s.lost = s.seen
+			}
 		}
 	case err == nil || errors.Is(err, core.ErrNotFound) || errors.Is(err, core.ErrConflict):
 		if s.isLong(now) {
 			s.back = now
 		}
-		s.lost = time.Time{}
+		s.lost, s.seen = time.Time{}, now
 	}
 }
 

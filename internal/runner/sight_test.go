@@ -73,5 +73,14 @@ func TestSightCountsFromTheQuestion(t *testing.T) {
 		if !s.blind() {
 			t.Error("sees after 11 s in which no lease can have been extended")
 		}
+		time.Sleep(time.Minute)
+		s.note(time.Now(), nil)
+		asked = time.Now().Add(-11 * time.Second)
+		time.Sleep(time.Minute)
+		s.note(time.Now(), nil)
+		s.note(asked, core.ErrUnavailable)
+		if s.blind() {
+			t.Error("blind for one question that waited while others were answered")
+		}
 	})
 }

@@ -149,6 +149,14 @@ CREATE TABLE triage_words (
     UNIQUE (source_platform, project_name, fingerprint, source)
 );
 
+-- Under which other name the same project was scanned before.
+CREATE TABLE former_names (
+    source_platform TEXT NOT NULL,
+    project_name    TEXT NOT NULL,
+    former_name     TEXT NOT NULL,
+    PRIMARY KEY (source_platform, project_name, former_name)
+);
+
 CREATE TABLE pipeline_metrics (
     id                     INTEGER PRIMARY KEY AUTOINCREMENT,
     scan_id                INTEGER NOT NULL REFERENCES scans (id) ON DELETE CASCADE,
@@ -454,6 +462,7 @@ DROP TABLE epss_imports;
 DROP TABLE epss_data;
 DROP TABLE lookups;
 DROP TABLE pipeline_metrics;
+DROP TABLE former_names;
 DROP TABLE triage_words;
 DROP TABLE triage_events;
 DROP TABLE feedbacks;
