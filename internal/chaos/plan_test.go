@@ -26,10 +26,10 @@ const (
 	shareLost     = 0.03 // the hook never arrives; an operator sends it again later
 	shareDouble   = 0.05 // the hook arrives twice
 	shareSecond   = 0.03 // a second branch is pushed to the same commit
-	shareUploaded = 0.80 // a scanner delivers its report; the others stay pending
+	shareUploaded = 0.75 // a scanner delivers its report; the others stay pending
 	shareEarly    = 0.02 // … before the push arrives
 	shareNoCI     = 0.20 // GitLab: the project has no pipeline of its own for the commit
-	shareBuilt    = 0.35 // a pipeline of CI ends, and the platform tells so
+	shareBuilt    = 0.50 // a pipeline of CI ends, and the platform tells so
 )
 
 const (
