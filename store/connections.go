@@ -55,7 +55,7 @@ func (network) DialContext(ctx context.Context, network, address string) (net.Co
 	}
 	conn, err := dialer.DialContext(ctx, network, address)
 	if l, wanted := ctx.Value(lineKey{}).(*line); wanted && err == nil {
-		l.lie(conn)
+		l.attach(conn)
 	}
 	return conn, err
 }

@@ -58,8 +58,8 @@ func openLine(ctx context.Context, connector driver.Connector) (*line, error) {
 	return l, nil
 }
 
-// lie notes what the line goes over. Of several servers the last one that was tried is it.
-func (l *line) lie(over net.Conn) {
+// attach notes what the line goes over. Of several servers the last one that was tried is it.
+func (l *line) attach(over net.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.wire = over
