@@ -24,7 +24,7 @@ func (s *Store) wantStatuses(ctx context.Context, tx *sqlx.Tx, scans []core.Scan
 
 // putWishes writes what commits should show, at most one wish for each commit and context. The row of a commit and
 // context keeps the latest wish only: a wish that changes nothing is none, and a newer one takes the place of one that
-// was not posted yet. A pause that a platform asked for outlives the wish, unless that is for another branch, which may
+// was not posted yet. One of an earlier attempt comes too late. A pause that a platform asked for outlives the wish, unless that is for another branch, which may
 // be written to when the first may not.
 func (s *Store) putWishes(ctx context.Context, tx *sqlx.Tx, wishes []core.Status) error {
 	if len(wishes) == 0 {
@@ -42,8 +42,8 @@ func (s *Store) putWishes(ctx context.Context, tx *sqlx.Tx, wishes []core.Status
 			attempts = 0, given_up = FALSE, last_error = '',
 			next_attempt_at = CASE WHEN commit_statuses.next_attempt_at > excluded.next_attempt_at AND NOT commit_statuses.given_up
 				AND commit_statuses.branch = excluded.branch THEN commit_statuses.next_attempt_at ELSE excluded.next_attempt_at END
-		WHERE commit_statuses.state <> excluded.state OR commit_statuses.description <> excluded.description
-			OR commit_statuses.target_url <> excluded.target_url`, wishes)
+		WHERE excluded.scan_id >= commit_statuses.scan_id AND (commit_statuses.state <> excluded.state
+			OR commit_statuses.description <> excluded.description OR commit_statuses.target_url <> excluded.target_url)`, wishes)
 	return err
 }
 

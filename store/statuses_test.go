@@ -203,3 +203,22 @@ func TestLatePostIsOverwritten(t *testing.T) {
 		}
 	})
 }
+
+// An earlier attempt that ends later does not speak for the commit any more.
+func TestEarlierAttemptComesTooLate(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := twoScanners(t, e)
+		first := pushed(t, s, 1)
+		again, err := s.Rescan(t.Context(), first.ReferenceID, "somebody")
+		if err != nil {
+			t.Fatal(err)
+		}
+		second := get(t, s, again.Reference)
+		for _, scanner := range []string{"semgrep", "trivy"} {
+			deliver(t, s, second, scanner, core.Report{})
+			deliver(t, s, first, scanner, core.Report{Failure: "too late"})
+		}
+		wantStatus(t, s, second, "the newest attempt", core.StatusSuccess, "No findings")
+	})
+}

@@ -44,7 +44,18 @@ func (s *Store) WatchProjects(ctx context.Context, projects []KnownProject) erro
 
 func (s *Store) watch(ctx context.Context, tx *sqlx.Tx, p KnownProject) error {
 	if p.ProjectRef != "" {
+		// Of several names that the project had, one row goes on at most.
 		_, err := tx.NamedExecContext(ctx, `
+			DELETE FROM watched_projects
+			WHERE source_platform = :source_platform AND project_ref = :project_ref AND project_name <> :project_name
+				AND (EXISTS (SELECT 1 FROM watched_projects same
+						WHERE same.source_platform = :source_platform AND same.project_name = :project_name)
+					OR id < (SELECT MAX(id) FROM watched_projects other
+						WHERE other.source_platform = :source_platform AND other.project_ref = :project_ref))`, p)
+		if err != nil {
+			return err
+		}
+		_, err = tx.NamedExecContext(ctx, `
 			UPDATE watched_projects SET project_name = :project_name
 			WHERE source_platform = :source_platform AND project_ref = :project_ref AND project_name <> :project_name
 				AND NOT EXISTS (SELECT 1 FROM watched_projects

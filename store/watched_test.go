@@ -102,6 +102,29 @@ func TestWatchedLease(t *testing.T) {
 	})
 }
 
+// A project that was named by hand in between has two rows for a while.
+func TestWatchedIsRenamedTwice(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		for _, seen := range []store.KnownProject{
+			sighting("acme/r1", "500"), sighting("acme/r2", ""), sighting("acme/r2", "500"), sighting("acme/r3", "500"),
+			sighting("acme/other", "1"),
+		} {
+			if err := s.WatchProjects(t.Context(), []store.KnownProject{seen}); err != nil {
+				t.Fatalf("%+v: %v", seen, err)
+			}
+		}
+		for name, want := range map[string]error{
+			"acme/r1": core.ErrNotFound, "acme/r2": core.ErrNotFound, "acme/r3": nil, "acme/other": nil,
+		} {
+			if _, err := s.GetWatched(t.Context(), "github", name); !errors.Is(err, want) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	})
+}
+
 func TestRenameWatched(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {

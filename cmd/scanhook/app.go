@@ -53,7 +53,10 @@ func newApp(ctx context.Context, cfg *config.Config, log *slog.Logger) (*app, er
 	if err != nil {
 		return nil, fmt.Errorf("%w; scanhook check tells more about %s", err, cfg.Database.URL)
 	}
-	if err := db.TakeOver(ctx); err != nil {
+	waiting := time.AfterFunc(time.Second, func() { log.Info("waiting for the process that serves this database to end") })
+	err = db.TakeOver(ctx)
+	waiting.Stop()
+	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	monitor, err := newMonitoring(cfg, db, set, log)

@@ -213,3 +213,28 @@ func TestSnapshotsAreShared(t *testing.T) {
 	expect(t, w, "scanhook_database_up", `scanhook_database_up 0`)
 	expect(t, w, "scanhook_intake_queue_length", `scanhook_intake_queue_length 0`)
 }
+
+// A token that may not post is told where there is one.
+func TestTroubleWithATokenIsTold(t *testing.T) {
+	t.Parallel()
+	for _, platform := range []string{"github", "gitea"} {
+		w := newWard(t, storetest.Engines[0])
+		d, p := storetest.PushOf(1)
+		d.Platform = platform
+		if _, err := w.store.AcceptPush(t.Context(), d, p); err != nil {
+			t.Fatal(err)
+		}
+		claimed, err := w.store.ClaimStatuses(t.Context(), []string{platform}, 1, time.Minute)
+		if err != nil || len(claimed) != 1 {
+			t.Fatalf("claimed %+v, %v", claimed, err)
+		}
+		denied := store.Settlement{Error: "denied", RetryAfter: time.Minute, Trouble: &core.Trouble{Probes: 1}}
+		if err := w.store.SettleStatus(t.Context(), claimed[0], denied); err != nil {
+			t.Fatal(err)
+		}
+		const line = "may not post to 1 project; scanhook check names them"
+		if told := strings.Contains(w.Lines(t.Context()), line); told != (platform == "github") {
+			t.Errorf("%s: told %t in\n%s", platform, told, w.Lines(t.Context()))
+		}
+	}
+}

@@ -103,8 +103,7 @@ func (b *Bodies) enter(ctx context.Context, p places) error {
 		return nil
 	default:
 	}
-	busy := fmt.Errorf("%w: %d bodies of up to %d bytes are being read already; send this one again later",
-		core.ErrBusy, p.AtOnce, p.UpTo)
+	busy := fmt.Errorf("%w: %d bodies as large as this one are being read already; send it again later", core.ErrBusy, p.AtOnce)
 	select {
 	case p.queue <- struct{}{}:
 		defer func() { <-p.queue }()
