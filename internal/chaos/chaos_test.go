@@ -58,7 +58,7 @@ func TestChaosSQLite(t *testing.T) {
 	t.Parallel()
 	s := scale{Seed: *seed, Deliveries: 300, PerSecond: 80, Checked: 10, Kills: 2}
 	if full() {
-		s = scale{Seed: *seed, Deliveries: *deliveries / 10, PerSecond: 40, Checked: 50, Kills: 10, Hang: longestHang}
+		s = scale{Seed: *seed, Deliveries: *deliveries / 16, PerSecond: 40, Checked: 40, Kills: 10, Hang: longestHang}
 	}
 	check(t, sqliteDatabase(t), 1, s)
 }
