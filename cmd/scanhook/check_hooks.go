@@ -14,7 +14,7 @@ import (
 func (i inspection) hooks(ctx context.Context) []line {
 	surveyors := map[string]*platforms.HookSurveyor{}
 	for name, p := range i.Platforms {
-		if adapter, err := platformOf(i.Config, name); err == nil && i.Verifies(name) && (p.Token != "" || p.App != nil) {
+		if adapter, err := platformOf(i.Config, name); err == nil && i.Verifies(name) && p.Posts() {
 			if manager, ok := adapter.(platforms.HookManager); ok {
 				surveyors[name] = platforms.NewHookSurveyor(manager, hookAddress(i.Server.PublicURL, name))
 			}

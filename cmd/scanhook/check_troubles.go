@@ -23,7 +23,7 @@ func (i inspection) troubles(ctx context.Context) []line {
 	}
 	var lines []line
 	for _, t := range list {
-		if p := i.Platforms[t.SourcePlatform]; p.Token == "" && p.App == nil {
+		if !i.Platforms[t.SourcePlatform].Posts() {
 			continue
 		}
 		lines = append(lines, line{verdictFail, "statuses of " + t.SourcePlatform + "/" + printable(t.Where()),

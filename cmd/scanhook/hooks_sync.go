@@ -65,7 +65,7 @@ func (s *syncing) syncer(platform string) *syncer {
 	if err != nil {
 		return &syncer{broken: err}
 	}
-	if p := s.config.Platforms[platform]; p.Token == "" && p.App == nil {
+	if !s.config.Platforms[platform].Posts() {
 		return &syncer{broken: fmt.Errorf("no token to look after webhooks with: set platforms.%s.token", platform)}
 	}
 	manager, manages := adapter.(platforms.HookManager)

@@ -38,7 +38,7 @@ func monitoredPlatforms(cfg *config.Config) (monitored []health.Platform) {
 	for _, name := range slices.Sorted(maps.Keys(cfg.Platforms)) {
 		p := cfg.Platforms[name]
 		monitored = append(monitored, health.Platform{
-			Name: name, Listen: p.Enabled(), Posts: p.Token.Reveal() != "" || p.App != nil,
+			Name: name, Listen: p.Enabled(), Posts: p.Posts(),
 		})
 	}
 	return monitored

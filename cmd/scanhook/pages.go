@@ -18,8 +18,7 @@ func newPages(
 ) (*web.Web, error) {
 	platforms := map[string]web.Platform{}
 	for name, p := range cfg.Platforms {
-		posts := p.Token.Reveal() != "" || p.App != nil
-		platforms[name] = web.Platform{Type: p.Type, URL: p.URL, Posts: posts}
+		platforms[name] = web.Platform{Type: p.Type, URL: p.URL, Posts: p.Posts()}
 	}
 	var tokens []web.Token
 	for _, t := range cfg.API.Tokens {

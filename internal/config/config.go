@@ -61,6 +61,9 @@ func (p Platform) Enabled() bool {
 	return anyGiven(p.WebhookSecrets) || p.Type == TypeGitLab && anyGiven(p.SigningTokens)
 }
 
+// Posts tells whether there is a credential to call the platform with: to post commit statuses, to look after webhooks.
+func (p Platform) Posts() bool { return !isEmpty(p.Token) || p.App != nil }
+
 // App is a GitHub App as which Scanhook acts.
 type App struct {
 	ID             int64  `yaml:"id"`               // the App's id, positive

@@ -47,7 +47,7 @@ func (v *validator) validateSecrets(path, key string, platform Platform) {
 		v.errorf(path+".signing_tokens", "is for GitLab only: use webhook_secrets")
 	case !v.config.Verifies(key):
 		v.warnf(path, "has no webhook secret and is off: set %s.webhook_secrets", path)
-	case isEmpty(platform.Token) && platform.App == nil:
+	case !platform.Posts():
 		v.warnf(path, "has no token: commit statuses are kept and shown, but not posted")
 	}
 }
