@@ -22,7 +22,7 @@ func compare(ctx context.Context, tx *sqlx.Tx, scan core.Scan, d *delivered) (*c
 		return nil, fmt.Errorf("noting the project's former name: %w", err)
 	}
 	var past core.Past
-	if base.found {
+	if base.found() {
 		job.BaselineScanID = &base.ScanID
 		if past.Known, err = selectKnown(ctx, tx, base.NumFindings,
 			`SELECT fingerprint, anchor, file, line FROM findings WHERE job_id = ?`, base.JobID); err != nil {
@@ -51,10 +51,10 @@ func newOnBranch(
 	if scan.Branch == "" {
 		return known, nil
 	}
-	run, granted, err := newestRun(ctx, tx, scan, names, job.Scanner,
+	run, _, err := newestRun(ctx, tx, scan, names, job.Scanner,
 		wishFor(`s.branch = ? AND s.id < ? AND s.commit_sha = ?`, scan.Branch, scan.ID, scan.BeforeSHA),
 		wishFor(`s.branch = ? AND s.id < ?`, scan.Branch, scan.ID))
-	if err != nil || granted < 0 {
+	if err != nil || !run.found() {
 		return known, err
 	}
 	return selectKnown(ctx, tx, 0, `
@@ -71,7 +71,6 @@ func nameBaseline(ctx context.Context, tx *sqlx.Tx, scan core.Scan, chosen int64
 // baseline is the run that a job is compared with, if there is one.
 type baseline struct {
 	completeRun
-	found  bool
 	names  []string // under which the project was scanned, its own first
 	proven []string // of these, the former ones that nobody has noted yet
 }
@@ -104,8 +103,8 @@ func baselineOf(ctx context.Context, q sqlx.ExtContext, scan core.Scan, job core
 func (b *baseline) choose(
 	ctx context.Context, q sqlx.ExtContext, scan core.Scan, job core.Job, wishes []wish) (meant bool, err error) {
 	run, granted, err := newestRun(ctx, q, scan, b.names, job.Scanner, wishes...)
-	b.completeRun, b.found = run, granted >= 0
-	return b.found && granted < len(wishes)-1, err
+	b.completeRun = run
+	return run.found() && granted < len(wishes)-1, err
 }
 
 // baselineWishes end with the one that is content with any commit of the branch.
@@ -169,7 +168,7 @@ func defaultBranch(ctx context.Context, q sqlx.ExtContext, scan core.Scan) (bran
 // there is none.
 func (s *Store) GetBaseline(ctx context.Context, scan core.Scan, job core.Job) (sha string, err error) {
 	base, err := baselineOf(ctx, s.db, scan, job)
-	if err == nil && !base.found {
+	if err == nil && !base.found() {
 		err = fmt.Errorf("%w: %s has not completed a scan to compare with", core.ErrNotFound, job.Scanner)
 	}
 	if err != nil {

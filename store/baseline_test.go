@@ -83,10 +83,13 @@ func TestEachScannerIsComparedWithItsLastCompleteRun(t *testing.T) {
 	})
 }
 
-// pushed opens the scan of the n-th commit of main.
-func pushed(t *testing.T, s *store.Store, n int) core.Scan {
+// change adjusts a push.
+type change = func(*core.Delivery, *core.Push)
+
+// pushed opens the scan of the n-th commit, of main unless the push is changed.
+func pushed(t *testing.T, s *store.Store, n int, changes ...change) core.Scan {
 	t.Helper()
-	d, p := storetest.PushOf(n)
+	d, p := storetest.PushOf(n, changes...)
 	return accept(t, s, d, p)
 }
 

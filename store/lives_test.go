@@ -17,8 +17,7 @@ func TestLease(t *testing.T) {
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		clock := newClock()
 		s := e.Open(t, store.Config{Now: clock.Now})
-		d, p := storetest.PushOf(1)
-		scan := accept(t, s, d, p)
+		scan := pushed(t, s, 1)
 		first := claimJob(t, s, by("a", scanners...))
 		clock.advance(50 * time.Second)
 		if err := s.ExtendLease(t.Context(), first, time.Minute); err != nil {
@@ -62,8 +61,7 @@ func TestWorkerIsHandedWhatItHolds(t *testing.T) {
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := e.Open(t, store.Config{})
 		for n := range 2 {
-			d, p := storetest.PushOf(n, storetest.OnBranch(fmt.Sprint("b", n)))
-			accept(t, s, d, p)
+			pushTo(t, s, n, fmt.Sprint("b", n))
 		}
 		older := claimJob(t, s, by("a", scanners...))
 		held := claimJob(t, s, by("b", scanners...))
@@ -81,8 +79,7 @@ func TestFinishJobAgain(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := e.Open(t, store.Config{})
-		d, p := storetest.PushOf(1)
-		accept(t, s, d, p)
+		pushed(t, s, 1)
 		job := claimJob(t, s, by("a", scanners...))
 		for range 2 {
 			if err := s.FinishJob(t.Context(), job, core.Report{}); err != nil {
@@ -105,8 +102,7 @@ func TestExpireScansBlindly(t *testing.T) {
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		clock := newClock()
 		s := e.Open(t, store.Config{Now: clock.Now})
-		d, p := storetest.PushOf(1)
-		scan := accept(t, s, d, p)
+		scan := pushed(t, s, 1)
 		for _, worker := range []string{"a", "b", "c"} {
 			claimJob(t, s, by(worker, scanners...))
 			clock.advance(2 * time.Minute)
@@ -149,8 +145,7 @@ func TestJobSurvivesWhatIsNoDeath(t *testing.T) {
 			storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 				clock := newClock()
 				s := e.Open(t, store.Config{Now: clock.Now})
-				d, p := storetest.PushOf(1)
-				scan := accept(t, s, d, p)
+				scan := pushed(t, s, 1)
 				for range 5 {
 					end(t, s, clock, claimJob(t, s, by("a", scanners...)))
 				}

@@ -9,8 +9,6 @@ import (
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
-type change = func(*core.Delivery, *core.Push)
-
 // called gives the project of a push its name and the id that its platform knows it by.
 func called(name, ref string) change {
 	return func(d *core.Delivery, p *core.Push) { d.Project, p.Project.Name, p.Project.Ref = name, name, ref }
@@ -28,17 +26,11 @@ func onto(n int) change {
 	}
 }
 
-func push(t *testing.T, s *store.Store, n int, changes ...change) core.Scan {
-	t.Helper()
-	d, p := storetest.PushOf(n, changes...)
-	return accept(t, s, d, p)
-}
-
 // known makes a store in which the first commit of acme/shop was scanned, with a false positive.
 func known(t *testing.T, e storetest.Engine) *store.Store {
 	t.Helper()
 	s := twoScanners(t, e)
-	old := push(t, s, 1)
+	old := pushed(t, s, 1)
 	deliver(t, s, old, "semgrep", found("a", "b"))
 	deliver(t, s, old, "trivy", found("c"))
 	say(t, s, findingsOf(t, s, old)["b"], core.FalsePositive)
@@ -64,7 +56,7 @@ func TestRenamedProjectKeepsItsPast(t *testing.T) {
 			t.Parallel()
 			storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 				s := known(t, e)
-				scan := push(t, s, 2, test.change...)
+				scan := pushed(t, s, 2, test.change...)
 				deliver(t, s, scan, "trivy", core.Report{Failure: "no"})
 				scan = deliver(t, s, scan, "semgrep", found("a", "b", "d"))
 				if !strings.HasSuffix(scan.Summary, test.want) {
@@ -80,8 +72,8 @@ func TestNameThatIsStillInUseIsNoFormerOne(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := known(t, e)
-		scan := push(t, s, 2, now)
-		push(t, s, 3)
+		scan := pushed(t, s, 2, now)
+		pushed(t, s, 3)
 		if scan = deliver(t, s, scan, "semgrep", found("a")); scan.BaselineScanID != nil {
 			t.Errorf("compared with %v", baselines(t, s, scan))
 		}
@@ -93,11 +85,11 @@ func TestRenamedProjectWithoutFirstScan(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := known(t, e)
-		push(t, s, 2, now)
-		third := push(t, s, 3, now) // supersedes the second
+		pushed(t, s, 2, now)
+		third := pushed(t, s, 3, now) // supersedes the second
 		deliver(t, s, third, "trivy", core.Report{Failure: "passing"})
 		deliver(t, s, third, "semgrep", found("a", "b"))
-		fourth := push(t, s, 4, now)
+		fourth := pushed(t, s, 4, now)
 		deliver(t, s, fourth, "semgrep", found("a", "b"))
 		fourth = deliver(t, s, fourth, "trivy", found("c"))
 		if want := "0 new, 2 known, 1 dismissed"; fourth.Summary != want {
@@ -111,8 +103,8 @@ func TestMergeBaseUnderTheFormerName(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := known(t, e)
-		deliver(t, s, push(t, s, 2, now), "semgrep", found("b")) // a is fixed
-		topic := push(t, s, 60, now, onto(0), storetest.OnBranch("topic"))
+		deliver(t, s, pushed(t, s, 2, now), "semgrep", found("b")) // a is fixed
+		topic := pushed(t, s, 60, now, onto(0), storetest.OnBranch("topic"))
 		if err := s.RecordMergeBase(t.Context(), topic, storetest.SHA(1)); err != nil {
 			t.Fatal(err)
 		}
@@ -138,7 +130,7 @@ func TestNameThatThePlatformLeadsTo(t *testing.T) {
 		if err := s.RenameWatched(t.Context(), watched, "acme/store"); err != nil {
 			t.Fatal(err)
 		}
-		topic := push(t, s, 50, now, onto(0), storetest.OnBranch("topic"))
+		topic := pushed(t, s, 50, now, onto(0), storetest.OnBranch("topic"))
 		deliver(t, s, topic, "trivy", core.Report{})
 		topic = deliver(t, s, topic, "semgrep", found("a", "b"))
 		if want := "0 new, 1 known, 1 fixed, 1 dismissed"; topic.Summary != want {
@@ -152,10 +144,10 @@ func TestWordsAreBroughtOnce(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := known(t, e)
-		lost := push(t, s, 50, now, onto(0), storetest.OnBranch("topic"))
+		lost := pushed(t, s, 50, now, onto(0), storetest.OnBranch("topic"))
 		deliver(t, s, lost, "semgrep", found("a", "b"))
 		for n := 2; n < 5; n++ {
-			scan := push(t, s, n, now, onto(1))
+			scan := pushed(t, s, n, now, onto(1))
 			deliver(t, s, scan, "semgrep", found("a", "b"))
 			deliver(t, s, scan, "trivy", core.Report{Failure: "always"})
 			b := findingsOf(t, s, scan)["b"]
@@ -172,7 +164,7 @@ func TestReportAgainAfterARename(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := known(t, e)
-		late, scan := push(t, s, 2, now), push(t, s, 3, now, onto(1))
+		late, scan := pushed(t, s, 2, now), pushed(t, s, 3, now, onto(1))
 		first := deliver(t, s, scan, "semgrep", found("a", "b"))
 		deliver(t, s, late, "semgrep", found("a"))
 		if again := deliver(t, s, scan, "semgrep", found("a", "b")); again.Summary != first.Summary {

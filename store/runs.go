@@ -18,6 +18,8 @@ type completeRun struct {
 	NumFindings int    `db:"num_findings"`
 }
 
+func (r completeRun) found() bool { return r.ScanID > 0 }
+
 // wish says in SQL, with its parameters, what must hold for a scan s.
 type wish struct {
 	sql  string
@@ -27,7 +29,7 @@ type wish struct {
 func wishFor(sql string, args ...any) wish { return wish{sql, args} }
 
 // newestRun finds a scanner's newest complete run of another commit of the scan's project, whose names are given, by the
-// first of several wishes about the run's scan s that finds one, and tells by which; -1 is none.
+// first of several wishes about the run's scan s that finds one, and tells by which.
 func newestRun(
 	ctx context.Context, q sqlx.ExtContext, scan core.Scan, names []string, scanner string, wishes ...wish,
 ) (newest completeRun, granted int, err error) {
@@ -36,17 +38,17 @@ func newestRun(
 			scan.ProjectName = name
 			run, err := runLike(ctx, q, scan, scanner, wish)
 			if err != nil {
-				return completeRun{}, -1, err
+				return completeRun{}, 0, err
 			}
 			if run.ScanID > newest.ScanID {
 				newest = run
 			}
 		}
-		if newest.ScanID > 0 {
+		if newest.found() {
 			return newest, i, nil
 		}
 	}
-	return completeRun{}, -1, nil
+	return completeRun{}, 0, nil
 }
 
 // runLike answers the zero completeRun where there is none. It walks an index from its new end and stops at the first

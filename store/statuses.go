@@ -24,8 +24,8 @@ func (s *Store) wantStatuses(ctx context.Context, tx *sqlx.Tx, scans []core.Scan
 
 // putWishes writes what commits should show, at most one wish for each commit and context. The row of a commit and
 // context keeps the latest wish only: a wish that changes nothing is none, and a newer one takes the place of one that
-// was not posted yet. One of an earlier attempt comes too late. A pause that a platform asked for outlives the wish, unless that is for another branch, which may
-// be written to when the first may not.
+// was not posted yet. One of an earlier attempt comes too late. A pause that a platform asked for outlives the wish,
+// unless that is for another branch, which may be written to when the first may not.
 func (s *Store) putWishes(ctx context.Context, tx *sqlx.Tx, wishes []core.Status) error {
 	if len(wishes) == 0 {
 		return nil

@@ -19,8 +19,7 @@ func denied(branch string, probes int) store.Settlement {
 
 func pushTo(t *testing.T, s *store.Store, n int, branch string) core.Scan {
 	t.Helper()
-	d, p := storetest.PushOf(n, storetest.OnBranch(branch))
-	return accept(t, s, d, p)
+	return pushed(t, s, n, storetest.OnBranch(branch))
 }
 
 func claim(t *testing.T, s *store.Store, want int) []core.Status {

@@ -152,8 +152,8 @@ func (s *Store) SettleWatched(ctx context.Context, w Watched, pause time.Duratio
 	return nil
 }
 
-// RenameWatched gives a project the name that its platform calls it by, and with it what is known of the old one. Where the new name is watched already, the old
-// one is forgotten, and the answer is core.ErrConflict.
+// RenameWatched gives a project the name that its platform calls it by, and with it what is known of the old one. Where
+// the new name is watched already, the old one is forgotten, and the answer is core.ErrConflict.
 func (s *Store) RenameWatched(ctx context.Context, w Watched, name string) error {
 	forgotten := false
 	err := s.transact(ctx, func(tx *sqlx.Tx) error {

@@ -123,12 +123,12 @@ func (s server) freeze(d time.Duration) error {
 	if err := syscall.Kill(leader, syscall.SIGSTOP); err != nil { // first, for it makes the others
 		return err
 	}
-	all := append(childrenOf(leader), leader)
-	for _, pid := range all {
+	others := childrenOf(leader)
+	for _, pid := range others {
 		_ = syscall.Kill(pid, syscall.SIGSTOP)
 	}
 	time.Sleep(d)
-	for _, pid := range all {
+	for _, pid := range append(others, leader) {
 		_ = syscall.Kill(pid, syscall.SIGCONT)
 	}
 	return nil

@@ -68,15 +68,10 @@ func (r *Runner) claim(ctx context.Context, worker string) (job core.Job, scan c
 // briefly bounds a short question to the database: one that stands still is away, and counts as such before a lease can
 // run out. An embedded one does not stand still; who asks waits behind large reports.
 func (r *Runner) briefly(ctx context.Context, question func(context.Context) error) error {
-	if r.Jobs.Shared() {
-		bounded, cancel := context.WithTimeout(ctx, max(r.Lease/3, shortestAsk))
-		defer cancel()
-		ctx = bounded
+	if !r.Jobs.Shared() {
+		return r.observe(ctx, question)
 	}
-	began := time.Now()
-	err := question(ctx)
-	r.sight.note(began, err)
-	return err
+	return r.within(ctx, max(r.Lease/3, shortestAsk), question)
 }
 
 // clearAway removes a job's workspace, if it came to have one.

@@ -4,8 +4,8 @@
 // each job has a workspace of its own that is removed whatever happens, bounded in time and disk; git and the scanners
 // run without any of our environment; and what went wrong becomes the job's failure, a sentence for people.
 //
-// Reading order: runner.go, claim.go, sight.go, settle.go, job.go, checkout.go, exec.go, gitleaks.go, snippets.go, surroundings.go,
-// changes.go, diff.go, review.go.
+// Reading order: runner.go, claim.go, sight.go, settle.go, job.go, checkout.go, exec.go, gitleaks.go, snippets.go,
+// surroundings.go, changes.go, diff.go, review.go.
 package runner
 
 import (
@@ -119,12 +119,11 @@ func (r *Runner) work(ctx context.Context, worker string) {
 // sweep ends the scans whose deadline has passed and clears away after processes that were killed.
 func (r *Runner) sweep(ctx context.Context) (bool, error) {
 	removeStale(r.TempDir, time.Now().Add(-staleAge))
-	ended, began, blind := 0, time.Now(), r.sight.blind()
-	err := try(ctx, func(ctx context.Context) (err error) {
+	ended, blind := 0, r.sight.blind()
+	err := r.within(ctx, stepTime, func(ctx context.Context) (err error) {
 		ended, err = r.Jobs.ExpireScans(ctx, blind)
 		return err
 	})
-	r.sight.note(began, err)
 	if ended > 0 {
 		r.Log.Info("overdue scans ended", "scans", ended)
 	}

@@ -81,9 +81,7 @@ func outlive(ctx context.Context, more time.Duration) (context.Context, context.
 // insist repeats a step while the database is away: a report that is not taken means that the work is done again.
 func (r *Runner) insist(ctx context.Context, step func(context.Context) error) error {
 	for {
-		began := time.Now()
-		err := try(ctx, step)
-		r.sight.note(began, err)
+		err := r.within(ctx, stepTime, step)
 		if !errors.Is(err, core.ErrUnavailable) {
 			return err
 		}
@@ -95,9 +93,17 @@ func (r *Runner) insist(ctx context.Context, step func(context.Context) error) e
 	}
 }
 
-// try bounds a step: what takes longer stands still, behind a lock or on the way.
-func try(ctx context.Context, step func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, stepTime)
+// within bounds a step: what takes longer stands still, behind a lock or on the way.
+func (r *Runner) within(ctx context.Context, limit time.Duration, step func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	return step(ctx)
+	return r.observe(ctx, step)
+}
+
+// observe takes a step on the database, and learns from how it ends.
+func (r *Runner) observe(ctx context.Context, step func(context.Context) error) error {
+	began := time.Now()
+	err := step(ctx)
+	r.sight.note(began, err)
+	return err
 }
