@@ -41,6 +41,15 @@ func atRest(t *testing.T, db *store.Store, sha string) core.Status {
 	})
 }
 
+// scansEnd waits until so many scans are completed.
+func scansEnd(t *testing.T, db *store.Store, want int) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("%d scans to end", want), func() (any, bool) {
+		scans, err := db.ListScans(t.Context(), store.ScanFilter{Status: core.ScanCompleted, Limit: 9})
+		return nil, err == nil && len(scans) == want
+	})
+}
+
 // While a token is broken, its project is flagged and hardly called; after the mend everything wanted is posted, the
 // latest wish of each commit only.
 func TestTokenIsBrokenAndMended(t *testing.T) {
@@ -61,11 +70,9 @@ func TestTokenIsBrokenAndMended(t *testing.T) {
 				if trouble.Code != code || !strings.Contains(trouble.Reason, "token") {
 					t.Errorf("trouble = %+v", trouble)
 				}
+				scansEnd(t, db, 1) // the second push would supersede it
 				pushTo(t, w, "main", sample.Before, sample.Head)
-				eventually(t, "both scans to end", func() (any, bool) {
-					scans, err := db.ListScans(t.Context(), store.ScanFilter{Status: core.ScanCompleted, Limit: 9})
-					return nil, err == nil && len(scans) == 2
-				})
+				scansEnd(t, db, 2)
 				calls := len(w.platform.Calls())
 				w.platform.RefuseStatuses(0)
 				checked := w.checked(t, 1)
