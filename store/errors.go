@@ -18,13 +18,13 @@ import (
 	"github.com/scanhook/scanhook/core"
 )
 
-// classify wraps an error of a driver in the sentinel that it means; by code, never by message.
+// classify wraps an error of a driver in the sentinel that it means, once; by code, never by message.
 func classify(err error) error {
 	switch {
-	case err == nil:
-		return nil
+	case err == nil || errors.Is(err, core.ErrUnavailable):
+		return err
 	case errors.Is(err, sql.ErrNoRows):
-		return fmt.Errorf("%w: %w", core.ErrNotFound, err)
+		return core.ErrNotFound // the driver's words say the same to nobody
 	case isAway(err):
 		return fmt.Errorf("%w: database: %w", core.ErrUnavailable, err)
 	}

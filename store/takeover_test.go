@@ -98,7 +98,7 @@ func TestTakeOverFollowsLinks(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = s.Close() })
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
 		defer cancel()
 		if err := s.TakeOver(ctx); (err == nil) != (path == file) {
 			t.Errorf("%s: %v", path, err)

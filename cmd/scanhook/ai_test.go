@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/scanhook/scanhook/internal/standin"
 )
@@ -58,7 +57,7 @@ repositories: [{match: "**"}]`
 // statusIs waits until the platform shows a commit's status with this state and text.
 func statusIs(t *testing.T, w *world, sha, state, text string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	_, err := w.platform.Wait(ctx, func(s standin.Status) bool { return s.SHA == sha && s.State == state && s.Description == text })
 	if err != nil {
@@ -69,7 +68,7 @@ func statusIs(t *testing.T, w *world, sha, state, text string) {
 // judgedFindings asks the API for a scan's findings when the AI has judged all of them.
 func judgedFindings(t *testing.T, w *world, n int) []map[string]any {
 	t.Helper()
-	for range 600 {
+	return eventually(t, fmt.Sprintf("the AI to judge %d findings", n), func() ([]map[string]any, bool) {
 		var scans, findings struct{ Items []map[string]any }
 		ask(t, w, "GET", "/api/v1/scans?limit=1", "", &scans)
 		ask(t, w, "GET", fmt.Sprintf("/api/v1/scans/%s/findings", scans.Items[0]["reference_id"]), "", &findings)
@@ -79,16 +78,8 @@ func judgedFindings(t *testing.T, w *world, n int) []map[string]any {
 				judged++
 			}
 		}
-		if judged == n {
-			return findings.Items
-		}
-		select {
-		case <-t.Context().Done():
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
-	t.Fatalf("the AI did not judge %d findings", n)
-	return nil
+		return findings.Items, judged == n
+	})
 }
 
 // An AI that may dismiss turns a status green when the last high finding is a false positive, and never dismisses a

@@ -31,13 +31,13 @@ func processOf(t *testing.T, w *world, program string) *exec.Cmd {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if response, err := http.Get(w.scanhook + "/readyz"); err == nil {
 			_ = response.Body.Close()
 			return cmd
 		}
 	}
-	t.Fatal("scanhook serve did not come up within a minute")
+	t.Fatal("scanhook serve did not come up")
 	return nil
 }
 

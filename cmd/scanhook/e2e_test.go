@@ -52,6 +52,9 @@ func (w *testWriter) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
+// patience is how long tests wait for what shall come at once: machines that run them are busy.
+const patience = 3 * time.Minute
+
 func startWorld(t *testing.T, w *world) {
 	t.Helper()
 	if err := w.start(t.Context()); err != nil {
@@ -72,7 +75,7 @@ func pushTo(t *testing.T, w *world, branch, before, after string) standin.Delive
 // finalOf waits for a commit's final status.
 func finalOf(t *testing.T, w *world, sha string) standin.Status {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	status, err := w.final(ctx, sha)
 	if err != nil {

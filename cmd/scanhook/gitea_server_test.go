@@ -223,12 +223,12 @@ func callJSON(t *testing.T, address, method, authorization string, question, ans
 // eventually asks until there is an answer, and ends the test when none has come within a minute.
 func eventually[T any](t *testing.T, what string, ask func() (T, bool)) T {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if answer, ok := ask(); ok {
 			return answer
 		}
 	}
-	t.Fatalf("waited a minute for %s", what)
+	t.Fatalf("waited in vain for %s", what)
 	var none T
 	return none
 }

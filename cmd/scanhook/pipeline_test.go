@@ -42,7 +42,7 @@ type metricsPage struct {
 // waitMeasured waits until the artifacts of n runs are known.
 func waitMeasured(t *testing.T, w *world, n int) metricsPage {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		var page metricsPage
 		ask(t, w, http.MethodGet, "/api/v1/projects/"+string(w.kind)+"/acme%2Fshop/metrics?pipeline_name=CI", "", &page)
 		measured := 0
@@ -100,7 +100,7 @@ func TestUnusualPipelineBecomesStatus(t *testing.T) {
 // pipelineStatusOf waits for a status of a commit's pipelines whose text starts so.
 func pipelineStatusOf(t *testing.T, w *world, sha, text string) standin.Status {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	status, err := w.platform.Wait(ctx, func(s standin.Status) bool {
 		return s.SHA == sha && s.Context == "scanhook/pipeline" && strings.HasPrefix(s.Description, text)

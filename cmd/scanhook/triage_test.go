@@ -100,13 +100,13 @@ func TestFeedbackTurnsTheCommit(t *testing.T) {
 // stateAfter waits for a state that the platform is told after a moment, and makes sure that it is the last word.
 func stateAfter(t *testing.T, w *world, sha string, moment time.Time, state string) standin.Status {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	status, err := w.platform.Wait(ctx, func(s standin.Status) bool {
 		return s.SHA == sha && s.State == state && s.At.After(moment)
 	})
 	if err != nil {
-		t.Fatalf("no %s within 10 s of the click: %v; statuses: %+v", state, err, w.platform.Statuses("acme/shop", sha))
+		t.Fatalf("no %s after the click: %v; statuses: %+v", state, err, w.platform.Statuses("acme/shop", sha))
 	}
 	if latest, _ := w.platform.Latest("acme/shop", sha, status.Context); latest != status {
 		t.Errorf("the platform shows %+v, want %+v", latest, status)

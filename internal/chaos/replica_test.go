@@ -137,8 +137,8 @@ func (r *replica) stop(t *testing.T) {
 	r.mu.Unlock()
 	select {
 	case <-r.ended:
-	case <-time.After(30 * time.Second):
-		t.Errorf("%s did not stop within 30 s", r.name)
+	case <-time.After(time.Minute):
+		t.Errorf("%s did not stop within a minute", r.name)
 		if process != nil {
 			_ = process.Kill()
 		}

@@ -111,7 +111,7 @@ func TestEventsTellOfChanges(t *testing.T) {
 	server := httptest.NewServer(routerOf(pages))
 	defer server.Close()
 	scan := s.scanned(1)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"/scans/"+scan.ReferenceID+"/events?version=old", nil)
 	if err != nil {
