@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -76,6 +77,16 @@ func isPostgresAway(code string) bool {
 		}
 	}
 	return false
+}
+
+// isUnwritable tells whether the server answers but does not write: 53100 disk full, 58030 I/O error, 25006 read-only, and
+// SQLite's 8 read-only, 10 I/O, 13 full.
+func isUnwritable(err error) bool {
+	if server := new(pq.Error); errors.As(err, &server) {
+		return slices.Contains([]string{"53100", "58030", "25006"}, string(server.Code))
+	}
+	embedded := new(sqlitedriver.Error)
+	return errors.As(err, &embedded) && slices.Contains([]int{8, 10, 13}, embedded.Code()&0xff)
 }
 
 // isDeadlock tells whether PostgreSQL ended the transaction so that another one can go on: 40P01 deadlock, 40001

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"fmt"
+	"testing"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,6 +24,15 @@ func (s *Store) AcceptTogether(deliveries []core.Delivery, pushes []core.Push) e
 
 // Begin lets a test hold a transaction open as a process would that stalls.
 func (s *Store) Begin(ctx context.Context) (*sqlx.Tx, error) { return s.db.BeginTxx(ctx, nil) }
+
+// LimitPages lets an embedded database not grow beyond so many pages, or its size, as if its disk were full.
+func (s *Store) LimitPages(t *testing.T, n int) {
+	t.Helper()
+	s.db.SetMaxOpenConns(1) // the limit is a connection's own
+	if _, err := s.db.ExecContext(t.Context(), fmt.Sprint("PRAGMA max_page_count = ", n)); err != nil {
+		t.Fatal(err)
+	}
+}
 
 // PlanOfScans are the steps in which SQLite would answer ListScans.
 func (s *Store) PlanOfScans(ctx context.Context, f ScanFilter) (steps []string, err error) {

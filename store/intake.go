@@ -144,6 +144,7 @@ func (s *Store) commitIntake(batch []*intake) error {
 		}
 		return nil
 	})
+	s.noteIntake(err)
 	if err == nil {
 		s.noteBatch(batch)
 	}

@@ -39,13 +39,14 @@ type Store struct {
 	publicURL string
 	intake    batcher
 	writing   *writer
-	triaging  chan struct{} // has room for those who triage
-	reporting chan struct{} // has room for those who deliver reports
-	noted     notebook      // what intake need not write again
-	claims    atomic.Int64  // of statuses
-	givenTime bool          // now is not the host's clock, but a test's
-	skew      atomic.Int64  // how far the database's clock is ahead of now, in nanoseconds
-	serving   *flock.Flock  // of an embedded database, held by the process that serves it
+	triaging  chan struct{}           // has room for those who triage
+	reporting chan struct{}           // has room for those who deliver reports
+	noted     notebook                // what intake need not write again
+	refused   atomic.Pointer[refusal] // nil when the last deliveries were written
+	claims    atomic.Int64            // of statuses
+	givenTime bool                    // now is not the host's clock, but a test's
+	skew      atomic.Int64            // how far the database's clock is ahead of now, in nanoseconds
+	serving   *flock.Flock            // of an embedded database, held by the process that serves it
 
 	changed poll.Bell
 }

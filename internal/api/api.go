@@ -57,12 +57,12 @@ func (a *API) Register(router *gin.Engine) {
 	router.GET("/docs", httpx.Handle(a.Log, docs(described.OpenAPI())))
 }
 
-// ready tells a load balancer whether requests can be served: the database answers. Nothing else makes it fail; people
-// are told of every hop with ?verbose.
+// ready tells a load balancer whether webhooks can be accepted: the database answers and writes. Nothing else makes it
+// fail; people are told of every hop with ?verbose.
 func (a *API) ready(c *gin.Context) error {
 	ctx, cancel := context.WithTimeout(c.Request.Context(), readyTimeout)
 	defer cancel()
-	err := a.Store.Ping(ctx)
+	err := a.Store.Ready(ctx)
 	if _, verbose := c.GetQuery("verbose"); verbose && a.Hops != nil {
 		c.String(readiness(err), "%s", a.Hops(ctx))
 		return nil

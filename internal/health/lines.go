@@ -97,7 +97,11 @@ func (h *Health) databaseLines(p *page, s snapshot) {
 	}
 	p.line(true, "database", "answers in %s", lasting(s.flow.Ping))
 	p.line(true, "migrations", "%d applied", s.flow.Schema)
-	p.line(s.queue == 0, "intake", "%d deliveries wait for the database", s.queue)
+	if s.full {
+		p.line(false, "intake", "the database answers but cannot write; is its disk full? The log tells more")
+	} else {
+		p.line(s.queue == 0, "intake", "%d deliveries wait for the database", s.queue)
+	}
 	var pending, running pile
 	for _, jobs := range s.flow.Jobs {
 		if jobs.State == core.JobPending {

@@ -20,6 +20,7 @@ type snapshot struct {
 	flow  store.Flow
 	err   error // not all questions were answered in time
 	queue int
+	full  bool // the database answers, but has just refused to write deliveries
 	disks []disk
 }
 
@@ -44,6 +45,7 @@ func (h *Health) read(ctx context.Context) snapshot {
 	flow, err := h.Store.ReadFlow(ctx)
 	s := snapshot{
 		fresh: max(freshFor, idle*time.Since(start)), flow: flow, err: err, queue: h.Store.IntakeQueue(), disks: spaceOf(h.Disks),
+		full: h.Store.Refusal() != nil,
 	}
 	if !s.up() {
 		s.fresh = freshFor // there is nothing to spare, and all want to know when it is back

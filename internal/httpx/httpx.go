@@ -60,7 +60,7 @@ func ProblemOf(err error) Problem {
 	switch {
 	case errors.Is(err, core.ErrBusy):
 	case status == http.StatusServiceUnavailable:
-		problem.Detail = "The database does not answer. Nothing was stored; send the request again later."
+		problem.Detail = "The database does not answer, or cannot write. Nothing was stored; send the request again later."
 	case status == http.StatusInternalServerError:
 		problem.Detail = "Something failed inside Scanhook. The log tells what, under this request's time and path."
 	}
