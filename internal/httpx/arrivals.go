@@ -86,6 +86,20 @@ func (x *Arrival) End() {
 	delete(x.among.all, x)
 }
 
+// cutUntil makes room for one who waits, again and again until done is closed.
+func (a *Arrivals) cutUntil(done <-chan struct{}) {
+	cutting := time.NewTicker(cutEvery)
+	defer cutting.Stop()
+	for {
+		select {
+		case <-cutting.C:
+			a.CutSlowest()
+		case <-done:
+			return
+		}
+	}
+}
+
 // CutSlowest ends the slowest request, if we wait for one that is too slow.
 func (a *Arrivals) CutSlowest() {
 	a.mu.Lock()

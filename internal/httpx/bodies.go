@@ -110,19 +110,17 @@ func (b *Bodies) enter(ctx context.Context, p places) error {
 	default:
 		return busy
 	}
-	timer, cutting := time.NewTimer(b.wait), time.NewTicker(cutEvery)
+	entered := make(chan struct{})
+	defer close(entered)
+	go p.arrivals.cutUntil(entered)
+	timer := time.NewTimer(b.wait)
 	defer timer.Stop()
-	defer cutting.Stop()
-	for {
-		select {
-		case p.taken <- struct{}{}:
-			return nil
-		case <-cutting.C:
-			p.arrivals.CutSlowest()
-		case <-timer.C:
-			return busy
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+	select { // once, not again after each cut: who waits longest is the first to be let in
+	case p.taken <- struct{}{}:
+		return nil
+	case <-timer.C:
+		return busy
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }

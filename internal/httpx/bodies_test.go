@@ -44,6 +44,33 @@ func TestPlacesOfASizeAreLimited(t *testing.T) {
 	})
 }
 
+// Who waits longest is the first to be let in: where it were drawn by lot, one of a thousand senders that stall would be
+// drawn before a push, again and again.
+func TestWaitingIsFair(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		bodies := twoClasses()
+		inside := grow(t, bodies, 50)
+		order := make(chan int, 3)
+		for n := range 3 {
+			go func() {
+				place := bodies.Place()
+				if place.Grow(t.Context(), 50) == nil {
+					order <- n
+					place.Leave()
+				}
+			}()
+			time.Sleep(137 * time.Millisecond)
+		}
+		inside.Leave()
+		for want := range 3 {
+			if got := <-order; got != want {
+				t.Errorf("%d is let in when it is the turn of %d", got, want)
+			}
+		}
+	})
+}
+
 func TestWhoGrowsFreesTheSmallerPlaceBeforeWaiting(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
