@@ -59,6 +59,11 @@ func (s Status) FirstFinal() bool {
 	return s.PushedAt != nil && s.State != StatusPending && (s.PostedState == "" || s.PostedState == StatusPending)
 }
 
+// DueBy tells whether what is wanted is not posted yet and may be by then.
+func (s Status) DueBy(then time.Time) bool {
+	return s.PostedRevision < s.Revision && !s.GivenUp && s.NextAttemptAt.Before(then)
+}
+
 // StatusFor is the state and text that a commit should show for its scan.
 func StatusFor(s Scan) (StatusState, string) {
 	switch {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/scanhook/scanhook/internal/standin"
 )
@@ -93,6 +94,7 @@ func TestAIDismissesFindings(t *testing.T) {
 			service := httptest.NewServer(g)
 			t.Cleanup(service.Close)
 			w, sample := setup(t, worldConfig{kind: kind, extra: fmt.Sprintf(aiConfiguration, service.URL, true)})
+			w.platform.Fail(standin.Hang(3*time.Second), standin.BadGateway()) // the AI has to wait
 			startWorld(t, w)
 			pushTo(t, w, "main", "", sample.Before)
 			if first := finalOf(t, w, sample.Before); first.Description != "1 new (1 high)" {

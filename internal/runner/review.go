@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/scanhook/scanhook/core"
@@ -16,8 +17,8 @@ const (
 	maxWaiting = 16               // reviews; their files are kept in memory
 	maxAway    = 3                // questions in a row that the service leaves without an answer
 
-	// reviewPause lets the commit have its status first: what the AI says may change it.
-	reviewPause = 500 * time.Millisecond
+	statusPause    = 500 * time.Millisecond // between two looks whether the commit has its status
+	statusPatience = time.Minute
 )
 
 // AI says whom to ask about new findings, and what may come of it.
@@ -30,6 +31,7 @@ type AI struct {
 // review is what is left to ask about a job whose report is in. Its workspace is gone: the suspects hold the files.
 type review struct {
 	log      *slog.Logger
+	scan     core.Scan
 	suspects []suspect
 }
 
@@ -46,7 +48,7 @@ func (r *Runner) askLater(ctx context.Context, job core.Job, scan core.Scan, rep
 		log.Warn("AI not asked", keyError, err)
 	case len(suspects) > 0:
 		select {
-		case r.reviews <- review{log: log, suspects: suspects}:
+		case r.reviews <- review{log: log, scan: scan, suspects: suspects}:
 		default:
 			log.Warn("AI not asked: it does not keep up, other scans wait for it", keyFindings, len(suspects))
 		}
@@ -60,11 +62,25 @@ func (r *Runner) reviewAll(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case next := <-r.reviews:
-			select {
-			case <-ctx.Done():
-			case <-time.After(reviewPause):
-				r.review(ctx, next)
-			}
+			r.awaitStatus(ctx, next.scan)
+			r.review(ctx, next)
+		}
+	}
+}
+
+// awaitStatus lets the commit have its status first: what the AI says may change it. One that cannot be posted soon is
+// not waited for.
+func (r *Runner) awaitStatus(ctx context.Context, scan core.Scan) {
+	end := r.Jobs.Now().Add(statusPatience)
+	due := func(s core.Status) bool { return s.DueBy(end) }
+	for r.Jobs.Now().Before(end) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(statusPause):
+		}
+		if list, err := r.Jobs.ListStatuses(ctx, scan); err != nil || !slices.ContainsFunc(list, due) {
+			return
 		}
 	}
 }
