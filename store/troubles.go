@@ -68,15 +68,18 @@ func forgetTrouble(ctx context.Context, tx *sqlx.Tx, t core.Trouble) error {
 	return err
 }
 
+// flagTrouble notes a refused post. A probe that is due already stays due: somebody asked for it while this post was
+// under way, which may have been before the mend.
 func flagTrouble(ctx context.Context, tx *sqlx.Tx, status core.Status, end Settlement, now time.Time) error {
 	_, err := tx.ExecContext(ctx, tx.Rebind(`
 		INSERT INTO project_troubles (source_platform, project_name, branch, code, reason, since, probes, next_probe_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (source_platform, project_name, branch) DO UPDATE SET code = excluded.code, reason = excluded.reason,
 			probes = CASE WHEN excluded.probes > project_troubles.probes THEN excluded.probes ELSE project_troubles.probes END,
-			next_probe_at = excluded.next_probe_at`),
+			next_probe_at = CASE WHEN project_troubles.next_probe_at <= ? THEN project_troubles.next_probe_at
+				ELSE excluded.next_probe_at END`),
 		status.SourcePlatform, status.ProjectName, end.Trouble.Branch, end.Code, end.Error, now, end.Trouble.Probes,
-		now.Add(end.RetryAfter))
+		now.Add(end.RetryAfter), now)
 	return err
 }
 

@@ -86,6 +86,26 @@ func TestProbeHoldsUpNoNewerWish(t *testing.T) {
 	})
 }
 
+// Who asks that the token be tried again, while a post is under way that it was refused before, is not forgotten.
+func TestProbeThatIsAskedForComes(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		clock := newClock()
+		s := e.Open(t, store.Config{Now: clock.Now})
+		pushTo(t, s, 1, "main")
+		settle(t, s, claimOne(t, s), denied("", 1))
+		clock.advance(time.Minute)
+		refused := claimOne(t, s)
+		if err := s.RetryTroubles(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		settle(t, s, refused, denied("", 2))
+		if claimOne(t, s).Probe == 0 {
+			t.Error("no probe")
+		}
+	})
+}
+
 // A protected branch holds up no other one.
 func TestTroubleOfABranch(t *testing.T) {
 	t.Parallel()
