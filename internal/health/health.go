@@ -7,6 +7,7 @@
 package health
 
 import (
+	"cmp"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -24,6 +25,7 @@ type Config struct {
 	Disks     map[string]string // directories by what they are for, whose free space is told
 	Log       *slog.Logger
 	Now       func() time.Time // time.Now when nil
+	Patience  time.Duration    // the database may take so long for all questions together; 2 seconds when 0
 
 	Pause    func(platform string) time.Time // until when a platform wants to be left alone; zero when it does not
 	LastPost func(platform string) time.Time // when this process last posted a status; zero for never
@@ -51,6 +53,7 @@ func New(cfg Config) *Health {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	cfg.Patience = cmp.Or(cfg.Patience, 2*time.Second)
 	never := func(string) time.Time { return time.Time{} }
 	if cfg.Pause == nil {
 		cfg.Pause = never

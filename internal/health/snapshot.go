@@ -8,9 +8,8 @@ import (
 )
 
 const (
-	freshFor    = 5 * time.Second // a snapshot is shared for so long, and longer where it was dear:
-	idle        = 20              // so many times as long as it took to read
-	readTimeout = 2 * time.Second // the database may take so long for all questions together
+	freshFor = 5 * time.Second // a snapshot is shared for so long, and longer where it was dear:
+	idle     = 20              // so many times as long as it took to read
 )
 
 // snapshot is how things were a moment ago.
@@ -40,12 +39,12 @@ func (h *Health) look(ctx context.Context) snapshot {
 
 func (h *Health) read(ctx context.Context) snapshot {
 	start := time.Now()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.Patience)
 	defer cancel()
 	flow, err := h.Store.ReadFlow(ctx)
 	s := snapshot{
-		fresh: max(freshFor, idle*time.Since(start)), flow: flow, err: err, queue: h.Store.IntakeQueue(), disks: spaceOf(h.Disks),
-		full: h.Store.Refusal() != nil,
+		fresh: max(freshFor, idle*min(time.Since(start), h.Patience)), // a stall of ours is not the database's
+		flow:  flow, err: err, queue: h.Store.IntakeQueue(), disks: spaceOf(h.Disks), full: h.Store.Refusal() != nil,
 	}
 	if !s.up() {
 		s.fresh = freshFor // there is nothing to spare, and all want to know when it is back
