@@ -15,10 +15,7 @@ func TestReplicasShareTheDatabasesClock(t *testing.T) {
 		s := e.Open(t, store.Config{})
 		for _, wrong := range []time.Duration{10 * time.Minute, -10 * time.Minute, 0} {
 			s.TurnClock(wrong)
-			skew, err := s.SyncClock(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
+			skew := syncClock(t, s)
 			if e.Name == "sqlite" {
 				if skew != 0 {
 					t.Errorf("an embedded database has no clock, but is %s ahead", skew)
@@ -33,6 +30,21 @@ func TestReplicasShareTheDatabasesClock(t *testing.T) {
 			}
 		}
 	})
+}
+
+// syncClock asks again where the machine was too busy for an answer that counts.
+func syncClock(t *testing.T, s *store.Store) time.Duration {
+	t.Helper()
+	for {
+		began := time.Now()
+		skew, err := s.SyncClock(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if time.Since(began) < time.Second {
+			return skew
+		}
+	}
 }
 
 func TestAGivenTimeIsKept(t *testing.T) {

@@ -21,7 +21,7 @@ import (
 const screenshots = "SCANHOOK_SCREENSHOTS"
 
 // browserTimeout ends a test whose page never becomes what it should.
-const browserTimeout = 3 * time.Minute
+const browserTimeout = 10 * time.Minute
 
 // browser is a real Chromium with one page.
 type browser struct {

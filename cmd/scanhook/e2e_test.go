@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/internal/standin"
+	"github.com/scanhook/scanhook/store/storetest"
 )
 
 // beMain makes the test binary behave as scanhook itself, so that a test can kill a real process.
@@ -27,7 +28,7 @@ func TestMain(m *testing.M) {
 // setup builds a world with the sample repository in it; Scanhook is not running yet.
 func setup(t *testing.T, cfg worldConfig) (*world, standin.Checkout) {
 	t.Helper()
-	cfg.dir = t.TempDir()
+	cfg.dir, cfg.host = t.TempDir(), storetest.Host()
 	cfg.log = slog.New(slog.NewTextHandler(&testWriter{t}, nil))
 	w, err := newWorld(t.Context(), cfg)
 	if err != nil {

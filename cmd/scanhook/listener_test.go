@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
@@ -20,39 +19,47 @@ func TestCrowdWaitsOutside(t *testing.T) {
 		t.Fatal(err)
 	}
 	guests := newLimitedListener(listener, 2)
-	server := &http.Server{ConnState: guests.hear, Handler: http.NotFoundHandler()}
+	leave := make(chan struct{})
+	inside := guests.follow(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-leave }))
+	server := &http.Server{ConnState: guests.hear, ConnContext: guests.know, Handler: inside}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(guests) }()
 	var conns []net.Conn
 	for range 3 {
-		conn, err := net.Dial("tcp", listener.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		conns = append(conns, conn)
+		conns = append(conns, request(t, listener, "Connection: close\r\n\r\n"))
 	}
 	third := conns[2]
-	if _, err := io.WriteString(third, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
-		t.Fatal(err)
-	}
 	_ = third.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
 	if n, err := third.Read(make([]byte, 1)); err == nil {
 		t.Errorf("the third connection was answered with %d bytes while two were open", n)
 	}
-	_ = third.SetReadDeadline(time.Now().Add(time.Minute))
-	_ = conns[0].Close()
+	leave <- struct{}{}
+	close(leave)
+	_ = third.SetReadDeadline(time.Now().Add(patience))
 	if _, err := third.Read(make([]byte, 1)); err != nil {
 		t.Errorf("the third connection, when one has ended: %v", err)
 	}
-	_ = conns[1].Close()
-	_ = third.Close()
 	if err := server.Shutdown(context.WithoutCancel(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
 		t.Errorf("Serve: %v", err)
 	}
+}
+
+// request makes a connection and sends all of a request at once; head is what follows its first lines.
+func request(t *testing.T, listener net.Listener, head string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	if _, err := io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\n"+head); err != nil {
+		t.Fatal(err)
+	}
+	return conn
 }
 
 // Connections that only rest give way to those that wait.
@@ -67,15 +74,7 @@ func TestIdleConnectionsKeepNobodyOutside(t *testing.T) {
 	go func() { _ = server.Serve(guests) }()
 	t.Cleanup(func() { _ = server.Close() })
 	for range 7 {
-		conn, err := net.Dial("tcp", listener.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		_ = conn.SetDeadline(time.Now().Add(patience))
-		if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
-			t.Fatal(err)
-		}
+		conn := request(t, listener, "\r\n")
 		if _, err := conn.Read(make([]byte, 1)); err != nil {
 			t.Fatalf("a further connection while others rest: %v", err)
 		}
@@ -98,15 +97,14 @@ func TestNobodyIsCutOffWhoWaitsForUs(t *testing.T) {
 	server := &http.Server{ConnState: guests.hear, ConnContext: guests.know, Handler: guests.follow(slowly)}
 	go func() { _ = server.Serve(guests) }()
 	t.Cleanup(func() { _ = server.Close() })
-	var posting sync.WaitGroup
+	var senders []net.Conn
 	for range 30 {
-		posting.Go(func() {
-			body := strings.NewReader(strings.Repeat("a", 30_000))
-			request, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+listener.Addr().String(), body)
-			if got := answerTo(request); got != "200" {
-				t.Errorf("an honest sender got %s", got)
-			}
-		})
+		senders = append(senders, request(t, listener, "Content-Length: 30000\r\n\r\n"+strings.Repeat("a", 30_000)))
 	}
-	posting.Wait()
+	for _, sender := range senders {
+		answer := make([]byte, len("HTTP/1.1 200"))
+		if _, err := io.ReadFull(sender, answer); err != nil || string(answer) != "HTTP/1.1 200" {
+			t.Errorf("an honest sender got %q, %v", answer, err)
+		}
+	}
 }

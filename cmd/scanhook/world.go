@@ -26,6 +26,7 @@ type world struct {
 	yaml      string            // the text of config
 	secrets   map[string]string // the variables that the text refers to
 	apiToken  string
+	host      string
 	scanhook  string // base address
 	log       *slog.Logger
 	stop      context.CancelFunc
@@ -37,6 +38,7 @@ type world struct {
 type worldConfig struct {
 	kind     standin.Kind
 	dir      string // for the database; must exist
+	host     string // where all listens, a loopback address; 127.0.0.1 when empty
 	database string // another database's URL
 	recover  string // how often missed pushes are looked for; never when empty, so that only webhooks make scans
 	extra    string // YAML that is added to the configuration
@@ -60,7 +62,7 @@ recover: {every: %[7]s}
 // newWorld starts the platform and prepares Scanhook's configuration; start brings Scanhook up.
 func newWorld(ctx context.Context, cfg worldConfig) (*world, error) {
 	secret, token := rand.Text(), rand.Text()
-	w := &world{kind: cfg.kind, apiToken: rand.Text(), log: cfg.log}
+	w := &world{kind: cfg.kind, apiToken: rand.Text(), log: cfg.log, host: cmp.Or(cfg.host, "127.0.0.1")}
 	w.platform = standin.New(standin.Config{Kind: cfg.kind, Secret: secret, Token: token})
 	ctx, w.stop = context.WithCancel(ctx)
 	platform, err := w.listen()
@@ -94,7 +96,7 @@ func newWorld(ctx context.Context, cfg worldConfig) (*world, error) {
 }
 
 func (w *world) listen() (net.Listener, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", w.host+":0")
 	if err == nil {
 		w.listeners = append(w.listeners, listener)
 	}

@@ -34,7 +34,7 @@ func client(t *testing.T, handle http.HandlerFunc) *ai.Client {
 	t.Helper()
 	service := httptest.NewServer(handle)
 	t.Cleanup(service.Close)
-	return ai.New(ai.Config{URL: service.URL + "/v1", Model: "judge-1", Token: token, Timeout: 5 * time.Second})
+	return ai.New(ai.Config{URL: service.URL + "/v1", Model: "judge-1", Token: token, Timeout: time.Minute})
 }
 
 // says answers with what the model says, in OpenAI's envelope.

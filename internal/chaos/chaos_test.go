@@ -26,7 +26,7 @@ func full() bool { return *duration > 0 }
 
 // settleTime bounds how long it may take until all is at rest: leases of the dead run out after 30 seconds, and a job
 // may have been held by three of them.
-const settleTime = 2 * time.Minute
+const settleTime = 4 * time.Minute
 
 // shareSending of the whole time is for the deliveries on PostgreSQL. The rest is for building, for coming to rest, and
 // for what runs afterwards: SQLite, and the proofs that mistakes are found.

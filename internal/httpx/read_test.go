@@ -38,7 +38,7 @@ func TestReadWhole(t *testing.T) {
 				}
 				place := threeClasses().Place()
 				defer place.Leave()
-				got, err := place.Read(httptest.NewRecorder(), request, time.Second)
+				got, err := place.Read(httptest.NewRecorder(), request, time.Minute)
 				if !errors.Is(err, want) || err == nil && string(got) != text {
 					t.Errorf("read %d bytes and %v, want %d and %v", len(got), err, size, want)
 				}
@@ -51,14 +51,15 @@ func TestReadWhole(t *testing.T) {
 func TestReadFromBadSenders(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		send  string
-		leave bool
-		want  string
+		send     string
+		leave    bool
+		patience time.Duration
+		want     string
 	}{
-		"goes away":               {"Content-Length: 30000\r\n\r\n{", true, "ended early"},
-		"goes away between parts": {"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n", true, "ended early"},
-		"stops":                   {"Content-Length: 30000\r\n\r\n{", false, "too slowly"},
-		"sends no chunks":         {"Transfer-Encoding: chunked\r\n\r\nzz\r\n", false, "ended early"},
+		"goes away":               {"Content-Length: 30000\r\n\r\n{", true, time.Minute, "ended early"},
+		"goes away between parts": {"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n", true, time.Minute, "ended early"},
+		"stops":                   {"Content-Length: 30000\r\n\r\n{", false, 200 * time.Millisecond, "too slowly"},
+		"sends no chunks":         {"Transfer-Encoding: chunked\r\n\r\nzz\r\n", false, time.Minute, "ended early"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -67,7 +68,7 @@ func TestReadFromBadSenders(t *testing.T) {
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				place := threeClasses().Place()
 				defer place.Leave()
-				_, err := place.Read(w, r, 200*time.Millisecond)
+				_, err := place.Read(w, r, test.patience)
 				errs <- err
 			}))
 			defer server.Close()

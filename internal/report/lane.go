@@ -80,6 +80,9 @@ func (l *lane) take(ctx context.Context) (places int) {
 	timer := time.NewTimer(gather)
 	defer timer.Stop()
 	for places = 1; places < min(batch, cap(l.free)); places++ {
+		if l.takeAnother() {
+			continue
+		}
 		select {
 		case <-l.free:
 		case <-timer.C:
@@ -89,6 +92,16 @@ func (l *lane) take(ctx context.Context) (places int) {
 		}
 	}
 	return places
+}
+
+// takeAnother takes a place that is free already, however late we are.
+func (l *lane) takeAnother() bool {
+	select {
+	case <-l.free:
+		return true
+	default:
+		return false
+	}
 }
 
 func (l *lane) giveBack(places int) {

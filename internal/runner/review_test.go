@@ -46,11 +46,17 @@ func verdict(verdict, quote string) http.HandlerFunc {
 // newReviewed makes a bench whose AI is o, and scans a commit.
 func newReviewed(t *testing.T, o *oracle, scanner Scanner, content files) (*bench, string) {
 	t.Helper()
+	return newReviewedWithin(t, time.Minute, o, scanner, content)
+}
+
+// newReviewedWithin is newReviewed for an AI that may take so long for an answer.
+func newReviewedWithin(t *testing.T, patience time.Duration, o *oracle, scanner Scanner, content files) (*bench, string) {
+	t.Helper()
 	service := httptest.NewServer(o)
 	t.Cleanup(service.Close)
 	b := newBench(t, scanner)
 	b.AI = &AI{
-		Client:     ai.New(ai.Config{URL: service.URL, Model: "judge-1", Token: aiToken, Timeout: time.Second}),
+		Client:     ai.New(ai.Config{URL: service.URL, Model: "judge-1", Token: aiToken, Timeout: patience}),
 		MayDismiss: true, MaxFindings: 20,
 	}
 	t.Cleanup(func() {
@@ -89,6 +95,9 @@ func TestReviewKeepsWhatTheAISays(t *testing.T) {
 		t.Errorf("%s became %s, of %d findings", before.Summary, scan.Summary, len(findings))
 	}
 	for _, f := range findings {
+		if f.AIVerdict == nil {
+			t.Fatalf("the AI said nothing:\n%s", b.log)
+		}
 		if *f.AIVerdict != "false_positive" || *f.AIConfidence != 0.95 || !strings.Contains(*f.AIReasoning, "import os") {
 			t.Errorf("the AI said %s %v %s", *f.AIVerdict, *f.AIConfidence, *f.AIReasoning)
 		}
@@ -155,14 +164,18 @@ func TestReviewWithoutAnswers(t *testing.T) {
 		"away":           {status(503), 3, 0, "answers 503"},
 		"too much":       {status(429), 3, 0, "answers 429"},
 		"nonsense":       {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("{}")) }, 5, 0, "no choices"},
-		"slow":           {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 3, 0, "no answer within 1s"},
+		"slow":           {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 3, 0, "no answer within 3s"},
 		"away sometimes": {sometimes(status(500), good), 5, 1, "answers 500"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			o := &oracle{answer: test.answer}
-			b, reference := newReviewed(t, o, Scanner{Builtin: "gitleaks"}, files{
+			patience := time.Minute
+			if name == "slow" {
+				patience = 3 * time.Second
+			}
+			b, reference := newReviewedWithin(t, patience, o, Scanner{Builtin: "gitleaks"}, files{
 				"a.py": "import os\n" + strings.Repeat("T = '"+githubToken+"'\n", 5),
 			})
 			b.mustReview(t)

@@ -23,7 +23,7 @@ func NewWire(t testing.TB) *Wire {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", Host()+":0")
 	if err != nil {
 		t.Fatal(err)
 	}
