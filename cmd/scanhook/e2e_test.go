@@ -108,15 +108,14 @@ func TestDemo(t *testing.T) {
 // A push becomes a status on both platforms, through every fault that passes, and without breaking one rule.
 func TestPushBecomesStatus(t *testing.T) {
 	t.Parallel()
-	faults := map[string][]standin.Fault{
-		"calm":           nil,
-		"bad gateway":    {standin.BadGateway()},
-		"rate limited":   {standin.RateLimited(time.Second)},
-		"answer is lost": {standin.Lost(), standin.Drop()},
-		"unknown commit": {standin.UnknownCommit(standin.GitHub, "x")},
-	}
 	for _, kind := range kinds {
-		for name, queue := range faults {
+		for name, queue := range map[string][]standin.Fault{
+			"calm":           nil,
+			"bad gateway":    {standin.BadGateway()},
+			"rate limited":   {standin.RateLimited(time.Second)},
+			"answer is lost": {standin.Lost(), standin.Drop()},
+			"unknown commit": {standin.UnknownCommit(kind, "x")},
+		} {
 			t.Run(string(kind)+"/"+name, func(t *testing.T) {
 				t.Parallel()
 				w, sample := setup(t, worldConfig{kind: kind})
