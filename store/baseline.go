@@ -53,7 +53,7 @@ func newOnBranch(
 	}
 	run, _, err := newestRun(ctx, tx, scan, names, job.Scanner,
 		wishFor(`s.branch = ? AND s.id < ? AND s.commit_sha = ?`, scan.Branch, scan.ID, scan.BeforeSHA),
-		wishFor(`s.branch = ? AND s.id < ?`, scan.Branch, scan.ID))
+		wishFor(`s.branch = ? AND s.id < ? AND NOT s.overtaken`, scan.Branch, scan.ID))
 	if err != nil || !run.found() {
 		return known, err
 	}
@@ -124,7 +124,7 @@ func baselineWishes(ctx context.Context, q sqlx.ExtContext, scan core.Scan, job 
 	if commit != "" {
 		wishes = append(wishes, wishFor(`s.commit_sha = ?`, commit))
 	}
-	return append(wishes, wishFor(`s.branch = ? AND s.id < ?`, branch, first)), nil
+	return append(wishes, wishFor(`s.branch = ? AND s.id < ? AND NOT s.overtaken`, branch, first)), nil
 }
 
 // firstSeen is the number of the first scan of a scan's commit: a rescan is compared as that was.

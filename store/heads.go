@@ -98,14 +98,17 @@ func (s *Store) putHeads(ctx context.Context, tx *sqlx.Tx, watched int64, heads 
 	_, err := tx.ExecContext(ctx, tx.Rebind(`
 		INSERT INTO ref_heads (watched_id, ref, sha, seen_at) VALUES `+tuples(len(heads), 4)+`
 		ON CONFLICT (watched_id, ref) DO UPDATE SET sha = excluded.sha, seen_at = excluded.seen_at`), args...)
-	return err
+	if err != nil {
+		return err
+	}
+	return standsAgain(ctx, tx, watched, heads)
 }
 
 // ListLastScans returns the newest scan of each of the project's branches, of those up to the given one.
 func (s *Store) ListLastScans(ctx context.Context, upTo core.Scan, branches []string) ([]core.Scan, error) {
 	return s.listScansIn(ctx, "listing last scans", branches, `
 		SELECT * FROM scans WHERE id IN (SELECT MAX(id) FROM scans
-			WHERE source_platform = ? AND project_name = ? AND id <= ? AND branch IN (?) GROUP BY branch)`,
+			WHERE source_platform = ? AND project_name = ? AND id <= ? AND branch IN (?) AND NOT overtaken GROUP BY branch)`,
 		upTo.SourcePlatform, upTo.ProjectName, upTo.ID)
 }
 

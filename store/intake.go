@@ -135,7 +135,7 @@ func (s *Store) commitIntake(batch []*intake) error {
 			item.reset()
 		}
 		for _, step := range []func(context.Context, *sqlx.Tx, []*intake) error{
-			s.pinSigning, s.findDuplicates, s.insertScans, s.joinScans, s.revive, s.insertJobs, s.wantFirst, s.supersede, s.askFiles,
+			s.pinSigning, s.findDuplicates, s.insertScans, s.joinScans, s.findOvertaken, s.revive, s.insertJobs, s.wantFirst, s.supersede, s.askFiles,
 			s.recordRuns, s.keepDeliveries, s.noteSecrets,
 		} {
 			if err := step(ctx, tx, batch); err != nil {

@@ -78,10 +78,10 @@ func (s *Store) insertScans(ctx context.Context, tx *sqlx.Tx, batch []*intake) e
 	err := named(ctx, tx, &created, `
 		INSERT INTO scans (reference_id, source_platform, project_name, project_ref, repo_url, branch, default_branch,
 			commit_sha, before_sha, attempt, context, origin, timestamp, status, num_changed_files,
-			changed_files_truncated, deadline_at)
+			changed_files_truncated, overtaken, deadline_at)
 		VALUES (:reference_id, :source_platform, :project_name, :project_ref, :repo_url, :branch, :default_branch,
 			:commit_sha, :before_sha, :attempt, :context, :origin, :timestamp, :status, :num_changed_files,
-			:changed_files_truncated, :deadline_at)
+			:changed_files_truncated, :overtaken, :deadline_at)
 		ON CONFLICT (source_platform, project_name, commit_sha, attempt) DO NOTHING
 		RETURNING id, reference_id`, scans)
 	for _, row := range created {

@@ -24,10 +24,10 @@ const neededAsHead = `((s.branch = s.default_branch OR s.timestamp >= :heads
 		OR EXISTS (SELECT 1 FROM watched_projects w JOIN ref_heads h ON h.watched_id = w.id
 			WHERE w.source_platform = s.source_platform AND w.project_name = s.project_name
 				AND h.ref IN ('refs/heads/' || s.branch, 'refs/tags/' || s.branch) AND h.sha = s.commit_sha))
-	AND EXISTS (SELECT 1 FROM scan_jobs j WHERE j.scan_id = s.id AND j.state = 'completed'
+	AND NOT s.overtaken AND EXISTS (SELECT 1 FROM scan_jobs j WHERE j.scan_id = s.id AND j.state = 'completed'
 		AND NOT EXISTS (SELECT 1 FROM scans n JOIN scan_jobs nj ON nj.scan_id = n.id
 			WHERE n.source_platform = s.source_platform AND n.project_name = s.project_name AND n.branch = s.branch
-				AND n.id > s.id AND nj.scanner = j.scanner AND nj.state = 'completed')))`
+				AND n.id > s.id AND NOT n.overtaken AND nj.scanner = j.scanner AND nj.state = 'completed')))`
 
 // neededAsHistory is true for a scan s with a pipeline run that coming runs will be compared with, see sameSeries.
 const neededAsHistory = `EXISTS (SELECT 1 FROM pipeline_metrics m

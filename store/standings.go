@@ -9,7 +9,7 @@ import (
 	"github.com/scanhook/scanhook/core"
 )
 
-// Standing is how a project stands: the latest scan of its default branch that was not superseded.
+// Standing is how a project stands: the latest scan of its default branch that was neither superseded nor overtaken.
 type Standing struct {
 	SourcePlatform string
 	ProjectName    string     `db:"project_name"`
@@ -74,7 +74,7 @@ func (s *Store) standings(ctx context.Context, platform, after string) (list []S
 			FROM names WHERE names.name IS NOT NULL AND n < ?)
 		SELECT name AS project_name, branch, COALESCE((SELECT id FROM scans
 			WHERE source_platform = ? AND project_name = name AND scans.branch = projects.branch
-				AND status IN ('completed', 'failed') AND superseded_by = ''
+				AND status IN ('completed', 'failed') AND superseded_by = '' AND NOT overtaken
 			ORDER BY id DESC LIMIT 1), 0) AS head_id
 		FROM (SELECT name, (SELECT COALESCE(NULLIF(default_branch, ''), branch) FROM scans
 				WHERE source_platform = ? AND project_name = name

@@ -58,7 +58,7 @@ const latestAttempt = `NOT EXISTS (SELECT 1 FROM scans later
 // branchHead is true for the newest scan of a branch.
 const branchHead = `NOT EXISTS (SELECT 1 FROM scans newer
 	WHERE newer.source_platform = s.source_platform AND newer.project_name = s.project_name
-		AND newer.branch = s.branch AND newer.id > s.id)`
+		AND newer.branch = s.branch AND newer.id > s.id AND NOT newer.overtaken)`
 
 func decideFindings(ctx context.Context, tx *sqlx.Tx, ids []int64, decision *core.Triage) error {
 	if len(ids) == 0 {

@@ -28,6 +28,7 @@ CREATE TABLE scans (
     merge_base_sha          TEXT NOT NULL DEFAULT '',
     baseline_scan_id        INTEGER REFERENCES scans (id) ON DELETE SET NULL,
     shared_refs             BOOLEAN NOT NULL DEFAULT FALSE,
+    overtaken               BOOLEAN NOT NULL DEFAULT FALSE,
     deadline_at             TIMESTAMP NOT NULL,
     started_at              TIMESTAMP,
     finished_at             TIMESTAMP,
@@ -35,6 +36,8 @@ CREATE TABLE scans (
 );
 CREATE INDEX scans_by_branch ON scans (source_platform, project_name, branch, id);
 CREATE INDEX scans_by_commit ON scans (commit_sha);
+CREATE INDEX scans_by_before ON scans (before_sha);
+CREATE INDEX scans_recovered ON scans (before_sha) WHERE origin = 'recover';
 CREATE INDEX scans_by_project ON scans (source_platform, project_name, id);
 CREATE INDEX scans_by_baseline ON scans (baseline_scan_id);
 CREATE INDEX scans_open ON scans (deadline_at, source_platform, project_name, branch, status, id)

@@ -1,0 +1,184 @@
+package store
+
+import (
+	"context"
+	"math"
+	"slices"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+// overtakenWithin is how many of a branch's scans are looked at for those that belong to a late push.
+const overtakenWithin = 1000
+
+// move is a push's step of a branch from one commit to another, and the other one's scan.
+type move struct {
+	ID             int64
+	SourcePlatform string
+	ProjectName    string
+	Branch         string
+	CommitSHA      string
+	BeforeSHA      string
+	Created        bool // the push made the scan
+	Found          bool // nobody announced the push: the branch was seen to stand there
+	known
+}
+
+// known is what earlier scans of the branch say of a move. Those of the commits ahead are 0 where there are none.
+type known struct {
+	N        int    `db:"n"`
+	Tip      string `db:"tip"`      // where the branch stood as far as we knew
+	Followed int64  `db:"followed"` // what was pushed onto the commit
+	Within   int64  `db:"within"`   // where the branch was found, having left the same commit as this move
+	Behind   int64  `db:"behind"`   // what the move begins with, where the branch stood beyond that already
+}
+
+// ahead is the first scan of a commit that the branch reached after the move, or 0.
+func (m *move) ahead() int64 {
+	ahead := []int64{m.Followed}
+	if m.Tip != m.BeforeSHA {
+		ahead = append(ahead, m.Within, m.Behind)
+	}
+	ahead = slices.DeleteFunc(ahead, func(id int64) bool { return id == 0 })
+	if len(ahead) == 0 {
+		return 0
+	}
+	return slices.Min(ahead)
+}
+
+// findOvertaken marks scans that are newer than that of the commit at which their branch stands: of pushes that are
+// announced late, after what was pushed onto them, and of commits behind which the branch was set back. They are scanned
+// like all others, but what comes next is not compared with them.
+func (s *Store) findOvertaken(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
+	moves := movesOf(batch)
+	if len(moves) == 0 {
+		return nil
+	}
+	if err := askKnown(ctx, tx, moves); err != nil {
+		return err
+	}
+	for _, m := range moves {
+		if err := m.overtake(ctx, tx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func movesOf(batch []*intake) (moves []*move) {
+	for _, item := range batch {
+		scan := item.scan
+		if scan == nil || !item.open() || scan.Branch == "" || scan.BeforeSHA == scan.CommitSHA ||
+			!item.created && (scan.BeforeSHA == "" || !isPush(scan.Origin)) {
+			continue
+		}
+		moves = append(moves, &move{
+			ID: scan.ID, SourcePlatform: scan.SourcePlatform, ProjectName: scan.ProjectName, Branch: scan.Branch,
+			CommitSHA: scan.CommitSHA, BeforeSHA: scan.BeforeSHA, Created: item.created, Found: scan.Origin == core.Recovered,
+		})
+	}
+	return moves
+}
+
+// askKnown asks where the branches stood before the moves, and what lies ahead of these.
+func askKnown(ctx context.Context, tx *sqlx.Tx, moves []*move) error {
+	var args []any
+	for n, m := range moves {
+		upTo := m.ID // which is new
+		if !m.Created {
+			upTo = math.MaxInt64
+		}
+		args = append(args, n, m.SourcePlatform, m.ProjectName, m.Branch, upTo, m.CommitSHA, m.BeforeSHA)
+	}
+	const earlier = `s.source_platform = m.source_platform AND s.project_name = m.project_name AND s.branch = m.branch
+		AND s.id < CAST(m.up_to AS BIGINT)`
+	// As an expression, which keeps an engine without statistics from reading the whole branch by its index.
+	const ofBranch = `s.source_platform || '/' || s.project_name || '/' || s.branch
+		= m.source_platform || '/' || m.project_name || '/' || m.branch AND s.id + 0 < CAST(m.up_to AS BIGINT)`
+	var list []known
+	err := tx.SelectContext(ctx, &list, tx.Rebind(`
+		WITH moves (n, source_platform, project_name, branch, up_to, commit_sha, before_sha)
+			AS (VALUES `+tuples(len(moves), 7)+`)
+		SELECT n,
+			COALESCE((SELECT s.commit_sha FROM scans s WHERE `+earlier+` AND NOT s.overtaken
+				ORDER BY s.id DESC LIMIT 1), '') AS tip,
+			COALESCE((SELECT MIN(s.id) FROM scans s WHERE s.before_sha = m.commit_sha AND `+ofBranch+`
+				AND s.commit_sha NOT IN (m.commit_sha, m.before_sha)), 0) AS followed,
+			COALESCE((SELECT MIN(s.id) FROM scans s WHERE s.before_sha = m.before_sha AND s.origin = 'recover' AND `+ofBranch+`
+				AND s.commit_sha <> m.commit_sha), 0) AS within,
+			COALESCE((SELECT MIN(s.id) FROM scans s WHERE s.commit_sha = m.before_sha AND s.overtaken AND `+ofBranch+`), 0) AS behind
+		FROM moves m`), args...)
+	for _, k := range list {
+		moves[k.N].known = k
+	}
+	return err
+}
+
+// overtake does nothing for the usual push, which moves the branch on from where it stood.
+func (m *move) overtake(ctx context.Context, tx *sqlx.Tx) error {
+	ahead := m.ahead()
+	switch {
+	case !m.Created:
+		return m.standsAt(ctx, tx)
+	case m.Found || m.Tip == "" || ahead == 0:
+		return nil
+	}
+	return m.mark(ctx, tx, m.CommitSHA, ahead)
+}
+
+// standsAt is for a push to a commit that has a scan: the commit it left is behind, however new its scan is.
+func (m *move) standsAt(ctx context.Context, tx *sqlx.Tx) error {
+	if m.Tip == m.BeforeSHA {
+		_, err := tx.ExecContext(ctx, tx.Rebind(`UPDATE scans SET overtaken = FALSE WHERE id = ? AND overtaken`), m.ID)
+		if err != nil {
+			return err
+		}
+	}
+	var left []int64
+	err := tx.SelectContext(ctx, &left, tx.Rebind(`
+		SELECT id FROM scans
+		WHERE commit_sha = ? AND source_platform = ? AND project_name = ? AND branch = ? AND id > ? AND NOT overtaken`),
+		m.BeforeSHA, m.SourcePlatform, m.ProjectName, m.Branch, m.ID)
+	if err != nil || len(left) == 0 {
+		return err
+	}
+	return m.mark(ctx, tx, m.BeforeSHA, m.ID)
+}
+
+// mark marks the scans of a commit that are newer than the one ahead, with those of the branch's commits before and after
+// it that are.
+func (m *move) mark(ctx context.Context, tx *sqlx.Tx, commit string, ahead int64) error {
+	_, err := tx.ExecContext(ctx, tx.Rebind(`
+		WITH RECURSIVE newer AS (
+			SELECT id, commit_sha, before_sha, origin FROM scans
+			WHERE source_platform = ? AND project_name = ? AND branch = ? AND id > ?
+				AND commit_sha <> (SELECT commit_sha FROM scans WHERE id = ?)
+			ORDER BY id LIMIT ?),
+		late (id, commit_sha, before_sha) AS (
+			SELECT id, commit_sha, before_sha FROM newer WHERE commit_sha = ?
+			UNION
+			SELECT newer.id, newer.commit_sha, newer.before_sha FROM late JOIN newer
+				ON newer.commit_sha = late.before_sha OR newer.before_sha = late.commit_sha AND newer.origin <> ?)
+		UPDATE scans SET overtaken = TRUE WHERE id IN (SELECT id FROM late)`),
+		m.SourcePlatform, m.ProjectName, m.Branch, ahead, ahead, overtakenWithin, commit, core.Recovered)
+	return err
+}
+
+// standsAgain takes back what pushes in an order that nobody foresaw may have led to: a branch that is seen at a commit
+// stands there.
+func standsAgain(ctx context.Context, tx *sqlx.Tx, watched int64, heads []core.Head) error {
+	var args []any
+	for _, h := range heads {
+		args = append(args, h.Name(), h.SHA)
+	}
+	_, err := tx.ExecContext(ctx, tx.Rebind(`
+		WITH heads (branch, commit_sha) AS (VALUES `+tuples(len(heads), 2)+`)
+		UPDATE scans SET overtaken = FALSE WHERE overtaken AND id IN (
+			SELECT s.id FROM heads
+			JOIN watched_projects w ON w.id = ?
+			JOIN scans s ON s.commit_sha = heads.commit_sha AND s.source_platform = w.source_platform
+				AND s.project_name = w.project_name AND s.branch = heads.branch)`), append(args, watched)...)
+	return err
+}
