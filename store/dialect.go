@@ -29,11 +29,16 @@ type dialect struct {
 	stageScores  string     // makes the temporary table epss_staged
 	shareProject string     // keeps triage of a scan's project out until the transaction ends
 	lockProject  string     // keeps triage and reports of a scan's project out
+	lockCommit   string     // keeps reports out that are to be compared with that of a scan's commit
+	shareBase    string     // keeps reports out of the commit that a scan is to be compared with
 	mayPrune     string     // tells whether no other process is pruning, and keeps others out until the transaction ends
 }
 
 // projectKey is the number under which PostgreSQL locks a scan's project.
 const projectKey = `hashtextextended(source_platform || '/' || project_name, 0)`
+
+// commitKeyOf begins the number under which PostgreSQL locks a commit.
+const commitKeyOf = `hashtextextended(source_platform || '/' || project_name || '@' || `
 
 var (
 	postgres = dialect{
@@ -46,7 +51,10 @@ var (
 			percentile DOUBLE PRECISION NOT NULL)`,
 		shareProject: `SELECT pg_advisory_xact_lock_shared(` + projectKey + `) FROM scans WHERE id = ?`,
 		lockProject:  `SELECT pg_advisory_xact_lock(` + projectKey + `) FROM scans WHERE id = ?`,
-		mayPrune:     `SELECT pg_try_advisory_xact_lock('removed_scans'::regclass::oid::bigint)`,
+		lockCommit:   `SELECT pg_advisory_xact_lock(` + commitKeyOf + `commit_sha, 0)) FROM scans WHERE id = ?`,
+		shareBase: `SELECT pg_advisory_xact_lock_shared(` + commitKeyOf + `merge_base_sha, 0)) FROM scans
+			WHERE id = ? AND merge_base_sha <> '' AND merge_base_sha <> commit_sha`,
+		mayPrune: `SELECT pg_try_advisory_xact_lock('removed_scans'::regclass::oid::bigint)`,
 	}
 	sqlite = dialect{
 		name: "sqlite", driver: "sqlite", migrate: "sqlite3", singleWriter: true, maxConns: 8,

@@ -151,10 +151,13 @@ func (s *Store) lockProjectOf(ctx context.Context, tx *sqlx.Tx, finding int64) e
 	return lockRow(ctx, tx, s.dialect.lockProject, scan)
 }
 
-// lockForReport locks a scan whose findings are about to change. The project comes first, as in triage.
+// lockForReport locks a scan whose findings are about to change. The project comes first, as in triage. Of a run and the
+// one that it is compared with, the later one sees the other.
 func (s *Store) lockForReport(ctx context.Context, tx *sqlx.Tx, scan int64) (core.Scan, error) {
-	if err := lockRow(ctx, tx, s.dialect.shareProject, scan); err != nil {
-		return core.Scan{}, err
+	for _, lock := range []string{s.dialect.shareProject, s.dialect.lockCommit, s.dialect.shareBase} {
+		if err := lockRow(ctx, tx, lock, scan); err != nil {
+			return core.Scan{}, err
+		}
 	}
 	return s.lockScan(ctx, tx, scan)
 }

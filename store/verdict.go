@@ -36,7 +36,10 @@ func (s *Store) putReport(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job 
 	if err := s.endJob(ctx, tx, d); err != nil {
 		return err
 	}
-	return s.settleScan(ctx, tx, scan.ID, d.all())
+	if err := s.settleScan(ctx, tx, scan.ID, d.all()); err != nil || d.Failure != "" {
+		return err
+	}
+	return s.compareAgain(ctx, tx, scan, job)
 }
 
 func (s *Store) endJob(ctx context.Context, tx *sqlx.Tx, d *delivered) error {

@@ -39,6 +39,7 @@ CREATE INDEX scans_by_commit ON scans (commit_sha);
 CREATE INDEX scans_by_before ON scans (before_sha);
 CREATE INDEX scans_recovered ON scans (before_sha) WHERE origin = 'recover';
 CREATE INDEX scans_by_project ON scans (source_platform, project_name, id);
+CREATE INDEX scans_by_merge_base ON scans (merge_base_sha) WHERE merge_base_sha <> '';
 CREATE INDEX scans_by_baseline ON scans (baseline_scan_id);
 CREATE INDEX scans_open ON scans (deadline_at, source_platform, project_name, branch, status, id)
     WHERE status IN ('pending', 'processing');
