@@ -17,6 +17,7 @@ type Flow struct {
 	Schema   int           // migrations applied
 	Jobs     []JobsUnderWay
 	Statuses []Waiting         // commit statuses that are not shown as they are wanted, without those given up
+	GivenUp  []Waiting         // those of the last day that will not be shown
 	Troubles []Waiting         // projects whose statuses wait because the token may not post them
 	Open     []ScansInState    // scans that have not ended
 	Recent   []ScansInState    // the last thousand scans
@@ -61,29 +62,33 @@ func (s *Store) ReadFlow(ctx context.Context) (flow Flow, err error) {
 	for _, question := range []struct {
 		dest any
 		sql  string
+		args []any
 	}{
 		{&flow.Jobs, `
 			SELECT open.scanner, open.state, open.n, s.timestamp AS since
 			FROM (SELECT scanner, state, COUNT(*) AS n, MIN(scan_id) AS first FROM scan_jobs
 				WHERE state IN ('pending', 'running') GROUP BY scanner, state) open
-			JOIN scans s ON s.id = open.first ORDER BY 1, 2`},
+			JOIN scans s ON s.id = open.first ORDER BY 1, 2`, nil},
 		{&flow.Statuses, `
 			SELECT source_platform, COUNT(*) AS n, MIN(wanted_at) AS since FROM commit_statuses
-			WHERE posted_revision < revision AND NOT given_up GROUP BY source_platform ORDER BY 1`},
+			WHERE posted_revision < revision AND NOT given_up GROUP BY source_platform ORDER BY 1`, nil},
+		{&flow.GivenUp, `
+			SELECT source_platform, COUNT(*) AS n, MIN(wanted_at) AS since FROM commit_statuses
+			WHERE given_up AND wanted_at > ? GROUP BY source_platform ORDER BY 1`, []any{s.clock().Add(-24 * time.Hour)}},
 		{&flow.Troubles, `
 			SELECT source_platform, COUNT(DISTINCT project_name) AS n, MIN(since) AS since FROM project_troubles
-			GROUP BY source_platform ORDER BY 1`},
+			GROUP BY source_platform ORDER BY 1`, nil},
 		{&flow.Open, `
 			SELECT status, '' AS verdict, COUNT(*) AS n FROM scans WHERE status IN ('pending', 'processing')
-			GROUP BY status ORDER BY 1`},
+			GROUP BY status ORDER BY 1`, nil},
 		{&flow.Recent, `
 			SELECT status, COALESCE(verdict, '') AS verdict, COUNT(*) AS n
 			FROM (SELECT status, verdict FROM scans ORDER BY id DESC LIMIT ` + recentScans + `) latest
-			GROUP BY status, verdict ORDER BY 1, 2`},
+			GROUP BY status, verdict ORDER BY 1, 2`, nil},
 		{&flow.Lists, `
-			SELECT * FROM epss_imports WHERE id IN (SELECT MAX(id) FROM epss_imports GROUP BY kind) ORDER BY kind`},
+			SELECT * FROM epss_imports WHERE id IN (SELECT MAX(id) FROM epss_imports GROUP BY kind) ORDER BY kind`, nil},
 	} {
-		if err := s.db.SelectContext(ctx, question.dest, question.sql); err != nil {
+		if err := s.db.SelectContext(ctx, question.dest, s.db.Rebind(question.sql), question.args...); err != nil {
 			return flow, fmt.Errorf("reading flow: %w", classify(err))
 		}
 	}

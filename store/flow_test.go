@@ -59,6 +59,25 @@ func TestReadFlow(t *testing.T) {
 	})
 }
 
+// A status that is refused for good is told of for a day.
+func TestFlowTellsOfStatusesGivenUp(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		clock := newClock()
+		s := e.Open(t, store.Config{Now: clock.Now})
+		d, p := storetest.PushOf(1)
+		accept(t, s, d, p)
+		settle(t, s, claimOne(t, s), store.Settlement{GivenUp: true, Error: "422", Code: 422})
+		if lost := flowOf(t, s).GivenUp; len(lost) != 1 || lost[0].Count != 1 || lost[0].Platform != "github" {
+			t.Errorf("given up: %+v", lost)
+		}
+		clock.advance(25 * time.Hour)
+		if lost := flowOf(t, s).GivenUp; len(lost) != 0 {
+			t.Errorf("a day later: %+v", lost)
+		}
+	})
+}
+
 func flowOf(t *testing.T, s *store.Store) store.Flow {
 	t.Helper()
 	flow, err := s.ReadFlow(t.Context())

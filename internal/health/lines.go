@@ -115,6 +115,10 @@ func (h *Health) databaseLines(p *page, s snapshot) {
 		late := p.now.Sub(due.Since) > longWait
 		p.line(!late, "statuses on "+h.nameOf(due.Platform), "%d to post%s", due.Count, p.oldest(pile{due.Count, due.Since}))
 	}
+	for _, lost := range s.flow.GivenUp {
+		p.line(false, "statuses on "+h.nameOf(lost.Platform), "%d refused for good in the last day, the first %s;"+
+			" the log names them, scanhook explain says why", lost.Count, p.since(lost.Since))
+	}
 	for _, trouble := range s.flow.Troubles {
 		if h.lacksToken(trouble.Platform) {
 			continue // the platform's own line says so

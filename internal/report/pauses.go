@@ -13,6 +13,7 @@ const (
 	noTokenPause       = time.Hour // a token may come with the next start
 	tooEarlyPause      = time.Second
 	unknownCommitGrace = 10 * time.Minute // a webhook can be faster than the platform's API
+	refusedGrace       = 15 * time.Minute // what a platform refuses now, a limit of jobs for instance, it may take later
 	hiddenGrace        = time.Minute      // so long may a project be newer than what the API knows
 	giveUpAfter        = 24 * time.Hour
 	firstProbe         = 30 * time.Second // until a project in trouble is tried again

@@ -132,7 +132,8 @@ func (r *Reporter) settlement(status core.Status, posted platforms.Posted, err e
 	case errors.Is(err, platforms.ErrUnknownCommit):
 		end.GivenUp = age > unknownCommitGrace
 	case errors.Is(err, platforms.ErrRefused):
-		end.GivenUp = true
+		end.GivenUp = age > refusedGrace || end.Code == 0
+		end.Error += againAdvice
 	}
 	end.GivenUp = end.Trouble == nil && (end.GivenUp || age > giveUpAfter)
 	return end

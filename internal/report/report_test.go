@@ -108,6 +108,7 @@ func TestPostsOnce(t *testing.T) {
 func TestSettlement(t *testing.T) {
 	t.Parallel()
 	limited := &platforms.RateLimited{After: 90 * time.Second, Err: errors.New("403")}
+	refused := &platforms.Answered{Code: 422, Err: fmt.Errorf("%w: job limit exceeded", platforms.ErrRefused)}
 	cases := map[string]struct {
 		err     error
 		age     time.Duration
@@ -120,7 +121,9 @@ func TestSettlement(t *testing.T) {
 		"server error for a day": {errors.New("502"), 25 * time.Hour, true, 0, longestPause},
 		"fresh unknown commit":   {platforms.ErrUnknownCommit, time.Minute, false, time.Second, 2 * time.Second},
 		"old unknown commit":     {platforms.ErrUnknownCommit, time.Hour, true, 0, longestPause},
-		"refused":                {platforms.ErrRefused, 0, true, 0, longestPause},
+		"never to be posted":     {platforms.ErrRefused, 0, true, 0, longestPause},
+		"refused":                {refused, time.Minute, false, time.Second, 2 * time.Second},
+		"refused for long":       {refused, time.Hour, true, 0, longestPause},
 		"no token":               {platforms.ErrNoToken, 0, false, time.Hour, time.Hour},
 	}
 	for name, c := range cases {

@@ -12,6 +12,9 @@ import (
 	"github.com/scanhook/scanhook/store"
 )
 
+// againAdvice is what to do about a status that the platform refuses.
+const againAdvice = "; it is tried for 15 minutes, then \"Scan again\" on the scan's page posts it anew"
+
 // maxSentence is how much of a reason is kept, in characters.
 const maxSentence = 400
 

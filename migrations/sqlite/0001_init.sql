@@ -304,6 +304,7 @@ CREATE TABLE commit_statuses (
 CREATE INDEX commit_statuses_due ON commit_statuses (source_platform, next_attempt_at, id)
     WHERE posted_revision < revision AND NOT given_up;
 CREATE INDEX commit_statuses_by_scan ON commit_statuses (scan_id);
+CREATE INDEX commit_statuses_given_up ON commit_statuses (wanted_at) WHERE given_up;
 CREATE INDEX commit_statuses_to_check ON commit_statuses (source_platform, check_at) WHERE check_at IS NOT NULL;
 
 -- Each attempt to post a status with the platform's answer, equal ones in one row, and what strangers posted in its place.
