@@ -44,6 +44,13 @@ func (n *notebook) note(what noted, now time.Time) {
 	n.at[what] = now
 }
 
+// forget has the next moment written, however soon it comes.
+func (n *notebook) forget(what noted) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.at, what)
+}
+
 func (i *intake) use() noted {
 	return noted{platform: i.delivery.Platform, secret: i.delivery.Proof.SecretID}
 }
@@ -114,7 +121,8 @@ func (e Evidence) UseOf(platform, secretID string) core.SecretUse {
 	return core.SecretUse{}
 }
 
-// ListEvidence returns which secrets verified calls, and for which projects calls were refused that were not signed.
+// ListEvidence returns which secrets verified calls, and for which projects calls were refused that were not signed. A
+// signed call that came later shows that the webhook was mended, and ends that.
 func (s *Store) ListEvidence(ctx context.Context) (Evidence, error) { return listEvidence(ctx, s.db) }
 
 // ReadEvidence is ListEvidence of a database whose schema is not to be touched. It is core.ErrNotFound where the schema
@@ -138,7 +146,8 @@ func listEvidence(ctx context.Context, db *sqlx.DB) (e Evidence, err error) {
 	if err == nil {
 		err = db.SelectContext(ctx, &e.Refused, db.Rebind(`
 			SELECT platform, project_name, first_signed_at, last_signed_at, num_refused, last_refused_at
-			FROM signed_projects WHERE num_refused > 0 ORDER BY last_refused_at DESC LIMIT ?`), maxRefused)
+			FROM signed_projects WHERE num_refused > 0 AND last_refused_at >= last_signed_at
+			ORDER BY last_refused_at DESC LIMIT ?`), maxRefused)
 	}
 	if isUndefined(err) {
 		err = errors.Join(core.ErrNotFound, err)

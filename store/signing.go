@@ -106,6 +106,7 @@ func (s *Store) refuseWeak(ctx context.Context, tx *sqlx.Tx, weak map[signedProj
 			WHERE platform = ? AND project_key = ?`), len(items), s.clock(), row.Platform, row.Pin); err != nil {
 			return fmt.Errorf("counting refused calls: %w", err)
 		}
+		s.noted.forget(noted{platform: row.Platform, project: row.Pin}) // the next signature ends the warning
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -133,8 +134,12 @@ func TestRefusedCallsLeaveNothing(t *testing.T) {
 		if err != nil || len(scans) != 1 {
 			t.Errorf("want one scan, got %d, %v", len(scans), err)
 		}
-		if evidence, err := s.ListEvidence(t.Context()); err != nil || evidence.Refused[0].NumRefused != 20 {
-			t.Errorf("want 20 refused calls, got %+v, %v", evidence.Refused, err)
+		if _, err := offer(t, s, provenBy("last", token)); !errors.Is(err, core.ErrDenied) {
+			t.Errorf("a token again: want core.ErrDenied, got %v", err)
+		}
+		evidence, err := s.ListEvidence(t.Context())
+		if err != nil || len(evidence.Refused) != 1 || evidence.Refused[0].NumRefused != 21 {
+			t.Errorf("want 21 refused calls, got %+v, %v", evidence.Refused, err)
 		}
 	})
 }
@@ -152,6 +157,33 @@ func TestDeliveryIDsBelongToTheirProject(t *testing.T) {
 		}
 		if got, err := offer(t, s, provenBy("guessed", alone)); err != nil || got.Outcome != core.Duplicate {
 			t.Errorf("the same again: want a duplicate, got %+v, %v", got, err)
+		}
+	})
+}
+
+// A webhook that was mended calls signed again, and nobody has to do anything any more.
+func TestRefusalsAreOverWithTheNextSignature(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+		s := e.Open(t, store.Config{Now: func() time.Time { return now }})
+		for i, step := range []struct {
+			proof   core.Proof
+			refused int // calls that somebody has to do something about
+		}{{signed, 0}, {token, 1}, {signed, 0}, {token, 2}, {token, 3}, {signed, 0}, {signed, 0}} {
+			_, err := offer(t, s, provenBy(fmt.Sprint("call ", i), step.proof))
+			if err != nil && !errors.Is(err, core.ErrDenied) {
+				t.Fatal(err)
+			}
+			evidence, err := s.ListEvidence(t.Context())
+			refused := 0
+			for _, project := range evidence.Refused {
+				refused += project.NumRefused
+			}
+			if err != nil || refused != step.refused {
+				t.Errorf("call %d: want %d refused, got %+v, %v", i, step.refused, evidence.Refused, err)
+			}
+			now = now.Add(time.Second)
 		}
 	})
 }
