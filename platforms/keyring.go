@@ -112,8 +112,8 @@ func (k *Keyring) For(place HookPlace) (secret, signing string, err error) {
 	return secret, signing, err
 }
 
-// maySign tells whether there is a signing token that may speak for the project.
-func (k *Keyring) maySign(project string) bool {
+// MaySign tells whether there is a signing token that may speak for the project.
+func (k *Keyring) MaySign(project string) bool {
 	return k != nil && slices.ContainsFunc(k.Signing, func(s secret) bool { return s.proof.speaksFor(project) })
 }
 

@@ -26,7 +26,7 @@ func (p Proof) Vouch(delivery core.Delivery) (core.Delivery, error) {
 				core.ErrDenied, p.Secret(), project)
 		}
 	}
-	p.MaySign = p.ring.maySign(delivery.Project)
+	p.MaySign = p.ring.MaySign(delivery.Project)
 	delivery.Proof = p.Proof
 	if p.Scope != "" || !p.Signed && p.ring.signsByScope() {
 		// A number addresses a project as well as its path does, and could be another project's: of one that must be signed

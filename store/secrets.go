@@ -121,6 +121,14 @@ func (e Evidence) UseOf(platform, secretID string) core.SecretUse {
 	return core.SecretUse{}
 }
 
+// Where leaves out the refused projects whose calls cannot be signed any more: nothing is refused for them now.
+func (e Evidence) Where(maySign func(platform, project string) bool) Evidence {
+	e.Refused = slices.DeleteFunc(slices.Clone(e.Refused), func(p core.RefusedProject) bool {
+		return !maySign(p.Platform, p.ProjectName)
+	})
+	return e
+}
+
 // ListEvidence returns which secrets verified calls, and for which projects calls were refused that were not signed. A
 // signed call that came later shows that the webhook was mended, and ends that.
 func (s *Store) ListEvidence(ctx context.Context) (Evidence, error) { return listEvidence(ctx, s.db) }

@@ -23,7 +23,7 @@ func (i inspection) secrets(ctx context.Context) []line {
 		subject := fmt.Sprintf("secret %s of %s", core.SecretName(secret.Place, secret.ID), secret.platform)
 		lines = append(lines, lastUse(subject, evidence.UseOf(secret.platform, secret.ID)))
 	}
-	for _, project := range evidence.Refused {
+	for _, project := range evidence.Where(maySign(i.Config)).Refused {
 		lines = append(lines, line{verdictWarn, "signatures of " + project.Platform + "/" + project.ProjectName, fmt.Sprintf(
 			"%s refused that bore only a secret token, the last %s; enter the signing token in that webhook, or remove it",
 			core.Plural(project.NumRefused, "call"), stamp(project.LastRefusedAt))})

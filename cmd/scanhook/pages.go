@@ -30,7 +30,7 @@ func newPages(
 	}
 	return web.New(web.Config{
 		Store: db, Tokens: tokens, OIDC: oidcOf(cfg.Web.OIDC), Platforms: platforms, Secrets: secrets,
-		Policies: policies, Rules: func(entry int) web.Rule { return ruleOf(cfg, entry) },
+		MaySign: maySign(cfg), Policies: policies, Rules: func(entry int) web.Rule { return ruleOf(cfg, entry) },
 		PublicURL: cfg.Server.PublicURL, Public: cfg.Web.Public, Log: log, Hook: hooks.Hook, Silent: hooks.Silent,
 	})
 }

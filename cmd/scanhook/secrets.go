@@ -44,6 +44,19 @@ func inPlace(secrets []config.Secret, places []int) []string {
 	return texts
 }
 
+// maySign tells whether a signing token is configured for a project. Where its platform cannot be configured, that is
+// what has to be mended first.
+func maySign(cfg *config.Config) func(platform, project string) bool {
+	return func(platform, project string) bool {
+		if _, configured := cfg.Platforms[platform]; !configured {
+			return false
+		}
+		adapter, err := platformOf(cfg, platform)
+		signer, signs := adapter.(platforms.Signer)
+		return err != nil || signs && signer.MaySign(project)
+	}
+}
+
 // hookSecret is a secret of a platform, without the secret itself.
 type hookSecret struct {
 	platforms.NamedSecret

@@ -32,6 +32,9 @@ func (w *Web) evidence(ctx context.Context) (evidence, error) {
 	if err != nil {
 		return evidence{}, err
 	}
+	if w.MaySign != nil {
+		known = known.Where(w.MaySign)
+	}
 	return evidence{linesOf(w.Secrets, known), known.Refused}, nil
 }
 

@@ -10,7 +10,9 @@ import (
 
 func TestSecretsAreShownToThoseWhoLoggedIn(t *testing.T) {
 	t.Parallel()
+	maySign := true
 	s := newSite(t, func(cfg *web.Config) {
+		cfg.MaySign = func(string, string) bool { return maySign }
 		cfg.Secrets = []web.Secret{
 			{Platform: "gitlab", Place: "signing_tokens[0]", ID: "0a0a0a0a"},
 			{Platform: "gitlab", Place: "repositories[2].webhook_secrets[0]", ID: "0b0b0b0b", Match: "gitlab/acme/*"},
@@ -34,4 +36,6 @@ func TestSecretsAreShownToThoseWhoLoggedIn(t *testing.T) {
 	contains(t, page, "signed, by signing_tokens[0] (0a0a0a0a)", "Webhook secrets", "repositories[2].webhook_secrets[0] (0b0b0b0b)", "gitlab/acme/*", "all projects",
 		"never used", "1 unsigned call", "acme/&lt;shop&gt;", "enter the signing token there")
 	lacks(t, page, "0c0c0c0c")
+	maySign = false
+	lacks(t, s.page("/deliveries"), "unsigned call")
 }

@@ -26,10 +26,11 @@ import (
 // Config holds what the pages need.
 type Config struct {
 	Store     *store.Store
-	Tokens    []Token             // each opens a session
-	OIDC      *OIDC               // opens sessions too; nil where there is none
-	Platforms map[string]Platform // by key in the configuration
-	Secrets   []Secret            // of webhooks, in the configuration's order
+	Tokens    []Token                             // each opens a session
+	OIDC      *OIDC                               // opens sessions too; nil where there is none
+	Platforms map[string]Platform                 // by key in the configuration
+	Secrets   []Secret                            // of webhooks, in the configuration's order
+	MaySign   func(platform, project string) bool // whether a signing token is configured for it; nil where nobody knows
 	Policies  core.Policies
 	Rules     func(entry int) Rule // what Policies[entry] was read from; nil where nobody knows
 	PublicURL string               // how browsers reach Scanhook; a sub-path in it begins all links

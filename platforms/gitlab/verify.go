@@ -15,7 +15,13 @@ const (
 	signatureHeader = "Webhook-Signature"
 )
 
-var _ platforms.SignatureFinder = (*Platform)(nil)
+var (
+	_ platforms.SignatureFinder = (*Platform)(nil)
+	_ platforms.Signer          = (*Platform)(nil)
+)
+
+// MaySign tells whether calls for the project can be signed.
+func (p *Platform) MaySign(project string) bool { return p.keys.MaySign(project) }
 
 // Signed tells whether the call bears a secret token or a signature.
 func (p *Platform) Signed(header http.Header) bool {
