@@ -18,7 +18,7 @@ type HookPlace struct {
 	SourcePlatform string     `db:"source_platform"`
 	Scope          string     `db:"scope"`         // project, group or app
 	Owner          string     `db:"owner"`         // full path, empty for an App
-	State          string     `db:"state"`         // as of the last check: none, hidden, active, off, paused or disabled
+	State          string     `db:"state"`         // as of the last check: see MustMend; else none, hidden or active
 	Note           string     `db:"note"`          // what is wrong, or empty
 	ArrivedUntil   *time.Time `db:"arrived_until"` // everything that was sent before has arrived
 	Failures       int        `db:"failures"`      // checks since the last one that succeeded
@@ -26,6 +26,18 @@ type HookPlace struct {
 	NextCheckAt    time.Time  `db:"next_check_at"`
 	LeaseUntil     *time.Time `db:"lease_until"`
 }
+
+// MustMend tells that pushes do not come through the place: its webhook is switched off, paused or disabled by the
+// platform, or broken, which is called but without pushes or without the right secret.
+func (p HookPlace) MustMend() bool {
+	return p.State == "off" || p.State == "paused" || p.State == "disabled" || p.State == "broken"
+}
+
+// toMend are the places that a person has to look at.
+const toMend = `state IN ('off', 'paused', 'disabled', 'broken') OR state = 'active' AND note <> ''`
+
+// MaxFailingHooks is how many ListFailingHooks returns at most.
+const MaxFailingHooks = 100
 
 // PutHookPlaces adds places whose first check is due at once; those that are known stay as they are.
 func (s *Store) PutHookPlaces(ctx context.Context, places []HookPlace) error {
@@ -120,11 +132,10 @@ func (s *Store) SettleHookPlace(ctx context.Context, claimed, next HookPlace, pa
 	return nil
 }
 
-// ListFailingHooks returns the places whose webhooks the platforms do not call, and the others that have a note.
+// ListFailingHooks returns the places whose webhooks let no pushes through, and the others that have a note.
 func (s *Store) ListFailingHooks(ctx context.Context) (list []HookPlace, err error) {
 	err = s.db.SelectContext(ctx, &list, s.db.Rebind(`
-		SELECT * FROM hook_places WHERE state IN ('off', 'paused', 'disabled') OR state = 'active' AND note <> ''
-		ORDER BY source_platform, scope, owner LIMIT 100`))
+		SELECT * FROM hook_places WHERE `+toMend+` ORDER BY source_platform, scope, owner LIMIT ?`), MaxFailingHooks)
 	if err != nil {
 		return nil, fmt.Errorf("listing failing webhooks: %w", classify(err))
 	}

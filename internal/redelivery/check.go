@@ -43,12 +43,15 @@ func isShut(err error) bool {
 		errors.Is(err, platforms.ErrRefused)
 }
 
-// take notes the state of a webhook. Of several in one place, one that is called counts.
+// take notes the state of a webhook. Of several in one place, one that lets pushes through counts.
 func (f *Finding) take(hook platforms.Hook) {
 	if f.State == string(platforms.HookActive) {
 		return
 	}
 	f.State, f.Note = string(hook.State), strings.Join(hook.Faults, "; ")
+	if hook.Broken && hook.State == platforms.HookActive {
+		f.State = StateBroken
+	}
 	if hook.Trouble != "" && f.Note == "" {
 		f.Note = hook.Trouble
 	}

@@ -16,6 +16,7 @@ import (
 const (
 	StateNone   = "none"   // no webhook there calls us
 	StateHidden = "hidden" // the token may not look
+	StateBroken = "broken" // the webhook is called, but its faults keep pushes from us
 )
 
 const (
@@ -38,6 +39,11 @@ type Finding struct {
 	Err         error  // why the check ended early, or nil
 }
 
+// called tells whether the platform calls the webhook.
+func (f Finding) called() bool {
+	return f.State == string(platforms.HookActive) || f.State == StateBroken
+}
+
 // visit checks a claimed place and settles the claim. The error is the store's; what went wrong with the webhook stands
 // in the finding.
 func (w *worker) visit(ctx context.Context, claimed store.HookPlace) (Finding, error) {
@@ -55,7 +61,7 @@ func (w *worker) visit(ctx context.Context, claimed store.HookPlace) (Finding, e
 	if found.Err == nil {
 		next.Failures = 0
 	}
-	if found.Err == nil && found.Missing == 0 && found.State == string(platforms.HookActive) {
+	if found.Err == nil && found.Missing == 0 && found.called() {
 		next.ArrivedUntil = &start
 	}
 	err := w.Store.SettleHookPlace(ctx, claimed, next, w.pause(next, found))

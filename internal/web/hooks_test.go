@@ -46,7 +46,7 @@ func TestFailingWebhooksAreNamed(t *testing.T) {
 	s := newSite(t)
 	lacks(t, s.page("/deliveries"), "Webhooks to mend")
 	now := time.Now()
-	for owner, state := range map[string]string{"acme/shop<b>": "disabled", "acme/fine": "active", "acme/empty": "none"} {
+	for owner, state := range map[string]string{"acme/shop<b>": "disabled", "acme/fine": "active", "acme/empty": "none", "acme/mute": "broken"} {
 		place := store.HookPlace{SourcePlatform: "gitlab", Scope: "project", Owner: owner}
 		claimed, err := s.store.ClaimHookPlaceNow(t.Context(), place, time.Minute)
 		if err != nil {
@@ -63,5 +63,6 @@ func TestFailingWebhooksAreNamed(t *testing.T) {
 	}
 	page := s.page("/deliveries")
 	contains(t, page, "Webhooks to mend", "project <bdi>acme/shop&lt;b&gt;</bdi> on gitlab", "<b>disabled</b>: it fails")
+	contains(t, page, "project <bdi>acme/mute</bdi> on gitlab")
 	lacks(t, page, "acme/fine", "acme/empty")
 }
