@@ -19,6 +19,7 @@ type Flow struct {
 	Statuses []Waiting         // commit statuses that are not shown as they are wanted, without those given up
 	GivenUp  []Waiting         // those of the last day that will not be shown
 	Troubles []Waiting         // projects whose statuses wait because the token may not post them
+	ToMend   []PlacesToMend    // webhooks that a person has to look at
 	Open     []ScansInState    // scans that have not ended
 	Recent   []ScansInState    // the last thousand scans
 	Lists    []core.FeedImport // the current editions of EPSS and KEV, where there are any
@@ -37,6 +38,12 @@ type Waiting struct {
 	Platform string    `db:"source_platform"`
 	Count    int       `db:"n"`
 	Since    time.Time `db:"since"` // of the first of them
+}
+
+// PlacesToMend are the places on one platform whose webhooks are not as they should be.
+type PlacesToMend struct {
+	Platform string `db:"source_platform"`
+	Count    int    `db:"n"`
 }
 
 // ScansInState are scans that stand alike.
@@ -77,6 +84,9 @@ func (s *Store) ReadFlow(ctx context.Context) (flow Flow, err error) {
 			WHERE given_up AND wanted_at > ? GROUP BY source_platform ORDER BY 1`, []any{s.clock().Add(-24 * time.Hour)}},
 		{&flow.Troubles, `
 			SELECT source_platform, COUNT(DISTINCT project_name) AS n, MIN(since) AS since FROM project_troubles
+			GROUP BY source_platform ORDER BY 1`, nil},
+		{&flow.ToMend, `
+			SELECT source_platform, COUNT(*) AS n FROM hook_places WHERE ` + toMend + `
 			GROUP BY source_platform ORDER BY 1`, nil},
 		{&flow.Open, `
 			SELECT status, '' AS verdict, COUNT(*) AS n FROM scans WHERE status IN ('pending', 'processing')

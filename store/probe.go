@@ -63,6 +63,17 @@ func Hooks(ctx context.Context, url string, policies core.Policies) ([]core.Hook
 	return s.ListHooks(ctx)
 }
 
+// FailingHooks lists the webhooks to mend from the database at url, as of their last check. The schema is not touched;
+// the error is core.ErrNotFound where there is no database yet.
+func FailingHooks(ctx context.Context, url string) ([]HookPlace, error) {
+	s, err := attach(ctx, url)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = s.db.Close() }()
+	return s.ListFailingHooks(ctx)
+}
+
 // Skew is how far the clock of the database at url is ahead of ours; see SyncClock.
 func Skew(ctx context.Context, url string) (time.Duration, error) {
 	s, err := attach(ctx, url)

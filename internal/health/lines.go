@@ -126,6 +126,9 @@ func (h *Health) databaseLines(p *page, s snapshot) {
 		p.line(false, "token for "+h.nameOf(trouble.Platform), "may not post to %s; scanhook check names them",
 			core.Plural(trouble.Count, "project"))
 	}
+	for _, hooks := range s.flow.ToMend {
+		p.line(false, "broken webhooks of "+h.nameOf(hooks.Platform), "%d to mend; scanhook check names them", hooks.Count)
+	}
 	for _, list := range s.flow.Lists {
 		edition := editionOf(list)
 		p.line(list.Kind != core.FeedEPSS || p.now.Sub(edition) < oldList, "list "+string(list.Kind),
