@@ -60,5 +60,13 @@ func (s *HookSurveyor) look(ctx context.Context, place HookPlace) ([]Hook, error
 	return hooks, err
 }
 
+// AllRight tells that the place was looked at, and that nothing is wrong with its webhooks.
+func (s *HookSurveyor) AllRight(place HookPlace) bool {
+	known, looked := s.seen[place]
+	return looked && known.err == nil && !slices.ContainsFunc(known.hooks, func(h Hook) bool {
+		return h.Broken || len(h.Faults) > 0 || h.Trouble != ""
+	})
+}
+
 // Forget makes the next survey look at the place again.
 func (s *HookSurveyor) Forget(place HookPlace) { delete(s.seen, place) }

@@ -4,40 +4,62 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/store"
 )
 
-// hooks looks at the webhooks of the projects that the configuration names in full, where the platforms may be asked.
-func (i inspection) hooks(ctx context.Context) []line {
-	surveyors := map[string]*platforms.HookSurveyor{}
+// askedHooks is what the platforms say of webhooks now.
+type askedHooks struct {
+	surveyors map[string]*platforms.HookSurveyor // by platform; none where it cannot be asked
+	told      map[hookPlace]bool
+}
+
+type hookPlace struct {
+	platform string
+	platforms.HookPlace
+}
+
+func (i inspection) askedHooks() askedHooks {
+	asked := askedHooks{map[string]*platforms.HookSurveyor{}, map[hookPlace]bool{}}
 	for name, p := range i.Platforms {
 		if adapter, err := platformOf(i.Config, name); err == nil && i.Verifies(name) && p.Posts() {
 			if manager, ok := adapter.(platforms.HookManager); ok {
-				surveyors[name] = platforms.NewHookSurveyor(manager, hookAddress(i.Server.PublicURL, name))
+				asked.surveyors[name] = platforms.NewHookSurveyor(manager, hookAddress(i.Server.PublicURL, name))
 			}
 		}
 	}
+	return asked
+}
+
+// settled tells that nothing more has to be said of the webhooks of a place: they are right, or a line tells of them.
+func (a askedHooks) settled(place hookPlace) bool {
+	surveyor := a.surveyors[place.platform]
+	return a.told[place] || surveyor != nil && surveyor.AllRight(place.HookPlace)
+}
+
+// hooks looks at the webhooks of the projects that the configuration names in full, where the platforms may be asked.
+func (i inspection) hooks(ctx context.Context, asked askedHooks) []line {
 	var lines []line
 	projects, err := namedProjects(i.Config)
 	if err != nil {
 		return []line{{verdictFail, "webhooks", err.Error()}}
 	}
 	for _, project := range projects {
-		if surveyor := surveyors[project.SourcePlatform]; surveyor != nil {
-			lines = append(lines, i.hook(ctx, surveyor, project))
+		if asked.surveyors[project.SourcePlatform] != nil {
+			lines = append(lines, i.hook(ctx, asked, project))
 		}
 	}
 	return lines
 }
 
-func (i inspection) hook(ctx context.Context, surveyor *platforms.HookSurveyor, project store.KnownProject) line {
+func (i inspection) hook(ctx context.Context, asked askedHooks, project store.KnownProject) line {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	subject := fmt.Sprintf("webhook %s/%s", project.SourcePlatform, project.ProjectName)
-	survey, err := surveyor.Survey(ctx, project.ProjectName)
+	survey, err := asked.surveyors[project.SourcePlatform].Survey(ctx, project.ProjectName)
 	limit := new(platforms.RateLimited)
 	switch {
 	case errors.As(err, &limit):
@@ -46,23 +68,27 @@ func (i inspection) hook(ctx context.Context, surveyor *platforms.HookSurveyor, 
 		return line{verdictFail, subject, oneLine(err.Error())}
 	case len(survey.Hooks) == 0 && survey.Hidden != nil:
 		return line{verdictWarn, subject, "cannot be looked at: " + oneLine(survey.Hidden.Error())}
-	case len(survey.Hooks) == 0:
+	}
+	own := platforms.HookPlace{Scope: platforms.ScopeProject, Owner: project.ProjectName}
+	asked.told[hookPlace{project.SourcePlatform, own}] = true
+	if len(survey.Hooks) == 0 {
 		address := hookAddress(i.Server.PublicURL, project.SourcePlatform)
 		text := fmt.Sprintf("there is none that calls %s; run scanhook hooks sync %s/%s", address,
 			project.SourcePlatform, project.ProjectName)
 		return line{verdictFail, subject, text}
 	}
-	return judgeHook(subject, survey, project)
+	best := bestOf(survey.Hooks)
+	asked.told[hookPlace{project.SourcePlatform, best.HookPlace}] = true
+	return judgeHook(subject, best, project)
 }
 
-// judgeHook tells of the best webhook of a project.
-func judgeHook(subject string, survey platforms.HookSurvey, project store.KnownProject) line {
-	best := survey.Hooks[0]
-	for _, hook := range survey.Hooks {
-		if best.Broken && !hook.Broken {
-			best = hook
-		}
-	}
+// bestOf is the first webhook that lets pushes through, or else the first.
+func bestOf(hooks []platforms.Hook) platforms.Hook {
+	best := slices.IndexFunc(hooks, func(h platforms.Hook) bool { return !h.Broken })
+	return hooks[max(best, 0)]
+}
+
+func judgeHook(subject string, best platforms.Hook, project store.KnownProject) line {
 	text := "that of " + best.HookPlace.String()
 	if len(best.Faults) > 0 {
 		text += fmt.Sprintf(": %s; run scanhook hooks sync %s/%s", strings.Join(best.Faults, ", "), project.SourcePlatform,

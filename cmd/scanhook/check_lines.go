@@ -36,7 +36,12 @@ func (i inspection) inspect(ctx context.Context) []line {
 	for _, name := range slices.Sorted(maps.Keys(i.Scanners)) {
 		lines = append(lines, i.scanner(name))
 	}
-	return append(append(lines, i.repositories()...), i.hooks(ctx)...)
+	asked := i.askedHooks()
+	lines = append(append(lines, i.repositories()...), i.hooks(ctx, asked)...)
+	if database.verdict != verdictFail {
+		lines = append(lines, i.failingHooks(ctx, asked)...)
+	}
+	return lines
 }
 
 func (i inspection) configuration() []line {

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/scanhook/scanhook/internal/redelivery"
+	"github.com/scanhook/scanhook/internal/standin"
+	"github.com/scanhook/scanhook/store"
+)
+
+// looksAfter lets the server's watch over webhooks have its turn at those of the projects.
+func looksAfter(t *testing.T, w *world, projects ...string) {
+	t.Helper()
+	set, err := platformsOf(w.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	order := redelivery.Order{Tell: func(redelivery.Finding) {}}
+	for _, project := range projects {
+		order.Projects = append(order.Projects, store.KnownProject{SourcePlatform: string(w.kind), ProjectName: project})
+	}
+	watch := redelivery.New(redelivery.Config{
+		Store: w.look(t), Platforms: set, Address: hookAddresses(w.config), Log: slog.New(slog.DiscardHandler),
+	})
+	if err := watch.Round(t.Context(), order); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What the server has found wrong with webhooks, check tells also of projects that no entry names in full, without
+// asking the platform again.
+func TestCheckNamesWebhooksToMend(t *testing.T) {
+	t.Parallel()
+	w, sample := setup(t, worldConfig{kind: standin.GitLab})
+	hooks := map[string]standin.Hook{
+		"acme/off":  {Failures: 40},
+		"acme/mute": {Events: []string{"tag_push_events", "pipeline_events"}},
+		"acme/lax":  {Events: []string{"push_events", "tag_push_events"}},
+		"acme/fine": {},
+	}
+	var projects []string
+	for project, hook := range hooks {
+		w.platform.AddRepository(standin.Repository{Project: project, Dir: sample.Dir, DefaultBranch: "main"})
+		added := addHook(w, hook)
+		if err := w.platform.ChangeHook(added.ID, func(h *standin.Hook) { h.Project = project }); err != nil {
+			t.Fatal(err)
+		}
+		projects = append(projects, project)
+	}
+	command(t, "migrate", "--config", w.file(t)).expect(t, 0)
+	_ = w.listeners[len(w.listeners)-1].Close() // Scanhook is down: nothing can be revived
+	looksAfter(t, w, projects...)
+	asked := len(w.platform.Calls())
+	check := command(t, "check", "--config", w.file(t))
+	check.expect(t, exitFailed,
+		"fail  webhook of project acme/off on gitlab: GitLab has disabled it after many failures",
+		"run scanhook hooks sync gitlab/acme/off",
+		"fail  webhook of project acme/mute on gitlab: it does not send push events; run scanhook hooks sync gitlab/acme/mute",
+		"warn  webhook of project acme/lax on gitlab: it does not send pipeline events; run scanhook hooks sync gitlab/acme/lax",
+		"scanhook recover gitlab/acme/lax looks again")
+	if strings.Contains(check.out, "acme/fine") {
+		t.Errorf("it names a webhook that is right:\n%s", check.out)
+	}
+	for _, call := range w.platform.Calls()[asked:] {
+		if strings.Contains(call.Path, "/hooks") {
+			t.Errorf("it asked the platform: %s %s", call.Method, call.Path)
+		}
+	}
+	w.yaml = strings.Replace(w.yaml, "match: '**'", "match: gitlab/acme/other", 1)
+	command(t, "check", "--config", w.file(t)).hides(t, "acme/off", "acme/mute")
+}
+
+// A webhook that is looked at now is told as it is now, once.
+func TestCheckTellsOfAWebhookOnce(t *testing.T) {
+	t.Parallel()
+	for name, mended := range map[string]bool{"broken still": false, "mended since": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, _ := setup(t, worldConfig{kind: standin.GitLab, extra: "repositories: [{match: gitlab/acme/shop}]"})
+			command(t, "migrate", "--config", w.file(t)).expect(t, 0)
+			var hooks []standin.Hook
+			for _, group := range []string{"acme", ""} {
+				hooks = append(hooks, addHook(w, standin.Hook{Group: group, Events: []string{"tag_push_events"}}))
+			}
+			looksAfter(t, w, "acme/shop")
+			for _, hook := range hooks {
+				if err := w.platform.ChangeHook(hook.ID, func(h *standin.Hook) {
+					if mended {
+						h.Events = []string{"push_events", "tag_push_events", "pipeline_events"}
+					}
+				}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			check := command(t, "check", "--config", w.file(t))
+			if told := strings.Count(check.out, "  webhook "); told != 1 && mended || told != 2 && !mended {
+				t.Errorf("told %d times:\n%s", told, check.out)
+			}
+		})
+	}
+}
