@@ -141,6 +141,7 @@ func TestGitHubAnswersFitTheAPIDescription(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
+	_, limits := p.call(t, http.MethodGet, "/rate_limit", "")
 	_, artifacts := p.call(t, http.MethodGet, "/repos/"+p.project+"/actions/runs/5/artifacts", "")
 	paths := document.Paths
 	for name, check := range map[string]struct {
@@ -149,6 +150,7 @@ func TestGitHubAnswersFitTheAPIDescription(t *testing.T) {
 		body      map[string]any
 	}{
 		"status":    {paths.Find("/repos/{owner}/{repo}/statuses/{sha}").Post.Responses, 201, status},
+		"limits":    {paths.Find("/rate_limit").Get.Responses, 200, limits},
 		"artifacts": {paths.Find("/repos/{owner}/{repo}/actions/runs/{run_id}/artifacts").Get.Responses, 200, artifacts},
 	} {
 		media := check.responses.Status(check.status).Value.Content.Get("application/json")

@@ -58,6 +58,8 @@ type Server struct {
 	repositories []Repository
 	artifacts    map[int64][]int64
 	lastID       int64
+	tokenScopes  []string // nil: those that Scanhook needs, of a kind that shows none on GitHub
+	tokenUntil   time.Time
 }
 
 // New makes a server that has no repositories yet.
@@ -82,6 +84,7 @@ func New(cfg Config) *Server {
 
 func (s *Server) mount() {
 	s.mux.HandleFunc("/", s.serveGit)
+	s.mountToken()
 	if s.cfg.Kind == GitLab {
 		s.mux.Handle("/api/v4/", s.api(s.faulty(unknownRoute)))
 		s.mux.Handle("POST /api/v4/projects/{id}/statuses/{sha}", s.api(s.serialised(s.faulty(s.permitted(s.postGitLabStatus)))))
