@@ -24,7 +24,7 @@ func (i inspection) inspect(ctx context.Context) []line {
 	database := i.database(ctx)
 	lines := append(i.configuration(), i.server(), database)
 	for _, name := range slices.Sorted(maps.Keys(i.Platforms)) {
-		lines = append(lines, i.platform(name))
+		lines = append(lines, i.platform(ctx, name))
 	}
 	lines = append(lines, i.clocks(ctx)...)
 	if database.verdict != verdictFail {
@@ -77,30 +77,6 @@ func (i inspection) database(ctx context.Context) line {
 		return line{verdictFail, "database", fmt.Sprintf("%s: %v; %s", i.Database.URL, err, advice)}
 	}
 	return line{verdictOK, "database", i.Database.URL.String() + " answers"}
-}
-
-func (i inspection) platform(name string) line {
-	subject, p := "platform "+name, i.Platforms[name]
-	if !i.Verifies(name) {
-		return line{verdictOff, subject, fmt.Sprintf("no webhook secret; set platforms.%s.webhook_secrets", name)}
-	}
-	if _, err := platformOf(i.Config, name); err != nil {
-		return line{verdictFail, subject, err.Error()}
-	}
-	text := fmt.Sprintf("verifies webhooks at %s, ", hookAddress(i.Server.PublicURL, name))
-	switch {
-	case p.App != nil:
-		return line{verdictOK, subject, fmt.Sprintf("%sstatuses posted to %s as GitHub App %d", text, p.URL, p.App.ID)}
-	case p.Token != "":
-		return line{verdictOK, subject, text + "statuses posted to " + p.URL}
-	}
-	return line{verdictWarn, subject, fmt.Sprintf("%sno token: statuses are kept and shown, not posted; "+
-		"set platforms.%s.token", text, name)}
-}
-
-// hookAddress is where a platform calls the server at base.
-func hookAddress(base, platform string) string {
-	return strings.TrimRight(base, "/") + "/webhooks/" + platform
 }
 
 func (i inspection) api() line {

@@ -29,14 +29,15 @@ platforms:
      app: {id: 7, private_key_file: DIR/no.pem}}
   gitlab: {webhook_secrets: [secret-of-gitlab]}
   forge:
-    {type: gitlab, url: "https://forge.example.com/git", webhook_secrets: [secret-of-forge], token: token-of-forge}
+    {type: gitlab, url: "http://127.0.0.1:1/git", webhook_secrets: [secret-of-forge], token: token-of-forge}
 repositories: [{match: "**"}]`, 1, []string{
 			"warn  configuration: ",
 			"off   platform github: no webhook secret; set platforms.github.webhook_secrets",
 			"fail  platform ghes: configuring GitHub ghes: reading the App's private key: ",
 			"warn  platform gitlab: verifies webhooks at https://scan.example.com/webhooks/gitlab, no token: statuses are",
-			"ok    platform forge: verifies webhooks at https://scan.example.com/webhooks/forge, statuses posted to " +
-				"https://forge.example.com/git",
+			"warn  platform forge: verifies webhooks at https://scan.example.com/webhooks/forge, statuses posted to " +
+				"http://127.0.0.1:1/git, which cannot be asked now: ",
+			"let this host reach it, or mend url or api_url of platforms.forge",
 			"off   api: no token",
 			"ok    server: ", "ok    database: sqlite:", "ok    git: ", "something is broken",
 		}},
@@ -70,7 +71,7 @@ defaults: {scanners: [outside]}`, 0, []string{
 		"secrets": {`
 platforms:
   github: {}
-  gitlab: {webhook_secrets: ["", secret-of-gitlab], token: token-of-gitlab}
+  gitlab: {url: "http://127.0.0.1:1", webhook_secrets: ["", secret-of-gitlab], token: token-of-gitlab}
 repositories:
   - {match: github/acme/*, webhook_secrets: [secret-of-forge]}
   - {match: "*/acme/**", webhook_secrets: [secret-of-ghes]}`, 0, []string{

@@ -21,6 +21,7 @@ func TestGitea(t *testing.T) {
 		"hooks":        testGiteaHooks,
 		"hook mends":   testGiteaHookMends,
 		"token":        testGiteaToken,
+		"credential":   testGiteaCredential,
 		"overwritten":  testGiteaOverwritten,
 		"findings":     testGiteaFindings,
 		"refs":         testGiteaRefs,

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/scanhook/scanhook/internal/standin"
+)
+
+// A token is tried before a commit waits for its status.
+func TestCheckTriesTokens(t *testing.T) {
+	t.Parallel()
+	soon := time.Now().Add(3 * 24 * time.Hour)
+	for _, kind := range kinds {
+		for name, test := range map[string]struct {
+			change func(*world)
+			code   int
+			want   string
+		}{
+			"right": {func(*world) {}, 0, "ok    platform NAME: "},
+			"wrong": {func(w *world) { w.secrets["TOKEN"] = "of another platform" }, exitFailed, "answered 401: the token"},
+			"too narrow": {func(w *world) { w.platform.TokenIs(time.Time{}, "read_api", "gist") }, exitFailed,
+				"fail  platform NAME: verifies webhooks at "},
+			"ends soon": {func(w *world) { w.platform.TokenIs(soon) }, 0,
+				" until its token ends on " + soon.UTC().Format(time.DateOnly) + "; renew it there and set platforms.NAME.token"},
+			"ends one day": {func(w *world) { w.platform.TokenIs(soon.AddDate(0, 1, 0)) }, 0, "ok    platform NAME: "},
+			"busy":         {func(w *world) { w.platform.Fail(standin.RateLimited(time.Minute)) }, 0, "rate limited for 1m0s"},
+			"broken":       {func(w *world) { w.platform.Fail(standin.BadGateway()) }, 0, "which cannot be asked now: "},
+			"away":         {func(w *world) { w.platform.Fail(standin.Drop()) }, 0, "let this host reach it"},
+			"refused":      {func(w *world) { w.platform.Fail(standin.Fault{Status: http.StatusForbidden}) }, exitFailed, "answered 403"},
+		} {
+			t.Run(string(kind)+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				w, _ := setup(t, worldConfig{kind: kind})
+				test.change(w)
+				got := command(t, "check", "--config", w.file(t))
+				got.expect(t, test.code, strings.ReplaceAll(test.want, "NAME", string(kind)))
+				got.hides(t, w.secrets["TOKEN"])
+				if calls := w.platform.Calls(); len(calls) != 1 {
+					t.Errorf("it asked %d times: %+v", len(calls), calls)
+				}
+			})
+		}
+	}
+}
