@@ -139,6 +139,19 @@ func TestHooksSyncSaysWhatItNeeds(t *testing.T) {
 	syncs(t, w, "../x").expect(t, exitUsage, "no path of a project")
 }
 
+// Platforms answer alike whether there is no project or the token may not see it.
+func TestHooksSyncDoubtsThePath(t *testing.T) {
+	t.Parallel()
+	for _, kind := range kinds {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			w, _ := setup(t, worldConfig{kind: kind})
+			syncs(t, w, "nope/nope").expect(t, exitFailed, "failed    "+string(kind)+"/nope/nope: ",
+				"answered 404: the path may be misspelt or be no project's, else give the token")
+		})
+	}
+}
+
 func TestHooksSyncWithoutToken(t *testing.T) {
 	t.Parallel()
 	config := writeFile(t, "platforms: {github: {webhook_secrets: [0123456789abcdef]}}\nrepositories: [{match: '**'}]")

@@ -79,8 +79,8 @@ func (p *Platform) checkApp(ctx context.Context) error {
 		return err
 	}
 	if granted := found.GetPermissions(); granted != nil && granted.GetStatuses() != "write" {
-		return &platforms.Denied{Err: fmt.Errorf("App %d of %s lacks the permission \"Commit statuses: write\": give it in the"+
-			" App's settings, and have its owners accept it where it is installed", p.app.config.ID, p.name)}
+		return &platforms.Denied{Err: fmt.Errorf("the App %d of %s lacks the permission \"Commit statuses: write\": give it in"+
+			" its settings, and have its owners accept it where it is installed", p.app.config.ID, p.name)}
 	}
 	return nil
 }

@@ -171,7 +171,11 @@ func (p *Platform) hookError(answer *gogithub.Response, err error) error {
 	}
 	switch response.StatusCode {
 	case http.StatusForbidden, http.StatusNotFound:
-		return fmt.Errorf("%w: %s answered %d: give %s", platforms.ErrNoHookAccess, p.name, response.StatusCode,
+		doubt := ""
+		if response.StatusCode == http.StatusNotFound && p.app == nil {
+			doubt = "the path may be misspelt or be no project's, else "
+		}
+		return fmt.Errorf("%w: %s answered %d: %sgive %s", platforms.ErrNoHookAccess, p.name, response.StatusCode, doubt,
 			p.hookPermission())
 	case http.StatusMethodNotAllowed:
 		return fmt.Errorf("%w: %s answered 405: it has no such call", platforms.ErrNoHookAccess, p.name)

@@ -156,12 +156,16 @@ func (p *Platform) hookError(answer *gogitlab.Response, err error) error {
 	if limit := new(platforms.RateLimited); classified == nil || answer == nil || errors.As(classified, &limit) {
 		return classified
 	}
+	doubt := ""
 	switch answer.StatusCode {
-	case http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed:
-		return fmt.Errorf("%w: GitLab answered %d: give the token of platform %s the scope api and the role Maintainer"+
-			" (for webhooks of groups: Owner)", platforms.ErrNoHookAccess, answer.StatusCode, p.name)
+	case http.StatusForbidden, http.StatusMethodNotAllowed:
+	case http.StatusNotFound:
+		doubt = "the path may be misspelt or be no project's, else "
+	default:
+		return classified
 	}
-	return classified
+	return fmt.Errorf("%w: GitLab answered %d: %sgive the token of platform %s the scope api and the role Maintainer"+
+		" (for webhooks of groups: Owner)", platforms.ErrNoHookAccess, answer.StatusCode, doubt, p.name)
 }
 
 // resends remembers the calls of the last minute.
