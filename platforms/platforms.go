@@ -2,9 +2,9 @@
 // errors by which it tells its callers what to do next. The adapters are platforms/github and platforms/gitlab.
 //
 // Every adapter is a Platform. What else one can do, it says by one of the small interfaces SignatureFinder, Signer,
-// CredentialChecker, StatusReader, MergeBaseFinder, Inquirer, HookManager and Redeliverer, which the rooms that need them
-// ask for; each has a file of its own. Reading order: platforms.go, answers.go (errors), keyring.go, secrets.go, proof.go (who may
-// speak for which project), hooks.go; the rest helps adapters to read payloads and to make calls.
+// CredentialChecker, StatusReader, MergeBaseFinder, Inquirer, HookManager and Redeliverer, which the rooms that need
+// them ask for; each has a file of its own. Reading order: platforms.go, answers.go (errors), keyring.go, secrets.go,
+// proof.go (who may speak for which project), hooks.go; the rest helps adapters to read payloads and to make calls.
 package platforms
 
 import (

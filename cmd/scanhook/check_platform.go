@@ -60,8 +60,8 @@ func judgeCredential(ctx context.Context, checker platforms.CredentialChecker, n
 	case errors.As(err, &denial), errors.Is(err, platforms.ErrRefused), code > 0 && code < http.StatusInternalServerError:
 		return verdictFail, fmt.Sprintf("but statuses cannot be posted to %s: %s", where, oneLine(err.Error()))
 	case err != nil:
-		return verdictWarn, fmt.Sprintf("statuses posted to %s, which cannot be asked now: %s; let this host reach it, or mend "+
-			"url or api_url of platforms.%s", where, oneLine(err.Error()), name)
+		return verdictWarn, fmt.Sprintf("statuses posted to %s, which cannot be asked now: %s; let this host reach it, or "+
+			"mend url or api_url of platforms.%s", where, oneLine(err.Error()), name)
 	case !found.ExpiresAt.IsZero() && left < endsSoon:
 		return verdictWarn, fmt.Sprintf("statuses posted to %s until its token ends on %s; renew it there and set "+
 			"platforms.%s.token", where, found.ExpiresAt.UTC().Format(time.DateOnly), name)
