@@ -58,10 +58,15 @@ func objectFormat(sha string) string {
 }
 
 // explain makes a sentence of a failed fetch. Git exits alike whatever went wrong, so the difference between a server
-// that is out of reach and one that does not hand the commit out is found by asking it something harmless.
+// that is out of reach and one that does not hand the commit out is found by asking it something harmless. That proves
+// nothing of one that was cut off in the middle: small answers may come while packs do not.
 func (g gitRunner) explain(ctx context.Context, sha string, failure error) error {
 	if ctx.Err() != nil || errors.Is(failure, exec.ErrNotFound) {
 		return failure
+	}
+	if errors.As(failure, new(cut)) {
+		return passing{fmt.Errorf("%s cannot be fetched: it is too slow, or broke off before the end; check how it does and "+
+			"that it can be reached from here, through every proxy: %w", g.remote.URL, failure), true}
 	}
 	if g.runAuthorized(ctx, "ls-remote", "--quiet", "--", g.remote.URL, "HEAD") == nil {
 		return passing{fmt.Errorf("%s does not hand out commit %s: it is gone after a force push, holds what git refuses, "+

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/scanhook/scanhook/platforms"
@@ -25,7 +26,6 @@ var hardened = []string{
 	"-c", "credential.helper=",
 	"-c", "http.followRedirects=false",
 	"-c", "http.lowSpeedLimit=1000",
-	"-c", "http.lowSpeedTime=60",
 	"-c", "transfer.fsckObjects=true",
 	"-c", "submodule.recurse=false",
 }
@@ -61,7 +61,7 @@ func (g gitRunner) runAuthorized(ctx context.Context, args ...string) error {
 }
 
 func (g gitRunner) start(ctx context.Context, environment, args []string) error {
-	options := slices.Clone(hardened)
+	options := append(slices.Clone(hardened), "-c", fmt.Sprintf("http.lowSpeedTime=%d", g.space.patience/time.Second))
 	for _, fault := range harmless {
 		options = append(options, "-c", "fetch.fsck."+fault+"=ignore")
 	}
@@ -76,17 +76,22 @@ func (g gitRunner) start(ctx context.Context, environment, args []string) error 
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case err != nil:
-		return fmt.Errorf("git said %q (%w)", g.lastWords(stderr.String()), err)
+		err = fmt.Errorf("git said %q (%w)", g.lastWords(stderr.String()), err)
+		if isCut(stderr.String()) {
+			return cut{err}
+		}
+		return err
 	}
 	return nil
 }
 
-// lastWords is the last line that git wrote, which may repeat what the server said, without the credential.
+// lastWords is the last line that git wrote, which may repeat what the server said, without the credential. Where a
+// transfer failed, the lines after that only tell what git missed then.
 func (g gitRunner) lastWords(stderr string) string {
 	const limit = 300
 	line := ""
 	for candidate := range strings.Lines(stderr) {
-		if text := strings.TrimSpace(candidate); text != "" {
+		if text := strings.TrimSpace(candidate); text != "" && !strings.Contains(line, transferFailed) {
 			line = text
 		}
 	}

@@ -50,6 +50,12 @@ func newGitServer(t *testing.T, looks ...func(http.ResponseWriter, *http.Request
 	return s
 }
 
+// behind puts a proxy before the server; nothing may have been fetched yet.
+func (s *gitServer) behind(proxy func(w http.ResponseWriter, r *http.Request, next http.Handler)) {
+	next := s.Config.Handler
+	s.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { proxy(w, r, next) })
+}
+
 // commit makes a repository with one commit and returns the commit's id.
 func (s *gitServer) commit(t *testing.T, project string, content files, initArgs ...string) string {
 	t.Helper()

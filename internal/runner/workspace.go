@@ -16,6 +16,7 @@ const (
 	blockSize       = 4096
 	watchEvery      = 250 * time.Millisecond
 	staleAge        = time.Minute // until then a new workspace is locked
+	gitPatience     = time.Minute
 )
 
 // workspace is the private directory of one job: the checkout, and beside it what git and scanners may write to.
@@ -27,6 +28,8 @@ type workspace struct {
 	reports string
 	limit   int64    // bytes
 	lock    *os.File // held for as long as the process lives
+
+	patience time.Duration // with a git server that says next to nothing, in whole seconds
 }
 
 func newWorkspace(parent string, limit int64) (workspace, error) {
@@ -49,6 +52,8 @@ func newWorkspace(parent string, limit int64) (workspace, error) {
 		temp:    filepath.Join(root, "tmp"),
 		reports: filepath.Join(root, "reports"),
 		limit:   limit,
+
+		patience: gitPatience,
 	}
 	for _, dir := range []string{space.source, space.home, space.temp, space.reports} {
 		if err := os.Mkdir(dir, 0o700); err != nil {
