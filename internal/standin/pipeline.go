@@ -11,20 +11,21 @@ import (
 
 // PipelineSpec is one state of one run of a CI pipeline.
 type PipelineSpec struct {
-	Project    string
-	ID         int64  // 0: the next free one
-	Attempt    int    // GitHub: 1 and one more for each re-run; 0 is 1
-	Name       string // of the workflow or pipeline; empty: CI
-	Branch     string // short; empty: the default branch
-	SHA        string // full id of the commit
-	Before     string // GitLab: before_sha; empty: zeros
-	Source     string // GitHub: event; GitLab: source; empty: push
-	Status     string // GitHub: queued, in_progress, completed; GitLab: pending, running, success…; empty: finished well
-	Conclusion string // GitHub: success, failure…; empty: success when completed, else null
-	CreatedAt  time.Time
-	Queued     time.Duration // from creation to start
-	Duration   time.Duration // from start to end; sent only when finished
-	Artifacts  []int64       // sizes in bytes; GitLab sends them, GitHub answers them when asked for the run's artifacts
+	Project      string
+	ID           int64  // 0: the next free one
+	Attempt      int    // GitHub: 1 and one more for each re-run; 0 is 1
+	Name         string // of the workflow or pipeline; empty: CI
+	Branch       string // short; empty: the default branch
+	SHA          string // full id of the commit
+	Before       string // GitLab: before_sha; empty: zeros
+	Source       string // GitHub: event; GitLab: source; empty: push
+	Status       string // GitHub: queued, in_progress, completed; GitLab: pending, running, success…; empty: finished well
+	Conclusion   string // GitHub: success, failure…; empty: success when completed, else null
+	CreatedAt    time.Time
+	Queued       time.Duration // from creation to start
+	Duration     time.Duration // from start to end; sent only when finished
+	MergeRequest int64         // GitLab: number of the one that it runs for, from Branch; 0: none
+	Artifacts    []int64       // sizes in bytes; GitLab sends them, GitHub answers them when asked for the run's artifacts
 }
 
 func (p PipelineSpec) startedAt() time.Time { return p.CreatedAt.Add(p.Queued) }
@@ -74,6 +75,9 @@ func (s *Server) complete(spec PipelineSpec, r Repository) PipelineSpec {
 	spec.Attempt = cmp.Or(spec.Attempt, 1)
 	spec.Name = cmp.Or(spec.Name, "CI")
 	spec.Branch = cmp.Or(spec.Branch, r.DefaultBranch)
+	if spec.MergeRequest > 0 {
+		spec.Source = cmp.Or(spec.Source, mergeRequestEvent)
+	}
 	spec.Source = cmp.Or(spec.Source, "push")
 	spec.Status = cmp.Or(spec.Status, finished)
 	if spec.Status == "completed" {

@@ -21,7 +21,7 @@ func (s *Server) gitlabPipelineEvent(p PipelineSpec, r Repository, head commit) 
 	return map[string]any{
 		"object_kind":       "pipeline",
 		"object_attributes": s.gitlabAttributes(p, r, head),
-		"merge_request":     nil,
+		"merge_request":     s.gitlabMergeRequest(p, r),
 		"user":              user,
 		"project":           s.gitlabProject(r),
 		"commit": map[string]any{

@@ -36,7 +36,7 @@ type job struct {
 }
 
 // AddPipeline makes a CI pipeline of the project exist for a commit, with the names of its own jobs, which no posted
-// status may take. It returns the pipeline's id.
+// status may take. It returns the pipeline's id. That of a merge request runs for the ref that MergeRequestRef names.
 func (s *Server) AddPipeline(project, sha, ref string, jobs ...string) (int64, error) {
 	repo, err := s.find(project)
 	if err != nil {
@@ -45,7 +45,8 @@ func (s *Server) AddPipeline(project, sha, ref string, jobs ...string) (int64, e
 	id := s.nextID()
 	s.ci.mu.Lock()
 	defer s.ci.mu.Unlock()
-	s.ci.add(pipeline{id: id, project: repo.ID, sha: sha, ref: ref, source: "push", at: s.cfg.Now(), own: jobs})
+	line := pipeline{id: id, project: repo.ID, sha: sha, ref: ref, source: sourceOf(ref), at: s.cfg.Now(), own: jobs}
+	s.ci.add(line)
 	return id, nil
 }
 
@@ -86,14 +87,14 @@ func (p *pipelines) find(project int64, sha, ref, id string) *pipeline {
 	return nil
 }
 
-// last is a copy of the newest pipeline of a commit.
-func (p *pipelines) last(project int64, sha string) (pipeline, bool) {
+// refOf is the ref of the newest pipeline of a commit that matches; empty where there is none.
+func (p *pipelines) refOf(project int64, sha, id string) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if line := p.find(project, sha, "", ""); line != nil {
-		return *line, true
+	if line := p.find(project, sha, "", id); line != nil {
+		return line.ref
 	}
-	return pipeline{}, false
+	return ""
 }
 
 func (l *pipeline) hasOwn(name string) bool { return slices.Contains(l.own, name) }

@@ -93,14 +93,14 @@ func readGitLabStatus(r *http.Request) (post gitlabStatus, problem *answer) {
 	return post, nil
 }
 
-// refFor is the ref that a status counts for: the one it names, else that of the commit's newest pipeline, else the
-// first branch that has the commit; empty when there is none.
+// refFor is the ref that a status counts for: the one it names, else that of its pipeline or of the commit's newest one,
+// else the first branch that has the commit; empty when there is none.
 func (s *Server) refFor(ctx context.Context, repo Repository, sha string, post gitlabStatus) (string, error) {
 	if post.Ref != "" {
 		return post.Ref, nil
 	}
-	if newest, ok := s.ci.last(repo.ID, sha); ok {
-		return newest.ref, nil
+	if ref := s.ci.refOf(repo.ID, sha, string(post.PipelineID)); ref != "" {
+		return ref, nil
 	}
 	return repo.branchWith(ctx, sha)
 }

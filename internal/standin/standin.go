@@ -90,6 +90,7 @@ func (s *Server) mount() {
 		s.mux.Handle("POST /api/v4/projects/{id}/statuses/{sha}", s.api(s.serialised(s.faulty(s.permitted(s.postGitLabStatus)))))
 		s.mux.Handle("GET /api/v4/projects/{id}/repository/commits/{sha}", s.api(s.faulty(s.getGitLabCommit)))
 		s.mux.Handle("GET /api/v4/projects/{id}/repository/commits/{sha}/statuses", s.api(s.faulty(s.listGitLab)))
+		s.mux.Handle("GET /api/v4/projects/{id}/pipelines", s.api(s.faulty(s.listPipelines)))
 		s.mux.Handle("GET /api/v4/projects/{id}", s.api(s.faulty(s.getGitLabProject)))
 		s.mux.Handle("GET /api/v4/projects/{id}/repository/merge_base", s.api(s.faulty(s.mergeBaseGitLab)))
 		s.mountGitLabHooks()
