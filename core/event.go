@@ -71,6 +71,9 @@ type Pipeline struct {
 	MergeRequestIID int64 // 0 when the pipeline does not belong to a merge request
 }
 
+// SourceMergeRequest is GitLab's Source of the pipelines that merge requests show as theirs; their children have another.
+const SourceMergeRequest = "merge_request_event"
+
 // PipelineParent names the pipeline that started a child or multi-project pipeline.
 type PipelineParent struct {
 	Project string

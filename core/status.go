@@ -52,6 +52,7 @@ type Status struct {
 	CheckAt        *time.Time  `db:"check_at"`        // when to look what the platform shows
 	Probe          int         `db:"probe"`           // not 0: the post finds out whether a token was mended, so often now
 	PushedAt       *time.Time  `db:"pushed_at"`       // when the scan was asked for; only claimed, and only for the scan's own status
+	MergePipeline  int64       `db:"merge_pipeline"`  // the commit's newest of a merge request (GitLab), or 0; only claimed
 }
 
 // FirstFinal tells whether posting s ends the wait that began with the push.

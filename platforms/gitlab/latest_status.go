@@ -12,7 +12,8 @@ import (
 
 var _ platforms.StatusReader = (*Platform)(nil)
 
-// LatestStatus asks for the commit's statuses of that name; GitLab has the latest of each user and pipeline.
+// LatestStatus asks for the commit's statuses of that name; GitLab has the latest of each user and pipeline. Where we
+// know the pipeline of ours, it is looked for there: that of a merge request does not run for the branch.
 func (p *Platform) LatestStatus(ctx context.Context, status core.Status) (core.StatusSeen, error) {
 	project := core.Project{Name: status.ProjectName, Ref: status.ProjectRef}
 	if err := p.inquiring(project); err != nil {
@@ -24,7 +25,7 @@ func (p *Platform) LatestStatus(ctx context.Context, status core.Status) (core.S
 	options := &gogitlab.GetCommitStatusesOptions{
 		Name: &status.Context, ListOptions: gogitlab.ListOptions{PerPage: jobsPerPage},
 	}
-	if status.Branch != "" {
+	if status.Branch != "" && status.PipelinePin == "" {
 		options.Ref = &status.Branch
 	}
 	list, answer, err := p.api.Commits.GetCommitStatuses(
@@ -39,7 +40,7 @@ func (p *Platform) LatestStatus(ctx context.Context, status core.Status) (core.S
 func latest(status core.Status, list []*gogitlab.CommitStatus) (core.StatusSeen, error) {
 	var last *gogitlab.CommitStatus
 	for _, shown := range list {
-		if shown != nil && shown.Name == status.Context && (last == nil || shown.ID > last.ID) {
+		if shown != nil && shown.Name == status.Context && inPlaceOf(shown, status) && (last == nil || shown.ID > last.ID) {
 			last = shown
 		}
 	}
@@ -52,6 +53,11 @@ func latest(status core.Status, list []*gogitlab.CommitStatus) (core.StatusSeen,
 		State: fromState(last.Status), Description: platforms.Clean(last.Description),
 		Creator: platforms.Clean(last.Author.Username),
 	}, nil
+}
+
+// inPlaceOf takes a status that tells no pipeline for one of any.
+func inPlaceOf(shown *gogitlab.CommitStatus, status core.Status) bool {
+	return status.PipelinePin == "" || shown.PipelineId == 0 || pinOf(shown.PipelineId) == status.PipelinePin
 }
 
 func fromState(word string) core.StatusState {
