@@ -80,7 +80,10 @@ func (s *Store) recordRuns(ctx context.Context, tx *sqlx.Tx, batch []*intake) er
 			changed[item.scan.ID] = map[int64]bool{}
 		}
 	}
-	return s.judgeCommits(ctx, tx, changed)
+	if err := s.judgeCommits(ctx, tx, changed); err != nil {
+		return err
+	}
+	return s.followMergeRequests(ctx, tx, telling)
 }
 
 // lockCommits keeps other processes from recording runs of the same commits until the transaction ends.

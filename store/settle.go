@@ -81,7 +81,10 @@ func (s *Store) settlePosted(
 		}
 	}
 	settled, err := postedStatus(ctx, tx, status, end, now)
-	if err == nil && settled == 0 {
+	switch {
+	case err == nil && settled > 0:
+		err = s.followAfter(ctx, tx, status, end)
+	case err == nil:
 		_, err = rowsChanged(ctx, tx, `
 			UPDATE commit_statuses SET revision = revision + 1 WHERE id = ? AND posted_revision > ?`,
 			status.ID, status.Revision)

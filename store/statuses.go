@@ -118,7 +118,8 @@ func (s *Store) claimDue(
 				AND `+othersFirst+` = 0 AND `+troubled+` = 0
 			ORDER BY next_attempt_at, id LIMIT ? `+s.dialect.skipLocked+`)
 			AND posted_revision < revision AND NOT given_up AND (lease_until IS NULL OR lease_until <= ?)
-		RETURNING *, (SELECT timestamp FROM scans s WHERE s.id = scan_id AND s.context = commit_statuses.context) AS pushed_at`,
+		RETURNING *, `+mergePipeline+` AS merge_pipeline,
+			(SELECT timestamp FROM scans s WHERE s.id = scan_id AND s.context = commit_statuses.context) AS pushed_at`,
 		now.Add(lease), now, onPlatforms, now, now, now, limit, now)
 	if err != nil {
 		return nil, nil // no platforms, nothing due

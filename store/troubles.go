@@ -31,7 +31,7 @@ func (s *Store) claimProbe(
 					AND other.commit_sha = due.commit_sha AND other.lease_until > ?) = 0
 			ORDER BY wanted_at DESC, id DESC LIMIT 1 `+s.dialect.skipLocked+`)
 			AND posted_revision < revision AND NOT given_up AND (lease_until IS NULL OR lease_until <= ?)
-		RETURNING *, CAST(? AS INTEGER) AS probe`),
+		RETURNING *, `+mergePipeline+` AS merge_pipeline, CAST(? AS INTEGER) AS probe`),
 		now.Add(lease), trouble.SourcePlatform, trouble.ProjectName, trouble.Branch, trouble.Branch, now, now, trouble.Probes)
 	if err != nil || len(claimed) > 0 {
 		return claimed, err
