@@ -35,7 +35,7 @@ func TestFetchCommitSaysWhenTheServerIsCutOff(t *testing.T) {
 			t.Parallel()
 			server := newGitServer(t)
 			sha := server.commit(t, "p", files{"noise": noise(1 << 20)})
-			server.behind(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			cut := proxy(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 				switch {
 				case r.Method == http.MethodGet:
 					next.ServeHTTP(w, r)
@@ -47,6 +47,7 @@ func TestFetchCommitSaysWhenTheServerIsCutOff(t *testing.T) {
 					next.ServeHTTP(&cutter{w, test.after}, r)
 				}
 			})
+			server.proxy.Store(&cut)
 			space := open(t)
 			space.patience = time.Second
 			err := fetchCommit(t.Context(), space, server.remote("p"), sha)

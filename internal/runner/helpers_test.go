@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/scanhook/scanhook/platforms"
@@ -23,7 +24,12 @@ type gitServer struct {
 	*httptest.Server
 	dir  string
 	look func(http.ResponseWriter, *http.Request) (answered bool) // sees a request first; may be nil
+
+	proxy atomic.Pointer[proxy] // stands before the server; may be nil
 }
+
+// proxy passes requests on to next, or does not.
+type proxy func(w http.ResponseWriter, r *http.Request, next http.Handler)
 
 // newGitServer lets each look see a request first and answer it.
 func newGitServer(t *testing.T, looks ...func(http.ResponseWriter, *http.Request) (answered bool)) *gitServer {
@@ -44,16 +50,14 @@ func newGitServer(t *testing.T, looks ...func(http.ResponseWriter, *http.Request
 				return
 			}
 		}
+		if before := s.proxy.Load(); before != nil {
+			(*before)(w, r, backend)
+			return
+		}
 		backend.ServeHTTP(w, r)
 	}))
 	t.Cleanup(s.Close)
 	return s
-}
-
-// behind puts a proxy before the server; nothing may have been fetched yet.
-func (s *gitServer) behind(proxy func(w http.ResponseWriter, r *http.Request, next http.Handler)) {
-	next := s.Config.Handler
-	s.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { proxy(w, r, next) })
 }
 
 // commit makes a repository with one commit and returns the commit's id.
