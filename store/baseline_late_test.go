@@ -9,13 +9,6 @@ import (
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
-func oneScanner(t *testing.T, e storetest.Engine) *store.Store {
-	t.Helper()
-	policy := storetest.Policy
-	policy.Scanners = []string{"semgrep"}
-	return e.Open(t, store.Config{Policies: core.Policies{{Match: "**", Policy: policy}}})
-}
-
 // leaves opens the scan of a branch that left main at the n-th commit.
 func leaves(t *testing.T, s *store.Store, at int) core.Scan {
 	t.Helper()
@@ -36,7 +29,7 @@ func TestBranchIsScannedBeforeItsMergeBase(t *testing.T) {
 			"0 new, 1 known, 1 fixed": {"main"},
 			"0 new, 2 fixed":          nil,
 		} {
-			s := oneScanner(t, e)
+			s := scannedBy(t, e, "semgrep")
 			deliver(t, s, pushed(t, s, 1), "semgrep", found("old"))
 			branch := leaves(t, s, 2)
 			before := deliver(t, s, branch, "semgrep", found(rules...))
@@ -61,7 +54,7 @@ func TestBranchIsScannedBeforeItsMergeBase(t *testing.T) {
 func TestBranchAndItsMergeBaseEndTogether(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
-		s := oneScanner(t, e)
+		s := scannedBy(t, e, "semgrep")
 		for n := range 20 {
 			branch, main := leaves(t, s, n+1), pushed(t, s, n+1)
 			var both sync.WaitGroup

@@ -14,8 +14,13 @@ import (
 // twoScanners makes a store whose repositories have two scanners that deliver from outside.
 func twoScanners(t *testing.T, e storetest.Engine) *store.Store {
 	t.Helper()
+	return scannedBy(t, e, "semgrep", "trivy")
+}
+
+func scannedBy(t *testing.T, e storetest.Engine, scanners ...string) *store.Store {
+	t.Helper()
 	policy := storetest.Policy
-	policy.Scanners = []string{"semgrep", "trivy"}
+	policy.Scanners = scanners
 	return e.Open(t, store.Config{Policies: core.Policies{{Match: "**", Policy: policy}}})
 }
 

@@ -13,17 +13,11 @@ import (
 // overtakenWithin is how many of a branch's scans are looked at for those that belong to a late push.
 const overtakenWithin = 1000
 
-// move is a push's step of a branch from one commit to another, and the other one's scan.
+// move is a push's step of a branch to the scan's commit from the one before it.
 type move struct {
-	ID             int64
-	SourcePlatform string
-	ProjectName    string
-	Branch         string
-	CommitSHA      string
-	BeforeSHA      string
-	Created        bool // the push made the scan
-	Found          bool // nobody announced the push: the branch was seen to stand there
+	*core.Scan
 	known
+	created bool // the push made the scan
 }
 
 // known is what earlier scans of the branch say of a move. Those of the commits ahead are 0 where there are none.
@@ -74,10 +68,7 @@ func movesOf(batch []*intake) (moves []*move) {
 			!item.created && (scan.BeforeSHA == "" || !isPush(scan.Origin)) {
 			continue
 		}
-		moves = append(moves, &move{
-			ID: scan.ID, SourcePlatform: scan.SourcePlatform, ProjectName: scan.ProjectName, Branch: scan.Branch,
-			CommitSHA: scan.CommitSHA, BeforeSHA: scan.BeforeSHA, Created: item.created, Found: scan.Origin == core.Recovered,
-		})
+		moves = append(moves, &move{Scan: scan, created: item.created})
 	}
 	return moves
 }
@@ -87,7 +78,7 @@ func askKnown(ctx context.Context, tx *sqlx.Tx, moves []*move) error {
 	var args []any
 	for n, m := range moves {
 		upTo := m.ID // which is new
-		if !m.Created {
+		if !m.created {
 			upTo = math.MaxInt64
 		}
 		args = append(args, n, m.SourcePlatform, m.ProjectName, m.Branch, upTo, m.CommitSHA, m.BeforeSHA)
@@ -120,9 +111,9 @@ func askKnown(ctx context.Context, tx *sqlx.Tx, moves []*move) error {
 func (m *move) overtake(ctx context.Context, tx *sqlx.Tx) error {
 	ahead := m.ahead()
 	switch {
-	case !m.Created:
+	case !m.created:
 		return m.standsAt(ctx, tx)
-	case m.Found || m.Tip == "" || ahead == 0:
+	case m.Origin == core.Recovered || m.Tip == "" || ahead == 0: // recover saw the branch stand there
 		return nil
 	}
 	return m.mark(ctx, tx, m.CommitSHA, ahead)
