@@ -2,6 +2,9 @@
 PG := .ci/with-postgres
 LINT := go tool -modfile=.ci/tools/go.mod golangci-lint
 
+# Gin's MessagePack, which nobody speaks to us, would be a seventh of the binary.
+export GOFLAGS := $(GOFLAGS) -tags=nomsgpack
+
 .PHONY: help build check test race bench eval chaos lint vuln e2e e2e-gitea run demo clean
 
 help: ## list the targets
