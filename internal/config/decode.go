@@ -88,7 +88,7 @@ func (d *decoder) decodeMap(path string, node *yaml.Node, out reflect.Value) {
 
 func (d *decoder) decodeSlice(path string, node *yaml.Node, out reflect.Value) {
 	if node.Kind != yaml.SequenceNode {
-		d.shapef(path, "must be a list, not %s: write [a, b], or one line with - for each element", nounOf(node))
+		d.shapef(path, "must be a list, not %s: write [a, b], or one line with - and a space for each element", nounOf(node))
 		return
 	}
 	list := reflect.MakeSlice(out.Type(), 0, len(node.Content))

@@ -8,8 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"reflect"
-	"regexp"
-	"strconv"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -77,31 +75,13 @@ func parseDocument(data []byte) (*yaml.Node, *Problem) {
 	if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
 		return nil, nil
 	} else if err != nil {
-		return nil, syntaxProblem(err)
+		return nil, syntaxProblem(data, err)
 	}
 	if err := decoder.Decode(&more); err == nil {
 		at := placeOf(&more)
 		return nil, &Problem{at.line, at.column, "", "a second document starts here: write one, without ---"}
 	} else if !errors.Is(err, io.EOF) {
-		return nil, syntaxProblem(err)
+		return nil, syntaxProblem(data, err)
 	}
 	return document.Content[0], nil
-}
-
-var (
-	yamlMessage = regexp.MustCompile(`(?s)^yaml: (?:line (\d+): )?(.*)$`)
-	quoted      = regexp.MustCompile(`(?s)['"\x60].*['"\x60]`)
-)
-
-// syntaxProblem rewrites what the YAML parser says. It gives the line only inside its text, and quotes the name of an
-// unknown anchor, which is a secret when somebody forgot the quotation marks around one that starts with an asterisk.
-func syntaxProblem(err error) *Problem {
-	problem := &Problem{Line: 1, Column: 1, Message: "not valid YAML"}
-	if match := yamlMessage.FindStringSubmatch(err.Error()); match != nil {
-		if line, err := strconv.Atoi(match[1]); err == nil {
-			problem.Line = max(line, 1)
-		}
-		problem.Message += ": " + quoted.ReplaceAllString(match[2], "'…'")
-	}
-	return problem
 }

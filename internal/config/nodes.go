@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"regexp"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -16,7 +17,7 @@ type entry struct {
 // entries lists what a mapping holds, in the order of the file and without repeated keys, and remembers the places.
 func (d *decoder) entries(path string, node *yaml.Node) []entry {
 	if node.Kind != yaml.MappingNode {
-		d.shapef(path, "must hold keys with values, not %s", nounOf(node))
+		d.shapef(path, "must hold keys with values, not %s%s", nounOf(node), colonHint(node))
 		return nil
 	}
 	var list []entry
@@ -38,6 +39,16 @@ func (d *decoder) entries(path string, node *yaml.Node) []entry {
 		list = append(list, e)
 	}
 	return list
+}
+
+var almostKey = regexp.MustCompile(`^[a-z_]+(:\S| )`)
+
+// colonHint is for "listen:x" and "listen x", which are words and no keys.
+func colonHint(node *yaml.Node) string {
+	if node.Kind == yaml.ScalarNode && almostKey.MatchString(node.Value) {
+		return ": write key: value, with a colon and a space behind it"
+	}
+	return ""
 }
 
 // valuePlace is where to look for a value: at itself when it is a scalar, at its key otherwise.

@@ -40,7 +40,7 @@ func TestParseTellsAllProblemsWithPlaceAndMend(t *testing.T) {
 			[]string{
 				"c.yaml:1:1: server must hold keys with values, not a list",
 				"c.yaml:4:22: platforms.github.webhook_secrets must be a list, not a single value: " +
-					"write [a, b], or one line with - for each element",
+					"write [a, b], or one line with - and a space for each element",
 				"c.yaml:5:5: platforms.github.token must be text, not a list",
 				"c.yaml:6:15: platforms.github.app.id must be a whole number",
 				"c.yaml:8:14: defaults.supersede must be true or false",
@@ -66,9 +66,6 @@ func TestParseTellsAllProblemsWithPlaceAndMend(t *testing.T) {
 					"write $$ for a dollar sign",
 			},
 		},
-		"syntax": {
-			"server:\n  listen: 'x\n", []string{"c.yaml:2:1: not valid YAML: found unexpected end of stream"},
-		},
 		"second document": {
 			"server: {}\n---\nserver: {}\n",
 			[]string{"c.yaml:2:1: a second document starts here: write one, without ---"},
@@ -85,6 +82,13 @@ func TestParseTellsAllProblemsWithPlaceAndMend(t *testing.T) {
 		},
 		"strange keys": {
 			"server: {[a]: b}\n", []string{"c.yaml:1:10: server has a key that is not a word"},
+		},
+		"colons that are missing": {
+			"server:\n  listen:x\ndatabase:\n  url sqlite\n",
+			[]string{
+				"c.yaml:2:3: server must hold keys with values, not a single value: write key: value, with a colon and a space behind it",
+				"c.yaml:4:3: database must hold keys with values, not a single value: write key: value, with a colon and a space behind it",
+			},
 		},
 	}
 	for name, test := range tests {
