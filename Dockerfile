@@ -13,7 +13,8 @@ RUN apk add --no-cache git ca-certificates \
     && install -d -o scanhook -g scanhook /var/lib/scanhook /etc/scanhook
 COPY --from=build /scanhook /usr/local/bin/scanhook
 COPY config.yaml /etc/scanhook/config.yaml
-USER scanhook
+# A number, so that Kubernetes can see that it is not root.
+USER 10001
 # The embedded database lives in the working directory: mount a volume there.
 WORKDIR /var/lib/scanhook
 VOLUME /var/lib/scanhook

@@ -17,12 +17,13 @@ const (
 	AuditRescan        AuditAction = "rescan"        // a commit is examined once more
 	AuditScanDeleted   AuditAction = "scan deleted"  // with its findings
 	AuditLogin         AuditAction = "login"         // a session on the pages began
+	AuditLoginRefused  AuditAction = "login refused" // an address tries wrong tokens
 	AuditConfiguration AuditAction = "configuration" // Scanhook started with other settings than before
 )
 
 // AuditActions are all of them, in the order in which people look for them.
 var AuditActions = []AuditAction{
-	AuditTriage, AuditConfiguration, AuditExpected, AuditRescan, AuditScanDeleted, AuditLogin,
+	AuditTriage, AuditConfiguration, AuditExpected, AuditRescan, AuditScanDeleted, AuditLogin, AuditLoginRefused,
 }
 
 // maxAuditText is the length in bytes that a subject or a detail is cut to.

@@ -6,16 +6,17 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/internal/metrics"
 )
 
-// counted logs and counts the calls that are refused, and nothing else is kept of them. They name a platform that is
+// counted counts the calls that are refused; nothing is kept of them but a line in the log. They name a platform that is
 // configured: others are not found.
 func (r *Receiver) counted(handler func(*gin.Context) error) func(*gin.Context) error {
 	return func(c *gin.Context) error {
 		err := handler(c)
 		if errors.Is(err, core.ErrDenied) {
-			r.Log.Warn("webhook refused", "platform", c.Param("platform"), "client", c.RemoteIP(), "error", err)
+			httpx.Refuse(c, "webhook of "+c.Param("platform")+" without a valid signature")
 			r.Meter.Refused(c.Param("platform"))
 		}
 		return err

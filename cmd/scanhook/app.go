@@ -63,11 +63,15 @@ func newApp(ctx context.Context, cfg *config.Config, log *slog.Logger) (*app, er
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	pages, err := newPages(cfg, db, policies, monitor.health, log)
+	guesses := httpx.NewGuesses()
+	pages, err := newPages(cfg, db, policies, monitor.health, guesses, log)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	handler := newHandler(cfg, db, set, pages, monitor, log)
+	handler, err := newHandler(cfg, db, set, pages, monitor, guesses, log)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
 	missed := catchup.New(catchup.Config{
 		Store: db, Platforms: enabled(cfg, set), Policies: policies, Every: time.Duration(cfg.Recover.Every), Log: log,
 		Now: db.Now,
@@ -82,18 +86,23 @@ func newApp(ctx context.Context, cfg *config.Config, log *slog.Logger) (*app, er
 }
 
 func newHandler(
-	cfg *config.Config, db *store.Store, set platforms.Set, pages *web.Web, monitor monitoring, log *slog.Logger,
-) http.Handler {
+	cfg *config.Config, db *store.Store, set platforms.Set, pages *web.Web, monitor monitoring,
+	guesses *httpx.Guesses, log *slog.Logger,
+) (http.Handler, error) {
 	router := httpx.NewRouter(log, health.Observe(monitor.meter))
+	if err := router.SetTrustedProxies(cfg.Server.TrustedProxies); err != nil {
+		return nil, fmt.Errorf("reading server.trusted_proxies: %w", err)
+	}
 	webhooks.New(webhooks.Config{Platforms: set, Store: db, Meter: monitor.meter, Log: log}).Register(router)
 	api.New(api.Config{
-		Store: db, Platforms: set, Tokens: tokensOf(cfg), Version: buildVersion(), Hops: monitor.health.Lines, Log: log,
+		Store: db, Platforms: set, Tokens: tokensOf(cfg), Version: buildVersion(), Hops: monitor.health.Lines,
+		Guesses: guesses, Log: log,
 	}).Register(router)
 	if cfg.Server.MetricsListen == "" {
 		router.GET(metricsPath, gin.WrapH(monitor.meter.Handler()))
 	}
 	pages.Register(router)
-	return router
+	return httpx.AnswerHead(router), nil
 }
 
 func newLoops(cfg *config.Config, db *store.Store, set platforms.Set, log *slog.Logger) []func(context.Context) {

@@ -42,7 +42,7 @@ repositories: [{match: "**"}]`, 1, []string{
 			"ok    server: ", "ok    database: sqlite:", "ok    git: ", "something is broken",
 		}},
 		"scanners": {`
-api: {tokens: [{name: ci, token: token-of-ci, role: viewer}]}
+api: {tokens: [{name: ci, token: long-token-of-ci, role: viewer}]}
 scanners:
   found: {command: [git, "{source}"]}
   lost: {command: [scanhook-test-no-such-program, "{source}"]}
@@ -63,7 +63,7 @@ repositories:
 			"ok    repository **: branches **; scanned by gitleaks, outside; red for a finding that is low or worse; status sec",
 		}},
 		"warnings only": {`
-api: {tokens: [{name: ci, token: token-of-ci, role: scanner}]}
+api: {tokens: [{name: ci, token: long-token-of-ci, role: scanner}]}
 scanners: {outside: {upload: true}}
 defaults: {scanners: [outside]}`, 0, []string{
 			"ok    api: open for ci (scanner)", "off   scanner outside: no repository uses it", "warn  repositories: none",
@@ -87,7 +87,7 @@ repositories:
 			text := strings.ReplaceAll(checkStart+strings.TrimPrefix(test.config, "\n"), "DIR", t.TempDir())
 			got := command(t, "check", "--config", writeFile(t, text))
 			got.expect(t, test.code, test.want...)
-			got.hides(t, "secret-of-ghes", "secret-of-gitlab", "secret-of-forge", "token-of-forge", "token-of-ci")
+			got.hides(t, "secret-of-ghes", "secret-of-gitlab", "secret-of-forge", "token-of-forge", "long-token-of-ci")
 		})
 	}
 }

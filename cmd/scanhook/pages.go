@@ -8,13 +8,15 @@ import (
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/config"
 	"github.com/scanhook/scanhook/internal/health"
+	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/internal/web"
 	"github.com/scanhook/scanhook/store"
 )
 
 // newPages makes the pages for people.
 func newPages(
-	cfg *config.Config, db *store.Store, policies core.Policies, hooks *health.Health, log *slog.Logger,
+	cfg *config.Config, db *store.Store, policies core.Policies, hooks *health.Health, guesses *httpx.Guesses,
+	log *slog.Logger,
 ) (*web.Web, error) {
 	platforms := map[string]web.Platform{}
 	for name, p := range cfg.Platforms {
@@ -31,7 +33,7 @@ func newPages(
 	return web.New(web.Config{
 		Store: db, Tokens: tokens, OIDC: oidcOf(cfg.Web.OIDC), Platforms: platforms, Secrets: secrets,
 		MaySign: maySign(cfg), Policies: policies, Rules: func(entry int) web.Rule { return ruleOf(cfg, entry) },
-		PublicURL: cfg.Server.PublicURL, Public: cfg.Web.Public, Log: log, Hook: hooks.Hook, Silent: hooks.Silent,
+		PublicURL: cfg.Server.PublicURL, Public: cfg.Web.Public, Guesses: guesses, Log: log, Hook: hooks.Hook, Silent: hooks.Silent,
 	})
 }
 

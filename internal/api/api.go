@@ -7,6 +7,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
@@ -26,6 +27,7 @@ type Config struct {
 	Limits    reports.Limits // of uploaded reports; zero fields are ours
 	Version   string
 	Hops      func(context.Context) string // how every hop is, for /readyz?verbose; nil where nobody knows
+	Guesses   *httpx.Guesses               // shared with the pages; nil: its own
 	Log       *slog.Logger
 }
 
@@ -38,6 +40,9 @@ type API struct {
 
 // New returns the API; Register makes it reachable.
 func New(cfg Config) *API {
+	if cfg.Guesses == nil {
+		cfg.Guesses = httpx.NewGuesses()
+	}
 	return &API{Config: cfg, tokens: hashTokens(cfg.Tokens), uploads: newUploads()}
 }
 
@@ -97,11 +102,17 @@ func describe(version string) huma.Config {
 
 // operation describes one endpoint that takes a role.
 func operation(role Role, method, path, id, summary string) huma.Operation {
-	return huma.Operation{
+	op := huma.Operation{
 		OperationID: id, Method: method, Path: "/api/v1" + path, Summary: summary,
 		Security: []map[string][]string{{bearer: {string(role)}}},
-		Errors:   []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusServiceUnavailable},
+		Errors: []int{
+			http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusServiceUnavailable,
+		},
 	}
+	if strings.Contains(path, "{") {
+		op.Errors = append(op.Errors, http.StatusNotFound)
+	}
+	return op
 }
 
 // problem turns an error into the answer of an operation. Input that is well delivered but means nothing is 422 here.
@@ -110,8 +121,11 @@ func (a *API) problem(ctx context.Context, err error) error {
 	switch {
 	case problem.Status == http.StatusBadRequest:
 		problem.Status = http.StatusUnprocessableEntity
-	case problem.Status >= http.StatusInternalServerError:
+	case problem.Status == http.StatusInternalServerError:
 		a.Log.ErrorContext(ctx, "request failed", "error", err)
+	}
+	if request, ok := ctx.Value(requestKey{}).(*gin.Context); ok {
+		_ = request.Error(err) // for the line of the request
 	}
 	answer := huma.NewError(problem.Status, problem.Detail)
 	if problem.Status == http.StatusServiceUnavailable {

@@ -15,7 +15,6 @@ import (
 func (a *API) epssOperations(api huma.API) {
 	op := operation(Viewer, http.MethodGet, "/epss/{cve}", "get-epss",
 		"How likely a CVE is exploited (EPSS), and whether it is known to be (CISA KEV)")
-	op.Errors = append(op.Errors, http.StatusNotFound)
 	huma.Register(api, op, a.getEPSS)
 }
 

@@ -21,7 +21,6 @@ const (
 func (a *API) exportOperations(api huma.API) {
 	op := operation(Viewer, http.MethodGet, "/scans/{ref}/sarif", "export-sarif",
 		"A scan as SARIF 2.1.0, with what is new, known and fixed, and what was dismissed")
-	op.Errors = append(op.Errors, http.StatusNotFound)
 	op.Responses = map[string]*huma.Response{"200": {
 		Description: "One run for each tool; fixed findings are results with the baselineState absent.",
 		Content:     map[string]*huma.MediaType{sarifType: {Schema: &huma.Schema{Type: huma.TypeObject}}},

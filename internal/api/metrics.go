@@ -19,7 +19,6 @@ func (a *API) metricOperations(api huma.API) {
 
 	mark := operation(Scanner, http.MethodPatch, "/metrics/{id}", "patch-metric",
 		"Mark a run as expected: its commit status turns green, and later runs are compared with the new level")
-	mark.Errors = append(mark.Errors, http.StatusNotFound)
 	huma.Register(api, mark, a.patchMetric)
 }
 

@@ -6,10 +6,14 @@ import (
 	"crypto/subtle"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humagin"
+
+	"github.com/scanhook/scanhook/internal/httpx"
 )
 
 const (
@@ -67,6 +71,7 @@ func (a *API) authorize(described huma.API) func(huma.Context, func(huma.Context
 	return func(ctx huma.Context, next func(huma.Context)) {
 		name, status, detail := a.admits(ctx)
 		if status == 0 {
+			ctx = huma.WithValue(ctx, requestKey{}, humagin.Unwrap(ctx))
 			next(huma.WithValue(ctx, bearerName{}, name))
 			return
 		}
@@ -76,6 +81,23 @@ func (a *API) authorize(described huma.API) func(huma.Context, func(huma.Context
 		_ = huma.WriteErr(described, ctx, status, detail)
 	}
 }
+
+const sendToken = "Send a token from api.tokens in the header Authorization: Bearer TOKEN"
+
+// refuseToken is the answer to a wrong token; it takes a while after many of them.
+func (a *API) refuseToken(ctx huma.Context) (name string, status int, detail string) {
+	request := humagin.Unwrap(ctx)
+	httpx.Refuse(request, "API call with a wrong token")
+	wait := a.Guesses.Wrong(ctx.Context(), httpx.Client(request))
+	if wait == 0 {
+		return "", http.StatusUnauthorized, sendToken + "; this one is none of them."
+	}
+	ctx.SetHeader("Retry-After", strconv.Itoa(int(wait.Seconds())))
+	return "", http.StatusTooManyRequests, sendToken + "; this one is none of them, like many before it from your address."
+}
+
+// requestKey is the key under which a request's context holds Gin's.
+type requestKey struct{}
 
 // bearerName is the key under which a request's context holds the name of its token.
 type bearerName struct{}
@@ -90,12 +112,17 @@ func author(ctx context.Context) string {
 func (a *API) admits(ctx huma.Context) (name string, status int, detail string) {
 	needed := Role(ctx.Operation().Security[0][bearer][0])
 	scheme, token, _ := strings.Cut(ctx.Header("Authorization"), " ")
-	switch name, role := a.tokens.find(strings.TrimSpace(token)); {
+	token = strings.TrimSpace(token)
+	switch name, role := a.tokens.find(token); {
 	case len(a.tokens) == 0:
 		return "", http.StatusUnauthorized, "The API is closed: no token is configured. Set one under api.tokens."
-	case !strings.EqualFold(scheme, bearer) || role == "":
-		return "", http.StatusUnauthorized, "Send a token from api.tokens in the header Authorization: Bearer TOKEN."
+	case !strings.EqualFold(scheme, bearer) || token == "":
+		httpx.Refuse(humagin.Unwrap(ctx), "API call without a token")
+		return "", http.StatusUnauthorized, sendToken + "."
+	case role == "":
+		return a.refuseToken(ctx)
 	case rank[role] < rank[needed]:
+		httpx.Refuse(humagin.Unwrap(ctx), "API call with a token of a lower role")
 		return "", http.StatusForbidden, fmt.Sprintf("This needs a token with the role %s; yours has the role %s.", needed, role)
 	default:
 		return name, 0, ""

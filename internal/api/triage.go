@@ -17,7 +17,6 @@ const maxTriageBody = 2 << 20
 
 func (a *API) triageOperations(api huma.API) {
 	read := operation(Viewer, http.MethodGet, "/findings/{id}", "get-finding", "One finding, and whose word on it holds")
-	read.Errors = append(read.Errors, http.StatusNotFound)
 	huma.Register(api, read, a.getFinding)
 
 	patch := operation(Scanner, http.MethodPatch, "/findings/{id}", "patch-finding",
@@ -25,19 +24,17 @@ func (a *API) triageOperations(api huma.API) {
 	patch.Description = "A decision reaches the same finding in other scans of the project, and the commit statuses " +
 		"that it changes. A person's feedback outweighs triage_decision; red_team_success makes it TP until a person " +
 		"gives feedback after it."
-	patch.Errors = append(patch.Errors, http.StatusNotFound, http.StatusRequestEntityTooLarge)
+	patch.Errors = append(patch.Errors, http.StatusRequestEntityTooLarge)
 	patch.MaxBodyBytes = maxTriageBody
 	huma.Register(api, patch, a.patchFinding)
 
 	feedback := operation(Viewer, http.MethodPost, "/findings/{id}/feedback", "give-feedback",
 		"A person's word on a finding: it holds in the whole project until a person speaks again")
-	feedback.Errors = append(feedback.Errors, http.StatusNotFound)
 	feedback.DefaultStatus = http.StatusCreated
 	huma.Register(api, feedback, a.giveFeedback)
 
 	history := operation(Viewer, http.MethodGet, "/findings/{id}/history", "list-history",
 		"Who said what about a finding, the oldest first")
-	history.Errors = append(history.Errors, http.StatusNotFound)
 	huma.Register(api, history, a.listHistory)
 }
 

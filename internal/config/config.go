@@ -31,6 +31,8 @@ type Server struct {
 	Listen    string `yaml:"listen"`     // TCP address, host:port; an empty host listens everywhere
 	PublicURL string `yaml:"public_url"` // http(s), no trailing slash; links in commit statuses start with it
 
+	TrustedProxies []string `yaml:"trusted_proxies"` // addresses and CIDRs whose X-Forwarded-For is believed
+
 	MetricsListen string `yaml:"metrics_listen"` // where /metrics is served instead, host:port; empty: on Listen
 }
 

@@ -101,9 +101,9 @@ api:
     - {name: off, token: "${OLD:-}", role: admin}
     - {name: on, token: "${NEW}", role: viewer}
 defaults: {supersede: "${SUPERSEDE}", scan_timeout: "${NONE:-}"}
-`, variables{"OLD": "", "NEW": "s3cr#t: [${x", "APP_ID": "42", "PAUSE": "2s", "SUPERSEDE": "false"})
+`, variables{"OLD": "", "NEW": "s3cr#t: [${x long", "APP_ID": "42", "PAUSE": "2s", "SUPERSEDE": "false"})
 
-	if diff := cmp.Diff([]Secret{"s3cr#t: [${x", "$s3cr#t: [${x$"}, got.Platforms["github"].WebhookSecrets); diff != "" {
+	if diff := cmp.Diff([]Secret{"s3cr#t: [${x long", "$s3cr#t: [${x long$"}, got.Platforms["github"].WebhookSecrets); diff != "" {
 		t.Errorf("webhook secrets (-want +got):\n%s", diff)
 	}
 	if app := got.Platforms["github"].App; *app != (App{42, "/run/key.pem"}) {
@@ -115,7 +115,7 @@ defaults: {supersede: "${SUPERSEDE}", scan_timeout: "${NONE:-}"}
 	if gitlab := got.Platforms["gitlab"]; gitlab.Enabled() || gitlab.App != nil {
 		t.Errorf("gitlab = %+v, want it off and without an App", gitlab)
 	}
-	if diff := cmp.Diff([]Token{{"on", "s3cr#t: [${x", RoleViewer}}, got.API.Tokens); diff != "" {
+	if diff := cmp.Diff([]Token{{"on", "s3cr#t: [${x long", RoleViewer}}, got.API.Tokens); diff != "" {
 		t.Errorf("tokens (-want +got):\n%s", diff)
 	}
 	if got.Defaults.Supersede || got.Defaults.ScanTimeout != time.Hour {

@@ -88,7 +88,7 @@ func TestReferenceLinesAreShort(t *testing.T) {
 func TestStarterParsesToItsValues(t *testing.T) {
 	t.Parallel()
 	for name, values := range map[string]StarterValues{
-		"usual":   {"https://scanhook.example.com", "github-secret", "gitlab-secret", "api-token-1"},
+		"usual":   {"https://scanhook.example.com", "github-secret", "gitlab-secret", "api-token-16-long"},
 		"strange": {"http://[::1]:8080", "a\"'\\ b: #c\n\x7f", "${HOME}$$@APIToken@", "ünïcode 🔑 \x00 {{.}}"},
 		"empty":   {PublicURL: "http://localhost:8080"},
 	} {

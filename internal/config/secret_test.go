@@ -12,7 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-const canary = "hunter2-hunter2"
+const canary = "hunter2-hunter22"
 
 // secretive is a configuration with the canary in every place that may hold a secret.
 func secretive(t *testing.T) *Config {

@@ -1,7 +1,9 @@
 package config
 
 import (
+	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -36,6 +38,24 @@ func (v *validator) validateServer() {
 		v.checkListen("server.metrics_listen", v.config.Server.MetricsListen)
 	}
 	v.checkURL("server.public_url", v.config.Server.PublicURL)
+	v.validateProxies()
+}
+
+// validateProxies wants addresses and networks: who is trusted can choose whose address a call seems to come from.
+func (v *validator) validateProxies() {
+	for i, proxy := range v.config.Server.TrustedProxies {
+		path := fmt.Sprintf("server.trusted_proxies[%d]", i)
+		network, err := netip.ParsePrefix(proxy)
+		if address, notAddress := netip.ParseAddr(proxy); notAddress == nil && address.Zone() == "" {
+			network, err = netip.PrefixFrom(address, address.BitLen()), nil
+		}
+		switch {
+		case err != nil || network.Addr().Is4In6():
+			v.errorf(path, "must be an address or a network, such as 10.0.0.5, 10.0.0.0/8 or fd00::/8")
+		case network.Bits() == 0:
+			v.warnf(path, "trusts everybody: whoever calls can choose the address that the log and the limits see")
+		}
+	}
 }
 
 func (v *validator) checkListen(key, address string) {

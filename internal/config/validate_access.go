@@ -57,7 +57,7 @@ func (v *validator) validateTokens() {
 	for i, token := range v.config.API.Tokens {
 		path := fmt.Sprintf("api.tokens[%d]", i)
 		v.checkChoice(path+".role", token.Role, RoleViewer, RoleScanner, RoleAdmin)
-		v.checkSecret(path+".token", token.Token)
+		v.checkToken(path+".token", token.Token)
 		if token.Name == "" {
 			v.errorf(path+".name", "is missing: say whose token this is")
 		} else if first, taken := names[token.Name]; taken {
@@ -70,6 +70,17 @@ func (v *validator) validateTokens() {
 		}
 		names[token.Name], tokens[token.Token] = i, i
 	}
+}
+
+// minToken is the length in bytes below which a token of the API can be found by trying, however slowly.
+const minToken = 16
+
+func (v *validator) checkToken(path string, token Secret) {
+	if text := token.Reveal(); text != "" && len(strings.TrimSpace(text)) < minToken {
+		v.errorf(path, "has fewer than %d characters and can be guessed: openssl rand -hex 32 makes a good one", minToken)
+		return
+	}
+	v.checkSecret(path, token)
 }
 
 func (v *validator) checkSecrets(path string, secrets []Secret) {

@@ -76,8 +76,8 @@ func TestValidationOfPlatformsAndTokens(t *testing.T) {
     app: {private_key_file: x}
 api:
   tokens:
-    - {name: a, token: long-enough, role: viewer}
-    - {name: a, token: long-enough, role: owner}
+    - {name: a, token: a-long-enough-token, role: viewer}
+    - {name: a, token: a-long-enough-token, role: owner}
     - {role: amdin}
 `, nil)
 	want := []string{
@@ -91,7 +91,7 @@ api:
 		"c.yaml:14:5: platforms.third.app.id must be the App's id, a number above zero",
 		"c.yaml:18:14: api.tokens[1].name is the name of api.tokens[0] already",
 		"c.yaml:18:24: api.tokens[1].token is the token of api.tokens[0] already: give each its own",
-		"c.yaml:18:43: api.tokens[1].role must be viewer, scanner or admin",
+		"c.yaml:18:51: api.tokens[1].role must be viewer, scanner or admin",
 		"c.yaml:19:7: api.tokens[2].name is missing: say whose token this is",
 		`c.yaml:19:7: api.tokens[2].token is missing: write "${NAME:-}" for one that may be left out`,
 		`c.yaml:19:14: api.tokens[2].role must be viewer, scanner or admin (did you mean "admin"?)`,
@@ -194,5 +194,32 @@ ai: {may_dismiss: true}
 	}
 	if diff := cmp.Diff(want, got.Warnings); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)
+	}
+}
+
+func TestValidationOfProxiesAndShortTokens(t *testing.T) {
+	t.Parallel()
+	const proxy = " must be an address or a network, such as 10.0.0.5, 10.0.0.0/8 or fd00::/8"
+	got := problemsOf(t, `server:
+  trusted_proxies: [10.0.0.1, "::1", 10.0.0.0/8, fd00::/8, localhost, 10.0.0.0/33, "fe80::1%eth0", "::ffff:10.0.0.0/104"]
+api:
+  tokens:
+    - {name: a, token: fifteen-letters, role: admin}
+    - {name: b, token: sixteen-letters!, role: admin}
+    - {name: c, token: "", role: admin}
+`, nil)
+	want := []string{
+		"c.yaml:2:60: server.trusted_proxies[4]" + proxy, "c.yaml:2:71: server.trusted_proxies[5]" + proxy,
+		"c.yaml:2:84: server.trusted_proxies[6]" + proxy, "c.yaml:2:100: server.trusted_proxies[7]" + proxy,
+		"c.yaml:5:24: api.tokens[0].token has fewer than 16 characters and can be guessed: openssl rand -hex 32 makes a good one",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("problems (-want +got):\n%s", diff)
+	}
+	everybody := mustParse(t, "server: {trusted_proxies: [0.0.0.0/0]}\nplatforms: {}\nrepositories: [{match: '**'}]\n", nil)
+	warning := "c.yaml:1:28: server.trusted_proxies[0] trusts everybody: " +
+		"whoever calls can choose the address that the log and the limits see"
+	if len(everybody.Warnings) == 0 || everybody.Warnings[0] != warning {
+		t.Errorf("warnings %q, want %q", everybody.Warnings, warning)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/internal/metrics"
 )
 
@@ -19,7 +20,7 @@ func Observe(meter *metrics.Meter) gin.HandlerFunc {
 		defer body.done()
 		c.Next()
 		meter.Answered(metrics.Request{
-			Method: c.Request.Method, Route: c.FullPath(), Code: c.Writer.Status(), Took: time.Since(start), Body: body.read,
+			Method: httpx.Method(c.Request), Route: c.FullPath(), Code: c.Writer.Status(), Took: time.Since(start), Body: body.read,
 			Streamed: strings.HasPrefix(c.Writer.Header().Get("Content-Type"), "text/event-stream"),
 		})
 	}

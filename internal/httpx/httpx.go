@@ -7,9 +7,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"slices"
-	"strings"
-	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -70,7 +67,8 @@ func ProblemOf(err error) Problem {
 // Abort answers with err's problem document and logs what is our own fault.
 func Abort(c *gin.Context, log *slog.Logger, err error) {
 	problem := ProblemOf(err)
-	if problem.Status >= http.StatusInternalServerError {
+	_ = c.Error(err) // for the line of the request
+	if problem.Status == http.StatusInternalServerError {
 		log.Error("request failed", "method", c.Request.Method, "path", c.Request.URL.Path, "error", err)
 	}
 	if problem.Status == http.StatusServiceUnavailable {
@@ -89,18 +87,29 @@ func Handle(log *slog.Logger, handler func(*gin.Context) error) gin.HandlerFunc 
 	}
 }
 
-// NewRouter is a Gin engine that logs each request once, survives panics and answers unknown routes with a problem. The
-// first handlers see every request before all others.
+// NewRouter is a Gin engine that logs requests, survives panics, sets the headers that every answer has, and answers
+// unknown routes with a problem. The first handlers see every request before all others. It trusts no proxy until
+// SetTrustedProxies names some, and then what they append to X-Forwarded-For.
 func NewRouter(log *slog.Logger, first ...gin.HandlerFunc) *gin.Engine {
 	gin.SetMode(gin.ReleaseMode)
 	router := gin.New()
 	router.HandleMethodNotAllowed = true
 	router.UseRawPath = true // an escaped slash does not end a parameter: a project's path is one
+	router.RemoteIPHeaders = []string{"X-Forwarded-For"}
+	_ = router.SetTrustedProxies(nil) // nothing to go wrong; Gin's own default is everybody
 	router.Use(first...)
-	router.Use(logRequest(log), recoverPanic(log))
+	router.Use(logRequest(log), recoverPanic(log), protect)
 	router.NoRoute(unrouted(http.StatusNotFound, "There is nothing at this path. The API is described at /docs."))
 	router.NoMethod(unrouted(http.StatusMethodNotAllowed, "This path does not take this method. The API is described at /docs."))
 	return router
+}
+
+// protect is for what browsers make of an answer. Handlers of what may be kept or framed say so themselves.
+func protect(c *gin.Context) {
+	c.Header("X-Content-Type-Options", "nosniff")
+	c.Header("X-Frame-Options", "DENY")
+	c.Header("Referrer-Policy", "same-origin")
+	c.Header("Cache-Control", "no-store")
 }
 
 func unrouted(status int, detail string) gin.HandlerFunc {
@@ -109,23 +118,6 @@ func unrouted(status int, detail string) gin.HandlerFunc {
 		c.JSON(status, Problem{Title: http.StatusText(status), Status: status, Detail: detail})
 	}
 }
-
-// logRequest logs the route, not the query: a query can carry secrets by mistake.
-func logRequest(log *slog.Logger) gin.HandlerFunc {
-	return func(c *gin.Context) {
-		start := time.Now()
-		c.Next()
-		level := slog.LevelInfo
-		if slices.Contains([]string{"/healthz", "/readyz", "/metrics"}, c.FullPath()) || isAsset(c) {
-			level = slog.LevelDebug
-		}
-		log.Log(c.Request.Context(), level, "request", "method", c.Request.Method, "path", c.Request.URL.Path,
-			"status", c.Writer.Status(), "duration", time.Since(start).Round(time.Microsecond), "client", c.RemoteIP())
-	}
-}
-
-// isAsset tells the files that a page brings along, which would be three lines for each page.
-func isAsset(c *gin.Context) bool { return strings.HasSuffix(c.FullPath(), "/static/:file") }
 
 func recoverPanic(log *slog.Logger) gin.HandlerFunc {
 	return gin.CustomRecoveryWithWriter(nil, func(c *gin.Context, cause any) {

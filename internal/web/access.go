@@ -53,12 +53,8 @@ const contentPolicy = "default-src 'self'; object-src 'none'; base-uri 'none'; f
 func (w *Web) protect(c *gin.Context) {
 	for name, value := range map[string]string{
 		"Content-Security-Policy":    contentPolicy,
-		"X-Content-Type-Options":     "nosniff",
-		"X-Frame-Options":            "DENY",
-		"Referrer-Policy":            "same-origin",
 		"Cross-Origin-Opener-Policy": "same-origin",
 		"Permissions-Policy":         "camera=(), geolocation=(), microphone=()",
-		"Cache-Control":              "no-store",
 	} {
 		c.Header(name, value)
 	}

@@ -1,24 +1,55 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"hash/fnv"
 	"io"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/httpx"
 )
 
 const (
 	maxStreams  = 500             // live pages at once; more reload instead
+	personal    = 50              // of one person, or of one address that has not logged in
 	lookEvery   = 5 * time.Second // other processes' changes ring no bell here
 	lookSoonest = 200 * time.Millisecond
 	streamLasts = 10 * time.Minute
 )
+
+// streams counts the live pages of each who watches some.
+type streams struct {
+	mu  sync.Mutex
+	of  map[string]int
+	all int
+}
+
+func (s *streams) enter(watcher string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.all >= maxStreams || s.of[watcher] >= personal {
+		return false
+	}
+	s.all++
+	s.of[watcher]++
+	return true
+}
+
+func (s *streams) leave(watcher string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all--
+	if s.of[watcher]--; s.of[watcher] == 0 {
+		delete(s.of, watcher)
+	}
+}
 
 // versionOf changes whenever what a scan's page shows above its findings does.
 func versionOf(scan core.Scan, jobs []core.Job, statuses []core.Status) string {
@@ -49,17 +80,20 @@ func (w *Web) changing(scan core.Scan, statuses []core.Status) bool {
 // events tells a scan's open page when to look again, as server-sent events. It ends by itself now and then; browsers
 // come back.
 func (w *Web) events(c *gin.Context) error {
-	select {
-	case w.streams <- struct{}{}:
-		defer func() { <-w.streams }()
-	default:
-		c.Status(http.StatusNoContent) // tells browsers not to come back
-		return nil
-	}
 	scan, err := w.Store.GetScan(c.Request.Context(), c.Param("ref"))
+	if err != nil || httpx.Method(c.Request) == http.MethodHead {
+		return err
+	}
+	who, err := w.visitor(c)
 	if err != nil {
 		return err
 	}
+	watcher := cmp.Or(who.Name, httpx.Network(httpx.Client(c)))
+	if !w.streams.enter(watcher) {
+		c.Status(http.StatusNoContent) // tells browsers not to come back
+		return nil
+	}
+	defer w.streams.leave(watcher)
 	ctx, cancel := context.WithTimeout(c.Request.Context(), streamLasts)
 	defer cancel()
 	c.Header("Content-Type", "text/event-stream")

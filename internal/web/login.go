@@ -9,6 +9,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/store"
 )
 
@@ -36,17 +37,9 @@ func (w *Web) showLogin(c *gin.Context) error {
 // login opens a session with an API token and goes back to where the visitor was.
 func (w *Web) login(c *gin.Context) error {
 	page := w.loginPage(c.PostForm("back"))
-	if w.guesses.exhausted(c.RemoteIP(), w.Now()) {
-		page.Later = true
-		c.Header("Retry-After", strconv.Itoa(int(guessEvery.Seconds())))
-		return w.render(c, http.StatusTooManyRequests, "login", "Log in", page)
-	}
 	token, ok := w.tokenOf(strings.TrimSpace(c.PostForm("token")))
 	if !ok {
-		w.guesses.wrong(c.RemoteIP(), w.Now())
-		w.Log.Warn("login refused", "client", c.RemoteIP())
-		page.Wrong = true
-		return w.render(c, http.StatusUnauthorized, "login", "Log in", page)
+		return w.refuseLogin(c, page)
 	}
 	id := rand.Text()
 	if err := w.openSession(c, id, store.Session{Key: sessionKey(token, id)}, token.Name); err != nil {
@@ -56,6 +49,27 @@ func (w *Web) login(c *gin.Context) error {
 	return nil
 }
 
+// refuseLogin answers a wrong token. Many of them are in the audit, too, once a minute.
+func (w *Web) refuseLogin(c *gin.Context, page loginPage) error {
+	client, status := httpx.Client(c), http.StatusUnauthorized
+	httpx.Refuse(c, "login with a wrong token")
+	wait := w.Guesses.Wrong(c.Request.Context(), client)
+	if page.Wrong, page.Later = wait == 0, wait > 0; page.Later {
+		status = http.StatusTooManyRequests
+		c.Header("Retry-After", strconv.Itoa(int(wait.Seconds())))
+		var err error
+		w.refusals.Do(func() {
+			err = w.Store.RecordAudit(c.Request.Context(), core.AuditEvent{
+				Action: core.AuditLoginRefused, Subject: "from " + client, Detail: "many wrong tokens",
+			})
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return w.render(c, status, "login", "Log in", page)
+}
+
 // openSession gives the browser the secret of a session, whose key is made from it.
 func (w *Web) openSession(c *gin.Context, id string, session store.Session, name string) error {
 	ctx := c.Request.Context()
@@ -63,8 +77,8 @@ func (w *Web) openSession(c *gin.Context, id string, session store.Session, name
 		return err
 	}
 	w.putCookie(c, cookieName, id, int(sessionLength.Seconds()))
-	w.Log.Info("logged in", "name", name, "client", c.RemoteIP())
-	return w.Store.RecordAudit(ctx, core.AuditEvent{Actor: name, Action: core.AuditLogin, Subject: "from " + c.RemoteIP()})
+	w.Log.Info("logged in", "name", name, "client", httpx.Client(c))
+	return w.Store.RecordAudit(ctx, core.AuditEvent{Actor: name, Action: core.AuditLogin, Subject: "from " + httpx.Client(c)})
 }
 
 func (w *Web) logout(c *gin.Context) error {

@@ -183,4 +183,9 @@ func TestWrongTokensAreTriedSlowly(t *testing.T) {
 	if answer.Header().Get("Retry-After") == "" {
 		t.Error("nobody says when to come back")
 	}
+	list, err := s.store.ListAudit(t.Context(), store.AuditFilter{Limit: 10})
+	if err != nil || len(list) != 1 || list[0].Action != core.AuditLoginRefused || list[0].Subject != "from 192.0.2.1" {
+		t.Errorf("audit: %+v, %v", list, err)
+	}
+	s.login() // a right token is never kept out
 }

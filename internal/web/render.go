@@ -96,8 +96,11 @@ func (w *Web) fail(c *gin.Context, err error) {
 		return
 	}
 	problem := httpx.ProblemOf(err)
-	if problem.Status >= http.StatusInternalServerError {
+	_ = c.Error(err) // for the line of the request
+	if problem.Status == http.StatusInternalServerError {
 		w.Log.Error("page failed", "method", c.Request.Method, "path", c.Request.URL.Path, "error", err)
+	}
+	if problem.Status >= http.StatusInternalServerError {
 		c.Header("Retry-After", strconv.Itoa(retrySeconds))
 	}
 	c.Abort()

@@ -18,8 +18,10 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"golang.org/x/time/rate"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/store"
 )
 
@@ -37,6 +39,7 @@ type Config struct {
 	Public    bool                 // everybody may read; judging findings still takes a session
 	Log       *slog.Logger
 	Now       func() time.Time // time.Now when nil
+	Guesses   *httpx.Guesses   // shared with the API; nil: its own
 
 	Hook   func(platform, project string) (core.HookHealth, bool) // how a webhook is; nil where nobody knows
 	Silent func() []core.HookHealth                               // those that have fallen silent; nil where nobody knows
@@ -60,9 +63,9 @@ type Web struct {
 	origin   *http.CrossOriginProtection
 	pages    map[string]*template.Template
 	assets   string // changes with the style sheet and the script
-	streams  chan struct{}
-	provider *provider // nil without OIDC
-	guesses  *guesses
+	streams  streams
+	provider *provider      // nil without OIDC
+	refusals rate.Sometimes // logins that the audit tells of
 	stop     sync.Once
 	stopped  chan struct{}
 }
@@ -75,11 +78,14 @@ func New(cfg Config) (*Web, error) {
 	}
 	w := &Web{
 		Config: cfg, base: strings.TrimRight(public.EscapedPath(), "/"), secure: public.Scheme == "https",
-		origin: http.NewCrossOriginProtection(), streams: make(chan struct{}, maxStreams), stopped: make(chan struct{}),
-		guesses: newGuesses(),
+		origin: http.NewCrossOriginProtection(), streams: streams{of: map[string]int{}}, stopped: make(chan struct{}),
+		refusals: rate.Sometimes{Interval: time.Minute},
 	}
 	if w.Now == nil {
 		w.Now = time.Now
+	}
+	if w.Guesses == nil {
+		w.Guesses = httpx.NewGuesses()
 	}
 	if cfg.OIDC != nil {
 		w.provider = &provider{
