@@ -123,9 +123,9 @@ type Finding struct {
 	RedTeamSuccess   *bool    `db:"red_team_success"`
 
 	// What is known of CVEID; only read, from the table epss_data.
-	EPSSProbability *float64 `db:"epss_probability"` // 0–1, nil where unknown
-	EPSSPercentile  *float64 `db:"epss_percentile"`  // 0–1, nil where unknown
-	KEV             bool     `db:"kev"`              // known to be exploited
+	EPSSProbability *float64 `db:"epss_probability,computed"` // 0–1, nil where unknown
+	EPSSPercentile  *float64 `db:"epss_percentile,computed"`  // 0–1, nil where unknown
+	KEV             bool     `db:"kev,computed"`              // known to be exploited
 
 	// PartialFingerprint is what the report itself says identifies the finding; an input of Fingerprint, not stored.
 	PartialFingerprint string `db:"-"`

@@ -32,8 +32,8 @@ type StatusPost struct {
 	Times          int         `db:"times"`  // equal attempts, at least 1
 	At             time.Time   `db:"at"`     // end of the first attempt
 	LastAt         time.Time   `db:"last_at"`
-	Milliseconds   int64       `db:"took_ms"`         // of the last attempt
-	SourcePlatform string      `db:"source_platform"` // only read
+	Milliseconds   int64       `db:"took_ms"`                  // of the last attempt
+	SourcePlatform string      `db:"source_platform,computed"` // only read
 }
 
 func (p StatusPost) story() Step {

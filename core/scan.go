@@ -89,8 +89,8 @@ type Job struct {
 	StartedAt    *time.Time `db:"started_at"`
 	FinishedAt   *time.Time `db:"finished_at"`
 
-	BaselineScanID *int64 `db:"baseline_scan_id"` // where the same scanner found what its findings are compared with
-	BaselineCommit string `db:"baseline_commit"`  // of that scan; only listed, not stored
+	BaselineScanID *int64 `db:"baseline_scan_id"`         // where the same scanner found what its findings are compared with
+	BaselineCommit string `db:"baseline_commit,computed"` // of that scan; only listed, not stored
 }
 
 // ScanStatusOf derives a scan's state, and the reason when it failed, from its jobs.

@@ -46,13 +46,13 @@ type Status struct {
 	WantedAt       time.Time   `db:"wanted_at"`
 	DueSince       time.Time   `db:"due_since"` // WantedAt, or when the token that it waited for was mended
 	PostedAt       *time.Time  `db:"posted_at"`
-	PostedID       int64       `db:"posted_id"`       // the platform's number of what was posted last; 0 where unknown
-	SeenID         int64       `db:"seen_id"`         // the greatest number that was seen in its place
-	MendedRevision int64       `db:"mended_revision"` // what put a stranger's status right
-	CheckAt        *time.Time  `db:"check_at"`        // when to look what the platform shows
-	Probe          int         `db:"probe"`           // not 0: the post finds out whether a token was mended, so often now
-	PushedAt       *time.Time  `db:"pushed_at"`       // when the scan was asked for; only claimed, and only for the scan's own status
-	MergePipeline  int64       `db:"merge_pipeline"`  // the commit's newest of a merge request (GitLab), or 0; only claimed
+	PostedID       int64       `db:"posted_id"`               // the platform's number of what was posted last; 0 where unknown
+	SeenID         int64       `db:"seen_id"`                 // the greatest number that was seen in its place
+	MendedRevision int64       `db:"mended_revision"`         // what put a stranger's status right
+	CheckAt        *time.Time  `db:"check_at"`                // when to look what the platform shows
+	Probe          int         `db:"probe,computed"`          // not 0: the post finds out whether a token was mended, so often now
+	PushedAt       *time.Time  `db:"pushed_at,computed"`      // when the scan was asked for; only claimed, and only for the scan's own status
+	MergePipeline  int64       `db:"merge_pipeline,computed"` // the commit's newest of a merge request (GitLab), or 0; only claimed
 }
 
 // FirstFinal tells whether posting s ends the wait that began with the push.

@@ -18,9 +18,9 @@ type KeptDelivery struct {
 	Reason      string    `db:"reason"`
 	ScanID      *int64    `db:"scan_id"`
 	ReceivedAt  time.Time `db:"received_at"`
-	VerifiedBy  string    `db:"verified_by"`  // name of the secret that verified the call
-	Signed      bool      `db:"signed"`       // otherwise the call bore the secret as a plain token
-	ReferenceID string    `db:"reference_id"` // of the scan, or empty; only read
+	VerifiedBy  string    `db:"verified_by"`           // name of the secret that verified the call
+	Signed      bool      `db:"signed"`                // otherwise the call bore the secret as a plain token
+	ReferenceID string    `db:"reference_id,computed"` // of the scan, or empty; only read
 }
 
 // Facts are all that is kept of a scan's way from the webhook to the commit status.

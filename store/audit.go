@@ -104,7 +104,8 @@ func (s *Store) ListAudit(ctx context.Context, filter AuditFilter) ([]core.Audit
 	where.add(filter.Before > 0, "id < ?", filter.Before)
 	list := []core.AuditEvent{}
 	err := s.db.SelectContext(ctx, &list, s.db.Rebind(`
-		SELECT * FROM audit_events `+where.sql()+` ORDER BY id DESC LIMIT ?`), append(where.args, filter.Limit)...)
+		SELECT `+auditColumns+` FROM audit_events `+where.sql()+`
+		ORDER BY id DESC LIMIT ?`), append(where.args, filter.Limit)...)
 	if err != nil {
 		return nil, fmt.Errorf("listing audit events: %w", classify(err))
 	}

@@ -13,7 +13,7 @@ import (
 // ones where the gate counts them too. The gravest come first, at most limit.
 func (s *Store) ListUnshown(ctx context.Context, job core.Job, limit int) ([]core.Finding, error) {
 	var scan core.Scan
-	err := s.db.GetContext(ctx, &scan, s.db.Rebind(`SELECT * FROM scans WHERE id = ?`), job.ScanID)
+	err := s.db.GetContext(ctx, &scan, s.db.Rebind(`SELECT `+scanColumns+` FROM scans WHERE id = ?`), job.ScanID)
 	if err != nil {
 		return nil, fmt.Errorf("listing findings without code: %w", classify(err))
 	}

@@ -23,7 +23,8 @@ func (s *Store) ExplainCommit(ctx context.Context, sha string) ([]core.Facts, er
 	}
 	var scans []core.Scan
 	err := s.db.SelectContext(ctx, &scans, s.db.Rebind(`
-		SELECT * FROM scans WHERE commit_sha >= ? AND commit_sha < ? ORDER BY id DESC LIMIT ?`), sha, sha+"g", maxExplained)
+		SELECT `+scanColumns+` FROM scans
+		WHERE commit_sha >= ? AND commit_sha < ? ORDER BY id DESC LIMIT ?`), sha, sha+"g", maxExplained)
 	if err == nil && len(scans) == 0 {
 		err = fmt.Errorf("%w: no commit that begins with %s has been announced or scanned", core.ErrNotFound, sha)
 	}
@@ -57,7 +58,7 @@ func (s *Store) factsOf(ctx context.Context, scan core.Scan) (facts core.Facts, 
 		return facts, err
 	}
 	err = s.db.SelectContext(ctx, &facts.Triage, s.db.Rebind(`
-		SELECT e.* FROM triage_events e JOIN findings f ON f.id = e.finding_id
+		SELECT `+of("e", eventColumns)+` FROM triage_events e JOIN findings f ON f.id = e.finding_id
 		WHERE f.scan_id = ? AND e.source <> 'carried' ORDER BY e.id DESC LIMIT ?`), scan.ID, maxExplained)
 	return facts, err
 }

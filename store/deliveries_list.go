@@ -24,7 +24,7 @@ func (s *Store) ListDeliveries(ctx context.Context, f DeliveryFilter) ([]core.Ke
 	if err == nil && len(ways.parts) > 0 {
 		picked, args := ways.picked()
 		err = s.db.SelectContext(ctx, &list, s.db.Rebind(picked+`
-			SELECT d.*, COALESCE(CAST(s.reference_id AS TEXT), '') AS reference_id
+			SELECT `+of("d", deliveryColumns)+`, COALESCE(CAST(s.reference_id AS TEXT), '') AS reference_id
 			FROM picked JOIN deliveries d ON d.id = picked.id LEFT JOIN scans s ON s.id = d.scan_id
 			ORDER BY d.id DESC`), args...)
 	}

@@ -114,14 +114,14 @@ func (s *Store) LatestFeed(ctx context.Context, kind core.FeedKind) (core.FeedIm
 
 func latestFeed(ctx context.Context, q sqlx.ExtContext, kind core.FeedKind) (feed core.FeedImport, err error) {
 	err = sqlx.GetContext(ctx, q, &feed, q.Rebind(`
-		SELECT * FROM epss_imports WHERE kind = ? ORDER BY id DESC LIMIT 1`), kind)
+		SELECT `+feedColumns+` FROM epss_imports WHERE kind = ? ORDER BY id DESC LIMIT 1`), kind)
 	return feed, err
 }
 
 // GetScore finds what is known about a CVE, whose id is written the usual way; core.ErrNotFound when nothing is.
 func (s *Store) GetScore(ctx context.Context, cve string) (core.Score, error) {
 	var score core.Score
-	err := s.db.GetContext(ctx, &score, s.db.Rebind(`SELECT * FROM epss_data WHERE cve_id = ?`), cve)
+	err := s.db.GetContext(ctx, &score, s.db.Rebind(`SELECT `+scoreColumns+` FROM epss_data WHERE cve_id = ?`), cve)
 	if err != nil {
 		return core.Score{}, fmt.Errorf("getting the score of %s: %w", cve, classify(err))
 	}

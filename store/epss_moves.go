@@ -92,7 +92,8 @@ func (s *Store) judgeAgain(ctx context.Context, id int64) (turned bool, err erro
 		}
 		verdict, summary := scan.Verdict, scan.Summary
 		var jobs []core.Job
-		if err := tx.SelectContext(ctx, &jobs, tx.Rebind(`SELECT * FROM scan_jobs WHERE scan_id = ?`), id); err != nil {
+		err = tx.SelectContext(ctx, &jobs, tx.Rebind(`SELECT `+jobColumns+` FROM scan_jobs WHERE scan_id = ?`), id)
+		if err != nil {
 			return err
 		}
 		if err := s.judge(ctx, tx, &scan, jobs, nil); err != nil {

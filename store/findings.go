@@ -35,8 +35,9 @@ const (
 )
 
 // selectFindings begins a query for findings with what is known about their CVEs.
-const selectFindings = `
-	SELECT findings.*, e.probability AS epss_probability, e.percentile AS epss_percentile, COALESCE(e.kev, FALSE) AS kev
+var selectFindings = `
+	SELECT ` + of("findings", findingColumns) + `,
+		e.probability AS epss_probability, e.percentile AS epss_percentile, COALESCE(e.kev, FALSE) AS kev
 	FROM findings LEFT JOIN epss_data e ON e.cve_id = findings.cve_id
 	`
 

@@ -96,7 +96,8 @@ func (s *Store) ReadFlow(ctx context.Context) (flow Flow, err error) {
 			FROM (SELECT status, verdict FROM scans ORDER BY id DESC LIMIT ` + recentScans + `) latest
 			GROUP BY status, verdict ORDER BY 1, 2`, nil},
 		{&flow.Lists, `
-			SELECT * FROM epss_imports WHERE id IN (SELECT MAX(id) FROM epss_imports GROUP BY kind) ORDER BY kind`, nil},
+			SELECT ` + feedColumns + ` FROM epss_imports
+			WHERE id IN (SELECT MAX(id) FROM epss_imports GROUP BY kind) ORDER BY kind`, nil},
 	} {
 		if err := s.db.SelectContext(ctx, question.dest, s.db.Rebind(question.sql), question.args...); err != nil {
 			return flow, fmt.Errorf("reading flow: %w", classify(err))

@@ -107,7 +107,7 @@ func (s *Store) putHeads(ctx context.Context, tx *sqlx.Tx, watched int64, heads 
 // ListLastScans returns the newest scan of each of the project's branches, of those up to the given one.
 func (s *Store) ListLastScans(ctx context.Context, upTo core.Scan, branches []string) ([]core.Scan, error) {
 	return s.listScansIn(ctx, "listing last scans", branches, `
-		SELECT * FROM scans WHERE id IN (SELECT MAX(id) FROM scans
+		SELECT `+scanColumns+` FROM scans WHERE id IN (SELECT MAX(id) FROM scans
 			WHERE source_platform = ? AND project_name = ? AND id <= ? AND branch IN (?) AND NOT overtaken GROUP BY branch)`,
 		upTo.SourcePlatform, upTo.ProjectName, upTo.ID)
 }
@@ -115,7 +115,7 @@ func (s *Store) ListLastScans(ctx context.Context, upTo core.Scan, branches []st
 // ListScansOf returns all scans of a watched project's commits, under whatever name it had, the oldest first.
 func (s *Store) ListScansOf(ctx context.Context, w Watched, commits []string) ([]core.Scan, error) {
 	return s.listScansIn(ctx, "listing scans", commits, `
-		SELECT * FROM scans
+		SELECT `+scanColumns+` FROM scans
 		WHERE source_platform = ? AND (project_name = ? OR project_ref = ? AND project_ref <> '') AND commit_sha IN (?)
 		ORDER BY id`, w.SourcePlatform, w.ProjectName, w.ProjectRef)
 }
@@ -140,7 +140,8 @@ func (s *Store) listScansIn(
 // GetLastScan returns the newest scan of a project, or core.ErrNotFound.
 func (s *Store) GetLastScan(ctx context.Context, platform, project string) (scan core.Scan, err error) {
 	err = s.db.GetContext(ctx, &scan, s.db.Rebind(`
-		SELECT * FROM scans WHERE source_platform = ? AND project_name = ? ORDER BY id DESC LIMIT 1`), platform, project)
+		SELECT `+scanColumns+` FROM scans
+		WHERE source_platform = ? AND project_name = ? ORDER BY id DESC LIMIT 1`), platform, project)
 	if err != nil {
 		return core.Scan{}, fmt.Errorf("getting last scan of %s: %w", project, classify(err))
 	}

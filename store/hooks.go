@@ -84,7 +84,7 @@ func (s *Store) ClaimHookPlace(ctx context.Context, platform string, lease time.
 				ORDER BY CASE WHEN state IN ('none', 'hidden') THEN 1 ELSE 0 END, next_check_at, id
 				LIMIT 1 `+s.dialect.skipLocked+`)
 				AND (lease_until IS NULL OR lease_until <= ?)
-			RETURNING *`), now.Add(lease), platform, now, now, now)
+			RETURNING `+hookColumns), now.Add(lease), platform, now, now, now)
 	})
 	if err != nil {
 		return HookPlace{}, fmt.Errorf("claiming a place of webhooks: %w", err)
@@ -102,7 +102,7 @@ func (s *Store) ClaimHookPlaceNow(ctx context.Context, p HookPlace, lease time.D
 		err := tx.GetContext(ctx, &claimed, tx.Rebind(`
 			UPDATE hook_places SET lease_until = ?
 			WHERE source_platform = ? AND scope = ? AND owner = ? AND (lease_until IS NULL OR lease_until <= ?)
-			RETURNING *`), now.Add(lease), p.SourcePlatform, p.Scope, p.Owner, now)
+			RETURNING `+hookColumns), now.Add(lease), p.SourcePlatform, p.Scope, p.Owner, now)
 		if errors.Is(err, sql.ErrNoRows) {
 			return fmt.Errorf("%w: another process is looking at it", core.ErrConflict)
 		}
@@ -135,7 +135,8 @@ func (s *Store) SettleHookPlace(ctx context.Context, claimed, next HookPlace, pa
 // ListFailingHooks returns the places whose webhooks let no pushes through, and the others that have a note.
 func (s *Store) ListFailingHooks(ctx context.Context) (list []HookPlace, err error) {
 	err = s.db.SelectContext(ctx, &list, s.db.Rebind(`
-		SELECT * FROM hook_places WHERE `+toMend+` ORDER BY source_platform, scope, owner LIMIT ?`), MaxFailingHooks)
+		SELECT `+hookColumns+` FROM hook_places WHERE `+toMend+`
+		ORDER BY source_platform, scope, owner LIMIT ?`), MaxFailingHooks)
 	if err != nil {
 		return nil, fmt.Errorf("listing failing webhooks: %w", classify(err))
 	}
@@ -145,7 +146,7 @@ func (s *Store) ListFailingHooks(ctx context.Context) (list []HookPlace, err err
 // ListWatchedSince returns a platform's projects under watch that were put there after the one with the id since.
 func (s *Store) ListWatchedSince(ctx context.Context, platform string, since int64) (list []Watched, err error) {
 	err = s.db.SelectContext(ctx, &list, s.db.Rebind(`
-		SELECT * FROM watched_projects WHERE source_platform = ? AND id > ? ORDER BY id`), platform, since)
+		SELECT `+watchedColumns+` FROM watched_projects WHERE source_platform = ? AND id > ? ORDER BY id`), platform, since)
 	if err != nil {
 		return nil, fmt.Errorf("listing projects under watch: %w", classify(err))
 	}

@@ -35,7 +35,7 @@ func (s *Store) joinScans(ctx context.Context, tx *sqlx.Tx, batch []*intake) err
 	var existing []core.Scan
 	err := tx.SelectContext(ctx, &existing, tx.Rebind(`
 		WITH wanted (source_platform, project_name, commit_sha) AS (VALUES `+tuples(len(joining), 3)+`)
-		SELECT s.*
+		SELECT `+of("s", scanColumns)+`
 		FROM wanted w
 		JOIN scans s ON s.source_platform = w.source_platform AND s.project_name = w.project_name
 			AND s.commit_sha = w.commit_sha
@@ -106,7 +106,7 @@ func (s *Store) supersede(ctx context.Context, tx *sqlx.Tx, batch []*intake) err
 	var outdated []core.Scan
 	err := tx.SelectContext(ctx, &outdated, tx.Rebind(`
 		WITH wanted (source_platform, project_name, branch, commit_sha) AS (VALUES `+tuples(len(args)/4, 4)+`)
-		SELECT s.*
+		SELECT `+of("s", scanColumns)+`
 		FROM wanted w
 		JOIN scans s ON s.source_platform = w.source_platform AND s.project_name = w.project_name
 			AND s.commit_sha = w.commit_sha AND s.branch = w.branch

@@ -40,7 +40,7 @@ func (s *Store) ClaimJob(ctx context.Context, by Claimant) (core.Job, core.Scan,
 		if err != nil {
 			return err
 		}
-		return tx.GetContext(ctx, &scan, tx.Rebind(`SELECT * FROM scans WHERE id = ?`), job.ScanID)
+		return tx.GetContext(ctx, &scan, tx.Rebind(`SELECT `+scanColumns+` FROM scans WHERE id = ?`), job.ScanID)
 	})
 	if err != nil {
 		return core.Job{}, core.Scan{}, fmt.Errorf("claiming job: %w", err)
@@ -63,7 +63,7 @@ func (s *Store) claim(ctx context.Context, tx *sqlx.Tx, job *core.Job, by Claima
 				(SELECT id FROM scan_jobs WHERE state = 'running' AND worker = ? LIMIT 1),
 				(SELECT id FROM scan_jobs WHERE scanner IN (?) AND `+claimable+` ORDER BY id LIMIT 1 `+s.dialect.skipLocked+`))
 			AND `+claimable+`
-		RETURNING *`,
+		RETURNING `+jobColumns,
 		now.Add(by.Lease), now, by.Worker, by.Worker, by.Worker, by.Worker, by.Scanners,
 		now, by.Worker, lapsed, maxLapses, now, by.Worker, lapsed, maxLapses)
 	if err != nil {
@@ -184,14 +184,14 @@ func (s *Store) PutReport(ctx context.Context, reference, scanner string, report
 		err = tx.GetContext(ctx, &job, tx.Rebind(`
 			INSERT INTO scan_jobs (scan_id, scanner, worker) VALUES (?, ?, 'upload')
 			ON CONFLICT (scan_id, scanner) DO UPDATE SET worker = excluded.worker
-			RETURNING *`), id, scanner)
+			RETURNING `+jobColumns), id, scanner)
 		if err != nil {
 			return err
 		}
 		if err := s.putReport(ctx, tx, scan, job, d); err != nil {
 			return err
 		}
-		return tx.GetContext(ctx, &scan, tx.Rebind(`SELECT * FROM scans WHERE id = ?`), id)
+		return tx.GetContext(ctx, &scan, tx.Rebind(`SELECT `+scanColumns+` FROM scans WHERE id = ?`), id)
 	})
 	if err != nil {
 		return core.Scan{}, fmt.Errorf("taking report of %s: %w", scanner, err)

@@ -35,11 +35,11 @@ type Lookup struct {
 	LastError      string     `db:"last_error"`
 	GivenUp        bool       `db:"given_up"`
 
-	ProjectName string `db:"project_name"`
-	ProjectRef  string `db:"project_ref"`
-	CommitSHA   string `db:"commit_sha"`
-	BeforeSHA   string `db:"before_sha"`
-	PipelineID  int64  `db:"pipeline_id"` // 0 for changed files
+	ProjectName string `db:"project_name,computed"`
+	ProjectRef  string `db:"project_ref,computed"`
+	CommitSHA   string `db:"commit_sha,computed"`
+	BeforeSHA   string `db:"before_sha,computed"`
+	PipelineID  int64  `db:"pipeline_id,computed"` // 0 for changed files
 }
 
 // askArtifacts asks for the artifacts of the item's pipeline where its events do not tell their sizes.
@@ -94,7 +94,7 @@ func (s *Store) ClaimLookup(ctx context.Context, platform string, lease time.Dur
 			return err
 		}
 		return tx.GetContext(ctx, &claimed, tx.Rebind(`
-			SELECT l.*, s.project_name, s.project_ref, s.commit_sha, s.before_sha,
+			SELECT `+of("l", lookupColumns)+`, s.project_name, s.project_ref, s.commit_sha, s.before_sha,
 				COALESCE(m.pipeline_id, 0) AS pipeline_id
 			FROM lookups l
 			JOIN scans s ON s.id = l.scan_id

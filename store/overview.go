@@ -51,7 +51,7 @@ func (s *Store) GetOverview(ctx context.Context, posting []string) (overview Ove
 	}
 	if err == nil && overview.Troubled > 0 {
 		err = s.db.SelectContext(ctx, &overview.Troubles, s.db.Rebind(`
-			SELECT * FROM project_troubles ORDER BY since, id LIMIT ?`), maxNamedTroubles)
+			SELECT `+troubleColumns+` FROM project_troubles ORDER BY since, id LIMIT ?`), maxNamedTroubles)
 	}
 	if err != nil {
 		return Overview{}, fmt.Errorf("reading the overview: %w", classify(err))

@@ -72,7 +72,8 @@ func (s *Store) ListHistories(ctx context.Context, findings []int64, limit int) 
 	if len(findings) == 0 {
 		return nil, nil
 	}
-	query, args, err := sqlx.In(`SELECT * FROM triage_events WHERE finding_id IN (?) ORDER BY id LIMIT ?`, findings, limit)
+	query, args, err := sqlx.In(`
+		SELECT `+eventColumns+` FROM triage_events WHERE finding_id IN (?) ORDER BY id LIMIT ?`, findings, limit)
 	if err != nil {
 		return nil, fmt.Errorf("listing histories: %w", err)
 	}

@@ -51,7 +51,7 @@ const ofSameCommit = `JOIN scans named ON named.source_platform = twin.source_pl
 func speakerOf(ctx context.Context, tx *sqlx.Tx, id int64) (core.Scan, error) {
 	var scan core.Scan
 	err := tx.GetContext(ctx, &scan, tx.Rebind(`
-		SELECT twin.* FROM scans twin `+ofSameCommit+` ORDER BY twin.attempt DESC LIMIT 1`), id)
+		SELECT `+of("twin", scanColumns)+` FROM scans twin `+ofSameCommit+` ORDER BY twin.attempt DESC LIMIT 1`), id)
 	return scan, err
 }
 

@@ -30,7 +30,7 @@ type Metric struct {
 	Readings              []core.Reading `db:"-"` // none for a measure whose history is too short
 }
 
-const selectMetrics = `SELECT m.*, s.commit_sha, s.reference_id, s.changed_files_truncated
+var selectMetrics = `SELECT ` + of("m", runColumns) + `, s.commit_sha, s.reference_id, s.changed_files_truncated
 	FROM pipeline_metrics m
 	JOIN scans s ON s.id = m.scan_id `
 

@@ -27,7 +27,7 @@ func loadRuns(ctx context.Context, tx *sqlx.Tx, items []*intake) (map[pipelineKe
 	var rows []core.PipelineRun
 	err := tx.SelectContext(ctx, &rows, tx.Rebind(`
 		WITH wanted (source_platform, project_name, pipeline_id) AS (VALUES `+typedTuples(len(known))+`)
-		SELECT m.*
+		SELECT `+of("m", runColumns)+`
 		FROM wanted w
 		JOIN pipeline_metrics m ON m.source_platform = w.source_platform AND m.project_name = w.project_name
 			AND m.pipeline_id = w.pipeline_id
@@ -91,7 +91,7 @@ func insertRun(ctx context.Context, tx *sqlx.Tx, run core.PipelineRun) error {
 func runsOfCommit(ctx context.Context, tx *sqlx.Tx, scan core.Scan) ([]core.PipelineRun, error) {
 	var runs []core.PipelineRun
 	err := tx.SelectContext(ctx, &runs, tx.Rebind(`
-		SELECT m.* FROM pipeline_metrics m
+		SELECT `+of("m", runColumns)+` FROM pipeline_metrics m
 		JOIN scans s ON s.id = m.scan_id
 		WHERE s.source_platform = ? AND s.project_name = ? AND s.commit_sha = ?
 		ORDER BY m.pipeline_id, m.pipeline_attempt`), scan.SourcePlatform, scan.ProjectName, scan.CommitSHA)

@@ -49,8 +49,9 @@ func keepPost(ctx context.Context, tx *sqlx.Tx, status core.Status, post core.St
 func (s *Store) ListPosts(ctx context.Context, scan core.Scan) ([]core.StatusPost, error) {
 	var list []core.StatusPost
 	err := s.db.SelectContext(ctx, &list, s.db.Rebind(`
-		SELECT * FROM (
-			SELECT p.*, c.source_platform FROM commit_statuses c JOIN status_posts p ON p.status_id = c.id
+		SELECT `+postColumns+`, source_platform FROM (
+			SELECT `+of("p", postColumns)+`, c.source_platform
+			FROM commit_statuses c JOIN status_posts p ON p.status_id = c.id
 			WHERE c.source_platform = ? AND c.project_name = ? AND c.commit_sha = ? AND p.scan_id = ?
 			ORDER BY p.id DESC LIMIT ?) latest
 		ORDER BY id`), scan.SourcePlatform, scan.ProjectName, scan.CommitSHA, scan.ID, maxPosts)

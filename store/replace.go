@@ -61,7 +61,7 @@ func keepFindings(ctx context.Context, tx *sqlx.Tx, d *delivered) error {
 // compareFindings notes the ids of findings that the job has already, and tells the ids that are gone and the numbers
 // of those that changed. It reads row by row, for there may be many.
 func compareFindings(ctx context.Context, tx *sqlx.Tx, d *delivered) (gone []int64, changed []int, err error) {
-	rows, err := tx.QueryxContext(ctx, tx.Rebind(`SELECT * FROM findings WHERE job_id = ?`), d.job.ID)
+	rows, err := tx.QueryxContext(ctx, tx.Rebind(`SELECT `+findingColumns+` FROM findings WHERE job_id = ?`), d.job.ID)
 	if err != nil {
 		return nil, nil, err
 	}

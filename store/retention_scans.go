@@ -104,7 +104,7 @@ func (s *Store) bury(ctx context.Context, r ScanRetention, going []int64) (remov
 }
 
 func (s *Store) noteRemoved(ctx context.Context, tx *sqlx.Tx, ids []int64) error {
-	query, args, err := sqlx.In(`SELECT * FROM scans WHERE id IN (?)`, ids)
+	query, args, err := sqlx.In(`SELECT `+scanColumns+` FROM scans WHERE id IN (?)`, ids)
 	if err != nil {
 		return err
 	}

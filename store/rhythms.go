@@ -140,7 +140,7 @@ func (s *Store) lockRhythms(ctx context.Context, tx *sqlx.Tx, keys []hookKey) (m
 	}
 	var rows []rhythmRow
 	err := tx.SelectContext(ctx, &rows, tx.Rebind(`
-		SELECT * FROM hook_rhythms
+		SELECT `+rhythmColumns+` FROM hook_rhythms
 		WHERE (platform, project_name) IN (VALUES `+tuples(len(keys), 2)+`)
 		ORDER BY platform, project_name `+s.dialect.forUpdate), args...)
 	known := map[hookKey]rhythmRow{}
@@ -173,7 +173,8 @@ func putRhythms(ctx context.Context, tx *sqlx.Tx, rows []rhythmRow) error {
 func (s *Store) ListHooks(ctx context.Context) ([]core.Hook, error) {
 	var rows []rhythmRow
 	err := s.db.SelectContext(ctx, &rows, `
-		SELECT * FROM hook_rhythms ORDER BY platform, project_name`)
+		SELECT `+rhythmColumns+` FROM hook_rhythms
+		ORDER BY platform, project_name`)
 	if err != nil {
 		return nil, fmt.Errorf("listing webhooks: %w", classify(err))
 	}

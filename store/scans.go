@@ -15,7 +15,7 @@ func (s *Store) GetScan(ctx context.Context, reference string) (core.Scan, error
 	var scan core.Scan
 	id, err := scanID(ctx, s.db, reference)
 	if err == nil {
-		err = classify(s.db.GetContext(ctx, &scan, s.db.Rebind(`SELECT * FROM scans WHERE id = ?`), id))
+		err = classify(s.db.GetContext(ctx, &scan, s.db.Rebind(`SELECT `+scanColumns+` FROM scans WHERE id = ?`), id))
 	}
 	if err != nil {
 		return core.Scan{}, fmt.Errorf("getting scan: %w", err)
@@ -40,7 +40,7 @@ func (s *Store) BaselineCommit(ctx context.Context, scan core.Scan) (string, err
 func (s *Store) ListJobs(ctx context.Context, scan core.Scan) ([]core.Job, error) {
 	var list []core.Job
 	err := s.db.SelectContext(ctx, &list, s.db.Rebind(`
-		SELECT scan_jobs.*, COALESCE(compared.commit_sha, '') AS baseline_commit
+		SELECT `+of("scan_jobs", jobColumns)+`, COALESCE(compared.commit_sha, '') AS baseline_commit
 		FROM scan_jobs LEFT JOIN scans compared ON compared.id = scan_jobs.baseline_scan_id
 		WHERE scan_id = ? ORDER BY scan_jobs.id`), scan.ID)
 	if err != nil {
@@ -57,7 +57,8 @@ func (s *Store) DeleteScan(ctx context.Context, reference, by string) error {
 			return err
 		}
 		var scan core.Scan
-		if err := tx.GetContext(ctx, &scan, tx.Rebind(`DELETE FROM scans WHERE id = ? RETURNING *`), id); err != nil {
+		err = tx.GetContext(ctx, &scan, tx.Rebind(`DELETE FROM scans WHERE id = ? RETURNING `+scanColumns), id)
+		if err != nil {
 			return err
 		}
 		return s.audit(ctx, tx, core.AuditOf(scan, by, core.AuditScanDeleted))

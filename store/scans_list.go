@@ -24,7 +24,8 @@ func (s *Store) ListScans(ctx context.Context, f ScanFilter) ([]core.Scan, error
 	if err == nil && len(ways.parts) > 0 {
 		picked, args := ways.picked()
 		err = s.db.SelectContext(ctx, &list, s.db.Rebind(picked+`
-			SELECT scans.* FROM picked JOIN scans ON scans.id = picked.id ORDER BY scans.id DESC`), args...)
+			SELECT `+of("scans", scanColumns)+`
+			FROM picked JOIN scans ON scans.id = picked.id ORDER BY scans.id DESC`), args...)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("listing scans: %w", classify(err))

@@ -150,7 +150,7 @@ func ReadEvidence(ctx context.Context, url string) (Evidence, error) {
 }
 
 func listEvidence(ctx context.Context, db *sqlx.DB) (e Evidence, err error) {
-	err = db.SelectContext(ctx, &e.Secrets, `SELECT * FROM secret_uses ORDER BY platform, secret_id`)
+	err = db.SelectContext(ctx, &e.Secrets, `SELECT `+secretColumns+` FROM secret_uses ORDER BY platform, secret_id`)
 	if err == nil {
 		err = db.SelectContext(ctx, &e.Refused, db.Rebind(`
 			SELECT platform, project_name, first_signed_at, last_signed_at, num_refused, last_refused_at

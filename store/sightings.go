@@ -63,7 +63,7 @@ func (s *Store) SeeStatus(ctx context.Context, platform string, seen core.Status
 func (s *Store) statusIn(ctx context.Context, platform string, seen core.StatusSeen) (core.Status, error) {
 	var list []core.Status
 	err := s.db.SelectContext(ctx, &list, s.db.Rebind(`
-		SELECT * FROM commit_statuses WHERE source_platform = ? AND project_name = ? AND commit_sha = ?`),
+		SELECT `+statusColumns+` FROM commit_statuses WHERE source_platform = ? AND project_name = ? AND commit_sha = ?`),
 		platform, seen.Project.Name, seen.CommitSHA)
 	for _, status := range list {
 		if status.InPlaceOf(seen.Context) {
@@ -125,7 +125,7 @@ func (s *Store) ClaimCheck(
 	var status core.Status
 	err := s.transact(ctx, func(tx *sqlx.Tx) error {
 		err := tx.GetContext(ctx, &status, tx.Rebind(`
-			SELECT * FROM commit_statuses WHERE source_platform = ? AND check_at <= ?
+			SELECT `+statusColumns+` FROM commit_statuses WHERE source_platform = ? AND check_at <= ?
 			ORDER BY check_at LIMIT 1 `+s.dialect.skipLocked),
 			platform, s.clock())
 		if err != nil {

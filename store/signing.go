@@ -86,13 +86,13 @@ func (s *Store) refuseWeak(ctx context.Context, tx *sqlx.Tx, weak map[signedProj
 	}
 	err := tx.SelectContext(ctx, &pinned, tx.Rebind(`
 		WITH wanted (platform, project_key, project_name, project_ref) AS (VALUES `+tuples(len(weak), 4)+`)
-		SELECT w.*, p.project_key AS pin, p.first_signed_at
+		SELECT w.platform, w.project_key, w.project_name, w.project_ref, p.project_key AS pin, p.first_signed_at
 		FROM wanted w JOIN signed_projects p ON p.platform = w.platform AND p.project_key = w.project_key
 		UNION
-		SELECT w.*, p.project_key AS pin, p.first_signed_at
+		SELECT w.platform, w.project_key, w.project_name, w.project_ref, p.project_key AS pin, p.first_signed_at
 		FROM wanted w JOIN signed_projects p ON p.platform = w.platform AND p.project_ref = w.project_ref
 		WHERE w.project_ref <> ''
-		ORDER BY platform, pin`), args...)
+		ORDER BY 1, pin`), args...)
 	if err != nil {
 		return fmt.Errorf("looking for pinned signatures: %w", err)
 	}

@@ -90,7 +90,7 @@ func (s *Store) standings(ctx context.Context, platform, after string) (list []S
 		list[i].SourcePlatform = platform
 		heads[list[i].HeadID], ids = &list[i], append(ids, list[i].HeadID)
 	}
-	query, args, err := sqlx.In(`SELECT * FROM scans WHERE id IN (?)`, ids)
+	query, args, err := sqlx.In(`SELECT `+scanColumns+` FROM scans WHERE id IN (?)`, ids)
 	if err != nil {
 		return nil, err
 	}

@@ -118,7 +118,7 @@ func (s *Store) claimDue(
 				AND `+othersFirst+` = 0 AND `+troubled+` = 0
 			ORDER BY next_attempt_at, id LIMIT ? `+s.dialect.skipLocked+`)
 			AND posted_revision < revision AND NOT given_up AND (lease_until IS NULL OR lease_until <= ?)
-		RETURNING *, `+mergePipeline+` AS merge_pipeline,
+		RETURNING `+statusColumns+`, `+mergePipeline+` AS merge_pipeline,
 			(SELECT timestamp FROM scans s WHERE s.id = scan_id AND s.context = commit_statuses.context) AS pushed_at`,
 		now.Add(lease), now, onPlatforms, now, now, now, limit, now)
 	if err != nil {
@@ -132,7 +132,8 @@ func (s *Store) claimDue(
 // ListStatuses returns the commit statuses of a scan, with what was posted of them so far.
 func (s *Store) ListStatuses(ctx context.Context, scan core.Scan) ([]core.Status, error) {
 	var list []core.Status
-	err := s.db.SelectContext(ctx, &list, s.db.Rebind(`SELECT * FROM commit_statuses WHERE scan_id = ? ORDER BY id`), scan.ID)
+	err := s.db.SelectContext(ctx, &list, s.db.Rebind(`
+		SELECT `+statusColumns+` FROM commit_statuses WHERE scan_id = ? ORDER BY id`), scan.ID)
 	if err != nil {
 		return nil, fmt.Errorf("listing statuses: %w", classify(err))
 	}

@@ -32,11 +32,12 @@ func getFinding(ctx context.Context, q sqlx.ExtContext, id int64) (found Triaged
 		return found, nil, fmt.Errorf("finding %d: %w", id, classify(err))
 	}
 	scan := found.Finding.ScanID
-	if err := sqlx.GetContext(ctx, q, &found.Scan, q.Rebind(`SELECT * FROM scans WHERE id = ?`), scan); err != nil {
+	err = sqlx.GetContext(ctx, q, &found.Scan, q.Rebind(`SELECT `+scanColumns+` FROM scans WHERE id = ?`), scan)
+	if err != nil {
 		return found, nil, classify(err)
 	}
 	err = sqlx.SelectContext(ctx, q, &words, q.Rebind(`
-		SELECT * FROM triage_words
+		SELECT `+wordColumns+` FROM triage_words
 		WHERE source_platform = ? AND project_name = ? AND fingerprint = ?
 		ORDER BY id`), found.Scan.SourcePlatform, found.Scan.ProjectName, found.Finding.Fingerprint)
 	found.Word = core.Decide(words)

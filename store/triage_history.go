@@ -15,7 +15,8 @@ import (
 func (s *Store) ListTriage(ctx context.Context, finding, after int64, limit int) ([]core.TriageEvent, error) {
 	list := []core.TriageEvent{}
 	err := s.db.SelectContext(ctx, &list, s.db.Rebind(`
-		SELECT * FROM triage_events WHERE finding_id = ? AND id > ? ORDER BY id LIMIT ?`), finding, after, limit)
+		SELECT `+eventColumns+` FROM triage_events
+		WHERE finding_id = ? AND id > ? ORDER BY id LIMIT ?`), finding, after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("listing triage: %w", classify(err))
 	}

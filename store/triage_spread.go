@@ -83,7 +83,7 @@ type judged struct {
 // the first one hears of it first.
 func (s *Store) judgeAll(ctx context.Context, tx *sqlx.Tx, ids []int64, first int64) error {
 	query, args, err := sqlx.In(`
-		SELECT s.*, `+latestAttempt+` AS latest, `+branchHead+` AS head
+		SELECT `+of("s", scanColumns)+`, `+latestAttempt+` AS latest, `+branchHead+` AS head
 		FROM scans s WHERE s.id IN (?)
 		ORDER BY s.id `+s.dialect.forUpdate, ids)
 	if err != nil {
@@ -117,7 +117,8 @@ func (s *Store) judgeOnce(ctx context.Context, tx *sqlx.Tx, scan *core.Scan) (ch
 		return false, nil
 	}
 	var jobs []core.Job
-	err = tx.SelectContext(ctx, &jobs, tx.Rebind(`SELECT * FROM scan_jobs WHERE scan_id = ? ORDER BY id`), scan.ID)
+	err = tx.SelectContext(ctx, &jobs, tx.Rebind(`
+		SELECT `+jobColumns+` FROM scan_jobs WHERE scan_id = ? ORDER BY id`), scan.ID)
 	if err != nil {
 		return false, err
 	}

@@ -12,7 +12,7 @@ import (
 func decidedWords(ctx context.Context, tx *sqlx.Tx, scan core.Scan) (map[string]core.Word, error) {
 	var words []core.Word
 	err := tx.SelectContext(ctx, &words, tx.Rebind(`
-		SELECT * FROM triage_words WHERE source_platform = ? AND project_name = ? ORDER BY fingerprint, id`),
+		SELECT `+wordColumns+` FROM triage_words WHERE source_platform = ? AND project_name = ? ORDER BY fingerprint, id`),
 		scan.SourcePlatform, scan.ProjectName)
 	decided := map[string]core.Word{}
 	for len(words) > 0 {

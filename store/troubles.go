@@ -31,7 +31,7 @@ func (s *Store) claimProbe(
 					AND other.commit_sha = due.commit_sha AND other.lease_until > ?) = 0
 			ORDER BY wanted_at DESC, id DESC LIMIT 1 `+s.dialect.skipLocked+`)
 			AND posted_revision < revision AND NOT given_up AND (lease_until IS NULL OR lease_until <= ?)
-		RETURNING *, `+mergePipeline+` AS merge_pipeline, CAST(? AS INTEGER) AS probe`),
+		RETURNING `+statusColumns+`, `+mergePipeline+` AS merge_pipeline, CAST(? AS INTEGER) AS probe`),
 		now.Add(lease), trouble.SourcePlatform, trouble.ProjectName, trouble.Branch, trouble.Branch, now, now, trouble.Probes)
 	if err != nil || len(claimed) > 0 {
 		return claimed, err
@@ -47,7 +47,7 @@ func (s *Store) claimTrouble(
 		UPDATE project_troubles SET next_probe_at = ?
 		WHERE id = (SELECT id FROM project_troubles WHERE source_platform IN (?) AND next_probe_at <= ?
 			ORDER BY next_probe_at, id LIMIT 1 `+s.dialect.skipLocked+`) AND next_probe_at <= ?
-		RETURNING *`, now.Add(lease), onPlatforms, now, now)
+		RETURNING `+troubleColumns, now.Add(lease), onPlatforms, now, now)
 	if err != nil || limit <= 0 {
 		return core.Trouble{}, nil // no platforms, no place
 	}

@@ -29,7 +29,7 @@ func (s *Store) ListTroubles(ctx context.Context, platform, project string) ([]c
 	where.add(platform != "", `source_platform = ?`, platform)
 	where.add(platform != "", `project_name = ?`, project)
 	var list []core.Trouble
-	query := s.db.Rebind(`SELECT * FROM project_troubles ` + where.sql() + ` ORDER BY since, id`)
+	query := s.db.Rebind(`SELECT ` + troubleColumns + ` FROM project_troubles ` + where.sql() + ` ORDER BY since, id`)
 	if err := s.db.SelectContext(ctx, &list, query, where.args...); err != nil {
 		return nil, fmt.Errorf("listing troubles: %w", classify(err))
 	}

@@ -13,7 +13,7 @@ import (
 // see the other one running, and nobody would end the scan.
 func (s *Store) lockScan(ctx context.Context, tx *sqlx.Tx, id int64) (core.Scan, error) {
 	var scan core.Scan
-	err := tx.GetContext(ctx, &scan, tx.Rebind(`SELECT * FROM scans WHERE id = ? `+s.dialect.forUpdate), id)
+	err := tx.GetContext(ctx, &scan, tx.Rebind(`SELECT `+scanColumns+` FROM scans WHERE id = ? `+s.dialect.forUpdate), id)
 	return scan, err
 }
 
@@ -75,7 +75,8 @@ func (s *Store) settleScan(ctx context.Context, tx *sqlx.Tx, id int64, told *cor
 		return err
 	}
 	var jobs []core.Job
-	if err := tx.SelectContext(ctx, &jobs, tx.Rebind(`SELECT * FROM scan_jobs WHERE scan_id = ? ORDER BY id`), id); err != nil {
+	err = tx.SelectContext(ctx, &jobs, tx.Rebind(`SELECT `+jobColumns+` FROM scan_jobs WHERE scan_id = ? ORDER BY id`), id)
+	if err != nil {
 		return err
 	}
 	now := s.clock()

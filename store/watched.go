@@ -100,7 +100,7 @@ func (s *Store) ClaimWatched(ctx context.Context, platforms []string, lease time
 				WHERE source_platform IN (?) AND next_look_at <= ? AND (lease_until IS NULL OR lease_until <= ?)
 				ORDER BY next_look_at, id LIMIT 1 `+s.dialect.skipLocked+`)
 				AND (lease_until IS NULL OR lease_until <= ?)
-			RETURNING *`, now.Add(lease), platforms, now, now, now)
+			RETURNING `+watchedColumns, now.Add(lease), platforms, now, now, now)
 		if err != nil {
 			return err
 		}
@@ -122,7 +122,7 @@ func (s *Store) ClaimProject(ctx context.Context, p KnownProject, lease time.Dur
 		err := tx.GetContext(ctx, &claimed, tx.Rebind(`
 			UPDATE watched_projects SET lease_until = ?
 			WHERE source_platform = ? AND project_name = ? AND (lease_until IS NULL OR lease_until <= ?)
-			RETURNING *`), now.Add(lease), p.SourcePlatform, p.ProjectName, now)
+			RETURNING `+watchedColumns), now.Add(lease), p.SourcePlatform, p.ProjectName, now)
 		if errors.Is(err, sql.ErrNoRows) {
 			return fmt.Errorf("%w: another process is looking at it", core.ErrConflict)
 		}
@@ -182,7 +182,7 @@ func (s *Store) RenameWatched(ctx context.Context, w Watched, name string) error
 // GetWatched returns a project under watch, or core.ErrNotFound.
 func (s *Store) GetWatched(ctx context.Context, platform, project string) (w Watched, err error) {
 	err = s.db.GetContext(ctx, &w, s.db.Rebind(`
-		SELECT * FROM watched_projects WHERE source_platform = ? AND project_name = ?`), platform, project)
+		SELECT `+watchedColumns+` FROM watched_projects WHERE source_platform = ? AND project_name = ?`), platform, project)
 	if err != nil {
 		return Watched{}, fmt.Errorf("getting %s: %w", project, classify(err))
 	}

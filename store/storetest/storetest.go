@@ -84,6 +84,9 @@ func open(t testing.TB, cfg store.Config) *store.Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
+	if _, bench := t.(*testing.B); Newer && !bench {
+		AddColumns(t, cfg.URL)
+	}
 	return s
 }
 

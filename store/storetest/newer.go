@@ -1,0 +1,61 @@
+package storetest
+
+import (
+	"database/sql"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Newer has each store that a test opens share its database with a newer Scanhook, which has added columns to every
+// table. The tests of the store set it.
+var Newer bool
+
+// AddColumns adds columns to each table of the database at url as a newer Scanhook may: one that may be empty and one
+// that has a default.
+func AddColumns(t testing.TB, url string) {
+	t.Helper()
+	driver, dsn, tables := "postgres", url, `SELECT tablename FROM pg_tables WHERE schemaname = current_schema()`
+	if file, embedded := strings.CutPrefix(url, "sqlite:"); embedded {
+		driver, dsn = "sqlite", "file:"+file+"?_pragma=busy_timeout(10000)"
+		tables = `SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`
+	}
+	db, err := sql.Open(driver, dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	if _, err := db.ExecContext(t.Context(), addingColumns(t, db, tables)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func addingColumns(t testing.TB, db *sql.DB, tables string) string {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), tables)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	statements := []string{`BEGIN`}
+	for rows.Next() {
+		var table string
+		if err := rows.Scan(&table); err != nil {
+			t.Fatal(err)
+		}
+		if slices.Contains(foreignTables, table) {
+			continue
+		}
+		statements = append(statements,
+			fmt.Sprintf(`ALTER TABLE %s ADD COLUMN newer_note TEXT`, table),
+			fmt.Sprintf(`ALTER TABLE %s ADD COLUMN newer_count INTEGER NOT NULL DEFAULT 7`, table))
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(append(statements, `COMMIT`), ";\n")
+}
+
+// foreignTables belong to libraries, which read them whole.
+var foreignTables = []string{"schema_migrations"}
