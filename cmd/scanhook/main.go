@@ -20,6 +20,7 @@ import (
 const (
 	exitFailed = 1
 	exitUsage  = 2
+	exitAway   = 3 // the server could not be reached, or its answer took too long
 )
 
 func main() {
@@ -40,7 +41,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	fmt.Fprintln(stderr, "scanhook:", err)
 	if usage := new(usageError); errors.As(err, &usage) {
 		fmt.Fprintf(stderr, "Run '%s --help' for how to use it.\n", usage.command)
+	}
+	return exitCode(err)
+}
+
+func exitCode(err error) int {
+	usage, away := new(usageError), new(noAnswer)
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &usage):
 		return exitUsage
+	case errors.As(err, &away):
+		return exitAway
 	}
 	return exitFailed
 }

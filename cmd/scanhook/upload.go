@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/url"
 	"os"
+	"path"
 	"strings"
 	"time"
 
@@ -16,8 +18,10 @@ import (
 	"github.com/scanhook/scanhook/internal/config"
 )
 
-// uploadTimeout bounds a whole upload; the server gives the body five minutes.
-const uploadTimeout = 6 * time.Minute
+const (
+	uploadTimeout = 6 * time.Minute  // for one try; the server gives the body five minutes
+	askTimeout    = 20 * time.Second // for what is known of the scan by then
+)
 
 // lookup answers for environment variables, as os.LookupEnv does.
 type lookup func(name string) (value string, set bool)
@@ -35,6 +39,8 @@ type uploading struct {
 	server  string
 	token   string
 	gate    bool
+	asJSON  bool
+	retry   time.Duration // after which a server that cannot be reached is given up
 }
 
 const uploadHelp = `Delivers a scanner's report (SARIF 2.1.0 or JSON findings, - for standard input) to a running
@@ -46,7 +52,11 @@ Elsewhere the commit is HEAD of the git repository here, and --project and --pla
 
 The server is --server, else SCANHOOK_URL, else server.public_url of the configuration where there is one. The token,
 one of api.tokens with the role scanner, is best given in the environment variable SCANHOOK_API_TOKEN: command lines
-can be read by others.`
+can be read by others.
+
+A server that cannot be reached, or that asks to come again later, is tried again for two minutes (--retry-for). The exit
+code is 0 when the report was stored, 1 when it was refused or, with --gate, when the verdict is fail, 2 for wrong use,
+and 3 when the server could not be reached in that time.`
 
 func newUpload(opts *options) *cobra.Command { return newUploadWith(opts, os.LookupEnv) }
 
@@ -62,12 +72,12 @@ func newUploadWith(opts *options, env lookup) *cobra.Command {
 			if err := run.complete(cmd.Context(), opts, env); err != nil {
 				return err
 			}
-			report, err := openInput(cmd, args[0])
+			report, err := openReport(cmd, args[0])
 			if err != nil {
 				return fmt.Errorf("reading the report: %w", err)
 			}
-			defer func() { _ = report.Close() }()
-			return run.upload(cmd.Context(), cmd.OutOrStdout(), report)
+			defer report.close()
+			return run.upload(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), report)
 		},
 	}
 	run.addFlags(cmd, opts)
@@ -88,9 +98,11 @@ func (u *uploading) addFlags(cmd *cobra.Command, opts *options) {
 	flags.StringVar(&u.server, "server", "", "`URL` of Scanhook (also SCANHOOK_URL)")
 	flags.StringVar(&u.token, "token", "", "API `TOKEN` (better SCANHOOK_API_TOKEN)")
 	flags.BoolVar(&u.gate, "gate", false, "exit with 1 when the verdict is fail, or the scan failed")
+	flags.BoolVar(&u.asJSON, "json", false, "print one JSON document")
+	flags.DurationVar(&u.retry, "retry-for", 2*time.Minute, "`TIME` after which to give up a server that is away; 0 tries once")
 	_ = cmd.RegisterFlagCompletionFunc("scanner", completeScanners(opts))
 	_ = cmd.RegisterFlagCompletionFunc("platform", completePlatforms(opts))
-	for _, name := range []string{"commit", "project", "branch", "scan", "server", "token"} {
+	for _, name := range []string{"commit", "project", "branch", "scan", "server", "token", "retry-for"} {
 		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
 	}
 }
@@ -133,16 +145,74 @@ func (u *uploading) findServer(opts *options, env lookup) (string, error) {
 	return cfg.Server.PublicURL, nil
 }
 
-func (u *uploading) upload(ctx context.Context, out io.Writer, report io.Reader) error {
-	ctx, cancel := context.WithTimeout(ctx, uploadTimeout)
-	defer cancel()
-	answer, err := u.put(ctx, report)
+// upload stores the report and tells what is known of the scan then, which for most is the verdict.
+func (u *uploading) upload(ctx context.Context, out, errs io.Writer, report *reportSource) error {
+	client := &apiClient{server: u.server, token: u.token, until: time.Now().Add(u.retry), say: errs}
+	answer, err := u.put(ctx, client, report)
 	if err != nil {
 		return fmt.Errorf("uploading the report: %w", err)
 	}
-	fmt.Fprintln(out, answer.describe(u.scanner))
-	if u.gate {
+	outcome, err := u.ask(ctx, client, answer)
+	if err != nil {
+		fmt.Fprintln(errs, "the report was stored, but what it says cannot be shown:", err)
+	}
+	if u.asJSON {
+		err = outcome.writeJSON(out)
+	} else {
+		err = outcome.write(out, u.scanner)
+	}
+	if err == nil && u.gate {
 		return answer.judge()
 	}
-	return nil
+	return err
+}
+
+func (u *uploading) put(ctx context.Context, client *apiClient, report *reportSource) (uploadAnswer, error) {
+	ctx, cancel := context.WithTimeout(ctx, u.retry+uploadTimeout)
+	defer cancel()
+	var answer uploadAnswer
+	if err := client.put(ctx, u.path(), report.open, &answer); err != nil {
+		return answer, err
+	}
+	if answer.Scan == "" {
+		return answer, errNotScanhook
+	}
+	return answer, nil
+}
+
+// path is that of the report below /api/v1.
+func (u *uploading) path() string {
+	scanner := "/results/" + url.PathEscape(u.scanner)
+	if u.scan != "" {
+		return "/scans/" + url.PathEscape(path.Base(u.scan)) + scanner
+	}
+	query := url.Values{
+		"platform": {u.commit.platform}, "project": {u.commit.project}, "commit": {u.commit.sha}, "branch": {u.commit.branch},
+	}
+	return scanner + "?" + query.Encode()
+}
+
+// ask finds out what people want to know of the scan. What is known without it is in the outcome in any case.
+func (u *uploading) ask(ctx context.Context, client *apiClient, answer uploadAnswer) (uploadOutcome, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	scan := "/scans/" + url.PathEscape(answer.Scan)
+	outcome := uploadOutcome{uploadAnswer: answer, URL: u.server + scan, NewFindings: []newFinding{}}
+	var detail struct {
+		Statuses []struct {
+			TargetURL string `json:"target_url"`
+		} `json:"statuses"`
+	}
+	if err := client.get(ctx, scan, &detail); err != nil {
+		return outcome, err
+	}
+	if len(detail.Statuses) > 0 { // the server may have another address for people
+		outcome.URL = cmp.Or(detail.Statuses[0].TargetURL, outcome.URL)
+	}
+	var list findingList
+	if err := client.get(ctx, fmt.Sprintf("%s/findings?baseline_state=new&limit=%d", scan, mostAsked), &list); err != nil {
+		return outcome, err
+	}
+	outcome.NewFindings, outcome.More = list.undismissed(), list.Next != ""
+	return outcome, nil
 }

@@ -12,8 +12,10 @@ import (
 	"github.com/scanhook/scanhook/core"
 )
 
-// maxAnswer bounds what is read of an answer, in bytes.
-const maxAnswer = 1 << 20
+const (
+	mostAsked = 100 // new findings that are asked for
+	mostShown = 20  // of these, to people
+)
 
 // uploadAnswer is what the API says of a stored report.
 type uploadAnswer struct {
@@ -38,20 +40,7 @@ type refusal struct {
 	} `json:"errors"`
 }
 
-func readAnswer(response *http.Response) (uploadAnswer, error) {
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
-	if err != nil {
-		return uploadAnswer{}, fmt.Errorf("reading the answer: %w", err)
-	}
-	var answer uploadAnswer
-	if response.StatusCode/100 != 2 {
-		return answer, refused(response, body)
-	}
-	if err := json.Unmarshal(body, &answer); err != nil || answer.Scan == "" {
-		return answer, errors.New("the answer is not Scanhook's: does the address lead to it?")
-	}
-	return answer, nil
-}
+var errNotScanhook = errors.New("the answer is not Scanhook's: does the address lead to it?")
 
 func refused(response *http.Response, body []byte) error {
 	if to := response.Header.Get("Location"); response.StatusCode/100 == 3 && to != "" {
@@ -75,7 +64,7 @@ func (a uploadAnswer) describe(scanner string) string {
 	if a.Skipped > 0 {
 		text += fmt.Sprintf(", left out %s without a problem", core.Plural(a.Skipped, "result"))
 	}
-	return printable(fmt.Sprintf("%s; scan %s: %s", text, a.Scan, a.state()))
+	return oneLine(fmt.Sprintf("%s; scan %s: %s", text, a.Scan, a.state()))
 }
 
 func (a uploadAnswer) state() string {
@@ -93,7 +82,81 @@ func (a uploadAnswer) state() string {
 // judge is the gate: red for a failed scan too, because what could not be scanned is not known to be fine.
 func (a uploadAnswer) judge() error {
 	if a.Verdict == "fail" || a.Status == "failed" {
-		return fmt.Errorf("the gate is closed: %s", printable(cmp.Or(a.Error, a.Summary)))
+		return fmt.Errorf("the gate is closed: %s", oneLine(cmp.Or(a.Error, a.Summary)))
 	}
 	return nil
+}
+
+// newFinding is a finding that the baseline does not have.
+type newFinding struct {
+	ID       int64  `json:"id"`
+	Tool     string `json:"tool"`
+	RuleID   string `json:"rule_id"`
+	File     string `json:"file"`
+	Line     int    `json:"line"`
+	Severity string `json:"severity"`
+	Title    string `json:"title"`
+}
+
+func (f newFinding) place() string {
+	if f.Line == 0 {
+		return cmp.Or(f.File, "-")
+	}
+	return fmt.Sprintf("%s:%d", f.File, f.Line)
+}
+
+type findingList struct {
+	Items []struct {
+		newFinding
+		Suppressed     *string `json:"suppressed"`
+		TriageDecision *string `json:"triage_decision"`
+	} `json:"items"`
+	Next string `json:"next"`
+}
+
+// undismissed leaves out what does not count: suppressed in the code, or called a false positive before.
+func (l findingList) undismissed() []newFinding {
+	list := []newFinding{}
+	for _, item := range l.Items {
+		if item.Suppressed == nil && (item.TriageDecision == nil || *item.TriageDecision != "FP") {
+			list = append(list, item.newFinding)
+		}
+	}
+	return list
+}
+
+// uploadOutcome is what the command tells.
+type uploadOutcome struct {
+	uploadAnswer
+	URL         string       `json:"url"`          // of the scan's page
+	NewFindings []newFinding `json:"new_findings"` // of all scanners, the gravest first
+	More        bool         `json:"more"`         // there are further new findings
+}
+
+func (o uploadOutcome) write(out io.Writer, scanner string) error {
+	lines := []string{o.describe(scanner)}
+	shown := o.NewFindings[:min(len(o.NewFindings), mostShown)]
+	for _, f := range shown {
+		lines = append(lines, fmt.Sprintf("  %-8s  %s", oneLine(f.Severity), oneLine(f.place()+" "+f.RuleID+" "+f.Title)))
+	}
+	switch rest := len(o.NewFindings) - len(shown); {
+	case o.More:
+		lines = append(lines, fmt.Sprintf("  and more than %d more", rest))
+	case rest > 0:
+		lines = append(lines, fmt.Sprintf("  and %d more", rest))
+	}
+	_, err := fmt.Fprintln(out, strings.Join(append(lines, oneLine(o.URL)), "\n"))
+	return err
+}
+
+// writeJSON writes verdict null where there is none yet.
+func (o uploadOutcome) writeJSON(out io.Writer) error {
+	document := struct {
+		uploadOutcome
+		Verdict *string `json:"verdict"`
+	}{uploadOutcome: o}
+	if o.Verdict != "" {
+		document.Verdict = &o.Verdict
+	}
+	return json.NewEncoder(out).Encode(document)
 }

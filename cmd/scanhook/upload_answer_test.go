@@ -14,16 +14,17 @@ func TestUploadUnderstandsStrangers(t *testing.T) {
 		status int
 		header string // Location
 		body   string
+		code   int
 		want   string
 	}{
-		"redirect":     {http.StatusMovedPermanently, "https://scan.example.com/x", "", "redirects to https://scan"},
-		"proxy's page": {http.StatusBadGateway, "", "<html>", "answered 502 Bad Gateway, and not as Scanhook does"},
-		"some page":    {http.StatusOK, "", "<html>", "the answer is not Scanhook's"},
-		"some JSON":    {http.StatusOK, "", "{}", "the answer is not Scanhook's"},
-		"list of reasons": {422, "", `{"detail": "no", "errors": [{"message": "too long", "location": "query.branch"}]}`,
+		"redirect":     {http.StatusMovedPermanently, "https://scan.example.com/x", "", 1, "redirects to https://scan"},
+		"proxy's page": {http.StatusBadGateway, "", "<html>", 3, "answered 502 Bad Gateway, and not as Scanhook does"},
+		"some page":    {http.StatusOK, "", "<html>", 1, "the answer is not Scanhook's"},
+		"some JSON":    {http.StatusOK, "", "{}", 1, "the answer is not Scanhook's"},
+		"list of reasons": {422, "", `{"detail": "no", "errors": [{"message": "too long", "location": "query.branch"}]}`, 1,
 			"422: no; too long query.branch"},
-		"escape codes":   {422, "", `{"detail": "red \u001b[31m::error::"}`, "422: red [31m::error::"},
-		"endless answer": {http.StatusOK, "", `{"scan": "` + strings.Repeat("x", maxAnswer), "the answer is not Scanhook's"},
+		"escape codes":   {422, "", `{"detail": "red \u001b[31m::error::"}`, 1, "422: red [31m::error::"},
+		"endless answer": {http.StatusOK, "", `{"scan": "` + strings.Repeat("x", maxAnswer), 1, "the answer is not Scanhook's"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -34,8 +35,8 @@ func TestUploadUnderstandsStrangers(t *testing.T) {
 			}))
 			defer server.Close()
 			env := environment(map[string]string{"SCANHOOK_URL": server.URL, "SCANHOOK_API_TOKEN": "token-of-ci"})
-			got := uploadWith(t, env, "[]", "-", "--scanner", "trivy", "--scan", "x")
-			got.expect(t, 1, test.want)
+			got := uploadWith(t, env, "[]", "-", "--scanner", "trivy", "--scan", "x", "--retry-for", "0")
+			got.expect(t, test.code, test.want)
 			got.hides(t, "token-of-ci")
 		})
 	}

@@ -25,7 +25,7 @@ func TestUploadAsksGitForTheCommit(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cmd := exec.CommandContext(t.Context(), os.Args[0], "upload", writeFile(t, "[]"), "--scanner", "trivy",
-				"--server", "http://127.0.0.1:1", "--token", "t", "--platform", "github", "--project", "acme/shop")
+				"--server", "http://127.0.0.1:1", "--retry-for", "0", "--token", "t", "--platform", "github", "--project", "acme/shop")
 			cmd.Dir = test.dir
 			cmd.Env = []string{"PATH=" + test.path, beMain + "=1"}
 			if out, _ := cmd.CombinedOutput(); !strings.Contains(string(out), test.want) {

@@ -47,12 +47,12 @@ func uploadWith(t *testing.T, env lookup, stdin string, args ...string) outcome 
 	cmd.SetArgs(args)
 	cmd.SetIn(strings.NewReader(stdin))
 	cmd.SetOut(&out)
-	code := 0
-	if err := cmd.ExecuteContext(t.Context()); err != nil {
-		code = exitFailed
+	cmd.SetErr(&errs)
+	err := cmd.ExecuteContext(t.Context())
+	if err != nil {
 		fmt.Fprintln(&errs, err)
 	}
-	return outcome{code, out.String(), errs.String()}
+	return outcome{exitCode(err), out.String(), errs.String()}
 }
 
 func TestUpload(t *testing.T) {
@@ -61,7 +61,7 @@ func TestUpload(t *testing.T) {
 scanners: {trivy: {upload: true}}
 repositories: [{match: "**", scanners: [trivy]}]`)
 	upload(reportOf("a"), "-", "--scanner", "trivy").expect(t, 0,
-		"stored 1 finding of trivy (1 new, 0 known); scan ", ": completed, fail: 1 new (1 high)\n")
+		"stored 1 finding of trivy (1 new, 0 known); scan ", ": completed, fail: 1 new (1 high)\n  High      main.go:1 a")
 	got := upload(reportOf("a", "b"), "-", "--scanner", "trivy", "--commit", flagSHA)
 	got.expect(t, 0, "stored 2 findings of trivy (1 new, 1 known); scan ", ": completed, fail: 1 new (1 high), 1 known\n")
 
@@ -116,23 +116,24 @@ func TestUploadRepeatsWhatTheServerSays(t *testing.T) {
 	for name, test := range map[string]struct {
 		stdin string
 		args  []string
+		code  int
 		want  string
 	}{
-		"wrong token":    {"[]", []string{"--token", "guessed-token"}, "answered 401: Send a token from api.tokens"},
-		"no report":      {"no report", nil, "the server answered 422: "},
-		"scanner's name": {"[]", []string{"--scanner", "a b"}, "answered 422: invalid: \"a b\" cannot be the name"},
-		"other project":  {"[]", []string{"--project", "eve/shop"}, "github/eve/shop matches no entry of repositories"},
-		"unknown scan":   {"[]", []string{"--scan", "x"}, "the server answered 404: "},
-		"another server": {"[]", []string{"--server", w.platform.Base()}, "not as Scanhook does"},
-		"nobody listens": {"[]", []string{"--server", "http://127.0.0.1:1"},
+		"wrong token":    {"[]", []string{"--token", "guessed-token"}, 1, "answered 401: Send a token from api.tokens"},
+		"no report":      {"no report", nil, 1, "the server answered 422: "},
+		"scanner's name": {"[]", []string{"--scanner", "a b"}, 1, "answered 422: invalid: \"a b\" cannot be the name"},
+		"other project":  {"[]", []string{"--project", "eve/shop"}, 1, "github/eve/shop matches no entry of repositories"},
+		"unknown scan":   {"[]", []string{"--scan", "x"}, 1, "the server answered 404: "},
+		"another server": {"[]", []string{"--server", w.platform.Base()}, 1, "not as Scanhook does"},
+		"nobody listens": {"[]", []string{"--server", "http://127.0.0.1:1", "--retry-for", "0"}, 3,
 			"connection refused: is that where Scanhook is reached? --server names another address"},
-		"not an address": {"[]", []string{"--server", "localhost:8080"}, "must be an address that starts"},
-		"scanner a path": {"[]", []string{"--scanner", "a/b"}, "--scanner is missing or a path"},
+		"not an address": {"[]", []string{"--server", "localhost:8080"}, 2, "must be an address that starts"},
+		"scanner a path": {"[]", []string{"--scanner", "a/b"}, 2, "--scanner is missing or a path"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got := upload(test.stdin, append([]string{"-", "--scanner", "trivy"}, test.args...)...)
-			got.expect(t, 1, test.want)
+			got.expect(t, test.code, test.want)
 			got.hides(t, "guessed-token")
 		})
 	}
