@@ -106,7 +106,9 @@ func newHandler(
 }
 
 func newLoops(cfg *config.Config, db *store.Store, set platforms.Set, log *slog.Logger) []func(context.Context) {
-	scanning := runner.New(runner.Config{Jobs: db, Platforms: set, Scanners: scannersOf(cfg), AI: aiOf(cfg), Log: log})
+	scanning := runner.New(runner.Config{
+		Jobs: db, Platforms: set, Scanners: scannersOf(cfg), MaxPaths: cfg.Runner.MaxPaths, AI: aiOf(cfg), Log: log,
+	})
 	lists := epss.New(epss.Config{
 		Store: db, URLs: feedsOf(cfg), Asked: askedFor(cfg), Every: cfg.EPSS.Every, Log: log,
 	})

@@ -25,6 +25,7 @@ func builtin() *Config {
 		AI:        AI{Timeout: time.Minute, MaxFindings: 20},
 		Recover:   Recover{Every: Interval(time.Hour)},
 		Retention: Retention{Deliveries: Age(30 * day), Scans: Age(90 * day), KeepScans: 50},
+		Runner:    Runner{MaxPaths: 2_000_000},
 		Defaults: Policy{
 			Context:     "scanhook",
 			Branches:    []string{"**"},

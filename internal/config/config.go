@@ -19,6 +19,7 @@ type Config struct {
 	AI           AI                  `yaml:"ai"`           // who is asked about new findings
 	Recover      Recover             `yaml:"recover"`      // how pushes are found that no webhook announced
 	Retention    Retention           `yaml:"retention"`    // how long things are kept
+	Runner       Runner              `yaml:"runner"`       // what a scan that runs here may cost
 	Defaults     Policy              `yaml:"defaults"`     // what every repository starts from
 	Repositories []Repository        `yaml:"repositories"` // first match wins; a push to anything else is ignored
 
@@ -165,6 +166,11 @@ type Retention struct {
 	Deliveries Age   `yaml:"deliveries"`
 	Scans      Age   `yaml:"scans"`      // those that nothing needs any more
 	KeepScans  int64 `yaml:"keep_scans"` // the newest scans of each project that are kept however old; positive
+}
+
+// Runner bounds what a scan that runs here may cost.
+type Runner struct {
+	MaxPaths int64 `yaml:"max_paths"` // files and directories of a commit; with more, its scan fails; positive
 }
 
 // Age is how old something may get; 0 is for ever.

@@ -28,6 +28,7 @@ func (v *validator) validate() {
 	v.validateEPSS()
 	v.validateAI()
 	v.validateRetention()
+	v.validateRunner()
 	v.validatePolicy("defaults", v.config.Defaults)
 	v.validateRepositories()
 }
@@ -84,6 +85,15 @@ func (v *validator) validateDatabase() {
 		}
 	default:
 		v.errorf(path, "must start with sqlite: or postgres://")
+	}
+}
+
+// maxPaths is what git can hold in some dozens of GiB of memory.
+const maxPaths = 100_000_000
+
+func (v *validator) validateRunner() {
+	if n := v.config.Runner.MaxPaths; n < 1 || n > maxPaths {
+		v.errorf("runner.max_paths", "must be between 1 and %d", maxPaths)
 	}
 }
 

@@ -11,6 +11,7 @@ func TestValidationOfServerAndDatabase(t *testing.T) {
 	const (
 		listen   = `c.yaml:1:18: server.listen must be host:port, such as ":8080" or "127.0.0.1:8080"`
 		address  = "c.yaml:1:22: server.public_url must be an address that starts with https:// or http:// and a host"
+		paths    = "c.yaml:1:21: runner.max_paths must be between 1 and 100000000"
 		database = "c.yaml:1:17: database.url must start with sqlite: or postgres://"
 		postgres = "c.yaml:1:17: database.url must look like postgres://user:password@host/database; " +
 			"in the password write %40 for @, %2F for / and the like (percent-encoding)"
@@ -37,9 +38,11 @@ func TestValidationOfServerAndDatabase(t *testing.T) {
 			"server: {public_url: 'http://a/?b'}",
 			"c.yaml:1:22: server.public_url must end with its path, without ? and #",
 		},
-		"database, mysql": {"database: {url: mysql://a}", database},
-		"database, file":  {"database: {url: scanhook.db}", database},
-		"database, empty": {"database: {url: ''}", database},
+		"max_paths, none":     {"runner: {max_paths: 0}", paths},
+		"max_paths, too many": {"runner: {max_paths: 100000001}", paths},
+		"database, mysql":     {"database: {url: mysql://a}", database},
+		"database, file":      {"database: {url: scanhook.db}", database},
+		"database, empty":     {"database: {url: ''}", database},
 		"database, no file": {
 			"database: {url: 'sqlite://'}", "c.yaml:1:17: database.url names no file: write sqlite:scanhook.db",
 		},

@@ -57,6 +57,9 @@ func diffCommits(
 	if err != nil {
 		return nil, fmt.Errorf("fetching %s: %w", core.ShortSHA(base), err)
 	}
+	if err := git.countPaths(ctx, from); err != nil { // a report from outside may be of any commit
+		return nil, fmt.Errorf("comparing with %s: %w", core.ShortSHA(base), err)
+	}
 	output := filepath.Join(space.temp, "changes.diff")
 	err = git.run(ctx, "diff", "--output="+output, "--unified=0", "--ignore-all-space", "--find-renames",
 		"--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/", from, to, "--")

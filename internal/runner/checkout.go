@@ -1,13 +1,18 @@
 package runner
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
+
+	"github.com/dustin/go-humanize"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/platforms"
@@ -24,15 +29,65 @@ func fetchCommit(ctx context.Context, space workspace, remote platforms.Remote, 
 	if err := git.run(ctx, "init", "--quiet", "--template=", "--object-format="+objectFormat(sha)); err != nil {
 		return fmt.Errorf("preparing the checkout: %w", err)
 	}
+	if err := git.neutralizeAttributes(); err != nil {
+		return fmt.Errorf("preparing the checkout: %w", err)
+	}
 	err := git.runAuthorized(ctx, "fetch", "--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules",
 		"--no-auto-maintenance", "--", remote.URL, sha)
 	if err != nil {
 		return git.explain(ctx, sha, err)
 	}
+	if err := git.countPaths(ctx, sha); err != nil {
+		return fmt.Errorf("checking out %s: %w", core.ShortSHA(sha), err)
+	}
 	if err := git.run(ctx, "checkout", "--quiet", "--force", "--detach", sha); err != nil {
 		return fmt.Errorf("checking out %s: %w", core.ShortSHA(sha), err)
 	}
 	return space.fits()
+}
+
+// attributes beat every .gitattributes of a commit: its files are laid out and compared as they are, whatever it wishes.
+// An encoding has no "none", so that it is unspecified.
+const attributes = "* -text -crlf !eol -ident !filter !working-tree-encoding !diff !merge\n"
+
+func (g gitRunner) neutralizeAttributes() error {
+	dir := filepath.Join(g.space.source, ".git", "info")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "attributes"), []byte(attributes), 0o600)
+}
+
+// countPaths refuses a commit with more paths than may be laid out, before git holds them all in memory: a dozen objects
+// can name more than any disk has room for. Directories count, for empty ones can be as many.
+func (g gitRunner) countPaths(ctx context.Context, sha string) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	count := &pathCounter{max: g.space.maxPaths, full: func(what string) {
+		cancel(fmt.Errorf("the commit has more than %s: take generated files out of the repository, or raise "+
+			"runner.max_paths", what))
+	}}
+	return g.start(ctx, gitEnvironment(g.space), count, []string{"ls-tree", "-r", "-t", "-z", "--name-only", sha})
+}
+
+// pathCounter counts paths that end with NUL, and gives up when there are too many.
+type pathCounter struct {
+	max, paths, bytes int64
+	full              func(what string)
+}
+
+func (c *pathCounter) Write(p []byte) (int, error) {
+	c.paths += int64(bytes.Count(p, []byte{0}))
+	c.bytes += int64(len(p))
+	switch {
+	case c.paths > c.max:
+		c.full(humanize.Comma(c.max) + " paths")
+	case c.bytes > maxPathName*c.max:
+		c.full(humanize.Comma(maxPathName*c.max) + " bytes in the names of its paths")
+	default:
+		return len(p), nil
+	}
+	return 0, io.ErrShortWrite
 }
 
 // fetchable refuses what git could take for something else than an address on the web and a commit.
@@ -61,7 +116,7 @@ func objectFormat(sha string) string {
 // that is out of reach and one that does not hand the commit out is found by asking it something harmless. That proves
 // nothing of one that was cut off in the middle: small answers may come while packs do not.
 func (g gitRunner) explain(ctx context.Context, sha string, failure error) error {
-	if ctx.Err() != nil || errors.Is(failure, exec.ErrNotFound) {
+	if ctx.Err() != nil || errors.Is(failure, exec.ErrNotFound) || errors.As(failure, new(overrun)) {
 		return failure
 	}
 	if errors.As(failure, new(cut)) {
@@ -91,6 +146,8 @@ func gitEnvironment(space workspace) []string {
 	environment := append(space.environment(),
 		"LC_ALL=C",
 		"GIT_CONFIG_NOSYSTEM=1",
+		"GIT_ATTR_NOSYSTEM=1",
+		"GIT_NO_REPLACE_OBJECTS=1",
 		"GIT_CONFIG_GLOBAL="+os.DevNull,
 		"GIT_TERMINAL_PROMPT=0",
 		"GIT_ALLOW_PROTOCOL=http:https",

@@ -3,6 +3,7 @@ package runner
 import (
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
@@ -200,5 +201,162 @@ func TestFetchCommitChecksObjects(t *testing.T) {
 	hostile := commit(run(t, dir, "hash-object", "-t", "tree", "-w", "--literally", "tree"))
 	if err := fetchCommit(t.Context(), open(t), server.remote("p"), hostile); err == nil {
 		t.Error("want a tree with .git in it refused")
+	}
+}
+
+// Each directory holds a way to have git lay a file out as something else than what was pushed. The file's text is the
+// one that the commit has.
+func TestFetchCommitLaysOutWhatWasPushed(t *testing.T) {
+	t.Parallel()
+	const secret = "token = 'ghp_0123456789abcdefghijABCDEFGHIJ012345'\n"
+	evasions := map[string]struct{ attributes, text string }{
+		"encoding":           {"* working-tree-encoding=UTF-16", secret},
+		"encoding-le":        {"*.txt working-tree-encoding=UTF-16LE-BOM eol=crlf", secret},
+		"encoding-seven":     {"* text working-tree-encoding=UTF-7", secret},
+		"encoding-mainframe": {"* working-tree-encoding=IBM037", secret},
+		"encoding-unknown":   {"* working-tree-encoding=no-such-encoding", secret},
+		"encoding-true":      {"* working-tree-encoding", secret},
+		"macro":              {"* blind", secret},
+		"macro-redefined":    {"* binary", secret},
+		"crlf":               {"* text eol=crlf", "a\nb\n" + secret},
+		"crlf-auto":          {"* text=auto eol=crlf", "a\nb\n" + secret},
+		"crlf-legacy":        {"* crlf", "a\r\nb\n" + secret},
+		"crlf-input":         {"* crlf=input eol=crlf", "a\nb\n" + secret},
+		"ident":              {"* ident", "$Id: " + strings.TrimSpace(secret) + " $\n"},
+		"filter":             {"* filter=lfs diff=lfs merge=lfs -text", secret},
+		"filter-required":    {"* filter=gone", secret},
+		"export":             {"* export-ignore export-subst", "$Format:%H$ " + secret},
+		"quoted":             {`"\052" ident working-tree-encoding=UTF-16`, secret},
+		"unset":              {"* !text\n* -text working-tree-encoding=UTF-16", secret},
+		"conflict-marker":    {"* conflict-marker-size=1 whitespace=tab-in-indent merge=union", secret},
+		"delta":              {"* -delta -diff", secret},
+	}
+	server := newGitServer(t)
+	server.commit(t, "p", files{"README": "hello\n"})
+	dir := filepath.Join(server.dir, "p.git")
+	// The sender's git must not apply them either.
+	write(t, dir, files{".git/info/attributes": "* -text -crlf !eol -ident !filter !working-tree-encoding\n"})
+	content := files{
+		"README":         "hello\n",
+		".gitattributes": "[attr]blind working-tree-encoding=UTF-16 ident\n[attr]binary text eol=crlf ident\n",
+		".GITATTRIBUTES": "* working-tree-encoding=UTF-16\n", ".gitconfig": "[core]\n\tautocrlf = true\n",
+		".lfsconfig": "[lfs]\n\turl = http://127.0.0.1:1\n", "info/attributes": "* ident\n",
+	}
+	for name, evasion := range evasions {
+		content[name+"/.gitattributes"] = evasion.attributes + "\n"
+		content[name+"/secret.txt"] = evasion.text
+	}
+	write(t, dir, content)
+	space := open(t)
+	if err := fetchCommit(t.Context(), space, server.remote("p"), server.amend(t, "p", "evade")); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(content, tree(t, space.source, true)); diff != "" {
+		t.Errorf("checkout (-want +got):\n%s", diff)
+	}
+	found, err := findSecrets(t.Context(), space.source)
+	if err != nil || len(found.Findings) < len(evasions) {
+		t.Errorf("want a secret in each of %d files, got %d, %v", len(evasions), len(found.Findings), err)
+	}
+}
+
+// grow makes a tree with ten entries to each level, of which only one object a level is stored, and commits it.
+func grow(t *testing.T, server *gitServer, levels int, leaf string) (sha string) {
+	t.Helper()
+	dir := filepath.Join(server.dir, "p.git")
+	object := func(mode, kind, id string, names ...string) string {
+		var entries strings.Builder
+		for _, name := range names {
+			fmt.Fprintf(&entries, "%s %s %s\t%s\n", mode, kind, id, name)
+		}
+		write(t, dir, files{".git/entries": entries.String()})
+		return run(t, dir, "-c", "alias.maketree=!git mktree <.git/entries", "maketree")
+	}
+	names := make([]string, 10)
+	for i := range names {
+		names[i] = fmt.Sprintf("%s%d", leaf, i)
+	}
+	id := run(t, dir, "rev-parse", "HEAD:a")
+	if leaf == "" { // no file at all: what is below the lowest directories is an empty tree
+		id = object("", "", "")
+	} else {
+		id = object("100644", "blob", id, names...)
+	}
+	for range levels {
+		id = object("040000", "tree", id, names...)
+	}
+	return run(t, dir, "commit-tree", "-m", "bomb", id)
+}
+
+// A dozen objects make more paths than git could ever lay out. Nothing of them is laid out, and no index is made.
+func TestFetchCommitCountsPathsBeforeItLaysThemOut(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		levels int
+		leaf   string
+		max    int64
+		want   string
+	}{
+		"files":             {9, "f", 100_000, "more than 100,000 paths"},
+		"empty directories": {9, "", 100_000, "more than 100,000 paths"},
+		"long names":        {3, strings.Repeat("n", 200), 1000, "names of its paths"},
+		"as many as may be": {2, "f", 1110, ""},
+		"one more":          {2, "f", 1109, "more than 1,109 paths"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := newGitServer(t)
+			server.commit(t, "p", files{"a": "b\n"})
+			space := open(t)
+			space.maxPaths = test.max
+			sha := grow(t, server, test.levels, test.leaf)
+			err := fetchCommit(t.Context(), space, server.remote("p"), sha)
+			if test.want == "" {
+				if err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), "runner.max_paths") {
+				t.Errorf("want ...%s..., got %v", test.want, err)
+			}
+			if errors.As(err, new(passing)) {
+				t.Error("another try does not help")
+			}
+			if got := tree(t, space.source, true); len(got) > 0 {
+				t.Errorf("%d files were laid out", len(got))
+			}
+			if _, err := os.Stat(filepath.Join(space.source, ".git", "index")); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("an index was made: %v", err)
+			}
+		})
+	}
+}
+
+func TestGitIsBounded(t *testing.T) {
+	t.Parallel()
+	space := open(t)
+	git := gitRunner{space: space}
+	if err := git.run(t.Context(), "init", "--quiet", "--template="); err != nil {
+		t.Fatal(err)
+	}
+	limits := func(space workspace) (said string) {
+		git := gitRunner{space: space}
+		out := filepath.Join(space.temp, "limits")
+		if err := git.run(t.Context(), "-c", "alias.limits=!cat /proc/self/limits >"+out, "limits"); err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(strings.Fields(string(text)), " ")
+	}
+	space.limit, space.maxPaths = 8<<20, 1<<20
+	for _, want := range []string{"Max file size 8388608 ", "Max data size 1610612736 "} {
+		if said := limits(space); !strings.Contains(said, want) {
+			t.Errorf("want %q in %s", want, said)
+		}
 	}
 }

@@ -51,6 +51,28 @@ func TestDiffCommits(t *testing.T) {
 	}
 }
 
+// Neither commit can keep git from telling which lines are the same, or have it ask a program of its own.
+func TestDiffCommitsHeedsNoAttributes(t *testing.T) {
+	t.Parallel()
+	for _, attributes := range []string{"* -diff", "* binary", "* diff=foo", "[attr]blind -diff\n* blind", "* -text -diff merge=foo"} {
+		server := newGitServer(t)
+		base := server.commit(t, "p", files{"a.go": "a\nb\n", ".gitattributes": attributes + "\n"})
+		write(t, filepath.Join(server.dir, "p.git"), files{"a.go": "a\nnew\nb\n"})
+		head := server.amend(t, "p", "second")
+		space := open(t)
+		if err := fetchCommit(t.Context(), space, server.remote("p"), head); err != nil {
+			t.Fatal(err)
+		}
+		got, err := diffCommits(t.Context(), space, server.remote("p"), base, head)
+		want := &core.Changes{Base: base, Files: []core.FileChange{
+			{Old: "a.go", New: "a.go", Hunks: []core.Hunk{hunk(1, 0, 2, 1)}},
+		}}
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("%s: %v, changes (-want +got):\n%s", attributes, err, diff)
+		}
+	}
+}
+
 func hunk(oldLine, oldCount, newLine, newCount int) core.Hunk {
 	return core.Hunk{OldLine: oldLine, OldCount: oldCount, NewLine: newLine, NewCount: newCount}
 }

@@ -1,10 +1,12 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"os/exec"
 	"slices"
 	"strings"
@@ -21,6 +23,9 @@ var hardened = []string{
 	"-c", "core.fsmonitor=false",
 	"-c", "core.symlinks=false",
 	"-c", "core.autocrlf=false",
+	"-c", "core.attributesFile=/dev/null",
+	"-c", "core.sparseCheckout=false",
+	"-c", "core.bigFileThreshold=32m", // larger files go through memory piece by piece
 	"-c", "core.protectHFS=true",
 	"-c", "core.protectNTFS=true",
 	"-c", "credential.helper=",
@@ -43,7 +48,7 @@ type gitRunner struct {
 }
 
 func (g gitRunner) run(ctx context.Context, args ...string) error {
-	return g.start(ctx, gitEnvironment(g.space), args)
+	return g.start(ctx, gitEnvironment(g.space), nil, args)
 }
 
 // runAuthorized lends git the credential, through its environment: arguments can be read by every user of the machine,
@@ -57,32 +62,65 @@ func (g gitRunner) runAuthorized(ctx context.Context, args ...string) error {
 			"GIT_CONFIG_VALUE_0=Authorization: "+g.remote.Authorization,
 		)
 	}
-	return g.start(ctx, environment, args)
+	return g.start(ctx, environment, nil, args)
 }
 
-func (g gitRunner) start(ctx context.Context, environment, args []string) error {
+func (g gitRunner) start(ctx context.Context, environment []string, stdout io.Writer, args []string) error {
 	options := append(slices.Clone(hardened), "-c", fmt.Sprintf("http.lowSpeedTime=%d", g.space.patience/time.Second))
 	for _, fault := range harmless {
 		options = append(options, "-c", "fetch.fsck."+fault+"=ignore")
 	}
 	stderr := &tail{limit: tailSize}
-	cmd := exec.CommandContext(ctx, "git", append(options, args...)...)
+	cmd := g.limited(ctx, append(options, args...))
 	cmd.Dir = g.space.source
 	cmd.Env = environment
-	cmd.Stderr = stderr
+	cmd.Stdout, cmd.Stderr = stdout, stderr
 	switch err := runGroup(cmd); {
 	case errors.Is(err, exec.ErrNotFound):
 		return fmt.Errorf("git is not installed: install it where Scanhook runs: %w", err)
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case err != nil:
-		err = fmt.Errorf("git said %q (%w)", g.lastWords(stderr.String()), err)
-		if isCut(stderr.String()) {
-			return cut{err}
-		}
-		return err
+		return g.failed(err, stderr.String())
 	}
 	return nil
+}
+
+func (g gitRunner) failed(err error, stderr string) error {
+	if full := g.space.fits(); full != nil {
+		return full
+	}
+	err = fmt.Errorf("git said %q (%w)", g.lastWords(stderr), err)
+	switch {
+	case strings.Contains(stderr, "Out of memory"):
+		return overrun{fmt.Errorf("git needs more memory for this commit than it may use: take large files out of the "+
+			"repository, or raise runner.max_paths, by which it may use more: %w", err)}
+	case isCut(stderr):
+		return cut{err}
+	}
+	return err
+}
+
+// What git may use of the machine's memory, in bytes. A path in the index takes half of bytesPerPath, its name at most
+// the other half.
+const (
+	gitMemory    = 1 << 30
+	bytesPerPath = 512
+	maxPathName  = 256 // on average
+)
+
+// limits is a shell's script: git and its children may use so much memory, in KiB, and make files of so many blocks of
+// 512 bytes. A lower limit that holds already stays.
+const limits = `ulimit -d "$1" 2>/dev/null; ulimit -f "$2" 2>/dev/null; shift 2; exec "$@"`
+
+// limited is git below its limits: a few objects can unfold to more than any machine has.
+func (g gitRunner) limited(ctx context.Context, args []string) *exec.Cmd {
+	git, err := exec.LookPath("git")
+	memory, file := (gitMemory+bytesPerPath*g.space.maxPaths)>>10, g.space.limit/512
+	cmd := exec.CommandContext(ctx, "/bin/sh", append([]string{"-c", limits, "sh", fmt.Sprint(memory), fmt.Sprint(file), git},
+		args...)...)
+	cmd.Err = cmp.Or(err, cmd.Err)
+	return cmd
 }
 
 // lastWords is the last line that git wrote, which may repeat what the server said, without the credential. Where a

@@ -55,6 +55,7 @@ func (r *Runner) scanCommit(ctx context.Context, job core.Job, scan core.Scan, m
 	if err != nil {
 		return core.Report{}, err
 	}
+	space.maxPaths = r.MaxPaths
 	*made = space
 	remote, err := r.remoteOf(ctx, scan)
 	if err != nil {

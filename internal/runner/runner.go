@@ -30,6 +30,7 @@ const (
 	defaultLease   = 30 * time.Second
 	defaultTimeout = 10 * time.Minute
 	defaultDisk    = 2 << 30
+	defaultPaths   = 2_000_000
 
 	fetchTimeout = 10 * time.Minute
 	retryPause   = 15 * time.Second // after the first try, then twice as long each time
@@ -48,6 +49,7 @@ type Config struct {
 	Lease     time.Duration      // a job whose worker is silent for so long goes to another one; 30 seconds by default
 	TempDir   string             // where workspaces are made; the system's by default
 	MaxDisk   int64              // bytes that one job may occupy, checkout included; 2 GiB by default
+	MaxPaths  int64              // files and directories that a commit may have; 2,000,000 by default
 	AI        *AI                // is asked about new findings; nobody is by default
 	Worker    string             // names this process in the jobs it holds; by default one that no other process has
 	Log       *slog.Logger       // silent by default
@@ -74,6 +76,7 @@ func New(cfg Config) *Runner {
 	cfg.Lease = cmp.Or(cfg.Lease, defaultLease)
 	cfg.TempDir = cmp.Or(cfg.TempDir, os.TempDir())
 	cfg.MaxDisk = cmp.Or(cfg.MaxDisk, defaultDisk)
+	cfg.MaxPaths = cmp.Or(cfg.MaxPaths, defaultPaths)
 	if cfg.Worker == "" {
 		cfg.Worker = processName()
 	}

@@ -52,6 +52,7 @@ func TestOnceFails(t *testing.T) {
 		"unknown builtin":      {Scanner{Builtin: "other"}, nil, "neither a command nor a known builtin"},
 		"unknown platform":     {Scanner{}, func(b *bench) { b.Platforms = nil }, `no platform called "github"`},
 		"disk that is full":    {Scanner{}, func(b *bench) { b.MaxDisk = 1 }, "of disk"},
+		"too many paths":       {Scanner{}, func(b *bench) { b.MaxPaths = 1 }, "more than 1 paths"},
 		"no room for the work": {Scanner{}, func(b *bench) { b.TempDir += "/gone" }, "making a workspace"},
 		"panic":                {Scanner{}, func(b *bench) { b.Platforms["github"] = nil }, "crashed inside Scanhook"},
 	}
@@ -62,7 +63,7 @@ func TestOnceFails(t *testing.T) {
 			if test.change != nil {
 				test.change(b)
 			}
-			reference := b.accept(t, "acme/shop", b.server.commit(t, "acme/shop", files{"a": "b\n"}))
+			reference := b.accept(t, "acme/shop", b.server.commit(t, "acme/shop", files{"a": "b\n", "c": "d\n"}))
 			b.mustWork(t, true)
 			scan, job, _ := b.get(t, reference)
 			if scan.Status != core.ScanFailed || !strings.Contains(job.Error, test.want) {

@@ -29,6 +29,7 @@ type workspace struct {
 	limit   int64    // bytes
 	lock    *os.File // held for as long as the process lives
 
+	maxPaths int64         // that a commit may have
 	patience time.Duration // with a git server that says next to nothing, in whole seconds
 }
 
@@ -53,6 +54,7 @@ func newWorkspace(parent string, limit int64) (workspace, error) {
 		reports: filepath.Join(root, "reports"),
 		limit:   limit,
 
+		maxPaths: defaultPaths,
 		patience: gitPatience,
 	}
 	for _, dir := range []string{space.source, space.home, space.temp, space.reports} {
@@ -136,6 +138,11 @@ func (w workspace) watch(ctx context.Context, cancel context.CancelCauseFunc) {
 	}
 }
 
+// overrun is the failure of a job that needs more than it may use, and would need as much the next time.
+type overrun struct{ error }
+
+func (o overrun) Unwrap() error { return o.error }
+
 // fits says so when the workspace is larger than it may be. Every file counts for at least one block, so that millions
 // of empty files do not count for nothing.
 func (w workspace) fits() error {
@@ -153,7 +160,7 @@ func (w workspace) fits() error {
 		return nil
 	})
 	if used > w.limit {
-		return fmt.Errorf("the job needs more than the %d MiB of disk that it may use", w.limit>>20)
+		return overrun{fmt.Errorf("the job needs more than the %d MiB of disk that it may use", w.limit>>20)}
 	}
 	return nil
 }
