@@ -119,12 +119,12 @@ func (j Job) story(scan Scan) []Step {
 }
 
 func (e TriageEvent) story() Step {
-	decision := "undecided"
+	decision := "not decided"
 	if e.Decision != nil {
 		decision = map[Triage]string{TruePositive: "real", FalsePositive: "a false positive"}[*e.Decision]
 	}
 	return Step{At: e.Timestamp, Hop: "triage", Detail: e.Comment,
-		Text: fmt.Sprintf("%s (%s) spoke of finding %d, which is now %s", e.Author, e.Source, e.FindingID, decision)}
+		Text: fmt.Sprintf("%s (%s) marked finding %d as %s", e.Author, e.Source, e.FindingID, decision)}
 }
 
 // judgement is the scan's end, with the rule that decided it.

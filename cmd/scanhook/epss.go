@@ -16,9 +16,9 @@ import (
 func newEPSS(opts *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "epss", Short: "Know how likely vulnerabilities are exploited (EPSS, CISA KEV)",
-		Example: "  scanhook epss import epss_scores-current.csv.gz known_exploited_vulnerabilities.json\n" +
+		Example: "  scanhook epss import epss_scores-current.csv.gz\n" +
 			"  scanhook epss show CVE-2024-3094",
-		Args: exactly(0), RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args: onlyCommands, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(strict(newEPSSImport(opts)), strict(newEPSSShow(opts)))
 	return cmd

@@ -25,8 +25,8 @@ func newEPSSImport(opts *options) *cobra.Command {
 			"plain or gzip, recognised by its content; - is standard input, and http(s) addresses are fetched.\n" +
 			"A list takes the place of the one before it, as a whole or not at all. Commit statuses of default\n" +
 			"branches whose verdict turns are posted by scanhook serve.",
-		Example: "  scanhook epss import epss_scores-current.csv.gz known_exploited_vulnerabilities.json\n" +
-			"  curl -sL https://epss.empiricalsecurity.com/epss_scores-current.csv.gz | scanhook epss import -",
+		Example: "  scanhook epss import epss_scores-current.csv.gz \\\n    known_exploited_vulnerabilities.json\n" +
+			"  curl -sL https://epss.empiricalsecurity.com/epss_scores-current.csv.gz |\n    scanhook epss import -",
 		Args: atLeast(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withStore(cmd, opts, func(db *store.Store, log *slog.Logger) error {

@@ -14,11 +14,12 @@ type meter struct {
 	out   io.Writer // nil: silent
 	name  string
 	shown string
+	width int // columns of the terminal
 }
 
 func newMeter(stderr io.Writer, name string) *meter {
 	if file, ok := stderr.(*os.File); ok && isatty.IsTerminal(file.Fd()) {
-		return &meter{out: stderr, name: name}
+		return &meter{out: stderr, name: name, width: widthOf(file)}
 	}
 	return &meter{name: name}
 }
@@ -27,10 +28,20 @@ func (m *meter) show(format string, args ...any) {
 	if m.out == nil {
 		return
 	}
-	if text := fmt.Sprintf(format, args...); text != m.shown {
-		fmt.Fprintf(m.out, "\r\033[K%s: %s", m.name, text)
+	if text := m.fit(fmt.Sprintf(format, args...)); text != m.shown {
+		fmt.Fprintf(m.out, "\r\033[K%s", text)
 		m.shown = text
 	}
+}
+
+// fit puts the end of the name before the text: a line that the terminal breaks cannot be rewritten.
+func (m *meter) fit(text string) string {
+	name, text := []rune(oneLine(m.name)), ": "+text
+	room := m.width - 1 - len(text)
+	if len(name) > room {
+		name = append([]rune("…"), name[len(name)-max(room-1, 0):]...)
+	}
+	return string(name) + text
 }
 
 // rows is told how many rows are written.

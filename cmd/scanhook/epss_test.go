@@ -59,7 +59,7 @@ func TestEPSSImportAndShow(t *testing.T) {
 func TestMeterRewritesItsLine(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	m := &meter{out: &out, name: "a.csv"}
+	m := &meter{out: &out, name: "a.csv", width: 80}
 	if _, err := io.Copy(io.Discard, m.reading(strings.NewReader("1234"), 8)); err != nil {
 		t.Fatal(err)
 	}
@@ -69,6 +69,10 @@ func TestMeterRewritesItsLine(t *testing.T) {
 	want := line + "a.csv: 50 % read" + line + "a.csv: 20,000 rows stored" + line
 	if got := out.String(); got != want {
 		t.Errorf("meter wrote %q, want %q", got, want)
+	}
+	narrow := &meter{out: &out, name: "https://epss.example.com/" + strings.Repeat("a/", 60) + "scores.csv", width: 30}
+	if got := narrow.fit("50 % read"); got != "…/a/a/a/scores.csv: 50 % read" {
+		t.Errorf("in 30 columns: %q", got)
 	}
 	silent := newMeter(&out, "b.csv")
 	silent.rows(1)

@@ -15,7 +15,7 @@ func newHooks(opts *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "hooks", Short: "Create and repair the webhooks on the platforms",
 		Example: "  scanhook hooks sync --dry-run\n  scanhook hooks sync github/acme/shop",
-		Args:    exactly(0), RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args:    onlyCommands, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(strict(newHooksSync(opts)))
 	return cmd

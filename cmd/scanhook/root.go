@@ -47,7 +47,10 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	root.PersistentFlags().StringVar(&opts.config, "config", cmp.Or(os.Getenv("SCANHOOK_CONFIG"), "config.yaml"),
 		"configuration `FILE` (also SCANHOOK_CONFIG)")
 	root.PersistentFlags().BoolVarP(&opts.verbose, "verbose", "v", false, "log more")
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{cmd.CommandPath(), err} })
+	root.SetFlagErrorFunc(wrongFlag)
+	root.SetHelpFunc(showHelp)
+	root.Version = buildVersion()
+	root.SetVersionTemplate(versionLine())
 	for _, command := range []func(*options) *cobra.Command{
 		newServe, newDemo, newInit, newMigrate, newBackup, newCheck, newSend, newUpload, newExplain, newHooks, newRecover, newEPSS,
 		newVersion,
@@ -55,17 +58,6 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 		root.AddCommand(strict(command(&opts)))
 	}
 	return strict(root)
-}
-
-// onlyCommands refuses what is not a command, and names the nearest one.
-func onlyCommands(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		return fmt.Errorf("there is no command %q; did you mean %q?", args[0], near[0])
-	}
-	return fmt.Errorf("there is no command %q", args[0])
 }
 
 // strict makes wrong arguments a usageError, like wrong flags.

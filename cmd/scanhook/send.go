@@ -31,7 +31,8 @@ func newSend(opts *options) *cobra.Command {
 			"as a new delivery signed with the platform's first signing token or webhook secret. For repeating a delivery\n" +
 			"that went wrong, with the payload from the platform's list of recent deliveries, and for trying things out.",
 		Example: "  scanhook send push.json --event push\n" +
-			"  scanhook send - --event pipeline --platform gitlab --to https://scanhook.example.com < pipeline.json",
+			"  scanhook send - --event pipeline --platform gitlab \\\n" +
+			"    --to https://scanhook.example.com < pipeline.json",
 		Args: exactly(1), ValidArgsFunction: completeFiles("json"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if run.event == "" {

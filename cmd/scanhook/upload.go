@@ -66,7 +66,8 @@ func newUploadWith(opts *options, env lookup) *cobra.Command {
 		Use: "upload REPORT --scanner NAME", Short: "Deliver a scanner's report, usually from a CI job",
 		Long: uploadHelp,
 		Example: "  scanhook upload trivy.sarif --scanner trivy --gate\n" +
-			"  semgrep scan --sarif | scanhook upload - --scanner semgrep --platform github --project acme/shop",
+			"  semgrep scan --sarif | scanhook upload - --scanner semgrep \\\n" +
+			"    --platform github --project acme/shop",
 		Args: exactly(1), ValidArgsFunction: completeFiles("sarif", "json", "gz"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := run.complete(cmd.Context(), opts, env); err != nil {

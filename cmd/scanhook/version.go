@@ -16,10 +16,13 @@ func newVersion(*options) *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Print the version", Example: "  scanhook version", Args: exactly(0),
 		Run: func(cmd *cobra.Command, _ []string) {
-			fmt.Fprintf(cmd.OutOrStdout(), "scanhook %s (%s, %s/%s)\n",
-				buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			fmt.Fprint(cmd.OutOrStdout(), versionLine())
 		},
 	}
+}
+
+func versionLine() string {
+	return fmt.Sprintf("scanhook %s (%s, %s/%s)\n", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 // buildVersion is what the linker set, else what the Go tool recorded about the module or the commit.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -72,10 +71,7 @@ func unknownKey(path, key string, valid []string) string {
 	if path != "" {
 		message += " in " + path
 	}
-	if hint := suggestion(key, valid); hint != "" {
-		return message + hint
-	}
-	return message + " (valid keys: " + strings.Join(valid, ", ") + ")"
+	return message + validNames(key, "keys", valid)
 }
 
 func (d *decoder) decodeMap(path string, node *yaml.Node, out reflect.Value) {

@@ -14,10 +14,12 @@ func TestParseTellsAllProblemsWithPlaceAndMend(t *testing.T) {
 	}{
 		"unknown key, nearest": {
 			"platforms:\n  github:\n    webhook_secret: [x]\n",
-			[]string{`c.yaml:3:5: unknown key "webhook_secret" in platforms.github (did you mean "webhook_secrets"?)`},
+			[]string{`c.yaml:3:5: unknown key "webhook_secret" in platforms.github (did you mean "webhook_secrets"? ` +
+				"valid keys: webhook_secrets, type, url, api_url, signing_tokens, token, app, min_post_interval)"},
 		},
 		"unknown key on top": {
-			"servr: {}\n", []string{`c.yaml:1:1: unknown key "servr" (did you mean "server"?)`},
+			"servr: {}\n", []string{`c.yaml:1:1: unknown key "servr" (did you mean "server"? ` +
+				"valid keys: server, database, platforms, api, web, scanners, epss, ai, recover, retention, defaults, repositories)"},
 		},
 		"unknown key, nothing near": {
 			"defaults:\n  gate:\n    cvss: 7\n",
@@ -25,7 +27,9 @@ func TestParseTellsAllProblemsWithPlaceAndMend(t *testing.T) {
 		},
 		"unknown key in a repository": {
 			"repositories:\n  - match: '**'\n    branch: [x]\n",
-			[]string{`c.yaml:3:5: unknown key "branch" in repositories[0] (did you mean "branches"?)`},
+			[]string{`c.yaml:3:5: unknown key "branch" in repositories[0] (did you mean "branches"? ` +
+				"valid keys: branches, match, webhook_secrets, signing_tokens, context, tags, scanners, gate, supersede, " +
+				"scan_timeout, anomalies)"},
 		},
 		"duplicate keys": {
 			"server:\n  listen: ':1'\n  listen: ':2'\nserver: {}\n",

@@ -2,20 +2,43 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
+const mostNames = 20 // in a message
+
 // suggestion names the candidate that word was probably meant to be, or is empty where none comes near.
 func suggestion(word string, candidates []string) string {
-	if best := nearest(word, candidates); best != "" {
+	if best := Nearest(word, candidates); best != "" {
 		return fmt.Sprintf(" (did you mean %q?)", best)
 	}
 	return ""
 }
 
-// nearest is the candidate that takes the fewest typing mistakes to become word; no more than a third of its letters
+// validNames is what may be written instead of word: all the names there are, or the first of many, the nearest one first.
+func validNames(word, noun string, valid []string) string {
+	if len(valid) == 0 {
+		return " (there are none)"
+	}
+	ordered := slices.Clone(valid)
+	best := Nearest(word, valid)
+	if i := slices.Index(ordered, best); i > 0 {
+		ordered = slices.Insert(slices.Delete(ordered, i, i+1), 0, best)
+	}
+	list := strings.Join(ordered[:min(len(ordered), mostNames)], ", ")
+	if more := len(ordered) - mostNames; more > 0 {
+		list += fmt.Sprintf(" and %d more", more)
+	}
+	if best == "" {
+		return fmt.Sprintf(" (valid %s: %s)", noun, list)
+	}
+	return fmt.Sprintf(" (did you mean %q? valid %s: %s)", best, noun, list)
+}
+
+// Nearest is the candidate that takes the fewest typing mistakes to become word; no more than a third of its letters
 // may be wrong. Case, hyphens and underscores do not count.
-func nearest(word string, candidates []string) string {
+func Nearest(word string, candidates []string) string {
 	best, fewest := "", 0
 	for _, candidate := range candidates {
 		mistakes := distance(plain(word), plain(candidate))

@@ -112,7 +112,7 @@ func (v *validator) checkScanners(path string, names []string) {
 		element := fmt.Sprintf("%s[%d]", path, i)
 		if _, known := v.config.Scanners[name]; !known {
 			available := slices.Sorted(maps.Keys(v.config.Scanners))
-			v.errorf(element, "names the unknown scanner %q%s", name, suggestion(name, available))
+			v.errorf(element, "names the unknown scanner %q%s", name, validNames(name, "names", available))
 		} else if slices.Index(names, name) < i {
 			v.errorf(element, "names the scanner %q for the second time", name)
 		}

@@ -36,7 +36,7 @@ func (v *validator) warnOfStranger(path, match string) {
 	}
 	platforms := slices.Sorted(maps.Keys(v.config.Platforms))
 	v.warnf(path, "begins with none of the configured platforms: write platform/project, such as github/acme/*%s",
-		suggestion(start, platforms))
+		validNames(start, "platforms", platforms))
 }
 
 // warnOfShadow speaks of an entry that nothing reaches, because an earlier one matches the same. first holds the

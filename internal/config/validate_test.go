@@ -134,16 +134,19 @@ ai: {url: "https://user@x", max_findings: 0}
 		`c.yaml:4:36: scanners.word.format must be sarif or json (did you mean "sarif"?)`,
 		"c.yaml:5:10: scanners.idle.command must start with the program to run",
 		"c.yaml:6:3: scanners.a/b has a name that cannot be part of an address: use lower-case letters, digits, - and _",
-		`c.yaml:7:10: unknown key "comand" in scanners.typo (did you mean "command"?)`,
+		`c.yaml:7:10: unknown key "comand" in scanners.typo (did you mean "command"? ` +
+			"valid keys: command, builtin, upload, format, timeout)",
 		"c.yaml:9:12: defaults.context must be a name of 1 to 255 characters on one line",
 		"c.yaml:10:14: defaults.branches[0] " + notGlob,
 		"c.yaml:11:10: defaults.tags[0] is missing: write a name or a glob such as release/**",
-		`c.yaml:12:14: defaults.scanners[0] names the unknown scanner "gitleak" (did you mean "gitleaks"?)`,
+		`c.yaml:12:14: defaults.scanners[0] names the unknown scanner "gitleak" (did you mean "gitleaks"? ` +
+			"valid names: gitleaks, a/b, both, idle, none, typo, word)",
 		`c.yaml:12:29: defaults.scanners[2] names the scanner "both" for the second time`,
 		`c.yaml:13:19: defaults.gate.fail_on must be critical, high, medium, low or never (did you mean "high"?)`,
 		"c.yaml:13:31: defaults.gate.epss must be a probability from 0 to 1, such as 0.1; 0 switches it off",
 		"c.yaml:15:5: repositories[0].match is missing: write a name or a glob such as release/**",
-		`c.yaml:15:16: repositories[0].scanners[0] names the unknown scanner "trivy"`,
+		`c.yaml:15:16: repositories[0].scanners[0] names the unknown scanner "trivy" ` +
+			"(valid names: a/b, both, gitleaks, idle, none, typo, word)",
 		"c.yaml:16:12: repositories[1].match " + notGlob,
 		"c.yaml:17:18: repositories[1].gate.epss must be a probability from 0 to 1, such as 0.1; 0 switches it off",
 		"c.yaml:17:28: repositories[1].gate.kev must be true or false",
@@ -189,7 +192,7 @@ ai: {may_dismiss: true}
 		"c.yaml:6:22: platforms.gitlab.signing_tokens[0] is not what GitLab shows: whsec_ and base64",
 		`c.yaml:9:32: scanners.semgrep.command[1] holds {ouput}, which is passed on as it is (did you mean "{output}"?)`,
 		"c.yaml:11:12: repositories[0].match begins with none of the configured platforms: " +
-			"write platform/project, such as github/acme/*",
+			"write platform/project, such as github/acme/* (valid platforms: github, gitlab)",
 		"c.yaml:14:12: repositories[3].match is never reached: repositories[2] matches the same, and the first match wins",
 		"c.yaml:15:12: repositories[4].match is never reached: repositories[2] matches the same, and the first match wins",
 		"c.yaml:16:1: epss is enabled but has neither url nor kev_url: nothing is fetched",

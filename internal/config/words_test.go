@@ -69,8 +69,8 @@ func TestNearest(t *testing.T) {
 
 		strings.Repeat("listen", 100_000): "",
 	} {
-		if got := nearest(word, keys); got != want {
-			t.Errorf("nearest(%.20q) = %q, want %q", word, got, want)
+		if got := Nearest(word, keys); got != want {
+			t.Errorf("Nearest(%.20q) = %q, want %q", word, got, want)
 		}
 	}
 }
