@@ -14,10 +14,15 @@ import (
 	sqlitedriver "modernc.org/sqlite"
 )
 
-// endIdleTransactions lets the server end a transaction that its process has left alone, and with it the locks that
+// noJIT spares the compilation of statements, which takes longer than any of ours. Behind a pooler it counts for the
+// connection that the statement happens to go to, so transactions say it again.
+const noJIT = `SET jit = off`
+
+// beginTransaction also lets the server end a transaction that its process has left alone, and with it the locks that
 // other replicas wait for: the process is stopped, or the network has cut it off. Shorter than intakeTimeout, so that
-// those who wait get through; much longer than anything that we do between two statements.
-const endIdleTransactions = `SET idle_in_transaction_session_timeout = '5s'`
+// those who wait get through; much longer than anything that we do between two statements. All of it is one message and
+// ends with the transaction: a pooler may give the next one another connection, and this connection to somebody else.
+const beginTransaction = `BEGIN; SET LOCAL jit = off; SET LOCAL idle_in_transaction_session_timeout = '5s'`
 
 func pool(d dialect, dsn string) (*sqlx.DB, error) {
 	if d.driver == sqlite.driver {
@@ -68,7 +73,7 @@ func (s sessions) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := l.ExecContext(ctx, endIdleTransactions, nil); err != nil {
+	if _, err := l.ExecContext(ctx, noJIT, nil); err != nil {
 		return nil, errors.Join(fmt.Errorf("preparing the session: %w", err), l.Close())
 	}
 	return l, nil

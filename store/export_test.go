@@ -25,6 +25,12 @@ func (s *Store) AcceptTogether(deliveries []core.Delivery, pushes []core.Push) e
 // Begin lets a test hold a transaction open as a process would that stalls.
 func (s *Store) Begin(ctx context.Context) (*sqlx.Tx, error) { return s.db.BeginTxx(ctx, nil) }
 
+// Setting is what PostgreSQL says of one of its settings outside of transactions.
+func (s *Store) Setting(ctx context.Context, name string) (value string, err error) {
+	err = s.db.GetContext(ctx, &value, `SHOW `+name)
+	return value, err
+}
+
 // LimitPages lets an embedded database not grow beyond so many pages, or its size, as if its disk were full.
 func (s *Store) LimitPages(t *testing.T, n int) {
 	t.Helper()

@@ -29,6 +29,7 @@ type line struct {
 // pqConn is what a connection of lib/pq can do for database/sql.
 type pqConn interface {
 	driver.Conn
+	driver.Tx
 	driver.ConnBeginTx
 	driver.ConnPrepareContext
 	driver.ExecerContext
@@ -96,8 +97,15 @@ func (l *line) hurry(asked int) {
 
 // BeginTx and the methods below do as database/sql asks.
 func (l *line) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
+	if opts != (driver.TxOptions{}) {
+		return nil, fmt.Errorf("transactions with options are begun without the settings of the others: %+v", opts)
+	}
 	l.heed(ctx)
-	return l.pqConn.BeginTx(ctx, opts)
+	if _, err := l.pqConn.ExecContext(ctx, beginTransaction, nil); err != nil {
+		_ = l.pqConn.Rollback()
+		return nil, err
+	}
+	return l.pqConn, nil
 }
 
 func (l *line) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
