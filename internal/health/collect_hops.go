@@ -63,8 +63,8 @@ func (h *Health) collectHooks(r readings) {
 func collectDisks(r readings, disks []disk) {
 	for _, d := range disks {
 		if d.err == nil {
-			r.tell("disk_free_bytes", "Space that can still be written.", float64(d.free), "use", d.use)
-			r.tell("disk_size_bytes", "Space in all.", float64(d.total), "use", d.use)
+			r.tell("disk_free_bytes", "Space that can still be written.", float64(d.Free), "use", d.use)
+			r.tell("disk_size_bytes", "Space in all.", float64(d.Total), "use", d.use)
 		}
 	}
 }

@@ -1,27 +1,43 @@
 package health
 
 import (
+	"fmt"
 	"maps"
 	"slices"
-	"syscall"
 )
+
+// Space is what is left where a directory lies.
+type Space struct {
+	Free, Total           uint64 // bytes; Free is what may be written without being root
+	FreeFiles, TotalFiles uint64 // inodes; both 0 where the file system has no fixed number
+}
 
 // disk is the space where a directory lies.
 type disk struct {
-	use         string // what the directory is for
-	free, total uint64 // bytes; free is what may be written without being root
-	err         error
+	Space
+	use string // what the directory is for
+	err error
 }
 
 // spaceOf asks for the space of directories by what they are for.
 func spaceOf(directories map[string]string) (disks []disk) {
 	for _, use := range slices.Sorted(maps.Keys(directories)) {
-		var fs syscall.Statfs_t
-		d := disk{use: use, err: syscall.Statfs(directories[use], &fs)}
-		if d.err == nil {
-			d.free, d.total = uint64(fs.Bavail)*uint64(fs.Bsize), fs.Blocks*uint64(fs.Bsize)
-		}
+		d := disk{use: use}
+		d.Space, d.err = SpaceOf(directories[use])
 		disks = append(disks, d)
 	}
 	return disks
+}
+
+// IsLow tells whether little is left: less than one byte, or one file, in twenty.
+func (s Space) IsLow() bool {
+	return s.Free < s.Total/fewOfDisk || s.FreeFiles < s.TotalFiles/fewOfDisk
+}
+
+// files says how many files there is room for, where that is little.
+func (s Space) files() string {
+	if s.FreeFiles >= s.TotalFiles/fewOfDisk {
+		return ""
+	}
+	return fmt.Sprintf(", and room for %d of %d files", s.FreeFiles, s.TotalFiles)
 }

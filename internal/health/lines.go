@@ -79,7 +79,7 @@ func (h *Health) Lines(ctx context.Context) string {
 			p.line(false, "disk "+d.use, "cannot be looked at")
 			continue
 		}
-		p.line(d.free >= d.total/fewOfDisk, "disk "+d.use, "%s of %s free", gibibytes(d.free), gibibytes(d.total))
+		p.line(!d.IsLow(), "disk "+d.use, "%s of %s free%s", gibibytes(d.Free), gibibytes(d.Total), d.files())
 	}
 	return p.text.String()
 }

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -21,7 +20,7 @@ const (
 // runGroup runs cmd, made by exec.CommandContext, as the leader of a process group of its own. The whole group is
 // killed when the context ends, and also when the leader ended by itself: no child outlives its job.
 func runGroup(cmd *exec.Cmd) error {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	leadGroup(cmd)
 	cmd.Cancel = func() error { return killGroup(cmd) }
 	cmd.WaitDelay = drainTime
 	if err := cmd.Start(); err != nil {
@@ -34,8 +33,6 @@ func runGroup(cmd *exec.Cmd) error {
 	}
 	return err
 }
-
-func killGroup(cmd *exec.Cmd) error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 
 // environment is what every process of the job gets to see, and nothing else of ours: no secret lies in it.
 func (w workspace) environment() []string {

@@ -7,14 +7,18 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
+
+	"github.com/gofrs/flock"
+
+	"github.com/scanhook/scanhook/core"
 )
 
 const (
 	workspacePrefix = "scanhook-job-"
 	blockSize       = 4096
 	watchEvery      = 250 * time.Millisecond
+	lockName        = "lock"
 	staleAge        = time.Minute // until then a new workspace is locked
 	gitPatience     = time.Minute
 )
@@ -26,8 +30,8 @@ type workspace struct {
 	home    string
 	temp    string
 	reports string
-	limit   int64    // bytes
-	lock    *os.File // held for as long as the process lives
+	limit   int64        // bytes
+	lock    *flock.Flock // held for as long as the process lives
 
 	maxPaths int64         // that a commit may have
 	patience time.Duration // with a git server that says next to nothing, in whole seconds
@@ -65,22 +69,22 @@ func newWorkspace(parent string, limit int64) (workspace, error) {
 	return space, nil
 }
 
-// lockDir takes a directory for this process until the file is closed; an error where another process has it. A lock
-// holds across containers, where the numbers of processes say nothing.
-func lockDir(dir string) (*os.File, error) {
-	lock, err := os.Open(dir)
-	if err != nil {
-		return nil, err
+// lockDir takes a directory for this process until it is unlocked; an error where another process has it. A lock holds
+// across containers, where the numbers of processes say nothing.
+func lockDir(dir string) (*flock.Flock, error) {
+	lock := flock.New(filepath.Join(dir, lockName))
+	held, err := lock.TryLock()
+	if err == nil && !held {
+		err = fmt.Errorf("%w: another process has it", core.ErrConflict)
 	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return nil, errors.Join(err, lock.Close())
-	}
-	return lock, nil
+	return lock, err
 }
 
 // remove deletes everything, directories without write permission too.
 func (w workspace) remove() error {
-	defer func() { _ = w.lock.Close() }() // of a nil file as well
+	if w.lock != nil {
+		_ = w.lock.Close() // first, for Windows removes no open files
+	}
 	if err := os.RemoveAll(w.root); err == nil {
 		return nil
 	}
