@@ -5,13 +5,17 @@ LINT := go tool -modfile=.ci/tools/go.mod golangci-lint
 # Gin's MessagePack, which nobody speaks to us, would be a seventh of the binary.
 export GOFLAGS := $(GOFLAGS) -tags=nomsgpack
 
-.PHONY: help build check test race bench eval chaos lint vuln e2e e2e-gitea run demo clean
+.PHONY: help build systems check test race bench eval chaos lint vuln e2e e2e-gitea run demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## one static binary: bin/scanhook
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o bin/scanhook ./cmd/scanhook
+
+systems: ## builds for Windows, and type checks for macOS
+	GOOS=windows CGO_ENABLED=0 go build -o /dev/null ./cmd/scanhook
+	GOOS=darwin CGO_ENABLED=0 go vet ./cmd/scanhook ./internal/health ./internal/runner
 
 check: lint vuln race ## what CI checks
 

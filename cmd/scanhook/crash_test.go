@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -91,4 +92,20 @@ func TestGracefulShutdown(t *testing.T) {
 	}
 	process(t, w)
 	finalOf(t, w, sample.Head)
+}
+
+// SIGHUP, which a closed terminal sends, ends nothing.
+func TestHangup(t *testing.T) {
+	t.Parallel()
+	w, sample := setup(t, worldConfig{kind: standin.GitHub})
+	w.release(t)
+	cmd := process(t, w)
+	for range 3 {
+		if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pushTo(t, w, "main", "", sample.Head)
+	finalOf(t, w, sample.Head)
+	stops(t, cmd)
 }

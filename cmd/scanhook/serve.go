@@ -8,8 +8,10 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"runtime/debug"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -39,6 +41,7 @@ func newServe(opts *options) *cobra.Command {
 				return err
 			}
 			log := opts.logger(cmd.ErrOrStderr())
+			defer outliveHangups(log)()
 			for _, warning := range cfg.Warnings {
 				log.Warn("configuration: " + warning)
 			}
@@ -63,6 +66,19 @@ func newServe(opts *options) *cobra.Command {
 			return errors.Join(app.serve(cmd.Context(), listener, log), app.close())
 		},
 	}
+}
+
+// outliveHangups keeps SIGHUP from ending the process, until the returned function is called: it is what a closed terminal
+// sends, and people who expect a reload.
+func outliveHangups(log *slog.Logger) (stop func()) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	go func() {
+		for range hangups {
+			log.Warn("SIGHUP changes nothing: the configuration is read at the start; restart to have it read again")
+		}
+	}()
+	return func() { signal.Stop(hangups); close(hangups) }
 }
 
 // awaitApp builds the app as soon as the database server can be reached: at boot it may come up after us. Everything else
