@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/gofrs/flock"
 )
 
 func TestWorkspaceIsPrivate(t *testing.T) {
@@ -33,19 +35,27 @@ func TestRemoveStale(t *testing.T) {
 	t.Parallel()
 	parent := t.TempDir()
 	now := time.Now()
+	locks := map[string]*flock.Flock{}
 	for name, age := range map[string]time.Duration{
 		workspacePrefix + "old": 2 * staleAge, workspacePrefix + "new": staleAge / 2, "other": 2 * staleAge,
 		workspacePrefix + "held": 2 * staleAge,
 	} {
 		dir := filepath.Join(parent, name)
 		write(t, dir, files{"a": "b"})
+		lock, err := lockDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		locks[name] = lock
 		if err := os.Chtimes(dir, now, now.Add(-age)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	held, err := lockDir(filepath.Join(parent, workspacePrefix+"held"))
-	if err != nil {
-		t.Fatal(err)
+	held := locks[workspacePrefix+"held"]
+	for _, lock := range locks {
+		if lock != held {
+			_ = lock.Close()
+		}
 	}
 	removeStale(parent, now.Add(-staleAge))
 	if left := glob(parent, "*"); len(left) != 3 || len(glob(parent, "*old")) > 0 {
