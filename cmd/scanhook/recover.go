@@ -102,8 +102,8 @@ func projectsOf(args []string, cfg *config.Config, policies core.Policies) ([]st
 			platform, project = names[0], arg
 		}
 		if !slices.Contains(names, platform) {
-			return nil, fmt.Errorf("%q does not start with a platform that is on (%s), a slash and the project", arg,
-				strings.Join(names, ", "))
+			return nil, fmt.Errorf("%q does not start with a platform that is on (%s), a slash and the project%s", arg,
+				strings.Join(names, ", "), config.Suggestion(platform, names))
 		}
 		if err := platforms.CheckProject(project); err != nil {
 			return nil, err

@@ -25,8 +25,9 @@ func wrongSend(format string, args ...any) error {
 func (s sending) sender(cfg *config.Config) (*standin.Server, standin.Kind, error) {
 	p, known := cfg.Platforms[s.platform]
 	if !known {
-		return nil, "", wrongSend("no platform %q is configured: --platform must be one of %s", s.platform,
-			strings.Join(slices.Sorted(maps.Keys(cfg.Platforms)), ", "))
+		names := slices.Sorted(maps.Keys(cfg.Platforms))
+		return nil, "", wrongSend("no platform %q is configured: --platform must be one of %s%s", s.platform,
+			strings.Join(names, ", "), config.Suggestion(s.platform, names))
 	}
 	seal := standin.Config{Kind: standin.Kind(p.Type)}
 	switch {

@@ -20,7 +20,7 @@ import (
 
 const (
 	firstPause   = time.Second
-	longestPause = 15 * time.Second
+	longestPause = 8 * time.Second
 	maxAnswer    = 8 << 20 // bytes that are read of an answer
 )
 

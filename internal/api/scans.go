@@ -20,6 +20,7 @@ func (a *API) scanOperations(api huma.API) {
 		"One scan with its jobs and commit statuses"), a.getScan)
 	create := operation(Scanner, http.MethodPost, "/scans", "create-scan", "Scan a commit that no webhook announced")
 	create.DefaultStatus = http.StatusAccepted
+	create.Errors = append(create.Errors, http.StatusNotFound)
 	huma.Register(api, create, a.createScan)
 	rescan := operation(Scanner, http.MethodPost, "/scans/{ref}/rescan", "rescan", "Scan the same commit once more")
 	rescan.DefaultStatus = http.StatusAccepted

@@ -8,8 +8,8 @@ import (
 
 const mostNames = 20 // in a message
 
-// suggestion names the candidate that word was probably meant to be, or is empty where none comes near.
-func suggestion(word string, candidates []string) string {
+// Suggestion names the candidate that word was probably meant to be, or is empty where none comes near.
+func Suggestion(word string, candidates []string) string {
 	if best := Nearest(word, candidates); best != "" {
 		return fmt.Sprintf(" (did you mean %q?)", best)
 	}

@@ -121,7 +121,7 @@ func (v *validator) checkChoice(path, word string, choices ...string) {
 	case word == "":
 		v.errorf(path, "is missing: write %s", list)
 	case !slices.Contains(choices, word):
-		v.errorf(path, "must be %s%s", list, suggestion(word, choices))
+		v.errorf(path, "must be %s%s", list, Suggestion(word, choices))
 	}
 }
 

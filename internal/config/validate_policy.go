@@ -45,7 +45,7 @@ func (v *validator) validateCommand(path string, command []string) {
 	known := []string{"{source}", "{output}"}
 	for i, argument := range command {
 		for _, word := range placeholder.FindAllString(argument, -1) {
-			if hint := suggestion(word, known); hint != "" && !slices.Contains(known, word) {
+			if hint := Suggestion(word, known); hint != "" && !slices.Contains(known, word) {
 				v.warnf(fmt.Sprintf("%s[%d]", path, i), "holds %s, which is passed on as it is%s", word, hint)
 			}
 		}

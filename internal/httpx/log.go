@@ -47,7 +47,7 @@ func logRequest(log *slog.Logger) gin.HandlerFunc {
 
 // reasonOf is the handler's, or the status with the route.
 func reasonOf(c *gin.Context, status int) string {
-	return cmp.Or(c.GetString(reasonKey), fmt.Sprintf("%d %s", status, cmp.Or(c.FullPath(), "no such path")))
+	return cmp.Or(c.GetString(reasonKey), fmt.Sprintf("%d %s", status, cmp.Or(c.FullPath(), "no route")))
 }
 
 func refusal(c *gin.Context, status int) (level slog.Level, message string) {

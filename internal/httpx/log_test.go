@@ -55,7 +55,7 @@ func TestLogTellsRefusalsOnce(t *testing.T) {
 	}
 	for _, want := range []string{
 		`level=WARN msg="request refused" method=POST path=/hooks/known status=401`, `error="denied: sign it" reason="no signature" client=192.0.2.1`,
-		`reason="404 /hooks/:name"`, `reason="404 no such path"`,
+		`reason="404 /hooks/:name"`, `reason="404 no route"`,
 	} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("%s is not said in:\n%s", want, log.String())
