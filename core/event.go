@@ -1,6 +1,9 @@
 package core
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Delivery is one verified webhook call, translated from a platform's words into ours.
 type Delivery struct {
@@ -112,6 +115,12 @@ type Project struct {
 	CloneURL      string // as the platform states it; informational, what is cloned is built from configuration
 	DefaultBranch string // empty where unknown
 }
+
+// ProjectKey is what all spellings of a project's name have in common: platforms compare names without case.
+func ProjectKey(name string) string { return strings.ToLower(name) }
+
+// SameProject tells whether two names are spellings of one.
+func SameProject(name, other string) bool { return ProjectKey(name) == ProjectKey(other) }
 
 // ChangedFiles counts the distinct files that the commits of a push touch.
 type ChangedFiles struct {

@@ -2,6 +2,7 @@ package core
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/bmatcuk/doublestar/v4"
@@ -31,11 +32,17 @@ type Policies []Rule
 // For finds the policy of a project; ok is false for a repository that is not configured.
 func (p Policies) For(platform, project string) (policy Policy, ok bool) {
 	for _, rule := range p {
-		if matched, _ := doublestar.Match(rule.Match, platform+"/"+project); matched {
+		if MatchesProject(rule.Match, platform, project) {
 			return rule.Policy, true
 		}
 	}
 	return Policy{}, false
+}
+
+// MatchesProject tells whether a glob over platform/project means a project. As platforms do, it compares without case.
+func MatchesProject(glob, platform, project string) bool {
+	matched, _ := doublestar.Match(strings.ToLower(glob), ProjectKey(platform+"/"+project))
+	return matched
 }
 
 // Refuses says why a push is not scanned, or is empty when it is.

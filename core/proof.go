@@ -3,8 +3,6 @@ package core
 import (
 	"strings"
 	"time"
-
-	"github.com/bmatcuk/doublestar/v4"
 )
 
 // Proof is how a webhook call proved that it is authentic. It names the secret and holds none of it.
@@ -52,22 +50,22 @@ type RefusedProject struct {
 	LastRefusedAt time.Time `db:"last_refused_at"`
 }
 
-// LooseProject is what all spellings of a project's path have in common: platforms take acme/Shop.git for acme/shop.
-func LooseProject(path string) string { return strings.TrimSuffix(strings.ToLower(path), ".git") }
+// LooseProject is what all addresses of a project have in common: platforms take acme/Shop.git for acme/shop.
+func LooseProject(path string) string { return strings.TrimSuffix(ProjectKey(path), ".git") }
 
 // Scopes are the globs over platform/project of those repositories in the configuration that have webhook secrets of
 // their own, in its order.
 type Scopes []string
 
 // Of returns which scope speaks for a project: the first that matches. It is -1 where none does, and where the name is
-// only another spelling of one in the scope: whoever may speak for the rest of acme would reach acme/shop as acme/Shop.
+// only another address of one in the scope: whoever may speak for the rest of acme would reach acme/shop as
+// acme/shop.git.
 func (s Scopes) Of(platform, project string) int {
-	exact, loose := platform+"/"+project, platform+"/"+LooseProject(project)
 	for i, glob := range s {
-		if matched, _ := doublestar.Match(glob, exact); matched {
+		if MatchesProject(glob, platform, project) {
 			return i
 		}
-		if matched, _ := doublestar.Match(strings.ToLower(glob), loose); matched {
+		if MatchesProject(glob, platform, LooseProject(project)) {
 			return -1
 		}
 	}

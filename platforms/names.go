@@ -24,7 +24,7 @@ func CheckProject(path string) error {
 			core.ErrInvalid, len(path), maxProject)
 	}
 	for segment := range strings.SplitSeq(path, "/") {
-		if segment == "" || segment == "." || strings.Contains(segment, "..") || strings.ContainsFunc(segment, isOdd) {
+		if segment == "" || segment == "." || segment == ".." || strings.ContainsFunc(segment, isOdd) {
 			return fmt.Errorf("%w: %q is no path of a project: letters, digits, '.', '_', '-' between single slashes",
 				core.ErrInvalid, Clean(path))
 		}

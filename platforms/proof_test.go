@@ -79,8 +79,8 @@ func TestProofVouchesForItsProjectsOnly(t *testing.T) {
 	t.Parallel()
 	all := []string{"acme/web", "acme/shop", "acme/bare", "other/x", "else/y", "acme/WEB", "Acme/shop", "acme/web.git"}
 	for secret, want := range map[string][]string{
-		"wide": all, "web": {"acme/web"}, "acme": {"acme/shop", "acme/bare"},
-		"both": {"acme/shop", "acme/bare", "other/x"},
+		"wide": all, "web": {"acme/web", "acme/WEB"}, "acme": {"acme/shop", "acme/bare", "Acme/shop"},
+		"both": {"acme/shop", "acme/bare", "other/x", "Acme/shop"},
 	} {
 		var got []string
 		for _, project := range all {

@@ -102,7 +102,7 @@ func newHandler(
 		router.GET(metricsPath, gin.WrapH(monitor.meter.Handler()))
 	}
 	pages.Register(router)
-	return httpx.AnswerHead(router), nil
+	return httpx.DropFinalSlash(httpx.AnswerHead(router)), nil
 }
 
 func newLoops(cfg *config.Config, db *store.Store, set platforms.Set, log *slog.Logger) []func(context.Context) {

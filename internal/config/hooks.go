@@ -39,7 +39,7 @@ func (r Repository) Reaches(platform string) bool {
 	if !doublestar.ValidatePattern(start) { // braces around the slash
 		return true
 	}
-	matched, _ := doublestar.Match(start, platform)
+	matched, _ := doublestar.Match(strings.ToLower(start), strings.ToLower(platform))
 	return matched
 }
 

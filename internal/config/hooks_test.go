@@ -33,7 +33,7 @@ func TestReaches(t *testing.T) {
 	t.Parallel()
 	for match, want := range map[string]bool{
 		"github/acme/*": true, "gitlab/acme/*": false, "**": true, "*/acme/**": true, "git{hub,lab}/x": true, "g*/x": true,
-		"{github/a,gitlab/b}/*": true, "{gitlab/a,gitlab/b}/*": true, "github": true, "GitHub/x": false, "": false,
+		"{github/a,gitlab/b}/*": true, "{gitlab/a,gitlab/b}/*": true, "github": true, "GitHub/x": true, "": false,
 	} {
 		if got := (Repository{Match: match}).Reaches("github"); got != want {
 			t.Errorf("%s: want %t, got %t", match, want, got)

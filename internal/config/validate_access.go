@@ -96,7 +96,8 @@ func (v *validator) checkSecret(path string, secret Secret) {
 	switch text := secret.Reveal(); {
 	case isEmpty(secret):
 	case strings.TrimSpace(text) != text:
-		v.warnf(path, "starts or ends with white space, perhaps the line break of a file")
+		v.errorf(path, "starts or ends with white space, perhaps the line break of the file that it was read from: take it "+
+			"away, the other side does not send it")
 	case len(text) < minSecret:
 		v.warnf(path, "is so short that it can be guessed: use %d characters or more, better 32", minSecret)
 	}

@@ -18,11 +18,12 @@ func (v *validator) validateRepositories() {
 		path := fmt.Sprintf("repositories[%d]", i)
 		v.checkGlob(path+".match", repository.Match)
 		v.warnOfStranger(path+".match", repository.Match)
-		v.warnOfShadow(path+".match", repository.Match, first)
+		match := strings.ToLower(repository.Match) // names are compared without case
+		v.warnOfShadow(path+".match", match, first)
 		v.validateRepositorySecrets(path, repository)
 		v.validatePolicy(path, repository.Policy)
-		if _, taken := first[repository.Match]; !taken {
-			first[repository.Match] = i
+		if _, taken := first[match]; !taken {
+			first[match] = i
 		}
 	}
 }

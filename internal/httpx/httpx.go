@@ -7,6 +7,8 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 
@@ -110,6 +112,23 @@ func protect(c *gin.Context) {
 	c.Header("X-Frame-Options", "DENY")
 	c.Header("Referrer-Policy", "same-origin")
 	c.Header("Cache-Control", "no-store")
+}
+
+// DropFinalSlash takes a slash off the end of the path of every request that may have a body. The router would answer
+// with a redirect, which platforms and most programs do not follow with what they have sent.
+func DropFinalSlash(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		path := strings.TrimRight(r.URL.Path, "/")
+		if path == r.URL.Path || path == "" || r.Method == http.MethodGet || r.Method == http.MethodHead {
+			next.ServeHTTP(w, r)
+			return
+		}
+		shorter := *r
+		shorter.URL = new(url.URL)
+		*shorter.URL = *r.URL
+		shorter.URL.Path, shorter.URL.RawPath = path, strings.TrimRight(r.URL.RawPath, "/")
+		next.ServeHTTP(w, &shorter)
+	})
 }
 
 func unrouted(status int, detail string) gin.HandlerFunc {

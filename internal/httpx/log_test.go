@@ -16,6 +16,31 @@ import (
 	"github.com/scanhook/scanhook/internal/httpx"
 )
 
+// Who sends a body would lose it to a redirect; who reads is led to the address that is the right one.
+func TestFinalSlashLosesNoBody(t *testing.T) {
+	t.Parallel()
+	router := httpx.NewRouter(slog.New(slog.DiscardHandler))
+	for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodGet} {
+		router.Handle(method, "/things/:name", func(c *gin.Context) { c.String(http.StatusOK, c.Param("name")) })
+	}
+	handler := httpx.DropFinalSlash(router)
+	for request, want := range map[string]string{
+		"POST /things/a": "200 a", "POST /things/a/": "200 a", "POST /things/a//": "200 a", "PUT /things/a%2Fb/": "200 a/b",
+		"PATCH /things/a/?x=/": "200 a", "DELETE /things/a/": "200 a", "GET /things/a": "200 a", "POST /": "404 ",
+	} {
+		method, path, _ := strings.Cut(request, " ")
+		recorder := httptest.NewRecorder()
+		handler.ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), method, path, nil))
+		body := recorder.Body.String()
+		if recorder.Code == http.StatusNotFound {
+			body = ""
+		}
+		if got := fmt.Sprint(recorder.Code, " ", body); got != want {
+			t.Errorf("%s: got %q, want %q", request, got, want)
+		}
+	}
+}
+
 func TestLogLeavesOutProbesAndAssets(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer

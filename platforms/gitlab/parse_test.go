@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/platforms/gitlab"
 	"github.com/scanhook/scanhook/platforms/platformtest"
 )
@@ -65,6 +66,25 @@ func TestParseRefusesOtherBodies(t *testing.T) {
 				t.Errorf("want core.ErrInvalid, got %+v, %v", delivery, err)
 			}
 		})
+	}
+}
+
+// The hook test of GitLab can send a payload of which the project is known by number only; a 4xx would count as a failure
+// of the webhook.
+func TestParseIgnoresWhatNamesItsProjectByNumberOnly(t *testing.T) {
+	t.Parallel()
+	platform := newPlatform(t, gitlab.Config{})
+	for event, body := range map[string]string{
+		"Push Hook":     `{"object_kind":"push","ref":"refs/heads/main","after":"` + platformtest.SHA + `","project_id":15}`,
+		"Tag Push Hook": `{"object_kind":"tag_push","project_id":15}`,
+		"Pipeline Hook": `{"object_kind":"pipeline","object_attributes":{"id":1},"project":{"id":15}}`,
+		"System Hook":   `{"event_name":"push","project_id":15}`,
+	} {
+		delivery, err := platform.Parse(headerOf(event), []byte(body))
+		ignored, ok := delivery.Event.(core.Ignored)
+		if err != nil || !ok || !strings.Contains(ignored.Reason, "number") || delivery.Project != "" {
+			t.Errorf("%s: want it ignored with a reason, got %+v, %v", event, delivery, err)
+		}
 	}
 }
 
