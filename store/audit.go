@@ -97,13 +97,17 @@ type AuditFilter struct {
 
 // ListAudit returns who did what, the newest first.
 func (s *Store) ListAudit(ctx context.Context, filter AuditFilter) ([]core.AuditEvent, error) {
+	project, err := s.spellingsOf(ctx, "", filter.Project)
+	if err != nil {
+		return nil, fmt.Errorf("listing audit events: %w", err)
+	}
 	var where conditions
 	where.add(filter.Action != "", "action = ?", filter.Action)
 	where.add(filter.Actor != "", "actor = ?", filter.Actor)
-	where.add(filter.Project != "", "project_name = ?", filter.Project)
+	project.addTo(&where)
 	where.add(filter.Before > 0, "id < ?", filter.Before)
 	list := []core.AuditEvent{}
-	err := s.db.SelectContext(ctx, &list, s.db.Rebind(`
+	err = s.db.SelectContext(ctx, &list, s.db.Rebind(`
 		SELECT `+auditColumns+` FROM audit_events `+where.sql()+`
 		ORDER BY id DESC LIMIT ?`), append(where.args, filter.Limit)...)
 	if err != nil {

@@ -36,8 +36,12 @@ func (s *Store) ListDeliveries(ctx context.Context, f DeliveryFilter) ([]core.Ke
 
 func (s *Store) waysToDeliveries(ctx context.Context, f DeliveryFilter) (*walks, error) {
 	ways := &walks{table: `deliveries`, before: f.Before, after: f.After, limit: f.Limit}
+	project, err := s.spellingsOf(ctx, f.Platform, f.Project)
+	if err != nil {
+		return nil, err
+	}
 	if f == (DeliveryFilter{Before: f.Before, After: f.After, Limit: f.Limit}) || f.ScanID != 0 {
-		ways.along(f.conditions())
+		ways.along(f.conditions(project))
 		return ways, nil
 	}
 	platforms, outcomes := []string{f.Platform}, []core.Outcome{f.Outcome}
@@ -45,22 +49,21 @@ func (s *Store) waysToDeliveries(ctx context.Context, f DeliveryFilter) (*walks,
 		outcomes = core.KeptOutcomes
 	}
 	if f.Platform == "" {
-		var err error
 		if platforms, err = s.platformsIn(ctx, `deliveries`, `platform`); err != nil {
 			return nil, err
 		}
 	}
 	for _, f.Platform = range platforms {
 		for _, f.Outcome = range outcomes {
-			ways.along(f.conditions())
+			ways.along(f.conditions(project))
 		}
 	}
 	return ways, nil
 }
 
-func (f DeliveryFilter) conditions() (where conditions) {
+func (f DeliveryFilter) conditions(project namedProject) (where conditions) {
 	where.add(f.Platform != "", `platform = ?`, f.Platform)
-	where.add(f.Project != "", `project_name = ?`, f.Project)
+	project.addTo(&where)
 	where.add(f.Outcome != "", `outcome = ?`, f.Outcome)
 	where.add(f.ScanID != 0, `scan_id = ?`, f.ScanID)
 	return where

@@ -139,9 +139,12 @@ func (s *Store) listScansIn(
 
 // GetLastScan returns the newest scan of a project, or core.ErrNotFound.
 func (s *Store) GetLastScan(ctx context.Context, platform, project string) (scan core.Scan, err error) {
-	err = s.db.GetContext(ctx, &scan, s.db.Rebind(`
-		SELECT `+scanColumns+` FROM scans
-		WHERE source_platform = ? AND project_name = ? ORDER BY id DESC LIMIT 1`), platform, project)
+	project, err = s.ProjectName(ctx, platform, project)
+	if err == nil {
+		err = s.db.GetContext(ctx, &scan, s.db.Rebind(`
+			SELECT `+scanColumns+` FROM scans
+			WHERE source_platform = ? AND project_name = ? ORDER BY id DESC LIMIT 1`), platform, project)
+	}
 	if err != nil {
 		return core.Scan{}, fmt.Errorf("getting last scan of %s: %w", project, classify(err))
 	}

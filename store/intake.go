@@ -50,6 +50,9 @@ func (s *Store) AcceptPush(ctx context.Context, d core.Delivery, push core.Push)
 	if !known {
 		return s.AcceptIgnored(ctx, d, notConfigured(d.Platform, push.Project.Name))
 	}
+	if err := s.respell(ctx, d.Platform, &d.Project, &push.Project.Name); err != nil {
+		return core.Receipt{}, fmt.Errorf("accepting push %s: %w", d.Key, err)
+	}
 	if refused := policy.Refuses(push); refused != "" {
 		return s.AcceptIgnored(ctx, d, refused)
 	}
@@ -73,6 +76,9 @@ func (s *Store) takeIn(ctx context.Context, item *intake) error {
 
 // AcceptIgnored keeps a delivery that asks nothing of us, with the reason. Errors are those of AcceptPush.
 func (s *Store) AcceptIgnored(ctx context.Context, d core.Delivery, reason string) (core.Receipt, error) {
+	if err := s.respell(ctx, d.Platform, &d.Project); err != nil {
+		return core.Receipt{}, fmt.Errorf("accepting delivery %s: %w", d.Key, err)
+	}
 	item := &intake{delivery: &d, ignored: reason}
 	if err := s.takeIn(ctx, item); err != nil {
 		return core.Receipt{}, fmt.Errorf("accepting delivery %s: %w", d.Key, err)
@@ -86,6 +92,9 @@ func (s *Store) AcceptCommit(ctx context.Context, scan core.Scan) (core.Receipt,
 	policy, known := s.policies.For(scan.SourcePlatform, scan.ProjectName)
 	if !known {
 		return core.Receipt{}, fmt.Errorf("%w: %s", core.ErrNotFound, notConfigured(scan.SourcePlatform, scan.ProjectName))
+	}
+	if err := s.respell(ctx, scan.SourcePlatform, &scan.ProjectName); err != nil {
+		return core.Receipt{}, fmt.Errorf("accepting commit %s: %w", scan.CommitSHA, err)
 	}
 	if scan.DefaultBranch == "" {
 		branch, err := defaultBranch(ctx, s.front, scan)

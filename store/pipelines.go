@@ -16,6 +16,9 @@ func (s *Store) RecordPipeline(ctx context.Context, d core.Delivery, run core.Pi
 	if !known {
 		return s.AcceptIgnored(ctx, d, notConfigured(d.Platform, run.Project.Name))
 	}
+	if err := s.respell(ctx, d.Platform, &d.Project, &run.Project.Name); err != nil {
+		return core.Receipt{}, fmt.Errorf("recording pipeline %s: %w", d.Key, err)
+	}
 	if refused := policy.RefusesPipeline(run); refused != "" {
 		return s.AcceptIgnored(ctx, d, refused)
 	}

@@ -36,8 +36,12 @@ var selectMetrics = `SELECT ` + of("m", runColumns) + `, s.commit_sha, s.referen
 
 // ListMetrics returns the newest runs first.
 func (s *Store) ListMetrics(ctx context.Context, f MetricFilter) ([]Metric, error) {
+	project, err := s.ProjectName(ctx, f.Platform, f.Project)
+	if err != nil {
+		return nil, fmt.Errorf("listing metrics: %w", err)
+	}
 	var where conditions
-	where.add(true, `m.source_platform = ? AND m.project_name = ?`, f.Platform, f.Project)
+	where.add(true, `m.source_platform = ? AND m.project_name = ?`, f.Platform, project)
 	where.add(f.Name != "", `m.pipeline_name = ?`, f.Name)
 	where.add(f.Branch != "", `m.branch = ?`, f.Branch)
 	where.add(f.CommitSHA != "", `s.commit_sha = ?`, f.CommitSHA)

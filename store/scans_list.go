@@ -36,13 +36,16 @@ func (s *Store) ListScans(ctx context.Context, f ScanFilter) ([]core.Scan, error
 // waysTo walks ended scans by their outcome. Those that are open change it too often for an index, and are few.
 func (s *Store) waysTo(ctx context.Context, f ScanFilter) (*walks, error) {
 	ways := &walks{table: `scans`, before: f.Before, after: f.After, limit: f.Limit}
+	project, err := s.spellingsOf(ctx, f.Platform, f.Project)
+	if err != nil {
+		return nil, err
+	}
 	if f == (ScanFilter{Before: f.Before, After: f.After, Limit: f.Limit}) || f.CommitSHA != "" {
-		ways.along(f.conditions())
+		ways.along(f.conditions(project))
 		return ways, nil
 	}
 	platforms := []string{f.Platform}
 	if f.Platform == "" {
-		var err error
 		if platforms, err = s.platformsIn(ctx, `scans`, `source_platform`); err != nil {
 			return nil, err
 		}
@@ -52,13 +55,13 @@ func (s *Store) waysTo(ctx context.Context, f ScanFilter) (*walks, error) {
 			var where conditions
 			where.add(true, `status IN ('completed', 'failed') AND source_platform = ?`, platform)
 			where.add(true, `COALESCE(verdict, status) = ?`, outcome)
-			where.add(f.Project != "", `project_name = ?`, f.Project)
+			where.add(f.Project != "", `project_name = ?`, project.on(platform))
 			where.add(f.Branch != "", `branch = ?`, f.Branch)
 			ways.along(where)
 		}
 	}
 	if f.Verdict == "" && !f.Status.Ended() {
-		ways.through(openScans, f.conditions())
+		ways.through(openScans, f.conditions(project))
 	}
 	return ways, nil
 }
@@ -67,9 +70,9 @@ func (s *Store) waysTo(ctx context.Context, f ScanFilter) (*walks, error) {
 const openScans = `(SELECT id, source_platform, project_name, branch, status FROM scans
 	WHERE status IN ('pending', 'processing') ORDER BY deadline_at LIMIT 1000000) AS open_scans`
 
-func (f ScanFilter) conditions() (where conditions) {
+func (f ScanFilter) conditions(project namedProject) (where conditions) {
 	where.add(f.Platform != "", `source_platform = ?`, f.Platform)
-	where.add(f.Project != "", `project_name = ?`, f.Project)
+	project.addTo(&where)
 	where.add(f.Branch != "", `branch = ?`, f.Branch)
 	where.add(f.CommitSHA != "", `commit_sha = ?`, f.CommitSHA)
 	where.add(f.Status != "", `status = ?`, f.Status)

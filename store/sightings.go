@@ -38,6 +38,11 @@ var sightings = map[core.Sighting]string{
 // where we have none in that place.
 func (s *Store) SeeStatus(ctx context.Context, platform string, seen core.StatusSeen) (core.Sighting, error) {
 	now := s.clock()
+	name, err := s.ProjectName(ctx, platform, seen.Project.Name)
+	if err != nil {
+		return "", fmt.Errorf("seeing status of %s: %w", seen.CommitSHA, err)
+	}
+	seen.Project.Name = name
 	status, err := s.statusIn(ctx, platform, seen)
 	sighting := core.Sighting("")
 	switch {

@@ -42,6 +42,7 @@ type Store struct {
 	triaging  chan struct{}           // has room for those who triage
 	reporting chan struct{}           // has room for those who deliver reports
 	noted     notebook                // what intake need not write again
+	spelt     spellings               // of projects' names
 	refused   atomic.Pointer[refusal] // nil when the last deliveries were written
 	claims    atomic.Int64            // of statuses
 	givenTime bool                    // now is not the host's clock, but a test's

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -28,6 +29,12 @@ type Watched struct {
 // WatchProjects puts projects under watch; those that are already stay as they are. One that has another name by now is
 // the same project still: it is known by its number.
 func (s *Store) WatchProjects(ctx context.Context, projects []KnownProject) error {
+	projects = slices.Clone(projects)
+	for i := range projects {
+		if err := s.respell(ctx, projects[i].SourcePlatform, &projects[i].ProjectName); err != nil {
+			return fmt.Errorf("watching projects: %w", err)
+		}
+	}
 	err := s.transact(ctx, func(tx *sqlx.Tx) error {
 		for _, p := range projects {
 			if err := s.watch(ctx, tx, p); err != nil {
@@ -114,6 +121,9 @@ func (s *Store) ClaimWatched(ctx context.Context, platforms []string, lease time
 
 // ClaimProject leases one project, whenever its look is due. core.ErrConflict while another process looks at it.
 func (s *Store) ClaimProject(ctx context.Context, p KnownProject, lease time.Duration) (claimed Watched, err error) {
+	if err := s.respell(ctx, p.SourcePlatform, &p.ProjectName); err != nil {
+		return Watched{}, fmt.Errorf("claiming %s: %w", p.ProjectName, err)
+	}
 	err = s.transact(ctx, func(tx *sqlx.Tx) error {
 		if err := s.watch(ctx, tx, p); err != nil {
 			return err
@@ -155,6 +165,12 @@ func (s *Store) SettleWatched(ctx context.Context, w Watched, pause time.Duratio
 // RenameWatched gives a project the name that its platform calls it by, and with it what is known of the old one. Where
 // the new name is watched already, the old one is forgotten, and the answer is core.ErrConflict.
 func (s *Store) RenameWatched(ctx context.Context, w Watched, name string) error {
+	if err := s.respell(ctx, w.SourcePlatform, &name); err != nil {
+		return fmt.Errorf("renaming %s: %w", w.ProjectName, err)
+	}
+	if name == w.ProjectName {
+		return nil
+	}
 	forgotten := false
 	err := s.transact(ctx, func(tx *sqlx.Tx) error {
 		if err := linkNames(ctx, tx, w.SourcePlatform, name, []string{w.ProjectName}); err != nil {
@@ -181,8 +197,12 @@ func (s *Store) RenameWatched(ctx context.Context, w Watched, name string) error
 
 // GetWatched returns a project under watch, or core.ErrNotFound.
 func (s *Store) GetWatched(ctx context.Context, platform, project string) (w Watched, err error) {
-	err = s.db.GetContext(ctx, &w, s.db.Rebind(`
-		SELECT `+watchedColumns+` FROM watched_projects WHERE source_platform = ? AND project_name = ?`), platform, project)
+	project, err = s.ProjectName(ctx, platform, project)
+	if err == nil {
+		err = s.db.GetContext(ctx, &w, s.db.Rebind(`
+			SELECT `+watchedColumns+` FROM watched_projects
+			WHERE source_platform = ? AND project_name = ?`), platform, project)
+	}
 	if err != nil {
 		return Watched{}, fmt.Errorf("getting %s: %w", project, classify(err))
 	}

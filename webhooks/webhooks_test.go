@@ -3,6 +3,7 @@ package webhooks_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -94,6 +95,45 @@ const (
 	zeros = "0000000000000000000000000000000000000000"
 	head  = "1234567890123456789012345678901234567890"
 )
+
+// Names are taken as platforms take them: without regard to case, and with any dots that are not a path's own.
+func TestReceiveLegalNames(t *testing.T) {
+	t.Parallel()
+	s := storetest.Open(t, store.Config{Policies: core.Policies{
+		{Match: "github/acme/*", Policy: storetest.Policy}, {Match: "gitlab/Acme/**", Policy: storetest.Policy},
+	}})
+	handler := serve(t, s)
+	for i, test := range []struct{ platform, event, project, kept string }{
+		{"github", "push", "Acme/Shop", "Acme/Shop"},
+		{"github", "push", "acme/shop", "Acme/Shop"},
+		{"github", "push", "acme/kernel.msm-4..14", "acme/kernel.msm-4..14"},
+		{"github", "push", "acme/...", "acme/..."},
+		{"github", "push", "acme/..", ""},
+		{"github", "push", "./shop", ""},
+		{"gitlab", "Push Hook", "ACME/Sub/shop..", "ACME/Sub/shop.."},
+		{"gitlab", "Push Hook", "acme/sub/SHOP..", "ACME/Sub/shop.."},
+	} {
+		sha := fmt.Sprintf("%040x", i+1)
+		body := fmt.Sprintf(`{"object_kind":"push","ref":"refs/heads/main","before":%[1]q,"after":%[2]q,"checkout_sha":%[2]q,
+			"head_commit":{"id":%[2]q},"repository":{"id":1,"full_name":%[3]q},
+			"project":{"id":2,"path_with_namespace":%[3]q}}`, zeros, sha, test.project)
+		call := seal(t, test.platform, test.event, body)
+		got := send(t, handler, "/webhooks/"+test.platform, call.Header, call.Body)
+		if test.kept == "" {
+			if got.Status != http.StatusBadRequest {
+				t.Errorf("%s: want it refused, got %+v", test.project, got)
+			}
+			continue
+		}
+		if got.Outcome != core.ScanCreated {
+			t.Errorf("%s: want a scan, got %+v", test.project, got)
+			continue
+		}
+		if scan, err := s.GetScan(t.Context(), got.Scan); err != nil || scan.ProjectName != test.kept || scan.Branch != "main" {
+			t.Errorf("%s: kept as %s, branch %q, %v; want %s", test.project, scan.ProjectName, scan.Branch, err, test.kept)
+		}
+	}
+}
 
 func TestReceiveAnswers(t *testing.T) {
 	t.Parallel()

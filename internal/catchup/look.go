@@ -93,6 +93,9 @@ func (c *Catchup) compare(ctx context.Context, w store.Watched, all bool) (Found
 	if err != nil {
 		return found, err
 	}
+	if core.SameProject(w.ProjectName, found.Project) {
+		w.ProjectName = found.Project // another spelling is no other name
+	}
 	found.Project, found.Refs, found.More = w.ProjectName, len(taken.heads), taken.more
 	if len(taken.heads) == 0 && len(known.heads) > 0 {
 		return found, fmt.Errorf("%s shows no branch any more, which is not believed: nothing is forgotten", remote.URL)

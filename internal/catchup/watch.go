@@ -119,10 +119,10 @@ func unnumbered(announced, scanned []store.KnownProject) []store.KnownProject {
 func unspelt(configured, named []store.KnownProject) []store.KnownProject {
 	spelt := map[projectKey]bool{}
 	for _, p := range named {
-		spelt[projectKey{p.SourcePlatform, strings.ToLower(p.ProjectName)}] = true
+		spelt[projectKey{p.SourcePlatform, core.ProjectKey(p.ProjectName)}] = true
 	}
 	return slices.DeleteFunc(configured, func(p store.KnownProject) bool {
-		return spelt[projectKey{p.SourcePlatform, strings.ToLower(p.ProjectName)}]
+		return spelt[projectKey{p.SourcePlatform, core.ProjectKey(p.ProjectName)}]
 	})
 }
 

@@ -121,7 +121,7 @@ func (w *worker) notice(ctx context.Context) error {
 		projects = append(projects, project.ProjectName)
 		w.watched = max(w.watched, project.ID)
 	}
-	fresh := slices.DeleteFunc(w.places(projects), func(p platforms.HookPlace) bool { return w.known[p] })
+	fresh := slices.DeleteFunc(w.places(projects), func(p platforms.HookPlace) bool { return w.known[keyOf(p)] })
 	if len(fresh) == 0 {
 		return nil
 	}
@@ -129,7 +129,7 @@ func (w *worker) notice(ctx context.Context) error {
 		return err
 	}
 	for _, place := range fresh {
-		w.known[place] = true
+		w.known[keyOf(place)] = true
 	}
 	return nil
 }
@@ -139,13 +139,19 @@ func (w *worker) places(projects []string) (places []platforms.HookPlace) {
 	seen := map[platforms.HookPlace]bool{}
 	for _, project := range projects {
 		for _, place := range w.manager.HookPlaces(project) {
-			if !seen[place] {
+			if !seen[keyOf(place)] {
 				places = append(places, place)
 			}
-			seen[place] = true
+			seen[keyOf(place)] = true
 		}
 	}
 	return places
+}
+
+// keyOf is what the spellings of one place have in common.
+func keyOf(place platforms.HookPlace) platforms.HookPlace {
+	place.Owner = core.ProjectKey(place.Owner)
+	return place
 }
 
 func (w *worker) rows(places ...platforms.HookPlace) []store.HookPlace {

@@ -44,7 +44,11 @@ type pipeline struct {
 
 func (w *Web) project(c *gin.Context) error {
 	ctx := c.Request.Context()
-	page := projectPage{Platform: c.Param("platform"), Project: strings.Trim(c.Param("project"), "/")}
+	page := projectPage{Platform: c.Param("platform")}
+	var err error
+	if page.Project, err = w.Store.ProjectName(ctx, page.Platform, strings.Trim(c.Param("project"), "/")); err != nil {
+		return err
+	}
 	page.Match, page.Rule = w.ruleOf(page.Platform, page.Project)
 	if err := w.fillActivity(ctx, &page); err != nil {
 		return err

@@ -53,6 +53,14 @@ CREATE INDEX scans_ended_in_project ON scans (source_platform, project_name, (CO
 CREATE INDEX scans_ended_in_project_by_branch ON scans (source_platform, project_name, branch, (COALESCE(verdict, status)), id)
     WHERE status IN ('completed', 'failed');
 
+-- How each project's name is spelt in all tables: as it was heard first. The key is the name in lower case.
+CREATE TABLE project_names (
+    project_key     TEXT NOT NULL,
+    source_platform TEXT NOT NULL,
+    project_name    TEXT NOT NULL,
+    PRIMARY KEY (project_key, source_platform)
+);
+
 CREATE TABLE scan_jobs (
     id           INTEGER PRIMARY KEY AUTOINCREMENT,
     scan_id      INTEGER NOT NULL REFERENCES scans (id) ON DELETE CASCADE,
@@ -473,4 +481,5 @@ DROP TABLE triage_events;
 DROP TABLE feedbacks;
 DROP TABLE findings;
 DROP TABLE scan_jobs;
+DROP TABLE project_names;
 DROP TABLE scans;
