@@ -109,8 +109,15 @@ func TestReplicasAgreeOnASpelling(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		url := e.URL(t)
-		shared := storetest.Engine{URL: func(testing.TB) string { return url }}
-		replicas := []*store.Store{shared.Open(t, store.Config{}), shared.Open(t, store.Config{})}
+		var replicas []*store.Store
+		for range 2 {
+			s, err := store.Open(t.Context(), store.Config{URL: url, Policies: core.Policies{{Match: "**", Policy: storetest.Policy}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = s.Close() })
+			replicas = append(replicas, s)
+		}
 		var scans []core.Scan
 		for n, name := range []string{"Acme/Shop", "acme/shop", "ACME/SHOP"} {
 			scans = append(scans, pushed(t, replicas[n%2], n+1, called(name, "42")))

@@ -178,7 +178,7 @@ api:
 repositories:
   - match: "**"
     webhook_secrets: ["\ttab in front"]
-`, map[string]string{"FROM_A_FILE": "ghp_long-enough\r\n"})
+`, map[string]string{"FROM_A_FILE": "ghp_long-enough-for-all\r\n"})
 	want := []string{
 		"c.yaml:3:38: platforms.github.webhook_secrets[1]" + why,
 		"c.yaml:4:12: platforms.github.token" + why,
