@@ -14,6 +14,9 @@ type AuditAction string
 const (
 	AuditTriage        AuditAction = "triage"
 	AuditExpected      AuditAction = "expected"      // an unusual pipeline run was called expected, or no longer
+	AuditReport        AuditAction = "report"        // a scanner's report was brought from outside
+	AuditReportFailed  AuditAction = "report failed" // somebody said for a scanner outside that it could not do its work
+	AuditScanOpened    AuditAction = "scan opened"   // of a commit that no webhook had announced
 	AuditRescan        AuditAction = "rescan"        // a commit is examined once more
 	AuditScanDeleted   AuditAction = "scan deleted"  // with its findings
 	AuditLogin         AuditAction = "login"         // a session on the pages began
@@ -23,7 +26,8 @@ const (
 
 // AuditActions are all of them, in the order in which people look for them.
 var AuditActions = []AuditAction{
-	AuditTriage, AuditConfiguration, AuditExpected, AuditRescan, AuditScanDeleted, AuditLogin, AuditLoginRefused,
+	AuditTriage, AuditReport, AuditReportFailed, AuditConfiguration, AuditExpected, AuditScanOpened, AuditRescan,
+	AuditScanDeleted, AuditLogin, AuditLoginRefused,
 }
 
 // maxAuditText is the length in bytes that a subject or a detail is cut to.
@@ -37,16 +41,39 @@ type AuditEvent struct {
 	Action         AuditAction `db:"action"`
 	SourcePlatform string      `db:"source_platform"` // empty where it concerns no project
 	ProjectName    string      `db:"project_name"`
-	Subject        string      `db:"subject"` // what was changed
-	Detail         string      `db:"detail"`  // how
+	ReferenceID    string      `db:"reference_id"` // of the scan that it concerns, or empty
+	Subject        string      `db:"subject"`      // what was changed
+	Detail         string      `db:"detail"`       // how
 }
 
 // AuditOf is an event about a scan's commit.
 func AuditOf(scan Scan, actor string, action AuditAction) AuditEvent {
 	return AuditEvent{
 		Actor: actor, Action: action, SourcePlatform: scan.SourcePlatform, ProjectName: scan.ProjectName,
-		Subject: "commit " + ShortSHA(scan.CommitSHA),
+		ReferenceID: scan.ReferenceID, Subject: "commit " + ShortSHA(scan.CommitSHA),
 	}
+}
+
+// AuditOfReport tells who brought a report. The job is as it was before: what the report replaces stands there.
+func AuditOfReport(scan Scan, before Job, report Report) AuditEvent {
+	event := AuditOf(scan, report.By, AuditReport)
+	event.Subject = before.Scanner + " for " + event.Subject
+	event.Detail = Plural(report.Len(), "finding")
+	if report.Digest != "" {
+		event.Detail += ", SHA-256 " + report.Digest
+	}
+	switch {
+	case before.FinishedAt == nil:
+	case before.State == JobCompleted:
+		event.Detail += fmt.Sprintf("; replaces the report of %s with %s", before.FinishedAt.UTC().Format(time.RFC3339),
+			Plural(before.NumFindings, "finding"))
+	default:
+		event.Detail += fmt.Sprintf("; it had %s: %s", before.State, before.Error)
+	}
+	if report.Failure != "" {
+		event.Action, event.Detail = AuditReportFailed, event.Detail+": "+report.Failure
+	}
+	return event
 }
 
 // Bounded is the event with its texts cut to what is kept.

@@ -2,6 +2,8 @@ package core
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -73,6 +75,52 @@ func (p Policy) RefusesPipeline(run Pipeline) string {
 		return "the event names no pipeline or no commit"
 	}
 	return ""
+}
+
+// ScannerKind says how a scanner's reports come about.
+type ScannerKind string
+
+// The kinds.
+const (
+	RunsHere ScannerKind = "runs here" // built in, or a command
+	Uploaded ScannerKind = "upload"    // its reports are brought from outside
+)
+
+// Scanners are all that are configured, by name.
+type Scanners map[string]ScannerKind
+
+// UploadsOf are the scanners whose reports a repository takes: those of kind Uploaded that its policy lists or, where
+// it lists no scanner at all, all that are configured.
+func (s Scanners) UploadsOf(p Policy) []string {
+	listed := p.Scanners
+	if len(listed) == 0 {
+		listed = slices.Sorted(maps.Keys(s))
+	}
+	var uploads []string
+	for _, name := range listed {
+		if s[name] == Uploaded {
+			uploads = append(uploads, name)
+		}
+	}
+	return uploads
+}
+
+// AdmitReport is nil when a repository with this policy takes reports of the scanner. ErrConflict for a scanner that
+// runs here, whether or not the repository lists it; ErrInvalid, with the valid names, for any other.
+func (s Scanners) AdmitReport(p Policy, scanner string) error {
+	uploads := s.UploadsOf(p)
+	switch {
+	case s[scanner] == RunsHere:
+		return fmt.Errorf("%w: %s runs here and takes no reports from outside; rescan the commit to have it run again",
+			ErrConflict, scanner)
+	case slices.Contains(uploads, scanner):
+		return nil
+	case len(uploads) == 0:
+		return fmt.Errorf("%w: no scanner of this repository takes reports: add %.64q with upload: true to scanners in the "+
+			"configuration, and to the repository's scanners", ErrInvalid, scanner)
+	}
+	return fmt.Errorf("%w: %.64q is no scanner whose reports this repository takes; there are: %s",
+		ErrInvalid, scanner, strings.Join(uploads, ", "))
 }
 
 func matchesAny(globs []string, name string) bool {

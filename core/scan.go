@@ -2,6 +2,9 @@ package core
 
 import "time"
 
+// Rescan is the origin of a scan that somebody asked for after the commit had one.
+const Rescan = "rescan"
+
 // ScanStatus is where a scan stands.
 type ScanStatus string
 
@@ -93,6 +96,9 @@ type Job struct {
 	BaselineCommit string `db:"baseline_commit,computed"` // of that scan; only listed, not stored
 }
 
+// Uploader stands in a job's Worker for whoever brings reports from outside.
+const Uploader = "upload"
+
 // ScanStatusOf derives a scan's state, and the reason when it failed, from its jobs.
 // A scan without jobs waits for uploads and is pending.
 func ScanStatusOf(jobs []Job) (ScanStatus, string) {
@@ -143,6 +149,8 @@ type Report struct {
 	Results  int     // results in the report as its author counts them, those that we leave out included
 	Skipped  int     // results left out: already fixed (absent), or not a problem (pass, notApplicable, informational…)
 	Failure  string  // why the scanner says that it could not do its work, or empty; its findings are kept all the same
+	By       string  // name of the token that brought it from outside; empty for scanners that run here
+	Digest   string  // SHA-256 of the report as it was brought, in hexadecimal; empty where there was no document
 
 	Changes *Changes // since the commit that the scanner is compared with; nil where nobody could look
 }

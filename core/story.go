@@ -32,6 +32,7 @@ type Facts struct {
 	Posts      []StatusPost  // attempts to post them
 	Troubles   []Trouble     // of the scan's project
 	Triage     []TriageEvent // what was said of its findings, carried words left out
+	Audit      []AuditEvent  // what else people and programs did to it
 }
 
 // Step is one thing that happened.
@@ -62,6 +63,9 @@ func (f Facts) Story() []Step {
 		steps = append(steps, f.Scan.judgement())
 	}
 	for _, event := range f.Triage {
+		steps = append(steps, event.story())
+	}
+	for _, event := range f.Audit {
 		steps = append(steps, event.story())
 	}
 	for _, status := range f.Statuses {
@@ -125,6 +129,22 @@ func (e TriageEvent) story() Step {
 	}
 	return Step{At: e.Timestamp, Hop: "triage", Detail: e.Comment,
 		Text: fmt.Sprintf("%s (%s) marked finding %d as %s", e.Author, e.Source, e.FindingID, decision)}
+}
+
+// story names who did something to a scan by hand, or brought a report.
+func (e AuditEvent) story() Step {
+	step := Step{At: e.Timestamp, Hop: "scan", Text: fmt.Sprintf("%s: %s by %s", e.Action, e.Subject, e.Actor), Detail: e.Detail}
+	switch e.Action {
+	case AuditReport:
+		step.Hop, step.Text = "job", fmt.Sprintf("%s brought the report of %s", e.Actor, e.Subject)
+	case AuditReportFailed:
+		step.Hop, step.Text = "job", fmt.Sprintf("%s said that a scanner failed: %s", e.Actor, e.Subject)
+	case AuditScanOpened:
+		step.Text = e.Actor + " named the commit, which no webhook had announced"
+	case AuditRescan:
+		step.Text = e.Actor + " had the commit scanned once more"
+	}
+	return step
 }
 
 // judgement is the scan's end, with the rule that decided it.

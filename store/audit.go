@@ -15,9 +15,26 @@ func (s *Store) audit(ctx context.Context, tx *sqlx.Tx, event core.AuditEvent) e
 	event = event.Bounded()
 	event.Timestamp = s.clock()
 	_, err := tx.NamedExecContext(ctx, `
-		INSERT INTO audit_events (timestamp, actor, action, source_platform, project_name, subject, detail)
-		VALUES (:timestamp, :actor, :action, :source_platform, :project_name, :subject, :detail)`, event)
+		INSERT INTO audit_events (timestamp, actor, action, source_platform, project_name, reference_id, subject, detail)
+		VALUES (:timestamp, :actor, :action, :source_platform, :project_name, :reference_id, :subject, :detail)`, event)
 	return err
+}
+
+// auditIntake notes who had scans opened that no webhook asked for.
+func (s *Store) auditIntake(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
+	for _, item := range batch {
+		if !item.created || item.by == "" {
+			continue
+		}
+		action := core.AuditScanOpened
+		if item.scan.Origin == core.Rescan {
+			action = core.AuditRescan
+		}
+		if err := s.audit(ctx, tx, core.AuditOf(*item.scan, item.by, action)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // RecordAudit notes what somebody did that changes no row.

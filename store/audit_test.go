@@ -21,7 +21,8 @@ func TestAuditTellsWhoChangedWhat(t *testing.T) {
 		scan := scanOn(t, s, 1, "main", finding("a", core.High))
 		found := findingsOf(t, s, scan)["a"]
 		say(t, s, found, core.FalsePositive)
-		if _, err := s.Rescan(t.Context(), scan.ReferenceID, "ada"); err != nil {
+		second, err := s.Rescan(t.Context(), scan.ReferenceID, "ada")
+		if err != nil {
 			t.Fatal(err)
 		}
 		if err := s.DeleteScan(t.Context(), scan.ReferenceID, "root"); err != nil {
@@ -32,8 +33,11 @@ func TestAuditTellsWhoChangedWhat(t *testing.T) {
 			t.Fatal(err)
 		}
 		commit := "commit " + core.ShortSHA(scan.CommitSHA)
-		about := core.AuditEvent{Timestamp: now, SourcePlatform: "github", ProjectName: "acme/shop", Subject: commit}
+		about := core.AuditEvent{
+			Timestamp: now, SourcePlatform: "github", ProjectName: "acme/shop", ReferenceID: scan.ReferenceID, Subject: commit,
+		}
 		deleted, again, judged := about, about, about
+		again.ReferenceID = second.Reference
 		deleted.Actor, deleted.Action = "root", core.AuditScanDeleted
 		again.Actor, again.Action = "ada", core.AuditRescan
 		judged.Actor, judged.Action = "alice", core.AuditTriage

@@ -59,7 +59,7 @@ func baselines(t *testing.T, s *store.Store, scan core.Scan) map[string]string {
 func TestEachScannerIsComparedWithItsLastCompleteRun(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
-		s := twoScanners(t, e)
+		s := scannedBy(t, e) // by whatever is uploaded
 		first := pushed(t, s, 1)
 		deliver(t, s, first, "semgrep", found("a", "b"))
 		deliver(t, s, first, "trivy", found("c", "d"))
@@ -160,7 +160,7 @@ func TestUploadIsComparedWithTheKnownDefaultBranch(t *testing.T) {
 		deliver(t, s, main, "semgrep", found("a"))
 		receipt, err := s.AcceptCommit(t.Context(), core.Scan{
 			SourcePlatform: "github", ProjectName: "acme/shop", CommitSHA: storetest.SHA(5), Branch: "feature",
-		})
+		}, "")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -60,6 +60,12 @@ func (s *Store) factsOf(ctx context.Context, scan core.Scan) (facts core.Facts, 
 	err = s.db.SelectContext(ctx, &facts.Triage, s.db.Rebind(`
 		SELECT `+of("e", eventColumns)+` FROM triage_events e JOIN findings f ON f.id = e.finding_id
 		WHERE f.scan_id = ? AND e.source <> 'carried' ORDER BY e.id DESC LIMIT ?`), scan.ID, maxExplained)
+	if err != nil {
+		return facts, err
+	}
+	err = s.db.SelectContext(ctx, &facts.Audit, s.db.Rebind(`
+		SELECT `+auditColumns+` FROM audit_events WHERE reference_id = ? AND action <> ? ORDER BY id DESC LIMIT ?`),
+		scan.ReferenceID, core.AuditTriage, maxExplained)
 	return facts, err
 }
 

@@ -21,6 +21,7 @@ type intake struct {
 	scan     *core.Scan     // nil when nothing is to be scanned
 	policy   core.Policy
 	pipeline *core.Pipeline // nil for everything but pipeline events
+	by       string         // whose wish it is, where it came with a name
 	ignored  string         // why nothing is to be scanned
 	done     chan error
 	gone     <-chan struct{} // closed when the sender has hung up
@@ -86,9 +87,9 @@ func (s *Store) AcceptIgnored(ctx context.Context, d core.Delivery, reason strin
 	return item.receipt, nil
 }
 
-// AcceptCommit makes sure that a commit named by hand or by an upload has a scan. core.ErrNotFound when the repository
-// is not configured.
-func (s *Store) AcceptCommit(ctx context.Context, scan core.Scan) (core.Receipt, error) {
+// AcceptCommit makes sure that a commit named by hand or by an upload has a scan, and notes who named it where that made
+// one. core.ErrNotFound when the repository is not configured.
+func (s *Store) AcceptCommit(ctx context.Context, scan core.Scan, by string) (core.Receipt, error) {
 	policy, known := s.policies.For(scan.SourcePlatform, scan.ProjectName)
 	if !known {
 		return core.Receipt{}, fmt.Errorf("%w: %s", core.ErrNotFound, notConfigured(scan.SourcePlatform, scan.ProjectName))
@@ -104,7 +105,7 @@ func (s *Store) AcceptCommit(ctx context.Context, scan core.Scan) (core.Receipt,
 		scan.DefaultBranch = branch
 	}
 	s.prepare(&scan, policy)
-	item := &intake{scan: &scan, policy: policy}
+	item := &intake{scan: &scan, policy: policy, by: by}
 	if err := s.takeIn(ctx, item); err != nil {
 		return core.Receipt{}, fmt.Errorf("accepting commit %s: %w", scan.CommitSHA, err)
 	}
@@ -145,7 +146,7 @@ func (s *Store) commitIntake(batch []*intake) error {
 		}
 		for _, step := range []func(context.Context, *sqlx.Tx, []*intake) error{
 			s.pinSigning, s.findDuplicates, s.insertScans, s.joinScans, s.findOvertaken, s.revive, s.insertJobs, s.wantFirst, s.supersede, s.askFiles,
-			s.recordRuns, s.keepDeliveries, s.noteSecrets,
+			s.recordRuns, s.keepDeliveries, s.noteSecrets, s.auditIntake,
 		} {
 			if err := step(ctx, tx, batch); err != nil {
 				return err

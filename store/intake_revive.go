@@ -8,28 +8,35 @@ import (
 	"github.com/scanhook/scanhook/core"
 )
 
-// revive takes back that a newer push made a scan pointless when a push names its commit again: a second branch at the
-// same commit, or a branch that was set back to it.
+// revive has jobs done that ended too early: a newer push had made a scan pointless, and a push names its commit again (a
+// second branch at the same commit, or a branch that was set back to it); or the scan was opened by an upload or a
+// pipeline before the push, and its jobs failed because the commit was not there yet.
 func (s *Store) revive(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
 	var ids []int64
+	informed := map[int64]bool{}
 	for _, item := range batch {
 		if item.scan != nil && isPush(item.scan.Origin) && item.receipt.Outcome == core.ScanExists {
 			ids = append(ids, item.scan.ID)
+			informed[item.scan.ID] = informed[item.scan.ID] || item.informed
 		}
 	}
 	if len(ids) == 0 {
 		return nil
 	}
-	query, args, err := sqlx.In(`SELECT id FROM scans WHERE id IN (?) AND superseded_by <> '' ORDER BY id`, ids)
+	query, args, err := sqlx.In(`
+		SELECT id, superseded_by FROM scans WHERE id IN (?) AND (superseded_by <> '' OR status = 'failed') ORDER BY id`, ids)
 	if err != nil {
 		return err
 	}
-	var superseded []int64
-	if err := tx.SelectContext(ctx, &superseded, tx.Rebind(query), args...); err != nil {
+	var ended []core.Scan
+	if err := tx.SelectContext(ctx, &ended, tx.Rebind(query), args...); err != nil {
 		return err
 	}
-	for _, id := range superseded {
-		if err := s.reviveScan(ctx, tx, id); err != nil {
+	for _, scan := range ended {
+		if scan.SupersededBy == "" && !informed[scan.ID] {
+			continue
+		}
+		if err := s.reviveScan(ctx, tx, scan.ID, informed[scan.ID]); err != nil {
 			return err
 		}
 	}
@@ -38,7 +45,8 @@ func (s *Store) revive(ctx context.Context, tx *sqlx.Tx, batch []*intake) error 
 
 func isPush(origin string) bool { return origin == "push" || origin == core.Recovered }
 
-func (s *Store) reviveScan(ctx context.Context, tx *sqlx.Tx, id int64) error {
+// reviveScan starts jobs anew that were superseded and, where the scan came before its push, those that failed here.
+func (s *Store) reviveScan(ctx context.Context, tx *sqlx.Tx, id int64, early bool) error {
 	scan, err := s.lockScan(ctx, tx, id)
 	if err != nil {
 		return err
@@ -49,8 +57,9 @@ func (s *Store) reviveScan(ctx context.Context, tx *sqlx.Tx, id int64) error {
 		return err
 	}
 	_, err = tx.ExecContext(ctx, tx.Rebind(`
-		UPDATE scan_jobs SET state = 'pending', error = '', finished_at = NULL
-		WHERE scan_id = ? AND state = 'superseded'`), id)
+		UPDATE scan_jobs SET state = 'pending', error = '', failures = 0, not_before = NULL, finished_at = NULL
+		WHERE scan_id = ? AND (state = 'superseded' OR ? AND state = 'failed' AND worker <> ?)`),
+		id, early, core.Uploader)
 	if err != nil {
 		return err
 	}

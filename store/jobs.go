@@ -166,35 +166,3 @@ func unlessFinished(ctx context.Context, tx *sqlx.Tx, job core.Job, report core.
 	}
 	return err
 }
-
-// PutReport takes a scanner's report from outside. The same scanner again replaces its findings. It returns the scan as
-// it stands afterwards. core.ErrNotFound when there is no such scan.
-func (s *Store) PutReport(ctx context.Context, reference, scanner string, report core.Report) (core.Scan, error) {
-	var scan core.Scan
-	d := examine(report)
-	err := s.changeInTurn(ctx, s.reporting, func(tx *sqlx.Tx) error {
-		id, err := scanID(ctx, tx, reference)
-		if err != nil {
-			return err
-		}
-		if scan, err = s.lockForReport(ctx, tx, id); err != nil {
-			return err
-		}
-		var job core.Job
-		err = tx.GetContext(ctx, &job, tx.Rebind(`
-			INSERT INTO scan_jobs (scan_id, scanner, worker) VALUES (?, ?, 'upload')
-			ON CONFLICT (scan_id, scanner) DO UPDATE SET worker = excluded.worker
-			RETURNING `+jobColumns), id, scanner)
-		if err != nil {
-			return err
-		}
-		if err := s.putReport(ctx, tx, scan, job, d); err != nil {
-			return err
-		}
-		return tx.GetContext(ctx, &scan, tx.Rebind(`SELECT `+scanColumns+` FROM scans WHERE id = ?`), id)
-	})
-	if err != nil {
-		return core.Scan{}, fmt.Errorf("taking report of %s: %w", scanner, err)
-	}
-	return scan, nil
-}

@@ -106,7 +106,7 @@ func (s *Store) PutExpected(ctx context.Context, id int64, expected bool, by str
 func (m Metric) audit(expected bool, by string) core.AuditEvent {
 	event := core.AuditEvent{
 		Actor: by, Action: core.AuditExpected, SourcePlatform: m.SourcePlatform, ProjectName: m.ProjectName,
-		Subject: fmt.Sprintf("pipeline %d of commit %s", m.PipelineID, core.ShortSHA(m.CommitSHA)), Detail: "expected",
+		ReferenceID: m.ReferenceID, Subject: fmt.Sprintf("pipeline %d of commit %s", m.PipelineID, core.ShortSHA(m.CommitSHA)), Detail: "expected",
 	}
 	if !expected {
 		event.Detail = "no longer expected"

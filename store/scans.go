@@ -81,12 +81,8 @@ func (s *Store) Rescan(ctx context.Context, reference, by string) (core.Receipt,
 	if err != nil {
 		return core.Receipt{}, fmt.Errorf("counting attempts: %w", classify(err))
 	}
-	scan.Origin = "rescan"
-	receipt, err := s.AcceptCommit(ctx, scan)
-	if err != nil {
-		return core.Receipt{}, err
-	}
-	return receipt, s.RecordAudit(ctx, core.AuditOf(scan, by, core.AuditRescan))
+	scan.Origin = core.Rescan
+	return s.AcceptCommit(ctx, scan, by)
 }
 
 // conditions collects the parts of a WHERE clause with their arguments.

@@ -100,10 +100,7 @@ func TestStatusWaitingIsNoFailure(t *testing.T) {
 		}
 		run(t, s, finding("r", core.High))
 		nothingDue(t, s, "a newer wish")
-		more := core.Report{Findings: []core.Finding{finding("r", core.Low)}}
-		if _, err := s.PutReport(t.Context(), scan.ReferenceID, "lint", more); err != nil {
-			t.Fatal(err)
-		}
+		say(t, s, findingsOf(t, s, scan)["r"], core.FalsePositive)
 		nothingDue(t, s, "a third wish")
 		clock.advance(time.Minute)
 		got := claimOne(t, s)

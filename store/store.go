@@ -26,6 +26,7 @@ type Config struct {
 	URL       string           // sqlite:FILE or postgres://…
 	PublicURL string           // what the links in commit statuses start with, without a trailing slash; may be empty
 	Policies  core.Policies    // what to do for which repository
+	Scanners  core.Scanners    // all that are configured: whose reports are taken from outside
 	Now       func() time.Time // time.Now when nil
 }
 
@@ -36,6 +37,7 @@ type Store struct {
 	dialect   dialect
 	now       func() time.Time
 	policies  core.Policies
+	scanners  core.Scanners
 	publicURL string
 	intake    batcher
 	writing   *writer
@@ -59,7 +61,8 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("opening database: %w", err)
 	}
 	s := &Store{
-		db: db, front: db, dialect: d, now: cfg.Now, policies: cfg.Policies, publicURL: cfg.PublicURL,
+		db: db, front: db, dialect: d, now: cfg.Now, policies: cfg.Policies, scanners: cfg.Scanners,
+		publicURL: cfg.PublicURL,
 	}
 	if s.givenTime = s.now != nil; !s.givenTime {
 		s.now = time.Now

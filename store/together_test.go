@@ -68,7 +68,7 @@ func TestFactsAndSecondBranchAtOnce(t *testing.T) {
 		s := e.Open(t, store.Config{})
 		_, err := s.AcceptCommit(t.Context(), core.Scan{
 			SourcePlatform: "github", ProjectName: "acme/shop", CommitSHA: storetest.SHA(1), Branch: "main", Origin: "upload",
-		})
+		}, "")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -20,6 +20,14 @@ func scanOn(t *testing.T, s *store.Store, n int, branch string, findings ...core
 	return get(t, s, scan.ReferenceID)
 }
 
+// uploadedOn is scanOn with a report from outside, which others may follow.
+func uploadedOn(t *testing.T, s *store.Store, n int, branch string, findings ...core.Finding) core.Scan {
+	t.Helper()
+	d, p := storetest.PushOf(n, storetest.OnBranch(branch))
+	p.Before = storetest.SHA(900 + n)
+	return deliver(t, s, accept(t, s, d, p), "gitleaks", core.Report{Findings: findings})
+}
+
 func TestTriageReachesOtherBranches(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -99,7 +107,7 @@ func TestTriageSurvivesTheNextReport(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := e.Open(t, store.Config{})
-		scan := scanOn(t, s, 1, "main", finding("leak", core.High), finding("gone", core.High), finding("plain", core.Low))
+		scan := uploadedOn(t, s, 1, "main", finding("leak", core.High), finding("gone", core.High), finding("plain", core.Low))
 		before := findingsOf(t, s, scan)
 		say(t, s, before["leak"], core.FalsePositive)
 		say(t, s, before["gone"], core.FalsePositive)
@@ -144,7 +152,7 @@ func TestTriageConcurrently(t *testing.T) {
 		}
 		var scans []core.Scan
 		for n := range branches {
-			scans = append(scans, scanOn(t, s, n+1, fmt.Sprint("b", n), all...))
+			scans = append(scans, uploadedOn(t, s, n+1, fmt.Sprint("b", n), all...))
 		}
 		var wg sync.WaitGroup
 		for n := range findings {

@@ -224,8 +224,8 @@ func TestVerdictNamesWhatDecidedIt(t *testing.T) {
 		for range core.MaxDeciding + 5 {
 			many = append(many, finding("same", core.High))
 		}
-		run(t, s, append(many, finding("worst", core.Critical), finding("minor", core.Medium))...)
-		scan = get(t, s, scan.ReferenceID)
+		many = append(many, finding("worst", core.Critical), finding("minor", core.Medium))
+		scan = deliver(t, s, scan, "gitleaks", core.Report{Findings: many})
 		ids := scan.DecidingIDs()
 		f := findingsOf(t, s, scan)
 		if scan.VerdictReason != "fail_on: high, new findings only" || scan.NumDeciding != core.MaxDeciding+6 ||

@@ -131,7 +131,7 @@ func TestTroubleOfABranchLetsTheCommitGo(t *testing.T) {
 		run(t, s, finding("leak", core.High))
 		nothingDue(t, s, "on the branch in trouble")
 		first.Branch, first.Attempt = "side", 2
-		if _, err := s.AcceptCommit(t.Context(), first); err != nil {
+		if _, err := s.AcceptCommit(t.Context(), first, ""); err != nil {
 			t.Fatal(err)
 		}
 		if got := claimOne(t, s); got.Branch != "side" {

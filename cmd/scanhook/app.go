@@ -49,6 +49,7 @@ func newApp(ctx context.Context, cfg *config.Config, log *slog.Logger) (*app, er
 	}
 	db, err := store.Open(ctx, store.Config{
 		URL: cfg.Database.URL.Reveal(), PublicURL: cfg.Server.PublicURL, Policies: policies,
+		Scanners: kindsOf(cfg),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%w; scanhook check tells more about %s", err, cfg.Database.URL)
@@ -158,6 +159,18 @@ func scannersOf(cfg *config.Config) map[string]runner.Scanner {
 		}
 	}
 	return scanners
+}
+
+// kindsOf tells of every scanner whether it runs here.
+func kindsOf(cfg *config.Config) core.Scanners {
+	kinds := core.Scanners{}
+	for name, s := range cfg.Scanners {
+		kinds[name] = core.RunsHere
+		if s.Upload {
+			kinds[name] = core.Uploaded
+		}
+	}
+	return kinds
 }
 
 func tokensOf(cfg *config.Config) []api.Token {

@@ -25,12 +25,19 @@ type bench struct {
 	handler   http.Handler
 }
 
+// configured are a scanner that runs here and some whose reports are uploaded.
+var configured = core.Scanners{
+	"gitleaks": core.RunsHere, "linter": core.Uploaded, "semgrep": core.Uploaded, "trivy": core.Uploaded,
+}
+
 func setup(t *testing.T, scanners ...string) *bench {
 	t.Helper()
 	policy := storetest.Policy
 	policy.Scanners = scanners
 	b := &bench{
-		store:     storetest.Open(t, store.Config{Policies: core.Policies{{Match: "github/acme/*", Policy: policy}}}),
+		store: storetest.Open(t, store.Config{
+			Policies: core.Policies{{Match: "github/acme/*", Policy: policy}}, Scanners: configured,
+		}),
 		platforms: platforms.Set{"github": mergeBases{}},
 	}
 	log := slog.New(slog.DiscardHandler)

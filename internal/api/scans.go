@@ -115,23 +115,27 @@ type receiptOutput struct {
 }
 
 func (a *API) createScan(ctx context.Context, in *createScanInput) (*receiptOutput, error) {
-	receipt, err := a.accept(ctx, in.Body.Platform, in.Body.Project, in.Body.Commit, in.Body.Branch, "manual")
+	named, err := a.named(in.Body.Platform, in.Body.Project, in.Body.Commit, in.Body.Branch, "manual")
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	receipt, err := a.Store.AcceptCommit(ctx, named, author(ctx))
 	return a.receipt(ctx, receipt, err)
 }
 
-// accept makes sure that a commit named from outside has a scan.
-func (a *API) accept(ctx context.Context, platform, project, commit, branch, origin string) (core.Receipt, error) {
+// named is a scan of a commit that is named from outside, as far as it can be one.
+func (a *API) named(platform, project, commit, branch, origin string) (core.Scan, error) {
 	if !core.IsCommitSHA(commit) {
-		return core.Receipt{}, fmt.Errorf("%w: commit %q is not a full commit id of 40 or 64 hexadecimal digits",
+		return core.Scan{}, fmt.Errorf("%w: commit %q is not a full commit id of 40 or 64 hexadecimal digits",
 			core.ErrInvalid, commit)
 	}
 	if _, configured := a.Platforms[platform]; !configured {
-		return core.Receipt{}, fmt.Errorf("%w: no platform %q is configured; there are: %s",
+		return core.Scan{}, fmt.Errorf("%w: no platform %q is configured; there are: %s",
 			core.ErrInvalid, platform, strings.Join(slices.Sorted(maps.Keys(a.Platforms)), ", "))
 	}
-	return a.Store.AcceptCommit(ctx, core.Scan{
+	return core.Scan{
 		SourcePlatform: platform, ProjectName: project, CommitSHA: commit, Branch: branch, Origin: origin,
-	})
+	}, nil
 }
 
 func (a *API) rescan(ctx context.Context, in *ScanRef) (*receiptOutput, error) {

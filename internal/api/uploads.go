@@ -2,10 +2,8 @@ package api
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net/http"
-	"regexp"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -14,9 +12,6 @@ import (
 )
 
 const uploadTimeout = 5 * time.Minute
-
-// scannerName is what a scanner's key in the configuration looks like.
-var scannerName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
 func (a *API) uploadOperations(api huma.API) {
 	huma.Register(api, upload("/scans/{ref}/results/{scanner}", "put-results",
@@ -29,9 +24,10 @@ func (a *API) uploadOperations(api huma.API) {
 
 func upload(path, id, summary string) huma.Operation {
 	op := operation(Scanner, http.MethodPut, path, id, summary)
-	op.Errors = append(op.Errors, http.StatusNotFound, http.StatusRequestEntityTooLarge)
+	op.Errors = append(op.Errors, http.StatusNotFound, http.StatusConflict, http.StatusRequestEntityTooLarge)
 	op.BodyReadTimeout = uploadTimeout
-	op.Description = "The body is SARIF 2.1.0, JSON findings, a GitLab security report, or the JSON of semgrep, Trivy, gitleaks, " +
+	op.Description = "Taken are the reports of scanners of kind upload that the repository lists, or of all where it lists " +
+		"none; 409 for a scanner that runs here. The body is SARIF 2.1.0, JSON findings, a GitLab security report, or the JSON of semgrep, Trivy, gitleaks, " +
 		"gosec, Snyk, Grype, Checkov or Bandit, told apart by content; Content-Encoding: gzip is accepted."
 	op.RequestBody = &huma.RequestBody{
 		Required: true, Content: map[string]*huma.MediaType{"application/json": {}, "application/sarif+json": {}},
@@ -75,7 +71,11 @@ type resultsOutput struct {
 }
 
 func (a *API) putResults(ctx context.Context, in *putResultsInput) (*resultsOutput, error) {
-	return a.put(ctx, in.Upload, in.Scanner, func() (core.Scan, error) { return a.Store.GetScan(ctx, in.Ref) })
+	scan, err := a.Store.GetScan(ctx, in.Ref)
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	return a.put(ctx, in.Upload, in.Scanner, scan, func() (core.Scan, error) { return scan, nil })
 }
 
 type putByCommitInput struct {
@@ -88,8 +88,12 @@ type putByCommitInput struct {
 }
 
 func (a *API) putResultsByCommit(ctx context.Context, in *putByCommitInput) (*resultsOutput, error) {
-	return a.put(ctx, in.Upload, in.Scanner, func() (core.Scan, error) {
-		receipt, err := a.accept(ctx, in.Platform, in.Project, in.Commit, in.Branch, "upload")
+	named, err := a.named(in.Platform, in.Project, in.Commit, in.Branch, "upload")
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	return a.put(ctx, in.Upload, in.Scanner, named, func() (core.Scan, error) {
+		receipt, err := a.Store.AcceptCommit(ctx, named, author(ctx))
 		if err != nil {
 			return core.Scan{}, err
 		}
@@ -97,10 +101,13 @@ func (a *API) putResultsByCommit(ctx context.Context, in *putByCommitInput) (*re
 	})
 }
 
-// put reads the report before it looks for the scan: a malformed one stores nothing at all.
-func (a *API) put(ctx context.Context, in Upload, scanner string, find func() (core.Scan, error)) (*resultsOutput, error) {
-	if !scannerName.MatchString(scanner) {
-		return nil, a.problem(ctx, fmt.Errorf("%w: %q cannot be the name of a scanner", core.ErrInvalid, scanner))
+// put refuses a scanner before it reads the report, and reads the report before it opens the scan: nothing is stored of
+// one that is refused or malformed.
+func (a *API) put(
+	ctx context.Context, in Upload, scanner string, named core.Scan, open func() (core.Scan, error),
+) (*resultsOutput, error) {
+	if err := a.Store.AdmitReport(named.SourcePlatform, named.ProjectName, scanner); err != nil {
+		return nil, a.problem(ctx, err)
 	}
 	place := a.uploads.Place()
 	defer place.Leave()
@@ -108,7 +115,7 @@ func (a *API) put(ctx context.Context, in Upload, scanner string, find func() (c
 	if err != nil {
 		return nil, a.problem(ctx, err)
 	}
-	scan, err := find()
+	scan, err := open()
 	if err != nil {
 		return nil, a.problem(ctx, err)
 	}
@@ -117,6 +124,7 @@ func (a *API) put(ctx context.Context, in Upload, scanner string, find func() (c
 }
 
 func (a *API) store(ctx context.Context, reference, scanner string, report core.Report) (*resultsOutput, error) {
+	report.By = author(ctx)
 	scan, err := a.Store.PutReport(ctx, reference, scanner, report)
 	if err != nil {
 		return nil, a.problem(ctx, err)
@@ -150,8 +158,5 @@ type failInput struct {
 }
 
 func (a *API) failScanner(ctx context.Context, in *failInput) (*resultsOutput, error) {
-	if !scannerName.MatchString(in.Body.Scanner) {
-		return nil, a.problem(ctx, fmt.Errorf("%w: %q cannot be the name of a scanner", core.ErrInvalid, in.Body.Scanner))
-	}
 	return a.store(ctx, in.Ref, in.Body.Scanner, core.Report{Failure: in.Body.Reason})
 }

@@ -53,7 +53,7 @@ func (b *bench) accept(t *testing.T, project, sha string) string {
 	t.Helper()
 	receipt, err := b.Jobs.AcceptCommit(t.Context(), core.Scan{
 		SourcePlatform: "github", ProjectName: project, CommitSHA: sha, Branch: "main", DefaultBranch: "main",
-	})
+	}, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -113,7 +113,7 @@ func TestBranchIsComparedWithItsMergeBase(t *testing.T) {
 			receipt, err := b.Jobs.AcceptCommit(t.Context(), core.Scan{
 				SourcePlatform: "github", ProjectName: "p", CommitSHA: b.server.amend(t, "p", "branch"),
 				Branch: "feature", DefaultBranch: "main",
-			})
+			}, "")
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -444,9 +444,11 @@ CREATE TABLE audit_events (
     action          TEXT NOT NULL,
     source_platform TEXT NOT NULL DEFAULT '',
     project_name    TEXT NOT NULL DEFAULT '',
+    reference_id    TEXT NOT NULL DEFAULT '',
     subject         TEXT NOT NULL,
     detail          TEXT NOT NULL DEFAULT ''
 );
+CREATE INDEX audit_events_by_scan ON audit_events (reference_id);
 CREATE INDEX audit_events_by_project ON audit_events (project_name, id);
 CREATE INDEX audit_events_by_actor ON audit_events (actor, id);
 

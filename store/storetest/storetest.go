@@ -33,6 +33,10 @@ var (
 		Context: "scanhook", Branches: []string{"**"}, Scanners: []string{"gitleaks"}, Gate: Gate,
 		Supersede: true, ScanTimeout: time.Hour,
 	}
+	// Scanners may bring their reports from outside, all of them: a store knows by its workers which ones run here.
+	Scanners = core.Scanners{
+		"gitleaks": core.Uploaded, "grype": core.Uploaded, "lint": core.Uploaded, "semgrep": core.Uploaded, "trivy": core.Uploaded,
+	}
 )
 
 // Open returns a fresh store on SQLite in the test's temporary directory.
@@ -78,6 +82,9 @@ func open(t testing.TB, cfg store.Config) *store.Store {
 	t.Helper()
 	if cfg.Policies == nil {
 		cfg.Policies = core.Policies{{Match: "**", Policy: Policy}}
+	}
+	if cfg.Scanners == nil {
+		cfg.Scanners = Scanners
 	}
 	s, err := store.Open(t.Context(), cfg)
 	if err != nil {

@@ -1,0 +1,196 @@
+package store_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/storetest"
+)
+
+// What ran here, runs here or shall run here is overwritten by no report from outside, whatever the configuration says
+// by now.
+func TestPutReportTakesOnlyUploads(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		policy := storetest.Policy
+		policy.Scanners = []string{"gitleaks", "semgrep", "trivy"}
+		cfg := store.Config{
+			URL: e.URL(t), Policies: core.Policies{{Match: "github/acme/*", Policy: policy}},
+			Scanners: core.Scanners{
+				"gitleaks": core.RunsHere, "semgrep": core.RunsHere, "trivy": core.Uploaded, "lint": core.Uploaded,
+			},
+		}
+		s := reopened(t, cfg)
+		scan := pushed(t, s, 1)
+		refuses(t, s, scan, "gitleaks", core.ErrConflict, "gitleaks runs here")
+		refuses(t, s, scan, "lint", core.ErrInvalid, "there are: trivy")
+		refuses(t, s, scan, "trify", core.ErrInvalid, "there are: trivy")
+		job := claimJob(t, s, by("worker", "gitleaks"))
+		refuses(t, s, scan, "gitleaks", core.ErrConflict, "gitleaks runs here")
+
+		cfg.Scanners = storetest.Scanners // now all come from outside
+		s = reopened(t, cfg)
+		refuses(t, s, scan, "gitleaks", core.ErrConflict, "gitleaks ran here")
+		if err := s.FinishJob(t.Context(), job, found("a")); err != nil {
+			t.Fatal(err)
+		}
+		refuses(t, s, scan, "gitleaks", core.ErrConflict, "gitleaks ran here")
+		deliver(t, s, scan, "semgrep", found("b")) // which never began here
+		scan = deliver(t, s, scan, "trivy", found("c"))
+		if scan.Status != core.ScanCompleted || scan.Summary != "3 new (3 low)" {
+			t.Errorf("in the end: %s %q", scan.Status, scan.Summary)
+		}
+		policy.Scanners = nil
+		cfg.Policies = core.Policies{{Match: "github/acme/*", Policy: policy}}
+		s = reopened(t, cfg)
+		refuses(t, s, scan, "trify", core.ErrInvalid, "there are: gitleaks, grype, lint, semgrep, trivy")
+		deliver(t, s, scan, "lint", found("d"))
+		cfg.Policies = nil
+		refuses(t, reopened(t, cfg), scan, "lint", core.ErrNotFound, "matches no entry of repositories")
+	})
+}
+
+// reopened is a store with another configuration on the same database.
+func reopened(t *testing.T, cfg store.Config) *store.Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func refuses(t *testing.T, s *store.Store, scan core.Scan, scanner string, want error, sentence string) {
+	t.Helper()
+	before := get(t, s, scan.ReferenceID)
+	_, err := s.PutReport(t.Context(), scan.ReferenceID, scanner, core.Report{})
+	if !errors.Is(err, want) || !strings.Contains(err.Error(), sentence) {
+		t.Errorf("report of %s: %v, want %v: %s", scanner, err, want, sentence)
+	}
+	if diff := cmp.Diff(before, get(t, s, scan.ReferenceID)); diff != "" {
+		t.Errorf("a refused report of %s changed the scan:\n%s", scanner, diff)
+	}
+}
+
+// A report that comes before the push opens the scan, and keeps nothing from running: not even where the commit could
+// not be fetched before it was pushed.
+func TestUploadBeforeThePushKeepsNothingFromRunning(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		clock := newClock()
+		s := scannedAt(t, e, clock, "gitleaks", "trivy")
+		for n, tooEarly := range []func(reference string){
+			func(string) {},
+			func(string) { // not on the server yet
+				job := claimJob(t, s, by("worker", "gitleaks"))
+				if err := s.FinishJob(t.Context(), job, core.Report{Failure: "no such commit"}); err != nil {
+					t.Fatal(err)
+				}
+			},
+			func(string) {
+				clock.advance(2 * storetest.Policy.ScanTimeout)
+				if _, err := s.ExpireScans(t.Context(), false); err != nil {
+					t.Fatal(err)
+				}
+			},
+		} {
+			d, p := storetest.PushOf(n + 1)
+			receipt, err := s.AcceptCommit(t.Context(), core.Scan{
+				SourcePlatform: d.Platform, ProjectName: d.Project, CommitSHA: p.CommitSHA, Branch: "main", Origin: "upload",
+			}, "ci")
+			if err != nil {
+				t.Fatal(err)
+			}
+			deliver(t, s, get(t, s, receipt.Reference), "trivy", found())
+			tooEarly(receipt.Reference)
+			scan := accept(t, s, d, p)
+			if scan.ReferenceID != receipt.Reference || scan.Status.Ended() || statusOf(t, s, scan).State != core.StatusPending {
+				t.Errorf("%d, after the push: %s, %s", n, scan.Status, statusOf(t, s, scan).State)
+			}
+			accept(t, s, d, p)
+			run(t, s, finding(fmt.Sprint("leak", n), core.High))
+			if scan = get(t, s, scan.ReferenceID); scan.Status != core.ScanCompleted || *scan.Verdict != core.Fail {
+				t.Errorf("%d, in the end: %s %q", n, scan.Status, scan.Summary)
+			}
+		}
+	})
+}
+
+func TestReportsAndRescansAreAudited(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		clock := newClock()
+		s := scannedAt(t, e, clock, "trivy")
+		scan := pushed(t, s, 1)
+		bring := func(by string, report core.Report) {
+			report.By, report.Digest = by, "5ca4"
+			clock.advance(time.Second)
+			deliver(t, s, scan, "trivy", report)
+		}
+		bring("ci", found("a", "b"))
+		bring("mallory", found())
+		bring("ann", core.Report{Failure: "no database"})
+		bring("bob", found("a"))
+		again, err := s.Rescan(t.Context(), scan.ReferenceID, "eve")
+		if err != nil {
+			t.Fatal(err)
+		}
+		events, err := s.ListAudit(t.Context(), store.AuditFilter{Project: "acme/shop", Limit: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, event := range slices.Backward(events) {
+			if event.ReferenceID != scan.ReferenceID && event.ReferenceID != again.Reference {
+				t.Errorf("%+v is not about the scan", event)
+			}
+			got = append(got, fmt.Sprintf("%s %s: %s: %s", event.Actor, event.Action, event.Subject, event.Detail))
+		}
+		subject := "trivy for commit " + core.ShortSHA(scan.CommitSHA)
+		want := []string{
+			"ci report: " + subject + ": 2 findings, SHA-256 5ca4",
+			"mallory report: " + subject + ": 0 findings, SHA-256 5ca4; replaces the report of 2026-11-23T12:00:01Z with 2 findings",
+			"ann report failed: " + subject + ": 0 findings, SHA-256 5ca4; replaces the report of 2026-11-23T12:00:02Z with 0 findings: no database",
+			"bob report: " + subject + ": 1 finding, SHA-256 5ca4; it had failed: no database",
+			"eve rescan: commit " + core.ShortSHA(scan.CommitSHA) + ": ",
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("audit (-want +got):\n%s", diff)
+		}
+		facts, err := s.ExplainCommit(t.Context(), scan.CommitSHA)
+		if err != nil || len(facts) != 2 {
+			t.Fatal(len(facts), err)
+		}
+		story := ""
+		for _, f := range facts {
+			for _, step := range f.Story() {
+				story += step.Text + "\n"
+			}
+		}
+		for _, text := range []string{
+			"ci brought the report of trivy", "mallory brought the report", "ann said that a scanner failed", "bob brought",
+			"eve had the commit scanned once more",
+		} {
+			if !strings.Contains(story, text) {
+				t.Errorf("want %q in the story:\n%s", text, story)
+			}
+		}
+	})
+}
+
+// scannedAt is scannedBy by a clock of the test's own.
+func scannedAt(t *testing.T, e storetest.Engine, clock *clock, scanners ...string) *store.Store {
+	t.Helper()
+	policy := storetest.Policy
+	policy.Scanners = scanners
+	return e.Open(t, store.Config{Now: clock.Now, Policies: core.Policies{{Match: "**", Policy: policy}}})
+}
