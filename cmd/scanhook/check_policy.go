@@ -9,10 +9,10 @@ import (
 	"github.com/scanhook/scanhook/internal/config"
 )
 
-// used tells whether any repository uses a scanner.
+// used tells whether any repository uses a scanner. One that lists none takes all reports that are uploaded.
 func (i inspection) used(scanner string) bool {
 	return slices.ContainsFunc(i.Repositories, func(r config.Repository) bool {
-		return slices.Contains(r.Scanners, scanner)
+		return slices.Contains(r.Scanners, scanner) || len(r.Scanners) == 0 && i.Scanners[scanner].Upload
 	})
 }
 

@@ -28,7 +28,15 @@ func completePlatforms(opts *options) cobra.CompletionFunc {
 }
 
 func completeScanners(opts *options) cobra.CompletionFunc {
-	return completeNames(opts, func(cfg *config.Config) []string { return slices.Sorted(maps.Keys(cfg.Scanners)) })
+	return completeNames(opts, func(cfg *config.Config) []string {
+		var uploads []string
+		for name, scanner := range cfg.Scanners {
+			if scanner.Upload { // reports of the others are refused
+				uploads = append(uploads, name)
+			}
+		}
+		return slices.Sorted(slices.Values(uploads))
+	})
 }
 
 func completeEvents(opts *options, platform *string) cobra.CompletionFunc {

@@ -13,7 +13,7 @@ scanners: {trivy: {upload: true}}
 		want string
 	}{
 		"platforms": {[]string{"upload", "--config", file, "--platform", ""}, "ghes\ngitlab\n:4\n"},
-		"scanners":  {[]string{"upload", "--config", file, "--scanner", ""}, "gitleaks\ntrivy\n:4\n"},
+		"scanners":  {[]string{"upload", "--config", file, "--scanner", ""}, "trivy\n:4\n"},
 		"events of GitHub": {[]string{"send", "--config", file, "--platform", "ghes", "--event", ""},
 			"ping\npush\nworkflow_run\n:4\n"},
 		"events of GitLab": {[]string{"send", "--config", file, "--platform", "gitlab", "--event", ""},

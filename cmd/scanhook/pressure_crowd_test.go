@@ -16,7 +16,7 @@ func TestPressureOfStallingSenders(t *testing.T) {
 	if testing.Short() || runtime.GOOS != "linux" {
 		t.Skip("takes half a minute, and many connections")
 	}
-	w, _ := setup(t, worldConfig{kind: standin.GitHub, extra: "repositories: [{match: '**', scanners: []}]"})
+	w, _ := setup(t, worldConfig{kind: standin.GitHub, extra: "scanners: {bomb: {upload: true}}\nrepositories: [{match: '**', scanners: []}]"})
 	w.release(t)
 	processOf(t, w, built(t))
 	for name, head := range map[string]string{

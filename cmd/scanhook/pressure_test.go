@@ -24,7 +24,7 @@ func TestPressure(t *testing.T) {
 	if testing.Short() || runtime.GOOS != "linux" {
 		t.Skip("takes half a minute, and /proc")
 	}
-	w, _ := setup(t, worldConfig{kind: standin.GitHub, extra: "repositories: [{match: '**', scanners: []}]"})
+	w, _ := setup(t, worldConfig{kind: standin.GitHub, extra: "scanners: {bomb: {upload: true}}\nrepositories: [{match: '**', scanners: []}]"})
 	w.release(t)
 	pid := processOf(t, w, built(t)).Process.Pid
 	t.Logf("idle: %d MB", resident(t, pid, "VmRSS")>>10)

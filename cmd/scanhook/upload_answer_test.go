@@ -45,7 +45,9 @@ func TestUploadUnderstandsStrangers(t *testing.T) {
 // A refusal is heard though the report would be larger than anybody waits for.
 func TestUploadHearsRefusalBeforeSending(t *testing.T) {
 	t.Parallel()
-	w, upload := uploads(t, `repositories: [{match: "**", scanners: []}]`)
+	w, upload := uploads(t, `
+scanners: {trivy: {upload: true}}
+repositories: [{match: "**", scanners: []}]`)
 	got := upload(strings.Repeat("x", 64<<20), "-", "--scanner", "trivy", "--token", "another")
 	got.expect(t, 1, "the server answered 401")
 	got.hides(t, w.apiToken)

@@ -90,7 +90,9 @@ repositories: [{match: "**", scanners: [trivy, semgrep]}]`)
 
 func TestUploadTakesFiles(t *testing.T) {
 	t.Parallel()
-	_, upload := uploads(t, `repositories: [{match: "**", scanners: []}]`)
+	_, upload := uploads(t, `
+scanners: {trivy: {upload: true}}
+repositories: [{match: "**", scanners: []}]`)
 	var zipped bytes.Buffer
 	zipper := gzip.NewWriter(&zipped)
 	if _, err := zipper.Write([]byte(reportOf("a", "b", "c"))); err != nil {
@@ -112,16 +114,23 @@ func TestUploadTakesFiles(t *testing.T) {
 
 func TestUploadRepeatsWhatTheServerSays(t *testing.T) {
 	t.Parallel()
-	w, upload := uploads(t, `repositories: [{match: "github/acme/*", scanners: []}]`)
+	w, upload := uploads(t, `
+scanners: {trivy: {upload: true}, lint: {command: [lint]}, grype: {upload: true}}
+repositories: [{match: "github/acme/known", scanners: [trivy]}, {match: "github/acme/*", scanners: []}]`)
 	for name, test := range map[string]struct {
 		stdin string
 		args  []string
 		code  int
 		want  string
 	}{
-		"wrong token":    {"[]", []string{"--token", "guessed-token"}, 1, "answered 401: Send a token from api.tokens"},
-		"no report":      {"no report", nil, 1, "the server answered 422: "},
-		"scanner's name": {"[]", []string{"--scanner", "a b"}, 1, "answered 422: invalid: \"a b\" cannot be the name"},
+		"wrong token": {"[]", []string{"--token", "guessed-token"}, 1, "answered 401: Send a token from api.tokens"},
+		"no report":   {"no report", nil, 1, "the server answered 422: "},
+		"misspelt": {"[]", []string{"--scanner", "trify"}, 1,
+			"answered 422: invalid: \"trify\" is no scanner whose reports this repository takes; there are: grype, trivy"},
+		"not listed": {"[]", []string{"--scanner", "grype", "--project", "acme/known"}, 1,
+			"answered 422: invalid: \"grype\" is no scanner whose reports this repository takes; there are: trivy"},
+		"built in":       {"[]", []string{"--scanner", "gitleaks"}, 1, "answered 409: conflict: gitleaks runs here"},
+		"command":        {"[]", []string{"--scanner", "lint"}, 1, "answered 409: conflict: lint runs here"},
 		"other project":  {"[]", []string{"--project", "eve/shop"}, 1, "github/eve/shop matches no entry of repositories"},
 		"unknown scan":   {"[]", []string{"--scan", "x"}, 1, "the server answered 404: "},
 		"another server": {"[]", []string{"--server", w.platform.Base()}, 1, "not as Scanhook does"},
@@ -141,7 +150,9 @@ func TestUploadRepeatsWhatTheServerSays(t *testing.T) {
 
 func TestUploadFindsServerAndToken(t *testing.T) {
 	t.Parallel()
-	w, _ := uploads(t, `repositories: [{match: "**", scanners: []}]`)
+	w, _ := uploads(t, `
+scanners: {trivy: {upload: true}}
+repositories: [{match: "**", scanners: []}]`)
 	file, report := w.file(t), writeFile(t, "[]")
 	common := []string{"upload", report, "--scanner", "trivy", "--commit", headSHA, "--platform", "github",
 		"--project", "acme/shop"}

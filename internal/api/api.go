@@ -55,7 +55,7 @@ func (a *API) Register(router *gin.Engine) {
 	described.UseMiddleware(a.authorize(described))
 	for _, operations := range []func(huma.API){
 		a.scanOperations, a.findingOperations, a.triageOperations, a.uploadOperations, a.epssOperations, a.exportOperations,
-		a.metricOperations, a.auditOperations,
+		a.metricOperations, a.auditOperations, a.explainOperations,
 	} {
 		operations(described)
 	}

@@ -13,7 +13,7 @@ import (
 
 func (a *API) auditOperations(api huma.API) {
 	huma.Register(api, operation(Admin, http.MethodGet, "/audit", "list-audit",
-		"Who changed triage, the configuration and scans, the newest first"), a.listAudit)
+		"Who brought reports and changed triage, scans and the configuration, the newest first"), a.listAudit)
 }
 
 type listAuditInput struct {
@@ -31,6 +31,7 @@ type auditView struct {
 	Action         string    `json:"action"`
 	SourcePlatform string    `json:"source_platform"`
 	ProjectName    string    `json:"project_name"`
+	ReferenceID    string    `json:"reference_id" doc:"of the scan that it concerns, or empty"`
 	Subject        string    `json:"subject" doc:"what was changed"`
 	Detail         string    `json:"detail" doc:"how"`
 }
@@ -38,7 +39,7 @@ type auditView struct {
 func viewAudit(e core.AuditEvent) auditView {
 	return auditView{
 		ID: e.ID, Timestamp: e.Timestamp, Actor: e.Actor, Action: string(e.Action), SourcePlatform: e.SourcePlatform,
-		ProjectName: e.ProjectName, Subject: e.Subject, Detail: e.Detail,
+		ProjectName: e.ProjectName, ReferenceID: e.ReferenceID, Subject: e.Subject, Detail: e.Detail,
 	}
 }
 

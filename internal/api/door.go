@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"math"
 	"net/http"
@@ -53,10 +56,12 @@ func (a *API) readReport(ctx context.Context, in Upload, place *httpx.Place) (co
 	if err != nil {
 		return core.Report{}, err
 	}
-	report, err := reports.ParsePacked(&door{ctx: ctx, source: reader, wire: wire, place: place}, a.limits())
+	entrance := &door{ctx: ctx, source: reader, wire: wire, place: place, digest: sha256.New()}
+	report, err := reports.ParsePacked(entrance, a.limits())
 	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
 		return core.Report{}, fmt.Errorf("%w: the upload exceeds %d bytes", core.ErrTooLarge, tooLarge.Limit)
 	}
+	report.Digest = hex.EncodeToString(entrance.digest.Sum(nil))
 	return report, err
 }
 
@@ -66,6 +71,7 @@ type door struct {
 	source   io.Reader
 	wire     *counter
 	place    *httpx.Place
+	digest   hash.Hash // of what was unpacked
 	unpacked int64
 	objects  int64
 }
@@ -74,6 +80,7 @@ type door struct {
 func (d *door) Read(p []byte) (int, error) {
 	n, err := d.source.Read(p)
 	d.unpacked += int64(n)
+	_, _ = d.digest.Write(p[:n]) // never fails
 	d.objects += int64(bytes.Count(p[:n], []byte("{")))
 	if d.unpacked > freeRatio && d.unpacked/maxRatio > d.wire.read {
 		return 0, fmt.Errorf("%w: the report unpacks to more than %d times what was sent, which no report does",

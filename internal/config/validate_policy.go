@@ -107,7 +107,19 @@ func (v *validator) checkGlob(path, glob string) {
 	}
 }
 
+func (v *validator) takesUploads() bool {
+	for _, scanner := range v.config.Scanners {
+		if scanner.Upload {
+			return true
+		}
+	}
+	return false
+}
+
 func (v *validator) checkScanners(path string, names []string) {
+	if len(names) == 0 && !v.takesUploads() {
+		v.warnf(path, "is empty, and no scanner has upload: true: every scan waits in vain for a report, and fails")
+	}
 	for i, name := range names {
 		element := fmt.Sprintf("%s[%d]", path, i)
 		if _, known := v.config.Scanners[name]; !known {
