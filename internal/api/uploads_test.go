@@ -125,7 +125,9 @@ func (b *bench) finding(t *testing.T, ref string) int {
 // operations are those of the description, by method and path.
 func (b *bench) operations(t *testing.T) map[string]map[string]any {
 	t.Helper()
-	var described struct{ Paths map[string]map[string]map[string]any }
+	var described struct {
+		Paths map[string]map[string]map[string]any
+	}
 	if err := json.Unmarshal(b.call(t, "", "GET", "/openapi.json", "", nil).Body.Bytes(), &described); err != nil {
 		t.Fatal(err)
 	}
