@@ -70,7 +70,9 @@ repositories: [{match: "**", scanners: [trivy]}]`)
 // A server that starts only now is waited for.
 func TestUploadWaitsForAServer(t *testing.T) {
 	t.Parallel()
-	w, upload := uploads(t, `repositories: [{match: "**", scanners: []}]`)
+	w, upload := uploads(t, `
+scanners: {trivy: {upload: true}}
+repositories: [{match: "**", scanners: []}]`)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

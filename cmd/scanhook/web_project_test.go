@@ -20,7 +20,9 @@ func recordRuns(t *testing.T, w *world, n int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := store.Open(t.Context(), store.Config{URL: w.config.Database.URL.Reveal(), Policies: policies})
+	db, err := store.Open(t.Context(), store.Config{
+		URL: w.config.Database.URL.Reveal(), Policies: policies, Scanners: kindsOf(w.config),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
