@@ -56,7 +56,7 @@ func TestSpellingsShareTheirRows(t *testing.T) {
 		}
 		upload, err := s.AcceptCommit(t.Context(), core.Scan{
 			SourcePlatform: "github", ProjectName: "acme/shop", CommitSHA: first.CommitSHA, Origin: "upload",
-		})
+		}, "")
 		if err != nil || upload.Reference != first.ReferenceID {
 			t.Errorf("an upload: %+v, %v", upload, err)
 		}
