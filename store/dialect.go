@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"os"
@@ -31,6 +32,7 @@ type dialect struct {
 	lockProject  string     // keeps triage and reports of a scan's project out
 	lockCommit   string     // keeps reports out that are to be compared with that of a scan's commit
 	shareBase    string     // keeps reports out of the commit that a scan is to be compared with
+	schemaParts  string     // lists columns and indexes in words
 	mayPrune     string     // tells whether no other process is pruning, and keeps others out until the transaction ends
 }
 
@@ -54,12 +56,18 @@ var (
 		lockCommit:   `SELECT pg_advisory_xact_lock(` + commitKeyOf + `commit_sha, 0)) FROM scans WHERE id = ?`,
 		shareBase: `SELECT pg_advisory_xact_lock_shared(` + commitKeyOf + `merge_base_sha, 0)) FROM scans
 			WHERE id = ? AND merge_base_sha <> '' AND merge_base_sha <> commit_sha`,
+		schemaParts: `SELECT 'column ' || table_name || '.' || column_name FROM information_schema.columns
+			WHERE table_schema = current_schema()
+			UNION SELECT 'index ' || indexname FROM pg_indexes WHERE schemaname = current_schema()`,
 		mayPrune: `SELECT pg_try_advisory_xact_lock('removed_scans'::regclass::oid::bigint)`,
 	}
 	sqlite = dialect{
 		name: "sqlite", driver: "sqlite", migrate: "sqlite3", singleWriter: true, maxConns: 8,
 		stageScores: `CREATE TEMP TABLE epss_staged (cve_id TEXT PRIMARY KEY, probability REAL NOT NULL,
 			percentile REAL NOT NULL) WITHOUT ROWID`,
+		schemaParts: `SELECT 'column ' || t.name || '.' || c.name FROM sqlite_schema t JOIN pragma_table_info(t.name) c
+			WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%'
+			UNION SELECT 'index ' || name FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL`,
 	}
 )
 
@@ -122,6 +130,16 @@ func sqliteDSN(path string) string {
 		"&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_txlock=immediate&_timezone=UTC&_time_format=sqlite&_texttotime=1"
 }
 
+// serversOf splits h1:p1,h2:p2 as libpq does. The driver takes hosts and ports apart only, and each once.
+func serversOf(list string) (hosts, ports string) {
+	var names, numbers []string
+	for server := range strings.SplitSeq(list, ",") {
+		name, number, _ := strings.Cut(server, ":")
+		names, numbers = append(names, name), append(numbers, cmp.Or(number, "5432"))
+	}
+	return strings.Join(names, ","), strings.Join(numbers, ",")
+}
+
 // postgresDSN bounds how long a connection attempt may take, for a receiver must answer 503 while its caller still
 // waits, and lets a statement with parameters take one round trip, where the driver's own way takes two.
 func postgresDSN(rawURL string) (string, error) {
@@ -130,7 +148,15 @@ func postgresDSN(rawURL string) (string, error) {
 		return "", fmt.Errorf("database.url is not a URL: check the characters in user name and password")
 	}
 	query := u.Query()
-	for key, value := range map[string]string{"connect_timeout": "5", "binary_parameters": "yes"} {
+	defaults := map[string]string{"connect_timeout": "5", "binary_parameters": "yes"}
+	if strings.Contains(u.Host, ",") {
+		hosts, ports := serversOf(u.Host)
+		defaults["host"], defaults["port"], u.Host = hosts, ports, ""
+	}
+	if strings.Contains(cmp.Or(query.Get("host"), defaults["host"]), ",") {
+		defaults["target_session_attrs"] = "read-write" // the others are standbys
+	}
+	for key, value := range defaults {
 		if !query.Has(key) {
 			query.Set(key, value)
 		}

@@ -27,9 +27,34 @@ func classify(err error) error {
 	case errors.Is(err, sql.ErrNoRows):
 		return core.ErrNotFound // the driver's words say the same to nobody
 	case isAway(err):
-		return fmt.Errorf("%w: database: %w", core.ErrUnavailable, err)
+		return fmt.Errorf("%w: database: %w%s", core.ErrUnavailable, err, adviceOn(err))
+	}
+	if advice := adviceOn(err); advice != "" {
+		return fmt.Errorf("%w%s", err, advice)
 	}
 	return err
+}
+
+const adviceReadOnly = ": the server only reads, as a standby does; let database.url name the primary, or all servers"
+
+// adviceOn tells what to do about a database that does not mend by itself: SQLite's 8 read-only, 11 corrupt and 26 not a
+// database, and 25006 of a server that only reads.
+func adviceOn(err error) string {
+	if server := new(pq.Error); errors.As(err, &server) && server.Code == "25006" {
+		return adviceReadOnly
+	}
+	embedded := new(sqlitedriver.Error)
+	if !errors.As(err, &embedded) {
+		return ""
+	}
+	switch embedded.Code() & 0xff {
+	case 8:
+		return ": let the user that scanhook runs as write the file, its -wal and -shm, and the folder"
+	case 11, 26:
+		return ": the file is damaged; stop scanhook, move the file with its -wal and -shm away and put a backup in its place, or" +
+			" what sqlite3 FILE .recover can save of it"
+	}
+	return ""
 }
 
 // isAway tells whether trying again later can help: the connection or the server is gone, or it is too busy.

@@ -88,3 +88,16 @@ func (s *Store) Fill(ctx context.Context, hundreds int) error {
 
 // TurnClock makes the clock of the store's host wrong.
 func (s *Store) TurnClock(d time.Duration) { s.now = func() time.Time { return time.Now().Add(d) } }
+
+// LockMigrations keeps others from migrating the database at url until unlock.
+func LockMigrations(ctx context.Context, url string) (unlock func(), err error) {
+	db, d, err := connect(url)
+	if err != nil {
+		return nil, err
+	}
+	_, release, err := migration{db: db, dialect: d}.lock(ctx)
+	return func() {
+		release()
+		_ = db.Close()
+	}, err
+}

@@ -6,29 +6,25 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/gofrs/flock"
 	"github.com/jmoiron/sqlx"
 	migrate "github.com/rubenv/sql-migrate"
 
+	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/migrations"
 )
 
-const (
-	schemaTable  = "schema_migrations"
-	advisoryLock = 0x5ca_4400_c // any number that all replicas agree on
-	lockPause    = 200 * time.Millisecond
-	unlockTime   = 2 * time.Second
-)
+const schemaTable = "schema_migrations"
 
-// Migrate moves the schema of the database at url: up as far as it goes, or down by steps. It returns how many
+// Migrate moves the schema of the database of cfg: up as far as it goes, or down by steps. It returns how many
 // migrations were applied.
-func Migrate(ctx context.Context, url string, direction Direction, steps int) (int, error) {
-	db, d, err := connect(url)
+func Migrate(ctx context.Context, cfg Config, direction Direction, steps int) (int, error) {
+	db, d, err := connect(cfg.URL)
 	if err != nil {
 		return 0, fmt.Errorf("opening database: %w", err)
 	}
 	defer func() { _ = db.Close() }()
-	n, err := migrateLocked(ctx, db, d, migrate.MigrationDirection(direction), steps)
+	m := migration{db: db, dialect: d, waiting: cfg.Waiting}
+	n, err := m.run(ctx, migrate.MigrationDirection(direction), steps)
 	if err != nil {
 		return n, fmt.Errorf("migrating database: %w", classify(err))
 	}
@@ -44,66 +40,58 @@ const (
 	Down = Direction(migrate.Down)
 )
 
-func migrateUp(ctx context.Context, db *sqlx.DB, d dialect) error {
-	_, err := migrateLocked(ctx, db, d, migrate.Up, 0)
-	return err
+// migration moves the schema of one database.
+type migration struct {
+	db      *sqlx.DB
+	dialect dialect
+	waiting func(what string) // may be nil
 }
 
-func migrateLocked(ctx context.Context, db *sqlx.DB, d dialect, to migrate.MigrationDirection, steps int) (int, error) {
-	unlock, err := lockSchema(ctx, db, d)
+// source holds the migrations of an engine.
+func (d dialect) source() migrate.MigrationSource {
+	return migrate.EmbedFileSystemMigrationSource{FileSystem: migrations.Files, Root: d.name}
+}
+
+// run migrates while no other process does.
+func (m migration) run(ctx context.Context, to migrate.MigrationDirection, steps int) (n int, err error) {
+	ctx, unlock, err := m.lock(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer unlock()
+	if err := checkTexts(ctx, m.db, m.dialect); err != nil {
+		return 0, err
+	}
+	if to == migrate.Up {
+		err = m.keepTexts(ctx) // before they are applied: none that is applied may lack its hash
+	}
+	if err == nil {
+		n, err = m.apply(ctx, to, steps)
+	}
+	if err == nil && to == migrate.Down {
+		err = m.forgetTexts(ctx)
+	}
+	if lost := context.Cause(ctx); err != nil && lost != nil {
+		err = fmt.Errorf("%w: %w", lost, err)
+	}
+	return n, err
+}
+
+func (m migration) apply(ctx context.Context, to migrate.MigrationDirection, steps int) (int, error) {
 	set := migrate.MigrationSet{TableName: schemaTable}
-	source := migrate.EmbedFileSystemMigrationSource{FileSystem: migrations.Files, Root: d.name}
-	n, err := set.ExecMaxContext(ctx, db.DB, d.migrate, source, to, steps)
+	n, err := set.ExecMaxContext(ctx, m.db.DB, m.dialect.migrate, m.dialect.source(), to, steps)
 	var plan *migrate.PlanError
 	var failed *migrate.TxError // which hides what went wrong from errors.Is
 	switch {
 	case errors.As(err, &plan):
-		return n, fmt.Errorf("the database is newer than this scanhook, install the newer version: %w", err)
+		return n, fmt.Errorf("%w: %w", errNewer, err)
 	case errors.As(err, &failed):
 		return n, fmt.Errorf("applying %s: %w", failed.Migration.Id, failed.Err)
 	}
 	return n, err
 }
 
-// lockSchema keeps other processes from migrating meanwhile.
-func lockSchema(ctx context.Context, db *sqlx.DB, d dialect) (unlock func(), err error) {
-	if d.file == "" {
-		return lockAdvisory(ctx, db)
-	}
-	lock := flock.New(d.beside(".lock"))
-	if _, err := lock.TryLockContext(ctx, lockPause); err != nil {
-		return nil, fmt.Errorf("locking %s: %w: the database's folder must exist and be writable", lock.Path(), err)
-	}
-	return func() { _ = lock.Unlock() }, nil
-}
-
-// lockAdvisory polls: a session that waits inside pg_advisory_lock holds a snapshot, for which CREATE INDEX
-// CONCURRENTLY in the winner's migration would wait for ever.
-func lockAdvisory(ctx context.Context, db *sqlx.DB) (unlock func(), err error) {
-	conn, err := db.Connx(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for locked := false; !locked; {
-		if err := conn.GetContext(ctx, &locked, `SELECT pg_try_advisory_lock($1)`, advisoryLock); err != nil {
-			_ = conn.Close()
-			return nil, err
-		}
-		if !locked {
-			pause(ctx, lockPause)
-		}
-	}
-	return func() {
-		unlocking, cancel := context.WithTimeout(context.WithoutCancel(ctx), unlockTime)
-		defer cancel()
-		_, _ = conn.ExecContext(unlocking, `SELECT pg_advisory_unlock($1)`, advisoryLock) // or the session ends
-		_ = conn.Close()
-	}, nil
-}
+var errNewer = fmt.Errorf("%w: the database is newer than this scanhook, install the newer version", core.ErrConflict)
 
 func pause(ctx context.Context, d time.Duration) {
 	select {

@@ -41,7 +41,7 @@ func TestMigrateUpDownUp(t *testing.T) {
 			direction store.Direction
 			want      int
 		}{{store.Up, all}, {store.Up, 0}, {store.Down, all}, {store.Up, all}} {
-			n, err := store.Migrate(t.Context(), url, step.direction, 0)
+			n, err := store.Migrate(t.Context(), store.Config{URL: url}, step.direction, 0)
 			if err != nil || n != step.want {
 				t.Fatalf("direction %d: %d migrations, %v, want %d", step.direction, n, err, step.want)
 			}

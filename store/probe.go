@@ -13,7 +13,7 @@ import (
 )
 
 // Probe tells whether the database at url would let a Store write, without touching its schema: it begins a transaction
-// and takes it back. Errors: core.ErrNotFound for an SQLite file that Open would create, core.ErrUnavailable when the
+// and takes it back, and looks whether the schema is one of ours. Errors: core.ErrNotFound for an SQLite file that Open would create, core.ErrUnavailable when the
 // server does not answer, and what the driver says of a wrong password or a database that does not exist.
 func Probe(ctx context.Context, url string) error {
 	db, d, err := connect(url)
@@ -28,9 +28,22 @@ func Probe(ctx context.Context, url string) error {
 	}
 	tx, err := db.BeginTxx(ctx, nil)
 	if err != nil {
+		return fmt.Errorf("reaching database: %w", classify(explainPooler(ctx, db, err)))
+	}
+	readOnly := false
+	if d.file == "" {
+		err = tx.GetContext(ctx, &readOnly, `SELECT current_setting('transaction_read_only')::boolean`)
+	}
+	if err = errors.Join(err, tx.Rollback()); err != nil {
 		return fmt.Errorf("reaching database: %w", classify(err))
 	}
-	return tx.Rollback()
+	if readOnly {
+		return fmt.Errorf("writing to database: %w%s", core.ErrUnavailable, adviceReadOnly)
+	}
+	if err := checkTexts(ctx, db, d); err != nil {
+		return fmt.Errorf("looking at the schema: %w", classify(err))
+	}
+	return nil
 }
 
 // Troubles lists what waits for a token in the database at url, and has it tried again at once by whoever serves that

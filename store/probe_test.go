@@ -2,6 +2,8 @@ package store_test
 
 import (
 	"errors"
+	neturl "net/url"
+	"os"
 	"strings"
 	"testing"
 
@@ -20,7 +22,7 @@ func TestProbe(t *testing.T) {
 				t.Errorf("before the first start: %v", err)
 			}
 		}
-		if n, err := store.Migrate(t.Context(), url, store.Up, 0); err != nil || n == 0 {
+		if n, err := store.Migrate(t.Context(), store.Config{URL: url}, store.Up, 0); err != nil || n == 0 {
 			t.Fatalf("%d migrations, %v, want all of them", n, err)
 		}
 		if err := store.Probe(t.Context(), url); err != nil {
@@ -42,5 +44,85 @@ func TestProbeOfUnknownDatabase(t *testing.T) {
 	url := strings.Replace(storetest.PostgresURL(t), "/postgres?", "/no_such_database?", 1)
 	if err := store.Probe(t.Context(), url); err == nil || errors.Is(err, core.ErrUnavailable) {
 		t.Errorf("error = %v, want what the server says", err)
+	}
+}
+
+// What does not mend by itself says what to do, at every door.
+func TestBrokenDatabaseAdvises(t *testing.T) {
+	t.Parallel()
+	broken := func(spoil func(content []byte) []byte) string {
+		url := storetest.SQLiteURL(t)
+		if err := migrateOnce(t, url, store.Up); err != nil {
+			t.Fatal(err)
+		}
+		file := strings.TrimPrefix(url, "sqlite:")
+		content, err := os.ReadFile(file)
+		if err == nil {
+			err = os.WriteFile(file, spoil(content), 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return url
+	}
+	for name, url := range map[string]string{
+		"no database": broken(func(content []byte) []byte { return []byte(strings.Repeat("garbage ", len(content)/8)) }),
+		"flipped bytes": broken(func(content []byte) []byte {
+			for i := 100; i < 4096; i++ { // the schema's first page
+				content[i] ^= 0xff
+			}
+			return content
+		}),
+	} {
+		for door, err := range map[string]error{
+			"check": store.Probe(t.Context(), url), "serve": openAndClose(t, url), "migrate": migrateOnce(t, url, store.Up),
+		} {
+			if err == nil || errors.Is(err, core.ErrUnavailable) || !strings.Contains(err.Error(), "put a backup in its place") {
+				t.Errorf("%s, %s: %v, want advice", name, door, err)
+			}
+		}
+	}
+}
+
+func TestServerThatOnlyReadsAdvises(t *testing.T) {
+	t.Parallel()
+	url := storetest.PostgresURL(t)
+	if err := migrateOnce(t, url, store.Up); err != nil {
+		t.Fatal(err)
+	}
+	storetest.Execute(t, url, `DELETE FROM schema_texts`) // so that something is to be written
+	for door, err := range map[string]error{
+		"check":   store.Probe(t.Context(), url+"&default_transaction_read_only=on"),
+		"serve":   openAndClose(t, url+"&default_transaction_read_only=on"),
+		"migrate": migrateOnce(t, url+"&default_transaction_read_only=on", store.Up),
+	} {
+		if !errors.Is(err, core.ErrUnavailable) || !strings.Contains(err.Error(), "name the primary") {
+			t.Errorf("%s: %v, want advice", door, err)
+		}
+	}
+}
+
+// Several servers are written as libpq takes them, or as the driver does; the one that can be written to is found.
+func TestSeveralServers(t *testing.T) {
+	t.Parallel()
+	url := storetest.PostgresURL(t)
+	alone, err := neturl.Parse(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hosts := *alone
+	hosts.Host = "127.0.0.1:1," + alone.Host
+	query := alone.Query()
+	query.Set("host", "127.0.0.1,"+alone.Hostname())
+	query.Set("port", "1,"+alone.Port())
+	parameters := *alone
+	parameters.Host, parameters.RawQuery = "", query.Encode()
+	for _, several := range []string{hosts.String(), parameters.String()} {
+		if err := openAndClose(t, several); err != nil {
+			t.Errorf("%s: %v", several, err)
+		}
+	}
+	if err := openAndClose(t, hosts.String()+"&default_transaction_read_only=on"); err == nil {
+		t.Error("a server that only reads was taken")
 	}
 }

@@ -85,7 +85,7 @@ func TestReadEvidenceTouchesNoSchema(t *testing.T) {
 				t.Errorf("want core.ErrNotFound, got %v", err)
 			}
 		}
-		if n, err := store.Migrate(t.Context(), url, store.Up, 0); err != nil || n == 0 {
+		if n, err := store.Migrate(t.Context(), store.Config{URL: url}, store.Up, 0); err != nil || n == 0 {
 			t.Errorf("want a schema to be made now, got %d, %v", n, err)
 		}
 		if evidence, err := store.ReadEvidence(t.Context(), url); err != nil || evidence.Secrets != nil {

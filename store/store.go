@@ -16,6 +16,7 @@ import (
 
 	"github.com/gofrs/flock"
 	"github.com/jmoiron/sqlx"
+	migrate "github.com/rubenv/sql-migrate"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/poll"
@@ -23,11 +24,12 @@ import (
 
 // Config says where the data lives and what the transactions need to know.
 type Config struct {
-	URL       string           // sqlite:FILE or postgres://…
-	PublicURL string           // what the links in commit statuses start with, without a trailing slash; may be empty
-	Policies  core.Policies    // what to do for which repository
-	Scanners  core.Scanners    // all that are configured: whose reports are taken from outside
-	Now       func() time.Time // time.Now when nil
+	URL       string            // sqlite:FILE or postgres://…
+	PublicURL string            // what the links in commit statuses start with, without a trailing slash; may be empty
+	Policies  core.Policies     // what to do for which repository
+	Scanners  core.Scanners     // all that are configured: whose reports are taken from outside
+	Now       func() time.Time  // time.Now when nil
+	Waiting   func(what string) // told at once and then now and then what the migration waits for; may be nil
 }
 
 // Store is a migrated database.
@@ -71,7 +73,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s.triaging, s.reporting = make(chan struct{}, maxTriaging), make(chan struct{}, maxReporting)
 	s.intake.commit = s.commitIntake
 	d.keepPrivate()
-	if err := migrateUp(ctx, db, d); err != nil {
+	if _, err := (migration{db, d, cfg.Waiting}).run(ctx, migrate.Up, 0); err != nil {
 		_ = db.Close()
 		return nil, fmt.Errorf("migrating database: %w", classify(err))
 	}

@@ -28,7 +28,7 @@ type naive struct {
 
 func transactionEach(b *testing.B, e storetest.Engine) http.Handler {
 	url := e.URL(b)
-	if _, err := store.Migrate(b.Context(), url, store.Up, 0); err != nil {
+	if _, err := store.Migrate(b.Context(), store.Config{URL: url}, store.Up, 0); err != nil {
 		b.Fatal(err)
 	}
 	n := naive{postgres: e.Name == "postgres"}

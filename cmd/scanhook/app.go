@@ -50,6 +50,7 @@ func newApp(ctx context.Context, cfg *config.Config, log *slog.Logger) (*app, er
 	db, err := store.Open(ctx, store.Config{
 		URL: cfg.Database.URL.Reveal(), PublicURL: cfg.Server.PublicURL, Policies: policies,
 		Scanners: kindsOf(cfg),
+		Waiting:  func(what string) { log.Info("waiting to bring the schema up to date", "because", what) },
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%w; scanhook check tells more about %s", err, cfg.Database.URL)

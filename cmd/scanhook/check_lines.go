@@ -69,6 +69,8 @@ func (i inspection) database(ctx context.Context) line {
 	switch err := store.Probe(ctx, i.Database.URL.Reveal()); {
 	case errors.Is(err, core.ErrNotFound):
 		return line{verdictOK, "database", i.Database.URL.String() + " is created at the first start"}
+	case errors.Is(err, core.ErrConflict): // which says itself what to do
+		return line{verdictFail, "database", fmt.Sprintf("%s: %v", i.Database.URL, err)}
 	case err != nil:
 		advice := "mend database.url or start the server"
 		if i.Database.URL.File() != "" {

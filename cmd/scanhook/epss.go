@@ -58,6 +58,7 @@ func withStore(cmd *cobra.Command, opts *options, work func(*store.Store, *slog.
 	}
 	db, err := store.Open(cmd.Context(), store.Config{
 		URL: cfg.Database.URL.Reveal(), PublicURL: cfg.Server.PublicURL, Policies: policies,
+		Waiting: sayWaiting(cmd.ErrOrStderr()),
 	})
 	if err != nil {
 		return err

@@ -26,7 +26,9 @@ func newExplain(opts *options) *cobra.Command {
 			if err := store.Probe(cmd.Context(), cfg.Database.URL.Reveal()); err != nil {
 				return err
 			}
-			db, err := store.Open(cmd.Context(), store.Config{URL: cfg.Database.URL.Reveal()})
+			db, err := store.Open(cmd.Context(), store.Config{
+				URL: cfg.Database.URL.Reveal(), Waiting: sayWaiting(cmd.ErrOrStderr()),
+			})
 			if err != nil {
 				return err
 			}

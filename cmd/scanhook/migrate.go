@@ -53,12 +53,19 @@ func migrateDatabase(cmd *cobra.Command, opts *options, down bool, steps int) er
 	if down {
 		direction, steps = store.Down, cmp.Or(steps, 1) // sql-migrate takes 0 for all of them
 	}
-	n, err := store.Migrate(cmd.Context(), cfg.Database.URL.Reveal(), direction, steps)
+	n, err := store.Migrate(cmd.Context(), store.Config{
+		URL: cfg.Database.URL.Reveal(), Waiting: sayWaiting(cmd.ErrOrStderr()),
+	}, direction, steps)
 	if err != nil {
 		return err
 	}
 	sayMigrated(cmd.OutOrStdout(), cfg.Database.URL.String(), n, steps, down)
 	return nil
+}
+
+// sayWaiting tells a person why nothing happens yet.
+func sayWaiting(out io.Writer) func(string) {
+	return func(what string) { fmt.Fprintf(out, "Waiting: %s.\n", what) }
 }
 
 func sayMigrated(out io.Writer, database string, n, steps int, down bool) {

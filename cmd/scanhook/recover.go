@@ -72,6 +72,7 @@ func (r *rescue) run(cmd *cobra.Command, opts *options, args []string) error {
 	}
 	r.store, err = store.Open(cmd.Context(), store.Config{
 		URL: cfg.Database.URL.Reveal(), PublicURL: cfg.Server.PublicURL, Policies: r.policies,
+		Waiting: sayWaiting(cmd.ErrOrStderr()),
 	})
 	if err != nil {
 		return err

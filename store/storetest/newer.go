@@ -16,17 +16,36 @@ var Newer bool
 // that has a default.
 func AddColumns(t testing.TB, url string) {
 	t.Helper()
-	driver, dsn, tables := "postgres", url, `SELECT tablename FROM pg_tables WHERE schemaname = current_schema()`
+	tables := `SELECT tablename FROM pg_tables WHERE schemaname = current_schema()`
+	if strings.HasPrefix(url, "sqlite:") {
+		tables = `SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`
+	}
+	db := Connect(t, url)
+	if _, err := db.ExecContext(t.Context(), addingColumns(t, db, tables)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Connect opens the database at url past the store, until the test ends.
+func Connect(t testing.TB, url string) *sql.DB {
+	t.Helper()
+	driver, dsn := "postgres", url
 	if file, embedded := strings.CutPrefix(url, "sqlite:"); embedded {
 		driver, dsn = "sqlite", "file:"+file+"?_pragma=busy_timeout(10000)"
-		tables = `SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`
 	}
 	db, err := sql.Open(driver, dsn)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = db.Close() }()
-	if _, err := db.ExecContext(t.Context(), addingColumns(t, db, tables)); err != nil {
+	db.SetMaxIdleConns(0)
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+// Execute runs statements in the database at url past the store.
+func Execute(t testing.TB, url, statements string) {
+	t.Helper()
+	if _, err := Connect(t, url).ExecContext(t.Context(), statements); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -1,0 +1,119 @@
+package store_test
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/storetest"
+)
+
+func TestWaitingForTheMigrationLockIsTold(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		url, want, release := e.URL(t), "PostgreSQL's session", func() {}
+		if file, embedded := strings.CutPrefix(url, "sqlite:"); embedded {
+			lock := flock.New(file + ".lock")
+			if err := lock.Lock(); err != nil {
+				t.Fatal(err)
+			}
+			want, release = file+".lock", func() { _ = lock.Unlock() }
+		} else {
+			unlock, err := store.LockMigrations(t.Context(), url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			release = unlock
+		}
+		told := make(chan string, 9)
+		opened := make(chan error, 1)
+		go func() {
+			s, err := store.Open(t.Context(), store.Config{URL: url, Waiting: func(what string) { told <- what }})
+			if err == nil {
+				err = s.Close()
+			}
+			opened <- err
+		}()
+		if what := <-told; !strings.Contains(what, want) {
+			t.Errorf("waits because %q, want it to name %s", what, want)
+		}
+		release()
+		if err := <-opened; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A lock that its holder's transaction bears must not hold up what waits for all older transactions.
+func TestIndexIsMadeConcurrentlyUnderTheMigrationLock(t *testing.T) {
+	t.Parallel()
+	url := storetest.PostgresURL(t)
+	if err := migrateOnce(t, url, store.Up); err != nil {
+		t.Fatal(err)
+	}
+	unlock, err := store.LockMigrations(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	_, err = storetest.Connect(t, url).ExecContext(ctx, `CREATE INDEX CONCURRENTLY concurrently_made ON settings (value)`)
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// Behind a pooler that hands connections on, what a session keeps is somebody else's.
+func TestStoresStartBehindPooler(t *testing.T) {
+	t.Parallel()
+	pooled, direct := storetest.PoolerURL(t, "transaction")
+	var starting sync.WaitGroup
+	for range 8 {
+		starting.Go(func() {
+			s, err := store.Open(t.Context(), store.Config{URL: pooled})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			d, p := storetest.PushOf(1)
+			if _, err := s.AcceptPush(t.Context(), d, p); err != nil {
+				t.Error(err)
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	starting.Wait()
+	var locks int
+	row := storetest.Connect(t, direct).QueryRowContext(t.Context(), `SELECT COUNT(*) FROM pg_locks
+		WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`)
+	if err := row.Scan(&locks); err != nil || locks > 0 {
+		t.Errorf("%d advisory locks stay behind, %v", locks, err)
+	}
+	for range 20 {
+		var idle string
+		row := storetest.Connect(t, pooled).QueryRowContext(t.Context(), `SHOW idle_in_transaction_session_timeout`)
+		if err := row.Scan(&idle); err != nil || idle != "0" {
+			t.Errorf("somebody else's connection has idle_in_transaction_session_timeout %s, %v", idle, err)
+		}
+	}
+}
+
+func TestPoolerInStatementModeIsNamed(t *testing.T) {
+	t.Parallel()
+	pooled, _ := storetest.PoolerURL(t, "statement")
+	for door, err := range map[string]error{
+		"check": store.Probe(t.Context(), pooled), "serve": openAndClose(t, pooled), "migrate": migrateOnce(t, pooled, store.Up),
+	} {
+		if err == nil || !strings.Contains(err.Error(), "set pool_mode to transaction or session") {
+			t.Errorf("%s: %v, want advice about pool_mode", door, err)
+		}
+	}
+}
