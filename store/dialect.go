@@ -148,7 +148,9 @@ func postgresDSN(rawURL string) (string, error) {
 		return "", fmt.Errorf("database.url is not a URL: check the characters in user name and password")
 	}
 	query := u.Query()
-	defaults := map[string]string{"connect_timeout": "5", "binary_parameters": "yes"}
+	defaults := map[string]string{
+		"connect_timeout": "5", "binary_parameters": "yes", "fallback_application_name": "scanhook",
+	}
 	if strings.Contains(u.Host, ",") {
 		hosts, ports := serversOf(u.Host)
 		defaults["host"], defaults["port"], u.Host = hosts, ports, ""

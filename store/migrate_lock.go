@@ -11,6 +11,8 @@ import (
 
 	"github.com/gofrs/flock"
 	"github.com/jmoiron/sqlx"
+
+	"github.com/scanhook/scanhook/core"
 )
 
 const (
@@ -144,8 +146,9 @@ func keepAlive(ctx context.Context, tx *sqlx.Tx, lost func(error)) (stop func())
 }
 
 // errPooler is what a pooler in statement mode does, which hangs up without a word that the driver would hand on.
-var errPooler = errors.New("the server answers statements and hangs up when a transaction begins, as PgBouncer does with" +
-	" pool_mode = statement: set pool_mode to transaction or session, or let database.url name PostgreSQL itself")
+var errPooler = fmt.Errorf("%w: the server answers statements and hangs up when a transaction begins, as PgBouncer does with"+
+	" pool_mode = statement: set pool_mode to transaction or session, or let database.url name PostgreSQL itself",
+	core.ErrConflict)
 
 // explainPooler is err, why no transaction began, or errPooler where single statements before and after it are answered.
 func explainPooler(ctx context.Context, db *sqlx.DB, err error) error {

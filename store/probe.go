@@ -33,6 +33,8 @@ func Probe(ctx context.Context, url string) error {
 	readOnly := false
 	if d.file == "" {
 		err = tx.GetContext(ctx, &readOnly, `SELECT current_setting('transaction_read_only')::boolean`)
+	} else { // a file that may not be written to lets transactions begin
+		_, err = tx.ExecContext(ctx, `CREATE TABLE probe_of_scanhook (id INTEGER)`)
 	}
 	if err = errors.Join(err, tx.Rollback()); err != nil {
 		return fmt.Errorf("reaching database: %w", classify(err))
