@@ -12,13 +12,16 @@ import (
 // table. The tests of the store set it.
 var Newer bool
 
-// AddColumns adds columns to each table of the database at url as a newer Scanhook may: one that may be empty and one
-// that has a default.
+// AddColumns adds columns to each table of the database at url as a newer Scanhook may, one that may be empty and one that
+// has a default, where they are not there yet.
 func AddColumns(t testing.TB, url string) {
 	t.Helper()
-	tables := `SELECT tablename FROM pg_tables WHERE schemaname = current_schema()`
+	tables := `SELECT tablename FROM pg_tables WHERE schemaname = current_schema() AND NOT EXISTS (
+		SELECT 1 FROM information_schema.columns c
+		WHERE c.table_schema = schemaname AND c.table_name = tablename AND c.column_name = 'newer_note')`
 	if strings.HasPrefix(url, "sqlite:") {
-		tables = `SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`
+		tables = `SELECT name FROM sqlite_schema t WHERE type = 'table' AND name NOT LIKE 'sqlite_%'
+			AND NOT EXISTS (SELECT 1 FROM pragma_table_info(t.name) c WHERE c.name = 'newer_note')`
 	}
 	db := Connect(t, url)
 	if _, err := db.ExecContext(t.Context(), addingColumns(t, db, tables)); err != nil {
