@@ -64,6 +64,7 @@ func TestLimited(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	github := map[string]string{"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1772366430"}
+	late := map[string]string{"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1772373620", "Date": "Sun, 01 Mar 2026 14:00:00 GMT"}
 	gitlab := map[string]string{"RateLimit-Remaining": "0", "RateLimit-Reset": "1772366430"}
 	tests := map[string]struct {
 		code   int
@@ -77,6 +78,7 @@ func TestLimited(t *testing.T) {
 		"nonsense":              {429, map[string]string{"Retry-After": "-5"}, time.Minute},
 		"github":                {403, github, 30 * time.Second},
 		"gitlab":                {429, gitlab, 30 * time.Second},
+		"our clock is late":     {403, late, 20 * time.Second},
 		"reset is not told":     {403, map[string]string{"X-RateLimit-Remaining": "0"}, time.Minute},
 		"a century":             {429, map[string]string{"Retry-After": "2000000000"}, time.Hour},
 		"refusal with reserves": {403, map[string]string{"X-RateLimit-Remaining": "5", "X-RateLimit-Reset": "1772366430"}, 0},

@@ -21,7 +21,7 @@ func scarce(response *http.Response, now time.Time) time.Time {
 		limit, err1 := strconv.ParseInt(response.Header.Get(prefix+"Limit"), 10, 64)
 		remaining, err2 := strconv.ParseInt(response.Header.Get(prefix+"Remaining"), 10, 64)
 		if err1 == nil && err2 == nil && remaining < limit/2 {
-			return now.Add(untilReset(response.Header.Get(prefix+"Reset"), now))
+			return now.Add(untilReset(response.Header.Get(prefix+"Reset"), timeOf(response, now)))
 		}
 	}
 	return time.Time{}

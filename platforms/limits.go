@@ -9,7 +9,8 @@ import (
 const (
 	defaultWait = time.Minute // what GitHub asks for when it gives no time
 	minWait     = time.Second
-	maxWait     = time.Hour // limits of both platforms reset within the hour; a longer wait is an error or an attack
+	maxSkew     = 24 * time.Hour // of a clock that jumped
+	maxWait     = time.Hour      // limits of both platforms reset within the hour; a longer wait is an error or an attack
 )
 
 // Limited tells whether an answer is about a rate limit, and how long to wait. Headers are those of GitHub and GitLab:
@@ -18,6 +19,7 @@ func Limited(response *http.Response, now time.Time) (time.Duration, bool) {
 	if response.StatusCode != http.StatusTooManyRequests && response.StatusCode != http.StatusForbidden {
 		return 0, false
 	}
+	now = timeOf(response, now)
 	if wait, ok := retryAfter(response.Header.Get("Retry-After"), now); ok {
 		return Wait(wait), true
 	}
@@ -27,6 +29,15 @@ func Limited(response *http.Response, now time.Time) (time.Duration, bool) {
 		}
 	}
 	return defaultWait, response.StatusCode == http.StatusTooManyRequests
+}
+
+// timeOf is the platform's own time, by which its limits end; ours where it tells none that can be.
+func timeOf(response *http.Response, now time.Time) time.Time {
+	theirs, err := http.ParseTime(response.Header.Get("Date"))
+	if err == nil && theirs.Sub(now).Abs() < maxSkew {
+		return theirs
+	}
+	return now
 }
 
 // Wait bounds the time that a platform asks us to stay away: between a second and an hour.

@@ -87,7 +87,16 @@ func (s *Store) Fill(ctx context.Context, hundreds int) error {
 }
 
 // TurnClock makes the clock of the store's host wrong.
-func (s *Store) TurnClock(d time.Duration) { s.now = func() time.Time { return time.Now().Add(d) } }
+func (s *Store) TurnClock(d time.Duration) {
+	s.steady.Wall = func() time.Time { return time.Now().Add(d) }
+}
+
+// TellServerTime lets the database server's clock show a time, for this store.
+func (s *Store) TellServerTime(at time.Time) {
+	if s.Shared() {
+		s.dialect.serverTime = `SELECT TIMESTAMPTZ '` + at.UTC().Format(time.RFC3339Nano) + `'`
+	}
+}
 
 // LockMigrations keeps others from migrating the database at url until unlock.
 func LockMigrations(ctx context.Context, url string) (unlock func(), err error) {

@@ -51,7 +51,7 @@ func (s *Store) ClaimJob(ctx context.Context, by Claimant) (core.Job, core.Scan,
 // claim repeats the guard of the inner SELECT outside: without it PostgreSQL hands one row to two workers.
 func (s *Store) claim(ctx context.Context, tx *sqlx.Tx, job *core.Job, by Claimant) error {
 	now := s.clock()
-	lapsed := lapsedBefore(now, by.Blind)
+	lapsed := s.lapsedBefore(now, by.Blind)
 	claimable := `(state = 'pending' AND (not_before IS NULL OR not_before <= ?)
 		OR state = 'running' AND (worker = ? OR lease_until <= ? AND lapses + 1 < ?))`
 	query, args, err := sqlx.In(`
@@ -73,8 +73,8 @@ func (s *Store) claim(ctx context.Context, tx *sqlx.Tx, job *core.Job, by Claima
 }
 
 // lapsedBefore is until when a lease must have run out to prove that its worker is dead.
-func lapsedBefore(now time.Time, blind bool) time.Time {
-	if blind {
+func (s *Store) lapsedBefore(now time.Time, blind bool) time.Time {
+	if blind || s.hasJustJumped() {
 		return time.Time{}
 	}
 	return now

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -13,14 +14,9 @@ import (
 // ExpireScans ends the jobs that did not report before their scan's deadline or, unless the caller is blind as a Claimant
 // can be, lost too many workers, and returns how many scans that ended.
 func (s *Store) ExpireScans(ctx context.Context, blind bool) (int, error) {
-	var ids []int64
 	now := s.clock()
-	lapsed := lapsedBefore(now, blind)
-	err := s.db.SelectContext(ctx, &ids, s.db.Rebind(`
-		SELECT id FROM scans WHERE status IN ('pending', 'processing') AND deadline_at <= ?
-		UNION
-		SELECT scan_id FROM scan_jobs WHERE state = 'running' AND lease_until <= ? AND lapses + 1 >= ?`),
-		now, lapsed, maxLapses)
+	lapsed := s.lapsedBefore(now, blind)
+	ids, err := s.overdue(ctx, now, lapsed)
 	if err != nil {
 		return 0, fmt.Errorf("looking for overdue scans: %w", classify(err))
 	}
@@ -31,6 +27,26 @@ func (s *Store) ExpireScans(ctx context.Context, blind bool) (int, error) {
 		}
 	}
 	return len(ids), nil
+}
+
+// overdue lists the scans that have had their time, or whose jobs have lost too many workers.
+func (s *Store) overdue(ctx context.Context, now, lapsed time.Time) (ids []int64, err error) {
+	err = s.db.SelectContext(ctx, &ids, s.db.Rebind(`
+		SELECT scan_id FROM scan_jobs WHERE state = 'running' AND lease_until <= ? AND lapses + 1 >= ?`),
+		lapsed, maxLapses)
+	if err != nil {
+		return nil, err
+	}
+	var late []core.Scan
+	err = s.db.SelectContext(ctx, &late, s.db.Rebind(`
+		SELECT id, timestamp, deadline_at FROM scans WHERE status IN ('pending', 'processing') AND deadline_at <= ?`), now)
+	for _, scan := range late {
+		if s.isOverdue(scan, now) {
+			ids = append(ids, scan.ID)
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids), err
 }
 
 // workersDied is what the commit says of a job that lost too many workers. Their names are for those who look further.
@@ -47,7 +63,7 @@ func (s *Store) expireScan(ctx context.Context, tx *sqlx.Tx, id int64, lapsed ti
 			lost_workers = `+lostWorkers+`, error = ?
 		WHERE scan_id = ? AND state = 'running' AND lease_until <= ? AND lapses + 1 >= ?`),
 		now, workersDied, id, lapsed, maxLapses)
-	if err == nil && !scan.DeadlineAt.After(now) {
+	if err == nil && s.isOverdue(scan, now) {
 		_, err = tx.ExecContext(ctx, tx.Rebind(`
 			UPDATE scan_jobs SET state = 'failed', finished_at = ?, lease_until = NULL,
 				error = ? || CASE WHEN error = '' THEN '' ELSE ': ' || error END

@@ -108,7 +108,7 @@ func attach(ctx context.Context, url string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening database: %w", err)
 	}
-	return &Store{db: db, front: db, dialect: d, now: time.Now}, nil
+	return &Store{db: db, front: db, dialect: d, steady: newSteadyClock(machineClock())}, nil
 }
 
 // probeFile keeps SQLite from creating a file that is not there.

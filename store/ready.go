@@ -28,7 +28,7 @@ func (s *Store) Ready(ctx context.Context) error {
 // Refusal is why the database did not write the deliveries that came last, though it can be reached; nil when it did, or
 // when that was a while ago.
 func (s *Store) Refusal() error {
-	if last := s.refused.Load(); last != nil && s.now().Sub(last.at) < refusalCounts {
+	if last := s.refused.Load(); last != nil && s.Now().Sub(last.at) < refusalCounts {
 		return last.err
 	}
 	return nil
@@ -39,6 +39,6 @@ func (s *Store) noteIntake(err error) {
 	case err == nil:
 		s.refused.Store(nil)
 	case isUnwritable(err):
-		s.refused.Store(&refusal{s.now(), err})
+		s.refused.Store(&refusal{s.Now(), err})
 	}
 }

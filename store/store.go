@@ -28,7 +28,8 @@ type Config struct {
 	PublicURL string            // what the links in commit statuses start with, without a trailing slash; may be empty
 	Policies  core.Policies     // what to do for which repository
 	Scanners  core.Scanners     // all that are configured: whose reports are taken from outside
-	Now       func() time.Time  // time.Now when nil
+	Now       func() time.Time  // for tests that set the time; nil for what the clocks of database and host tell
+	Host      HostClock         // the machine's when zero
 	Waiting   func(what string) // told at once and then now and then what the migration waits for; may be nil
 }
 
@@ -37,7 +38,8 @@ type Store struct {
 	db        *sqlx.DB
 	front     *sqlx.DB // for intake alone: large reports and many readers hold up no webhook
 	dialect   dialect
-	now       func() time.Time
+	given     func() time.Time // a test's time in place of the clocks; nil otherwise
+	steady    *steadyClock
 	policies  core.Policies
 	scanners  core.Scanners
 	publicURL string
@@ -49,8 +51,7 @@ type Store struct {
 	spelt     spellings               // of projects' names
 	refused   atomic.Pointer[refusal] // nil when the last deliveries were written
 	claims    atomic.Int64            // of statuses
-	givenTime bool                    // now is not the host's clock, but a test's
-	skew      atomic.Int64            // how far the database's clock is ahead of now, in nanoseconds
+	skew      atomic.Int64            // how far the database's clock was ahead of the host's when last asked, in nanoseconds
 	serving   *flock.Flock            // of an embedded database, held by the process that serves it
 
 	changed poll.Bell
@@ -63,12 +64,13 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("opening database: %w", err)
 	}
 	s := &Store{
-		db: db, front: db, dialect: d, now: cfg.Now, policies: cfg.Policies, scanners: cfg.Scanners,
+		db: db, front: db, dialect: d, given: cfg.Now, policies: cfg.Policies, scanners: cfg.Scanners,
 		publicURL: cfg.PublicURL,
 	}
-	if s.givenTime = s.now != nil; !s.givenTime {
-		s.now = time.Now
+	if cfg.Host.Wall == nil {
+		cfg.Host = machineClock()
 	}
+	s.steady = newSteadyClock(cfg.Host)
 	s.writing = newWriter(d)
 	s.triaging, s.reporting = make(chan struct{}, maxTriaging), make(chan struct{}, maxReporting)
 	s.intake.commit = s.commitIntake
@@ -84,7 +86,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		}
 		s.front.SetMaxOpenConns(d.frontConns)
 	}
-	if _, err := s.SyncClock(ctx); err != nil {
+	if err := s.beginClock(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil

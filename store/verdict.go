@@ -84,7 +84,7 @@ func (s *Store) settleScan(ctx context.Context, tx *sqlx.Tx, id int64, told *cor
 	scan.Verdict, scan.Summary, scan.FinishedAt = nil, "", nil
 	scan.VerdictReason = ""
 	scan.PutDeciding(nil, 0)
-	if len(jobs) == 0 && !scan.DeadlineAt.After(now) {
+	if len(jobs) == 0 && s.isOverdue(scan, now) {
 		scan.Status, scan.Error = core.ScanFailed, core.DeadlineError(scan.DeadlineAt.Sub(scan.Timestamp))
 	}
 	if scan.Status.Ended() {

@@ -12,19 +12,29 @@ import (
 
 const keepTimeEvery = time.Minute
 
-// keepTime follows the database's clock, and says when the host's begins to differ from it.
+// keepTime compares the clocks and puts right what a wrong one has written. It says when the host's begins to differ from
+// the database's, and when the one that is used has jumped.
 func keepTime(db *store.Store, log *slog.Logger) func(context.Context) {
-	told := false
+	differs, doubted := false, false
 	once := func(ctx context.Context) (bool, error) {
 		skew, err := db.SyncClock(ctx)
 		if err != nil {
 			return false, err
 		}
-		if skew != 0 && !told {
+		if skew != 0 && !differs {
 			log.Warn("the database's clock is used: " + differing(skew, "the database's"))
 		}
-		told = skew != 0
-		return false, nil
+		differs = skew != 0
+		doubt := db.Doubt()
+		if doubt != 0 && !doubted {
+			log.Warn("the clock has jumped; it is followed when it stays so, and nothing is late meanwhile", "by", doubt.Round(time.Second))
+		}
+		doubted = doubt != 0
+		mended, err := db.MendTimes(ctx)
+		if mended > 0 {
+			log.Warn("times that a wrong clock had written were put right", "rows", mended)
+		}
+		return false, err
 	}
 	return poll.Loop{Name: "clock", Every: keepTimeEvery, Once: once, Log: log}.Run
 }

@@ -106,7 +106,7 @@ func (a *asker) ask(ctx context.Context, lookup store.Lookup) (answer store.Answ
 // postponement decides what happens next with a question that was not answered, and says so in the log.
 func (a *asker) postponement(lookup store.Lookup, err error) store.Postponement {
 	p := store.Postponement{Error: err.Error(), RetryAfter: backoff(lookup.Attempts)}
-	age := a.Now().Sub(lookup.WantedAt)
+	age := a.Now().Sub(lookup.WantedAt) - a.Store.Jumped(lookup.WantedAt)
 	limited := new(platforms.RateLimited)
 	switch {
 	case errors.As(err, &limited):

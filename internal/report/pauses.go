@@ -32,26 +32,29 @@ func probePause(probes int) time.Duration {
 
 // pauses remembers until when a platform wants to be left alone.
 type pauses struct {
-	mu    sync.Mutex
-	until map[string]time.Time
+	mu sync.Mutex
+	of map[string]pause
 }
 
-func (p *pauses) delay(platform string, now time.Time, pause time.Duration) {
+// pause has been asked for at a time, until another one. Before it was asked for there is none: a clock went back.
+type pause struct{ since, until time.Time }
+
+func (p *pauses) delay(platform string, now time.Time, length time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if end := now.Add(pause); end.After(p.until[platform]) {
-		p.until[platform] = end
+	if end := now.Add(length); end.After(p.of[platform].until) || now.Before(p.of[platform].since) {
+		p.of[platform] = pause{now, end}
 	}
 }
 
 func (p *pauses) end(platform string) time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.until[platform]
+	return p.of[platform].until
 }
 
 func (p *pauses) paused(platform string, now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return now.Before(p.until[platform])
+	return !now.Before(p.of[platform].since) && now.Before(p.of[platform].until)
 }

@@ -52,7 +52,7 @@ func New(cfg Config) *Reporter {
 		cfg.Now = time.Now
 	}
 	return &Reporter{
-		Config: cfg, pauses: pauses{until: map[string]time.Time{}}, checks: pauses{until: map[string]time.Time{}},
+		Config: cfg, pauses: pauses{of: map[string]pause{}}, checks: pauses{of: map[string]pause{}},
 	}
 }
 
@@ -117,7 +117,8 @@ func (r *Reporter) settlement(status core.Status, posted platforms.Posted, err e
 		}
 	}
 	end := store.Settlement{Error: sentence(err), Code: platforms.CodeOf(err), RetryAfter: backoff(status.Attempts)}
-	age := r.Now().Sub(later(status.WantedAt, status.DueSince))
+	wanted := later(status.WantedAt, status.DueSince)
+	age := r.Now().Sub(wanted) - r.Store.Jumped(wanted)
 	limited, denied := new(platforms.RateLimited), new(platforms.Denied)
 	switch {
 	case errors.As(err, &limited):

@@ -63,13 +63,19 @@ func (k *Keeper) Run(ctx context.Context) {
 func (k *Keeper) once(ctx context.Context) (worked bool, err error) {
 	for table, lasts := range k.tables {
 		if lasts > 0 {
-			err = errors.Join(err, k.pruneTable(ctx, table, k.Now().Add(-lasts)))
+			err = errors.Join(err, k.pruneTable(ctx, table, k.before(lasts)))
 		}
 	}
 	if k.Scans > 0 {
 		err = errors.Join(err, k.pruneScans(ctx))
 	}
 	return false, err
+}
+
+// before is the time of what has lasted for long enough, even if the clock should be wrong that has just jumped ahead.
+func (k *Keeper) before(lasts time.Duration) time.Time {
+	then := k.Now().Add(-lasts)
+	return then.Add(-max(0, k.Store.Jumped(then)))
 }
 
 func (k *Keeper) pruneTable(ctx context.Context, table store.AgingTable, before time.Time) error {
@@ -85,10 +91,10 @@ func (k *Keeper) pruneTable(ctx context.Context, table store.AgingTable, before 
 }
 
 func (k *Keeper) pruneScans(ctx context.Context) error {
-	now, total := k.Now(), 0
+	total := 0
 	defer func() { k.tell("scans", total) }()
 	rule := store.ScanRetention{
-		Before: now.Add(-k.Scans), Heads: now.Add(-max(k.Scans, branchesLast)), Newest: max(k.KeepScans, 1),
+		Before: k.before(k.Scans), Heads: k.before(max(k.Scans, branchesLast)), Newest: max(k.KeepScans, 1),
 		Metrics: core.AnomalyHistory,
 	}
 	for after := int64(0); ; {

@@ -26,7 +26,7 @@ func (r *Runner) settle(
 	if again != nil {
 		retry := store.Retry{Pause: poll.Backoff(retryPause, job.Failures, longestRetryPause), Reason: report.Failure}
 		if again.away {
-			retry.Until = scan.DeadlineAt
+			retry.Until = r.Jobs.DeadlineOf(scan)
 		}
 		err := r.insist(ctx, func(ctx context.Context) error { return r.Jobs.RetryJob(ctx, job, retry) })
 		if err == nil {
