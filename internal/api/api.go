@@ -52,7 +52,7 @@ func (a *API) Register(router *gin.Engine) {
 	router.GET("/readyz", httpx.Handle(a.Log, a.ready))
 
 	described := humagin.New(router, describe(a.Version))
-	described.UseMiddleware(a.authorize(described))
+	described.UseMiddleware(a.authorize(described), a.checkAddress(described), a.checkBody(described))
 	for _, operations := range []func(huma.API){
 		a.scanOperations, a.findingOperations, a.triageOperations, a.uploadOperations, a.epssOperations, a.exportOperations,
 		a.metricOperations, a.auditOperations, a.explainOperations,

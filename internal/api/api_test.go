@@ -30,12 +30,17 @@ var configured = core.Scanners{
 	"gitleaks": core.RunsHere, "linter": core.Uploaded, "semgrep": core.Uploaded, "trivy": core.Uploaded,
 }
 
-func setup(t *testing.T, scanners ...string) *bench {
+func setup(t testing.TB, scanners ...string) *bench {
+	t.Helper()
+	return setupOn(t, storetest.Engines[0], scanners...)
+}
+
+func setupOn(t testing.TB, e storetest.Engine, scanners ...string) *bench {
 	t.Helper()
 	policy := storetest.Policy
 	policy.Scanners = scanners
 	b := &bench{
-		store: storetest.Open(t, store.Config{
+		store: e.Open(t, store.Config{
 			Policies: core.Policies{{Match: "github/acme/*", Policy: policy}}, Scanners: configured,
 		}),
 		platforms: platforms.Set{"github": mergeBases{}},
@@ -51,7 +56,7 @@ func setup(t *testing.T, scanners ...string) *bench {
 	return b
 }
 
-func (b *bench) push(t *testing.T, n int) string {
+func (b *bench) push(t testing.TB, n int) string {
 	t.Helper()
 	d, p := storetest.PushOf(n)
 	receipt, err := b.store.AcceptPush(t.Context(), d, p)
@@ -62,7 +67,7 @@ func (b *bench) push(t *testing.T, n int) string {
 }
 
 // call sends a request with a role's token and decodes the answer into out.
-func (b *bench) call(t *testing.T, role, method, path, body string, out any, header ...string) *httptest.ResponseRecorder {
+func (b *bench) call(t testing.TB, role, method, path, body string, out any, header ...string) *httptest.ResponseRecorder {
 	t.Helper()
 	request := httptest.NewRequest(method, path, strings.NewReader(body))
 	if role != "" {

@@ -31,12 +31,16 @@ const riskCursor = "risk"
 
 // resume reads the cursor into the filter.
 func (in *listFindingsInput) resume(f *store.FindingFilter) error {
-	if in.Sort != riskCursor {
-		return readCursor(in.Cursor, &f.AfterRank, &f.AfterID)
+	keys := []any{&f.AfterRank, &f.AfterID}
+	if f.ByRisk = in.Sort == riskCursor; f.ByRisk {
+		var kind string
+		keys = append([]any{&kind, &f.AfterKEV, &f.AfterProbability}, keys...)
 	}
-	f.ByRisk = true
-	var kind string
-	return readCursor(in.Cursor, &kind, &f.AfterKEV, &f.AfterProbability, &f.AfterRank, &f.AfterID)
+	err := readCursor(in.Cursor, keys...)
+	if err == nil && (f.AfterRank < 0 || f.AfterRank > core.Critical.Rank()) {
+		err = errCursor
+	}
+	return err
 }
 
 func (in *listFindingsInput) next(last core.Finding) string {

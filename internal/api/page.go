@@ -50,7 +50,9 @@ func readCursor(cursor string, keys ...any) error {
 		_, err = fmt.Sscan(string(raw), keys...)
 	}
 	if err != nil {
-		return fmt.Errorf("%w: cursor is not one that a list answered as next; leave it out to start anew", core.ErrInvalid)
+		return errCursor
 	}
 	return nil
 }
+
+var errCursor = fmt.Errorf("%w: cursor is not one that a list answered as next; leave it out to start anew", core.ErrInvalid)

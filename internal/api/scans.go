@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/store"
 )
 
@@ -132,6 +133,13 @@ func (a *API) named(platform, project, commit, branch, origin string) (core.Scan
 	if _, configured := a.Platforms[platform]; !configured {
 		return core.Scan{}, fmt.Errorf("%w: no platform %q is configured; there are: %s",
 			core.ErrInvalid, platform, strings.Join(slices.Sorted(maps.Keys(a.Platforms)), ", "))
+	}
+	if err := platforms.CheckProject(project); err != nil {
+		return core.Scan{}, err
+	}
+	if branch != platforms.Clean(branch) {
+		return core.Scan{}, fmt.Errorf("%w: the branch has more than %d bytes or control characters",
+			core.ErrInvalid, platforms.MaxText)
 	}
 	return core.Scan{
 		SourcePlatform: platform, ProjectName: project, CommitSHA: commit, Branch: branch, Origin: origin,

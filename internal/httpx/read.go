@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"time"
@@ -51,6 +52,30 @@ func (p *Place) Read(w http.ResponseWriter, r *http.Request, limit time.Duration
 			return body, nil
 		}
 	}
+}
+
+// CheckAddress is core.ErrInvalid for a path or query that holds what no database stores, or that cannot be read.
+func CheckAddress(address *url.URL) error {
+	if err := core.CheckText("the path", address.Path); err != nil {
+		return err
+	}
+	query, err := url.ParseQuery(address.RawQuery)
+	if err != nil {
+		return fmt.Errorf("%w: the query cannot be read: %w", core.ErrInvalid, err)
+	}
+	return CheckValues(query)
+}
+
+// CheckValues is CheckAddress for the fields of a query or form.
+func CheckValues(fields url.Values) error {
+	for name, values := range fields {
+		for _, text := range append(values, name) {
+			if err := core.CheckText(fmt.Sprintf("the field %.40q", name), text); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // unreadTime is how long the rest of a body that nobody wants may take to arrive.

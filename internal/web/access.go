@@ -18,6 +18,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/httpx"
 )
 
 const (
@@ -61,7 +62,20 @@ func (w *Web) protect(c *gin.Context) {
 	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, maxForm)
 	if err := w.origin.Check(c.Request); err != nil {
 		w.fail(c, fmt.Errorf("%w: this form was sent from another site; open the page here and send it again", core.ErrForbidden))
+		return
 	}
+	if err := checkInput(c); err != nil {
+		w.fail(c, err)
+	}
+}
+
+// checkInput refuses what no database stores, in address and form.
+func checkInput(c *gin.Context) error {
+	if err := httpx.CheckAddress(c.Request.URL); err != nil {
+		return err
+	}
+	c.PostForm("") // reads the form
+	return httpx.CheckValues(c.Request.PostForm)
 }
 
 // reader lets those pass who may read, and asks the others to log in.

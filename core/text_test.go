@@ -1,0 +1,75 @@
+package core_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+func TestJSONFault(t *testing.T) {
+	t.Parallel()
+	for document, want := range map[string]struct {
+		at    int
+		fault string
+	}{
+		``:                                      {},
+		`{"a":"é💥\n\\u0000"}`:                   {}, // a backslash, and the word u0000
+		`"\u00e9 \ud83d\udca5 \uD83D\uDCA5 \\"`: {},
+		"\"\x00\"":                              {1, "NUL"},
+		`"\u0000"`:                              {1, "NUL"},
+		`"\\\u0000"`:                            {3, "NUL"},
+		`{"\u0000":1}`:                          {2, "NUL"},
+		"\"é\xff\"":                             {3, "not UTF-8"},
+		"\"\xed\xa0\x80\"":                      {1, "not UTF-8"},
+		`"\ud800"`:                              {1, "half a character"},
+		`"\udca5"`:                              {1, "half a character"},
+		`"\ud83d\u0041"`:                        {1, "half a character"},
+		`"\ud83d\\udca5"`:                       {1, "half a character"},
+		`"\ud83`:                                {}, // no JSON, which others say
+		`\`:                                     {},
+	} {
+		at, fault := core.JSONFault([]byte(document))
+		if at != want.at || (fault == "") != (want.fault == "") || !strings.Contains(fault, want.fault) {
+			t.Errorf("%q: %q at %d, want %q at %d", document, fault, at, want.fault, want.at)
+		}
+	}
+}
+
+// What has no fault is decoded to text that can be stored, without U+FFFD that was not there.
+func FuzzJSONFault(f *testing.F) {
+	for _, seed := range []string{`"a"`, `"\u0000"`, `{"\ud83d\udca5":"\\"}`, "\"\xff\"", `["\ud800"]`, "\"\ufffd\""} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, document []byte) {
+		at, fault := core.JSONFault(document)
+		var text string
+		if err := json.Unmarshal(document, &text); err != nil {
+			return
+		}
+		replaced := strings.Contains(text, "\uFFFD") && !strings.Contains(string(document), "\uFFFD") &&
+			!strings.Contains(strings.ToLower(string(document)), `\ufffd`)
+		if fault == "" && (replaced || !utf8.ValidString(text) || strings.ContainsRune(text, 0)) {
+			t.Errorf("%q is %q, no fault was found", document, text)
+		}
+		if fault != "" && (at < 0 || at >= len(document)) {
+			t.Errorf("%q: %s at %d", document, fault, at)
+		}
+	})
+}
+
+func TestStorable(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{"é\n": "é\n", "a\x00b": "a\uFFFDb", "\xffa\xff\xfe": "\uFFFDa\uFFFD"} {
+		if got := core.Storable(text); got != want || core.CheckText("it", got) != nil {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+	for _, text := range []string{"a\x00", "\xff"} {
+		if err := core.CheckText("the branch", text); err == nil || !strings.HasPrefix(err.Error(), "invalid: the branch holds ") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
