@@ -84,7 +84,7 @@ func TestEverythingIsFoundUnderAnySpelling(t *testing.T) {
 			}
 		}
 		say(t, s, findingsOf(t, s, scan)["a"], core.FalsePositive)
-		if events, err := s.ListAudit(t.Context(), store.AuditFilter{Project: "ACME/SHOP", Limit: 5}); err != nil || len(events) != 1 {
+		if events, err := s.ListAudit(t.Context(), store.AuditFilter{Action: core.AuditTriage, Project: "ACME/SHOP", Limit: 5}); err != nil || len(events) != 1 {
 			t.Errorf("audit: %v, %v", events, err)
 		}
 		if last, err := s.GetLastScan(t.Context(), "github", "acme/shop"); err != nil || last.ID != scan.ID {
