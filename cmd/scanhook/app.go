@@ -20,6 +20,7 @@ import (
 	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/internal/redelivery"
 	"github.com/scanhook/scanhook/internal/retention"
+	"github.com/scanhook/scanhook/internal/reports"
 	"github.com/scanhook/scanhook/internal/runner"
 	"github.com/scanhook/scanhook/internal/web"
 	"github.com/scanhook/scanhook/platforms"
@@ -39,6 +40,7 @@ type app struct {
 // newApp builds everything that the configuration asks for and opens the database, which it serves alone if it is a file.
 // Close it after use.
 func newApp(ctx context.Context, cfg *config.Config, log *slog.Logger) (*app, error) {
+	reports.HideCredentials(cfg.Credentials()...)
 	policies, err := policiesOf(cfg)
 	if err != nil {
 		return nil, err

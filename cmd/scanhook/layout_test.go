@@ -36,7 +36,7 @@ var keepers = map[string][]string{
 	"github.com/rubenv/sql-migrate":   {"store"},
 	"github.com/google/go-github/":    {"platforms/github"},
 	"github.com/xanzy/go-gitlab":      {"platforms/gitlab"},
-	"github.com/zricethezav/gitleaks": {"internal/runner"},
+	"github.com/zricethezav/gitleaks": {"internal/runner", "internal/reports"},
 	"github.com/gin-gonic/gin":        {"webhooks", "internal/api", "internal/web", "internal/httpx", "internal/health", "cmd/scanhook"},
 	"github.com/prometheus/":          {"internal/metrics", "internal/health"},
 	module + "internal/config":        {"cmd/scanhook"},

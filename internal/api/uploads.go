@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/reports"
 )
 
 const uploadTimeout = 5 * time.Minute
@@ -158,5 +159,5 @@ type failInput struct {
 }
 
 func (a *API) failScanner(ctx context.Context, in *failInput) (*resultsOutput, error) {
-	return a.store(ctx, in.Ref, in.Body.Scanner, core.Report{Failure: in.Body.Reason})
+	return a.store(ctx, in.Ref, in.Body.Scanner, core.Report{Failure: reports.Words(in.Body.Reason)})
 }

@@ -4,7 +4,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"net/url"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -16,35 +18,53 @@ const secretMark = 4
 // "repositories[0].gate.fail_on". Of secrets they hold a mark from which only a change can be told.
 func (c *Config) Settings() map[string]string {
 	settings := map[string]string{}
-	flatten(settings, "", reflect.ValueOf(*c))
+	walk("", reflect.ValueOf(*c), func(path string, value reflect.Value) {
+		settings[path] = settled(value)
+		if value.Kind() == reflect.String && strings.Contains(path, ".command[") { // a scanner may be given its token there
+			settings[path] = mark(value.String())
+		}
+	})
 	return settings
 }
 
-func flatten(settings map[string]string, path string, value reflect.Value) {
+// Credentials are all secrets that the configuration holds, the database's password among them.
+func (c *Config) Credentials() []string {
+	var all []string
+	walk("", reflect.ValueOf(*c), func(_ string, value reflect.Value) {
+		switch value := value.Interface().(type) {
+		case Secret:
+			all = append(all, value.Reveal())
+		case DatabaseURL:
+			if address, err := url.Parse(value.Reveal()); err == nil {
+				password, _ := address.User.Password()
+				all = append(all, password)
+			}
+		}
+	})
+	return slices.DeleteFunc(all, func(secret string) bool { return secret == "" })
+}
+
+// walk visits all values by their path.
+func walk(path string, value reflect.Value, visit func(path string, value reflect.Value)) {
 	switch value.Kind() {
 	case reflect.Pointer:
 		if !value.IsNil() {
-			flatten(settings, path, value.Elem())
+			walk(path, value.Elem(), visit)
 		}
 	case reflect.Struct:
 		for _, field := range fieldsOf(value.Type()) {
-			flatten(settings, join(path, field.key), value.FieldByIndex(field.index))
+			walk(join(path, field.key), value.FieldByIndex(field.index), visit)
 		}
 	case reflect.Map:
 		for entries := value.MapRange(); entries.Next(); {
-			flatten(settings, join(path, fmt.Sprint(entries.Key())), entries.Value())
+			walk(join(path, fmt.Sprint(entries.Key())), entries.Value(), visit)
 		}
 	case reflect.Slice:
 		for i := range value.Len() {
-			flatten(settings, path+"["+strconv.Itoa(i)+"]", value.Index(i))
-		}
-	case reflect.String:
-		settings[path] = settled(value)
-		if strings.Contains(path, ".command[") { // a scanner may be given its token there
-			settings[path] = mark(value.String())
+			walk(path+"["+strconv.Itoa(i)+"]", value.Index(i), visit)
 		}
 	default:
-		settings[path] = settled(value)
+		visit(path, value)
 	}
 }
 

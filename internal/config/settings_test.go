@@ -1,8 +1,11 @@
 package config
 
 import (
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestSettingsTellChangesWithoutSecrets(t *testing.T) {
@@ -32,5 +35,19 @@ repositories: [{match: "**", gate: {fail_on: `+failOn+`}}]
 		if changed != (value != after[key]) {
 			t.Errorf("%s: before %q, after %q", key, value, after[key])
 		}
+	}
+}
+
+func TestCredentialsAreAllSecrets(t *testing.T) {
+	t.Parallel()
+	got := mustParse(t, `
+database: {url: "postgres://scanhook:a-long-password@db/scanhook"}
+platforms: {github: {webhook_secrets: ["the-first-secret", ""], token: the-token-of-github}}
+api: {tokens: [{name: ci, token: the-token-of-the-api, role: admin}]}
+`, nil).Credentials()
+	slices.Sort(got)
+	want := []string{"a-long-password", "the-first-secret", "the-token-of-github", "the-token-of-the-api"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("credentials (-want +got):\n%s", diff)
 	}
 }

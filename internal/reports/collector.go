@@ -53,9 +53,6 @@ func (c *collector) add(f core.Finding) *core.Finding {
 	f.Message = first(clean(strings.TrimSpace(f.Message), message), f.RuleID)
 	f.Snippet = clean(f.Snippet, c.limits.snippet())
 	f.PartialFingerprint = clean(f.PartialFingerprint, message)
-	if isSecret(f) {
-		f.Snippet = ""
-	}
 	if f.Suppressed != nil {
 		reason := clean(first(strings.TrimSpace(*f.Suppressed), "suppressed by the scanner"), message)
 		f.Suppressed = &reason

@@ -63,7 +63,7 @@ func (r *run) applyProperties(finding *core.Finding, d *draft, result *wireResul
 		finding.Severity, d.scored = core.SeverityFromScore(score), true
 	}
 	finding.CVEID = first(cveIn(tags...), cveIn(words(bag.CVE)...))
-	finding.CWE = first(cweOfTaxa(result.Taxa), cweIn(tags...), cweNamed(words(bag.CWE)...))
+	finding.CWE = first(cweOfTaxa(result.Taxa), cweIn(tags...), cweNamed(words(bag.CWE)...), cweOfSecret(tags))
 	d.own = bag.Own.value
 }
 

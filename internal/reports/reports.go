@@ -49,7 +49,7 @@ func formats() []format {
 }
 
 // Parse reads one report to its end, without the fields of findings that only the store can know: ids, Fingerprint and
-// BaselineState. RuleID, Title and Tool are empty where the report does not say.
+// BaselineState. RuleID, Title and Tool are empty where the report does not say. No secret is in what it returns.
 //
 // Errors wrap core.ErrInvalid, with line, column, byte offset and JSON pointer of the mistake, or core.ErrTooLarge.
 // Whatever r itself fails with is passed on. The report is empty on errors.
@@ -69,6 +69,7 @@ func parse(r io.Reader, limits Limits, pack bool) (core.Report, error) {
 	if err != nil {
 		return core.Report{}, fmt.Errorf("parsing report: %w", err)
 	}
+	Redact(&report)
 	return report, nil
 }
 

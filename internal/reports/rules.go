@@ -71,7 +71,7 @@ func (r *run) readRule() (rule, error) {
 		text:     clean(strings.TrimSpace(text), r.limits.message()),
 		help:     webAddress(wire.HelpURI, r.limits.name()),
 		cve:      first(cveIn(wire.ID, wire.Name), cveIn(tags...), cveIn(words(bag.CVE)...)),
-		cwe:      first(cweOfRule(wire), cweIn(tags...), cweNamed(words(bag.CWE)...), cweIn(wire.ID, wire.Name)),
+		cwe:      first(cweOfRule(wire), cweIn(tags...), cweNamed(words(bag.CWE)...), cweIn(wire.ID, wire.Name), cweOfSecret(tags)),
 		severity: severity,
 		score:    score,
 		scored:   scored,
@@ -85,6 +85,17 @@ func cweOfRule(wire wireRule) string {
 		targets = append(targets, relationship.Target)
 	}
 	return cweOfTaxa(targets)
+}
+
+// cweOfSecret is the weakness of what is tagged as a secret, as Trivy does it.
+func cweOfSecret(tags []string) string {
+	for _, tag := range tags {
+		switch strings.ToLower(tag) {
+		case "secret", "secrets", "hardcoded-secret", "hardcoded-credentials":
+			return secretInCode
+		}
+	}
+	return ""
 }
 
 // cweOfTaxa finds a CWE id among taxa; those of the taxonomy CWE may be bare numbers.

@@ -5,15 +5,12 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/scanhook/scanhook/core"
 )
 
-// clean makes a text storable: valid UTF-8 without NUL bytes, which PostgreSQL refuses, and at most limit bytes long.
-func clean(text string, limit int) string {
-	if strings.IndexByte(text, 0) >= 0 {
-		text = strings.ReplaceAll(text, "\x00", "\uFFFD")
-	}
-	return clip(strings.ToValidUTF8(text, "\uFFFD"), limit)
-}
+// clean makes a text storable and showable, and at most limit bytes long.
+func clean(text string, limit int) string { return clip(core.Printable(text), limit) }
 
 // clip cuts a text to at most limit bytes, between two runes. The rest must not stay in memory, hence the copy.
 func clip(text string, limit int) string {

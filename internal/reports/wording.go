@@ -1,8 +1,6 @@
 package reports
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"regexp"
 	"strconv"
 	"strings"
@@ -55,30 +53,15 @@ func fixedIn(versions ...string) string {
 // because is a pointer to the reason for which a tool hides a finding.
 func because(reason string) *string { return &reason }
 
-var (
-	// secretRule matches the rules that report secrets: the code that they point at is the secret.
-	secretRule = regexp.MustCompile(`(?i)secret|passw|credential|api[-_]?key|private[-_]?key|access[-_]?token`)
+// numbered is a line of source code with its number before it: "12: code", "12 code".
+var numbered = regexp.MustCompile(`^\s*(\d+):?[ \t]?(.*)$`)
 
-	// numbered is a line of source code with its number before it: "12: code", "12 code".
-	numbered = regexp.MustCompile(`^\s*(\d+):?[ \t]?(.*)$`)
-)
-
-// isSecret tells whether the source code of a finding must not be kept, because it holds a secret.
-func isSecret(f core.Finding) bool {
-	switch f.CWE {
-	case "CWE-259", "CWE-321", "CWE-522", "CWE-798":
-		return true
-	}
-	return secretRule.MatchString(f.RuleID)
-}
-
-// masked stands for a secret. It tells two secrets in one file apart; 16 bits are too few to test a guess with.
+// masked is the mask of a secret, empty for one that the scanner has masked: all of those look alike.
 func masked(secret string) string {
-	if strings.Trim(secret, "*") == "" || strings.HasPrefix(secret, "REDACTED") {
+	if core.IsMasked(secret) {
 		return ""
 	}
-	sum := sha256.Sum256([]byte(secret))
-	return "REDACTED-" + hex.EncodeToString(sum[:2])
+	return core.Mask(secret)
 }
 
 // unnumbered cuts the lines from start to end out of source code whose lines bear their numbers, because numbers change

@@ -11,6 +11,7 @@ import (
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/ai"
+	"github.com/scanhook/scanhook/internal/reports"
 )
 
 // maxReviewedFile bounds the files that an AI is asked about, in bytes; larger ones are made by machines.
@@ -27,8 +28,8 @@ type exhibit struct {
 	name, source string
 	findings     []core.Finding // all that the job has in it
 
-	shown string // source with its secrets masked; empty until it is asked for
-	veil  veil
+	shown    string // source with its secrets masked; empty until it is asked for
+	redactor reports.Redactor
 }
 
 // suspectsOf reads what the AI needs to know of a job's new findings out of the checkout. Findings whose file cannot be
@@ -76,14 +77,14 @@ func readExhibit(root *os.Root, name string, all []core.Finding) *exhibit {
 // question is how the AI hears of a finding: without the secrets of its file, in the scanner's words neither.
 func (s suspect) question(ctx context.Context) (ai.Case, error) {
 	if s.file.shown == "" {
-		shown, veil, err := cover(ctx, s.file.name, s.file.source, s.file.findings)
+		shown, redactor, err := cover(ctx, s.file.name, s.file.source, s.file.findings)
 		if err != nil {
 			return ai.Case{}, err
 		}
-		s.file.shown, s.file.veil = shown, veil
+		s.file.shown, s.file.redactor = shown, redactor
 	}
 	f := s.finding
-	f.Title, f.Message = s.file.veil.mask(f.Title), s.file.veil.mask(f.Message)
+	f.Title, f.Message = s.file.redactor.Line(f.Title), s.file.redactor.Line(f.Message)
 	return ai.Case{Finding: f, Source: s.file.source, Shown: s.file.shown}, nil
 }
 

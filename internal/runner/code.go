@@ -97,7 +97,7 @@ func quote(lines []string, first, last int) (code string, begin int) {
 	end := min(max(first, min(last, first+linesOfOne-1))+linesAround, len(lines))
 	shown := make([]string, 0, end-begin+1)
 	for _, line := range lines[begin-1 : end] {
-		shown = append(shown, narrow(storable(strings.TrimSuffix(line, "\r"))))
+		shown = append(shown, narrow(core.Printable(strings.TrimSuffix(line, "\r"))))
 	}
 	return strings.Join(shown, "\n"), begin
 }

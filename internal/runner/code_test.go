@@ -88,7 +88,7 @@ func TestCodeIsKeptOfNewFindings(t *testing.T) {
 	reference := b.accept(t, "acme/shop", first)
 	b.mustWork(t, true)
 	_, _, known := b.get(t, reference)
-	shown := "package a\nfunc A() {}\nvar t = \"" + mask(githubToken) + "\""
+	shown := "package a\nfunc A() {}\nvar t = \"" + core.Mask(githubToken) + "\""
 	if len(known) != 1 || known[0].CodeLine != 1 || known[0].Code != shown {
 		t.Errorf("the first scan: %+v", known)
 	}

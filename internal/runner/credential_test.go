@@ -98,7 +98,7 @@ func TestFetchCommitScrubsWhatTheServerSays(t *testing.T) {
 	}
 	git := gitRunner{remote: remote}
 	got := git.lastWords("remote: \x1b[31mbad token " + token + ", " + basic(token) + "\n\n")
-	if want := "remote: [31mbad token [credential], [credential]"; got != want {
+	if want := "remote: bad token [credential], [credential]"; got != want {
 		t.Errorf("want %q, got %q", want, got)
 	}
 }

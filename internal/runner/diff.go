@@ -106,7 +106,7 @@ func unquote(path string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%.80q is not a path: %w", path, err)
 	}
-	return storable(plain), nil
+	return core.Printable(plain), nil
 }
 
 // hunk reads "-12,3 +12,4 @@…" and passes over the lines that follow.

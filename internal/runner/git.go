@@ -11,8 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
+	"github.com/scanhook/scanhook/internal/reports"
 	"github.com/scanhook/scanhook/platforms"
 )
 
@@ -109,16 +109,10 @@ const (
 	maxPathName  = 256 // on average
 )
 
-// limits is a shell's script: git and its children may use so much memory, in KiB, and make files of so many blocks of
-// 512 bytes. A lower limit that holds already stays.
-const limits = `ulimit -d "$1" 2>/dev/null; ulimit -f "$2" 2>/dev/null; shift 2; exec "$@"`
-
 // limited is git below its limits: a few objects can unfold to more than any machine has.
 func (g gitRunner) limited(ctx context.Context, args []string) *exec.Cmd {
 	git, err := exec.LookPath("git")
-	memory, file := (gitMemory+bytesPerPath*g.space.maxPaths)>>10, g.space.limit/512
-	cmd := exec.CommandContext(ctx, "/bin/sh", append([]string{"-c", limits, "sh", fmt.Sprint(memory), fmt.Sprint(file), git},
-		args...)...)
+	cmd := limited(ctx, gitMemory+bytesPerPath*g.space.maxPaths, g.space.limit, git, args)
 	cmd.Err = cmp.Or(err, cmd.Err)
 	return cmd
 }
@@ -133,15 +127,7 @@ func (g gitRunner) lastWords(stderr string) string {
 			line = text
 		}
 	}
-	for _, secret := range credentialParts(g.remote.Authorization) {
-		line = strings.ReplaceAll(line, secret, "[credential]")
-	}
-	line = strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return -1
-	}, strings.ToValidUTF8(line, "\uFFFD"))
+	line = reports.Words(line, credentialParts(g.remote.Authorization)...)
 	if len(line) > limit {
 		line = strings.ToValidUTF8(line[:limit], "") + "…"
 	}

@@ -12,24 +12,22 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/rs/zerolog"
 	"github.com/zricethezav/gitleaks/v8/config"
 	"github.com/zricethezav/gitleaks/v8/detect"
-	"github.com/zricethezav/gitleaks/v8/logging"
 	"github.com/zricethezav/gitleaks/v8/report"
 	"github.com/zricethezav/gitleaks/v8/sources"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/reports"
 )
 
 const (
 	builtinGitleaks = "gitleaks"
 
-	maxSecretFile  = 10 << 20 // bytes; larger files are data, not code
-	maxSecrets     = 20_000
-	parallelFiles  = 4
-	maxDecodeDepth = 5 // how often encodings (base64, hex, percent) are peeled off, as the gitleaks command does
+	maxSecretFile = 10 << 20 // bytes; larger files are data, not code
+	maxSecrets    = 20_000
+	parallelFiles = 4
 )
 
 var errTooManySecrets = fmt.Errorf("gitleaks stopped after %d secrets: take generated files out of the repository",
@@ -39,20 +37,6 @@ var errTooManySecrets = fmt.Errorf("gitleaks stopped after %d secrets: take gene
 type panicked string
 
 func (p panicked) Error() string { return string(p) }
-
-// loadDetector is done once in a process, because the library reads its rules through global state and logs, secrets
-// included, through a global logger. The repository's own wishes, its configuration and its gitleaks:allow comments,
-// do not count: whoever leaks a secret must not be able to hide it.
-var loadDetector = sync.OnceValues(func() (*detect.Detector, error) {
-	logging.Logger = zerolog.Nop()
-	detector, err := detect.NewDetectorDefaultConfig()
-	if err != nil {
-		return nil, fmt.Errorf("loading the rules of gitleaks: %w", err)
-	}
-	detector.IgnoreGitleaksAllow = true
-	detector.MaxDecodeDepth = maxDecodeDepth
-	return detector, nil
-})
 
 // secretSearch is one run of gitleaks.
 type secretSearch struct {
@@ -65,7 +49,7 @@ type secretSearch struct {
 // findSecrets looks for secrets in the regular files below dir, those of git itself excluded. No secret is in what it
 // returns.
 func findSecrets(ctx context.Context, dir string) (core.Report, error) {
-	detector, err := loadDetector()
+	detector, err := reports.SecretRules()
 	if err != nil {
 		return core.Report{}, err
 	}

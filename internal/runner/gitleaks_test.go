@@ -55,10 +55,10 @@ func TestFindSecrets(t *testing.T) {
 	})
 	want := []core.Finding{
 		{RuleID: "generic-api-key", File: "deploy.yml", Line: 1, EndLine: 1, Severity: core.High,
-			Snippet: `api_key: "` + mask(apiKey) + `"`},
-		{RuleID: "private-key", File: "keys/id_rsa", Line: 2, EndLine: 5, Severity: core.Critical, Snippet: mask(privateKey)},
+			Snippet: `api_key: "` + core.Mask(apiKey) + `"`},
+		{RuleID: "private-key", File: "keys/id_rsa", Line: 2, EndLine: 5, Severity: core.Critical, Snippet: core.Mask(privateKey)},
 		{RuleID: "github-pat", File: "src/config.py", Line: 3, EndLine: 3, Severity: core.Critical,
-			Snippet: `TOKEN = "` + mask(githubToken) + `"  # gitleaks:allow`},
+			Snippet: `TOKEN = "` + core.Mask(githubToken) + `"  # gitleaks:allow`},
 	}
 	ignored := cmpopts.IgnoreFields(core.Finding{}, "Tool", "Title", "Message", "CWE", "PartialFingerprint")
 	if diff := cmp.Diff(want, got, ignored); diff != "" {

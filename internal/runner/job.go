@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/reports"
 	"github.com/scanhook/scanhook/platforms"
 )
 
@@ -38,6 +39,7 @@ func (r *Runner) examine(
 	if err != nil {
 		report.Failure = err.Error()
 	}
+	reports.Redact(&report) // the one place behind git, scanners and the checkout
 	if may := new(passing); errors.As(err, may) {
 		again = may
 	}

@@ -1,23 +1,16 @@
 package runner
 
 import (
-	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/zricethezav/gitleaks/v8/report"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/reports"
 )
 
-const (
-	maxSnippet = 4 << 10 // bytes
-	maskPrefix = "REDACTED-"
-	minPiece   = 4 // shorter lines of a secret over several lines tell nothing
-)
+const maxSnippet = 4 << 10 // bytes
 
 // advice ends each message: what to do about a leaked secret, in the order in which it helps.
 const advice = " Revoke it where it was issued, then take it out of the code: it stays readable in the history."
@@ -33,21 +26,21 @@ var graveRules = []string{
 // toFindings translates what gitleaks found in one file. The secrets themselves stay behind, also those of its other
 // findings on the same line.
 func toFindings(leaks []report.Finding) []core.Finding {
-	veil := newVeil(leaks)
+	redactor := reports.NewRedactor(leaks)
 	findings := make([]core.Finding, 0, len(leaks))
 	for _, leak := range leaks {
 		findings = append(findings, core.Finding{
 			Tool:               builtinGitleaks,
 			RuleID:             leak.RuleID,
-			File:               storable(leak.File),
+			File:               core.Printable(leak.File),
 			Line:               leak.StartLine,
 			EndLine:            lastLine(leak),
 			Severity:           severityOfRule(leak.RuleID),
 			Title:              leak.Description,
 			Message:            leak.Description + advice,
 			CWE:                "CWE-798",
-			Snippet:            veil.snippet(leak),
-			PartialFingerprint: mask(leak.Secret),
+			Snippet:            snippetOf(leak, redactor),
+			PartialFingerprint: core.Mask(leak.Secret),
 		})
 	}
 	return findings
@@ -71,67 +64,18 @@ func severityOfRule(rule string) core.Severity {
 	return core.High
 }
 
-// mask stands for a secret. Its four digits keep two secrets two findings, so that a new secret in the place of a known
-// one is new; 16 bits are too few to test a guess of the secret with.
-func mask(secret string) string {
-	sum := sha256.Sum256([]byte(strings.Join(strings.Fields(secret), "")))
-	return maskPrefix + hex.EncodeToString(sum[:2])
-}
-
-// veil covers the secrets of one file.
-type veil struct {
-	masks   *strings.Replacer
-	encoded map[int]bool // lines on which a secret stands in encoded form, where it cannot be covered
-}
-
-func newVeil(leaks []report.Finding) veil {
-	masks := make(map[string]string)
-	encoded := make(map[int]bool)
-	for _, leak := range leaks {
-		for piece := range strings.Lines(leak.Secret) {
-			if piece = strings.TrimSpace(piece); len(piece) >= minPiece {
-				masks[piece] = mask(leak.Secret)
-			}
-		}
-		if leak.Secret != "" {
-			masks[leak.Secret] = mask(leak.Secret)
-		}
-		for line := leak.StartLine; isEncoded(leak) && line <= leak.EndLine; line++ {
-			encoded[line] = true
-		}
-	}
-	return veil{masks: longestFirst(masks), encoded: encoded}
-}
-
-// longestFirst makes a secret that contains another one be covered as a whole.
-func longestFirst(masks map[string]string) *strings.Replacer {
-	secrets := make([]string, 0, len(masks))
-	for secret := range masks {
-		secrets = append(secrets, secret)
-	}
-	slices.SortFunc(secrets, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
-	pairs := make([]string, 0, 2*len(secrets))
-	for _, secret := range secrets {
-		pairs = append(pairs, secret, masks[secret])
-	}
-	return strings.NewReplacer(pairs...)
-}
-
-// remainder is what a rule that stops too early leaves of a secret around its mask.
-var remainder = regexp.MustCompile(`[A-Za-z0-9+_-]*(` + maskPrefix + `[0-9a-f]{4})[A-Za-z0-9+_-]*`)
-
-// snippet is the source line that holds the secret, or the lines, with the secret masked.
-func (v veil) snippet(leak report.Finding) string {
+// snippetOf is the source line that holds the secret, or the lines, with the secret masked.
+func snippetOf(leak report.Finding, redactor reports.Redactor) string {
 	lines := linesOf(leak)
-	if lines == "" || v.encoded[leak.StartLine] || v.encoded[leak.EndLine] {
+	if lines == "" || redactor.Encoded(leak.StartLine) || redactor.Encoded(leak.EndLine) {
 		return ""
 	}
-	text := remainder.ReplaceAllString(v.masks.Replace(lines), "$1")
+	text := redactor.Line(lines)
 	if len(text) > maxSnippet {
-		at := max(strings.Index(text, mask(leak.Secret)), 0)
+		at := max(strings.Index(text, core.Mask(leak.Secret)), 0)
 		text = text[max(at-maxSnippet/4, 0):min(at+maxSnippet/4, len(text))]
 	}
-	return storable(strings.TrimSpace(text))
+	return core.Printable(strings.TrimSpace(text))
 }
 
 // linesOf cuts the lines of the secret out of those that gitleaks gives, which may begin with the file when the secret
@@ -148,9 +92,4 @@ func linesOf(leak report.Finding) string {
 		return leak.Line[begin : end+more]
 	}
 	return leak.Line[begin:]
-}
-
-// storable makes text valid UTF-8 without NUL, which is all that PostgreSQL stores.
-func storable(text string) string {
-	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
 }

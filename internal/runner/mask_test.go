@@ -7,11 +7,12 @@ import (
 	"github.com/zricethezav/gitleaks/v8/sources"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/reports"
 )
 
 func TestSeverityOfRule(t *testing.T) {
 	t.Parallel()
-	detector, err := loadDetector()
+	detector, err := reports.SecretRules()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +41,7 @@ func TestSeverityOfRule(t *testing.T) {
 
 func TestPanicOfTheLibrary(t *testing.T) {
 	t.Parallel()
-	detector, err := loadDetector()
+	detector, err := reports.SecretRules()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +63,7 @@ func FuzzSecretsAreMasked(f *testing.F) {
 	f.Add("\n\n\t\"", "\"", "key: '"+privateKey+"'")
 	f.Add(strings.Repeat("x", 5000), "\r\n", "\x00\xff")
 	f.Add("", "=", "curl -u user:")
-	detector, err := loadDetector()
+	detector, err := reports.SecretRules()
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -49,17 +50,24 @@ func absolutePath() string {
 type tail struct {
 	limit int
 	kept  []byte
+	cut   bool
 }
 
 func (t *tail) Write(p []byte) (int, error) {
 	t.kept = append(t.kept, p...)
 	if over := len(t.kept) - t.limit; over > 0 {
-		t.kept = append(t.kept[:0], t.kept[over:]...)
+		t.kept, t.cut = append(t.kept[:0], t.kept[over:]...), true
 	}
 	return len(p), nil
 }
 
-func (t *tail) String() string { return string(t.kept) }
+// String is the end of what was written, from the beginning of a word: nobody knows half a secret for one.
+func (t *tail) String() string {
+	if !t.cut {
+		return string(t.kept)
+	}
+	return string(t.kept[bytes.IndexAny(t.kept, " \t\r\n")+1:])
+}
 
 // capped is a writer that gives up, and tells so, when more than left bytes come.
 type capped struct {

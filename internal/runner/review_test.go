@@ -107,7 +107,7 @@ func TestReviewKeepsWhatTheAISays(t *testing.T) {
 		}
 	}
 	prompt := o.prompt.Load().(string)
-	if strings.Contains(prompt, githubToken) || strings.Contains(prompt, apiKey) || !strings.Contains(prompt, mask(githubToken)) {
+	if strings.Contains(prompt, githubToken) || strings.Contains(prompt, apiKey) || !strings.Contains(prompt, core.Mask(githubToken)) {
 		t.Errorf("the prompt shows secrets:\n%s", prompt)
 	}
 	if log := b.log.String(); !strings.Contains(log, "AI review done") || !strings.Contains(log, "dismissed=1") {

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -24,7 +25,7 @@ func TestOnceScansACommit(t *testing.T) {
 	if scan.Status != core.ScanCompleted || *scan.Verdict != core.Fail || job.State != core.JobCompleted {
 		t.Errorf("want a completed scan that fails, got %+v, %+v", scan, job)
 	}
-	if len(findings) != 1 || findings[0].File != "a/b.py" || findings[0].Snippet != "TOKEN = '"+mask(githubToken)+"'" {
+	if len(findings) != 1 || findings[0].File != "a/b.py" || findings[0].Snippet != "TOKEN = '"+core.Mask(githubToken)+"'" {
 		t.Errorf("want the token, masked, got %+v", findings)
 	}
 }
@@ -68,6 +69,40 @@ func TestOnceFails(t *testing.T) {
 			scan, job, _ := b.get(t, reference)
 			if scan.Status != core.ScanFailed || !strings.Contains(job.Error, test.want) {
 				t.Errorf("want ...%s..., got %s: %s", test.want, scan.Status, job.Error)
+			}
+		})
+	}
+}
+
+// Whatever a scanner says ends in the scan's page, the commit's status and the log.
+func TestOnceHidesWhatScannersTell(t *testing.T) {
+	t.Parallel()
+	report := `{"findings": [{"rule_id": "hardcoded-token", "file": "a.py", "line": 1, "severity": "high",
+		"message": "sw0rdfish is a token", "snippet": "T = 1 if x == 'sw0rdfish' else 2"},
+		{"rule_id": "sql", "file": "a.py", "line": 2, "severity": "high", "message": "query with ` + githubToken + `"}]}`
+	tests := map[string]string{
+		"words":           `printf '\033[31mdenied:\033[0m ` + githubToken + ` \342\200\256 at https://u:pa55word@git.example.com/\n' >&2; exit 2`,
+		"more words":      `printf '%05000d ` + githubToken + `\n' 0 >&2; exit 2`,
+		"a broken report": `echo '{"findings": [{"rule_id": "r", "severity": "` + githubToken + `"}]}'`,
+		"a report":        "cat <<'END'\n" + report + "\nEND",
+	}
+	for name, script := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, Scanner{Command: sh(script)})
+			content := files{"a.py": "T = 1 if x == 'sw0rdfish' else 2\nq('" + githubToken + "')\n"}
+			reference := b.accept(t, "acme/shop", b.server.commit(t, "acme/shop", content))
+			b.mustWork(t, true)
+			scan, job, findings := b.get(t, reference)
+			statuses, err := b.Jobs.ListStatuses(t.Context(), scan)
+			if err != nil {
+				t.Fatal(err)
+			}
+			kept := fmt.Sprintf("%+v %+v %+v %+v %s", scan, job, findings, statuses, b.log)
+			for _, secret := range []string{githubToken[4:20], "pa55word", "sw0rdfish", "\x1b", "\u202e"} {
+				if strings.Contains(kept, secret) {
+					t.Errorf("%q is kept in %s", secret, kept)
+				}
 			}
 		})
 	}

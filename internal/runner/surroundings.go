@@ -60,7 +60,7 @@ func readTelling(lines *bufio.Reader, found []*core.Finding) (t telling) {
 	for number := 1; ; number++ {
 		text, err := readLine(lines)
 		for ; len(found) > 0 && found[0].Line == number; found = found[1:] {
-			if found[0].Snippet == "" && !holdsSecret(*found[0]) {
+			if found[0].Snippet == "" && !found[0].HoldsSecret() {
 				found[0].Snippet = text
 			}
 		}

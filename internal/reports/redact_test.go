@@ -1,0 +1,128 @@
+package reports_test
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/reports"
+)
+
+const (
+	planted = "sw0rdfish-plain" // nothing that a rule could know
+	token   = "ghp_0123456789abcdefghijABCDEFGHIJ012345"
+)
+
+// secretReports each report the planted secret, in code and in words, by a rule that reports secrets.
+var secretReports = map[string]string{
+	"SARIF": `{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"semgrep"}},"results":[{"ruleId":"hardcoded-token",
+		"message":{"text":"'%[1]s' is hard-coded"},"partialFingerprints":{"a":"%[1]s"},
+		"locations":[{"physicalLocation":{"artifactLocation":{"uri":"a.py"},"region":{"startLine":1,"snippet":{"text":"t = \"%[1]s\""}}}}]}]}]}`,
+	"SARIF by tag": `{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"Trivy","rules":[{"id":"odd","properties":{"tags":["secret","HIGH"]}}]}},
+		"results":[{"ruleId":"odd","ruleIndex":0,"message":{"text":"Match: KEY=%[1]s"},
+		"locations":[{"physicalLocation":{"artifactLocation":{"uri":"a"},"region":{"startLine":1,"snippet":{"text":"KEY=%[1]s"}}}}]}]}]}`,
+	"our JSON": `{"tool":"t","findings":[{"rule_id":"leaked-password","severity":"high","file":"a","line":1,
+		"title":"password '%[1]s'","message":"password: %[1]s","snippet":"password: %[1]s"}]}`,
+	"semgrep": `{"version":"1","results":[{"check_id":"hardcoded-token","path":"a","start":{"line":1},"end":{"line":1},
+		"extra":{"message":"token '%[1]s'","severity":"ERROR","lines":"t = '%[1]s'"}}],"errors":[],"paths":{}}`,
+	"gitleaks": `[{"RuleID":"r","Description":"A secret","File":"a","StartLine":1,"Secret":"%[1]s","Match":"x=%[1]s","Fingerprint":"f"}]`,
+	"Trivy": `{"SchemaVersion":2,"ArtifactName":"x","Results":[{"Target":"a","Class":"secret","Secrets":[{"RuleID":"r",
+		"Severity":"HIGH","Title":"A secret","StartLine":1,"EndLine":1,"Match":"x=%[1]s"}]}]}`,
+	"gosec": `{"Issues":[{"severity":"HIGH","rule_id":"G101","details":"Potential hardcoded credentials: \"%[1]s\"","file":"a.go",
+		"code":"1: p := \"%[1]s\"\n","line":"1"}],"Stats":{},"GosecVersion":"2"}`,
+	"GitLab": `{"version":"15.0.0","scan":{"type":"secret_detection","scanner":{"name":"Gitleaks"}},"vulnerabilities":[{"category":"secret_detection",
+		"name":"Password","description":"password '%[1]s' was found","severity":"Critical","location":{"file":"a","start_line":1},
+		"raw_source_code_extract":"%[1]s","scanner":{"id":"gitleaks","name":"Gitleaks"},
+		"identifiers":[{"type":"gitleaks_rule_id","name":"r","value":"Password"}]}]}`,
+	"Checkov": `{"check_type":"secrets","results":{"failed_checks":[{"check_id":"CKV_SECRET_6","check_name":"Base64 High Entropy String",
+		"code_block":[[1,"k = %[1]s\n"]],"file_path":"/a","file_line_range":[1,1],"resource":"%[1]s"}]}}`,
+	"Bandit": `{"errors":[],"generated_at":"x","metrics":{},"results":[{"code":"1 p = '%[1]s'\n","filename":"./a.py","issue_severity":"LOW",
+		"issue_confidence":"MEDIUM","issue_text":"Possible hardcoded password: '%[1]s'","line_number":1,"line_range":[1],
+		"test_id":"B105","test_name":"hardcoded_password_string"}]}`,
+}
+
+var parsers = map[string]func(io.Reader, reports.Limits) (core.Report, error){
+	"parsed": reports.Parse, "packed": reports.ParsePacked,
+}
+
+func TestParseKeepsNoSecret(t *testing.T) {
+	t.Parallel()
+	for name, text := range secretReports {
+		for how, parse := range parsers {
+			report, err := parse(strings.NewReader(fmt.Sprintf(text, planted)), reports.Limits{})
+			if err != nil || report.Len() != 1 {
+				t.Errorf("%s, %s: want a finding, got %d, %v", name, how, report.Len(), err)
+				continue
+			}
+			if found := report.At(0, new(core.Finding)); strings.Contains(textsOf(found), "sw0rd") {
+				t.Errorf("%s, %s keeps the secret: %+v", name, how, found)
+			}
+		}
+	}
+}
+
+// What the built-in rules know is masked in findings of every kind, and in the words of scanners.
+func TestParseMasksWhatTheRulesKnow(t *testing.T) {
+	t.Parallel()
+	const text = `{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"codeql"}},
+		"invocations":[{"executionSuccessful":false,"exitCodeDescription":"login with %[1]s failed\u001b[31m"}],
+		"results":[{"ruleId":"sql","message":{"text":"query with %[1]s"},"suppressions":[{"kind":"external","justification":"%[1]s"}],
+		"locations":[{"physicalLocation":{"artifactLocation":{"uri":"a"},"region":{"startLine":1,"snippet":{"text":"q(\"%[1]s\")\u202e"}}}}]}]}]}`
+	for how, parse := range parsers {
+		report, err := parse(strings.NewReader(fmt.Sprintf(text, token)), reports.Limits{})
+		if err != nil || report.Len() != 1 {
+			t.Fatalf("%s: %d, %v", how, report.Len(), err)
+		}
+		f := report.At(0, new(core.Finding))
+		all := textsOf(f) + report.Failure
+		if strings.Contains(all, token[:12]) || strings.ContainsAny(all, "\x1b\u202e") {
+			t.Errorf("%s: %s, %+v", how, report.Failure, f)
+		}
+		if want := "q(\"" + core.Mask(token) + "\")\uFFFD"; f.Snippet != want {
+			t.Errorf("%s: want %q, got %q", how, want, f.Snippet)
+		}
+	}
+}
+
+func TestWords(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"it broke\n\tat line 3 ":                                     "it broke at line 3",
+		"\x1b[31mfatal:\x1b[0m\r\nno\x00 \u202ewhat\x1b]0;t\x07":     "fatal: no\uFFFD \uFFFDwhat",
+		"token " + token + " is bad":                                 "token " + core.Mask(token) + " is bad",
+		"clone https://ada:" + planted + "@git.example.com/a.git":    "clone https://[credential]@git.example.com/a.git",
+		"clone https://" + planted + "@git.example.com/a.git":        "clone https://[credential]@git.example.com/a.git",
+		"GET /api?a=1&private_token=" + planted + "&b=2":             "GET /api?a=1&private_token=[credential]&b=2",
+		"Authorization: Bearer " + planted + ", Private-Token: abc1": "Authorization: Bearer [credential] Private-Token: [credential]",
+		"mine is s3cr3t-of-job":                                      "mine is [credential]",
+		"write to ada@example.com, see https://example.com/@ada":     "write to ada@example.com, see https://example.com/@ada",
+		"": "",
+	} {
+		got := reports.Words(text, "s3cr3t-of-job", "")
+		if got != want {
+			t.Errorf("%q: want %q, got %q", text, want, got)
+		}
+		if again := reports.Words(got); again != got {
+			t.Errorf("%q: again %q", got, again)
+		}
+	}
+}
+
+func TestHideCredentials(t *testing.T) {
+	reports.HideCredentials("a-webhook/secret", "short")
+	defer reports.HideCredentials()
+	const want = "it said: [credential] and [credential], short"
+	if got := reports.Words("it said: a-webhook/secret and a-webhook%2Fsecret, short"); got != want {
+		t.Errorf("want %q, got %q", want, got)
+	}
+}
+
+func textsOf(f *core.Finding) string {
+	texts := []string{f.RuleID, f.Title, f.Message, f.Snippet, f.PartialFingerprint}
+	if f.Suppressed != nil {
+		texts = append(texts, *f.Suppressed)
+	}
+	return strings.Join(texts, "\n")
+}
