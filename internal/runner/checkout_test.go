@@ -336,6 +336,9 @@ func TestFetchCommitCountsPathsBeforeItLaysThemOut(t *testing.T) {
 
 func TestGitIsBounded(t *testing.T) {
 	t.Parallel()
+	if !onLinux() {
+		t.Skip("limits are read from /proc")
+	}
 	space := open(t)
 	git := gitRunner{space: space}
 	if err := git.run(t.Context(), "init", "--quiet", "--template="); err != nil {
