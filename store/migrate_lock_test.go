@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gofrs/flock"
-
 	"github.com/scanhook/scanhook/store"
 	"github.com/scanhook/scanhook/store/storetest"
 )
@@ -16,19 +14,13 @@ import (
 func TestWaitingForTheMigrationLockIsTold(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
-		url, want, release := e.URL(t), "PostgreSQL's session", func() {}
+		url, want := e.URL(t), "PostgreSQL's session"
 		if file, embedded := strings.CutPrefix(url, "sqlite:"); embedded {
-			lock := flock.New(file + ".lock")
-			if err := lock.Lock(); err != nil {
-				t.Fatal(err)
-			}
-			want, release = file+".lock", func() { _ = lock.Unlock() }
-		} else {
-			unlock, err := store.LockMigrations(t.Context(), url)
-			if err != nil {
-				t.Fatal(err)
-			}
-			release = unlock
+			want = file + ".lock"
+		}
+		release, err := store.LockMigrations(t.Context(), url)
+		if err != nil {
+			t.Fatal(err)
 		}
 		told := make(chan string, 9)
 		opened := make(chan error, 1)

@@ -50,22 +50,17 @@ func startPooler(t testing.TB, program, mode string, server *url.URL) (address s
 	address = free.Addr().String()
 	_ = free.Close()
 	host, port, _ := net.SplitHostPort(address)
-	dir, err := os.MkdirTemp("", "pooler") // which another user can reach, unlike the test's own
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	settings := fmt.Sprintf("[databases]\n* = host=%s port=%s user=%s\n[pgbouncer]\nlisten_addr = %s\nlisten_port = %s\n"+
 		"unix_socket_dir =\nauth_type = any\npool_mode = %s\ndefault_pool_size = 3\n",
 		server.Hostname(), server.Port(), server.User.Username(), host, port, mode)
-	file := filepath.Join(dir, "pgbouncer.ini")
+	file := filepath.Join(t.TempDir(), "pgbouncer.ini")
 	if err := os.WriteFile(file, []byte(settings), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	args := []string{"-q", file}
 	if os.Getuid() == 0 { // as which it refuses to run
 		args = append([]string{"-u", "nobody"}, args...)
-		giveTo(t, "nobody", dir, file)
+		giveTo(t, "nobody", file)
 	}
 	pooler := exec.CommandContext(t.Context(), program, args...)
 	if err := pooler.Start(); err != nil {
@@ -84,7 +79,7 @@ func startPooler(t testing.TB, program, mode string, server *url.URL) (address s
 	}
 }
 
-func giveTo(t testing.TB, name string, files ...string) {
+func giveTo(t testing.TB, name, file string) {
 	t.Helper()
 	who, err := user.Lookup(name)
 	if err != nil {
@@ -94,9 +89,7 @@ func giveTo(t testing.TB, name string, files ...string) {
 	if _, err := fmt.Sscan(who.Uid+" "+who.Gid, &uid, &gid); err != nil {
 		t.Fatal(err)
 	}
-	for _, file := range files {
-		if err := os.Chown(file, uid, gid); err != nil {
-			t.Fatal(err)
-		}
+	if err := os.Chown(file, uid, gid); err != nil {
+		t.Fatal(err)
 	}
 }
