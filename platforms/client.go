@@ -53,9 +53,15 @@ func stays(ctx context.Context) bool { return ctx.Value(staying{}) != nil }
 type boundedTransport struct{ base http.RoundTripper }
 
 func (t boundedTransport) RoundTrip(request *http.Request) (*http.Response, error) {
+	request, refused := withRefusal(request)
 	response, err := t.base.RoundTrip(request)
 	if err != nil {
 		return nil, err
+	}
+	response.Request = request
+	if response.StatusCode >= http.StatusBadRequest {
+		refused.keep(response)
+		return response, nil
 	}
 	response.Body = boundedBody{Reader: io.LimitReader(response.Body, maxAnswer), Closer: response.Body}
 	return response, nil
@@ -64,6 +70,17 @@ func (t boundedTransport) RoundTrip(request *http.Request) (*http.Response, erro
 type boundedBody struct {
 	io.Reader
 	io.Closer
+}
+
+// closingBody does something more when it is closed.
+type closingBody struct {
+	io.ReadCloser
+	then func()
+}
+
+func (b *closingBody) Close() error {
+	defer b.then()
+	return b.ReadCloser.Close()
 }
 
 // Excerpt is what of a platform's answer may stand in an error: short, printable and without the given secret.

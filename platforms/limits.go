@@ -1,6 +1,7 @@
 package platforms
 
 import (
+	"bytes"
 	"net/http"
 	"strconv"
 	"time"
@@ -14,7 +15,8 @@ const (
 )
 
 // Limited tells whether an answer is about a rate limit, and how long to wait. Headers are those of GitHub and GitLab:
-// Retry-After in seconds or as a date, else the time of reset when nothing remains. A 403 without them is a refusal.
+// Retry-After in seconds or as a date, else the time of reset when nothing remains. A 403 without them is a refusal,
+// unless it says that it is for GitHub's secondary limits, which come without a time now and then.
 func Limited(response *http.Response, now time.Time) (time.Duration, bool) {
 	if response.StatusCode != http.StatusTooManyRequests && response.StatusCode != http.StatusForbidden {
 		return 0, false
@@ -28,7 +30,8 @@ func Limited(response *http.Response, now time.Time) (time.Duration, bool) {
 			return untilReset(response.Header.Get(prefix+"Reset"), now), true
 		}
 	}
-	return defaultWait, response.StatusCode == http.StatusTooManyRequests
+	limited := response.StatusCode == http.StatusTooManyRequests
+	return defaultWait, limited || bytes.Contains(answerOf(response), []byte("secondary rate limit"))
 }
 
 // timeOf is the platform's own time, by which its limits end; ours where it tells none that can be.

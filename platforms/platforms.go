@@ -2,7 +2,7 @@
 // errors by which it tells its callers what to do next. The adapters are platforms/github and platforms/gitlab.
 //
 // Every adapter is a Platform. What else one can do, it says by one of the small interfaces SignatureFinder, Signer,
-// CredentialChecker, StatusReader, MergeBaseFinder, Inquirer, HookManager and Redeliverer, which the rooms that need
+// CredentialChecker, Caller, StatusReader, MergeBaseFinder, Inquirer, HookManager and Redeliverer, which the rooms that need
 // them ask for; each has a file of its own. Reading order: platforms.go, answers.go (errors), keyring.go, secrets.go,
 // proof.go (who may speak for which project), hooks.go; the rest helps adapters to read payloads and to make calls.
 package platforms
@@ -25,7 +25,8 @@ type Platform interface {
 	// A body that is not what its event header says is core.ErrInvalid.
 	Parse(header http.Header, body []byte) (core.Delivery, error)
 	// PostStatus makes the platform show the wanted state. Errors are those of this package; anything else is worth
-	// another try. CodeOf tells the HTTP status of the answer in an error.
+	// another try. CodeOf tells the HTTP status of the answer in an error, and FieldRefused which text is at fault. Call
+	// Post, which does without such a text.
 	PostStatus(ctx context.Context, status core.Status) (Posted, error)
 	// Remote tells how to fetch a project, from the configured base address only.
 	Remote(ctx context.Context, project string) (Remote, error)
@@ -36,6 +37,7 @@ type Posted struct {
 	PipelinePin string // the pipeline that the status landed in (GitLab), or empty
 	ID          int64  // the platform's number of the status; 0 where the answer does not tell
 	Code        int    // HTTP status of the answer; 0 where nothing had to be sent
+	LeftOut     string // what Post left out of it because the platform refused it, with its words; usually empty
 }
 
 // Set holds the configured platforms by their key in the configuration.

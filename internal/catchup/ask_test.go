@@ -56,7 +56,7 @@ func TestAskVersion2(t *testing.T) {
 					packet(storetest.SHA(2)+" refs/tags/v1 peeled:"+strings.ToUpper(storetest.SHA(3))) +
 					packet(storetest.SHA(2)+" refs/pull/1/head") + packet("nonsense") + packet("") + "0000"))
 			})
-			taken, err := newAsker(time.Now).ask(t.Context(), remote)
+			taken, err := newAsker(nil, time.Now).ask(t.Context(), remote)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -85,7 +85,7 @@ func TestAskVersion0(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			remote := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(advertisement(test.refs))) })
-			taken, err := newAsker(time.Now).ask(t.Context(), remote)
+			taken, err := newAsker(nil, time.Now).ask(t.Context(), remote)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -123,7 +123,7 @@ func TestAskErrors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			taken, err := newAsker(time.Now).ask(t.Context(), serve(t, func(w http.ResponseWriter, r *http.Request) {
+			taken, err := newAsker(nil, time.Now).ask(t.Context(), serve(t, func(w http.ResponseWriter, r *http.Request) {
 				if r.Method == http.MethodPost {
 					return
 				}
@@ -146,9 +146,39 @@ func TestAskIsBounded(t *testing.T) {
 		many = append(many, core.Head{Ref: "refs/heads/" + storetest.SHA(n), SHA: storetest.SHA(n)})
 	}
 	remote := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(advertisement(many))) })
-	taken, err := newAsker(time.Now).ask(t.Context(), remote)
+	taken, err := newAsker(nil, time.Now).ask(t.Context(), remote)
 	if err != nil || len(taken.heads) != maxRefs || !taken.more {
 		t.Errorf("%d heads, more %t, %v", len(taken.heads), taken.more, err)
+	}
+}
+
+// lender is a platform whose client others may use.
+type lender struct {
+	platforms.Platform
+	client *http.Client
+}
+
+func (l lender) HTTPClient() *http.Client { return l.client }
+
+// While a platform's API wants to be left alone, its git server is not asked either.
+func TestAskKeepsToTheWaitOfTheAPI(t *testing.T) {
+	t.Parallel()
+	asked := 0
+	remote := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if asked++; r.URL.Path == "/api" {
+			w.Header().Set("Retry-After", "60")
+			w.WriteHeader(http.StatusTooManyRequests)
+		}
+	})
+	api := platforms.NewClient(nil)
+	asker := newAsker(lender{client: api}, time.Now)
+	response, err := api.Get(strings.TrimSuffix(remote.URL, "/acme/shop.git") + "/api")
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if _, err := asker.ask(t.Context(), remote); !errors.As(err, new(*platforms.RateLimited)) || asked != 1 {
+		t.Errorf("asked %d times, %v, want RateLimited without a call", asked, err)
 	}
 }
 

@@ -68,8 +68,8 @@ func New(cfg Config) *Catchup {
 		cfg.Now = time.Now
 	}
 	c := &Catchup{Config: cfg, askers: map[string]asker{}, quiet: map[string]time.Time{}}
-	for name := range cfg.Platforms {
-		c.askers[name] = newAsker(cfg.Now)
+	for name, platform := range cfg.Platforms {
+		c.askers[name] = newAsker(platform, cfg.Now)
 	}
 	return c
 }

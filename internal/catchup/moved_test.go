@@ -155,7 +155,7 @@ func TestMovedBetweenTwoCalls(t *testing.T) {
 		}
 		http.Redirect(w, r, "/acme/store.git/git-upload-pack", http.StatusMovedPermanently)
 	})
-	if _, err := newAsker(time.Now).ask(t.Context(), remote); !errors.Is(err, platforms.ErrRefused) {
+	if _, err := newAsker(nil, time.Now).ask(t.Context(), remote); !errors.Is(err, platforms.ErrRefused) {
 		t.Errorf("error = %v, want a refusal", err)
 	}
 }

@@ -41,10 +41,14 @@ type Platform struct {
 	token   string
 	posting *gogithub.Client // nil without a token
 	app     *app             // nil without an App
+	calls   *http.Client     // without a credential
 	now     func() time.Time
 }
 
-var _ platforms.Platform = (*Platform)(nil)
+var (
+	_ platforms.Platform = (*Platform)(nil)
+	_ platforms.Caller   = (*Platform)(nil)
+)
 
 // New checks the configuration and calls nobody. Errors name the field, never its value where that is a secret.
 func New(config Config) (*Platform, error) {
@@ -63,6 +67,7 @@ func New(config Config) (*Platform, error) {
 	if p.isGitea() {
 		client.Transport = methodKeeper{client.Transport}
 	}
+	p.calls = client
 	if config.Token != "" {
 		p.posting = p.dial(client).WithAuthToken(config.Token)
 	}
@@ -73,6 +78,9 @@ func New(config Config) (*Platform, error) {
 	}
 	return p, nil
 }
+
+// HTTPClient is the one that all calls go through.
+func (p *Platform) HTTPClient() *http.Client { return p.calls }
 
 // keysOf leaves signing tokens out, which are GitLab's.
 func keysOf(config Config) (*platforms.Keyring, error) {

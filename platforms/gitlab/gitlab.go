@@ -38,16 +38,22 @@ type Platform struct {
 	keys  *platforms.Keyring
 	token string
 	api   *gogitlab.Client
+	calls *http.Client // without a credential
 	now   func() time.Time
 
 	resends resends
 }
 
-var _ platforms.Platform = (*Platform)(nil)
+var (
+	_ platforms.Platform = (*Platform)(nil)
+	_ platforms.Caller   = (*Platform)(nil)
+)
 
 // New checks the configuration and calls nobody. Errors name the field and its index, never a secret.
 func New(config Config) (*Platform, error) {
-	p := &Platform{name: config.Name, token: config.Token, now: config.Now}
+	p := &Platform{
+		name: config.Name, token: config.Token, now: config.Now, calls: platforms.NewClient(config.HTTPClient),
+	}
 	if p.now == nil {
 		p.now = time.Now
 	}
@@ -57,13 +63,13 @@ func New(config Config) (*Platform, error) {
 	if p.keys, err = platforms.NewKeyring(config.Name, scopes, signingKey); err != nil {
 		return nil, fmt.Errorf("configuring GitLab %s: %w", config.Name, err)
 	}
-	if p.web, p.api, err = connect(config); err != nil {
+	if p.web, p.api, err = connect(config, p.calls); err != nil {
 		return nil, fmt.Errorf("configuring GitLab %s: %w", config.Name, err)
 	}
 	return p, nil
 }
 
-func connect(config Config) (*url.URL, *gogitlab.Client, error) {
+func connect(config Config, calls *http.Client) (*url.URL, *gogitlab.Client, error) {
 	if config.URL == "" {
 		config.URL = "https://gitlab.com"
 	}
@@ -80,12 +86,15 @@ func connect(config Config) (*url.URL, *gogitlab.Client, error) {
 	}
 	client, err := gogitlab.NewClient(config.Token,
 		gogitlab.WithBaseURL(api.String()),
-		gogitlab.WithHTTPClient(platforms.NewClient(config.HTTPClient)),
+		gogitlab.WithHTTPClient(calls),
 		gogitlab.WithoutRetries(),
 		gogitlab.WithCustomLimiter(noLimit{}),
 	)
 	return web, client, err
 }
+
+// HTTPClient is the one that all calls go through.
+func (p *Platform) HTTPClient() *http.Client { return p.calls }
 
 // noLimit replaces go-gitlab's own limiter, which would hold a call back: the reporter decides when to try again.
 type noLimit struct{}
