@@ -103,6 +103,25 @@ func TestFetchCommitScrubsWhatTheServerSays(t *testing.T) {
 	}
 }
 
+// What is wrong with the objects of a commit, git tells before its last line.
+func TestLastWordsKeepTheCause(t *testing.T) {
+	t.Parallel()
+	for said, want := range map[string]string{
+		"error: object 12ab: zeroPaddedFilemode: contains zero-padded file modes\nfatal: fsck error in packed object\n" +
+			"fatal: fetch-pack: invalid index-pack output\n": "error: object 12ab: zeroPaddedFilemode: contains zero-padded " +
+			"file modes; fatal: fetch-pack: invalid index-pack output",
+		"fatal: pack has bad object at offset 12: inflate returned -3\nfatal: index-pack failed\n": "fatal: pack has bad object " +
+			"at offset 12: inflate returned -3; fatal: index-pack failed",
+		"fatal: index-pack failed\n":                      "fatal: index-pack failed",
+		"error: RPC failed; HTTP 500\nfatal: early EOF\n": "error: RPC failed; HTTP 500",
+		"warning: x\nfatal: repository 'y' not found\n\n": "fatal: repository 'y' not found",
+	} {
+		if got := (gitRunner{}).lastWords(said); got != want {
+			t.Errorf("%q: got %q, want %q", said, got, want)
+		}
+	}
+}
+
 func onLinux() bool {
 	_, err := os.Stat("/proc/self/cmdline")
 	return err == nil

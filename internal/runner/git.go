@@ -118,13 +118,22 @@ func (g gitRunner) limited(ctx context.Context, args []string) *exec.Cmd {
 }
 
 // lastWords is the last line that git wrote, which may repeat what the server said, without the credential. Where a
-// transfer failed, the lines after that only tell what git missed then.
+// transfer failed, the lines after that only tell what git missed then. Where the objects are wrong, the lines before
+// tell how.
 func (g gitRunner) lastWords(stderr string) string {
 	const limit = 300
-	line := ""
+	line, cause := "", ""
 	for candidate := range strings.Lines(stderr) {
-		if text := strings.TrimSpace(candidate); text != "" && !strings.Contains(line, transferFailed) {
+		text := strings.TrimSpace(candidate)
+		switch {
+		case text == "" || strings.Contains(line, transferFailed):
+		case strings.Contains(text, "index-pack") && line != "":
+			line = cmp.Or(cause, line) + "; " + text
+		default:
 			line = text
+			if strings.HasPrefix(text, "error: ") {
+				cause = text
+			}
 		}
 	}
 	line = reports.Words(line, credentialParts(g.remote.Authorization)...)
