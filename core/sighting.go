@@ -67,8 +67,9 @@ func (s StatusState) colour() StatusState {
 	return s
 }
 
-// bare is a text without what platforms may change in it.
+// bare is a text without what platforms, or we for their sake, may change in it.
 func bare(text string) string {
+	text = Narrow(text)
 	return strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) || unicode.IsControl(r) {
 			return -1
@@ -78,7 +79,7 @@ func bare(text string) string {
 }
 
 // InPlaceOf tells whether a status of the context name takes the place of s. GitHub does not mind the case.
-func (s Status) InPlaceOf(name string) bool { return strings.EqualFold(s.Context, name) }
+func (s Status) InPlaceOf(name string) bool { return strings.EqualFold(Narrow(s.Context), name) }
 
 // PutRight tells whether a stranger's status is replaced by ours again: once for each wish, never twice, because
 // whoever insists would go on for ever.

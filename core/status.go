@@ -2,6 +2,7 @@ package core
 
 import (
 	"fmt"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -46,6 +47,7 @@ type Status struct {
 	WantedAt       time.Time   `db:"wanted_at"`
 	DueSince       time.Time   `db:"due_since"` // WantedAt, or when the token that it waited for was mended
 	PostedAt       *time.Time  `db:"posted_at"`
+	LeftOut        string      `db:"left_out"`                // what the platform refused of what was posted last, and why; else empty
 	PostedID       int64       `db:"posted_id"`               // the platform's number of what was posted last; 0 where unknown
 	SeenID         int64       `db:"seen_id"`                 // the greatest number that was seen in its place
 	MendedRevision int64       `db:"mended_revision"`         // what put a stranger's status right
@@ -86,6 +88,17 @@ func SupersededError(sha string) string { return "Superseded by a newer push: " 
 // DeadlineError is the reason of jobs that did not report within the scan timeout.
 func DeadlineError(timeout time.Duration) string {
 	return fmt.Sprintf("no result within %s", timeout)
+}
+
+// Narrow replaces the characters above U+FFFF, emoji most of all: GitHub refuses statuses that have some, and a Gitea on
+// an old MySQL fails on them.
+func Narrow(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r > 0xFFFF {
+			return '?'
+		}
+		return r
+	}, text)
 }
 
 // Truncate shortens text to MaxDescription characters.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -18,8 +19,8 @@ const (
 func (end Settlement) post(status core.Status, now time.Time) core.StatusPost {
 	return core.StatusPost{
 		StatusID: status.ID, ScanID: status.ScanID, Context: status.Context, Revision: status.Revision,
-		State: status.State, Description: status.Description, Outcome: end.outcome(), Code: end.Code, Answer: end.Error,
-		At: now, LastAt: now, Milliseconds: end.Took.Milliseconds(),
+		State: status.State, Description: status.Description, Outcome: end.outcome(), Code: end.Code,
+		Answer: cmp.Or(end.Error, end.LeftOut), At: now, LastAt: now, Milliseconds: end.Took.Milliseconds(),
 	}
 }
 

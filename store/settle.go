@@ -15,6 +15,7 @@ type Settlement struct {
 	Posted      bool
 	PipelinePin string        // the platform's pipeline that it was posted to, or empty
 	PostedID    int64         // the platform's number of it; 0 where unknown
+	LeftOut     string        // what was left out of it because the platform refused it, and why
 	CheckAfter  time.Duration // when to look whether it still stands; 0 is never
 	RetryAfter  time.Duration // when not Posted: the pause before the next attempt
 	GivenUp     bool          // when not Posted: nothing more is tried for this revision
@@ -120,10 +121,10 @@ func postedStatus(ctx context.Context, tx *sqlx.Tx, status core.Status, end Sett
 		check = &at
 	}
 	return rowsChanged(ctx, tx, `
-		UPDATE commit_statuses SET posted_revision = ?, posted_state = ?, posted_at = ?, posted_id = ?, check_at = ?,
+		UPDATE commit_statuses SET posted_revision = ?, posted_state = ?, posted_at = ?, posted_id = ?, left_out = ?, check_at = ?,
 			next_attempt_at = ?, attempts = 0, last_error = '', lease_until = NULL, pipeline_pin = CASE WHEN ? = '' THEN pipeline_pin ELSE ? END
 		WHERE id = ? AND lease_until = ?`,
-		status.Revision, status.State, now, end.PostedID, check, now, end.PipelinePin, end.PipelinePin,
+		status.Revision, status.State, now, end.PostedID, end.LeftOut, check, now, end.PipelinePin, end.PipelinePin,
 		status.ID, status.LeaseUntil)
 }
 

@@ -89,6 +89,85 @@ func TestTokenIsBrokenAndMended(t *testing.T) {
 	}
 }
 
+// A link or text that a platform refuses keeps no state from arriving, and what was left out is told.
+func TestStateArrivesWithoutWhatIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, kind := range kinds {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			w, sample := setup(t, worldConfig{kind: kind, extra: `
+scanners: {lint: {command: ["no-such-program-\U0001F525", "{source}"]}}
+repositories: [{match: "**", scanners: [lint], context: "scan \U0001F512"}]`})
+			w.platform.BlockLinks()
+			startWorld(t, w)
+			pushTo(t, w, "main", "", sample.Head)
+			status := finalOf(t, w, sample.Head)
+			if status.Context != "scan ?" || !strings.HasPrefix(status.Description, "Scan failed: lint: ") || status.TargetURL != "" ||
+				core.Narrow(status.Description) != status.Description {
+				t.Errorf("status = %+v, want an error without a link and without wide characters", status)
+			}
+			kept := atRest(t, w.look(t), sample.Head)
+			if !strings.HasPrefix(kept.LeftOut, "link left out: ") || !strings.Contains(kept.LeftOut, "target_url") {
+				t.Errorf("the row tells of what was left out: %q", kept.LeftOut)
+			}
+			var out, errs bytes.Buffer
+			args := []string{"explain", sample.Head, "--config", w.file(t)}
+			if code := run(t.Context(), args, &out, &errs); code != 0 || !strings.Contains(out.String(), "link left out: ") {
+				t.Errorf("exit %d, %s: explain says\n%s", code, errs.String(), out.String())
+			}
+		})
+	}
+}
+
+// People are not told to give permissions that they gave: the platform's own reason stands wherever they look.
+func TestPlatformsReasonIsTold(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		fault  func(base string) standin.Fault
+		reason string
+	}{
+		"single sign-on": {
+			func(base string) standin.Fault { return standin.SingleSignOn(base, "acme") },
+			"Resource protected by organization SAML enforcement. You must grant your Personal Access token access to this " +
+				"organization.\": authorise the token for single sign-on to the organisation, in the list of your tokens or at http://",
+		},
+		"allow list": {
+			func(string) standin.Fault { return standin.AddressNotAllowed("acme") },
+			"your IP address is not permitted to access this resource.\": let the address of this server into the list",
+		},
+		"archived": {
+			func(string) standin.Fault { return standin.Archived() },
+			"github answered 403, \"Repository was archived so is read-only.\": the project is archived",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, sample := setup(t, worldConfig{kind: standin.GitHub})
+			w.platform.RefuseStatusesWith(test.fault(w.platform.Base()))
+			startWorld(t, w)
+			db := w.look(t)
+			pushTo(t, w, "main", "", sample.Head)
+			trouble := eventually(t, "the project to be flagged", func() (core.Trouble, bool) {
+				list, err := db.ListTroubles(t.Context(), "github", "acme/shop")
+				return append(list, core.Trouble{})[0], err == nil && len(list) == 1
+			})
+			if !strings.Contains(trouble.Reason, test.reason) || strings.Contains(trouble.Reason, "authorization_request") ||
+				strings.Contains(trouble.Reason, "permission \"Commit statuses") {
+				t.Errorf("the reason is %s, want %s", trouble.Reason, test.reason)
+			}
+			said, _, _ := strings.Cut(test.reason, "\": ")
+			if checked := w.checked(t, 1); !strings.Contains(checked, said) {
+				t.Errorf("scanhook check says:\n%s", checked)
+			}
+			var out, errs bytes.Buffer
+			args := []string{"explain", sample.Head, "--config", w.file(t)}
+			if code := run(t.Context(), args, &out, &errs); code != 0 || !strings.Contains(out.String(), said) {
+				t.Errorf("exit %d, %s: explain says\n%s", code, errs.String(), out.String())
+			}
+		})
+	}
+}
+
 // checked runs scanhook check.
 func (w *world) checked(t *testing.T, want int) string {
 	t.Helper()

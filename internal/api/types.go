@@ -67,7 +67,8 @@ type statusView struct {
 	State       string     `json:"state" enum:"pending,success,failure,error,cancelled"`
 	Description string     `json:"description"`
 	TargetURL   string     `json:"target_url,omitempty"`
-	Posted      bool       `json:"posted" doc:"the platform shows exactly this"`
+	Posted      bool       `json:"posted" doc:"the platform shows this, apart from left_out"`
+	LeftOut     string     `json:"left_out,omitempty" doc:"what the platform refused of what was posted last, and why"`
 	PostedState string     `json:"posted_state,omitempty"`
 	PostedAt    *time.Time `json:"posted_at"`
 	Attempts    int        `json:"attempts" doc:"failed attempts to post this"`
@@ -78,7 +79,7 @@ type statusView struct {
 func viewStatus(s core.Status) statusView {
 	return statusView{
 		Context: s.Context, State: string(s.State), Description: s.Description, TargetURL: s.TargetURL,
-		Posted: s.PostedRevision == s.Revision, PostedState: string(s.PostedState), PostedAt: s.PostedAt,
+		Posted: s.PostedRevision == s.Revision, LeftOut: s.LeftOut, PostedState: string(s.PostedState), PostedAt: s.PostedAt,
 		Attempts: s.Attempts, LastError: s.LastError, GivenUp: s.GivenUp,
 	}
 }

@@ -76,7 +76,7 @@ func (r *Reporter) post(ctx context.Context, status core.Status) {
 	posting, cancel := context.WithTimeout(context.WithoutCancel(ctx), postTimeout)
 	defer cancel()
 	begun := r.Now()
-	posted, err := r.Platforms[status.SourcePlatform].PostStatus(posting, status)
+	posted, err := platforms.Post(posting, r.Platforms[status.SourcePlatform], status)
 	end := r.settlement(status, posted, err)
 	end.Took = r.Now().Sub(begun)
 	r.tell(status, end, err)
@@ -113,6 +113,7 @@ func (r *Reporter) settlement(status core.Status, posted platforms.Posted, err e
 	if err == nil {
 		return store.Settlement{
 			Posted: true, PipelinePin: posted.PipelinePin, PostedID: posted.ID, Code: posted.Code,
+			LeftOut:    posted.LeftOut,
 			CheckAfter: r.checkAfter(status),
 		}
 	}

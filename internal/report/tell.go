@@ -62,6 +62,9 @@ func (r *Reporter) tell(status core.Status, end store.Settlement, err error) {
 	switch {
 	case err == nil:
 		log.Info("status posted", "description", status.Description)
+		if end.LeftOut != "" {
+			log.Warn("the platform refused a text of a status, which was posted without it", "why", end.LeftOut)
+		}
 		if status.Probe > 0 {
 			log.Info("statuses of this project are posted again, those that waited too")
 			r.silent.Delete(quietKey(status, ""))

@@ -37,6 +37,34 @@ func SecondaryLimit(after time.Duration) Fault {
 	return Fault{Status: http.StatusForbidden, Header: header, Body: body}
 }
 
+// UntimedLimit is SecondaryLimit without a time, which GitHub leaves out now and then.
+func UntimedLimit() Fault {
+	fault := SecondaryLimit(0)
+	fault.Header = http.Header{}
+	return fault
+}
+
+// SingleSignOn is GitHub's 403 for a token that was not authorised for an organisation's single sign-on, on a server at
+// base.
+func SingleSignOn(base, organisation string) Fault {
+	header := http.Header{}
+	header.Set("X-Github-Sso", "required; url="+base+"/orgs/"+organisation+"/sso?authorization_request=A1B2C3")
+	return Fault{Status: http.StatusForbidden, Header: header, Body: `{"message":"Resource protected by organization SAML ` +
+		`enforcement. You must grant your Personal Access token access to this organization."}`}
+}
+
+// AddressNotAllowed is GitHub's 403 for a caller whose address is not in an organisation's list.
+func AddressNotAllowed(organisation string) Fault {
+	return Fault{Status: http.StatusForbidden, Body: `{"message":"Although you appear to have the correct authorization ` +
+		"credentials, the `" + organisation + "` organization has an IP allow list enabled, and your IP address is not " +
+		`permitted to access this resource."}`}
+}
+
+// Archived is GitHub's 403 for a repository that is read-only.
+func Archived() Fault {
+	return Fault{Status: http.StatusForbidden, Body: `{"message":"Repository was archived so is read-only."}`}
+}
+
 // PrimaryLimit is GitHub's 403 for an hour's calls being used up; they come back at reset.
 func PrimaryLimit(reset time.Time) Fault {
 	header := http.Header{}

@@ -20,10 +20,17 @@ func TestFaults(t *testing.T) {
 	}{
 		"rate limited":    {standin.RateLimited(90 * time.Second), 429, "Retry-After", "90"},
 		"secondary limit": {standin.SecondaryLimit(time.Minute), 403, "Retry-After", "60"},
-		"primary limit":   {standin.PrimaryLimit(now.Add(time.Hour)), 403, "X-RateLimit-Reset", "1777899600"},
-		"bad gateway":     {standin.BadGateway(), 502, "Content-Type", "text/html"},
-		"unknown commit":  {standin.UnknownCommit(standin.GitHub, "abc"), 422, "X-RateLimit-Limit", "5000"},
-		"hang":            {standin.Hang(time.Millisecond), 201, "X-RateLimit-Limit", "5000"},
+		"untimed limit":   {standin.UntimedLimit(), 403, "Retry-After", ""},
+		"single sign-on": {
+			standin.SingleSignOn("http://x", "acme"), 403, "X-GitHub-SSO",
+			"required; url=http://x/orgs/acme/sso?authorization_request=A1B2C3",
+		},
+		"allow list":     {standin.AddressNotAllowed("acme"), 403, "Retry-After", ""},
+		"archived":       {standin.Archived(), 403, "Retry-After", ""},
+		"primary limit":  {standin.PrimaryLimit(now.Add(time.Hour)), 403, "X-RateLimit-Reset", "1777899600"},
+		"bad gateway":    {standin.BadGateway(), 502, "Content-Type", "text/html"},
+		"unknown commit": {standin.UnknownCommit(standin.GitHub, "abc"), 422, "X-RateLimit-Limit", "5000"},
+		"hang":           {standin.Hang(time.Millisecond), 201, "X-RateLimit-Limit", "5000"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/scanhook/scanhook/core"
 )
 
 const (
@@ -57,7 +59,11 @@ func (s *Server) problemOf(post githubStatus, project, sha string) (field, probl
 		return "state", "state is not included in the list"
 	case utf8.RuneCountInString(post.Description) > githubDescription:
 		return "description", fmt.Sprintf("description is too long (maximum is %d characters)", githubDescription)
-	case post.TargetURL != "" && !isWebAddress(post.TargetURL):
+	case core.Narrow(post.Description) != post.Description:
+		return "description", "description contains unicode characters above 0xffff"
+	case core.Narrow(post.Context) != post.Context:
+		return "context", "context contains unicode characters above 0xffff"
+	case !s.takesLink(post.TargetURL):
 		return "target_url", "target_url must use http(s) scheme"
 	case s.count(project, sha, post.Context) >= githubStatuses:
 		return "context", "This SHA and context has reached the maximum number of statuses."

@@ -47,7 +47,7 @@ func (s *Server) postGitLabStatus(r *http.Request) answer {
 	if !ok {
 		return refuse(http.StatusNotFound, "404 Project Not Found")
 	}
-	post, problem := readGitLabStatus(r)
+	post, problem := s.readGitLabStatus(r)
 	if problem != nil {
 		return *problem
 	}
@@ -69,7 +69,7 @@ func (s *Server) postGitLabStatus(r *http.Request) answer {
 	return s.countGitLab(repo, sha, ref, post, botLogin)
 }
 
-func readGitLabStatus(r *http.Request) (post gitlabStatus, problem *answer) {
+func (s *Server) readGitLabStatus(r *http.Request) (post gitlabStatus, problem *answer) {
 	if err := json.NewDecoder(r.Body).Decode(&post); err != nil {
 		return post, refuseWord("error", "The provided content is not valid JSON")
 	}
@@ -80,7 +80,7 @@ func readGitLabStatus(r *http.Request) (post gitlabStatus, problem *answer) {
 		return post, refuseWord("error", "state is missing")
 	case !slices.Contains(states, post.State):
 		return post, refuseWord("error", "state does not have a valid value")
-	case post.TargetURL != "" && !isWebAddress(post.TargetURL):
+	case !s.takesLink(post.TargetURL):
 		return post, refuseText("target_url", "is blocked: Only allowed schemes are http, https")
 	}
 	for field, text := range map[string]string{

@@ -14,7 +14,8 @@ import (
 // statusAnswers is what becomes of posted statuses beside the rules.
 type statusAnswers struct {
 	mu         sync.Mutex
-	refusal    int // HTTP status that answers each post of a status; 0: the rules decide
+	refusal    *Fault // that answers each post of a status; nil: the rules decide
+	blocked    bool   // no link is taken
 	announcing sync.WaitGroup
 	ended      bool // nothing is announced any more
 }
@@ -38,9 +39,37 @@ func (a *statusAnswers) end() {
 
 // RefuseStatuses answers each post of a status with an HTTP status, as of a token that may not post; 0 mends it.
 func (s *Server) RefuseStatuses(status int) {
+	message := fmt.Sprintf("%d %s", status, http.StatusText(status))
+	if s.cfg.Kind == GitHub {
+		message = "Resource not accessible by personal access token"
+	}
+	s.refuseStatuses(nil)
+	if status != 0 {
+		s.refuseStatuses(&Fault{Status: status, Body: fmt.Sprintf(`{"message":%q}`, message)})
+	}
+}
+
+// RefuseStatusesWith answers each post of a status with a fault, until RefuseStatuses(0).
+func (s *Server) RefuseStatusesWith(fault Fault) { s.refuseStatuses(&fault) }
+
+func (s *Server) refuseStatuses(fault *Fault) {
 	s.answers.mu.Lock()
 	defer s.answers.mu.Unlock()
-	s.answers.refusal = status
+	s.answers.refusal = fault
+}
+
+// BlockLinks refuses statuses that have a link, as a platform does that may not reach its address.
+func (s *Server) BlockLinks() {
+	s.answers.mu.Lock()
+	defer s.answers.mu.Unlock()
+	s.answers.blocked = true
+}
+
+// takesLink tells whether a status may have the link.
+func (s *Server) takesLink(address string) bool {
+	s.answers.mu.Lock()
+	defer s.answers.mu.Unlock()
+	return address == "" || isWebAddress(address) && !s.answers.blocked
 }
 
 func (s *Server) permitted(rules endpoint) endpoint {
@@ -48,15 +77,10 @@ func (s *Server) permitted(rules endpoint) endpoint {
 		s.answers.mu.Lock()
 		refusal := s.answers.refusal
 		s.answers.mu.Unlock()
-		if refusal == 0 {
+		if refusal == nil {
 			return rules(r)
 		}
-		a := refuse(refusal, fmt.Sprintf("%d %s", refusal, http.StatusText(refusal)))
-		if s.cfg.Kind == GitHub {
-			a = refuseGitHub(refusal, "Resource not accessible by personal access token")
-		}
-		a.fault = true
-		return a
+		return refusal.apply(r, rules)
 	}
 }
 

@@ -126,6 +126,8 @@ func (w *Web) posting(s core.Status) string {
 		return fmt.Sprintf("Somebody else's status stands in its place on %s, again: it is left alone.", s.SourcePlatform)
 	case s.PostedRevision == s.Revision && s.MendedRevision == s.Revision:
 		return fmt.Sprintf("Shown on %s, after somebody else's status had taken its place.", s.SourcePlatform)
+	case s.PostedRevision == s.Revision && s.LeftOut != "":
+		return fmt.Sprintf("Shown on %s, but not in full: %s.", s.SourcePlatform, s.LeftOut)
 	case s.PostedRevision == s.Revision:
 		return fmt.Sprintf("Shown on %s.", s.SourcePlatform)
 	case s.GivenUp:

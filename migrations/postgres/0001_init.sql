@@ -304,6 +304,7 @@ CREATE TABLE commit_statuses (
     wanted_at       TIMESTAMPTZ NOT NULL,
     due_since       TIMESTAMPTZ NOT NULL,
     posted_at       TIMESTAMPTZ,
+    left_out        TEXT NOT NULL DEFAULT '',
     posted_id       BIGINT NOT NULL DEFAULT 0,
     seen_id         BIGINT NOT NULL DEFAULT 0,
     mended_revision BIGINT NOT NULL DEFAULT 0,

@@ -303,6 +303,7 @@ CREATE TABLE commit_statuses (
     wanted_at       TIMESTAMP NOT NULL,
     due_since       TIMESTAMP NOT NULL,
     posted_at       TIMESTAMP,
+    left_out        TEXT NOT NULL DEFAULT '',
     posted_id       INTEGER NOT NULL DEFAULT 0,
     seen_id         INTEGER NOT NULL DEFAULT 0,
     mended_revision INTEGER NOT NULL DEFAULT 0,

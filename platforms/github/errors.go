@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -28,7 +29,7 @@ func (p *Platform) classify(answer *gogithub.Response, err error) error {
 	case response.StatusCode < http.StatusMultipleChoices:
 		return err // a token that cannot be read
 	}
-	reason := p.pauseOf(err, p.refusal(response.StatusCode, err))
+	reason := p.pauseOf(err, p.refusal(response))
 	if wait, ok := platforms.Limited(response, p.now()); ok {
 		reason = limited(wait)
 	}
@@ -80,23 +81,52 @@ func afterSecondary(limit *gogithub.AbuseRateLimitError) time.Duration {
 	return *limit.RetryAfter
 }
 
-func (p *Platform) refusal(code int, err error) error {
-	switch code {
+func (p *Platform) refusal(response *http.Response) error {
+	answer := p.answer(response)
+	switch code := response.StatusCode; code {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
 		return fmt.Errorf("%s answered %d: the project was renamed, or api_url is not the final address", p.name, code)
 	case http.StatusUnauthorized:
 		return &platforms.Denied{
-			Err: fmt.Errorf("%s answered 401: the token or the key of the App is wrong or expired, renew it", p.name),
+			Err: fmt.Errorf("%s: the token or the key of the App is wrong or expired, renew it", answer),
 		}
 	case http.StatusForbidden, http.StatusNotFound:
 		return &platforms.Denied{
-			Hidden: code == http.StatusNotFound, Err: fmt.Errorf("%s answered %d: %s", p.name, code, p.permission()),
+			Hidden: code == http.StatusNotFound, Err: fmt.Errorf("%s: %s", answer, p.advice(response, p.permission())),
 		}
 	case http.StatusBadRequest, http.StatusUnprocessableEntity:
-		return p.invalid(err)
+		return p.invalid(response)
 	default:
-		return fmt.Errorf("%s answered %d", p.name, code)
+		return errors.New(answer)
 	}
+}
+
+// answer tells what GitHub answered, in its own words.
+func (p *Platform) answer(response *http.Response) string {
+	return platforms.Answer(p.name, response, p.token)
+}
+
+// advice is what to do about a 403 or 404: the usual thing, unless GitHub says what the reason is.
+func (p *Platform) advice(response *http.Response, usual string) string {
+	said := platforms.Said(response, p.token)
+	if required := response.Header.Get(ssoHeader); required == "" && !strings.Contains(said, "SAML") {
+		return platforms.Advice(said, usual)
+	}
+	return "authorise the token for single sign-on to the organisation, " + p.whereToSignOn(response)
+}
+
+// ssoHeader comes with a refusal because of an organisation's single sign-on: required; url=https://…
+const ssoHeader = "X-Github-Sso"
+
+// whereToSignOn is the page that GitHub names, without its query, which is another one in each answer.
+func (p *Platform) whereToSignOn(response *http.Response) string {
+	_, address, _ := strings.Cut(response.Header.Get(ssoHeader), "url=")
+	page, err := url.Parse(address)
+	if err != nil || page.Host != p.web.Host || page.Scheme != p.web.Scheme {
+		return "in the list of your tokens"
+	}
+	page.RawQuery, page.Fragment, page.User = "", "", nil
+	return "in the list of your tokens or at " + platforms.Clean(page.String())
 }
 
 func (p *Platform) permission() string {
@@ -115,17 +145,10 @@ func (p *Platform) permission() string {
 
 // invalid tells an unknown commit from a status that GitHub will never take. GitHub lists the fields at fault for the
 // latter; for the former it has no code, only a sentence.
-func (p *Platform) invalid(err error) error {
-	var answer *gogithub.ErrorResponse
-	if !errors.As(err, &answer) {
-		return platforms.ErrRefused
+func (p *Platform) invalid(response *http.Response) error {
+	said := platforms.Said(response, p.token)
+	if strings.HasPrefix(said, "No commit found") {
+		return fmt.Errorf("%w: %s", platforms.ErrUnknownCommit, p.answer(response))
 	}
-	if len(answer.Errors) == 0 && strings.HasPrefix(answer.Message, "No commit found") {
-		return platforms.ErrUnknownCommit
-	}
-	message := answer.Message
-	for _, fault := range answer.Errors {
-		message += ": " + fault.Field + " " + fault.Message
-	}
-	return fmt.Errorf("%w: %s", platforms.ErrRefused, platforms.Excerpt(message, p.token))
+	return platforms.Refusal(p.answer(response))
 }

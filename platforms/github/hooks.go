@@ -175,8 +175,8 @@ func (p *Platform) hookError(answer *gogithub.Response, err error) error {
 		if response.StatusCode == http.StatusNotFound && p.app == nil {
 			doubt = "the path may be misspelt or be no project's, else "
 		}
-		return fmt.Errorf("%w: %s answered %d: %sgive %s", platforms.ErrNoHookAccess, p.name, response.StatusCode, doubt,
-			p.hookPermission())
+		return fmt.Errorf("%w: %s: %s", platforms.ErrNoHookAccess, p.answer(response),
+			p.advice(response, doubt+"give "+p.hookPermission()))
 	case http.StatusMethodNotAllowed:
 		return fmt.Errorf("%w: %s answered 405: it has no such call", platforms.ErrNoHookAccess, p.name)
 	}

@@ -120,8 +120,9 @@ func (p *Platform) unanswered(project string, answer *gogithub.Response, err err
 	case code < http.StatusMultipleChoices:
 		return fmt.Errorf("%w: the answer cannot be read: %w", platforms.ErrRefused, err)
 	case code == http.StatusForbidden || code == http.StatusNotFound:
-		return fmt.Errorf("%w: %s answered %d, which it also does where the permission %q is missing",
-			platforms.ErrUnknownCommit, p.name, code, needs)
+		usual := fmt.Sprintf("which it also does where the permission %q is missing", needs)
+		return fmt.Errorf("%w: %s: %s", platforms.ErrUnknownCommit, p.answer(answer.Response),
+			p.advice(answer.Response, usual))
 	}
 	return classified
 }

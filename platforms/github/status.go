@@ -56,9 +56,11 @@ func (p *Platform) client(ctx context.Context, project string) (*gogithub.Client
 // toRepoStatus leaves out a target that is not http(s): GitHub would refuse the whole status for it.
 func toRepoStatus(status core.Status) *gogithub.RepoStatus {
 	repoStatus := &gogithub.RepoStatus{
-		State:       gogithub.String(toState(status.State)),
-		Description: gogithub.String(core.Truncate(status.Description)),
-		Context:     gogithub.String(status.Context),
+		State:   gogithub.String(toState(status.State)),
+		Context: gogithub.String(status.Context),
+	}
+	if status.Description != "" {
+		repoStatus.Description = gogithub.String(core.Truncate(status.Description))
 	}
 	if target := platforms.WebAddress(platforms.Text(status.TargetURL), ""); target != "" {
 		repoStatus.TargetURL = &target

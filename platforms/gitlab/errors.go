@@ -2,7 +2,6 @@ package gitlab
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -24,49 +23,51 @@ func (p *Platform) classify(answer *gogitlab.Response, err error) error {
 	case answer.StatusCode < 300:
 		return nil // the call succeeded, only the answer was not as go-gitlab expects it
 	}
-	reason := p.refusal(answer.StatusCode, err)
+	reason := p.refusal(answer.Response)
 	if wait, ok := platforms.Limited(answer.Response, p.now()); ok {
 		reason = &platforms.RateLimited{After: wait, Err: errors.New("GitLab asks for a pause")}
 	}
 	return &platforms.Answered{Code: answer.StatusCode, Err: reason}
 }
 
-func (p *Platform) refusal(code int, err error) error {
-	switch code {
+// answer tells what GitLab answered, in its own words.
+func (p *Platform) answer(response *http.Response) string {
+	return platforms.Answer("GitLab", response, p.token)
+}
+
+func (p *Platform) refusal(response *http.Response) error {
+	answer := p.answer(response)
+	switch code := response.StatusCode; code {
 	case http.StatusNotFound:
-		return fmt.Errorf("%w: GitLab answered 404, which it also does where the token of platform %s may not see the"+
-			" project", platforms.ErrUnknownCommit, p.name)
+		return fmt.Errorf("%w: %s, which it also does where the token of platform %s may not see the"+
+			" project", platforms.ErrUnknownCommit, answer, p.name)
 	case http.StatusUnauthorized:
-		return &platforms.Denied{
-			Err: fmt.Errorf("GitLab answered 401: the token is wrong or expired, renew it in platform %s", p.name),
-		}
+		return denied("%s: the token is wrong or expired, renew it in platform %s", answer, p.name)
 	case http.StatusForbidden:
-		return p.forbidden(err)
+		return p.forbidden(response)
 	case http.StatusConflict:
-		return errors.New("GitLab answered 409: another update of this commit is in progress")
+		return fmt.Errorf("%s: another update of this commit is in progress", answer)
 	case http.StatusBadRequest, http.StatusUnprocessableEntity:
-		return fmt.Errorf("%w: %s", platforms.ErrRefused, platforms.Excerpt(messageOf(err), p.token))
+		return platforms.Refusal(answer)
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
 		return fmt.Errorf("GitLab answered %d: set url of platform %s to the address that it redirects to", code, p.name)
 	default:
-		return fmt.Errorf("GitLab answered %d", code)
+		return errors.New(answer)
 	}
 }
 
 // forbidden tells a token without the scope from one that may not do this here. For the former, GitLab has the word of
-// RFC 6750; of the latter it does not say whether the role is too low or the branch is protected.
-func (p *Platform) forbidden(err error) error {
-	var answer *gogitlab.ErrorResponse
-	var body struct {
-		Error string `json:"error"`
+// RFC 6750; of the latter it seldom says whether the role is too low or the branch is protected.
+func (p *Platform) forbidden(response *http.Response) error {
+	answer, said := p.answer(response), platforms.Said(response, p.token)
+	if strings.Contains(said, "insufficient_scope") {
+		return denied("%s: the token of platform %s lacks the scope api, make one that has it", answer, p.name)
 	}
-	if errors.As(err, &answer) && json.Unmarshal(answer.Body, &body) == nil && body.Error == "insufficient_scope" {
-		return &platforms.Denied{
-			Err: fmt.Errorf("GitLab answered 403: the token of platform %s lacks the scope api, make one that has it", p.name),
-		}
+	if advice := platforms.Advice(said, ""); advice != "" {
+		return denied("%s: %s", answer, advice)
 	}
-	return &platforms.Denied{Branch: true, Err: fmt.Errorf("GitLab answered 403: the token of platform %s needs the scope"+
-		" api and the role Developer, and on a protected branch the right to push or merge", p.name)}
+	return &platforms.Denied{Branch: true, Err: fmt.Errorf("%s: the token of platform %s needs the scope"+
+		" api and the role Developer, and on a protected branch the right to push or merge", answer, p.name)}
 }
 
 // hidden asks after the project where GitLab has answered 404, to tell a commit that it does not know from a project
@@ -77,16 +78,8 @@ func (p *Platform) hidden(ctx context.Context, status core.Status, unknown error
 		return unknown
 	}
 	return &platforms.Answered{Code: http.StatusNotFound, Err: &platforms.Denied{
-		Hidden: true, Err: fmt.Errorf("GitLab answered 404: make the owner of the token of platform %s a member of the"+
-			" project, with the role Developer", p.name)}}
-}
-
-func messageOf(err error) string {
-	var answer *gogitlab.ErrorResponse
-	if errors.As(err, &answer) {
-		return answer.Message
-	}
-	return "GitLab gives no reason"
+		Hidden: true, Err: fmt.Errorf("%s: make the owner of the token of platform %s a member of the"+
+			" project, with the role Developer", p.answer(answer.Response), p.name)}}
 }
 
 // isRepeated tells whether GitLab refuses a state because the status is already in it. The API answers 400 to this as

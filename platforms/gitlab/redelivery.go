@@ -164,8 +164,10 @@ func (p *Platform) hookError(answer *gogitlab.Response, err error) error {
 	default:
 		return classified
 	}
-	return fmt.Errorf("%w: GitLab answered %d: %sgive the token of platform %s the scope api and the role Maintainer"+
-		" (for webhooks of groups: Owner)", platforms.ErrNoHookAccess, answer.StatusCode, doubt, p.name)
+	usual := fmt.Sprintf("%sgive the token of platform %s the scope api and the role Maintainer"+
+		" (for webhooks of groups: Owner)", doubt, p.name)
+	return fmt.Errorf("%w: %s: %s", platforms.ErrNoHookAccess, p.answer(answer.Response),
+		platforms.Advice(platforms.Said(answer.Response, p.token), usual))
 }
 
 // resends remembers the calls of the last minute.

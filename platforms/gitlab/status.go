@@ -69,9 +69,11 @@ func projectID(status core.Status) any {
 // pipeline beside another ref than that pipeline's own, which is none of a branch where it runs for a merge request.
 func options(status core.Status, pin int) *gogitlab.SetCommitStatusOptions {
 	options := &gogitlab.SetCommitStatusOptions{
-		State:       toState(status.State),
-		Name:        gogitlab.Ptr(status.Context),
-		Description: gogitlab.Ptr(core.Truncate(status.Description)),
+		State: toState(status.State),
+		Name:  gogitlab.Ptr(status.Context),
+	}
+	if status.Description != "" {
+		options.Description = gogitlab.Ptr(core.Truncate(status.Description))
 	}
 	if status.Branch != "" && pin == 0 {
 		options.Ref = gogitlab.Ptr(status.Branch)

@@ -58,6 +58,7 @@ func Run(t *testing.T, subject Subject) {
 	t.Run("post refuses what names nothing", subject.postRefuses)
 	t.Run("post faults", subject.faults)
 	t.Run("post within deadline", subject.deadline)
+	t.Run("one gate for all calls", subject.quiet)
 }
 
 // Status is a wanted status that every platform can post.

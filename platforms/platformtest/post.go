@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -114,7 +115,45 @@ func (s Subject) faults(t *testing.T) {
 			if text := err.Error(); strings.Contains(text, Token) || len(text) > 600 {
 				t.Errorf("want a short error without the token, got %s", text)
 			}
+			if text := err.Error(); (test.want == denied || test.want == refused) && !strings.Contains(text, "you sent [token]!") {
+				t.Errorf("want the platform's own sentence in the error, got %s", text)
+			}
 		})
+	}
+}
+
+// quiet holds the platform to one gate for all that calls it: statuses, questions and who borrows its client.
+func (s Subject) quiet(t *testing.T) {
+	t.Parallel()
+	var calls atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		calls.Add(1)
+		w.Header().Set("Retry-After", "60")
+		w.WriteHeader(http.StatusTooManyRequests)
+	}))
+	t.Cleanup(server.Close)
+	platform, ctx := s.platform(t, server.URL), t.Context()
+	status := Status(core.StatusSuccess)
+	status.PipelinePin = "77"
+	_, first := platform.PostStatus(ctx, status)
+	_, again := platform.PostStatus(ctx, status)
+	_, base := platform.(platforms.MergeBaseFinder).MergeBase(ctx, status.ProjectName, "main", SHA)
+	_, seen := platform.(platforms.StatusReader).LatestStatus(ctx, status)
+	_, files := platform.(platforms.Inquirer).ChangedFiles(ctx, core.Project{Name: status.ProjectName}, SHA, SHA)
+	_, hooks := platform.(platforms.HookManager).Hooks(ctx, platforms.HookPlace{
+		Scope: platforms.ScopeProject, Owner: status.ProjectName}, "https://scanhook.example/webhooks/x")
+	_, checked := platform.(platforms.CredentialChecker).CheckCredential(ctx)
+	answer, borrowed := platform.(platforms.Caller).HTTPClient().Get(server.URL)
+	if borrowed == nil {
+		answer.Body.Close()
+	}
+	for i, err := range []error{first, again, base, seen, files, hooks, checked, borrowed} {
+		if got := outcomeOf(err); got != pause {
+			t.Errorf("call %d: want %s, got %s: %v", i, pause, got, err)
+		}
+	}
+	if n := calls.Load(); n != 1 {
+		t.Errorf("the platform was called %d times, want once", n)
 	}
 }
 

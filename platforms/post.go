@@ -1,0 +1,115 @@
+package platforms
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+// Field is a part of a status that it can do without.
+type Field string
+
+// The fields that platforms refuse now and then, and without which the state arrives all the same.
+const (
+	FieldDescription Field = "description"
+	FieldLink        Field = "link"
+)
+
+// FieldRefused says which fields of a status keep the platform from taking it. Err wraps ErrRefused.
+type FieldRefused struct {
+	Fields []Field
+	Err    error
+}
+
+func (e *FieldRefused) Error() string { return e.Err.Error() }
+func (e *FieldRefused) Unwrap() error { return e.Err }
+
+// Refusal is the error for a status that the platform refuses, in its words: they name the fields that are wrong.
+func Refusal(said string) error {
+	err := fmt.Errorf("%w: %s", ErrRefused, said)
+	words, fields := strings.ToLower(strings.ReplaceAll(said, "_", " ")), []Field{}
+	for field, word := range map[Field]string{FieldDescription: "description", FieldLink: "target url"} {
+		if strings.Contains(words, word) {
+			fields = append(fields, field)
+		}
+	}
+	if len(fields) == 0 {
+		return err
+	}
+	slices.Sort(fields)
+	return &FieldRefused{Fields: fields, Err: err}
+}
+
+// maxPosts is how often a status is posted at most, each time with less: without its link, with the plainest text, and
+// without any.
+const maxPosts = 4
+
+// Post makes a platform show a status, and sees to it that the state arrives whatever the texts beside it are: wide
+// characters are replaced, and a field that the platform refuses is left out. Where it refuses a status again without
+// saying for which field, it gets the plainest one that says the same.
+func Post(ctx context.Context, platform Platform, status core.Status) (Posted, error) {
+	status.Context, status.Description = core.Narrow(status.Context), core.Narrow(status.Description)
+	posted, err := platform.PostStatus(ctx, status)
+	var left []string
+	for range maxPosts - 1 {
+		fields := refusedFields(status, err)
+		if len(fields) == 0 {
+			break
+		}
+		for _, field := range fields {
+			leaveOut(&status, field)
+		}
+		_, why, _ := strings.Cut(err.Error(), ErrRefused.Error()+": ")
+		left = append(left, fmt.Sprintf("%s left out: %s", joinFields(fields), why))
+		posted, err = platform.PostStatus(ctx, status)
+	}
+	if err == nil {
+		posted.LeftOut = Clean(strings.Join(left, "; "))
+	}
+	return posted, err
+}
+
+// refusedFields are those that are still there of what a refusal is about.
+func refusedFields(status core.Status, err error) (fields []Field) {
+	named := new(FieldRefused)
+	code := CodeOf(err)
+	switch unnamed := code == http.StatusBadRequest || code == http.StatusUnprocessableEntity; {
+	case errors.As(err, &named):
+		fields = slices.Clone(named.Fields)
+	case errors.Is(err, ErrRefused) && unnamed && status.Attempts > 0:
+		fields = []Field{FieldDescription, FieldLink}
+	}
+	return slices.DeleteFunc(fields, func(field Field) bool {
+		return field == FieldLink && status.TargetURL == "" || field == FieldDescription && status.Description == ""
+	})
+}
+
+// plainest says what a state means in characters that every platform takes.
+var plainest = map[core.StatusState]string{
+	core.StatusPending: "Scan in progress", core.StatusSuccess: "Scan passed", core.StatusFailure: "Scan found problems",
+	core.StatusError: "Scan failed", core.StatusCancelled: "Superseded by a newer push",
+}
+
+func leaveOut(status *core.Status, field Field) {
+	switch plain := plainest[status.State]; {
+	case field == FieldLink:
+		status.TargetURL = ""
+	case status.Description != plain:
+		status.Description = plain
+	default:
+		status.Description = ""
+	}
+}
+
+func joinFields(fields []Field) string {
+	words := make([]string, len(fields))
+	for i, field := range fields {
+		words[i] = string(field)
+	}
+	return strings.Join(words, " and ")
+}
