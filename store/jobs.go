@@ -106,17 +106,52 @@ type Retry struct {
 }
 
 // RetryJob gives a job back that failed for a passing reason. When it has failed too often, or there is no time left,
-// it answers core.ErrConflict, as for ExtendLease, and the caller finishes the job with the failure.
+// it answers core.ErrConflict, as for ExtendLease, and the caller finishes the job with the failure. Where it is tried
+// until some time, that uses up none of the few tries for other reasons, and the commit shows what it waits for.
 func (s *Store) RetryJob(ctx context.Context, job core.Job, retry Retry) error {
-	at := s.clock().Add(retry.Pause)
-	if retry.Until.IsZero() && job.Failures+1 >= maxFailures || !retry.Until.IsZero() && at.After(retry.Until) {
-		return fmt.Errorf("retrying job: %w: it has failed %d times", core.ErrConflict, job.Failures+1)
+	at, waits := s.clock().Add(retry.Pause), !retry.Until.IsZero()
+	if !waits {
+		job.Failures++
+	}
+	if waits && at.After(retry.Until) || job.Failures >= maxFailures {
+		return fmt.Errorf("retrying job: %w: it has failed %d times", core.ErrConflict, job.Failures)
 	}
 	job.NotBefore, job.Error = &at, retry.Reason
-	return s.moveJob(ctx, "retrying job", job, `
-		UPDATE scan_jobs SET state = 'pending', failures = failures + 1, error = :error, lease_until = NULL,
-			not_before = :not_before
-		WHERE `+ours)
+	err := s.changeAgain(ctx, func(tx *sqlx.Tx) error {
+		scan, err := s.lockScan(ctx, tx, job.ScanID)
+		if err != nil {
+			return err
+		}
+		moved, err := tx.NamedExecContext(ctx, `
+			UPDATE scan_jobs SET state = 'pending', failures = :failures, error = :error, lease_until = NULL,
+				not_before = :not_before
+			WHERE `+ours, job)
+		if err := oneRow(moved, err, "the job was handed on"); err != nil || !waits {
+			return err
+		}
+		return s.wantWaiting(ctx, tx, scan, job)
+	})
+	if err != nil {
+		return fmt.Errorf("retrying job: %w", err)
+	}
+	return nil
+}
+
+// ExplainJobs notes why jobs that wait for these scanners do not start, unless they say so themselves.
+func (s *Store) ExplainJobs(ctx context.Context, scanners []string, reason string) error {
+	query, args, err := sqlx.In(`UPDATE scan_jobs SET error = ? WHERE state = 'pending' AND scanner IN (?) AND error = ''`,
+		reason, scanners)
+	if err != nil {
+		return nil // no scanners
+	}
+	err = s.transact(ctx, func(tx *sqlx.Tx) error {
+		_, err := tx.ExecContext(ctx, tx.Rebind(query), args...)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("explaining jobs: %w", err)
+	}
+	return nil
 }
 
 func (s *Store) moveJob(ctx context.Context, doing string, job core.Job, update string) error {

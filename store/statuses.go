@@ -22,6 +22,14 @@ func (s *Store) wantStatuses(ctx context.Context, tx *sqlx.Tx, scans []core.Scan
 	return s.putWishes(ctx, tx, wishes)
 }
 
+// wantWaiting lets a commit say what its scan waits for.
+func (s *Store) wantWaiting(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job core.Job) error {
+	wish := s.wishOf(scan)
+	wish.Context, wish.State = scan.Context, core.StatusPending
+	wish.Description = core.Truncate("Waiting: " + job.Scanner + ": " + job.Error)
+	return s.putWishes(ctx, tx, []core.Status{wish})
+}
+
 // putWishes writes what commits should show, at most one wish for each commit and context. The row of a commit and
 // context keeps the latest wish only: a wish that changes nothing is none, and a newer one takes the place of one that
 // was not posted yet. One of an earlier attempt comes too late. A pause that a platform asked for outlives the wish,

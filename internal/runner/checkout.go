@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -116,7 +115,7 @@ func objectFormat(sha string) string {
 // that is out of reach and one that does not hand the commit out is found by asking it something harmless. That proves
 // nothing of one that was cut off in the middle: small answers may come while packs do not.
 func (g gitRunner) explain(ctx context.Context, sha string, failure error) error {
-	if ctx.Err() != nil || errors.Is(failure, exec.ErrNotFound) || errors.As(failure, new(overrun)) {
+	if ctx.Err() != nil || errors.As(failure, new(machineFault)) || errors.As(failure, new(overrun)) {
 		return failure
 	}
 	if errors.As(failure, new(cut)) {

@@ -26,6 +26,9 @@ const shortestAsk = 5 * time.Second
 
 // once claims one job for a worker, which has no other one, works on it while its lease holds, and settles it.
 func (r *Runner) once(ctx context.Context, worker string) (worked bool, err error) {
+	if !r.canWork(ctx) {
+		return false, nil
+	}
 	job, scan, err := r.claim(ctx, worker)
 	switch {
 	case errors.Is(err, core.ErrNotFound):

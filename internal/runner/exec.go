@@ -40,11 +40,14 @@ func runCommand(ctx context.Context, cancel context.CancelCauseFunc, name string
 	if ctx.Err() != nil {
 		return core.Report{}, context.Cause(ctx)
 	}
-	exit := new(exec.ExitError)
-	if err != nil && !errors.As(err, &exit) {
-		return core.Report{}, fmt.Errorf("%s could not be run: %w", name, err)
+	if fault := faultOf(err, filepath.Dir(space.root)); fault != nil || err != nil && !ended(err) {
+		return core.Report{}, fmt.Errorf("%s could not be run: %w", name, cmp.Or(fault, err))
 	}
-	return judge(name, cmd.ProcessState, output, strings.ReplaceAll(words.String(), space.source+"/", ""))
+	report, err := judge(name, cmd.ProcessState, output, strings.ReplaceAll(words.String(), space.source+"/", ""))
+	if err != nil && space.fits() == nil {
+		err = cmp.Or(saidFault(err, words.String(), filepath.Dir(space.root)), err)
+	}
+	return report, err
 }
 
 // prepare finds the program before its working directory is the checkout: a relative path must not lead into it.
@@ -78,8 +81,10 @@ func capture(cmd *exec.Cmd, words *tail, output string, fromStdout bool, full fu
 	if err != nil {
 		return err
 	}
-	cmd.Stdout = &capped{Writer: file, left: maxReport, full: full}
-	return errors.Join(runGroup(cmd), file.Close())
+	into := &capped{Writer: file, left: maxReport, full: full}
+	cmd.Stdout = into
+	err = runGroup(cmd)
+	return errors.Join(err, into.failure, file.Close())
 }
 
 // judge decides what a scanner that has ended delivered.

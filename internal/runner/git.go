@@ -4,10 +4,10 @@ import (
 	"cmp"
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"io"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -76,10 +76,10 @@ func (g gitRunner) start(ctx context.Context, environment []string, stdout io.Wr
 	cmd.Env = environment
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	switch err := runGroup(cmd); {
-	case errors.Is(err, exec.ErrNotFound):
-		return fmt.Errorf("git is not installed: install it where Scanhook runs: %w", err)
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
+	case err != nil && !ended(err):
+		return startFault("git", err, filepath.Dir(g.space.root))
 	case err != nil:
 		return g.failed(err, stderr.String())
 	}
@@ -91,6 +91,9 @@ func (g gitRunner) failed(err error, stderr string) error {
 		return full
 	}
 	err = fmt.Errorf("git said %q (%w)", g.lastWords(stderr), err)
+	if fault := saidFault(err, stderr, filepath.Dir(g.space.root)); fault != nil {
+		return fault
+	}
 	switch {
 	case strings.Contains(stderr, "Out of memory"):
 		return overrun{fmt.Errorf("git needs more memory for this commit than it may use: take large files out of the "+

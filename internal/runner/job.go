@@ -37,6 +37,9 @@ func (r *Runner) examine(
 	}()
 	report, err := r.scanCommit(ctx, job, scan, space)
 	if err != nil {
+		if fault := faultOf(err, r.TempDir); fault != nil {
+			err = passing{fault, true}
+		}
 		report.Failure = err.Error()
 	}
 	reports.Redact(&report) // the one place behind git, scanners and the checkout

@@ -35,6 +35,9 @@ func runGroup(cmd *exec.Cmd) error {
 	return err
 }
 
+// ended tells whether a process that failed came to run at all.
+func ended(err error) bool { return errors.As(err, new(*exec.ExitError)) }
+
 // environment is what every process of the job gets to see, and nothing else of ours: no secret lies in it.
 func (w workspace) environment() []string {
 	return []string{"PATH=" + absolutePath(), "HOME=" + w.home, "TMPDIR=" + w.temp, "LANG=C.UTF-8"}
@@ -74,6 +77,8 @@ type capped struct {
 	io.Writer
 	left int64
 	full func()
+
+	failure error // of the writer: a process that nobody listens to fails in its own way
 }
 
 func (c *capped) Write(p []byte) (int, error) {
@@ -81,5 +86,7 @@ func (c *capped) Write(p []byte) (int, error) {
 		c.full()
 		return 0, io.ErrShortWrite
 	}
-	return c.Writer.Write(p)
+	n, err := c.Writer.Write(p)
+	c.failure = err
+	return n, err
 }

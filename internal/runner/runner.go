@@ -4,7 +4,7 @@
 // each job has a workspace of its own that is removed whatever happens, bounded in time and disk; git and the scanners
 // run without any of our environment; and what went wrong becomes the job's failure, a sentence for people.
 //
-// Reading order: runner.go, claim.go, sight.go, settle.go, job.go, checkout.go, exec.go, gitleaks.go, snippets.go,
+// Reading order: runner.go, claim.go, sight.go, machine.go, settle.go, job.go, checkout.go, exec.go, gitleaks.go, snippets.go,
 // surroundings.go, changes.go, diff.go, review.go.
 package runner
 
@@ -68,6 +68,7 @@ type Runner struct {
 	claimable []string
 	reviews   chan review // wait for the AI
 	sight     *sight
+	machine   machine
 }
 
 // New makes a Runner; it does nothing until Run.
@@ -92,6 +93,9 @@ func New(cfg Config) *Runner {
 // Run works on jobs and ends overdue scans until ctx ends. Jobs in flight are then given back, to be run elsewhere or
 // after the restart.
 func (r *Runner) Run(ctx context.Context) {
+	if len(r.claimable) > 0 {
+		r.probe(ctx)
+	}
 	var loops sync.WaitGroup
 	for n := range r.Workers {
 		loops.Go(func() { r.work(ctx, fmt.Sprintf("%s/%d", r.Worker, n+1)) })
@@ -123,6 +127,11 @@ func (r *Runner) work(ctx context.Context, worker string) {
 func (r *Runner) sweep(ctx context.Context) (bool, error) {
 	removeStale(r.TempDir, time.Now().Add(-staleAge))
 	ended, blind := 0, r.sight.blind()
+	if fault := r.Fault(); fault != nil {
+		if err := r.briefly(ctx, func(ctx context.Context) error { return r.Jobs.ExplainJobs(ctx, r.claimable, fault.Error()) }); err != nil {
+			return false, err
+		}
+	}
 	err := r.within(ctx, stepTime, func(ctx context.Context) (err error) {
 		ended, err = r.Jobs.ExpireScans(ctx, blind)
 		return err

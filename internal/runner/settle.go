@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/scanhook/scanhook/core"
@@ -24,13 +25,8 @@ func (r *Runner) settle(
 ) (settled bool, err error) {
 	log := r.Log.With(about(job, scan)...)
 	if again != nil {
-		retry := store.Retry{Pause: poll.Backoff(retryPause, job.Failures, longestRetryPause), Reason: report.Failure}
-		if again.away {
-			retry.Until = r.Jobs.DeadlineOf(scan)
-		}
-		err := r.insist(ctx, func(ctx context.Context) error { return r.Jobs.RetryJob(ctx, job, retry) })
+		err := r.retry(ctx, job, scan, again)
 		if err == nil {
-			log.Warn("job failed, it will be tried again", keyError, report.Failure)
 			return false, nil
 		}
 		if !errors.Is(err, core.ErrConflict) {
@@ -52,6 +48,27 @@ func (r *Runner) settle(
 		log.Info("job done", keyFindings, len(report.Findings))
 	}
 	return true, nil
+}
+
+// retry gives the job back, to be tried again. Each fault of the machine is in the log once, not for each job.
+func (r *Runner) retry(ctx context.Context, job core.Job, scan core.Scan, again *passing) error {
+	retry := store.Retry{Pause: poll.Backoff(retryPause, job.Failures, longestRetryPause), Reason: again.Error()}
+	if again.away {
+		retry.Pause = poll.Backoff(retryPause, job.Attempt-1, longestRetryPause)
+		retry.Until = r.Jobs.DeadlineOf(scan)
+	}
+	level := slog.LevelWarn
+	if errors.As(again.error, new(machineFault)) {
+		level = slog.LevelDebug
+		if r.blame(ctx, again.error) {
+			retry.Pause = probeEvery // by then it goes on here or elsewhere, or is not claimed
+		}
+	}
+	err := r.insist(ctx, func(ctx context.Context) error { return r.Jobs.RetryJob(ctx, job, retry) })
+	if err == nil {
+		r.Log.With(about(job, scan)...).Log(ctx, level, "job failed, it will be tried again", keyError, retry.Reason)
+	}
+	return err
 }
 
 // giveBack returns a job that a stopping process could not end.

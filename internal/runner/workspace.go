@@ -37,7 +37,13 @@ type workspace struct {
 	patience time.Duration // with a git server that says next to nothing, in whole seconds
 }
 
+// newWorkspace fails only for faults of the machine.
 func newWorkspace(parent string, limit int64) (workspace, error) {
+	space, err := makeWorkspace(parent, limit)
+	return space, workspaceFault(err, parent)
+}
+
+func makeWorkspace(parent string, limit int64) (workspace, error) {
 	root, err := os.MkdirTemp(parent, workspacePrefix)
 	if err != nil {
 		return workspace{}, fmt.Errorf("making a workspace: %w", err)
