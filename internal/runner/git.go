@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"os/exec"
@@ -90,7 +91,11 @@ func (g gitRunner) failed(err error, stderr string) error {
 	if full := g.space.fits(); full != nil {
 		return full
 	}
+	notRun := cannotRun(err)
 	err = fmt.Errorf("git said %q (%w)", g.lastWords(stderr), err)
+	if notRun {
+		return startFault("git", err, filepath.Dir(g.space.root))
+	}
 	if fault := saidFault(err, stderr, filepath.Dir(g.space.root)); fault != nil {
 		return fault
 	}
@@ -111,6 +116,12 @@ const (
 	bytesPerPath = 512
 	maxPathName  = 256 // on average
 )
+
+// cannotRun tells whether a shell could not run the program that it was to become.
+func cannotRun(err error) bool {
+	exit := new(exec.ExitError)
+	return errors.As(err, &exit) && (exit.ExitCode() == 126 || exit.ExitCode() == 127)
+}
 
 // limited is git below its limits: a few objects can unfold to more than any machine has.
 func (g gitRunner) limited(ctx context.Context, args []string) *exec.Cmd {
