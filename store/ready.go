@@ -2,8 +2,12 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"fmt"
 	"time"
+
+	"github.com/jmoiron/sqlx"
 )
 
 // refusalCounts is how long deliveries that could not be written speak against being ready. Then calls may come again,
@@ -32,6 +36,32 @@ func (s *Store) Refusal() error {
 		return last.err
 	}
 	return nil
+}
+
+// trialSize is how much TryWrite writes, in bytes: as much as a usual delivery.
+const trialSize = 8 << 10
+
+// TryWrite finds out whether the database can write, as Refusal then tells, when nothing comes that would show it. It is
+// nil for a database that is out of reach.
+func (s *Store) TryWrite(ctx context.Context) error {
+	err := s.transact(ctx, func(tx *sqlx.Tx) error {
+		var id int64
+		err := tx.GetContext(ctx, &id, tx.Rebind(`INSERT INTO write_trials (at, filler) VALUES (?, ?) RETURNING id`),
+			s.clock(), filler())
+		if err == nil { // what came before made room for nothing
+			_, err = tx.ExecContext(ctx, tx.Rebind(`DELETE FROM write_trials WHERE id < ?`), id)
+		}
+		return err
+	})
+	s.noteIntake(err)
+	return s.Refusal()
+}
+
+// filler does not get smaller by compression.
+func filler() string {
+	random := make([]byte, trialSize/2)
+	_, _ = rand.Read(random) // never fails
+	return hex.EncodeToString(random)
 }
 
 func (s *Store) noteIntake(err error) {

@@ -48,3 +48,32 @@ func TestFullDiskIsNotReady(t *testing.T) {
 	}
 	wantReady("with room again", nil)
 }
+
+// Without traffic, who tries finds out that the disk is full, and that there is room again.
+func TestTryWrite(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		for range 3 {
+			if err := s.TryWrite(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if s.Shared() {
+			return
+		}
+		s.LimitPages(t, 1)
+		var full error
+		for n := 1; full == nil && n < 1000; n++ { // until the pages are used up that there are
+			d, p := storetest.PushOf(n)
+			_, full = s.AcceptPush(t.Context(), d, p)
+		}
+		if err := s.TryWrite(t.Context()); !errors.Is(err, core.ErrUnavailable) {
+			t.Errorf("on a full disk: %v", err)
+		}
+		s.LimitPages(t, 1<<30)
+		if err := s.TryWrite(t.Context()); err != nil || s.Ready(t.Context()) != nil {
+			t.Errorf("with room again: %v", err)
+		}
+	})
+}

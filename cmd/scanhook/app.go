@@ -63,7 +63,10 @@ func newApp(ctx context.Context, cfg *config.Config, log *slog.Logger) (*app, er
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	monitor, err := newMonitoring(cfg, db, set, log)
+	scanning := runner.New(runner.Config{
+		Jobs: db, Platforms: set, Scanners: scannersOf(cfg), MaxPaths: cfg.Runner.MaxPaths, AI: aiOf(cfg), Log: log,
+	})
+	monitor, err := newMonitoring(cfg, db, set, scanning, log)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -84,7 +87,7 @@ func newApp(ctx context.Context, cfg *config.Config, log *slog.Logger) (*app, er
 		Store: db, Platforms: set, Address: hookAddresses(cfg), Every: time.Duration(cfg.Recover.Every), Log: log,
 		Now: db.Now,
 	})
-	loops := append(newLoops(cfg, db, set, log), missed.Run, hooks.Run, monitor.reporter.Run, monitor.health.Run,
+	loops := append(newLoops(cfg, db, set, log), scanning.Run, missed.Run, hooks.Run, monitor.reporter.Run, monitor.health.Run,
 		keepTime(db, log))
 	return &app{store: db, handler: handler, metrics: monitor.meter.Handler(), pages: pages, loops: loops}, nil
 }
@@ -110,9 +113,6 @@ func newHandler(
 }
 
 func newLoops(cfg *config.Config, db *store.Store, set platforms.Set, log *slog.Logger) []func(context.Context) {
-	scanning := runner.New(runner.Config{
-		Jobs: db, Platforms: set, Scanners: scannersOf(cfg), MaxPaths: cfg.Runner.MaxPaths, AI: aiOf(cfg), Log: log,
-	})
 	lists := epss.New(epss.Config{
 		Store: db, URLs: feedsOf(cfg), Asked: askedFor(cfg), Every: cfg.EPSS.Every, Log: log,
 	})
@@ -121,7 +121,7 @@ func newLoops(cfg *config.Config, db *store.Store, set platforms.Set, log *slog.
 		Store: db, Deliveries: cfg.Retention.Deliveries.Duration(), Scans: cfg.Retention.Scans.Duration(),
 		KeepScans: int(cfg.Retention.KeepScans), Log: log, Now: db.Now,
 	})
-	return []func(context.Context){scanning.Run, lists.Run, asking.Run, keeping.Run}
+	return []func(context.Context){lists.Run, asking.Run, keeping.Run}
 }
 
 // hookAddresses tells where each platform's webhooks call.

@@ -11,6 +11,7 @@ import (
 	"github.com/scanhook/scanhook/internal/health"
 	"github.com/scanhook/scanhook/internal/metrics"
 	"github.com/scanhook/scanhook/internal/report"
+	"github.com/scanhook/scanhook/internal/runner"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/store"
 )
@@ -24,12 +25,14 @@ type monitoring struct {
 	reporter *report.Reporter
 }
 
-func newMonitoring(cfg *config.Config, db *store.Store, set platforms.Set, log *slog.Logger) (monitoring, error) {
+func newMonitoring(
+	cfg *config.Config, db *store.Store, set platforms.Set, scanning *runner.Runner, log *slog.Logger,
+) (monitoring, error) {
 	meter := metrics.New(buildVersion())
 	reporter := report.New(report.Config{Store: db, Platforms: set, Pace: paceOf(cfg), Meter: meter, Log: log, Now: db.Now})
 	state := health.New(health.Config{
 		Store: db, Platforms: monitoredPlatforms(cfg), Scanners: slices.Sorted(maps.Keys(cfg.Scanners)),
-		Disks: disksOf(cfg), Log: log, Pause: reporter.Pause, LastPost: reporter.LastPost, Now: db.Now,
+		Disks: disksOf(cfg), Log: log, Fault: scanning.Fault, Pause: reporter.Pause, LastPost: reporter.LastPost, Now: db.Now,
 	})
 	return monitoring{meter, state, reporter}, meter.Add(state)
 }

@@ -20,7 +20,10 @@ func (h *Health) Collect(to chan<- prometheus.Metric) {
 	s := h.look(context.Background())
 	r := readings{to: to, now: h.Now()}
 	r.tell("intake_queue_length", "Deliveries that wait in this process for the database.", float64(s.queue))
-	r.flag("database_up", "Whether the database answered.", s.up())
+	r.flag("database_up", "Whether the database answers and can write.", s.up())
+	if h.Fault != nil {
+		r.flag("runner_up", "Whether this process can check commits out; while it cannot, jobs wait.", h.Fault() == nil)
+	}
 	if s.err == nil {
 		r.tell("database_ping_seconds", "Time that the database took to answer.", s.flow.Ping.Seconds())
 		h.collectJobs(r, s.flow.Jobs)

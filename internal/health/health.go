@@ -27,6 +27,7 @@ type Config struct {
 	Now       func() time.Time // time.Now when nil
 	Patience  time.Duration    // the database may take so long for all questions together; 2 seconds when 0
 
+	Fault    func() error                    // why no job can start here, nil while jobs do; may be nil where none ever does
 	Pause    func(platform string) time.Time // until when a platform wants to be left alone; zero when it does not
 	LastPost func(platform string) time.Time // when this process last posted a status; zero for never
 }
@@ -43,6 +44,8 @@ type Health struct {
 	Config
 	hooks atomic.Pointer[[]core.HookHealth] // nil until they were judged for the first time
 	after int64                             // the last delivery that was listened to
+	tried time.Time                         // to write
+	full  bool                              // what the log was told of it
 
 	reading sync.Mutex // held while the flow is read, so that all who ask share one answer
 	latest  snapshot

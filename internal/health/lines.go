@@ -70,6 +70,9 @@ func (h *Health) Lines(ctx context.Context) string {
 	s := h.look(ctx)
 	p := &page{now: h.Now()}
 	h.databaseLines(p, s)
+	if h.Fault != nil {
+		h.machineLine(p)
+	}
 	for _, platform := range h.Platforms {
 		h.platformLine(p, platform)
 		h.hooksLine(p, platform)
@@ -88,7 +91,7 @@ func gibibytes(n uint64) string { return fmt.Sprintf("%.1f GiB", float64(n)/(1<<
 
 func (h *Health) databaseLines(p *page, s snapshot) {
 	switch {
-	case !s.up():
+	case !s.answers():
 		p.line(false, "database", "does not answer; the log of the loops that fail tells why")
 		return
 	case s.err != nil:
@@ -134,6 +137,15 @@ func (h *Health) databaseLines(p *page, s snapshot) {
 		p.line(list.Kind != core.FeedEPSS || p.now.Sub(edition) < oldList, "list "+string(list.Kind),
 			"of %s, %d entries", edition.UTC().Format(time.DateOnly), list.NumRows)
 	}
+}
+
+// machineLine does not say what is wrong: whoever asks may be a stranger.
+func (h *Health) machineLine(p *page) {
+	if h.Fault() != nil {
+		p.line(false, "machine", "cannot check commits out, jobs wait; scanhook check and the log say what to do")
+		return
+	}
+	p.line(true, "machine", "can check commits out")
 }
 
 func (h *Health) lacksToken(platform string) bool {

@@ -3,6 +3,7 @@ package health
 import (
 	"context"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/scanhook/scanhook/core"
@@ -12,8 +13,11 @@ import (
 // listenEvery is how often webhooks are judged; silence is a matter of days.
 const listenEvery = time.Minute
 
-// Run judges webhooks until ctx ends.
+// Run judges webhooks, and tries whether the database can write, until ctx ends.
 func (h *Health) Run(ctx context.Context) {
+	var trials sync.WaitGroup
+	defer trials.Wait()
+	trials.Go(func() { poll.Loop{Name: "write trial", Every: retryWrite, Once: h.tryWrite, Log: h.Log}.Run(ctx) })
 	poll.Loop{Name: "hook silence", Every: listenEvery, Once: h.once, Log: h.Log}.Run(ctx)
 }
 

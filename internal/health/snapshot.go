@@ -52,5 +52,8 @@ func (h *Health) read(ctx context.Context) snapshot {
 	return s
 }
 
-// up tells whether the database answered, if only the first question.
-func (s snapshot) up() bool { return s.flow.Ping > 0 }
+// answers tells whether the database answered, if only the first question.
+func (s snapshot) answers() bool { return s.flow.Ping > 0 }
+
+// up tells whether it answers and can write.
+func (s snapshot) up() bool { return s.answers() && !s.full }

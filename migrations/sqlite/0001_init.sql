@@ -458,7 +458,15 @@ CREATE TABLE settings (
     value TEXT NOT NULL
 );
 
+-- What each process writes now and then to find out whether it can.
+CREATE TABLE write_trials (
+    id     INTEGER PRIMARY KEY,
+    at     TIMESTAMP NOT NULL,
+    filler TEXT NOT NULL
+);
+
 -- +migrate Down
+DROP TABLE write_trials;
 DROP TABLE settings;
 DROP TABLE audit_events;
 DROP TABLE sessions;
