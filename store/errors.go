@@ -37,11 +37,14 @@ func classify(err error) error {
 
 const adviceReadOnly = ": the server only reads, as a standby does; let database.url name the primary, or all servers"
 
+const adviceDamaged = ": the file is damaged; stop scanhook, move the file with its -wal and -shm away and put a backup in its " +
+	"place, or what sqlite3 FILE .recover can save of it"
+
 // adviceOn tells what to do about a database that does not mend by itself: SQLite's 8 read-only, 11 corrupt and 26 not a
-// database, and 25006 of a server that only reads.
+// database, and a server that only reads, or lets us create nothing.
 func adviceOn(err error) string {
-	if server := new(pq.Error); errors.As(err, &server) && server.Code == "25006" {
-		return adviceReadOnly
+	if server := new(pq.Error); errors.As(err, &server) {
+		return adviceOnServer(server)
 	}
 	embedded := new(sqlitedriver.Error)
 	if !errors.As(err, &embedded) {
@@ -51,11 +54,25 @@ func adviceOn(err error) string {
 	case 8:
 		return ": let the user that scanhook runs as write the file, its -wal and -shm, and the folder"
 	case 11, 26:
-		return ": the file is damaged; stop scanhook, move the file with its -wal and -shm away and put a backup in its place, or" +
-			" what sqlite3 FILE .recover can save of it"
+		return adviceDamaged
 	}
 	return ""
 }
+
+func adviceOnServer(err *pq.Error) string {
+	switch {
+	case err.Code == "25006":
+		return adviceReadOnly
+	case err.Code == "42501" && strings.Contains(err.Message, "schema"), err.Code == "3F000":
+		return adviceSchema
+	}
+	return ""
+}
+
+// adviceSchema is about 42501 insufficient privilege and 3F000 no schema, which people meet at the first start: since
+// PostgreSQL 15 only the owner of a database may create tables in its schema public.
+const adviceSchema = ": let the role create tables: GRANT CREATE ON SCHEMA public TO the role of database.url, or give it a " +
+	"schema of its own that search_path names"
 
 // isAway tells whether trying again later can help: the connection or the server is gone, or it is too busy.
 func isAway(err error) bool {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/scanhook/scanhook/core"
@@ -30,9 +31,10 @@ func Probe(ctx context.Context, url string) error {
 	if err != nil {
 		return fmt.Errorf("reaching database: %w", classify(explainPooler(ctx, db, err)))
 	}
-	readOnly := false
+	readOnly, mayCreate := false, true
 	if d.file == "" {
-		err = tx.GetContext(ctx, &readOnly, `SELECT current_setting('transaction_read_only')::boolean`)
+		err = tx.QueryRowxContext(ctx, `SELECT current_setting('transaction_read_only')::boolean,
+			to_regclass('`+schemaTable+`') IS NOT NULL OR COALESCE(has_schema_privilege(current_schema(), 'CREATE'), FALSE)`).Scan(&readOnly, &mayCreate)
 	} else { // a file that may not be written to lets transactions begin
 		_, err = tx.ExecContext(ctx, `CREATE TABLE probe_of_scanhook (id INTEGER)`)
 	}
@@ -41,6 +43,9 @@ func Probe(ctx context.Context, url string) error {
 	}
 	if readOnly {
 		return fmt.Errorf("writing to database: %w%s", core.ErrUnavailable, adviceReadOnly)
+	}
+	if !mayCreate {
+		return fmt.Errorf("creating tables: %w%s", core.ErrConflict, adviceSchema)
 	}
 	if err := checkTexts(ctx, db, d); err != nil {
 		return fmt.Errorf("looking at the schema: %w", classify(err))
@@ -99,6 +104,23 @@ func Skew(ctx context.Context, url string) (time.Duration, error) {
 	return s.SyncClock(ctx)
 }
 
+// CheckIntegrity looks through the SQLite file at url for damage. The error is core.ErrNotFound where there is none yet.
+func CheckIntegrity(ctx context.Context, url string) error {
+	s, err := attach(ctx, url)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = s.db.Close() }()
+	var said string
+	if err := s.db.GetContext(ctx, &said, `PRAGMA quick_check(1)`); err != nil {
+		return fmt.Errorf("looking through the database: %w", classify(err))
+	}
+	if said != "ok" {
+		return fmt.Errorf("looking through the database: %s%s", strings.Join(strings.Fields(said), " "), adviceDamaged)
+	}
+	return nil
+}
+
 // attach opens a database as it is, for a look.
 func attach(ctx context.Context, url string) (*Store, error) {
 	if err := Probe(ctx, url); err != nil {
@@ -117,7 +139,11 @@ func probeFile(path string) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if _, err := os.Stat(filepath.Dir(path)); err != nil {
+	trial, err := os.CreateTemp(filepath.Dir(path), ".scanhook-probe-")
+	if err != nil {
+		return fmt.Errorf("%w: make the folder, and let the user that scanhook runs as write to it", err)
+	}
+	if err := errors.Join(trial.Close(), os.Remove(trial.Name())); err != nil {
 		return err
 	}
 	return fmt.Errorf("%w: %s is created at the first start", core.ErrNotFound, path)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os/exec"
 	"slices"
 	"strings"
 
@@ -28,11 +27,12 @@ func (i inspection) inspect(ctx context.Context) []line {
 	}
 	lines = append(lines, i.clocks(ctx)...)
 	if database.verdict != verdictFail {
+		lines = append(lines, i.integrity(ctx)...)
 		lines = append(lines, i.troubles(ctx)...)
 		lines = append(lines, i.secrets(ctx)...)
 		lines = append(lines, i.silentHooks(ctx)...)
 	}
-	lines = append(lines, i.api(), i.git())
+	lines = append(append(lines, i.api()), i.machine(ctx)...)
 	for _, name := range slices.Sorted(maps.Keys(i.Scanners)) {
 		lines = append(lines, i.scanner(name))
 	}
@@ -90,18 +90,4 @@ func (i inspection) api() line {
 		return line{verdictOff, "api", "no token; set api.tokens for uploads and for other programs"}
 	}
 	return line{verdictOK, "api", "open for " + strings.Join(tokens, ", ")}
-}
-
-// git is needed as soon as a commit has to be fetched for a scanner that runs here.
-func (i inspection) git() line {
-	program, err := exec.LookPath("git")
-	if err == nil {
-		return line{verdictOK, "git", program}
-	}
-	for name, scanner := range i.Scanners {
-		if !scanner.Upload && i.used(name) {
-			return line{verdictFail, "git", "not found in PATH; install it, commits are fetched with it"}
-		}
-	}
-	return line{verdictOff, "git", "not found in PATH, and not needed: no scanner runs here"}
 }

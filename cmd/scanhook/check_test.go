@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -146,4 +148,54 @@ func TestCheckMissesGitWhereItIsNeeded(t *testing.T) {
 			outcome{cmd.ProcessState.ExitCode(), string(out), ""}.expect(t, test.code, test.want)
 		})
 	}
+}
+
+// What serve and the scanners that run here need of the machine is tried, and each failure says what to do.
+func TestCheckTriesTheMachine(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	old := filepath.Join(dir, "old")
+	if err := errors.Join(os.Mkdir(old, 0o700),
+		os.WriteFile(filepath.Join(old, "git"), []byte("#!/bin/sh\necho git version 2.20.1\n"), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		environment string
+		want        []string
+		code        int
+	}{
+		"all is well": {"", []string{"ok    git: /", "ok    workspaces: are made in ", " free in ", " files"}, 0},
+		"no directory": {"TMPDIR=" + dir + "/none", []string{"fail  workspaces: making a workspace: ", "make the directory " + dir + "/none, or let TMPDIR",
+			"fail  disk of the workspaces: "}, exitFailed},
+		"a file":  {"TMPDIR=/dev/null", []string{"fail  workspaces: ", "let Scanhook write to /dev/null"}, exitFailed},
+		"old git": {"PATH=" + old + ":/bin", []string{"fail  git: 2.20.1 is too old; install 2.31 or newer"}, exitFailed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			text := strings.ReplaceAll(checkStart, "DIR", t.TempDir()) + `repositories: [{match: "**", scanners: [gitleaks]}]`
+			cmd := exec.CommandContext(t.Context(), os.Args[0], "check", "--config", writeFile(t, text))
+			cmd.Env = append(os.Environ(), test.environment, beMain+"=1")
+			out, _ := cmd.CombinedOutput()
+			outcome{cmd.ProcessState.ExitCode(), string(out), ""}.expect(t, test.code, test.want...)
+		})
+	}
+}
+
+func TestCheckLooksForDamage(t *testing.T) {
+	t.Parallel()
+	database := filepath.Join(t.TempDir(), "scanhook.db")
+	config := writeFile(t, `database: {url: "sqlite:`+database+`"}`)
+	command(t, "migrate", "--config", config).expect(t, 0)
+	command(t, "check", "--config", config).expect(t, 0, "ok    integrity of the database: nothing is damaged")
+	file, err := os.OpenFile(database, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	for page := int64(8); page < 16; page++ { // of tables and indexes that the start does not read
+		if _, err := file.WriteAt(bytes.Repeat([]byte{0x5a}, 64), page*4096); err != nil {
+			t.Fatal(err)
+		}
+	}
+	command(t, "check", "--config", config).expect(t, exitFailed, "fail  ", "put a backup in its place")
 }

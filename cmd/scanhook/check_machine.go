@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/health"
+	"github.com/scanhook/scanhook/internal/runner"
+	"github.com/scanhook/scanhook/store"
+)
+
+// machine is what scanners that run here need, and the room where things lie.
+func (i inspection) machine(ctx context.Context) []line {
+	lines := []line{i.git(ctx)}
+	if i.runsScanners() {
+		lines = append(lines, i.workspaces(ctx), space("disk of the workspaces", os.TempDir()))
+	}
+	if file := i.Database.URL.File(); file != "" {
+		lines = append(lines, space("disk of the database", filepath.Dir(file)))
+	}
+	return lines
+}
+
+// runsScanners tells whether commits have to be fetched for a scanner that runs here.
+func (i inspection) runsScanners() bool {
+	for name, scanner := range i.Scanners {
+		if !scanner.Upload && i.used(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// oldestGit takes settings from its environment, where no other user sees a token.
+var oldestGit = [2]int{2, 31}
+
+func (i inspection) git(ctx context.Context) line {
+	version, err := runner.GitVersion(ctx)
+	switch {
+	case err != nil && !i.runsScanners():
+		return line{verdictOff, "git", "not found in PATH, and not needed: no scanner runs here"}
+	case errors.Is(err, exec.ErrNotFound):
+		return line{verdictFail, "git", "not found in PATH; install it, commits are fetched with it"}
+	case err != nil:
+		return line{verdictFail, "git", err.Error()}
+	case isOlder(version, oldestGit):
+		return line{verdictFail, "git", fmt.Sprintf("%s is too old; install %d.%d or newer", version, oldestGit[0], oldestGit[1])}
+	}
+	program, _ := exec.LookPath("git")
+	return line{verdictOK, "git", program + " " + version}
+}
+
+// isOlder is false for a version that is none we know how to read.
+func isOlder(version string, least [2]int) bool {
+	for n, part := range strings.SplitN(version, ".", 3) {
+		number, err := strconv.Atoi(part)
+		if n == len(least) || err != nil || number != least[n] {
+			return n < len(least) && err == nil && number < least[n]
+		}
+	}
+	return false
+}
+
+// workspaces tries what each job does first. It fails with what the log of the server says then.
+func (i inspection) workspaces(ctx context.Context) line {
+	const subject = "workspaces"
+	dir := os.TempDir()
+	if err := runner.ProbeWorkspace(dir); err != nil {
+		return line{verdictFail, subject, err.Error()}
+	}
+	if i.runsCommands() && !executes(ctx, dir) {
+		return line{verdictWarn, subject, fmt.Sprintf("no program can be run in %s, which is mounted noexec perhaps: scanners that unpack "+
+			"programs there fail; let TMPDIR name another directory", dir)}
+	}
+	return line{verdictOK, subject, "are made in " + dir}
+}
+
+func (i inspection) runsCommands() bool {
+	for name, scanner := range i.Scanners {
+		if len(scanner.Command) > 0 && i.used(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// executes tells whether a program in dir can be run.
+func executes(ctx context.Context, dir string) bool {
+	if runtime.GOOS == "windows" {
+		return true
+	}
+	dir, err := os.MkdirTemp(dir, "scanhook-check-")
+	if err != nil {
+		return true // of which another line tells
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	program := filepath.Join(dir, "program")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\n"), 0o700); err != nil { //nolint:gosec // it is to be run
+		return true
+	}
+	return !errors.Is(exec.CommandContext(ctx, program).Run(), os.ErrPermission)
+}
+
+func space(subject, dir string) line {
+	left, err := health.SpaceOf(dir)
+	if err != nil {
+		return line{verdictFail, subject, fmt.Sprintf("cannot be looked at: %v; make the directory", err)}
+	}
+	text := fmt.Sprintf("%s of %s free in %s", humanize.IBytes(left.Free), humanize.IBytes(left.Total), dir)
+	if left.TotalFiles > 0 {
+		text += fmt.Sprintf(", and room for %s files", humanize.Comma(int64(left.FreeFiles)))
+	}
+	switch {
+	case left.Free < leastSpace || left.TotalFiles > 0 && left.FreeFiles < leastFiles:
+		return line{verdictFail, subject, text + "; make room"}
+	case left.IsLow():
+		return line{verdictWarn, subject, text + "; make room soon"}
+	}
+	return line{verdictOK, subject, text}
+}
+
+const (
+	leastSpace = 16 << 20 // bytes
+	leastFiles = 100
+)
+
+// integrity looks through an embedded database.
+func (i inspection) integrity(ctx context.Context) []line {
+	file := i.Database.URL.File()
+	if file == "" {
+		return nil
+	}
+	const subject = "integrity of the database"
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	switch err := store.CheckIntegrity(ctx, i.Database.URL.Reveal()); {
+	case errors.Is(err, core.ErrNotFound):
+		return nil
+	case ctx.Err() != nil:
+		return []line{{verdictOff, subject, fmt.Sprintf("not known: it takes longer than %s; run sqlite3 %s 'PRAGMA quick_check' beside the server",
+			checkTimeout, file)}}
+	case err != nil:
+		return []line{{verdictFail, subject, err.Error()}}
+	}
+	return []line{{verdictOK, subject, "nothing is damaged"}}
+}
