@@ -126,3 +126,25 @@ func TestSeveralServers(t *testing.T) {
 		t.Error("a server that only reads was taken")
 	}
 }
+
+// Since PostgreSQL 15 a role may create nothing in public unless somebody lets it.
+func TestRoleThatMayCreateNothingAdvises(t *testing.T) {
+	t.Parallel()
+	base := storetest.PostgresURL(t)
+	parsed, err := neturl.Parse(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	role := parsed.Query().Get("search_path") // unique, and gone with the test
+	storetest.Execute(t, base, `CREATE ROLE `+role+` LOGIN; GRANT USAGE ON SCHEMA `+role+` TO `+role)
+	defer storetest.Execute(t, base, `DROP OWNED BY `+role+`; DROP ROLE `+role)
+	parsed.User = neturl.User(role)
+	url := parsed.String()
+	for door, err := range map[string]error{
+		"check": store.Probe(t.Context(), url), "serve": openAndClose(t, url), "migrate": migrateOnce(t, url, store.Up),
+	} {
+		if errors.Is(err, core.ErrUnavailable) || err == nil || !strings.Contains(err.Error(), "GRANT CREATE ON SCHEMA") {
+			t.Errorf("%s: %v, want advice", door, err)
+		}
+	}
+}
