@@ -95,8 +95,11 @@ func (s Statement) Audit(scan Scan, finding Finding, news map[string]any) AuditE
 	event.Subject = fmt.Sprintf("finding %d (%s in %s:%d)", finding.ID, finding.RuleID, finding.File, finding.Line)
 	fields := []string{}
 	for field, value := range news {
-		if verdict, ok := value.(*Triage); ok && verdict != nil {
+		switch verdict, ok := value.(*Triage); {
+		case ok && verdict != nil:
 			field += " " + string(*verdict)
+		case ok:
+			field += " withdrawn"
 		}
 		fields = append(fields, field)
 	}

@@ -127,6 +127,10 @@ func (e TriageEvent) story() Step {
 	if e.Decision != nil {
 		decision = map[Triage]string{TruePositive: "real", FalsePositive: "a false positive"}[*e.Decision]
 	}
+	if e.Withdrawn() {
+		return Step{At: e.Timestamp, Hop: "triage", Detail: e.Comment, Text: fmt.Sprintf(
+			"%s took a person's decision on finding %d back, which is now %s", e.Author, e.FindingID, decision)}
+	}
 	return Step{At: e.Timestamp, Hop: "triage", Detail: e.Comment,
 		Text: fmt.Sprintf("%s (%s) marked finding %d as %s", e.Author, e.Source, e.FindingID, decision)}
 }

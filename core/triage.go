@@ -1,6 +1,7 @@
 package core
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -79,12 +80,30 @@ type Feedback struct {
 	Comments    string    `db:"comments"`
 	Author      string    `db:"author"`
 	Timestamp   time.Time `db:"timestamp"`
+
+	WithdrawnAt *time.Time `db:"withdrawn_at"` // when it was taken back, or nil
 }
 
 // Statement is the feedback as what is said about its finding.
 func (f Feedback) Statement() Statement {
 	return Statement{
 		Source: ByPerson, Author: f.Author, Comment: f.Comments, TriageDecision: SetTo(f.UserVerdict),
+	}
+}
+
+// Withdrawal takes back what people have decided on a finding.
+type Withdrawal struct {
+	FindingID int64
+	WordID    int64 // of the decision that is meant; 0 is whichever stands
+	Author    string
+	Comments  string
+}
+
+// Statement is the withdrawal as what is said about its finding.
+func (w Withdrawal) Statement() Statement {
+	return Statement{
+		Source: ByPerson, Author: w.Author, Comment: w.Comments, TriageDecision: Change[Triage]{Set: true},
+		Withdraws: w.WordID,
 	}
 }
 
@@ -100,6 +119,16 @@ type TriageEvent struct {
 	Decision    *Triage      `db:"decision"` // the finding's decision from then on
 	Comment     string       `db:"comment"`
 	Timestamp   time.Time    `db:"timestamp"`
+}
+
+// Withdrawn tells whether the event took a person's decision back.
+func (e TriageEvent) Withdrawn() bool {
+	var changes map[string]*Triage
+	if e.Source != ByPerson && e.Origin != ByPerson || json.Unmarshal([]byte(e.Changes), &changes) != nil {
+		return false
+	}
+	verdict, said := changes["user_verdict"]
+	return said && verdict == nil
 }
 
 // checkText refuses what no database stores, and too much of the rest.

@@ -80,6 +80,10 @@ func TestStatementApply(t *testing.T) {
 			words(core.ByPerson, fp, core.ByRedTeam, tp), core.Statement{Source: core.ByPerson, TriageDecision: core.SetTo(fp)},
 			words(core.ByRedTeam, tp, core.ByPerson, fp), []string{"user_verdict"}, &fp,
 		},
+		"a person takes back what she said, and the AI's word holds again": {
+			words(core.ByAI, fp, core.ByPerson, tp), core.Statement{Source: core.ByPerson, TriageDecision: unset},
+			words(core.ByAI, fp), []string{"user_verdict"}, &fp,
+		},
 		"a proof": {
 			words(core.ByPerson, fp), core.Statement{Source: core.ByScanner, RedTeamSuccess: core.SetTo(yes)},
 			words(core.ByPerson, fp, core.ByRedTeam, tp), []string{"red_team_success"}, &tp,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/jmoiron/sqlx"
 
@@ -47,7 +48,7 @@ func getFinding(ctx context.Context, q sqlx.ExtContext, id int64) (found Triaged
 // RecordFeedback keeps a person's word on a finding, which holds until a person speaks again. It does all that
 // PatchFinding does.
 func (s *Store) RecordFeedback(ctx context.Context, feedback core.Feedback) (Triaged, error) {
-	return s.triage(ctx, feedback.FindingID, feedback.Statement(), func(tx *sqlx.Tx) error {
+	return s.triage(ctx, feedback.FindingID, feedback.Statement(), func(tx *sqlx.Tx, _ []core.Word) error {
 		feedback.Timestamp = s.clock()
 		_, err := tx.NamedExecContext(ctx, `
 			INSERT INTO feedbacks (finding_id, user_verdict, comments, author, timestamp)
@@ -56,20 +57,37 @@ func (s *Store) RecordFeedback(ctx context.Context, feedback core.Feedback) (Tri
 	})
 }
 
+// WithdrawFeedback takes back what people have decided on a finding, here and in the other scans of the project: what
+// machines and the red team have said holds again, as before, or the finding is undecided. core.ErrNotFound when no
+// person's decision stands, core.ErrConflict when it is another one than the withdrawal means.
+func (s *Store) WithdrawFeedback(ctx context.Context, w core.Withdrawal) (Triaged, error) {
+	return s.triage(ctx, w.FindingID, w.Statement(), func(tx *sqlx.Tx, before []core.Word) error {
+		said := slices.IndexFunc(before, func(word core.Word) bool { return word.Source == core.ByPerson })
+		_, err := tx.ExecContext(ctx, tx.Rebind(`
+			UPDATE feedbacks SET withdrawn_at = ? WHERE finding_id = ? AND withdrawn_at IS NULL`),
+			s.clock(), before[said].FindingID)
+		return err
+	})
+}
+
 // PatchFinding makes a statement true of a finding. Its decision is carried to the same finding in the other scans of
 // the project; the gate is asked again about each, and the commit statuses change in the same transaction.
 // core.ErrNotFound when there is no such finding, core.ErrInvalid when the statement breaks a bound.
 func (s *Store) PatchFinding(ctx context.Context, id int64, said core.Statement) (Triaged, error) {
-	return s.triage(ctx, id, said, func(*sqlx.Tx) error { return nil })
+	return s.triage(ctx, id, said, func(*sqlx.Tx, []core.Word) error { return nil })
 }
 
-func (s *Store) triage(ctx context.Context, id int64, said core.Statement, also func(*sqlx.Tx) error) (Triaged, error) {
+// triage takes a statement in, and in the same transaction does what also adds, which hears of the words before.
+func (s *Store) triage(
+	ctx context.Context, id int64, said core.Statement, also func(tx *sqlx.Tx, before []core.Word) error,
+) (Triaged, error) {
 	var after Triaged
 	err := said.Check()
 	if err == nil {
-		err = s.changeInTurn(ctx, s.triaging, func(tx *sqlx.Tx) (err error) {
-			if err = s.hear(ctx, tx, id, said); err == nil {
-				err = also(tx)
+		err = s.changeInTurn(ctx, s.triaging, func(tx *sqlx.Tx) error {
+			before, err := s.hear(ctx, tx, id, said)
+			if err == nil {
+				err = also(tx, before)
 			}
 			if err == nil {
 				after, _, err = getFinding(ctx, tx, id)
@@ -99,47 +117,51 @@ func (s *Store) changeInTurn(ctx context.Context, places chan struct{}, work fun
 	return s.changeAgain(ctx, work)
 }
 
-// hear takes a statement in: the finding and what holds of it, history, the same finding elsewhere, and all verdicts.
-func (s *Store) hear(ctx context.Context, tx *sqlx.Tx, id int64, said core.Statement) error {
+// hear takes a statement in: the finding and what holds of it, history, the same finding elsewhere, and all verdicts. It
+// returns the words that stood before.
+func (s *Store) hear(ctx context.Context, tx *sqlx.Tx, id int64, said core.Statement) (stood []core.Word, err error) {
 	if err := s.lockProjectOf(ctx, tx, id); err != nil {
-		return err
+		return nil, err
 	}
-	found, words, err := getFinding(ctx, tx, id)
+	found, stood, err := getFinding(ctx, tx, id)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	if err := said.CheckAgainst(stood); err != nil {
+		return nil, err
 	}
 	finding := found.Finding
-	words, news := said.Apply(&finding, words)
+	words, news := said.Apply(&finding, stood)
 	if len(news) == 0 {
-		return nil
+		return stood, nil
 	}
 	if err := s.putWords(ctx, tx, found.Scan, finding.Fingerprint, words); err != nil {
-		return err
+		return nil, err
 	}
 	_, err = tx.NamedExecContext(ctx, `
 		UPDATE findings SET ai_verdict = :ai_verdict, ai_confidence = :ai_confidence, ai_reasoning = :ai_reasoning,
 			remediation_patch = :remediation_patch, red_team_success = :red_team_success
 		WHERE id = :id`, finding)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	changes, err := json.Marshal(news)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	event := core.TriageEvent{
 		FindingID: id, Source: said.Source, Origin: said.Source, Author: said.Author, Changes: string(changes),
 		Decision: finding.TriageDecision, Comment: said.Comment, Timestamp: s.clock(),
 	}
 	if err := recordEvents(ctx, tx, []core.TriageEvent{event}); err != nil {
-		return err
+		return nil, err
 	}
 	if err := s.audit(ctx, tx, said.Audit(found.Scan, finding, news)); err != nil {
-		return err
+		return nil, err
 	}
 	before := found.Word
 	found.Finding, found.Word = finding, core.Decide(words)
-	return s.spread(ctx, tx, found, before, event)
+	return stood, s.spread(ctx, tx, found, before, event)
 }
 
 // lockProjectOf lets one transaction at a time triage a project, and no report in that would miss the decision.

@@ -25,9 +25,12 @@ func (s *Store) ListTriage(ctx context.Context, finding, after int64, limit int)
 
 // carried is an event as the same finding in another scan hears of it.
 func carried(event core.TriageEvent, finding int64) core.TriageEvent {
-	from := event.FindingID
+	from, news := event.FindingID, map[string]any{"triage_decision": event.Decision} // a word or null
+	if event.Withdrawn() {
+		news["user_verdict"] = nil
+	}
 	event.Source, event.CarriedFrom, event.FindingID = core.Carried, &from, finding
-	changes, _ := json.Marshal(map[string]any{"triage_decision": event.Decision}) // a word or null
+	changes, _ := json.Marshal(news)
 	event.Changes = string(changes)
 	return event
 }

@@ -13,12 +13,12 @@ const maxSpread = 200
 
 // spread takes the decision on a finding to the same finding in the other scans that commits show, and judges all of
 // them and its own scan again. before is the word that held until now: whoever takes an AI's word over gives it more
-// weight.
+// weight, and whoever withdraws that takes it away.
 func (s *Store) spread(
 	ctx context.Context, tx *sqlx.Tx, found Triaged, before *core.Word, event core.TriageEvent,
 ) error {
 	finding, scan := found.Finding, found.Scan
-	heavier := before != nil && before.Source == core.ByAI && found.Word != nil && found.Word.Source != core.ByAI
+	weighed := before != nil && found.Word != nil && (before.Source == core.ByAI) != (found.Word.Source == core.ByAI)
 	var moved []core.Finding
 	err := tx.SelectContext(ctx, &moved, tx.Rebind(`
 		SELECT f.id, f.scan_id FROM findings f
@@ -28,7 +28,7 @@ func (s *Store) spread(
 					AND EXISTS (SELECT 1 FROM findings same WHERE same.scan_id = s.id AND same.fingerprint = ?)
 				ORDER BY CASE WHEN s.id = ? THEN 0 ELSE 1 END, s.id DESC
 				LIMIT ?)`),
-		finding.Fingerprint, finding.TriageDecision, heavier, scan.SourcePlatform, scan.ProjectName, scan.ID,
+		finding.Fingerprint, finding.TriageDecision, weighed, scan.SourcePlatform, scan.ProjectName, scan.ID,
 		finding.Fingerprint, scan.ID, maxSpread)
 	if err != nil {
 		return err

@@ -26,28 +26,34 @@ func decidedWords(ctx context.Context, tx *sqlx.Tx, scan core.Scan) (map[string]
 	return decided, err
 }
 
-// putWords replaces what is held of a finding; fresh ids keep the order in which it was said.
+// putWords replaces what is held of a finding. Words that stay keep their ids, by which those who saw them name them; new
+// ones come last, and ids keep the order in which it was said.
 func (s *Store) putWords(
 	ctx context.Context, tx *sqlx.Tx, scan core.Scan, fingerprint string, words []core.Word,
 ) error {
-	_, err := tx.ExecContext(ctx, tx.Rebind(`
-		DELETE FROM triage_words WHERE source_platform = ? AND project_name = ? AND fingerprint = ?`),
-		scan.SourcePlatform, scan.ProjectName, fingerprint)
-	if err != nil || len(words) == 0 {
+	kept, fresh := []int64{0}, []core.Word{}
+	for _, word := range words {
+		if word.ID != 0 {
+			kept = append(kept, word.ID)
+			continue
+		}
+		word.SourcePlatform, word.ProjectName, word.Timestamp = scan.SourcePlatform, scan.ProjectName, s.clock()
+		fresh = append(fresh, word)
+	}
+	query, args, err := sqlx.In(`
+		DELETE FROM triage_words WHERE source_platform = ? AND project_name = ? AND fingerprint = ? AND id NOT IN (?)`,
+		scan.SourcePlatform, scan.ProjectName, fingerprint, kept)
+	if err != nil {
 		return err
 	}
-	now := s.clock()
-	for i := range words {
-		words[i].SourcePlatform, words[i].ProjectName = scan.SourcePlatform, scan.ProjectName
-		if words[i].Timestamp.IsZero() {
-			words[i].Timestamp = now
-		}
+	if _, err := tx.ExecContext(ctx, tx.Rebind(query), args...); err != nil || len(fresh) == 0 {
+		return err
 	}
 	_, err = tx.NamedExecContext(ctx, `
 		INSERT INTO triage_words (source_platform, project_name, fingerprint, source, decision, author, comment,
 			finding_id, timestamp)
 		VALUES (:source_platform, :project_name, :fingerprint, :source, :decision, :author, :comment,
-			:finding_id, :timestamp)`, words)
+			:finding_id, :timestamp)`, fresh)
 	return err
 }
 

@@ -33,6 +33,15 @@ func (a *API) triageOperations(api huma.API) {
 	feedback.DefaultStatus = http.StatusCreated
 	huma.Register(api, feedback, a.giveFeedback)
 
+	withdraw := operation(Viewer, http.MethodDelete, "/findings/{id}/feedback", "withdraw-feedback",
+		"Takes a person's decision on a finding back, in the whole project")
+	withdraw.Description = "What machines and the red team have said holds again as it did before the decision, and they " +
+		"may speak as before it; without a word of theirs the finding is undecided. A machine's own decision is taken " +
+		"back with PATCH and a triage_decision of null."
+	withdraw.Errors = append(withdraw.Errors, http.StatusNotFound, http.StatusConflict)
+	withdraw.DefaultStatus = http.StatusOK
+	huma.Register(api, withdraw, a.withdrawFeedback)
+
 	history := operation(Viewer, http.MethodGet, "/findings/{id}/history", "list-history",
 		"Who said what about a finding, the oldest first")
 	huma.Register(api, history, a.listHistory)
@@ -45,6 +54,7 @@ type FindingID struct {
 
 // wordView is the word that holds for a finding.
 type wordView struct {
+	ID        int64     `json:"id" doc:"for withdrawing just this one"`
 	Source    string    `json:"source" enum:"person,scanner,ai,red_team"`
 	Author    string    `json:"author" doc:"name of the token with which it was said"`
 	Comment   string    `json:"comment"`
@@ -76,7 +86,7 @@ func (a *API) finding(ctx context.Context, found store.Triaged, err error) (*fin
 	}}
 	word, decision := found.Word, found.Finding.TriageDecision
 	if word != nil && decision != nil && *decision == word.Decision {
-		out.Body.DecidedBy = &wordView{string(word.Source), word.Author, word.Comment, word.FindingID, word.Timestamp}
+		out.Body.DecidedBy = &wordView{word.ID, string(word.Source), word.Author, word.Comment, word.FindingID, word.Timestamp}
 	}
 	return out, nil
 }
@@ -124,6 +134,19 @@ type feedbackInput struct {
 func (a *API) giveFeedback(ctx context.Context, in *feedbackInput) (*findingOutput, error) {
 	found, err := a.Store.RecordFeedback(ctx, core.Feedback{
 		FindingID: in.ID, UserVerdict: core.Triage(in.Body.UserVerdict), Comments: in.Body.Comments, Author: author(ctx),
+	})
+	return a.finding(ctx, found, err)
+}
+
+type withdrawInput struct {
+	FindingID
+	Word     int64  `query:"word" minimum:"1" doc:"id of the decision that is meant, as in decided_by; 409 where another one stands"`
+	Comments string `query:"comments" maxLength:"2000"`
+}
+
+func (a *API) withdrawFeedback(ctx context.Context, in *withdrawInput) (*findingOutput, error) {
+	found, err := a.Store.WithdrawFeedback(ctx, core.Withdrawal{
+		FindingID: in.ID, WordID: in.Word, Author: author(ctx), Comments: in.Comments,
 	})
 	return a.finding(ctx, found, err)
 }

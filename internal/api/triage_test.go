@@ -22,7 +22,10 @@ type findingAnswer struct {
 	RedTeamSuccess   *bool    `json:"red_team_success"`
 	Scan, Summary    string
 	Verdict          *string
-	DecidedBy        *struct{ Source, Author, Comment string } `json:"decided_by"`
+	DecidedBy        *struct {
+		ID                      int64
+		Source, Author, Comment string
+	} `json:"decided_by"`
 }
 
 // reported gives a scan with the two findings of report, and their paths.
@@ -62,6 +65,28 @@ func TestFeedback(t *testing.T) {
 	if diff := cmp.Diff(got, fresh); diff != "" {
 		t.Errorf("reading it again (-answer +got):\n%s", diff)
 	}
+}
+
+func TestFeedbackIsWithdrawn(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	_, high, _ := reported(t, b)
+	withdraw := func(query string, want int) (got findingAnswer) {
+		t.Helper()
+		if answer := b.call(t, "viewer", "DELETE", high+"/feedback"+query, "", &got); answer.Code != want {
+			t.Errorf("withdrawing %s: %d %s", query, answer.Code, answer.Body)
+		}
+		return got
+	}
+	withdraw("", http.StatusNotFound)
+	var said findingAnswer
+	b.call(t, "viewer", "POST", high+"/feedback", `{"user_verdict":"FP"}`, &said)
+	withdraw(fmt.Sprintf("?word=%d", said.DecidedBy.ID+1), http.StatusConflict)
+	got := withdraw(fmt.Sprintf("?word=%d&comments=a+mistake", said.DecidedBy.ID), http.StatusOK)
+	if got.TriageDecision != nil || got.DecidedBy != nil || got.Verdict == nil || *got.Verdict != "fail" {
+		t.Errorf("withdrawn: %+v", got)
+	}
+	withdraw("", http.StatusNotFound)
 }
 
 func TestPatchChangesOnlyWhatItNames(t *testing.T) {

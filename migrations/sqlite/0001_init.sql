@@ -128,7 +128,8 @@ CREATE TABLE feedbacks (
     user_verdict TEXT NOT NULL CHECK (user_verdict IN ('TP', 'FP')),
     comments     TEXT NOT NULL DEFAULT '',
     author       TEXT NOT NULL DEFAULT '',
-    timestamp    TIMESTAMP NOT NULL
+    timestamp    TIMESTAMP NOT NULL,
+    withdrawn_at TIMESTAMP
 );
 CREATE INDEX feedbacks_by_finding ON feedbacks (finding_id);
 
