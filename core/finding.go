@@ -127,6 +127,9 @@ type Finding struct {
 	EPSSPercentile  *float64 `db:"epss_percentile,computed"`  // 0–1, nil where unknown
 	KEV             bool     `db:"kev,computed"`              // known to be exploited
 
+	// Dismissed tells that it counts as neither new nor known; only read, where pages list findings.
+	Dismissed bool `db:"dismissed,computed"`
+
 	// PartialFingerprint is what the report itself says identifies the finding; an input of Fingerprint, not stored.
 	PartialFingerprint string `db:"-"`
 	// Surroundings are what stands around the finding in the checkout; zero without one. An input of Anchor.

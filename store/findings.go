@@ -34,10 +34,14 @@ const (
 	likelihood = `COALESCE(e.probability, 0)`
 )
 
-// selectFindings begins a query for findings with what is known about their CVEs.
+// listedColumns are a finding's with what is known about its CVE; a probability of 0 means that EPSS has no score of it,
+// as of the newest in KEV.
+var listedColumns = of("findings", findingColumns) + `, NULLIF(e.probability, 0) AS epss_probability,
+	CASE WHEN e.probability > 0 THEN e.percentile END AS epss_percentile, COALESCE(e.kev, FALSE) AS kev`
+
+// selectFindings begins a query for findings.
 var selectFindings = `
-	SELECT ` + of("findings", findingColumns) + `,
-		e.probability AS epss_probability, e.percentile AS epss_percentile, COALESCE(e.kev, FALSE) AS kev
+	SELECT ` + listedColumns + `
 	FROM findings LEFT JOIN epss_data e ON e.cve_id = findings.cve_id
 	`
 

@@ -3,6 +3,7 @@ package store_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
@@ -57,7 +58,7 @@ func TestFindingsArePagedByUrgency(t *testing.T) {
 		var got []string
 		for _, state := range []core.BaselineState{core.New, core.Unchanged, core.Absent} {
 			for offset := 0; offset < 5; offset += 2 {
-				findings, err := s.PageFindings(t.Context(), scan, state, offset, 2)
+				findings, err := s.PageFindings(t.Context(), scan, store.FindingPage{State: state, Offset: offset, Limit: 2})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -73,6 +74,68 @@ func TestFindingsArePagedByUrgency(t *testing.T) {
 	})
 }
 
+// Each finding stands in one list, whose length is what the summary says; the place of each is where the lists have it.
+func TestDismissedFindingsStandInAListOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		scanned(t, s, 1, reportOf("old", "older"))
+		scan := scanned(t, s, 2, reportOf("old", "older", "a", "b", "c", "d"))
+		f := findingsOf(t, s, scan)
+		for _, rule := range []string{"old", "a", "b"} {
+			say(t, s, f[rule], core.FalsePositive)
+		}
+		lists := map[string]store.FindingPage{
+			"c d":     {State: core.New, Limit: 9},
+			"older":   {State: core.Unchanged, Limit: 9},
+			"old a b": {Dismissed: true, Limit: 9},
+			"c d a":   {State: core.New, Also: f["a"].ID, Limit: 9},
+		}
+		for want, page := range lists {
+			found, err := s.PageFindings(t.Context(), scan, page)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var rules []string
+			for i, finding := range found {
+				rules = append(rules, finding.RuleID)
+				place, err := s.PlaceFinding(t.Context(), scan, finding.ID)
+				page.Offset, page.Limit = i, 0
+				if err != nil || page.Also == 0 && place != page {
+					t.Errorf("%s stands at %+v, %v; want %+v", finding.RuleID, place, err, page)
+				}
+				if finding.Dismissed != (decisionOf(finding) == core.FalsePositive) {
+					t.Errorf("%s: dismissed %t", finding.RuleID, finding.Dismissed)
+				}
+			}
+			if got := strings.Join(rules, " "); got != want {
+				t.Errorf("%+v: %q, want %q", page, got, want)
+			}
+		}
+		if _, err := s.PlaceFinding(t.Context(), scan, 4711); !errors.Is(err, core.ErrNotFound) {
+			t.Errorf("the place of nothing: %v", err)
+		}
+	})
+}
+
+// A vulnerability in KEV of which EPSS has published nothing has no probability, not one of 0.
+func TestProbabilityIsUnknownWhereNoneIsPublished(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		report := reportOf("fresh")
+		report.Findings[0].CVEID = "CVE-2026-0002"
+		scan := scanned(t, s, 1, report)
+		feed := core.Feed{Kind: core.FeedKEV, Scores: []core.Score{{CVEID: "CVE-2026-0002", KEV: true}}}
+		if _, err := s.PutFeed(t.Context(), feed, store.FeedOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if f := findingsOf(t, s, scan)["fresh"]; !f.KEV || f.EPSSProbability != nil || f.EPSSPercentile != nil {
+			t.Errorf("KEV %t, EPSS %v, %v", f.KEV, f.EPSSProbability, f.EPSSPercentile)
+		}
+	})
+}
+
 func TestPagesCountAndRemember(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -81,7 +144,7 @@ func TestPagesCountAndRemember(t *testing.T) {
 		report, because := reportOf("a", "c", "d", "e"), "in a test"
 		report.Findings[3].Suppressed = &because
 		scan := scanned(t, s, 2, report)
-		fresh, err := s.PageFindings(t.Context(), scan, core.New, 0, 1)
+		fresh, err := s.PageFindings(t.Context(), scan, store.FindingPage{State: core.New, Limit: 1})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/jmoiron/sqlx"
 
@@ -14,6 +15,11 @@ func decidedWords(ctx context.Context, tx *sqlx.Tx, scan core.Scan) (map[string]
 	err := tx.SelectContext(ctx, &words, tx.Rebind(`
 		SELECT `+wordColumns+` FROM triage_words WHERE source_platform = ? AND project_name = ? ORDER BY fingerprint, id`),
 		scan.SourcePlatform, scan.ProjectName)
+	return decideEach(words), err
+}
+
+// decideEach picks the word that holds of each finding; words are in order of fingerprint and id.
+func decideEach(words []core.Word) map[string]core.Word {
 	decided := map[string]core.Word{}
 	for len(words) > 0 {
 		n := 1
@@ -23,7 +29,25 @@ func decidedWords(ctx context.Context, tx *sqlx.Tx, scan core.Scan) (map[string]
 		decided[words[0].Fingerprint] = *core.Decide(words[:n])
 		words = words[n:]
 	}
-	return decided, err
+	return decided
+}
+
+// ListWords returns the word that holds of each of a scan's findings of which something was said, by fingerprint.
+func (s *Store) ListWords(ctx context.Context, scan core.Scan, fingerprints []string) (map[string]core.Word, error) {
+	if len(fingerprints) == 0 {
+		return nil, nil
+	}
+	query, args, err := sqlx.In(`
+		SELECT `+wordColumns+` FROM triage_words WHERE source_platform = ? AND project_name = ? AND fingerprint IN (?)
+		ORDER BY fingerprint, id`, scan.SourcePlatform, scan.ProjectName, fingerprints)
+	var words []core.Word
+	if err == nil {
+		err = s.db.SelectContext(ctx, &words, s.db.Rebind(query), args...)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listing words: %w", classify(err))
+	}
+	return decideEach(words), nil
 }
 
 // putWords replaces what is held of a finding. Words that stay keep their ids, by which those who saw them name them; new

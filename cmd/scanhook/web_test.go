@@ -145,7 +145,7 @@ repositories: [{match: "**"}]`})
 	b.until(`document.querySelector("#token")`)
 	b.login(w.apiToken)
 	b.until(`document.querySelector(".finding button[value=FP]")`)
-	b.do(chromedp.SendKeys(chromedp.CSS(".finding input[name=comments]"), "a test key"),
+	b.do(chromedp.SendKeys(chromedp.CSS(".finding textarea[name=comments]"), "a test key"),
 		chromedp.Click(chromedp.CSS(".finding button[value=FP]")))
 	b.until(`document.querySelector(".finding.dismissed .history")?.textContent.includes("a test key")`)
 	b.disableScripts(false)

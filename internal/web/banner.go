@@ -56,11 +56,10 @@ func passed(n counts) string {
 	return "What is new breaks no rule."
 }
 
-// counts are the findings of a scan by what became of them. Dismissed ones are among the lists all the same.
+// counts are the findings of a scan by what became of them, each counted once, as the summary does.
 type counts struct {
 	Fresh, Known, Fixed, Dismissed int
 	BySeverity                     []severityCount // of the new ones that count
-	lists                          map[core.BaselineState]int
 }
 
 type severityCount struct {
@@ -69,10 +68,9 @@ type severityCount struct {
 }
 
 func countsOf(tallies []core.Tally, jobs []core.Job) counts {
-	n := counts{lists: map[core.BaselineState]int{}}
+	n := counts{}
 	bySeverity := map[core.Severity]int{}
 	for _, t := range tallies {
-		n.lists[t.BaselineState] += t.N
 		switch {
 		case t.Dismissed:
 			n.Dismissed += t.N
@@ -86,7 +84,6 @@ func countsOf(tallies []core.Tally, jobs []core.Job) counts {
 	for _, job := range jobs {
 		n.Fixed += job.NumAbsent
 	}
-	n.lists[core.Absent] = n.Fixed
 	for _, severity := range core.Severities {
 		if bySeverity[severity] > 0 {
 			n.BySeverity = append(n.BySeverity, severityCount{severity, bySeverity[severity]})
@@ -95,8 +92,18 @@ func countsOf(tallies []core.Tally, jobs []core.Job) counts {
 	return n
 }
 
-// Of is the length of a list, dismissed findings included.
-func (n counts) Of(state core.BaselineState) int { return n.lists[state] }
+// Of is the length of a list.
+func (n counts) Of(list string) int {
+	switch list {
+	case string(core.Unchanged):
+		return n.Known
+	case string(core.Absent):
+		return n.Fixed
+	case dismissedTab:
+		return n.Dismissed
+	}
+	return n.Fresh
+}
 
 // statusLine is a commit status: what is wanted, and whether the platform shows it.
 type statusLine struct {

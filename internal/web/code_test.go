@@ -4,13 +4,14 @@ import (
 	"testing"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store"
 )
 
 func TestCodeAroundAFindingIsNumberedAndItsLinesMarked(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	scan := s.scanned(1, finding(func(f *core.Finding) { f.EndLine = 4 }))
-	found, err := s.store.PageFindings(t.Context(), scan, core.New, 0, 1)
+	found, err := s.store.PageFindings(t.Context(), scan, store.FindingPage{State: core.New, Limit: 1})
 	if err != nil || len(found) != 1 {
 		t.Fatal(found, err)
 	}

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -9,10 +10,48 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store"
+)
+
+// said is what a visitor has just done to a finding, as the address of the page that they come back to has it.
+type said struct {
+	What string // one of the words below
+	Of   int64  // the finding; 0 for none
+}
+
+// What a visitor can have done. It was too late when somebody else had decided meanwhile.
+const (
+	saidFalsePositive = string(core.FalsePositive)
+	saidReal          = string(core.TruePositive)
+	saidUndone        = "undone"
+	saidTooLate       = "late"
 )
 
 // feedback takes a person's word on a finding and goes back to where it was said.
 func (w *Web) feedback(c *gin.Context) error {
+	verdict := c.PostForm("verdict")
+	return w.judge(c, verdict, func(id int64, who string) (store.Triaged, error) {
+		return w.Store.RecordFeedback(c.Request.Context(), core.Feedback{
+			FindingID: id, UserVerdict: core.Triage(verdict), Comments: c.PostForm("comments"), Author: who,
+		})
+	})
+}
+
+// undo takes back the decision that the visitor has seen. If another one stands by now, the page says so.
+func (w *Web) undo(c *gin.Context) error {
+	word, err := strconv.ParseInt(c.PostForm("word"), 10, 64)
+	if err != nil || word < 1 {
+		return fmt.Errorf("%w: the form does not name the decision that it takes back", core.ErrInvalid)
+	}
+	return w.judge(c, saidUndone, func(id int64, who string) (store.Triaged, error) {
+		return w.Store.WithdrawFeedback(c.Request.Context(), core.Withdrawal{
+			FindingID: id, WordID: word, Comments: c.PostForm("comments"), Author: who,
+		})
+	})
+}
+
+// judge has the visitor's word on a finding kept, and goes back to the page where it was said.
+func (w *Web) judge(c *gin.Context, what string, keep func(id int64, who string) (store.Triaged, error)) error {
 	id, err := findingID(c)
 	if err != nil {
 		return err
@@ -21,10 +60,11 @@ func (w *Web) feedback(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	verdict := core.Triage(c.PostForm("verdict"))
-	triaged, err := w.Store.RecordFeedback(c.Request.Context(), core.Feedback{
-		FindingID: id, UserVerdict: verdict, Comments: c.PostForm("comments"), Author: who.Name,
-	})
+	triaged, err := keep(id, who.Name)
+	if what == saidUndone && (errors.Is(err, core.ErrConflict) || errors.Is(err, core.ErrNotFound)) {
+		what = saidTooLate
+		triaged, err = w.Store.GetFinding(c.Request.Context(), id)
+	}
 	if err != nil {
 		return err
 	}
@@ -32,31 +72,31 @@ func (w *Web) feedback(c *gin.Context) error {
 	if back == "" {
 		back = w.base + "/scans/" + triaged.Scan.ReferenceID
 	}
-	c.Redirect(http.StatusSeeOther, said(w.local(back), verdict, id))
+	c.Redirect(http.StatusSeeOther, said{what, id}.in(w.local(back)))
 	return nil
 }
 
-// said adds to an address what was said of which finding.
-func said(back string, verdict core.Triage, id int64) string {
+// in adds to an address what was said of which finding.
+func (s said) in(back string) string {
 	target, err := url.Parse(back)
 	if err != nil {
 		return back
 	}
 	query := target.Query()
-	query.Set("said", string(verdict))
-	query.Set("of", strconv.FormatInt(id, 10))
-	target.RawQuery, target.Fragment = query.Encode(), fmt.Sprintf("finding-%d", id)
+	query.Set("said", s.What)
+	query.Set("of", strconv.FormatInt(s.Of, 10))
+	target.RawQuery, target.Fragment = query.Encode(), anchorOf(s.Of)
 	return target.String()
 }
 
-// saidOf reads from the address what said has written there; 0 where that means nothing.
-func saidOf(c *gin.Context) (id int64, verdict core.Triage) {
-	verdict = core.Triage(c.Query("said"))
-	id, err := strconv.ParseInt(c.Query("of"), 10, 64)
-	if err != nil || verdict != core.TruePositive && verdict != core.FalsePositive {
-		return 0, ""
+// saidOf reads from the address what in has written there; zero where that means nothing.
+func saidOf(c *gin.Context) said {
+	s := said{What: c.Query("said")}
+	switch s.What {
+	case saidFalsePositive, saidReal, saidUndone, saidTooLate:
+		s.Of, _ = strconv.ParseInt(c.Query("of"), 10, 64)
 	}
-	return id, verdict
+	return s
 }
 
 // patch hands out a finding's remediation patch for git apply.

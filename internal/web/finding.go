@@ -23,6 +23,7 @@ type findingView struct {
 	CWELink  string // link, or empty
 	Decides  bool   // it is one of those that failed the gate
 	Triage   core.Triage
+	Word     *core.Word // a person's that holds, and can be taken back; nil where there is none
 	Code     []codeLine
 	Patch    []codeLine
 	History  []core.TriageEvent
@@ -39,12 +40,15 @@ type card struct {
 	Finding findingView
 }
 
-// viewFindings adds the histories, which all come in one query.
+// viewFindings adds the words that hold and the histories, each in one query.
 func (w *Web) viewFindings(ctx context.Context, page scanPage, findings []core.Finding) ([]findingView, error) {
 	ids := make([]int64, len(findings))
 	views := make([]findingView, len(findings))
 	for i, f := range findings {
 		ids[i], views[i] = f.ID, w.viewFinding(page, f)
+	}
+	if err := w.fillWords(ctx, page.Scan, views); err != nil {
+		return nil, err
 	}
 	events, err := w.Store.ListHistories(ctx, ids, maxHistory)
 	for _, event := range events {
@@ -52,6 +56,22 @@ func (w *Web) viewFindings(ctx context.Context, page scanPage, findings []core.F
 		views[i].History = append(views[i].History, event)
 	}
 	return views, err
+}
+
+func (w *Web) fillWords(ctx context.Context, scan core.Scan, views []findingView) error {
+	var prints []string
+	for _, f := range views {
+		if f.TriageDecision != nil {
+			prints = append(prints, f.Fingerprint)
+		}
+	}
+	words, err := w.Store.ListWords(ctx, scan, prints)
+	for i, f := range views {
+		if word, said := words[f.Fingerprint]; said && word.Source == core.ByPerson && f.Triage == word.Decision {
+			views[i].Word = &word
+		}
+	}
+	return err
 }
 
 func (w *Web) viewFinding(page scanPage, f core.Finding) findingView {

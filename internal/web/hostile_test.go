@@ -38,7 +38,7 @@ func hostileScan(t *testing.T, s *site) core.Scan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	found, err := s.store.PageFindings(t.Context(), scan, core.New, 0, 1)
+	found, err := s.store.PageFindings(t.Context(), scan, store.FindingPage{State: core.New, Limit: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -57,7 +57,8 @@ func TestHostileReportsShowAsText(t *testing.T) {
 	}), finding(func(f *core.Finding) {
 		f.HelpURI, f.File, f.Snippet = "data:text/html,<script>alert(1)</script>", "//evil.example/x", "\n\n\n"
 	}))
-	page := s.page("/scans/" + scan.ReferenceID + "?said=" + url.QueryEscape(evil) + "&show=" + url.QueryEscape(evil))
+	page := s.page("/scans/"+scan.ReferenceID+"?said="+url.QueryEscape(evil)+"&show="+url.QueryEscape(evil)) +
+		s.page("/scans/"+scan.ReferenceID+"?show=dismissed")
 	lacks(t, page, "<script>alert", "<img", "\u202e", "\u2066", "\u200b", "\x1b", `href="javascript:`, `href="data:`, "evil.example/x#")
 	contains(t, page, "[U&#43;202E]", "&lt;script&gt;alert(1)", "javascript:alert(document.cookie)", "(cut)")
 	if len(page) > 60_000 {
@@ -70,7 +71,7 @@ func TestFeedbackTurnsTheVerdict(t *testing.T) {
 	s := newSite(t)
 	s.login()
 	scan := s.scanned(1, finding())
-	list, err := s.store.PageFindings(t.Context(), scan, core.New, 0, 1)
+	list, err := s.store.PageFindings(t.Context(), scan, store.FindingPage{State: core.New, Limit: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,6 +95,106 @@ func TestFeedbackTurnsTheVerdict(t *testing.T) {
 	if answer := s.ask("/findings/1/feedback", url.Values{"verdict": {"maybe"}}); answer.Code != http.StatusBadRequest {
 		t.Errorf("a strange verdict: %d", answer.Code)
 	}
+}
+
+// A decision is undone where it was said, and only the one that the page showed.
+func TestDecisionIsUndone(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.login()
+	scan := s.scanned(1, finding())
+	say := func(verdict core.Triage) int64 {
+		after, err := s.store.RecordFeedback(t.Context(), core.Feedback{FindingID: 1, UserVerdict: verdict, Author: "bob"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return after.Word.ID
+	}
+	undo := func(word int64) string {
+		answer := s.ask("/findings/1/undo", url.Values{
+			"word": {fmt.Sprint(word)}, "comments": {"by mistake"}, "back": {"/hooks/scans/" + scan.ReferenceID},
+		})
+		path, _, _ := strings.Cut(strings.TrimPrefix(answer.Header().Get("Location"), "/hooks"), "#")
+		return s.page(path)
+	}
+	older, word := say(core.TruePositive), say(core.FalsePositive)
+	page := s.page("/scans/" + scan.ReferenceID + "?show=dismissed")
+	contains(t, page, fmt.Sprintf(`name="word" value="%d"`, word), "Undo “false positive” by <bdi>bob</bdi>")
+	contains(t, undo(older), "Nothing was taken back", "Passed", "Undo “false positive” by <bdi>bob</bdi>")
+	page = undo(word)
+	contains(t, page, "You took the decision back.", "Failed", "1 new (1 high)", "took a decision back, now undecided", "by mistake")
+	lacks(t, page, "Undo “")
+	contains(t, undo(word), "Nothing was taken back", "Failed")
+	if answer := s.ask("/findings/1/undo", url.Values{}); answer.Code != http.StatusBadRequest {
+		t.Errorf("undoing nobody knows what: %d", answer.Code)
+	}
+	if strings.Contains(page, `<input id="comment`) {
+		t.Error("Enter in a comment submits the form")
+	}
+}
+
+// Tabs and summary count each finding once, in the same place.
+func TestTabsAndSummaryAgree(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.login()
+	reason := "nosec"
+	scan := s.scanned(1, finding(), finding(func(f *core.Finding) { f.RuleID, f.Suppressed = "hidden", &reason }))
+	page := s.page("/scans/" + scan.ReferenceID)
+	contains(t, page, "1 new (1 high), 1 dismissed", "New <b>1</b>", "Dismissed <b>1</b>", `New findings <span class="count">1</span>`)
+	if cards := strings.Count(page, "<article"); cards != 1 {
+		t.Errorf("the list of new findings has %d cards", cards)
+	}
+	contains(t, s.page("/scans/"+scan.ReferenceID+"?show=dismissed"), "suppressed: nosec", "Dismissed findings")
+}
+
+// A link to a finding leads to the page of its scan on which it stands.
+func TestLinkToAFindingLeadsToItsCard(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, private)
+	var many []core.Finding
+	for n := range 60 {
+		many = append(many, finding(func(f *core.Finding) { f.RuleID = fmt.Sprintf("rule-%02d", n) }))
+	}
+	scan := s.scanned(1, many...)
+	if answer := s.ask("/findings/55", nil); !strings.HasPrefix(answer.Header().Get("Location"), "/hooks/login") {
+		t.Errorf("a stranger is led to %s", answer.Header().Get("Location"))
+	}
+	s.login()
+	for id, want := range map[int]string{3: "#finding-3", 55: "?page=2&show=new#finding-55"} {
+		got := s.ask(fmt.Sprintf("/findings/%d", id), nil).Header().Get("Location")
+		if got != "/hooks/scans/"+scan.ReferenceID+want {
+			t.Errorf("finding %d leads to %s", id, got)
+		}
+		path, _, _ := strings.Cut(strings.TrimPrefix(got, "/hooks"), "#")
+		contains(t, s.page(path), fmt.Sprintf(`id="finding-%d"`, id), fmt.Sprintf(`href="/hooks/findings/%d"`, id))
+	}
+	s.ask("/findings/7/feedback", url.Values{"verdict": {"FP"}})
+	if got := s.ask("/findings/7", nil).Header().Get("Location"); !strings.HasSuffix(got, "?page=1&show=dismissed#finding-7") {
+		t.Errorf("a dismissed finding leads to %s", got)
+	}
+	if answer := s.ask("/findings/4711", nil); answer.Code != http.StatusNotFound {
+		t.Errorf("no finding: %d", answer.Code)
+	}
+}
+
+// A scan that failed says truly who had looked at the commit by then.
+func TestFailedScanTellsWhoHadLooked(t *testing.T) {
+	t.Parallel()
+	policy := storetest.Policy
+	policy.Scanners = []string{"gitleaks", "trivy"}
+	cfg := store.Config{Policies: core.Policies{{Match: "**", Policy: policy}}}
+	s := newSite(t, func(c *web.Config) { c.Store, c.Policies = storetest.Open(t, cfg), cfg.Policies })
+	scan := s.scanned(1, []core.Finding{}...)
+	if _, err := s.store.PutReport(t.Context(), scan.ReferenceID, "gitleaks", core.Report{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.store.PutReport(t.Context(), scan.ReferenceID, "trivy", core.Report{Failure: "no database"}); err != nil {
+		t.Fatal(err)
+	}
+	page := s.page("/scans/" + scan.ReferenceID)
+	contains(t, page, "Scan failed", "gitleaks looked at this commit and found nothing.")
+	lacks(t, page, "before a scanner")
 }
 
 func TestPatchIsShownAndHandedOut(t *testing.T) {

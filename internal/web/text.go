@@ -3,6 +3,7 @@ package web
 import (
 	"fmt"
 	"html/template"
+	"math"
 	"net/url"
 	"strings"
 	"time"
@@ -22,25 +23,27 @@ const (
 
 func (w *Web) functions() template.FuncMap {
 	return template.FuncMap{
-		"visible":  visible,
-		"name":     func(text string) string { return cut(visible(text), maxName) },
-		"message":  func(text string) string { return cut(visible(text), maxMessage) },
-		"excerpt":  func(text string) string { return cut(visible(text), maxExcerpt) },
-		"short":    core.ShortSHA,
-		"lower":    func(word any) string { return strings.ToLower(fmt.Sprint(word)) },
-		"percent":  func(share float64) string { return percent(share) },
-		"ago":      func(at time.Time) string { return ago(w.Now().Sub(at)) },
-		"utc":      func(at time.Time) string { return at.UTC().Format("2006-01-02 15:04:05 UTC") },
-		"iso":      func(at time.Time) string { return at.UTC().Format(time.RFC3339) },
-		"plural":   core.Plural,
-		"upto":     upTo,
-		"decision": decision,
-		"lines":    func(page view, list []core.KeptDelivery) deliveryLines { return deliveryLines{page, list} },
-		"seconds":  seconds,
-		"days":     days,
-		"silent":   func(page view, silent silentHooks) silentLines { return silentLines{page, silent} },
-		"bytes":    func(n int64) string { return size(float64(n)) },
-		"card":     func(page view, f findingView) card { return card{page, page.Body.(scanPage), f} },
+		"visible":    visible,
+		"name":       func(text string) string { return cut(visible(text), maxName) },
+		"message":    func(text string) string { return cut(visible(text), maxMessage) },
+		"excerpt":    func(text string) string { return cut(visible(text), maxExcerpt) },
+		"short":      core.ShortSHA,
+		"lower":      func(word any) string { return strings.ToLower(fmt.Sprint(word)) },
+		"percentile": percentile,
+		"saying":     saying,
+		"percent":    func(share float64) string { return percent(share) },
+		"ago":        func(at time.Time) string { return ago(w.Now().Sub(at)) },
+		"utc":        func(at time.Time) string { return at.UTC().Format("2006-01-02 15:04:05 UTC") },
+		"iso":        func(at time.Time) string { return at.UTC().Format(time.RFC3339) },
+		"plural":     core.Plural,
+		"upto":       upTo,
+		"decision":   decision,
+		"lines":      func(page view, list []core.KeptDelivery) deliveryLines { return deliveryLines{page, list} },
+		"seconds":    seconds,
+		"days":       days,
+		"silent":     func(page view, silent silentHooks) silentLines { return silentLines{page, silent} },
+		"bytes":      func(n int64) string { return size(float64(n)) },
+		"card":       func(page view, f findingView) card { return card{page, page.Body.(scanPage), f} },
 	}
 }
 
@@ -115,6 +118,19 @@ func decision(d *core.Triage) string {
 	return "real"
 }
 
+// saying tells visitors what they have just done.
+func saying(what string) string {
+	switch what {
+	case saidFalsePositive:
+		return "You marked this finding as a false positive."
+	case saidReal:
+		return "You marked this finding as real."
+	case saidUndone:
+		return "You took the decision back."
+	}
+	return "Nothing was taken back: the decision that you saw no longer stands, the history tells what was said since."
+}
+
 // upTo counts as far as the store does.
 func upTo(n int, one, more string) string {
 	switch {
@@ -132,10 +148,15 @@ func percent(share float64) string {
 		return fmt.Sprintf("%.2g %%", p)
 	case p < 10:
 		return fmt.Sprintf("%.1f %%", p)
+	case p >= 99 && p < 100: // never rounded up to what is certain
+		return fmt.Sprintf("%.1f %%", math.Floor(p*10)/10)
 	default:
 		return fmt.Sprintf("%.0f %%", p)
 	}
 }
+
+// percentile is the share of all vulnerabilities that are less likely exploited than one; it is never all of them.
+func percentile(share float64) string { return percent(min(share, 0.999)) }
 
 // webLink is a link that leads to a web page, or empty: javascript:, data: and the like are shown as text.
 func webLink(link string) string {

@@ -123,6 +123,7 @@ func (w *Web) Register(router *gin.Engine) {
 	reading.GET("/scans", w.page(w.scans))
 	reading.GET("/scans/:ref", w.page(w.scan))
 	reading.GET("/scans/:ref/events", w.page(w.events))
+	reading.GET("/findings/:id", w.page(w.toFinding))
 	reading.GET("/findings/:id/patch", w.page(w.patch))
 	reading.GET("/projects", w.page(w.projects))
 	reading.GET("/projects/:platform/*project", w.page(w.project))
@@ -131,6 +132,7 @@ func (w *Web) Register(router *gin.Engine) {
 	reading.GET("/explain/:sha", w.page(w.explain))
 	pages.POST("/scans/:ref/rescan", w.member, w.page(w.rescan))
 	pages.POST("/findings/:id/feedback", w.member, w.page(w.feedback))
+	pages.POST("/findings/:id/undo", w.member, w.page(w.undo))
 	pages.POST("/metrics/:id/expected", w.member, w.page(w.expected))
 	pages.GET("/audit", w.administrator, w.page(w.audit))
 	router.NoRoute(w.protect, w.page(func(*gin.Context) error {

@@ -1,44 +1,130 @@
 "use strict";
-// Makes the page of a running scan follow it, and patches copyable. Pages work without it.
+// Makes the page of a running scan follow it, judges findings in place, and makes patches copyable. Pages work without it.
 (() => {
-  let source;
+  let source = null;
+  let asked = 0; // answers are shown in the order in which they were asked for, and late ones never
+  let shown = 0;
 
-  const busy = (region) => {
-    const typed = [...region.querySelectorAll("input[name=comments]")].some((input) => input.value !== "");
-    return typed || (region.contains(document.activeElement) && document.activeElement.matches("input, button, summary, a"));
-  };
+  // Work that nobody may take away: typed text, what has the focus or is unfolded, and findings judged on this page.
+  const inUse = (node) => node.localName === "article" && (node.dataset.judged !== undefined ||
+    node.contains(document.activeElement) || node.querySelector("details[open]") !== null ||
+    [...node.querySelectorAll("textarea")].some((field) => field.value !== ""));
 
-  const articles = (region) => [...region.querySelectorAll("article[id]")].map((article) => article.id).join();
+  // Attributes that belong to the reader or to this script, not to the server.
+  const isOurs = (node, name) => name === "open" || name === "aria-busy" || name.startsWith("data-judged") ||
+    (name === "hidden" && node.dataset.copy !== undefined);
 
-  // A region is replaced only where it differs, never under somebody's fingers, and stays as unfolded as it was. Findings
-  // are replaced one by one where they are still the same ones.
-  const replace = (region, fresh) => {
-    if (fresh && articles(region) !== "" && articles(region) === articles(fresh)) {
-      region.querySelectorAll("article[id]").forEach((article) => {
-        swap(article, [...fresh.querySelectorAll("article[id]")].find((other) => other.id === article.id));
-      });
+  // morph makes a node look like a fresh one and keeps all nodes that both have, so that focus, typed text, unfolded
+  // details and the scroll position stay as they are.
+  const morph = (node, fresh) => {
+    if (node.nodeType !== Node.ELEMENT_NODE) {
+      if (node.data !== fresh.data) node.data = fresh.data;
       return;
     }
-    swap(region, fresh);
+    for (const { name, value } of fresh.attributes) {
+      if (!isOurs(node, name) && node.getAttribute(name) !== value) node.setAttribute(name, value);
+    }
+    for (const { name } of [...node.attributes]) {
+      if (!isOurs(node, name) && !fresh.hasAttribute(name)) node.removeAttribute(name);
+    }
+    if (node.localName !== "textarea") morphChildren(node, fresh);
   };
 
-  const swap = (region, fresh) => {
-    if (!fresh || region.innerHTML === fresh.innerHTML || busy(region)) return;
-    const open = new Set([...region.querySelectorAll("details[open]")].map((details) => details.id));
-    region.className = fresh.className;
-    region.replaceChildren(...fresh.childNodes);
-    region.querySelectorAll("details").forEach((details) => { if (open.has(details.id)) details.open = true; });
-    enhance(region);
+  const isAfter = (node, other) => (other.compareDocumentPosition(node) & Node.DOCUMENT_POSITION_FOLLOWING) !== 0;
+
+  const morphChildren = (parent, fresh) => {
+    const named = new Map([...parent.children].filter((child) => child.id).map((child) => [child.localName + child.id, child]));
+    const wanted = new Set([...fresh.children].filter((child) => child.id).map((child) => child.localName + child.id));
+    let at = parent.firstChild;
+    const drop = (node) => {
+      if (!inUse(node) && !(node.id && wanted.has(node.localName + node.id))) node.remove();
+    };
+    for (const next of [...fresh.childNodes]) {
+      const same = next.id ? named.get(next.localName + next.id) : undefined;
+      if (same) {
+        if (at && (same === at || isAfter(same, at))) {
+          while (at !== same) { const rest = at.nextSibling; drop(at); at = rest; }
+          at = same.nextSibling;
+        }
+        morph(same, next);
+      } else if (at && !next.id && !at.id && at.nodeName === next.nodeName) {
+        morph(at, next);
+        at = at.nextSibling;
+      } else {
+        const added = document.importNode(next, true);
+        parent.insertBefore(added, at);
+        if (added.nodeType === Node.ELEMENT_NODE) enhance(added);
+      }
+    }
+    while (at) { const rest = at.nextSibling; drop(at); at = rest; }
   };
+
+  const show = (fresh, turn) => {
+    if (turn < shown) return;
+    shown = turn;
+    document.title = fresh.title;
+    document.querySelectorAll("[data-live]").forEach((region) => {
+      const other = fresh.getElementById(region.id);
+      if (other) morph(region, other);
+    });
+    follow(fresh);
+  };
+
+  const parse = async (answer) => new DOMParser().parseFromString(await answer.text(), "text/html");
 
   const refresh = async () => {
+    const turn = ++asked;
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-    if (!answer.ok || answer.redirected) return;
-    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-    document.title = fresh.title;
-    document.querySelectorAll("[data-live]").forEach((region) => replace(region, fresh.getElementById(region.id)));
-    if (!fresh.querySelector("[data-events]")) source.close();
+    if (answer.ok && !answer.redirected) show(await parse(answer), turn);
   };
+
+  // follow listens for changes as long as the server says that some will come.
+  const follow = (page) => {
+    const live = page.querySelector("[data-events]");
+    if (live && source && source.readyState !== EventSource.CLOSED) return;
+    if (source) source.close();
+    source = live ? new EventSource(live.dataset.events) : null;
+    if (source) source.addEventListener("message", () => { refresh().catch(() => {}); });
+  };
+
+  // complain says on a finding's card why it was not judged; what was typed stays.
+  const complain = (card, text) => {
+    const notice = document.createElement("p");
+    notice.className = "notice error";
+    notice.textContent = text;
+    card.querySelector(".outcome").replaceChildren(notice);
+  };
+
+  const judge = async (form, button) => {
+    const card = form.closest("article");
+    const turn = ++asked;
+    const answer = await fetch(button.formAction, {
+      method: "POST", body: new URLSearchParams(new FormData(form, button)), headers: { Accept: "text/html" },
+    });
+    const page = await parse(answer);
+    if (!answer.ok) {
+      complain(card, page.querySelector("main .text")?.textContent || `The server answered ${answer.status}. Try again.`);
+    } else if (!page.getElementById(card.id)) {
+      complain(card, "You are not logged in any more. Log in in another tab, then press the button again.");
+    } else {
+      card.dataset.judged = "";
+      form.querySelector("textarea").value = "";
+      history.replaceState(null, "", answer.url);
+      show(page, turn);
+      if (!card.contains(document.activeElement)) card.querySelector("button")?.focus({ preventScroll: true });
+    }
+  };
+
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (!form.matches("form.triage")) return;
+    event.preventDefault();
+    if (form.hasAttribute("aria-busy")) return;
+    form.setAttribute("aria-busy", "true");
+    judge(form, event.submitter)
+      .catch(() => complain(form.closest("article"), "The server could not be reached. Nothing was said; try again."))
+      .finally(() => form.removeAttribute("aria-busy"));
+  });
 
   const enhance = (root) => root.querySelectorAll("[data-copy]").forEach((button) => {
     if (!navigator.clipboard) return;
@@ -50,9 +136,15 @@
     });
   });
 
+  // A link to a finding that stands on another page of the scan leads there; the server does not hear of what is behind #.
+  const find = () => {
+    const id = /^#finding-(\d+)$/.exec(location.hash)?.[1];
+    const [arrival] = performance.getEntriesByType("navigation");
+    const base = document.querySelector("[data-findings]")?.dataset.findings;
+    if (id && base && !document.getElementById(`finding-${id}`) && !arrival?.redirectCount) location.replace(base + id);
+  };
+
   enhance(document);
-  const live = document.querySelector("[data-events]");
-  if (!live) return;
-  source = new EventSource(live.dataset.events);
-  source.addEventListener("message", () => { refresh().catch(() => {}); });
+  follow(document);
+  find();
 })();
