@@ -14,13 +14,13 @@ import (
 // maxWants bounds what a client may send to negotiate a fetch, in bytes, before and after gzip.
 const maxWants = 16 << 20
 
-// serveGit speaks git's smart HTTP protocol, for reading only, at {base}/{project}.git.
+// serveGit speaks git's smart HTTP protocol, for reading only, at {base}/{project}.git; all else is pages.
 func (s *Server) serveGit(w http.ResponseWriter, r *http.Request) {
 	project, service, ok := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), ".git/")
 	repo, known := s.repository(project)
 	switch {
 	case !ok || !known:
-		http.NotFound(w, r)
+		s.servePage(w, r)
 	case !s.mayFetch(r):
 		w.Header().Set("WWW-Authenticate", `Basic realm="git"`)
 		http.Error(w, "this repository needs a token as the password", http.StatusUnauthorized)

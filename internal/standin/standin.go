@@ -37,8 +37,10 @@ type Config struct {
 	Allowance    int    // API calls that the rate headers promise; 0: 5,000 on GitHub, 2,000 on GitLab
 	// Faults is asked before the rules for every API call that no queued fault (see Fail) was left for; nil: no fault.
 	Faults func(*http.Request) *Fault
-	Now    func() time.Time // nil: time.Now
-	Log    *slog.Logger     // nil: silent
+	// MayBrowse tells who may look at the pages of repositories; nil: everybody.
+	MayBrowse func(*http.Request) bool
+	Now       func() time.Time // nil: time.Now
+	Log       *slog.Logger     // nil: silent
 }
 
 // Server is the stand-in. It is an http.Handler; tell it its own address with SetBase before anything else.
