@@ -76,7 +76,7 @@ func runDemo(ctx context.Context, out io.Writer, log *slog.Logger, kind standin.
 		return err
 	}
 	if !once {
-		d.stay(ctx)
+		d.stay(ctx, final)
 	}
 	d.show(final)
 	return nil
@@ -154,8 +154,10 @@ func (d *demo) show(s standin.Status) {
 }
 
 // stay keeps both servers up for a look around.
-func (d *demo) stay(ctx context.Context) {
-	fmt.Fprintf(d.out, "Open the Details in a browser and log in with the token %s.\n", d.world.apiToken)
+func (d *demo) stay(ctx context.Context, final standin.Status) {
+	details := strings.TrimPrefix(final.TargetURL, d.world.scanhook)
+	fmt.Fprintf(d.out, "\nOpen this link in a browser. It leads to the Details and logs you in, once:\n\n  %s\n\n", d.world.loginLink(details))
+	fmt.Fprintf(d.out, "Later, log in with the token %s.\n", d.world.apiToken)
 	fmt.Fprintf(d.out, "Look around until Ctrl-C: curl -H 'Authorization: Bearer %s' %s/api/v1/scans (described at %s/docs)\n",
 		d.world.apiToken, d.world.scanhook, d.world.scanhook)
 	<-ctx.Done()

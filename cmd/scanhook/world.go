@@ -8,13 +8,16 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/scanhook/scanhook/internal/config"
 	"github.com/scanhook/scanhook/internal/standin"
+	"github.com/scanhook/scanhook/internal/web"
 )
 
 // world is a Git platform's stand-in and a Scanhook that it calls, both on loopback, with real HTTP and real git
@@ -29,6 +32,7 @@ type world struct {
 	host      string
 	scanhook  string // base address
 	log       *slog.Logger
+	pages     atomic.Pointer[web.Web] // nil until start
 	stop      context.CancelFunc
 	running   sync.WaitGroup
 	listeners []net.Listener
@@ -63,7 +67,7 @@ recover: {every: %[7]s}
 func newWorld(ctx context.Context, cfg worldConfig) (*world, error) {
 	secret, token := rand.Text(), rand.Text()
 	w := &world{kind: cfg.kind, apiToken: rand.Text(), log: cfg.log, host: cmp.Or(cfg.host, "127.0.0.1")}
-	w.platform = standin.New(standin.Config{Kind: cfg.kind, Secret: secret, Token: token})
+	w.platform = standin.New(standin.Config{Kind: cfg.kind, Secret: secret, Token: token, MayBrowse: w.mayBrowse})
 	ctx, w.stop = context.WithCancel(ctx)
 	platform, err := w.listen()
 	if err != nil {
@@ -109,6 +113,7 @@ func (w *world) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	w.pages.Store(app.pages)
 	receiver := w.listeners[len(w.listeners)-1]
 	w.running.Go(func() {
 		if err := errors.Join(app.serve(ctx, receiver, w.log), app.close()); err != nil {
@@ -125,6 +130,20 @@ func (w *world) close() {
 	for _, listener := range w.listeners {
 		_ = listener.Close()
 	}
+}
+
+// mayBrowse shows the repositories to those who are logged in to Scanhook: other users of the machine shall not read the
+// one at PATH. Browsers send cookies to every port of a host.
+func (w *world) mayBrowse(r *http.Request) bool {
+	pages := w.pages.Load()
+	return pages != nil && pages.Knows(r)
+}
+
+// loginLink is an address that opens a page of Scanhook and logs in, once.
+func (w *world) loginLink(page string) string {
+	token := w.config.API.Tokens[0]
+	return w.scanhook + w.pages.Load().Invite(
+		web.Token{Name: token.Name, Token: token.Token.Reveal(), Role: token.Role}, page)
 }
 
 func (w *world) hookURL() string { return w.scanhook + "/webhooks/" + string(w.kind) }

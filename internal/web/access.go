@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -114,7 +115,7 @@ func (w *Web) visitor(c *gin.Context) (visitor, error) {
 	}
 	who := visitor{}
 	if id, err := c.Cookie(cookieName); err == nil && len(id) == len(rand.Text()) {
-		if who, err = w.find(c, id); err != nil {
+		if who, err = w.find(c.Request.Context(), id); err != nil {
 			return visitor{}, err
 		}
 	}
@@ -122,7 +123,7 @@ func (w *Web) visitor(c *gin.Context) (visitor, error) {
 	return who, nil
 }
 
-func (w *Web) find(c *gin.Context, id string) (visitor, error) {
+func (w *Web) find(ctx context.Context, id string) (visitor, error) {
 	byKey := make(map[string]Token, len(w.Tokens))
 	for _, token := range w.Tokens {
 		byKey[sessionKey(token, id)] = token
@@ -131,7 +132,7 @@ func (w *Web) find(c *gin.Context, id string) (visitor, error) {
 	if w.provider != nil {
 		keys = append(keys, w.provider.sessionKey(id))
 	}
-	session, err := w.Store.FindSession(c.Request.Context(), keys)
+	session, err := w.Store.FindSession(ctx, keys)
 	switch {
 	case errors.Is(err, core.ErrNotFound):
 		return visitor{}, nil

@@ -64,7 +64,8 @@ type Web struct {
 	pages    map[string]*template.Template
 	assets   string // changes with the style sheet and the script
 	streams  streams
-	provider *provider      // nil without OIDC
+	provider *provider // nil without OIDC
+	invited  invitations
 	refusals rate.Sometimes // logins that the audit tells of
 	stop     sync.Once
 	stopped  chan struct{}
@@ -112,6 +113,7 @@ func (w *Web) Register(router *gin.Engine) {
 	pages.GET("/static/:file", w.static)
 	pages.GET("/login", w.page(w.showLogin))
 	pages.POST("/login", w.page(w.login))
+	pages.GET("/login/once/:code", w.page(w.accept))
 	if w.provider != nil {
 		pages.GET("/login/provider", w.page(w.toProvider))
 		pages.GET("/login/callback", w.page(w.fromProvider))

@@ -24,6 +24,7 @@ type site struct {
 	t      testing.TB
 	store  *store.Store
 	router *gin.Engine
+	pages  *web.Web
 	cookie string // of the session
 	begun  string // of a login under way
 }
@@ -44,7 +45,7 @@ func newSite(t testing.TB, change ...func(*web.Config)) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &site{t: t, store: cfg.Store, router: routerOf(pages)}
+	return &site{t: t, store: cfg.Store, router: routerOf(pages), pages: pages}
 }
 
 var discard = slog.New(slog.DiscardHandler)
