@@ -65,6 +65,49 @@ func TestRedStatusTurnsGreenInTheBrowser(t *testing.T) {
 	}
 }
 
+// Enter in a comment says nothing, a click on one finding leaves the others and what was typed there alone, and a decision
+// is undone where it was made; with and without JavaScript.
+func TestJudgingOneFindingLeavesTheOthersAloneInTheBrowser(t *testing.T) {
+	t.Parallel()
+	w, sample := setup(t, worldConfig{kind: standin.GitHub})
+	startWorld(t, w)
+	pushTo(t, w, "main", "", sample.Head)
+	details := finalOf(t, w, sample.Head).TargetURL
+	b := openBrowser(t, w.scanhook)
+	b.do(chromedp.Navigate(w.loginLink(strings.TrimPrefix(details, w.scanhook))))
+	b.until(`location.pathname.startsWith("/scans/") && document.querySelectorAll(".finding").length === 5`)
+	b.until(`document.querySelector("#verdict .status").textContent.includes("Shown on github")`)
+	b.do(chromedp.Evaluate[chromedp.Void](`window.same = true;
+		window.cards = [...document.querySelectorAll(".finding")].map((card) => "#" + card.id);
+		window.field = (n) => document.querySelector(cards[n] + " textarea"); undefined`))
+	b.do(chromedp.Evaluate[chromedp.Void](`field(3).focus()`), chromedp.KeyEvent("my\rwords"))
+	b.until(`same && field(3).value === "my\nwords" && document.querySelectorAll(".finding.dismissed").length === 0`)
+
+	b.do(chromedp.Evaluate[chromedp.Void](`field(0).value = "a fixture"; scrollTo(0, 300); window.height = scrollY;
+		document.querySelector(cards[0] + " button[value=FP]").click()`))
+	b.until(`document.querySelector(cards[0] + ".dismissed .outcome")?.textContent.includes("as a false positive")`)
+	b.until(`same && field(3).value === "my\nwords" && document.activeElement === field(3) && field(0).value === ""`)
+	b.until(`document.querySelector("#verdict .status").textContent.includes("Shown on github") &&
+		document.querySelector(".tabs").textContent.replace(/\s+/g, " ").includes("New 4 Known 0 Fixed 0 Dismissed 1")`)
+	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector(cards[0] + " .history").parentElement.open = true;
+		document.querySelector(cards[1] + " button[value=TP]").click()`))
+	b.until(`document.querySelector(cards[1] + " .outcome")?.textContent.includes("as real") &&
+		document.querySelector(cards[0] + ".dismissed details[open]") && field(3).value === "my\nwords"`)
+	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector(cards[0] + " .undo").click()`))
+	b.until(`same && document.querySelector(cards[0] + ":not(.dismissed) .outcome")?.textContent.includes("You took the decision back") &&
+		document.querySelector(cards[0] + " details[open]").textContent.includes("took a decision back") && !document.querySelector(cards[0] + " .undo")`)
+	b.until(`same && Math.abs(scrollY - height) < 2 && document.querySelector("#verdict.fail").textContent.includes("5 new")`)
+	b.examine("scan-judged")
+
+	b.disableScripts(true)
+	b.do(chromedp.Navigate(details))
+	b.do(chromedp.Focus(chromedp.CSS(".finding textarea")), chromedp.KeyEvent("why\rnot"))
+	b.do(chromedp.Click(chromedp.CSS(".finding button[value=FP]")))
+	b.until(`document.querySelector(".finding.dismissed .history")?.textContent.includes("why\nnot")`)
+	b.do(chromedp.Click(chromedp.CSS(".finding.dismissed .undo")))
+	b.until(`location.search.includes("said=undone") && document.querySelectorAll(".finding.dismissed").length === 0`)
+}
+
 // A page that was opened while a scan runs follows it to its end, without being loaded again.
 func TestRunningScanIsLiveInTheBrowser(t *testing.T) {
 	t.Parallel()

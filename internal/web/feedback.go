@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 
@@ -32,7 +33,7 @@ func (w *Web) feedback(c *gin.Context) error {
 	verdict := c.PostForm("verdict")
 	return w.judge(c, verdict, func(id int64, who string) (store.Triaged, error) {
 		return w.Store.RecordFeedback(c.Request.Context(), core.Feedback{
-			FindingID: id, UserVerdict: core.Triage(verdict), Comments: c.PostForm("comments"), Author: who,
+			FindingID: id, UserVerdict: core.Triage(verdict), Comments: commentOf(c), Author: who,
 		})
 	})
 }
@@ -45,10 +46,13 @@ func (w *Web) undo(c *gin.Context) error {
 	}
 	return w.judge(c, saidUndone, func(id int64, who string) (store.Triaged, error) {
 		return w.Store.WithdrawFeedback(c.Request.Context(), core.Withdrawal{
-			FindingID: id, WordID: word, Comments: c.PostForm("comments"), Author: who,
+			FindingID: id, WordID: word, Comments: commentOf(c), Author: who,
 		})
 	})
 }
+
+// commentOf is what the form says as people typed it: browsers send line ends as CR LF.
+func commentOf(c *gin.Context) string { return strings.ReplaceAll(c.PostForm("comments"), "\r\n", "\n") }
 
 // judge has the visitor's word on a finding kept, and goes back to the page where it was said.
 func (w *Web) judge(c *gin.Context, what string, keep func(id int64, who string) (store.Triaged, error)) error {

@@ -2,7 +2,7 @@
 // Makes the page of a running scan follow it, judges findings in place, and makes patches copyable. Pages work without it.
 (() => {
   let source = null;
-  let asked = 0; // answers are shown in the order in which they were asked for, and late ones never
+  let asked = 0; // numbers what was asked for; an answer that is older than what is shown is asked for again
   let shown = 0;
 
   // Work that nobody may take away: typed text, what has the focus or is unfolded, and findings judged on this page.
@@ -60,7 +60,6 @@
   };
 
   const show = (fresh, turn) => {
-    if (turn < shown) return;
     shown = turn;
     document.title = fresh.title;
     document.querySelectorAll("[data-live]").forEach((region) => {
@@ -75,7 +74,9 @@
   const refresh = async () => {
     const turn = ++asked;
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-    if (answer.ok && !answer.redirected) show(await parse(answer), turn);
+    if (!answer.ok || answer.redirected) return undefined;
+    const page = await parse(answer);
+    return turn < shown ? refresh() : show(page, turn);
   };
 
   // follow listens for changes as long as the server says that some will come.
@@ -97,8 +98,8 @@
 
   const judge = async (form, button) => {
     const card = form.closest("article");
-    const turn = ++asked;
-    const answer = await fetch(button.formAction, {
+    card.dataset.judged = "";
+    const answer = await fetch(button.hasAttribute("formaction") ? button.formAction : form.action, {
       method: "POST", body: new URLSearchParams(new FormData(form, button)), headers: { Accept: "text/html" },
     });
     const page = await parse(answer);
@@ -107,11 +108,10 @@
     } else if (!page.getElementById(card.id)) {
       complain(card, "You are not logged in any more. Log in in another tab, then press the button again.");
     } else {
-      card.dataset.judged = "";
       form.querySelector("textarea").value = "";
       history.replaceState(null, "", answer.url);
-      show(page, turn);
-      if (!card.contains(document.activeElement)) card.querySelector("button")?.focus({ preventScroll: true });
+      show(page, ++asked);
+      if (document.activeElement === document.body) card.querySelector("button[value]")?.focus({ preventScroll: true });
     }
   };
 
