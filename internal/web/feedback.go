@@ -52,7 +52,9 @@ func (w *Web) undo(c *gin.Context) error {
 }
 
 // commentOf is what the form says as people typed it: browsers send line ends as CR LF.
-func commentOf(c *gin.Context) string { return strings.ReplaceAll(c.PostForm("comments"), "\r\n", "\n") }
+func commentOf(c *gin.Context) string {
+	return strings.ReplaceAll(c.PostForm("comments"), "\r\n", "\n")
+}
 
 // judge has the visitor's word on a finding kept, and goes back to the page where it was said.
 func (w *Web) judge(c *gin.Context, what string, keep func(id int64, who string) (store.Triaged, error)) error {
