@@ -52,8 +52,8 @@ func newOnBranch(
 		return known, nil
 	}
 	run, _, err := newestRun(ctx, tx, scan, names, job.Scanner,
-		wishFor(`s.branch = ? AND s.id < ? AND s.commit_sha = ?`, scan.Branch, scan.ID, scan.BeforeSHA),
-		wishFor(`s.branch = ? AND s.id < ? AND NOT s.overtaken`, scan.Branch, scan.ID))
+		atCommit(scan.BeforeSHA, `s.branch = ? AND s.id < ?`, scan.Branch, scan.ID),
+		onBranch(scan.Branch, scan.ID))
 	if err != nil || !run.found() {
 		return known, err
 	}
@@ -118,13 +118,13 @@ func baselineWishes(ctx context.Context, q sqlx.ExtContext, scan core.Scan, job 
 		return nil, err
 	}
 	if job.BaselineScanID != nil {
-		wishes = append(wishes, wishFor(`s.id = ? AND (s.commit_sha = ? OR s.branch = ? AND s.id < ?)`,
-			*job.BaselineScanID, commit, branch, first))
+		wishes = append(wishes, thatScan(*job.BaselineScanID, `s.commit_sha = ? OR s.branch = ? AND s.id < ?`,
+			commit, branch, first))
 	}
 	if commit != "" {
-		wishes = append(wishes, wishFor(`s.commit_sha = ?`, commit))
+		wishes = append(wishes, atCommit(commit, `TRUE`))
 	}
-	return append(wishes, wishFor(`s.branch = ? AND s.id < ? AND NOT s.overtaken`, branch, first)), nil
+	return append(wishes, onBranch(branch, first)), nil
 }
 
 // firstSeen is the number of the first scan of a scan's commit: a rescan is compared as that was.
@@ -133,8 +133,7 @@ func firstSeen(ctx context.Context, q sqlx.ExtContext, scan core.Scan) (id int64
 		return scan.ID, nil
 	}
 	err = sqlx.GetContext(ctx, q, &id, q.Rebind(`
-		SELECT MIN(id) FROM scans WHERE source_platform = ? AND project_name = ? AND commit_sha = ?`),
-		scan.SourcePlatform, scan.ProjectName, scan.CommitSHA)
+		SELECT MIN(s.id + 0) FROM scans s WHERE `+ofCommit), keyOf(&scan).args()...)
 	return id, err
 }
 
@@ -154,10 +153,11 @@ func comparedWith(ctx context.Context, q sqlx.ExtContext, scan core.Scan) (branc
 
 // defaultBranch is what another scan knows of the project: an upload does not say it.
 func defaultBranch(ctx context.Context, q sqlx.ExtContext, scan core.Scan) (branch string, err error) {
+	project := scan.SourcePlatform + "/" + scan.ProjectName
 	err = sqlx.GetContext(ctx, q, &branch, q.Rebind(`
-		SELECT default_branch FROM scans
-		WHERE source_platform = ? AND project_name = ? AND default_branch <> ''
-		ORDER BY id DESC LIMIT 1`), scan.SourcePlatform, scan.ProjectName)
+		SELECT default_branch FROM scans s
+		WHERE `+projectOf("s")+` >= ? AND `+projectOf("s")+` <= ? AND default_branch <> ''
+		ORDER BY `+projectOf("s")+` DESC, id DESC LIMIT 1`), project, project)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", nil
 	}

@@ -25,15 +25,23 @@ const noJIT = `SET jit = off`
 const beginTransaction = `BEGIN; SET LOCAL jit = off; SET LOCAL idle_in_transaction_session_timeout = '5s'`
 
 func pool(d dialect, dsn string) (*sqlx.DB, error) {
+	connector, err := connectorFor(d, dsn)
+	if err != nil {
+		return nil, err
+	}
+	return sqlx.NewDb(sql.OpenDB(connector), d.driver), nil
+}
+
+func connectorFor(d dialect, dsn string) (driver.Connector, error) {
 	if d.driver == sqlite.driver {
-		return embeddedPool(d, dsn)
+		return embeddedConnector(d, dsn)
 	}
 	connector, err := pq.NewConnector(dsn)
 	if err != nil {
 		return nil, err
 	}
 	connector.Dialer(network{})
-	return sqlx.NewDb(sql.OpenDB(sessions{connector}), d.driver), nil
+	return sessions{connector}, nil
 }
 
 // silence is how long a server may leave unanswered what was sent to it before the connection counts as dead: without
@@ -79,12 +87,12 @@ func (s sessions) Connect(ctx context.Context) (driver.Conn, error) {
 	return l, nil
 }
 
-func embeddedPool(d dialect, dsn string) (*sqlx.DB, error) {
+func embeddedConnector(d dialect, dsn string) (driver.Connector, error) {
 	engine := new(sqlitedriver.Driver)
 	if err := engine.RegisterModule(rowModule, d.rows); err != nil {
 		return nil, err
 	}
-	return sqlx.NewDb(sql.OpenDB(embedded{engine, dsn}), d.driver), nil
+	return embedded{engine, dsn}, nil
 }
 
 // embedded opens connections to a database file, with a driver of its own because of the module.

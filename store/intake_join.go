@@ -1,7 +1,9 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/jmoiron/sqlx"
@@ -15,37 +17,60 @@ func keyOf(scan *core.Scan) commitKey {
 	return commitKey{scan.SourcePlatform, scan.ProjectName, scan.CommitSHA}
 }
 
+// ofCommit selects the scans s of a commit, by the args of its key. The project is an expression: as a column it would
+// be one more way to the rows, and an engine that knows nothing of a table would read all scans of the project as
+// readily as those of the commit.
+const ofCommit = `s.commit_sha = ? AND s.source_platform || '/' || s.project_name = ?`
+
+func (k commitKey) args() []any { return []any{k.sha, k.platform + "/" + k.project} }
+
+// sameCommit is ofCommit for two rows.
+func sameCommit(a, b string) string {
+	return a + `.commit_sha = ` + b + `.commit_sha AND ` + projectOf(a) + ` = ` + projectOf(b)
+}
+
+// projectOf is an expression that no index of a table leads to.
+func projectOf(row string) string { return row + `.source_platform || '/' || ` + row + `.project_name` }
+
+// scanOfEach finds the number of each commit's scan: MIN is the first attempt, MAX the latest. It is that of an
+// expression, for an engine would otherwise look for the commit among all numbers.
+func scanOfEach(pick string, keys []commitKey) (query string, args []any) {
+	for _, key := range keys {
+		args = append(args, key.platform, key.project, key.sha)
+	}
+	return `
+		WITH wanted (source_platform, project_name, commit_sha) AS (VALUES ` + tuples(len(keys), 3) + `)
+		SELECT (SELECT ` + pick + `(s.id + 0) FROM scans s WHERE ` + sameCommit("s", "w") + `) FROM wanted w`, args
+}
+
+// latestScans reads the latest attempts of the commits' scans.
+func latestScans(ctx context.Context, tx *sqlx.Tx, keys []commitKey) (map[commitKey]core.Scan, error) {
+	latest := map[commitKey]core.Scan{}
+	if len(keys) == 0 {
+		return latest, nil
+	}
+	ids, args := scanOfEach("MAX", keys)
+	var scans []core.Scan
+	err := tx.SelectContext(ctx, &scans, tx.Rebind(`SELECT `+scanColumns+` FROM scans WHERE id IN (`+ids+`)`), args...)
+	for _, scan := range scans {
+		latest[keyOf(&scan)] = scan
+	}
+	return latest, err
+}
+
 // joinScans points the items whose commit has a scan already to that scan, the latest attempt of it.
 func (s *Store) joinScans(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
 	joining := map[commitKey][]*intake{}
-	var args []any
 	for _, item := range batch {
 		if item.scan == nil || item.created || !item.open() {
 			continue
 		}
 		key := keyOf(item.scan)
-		if joining[key] == nil {
-			args = append(args, key.platform, key.project, key.sha)
-		}
 		joining[key] = append(joining[key], item)
 	}
-	if len(joining) == 0 {
-		return nil
-	}
-	var existing []core.Scan
-	err := tx.SelectContext(ctx, &existing, tx.Rebind(`
-		WITH wanted (source_platform, project_name, commit_sha) AS (VALUES `+tuples(len(joining), 3)+`)
-		SELECT `+of("s", scanColumns)+`
-		FROM wanted w
-		JOIN scans s ON s.source_platform = w.source_platform AND s.project_name = w.project_name
-			AND s.commit_sha = w.commit_sha
-		ORDER BY s.attempt`), args...)
+	latest, err := latestScans(ctx, tx, slices.Collect(maps.Keys(joining)))
 	if err != nil {
 		return err
-	}
-	latest := map[commitKey]core.Scan{}
-	for _, scan := range existing {
-		latest[keyOf(&scan)] = scan
 	}
 	for key, items := range joining {
 		for _, item := range items {
@@ -89,35 +114,30 @@ func joinScan(ctx context.Context, tx *sqlx.Tx, item *intake, existing core.Scan
 // that was made without its push, by a pipeline that was faster, is new when the push comes. Only the direct
 // predecessor is touched: platforms deliver out of order, and a late push must not end the scan of a newer one.
 func (s *Store) supersede(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
-	successors := map[commitKey]*core.Scan{}
-	var args []any
+	successors := map[commitKey][]*core.Scan{}
 	for i, item := range batch {
 		scan := item.scan
 		announced := (item.created || item.informed) && item.policy.Supersede && core.IsCommitSHA(scan.BeforeSHA)
 		// Gitea's test button pushes a commit onto itself, which must not end the commit's own scan.
 		if announced && scan.BeforeSHA != scan.CommitSHA && !setBack(scan, batch[i+1:]) {
-			successors[commitKey{scan.SourcePlatform, scan.ProjectName, scan.BeforeSHA}] = scan
-			args = append(args, scan.SourcePlatform, scan.ProjectName, scan.Branch, scan.BeforeSHA)
+			key := commitKey{scan.SourcePlatform, scan.ProjectName, scan.BeforeSHA}
+			successors[key] = append(successors[key], scan)
 		}
 	}
-	if len(args) == 0 {
-		return nil
-	}
-	var outdated []core.Scan
-	err := tx.SelectContext(ctx, &outdated, tx.Rebind(`
-		WITH wanted (source_platform, project_name, branch, commit_sha) AS (VALUES `+tuples(len(args)/4, 4)+`)
-		SELECT `+of("s", scanColumns)+`
-		FROM wanted w
-		JOIN scans s ON s.source_platform = w.source_platform AND s.project_name = w.project_name
-			AND s.commit_sha = w.commit_sha AND s.branch = w.branch
-		WHERE s.status IN ('pending', 'processing') AND NOT s.shared_refs
-		ORDER BY s.id`), args...)
+	latest, err := latestScans(ctx, tx, slices.Collect(maps.Keys(successors)))
 	if err != nil {
 		return err
 	}
+	outdated := slices.SortedFunc(maps.Values(latest), func(a, b core.Scan) int { return cmp.Compare(a.ID, b.ID) })
 	for _, scan := range outdated {
-		if err := s.supersedeScan(ctx, tx, scan, successors[keyOf(&scan)].CommitSHA); err != nil {
-			return err
+		for _, successor := range slices.Backward(successors[keyOf(&scan)]) {
+			if successor.Branch != scan.Branch || scan.Status.Ended() || scan.SharedRefs {
+				continue
+			}
+			if err := s.supersedeScan(ctx, tx, scan, successor.CommitSHA); err != nil {
+				return err
+			}
+			break
 		}
 	}
 	return nil

@@ -46,7 +46,7 @@ func (s *Store) findDuplicates(ctx context.Context, tx *sqlx.Tx, batch []*intake
 			d.outcome = 'ignored' AS ignored
 		FROM wanted w
 		JOIN deliveries d ON d.platform = w.platform AND d.delivery_key = w.delivery_key
-			AND d.project_name = w.project_name
+			AND d.project_name || '' = w.project_name -- which no index leads to: all of a project would be read
 		LEFT JOIN scans s ON s.id = d.scan_id`), args...)
 	for _, row := range known {
 		item := first[deliveryKey{row.Platform, row.DeliveryKey, row.ProjectName}]

@@ -48,28 +48,50 @@ func (s *Store) ClaimJob(ctx context.Context, by Claimant) (core.Job, core.Scan,
 	return job, scan, nil
 }
 
+// oldestOf finds the oldest job of some scanners that can be claimed, by its number: the first of those that never
+// started, of those that were put off, and one whose worker is dead. Each of them is the first entry of an index that
+// holds no others, however many jobs have ended or wait for another scanner.
+func (d dialect) oldestOf(scanners int) string {
+	each := func(conditions, order string) string {
+		return `SELECT (SELECT j.id FROM scan_jobs j
+			WHERE j.state = 'pending' AND j.scanner >= w.scanner AND j.scanner <= w.scanner AND ` + conditions + `
+			ORDER BY j.scanner, ` + order + ` LIMIT 1 ` + d.skipLocked + `) AS id FROM wanted w`
+	}
+	return `WITH wanted (scanner) AS (VALUES ` + tuples(scanners, 1) + `)
+		SELECT MIN(id) FROM (
+			` + each(`j.not_before IS NULL`, `j.id`) + `
+			UNION ALL
+			` + each(`j.not_before IS NOT NULL AND j.not_before <= ?`, `j.not_before`) + `
+			UNION ALL
+			SELECT (SELECT id FROM scan_jobs
+				WHERE state = 'running' AND worker >= '' AND scanner IN (SELECT scanner FROM wanted)
+					AND lease_until <= ? AND lapses + 1 < ?
+				ORDER BY worker LIMIT 1 ` + d.skipLocked + `)) AS claimable`
+}
+
 // claim repeats the guard of the inner SELECT outside: without it PostgreSQL hands one row to two workers.
 func (s *Store) claim(ctx context.Context, tx *sqlx.Tx, job *core.Job, by Claimant) error {
+	if len(by.Scanners) == 0 {
+		return fmt.Errorf("%w: no scanners to claim for", core.ErrNotFound)
+	}
 	now := s.clock()
 	lapsed := s.lapsedBefore(now, by.Blind)
-	claimable := `(state = 'pending' AND (not_before IS NULL OR not_before <= ?)
-		OR state = 'running' AND (worker = ? OR lease_until <= ? AND lapses + 1 < ?))`
-	query, args, err := sqlx.In(`
+	args := []any{now.Add(by.Lease), now, by.Worker, by.Worker, by.Worker, by.Worker, by.Worker}
+	for _, scanner := range by.Scanners {
+		args = append(args, scanner)
+	}
+	args = append(args, now, lapsed, maxLapses, now, by.Worker, lapsed, maxLapses)
+	return tx.GetContext(ctx, job, tx.Rebind(`
 		UPDATE scan_jobs SET state = 'running', attempt = attempt + 1, lease_until = ?, started_at = COALESCE(started_at, ?),
 			lapses = lapses + CASE WHEN state = 'running' AND worker <> ? THEN 1 ELSE 0 END,
 			lost_workers = CASE WHEN state = 'running' AND worker <> ? THEN `+lostWorkers+` ELSE lost_workers END,
 			worker = ?
 		WHERE id = COALESCE(
-				(SELECT id FROM scan_jobs WHERE state = 'running' AND worker = ? LIMIT 1),
-				(SELECT id FROM scan_jobs WHERE scanner IN (?) AND `+claimable+` ORDER BY id LIMIT 1 `+s.dialect.skipLocked+`))
-			AND `+claimable+`
-		RETURNING `+jobColumns,
-		now.Add(by.Lease), now, by.Worker, by.Worker, by.Worker, by.Worker, by.Scanners,
-		now, by.Worker, lapsed, maxLapses, now, by.Worker, lapsed, maxLapses)
-	if err != nil {
-		return fmt.Errorf("%w: no scanners to claim for: %w", core.ErrNotFound, err)
-	}
-	return tx.GetContext(ctx, job, tx.Rebind(query), args...)
+				(SELECT id FROM scan_jobs WHERE state = 'running' AND worker >= ? AND worker <= ? ORDER BY worker LIMIT 1),
+				(`+s.dialect.oldestOf(len(by.Scanners))+`))
+			AND (state = 'pending' AND (not_before IS NULL OR not_before <= ?)
+				OR state = 'running' AND (worker = ? OR lease_until <= ? AND lapses + 1 < ?))
+		RETURNING `+jobColumns), args...)
 }
 
 // lapsedBefore is until when a lease must have run out to prove that its worker is dead.

@@ -10,9 +10,8 @@ import (
 
 // mergePipeline is the newest pipeline of a merge request that events told of, for the commit of a row of
 // commit_statuses; 0 where there is none. A merge request shows that one, whichever others ran for its commit.
-const mergePipeline = `COALESCE((SELECT MAX(m.pipeline_id) FROM scans s JOIN pipeline_metrics m ON m.scan_id = s.id
-	WHERE s.source_platform = commit_statuses.source_platform AND s.project_name = commit_statuses.project_name
-		AND s.commit_sha = commit_statuses.commit_sha AND m.source = '` + core.SourceMergeRequest + `'), 0)`
+var mergePipeline = `COALESCE((SELECT MAX(m.pipeline_id) FROM scans s JOIN pipeline_metrics m ON m.scan_id = s.id
+	WHERE ` + sameCommit("s", "commit_statuses") + ` AND m.source = '` + core.SourceMergeRequest + `'), 0)`
 
 // followMergeRequests has final statuses posted again where one of the runs is that of a merge request which was made
 // after they had been posted: people push first and ask for a review then.

@@ -11,6 +11,9 @@ import (
 	"github.com/scanhook/scanhook/core"
 )
 
+// maxExpired is how many scans are ended at a time.
+const maxExpired = 10_000
+
 // ExpireScans ends the jobs that did not report before their scan's deadline or, unless the caller is blind as a Claimant
 // can be, lost too many workers, and returns how many scans that ended.
 func (s *Store) ExpireScans(ctx context.Context, blind bool) (int, error) {
@@ -32,14 +35,16 @@ func (s *Store) ExpireScans(ctx context.Context, blind bool) (int, error) {
 // overdue lists the scans that have had their time, or whose jobs have lost too many workers.
 func (s *Store) overdue(ctx context.Context, now, lapsed time.Time) (ids []int64, err error) {
 	err = s.db.SelectContext(ctx, &ids, s.db.Rebind(`
-		SELECT scan_id FROM scan_jobs WHERE state = 'running' AND lease_until <= ? AND lapses + 1 >= ?`),
-		lapsed, maxLapses)
+		SELECT scan_id FROM scan_jobs
+		WHERE state = 'running' AND worker >= '' AND lease_until <= ? AND lapses + 1 >= ?
+		ORDER BY worker LIMIT ?`), lapsed, maxLapses, maxExpired)
 	if err != nil {
 		return nil, err
 	}
 	var late []core.Scan
 	err = s.db.SelectContext(ctx, &late, s.db.Rebind(`
-		SELECT id, timestamp, deadline_at FROM scans WHERE status IN ('pending', 'processing') AND deadline_at <= ?`), now)
+		SELECT id, timestamp, deadline_at FROM scans WHERE status IN ('pending', 'processing') AND deadline_at <= ?
+		ORDER BY deadline_at LIMIT ?`), now, maxExpired)
 	for _, scan := range late {
 		if s.isOverdue(scan, now) {
 			ids = append(ids, scan.ID)

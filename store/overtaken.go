@@ -73,6 +73,10 @@ func movesOf(batch []*intake) (moves []*move) {
 	return moves
 }
 
+// pushedOnto leaves out the scans of uploads and of new branches, which have nothing or zeros before them, as the index
+// of what was before does.
+const pushedOnto = `s.before_sha > '0000000000000000000000000000000000000000000000000000000000000000'`
+
 // askKnown asks where the branches stood before the moves, and what lies ahead of these.
 func askKnown(ctx context.Context, tx *sqlx.Tx, moves []*move) error {
 	var args []any
@@ -83,9 +87,8 @@ func askKnown(ctx context.Context, tx *sqlx.Tx, moves []*move) error {
 		}
 		args = append(args, n, m.SourcePlatform, m.ProjectName, m.Branch, upTo, m.CommitSHA, m.BeforeSHA)
 	}
-	const earlier = `s.source_platform = m.source_platform AND s.project_name = m.project_name AND s.branch = m.branch
-		AND s.id < CAST(m.up_to AS BIGINT)`
-	// As an expression, which keeps an engine without statistics from reading the whole branch by its index.
+	// Each question is about rows that one index leads to, whatever an engine knows or believes of the tables: for the tip,
+	// no other one has them in this order; elsewhere the branch is an expression, so that only the commit can be looked for.
 	const ofBranch = `s.source_platform || '/' || s.project_name || '/' || s.branch
 		= m.source_platform || '/' || m.project_name || '/' || m.branch AND s.id + 0 < CAST(m.up_to AS BIGINT)`
 	var list []known
@@ -93,13 +96,15 @@ func askKnown(ctx context.Context, tx *sqlx.Tx, moves []*move) error {
 		WITH moves (n, source_platform, project_name, branch, up_to, commit_sha, before_sha)
 			AS (VALUES `+tuples(len(moves), 7)+`)
 		SELECT n,
-			COALESCE((SELECT s.commit_sha FROM scans s WHERE `+earlier+` AND NOT s.overtaken
-				ORDER BY s.id DESC LIMIT 1), '') AS tip,
-			COALESCE((SELECT MIN(s.id) FROM scans s WHERE s.before_sha = m.commit_sha AND `+ofBranch+`
+			COALESCE((SELECT s.commit_sha FROM scans s
+				WHERE s.source_platform = m.source_platform AND s.project_name = m.project_name AND s.branch >= m.branch
+					AND (s.branch, s.id) < (m.branch, CAST(m.up_to AS BIGINT)) AND NOT s.overtaken
+				ORDER BY s.branch DESC, s.id DESC LIMIT 1), '') AS tip,
+			COALESCE((SELECT MIN(s.id + 0) FROM scans s WHERE s.before_sha = m.commit_sha AND `+pushedOnto+` AND `+ofBranch+`
 				AND s.commit_sha NOT IN (m.commit_sha, m.before_sha)), 0) AS followed,
-			COALESCE((SELECT MIN(s.id) FROM scans s WHERE s.before_sha = m.before_sha AND s.origin = 'recover' AND `+ofBranch+`
+			COALESCE((SELECT MIN(s.id + 0) FROM scans s WHERE s.before_sha = m.before_sha AND s.origin = 'recover' AND `+ofBranch+`
 				AND s.commit_sha <> m.commit_sha), 0) AS within,
-			COALESCE((SELECT MIN(s.id) FROM scans s WHERE s.commit_sha = m.before_sha AND s.overtaken AND `+ofBranch+`), 0) AS behind
+			COALESCE((SELECT MIN(s.id + 0) FROM scans s WHERE s.commit_sha = m.before_sha AND s.overtaken AND `+ofBranch+`), 0) AS behind
 		FROM moves m`), args...)
 	for _, k := range list {
 		moves[k.N].known = k
@@ -128,10 +133,10 @@ func (m *move) standsAt(ctx context.Context, tx *sqlx.Tx) error {
 		}
 	}
 	var left []int64
+	before := commitKey{m.SourcePlatform, m.ProjectName, m.BeforeSHA}
 	err := tx.SelectContext(ctx, &left, tx.Rebind(`
-		SELECT id FROM scans
-		WHERE commit_sha = ? AND source_platform = ? AND project_name = ? AND branch = ? AND id > ? AND NOT overtaken`),
-		m.BeforeSHA, m.SourcePlatform, m.ProjectName, m.Branch, m.ID)
+		SELECT s.id FROM scans s WHERE `+ofCommit+` AND s.branch || '' = ? AND s.id + 0 > ? AND NOT s.overtaken`),
+		append(before.args(), m.Branch, m.ID)...)
 	if err != nil || len(left) == 0 {
 		return err
 	}

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/jmoiron/sqlx"
 
@@ -95,21 +97,13 @@ func (s *Store) lockCommits(ctx context.Context, tx *sqlx.Tx, items []*intake) e
 		return nil
 	}
 	seen := map[commitKey]bool{}
-	var args []any
 	for _, item := range items {
-		if key := keyOf(item.scan); !seen[key] {
-			seen[key] = true
-			args = append(args, key.platform, key.project, key.sha)
-		}
+		seen[keyOf(item.scan)] = true
 	}
+	ids, args := scanOfEach("MIN", slices.Collect(maps.Keys(seen)))
 	var locked []int64
 	return tx.SelectContext(ctx, &locked, tx.Rebind(`
-		WITH wanted (source_platform, project_name, commit_sha) AS (VALUES `+tuples(len(seen), 3)+`)
-		SELECT s.id
-		FROM wanted w
-		JOIN scans s ON s.source_platform = w.source_platform AND s.project_name = w.project_name
-			AND s.commit_sha = w.commit_sha
-		ORDER BY s.id `+s.dialect.forUpdate), args...)
+		SELECT id FROM scans WHERE id IN (`+ids+`) ORDER BY id `+s.dialect.forUpdate), args...)
 }
 
 // putRuns returns, by scan, the pipelines of which something is new.

@@ -43,9 +43,7 @@ func (s *Store) judgeCommits(ctx context.Context, tx *sqlx.Tx, pipelines map[int
 }
 
 // ofSameCommit joins the attempts twin of one scan, each of which examines the same commit.
-const ofSameCommit = `JOIN scans named ON named.source_platform = twin.source_platform
-	AND named.project_name = twin.project_name AND named.commit_sha = twin.commit_sha
-	WHERE named.id = ?`
+var ofSameCommit = `JOIN scans named ON ` + sameCommit("twin", "named") + ` WHERE named.id = ?`
 
 // speakerOf is the latest attempt of a scan, the one that speaks for the commit.
 func speakerOf(ctx context.Context, tx *sqlx.Tx, id int64) (core.Scan, error) {
@@ -131,7 +129,6 @@ func isAsking(ctx context.Context, tx *sqlx.Tx, scan core.Scan) (asking bool, er
 	err = tx.GetContext(ctx, &asking, tx.Rebind(`
 		SELECT EXISTS (SELECT 1 FROM lookups l
 			JOIN scans s ON s.id = l.scan_id
-			WHERE s.source_platform = ? AND s.project_name = ? AND s.commit_sha = ? AND NOT l.given_up)`),
-		scan.SourcePlatform, scan.ProjectName, scan.CommitSHA)
+			WHERE `+ofCommit+` AND NOT l.given_up)`), keyOf(&scan).args()...)
 	return asking, err
 }

@@ -93,7 +93,7 @@ func runsOfCommit(ctx context.Context, tx *sqlx.Tx, scan core.Scan) ([]core.Pipe
 	err := tx.SelectContext(ctx, &runs, tx.Rebind(`
 		SELECT `+of("m", runColumns)+` FROM pipeline_metrics m
 		JOIN scans s ON s.id = m.scan_id
-		WHERE s.source_platform = ? AND s.project_name = ? AND s.commit_sha = ?
-		ORDER BY m.pipeline_id, m.pipeline_attempt`), scan.SourcePlatform, scan.ProjectName, scan.CommitSHA)
+		WHERE `+ofCommit+`
+		ORDER BY m.pipeline_id, m.pipeline_attempt`), keyOf(&scan).args()...)
 	return runs, err
 }

@@ -30,7 +30,7 @@ func keepPost(ctx context.Context, tx *sqlx.Tx, status core.Status, post core.St
 	if status.LastError != "" || post.Outcome == core.PostOverwritten {
 		again, err := rowsChanged(ctx, tx, `
 			UPDATE status_posts SET times = times + 1, last_at = ?, took_ms = ?, state = ?, description = ?, answer = ?
-			WHERE id = (SELECT MAX(id) FROM status_posts WHERE status_id = ? AND scan_id = ? AND revision = ?
+			WHERE id = (SELECT MAX(id + 0) FROM status_posts WHERE status_id = ? AND scan_id = ? AND revision = ?
 				AND outcome = ? AND code = ? AND (answer = ? OR ?))`,
 			post.LastAt, post.Milliseconds, post.State, post.Description, post.Answer, post.StatusID, post.ScanID, post.Revision,
 			post.Outcome, post.Code, post.Answer, status.Attempts >= distinctAnswers)

@@ -43,13 +43,14 @@ func provenNames(ctx context.Context, q sqlx.ExtContext, scan core.Scan, known [
 	if err != nil || len(onto) == 0 {
 		return nil, err
 	}
-	// SQLite would rather walk the platform's scans than look for some commits, if it could.
 	query, args, err := sqlx.In(`
-		SELECT f.project_name FROM scans f
-		WHERE f.commit_sha IN (?) AND f.source_platform || '' = ? AND f.project_ref = ? AND f.project_name NOT IN (?)
-			AND (SELECT MAX(id) FROM scans later
-				WHERE later.source_platform = f.source_platform AND later.project_name = f.project_name) < ?`,
-		onto, scan.SourcePlatform, scan.ProjectRef, known, first)
+		WITH onto (commit_sha) AS (VALUES `+tuples(len(onto), 1)+`),
+		former (name) AS (SELECT (
+			SELECT MIN(f.project_name) FROM scans f
+			WHERE f.commit_sha = onto.commit_sha AND f.source_platform || '' = ? AND f.project_ref = ? AND f.project_name NOT IN (?)
+				AND `+newestOfProject+` < ?) FROM onto)
+		SELECT name FROM former WHERE name IS NOT NULL`,
+		append(onto, scan.SourcePlatform, scan.ProjectRef, known, first)...)
 	if err != nil {
 		return nil, err
 	}
@@ -59,19 +60,27 @@ func provenNames(ctx context.Context, q sqlx.ExtContext, scan core.Scan, known [
 	return names[:min(len(names), maxNames)], err
 }
 
+// newestOfProject is the number of the newest scan of the project of a scan f. No other index has them in this order.
+const newestOfProject = `(SELECT later.id FROM scans later
+	WHERE later.source_platform = f.source_platform
+		AND later.project_name >= f.project_name AND later.project_name <= f.project_name
+	ORDER BY later.project_name DESC, later.id DESC LIMIT 1)`
+
 // beginning is the first scan under a project's present name, and the commits onto which its first ones came.
-func beginning(ctx context.Context, q sqlx.ExtContext, scan core.Scan) (first int64, onto []string, err error) {
+func beginning(ctx context.Context, q sqlx.ExtContext, scan core.Scan) (first int64, onto []any, err error) {
 	var early []core.Scan
 	err = sqlx.SelectContext(ctx, q, &early, q.Rebind(`
-		SELECT id, project_ref, before_sha, merge_base_sha FROM scans WHERE source_platform = ? AND project_name = ?
-		ORDER BY id LIMIT 20`), scan.SourcePlatform, scan.ProjectName)
+		SELECT id, project_ref, before_sha, merge_base_sha FROM scans
+		WHERE source_platform = ? AND project_name >= ? AND project_name <= ?
+		ORDER BY project_name, id LIMIT 20`), scan.SourcePlatform, scan.ProjectName, scan.ProjectName)
+	seen := map[string]bool{}
 	for i, s := range early {
 		if i == 0 {
 			first = s.ID
 		}
 		for _, commit := range []string{s.BeforeSHA, s.MergeBaseSHA} {
-			if s.ProjectRef == scan.ProjectRef && commit != "" {
-				onto = append(onto, commit)
+			if s.ProjectRef == scan.ProjectRef && core.IsCommitSHA(commit) && !seen[commit] {
+				seen[commit], onto = true, append(onto, commit)
 			}
 		}
 	}

@@ -76,8 +76,7 @@ func (s *Store) Rescan(ctx context.Context, reference, by string) (core.Receipt,
 		return core.Receipt{}, err
 	}
 	err = s.db.GetContext(ctx, &scan.Attempt, s.db.Rebind(`
-		SELECT MAX(attempt) + 1 FROM scans WHERE source_platform = ? AND project_name = ? AND commit_sha = ?`),
-		scan.SourcePlatform, scan.ProjectName, scan.CommitSHA)
+		SELECT MAX(attempt) + 1 FROM scans s WHERE `+ofCommit), keyOf(&scan).args()...)
 	if err != nil {
 		return core.Receipt{}, fmt.Errorf("counting attempts: %w", classify(err))
 	}

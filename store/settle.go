@@ -110,7 +110,7 @@ func (s *Store) settleFailed(
 	if err != nil {
 		return 0, err
 	}
-	return settled, s.keepWaiting(ctx, tx, status, end, now)
+	return settled, s.giveUpLate(ctx, tx, status, end, now)
 }
 
 // postedStatus ends every pause as well: what was wanted meanwhile has inherited it.

@@ -68,18 +68,6 @@ func (s *Store) wishOf(scan core.Scan) core.Status {
 	return status
 }
 
-// othersFirst counts the other statuses of a commit that are being posted, or are due and older. PostgreSQL would make
-// a join with the whole table of a NOT EXISTS.
-const othersFirst = `(SELECT COUNT(*) FROM commit_statuses other
-	WHERE other.source_platform = due.source_platform AND other.project_name = due.project_name
-		AND other.commit_sha = due.commit_sha AND other.id <> due.id
-		AND (other.lease_until > ? OR other.id < due.id AND other.posted_revision < other.revision
-			AND NOT other.given_up AND other.next_attempt_at <= ?))`
-
-// troubled counts what keeps all statuses of a project, or those of its branch, from being posted.
-const troubled = `(SELECT COUNT(*) FROM project_troubles t
-	WHERE t.source_platform = due.source_platform AND t.project_name = due.project_name AND t.branch IN ('', due.branch))`
-
 // probeFirst is every how many claims a project in trouble goes before the others, so that its turn comes however much
 // there is to post, and the others' turn however many are in trouble.
 const probeFirst = 4
@@ -111,30 +99,126 @@ func (s *Store) ClaimStatuses(ctx context.Context, onPlatforms []string, limit i
 	return claimed, nil
 }
 
+const (
+	// spareDue is how many due statuses are looked at beside those that are wanted, for some of them cannot be posted now.
+	spareDue = 32
+	// maxLooks is how often a claim looks on, eight times as far, where statuses of projects in trouble lie before others.
+	maxLooks = 8
+	maxSpare = 1000
+)
+
+// dueStatus is a status that it is time to post, as far as its own row tells.
+type dueStatus struct {
+	ID          int64  `db:"id"`
+	ProjectName string `db:"project_name"`
+	Branch      string `db:"branch"`
+	CommitSHA   string `db:"commit_sha"`
+	Siblings    int    `db:"siblings"` // other statuses of the commit
+}
+
+// claimDue looks at the statuses in the order in which they became due, of each at its own row only: a backlog costs
+// nothing. What cannot be posted because of the token is put off, so that no claim meets it again.
 func (s *Store) claimDue(
-	ctx context.Context, tx *sqlx.Tx, onPlatforms []string, limit int, lease time.Duration) ([]core.Status, error) {
-	if limit <= 0 {
+	ctx context.Context, tx *sqlx.Tx, onPlatforms []string, limit int, lease time.Duration) (claimed []core.Status, err error) {
+	for _, platform := range onPlatforms {
+		spare, more := spareDue, true
+		for look := 0; look < maxLooks && more && len(claimed) < limit; look++ {
+			var some []core.Status
+			some, more, err = s.claimOn(ctx, tx, platform, limit-len(claimed), spare, lease)
+			if err != nil {
+				return nil, err
+			}
+			claimed, spare = append(claimed, some...), min(8*spare, maxSpare)
+		}
+	}
+	return claimed, nil
+}
+
+// claimOn looks at so many due statuses of a platform and some to spare. There may be more behind those that it put off.
+func (s *Store) claimOn(
+	ctx context.Context, tx *sqlx.Tx, platform string, limit, spare int, lease time.Duration,
+) (claimed []core.Status, more bool, err error) {
+	due, err := s.lookForDue(ctx, tx, platform, limit+spare)
+	if err != nil {
+		return nil, false, err
+	}
+	free, err := s.putOff(ctx, tx, platform, due)
+	if err != nil {
+		return nil, false, err
+	}
+	fit, err := s.onePerCommit(ctx, tx, platform, free, limit)
+	if err != nil {
+		return nil, false, err
+	}
+	claimed, err = s.lease(ctx, tx, fit, lease)
+	return claimed, len(free) < len(due), err
+}
+
+func (s *Store) lookForDue(ctx context.Context, tx *sqlx.Tx, platform string, limit int) (due []dueStatus, err error) {
+	now := s.clock()
+	err = tx.SelectContext(ctx, &due, tx.Rebind(`
+		SELECT id, project_name, branch, commit_sha, (SELECT COUNT(*) FROM (SELECT other.id FROM commit_statuses other
+			WHERE other.source_platform = due.source_platform AND other.project_name = due.project_name
+				AND other.commit_sha = due.commit_sha
+			ORDER BY other.context LIMIT `+maxSiblings+`) AS commits) - 1 AS siblings
+		FROM commit_statuses due
+		WHERE posted_revision < revision AND NOT given_up AND source_platform = ? AND next_attempt_at <= ?
+			AND (lease_until IS NULL OR lease_until <= ?)
+		ORDER BY next_attempt_at, id LIMIT ? `+s.dialect.skipLocked), platform, now, now, limit)
+	return due, err
+}
+
+// maxSiblings bounds how many statuses of one commit are looked at.
+const maxSiblings = `16`
+
+// onePerCommit picks the first statuses of different commits, but for commits of which one is being posted.
+func (s *Store) onePerCommit(
+	ctx context.Context, tx *sqlx.Tx, platform string, due []dueStatus, limit int) (fit []int64, err error) {
+	seen := map[commitKey]bool{}
+	for _, status := range due {
+		key := commitKey{platform, status.ProjectName, status.CommitSHA}
+		if len(fit) == limit || seen[key] {
+			continue
+		}
+		seen[key] = true
+		busy := false
+		if status.Siblings > 0 {
+			if busy, err = s.isPosting(ctx, tx, key, status.Siblings+1); err != nil {
+				return nil, err
+			}
+		}
+		if !busy {
+			fit = append(fit, status.ID)
+		}
+	}
+	return fit, nil
+}
+
+// isPosting tells whether one of a commit's statuses is being posted, or held by somebody who may be about to: posts
+// are serial per commit. It keeps all of them for this transaction.
+func (s *Store) isPosting(ctx context.Context, tx *sqlx.Tx, key commitKey, statuses int) (bool, error) {
+	var leased []bool
+	err := tx.SelectContext(ctx, &leased, tx.Rebind(`
+		SELECT COALESCE(lease_until > ?, FALSE) FROM commit_statuses
+		WHERE source_platform = ? AND project_name = ? AND commit_sha = ?
+		ORDER BY context LIMIT `+maxSiblings+` `+s.dialect.skipLocked), s.clock(), key.platform, key.project, key.sha)
+	return len(leased) < statuses || slices.Contains(leased, true), err
+}
+
+func (s *Store) lease(
+	ctx context.Context, tx *sqlx.Tx, ids []int64, lease time.Duration) (leased []core.Status, err error) {
+	if len(ids) == 0 {
 		return nil, nil
 	}
-	now := s.clock()
 	query, args, err := sqlx.In(`
-		UPDATE commit_statuses SET lease_until = ?
-		WHERE id IN (
-			SELECT id FROM commit_statuses due
-			WHERE posted_revision < revision AND NOT given_up AND next_attempt_at <= ? AND source_platform IN (?)
-				AND (lease_until IS NULL OR lease_until <= ?)
-				AND `+othersFirst+` = 0 AND `+troubled+` = 0
-			ORDER BY next_attempt_at, id LIMIT ? `+s.dialect.skipLocked+`)
-			AND posted_revision < revision AND NOT given_up AND (lease_until IS NULL OR lease_until <= ?)
+		UPDATE commit_statuses SET lease_until = ? WHERE id IN (?)
 		RETURNING `+statusColumns+`, `+mergePipeline+` AS merge_pipeline,
 			(SELECT timestamp FROM scans s WHERE s.id = scan_id AND s.context = commit_statuses.context) AS pushed_at`,
-		now.Add(lease), now, onPlatforms, now, now, now, limit, now)
-	if err != nil {
-		return nil, nil // no platforms, nothing due
+		s.clock().Add(lease), ids)
+	if err == nil {
+		err = tx.SelectContext(ctx, &leased, tx.Rebind(query), args...)
 	}
-	var claimed []core.Status
-	err = tx.SelectContext(ctx, &claimed, tx.Rebind(query), args...)
-	return claimed, err
+	return leased, err
 }
 
 // ListStatuses returns the commit statuses of a scan, with what was posted of them so far.

@@ -51,14 +51,13 @@ func (s *Store) spread(
 }
 
 // latestAttempt is true for a scan whose commit was not scanned once more.
-const latestAttempt = `NOT EXISTS (SELECT 1 FROM scans later
-	WHERE later.source_platform = s.source_platform AND later.project_name = s.project_name
-		AND later.commit_sha = s.commit_sha AND later.attempt > s.attempt)`
+var latestAttempt = `(SELECT COUNT(*) FROM scans later WHERE ` + sameCommit("later", "s") + ` AND later.attempt > s.attempt) = 0`
 
 // branchHead is true for the newest scan of a branch.
-const branchHead = `NOT EXISTS (SELECT 1 FROM scans newer
+const branchHead = `COALESCE((SELECT newer.id FROM scans newer
 	WHERE newer.source_platform = s.source_platform AND newer.project_name = s.project_name
-		AND newer.branch = s.branch AND newer.id > s.id AND NOT newer.overtaken)`
+		AND newer.branch >= s.branch AND newer.branch <= s.branch AND NOT newer.overtaken
+	ORDER BY newer.branch DESC, newer.id DESC LIMIT 1), 0) <= s.id`
 
 func decideFindings(ctx context.Context, tx *sqlx.Tx, ids []int64, decision *core.Triage) error {
 	if len(ids) == 0 {

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -12,6 +14,10 @@ import (
 
 // keepUntilMended is how long a wish waits for somebody to mend the token. Statuses of older commits help nobody.
 const keepUntilMended = 7 * 24 * time.Hour
+
+// troubled counts what keeps all statuses of a project, or those of its branch, from being posted.
+const troubled = `(SELECT COUNT(*) FROM project_troubles t
+	WHERE t.source_platform = due.source_platform AND t.project_name = due.project_name AND t.branch IN ('', due.branch))`
 
 // claimProbe leases one status of a project that is in trouble, to find out whether it was mended: the latest wish,
 // whose commit is the most likely to be still there.
@@ -83,24 +89,94 @@ func flagTrouble(ctx context.Context, tx *sqlx.Tx, status core.Status, end Settl
 	return err
 }
 
-// keepWaiting puts the statuses of a project in trouble out of the way of the others, and gives up those that have
-// waited for too long.
-func (s *Store) keepWaiting(
-	ctx context.Context, tx *sqlx.Tx, status core.Status, end Settlement, now time.Time) error {
-	platform, project, branch := status.SourcePlatform, status.ProjectName, end.Trouble.Branch
-	late := fmt.Sprintf("waited for %d days: %s", keepUntilMended/(24*time.Hour), end.Error)
-	_, err := tx.ExecContext(ctx, tx.Rebind(`
-		UPDATE commit_statuses SET given_up = TRUE, last_error = ? WHERE `+waits+` AND wanted_at <= ?`),
-		late, platform, project, branch, branch, now.Add(-keepUntilMended))
-	if err != nil {
-		return err
+// putOff puts those due statuses out of the way of the others that a trouble keeps from being posted, and returns the rest.
+func (s *Store) putOff(
+	ctx context.Context, tx *sqlx.Tx, platform string, due []dueStatus) (free []dueStatus, err error) {
+	if len(due) == 0 {
+		return nil, nil
 	}
-	_, err = tx.ExecContext(ctx, tx.Rebind(`
-		UPDATE commit_statuses SET next_attempt_at = ?, last_error = ?
-		WHERE id IN (SELECT id FROM commit_statuses WHERE `+waits+` AND next_attempt_at <= ?
-			AND lease_until IS NULL ORDER BY id `+s.dialect.skipLocked+`)`),
-		now.Add(keepUntilMended), end.Error, platform, project, branch, branch, now.Add(keepUntilMended/2))
-	return err
+	projects := map[string]bool{}
+	for _, status := range due {
+		projects[status.ProjectName] = true
+	}
+	query, args, err := sqlx.In(`
+		SELECT project_name, branch, reason FROM project_troubles WHERE source_platform = ? AND project_name IN (?)`,
+		platform, slices.Collect(maps.Keys(projects)))
+	if err != nil {
+		return nil, err
+	}
+	var troubles []core.Trouble
+	if err := tx.SelectContext(ctx, &troubles, tx.Rebind(query), args...); err != nil || len(troubles) == 0 {
+		return due, err
+	}
+	late := map[string][]int64{} // by reason
+	for _, status := range due {
+		i := slices.IndexFunc(troubles, func(t core.Trouble) bool {
+			return t.ProjectName == status.ProjectName && (t.Branch == "" || t.Branch == status.Branch)
+		})
+		if i < 0 {
+			free = append(free, status)
+			continue
+		}
+		late[troubles[i].Reason] = append(late[troubles[i].Reason], status.ID)
+	}
+	for reason, ids := range late {
+		query, args, err := sqlx.In(`UPDATE commit_statuses SET next_attempt_at = ?, last_error = ? WHERE id IN (?)`,
+			s.clock().Add(keepUntilMended), reason, ids)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := tx.ExecContext(ctx, tx.Rebind(query), args...); err != nil {
+			return nil, err
+		}
+	}
+	return free, nil
+}
+
+// giveUpLate gives up the statuses of a project in trouble that have waited for too long.
+func (s *Store) giveUpLate(
+	ctx context.Context, tx *sqlx.Tx, status core.Status, end Settlement, now time.Time) error {
+	late := fmt.Sprintf("waited for %d days: %s", keepUntilMended/(24*time.Hour), end.Error)
+	status.ID, status.Branch = 0, end.Trouble.Branch // this one as well
+	return s.eachWaiting(ctx, tx, status, now.Add(-keepUntilMended),
+		`UPDATE commit_statuses SET given_up = TRUE, last_error = ? WHERE id IN (?)`, late)
+}
+
+// waitingAtOnce is how many waiting statuses one statement changes.
+const waitingAtOnce = 100
+
+// eachWaiting has an update done to the statuses of a project, or a branch of it, that wait since then or longer, but
+// not to the given one. Its last parameter are their numbers. They are looked for in the order of their index: no engine
+// takes that for as dear as reading the whole table.
+func (s *Store) eachWaiting(
+	ctx context.Context, tx *sqlx.Tx, but core.Status, since time.Time, update string, args ...any) error {
+	type place struct {
+		ID       int64     `db:"id"`
+		WantedAt time.Time `db:"wanted_at"`
+	}
+	for last := (place{}); ; {
+		var some []place
+		err := tx.SelectContext(ctx, &some, tx.Rebind(`
+			SELECT id, wanted_at FROM commit_statuses
+			WHERE `+waits+` AND (wanted_at, id) > (?, ?) AND wanted_at <= ? AND id <> ?
+			ORDER BY wanted_at, id LIMIT ?`),
+			but.SourcePlatform, but.ProjectName, but.Branch, but.Branch, last.WantedAt, last.ID, since, but.ID, waitingAtOnce)
+		if err != nil || len(some) == 0 {
+			return err
+		}
+		last = some[len(some)-1]
+		ids := make([]int64, len(some))
+		for i, one := range some {
+			ids[i] = one.ID
+		}
+		query, all, err := sqlx.In(update, append(slices.Clone(args), ids)...)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, tx.Rebind(query), all...); err != nil {
+			return err
+		}
+	}
 }
 
 // endTrouble makes everything due that waited because of the whole project or of the branch, and has the platform's
@@ -113,10 +189,9 @@ func (s *Store) endTrouble(
 	if err != nil || ended == 0 {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, tx.Rebind(`
-		UPDATE commit_statuses SET next_attempt_at = ?, due_since = ?, attempts = 0, last_error = ''
-		WHERE `+waits+` AND id <> ?`),
-		now, now, status.SourcePlatform, status.ProjectName, "", "", status.ID)
+	status.Branch = ""
+	err = s.eachWaiting(ctx, tx, status, now.Add(keepUntilMended), `
+		UPDATE commit_statuses SET next_attempt_at = ?, due_since = ?, attempts = 0, last_error = '' WHERE id IN (?)`, now, now)
 	if err != nil {
 		return err
 	}

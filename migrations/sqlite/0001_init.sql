@@ -32,15 +32,18 @@ CREATE TABLE scans (
     deadline_at             TIMESTAMP NOT NULL,
     started_at              TIMESTAMP,
     finished_at             TIMESTAMP,
-    UNIQUE (source_platform, project_name, commit_sha, attempt)
+    UNIQUE (commit_sha, source_platform, project_name, attempt)
 );
 CREATE INDEX scans_by_branch ON scans (source_platform, project_name, branch, id);
-CREATE INDEX scans_by_commit ON scans (commit_sha);
-CREATE INDEX scans_by_before ON scans (before_sha);
+-- Uploads and new branches have nothing or zeros before them, which would make a commit before look like a common thing.
+CREATE INDEX scans_by_before ON scans (before_sha)
+    WHERE before_sha > '0000000000000000000000000000000000000000000000000000000000000000';
 CREATE INDEX scans_recovered ON scans (before_sha) WHERE origin = 'recover';
 CREATE INDEX scans_by_project ON scans (source_platform, project_name, id);
+-- Uploads do not tell the default branch: of whatever many they are, the last scan that does is found at once.
+CREATE INDEX scans_naming_default ON scans ((source_platform || '/' || project_name), id) WHERE default_branch <> '';
 CREATE INDEX scans_by_merge_base ON scans (merge_base_sha) WHERE merge_base_sha <> '';
-CREATE INDEX scans_by_baseline ON scans (baseline_scan_id);
+CREATE INDEX scans_by_baseline ON scans (baseline_scan_id) WHERE baseline_scan_id IS NOT NULL;
 CREATE INDEX scans_open ON scans (deadline_at, source_platform, project_name, branch, status, id)
     WHERE status IN ('pending', 'processing');
 -- An ended scan has one outcome: pass, fail or failed.
@@ -83,8 +86,9 @@ CREATE TABLE scan_jobs (
     finished_at  TIMESTAMP,
     UNIQUE (scan_id, scanner)
 );
-CREATE INDEX scan_jobs_by_baseline ON scan_jobs (baseline_scan_id);
-CREATE INDEX scan_jobs_open ON scan_jobs (id) WHERE state IN ('pending', 'running');
+CREATE INDEX scan_jobs_by_baseline ON scan_jobs (baseline_scan_id) WHERE baseline_scan_id IS NOT NULL;
+CREATE INDEX scan_jobs_fresh ON scan_jobs (scanner, id) WHERE state = 'pending' AND not_before IS NULL;
+CREATE INDEX scan_jobs_postponed ON scan_jobs (scanner, not_before) WHERE state = 'pending' AND not_before IS NOT NULL;
 CREATE INDEX scan_jobs_held ON scan_jobs (worker) WHERE state = 'running';
 
 -- job_id is a job of scan_id and goes with it; a constraint of its own would take as long as half of an insert.
@@ -312,6 +316,8 @@ CREATE TABLE commit_statuses (
     UNIQUE (source_platform, project_name, commit_sha, context)
 );
 CREATE INDEX commit_statuses_due ON commit_statuses (source_platform, next_attempt_at, id)
+    WHERE posted_revision < revision AND NOT given_up;
+CREATE INDEX commit_statuses_waiting ON commit_statuses (source_platform, project_name, wanted_at, id)
     WHERE posted_revision < revision AND NOT given_up;
 CREATE INDEX commit_statuses_by_scan ON commit_statuses (scan_id);
 CREATE INDEX commit_statuses_given_up ON commit_statuses (wanted_at) WHERE given_up;

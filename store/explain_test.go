@@ -1,0 +1,249 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/jmoiron/sqlx"
+)
+
+// Read is how a statement came to the rows of one table.
+type Read struct {
+	Table string
+	Index string // empty for a walk through the whole table
+	Cond  string // by which the index was entered; empty for a walk through all of it
+	Rows  int    // that were looked at, fitting or not; PostgreSQL only
+}
+
+// Explained is a statement with the reads that it took.
+type Explained struct {
+	SQL   string
+	Reads []Read
+}
+
+// Explainer keeps the plans of all statements of a store.
+type Explainer struct {
+	postgres bool
+	mu       sync.Mutex
+	list     []Explained
+}
+
+// Explain has a store's statements explained from now on.
+func (s *Store) Explain(t *testing.T, url string) *Explainer {
+	t.Helper()
+	e := &Explainer{postgres: s.dialect.file == ""}
+	for _, pool := range []**sqlx.DB{&s.db, &s.front} {
+		*pool = explained(t, e, s.dialect, url)
+	}
+	return e
+}
+
+func explained(t *testing.T, e *Explainer, d dialect, url string) *sqlx.DB {
+	t.Helper()
+	dsn, err := sqliteDSN(d.file), error(nil)
+	if e.postgres {
+		dsn, err = postgresDSN(url)
+	}
+	var connector driver.Connector
+	if err == nil {
+		connector, err = connectorFor(d, dsn)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := sqlx.NewDb(sql.OpenDB(explaining{connector, e}), d.driver)
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+// Take returns what was explained since the last call.
+func (e *Explainer) Take() []Explained {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	list := e.list
+	e.list = nil
+	return list
+}
+
+type explaining struct {
+	driver.Connector
+	*Explainer
+}
+
+func (c explaining) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := c.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	whole, ok := conn.(explainable)
+	if !ok {
+		return nil, fmt.Errorf("statements of %T cannot be explained", conn)
+	}
+	return &explainedConn{whole, c.Explainer}, nil
+}
+
+type explainable interface {
+	driver.Conn
+	driver.ConnBeginTx
+	driver.ConnPrepareContext
+	driver.ExecerContext
+	driver.QueryerContext
+}
+
+type explainedConn struct {
+	explainable
+	*Explainer
+}
+
+func (c *explainedConn) CheckNamedValue(v *driver.NamedValue) error {
+	if checker, ok := c.explainable.(driver.NamedValueChecker); ok {
+		return checker.CheckNamedValue(v)
+	}
+	return driver.ErrSkip
+}
+
+func (c *explainedConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	if err := c.explain(ctx, query, args); err != nil {
+		return nil, err
+	}
+	return c.explainable.ExecContext(ctx, query, args)
+}
+
+func (c *explainedConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	if err := c.explain(ctx, query, args); err != nil {
+		return nil, err
+	}
+	return c.explainable.QueryContext(ctx, query, args)
+}
+
+var hasPlan = regexp.MustCompile(`^\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b`)
+
+// explain lets PostgreSQL run the statement, and takes back what that changed: estimates tell what the engine hopes for.
+func (c *explainedConn) explain(ctx context.Context, query string, args []driver.NamedValue) (err error) {
+	if !hasPlan.MatchString(query) {
+		return nil
+	}
+	found := Explained{SQL: query}
+	if c.postgres {
+		found.Reads, err = c.analyze(ctx, query, args)
+	} else {
+		found.Reads, err = c.queryPlan(ctx, query, args)
+	}
+	if err != nil {
+		return fmt.Errorf("explaining %s: %w", query, err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.list = append(c.list, found)
+	return nil
+}
+
+func (c *explainedConn) analyze(ctx context.Context, query string, args []driver.NamedValue) (reads []Read, err error) {
+	if strings.HasPrefix(strings.TrimSpace(query), "SELECT pg_") {
+		return nil, nil
+	}
+	_, outside := c.explainable.ExecContext(ctx, `SAVEPOINT explaining`, nil) // fails outside of a transaction
+	rows, err := c.rows(ctx, `EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) `+query, args)
+	if outside == nil {
+		_, back := c.explainable.ExecContext(ctx, `ROLLBACK TO SAVEPOINT explaining`, nil)
+		err = errors.Join(err, back)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var plans []struct{ Plan planNode }
+	if err := json.Unmarshal(fmt.Append(nil, rows[0][0]), &plans); err != nil {
+		return nil, err
+	}
+	plans[0].Plan.collect(&reads)
+	return reads, nil
+}
+
+type planNode struct {
+	Type     string  `json:"Node Type"`
+	Relation string  `json:"Relation Name"`
+	Index    string  `json:"Index Name"`
+	Cond     string  `json:"Index Cond"`
+	Rows     float64 `json:"Actual Rows"`
+	Loops    float64 `json:"Actual Loops"`
+	Filtered float64 `json:"Rows Removed by Filter"`
+	Recheck  float64 `json:"Rows Removed by Index Recheck"`
+	Plans    []planNode
+}
+
+func (p planNode) collect(reads *[]Read) {
+	switch {
+	case p.Type == "Bitmap Heap Scan": // the index is below
+		index := p.Plans
+		for len(index) > 0 && index[0].Index == "" {
+			index = index[0].Plans
+		}
+		if len(index) > 0 {
+			p.Index, p.Cond = index[0].Index, index[0].Cond
+		}
+		fallthrough
+	case p.Relation != "" && p.Type != "ModifyTable" && p.Type != "LockRows":
+		*reads = append(*reads, Read{p.Relation, p.Index, p.Cond, int((p.Rows + p.Filtered + p.Recheck) * p.Loops)})
+	}
+	if p.Type == "Bitmap Heap Scan" {
+		return
+	}
+	for _, below := range p.Plans {
+		below.collect(reads)
+	}
+}
+
+var sqliteStep = regexp.MustCompile(`^(?:SCAN|SEARCH) (\S+)(?: USING (?:COVERING )?(?:INDEX (\S+)|(INTEGER PRIMARY KEY)))?(?: \((.*)\))?`)
+
+// queryPlan names tables as the statement does, by their aliases.
+func (c *explainedConn) queryPlan(ctx context.Context, query string, args []driver.NamedValue) (reads []Read, err error) {
+	rows, err := c.rows(ctx, `EXPLAIN QUERY PLAN `+query, args)
+	for _, row := range rows {
+		step := sqliteStep.FindStringSubmatch(fmt.Sprint(row[len(row)-1]))
+		if step == nil {
+			continue
+		}
+		table := step[1]
+		if alias := regexp.MustCompile(`(\w+) (?:AS )?` + regexp.QuoteMeta(table) + `\b`).FindStringSubmatch(query); alias != nil && isTable(alias[1]) {
+			table = alias[1]
+		}
+		reads = append(reads, Read{Table: table, Index: step[2] + step[3], Cond: step[4]})
+	}
+	return reads, err
+}
+
+func isTable(word string) bool {
+	return strings.Contains(" scans scan_jobs findings deliveries commit_statuses status_posts pipeline_metrics project_troubles ", " "+word+" ")
+}
+
+func (c *explainedConn) rows(ctx context.Context, query string, args []driver.NamedValue) (list [][]driver.Value, err error) {
+	rows, err := c.explainable.QueryContext(ctx, query, args)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	for {
+		row := make([]driver.Value, len(rows.Columns()))
+		switch err := rows.Next(row); {
+		case errors.Is(err, io.EOF):
+			return list, nil
+		case err != nil:
+			return nil, err
+		}
+		for i, value := range row {
+			if raw, ok := value.([]byte); ok {
+				row[i] = string(raw) // which the driver writes over
+			}
+		}
+		list = append(list, row)
+	}
+}
