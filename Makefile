@@ -25,8 +25,10 @@ test: ## tests on SQLite, and on PostgreSQL where SCANHOOK_TEST_POSTGRES is set
 race: ## tests with the race detector, on SQLite and PostgreSQL
 	SCANHOOK_TEST_POSTGRES_REQUIRED=1 $(PG) go test -race ./...
 
-bench: ## intake: verification only, a transaction each, and ours, on both engines
+bench: ## intake: verification only, a transaction each, and ours; then as a database grows (25 minutes; PUSHES=3000 STATUSES=30000: 4)
 	$(PG) go test -run '^$$' -bench Intake -benchtime 5000x ./webhooks
+	$(PG) go test -v -count=1 -timeout 2h ./internal/growth \
+		-growth.pushes=$(or $(PUSHES),30000) -growth.statuses=$(or $(STATUSES),300000)
 
 eval: ## anomalies on planted series, fingerprints on real histories (minutes)
 	SCANHOOK_EVAL=1 go test -run Eval -v -count=1 -timeout 30m ./core ./internal/runner

@@ -1,0 +1,134 @@
+package growth
+
+import (
+	"database/sql"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/scanhook/scanhook/store/storetest"
+)
+
+// Flags of a run; without them nothing is measured.
+var (
+	pushes   = flag.Int("growth.pushes", 0, "pushes of each run, 30000 for figures")
+	statuses = flag.Int("growth.statuses", 0, "statuses of which a tenth are due, 300000 for figures")
+	budget   = flag.Duration("growth.budget", 45*time.Second, "time for the pushes between the first and the last of a run")
+	only     = flag.String("growth.only", "", "part of the names of the runs that are wanted")
+	short    = flag.Bool("growth.short", false, "one run of each engine")
+)
+
+func TestMain(m *testing.M) {
+	if order := os.Getenv(loadOrder); order != "" {
+		os.Exit(generate(order))
+	}
+	os.Exit(m.Run())
+}
+
+// window is a fifteenth of the pushes: of 30,000 the first 2,000 and the last.
+func window() int { return max(1, *pushes/15) }
+
+// TestGrowth pushes into an empty database until it is full, and prints what the first and the last pushes took.
+func TestGrowth(t *testing.T) {
+	if *pushes == 0 {
+		t.Skip("make bench measures it")
+	}
+	binary := build(t)
+	var rows []string
+	for _, e := range storetest.Engines {
+		t.Run(e.Name, func(t *testing.T) {
+			for _, shape := range shapes {
+				for _, analyze := range []bool{false, true} {
+					name := fmt.Sprintf("%-8s  %-12s  %-8s", e.Name, shape, map[bool]string{true: "ANALYZEd", false: "never"}[analyze])
+					if !strings.Contains(name, *only) || *short && (shape != shapes[0] || analyze) {
+						continue
+					}
+					row := name + grow(t, binary, e, shape, analyze)
+					t.Log(row)
+					rows = append(rows, row)
+				}
+			}
+		})
+	}
+	t.Logf("\nPushes that are acknowledged, of which the first and the last %d are measured; CPU is that of the server and the\n"+
+		"database, posts and finals are statuses that the platform got meanwhile, each a second.\n\n"+
+		"%-32s  %8s %8s %6s  %8s %8s %6s  %7s %7s  %6s %6s  %s\n%s", window(), "engine, shape, statistics",
+		"first/s", "last/s", "ratio", "CPU ms", "CPU ms", "ratio", "posts/s", "posts/s", "finals", "finals", "pushes",
+		strings.Join(rows, "\n"))
+}
+
+// grow returns a row of the table.
+func grow(t *testing.T, binary string, e storetest.Engine, shape string, analyze bool) string {
+	t.Helper()
+	s := start(t, binary, e.URL(t), e.Name)
+	defer s.stop()
+	s.muteAnalyze()
+	first := s.measure(load{Shape: shape, From: 0, To: window()})
+	sixth := max(window(), *pushes/6)
+	s.measure(load{Shape: shape, From: window(), To: sixth})
+	if analyze {
+		s.exec(`ANALYZE`)
+	}
+	middle := s.measure(load{Shape: shape, From: sixth, To: *pushes - window(), Seconds: budget.Seconds()})
+	last := s.measure(load{Shape: shape, From: middle.Next, To: middle.Next + window()})
+	return fmt.Sprintf("  %8.0f %8.0f %6.2f  %8.2f %8.2f %6.2f  %7.0f %7.0f  %6.0f %6.0f  %d",
+		first.rate(), last.rate(), last.rate()/first.rate(), first.cpu(), last.cpu(), first.cpu()/last.cpu(),
+		first.posts, last.posts, first.finals, last.finals, middle.Next+window())
+}
+
+// figures are what was measured of some pushes.
+type figures struct {
+	result
+	used          time.Duration // CPU of the server and its database
+	posts, finals float64       // a second
+}
+
+func (f figures) rate() float64 { return float64(f.Sent) / f.Seconds }
+func (f figures) cpu() float64  { return f.used.Seconds() * 1000 / float64(max(1, f.Sent)) }
+
+// measure has the generator call the server.
+func (s *server) measure(order load) figures {
+	s.t.Helper()
+	posts, finals := s.platform.counts()
+	cpu := s.cpu()
+	began := time.Now()
+	order.URL, order.Secret, order.Token, order.Checked = s.url, secret, token, s.platform.checked
+	f := figures{result: run(s.t, order)}
+	if f.Failed > 0 {
+		s.t.Errorf("%s: %d of %d calls failed: %s", order.Shape, f.Failed, f.Failed+f.Sent, f.Said)
+	}
+	f.used = s.cpu() - cpu
+	morePosts, moreFinals := s.platform.counts()
+	took := time.Since(began).Seconds()
+	f.posts, f.finals = float64(morePosts-posts)/took, float64(moreFinals-finals)/took
+	return f
+}
+
+// muteAnalyze keeps PostgreSQL from taking statistics of its own accord; what is dead is cleared away all the same.
+func (s *server) muteAnalyze() {
+	if s.engine != "postgres" {
+		return
+	}
+	for _, table := range []string{"scans", "scan_jobs", "findings", "deliveries", "commit_statuses", "status_posts", "project_troubles"} {
+		s.exec(`ALTER TABLE ` + table + ` SET (autovacuum_analyze_threshold = 2000000000)`)
+	}
+}
+
+func (s *server) exec(statement string, args ...any) {
+	s.t.Helper()
+	driver, dsn := "postgres", s.database
+	if s.engine == "sqlite" {
+		driver, dsn = "sqlite", "file:"+strings.TrimPrefix(s.database, "sqlite:")+"?_pragma=busy_timeout(60000)"
+	}
+	db, err := sql.Open(driver, dsn)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	if _, err := db.ExecContext(s.t.Context(), statement, args...); err != nil {
+		s.t.Fatalf("%s: %v", statement, err)
+	}
+}
