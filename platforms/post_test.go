@@ -81,7 +81,7 @@ func TestSaidIsThePlatformsSentence(t *testing.T) {
 			`{"field":"context","code":"missing"}]}`: `, "Validation Failed: description is too long, context missing"`,
 		`{"message":{"name":["has already been taken"],"ref":["is odd","is long"]}}`: `, "name has already been taken, ref is odd, is long"`,
 		`{"error":"invalid_token","error_description":"Token was revoked."}`:         `, "invalid_token: Token was revoked."`,
-		`{"message":"a\u001b[31m\nb of s3cret","errors":["more"]}`:                   `, "a[31m b of [token]: more"`,
+		`{"message":"a\u001b[31m\nb of s3cret","errors":["more"]}`:                   `, "a b of [token]: more"`,
 		`{"message":"` + strings.Repeat("ü", 300) + `"}`:                             `, "` + strings.Repeat("ü", 199) + `…"`,
 		`<html>403</html>`: ``, `{}`: ``, `{"message":7}`: ``, ``: ``,
 	} {

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/scanhook/scanhook/core"
 )
 
 const (
@@ -58,7 +60,7 @@ func Said(response *http.Response, secret string) string {
 	if secret != "" {
 		text = strings.ReplaceAll(text, secret, "[token]")
 	}
-	text = Clean(strings.Join(strings.Fields(text), " "))
+	text = strings.Join(strings.Fields(core.Printable(core.WithoutEscapes(text))), " ")
 	if utf8.RuneCountInString(text) > maxSaid {
 		text = string([]rune(text)[:maxSaid-1]) + "…"
 	}
