@@ -40,6 +40,7 @@ func newUploads() *httpx.Bodies {
 // limits are those of the configuration, or our own.
 func (a *API) limits() reports.Limits {
 	limits := a.Limits
+	limits.Verbatim = true
 	if limits.MaxResults == 0 {
 		limits.MaxResults = maxResults
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/scanhook/scanhook/store/storetest"
 )
 
 // pack compresses a head once, and a filling as often as it shall unpack.
@@ -103,4 +106,41 @@ func (b *bench) serve(request *http.Request) *httptest.ResponseRecorder {
 	recorder := httptest.NewRecorder()
 	b.handler.ServeHTTP(recorder, request)
 	return recorder
+}
+
+// A report with text that could only be stored changed is refused with its place, on both engines, and stores nothing.
+func TestUploadsAreTakenVerbatimOrNotAtAll(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		b := setupOn(t, e, "trivy")
+		path := "/api/v1/scans/" + b.push(t, 1) + "/results/trivy"
+		for _, template := range []string{
+			`{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"x"}},"results":[{"ruleId":"a","message":{"text":TEXT}}]}]}`,
+			`{"version":"2.1.0","runs":[{"tool":{"driver":{"name":TEXT}},"results":[]}]}`,
+			`{"version":"2.1.0","runs":[{"results":[{"locations":[{"physicalLocation":{"artifactLocation":{"uri":TEXT}}}]}]}]}`,
+			`{"findings":[{"rule_id":TEXT,"severity":"low"}]}`,
+			`{"findings":[{"rule_id":"a","severity":"low","file":TEXT}]}`,
+			`{"findings":[{"rule_id":"a","severity":"low","snippet":TEXT}]}`,
+			`{"findings":[],"nobody":{TEXT:[]}}`,
+		} {
+			for what, text := range unstorable {
+				answer := b.call(t, "scanner", "PUT", path, strings.ReplaceAll(template, "TEXT", text.quoted), nil)
+				if answer.Code != http.StatusUnprocessableEntity || !strings.Contains(detail(t, answer), "line 1, column ") {
+					t.Errorf("%s in %s: %d %s", what, template, answer.Code, answer.Body)
+				}
+			}
+			for _, text := range odd() {
+				quoted, _ := json.Marshal(text)
+				if answer := b.call(t, "scanner", "PUT", path, strings.ReplaceAll(template, "TEXT", string(quoted)), nil); answer.Code >= 500 {
+					t.Errorf("%.40q in %s: %d %s", text, template, answer.Code, answer.Body)
+				}
+			}
+		}
+		for _, number := range []string{"-1", "1e400", "2147483648", "9223372036854775808", "1.5", "1e9"} {
+			body := `{"findings":[{"rule_id":"a","severity":"low","file":"x.go","line":` + number + `,"end_line":` + number + `}]}`
+			if answer := b.call(t, "scanner", "PUT", path, body, nil); answer.Code >= 500 {
+				t.Errorf("line %s: %d %s", number, answer.Code, answer.Body)
+			}
+		}
+	})
 }

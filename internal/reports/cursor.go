@@ -52,12 +52,21 @@ func checkHead(head []byte) error {
 	switch {
 	case len(bytes.TrimSpace(head)) == 0:
 		return fmt.Errorf("%w: the report is empty: the scanner wrote nothing", core.ErrInvalid)
-	case bytes.HasPrefix(head, []byte("\xff\xfe")), bytes.HasPrefix(head, []byte("\xfe\xff")):
+	case bytes.HasPrefix(head, []byte("\xff\xfe")), bytes.HasPrefix(head, []byte("\xfe\xff")), utf16Like(head):
 		return fmt.Errorf("%w: the report is in UTF-16; write it in UTF-8", core.ErrInvalid)
 	case bytes.HasPrefix(head, []byte("\x1f\x8b")):
 		return fmt.Errorf("%w: the report is compressed; say so with Content-Encoding: gzip", core.ErrInvalid)
+	case !bytes.ContainsAny(bytes.TrimSpace(head)[:1], "{[\"tfn-0123456789"):
+		line, _, _ := bytes.Cut(bytes.TrimSpace(head), []byte("\n"))
+		return fmt.Errorf("%w: the report begins with %q, which is no JSON: if that is a banner or a log line, have the "+
+			"scanner write its report to a file of its own", core.ErrInvalid, clean(string(line), maxKey))
 	}
 	return nil
+}
+
+// utf16Like tells UTF-16 without a mark by its first characters, which are ASCII in every report.
+func utf16Like(head []byte) bool {
+	return len(head) >= 2 && (head[0] == 0) != (head[1] == 0)
 }
 
 // decode reads the next value whole.
@@ -75,6 +84,11 @@ func (c *cursor) read() ([]byte, error) {
 	value, err := c.value()
 	if err != nil {
 		return nil, c.explain(err, 0)
+	}
+	if c.limits.Verbatim {
+		if at, fault := core.JSONFault(value); fault != "" {
+			return nil, c.invalidAt(c.offset()-int64(len(value)-at), c.pointer(""), "holds %s", fault)
+		}
 	}
 	return value, nil
 }

@@ -2,6 +2,7 @@ package reports_test
 
 import (
 	"errors"
+	"io"
 	"strings"
 	"testing"
 
@@ -20,7 +21,10 @@ func TestParseRefuses(t *testing.T) {
 		"only a BOM":       {"\uFEFF", "the report is empty"},
 		"UTF-16":           {"\xff\xfe{\x00", "UTF-16"},
 		"compressed bytes": {"\x1f\x8b\x08\x00", "compressed"},
-		"a word":           {`scanner failed`, "not valid JSON"},
+		"UTF-16 unmarked":  {"{\x00\"\x00", "UTF-16"},
+		"UTF-16, big end":  {"\x00{\x00\"", "UTF-16"},
+		"a word":           {`scanner failed`, `begins with "scanner failed", which is no JSON`},
+		"a banner":         {"Grype 0.1\n{\"matches\":[]}", `begins with "Grype 0.1", which is no JSON: if that is a banner`},
 		"a string":         {`"runs"`, "unknown format: the report is neither an object"},
 		"an unknown object": {
 			`{"Vulnerabilities":[],"a/b":1}`,
@@ -92,6 +96,34 @@ func TestParseRefuses(t *testing.T) {
 				t.Errorf("half a report was returned (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// What could only be stored changed is refused where that is asked for, with its place; without, it is replaced.
+func TestVerbatim(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ report, want string }{
+		"message": {
+			sarifRun(`"results":[{"message":{"text":"a\u0000b"}}]`),
+			"/runs/0/results/0: holds a NUL character (line 1, column 61, byte 60)",
+		},
+		"raw bytes":   {sarifRun("\"results\":[{\"ruleId\":\"\xff\"}]"), "/runs/0/results/0: holds bytes that are not UTF-8"},
+		"half":        {sarifRun(`"results":[{"ruleId":"\ud800"}]`), "/runs/0/results/0: holds half a character"},
+		"snippet":     {`[{"rule_id":"a","severity":"low","snippet":"\u0000"}]`, "/0: holds a NUL character"},
+		"second line": {"{\"findings\":[\n{\"rule_id\":\"a\\u0000\",\"severity\":\"low\"}]}", "(line 2, column 14, byte 27)"},
+		"key":         {`{"findings":[],"a\u0000":1}`, "holds a NUL character"},
+		"ignored":     {`{"findings":[],"more":[{"x":"\u0000"}]}`, "/more/0: holds a NUL character"},
+		"trivy":       {"{\"SchemaVersion\":2,\"Results\":[{\"Target\":\"\xff\",\"Vulnerabilities\":[]}]}", "not UTF-8"},
+	} {
+		for _, parse := range []func(io.Reader, reports.Limits) (core.Report, error){reports.Parse, reports.ParsePacked} {
+			if _, err := parse(strings.NewReader(test.report), reports.Limits{}); err != nil {
+				t.Errorf("%s: %v, want it to be taken by those who want what there is", name, err)
+			}
+			_, err := parse(strings.NewReader(test.report), reports.Limits{Verbatim: true})
+			if !errors.Is(err, core.ErrInvalid) || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("%s: %v, want %s", name, err, test.want)
+			}
+		}
 	}
 }
 

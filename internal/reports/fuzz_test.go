@@ -50,6 +50,11 @@ func FuzzParse(f *testing.F) {
 			checkStorable(t, finding)
 		}
 		sameWhenPacked(t, []byte(text), reports.Limits{MaxBytes: 1 << 20, MaxText: 512})
+		_, fault := core.JSONFault([]byte(text))
+		_, err = reports.Parse(strings.NewReader(text), reports.Limits{MaxBytes: 1 << 20, MaxText: 512, Verbatim: true})
+		if (err == nil) != (fault == "") {
+			t.Fatalf("it holds %q, verbatim: %v", fault, err)
+		}
 	})
 }
 

@@ -15,6 +15,10 @@ type Limits struct {
 	MaxBytes   int64 // of the report, after decompression; default 512 MiB
 	MaxResults int   // default 1,000,000
 	MaxText    int   // bytes of a message; a snippet gets half of it, names and paths a quarter; default 8 KiB
+
+	// Verbatim refuses text that can only be stored changed: NUL, what is not UTF-8, halves of characters. Without, it
+	// is replaced by U+FFFD.
+	Verbatim bool
 }
 
 const (
