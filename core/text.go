@@ -27,14 +27,6 @@ func CheckText(what, text string) error {
 	return nil
 }
 
-// Storable is text from a machine as it can be stored: what cannot is replaced by U+FFFD.
-func Storable(text string) string {
-	if strings.IndexByte(text, 0) >= 0 {
-		text = strings.ReplaceAll(text, "\x00", "\uFFFD")
-	}
-	return strings.ToValidUTF8(text, "\uFFFD")
-}
-
 // JSONFault finds in a JSON document what decoders silently replace or databases refuse: it returns the offset of the
 // first such byte or escape and what it is, or an empty fault. The document need not be valid otherwise.
 func JSONFault(document []byte) (at int, fault string) {

@@ -60,16 +60,14 @@ func FuzzJSONFault(f *testing.F) {
 	})
 }
 
-func TestStorable(t *testing.T) {
+func TestCheckText(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string]string{"é\n": "é\n", "a\x00b": "a\uFFFDb", "\xffa\xff\xfe": "\uFFFDa\uFFFD"} {
-		if got := core.Storable(text); got != want || core.CheckText("it", got) != nil {
-			t.Errorf("%q: %q, want %q", text, got, want)
-		}
-	}
-	for _, text := range []string{"a\x00", "\xff"} {
+	for _, text := range []string{"a\x00", "\xff", "\xed\xa0\x80"} {
 		if err := core.CheckText("the branch", text); err == nil || !strings.HasPrefix(err.Error(), "invalid: the branch holds ") {
 			t.Errorf("%q: %v", text, err)
 		}
+	}
+	if err := core.CheckText("the branch", "é\n\U0001F4A5"); err != nil {
+		t.Error(err)
 	}
 }

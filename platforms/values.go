@@ -77,6 +77,9 @@ func (n Number) Int() int64 {
 	return 0
 }
 
+// Count is Int within what a database's INTEGER holds, from 0 on.
+func (n Number) Count() int { return int(min(max(n.Int(), 0), math.MaxInt32)) }
+
 // ID is the value as the text of an identifier, and empty where there is none.
 func (n Number) ID() string {
 	if id := n.Int(); id > 0 {

@@ -89,7 +89,7 @@ func (a *answer) opinion() (core.Opinion, error) {
 		o.Evidence = append(o.Evidence, *quote)
 	}
 	if a.patch != nil {
-		o.Patch = *a.patch
+		o.Patch = strings.ReplaceAll(*a.patch, "\x00", "\uFFFD") // which no database stores
 	}
 	switch {
 	case o.Verdict != core.AITruePositive && o.Verdict != core.AIFalsePositive && o.Verdict != core.AIUnsure:

@@ -28,8 +28,13 @@ type bench struct {
 // newBench makes a runner whose only scanner is called gitleaks, as in the store's test policy.
 func newBench(t *testing.T, scanner Scanner) *bench {
 	t.Helper()
+	return newBenchOn(t, storetest.Engines[0], scanner)
+}
+
+func newBenchOn(t *testing.T, e storetest.Engine, scanner Scanner) *bench {
+	t.Helper()
 	b := &bench{server: newGitServer(t), log: &lockedBuffer{}}
-	jobs := storetest.Open(t, store.Config{Now: func() time.Time { return time.Now().Add(time.Duration(b.ahead.Load())) }})
+	jobs := e.Open(t, store.Config{Now: func() time.Time { return time.Now().Add(time.Duration(b.ahead.Load())) }})
 	temp := t.TempDir()
 	b.Runner = New(Config{
 		Jobs:      jobs,

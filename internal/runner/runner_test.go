@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store/storetest"
 )
 
 func TestOnceScansACommit(t *testing.T) {
@@ -39,6 +40,34 @@ func TestOnceFillsInWhatACommandLeavesOut(t *testing.T) {
 	if scan.Status != core.ScanCompleted || len(findings) != 1 || findings[0].Snippet != "eval(y)" {
 		t.Errorf("want the finding with its line, got %+v, %+v", scan, findings)
 	}
+}
+
+// What a scanner writes, and what files are called, is stored on either engine, whatever bytes it is made of.
+func TestOnceStoresAnyBytes(t *testing.T) {
+	t.Parallel()
+	report := `printf '{"findings": [{"rule_id": "a\\u0000\\ud800", "file": "\377.js", "line": 1, "severity": "high", "message": "\377"}]}'`
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		for what, test := range map[string]struct {
+			scanner  Scanner
+			status   core.ScanStatus
+			findings int
+		}{
+			"report":     {Scanner{Command: sh(report)}, core.ScanCompleted, 1},
+			"last words": {Scanner{Command: sh(`printf 'a\000b\377' >&2; exit 2`)}, core.ScanFailed, 0},
+			"both":       {Scanner{Command: sh(`printf 'a\000b\377' >&2; ` + report + `; kill -9 $$`)}, core.ScanFailed, 1},
+			"file names": {Scanner{Builtin: builtinGitleaks}, core.ScanCompleted, 1},
+		} {
+			b := newBenchOn(t, e, test.scanner)
+			reference := b.accept(t, "acme/shop", b.server.commit(t, "acme/shop", files{
+				"a\xff.py": "TOKEN = '" + githubToken + "' # \xff\x00\n", "b": "\x00\n",
+			}))
+			b.mustWork(t, true)
+			scan, job, findings := b.get(t, reference)
+			if scan.Status != test.status || len(findings) != test.findings || strings.Contains(job.Error, "could not be stored") {
+				t.Errorf("%s: %s with %d findings: %q", what, scan.Status, len(findings), job.Error)
+			}
+		}
+	})
 }
 
 func TestOnceFails(t *testing.T) {

@@ -1,13 +1,17 @@
 package web_test
 
 import (
+	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/web"
 	"github.com/scanhook/scanhook/store"
 	"github.com/scanhook/scanhook/store/storetest"
 )
@@ -98,5 +102,73 @@ func TestHostileTextIsTextOnEveryPage(t *testing.T) {
 		if harmless(t, answer.Body.String()); answer.Code/100 != 4 {
 			t.Errorf("%q is answered %d, want %d", path, answer.Code, http.StatusNotFound)
 		}
+	}
+}
+
+// No text or number in an address or a form makes a page fail, on either engine: what cannot be stored is refused.
+func TestNoInputIsOurFailure(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := newSite(t, func(cfg *web.Config) { cfg.Store, cfg.Tokens[0].Role = e.Open(t, store.Config{}), "admin" })
+		scan := s.scanned(1, finding())
+		found, err := s.store.PageFindings(t.Context(), scan, core.New, 0, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.login()
+		params := map[string]string{
+			":ref": scan.ReferenceID, ":id": fmt.Sprint(found[0].ID), ":platform": "github", "*project": "acme/shop",
+			":sha": storetest.SHA(1), ":file": "style.css",
+		}
+		unstorable := []string{"%00", "a%00b", "%ff", "%c3", "%ed%a0%80"}
+		odd := []string{"-1", "0", "9223372036854775807", "9223372036854775808", "2147483648", "1e400", "%25", "..%2f..", "%zz", "a;b"}
+		fields := []string{
+			"page", "before", "after", "state", "project", "platform", "branch", "status", "verdict", "actor", "action", "outcome",
+			"event", "failing", "sha", "said", "of", "back", "comments", "expected", "token", "q", "sort", "from", "to",
+		}
+		for _, route := range s.router.Routes() {
+			if route.Path == "/logout" {
+				continue
+			}
+			for _, text := range append(odd, unstorable...) {
+				for name := range params {
+					if !strings.Contains(route.Path, name) || strings.HasSuffix(route.Path, "/events") || text == "%zz" {
+						continue
+					}
+					s.bears(route.Method, with(route.Path, params, name, text), "", strings.HasPrefix(text, "%00"))
+				}
+				form, address := strings.Join(fields, "="+text+"&")+"="+text, with(route.Path, params, "", "")
+				switch {
+				case route.Method == http.MethodPost:
+					s.bears(route.Method, address, form, false)
+				case !strings.HasSuffix(route.Path, "/events"):
+					s.bears(route.Method, address+"?"+form, "", slices.Contains(unstorable, text))
+				}
+			}
+		}
+	})
+}
+
+// with is a route's address where a parameter is the text, and all others are right.
+func with(route string, params map[string]string, name, text string) string {
+	for param, value := range params {
+		if param == name {
+			value = text
+		}
+		route = strings.Replace(route, param, strings.TrimPrefix(value, "/"), 1)
+	}
+	return route
+}
+
+func (s *site) bears(method, address, form string, refused bool) {
+	s.t.Helper()
+	request := httptest.NewRequestWithContext(s.t.Context(), method, address, strings.NewReader(form))
+	request.Header.Set("Sec-Fetch-Site", "same-origin")
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	request.AddCookie(&http.Cookie{Name: "scanhook_session", Value: s.cookie})
+	answer := httptest.NewRecorder()
+	s.router.ServeHTTP(answer, request)
+	if answer.Code >= 500 || refused && answer.Code < 400 {
+		s.t.Errorf("%s %s %s: %d", method, address, form, answer.Code)
 	}
 }

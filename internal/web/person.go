@@ -48,7 +48,7 @@ func personOf(identity *oidc.IDToken, groupsClaim string) (person, error) {
 	if err := identity.Claims(&all); err == nil && groupsClaim != "" {
 		_ = json.Unmarshal(all[groupsClaim], &who.Groups) // a claim of another form names no groups
 	}
-	who.Name = cut(core.Storable(who.Name), maxName)
+	who.Name = cut(core.Printable(who.Name), maxName)
 	who.Groups = who.Groups[:min(len(who.Groups), maxGroups)]
 	return who, nil
 }

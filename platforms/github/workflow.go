@@ -56,7 +56,7 @@ func (run workflowRun) pipeline(project core.Project) core.Pipeline {
 	pipeline := core.Pipeline{
 		Project:    project,
 		ID:         run.ID.Int(),
-		Attempt:    max(int(run.Attempt.Int()), 1),
+		Attempt:    max(run.Attempt.Count(), 1),
 		Name:       string(run.Name),
 		Source:     string(run.Trigger),
 		Branch:     string(run.HeadBranch),
