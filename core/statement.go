@@ -22,7 +22,6 @@ type Statement struct {
 	Comment string
 
 	TriageDecision   Change[Triage] // a person's, emptied, is withdrawn; what machines have said holds again
-	Withdraws        int64          // id of the person's word that is meant by that; 0 is whichever stands
 	AIVerdict        Change[string]
 	AIConfidence     Change[float64] // 0–1
 	AIReasoning      Change[string]
@@ -57,28 +56,6 @@ func (s Statement) Check() error {
 	}
 	if patch := s.RemediationPatch.Value; patch != nil {
 		return CheckPatch(*patch)
-	}
-	return nil
-}
-
-// withdrawal tells whether a person's decision is taken back.
-func (s Statement) withdrawal() bool {
-	return s.Source == ByPerson && s.TriageDecision.Set && s.TriageDecision.Value == nil
-}
-
-// CheckAgainst tells whether the statement still means something where words stand: a withdrawal takes back the word that
-// its author has seen, not one that somebody else has said meanwhile. ErrNotFound or ErrConflict.
-func (s Statement) CheckAgainst(words []Word) error {
-	if !s.withdrawal() {
-		return nil
-	}
-	said := slices.IndexFunc(words, func(w Word) bool { return w.Source == ByPerson })
-	switch {
-	case said < 0:
-		return fmt.Errorf("%w: no decision of a person stands on this finding, there is nothing to take back", ErrNotFound)
-	case s.Withdraws != 0 && words[said].ID != s.Withdraws:
-		return fmt.Errorf("%w: %s has decided %s meanwhile; look at the finding again before you take that back",
-			ErrConflict, words[said].Author, words[said].Decision)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package core
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -103,8 +104,21 @@ type Withdrawal struct {
 func (w Withdrawal) Statement() Statement {
 	return Statement{
 		Source: ByPerson, Author: w.Author, Comment: w.Comments, TriageDecision: Change[Triage]{Set: true},
-		Withdraws: w.WordID,
 	}
+}
+
+// Word picks the word that is withdrawn from those that stand: the one that its author has seen, not one that somebody
+// else has said meanwhile. ErrNotFound or ErrConflict.
+func (w Withdrawal) Word(words []Word) (Word, error) {
+	said := slices.IndexFunc(words, func(word Word) bool { return word.Source == ByPerson })
+	switch {
+	case said < 0:
+		return Word{}, fmt.Errorf("%w: no decision of a person stands on this finding, there is nothing to take back", ErrNotFound)
+	case w.WordID != 0 && words[said].ID != w.WordID:
+		return Word{}, fmt.Errorf("%w: %s has decided %s meanwhile; look at the finding again before you take that back",
+			ErrConflict, words[said].Author, words[said].Decision)
+	}
+	return words[said], nil
 }
 
 // TriageEvent is an entry of a finding's history. Its db tags are the columns of the table triage_events.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 
 	"github.com/jmoiron/sqlx"
 
@@ -62,10 +61,13 @@ func (s *Store) RecordFeedback(ctx context.Context, feedback core.Feedback) (Tri
 // person's decision stands, core.ErrConflict when it is another one than the withdrawal means.
 func (s *Store) WithdrawFeedback(ctx context.Context, w core.Withdrawal) (Triaged, error) {
 	return s.triage(ctx, w.FindingID, w.Statement(), func(tx *sqlx.Tx, before []core.Word) error {
-		said := slices.IndexFunc(before, func(word core.Word) bool { return word.Source == core.ByPerson })
-		_, err := tx.ExecContext(ctx, tx.Rebind(`
+		word, err := w.Word(before)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, tx.Rebind(`
 			UPDATE feedbacks SET withdrawn_at = ? WHERE finding_id = ? AND withdrawn_at IS NULL`),
-			s.clock(), before[said].FindingID)
+			s.clock(), word.FindingID)
 		return err
 	})
 }
@@ -125,9 +127,6 @@ func (s *Store) hear(ctx context.Context, tx *sqlx.Tx, id int64, said core.State
 	}
 	found, stood, err := getFinding(ctx, tx, id)
 	if err != nil {
-		return nil, err
-	}
-	if err := said.CheckAgainst(stood); err != nil {
 		return nil, err
 	}
 	finding := found.Finding

@@ -83,6 +83,7 @@ func TestEveryWriteIsAudited(t *testing.T) {
 		{"scanner", "POST", "/scans/{ref}/rescan", "/api/v1/scans/" + ref + "/rescan", "", "rescan"},
 		{"scanner", "PATCH", "/findings/{id}", "/api/v1/findings/1", `{"ai_verdict":"unsure"}`, "triage"},
 		{"viewer", "POST", "/findings/{id}/feedback", "/api/v1/findings/1/feedback", `{"user_verdict":"TP"}`, "triage"},
+		{"viewer", "DELETE", "/findings/{id}/feedback", "/api/v1/findings/1/feedback", "", "triage"},
 		{"scanner", "PATCH", "/metrics/{id}", fmt.Sprintf("/api/v1/metrics/%d", runs[0].ID), `{"expected":true}`, "expected"},
 		{"admin", "DELETE", "/scans/{ref}", "/api/v1/scans/" + ref, "", "scan deleted"},
 	} {
