@@ -111,7 +111,7 @@ func TestNoInputIsOurFailure(t *testing.T) {
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := newSite(t, func(cfg *web.Config) { cfg.Store, cfg.Tokens[0].Role = e.Open(t, store.Config{}), "admin" })
 		scan := s.scanned(1, finding())
-		found, err := s.store.PageFindings(t.Context(), scan, core.New, 0, 1)
+		found, err := s.store.PageFindings(t.Context(), scan, store.FindingPage{State: core.New, Limit: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
