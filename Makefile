@@ -31,7 +31,7 @@ bench: ## intake: verification only, a transaction each, and ours; then as a dat
 		-growth.pushes=$(or $(PUSHES),30000) -growth.statuses=$(or $(STATUSES),300000)
 
 eval: ## anomalies on planted series, fingerprints on real histories (minutes)
-	SCANHOOK_EVAL=1 go test -run Eval -v -count=1 -timeout 30m ./core ./internal/runner
+	SCANHOOK_EVAL=1 go test -run Eval -v -count=1 -timeout 30m ./core/... ./internal/runner
 
 chaos: ## kill -9, database restarts and a hostile platform under 20,000 deliveries: nothing is lost (5 minutes)
 	go test -v -count=1 -timeout 2h ./internal/chaos -chaos.duration=$(or $(DURATION),5m)

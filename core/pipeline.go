@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/scanhook/scanhook/core/anomaly"
 )
 
 // Phase is how far a run of a pipeline has come. Later phases are greater, and no event leads back.
@@ -57,8 +59,8 @@ func (r PipelineRun) Succeeded() bool {
 func (r PipelineRun) Unusual() bool { return r.AnomalyReason != "" }
 
 // Point is the run as a point of its series. A count of changed files that is only a lower bound belongs in as unknown.
-func (r PipelineRun) Point(truncated bool) RunPoint {
-	point := RunPoint{DurationSeconds: r.BuildDurationSeconds, ArtifactBytes: r.ArtifactSizeBytes, Expected: r.Expected}
+func (r PipelineRun) Point(truncated bool) anomaly.Point {
+	point := anomaly.Point{DurationSeconds: r.BuildDurationSeconds, ArtifactBytes: r.ArtifactSizeBytes, Expected: r.Expected}
 	if !truncated {
 		point.ChangedFiles = r.NumChangedFiles
 	}

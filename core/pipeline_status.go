@@ -1,6 +1,10 @@
 package core
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/scanhook/scanhook/core/anomaly"
+)
 
 // AnomalyMode is what an unusual pipeline run does to the commit status of pipelines.
 type AnomalyMode string
@@ -70,7 +74,7 @@ func ordinaryText(runs, judged []PipelineRun) string {
 		}
 	}
 	if len(judged) > 0 {
-		return fmt.Sprintf("pipeline not judged: that takes %d earlier runs to compare with", AnomalyMinSamples)
+		return fmt.Sprintf("pipeline not judged: that takes %d earlier runs to compare with", anomaly.MinSamples)
 	}
 	finished := LatestRuns(runs, func(r PipelineRun) bool { return r.Phase == PhaseFinished })
 	if len(finished) == 0 {

@@ -9,6 +9,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/anomaly"
 )
 
 // judgeCommits judges the runs of the named pipelines of each scan's commit, all where none is named, and writes what
@@ -63,7 +64,7 @@ func (s *Store) judgeRun(ctx context.Context, tx *sqlx.Tx, scan core.Scan, run *
 		if err != nil {
 			return err
 		}
-		assessment := core.AssessRun(history, run.Point(scan.ChangedFilesTruncated))
+		assessment := anomaly.Assess(history, run.Point(scan.ChangedFilesTruncated))
 		run.AnomalyScore = assessment.Score()
 		if assessment.Anomaly != nil {
 			run.AnomalyReason = assessment.Anomaly.Reason
@@ -91,20 +92,20 @@ func seriesArgs(run core.PipelineRun) []any {
 	return []any{run.SourcePlatform, run.ProjectName, run.Name, run.OnDefaultBranch, run.Source}
 }
 
-// pointColumns are those of core.RunPoint.
+// pointColumns are those of anomaly.Point.
 const pointColumns = `m.build_duration_seconds, m.artifact_size_bytes, m.expected,
 	CASE WHEN s.changed_files_truncated THEN NULL ELSE m.num_changed_files END AS num_changed_files`
 
 // historyOf is what a run is compared with, the oldest first.
-func historyOf(ctx context.Context, q sqlx.ExtContext, run core.PipelineRun) ([]core.RunPoint, error) {
-	var points []core.RunPoint
+func historyOf(ctx context.Context, q sqlx.ExtContext, run core.PipelineRun) ([]anomaly.Point, error) {
+	var points []anomaly.Point
 	err := sqlx.SelectContext(ctx, q, &points, q.Rebind(`
 		SELECT `+pointColumns+`
 		FROM pipeline_metrics m
 		JOIN scans s ON s.id = m.scan_id
 		WHERE `+sameSeries+` AND (m.finished_at, m.id) < (?, ?)
 		ORDER BY m.finished_at DESC, m.id DESC LIMIT ?`),
-		append(seriesArgs(run), positionOf(run), run.ID, core.AnomalyHistory)...)
+		append(seriesArgs(run), positionOf(run), run.ID, anomaly.History)...)
 	slices.Reverse(points)
 	return points, err
 }

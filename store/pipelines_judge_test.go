@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/anomaly"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/store"
 	"github.com/scanhook/scanhook/store/storetest"
@@ -71,7 +72,7 @@ func TestAnomalyShowsOnTheCommit(t *testing.T) {
 			}
 			runs := metrics(t, s)
 			last := runs[len(runs)-1]
-			if last.AnomalyReason != fourfold || last.AnomalyScore == nil || *last.AnomalyScore < core.AnomalyThreshold {
+			if last.AnomalyReason != fourfold || last.AnomalyScore == nil || *last.AnomalyScore < anomaly.Threshold {
 				t.Errorf("%s: %q with score %v", mode, last.AnomalyReason, last.AnomalyScore)
 			}
 			marked, err := s.PutExpected(t.Context(), last.ID, true, "ada")

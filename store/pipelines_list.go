@@ -8,6 +8,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/anomaly"
 )
 
 // MetricFilter selects runs of a project's pipelines; empty fields select everything. Before is exclusive, for paging
@@ -24,10 +25,10 @@ type MetricFilter struct {
 // Metric is a run with its commit and what was to be expected of it.
 type Metric struct {
 	core.PipelineRun
-	CommitSHA             string         `db:"commit_sha"`
-	ReferenceID           string         `db:"reference_id"` // of the scan
-	ChangedFilesTruncated bool           `db:"changed_files_truncated"`
-	Readings              []core.Reading `db:"-"` // none for a measure whose history is too short
+	CommitSHA             string            `db:"commit_sha"`
+	ReferenceID           string            `db:"reference_id"` // of the scan
+	ChangedFilesTruncated bool              `db:"changed_files_truncated"`
+	Readings              []anomaly.Reading `db:"-"` // none for a measure whose history is too short
 }
 
 var selectMetrics = `SELECT ` + of("m", runColumns) + `, s.commit_sha, s.reference_id, s.changed_files_truncated
@@ -64,7 +65,7 @@ func (s *Store) readAll(ctx context.Context, list []Metric) error {
 		if err != nil {
 			return err
 		}
-		list[i].Readings = core.AssessRun(history, list[i].Point(list[i].ChangedFilesTruncated)).Readings
+		list[i].Readings = anomaly.Assess(history, list[i].Point(list[i].ChangedFilesTruncated)).Readings
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/liveness"
 )
 
 // Probe tells whether the database at url would let a Store write, without touching its schema: it begins a transaction
@@ -73,7 +74,7 @@ func Troubles(ctx context.Context, url string) ([]core.Trouble, error) {
 
 // Hooks lists the webhooks of the projects that the policies name, from the database at url. The schema is not touched;
 // the error is core.ErrNotFound where there is no database yet.
-func Hooks(ctx context.Context, url string, policies core.Policies) ([]core.Hook, error) {
+func Hooks(ctx context.Context, url string, policies core.Policies) ([]liveness.Hook, error) {
 	s, err := attach(ctx, url)
 	if err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/liveness"
 )
 
 const (
@@ -94,7 +95,7 @@ type rhythmRow struct {
 	MissedLast  *time.Time `db:"missed_last_at"`
 }
 
-func (r rhythmRow) missed() (missed core.MissedPushes) {
+func (r rhythmRow) missed() (missed liveness.MissedPushes) {
 	if r.MissedFirst != nil && r.MissedLast != nil {
 		missed.Found(*r.MissedFirst)
 		missed.Found(*r.MissedLast)
@@ -103,9 +104,9 @@ func (r rhythmRow) missed() (missed core.MissedPushes) {
 }
 
 func (r rhythmRow) after(key hookKey, calls []hookCall) rhythmRow {
-	var rhythm core.Rhythm
+	var rhythm liveness.Calls
 	if !r.LastAt.IsZero() {
-		rhythm = core.ParseRhythm(r.LastAt, r.Days)
+		rhythm = liveness.ParseCalls(r.LastAt, r.Days)
 	}
 	missed := r.missed()
 	for _, call := range calls {
@@ -113,8 +114,8 @@ func (r rhythmRow) after(key hookKey, calls []hookCall) rhythmRow {
 			missed.Found(call.ReceivedAt)
 			continue
 		}
-		missed = core.MissedPushes{}
-		rhythm.Heard(call.ReceivedAt)
+		missed = liveness.MissedPushes{}
+		rhythm.Add(call.ReceivedAt)
 		r.LastID = max(r.LastID, call.ID)
 	}
 	after := rhythmRow{Platform: key.platform, Project: key.project, LastAt: rhythm.Last, LastID: r.LastID, Days: rhythm.Days()}
@@ -170,7 +171,7 @@ func putRhythms(ctx context.Context, tx *sqlx.Tx, rows []rhythmRow) error {
 }
 
 // ListHooks returns the webhooks of all configured projects that have ever called, by platform and project.
-func (s *Store) ListHooks(ctx context.Context) ([]core.Hook, error) {
+func (s *Store) ListHooks(ctx context.Context) ([]liveness.Hook, error) {
 	var rows []rhythmRow
 	err := s.db.SelectContext(ctx, &rows, `
 		SELECT `+rhythmColumns+` FROM hook_rhythms
@@ -178,11 +179,11 @@ func (s *Store) ListHooks(ctx context.Context) ([]core.Hook, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listing webhooks: %w", classify(err))
 	}
-	var hooks []core.Hook
+	var hooks []liveness.Hook
 	for _, row := range rows {
 		if _, configured := s.policies.For(row.Platform, row.Project); configured {
-			hooks = append(hooks, core.Hook{
-				Platform: row.Platform, Project: row.Project, Rhythm: core.ParseRhythm(row.LastAt, row.Days), Missed: row.missed(),
+			hooks = append(hooks, liveness.Hook{
+				Platform: row.Platform, Project: row.Project, Calls: liveness.ParseCalls(row.LastAt, row.Days), Missed: row.missed(),
 			})
 		}
 	}

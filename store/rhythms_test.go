@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/liveness"
 	"github.com/scanhook/scanhook/store"
 	"github.com/scanhook/scanhook/store/storetest"
 )
@@ -30,7 +31,7 @@ func TestRecordRhythms(t *testing.T) {
 		now := time.Date(2026, 11, 2, 9, 30, 0, 0, time.UTC)
 		policies := core.Policies{{Match: "github/acme/*", Policy: storetest.Policy}}
 		s := e.Open(t, store.Config{Policies: policies, Now: func() time.Time { return now }})
-		want := map[string]*core.Rhythm{"acme/a": {}, "acme/b": {}}
+		want := map[string]*liveness.Calls{"acme/a": {}, "acme/b": {}}
 		last := listen(t, s, 0)
 		for n := range 60 {
 			for name, every := range map[string]int{"acme/a": 1, "acme/b": 7, "other/c": 1} {
@@ -42,7 +43,7 @@ func TestRecordRhythms(t *testing.T) {
 					t.Fatal(err)
 				}
 				if want[name] != nil {
-					want[name].Heard(now)
+					want[name].Add(now)
 				}
 			}
 			now = now.Add(17 * time.Hour)
@@ -60,14 +61,14 @@ func TestRecordRhythms(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			expected := []core.Hook{
+			expected := []liveness.Hook{
 				{
-					Platform: "github", Project: "acme/a", Rhythm: *want["acme/a"],
-					Missed: core.MissedPushes{First: now, Last: now},
+					Platform: "github", Project: "acme/a", Calls: *want["acme/a"],
+					Missed: liveness.MissedPushes{First: now, Last: now},
 				},
-				{Platform: "github", Project: "acme/b", Rhythm: *want["acme/b"]},
+				{Platform: "github", Project: "acme/b", Calls: *want["acme/b"]},
 			}
-			if diff := cmp.Diff(expected, hooks, cmp.AllowUnexported(core.Rhythm{})); diff != "" {
+			if diff := cmp.Diff(expected, hooks, cmp.AllowUnexported(liveness.Calls{})); diff != "" {
 				t.Errorf("from %d (-want +got):\n%s", from, diff)
 			}
 		}
@@ -94,7 +95,7 @@ func TestRecoveredPushesProveADeadWebhook(t *testing.T) {
 			if err != nil || len(hooks) != 1 {
 				t.Fatalf("%s: %v, %v", when, hooks, err)
 			}
-			if got := core.JudgeHooks(hooks, now)[0]; got.Silent != want || got.Missed != want {
+			if got := liveness.Judge(hooks, now)[0]; got.Silent != want || got.Missed != want {
 				t.Errorf("%s: judged %+v", when, got)
 			}
 		}

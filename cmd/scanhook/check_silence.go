@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/liveness"
 	"github.com/scanhook/scanhook/store"
 )
 
@@ -22,7 +22,7 @@ func (i inspection) silentHooks(ctx context.Context) (lines []line) {
 	if err != nil {
 		return nil
 	}
-	for _, hook := range core.JudgeHooks(hooks, time.Now()) {
+	for _, hook := range liveness.Judge(hooks, time.Now()) {
 		subject := "webhook of " + hook.Platform + "/" + printable(hook.Project)
 		if hook.Project == "" {
 			subject = "all webhooks of " + hook.Platform

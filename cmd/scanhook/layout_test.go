@@ -23,10 +23,13 @@ var floors = map[string]int{
 	"platforms": 1, "store": 1, "internal/reports": 1, "internal/httpx": 1, "internal/ai": 1, "internal/standin": 1,
 	"internal/metrics": 1,
 
-	"core": 0, "migrations": 0, "internal/poll": 0, "internal/config": 0,
+	"core": 0, "core/anomaly": 0, "core/liveness": 0, "migrations": 0, "internal/poll": 0, "internal/config": 0,
 
 	"store/storetest": 3, "platforms/platformtest": 3, "internal/chaos": 3, "internal/growth": 3, // for tests only
 }
+
+// within are the imports inside a floor: an algorithm of core is a package below it, which may not import core.
+var within = map[string][]string{"core": {"core/anomaly"}}
 
 // keepers are the only rooms that may import a library; the key is the beginning of an import path.
 var keepers = map[string][]string{
@@ -81,7 +84,7 @@ func TestRoomsImportDownwardsOnly(t *testing.T) {
 		}
 		for _, path := range p.Imports {
 			below, ours := floors[strings.TrimPrefix(path, module)]
-			if ours && below >= floor {
+			if ours && below >= floor && !slices.Contains(within[p.room()], strings.TrimPrefix(path, module)) {
 				t.Errorf("%s (floor %d) imports %s (floor %d)", p.room(), floor, path, below)
 			}
 		}
@@ -100,8 +103,8 @@ func TestLibrariesHaveKeepers(t *testing.T) {
 					t.Errorf("%s imports %s; only %v may", p.room(), path, keeper)
 				}
 			}
-			if p.room() == "core" && slices.Contains(noIO, path) {
-				t.Errorf("core imports %s: it does no I/O", path)
+			if strings.HasPrefix(p.room(), "core") && slices.Contains(noIO, path) {
+				t.Errorf("%s imports %s: core does no I/O", p.room(), path)
 			}
 		}
 	}

@@ -7,7 +7,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/anomaly"
 	"github.com/scanhook/scanhook/store"
 )
 
@@ -85,16 +85,16 @@ func viewMetric(m store.Metric) metricView {
 	}
 }
 
-func viewRanges(readings []core.Reading) expectedRanges {
+func viewRanges(readings []anomaly.Reading) expectedRanges {
 	var ranges expectedRanges
 	for _, r := range readings {
 		view := &expectedRange{Low: r.Expected.Low, High: r.Expected.High, Median: r.Median, Score: r.Score}
 		switch r.Measure {
-		case core.MeasureDuration:
+		case anomaly.Duration:
 			ranges.Duration = view
-		case core.MeasureArtifact:
+		case anomaly.Artifact:
 			ranges.Artifact = view
-		case core.MeasureBytesPerFile:
+		case anomaly.BytesPerFile:
 			ranges.BytesPerFile = view
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/liveness"
 	"github.com/scanhook/scanhook/store"
 )
 
@@ -42,7 +42,7 @@ type Platform struct {
 // Health knows how everything is.
 type Health struct {
 	Config
-	hooks atomic.Pointer[[]core.HookHealth] // nil until they were judged for the first time
+	hooks atomic.Pointer[[]liveness.Health] // nil until they were judged for the first time
 	after int64                             // the last delivery that was listened to
 	tried time.Time                         // to write
 	full  bool                              // what the log was told of it

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/liveness"
 	"github.com/scanhook/scanhook/internal/poll"
 )
 
@@ -35,14 +35,14 @@ func (h *Health) once(ctx context.Context) (worked bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	judged := core.JudgeHooks(hooks, h.Now())
+	judged := liveness.Judge(hooks, h.Now())
 	h.tell(judged)
 	h.hooks.Store(&judged)
 	return false, nil
 }
 
 // tell logs a silence when it begins and when it is over.
-func (h *Health) tell(judged []core.HookHealth) {
+func (h *Health) tell(judged []liveness.Health) {
 	type hook struct{ platform, project string }
 	was := map[hook]bool{}
 	for _, before := range h.Hooks() {
@@ -61,7 +61,7 @@ func (h *Health) tell(judged []core.HookHealth) {
 
 // Hooks are the webhooks of configured projects as they were judged last, by platform and project; the element without
 // a project is a platform as a whole.
-func (h *Health) Hooks() []core.HookHealth {
+func (h *Health) Hooks() []liveness.Health {
 	if judged := h.hooks.Load(); judged != nil {
 		return *judged
 	}
@@ -69,17 +69,17 @@ func (h *Health) Hooks() []core.HookHealth {
 }
 
 // Hook is the webhook of one project; ok is false where it has never called.
-func (h *Health) Hook(platform, project string) (hook core.HookHealth, ok bool) {
+func (h *Health) Hook(platform, project string) (hook liveness.Health, ok bool) {
 	hooks := h.Hooks()
-	at := slices.IndexFunc(hooks, func(j core.HookHealth) bool { return j.Platform == platform && j.Project == project })
+	at := slices.IndexFunc(hooks, func(j liveness.Health) bool { return j.Platform == platform && j.Project == project })
 	if at < 0 || project == "" {
-		return core.HookHealth{}, false
+		return liveness.Health{}, false
 	}
 	return hooks[at], true
 }
 
 // Silent are the webhooks that have fallen silent.
-func (h *Health) Silent() (silent []core.HookHealth) {
+func (h *Health) Silent() (silent []liveness.Health) {
 	for _, hook := range h.Hooks() {
 		if hook.Silent {
 			silent = append(silent, hook)

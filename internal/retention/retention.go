@@ -8,7 +8,7 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/anomaly"
 	"github.com/scanhook/scanhook/internal/poll"
 	"github.com/scanhook/scanhook/store"
 )
@@ -95,7 +95,7 @@ func (k *Keeper) pruneScans(ctx context.Context) error {
 	defer func() { k.tell("scans", total) }()
 	rule := store.ScanRetention{
 		Before: k.before(k.Scans), Heads: k.before(max(k.Scans, branchesLast)), Newest: max(k.KeepScans, 1),
-		Metrics: core.AnomalyHistory,
+		Metrics: anomaly.History,
 	}
 	for after := int64(0); ; {
 		removed, next, err := k.Store.PruneScans(ctx, rule, after)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/anomaly"
 	"github.com/scanhook/scanhook/store"
 )
 
@@ -114,8 +115,8 @@ func (w *Web) pipelineCharts(runs []store.Metric) []*chart {
 	slices.Reverse(oldest)
 	var charts []*chart
 	for _, c := range []*chart{
-		w.seriesChart("Duration", oldest, core.MeasureDuration, seconds, func(r store.Metric) *float64 { return r.BuildDurationSeconds }),
-		w.seriesChart("Artifact size", oldest, core.MeasureArtifact, size, func(r store.Metric) *float64 {
+		w.seriesChart("Duration", oldest, anomaly.Duration, seconds, func(r store.Metric) *float64 { return r.BuildDurationSeconds }),
+		w.seriesChart("Artifact size", oldest, anomaly.Artifact, size, func(r store.Metric) *float64 {
 			if r.ArtifactSizeBytes == nil {
 				return nil
 			}
@@ -131,7 +132,7 @@ func (w *Web) pipelineCharts(runs []store.Metric) []*chart {
 }
 
 // seriesChart draws one measure with the band in which it is ordinary; nil where fewer than two runs have it.
-func (w *Web) seriesChart(title string, runs []store.Metric, measure core.Measure, unit func(float64) string,
+func (w *Web) seriesChart(title string, runs []store.Metric, measure anomaly.Measure, unit func(float64) string,
 	value func(store.Metric) *float64) *chart {
 	highest, known := 0.0, 0
 	for _, run := range runs {
@@ -160,9 +161,9 @@ func (w *Web) seriesChart(title string, runs []store.Metric, measure core.Measur
 }
 
 // kindOf marks an unusual run in the chart of the measure that is unusual about it.
-func kindOf(run store.Metric, measure core.Measure) string {
-	elsewhere := slices.ContainsFunc(run.Readings, core.Reading.Unusual) &&
-		!slices.ContainsFunc(run.Readings, func(r core.Reading) bool { return r.Unusual() && drawnWith(r.Measure) == measure })
+func kindOf(run store.Metric, measure anomaly.Measure) string {
+	elsewhere := slices.ContainsFunc(run.Readings, anomaly.Reading.Unusual) &&
+		!slices.ContainsFunc(run.Readings, func(r anomaly.Reading) bool { return r.Unusual() && drawnWith(r.Measure) == measure })
 	switch {
 	case !run.Unusual() || elsewhere:
 		return ""
@@ -173,9 +174,9 @@ func kindOf(run store.Metric, measure core.Measure) string {
 }
 
 // drawnWith is the chart in which a measure is seen.
-func drawnWith(measure core.Measure) core.Measure {
-	if measure == core.MeasureBytesPerFile {
-		return core.MeasureArtifact
+func drawnWith(measure anomaly.Measure) anomaly.Measure {
+	if measure == anomaly.BytesPerFile {
+		return anomaly.Artifact
 	}
 	return measure
 }
@@ -188,7 +189,7 @@ func reasonOf(run store.Metric) string {
 }
 
 // bands are polygons over the stretches of runs for which something was to be expected.
-func bands(runs []store.Metric, measure core.Measure, s scale) (polygons []string) {
+func bands(runs []store.Metric, measure anomaly.Measure, s scale) (polygons []string) {
 	var above, below []string
 	flush := func() {
 		if len(above) > 1 {
@@ -198,7 +199,7 @@ func bands(runs []store.Metric, measure core.Measure, s scale) (polygons []strin
 		above, below = nil, nil
 	}
 	for i, run := range runs {
-		at := slices.IndexFunc(run.Readings, func(r core.Reading) bool { return r.Measure == measure })
+		at := slices.IndexFunc(run.Readings, func(r anomaly.Reading) bool { return r.Measure == measure })
 		if at < 0 {
 			flush()
 			continue

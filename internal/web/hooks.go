@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/liveness"
 )
 
 // maxSilent bounds how many silent webhooks are named at once.
@@ -12,7 +13,7 @@ const maxSilent = 20
 
 // silentHooks are webhooks that have fallen silent.
 type silentHooks struct {
-	Hooks []core.HookHealth
+	Hooks []liveness.Health
 	More  int // that are not named
 }
 
@@ -33,7 +34,7 @@ func (w *Web) silentHooks() (silent silentHooks) {
 
 // hookOf is how a project's webhook is; nil where nothing is known. Hooks are judged now and then: a call that came
 // since ends a silence.
-func (w *Web) hookOf(platform, project string, latest []core.KeptDelivery) *core.HookHealth {
+func (w *Web) hookOf(platform, project string, latest []core.KeptDelivery) *liveness.Health {
 	if w.Hook == nil {
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/liveness"
 	"github.com/scanhook/scanhook/internal/web"
 	"github.com/scanhook/scanhook/store"
 )
@@ -13,16 +14,16 @@ import (
 func TestSilentWebhooksAreNamed(t *testing.T) {
 	t.Parallel()
 	last := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
-	silent := core.HookHealth{
+	silent := liveness.Health{
 		Platform: "github", Project: "acme/quiet<b>", Last: last, Known: true, Usual: 72 * time.Hour, Silent: true,
 	}
-	hooks := []core.HookHealth{silent, {Platform: "gitlab", Last: last, Silent: true}}
+	hooks := []liveness.Health{silent, {Platform: "gitlab", Last: last, Silent: true}}
 	for n := range 30 {
-		hooks = append(hooks, core.HookHealth{Platform: "github", Project: fmt.Sprint("acme/p", n), Last: last, Silent: true})
+		hooks = append(hooks, liveness.Health{Platform: "github", Project: fmt.Sprint("acme/p", n), Last: last, Silent: true})
 	}
 	s := newSite(t, func(cfg *web.Config) {
-		cfg.Silent = func() []core.HookHealth { return hooks }
-		cfg.Hook = func(_, project string) (core.HookHealth, bool) { return silent, project == "acme/shop" }
+		cfg.Silent = func() []liveness.Health { return hooks }
+		cfg.Hook = func(_, project string) (liveness.Health, bool) { return silent, project == "acme/shop" }
 	})
 	page := s.page("/deliveries")
 	contains(t, page, "Silent webhooks", "acme/quiet&lt;b&gt;", "all of gitlab",

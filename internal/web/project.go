@@ -10,6 +10,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/liveness"
 	"github.com/scanhook/scanhook/store"
 )
 
@@ -29,7 +30,7 @@ type projectPage struct {
 	Scans             []scanLine
 	Deliveries        []core.KeptDelivery
 	Troubles          []core.Trouble
-	Hook              *core.HookHealth // nil where nothing is known
+	Hook              *liveness.Health // nil where nothing is known
 	Trend             *chart
 	TrendPoints       []store.TrendPoint
 	Pipelines         []pipeline

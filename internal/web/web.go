@@ -21,6 +21,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/liveness"
 	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/store"
 )
@@ -41,8 +42,8 @@ type Config struct {
 	Now       func() time.Time // time.Now when nil
 	Guesses   *httpx.Guesses   // shared with the API; nil: its own
 
-	Hook   func(platform, project string) (core.HookHealth, bool) // how a webhook is; nil where nobody knows
-	Silent func() []core.HookHealth                               // those that have fallen silent; nil where nobody knows
+	Hook   func(platform, project string) (liveness.Health, bool) // how a webhook is; nil where nobody knows
+	Silent func() []liveness.Health                               // those that have fallen silent; nil where nobody knows
 }
 
 // Token is one of the API's tokens: people log in with it, and what they say bears its name.

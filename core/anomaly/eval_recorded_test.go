@@ -1,6 +1,6 @@
 //go:build !race
 
-package core_test
+package anomaly_test
 
 import (
 	"encoding/csv"
@@ -13,7 +13,7 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/anomaly"
 )
 
 // seriesFolder names the folder whose recorded series TestEvalRecorded reads instead of the shared test data.
@@ -29,7 +29,7 @@ func TestEvalRecorded(t *testing.T) {
 	if len(series) == 0 {
 		t.Skipf("no recorded series: set %s to a folder of timestamp,value files", seriesFolder)
 	}
-	for _, m := range []core.Measure{core.MeasureArtifact, core.MeasureDuration} {
+	for _, m := range []anomaly.Measure{anomaly.Artifact, anomaly.Duration} {
 		table := newTable("recorded, " + string(m))
 		var sum tally
 		for _, name := range slices.Sorted(maps.Keys(series)) {

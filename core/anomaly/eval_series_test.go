@@ -1,4 +1,4 @@
-package core_test
+package anomaly_test
 
 import (
 	"math"

@@ -1,4 +1,4 @@
-package core
+package anomaly
 
 import (
 	"math"
@@ -7,10 +7,10 @@ import (
 
 // The setting of the anomaly score, chosen on the generated series of eval_test.go.
 const (
-	AnomalyThreshold  = 3.0 // robust z-score from which a run is unusual
-	AnomalyWindow     = 50  // runs that make up the history of a measure
-	AnomalyMinSamples = 20  // runs below which nothing is said
-	AnomalyHistory    = 2 * AnomalyWindow
+	Threshold  = 3.0 // robust z-score from which a run is unusual
+	Window     = 50  // runs that make up the history of a measure
+	MinSamples = 20  // runs below which nothing is said
+	History    = 2 * Window
 
 	recentRuns     = 3   // runs that show a level which has just changed
 	settledRuns    = 8   // runs after which a level is the only one
@@ -25,9 +25,9 @@ const (
 // twofold durations ordinary, so durations bear more than artifacts. Shrinkage of 1 would be any, +Inf is none.
 func (m Measure) tolerance() (growth, shrinkage float64) {
 	switch m {
-	case MeasureArtifact:
+	case Artifact:
 		return 2.25, 10
-	case MeasureDuration:
+	case Duration:
 		return 2.6, math.Inf(1)
 	default:
 		return 5, math.Inf(1)
@@ -42,7 +42,7 @@ type band struct {
 	noise     float64
 }
 
-// newBand learns from values, oldest first, not empty. While they are fewer than AnomalyMinSamples the noise is the
+// newBand learns from values, oldest first, not empty. While they are fewer than MinSamples the noise is the
 // inherited one.
 //
 // Two levels rather than one make a series that has moved (a level shift, the slope of a day) quiet after a few runs,
@@ -50,14 +50,14 @@ type band struct {
 func newBand(m Measure, values []float64, inherited float64) band {
 	sorted := ascending(values)
 	b := band{median: middle(sorted), noise: inherited}
-	if len(values) >= AnomalyMinSamples {
+	if len(values) >= MinSamples {
 		b.noise = noiseOf(values, b.median)
 	}
 	settled, recent := b.levelOf(values, settledRuns), b.levelOf(values, recentRuns)
 	b.low, b.high = min(settled, recent), max(settled, recent)
 	growth, shrinkage := m.tolerance()
-	b.up = max(AnomalyThreshold*b.noise, math.Log(growth))
-	b.down = max(AnomalyThreshold*b.noise, math.Log(shrinkage))
+	b.up = max(Threshold*b.noise, math.Log(growth))
+	b.down = max(Threshold*b.noise, math.Log(shrinkage))
 	return b.familiarWith(sorted)
 }
 
@@ -72,7 +72,7 @@ func (b band) levelOf(values []float64, runs int) float64 {
 
 // familiarWith widens the band to what the window has seen several times: every tenth build may be a full one.
 func (b band) familiarWith(sorted []float64) band {
-	if len(sorted) < AnomalyMinSamples {
+	if len(sorted) < MinSamples {
 		return b
 	}
 	margin := math.Log(familiarMargin)
@@ -86,16 +86,16 @@ func (b band) upTo(x float64) band {
 	return b
 }
 
-// score is AnomalyThreshold at the edges of the band, 0 between its levels.
+// score is Threshold at the edges of the band, 0 between its levels.
 func (b band) score(x float64) float64 {
-	return AnomalyThreshold * max(0, (x-b.high)/b.up, (b.low-x)/b.down)
+	return Threshold * max(0, (x-b.high)/b.up, (b.low-x)/b.down)
 }
 
-func (b band) read(m Measure, run RunPoint) Reading {
+func (b band) read(m Measure, run Point) Reading {
 	r := Reading{
 		Measure:  m,
 		Median:   finiteExp(b.median),
-		Expected: Expected{Low: finiteExp(b.low - b.down), High: finiteExp(b.high + b.up)},
+		Expected: Range{Low: finiteExp(b.low - b.down), High: finiteExp(b.high + b.up)},
 	}
 	if value, ok := m.of(run); ok {
 		r.Value, r.Score = value, b.score(math.Log(value))

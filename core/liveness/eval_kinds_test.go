@@ -1,6 +1,6 @@
 //go:build !race
 
-package core_test
+package liveness_test
 
 import (
 	"math/rand/v2"

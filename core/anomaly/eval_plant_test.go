@@ -1,16 +1,16 @@
-package core_test
+package anomaly_test
 
 import (
 	"math"
 	"math/rand/v2"
 
-	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/anomaly"
 )
 
 const (
 	plantedShare = 0.02
-	warmUp       = core.AnomalyWindow // nothing is planted before, and nothing counts
-	afterShift   = 2                  // runs behind a shift's first one whose alarms are neither hits nor false
+	warmUp       = anomaly.Window // nothing is planted before, and nothing counts
+	afterShift   = 2              // runs behind a shift's first one whose alarms are neither hits nor false
 )
 
 // label is what an alarm at a run is worth.
@@ -23,15 +23,15 @@ const (
 )
 
 // jump is the planted factor: artifacts ×3, durations ×4.
-func jump(m core.Measure) float64 {
-	if m == core.MeasureArtifact {
+func jump(m anomaly.Measure) float64 {
+	if m == anomaly.Artifact {
 		return 3
 	}
 	return 4
 }
 
 // plant multiplies about every fiftieth factor, and the levels between shifts, by the jump.
-func plant(r *rand.Rand, factors []float64, m core.Measure, shifts int) []label {
+func plant(r *rand.Rand, factors []float64, m anomaly.Measure, shifts int) []label {
 	labels := make([]label, len(factors))
 	for i := warmUp; i < len(factors); i++ {
 		if shifts > 0 && i/shifts%2 == 1 {
@@ -58,18 +58,18 @@ func shiftLabel(runsSince int) label {
 }
 
 // toRuns makes runs of factors of one measure; the other measure and the changed files live an ordinary life.
-func toRuns(r *rand.Rand, factors []float64, m core.Measure) []core.RunPoint {
-	runs := make([]core.RunPoint, len(factors))
+func toRuns(r *rand.Rand, factors []float64, m anomaly.Measure) []anomaly.Point {
+	runs := make([]anomaly.Point, len(factors))
 	for i, f := range factors {
 		artifact, duration := math.Exp(0.1*r.NormFloat64()), math.Exp(0.1*r.NormFloat64())
-		if m == core.MeasureArtifact {
+		if m == anomaly.Artifact {
 			artifact = f
 		} else {
 			duration = f
 		}
 		bytes, seconds := int64(41e6*artifact), 190*duration
 		files := 1 + int(3*math.Exp(r.NormFloat64()))
-		runs[i] = core.RunPoint{DurationSeconds: &seconds, ArtifactBytes: &bytes, ChangedFiles: &files}
+		runs[i] = anomaly.Point{DurationSeconds: &seconds, ArtifactBytes: &bytes, ChangedFiles: &files}
 	}
 	return runs
 }
@@ -77,9 +77,9 @@ func toRuns(r *rand.Rand, factors []float64, m core.Measure) []core.RunPoint {
 // tally counts what the score made of labelled runs.
 type tally struct{ runs, ordinary, planted, found, falseAlarms int }
 
-func count(runs []core.RunPoint, labels []label) tally {
+func count(runs []anomaly.Point, labels []label) tally {
 	var t tally
-	for i, a := range core.AssessSeries(runs) {
+	for i, a := range anomaly.AssessSeries(runs) {
 		if i < warmUp {
 			continue
 		}

@@ -1,4 +1,4 @@
-package core
+package anomaly
 
 import "testing"
 
@@ -11,14 +11,14 @@ func TestSentence(t *testing.T) {
 		files         *int
 		want          string
 	}{
-		{MeasureArtifact, 41e6, 169e6, &one, "artifact 41 MB → 169 MB (+312 %) with 1 file changed"},
-		{MeasureArtifact, 41e6, 169e6, &two, "artifact 41 MB → 169 MB (+312 %) with 2 files changed"},
-		{MeasureArtifact, 41e6, 169e6, &none, "artifact 41 MB → 169 MB (+312 %) with 0 files changed"},
-		{MeasureArtifact, 41e6, 169e6, &negative, "artifact 41 MB → 169 MB (+312 %)"},
-		{MeasureArtifact, 41e6, 169e6, nil, "artifact 41 MB → 169 MB (+312 %)"},
-		{MeasureArtifact, 1e9, 1, nil, "artifact 1 GB → 1 B (−99 %)"},
-		{MeasureBytesPerFile, 512, 40960, &one, "artifact per changed file 512 B → 41 kB (+7900 %) with 1 file changed"},
-		{MeasureDuration, 190, 760, &one, "duration 3m10s → 12m40s (+300 %)"},
+		{Artifact, 41e6, 169e6, &one, "artifact 41 MB → 169 MB (+312 %) with 1 file changed"},
+		{Artifact, 41e6, 169e6, &two, "artifact 41 MB → 169 MB (+312 %) with 2 files changed"},
+		{Artifact, 41e6, 169e6, &none, "artifact 41 MB → 169 MB (+312 %) with 0 files changed"},
+		{Artifact, 41e6, 169e6, &negative, "artifact 41 MB → 169 MB (+312 %)"},
+		{Artifact, 41e6, 169e6, nil, "artifact 41 MB → 169 MB (+312 %)"},
+		{Artifact, 1e9, 1, nil, "artifact 1 GB → 1 B (−99 %)"},
+		{BytesPerFile, 512, 40960, &one, "artifact per changed file 512 B → 41 kB (+7900 %) with 1 file changed"},
+		{Duration, 190, 760, &one, "duration 3m10s → 12m40s (+300 %)"},
 	} {
 		if got := (Reading{Measure: tc.measure, Median: tc.median, Value: tc.value}).sentence(tc.files); got != tc.want {
 			t.Errorf("sentence = %q, want %q", got, tc.want)

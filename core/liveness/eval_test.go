@@ -1,6 +1,6 @@
 //go:build !race
 
-package core_test
+package liveness_test
 
 import (
 	"fmt"
@@ -10,8 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/liveness"
 )
+
+// evaluating must be set for the measurements that take minutes: make eval does.
+const evaluating = "SCANHOOK_EVAL"
 
 const (
 	simulatedDays = 4 * 365
@@ -23,7 +26,7 @@ type lived struct {
 	life        int
 	calls       []bool
 	dies        int
-	alive, dead core.Hook
+	alive, dead liveness.Hook
 	noticed     int // day, 0 for never
 	silent      bool
 }
@@ -88,10 +91,10 @@ func live(installation []*lived, accounts []account) {
 		judgeDead(installation, now, i)
 		for _, p := range installation {
 			if p.calls[i] {
-				p.alive.Rhythm.Heard(now)
+				p.alive.Calls.Add(now)
 			}
 			if p.calls[i] && i < p.dies {
-				p.dead.Rhythm.Heard(now)
+				p.dead.Calls.Add(now)
 			}
 		}
 	}
@@ -106,11 +109,11 @@ func live(installation []*lived, accounts []account) {
 }
 
 func judgeAlive(installation []*lived, accounts []account, now time.Time) {
-	var hooks []core.Hook
+	var hooks []liveness.Hook
 	for _, p := range installation {
 		hooks = append(hooks, p.alive)
 	}
-	for i, health := range core.JudgeHooks(hooks, now)[:len(hooks)] {
+	for i, health := range liveness.Judge(hooks, now)[:len(hooks)] {
 		p := installation[i]
 		if health.Silent {
 			accounts[p.life].alarm++
@@ -124,7 +127,7 @@ func judgeAlive(installation []*lived, accounts []account, now time.Time) {
 
 // judgeDead lets one webhook die while the others live.
 func judgeDead(installation []*lived, now time.Time, today int) {
-	var hooks []core.Hook
+	var hooks []liveness.Hook
 	for _, p := range installation {
 		hooks = append(hooks, p.alive)
 	}
@@ -133,7 +136,7 @@ func judgeDead(installation []*lived, now time.Time, today int) {
 			continue
 		}
 		hooks[i] = p.dead
-		if core.JudgeHooks(hooks, now)[i].Silent {
+		if liveness.Judge(hooks, now)[i].Silent {
 			p.noticed = today
 		}
 		hooks[i] = p.alive

@@ -1,17 +1,17 @@
-package core_test
+package anomaly_test
 
 import (
 	"math"
 	"testing"
 
-	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/anomaly"
 )
 
 func ptr[T any](v T) *T { return &v }
 
 // point makes a run of seconds, bytes and files; what is not above zero is unknown.
-func point(seconds float64, bytes int64, files int) core.RunPoint {
-	var run core.RunPoint
+func point(seconds float64, bytes int64, files int) anomaly.Point {
+	var run anomaly.Point
 	if seconds > 0 {
 		run.DurationSeconds = &seconds
 	}
@@ -25,8 +25,8 @@ func point(seconds float64, bytes int64, files int) core.RunPoint {
 }
 
 // repeat makes a history of n equal runs.
-func repeat(n int, run core.RunPoint) []core.RunPoint {
-	history := make([]core.RunPoint, n)
+func repeat(n int, run anomaly.Point) []anomaly.Point {
+	history := make([]anomaly.Point, n)
 	for i := range history {
 		history[i] = run
 	}
@@ -37,8 +37,8 @@ func TestAssessRun(t *testing.T) {
 	t.Parallel()
 	usual := point(190, 41e6, 5)
 	for name, tc := range map[string]struct {
-		history []core.RunPoint
-		run     core.RunPoint
+		history []anomaly.Point
+		run     anomaly.Point
 		want    string // the reason, empty for an ordinary run
 	}{
 		"artifact four times as large": {repeat(50, usual), point(190, 169e6, 1),
@@ -53,8 +53,8 @@ func TestAssessRun(t *testing.T) {
 		"just enough history":         {repeat(20, usual), point(760, 41e6, 5), "duration 3m10s → 12m40s (+300 %)"},
 		"too little history":          {repeat(19, usual), point(760, 41e6, 5), ""},
 		"no history":                  {nil, point(760, 169e6, 1), ""},
-		"unknown now":                 {repeat(50, usual), core.RunPoint{}, ""},
-		"unknown before":              {repeat(50, core.RunPoint{}), point(760, 169e6, 1), ""},
+		"unknown now":                 {repeat(50, usual), anomaly.Point{}, ""},
+		"unknown before":              {repeat(50, anomaly.Point{}), point(760, 169e6, 1), ""},
 		"unknown files": {repeat(50, usual), point(190, 169e6, 0),
 			"artifact 41 MB → 169 MB (+312 %)"},
 		"one small commit after large": {repeat(50, point(190, 41e6, 100)), point(190, 41e6, 1), ""},
@@ -66,7 +66,7 @@ func TestAssessRun(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got := ""
-			if a := core.AssessRun(tc.history, tc.run).Anomaly; a != nil {
+			if a := anomaly.Assess(tc.history, tc.run).Anomaly; a != nil {
 				got = a.Reason
 			}
 			if got != tc.want {
@@ -79,7 +79,7 @@ func TestAssessRun(t *testing.T) {
 func TestAssessRunTakesHostileValuesAsUnknown(t *testing.T) {
 	t.Parallel()
 	history := repeat(50, point(190, 41e6, 5))
-	for name, run := range map[string]core.RunPoint{
+	for name, run := range map[string]anomaly.Point{
 		"zeros":          {DurationSeconds: ptr(0.0), ArtifactBytes: ptr(int64(0)), ChangedFiles: ptr(0)},
 		"negative":       {DurationSeconds: ptr(-25.0), ArtifactBytes: ptr(int64(-1)), ChangedFiles: ptr(-1)},
 		"not a number":   {DurationSeconds: ptr(math.NaN())},
@@ -88,11 +88,11 @@ func TestAssessRunTakesHostileValuesAsUnknown(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := core.AssessRun(history, run)
+			got := anomaly.Assess(history, run)
 			if got.Anomaly != nil || got.Score() != nil {
 				t.Errorf("anomaly %v, score %v, want none", got.Anomaly, got.Score())
 			}
-			withIt := core.AssessRun(append(repeat(50, run), history...), point(760, 41e6, 5))
+			withIt := anomaly.Assess(append(repeat(50, run), history...), point(760, 41e6, 5))
 			if withIt.Anomaly == nil {
 				t.Error("unknown values in the history hid an anomaly")
 			}
@@ -102,11 +102,11 @@ func TestAssessRunTakesHostileValuesAsUnknown(t *testing.T) {
 
 func TestAssessRunGivesTheRangeOfEveryMeasure(t *testing.T) {
 	t.Parallel()
-	got := core.AssessRun(repeat(30, point(100, 1000, 10)), point(100, 1000, 10))
-	want := map[core.Measure]core.Expected{
-		core.MeasureArtifact:     {Low: 100, High: 2250},
-		core.MeasureDuration:     {Low: 0, High: 260},
-		core.MeasureBytesPerFile: {Low: 0, High: 500},
+	got := anomaly.Assess(repeat(30, point(100, 1000, 10)), point(100, 1000, 10))
+	want := map[anomaly.Measure]anomaly.Range{
+		anomaly.Artifact:     {Low: 100, High: 2250},
+		anomaly.Duration:     {Low: 0, High: 260},
+		anomaly.BytesPerFile: {Low: 0, High: 500},
 	}
 	if len(got.Readings) != len(want) {
 		t.Fatalf("%d readings, want %d", len(got.Readings), len(want))
@@ -121,8 +121,8 @@ func TestAssessRunGivesTheRangeOfEveryMeasure(t *testing.T) {
 
 func TestAnomalyIsTheLargestDeviation(t *testing.T) {
 	t.Parallel()
-	got := core.AssessRun(repeat(30, point(100, 1000, 10)), point(100, 16000, 10))
-	if got.Anomaly == nil || got.Anomaly.Measure != core.MeasureArtifact {
+	got := anomaly.Assess(repeat(30, point(100, 1000, 10)), point(100, 16000, 10))
+	if got.Anomaly == nil || got.Anomaly.Measure != anomaly.Artifact {
 		t.Fatalf("anomaly = %+v, want artifact", got.Anomaly)
 	}
 	if *got.Score() != got.Anomaly.Score || !near(got.Anomaly.Expected.High, 2250) {

@@ -1,4 +1,6 @@
-package core
+// Package liveness tells from the calls of webhooks which of them have fallen silent. It does no I/O. Reading order:
+// liveness.go, calls.go, profile.go, missed_pushes.go.
+package liveness
 
 import (
 	"slices"
@@ -15,12 +17,12 @@ const (
 type Hook struct {
 	Platform string
 	Project  string
-	Rhythm   Rhythm
+	Calls    Calls
 	Missed   MissedPushes
 }
 
-// HookHealth is what a webhook's past says about its present.
-type HookHealth struct {
+// Health is what a webhook's past says about its present.
+type Health struct {
 	Platform string
 	Project  string    // empty for all projects of the platform together
 	Last     time.Time // the latest call, UTC
@@ -31,21 +33,21 @@ type HookHealth struct {
 }
 
 // Why says what a silent webhook is called silent for.
-func (h HookHealth) Why() string {
+func (h Health) Why() string {
 	if h.Missed {
 		return "recover finds pushes that it does not announce"
 	}
 	return "no call for longer than its past explains"
 }
 
-// JudgeHooks tells which webhooks have fallen silent. Those of one platform stand together; after them comes one
+// Judge tells which webhooks have fallen silent. Those of one platform stand together; after them comes one
 // element for the platform as a whole.
 //
-// A project's silence is measured by how unlikely its own habits make it, weekends included, and compared with the
+// A project's silence is measured by how unlikely its own call profile makes it, weekends included, and compared with the
 // silences of its past. A day on which the other projects rest as well counts less, so that a holiday is no alarm; that
 // all are cut off shows in the platform as a whole. Only full days (UTC) count, so nothing is silent for its first day,
 // but where recover keeps finding pushes.
-func JudgeHooks(hooks []Hook, now time.Time) (judged []HookHealth) {
+func Judge(hooks []Hook, now time.Time) (judged []Health) {
 	for len(hooks) > 0 {
 		n := slices.IndexFunc(hooks, func(h Hook) bool { return h.Platform != hooks[0].Platform })
 		if n < 0 {
@@ -57,22 +59,22 @@ func JudgeHooks(hooks []Hook, now time.Time) (judged []HookHealth) {
 	return judged
 }
 
-func judgePlatform(hooks []Hook, now time.Time) []HookHealth {
-	var everybody Rhythm
-	habits := make([]habit, len(hooks))
+func judgePlatform(hooks []Hook, now time.Time) []Health {
+	var everybody Calls
+	profiles := make([]profile, len(hooks))
 	known := make([]bool, len(hooks))
-	others := &crowd{today: now}
+	others := &peers{today: now}
 	for i := range hooks {
-		rhythm := &hooks[i].Rhythm
-		everybody.Join(rhythm)
-		if habits[i], known[i] = newHabit(rhythm); known[i] {
-			others.add(rhythm, &habits[i])
+		calls := &hooks[i].Calls
+		everybody.Join(calls)
+		if profiles[i], known[i] = newProfile(calls); known[i] {
+			others.add(calls, &profiles[i])
 		}
 	}
-	judged := make([]HookHealth, 0, len(hooks)+1)
+	judged := make([]Health, 0, len(hooks)+1)
 	for i, hook := range hooks {
-		health := HookHealth{Platform: hook.Platform, Project: hook.Project, Last: hook.Rhythm.Last, Known: known[i]}
-		health.judge(&habits[i], others, now)
+		health := Health{Platform: hook.Platform, Project: hook.Project, Last: hook.Calls.Last, Known: known[i]}
+		health.judge(&profiles[i], others, now)
 		if hook.Missed.proves() {
 			health.Silent, health.Missed = true, true
 		}
@@ -81,58 +83,58 @@ func judgePlatform(hooks []Hook, now time.Time) []HookHealth {
 	return append(judged, judgeAll(&everybody, hooks, now))
 }
 
-func judgeAll(everybody *Rhythm, hooks []Hook, now time.Time) HookHealth {
-	all := HookHealth{Platform: hooks[0].Platform, Last: everybody.Last}
-	h, known := newHabit(everybody)
+func judgeAll(everybody *Calls, hooks []Hook, now time.Time) Health {
+	all := Health{Platform: hooks[0].Platform, Last: everybody.Last}
+	h, known := newProfile(everybody)
 	all.Known = known
-	all.judge(&h, &crowd{today: now}, now)
+	all.judge(&h, &peers{today: now}, now)
 	return all
 }
 
-func (h *HookHealth) judge(habit *habit, others *crowd, now time.Time) {
+func (h *Health) judge(profile *profile, others *peers, now time.Time) {
 	full := daysBetween(h.Last, now) - 1
-	h.Usual = habit.usual
+	h.Usual = profile.usual
 	if !h.Known || full < 1 || full > longestSilence {
 		return
 	}
-	surprise, last := 0.0, h.Last.Weekday()
+	surprisal, last := 0.0, h.Last.Weekday()
 	for n := 1; n <= full; n++ {
 		weekday := weekdayBefore(last, -n)
 		share := 1.0
 		if n <= longestHoliday {
-			share = others.share(full+1-n, habit.calls[weekday])
+			share = others.share(full+1-n, profile.calls[weekday])
 		}
-		surprise += habit.surprise(weekday, share)
+		surprisal += profile.surprisal(weekday, share)
 	}
-	h.Silent = surprise >= habit.tolerated
+	h.Silent = surprisal >= profile.tolerated
 }
 
-// crowd is how many projects called, and how many usually would have, on each day before today.
-type crowd struct {
+// peers count how many projects called, and how many usually would have, on each day before today.
+type peers struct {
 	today            time.Time
 	called, expected [longestSilence + 2]float64
 }
 
-func (c *crowd) add(r *Rhythm, h *habit) {
-	since, span, last := daysBetween(r.Last, c.today), r.span(), r.Last.Weekday()
-	for ago := 1; ago < len(c.called); ago++ {
+func (p *peers) add(c *Calls, of *profile) {
+	since, span, last := daysBetween(c.Last, p.today), c.span(), c.Last.Weekday()
+	for ago := 1; ago < len(p.called); ago++ {
 		before := ago - since // days before the last call
 		if before > span || -before > longestSilence {
 			continue
 		}
-		c.expected[ago] += h.calls[weekdayBefore(last, before)]
-		if before >= 0 && r.called(before) {
-			c.called[ago]++
+		p.expected[ago] += of.calls[weekdayBefore(last, before)]
+		if before >= 0 && c.called(before) {
+			p.called[ago]++
 		}
 	}
 }
 
 // share is which part of the others called so many days ago, 1 where too little is known of them. The project that asks
 // was silent and is not one of them; it usually calls with the given likelihood.
-func (c *crowd) share(ago int, own float64) float64 {
-	expected := c.expected[ago] - own
+func (p *peers) share(ago int, own float64) float64 {
+	expected := p.expected[ago] - own
 	if expected < enoughOthers {
 		return 1
 	}
-	return min(1, c.called[ago]/expected)
+	return min(1, p.called[ago]/expected)
 }

@@ -1,4 +1,7 @@
-package core
+// Package anomaly tells which pipeline runs their history does not explain. It has no I/O and knows only numbers: Assess
+// compares one run with those before it, by robust statistics on logarithms. Reading order: anomaly.go, history.go, band.go,
+// reason.go.
+package anomaly
 
 import (
 	"cmp"
@@ -10,45 +13,45 @@ type Measure string
 
 // The measures of a run.
 const (
-	MeasureArtifact     Measure = "artifact"       // bytes of all artifacts together
-	MeasureDuration     Measure = "duration"       // seconds
-	MeasureBytesPerFile Measure = "bytes_per_file" // artifact bytes divided by the changed files of the commit
+	Artifact     Measure = "artifact"       // bytes of all artifacts together
+	Duration     Measure = "duration"       // seconds
+	BytesPerFile Measure = "bytes_per_file" // artifact bytes divided by the changed files of the commit
 )
 
 // Measures lists all measures; equal deviations are named in this order.
-var Measures = []Measure{MeasureArtifact, MeasureDuration, MeasureBytesPerFile}
+var Measures = []Measure{Artifact, Duration, BytesPerFile}
 
-// RunPoint is one successful pipeline run as a point of a series. A series is what its caller groups: one project, one
+// Point is one successful pipeline run as a point of a series. A series is what its caller groups: one project, one
 // pipeline name, one branch class, oldest run first. Nil is unknown, and so is a measure that is not finite and above
 // zero: a run without artifacts has no size to compare. A truncated count of changed files belongs in as nil.
-type RunPoint struct {
+type Point struct {
 	DurationSeconds *float64 `db:"build_duration_seconds"`
 	ArtifactBytes   *int64   `db:"artifact_size_bytes"`
 	ChangedFiles    *int     `db:"num_changed_files"`
 	Expected        bool     `db:"expected"` // a person said that what is unusual in this run is the new level
 }
 
-// Expected is the range in which a measure is ordinary, in the measure's unit. Low is 0 where only growth is unusual.
-type Expected struct{ Low, High float64 }
+// Range is where in which a measure is ordinary, in the measure's unit. Low is 0 where only growth is unusual.
+type Range struct{ Low, High float64 }
 
 // Reading is what the history says about one measure of a run.
 type Reading struct {
 	Measure  Measure
 	Value    float64 // in the measure's unit, 0 where the run does not know it
 	Median   float64 // of the history, in the measure's unit
-	Expected Expected
-	Score    float64 // robust z-score, finite and never negative; AnomalyThreshold and above is unusual
+	Expected Range
+	Score    float64 // robust z-score, finite and never negative; Threshold and above is unusual
 }
 
 // Unusual tells whether the value lies outside the expected range.
-func (r Reading) Unusual() bool { return r.Score >= AnomalyThreshold }
+func (r Reading) Unusual() bool { return r.Score >= Threshold }
 
 // Anomaly is a run that its history does not explain.
 type Anomaly struct {
-	Score    float64  // of the measure that deviates most
-	Measure  Measure  // the one that deviates most
-	Expected Expected // of that measure
-	Reason   string   // numbers that a person can judge: "artifact 41 MB → 169 MB (+312 %) with 1 file changed"
+	Score    float64 // of the measure that deviates most
+	Measure  Measure // the one that deviates most
+	Expected Range   // of that measure
+	Reason   string  // numbers that a person can judge: "artifact 41 MB → 169 MB (+312 %) with 1 file changed"
 }
 
 // Assessment is all that can be said of one run.
@@ -68,33 +71,33 @@ func (a Assessment) Score() *float64 {
 	return largest
 }
 
-// AssessRun compares a run with the runs before it, oldest first, of which the last AnomalyHistory suffice.
+// Assess compares a run with the runs before it, oldest first, of which the last History suffice.
 //
 // Artifacts are unusual when they grow (something was put in) and when little is left of them (something was replaced).
 // Durations and bytes per file are unusual only when they grow: a fast run is a warm cache, a low share per file a
 // large commit. A run that nobody marked as expected stays in the history: medians bear it, and when a third run
 // follows at the new level the series has learned it. One that was marked is the new level from the next run on.
-func AssessRun(history []RunPoint, run RunPoint) Assessment {
+func Assess(history []Point, run Point) Assessment {
 	var a Assessment
 	for _, m := range Measures {
 		if b, ok := m.bandFor(history, run); ok {
 			a.Readings = append(a.Readings, b.read(m, run))
 		}
 	}
-	a.Anomaly = anomalyOf(a.Readings, run)
+	a.Anomaly = greatest(a.Readings, run)
 	return a
 }
 
 // AssessSeries assesses every run of a series, oldest first, against the runs before it.
-func AssessSeries(runs []RunPoint) []Assessment {
+func AssessSeries(runs []Point) []Assessment {
 	assessments := make([]Assessment, len(runs))
 	for i, run := range runs {
-		assessments[i] = AssessRun(runs[max(0, i-AnomalyHistory):i], run)
+		assessments[i] = Assess(runs[max(0, i-History):i], run)
 	}
 	return assessments
 }
 
-func anomalyOf(readings []Reading, run RunPoint) *Anomaly {
+func greatest(readings []Reading, run Point) *Anomaly {
 	var unusual []Reading
 	for _, r := range readings {
 		if r.Unusual() {
@@ -110,6 +113,6 @@ func anomalyOf(readings []Reading, run RunPoint) *Anomaly {
 		Score:    worst.Score,
 		Measure:  worst.Measure,
 		Expected: worst.Expected,
-		Reason:   anomalyReason(unusual, run.ChangedFiles),
+		Reason:   reasonFor(unusual, run.ChangedFiles),
 	}
 }

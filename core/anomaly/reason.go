@@ -1,4 +1,4 @@
-package core
+package anomaly
 
 import (
 	"fmt"
@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// anomalyReason names every unusual reading, in the order given. Bytes per file are left out beside the artifact, whose
+// reasonFor names every unusual reading, in the order given. Bytes per file are left out beside the artifact, whose
 // part names size and files already.
-func anomalyReason(unusual []Reading, changedFiles *int) string {
-	hasArtifact := slices.ContainsFunc(unusual, func(r Reading) bool { return r.Measure == MeasureArtifact })
+func reasonFor(unusual []Reading, changedFiles *int) string {
+	hasArtifact := slices.ContainsFunc(unusual, func(r Reading) bool { return r.Measure == Artifact })
 	var parts []string
 	for _, r := range unusual {
-		if r.Measure != MeasureBytesPerFile || !hasArtifact {
+		if r.Measure != BytesPerFile || !hasArtifact {
 			parts = append(parts, r.sentence(changedFiles))
 		}
 	}
@@ -22,11 +22,11 @@ func anomalyReason(unusual []Reading, changedFiles *int) string {
 
 func (r Reading) sentence(changedFiles *int) string {
 	change := formatPercent(r.Median, r.Value)
-	if r.Measure == MeasureDuration {
+	if r.Measure == Duration {
 		return fmt.Sprintf("duration %s → %s (%s)", formatSeconds(r.Median), formatSeconds(r.Value), change)
 	}
 	name := "artifact"
-	if r.Measure == MeasureBytesPerFile {
+	if r.Measure == BytesPerFile {
 		name = "artifact per changed file"
 	}
 	text := fmt.Sprintf("%s %s → %s (%s)", name, formatBytes(r.Median), formatBytes(r.Value), change)

@@ -3,7 +3,7 @@
 // The evaluation computes about a million scores that share nothing: under the race detector it would take minutes
 // and find nothing.
 
-package core_test
+package anomaly_test
 
 import (
 	"fmt"
@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/anomaly"
 )
 
 const (
@@ -38,7 +38,7 @@ func TestEval(t *testing.T) {
 		t.Skipf("%s is not set: make eval measures", evaluating)
 	}
 	for _, set := range []string{"tuning", "held out"} {
-		for _, m := range []core.Measure{core.MeasureArtifact, core.MeasureDuration} {
+		for _, m := range []anomaly.Measure{anomaly.Artifact, anomaly.Duration} {
 			t.Run(fmt.Sprintf("%s/%s", set, m), func(t *testing.T) {
 				t.Parallel()
 				evalGenerated(t, set, m)
@@ -47,7 +47,7 @@ func TestEval(t *testing.T) {
 	}
 }
 
-func evalGenerated(t *testing.T, set string, m core.Measure) {
+func evalGenerated(t *testing.T, set string, m anomaly.Measure) {
 	t.Helper()
 	var fair, hard tally
 	seeds := seedSets[set]
@@ -71,7 +71,7 @@ func evalGenerated(t *testing.T, set string, m core.Measure) {
 	t.Log(table)
 }
 
-func evalKind(k kind, m core.Measure, seeds []uint64) tally {
+func evalKind(k kind, m anomaly.Measure, seeds []uint64) tally {
 	var sum tally
 	for _, seed := range seeds {
 		r := rand.New(rand.NewPCG(seed, 0))
