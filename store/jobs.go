@@ -159,21 +159,41 @@ func (s *Store) RetryJob(ctx context.Context, job core.Job, retry Retry) error {
 	return nil
 }
 
-// ExplainJobs notes why jobs that wait for these scanners do not start, unless they say so themselves.
-func (s *Store) ExplainJobs(ctx context.Context, scanners []string, reason string) error {
-	query, args, err := sqlx.In(`UPDATE scan_jobs SET error = ? WHERE state = 'pending' AND scanner IN (?) AND error = ''`,
-		reason, scanners)
+// explained is how many jobs ExplainJobs explains at a time.
+const explained = 500
+
+// ExplainJobs notes why jobs do not start that have waited for these scanners since then, and lets their commits show it.
+// Where there are more of them, the next call goes on.
+func (s *Store) ExplainJobs(ctx context.Context, scanners []string, since time.Time, reason string) error {
+	query, args, err := sqlx.In(`SELECT j.id, j.scan_id, j.scanner FROM scan_jobs j JOIN scans s ON s.id = j.scan_id
+		WHERE j.state = 'pending' AND j.error = '' AND j.scanner IN (?) AND s.timestamp <= ? ORDER BY j.id LIMIT ?`,
+		scanners, since, explained)
 	if err != nil {
 		return nil // no scanners
 	}
-	err = s.transact(ctx, func(tx *sqlx.Tx) error {
-		_, err := tx.ExecContext(ctx, tx.Rebind(query), args...)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("explaining jobs: %w", err)
+	var jobs []core.Job
+	if err := s.db.SelectContext(ctx, &jobs, s.db.Rebind(query), args...); err != nil {
+		return fmt.Errorf("looking for jobs to explain: %w", classify(err))
+	}
+	for _, job := range jobs {
+		job.Error = reason
+		if err := s.changeAgain(ctx, func(tx *sqlx.Tx) error { return s.explainJob(ctx, tx, job) }); err != nil {
+			return fmt.Errorf("explaining job %d: %w", job.ID, err)
+		}
 	}
 	return nil
+}
+
+func (s *Store) explainJob(ctx context.Context, tx *sqlx.Tx, job core.Job) error {
+	scan, err := s.lockScan(ctx, tx, job.ScanID)
+	if err != nil {
+		return err
+	}
+	n, err := rowsChanged(ctx, tx, `UPDATE scan_jobs SET error = ? WHERE id = ? AND state = 'pending' AND error = ''`, job.Error, job.ID)
+	if err != nil || n == 0 {
+		return err
+	}
+	return s.wantWaiting(ctx, tx, scan, job)
 }
 
 func (s *Store) moveJob(ctx context.Context, doing string, job core.Job, update string) error {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -54,11 +55,14 @@ var machineFaults = []struct {
 	{syscall.EAGAIN, "", moreMemory},
 }
 
+// ofWorkspace is the part of a path that is another one for each job: what is wrong is the same.
+var ofWorkspace = regexp.MustCompile(`[^\s"]*` + workspacePrefix + `\d+/?`)
+
 func advised(err error, advice, dir string) error {
 	if strings.Contains(advice, "%s") {
 		advice = fmt.Sprintf(advice, dir)
 	}
-	return machineFault{fmt.Errorf("%w: %s", err, advice)}
+	return machineFault{fmt.Errorf("%s: %s", ofWorkspace.ReplaceAllString(err.Error(), ""), advice)}
 }
 
 // faultOf is err where it is a fault of the machine that has its workspaces in dir, with advice; nil otherwise.

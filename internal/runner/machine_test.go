@@ -67,8 +67,9 @@ func TestMachineFaultsAreWaitedFor(t *testing.T) {
 			if _, err := b.sweep(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if _, job, _ := b.get(t, second); job.Attempt != 0 || !strings.Contains(job.Error, test.reason) {
-				t.Errorf("want the other job waiting with the reason, got %+v", job)
+			b.waits(t, second, test.reason)
+			if _, job, _ := b.get(t, second); job.Attempt != 0 {
+				t.Errorf("want the other job not begun, got %+v", job)
 			}
 			test.mend(b, "")
 			for range 2 {
@@ -156,6 +157,7 @@ func TestFaultsOfTheMachine(t *testing.T) {
 		"read-only":        {&os.PathError{Op: "open", Path: "x", Err: syscall.EROFS}, "", "let Scanhook write to /work"},
 		"files":            {syscall.EMFILE, "", "more open files"},
 		"fork":             {&os.SyscallError{Syscall: "fork/exec", Err: syscall.EAGAIN}, "", "more memory and processes"},
+		"path of a job":    {&os.PathError{Op: "write", Path: "/work/scanhook-job-12/source/a", Err: syscall.ENOSPC}, "", "write source/a: no"},
 		"git's disk":       {plain, "fatal: write error: No space left on device\n", "make room in /work"},
 		"git's file":       {plain, "error: unable to write file a/b: No space left on device\nfatal: x\n", "make room in /work"},
 		"git's quota":      {plain, "fatal: cannot create x: Disk quota exceeded", "make room in /work"},

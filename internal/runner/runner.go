@@ -38,6 +38,7 @@ const (
 
 	longestRetryPause = 2 * time.Minute
 	sweepEvery        = 10 * time.Second
+	explainAfter      = 30 * time.Second // until then another replica may have begun
 )
 
 // Config is what a Runner needs; the zero value of every optional field is its default.
@@ -128,7 +129,11 @@ func (r *Runner) sweep(ctx context.Context) (bool, error) {
 	removeStale(r.TempDir, time.Now().Add(-staleAge))
 	ended, blind := 0, r.sight.blind()
 	if fault := r.Fault(); fault != nil {
-		if err := r.briefly(ctx, func(ctx context.Context) error { return r.Jobs.ExplainJobs(ctx, r.claimable, fault.Error()) }); err != nil {
+		since := r.Jobs.Now().Add(-explainAfter)
+		err := r.within(ctx, stepTime, func(ctx context.Context) error {
+			return r.Jobs.ExplainJobs(ctx, r.claimable, since, fault.Error())
+		})
+		if err != nil {
 			return false, err
 		}
 	}
