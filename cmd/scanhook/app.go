@@ -40,6 +40,11 @@ type app struct {
 // newApp builds everything that the configuration asks for and opens the database, which it serves alone if it is a file.
 // Close it after use.
 func newApp(ctx context.Context, cfg *config.Config, log *slog.Logger) (*app, error) {
+	return newAppOn(ctx, cfg, store.HostClock{}, log)
+}
+
+// newAppOn is newApp on a host with a clock of its own, in tests.
+func newAppOn(ctx context.Context, cfg *config.Config, host store.HostClock, log *slog.Logger) (*app, error) {
 	reports.HideCredentials(cfg.Credentials()...)
 	policies, err := policiesOf(cfg)
 	if err != nil {
@@ -51,7 +56,7 @@ func newApp(ctx context.Context, cfg *config.Config, log *slog.Logger) (*app, er
 	}
 	db, err := store.Open(ctx, store.Config{
 		URL: cfg.Database.URL.Reveal(), PublicURL: cfg.Server.PublicURL, Policies: policies,
-		Scanners: kindsOf(cfg),
+		Scanners: kindsOf(cfg), Host: host,
 		Waiting:  func(what string) { log.Info("waiting to bring the schema up to date", "because", what) },
 	})
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 	"github.com/scanhook/scanhook/internal/config"
 	"github.com/scanhook/scanhook/internal/standin"
 	"github.com/scanhook/scanhook/internal/web"
+	"github.com/scanhook/scanhook/store"
 )
 
 // world is a Git platform's stand-in and a Scanhook that it calls, both on loopback, with real HTTP and real git
@@ -30,7 +31,8 @@ type world struct {
 	secrets   map[string]string // the variables that the text refers to
 	apiToken  string
 	host      string
-	scanhook  string // base address
+	scanhook  string          // base address
+	clock     store.HostClock // the machine's when zero
 	log       *slog.Logger
 	pages     atomic.Pointer[web.Web] // nil until start
 	stop      context.CancelFunc
@@ -109,7 +111,7 @@ func (w *world) listen() (net.Listener, error) {
 
 // start runs Scanhook as `scanhook serve` would.
 func (w *world) start(ctx context.Context) error {
-	app, err := newApp(ctx, w.config, w.log)
+	app, err := newAppOn(ctx, w.config, w.clock, w.log)
 	if err != nil {
 		return err
 	}
