@@ -57,7 +57,7 @@ func newAppOn(ctx context.Context, cfg *config.Config, host store.HostClock, log
 	db, err := store.Open(ctx, store.Config{
 		URL: cfg.Database.URL.Reveal(), PublicURL: cfg.Server.PublicURL, Policies: policies,
 		Scanners: kindsOf(cfg), Host: host,
-		Waiting:  func(what string) { log.Info("waiting to bring the schema up to date", "because", what) },
+		Waiting: func(what string) { log.Info("waiting to bring the schema up to date", "because", what) },
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%w; scanhook check tells more about %s", err, cfg.Database.URL)
