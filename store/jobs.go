@@ -159,15 +159,15 @@ func (s *Store) RetryJob(ctx context.Context, job core.Job, retry Retry) error {
 	return nil
 }
 
-// explained is how many jobs ExplainJobs explains at a time.
-const explained = 500
+// explainedAtOnce is how many jobs a call of ExplainJobs explains.
+const explainedAtOnce = 500
 
 // ExplainJobs notes why jobs do not start that have waited for these scanners since then, and lets their commits show it.
 // Where there are more of them, the next call goes on.
 func (s *Store) ExplainJobs(ctx context.Context, scanners []string, since time.Time, reason string) error {
 	query, args, err := sqlx.In(`SELECT j.id, j.scan_id, j.scanner FROM scan_jobs j JOIN scans s ON s.id = j.scan_id
 		WHERE j.state = 'pending' AND j.error = '' AND j.scanner IN (?) AND s.timestamp <= ? ORDER BY j.id LIMIT ?`,
-		scanners, since, explained)
+		scanners, since, explainedAtOnce)
 	if err != nil {
 		return nil // no scanners
 	}
