@@ -183,6 +183,7 @@ func (b *bench) refuses(t *testing.T, d door, what, path, body string) {
 
 func (b *bench) survives(t *testing.T, d door) {
 	t.Helper()
+	values := []string{"1e400", "-0.0", "9223372036854775808", "[]", "{}", "null"}
 	for _, text := range odd() {
 		quoted, _ := json.Marshal(text)
 		for _, name := range slices.Concat(slices.Collect(maps.Keys(d.params)), []string{"page", "before"}) {
@@ -191,12 +192,13 @@ func (b *bench) survives(t *testing.T, d door) {
 				t.Errorf("%s %s, %s is %.60q: %d %s", d.method, d.path, name, text, got.Code, got.Body)
 			}
 		}
+		values = append(values, string(quoted))
+	}
+	for _, value := range values {
 		for name := range d.fields {
-			for _, value := range []string{string(quoted), "1e400", "-0.0", "9223372036854775808", "[]", "{}", "null"} {
-				path, body := d.with("", "", name, value)
-				if got := b.call(t, "admin", d.method, path, body, nil); got.Code >= 500 {
-					t.Errorf("%s %s, the body's %s is %.60s: %d %s", d.method, d.path, name, value, got.Code, got.Body)
-				}
+			path, body := d.with("", "", name, value)
+			if got := b.call(t, "admin", d.method, path, body, nil); got.Code >= 500 {
+				t.Errorf("%s %s, the body's %s is %.60s: %d %s", d.method, d.path, name, value, got.Code, got.Body)
 			}
 		}
 	}
