@@ -17,8 +17,6 @@ var (
 	pushes   = flag.Int("growth.pushes", 0, "pushes of each run, 30000 for figures")
 	statuses = flag.Int("growth.statuses", 0, "statuses of which a tenth are due, 300000 for figures")
 	budget   = flag.Duration("growth.budget", 45*time.Second, "time for the pushes between the first and the last of a run")
-	only     = flag.String("growth.only", "", "part of the names of the runs that are wanted")
-	short    = flag.Bool("growth.short", false, "one run of each engine")
 )
 
 func TestMain(m *testing.M) {
@@ -27,6 +25,14 @@ func TestMain(m *testing.M) {
 	}
 	os.Exit(m.Run())
 }
+
+// statistics are when a database was ANALYZEd: never, or when it held a sixth of the pushes.
+var statistics = []string{never, early}
+
+const (
+	never = "never"
+	early = "ANALYZEd"
+)
 
 // window is a fifteenth of the pushes: of 30,000 the first 2,000 and the last.
 func window() int { return max(1, *pushes/15) }
@@ -39,19 +45,15 @@ func TestGrowth(t *testing.T) {
 	binary := build(t)
 	var rows []string
 	for _, e := range storetest.Engines {
-		t.Run(e.Name, func(t *testing.T) {
-			for _, shape := range shapes {
-				for _, analyze := range []bool{false, true} {
-					name := fmt.Sprintf("%-8s  %-12s  %-8s", e.Name, shape, map[bool]string{true: "ANALYZEd", false: "never"}[analyze])
-					if !strings.Contains(name, *only) || *short && (shape != shapes[0] || analyze) {
-						continue
-					}
-					row := name + grow(t, binary, e, shape, analyze)
+		for _, shape := range shapes {
+			for _, when := range statistics {
+				t.Run(strings.Join([]string{e.Name, shape, when}, "/"), func(t *testing.T) {
+					row := fmt.Sprintf("%-8s  %-12s  %-8s", e.Name, shape, when) + grow(t, binary, e, shape, when)
 					t.Log(row)
 					rows = append(rows, row)
-				}
+				})
 			}
-		})
+		}
 	}
 	t.Logf("\nPushes that are acknowledged, of which the first and the last %d are measured; CPU is that of the server and the\n"+
 		"database, posts and finals are statuses that the platform got meanwhile, each a second.\n\n"+
@@ -61,7 +63,7 @@ func TestGrowth(t *testing.T) {
 }
 
 // grow returns a row of the table.
-func grow(t *testing.T, binary string, e storetest.Engine, shape string, analyze bool) string {
+func grow(t *testing.T, binary string, e storetest.Engine, shape, when string) string {
 	t.Helper()
 	s := start(t, binary, e.URL(t), e.Name)
 	defer s.stop()
@@ -69,7 +71,7 @@ func grow(t *testing.T, binary string, e storetest.Engine, shape string, analyze
 	first := s.measure(load{Shape: shape, From: 0, To: window()})
 	sixth := max(window(), *pushes/6)
 	s.measure(load{Shape: shape, From: window(), To: sixth})
-	if analyze {
+	if when == early {
 		s.exec(`ANALYZE`)
 	}
 	middle := s.measure(load{Shape: shape, From: sixth, To: *pushes - window(), Seconds: budget.Seconds()})

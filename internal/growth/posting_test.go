@@ -22,27 +22,23 @@ func TestPosting(t *testing.T) {
 	few, many := min(fewDue, *statuses/10), *statuses
 	var rows []string
 	for _, e := range storetest.Engines {
-		t.Run(e.Name, func(t *testing.T) {
-			for _, analyze := range []bool{false, true} {
-				name := fmt.Sprintf("%-8s  %-8s", e.Name, map[bool]string{true: "ANALYZEd", false: "never"}[analyze])
-				if !strings.Contains(name, *only) || *short && analyze {
-					continue
-				}
-				small := post(t, binary, e, few, few, analyze)
-				large := post(t, binary, e, many, many/10, analyze)
-				row := fmt.Sprintf("%s  %8.0f %8.0f %6.2f  %8.2f %8.2f %6.2f", name, small.rate(), large.rate(),
+		for _, when := range statistics {
+			t.Run(e.Name+"/"+when, func(t *testing.T) {
+				small := post(t, binary, e, few, few, when)
+				large := post(t, binary, e, many, many/10, when)
+				row := fmt.Sprintf("%-8s  %-8s  %8.0f %8.0f %6.2f  %8.2f %8.2f %6.2f", e.Name, when, small.rate(), large.rate(),
 					large.rate()/small.rate(), small.cpu(), large.cpu(), small.cpu()/large.cpu())
 				t.Log(row)
 				rows = append(rows, row)
-			}
-		})
+			})
+		}
 	}
 	t.Logf("\nStatuses that are posted: %d of %d that are due, and %d of %d.\n\n%-18s  %8s %8s %6s  %8s %8s %6s\n%s", few, few,
 		many/10, many, "engine, statistics", "few/s", "many/s", "ratio", "CPU ms", "CPU ms", "ratio", strings.Join(rows, "\n"))
 }
 
 // post measures how the due ones of so many statuses are posted, for as long as the budget at most.
-func post(t *testing.T, binary string, e storetest.Engine, all, due int, analyze bool) (f figures) {
+func post(t *testing.T, binary string, e storetest.Engine, all, due int, when string) (f figures) {
 	t.Helper()
 	database := e.URL(t)
 	if _, err := store.Migrate(t.Context(), store.Config{URL: database}, store.Up, 0); err != nil {
@@ -51,7 +47,7 @@ func post(t *testing.T, binary string, e storetest.Engine, all, due int, analyze
 	s := &server{t: t, engine: e.Name, database: database}
 	s.muteAnalyze()
 	s.fill(all, due)
-	if analyze {
+	if when == early {
 		s.exec(`ANALYZE`)
 	}
 	s = start(t, binary, database, e.Name)
