@@ -22,7 +22,11 @@ const noJIT = `SET jit = off`
 // other replicas wait for: the process is stopped, or the network has cut it off. Shorter than intakeTimeout, so that
 // those who wait get through; much longer than anything that we do between two statements. All of it is one message and
 // ends with the transaction: a pooler may give the next one another connection, and this connection to somebody else.
-const beginTransaction = `BEGIN; SET LOCAL jit = off; SET LOCAL idle_in_transaction_session_timeout = '5s'`
+//
+// A bitmap of rows takes the entries of all rows that have left an index, until the table is vacuumed: whoever claims would
+// read everything that was ever claimed. Walking the index marks such entries, and passes over them from then on.
+const beginTransaction = `BEGIN; SET LOCAL jit = off; SET LOCAL enable_bitmapscan = off;
+	SET LOCAL idle_in_transaction_session_timeout = '5s'`
 
 func pool(d dialect, dsn string) (*sqlx.DB, error) {
 	connector, err := connectorFor(d, dsn)

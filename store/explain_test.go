@@ -22,6 +22,7 @@ type Read struct {
 	Index string // empty for a walk through the whole table
 	Cond  string // by which the index was entered; empty for a walk through all of it
 	Rows  int    // that were looked at, fitting or not; PostgreSQL only
+	Bits  bool   // by a bitmap, which takes dead entries of the index for rows; PostgreSQL only
 }
 
 // Explained is a statement with the reads that it took.
@@ -192,7 +193,9 @@ func (p planNode) collect(reads *[]Read) {
 		}
 		fallthrough
 	case p.Relation != "" && p.Type != "ModifyTable" && p.Type != "LockRows":
-		*reads = append(*reads, Read{p.Relation, p.Index, p.Cond, int((p.Rows + p.Filtered + p.Recheck) * p.Loops)})
+		*reads = append(*reads, Read{
+			p.Relation, p.Index, p.Cond, int((p.Rows + p.Filtered + p.Recheck) * p.Loops), p.Type == "Bitmap Heap Scan",
+		})
 	}
 	if p.Type == "Bitmap Heap Scan" {
 		return
