@@ -78,7 +78,8 @@ func TestSaidIsThePlatformsSentence(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"message":"Bad credentials","documentation_url":"https://x"}`: `, "Bad credentials"`,
 		`{"message":"Validation Failed","errors":[{"resource":"Status","field":"description","message":"is too long"},` +
-			`{"field":"context","code":"missing"}]}`: `, "Validation Failed: description is too long, context missing"`,
+			`{"field":"context","code":"missing"},{"field":"target_url","message":"target_url is blocked"}]}`: `, "Validation Failed: ` +
+			`description is too long, context missing, target_url is blocked"`,
 		`{"message":{"name":["has already been taken"],"ref":["is odd","is long"]}}`: `, "name has already been taken, ref is odd, is long"`,
 		`{"error":"invalid_token","error_description":"Token was revoked."}`:         `, "invalid_token: Token was revoked."`,
 		`{"message":"a\u001b[31m\nb of s3cret","errors":["more"]}`:                   `, "a b of [token]: more"`,

@@ -110,8 +110,9 @@ func inWords(value any) string {
 			parts = append(parts, inWords(one))
 		}
 	case map[string]any:
-		if field, ok := value["field"]; ok { // GitHub's description of one field at fault
-			return strings.TrimSpace(inWords(field) + " " + cmp.Or(inWords(value["message"]), inWords(value["code"])))
+		if field, ok := value["field"].(string); ok { // GitHub's description of one field at fault
+			what := cmp.Or(inWords(value["message"]), inWords(value["code"]))
+			return field + " " + strings.TrimPrefix(what, field+" ")
 		}
 		if message, ok := value["message"]; ok {
 			return inWords(message)
