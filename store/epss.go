@@ -53,7 +53,7 @@ func (s *Store) putFeed(
 	if err != nil {
 		return change, err
 	}
-	if err := rememberRisks(ctx, tx, id); err != nil {
+	if err := rememberRisks(ctx, tx, id, s.clock().Add(-openFor)); err != nil {
 		return change, err
 	}
 	if change, err = s.replaceFeed(ctx, tx, feed, o.Progress); err != nil {

@@ -3,6 +3,7 @@ package store_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/store"
@@ -72,6 +73,28 @@ func TestGateAsksRiskOfNewScans(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Branches that are worked on are judged again as default branches are, those that nobody has pushed to for long not.
+func TestImportsTurnVerdictsOfOpenBranches(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		clock := newClock()
+		s := e.Open(t, store.Config{Policies: asking(func(*core.Gate) {}), Now: clock.Now})
+		old := scanOn(t, s, 1, "old", vulnerable(0, core.Medium))
+		clock.advance(31 * 24 * time.Hour)
+		before := scanOn(t, s, 2, "open", vulnerable(0, core.Medium))
+		clock.advance(29 * 24 * time.Hour)
+		head := scanOn(t, s, 3, "topic", vulnerable(0, core.Medium))
+		open := scanOn(t, s, 4, "topic", vulnerable(0, core.Medium))
+		put(t, s, catalog(0))
+		turned(t, s, 2)
+		shows(t, s, before, core.StatusFailure, "1 new (1 medium), CVE-2024-0000 now in KEV")
+		shows(t, s, open, core.StatusFailure, "1 new (1 medium), CVE-2024-0000 now in KEV")
+		for _, scan := range []core.Scan{old, head} {
+			shows(t, s, scan, core.StatusSuccess, "1 new (1 medium)")
+		}
+	})
 }
 
 func TestImportsTurnVerdictsOfHeads(t *testing.T) {

@@ -4,21 +4,26 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
 )
 
-// heads are the scans that tell how the projects' default branches stand: the latest completed one of each.
+// openFor is how long a branch that nobody pushes to is taken for open.
+const openFor = 30 * 24 * time.Hour
+
+// heads are the scans that tell how the projects' branches stand: the latest completed one of each default branch, and of
+// each other branch that was scanned since a time.
 const heads = `
 	SELECT MAX(id) AS id FROM scans
-	WHERE status = 'completed' AND default_branch <> '' AND branch = default_branch
-	GROUP BY source_platform, project_name`
+	WHERE status = 'completed' AND branch <> '' AND NOT overtaken AND (branch = default_branch OR timestamp >= ?)
+	GROUP BY source_platform, project_name, branch`
 
 // rememberRisks keeps what was known, before an import, of the CVEs that heads name. epss_moves is the work that the
 // import leaves behind: a CVE stays in it with what was known when it was last judged.
-func rememberRisks(ctx context.Context, tx *sqlx.Tx, importID int64) error {
+func rememberRisks(ctx context.Context, tx *sqlx.Tx, importID int64, since time.Time) error {
 	_, err := tx.ExecContext(ctx, tx.Rebind(`
 		INSERT INTO epss_moves (cve_id, import_id, was_probability, was_kev)
 		SELECT named.cve_id, ?, COALESCE(e.probability, 0), COALESCE(e.kev, FALSE)
@@ -26,7 +31,7 @@ func rememberRisks(ctx context.Context, tx *sqlx.Tx, importID int64) error {
 			WHERE f.cve_id <> '') named
 		LEFT JOIN epss_data e ON e.cve_id = named.cve_id
 		WHERE TRUE
-		ON CONFLICT (cve_id) DO UPDATE SET import_id = excluded.import_id`), importID)
+		ON CONFLICT (cve_id) DO UPDATE SET import_id = excluded.import_id`), importID, since)
 	return err
 }
 
@@ -70,7 +75,7 @@ func (s *Store) ReevaluateHeads(ctx context.Context) (turned int, err error) {
 // movedHeads leaves out the scan of a commit that is being scanned once more: the commit status belongs to the latest
 // attempt.
 func (s *Store) movedHeads(ctx context.Context) (scans []int64, err error) {
-	err = s.db.SelectContext(ctx, &scans, `
+	err = s.db.SelectContext(ctx, &scans, s.db.Rebind(`
 		SELECT DISTINCT head.id
 		FROM (`+heads+`) head
 		JOIN scans s ON s.id = head.id
@@ -79,7 +84,7 @@ func (s *Store) movedHeads(ctx context.Context) (scans []int64, err error) {
 		WHERE NOT EXISTS (SELECT 1 FROM scans later
 			WHERE later.source_platform = s.source_platform AND later.project_name = s.project_name
 				AND later.commit_sha = s.commit_sha AND later.attempt > s.attempt)
-		ORDER BY head.id`)
+		ORDER BY head.id`), s.clock().Add(-openFor))
 	return scans, err
 }
 

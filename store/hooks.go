@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -31,6 +32,12 @@ type HookPlace struct {
 // platform, or broken, which is called but without pushes or without the right secret.
 func (p HookPlace) MustMend() bool {
 	return p.State == "off" || p.State == "paused" || p.State == "disabled" || p.State == "broken"
+}
+
+// Covers tells whether a project's calls can come by the place.
+func (p HookPlace) Covers(project string) bool {
+	owner, name := strings.ToLower(p.Owner), strings.ToLower(project)
+	return owner == "" || owner == name || p.Scope == "group" && strings.HasPrefix(name, owner+"/")
 }
 
 // toMend are the places that a person has to look at.

@@ -67,3 +67,29 @@ func TestFailingWebhooksAreNamed(t *testing.T) {
 	contains(t, page, "project <bdi>acme/mute</bdi> on gitlab")
 	lacks(t, page, "acme/fine", "acme/empty")
 }
+
+// A webhook that does not call is named wherever people look first: it is not only the list of calls that it concerns.
+func TestFailingWebhooksAreNamedOnTheFirstPageAndTheProjects(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.scanned(1, finding())
+	now := time.Now()
+	for _, place := range []store.HookPlace{
+		{SourcePlatform: "github", Scope: "project", Owner: "Acme/Shop"}, {SourcePlatform: "github", Scope: "group", Owner: "acme"},
+		{SourcePlatform: "github", Scope: "project", Owner: "acme/other"},
+	} {
+		claimed, err := s.store.ClaimHookPlaceNow(t.Context(), place, time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next := claimed
+		next.State, next.CheckedAt = "off", &now
+		if err := s.store.SettleHookPlace(t.Context(), claimed, next, time.Hour); err != nil {
+			t.Fatal(err)
+		}
+	}
+	contains(t, s.page("/"), "Webhooks to mend", "<bdi>Acme/Shop</bdi>", "<bdi>acme/other</bdi>")
+	project := s.page("/projects/github/acme/shop")
+	contains(t, project, "Webhooks to mend", "<bdi>Acme/Shop</bdi>", "group <bdi>acme</bdi>")
+	lacks(t, project, "acme/other")
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -30,7 +31,8 @@ type projectPage struct {
 	Scans             []scanLine
 	Deliveries        []core.KeptDelivery
 	Troubles          []core.Trouble
-	Hook              *liveness.Health // nil where nothing is known
+	Hook              *liveness.Health  // nil where nothing is known
+	Failing           []store.HookPlace // webhooks to mend that the project's calls come by
 	Trend             *chart
 	TrendPoints       []store.TrendPoint
 	Pipelines         []pipeline
@@ -79,7 +81,14 @@ func (w *Web) fillActivity(ctx context.Context, page *projectPage) error {
 	page.Deliveries, err = w.Store.ListDeliveries(ctx, store.DeliveryFilter{
 		Platform: page.Platform, Project: page.Project, Limit: recentLength,
 	})
+	if err != nil {
+		return err
+	}
 	page.Hook = w.hookOf(page.Platform, page.Project, page.Deliveries)
+	failing, err := w.Store.ListFailingHooks(ctx)
+	page.Failing = slices.DeleteFunc(failing, func(p store.HookPlace) bool {
+		return p.SourcePlatform != page.Platform || !p.Covers(page.Project)
+	})
 	return err
 }
 

@@ -65,7 +65,8 @@ func (w *Web) projects(c *gin.Context) error {
 // overview is whether everything flows.
 type overview struct {
 	store.Overview
-	Silent silentHooks
+	Silent  silentHooks
+	Failing []store.HookPlace // webhooks to mend
 }
 
 // Unnamed is how many troubles are only counted.
@@ -83,5 +84,9 @@ func (w *Web) overview(c *gin.Context, first bool) (*overview, error) {
 		}
 	}
 	seen, err := w.Store.GetOverview(c.Request.Context(), posting)
-	return &overview{Overview: seen, Silent: w.silentHooks()}, err
+	if err != nil {
+		return nil, err
+	}
+	failing, err := w.Store.ListFailingHooks(c.Request.Context())
+	return &overview{Overview: seen, Silent: w.silentHooks(), Failing: failing}, err
 }
