@@ -114,7 +114,7 @@ func newHandler(
 		router.GET(metricsPath, gin.WrapH(monitor.meter.Handler()))
 	}
 	pages.Register(router)
-	return httpx.DropFinalSlash(httpx.AnswerHead(router)), nil
+	return httpx.Compress(httpx.DropFinalSlash(httpx.AnswerHead(router)))
 }
 
 func newLoops(cfg *config.Config, db *store.Store, set platforms.Set, log *slog.Logger) []func(context.Context) {

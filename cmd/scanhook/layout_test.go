@@ -41,6 +41,7 @@ var keepers = map[string][]string{
 	"github.com/xanzy/go-gitlab":      {"platforms/gitlab"},
 	"github.com/zricethezav/gitleaks": {"internal/runner", "internal/reports"},
 	"github.com/gin-gonic/gin":        {"webhooks", "internal/api", "internal/web", "internal/httpx", "internal/health", "cmd/scanhook"},
+	"github.com/klauspost/compress/":  {"internal/httpx"},
 	"github.com/prometheus/":          {"internal/metrics", "internal/health"},
 	module + "internal/config":        {"cmd/scanhook"},
 	module + "store/storetest":        {},

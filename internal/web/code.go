@@ -41,6 +41,9 @@ func codeOf(f core.Finding) []codeLine {
 func numbered(f core.Finding, texts []string, first int) []codeLine {
 	lines := make([]codeLine, 0, min(len(texts), maxSnippetLines))
 	for i, text := range texts[:min(len(texts), maxSnippetLines)] {
+		if i > 0 && text == texts[i-1] && strings.HasPrefix(text, "REDACTED") {
+			continue // a secret of several lines is shown as one
+		}
 		line := codeLine{Text: cut(visible(text), maxLine)}
 		if first > 0 {
 			line.Number = first + i

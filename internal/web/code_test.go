@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/scanhook/scanhook/core"
@@ -42,4 +43,17 @@ func TestSnippetsOfUnknownBeginningHaveNoNumbers(t *testing.T) {
 	s := newSite(t)
 	scan := s.scanned(1, finding(func(f *core.Finding) { f.Snippet = "a\nb\nc" }))
 	lacks(t, s.page("/scans/"+scan.ReferenceID), `class="number"`, "<mark>")
+}
+
+func TestASecretOfSeveralLinesIsShownAsOne(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	scan := s.scanned(1, finding(func(f *core.Finding) {
+		f.EndLine, f.Snippet = 6, "REDACTED-29f0\nREDACTED-29f0\nREDACTED-29f0\nend"
+	}))
+	page := s.page("/scans/" + scan.ReferenceID)
+	contains(t, page, `<span class="number">3</span><mark>REDACTED-29f0</mark>`, `<span class="number">6</span><mark>end</mark>`)
+	if n := strings.Count(page, "REDACTED-29f0"); n != 1 {
+		t.Errorf("it is shown in %d lines", n)
+	}
 }
