@@ -98,7 +98,7 @@ func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) writePage(w http.ResponseWriter, shown page) {
-	shown.Home, shown.Style = s.Base()+"/", template.CSS(pagesCSS) //nolint:gosec // our own file
+	shown.Home, shown.Style = s.Base()+"/", template.CSS(pagesCSS)
 	var text bytes.Buffer
 	if err := pages.Execute(&text, shown); err != nil {
 		http.Error(w, "the page cannot be made: "+err.Error(), http.StatusInternalServerError)
