@@ -13,6 +13,7 @@ import (
 func TestCheckTriesTokens(t *testing.T) {
 	t.Parallel()
 	soon := time.Now().Add(3 * 24 * time.Hour)
+	said := map[standin.Kind]string{standin.GitHub: `"Bad credentials"`, standin.GitLab: `"401 Unauthorized"`}
 	for _, kind := range kinds {
 		for name, test := range map[string]struct {
 			change func(*world)
@@ -20,7 +21,7 @@ func TestCheckTriesTokens(t *testing.T) {
 			want   string
 		}{
 			"right": {func(*world) {}, 0, "ok    platform NAME: "},
-			"wrong": {func(w *world) { w.secrets["TOKEN"] = "of another platform" }, exitFailed, "answered 401: the token"},
+			"wrong": {func(w *world) { w.secrets["TOKEN"] = "of another platform" }, exitFailed, "answered 401, SAID: the token"},
 			"too narrow": {func(w *world) { w.platform.TokenIs(time.Time{}, "read_api", "gist") }, exitFailed,
 				"fail  platform NAME: verifies webhooks at "},
 			"ends soon": {func(w *world) { w.platform.TokenIs(soon) }, 0,
@@ -36,7 +37,7 @@ func TestCheckTriesTokens(t *testing.T) {
 				w, _ := setup(t, worldConfig{kind: kind})
 				test.change(w)
 				got := command(t, "check", "--config", w.file(t))
-				got.expect(t, test.code, strings.ReplaceAll(test.want, "NAME", string(kind)))
+				got.expect(t, test.code, strings.NewReplacer("NAME", string(kind), "SAID", said[kind]).Replace(test.want))
 				got.hides(t, w.secrets["TOKEN"])
 				if calls := w.platform.Calls(); len(calls) != 1 {
 					t.Errorf("it asked %d times: %+v", len(calls), calls)

@@ -142,12 +142,13 @@ func TestHooksSyncSaysWhatItNeeds(t *testing.T) {
 // Platforms answer alike whether there is no project or the token may not see it.
 func TestHooksSyncDoubtsThePath(t *testing.T) {
 	t.Parallel()
+	said := map[standin.Kind]string{standin.GitHub: `"Not Found"`, standin.GitLab: `"404 Not Found"`}
 	for _, kind := range kinds {
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
 			w, _ := setup(t, worldConfig{kind: kind})
 			syncs(t, w, "nope/nope").expect(t, exitFailed, "failed    "+string(kind)+"/nope/nope: ",
-				"answered 404: the path may be misspelt or be no project's, else give the token")
+				"answered 404, "+said[kind]+": the path may be misspelt or be no project's, else give the token")
 		})
 	}
 }
