@@ -19,7 +19,11 @@ const maxExpired = 10_000
 func (s *Store) ExpireScans(ctx context.Context, blind bool) (int, error) {
 	now := s.clock()
 	lapsed := s.lapsedBefore(now, blind)
-	ids, err := s.overdue(ctx, now, lapsed)
+	var ids []int64
+	err := s.changeAgain(ctx, func(tx *sqlx.Tx) (err error) { // a transaction has the settings that plans depend on
+		ids, err = s.overdue(ctx, tx, now, lapsed)
+		return err
+	})
 	if err != nil {
 		return 0, fmt.Errorf("looking for overdue scans: %w", classify(err))
 	}
@@ -33,8 +37,8 @@ func (s *Store) ExpireScans(ctx context.Context, blind bool) (int, error) {
 }
 
 // overdue lists the scans that have had their time, or whose jobs have lost too many workers.
-func (s *Store) overdue(ctx context.Context, now, lapsed time.Time) (ids []int64, err error) {
-	err = s.db.SelectContext(ctx, &ids, s.db.Rebind(`
+func (s *Store) overdue(ctx context.Context, tx *sqlx.Tx, now, lapsed time.Time) (ids []int64, err error) {
+	err = tx.SelectContext(ctx, &ids, tx.Rebind(`
 		SELECT scan_id FROM scan_jobs
 		WHERE state = 'running' AND worker >= '' AND lease_until <= ? AND lapses + 1 >= ?
 		ORDER BY worker LIMIT ?`), lapsed, maxLapses, maxExpired)
@@ -42,7 +46,7 @@ func (s *Store) overdue(ctx context.Context, now, lapsed time.Time) (ids []int64
 		return nil, err
 	}
 	var late []core.Scan
-	err = s.db.SelectContext(ctx, &late, s.db.Rebind(`
+	err = tx.SelectContext(ctx, &late, tx.Rebind(`
 		SELECT id, timestamp, deadline_at FROM scans WHERE status IN ('pending', 'processing') AND deadline_at <= ?
 		ORDER BY deadline_at LIMIT ?`), now, maxExpired)
 	for _, scan := range late {

@@ -62,8 +62,9 @@ func (s *Store) claimTrouble(
 	return append(due, core.Trouble{})[0], err
 }
 
-// waits selects the statuses that a trouble keeps from being posted, by platform, project, and twice its branch.
-const waits = `source_platform = ? AND project_name = ? AND (? = '' OR branch = ?)
+// waits selects the statuses that a trouble keeps from being posted, by platform, project, and twice its branch. It asks
+// for the expression of commit_statuses_waiting, the one index that fits.
+const waits = `source_platform || '/' || project_name = CAST(? AS TEXT) || '/' || CAST(? AS TEXT) AND (? = '' OR branch = ?)
 	AND posted_revision < revision AND NOT given_up`
 
 // forgetTrouble drops a trouble that nothing waits for. The next push finds out whether it has been mended.

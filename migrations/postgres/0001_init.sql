@@ -318,7 +318,8 @@ CREATE TABLE commit_statuses (
 );
 CREATE INDEX commit_statuses_due ON commit_statuses (source_platform, next_attempt_at, id)
     WHERE posted_revision < revision AND NOT given_up;
-CREATE INDEX commit_statuses_waiting ON commit_statuses (source_platform, project_name, wanted_at, id)
+-- By an expression, so that no engine reads all of a project by its unique key instead.
+CREATE INDEX commit_statuses_waiting ON commit_statuses ((source_platform || '/' || project_name), wanted_at, id)
     WHERE posted_revision < revision AND NOT given_up;
 CREATE INDEX commit_statuses_by_scan ON commit_statuses (scan_id);
 CREATE INDEX commit_statuses_given_up ON commit_statuses (wanted_at) WHERE given_up;
