@@ -24,8 +24,9 @@ const noJIT = `SET jit = off`
 // ends with the transaction: a pooler may give the next one another connection, and this connection to somebody else.
 //
 // A bitmap of rows takes the entries of all rows that have left an index, until the table is vacuumed: whoever claims would
-// read everything that was ever claimed. Walking the index marks such entries, and passes over them from then on.
-const beginTransaction = `BEGIN; SET LOCAL jit = off; SET LOCAL enable_bitmapscan = off;
+// read everything that was ever claimed. Walking the index marks such entries, and passes over them from then on. Nor may
+// a table that looks small be read whole: without statistics it looks small for long.
+const beginTransaction = `BEGIN; SET LOCAL jit = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_seqscan = off;
 	SET LOCAL idle_in_transaction_session_timeout = '5s'`
 
 func pool(d dialect, dsn string) (*sqlx.DB, error) {

@@ -47,8 +47,9 @@ var (
 		name: "postgres", driver: "postgres", migrate: "postgres",
 		forUpdate: "FOR UPDATE", skipLocked: "FOR UPDATE SKIP LOCKED", maxConns: 14, frontConns: 2,
 		copies: true, serverTime: `SELECT clock_timestamp()`,
-		// A lock of the table itself would wait for autovacuum.
-		beginFeed: `SELECT pg_advisory_xact_lock('epss_data'::regclass::oid::bigint); SET LOCAL work_mem = '64MB'`,
+		// A lock of the table itself would wait for autovacuum. A list is compared with all that is known.
+		beginFeed: `SELECT pg_advisory_xact_lock('epss_data'::regclass::oid::bigint); SET LOCAL work_mem = '64MB';
+			SET LOCAL enable_seqscan = on; SET LOCAL enable_bitmapscan = on`,
 		stageScores: `CREATE TEMP TABLE epss_staged (cve_id TEXT NOT NULL, probability DOUBLE PRECISION NOT NULL,
 			percentile DOUBLE PRECISION NOT NULL)`,
 		shareProject: `SELECT pg_advisory_xact_lock_shared(` + projectKey + `) FROM scans WHERE id = ?`,
