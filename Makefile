@@ -5,7 +5,7 @@ LINT := go tool -modfile=.ci/tools/go.mod golangci-lint
 # Gin's MessagePack, which nobody speaks to us, would be a seventh of the binary.
 export GOFLAGS := $(GOFLAGS) -tags=nomsgpack
 
-.PHONY: help build systems check test race bench eval chaos lint vuln e2e e2e-gitea run demo clean
+.PHONY: help build systems check test race plans bench eval chaos lint vuln e2e e2e-gitea run demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,13 +17,16 @@ systems: ## builds for Windows, and type checks for macOS
 	GOOS=windows CGO_ENABLED=0 go build -o /dev/null ./cmd/scanhook
 	GOOS=darwin CGO_ENABLED=0 go vet ./cmd/scanhook ./internal/health ./internal/runner
 
-check: lint vuln race ## what CI checks
+check: lint vuln race plans ## what CI checks
 
 test: ## tests on SQLite, and on PostgreSQL where SCANHOOK_TEST_POSTGRES is set
 	go test ./...
 
 race: ## tests with the race detector, on SQLite and PostgreSQL
-	SCANHOOK_TEST_POSTGRES_REQUIRED=1 $(PG) go test -race ./...
+	SCANHOOK_TEST_POSTGRES_REQUIRED=1 $(PG) go test -race -timeout 30m ./...
+
+plans: ## every statement on the way of a push finds its rows by a key, on both engines
+	SCANHOOK_TEST_POSTGRES_REQUIRED=1 $(PG) go test -count=1 -run PlansByKey ./store
 
 bench: ## intake: verification only, a transaction each, and ours; then as a database grows (25 minutes; PUSHES=3000 STATUSES=30000: 4)
 	$(PG) go test -run '^$$' -bench Intake -benchtime 5000x ./webhooks

@@ -1,3 +1,7 @@
+//go:build !race
+
+// Plans are the same under the race detector, which would take minutes to fill the databases.
+
 package store_test
 
 import (
