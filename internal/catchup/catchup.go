@@ -56,6 +56,7 @@ type Config struct {
 type Catchup struct {
 	Config
 	askers map[string]asker
+	most   int // scans that one look opens
 	watcher
 
 	mu    sync.Mutex
@@ -67,7 +68,7 @@ func New(cfg Config) *Catchup {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	c := &Catchup{Config: cfg, askers: map[string]asker{}, quiet: map[string]time.Time{}}
+	c := &Catchup{Config: cfg, most: maxOpened, askers: map[string]asker{}, quiet: map[string]time.Time{}}
 	for name, platform := range cfg.Platforms {
 		c.askers[name] = newAsker(platform, cfg.Now)
 	}

@@ -111,7 +111,7 @@ func (c *Catchup) compare(ctx context.Context, w store.Watched, all bool) (Found
 	if pushes, err = c.uncovered(ctx, w, pushes); err != nil {
 		return found, err
 	}
-	found.divide(taken, known, pushes)
+	found.divide(taken, known, pushes, c.most)
 	return found, nil
 }
 
@@ -198,11 +198,11 @@ func (c *Catchup) uncovered(ctx context.Context, w store.Watched, pushes []core.
 	}), nil
 }
 
-// divide tells the heads apart: missed, left for the next look, or settled.
-func (f *Found) divide(taken snapshot, known memory, pushes []core.Push) {
+// divide tells the heads apart: at most so many missed, the others left for the next look, or settled.
+func (f *Found) divide(taken snapshot, known memory, pushes []core.Push, most int) {
 	left := map[string]bool{}
 	for i, push := range pushes {
-		if i < maxOpened {
+		if i < most {
 			f.Missed = append(f.Missed, Missed{Push: push})
 			continue
 		}

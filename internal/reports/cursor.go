@@ -58,7 +58,7 @@ func checkHead(head []byte) error {
 		return fmt.Errorf("%w: the report is compressed; say so with Content-Encoding: gzip", core.ErrInvalid)
 	case !bytes.ContainsAny(bytes.TrimSpace(head)[:1], "{[\"tfn-0123456789"):
 		line, _, _ := bytes.Cut(bytes.TrimSpace(head), []byte("\n"))
-		return fmt.Errorf("%w: the report begins with %q, which is no JSON: if that is a banner or a log line, have the "+
+		return fmt.Errorf("%w: the report begins with %q, which is not valid JSON: if that is a banner or a log line, have the "+
 			"scanner write its report to a file of its own", core.ErrInvalid, clean(string(line), maxKey))
 	}
 	return nil

@@ -23,8 +23,8 @@ func TestParseRefuses(t *testing.T) {
 		"compressed bytes": {"\x1f\x8b\x08\x00", "compressed"},
 		"UTF-16 unmarked":  {"{\x00\"\x00", "UTF-16"},
 		"UTF-16, big end":  {"\x00{\x00\"", "UTF-16"},
-		"a word":           {`scanner failed`, `begins with "scanner failed", which is no JSON`},
-		"a banner":         {"Grype 0.1\n{\"matches\":[]}", `begins with "Grype 0.1", which is no JSON: if that is a banner`},
+		"a word":           {`scanner failed`, `begins with "scanner failed", which is not valid JSON`},
+		"a banner":         {"Grype 0.1\n{\"matches\":[]}", `begins with "Grype 0.1", which is not valid JSON: if that is a banner`},
 		"a string":         {`"runs"`, "unknown format: the report is neither an object"},
 		"an unknown object": {
 			`{"Vulnerabilities":[],"a/b":1}`,
