@@ -58,6 +58,9 @@ func post(t *testing.T, binary string, e storetest.Engine, all, due int, when st
 		time.Sleep(20 * time.Millisecond)
 		posts, _ = s.platform.counts()
 	}
+	if posts == before {
+		t.Fatalf("none of %d due statuses was posted within %s", due, *budget)
+	}
 	f.Sent, f.Seconds, f.used = int(posts-before), time.Since(began).Seconds(), s.cpu()-cpu
 	return f
 }
@@ -73,7 +76,7 @@ func (s *server) fill(all, due int) {
 	}
 	s.exec(numbers+`
 		INSERT INTO scans (id, reference_id, source_platform, project_name, branch, commit_sha, status, timestamp, deadline_at)
-		SELECT n, `+uuid+`, 'github', 'acme/app-' || n % 50, 'main', `+commit+`, 'completed', `+now+`, `+now+` FROM numbers`, all)
+		SELECT n, `+uuid+`, 'github', 'acme/app-' || (n % 50), 'main', `+commit+`, 'completed', `+now+`, `+now+` FROM numbers`, all)
 	s.exec(`
 		INSERT INTO commit_statuses (scan_id, source_platform, project_name, commit_sha, branch, context, state, description,
 			next_attempt_at, wanted_at, due_since, revision, posted_revision)
