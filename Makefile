@@ -5,7 +5,7 @@ LINT := go tool -modfile=.ci/tools/go.mod golangci-lint
 # Gin's MessagePack, which nobody speaks to us, would be a seventh of the binary.
 export GOFLAGS := $(GOFLAGS) -tags=nomsgpack
 
-.PHONY: help build systems check test race plans bench eval chaos lint vuln e2e e2e-gitea run demo clean
+.PHONY: help build systems check test race plans bench eval chaos structure lint vuln e2e e2e-gitea run demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ eval: ## anomalies on planted series, fingerprints on real histories (minutes)
 
 chaos: ## kill -9, database restarts and a hostile platform under 20,000 deliveries: nothing is lost (5 minutes)
 	go test -v -count=1 -timeout 2h ./internal/chaos -chaos.duration=$(or $(DURATION),5m)
+
+structure: ## files, functions and their ties, beside the budgets (ARGS=-v: the places; ARGS=-h: what is measured)
+	@go run ./.ci/structure $(ARGS)
 
 lint: ## format, vet and the linters of .golangci.yml
 	test -z "$$(gofmt -l .)"
