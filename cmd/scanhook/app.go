@@ -92,7 +92,7 @@ func newAppOn(ctx context.Context, cfg *config.Config, host store.HostClock, log
 		Store: db, Platforms: set, Address: hookAddresses(cfg), Every: time.Duration(cfg.Recover.Every), Log: log,
 		Now: db.Now,
 	})
-	loops := append(newLoops(cfg, db, set, log), scanning.Run, missed.Run, hooks.Run, monitor.reporter.Run, monitor.health.Run,
+	loops := append(newLoops(cfg, db, set, log), scanning.Run, missed.Run, hooks.Run, monitor.poster.Run, monitor.health.Run,
 		keepTime(db, log))
 	return &app{store: db, handler: handler, metrics: monitor.meter.Handler(), pages: pages, loops: loops}, nil
 }

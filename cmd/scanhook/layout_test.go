@@ -16,12 +16,12 @@ const module = "github.com/scanhook/scanhook/"
 var floors = map[string]int{
 	"cmd/scanhook": 3,
 
-	"webhooks": 2, "internal/api": 2, "internal/web": 2, "internal/report": 2, "internal/runner": 2, "internal/epss": 2,
+	"webhooks": 2, "internal/api": 2, "internal/web": 2, "internal/statuses": 2, "internal/runner": 2, "internal/epss": 2,
 	"internal/catchup": 2, "internal/redelivery": 2, "internal/enrich": 2, "internal/health": 2, "internal/retention": 2,
 	"platforms/github": 2, "platforms/gitlab": 2,
 
 	"platforms": 1, "store": 1, "internal/reports": 1, "internal/httpx": 1, "internal/ai": 1, "internal/standin": 1,
-	"internal/metrics": 1,
+	"internal/metrics": 1, "internal/lease": 1,
 
 	"core": 0, "core/anomaly": 0, "core/liveness": 0, "migrations": 0, "internal/poll": 0, "internal/config": 0,
 

@@ -10,31 +10,31 @@ import (
 	"github.com/scanhook/scanhook/internal/config"
 	"github.com/scanhook/scanhook/internal/health"
 	"github.com/scanhook/scanhook/internal/metrics"
-	"github.com/scanhook/scanhook/internal/report"
 	"github.com/scanhook/scanhook/internal/runner"
+	"github.com/scanhook/scanhook/internal/statuses"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/store"
 )
 
 const metricsPath = "/metrics"
 
-// monitoring is what sees that everything flows, with the reporter, who knows how posting goes.
+// monitoring is what sees that everything flows, with the poster, which knows how posting goes.
 type monitoring struct {
-	meter    *metrics.Meter
-	health   *health.Health
-	reporter *report.Reporter
+	meter  *metrics.Meter
+	health *health.Health
+	poster *statuses.Poster
 }
 
 func newMonitoring(
 	cfg *config.Config, db *store.Store, set platforms.Set, scanning *runner.Runner, log *slog.Logger,
 ) (monitoring, error) {
 	meter := metrics.New(buildVersion())
-	reporter := report.New(report.Config{Store: db, Platforms: set, Pace: paceOf(cfg), Meter: meter, Log: log, Now: db.Now})
+	poster := statuses.New(statuses.Config{Store: db, Platforms: set, Pace: paceOf(cfg), Meter: meter, Log: log, Now: db.Now})
 	state := health.New(health.Config{
 		Store: db, Platforms: monitoredPlatforms(cfg), Scanners: slices.Sorted(maps.Keys(cfg.Scanners)),
-		Disks: disksOf(cfg), Log: log, Fault: scanning.Fault, Pause: reporter.Pause, LastPost: reporter.LastPost, Now: db.Now,
+		Disks: disksOf(cfg), Log: log, Fault: scanning.Fault, Pause: poster.PausedUntil, LastPost: poster.LastPost, Now: db.Now,
 	})
-	return monitoring{meter, state, reporter}, meter.Add(state)
+	return monitoring{meter, state, poster}, meter.Add(state)
 }
 
 func monitoredPlatforms(cfg *config.Config) (monitored []health.Platform) {

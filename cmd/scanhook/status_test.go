@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/core"
-	"github.com/scanhook/scanhook/internal/report"
 	"github.com/scanhook/scanhook/internal/standin"
+	"github.com/scanhook/scanhook/internal/statuses"
 	"github.com/scanhook/scanhook/store"
 )
 
@@ -282,7 +282,7 @@ func TestForeignStatusIsFoundByAsking(t *testing.T) {
 			}
 			ctx, stop := context.WithCancel(t.Context())
 			var running sync.WaitGroup
-			running.Go(func() { report.New(report.Config{Store: db, Platforms: set, Now: ahead, Log: w.log}).Run(ctx) })
+			running.Go(func() { statuses.New(statuses.Config{Store: db, Platforms: set, Now: ahead, Log: w.log}).Run(ctx) })
 			t.Cleanup(func() { stop(); running.Wait(); _ = db.Close() })
 			eventually(t, "ours to be shown again", func() (any, bool) {
 				latest, _ := w.platform.Latest("acme/shop", sample.Before, "scanhook")

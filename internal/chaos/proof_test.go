@@ -32,7 +32,7 @@ var mistakes = map[string]mistake{
 		scale: scale{Deliveries: 300, PerSecond: 60, Restarts: 1}, promise: lost, always: true,
 	},
 	"takes a failed post for a posted status": {
-		edits: []edit{{"internal/report/report.go", "if err == nil {", "if err == nil || !errors.Is(err, platforms.ErrTooEarly) {"}},
+		edits: []edit{{"internal/statuses/outcome.go", "if err == nil {", "if err == nil || !errors.Is(err, platforms.ErrTooEarly) {"}},
 		scale: scale{Deliveries: 300, PerSecond: 60}, promise: untrue,
 	},
 	"lets two workers have one job": {
@@ -49,7 +49,7 @@ var mistakes = map[string]mistake{
 	"calls in spite of Retry-After": {
 		edits: []edit{
 			{"platforms/quiet.go", "left > 0", "left > 1<<62"},
-			{"internal/report/lane.go", "l.pauses.paused(l.platform, l.Now())", "l.pauses.paused(\"\", l.Now())"},
+			{"internal/statuses/statuses.go", "s.pauses.Paused(s.platform, s.Now())", "s.pauses.Paused(\"\", s.Now())"},
 		},
 		scale: scale{Deliveries: 900, PerSecond: 60}, promise: intruding,
 	},

@@ -1,6 +1,5 @@
-// Package enrich asks the platforms what their webhooks leave open: the artifacts of a pipeline run, and how many
-// files a push changed that was too large to list them. It claims a question, asks, and settles the row; the store
-// draws the conclusions.
+// Package enrich fetches metadata that webhooks leave out: the size of a pipeline run's artifacts, and the number of files
+// of a push that was too large to list them. Each is a task: a row that is claimed, and settled with the answer.
 package enrich
 
 import (
@@ -11,19 +10,16 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/core"
-	"github.com/scanhook/scanhook/internal/poll"
+	"github.com/scanhook/scanhook/internal/lease"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/store"
 )
 
 const (
-	askTimeout         = time.Minute // several pages
-	lease              = 2 * time.Minute
-	lookEvery          = time.Second
-	firstPause         = 5 * time.Second
-	longestPause       = 10 * time.Minute
-	unknownCommitGrace = 10 * time.Minute // a webhook can be faster than the platform's API
-	giveUpAfter        = 24 * time.Hour
+	claimEvery = time.Second
+	askTimeout = time.Minute // several pages
+	leaseTime  = 2 * time.Minute
+	firstPause = 5 * time.Second
 )
 
 // Config holds what the loops need.
@@ -34,8 +30,8 @@ type Config struct {
 	Now       func() time.Time // time.Now when nil
 }
 
-// Enricher asks the platforms.
-type Enricher struct{ askers []*asker }
+// Enricher fetches what is missing.
+type Enricher struct{ fetchers []*fetcher }
 
 // New returns an enricher; Run makes it work.
 func New(cfg Config) *Enricher {
@@ -44,98 +40,94 @@ func New(cfg Config) *Enricher {
 	}
 	e := &Enricher{}
 	for name, platform := range cfg.Platforms {
-		if inquirer, ok := platform.(platforms.Inquirer); ok {
-			e.askers = append(e.askers, &asker{Config: cfg, name: name, inquirer: inquirer})
+		if source, ok := platform.(platforms.Inquirer); ok {
+			e.fetchers = append(e.fetchers, &fetcher{Config: cfg, name: name, source: source})
 		}
 	}
 	return e
 }
 
-// Run blocks until ctx ends. Each platform has its own loop, so that one that hangs holds up nobody else.
+// Run blocks until ctx ends. Each platform has its own loop, so that one that hangs holds up no other.
 func (e *Enricher) Run(ctx context.Context) {
 	var loops sync.WaitGroup
-	for _, a := range e.askers {
-		loop := poll.Loop{Name: "enrich " + a.name, Every: lookEvery, Once: a.once, Log: a.Log}
-		loops.Go(func() { loop.Run(ctx) })
+	for _, f := range e.fetchers {
+		loops.Go(func() { f.tasks().Run(ctx) })
 	}
 	loops.Wait()
 }
 
-// asker asks one platform, one question at a time: answers are not urgent, and other calls need the platform's
-// patience.
-type asker struct {
+// fetcher asks one platform, one task at a time: the answers are not urgent, and other calls need the rate limit.
+type fetcher struct {
 	Config
-	name     string
-	inquirer platforms.Inquirer
-	until    time.Time // the platform wants no call before
+	name   string
+	source platforms.Inquirer
+	pauses lease.Pauses
 }
 
-func (a *asker) once(ctx context.Context) (worked bool, err error) {
-	if a.Now().Before(a.until) {
-		return false, nil
+// result is what became of a task: the platform's answer, or when to ask again.
+type result struct {
+	answer store.Answer
+	retry  *store.Postponement
+}
+
+func (f *fetcher) tasks() lease.Worker[store.Lookup, result] {
+	return lease.Worker[store.Lookup, result]{
+		Name: "enrich " + f.name, Log: f.Log, Every: claimEvery, Lease: leaseTime,
+		Claim: lease.One(f.claim), Work: f.fetch, Settle: f.settle,
 	}
-	lookup, err := a.Store.ClaimLookup(ctx, a.name, lease)
-	if errors.Is(err, core.ErrNotFound) {
-		return false, nil
+}
+
+func (f *fetcher) claim(ctx context.Context) (store.Lookup, error) {
+	if f.pauses.Paused(f.name, f.Now()) {
+		return store.Lookup{}, core.ErrNotFound
 	}
-	if err != nil {
-		return false, err
-	}
+	return f.Store.ClaimLookup(ctx, f.name, leaseTime)
+}
+
+func (f *fetcher) fetch(ctx context.Context, task store.Lookup) (r result, err error) {
 	asking, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	answer, err := a.ask(asking, lookup)
-	if ctx.Err() != nil {
-		return false, nil // the lease runs out, another process asks
+	project := core.Project{Name: task.ProjectName, Ref: task.ProjectRef}
+	switch task.Kind {
+	case store.LookupArtifacts:
+		r.answer.ArtifactBytes, err = f.source.ArtifactBytes(asking, project, task.PipelineID)
+	default:
+		r.answer.Files, err = f.source.ChangedFiles(asking, project, task.BeforeSHA, task.CommitSHA)
 	}
-	if err == nil {
-		return true, a.Store.FinishLookup(ctx, lookup, answer)
-	}
-	return true, a.Store.PostponeLookup(ctx, lookup, a.postponement(lookup, err))
-}
-
-func (a *asker) ask(ctx context.Context, lookup store.Lookup) (answer store.Answer, err error) {
-	project := core.Project{Name: lookup.ProjectName, Ref: lookup.ProjectRef}
-	if lookup.Kind == store.LookupArtifacts {
-		answer.ArtifactBytes, err = a.inquirer.ArtifactBytes(ctx, project, lookup.PipelineID)
-		return answer, err
-	}
-	answer.Files, err = a.inquirer.ChangedFiles(ctx, project, lookup.BeforeSHA, lookup.CommitSHA)
-	return answer, err
-}
-
-// postponement decides what happens next with a question that was not answered, and says so in the log.
-func (a *asker) postponement(lookup store.Lookup, err error) store.Postponement {
-	p := store.Postponement{Error: err.Error(), RetryAfter: backoff(lookup.Attempts)}
-	age := a.Now().Sub(lookup.WantedAt) - a.Store.Jumped(lookup.WantedAt)
-	limited := new(platforms.RateLimited)
 	switch {
-	case errors.As(err, &limited):
-		p.RetryAfter = limited.After
-		a.until = a.Now().Add(limited.After)
-	case errors.Is(err, platforms.ErrUnknownCommit):
-		p.GivenUp = age > unknownCommitGrace
-	case errors.Is(err, platforms.ErrNoToken), errors.Is(err, platforms.ErrRefused):
-		p.GivenUp = true
+	case err == nil:
+		return r, nil
+	case ctx.Err() != nil:
+		return r, ctx.Err()
 	}
-	p.GivenUp = p.GivenUp || age > giveUpAfter
-	a.tell(lookup, p, err)
-	return p
+	r.retry = f.retry(task, err)
+	return r, nil
 }
 
-func (a *asker) tell(lookup store.Lookup, p store.Postponement, err error) {
-	log := a.Log.With("platform", a.name, "project", lookup.ProjectName, "commit", lookup.CommitSHA,
-		"question", lookup.Kind)
+func (f *fetcher) settle(ctx context.Context, task store.Lookup, r result) error {
+	if r.retry != nil {
+		return f.Store.PostponeLookup(ctx, task, *r.retry)
+	}
+	return f.Store.FinishLookup(ctx, task, r.answer)
+}
+
+// retry decides what becomes of a task that the platform did not answer, and logs it.
+func (f *fetcher) retry(task store.Lookup, err error) *store.Postponement {
+	age := f.Now().Sub(task.WantedAt) - f.Store.Jumped(task.WantedAt)
+	next := platforms.RetryAfter(err, firstPause, task.Attempts, age)
+	if limited := new(platforms.RateLimited); errors.As(err, &limited) {
+		f.pauses.Delay(f.name, f.Now(), limited.After)
+	} else if errors.Is(err, platforms.ErrNoToken) || errors.Is(err, platforms.ErrRefused) {
+		next.GivenUp = true
+	}
+	log := f.Log.With("platform", f.name, "project", task.ProjectName, "commit", task.CommitSHA, "task", task.Kind)
 	switch {
 	case errors.Is(err, platforms.ErrNoToken):
-		log.Debug("question not asked", "reason", err)
-	case p.GivenUp:
-		log.Warn("question given up, the number stays unknown", "error", err)
+		log.Debug("metadata not fetched", "reason", err)
+	case next.GivenUp:
+		log.Warn("metadata given up, the number stays unknown", "error", err)
 	default:
-		log.Info("question not answered, trying again", "after", p.RetryAfter, "error", err)
+		log.Info("metadata not fetched, trying again", "after", next.After, "error", err)
 	}
-}
-
-// backoff grows exponentially with the failed attempts and is spread, so that many questions do not come back at once.
-func backoff(attempts int) time.Duration {
-	return poll.Jitter(poll.Backoff(firstPause, attempts, longestPause))
+	return &store.Postponement{Error: err.Error(), RetryAfter: next.After, GivenUp: next.GivenUp}
 }

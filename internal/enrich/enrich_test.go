@@ -1,10 +1,8 @@
 package enrich
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -15,85 +13,14 @@ import (
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
-// fake answers what the test queued, then always well.
-type fake struct {
-	platforms.Platform
-	errs  []error
-	asked []string
-}
-
-func (f *fake) next(question string) error {
-	f.asked = append(f.asked, question)
-	if len(f.errs) == 0 {
-		return nil
-	}
-	err := f.errs[0]
-	f.errs = f.errs[1:]
-	return err
-}
-
-func (f *fake) ArtifactBytes(_ context.Context, project core.Project, run int64) (int64, error) {
-	return 4096, f.next(fmt.Sprint("artifacts of ", project.Name, " ", run))
-}
-
-func (f *fake) ChangedFiles(_ context.Context, project core.Project, before, after string) (core.ChangedFiles, error) {
-	return platforms.FilesUpTo(300, 77), f.next("files of " + project.Name + " " + before[38:] + ".." + after[38:])
-}
-
-type bench struct {
-	*asker
-	fake  *fake
-	store *store.Store
-	now   time.Time
-}
-
-func setup(t *testing.T, errs ...error) *bench {
-	t.Helper()
-	b := &bench{fake: &fake{errs: errs}, now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
-	clock := func() time.Time { return b.now }
-	b.store = storetest.Open(t, store.Config{Now: clock})
-	e := New(Config{
-		Store: b.store, Platforms: platforms.Set{"github": b.fake}, Now: clock, Log: slog.New(slog.DiscardHandler),
-	})
-	b.asker = e.askers[0]
-	return b
-}
-
-// run records a workflow run whose artifacts the platform must be asked for.
-func (b *bench) run(t *testing.T, n int) {
-	t.Helper()
-	d, push := storetest.PushOf(n)
-	_, err := b.store.RecordPipeline(t.Context(), d, core.Pipeline{
-		Project: push.Project, ID: int64(n), Attempt: 1, Name: "CI", Branch: "main", CommitSHA: push.CommitSHA,
-		Status: "completed", Conclusion: "success", FinishedAt: b.now, AskArtifacts: true,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// look runs once after some time and returns the newest run.
-func (b *bench) look(t *testing.T, after time.Duration) store.Metric {
-	t.Helper()
-	b.now = b.now.Add(after)
-	if _, err := b.once(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	list, err := b.store.ListMetrics(t.Context(), store.MetricFilter{Platform: "github", Project: "acme/shop", Limit: 1})
-	if err != nil || len(list) != 1 {
-		t.Fatalf("%d runs, %v", len(list), err)
-	}
-	return list[0]
-}
-
 func TestArtifactsAreAskedForOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.run(t, 1)
-	if got := b.look(t, 0); got.ArtifactSizeBytes == nil || *got.ArtifactSizeBytes != 4096 {
+	if got := b.next(t, 0); got.ArtifactSizeBytes == nil || *got.ArtifactSizeBytes != 4096 {
 		t.Errorf("artifacts: %v bytes, want 4096", got.ArtifactSizeBytes)
 	}
-	b.look(t, time.Hour)
+	b.next(t, time.Hour)
 	if len(b.fake.asked) != 1 || b.fake.asked[0] != "artifacts of acme/shop 1" {
 		t.Errorf("asked %q, want once", b.fake.asked)
 	}
@@ -123,7 +50,7 @@ func TestTruncatedPushIsCompared(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := b.once(t.Context()); err != nil {
+			if _, err := b.tasks().Once(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			scan, err := b.store.GetScan(t.Context(), receipt.Reference)
@@ -137,7 +64,7 @@ func TestTruncatedPushIsCompared(t *testing.T) {
 	}
 }
 
-func TestPostponement(t *testing.T) {
+func TestRetry(t *testing.T) {
 	t.Parallel()
 	limited := &platforms.RateLimited{After: 90 * time.Second, Err: errors.New("403")}
 	cases := map[string]struct {
@@ -149,37 +76,37 @@ func TestPostponement(t *testing.T) {
 	}{
 		"rate limited":           {limited, 0, false, 90 * time.Second, 90 * time.Second},
 		"server error":           {errors.New("502"), 0, false, firstPause / 2, firstPause},
-		"server error for a day": {errors.New("502"), 25 * time.Hour, true, 0, longestPause},
+		"server error for a day": {errors.New("502"), 25 * time.Hour, true, 0, 10 * time.Minute},
 		"fresh unknown commit":   {platforms.ErrUnknownCommit, time.Minute, false, firstPause / 2, firstPause},
-		"old unknown commit":     {platforms.ErrUnknownCommit, time.Hour, true, 0, longestPause},
-		"refused":                {platforms.ErrRefused, 0, true, 0, longestPause},
-		"no token":               {platforms.ErrNoToken, 0, true, 0, longestPause},
+		"old unknown commit":     {platforms.ErrUnknownCommit, time.Hour, true, 0, 10 * time.Minute},
+		"refused":                {platforms.ErrRefused, 0, true, 0, 10 * time.Minute},
+		"no token":               {platforms.ErrNoToken, 0, true, 0, 10 * time.Minute},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
-			got := b.postponement(store.Lookup{WantedAt: b.now.Add(-c.age)}, fmt.Errorf("asking: %w", c.err))
+			got := b.retry(store.Lookup{WantedAt: b.now.Add(-c.age)}, fmt.Errorf("asking: %w", c.err))
 			if got.GivenUp != c.givenUp || got.RetryAfter < c.least || got.RetryAfter > c.most || got.Error == "" {
-				t.Errorf("postponement = %+v", got)
+				t.Errorf("retry = %+v", got)
 			}
 		})
 	}
 }
 
-// A rate limit stops all questions to the platform, not only the one that met it.
+// A rate limit stops all tasks to the platform, not only the one that met it.
 func TestRateLimitPausesThePlatform(t *testing.T) {
 	t.Parallel()
 	b := setup(t, &platforms.RateLimited{After: time.Minute, Err: errors.New("429")})
 	b.run(t, 1)
-	b.look(t, 0)
+	b.next(t, 0)
 	b.run(t, 2)
-	b.look(t, 30*time.Second)
+	b.next(t, 30*time.Second)
 	if len(b.fake.asked) != 1 {
 		t.Errorf("asked %q during the pause", b.fake.asked)
 	}
-	b.look(t, 31*time.Second)
-	if got := b.look(t, 0); got.ArtifactSizeBytes == nil || len(b.fake.asked) != 3 {
+	b.next(t, 31*time.Second)
+	if got := b.next(t, 0); got.ArtifactSizeBytes == nil || len(b.fake.asked) != 3 {
 		t.Errorf("asked %q after the pause, want both", b.fake.asked)
 	}
 }
@@ -188,17 +115,8 @@ func TestGivenUpStaysUnknown(t *testing.T) {
 	t.Parallel()
 	b := setup(t, platforms.ErrNoToken)
 	b.run(t, 1)
-	b.look(t, 0)
-	if got := b.look(t, 25*time.Hour); got.ArtifactSizeBytes != nil || len(b.fake.asked) != 1 {
+	b.next(t, 0)
+	if got := b.next(t, 25*time.Hour); got.ArtifactSizeBytes != nil || len(b.fake.asked) != 1 {
 		t.Errorf("asked %q, %v bytes", b.fake.asked, got.ArtifactSizeBytes)
-	}
-}
-
-func TestBackoffGrowsToItsEnd(t *testing.T) {
-	t.Parallel()
-	for attempts := range 40 {
-		if pause := backoff(attempts); pause < firstPause/2 || pause > longestPause {
-			t.Errorf("backoff(%d) = %s", attempts, pause)
-		}
 	}
 }

@@ -1,0 +1,97 @@
+package statuses
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/lease"
+	"github.com/scanhook/scanhook/platforms"
+)
+
+const (
+	firstCheck  = time.Minute // after a final status was posted
+	secondCheck = 15 * time.Minute
+	checkEvery  = 2 * time.Second // the pace of checks on a platform
+	lateCheck   = time.Hour       // a check that is so late is left out
+	idleAfter   = time.Second     // without anything to post
+)
+
+// checkAfter is how long after its post a status is checked; 0 if it is not, because it will change anyway or because
+// the platform cannot be asked.
+func (p *Poster) checkAfter(status core.Status) time.Duration {
+	if _, ok := p.Platforms[status.SourcePlatform].(platforms.StatusReader); !ok || status.State == core.StatusPending {
+		return 0
+	}
+	return firstCheck
+}
+
+// driftChecks is the worker that compares final statuses with what the platform shows, while there is nothing to post.
+// A check is claimed once; one that fails is left out, because another one may follow.
+func (s *sender) driftChecks(reader platforms.StatusReader) lease.Worker[core.Status, *core.StatusSeen] {
+	return lease.Worker[core.Status, *core.StatusSeen]{
+		Name: "drift " + s.platform, Log: s.Log, Every: checkEvery, Paced: true, Lease: leaseTime,
+		Claim: lease.One(s.claimCheck),
+		Work: func(ctx context.Context, status core.Status) (*core.StatusSeen, error) {
+			return s.observe(ctx, reader, status), nil
+		},
+		Settle: s.settleCheck,
+	}
+}
+
+// claimCheck returns core.ErrNotFound while no check may be made.
+func (s *sender) claimCheck(ctx context.Context) (core.Status, error) {
+	for {
+		now := s.Now()
+		if s.pauses.Paused(s.platform, now) || s.checkPauses.Paused(s.platform, now) ||
+			now.Sub(time.Unix(s.busy.Load(), 0)) < idleAfter {
+			return core.Status{}, core.ErrNotFound
+		}
+		status, err := s.Store.ClaimCheck(ctx, s.platform, nextCheck)
+		if err != nil || now.Sub(*status.CheckAt) <= lateCheck {
+			return status, err
+		}
+	}
+}
+
+// nextCheck is how long after a check the next one comes. A status that a webhook has confirmed needs no other: a
+// webhook would also announce what overwrites it.
+func nextCheck(status core.Status) time.Duration {
+	if status.SeenID < status.PostedID && status.PostedAt != nil && status.CheckAt.Sub(*status.PostedAt) < secondCheck {
+		return secondCheck - firstCheck
+	}
+	return 0
+}
+
+// observe asks the platform which status it shows; nil if it does not answer.
+func (s *sender) observe(ctx context.Context, reader platforms.StatusReader, status core.Status) *core.StatusSeen {
+	asking, cancel := context.WithTimeout(platforms.Idle(ctx), postTimeout)
+	defer cancel()
+	observed, err := reader.LatestStatus(asking, status)
+	if err != nil {
+		if limited := new(platforms.RateLimited); errors.As(err, &limited) {
+			s.checkPauses.Delay(s.platform, s.Now(), limited.After)
+		}
+		s.Log.Debug("posted status not checked", "platform", s.platform, "project", status.ProjectName,
+			"commit", status.CommitSHA, "error", err)
+		return nil
+	}
+	return &observed
+}
+
+func (s *sender) settleCheck(ctx context.Context, status core.Status, observed *core.StatusSeen) error {
+	if observed == nil {
+		return nil
+	}
+	drift, err := s.Store.SeeStatus(ctx, s.platform, *observed)
+	if err != nil {
+		return fmt.Errorf("comparing status: %w", err)
+	}
+	if drift == core.Overwritten {
+		s.Log.Warn("another program overwrote our status", "platform", s.platform, "project", status.ProjectName,
+			"commit", status.CommitSHA, "context", observed.Context, "by", observed.By(), "state", observed.State)
+	}
+	return nil
+}

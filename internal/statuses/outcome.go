@@ -1,0 +1,164 @@
+package statuses
+
+import (
+	"errors"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/metrics"
+	"github.com/scanhook/scanhook/internal/poll"
+	"github.com/scanhook/scanhook/platforms"
+	"github.com/scanhook/scanhook/store"
+)
+
+const (
+	firstPause    = 2 * time.Second
+	noTokenPause  = time.Hour // a token may come with the next start
+	tooEarlyPause = time.Second
+	refusedGrace  = 15 * time.Minute // the platform may accept later what it refuses now, for example a limit of jobs
+	hiddenGrace   = time.Minute      // the API may not know a new project for so long
+	firstProbe    = 30 * time.Second // until a held project is tried again
+	longestProbe  = 15 * time.Minute
+)
+
+// refusedAdvice is what to do about a status that the platform refuses.
+const refusedAdvice = "; it is tried for 15 minutes, then \"Scan again\" on the scan's page posts it anew"
+
+// decide turns the outcome of a post into what happens next.
+func (p *Poster) decide(status core.Status, posted platforms.Posted, err error) store.Settlement {
+	if err == nil {
+		return store.Settlement{
+			Posted: true, PipelinePin: posted.PipelinePin, PostedID: posted.ID, Code: posted.Code,
+			LeftOut:    posted.LeftOut,
+			CheckAfter: p.checkAfter(status),
+		}
+	}
+	wanted := status.WantedAt
+	if status.DueSince.After(wanted) {
+		wanted = status.DueSince
+	}
+	age := p.Now().Sub(wanted) - p.Store.Jumped(wanted)
+	retry := platforms.RetryAfter(err, firstPause, status.Attempts, age)
+	end := store.Settlement{Error: reason(err), Code: platforms.CodeOf(err), RetryAfter: retry.After, GivenUp: retry.GivenUp}
+	limited, denied := new(platforms.RateLimited), new(platforms.Denied)
+	switch {
+	case errors.As(err, &limited):
+		end.Waiting = true
+		p.pauses.Delay(status.SourcePlatform, p.Now(), limited.After)
+	case errors.Is(err, platforms.ErrNoToken):
+		end.RetryAfter, end.Trouble, end.GivenUp = noTokenPause, &core.Trouble{Probes: 1}, false
+	case errors.As(err, &denied) && (!denied.Hidden || age > hiddenGrace):
+		end.RetryAfter, end.Trouble, end.GivenUp = poll.Backoff(firstProbe, status.Probe, longestProbe), holdOf(status, denied), false
+	case errors.Is(err, platforms.ErrTooEarly):
+		end.RetryAfter, end.Waiting = tooEarlyPause, true
+	case errors.Is(err, platforms.ErrRefused):
+		end.GivenUp = end.GivenUp || age > refusedGrace || end.Code == 0
+		end.Error += refusedAdvice
+	}
+	return end
+}
+
+// maxReason bounds the text of a failure that is kept, in characters.
+const maxReason = 400
+
+// reason is why a post failed, as a text to be kept and shown. It is the same for the same cause: the HTTP status and the
+// length of a pause, which change with each answer, are left out.
+func reason(err error) string {
+	if answered := new(platforms.Answered); errors.As(err, &answered) {
+		err = answered.Err
+	}
+	if limited := new(platforms.RateLimited); errors.As(err, &limited) {
+		err = limited.Err
+	}
+	text := strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(err.Error(), "?"))
+	if utf8.RuneCountInString(text) > maxReason {
+		text = string([]rune(text)[:maxReason]) + "…"
+	}
+	return text
+}
+
+// holdOf is the hold that a denied post puts on the project, or on one branch of it.
+func holdOf(status core.Status, denied *platforms.Denied) *core.Trouble {
+	hold := &core.Trouble{Probes: status.Probe + 1}
+	if denied.Branch {
+		hold.Branch = status.Branch
+	}
+	return hold
+}
+
+// logOutcome logs each outcome once; of a hold only the first.
+func (p *Poster) logOutcome(status core.Status, end store.Settlement, err error) {
+	log := p.Log.With("platform", status.SourcePlatform, "project", status.ProjectName,
+		"commit", status.CommitSHA, "state", status.State)
+	switch {
+	case err == nil:
+		log.Info("status posted", "description", status.Description)
+		if end.LeftOut != "" {
+			log.Warn("the platform refused a text of a status, which was posted without it", "why", end.LeftOut)
+		}
+		if status.Probe > 0 {
+			log.Info("hold ended: statuses of this project are posted again, those that waited too")
+			p.held.Delete(holdKey(status, ""))
+			p.held.Delete(holdKey(status, status.Branch))
+		}
+	case end.Trouble != nil:
+		if _, logged := p.held.LoadOrStore(holdKey(status, end.Trouble.Branch), true); !logged {
+			log.Warn("statuses of this project are kept and shown, but not posted: "+end.Error,
+				"branch", end.Trouble.Branch)
+		}
+	case errors.Is(err, platforms.ErrTooEarly):
+		log.Debug("status waits", "reason", err)
+	case end.GivenUp:
+		log.Error("status given up", "error", err)
+	default:
+		log.Warn("status not posted, trying again", "after", end.RetryAfter, "error", err)
+	}
+}
+
+func holdKey(status core.Status, branch string) string {
+	return strings.Join([]string{status.SourcePlatform, status.ProjectName, branch}, "\n")
+}
+
+// measure counts the outcome of a post.
+func (p *Poster) measure(status core.Status, end store.Settlement, err error) {
+	p.Meter.TriedToPost(status, metricOf(end, err))
+	if limited := new(platforms.RateLimited); errors.As(err, &limited) {
+		p.Meter.Paused(status.SourcePlatform, limited.After)
+	}
+	if err != nil {
+		return
+	}
+	p.posted.Store(status.SourcePlatform, p.Now())
+	if status.FirstFinal() {
+		p.Meter.FirstFinal(status.SourcePlatform, p.Now().Sub(*status.PushedAt))
+	}
+}
+
+func metricOf(end store.Settlement, err error) metrics.PostOutcome {
+	limited, denied := new(platforms.RateLimited), new(platforms.Denied)
+	switch {
+	case err == nil:
+		return metrics.Posted
+	case end.GivenUp:
+		return metrics.GivenUp
+	case errors.As(err, &limited):
+		return metrics.RateLimited
+	case errors.As(err, &denied):
+		return metrics.Denied
+	case errors.Is(err, platforms.ErrNoToken):
+		return metrics.NoToken
+	case errors.Is(err, platforms.ErrTooEarly):
+		return metrics.TooEarly
+	case errors.Is(err, platforms.ErrUnknownCommit):
+		return metrics.UnknownCommit
+	}
+	return metrics.PostFailed
+}

@@ -1,0 +1,140 @@
+// Package statuses posts what commits should show, and notices when they show something else. A desired status is a row
+// that is claimed, posted and settled. Posting is at least once, in order per commit, and the latest desired status wins.
+package statuses
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/lease"
+	"github.com/scanhook/scanhook/internal/metrics"
+	"github.com/scanhook/scanhook/platforms"
+	"github.com/scanhook/scanhook/store"
+)
+
+const (
+	claimEvery  = time.Second
+	parallel    = 16               // posts to one platform at the same time
+	batch       = 8                // of them claimed together
+	postTimeout = 20 * time.Second // GitLab waits up to 10 s for its lock
+	leaseTime   = 30 * time.Second // longer than a post may take, so that a late answer cannot overtake a newer one
+
+	settleTimeout = 8 * time.Second
+)
+
+// Config holds what a Poster needs.
+type Config struct {
+	Store     *store.Store
+	Platforms platforms.Set
+	Pace      map[string]time.Duration // shortest time between two posts to a platform; none when absent
+	Meter     *metrics.Meter           // may be nil
+	Log       *slog.Logger
+	Now       func() time.Time // time.Now when nil
+}
+
+// Poster posts commit statuses.
+type Poster struct {
+	Config
+	pauses      lease.Pauses // of posts, by platform
+	checkPauses lease.Pauses // of drift checks, by platform
+	held        sync.Map     // projects and branches that the log has called held
+	posted      sync.Map     // when something was last posted, by platform
+}
+
+// New returns a Poster; Run makes it work.
+func New(cfg Config) *Poster {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Poster{Config: cfg}
+}
+
+// Run blocks until ctx ends; posts under way are finished first. Each platform has a sender of its own, so that one that
+// hangs holds up no other. It begins with what waits for a token: the configuration may have a new one.
+func (p *Poster) Run(ctx context.Context) {
+	if err := p.Store.RetryTroubles(ctx); err != nil {
+		p.Log.Warn("held statuses are tried later", "error", err)
+	}
+	var senders sync.WaitGroup
+	for name := range p.Platforms {
+		s := &sender{Poster: p, platform: name}
+		senders.Go(func() { s.posts().Run(ctx) })
+		if reader, ok := p.Platforms[name].(platforms.StatusReader); ok {
+			senders.Go(func() { s.driftChecks(reader).Run(ctx) })
+		}
+	}
+	senders.Wait()
+}
+
+// PausedUntil is when posts to a platform go on; zero when they were never paused.
+func (p *Poster) PausedUntil(platform string) time.Time { return p.pauses.End(platform) }
+
+// LastPost is when this process last posted a status to a platform; zero for never.
+func (p *Poster) LastPost(platform string) time.Time {
+	last, _ := p.posted.Load(platform)
+	at, _ := last.(time.Time)
+	return at
+}
+
+// sender posts to one platform.
+type sender struct {
+	*Poster
+	platform string
+	busy     atomic.Int64 // when something was claimed last, in Unix seconds
+}
+
+// posts is the worker that posts statuses, those of different commits at the same time. Where the platform wants a pace,
+// they are posted one by one.
+func (s *sender) posts() lease.Worker[core.Status, store.Settlement] {
+	w := lease.Worker[core.Status, store.Settlement]{
+		Name: "statuses " + s.platform, Log: s.Log, Wake: s.Store.Changed(),
+		Every: claimEvery, Parallel: parallel, Batch: batch, Lease: leaseTime, Handover: settleTimeout,
+		Claim: s.claim, Work: s.post, Settle: s.settle,
+	}
+	if s.Pace[s.platform] > 0 {
+		w.Parallel = 1
+	}
+	return w
+}
+
+func (s *sender) claim(ctx context.Context, most int) ([]core.Status, error) {
+	if s.pauses.Paused(s.platform, s.Now()) {
+		return nil, nil
+	}
+	claimed, err := s.Store.ClaimStatuses(ctx, []string{s.platform}, most, leaseTime)
+	if len(claimed) > 0 {
+		s.busy.Store(s.Now().Unix())
+		s.pauses.Delay(s.platform, s.Now(), s.Pace[s.platform])
+	}
+	return claimed, err
+}
+
+// post outlives ctx: nobody knows what came of a post that was broken off.
+func (s *sender) post(ctx context.Context, status core.Status) (store.Settlement, error) {
+	posting, cancel := context.WithTimeout(context.WithoutCancel(ctx), postTimeout)
+	defer cancel()
+	began := s.Now()
+	posted, err := platforms.Post(posting, s.Platforms[s.platform], status)
+	end := s.decide(status, posted, err)
+	end.Took = s.Now().Sub(began)
+	s.logOutcome(status, end, err)
+	s.measure(status, end, err)
+	return end, nil
+}
+
+// settle has a time limit for each attempt, because a database that hangs may answer the next one.
+func (s *sender) settle(ctx context.Context, status core.Status, end store.Settlement) error {
+	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
+	defer cancel()
+	err := s.Store.SettleStatus(ctx, status, end)
+	if errors.Is(err, core.ErrConflict) {
+		s.Log.Error("status was posted after its lease, it may be posted twice", "commit", status.CommitSHA, "error", err)
+		return nil
+	}
+	return err
+}
