@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // escapes are the sequences by which programs steer a terminal: colours, titles, links.
@@ -46,3 +47,19 @@ func printable(text string) string {
 
 // isHidden tells line breaks that only some programs take for such, and tags, which nobody sees but a machine reads.
 func isHidden(r rune) bool { return r == '\u2028' || r == '\u2029' || 0xE0000 <= r && r <= 0xE007F }
+
+// Clip cuts a text to at most limit bytes, between two characters, with an ellipsis in place of the rest.
+func Clip(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	const mark = "…"
+	end := max(limit-len(mark), 0)
+	for end > 0 && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	if limit < len(mark) {
+		return strings.Clone(text[:end]) // a copy, so that the rest does not stay in memory
+	}
+	return text[:end] + mark
+}

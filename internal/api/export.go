@@ -9,7 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/scanhook/scanhook/core"
-	"github.com/scanhook/scanhook/internal/reports"
+	"github.com/scanhook/scanhook/internal/reports/export"
 	"github.com/scanhook/scanhook/store"
 )
 
@@ -37,7 +37,7 @@ func (a *API) exportSARIF(ctx context.Context, in *ScanRef) (*huma.StreamRespons
 	if err != nil {
 		return nil, a.problem(ctx, err)
 	}
-	export, err := reports.NewExport(scan, jobs, a.findingsOf(ctx, scan, jobs))
+	written, err := export.New(scan, jobs, a.findingsOf(ctx, scan, jobs))
 	if err != nil {
 		return nil, a.problem(ctx, err)
 	}
@@ -45,14 +45,14 @@ func (a *API) exportSARIF(ctx context.Context, in *ScanRef) (*huma.StreamRespons
 		answer.SetHeader("Content-Type", sarifType)
 		answer.SetHeader("Content-Disposition",
 			fmt.Sprintf(`attachment; filename="scanhook-%s.sarif"`, core.ShortSHA(scan.CommitSHA)))
-		if err := export.WriteSARIF(answer.BodyWriter()); err != nil {
+		if err := written.WriteSARIF(answer.BodyWriter()); err != nil {
 			a.Log.WarnContext(ctx, "export broke off; its reader sees that it is not complete", "scan", in.Ref, "error", err)
 		}
 	}}, nil
 }
 
 // findingsOf pages through a scan's findings, job by job, and after them through those that it fixed.
-func (a *API) findingsOf(ctx context.Context, scan core.Scan, jobs []core.Job) reports.Source {
+func (a *API) findingsOf(ctx context.Context, scan core.Scan, jobs []core.Job) export.Source {
 	filters := make([]store.FindingFilter, 0, len(jobs)+1)
 	for _, job := range jobs {
 		filters = append(filters, store.FindingFilter{JobID: job.ID})

@@ -2,149 +2,98 @@ package reports_test
 
 import (
 	"errors"
-	"flag"
-	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/iotest"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/reports"
+	"github.com/scanhook/scanhook/internal/reports/reportstest"
 )
 
-var update = flag.Bool("update", false, "write the golden files")
-
-func parse(text string) (core.Report, error) {
-	return reports.Parse(strings.NewReader(text), reports.Limits{})
-}
-
-// sarifRun wraps the members of a run.
-func sarifRun(members string) string { return `{"version":"2.1.0","runs":[{` + members + `}]}` }
-
-func mustParse(t *testing.T, text string) core.Report {
-	t.Helper()
-	report, err := parse(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return report
-}
-
-// only returns the single finding of a report.
-func only(t *testing.T, text string) core.Finding {
-	t.Helper()
-	report := mustParse(t, text)
-	if len(report.Findings) != 1 {
-		t.Fatalf("want 1 finding, got %d", len(report.Findings))
-	}
-	return report.Findings[0]
-}
-
-func TestParseGolden(t *testing.T) {
+func TestParseRefuses(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"rules_after_results.sarif", "findings.json"} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			file, err := os.Open(filepath.Join("testdata", name))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer file.Close()
-			report, err := reports.Parse(file, reports.Limits{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			golden(t, filepath.Join("testdata", name+".golden"), render(t, report))
-		})
-	}
-}
+	deep := strings.Repeat(`[`, 20_000)
+	tests := map[string]struct{ report, want string }{
+		"nothing":          {"", "the report is empty"},
+		"white space":      {" \n\t", "the report is empty"},
+		"only a BOM":       {"\uFEFF", "the report is empty"},
+		"UTF-16":           {"\xff\xfe{\x00", "UTF-16"},
+		"compressed bytes": {"\x1f\x8b\x08\x00", "compressed"},
+		"UTF-16 unmarked":  {"{\x00\"\x00", "UTF-16"},
+		"UTF-16, big end":  {"\x00{\x00\"", "UTF-16"},
+		"a word":           {`scanner failed`, `begins with "scanner failed", which is not valid JSON`},
+		"a banner":         {"Grype 0.1\n{\"matches\":[]}", `begins with "Grype 0.1", which is not valid JSON: if that is a banner`},
+		"a string":         {`"runs"`, "unknown format: the report is neither an object"},
+		"an unknown object": {
+			`{"Vulnerabilities":[],"a/b":1}`,
+			`an object with "Vulnerabilities", "a/b"; known are SARIF`,
+		},
+		"names the formats": {`{}`, `known are SARIF 2.1.0 (an object with "runs"); JSON findings`},
+		"an unknown array":  {`[{"RuleID":"x"}]`, `an array of objects with "RuleID"`},
+		"an array of words": {`["a"]`, "an array of something else than objects"},
+		"two documents":     {reportstest.SARIF("") + `{}`, "something follows the end of the report"},
+		"garbage behind":    {reportstest.SARIF("") + "\n]", "(line 2, column 1, byte "},
+		"cut off": {
+			`{"version":"2.1.0","runs":[{"results":[{"ruleId":"a"`,
+			"/runs/0/results/0: the report ends too early",
+		},
+		"deep nesting": {
+			reportstest.SARIF(`"results":[{"properties":` + deep),
+			"/runs/0/results/0: not valid JSON: invalid character '[' exceeded max depth",
+		},
+		"deep unknown": {`{"x":` + deep, "exceeded max depth"},
 
-// render writes down what a report states, without the fields that only the store fills.
-func render(t *testing.T, report core.Report) string {
-	t.Helper()
-	var out strings.Builder
-	fmt.Fprintf(&out, "results %d, skipped %d, failure %q\n", report.Results, report.Skipped, report.Failure)
-	for _, f := range report.Findings {
-		fmt.Fprintf(&out, "\n%s %s: %s\n", f.Tool, f.RuleID, f.Severity)
-		fmt.Fprintf(&out, "  at      %s:%d-%d\n", f.File, f.Line, f.EndLine)
-		fmt.Fprintf(&out, "  title   %s\n  message %s\n", f.Title, f.Message)
-		fmt.Fprintf(&out, "  ids     %q %q %q\n", f.CVEID, f.CWE, f.HelpURI)
-		fmt.Fprintf(&out, "  snippet %q\n  partial %q\n", f.Snippet, f.PartialFingerprint)
-		if f.Suppressed != nil {
-			fmt.Fprintf(&out, "  hidden  %q\n", *f.Suppressed)
-		}
-	}
-	return out.String()
-}
+		"old version": {
+			`{"version":"1.0.0","runs":[]}`,
+			`/version: the report is SARIF "1.0.0"; let the scanner write SARIF 2.1.0`,
+		},
+		"draft version":   {`{"runs":[],"version":"2.1.0-rtm.5"}`, `SARIF "2.1.0-rtm.5"`},
+		"numeric version": {`{"version":2.1,"runs":[]}`, "/version: must be a string, not number"},
+		"no version":      {`{"runs":[]}`, "the report has no version"},
+		"no runs":         {`{"$schema":"sarif","version":"2.1.0"}`, "the report has no runs"},
+		"null runs":       {`{"version":"2.1.0","runs":null}`, "/runs: is null"},
+		"runs twice":      {`{"version":"2.1.0","runs":[],"runs":[]}`, "/runs: occurs twice"},
+		"run is a word":   {`{"version":"2.1.0","runs":["x"]}`, "/runs/0: must be an object, not a string"},
+		"results number":  {reportstest.SARIF(`"results":7`), "/runs/0/results: must be an array, not a number"},
+		"results object":  {reportstest.SARIF(`"results":{}`), "/runs/0/results: must be an array, not an object"},
+		"result is null":  {reportstest.SARIF(`"results":[null]`), "/runs/0/results/0: must be an object, not null"},
+		"result is true":  {reportstest.SARIF(`"results":[true]`), "/runs/0/results/0: must be an object, not bool"},
+		"unknown level": {
+			reportstest.SARIF(`"results":[{},{"level":"fatal"}]`),
+			`/runs/0/results/1/level: "fatal" is not one of error`,
+		},
+		"rule's level": {
+			reportstest.SARIF(`"tool":{"driver":{"rules":[{"defaultConfiguration":{"level":"?"}}]}}`),
+			"/runs/0/tool/driver/rules/0/defaultConfiguration/level: ",
+		},
 
-func golden(t *testing.T, path, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", path, diff)
-	}
-}
-
-func TestParseTellsFormatsApart(t *testing.T) {
-	t.Parallel()
-	finding := `{"rule_id":"a","severity":"low"}`
-	tests := map[string]struct {
-		report  string
-		results int
-	}{
-		"SARIF by runs":             {sarifRun(`"results":[{},{}]`), 2},
-		"SARIF behind a BOM":        {"\uFEFF" + sarifRun(`"results":[{}]`), 1},
-		"SARIF in an array":         {"[" + sarifRun(`"results":[{}]`) + "," + sarifRun(`"results":[{}]`) + "]", 2},
-		"SARIF without runs in it":  {`{"runs":[],"version":"2.1.0"}`, 0},
-		"SARIF without results":     {sarifRun(`"tool":{"driver":{"name":"staticcheck"}}`), 0},
-		"SARIF with null results":   {sarifRun(`"results":null`), 0},
-		"findings":                  {`{"tool":"x","findings":[` + finding + `]}`, 1},
-		"items":                     {`{"items":[` + finding + `],"next":""}`, 1},
-		"array of findings":         {"\n[" + finding + "," + finding + "]\n", 2},
-		"nothing found, bare array": {`[]`, 0},
-		"nothing found, null":       {"null\n", 0},
-		"format far into the file": {
-			`{"$schema":"x/sarif-2.1.0.json","properties":{"pad":"` + strings.Repeat(" ", 1<<17) + `"},` +
-				`"version":"2.1.0","runs":[]}`,
-			0,
+		"finding without rule": {
+			`{"findings":[{"rule_id":"x","severity":"low"},{"severity":"low"}]}`,
+			"/findings/1/rule_id: is missing",
+		},
+		"foreign findings":         {`{"findings":[{"severity":"low"}]}`, `or an array, of objects with "rule_id"`},
+		"finding without severity": {`[{"rule_id":"x"}]`, `/0/severity: "" is not one of critical`},
+		"finding's severity": {
+			`{"items":[{"rule_id":"x","severity":"purple"}]}`,
+			`/items/0/severity: "purple" is not`,
+		},
+		"findings is a word": {`{"findings":"none"}`, "/findings: must be an array, not a string"},
+		"line is a word": {
+			`{"findings":[{"rule_id":"x","line":"7"}]}`,
+			"/findings/0/line: must be a number, not string",
 		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if got := mustParse(t, test.report).Results; got != test.results {
-				t.Errorf("want %d results, got %d", test.results, got)
-			}
-		})
-	}
-}
-
-func TestParseKeepsErrorsOfTheReader(t *testing.T) {
-	t.Parallel()
-	broken := errors.New("connection reset")
-	readers := map[string]io.Reader{
-		"at once": iotest.ErrReader(broken),
-		"later":   io.MultiReader(strings.NewReader(`{"version":"2.1.0","runs":[{"results":[{}`), iotest.ErrReader(broken)),
-	}
-	for name, reader := range readers {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			report, err := reports.Parse(reader, reports.Limits{})
-			if !errors.Is(err, broken) || errors.Is(err, core.ErrInvalid) {
-				t.Errorf("want the reader's error alone, got %v", err)
+			report, err := reportstest.Parse(test.report)
+			if !errors.Is(err, core.ErrInvalid) || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("want an invalid report with %q, got %v", test.want, err)
 			}
 			if diff := cmp.Diff(core.Report{}, report); diff != "" {
 				t.Errorf("half a report was returned (-want +got):\n%s", diff)
@@ -153,14 +102,72 @@ func TestParseKeepsErrorsOfTheReader(t *testing.T) {
 	}
 }
 
-func TestParseByteByByte(t *testing.T) {
+func TestParseLimits(t *testing.T) {
 	t.Parallel()
-	text := sarifRun(`"results":[{"ruleId":"a"},{"ruleId":"b"}]`)
-	got, err := reports.Parse(iotest.OneByteReader(strings.NewReader(text)), reports.Limits{})
-	if err != nil {
-		t.Fatal(err)
+	text := reportstest.SARIF(`"results":[{},{},{}]`)
+	tests := map[string]struct {
+		report string
+		limits reports.Limits
+		want   error
+	}{
+		"bytes exceeded":   {text, reports.Limits{MaxBytes: int64(len(text)) - 1}, core.ErrTooLarge},
+		"bytes kept":       {text, reports.Limits{MaxBytes: int64(len(text))}, nil},
+		"results exceeded": {text, reports.Limits{MaxResults: 2}, core.ErrTooLarge},
+		"results kept":     {text, reports.Limits{MaxResults: 3}, nil},
+		"findings exceeded": {
+			`[{"rule_id":"a","severity":"low"},{"rule_id":"b","severity":"low"}]`,
+			reports.Limits{MaxResults: 1},
+			core.ErrTooLarge,
+		},
+		"one enormous value": {reportstest.SARIF(`"results":["` + strings.Repeat("x", 17<<20)), reports.Limits{}, core.ErrTooLarge},
 	}
-	if diff := cmp.Diff(mustParse(t, text), got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if _, err := reports.Parse(strings.NewReader(test.report), test.limits); !errors.Is(err, test.want) {
+				t.Errorf("want %v, got %v", test.want, err)
+			}
+		})
 	}
+}
+
+func FuzzParse(f *testing.F) {
+	names := append(reportstest.Fixtures(f), filepath.Join("formats", "testdata", "findings.json"),
+		filepath.Join("sarif", "testdata", "rules_after_results.sarif"))
+	for _, name := range names {
+		raw, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(raw))
+	}
+	f.Add("\uFEFF" + reportstest.SARIF(`"results":[{"ruleId":"A/b","message":{"text":"{0} [a](1)","arguments":["x"]}}]`))
+	f.Add(reportstest.SARIF(`"results":[{"locations":[{"physicalLocation":{"artifactLocation":{"uri":"..%2f\\a","index":0}}}]}]`))
+	f.Add(`[{"rule_id":"a","severity":7.5,"cwe":[79]}]`)
+	f.Add(`{"runs":[{"results":[`)
+	f.Add(`{"version":"1.0.0","runs":[]}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		report, err := reports.Parse(strings.NewReader(text), reports.Limits{MaxBytes: 1 << 20, MaxText: 512})
+		if err != nil {
+			if !errors.Is(err, core.ErrInvalid) && !errors.Is(err, core.ErrTooLarge) {
+				t.Fatalf("an error of no class: %v", err)
+			}
+			if report.Findings != nil || !utf8.ValidString(err.Error()) || len(err.Error()) > 4<<10 {
+				t.Fatalf("half a report, or an error that nobody can read: %.200q", err)
+			}
+			return
+		}
+		if len(report.Findings)+report.Skipped != report.Results {
+			t.Fatalf("%d findings and %d skipped of %d", len(report.Findings), report.Skipped, report.Results)
+		}
+		for _, finding := range report.Findings {
+			reportstest.CheckStorable(t, finding)
+		}
+		reportstest.CheckPacked(t, []byte(text), reports.Limits{MaxBytes: 1 << 20, MaxText: 512})
+		_, fault := core.JSONFault([]byte(text))
+		_, err = reports.Parse(strings.NewReader(text), reports.Limits{MaxBytes: 1 << 20, MaxText: 512, Verbatim: true})
+		if (err == nil) != (fault == "") {
+			t.Fatalf("it holds %q, verbatim: %v", fault, err)
+		}
+	})
 }

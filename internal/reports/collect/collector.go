@@ -1,0 +1,178 @@
+// Package collect gathers the findings of one report: it counts and bounds them, makes their texts storable, and reads
+// what scanners write in many ways: severities, line numbers, CVE and CWE ids. Every report format builds on it.
+package collect
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/reports/jsonscan"
+)
+
+// NoReason stands for the reason of a scanner that hides a finding and does not say why.
+const NoReason = "suppressed by the scanner"
+
+// maxElements bounds arrays whose elements are kept: of nothing but {} a report can hold a hundred million rules.
+const maxElements = 1_000_000
+
+// Format is one kind of report.
+type Format struct {
+	Name       string // for people, with what the format is recognized by
+	Recognizes func(jsonscan.Sniff) bool
+	Parse      func(*Collector) (core.Report, error)
+}
+
+// Limits bounds what a report may cost. A zero field means its default.
+type Limits struct {
+	MaxBytes   int64 // of the report, after decompression; default 512 MiB
+	MaxResults int   // default 1,000,000
+	MaxText    int   // bytes of a message; a snippet gets half of it, names and paths a quarter; default 8 KiB
+
+	// Verbatim refuses text that can only be stored changed: NUL, what is not UTF-8, halves of characters. Without, it
+	// is replaced by U+FFFD.
+	Verbatim bool
+}
+
+// Message is the most bytes of a message.
+func (l Limits) Message() int { return l.MaxText }
+
+// Snippet is the most bytes of a snippet.
+func (l Limits) Snippet() int { return l.MaxText / 2 }
+
+// Name is the most bytes of a name, a path or an address.
+func (l Limits) Name() int { return l.MaxText / 4 }
+
+// Collector reads one report and gathers its findings. Reports are read element by element, because a single array in
+// them can be as long as the report.
+type Collector struct {
+	*jsonscan.Cursor
+	Limits Limits
+	Pack   bool // asks a format that large reports come in to pack its findings into Report.Packed
+	Report core.Report
+
+	findings ChunkList[core.Finding]
+}
+
+// New returns a Collector for the report in r.
+func New(r io.Reader, limits Limits, pack bool) *Collector {
+	limits.MaxBytes = cmp.Or(max(limits.MaxBytes, 0), 512<<20)
+	limits.MaxResults = cmp.Or(max(limits.MaxResults, 0), 1_000_000)
+	limits.MaxText = cmp.Or(max(limits.MaxText, 0), 8<<10)
+	cursor := jsonscan.NewCursor(r, jsonscan.Options{
+		MaxBytes: limits.MaxBytes, MaxElements: max(maxElements, limits.MaxResults), Verbatim: limits.Verbatim,
+	})
+	return &Collector{Cursor: cursor, Limits: limits, Pack: pack}
+}
+
+// Results visits the elements of an array of results, null counting as an empty one. Each visit either adds the
+// element's finding or leaves the element out.
+func Results[T any](c *Collector, visit func(*T)) error {
+	_, err := ResultsOrNull(c, visit)
+	return err
+}
+
+// ResultsOrNull is Results, and tells whether there was an array.
+func ResultsOrNull[T any](c *Collector, visit func(*T)) (found bool, err error) {
+	return c.ArrayOrNull(func() error {
+		if err := c.CountResult(); err != nil {
+			return err
+		}
+		element := new(T)
+		if err := c.Decode(&element); err != nil { // null makes element nil
+			return err
+		}
+		if element == nil {
+			return c.Invalid("must be an object, not null")
+		}
+		visit(element)
+		return nil
+	})
+}
+
+// CountResult counts one more result of the report, before it is read.
+func (c *Collector) CountResult() error {
+	if c.Report.Results++; c.Report.Results > c.Limits.MaxResults {
+		return fmt.Errorf("%w: the report has more than %d results", core.ErrTooLarge, c.Limits.MaxResults)
+	}
+	return nil
+}
+
+// LeaveOut counts a result that is no finding.
+func (c *Collector) LeaveOut() { c.Report.Skipped++ }
+
+// Add makes a finding storable and keeps it. The finding stays in its place until Finish.
+func (c *Collector) Add(f core.Finding) *core.Finding {
+	name, message := c.Limits.Name(), c.Limits.Message()
+	f.Tool = Clean(f.Tool, name)
+	f.Title = Clean(strings.TrimSpace(f.Title), name)
+	f.RuleID = cmp.Or(Clean(strings.TrimSpace(f.RuleID), name), f.Title, "unknown")
+	f.CVEID = CVE(f.CVEID, f.RuleID, f.Title)
+	f.CWE = CWENamed(f.CWE)
+	f.HelpURI = WebAddress(f.HelpURI, name)
+	f.File = c.Place(f.File)
+	f.EndLine = EndLine(f.Line, f.EndLine)
+	f.Message = cmp.Or(Clean(strings.TrimSpace(f.Message), message), f.RuleID)
+	f.Snippet = Clean(f.Snippet, c.Limits.Snippet())
+	f.PartialFingerprint = Clean(f.PartialFingerprint, message)
+	if f.Suppressed != nil {
+		f.Suppressed = new(Clean(cmp.Or(strings.TrimSpace(*f.Suppressed), NoReason), message))
+	}
+	return c.Keep(f)
+}
+
+// Keep keeps a finding that is storable as it is. The finding stays in its place until Finish.
+func (c *Collector) Keep(f core.Finding) *core.Finding { return c.findings.Add(f) }
+
+// Place is a path below the repository's root, whatever the report says.
+func (c *Collector) Place(file string) string {
+	file = path.Clean("/" + strings.ReplaceAll(strings.TrimSpace(file), `\`, "/"))
+	return Clean(strings.TrimLeft(file, "/"), c.Limits.Name())
+}
+
+// WithAdvice joins a text and what to do, of which nothing is cut off.
+func (c *Collector) WithAdvice(text, advice string) string {
+	text = strings.TrimSpace(text)
+	if advice == "" || strings.Contains(text, advice) {
+		return text
+	}
+	text = core.Clip(text, max(c.Limits.Message()-len(advice)-2, 0))
+	return strings.TrimSpace(text + "\n\n" + advice)
+}
+
+// Text decodes a member that is a text; anything else counts as an empty one.
+func (c *Collector) Text(into *string) func() error {
+	return func() error {
+		var value Lenient[string]
+		err := c.Decode(&value)
+		*into = core.Clip(value.Value, c.Limits.Name())
+		return err
+	}
+}
+
+// Fail records why the tool could not do all of its work. The first reasons are the ones that explain.
+func (c *Collector) Fail(reason string) {
+	reason = strings.Join(strings.Fields(reason), " ")
+	switch known := c.Report.Failure; {
+	case reason == "" || len(known) > c.Limits.Message()/2 || strings.Contains(known, reason):
+		return
+	case known != "":
+		reason = known + "; " + reason
+	}
+	c.Report.Failure = Clean(reason, c.Limits.Message())
+}
+
+// Finish returns the report, its findings as those of the tool where they do not name another.
+func (c *Collector) Finish(tool string) core.Report {
+	c.Report.Findings = c.findings.Slice()
+	tool = Clean(tool, c.Limits.Name())
+	for i := range c.Report.Findings {
+		if finding := &c.Report.Findings[i]; finding.Tool == "" {
+			finding.Tool = tool
+		}
+	}
+	return c.Report
+}

@@ -1,0 +1,52 @@
+package collect
+
+import (
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+// Clean makes a text storable and showable, and at most limit bytes long.
+func Clean(text string, limit int) string { return core.Clip(core.Printable(text), limit) }
+
+// WebAddress lets only links pass that are safe to click on.
+func WebAddress(address string, limit int) string {
+	parsed, err := url.Parse(strings.TrimSpace(address))
+	if err != nil || parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.Host == "" || len(address) > limit {
+		return ""
+	}
+	return parsed.String()
+}
+
+// SecretFingerprint tells a secret from others. It is empty for one that the scanner has masked: all of those are alike.
+func SecretFingerprint(secret string) string {
+	if core.IsMasked(secret) {
+		return ""
+	}
+	return core.Mask(secret)
+}
+
+// numbered is a line of source code with its number before it: "12: code", "12 code".
+var numbered = regexp.MustCompile(`^\s*(\d+):?[ \t]?(.*)$`)
+
+// Unnumbered cuts the lines from start to end out of source code whose lines bear their numbers, because numbers change
+// when code moves. Code without numbers stays as it is.
+func Unnumbered(code string, start, end int) string {
+	var kept []string
+	for line := range strings.Lines(code) {
+		parts := numbered.FindStringSubmatch(strings.TrimRight(line, "\r\n"))
+		if parts == nil {
+			if strings.TrimSpace(line) != "" {
+				return code
+			}
+			continue
+		}
+		if number, err := strconv.Atoi(parts[1]); err == nil && number >= start && number <= max(start, end) {
+			kept = append(kept, parts[2])
+		}
+	}
+	return strings.Join(kept, "\n")
+}

@@ -1,0 +1,247 @@
+package formats_test
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/reports"
+	"github.com/scanhook/scanhook/internal/reports/collect"
+	"github.com/scanhook/scanhook/internal/reports/formats"
+	"github.com/scanhook/scanhook/internal/reports/reportstest"
+)
+
+func TestParseNativeGolden(t *testing.T) {
+	t.Parallel()
+	for _, name := range reportstest.Fixtures(t) {
+		t.Run(filepath.Base(name), func(t *testing.T) {
+			t.Parallel()
+			file, err := os.Open(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer file.Close()
+			report, err := reports.Parse(file, reports.Limits{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := reportstest.Render(report)
+			if strings.Contains(got, "plainsecret") || strings.Contains(got, "swordfish") {
+				t.Errorf("a secret was kept:\n%s", got)
+			}
+			reportstest.Golden(t, name+".golden", got)
+		})
+	}
+}
+
+func TestParseRefusesNatives(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct{ report, want string }{
+		"GitLab without vulnerabilities": {
+			`{"version":"15.0.0","scan":{"type":"sast"}}`,
+			"/vulnerabilities: is missing; a GitLab report without findings has an empty list",
+		},
+		"GitLab with null": {`{"version":"15.0.0","vulnerabilities":null,"scan":{}}`, "/vulnerabilities: is missing"},
+		"result is null": {
+			`{"results":[{"check_id":"a"},null],"errors":[]}`,
+			"/results/1: must be an object, not null",
+		},
+		"result is a word": {`{"matches":[{"vulnerability":{}},"x"]}`, "/matches/1: must be an object, not string"},
+		"target is a number": {
+			`{"SchemaVersion":2,"ArtifactName":"x","Results":[7]}`,
+			"/Results/0: must be an object, not a number",
+		},
+		"results twice": {`{"results":[],"errors":[],"results":[]}`, "/results: occurs twice"},
+		"package is a list": {
+			`{"Results":[{"Target":"x","Vulnerabilities":[{"PkgName":[]}]}]}`,
+			"/Results/0/Vulnerabilities/0/PkgName: must be a string, not array",
+		},
+		"project is a word":   {`[{"vulnerabilities":[],"packageManager":"npm"},"x"]`, "/1: must be an object, not a string"},
+		"CycloneDX":           {`{"bomFormat":"CycloneDX","version":1,"vulnerabilities":[]}`, "unknown format"},
+		"npm audit":           {`{"auditReportVersion":2,"vulnerabilities":{},"metadata":{}}`, "unknown format"},
+		"osv-scanner":         {`{"results":[{"source":{},"packages":[]}]}`, "unknown format"},
+		"another's results":   {`{"results":[]}`, "unknown format"},
+		"names every format":  {`{"x":1}`, "semgrep JSON"},
+		"a stream of objects": {`{"Target":"x"}` + "\n" + `{"Target":"y"}`, "something follows the end of the report"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := reportstest.Parse(test.report)
+			if !errors.Is(err, core.ErrInvalid) || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("want an invalid report with %q, got %v", test.want, err)
+			}
+		})
+	}
+}
+
+func TestNativesKeepLimits(t *testing.T) {
+	t.Parallel()
+	many := `{"Results":[{"Target":"a.lock","Vulnerabilities":[` + strings.Repeat(`{"PkgName":"x"},`, 2) + `{}]}]}`
+	if _, err := reports.Parse(strings.NewReader(many), reports.Limits{MaxResults: 2}); !errors.Is(err, core.ErrTooLarge) {
+		t.Errorf("want too large, got %v", err)
+	}
+	element := `{"PkgName":"` + strings.Repeat("x", 1<<20) + `"},`
+	long := `{"Results":[{"Target":"a.lock","Vulnerabilities":[` + strings.Repeat(element, 17) + `{}]}]}`
+	report := reportstest.MustParse(t, long)
+	if want := 18; report.Results != want || report.Findings[0].File != "a.lock" {
+		t.Errorf("want %d results in a.lock, got %d in %q", want, report.Results, report.Findings[0].File)
+	}
+}
+
+func TestEachFixtureIsClaimedOnce(t *testing.T) {
+	t.Parallel()
+	for _, name := range reportstest.Fixtures(t) {
+		file, err := os.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		claims, err := claims(file)
+		_ = file.Close()
+		if len(claims) != 1 || err != nil {
+			t.Errorf("%s: claimed by %q, %v", name, claims, err)
+		}
+	}
+}
+
+func TestNoTwoFormatsClaimOneReport(t *testing.T) {
+	t.Parallel()
+	directory := reportstest.Testdata(t)
+	for _, recorded := range reportstest.Manifest(t, directory) {
+		file, err := os.Open(filepath.Join(directory, recorded.Path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		claims, err := claims(file)
+		_ = file.Close()
+
+		if len(claims) > 1 {
+			t.Errorf("%s: %q claim it (%v)", recorded.Path, claims, err)
+		}
+	}
+}
+
+// nativeTools are the beginnings of the manifest's names for the tools whose own formats are read.
+var nativeTools = []string{"semgrep", "trivy", "gitleaks", "gosec", "gitlab_", "snyk", "grype", "checkov", "bandit"}
+
+// notReports are files that the manifest counts to a tool though they are not its reports.
+var notReports = map[string]string{
+	"summary-ids.json.golden": "a list of ids, made from a report",
+	"empty_with_error.json":   "the messages of a package manager",
+}
+
+// moreThanCounted are findings in places where the manifest's script does not look.
+var moreThanCounted = map[string]map[core.Severity]int{
+	// snyk container test: "applications" inside of the image
+	"snykcontainer_issue_9270.json": {core.Critical: 1, core.High: 2, core.Medium: 9},
+	"snykcontainer_issue_epss.json": {core.Critical: 1, core.High: 2, core.Medium: 9},
+	// taken out by a VEX document, and so suppressed
+	"npm-with-suppressed.json.golden": {core.Low: 1},
+}
+
+func TestParseRecordedNative(t *testing.T) {
+	t.Parallel()
+	directory := reportstest.Testdata(t)
+	for _, want := range reportstest.Manifest(t, directory) {
+		if want.Family != "native" {
+			continue
+		}
+		t.Run(want.Path, func(t *testing.T) {
+			t.Parallel()
+			file, err := os.Open(filepath.Join(directory, want.Path))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer file.Close()
+			got, err := reports.Parse(file, reports.Limits{MaxText: 512})
+			_, unlike := notReports[filepath.Base(want.Path)]
+			switch {
+			case want.MustFail == nil:
+			case *want.MustFail || unlike || !supported(want):
+				refused(t, want, got, err)
+			case err != nil:
+				t.Fatal(err)
+			default:
+				compareNative(t, want, got)
+			}
+		})
+	}
+}
+
+// supported tells whether a recorded report is of a tool whose own format is read.
+func supported(r reportstest.Recorded) bool {
+	for _, tool := range nativeTools {
+		if len(r.Tools) > 0 && strings.HasPrefix(r.Tools[0], tool) && !strings.Contains(r.Tools[0], "SBOM") {
+			return true
+		}
+	}
+	return false
+}
+
+// refused accepts that a report without findings is read whatever tool it comes from: [] says nothing of its author.
+func refused(t *testing.T, want reportstest.Recorded, got core.Report, err error) {
+	t.Helper()
+	switch {
+	case err == nil && want.Results == 0 && got.Results == 0 && !*want.MustFail:
+		return
+	case !errors.Is(err, core.ErrInvalid):
+		t.Fatalf("want an invalid report, got %d results and %v", got.Results, err)
+	}
+	known := strings.Contains(err.Error(), "known are SARIF") || strings.Contains(err.Error(), "not valid JSON") ||
+		strings.Contains(err.Error(), "follows the end of the report")
+	if !known && !*want.MustFail {
+		t.Errorf("the answer does not help: %v", err)
+	}
+}
+
+func compareNative(t *testing.T, want reportstest.Recorded, got core.Report) {
+	t.Helper()
+	if got.Failure != "" {
+		t.Errorf("unexpected failure %q", got.Failure)
+	}
+	if len(got.Findings)+got.Skipped != got.Results {
+		t.Errorf("%d results are not %d findings and %d skipped", got.Results, len(got.Findings), got.Skipped)
+	}
+	surplus, total := make(map[core.Severity]int), -want.Results
+	for _, finding := range got.Findings {
+		surplus[finding.Severity]++
+		total++
+		reportstest.CheckStorable(t, finding)
+	}
+	for word, number := range want.Stated {
+		if severity, ok := core.SeverityFromWord(word); ok && word != "(absent)" {
+			surplus[severity] -= number
+		} else {
+			surplus[core.Medium] -= number
+		}
+	}
+	more := 0
+	for severity, number := range moreThanCounted[filepath.Base(want.Path)] {
+		surplus[severity] -= number
+		more += number
+	}
+	if total != more {
+		t.Errorf("%d findings more than the file has", total)
+	}
+	for severity, number := range surplus {
+		if number != 0 && len(want.Stated) > 0 {
+			t.Errorf("%s: %+d findings more than %v", severity, number, want.Stated)
+		}
+	}
+}
+
+// claims names the formats that recognize a report.
+func claims(r io.Reader) ([]string, error) {
+	seen, err := collect.New(r, collect.Limits{}, false).Sniff()
+	var names []string
+	for _, format := range formats.All {
+		if err == nil && format.Recognizes(seen) {
+			names = append(names, format.Name)
+		}
+	}
+	return names, err
+}

@@ -1,0 +1,206 @@
+package formats
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/reports/collect"
+	"github.com/scanhook/scanhook/internal/reports/jsonscan"
+)
+
+// GitLab is the format of GitLab's security reports, which is one for all kinds of scans.
+var GitLab = collect.Format{Name: "GitLab security reports", Recognizes: looksLikeGitLab, Parse: parseGitLab}
+
+func looksLikeGitLab(seen jsonscan.Sniff) bool {
+	vulnerabilities := seen.Member("vulnerabilities")
+	switch {
+	case !seen.IsObject() || seen.HasAny("bomFormat", "auditReportVersion", "runs", "results", "packageManager"):
+		return false
+	case vulnerabilities.Array && !vulnerabilities.Empty:
+		return vulnerabilities.Has("identifiers") && vulnerabilities.HasAny("location", "scanner", "category", "cve") &&
+			!vulnerabilities.HasAny("semver", "packageManager")
+	case seen.Has("vulnerabilities") && !vulnerabilities.IsNothing():
+		return false // an object, as other tools write it
+	}
+	return seen.Has("version") && seen.HasAny("remediations", "scan", "dependency_files") ||
+		seen.Has("vulnerabilities", "scan")
+}
+
+// gitlab reads GitLab's security reports, which are one format for all kinds of scans.
+type gitlab struct {
+	*collect.Collector
+	complete bool // the report has a list of vulnerabilities, though perhaps an empty one
+}
+
+func parseGitLab(c *collect.Collector) (core.Report, error) {
+	g := &gitlab{Collector: c}
+	var scan collect.Lenient[gitlabScan]
+	err := g.Object(jsonscan.Members{
+		"vulnerabilities": g.readVulnerabilities,
+		"scan":            func() error { return g.Decode(&scan) },
+	})
+	switch {
+	case err != nil:
+		return core.Report{}, err
+	case !g.complete:
+		return core.Report{}, g.InvalidIn("vulnerabilities",
+			"is missing; a GitLab report without findings has an empty list")
+	}
+	g.judge(scan.Value)
+	scanner := scan.Value.Scanner
+	return g.Finish(cmp.Or(scanner.Name, scanner.ID, strings.TrimSpace("gitlab "+scan.Value.Type))), nil
+}
+
+func (g *gitlab) readVulnerabilities() (err error) {
+	g.complete, err = collect.ResultsOrNull(g.Collector, func(wire *gitlabVulnerability) { g.Add(g.vulnerability(wire)) })
+	return err
+}
+
+// gitlabScan is what a report says about the scan that made it.
+type gitlabScan struct {
+	Type     string `json:"type"`
+	Status   string `json:"status"`
+	Scanner  struct{ Name, ID string }
+	Messages []struct{ Level, Value string }
+}
+
+// judge fails the report of a scan that says that it failed.
+func (g *gitlab) judge(scan gitlabScan) {
+	if scan.Status != "failure" {
+		return
+	}
+	for _, message := range scan.Messages {
+		if message.Level == "fatal" || message.Level == "error" {
+			g.Fail(message.Value)
+		}
+	}
+	if g.Report.Failure == "" {
+		g.Fail("the scan failed and its report does not say why")
+	}
+}
+
+// gitlabVulnerability has the members of versions 2 to 15 of GitLab's format. What it quotes of the code
+// (raw_source_code_extract) is not read, because it is the secret where secrets are reported.
+type gitlabVulnerability struct {
+	Name        string                          `json:"name"`
+	Message     string                          `json:"message"`
+	Description string                          `json:"description"`
+	Solution    string                          `json:"solution"`
+	Severity    any                             `json:"severity"`
+	Scanner     struct{ Name string }           `json:"scanner"`
+	Location    gitlabLocation                  `json:"location"`
+	Identifiers []gitlabIdentifier              `json:"identifiers"`
+	Links       []struct{ URL string }          `json:"links"`
+	Tracking    collect.Lenient[gitlabTracking] `json:"tracking"`
+}
+
+type gitlabLocation struct {
+	File       string  `json:"file"`
+	StartLine  float64 `json:"start_line"`
+	EndLine    float64 `json:"end_line"`
+	Image      string  `json:"image"`
+	Dependency struct {
+		Package struct{ Name string } `json:"package"`
+		Version string                `json:"version"`
+	} `json:"dependency"`
+	Hostname, Method, Path, Param string
+}
+
+type gitlabIdentifier struct {
+	Type  string `json:"type"`
+	Name  string `json:"name"`
+	Value any    `json:"value"`
+	URL   string `json:"url"`
+}
+
+// gitlabTracking is how analyzers recognize a vulnerability whose line has moved.
+type gitlabTracking struct {
+	Items []struct {
+		Signatures []struct{ Algorithm, Value string }
+	}
+}
+
+func (g *gitlab) vulnerability(wire *gitlabVulnerability) core.Finding {
+	place := &wire.Location
+	pkg := collect.Dependency{Name: place.Dependency.Package.Name, Version: place.Dependency.Version}
+	cve, cwe, rule := identify(wire.Identifiers)
+	name := cmp.Or(wire.Name, wire.Message, cve, rule)
+	f := core.Finding{
+		Tool:               wire.Scanner.Name,
+		RuleID:             cmp.Or(cve, rule, name),
+		File:               place.File,
+		Line:               collect.Line(place.StartLine),
+		EndLine:            collect.Line(place.EndLine),
+		Severity:           collect.Severity(wire.Severity),
+		Title:              pkg.Title(name),
+		Message:            g.WithAdvice(cmp.Or(wire.Description, wire.Message, wire.Name), wire.Solution),
+		CVEID:              cve,
+		CWE:                cwe,
+		HelpURI:            wire.help(),
+		PartialFingerprint: cmp.Or(wire.Tracking.Value.join(), pkg.Name),
+	}
+	switch address := place.address(); {
+	case place.Image != "":
+		f.Title += ", in " + place.Image // not into the message: it changes with every build
+	case address != "":
+		f.Message = g.WithAdvice(f.Message, "At "+address+".")
+	}
+	return f
+}
+
+// identify takes the CVE and the CWE from any of the identifiers, and the rule from the first one, by which GitLab tells
+// vulnerabilities apart. A few analyzers write a sentence as its value; its name counts then.
+func identify(identifiers []gitlabIdentifier) (cve, cwe, rule string) {
+	for i, id := range identifiers {
+		value := strings.Join(collect.Texts(id.Value), " ")
+		switch strings.ToLower(id.Type) {
+		case "cve":
+			cve = cmp.Or(cve, collect.CVE(value, id.Name))
+		case "cwe":
+			cwe = cmp.Or(cwe, collect.CWE(id.Name), collect.CWENamed(value))
+		}
+		if i == 0 {
+			rule = cmp.Or(value, id.Name)
+			if strings.Contains(value, " ") {
+				rule = cmp.Or(id.Name, value)
+			}
+		}
+	}
+	return cve, cwe, rule
+}
+
+func (wire *gitlabVulnerability) help() string {
+	for _, id := range wire.Identifiers {
+		if id.URL != "" {
+			return id.URL
+		}
+	}
+	for _, link := range wire.Links {
+		if link.URL != "" {
+			return link.URL
+		}
+	}
+	return ""
+}
+
+func (t gitlabTracking) join() string {
+	var signatures []string
+	for _, item := range t.Items {
+		for _, signature := range item.Signatures {
+			signatures = append(signatures, signature.Algorithm+"="+signature.Value)
+		}
+	}
+	slices.Sort(signatures)
+	return strings.Join(signatures, "\n")
+}
+
+// address is the place of a vulnerability of a running application.
+func (l *gitlabLocation) address() string {
+	address := strings.TrimSpace(l.Method + " " + l.Hostname + l.Path)
+	if l.Param != "" {
+		address += ", parameter " + l.Param
+	}
+	return address
+}

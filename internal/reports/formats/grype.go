@@ -1,0 +1,89 @@
+package formats
+
+import (
+	"cmp"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/reports/collect"
+	"github.com/scanhook/scanhook/internal/reports/jsonscan"
+)
+
+// Grype is the format of grype -o json.
+var Grype = collect.Format{Name: "Grype JSON", Recognizes: looksLikeGrype, Parse: parseGrype}
+
+func looksLikeGrype(seen jsonscan.Sniff) bool {
+	matches := seen.Member("matches")
+	switch {
+	case !seen.IsObject():
+		return false
+	case matches.IsNothing():
+		return seen.HasAny("descriptor", "source", "distro")
+	}
+	return matches.Array && matches.HasAny("vulnerability", "artifact")
+}
+
+func parseGrype(c *collect.Collector) (core.Report, error) {
+	err := c.Object(jsonscan.Members{"matches": func() error {
+		return collect.Results(c, func(wire *grypeMatch) { c.Add(wire.finding(c)) })
+	}})
+	return c.Finish("grype"), err
+}
+
+// grypeMatch is a vulnerable package. Those that an ignore rule takes out are in another list (ignoredMatches), which is not
+// read: most of these rules are grype's own, against noise.
+type grypeMatch struct {
+	Vulnerability struct {
+		ID          string `json:"id"`
+		DataSource  string `json:"dataSource"`
+		Severity    any    `json:"severity"`
+		Description string `json:"description"`
+		Fix         struct {
+			Versions any `json:"versions"`
+		} `json:"fix"`
+		EPSS collect.Lenient[[]struct {
+			CVE string `json:"cve"`
+		}] `json:"epss"`
+		CWEs collect.Lenient[[]struct {
+			CWE string `json:"cwe"`
+		}] `json:"cwes"`
+	} `json:"vulnerability"`
+	Related []struct {
+		ID          string `json:"id"`
+		Description string `json:"description"`
+	} `json:"relatedVulnerabilities"`
+	Artifact struct {
+		Name      string `json:"name"`
+		Version   string `json:"version"`
+		Locations []struct {
+			Path string `json:"path"`
+		} `json:"locations"`
+	} `json:"artifact"`
+}
+
+func (wire *grypeMatch) finding(c *collect.Collector) core.Finding {
+	vulnerability, artifact := &wire.Vulnerability, &wire.Artifact
+	pkg := collect.Dependency{Name: artifact.Name, Version: artifact.Version}
+	ids, description := []string{vulnerability.ID}, vulnerability.Description
+	for _, related := range wire.Related {
+		ids, description = append(ids, related.ID), cmp.Or(description, related.Description)
+	}
+	for _, score := range vulnerability.EPSS.Value {
+		ids = append(ids, score.CVE)
+	}
+	f := core.Finding{
+		RuleID:             vulnerability.ID,
+		Severity:           collect.Severity(vulnerability.Severity),
+		Title:              pkg.Title(vulnerability.ID),
+		Message:            c.WithAdvice(description, collect.FixedIn(collect.Texts(vulnerability.Fix.Versions)...)),
+		CVEID:              collect.CVE(ids...),
+		HelpURI:            vulnerability.DataSource,
+		PartialFingerprint: pkg.Name,
+	}
+	if len(artifact.Locations) > 0 {
+		f.File = artifact.Locations[0].Path
+	}
+	for _, weakness := range vulnerability.CWEs.Value {
+		f.CWE = cmp.Or(f.CWE, collect.CWENamed(weakness.CWE))
+	}
+	return f
+}

@@ -1,0 +1,272 @@
+package formats
+
+import (
+	"cmp"
+	"strings"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/reports/collect"
+	"github.com/scanhook/scanhook/internal/reports/jsonscan"
+)
+
+// Semgrep is the format of semgrep --json.
+var Semgrep = collect.Format{Name: "semgrep JSON", Recognizes: looksLikeSemgrep, Parse: parseSemgrep}
+
+// needsLogin stands in fields that semgrep fills in for registered users only.
+const needsLogin = "requires login"
+
+func looksLikeSemgrep(seen jsonscan.Sniff) bool {
+	results, errors := seen.Member("results"), seen.Member("errors")
+	switch {
+	case !seen.IsObject() || seen.HasAny("generated_at", "runs"):
+		return false
+	case results.Array && results.Has("check_id"):
+		return true
+	case results.IsNothing() || !seen.Has("results"):
+		return errors.Array && (seen.Has("results") || errors.Has("level", "type"))
+	}
+	return false
+}
+
+func parseSemgrep(c *collect.Collector) (core.Report, error) {
+	err := c.Object(jsonscan.Members{
+		"results": func() error {
+			return collect.Results(c, func(wire *semgrepResult) { c.Add(wire.finding(c)) })
+		},
+		"errors": func() error { return readSemgrepErrors(c) },
+	})
+	return c.Finish("semgrep"), err
+}
+
+// readSemgrepErrors fails the report by the errors that are more than warnings about single files.
+func readSemgrepErrors(c *collect.Collector) error {
+	return c.Array(func() error {
+		var wire collect.Lenient[struct {
+			Level   string `json:"level"`
+			Message string `json:"message"`
+		}]
+		if err := c.Decode(&wire); err != nil {
+			return err
+		}
+		if wire.Value.Level == "error" {
+			c.Fail("semgrep: " + cmp.Or(wire.Value.Message, "an error that the report does not explain"))
+		}
+		return nil
+	})
+}
+
+// semgrepResult is one result of semgrep --json.
+type semgrepResult struct {
+	CheckID string                 `json:"check_id"`
+	Path    string                 `json:"path"`
+	Start   struct{ Line float64 } `json:"start"`
+	End     struct{ Line float64 } `json:"end"`
+	Extra   struct {
+		Message     string                           `json:"message"`
+		Severity    any                              `json:"severity"`
+		Lines       string                           `json:"lines"`
+		Fingerprint string                           `json:"fingerprint"`
+		IsIgnored   bool                             `json:"is_ignored"`
+		Metadata    collect.Lenient[semgrepMetadata] `json:"metadata"`
+		SCA         collect.Lenient[semgrepSCA]      `json:"sca_info"`
+	} `json:"extra"`
+}
+
+// semgrepMetadata is what rules say about themselves, by convention.
+type semgrepMetadata struct {
+	CWE       any `json:"cwe"`
+	CVE       any `json:"sca-vuln-database-identifier"`
+	Source    any `json:"source"`
+	ShortLink any `json:"shortlink"`
+	Fixes     any `json:"sca-fix-versions"`
+}
+
+// semgrepSCA names the dependency that a supply-chain rule found.
+type semgrepSCA struct {
+	Match struct {
+		Found struct {
+			Package string `json:"package"`
+			Version string `json:"version"`
+		} `json:"found_dependency"`
+	} `json:"dependency_match"`
+}
+
+func (wire *semgrepResult) finding(c *collect.Collector) core.Finding {
+	extra, about := &wire.Extra, wire.Extra.Metadata.Value
+	found := extra.SCA.Value.Match.Found
+	pkg := collect.Dependency{Name: found.Package, Version: found.Version}
+	f := core.Finding{
+		RuleID:             wire.CheckID,
+		File:               wire.Path,
+		Line:               collect.Line(wire.Start.Line),
+		EndLine:            collect.Line(wire.End.Line),
+		Severity:           collect.Severity(extra.Severity),
+		Title:              pkg.Title(lastPart(wire.CheckID)),
+		Message:            c.WithAdvice(extra.Message, collect.FixedIn(fixVersions(about.Fixes)...)),
+		CVEID:              collect.CVE(collect.Texts(about.CVE)...),
+		CWE:                collect.CWENamed(collect.Texts(about.CWE)...),
+		HelpURI:            cmp.Or(append(collect.Texts(about.Source), collect.Texts(about.ShortLink)...)...),
+		Snippet:            unlessLogin(extra.Lines),
+		PartialFingerprint: cmp.Or(unlessLogin(extra.Fingerprint), pkg.Name),
+	}
+	if extra.IsIgnored {
+		f.Suppressed = new("nosemgrep")
+	}
+	return f
+}
+
+// fixVersions reads [{"package": "version"}], as metadata has it.
+func fixVersions(value any) []string {
+	var versions []string
+	list, _ := value.([]any)
+	for _, element := range list {
+		fix, _ := element.(map[string]any)
+		for _, version := range fix {
+			versions = append(versions, collect.Texts(version)...)
+		}
+	}
+	return versions
+}
+
+func unlessLogin(text string) string {
+	if strings.TrimSpace(text) == needsLogin {
+		return ""
+	}
+	return text
+}
+
+// lastPart is the name of a rule without the path of the file that defines it.
+func lastPart(rule string) string { return rule[strings.LastIndexByte(rule, '.')+1:] }
+
+// SemgrepPlatform is what semgrep ci sends to its platform, and what the API of the platform answers.
+var SemgrepPlatform = collect.Format{
+	Name:       "the findings of semgrep ci and of Semgrep's API",
+	Recognizes: looksLikeSemgrepPlatform,
+	Parse:      parseSemgrepPlatform,
+}
+
+func looksLikeSemgrepPlatform(seen jsonscan.Sniff) bool {
+	findings, vulns := seen.Member("findings"), seen.Member("vulns")
+	return seen.IsObject() && (findings.Array && findings.HasAny("check_id", "rule_name", "match_based_id") ||
+		vulns.Array && (vulns.Empty || vulns.HasAny("advisory", "dependencyFileLocation")))
+}
+
+func parseSemgrepPlatform(c *collect.Collector) (core.Report, error) {
+	err := c.Object(jsonscan.Members{
+		"findings": func() error {
+			return collect.Results(c, func(wire *semgrepFinding) { addSemgrepFinding(c, wire) })
+		},
+		"vulns": func() error {
+			return collect.Results(c, func(wire *semgrepVulnerability) { c.Add(wire.finding(c)) })
+		},
+	})
+	return c.Finish("semgrep"), err
+}
+
+// semgrepFinding is one finding as semgrep ci sends it, or as the API lists it.
+type semgrepFinding struct {
+	CheckID      string                           `json:"check_id"`
+	Path         string                           `json:"path"`
+	Line         float64                          `json:"line"`
+	EndLine      float64                          `json:"end_line"`
+	Message      string                           `json:"message"`
+	Severity     any                              `json:"severity"` // a number from semgrep ci, a word from the API
+	MatchBasedID string                           `json:"match_based_id"`
+	Metadata     collect.Lenient[semgrepMetadata] `json:"metadata"`
+
+	RuleName     string `json:"rule_name"`
+	RuleMessage  string `json:"rule_message"`
+	State        string `json:"status"`
+	TriageReason string `json:"triage_reason"`
+	Rule         struct {
+		CWENames any `json:"cwe_names"`
+	} `json:"rule"`
+	Location struct {
+		FilePath string  `json:"file_path"`
+		Line     float64 `json:"line"`
+		EndLine  float64 `json:"end_line"`
+	} `json:"location"`
+}
+
+func addSemgrepFinding(c *collect.Collector, wire *semgrepFinding) {
+	rule, about := cmp.Or(wire.CheckID, wire.RuleName), wire.Metadata.Value
+	f := core.Finding{
+		RuleID:             rule,
+		File:               cmp.Or(wire.Path, wire.Location.FilePath),
+		Line:               collect.Line(max(wire.Line, wire.Location.Line)),
+		EndLine:            collect.Line(max(wire.EndLine, wire.Location.EndLine)),
+		Severity:           semgrepSeverity(wire.Severity),
+		Title:              lastPart(rule),
+		Message:            cmp.Or(wire.Message, wire.RuleMessage),
+		CWE:                cmp.Or(collect.CWENamed(collect.Texts(about.CWE)...), collect.CWENamed(collect.Texts(wire.Rule.CWENames)...)),
+		HelpURI:            cmp.Or(append(collect.Texts(about.Source), collect.Texts(about.ShortLink)...)...),
+		PartialFingerprint: unlessLogin(wire.MatchBasedID),
+	}
+	switch wire.State {
+	case "fixed":
+		c.LeaveOut()
+		return
+	case "ignored":
+		f.Suppressed = new(cmp.Or(wire.TriageReason, "ignored in Semgrep"))
+	}
+	c.Add(f)
+}
+
+// semgrepVulnerability is one vulnerable dependency of Semgrep Supply Chain's API.
+type semgrepVulnerability struct {
+	Title    string `json:"title"`
+	Advisory struct {
+		RuleID      string `json:"ruleId"`
+		Description string `json:"description"`
+		Severity    any    `json:"severity"`
+		References  struct {
+			CVEs any `json:"cveIds"`
+			CWEs any `json:"cweIds"`
+			URLs any `json:"urls"`
+		} `json:"references"`
+	} `json:"advisory"`
+	Dependency struct {
+		Name    string `json:"name"`
+		Version any    `json:"versionSpecifier"`
+	} `json:"matchedDependency"`
+	Safe struct {
+		Version any `json:"versionSpecifier"`
+	} `json:"closestSafeDependency"`
+	Place struct {
+		Path string  `json:"path"`
+		Line float64 `json:"startLine"`
+	} `json:"dependencyFileLocation"`
+}
+
+func (wire *semgrepVulnerability) finding(c *collect.Collector) core.Finding {
+	advisory, references := &wire.Advisory, &wire.Advisory.References
+	version := cmp.Or(collect.Texts(wire.Dependency.Version)...)
+	pkg := collect.Dependency{Name: wire.Dependency.Name, Version: strings.TrimLeft(version, "= ")}
+	cve := collect.CVE(collect.Texts(references.CVEs)...)
+	return core.Finding{
+		RuleID:             cmp.Or(cve, advisory.RuleID, wire.Title),
+		File:               wire.Place.Path,
+		Line:               collect.Line(wire.Place.Line),
+		Severity:           semgrepSeverity(advisory.Severity),
+		Title:              pkg.Title(wire.Title),
+		Message:            c.WithAdvice(advisory.Description, collect.FixedIn(collect.Texts(wire.Safe.Version)...)),
+		CVEID:              cve,
+		CWE:                collect.CWENamed(collect.Texts(references.CWEs)...),
+		HelpURI:            cmp.Or(collect.Texts(references.URLs)...),
+		PartialFingerprint: pkg.Name,
+	}
+}
+
+// semgrepSeverity reads semgrep's words, and the numbers that semgrep ci has in their place.
+func semgrepSeverity(value any) core.Severity {
+	word := cmp.Or(collect.Texts(value)...)
+	switch word {
+	case "0", "3", "4": // an information, an inventory or an experiment
+		return core.Low
+	case "1":
+		return core.Medium
+	case "2":
+		return core.High
+	}
+	return collect.Severity(strings.TrimPrefix(strings.ToUpper(word), "SEVERITY_"))
+}

@@ -1,0 +1,177 @@
+package formats
+
+import (
+	"cmp"
+	"strings"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/reports/collect"
+	"github.com/scanhook/scanhook/internal/reports/jsonscan"
+)
+
+// Snyk is the format of snyk test, snyk container test and snyk iac test. Snyk Code writes SARIF.
+var Snyk = collect.Format{Name: "Snyk JSON", Recognizes: looksLikeSnyk, Parse: parseSnyk}
+
+func looksLikeSnyk(seen jsonscan.Sniff) bool {
+	vulnerabilities := seen.Member("vulnerabilities")
+	switch {
+	case !seen.OfObjects() || seen.HasAny("bomFormat", "auditReportVersion"):
+		return false
+	case vulnerabilities.Array && vulnerabilities.HasAny("semver", "upgradePath", "isUpgradable"):
+		return true
+	case vulnerabilities.IsNothing():
+		return seen.HasAny("packageManager", "projectName", "dependencyCount", "licensesPolicy")
+	}
+	return seen.Has("infrastructureAsCodeIssues") || seen.Has("ok", "error")
+}
+
+// snyk reads one project, or an array of them.
+type snyk struct {
+	*collect.Collector
+}
+
+func parseSnyk(c *collect.Collector) (core.Report, error) {
+	s := &snyk{Collector: c}
+	err := s.OneOrMany(s.readProject)
+	return s.Finish("snyk"), err
+}
+
+// snykProject is what the findings of a project take from it. In the report it may come after them.
+type snykProject struct {
+	target, shown, path, failure string
+	ok                           *bool
+	findings                     []*core.Finding
+}
+
+func (s *snyk) readProject() error {
+	var project snykProject
+	err := s.Object(jsonscan.Members{
+		"vulnerabilities": func() error {
+			return collect.Results(s.Collector, func(wire *snykVulnerability) { s.keep(&project, s.vulnerability(wire)) })
+		},
+		"infrastructureAsCodeIssues": func() error {
+			return collect.Results(s.Collector, func(wire *snykIssue) { s.keep(&project, s.issue(wire)) })
+		},
+		"filtered":          func() error { return s.readFiltered(&project) },
+		"applications":      func() error { return s.Array(s.readProject) },
+		"targetFile":        s.Text(&project.target),
+		"displayTargetFile": s.Text(&project.shown),
+		"path":              s.Text(&project.path),
+		"error":             s.Text(&project.failure),
+		"ok":                func() error { return s.Decode(&project.ok) },
+	})
+	for _, finding := range project.findings {
+		finding.File = s.Place(cmp.Or(project.shown, project.target))
+	}
+	if project.failure != "" && project.ok != nil && !*project.ok {
+		s.Fail(strings.Trim("snyk: "+project.path+": "+project.failure, ": "))
+	}
+	return err
+}
+
+// readFiltered reads the vulnerabilities that the project's policy ignores.
+func (s *snyk) readFiltered(project *snykProject) error {
+	return s.Object(jsonscan.Members{"ignore": func() error {
+		return collect.Results(s.Collector, func(wire *snykVulnerability) {
+			f := s.vulnerability(wire)
+			f.Suppressed = new("ignored by the Snyk policy")
+			for _, ignored := range wire.Filtered.Value.Ignored {
+				f.Suppressed = new(cmp.Or(ignored.Reason, *f.Suppressed))
+			}
+			s.keep(project, f)
+		})
+	}})
+}
+
+func (s *snyk) keep(project *snykProject, f core.Finding) {
+	project.findings = append(project.findings, s.Add(f))
+}
+
+// snykVulnerability is a vulnerable dependency, once for each path on which it comes into the project.
+type snykVulnerability struct {
+	ID             string   `json:"id"`
+	Title          string   `json:"title"`
+	Severity       any      `json:"severity"`
+	Name           string   `json:"name"`
+	PackageName    string   `json:"packageName"`
+	Version        string   `json:"version"`
+	From           []string `json:"from"`
+	FixedIn        any      `json:"fixedIn"`
+	NearestFixedIn any      `json:"nearestFixedInVersion"`
+	Identifiers    collect.Lenient[struct {
+		CVE any `json:"CVE"`
+		CWE any `json:"CWE"`
+	}] `json:"identifiers"`
+	Filtered collect.Lenient[struct {
+		Ignored []struct {
+			Reason string `json:"reason"`
+		} `json:"ignored"`
+	}] `json:"filtered"`
+}
+
+func (s *snyk) vulnerability(wire *snykVulnerability) core.Finding {
+	pkg := collect.Dependency{Name: cmp.Or(wire.Name, wire.PackageName), Version: wire.Version}
+	ids := wire.Identifiers.Value
+	text := wire.Title + " in " + pkg.Name + "."
+	if len(wire.From) > 2 {
+		text += " It comes with " + strings.Join(withoutVersions(wire.From[1:len(wire.From)-1]), " > ") + "."
+	}
+	fixed := collect.Texts(wire.FixedIn)
+	if len(fixed) == 0 {
+		fixed = collect.Texts(wire.NearestFixedIn)
+	}
+	f := core.Finding{
+		RuleID:             wire.ID,
+		Severity:           collect.Severity(wire.Severity),
+		Title:              pkg.Title(wire.Title),
+		Message:            s.WithAdvice(text, collect.FixedIn(fixed...)),
+		CVEID:              collect.CVE(collect.Texts(ids.CVE)...),
+		CWE:                collect.CWENamed(collect.Texts(ids.CWE)...),
+		PartialFingerprint: pkg.Name,
+	}
+	if strings.HasPrefix(wire.ID, "SNYK-") {
+		f.HelpURI = "https://security.snyk.io/vuln/" + wire.ID
+	}
+	return f
+}
+
+// withoutVersions takes the versions off packages: they change more often than the path on which a vulnerability comes.
+func withoutVersions(packages []string) []string {
+	bare := make([]string, len(packages))
+	for i, pkg := range packages {
+		bare[i] = pkg[:max(strings.LastIndexByte(pkg, '@'), 0)]
+		if bare[i] == "" {
+			bare[i] = pkg
+		}
+	}
+	return bare
+}
+
+// snykIssue is a misconfiguration.
+type snykIssue struct {
+	ID            string  `json:"id"`
+	Title         string  `json:"title"`
+	Severity      any     `json:"severity"`
+	Line          float64 `json:"lineNumber"`
+	Issue         string  `json:"issue"`
+	Resolve       string  `json:"resolve"`
+	Documentation string  `json:"documentation"`
+	IsIgnored     bool    `json:"isIgnored"`
+	Path          any     `json:"path"`
+}
+
+func (s *snyk) issue(wire *snykIssue) core.Finding {
+	f := core.Finding{
+		RuleID:             wire.ID,
+		Line:               collect.Line(wire.Line),
+		Severity:           collect.Severity(wire.Severity),
+		Title:              wire.Title,
+		Message:            s.WithAdvice(cmp.Or(wire.Issue, wire.Title), wire.Resolve),
+		HelpURI:            wire.Documentation,
+		PartialFingerprint: strings.Join(collect.Texts(wire.Path), "."),
+	}
+	if wire.IsIgnored {
+		f.Suppressed = new("ignored by the Snyk policy")
+	}
+	return f
+}

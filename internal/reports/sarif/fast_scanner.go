@@ -1,0 +1,440 @@
+package sarif
+
+import (
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/scanhook/scanhook/internal/reports/jsonscan"
+)
+
+// The members that are read, of each object.
+var (
+	resultNames = []string{
+		"ruleId", "ruleIndex", "rule", "kind", "level", "message", "locations", "suppressions", "baselineState", "taxa",
+		"properties", "provenance", "partialFingerprints", "fingerprints",
+	}
+	messageNames  = []string{"text", "markdown", "id", "arguments"}
+	locationNames = []string{"physicalLocation"}
+	placeNames    = []string{"artifactLocation", "region", "contextRegion"}
+	artifactNames = []string{"uri", "uriBaseId", "index"}
+	regionNames   = []string{"startLine", "endLine", "snippet"}
+	snippetNames  = []string{"text"}
+)
+
+// fastResult reads a result as encoding/json would, several times as fast. It fills the same Result again and again, so
+// that a result costs hardly more memory than its texts.
+type fastResult struct {
+	fastScanner
+	result *Result
+	place  PhysicalLocation // of the first location
+	index  float64          // of the rule
+	pair   []byte
+}
+
+// read returns false where it could not read the value; the result is half full then.
+func (s *fastResult) read(value []byte, result *Result) bool {
+	if value[0] != '{' {
+		return false
+	}
+	*result = Result{Locations: result.Locations[:0]}
+	s.data, s.at, s.odd, s.result = value, 0, false, result
+	s.object(resultNames, s.member)
+	return !s.odd
+}
+
+func (s *fastResult) member(name string) {
+	switch result := s.result; name {
+	case "ruleId":
+		result.RuleID = s.name()
+	case "ruleIndex":
+		result.RuleIndex = s.pointer(&s.index)
+	case "rule":
+		s.into(&result.Rule)
+	case "kind":
+		result.Kind = s.name()
+	case "level":
+		result.Level = s.name()
+	case "message":
+		s.object(messageNames, s.message)
+	case "locations":
+		s.array(s.location)
+	case "partialFingerprints":
+		result.PartialFingerprints = s.pairs()
+	case "fingerprints":
+		result.Fingerprints = s.pairs()
+	default:
+		s.rare(name)
+	}
+}
+
+func (s *fastResult) rare(name string) {
+	switch result := s.result; name {
+	case "suppressions":
+		s.into(&result.Suppressions)
+	case "baselineState":
+		result.BaselineState = s.name()
+	case "taxa":
+		s.into(&result.Taxa)
+	case "properties":
+		s.into(&result.Properties)
+	case "provenance":
+		s.into(&result.Provenance)
+	}
+}
+
+func (s *fastResult) message(name string) {
+	switch message := &s.result.Message; name {
+	case "text":
+		message.Text = s.texts.text(s.text())
+	case "markdown":
+		message.Markdown = s.texts.text(s.text())
+	case "id":
+		message.ID = s.name()
+	case "arguments":
+		s.into(&message.Arguments)
+	}
+}
+
+// location reads one of the locations; there is rarely more than one.
+func (s *fastResult) location() {
+	place := &s.place
+	if len(s.result.Locations) > 0 {
+		place = new(PhysicalLocation)
+	}
+	*place = PhysicalLocation{}
+	var location Location
+	s.object(locationNames, func(string) {
+		if s.null() {
+			return
+		}
+		location.PhysicalLocation = place
+		s.object(placeNames, func(name string) { s.part(place, name) })
+	})
+	s.result.Locations = append(s.result.Locations, location)
+}
+
+func (s *fastResult) part(place *PhysicalLocation, name string) {
+	switch name {
+	case "artifactLocation":
+		s.object(artifactNames, func(name string) { s.artifact(&place.ArtifactLocation, name) })
+	case "region":
+		s.object(regionNames, func(name string) { s.region(&place.Region, name) })
+	case "contextRegion":
+		s.object(regionNames, func(name string) { s.region(&place.ContextRegion, name) })
+	}
+}
+
+func (s *fastResult) artifact(artifact *ArtifactLocation, name string) {
+	switch name {
+	case "uri":
+		artifact.URI = s.name()
+	case "uriBaseId":
+		artifact.URIBaseID = s.name()
+	case "index":
+		artifact.Index = s.pointer(new(float64))
+	}
+}
+
+func (s *fastResult) region(region *Region, name string) {
+	switch name {
+	case "startLine":
+		region.StartLine, _ = s.number()
+	case "endLine":
+		region.EndLine, _ = s.number()
+	case "snippet":
+		s.object(snippetNames, func(string) { region.Snippet.Text = s.texts.text(s.text()) })
+	}
+}
+
+func (s *fastResult) name() string { return s.texts.name(s.text()) }
+
+// pointer reads a number to a place; nil for null.
+func (s *fastResult) pointer(place *float64) *float64 {
+	number, found := s.number()
+	if !found {
+		return nil
+	}
+	*place = number
+	return place
+}
+
+// pairs reads Fingerprints, of which most results have one.
+func (s *fastResult) pairs() (pairs Fingerprints) {
+	if s.null() {
+		return nil
+	}
+	if s.begins() != '{' {
+		s.odd = true
+		return nil
+	}
+	for s.at++; !s.odd && s.begins() != '}'; {
+		if s.data[s.at] == ',' {
+			s.at++
+		}
+		s.pair = append(append(s.pair[:0], s.raw()...), '=')
+		s.space()
+		s.at++ // the colon
+		s.pair = append(s.pair, s.raw()...)
+		pairs = append(pairs, s.texts.text(s.pair))
+	}
+	s.at++
+	return pairs
+}
+
+// fastScanner passes through a value whose syntax is known to be right. It handles what nearly all reports are made of. At
+// anything else it sets odd, and what it has read does not count: encoding/json reads the value instead.
+type fastScanner struct {
+	data    []byte
+	at      int
+	odd     bool // encoding/json must read the value
+	texts   *interner
+	scratch []byte // of a text that has escapes
+}
+
+func (s *fastScanner) space() {
+	for s.at < len(s.data) {
+		switch s.data[s.at] {
+		case ' ', '\t', '\r', '\n':
+			s.at++
+		default:
+			return
+		}
+	}
+}
+
+// begins tells by its first byte what the next value is; 0 behind the end, which only an odd value has.
+func (s *fastScanner) begins() byte {
+	if s.space(); s.at < len(s.data) {
+		return s.data[s.at]
+	}
+	s.odd = true
+	return 0
+}
+
+// null passes a null, which means the same as nothing at all.
+func (s *fastScanner) null() bool {
+	if s.begins() != 'n' {
+		return false
+	}
+	s.at += len("null")
+	return true
+}
+
+// object visits the members that are known by name. encoding/json also takes names in another case, and the last of
+// equal ones: those are odd.
+func (s *fastScanner) object(known []string, visit func(name string)) {
+	if s.null() {
+		return
+	}
+	if s.begins() != '{' {
+		s.odd = true
+		return
+	}
+	seen := 0
+	for s.at++; !s.odd && s.begins() != '}'; {
+		if s.data[s.at] == ',' {
+			s.at++
+			s.space()
+		}
+		name := s.raw()
+		s.space()
+		s.at++ // the colon
+		i := slices.IndexFunc(known, func(one string) bool { return one == string(name) })
+		if i < 0 {
+			s.odd = s.odd || slices.ContainsFunc(known, func(one string) bool { return strings.EqualFold(one, string(name)) })
+			s.skip()
+			continue
+		}
+		s.odd = s.odd || seen&(1<<i) != 0
+		seen |= 1 << i
+		visit(known[i])
+	}
+	s.at++
+}
+
+// array visits the elements.
+func (s *fastScanner) array(visit func()) {
+	if s.null() {
+		return
+	}
+	if s.begins() != '[' {
+		s.odd = true
+		return
+	}
+	for s.at++; !s.odd && s.begins() != ']'; {
+		if s.data[s.at] == ',' {
+			s.at++
+		}
+		visit()
+	}
+	s.at++
+}
+
+// raw passes a string and returns what stands between its quotes; one with escapes is odd.
+func (s *fastScanner) raw() []byte {
+	if s.begins() != '"' {
+		s.odd = true
+		return nil
+	}
+	s.at++
+	n := jsonscan.PlainPrefix(s.data[s.at:])
+	text := s.data[s.at : s.at+n]
+	if s.at += n; s.at == len(s.data) || s.data[s.at] != '"' {
+		s.odd = true
+		return nil
+	}
+	s.at++
+	return text
+}
+
+// text passes a string, or a null, and returns what it says, until the next call.
+func (s *fastScanner) text() []byte {
+	if s.null() {
+		return nil
+	}
+	if s.begins() != '"' {
+		s.odd = true
+		return nil
+	}
+	s.at++
+	n := jsonscan.PlainPrefix(s.data[s.at:])
+	text := s.data[s.at : s.at+n]
+	if s.at += n; s.data[s.at] != '"' {
+		text = s.unescape(text)
+	}
+	s.at++
+	s.odd = s.odd || !utf8.Valid(text) // encoding/json replaces what is not UTF-8
+	return text
+}
+
+// unescape goes on to the end of a string at its first backslash.
+func (s *fastScanner) unescape(text []byte) []byte {
+	s.scratch = append(s.scratch[:0], text...)
+	for !s.odd && s.data[s.at] == '\\' {
+		c := s.data[s.at+1]
+		s.at += 2
+		if i := strings.IndexByte(`"\/bfnrt`, c); i >= 0 {
+			s.scratch = append(s.scratch, "\"\\/\b\f\n\r\t"[i])
+		} else {
+			code, _ := strconv.ParseUint(string(s.data[s.at:s.at+4]), 16, 16)
+			s.odd = utf16.IsSurrogate(rune(code))
+			s.scratch = utf8.AppendRune(s.scratch, rune(code))
+			s.at += 4
+		}
+		n := jsonscan.PlainPrefix(s.data[s.at:])
+		s.scratch = append(s.scratch, s.data[s.at:s.at+n]...)
+		s.at += n
+	}
+	return s.scratch
+}
+
+// number passes a number, or a null.
+func (s *fastScanner) number() (number float64, found bool) {
+	if s.null() {
+		return 0, false
+	}
+	from := s.at
+	for s.at < len(s.data) && strings.IndexByte("+-.0123456789Ee", s.data[s.at]) >= 0 {
+		s.at++
+	}
+	number, err := strconv.ParseFloat(string(s.data[from:s.at]), 64)
+	s.odd = s.odd || err != nil
+	return number, true
+}
+
+// into lets encoding/json read the value.
+func (s *fastScanner) into(target any) {
+	s.space()
+	from := s.at
+	s.skip()
+	s.odd = s.odd || json.Unmarshal(s.data[from:s.at], target) != nil
+}
+
+// skip passes a value.
+func (s *fastScanner) skip() {
+	switch s.begins() {
+	case '"':
+		s.skipString()
+	case '{', '[':
+		s.skipNested()
+	default:
+		for s.at < len(s.data) && strings.IndexByte(",]} \t\r\n", s.data[s.at]) < 0 {
+			s.at++
+		}
+	}
+}
+
+func (s *fastScanner) skipString() {
+	for s.at++; ; s.at += 2 { // the backslash and what follows it
+		s.at += jsonscan.PlainPrefix(s.data[s.at:])
+		if s.data[s.at] == '"' {
+			s.at++
+			return
+		}
+	}
+}
+
+func (s *fastScanner) skipNested() {
+	for depth := 0; ; {
+		switch s.data[s.at] {
+		case '"':
+			s.skipString()
+			continue
+		case '{', '[':
+			depth++
+		case '}', ']':
+			depth--
+		}
+		if s.at++; depth == 0 {
+			return
+		}
+	}
+}
+
+const (
+	internChunk = 32 << 10 // bytes that are allocated at once
+	maxInterned = 2 << 10  // bytes of the longest text that shares a chunk with others
+	maxNames    = 1 << 16  // texts that are kept once
+)
+
+// interner keeps the texts of a report: those of single results side by side in large chunks, and names that thousands of
+// results have in common only once.
+type interner struct {
+	chunk strings.Builder
+	names map[string]string
+}
+
+// text keeps a copy.
+func (in *interner) text(bytes []byte) string {
+	switch {
+	case len(bytes) == 0:
+		return ""
+	case len(bytes) > maxInterned:
+		return string(bytes)
+	case in.chunk.Len()+len(bytes) > in.chunk.Cap():
+		in.chunk = strings.Builder{}
+		in.chunk.Grow(internChunk)
+	}
+	from := in.chunk.Len()
+	_, _ = in.chunk.Write(bytes) // never fails
+	return in.chunk.String()[from:]
+}
+
+// name keeps one copy of equal texts.
+func (in *interner) name(bytes []byte) string {
+	if known, found := in.names[string(bytes)]; found {
+		return known
+	}
+	kept := in.text(bytes)
+	if len(in.names) < maxNames && len(bytes) <= maxInterned {
+		if in.names == nil {
+			in.names = make(map[string]string)
+		}
+		in.names[kept] = kept
+	}
+	return kept
+}

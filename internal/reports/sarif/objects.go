@@ -1,0 +1,272 @@
+package sarif
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/reports/collect"
+)
+
+// The types below are the parts of SARIF 2.1.0 that findings are made of, by the names of the standard. Lengths, lines and
+// indexes are floats because some writers spell 12 as 12.0. encoding/json matches members in any case and takes the last
+// of duplicates, which does no harm inside a result: a scanner can only mislead about itself.
+
+// Result is one finding of a tool (3.27).
+type Result struct {
+	RuleID        string                         `json:"ruleId"`
+	RuleIndex     *float64                       `json:"ruleIndex"`
+	Rule          ReportingDescriptorReference   `json:"rule"`
+	Kind          string                         `json:"kind"`
+	Level         string                         `json:"level"`
+	Message       Message                        `json:"message"`
+	Locations     []Location                     `json:"locations"`
+	Suppressions  []Suppression                  `json:"suppressions"`
+	BaselineState string                         `json:"baselineState"`
+	Taxa          []ReportingDescriptorReference `json:"taxa"`
+	Properties    collect.Lenient[PropertyBag]   `json:"properties"`
+	Provenance    struct {
+		InvocationIndex *float64 `json:"invocationIndex"`
+	} `json:"provenance"`
+
+	PartialFingerprints Fingerprints `json:"partialFingerprints"`
+	Fingerprints        Fingerprints `json:"fingerprints"`
+}
+
+// ReportingDescriptorReference points at a rule or a taxon (3.52).
+type ReportingDescriptorReference struct {
+	ID            string                 `json:"id"`
+	GUID          string                 `json:"guid"`
+	Index         *float64               `json:"index"`
+	ToolComponent ToolComponentReference `json:"toolComponent"`
+}
+
+// ToolComponentReference points at the driver or an extension of a tool (3.54).
+type ToolComponentReference struct {
+	Name  string   `json:"name"`
+	GUID  string   `json:"guid"`
+	Index *float64 `json:"index"`
+}
+
+// Message is a text for people (3.11).
+type Message struct {
+	Text      string   `json:"text"`
+	Markdown  string   `json:"markdown"`
+	ID        string   `json:"id"`
+	Arguments []string `json:"arguments"`
+}
+
+// Location is a place that a result is about (3.28).
+type Location struct {
+	PhysicalLocation *PhysicalLocation `json:"physicalLocation"`
+}
+
+// PhysicalLocation is a place in a file (3.29).
+type PhysicalLocation struct {
+	ArtifactLocation ArtifactLocation `json:"artifactLocation"`
+	Region           Region           `json:"region"`
+	ContextRegion    Region           `json:"contextRegion"`
+}
+
+// ArtifactLocation names a file or a directory (3.4).
+type ArtifactLocation struct {
+	URI       string   `json:"uri"`
+	URIBaseID string   `json:"uriBaseId"`
+	Index     *float64 `json:"index"`
+}
+
+// Region is a part of a file (3.30).
+type Region struct {
+	StartLine float64 `json:"startLine"`
+	EndLine   float64 `json:"endLine"`
+	Snippet   struct {
+		Text string `json:"text"`
+	} `json:"snippet"`
+}
+
+// Suppression says that a result is hidden (3.35).
+type Suppression struct {
+	Kind          string `json:"kind"`
+	Status        string `json:"status"`
+	Justification string `json:"justification"`
+}
+
+// ReportingDescriptor describes a rule (3.49).
+type ReportingDescriptor struct {
+	ID                   string             `json:"id"`
+	GUID                 string             `json:"guid"`
+	Name                 string             `json:"name"`
+	ShortDescription     Message            `json:"shortDescription"`
+	FullDescription      Message            `json:"fullDescription"`
+	HelpURI              string             `json:"helpUri"`
+	MessageStrings       map[string]Message `json:"messageStrings"`
+	DefaultConfiguration struct {
+		Level string `json:"level"`
+	} `json:"defaultConfiguration"`
+	Relationships []struct {
+		Target ReportingDescriptorReference `json:"target"`
+	} `json:"relationships"`
+	Properties collect.Lenient[PropertyBag] `json:"properties"`
+}
+
+// Invocation is one run of a tool (3.20).
+type Invocation struct {
+	ExecutionSuccessful        *bool                   `json:"executionSuccessful"`
+	ExecutionNotifications     []Notification          `json:"toolExecutionNotifications"`
+	ConfigurationNotifications []Notification          `json:"toolConfigurationNotifications"`
+	ExitCodeDescription        string                  `json:"exitCodeDescription"`
+	ExitSignalName             string                  `json:"exitSignalName"`
+	ProcessStartFailureMessage string                  `json:"processStartFailureMessage"`
+	ExitCode                   *float64                `json:"exitCode"`
+	WorkingDirectory           ArtifactLocation        `json:"workingDirectory"`
+	RuleConfigurationOverrides []ConfigurationOverride `json:"ruleConfigurationOverrides"`
+}
+
+// ConfigurationOverride is the level that an invocation gives to a rule (3.51).
+type ConfigurationOverride struct {
+	Descriptor    ReportingDescriptorReference `json:"descriptor"`
+	Configuration struct {
+		Level string `json:"level"`
+	} `json:"configuration"`
+}
+
+// Notification is what a tool says about its own run (3.58).
+type Notification struct {
+	Level      string                       `json:"level"`
+	Message    Message                      `json:"message"`
+	Descriptor ReportingDescriptorReference `json:"descriptor"`
+	Exception  collect.Lenient[struct {
+		Message string `json:"message"`
+	}] `json:"exception"`
+}
+
+// PropertyBag has the members of property bags that tools agree on without a standard, so in any type.
+type PropertyBag struct {
+	Tags             any `json:"tags"`
+	SecuritySeverity any `json:"security-severity"`
+	CVE              any `json:"cve"`
+	CWE              any `json:"cwe"`
+
+	Own collect.Lenient[*OwnProperties] `json:"scanhook"`
+}
+
+// score reads a security-severity: a number from 0 to 10 that some write as a string, as GitHub asks, and some not.
+func (b PropertyBag) score() (score float64, ok bool) {
+	for _, word := range collect.Texts(b.SecuritySeverity) {
+		score, err := strconv.ParseFloat(strings.TrimSpace(word), 64)
+		return score, err == nil && score >= 0 && score <= 10
+	}
+	return 0, false
+}
+
+// OwnProperties are what our own exports say of a finding where SARIF has no place for it: how it differs from its rule, and
+// code whose line is not known.
+type OwnProperties struct {
+	Title   *string `json:"title,omitempty"`
+	HelpURI *string `json:"help_uri,omitempty"`
+	CVEID   *string `json:"cve_id,omitempty"`
+	Snippet *string `json:"snippet,omitempty"`
+}
+
+// apply overwrites what a finding has taken from its rule.
+func (own *OwnProperties) apply(finding *core.Finding, limits collect.Limits) {
+	if own == nil {
+		return
+	}
+	if own.Title != nil {
+		finding.Title = collect.Clean(*own.Title, limits.Name())
+	}
+	if own.HelpURI != nil {
+		finding.HelpURI = collect.WebAddress(*own.HelpURI, limits.Name())
+	}
+	if own.CVEID != nil {
+		finding.CVEID = collect.CVE(*own.CVEID)
+	}
+	if own.Snippet != nil {
+		finding.Snippet = collect.Clean(*own.Snippet, limits.Snippet())
+	}
+}
+
+// Fingerprints are what a tool says identifies a result, as name=value. Values that are not strings, against the
+// standard, do not count.
+type Fingerprints []string
+
+// UnmarshalJSON implements json.Unmarshaler. Nearly all results of large reports have fingerprints and nearly all of
+// them are plain, so those are split without a decoder.
+func (f *Fingerprints) UnmarshalJSON(data []byte) error {
+	if plain, ok := plainPairs(string(data)); ok {
+		*f = plain
+		return nil
+	}
+	var values collect.Lenient[map[string]any]
+	_ = values.UnmarshalJSON(data) // never fails
+	for name, value := range values.Value {
+		if text, ok := value.(string); ok {
+			*f = append(*f, name+"="+text)
+		}
+	}
+	return nil
+}
+
+// plainPairs splits a valid JSON object whose values are all strings without escapes.
+func plainPairs(object string) (pairs []string, ok bool) {
+	if strings.Contains(object, `\`) {
+		return nil, false
+	}
+	rest := object
+	for {
+		_, name, found := nextString(&rest)
+		if !found {
+			return pairs, true
+		}
+		between, value, found := nextString(&rest)
+		if !found || strings.TrimSpace(between) != ":" {
+			return nil, false
+		}
+		pairs = append(pairs, name+"="+value)
+	}
+}
+
+// nextString cuts the next quoted string, and what stands before it, off the text.
+func nextString(text *string) (before, quoted string, found bool) {
+	before, rest, found := strings.Cut(*text, `"`)
+	if !found {
+		return before, "", false
+	}
+	quoted, *text, found = strings.Cut(rest, `"`)
+	return before, quoted, found
+}
+
+// join writes fingerprints in an order that does not change between runs of a tool.
+func (f Fingerprints) join(others Fingerprints) string {
+	if len(f) == 0 && len(others) == 1 {
+		return others[0]
+	}
+	all := slices.Concat(f, others)
+	slices.Sort(all)
+	return strings.Join(all, "\n")
+}
+
+// severityOf translates SARIF's level, or another word that a tool writes there; empty stays empty.
+func severityOf(c *collect.Collector, level, field string) (core.Severity, error) {
+	switch level {
+	case "":
+		return "", nil
+	case "error", "warning", "note", "none":
+		return core.SeverityFromLevel(level), nil
+	}
+	if severity, ok := core.SeverityFromWord(level); ok {
+		return severity, nil
+	}
+	return "", c.InvalidIn(field, "%.40q is not one of error, warning, note, none", level)
+}
+
+// toIndex reads an index into one of the run's arrays; -1 is none, as in SARIF.
+func toIndex(number *float64) int32 {
+	const maxIndex = 1<<31 - 1
+	if number == nil || *number < 0 || *number > maxIndex {
+		return -1
+	}
+	return int32(*number)
+}

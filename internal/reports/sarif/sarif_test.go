@@ -1,0 +1,334 @@
+package sarif_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/reports"
+	"github.com/scanhook/scanhook/internal/reports/reportstest"
+)
+
+func TestParseGolden(t *testing.T) {
+	t.Parallel()
+	name := filepath.Join("testdata", "rules_after_results.sarif")
+	raw, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reportstest.Golden(t, name+".golden", reportstest.Render(reportstest.MustParse(t, string(raw))))
+}
+
+func TestParseFailure(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct{ run, want string }{
+		"successful": {
+			`"invocations":[{"executionSuccessful":true,"toolExecutionNotifications":[{"message":{"text":"x"}}]}]`,
+			"",
+		},
+		"not stated": {`"invocations":[{}]`, ""},
+		"without reason": {
+			`"invocations":[{"executionSuccessful":false}]`,
+			"tool: the execution was not successful and the report does not say why",
+		},
+		"exit code": {`"invocations":[{"executionSuccessful":false,"exitCode":2}]`, "tool: exit code 2"},
+		"exit description": {
+			`"invocations":[{"executionSuccessful":false,"exitCode":2,"exitCodeDescription":"out of disk"}]`,
+			"tool: out of disk",
+		},
+		"configuration": {
+			`"invocations":[{"executionSuccessful":false,"toolConfigurationNotifications":[{"message":{"text":"no rules"}}]}]`,
+			"tool: no rules",
+		},
+		"exception": {
+			`"invocations":[{"executionSuccessful":false,"toolExecutionNotifications":[{"exception":{"message":"boom"}}]}]`,
+			"tool: boom",
+		},
+		"odd exception": {
+			`"invocations":[{"executionSuccessful":false,"toolExecutionNotifications":[
+				{"exception":{"message":{}},"descriptor":{"id":"E1"}}]}]`,
+			"tool: E1",
+		},
+		"several": {
+			`"invocations":[{"executionSuccessful":false,"exitCode":1},
+				{"executionSuccessful":false,"exitCode":1},{"executionSuccessful":false,"exitCode":3}]`,
+			"tool: exit code 1; tool: exit code 3",
+		},
+		"external results": {
+			`"externalPropertyFileReferences":{"results":[{"location":{"uri":"r.json"}}]}`,
+			"the results are in an external file, not in the report; let the scanner write a single file",
+		},
+		"external taxonomy": {`"externalPropertyFileReferences":{"taxonomies":[{"location":{"uri":"t.json"}}]}`, ""},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			report := reportstest.MustParse(t, reportstest.SARIF(`"results":[{}],`+test.run+`,"tool":{"driver":{"name":"tool"}}`))
+			if report.Failure != test.want {
+				t.Errorf("want %q, got %q", test.want, report.Failure)
+			}
+			if len(report.Findings) != 1 {
+				t.Errorf("the finding was lost")
+			}
+		})
+	}
+}
+
+func TestParseKeepsRunsApart(t *testing.T) {
+	t.Parallel()
+	run := func(tool, level string) string {
+		return `{"results":[{"ruleIndex":0}],"tool":{"driver":{"name":"` + tool + `","rules":[{"id":"` + tool +
+			`-1","defaultConfiguration":{"level":"` + level + `"}}]}}}`
+	}
+	got := reportstest.MustParse(t, `{"version":"2.1.0","runs":[`+run("a", "error")+`,`+run("b", "note")+`,{}]}`)
+	want := []core.Finding{
+		{Tool: "a", RuleID: "a-1", Severity: core.High},
+		{Tool: "b", RuleID: "b-1", Severity: core.Low},
+	}
+	if diff := cmp.Diff(want, got.Findings); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestParseInlineExternalResults(t *testing.T) {
+	t.Parallel()
+	got := reportstest.MustParse(t, `{"version":"2.1.0","runs":[],"inlineExternalProperties":[{"artifacts":[]},{"results":[{}]}]}`)
+	if got.Failure == "" {
+		t.Error("results that are not read must not pass for a clean report")
+	}
+}
+
+func TestParseRecorded(t *testing.T) {
+	t.Parallel()
+	directory := reportstest.Testdata(t)
+	for _, want := range reportstest.Manifest(t, directory) {
+		if want.Family != "sarif" {
+			continue
+		}
+		t.Run(want.Path, func(t *testing.T) {
+			t.Parallel()
+			file, err := os.Open(filepath.Join(directory, want.Path))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer file.Close()
+			got, err := reports.Parse(file, reports.Limits{})
+			if want.MustFail == nil {
+				return
+			}
+			if *want.MustFail {
+				if !errors.Is(err, core.ErrInvalid) {
+					t.Fatalf("want an invalid report, got %v", err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			compare(t, want, got)
+		})
+	}
+}
+
+func compare(t *testing.T, want reportstest.Recorded, got core.Report) {
+	t.Helper()
+	if got.Results != want.Results {
+		t.Errorf("want %d results, got %d", want.Results, got.Results)
+	}
+	if len(got.Findings)+got.Skipped != got.Results {
+		t.Errorf("%d results are not %d findings and %d skipped", got.Results, len(got.Findings), got.Skipped)
+	}
+	failed := want.Features["executionSuccessful=false"] > 0
+	if failed != (got.Failure != "") && want.Features["external property files"] == 0 {
+		t.Errorf("unexpected failure %q", got.Failure)
+	}
+	scored := want.Features["rule security-severity"] + want.Features["result security-severity"]
+	if scored == 0 && got.Skipped == 0 {
+		compareSeverities(t, want, got)
+	}
+}
+
+func compareSeverities(t *testing.T, want reportstest.Recorded, got core.Report) {
+	t.Helper()
+	severities := make(map[core.Severity]int)
+	for _, finding := range got.Findings {
+		severities[finding.Severity]++
+	}
+	for level, number := range want.Levels {
+		severities[core.SeverityFromLevel(level)] -= number
+	}
+	for severity, surplus := range severities {
+		if surplus != 0 {
+			t.Errorf("%s: %+d findings more than the levels %v say", severity, surplus, want.Levels)
+		}
+	}
+}
+
+func TestPackedReportsSayTheSame(t *testing.T) {
+	t.Parallel()
+	directory := reportstest.Testdata(t)
+	for _, recorded := range reportstest.Manifest(t, directory) {
+		t.Run(recorded.Path, func(t *testing.T) {
+			t.Parallel()
+			raw, err := os.ReadFile(filepath.Join(directory, recorded.Path))
+			if err != nil {
+				t.Fatal(err)
+			}
+			reportstest.CheckPacked(t, raw, reports.Limits{})
+		})
+	}
+}
+
+func TestPackedReportsHaveSeveralRuns(t *testing.T) {
+	t.Parallel()
+	run := `{"results":[{"ruleId":"a","ruleIndex":0},{"ruleId":"b","suppressions":[{"kind":"inSource"}]}],
+		"tool":{"driver":{"name":"x","rules":[{"id":"a","shortDescription":{"text":"A"}}]}}}`
+	reportstest.CheckPacked(t, []byte(`{"version":"2.1.0","runs":[`+run+`,`+strings.Replace(run, "x", "y", 1)+`]}`), reports.Limits{})
+}
+
+// minimal is the least that one would decode of SARIF with json.Unmarshal: what Parse is measured against.
+type minimal struct {
+	Version string
+	Runs    []struct {
+		Tool struct {
+			Driver struct {
+				Name  string
+				Rules []struct{ ID, Name string }
+			}
+		}
+		Results []struct {
+			RuleID    string
+			RuleIndex int
+			Level     string
+			Message   struct{ Text string }
+			Locations []struct {
+				PhysicalLocation struct {
+					ArtifactLocation struct{ URI string }
+					Region           struct {
+						StartLine, EndLine int
+						Snippet            struct{ Text string }
+					}
+				}
+			}
+			PartialFingerprints map[string]string
+		}
+	}
+}
+
+// generate writes a SARIF log as large scanners do: results before the tool, a few hundred rules, thousands of files.
+func generate(results int) []byte {
+	var out bytes.Buffer
+	out.WriteString(`{"$schema":"https://json.schemastore.org/sarif-2.1.0.json","version":"2.1.0","runs":[{"results":[`)
+	for i := range results {
+		if i > 0 {
+			out.WriteString(",\n")
+		}
+		fmt.Fprintf(&out, `{"ruleId":"pack/rule-%[1]d","ruleIndex":%[1]d,"level":"warning","message":{"text":`+
+			`"The value %[2]d flows from a request into a query without being checked first."},"locations":[{`+
+			`"physicalLocation":{"artifactLocation":{"uri":"src/module%[3]d/file%[3]d.go","uriBaseId":"%%SRCROOT%%",`+
+			`"index":%[3]d},"region":{"startLine":%[4]d,"startColumn":3,"endLine":%[4]d,"endColumn":40,"snippet":{`+
+			`"text":"rows, err := db.Query(\"SELECT \" + name%[2]d)"}}}}],"partialFingerprints":{`+
+			`"primaryLocationLineHash":"%016[2]x:1"},"rank":50.0}`, i%300, i, i%4000, i%900+1)
+	}
+	out.WriteString(`],"tool":{"driver":{"name":"bench","rules":[`)
+	for i := range 300 {
+		if i > 0 {
+			out.WriteString(",")
+		}
+		fmt.Fprintf(&out, `{"id":"pack/rule-%d","name":"Rule","shortDescription":{"text":"A rule"},`+
+			`"properties":{"tags":["security","external/cwe/cwe-089"],"security-severity":"7.5"}}`, i)
+	}
+	out.WriteString(`]}}}]}`)
+	return out.Bytes()
+}
+
+func BenchmarkParse(b *testing.B) {
+	raw := generate(100_000)
+	var report core.Report
+	parse := func() {
+		var err error
+		report, err = reports.Parse(bytes.NewReader(raw), reports.Limits{})
+		if err != nil || report.Results != 100_000 {
+			b.Error(report.Results, err)
+		}
+	}
+	var log minimal
+	unmarshal := func(into any) func() {
+		return func() {
+			log = minimal{}
+			if err := json.Unmarshal(raw, into); err != nil {
+				b.Error(err)
+			}
+		}
+	}
+	var tree any
+	b.SetBytes(int64(len(raw)))
+	b.ReportAllocs()
+	var ours, theirs, trees time.Duration
+	for b.Loop() {
+		ours += timed(parse)
+		b.StopTimer()
+		theirs += timed(unmarshal(&log))
+		tree = nil
+		trees += timed(unmarshal(&tree))
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(ours)/float64(theirs), "x/struct")
+	b.ReportMetric(float64(ours)/float64(trees), "x/any")
+	log, tree, report = minimal{}, nil, core.Report{}
+	b.ReportMetric(peak(parse), "peak-MB")
+	b.ReportMetric(kept(&report), "kept-MB")
+	b.ReportMetric(peak(unmarshal(&log)), "struct-peak-MB")
+}
+
+func timed(work func()) time.Duration {
+	runtime.GC()
+	start := time.Now()
+	work()
+	return time.Since(start)
+}
+
+// kept is what the report itself takes of the heap.
+func kept(report *core.Report) float64 {
+	var with, without runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&with)
+	*report = core.Report{}
+	runtime.GC()
+	runtime.ReadMemStats(&without)
+	return float64(with.HeapAlloc-without.HeapAlloc) / (1 << 20)
+}
+
+// peak is how far the live heap grew while work ran, sampled every millisecond.
+func peak(work func()) float64 {
+	runtime.GC()
+	var before, now runtime.MemStats
+	runtime.ReadMemStats(&before)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		work()
+	}()
+	highest := before.HeapAlloc
+	ticker := time.NewTicker(time.Millisecond)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-done:
+			return float64(highest-before.HeapAlloc) / (1 << 20)
+		case <-ticker.C:
+			runtime.ReadMemStats(&now)
+			highest = max(highest, now.HeapAlloc)
+		}
+	}
+}
