@@ -1,6 +1,7 @@
 package platforms
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net/http"
@@ -11,14 +12,16 @@ import (
 )
 
 const (
-	callTimeout = 15 * time.Second // GitLab waits up to 10 s for the lock of a commit's status
-	maxAnswer   = 16 << 20         // bytes read of one answer; comparisons of commits carry patches
+	callTimeout  = 15 * time.Second // GitLab waits up to 10 s for the lock of a commit's status
+	maxAnswer    = 16 << 20         // bytes read of one answer; comparisons of commits carry patches
+	maxErrorBody = 64 << 10         // bytes read of an error answer
+	maxRedirects = 5
 )
 
-// NewClient is the HTTP client for calls to a platform, made from base or from nothing. It reads at most 16 MiB of an
-// answer, and follows a redirect only within the same host and with the same method: elsewhere it would carry the
-// token along, and a POST that became a GET would look like a success. While the platform wants to be left alone, it
-// makes no call and answers RateLimited: use one client for all calls to a platform.
+// NewClient makes the HTTP client for calls to a platform from base, or from nothing. It reads at most 16 MiB of an
+// answer. It follows a redirect only within the same host and with the same method: another host would receive the
+// token, and a POST that became a GET would look like a success. While a rate limit holds it makes no call and returns
+// RateLimited, so all calls to a platform should share one client.
 func NewClient(base *http.Client) *http.Client {
 	client := http.Client{Timeout: callTimeout}
 	if base != nil {
@@ -27,14 +30,14 @@ func NewClient(base *http.Client) *http.Client {
 	if client.Transport == nil {
 		client.Transport = http.DefaultTransport
 	}
-	client.Transport = &quietTransport{base: boundedTransport{base: client.Transport}}
+	client.Transport = &throttledTransport{base: boundedTransport{base: client.Transport}}
 	client.CheckRedirect = func(next *http.Request, earlier []*http.Request) error {
 		first := earlier[0]
-		if stays(next.Context()) {
+		if next.Context().Value(withoutRedirects{}) != nil {
 			return http.ErrUseLastResponse
 		}
 		same := next.URL.Host == first.URL.Host && next.URL.Scheme == first.URL.Scheme && next.Method == first.Method
-		if same && len(earlier) < 5 {
+		if same && len(earlier) < maxRedirects {
 			return nil
 		}
 		return http.ErrUseLastResponse
@@ -42,25 +45,27 @@ func NewClient(base *http.Client) *http.Client {
 	return &client
 }
 
-type staying struct{}
+type withoutRedirects struct{}
 
-// Stay marks calls that must reach the project that they name, or nobody: a client of NewClient follows no redirect.
-// The name of a project that was moved leads to it for ever, and the name's owner can be another one by then.
-func Stay(ctx context.Context) context.Context { return context.WithValue(ctx, staying{}, true) }
+// WithoutRedirects marks calls that must reach exactly the project that they name: a client of NewClient follows no
+// redirect. The old name of a moved project redirects for ever, and may belong to somebody else by then.
+func WithoutRedirects(ctx context.Context) context.Context {
+	return context.WithValue(ctx, withoutRedirects{}, true)
+}
 
-func stays(ctx context.Context) bool { return ctx.Value(staying{}) != nil }
-
+// boundedTransport bounds the answers, and keeps the bodies of error answers for ErrorMessage.
 type boundedTransport struct{ base http.RoundTripper }
 
 func (t boundedTransport) RoundTrip(request *http.Request) (*http.Response, error) {
-	request, refused := withRefusal(request)
+	kept := new(errorBody)
+	request = request.WithContext(context.WithValue(request.Context(), errorBodyKey{}, kept))
 	response, err := t.base.RoundTrip(request)
 	if err != nil {
 		return nil, err
 	}
 	response.Request = request
 	if response.StatusCode >= http.StatusBadRequest {
-		refused.keep(response)
+		kept.read(response)
 		return response, nil
 	}
 	response.Body = boundedBody{Reader: io.LimitReader(response.Body, maxAnswer), Closer: response.Body}
@@ -72,18 +77,31 @@ type boundedBody struct {
 	io.Closer
 }
 
-// closingBody does something more when it is closed.
-type closingBody struct {
-	io.ReadCloser
-	then func()
+// errorBody is the body of an error answer. It is kept in the request's context, because a client library may have read,
+// closed or replaced the response's body.
+type errorBody struct{ text []byte }
+
+type errorBodyKey struct{}
+
+// read keeps what has come, also of a connection that breaks.
+func (b *errorBody) read(response *http.Response) {
+	b.text, _ = io.ReadAll(io.LimitReader(response.Body, maxErrorBody))
+	_ = response.Body.Close()
+	response.Body = io.NopCloser(bytes.NewReader(b.text))
 }
 
-func (b *closingBody) Close() error {
-	defer b.then()
-	return b.ReadCloser.Close()
+// errorBodyOf is nil where the response did not come through a boundedTransport.
+func errorBodyOf(response *http.Response) []byte {
+	if response.Request == nil {
+		return nil
+	}
+	if kept, ok := response.Request.Context().Value(errorBodyKey{}).(*errorBody); ok {
+		return kept.text
+	}
+	return nil
 }
 
-// Excerpt is what of a platform's answer may stand in an error: short, printable and without the given secret.
+// Excerpt is the part of a platform's answer that may stand in an error: short, printable and without the given secret.
 func Excerpt(answer, secret string) string {
 	if secret != "" {
 		answer = strings.ReplaceAll(answer, secret, "[token]")

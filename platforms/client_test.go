@@ -6,7 +6,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/scanhook/scanhook/platforms"
 )
@@ -57,43 +56,6 @@ func TestClientKeepsTokensAtHome(t *testing.T) {
 	}
 	if visited {
 		t.Error("want no call to another host")
-	}
-}
-
-func TestLimited(t *testing.T) {
-	t.Parallel()
-	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	github := map[string]string{"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1772366430"}
-	late := map[string]string{"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1772373620", "Date": "Sun, 01 Mar 2026 14:00:00 GMT"}
-	gitlab := map[string]string{"RateLimit-Remaining": "0", "RateLimit-Reset": "1772366430"}
-	tests := map[string]struct {
-		code   int
-		header map[string]string
-		want   time.Duration // 0 is no limit
-	}{
-		"seconds":               {429, map[string]string{"Retry-After": "7"}, 7 * time.Second},
-		"seconds before reset":  {403, map[string]string{"Retry-After": "7", "X-RateLimit-Remaining": "0"}, 7 * time.Second},
-		"date":                  {429, map[string]string{"Retry-After": "Sun, 01 Mar 2026 12:00:09 GMT"}, 9 * time.Second},
-		"date gone by":          {429, map[string]string{"Retry-After": "Sun, 01 Mar 2020 12:00:00 GMT"}, time.Second},
-		"nonsense":              {429, map[string]string{"Retry-After": "-5"}, time.Minute},
-		"github":                {403, github, 30 * time.Second},
-		"gitlab":                {429, gitlab, 30 * time.Second},
-		"our clock is late":     {403, late, 20 * time.Second},
-		"reset is not told":     {403, map[string]string{"X-RateLimit-Remaining": "0"}, time.Minute},
-		"a century":             {429, map[string]string{"Retry-After": "2000000000"}, time.Hour},
-		"refusal with reserves": {403, map[string]string{"X-RateLimit-Remaining": "5", "X-RateLimit-Reset": "1772366430"}, 0},
-		"success with none":     {200, github, 0},
-		"server error":          {503, map[string]string{"Retry-After": "7"}, 0},
-	}
-	for name, test := range tests {
-		header := make(http.Header)
-		for key, value := range test.header {
-			header.Set(key, value)
-		}
-		wait, limited := platforms.Limited(&http.Response{StatusCode: test.code, Header: header}, now)
-		if limited != (test.want > 0) || limited && wait != test.want {
-			t.Errorf("%s: want %s, got %s, %t", name, test.want, wait, limited)
-		}
 	}
 }
 

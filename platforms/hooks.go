@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 )
 
 // HookScope says what a webhook belongs to.
@@ -17,17 +18,17 @@ const (
 	ScopeApp     HookScope = "app"   // a GitHub App
 )
 
-// HookPlace is where webhooks are kept. Owner is the full path of the project or group, empty for an App.
-type HookPlace struct {
+// HookTarget is what webhooks are attached to. Owner is the full path of the project or group, empty for an App.
+type HookTarget struct {
 	Scope HookScope
 	Owner string
 }
 
-func (p HookPlace) String() string {
-	if p.Owner == "" {
+func (t HookTarget) String() string {
+	if t.Owner == "" {
 		return "the GitHub App"
 	}
-	return string(p.Scope) + " " + p.Owner
+	return string(t.Scope) + " " + t.Owner
 }
 
 // HookState tells whether a platform calls a webhook.
@@ -43,38 +44,93 @@ const (
 
 // Hook is a webhook that calls Scanhook, as the platform describes it.
 type Hook struct {
-	HookPlace
+	HookTarget
 	ID     int64  // 0 for the only one of an App
 	Ref    string // GitLab: the numeric id of the owner
 	URL    string // that it calls
 	State  HookState
 	Events []string // GitHub: what it announces
-	// Broken tells that pushes do not arrive because of Faults or State.
-	Broken bool
-	Faults []string // what is not as Scanhook wants it, and MendHook puts right
-	Hidden string   // what the platform does not show of it, or nothing
-	// Trouble is what only a person can mend, or nothing: the address is not reached, an App lacks an event.
-	Trouble string
+	// Broken is set where pushes do not arrive because of Faults or State.
+	Broken  bool
+	Faults  []string // what is wrong with it and RepairHook repairs
+	Hidden  string   // what the platform does not show of it, or empty
+	Problem string   // what only a person can repair, or empty: the address is not reached, an App lacks an event
 }
 
-// HookManager is a Platform whose webhooks can be looked at and put right. Errors are those of this package; anything
-// else is worth another try.
-type HookManager interface {
-	// HookPlaces is where webhooks for a project's events can be, the widest last.
-	HookPlaces(project string) []HookPlace
-	// Hooks finds the webhooks of a place that call address.
-	Hooks(ctx context.Context, place HookPlace, address string) ([]Hook, error)
-	// AddHook creates a webhook of a project for address, with the first configured secret.
-	AddHook(ctx context.Context, project, address string) error
-	// MendHook gives a webhook everything that Scanhook wants of it, the secret included.
-	MendHook(ctx context.Context, hook Hook, address string) error
-}
-
-// ErrNoHookAccess is what an adapter says where the token may not look after webhooks, or the platform does not offer
-// it.
-var ErrNoHookAccess = errors.New("no access to the webhooks")
-
-// Lacking names what of wanted is not among found.
+// Lacking lists what of wanted is not in found.
 func Lacking(found []string, wanted ...string) []string {
 	return slices.DeleteFunc(wanted, func(name string) bool { return slices.Contains(found, name) })
 }
+
+// Attempt is one attempt of a platform to deliver an event that Scanhook uses.
+type Attempt struct {
+	ID        int64
+	Key       string    // the delivery key that Parse gives to the call
+	At        time.Time // zero where the platform does not tell
+	Delivered bool      // it was answered as a success
+}
+
+// HookSurveyor finds the webhooks through which the events of projects come to an address. It lists each target once, and
+// is not safe for concurrent use.
+type HookSurveyor struct {
+	manager HookManager
+	address string
+	seen    map[HookTarget]hookList
+}
+
+type hookList struct {
+	hooks []Hook
+	err   error
+}
+
+// NewHookSurveyor makes no call yet.
+func NewHookSurveyor(manager HookManager, address string) *HookSurveyor {
+	return &HookSurveyor{manager: manager, address: address, seen: map[HookTarget]hookList{}}
+}
+
+// HookSurvey is what a surveyor has found for a project.
+type HookSurvey struct {
+	Hooks  []Hook // the project's own first
+	Hidden error  // why its own cannot be listed, wraps ErrNoHookAccess; nil where they can
+}
+
+// Works tells whether pushes come through at least one webhook.
+func (s HookSurvey) Works() bool {
+	return slices.ContainsFunc(s.Hooks, func(h Hook) bool { return !h.Broken })
+}
+
+// Survey lists the webhooks of all targets of a project. An organisation or group without access is no error: many are
+// persons.
+func (s *HookSurveyor) Survey(ctx context.Context, project string) (survey HookSurvey, err error) {
+	for _, target := range s.manager.HookTargets(project) {
+		hooks, err := s.list(ctx, target)
+		switch {
+		case errors.Is(err, ErrNoHookAccess) && target.Scope == ScopeProject:
+			survey.Hidden = err
+		case err != nil && !errors.Is(err, ErrNoHookAccess):
+			return HookSurvey{}, err
+		}
+		survey.Hooks = append(survey.Hooks, hooks...)
+	}
+	return survey, nil
+}
+
+func (s *HookSurveyor) list(ctx context.Context, target HookTarget) ([]Hook, error) {
+	if known, ok := s.seen[target]; ok {
+		return known.hooks, known.err
+	}
+	hooks, err := s.manager.Hooks(ctx, target, s.address)
+	s.seen[target] = hookList{hooks, err}
+	return hooks, err
+}
+
+// AllRight tells that the target was listed, and that nothing is wrong with its webhooks.
+func (s *HookSurveyor) AllRight(target HookTarget) bool {
+	known, listed := s.seen[target]
+	return listed && known.err == nil && !slices.ContainsFunc(known.hooks, func(h Hook) bool {
+		return h.Broken || len(h.Faults) > 0 || h.Problem != ""
+	})
+}
+
+// Forget makes the next survey list the target again.
+func (s *HookSurveyor) Forget(target HookTarget) { delete(s.seen, target) }

@@ -1,6 +1,11 @@
 package platforms
 
 import (
+	"crypto/hmac"
+	"crypto/pbkdf2"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
 	"fmt"
 	"slices"
 
@@ -79,17 +84,17 @@ func NewKeyring(platform string, scopes []Scope, signingKey func(token string) (
 	return k, nil
 }
 
-// add appends a secret of the latest scope. One that stands in several scopes speaks for each of them.
+// add appends a secret of the latest scope. A secret of several scopes may speak for the projects of each.
 func (k *Keyring) add(secrets Secrets, named NamedSecret, key []byte) Secrets {
 	at := slices.IndexFunc(secrets, func(s secret) bool { return s.text == named.Text })
 	if at < 0 {
 		at = len(secrets)
 		proof := core.Proof{SecretID: named.ID, Place: named.Place, Scope: named.Match}
-		secrets = append(secrets, secret{named.Text, key, Proof{Proof: proof, ring: k}})
+		secrets = append(secrets, secret{named.Text, key, Verification{Proof: proof, ring: k}})
 	}
 	if named.Match != "" {
-		proof := &secrets[at].proof
-		proof.scopes = append(proof.scopes, len(k.scopes)-1)
+		verification := &secrets[at].verification
+		verification.scopes = append(verification.scopes, len(k.scopes)-1)
 	}
 	return secrets
 }
@@ -97,27 +102,130 @@ func (k *Keyring) add(secrets Secrets, named NamedSecret, key []byte) Secrets {
 // Empty tells that no call can be verified: the platform is off.
 func (k *Keyring) Empty() bool { return len(k.Webhook)+len(k.Signing) == 0 }
 
-// For returns the secret and the signing token that a webhook of the place is given: those of the project's scope, so
-// that its maintainers get hold of no others, else those of the platform. Either may be empty; without both the error
+// For returns the secret and the signing token that a webhook of the target is given: those of the project's scope, so
+// that its maintainers see no others, else those of the platform. Either may be empty; without both the error
 // wraps ErrRefused.
-func (k *Keyring) For(place HookPlace) (secret, signing string, err error) {
+func (k *Keyring) For(target HookTarget) (secret, signing string, err error) {
 	scope := -1
-	if place.Scope == ScopeProject {
-		scope = k.scopes.Of(k.platform, place.Owner)
+	if target.Scope == ScopeProject {
+		scope = k.scopes.Of(k.platform, target.Owner)
 	}
 	secret, signing = k.Webhook.first(scope), k.Signing.first(scope)
 	if secret == "" && signing == "" {
-		err = fmt.Errorf("%w: no webhook secret is configured for %s", ErrRefused, place)
+		err = fmt.Errorf("%w: no webhook secret is configured for %s", ErrRefused, target)
 	}
 	return secret, signing, err
 }
 
 // MaySign tells whether there is a signing token that may speak for the project.
 func (k *Keyring) MaySign(project string) bool {
-	return k != nil && slices.ContainsFunc(k.Signing, func(s secret) bool { return s.proof.speaksFor(project) })
+	return k != nil && slices.ContainsFunc(k.Signing, func(s secret) bool { return s.verification.speaksFor(project) })
 }
 
 // signsByScope tells whether some projects have signing tokens of their own.
 func (k *Keyring) signsByScope() bool {
-	return k != nil && slices.ContainsFunc(k.Signing, func(s secret) bool { return s.proof.Scope != "" })
+	return k != nil && slices.ContainsFunc(k.Signing, func(s secret) bool { return s.verification.Scope != "" })
+}
+
+// Secrets are the shared secrets of one kind that are live at the same time, so that one can be rotated without losing
+// a delivery, and projects can have their own.
+type Secrets []secret
+
+type secret struct {
+	text         string // as configured
+	key          []byte
+	verification Verification
+}
+
+// Signed finds the secret under which any of the signatures is the HMAC-SHA256 of the concatenated parts. The parts are
+// read once per secret, however many signatures a caller sends. The time does not depend on which secret fits or where
+// a signature differs.
+func (s Secrets) Signed(signatures [][]byte, parts ...[]byte) (Verification, bool) {
+	found := -1
+	for i, secret := range s {
+		mac := hmac.New(sha256.New, secret.key)
+		for _, part := range parts {
+			mac.Write(part)
+		}
+		want := mac.Sum(nil)
+		for _, signature := range signatures {
+			found = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(want, signature), i, found)
+		}
+	}
+	return s.verification(found, true)
+}
+
+// Contains finds the secret that equals token. It compares hashes, so that not even a length leaks.
+func (s Secrets) Contains(token string) (Verification, bool) {
+	given := sha256.Sum256([]byte(token))
+	found := -1
+	for i, secret := range s {
+		want := sha256.Sum256(secret.key)
+		found = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(want[:], given[:]), i, found)
+	}
+	return s.verification(found, false)
+}
+
+// first is the first secret of a scope, of the platform for -1.
+func (s Secrets) first(scope int) string {
+	for _, secret := range s {
+		if scope < 0 && secret.verification.Scope == "" || slices.Contains(secret.verification.scopes, scope) {
+			return secret.text
+		}
+	}
+	return ""
+}
+
+func (s Secrets) verification(found int, signed bool) (Verification, bool) {
+	if found < 0 {
+		return Verification{}, false
+	}
+	verification := s[found].verification
+	verification.Signed = signed
+	return verification, true
+}
+
+// stretching makes it slow to find a weak secret by trying which one has the id; a secret of the recommended length is
+// beyond reach anyway. It takes about a millisecond for each secret, once.
+const stretching = 4096
+
+// SecretID tells a secret from others in public: 8 hexadecimal digits that do not change while the secret does not.
+func SecretID(text string) string {
+	id, err := pbkdf2.Key(sha256.New, text, []byte("scanhook secret id"), stretching, 4)
+	if err != nil {
+		return "" // only where FIPS 140 forbids secrets this short
+	}
+	return hex.EncodeToString(id)
+}
+
+// Verification is the result of verifying a call: by which secret, and for which projects that counts.
+type Verification struct {
+	core.Proof
+	ring   *Keyring
+	scopes []int // that have the secret
+}
+
+// Authorize accepts the delivery that was read from the call. The secret must be one that may speak for each project that
+// the delivery names, else the error wraps core.ErrDenied: the maintainers of a project could sign a call about another.
+func (v Verification) Authorize(delivery core.Delivery) (core.Delivery, error) {
+	_, ignored := delivery.Event.(core.Ignored)
+	for _, project := range []string{delivery.Project, delivery.Subject().Name} {
+		if none := ignored && project == ""; !none && !v.speaksFor(project) {
+			return core.Delivery{}, fmt.Errorf("%w: the secret %s is not one of %s: enter the secret of the first entry of"+
+				" repositories that matches the project and has secrets, or one of the platform, in the webhook",
+				core.ErrDenied, v.Secret(), project)
+		}
+	}
+	v.MaySign = v.ring.MaySign(delivery.Project)
+	delivery.Proof = v.Proof
+	if v.Scope != "" || !v.Signed && v.ring.signsByScope() {
+		// The numeric id could be that of another project, and addresses it as well as a path does. It could also be that of
+		// a project whose own calls must be signed.
+		delivery.Event = delivery.Event.WithoutRef()
+	}
+	return delivery, nil
+}
+
+func (v Verification) speaksFor(project string) bool {
+	return v.Scope == "" || slices.Contains(v.scopes, v.ring.scopes.Of(v.ring.platform, project))
 }

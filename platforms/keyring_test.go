@@ -1,10 +1,15 @@
 package platforms_test
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"errors"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/platforms"
 )
 
@@ -12,7 +17,7 @@ import (
 func TestWebhooksAreGivenTheirOwnSecrets(t *testing.T) {
 	t.Parallel()
 	type secrets struct{ webhook, signing string }
-	for place, want := range map[platforms.HookPlace]secrets{
+	for place, want := range map[platforms.HookTarget]secrets{
 		{Scope: platforms.ScopeProject, Owner: "acme/web"}:  {"wide", ""},
 		{Scope: platforms.ScopeProject, Owner: "acme/shop"}: {"both", ""},
 		{Scope: platforms.ScopeProject, Owner: "other/x"}:   {"both", "sign"},
@@ -34,7 +39,7 @@ func TestWebhooksAreNotMadeWithoutSecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _, err = keys.For(platforms.HookPlace{Scope: platforms.ScopeGroup, Owner: "acme"})
+	_, _, err = keys.For(platforms.HookTarget{Scope: platforms.ScopeGroup, Owner: "acme"})
 	if !errors.Is(err, platforms.ErrRefused) {
 		t.Errorf("want platforms.ErrRefused, got %v", err)
 	}
@@ -51,5 +56,155 @@ func TestKeyringNamesTheBrokenToken(t *testing.T) {
 	}
 	if strings.Contains(err.Error(), "secret-token") {
 		t.Errorf("the error repeats the token: %v", err)
+	}
+}
+
+// keyring has a secret of the platform, one of acme/web alone, and one that two entries share.
+func keyring(t testing.TB) *platforms.Keyring {
+	t.Helper()
+	keys, err := platforms.NewKeyring("github", []platforms.Scope{
+		{WebhookSecrets: []string{"", "wide"}},
+		{Place: "repositories[0]", Match: "github/acme/web", WebhookSecrets: []string{"web", "wide"}},
+		{Place: "repositories[1]", Match: "github/acme/bare", WebhookSecrets: []string{""}},
+		{Place: "repositories[2]", Match: "github/acme/*", WebhookSecrets: []string{"", "both", "acme"}},
+		{
+			Place: "repositories[4]", Match: "github/other/*",
+			WebhookSecrets: []string{"both"}, SigningTokens: []string{"sign"},
+		},
+	}, func(token string) ([]byte, error) { return []byte(token), nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
+}
+
+func proofOf(t testing.TB, secret string) platforms.Verification {
+	t.Helper()
+	proof, ok := keyring(t).Webhook.Contains(secret)
+	if !ok {
+		t.Fatalf("%q verifies nothing", secret)
+	}
+	return proof
+}
+
+func pushOf(project string) core.Delivery {
+	return core.Delivery{Project: project, Event: core.Push{Project: core.Project{Name: project, Ref: "7"}}}
+}
+
+func TestProofNamesTheSecret(t *testing.T) {
+	t.Parallel()
+	for secret, want := range map[string]core.Proof{
+		"wide": {Place: "webhook_secrets[1]"},
+		"web":  {Place: "repositories[0].webhook_secrets[0]", Scope: "github/acme/web"},
+		"both": {Place: "repositories[2].webhook_secrets[1]", Scope: "github/acme/*"},
+	} {
+		want.SecretID = platforms.SecretID(secret)
+		if diff := cmp.Diff(want, proofOf(t, secret).Proof); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", secret, diff)
+		}
+		if strings.Contains(want.SecretID, secret) || len(want.SecretID) != 8 {
+			t.Errorf("%s: want 8 digits that are not the secret, got %s", secret, want.SecretID)
+		}
+	}
+}
+
+func TestSignedFindsTheSecret(t *testing.T) {
+	t.Parallel()
+	mac := hmac.New(sha256.New, []byte("acme"))
+	mac.Write([]byte("a body"))
+	proof, ok := keyring(t).Webhook.Signed([][]byte{nil, mac.Sum(nil)}, []byte("a "), []byte("body"))
+	if !ok || !proof.Signed || proof.Place != "repositories[2].webhook_secrets[2]" {
+		t.Errorf("want the secret acme, got %+v, %t", proof.Proof, ok)
+	}
+	if proof, ok := keyring(t).Webhook.Signed([][]byte{nil, []byte("x")}, []byte("a body")); ok {
+		t.Errorf("want no secret, got %+v", proof.Proof)
+	}
+}
+
+func TestProofVouchesForItsProjectsOnly(t *testing.T) {
+	t.Parallel()
+	all := []string{"acme/web", "acme/shop", "acme/bare", "other/x", "else/y", "acme/WEB", "Acme/shop", "acme/web.git"}
+	for secret, want := range map[string][]string{
+		"wide": all, "web": {"acme/web", "acme/WEB"}, "acme": {"acme/shop", "acme/bare", "Acme/shop"},
+		"both": {"acme/shop", "acme/bare", "other/x", "Acme/shop"},
+	} {
+		var got []string
+		for _, project := range all {
+			delivery, err := proofOf(t, secret).Authorize(pushOf(project))
+			switch {
+			case err == nil && delivery.Proof.Place != "":
+				got = append(got, project)
+			case !errors.Is(err, core.ErrDenied) || !strings.Contains(err.Error(), project):
+				t.Errorf("%s for %s: want core.ErrDenied with the project's name, got %v", secret, project, err)
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", secret, diff)
+		}
+	}
+}
+
+func TestProofLooksAtEachProject(t *testing.T) {
+	t.Parallel()
+	web, shop := core.Project{Name: "acme/web"}, core.Project{Name: "acme/shop"}
+	for name, test := range map[string]struct {
+		delivery core.Delivery
+		want     bool
+	}{
+		"push":                    {core.Delivery{Project: "acme/web", Event: core.Push{Project: web}}, true},
+		"pipeline":                {core.Delivery{Project: "acme/web", Event: core.Pipeline{Project: web}}, true},
+		"push of another":         {core.Delivery{Project: "acme/web", Event: core.Push{Project: shop}}, false},
+		"pipeline of another":     {core.Delivery{Project: "acme/web", Event: core.Pipeline{Project: shop}}, false},
+		"push kept elsewhere":     {core.Delivery{Project: "acme/shop", Event: core.Push{Project: web}}, false},
+		"push without delivery's": {core.Delivery{Event: core.Push{Project: web}}, false},
+		"ignored, its own":        {core.Delivery{Project: "acme/web", Event: core.Ignored{}}, true},
+		"ignored, about another":  {core.Delivery{Project: "acme/shop", Event: core.Ignored{}}, false},
+		"ignored, about no one":   {core.Delivery{Event: core.Ignored{}}, true},
+		"status":                  {core.Delivery{Project: "acme/web", Event: core.StatusSeen{Project: web}}, true},
+		"status of another":       {core.Delivery{Project: "acme/web", Event: core.StatusSeen{Project: shop}}, false},
+	} {
+		if _, err := proofOf(t, "web").Authorize(test.delivery); (err == nil) != test.want {
+			t.Errorf("%s: want believed %t, got %v", name, test.want, err)
+		}
+	}
+}
+
+// A project's number is as good as its path for posting a status, and a maintainer can write any. So can who has
+// overheard a plain token: that of a project whose own calls are signed.
+func TestNumbersAreBelievedFromThePlatformOnly(t *testing.T) {
+	t.Parallel()
+	type call struct {
+		secret string
+		signed bool
+	}
+	for call, want := range map[call]string{{"wide", true}: "7", {"wide", false}: "", {"web", true}: "", {"web", false}: ""} {
+		proof := proofOf(t, call.secret)
+		proof.Signed = call.signed
+		project := core.Project{Name: "acme/web", Ref: "7"}
+		pipeline := core.Delivery{Project: "acme/web", Event: core.Pipeline{Project: project}}
+		for _, delivery := range []core.Delivery{pushOf("acme/web"), pipeline} {
+			delivery, err := proof.Authorize(delivery)
+			if got := delivery.Subject().Ref; err != nil || got != want {
+				t.Errorf("%+v: want %q, got %q, %v", call, want, got, err)
+			}
+		}
+	}
+}
+
+func TestOnlyProjectsWithSigningTokensMaySign(t *testing.T) {
+	t.Parallel()
+	for project, want := range map[string]bool{"other/x": true, "acme/web": false, "else/y": false} {
+		delivery, err := proofOf(t, "wide").Authorize(pushOf(project))
+		if err != nil || delivery.Proof.MaySign != want {
+			t.Errorf("%s: want %t, got %+v, %v", project, want, delivery.Proof, err)
+		}
+	}
+}
+
+func TestSecretIDs(t *testing.T) {
+	t.Parallel()
+	first, again, other := platforms.SecretID("a secret"), platforms.SecretID("a secret"), platforms.SecretID("b secret")
+	if first != again || first == other {
+		t.Errorf("want one id for each secret, got %s, %s and %s", first, again, other)
 	}
 }

@@ -39,33 +39,3 @@ func TestDeliveryKeyIsStorable(t *testing.T) {
 		}
 	}
 }
-
-func TestWebAddressTakesNoOthers(t *testing.T) {
-	t.Parallel()
-	for stated, want := range map[platforms.Text]string{
-		"https://example.com/a": "https://example.com/a", "http://10.0.0.1:3000/a": "http://10.0.0.1:3000/a",
-		"": "fallback", "ssh://git@example.com/a": "fallback", "javascript:alert(1)": "fallback", "//example.com": "fallback",
-		"https://user:secret@example.com/": "fallback", "https:///a": "fallback", "http://[::1": "fallback",
-	} {
-		if got := platforms.WebAddress(stated, "fallback"); got != want {
-			t.Errorf("%s: want %s, got %s", stated, want, got)
-		}
-	}
-}
-
-func TestParseBase(t *testing.T) {
-	t.Parallel()
-	base, err := platforms.ParseBase("https://example.com/sub/path//")
-	if err != nil || base.String() != "https://example.com/sub/path" {
-		t.Errorf("want the address without slashes at its end, got %v, %v", base, err)
-	}
-	for _, address := range []string{
-		"", "example.com", "ftp://example.com", "https://", "https://a:hunter2@b", "https://a?b", "https://a#b",
-		"https://a:hunter2@b:port",
-	} {
-		_, err := platforms.ParseBase(address)
-		if !errors.Is(err, core.ErrInvalid) || strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("%q: want core.ErrInvalid without the password, got %v", address, err)
-		}
-	}
-}

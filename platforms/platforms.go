@@ -1,32 +1,36 @@
-// Package platforms is the port between Scanhook and the Git platforms: what an adapter must be able to do, and the
-// errors by which it tells its callers what to do next. The adapters are platforms/github and platforms/gitlab.
+// Package platforms is the port between Scanhook and the Git platforms: what an adapter must do, what it can offer
+// besides, and the errors by which it tells its callers what to do next. The adapters are platforms/github,
+// platforms/gitlab and platforms/gitea.
 //
-// Every adapter is a Platform. What else one can do, it says by one of the small interfaces SignatureFinder, Signer,
-// CredentialChecker, Caller, StatusReader, MergeBaseFinder, Inquirer, HookManager and Redeliverer, which the rooms that need
-// them ask for; each has a file of its own. Reading order: platforms.go, answers.go (errors), keyring.go, secrets.go,
-// proof.go (who may speak for which project), hooks.go; the rest helps adapters to read payloads and to make calls.
+// Every adapter is a Platform. It offers more by implementing some of the small interfaces below. Callers do not assert
+// types: for each capability there is one function that does, below its interface.
+//
+// Reading order: platforms.go (interfaces), errors.go, post.go, keyring.go (secrets, and which projects they may speak
+// for), hooks.go; payload.go, push.go, names.go and addresses.go read payloads; client.go, throttle.go and
+// error_message.go make calls.
 package platforms
 
 import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/scanhook/scanhook/core"
 )
 
 // Platform is one configured instance of a Git platform.
 type Platform interface {
-	// Verify proves that body comes from the platform, or from somebody who may speak for some of its projects: the proof
-	// must vouch for what Parse makes of the body. It looks at the raw bytes and parses nothing.
+	// Verify checks that body comes from the platform, or from somebody who may speak for some of its projects: the result
+	// must authorize what Parse makes of the body. It looks at the raw bytes and parses nothing.
 	// Errors wrap core.ErrDenied and never repeat a secret.
-	Verify(header http.Header, body []byte) (Proof, error)
+	Verify(header http.Header, body []byte) (Verification, error)
 	// Parse translates a verified call. Events that we do not use become core.Ignored, never an error.
 	// A body that is not what its event header says is core.ErrInvalid.
 	Parse(header http.Header, body []byte) (core.Delivery, error)
-	// PostStatus makes the platform show the wanted state. Errors are those of this package; anything else is worth
-	// another try. CodeOf tells the HTTP status of the answer in an error, and FieldRefused which text is at fault. Call
-	// Post, which does without such a text.
+	// PostStatus makes the platform show the desired state. Errors are those of this package; any other error is worth a
+	// retry. CodeOf tells the HTTP status behind an error, and FieldRefused which text is at fault. Callers use Post, which
+	// retries without such a text.
 	PostStatus(ctx context.Context, status core.Status) (Posted, error)
 	// Remote tells how to fetch a project, from the configured base address only.
 	Remote(ctx context.Context, project string) (Remote, error)
@@ -37,11 +41,8 @@ type Posted struct {
 	PipelinePin string // the pipeline that the status landed in (GitLab), or empty
 	ID          int64  // the platform's number of the status; 0 where the answer does not tell
 	Code        int    // HTTP status of the answer; 0 where nothing had to be sent
-	LeftOut     string // what Post left out of it because the platform refused it, with its words; usually empty
+	LeftOut     string // what Post left out of it because the platform refused it, with the reason; usually empty
 }
-
-// Set holds the configured platforms by their key in the configuration.
-type Set map[string]Platform
 
 // Remote is a git remote with the credential that opens it.
 type Remote struct {
@@ -49,14 +50,170 @@ type Remote struct {
 	Authorization string // value of the Authorization header, or empty for public projects
 }
 
-// What an adapter says of a post that did not succeed.
-var (
-	// ErrNoToken: nothing was sent because no token is configured; the status is kept and shown.
-	ErrNoToken = errors.New("no token is configured")
-	// ErrUnknownCommit: the platform does not know the commit, yet or any more; worth a few tries.
-	ErrUnknownCommit = errors.New("the platform does not know the commit")
-	// ErrTooEarly: nothing was sent, because in a moment the status can be put where it belongs.
-	ErrTooEarly = errors.New("too early: the platform makes a place for it in a moment")
-	// ErrRefused: the same call will never succeed.
-	ErrRefused = errors.New("refused for good")
-)
+// Set holds the configured platforms by their key in the configuration.
+type Set map[string]Platform
+
+// SignatureFinder is a Platform that sees in the header alone whether a call can be verified, before its body takes
+// memory. Package webhooks asks for it.
+type SignatureFinder interface {
+	// Signed tells whether the header has anything that Verify could check.
+	Signed(header http.Header) bool
+}
+
+// CanVerify is false only where the header alone shows that a call cannot be verified.
+func CanVerify(platform Platform, header http.Header) bool {
+	finder, able := platform.(SignatureFinder)
+	return !able || finder.Signed(header)
+}
+
+// Signer is a Platform whose calls can be signed instead of carrying a plain secret, which anybody who intercepts a call
+// can reuse. The pages and scanhook check ask for it.
+type Signer interface {
+	// MaySign tells whether a signing token is configured that may speak for the project. Only then unsigned calls for it
+	// are refused after the first signed one.
+	MaySign(project string) bool
+}
+
+// MaySign tells whether a signing token is configured for a project. It is false on platforms without signed calls.
+func MaySign(platform Platform, project string) bool {
+	signer, able := platform.(Signer)
+	return able && signer.MaySign(project)
+}
+
+// CredentialChecker is a Platform that can say what its credential is good for before a project needs it. scanhook check
+// asks for it.
+type CredentialChecker interface {
+	// CheckCredential asks about the credential alone, in one call or two. Errors are those of this package: Denied where it
+	// is wrong, has expired or lacks a permission. Nil says only that nothing is known against it: whether it may act in a
+	// project shows there.
+	CheckCredential(ctx context.Context) (Credential, error)
+}
+
+// Credential is what a platform says about the configured token or App.
+type Credential struct {
+	ExpiresAt time.Time // zero where it does not expire, or where the platform does not tell
+}
+
+// CredentialCheckerOf is the platform as a CredentialChecker, if it is one.
+func CredentialCheckerOf(platform Platform) (CredentialChecker, bool) {
+	checker, able := platform.(CredentialChecker)
+	return checker, able
+}
+
+// ClientSharer is a Platform that shares its HTTP client for other calls to the same server, so that a rate limit holds
+// for all of them. The package that compares refs over the git protocol asks for it.
+type ClientSharer interface {
+	// HTTPClient is made by NewClient. It adds no credential.
+	HTTPClient() *http.Client
+}
+
+// ClientOf is a copy of the platform's HTTP client with another timeout, or a new client where it shares none.
+func ClientOf(platform Platform, timeout time.Duration) *http.Client {
+	sharer, able := platform.(ClientSharer)
+	if !able {
+		return NewClient(&http.Client{Timeout: timeout})
+	}
+	client := *sharer.HTTPClient()
+	client.Timeout = timeout
+	return &client
+}
+
+// StatusReader is a Platform that tells which statuses it shows. The package that posts statuses asks for it; less often
+// where webhooks announce statuses as well.
+type StatusReader interface {
+	// LatestStatus is what stands in the place of a posted status. ErrUnknownCommit when there is none; other errors are
+	// those of this package, or worth a retry.
+	LatestStatus(ctx context.Context, status core.Status) (core.StatusSeen, error)
+}
+
+// StatusReaderOf is the platform as a StatusReader, if it is one.
+func StatusReaderOf(platform Platform) (StatusReader, bool) {
+	reader, able := platform.(StatusReader)
+	return reader, able
+}
+
+// MergeBaseFinder is a Platform that knows the history of its projects, which a shallow checkout does not. The runner and
+// the API ask for it through FindMergeBase.
+type MergeBaseFinder interface {
+	// MergeBase finds the commit where sha left the branch. Errors are those of this package, or worth a retry.
+	MergeBase(ctx context.Context, project, branch, sha string) (string, error)
+}
+
+// FindMergeBase asks a scan's platform where its branch left the default branch, saves the answer with keep and returns
+// the scan with it. It asks nothing on the default branch itself, when the answer is known already, and on platforms
+// that are no MergeBaseFinder.
+func (s Set) FindMergeBase(
+	ctx context.Context, scan core.Scan, keep func(context.Context, core.Scan, string) error,
+) (core.Scan, error) {
+	finder, able := s[scan.SourcePlatform].(MergeBaseFinder)
+	if !able || scan.MergeBaseSHA != "" || scan.DefaultBranch == "" || scan.OnDefaultBranch() {
+		return scan, nil
+	}
+	sha, err := finder.MergeBase(ctx, scan.ProjectName, scan.DefaultBranch, scan.CommitSHA)
+	if err != nil {
+		return scan, err
+	}
+	if !core.IsCommitSHA(sha) {
+		return scan, errors.New("the answer names no commit")
+	}
+	if err := keep(ctx, scan, sha); err != nil {
+		return scan, err
+	}
+	scan.MergeBaseSHA = sha
+	return scan, nil
+}
+
+// MetadataFetcher is a Platform that supplies what its webhooks leave out. Package enrich asks for it. Errors are those of
+// this package; any other error is worth a retry.
+type MetadataFetcher interface {
+	// ArtifactBytes is the size of all artifacts of a finished pipeline run, in bytes; 0 where it has none.
+	ArtifactBytes(ctx context.Context, project core.Project, pipeline int64) (int64, error)
+	// ChangedFiles counts the files that differ between the commits; a lower bound where the platform lists no more.
+	ChangedFiles(ctx context.Context, project core.Project, before, after string) (core.ChangedFiles, error)
+}
+
+// MaxArtifact is the largest size that is believed of one artifact, 1 TiB; it also keeps sums from overflowing.
+const MaxArtifact = 1 << 40
+
+// MetadataFetcherOf is the platform as a MetadataFetcher, if it is one.
+func MetadataFetcherOf(platform Platform) (MetadataFetcher, bool) {
+	fetcher, able := platform.(MetadataFetcher)
+	return fetcher, able
+}
+
+// HookManager is a Platform whose webhooks can be listed, added and repaired. scanhook hooks sync, scanhook check and the
+// package that has events delivered again ask for it. Errors are those of this package; any other error is worth a retry.
+type HookManager interface {
+	// HookTargets is where webhooks for a project's events can be, the widest last.
+	HookTargets(project string) []HookTarget
+	// Hooks finds the webhooks of a target that call address.
+	Hooks(ctx context.Context, target HookTarget, address string) ([]Hook, error)
+	// AddHook creates a webhook of a project for address, with the first configured secret.
+	AddHook(ctx context.Context, project, address string) error
+	// RepairHook sets everything that Scanhook needs of a webhook, the secret included.
+	RepairHook(ctx context.Context, hook Hook, address string) error
+}
+
+// HookManagerOf is the platform as a HookManager, if it is one.
+func HookManagerOf(platform Platform) (HookManager, bool) {
+	manager, able := platform.(HookManager)
+	return manager, able
+}
+
+// Redeliverer is a Platform that logs its deliveries. scanhook hooks sync and the package that has events delivered again
+// ask for it. Errors are those of this package; any other error is worth a retry.
+type Redeliverer interface {
+	// Attempts lists what the platform tried to deliver since then, the newest first. Platforms that tell no times list
+	// all failed attempts in their log.
+	Attempts(ctx context.Context, hook Hook, since time.Time) ([]Attempt, error)
+	// Redeliver has the platform try again, under the same key. On some platforms it returns before the call has come.
+	Redeliver(ctx context.Context, hook Hook, attempt Attempt) error
+	// TestHook has the platform call the webhook, which enables one that it has paused or disabled.
+	TestHook(ctx context.Context, hook Hook) error
+}
+
+// RedelivererOf is the platform as a Redeliverer, if it is one.
+func RedelivererOf(platform Platform) (Redeliverer, bool) {
+	redeliverer, able := platform.(Redeliverer)
+	return redeliverer, able
+}

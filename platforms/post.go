@@ -11,10 +11,10 @@ import (
 	"github.com/scanhook/scanhook/core"
 )
 
-// Field is a part of a status that it can do without.
+// Field is an optional part of a status.
 type Field string
 
-// The fields that platforms refuse now and then, and without which the state arrives all the same.
+// The fields that platforms sometimes refuse. The state is posted without them.
 const (
 	FieldDescription Field = "description"
 	FieldLink        Field = "link"
@@ -29,12 +29,12 @@ type FieldRefused struct {
 func (e *FieldRefused) Error() string { return e.Err.Error() }
 func (e *FieldRefused) Unwrap() error { return e.Err }
 
-// Refusal is the error for a status that the platform refuses, in its words: they name the fields that are wrong.
-func Refusal(said string) error {
-	err := fmt.Errorf("%w: %s", ErrRefused, said)
-	words, fields := strings.ToLower(strings.ReplaceAll(said, "_", " ")), []Field{}
-	for field, word := range map[Field]string{FieldDescription: "description", FieldLink: "target url"} {
-		if strings.Contains(words, word) {
+// Refusal is the error for a status that the platform refuses. The platform's message names the fields that are wrong.
+func Refusal(message string) error {
+	err := fmt.Errorf("%w: %s", ErrRefused, message)
+	text, fields := strings.ToLower(strings.ReplaceAll(message, "_", " ")), []Field{}
+	for field, name := range map[Field]string{FieldDescription: "description", FieldLink: "target url"} {
+		if strings.Contains(text, name) {
 			fields = append(fields, field)
 		}
 	}
@@ -45,13 +45,13 @@ func Refusal(said string) error {
 	return &FieldRefused{Fields: fields, Err: err}
 }
 
-// maxPosts is how often a status is posted at most, each time with less: without its link, with the plainest text, and
-// without any.
+// maxPosts is how often a status is posted at most, each time with less: without its link, with the plainest text,
+// without text.
 const maxPosts = 4
 
-// Post makes a platform show a status, and sees to it that the state arrives whatever the texts beside it are: wide
-// characters are replaced, and a field that the platform refuses is left out. Where it refuses a status again without
-// saying for which field, it gets the plainest one that says the same.
+// Post makes a platform show a status, and makes sure that the state arrives whatever its texts are: wide characters are
+// replaced, and a field that the platform refuses is left out. A platform that repeatedly refuses a status without naming
+// a field gets the plainest text for that state.
 func Post(ctx context.Context, platform Platform, status core.Status) (Posted, error) {
 	status.Context, status.Description = core.Narrow(status.Context), core.Narrow(status.Description)
 	posted, err := platform.PostStatus(ctx, status)
@@ -64,8 +64,8 @@ func Post(ctx context.Context, platform Platform, status core.Status) (Posted, e
 		for _, field := range fields {
 			leaveOut(&status, field)
 		}
-		_, why, _ := strings.Cut(err.Error(), ErrRefused.Error()+": ")
-		left = append(left, fmt.Sprintf("%s left out: %s", joinFields(fields), why))
+		_, reason, _ := strings.Cut(err.Error(), ErrRefused.Error()+": ")
+		left = append(left, fmt.Sprintf("%s left out: %s", joinFields(fields), reason))
 		posted, err = platform.PostStatus(ctx, status)
 	}
 	if err == nil {
@@ -74,7 +74,7 @@ func Post(ctx context.Context, platform Platform, status core.Status) (Posted, e
 	return posted, err
 }
 
-// refusedFields are those that are still there of what a refusal is about.
+// refusedFields are the fields that a refusal is about and that the status still has.
 func refusedFields(status core.Status, err error) (fields []Field) {
 	named := new(FieldRefused)
 	code := CodeOf(err)
@@ -89,7 +89,7 @@ func refusedFields(status core.Status, err error) (fields []Field) {
 	})
 }
 
-// plainest says what a state means in characters that every platform takes.
+// plainest describes a state in characters that every platform takes.
 var plainest = map[core.StatusState]string{
 	core.StatusPending: "Scan in progress", core.StatusSuccess: "Scan passed", core.StatusFailure: "Scan found problems",
 	core.StatusError: "Scan failed", core.StatusCancelled: "Superseded by a newer push",
@@ -107,9 +107,9 @@ func leaveOut(status *core.Status, field Field) {
 }
 
 func joinFields(fields []Field) string {
-	words := make([]string, len(fields))
+	names := make([]string, len(fields))
 	for i, field := range fields {
-		words[i] = string(field)
+		names[i] = string(field)
 	}
-	return strings.Join(words, " and ")
+	return strings.Join(names, " and ")
 }

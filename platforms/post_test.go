@@ -3,9 +3,7 @@ package platforms_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/http"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -24,7 +22,7 @@ type picky struct {
 func (p *picky) PostStatus(_ context.Context, status core.Status) (platforms.Posted, error) {
 	p.sent = append(p.sent, fmt.Sprintf("%s|%s|%s", status.Context, status.Description, status.TargetURL))
 	if said := p.refuses(status); said != "" {
-		err := &platforms.Answered{Code: http.StatusUnprocessableEntity, Err: platforms.Refusal(said)}
+		err := &platforms.HTTPError{Code: http.StatusUnprocessableEntity, Err: platforms.Refusal(said)}
 		return platforms.Posted{}, fmt.Errorf("posting: %w", err)
 	}
 	return platforms.Posted{ID: 1}, nil
@@ -71,50 +69,4 @@ func TestPostLeavesOutWhatIsRefused(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestSaidIsThePlatformsSentence(t *testing.T) {
-	t.Parallel()
-	for body, want := range map[string]string{
-		`{"message":"Bad credentials","documentation_url":"https://x"}`: `, "Bad credentials"`,
-		`{"message":"Validation Failed","errors":[{"resource":"Status","field":"description","message":"is too long"},` +
-			`{"field":"context","code":"missing"},{"field":"target_url","message":"target_url is blocked"}]}`: `, "Validation Failed: ` +
-			`description is too long, context missing, target_url is blocked"`,
-		`{"message":{"name":["has already been taken"],"ref":["is odd","is long"]}}`: `, "name has already been taken, ref is odd, is long"`,
-		`{"error":"invalid_token","error_description":"Token was revoked."}`:         `, "invalid_token: Token was revoked."`,
-		`{"message":"a\u001b[31m\nb of s3cret","errors":["more"]}`:                   `, "a b of [token]: more"`,
-		`{"message":"` + strings.Repeat("ü", 300) + `"}`:                             `, "` + strings.Repeat("ü", 199) + `…"`,
-		`<html>403</html>`: ``, `{}`: ``, `{"message":7}`: ``, ``: ``,
-	} {
-		client := platforms.NewClient(&http.Client{Transport: answering{body}})
-		response, err := client.Get("http://platform.example/")
-		if err != nil {
-			t.Fatal(err)
-		}
-		response.Body.Close()
-		if got := platforms.Answer("github", response, "s3cret"); got != "github answered 403"+want {
-			t.Errorf("%.60s: got %s, want %s", body, got, want)
-		}
-	}
-}
-
-// GitHub's secondary limits come without a time now and then: nothing is asked for a minute all the same.
-func TestClientKeepsQuietAfterALimitWithoutATime(t *testing.T) {
-	t.Parallel()
-	client := platforms.NewClient(&http.Client{Transport: answering{`{"message":"You have exceeded a secondary rate limit."}`}})
-	response, err := client.Get("http://platform.example/")
-	if err != nil || response.StatusCode != http.StatusForbidden {
-		t.Fatal(err)
-	}
-	response.Body.Close()
-	if _, err := client.Get("http://platform.example/"); err == nil || !strings.Contains(err.Error(), "told to wait") { //nolint:bodyclose // none
-		t.Errorf("got %v, want no second call", err)
-	}
-}
-
-// answering answers every call with 403 and a body.
-type answering struct{ body string }
-
-func (a answering) RoundTrip(*http.Request) (*http.Response, error) {
-	return &http.Response{StatusCode: http.StatusForbidden, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(a.body))}, nil
 }

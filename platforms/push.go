@@ -1,15 +1,28 @@
 package platforms
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"strings"
 
 	"github.com/scanhook/scanhook/core"
 )
 
-// CompletePush draws the conclusions that are the same on every platform from what a payload states: zero ids tell of
-// creation and deletion, a deleted ref has no commit and no files whatever else the payload says, and refs that are
-// neither branch nor tag are ignored. A push without a full ref or without a commit wraps core.ErrInvalid.
+const (
+	// maxListedCommits is how many commits GitHub puts into one push at most.
+	maxListedCommits = 2048
+	// maxListedFiles is how many files GitHub lists for one commit at most.
+	maxListedFiles = 3000
+	// plainCommits is the size up to which a list of commits is decoded without bounds, in bytes.
+	plainCommits = 64 << 10
+	// maxCountedFiles is how many files of a push are counted; above it, the platform is asked for the number.
+	maxCountedFiles = 50_000
+)
+
+// CompletePush applies the rules that are the same on every platform: zero ids mean creation and deletion, a deleted ref
+// has no commit and no files whatever else the payload says, and refs that are neither branch nor tag are ignored. For a
+// push without a full ref or without a commit the error wraps core.ErrInvalid.
 func CompletePush(push core.Push) (core.Event, error) {
 	push.Created = push.Created || core.IsZeroSHA(push.Before)
 	push.Deleted = push.Deleted || core.IsZeroSHA(push.After)
@@ -27,7 +40,7 @@ func CompletePush(push core.Push) (core.Event, error) {
 	return push, nil
 }
 
-// CommitID is a commit id of a payload, all zeros included, or empty where the text is none.
+// CommitID is a commit id of a payload, all zeros included, or empty where the text is not one.
 func CommitID(text Text) string {
 	if id := string(text); core.IsZeroSHA(id) || core.IsCommitSHA(id) {
 		return id
@@ -35,7 +48,7 @@ func CommitID(text Text) string {
 	return ""
 }
 
-// FirstCommit is the first of the texts that names a commit, or empty.
+// FirstCommit is the first of the texts that is a commit id, or empty.
 func FirstCommit(texts ...Text) string {
 	for _, text := range texts {
 		if core.IsCommitSHA(string(text)) {
@@ -43,4 +56,106 @@ func FirstCommit(texts ...Text) string {
 		}
 	}
 	return ""
+}
+
+// Commit lists the files of one commit in the payload of a push. A list is nil where it was not sent.
+type Commit struct {
+	Added    []string `json:"added"`
+	Modified []string `json:"modified"`
+	Removed  []string `json:"removed"`
+}
+
+func (c Commit) hasLists() bool { return c.Added != nil || c.Modified != nil || c.Removed != nil }
+
+// listed is the number of listed files; GitHub leaves all lists empty for commits that are too large.
+func (c Commit) listed() int { return len(c.Added) + len(c.Modified) + len(c.Removed) }
+
+func (c Commit) whole() bool { return c.listed() > 0 && c.listed() < maxListedFiles }
+
+// CountFiles counts the distinct files of a push. Commits is nil where the payload has no such list. Total is the number
+// of commits that the push really has, or 0 where the payload does not tell.
+func CountFiles(commits []Commit, total int64) core.ChangedFiles {
+	files := make(map[string]struct{})
+	known := commits != nil && len(commits) == 0
+	truncated := total > int64(len(commits)) || len(commits) >= maxListedCommits
+	for _, commit := range commits {
+		known = known || commit.hasLists()
+		truncated = truncated || !commit.whole()
+		for _, list := range [][]string{commit.Added, commit.Modified, commit.Removed} {
+			for _, file := range list {
+				files[file] = struct{}{}
+			}
+		}
+	}
+	if !known {
+		return core.ChangedFiles{}
+	}
+	count := len(files)
+	return core.ChangedFiles{Count: &count, Truncated: truncated}
+}
+
+// Commits are the commits of a push. Of an oversized list only the beginning is read, because three bytes of a payload
+// can take a hundred in memory.
+type Commits []Commit
+
+// UnmarshalJSON never fails.
+func (c *Commits) UnmarshalJSON(data []byte) error {
+	if len(data) <= plainCommits {
+		var plain []Commit
+		_ = json.Unmarshal(data, &plain) // a value of a wrong type leaves its field empty
+		*c = plain
+		return nil
+	}
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	if token, err := decoder.Token(); err != nil || token != json.Delim('[') {
+		return nil
+	}
+	files := 0
+	for *c = []Commit{}; decoder.More(); {
+		if len(*c) == maxListedCommits || files > maxCountedFiles {
+			*c = append(*c, Commit{}) // stands for the rest
+			return nil
+		}
+		var commit boundedCommit
+		_ = decoder.Decode(&commit)
+		files += Commit(commit).listed()
+		*c = append(*c, Commit(commit))
+	}
+	return nil
+}
+
+// boundedCommit is a Commit that reads no more files than a platform lists.
+type boundedCommit Commit
+
+// UnmarshalJSON never fails.
+func (c *boundedCommit) UnmarshalJSON(data []byte) error {
+	var lists struct {
+		Added, Modified, Removed boundedList
+	}
+	_ = json.Unmarshal(data, &lists)
+	c.Added, c.Modified, c.Removed = lists.Added, lists.Modified, lists.Removed
+	return nil
+}
+
+type boundedList []string
+
+// UnmarshalJSON never fails.
+func (l *boundedList) UnmarshalJSON(data []byte) error {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	if token, err := decoder.Token(); err != nil || token != json.Delim('[') {
+		return nil
+	}
+	for *l = []string{}; decoder.More() && len(*l) < maxListedFiles; {
+		var file string
+		if decoder.Decode(&file) != nil {
+			return nil
+		}
+		*l = append(*l, file)
+	}
+	return nil
+}
+
+// FilesUpTo is a number of files from a platform that lists at most limit of them.
+func FilesUpTo(limit, listed int) core.ChangedFiles {
+	return core.ChangedFiles{Count: &listed, Truncated: listed >= limit}
 }

@@ -26,7 +26,7 @@ func FuzzForgeries(f *testing.F) {
 			return
 		}
 		call := sealAs(t, standin.Config{Kind: standin.Kind(platform), Secret: mallorys}, event, body)
-		proof, err := adapter.Verify(call.Header, call.Body)
+		verification, err := adapter.Verify(call.Header, call.Body)
 		if err != nil {
 			t.Fatalf("want Mallory's secret to be known, got %v", err)
 		}
@@ -34,7 +34,7 @@ func FuzzForgeries(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if delivery, err = proof.Vouch(delivery); err != nil {
+		if delivery, err = verification.Authorize(delivery); err != nil {
 			return
 		}
 		_, idle := delivery.Event.(core.Ignored)

@@ -11,7 +11,7 @@ import (
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
-// Who bears no proof gets no time either: connections are few.
+// Calls that cannot be verified get no time either: connections are few.
 func TestStrangersWhoStallAreHungUpOn(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(serveScoped(t, storetest.Open(t, store.Config{}), nil))

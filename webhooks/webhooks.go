@@ -91,7 +91,7 @@ func (r *Receiver) read(c *gin.Context, name string, platform platforms.Platform
 	if err != nil {
 		return core.Delivery{}, err
 	}
-	proof, err := platform.Verify(c.Request.Header, body)
+	verification, err := platform.Verify(c.Request.Header, body)
 	if err != nil {
 		return core.Delivery{}, err
 	}
@@ -100,12 +100,12 @@ func (r *Receiver) read(c *gin.Context, name string, platform platforms.Platform
 		r.Meter.Delivered(name, nil, metrics.OutcomeInvalid)
 		return core.Delivery{}, err
 	}
-	return proof.Vouch(delivery)
+	return verification.Authorize(delivery)
 }
 
-// readBody leaves the body of a call without any proof unread: Verify refuses it whatever the body is.
+// readBody leaves the body unread of a call that Verify refuses whatever the body is.
 func readBody(c *gin.Context, place *httpx.Place, platform platforms.Platform) ([]byte, error) {
-	if finder, ok := platform.(platforms.SignatureFinder); ok && !finder.Signed(c.Request.Header) {
+	if !platforms.CanVerify(platform, c.Request.Header) {
 		httpx.LeaveUnread(c.Writer)
 		return nil, nil
 	}

@@ -21,7 +21,7 @@ func (i inspection) failingHooks(ctx context.Context, asked askedHooks) (lines [
 		return nil
 	}
 	for _, found := range list {
-		scope := platforms.HookPlace{Scope: platforms.HookScope(found.Scope), Owner: found.Owner}
+		scope := platforms.HookTarget{Scope: platforms.HookScope(found.Scope), Owner: found.Owner}
 		place := hookPlace{found.SourcePlatform, scope}
 		if i.wants(place) && !asked.settled(place) {
 			lines = append(lines, failingHook(place, found))

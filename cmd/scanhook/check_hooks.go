@@ -19,14 +19,14 @@ type askedHooks struct {
 
 type hookPlace struct {
 	platform string
-	platforms.HookPlace
+	platforms.HookTarget
 }
 
 func (i inspection) askedHooks() askedHooks {
 	asked := askedHooks{map[string]*platforms.HookSurveyor{}, map[hookPlace]bool{}}
 	for name, p := range i.Platforms {
 		if adapter, err := platformOf(i.Config, name); err == nil && i.Verifies(name) && p.Posts() {
-			if manager, ok := adapter.(platforms.HookManager); ok {
+			if manager, ok := platforms.HookManagerOf(adapter); ok {
 				asked.surveyors[name] = platforms.NewHookSurveyor(manager, hookAddress(i.Server.PublicURL, name))
 			}
 		}
@@ -37,7 +37,7 @@ func (i inspection) askedHooks() askedHooks {
 // settled tells that nothing more has to be said of the webhooks of a place: they are right, or a line tells of them.
 func (a askedHooks) settled(place hookPlace) bool {
 	surveyor := a.surveyors[place.platform]
-	return a.told[place] || surveyor != nil && surveyor.AllRight(place.HookPlace)
+	return a.told[place] || surveyor != nil && surveyor.AllRight(place.HookTarget)
 }
 
 // hooks looks at the webhooks of the projects that the configuration names in full, where the platforms may be asked.
@@ -69,7 +69,7 @@ func (i inspection) hook(ctx context.Context, asked askedHooks, project store.Kn
 	case len(survey.Hooks) == 0 && survey.Hidden != nil:
 		return line{verdictWarn, subject, "cannot be looked at: " + oneLine(survey.Hidden.Error())}
 	}
-	own := platforms.HookPlace{Scope: platforms.ScopeProject, Owner: project.ProjectName}
+	own := platforms.HookTarget{Scope: platforms.ScopeProject, Owner: project.ProjectName}
 	asked.told[hookPlace{project.SourcePlatform, own}] = true
 	if len(survey.Hooks) == 0 {
 		address := hookAddress(i.Server.PublicURL, project.SourcePlatform)
@@ -78,7 +78,7 @@ func (i inspection) hook(ctx context.Context, asked askedHooks, project store.Kn
 		return line{verdictFail, subject, text}
 	}
 	best := bestOf(survey.Hooks)
-	asked.told[hookPlace{project.SourcePlatform, best.HookPlace}] = true
+	asked.told[hookPlace{project.SourcePlatform, best.HookTarget}] = true
 	return judgeHook(subject, best, project)
 }
 
@@ -89,18 +89,18 @@ func bestOf(hooks []platforms.Hook) platforms.Hook {
 }
 
 func judgeHook(subject string, best platforms.Hook, project store.KnownProject) line {
-	text := "that of " + best.HookPlace.String()
+	text := "that of " + best.HookTarget.String()
 	if len(best.Faults) > 0 {
 		text += fmt.Sprintf(": %s; run scanhook hooks sync %s/%s", strings.Join(best.Faults, ", "), project.SourcePlatform,
 			project.ProjectName)
 	}
-	if best.Trouble != "" {
-		text += ": " + best.Trouble
+	if best.Problem != "" {
+		text += ": " + best.Problem
 	}
 	switch {
 	case best.Broken:
 		return line{verdictFail, subject, oneLine(text)}
-	case best.Trouble != "" || len(best.Faults) > 0:
+	case best.Problem != "" || len(best.Faults) > 0:
 		return line{verdictWarn, subject, oneLine(text)}
 	}
 	return line{verdictOK, subject, oneLine(text)}

@@ -29,7 +29,7 @@ func (i inspection) platform(ctx context.Context, name string) line {
 		return line{verdictWarn, subject, fmt.Sprintf("%sno token: statuses are kept and shown, not posted; "+
 			"set platforms.%s.token", text, name)}
 	}
-	checker, ok := adapter.(platforms.CredentialChecker)
+	checker, ok := platforms.CredentialCheckerOf(adapter)
 	if !ok {
 		return line{verdictOK, subject, text + "statuses posted to " + posted(p)}
 	}

@@ -20,12 +20,12 @@ func testGiteaHooks(t *testing.T, w *giteaWorld) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	place := platforms.HookPlace{Scope: platforms.ScopeProject, Owner: p.name}
+	place := platforms.HookTarget{Scope: platforms.ScopeProject, Owner: p.name}
 	if err := adapter.AddHook(t.Context(), p.name, p.hookURL()); err != nil {
 		t.Fatal(err)
 	}
 	hook := giteaHook(t, adapter, place, p.hookURL())
-	if len(hook.Faults) > 0 || hook.Broken || hook.Trouble != "" {
+	if len(hook.Faults) > 0 || hook.Broken || hook.Problem != "" {
 		t.Errorf("a fresh webhook: %+v", hook)
 	}
 	p.call(t, http.MethodPatch, fmt.Sprintf("/repos/%s/hooks/%d", p.name, hook.ID), map[string]any{
@@ -34,7 +34,7 @@ func testGiteaHooks(t *testing.T, w *giteaWorld) {
 	if hook = giteaHook(t, adapter, place, p.hookURL()); len(hook.Faults) != 3 || !hook.Broken {
 		t.Errorf("a spoilt webhook: %+v", hook)
 	}
-	if err := adapter.MendHook(t.Context(), hook, p.hookURL()); err != nil {
+	if err := adapter.RepairHook(t.Context(), hook, p.hookURL()); err != nil {
 		t.Fatal(err)
 	}
 	if hook = giteaHook(t, adapter, place, p.hookURL()); len(hook.Faults) > 0 || hook.Broken {
@@ -47,7 +47,7 @@ func testGiteaHooks(t *testing.T, w *giteaWorld) {
 	wantStatus(t, p.final(t, p.sample.Before), "failure", "1 new (1 high)")
 }
 
-func giteaHook(t *testing.T, adapter *github.Platform, place platforms.HookPlace, address string) platforms.Hook {
+func giteaHook(t *testing.T, adapter *github.Platform, place platforms.HookTarget, address string) platforms.Hook {
 	t.Helper()
 	hooks, err := adapter.Hooks(t.Context(), place, address)
 	if err != nil || len(hooks) != 1 {

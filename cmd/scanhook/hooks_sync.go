@@ -68,8 +68,8 @@ func (s *syncing) syncer(platform string) *syncer {
 	if !s.config.Platforms[platform].Posts() {
 		return &syncer{broken: fmt.Errorf("no token to look after webhooks with: set platforms.%s.token", platform)}
 	}
-	manager, manages := adapter.(platforms.HookManager)
-	tester, tests := adapter.(platforms.Redeliverer)
+	manager, manages := platforms.HookManagerOf(adapter)
+	tester, tests := platforms.RedelivererOf(adapter)
 	if !manages || !tests {
 		return &syncer{broken: errors.New("webhooks of this platform are added by hand")}
 	}
@@ -111,7 +111,7 @@ func (s *syncer) add(ctx context.Context, project string) ([]deed, error) {
 	if s.dry {
 		return []deed{{"would add", "a webhook that calls " + s.address}}, nil
 	}
-	place := platforms.HookPlace{Scope: platforms.ScopeProject, Owner: project}
+	place := platforms.HookTarget{Scope: platforms.ScopeProject, Owner: project}
 	s.surveyor.Forget(place)
 	if err := s.manager.AddHook(ctx, project, s.address); err != nil {
 		return nil, err
@@ -124,24 +124,24 @@ func (s *syncer) add(ctx context.Context, project string) ([]deed, error) {
 func (s *syncer) mend(ctx context.Context, hook platforms.Hook) (deed, error) {
 	faults := strings.Join(hook.Faults, "; ")
 	switch {
-	case faults == "" && !s.rewrite && hook.Trouble != "":
-		return deed{"note", "the webhook of " + hook.HookPlace.String() + " is right, but: " + hook.Trouble}, nil
+	case faults == "" && !s.rewrite && hook.Problem != "":
+		return deed{"note", "the webhook of " + hook.HookTarget.String() + " is right, but: " + hook.Problem}, nil
 	case faults == "" && !s.rewrite && hook.Hidden != "":
 		text := "the webhook of %s is right; the platform does not show %s: --rewrite makes sure"
-		return deed{"ok", fmt.Sprintf(text, hook.HookPlace, hook.Hidden)}, nil
+		return deed{"ok", fmt.Sprintf(text, hook.HookTarget, hook.Hidden)}, nil
 	case faults == "" && !s.rewrite:
-		return deed{"ok", "the webhook of " + hook.HookPlace.String() + " is right"}, nil
+		return deed{"ok", "the webhook of " + hook.HookTarget.String() + " is right"}, nil
 	case faults == "":
 		faults = "written again"
 	}
 	if s.dry {
-		return deed{"would mend", "the webhook of " + hook.HookPlace.String() + ": " + faults}, nil
+		return deed{"would mend", "the webhook of " + hook.HookTarget.String() + ": " + faults}, nil
 	}
-	s.surveyor.Forget(hook.HookPlace)
-	if err := s.manager.MendHook(ctx, hook, s.address); err != nil {
+	s.surveyor.Forget(hook.HookTarget)
+	if err := s.manager.RepairHook(ctx, hook, s.address); err != nil {
 		return deed{}, err
 	}
-	mended := deed{"mended", "the webhook of " + hook.HookPlace.String() + ": " + faults}
+	mended := deed{"mended", "the webhook of " + hook.HookTarget.String() + ": " + faults}
 	if !hook.Broken {
 		return mended, nil
 	}

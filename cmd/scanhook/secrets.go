@@ -52,8 +52,7 @@ func maySign(cfg *config.Config) func(platform, project string) bool {
 			return false
 		}
 		adapter, err := platformOf(cfg, platform)
-		signer, signs := adapter.(platforms.Signer)
-		return err != nil || signs && signer.MaySign(project)
+		return err != nil || platforms.MaySign(adapter, project)
 	}
 }
 

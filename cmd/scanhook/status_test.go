@@ -133,7 +133,7 @@ func TestPlatformsReasonIsTold(t *testing.T) {
 		},
 		"allow list": {
 			func(string) standin.Fault { return standin.AddressNotAllowed("acme") },
-			"your IP address is not permitted to access this resource.\": let the address of this server into the list",
+			"your IP address is not permitted to access this resource.\": add the address of this server to the list",
 		},
 		"archived": {
 			func(string) standin.Fault { return standin.Archived() },

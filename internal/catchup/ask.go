@@ -31,13 +31,7 @@ type asker struct {
 // newAsker is for one platform: a wait that it asks for holds for all of its projects, and for its API, whose waits hold
 // here, too.
 func newAsker(platform platforms.Platform, now func() time.Time) asker {
-	caller, lends := platform.(platforms.Caller)
-	if !lends {
-		return asker{platforms.NewClient(&http.Client{Timeout: callTimeout}), now}
-	}
-	client := *caller.HTTPClient()
-	client.Timeout = callTimeout
-	return asker{&client, now}
+	return asker{platforms.ClientOf(platform, callTimeout), now}
 }
 
 // ask takes a snapshot of a project. Errors are those of platforms: RateLimited, ErrRefused for what needs a person;

@@ -25,7 +25,7 @@ const (
 // Config holds what the loops need.
 type Config struct {
 	Store     *store.Store
-	Platforms platforms.Set // those that are no platforms.Inquirer are never asked
+	Platforms platforms.Set // those that are no platforms.MetadataFetcher are never asked
 	Log       *slog.Logger
 	Now       func() time.Time // time.Now when nil
 }
@@ -40,7 +40,7 @@ func New(cfg Config) *Enricher {
 	}
 	e := &Enricher{}
 	for name, platform := range cfg.Platforms {
-		if source, ok := platform.(platforms.Inquirer); ok {
+		if source, ok := platforms.MetadataFetcherOf(platform); ok {
 			e.fetchers = append(e.fetchers, &fetcher{Config: cfg, name: name, source: source})
 		}
 	}
@@ -60,7 +60,7 @@ func (e *Enricher) Run(ctx context.Context) {
 type fetcher struct {
 	Config
 	name   string
-	source platforms.Inquirer
+	source platforms.MetadataFetcher
 	pauses lease.Pauses
 }
 

@@ -20,7 +20,7 @@ const (
 func (w *worker) check(ctx context.Context, place store.HookPlace, dry bool) Finding {
 	found := Finding{
 		Platform: w.name, State: StateNone,
-		Place: platforms.HookPlace{Scope: platforms.HookScope(place.Scope), Owner: place.Owner},
+		Place: platforms.HookTarget{Scope: platforms.HookScope(place.Scope), Owner: place.Owner},
 	}
 	hooks, err := w.manager.Hooks(ctx, found.Place, w.Address(w.name))
 	if isShut(err) {
@@ -52,8 +52,8 @@ func (f *Finding) take(hook platforms.Hook) {
 	if hook.Broken && hook.State == platforms.HookActive {
 		f.State = StateBroken
 	}
-	if hook.Trouble != "" && f.Note == "" {
-		f.Note = hook.Trouble
+	if hook.Problem != "" && f.Note == "" {
+		f.Note = hook.Problem
 	}
 }
 

@@ -55,7 +55,7 @@ type worker struct {
 	sender  platforms.Redeliverer
 	started bool
 	watched int64 // the newest project that was seen
-	known   map[platforms.HookPlace]bool
+	known   map[platforms.HookTarget]bool
 }
 
 // New returns a Redelivery; Run makes it check now and then, Round once.
@@ -65,11 +65,11 @@ func New(cfg Config) *Redelivery {
 	}
 	r := &Redelivery{workers: map[string]*worker{}}
 	for name, platform := range cfg.Platforms {
-		manager, manages := platform.(platforms.HookManager)
-		sender, sends := platform.(platforms.Redeliverer)
+		manager, manages := platforms.HookManagerOf(platform)
+		sender, sends := platforms.RedelivererOf(platform)
 		if manages && sends {
 			r.workers[name] = &worker{
-				Config: cfg, name: name, manager: manager, sender: sender, known: map[platforms.HookPlace]bool{},
+				Config: cfg, name: name, manager: manager, sender: sender, known: map[platforms.HookTarget]bool{},
 			}
 		}
 	}
@@ -121,7 +121,7 @@ func (w *worker) notice(ctx context.Context) error {
 		projects = append(projects, project.ProjectName)
 		w.watched = max(w.watched, project.ID)
 	}
-	fresh := slices.DeleteFunc(w.places(projects), func(p platforms.HookPlace) bool { return w.known[keyOf(p)] })
+	fresh := slices.DeleteFunc(w.places(projects), func(p platforms.HookTarget) bool { return w.known[keyOf(p)] })
 	if len(fresh) == 0 {
 		return nil
 	}
@@ -135,10 +135,10 @@ func (w *worker) notice(ctx context.Context) error {
 }
 
 // places are those of several projects, each once.
-func (w *worker) places(projects []string) (places []platforms.HookPlace) {
-	seen := map[platforms.HookPlace]bool{}
+func (w *worker) places(projects []string) (places []platforms.HookTarget) {
+	seen := map[platforms.HookTarget]bool{}
 	for _, project := range projects {
-		for _, place := range w.manager.HookPlaces(project) {
+		for _, place := range w.manager.HookTargets(project) {
 			if !seen[keyOf(place)] {
 				places = append(places, place)
 			}
@@ -149,12 +149,12 @@ func (w *worker) places(projects []string) (places []platforms.HookPlace) {
 }
 
 // keyOf is what the spellings of one place have in common.
-func keyOf(place platforms.HookPlace) platforms.HookPlace {
+func keyOf(place platforms.HookTarget) platforms.HookTarget {
 	place.Owner = core.ProjectKey(place.Owner)
 	return place
 }
 
-func (w *worker) rows(places ...platforms.HookPlace) []store.HookPlace {
+func (w *worker) rows(places ...platforms.HookTarget) []store.HookPlace {
 	rows := make([]store.HookPlace, len(places))
 	for i, place := range places {
 		rows[i] = store.HookPlace{SourcePlatform: w.name, Scope: string(place.Scope), Owner: place.Owner}

@@ -39,23 +39,23 @@ func (f *hookForge) called(format string, args ...any) error {
 	return f.err
 }
 
-func (f *hookForge) HookPlaces(project string) []platforms.HookPlace {
+func (f *hookForge) HookTargets(project string) []platforms.HookTarget {
 	owner, _, _ := strings.Cut(project, "/")
-	return []platforms.HookPlace{{Scope: platforms.ScopeProject, Owner: project}, {Scope: platforms.ScopeGroup, Owner: owner}}
+	return []platforms.HookTarget{{Scope: platforms.ScopeProject, Owner: project}, {Scope: platforms.ScopeGroup, Owner: owner}}
 }
 
-func (f *hookForge) Hooks(_ context.Context, place platforms.HookPlace, address string) ([]platforms.Hook, error) {
+func (f *hookForge) Hooks(_ context.Context, place platforms.HookTarget, address string) ([]platforms.Hook, error) {
 	err := f.called("list %s %s", place, address)
 	hook, ok := f.hooks[place.Owner]
 	if !ok || err != nil {
 		return nil, err
 	}
-	hook.HookPlace = place
+	hook.HookTarget = place
 	return []platforms.Hook{hook}, nil
 }
 
 func (f *hookForge) Attempts(_ context.Context, hook platforms.Hook, since time.Time) ([]platforms.Attempt, error) {
-	return f.attempts, f.called("attempts of %s since %s", hook.HookPlace, since.Format("02T15:04"))
+	return f.attempts, f.called("attempts of %s since %s", hook.HookTarget, since.Format("02T15:04"))
 }
 
 func (f *hookForge) Redeliver(_ context.Context, _ platforms.Hook, attempt platforms.Attempt) error {
@@ -63,11 +63,11 @@ func (f *hookForge) Redeliver(_ context.Context, _ platforms.Hook, attempt platf
 }
 
 func (f *hookForge) TestHook(_ context.Context, hook platforms.Hook) error {
-	return errors.Join(f.called("test %s", hook.HookPlace), f.test)
+	return errors.Join(f.called("test %s", hook.HookTarget), f.test)
 }
 
 func (f *hookForge) AddHook(context.Context, string, string) error { return errors.ErrUnsupported }
-func (f *hookForge) MendHook(context.Context, platforms.Hook, string) error {
+func (f *hookForge) RepairHook(context.Context, platforms.Hook, string) error {
 	return errors.ErrUnsupported
 }
 

@@ -35,7 +35,7 @@ func (r *Redelivery) Round(ctx context.Context, order Order) error {
 	return nil
 }
 
-func (w *worker) placesOf(ctx context.Context, projects []store.KnownProject) ([]platforms.HookPlace, error) {
+func (w *worker) placesOf(ctx context.Context, projects []store.KnownProject) ([]platforms.HookTarget, error) {
 	var names []string
 	for _, project := range projects {
 		if project.SourcePlatform == w.name {
@@ -52,7 +52,7 @@ func (w *worker) placesOf(ctx context.Context, projects []store.KnownProject) ([
 	return w.places(names), err
 }
 
-func (w *worker) checkNow(ctx context.Context, place platforms.HookPlace, dry bool) (Finding, error) {
+func (w *worker) checkNow(ctx context.Context, place platforms.HookTarget, dry bool) (Finding, error) {
 	if dry {
 		found := w.check(ctx, w.rows(place)[0], true)
 		if errors.Is(found.Err, core.ErrUnavailable) || ctx.Err() != nil {

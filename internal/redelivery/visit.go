@@ -30,7 +30,7 @@ const (
 // Finding is what a check of one place has found.
 type Finding struct {
 	Platform    string
-	Place       platforms.HookPlace
+	Place       platforms.HookTarget
 	State       string // as store.HookPlace has it
 	Note        string // what is wrong with the webhook, or empty
 	Missing     int    // deliveries that have not arrived

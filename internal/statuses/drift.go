@@ -22,7 +22,7 @@ const (
 // checkAfter is how long after its post a status is checked; 0 if it is not, because it will change anyway or because
 // the platform cannot be asked.
 func (p *Poster) checkAfter(status core.Status) time.Duration {
-	if _, ok := p.Platforms[status.SourcePlatform].(platforms.StatusReader); !ok || status.State == core.StatusPending {
+	if _, ok := platforms.StatusReaderOf(p.Platforms[status.SourcePlatform]); !ok || status.State == core.StatusPending {
 		return 0
 	}
 	return firstCheck
@@ -67,7 +67,7 @@ func nextCheck(status core.Status) time.Duration {
 
 // observe asks the platform which status it shows; nil if it does not answer.
 func (s *sender) observe(ctx context.Context, reader platforms.StatusReader, status core.Status) *core.StatusSeen {
-	asking, cancel := context.WithTimeout(platforms.Idle(ctx), postTimeout)
+	asking, cancel := context.WithTimeout(platforms.LowPriority(ctx), postTimeout)
 	defer cancel()
 	observed, err := reader.LatestStatus(asking, status)
 	if err != nil {

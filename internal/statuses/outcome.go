@@ -67,7 +67,7 @@ const maxReason = 400
 // reason is why a post failed, as a text to be kept and shown. It is the same for the same cause: the HTTP status and the
 // length of a pause, which change with each answer, are left out.
 func reason(err error) string {
-	if answered := new(platforms.Answered); errors.As(err, &answered) {
+	if answered := new(platforms.HTTPError); errors.As(err, &answered) {
 		err = answered.Err
 	}
 	if limited := new(platforms.RateLimited); errors.As(err, &limited) {

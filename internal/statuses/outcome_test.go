@@ -14,7 +14,7 @@ import (
 func TestDecide(t *testing.T) {
 	t.Parallel()
 	limited := &platforms.RateLimited{After: 90 * time.Second, Err: errors.New("403")}
-	refused := &platforms.Answered{Code: 422, Err: fmt.Errorf("%w: job limit exceeded", platforms.ErrRefused)}
+	refused := &platforms.HTTPError{Code: 422, Err: fmt.Errorf("%w: job limit exceeded", platforms.ErrRefused)}
 	cases := map[string]struct {
 		err     error
 		age     time.Duration
@@ -69,7 +69,7 @@ func TestDeniedHoldsTheProject(t *testing.T) {
 			t.Parallel()
 			c.err.Err = errDenied
 			status := core.Status{SourcePlatform: "github", Branch: "main", WantedAt: b.now.Add(-c.age), Probe: c.probes}
-			end := b.decide(status, platforms.Posted{}, &platforms.Answered{Code: 403, Err: fmt.Errorf("posting: %w", &c.err)})
+			end := b.decide(status, platforms.Posted{}, &platforms.HTTPError{Code: 403, Err: fmt.Errorf("posting: %w", &c.err)})
 			if end.GivenUp || end.Code != 403 || (end.Trouble == nil) != (c.want == nil) {
 				t.Fatalf("settlement = %+v", end)
 			}
@@ -84,7 +84,7 @@ func TestDeniedHoldsTheProject(t *testing.T) {
 // a day for another reason is given up.
 func TestHeldStatusesArePostedAfterTheRepair(t *testing.T) {
 	t.Parallel()
-	answer := &platforms.Answered{Code: 403, Err: &platforms.Denied{Err: errDenied}}
+	answer := &platforms.HTTPError{Code: 403, Err: &platforms.Denied{Err: errDenied}}
 	b := setup(t, answer, answer, answer, answer, answer, nil, errors.New("502"))
 	var scan core.Scan
 	for n := range 3 {

@@ -64,7 +64,7 @@ func (p *Poster) Run(ctx context.Context) {
 	for name := range p.Platforms {
 		s := &sender{Poster: p, platform: name}
 		senders.Go(func() { s.posts().Run(ctx) })
-		if reader, ok := p.Platforms[name].(platforms.StatusReader); ok {
+		if reader, ok := platforms.StatusReaderOf(p.Platforms[name]); ok {
 			senders.Go(func() { s.driftChecks(reader).Run(ctx) })
 		}
 	}

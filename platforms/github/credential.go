@@ -100,7 +100,7 @@ func (p *Platform) tokenError(answer *gogithub.Response, err error) error {
 	default:
 		classified = p.notTheAPI()
 	}
-	return &platforms.Answered{Code: http.StatusNotFound, Err: classified}
+	return &platforms.HTTPError{Code: http.StatusNotFound, Err: classified}
 }
 
 func (p *Platform) notTheAPI() error {

@@ -33,7 +33,7 @@ func (p *Platform) classify(answer *gogithub.Response, err error) error {
 	if wait, ok := platforms.Limited(response, p.now()); ok {
 		reason = limited(wait)
 	}
-	return &platforms.Answered{Code: response.StatusCode, Err: reason}
+	return &platforms.HTTPError{Code: response.StatusCode, Err: reason}
 }
 
 // pauseOf is the pause that go-github keeps to, or otherwise.
@@ -103,12 +103,12 @@ func (p *Platform) refusal(response *http.Response) error {
 
 // answer tells what GitHub answered, in its own words.
 func (p *Platform) answer(response *http.Response) string {
-	return platforms.Answer(p.name, response, p.token)
+	return platforms.DescribeError(p.name, response, p.token)
 }
 
 // advice is what to do about a 403 or 404: the usual thing, unless GitHub says what the reason is.
 func (p *Platform) advice(response *http.Response, usual string) string {
-	said := platforms.Said(response, p.token)
+	said := platforms.ErrorMessage(response, p.token)
 	if required := response.Header.Get(ssoHeader); required == "" && !strings.Contains(said, "SAML") {
 		return platforms.Advice(said, usual)
 	}
@@ -146,7 +146,7 @@ func (p *Platform) permission() string {
 // invalid tells an unknown commit from a status that GitHub will never take. GitHub lists the fields at fault for the
 // latter; for the former it has no code, only a sentence.
 func (p *Platform) invalid(response *http.Response) error {
-	said := platforms.Said(response, p.token)
+	said := platforms.ErrorMessage(response, p.token)
 	if strings.HasPrefix(said, "No commit found") {
 		return fmt.Errorf("%w: %s", platforms.ErrUnknownCommit, p.answer(response))
 	}

@@ -88,7 +88,7 @@ func TestMendReplacesHookOnGitea(t *testing.T) {
 	tape, platform := gitea(t)
 	hook := hooksOf(t, platform, ofWidgets)[0]
 	tape.calls = nil
-	if err := platform.MendHook(t.Context(), hook, hookAddress); err != nil {
+	if err := platform.RepairHook(t.Context(), hook, hookAddress); err != nil {
 		t.Fatal(err)
 	}
 	const hooks = "/api/v1/repos/acme/widgets/hooks"
@@ -105,7 +105,7 @@ func TestMendReplacesHookOnGitea(t *testing.T) {
 func TestGiteaIsNotAskedForDeliveries(t *testing.T) {
 	t.Parallel()
 	tape, platform := gitea(t)
-	hook := platforms.Hook{HookPlace: ofWidgets, ID: 1}
+	hook := platforms.Hook{HookTarget: ofWidgets, ID: 1}
 	_, listed := platform.Attempts(t.Context(), hook, noon)
 	again := platform.Redeliver(t.Context(), hook, platforms.Attempt{ID: 1})
 	tested := platform.TestHook(t.Context(), hook)

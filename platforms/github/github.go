@@ -46,8 +46,8 @@ type Platform struct {
 }
 
 var (
-	_ platforms.Platform = (*Platform)(nil)
-	_ platforms.Caller   = (*Platform)(nil)
+	_ platforms.Platform     = (*Platform)(nil)
+	_ platforms.ClientSharer = (*Platform)(nil)
 )
 
 // New checks the configuration and calls nobody. Errors name the field, never its value where that is a secret.

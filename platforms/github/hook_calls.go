@@ -23,7 +23,7 @@ type hookCalls struct {
 type listDeliveries func(ctx context.Context, hook int64, page *gogithub.ListCursorOptions) (
 	[]*gogithub.HookDelivery, *gogithub.Response, error)
 
-func (p *Platform) hookCalls(ctx context.Context, place platforms.HookPlace) (hookCalls, error) {
+func (p *Platform) hookCalls(ctx context.Context, place platforms.HookTarget) (hookCalls, error) {
 	switch {
 	case p.posting == nil && p.app == nil:
 		return hookCalls{}, platforms.ErrNoToken

@@ -25,18 +25,18 @@ func hookEvents() []string { return []string{"push", "workflow_run", "status"} }
 
 // HookPlaces are the App, the project and its organisation. An App sees only the first two: it is installed on
 // projects.
-func (p *Platform) HookPlaces(project string) []platforms.HookPlace {
+func (p *Platform) HookTargets(project string) []platforms.HookTarget {
 	owner, _, _ := strings.Cut(project, "/")
-	own := platforms.HookPlace{Scope: platforms.ScopeProject, Owner: project}
+	own := platforms.HookTarget{Scope: platforms.ScopeProject, Owner: project}
 	if p.app != nil {
-		return []platforms.HookPlace{own, {Scope: platforms.ScopeApp}}
+		return []platforms.HookTarget{own, {Scope: platforms.ScopeApp}}
 	}
-	return []platforms.HookPlace{own, {Scope: platforms.ScopeGroup, Owner: owner}}
+	return []platforms.HookTarget{own, {Scope: platforms.ScopeGroup, Owner: owner}}
 }
 
 // Hooks lists the webhooks of a place, which can be twenty for each event: one page holds them. Errors of an
 // organisation that is a person are platforms.ErrNoHookAccess as well.
-func (p *Platform) Hooks(ctx context.Context, place platforms.HookPlace, address string) ([]platforms.Hook, error) {
+func (p *Platform) Hooks(ctx context.Context, place platforms.HookTarget, address string) ([]platforms.Hook, error) {
 	calls, err := p.hookCalls(ctx, place)
 	if err != nil {
 		return nil, fmt.Errorf("listing webhooks of %s: %w", place, err)
@@ -55,10 +55,10 @@ func (p *Platform) Hooks(ctx context.Context, place platforms.HookPlace, address
 }
 
 // toHook compares a webhook with what Scanhook wants. GitHub shows stars in place of the secret, Gitea nothing.
-func (p *Platform) toHook(place platforms.HookPlace, found *gogithub.Hook, address string) platforms.Hook {
+func (p *Platform) toHook(place platforms.HookTarget, found *gogithub.Hook, address string) platforms.Hook {
 	config := found.GetConfig()
 	hook := platforms.Hook{
-		HookPlace: place, ID: found.GetID(), URL: config.GetURL(), State: platforms.HookActive, Events: found.Events,
+		HookTarget: place, ID: found.GetID(), URL: config.GetURL(), State: platforms.HookActive, Events: found.Events,
 	}
 	fault := func(breaks bool, format string, args ...any) {
 		hook.Faults = append(hook.Faults, fmt.Sprintf(format, args...))
@@ -96,7 +96,7 @@ func (p *Platform) judgeEvents(hook *platforms.Hook, fault func(bool, string, ..
 	}
 	events := strings.Join(lacking, " and ")
 	if hook.Scope == platforms.ScopeApp {
-		hook.Trouble = "subscribe the App to " + events + " in its settings"
+		hook.Problem = "subscribe the App to " + events + " in its settings"
 		hook.Broken = hook.Broken || slices.Contains(lacking, "push")
 		return
 	}
@@ -111,15 +111,15 @@ func judgeAnswer(hook *platforms.Hook, last map[string]any, fault func(bool, str
 	case code == http.StatusUnauthorized:
 		fault(true, "its secret is not the configured one: the last call was answered 401")
 	case code >= 300:
-		hook.Trouble = fmt.Sprintf("its last call was answered %.0f", code)
+		hook.Problem = fmt.Sprintf("its last call was answered %.0f", code)
 	case code == 0 && status != "" && status != "unused":
-		hook.Trouble = "its last call failed: " + platforms.Excerpt(status, "")
+		hook.Problem = "its last call failed: " + platforms.Excerpt(status, "")
 	}
 }
 
 // AddHook creates a webhook. GitHub pings it at once.
 func (p *Platform) AddHook(ctx context.Context, project, address string) error {
-	place := platforms.HookPlace{Scope: platforms.ScopeProject, Owner: project}
+	place := platforms.HookTarget{Scope: platforms.ScopeProject, Owner: project}
 	secret, _, err := p.keys.For(place)
 	if err != nil {
 		return wrapped(err, "adding a webhook to %s", place)
@@ -132,19 +132,19 @@ func (p *Platform) AddHook(ctx context.Context, project, address string) error {
 	return wrapped(err, "adding a webhook to %s", place)
 }
 
-// MendHook keeps the events that somebody else has added.
-func (p *Platform) MendHook(ctx context.Context, hook platforms.Hook, address string) error {
-	secret, _, err := p.keys.For(hook.HookPlace)
+// RepairHook keeps the events that somebody else has added.
+func (p *Platform) RepairHook(ctx context.Context, hook platforms.Hook, address string) error {
+	secret, _, err := p.keys.For(hook.HookTarget)
 	if err != nil {
-		return wrapped(err, "mending the webhook of %s", hook.HookPlace)
+		return wrapped(err, "mending the webhook of %s", hook.HookTarget)
 	}
-	calls, err := p.hookCalls(ctx, hook.HookPlace)
+	calls, err := p.hookCalls(ctx, hook.HookTarget)
 	if err == nil {
 		wanted := p.wanted(secret, platforms.OwnAddress(hook.URL, address), hook.Events)
 		answer, failed := calls.edit(ctx, hook.ID, wanted)
 		err = p.hookError(answer, failed)
 	}
-	return wrapped(err, "mending the webhook of %s", hook.HookPlace)
+	return wrapped(err, "mending the webhook of %s", hook.HookTarget)
 }
 
 func (p *Platform) wanted(secret, address string, events []string) *gogithub.Hook {

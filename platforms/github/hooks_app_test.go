@@ -13,7 +13,7 @@ import (
 	"github.com/scanhook/scanhook/platforms/github"
 )
 
-var ofApp = platforms.HookPlace{Scope: platforms.ScopeApp}
+var ofApp = platforms.HookTarget{Scope: platforms.ScopeApp}
 
 // appForge is a GitHub that lets everybody in, with an App installed on acme/widgets.
 func appForge(t *testing.T) (*standin.Server, *github.Platform) {
@@ -43,10 +43,10 @@ func TestHookOfAnApp(t *testing.T) {
 	}
 	faults := strings.Join(hooks[0].Faults, "; ")
 	if !hooks[0].Broken || faults != `it has no secret; its content type is "form"` ||
-		hooks[0].Trouble != "subscribe the App to push and status in its settings" {
+		hooks[0].Problem != "subscribe the App to push and status in its settings" {
 		t.Errorf("judged as %+v", hooks[0])
 	}
-	if err := platform.MendHook(t.Context(), hooks[0], hookAddress); err != nil {
+	if err := platform.RepairHook(t.Context(), hooks[0], hookAddress); err != nil {
 		t.Fatal(err)
 	}
 	if kept := server.Hooks()[0]; kept.Secret != "the secret" || kept.Form || kept.URL != hookAddress {

@@ -20,7 +20,7 @@ const (
 	theToken    = "the-token"
 )
 
-var ofWidgets = platforms.HookPlace{Scope: platforms.ScopeProject, Owner: "acme/widgets"}
+var ofWidgets = platforms.HookTarget{Scope: platforms.ScopeProject, Owner: "acme/widgets"}
 
 // forge is a GitHub with the project acme/widgets, whose every call the official description judges where it knows it.
 func forge(t *testing.T, judged bool) (*standin.Server, *github.Platform) {
@@ -43,7 +43,7 @@ func forge(t *testing.T, judged bool) (*standin.Server, *github.Platform) {
 	})
 }
 
-func hooksOf(t *testing.T, platform *github.Platform, place platforms.HookPlace) []platforms.Hook {
+func hooksOf(t *testing.T, platform *github.Platform, place platforms.HookTarget) []platforms.Hook {
 	t.Helper()
 	hooks, err := platform.Hooks(t.Context(), place, hookAddress)
 	if err != nil {
@@ -109,7 +109,7 @@ func TestHooksAreJudgedAndMended(t *testing.T) {
 				!strings.Contains(faults, test.fault) {
 				t.Fatalf("judged as %+v, want %q", hook, test.fault)
 			}
-			if err := platform.MendHook(t.Context(), hook, hookAddress); err != nil {
+			if err := platform.RepairHook(t.Context(), hook, hookAddress); err != nil {
 				t.Fatal(err)
 			}
 			if mended := hooksOf(t, platform, ofWidgets)[0]; len(mended.Faults) != 0 || mended.Broken {
@@ -140,15 +140,15 @@ func complete(hook standin.Hook) standin.Hook {
 	return hook
 }
 
-func TestHookPlaces(t *testing.T) {
+func TestHookTargets(t *testing.T) {
 	t.Parallel()
-	got := newPlatform(t, github.Config{Token: theToken}).HookPlaces("acme/widgets")
-	if want := []platforms.HookPlace{ofWidgets, {Scope: platforms.ScopeGroup, Owner: "acme"}}; !slices.Equal(got, want) {
+	got := newPlatform(t, github.Config{Token: theToken}).HookTargets("acme/widgets")
+	if want := []platforms.HookTarget{ofWidgets, {Scope: platforms.ScopeGroup, Owner: "acme"}}; !slices.Equal(got, want) {
 		t.Errorf("with a token: %v", got)
 	}
 	app := newPlatform(t, github.Config{App: &github.AppConfig{ID: 4, PrivateKey: privateKey(t)}})
-	got = app.HookPlaces("acme/widgets")
-	if want := []platforms.HookPlace{ofWidgets, {Scope: platforms.ScopeApp}}; !slices.Equal(got, want) {
+	got = app.HookTargets("acme/widgets")
+	if want := []platforms.HookTarget{ofWidgets, {Scope: platforms.ScopeApp}}; !slices.Equal(got, want) {
 		t.Errorf("as an App: %v", got)
 	}
 }
@@ -175,9 +175,9 @@ func TestHooksTellOfTheLastCall(t *testing.T) {
 			t.Fatal(err)
 		}
 		faults := strings.Join(hooks[0].Faults, "; ")
-		if !strings.Contains(faults, test.fault) || !strings.Contains(hooks[0].Trouble, test.trouble) ||
-			(faults == "") != (test.fault == "") || (hooks[0].Trouble == "") != (test.trouble == "") {
-			t.Errorf("%d: faults %q, trouble %q", code, faults, hooks[0].Trouble)
+		if !strings.Contains(faults, test.fault) || !strings.Contains(hooks[0].Problem, test.trouble) ||
+			(faults == "") != (test.fault == "") || (hooks[0].Problem == "") != (test.trouble == "") {
+			t.Errorf("%d: faults %q, trouble %q", code, faults, hooks[0].Problem)
 		}
 	}
 }

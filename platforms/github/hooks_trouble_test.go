@@ -28,7 +28,7 @@ func TestHookRefusals(t *testing.T) {
 			})
 			platform := newPlatform(t, github.Config{URL: server.URL + "/sub", Token: theToken})
 			_, err := platform.Hooks(t.Context(), ofWidgets, hookAddress)
-			_, attempts := platform.Attempts(t.Context(), platforms.Hook{HookPlace: ofWidgets, ID: 3}, noon)
+			_, attempts := platform.Attempts(t.Context(), platforms.Hook{HookTarget: ofWidgets, ID: 3}, noon)
 			for _, err := range []error{err, attempts} {
 				limited := new(platforms.RateLimited)
 				matches := errors.Is(err, test.want) || errors.As(test.want, &limited) && errors.As(err, &limited)
@@ -42,7 +42,7 @@ func TestHookRefusals(t *testing.T) {
 	if _, err := silent.Hooks(t.Context(), ofWidgets, hookAddress); !errors.Is(err, platforms.ErrNoToken) {
 		t.Errorf("without a token: %v", err)
 	}
-	mad := platforms.HookPlace{Scope: platforms.ScopeGroup, Owner: "../app"}
+	mad := platforms.HookTarget{Scope: platforms.ScopeGroup, Owner: "../app"}
 	_, err := newPlatform(t, github.Config{Token: theToken}).Hooks(t.Context(), mad, hookAddress)
 	if !errors.Is(err, platforms.ErrRefused) {
 		t.Errorf("place that is none: %v", err)

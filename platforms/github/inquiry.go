@@ -19,7 +19,7 @@ const (
 	comparedFiles    = 300 // how many files GitHub lists of a comparison at most
 )
 
-var _ platforms.Inquirer = (*Platform)(nil)
+var _ platforms.MetadataFetcher = (*Platform)(nil)
 
 // ArtifactBytes adds up the artifacts of a workflow run. They belong to all attempts together: of several with one name
 // only the newest counts, which is the one that the last attempt left.

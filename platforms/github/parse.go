@@ -1,6 +1,8 @@
 package github
 
 import (
+	"bytes"
+	"encoding/hex"
 	"fmt"
 	"mime"
 	"net/http"
@@ -125,4 +127,80 @@ func (p *Platform) project(r repository) (core.Project, error) {
 		CloneURL:      platforms.WebAddress(r.CloneURL, p.cloneURL(path)),
 		DefaultBranch: string(r.DefaultBranch),
 	}, nil
+}
+
+// pushPayload is the part of a push that we use. Gitea has total_commits, GitHub has created, deleted and forced.
+type pushPayload struct {
+	Ref        platforms.Text `json:"ref"`
+	Before     platforms.Text `json:"before"`
+	After      platforms.Text `json:"after"`
+	Created    bool           `json:"created"`
+	Deleted    bool           `json:"deleted"`
+	Forced     bool           `json:"forced"`
+	HeadCommit struct {
+		ID platforms.Text `json:"id"`
+	} `json:"head_commit"`
+	Commits      platforms.Commits `json:"commits"`
+	TotalCommits platforms.Number  `json:"total_commits"`
+	Repository   repository        `json:"repository"`
+}
+
+func (p *Platform) parsePush(payload []byte) (core.Event, string, error) {
+	var push pushPayload
+	if err := platforms.DecodeObject(payload, &push); err != nil {
+		return nil, "", err
+	}
+	project, err := p.project(push.Repository)
+	if err != nil {
+		return nil, "", err
+	}
+	event, err := platforms.CompletePush(push.translate(project))
+	return event, project.Name, err
+}
+
+func (push pushPayload) translate(project core.Project) core.Push {
+	return core.Push{
+		Project:   project,
+		Ref:       string(push.Ref),
+		Before:    platforms.CommitID(push.Before),
+		After:     platforms.CommitID(push.After),
+		CommitSHA: platforms.FirstCommit(push.HeadCommit.ID, push.After),
+		Created:   push.Created,
+		Deleted:   push.Deleted,
+		Forced:    push.Forced,
+		Files:     platforms.CountFiles(push.Commits, push.TotalCommits.Int()),
+	}
+}
+
+// formField is a field of an urlencoded form; ok is false where it is missing, empty or broken. It takes the field's
+// memory once, where url.ParseQuery would take that of the form several times.
+func formField(form []byte, name string) (value []byte, ok bool) {
+	for pair := range bytes.SplitSeq(form, []byte("&")) {
+		if encoded, found := bytes.CutPrefix(pair, []byte(name+"=")); found {
+			value, ok = unescape(encoded)
+			return value, ok && len(value) > 0
+		}
+	}
+	return nil, false
+}
+
+func unescape(encoded []byte) (text []byte, ok bool) {
+	text = make([]byte, 0, len(encoded))
+	for i := 0; i < len(encoded); i++ {
+		switch c := encoded[i]; c {
+		case '+':
+			text = append(text, ' ')
+		case '%':
+			end := min(i+3, len(encoded))
+			decoded, err := hex.AppendDecode(text, encoded[i+1:end])
+			if err != nil || len(decoded) != len(text)+1 {
+				return nil, false
+			}
+			text = decoded
+			i += 2
+		default:
+			text = append(text, c)
+		}
+	}
+	return text, true
 }

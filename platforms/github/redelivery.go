@@ -25,13 +25,13 @@ var _ platforms.Redeliverer = (*Platform)(nil)
 func (p *Platform) Attempts(ctx context.Context, hook platforms.Hook, since time.Time) ([]platforms.Attempt, error) {
 	deliveries, err := p.deliveries(ctx, hook, since)
 	if err != nil || len(deliveries) == 0 {
-		return nil, wrapped(err, "reading the deliveries of %s", hook.HookPlace)
+		return nil, wrapped(err, "reading the deliveries of %s", hook.HookTarget)
 	}
 	header := http.Header{}
 	header.Set(hookIDHeader, strconv.FormatInt(hook.ID, 10))
 	if hook.Scope == platforms.ScopeApp {
 		if header, err = p.appHeader(ctx, deliveries[0].GetID()); err != nil {
-			return nil, wrapped(err, "reading a delivery of %s", hook.HookPlace)
+			return nil, wrapped(err, "reading a delivery of %s", hook.HookTarget)
 		}
 	}
 	attempts := make([]platforms.Attempt, len(deliveries))
@@ -43,7 +43,7 @@ func (p *Platform) Attempts(ctx context.Context, hook platforms.Hook, since time
 
 func (p *Platform) deliveries(ctx context.Context, hook platforms.Hook, since time.Time) (
 	list []*gogithub.HookDelivery, err error) {
-	calls, err := p.hookCalls(ctx, hook.HookPlace)
+	calls, err := p.hookCalls(ctx, hook.HookTarget)
 	if err == nil && calls.deliveries == nil {
 		err = fmt.Errorf("%w: %s keeps no deliveries", platforms.ErrNoHookAccess, p.name)
 	}
@@ -101,7 +101,7 @@ func toAttempt(header http.Header, delivery *gogithub.HookDelivery) platforms.At
 
 // Redeliver asks GitHub to try again, which it does a moment after its answer.
 func (p *Platform) Redeliver(ctx context.Context, hook platforms.Hook, attempt platforms.Attempt) error {
-	calls, err := p.hookCalls(ctx, hook.HookPlace)
+	calls, err := p.hookCalls(ctx, hook.HookTarget)
 	if err == nil && calls.redeliver == nil {
 		err = fmt.Errorf("%w: %s sends nothing again", platforms.ErrNoHookAccess, p.name)
 	}
@@ -109,20 +109,20 @@ func (p *Platform) Redeliver(ctx context.Context, hook platforms.Hook, attempt p
 		answer, failed := calls.redeliver(ctx, hook.ID, attempt.ID)
 		err = p.hookError(answer, failed)
 	}
-	return wrapped(err, "having delivery %d of %s sent again", attempt.ID, hook.HookPlace)
+	return wrapped(err, "having delivery %d of %s sent again", attempt.ID, hook.HookTarget)
 }
 
 // TestHook has a ping sent, which neither Apps nor Gitea know.
 func (p *Platform) TestHook(ctx context.Context, hook platforms.Hook) error {
-	calls, err := p.hookCalls(ctx, hook.HookPlace)
+	calls, err := p.hookCalls(ctx, hook.HookTarget)
 	if err == nil && calls.ping == nil {
-		err = fmt.Errorf("%w: %s sends no ping", platforms.ErrNoHookAccess, hook.HookPlace)
+		err = fmt.Errorf("%w: %s sends no ping", platforms.ErrNoHookAccess, hook.HookTarget)
 	}
 	if err == nil {
 		answer, failed := calls.ping(ctx, hook.ID)
 		err = p.hookError(answer, failed)
 	}
-	return wrapped(err, "testing the webhook of %s", hook.HookPlace)
+	return wrapped(err, "testing the webhook of %s", hook.HookTarget)
 }
 
 // wrapped says what was tried, where it failed.

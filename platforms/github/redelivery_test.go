@@ -125,7 +125,7 @@ func TestRedeliveryOfOrganisations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hooks, err := platform.Hooks(t.Context(), platforms.HookPlace{Scope: platforms.ScopeGroup, Owner: "acme"}, address)
+	hooks, err := platform.Hooks(t.Context(), platforms.HookTarget{Scope: platforms.ScopeGroup, Owner: "acme"}, address)
 	if err != nil || len(hooks) != 1 {
 		t.Fatal(hooks, err)
 	}
@@ -137,7 +137,7 @@ func TestRedeliveryOfOrganisations(t *testing.T) {
 	if err := platform.Redeliver(t.Context(), hooks[0], missed[0]); err != nil {
 		t.Error(err)
 	}
-	if err := platform.MendHook(t.Context(), hooks[0], address); err != nil {
+	if err := platform.RepairHook(t.Context(), hooks[0], address); err != nil {
 		t.Error(err)
 	}
 }

@@ -36,7 +36,7 @@ func (p *Platform) create(ctx context.Context, owner, repository string, status 
 		return platforms.Posted{}, p.classify(nil, err)
 	}
 	if status.ProjectRef == "" {
-		ctx = platforms.Stay(ctx) // perhaps only the name's owner says that this is about the name's project
+		ctx = platforms.WithoutRedirects(ctx) // perhaps only the name's owner says that this is about the name's project
 	}
 	created, answer, err := client.Repositories.CreateStatus(
 		ctx, owner, repository, status.CommitSHA, toRepoStatus(status))

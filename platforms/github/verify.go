@@ -26,20 +26,20 @@ func (p *Platform) Signed(header http.Header) bool {
 // Verify checks the HMAC-SHA256 of the raw body against every configured secret. GitHub's older SHA-1 header proves
 // nothing here, nor does the empty signature that Gitea sends for a hook without a secret. In a form, Gitea signs the
 // JSON instead of the body and so is refused.
-func (p *Platform) Verify(header http.Header, body []byte) (platforms.Proof, error) {
+func (p *Platform) Verify(header http.Header, body []byte) (platforms.Verification, error) {
 	if p.keys.Empty() {
-		return platforms.Proof{}, fmt.Errorf("%w: platform %s is off because it has no webhook secret: set webhook_secrets in the"+
+		return platforms.Verification{}, fmt.Errorf("%w: platform %s is off because it has no webhook secret: set webhook_secrets in the"+
 			" configuration", core.ErrDenied, p.name)
 	}
 	value := header.Get(signatureHeader)
 	encoded, ok := strings.CutPrefix(value, signaturePrefix)
 	if !ok || encoded == "" {
-		return platforms.Proof{}, unsigned(header)
+		return platforms.Verification{}, unsigned(header)
 	}
 	signature, err := hex.DecodeString(encoded)
 	proof, fits := p.keys.Webhook.Signed([][]byte{signature}, body)
 	if err != nil || !fits {
-		return platforms.Proof{}, fmt.Errorf("%w: the signature fits none of the webhook secrets of %s: check that the webhook has the"+
+		return platforms.Verification{}, fmt.Errorf("%w: the signature fits none of the webhook secrets of %s: check that the webhook has the"+
 			" same secret and the content type application/json, and that no proxy changes the body", core.ErrDenied, p.name)
 	}
 	return proof, nil

@@ -45,7 +45,7 @@ func (p *Platform) checkToken(ctx context.Context) (found platforms.Credential, 
 	case err == nil:
 		return found, nil
 	case answered(answer, http.StatusNotFound):
-		return found, &platforms.Answered{Code: http.StatusNotFound, Err: fmt.Errorf(
+		return found, &platforms.HTTPError{Code: http.StatusNotFound, Err: fmt.Errorf(
 			"GitLab answered 404: its API is not at %s, mend url or api_url of platform %s", p.api.BaseURL(), p.name)}
 	}
 	return found, p.unanswered(answer, err)

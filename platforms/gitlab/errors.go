@@ -27,12 +27,12 @@ func (p *Platform) classify(answer *gogitlab.Response, err error) error {
 	if wait, ok := platforms.Limited(answer.Response, p.now()); ok {
 		reason = &platforms.RateLimited{After: wait, Err: errors.New("GitLab asks for a pause")}
 	}
-	return &platforms.Answered{Code: answer.StatusCode, Err: reason}
+	return &platforms.HTTPError{Code: answer.StatusCode, Err: reason}
 }
 
 // answer tells what GitLab answered, in its own words.
 func (p *Platform) answer(response *http.Response) string {
-	return platforms.Answer("GitLab", response, p.token)
+	return platforms.DescribeError("GitLab", response, p.token)
 }
 
 func (p *Platform) refusal(response *http.Response) error {
@@ -59,7 +59,7 @@ func (p *Platform) refusal(response *http.Response) error {
 // forbidden tells a token without the scope from one that may not do this here. For the former, GitLab has the word of
 // RFC 6750; of the latter it seldom says whether the role is too low or the branch is protected.
 func (p *Platform) forbidden(response *http.Response) error {
-	answer, said := p.answer(response), platforms.Said(response, p.token)
+	answer, said := p.answer(response), platforms.ErrorMessage(response, p.token)
 	if strings.Contains(said, "insufficient_scope") {
 		return denied("%s: the token of platform %s lacks the scope api, make one that has it", answer, p.name)
 	}
@@ -77,7 +77,7 @@ func (p *Platform) hidden(ctx context.Context, status core.Status, unknown error
 	if err = p.classify(answer, err); !errors.Is(err, platforms.ErrUnknownCommit) {
 		return unknown
 	}
-	return &platforms.Answered{Code: http.StatusNotFound, Err: &platforms.Denied{
+	return &platforms.HTTPError{Code: http.StatusNotFound, Err: &platforms.Denied{
 		Hidden: true, Err: fmt.Errorf("%s: make the owner of the token of platform %s a member of the"+
 			" project, with the role Developer", p.answer(answer.Response), p.name)}}
 }

@@ -44,21 +44,21 @@ type wish struct {
 }
 
 // HookPlaces are the project and all groups that it lies in.
-func (p *Platform) HookPlaces(project string) []platforms.HookPlace {
-	places := []platforms.HookPlace{{Scope: platforms.ScopeProject, Owner: project}}
+func (p *Platform) HookTargets(project string) []platforms.HookTarget {
+	places := []platforms.HookTarget{{Scope: platforms.ScopeProject, Owner: project}}
 	for path := project; ; {
 		end := strings.LastIndexByte(path, '/')
 		if end <= 0 {
 			return places
 		}
 		path = path[:end]
-		places = append(places, platforms.HookPlace{Scope: platforms.ScopeGroup, Owner: path})
+		places = append(places, platforms.HookTarget{Scope: platforms.ScopeGroup, Owner: path})
 	}
 }
 
 // Hooks lists the webhooks of a place, of which GitLab allows a hundred: one page holds them. Groups have webhooks from
 // GitLab Premium on; elsewhere, and for a namespace that is a person, the error is platforms.ErrNoHookAccess.
-func (p *Platform) Hooks(ctx context.Context, place platforms.HookPlace, address string) ([]platforms.Hook, error) {
+func (p *Platform) Hooks(ctx context.Context, place platforms.HookTarget, address string) ([]platforms.Hook, error) {
 	var list []webhook
 	page := gogitlab.ListOptions{PerPage: 100}
 	if err := p.callHooks(ctx, http.MethodGet, place, "", "", page, &list); err != nil {
@@ -79,9 +79,9 @@ func (p *Platform) Hooks(ctx context.Context, place platforms.HookPlace, address
 }
 
 // toHook compares a webhook with what Scanhook wants.
-func (p *Platform) toHook(place platforms.HookPlace, found webhook, address string) platforms.Hook {
+func (p *Platform) toHook(place platforms.HookTarget, found webhook, address string) platforms.Hook {
 	hook := platforms.Hook{
-		HookPlace: place, ID: found.ID, Ref: found.ProjectID.ID(), URL: found.URL, State: stateOf(found.AlertStatus),
+		HookTarget: place, ID: found.ID, Ref: found.ProjectID.ID(), URL: found.URL, State: stateOf(found.AlertStatus),
 	}
 	if place.Scope == platforms.ScopeGroup {
 		hook.Ref = found.GroupID.ID()
@@ -130,14 +130,14 @@ func (p *Platform) judgeAnswer(ctx context.Context, hook *platforms.Hook) error 
 		hook.Faults = append(hook.Faults, "its secret is not the configured one: the last call was answered 401")
 		hook.Broken = true
 	default:
-		hook.Trouble = "its last call was answered: " + string(last[0].Status)
+		hook.Problem = "its last call was answered: " + string(last[0].Status)
 	}
 	return nil
 }
 
 // AddHook creates a webhook.
 func (p *Platform) AddHook(ctx context.Context, project, address string) error {
-	place := platforms.HookPlace{Scope: platforms.ScopeProject, Owner: project}
+	place := platforms.HookTarget{Scope: platforms.ScopeProject, Owner: project}
 	wish, err := p.wish(place, address)
 	if err == nil {
 		err = p.callHooks(ctx, http.MethodPost, place, "", "", wish, nil)
@@ -148,19 +148,19 @@ func (p *Platform) AddHook(ctx context.Context, project, address string) error {
 	return nil
 }
 
-// MendHook leaves events alone that somebody else has added. It does not revive a webhook that GitLab has disabled.
-func (p *Platform) MendHook(ctx context.Context, hook platforms.Hook, address string) error {
-	wish, err := p.wish(hook.HookPlace, platforms.OwnAddress(hook.URL, address))
+// RepairHook leaves events alone that somebody else has added. It does not revive a webhook that GitLab has disabled.
+func (p *Platform) RepairHook(ctx context.Context, hook platforms.Hook, address string) error {
+	wish, err := p.wish(hook.HookTarget, platforms.OwnAddress(hook.URL, address))
 	if err == nil {
-		err = p.callHooks(ctx, http.MethodPut, hook.HookPlace, hook.Ref, hookPath(hook), wish, nil)
+		err = p.callHooks(ctx, http.MethodPut, hook.HookTarget, hook.Ref, hookPath(hook), wish, nil)
 	}
 	if err != nil {
-		return fmt.Errorf("mending the webhook of %s: %w", hook.HookPlace, err)
+		return fmt.Errorf("mending the webhook of %s: %w", hook.HookTarget, err)
 	}
 	return nil
 }
 
-func (p *Platform) wish(place platforms.HookPlace, address string) (wish, error) {
+func (p *Platform) wish(place platforms.HookTarget, address string) (wish, error) {
 	token, signing, err := p.keys.For(place)
 	if signing != "" {
 		signing = keyPrefix + strings.TrimPrefix(signing, keyPrefix)

@@ -2,20 +2,15 @@ package gitlab_test
 
 import (
 	"errors"
-	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/scanhook/scanhook/internal/standin"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/platforms/gitlab"
-	"github.com/scanhook/scanhook/platforms/platformtest"
 )
 
 const (
@@ -24,104 +19,10 @@ const (
 )
 
 var (
-	ofWidgets = platforms.HookPlace{Scope: platforms.ScopeProject, Owner: "acme/shop/widgets"}
-	ofAcme    = platforms.HookPlace{Scope: platforms.ScopeGroup, Owner: "acme"}
+	ofWidgets = platforms.HookTarget{Scope: platforms.ScopeProject, Owner: "acme/shop/widgets"}
+	ofAcme    = platforms.HookTarget{Scope: platforms.ScopeGroup, Owner: "acme"}
 	sha       = strings.Repeat("ab", 20)
 )
-
-// forge is a GitLab with a project, a receiver of its calls that answers what code holds, and a clock to turn. The
-// official description judges each call about a project.
-type forge struct {
-	*standin.Server
-	platform *gitlab.Platform
-	address  string // of the receiver
-	code     atomic.Int32
-	now      atomic.Pointer[time.Time]
-}
-
-func (f *forge) turn(d time.Duration) {
-	later := f.clock().Add(d)
-	f.now.Store(&later)
-}
-
-func (f *forge) clock() time.Time { return *f.now.Load() }
-
-func newForge(t *testing.T, judged bool) *forge {
-	t.Helper()
-	f := &forge{}
-	f.code.Store(http.StatusAccepted)
-	start := noon
-	f.now.Store(&start)
-	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(int(f.code.Load()))
-	}))
-	t.Cleanup(receiver.Close)
-	f.address = receiver.URL + "/webhooks/gitlab"
-	f.Server = standin.New(standin.Config{Kind: standin.GitLab, Token: theToken, Now: f.clock})
-	url := f.serve(t, judged)
-	if err := f.SetBase(url + "/sub"); err != nil {
-		t.Fatal(err)
-	}
-	f.AddRepository(standin.Repository{Project: ofWidgets.Owner, ID: 7, Dir: t.TempDir()})
-	if err := f.Declare(ofWidgets.Owner, sha); err != nil {
-		t.Fatal(err)
-	}
-	f.platform = newPlatform(t, gitlab.Config{
-		URL: url + "/sub", Token: theToken, Now: f.clock,
-		WebhookSecrets: []string{"", "the secret", "an older one"}, SigningTokens: []string{"", signing},
-	})
-	return f
-}
-
-func (f *forge) serve(t *testing.T, judged bool) string {
-	if judged {
-		const description = "openapi/gitlab/gitlab-api-v4.subset.json"
-		return platformtest.Describe(t, description, "/sub").Serve(t, f.Server.ServeHTTP).URL
-	}
-	web := httptest.NewServer(f.Server)
-	t.Cleanup(web.Close)
-	return web.URL
-}
-
-func (f *forge) hook(t *testing.T, place platforms.HookPlace) platforms.Hook {
-	t.Helper()
-	hooks, err := f.platform.Hooks(t.Context(), place, f.address)
-	if err != nil || len(hooks) != 1 {
-		t.Fatalf("hooks %+v, %v, want one", hooks, err)
-	}
-	return hooks[0]
-}
-
-// announce pushes, and returns the answer's status; 0 where the hook was not called.
-func (f *forge) announce(t *testing.T) int {
-	t.Helper()
-	made, err := f.Announce(t.Context(), standin.PushSpec{Project: ofWidgets.Owner, Ref: "refs/heads/main", After: sha})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(made) == 0 {
-		return 0
-	}
-	return made[0].Status
-}
-
-// complete fills in what a hook of a test leaves open; the secret - is none.
-func (f *forge) complete(hook standin.Hook) standin.Hook {
-	if hook.Group == "" {
-		hook.Project = ofWidgets.Owner
-	}
-	if hook.URL == "" {
-		hook.URL = f.address
-	}
-	if hook.Secret == "" {
-		hook.Secret, hook.SigningToken = "another secret", signing
-	}
-	hook.Secret = strings.TrimPrefix(hook.Secret, "-")
-	if hook.Events == nil {
-		hook.Events = []string{"push_events", "tag_push_events", "pipeline_events"}
-	}
-	return hook
-}
 
 func TestAddHook(t *testing.T) {
 	t.Parallel()
@@ -181,7 +82,7 @@ func TestHooksAreJudgedAndMended(t *testing.T) {
 			if hook.Broken != test.broken || (test.fault == "") != (faults == "") || !strings.Contains(faults, test.fault) {
 				t.Fatalf("judged as %+v, want %q", hook, test.fault)
 			}
-			if err := f.platform.MendHook(t.Context(), hook, f.address); err != nil {
+			if err := f.platform.RepairHook(t.Context(), hook, f.address); err != nil {
 				t.Fatal(err)
 			}
 			mended, kept := f.hook(t, place), f.Hooks()[0]
@@ -195,10 +96,10 @@ func TestHooksAreJudgedAndMended(t *testing.T) {
 	}
 }
 
-func TestHookPlaces(t *testing.T) {
+func TestHookTargets(t *testing.T) {
 	t.Parallel()
-	got := newPlatform(t, gitlab.Config{}).HookPlaces(ofWidgets.Owner)
-	want := []platforms.HookPlace{ofWidgets, {Scope: platforms.ScopeGroup, Owner: "acme/shop"}, ofAcme}
+	got := newPlatform(t, gitlab.Config{}).HookTargets(ofWidgets.Owner)
+	want := []platforms.HookTarget{ofWidgets, {Scope: platforms.ScopeGroup, Owner: "acme/shop"}, ofAcme}
 	if !slices.Equal(got, want) {
 		t.Errorf("places %v, want %v", got, want)
 	}

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
+	"net/url"
+	"strings"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/platforms"
@@ -116,4 +118,93 @@ func deliveryKey(header http.Header, body []byte) string {
 		}
 	}
 	return platforms.HashKey(header.Get("X-Gitlab-Event"), body)
+}
+
+// project is the part of a payload's project that we use.
+type project struct {
+	ID                platforms.Number `json:"id"`
+	PathWithNamespace platforms.Text   `json:"path_with_namespace"`
+	WebURL            platforms.Text   `json:"web_url"`
+	GitHTTPURL        platforms.Text   `json:"git_http_url"`
+	DefaultBranch     platforms.Text   `json:"default_branch"`
+}
+
+// repository is GitLab's older word for the project; some senders have only this one.
+type repository struct {
+	Homepage   platforms.Text `json:"homepage"`
+	GitHTTPURL platforms.Text `json:"git_http_url"`
+}
+
+// path is the full path of the project. Old payloads have only the address of its page.
+func (p *Platform) path(e envelope) string {
+	for _, path := range []platforms.Text{e.Project.PathWithNamespace, e.PathWithNamespace} {
+		if path != "" {
+			return string(path)
+		}
+	}
+	for _, page := range []platforms.Text{e.Project.WebURL, e.Repository.Homepage} {
+		if address, err := url.Parse(string(page)); err == nil && address.Path != "" {
+			return strings.Trim(strings.TrimPrefix(address.Path, p.web.Path+"/"), "/")
+		}
+	}
+	return ""
+}
+
+// toProject translates the project; its path must be sound because addresses are built from it.
+func (p *Platform) toProject(e envelope) (core.Project, error) {
+	path := p.path(e)
+	if err := platforms.CheckProject(path); err != nil {
+		return core.Project{}, fmt.Errorf("project.path_with_namespace: %w", err)
+	}
+	if !strings.Contains(path, "/") { // GitLab's API would take digits alone for the number of another project
+		return core.Project{}, fmt.Errorf("%w: project.path_with_namespace: %q has no namespace", core.ErrInvalid, path)
+	}
+	page := platforms.WebAddress(e.Repository.Homepage, p.web.JoinPath(path).String())
+	clone := platforms.WebAddress(e.Repository.GitHTTPURL, p.cloneURL(path))
+	project := core.Project{
+		Name:          path,
+		Ref:           e.Project.ID.ID(),
+		URL:           platforms.WebAddress(e.Project.WebURL, page),
+		CloneURL:      platforms.WebAddress(e.Project.GitHTTPURL, clone),
+		DefaultBranch: string(e.Project.DefaultBranch),
+	}
+	if project.Ref == "" {
+		project.Ref = e.ProjectID.ID()
+	}
+	return project, nil
+}
+
+// pushPayload is the part of a push or tag push that we use.
+type pushPayload struct {
+	Ref          platforms.Text    `json:"ref"`
+	Before       platforms.Text    `json:"before"`
+	After        platforms.Text    `json:"after"`
+	CheckoutSHA  platforms.Text    `json:"checkout_sha"`
+	Commits      platforms.Commits `json:"commits"`
+	TotalCommits platforms.Number  `json:"total_commits_count"`
+}
+
+func (p *Platform) parsePush(outer envelope, body []byte) (core.Event, string, error) {
+	var push pushPayload
+	if err := platforms.DecodeObject(body, &push); err != nil {
+		return nil, "", err
+	}
+	project, err := p.toProject(outer)
+	if err != nil {
+		return nil, "", err
+	}
+	event, err := platforms.CompletePush(push.translate(project))
+	return event, project.Name, err
+}
+
+// translate takes the commit from checkout_sha: after is the tag object where a tag is annotated.
+func (push pushPayload) translate(project core.Project) core.Push {
+	return core.Push{
+		Project:   project,
+		Ref:       string(push.Ref),
+		Before:    platforms.CommitID(push.Before),
+		After:     platforms.CommitID(push.After),
+		CommitSHA: platforms.FirstCommit(push.CheckoutSHA, push.After),
+		Files:     platforms.CountFiles(push.Commits, push.TotalCommits.Int()),
+	}
 }

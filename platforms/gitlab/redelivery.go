@@ -68,7 +68,7 @@ func (p *Platform) Attempts(ctx context.Context, hook platforms.Hook, _ time.Tim
 	for page := range maxEventPages {
 		events, err := p.events(ctx, hook, eventsPage{"client_failure,server_failure", page + 1, eventsPerPage})
 		if err != nil {
-			return nil, fmt.Errorf("reading the events of %s: %w", hook.HookPlace, err)
+			return nil, fmt.Errorf("reading the events of %s: %w", hook.HookTarget, err)
 		}
 		for _, event := range events {
 			if event.used() && event.URL == hook.URL {
@@ -85,26 +85,26 @@ func (p *Platform) Attempts(ctx context.Context, hook platforms.Hook, _ time.Tim
 }
 
 func (p *Platform) events(ctx context.Context, hook platforms.Hook, page eventsPage) (events []event, err error) {
-	err = p.callHooks(ctx, http.MethodGet, hook.HookPlace, hook.Ref, hookPath(hook)+"/events", page, &events)
+	err = p.callHooks(ctx, http.MethodGet, hook.HookTarget, hook.Ref, hookPath(hook)+"/events", page, &events)
 	return events, err
 }
 
 // Redeliver makes GitLab call again before it answers. It keeps to GitLab's five in a minute without asking, because
 // the refusal would hold up statuses too.
 func (p *Platform) Redeliver(ctx context.Context, hook platforms.Hook, attempt platforms.Attempt) error {
-	err := p.resends.take(hook.HookPlace, p.now())
+	err := p.resends.take(hook.HookTarget, p.now())
 	var answer struct {
 		Status platforms.Number `json:"response_status"`
 	}
 	if err == nil {
 		path := fmt.Sprintf("%s/events/%d/resend", hookPath(hook), attempt.ID)
-		err = p.callHooks(ctx, http.MethodPost, hook.HookPlace, hook.Ref, path, nil, &answer)
+		err = p.callHooks(ctx, http.MethodPost, hook.HookTarget, hook.Ref, path, nil, &answer)
 	}
 	if err == nil && !(event{Status: platforms.Text(answer.Status)}).succeeded() {
 		err = fmt.Errorf("%w: it was answered %s", platforms.ErrUndelivered, answer.Status)
 	}
 	if err != nil {
-		return fmt.Errorf("having event %d of %s sent again: %w", attempt.ID, hook.HookPlace, err)
+		return fmt.Errorf("having event %d of %s sent again: %w", attempt.ID, hook.HookTarget, err)
 	}
 	return nil
 }
@@ -112,12 +112,12 @@ func (p *Platform) Redeliver(ctx context.Context, hook platforms.Hook, attempt p
 // TestHook sends the last push of the default branch, which GitLab does for disabled webhooks too; a success revives
 // them.
 func (p *Platform) TestHook(ctx context.Context, hook platforms.Hook) error {
-	err := p.callHooks(ctx, http.MethodPost, hook.HookPlace, hook.Ref, hookPath(hook)+"/test/push_events", nil, nil)
+	err := p.callHooks(ctx, http.MethodPost, hook.HookTarget, hook.Ref, hookPath(hook)+"/test/push_events", nil, nil)
 	if errors.Is(err, platforms.ErrRefused) {
 		err = fmt.Errorf("%w: %w", platforms.ErrUndelivered, err)
 	}
 	if err != nil {
-		return fmt.Errorf("testing the webhook of %s: %w", hook.HookPlace, err)
+		return fmt.Errorf("testing the webhook of %s: %w", hook.HookTarget, err)
 	}
 	return nil
 }
@@ -126,7 +126,7 @@ func (p *Platform) TestHook(ctx context.Context, hook platforms.Hook) error {
 func hookPath(hook platforms.Hook) string { return "/" + strconv.FormatInt(hook.ID, 10) }
 
 // callHooks makes a call below the webhooks of a place. The numeric id of its owner is used where it is known.
-func (p *Platform) callHooks(ctx context.Context, method string, place platforms.HookPlace, ref, path string,
+func (p *Platform) callHooks(ctx context.Context, method string, place platforms.HookTarget, ref, path string,
 	options, target any) error {
 	if p.token == "" {
 		return platforms.ErrNoToken
@@ -167,21 +167,21 @@ func (p *Platform) hookError(answer *gogitlab.Response, err error) error {
 	usual := fmt.Sprintf("%sgive the token of platform %s the scope api and the role Maintainer"+
 		" (for webhooks of groups: Owner)", doubt, p.name)
 	return fmt.Errorf("%w: %s: %s", platforms.ErrNoHookAccess, p.answer(answer.Response),
-		platforms.Advice(platforms.Said(answer.Response, p.token), usual))
+		platforms.Advice(platforms.ErrorMessage(answer.Response, p.token), usual))
 }
 
 // resends remembers the calls of the last minute.
 type resends struct {
 	mu   sync.Mutex
-	last map[platforms.HookPlace][]time.Time
+	last map[platforms.HookTarget][]time.Time
 }
 
 // take answers RateLimited when the place had its share of this minute.
-func (r *resends) take(place platforms.HookPlace, now time.Time) error {
+func (r *resends) take(place platforms.HookTarget, now time.Time) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.last == nil {
-		r.last = make(map[platforms.HookPlace][]time.Time)
+		r.last = make(map[platforms.HookTarget][]time.Time)
 	}
 	recent := slices.DeleteFunc(r.last[place], func(at time.Time) bool { return now.Sub(at) >= time.Minute })
 	r.last[place] = recent

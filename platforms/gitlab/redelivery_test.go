@@ -15,7 +15,7 @@ func TestRedelivery(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		hook  standin.Hook
-		place platforms.HookPlace
+		place platforms.HookTarget
 	}{
 		"project": {standin.Hook{}, ofWidgets},
 		"group":   {standin.Hook{Group: "acme"}, ofAcme},
@@ -35,7 +35,7 @@ func TestRedelivery(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := platforms.Attempt{ID: lost.ID, Key: parsed.Key}
-			if len(missed) != 1 || missed[0] != want || !strings.Contains(hook.Trouble, "503") {
+			if len(missed) != 1 || missed[0] != want || !strings.Contains(hook.Problem, "503") {
 				t.Fatalf("missed %+v of %+v, want %+v", missed, hook, want)
 			}
 			if err := f.platform.Redeliver(t.Context(), hook, missed[0]); !errors.Is(err, platforms.ErrUndelivered) {
@@ -51,15 +51,6 @@ func TestRedelivery(t *testing.T) {
 			}
 		})
 	}
-}
-
-func (f *forge) attempts(t *testing.T, hook platforms.Hook) []platforms.Attempt {
-	t.Helper()
-	attempts, err := f.platform.Attempts(t.Context(), hook, time.Time{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return attempts
 }
 
 func TestAttemptsArePaged(t *testing.T) {
@@ -145,13 +136,4 @@ func TestTestHookRevives(t *testing.T) {
 	if revived := f.hook(t, ofWidgets); revived.State != platforms.HookActive || revived.Broken || f.announce(t) != 202 {
 		t.Errorf("revived: %+v", revived)
 	}
-}
-
-func sampleOf(t *testing.T) standin.Repository {
-	t.Helper()
-	sample, err := standin.SampleRepository(t.Context(), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return standin.Repository{Project: ofWidgets.Owner, ID: 7, Dir: sample.Dir}
 }

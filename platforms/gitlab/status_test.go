@@ -1,9 +1,10 @@
 package gitlab_test
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
+	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -11,46 +12,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/standin"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/platforms/gitlab"
 	"github.com/scanhook/scanhook/platforms/platformtest"
 )
-
-// fake is a GitLab that holds one commit; nil handlers answer well.
-type fake struct {
-	pipeline string // JSON of the commit's last pipeline
-	post     func(w http.ResponseWriter, sent map[string]any)
-	sent     []map[string]any
-}
-
-func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method == http.MethodGet {
-		_, _ = w.Write([]byte(`{"id":"x","last_pipeline":` + f.pipeline + `}`))
-		return
-	}
-	sent := make(map[string]any)
-	if err := json.NewDecoder(r.Body).Decode(&sent); err != nil || r.Header.Get("Private-Token") != "the-token" {
-		w.WriteHeader(http.StatusUnauthorized)
-		return
-	}
-	f.sent = append(f.sent, sent)
-	if f.post != nil {
-		f.post(w, sent)
-		return
-	}
-	w.WriteHeader(http.StatusCreated)
-	_, _ = w.Write([]byte(`{"id":1,"status":"running","pipeline_id":77,"coverage":null}`))
-}
-
-// start makes a platform for the fake, below a sub-path.
-func (f *fake) start(t testing.TB) (*gitlab.Platform, *platformtest.Server) {
-	if f.pipeline == "" {
-		f.pipeline = "null"
-	}
-	description := platformtest.Describe(t, "openapi/gitlab/gitlab-api-v4.subset.json", "/sub")
-	server := description.Serve(t, f.ServeHTTP)
-	return newPlatform(t, gitlab.Config{URL: server.URL + "/sub", Token: "the-token"}), server
-}
 
 func TestPostStatusStates(t *testing.T) {
 	t.Parallel()
@@ -177,17 +143,6 @@ func TestPostStatusTellsRefusalsApart(t *testing.T) {
 	}
 }
 
-func TestNewRefusesAddresses(t *testing.T) {
-	t.Parallel()
-	for _, config := range []gitlab.Config{
-		{URL: "ftp://git.example.com"}, {URL: "https://ada:hunter2@git.example.com"}, {APIURL: "/api/v4"},
-	} {
-		if _, err := gitlab.New(config); err == nil || strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("want an error without the password, got %v", err)
-		}
-	}
-}
-
 // CI's pipeline is made just after the push hook is sent: the first status waits for it a moment, and not for ever.
 func TestPostStatusWaitsForThePipeline(t *testing.T) {
 	t.Parallel()
@@ -212,5 +167,148 @@ func TestPostStatusWaitsForThePipeline(t *testing.T) {
 		if _, err := platform.PostStatus(t.Context(), status); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
+	}
+}
+
+// mergeWorld is a GitLab with a commit that has pipelines.
+type mergeWorld struct {
+	*standin.Server
+	*gitlab.Platform
+	sha string
+	ids []int64 // of the pipelines, after a 0
+}
+
+// startMergeWorld makes pipelines for the refs, in their order.
+func startMergeWorld(t *testing.T, sample standin.Checkout, refs ...string) mergeWorld {
+	t.Helper()
+	server := standin.New(standin.Config{Kind: standin.GitLab, Token: "the-token"})
+	listener := httptest.NewServer(server)
+	t.Cleanup(listener.Close)
+	server.AddRepository(standin.Repository{Project: "acme/widgets", Dir: sample.Dir, DefaultBranch: "main"})
+	w := mergeWorld{server, newPlatform(t, gitlab.Config{URL: listener.URL, Token: "the-token"}), sample.Head, []int64{0}}
+	for _, ref := range refs {
+		id, err := server.AddPipeline("acme/widgets", w.sha, ref, "build")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.ids = append(w.ids, id)
+	}
+	return w
+}
+
+// Both states of a status land in the pipeline that the merge request shows, in whichever order pipelines were made.
+func TestPostStatusFindsTheMergeRequest(t *testing.T) {
+	t.Parallel()
+	head, merged := standin.MergeRequestRef(1, false), standin.MergeRequestRef(1, true)
+	sample, err := standin.SampleRepository(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := map[string]struct {
+		refs []string // of the commit's pipelines
+		told int      // which of them events told of as a merge request's, from 1 on; 0: none
+		gone bool     // events told of one that was deleted
+		want int
+	}{
+		"only a merge request's": {refs: []string{head}, want: 1},
+		"of merged results":      {refs: []string{merged}, want: 1},
+		"before a branch's":      {refs: []string{head, "main"}, want: 1},
+		"after a branch's":       {refs: []string{"main", head}, want: 2},
+		"the newer of two":       {refs: []string{head, head, "main"}, want: 2},
+		"only a branch's":        {refs: []string{"side", "main"}, want: 2},
+		"told of":                {refs: []string{head, "main"}, told: 1, want: 1},
+		"told of, gone":          {refs: []string{head, "main"}, gone: true, want: 1},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := startMergeWorld(t, sample, test.refs...)
+			status := platformtest.Status(core.StatusPending)
+			status.CommitSHA, status.MergePipeline = w.sha, w.ids[test.told]
+			if test.gone {
+				status.MergePipeline = 999
+			}
+			posted, err := w.PostStatus(t.Context(), status)
+			if want := strconv.FormatInt(w.ids[test.want], 10); err != nil || posted.PipelinePin != want {
+				t.Fatalf("posted to %s, %v; want %s", posted.PipelinePin, err, want)
+			}
+			status.PostedState, status.PipelinePin, status.State = status.State, posted.PipelinePin, core.StatusFailure
+			seen, err := w.LatestStatus(t.Context(), status)
+			if err != nil || seen.ID != posted.ID {
+				t.Errorf("seen %+v, %v; want number %d", seen, err, posted.ID)
+			}
+			if final, err := w.PostStatus(t.Context(), status); err != nil || final != posted {
+				t.Errorf("the final state: %+v, %v; want it to end %+v", final, err, posted)
+			}
+		})
+	}
+}
+
+// What began in the branch's pipeline ends there, or it would stand there as running for ever; then it may move.
+func TestPostStatusEndsBeforeItMoves(t *testing.T) {
+	t.Parallel()
+	sample, err := standin.SampleRepository(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := startMergeWorld(t, sample, "main")
+	status := platformtest.Status(core.StatusPending)
+	status.CommitSHA = w.sha
+	posted, err := w.PostStatus(t.Context(), status)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status.MergePipeline, err = w.AddPipeline("acme/widgets", w.sha, standin.MergeRequestRef(1, false)); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{posted.PipelinePin, strconv.FormatInt(status.MergePipeline, 10)} {
+		status.PostedState, status.PipelinePin, status.State = status.State, posted.PipelinePin, core.StatusSuccess
+		if posted, err = w.PostStatus(t.Context(), status); err != nil || posted.PipelinePin != want {
+			t.Errorf("posted to %s, %v; want %s", posted.PipelinePin, err, want)
+		}
+	}
+}
+
+func TestLatestStatus(t *testing.T) {
+	t.Parallel()
+	description := platformtest.Describe(t, "openapi/gitlab/gitlab-api-v4.subset.json", "/sub")
+	tests := map[string]struct {
+		answer string
+		state  core.StatusState // empty: there is none
+	}{
+		"the greatest number": {`[{"id":3,"name":"scanhook","status":"success","author":{"username":"scanhook-bot"}},` +
+			`{"id":5,"name":"scanhook","status":"canceled","description":"no","author":{"username":"ci-bot"}},` +
+			`{"id":6,"name":"scanhook2","status":"success"}]`, core.StatusCancelled},
+		"a word of its own": {`[{"id":5,"name":"scanhook","status":"skipped","description":"no","author":{"username":"ci-bot"}}]`, "skipped"},
+		"none":              {`[]`, ""},
+		"odd entries":       {`[null,{}]`, ""},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := description.Serve(t, func(w http.ResponseWriter, r *http.Request) {
+				if got := r.URL.Query().Encode(); got != "name=scanhook&per_page=100&ref=main" {
+					t.Errorf("asked for %q", got)
+				}
+				_, _ = w.Write([]byte(test.answer))
+			})
+			platform := newPlatform(t, gitlab.Config{URL: server.URL + "/sub", Token: "the-token"})
+			status := platformtest.Status(core.StatusSuccess)
+			status.ProjectRef = "15"
+			got, err := platform.LatestStatus(t.Context(), status)
+			if test.state == "" {
+				if !errors.Is(err, platforms.ErrUnknownCommit) {
+					t.Errorf("want ErrUnknownCommit, got %+v, %v", got, err)
+				}
+				return
+			}
+			want := core.StatusSeen{
+				Project: core.Project{Name: status.ProjectName, Ref: "15"}, CommitSHA: platformtest.SHA, Context: "scanhook", ID: 5,
+				State: test.state, Description: "no", Creator: "ci-bot",
+			}
+			if diff := cmp.Diff(want, got); err != nil || diff != "" {
+				t.Errorf("seen, %v (-want +got):\n%s", err, diff)
+			}
+		})
 	}
 }

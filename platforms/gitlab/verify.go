@@ -1,8 +1,12 @@
 package gitlab
 
 import (
+	"encoding/base64"
 	"fmt"
 	"net/http"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/platforms"
@@ -29,7 +33,7 @@ func (p *Platform) Signed(header http.Header) bool {
 }
 
 // Verify checks the signature where the call bears one and signing tokens are configured, else the plain secret token.
-func (p *Platform) Verify(header http.Header, body []byte) (platforms.Proof, error) {
+func (p *Platform) Verify(header http.Header, body []byte) (platforms.Verification, error) {
 	signed := len(header.Values(signatureHeader)) > 0
 	switch {
 	case p.keys.Empty():
@@ -51,6 +55,57 @@ func (p *Platform) Verify(header http.Header, body []byte) (platforms.Proof, err
 	return proof, nil
 }
 
-func deny(sentence string, values ...any) (platforms.Proof, error) {
-	return platforms.Proof{}, fmt.Errorf("%w: "+sentence, append([]any{core.ErrDenied}, values...)...)
+func deny(sentence string, values ...any) (platforms.Verification, error) {
+	return platforms.Verification{}, fmt.Errorf("%w: "+sentence, append([]any{core.ErrDenied}, values...)...)
+}
+
+const (
+	tolerance       = 5 * time.Minute // both ways, as the reference libraries of Standard Webhooks have it
+	signaturePrefix = "v1,"
+	keyPrefix       = "whsec_"
+	minKey, maxKey  = 24, 64 // bytes; GitLab makes 32
+)
+
+// signingKey decodes a configured token. An error does not tell its value.
+func signingKey(token string) ([]byte, error) {
+	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(token, keyPrefix))
+	if err != nil || len(key) < minKey || len(key) > maxKey {
+		return nil, fmt.Errorf("%w: the token is not %s followed by %d to %d bytes in base64: copy it again from the"+
+			" webhook", core.ErrInvalid, keyPrefix, minKey, maxKey)
+	}
+	return key, nil
+}
+
+// verifySignature follows Standard Webhooks: the signed text is id.timestamp.body, and the header may list several
+// signatures, of which one of version 1 must fit.
+func (p *Platform) verifySignature(header http.Header, body []byte) (platforms.Verification, error) {
+	id, timestamp := header.Get(idHeader), header.Get(timestampHeader)
+	seconds, err := strconv.ParseInt(timestamp, 10, 64)
+	if id == "" || err != nil {
+		return deny("the signature comes without a readable webhook-id and webhook-timestamp: check that no proxy" +
+			" drops headers")
+	}
+	if p.now().Sub(time.Unix(seconds, 0)).Abs() > tolerance {
+		return deny("the signature is more than %s away from the clock here: check both clocks, or the call is a replay",
+			tolerance)
+	}
+	signed := []byte(id + "." + timestamp + ".")
+	proof, fits := p.keys.Signing.Signed(signatures(header.Get(signatureHeader)), signed, body)
+	if !fits {
+		return deny("no signature fits the signing_tokens of platform %s: compare them with the webhook, and check that"+
+			" no proxy changes the body", p.name)
+	}
+	return proof, nil
+}
+
+// signatures are those of version 1; other versions are other algorithms, which GitLab does not use.
+func signatures(list string) [][]byte {
+	var found [][]byte
+	for entry := range strings.FieldsSeq(list) {
+		encoded, ok := strings.CutPrefix(entry, signaturePrefix)
+		if signature, err := base64.StdEncoding.DecodeString(encoded); ok && err == nil {
+			found = append(found, signature)
+		}
+	}
+	return found
 }

@@ -139,11 +139,11 @@ func (s Subject) quiet(t *testing.T) {
 	_, again := platform.PostStatus(ctx, status)
 	_, base := platform.(platforms.MergeBaseFinder).MergeBase(ctx, status.ProjectName, "main", SHA)
 	_, seen := platform.(platforms.StatusReader).LatestStatus(ctx, status)
-	_, files := platform.(platforms.Inquirer).ChangedFiles(ctx, core.Project{Name: status.ProjectName}, SHA, SHA)
-	_, hooks := platform.(platforms.HookManager).Hooks(ctx, platforms.HookPlace{
+	_, files := platform.(platforms.MetadataFetcher).ChangedFiles(ctx, core.Project{Name: status.ProjectName}, SHA, SHA)
+	_, hooks := platform.(platforms.HookManager).Hooks(ctx, platforms.HookTarget{
 		Scope: platforms.ScopeProject, Owner: status.ProjectName}, "https://scanhook.example/webhooks/x")
 	_, checked := platform.(platforms.CredentialChecker).CheckCredential(ctx)
-	answer, borrowed := platform.(platforms.Caller).HTTPClient().Get(server.URL)
+	answer, borrowed := platform.(platforms.ClientSharer).HTTPClient().Get(server.URL)
 	if borrowed == nil {
 		answer.Body.Close()
 	}

@@ -1,35 +1,13 @@
 package gitlab_test
 
 import (
-	"net/http"
+	"strings"
 	"testing"
-	"time"
 
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/platforms/gitlab"
 	"github.com/scanhook/scanhook/platforms/platformtest"
 )
-
-var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-
-func newPlatform(t testing.TB, config gitlab.Config) *gitlab.Platform {
-	t.Helper()
-	config.Name = "gitlab"
-	if config.Now == nil {
-		config.Now = func() time.Time { return noon }
-	}
-	platform, err := gitlab.New(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return platform
-}
-
-func headerOf(event string) http.Header {
-	header := http.Header{"Content-Type": {"application/json"}}
-	header.Set("X-Gitlab-Event", event)
-	return header
-}
 
 func TestSuite(t *testing.T) {
 	t.Parallel()
@@ -49,4 +27,15 @@ func TestSuite(t *testing.T) {
 func TestManifest(t *testing.T) {
 	t.Parallel()
 	platformtest.RunManifest(t, newPlatform(t, gitlab.Config{}), "gitlab", "X-Gitlab-Event")
+}
+
+func TestNewRefusesAddresses(t *testing.T) {
+	t.Parallel()
+	for _, config := range []gitlab.Config{
+		{URL: "ftp://git.example.com"}, {URL: "https://ada:hunter2@git.example.com"}, {APIURL: "/api/v4"},
+	} {
+		if _, err := gitlab.New(config); err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("want an error without the password, got %v", err)
+		}
+	}
 }

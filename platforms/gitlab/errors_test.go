@@ -7,57 +7,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/platforms/gitlab"
 	"github.com/scanhook/scanhook/platforms/platformtest"
 )
-
-func TestLatestStatus(t *testing.T) {
-	t.Parallel()
-	description := platformtest.Describe(t, "openapi/gitlab/gitlab-api-v4.subset.json", "/sub")
-	tests := map[string]struct {
-		answer string
-		state  core.StatusState // empty: there is none
-	}{
-		"the greatest number": {`[{"id":3,"name":"scanhook","status":"success","author":{"username":"scanhook-bot"}},` +
-			`{"id":5,"name":"scanhook","status":"canceled","description":"no","author":{"username":"ci-bot"}},` +
-			`{"id":6,"name":"scanhook2","status":"success"}]`, core.StatusCancelled},
-		"a word of its own": {`[{"id":5,"name":"scanhook","status":"skipped","description":"no","author":{"username":"ci-bot"}}]`, "skipped"},
-		"none":              {`[]`, ""},
-		"odd entries":       {`[null,{}]`, ""},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			server := description.Serve(t, func(w http.ResponseWriter, r *http.Request) {
-				if got := r.URL.Query().Encode(); got != "name=scanhook&per_page=100&ref=main" {
-					t.Errorf("asked for %q", got)
-				}
-				_, _ = w.Write([]byte(test.answer))
-			})
-			platform := newPlatform(t, gitlab.Config{URL: server.URL + "/sub", Token: "the-token"})
-			status := platformtest.Status(core.StatusSuccess)
-			status.ProjectRef = "15"
-			got, err := platform.LatestStatus(t.Context(), status)
-			if test.state == "" {
-				if !errors.Is(err, platforms.ErrUnknownCommit) {
-					t.Errorf("want ErrUnknownCommit, got %+v, %v", got, err)
-				}
-				return
-			}
-			want := core.StatusSeen{
-				Project: core.Project{Name: status.ProjectName, Ref: "15"}, CommitSHA: platformtest.SHA, Context: "scanhook", ID: 5,
-				State: test.state, Description: "no", Creator: "ci-bot",
-			}
-			if diff := cmp.Diff(want, got); err != nil || diff != "" {
-				t.Errorf("seen, %v (-want +got):\n%s", err, diff)
-			}
-		})
-	}
-}
 
 func TestDenialsAreToldApart(t *testing.T) {
 	t.Parallel()

@@ -18,7 +18,7 @@ const (
 	comparedFiles = 1000 // how many files GitLab lists of a comparison by default
 )
 
-var _ platforms.Inquirer = (*Platform)(nil)
+var _ platforms.MetadataFetcher = (*Platform)(nil)
 
 // ArtifactBytes adds up the archives of the latest run of each job of a pipeline.
 func (p *Platform) ArtifactBytes(ctx context.Context, project core.Project, pipeline int64) (int64, error) {
@@ -105,4 +105,25 @@ func numberOrPath(project core.Project) any {
 		return id
 	}
 	return project.Name
+}
+
+var _ platforms.MergeBaseFinder = (*Platform)(nil)
+
+// MergeBase finds the commit where sha left the branch; platforms.ErrUnknownCommit where they have nothing in common.
+func (p *Platform) MergeBase(ctx context.Context, project, branch, sha string) (string, error) {
+	if p.token == "" {
+		return "", fmt.Errorf("asking %s for a merge base: %w", p.name, platforms.ErrNoToken)
+	}
+	if platforms.CheckProject(project) != nil || branch == "" || !core.IsCommitSHA(sha) {
+		return "", fmt.Errorf("%w: no project, no branch or no commit", platforms.ErrRefused)
+	}
+	options := gogitlab.MergeBaseOptions{Ref: &[]string{branch, sha}}
+	commit, answer, err := p.api.Repositories.MergeBase(project, &options, gogitlab.WithContext(ctx))
+	if err := p.classify(answer, err); err != nil {
+		return "", fmt.Errorf("asking %s for the merge base of %s: %w", p.name, project, err)
+	}
+	if commit == nil || !core.IsCommitSHA(commit.ID) {
+		return "", fmt.Errorf("%w: the answer names no merge base", platforms.ErrUnknownCommit)
+	}
+	return commit.ID, nil
 }

@@ -4,26 +4,18 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/platforms/gitlab"
 	"github.com/scanhook/scanhook/platforms/platformtest"
 )
-
-// serveJSON makes a platform, below a sub-path, that gives the same answer to all.
-func serveJSON(t *testing.T, status int, body string) (*gitlab.Platform, *platformtest.Server) {
-	t.Helper()
-	description := platformtest.Describe(t, "openapi/gitlab/gitlab-api-v4.subset.json", "/sub")
-	server := description.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(status)
-		_, _ = w.Write([]byte(body))
-	})
-	return newPlatform(t, gitlab.Config{URL: server.URL + "/sub", Token: "the-token"}), server
-}
 
 func TestArtifactBytes(t *testing.T) {
 	t.Parallel()
@@ -94,5 +86,49 @@ func TestInquiryErrors(t *testing.T) {
 	silent := newPlatform(t, gitlab.Config{})
 	if _, err := silent.ArtifactBytes(t.Context(), project, 31); !errors.Is(err, platforms.ErrNoToken) {
 		t.Errorf("without a token: %v", err)
+	}
+}
+
+func TestMergeBase(t *testing.T) {
+	t.Parallel()
+	const call = "GET /api/v4/projects/group%2Fsub%2Fwidgets/repository/merge_base"
+	base := strings.Repeat("b", 40)
+	tests := map[string]struct {
+		status  int
+		answer  string
+		want    string
+		wantErr error
+	}{
+		"told":                {200, `{"id":"` + base + `"}`, base, nil},
+		"no common history":   {404, `{"message":"404 Merge Base Not Found"}`, "", platforms.ErrUnknownCommit},
+		"an unknown branch":   {400, `{"message":"400 Bad request - Could not find ref: main"}`, "", platforms.ErrRefused},
+		"nonsense":            {200, `{"id":"main"}`, "", platforms.ErrUnknownCommit},
+		"nothing":             {200, `null`, "", platforms.ErrUnknownCommit},
+		"an answer cut short": {200, `{"id":"` + base, "", platforms.ErrUnknownCommit},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if got := r.Method + " " + r.URL.EscapedPath(); got != call {
+					t.Errorf("asked for %s", got)
+				}
+				if diff := cmp.Diff([]string{"main", platformtest.SHA}, r.URL.Query()["refs[]"]); diff != "" {
+					t.Errorf("refs (-want +got):\n%s", diff)
+				}
+				w.WriteHeader(test.status)
+				_, _ = w.Write([]byte(test.answer))
+			}))
+			t.Cleanup(server.Close)
+			platform := newPlatform(t, gitlab.Config{URL: server.URL, Token: "the-token"})
+			got, err := platform.MergeBase(t.Context(), "group/sub/widgets", "main", platformtest.SHA)
+			if got != test.want || (err == nil) != (test.want != "") || test.wantErr != nil && !errors.Is(err, test.wantErr) {
+				t.Errorf("want %q and %v, got %q and %v", test.want, test.wantErr, got, err)
+			}
+		})
+	}
+	platform := newPlatform(t, gitlab.Config{URL: "http://127.0.0.1:1"})
+	if _, err := platform.MergeBase(t.Context(), "a/b", "main", platformtest.SHA); !errors.Is(err, platforms.ErrNoToken) {
+		t.Errorf("without a token: got %v", err)
 	}
 }

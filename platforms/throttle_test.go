@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -168,4 +170,97 @@ func (l lateTransport) RoundTrip(request *http.Request) (*http.Response, error) 
 		<-l.free
 	}
 	return l.RoundTripper.RoundTrip(request)
+}
+
+// Calls that nobody waits for leave half of the allowance to the others.
+func TestIdleCallsAreLeftOutWhenCallsAreScarce(t *testing.T) {
+	t.Parallel()
+	remaining := 60
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-RateLimit-Limit", "100")
+		w.Header().Set("X-RateLimit-Remaining", strconv.Itoa(remaining))
+		w.Header().Set("X-RateLimit-Reset", strconv.FormatInt(time.Now().Add(time.Minute).Unix(), 10))
+	}))
+	defer server.Close()
+	client := platforms.NewClient(nil)
+	get := func(idle bool) error {
+		ctx := t.Context()
+		if idle {
+			ctx = platforms.LowPriority(ctx)
+		}
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := client.Do(request)
+		if err == nil {
+			response.Body.Close()
+		}
+		return err
+	}
+	if err := errors.Join(get(false), get(true)); err != nil {
+		t.Fatalf("with enough left: %v", err)
+	}
+	remaining = 49
+	if err := get(false); err != nil {
+		t.Fatal(err)
+	}
+	limited := new(platforms.RateLimited)
+	if err := get(true); !errors.As(err, &limited) || limited.After > time.Minute {
+		t.Errorf("an idle call with little left: %v", err)
+	}
+	if err := get(false); err != nil {
+		t.Errorf("another call with little left: %v", err)
+	}
+}
+
+// GitHub's secondary limits come without a time now and then: nothing is asked for a minute all the same.
+func TestClientKeepsQuietAfterALimitWithoutATime(t *testing.T) {
+	t.Parallel()
+	client := platforms.NewClient(&http.Client{Transport: answering{`{"message":"You have exceeded a secondary rate limit."}`}})
+	response, err := client.Get("http://platform.example/")
+	if err != nil || response.StatusCode != http.StatusForbidden {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if _, err := client.Get("http://platform.example/"); err == nil || !strings.Contains(err.Error(), "told to wait") { //nolint:bodyclose // none
+		t.Errorf("got %v, want no second call", err)
+	}
+}
+
+func TestLimited(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	github := map[string]string{"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1772366430"}
+	late := map[string]string{"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1772373620", "Date": "Sun, 01 Mar 2026 14:00:00 GMT"}
+	gitlab := map[string]string{"RateLimit-Remaining": "0", "RateLimit-Reset": "1772366430"}
+	tests := map[string]struct {
+		code   int
+		header map[string]string
+		want   time.Duration // 0 is no limit
+	}{
+		"seconds":               {429, map[string]string{"Retry-After": "7"}, 7 * time.Second},
+		"seconds before reset":  {403, map[string]string{"Retry-After": "7", "X-RateLimit-Remaining": "0"}, 7 * time.Second},
+		"date":                  {429, map[string]string{"Retry-After": "Sun, 01 Mar 2026 12:00:09 GMT"}, 9 * time.Second},
+		"date gone by":          {429, map[string]string{"Retry-After": "Sun, 01 Mar 2020 12:00:00 GMT"}, time.Second},
+		"nonsense":              {429, map[string]string{"Retry-After": "-5"}, time.Minute},
+		"github":                {403, github, 30 * time.Second},
+		"gitlab":                {429, gitlab, 30 * time.Second},
+		"our clock is late":     {403, late, 20 * time.Second},
+		"reset is not told":     {403, map[string]string{"X-RateLimit-Remaining": "0"}, time.Minute},
+		"a century":             {429, map[string]string{"Retry-After": "2000000000"}, time.Hour},
+		"refusal with reserves": {403, map[string]string{"X-RateLimit-Remaining": "5", "X-RateLimit-Reset": "1772366430"}, 0},
+		"success with none":     {200, github, 0},
+		"server error":          {503, map[string]string{"Retry-After": "7"}, 0},
+	}
+	for name, test := range tests {
+		header := make(http.Header)
+		for key, value := range test.header {
+			header.Set(key, value)
+		}
+		wait, limited := platforms.Limited(&http.Response{StatusCode: test.code, Header: header}, now)
+		if limited != (test.want > 0) || limited && wait != test.want {
+			t.Errorf("%s: want %s, got %s, %t", name, test.want, wait, limited)
+		}
+	}
 }

@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/platforms"
 )
@@ -67,37 +65,6 @@ func TestTime(t *testing.T) {
 	}
 }
 
-func TestCountFiles(t *testing.T) {
-	t.Parallel()
-	one := platforms.Commit{Added: []string{"a"}, Modified: []string{}, Removed: []string{}}
-	same := platforms.Commit{Modified: []string{"a", "b"}}
-	empty := platforms.Commit{Added: []string{}, Modified: []string{}, Removed: []string{}}
-	count := func(n int) *int { return &n }
-	tests := map[string]struct {
-		commits []platforms.Commit
-		total   int64
-		want    core.ChangedFiles
-	}{
-		"no list of commits":     {nil, 4, core.ChangedFiles{}},
-		"no commits":             {[]platforms.Commit{}, 0, core.ChangedFiles{Count: count(0)}},
-		"no commits are listed":  {[]platforms.Commit{}, 4, core.ChangedFiles{Count: count(0), Truncated: true}},
-		"commits without lists":  {[]platforms.Commit{{}, {}}, 2, core.ChangedFiles{}},
-		"a file is counted once": {[]platforms.Commit{one, same}, 2, core.ChangedFiles{Count: count(2)}},
-		"more commits than told": {[]platforms.Commit{one}, 21, core.ChangedFiles{Count: count(1), Truncated: true}},
-		"total is not told":      {[]platforms.Commit{one}, 0, core.ChangedFiles{Count: count(1)}},
-		"one commit says naught": {[]platforms.Commit{one, empty}, 2, core.ChangedFiles{Count: count(1), Truncated: true}},
-		"as many as ever listed": {
-			[]platforms.Commit{{Added: strings.Split(strings.Repeat("x,", 2999)+"x", ",")}}, 1,
-			core.ChangedFiles{Count: count(1), Truncated: true},
-		},
-	}
-	for name, test := range tests {
-		if diff := cmp.Diff(test.want, platforms.CountFiles(test.commits, test.total)); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", name, diff)
-		}
-	}
-}
-
 func TestDecodeObject(t *testing.T) {
 	t.Parallel()
 	var target struct {
@@ -116,5 +83,13 @@ func TestDecodeObject(t *testing.T) {
 	err := platforms.DecodeObject([]byte(`{"a":1,}`), &target)
 	if err == nil || !strings.Contains(err.Error(), "byte 8") {
 		t.Errorf("want the place of the fault, got %v", err)
+	}
+}
+
+func TestBodiesOfTooManyObjects(t *testing.T) {
+	t.Parallel()
+	body := `{"pull_requests":[` + strings.Repeat("{},", 1_000_001) + `{}]}`
+	if err := platforms.DecodeObject([]byte(body), &json.RawMessage{}); err == nil || !strings.Contains(err.Error(), "too large") {
+		t.Errorf("want too large, got %v", err)
 	}
 }

@@ -1,0 +1,61 @@
+package platforms
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Errors of calls to a platform. They say what the caller should do next.
+var (
+	// ErrNoToken: nothing was sent because no token is configured; the status is kept and shown.
+	ErrNoToken = errors.New("no token is configured")
+	// ErrUnknownCommit: the platform does not know the commit yet, or no longer does; worth a few retries.
+	ErrUnknownCommit = errors.New("the platform does not know the commit")
+	// ErrTooEarly: nothing was sent, because in a moment the status can be put where it belongs.
+	ErrTooEarly = errors.New("too early: the platform makes a place for it in a moment")
+	// ErrRefused: the same call will never succeed.
+	ErrRefused = errors.New("refused for good")
+	// ErrNoHookAccess: the token may not manage webhooks, or the platform does not offer it.
+	ErrNoHookAccess = errors.New("no access to the webhooks")
+	// ErrUndelivered: the platform repeated a delivery at once, and it failed again.
+	ErrUndelivered = errors.New("the platform's call did not succeed")
+)
+
+// RateLimited says that the platform wants no call before After has passed.
+type RateLimited struct {
+	After time.Duration // from now on, positive
+	Err   error
+}
+
+func (e *RateLimited) Error() string { return fmt.Sprintf("rate limited for %s: %v", e.After, e.Err) }
+func (e *RateLimited) Unwrap() error { return e.Err }
+
+// Denied says that the credential may not do what was asked. Similar calls fail as well until a person changes
+// something.
+type Denied struct {
+	Hidden bool  // the platform answers as if the project did not exist, which can be true of a new one
+	Branch bool  // other branches of the project may be open
+	Err    error // what is missing and where to change it
+}
+
+func (e *Denied) Error() string { return e.Err.Error() }
+func (e *Denied) Unwrap() error { return e.Err }
+
+// HTTPError is an error that the platform answered, with the HTTP status.
+type HTTPError struct {
+	Code int
+	Err  error
+}
+
+func (e *HTTPError) Error() string { return e.Err.Error() }
+func (e *HTTPError) Unwrap() error { return e.Err }
+
+// CodeOf is the HTTP status of the answer behind err, 0 where there was none.
+func CodeOf(err error) int {
+	var answer *HTTPError
+	if errors.As(err, &answer) {
+		return answer.Code
+	}
+	return 0
+}

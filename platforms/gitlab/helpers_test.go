@@ -1,0 +1,196 @@
+package gitlab_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/scanhook/scanhook/internal/standin"
+	"github.com/scanhook/scanhook/platforms"
+	"github.com/scanhook/scanhook/platforms/gitlab"
+	"github.com/scanhook/scanhook/platforms/platformtest"
+)
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func newPlatform(t testing.TB, config gitlab.Config) *gitlab.Platform {
+	t.Helper()
+	config.Name = "gitlab"
+	if config.Now == nil {
+		config.Now = func() time.Time { return noon }
+	}
+	platform, err := gitlab.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return platform
+}
+
+func headerOf(event string) http.Header {
+	header := http.Header{"Content-Type": {"application/json"}}
+	header.Set("X-Gitlab-Event", event)
+	return header
+}
+
+// forge is a GitLab with a project, a receiver of its calls that answers what code holds, and a clock to turn. The
+// official description judges each call about a project.
+type forge struct {
+	*standin.Server
+	platform *gitlab.Platform
+	address  string // of the receiver
+	code     atomic.Int32
+	now      atomic.Pointer[time.Time]
+}
+
+func (f *forge) turn(d time.Duration) {
+	later := f.clock().Add(d)
+	f.now.Store(&later)
+}
+
+func (f *forge) clock() time.Time { return *f.now.Load() }
+
+func newForge(t *testing.T, judged bool) *forge {
+	t.Helper()
+	f := &forge{}
+	f.code.Store(http.StatusAccepted)
+	start := noon
+	f.now.Store(&start)
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(int(f.code.Load()))
+	}))
+	t.Cleanup(receiver.Close)
+	f.address = receiver.URL + "/webhooks/gitlab"
+	f.Server = standin.New(standin.Config{Kind: standin.GitLab, Token: theToken, Now: f.clock})
+	url := f.serve(t, judged)
+	if err := f.SetBase(url + "/sub"); err != nil {
+		t.Fatal(err)
+	}
+	f.AddRepository(standin.Repository{Project: ofWidgets.Owner, ID: 7, Dir: t.TempDir()})
+	if err := f.Declare(ofWidgets.Owner, sha); err != nil {
+		t.Fatal(err)
+	}
+	f.platform = newPlatform(t, gitlab.Config{
+		URL: url + "/sub", Token: theToken, Now: f.clock,
+		WebhookSecrets: []string{"", "the secret", "an older one"}, SigningTokens: []string{"", signing},
+	})
+	return f
+}
+
+func (f *forge) serve(t *testing.T, judged bool) string {
+	if judged {
+		const description = "openapi/gitlab/gitlab-api-v4.subset.json"
+		return platformtest.Describe(t, description, "/sub").Serve(t, f.Server.ServeHTTP).URL
+	}
+	web := httptest.NewServer(f.Server)
+	t.Cleanup(web.Close)
+	return web.URL
+}
+
+func (f *forge) hook(t *testing.T, place platforms.HookTarget) platforms.Hook {
+	t.Helper()
+	hooks, err := f.platform.Hooks(t.Context(), place, f.address)
+	if err != nil || len(hooks) != 1 {
+		t.Fatalf("hooks %+v, %v, want one", hooks, err)
+	}
+	return hooks[0]
+}
+
+// announce pushes, and returns the answer's status; 0 where the hook was not called.
+func (f *forge) announce(t *testing.T) int {
+	t.Helper()
+	made, err := f.Announce(t.Context(), standin.PushSpec{Project: ofWidgets.Owner, Ref: "refs/heads/main", After: sha})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(made) == 0 {
+		return 0
+	}
+	return made[0].Status
+}
+
+// complete fills in what a hook of a test leaves open; the secret - is none.
+func (f *forge) complete(hook standin.Hook) standin.Hook {
+	if hook.Group == "" {
+		hook.Project = ofWidgets.Owner
+	}
+	if hook.URL == "" {
+		hook.URL = f.address
+	}
+	if hook.Secret == "" {
+		hook.Secret, hook.SigningToken = "another secret", signing
+	}
+	hook.Secret = strings.TrimPrefix(hook.Secret, "-")
+	if hook.Events == nil {
+		hook.Events = []string{"push_events", "tag_push_events", "pipeline_events"}
+	}
+	return hook
+}
+
+// fake is a GitLab that holds one commit; nil handlers answer well.
+type fake struct {
+	pipeline string // JSON of the commit's last pipeline
+	post     func(w http.ResponseWriter, sent map[string]any)
+	sent     []map[string]any
+}
+
+func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet {
+		_, _ = w.Write([]byte(`{"id":"x","last_pipeline":` + f.pipeline + `}`))
+		return
+	}
+	sent := make(map[string]any)
+	if err := json.NewDecoder(r.Body).Decode(&sent); err != nil || r.Header.Get("Private-Token") != "the-token" {
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
+	f.sent = append(f.sent, sent)
+	if f.post != nil {
+		f.post(w, sent)
+		return
+	}
+	w.WriteHeader(http.StatusCreated)
+	_, _ = w.Write([]byte(`{"id":1,"status":"running","pipeline_id":77,"coverage":null}`))
+}
+
+// start makes a platform for the fake, below a sub-path.
+func (f *fake) start(t testing.TB) (*gitlab.Platform, *platformtest.Server) {
+	if f.pipeline == "" {
+		f.pipeline = "null"
+	}
+	description := platformtest.Describe(t, "openapi/gitlab/gitlab-api-v4.subset.json", "/sub")
+	server := description.Serve(t, f.ServeHTTP)
+	return newPlatform(t, gitlab.Config{URL: server.URL + "/sub", Token: "the-token"}), server
+}
+
+func (f *forge) attempts(t *testing.T, hook platforms.Hook) []platforms.Attempt {
+	t.Helper()
+	attempts, err := f.platform.Attempts(t.Context(), hook, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return attempts
+}
+
+func sampleOf(t *testing.T) standin.Repository {
+	t.Helper()
+	sample, err := standin.SampleRepository(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return standin.Repository{Project: ofWidgets.Owner, ID: 7, Dir: sample.Dir}
+}
+
+// serveJSON makes a platform, below a sub-path, that gives the same answer to all.
+func serveJSON(t *testing.T, status int, body string) (*gitlab.Platform, *platformtest.Server) {
+	t.Helper()
+	description := platformtest.Describe(t, "openapi/gitlab/gitlab-api-v4.subset.json", "/sub")
+	server := description.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(status)
+		_, _ = w.Write([]byte(body))
+	})
+	return newPlatform(t, gitlab.Config{URL: server.URL + "/sub", Token: "the-token"}), server
+}
