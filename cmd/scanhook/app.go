@@ -12,13 +12,12 @@ import (
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/api"
-	"github.com/scanhook/scanhook/internal/catchup"
 	"github.com/scanhook/scanhook/internal/config"
 	"github.com/scanhook/scanhook/internal/enrich"
 	"github.com/scanhook/scanhook/internal/epss"
 	"github.com/scanhook/scanhook/internal/health"
 	"github.com/scanhook/scanhook/internal/httpx"
-	"github.com/scanhook/scanhook/internal/redelivery"
+	"github.com/scanhook/scanhook/internal/reconcile"
 	"github.com/scanhook/scanhook/internal/reports"
 	"github.com/scanhook/scanhook/internal/retention"
 	"github.com/scanhook/scanhook/internal/runner"
@@ -84,15 +83,15 @@ func newAppOn(ctx context.Context, cfg *config.Config, host store.HostClock, log
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	missed := catchup.New(catchup.Config{
+	projects := reconcile.NewProjects(reconcile.Config{
 		Store: db, Platforms: enabled(cfg, set), Policies: policies, Every: time.Duration(cfg.Recover.Every), Log: log,
 		Now: db.Now,
 	})
-	hooks := redelivery.New(redelivery.Config{
+	hooks := reconcile.NewHooks(reconcile.Config{
 		Store: db, Platforms: set, Address: hookAddresses(cfg), Every: time.Duration(cfg.Recover.Every), Log: log,
 		Now: db.Now,
 	})
-	loops := append(newLoops(cfg, db, set, log), scanning.Run, missed.Run, hooks.Run, monitor.poster.Run, monitor.health.Run,
+	loops := append(newLoops(cfg, db, set, log), scanning.Run, projects.Run, hooks.Run, monitor.poster.Run, monitor.health.Run,
 		keepTime(db, log))
 	return &app{store: db, handler: handler, metrics: monitor.meter.Handler(), pages: pages, loops: loops}, nil
 }

@@ -5,26 +5,26 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/scanhook/scanhook/internal/redelivery"
+	"github.com/scanhook/scanhook/internal/reconcile"
 	"github.com/scanhook/scanhook/internal/standin"
 	"github.com/scanhook/scanhook/store"
 )
 
-// looksAfter lets the server's watch over webhooks have its turn at those of the projects.
+// looksAfter lets the server's checks over webhooks have its turn at those of the projects.
 func looksAfter(t *testing.T, w *world, projects ...string) {
 	t.Helper()
 	set, err := platformsOf(w.config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	order := redelivery.Order{Tell: func(redelivery.Finding) {}}
+	order := reconcile.CheckOrder{Report: func(reconcile.HookResult) {}}
 	for _, project := range projects {
 		order.Projects = append(order.Projects, store.KnownProject{SourcePlatform: string(w.kind), ProjectName: project})
 	}
-	watch := redelivery.New(redelivery.Config{
+	checks := reconcile.NewHooks(reconcile.Config{
 		Store: w.look(t), Platforms: set, Address: hookAddresses(w.config), Log: slog.New(slog.DiscardHandler),
 	})
-	if err := watch.Round(t.Context(), order); err != nil {
+	if err := checks.CheckNow(t.Context(), order); err != nil {
 		t.Fatal(err)
 	}
 }

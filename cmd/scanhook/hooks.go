@@ -6,8 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/scanhook/scanhook/internal/catchup"
 	"github.com/scanhook/scanhook/internal/config"
+	"github.com/scanhook/scanhook/internal/reconcile"
 	"github.com/scanhook/scanhook/store"
 )
 
@@ -58,7 +58,7 @@ func namedProjects(cfg *config.Config) ([]store.KnownProject, error) {
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(catchup.Literal(policies), func(p store.KnownProject) bool {
+	return slices.DeleteFunc(reconcile.NamedProjects(policies), func(p store.KnownProject) bool {
 		_, configured := cfg.Platforms[p.SourcePlatform]
 		return !configured
 	}), nil

@@ -9,17 +9,17 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/core"
-	"github.com/scanhook/scanhook/internal/catchup"
+	"github.com/scanhook/scanhook/internal/reconcile"
 )
 
 // recoverHeads compares branches and tags with the scans, and says what it found project by project.
 func recoverHeads(ctx context.Context, r *rescue) error {
-	looker := catchup.New(catchup.Config{
+	syncing := reconcile.NewProjects(reconcile.Config{
 		Store: r.store, Platforms: r.set, Policies: r.policies, Every: time.Duration(r.config.Recover.Every),
 		Log: slog.New(slog.DiscardHandler),
 	})
 	var projects, missed, opened, failed int
-	err := looker.Round(ctx, catchup.Order{Projects: r.projects, DryRun: r.dry, All: r.all, Tell: func(found catchup.Found) {
+	err := syncing.SyncNow(ctx, reconcile.SyncOrder{Projects: r.projects, DryRun: r.dry, All: r.all, Report: func(found reconcile.SyncResult) {
 		projects++
 		missed += len(found.Missed)
 		opened += found.Opened()
@@ -38,7 +38,7 @@ func recoverHeads(ctx context.Context, r *rescue) error {
 	return nil
 }
 
-func sayFound(out io.Writer, found catchup.Found) {
+func sayFound(out io.Writer, found reconcile.SyncResult) {
 	name := oneLine(found.Platform + "/" + found.Project)
 	switch {
 	case errors.Is(found.Err, core.ErrConflict):
@@ -56,12 +56,12 @@ func sayFound(out io.Writer, found catchup.Found) {
 	if found.Left > 0 {
 		fmt.Fprintf(out, "  and %d more, which wait for the next look\n", found.Left)
 	}
-	if found.More {
+	if found.Truncated {
 		fmt.Fprintf(out, "  it has more refs than are looked at\n")
 	}
 }
 
-func outcomeOf(m catchup.Missed) string {
+func outcomeOf(m reconcile.MissedPush) string {
 	if m.Receipt.Outcome == "" {
 		return "missed"
 	}

@@ -8,23 +8,23 @@ import (
 	"log/slog"
 
 	"github.com/scanhook/scanhook/core"
-	"github.com/scanhook/scanhook/internal/redelivery"
+	"github.com/scanhook/scanhook/internal/reconcile"
 	"github.com/scanhook/scanhook/platforms"
 )
 
 // recoverHooks has the platforms deliver again what did not arrive, and says so webhook by webhook.
 func recoverHooks(ctx context.Context, r *rescue) error {
-	watch := redelivery.New(redelivery.Config{
+	checks := reconcile.NewHooks(reconcile.Config{
 		Store: r.store, Platforms: r.set, Address: hookAddresses(r.config), Log: slog.New(slog.DiscardHandler),
 	})
 	failed := 0
-	err := watch.Round(ctx, redelivery.Order{Projects: r.projects, DryRun: r.dry, Tell: func(found redelivery.Finding) {
+	err := checks.CheckNow(ctx, reconcile.CheckOrder{Projects: r.projects, DryRun: r.dry, Report: func(found reconcile.HookResult) {
 		limit := new(platforms.RateLimited)
 		if found.Err != nil && !errors.Is(found.Err, core.ErrConflict) && !errors.As(found.Err, &limit) {
 			failed++
 		}
 		if text := hookNews(found, r.dry); text != "" {
-			fmt.Fprintf(r.out, "webhook of %s on %s: %s\n", oneLine(found.Place.String()), found.Platform, oneLine(text))
+			fmt.Fprintf(r.out, "webhook of %s on %s: %s\n", oneLine(found.Target.String()), found.Platform, oneLine(text))
 		}
 	}})
 	if err == nil && failed > 0 {
@@ -34,7 +34,7 @@ func recoverHooks(ctx context.Context, r *rescue) error {
 }
 
 // hookNews is what a person wants to know of a webhook, or nothing.
-func hookNews(found redelivery.Finding, dry bool) string {
+func hookNews(found reconcile.HookResult, dry bool) string {
 	switch {
 	case errors.Is(found.Err, core.ErrConflict):
 		return "another process is looking at it"
@@ -53,7 +53,7 @@ func hookNews(found redelivery.Finding, dry bool) string {
 		return found.Err.Error()
 	case found.Revived:
 		return "the platform had disabled it, and calls it again now"
-	case found.State == redelivery.StateHidden || found.State == redelivery.StateNone:
+	case found.State == reconcile.HookHidden || found.State == reconcile.HookNone:
 		return "" // check tells of it
 	}
 	return found.Note

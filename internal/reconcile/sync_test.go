@@ -1,8 +1,8 @@
-package catchup
+package reconcile
 
 import (
+	"context"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -13,16 +13,7 @@ import (
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
-const shop = "acme/shop"
-
-func wantScans(t *testing.T, b *bench, want ...string) {
-	t.Helper()
-	if diff := cmp.Diff(want, b.scans(t)); diff != "" {
-		t.Errorf("scans (-want +got):\n%s", diff)
-	}
-}
-
-func TestFirstLookScansOnlyTheDefaultBranch(t *testing.T) {
+func TestFirstSyncScansOnlyTheDefaultBranch(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		b := setup(t, e)
@@ -37,13 +28,13 @@ func TestFirstLookScansOnlyTheDefaultBranch(t *testing.T) {
 		wantScans(t, b, "main:1<none recover", "stale:4<2 recover", "fresh:5<none recover")
 		b.pass(t, 3*time.Hour)
 		if got := len(b.scans(t)); got != 3 {
-			t.Errorf("%d scans after another look, want the same 3", got)
+			t.Errorf("%d scans after another sync, want the same 3", got)
 		}
 	})
 }
 
-// What webhooks announced before the first look is not forgotten by it.
-func TestFirstLookKnowsTheScans(t *testing.T) {
+// The first sync does not forget what webhooks announced before.
+func TestFirstSyncKnowsTheScans(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		b := setup(t, e)
@@ -73,7 +64,7 @@ func TestAnnouncedPushesAreNotMissed(t *testing.T) {
 	})
 }
 
-// The push before the missed one is known by its webhook, though no look has seen it.
+// The push before the missed one is known by its webhook, though no sync has seen it.
 func TestBeforeIsTheNewestKnown(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -98,48 +89,6 @@ func TestBeforeIsTheNewestKnown(t *testing.T) {
 		}
 		if diff := cmp.Diff([]string{"2 by 4", "1 by 2"}, superseded); diff != "" {
 			t.Errorf("superseded (-want +got):\n%s", diff)
-		}
-	})
-}
-
-// The late webhook of a recovered push, replicas and looks at the same moment: one scan.
-func TestNeverASecondScan(t *testing.T) {
-	t.Parallel()
-	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
-		b := setup(t, e)
-		b.announce(t, 1)
-		b.git.push(shop, branch("main", 1))
-		b.pass(t, time.Second)
-		twin := b.replica(b.store, b.Policies)
-		for n := 2; n < 8; n++ {
-			b.git.push(shop, branch("main", n), branch("side", n+100))
-			b.now = b.now.Add(2 * time.Hour)
-			var racing sync.WaitGroup
-			for _, look := range []*Catchup{b.Catchup, twin, b.Catchup, twin} {
-				racing.Go(func() { _, _ = look.once(t.Context()) })
-				racing.Go(func() {
-					_, _ = look.lookAt(t.Context(), store.KnownProject{SourcePlatform: "github", ProjectName: shop}, Order{})
-				})
-			}
-			racing.Go(func() {
-				d, p := storetest.PushOf(n)
-				_, _ = b.store.AcceptPush(t.Context(), d, p)
-			})
-			racing.Wait()
-			b.pass(t, 2*time.Hour)
-		}
-		commits := map[string]int{}
-		for _, scan := range b.scans(t) {
-			commit, _, _ := strings.Cut(scan, "<")
-			commits[commit]++
-		}
-		if len(commits) != 1+2*6 {
-			t.Errorf("%d commits scanned, want 13: %v", len(commits), commits)
-		}
-		for commit, times := range commits {
-			if times != 1 {
-				t.Errorf("%s has %d scans", commit, times)
-			}
 		}
 	})
 }
@@ -203,19 +152,124 @@ func TestMissedBranchSharesTheScan(t *testing.T) {
 	}
 }
 
-func TestRenamedProjectKeepsItsMemory(t *testing.T) {
+// No webhook has told the new name yet.
+func TestMovedProjectIsFollowed(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		b := setup(t, e)
 		b.announce(t, 1)
 		b.git.push(shop, branch("main", 1), branch("stale", 2))
 		b.pass(t, time.Second)
-		b.git.push("acme/store", branch("main", 3), branch("stale", 2), branch("fresh", 4))
-		b.announce(t, 3, func(d *core.Delivery, p *core.Push) { d.Project, p.Project.Name = "acme/store", "acme/store" })
+		b.announce(t, 3)
+		b.git.push(shop, branch("main", 3), branch("fresh", 4))
+		b.git.rename(shop, "acme/store")
 		b.pass(t, 2*time.Hour)
 		wantScans(t, b, "main:1<0 push", "main:3<2 push", "fresh:4<none recover")
-		if _, err := b.store.GetWatched(t.Context(), "github", shop); err == nil {
-			t.Error("want the old name watched no more")
+		if _, err := b.store.GetWatched(t.Context(), "github", "acme/store"); err != nil {
+			t.Errorf("new name: %v", err)
 		}
+		scan, err := b.store.GetLastScan(t.Context(), "github", "acme/store")
+		if err != nil || scan.CommitSHA != storetest.SHA(4) {
+			t.Errorf("scan under the new name: %+v, %v", scan, err)
+		}
+		b.git.push("acme/store", branch("main", 5))
+		b.pass(t, 2*time.Hour)
+		wantScans(t, b, "main:1<0 push", "main:3<2 push", "fresh:4<none recover", "main:5<3 recover")
+	})
+}
+
+func TestMovedElsewhereIsRefused(t *testing.T) {
+	t.Parallel()
+	for name, to := range map[string]string{
+		"not configured": "other/store", "no project": "acme/../x",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, storetest.Engines[0])
+			b.git.rename(shop, to)
+			result, err := b.syncNow(t.Context(), store.KnownProject{SourcePlatform: "github", ProjectName: shop}, SyncOrder{DryRun: true})
+			if err != nil || result.Err == nil {
+				t.Errorf("%+v, %v, want the project's error", result, err)
+			}
+		})
+	}
+}
+
+// A webhook that is accepted while the server answers must not be taken for the past.
+func TestWebhookOvertakesTheAnswer(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		b := setup(t, e)
+		b.announce(t, 1)
+		b.git.push(shop, branch("main", 1))
+		b.pass(t, time.Second)
+		b.git.push(shop, branch("main", 2))
+		b.git.meanwhile = func() {
+			d, p := storetest.PushOf(3)
+			if _, err := b.store.AcceptPush(context.Background(), d, p); err != nil {
+				t.Error(err)
+			}
+		}
+		b.pass(t, 2*time.Hour)
+		wantScans(t, b, "main:1<0 push", "main:3<2 push", "main:2<1 recover")
+		list, err := b.store.ListScans(t.Context(), store.ScanFilter{CommitSHA: storetest.SHA(3), Limit: 1})
+		if err != nil || list[0].SupersededBy != "" {
+			t.Errorf("%+v, %v, want the newest commit scanned", list, err)
+		}
+	})
+}
+
+// Many heads: what is beyond the limit is opened by the next sync.
+func TestSyncOpensABoundedNumber(t *testing.T) {
+	t.Parallel()
+	b := setup(t, storetest.Engines[0])
+	const most = 20
+	b.maxOpened = most
+	b.announce(t, 1)
+	b.git.push(shop, branch("main", 1))
+	b.pass(t, time.Second)
+	var many []core.Head
+	for n := range most + 7 {
+		many = append(many, core.Head{Ref: "refs/heads/" + storetest.SHA(n), SHA: storetest.SHA(n + 2000)})
+	}
+	b.git.mu.Lock()
+	b.git.refs[shop] = append(b.git.refs[shop], many...)
+	b.git.mu.Unlock()
+	count := func() int {
+		list, err := b.store.ListScans(t.Context(), store.ScanFilter{Limit: 5000})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list)
+	}
+	b.pass(t, 2*time.Hour)
+	if got := count(); got != 1+most || !strings.Contains(b.log.String(), "left_for_the_next_sync=7") {
+		t.Errorf("%d scans, want %d; log:\n%s", got, 1+most, b.log.String())
+	}
+	b.pass(t, 2*time.Minute)
+	if got := count(); got != 1+most+7 {
+		t.Errorf("%d scans, want %d", got, 1+most+7)
+	}
+}
+
+// A branch went there and back, and the way back was announced first: the scan of where it stands was ended for
+// nothing.
+func TestWhereABranchWentBackToIsScannedAgain(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		b := setup(t, e)
+		b.announce(t, 1)
+		b.git.push(shop, branch("main", 1))
+		b.pass(t, time.Second)
+		b.announce(t, 1, func(d *core.Delivery, p *core.Push) { d.Key, p.Before = "back", storetest.SHA(2) })
+		b.announce(t, 2)
+		wantSuperseded(t, b, map[int]string{1: "2", 2: "none"})
+		b.pass(t, 2*time.Hour)
+		wantScans(t, b, "main:1<0 push", "main:2<1 push")
+		wantSuperseded(t, b, map[int]string{1: "none", 2: "none"})
+		b.announce(t, 3, func(_ *core.Delivery, p *core.Push) { p.Before = storetest.SHA(1) })
+		b.git.push(shop, branch("main", 3))
+		b.pass(t, 2*time.Hour)
+		wantSuperseded(t, b, map[int]string{1: "3", 2: "none", 3: "none"})
 	})
 }
