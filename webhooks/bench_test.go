@@ -16,8 +16,8 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/fakeforge"
 	"github.com/scanhook/scanhook/internal/httpx"
-	"github.com/scanhook/scanhook/internal/standin"
 	"github.com/scanhook/scanhook/store"
 	"github.com/scanhook/scanhook/store/storetest"
 	"github.com/scanhook/scanhook/webhooks"
@@ -62,7 +62,7 @@ func benchmarkHandler(b *testing.B, handler http.Handler) {
 	server := httptest.NewServer(handler)
 	defer server.Close()
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: benchCallers}}
-	deliveries := make([]standin.Delivery, b.N)
+	deliveries := make([]fakeforge.Delivery, b.N)
 	for n := range deliveries {
 		sha := fmt.Sprintf("%040x", n+1)
 		deliveries[n] = seal(b, "github", "push", strings.ReplaceAll(pushBody, head, sha))
@@ -88,7 +88,7 @@ func benchmarkHandler(b *testing.B, handler http.Handler) {
 	b.ReportMetric(durations[b.N*99/100].Seconds()*1000, "p99-ms")
 }
 
-func call(b *testing.B, client *http.Client, url string, d standin.Delivery) {
+func call(b *testing.B, client *http.Client, url string, d fakeforge.Delivery) {
 	request, err := http.NewRequest(http.MethodPost, url, strings.NewReader(string(d.Body)))
 	if err != nil {
 		b.Error(err)

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/scanhook/scanhook/core"
-	"github.com/scanhook/scanhook/internal/standin"
+	"github.com/scanhook/scanhook/internal/fakeforge"
 )
 
 // Whatever Mallory signs is about his own projects or about none.
@@ -25,7 +25,7 @@ func FuzzForgeries(f *testing.F) {
 		if !known {
 			return
 		}
-		call := sealAs(t, standin.Config{Kind: standin.Kind(platform), Secret: mallorys}, event, body)
+		call := sealAs(t, platform, fakeforge.Config{Secret: mallorys}, event, body)
 		verification, err := adapter.Verify(call.Header, call.Body)
 		if err != nil {
 			t.Fatalf("want Mallory's secret to be known, got %v", err)

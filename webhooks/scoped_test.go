@@ -9,9 +9,9 @@ import (
 	"testing"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/fakeforge"
 	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/internal/metrics"
-	"github.com/scanhook/scanhook/internal/standin"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/platforms/github"
 	"github.com/scanhook/scanhook/platforms/gitlab"
@@ -62,9 +62,9 @@ func serveScoped(t testing.TB, s *store.Store, meter *metrics.Meter) http.Handle
 }
 
 // sealAs signs as somebody does who knows a secret.
-func sealAs(t testing.TB, config standin.Config, event, body string) standin.Delivery {
+func sealAs(t testing.TB, platform string, config fakeforge.Config, event, body string) fakeforge.Delivery {
 	t.Helper()
-	delivery, err := standin.New(config).Seal(event, []byte(body))
+	delivery, err := fakeForges[platform](config).Seal(event, []byte(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,11 +79,11 @@ func TestMaintainersSpeakForTheirOwnProjectsOnly(t *testing.T) {
 	handler := serveScoped(t, s, meter)
 	for platform, forgeries := range map[string]map[string]forgery{"github": githubForgeries, "gitlab": gitlabForgeries} {
 		for name, f := range forgeries {
-			for _, config := range []standin.Config{{Secret: mallorys}, {SigningToken: mallorysSigning}} {
-				if config.Kind = standin.Kind(platform); platform == "github" && config.Secret == "" {
+			for _, config := range []fakeforge.Config{{Secret: mallorys}, {SigningToken: mallorysSigning}} {
+				if platform == "github" && config.Secret == "" {
 					continue
 				}
-				wantForged(t, handler, platform+", "+name, f, config)
+				wantForged(t, handler, platform, name, f, config)
 			}
 		}
 	}
@@ -98,18 +98,18 @@ func TestMaintainersSpeakForTheirOwnProjectsOnly(t *testing.T) {
 	}
 }
 
-func wantForged(t *testing.T, handler http.Handler, name string, f forgery, config standin.Config) {
+func wantForged(t *testing.T, handler http.Handler, platform, name string, f forgery, config fakeforge.Config) {
 	t.Helper()
-	delivery := sealAs(t, config, f.event, f.body)
+	delivery := sealAs(t, platform, config, f.event, f.body)
 	for key, value := range f.header {
 		delivery.Header.Set(key, value)
 	}
-	got := send(t, handler, "/webhooks/"+string(config.Kind), delivery.Header, delivery.Body)
+	got := send(t, handler, "/webhooks/"+platform, delivery.Header, delivery.Body)
 	if got.Status != http.StatusUnauthorized && got.Status != http.StatusBadRequest {
-		t.Errorf("%s: want it refused, got %+v", name, got)
+		t.Errorf("%s, %s: want it refused, got %+v", platform, name, got)
 	}
 	if strings.Contains(got.Detail, mallorys) || strings.Contains(got.Detail, shops) {
-		t.Errorf("%s: the answer holds a secret: %s", name, got.Detail)
+		t.Errorf("%s, %s: the answer holds a secret: %s", platform, name, got.Detail)
 	}
 }
 
@@ -119,7 +119,7 @@ func TestOwnProjectsAreNotAWayToOthers(t *testing.T) {
 	s := storetest.Open(t, store.Config{})
 	handler := serveScoped(t, s, nil)
 	for name, f := range within {
-		delivery := sealAs(t, standin.Config{Kind: standin.Kind(f.platform), Secret: mallorys}, f.event, f.body)
+		delivery := sealAs(t, f.platform, fakeforge.Config{Secret: mallorys}, f.event, f.body)
 		got := send(t, handler, "/webhooks/"+f.platform, delivery.Header, delivery.Body)
 		if got.Status != http.StatusAccepted || got.Scan == "" {
 			t.Errorf("%s: want a scan, got %+v", name, got)
@@ -143,7 +143,7 @@ func TestSecretsOfProjectsWork(t *testing.T) {
 	for key, want := range map[string]string{
 		shops: "repositories[0].webhook_secrets[0] (", secret: "webhook_secrets[0] (",
 	} {
-		delivery := sealAs(t, standin.Config{Kind: standin.GitHub, Secret: key}, "push", pushBody)
+		delivery := sealAs(t, "github", fakeforge.Config{Secret: key}, "push", pushBody)
 		if got := send(t, handler, "/webhooks/github", delivery.Header, delivery.Body); got.Status != http.StatusAccepted {
 			t.Errorf("%s: %+v", want, got)
 		}
@@ -152,7 +152,7 @@ func TestSecretsOfProjectsWork(t *testing.T) {
 			t.Errorf("want it verified by %s, got %+v, %v", want, list, err)
 		}
 	}
-	ping := sealAs(t, standin.Config{Kind: standin.GitHub, Secret: mallorys}, "ping", `{"zen":"x"}`)
+	ping := sealAs(t, "github", fakeforge.Config{Secret: mallorys}, "ping", `{"zen":"x"}`)
 	if got := send(t, handler, "/webhooks/github", ping.Header, ping.Body); got.Outcome != core.OutcomeIgnored {
 		t.Errorf("a ping about no project: want it ignored, got %+v", got)
 	}

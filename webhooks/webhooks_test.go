@@ -13,8 +13,10 @@ import (
 	"testing"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/fakeforge"
+	fakegithub "github.com/scanhook/scanhook/internal/fakeforge/github"
+	fakegitlab "github.com/scanhook/scanhook/internal/fakeforge/gitlab"
 	"github.com/scanhook/scanhook/internal/httpx"
-	"github.com/scanhook/scanhook/internal/standin"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/platforms/github"
 	"github.com/scanhook/scanhook/platforms/gitlab"
@@ -25,10 +27,13 @@ import (
 
 const secret = "a secret of the tests"
 
+// fakeForges make the platforms' other side.
+var fakeForges = map[string]func(fakeforge.Config) *fakeforge.Server{"github": fakegithub.New, "gitlab": fakegitlab.New}
+
 // senders sign what the receivers below verify.
-var senders = map[string]*standin.Server{
-	"github": standin.New(standin.Config{Kind: standin.GitHub, Secret: secret}),
-	"gitlab": standin.New(standin.Config{Kind: standin.GitLab, Secret: secret}),
+var senders = map[string]*fakeforge.Server{
+	"github": fakegithub.New(fakeforge.Config{Secret: secret}),
+	"gitlab": fakegitlab.New(fakeforge.Config{Secret: secret}),
 }
 
 func newSet(t testing.TB) platforms.Set {
@@ -78,7 +83,7 @@ func send(t testing.TB, handler http.Handler, path string, header http.Header, b
 	return got
 }
 
-func seal(t testing.TB, platform, event, body string) standin.Delivery {
+func seal(t testing.TB, platform, event, body string) fakeforge.Delivery {
 	t.Helper()
 	delivery, err := senders[platform].Seal(event, []byte(body))
 	if err != nil {
@@ -151,7 +156,7 @@ func TestReceiveAnswers(t *testing.T) {
 	huge := seal(t, "github", "push", pushBody+strings.Repeat(" ", webhooks.MaxBody))
 	cases := map[string]struct {
 		path     string
-		delivery standin.Delivery
+		delivery fakeforge.Delivery
 		header   http.Header
 		status   int
 		outcome  core.Outcome

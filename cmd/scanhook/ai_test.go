@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/scanhook/scanhook/internal/standin"
+	"github.com/scanhook/scanhook/internal/fakeforge"
 )
 
 // gullibleAI dismisses whatever it is asked about and quotes the code for it, but for lines with secrets.
@@ -60,7 +60,7 @@ func statusIs(t *testing.T, w *world, sha, state, text string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	_, err := w.platform.Wait(ctx, func(s standin.Status) bool { return s.SHA == sha && s.State == state && s.Description == text })
+	_, err := w.platform.Wait(ctx, func(s fakeforge.Status) bool { return s.SHA == sha && s.State == state && s.Description == text })
 	if err != nil {
 		t.Fatalf("%s never became %s %q: %+v", sha, state, text, w.platform.Statuses("acme/shop", sha))
 	}
@@ -88,13 +88,13 @@ func judgedFindings(t *testing.T, w *world, n int) []map[string]any {
 func TestAIDismissesFindings(t *testing.T) {
 	t.Parallel()
 	for _, kind := range kinds {
-		t.Run(string(kind), func(t *testing.T) {
+		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			g := &gullibleAI{}
 			service := httptest.NewServer(g)
 			t.Cleanup(service.Close)
 			w, sample := setup(t, worldConfig{kind: kind, extra: fmt.Sprintf(aiConfiguration, service.URL, true)})
-			w.platform.Fail(standin.Hang(3*time.Second), standin.BadGateway()) // the AI has to wait
+			w.platform.Fail(fakeforge.Hang(3*time.Second), fakeforge.BadGateway()) // the AI has to wait
 			startWorld(t, w)
 			pushTo(t, w, "main", "", sample.Before)
 			if first := finalOf(t, w, sample.Before); first.Description != "1 new (1 high)" {
@@ -103,7 +103,7 @@ func TestAIDismissesFindings(t *testing.T) {
 			statusIs(t, w, sample.Before, "success", "0 new, 1 dismissed")
 			pushTo(t, w, "main", sample.Before, sample.Head)
 			red := "failure"
-			if kind == standin.GitLab {
+			if kind == "gitlab" {
 				red = "failed"
 			}
 			statusIs(t, w, sample.Head, red, "3 new (3 critical), 2 dismissed")
@@ -129,7 +129,7 @@ func TestAIOnlySpeaks(t *testing.T) {
 	g := &gullibleAI{}
 	service := httptest.NewServer(g)
 	t.Cleanup(service.Close)
-	w, sample := setup(t, worldConfig{kind: standin.GitHub, extra: fmt.Sprintf(aiConfiguration, service.URL, false)})
+	w, sample := setup(t, worldConfig{kind: "github", extra: fmt.Sprintf(aiConfiguration, service.URL, false)})
 	startWorld(t, w)
 	pushTo(t, w, "main", "", sample.Head)
 	statusIs(t, w, sample.Head, "failure", "5 new (3 critical, 2 high)")

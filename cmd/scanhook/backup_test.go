@@ -6,14 +6,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/scanhook/scanhook/internal/standin"
 )
 
 // A backup that is taken while Scanhook runs serves in its place.
 func TestBackupIsRestored(t *testing.T) {
 	t.Parallel()
-	w, sample := setup(t, worldConfig{kind: standin.GitHub})
+	w, sample := setup(t, worldConfig{kind: "github"})
 	startWorld(t, w)
 	pushTo(t, w, "main", "", sample.Head)
 	finalOf(t, w, sample.Head)

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/scanhook/scanhook/internal/fakeforge"
 	"github.com/scanhook/scanhook/internal/reconcile"
-	"github.com/scanhook/scanhook/internal/standin"
 	"github.com/scanhook/scanhook/store"
 )
 
@@ -19,7 +19,7 @@ func looksAfter(t *testing.T, w *world, projects ...string) {
 	}
 	order := reconcile.CheckOrder{Report: func(reconcile.HookResult) {}}
 	for _, project := range projects {
-		order.Projects = append(order.Projects, store.KnownProject{SourcePlatform: string(w.kind), ProjectName: project})
+		order.Projects = append(order.Projects, store.KnownProject{SourcePlatform: w.kind, ProjectName: project})
 	}
 	checks := reconcile.NewHooks(reconcile.Config{
 		Store: w.look(t), Platforms: set, Address: hookAddresses(w.config), Log: slog.New(slog.DiscardHandler),
@@ -33,8 +33,8 @@ func looksAfter(t *testing.T, w *world, projects ...string) {
 // asking the platform again.
 func TestCheckNamesWebhooksToMend(t *testing.T) {
 	t.Parallel()
-	w, sample := setup(t, worldConfig{kind: standin.GitLab})
-	hooks := map[string]standin.Hook{
+	w, sample := setup(t, worldConfig{kind: "gitlab"})
+	hooks := map[string]fakeforge.Hook{
 		"acme/off":  {Failures: 40},
 		"acme/mute": {Events: []string{"tag_push_events", "pipeline_events"}},
 		"acme/lax":  {Events: []string{"push_events", "tag_push_events"}},
@@ -42,9 +42,9 @@ func TestCheckNamesWebhooksToMend(t *testing.T) {
 	}
 	var projects []string
 	for project, hook := range hooks {
-		w.platform.AddRepository(standin.Repository{Project: project, Dir: sample.Dir, DefaultBranch: "main"})
+		w.platform.AddRepository(fakeforge.Repository{Project: project, Dir: sample.Dir, DefaultBranch: "main"})
 		added := addHook(w, hook)
-		if err := w.platform.ChangeHook(added.ID, func(h *standin.Hook) { h.Project = project }); err != nil {
+		if err := w.platform.ChangeHook(added.ID, func(h *fakeforge.Hook) { h.Project = project }); err != nil {
 			t.Fatal(err)
 		}
 		projects = append(projects, project)
@@ -78,15 +78,15 @@ func TestCheckTellsOfAWebhookOnce(t *testing.T) {
 	for name, mended := range map[string]bool{"broken still": false, "mended since": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w, _ := setup(t, worldConfig{kind: standin.GitLab, extra: "repositories: [{match: gitlab/acme/shop}]"})
+			w, _ := setup(t, worldConfig{kind: "gitlab", extra: "repositories: [{match: gitlab/acme/shop}]"})
 			command(t, "migrate", "--config", w.file(t)).expect(t, 0)
-			var hooks []standin.Hook
+			var hooks []fakeforge.Hook
 			for _, group := range []string{"acme", ""} {
-				hooks = append(hooks, addHook(w, standin.Hook{Group: group, Events: []string{"tag_push_events"}}))
+				hooks = append(hooks, addHook(w, fakeforge.Hook{Group: group, Events: []string{"tag_push_events"}}))
 			}
 			looksAfter(t, w, "acme/shop")
 			for _, hook := range hooks {
-				if err := w.platform.ChangeHook(hook.ID, func(h *standin.Hook) {
+				if err := w.platform.ChangeHook(hook.ID, func(h *fakeforge.Hook) {
 					if mended {
 						h.Events = []string{"push_events", "tag_push_events", "pipeline_events"}
 					}

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/scanhook/scanhook/internal/standin"
+	"github.com/scanhook/scanhook/internal/fakeforge"
 	"github.com/scanhook/scanhook/store"
 )
 
@@ -16,7 +16,7 @@ func TestClockIsWrongForAWhile(t *testing.T) {
 	for name, jump := range map[string]time.Duration{"ahead": 2 * time.Hour, "back": -2 * time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w, sample := setup(t, worldConfig{kind: standin.GitHub, extra: `
+			w, sample := setup(t, worldConfig{kind: "github", extra: `
 scanners: {later: {upload: true}}
 repositories: [{match: "**", scanners: [gitleaks, later], scan_timeout: 1h, supersede: false}]`})
 			var wrong atomic.Int64
@@ -50,7 +50,7 @@ func pendingOf(t *testing.T, w *world, sha string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	_, err := w.platform.Wait(ctx, func(s standin.Status) bool { return s.SHA == sha })
+	_, err := w.platform.Wait(ctx, func(s fakeforge.Status) bool { return s.SHA == sha })
 	if err != nil {
 		t.Fatalf("no status of %s: %v", sha, err)
 	}

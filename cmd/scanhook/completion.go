@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/scanhook/scanhook/internal/config"
-	"github.com/scanhook/scanhook/internal/standin"
 )
 
 // completeFiles offers one file with one of the extensions.
@@ -41,7 +40,7 @@ func completeScanners(opts *options) cobra.CompletionFunc {
 
 func completeEvents(opts *options, platform *string) cobra.CompletionFunc {
 	return completeNames(opts, func(cfg *config.Config) []string {
-		return slices.Sorted(maps.Keys(eventsOf(standin.Kind(cfg.Platforms[*platform].Type))))
+		return eventsOf(cfg.Platforms[*platform].Type)
 	})
 }
 

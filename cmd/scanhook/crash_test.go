@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/scanhook/scanhook/internal/standin"
+	"github.com/scanhook/scanhook/internal/fakeforge"
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
@@ -47,11 +47,11 @@ func TestKillAfterAcknowledging(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		for _, kind := range kinds {
-			t.Run(string(kind), func(t *testing.T) {
+			t.Run(kind, func(t *testing.T) {
 				t.Parallel()
 				w, sample := setup(t, worldConfig{kind: kind, database: e.URL(t)})
 				w.release(t)
-				w.platform.Fail(standin.Hang(5*time.Second), standin.Hang(5*time.Second))
+				w.platform.Fail(fakeforge.Hang(5*time.Second), fakeforge.Hang(5*time.Second))
 				first := process(t, w)
 				pushTo(t, w, "main", "", sample.Before)
 				pushTo(t, w, "main", sample.Before, sample.Head)
@@ -80,7 +80,7 @@ func (w *world) release(t *testing.T) {
 // SIGTERM ends the process by itself, with nothing half done.
 func TestGracefulShutdown(t *testing.T) {
 	t.Parallel()
-	w, sample := setup(t, worldConfig{kind: standin.GitHub})
+	w, sample := setup(t, worldConfig{kind: "github"})
 	w.release(t)
 	cmd := process(t, w)
 	pushTo(t, w, "main", "", sample.Head)
@@ -97,7 +97,7 @@ func TestGracefulShutdown(t *testing.T) {
 // SIGHUP, which a closed terminal sends, ends nothing.
 func TestHangup(t *testing.T) {
 	t.Parallel()
-	w, sample := setup(t, worldConfig{kind: standin.GitHub})
+	w, sample := setup(t, worldConfig{kind: "github"})
 	w.release(t)
 	cmd := process(t, w)
 	for range 3 {

@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/scanhook/scanhook/internal/standin"
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
@@ -19,7 +18,7 @@ import (
 func TestServeWaitsForTheDatabase(t *testing.T) {
 	t.Parallel()
 	wire := storetest.NewWire(t)
-	w, sample := setup(t, worldConfig{kind: standin.GitHub, database: wire.URL})
+	w, sample := setup(t, worldConfig{kind: "github", database: wire.URL})
 	w.release(t)
 	time.AfterFunc(3*time.Second, func() { wire.Connect(t) })
 	process(t, w)
@@ -33,7 +32,7 @@ func TestFrozenDatabase(t *testing.T) {
 	t.Parallel()
 	wire := storetest.NewWire(t)
 	wire.Connect(t)
-	w, sample := setup(t, worldConfig{kind: standin.GitHub, database: wire.URL})
+	w, sample := setup(t, worldConfig{kind: "github", database: wire.URL})
 	w.release(t)
 	cmd := process(t, w)
 	pushTo(t, w, "main", "", sample.Before)

@@ -6,14 +6,16 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/scanhook/scanhook/core"
-	"github.com/scanhook/scanhook/internal/standin"
+	"github.com/scanhook/scanhook/internal/fakeforge"
 )
 
 // demoTimeout ends a demo whose status never arrives; a large repository at PATH may take its scanner's ten minutes.
@@ -29,27 +31,28 @@ type demo struct {
 
 func newDemo(opts *options) *cobra.Command {
 	var once bool
-	kind := string(standin.GitHub)
+	kinds := strings.Join(slices.Sorted(maps.Keys(fakeForges)), ", ")
+	kind := "github"
 	cmd := &cobra.Command{
 		Use: "demo [PATH]", Short: "Show a push becoming a commit status, with nothing installed or configured",
-		Long: "Runs Scanhook and a stand-in for a Git platform in this process, on loopback and a temporary database.\n" +
+		Long: "Runs Scanhook and a fake Git platform in this process, on loopback and a temporary database.\n" +
 			"A sample repository with planted secrets is pushed, or the git repository at PATH with its own HEAD.",
 		Example: "  scanhook demo\n  scanhook demo --once ~/src/my-service\n  scanhook demo --platform gitlab",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if kind != string(standin.GitHub) && kind != string(standin.GitLab) {
-				return &usageError{cmd.CommandPath(), fmt.Errorf("--platform %q is neither github nor gitlab", kind)}
+			if fakeForges[kind] == nil {
+				return &usageError{cmd.CommandPath(), fmt.Errorf("--platform %q is none of %s", kind, kinds)}
 			}
 			log := opts.quietLogger(cmd.ErrOrStderr())
-			return runDemo(cmd.Context(), cmd.OutOrStdout(), log, standin.Kind(kind), once, args)
+			return runDemo(cmd.Context(), cmd.OutOrStdout(), log, kind, once, args)
 		},
 	}
 	cmd.Flags().BoolVar(&once, "once", false, "exit when the status has been posted, and print it as the last line")
-	cmd.Flags().StringVar(&kind, "platform", kind, "which platform to stand in for, `github or gitlab`")
+	cmd.Flags().StringVar(&kind, "platform", kind, "which platform to fake: `"+kinds+"`")
 	return cmd
 }
 
-func runDemo(ctx context.Context, out io.Writer, log *slog.Logger, kind standin.Kind, once bool, args []string) error {
+func runDemo(ctx context.Context, out io.Writer, log *slog.Logger, kind string, once bool, args []string) error {
 	dir, remove, err := temporary()
 	if err != nil {
 		return err
@@ -69,7 +72,7 @@ func runDemo(ctx context.Context, out io.Writer, log *slog.Logger, kind standin.
 	if err := w.start(running); err != nil {
 		return err
 	}
-	w.platform.AddRepository(standin.Repository{Project: project, Dir: checkout.Dir, DefaultBranch: checkout.Branch})
+	w.platform.AddRepository(fakeforge.Repository{Project: project, Dir: checkout.Dir, DefaultBranch: checkout.Branch})
 	d := &demo{world: w, out: out, project: project}
 	final, err := d.tell(ctx, checkout, len(args) == 0)
 	if err != nil {
@@ -83,12 +86,12 @@ func runDemo(ctx context.Context, out io.Writer, log *slog.Logger, kind standin.
 }
 
 // demoRepository is the repository at the path given, or the sample, with the name it gets on the platform.
-func demoRepository(ctx context.Context, dir string, args []string) (standin.Checkout, string, error) {
+func demoRepository(ctx context.Context, dir string, args []string) (fakeforge.Checkout, string, error) {
 	if len(args) == 0 {
-		checkout, err := standin.SampleRepository(ctx, filepath.Join(dir, "sample"))
+		checkout, err := fakeforge.SampleRepository(ctx, filepath.Join(dir, "sample"))
 		return checkout, "acme/shop", err
 	}
-	checkout, err := standin.Open(ctx, args[0])
+	checkout, err := fakeforge.Open(ctx, args[0])
 	name := strings.Map(func(r rune) rune {
 		if strings.ContainsRune("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.", r) {
 			return r
@@ -100,14 +103,14 @@ func demoRepository(ctx context.Context, dir string, args []string) (standin.Che
 
 // tell pushes the repository's last commit, and of the sample the one before it first, so that there is something to
 // compare with.
-func (d *demo) tell(ctx context.Context, checkout standin.Checkout, sample bool) (standin.Status, error) {
+func (d *demo) tell(ctx context.Context, checkout fakeforge.Checkout, sample bool) (fakeforge.Status, error) {
 	ctx, cancel := context.WithTimeout(ctx, demoTimeout)
 	defer cancel()
-	d.say("A stand-in for %s runs at %s, Scanhook at %s.", d.world.kind, d.world.platform.Base(), d.world.scanhook)
+	d.say("A fake forge (%s) runs at %s, Scanhook at %s.", d.world.kind, d.world.platform.Base(), d.world.scanhook)
 	before := ""
 	if sample {
 		if _, err := d.push(ctx, checkout, "", checkout.Before); err != nil {
-			return standin.Status{}, err
+			return fakeforge.Status{}, err
 		}
 		before = checkout.Before
 	}
@@ -115,23 +118,23 @@ func (d *demo) tell(ctx context.Context, checkout standin.Checkout, sample bool)
 }
 
 // push takes one commit from the webhook to its final status.
-func (d *demo) push(ctx context.Context, checkout standin.Checkout, before, sha string) (standin.Status, error) {
+func (d *demo) push(ctx context.Context, checkout fakeforge.Checkout, before, sha string) (fakeforge.Status, error) {
 	started := time.Now()
-	delivery, err := d.world.push(ctx, standin.PushSpec{
+	delivery, err := d.world.push(ctx, fakeforge.PushSpec{
 		Project: d.project, Ref: "refs/heads/" + checkout.Branch, Before: before, After: sha,
 	})
 	if err != nil {
-		return standin.Status{}, err
+		return fakeforge.Status{}, err
 	}
 	var answer struct{ Outcome, Scan string }
 	if err := json.Unmarshal(delivery.Answer, &answer); err != nil {
-		return standin.Status{}, fmt.Errorf("reading the webhook's answer: %w", err)
+		return fakeforge.Status{}, fmt.Errorf("reading the webhook's answer: %w", err)
 	}
 	d.say("%s pushes %s to %s of %s: a signed webhook, answered %d %s in %s.", d.world.kind, core.ShortSHA(sha),
 		checkout.Branch, d.project, delivery.Status, answer.Outcome, time.Since(started).Round(time.Millisecond))
 	final, err := d.world.final(ctx, sha)
 	if err != nil {
-		return standin.Status{}, fmt.Errorf("waiting for the status of %s: %w", core.ShortSHA(sha), err)
+		return fakeforge.Status{}, fmt.Errorf("waiting for the status of %s: %w", core.ShortSHA(sha), err)
 	}
 	d.say("Scanhook fetched %s from %s and ran gitleaks; after %s the platform shows:", core.ShortSHA(sha),
 		d.world.platform.CloneURL(d.project), time.Since(started).Round(time.Millisecond))
@@ -145,7 +148,7 @@ func (d *demo) say(format string, args ...any) {
 }
 
 // show prints a status as the platform shows it beside the commit.
-func (d *demo) show(s standin.Status) {
+func (d *demo) show(s fakeforge.Status) {
 	mark := "✗"
 	if s.State == "success" {
 		mark = "✓"
@@ -154,7 +157,7 @@ func (d *demo) show(s standin.Status) {
 }
 
 // stay keeps both servers up for a look around.
-func (d *demo) stay(ctx context.Context, final standin.Status) {
+func (d *demo) stay(ctx context.Context, final fakeforge.Status) {
 	details := strings.TrimPrefix(final.TargetURL, d.world.scanhook)
 	fmt.Fprintf(d.out, "\nOpen this link in a browser. It leads to the Details and logs you in, once:\n\n  %s\n\n", d.world.loginLink(details))
 	fmt.Fprintf(d.out, "Later, log in with the token %s.\n", d.world.apiToken)

@@ -4,13 +4,11 @@ import (
 	"bytes"
 	"strings"
 	"testing"
-
-	"github.com/scanhook/scanhook/internal/standin"
 )
 
 func TestExplainTellsTheStoryInOrder(t *testing.T) {
 	t.Parallel()
-	w, sample := setup(t, worldConfig{kind: standin.GitHub})
+	w, sample := setup(t, worldConfig{kind: "github"})
 	startWorld(t, w)
 	pushTo(t, w, "main", "", sample.Before)
 	finalOf(t, w, sample.Before)

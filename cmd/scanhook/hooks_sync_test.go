@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/scanhook/scanhook/internal/standin"
+	"github.com/scanhook/scanhook/internal/fakeforge"
 )
 
 // syncs runs scanhook hooks sync and makes sure that it keeps the secrets to itself.
@@ -32,11 +32,11 @@ func changes(w *world) int {
 func TestHooksSync(t *testing.T) {
 	t.Parallel()
 	for _, kind := range kinds {
-		t.Run(string(kind), func(t *testing.T) {
+		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			w, sample := setup(t, worldConfig{kind: kind, extra: "repositories: [{match: " + string(kind) + "/acme/shop}]"})
+			w, sample := setup(t, worldConfig{kind: kind, extra: "repositories: [{match: " + kind + "/acme/shop}]"})
 			startWorld(t, w)
-			name := string(kind) + "/acme/shop: "
+			name := kind + "/acme/shop: "
 			syncs(t, w, "--dry-run").expect(t, 0, "would add "+name+"a webhook that calls "+w.hookURL())
 			check := command(t, "check", "--config", w.file(t))
 			check.expect(t, exitFailed, "fail  webhook "+name+"there is none that calls", "run scanhook hooks sync")
@@ -50,7 +50,7 @@ func TestHooksSync(t *testing.T) {
 				t.Errorf("the second run changed something: %+v", w.platform.Calls())
 			}
 			command(t, "check", "--config", w.file(t)).expect(t, 0, "ok    webhook "+name)
-			announce(t, w, standin.PushSpec{Project: "acme/shop", Ref: "refs/heads/main", After: sample.Head})
+			announce(t, w, fakeforge.PushSpec{Project: "acme/shop", Ref: "refs/heads/main", After: sample.Head})
 			finalOf(t, w, sample.Head)
 			if refused := w.platform.Refused(); len(refused) > 0 {
 				t.Errorf("the platform refused %+v", refused)
@@ -60,7 +60,7 @@ func TestHooksSync(t *testing.T) {
 }
 
 // announce pushes through the hooks that the platform keeps, and returns the answers.
-func announce(t *testing.T, w *world, spec standin.PushSpec) (statuses []int) {
+func announce(t *testing.T, w *world, spec fakeforge.PushSpec) (statuses []int) {
 	t.Helper()
 	made, err := w.platform.Announce(t.Context(), spec)
 	if err != nil {
@@ -75,18 +75,18 @@ func announce(t *testing.T, w *world, spec standin.PushSpec) (statuses []int) {
 func TestHooksSyncMends(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
-		kind  standin.Kind
-		hook  standin.Hook
+		kind  string
+		hook  fakeforge.Hook
 		check string // verdict of scanhook check before
 		fault string
 	}{
-		"github/off":      {standin.GitHub, standin.Hook{Off: true}, "fail", "it is switched off"},
-		"github/secret":   {standin.GitHub, standin.Hook{Secret: "another"}, "fail", "answered 401"},
-		"github/events":   {standin.GitHub, standin.Hook{Events: []string{"push"}}, "warn", "does not send workflow_run"},
-		"gitlab/disabled": {standin.GitLab, standin.Hook{Failures: 40}, "fail", "GitLab has disabled it"},
-		"gitlab/secret":   {standin.GitLab, standin.Hook{Secret: "another"}, "fail", "answered 401"},
+		"github/off":      {"github", fakeforge.Hook{Off: true}, "fail", "it is switched off"},
+		"github/secret":   {"github", fakeforge.Hook{Secret: "another"}, "fail", "answered 401"},
+		"github/events":   {"github", fakeforge.Hook{Events: []string{"push"}}, "warn", "does not send workflow_run"},
+		"gitlab/disabled": {"gitlab", fakeforge.Hook{Failures: 40}, "fail", "GitLab has disabled it"},
+		"gitlab/secret":   {"gitlab", fakeforge.Hook{Secret: "another"}, "fail", "answered 401"},
 		"gitlab/group": {
-			standin.GitLab, standin.Hook{Group: "acme", Events: []string{"push_events"}}, "warn", "pipeline events",
+			"gitlab", fakeforge.Hook{Group: "acme", Events: []string{"push_events"}}, "warn", "pipeline events",
 		},
 	}
 	for name, test := range cases {
@@ -96,14 +96,14 @@ func TestHooksSyncMends(t *testing.T) {
 			w, sample := setup(t, worldConfig{kind: test.kind, extra: "repositories: [{match: " + project + "}]"})
 			startWorld(t, w)
 			addHook(w, test.hook)
-			announce(t, w, standin.PushSpec{Project: "acme/shop", Ref: "refs/heads/main", After: sample.Before})
+			announce(t, w, fakeforge.PushSpec{Project: "acme/shop", Ref: "refs/heads/main", After: sample.Before})
 			command(t, "check", "--config", w.file(t)).expect(t, map[string]int{"fail": 1}[test.check],
 				test.check+"  webhook "+project, test.fault, "run scanhook hooks sync")
 			syncs(t, w, "--dry-run").expect(t, 0, "would mend "+project, test.fault)
 			syncs(t, w).expect(t, 0, "mended    "+project, test.fault)
 			syncs(t, w).expect(t, 0, "ok        "+project)
 			command(t, "check", "--config", w.file(t)).expect(t, 0, "ok    webhook "+project)
-			got := announce(t, w, standin.PushSpec{Project: "acme/shop", Ref: "refs/heads/main", After: sample.Head})
+			got := announce(t, w, fakeforge.PushSpec{Project: "acme/shop", Ref: "refs/heads/main", After: sample.Head})
 			if len(got) != 1 || got[0]/100 != 2 {
 				t.Errorf("pushes through the mended hook: %v", got)
 			}
@@ -112,7 +112,7 @@ func TestHooksSyncMends(t *testing.T) {
 }
 
 // addHook keeps a hook of acme/shop, with everything right that the test leaves open.
-func addHook(w *world, hook standin.Hook) standin.Hook {
+func addHook(w *world, hook fakeforge.Hook) fakeforge.Hook {
 	if hook.Group == "" {
 		hook.Project = "acme/shop"
 	}
@@ -128,7 +128,7 @@ func addHook(w *world, hook standin.Hook) standin.Hook {
 
 func TestHooksSyncSaysWhatItNeeds(t *testing.T) {
 	t.Parallel()
-	w, _ := setup(t, worldConfig{kind: standin.GitHub})
+	w, _ := setup(t, worldConfig{kind: "github"})
 	startWorld(t, w)
 	syncs(t, w).expect(t, exitUsage, "no entry of repositories names a project without a glob")
 	syncs(t, w, "elsewhere/acme/shop").expect(t, exitFailed, "failed    github/elsewhere/acme/shop")
@@ -142,12 +142,12 @@ func TestHooksSyncSaysWhatItNeeds(t *testing.T) {
 // Platforms answer alike whether there is no project or the token may not see it.
 func TestHooksSyncDoubtsThePath(t *testing.T) {
 	t.Parallel()
-	said := map[standin.Kind]string{standin.GitHub: `"Not Found"`, standin.GitLab: `"404 Not Found"`}
+	said := map[string]string{"github": `"Not Found"`, "gitlab": `"404 Not Found"`}
 	for _, kind := range kinds {
-		t.Run(string(kind), func(t *testing.T) {
+		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			w, _ := setup(t, worldConfig{kind: kind})
-			syncs(t, w, "nope/nope").expect(t, exitFailed, "failed    "+string(kind)+"/nope/nope: ",
+			syncs(t, w, "nope/nope").expect(t, exitFailed, "failed    "+kind+"/nope/nope: ",
 				"answered 404, "+said[kind]+": the path may be misspelt or be no project's, else give the token")
 		})
 	}

@@ -20,20 +20,24 @@ var floors = map[string]int{
 	"internal/reconcile": 2, "internal/enrich": 2, "internal/health": 2, "internal/retention": 2,
 	"platforms/github": 2, "platforms/gitlab": 2,
 
-	"platforms": 1, "store": 1, "internal/reports": 1, "internal/httpx": 1, "internal/ai": 1, "internal/standin": 1,
+	"platforms": 1, "store": 1, "internal/reports": 1, "internal/httpx": 1, "internal/ai": 1, "internal/fakeforge": 1,
+	"internal/fakeforge/github": 1, "internal/fakeforge/gitlab": 1,
 	"internal/metrics": 1, "internal/lease": 1, "internal/gitproto": 1,
 	"internal/reports/jsonscan": 1, "internal/reports/collect": 1, "internal/reports/sarif": 1, "internal/reports/formats": 1,
 	"internal/reports/export": 1, "internal/reports/reportstest": 3,
 
 	"core": 0, "core/anomaly": 0, "core/liveness": 0, "migrations": 0, "internal/poll": 0, "internal/config": 0,
 
-	"store/storetest": 3, "platforms/platformtest": 3, "internal/chaos": 3, "internal/growth": 3, // for tests only
+	"store/storetest": 3, "platforms/platformtest": 3, "internal/chaos": 3, "internal/growth": 3, "internal/fakeforge/forgetest": 3, // for tests only
 }
 
 // within are the imports inside a floor: an algorithm of core is a package below it, which may not import core.
 var within = map[string][]string{
 	"core":              {"core/anomaly"},
 	"internal/gitproto": {"platforms"},
+
+	"internal/fakeforge/github": {"internal/fakeforge"},
+	"internal/fakeforge/gitlab": {"internal/fakeforge"},
 
 	"internal/reports":         {"internal/reports/formats", "internal/reports/collect", "internal/reports/jsonscan"},
 	"internal/reports/formats": {"internal/reports/sarif", "internal/reports/collect", "internal/reports/jsonscan"},

@@ -6,17 +6,18 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/scanhook/scanhook/internal/standin"
+	"github.com/scanhook/scanhook/internal/fakeforge"
+	fakegitlab "github.com/scanhook/scanhook/internal/fakeforge/gitlab"
 )
 
 // mergeRequest makes a pipeline of merge request 1 and tells of it, as GitLab does.
 func mergeRequest(t *testing.T, w *world, sha string, merged bool) int64 {
 	t.Helper()
-	id, err := w.platform.AddPipeline("acme/shop", sha, standin.MergeRequestRef(1, merged), "build")
+	id, err := w.platform.AddPipeline("acme/shop", sha, fakegitlab.MergeRequestRef(1, merged), "build")
 	if err != nil {
 		t.Fatal(err)
 	}
-	spec := standin.PipelineSpec{Project: "acme/shop", SHA: sha, ID: id, Branch: "feature", MergeRequest: 1, Status: "running"}
+	spec := fakeforge.PipelineSpec{Project: "acme/shop", SHA: sha, ID: id, Branch: "feature", MergeRequest: 1, Status: "running"}
 	delivery, err := w.platform.Pipeline(t.Context(), w.hookURL(), spec)
 	if err != nil || delivery.Status/100 != 2 {
 		t.Fatalf("pipeline: %+v, %v", delivery, err)
@@ -29,7 +30,7 @@ func finalIn(t *testing.T, w *world, sha string, pipeline int64) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	_, err := w.platform.Wait(ctx, func(s standin.Status) bool {
+	_, err := w.platform.Wait(ctx, func(s fakeforge.Status) bool {
 		return s.SHA == sha && s.State != "running" && s.PipelineID == pipeline
 	})
 	if err != nil {
@@ -53,7 +54,7 @@ func onlyIn(t *testing.T, w *world, sha string, pipeline int64) {
 // The commit that merging would result in is on no branch: only the event of its pipeline tells where it belongs.
 func TestMergedResultsGetTheirStatus(t *testing.T) {
 	t.Parallel()
-	w, sample := setup(t, worldConfig{kind: standin.GitLab})
+	w, sample := setup(t, worldConfig{kind: "gitlab"})
 	startWorld(t, w)
 	merged := mergedResult(t, sample)
 	pipeline := mergeRequest(t, w, merged, true)
@@ -61,7 +62,7 @@ func TestMergedResultsGetTheirStatus(t *testing.T) {
 	onlyIn(t, w, merged, pipeline)
 }
 
-func mergedResult(t *testing.T, sample standin.Checkout) string {
+func mergedResult(t *testing.T, sample fakeforge.Checkout) string {
 	t.Helper()
 	git := func(args ...string) string {
 		cmd := exec.Command("git", append([]string{"-C", sample.Dir, "-c", "user.name=Ada", "-c", "user.email=ada@example.com"},
@@ -73,14 +74,14 @@ func mergedResult(t *testing.T, sample standin.Checkout) string {
 		return strings.TrimSpace(string(out))
 	}
 	sha := git("commit-tree", "-p", sample.Before, "-p", sample.Head, "-m", "Merge", sample.Head+"^{tree}")
-	git("update-ref", standin.MergeRequestRef(1, true), sha)
+	git("update-ref", fakegitlab.MergeRequestRef(1, true), sha)
 	return sha
 }
 
 // A branch may have pipelines of its own beside those of its merge request, older and newer ones.
 func TestMergeRequestGetsTheStatusOfItsHead(t *testing.T) {
 	t.Parallel()
-	w, sample := setup(t, worldConfig{kind: standin.GitLab})
+	w, sample := setup(t, worldConfig{kind: "gitlab"})
 	startWorld(t, w)
 	pipeline := mergeRequest(t, w, sample.Head, false)
 	pushTo(t, w, "feature", sample.Before, sample.Head)
@@ -91,7 +92,7 @@ func TestMergeRequestGetsTheStatusOfItsHead(t *testing.T) {
 // People push first and ask for a review then: the merge request shows its own, later pipeline.
 func TestMergeRequestAfterThePush(t *testing.T) {
 	t.Parallel()
-	w, sample := setup(t, worldConfig{kind: standin.GitLab})
+	w, sample := setup(t, worldConfig{kind: "gitlab"})
 	startWorld(t, w)
 	pushTo(t, w, "feature", "", sample.Head)
 	first := finalOf(t, w, sample.Head)

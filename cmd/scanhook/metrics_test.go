@@ -15,7 +15,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
-	"github.com/scanhook/scanhook/internal/standin"
+	"github.com/scanhook/scanhook/internal/fakeforge"
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
@@ -68,7 +68,7 @@ func scrape(t *testing.T, w *world) []string {
 func TestMetricsFollowAPush(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
-		w, sample := setup(t, worldConfig{kind: standin.GitHub, database: e.URL(t)})
+		w, sample := setup(t, worldConfig{kind: "github", database: e.URL(t)})
 		startWorld(t, w)
 		pushTo(t, w, "main", "", sample.Head)
 		finalOf(t, w, sample.Head)
@@ -92,15 +92,15 @@ func TestMetricsFollowAPush(t *testing.T) {
 // However many projects, paths, methods and hosts strangers invent, the series stay the same.
 func TestStrangersMakeNoSeries(t *testing.T) {
 	t.Parallel()
-	w, sample := setup(t, worldConfig{kind: standin.GitHub, extra: "repositories: [{match: 'github/acme/*'}]"})
+	w, sample := setup(t, worldConfig{kind: "github", extra: "repositories: [{match: 'github/acme/*'}]"})
 	startWorld(t, w)
 	attack := func(n int) {
 		hostile := fmt.Sprintf("evil%d/x", n)
 		for _, path := range []string{"/projects/github/p", "/scans/s", "/api/v1/scans/r", "/webhooks/w", "/nothing"} {
 			fetch(t, w.scanhook+path+fmt.Sprint(n))
 		}
-		w.platform.AddRepository(standin.Repository{Project: hostile, Dir: sample.Dir, DefaultBranch: "main"})
-		spec := standin.PushSpec{Project: hostile, Ref: "refs/heads/main", After: sample.Head}
+		w.platform.AddRepository(fakeforge.Repository{Project: hostile, Dir: sample.Dir, DefaultBranch: "main"})
+		spec := fakeforge.PushSpec{Project: hostile, Ref: "refs/heads/main", After: sample.Head}
 		if _, err := w.push(t.Context(), spec); err != nil {
 			t.Fatal(err)
 		}
@@ -129,7 +129,7 @@ func TestStrangersMakeNoSeries(t *testing.T) {
 
 func TestReadyzTellsOfEveryHop(t *testing.T) {
 	t.Parallel()
-	w, sample := setup(t, worldConfig{kind: standin.GitHub})
+	w, sample := setup(t, worldConfig{kind: "github"})
 	startWorld(t, w)
 	pushTo(t, w, "main", "", sample.Head)
 	finalOf(t, w, sample.Head)
@@ -154,7 +154,7 @@ func TestReadyzTellsOfEveryHop(t *testing.T) {
 
 func TestMetricsMayHaveAnAddressOfTheirOwn(t *testing.T) {
 	t.Parallel()
-	w, _ := setup(t, worldConfig{kind: standin.GitHub})
+	w, _ := setup(t, worldConfig{kind: "github"})
 	w.config.Server.MetricsListen = "127.0.0.1:0"
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

@@ -8,13 +8,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/scanhook/scanhook/internal/standin"
+	"github.com/scanhook/scanhook/internal/fakeforge"
 )
 
 // build tells of a workflow run or pipeline of a commit that ended well, n minutes after noon.
 func build(t *testing.T, w *world, sha string, n int, artifacts ...int64) {
 	t.Helper()
-	spec := standin.PipelineSpec{
+	spec := fakeforge.PipelineSpec{
 		Project: "acme/shop", SHA: sha, Queued: 3 * time.Second, Duration: time.Duration(100+n%7) * time.Second,
 		CreatedAt: time.Date(2026, 11, 23, 12, n, 0, 0, time.UTC), Artifacts: artifacts,
 	}
@@ -44,7 +44,7 @@ func waitMeasured(t *testing.T, w *world, n int) metricsPage {
 	t.Helper()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		var page metricsPage
-		ask(t, w, http.MethodGet, "/api/v1/projects/"+string(w.kind)+"/acme%2Fshop/metrics?pipeline_name=CI", "", &page)
+		ask(t, w, http.MethodGet, "/api/v1/projects/"+w.kind+"/acme%2Fshop/metrics?pipeline_name=CI", "", &page)
 		measured := 0
 		for _, item := range page.Items {
 			if item.Artifact != nil {
@@ -63,7 +63,7 @@ func waitMeasured(t *testing.T, w *world, n int) metricsPage {
 func TestUnusualPipelineBecomesStatus(t *testing.T) {
 	t.Parallel()
 	for _, kind := range kinds {
-		t.Run(string(kind), func(t *testing.T) {
+		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			w, sample := setup(t, worldConfig{kind: kind, extra: "repositories: [{match: '**', anomalies: fail}]"})
 			startWorld(t, w)
@@ -98,11 +98,11 @@ func TestUnusualPipelineBecomesStatus(t *testing.T) {
 }
 
 // pipelineStatusOf waits for a status of a commit's pipelines whose text starts so.
-func pipelineStatusOf(t *testing.T, w *world, sha, text string) standin.Status {
+func pipelineStatusOf(t *testing.T, w *world, sha, text string) fakeforge.Status {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	status, err := w.platform.Wait(ctx, func(s standin.Status) bool {
+	status, err := w.platform.Wait(ctx, func(s fakeforge.Status) bool {
 		return s.SHA == sha && s.Context == "scanhook/pipeline" && strings.HasPrefix(s.Description, text)
 	})
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/scanhook/scanhook/internal/standin"
+	"github.com/scanhook/scanhook/internal/fakeforge"
 )
 
 // attack is something that a receiver on the open Internet must bear.
@@ -102,7 +102,7 @@ func many(n int, once func() string) func() tally {
 	}
 }
 
-func seal(t *testing.T, w *world, body string) standin.Delivery {
+func seal(t *testing.T, w *world, body string) fakeforge.Delivery {
 	d, err := w.platform.Seal("push", []byte(body))
 	if err != nil {
 		t.Error(err)
@@ -123,7 +123,7 @@ func newCommit() string {
 }
 
 // ordinary is a push of about the usual size.
-func ordinary(t *testing.T, w *world) standin.Delivery {
+func ordinary(t *testing.T, w *world) fakeforge.Delivery {
 	return seal(t, w, giantPush(12<<10))
 }
 

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/scanhook/scanhook/internal/standin"
+	"github.com/scanhook/scanhook/internal/fakeforge"
 )
 
 // maxResident is what Scanhook's process may take whatever comes, in kB.
@@ -24,7 +24,7 @@ func TestPressure(t *testing.T) {
 	if testing.Short() || runtime.GOOS != "linux" {
 		t.Skip("takes half a minute, and /proc")
 	}
-	w, _ := setup(t, worldConfig{kind: standin.GitHub, extra: "scanners: {bomb: {upload: true}}\nrepositories: [{match: '**', scanners: []}]"})
+	w, _ := setup(t, worldConfig{kind: "github", extra: "scanners: {bomb: {upload: true}}\nrepositories: [{match: '**', scanners: []}]"})
 	w.release(t)
 	pid := processOf(t, w, built(t)).Process.Pid
 	t.Logf("idle: %d MB", resident(t, pid, "VmRSS")>>10)
@@ -141,7 +141,7 @@ func (p *pulse) stop() {
 }
 
 // post sends a delivery over a connection of its own and returns the answer's status, or what went wrong.
-func post(t *testing.T, w *world, d standin.Delivery) string {
+func post(t *testing.T, w *world, d fakeforge.Delivery) string {
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.hookURL(), bytes.NewReader(d.Body))
 	if err != nil {
 		return err.Error()

@@ -8,14 +8,13 @@ import (
 	"testing"
 
 	"github.com/scanhook/scanhook/core"
-	"github.com/scanhook/scanhook/internal/standin"
 	"github.com/scanhook/scanhook/store"
 )
 
 // servedBehindProxies is Scanhook behind proxies on loopback.
 func servedBehindProxies(t *testing.T) (*world, *app, string) {
 	t.Helper()
-	w, _ := setup(t, worldConfig{kind: standin.GitHub})
+	w, _ := setup(t, worldConfig{kind: "github"})
 	w.config.Server.TrustedProxies = []string{"127.0.0.0/8"}
 	app, err := newApp(t.Context(), w.config, w.log)
 	if err != nil {

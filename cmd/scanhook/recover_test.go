@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/scanhook/scanhook/internal/standin"
+	"github.com/scanhook/scanhook/internal/fakeforge"
 	"github.com/scanhook/scanhook/store"
 	"github.com/scanhook/scanhook/store/storetest"
 )
@@ -59,7 +59,7 @@ func untilLookedAt(t *testing.T, w *world, db *store.Store, projects []string) {
 	t.Helper()
 	for _, project := range projects {
 		inTime(t, "first look at "+project, func() bool {
-			watched, err := db.GetWatched(t.Context(), string(w.kind), project)
+			watched, err := db.GetWatched(t.Context(), w.kind, project)
 			return err == nil && watched.LookedAt != nil
 		})
 	}
@@ -82,7 +82,7 @@ func outage(t *testing.T, w *world, projects []string, head string, miss func() 
 	doomed := process(t, w)
 	db := openDatabase(t, w)
 	for _, project := range projects {
-		first := standin.PushSpec{Project: project, Ref: "refs/heads/main", After: head}
+		first := fakeforge.PushSpec{Project: project, Ref: "refs/heads/main", After: head}
 		if _, err := w.push(t.Context(), first); err != nil {
 			t.Fatal(err)
 		}
@@ -112,7 +112,7 @@ func outage(t *testing.T, w *world, projects []string, head string, miss func() 
 func TestOutageManyBranches(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
-		w, sample := setup(t, worldConfig{kind: standin.GitHub, database: e.URL(t), recover: "2s"})
+		w, sample := setup(t, worldConfig{kind: "github", database: e.URL(t), recover: "2s"})
 		outage(t, w, []string{"acme/shop"}, sample.Head, func() (missed []string) {
 			for n := range missedPushes(t) {
 				missed = append(missed, commitOn(t, sample.Dir, fmt.Sprint("feature/", n), sample.Head))
@@ -125,13 +125,13 @@ func TestOutageManyBranches(t *testing.T) {
 // The same with a push to each of many projects.
 func TestOutageManyProjects(t *testing.T) {
 	t.Parallel()
-	w, sample := setup(t, worldConfig{kind: standin.GitLab, recover: "5s"})
+	w, sample := setup(t, worldConfig{kind: "gitlab", recover: "5s"})
 	var projects, dirs []string
 	for n := range missedPushes(t) {
 		project := fmt.Sprint("group/sub/project-", n)
 		dir := filepath.Join(t.TempDir(), "project.git")
 		gitIn(t, sample.Dir, "", "clone", "--quiet", "--bare", "--shared", sample.Dir, dir)
-		w.platform.AddRepository(standin.Repository{Project: project, Dir: dir})
+		w.platform.AddRepository(fakeforge.Repository{Project: project, Dir: dir})
 		projects, dirs = append(projects, project), append(dirs, dir)
 	}
 	outage(t, w, projects, sample.Head, func() (missed []string) {
@@ -146,7 +146,7 @@ func TestOutageManyProjects(t *testing.T) {
 // scanhook recover, beside a running serve: finds, says so, and explain tells it.
 func TestRecoverCommand(t *testing.T) {
 	t.Parallel()
-	w, sample := setup(t, worldConfig{kind: standin.GitHub})
+	w, sample := setup(t, worldConfig{kind: "github"})
 	startWorld(t, w)
 	pushTo(t, w, "main", "", sample.Head)
 	finalOf(t, w, sample.Head)

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/scanhook/scanhook/internal/standin"
+	"github.com/scanhook/scanhook/internal/fakeforge"
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
@@ -26,14 +26,14 @@ func declared(t *testing.T, w *world, n int) []string {
 }
 
 // uploadsOnly are the repositories of tests whose commits exist by word alone: nothing is fetched of them.
-func uploadsOnly(kind standin.Kind) string {
-	return "repositories: [{match: " + string(kind) + "/acme/shop, scanners: []}]"
+func uploadsOnly(kind string) string {
+	return "repositories: [{match: " + kind + "/acme/shop, scanners: []}]"
 }
 
 func announceEach(t *testing.T, w *world, commits ...string) (statuses []int) {
 	t.Helper()
 	for _, commit := range commits {
-		spec := standin.PushSpec{Project: "acme/shop", Ref: "refs/heads/b-" + commit[:4], After: commit}
+		spec := fakeforge.PushSpec{Project: "acme/shop", Ref: "refs/heads/b-" + commit[:4], After: commit}
 		statuses = append(statuses, announce(t, w, spec)...)
 	}
 	return statuses
@@ -46,7 +46,7 @@ func pending(t *testing.T, w *world, commits ...string) {
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	for _, sha := range commits {
-		if _, err := w.platform.Wait(ctx, func(s standin.Status) bool { return s.SHA == sha }); err != nil {
+		if _, err := w.platform.Wait(ctx, func(s fakeforge.Status) bool { return s.SHA == sha }); err != nil {
 			t.Fatalf("no status of %s: %v", sha, err)
 		}
 	}
@@ -57,11 +57,11 @@ func TestRedeliveredAfterAnOutage(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		for _, kind := range kinds {
-			t.Run(string(kind), func(t *testing.T) {
+			t.Run(kind, func(t *testing.T) {
 				t.Parallel()
 				w, _ := setup(t, worldConfig{kind: kind, database: e.URL(t), recover: "1h", extra: uploadsOnly(kind)})
 				w.release(t)
-				hook := addHook(w, standin.Hook{})
+				hook := addHook(w, fakeforge.Hook{})
 				commits := declared(t, w, 4)
 				first := process(t, w)
 				announceEach(t, w, commits[0])
@@ -84,7 +84,7 @@ func TestRedeliveredAfterAnOutage(t *testing.T) {
 
 // checked tells whether Scanhook has asked for deliveries.
 func checked(w *world) bool {
-	return slices.ContainsFunc(w.platform.Calls(), func(c standin.Call) bool {
+	return slices.ContainsFunc(w.platform.Calls(), func(c fakeforge.Call) bool {
 		return strings.HasSuffix(c.Path, "/deliveries") || strings.HasSuffix(c.Path, "/events")
 	})
 }
@@ -122,8 +122,8 @@ func checkRedeliveries(t *testing.T, w *world, hook int64, commits []string) {
 // A webhook that GitLab has disabled is revived without a person, and what failed before comes then.
 func TestDisabledWebhookIsRevived(t *testing.T) {
 	t.Parallel()
-	w, _ := setup(t, worldConfig{kind: standin.GitLab, recover: "200ms", extra: uploadsOnly(standin.GitLab)})
-	hook := addHook(w, standin.Hook{Secret: "not the configured one"})
+	w, _ := setup(t, worldConfig{kind: "gitlab", recover: "200ms", extra: uploadsOnly("gitlab")})
+	hook := addHook(w, fakeforge.Hook{Secret: "not the configured one"})
 	commits := declared(t, w, 6)
 	startWorld(t, w)
 	statuses := announceEach(t, w, commits...) // after the fourth failure, a repeated event's too, events are dropped
@@ -133,7 +133,7 @@ func TestDisabledWebhookIsRevived(t *testing.T) {
 	arrived, dropped := commits[:len(statuses)], commits[4:]
 	check := command(t, "check", "--config", w.file(t))
 	check.expect(t, exitFailed, "fail  webhook gitlab/acme/shop: ", "GitLab has paused it", "answered 401")
-	_ = w.platform.ChangeHook(hook.ID, func(h *standin.Hook) { h.Secret, h.Failures = w.secrets["SECRET"], 40 })
+	_ = w.platform.ChangeHook(hook.ID, func(h *fakeforge.Hook) { h.Secret, h.Failures = w.secrets["SECRET"], 40 })
 	pending(t, w, arrived...)
 	if kept := w.platform.Hooks()[0]; kept.Failures != 0 {
 		t.Errorf("the webhook is not revived: %+v", kept)
@@ -147,26 +147,26 @@ func TestDisabledWebhookIsRevived(t *testing.T) {
 // recover asks for what is missing at once, as fast as the platform allows.
 func TestRecoverAsksForDeliveries(t *testing.T) {
 	t.Parallel()
-	for kind, want := range map[standin.Kind]string{
-		standin.GitHub: "7 events did not arrive and are sent again",
-		standin.GitLab: "7 events did not arrive, 5 are sent again now, the others later: ",
+	for kind, want := range map[string]string{
+		"github": "7 events did not arrive and are sent again",
+		"gitlab": "7 events did not arrive, 5 are sent again now, the others later: ",
 	} {
-		t.Run(string(kind), func(t *testing.T) {
+		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			w, _ := setup(t, worldConfig{kind: kind, extra: uploadsOnly(kind)})
-			hook := addHook(w, standin.Hook{Secret: "not the configured one"})
+			hook := addHook(w, fakeforge.Hook{Secret: "not the configured one"})
 			commits := declared(t, w, 7)
 			startWorld(t, w)
 			for _, commit := range commits { // GitLab would pause the webhook
 				announceEach(t, w, commit)
-				_ = w.platform.ChangeHook(hook.ID, func(h *standin.Hook) { h.Failures = 0 })
+				_ = w.platform.ChangeHook(hook.ID, func(h *fakeforge.Hook) { h.Failures = 0 })
 			}
-			_ = w.platform.ChangeHook(hook.ID, func(h *standin.Hook) { h.Secret = w.secrets["SECRET"] })
+			_ = w.platform.ChangeHook(hook.ID, func(h *fakeforge.Hook) { h.Secret = w.secrets["SECRET"] })
 			file := w.file(t)
-			command(t, "recover", "--dry-run", "--config", file, "acme/shop").expect(t, 0, "project acme/shop on "+string(kind)+
+			command(t, "recover", "--dry-run", "--config", file, "acme/shop").expect(t, 0, "project acme/shop on "+kind+
 				": 7 events did not arrive")
 			got := command(t, "recover", "--config", file)
-			got.expect(t, 0, "webhook of project acme/shop on "+string(kind)+": "+want)
+			got.expect(t, 0, "webhook of project acme/shop on "+kind+": "+want)
 			pending(t, w, commits[:5]...)
 			for _, call := range w.platform.Refused() {
 				if strings.Contains(call.Path, "/hooks") {

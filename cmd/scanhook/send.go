@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/scanhook/scanhook/internal/config"
-	"github.com/scanhook/scanhook/internal/standin"
+	"github.com/scanhook/scanhook/internal/fakeforge"
 	"github.com/scanhook/scanhook/webhooks"
 )
 
@@ -91,11 +91,11 @@ func (s sending) send(ctx context.Context, out io.Writer, cfg *config.Config, pa
 	if err != nil {
 		return err
 	}
-	sender, kind, err := s.sender(cfg)
+	sender, err := s.sender(cfg)
 	if err != nil {
 		return err
 	}
-	delivery, err := sender.Seal(headerOf(kind, s.event), payload)
+	delivery, err := sender.Seal(s.event, payload)
 	if err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func (s sending) send(ctx context.Context, out io.Writer, cfg *config.Config, pa
 }
 
 // judgeAnswer makes an error of an answer that a platform would show as failed.
-func judgeAnswer(delivery standin.Delivery) error {
+func judgeAnswer(delivery fakeforge.Delivery) error {
 	switch status := delivery.Status; {
 	case status/100 == 2:
 		return nil

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -11,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/scanhook/scanhook/internal/config"
-	"github.com/scanhook/scanhook/internal/standin"
+	"github.com/scanhook/scanhook/internal/fakeforge"
 )
 
 // signingPrefix begins GitLab's signing tokens, and none of its plain ones.
@@ -21,15 +20,15 @@ func wrongSend(format string, args ...any) error {
 	return &usageError{"scanhook send", fmt.Errorf(format, args...)}
 }
 
-// sender is a stand-in for the platform that holds its secret.
-func (s sending) sender(cfg *config.Config) (*standin.Server, standin.Kind, error) {
+// sender is a fake platform that has the secret of the real one.
+func (s sending) sender(cfg *config.Config) (*fakeforge.Server, error) {
 	p, known := cfg.Platforms[s.platform]
 	if !known {
 		names := slices.Sorted(maps.Keys(cfg.Platforms))
-		return nil, "", wrongSend("no platform %q is configured: --platform must be one of %s%s", s.platform,
+		return nil, wrongSend("no platform %q is configured: --platform must be one of %s%s", s.platform,
 			strings.Join(names, ", "), config.Suggestion(s.platform, names))
 	}
-	seal := standin.Config{Kind: standin.Kind(p.Type)}
+	var seal fakeforge.Config
 	switch {
 	case s.secret != "" && p.Type == config.TypeGitLab && strings.HasPrefix(s.secret, signingPrefix):
 		seal.SigningToken = s.secret
@@ -40,11 +39,11 @@ func (s sending) sender(cfg *config.Config) (*standin.Server, standin.Kind, erro
 	case len(p.WebhookSecrets) > 0:
 		seal.Secret = p.WebhookSecrets[0].Reveal()
 	default:
-		return nil, "", fmt.Errorf("platform %[1]s has no secret to sign with: set platforms.%[1]s.webhook_secrets "+
+		return nil, fmt.Errorf("platform %[1]s has no secret to sign with: set platforms.%[1]s.webhook_secrets "+
 			"or give --secret", s.platform)
 	}
-	server := standin.New(seal)
-	return server, seal.Kind, server.SetBase(p.URL)
+	server := fakeForges[p.Type](seal)
+	return server, server.SetBase(p.URL)
 }
 
 // address is the webhook's own: --to when it names one already, else the one below --to or this machine's server.
@@ -79,13 +78,10 @@ func loopback(listen string) (string, error) {
 	return "http://" + net.JoinHostPort(host, port), nil
 }
 
-// eventsOf are the words for the events that Scanhook uses, with what a platform's header says.
-func eventsOf(kind standin.Kind) map[string]string {
-	if kind == standin.GitLab {
-		return map[string]string{"push": "Push Hook", "tag_push": "Tag Push Hook", "pipeline": "Pipeline Hook"}
+// eventsOf are the short names of the events that a kind of platform sends.
+func eventsOf(kind string) []string {
+	if fakeForges[kind] == nil {
+		return nil
 	}
-	return map[string]string{"push": "push", "workflow_run": "workflow_run", "ping": "ping"}
+	return slices.Sorted(maps.Keys(fakeForges[kind](fakeforge.Config{}).Events()))
 }
-
-// headerOf is the header's text for an event; what is none of our words is taken for the text itself.
-func headerOf(kind standin.Kind, event string) string { return cmp.Or(eventsOf(kind)[event], event) }

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/scanhook/scanhook/internal/config"
-	"github.com/scanhook/scanhook/internal/standin"
 )
 
 // payloadOf is a push that the platform has sent already, in a file.
@@ -24,13 +23,13 @@ func payloadOf(t *testing.T, w *world, sha string) string {
 func TestSend(t *testing.T) {
 	t.Parallel()
 	for _, kind := range kinds {
-		t.Run(string(kind), func(t *testing.T) {
+		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			w, sample := setup(t, worldConfig{kind: kind, extra: `repositories: [{match: "**", scanners: []}]`})
 			startWorld(t, w)
 			file, payload := w.file(t), payloadOf(t, w, sample.Head)
 			send := func(args ...string) outcome {
-				args = append([]string{"send", payload, "--platform", string(kind), "--config", file}, args...)
+				args = append([]string{"send", payload, "--platform", kind, "--config", file}, args...)
 				got := command(t, args...)
 				got.hides(t, w.secrets["SECRET"])
 				return got
@@ -49,7 +48,7 @@ func TestSend(t *testing.T) {
 
 func TestSendSignsWithSigningToken(t *testing.T) {
 	t.Parallel()
-	w, sample := setup(t, worldConfig{kind: standin.GitLab, extra: `repositories: [{match: "**", scanners: []}]`})
+	w, sample := setup(t, worldConfig{kind: "gitlab", extra: `repositories: [{match: "**", scanners: []}]`})
 	token := "whsec_" + base64.StdEncoding.EncodeToString([]byte("0123456789abcdef0123456789abcdef"))
 	p := w.config.Platforms["gitlab"]
 	p.SigningTokens = []config.Secret{config.Secret(token)}

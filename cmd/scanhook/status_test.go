@@ -12,7 +12,8 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/core"
-	"github.com/scanhook/scanhook/internal/standin"
+	"github.com/scanhook/scanhook/internal/fakeforge"
+	fakegithub "github.com/scanhook/scanhook/internal/fakeforge/github"
 	"github.com/scanhook/scanhook/internal/statuses"
 	"github.com/scanhook/scanhook/store"
 )
@@ -64,7 +65,7 @@ func TestTokenIsBrokenAndMended(t *testing.T) {
 				db := w.look(t)
 				pushTo(t, w, "main", "", sample.Before)
 				trouble := eventually(t, "the project to be flagged", func() (core.Trouble, bool) {
-					list, err := db.ListTroubles(t.Context(), string(kind), "acme/shop")
+					list, err := db.ListTroubles(t.Context(), kind, "acme/shop")
 					return append(list, core.Trouble{})[0], err == nil && len(list) == 1
 				})
 				if trouble.Code != code || !strings.Contains(trouble.Reason, "token") {
@@ -74,13 +75,13 @@ func TestTokenIsBrokenAndMended(t *testing.T) {
 				pushTo(t, w, "main", sample.Before, sample.Head)
 				scansEnd(t, db, 2)
 				eventually(t, "the next probe to be far away", func() (any, bool) { // it would find the mend before the check
-					list, err := db.ListTroubles(t.Context(), string(kind), "acme/shop")
+					list, err := db.ListTroubles(t.Context(), kind, "acme/shop")
 					return nil, err == nil && len(list) == 1 && time.Until(list[0].NextProbeAt) > 20*time.Second
 				})
 				calls := len(w.platform.Calls())
 				w.platform.RefuseStatuses(0)
 				checked := w.checked(t, 1)
-				if !strings.Contains(checked, "fail  statuses of "+string(kind)+"/acme/shop") {
+				if !strings.Contains(checked, "fail  statuses of "+kind+"/acme/shop") {
 					t.Errorf("scanhook check says:\n%s", checked)
 				}
 				w.allPosted(t, db, calls, sample.Before, sample.Head)
@@ -93,7 +94,7 @@ func TestTokenIsBrokenAndMended(t *testing.T) {
 func TestStateArrivesWithoutWhatIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, kind := range kinds {
-		t.Run(string(kind), func(t *testing.T) {
+		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			w, sample := setup(t, worldConfig{kind: kind, extra: `
 scanners: {lint: {command: ["no-such-program-\U0001F525", "{source}"]}}
@@ -123,26 +124,26 @@ repositories: [{match: "**", scanners: [lint], context: "scan \U0001F512"}]`})
 func TestPlatformsReasonIsTold(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		fault  func(base string) standin.Fault
+		fault  func(base string) fakeforge.Fault
 		reason string
 	}{
 		"single sign-on": {
-			func(base string) standin.Fault { return standin.SingleSignOn(base, "acme") },
+			func(base string) fakeforge.Fault { return fakegithub.SingleSignOn(base, "acme") },
 			"Resource protected by organization SAML enforcement. You must grant your Personal Access token access to this " +
 				"organization.\": authorise the token for single sign-on to the organisation, in the list of your tokens or at http://",
 		},
 		"allow list": {
-			func(string) standin.Fault { return standin.AddressNotAllowed("acme") },
+			func(string) fakeforge.Fault { return fakegithub.AddressNotAllowed("acme") },
 			"your IP address is not permitted to access this resource.\": add the address of this server to the list",
 		},
 		"archived": {
-			func(string) standin.Fault { return standin.Archived() },
+			func(string) fakeforge.Fault { return fakegithub.Archived() },
 			"github answered 403, \"Repository was archived so is read-only.\": the project is archived",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w, sample := setup(t, worldConfig{kind: standin.GitHub})
+			w, sample := setup(t, worldConfig{kind: "github"})
 			w.platform.RefuseStatusesWith(test.fault(w.platform.Base()))
 			startWorld(t, w)
 			db := w.look(t)
@@ -206,8 +207,8 @@ func (w *world) allPosted(t *testing.T, db *store.Store, callsBefore int, commit
 // A stranger's status in the place of ours is put right once, and then left alone.
 func TestForeignStatusIsPutRightOnce(t *testing.T) {
 	t.Parallel()
-	w, sample := setup(t, worldConfig{kind: standin.GitHub})
-	w.platform.AddHook(standin.Hook{
+	w, sample := setup(t, worldConfig{kind: "github"})
+	w.platform.AddHook(fakeforge.Hook{
 		Project: "acme/shop", URL: w.hookURL(), Secret: w.secrets["SECRET"], Events: []string{"status"},
 	})
 	startWorld(t, w)
@@ -216,7 +217,7 @@ func TestForeignStatusIsPutRightOnce(t *testing.T) {
 	finalOf(t, w, sample.Before)
 	atRest(t, db, sample.Before)
 	ours := len(w.platform.Statuses("acme/shop", sample.Before)) // a scan that ends soon never shows as pending
-	stranger := standin.Status{
+	stranger := fakeforge.Status{
 		Project: "acme/shop", SHA: sample.Before, Context: "ScanHook", State: "success", Description: "all is well", Creator: "ci-bot",
 	}
 	overwrite := func() {
@@ -258,7 +259,7 @@ func TestForeignStatusIsPutRightOnce(t *testing.T) {
 func TestForeignStatusIsFoundByAsking(t *testing.T) {
 	t.Parallel()
 	for _, kind := range kinds {
-		t.Run(string(kind), func(t *testing.T) {
+		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			w, sample := setup(t, worldConfig{kind: kind})
 			startWorld(t, w)

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/scanhook/scanhook/internal/standin"
+	"github.com/scanhook/scanhook/internal/fakeforge"
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
@@ -38,7 +38,7 @@ func ask(t *testing.T, w *world, method, path, body string, out any) {
 }
 
 // newGrave are the findings that fail the sample's scan.
-func newGrave(t *testing.T, w *world, delivery standin.Delivery) []int64 {
+func newGrave(t *testing.T, w *world, delivery fakeforge.Delivery) []int64 {
 	t.Helper()
 	var scan struct {
 		Deciding []int64
@@ -67,7 +67,7 @@ func TestFeedbackTurnsTheCommit(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		for _, kind := range kinds {
-			t.Run(string(kind), func(t *testing.T) {
+			t.Run(kind, func(t *testing.T) {
 				t.Parallel()
 				w, sample := setup(t, worldConfig{kind: kind, database: e.URL(t)})
 				startWorld(t, w)
@@ -98,11 +98,11 @@ func TestFeedbackTurnsTheCommit(t *testing.T) {
 }
 
 // stateAfter waits for a state that the platform is told after a moment, and makes sure that it is the last word.
-func stateAfter(t *testing.T, w *world, sha string, moment time.Time, state string) standin.Status {
+func stateAfter(t *testing.T, w *world, sha string, moment time.Time, state string) fakeforge.Status {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	status, err := w.platform.Wait(ctx, func(s standin.Status) bool {
+	status, err := w.platform.Wait(ctx, func(s fakeforge.Status) bool {
 		return s.SHA == sha && s.State == state && s.At.After(moment)
 	})
 	if err != nil {

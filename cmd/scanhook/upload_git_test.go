@@ -7,13 +7,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/scanhook/scanhook/internal/standin"
+	"github.com/scanhook/scanhook/internal/fakeforge"
 )
 
 // Outside CI the commit is HEAD of the working directory, which only a process of its own can have elsewhere.
 func TestUploadAsksGitForTheCommit(t *testing.T) {
 	t.Parallel()
-	sample, err := standin.SampleRepository(t.Context(), filepath.Join(t.TempDir(), "sample"))
+	sample, err := fakeforge.SampleRepository(t.Context(), filepath.Join(t.TempDir(), "sample"))
 	if err != nil {
 		t.Fatal(err)
 	}

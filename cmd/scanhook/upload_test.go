@@ -9,8 +9,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-
-	"github.com/scanhook/scanhook/internal/standin"
 )
 
 // reportOf is a report with findings of different rules, all High, in Scanhook's own format.
@@ -25,7 +23,7 @@ func reportOf(rules ...string) string {
 // uploads is a world in which nothing but uploads is waited for, and an upload to it.
 func uploads(t *testing.T, extra string) (*world, func(stdin string, args ...string) outcome) {
 	t.Helper()
-	w, _ := setup(t, worldConfig{kind: standin.GitHub, extra: extra})
+	w, _ := setup(t, worldConfig{kind: "github", extra: extra})
 	startWorld(t, w)
 	env := environment(map[string]string{
 		"SCANHOOK_URL": w.scanhook + "/", "SCANHOOK_API_TOKEN": w.apiToken + "\n",

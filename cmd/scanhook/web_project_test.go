@@ -9,7 +9,6 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/scanhook/scanhook/core"
-	"github.com/scanhook/scanhook/internal/standin"
 	"github.com/scanhook/scanhook/store"
 )
 
@@ -58,7 +57,7 @@ func recordRuns(t *testing.T, w *world, n int) {
 // An administrator sees that everything flows, finds the run that is unlike the others, and accepts it.
 func TestProjectPageInTheBrowser(t *testing.T) {
 	t.Parallel()
-	w, sample := setup(t, worldConfig{kind: standin.GitHub, extra: `
+	w, sample := setup(t, worldConfig{kind: "github", extra: `
 scanners: {trivy: {upload: true}}
 repositories: [{match: "**", scanners: [trivy]}]`})
 	startWorld(t, w)

@@ -8,7 +8,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
-	"github.com/scanhook/scanhook/internal/standin"
+	"github.com/scanhook/scanhook/internal/fakeforge"
 )
 
 // login types the token where the page asks for it.
@@ -21,7 +21,7 @@ func (b *browser) login(token string) {
 // problems.
 func TestRedStatusTurnsGreenInTheBrowser(t *testing.T) {
 	t.Parallel()
-	w, sample := setup(t, worldConfig{kind: standin.GitHub})
+	w, sample := setup(t, worldConfig{kind: "github"})
 	startWorld(t, w)
 	pushTo(t, w, "main", "", sample.Before)
 	finalOf(t, w, sample.Before)
@@ -46,7 +46,7 @@ func TestRedStatusTurnsGreenInTheBrowser(t *testing.T) {
 			dismissed+1))
 	}
 	b.until(`document.querySelector("#verdict.pass")`)
-	green, err := w.platform.Wait(b.ctx, func(s standin.Status) bool { return s.SHA == sample.Head && s.State == "success" })
+	green, err := w.platform.Wait(b.ctx, func(s fakeforge.Status) bool { return s.SHA == sample.Head && s.State == "success" })
 	if err != nil {
 		t.Fatalf("the status never turned green: %v", err)
 	}
@@ -69,7 +69,7 @@ func TestRedStatusTurnsGreenInTheBrowser(t *testing.T) {
 // is undone where it was made; with and without JavaScript.
 func TestJudgingOneFindingLeavesTheOthersAloneInTheBrowser(t *testing.T) {
 	t.Parallel()
-	w, sample := setup(t, worldConfig{kind: standin.GitHub})
+	w, sample := setup(t, worldConfig{kind: "github"})
 	startWorld(t, w)
 	pushTo(t, w, "main", "", sample.Head)
 	details := finalOf(t, w, sample.Head).TargetURL
@@ -111,7 +111,7 @@ func TestJudgingOneFindingLeavesTheOthersAloneInTheBrowser(t *testing.T) {
 // A page that was opened while a scan runs follows it to its end, without being loaded again.
 func TestRunningScanIsLiveInTheBrowser(t *testing.T) {
 	t.Parallel()
-	w, sample := setup(t, worldConfig{kind: standin.GitLab, extra: `
+	w, sample := setup(t, worldConfig{kind: "gitlab", extra: `
 web: {public: true}
 scanners: {trivy: {upload: true}}
 repositories: [{match: "**", scanners: [gitleaks, trivy]}]`})
@@ -163,7 +163,7 @@ func deliver(t *testing.T, w *world, reference string) {
 // The list can be filtered, and all of it works without JavaScript.
 func TestPagesWorkWithoutJavaScriptInTheBrowser(t *testing.T) {
 	t.Parallel()
-	w, sample := setup(t, worldConfig{kind: standin.GitHub, extra: `
+	w, sample := setup(t, worldConfig{kind: "github", extra: `
 web: {public: true}
 repositories: [{match: "**"}]`})
 	startWorld(t, w)

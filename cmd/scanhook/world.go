@@ -16,16 +16,21 @@ import (
 	"sync/atomic"
 
 	"github.com/scanhook/scanhook/internal/config"
-	"github.com/scanhook/scanhook/internal/standin"
+	"github.com/scanhook/scanhook/internal/fakeforge"
+	fakegithub "github.com/scanhook/scanhook/internal/fakeforge/github"
+	fakegitlab "github.com/scanhook/scanhook/internal/fakeforge/gitlab"
 	"github.com/scanhook/scanhook/internal/web"
 	"github.com/scanhook/scanhook/store"
 )
 
-// world is a Git platform's stand-in and a Scanhook that it calls, both on loopback, with real HTTP and real git
+// fakeForges make the fake forges, by the name of their kind.
+var fakeForges = map[string]func(fakeforge.Config) *fakeforge.Server{"github": fakegithub.New, "gitlab": fakegitlab.New}
+
+// world is a fake Git platform and a Scanhook that it calls, both on loopback, with real HTTP and real git
 // between them. scanhook demo shows the product with it; the end-to-end tests drive it with faults.
 type world struct {
-	platform  *standin.Server
-	kind      standin.Kind
+	platform  *fakeforge.Server
+	kind      string
 	config    *config.Config
 	yaml      string            // the text of config
 	secrets   map[string]string // the variables that the text refers to
@@ -42,7 +47,7 @@ type world struct {
 
 // worldConfig says what kind of world it shall be; the zero value is a GitHub that keeps its data in dir.
 type worldConfig struct {
-	kind     standin.Kind
+	kind     string
 	dir      string // for the database; must exist
 	host     string // where all listens, a loopback address; 127.0.0.1 when empty
 	database string // another database's URL
@@ -69,7 +74,7 @@ recover: {every: %[7]s}
 func newWorld(ctx context.Context, cfg worldConfig) (*world, error) {
 	secret, token := rand.Text(), rand.Text()
 	w := &world{kind: cfg.kind, apiToken: rand.Text(), log: cfg.log, host: cmp.Or(cfg.host, "127.0.0.1")}
-	w.platform = standin.New(standin.Config{Kind: cfg.kind, Secret: secret, Token: token, MayBrowse: w.mayBrowse})
+	w.platform = fakeForges[cfg.kind](fakeforge.Config{Secret: secret, Token: token, MayBrowse: w.mayBrowse})
 	ctx, w.stop = context.WithCancel(ctx)
 	platform, err := w.listen()
 	if err != nil {
@@ -148,14 +153,12 @@ func (w *world) loginLink(page string) string {
 		web.Token{Name: token.Name, Token: token.Token.Reveal(), Role: token.Role}, page)
 }
 
-func (w *world) hookURL() string { return w.scanhook + "/webhooks/" + string(w.kind) }
+func (w *world) hookURL() string { return w.scanhook + "/webhooks/" + w.kind }
 
-// push announces a commit of a project's branch and returns the answer. On GitLab, CI has made its pipeline by then.
-func (w *world) push(ctx context.Context, spec standin.PushSpec) (standin.Delivery, error) {
-	if w.kind == standin.GitLab {
-		if _, err := w.platform.AddPipeline(spec.Project, spec.After, strings.TrimPrefix(spec.Ref, "refs/heads/"), "build"); err != nil {
-			return standin.Delivery{}, err
-		}
+// push announces a commit of a project's branch and returns the answer. The forge's own CI has made its pipeline by then.
+func (w *world) push(ctx context.Context, spec fakeforge.PushSpec) (fakeforge.Delivery, error) {
+	if _, err := w.platform.AddPipeline(spec.Project, spec.After, strings.TrimPrefix(spec.Ref, "refs/heads/"), "build"); err != nil {
+		return fakeforge.Delivery{}, err
 	}
 	delivery, err := w.platform.Push(ctx, w.hookURL(), spec)
 	if err == nil && delivery.Status/100 != 2 {
@@ -165,8 +168,8 @@ func (w *world) push(ctx context.Context, spec standin.PushSpec) (standin.Delive
 }
 
 // final waits until the platform shows a commit's final state.
-func (w *world) final(ctx context.Context, sha string) (standin.Status, error) {
-	return w.platform.Wait(ctx, func(s standin.Status) bool {
+func (w *world) final(ctx context.Context, sha string) (fakeforge.Status, error) {
+	return w.platform.Wait(ctx, func(s fakeforge.Status) bool {
 		return s.SHA == sha && s.State != "pending" && s.State != "running"
 	})
 }

@@ -4,15 +4,19 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/scanhook/scanhook/internal/standin"
+	"github.com/scanhook/scanhook/internal/fakeforge"
+	fakegithub "github.com/scanhook/scanhook/internal/fakeforge/github"
+	fakegitlab "github.com/scanhook/scanhook/internal/fakeforge/gitlab"
 )
 
 // Names in the configuration of all processes.
@@ -50,14 +54,16 @@ type arena struct {
 	checked   []string // commits of checkedProject, oldest first
 }
 
-// platform is a stand-in that every replica reaches at an address of its own, by which they are told apart.
+// platform is a fake forge that every replica reaches at an address of its own, by which they are told apart.
 type platform struct {
-	*standin.Server
+	*fakeforge.Server
 	*trouble
 	addresses []string
 }
 
-var platformNames = []string{string(standin.GitHub), string(standin.GitLab)}
+var fakeForges = map[string]func(fakeforge.Config) *fakeforge.Server{"github": fakegithub.New, "gitlab": fakegitlab.New}
+
+var platformNames = slices.Sorted(maps.Keys(fakeForges))
 
 func newArena(t *testing.T, binary string, db database, processes int, s scale) *arena {
 	t.Helper()
@@ -65,9 +71,9 @@ func newArena(t *testing.T, binary string, db database, processes int, s scale) 
 	dir := t.TempDir()
 	a.checked = makeCommits(t, filepath.Join(dir, "checked"), max(1, s.Checked))
 	secret, token := rand.Text(), rand.Text()
-	for _, kind := range []standin.Kind{standin.GitHub, standin.GitLab} {
-		a.platforms[string(kind)] = newPlatform(t, standin.Config{
-			Kind: kind, Secret: secret, Token: token, Allowance: 1 << 30,
+	for kind, forge := range fakeForges {
+		a.platforms[kind] = newPlatform(t, forge, fakeforge.Config{
+			Secret: secret, Token: token, Allowance: 1 << 30,
 		}, processes, s, filepath.Join(dir, "checked"))
 	}
 	environ := []string{
@@ -96,11 +102,12 @@ func newArena(t *testing.T, binary string, db database, processes int, s scale) 
 	return a
 }
 
-func newPlatform(t *testing.T, cfg standin.Config, processes int, s scale, checked string) *platform {
+func newPlatform(t *testing.T, forge func(fakeforge.Config) *fakeforge.Server, cfg fakeforge.Config, processes int, s scale, checked string) *platform {
 	t.Helper()
-	p := &platform{trouble: newTrouble(cfg.Kind, s)}
+	p := &platform{trouble: newTrouble(s)}
 	cfg.Faults = p.fault
-	p.Server = standin.New(cfg)
+	p.Server = forge(cfg)
+	p.trouble.platform = p.Server
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	t.Cleanup(cancel)
 	for range processes {
@@ -114,9 +121,9 @@ func newPlatform(t *testing.T, cfg standin.Config, processes int, s scale, check
 	if err := p.SetBase(p.addresses[0]); err != nil {
 		t.Fatal(err)
 	}
-	p.AddRepository(standin.Repository{Project: checkedProject, Dir: checked})
+	p.AddRepository(fakeforge.Repository{Project: checkedProject, Dir: checked})
 	for app := range appsPerPlatform {
-		p.AddRepository(standin.Repository{Project: fmt.Sprintf("acme/app-%d", app), Dir: checked})
+		p.AddRepository(fakeforge.Repository{Project: fmt.Sprintf("acme/app-%d", app), Dir: checked})
 	}
 	return p
 }

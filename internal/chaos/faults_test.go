@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/scanhook/scanhook/internal/standin"
+	"github.com/scanhook/scanhook/internal/fakeforge"
 )
 
 // Shares of the API calls that are answered with a fault; the rest follows the rules.
@@ -29,8 +29,8 @@ const (
 // trouble decides over the faults of one platform, and watches whether its wish for a pause is respected. A process is
 // told apart by the address at which it calls.
 type trouble struct {
-	kind standin.Kind
-	hang time.Duration // at most
+	platform *fakeforge.Server
+	hang     time.Duration // at most
 
 	mu       sync.Mutex
 	random   *rand.Rand
@@ -56,15 +56,15 @@ type quiet struct {
 // surely is how many answers are needed for that.
 const surely = 3
 
-func newTrouble(kind standin.Kind, s scale) *trouble {
+func newTrouble(s scale) *trouble {
 	return &trouble{
-		kind: kind, hang: max(s.Hang, time.Second), random: rand.New(rand.NewPCG(s.Seed, 2)),
+		hang: max(s.Hang, time.Second), random: rand.New(rand.NewPCG(s.Seed, 2)),
 		next: map[string]time.Time{}, quiet: map[string]quiet{}, counts: map[string]int{},
 	}
 }
 
 // fault is asked for every call to the API.
-func (t *trouble) fault(r *http.Request) *standin.Fault {
+func (t *trouble) fault(r *http.Request) *fakeforge.Fault {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := time.Now()
@@ -77,7 +77,8 @@ func (t *trouble) fault(r *http.Request) *standin.Fault {
 	}
 	if now.Before(t.revoked) {
 		t.counts["token refused"]++
-		return t.denial()
+		fault := t.platform.Forbidden(http.StatusForbidden)
+		return &fault
 	}
 	if now.After(t.next[r.Host]) {
 		return t.limit(r.Host, now)
@@ -90,7 +91,7 @@ func (t *trouble) fault(r *http.Request) *standin.Fault {
 }
 
 // limit asks a process to stay away.
-func (t *trouble) limit(process string, now time.Time) *standin.Fault {
+func (t *trouble) limit(process string, now time.Time) *fakeforge.Fault {
 	first := t.next[process].IsZero()
 	t.next[process] = now.Add(limitEvery/2 + time.Duration(t.random.Int64N(int64(limitEvery))))
 	if first {
@@ -117,13 +118,10 @@ func (t *trouble) watch(r *http.Request, q quiet, now time.Time) quiet {
 }
 
 // refusal asks to stay away for a while, in whole seconds.
-func (t *trouble) refusal(pause time.Duration) *standin.Fault {
+func (t *trouble) refusal(pause time.Duration) *fakeforge.Fault {
 	pause = (pause + time.Second - 1).Truncate(time.Second)
-	fault := standin.RateLimited(pause)
-	if t.kind == standin.GitHub && t.random.IntN(2) == 0 {
-		fault = standin.SecondaryLimit(pause)
-	}
-	return &fault
+	limits := t.platform.RateLimits(pause)
+	return &limits[t.random.IntN(len(limits))]
 }
 
 // revoke takes the token's rights away for a while. Nothing is posted meanwhile, and everything afterwards.
@@ -133,30 +131,22 @@ func (t *trouble) revoke(d time.Duration) {
 	t.revoked = time.Now().Add(d)
 }
 
-func (t *trouble) denial() *standin.Fault {
-	message := "Resource not accessible by personal access token"
-	if t.kind == standin.GitLab {
-		message = "403 Forbidden"
-	}
-	return &standin.Fault{Status: http.StatusForbidden, Body: `{"message":"` + message + `"}`}
-}
-
-func (t *trouble) draw(sha string) (name string, fault *standin.Fault) {
+func (t *trouble) draw(sha string) (name string, fault *fakeforge.Fault) {
 	at := t.random.Float64()
 	for _, kind := range []struct {
 		name  string
 		share float64
-		make  func() standin.Fault
+		make  func() fakeforge.Fault
 	}{
-		{"502", shareUnavailable, standin.BadGateway},
-		{"unknown commit", shareUnknown, func() standin.Fault { return standin.UnknownCommit(t.kind, sha) }},
-		{"409", shareConflict, func() standin.Fault {
-			return standin.Fault{Status: http.StatusConflict, Body: `{"message":"Another update is in progress"}`}
+		{"502", shareUnavailable, fakeforge.BadGateway},
+		{"unknown commit", shareUnknown, func() fakeforge.Fault { return t.platform.UnknownCommit(sha) }},
+		{"409", shareConflict, func() fakeforge.Fault {
+			return fakeforge.Fault{Status: http.StatusConflict, Body: `{"message":"Another update is in progress"}`}
 		}},
-		{"lost answer", shareLostAnswer, standin.Lost},
-		{"dropped", shareDropped, standin.Drop},
-		{"hanging", shareHanging, func() standin.Fault {
-			return standin.Hang(time.Duration(t.random.Int64N(int64(t.hang))))
+		{"lost answer", shareLostAnswer, fakeforge.Lost},
+		{"dropped", shareDropped, fakeforge.Drop},
+		{"hanging", shareHanging, func() fakeforge.Fault {
+			return fakeforge.Hang(time.Duration(t.random.Int64N(int64(t.hang))))
 		}},
 	} {
 		if at -= kind.share; at < 0 {

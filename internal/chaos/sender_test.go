@@ -12,7 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/scanhook/scanhook/internal/standin"
+	"github.com/scanhook/scanhook/internal/fakeforge"
 )
 
 const (
@@ -83,12 +83,12 @@ func (s *sender) happen(ctx context.Context, p *push) error {
 	if err := platform.Declare(p.project, p.sha); err != nil {
 		return err
 	}
-	if p.platform == string(standin.GitLab) && !p.noCI {
+	if !p.noCI {
 		if _, err := platform.AddPipeline(p.project, p.sha, p.branch, "build"); err != nil {
 			return err
 		}
 	}
-	delivery, err := platform.BuildPush(ctx, standin.PushSpec{
+	delivery, err := platform.BuildPush(ctx, fakeforge.PushSpec{
 		Project: p.project, Ref: "refs/heads/" + p.branch, Before: p.before, After: p.sha,
 	})
 	if err != nil {
@@ -112,7 +112,7 @@ func (s *sender) happen(ctx context.Context, p *push) error {
 }
 
 // announce delivers the hook of a push, at once or when an operator sends it again, and then the scanner's report.
-func (s *sender) announce(ctx context.Context, p *push, d standin.Delivery) {
+func (s *sender) announce(ctx context.Context, p *push, d fakeforge.Delivery) {
 	if p.lost {
 		s.lost.Add(1)
 		_ = sleep(ctx, time.Second+rand.N(4*time.Second))
@@ -130,18 +130,18 @@ func (s *sender) announce(ctx context.Context, p *push, d standin.Delivery) {
 // tellPipeline delivers that the pipeline of a push has ended. All take the same time: none is unlike the others.
 func (s *sender) tellPipeline(ctx context.Context, p *push) {
 	id := firstPipeline + int64(p.n)
-	delivery, err := s.platforms[p.platform].BuildPipeline(ctx, standin.PipelineSpec{
+	delivery, err := s.platforms[p.platform].BuildPipeline(ctx, fakeforge.PipelineSpec{
 		Project: p.project, ID: id, Branch: p.branch, SHA: p.sha, CreatedAt: time.Now(), Duration: time.Minute,
 	})
 	if err != nil {
-		s.note(fmt.Sprintf("the stand-in made no pipeline: %s", err))
+		s.note(fmt.Sprintf("the fake forge made no pipeline: %s", err))
 		return
 	}
 	s.deliver(ctx, p, delivery, id)
 }
 
 // deliver sends a delivery to any replica until it is acknowledged.
-func (s *sender) deliver(ctx context.Context, p *push, d standin.Delivery, pipeline int64) (reference string, ok bool) {
+func (s *sender) deliver(ctx context.Context, p *push, d fakeforge.Delivery, pipeline int64) (reference string, ok bool) {
 	answer, took, ok := s.insist(ctx, http.MethodPost, "/webhooks/"+p.platform, d.Header, d.Body)
 	var said struct{ Outcome, Scan string }
 	if ok && json.Unmarshal(answer, &said) != nil {

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/core"
-	"github.com/scanhook/scanhook/internal/standin"
 )
 
 // findings of a run, by the promise that was broken.
@@ -175,7 +174,7 @@ func (a *arena) judgeStatuses(b breaches, r rows) {
 
 func stateOn(platform string, state core.StatusState) string {
 	words := map[core.StatusState]string{core.StatusCancelled: "error"}
-	if platform == string(standin.GitLab) {
+	if platform == "gitlab" {
 		words = map[core.StatusState]string{
 			core.StatusPending: "running", core.StatusFailure: "failed", core.StatusError: "failed",
 			core.StatusCancelled: "canceled",
@@ -206,7 +205,7 @@ func (a *arena) judgeCalls(b breaches, excuses int) {
 			b.add(refused, "%s %s: %d %s", call.Method, call.Path, call.Status, call.Reason)
 		}
 		for _, breach := range p.breaches {
-			b.add(intruding, "%s: %s", p.kind, breach)
+			b.add(intruding, "%s: %s", p.Name(), breach)
 		}
 		excuses += p.counts["lost answer"] + p.counts["hanging"] + p.counts["dropped"]
 	}

@@ -14,10 +14,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/scanhook/scanhook/internal/standin"
+	"github.com/scanhook/scanhook/internal/fakeforge"
+	fakegithub "github.com/scanhook/scanhook/internal/fakeforge/github"
 )
 
-// platform takes every status at once, and remembers how many; its repository is that of a stand-in.
+// platform takes every status at once, and remembers how many; its repository is served by a fake forge.
 type platform struct {
 	api, git string   // base addresses
 	checked  []string // commits of acme/checked, oldest first
@@ -38,8 +39,8 @@ func newPlatform(t *testing.T, commits int) *platform {
 		t.Fatal(err)
 	}
 	p.git = "http://" + listener.Addr().String()
-	git := standin.New(standin.Config{Kind: standin.GitHub, Secret: secret, Token: token, Allowance: 1 << 30})
-	git.AddRepository(standin.Repository{Project: "acme/checked", Dir: dir})
+	git := fakegithub.New(fakeforge.Config{Secret: secret, Token: token, Allowance: 1 << 30})
+	git.AddRepository(fakeforge.Repository{Project: "acme/checked", Dir: dir})
 	if err := git.SetBase(p.git); err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/scanhook/scanhook/internal/standin"
+	"github.com/scanhook/scanhook/internal/fakeforge"
+	fakegithub "github.com/scanhook/scanhook/internal/fakeforge/github"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/platforms/github"
 )
@@ -16,15 +17,15 @@ import (
 var ofApp = platforms.HookTarget{Scope: platforms.ScopeApp}
 
 // appForge is a GitHub that lets everybody in, with an App installed on acme/widgets.
-func appForge(t *testing.T) (*standin.Server, *github.Platform) {
+func appForge(t *testing.T) (*fakeforge.Server, *github.Platform) {
 	t.Helper()
-	server := standin.New(standin.Config{Kind: standin.GitHub, Now: func() time.Time { return noon }})
+	server := fakegithub.New(fakeforge.Config{Now: func() time.Time { return noon }})
 	web := httptest.NewServer(server)
 	t.Cleanup(web.Close)
 	if err := server.SetBase(web.URL); err != nil {
 		t.Fatal(err)
 	}
-	server.AddRepository(standin.Repository{Project: "acme/widgets", ID: 7, Dir: t.TempDir()})
+	server.AddRepository(fakeforge.Repository{Project: "acme/widgets", ID: 7, Dir: t.TempDir()})
 	return server, newPlatform(t, github.Config{
 		URL: web.URL, WebhookSecrets: []string{"the secret"}, App: &github.AppConfig{ID: 4, PrivateKey: privateKey(t)},
 	})
@@ -36,7 +37,7 @@ func TestHookOfAnApp(t *testing.T) {
 	if _, err := platform.Hooks(t.Context(), ofApp, hookAddress); !errors.Is(err, platforms.ErrNoHookAccess) {
 		t.Errorf("an App without a webhook: %v", err)
 	}
-	server.AddHook(standin.Hook{URL: hookAddress, Form: true, Events: []string{"workflow_run"}})
+	server.AddHook(fakeforge.Hook{URL: hookAddress, Form: true, Events: []string{"workflow_run"}})
 	hooks, err := platform.Hooks(t.Context(), ofApp, hookAddress)
 	if err != nil || len(hooks) != 1 {
 		t.Fatal(hooks, err)
@@ -63,7 +64,7 @@ func TestRedeliveryOfAnApp(t *testing.T) {
 	var code atomic.Int32
 	code.Store(503)
 	address := receiverOf(t, &code)
-	server.AddHook(standin.Hook{URL: address, Secret: "the secret", Events: []string{"push", "workflow_run", "status"}})
+	server.AddHook(fakeforge.Hook{URL: address, Secret: "the secret", Events: []string{"push", "workflow_run", "status"}})
 	sha := strings.Repeat("ab", 20)
 	if err := server.Declare("acme/widgets", sha); err != nil {
 		t.Fatal(err)

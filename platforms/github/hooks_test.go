@@ -10,7 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/scanhook/scanhook/internal/standin"
+	"github.com/scanhook/scanhook/internal/fakeforge"
+	fakegithub "github.com/scanhook/scanhook/internal/fakeforge/github"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/platforms/github"
 )
@@ -23,9 +24,9 @@ const (
 var ofWidgets = platforms.HookTarget{Scope: platforms.ScopeProject, Owner: "acme/widgets"}
 
 // forge is a GitHub with the project acme/widgets, whose every call the official description judges where it knows it.
-func forge(t *testing.T, judged bool) (*standin.Server, *github.Platform) {
+func forge(t *testing.T, judged bool) (*fakeforge.Server, *github.Platform) {
 	t.Helper()
-	server := standin.New(standin.Config{Kind: standin.GitHub, Token: theToken, Now: func() time.Time { return noon }})
+	server := fakegithub.New(fakeforge.Config{Token: theToken, Now: func() time.Time { return noon }})
 	var url string
 	if judged {
 		url = describe(t).Serve(t, server.ServeHTTP).URL
@@ -37,7 +38,7 @@ func forge(t *testing.T, judged bool) (*standin.Server, *github.Platform) {
 	if err := server.SetBase(url + "/sub"); err != nil {
 		t.Fatal(err)
 	}
-	server.AddRepository(standin.Repository{Project: "acme/widgets", ID: 7, Dir: t.TempDir()})
+	server.AddRepository(fakeforge.Repository{Project: "acme/widgets", ID: 7, Dir: t.TempDir()})
 	return server, newPlatform(t, github.Config{
 		URL: url + "/sub", Token: theToken, WebhookSecrets: []string{"the secret", "an older one"},
 	})
@@ -62,11 +63,11 @@ func TestAddHook(t *testing.T) {
 		t.Fatal(err)
 	}
 	kept := server.Hooks()
-	want := standin.Hook{
+	want := fakeforge.Hook{
 		ID: kept[0].ID, Project: "acme/widgets", URL: hookAddress, Secret: "the secret",
 		Events: []string{"push", "workflow_run", "status"},
 	}
-	if diff := cmp.Diff([]standin.Hook{want}, kept); diff != "" {
+	if diff := cmp.Diff([]fakeforge.Hook{want}, kept); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 }
@@ -74,22 +75,22 @@ func TestAddHook(t *testing.T) {
 func TestHooksAreJudgedAndMended(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		hook   standin.Hook
+		hook   fakeforge.Hook
 		broken bool
 		fault  string // one of the faults; empty: none
 	}{
-		"as wanted":      {hook: standin.Hook{}},
-		"everything":     {hook: standin.Hook{Events: []string{"*"}}},
-		"more events":    {hook: standin.Hook{Events: []string{"issues", "workflow_run", "status", "push"}}},
-		"off":            {standin.Hook{Off: true}, true, "switched off"},
-		"no secret":      {standin.Hook{Secret: "-"}, true, "no secret"},
-		"form":           {standin.Hook{Form: true}, false, `content type is "form"`},
-		"no TLS":         {standin.Hook{Insecure: true}, false, "certificate"},
-		"plain http":     {standin.Hook{URL: "http://scan.example.com/webhooks/github/"}, false, "it calls http://"},
-		"no runs":        {standin.Hook{Events: []string{"push"}}, false, "send workflow_run and status"},
-		"no pushes":      {standin.Hook{Events: []string{"workflow_run"}}, true, "send push and status"},
-		"another place":  {hook: standin.Hook{URL: "https://elsewhere.example.com/webhooks/github"}},
-		"another system": {hook: standin.Hook{URL: "https://scan.example.com/webhooks/ghes"}},
+		"as wanted":      {hook: fakeforge.Hook{}},
+		"everything":     {hook: fakeforge.Hook{Events: []string{"*"}}},
+		"more events":    {hook: fakeforge.Hook{Events: []string{"issues", "workflow_run", "status", "push"}}},
+		"off":            {fakeforge.Hook{Off: true}, true, "switched off"},
+		"no secret":      {fakeforge.Hook{Secret: "-"}, true, "no secret"},
+		"form":           {fakeforge.Hook{Form: true}, false, `content type is "form"`},
+		"no TLS":         {fakeforge.Hook{Insecure: true}, false, "certificate"},
+		"plain http":     {fakeforge.Hook{URL: "http://scan.example.com/webhooks/github/"}, false, "it calls http://"},
+		"no runs":        {fakeforge.Hook{Events: []string{"push"}}, false, "send workflow_run and status"},
+		"no pushes":      {fakeforge.Hook{Events: []string{"workflow_run"}}, true, "send push and status"},
+		"another place":  {hook: fakeforge.Hook{URL: "https://elsewhere.example.com/webhooks/github"}},
+		"another system": {hook: fakeforge.Hook{URL: "https://scan.example.com/webhooks/ghes"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -125,7 +126,7 @@ func TestHooksAreJudgedAndMended(t *testing.T) {
 }
 
 // complete fills in what a hook of a test leaves open; the secret - is none.
-func complete(hook standin.Hook) standin.Hook {
+func complete(hook fakeforge.Hook) fakeforge.Hook {
 	hook.Project = "acme/widgets"
 	if hook.URL == "" {
 		hook.URL = hookAddress
@@ -163,7 +164,7 @@ func TestHooksTellOfTheLastCall(t *testing.T) {
 		defer receiver.Close()
 		server, platform := forge(t, true)
 		address := receiver.URL + "/webhooks/github"
-		server.AddHook(complete(standin.Hook{URL: address}))
+		server.AddHook(complete(fakeforge.Hook{URL: address}))
 		hooks, err := platform.Hooks(t.Context(), ofWidgets, address)
 		if err != nil {
 			t.Fatal(err)

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/scanhook/scanhook/internal/standin"
+	"github.com/scanhook/scanhook/internal/fakeforge"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/platforms/github"
 )
@@ -29,7 +29,7 @@ func TestRedelivery(t *testing.T) {
 	var code atomic.Int32
 	code.Store(503)
 	address := receiverOf(t, &code)
-	server.AddHook(complete(standin.Hook{URL: address, Events: []string{"*"}}))
+	server.AddHook(complete(fakeforge.Hook{URL: address, Events: []string{"*"}}))
 	sha := strings.Repeat("ab", 20)
 	if err := server.Declare("acme/widgets", sha); err != nil {
 		t.Fatal(err)
@@ -67,8 +67,8 @@ func TestRedelivery(t *testing.T) {
 	}
 }
 
-func pushOf(sha string) standin.PushSpec {
-	return standin.PushSpec{Project: "acme/widgets", Ref: "refs/heads/main", After: sha}
+func pushOf(sha string) fakeforge.PushSpec {
+	return fakeforge.PushSpec{Project: "acme/widgets", Ref: "refs/heads/main", After: sha}
 }
 
 func attemptsOf(t *testing.T, platform *github.Platform, hook platforms.Hook, since time.Time) []platforms.Attempt {
@@ -86,7 +86,7 @@ func TestAttemptsArePaged(t *testing.T) {
 	var code atomic.Int32
 	code.Store(500)
 	address := receiverOf(t, &code)
-	server.AddHook(complete(standin.Hook{URL: address}))
+	server.AddHook(complete(fakeforge.Hook{URL: address}))
 	sha := strings.Repeat("ab", 20)
 	if err := server.Declare("acme/widgets", sha); err != nil {
 		t.Fatal(err)
@@ -116,7 +116,7 @@ func TestRedeliveryOfOrganisations(t *testing.T) {
 	var code atomic.Int32
 	code.Store(503)
 	address := receiverOf(t, &code)
-	server.AddHook(standin.Hook{Group: "acme", URL: address, Secret: "x", Events: []string{"push", "workflow_run", "status"}})
+	server.AddHook(fakeforge.Hook{Group: "acme", URL: address, Secret: "x", Events: []string{"push", "workflow_run", "status"}})
 	sha := strings.Repeat("ab", 20)
 	if err := server.Declare("acme/widgets", sha); err != nil {
 		t.Fatal(err)

@@ -9,7 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/scanhook/scanhook/internal/standin"
+	"github.com/scanhook/scanhook/internal/fakeforge"
+	fakegitlab "github.com/scanhook/scanhook/internal/fakeforge/gitlab"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/platforms/gitlab"
 	"github.com/scanhook/scanhook/platforms/platformtest"
@@ -39,7 +40,7 @@ func headerOf(event string) http.Header {
 // forge is a GitLab with a project, a receiver of its calls that answers what code holds, and a clock to turn. The
 // official description judges each call about a project.
 type forge struct {
-	*standin.Server
+	*fakeforge.Server
 	platform *gitlab.Platform
 	address  string // of the receiver
 	code     atomic.Int32
@@ -64,12 +65,12 @@ func newForge(t *testing.T, judged bool) *forge {
 	}))
 	t.Cleanup(receiver.Close)
 	f.address = receiver.URL + "/webhooks/gitlab"
-	f.Server = standin.New(standin.Config{Kind: standin.GitLab, Token: theToken, Now: f.clock})
+	f.Server = fakegitlab.New(fakeforge.Config{Token: theToken, Now: f.clock})
 	url := f.serve(t, judged)
 	if err := f.SetBase(url + "/sub"); err != nil {
 		t.Fatal(err)
 	}
-	f.AddRepository(standin.Repository{Project: ofWidgets.Owner, ID: 7, Dir: t.TempDir()})
+	f.AddRepository(fakeforge.Repository{Project: ofWidgets.Owner, ID: 7, Dir: t.TempDir()})
 	if err := f.Declare(ofWidgets.Owner, sha); err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +103,7 @@ func (f *forge) hook(t *testing.T, place platforms.HookTarget) platforms.Hook {
 // announce pushes, and returns the answer's status; 0 where the hook was not called.
 func (f *forge) announce(t *testing.T) int {
 	t.Helper()
-	made, err := f.Announce(t.Context(), standin.PushSpec{Project: ofWidgets.Owner, Ref: "refs/heads/main", After: sha})
+	made, err := f.Announce(t.Context(), fakeforge.PushSpec{Project: ofWidgets.Owner, Ref: "refs/heads/main", After: sha})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +114,7 @@ func (f *forge) announce(t *testing.T) int {
 }
 
 // complete fills in what a hook of a test leaves open; the secret - is none.
-func (f *forge) complete(hook standin.Hook) standin.Hook {
+func (f *forge) complete(hook fakeforge.Hook) fakeforge.Hook {
 	if hook.Group == "" {
 		hook.Project = ofWidgets.Owner
 	}
@@ -175,13 +176,13 @@ func (f *forge) attempts(t *testing.T, hook platforms.Hook) []platforms.Attempt 
 	return attempts
 }
 
-func sampleOf(t *testing.T) standin.Repository {
+func sampleOf(t *testing.T) fakeforge.Repository {
 	t.Helper()
-	sample, err := standin.SampleRepository(t.Context(), t.TempDir())
+	sample, err := fakeforge.SampleRepository(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return standin.Repository{Project: ofWidgets.Owner, ID: 7, Dir: sample.Dir}
+	return fakeforge.Repository{Project: ofWidgets.Owner, ID: 7, Dir: sample.Dir}
 }
 
 // serveJSON makes a platform, below a sub-path, that gives the same answer to all.

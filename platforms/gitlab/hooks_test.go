@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/scanhook/scanhook/internal/standin"
+	"github.com/scanhook/scanhook/internal/fakeforge"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/platforms/gitlab"
 )
@@ -32,7 +32,7 @@ func TestAddHook(t *testing.T) {
 	}
 	kept := f.Hooks()[0]
 	slices.Sort(kept.Events)
-	want := standin.Hook{
+	want := fakeforge.Hook{
 		ID: kept.ID, Project: ofWidgets.Owner, URL: f.address, Secret: "the secret", SigningToken: signing,
 		Events: []string{"pipeline_events", "push_events", "tag_push_events"},
 	}
@@ -47,23 +47,23 @@ func TestAddHook(t *testing.T) {
 func TestHooksAreJudgedAndMended(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		hook   standin.Hook
+		hook   fakeforge.Hook
 		broken bool
 		fault  string // one of the faults; empty: none
 	}{
-		"as wanted":    {hook: standin.Hook{}},
-		"of the group": {hook: standin.Hook{Group: "acme"}},
-		"more events": {hook: standin.Hook{
+		"as wanted":    {hook: fakeforge.Hook{}},
+		"of the group": {hook: fakeforge.Hook{Group: "acme"}},
+		"more events": {hook: fakeforge.Hook{
 			Events: []string{"merge_requests_events", "push_events", "tag_push_events", "pipeline_events"},
 		}},
-		"no secrets":        {standin.Hook{Secret: "-"}, true, "no secret token"},
-		"no signing token":  {standin.Hook{Secret: "x"}, false, "no signing token"},
-		"final slash":       {standin.Hook{URL: "/"}, false, "it calls http://"},
-		"no pipelines":      {standin.Hook{Events: []string{"push_events", "tag_push_events"}}, false, "pipeline events"},
-		"no tags":           {standin.Hook{Events: []string{"push_events", "pipeline_events"}}, false, "tag push events"},
-		"no pushes":         {standin.Hook{Events: []string{"tag_push_events", "pipeline_events"}}, true, "send push events"},
-		"custom template":   {standin.Hook{Template: "{}"}, true, "custom template"},
-		"verifies no cert.": {hook: standin.Hook{Insecure: true}}, // the address is plain http
+		"no secrets":        {fakeforge.Hook{Secret: "-"}, true, "no secret token"},
+		"no signing token":  {fakeforge.Hook{Secret: "x"}, false, "no signing token"},
+		"final slash":       {fakeforge.Hook{URL: "/"}, false, "it calls http://"},
+		"no pipelines":      {fakeforge.Hook{Events: []string{"push_events", "tag_push_events"}}, false, "pipeline events"},
+		"no tags":           {fakeforge.Hook{Events: []string{"push_events", "pipeline_events"}}, false, "tag push events"},
+		"no pushes":         {fakeforge.Hook{Events: []string{"tag_push_events", "pipeline_events"}}, true, "send push events"},
+		"custom template":   {fakeforge.Hook{Template: "{}"}, true, "custom template"},
+		"verifies no cert.": {hook: fakeforge.Hook{Insecure: true}}, // the address is plain http
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -7,18 +7,18 @@ import (
 	"testing"
 	"time"
 
-	"github.com/scanhook/scanhook/internal/standin"
+	"github.com/scanhook/scanhook/internal/fakeforge"
 	"github.com/scanhook/scanhook/platforms"
 )
 
 func TestRedelivery(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		hook  standin.Hook
+		hook  fakeforge.Hook
 		place platforms.HookTarget
 	}{
-		"project": {standin.Hook{}, ofWidgets},
-		"group":   {standin.Hook{Group: "acme"}, ofAcme},
+		"project": {fakeforge.Hook{}, ofWidgets},
+		"group":   {fakeforge.Hook{Group: "acme"}, ofAcme},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -56,7 +56,7 @@ func TestRedelivery(t *testing.T) {
 func TestAttemptsArePaged(t *testing.T) {
 	t.Parallel()
 	f := newForge(t, true)
-	f.AddHook(f.complete(standin.Hook{}))
+	f.AddHook(f.complete(fakeforge.Hook{}))
 	f.code.Store(http.StatusUnauthorized)
 	for range 45 {
 		for f.announce(t) == 0 {
@@ -81,7 +81,7 @@ func TestAttemptsArePaged(t *testing.T) {
 func TestRedeliveryKeepsToGitLabsPace(t *testing.T) {
 	t.Parallel()
 	f := newForge(t, true)
-	f.AddHook(f.complete(standin.Hook{}))
+	f.AddHook(f.complete(fakeforge.Hook{}))
 	f.code.Store(http.StatusServiceUnavailable)
 	for range 3 {
 		f.announce(t)
@@ -113,8 +113,8 @@ func TestRedeliveryKeepsToGitLabsPace(t *testing.T) {
 func TestTestHookRevives(t *testing.T) {
 	t.Parallel()
 	f := newForge(t, true)
-	kept := f.AddHook(f.complete(standin.Hook{}))
-	if err := f.ChangeHook(kept.ID, func(h *standin.Hook) { h.Failures = 40 }); err != nil {
+	kept := f.AddHook(f.complete(fakeforge.Hook{}))
+	if err := f.ChangeHook(kept.ID, func(h *fakeforge.Hook) { h.Failures = 40 }); err != nil {
 		t.Fatal(err)
 	}
 	if code := f.announce(t); code != 0 {

@@ -12,7 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/scanhook/scanhook/core"
-	"github.com/scanhook/scanhook/internal/standin"
+	"github.com/scanhook/scanhook/internal/fakeforge"
+	fakegitlab "github.com/scanhook/scanhook/internal/fakeforge/gitlab"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/platforms/gitlab"
 	"github.com/scanhook/scanhook/platforms/platformtest"
@@ -172,19 +173,19 @@ func TestPostStatusWaitsForThePipeline(t *testing.T) {
 
 // mergeWorld is a GitLab with a commit that has pipelines.
 type mergeWorld struct {
-	*standin.Server
+	*fakeforge.Server
 	*gitlab.Platform
 	sha string
 	ids []int64 // of the pipelines, after a 0
 }
 
 // startMergeWorld makes pipelines for the refs, in their order.
-func startMergeWorld(t *testing.T, sample standin.Checkout, refs ...string) mergeWorld {
+func startMergeWorld(t *testing.T, sample fakeforge.Checkout, refs ...string) mergeWorld {
 	t.Helper()
-	server := standin.New(standin.Config{Kind: standin.GitLab, Token: "the-token"})
+	server := fakegitlab.New(fakeforge.Config{Token: "the-token"})
 	listener := httptest.NewServer(server)
 	t.Cleanup(listener.Close)
-	server.AddRepository(standin.Repository{Project: "acme/widgets", Dir: sample.Dir, DefaultBranch: "main"})
+	server.AddRepository(fakeforge.Repository{Project: "acme/widgets", Dir: sample.Dir, DefaultBranch: "main"})
 	w := mergeWorld{server, newPlatform(t, gitlab.Config{URL: listener.URL, Token: "the-token"}), sample.Head, []int64{0}}
 	for _, ref := range refs {
 		id, err := server.AddPipeline("acme/widgets", w.sha, ref, "build")
@@ -199,8 +200,8 @@ func startMergeWorld(t *testing.T, sample standin.Checkout, refs ...string) merg
 // Both states of a status land in the pipeline that the merge request shows, in whichever order pipelines were made.
 func TestPostStatusFindsTheMergeRequest(t *testing.T) {
 	t.Parallel()
-	head, merged := standin.MergeRequestRef(1, false), standin.MergeRequestRef(1, true)
-	sample, err := standin.SampleRepository(t.Context(), t.TempDir())
+	head, merged := fakegitlab.MergeRequestRef(1, false), fakegitlab.MergeRequestRef(1, true)
+	sample, err := fakeforge.SampleRepository(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,7 +248,7 @@ func TestPostStatusFindsTheMergeRequest(t *testing.T) {
 // What began in the branch's pipeline ends there, or it would stand there as running for ever; then it may move.
 func TestPostStatusEndsBeforeItMoves(t *testing.T) {
 	t.Parallel()
-	sample, err := standin.SampleRepository(t.Context(), t.TempDir())
+	sample, err := fakeforge.SampleRepository(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,7 +259,7 @@ func TestPostStatusEndsBeforeItMoves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if status.MergePipeline, err = w.AddPipeline("acme/widgets", w.sha, standin.MergeRequestRef(1, false)); err != nil {
+	if status.MergePipeline, err = w.AddPipeline("acme/widgets", w.sha, fakegitlab.MergeRequestRef(1, false)); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{posted.PipelinePin, strconv.FormatInt(status.MergePipeline, 10)} {

@@ -15,7 +15,7 @@ import (
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 )
 
-// Server is a stand-in for a platform: it lets the official description judge each call, then answers as told.
+// Server is a fake platform: it checks each call against the official description, then answers as told.
 type Server struct {
 	URL string
 
@@ -48,7 +48,7 @@ func Describe(t testing.TB, path, prefix string) Description {
 	return Description{router: router}
 }
 
-// Serve starts a stand-in that judges each call by the description.
+// Serve starts a fake platform that checks each call against the description.
 func (d Description) Serve(t testing.TB, answer http.HandlerFunc) *Server {
 	t.Helper()
 	s := &Server{}

@@ -1,0 +1,80 @@
+package fakeforge_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/fakeforge"
+	"github.com/scanhook/scanhook/internal/fakeforge/forgetest"
+)
+
+func TestOpen(t *testing.T) {
+	t.Parallel()
+	sample, err := fakeforge.SampleRepository(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	clone := func(args ...string) string {
+		dir := filepath.Join(t.TempDir(), "copy")
+		forgetest.Git(t, sample.Dir, append(append([]string{"clone", "--quiet"}, args...), "file://"+sample.Dir, dir)...)
+		return dir
+	}
+	detached := clone()
+	forgetest.Git(t, detached, "checkout", "--quiet", "--detach", sample.Before)
+	lost := clone()
+	forgetest.Git(t, lost, "checkout", "--quiet", "--detach")
+	forgetest.Git(t, lost, "branch", "--quiet", "-D", "main")
+	tests := map[string]struct {
+		path string
+		want fakeforge.Checkout
+	}{
+		"work tree":       {sample.Dir, sample},
+		"folder below it": {filepath.Join(sample.Dir, "internal"), sample},
+		"bare":            {clone("--bare"), fakeforge.Checkout{Branch: "main", Head: sample.Head, Before: sample.Before}},
+		"detached":        {detached, fakeforge.Checkout{Branch: "main", Head: sample.Before}},
+		"no branch":       {lost, fakeforge.Checkout{Branch: "HEAD", Head: sample.Head, Before: sample.Before}},
+		"one commit":      {clone("--depth=1"), fakeforge.Checkout{Branch: "main", Head: sample.Head}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := fakeforge.Open(t.Context(), test.path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if test.want.Dir == "" {
+				test.want.Dir = test.path
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("checkout (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestOpenErrors(t *testing.T) {
+	t.Parallel()
+	empty := t.TempDir()
+	forgetest.Git(t, empty, "init", "--quiet")
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		t.TempDir():                          "is not a git repository",
+		filepath.Join(t.TempDir(), "absent"): "is not a git repository",
+		file:                                 "is not a git repository",
+		empty:                                "has no commit yet",
+	} {
+		_, err := fakeforge.Open(t.Context(), path)
+		if !errors.Is(err, core.ErrInvalid) || !strings.Contains(err.Error(), want) {
+			t.Errorf("Open(%s) = %v, want that it %s", path, err, want)
+		}
+	}
+}

@@ -1,0 +1,143 @@
+package fakeforge
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+// PushSpec is a ref that moved. Everything else in the event is read from the repository.
+type PushSpec struct {
+	Project string
+	Ref     string // full: refs/heads/main, refs/tags/v1
+	Before  string // object id; empty or zeros: the ref was created
+	After   string // object id, of the tag object for an annotated tag; empty: where Ref points now; zeros: deleted
+}
+
+// Push is a ref that moved, with what git knows about it.
+type Push struct {
+	PushSpec
+	Repository Repository
+	Head       *Commit  // nil when the ref was deleted
+	Commits    []Commit // oldest first, the newest ones that the forge lists
+	Total      int      // how many there really are
+	TagMessage string   // of an annotated tag
+	Forced     bool
+}
+
+// Created tells whether the ref is new.
+func (p Push) Created() bool { return core.IsZeroSHA(p.Before) }
+
+// Deleted tells whether the ref is gone.
+func (p Push) Deleted() bool { return core.IsZeroSHA(p.After) }
+
+// IsTag tells whether the ref is a tag.
+func (p Push) IsTag() bool { return strings.HasPrefix(p.Ref, "refs/tags/") }
+
+// ofDeclared is the move of a branch by one declared commit.
+func (p Push) ofDeclared(head Commit) Push {
+	p.Before = cmp.Or(p.Before, strings.Repeat("0", len(head.ID)))
+	p.Head, p.Commits, p.Total = &head, []Commit{head}, 1
+	return p
+}
+
+// read asks git for everything but the commits. It fills in and checks Before and After first.
+func (p *Push) read(ctx context.Context) (err error) {
+	dir := p.Repository.Dir
+	if p.After == "" {
+		if p.After, err = git(ctx, dir, "rev-parse", "--verify", "--end-of-options", p.Ref); err != nil {
+			return err
+		}
+	}
+	p.Before = cmp.Or(p.Before, strings.Repeat("0", len(p.After)))
+	for _, id := range []string{p.Before, p.After} {
+		if !core.IsZeroSHA(id) && !core.IsCommitSHA(id) {
+			return fmt.Errorf("%w: %q is not a full object id", core.ErrInvalid, id)
+		}
+	}
+	if p.Deleted() {
+		return nil
+	}
+	if p.TagMessage, err = p.tagMessage(ctx); err != nil {
+		return err
+	}
+	head, err := p.Repository.commit(ctx, p.After)
+	if err != nil {
+		return err
+	}
+	p.Head = &head
+	p.Forced, err = p.rewrites(ctx)
+	return err
+}
+
+func (p *Push) tagMessage(ctx context.Context) (string, error) {
+	kind, err := git(ctx, p.Repository.Dir, "cat-file", "-t", p.After)
+	if err != nil || kind != "tag" {
+		return "", err
+	}
+	object, err := git(ctx, p.Repository.Dir, "cat-file", "tag", p.After)
+	_, message, _ := strings.Cut(object, "\n\n")
+	return message, err
+}
+
+// rewrites tells whether the push removed commits from the ref.
+func (p *Push) rewrites(ctx context.Context) (bool, error) {
+	if p.Created() {
+		return false, nil
+	}
+	_, err := git(ctx, p.Repository.Dir, "merge-base", "--is-ancestor", p.Before, p.After)
+	if exitCode(err) == 1 {
+		return true, nil
+	}
+	return false, err
+}
+
+// readCommits reads the newest commits, at most limit, that revisions select.
+func (p *Push) readCommits(ctx context.Context, limit int, revisions []string) (err error) {
+	if p.Total, err = p.Repository.count(ctx, revisions...); err != nil {
+		return err
+	}
+	p.Commits, err = p.Repository.log(ctx, append([]string{fmt.Sprintf("-%d", limit)}, revisions...)...)
+	slices.Reverse(p.Commits)
+	return err
+}
+
+// PipelineSpec is one state of one run of a CI pipeline.
+type PipelineSpec struct {
+	Project      string
+	ID           int64  // 0: the next free one
+	Attempt      int    // GitHub: 1 and one more for each re-run; 0 is 1
+	Name         string // of the workflow or pipeline; empty: CI
+	Branch       string // short; empty: the default branch
+	SHA          string // full id of the commit
+	Before       string // GitLab: before_sha; empty: zeros
+	Source       string // GitHub: event; GitLab: source; empty: push
+	Status       string // GitHub: queued, in_progress, completed; GitLab: pending, running, success…; empty: finished well
+	Conclusion   string // GitHub: success, failure…; empty: success when completed, else null
+	CreatedAt    time.Time
+	Queued       time.Duration // from creation to start
+	Duration     time.Duration // from start to end; sent only when finished
+	MergeRequest int64         // GitLab: number of the one that it runs for, from Branch; 0: none
+	Artifacts    []int64       // sizes in bytes; GitLab sends them, GitHub answers them when asked for the run's artifacts
+}
+
+// StartedAt is when the run left the queue.
+func (p PipelineSpec) StartedAt() time.Time { return p.CreatedAt.Add(p.Queued) }
+
+// EndedAt is when the run finished.
+func (p PipelineSpec) EndedAt() time.Time { return p.StartedAt().Add(p.Duration) }
+
+// complete fills in the fields whose default is the same on all forges.
+func (p *PipelineSpec) complete(r Repository, now time.Time) {
+	if p.CreatedAt.IsZero() {
+		p.CreatedAt = now.Add(-p.Queued - p.Duration)
+	}
+	p.Attempt = cmp.Or(p.Attempt, 1)
+	p.Name = cmp.Or(p.Name, "CI")
+	p.Branch = cmp.Or(p.Branch, r.DefaultBranch)
+}
