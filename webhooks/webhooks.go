@@ -85,9 +85,9 @@ func (r *Receiver) receive(c *gin.Context) error {
 
 // read returns what an authentic call announces. Its body takes up memory until then.
 func (r *Receiver) read(c *gin.Context, name string, platform platforms.Platform) (core.Delivery, error) {
-	place := r.bodies.Place()
-	defer place.Leave()
-	body, err := readBody(c, place, platform)
+	slot := r.bodies.Slot()
+	defer slot.Release()
+	body, err := readBody(c, slot, platform)
 	if err != nil {
 		return core.Delivery{}, err
 	}
@@ -104,12 +104,12 @@ func (r *Receiver) read(c *gin.Context, name string, platform platforms.Platform
 }
 
 // readBody leaves the body unread of a call that Verify refuses whatever the body is.
-func readBody(c *gin.Context, place *httpx.Place, platform platforms.Platform) ([]byte, error) {
+func readBody(c *gin.Context, slot *httpx.Slot, platform platforms.Platform) ([]byte, error) {
 	if !platforms.CanVerify(platform, c.Request.Header) {
 		httpx.LeaveUnread(c.Writer)
 		return nil, nil
 	}
-	return place.Read(c.Writer, c.Request, bodyTimeout)
+	return slot.Read(c.Writer, c.Request, bodyTimeout)
 }
 
 // accept returns when the delivery is on disk.

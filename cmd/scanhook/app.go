@@ -74,12 +74,12 @@ func newAppOn(ctx context.Context, cfg *config.Config, host store.HostClock, log
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	guesses := httpx.NewGuesses()
-	pages, err := newPages(cfg, db, policies, monitor.health, guesses, log)
+	throttle := httpx.NewLoginThrottle()
+	pages, err := newPages(cfg, db, policies, monitor.health, throttle, log)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	handler, err := newHandler(cfg, db, set, pages, monitor, guesses, log)
+	handler, err := newHandler(cfg, db, set, pages, monitor, throttle, log)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -98,7 +98,7 @@ func newAppOn(ctx context.Context, cfg *config.Config, host store.HostClock, log
 
 func newHandler(
 	cfg *config.Config, db *store.Store, set platforms.Set, pages *web.Web, monitor monitoring,
-	guesses *httpx.Guesses, log *slog.Logger,
+	throttle *httpx.LoginThrottle, log *slog.Logger,
 ) (http.Handler, error) {
 	router := httpx.NewRouter(log, health.Observe(monitor.meter))
 	if err := router.SetTrustedProxies(cfg.Server.TrustedProxies); err != nil {
@@ -106,8 +106,8 @@ func newHandler(
 	}
 	webhooks.New(webhooks.Config{Platforms: set, Store: db, Meter: monitor.meter, Log: log}).Register(router)
 	api.New(api.Config{
-		Store: db, Platforms: set, Tokens: tokensOf(cfg), Version: buildVersion(), Hops: monitor.health.Lines,
-		Guesses: guesses, Log: log,
+		Store: db, Platforms: set, Tokens: tokensOf(cfg), Version: buildVersion(), Report: monitor.health.Lines,
+		Throttle: throttle, Log: log,
 	}).Register(router)
 	if cfg.Server.MetricsListen == "" {
 		router.GET(metricsPath, gin.WrapH(monitor.meter.Handler()))
@@ -180,10 +180,10 @@ func kindsOf(cfg *config.Config) core.Scanners {
 	return kinds
 }
 
-func tokensOf(cfg *config.Config) []api.Token {
-	var tokens []api.Token
+func tokensOf(cfg *config.Config) httpx.Tokens {
+	var tokens httpx.Tokens
 	for _, t := range cfg.API.Tokens {
-		tokens = append(tokens, api.Token{Name: t.Name, Token: t.Token.Reveal(), Role: api.Role(t.Role)})
+		tokens = append(tokens, httpx.Token{Name: t.Name, Token: t.Token.Reveal(), Role: httpx.Role(t.Role)})
 	}
 	return tokens
 }

@@ -31,7 +31,7 @@ func newLimitedListener(listener net.Listener, most int) *limitedListener {
 	return &limitedListener{
 		Listener: listener, places: make(chan struct{}, most), closed: closed,
 		close:  sync.OnceFunc(func() { close(closed) }),
-		guests: guests{idle: map[net.Conn]bool{}, arriving: map[net.Conn]*httpx.Arrival{}},
+		guests: guests{idle: map[net.Conn]bool{}, arriving: map[net.Conn]*httpx.Transfer{}},
 	}
 }
 
@@ -94,7 +94,7 @@ func (l *limitedListener) follow(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, _ := r.Context().Value(connKey{}).(net.Conn)
 		arrival := l.guests.arrival(conn)
-		arrival.Rest()
+		arrival.Pause()
 		if r.ContentLength == 0 || r.Body == http.NoBody {
 			arrival.End()
 		} else {
@@ -106,7 +106,7 @@ func (l *limitedListener) follow(next http.Handler) http.Handler {
 
 type followedBody struct {
 	io.ReadCloser
-	arrival *httpx.Arrival
+	arrival *httpx.Transfer
 	left    int64 // bytes; negative where the length is not known
 }
 

@@ -14,8 +14,8 @@ type guests struct {
 	mu       sync.Mutex
 	idle     map[net.Conn]bool
 	crowded  bool
-	arriving map[net.Conn]*httpx.Arrival
-	arrivals httpx.Arrivals
+	arriving map[net.Conn]*httpx.Transfer
+	arrivals httpx.Transfers
 }
 
 // hear is for http.Server.ConnState.
@@ -40,7 +40,7 @@ func (g *guests) hear(conn net.Conn, state http.ConnState) {
 	delete(g.arriving, conn)
 }
 
-func (g *guests) arrival(conn net.Conn) *httpx.Arrival {
+func (g *guests) arrival(conn net.Conn) *httpx.Transfer {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.arriving[conn]
@@ -48,7 +48,7 @@ func (g *guests) arrival(conn net.Conn) *httpx.Arrival {
 
 // makeRoom ends one connection at rest, or the next one that comes to rest, and one that is too slow.
 func (g *guests) makeRoom() {
-	g.arrivals.CutSlowest()
+	g.arrivals.AbortSlowest()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.crowded = true

@@ -10,30 +10,27 @@ import (
 	"github.com/scanhook/scanhook/internal/health"
 	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/internal/web"
+	"github.com/scanhook/scanhook/internal/web/signin"
 	"github.com/scanhook/scanhook/store"
 )
 
 // newPages makes the pages for people.
 func newPages(
-	cfg *config.Config, db *store.Store, policies core.Policies, hooks *health.Health, guesses *httpx.Guesses,
+	cfg *config.Config, db *store.Store, policies core.Policies, hooks *health.Health, throttle *httpx.LoginThrottle,
 	log *slog.Logger,
 ) (*web.Web, error) {
-	platforms := map[string]web.Platform{}
+	platforms := web.Platforms{}
 	for name, p := range cfg.Platforms {
 		platforms[name] = web.Platform{Type: p.Type, URL: p.URL, Posts: p.Posts()}
-	}
-	var tokens []web.Token
-	for _, t := range cfg.API.Tokens {
-		tokens = append(tokens, web.Token{Name: t.Name, Token: t.Token.Reveal(), Role: t.Role})
 	}
 	var secrets []web.Secret
 	for _, s := range hookSecrets(cfg) {
 		secrets = append(secrets, web.Secret{Platform: s.platform, Place: s.Place, ID: s.ID, Match: s.Match})
 	}
 	return web.New(web.Config{
-		Store: db, Tokens: tokens, OIDC: oidcOf(cfg.Web.OIDC), Platforms: platforms, Secrets: secrets,
+		Store: db, Tokens: tokensOf(cfg), OIDC: oidcOf(cfg.Web.OIDC), Platforms: platforms, Secrets: secrets,
 		MaySign: maySign(cfg), Policies: policies, Rules: func(entry int) web.Rule { return ruleOf(cfg, entry) },
-		PublicURL: cfg.Server.PublicURL, Public: cfg.Web.Public, Guesses: guesses, Log: log, Hook: hooks.Hook, Silent: hooks.Silent,
+		PublicURL: cfg.Server.PublicURL, Public: cfg.Web.Public, Throttle: throttle, Log: log, Hook: hooks.Hook, Silent: hooks.Silent,
 	})
 }
 
@@ -52,11 +49,11 @@ func ruleOf(cfg *config.Config, entry int) web.Rule {
 }
 
 // oidcOf is nil where no identity provider is configured.
-func oidcOf(cfg config.OIDC) *web.OIDC {
+func oidcOf(cfg config.OIDC) *signin.OIDC {
 	if !cfg.Enabled() {
 		return nil
 	}
-	return &web.OIDC{
+	return &signin.OIDC{
 		Issuer: cfg.Issuer, ClientID: cfg.ClientID, ClientSecret: cfg.ClientSecret.Reveal(), Name: cfg.Name,
 		Scopes: cfg.Scopes, GroupsClaim: cfg.GroupsClaim, Admins: cfg.Admins, Viewers: cfg.Viewers,
 	}

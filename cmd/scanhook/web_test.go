@@ -42,7 +42,7 @@ func TestRedStatusTurnsGreenInTheBrowser(t *testing.T) {
 	for dismissed := range 4 {
 		// Found and clicked in one step: the page follows the scan and may replace the button in between.
 		b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector(".finding:not(.dismissed) button[value=FP]").click()`))
-		b.until(fmt.Sprintf(`location.search.includes("said=FP") && document.querySelectorAll(".finding.dismissed").length === %d`,
+		b.until(fmt.Sprintf(`location.search.includes("done=FP") && document.querySelectorAll(".finding.dismissed").length === %d`,
 			dismissed+1))
 	}
 	b.until(`document.querySelector("#verdict.pass")`)
@@ -54,7 +54,7 @@ func TestRedStatusTurnsGreenInTheBrowser(t *testing.T) {
 	if text := b.text("#verdict"); !strings.Contains(text, green.Description) {
 		t.Errorf("the page says %q, the platform %q", text, green.Description)
 	}
-	b.until(`document.querySelector(".said")?.textContent.includes("Shown on github")`)
+	b.until(`document.querySelector(".done")?.textContent.includes("Shown on github")`)
 	b.examine("scan-passed")
 	b.do(chromedp.Navigate(w.scanhook + "/explain/" + sample.Head))
 	b.examine("explain")
@@ -94,7 +94,7 @@ func TestJudgingOneFindingLeavesTheOthersAloneInTheBrowser(t *testing.T) {
 	b.until(`document.querySelector(cards[1] + " .outcome")?.textContent.includes("as real") &&
 		document.querySelector(cards[0] + ".dismissed details[open]") && field(3).value === "my\nwords"`)
 	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector(cards[0] + " .undo").click()`))
-	b.until(`same && document.querySelector(cards[0] + ":not(.dismissed) .outcome")?.textContent.includes("You took the decision back") &&
+	b.until(`same && document.querySelector(cards[0] + ":not(.dismissed) .outcome")?.textContent.includes("You withdrew the decision") &&
 		document.querySelector(cards[0] + " details[open]").textContent.includes("took a decision back") && !document.querySelector(cards[0] + " .undo")`)
 	b.until(`same && Math.abs(scrollY - height) < 2 && document.querySelector("#verdict.fail").textContent.includes("5 new")`)
 	b.examine("scan-judged")
@@ -105,7 +105,7 @@ func TestJudgingOneFindingLeavesTheOthersAloneInTheBrowser(t *testing.T) {
 	b.do(chromedp.Click(chromedp.CSS(".finding button[value=FP]")))
 	b.until(`document.querySelector(".finding.dismissed .history")?.textContent.includes("why\nnot")`)
 	b.do(chromedp.Click(chromedp.CSS(".finding.dismissed .undo")))
-	b.until(`location.search.includes("said=undone") && document.querySelectorAll(".finding.dismissed").length === 0`)
+	b.until(`location.search.includes("done=undone") && document.querySelectorAll(".finding.dismissed").length === 0`)
 }
 
 // A page that was opened while a scan runs follows it to its end, without being loaded again.

@@ -19,6 +19,7 @@ import (
 	"github.com/scanhook/scanhook/internal/fakeforge"
 	fakegithub "github.com/scanhook/scanhook/internal/fakeforge/github"
 	fakegitlab "github.com/scanhook/scanhook/internal/fakeforge/gitlab"
+	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/internal/web"
 	"github.com/scanhook/scanhook/store"
 )
@@ -143,14 +144,14 @@ func (w *world) close() {
 // one at PATH. Browsers send cookies to every port of a host.
 func (w *world) mayBrowse(r *http.Request) bool {
 	pages := w.pages.Load()
-	return pages != nil && pages.Knows(r)
+	return pages != nil && pages.Sessions.Admits(r)
 }
 
 // loginLink is an address that opens a page of Scanhook and logs in, once.
 func (w *world) loginLink(page string) string {
 	token := w.config.API.Tokens[0]
-	return w.scanhook + w.pages.Load().Invite(
-		web.Token{Name: token.Name, Token: token.Token.Reveal(), Role: token.Role}, page)
+	return w.scanhook + w.pages.Load().Sessions.Invite(
+		httpx.Token{Name: token.Name, Token: token.Token.Reveal(), Role: httpx.Role(token.Role)}, page)
 }
 
 func (w *world) hookURL() string { return w.scanhook + "/webhooks/" + w.kind }

@@ -8,11 +8,12 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/store"
 )
 
 func (a *API) auditOperations(api huma.API) {
-	huma.Register(api, operation(Admin, http.MethodGet, "/audit", "list-audit",
+	huma.Register(api, operation(httpx.Admin, http.MethodGet, "/audit", "list-audit",
 		"Who brought reports and changed triage, scans and the configuration, the newest first"), a.listAudit)
 }
 

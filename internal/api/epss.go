@@ -10,10 +10,11 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/httpx"
 )
 
 func (a *API) epssOperations(api huma.API) {
-	op := operation(Viewer, http.MethodGet, "/epss/{cve}", "get-epss",
+	op := operation(httpx.Viewer, http.MethodGet, "/epss/{cve}", "get-epss",
 		"How likely a CVE is exploited (EPSS), and whether it is known to be (CISA KEV)")
 	huma.Register(api, op, a.getEPSS)
 }

@@ -8,10 +8,11 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/httpx"
 )
 
 func (a *API) explainOperations(api huma.API) {
-	op := operation(Viewer, http.MethodGet, "/explain/{sha}", "explain-commit",
+	op := operation(httpx.Viewer, http.MethodGet, "/explain/{sha}", "explain-commit",
 		"Everything that happened to a commit, in order, and who did it")
 	op.Errors = append(op.Errors, http.StatusNotFound)
 	huma.Register(api, op, a.explain)

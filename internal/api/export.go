@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/internal/reports/export"
 	"github.com/scanhook/scanhook/store"
 )
@@ -19,7 +20,7 @@ const (
 )
 
 func (a *API) exportOperations(api huma.API) {
-	op := operation(Viewer, http.MethodGet, "/scans/{ref}/sarif", "export-sarif",
+	op := operation(httpx.Viewer, http.MethodGet, "/scans/{ref}/sarif", "export-sarif",
 		"A scan as SARIF 2.1.0, with what is new, known and fixed, and what was dismissed")
 	op.Responses = map[string]*huma.Response{"200": {
 		Description: "One run for each tool; fixed findings are results with the baselineState absent.",

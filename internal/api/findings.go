@@ -2,16 +2,18 @@ package api
 
 import (
 	"context"
+	_ "embed"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/store"
 )
 
 func (a *API) findingOperations(api huma.API) {
-	huma.Register(api, operation(Viewer, http.MethodGet, "/scans/{ref}/findings", "list-findings",
+	huma.Register(api, operation(httpx.Viewer, http.MethodGet, "/scans/{ref}/findings", "list-findings",
 		"Findings of a scan, the gravest or riskiest first; with baseline_state=absent those that it fixed"), a.listFindings)
 }
 
@@ -26,7 +28,7 @@ type listFindingsInput struct {
 	Sort          string `query:"sort" enum:"severity,risk" default:"severity" doc:"risk: KEV, then EPSS, then severity"`
 }
 
-// riskCursor begins the cursors of lists that are sorted by risk: no other list takes them.
+// riskCursor begins the cursors of lists that are sorted by risk, so that no other list accepts them.
 const riskCursor = "risk"
 
 // resume reads the cursor into the filter.
@@ -71,4 +73,44 @@ func (a *API) listFindings(ctx context.Context, in *listFindingsInput) (*page[fi
 		return nil, a.problem(ctx, err)
 	}
 	return pageOf(findings, in.Limit, viewFinding, in.next), nil
+}
+
+// findingView is a finding as the API shows it.
+type findingView struct {
+	ID               int64    `json:"id"`
+	Tool             string   `json:"tool"`
+	RuleID           string   `json:"rule_id"`
+	File             string   `json:"file"`
+	Line             int      `json:"line" doc:"1-based; 0 where unknown"`
+	EndLine          int      `json:"end_line,omitempty"`
+	Severity         string   `json:"severity" enum:"Critical,High,Medium,Low"`
+	Title            string   `json:"title"`
+	Message          string   `json:"message"`
+	CVEID            string   `json:"cve_id,omitempty"`
+	CWE              string   `json:"cwe,omitempty"`
+	HelpURI          string   `json:"help_uri,omitempty"`
+	Snippet          string   `json:"snippet,omitempty"`
+	Fingerprint      string   `json:"fingerprint"`
+	BaselineState    string   `json:"baseline_state" enum:"new,unchanged,absent"`
+	Suppressed       *string  `json:"suppressed" doc:"why the scanner itself hides it"`
+	TriageDecision   *string  `json:"triage_decision" enum:"TP,FP"`
+	AIVerdict        *string  `json:"ai_verdict"`
+	AIConfidence     *float64 `json:"ai_confidence"`
+	AIReasoning      *string  `json:"ai_reasoning"`
+	RemediationPatch *string  `json:"remediation_patch"`
+	RedTeamSuccess   *bool    `json:"red_team_success"`
+	EPSSProbability  *float64 `json:"epss_probability" doc:"of the CVE being exploited within 30 days, 0-1; null where unknown"`
+	EPSSPercentile   *float64 `json:"epss_percentile" doc:"share of CVEs with this probability or a lower one, 0-1"`
+	KEV              bool     `json:"kev" doc:"the CVE is known to be exploited (CISA KEV)"`
+}
+
+func viewFinding(f core.Finding) findingView {
+	return findingView{
+		ID: f.ID, Tool: f.Tool, RuleID: f.RuleID, File: f.File, Line: f.Line, EndLine: f.EndLine,
+		Severity: string(f.Severity), Title: f.Title, Message: f.Message, CVEID: f.CVEID, CWE: f.CWE,
+		HelpURI: f.HelpURI, Snippet: f.Snippet, Fingerprint: f.Fingerprint, BaselineState: string(f.BaselineState),
+		Suppressed: f.Suppressed, TriageDecision: text(f.TriageDecision), AIVerdict: f.AIVerdict,
+		AIConfidence: f.AIConfidence, AIReasoning: f.AIReasoning, RemediationPatch: f.RemediationPatch,
+		RedTeamSuccess: f.RedTeamSuccess, EPSSProbability: f.EPSSProbability, EPSSPercentile: f.EPSSPercentile, KEV: f.KEV,
+	}
 }

@@ -8,16 +8,17 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/scanhook/scanhook/core/anomaly"
+	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/store"
 )
 
 func (a *API) metricOperations(api huma.API) {
-	list := operation(Viewer, http.MethodGet, "/projects/{platform}/{project}/metrics", "list-metrics",
+	list := operation(httpx.Viewer, http.MethodGet, "/projects/{platform}/{project}/metrics", "list-metrics",
 		"Runs of a project's pipelines, the newest first, with what was to be expected of each")
 	list.Description = "The slashes of the project's path are written %2F."
 	huma.Register(api, list, a.listMetrics)
 
-	mark := operation(Scanner, http.MethodPatch, "/metrics/{id}", "patch-metric",
+	mark := operation(httpx.Scanner, http.MethodPatch, "/metrics/{id}", "patch-metric",
 		"Mark a run as expected: its commit status turns green, and later runs are compared with the new level")
 	huma.Register(api, mark, a.patchMetric)
 }

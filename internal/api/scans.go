@@ -2,32 +2,35 @@ package api
 
 import (
 	"context"
+	_ "embed"
 	"fmt"
 	"maps"
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/store"
 )
 
 func (a *API) scanOperations(api huma.API) {
-	huma.Register(api, operation(Viewer, http.MethodGet, "/scans", "list-scans", "Scans, the newest first"), a.listScans)
-	huma.Register(api, operation(Viewer, http.MethodGet, "/scans/{ref}", "get-scan",
+	huma.Register(api, operation(httpx.Viewer, http.MethodGet, "/scans", "list-scans", "Scans, the newest first"), a.listScans)
+	huma.Register(api, operation(httpx.Viewer, http.MethodGet, "/scans/{ref}", "get-scan",
 		"One scan with its jobs and commit statuses"), a.getScan)
-	create := operation(Scanner, http.MethodPost, "/scans", "create-scan", "Scan a commit that no webhook announced")
+	create := operation(httpx.Scanner, http.MethodPost, "/scans", "create-scan", "Scan a commit that no webhook announced")
 	create.DefaultStatus = http.StatusAccepted
 	create.Errors = append(create.Errors, http.StatusNotFound)
 	huma.Register(api, create, a.createScan)
-	rescan := operation(Scanner, http.MethodPost, "/scans/{ref}/rescan", "rescan", "Scan the same commit once more")
+	rescan := operation(httpx.Scanner, http.MethodPost, "/scans/{ref}/rescan", "rescan", "Scan the same commit once more")
 	rescan.DefaultStatus = http.StatusAccepted
 	huma.Register(api, rescan, a.rescan)
-	huma.Register(api, operation(Admin, http.MethodDelete, "/scans/{ref}", "delete-scan",
-		"Delete a scan with everything that hangs on it"), a.deleteScan)
+	huma.Register(api, operation(httpx.Admin, http.MethodDelete, "/scans/{ref}", "delete-scan",
+		"Delete a scan with everything that belongs to it"), a.deleteScan)
 }
 
 type listScansInput struct {
@@ -116,7 +119,7 @@ type receiptOutput struct {
 }
 
 func (a *API) createScan(ctx context.Context, in *createScanInput) (*receiptOutput, error) {
-	named, err := a.named(in.Body.Platform, in.Body.Project, in.Body.Commit, in.Body.Branch, "manual")
+	named, err := a.scanOf(in.Body.Platform, in.Body.Project, in.Body.Commit, in.Body.Branch, "manual")
 	if err != nil {
 		return nil, a.problem(ctx, err)
 	}
@@ -124,8 +127,8 @@ func (a *API) createScan(ctx context.Context, in *createScanInput) (*receiptOutp
 	return a.receipt(ctx, receipt, err)
 }
 
-// named is a scan of a commit that is named from outside, as far as it can be one.
-func (a *API) named(platform, project, commit, branch, origin string) (core.Scan, error) {
+// scanOf is the scan of a commit that a client names, if there can be such a commit.
+func (a *API) scanOf(platform, project, commit, branch, origin string) (core.Scan, error) {
 	if !core.IsCommitSHA(commit) {
 		return core.Scan{}, fmt.Errorf("%w: commit %q is not a full commit id of 40 or 64 hexadecimal digits",
 			core.ErrInvalid, commit)
@@ -165,4 +168,82 @@ func (a *API) deleteScan(ctx context.Context, in *ScanRef) (*struct{}, error) {
 		return nil, a.problem(ctx, err)
 	}
 	return nil, nil
+}
+
+// scanView is a scan as the API shows it; its fields have the names of the columns.
+type scanView struct {
+	ReferenceID           string     `json:"reference_id" doc:"public name of the scan (UUID)"`
+	SourcePlatform        string     `json:"source_platform" example:"github"`
+	ProjectName           string     `json:"project_name" example:"acme/shop"`
+	RepoURL               string     `json:"repo_url"`
+	Branch                string     `json:"branch"`
+	CommitSHA             string     `json:"commit_sha"`
+	BeforeSHA             string     `json:"before_sha,omitempty"`
+	Attempt               int        `json:"attempt" doc:"1, and one more for each rescan of the commit"`
+	Origin                string     `json:"origin" doc:"what made us look at the commit" example:"push"`
+	Timestamp             time.Time  `json:"timestamp"`
+	Status                string     `json:"status" enum:"pending,processing,completed,failed"`
+	Verdict               *string    `json:"verdict" enum:"pass,fail" doc:"null until the scan is completed"`
+	VerdictReason         string     `json:"verdict_reason" doc:"the rules of the gate that decided" example:"fail_on: high, new findings only"`
+	Summary               string     `json:"summary" example:"2 new (1 critical, 1 high), 14 known, 3 fixed"`
+	Error                 string     `json:"error,omitempty" doc:"why a failed scan failed"`
+	SupersededBy          string     `json:"superseded_by,omitempty" doc:"the newer commit because of which it was not scanned"`
+	NumChangedFiles       *int       `json:"num_changed_files"`
+	ChangedFilesTruncated bool       `json:"changed_files_truncated" doc:"num_changed_files is a lower bound"`
+	StartedAt             *time.Time `json:"started_at"`
+	FinishedAt            *time.Time `json:"finished_at"`
+}
+
+func viewScan(s core.Scan) scanView {
+	return scanView{
+		ReferenceID: s.ReferenceID, SourcePlatform: s.SourcePlatform, ProjectName: s.ProjectName, RepoURL: s.RepoURL,
+		Branch: s.Branch, CommitSHA: s.CommitSHA, BeforeSHA: s.BeforeSHA, Attempt: s.Attempt, Origin: s.Origin,
+		Timestamp: s.Timestamp, Status: string(s.Status), Verdict: text(s.Verdict),
+		VerdictReason: s.VerdictReason, Summary: s.Summary, Error: s.Error,
+		SupersededBy: s.SupersededBy, NumChangedFiles: s.NumChangedFiles,
+		ChangedFilesTruncated: s.ChangedFilesTruncated, StartedAt: s.StartedAt, FinishedAt: s.FinishedAt,
+	}
+}
+
+// jobView is one scanner's part of a scan.
+type jobView struct {
+	Scanner     string     `json:"scanner"`
+	State       string     `json:"state" enum:"pending,running,completed,failed,superseded"`
+	Attempt     int        `json:"attempt"`
+	Error       string     `json:"error,omitempty"`
+	NumFindings int        `json:"num_findings"`
+	NumAbsent   int        `json:"num_absent" doc:"findings of the baseline that are gone: fixed"`
+	Baseline    string     `json:"baseline_commit,omitempty" doc:"the last commit before in which this scanner completed"`
+	StartedAt   *time.Time `json:"started_at"`
+	FinishedAt  *time.Time `json:"finished_at"`
+}
+
+func viewJob(j core.Job) jobView {
+	return jobView{
+		Scanner: j.Scanner, State: string(j.State), Attempt: j.Attempt, Error: j.Error, NumFindings: j.NumFindings,
+		NumAbsent: j.NumAbsent, Baseline: j.BaselineCommit, StartedAt: j.StartedAt, FinishedAt: j.FinishedAt,
+	}
+}
+
+// statusView is a commit status: what we want, and what was posted.
+type statusView struct {
+	Context     string     `json:"context"`
+	State       string     `json:"state" enum:"pending,success,failure,error,cancelled"`
+	Description string     `json:"description"`
+	TargetURL   string     `json:"target_url,omitempty"`
+	Posted      bool       `json:"posted" doc:"the platform shows this, apart from left_out"`
+	LeftOut     string     `json:"left_out,omitempty" doc:"what the platform refused of what was posted last, and why"`
+	PostedState string     `json:"posted_state,omitempty"`
+	PostedAt    *time.Time `json:"posted_at"`
+	Attempts    int        `json:"attempts" doc:"failed attempts to post this"`
+	LastError   string     `json:"last_error,omitempty"`
+	GivenUp     bool       `json:"given_up"`
+}
+
+func viewStatus(s core.Status) statusView {
+	return statusView{
+		Context: s.Context, State: string(s.State), Description: s.Description, TargetURL: s.TargetURL,
+		Posted: s.PostedRevision == s.Revision, LeftOut: s.LeftOut, PostedState: string(s.PostedState), PostedAt: s.PostedAt,
+		Attempts: s.Attempts, LastError: s.LastError, GivenUp: s.GivenUp,
+	}
 }

@@ -2,13 +2,16 @@ package api
 
 import (
 	"context"
+	_ "embed"
 	"encoding/json"
 	"net/http"
+	"reflect"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/store"
 )
 
@@ -16,34 +19,34 @@ import (
 const maxTriageBody = 2 << 20
 
 func (a *API) triageOperations(api huma.API) {
-	read := operation(Viewer, http.MethodGet, "/findings/{id}", "get-finding", "One finding, and whose word on it holds")
+	read := operation(httpx.Viewer, http.MethodGet, "/findings/{id}", "get-finding", "One finding, and whose decision on it holds")
 	huma.Register(api, read, a.getFinding)
 
-	patch := operation(Scanner, http.MethodPatch, "/findings/{id}", "patch-finding",
-		"What a scanner, an AI or a red team says of a finding; fields that are left out stay as they are, null empties")
+	patch := operation(httpx.Scanner, http.MethodPatch, "/findings/{id}", "patch-finding",
+		"What a scanner, an AI or a red team knows about a finding; omitted fields stay as they are, null clears one")
 	patch.Description = "A decision reaches the same finding in other scans of the project, and the commit statuses " +
-		"that it changes. A person's feedback outweighs triage_decision; red_team_success makes it TP until a person " +
+		"that it changes. A person's feedback overrides triage_decision; red_team_success makes it TP until a person " +
 		"gives feedback after it."
 	patch.Errors = append(patch.Errors, http.StatusRequestEntityTooLarge)
 	patch.MaxBodyBytes = maxTriageBody
 	huma.Register(api, patch, a.patchFinding)
 
-	feedback := operation(Viewer, http.MethodPost, "/findings/{id}/feedback", "give-feedback",
-		"A person's word on a finding: it holds in the whole project until a person speaks again")
+	feedback := operation(httpx.Viewer, http.MethodPost, "/findings/{id}/feedback", "give-feedback",
+		"A person's decision on a finding: it holds in the whole project until a person decides again")
 	feedback.DefaultStatus = http.StatusCreated
 	huma.Register(api, feedback, a.giveFeedback)
 
-	withdraw := operation(Viewer, http.MethodDelete, "/findings/{id}/feedback", "withdraw-feedback",
-		"Takes a person's decision on a finding back, in the whole project")
-	withdraw.Description = "What machines and the red team have said holds again as it did before the decision, and they " +
-		"may speak as before it; without a word of theirs the finding is undecided. A machine's own decision is taken " +
-		"back with PATCH and a triage_decision of null."
+	withdraw := operation(httpx.Viewer, http.MethodDelete, "/findings/{id}/feedback", "withdraw-feedback",
+		"Withdraws a person's decision on a finding, in the whole project")
+	withdraw.Description = "What machines and the red team have decided holds again as it did before, and they can decide " +
+		"again; if they have not, the finding is undecided. A machine's own decision is withdrawn with PATCH and a " +
+		"triage_decision of null."
 	withdraw.Errors = append(withdraw.Errors, http.StatusNotFound, http.StatusConflict)
 	withdraw.DefaultStatus = http.StatusOK
 	huma.Register(api, withdraw, a.withdrawFeedback)
 
-	history := operation(Viewer, http.MethodGet, "/findings/{id}/history", "list-history",
-		"Who said what about a finding, the oldest first")
+	history := operation(httpx.Viewer, http.MethodGet, "/findings/{id}/history", "list-history",
+		"Who decided what about a finding, the oldest first")
 	huma.Register(api, history, a.listHistory)
 }
 
@@ -52,25 +55,25 @@ type FindingID struct {
 	ID int64 `path:"id" minimum:"1"`
 }
 
-// wordView is the word that holds for a finding.
-type wordView struct {
+// decisionView is the decision that holds for a finding.
+type decisionView struct {
 	ID        int64     `json:"id" doc:"for withdrawing just this one"`
 	Source    string    `json:"source" enum:"person,scanner,ai,red_team"`
-	Author    string    `json:"author" doc:"name of the token with which it was said"`
+	Author    string    `json:"author" doc:"name of the token with which it was made"`
 	Comment   string    `json:"comment"`
-	FindingID int64     `json:"finding_id" doc:"of which it was said: this one, or the same finding in another scan"`
+	FindingID int64     `json:"finding_id" doc:"on which it was made: this one, or the same finding in another scan"`
 	Timestamp time.Time `json:"timestamp"`
 }
 
 type findingDetail struct {
 	findingView
-	DecidedBy *wordView `json:"decided_by" doc:"null without a triage_decision"`
-	Scan      string    `json:"scan" doc:"reference_id"`
-	Project   string    `json:"project_name"`
-	Commit    string    `json:"commit_sha"`
-	Status    string    `json:"status" doc:"of the scan" enum:"pending,processing,completed,failed"`
-	Verdict   *string   `json:"verdict" doc:"of the scan, with this decision" enum:"pass,fail"`
-	Summary   string    `json:"summary" doc:"of the scan"`
+	DecidedBy *decisionView `json:"decided_by" doc:"null without a triage_decision"`
+	Scan      string        `json:"scan" doc:"reference_id"`
+	Project   string        `json:"project_name"`
+	Commit    string        `json:"commit_sha"`
+	Status    string        `json:"status" doc:"of the scan" enum:"pending,processing,completed,failed"`
+	Verdict   *string       `json:"verdict" doc:"of the scan, with this decision" enum:"pass,fail"`
+	Summary   string        `json:"summary" doc:"of the scan"`
 }
 
 type findingOutput struct{ Body findingDetail }
@@ -84,9 +87,9 @@ func (a *API) finding(ctx context.Context, found store.Triaged, err error) (*fin
 		findingView: viewFinding(found.Finding), Scan: scan.ReferenceID, Project: scan.ProjectName,
 		Commit: scan.CommitSHA, Status: string(scan.Status), Verdict: text(scan.Verdict), Summary: scan.Summary,
 	}}
-	word, decision := found.Word, found.Finding.TriageDecision
-	if word != nil && decision != nil && *decision == word.Decision {
-		out.Body.DecidedBy = &wordView{word.ID, string(word.Source), word.Author, word.Comment, word.FindingID, word.Timestamp}
+	by, decision := found.Word, found.Finding.TriageDecision
+	if by != nil && decision != nil && *decision == by.Decision {
+		out.Body.DecidedBy = &decisionView{by.ID, string(by.Source), by.Author, by.Comment, by.FindingID, by.Timestamp}
 	}
 	return out, nil
 }
@@ -108,18 +111,18 @@ type patchFindingInput struct {
 	}
 }
 
-// patchFinding takes the word of an AI for one when it comes with what only an AI has.
+// patchFinding attributes an update to an AI if it has fields that only an AI sets.
 func (a *API) patchFinding(ctx context.Context, in *patchFindingInput) (*findingOutput, error) {
-	said := core.Statement{
+	update := core.Statement{
 		Source: core.ByScanner, Author: author(ctx),
 		TriageDecision: in.Body.TriageDecision.Change, AIVerdict: in.Body.AIVerdict.Change,
 		AIConfidence: in.Body.AIConfidence.Change, AIReasoning: in.Body.AIReasoning.Change,
 		RemediationPatch: in.Body.RemediationPatch.Change, RedTeamSuccess: in.Body.RedTeamSuccess.Change,
 	}
-	if said.AIVerdict.Set || said.AIConfidence.Set || said.AIReasoning.Set {
-		said.Source = core.ByAI
+	if update.AIVerdict.Set || update.AIConfidence.Set || update.AIReasoning.Set {
+		update.Source = core.ByAI
 	}
-	found, err := a.Store.PatchFinding(ctx, in.ID, said)
+	found, err := a.Store.PatchFinding(ctx, in.ID, update)
 	return a.finding(ctx, found, err)
 }
 
@@ -155,10 +158,10 @@ func (a *API) withdrawFeedback(ctx context.Context, in *withdrawInput) (*finding
 type eventView struct {
 	ID          int64           `json:"id"`
 	Source      string          `json:"source" enum:"person,scanner,ai,carried"`
-	Origin      string          `json:"origin" enum:"person,scanner,ai,red_team" doc:"of a carried word"`
-	CarriedFrom *int64          `json:"carried_from" doc:"the finding, of another scan, that a carried word was said of"`
+	Origin      string          `json:"origin" enum:"person,scanner,ai,red_team" doc:"of a decision that was carried"`
+	CarriedFrom *int64          `json:"carried_from" doc:"the finding, of another scan, on which it was made"`
 	Author      string          `json:"author"`
-	Changes     json.RawMessage `json:"changes" doc:"what was said, by field"`
+	Changes     json.RawMessage `json:"changes" doc:"the new values, by field"`
 	Decision    *string         `json:"triage_decision" enum:"TP,FP" doc:"the finding's from then on"`
 	Comment     string          `json:"comment"`
 	Timestamp   time.Time       `json:"timestamp"`
@@ -189,4 +192,20 @@ func (a *API) listHistory(ctx context.Context, in *historyInput) (*page[eventVie
 		return nil, a.problem(ctx, err)
 	}
 	return pageOf(events, in.Limit, viewEvent, func(last core.TriageEvent) string { return writeCursor(last.ID) }), nil
+}
+
+// optional is a field of a PATCH: if it is omitted it stays as it is, null clears it.
+type optional[T comparable] struct{ core.Change[T] }
+
+// UnmarshalJSON is called for fields that the body has, null included.
+func (o *optional[T]) UnmarshalJSON(data []byte) error {
+	o.Set = true
+	return json.Unmarshal(data, &o.Value)
+}
+
+// Schema describes the field as its value, or null.
+func (optional[T]) Schema(registry huma.Registry) *huma.Schema {
+	schema := *registry.Schema(reflect.TypeFor[T](), true, "")
+	schema.Nullable = true
+	return &schema
 }

@@ -10,38 +10,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// findingAnswer is what the endpoints of a finding answer.
-type findingAnswer struct {
-	ID               int64
-	RuleID           string   `json:"rule_id"`
-	TriageDecision   *string  `json:"triage_decision"`
-	AIVerdict        *string  `json:"ai_verdict"`
-	AIConfidence     *float64 `json:"ai_confidence"`
-	AIReasoning      *string  `json:"ai_reasoning"`
-	RemediationPatch *string  `json:"remediation_patch"`
-	RedTeamSuccess   *bool    `json:"red_team_success"`
-	Scan, Summary    string
-	Verdict          *string
-	DecidedBy        *struct {
-		ID                      int64
-		Source, Author, Comment string
-	} `json:"decided_by"`
-}
-
-// reported gives a scan with the two findings of report, and their paths.
-func reported(t *testing.T, b *bench) (scan, high, low string) {
-	t.Helper()
-	ref := b.push(t, 1)
-	b.call(t, "scanner", "PUT", "/api/v1/scans/"+ref+"/results/trivy", report, nil)
-	var list results
-	b.call(t, "viewer", "GET", "/api/v1/scans/"+ref+"/findings", "", &list)
-	if len(list.Items) != 2 {
-		t.Fatalf("findings: %+v", list)
-	}
-	path := func(n int) string { return fmt.Sprintf("/api/v1/findings/%.0f", list.Items[n]["id"]) }
-	return "/api/v1/scans/" + ref, path(0), path(1)
-}
-
 func TestFeedback(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -121,15 +89,6 @@ func TestPatchChangesOnlyWhatItNames(t *testing.T) {
 	}
 }
 
-func inJSON(values ...any) string {
-	var parts []string
-	for _, value := range values {
-		text, _ := json.Marshal(value)
-		parts = append(parts, string(text))
-	}
-	return strings.Join(parts, " ")
-}
-
 func TestTriageRefuses(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -195,27 +154,5 @@ func TestHistory(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("history (-want +got):\n%s", diff)
-	}
-}
-
-func TestScanNamesWhatDecidedItsVerdict(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	scan, high, _ := reported(t, b)
-	var got struct {
-		Verdict, Reason string
-		VerdictReason   string `json:"verdict_reason"`
-		Deciding        []int64
-		NumDeciding     int `json:"num_deciding"`
-	}
-	b.call(t, "viewer", "GET", scan, "", &got)
-	if got.Verdict != "fail" || got.VerdictReason != "fail_on: high, new findings only" || got.NumDeciding != 1 ||
-		len(got.Deciding) != 1 || !strings.HasSuffix(high, fmt.Sprint("/", got.Deciding[0])) {
-		t.Errorf("a scan that fails: %+v", got)
-	}
-	b.call(t, "viewer", "POST", high+"/feedback", `{"user_verdict":"FP"}`, nil)
-	b.call(t, "viewer", "GET", scan, "", &got)
-	if got.Verdict != "pass" || got.VerdictReason == "" || got.NumDeciding != 0 || len(got.Deciding) != 0 {
-		t.Errorf("a scan that passes: %+v", got)
 	}
 }

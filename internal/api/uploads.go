@@ -1,42 +1,66 @@
 package api
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
 	"io"
+	"math"
 	"net/http"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/internal/reports"
 )
 
-const uploadTimeout = 5 * time.Minute
+const (
+	maxUpload   = 256 << 20 // bytes on the wire
+	maxUnpacked = 512 << 20 // bytes
+	maxResults  = 250_000
+	maxRatio    = 800              // reports unpack to 10 to 30 times their size, the most uniform to some 300; gzip ends at 1032
+	freeRatio   = 4 << 20          // bytes that may be unpacked at any ratio
+	perObject   = 500              // bytes of memory that an empty result takes, which is three bytes of a report
+	uploadWait  = 30 * time.Second // for a slot in memory
+
+	uploadTimeout = 5 * time.Minute // for a body to arrive
+
+	// mergeBaseTimeout is how long a report waits for the platform. Without an answer it is compared with the default
+	// branch, which is nearly as good.
+	mergeBaseTimeout = 5 * time.Second
+)
 
 func (a *API) uploadOperations(api huma.API) {
 	huma.Register(api, upload("/scans/{ref}/results/{scanner}", "put-results",
-		"Deliver one scanner's report for a scan; the same scanner again replaces it"), a.putResults)
+		"Upload one scanner's report for a scan; another one of the same scanner replaces it"), a.putResults)
 	huma.Register(api, upload("/results/{scanner}", "put-results-by-commit",
-		"The same from a CI job that knows only its commit; makes the scan where there is none"), a.putResultsByCommit)
-	huma.Register(api, operation(Scanner, http.MethodPost, "/scans/{ref}/fail", "fail-scanner",
+		"The same from a CI job that knows only its commit; creates the scan if there is none"), a.putResultsByCommit)
+	huma.Register(api, operation(httpx.Scanner, http.MethodPost, "/scans/{ref}/fail", "fail-scanner",
 		"A scanner gives up, with a reason"), a.failScanner)
 }
 
 func upload(path, id, summary string) huma.Operation {
-	op := operation(Scanner, http.MethodPut, path, id, summary)
+	op := operation(httpx.Scanner, http.MethodPut, path, id, summary)
 	op.Errors = append(op.Errors, http.StatusNotFound, http.StatusConflict, http.StatusRequestEntityTooLarge)
 	op.BodyReadTimeout = uploadTimeout
-	op.Description = "Taken are the reports of scanners of kind upload that the repository lists, or of all where it lists " +
+	op.Description = "Accepted are the reports of scanners of kind upload that the repository lists, or of all where it lists " +
 		"none; 409 for a scanner that runs here. The body is SARIF 2.1.0, JSON findings, a GitLab security report, or the JSON of semgrep, Trivy, gitleaks, " +
-		"gosec, Snyk, Grype, Checkov or Bandit, told apart by content; Content-Encoding: gzip is accepted."
+		"gosec, Snyk, Grype, Checkov or Bandit, recognized by content; Content-Encoding: gzip is accepted."
 	op.RequestBody = &huma.RequestBody{
 		Required: true, Content: map[string]*huma.MediaType{"application/json": {}, "application/sarif+json": {}},
 	}
 	return op
 }
 
-// Upload hands the request's body to an operation unread, so that a report is parsed while it arrives.
+// Upload passes the body of a request to an operation unread, so that a report is parsed while it arrives.
 type Upload struct {
 	reader   io.Reader
 	encoding string
@@ -67,7 +91,7 @@ type resultsOutput struct {
 		Skipped    int      `json:"skipped" doc:"results that are no findings: already fixed, or no problem"`
 		New        int      `json:"new" doc:"stored findings that the baseline does not have"`
 		Unchanged  int      `json:"unchanged"`
-		WaitingFor []string `json:"waiting_for" doc:"scanners that have not delivered yet"`
+		WaitingFor []string `json:"waiting_for" doc:"scanners that have not reported yet"`
 	}
 }
 
@@ -89,7 +113,7 @@ type putByCommitInput struct {
 }
 
 func (a *API) putResultsByCommit(ctx context.Context, in *putByCommitInput) (*resultsOutput, error) {
-	named, err := a.named(in.Platform, in.Project, in.Commit, in.Branch, "upload")
+	named, err := a.scanOf(in.Platform, in.Project, in.Commit, in.Branch, "upload")
 	if err != nil {
 		return nil, a.problem(ctx, err)
 	}
@@ -102,17 +126,17 @@ func (a *API) putResultsByCommit(ctx context.Context, in *putByCommitInput) (*re
 	})
 }
 
-// put refuses a scanner before it reads the report, and reads the report before it opens the scan: nothing is stored of
-// one that is refused or malformed.
+// put refuses a scanner before it reads the report, and reads the report before it opens the scan, so that nothing is
+// stored of a report that is refused or malformed.
 func (a *API) put(
 	ctx context.Context, in Upload, scanner string, named core.Scan, open func() (core.Scan, error),
 ) (*resultsOutput, error) {
 	if err := a.Store.AdmitReport(named.SourcePlatform, named.ProjectName, scanner); err != nil {
 		return nil, a.problem(ctx, err)
 	}
-	place := a.uploads.Place()
-	defer place.Leave()
-	report, err := a.readReport(ctx, in, place)
+	slot := a.uploads.Slot()
+	defer slot.Release()
+	report, err := a.readReport(ctx, in, slot)
 	if err != nil {
 		return nil, a.problem(ctx, err)
 	}
@@ -122,6 +146,108 @@ func (a *API) put(
 	}
 	a.findMergeBase(ctx, scan)
 	return a.store(ctx, scan.ReferenceID, scanner, report)
+}
+
+// newUploads has a slot for one large report at a time, and enough slots for small ones that a platform which answers
+// slowly for merge bases does not block uploads. Sizes are the memory that a report can take until it is stored.
+func newUploads() *httpx.Bodies {
+	return httpx.NewBodies(uploadWait,
+		httpx.Class{UpTo: 64 << 10, AtOnce: 128}, httpx.Class{UpTo: 1 << 20, AtOnce: 16},
+		httpx.Class{UpTo: 8 << 20, AtOnce: 4}, httpx.Class{UpTo: math.MaxInt64, AtOnce: 1})
+}
+
+// limits are those of the configuration, or the defaults.
+func (a *API) limits() reports.Limits {
+	limits := a.Limits
+	limits.Verbatim = true
+	if limits.MaxResults == 0 {
+		limits.MaxResults = maxResults
+	}
+	if limits.MaxBytes == 0 {
+		limits.MaxBytes = maxUnpacked
+	}
+	return limits
+}
+
+// readReport parses a report while it arrives. It reads on only while the slot allows it.
+func (a *API) readReport(ctx context.Context, in Upload, slot *httpx.Slot) (core.Report, error) {
+	wire := &counter{source: http.MaxBytesReader(nil, io.NopCloser(in.reader), maxUpload)}
+	reader, err := unpack(wire, in.encoding)
+	if err != nil {
+		return core.Report{}, err
+	}
+	body := &guarded{ctx: ctx, source: reader, wire: wire, slot: slot, digest: sha256.New()}
+	report, err := reports.ParsePacked(body, a.limits())
+	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
+		return core.Report{}, fmt.Errorf("%w: the upload exceeds %d bytes", core.ErrTooLarge, tooLarge.Limit)
+	}
+	report.Digest = hex.EncodeToString(body.digest.Sum(nil))
+	return report, err
+}
+
+// guarded reads an unpacked report, as long as there is memory for what has arrived, and ends a decompression bomb.
+type guarded struct {
+	ctx      context.Context
+	source   io.Reader
+	wire     *counter
+	slot     *httpx.Slot
+	digest   hash.Hash // of what was unpacked
+	unpacked int64
+	objects  int64
+}
+
+// Read implements io.Reader.
+func (d *guarded) Read(p []byte) (int, error) {
+	n, err := d.source.Read(p)
+	d.unpacked += int64(n)
+	_, _ = d.digest.Write(p[:n]) // never fails
+	d.objects += int64(bytes.Count(p[:n], []byte("{")))
+	if d.unpacked > freeRatio && d.unpacked/maxRatio > d.wire.read {
+		return 0, fmt.Errorf("%w: the report unpacks to more than %d times what was sent, which no report does",
+			core.ErrTooLarge, maxRatio)
+	}
+	if busy := d.slot.Grow(d.ctx, d.unpacked+d.objects*perObject); busy != nil {
+		return 0, busy
+	}
+	return n, err
+}
+
+// counter counts the bytes that were read.
+type counter struct {
+	source io.Reader
+	read   int64
+}
+
+// Read implements io.Reader.
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.source.Read(p)
+	c.read += int64(n)
+	return n, err
+}
+
+func unpack(reader io.Reader, encoding string) (io.Reader, error) {
+	switch encoding {
+	case "", "identity":
+		return reader, nil
+	case "gzip":
+		unzipped, err := gzip.NewReader(reader)
+		if err != nil {
+			return nil, fmt.Errorf("%w: the body is not gzip, though Content-Encoding says so: %w", core.ErrInvalid, err)
+		}
+		return unzipped, nil
+	}
+	return nil, fmt.Errorf("%w: Content-Encoding %q is not understood; send gzip or none", core.ErrInvalid, encoding)
+}
+
+// findMergeBase asks the platform where the scan's branch left the default branch, and records the answer. The upload goes
+// on if that fails.
+func (a *API) findMergeBase(ctx context.Context, scan core.Scan) {
+	ctx, cancel := context.WithTimeout(ctx, mergeBaseTimeout)
+	defer cancel()
+	if _, err := a.Platforms.FindMergeBase(ctx, scan, a.Store.RecordMergeBase); err != nil {
+		a.Log.InfoContext(ctx, "merge base not known, compared with the default branch", "scan", scan.ReferenceID,
+			"project", scan.ProjectName, "commit", scan.CommitSHA, "error", err)
+	}
 }
 
 func (a *API) store(ctx context.Context, reference, scanner string, report core.Report) (*resultsOutput, error) {

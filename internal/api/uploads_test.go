@@ -1,18 +1,86 @@
 package api_test
 
 import (
-	"crypto/sha256"
+	"bytes"
+	"compress/gzip"
+	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
-	"github.com/scanhook/scanhook/store"
 	"github.com/scanhook/scanhook/store/storetest"
 )
+
+func TestUpload(t *testing.T) {
+	t.Parallel()
+	b := setup(t, "trivy", "semgrep")
+	path := "/api/v1/scans/" + b.push(t, 1) + "/results/"
+	var got results
+	b.call(t, "scanner", "PUT", path+"trivy", report, &got)
+	if got.Results != 2 || got.Stored != 2 || got.New != 2 || got.Status != "processing" || len(got.WaitingFor) != 1 {
+		t.Errorf("first of two reports: %+v", got)
+	}
+	var packed bytes.Buffer
+	zip := gzip.NewWriter(&packed)
+	fmt.Fprint(zip, `{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"semgrep"}},"results":[]}]}`)
+	_ = zip.Close()
+	b.call(t, "scanner", "PUT", path+"semgrep", packed.String(), &got, "Content-Encoding", "gzip")
+	if got.Status != "completed" || got.Verdict == nil || *got.Verdict != "fail" || got.Summary != "2 new (1 high, 1 low)" {
+		t.Errorf("both reports: %+v", got)
+	}
+	for name, c := range map[string]struct {
+		scanner, body string
+		header        []string
+		want          int
+	}{
+		"malformed":        {"trivy", `{"findings":[{"rule_id":`, nil, 422},
+		"not gzip":         {"trivy", report, []string{"Content-Encoding", "gzip"}, 422},
+		"unknown encoding": {"trivy", report, []string{"Content-Encoding", "br"}, 422},
+		"empty":            {"trivy", "", nil, 422},
+		"scanner's name":   {".hidden", report, nil, 422},
+	} {
+		if answer := b.call(t, "scanner", "PUT", path+c.scanner, c.body, &got, c.header...); answer.Code != c.want || detail(t, answer) == "" {
+			t.Errorf("%s: %d %s, want %d", name, answer.Code, answer.Body, c.want)
+		}
+	}
+	b.call(t, "viewer", "GET", strings.TrimSuffix(path, "/results/"), "", &got)
+	if got.Status != "completed" || got.Summary != "2 new (1 high, 1 low)" || len(got.Jobs) != 2 || len(got.Statuses) != 1 {
+		t.Errorf("malformed reports changed the scan: %+v", got)
+	}
+}
+
+func TestUploadByCommit(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	query := "?platform=github&branch=main&project=acme/shop&commit="
+	var got results
+	b.call(t, "scanner", "PUT", "/api/v1/results/trivy"+query+storetest.SHA(7), report, &got)
+	if got.Scan == "" || got.Status != "completed" || got.Stored != 2 {
+		t.Errorf("a commit that no webhook announced: %+v", got)
+	}
+	first := got.Scan
+	b.call(t, "scanner", "PUT", "/api/v1/results/trivy"+query+storetest.SHA(7), report, &got)
+	if got.Scan != first || got.Stored != 2 {
+		t.Errorf("the same again: %+v, want scan %s", got, first)
+	}
+	for name, path := range map[string]string{
+		"short commit":       "/api/v1/results/trivy" + query + "abc",
+		"no platform":        "/api/v1/results/trivy?project=acme/shop&commit=" + storetest.SHA(7),
+		"unknown parameter":  "/api/v1/results/trivy" + query + storetest.SHA(7) + "&brunch=x",
+		"unknown platform":   "/api/v1/results/trivy?platform=nope&project=acme/shop&commit=" + storetest.SHA(7),
+		"unknown repository": "/api/v1/results/trivy?platform=github&project=else/where&commit=" + storetest.SHA(7),
+	} {
+		answer := b.call(t, "scanner", "PUT", path, report, &got)
+		if answer.Code != 422 && answer.Code != 404 || detail(t, answer) == "" {
+			t.Errorf("%s: %d", name, answer.Code)
+		}
+	}
+}
 
 func TestUploadsOfScannersThatRunHereAreRefused(t *testing.T) {
 	t.Parallel()
@@ -50,129 +118,153 @@ func TestUploadsOfScannersThatRunHereAreRefused(t *testing.T) {
 	}
 }
 
-// audit lists who did what, the oldest first.
-func (b *bench) audit(t *testing.T) (list []string) {
+// pack compresses a head once, and a filling as often as it shall unpack.
+func pack(t *testing.T, head, filling string, times int) string {
 	t.Helper()
-	var got results
-	b.call(t, "admin", "GET", "/api/v1/audit?limit=100", "", &got)
-	for _, item := range got.Items {
-		list = append([]string{fmt.Sprintf("%s: %s", item["actor"], item["action"])}, list...)
+	member := func(text string) []byte {
+		var packed bytes.Buffer
+		writer := gzip.NewWriter(&packed)
+		if _, err := writer.Write([]byte(text)); err != nil || writer.Close() != nil {
+			t.Fatal(err)
+		}
+		return packed.Bytes()
 	}
-	return list
+	return string(slices.Concat(member(head), bytes.Repeat(member(filling), times)))
 }
 
-// Whatever changes something is in the audit, under the name of the token.
-func TestEveryWriteIsAudited(t *testing.T) {
+func TestBombsEndEarly(t *testing.T) {
+	t.Parallel()
+	const head = `{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"bomb"}},"results":[`
+	const megabyte = 1 << 20
+	tests := map[string]struct{ body, want string }{
+		"blanks":      {pack(t, head, strings.Repeat(" ", megabyte), 1000), "800 times"},
+		"one text":    {pack(t, head+`{"message":{"text":"`, strings.Repeat("x", megabyte), 1000), "800 times"},
+		"empty":       {pack(t, head, strings.Repeat("{},\n", megabyte/4), 1000), "more than 250000 results"},
+		"open arrays": {pack(t, head, strings.Repeat("[", megabyte), 1000), "max depth"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, "trivy")
+			answer := b.call(t, "scanner", http.MethodPut, "/api/v1/scans/"+b.push(t, 1)+"/results/trivy", test.body, nil,
+				"Content-Encoding", "gzip")
+			if text := detail(t, answer); answer.Code/100 != 4 || !strings.Contains(text, test.want) {
+				t.Errorf("%d %q, want %q", answer.Code, text, test.want)
+			}
+		})
+	}
+}
+
+// What a scanner writes can be dull: a long text again and again, with another line each time.
+func TestDullReportsAreNoBombs(t *testing.T) {
 	t.Parallel()
 	b := setup(t, "trivy")
-	ref := b.push(t, 2)
-	b.runs(t, 0)
-	runs, err := b.store.ListMetrics(t.Context(), store.MetricFilter{Platform: "github", Project: "acme/shop", Limit: 1})
-	if err != nil || len(runs) != 1 {
-		t.Fatal(runs, err)
+	var results strings.Builder
+	for line := range 5000 {
+		fmt.Fprintf(&results, `{"ruleId":"r","message":{"text":%q},"locations":[{"physicalLocation":{"artifactLocation":{"uri":"a.go"},`+
+			`"region":{"startLine":%d}}}]},`, strings.Repeat("advice ", 200), line+1)
 	}
-	commit := fmt.Sprintf(`{"platform":"github","project":"acme/shop","commit":%q}`, storetest.SHA(5))
-	byCommit := "/api/v1/results/trivy?platform=github&project=acme/shop&commit=" + storetest.SHA(6)
-	called := map[string]bool{}
-	var want []string
-	for _, call := range []struct{ role, method, route, path, body, action string }{
-		{"scanner", "PUT", "/scans/{ref}/results/{scanner}", "/api/v1/scans/" + ref + "/results/trivy", report, "report"},
-		{"admin", "PUT", "/results/{scanner}", byCommit, report, "scan opened"},
-		{"scanner", "POST", "/scans/{ref}/fail", "/api/v1/scans/" + ref + "/fail", `{"scanner":"trivy","reason":"no"}`, "report failed"},
-		{"scanner", "POST", "/scans", "/api/v1/scans", commit, "scan opened"},
-		{"scanner", "POST", "/scans/{ref}/rescan", "/api/v1/scans/" + ref + "/rescan", "", "rescan"},
-		{"scanner", "PATCH", "/findings/{id}", "/api/v1/findings/1", `{"ai_verdict":"unsure"}`, "triage"},
-		{"viewer", "POST", "/findings/{id}/feedback", "/api/v1/findings/1/feedback", `{"user_verdict":"TP"}`, "triage"},
-		{"viewer", "DELETE", "/findings/{id}/feedback", "/api/v1/findings/1/feedback", "", "triage"},
-		{"scanner", "PATCH", "/metrics/{id}", fmt.Sprintf("/api/v1/metrics/%d", runs[0].ID), `{"expected":true}`, "expected"},
-		{"admin", "DELETE", "/scans/{ref}", "/api/v1/scans/" + ref, "", "scan deleted"},
-	} {
-		called[call.method+" /api/v1"+call.route] = true
-		if call.method == "PATCH" || strings.HasSuffix(call.route, "feedback") { // which speak of what the report brought
-			b.call(t, "scanner", "PUT", "/api/v1/scans/"+ref+"/results/trivy", report, nil)
-			want = append(want, "ci: report")
-			call.path = strings.Replace(call.path, "findings/1", fmt.Sprintf("findings/%d", b.finding(t, ref)), 1)
-		}
-		if answer := b.call(t, call.role, call.method, call.path, call.body, nil); answer.Code >= 300 {
-			t.Errorf("%s %s: %d %s", call.method, call.path, answer.Code, answer.Body)
-		}
-		name := map[string]string{"viewer": "reader", "scanner": "ci", "admin": "root"}[call.role]
-		want = append(want, name+": "+call.action)
-		if call.path == byCommit {
-			want = append(want, name+": report")
-		}
-	}
-	if diff := cmp.Diff(want, b.audit(t)); diff != "" {
-		t.Errorf("audit (-want +got):\n%s", diff)
-	}
-	for operation := range b.operations(t) {
-		if !strings.HasPrefix(operation, http.MethodGet) && !called[operation] {
-			t.Errorf("%s is not tried here: does it tell the audit?", operation)
-		}
+	head := `{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"dull"}},"results":[`
+	body := pack(t, head, strings.TrimSuffix(results.String(), ",")+`]}]}`, 1)
+	answer := b.call(t, "scanner", http.MethodPut, "/api/v1/scans/"+b.push(t, 1)+"/results/trivy", body, nil,
+		"Content-Encoding", "gzip")
+	if answer.Code != http.StatusOK {
+		t.Errorf("%d %s", answer.Code, answer.Body)
 	}
 }
 
-// finding is one of a scan's.
-func (b *bench) finding(t *testing.T, ref string) int {
-	t.Helper()
-	var got results
-	b.call(t, "viewer", "GET", "/api/v1/scans/"+ref+"/findings", "", &got)
-	if len(got.Items) == 0 {
-		t.Fatal("no findings")
-	}
-	return int(got.Items[0]["id"].(float64))
-}
-
-// operations are those of the description, by method and path.
-func (b *bench) operations(t *testing.T) map[string]map[string]any {
-	t.Helper()
-	var described struct {
-		Paths map[string]map[string]map[string]any
-	}
-	if err := json.Unmarshal(b.call(t, "", "GET", "/openapi.json", "", nil).Body.Bytes(), &described); err != nil {
+// One large report is parsed at a time; another one is told to come again, while small ones pass.
+func TestLargeUploadsGoOneAtATime(t *testing.T) {
+	t.Parallel()
+	b := setup(t, "trivy", "semgrep")
+	path := "/api/v1/scans/" + b.push(t, 1) + "/results/"
+	arriving, rest := io.Pipe()
+	first := make(chan int)
+	go func() { first <- b.deliver(t, path+"trivy", arriving).Code }()
+	blanks := strings.Repeat(" ", 9<<20)
+	if _, err := io.WriteString(rest, `{"version":"2.1.0","runs":[`+blanks); err != nil {
 		t.Fatal(err)
 	}
-	operations := map[string]map[string]any{}
-	for path, methods := range described.Paths {
-		for method, operation := range methods {
-			operations[strings.ToUpper(method)+" "+path] = operation
-		}
+	if answer := b.deliver(t, path+"semgrep", strings.NewReader(`{"findings": []}`)); answer.Code != http.StatusOK {
+		t.Errorf("a small one: %d %s", answer.Code, answer.Body)
 	}
-	return operations
+	ctx, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	request := httptest.NewRequestWithContext(ctx, http.MethodPut, path+"semgrep", strings.NewReader(`{"findings": [`+blanks+`]}`))
+	if answer := b.serve(request); answer.Code == http.StatusOK {
+		t.Errorf("a second large one was taken meanwhile: %s", answer.Body)
+	}
+	if _, err := io.WriteString(rest, `]}`); err != nil || rest.Close() != nil || <-first != http.StatusOK {
+		t.Error("the first large one was not taken")
+	}
 }
 
-func TestExplainNamesWhoBroughtWhat(t *testing.T) {
+// A report with text that could only be stored changed is refused with its place, on both engines, and stores nothing.
+func TestUploadsAreTakenVerbatimOrNotAtAll(t *testing.T) {
 	t.Parallel()
-	b := setup(t, "trivy")
-	ref := b.push(t, 1)
-	b.call(t, "scanner", "PUT", "/api/v1/scans/"+ref+"/results/trivy", report, nil)
-	b.call(t, "admin", "PUT", "/api/v1/scans/"+ref+"/results/trivy", `{"findings":[]}`, nil)
-	var got struct {
-		Items []struct {
-			ReferenceID string `json:"reference_id"`
-			Steps       []struct{ Hop, Text, Detail string }
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		b := setupOn(t, e, "trivy")
+		path := "/api/v1/scans/" + b.push(t, 1) + "/results/trivy"
+		for _, template := range []string{
+			`{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"x"}},"results":[{"ruleId":"a","message":{"text":TEXT}}]}]}`,
+			`{"version":"2.1.0","runs":[{"tool":{"driver":{"name":TEXT}},"results":[]}]}`,
+			`{"version":"2.1.0","runs":[{"results":[{"locations":[{"physicalLocation":{"artifactLocation":{"uri":TEXT}}}]}]}]}`,
+			`{"findings":[{"rule_id":TEXT,"severity":"low"}]}`,
+			`{"findings":[{"rule_id":"a","severity":"low","file":TEXT}]}`,
+			`{"findings":[{"rule_id":"a","severity":"low","snippet":TEXT}]}`,
+			`{"findings":[],"nobody":{TEXT:[]}}`,
+		} {
+			for what, text := range unstorable {
+				answer := b.call(t, "scanner", "PUT", path, strings.ReplaceAll(template, "TEXT", text.quoted), nil)
+				if answer.Code != http.StatusUnprocessableEntity || !strings.Contains(detail(t, answer), "line 1, column ") {
+					t.Errorf("%s in %s: %d %s", what, template, answer.Code, answer.Body)
+				}
+			}
+			for _, text := range odd() {
+				quoted, _ := json.Marshal(text)
+				if answer := b.call(t, "scanner", "PUT", path, strings.ReplaceAll(template, "TEXT", string(quoted)), nil); answer.Code >= 500 {
+					t.Errorf("%.40q in %s: %d %s", text, template, answer.Code, answer.Body)
+				}
+			}
 		}
-	}
-	b.call(t, "viewer", "GET", "/api/v1/explain/"+storetest.SHA(1)[:12], "", &got)
-	if len(got.Items) != 1 || got.Items[0].ReferenceID != ref {
-		t.Fatalf("stories: %+v", got)
-	}
-	story := ""
-	for _, step := range got.Items[0].Steps {
-		story += step.Hop + ": " + step.Text + ": " + step.Detail + "\n"
-	}
-	for _, text := range []string{
-		"delivery: github announced",
-		fmt.Sprintf("job: ci brought the report of trivy for commit 0000000: 2 findings, SHA-256 %x\n", sha256.Sum256([]byte(report))),
-		"job: root brought the report of trivy for commit 0000000: 0 findings, SHA-256 ", "; replaces the report of ", " with 2 findings\n",
+		for _, number := range []string{"-1", "1e400", "2147483648", "9223372036854775808", "1.5", "1e9"} {
+			body := `{"findings":[{"rule_id":"a","severity":"low","file":"x.go","line":` + number + `,"end_line":` + number + `}]}`
+			if answer := b.call(t, "scanner", "PUT", path, body, nil); answer.Code >= 500 {
+				t.Errorf("line %s: %d %s", number, answer.Code, answer.Body)
+			}
+		}
+	})
+}
+
+// An upload is compared with the commit where its branch left the default branch, though no scanner of ours has run.
+func TestUploadIsComparedWithItsMergeBase(t *testing.T) {
+	t.Parallel()
+	const report = `{"findings":[{"rule_id":"r","file":"a.go","line":3,"severity":"High","message":"m"}]}`
+	for name, test := range map[string]struct {
+		known     bool
+		unchanged int
+	}{
+		"where it is known":            {known: true, unchanged: 1},
+		"else with the default branch": {known: false, unchanged: 0},
 	} {
-		if !strings.Contains(story, text) {
-			t.Errorf("want %q in:\n%s", text, story)
-		}
-	}
-	for path, code := range map[string]int{"abc": 422, storetest.SHA(9): 404} {
-		if answer := b.call(t, "viewer", "GET", "/api/v1/explain/"+path, "", nil); answer.Code != code {
-			t.Errorf("%s: %d, want %d", path, answer.Code, code)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, "trivy")
+			deliver := func(reference, report string) {
+				b.call(t, "scanner", http.MethodPut, "/api/v1/scans/"+reference+"/results/trivy", report, nil)
+			}
+			deliver(b.push(t, 1), report)
+			deliver(b.push(t, 2), `{"findings":[]}`)
+			if test.known {
+				_, push := storetest.PushOf(1)
+				b.platforms["github"] = mergeBases{base: push.CommitSHA}
+			}
+			var got struct{ New, Unchanged int }
+			b.call(t, "scanner", http.MethodPut, "/api/v1/results/trivy?platform=github&project=acme/shop&branch=feature&commit="+
+				fmt.Sprintf("%040x", 77), report, &got)
+			if got.Unchanged != test.unchanged || got.New != 1-test.unchanged {
+				t.Errorf("want %d known, got %+v", test.unchanged, got)
+			}
+		})
 	}
 }

@@ -56,3 +56,15 @@ func TestClientBehindTrustedProxies(t *testing.T) {
 		})
 	}
 }
+
+func TestNetwork(t *testing.T) {
+	t.Parallel()
+	for client, want := range map[string]string{
+		"192.0.2.1": "192.0.2.1", "::ffff:192.0.2.1": "192.0.2.1", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::/64",
+		"fe80::1%eth0": "fe80::/64", "": "", "no address": "no address",
+	} {
+		if got := httpx.Network(client); got != want {
+			t.Errorf("Network(%q) = %q, want %q", client, got, want)
+		}
+	}
+}

@@ -1,5 +1,6 @@
-// Package httpx is what the HTTP rooms share: handlers that return errors, the one table from errors to answers,
-// request logging, and problem documents (RFC 9457).
+// Package httpx is what the packages that answer HTTP requests share: handlers that return errors, the one table from
+// errors to status codes, problem documents (RFC 9457), request logging, API tokens, and limits on what clients may
+// occupy. Reading order: httpx.go, log.go, tokens.go with throttle.go, bodies.go with transfers.go.
 package httpx
 
 import (
@@ -7,27 +8,25 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"net/url"
-	"strings"
 
 	"github.com/gin-gonic/gin"
 
 	"github.com/scanhook/scanhook/core"
 )
 
-// RetryAfter is what callers are told with a 503, in seconds.
+// RetryAfter is the value of the header in answers with 503, in seconds.
 const RetryAfter = "10"
 
-const hungUp = 499 // for the log only: the caller did not wait for the answer
+const clientClosed = 499 // for the log only: the client did not wait for the answer
 
-// Problem is an error as its reader gets it, per RFC 9457.
+// Problem is an error as the client gets it (RFC 9457).
 type Problem struct {
 	Title  string `json:"title"`
 	Status int    `json:"status"`
 	Detail string `json:"detail"` // a sentence that says what to do
 }
 
-// Status maps an error to its HTTP status; the only place where that is decided.
+// Status maps an error to its HTTP status. It is the only place that decides this.
 func Status(err error) int {
 	for _, known := range []struct {
 		sentinel error
@@ -42,7 +41,7 @@ func Status(err error) int {
 		{core.ErrInvalid, http.StatusBadRequest},
 		{core.ErrUnavailable, http.StatusServiceUnavailable},
 		{core.ErrBusy, http.StatusServiceUnavailable},
-		{context.Canceled, hungUp},
+		{context.Canceled, clientClosed},
 	} {
 		if errors.Is(err, known.sentinel) {
 			return known.status
@@ -51,8 +50,8 @@ func Status(err error) int {
 	return http.StatusInternalServerError
 }
 
-// ProblemOf is what may be told outside about an error: what is wrong with the request in full, what is wrong with us
-// only in kind.
+// ProblemOf is what clients may know of an error: the whole text of what is wrong with their request, but only the kind
+// of a fault inside Scanhook, because its text could hold secrets.
 func ProblemOf(err error) Problem {
 	status := Status(err)
 	problem := Problem{Title: http.StatusText(status), Status: status, Detail: err.Error()}
@@ -66,21 +65,28 @@ func ProblemOf(err error) Problem {
 	return problem
 }
 
-// Abort answers with err's problem document and logs what is our own fault.
-func Abort(c *gin.Context, log *slog.Logger, err error) {
+// Report records an error that is about to be answered: in the log line of the request, and in a line of its own if the
+// fault is ours. It sets Retry-After where a later request may succeed.
+func Report(c *gin.Context, log *slog.Logger, err error) Problem {
 	problem := ProblemOf(err)
-	_ = c.Error(err) // for the line of the request
+	_ = c.Error(err)
 	if problem.Status == http.StatusInternalServerError {
 		log.Error("request failed", "method", c.Request.Method, "path", c.Request.URL.Path, "error", err)
 	}
 	if problem.Status == http.StatusServiceUnavailable {
 		c.Header("Retry-After", RetryAfter)
 	}
+	return problem
+}
+
+// Abort reports an error and answers with its problem document.
+func Abort(c *gin.Context, log *slog.Logger, err error) {
+	problem := Report(c, log, err)
 	c.Header("Content-Type", "application/problem+json")
 	c.AbortWithStatusJSON(problem.Status, problem)
 }
 
-// Handle makes a Gin handler of one that returns its error.
+// Handle makes a Gin handler of one that returns an error.
 func Handle(log *slog.Logger, handler func(*gin.Context) error) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		if err := handler(c); err != nil {
@@ -89,16 +95,16 @@ func Handle(log *slog.Logger, handler func(*gin.Context) error) gin.HandlerFunc 
 	}
 }
 
-// NewRouter is a Gin engine that logs requests, survives panics, sets the headers that every answer has, and answers
-// unknown routes with a problem. The first handlers see every request before all others. It trusts no proxy until
-// SetTrustedProxies names some, and then what they append to X-Forwarded-For.
+// NewRouter is a Gin engine that logs requests, recovers from panics, sets the headers that every answer has, and answers
+// unknown routes with a problem document. The first handlers run before all others. It trusts no proxy until
+// SetTrustedProxies names some, and then believes what they append to X-Forwarded-For.
 func NewRouter(log *slog.Logger, first ...gin.HandlerFunc) *gin.Engine {
 	gin.SetMode(gin.ReleaseMode)
 	router := gin.New()
 	router.HandleMethodNotAllowed = true
 	router.UseRawPath = true // an escaped slash does not end a parameter: a project's path is one
 	router.RemoteIPHeaders = []string{"X-Forwarded-For"}
-	_ = router.SetTrustedProxies(nil) // nothing to go wrong; Gin's own default is everybody
+	_ = router.SetTrustedProxies(nil) // cannot fail; Gin's own default is to trust everybody
 	router.Use(first...)
 	router.Use(logRequest(log), recoverPanic(log), protect)
 	router.NoRoute(unrouted(http.StatusNotFound, "There is nothing at this path. The API is described at /docs."))
@@ -106,29 +112,12 @@ func NewRouter(log *slog.Logger, first ...gin.HandlerFunc) *gin.Engine {
 	return router
 }
 
-// protect is for what browsers make of an answer. Handlers of what may be kept or framed say so themselves.
+// protect sets the headers that keep browsers safe. Handlers of answers that may be cached override them.
 func protect(c *gin.Context) {
 	c.Header("X-Content-Type-Options", "nosniff")
 	c.Header("X-Frame-Options", "DENY")
 	c.Header("Referrer-Policy", "same-origin")
 	c.Header("Cache-Control", "no-store")
-}
-
-// DropFinalSlash takes a slash off the end of the path of every request that may have a body. The router would answer
-// with a redirect, which platforms and most programs do not follow with what they have sent.
-func DropFinalSlash(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		path := strings.TrimRight(r.URL.Path, "/")
-		if path == r.URL.Path || path == "" || r.Method == http.MethodGet || r.Method == http.MethodHead {
-			next.ServeHTTP(w, r)
-			return
-		}
-		shorter := *r
-		shorter.URL = new(url.URL)
-		*shorter.URL = *r.URL
-		shorter.URL.Path, shorter.URL.RawPath = path, strings.TrimRight(r.URL.RawPath, "/")
-		next.ServeHTTP(w, &shorter)
-	})
 }
 
 func unrouted(status int, detail string) gin.HandlerFunc {

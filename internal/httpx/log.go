@@ -2,11 +2,13 @@ package httpx
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -17,11 +19,11 @@ const (
 	maxPath   = 200      // bytes of a path in the log; longer ones lead nowhere
 )
 
-// Refuse says in the log why the request is refused. The reasons must be few: see LimitedLog.
+// Refuse sets the reason that the log gives for the refusal of a request. The reasons must be few: see LimitedLog.
 func Refuse(c *gin.Context, reason string) { c.Set(reasonKey, reason) }
 
-// logRequest logs each request; refused ones, and those while the database is away, once a minute for each reason and
-// client. It logs the path without the query: a query can carry secrets by mistake.
+// logRequest logs each request. Requests that are refused, or that fail because the database is unreachable, are logged
+// once a minute for each reason and client. The path is logged without the query, which could hold secrets by mistake.
 func logRequest(log *slog.Logger) gin.HandlerFunc {
 	limited := NewLimitedLog(log)
 	return func(c *gin.Context) {
@@ -45,7 +47,7 @@ func logRequest(log *slog.Logger) gin.HandlerFunc {
 	}
 }
 
-// reasonOf is the handler's, or the status with the route.
+// reasonOf is the reason that the handler gave, or the status with the route.
 func reasonOf(c *gin.Context, status int) string {
 	return cmp.Or(c.GetString(reasonKey), fmt.Sprintf("%d %s", status, cmp.Or(c.FullPath(), "no route")))
 }
@@ -67,5 +69,70 @@ func answeredLevel(c *gin.Context) slog.Level {
 	return slog.LevelInfo
 }
 
-// isAsset tells the files that a page brings along, which would be three lines for each page.
+// isAsset recognizes the files that each page loads: three lines for each page would be too many.
 func isAsset(c *gin.Context) bool { return strings.HasSuffix(c.FullPath(), "/static/:file") }
+
+const (
+	logEvery    = time.Minute // for each reason and client
+	maxLogged   = 256         // reasons and clients that are distinguished in a minute
+	otherClient = "others"    // stands for the clients that are not
+)
+
+// LimitedLog is for lines that clients can cause as often as they like: refused requests, failures while the database is
+// unreachable. The first line of a reason and a client's network is logged at once. Further ones are counted, and the
+// count is logged when a minute is over, so that there is at most one line a minute. Its memory is bounded.
+type LimitedLog struct {
+	log     *slog.Logger
+	mu      sync.Mutex
+	leftOut map[logged]int // by what was logged within the last minute
+}
+
+// logged is what lines are counted by. The reasons must be few: no text of a client may be part of one.
+type logged struct{ reason, network string }
+
+// NewLimitedLog writes to log.
+func NewLimitedLog(log *slog.Logger) *LimitedLog {
+	return &LimitedLog{log: log, leftOut: map[logged]int{}}
+}
+
+// Log logs message with args, the reason and the client, unless the same was logged less than a minute ago.
+func (l *LimitedLog) Log(level slog.Level, message, reason, client string, args ...any) {
+	key := logged{reason, Network(client)}
+	if l.begin(level, &key) {
+		l.log.Log(context.Background(), level, message, append(args, "reason", reason, "client", client)...)
+	}
+}
+
+// begin counts a line, and tells whether it is the first one. When there are too many clients, key becomes that of all
+// others together.
+func (l *LimitedLog) begin(level slog.Level, key *logged) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, known := l.leftOut[*key]; !known && len(l.leftOut) >= maxLogged {
+		key.network = otherClient
+	}
+	if n, known := l.leftOut[*key]; known {
+		l.leftOut[*key] = n + 1
+		return false
+	}
+	l.leftOut[*key] = 0
+	time.AfterFunc(logEvery, func() { l.end(level, *key) })
+	return true
+}
+
+// end logs how many lines were left out and begins another minute, or forgets the key if there were none.
+func (l *LimitedLog) end(level slog.Level, key logged) {
+	l.mu.Lock()
+	n := l.leftOut[key]
+	if n == 0 {
+		delete(l.leftOut, key)
+	} else {
+		l.leftOut[key] = 0
+		time.AfterFunc(logEvery, func() { l.end(level, key) })
+	}
+	l.mu.Unlock()
+	if n > 0 {
+		l.log.Log(context.Background(), level, "left out of the log",
+			"times", n, "within", logEvery, "reason", key.reason, "client", key.network)
+	}
+}

@@ -1,13 +1,13 @@
 package web
 
 import (
-	"fmt"
 	"net/http"
 	"strconv"
 
 	"github.com/gin-gonic/gin"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/web/layout"
 	"github.com/scanhook/scanhook/store"
 )
 
@@ -33,27 +33,14 @@ func (w *Web) audit(c *gin.Context) error {
 		return err
 	}
 	page := auditPage{Filter: filter, Actions: core.AuditActions}
-	query := queryOf(map[string]string{
+	query := layout.Query(map[string]string{
 		"action": string(filter.Action), "actor": filter.Actor, "project": filter.Project,
 	})
 	page.Filtered = len(query) > 0
 	if len(list) > auditPerPage {
 		list = list[:auditPerPage]
-		page.Older = beside(query, "before", list[auditPerPage-1].ID)
+		page.Older = layout.Beside(query, "before", list[auditPerPage-1].ID)
 	}
 	page.Events = list
-	return w.render(c, http.StatusOK, "audit", "Audit", page)
-}
-
-// administrator lets those pass who have logged in with the role admin.
-func (w *Web) administrator(c *gin.Context) {
-	who, err := w.visitor(c)
-	switch {
-	case err != nil:
-		w.fail(c, err)
-	case !who.Known():
-		w.askToLogin(c, w.here(c))
-	case !who.Admin():
-		w.fail(c, fmt.Errorf("%w: this page takes the role admin, yours is %s", core.ErrForbidden, who.Role))
-	}
+	return w.Render(c, http.StatusOK, "audit", "Audit", page)
 }

@@ -2,16 +2,15 @@ package web
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/scanhook/scanhook/core"
 )
 
-// banner is what a developer reads first: how it went, why, and what to do.
+// banner is what a developer reads first: the result, the reason, and what to do.
 type banner struct {
 	Kind   string // pass, fail, error, cancelled or pending: the style
-	Mark   string
-	Word   string
+	Mark   string // one character
+	Label  string
 	Why    string // sentences
 	Advice string
 }
@@ -26,7 +25,7 @@ func bannerOf(scan core.Scan, n counts) banner {
 		return banner{"cancelled", "–", "Superseded", scan.Error, "Look at the scan of the newer commit instead."}
 	case scan.Status == core.ScanFailed:
 		return banner{"error", "!", "Scan failed", scan.Error,
-			"The code was not judged. Mend what the scanner says below, then have the commit scanned again."}
+			"The code was not judged. Fix what the scanner reports below, then scan the commit again."}
 	case scan.Verdict != nil && *scan.Verdict == core.Fail:
 		return banner{"fail", "✗", "Failed", failedBy(scan),
 			"Fix them and push again, or mark what is no real problem as a false positive below."}
@@ -34,7 +33,7 @@ func bannerOf(scan core.Scan, n counts) banner {
 	return banner{"pass", "✓", "Passed", passed(n), ""}
 }
 
-// failedBy names the number of findings that decided; the rule stands beside it.
+// failedBy is the number of findings that decided; the page shows the rule beside it.
 func failedBy(scan core.Scan) string {
 	if scan.NumDeciding == 0 {
 		return ""
@@ -56,7 +55,7 @@ func passed(n counts) string {
 	return "What is new breaks no rule."
 }
 
-// counts are the findings of a scan by what became of them, each counted once, as the summary does.
+// counts are the findings of a scan by their state, each counted once, like in the summary.
 type counts struct {
 	Fresh, Known, Fixed, Dismissed int
 	BySeverity                     []severityCount // of the new ones that count
@@ -103,48 +102,4 @@ func (n counts) Of(list string) int {
 		return n.Dismissed
 	}
 	return n.Fresh
-}
-
-// statusLine is a commit status: what is wanted, and whether the platform shows it.
-type statusLine struct {
-	core.Status
-	Kind    string // pass, fail, error, cancelled or pending
-	Posting string // a sentence
-	Posted  bool
-}
-
-var statusKinds = map[core.StatusState]string{
-	core.StatusSuccess: "pass", core.StatusFailure: "fail", core.StatusError: "error",
-	core.StatusCancelled: "cancelled", core.StatusPending: "pending",
-}
-
-func (w *Web) statusLines(statuses []core.Status) []statusLine {
-	lines := make([]statusLine, len(statuses))
-	for i, s := range statuses {
-		lines[i] = statusLine{s, statusKinds[s.State], w.posting(s), s.PostedRevision == s.Revision}
-	}
-	return lines
-}
-
-func (w *Web) posting(s core.Status) string {
-	platform, configured := w.Platforms[s.SourcePlatform]
-	switch {
-	case s.PostedRevision == s.Revision && s.SeenID > s.PostedID:
-		return fmt.Sprintf("Somebody else's status stands in its place on %s, again: it is left alone.", s.SourcePlatform)
-	case s.PostedRevision == s.Revision && s.MendedRevision == s.Revision:
-		return fmt.Sprintf("Shown on %s, after somebody else's status had taken its place.", s.SourcePlatform)
-	case s.PostedRevision == s.Revision && s.LeftOut != "":
-		return fmt.Sprintf("Shown on %s, but not in full: %s.", s.SourcePlatform, s.LeftOut)
-	case s.PostedRevision == s.Revision:
-		return fmt.Sprintf("Shown on %s.", s.SourcePlatform)
-	case s.GivenUp:
-		return fmt.Sprintf("Not posted, given up: %s", s.LastError)
-	case configured && !platform.Posts:
-		return fmt.Sprintf("Not posted: platforms.%s has no token to post with.", s.SourcePlatform)
-	case s.LastError != "" && s.Attempts == 0:
-		return fmt.Sprintf("Kept, not posted yet: %s", s.LastError)
-	case s.LastError != "":
-		return fmt.Sprintf("Not posted yet (%s), trying again: %s", core.Plural(s.Attempts, "attempt"), s.LastError)
-	}
-	return fmt.Sprintf("On its way to %s.", strings.TrimSpace(s.SourcePlatform))
 }

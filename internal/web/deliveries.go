@@ -1,46 +1,45 @@
 package web
 
 import (
+	"context"
 	"net/http"
-	"net/url"
 
 	"github.com/gin-gonic/gin"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/liveness"
+	"github.com/scanhook/scanhook/internal/web/layout"
 	"github.com/scanhook/scanhook/store"
 )
 
-const deliveriesPerPage = 50
+const (
+	deliveriesPerPage = 50
+	maxSilent         = 20 // silent webhooks that are named
+)
 
 // deliveriesPage is the log of webhook calls, the newest first.
 type deliveriesPage struct {
 	Filter     store.DeliveryFilter
 	Filtered   bool
 	Deliveries []core.KeptDelivery
-	Pager      pager
+	Pager      layout.Pager
 	Silent     silentHooks
-	Failing    []store.HookPlace // whose webhooks the platforms do not call, or that are not as they should be
+	Failing    []store.HookPlace // webhooks that need repair
 	Platforms  []string
 	Outcomes   []core.Outcome
-	Evidence   evidence // empty for those who have not logged in
-}
-
-// deliveryLines are deliveries with the page that lists them.
-type deliveryLines struct {
-	Page       view
-	Deliveries []core.KeptDelivery
+	SecretUse  secretUse // empty for visitors who have not logged in
 }
 
 func (w *Web) deliveries(c *gin.Context) error {
 	filter := store.DeliveryFilter{
 		Platform: c.Query("platform"), Project: c.Query("project"), Outcome: core.Outcome(c.Query("outcome")),
 	}
-	query := queryOf(map[string]string{
+	query := layout.Query(map[string]string{
 		"platform": filter.Platform, "project": filter.Project, "outcome": string(filter.Outcome),
 	})
-	list, links, err := turn(placeOf(c), deliveriesPerPage, query, func(d core.KeptDelivery) int64 { return d.ID },
-		func(at place, limit int) ([]core.KeptDelivery, error) {
-			filter.Before, filter.After, filter.Limit = at.before, at.after, limit
+	list, links, err := layout.Page(layout.PositionOf(c), deliveriesPerPage, query, func(d core.KeptDelivery) int64 { return d.ID },
+		func(at layout.Position, limit int) ([]core.KeptDelivery, error) {
+			filter.Before, filter.After, filter.Limit = at.Before, at.After, limit
 			return w.Store.ListDeliveries(c.Request.Context(), filter)
 		})
 	if err != nil {
@@ -52,44 +51,70 @@ func (w *Web) deliveries(c *gin.Context) error {
 	}
 	page := deliveriesPage{
 		Filter: filter, Filtered: len(query) > 0, Deliveries: list, Pager: links, Silent: w.silentHooks(), Failing: failing,
-		Platforms: w.platformNames(filter.Platform), Outcomes: core.KeptOutcomes,
+		Platforms: w.Platforms.names(filter.Platform), Outcomes: core.KeptOutcomes,
 	}
-	if who, err := w.visitor(c); err == nil && who.Known() {
-		if page.Evidence, err = w.evidence(c.Request.Context()); err != nil {
+	if who, err := w.Sessions.Visitor(c); err == nil && who.Known() {
+		if page.SecretUse, err = w.secretUse(c.Request.Context()); err != nil {
 			return err
 		}
 	}
 	w.hideSecrets(c, page.Deliveries)
-	return w.render(c, http.StatusOK, "deliveries", "Deliveries", page)
+	return w.Render(c, http.StatusOK, "deliveries", "Deliveries", page)
 }
 
-// explainPage is what happened to a commit, scan by scan.
-type explainPage struct {
-	SHA     string
-	Stories []story
+// secretUse is which secrets verified calls, and when; it is for visitors who have logged in.
+type secretUse struct {
+	Secrets []secretLine
+	Refused []core.RefusedProject
 }
 
-type story struct {
-	Scan   core.Scan
-	Banner banner
-	Steps  []core.Step
+type secretLine struct {
+	Secret
+	Name string
+	Use  core.SecretUse // zero times: never
 }
 
-func (w *Web) explain(c *gin.Context) error {
-	facts, err := w.Store.ExplainCommit(c.Request.Context(), c.Param("sha"))
+func (w *Web) secretUse(ctx context.Context) (secretUse, error) {
+	known, err := w.Store.ListEvidence(ctx)
 	if err != nil {
-		return err
+		return secretUse{}, err
 	}
-	page := explainPage{SHA: facts[0].Scan.CommitSHA}
-	for _, f := range facts {
-		w.hideSecrets(c, f.Deliveries)
-		page.Stories = append(page.Stories, story{f.Scan, bannerOf(f.Scan, counts{}), f.Story()})
+	if w.MaySign != nil {
+		known = known.Where(w.MaySign)
 	}
-	return w.render(c, http.StatusOK, "explain", "What happened to "+core.ShortSHA(page.SHA), page)
+	return secretUse{secretLines(w.Secrets, known), known.Refused}, nil
 }
 
-// jump leads from the form that asks for a commit to its page.
-func (w *Web) jump(c *gin.Context) error {
-	c.Redirect(http.StatusSeeOther, w.base+"/explain/"+url.PathEscape(c.Query("sha")))
-	return nil
+func secretLines(secrets []Secret, known store.Evidence) []secretLine {
+	lines := make([]secretLine, len(secrets))
+	for i, secret := range secrets {
+		lines[i] = secretLine{secret, core.SecretName(secret.Place, secret.ID), known.UseOf(secret.Platform, secret.ID)}
+	}
+	return lines
+}
+
+// hideSecrets removes the ids of secrets from deliveries if the visitor has not logged in. An id allows to check guesses
+// of the secret elsewhere.
+func (w *Web) hideSecrets(c *gin.Context, list []core.KeptDelivery) {
+	if who, err := w.Sessions.Visitor(c); err == nil && who.Known() {
+		return
+	}
+	for i := range list {
+		list[i].VerifiedBy = core.SecretPlace(list[i].VerifiedBy)
+	}
+}
+
+// silentHooks are webhooks that have fallen silent.
+type silentHooks struct {
+	Hooks []liveness.Health
+	More  int // that are not named
+}
+
+func (w *Web) silentHooks() (silent silentHooks) {
+	if w.Silent != nil {
+		silent.Hooks = w.Silent()
+	}
+	silent.More = max(0, len(silent.Hooks)-maxSilent)
+	silent.Hooks = silent.Hooks[:len(silent.Hooks)-silent.More]
+	return silent
 }

@@ -3,10 +3,17 @@ package web
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"net/http"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
+	"github.com/gin-gonic/gin"
+
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/web/text"
 )
 
 // maxHistory bounds the history that one page reads, in events of all its findings.
@@ -23,7 +30,7 @@ type findingView struct {
 	CWELink  string // link, or empty
 	Decides  bool   // it is one of those that failed the gate
 	Triage   core.Triage
-	Word     *core.Word // a person's that holds, and can be taken back; nil where there is none
+	Undoable *core.Word // a person's decision that holds and can be withdrawn; nil where there is none
 	Code     []codeLine
 	Patch    []codeLine
 	History  []core.TriageEvent
@@ -33,21 +40,14 @@ type findingView struct {
 	HasShare bool
 }
 
-// card is a finding with the page that it stands on.
-type card struct {
-	Page    view
-	Scan    scanPage
-	Finding findingView
-}
-
-// viewFindings adds the words that hold and the histories, each in one query.
+// viewFindings adds decisions and histories, each in one query.
 func (w *Web) viewFindings(ctx context.Context, page scanPage, findings []core.Finding) ([]findingView, error) {
 	ids := make([]int64, len(findings))
 	views := make([]findingView, len(findings))
 	for i, f := range findings {
 		ids[i], views[i] = f.ID, w.viewFinding(page, f)
 	}
-	if err := w.fillWords(ctx, page.Scan, views); err != nil {
+	if err := w.fillDecisions(ctx, page.Scan, views); err != nil {
 		return nil, err
 	}
 	events, err := w.Store.ListHistories(ctx, ids, maxHistory)
@@ -58,17 +58,18 @@ func (w *Web) viewFindings(ctx context.Context, page scanPage, findings []core.F
 	return views, err
 }
 
-func (w *Web) fillWords(ctx context.Context, scan core.Scan, views []findingView) error {
+// fillDecisions sets the decisions that visitors can withdraw.
+func (w *Web) fillDecisions(ctx context.Context, scan core.Scan, views []findingView) error {
 	var prints []string
 	for _, f := range views {
 		if f.TriageDecision != nil {
 			prints = append(prints, f.Fingerprint)
 		}
 	}
-	words, err := w.Store.ListWords(ctx, scan, prints)
+	decisions, err := w.Store.ListWords(ctx, scan, prints)
 	for i, f := range views {
-		if word, said := words[f.Fingerprint]; said && word.Source == core.ByPerson && f.Triage == word.Decision {
-			views[i].Word = &word
+		if d, decided := decisions[f.Fingerprint]; decided && d.Source == core.ByPerson && f.Triage == d.Decision {
+			views[i].Undoable = &d
 		}
 	}
 	return err
@@ -76,7 +77,7 @@ func (w *Web) fillWords(ctx context.Context, scan core.Scan, views []findingView
 
 func (w *Web) viewFinding(page scanPage, f core.Finding) findingView {
 	view := findingView{
-		Finding: f, Heading: firstLine(cmp.Or(f.Title, f.Message, f.RuleID)), Help: webLink(f.HelpURI),
+		Finding: f, Heading: firstLine(cmp.Or(f.Title, f.Message, f.RuleID)), Help: text.WebLink(f.HelpURI),
 		CVE: cveLink(f.CVEID), CWELink: cweLink(f.CWE), Decides: slices.Contains(page.Scan.DecidingIDs(), f.ID),
 		Code: codeOf(f), Absent: f.BaselineState == core.Absent,
 	}
@@ -87,10 +88,10 @@ func (w *Web) viewFinding(page scanPage, f core.Finding) findingView {
 		view.Body = f.Message
 	}
 	sha := page.Scan.CommitSHA
-	if view.Absent { // its line is in the commit that was compared with
+	if view.Absent { // its line is in the baseline
 		sha = page.Baseline
 	}
-	view.Link = w.lineLink(page.Scan, sha, f)
+	view.Link = w.Platforms.lineLink(page.Scan, sha, f)
 	if f.TriageDecision != nil {
 		view.Triage = *f.TriageDecision
 	}
@@ -104,8 +105,8 @@ func (w *Web) viewFinding(page scanPage, f core.Finding) findingView {
 	return view
 }
 
-func firstLine(text string) string {
-	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+func firstLine(message string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(message), "\n")
 	return strings.TrimSpace(line)
 }
 
@@ -122,4 +123,134 @@ func cweLink(id string) string {
 		return ""
 	}
 	return "https://cwe.mitre.org/data/definitions/" + number + ".html"
+}
+
+// The limits of what is shown of code.
+const (
+	maxSnippetLines = 30
+	maxPatchLines   = 400
+	maxLine         = 400 // characters
+)
+
+// codeLine is a line of code as it is shown.
+type codeLine struct {
+	Number int    // 0 where unknown
+	Text   string // visible and cut
+	Kind   string // mark, add, del, hunk or empty: the style
+}
+
+// codeOf is the code of a finding: the lines around it if there was a checkout, else the snippet of the report.
+func codeOf(f core.Finding) []codeLine {
+	if f.Code != "" && f.CodeLine > 0 {
+		return numbered(f, strings.Split(f.Code, "\n"), f.CodeLine)
+	}
+	snippet := strings.Trim(strings.ReplaceAll(f.Snippet, "\r\n", "\n"), "\n")
+	if strings.TrimSpace(snippet) == "" {
+		return nil
+	}
+	// The snippet has the lines of the finding itself, or more lines around them; then their first number is unknown.
+	texts := strings.Split(snippet, "\n")
+	first := f.Line
+	if len(texts) > max(f.EndLine, f.Line)-f.Line+1 {
+		first = 0
+	}
+	return numbered(f, texts, first)
+}
+
+// numbered numbers lines from first on, and marks those of the finding; first is 0 where it is unknown.
+func numbered(f core.Finding, texts []string, first int) []codeLine {
+	lines := make([]codeLine, 0, min(len(texts), maxSnippetLines))
+	for i, source := range texts[:min(len(texts), maxSnippetLines)] {
+		if i > 0 && source == texts[i-1] && strings.HasPrefix(source, "REDACTED") {
+			continue // a redacted secret of several lines is shown as one line
+		}
+		line := codeLine{Text: text.Short(source, maxLine)}
+		if first > 0 {
+			line.Number = first + i
+		}
+		if line.Number >= f.Line && line.Number <= max(f.Line, f.EndLine) && line.Number > 0 {
+			line.Kind = "mark"
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// diff sorts the lines of a patch.
+func diff(patch string) []codeLine {
+	texts := strings.Split(strings.TrimRight(patch, "\n"), "\n")
+	lines := make([]codeLine, 0, min(len(texts), maxPatchLines))
+	for _, source := range texts[:min(len(texts), maxPatchLines)] {
+		lines = append(lines, codeLine{Text: text.Short(source, maxLine), Kind: diffKind(source)})
+	}
+	return lines
+}
+
+func diffKind(line string) string {
+	switch {
+	case strings.HasPrefix(line, "+++ "), strings.HasPrefix(line, "--- "), strings.HasPrefix(line, "@@"):
+		return "hunk"
+	case strings.HasPrefix(line, "+"):
+		return "add"
+	case strings.HasPrefix(line, "-"):
+		return "del"
+	}
+	return ""
+}
+
+// toFinding leads from a finding's own address to the page of its scan that shows it.
+func (w *Web) toFinding(c *gin.Context) error {
+	id, err := findingID(c)
+	if err != nil {
+		return err
+	}
+	found, err := w.Store.GetFinding(c.Request.Context(), id)
+	if err != nil {
+		return err
+	}
+	position, err := w.Store.PlaceFinding(c.Request.Context(), found.Scan, id)
+	if err != nil {
+		return err
+	}
+	name := string(position.State)
+	if position.Dismissed {
+		name = dismissedTab
+	}
+	query := url.Values{}
+	if number := position.Offset/pageSize + 1; name != tabs[0].Name || number > 1 {
+		query.Set("show", name)
+		query.Set("page", strconv.Itoa(number))
+	}
+	target := url.URL{Path: "/scans/" + found.Scan.ReferenceID, RawQuery: query.Encode(), Fragment: anchorOf(id)}
+	c.Redirect(http.StatusSeeOther, w.Base.Path(target.String()))
+	return nil
+}
+
+// anchorOf is the id of a finding's card in the page.
+func anchorOf(id int64) string { return fmt.Sprintf("finding-%d", id) }
+
+// patch downloads a finding's remediation patch for git apply.
+func (w *Web) patch(c *gin.Context) error {
+	id, err := findingID(c)
+	if err != nil {
+		return err
+	}
+	found, err := w.Store.GetFinding(c.Request.Context(), id)
+	if err != nil {
+		return err
+	}
+	if found.Finding.RemediationPatch == nil {
+		return fmt.Errorf("%w: finding %d has no patch", core.ErrNotFound, id)
+	}
+	c.Header("Content-Disposition", fmt.Sprintf(`attachment; filename="finding-%d.patch"`, id))
+	c.Data(http.StatusOK, "text/plain; charset=utf-8", []byte(*found.Finding.RemediationPatch))
+	return nil
+}
+
+func findingID(c *gin.Context) (int64, error) {
+	id, err := strconv.ParseInt(c.Param("id"), 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("%w: the id of a finding is a number", core.ErrNotFound)
+	}
+	return id, nil
 }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/liveness"
+	"github.com/scanhook/scanhook/internal/web/chart"
+	"github.com/scanhook/scanhook/internal/web/text"
 	"github.com/scanhook/scanhook/store"
 )
 
@@ -21,7 +23,7 @@ const (
 	recentLength  = 5
 )
 
-// projectPage shows that everything flows in one project.
+// projectPage is one project: its scans, trends, pipelines, webhook and configuration.
 type projectPage struct {
 	Platform, Project string
 	Link              string // to the project on its platform, or empty
@@ -31,9 +33,9 @@ type projectPage struct {
 	Scans             []scanLine
 	Deliveries        []core.KeptDelivery
 	Troubles          []core.Trouble
-	Hook              *liveness.Health  // nil where nothing is known
-	Failing           []store.HookPlace // webhooks to mend that the project's calls come by
-	Trend             *chart
+	Hook              *liveness.Health  // nil where unknown
+	Failing           []store.HookPlace // webhooks of this project that need repair
+	Trend             *chart.Chart
 	TrendPoints       []store.TrendPoint
 	Pipelines         []pipeline
 }
@@ -41,7 +43,7 @@ type projectPage struct {
 // pipeline is the runs of one pipeline of the default branch, or of others.
 type pipeline struct {
 	Name   string
-	Charts []*chart
+	Charts []*chart.Chart
 	Runs   []store.Metric // the newest first
 }
 
@@ -57,13 +59,13 @@ func (w *Web) project(c *gin.Context) error {
 		return err
 	}
 	if len(page.Scans)+len(page.Deliveries) == 0 {
-		return fmt.Errorf("%w: nothing has been heard of %s on %s yet", core.ErrNotFound, page.Project, page.Platform)
+		return fmt.Errorf("%w: no call or scan of %s on %s is known yet", core.ErrNotFound, page.Project, page.Platform)
 	}
 	w.hideSecrets(c, page.Deliveries)
 	if err := w.fillCharts(ctx, &page); err != nil {
 		return err
 	}
-	return w.render(c, http.StatusOK, "project", visible(page.Project), page)
+	return w.Render(c, http.StatusOK, "project", text.Visible(page.Project), page)
 }
 
 func (w *Web) fillActivity(ctx context.Context, page *projectPage) error {
@@ -73,7 +75,7 @@ func (w *Web) fillActivity(ctx context.Context, page *projectPage) error {
 	}
 	for _, scan := range scans {
 		page.Scans = append(page.Scans, scanLine{scan, bannerOf(scan, counts{})})
-		page.Link, page.Branch = w.repository(scan), scan.DefaultBranch
+		page.Link, page.Branch = w.Platforms.repository(scan), scan.DefaultBranch
 	}
 	if page.Troubles, err = w.Store.ListTroubles(ctx, page.Platform, page.Project); err != nil {
 		return err
@@ -97,7 +99,7 @@ func (w *Web) fillCharts(ctx context.Context, page *projectPage) error {
 	if err != nil {
 		return err
 	}
-	page.TrendPoints, page.Trend = trend, w.trendChart(trend)
+	page.TrendPoints, page.Trend = trend, chart.Trend(trend)
 	runs, err := w.Store.ListMetrics(ctx, store.MetricFilter{Platform: page.Platform, Project: page.Project, Limit: metricsLength})
 	if err != nil {
 		return err
@@ -113,24 +115,55 @@ func (w *Web) fillCharts(ctx context.Context, page *projectPage) error {
 		page.Pipelines[at].Runs = append(page.Pipelines[at].Runs, run)
 	}
 	for i, p := range page.Pipelines {
-		page.Pipelines[i].Charts = w.pipelineCharts(p.Runs)
+		page.Pipelines[i].Charts = chart.Pipeline(p.Runs, func(reference string) string { return w.Base.Path("/scans/" + reference) })
 	}
 	return nil
 }
 
-// expected takes a person's word that an unusual run is the new level.
+// expected records a person's decision that an unusual run is the new normal.
 func (w *Web) expected(c *gin.Context) error {
 	id, err := strconv.ParseInt(c.Param("id"), 10, 64)
 	if err != nil {
-		return fmt.Errorf("%w: runs are known by numbers", core.ErrNotFound)
+		return fmt.Errorf("%w: the id of a run is a number", core.ErrNotFound)
 	}
-	who, err := w.visitor(c)
+	who, err := w.Sessions.Visitor(c)
 	if err != nil {
 		return err
 	}
 	if _, err := w.Store.PutExpected(c.Request.Context(), id, c.PostForm("expected") == "yes", who.Name); err != nil {
 		return err
 	}
-	c.Redirect(http.StatusSeeOther, w.local(c.PostForm("back")))
+	c.Redirect(http.StatusSeeOther, w.Base.Local(c.PostForm("back")))
 	return nil
+}
+
+// ruleOf finds the entry of the configuration that a repository falls under; match is empty where none does.
+func (w *Web) ruleOf(platform, project string) (match string, rule Rule) {
+	for i, entry := range w.Policies {
+		if _, matches := (core.Policies{entry}).For(platform, project); !matches {
+			continue
+		}
+		if w.Rules != nil {
+			rule = w.Rules(i)
+		}
+		return entry.Match, rule
+	}
+	return "", Rule{}
+}
+
+// hookOf is the health of a project's webhook; nil where unknown. Health is judged once a minute, so a call that came since
+// then ends a silence here.
+func (w *Web) hookOf(platform, project string, latest []core.KeptDelivery) *liveness.Health {
+	if w.Hook == nil {
+		return nil
+	}
+	hook, known := w.Hook(platform, project)
+	if !known {
+		return nil
+	}
+	called := slices.IndexFunc(latest, func(d core.KeptDelivery) bool { return d.Event != core.Recovered })
+	if called >= 0 && latest[called].ReceivedAt.After(hook.Last) {
+		hook.Last, hook.Silent, hook.Missed = latest[called].ReceivedAt, false, false
+	}
+	return &hook
 }

@@ -4,14 +4,15 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/web/text"
 	"github.com/scanhook/scanhook/store"
 )
 
@@ -35,22 +36,23 @@ type scanPage struct {
 	Counts   counts
 	List     list
 	Folded   []folded
-	Said     said
+	Done     done // what the visitor has just done
 	Live     bool // something is about to change
 	Version  string
 }
 
-// Again tells whether there is a reason to scan the commit once more.
+// Again tells whether there is a reason to scan the commit again.
 func (p scanPage) Again() bool { return p.Scan.Status == core.ScanFailed && p.Scan.SupersededBy == "" }
 
-func (p scanPage) reloadSeconds() int {
+// ReloadSeconds is for browsers without JavaScript.
+func (p scanPage) ReloadSeconds() int {
 	if p.Live {
 		return reloadEvery
 	}
 	return 0
 }
 
-// list is a page of findings that stand in one of the lists.
+// list is a page of one of the lists of findings.
 type list struct {
 	Name       string // as the address has it
 	Heading    string
@@ -62,9 +64,9 @@ type list struct {
 }
 
 // tab is one of the lists, by its name in the address.
-type tab struct{ Name, Word, Heading string }
+type tab struct{ Name, Label, Heading string }
 
-// tabs are the lists of findings; each finding stands in one of them.
+// tabs are the lists of findings; each finding is in one of them.
 var tabs = []tab{
 	{string(core.New), "New", "New findings"}, {string(core.Unchanged), "Known", "Known findings"},
 	{string(core.Absent), "Fixed", "Fixed findings"}, {dismissedTab, "Dismissed", "Dismissed findings"},
@@ -72,13 +74,13 @@ var tabs = []tab{
 
 const dismissedTab = "dismissed"
 
-// tabOf is the list that an address names; that of the new findings where it names none.
+// tabOf is the list that an address names, or that of the new findings.
 func tabOf(name string) tab {
 	i := slices.IndexFunc(tabs, func(t tab) bool { return t.Name == name })
 	return tabs[max(i, 0)]
 }
 
-// page is where the list stands in the store.
+// page is the list as the store knows it.
 func (t tab) page() store.FindingPage {
 	if t.Name == dismissedTab {
 		return store.FindingPage{Dismissed: true}
@@ -89,7 +91,7 @@ func (t tab) page() store.FindingPage {
 // Tabs are all lists, for the links to them.
 func (scanPage) Tabs() []tab { return tabs }
 
-// folded is the beginning of another list, and where the rest is.
+// folded is the beginning of another list, with a link to the rest.
 type folded struct {
 	tab
 	Total    int
@@ -105,7 +107,7 @@ func (p scanPage) Nothing() string {
 			empty = append(empty, job.Scanner)
 		}
 	}
-	looked := cut(visible(core.Enumerate(empty)), maxName) + " looked at this commit and found nothing."
+	looked := text.Short(core.Enumerate(empty), text.MaxName) + " looked at this commit and found nothing."
 	switch failed := p.Scan.Status == core.ScanFailed; {
 	case failed && len(empty) == 0:
 		return "The scan ended before a scanner had looked at the whole commit."
@@ -121,16 +123,16 @@ func (w *Web) scan(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	page := scanPage{Scan: scan, Project: w.repository(scan), Commit: w.commitLink(scan, scan.CommitSHA)}
-	page.Said = saidOf(c)
+	page := scanPage{Scan: scan, Project: w.Platforms.repository(scan), Commit: w.Platforms.commitLink(scan, scan.CommitSHA)}
+	page.Done = doneOf(c)
 	if err := w.describe(ctx, &page); err != nil {
 		return err
 	}
 	if err := w.fillLists(ctx, &page, c.Query("show"), c.Query("page")); err != nil {
 		return err
 	}
-	title := fmt.Sprintf("%s %s %s", page.Banner.Word, scan.ProjectName, core.ShortSHA(scan.CommitSHA))
-	return w.render(c, http.StatusOK, "scan", visible(title), page)
+	title := fmt.Sprintf("%s %s %s", page.Banner.Label, scan.ProjectName, core.ShortSHA(scan.CommitSHA))
+	return w.Render(c, http.StatusOK, "scan", text.Visible(title), page)
 }
 
 // describe fills in everything about a scan but its findings.
@@ -149,7 +151,7 @@ func (w *Web) describe(ctx context.Context, page *scanPage) (err error) {
 	if err != nil {
 		return err
 	}
-	page.BaseLink = w.commitLink(page.Scan, page.Baseline)
+	page.BaseLink = w.Platforms.commitLink(page.Scan, page.Baseline)
 	page.Counts = countsOf(tallies, page.Jobs)
 	page.Banner = bannerOf(page.Scan, page.Counts)
 	page.Statuses = w.statusLines(statuses)
@@ -160,8 +162,8 @@ func (w *Web) describe(ctx context.Context, page *scanPage) (err error) {
 	return nil
 }
 
-// fillLists reads the page of findings that was asked for. The first page of the new ones also shows what the others
-// are.
+// fillLists reads the page of findings that was requested. The first page of the new ones also shows the beginnings of
+// the other lists.
 func (w *Web) fillLists(ctx context.Context, page *scanPage, name, number string) error {
 	shown := tabOf(name)
 	total := page.Counts.Of(shown.Name)
@@ -172,7 +174,7 @@ func (w *Web) fillLists(ctx context.Context, page *scanPage, name, number string
 		list.Next = list.Page + 1
 	}
 	wanted := shown.page()
-	wanted.Also, wanted.Offset, wanted.Limit = page.Said.Of, (list.Page-1)*pageSize, pageSize
+	wanted.Also, wanted.Offset, wanted.Limit = page.Done.Of, (list.Page-1)*pageSize, pageSize
 	findings, err := w.Store.PageFindings(ctx, page.Scan, wanted)
 	if err == nil {
 		list.Findings, err = w.viewFindings(ctx, *page, findings)
@@ -184,7 +186,7 @@ func (w *Web) fillLists(ctx context.Context, page *scanPage, name, number string
 	return w.fold(ctx, page)
 }
 
-// fold shows known findings open where the gate counts them too.
+// fold adds the other lists. Known findings are unfolded if the gate counts them too.
 func (w *Web) fold(ctx context.Context, page *scanPage) error {
 	policy, _ := w.Policies.For(page.Scan.SourcePlatform, page.Scan.ProjectName)
 	for _, other := range tabs[1:] {
@@ -207,33 +209,63 @@ func (w *Web) fold(ctx context.Context, page *scanPage) error {
 	return nil
 }
 
-// toFinding leads from a finding's own address to the page of its scan on which it stands.
-func (w *Web) toFinding(c *gin.Context) error {
-	id, err := findingID(c)
-	if err != nil {
-		return err
-	}
-	found, err := w.Store.GetFinding(c.Request.Context(), id)
-	if err != nil {
-		return err
-	}
-	place, err := w.Store.PlaceFinding(c.Request.Context(), found.Scan, id)
-	if err != nil {
-		return err
-	}
-	name := string(place.State)
-	if place.Dismissed {
-		name = dismissedTab
-	}
-	query := url.Values{}
-	if number := place.Offset/pageSize + 1; name != tabs[0].Name || number > 1 {
-		query.Set("show", name)
-		query.Set("page", strconv.Itoa(number))
-	}
-	target := url.URL{Path: "/scans/" + found.Scan.ReferenceID, RawQuery: query.Encode(), Fragment: anchorOf(id)}
-	c.Redirect(http.StatusSeeOther, w.base+target.String())
-	return nil
+// statusLine is a commit status: what we want, and whether the platform shows it.
+type statusLine struct {
+	core.Status
+	Kind    string // pass, fail, error, cancelled or pending
+	Posting string // a sentence
+	Posted  bool
 }
 
-// anchorOf is where a finding's card stands in its page.
-func anchorOf(id int64) string { return fmt.Sprintf("finding-%d", id) }
+var statusKinds = map[core.StatusState]string{
+	core.StatusSuccess: "pass", core.StatusFailure: "fail", core.StatusError: "error",
+	core.StatusCancelled: "cancelled", core.StatusPending: "pending",
+}
+
+func (w *Web) statusLines(statuses []core.Status) []statusLine {
+	lines := make([]statusLine, len(statuses))
+	for i, s := range statuses {
+		lines[i] = statusLine{s, statusKinds[s.State], w.posting(s), s.PostedRevision == s.Revision}
+	}
+	return lines
+}
+
+func (w *Web) posting(s core.Status) string {
+	platform, configured := w.Platforms[s.SourcePlatform]
+	switch {
+	case s.PostedRevision == s.Revision && s.SeenID > s.PostedID:
+		return fmt.Sprintf("On %s, another program has replaced it again: it is left alone.", s.SourcePlatform)
+	case s.PostedRevision == s.Revision && s.MendedRevision == s.Revision:
+		return fmt.Sprintf("Shown on %s, after another program had replaced it.", s.SourcePlatform)
+	case s.PostedRevision == s.Revision && s.LeftOut != "":
+		return fmt.Sprintf("Shown on %s, but not in full: %s.", s.SourcePlatform, s.LeftOut)
+	case s.PostedRevision == s.Revision:
+		return fmt.Sprintf("Shown on %s.", s.SourcePlatform)
+	case s.GivenUp:
+		return fmt.Sprintf("Not posted, given up: %s", s.LastError)
+	case configured && !platform.Posts:
+		return fmt.Sprintf("Not posted: platforms.%s has no token to post with.", s.SourcePlatform)
+	case s.LastError != "" && s.Attempts == 0:
+		return fmt.Sprintf("Saved, not posted yet: %s", s.LastError)
+	case s.LastError != "":
+		return fmt.Sprintf("Not posted yet (%s), trying again: %s", core.Plural(s.Attempts, "attempt"), s.LastError)
+	}
+	return fmt.Sprintf("On its way to %s.", strings.TrimSpace(s.SourcePlatform))
+}
+
+// rescan starts another scan of a commit and leads to it. It takes the same role as in the API.
+func (w *Web) rescan(c *gin.Context) error {
+	who, err := w.Sessions.Visitor(c)
+	if err != nil {
+		return err
+	}
+	if !who.MayScan() {
+		return fmt.Errorf("%w: a rescan takes the role scanner, yours is %s", core.ErrForbidden, who.Role)
+	}
+	receipt, err := w.Store.Rescan(c.Request.Context(), c.Param("ref"), who.Name)
+	if err != nil {
+		return err
+	}
+	c.Redirect(http.StatusSeeOther, w.Base.Path("/scans/"+receipt.Reference))
+	return nil
+}

@@ -2,14 +2,15 @@ package web_test
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/internal/web"
 	"github.com/scanhook/scanhook/store"
 	"github.com/scanhook/scanhook/store/storetest"
@@ -38,14 +39,6 @@ func TestScanPageTellsWhatIsNewWhereAndWhy(t *testing.T) {
 	contains(t, s.page("/scans/"+scan.ReferenceID+"?show=absent"), "Gone")
 }
 
-func TestGitLabLinksLeadToLines(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, func(cfg *web.Config) { cfg.Platforms = map[string]web.Platform{"github": {Type: "gitlab"}} })
-	scan := s.scanned(1, finding(func(f *core.Finding) { f.EndLine = 5 }))
-	contains(t, s.page("/scans/"+scan.ReferenceID), "/acme/shop/-/blob/"+scan.CommitSHA+"/a/b.env#L3-5",
-		"/acme/shop/-/commit/"+scan.CommitSHA, "platforms.github has no token")
-}
-
 func TestHostileReportsShowAsText(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -57,79 +50,12 @@ func TestHostileReportsShowAsText(t *testing.T) {
 	}), finding(func(f *core.Finding) {
 		f.HelpURI, f.File, f.Snippet = "data:text/html,<script>alert(1)</script>", "//evil.example/x", "\n\n\n"
 	}))
-	page := s.page("/scans/"+scan.ReferenceID+"?said="+url.QueryEscape(evil)+"&show="+url.QueryEscape(evil)) +
+	page := s.page("/scans/"+scan.ReferenceID+"?done="+url.QueryEscape(evil)+"&show="+url.QueryEscape(evil)) +
 		s.page("/scans/"+scan.ReferenceID+"?show=dismissed")
 	lacks(t, page, "<script>alert", "<img", "\u202e", "\u2066", "\u200b", "\x1b", `href="javascript:`, `href="data:`, "evil.example/x#")
 	contains(t, page, "[U&#43;202E]", "&lt;script&gt;alert(1)", "javascript:alert(document.cookie)", "(cut)")
 	if len(page) > 60_000 {
 		t.Errorf("a message of 1 MB makes a page of %d bytes", len(page))
-	}
-}
-
-func TestFeedbackTurnsTheVerdict(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	s.login()
-	scan := s.scanned(1, finding())
-	list, err := s.store.PageFindings(t.Context(), scan, store.FindingPage{State: core.New, Limit: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	say := func(verdict string) string {
-		answer := s.ask(fmt.Sprintf("/findings/%d/feedback", list[0].ID), url.Values{
-			"verdict": {verdict}, "comments": {"<i>a fixture</i>"}, "back": {"/hooks/scans/" + scan.ReferenceID + "?page=1"},
-		})
-		if answer.Code != http.StatusSeeOther {
-			t.Fatalf("feedback: %d %s", answer.Code, answer.Body)
-		}
-		location := answer.Header().Get("Location")
-		if !strings.HasSuffix(location, fmt.Sprintf("#finding-%d", list[0].ID)) {
-			t.Errorf("it leads to %s", location)
-		}
-		path, _, _ := strings.Cut(strings.TrimPrefix(location, "/hooks"), "#")
-		return s.page(path)
-	}
-	contains(t, say("FP"), "Passed", "0 new, 1 dismissed", "as a false positive. The scan is now <b>passed</b>", "scanhook: success",
-		"On its way to github.", "History (1)", "<bdi>ada</bdi>", "&lt;i&gt;a fixture")
-	contains(t, say("TP"), "Failed", "1 new (1 high)", "History (2)", "as real. The scan is now <b>failed</b>")
-	if answer := s.ask("/findings/1/feedback", url.Values{"verdict": {"maybe"}}); answer.Code != http.StatusBadRequest {
-		t.Errorf("a strange verdict: %d", answer.Code)
-	}
-}
-
-// A decision is undone where it was said, and only the one that the page showed.
-func TestDecisionIsUndone(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	s.login()
-	scan := s.scanned(1, finding())
-	say := func(verdict core.Triage) int64 {
-		after, err := s.store.RecordFeedback(t.Context(), core.Feedback{FindingID: 1, UserVerdict: verdict, Author: "bob"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return after.Word.ID
-	}
-	undo := func(word int64) string {
-		answer := s.ask("/findings/1/undo", url.Values{
-			"word": {fmt.Sprint(word)}, "comments": {"by mistake"}, "back": {"/hooks/scans/" + scan.ReferenceID},
-		})
-		path, _, _ := strings.Cut(strings.TrimPrefix(answer.Header().Get("Location"), "/hooks"), "#")
-		return s.page(path)
-	}
-	older, word := say(core.TruePositive), say(core.FalsePositive)
-	page := s.page("/scans/" + scan.ReferenceID + "?show=dismissed")
-	contains(t, page, fmt.Sprintf(`name="word" value="%d"`, word), "Undo “false positive” by <bdi>bob</bdi>")
-	contains(t, undo(older), "Nothing was taken back", "Passed", "Undo “false positive” by <bdi>bob</bdi>")
-	page = undo(word)
-	contains(t, page, "You took the decision back.", "Failed", "1 new (1 high)", "took a decision back, now undecided", "by mistake")
-	lacks(t, page, "Undo “")
-	contains(t, undo(word), "Nothing was taken back", "Failed")
-	if answer := s.ask("/findings/1/undo", url.Values{}); answer.Code != http.StatusBadRequest {
-		t.Errorf("undoing nobody knows what: %d", answer.Code)
-	}
-	if strings.Contains(page, `<input id="comment`) {
-		t.Error("Enter in a comment submits the form")
 	}
 }
 
@@ -146,36 +72,6 @@ func TestTabsAndSummaryAgree(t *testing.T) {
 		t.Errorf("the list of new findings has %d cards", cards)
 	}
 	contains(t, s.page("/scans/"+scan.ReferenceID+"?show=dismissed"), "suppressed: nosec", "Dismissed findings")
-}
-
-// A link to a finding leads to the page of its scan on which it stands.
-func TestLinkToAFindingLeadsToItsCard(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, private)
-	var many []core.Finding
-	for n := range 60 {
-		many = append(many, finding(func(f *core.Finding) { f.RuleID = fmt.Sprintf("rule-%02d", n) }))
-	}
-	scan := s.scanned(1, many...)
-	if answer := s.ask("/findings/55", nil); !strings.HasPrefix(answer.Header().Get("Location"), "/hooks/login") {
-		t.Errorf("a stranger is led to %s", answer.Header().Get("Location"))
-	}
-	s.login()
-	for id, want := range map[int]string{3: "#finding-3", 55: "?page=2&show=new#finding-55"} {
-		got := s.ask(fmt.Sprintf("/findings/%d", id), nil).Header().Get("Location")
-		if got != "/hooks/scans/"+scan.ReferenceID+want {
-			t.Errorf("finding %d leads to %s", id, got)
-		}
-		path, _, _ := strings.Cut(strings.TrimPrefix(got, "/hooks"), "#")
-		contains(t, s.page(path), fmt.Sprintf(`id="finding-%d"`, id), fmt.Sprintf(`href="/hooks/findings/%d"`, id))
-	}
-	s.ask("/findings/7/feedback", url.Values{"verdict": {"FP"}})
-	if got := s.ask("/findings/7", nil).Header().Get("Location"); !strings.HasSuffix(got, "?page=1&show=dismissed#finding-7") {
-		t.Errorf("a dismissed finding leads to %s", got)
-	}
-	if answer := s.ask("/findings/4711", nil); answer.Code != http.StatusNotFound {
-		t.Errorf("no finding: %d", answer.Code)
-	}
 }
 
 // A scan that failed says truly who had looked at the commit by then.
@@ -197,27 +93,6 @@ func TestFailedScanTellsWhoHadLooked(t *testing.T) {
 	lacks(t, page, "before a scanner")
 }
 
-func TestPatchIsShownAndHandedOut(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	scan := s.scanned(1, finding())
-	patch, verdict, reasoning, proven := "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-<old>\n+new\n", "likely real", "Because.", false
-	_, err := s.store.PatchFinding(t.Context(), 1, core.Statement{
-		Source: core.ByAI, RemediationPatch: core.SetTo(patch), AIVerdict: core.SetTo(verdict), AIReasoning: core.SetTo(reasoning),
-		AIConfidence: core.SetTo(0.875), RedTeamSuccess: core.SetTo(proven),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	page := s.page("/scans/" + scan.ReferenceID)
-	contains(t, page, `<span class="line del">-&lt;old&gt;`, `<span class="line add">&#43;new`, "likely real, 88 % sure", "Because.")
-	lacks(t, page, "exploit proven")
-	answer := s.ask("/findings/1/patch", nil)
-	if answer.Body.String() != patch || !strings.HasPrefix(answer.Header().Get("Content-Disposition"), "attachment") {
-		t.Errorf("patch: %q %v", answer.Body, answer.Header())
-	}
-}
-
 func TestRunningScanReloadsWithoutJavaScript(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -235,4 +110,112 @@ func TestRunningScanReloadsWithoutJavaScript(t *testing.T) {
 	page := s.page("/scans/" + done.ReferenceID)
 	lacks(t, page, "http-equiv", "data-events")
 	contains(t, page, "Shown on github.")
+}
+
+func TestForeignStatusIsTold(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	scan := s.scanned(1, finding())
+	s.post(store.Settlement{Posted: true, PostedID: 10, Code: 201, Took: 85 * time.Millisecond})
+	seen := core.StatusSeen{
+		Project: core.Project{Name: "acme/shop"}, CommitSHA: scan.CommitSHA, Context: "scanhook", ID: 11, State: "success",
+		Description: "<b>fine</b>", Creator: "ci-<i>bot",
+	}
+	if _, err := s.store.SeeStatus(t.Context(), "github", seen); err != nil {
+		t.Fatal(err)
+	}
+	s.post(store.Settlement{Posted: true, PostedID: 12, Code: 201})
+	contains(t, s.page("/scans/"+scan.ReferenceID), "Shown on github, after another program had replaced it.")
+	seen.ID = 13
+	if _, err := s.store.SeeStatus(t.Context(), "github", seen); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, s.page("/scans/"+scan.ReferenceID), "On github, another program has replaced it again: it is left alone.")
+	contains(t, s.page("/explain/"+scan.CommitSHA), "github answered 201 after 85ms; it shows scanhook failure",
+		"A status that is not ours stands on github: scanhook success: &lt;b&gt;fine&lt;/b&gt;", "ci-&lt;i&gt;bot posted it in the place of failure")
+}
+
+// A scan of 5,000 findings has a page of 50 like a scan of 50; the log tells how long both take.
+func TestManyFindingsArePaged(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	small, large := s.scanned(1, many(50)...), s.scanned(2, many(5000)...)
+	page := s.page("/scans/" + large.ReferenceID)
+	if n := strings.Count(page, `<article class="finding`); n != 50 {
+		t.Errorf("%d findings on the first page, want 50", n)
+	}
+	contains(t, page, "Page 1 of 99", `href="?show=new&amp;page=2"`, "Known findings")
+	last := s.page("/scans/" + large.ReferenceID + "?page=99999999")
+	contains(t, last, "Page 99 of 99", "Key 4999", `rel="prev"`)
+	t.Logf("50 findings: %s, 5,000 findings: %s", s.quickest("/scans/"+small.ReferenceID), s.quickest("/scans/"+large.ReferenceID))
+	if few, most := len(s.page("/scans/"+small.ReferenceID)), len(page); most > 2*few {
+		t.Errorf("the page of 5,000 findings has %d bytes, that of 50 has %d", most, few)
+	}
+}
+
+// A scan that failed can be had again by one click, of whoever may have commits scanned.
+func TestScanAgain(t *testing.T) {
+	t.Parallel()
+	for role, may := range map[string]bool{"viewer": false, "scanner": true, "admin": true} {
+		t.Run(role, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, func(cfg *web.Config) { cfg.Tokens = httpx.Tokens{{Name: "ada", Token: token, Role: httpx.Role(role)}} })
+			failed, err := s.store.PutReport(t.Context(), s.scanned(1).ReferenceID, "gitleaks", core.Report{Failure: "out of memory"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			address := "/scans/" + failed.ReferenceID
+			if strings.Contains(s.page(address), "Scan again") || s.ask(address+"/rescan", url.Values{}).Code == http.StatusSeeOther &&
+				strings.HasPrefix(s.ask(address+"/rescan", url.Values{}).Header().Get("Location"), "/hooks/scans/") {
+				t.Error("a stranger may scan again")
+			}
+			s.login()
+			if got := strings.Contains(s.page(address), "Scan again"); got != may {
+				t.Errorf("the button is there: %t, want %t", got, may)
+			}
+			answer := s.ask(address+"/rescan", url.Values{})
+			to, scans := strings.CutPrefix(answer.Header().Get("Location"), "/hooks/scans/")
+			if !may {
+				if answer.Code != http.StatusForbidden {
+					t.Errorf("answered %d, want 403", answer.Code)
+				}
+				return
+			}
+			if answer.Code != http.StatusSeeOther || !scans {
+				t.Fatalf("answered %d to %q", answer.Code, answer.Header().Get("Location"))
+			}
+			if again, err := s.store.GetScan(t.Context(), to); err != nil || again.Attempt != 2 || again.CommitSHA != failed.CommitSHA {
+				t.Errorf("the new scan is %+v, %v", again, err)
+			}
+			if strings.Contains(s.page("/scans/"+to), "Scan again") {
+				t.Error("the button is there while the scan waits")
+			}
+		})
+	}
+}
+
+// BenchmarkScanPage compares the page of a scan of 5,000 findings with that of one of 50: people wait for the first
+// page only, so that it should not take longer than three times as long (x-of-50).
+//
+//	go test -run '^$' -bench ScanPage -benchtime 30x ./internal/web
+func BenchmarkScanPage(b *testing.B) {
+	s := newSite(b)
+	small, large := s.scanned(1, many(50)...), s.scanned(2, many(5000)...)
+	s.page("/scans/" + large.ReferenceID)
+	few, most := make([]time.Duration, b.N), make([]time.Duration, b.N)
+	for i := range b.N {
+		few[i], most[i] = s.takes("/scans/"+small.ReferenceID), s.takes("/scans/"+large.ReferenceID)
+	}
+	slices.Sort(few)
+	slices.Sort(most)
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(few[b.N/2].Seconds()*1000, "ms-50")
+	b.ReportMetric(most[b.N/2].Seconds()*1000, "ms-5000")
+	b.ReportMetric(most[b.N/2].Seconds()/few[b.N/2].Seconds(), "x-of-50")
+}
+
+func (s *site) takes(path string) time.Duration {
+	start := time.Now()
+	s.page(path)
+	return time.Since(start)
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/web/layout"
 	"github.com/scanhook/scanhook/store"
 )
 
@@ -17,7 +18,7 @@ type scansPage struct {
 	Filtered  bool
 	Overview  *overview // on the first page of all scans
 	Scans     []scanLine
-	Pager     pager
+	Pager     layout.Pager
 	Platforms []string
 }
 
@@ -29,29 +30,29 @@ type scanLine struct {
 
 func (w *Web) scans(c *gin.Context) error {
 	filter := filterOf(c)
-	query := queryOf(map[string]string{
+	query := layout.Query(map[string]string{
 		"platform": filter.Platform, "project": filter.Project, "branch": filter.Branch,
 		"status": string(filter.Status), "verdict": string(filter.Verdict),
 	})
-	scans, links, err := turn(placeOf(c), scansPerPage, query, func(scan core.Scan) int64 { return scan.ID },
-		func(at place, limit int) ([]core.Scan, error) {
-			filter.Before, filter.After, filter.Limit = at.before, at.after, limit
+	scans, links, err := layout.Page(layout.PositionOf(c), scansPerPage, query, func(scan core.Scan) int64 { return scan.ID },
+		func(at layout.Position, limit int) ([]core.Scan, error) {
+			filter.Before, filter.After, filter.Limit = at.Before, at.After, limit
 			return w.Store.ListScans(c.Request.Context(), filter)
 		})
 	if err != nil {
 		return err
 	}
-	page := scansPage{Filter: filter, Filtered: len(query) > 0, Pager: links, Platforms: w.platformNames(filter.Platform)}
+	page := scansPage{Filter: filter, Filtered: len(query) > 0, Pager: links, Platforms: w.Platforms.names(filter.Platform)}
 	if page.Overview, err = w.overview(c, !page.Filtered && links.Newest == ""); err != nil {
 		return err
 	}
 	for _, scan := range scans {
 		page.Scans = append(page.Scans, scanLine{scan, bannerOf(scan, counts{})})
 	}
-	return w.render(c, http.StatusOK, "scans", "Scans", page)
+	return w.Render(c, http.StatusOK, "scans", "Scans", page)
 }
 
-// filterOf reads the filter from the address; words that mean nothing are left out.
+// filterOf reads the filter from the address; unknown values are ignored.
 func filterOf(c *gin.Context) store.ScanFilter {
 	filter := store.ScanFilter{
 		Platform: c.Query("platform"), Project: c.Query("project"), Branch: c.Query("branch"),
@@ -65,4 +66,33 @@ func filterOf(c *gin.Context) store.ScanFilter {
 		filter.Verdict = verdict
 	}
 	return filter
+}
+
+// overview is whether calls arrive, scans end and statuses are posted.
+type overview struct {
+	store.Overview
+	Silent  silentHooks
+	Failing []store.HookPlace // webhooks that need repair
+}
+
+// Unnamed is how many troubles are only counted.
+func (o *overview) Unnamed() int { return o.Troubled - len(o.Troubles) }
+
+// overview is for the first page of all scans; it is nil on the others.
+func (w *Web) overview(c *gin.Context, first bool) (*overview, error) {
+	if !first {
+		return nil, nil
+	}
+	var posting []string
+	for name, platform := range w.Platforms {
+		if platform.Posts {
+			posting = append(posting, name)
+		}
+	}
+	known, err := w.Store.GetOverview(c.Request.Context(), posting)
+	if err != nil {
+		return nil, err
+	}
+	failing, err := w.Store.ListFailingHooks(c.Request.Context())
+	return &overview{Overview: known, Silent: w.silentHooks(), Failing: failing}, err
 }

@@ -1,11 +1,12 @@
 "use strict";
-// Makes the page of a running scan follow it, judges findings in place, and makes patches copyable. Pages work without it.
+// Keeps the page of a running scan up to date, sends triage without leaving the page, and makes patches copyable. Pages
+// work without it.
 (() => {
   let source = null;
-  let asked = 0; // numbers what was asked for; an answer that is older than what is shown is asked for again
+  let asked = 0; // numbers the requests; an answer that is older than what is shown is requested again
   let shown = 0;
 
-  // Work that nobody may take away: typed text, what has the focus or is unfolded, and findings judged on this page.
+  // What must not be taken from the reader: typed text, what has the focus or is unfolded, and findings judged on this page.
   const inUse = (node) => node.localName === "article" && (node.dataset.judged !== undefined ||
     node.contains(document.activeElement) || node.querySelector("details[open]") !== null ||
     [...node.querySelectorAll("textarea")].some((field) => field.value !== ""));
@@ -122,7 +123,7 @@
     if (form.hasAttribute("aria-busy")) return;
     form.setAttribute("aria-busy", "true");
     judge(form, event.submitter)
-      .catch(() => complain(form.closest("article"), "The server could not be reached. Nothing was said; try again."))
+      .catch(() => complain(form.closest("article"), "The server could not be reached. Nothing was saved; try again."))
       .finally(() => form.removeAttribute("aria-busy"));
   });
 

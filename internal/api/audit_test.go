@@ -1,0 +1,64 @@
+package api_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/storetest"
+)
+
+// Whatever changes something is in the audit, under the name of the token.
+func TestEveryWriteIsAudited(t *testing.T) {
+	t.Parallel()
+	b := setup(t, "trivy")
+	ref := b.push(t, 2)
+	b.runs(t, 0)
+	runs, err := b.store.ListMetrics(t.Context(), store.MetricFilter{Platform: "github", Project: "acme/shop", Limit: 1})
+	if err != nil || len(runs) != 1 {
+		t.Fatal(runs, err)
+	}
+	commit := fmt.Sprintf(`{"platform":"github","project":"acme/shop","commit":%q}`, storetest.SHA(5))
+	byCommit := "/api/v1/results/trivy?platform=github&project=acme/shop&commit=" + storetest.SHA(6)
+	called := map[string]bool{}
+	var want []string
+	for _, call := range []struct{ role, method, route, path, body, action string }{
+		{"scanner", "PUT", "/scans/{ref}/results/{scanner}", "/api/v1/scans/" + ref + "/results/trivy", report, "report"},
+		{"admin", "PUT", "/results/{scanner}", byCommit, report, "scan opened"},
+		{"scanner", "POST", "/scans/{ref}/fail", "/api/v1/scans/" + ref + "/fail", `{"scanner":"trivy","reason":"no"}`, "report failed"},
+		{"scanner", "POST", "/scans", "/api/v1/scans", commit, "scan opened"},
+		{"scanner", "POST", "/scans/{ref}/rescan", "/api/v1/scans/" + ref + "/rescan", "", "rescan"},
+		{"scanner", "PATCH", "/findings/{id}", "/api/v1/findings/1", `{"ai_verdict":"unsure"}`, "triage"},
+		{"viewer", "POST", "/findings/{id}/feedback", "/api/v1/findings/1/feedback", `{"user_verdict":"TP"}`, "triage"},
+		{"viewer", "DELETE", "/findings/{id}/feedback", "/api/v1/findings/1/feedback", "", "triage"},
+		{"scanner", "PATCH", "/metrics/{id}", fmt.Sprintf("/api/v1/metrics/%d", runs[0].ID), `{"expected":true}`, "expected"},
+		{"admin", "DELETE", "/scans/{ref}", "/api/v1/scans/" + ref, "", "scan deleted"},
+	} {
+		called[call.method+" /api/v1"+call.route] = true
+		if call.method == "PATCH" || strings.HasSuffix(call.route, "feedback") { // which speak of what the report brought
+			b.call(t, "scanner", "PUT", "/api/v1/scans/"+ref+"/results/trivy", report, nil)
+			want = append(want, "ci: report")
+			call.path = strings.Replace(call.path, "findings/1", fmt.Sprintf("findings/%d", b.finding(t, ref)), 1)
+		}
+		if answer := b.call(t, call.role, call.method, call.path, call.body, nil); answer.Code >= 300 {
+			t.Errorf("%s %s: %d %s", call.method, call.path, answer.Code, answer.Body)
+		}
+		name := map[string]string{"viewer": "reader", "scanner": "ci", "admin": "root"}[call.role]
+		want = append(want, name+": "+call.action)
+		if call.path == byCommit {
+			want = append(want, name+": report")
+		}
+	}
+	if diff := cmp.Diff(want, b.audit(t)); diff != "" {
+		t.Errorf("audit (-want +got):\n%s", diff)
+	}
+	for operation := range b.operations(t) {
+		if !strings.HasPrefix(operation, http.MethodGet) && !called[operation] {
+			t.Errorf("%s is not tried here: does it tell the audit?", operation)
+		}
+	}
+}

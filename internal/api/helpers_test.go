@@ -1,0 +1,228 @@
+package api_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/api"
+	"github.com/scanhook/scanhook/internal/httpx"
+	"github.com/scanhook/scanhook/platforms"
+	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/storetest"
+)
+
+type bench struct {
+	store     *store.Store
+	platforms platforms.Set
+	handler   http.Handler
+}
+
+// configured are a scanner that runs here and some whose reports are uploaded.
+var configured = core.Scanners{
+	"gitleaks": core.RunsHere, "linter": core.Uploaded, "semgrep": core.Uploaded, "trivy": core.Uploaded,
+}
+
+func setup(t testing.TB, scanners ...string) *bench {
+	t.Helper()
+	return setupOn(t, storetest.Engines[0], scanners...)
+}
+
+func setupOn(t testing.TB, e storetest.Engine, scanners ...string) *bench {
+	t.Helper()
+	policy := storetest.Policy
+	policy.Scanners = scanners
+	b := &bench{
+		store: e.Open(t, store.Config{
+			Policies: core.Policies{{Match: "github/acme/*", Policy: policy}}, Scanners: configured,
+		}),
+		platforms: platforms.Set{"github": mergeBases{}},
+	}
+	log := slog.New(slog.DiscardHandler)
+	router := httpx.NewRouter(log)
+	api.New(api.Config{Store: b.store, Version: "test", Log: log, Platforms: b.platforms, Tokens: httpx.Tokens{
+		{Name: "reader", Token: "viewer-token", Role: httpx.Viewer},
+		{Name: "ci", Token: "scanner-token", Role: httpx.Scanner},
+		{Name: "root", Token: "admin-token", Role: httpx.Admin},
+	}}).Register(router)
+	b.handler = router
+	return b
+}
+
+func (b *bench) push(t testing.TB, n int) string {
+	t.Helper()
+	d, p := storetest.PushOf(n)
+	receipt, err := b.store.AcceptPush(t.Context(), d, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return receipt.Reference
+}
+
+// call sends a request with a role's token and decodes the answer into out.
+func (b *bench) call(t testing.TB, role, method, path, body string, out any, header ...string) *httptest.ResponseRecorder {
+	t.Helper()
+	request := httptest.NewRequest(method, path, strings.NewReader(body))
+	if role != "" {
+		request.Header.Set("Authorization", "Bearer "+role+"-token")
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		request.Header.Set(header[i], header[i+1])
+	}
+	recorder := httptest.NewRecorder()
+	b.handler.ServeHTTP(recorder, request)
+	if out != nil && recorder.Code < 400 {
+		if err := json.Unmarshal(recorder.Body.Bytes(), out); err != nil {
+			t.Fatalf("%s %s: %d %s", method, path, recorder.Code, recorder.Body)
+		}
+	}
+	return recorder
+}
+
+// detail is the sentence of a problem document.
+func detail(t *testing.T, answer *httptest.ResponseRecorder) string {
+	t.Helper()
+	var problem struct{ Detail string }
+	if err := json.Unmarshal(answer.Body.Bytes(), &problem); err != nil {
+		t.Fatalf("%d is no problem document: %s", answer.Code, answer.Body)
+	}
+	return problem.Detail
+}
+
+type results struct {
+	Scan, Status, Summary    string
+	Verdict                  *string
+	Results, Stored, Skipped int
+	New, Unchanged           int
+	WaitingFor               []string `json:"waiting_for"`
+	Items                    []map[string]any
+	Next                     string
+	ReferenceID              string `json:"reference_id"`
+	Jobs, Statuses           []map[string]any
+}
+
+// findingAnswer is what the endpoints of a finding answer.
+type findingAnswer struct {
+	ID               int64
+	RuleID           string   `json:"rule_id"`
+	TriageDecision   *string  `json:"triage_decision"`
+	AIVerdict        *string  `json:"ai_verdict"`
+	AIConfidence     *float64 `json:"ai_confidence"`
+	AIReasoning      *string  `json:"ai_reasoning"`
+	RemediationPatch *string  `json:"remediation_patch"`
+	RedTeamSuccess   *bool    `json:"red_team_success"`
+	Scan, Summary    string
+	Verdict          *string
+	DecidedBy        *struct {
+		ID                      int64
+		Source, Author, Comment string
+	} `json:"decided_by"`
+}
+
+// reported gives a scan with the two findings of report, and their paths.
+func reported(t *testing.T, b *bench) (scan, high, low string) {
+	t.Helper()
+	ref := b.push(t, 1)
+	b.call(t, "scanner", "PUT", "/api/v1/scans/"+ref+"/results/trivy", report, nil)
+	var list results
+	b.call(t, "viewer", "GET", "/api/v1/scans/"+ref+"/findings", "", &list)
+	if len(list.Items) != 2 {
+		t.Fatalf("findings: %+v", list)
+	}
+	path := func(n int) string { return fmt.Sprintf("/api/v1/findings/%.0f", list.Items[n]["id"]) }
+	return "/api/v1/scans/" + ref, path(0), path(1)
+}
+
+func inJSON(values ...any) string {
+	var parts []string
+	for _, value := range values {
+		text, _ := json.Marshal(value)
+		parts = append(parts, string(text))
+	}
+	return strings.Join(parts, " ")
+}
+
+// knows imports scores, and a catalog that lists CVE-2024-0003.
+func (b *bench) knows(t *testing.T, scores ...core.Score) {
+	t.Helper()
+	for _, feed := range []core.Feed{
+		{Kind: core.FeedEPSS, Date: time.Date(2026, 8, 16, 0, 0, 0, 0, time.UTC), Version: "v4", Source: "a", Scores: scores},
+		{Kind: core.FeedKEV, Source: "b", Scores: []core.Score{{CVEID: "CVE-2024-0003"}}},
+	} {
+		if _, err := b.store.PutFeed(t.Context(), feed, store.FeedOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func (b *bench) deliver(t *testing.T, path string, body io.Reader) *httptest.ResponseRecorder {
+	return b.serve(httptest.NewRequestWithContext(t.Context(), http.MethodPut, path, body))
+}
+
+func (b *bench) serve(request *http.Request) *httptest.ResponseRecorder {
+	request.Header.Set("Authorization", "Bearer scanner-token")
+	recorder := httptest.NewRecorder()
+	b.handler.ServeHTTP(recorder, request)
+	return recorder
+}
+
+// audit lists who did what, the oldest first.
+func (b *bench) audit(t *testing.T) (list []string) {
+	t.Helper()
+	var got results
+	b.call(t, "admin", "GET", "/api/v1/audit?limit=100", "", &got)
+	for _, item := range got.Items {
+		list = append([]string{fmt.Sprintf("%s: %s", item["actor"], item["action"])}, list...)
+	}
+	return list
+}
+
+// finding is one of a scan's.
+func (b *bench) finding(t *testing.T, ref string) int {
+	t.Helper()
+	var got results
+	b.call(t, "viewer", "GET", "/api/v1/scans/"+ref+"/findings", "", &got)
+	if len(got.Items) == 0 {
+		t.Fatal("no findings")
+	}
+	return int(got.Items[0]["id"].(float64))
+}
+
+// operations are those of the description, by method and path.
+func (b *bench) operations(t *testing.T) map[string]map[string]any {
+	t.Helper()
+	var described struct {
+		Paths map[string]map[string]map[string]any
+	}
+	if err := json.Unmarshal(b.call(t, "", "GET", "/openapi.json", "", nil).Body.Bytes(), &described); err != nil {
+		t.Fatal(err)
+	}
+	operations := map[string]map[string]any{}
+	for path, methods := range described.Paths {
+		for method, operation := range methods {
+			operations[strings.ToUpper(method)+" "+path] = operation
+		}
+	}
+	return operations
+}
+
+// mergeBases is a platform of which only one merge base is asked.
+type mergeBases struct {
+	platforms.Platform
+	base string
+}
+
+func (h mergeBases) MergeBase(_ context.Context, project, branch, _ string) (string, error) {
+	if h.base == "" || project != "acme/shop" || branch != "main" {
+		return "", platforms.ErrUnknownCommit
+	}
+	return h.base, nil
+}

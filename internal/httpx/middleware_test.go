@@ -1,0 +1,118 @@
+package httpx_test
+
+import (
+	"compress/gzip"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/scanhook/scanhook/internal/httpx"
+)
+
+// HEAD answers as GET does, without the body; what takes no GET takes no HEAD.
+func TestHeadAnswersWhereGetDoes(t *testing.T) {
+	t.Parallel()
+	router := httpx.NewRouter(slog.New(slog.DiscardHandler))
+	router.GET("/page", func(c *gin.Context) {
+		c.Header("X-Method", httpx.Method(c.Request))
+		c.String(http.StatusOK, "text")
+	})
+	router.POST("/form", func(c *gin.Context) { c.Status(http.StatusNoContent) })
+	server := httptest.NewServer(httpx.AnswerHead(router))
+	t.Cleanup(server.Close)
+	for path, want := range map[string]int{"/page": 200, "/form": 405, "/nothing": 404} {
+		for _, method := range []string{http.MethodGet, http.MethodHead} {
+			request, err := http.NewRequestWithContext(t.Context(), method, server.URL+path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer, err := http.DefaultClient.Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, _ := io.ReadAll(answer.Body)
+			_ = answer.Body.Close()
+			if answer.StatusCode != want || (len(body) == 0) != (method == http.MethodHead) {
+				t.Errorf("%s %s: %d with %d bytes", method, path, answer.StatusCode, len(body))
+			}
+			if path == "/page" && (answer.ContentLength != 4 || answer.Header.Get("X-Method") != method) {
+				t.Errorf("%s %s: %v", method, path, answer.Header)
+			}
+		}
+	}
+}
+
+func TestCompress(t *testing.T) {
+	t.Parallel()
+	text := strings.Repeat("the same again ", 1000)
+	for name, c := range map[string]struct {
+		kind, accepts, body string
+		want                bool
+	}{
+		"a page":                 {"text/html; charset=utf-8", "gzip, br", text, true},
+		"JSON":                   {"application/json", "gzip", text, true},
+		"a problem":              {"application/problem+json", "gzip", text, true},
+		"a short one":            {"application/json", "gzip", "{}", false},
+		"an event stream":        {"text/event-stream", "gzip", text, false},
+		"a patch":                {"text/plain; charset=utf-8", "gzip", text, false},
+		"for who cannot read it": {"text/html", "", text, false},
+		"for who refuses it":     {"text/html", "gzip;q=0", text, false},
+	} {
+		handler, err := httpx.Compress(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", c.kind)
+			_, _ = io.WriteString(w, c.body)
+			if c.kind == "text/event-stream" {
+				w.(http.Flusher).Flush()
+			}
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+		request.Header.Set("Accept-Encoding", c.accepts)
+		answer := httptest.NewRecorder()
+		handler.ServeHTTP(answer, request)
+		var body io.Reader = answer.Body
+		if packed := answer.Header().Get("Content-Encoding") == "gzip"; packed != c.want {
+			t.Errorf("%s: compressed %t", name, packed)
+		} else if packed {
+			if body, err = gzip.NewReader(answer.Body); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := io.ReadAll(body); err != nil || string(got) != c.body {
+			t.Errorf("%s: %d bytes, %v", name, len(got), err)
+		}
+	}
+}
+
+// Who sends a body would lose it to a redirect; who reads is led to the address that is the right one.
+func TestFinalSlashLosesNoBody(t *testing.T) {
+	t.Parallel()
+	router := httpx.NewRouter(slog.New(slog.DiscardHandler))
+	for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodGet} {
+		router.Handle(method, "/things/:name", func(c *gin.Context) { c.String(http.StatusOK, c.Param("name")) })
+	}
+	handler := httpx.DropFinalSlash(router)
+	for request, want := range map[string]string{
+		"POST /things/a": "200 a", "POST /things/a/": "200 a", "POST /things/a//": "200 a", "PUT /things/a%2Fb/": "200 a/b",
+		"PATCH /things/a/?x=/": "200 a", "DELETE /things/a/": "200 a", "GET /things/a": "200 a", "POST /": "404 ",
+	} {
+		method, path, _ := strings.Cut(request, " ")
+		recorder := httptest.NewRecorder()
+		handler.ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), method, path, nil))
+		body := recorder.Body.String()
+		if recorder.Code == http.StatusNotFound {
+			body = ""
+		}
+		if got := fmt.Sprint(recorder.Code, " ", body); got != want {
+			t.Errorf("%s: got %q, want %q", request, got, want)
+		}
+	}
+}

@@ -1,0 +1,78 @@
+package httpx_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/scanhook/scanhook/internal/httpx"
+)
+
+func TestLoginThrottleSlowsDown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		throttle := httpx.NewLoginThrottle()
+		for i := range 10 {
+			if wait := throttle.Failed(t.Context(), "2001:db8::1"); wait != 0 {
+				t.Errorf("mistake %d: wait %s", i, wait)
+			}
+		}
+		start := time.Now()
+		wait := throttle.Failed(t.Context(), "2001:db8::2")
+		if took := time.Since(start); wait != 6*time.Second || took != time.Second {
+			t.Errorf("eleventh of a /64: wait %s after %s, want 6s after 1s", wait, took)
+		}
+		if wait := throttle.Failed(t.Context(), "2001:db8:0:1::1"); wait != 0 {
+			t.Errorf("another network: wait %s", wait)
+		}
+		time.Sleep(wait)
+		if wait := throttle.Failed(t.Context(), "2001:db8::1"); wait != 0 {
+			t.Errorf("after waiting: wait %s", wait)
+		}
+	})
+}
+
+// Many throttle at once are not all held up, and one whose client has gone is not held up either.
+func TestLoginThrottleDelaysFew(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		throttle := httpx.NewLoginThrottle()
+		for range 10 {
+			throttle.Failed(t.Context(), "192.0.2.1")
+		}
+		var crowd sync.WaitGroup
+		for range 64 {
+			crowd.Go(func() { throttle.Failed(t.Context(), "192.0.2.1") })
+		}
+		synctest.Wait()
+		start := time.Now()
+		if wait := throttle.Failed(t.Context(), "192.0.2.1"); wait == 0 || time.Since(start) > 0 {
+			t.Errorf("one more: wait %s after %s, want some at once", wait, time.Since(start))
+		}
+		crowd.Wait()
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		start = time.Now()
+		if throttle.Failed(gone, "192.0.2.1"); time.Since(start) > 0 {
+			t.Error("a request whose client has gone is delayed")
+		}
+	})
+}
+
+// The number of networks that are remembered is bounded.
+func TestLoginThrottleForgetsNetworks(t *testing.T) {
+	t.Parallel()
+	throttle := httpx.NewLoginThrottle()
+	for range 10 {
+		throttle.Failed(t.Context(), "192.0.2.1")
+	}
+	for i := range 10_000 {
+		throttle.Failed(t.Context(), fmt.Sprintf("10.0.%d.%d", i/256, i%256))
+	}
+	if wait := throttle.Failed(t.Context(), "192.0.2.1"); wait != 0 {
+		t.Errorf("wait %s, of a network that was forgotten", wait)
+	}
+}

@@ -1,0 +1,42 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+// explainPage is what happened to a commit, scan by scan.
+type explainPage struct {
+	SHA       string
+	Timelines []timeline
+}
+
+// timeline is what happened to one scan of the commit, in order.
+type timeline struct {
+	Scan   core.Scan
+	Banner banner
+	Events []core.Step
+}
+
+func (w *Web) explain(c *gin.Context) error {
+	facts, err := w.Store.ExplainCommit(c.Request.Context(), c.Param("sha"))
+	if err != nil {
+		return err
+	}
+	page := explainPage{SHA: facts[0].Scan.CommitSHA}
+	for _, f := range facts {
+		w.hideSecrets(c, f.Deliveries)
+		page.Timelines = append(page.Timelines, timeline{f.Scan, bannerOf(f.Scan, counts{}), f.Story()})
+	}
+	return w.Render(c, http.StatusOK, "explain", "What happened to "+core.ShortSHA(page.SHA), page)
+}
+
+// toExplain leads from the form that asks for a commit to its page.
+func (w *Web) toExplain(c *gin.Context) error {
+	c.Redirect(http.StatusSeeOther, w.Base.Path("/explain/"+url.PathEscape(c.Query("sha"))))
+	return nil
+}

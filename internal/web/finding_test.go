@@ -1,0 +1,122 @@
+package web_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/web"
+	"github.com/scanhook/scanhook/store"
+)
+
+func TestGitLabLinksLeadToLines(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, func(cfg *web.Config) { cfg.Platforms = web.Platforms{"github": {Type: "gitlab"}} })
+	scan := s.scanned(1, finding(func(f *core.Finding) { f.EndLine = 5 }))
+	contains(t, s.page("/scans/"+scan.ReferenceID), "/acme/shop/-/blob/"+scan.CommitSHA+"/a/b.env#L3-5",
+		"/acme/shop/-/commit/"+scan.CommitSHA, "platforms.github has no token")
+}
+
+// A link to a finding leads to the page of its scan on which it stands.
+func TestLinkToAFindingLeadsToItsCard(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, private)
+	var many []core.Finding
+	for n := range 60 {
+		many = append(many, finding(func(f *core.Finding) { f.RuleID = fmt.Sprintf("rule-%02d", n) }))
+	}
+	scan := s.scanned(1, many...)
+	if answer := s.ask("/findings/55", nil); !strings.HasPrefix(answer.Header().Get("Location"), "/hooks/login") {
+		t.Errorf("a stranger is led to %s", answer.Header().Get("Location"))
+	}
+	s.login()
+	for id, want := range map[int]string{3: "#finding-3", 55: "?page=2&show=new#finding-55"} {
+		got := s.ask(fmt.Sprintf("/findings/%d", id), nil).Header().Get("Location")
+		if got != "/hooks/scans/"+scan.ReferenceID+want {
+			t.Errorf("finding %d leads to %s", id, got)
+		}
+		path, _, _ := strings.Cut(strings.TrimPrefix(got, "/hooks"), "#")
+		contains(t, s.page(path), fmt.Sprintf(`id="finding-%d"`, id), fmt.Sprintf(`href="/hooks/findings/%d"`, id))
+	}
+	s.ask("/findings/7/feedback", url.Values{"verdict": {"FP"}})
+	if got := s.ask("/findings/7", nil).Header().Get("Location"); !strings.HasSuffix(got, "?page=1&show=dismissed#finding-7") {
+		t.Errorf("a dismissed finding leads to %s", got)
+	}
+	if answer := s.ask("/findings/4711", nil); answer.Code != http.StatusNotFound {
+		t.Errorf("no finding: %d", answer.Code)
+	}
+}
+
+func TestPatchIsShownAndHandedOut(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	scan := s.scanned(1, finding())
+	patch, verdict, reasoning, proven := "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-<old>\n+new\n", "likely real", "Because.", false
+	_, err := s.store.PatchFinding(t.Context(), 1, core.Statement{
+		Source: core.ByAI, RemediationPatch: core.SetTo(patch), AIVerdict: core.SetTo(verdict), AIReasoning: core.SetTo(reasoning),
+		AIConfidence: core.SetTo(0.875), RedTeamSuccess: core.SetTo(proven),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := s.page("/scans/" + scan.ReferenceID)
+	contains(t, page, `<span class="line del">-&lt;old&gt;`, `<span class="line add">&#43;new`, "likely real, 88 % sure", "Because.")
+	lacks(t, page, "exploit proven")
+	answer := s.ask("/findings/1/patch", nil)
+	if answer.Body.String() != patch || !strings.HasPrefix(answer.Header().Get("Content-Disposition"), "attachment") {
+		t.Errorf("patch: %q %v", answer.Body, answer.Header())
+	}
+}
+
+func TestCodeAroundAFindingIsNumberedAndItsLinesMarked(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	scan := s.scanned(1, finding(func(f *core.Finding) { f.EndLine = 4 }))
+	found, err := s.store.PageFindings(t.Context(), scan, store.FindingPage{State: core.New, Limit: 1})
+	if err != nil || len(found) != 1 {
+		t.Fatal(found, err)
+	}
+	found[0].Code, found[0].CodeLine = "one\n\ttwo\nthree\nfour\n<b>five</b>", 1
+	if err := s.store.PutCode(t.Context(), core.Job{ID: found[0].JobID}, found); err != nil {
+		t.Fatal(err)
+	}
+	page := s.page("/scans/" + scan.ReferenceID)
+	contains(t, page, `<span class="line "><span class="number">2</span>	two`,
+		`<span class="line mark"><span class="number">3</span><mark>three</mark>`,
+		`<span class="line mark"><span class="number">4</span><mark>four</mark>`,
+		`<span class="line "><span class="number">5</span>&lt;b&gt;five`)
+	lacks(t, page, "KEY=REDACTED", "No code is kept")
+}
+
+func TestFindingsWithoutCodeSayWhereItIs(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	scan := s.scanned(1, finding(func(f *core.Finding) { f.Snippet = "" }),
+		finding(func(f *core.Finding) { f.Snippet, f.Line, f.File = "", 0, "go.mod" }))
+	contains(t, s.page("/scans/"+scan.ReferenceID), "No code of this line is stored", "The report names the file only.",
+		`<a href="https://git.example/acme/shop/blob/`+scan.CommitSHA+`/a/b.env#L3" rel="noopener">Look at it on github</a>`)
+}
+
+// Reports that give more lines than the finding has do not tell where they begin.
+func TestSnippetsOfUnknownBeginningHaveNoNumbers(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	scan := s.scanned(1, finding(func(f *core.Finding) { f.Snippet = "a\nb\nc" }))
+	lacks(t, s.page("/scans/"+scan.ReferenceID), `class="number"`, "<mark>")
+}
+
+func TestASecretOfSeveralLinesIsShownAsOne(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	scan := s.scanned(1, finding(func(f *core.Finding) {
+		f.EndLine, f.Snippet = 6, "REDACTED-29f0\nREDACTED-29f0\nREDACTED-29f0\nend"
+	}))
+	page := s.page("/scans/" + scan.ReferenceID)
+	contains(t, page, `<span class="number">3</span><mark>REDACTED-29f0</mark>`, `<span class="number">6</span><mark>end</mark>`)
+	if n := strings.Count(page, "REDACTED-29f0"); n != 1 {
+		t.Errorf("it is shown in %d lines", n)
+	}
+}

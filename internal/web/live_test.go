@@ -1,0 +1,98 @@
+package web_test
+
+import (
+	"bufio"
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/httpx"
+	"github.com/scanhook/scanhook/internal/web"
+)
+
+// The stream of a running scan tells of its end, and ends itself when the server stops.
+func TestEventsTellOfChanges(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	cfg := web.Config{Store: s.store, Public: true, PublicURL: "http://scanhook.example", Log: discard,
+		Platforms: web.Platforms{"github": {Posts: true}}}
+	pages, err := web.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(routerOf(pages))
+	defer server.Close()
+	scan := s.scanned(1)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"/scans/"+scan.ReferenceID+"/events?version=old", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	lines := bufio.NewScanner(answer.Body)
+	versions := map[string]bool{}
+	for lines.Scan() {
+		if version, ok := strings.CutPrefix(lines.Text(), "data: "); ok && !versions[version] {
+			if versions[version] = true; len(versions) == 1 {
+				if _, err := s.store.PutReport(t.Context(), scan.ReferenceID, "gitleaks", core.Report{}); err != nil {
+					t.Fatal(err)
+				}
+				continue
+			}
+			pages.Stop()
+		}
+	}
+	if len(versions) != 2 || ctx.Err() != nil || answer.Header.Get("Content-Type") != "text/event-stream" {
+		t.Errorf("versions %v, %v, %v", versions, ctx.Err(), answer.Header)
+	}
+}
+
+// One who opens very many live pages leaves room for the others.
+func TestEventsAreBoundedForEachPerson(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	pages, err := web.New(web.Config{Store: s.store, Public: true, PublicURL: "http://scanhook.example", Log: discard,
+		Tokens: httpx.Tokens{{Name: "ada", Token: token, Role: "viewer"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(httpx.AnswerHead(routerOf(pages)))
+	t.Cleanup(server.Close)
+	t.Cleanup(pages.Stop)
+	s.router = routerOf(pages)
+	s.login()
+	path := server.URL + "/scans/" + s.scanned(1).ReferenceID + "/events"
+	open := func(method, cookie string) int {
+		request, err := http.NewRequestWithContext(t.Context(), method, path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.AddCookie(&http.Cookie{Name: "scanhook_session", Value: cookie})
+		answer, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = answer.Body.Close() })
+		return answer.StatusCode
+	}
+	for i := range 52 {
+		if got := open(http.MethodGet, ""); (got == http.StatusNoContent) != (i >= 50) {
+			t.Errorf("stream %d: %d", i+1, got)
+		}
+	}
+	if got := open(http.MethodGet, s.cookie); got != http.StatusOK {
+		t.Errorf("another person's: %d", got)
+	}
+	if got := open(http.MethodHead, ""); got != http.StatusOK {
+		t.Errorf("HEAD, which ends at once: %d", got)
+	}
+}

@@ -1,0 +1,189 @@
+// Package signin knows who looks at a page. People log in with an API token of the configuration, at an identity
+// provider (OpenID Connect), or with a link that scanhook demo prints. Each way opens a session: a cookie holds its
+// secret, and the database holds a key that is derived from the secret.
+package signin
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"golang.org/x/time/rate"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/httpx"
+	"github.com/scanhook/scanhook/store"
+)
+
+const (
+	cookieName    = "scanhook_session"
+	sessionLength = 12 * time.Hour
+	visitorKey    = "visitor" // in Gin's context
+)
+
+// Config holds what logging in needs.
+type Config struct {
+	Store     *store.Store
+	Tokens    httpx.Tokens
+	OIDC      *OIDC    // nil where no identity provider is configured
+	PublicURL *url.URL // how browsers reach Scanhook
+	Public    bool     // everybody may read
+	Throttle  *httpx.LoginThrottle
+	Log       *slog.Logger
+	Now       func() time.Time
+}
+
+// Visitor is who looks at a page; the zero value has not logged in.
+type Visitor struct {
+	Name string // of the token that the session was opened with, or of the person
+	Role httpx.Role
+	key  string // of the session
+}
+
+// Known tells whether the visitor has logged in.
+func (v Visitor) Known() bool { return v.Name != "" }
+
+// Admin tells whether the visitor may see what everybody does.
+func (v Visitor) Admin() bool { return v.Role.Includes(httpx.Admin) }
+
+// MayScan tells whether the visitor may have a commit scanned.
+func (v Visitor) MayScan() bool { return v.Role.Includes(httpx.Scanner) }
+
+// Sessions opens, finds and ends the sessions of people.
+type Sessions struct {
+	Config
+	base        httpx.Base
+	provider    *provider // nil without OIDC
+	invitations invitations
+	refusals    rate.Sometimes // refused logins that the audit log has
+}
+
+// New returns the sessions of one Scanhook.
+func New(cfg Config) *Sessions {
+	s := &Sessions{Config: cfg, base: httpx.BaseOf(cfg.PublicURL), refusals: rate.Sometimes{Interval: time.Minute}}
+	if cfg.OIDC != nil {
+		redirect := strings.TrimRight(cfg.PublicURL.String(), "/") + "/login/callback"
+		s.provider = &provider{OIDC: *cfg.OIDC, redirect: redirect, now: cfg.Now}
+	}
+	return s
+}
+
+// LogIn opens a session with an API token that somebody typed. After a wrong one, ok is false, and wait is how long the
+// client must wait before the next; 0 means that it may have been a mistake. Many wrong tokens also appear in the audit
+// log, once a minute.
+func (s *Sessions) LogIn(c *gin.Context, typed string) (ok bool, wait time.Duration, err error) {
+	if token, ok := s.Tokens.Find(strings.TrimSpace(typed)); ok {
+		id := rand.Text()
+		return true, 0, s.open(c, id, store.Session{Key: sessionKey(token.Token, id)}, token.Name)
+	}
+	if wait = s.Throttle.Refuse(c, "login with a wrong token"); wait > 0 {
+		s.refusals.Do(func() {
+			err = s.Store.RecordAudit(c.Request.Context(), core.AuditEvent{
+				Action: core.AuditLoginRefused, Subject: "from " + httpx.Client(c), Detail: "many wrong tokens",
+			})
+		})
+	}
+	return false, wait, err
+}
+
+// open gives the browser the secret of a session.
+func (s *Sessions) open(c *gin.Context, id string, session store.Session, name string) error {
+	ctx := c.Request.Context()
+	if err := s.Store.PutSession(ctx, session, sessionLength); err != nil {
+		return err
+	}
+	s.putCookie(c, cookieName, id, int(sessionLength.Seconds()))
+	s.Log.Info("logged in", "name", name, "client", httpx.Client(c))
+	return s.Store.RecordAudit(ctx, core.AuditEvent{Actor: name, Action: core.AuditLogin, Subject: "from " + httpx.Client(c)})
+}
+
+// sessionKey is the key of a session in the database. It depends on the browser's secret and on what the session was
+// opened with, so that a new token ends the sessions of the old one.
+func sessionKey(openedWith, id string) string {
+	mac := hmac.New(sha256.New, []byte(openedWith))
+	mac.Write([]byte(id))
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
+// putCookie stores a secret in the browser, or removes it. Scripts cannot read it, and forms of other sites do not send it.
+func (s *Sessions) putCookie(c *gin.Context, name, value string, seconds int) {
+	http.SetCookie(c.Writer, &http.Cookie{ //nolint:gosec // Secure follows public_url: there are installations without TLS
+		Name: name, Value: value, Path: s.base.Path("/"), MaxAge: seconds,
+		HttpOnly: true, Secure: s.PublicURL.Scheme == "https", SameSite: http.SameSiteLaxMode,
+	})
+}
+
+// Visitor finds whose session a request belongs to, once per request. A token that was removed from the configuration
+// or exchanged ends the sessions that were opened with it.
+func (s *Sessions) Visitor(c *gin.Context) (Visitor, error) {
+	if who, ok := c.Get(visitorKey); ok {
+		return who.(Visitor), nil
+	}
+	who := Visitor{}
+	if id, err := c.Cookie(cookieName); err == nil && len(id) == len(rand.Text()) {
+		if who, err = s.find(c.Request.Context(), id); err != nil {
+			return Visitor{}, err
+		}
+	}
+	c.Set(visitorKey, who)
+	return who, nil
+}
+
+func (s *Sessions) find(ctx context.Context, id string) (Visitor, error) {
+	byKey := make(map[string]httpx.Token, len(s.Tokens))
+	for _, token := range s.Tokens {
+		byKey[sessionKey(token.Token, id)] = token
+	}
+	keys := slices.Collect(maps.Keys(byKey))
+	if s.provider != nil {
+		keys = append(keys, s.provider.sessionKey(id))
+	}
+	session, err := s.Store.FindSession(ctx, keys)
+	switch {
+	case errors.Is(err, core.ErrNotFound):
+		return Visitor{}, nil
+	case err != nil || session.Person == "":
+		token := byKey[session.Key]
+		return Visitor{Name: token.Name, Role: token.Role, key: session.Key}, err
+	}
+	who, err := readPerson(session.Person)
+	if role := s.provider.roleOf(who); err == nil && role != "" {
+		return Visitor{Name: who.Name, Role: role, key: session.Key}, nil
+	}
+	return Visitor{}, err
+}
+
+// Admits tells whether a request comes from a browser that may read here.
+func (s *Sessions) Admits(r *http.Request) bool {
+	cookie, err := r.Cookie(cookieName)
+	if s.Public || err != nil || len(cookie.Value) != len(rand.Text()) {
+		return s.Public
+	}
+	who, err := s.find(r.Context(), cookie.Value)
+	return err == nil && who.Known()
+}
+
+// LogOut ends a session.
+func (s *Sessions) LogOut(c *gin.Context) error {
+	who, err := s.Visitor(c)
+	if err == nil && who.Known() {
+		err = s.Store.DeleteSession(c.Request.Context(), who.key)
+	}
+	if err != nil {
+		return err
+	}
+	s.putCookie(c, cookieName, "", -1)
+	c.Redirect(http.StatusSeeOther, s.base.Path("/"))
+	return nil
+}

@@ -1,0 +1,153 @@
+// Package text turns values into the text of a page: for people, bounded, and harmless whoever wrote it.
+package text
+
+import (
+	"fmt"
+	"math"
+	"net/url"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+// MaxName is the length in characters to which names and other short texts are cut.
+const MaxName = 300
+
+// Visible replaces the characters that deceive readers by visible ones: those that change the direction of text, that
+// have no width, and that control terminals. Line breaks and tabs stay.
+func Visible(text string) string {
+	if strings.IndexFunc(text, deceives) < 0 && utf8.ValidString(text) {
+		return text
+	}
+	var out strings.Builder
+	for _, r := range text {
+		switch {
+		case !deceives(r):
+			out.WriteRune(r)
+		case r < ' ':
+			out.WriteRune('␀' + r)
+		default:
+			fmt.Fprintf(&out, "[U+%04X]", r)
+		}
+	}
+	return out.String()
+}
+
+func deceives(r rune) bool {
+	switch {
+	case r == '\n', r == '\t':
+		return false
+	case r < ' ', r >= 0x7f && r < 0xa0:
+		return true
+	case r == 0x061c, r == 0x200b, r == 0x200e, r == 0x200f, r == 0x2060, r == 0xfeff:
+		return true
+	}
+	return r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069
+}
+
+// Cut shortens a text to a number of characters, and says so.
+func Cut(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	for i := range text {
+		if limit == 0 {
+			return text[:i] + "… (cut)"
+		}
+		limit--
+	}
+	return text
+}
+
+// Short is a visible text of at most limit characters.
+func Short(text string, limit int) string { return Cut(Visible(text), limit) }
+
+// Ago tells how long ago something was.
+func Ago(d time.Duration) string {
+	switch {
+	case d < 2*time.Second:
+		return "just now"
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%d seconds ago", int(d.Seconds()))
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%d minutes ago", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d hours ago", int(d.Hours()))
+	}
+	return fmt.Sprintf("%d days ago", int(d.Hours()/24))
+}
+
+// Days is a duration in whole days.
+func Days(d time.Duration) string { return core.Plural(int(d/(24*time.Hour)), "day") }
+
+// Seconds is a duration in the unit that suits it.
+func Seconds(value float64) string {
+	switch {
+	case value < 600:
+		return fmt.Sprintf("%.3g s", value)
+	case value < 7200:
+		return fmt.Sprintf("%.3g min", value/60)
+	}
+	return fmt.Sprintf("%.3g h", value/3600)
+}
+
+// Size is a number of bytes in the unit that suits it.
+func Size(bytes float64) string {
+	for _, unit := range []string{"B", "kB", "MB", "GB"} {
+		if bytes < 1000 {
+			return fmt.Sprintf("%.3g %s", bytes, unit)
+		}
+		bytes /= 1000
+	}
+	return fmt.Sprintf("%.3g TB", bytes)
+}
+
+// Percent writes a share between 0 and 1.
+func Percent(share float64) string {
+	switch p := share * 100; {
+	case p > 0 && p < 1:
+		return fmt.Sprintf("%.2g %%", p)
+	case p < 10:
+		return fmt.Sprintf("%.1f %%", p)
+	case p >= 99 && p < 100: // never rounded up to certainty
+		return fmt.Sprintf("%.1f %%", math.Floor(p*10)/10)
+	default:
+		return fmt.Sprintf("%.0f %%", p)
+	}
+}
+
+// Percentile is the share of all vulnerabilities that are less likely exploited than one; it is never all of them.
+func Percentile(share float64) string { return Percent(min(share, 0.999)) }
+
+// UpTo is a number of things that were counted as far as most.
+func UpTo(n, most int, one, more string) string {
+	switch {
+	case n >= most:
+		return fmt.Sprintf("%d or more %s", most, more)
+	case n == 1:
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, more)
+}
+
+// Decision is a triage decision for people; nil is none.
+func Decision(d *core.Triage) string {
+	switch {
+	case d == nil:
+		return "undecided"
+	case *d == core.FalsePositive:
+		return "false positive"
+	}
+	return "real"
+}
+
+// WebLink is a link to a web page, or empty: javascript:, data: and the like must not become links.
+func WebLink(link string) string {
+	parsed, err := url.Parse(strings.TrimSpace(link))
+	if err != nil || parsed.Host == "" || parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.User != nil {
+		return ""
+	}
+	return parsed.String()
+}

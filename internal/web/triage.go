@@ -1,0 +1,119 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store"
+)
+
+// What a visitor can have done to a finding. It was too late if somebody else had decided meanwhile.
+const (
+	doneFalsePositive = string(core.FalsePositive)
+	doneReal          = string(core.TruePositive)
+	doneUndo          = "undone"
+	doneTooLate       = "late"
+)
+
+// done is what a visitor has just done to a finding. The address of the page that they come back to holds it.
+type done struct {
+	What string // one of the words above
+	Of   int64  // the finding; 0 for none
+}
+
+// feedback records a person's decision on a finding and goes back to the page with the form.
+func (w *Web) feedback(c *gin.Context) error {
+	verdict := c.PostForm("verdict")
+	return w.judge(c, verdict, func(id int64, who string) (store.Triaged, error) {
+		return w.Store.RecordFeedback(c.Request.Context(), core.Feedback{
+			FindingID: id, UserVerdict: core.Triage(verdict), Comments: commentOf(c), Author: who,
+		})
+	})
+}
+
+// undo withdraws the decision that the visitor has seen. If another one was made meanwhile, the page says so.
+func (w *Web) undo(c *gin.Context) error {
+	decision, err := strconv.ParseInt(c.PostForm("decision"), 10, 64)
+	if err != nil || decision < 1 {
+		return fmt.Errorf("%w: the form does not name the decision that it withdraws", core.ErrInvalid)
+	}
+	return w.judge(c, doneUndo, func(id int64, who string) (store.Triaged, error) {
+		return w.Store.WithdrawFeedback(c.Request.Context(), core.Withdrawal{
+			FindingID: id, WordID: decision, Comments: commentOf(c), Author: who,
+		})
+	})
+}
+
+// commentOf is the comment as people typed it: browsers send line ends as CR LF.
+func commentOf(c *gin.Context) string {
+	return strings.ReplaceAll(c.PostForm("comments"), "\r\n", "\n")
+}
+
+// judge saves what the visitor does to a finding, and goes back to the page with the form.
+func (w *Web) judge(c *gin.Context, what string, save func(id int64, who string) (store.Triaged, error)) error {
+	id, err := findingID(c)
+	if err != nil {
+		return err
+	}
+	who, err := w.Sessions.Visitor(c)
+	if err != nil {
+		return err
+	}
+	triaged, err := save(id, who.Name)
+	if what == doneUndo && (errors.Is(err, core.ErrConflict) || errors.Is(err, core.ErrNotFound)) {
+		what = doneTooLate
+		triaged, err = w.Store.GetFinding(c.Request.Context(), id)
+	}
+	if err != nil {
+		return err
+	}
+	back := c.PostForm("back")
+	if back == "" {
+		back = w.Base.Path("/scans/" + triaged.Scan.ReferenceID)
+	}
+	c.Redirect(http.StatusSeeOther, done{what, id}.in(w.Base.Local(back)))
+	return nil
+}
+
+// in adds to an address what was done to which finding.
+func (d done) in(back string) string {
+	target, err := url.Parse(back)
+	if err != nil {
+		return back
+	}
+	query := target.Query()
+	query.Set("done", d.What)
+	query.Set("finding", strconv.FormatInt(d.Of, 10))
+	target.RawQuery, target.Fragment = query.Encode(), anchorOf(d.Of)
+	return target.String()
+}
+
+// doneOf reads from the address what in has written there. Of is 0 where the address says nothing valid.
+func doneOf(c *gin.Context) done {
+	d := done{What: c.Query("done")}
+	switch d.What {
+	case doneFalsePositive, doneReal, doneUndo, doneTooLate:
+		d.Of, _ = strconv.ParseInt(c.Query("finding"), 10, 64)
+	}
+	return d
+}
+
+// Sentence tells visitors what they have just done.
+func (d done) Sentence() string {
+	switch d.What {
+	case doneFalsePositive:
+		return "You marked this finding as a false positive."
+	case doneReal:
+		return "You marked this finding as real."
+	case doneUndo:
+		return "You withdrew the decision."
+	}
+	return "Nothing was withdrawn: the decision that you saw no longer holds. The history shows what was decided since."
+}

@@ -1,0 +1,79 @@
+package web_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store"
+)
+
+func TestFeedbackTurnsTheVerdict(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.login()
+	scan := s.scanned(1, finding())
+	list, err := s.store.PageFindings(t.Context(), scan, store.FindingPage{State: core.New, Limit: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	say := func(verdict string) string {
+		answer := s.ask(fmt.Sprintf("/findings/%d/feedback", list[0].ID), url.Values{
+			"verdict": {verdict}, "comments": {"<i>a fixture</i>"}, "back": {"/hooks/scans/" + scan.ReferenceID + "?page=1"},
+		})
+		if answer.Code != http.StatusSeeOther {
+			t.Fatalf("feedback: %d %s", answer.Code, answer.Body)
+		}
+		location := answer.Header().Get("Location")
+		if !strings.HasSuffix(location, fmt.Sprintf("#finding-%d", list[0].ID)) {
+			t.Errorf("it leads to %s", location)
+		}
+		path, _, _ := strings.Cut(strings.TrimPrefix(location, "/hooks"), "#")
+		return s.page(path)
+	}
+	contains(t, say("FP"), "Passed", "0 new, 1 dismissed", "as a false positive. The scan is now <b>passed</b>", "scanhook: success",
+		"On its way to github.", "History (1)", "<bdi>ada</bdi>", "&lt;i&gt;a fixture")
+	contains(t, say("TP"), "Failed", "1 new (1 high)", "History (2)", "as real. The scan is now <b>failed</b>")
+	if answer := s.ask("/findings/1/feedback", url.Values{"verdict": {"maybe"}}); answer.Code != http.StatusBadRequest {
+		t.Errorf("a strange verdict: %d", answer.Code)
+	}
+}
+
+// A decision is undone where it was said, and only the one that the page showed.
+func TestDecisionIsUndone(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.login()
+	scan := s.scanned(1, finding())
+	say := func(verdict core.Triage) int64 {
+		after, err := s.store.RecordFeedback(t.Context(), core.Feedback{FindingID: 1, UserVerdict: verdict, Author: "bob"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return after.Word.ID
+	}
+	undo := func(word int64) string {
+		answer := s.ask("/findings/1/undo", url.Values{
+			"decision": {fmt.Sprint(word)}, "comments": {"by mistake"}, "back": {"/hooks/scans/" + scan.ReferenceID},
+		})
+		path, _, _ := strings.Cut(strings.TrimPrefix(answer.Header().Get("Location"), "/hooks"), "#")
+		return s.page(path)
+	}
+	older, word := say(core.TruePositive), say(core.FalsePositive)
+	page := s.page("/scans/" + scan.ReferenceID + "?show=dismissed")
+	contains(t, page, fmt.Sprintf(`name="decision" value="%d"`, word), "Undo “false positive” by <bdi>bob</bdi>")
+	contains(t, undo(older), "Nothing was withdrawn", "Passed", "Undo “false positive” by <bdi>bob</bdi>")
+	page = undo(word)
+	contains(t, page, "You withdrew the decision.", "Failed", "1 new (1 high)", "withdrew a decision, now undecided", "by mistake")
+	lacks(t, page, "Undo “")
+	contains(t, undo(word), "Nothing was withdrawn", "Failed")
+	if answer := s.ask("/findings/1/undo", url.Values{}); answer.Code != http.StatusBadRequest {
+		t.Errorf("undoing nobody knows what: %d", answer.Code)
+	}
+	if strings.Contains(page, `<input id="comment`) {
+		t.Error("Enter in a comment submits the form")
+	}
+}
