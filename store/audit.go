@@ -8,38 +8,24 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store/sqldb"
 )
+
+var auditColumns = sqldb.ColumnsOf[core.AuditEvent]()
 
 // audit notes who changed what, in the transaction that changes it.
 func (s *Store) audit(ctx context.Context, tx *sqlx.Tx, event core.AuditEvent) error {
 	event = event.Bounded()
-	event.Timestamp = s.clock()
+	event.Timestamp = s.clock.Timestamp()
 	_, err := tx.NamedExecContext(ctx, `
 		INSERT INTO audit_events (timestamp, actor, action, source_platform, project_name, reference_id, subject, detail)
 		VALUES (:timestamp, :actor, :action, :source_platform, :project_name, :reference_id, :subject, :detail)`, event)
 	return err
 }
 
-// auditIntake notes who had scans opened that no webhook asked for.
-func (s *Store) auditIntake(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
-	for _, item := range batch {
-		if !item.created || item.by == "" {
-			continue
-		}
-		action := core.AuditScanOpened
-		if item.scan.Origin == core.Rescan {
-			action = core.AuditRescan
-		}
-		if err := s.audit(ctx, tx, core.AuditOf(*item.scan, item.by, action)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // RecordAudit notes what somebody did that changes no row.
 func (s *Store) RecordAudit(ctx context.Context, event core.AuditEvent) error {
-	err := s.transact(ctx, func(tx *sqlx.Tx) error { return s.audit(ctx, tx, event) })
+	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error { return s.audit(ctx, tx, event) })
 	if err != nil {
 		return fmt.Errorf("recording audit event: %w", err)
 	}
@@ -50,7 +36,7 @@ func (s *Store) RecordAudit(ctx context.Context, event core.AuditEvent) error {
 // changed, and returns the keys that changed since the last start. The change bears the name of who started it; what a
 // new database starts with is none.
 func (s *Store) PutConfiguration(ctx context.Context, by string, settings map[string]string) (changed []string, err error) {
-	err = s.transact(ctx, func(tx *sqlx.Tx) error {
+	err = s.db.Transact(ctx, func(tx *sqlx.Tx) error {
 		before, err := listSettings(ctx, tx)
 		if err != nil {
 			return err
@@ -118,17 +104,17 @@ func (s *Store) ListAudit(ctx context.Context, filter AuditFilter) ([]core.Audit
 	if err != nil {
 		return nil, fmt.Errorf("listing audit events: %w", err)
 	}
-	var where conditions
-	where.add(filter.Action != "", "action = ?", filter.Action)
-	where.add(filter.Actor != "", "actor = ?", filter.Actor)
+	var where sqldb.Conditions
+	where.Add(filter.Action != "", "action = ?", filter.Action)
+	where.Add(filter.Actor != "", "actor = ?", filter.Actor)
 	project.addTo(&where)
-	where.add(filter.Before > 0, "id < ?", filter.Before)
+	where.Add(filter.Before > 0, "id < ?", filter.Before)
 	list := []core.AuditEvent{}
 	err = s.db.SelectContext(ctx, &list, s.db.Rebind(`
-		SELECT `+auditColumns+` FROM audit_events `+where.sql()+`
-		ORDER BY id DESC LIMIT ?`), append(where.args, filter.Limit)...)
+		SELECT `+auditColumns+` FROM audit_events `+where.SQL()+`
+		ORDER BY id DESC LIMIT ?`), append(where.Args, filter.Limit)...)
 	if err != nil {
-		return nil, fmt.Errorf("listing audit events: %w", classify(err))
+		return nil, fmt.Errorf("listing audit events: %w", sqldb.Classify(err))
 	}
 	return list, nil
 }

@@ -5,10 +5,12 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store/sqldb"
 )
 
 // compare recognises the findings of a job in what its scanner found before.
@@ -151,19 +153,6 @@ func comparedWith(ctx context.Context, q sqlx.ExtContext, scan core.Scan) (branc
 	return branch, scan.MergeBaseSHA, nil
 }
 
-// defaultBranch is what another scan knows of the project: an upload does not say it.
-func defaultBranch(ctx context.Context, q sqlx.ExtContext, scan core.Scan) (branch string, err error) {
-	project := scan.SourcePlatform + "/" + scan.ProjectName
-	err = sqlx.GetContext(ctx, q, &branch, q.Rebind(`
-		SELECT default_branch FROM scans s
-		WHERE `+projectOf("s")+` >= ? AND `+projectOf("s")+` <= ? AND default_branch <> ''
-		ORDER BY `+projectOf("s")+` DESC, id DESC LIMIT 1`), project, project)
-	if errors.Is(err, sql.ErrNoRows) {
-		return "", nil
-	}
-	return branch, err
-}
-
 // GetBaseline returns the commit that a job's findings will be compared with, as things stand; core.ErrNotFound when
 // there is none.
 func (s *Store) GetBaseline(ctx context.Context, scan core.Scan, job core.Job) (sha string, err error) {
@@ -172,14 +161,14 @@ func (s *Store) GetBaseline(ctx context.Context, scan core.Scan, job core.Job) (
 		err = fmt.Errorf("%w: %s has not completed a scan to compare with", core.ErrNotFound, job.Scanner)
 	}
 	if err != nil {
-		return "", fmt.Errorf("getting baseline: %w", classify(err))
+		return "", fmt.Errorf("getting baseline: %w", sqldb.Classify(err))
 	}
 	return base.CommitSHA, nil
 }
 
 // RecordMergeBase keeps the commit where the scan's branch left the default branch.
 func (s *Store) RecordMergeBase(ctx context.Context, scan core.Scan, sha string) error {
-	err := s.transact(ctx, func(tx *sqlx.Tx) error {
+	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
 		_, err := tx.ExecContext(ctx, tx.Rebind(`UPDATE scans SET merge_base_sha = ? WHERE id = ?`), sha, scan.ID)
 		return err
 	})
@@ -187,4 +176,193 @@ func (s *Store) RecordMergeBase(ctx context.Context, scan core.Scan, sha string)
 		return fmt.Errorf("recording merge base: %w", err)
 	}
 	return nil
+}
+
+// maxLate is how many branches, the newest, are compared again with the commit where they left the default branch.
+const maxLate = 200
+
+// lateRun is a run on a branch that had to do without the run that it should have been compared with.
+type lateRun struct {
+	JobID  int64 `db:"job_id"`
+	ScanID int64 `db:"scan_id"`
+}
+
+// compareAgain compares branches with the run that has just been completed, of the commit where they left the default
+// branch: where both are announced at one time, a branch may be scanned first, and what it has from there is not new.
+func (s *Store) compareAgain(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job core.Job) error {
+	late, err := runsWithout(ctx, tx, scan, job.Scanner)
+	if err != nil || len(late) == 0 {
+		return err
+	}
+	scans := make([]int64, len(late))
+	for i, run := range late {
+		scans[i] = run.ScanID
+		if err := compareLate(ctx, tx, run, scan.ID, job.ID); err != nil {
+			return fmt.Errorf("comparing a branch again: %w", err)
+		}
+	}
+	return s.judgeAll(ctx, tx, scans, 0)
+}
+
+// runsWithout finds a scanner's runs that were not compared with the scan's commit though their branches left the
+// default branch there. The project is an expression, for else an engine without statistics would read all its scans.
+func runsWithout(ctx context.Context, tx *sqlx.Tx, scan core.Scan, scanner string) (late []lateRun, err error) {
+	err = tx.SelectContext(ctx, &late, tx.Rebind(`
+		SELECT j.id AS job_id, s.id AS scan_id
+		FROM scans s JOIN scan_jobs j ON j.scan_id = s.id AND j.scanner = ? AND j.state = 'completed'
+		WHERE s.merge_base_sha = ? AND s.merge_base_sha <> '' AND s.commit_sha <> s.merge_base_sha
+			AND s.source_platform || '/' || s.project_name = ? AND s.branch <> s.default_branch
+			AND NOT EXISTS (SELECT 1 FROM scans base WHERE base.id = j.baseline_scan_id AND base.commit_sha = s.merge_base_sha)
+		ORDER BY s.id DESC LIMIT ?`), scanner, scan.CommitSHA, scan.SourcePlatform+"/"+scan.ProjectName, maxLate)
+	return late, err
+}
+
+// compareLate takes a finding for known that the base has under the same fingerprint. One whose code has changed since
+// stays new.
+func compareLate(ctx context.Context, tx *sqlx.Tx, run lateRun, baseScan, baseJob int64) error {
+	_, err := tx.ExecContext(ctx, tx.Rebind(`
+		UPDATE findings SET baseline_state = 'unchanged'
+		WHERE job_id = ? AND baseline_state = 'new' AND fingerprint IN (SELECT fingerprint FROM findings WHERE job_id = ?)`),
+		run.JobID, baseJob)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, tx.Rebind(`
+		UPDATE scan_jobs SET baseline_scan_id = ?,
+			num_unchanged = (SELECT COUNT(*) FROM findings WHERE job_id = ? AND baseline_state = 'unchanged'),
+			num_absent = (SELECT COUNT(*) FROM findings WHERE job_id = ? AND fingerprint NOT IN (
+				SELECT fingerprint FROM findings WHERE job_id = ?))
+		WHERE id = ?`), baseScan, run.JobID, baseJob, run.JobID, run.JobID)
+	if err != nil {
+		return err
+	}
+	return nameBaseline(ctx, tx, core.Scan{ID: run.ScanID}, baseScan)
+}
+
+// completeRun is one scanner's complete run, with which another run of it can be compared.
+type completeRun struct {
+	ScanID      int64  `db:"scan_id"`
+	JobID       int64  `db:"job_id"`
+	CommitSHA   string `db:"commit_sha"`
+	NumFindings int    `db:"num_findings"`
+}
+
+func (r completeRun) found() bool { return r.ScanID > 0 }
+
+// wish says in SQL, with its parameters, what must hold for a scan s of a project, and in which order to look. Each can be
+// answered by one index alone, so that no engine reads the whole project for it.
+type wish struct {
+	sql, order string
+	args       func(platform, project string) []any
+}
+
+// thatScan wishes for a scan by its number.
+func thatScan(id int64, condition string, args ...any) wish {
+	return wish{`s.id = ? AND ` + projectOf("s") + ` = ? AND (` + condition + `)`, `s.id + 0 DESC`,
+		func(platform, project string) []any { return append([]any{id, platform + "/" + project}, args...) }}
+}
+
+// atCommit wishes for the newest scan of a commit.
+func atCommit(sha, condition string, args ...any) wish {
+	return wish{ofCommit + ` AND (` + condition + `)`, `s.id + 0 DESC`,
+		func(platform, project string) []any { return append(commitKey{platform, project, sha}.args(), args...) }}
+}
+
+// onBranch wishes for the newest scan of a branch before the one with the number, of a commit that the branch had reached.
+func onBranch(branch string, before int64) wish {
+	return wish{
+		`s.source_platform = ? AND s.project_name = ? AND s.branch >= ? AND (s.branch, s.id) < (?, ?) AND NOT s.overtaken`,
+		`s.branch DESC, s.id DESC`,
+		func(platform, project string) []any { return []any{platform, project, branch, branch, before} },
+	}
+}
+
+// newestRun finds a scanner's newest complete run of another commit of the scan's project, whose names are given, by the
+// first of several wishes about the run's scan s that finds one, and tells by which.
+func newestRun(
+	ctx context.Context, q sqlx.ExtContext, scan core.Scan, names []string, scanner string, wishes ...wish,
+) (newest completeRun, granted int, err error) {
+	for i, wish := range wishes {
+		for _, name := range names {
+			scan.ProjectName = name
+			run, err := runLike(ctx, q, scan, scanner, wish)
+			if err != nil {
+				return completeRun{}, 0, err
+			}
+			if run.ScanID > newest.ScanID {
+				newest = run
+			}
+		}
+		if newest.found() {
+			return newest, i, nil
+		}
+	}
+	return completeRun{}, 0, nil
+}
+
+// runLike answers the zero completeRun where there is none. It walks an index from its new end and stops at the first
+// run, while one question that puts several wishes in order would read the whole branch, and so does PostgreSQL with a
+// join, or where it takes complete runs for rare: "= 1" it holds for rare, "<> 0" for common.
+func runLike(
+	ctx context.Context, q sqlx.ExtContext, scan core.Scan, scanner string, wish wish) (run completeRun, err error) {
+	const jobs = `FROM scan_jobs j WHERE j.scan_id = s.id AND j.scanner = ? AND j.state = 'completed'`
+	args := append([]any{scanner, scanner, scan.CommitSHA}, wish.args(scan.SourcePlatform, scan.ProjectName)...)
+	err = sqlx.GetContext(ctx, q, &run, q.Rebind(`
+		SELECT s.id AS scan_id, s.commit_sha, (SELECT j.id `+jobs+`) AS job_id, (SELECT j.num_findings `+jobs+`) AS num_findings
+		FROM scans s
+		WHERE s.commit_sha <> ? AND `+wish.sql+` AND (SELECT COUNT(*) `+jobs+`) <> 0
+		ORDER BY `+wish.order+` LIMIT 1`), append(args, scanner)...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return completeRun{}, nil
+	}
+	return run, err
+}
+
+// selectKnown reads about as many earlier findings: fingerprint, anchor, file and line.
+func selectKnown(ctx context.Context, tx *sqlx.Tx, about int, query string, args ...any) (core.Earlier, error) {
+	rows, err := tx.QueryContext(ctx, tx.Rebind(query), args...)
+	if err != nil {
+		return core.Earlier{}, err
+	}
+	defer func() { _ = rows.Close() }()
+	known, kept := core.MakeEarlier(about), texts{names: make(map[string]string)}
+	for rows.Next() {
+		var fingerprint, anchor, file sql.RawBytes
+		var line int
+		if err := rows.Scan(&fingerprint, &anchor, &file, &line); err != nil {
+			return core.Earlier{}, err
+		}
+		known.Add(core.Known{
+			Fingerprint: kept.keep(fingerprint), Anchor: string(anchor), File: kept.name(file), Line: line,
+		})
+	}
+	return known, rows.Err()
+}
+
+// textsAtOnce is how many bytes of text are allocated at once for a baseline, which may have a million short ones.
+const textsAtOnce = 64 << 10
+
+// texts keeps copies of short texts side by side, and names that many rows have in common once.
+type texts struct {
+	chunk strings.Builder
+	names map[string]string
+}
+
+func (t *texts) keep(text []byte) string {
+	if t.chunk.Len()+len(text) > t.chunk.Cap() {
+		t.chunk = strings.Builder{}
+		t.chunk.Grow(max(textsAtOnce, len(text)))
+	}
+	from := t.chunk.Len()
+	_, _ = t.chunk.Write(text) // never fails
+	return t.chunk.String()[from:]
+}
+
+func (t *texts) name(text []byte) string {
+	name, known := t.names[string(text)]
+	if !known {
+		name = string(text)
+		t.names[name] = name
+	}
+	return name
 }

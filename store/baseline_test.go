@@ -2,6 +2,8 @@ package store_test
 
 import (
 	"errors"
+	"fmt"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -10,51 +12,6 @@ import (
 	"github.com/scanhook/scanhook/store"
 	"github.com/scanhook/scanhook/store/storetest"
 )
-
-// twoScanners makes a store whose repositories have two scanners that deliver from outside.
-func twoScanners(t *testing.T, e storetest.Engine) *store.Store {
-	t.Helper()
-	return scannedBy(t, e, "semgrep", "trivy")
-}
-
-func scannedBy(t *testing.T, e storetest.Engine, scanners ...string) *store.Store {
-	t.Helper()
-	policy := storetest.Policy
-	policy.Scanners = scanners
-	return e.Open(t, store.Config{Policies: core.Policies{{Match: "**", Policy: policy}}})
-}
-
-func deliver(t *testing.T, s *store.Store, scan core.Scan, scanner string, report core.Report) core.Scan {
-	t.Helper()
-	after, err := s.PutReport(t.Context(), scan.ReferenceID, scanner, report)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return after
-}
-
-func found(rules ...string) (report core.Report) {
-	for _, rule := range rules {
-		report.Findings = append(report.Findings, finding(rule, core.Low))
-	}
-	return report
-}
-
-// baselines maps each scanner of a scan to the commit that it was compared with.
-func baselines(t *testing.T, s *store.Store, scan core.Scan) map[string]string {
-	t.Helper()
-	jobs, err := s.ListJobs(t.Context(), scan)
-	if err != nil {
-		t.Fatal(err)
-	}
-	compared := map[string]string{}
-	for _, job := range jobs {
-		if job.BaselineCommit != "" {
-			compared[job.Scanner] = job.BaselineCommit
-		}
-	}
-	return compared
-}
 
 func TestEachScannerIsComparedWithItsLastCompleteRun(t *testing.T) {
 	t.Parallel()
@@ -86,16 +43,6 @@ func TestEachScannerIsComparedWithItsLastCompleteRun(t *testing.T) {
 			t.Errorf("want d to be fixed, got %+v, %v", fixed, err)
 		}
 	})
-}
-
-// change adjusts a push.
-type change = func(*core.Delivery, *core.Push)
-
-// pushed opens the scan of the n-th commit, of main unless the push is changed.
-func pushed(t *testing.T, s *store.Store, n int, changes ...change) core.Scan {
-	t.Helper()
-	d, p := storetest.PushOf(n, changes...)
-	return accept(t, s, d, p)
 }
 
 func TestBaselineOfABranch(t *testing.T) {
@@ -231,4 +178,91 @@ func TestDismissalStaysWithItsFindingOnABranch(t *testing.T) {
 			t.Errorf("want the newcomer undecided and the other dismissed, got %+v, %v", list, err)
 		}
 	})
+}
+
+// leaves opens the scan of a branch that left main at the n-th commit.
+func leaves(t *testing.T, s *store.Store, at int) core.Scan {
+	t.Helper()
+	branch := pushed(t, s, 100+at, storetest.OnBranch("side"))
+	if err := s.RecordMergeBase(t.Context(), branch, storetest.SHA(at)); err != nil {
+		t.Fatal(err)
+	}
+	return branch
+}
+
+// A branch that is scanned before the commit where it left main is not blamed for what that commit brought.
+func TestBranchIsScannedBeforeItsMergeBase(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		for summary, rules := range map[string][]string{
+			"0 new, 2 known":          {"old", "main"},
+			"1 new (1 low), 2 known":  {"old", "main", "own"},
+			"0 new, 1 known, 1 fixed": {"main"},
+			"0 new, 2 fixed":          nil,
+		} {
+			s := scannedBy(t, e, "semgrep")
+			deliver(t, s, pushed(t, s, 1), "semgrep", found("old"))
+			branch := leaves(t, s, 2)
+			before := deliver(t, s, branch, "semgrep", found(rules...))
+			main := pushed(t, s, 2)
+			deliver(t, s, main, "semgrep", core.Report{Failure: "no"})
+			if compared := baselines(t, s, branch)["semgrep"]; compared != storetest.SHA(1) {
+				t.Errorf("with a run that failed it is compared with %s", compared)
+			}
+			deliver(t, s, main, "semgrep", found("old", "main"))
+			after := get(t, s, branch.ReferenceID)
+			if compared := baselines(t, s, after)["semgrep"]; compared != storetest.SHA(2) {
+				t.Errorf("compared with %s", compared)
+			}
+			if status := statusOf(t, s, after); after.Summary != summary || status.Description != summary {
+				t.Errorf("%s became %s, want %s; the status is %+v", before.Summary, after.Summary, summary, status)
+			}
+		}
+	})
+}
+
+// Both at one moment: the later one sees the other.
+func TestBranchAndItsMergeBaseEndTogether(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := scannedBy(t, e, "semgrep")
+		for n := range 20 {
+			branch, main := leaves(t, s, n+1), pushed(t, s, n+1)
+			var both sync.WaitGroup
+			for _, scan := range []core.Scan{branch, main} {
+				both.Go(func() { deliver(t, s, scan, "semgrep", found("main")) })
+			}
+			both.Wait()
+			if compared := baselines(t, s, branch)["semgrep"]; compared != storetest.SHA(n+1) {
+				t.Fatalf("round %d: compared with %s", n, compared)
+			}
+		}
+	})
+}
+
+// BenchmarkBaseline chooses what a scan of a project with a short and with a long history is compared with, where the
+// commit before was not scanned, so that former names of the project are looked for.
+//
+//	.ci/with-postgres go test -run '^$' -bench Baseline ./store
+func BenchmarkBaseline(b *testing.B) {
+	for _, e := range storetest.Engines {
+		for _, rows := range []int{1_000, 100_000} {
+			b.Run(fmt.Sprintf("%s/%d", e.Name, rows), func(b *testing.B) {
+				s := e.Open(b, store.Config{})
+				fillLists(b, s, e.Name, rows)
+				execute(b, s, `INSERT INTO scan_jobs (scan_id, scanner, state) SELECT id, 'gitleaks', 'completed' FROM scans`)
+				execute(b, s, `UPDATE scans SET project_ref = '42', before_sha = 'x' || commit_sha`)
+				n := rows - 7 // one of those on a branch
+				scan := core.Scan{
+					ID: int64(n), SourcePlatform: "github", ProjectName: "acme/monolith", Branch: "feature", DefaultBranch: "main",
+					CommitSHA: fmt.Sprintf("%040d", n), Attempt: 1, ProjectRef: "42",
+				}
+				for b.Loop() {
+					if _, err := s.GetBaseline(b.Context(), scan, core.Job{Scanner: "gitleaks"}); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
 }

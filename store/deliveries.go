@@ -4,110 +4,180 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store/sqldb"
 )
 
-// maxExplained bounds what is told of one commit: scans, and of each its latest deliveries and words on findings.
-const maxExplained = 20
+var deliveryColumns = sqldb.ColumnsOf[core.KeptDelivery]()
 
-// ExplainCommit returns all that is kept of the scans of a commit, the newest first. The id may be cut to its first
-// seven characters or more; core.ErrNotFound when no commit begins with it.
-func (s *Store) ExplainCommit(ctx context.Context, sha string) ([]core.Facts, error) {
-	sha = strings.ToLower(sha)
-	if len(sha) < 7 || len(sha) > 64 || strings.Trim(sha, "0123456789abcdef") != "" {
-		return nil, fmt.Errorf("explaining commit: %w: %.64q is not a commit id of at least seven characters", core.ErrInvalid, sha)
-	}
-	var scans []core.Scan
-	err := s.db.SelectContext(ctx, &scans, s.db.Rebind(`
-		SELECT `+scanColumns+` FROM scans
-		WHERE commit_sha >= ? AND commit_sha < ? ORDER BY id DESC LIMIT ?`), sha, sha+"g", maxExplained)
-	if err == nil && len(scans) == 0 {
-		err = fmt.Errorf("%w: no commit that begins with %s has been announced or scanned", core.ErrNotFound, sha)
-	}
-	facts := make([]core.Facts, len(scans))
-	for i, scan := range scans {
-		if err == nil {
-			facts[i], err = s.factsOf(ctx, scan)
+// deliveryKey has the project in it: ids of deliveries are not signed, so that whoever may speak for one project could
+// use up those of another one.
+type deliveryKey struct{ platform, key, project string }
+
+// findDuplicates gives deliveries that came before their first receipt's scan. One that was ignored then and is wanted
+// now is no duplicate: that is how an administrator has a push scanned after mending the configuration.
+func (s *Store) findDuplicates(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
+	first := map[deliveryKey]*intake{}
+	var args []any
+	for _, item := range batch {
+		if item.delivery == nil || item.refused != "" {
+			continue
+		}
+		key := deliveryKey{item.delivery.Platform, item.delivery.Key, item.delivery.Project}
+		if item.twin = first[key]; item.twin == nil {
+			first[key] = item
+			args = append(args, key.platform, key.key, key.project)
 		}
 	}
-	if err != nil {
-		return nil, fmt.Errorf("explaining commit: %w", classify(err))
+	if len(first) == 0 {
+		return nil
 	}
-	return facts, nil
-}
-
-func (s *Store) factsOf(ctx context.Context, scan core.Scan) (facts core.Facts, err error) {
-	facts.Scan = scan
-	if facts.Deliveries, err = s.ListDeliveries(ctx, DeliveryFilter{ScanID: scan.ID, Limit: maxExplained}); err != nil {
-		return facts, err
+	var known []struct {
+		Platform    string `db:"platform"`
+		DeliveryKey string `db:"delivery_key"`
+		ProjectName string `db:"project_name"`
+		ReferenceID string `db:"reference_id"`
+		Ignored     bool   `db:"ignored"`
 	}
-	if facts.Jobs, err = s.ListJobs(ctx, scan); err != nil {
-		return facts, err
-	}
-	if facts.Statuses, err = s.ListStatuses(ctx, scan); err != nil {
-		return facts, err
-	}
-	if facts.Posts, err = s.ListPosts(ctx, scan); err != nil {
-		return facts, err
-	}
-	if facts.Troubles, err = s.ListTroubles(ctx, scan.SourcePlatform, scan.ProjectName); err != nil {
-		return facts, err
-	}
-	err = s.db.SelectContext(ctx, &facts.Triage, s.db.Rebind(`
-		SELECT `+of("e", eventColumns)+` FROM triage_events e JOIN findings f ON f.id = e.finding_id
-		WHERE f.scan_id = ? AND e.source <> 'carried' ORDER BY e.id DESC LIMIT ?`), scan.ID, maxExplained)
-	if err != nil {
-		return facts, err
-	}
-	err = s.db.SelectContext(ctx, &facts.Audit, s.db.Rebind(`
-		SELECT `+auditColumns+` FROM audit_events WHERE reference_id = ? AND action <> ? ORDER BY id DESC LIMIT ?`),
-		scan.ReferenceID, core.AuditTriage, maxExplained)
-	return facts, err
-}
-
-// TrendPoint is what one completed scan of a project's default branch found, dismissed findings left out.
-type TrendPoint struct {
-	ReferenceID string `db:"reference_id"`
-	CommitSHA   string `db:"commit_sha"`
-	New         int    `db:"fresh"`
-	Open        int    `db:"open"` // the new ones included
-	Fixed       int    `db:"fixed"`
-}
-
-// ListTrend returns the completed scans of a project's default branch, the oldest of the newest limit first; of a
-// project whose default branch is not known, those of all branches.
-func (s *Store) ListTrend(ctx context.Context, platform, project string, limit int) ([]TrendPoint, error) {
-	var list []TrendPoint
-	branch, err := defaultBranch(ctx, s.db, core.Scan{SourcePlatform: platform, ProjectName: project})
-	if err == nil {
-		var ways *walks
-		ways, err = s.waysTo(ctx, ScanFilter{
-			Platform: platform, Project: project, Branch: branch, Status: core.ScanCompleted, Limit: limit,
-		})
-		if err == nil {
-			list, err = s.trendOf(ctx, ways)
+	err := tx.SelectContext(ctx, &known, tx.Rebind(`
+		WITH wanted (platform, delivery_key, project_name) AS (VALUES `+sqldb.Tuples(len(first), 3)+`)
+		SELECT d.platform, d.delivery_key, d.project_name, COALESCE(CAST(s.reference_id AS TEXT), '') AS reference_id,
+			d.outcome = 'ignored' AS ignored
+		FROM wanted w
+		JOIN deliveries d ON d.platform = w.platform AND d.delivery_key = w.delivery_key
+			AND d.project_name || '' = w.project_name -- which no index leads to: all of a project would be read
+		LEFT JOIN scans s ON s.id = d.scan_id`), args...)
+	for _, row := range known {
+		item := first[deliveryKey{row.Platform, row.DeliveryKey, row.ProjectName}]
+		if row.Ignored && item.scan != nil {
+			continue
 		}
+		item.receipt = core.Receipt{Outcome: core.Duplicate, Reference: row.ReferenceID}
+	}
+	return err
+}
+
+// deliveryRow is a delivery as it is kept.
+type deliveryRow struct {
+	Platform    string       `db:"platform"`
+	DeliveryKey string       `db:"delivery_key"`
+	Event       string       `db:"event"`
+	ProjectName string       `db:"project_name"`
+	Outcome     core.Outcome `db:"outcome"`
+	Reason      string       `db:"reason"`
+	ScanID      *int64       `db:"scan_id"`
+	ReceivedAt  time.Time    `db:"received_at"`
+	VerifiedBy  string       `db:"verified_by"`
+	Signed      bool         `db:"signed"`
+}
+
+// keepDeliveries writes the log of deliveries, which is also what makes a repetition a repetition.
+func (s *Store) keepDeliveries(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
+	rows := s.deliveryRows(batch)
+	if len(rows) == 0 {
+		return nil
+	}
+	_, err := tx.NamedExecContext(ctx, `
+		INSERT INTO deliveries (platform, delivery_key, event, project_name, outcome, reason, scan_id, received_at,
+			verified_by, signed)
+		VALUES (:platform, :delivery_key, :event, :project_name, :outcome, :reason, :scan_id, :received_at,
+			:verified_by, :signed)
+		ON CONFLICT (platform, delivery_key, project_name) DO UPDATE SET outcome = excluded.outcome,
+			reason = excluded.reason, scan_id = excluded.scan_id, received_at = excluded.received_at,
+			verified_by = excluded.verified_by, signed = excluded.signed
+		WHERE deliveries.outcome = 'ignored'`, rows)
+	return err
+}
+
+// deliveryRows leaves out the repetitions, and settles the receipts of those and of what is ignored.
+func (s *Store) deliveryRows(batch []*intake) (rows []deliveryRow) {
+	for _, item := range batch {
+		switch {
+		case item.twin != nil:
+			item.receipt = core.Receipt{Outcome: core.Duplicate, Reference: item.twin.receipt.Reference}
+			continue
+		case item.delivery == nil || !item.open():
+			continue
+		case item.scan == nil:
+			item.receipt = core.Receipt{Outcome: core.OutcomeIgnored, Reason: item.ignored}
+		}
+		d := item.delivery
+		row := deliveryRow{
+			d.Platform, d.Key, d.Name, d.Project, item.receipt.Outcome, item.receipt.Reason, nil, s.clock.Timestamp(),
+			d.Proof.Secret(), d.Proof.Signed,
+		}
+		if item.scan != nil {
+			row.ScanID = &item.scan.ID
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// DeliveryFilter selects deliveries; empty fields select everything. Before and After are exclusive, for paging from
+// the newest on and back; one of them is 0.
+type DeliveryFilter struct {
+	Platform, Project string
+	Outcome           core.Outcome
+	ScanID            int64
+	Before, After     int64
+	Limit             int
+}
+
+// ListDeliveries returns the newest deliveries first; with After, those that come directly before that one in the list.
+func (s *Store) ListDeliveries(ctx context.Context, f DeliveryFilter) ([]core.KeptDelivery, error) {
+	var list []core.KeptDelivery
+	ways, err := s.waysToDeliveries(ctx, f)
+	if err == nil && !ways.Empty() {
+		picked, args := ways.With()
+		err = s.db.SelectContext(ctx, &list, s.db.Rebind(picked+`
+			SELECT `+sqldb.Qualify("d", deliveryColumns)+`, COALESCE(CAST(s.reference_id AS TEXT), '') AS reference_id
+			FROM picked JOIN deliveries d ON d.id = picked.id LEFT JOIN scans s ON s.id = d.scan_id
+			ORDER BY d.id DESC`), args...)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("listing trend: %w", classify(err))
+		return nil, fmt.Errorf("listing deliveries: %w", sqldb.Classify(err))
 	}
 	return list, nil
 }
 
-func (s *Store) trendOf(ctx context.Context, ways *walks) (list []TrendPoint, err error) {
-	picked, args := ways.picked()
-	err = s.db.SelectContext(ctx, &list, s.db.Rebind(picked+`
-		SELECT s.reference_id, s.commit_sha,
-			`+countOpen(`baseline_state = 'new'`)+` AS fresh,
-			`+countOpen(`TRUE`)+` AS open,
-			(SELECT COALESCE(SUM(num_absent), 0) FROM scan_jobs WHERE scan_id = s.id) AS fixed
-		FROM picked JOIN scans s ON s.id = picked.id
-		ORDER BY s.id`), args...)
-	return list, err
+func (s *Store) waysToDeliveries(ctx context.Context, f DeliveryFilter) (*sqldb.KeysetUnion, error) {
+	ways := &sqldb.KeysetUnion{Table: `deliveries`, Before: f.Before, After: f.After, Limit: f.Limit}
+	project, err := s.spellingsOf(ctx, f.Platform, f.Project)
+	if err != nil {
+		return nil, err
+	}
+	if f == (DeliveryFilter{Before: f.Before, After: f.After, Limit: f.Limit}) || f.ScanID != 0 {
+		ways.AddTable(f.conditions(project))
+		return ways, nil
+	}
+	platforms, outcomes := []string{f.Platform}, []core.Outcome{f.Outcome}
+	if f.Outcome == "" {
+		outcomes = core.KeptOutcomes
+	}
+	if f.Platform == "" {
+		if platforms, err = s.db.DistinctValues(ctx, `deliveries`, `platform`); err != nil {
+			return nil, err
+		}
+	}
+	for _, f.Platform = range platforms {
+		for _, f.Outcome = range outcomes {
+			ways.AddTable(f.conditions(project))
+		}
+	}
+	return ways, nil
+}
+
+func (f DeliveryFilter) conditions(project namedProject) (where sqldb.Conditions) {
+	where.Add(f.Platform != "", `platform = ?`, f.Platform)
+	project.addTo(&where)
+	where.Add(f.Outcome != "", `outcome = ?`, f.Outcome)
+	where.Add(f.ScanID != 0, `scan_id = ?`, f.ScanID)
+	return where
 }
 
 // maxAsked is how many delivery keys one statement asks about.
@@ -124,7 +194,7 @@ func (s *Store) KnownDeliveries(ctx context.Context, platform string, keys []str
 			err = s.db.SelectContext(ctx, &found, s.db.Rebind(query), args...)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("looking for deliveries: %w", classify(err))
+			return nil, fmt.Errorf("looking for deliveries: %w", sqldb.Classify(err))
 		}
 		for _, key := range found {
 			known[key] = true

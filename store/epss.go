@@ -10,7 +10,15 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store/sqldb"
 )
+
+var feedColumns = sqldb.ColumnsOf[core.FeedImport]()
+
+var scoreColumns = sqldb.ColumnsOf[core.Score]()
+
+// openFor is how long a branch that nobody pushes to is taken for open.
+const openFor = 30 * 24 * time.Hour
 
 // FeedOptions adjusts PutFeed.
 type FeedOptions struct {
@@ -23,7 +31,7 @@ type FeedOptions struct {
 // core.ErrConflict when it is older than the edition stored.
 func (s *Store) PutFeed(ctx context.Context, feed core.Feed, options FeedOptions) (core.FeedChange, error) {
 	var change core.FeedChange
-	err := s.transact(ctx, func(tx *sqlx.Tx) (err error) {
+	err := s.db.Transact(ctx, func(tx *sqlx.Tx) (err error) {
 		change, err = s.putFeed(ctx, tx, feed, options)
 		return err
 	})
@@ -36,7 +44,10 @@ func (s *Store) PutFeed(ctx context.Context, feed core.Feed, options FeedOptions
 func (s *Store) putFeed(
 	ctx context.Context, tx *sqlx.Tx, feed core.Feed, o FeedOptions,
 ) (change core.FeedChange, err error) {
-	if _, err := tx.ExecContext(ctx, s.dialect.beginFeed); err != nil {
+	if err := s.db.LockTable(ctx, tx, "epss_data"); err != nil {
+		return change, err
+	}
+	if err := s.db.AllowTableScans(ctx, tx); err != nil { // a list is compared with all that is known
 		return change, err
 	}
 	stored, err := latestFeed(ctx, tx, feed.Kind)
@@ -53,7 +64,7 @@ func (s *Store) putFeed(
 	if err != nil {
 		return change, err
 	}
-	if err := rememberRisks(ctx, tx, id, s.clock().Add(-openFor)); err != nil {
+	if err := rememberRisks(ctx, tx, id, s.clock.Timestamp().Add(-openFor)); err != nil {
 		return change, err
 	}
 	if change, err = s.replaceFeed(ctx, tx, feed, o.Progress); err != nil {
@@ -79,7 +90,7 @@ func (s *Store) recordFeed(ctx context.Context, tx *sqlx.Tx, feed core.Feed) (id
 		utc := feed.Date.UTC().Truncate(time.Microsecond)
 		date = &utc
 	}
-	now := s.clock()
+	now := s.clock.Timestamp()
 	err = tx.GetContext(ctx, &id, tx.Rebind(`
 		INSERT INTO epss_imports (kind, source, score_date, model_version, etag, digest, num_rows, imported_at,
 			checked_at)
@@ -90,13 +101,13 @@ func (s *Store) recordFeed(ctx context.Context, tx *sqlx.Tx, feed core.Feed) (id
 }
 
 func (s *Store) keepFeed(ctx context.Context, tx *sqlx.Tx, id int64) error {
-	_, err := tx.ExecContext(ctx, tx.Rebind(`UPDATE epss_imports SET checked_at = ? WHERE id = ?`), s.clock(), id)
+	_, err := tx.ExecContext(ctx, tx.Rebind(`UPDATE epss_imports SET checked_at = ? WHERE id = ?`), s.clock.Timestamp(), id)
 	return err
 }
 
 // KeepFeed notes that an imported edition is still the current one.
 func (s *Store) KeepFeed(ctx context.Context, id int64) error {
-	err := s.transact(ctx, func(tx *sqlx.Tx) error { return s.keepFeed(ctx, tx, id) })
+	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error { return s.keepFeed(ctx, tx, id) })
 	if err != nil {
 		return fmt.Errorf("keeping import %d: %w", id, err)
 	}
@@ -107,7 +118,7 @@ func (s *Store) KeepFeed(ctx context.Context, id int64) error {
 func (s *Store) LatestFeed(ctx context.Context, kind core.FeedKind) (core.FeedImport, error) {
 	feed, err := latestFeed(ctx, s.db, kind)
 	if err != nil {
-		return core.FeedImport{}, fmt.Errorf("getting the latest import of %s: %w", kind, classify(err))
+		return core.FeedImport{}, fmt.Errorf("getting the latest import of %s: %w", kind, sqldb.Classify(err))
 	}
 	return feed, nil
 }
@@ -123,7 +134,212 @@ func (s *Store) GetScore(ctx context.Context, cve string) (core.Score, error) {
 	var score core.Score
 	err := s.db.GetContext(ctx, &score, s.db.Rebind(`SELECT `+scoreColumns+` FROM epss_data WHERE cve_id = ?`), cve)
 	if err != nil {
-		return core.Score{}, fmt.Errorf("getting the score of %s: %w", cve, classify(err))
+		return core.Score{}, fmt.Errorf("getting the score of %s: %w", cve, sqldb.Classify(err))
 	}
 	return score, nil
 }
+
+// replaceFeed stages the edition beside the table and then changes what differs: an update costs what it changes.
+func (s *Store) replaceFeed(
+	ctx context.Context, tx *sqlx.Tx, feed core.Feed, progress func(int),
+) (core.FeedChange, error) {
+	if progress == nil {
+		progress = func(int) {}
+	}
+	var empty bool
+	if err := tx.GetContext(ctx, &empty, `SELECT NOT EXISTS (SELECT 1 FROM epss_data)`); err != nil {
+		return core.FeedChange{}, err
+	}
+	if empty && feed.Kind == core.FeedEPSS {
+		return core.FeedChange{Added: len(feed.Scores)}, s.loadScores(ctx, tx, "epss_data", feed.Scores, progress)
+	}
+	if _, err := tx.ExecContext(ctx, s.stageScores()); err != nil {
+		return core.FeedChange{}, err
+	}
+	if err := s.loadScores(ctx, tx, "epss_staged", feed.Scores, progress); err != nil {
+		return core.FeedChange{}, err
+	}
+	var change core.FeedChange
+	var err error
+	if feed.Kind == core.FeedKEV {
+		change, err = mergeCatalog(ctx, tx)
+	} else {
+		change, err = mergeScores(ctx, tx, len(feed.Scores))
+	}
+	if err == nil {
+		_, err = tx.ExecContext(ctx, `DROP TABLE epss_staged`)
+	}
+	return change, err
+}
+
+// stageScores makes the temporary table epss_staged. Only SQLite needs a key to find its rows.
+func (s *Store) stageScores() string {
+	if s.db.Embedded() {
+		return `CREATE TEMP TABLE epss_staged (cve_id TEXT PRIMARY KEY, probability REAL NOT NULL,
+			percentile REAL NOT NULL) WITHOUT ROWID`
+	}
+	return `CREATE TEMP TABLE epss_staged (cve_id TEXT NOT NULL, probability DOUBLE PRECISION NOT NULL,
+		percentile DOUBLE PRECISION NOT NULL)`
+}
+
+// loadScores fills a table of the columns of epss_data.
+func (s *Store) loadScores(ctx context.Context, tx *sqlx.Tx, table string, scores []core.Score, progress func(int)) error {
+	return s.db.Load(ctx, tx, sqldb.Bulk{
+		Table: table, Columns: []string{"cve_id", "probability", "percentile"}, Rows: len(scores), Loaded: progress,
+		Row: func(i int, values []any) []any {
+			return append(values, scores[i].CVEID, scores[i].Probability, scores[i].Percentile)
+		},
+	})
+}
+
+// gone is true for a row of epss_data that the staged edition does not hold.
+const gone = `NOT EXISTS (SELECT 1 FROM epss_staged s WHERE s.cve_id = epss_data.cve_id)`
+
+// mergeScores makes epss_data hold the staged scores, so many. CVEs without a score remain only as entries of the
+// catalog. Where all have changed, as they do from day to day, none is new, and looking for new ones would take as long
+// as a third of the rest.
+func mergeScores(ctx context.Context, tx *sqlx.Tx, staged int) (change core.FeedChange, err error) {
+	change.Changed, err = affected(ctx, tx, `
+		UPDATE epss_data SET probability = s.probability, percentile = s.percentile
+		FROM epss_staged s
+		WHERE s.cve_id = epss_data.cve_id
+			AND (epss_data.probability <> s.probability OR epss_data.percentile <> s.percentile)`)
+	if err != nil {
+		return change, err
+	}
+	if change.Changed < staged {
+		change.Added, err = affected(ctx, tx, `
+			INSERT INTO epss_data (cve_id, probability, percentile)
+			SELECT cve_id, probability, percentile FROM epss_staged s
+			WHERE NOT EXISTS (SELECT 1 FROM epss_data e WHERE e.cve_id = s.cve_id)`)
+	}
+	if err != nil {
+		return change, err
+	}
+	if stale, err := holdsMore(ctx, tx); err != nil || !stale {
+		return change, err
+	}
+	change.Removed, err = affected(ctx, tx,
+		`DELETE FROM epss_data WHERE NOT kev AND `+gone,
+		`UPDATE epss_data SET probability = 0, percentile = 0 WHERE kev AND (probability > 0 OR percentile > 0) AND `+gone)
+	return change, err
+}
+
+// holdsMore tells, once all staged scores are in epss_data, whether it may hold others. Counting is cheaper than
+// looking; it proves nothing where scores are zero, as they are for entries of the catalog without a score.
+func holdsMore(ctx context.Context, tx *sqlx.Tx) (more bool, err error) {
+	err = tx.GetContext(ctx, &more, `
+		SELECT EXISTS (SELECT 1 FROM epss_staged WHERE probability = 0 AND percentile = 0)
+			OR (SELECT COUNT(*) FROM epss_data WHERE NOT kev OR probability > 0 OR percentile > 0)
+				<> (SELECT COUNT(*) FROM epss_staged)`)
+	return more, err
+}
+
+// mergeCatalog marks the staged CVEs, and only those, as known to be exploited. Its changes are those that entered or
+// left the catalog.
+func mergeCatalog(ctx context.Context, tx *sqlx.Tx) (change core.FeedChange, err error) {
+	change.Added, err = affected(ctx, tx, `
+		UPDATE epss_data SET kev = TRUE
+		WHERE NOT kev AND EXISTS (SELECT 1 FROM epss_staged s WHERE s.cve_id = epss_data.cve_id)`, `
+		INSERT INTO epss_data (cve_id, probability, percentile, kev)
+		SELECT cve_id, 0, 0, TRUE FROM epss_staged s
+		WHERE NOT EXISTS (SELECT 1 FROM epss_data e WHERE e.cve_id = s.cve_id)`)
+	if err != nil {
+		return change, err
+	}
+	change.Removed, err = affected(ctx, tx,
+		`DELETE FROM epss_data WHERE kev AND probability = 0 AND percentile = 0 AND `+gone,
+		`UPDATE epss_data SET kev = FALSE WHERE kev AND `+gone)
+	return change, err
+}
+
+// affected runs statements and counts the rows that they changed.
+func affected(ctx context.Context, tx *sqlx.Tx, statements ...string) (int, error) {
+	sum := 0
+	for _, statement := range statements {
+		result, err := tx.ExecContext(ctx, statement)
+		if err != nil {
+			return 0, err
+		}
+		n, err := result.RowsAffected()
+		if err != nil {
+			return 0, err
+		}
+		sum += int(n)
+	}
+	return sum, nil
+}
+
+// ReevaluateHeads asks the gate again about the heads that name CVEs which imports have moved, and wants new commit
+// statuses for those whose verdict turned, which it counts. Each is a transaction of its own; when one fails, the next
+// call starts over.
+func (s *Store) ReevaluateHeads(ctx context.Context) (turned int, err error) {
+	var newest sql.NullInt64
+	if err := s.db.GetContext(ctx, &newest, `SELECT MAX(import_id) FROM epss_moves`); err != nil || !newest.Valid {
+		return 0, sqldb.Classify(err)
+	}
+	scans, err := s.movedHeads(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("finding scans to judge again: %w", sqldb.Classify(err))
+	}
+	for _, id := range scans {
+		changed, err := s.judgeAgain(ctx, id)
+		if err != nil {
+			return turned, fmt.Errorf("judging scan %d again: %w", id, err)
+		}
+		if changed {
+			turned++
+		}
+	}
+	err = s.db.Transact(ctx, func(tx *sqlx.Tx) error {
+		_, err := tx.ExecContext(ctx, tx.Rebind(`DELETE FROM epss_moves WHERE import_id <= ?`), newest.Int64)
+		return err
+	})
+	return turned, err
+}
+
+// movedHeads leaves out the scan of a commit that is being scanned once more: the commit status belongs to the latest
+// attempt.
+func (s *Store) movedHeads(ctx context.Context) (scans []int64, err error) {
+	err = s.db.SelectContext(ctx, &scans, s.db.Rebind(`
+		SELECT DISTINCT head.id
+		FROM (`+heads+`) head
+		JOIN scans s ON s.id = head.id
+		JOIN findings f ON f.scan_id = head.id
+		JOIN epss_moves m ON m.cve_id = f.cve_id
+		WHERE NOT EXISTS (SELECT 1 FROM scans later
+			WHERE later.source_platform = s.source_platform AND later.project_name = s.project_name
+				AND later.commit_sha = s.commit_sha AND later.attempt > s.attempt)
+		ORDER BY head.id`), s.clock.Timestamp().Add(-openFor))
+	return scans, err
+}
+
+// rememberRisks keeps what was known, before an import, of the CVEs that heads name. epss_moves is the work that the
+// import leaves behind: a CVE stays in it with what was known when it was last judged.
+func rememberRisks(ctx context.Context, tx *sqlx.Tx, importID int64, since time.Time) error {
+	_, err := tx.ExecContext(ctx, tx.Rebind(`
+		INSERT INTO epss_moves (cve_id, import_id, was_probability, was_kev)
+		SELECT named.cve_id, ?, COALESCE(e.probability, 0), COALESCE(e.kev, FALSE)
+		FROM (SELECT DISTINCT f.cve_id FROM (`+heads+`) head JOIN findings f ON f.scan_id = head.id
+			WHERE f.cve_id <> '') named
+		LEFT JOIN epss_data e ON e.cve_id = named.cve_id
+		WHERE TRUE
+		ON CONFLICT (cve_id) DO UPDATE SET import_id = excluded.import_id`), importID, since)
+	return err
+}
+
+// forgetUnmoved leaves the CVEs of which something else is known after the import.
+func forgetUnmoved(ctx context.Context, tx *sqlx.Tx) error {
+	_, err := tx.ExecContext(ctx, `
+		DELETE FROM epss_moves
+		WHERE was_probability = COALESCE((SELECT e.probability FROM epss_data e WHERE e.cve_id = epss_moves.cve_id), 0)
+			AND was_kev = COALESCE((SELECT e.kev FROM epss_data e WHERE e.cve_id = epss_moves.cve_id), FALSE)`)
+	return err
+}
+
+// heads are the scans that tell how the projects' branches stand: the latest completed one of each default branch, and of
+// each other branch that was scanned since a time.
+const heads = `
+	SELECT MAX(id) AS id FROM scans
+	WHERE status = 'completed' AND branch <> '' AND NOT overtaken AND (branch = default_branch OR timestamp >= ?)
+	GROUP BY source_platform, project_name, branch`

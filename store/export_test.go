@@ -2,7 +2,14 @@ package store
 
 import (
 	"context"
+	"database/sql/driver"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"regexp"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -10,6 +17,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store/sqldb"
 )
 
 // AcceptTogether is AcceptPush for pushes that come at the same time, and so in one transaction.
@@ -25,12 +33,6 @@ func (s *Store) AcceptTogether(deliveries []core.Delivery, pushes []core.Push) e
 // Begin lets a test hold a transaction open as a process would that stalls.
 func (s *Store) Begin(ctx context.Context) (*sqlx.Tx, error) { return s.db.BeginTxx(ctx, nil) }
 
-// Setting is what PostgreSQL says of one of its settings outside of transactions.
-func (s *Store) Setting(ctx context.Context, name string) (value string, err error) {
-	err = s.db.GetContext(ctx, &value, `SHOW `+name)
-	return value, err
-}
-
 // LimitPages lets an embedded database not grow beyond so many pages, or its size, as if its disk were full.
 func (s *Store) LimitPages(t *testing.T, n int) {
 	t.Helper()
@@ -43,14 +45,14 @@ func (s *Store) LimitPages(t *testing.T, n int) {
 // PlanOfScans are the steps in which SQLite would answer ListScans.
 func (s *Store) PlanOfScans(ctx context.Context, f ScanFilter) (steps []string, err error) {
 	ways, err := s.waysTo(ctx, f)
-	if err != nil || len(ways.parts) == 0 {
+	if err != nil || ways.Empty() {
 		return nil, err
 	}
 	var plan []struct {
 		ID, Parent, NotUsed int
 		Detail              string
 	}
-	picked, args := ways.picked()
+	picked, args := ways.With()
 	err = s.db.SelectContext(ctx, &plan, `EXPLAIN QUERY PLAN `+picked+`SELECT id FROM picked`, args...)
 	for _, step := range plan {
 		steps = append(steps, step.Detail)
@@ -60,7 +62,7 @@ func (s *Store) PlanOfScans(ctx context.Context, f ScanFilter) (steps []string, 
 
 // Fill makes so many hundred scans, each with a pending job and a status that is due.
 func (s *Store) Fill(ctx context.Context, hundreds int) error {
-	now := s.clock()
+	now := s.clock.Timestamp()
 	for range hundreds {
 		var args []any
 		for range 100 {
@@ -68,7 +70,7 @@ func (s *Store) Fill(ctx context.Context, hundreds int) error {
 		}
 		_, err := s.db.ExecContext(ctx, s.db.Rebind(`
 			INSERT INTO scans (reference_id, source_platform, project_name, commit_sha, timestamp, deadline_at)
-			VALUES `+tuples(100, 6)), args...)
+			VALUES `+sqldb.Tuples(100, 6)), args...)
 		if err != nil {
 			return err
 		}
@@ -86,27 +88,252 @@ func (s *Store) Fill(ctx context.Context, hundreds int) error {
 	return nil
 }
 
-// TurnClock makes the clock of the store's host wrong.
-func (s *Store) TurnClock(d time.Duration) {
-	s.steady.Wall = func() time.Time { return time.Now().Add(d) }
-}
-
-// TellServerTime lets the database server's clock show a time, for this store.
-func (s *Store) TellServerTime(at time.Time) {
+// SetServerTime lets the database server's clock show a time, for this store.
+func (s *Store) SetServerTime(at time.Time) {
 	if s.Shared() {
-		s.dialect.serverTime = `SELECT TIMESTAMPTZ '` + at.UTC().Format(time.RFC3339Nano) + `'`
+		s.clock.ServerTime = func(context.Context) (time.Time, error) { return at, nil }
 	}
 }
 
-// LockMigrations keeps others from migrating the database at url until unlock.
-func LockMigrations(ctx context.Context, url string) (unlock func(), err error) {
-	db, d, err := connect(url)
+// MakeRows runs statements that make rows: in each, %s is a new UUID, and the parameters are an old time and young
+// ones.
+func (s *Store) MakeRows(t testing.TB, statements []string, old, young time.Time) {
+	uuid := "substr(hex(randomblob(16)), 1, 8) || '-0000-4000-8000-' || substr(hex(randomblob(16)), 1, 12)"
+	if s.Shared() {
+		uuid = "gen_random_uuid()"
+	}
+	for _, statement := range statements {
+		args := []any{old.UTC(), young.UTC(), young.UTC()}[:strings.Count(statement, "?")]
+		if s.Shared() {
+			statement = strings.ReplaceAll(statement, "?", "CAST(? AS TIMESTAMPTZ)")
+		}
+		statement = s.db.Rebind(strings.ReplaceAll(statement, "%s", uuid))
+		if _, err := s.db.ExecContext(t.Context(), statement, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Read is how a statement came to the rows of one table.
+type Read struct {
+	Table string
+	Index string // empty for a walk through the whole table
+	Cond  string // by which the index was entered; empty for a walk through all of it
+	Rows  int    // that were looked at, fitting or not; PostgreSQL only
+	Bits  bool   // by a bitmap, which takes dead entries of the index for rows; PostgreSQL only
+}
+
+// Explained is a statement with the reads that it took.
+type Explained struct {
+	SQL   string
+	Reads []Read
+}
+
+// Explainer keeps the plans of all statements of a store.
+type Explainer struct {
+	postgres bool
+	mu       sync.Mutex
+	list     []Explained
+}
+
+// Explain has a store's statements explained from now on, on connections of their own.
+func (s *Store) Explain(t *testing.T, url string) *Explainer {
+	t.Helper()
+	e := &Explainer{postgres: s.Shared()}
+	db, err := sqldb.Open(t.Context(), sqldb.Config{
+		URL: url, Wrap: func(c driver.Connector) driver.Connector { return explaining{c, e} },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := s.db
+	t.Cleanup(func() { _ = before.Close() })
+	s.db = db
+	e.Take()
+	return e
+}
+
+// Take returns what was explained since the last call.
+func (e *Explainer) Take() []Explained {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	list := e.list
+	e.list = nil
+	return list
+}
+
+type explaining struct {
+	driver.Connector
+	*Explainer
+}
+
+func (c explaining) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := c.Connector.Connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	_, release, err := migration{db: db, dialect: d}.lock(ctx)
-	return func() {
-		release()
-		_ = db.Close()
-	}, err
+	whole, ok := conn.(explainable)
+	if !ok {
+		return nil, fmt.Errorf("statements of %T cannot be explained", conn)
+	}
+	return &explainedConn{whole, c.Explainer}, nil
+}
+
+type explainable interface {
+	driver.Conn
+	driver.ConnBeginTx
+	driver.ConnPrepareContext
+	driver.ExecerContext
+	driver.QueryerContext
+}
+
+type explainedConn struct {
+	explainable
+	*Explainer
+}
+
+func (c *explainedConn) CheckNamedValue(v *driver.NamedValue) error {
+	if checker, ok := c.explainable.(driver.NamedValueChecker); ok {
+		return checker.CheckNamedValue(v)
+	}
+	return driver.ErrSkip
+}
+
+func (c *explainedConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	if err := c.explain(ctx, query, args); err != nil {
+		return nil, err
+	}
+	return c.explainable.ExecContext(ctx, query, args)
+}
+
+func (c *explainedConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	if err := c.explain(ctx, query, args); err != nil {
+		return nil, err
+	}
+	return c.explainable.QueryContext(ctx, query, args)
+}
+
+var hasPlan = regexp.MustCompile(`^\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b`)
+
+// explain lets PostgreSQL run the statement, and takes back what that changed: estimates tell what the engine hopes for.
+func (c *explainedConn) explain(ctx context.Context, query string, args []driver.NamedValue) (err error) {
+	if !hasPlan.MatchString(query) {
+		return nil
+	}
+	found := Explained{SQL: query}
+	if c.postgres {
+		found.Reads, err = c.analyze(ctx, query, args)
+	} else {
+		found.Reads, err = c.queryPlan(ctx, query, args)
+	}
+	if err != nil {
+		return fmt.Errorf("explaining %s: %w", query, err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.list = append(c.list, found)
+	return nil
+}
+
+func (c *explainedConn) analyze(ctx context.Context, query string, args []driver.NamedValue) (reads []Read, err error) {
+	if strings.HasPrefix(strings.TrimSpace(query), "SELECT pg_") {
+		return nil, nil
+	}
+	_, outside := c.explainable.ExecContext(ctx, `SAVEPOINT explaining`, nil) // fails outside of a transaction
+	rows, err := c.rows(ctx, `EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) `+query, args)
+	if outside == nil {
+		_, back := c.explainable.ExecContext(ctx, `ROLLBACK TO SAVEPOINT explaining`, nil)
+		err = errors.Join(err, back)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var plans []struct{ Plan planNode }
+	if err := json.Unmarshal(fmt.Append(nil, rows[0][0]), &plans); err != nil {
+		return nil, err
+	}
+	plans[0].Plan.collect(&reads)
+	return reads, nil
+}
+
+type planNode struct {
+	Type     string  `json:"Node Type"`
+	Relation string  `json:"Relation Name"`
+	Index    string  `json:"Index Name"`
+	Cond     string  `json:"Index Cond"`
+	Rows     float64 `json:"Actual Rows"`
+	Loops    float64 `json:"Actual Loops"`
+	Filtered float64 `json:"Rows Removed by Filter"`
+	Recheck  float64 `json:"Rows Removed by Index Recheck"`
+	Plans    []planNode
+}
+
+func (p planNode) collect(reads *[]Read) {
+	switch {
+	case p.Type == "Bitmap Heap Scan": // the index is below
+		index := p.Plans
+		for len(index) > 0 && index[0].Index == "" {
+			index = index[0].Plans
+		}
+		if len(index) > 0 {
+			p.Index, p.Cond = index[0].Index, index[0].Cond
+		}
+		fallthrough
+	case p.Relation != "" && p.Type != "ModifyTable" && p.Type != "LockRows":
+		*reads = append(*reads, Read{
+			p.Relation, p.Index, p.Cond, int((p.Rows + p.Filtered + p.Recheck) * p.Loops), p.Type == "Bitmap Heap Scan",
+		})
+	}
+	if p.Type == "Bitmap Heap Scan" {
+		return
+	}
+	for _, below := range p.Plans {
+		below.collect(reads)
+	}
+}
+
+var sqliteStep = regexp.MustCompile(`^(?:SCAN|SEARCH) (\S+)(?: USING (?:COVERING )?(?:INDEX (\S+)|(INTEGER PRIMARY KEY)))?(?: \((.*)\))?`)
+
+// queryPlan names tables as the statement does, by their aliases.
+func (c *explainedConn) queryPlan(ctx context.Context, query string, args []driver.NamedValue) (reads []Read, err error) {
+	rows, err := c.rows(ctx, `EXPLAIN QUERY PLAN `+query, args)
+	for _, row := range rows {
+		step := sqliteStep.FindStringSubmatch(fmt.Sprint(row[len(row)-1]))
+		if step == nil {
+			continue
+		}
+		table := step[1]
+		if alias := regexp.MustCompile(`(\w+) (?:AS )?` + regexp.QuoteMeta(table) + `\b`).FindStringSubmatch(query); alias != nil && isTable(alias[1]) {
+			table = alias[1]
+		}
+		reads = append(reads, Read{Table: table, Index: step[2] + step[3], Cond: step[4]})
+	}
+	return reads, err
+}
+
+func isTable(word string) bool {
+	return strings.Contains(" scans scan_jobs findings deliveries commit_statuses status_posts pipeline_metrics project_troubles ", " "+word+" ")
+}
+
+func (c *explainedConn) rows(ctx context.Context, query string, args []driver.NamedValue) (list [][]driver.Value, err error) {
+	rows, err := c.explainable.QueryContext(ctx, query, args)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	for {
+		row := make([]driver.Value, len(rows.Columns()))
+		switch err := rows.Next(row); {
+		case errors.Is(err, io.EOF):
+			return list, nil
+		case err != nil:
+			return nil, err
+		}
+		for i, value := range row {
+			if raw, ok := value.([]byte); ok {
+				row[i] = string(raw) // which the driver writes over
+			}
+		}
+		list = append(list, row)
+	}
 }

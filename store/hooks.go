@@ -5,12 +5,17 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
+	"reflect"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/liveness"
+	"github.com/scanhook/scanhook/store/sqldb"
 )
 
 // HookPlace is a place where webhooks that call us can be: a project, a group or organisation, a GitHub App.
@@ -40,6 +45,8 @@ func (p HookPlace) Covers(project string) bool {
 	return owner == "" || owner == name || p.Scope == "group" && strings.HasPrefix(name, owner+"/")
 }
 
+var hookColumns = sqldb.ColumnsOf[HookPlace]()
+
 // toMend are the places that a person has to look at.
 const toMend = `state IN ('off', 'paused', 'disabled', 'broken') OR state = 'active' AND note <> ''`
 
@@ -48,11 +55,11 @@ const MaxFailingHooks = 100
 
 // PutHookPlaces adds places whose first check is due at once; those that are known stay as they are.
 func (s *Store) PutHookPlaces(ctx context.Context, places []HookPlace) error {
-	err := s.transact(ctx, func(tx *sqlx.Tx) error {
+	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
 		for _, p := range places {
 			_, err := tx.ExecContext(ctx, tx.Rebind(`
 				INSERT INTO hook_places (source_platform, scope, owner, next_check_at) VALUES (?, ?, ?, ?)
-				ON CONFLICT (source_platform, scope, owner) DO NOTHING`), p.SourcePlatform, p.Scope, p.Owner, s.clock())
+				ON CONFLICT (source_platform, scope, owner) DO NOTHING`), p.SourcePlatform, p.Scope, p.Owner, s.clock.Timestamp())
 			if err != nil {
 				return err
 			}
@@ -67,8 +74,8 @@ func (s *Store) PutHookPlaces(ctx context.Context, places []HookPlace) error {
 
 // HastenHookChecks makes every check of a platform due now: nobody knows what was sent while nobody listened.
 func (s *Store) HastenHookChecks(ctx context.Context, platform string) error {
-	err := s.transact(ctx, func(tx *sqlx.Tx) error {
-		now := s.clock()
+	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
+		now := s.clock.Timestamp()
 		_, err := tx.ExecContext(ctx, tx.Rebind(`
 			UPDATE hook_places SET next_check_at = ? WHERE source_platform = ? AND next_check_at > ?`), now, platform, now)
 		return err
@@ -82,14 +89,14 @@ func (s *Store) HastenHookChecks(ctx context.Context, platform string) error {
 // ClaimHookPlace leases the place of a platform that has waited longest for its check, those last where no webhook was
 // seen the last time; core.ErrNotFound when none is due.
 func (s *Store) ClaimHookPlace(ctx context.Context, platform string, lease time.Duration) (claimed HookPlace, err error) {
-	err = s.transact(ctx, func(tx *sqlx.Tx) error {
-		now := s.clock()
+	err = s.db.Transact(ctx, func(tx *sqlx.Tx) error {
+		now := s.clock.Timestamp()
 		return tx.GetContext(ctx, &claimed, tx.Rebind(`
 			UPDATE hook_places SET lease_until = ?
 			WHERE id = (SELECT id FROM hook_places
 				WHERE source_platform = ? AND next_check_at <= ? AND (lease_until IS NULL OR lease_until <= ?)
 				ORDER BY CASE WHEN state IN ('none', 'hidden') THEN 1 ELSE 0 END, next_check_at, id
-				LIMIT 1 `+s.dialect.skipLocked+`)
+				LIMIT 1 `+s.db.SkipLocked+`)
 				AND (lease_until IS NULL OR lease_until <= ?)
 			RETURNING `+hookColumns), now.Add(lease), platform, now, now, now)
 	})
@@ -104,8 +111,8 @@ func (s *Store) ClaimHookPlaceNow(ctx context.Context, p HookPlace, lease time.D
 	if err := s.PutHookPlaces(ctx, []HookPlace{p}); err != nil {
 		return HookPlace{}, err
 	}
-	err = s.transact(ctx, func(tx *sqlx.Tx) error {
-		now := s.clock()
+	err = s.db.Transact(ctx, func(tx *sqlx.Tx) error {
+		now := s.clock.Timestamp()
 		err := tx.GetContext(ctx, &claimed, tx.Rebind(`
 			UPDATE hook_places SET lease_until = ?
 			WHERE source_platform = ? AND scope = ? AND owner = ? AND (lease_until IS NULL OR lease_until <= ?)
@@ -124,14 +131,14 @@ func (s *Store) ClaimHookPlaceNow(ctx context.Context, p HookPlace, lease time.D
 // SettleHookPlace ends the lease and keeps what the check found: State, Note, ArrivedUntil, Failures and
 // CheckedAt of next, which is due after the pause. core.ErrConflict when the lease was lost.
 func (s *Store) SettleHookPlace(ctx context.Context, claimed, next HookPlace, pause time.Duration) error {
-	err := s.transact(ctx, func(tx *sqlx.Tx) error {
+	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
 		settled, err := tx.ExecContext(ctx, tx.Rebind(`
 			UPDATE hook_places SET lease_until = NULL, next_check_at = ?, state = ?, note = ?, arrived_until = ?,
 				failures = ?, checked_at = ?
 			WHERE id = ? AND lease_until = ?`),
-			s.clock().Add(pause), next.State, next.Note, next.ArrivedUntil, next.Failures, next.CheckedAt,
+			s.clock.Timestamp().Add(pause), next.State, next.Note, next.ArrivedUntil, next.Failures, next.CheckedAt,
 			claimed.ID, claimed.LeaseUntil)
-		return oneRow(settled, err, "the lease was lost")
+		return sqldb.OneRow(settled, err, "the lease was lost")
 	})
 	if err != nil {
 		return fmt.Errorf("settling a place of webhooks: %w", err)
@@ -145,17 +152,207 @@ func (s *Store) ListFailingHooks(ctx context.Context) (list []HookPlace, err err
 		SELECT `+hookColumns+` FROM hook_places WHERE `+toMend+`
 		ORDER BY source_platform, scope, owner LIMIT ?`), MaxFailingHooks)
 	if err != nil {
-		return nil, fmt.Errorf("listing failing webhooks: %w", classify(err))
+		return nil, fmt.Errorf("listing failing webhooks: %w", sqldb.Classify(err))
 	}
 	return list, nil
 }
 
-// ListWatchedSince returns a platform's projects under watch that were put there after the one with the id since.
-func (s *Store) ListWatchedSince(ctx context.Context, platform string, since int64) (list []Watched, err error) {
-	err = s.db.SelectContext(ctx, &list, s.db.Rebind(`
-		SELECT `+watchedColumns+` FROM watched_projects WHERE source_platform = ? AND id > ? ORDER BY id`), platform, since)
+// FailingHooks lists the webhooks to mend from the database at url, as of their last check. The schema is not touched;
+// the error is core.ErrNotFound where there is no database yet.
+func FailingHooks(ctx context.Context, url string) ([]HookPlace, error) {
+	s, err := Attach(ctx, Config{URL: url})
 	if err != nil {
-		return nil, fmt.Errorf("listing projects under watch: %w", classify(err))
+		return nil, err
 	}
-	return list, nil
+	defer func() { _ = s.Close() }()
+	return s.ListFailingHooks(ctx)
+}
+
+const (
+	rhythmBatch   = 2000 // deliveries that are gone through at once
+	rhythmOverlap = 500  // that are looked at again: they may have been committed late, behind others with higher ids
+)
+
+type hookKey struct{ platform, project string }
+
+type hookCall struct {
+	ID         int64     `db:"id"`
+	Event      string    `db:"event"`
+	Platform   string    `db:"platform"`
+	Project    string    `db:"project_name"`
+	ReceivedAt time.Time `db:"received_at"`
+}
+
+// RecordRhythms notes on which days the webhooks of configured projects have called, from the deliveries after the
+// given id, or after the last one noted when it is 0. What was found without a webhook is no call, but kept as well. It
+// returns the last id that it has seen, and whether there are more. The same deliveries once more, also in another
+// process, change nothing.
+func (s *Store) RecordRhythms(ctx context.Context, after int64) (last int64, more bool, err error) {
+	if after == 0 {
+		err = s.db.GetContext(ctx, &after, `SELECT COALESCE(MAX(last_id), 0) FROM hook_rhythms`)
+	}
+	var calls []hookCall
+	if err == nil {
+		err = s.db.SelectContext(ctx, &calls, s.db.Rebind(`
+			SELECT id, event, platform, project_name, received_at FROM deliveries
+			WHERE id > ? ORDER BY id LIMIT ?`),
+			after-rhythmOverlap, rhythmOverlap+rhythmBatch)
+	}
+	if err == nil {
+		err = s.follow(ctx, calls)
+	}
+	if err != nil {
+		return after, false, fmt.Errorf("recording webhooks' rhythms: %w", sqldb.Classify(err))
+	}
+	if len(calls) > 0 {
+		after = max(after, calls[len(calls)-1].ID)
+	}
+	return after, len(calls) == rhythmOverlap+rhythmBatch, nil
+}
+
+// follow adds calls, in the order of their ids, to the rhythms of their projects.
+func (s *Store) follow(ctx context.Context, calls []hookCall) error {
+	byHook := map[hookKey][]hookCall{}
+	for _, call := range calls {
+		if _, configured := s.policies.For(call.Platform, call.Project); configured && call.Project != "" {
+			key := hookKey{call.Platform, call.Project}
+			byHook[key] = append(byHook[key], call)
+		}
+	}
+	if len(byHook) == 0 {
+		return nil
+	}
+	return s.db.Transact(ctx, func(tx *sqlx.Tx) error {
+		known, err := s.lockRhythms(ctx, tx, slices.Collect(maps.Keys(byHook)))
+		if err != nil {
+			return err
+		}
+		var changed []rhythmRow
+		for key, calls := range byHook {
+			if row := known[key].after(key, calls); row.LastID > 0 && !reflect.DeepEqual(row, known[key]) {
+				changed = append(changed, row)
+			}
+		}
+		return putRhythms(ctx, tx, changed)
+	})
+}
+
+// rhythmRow is a row of hook_rhythms.
+type rhythmRow struct {
+	Platform string    `db:"platform"`
+	Project  string    `db:"project_name"`
+	LastAt   time.Time `db:"last_at"`
+	LastID   int64     `db:"last_id"`
+	Days     string    `db:"days"`
+
+	MissedFirst *time.Time `db:"missed_first_at"`
+	MissedLast  *time.Time `db:"missed_last_at"`
+}
+
+var rhythmColumns = sqldb.ColumnsOf[rhythmRow]()
+
+func (r rhythmRow) missed() (missed liveness.MissedPushes) {
+	if r.MissedFirst != nil && r.MissedLast != nil {
+		missed.Found(*r.MissedFirst)
+		missed.Found(*r.MissedLast)
+	}
+	return missed
+}
+
+func (r rhythmRow) after(key hookKey, calls []hookCall) rhythmRow {
+	var rhythm liveness.Calls
+	if !r.LastAt.IsZero() {
+		rhythm = liveness.ParseCalls(r.LastAt, r.Days)
+	}
+	missed := r.missed()
+	for _, call := range calls {
+		if call.Event == core.Recovered {
+			missed.Found(call.ReceivedAt)
+			continue
+		}
+		missed = liveness.MissedPushes{}
+		rhythm.Add(call.ReceivedAt)
+		r.LastID = max(r.LastID, call.ID)
+	}
+	after := rhythmRow{Platform: key.platform, Project: key.project, LastAt: rhythm.Last, LastID: r.LastID, Days: rhythm.Days()}
+	if !missed.First.IsZero() {
+		after.MissedFirst, after.MissedLast = &missed.First, &missed.Last
+	}
+	return after
+}
+
+// utc makes rows comparable: engines hand times out in zones of their own.
+func (r rhythmRow) utc() rhythmRow {
+	r.LastAt = r.LastAt.UTC()
+	if missed := r.missed(); !missed.First.IsZero() {
+		r.MissedFirst, r.MissedLast = &missed.First, &missed.Last
+	}
+	return r
+}
+
+func (s *Store) lockRhythms(ctx context.Context, tx *sqlx.Tx, keys []hookKey) (map[hookKey]rhythmRow, error) {
+	var args []any
+	for _, key := range keys {
+		args = append(args, key.platform, key.project)
+	}
+	var rows []rhythmRow
+	err := tx.SelectContext(ctx, &rows, tx.Rebind(`
+		SELECT `+rhythmColumns+` FROM hook_rhythms
+		WHERE (platform, project_name) IN (VALUES `+sqldb.Tuples(len(keys), 2)+`)
+		ORDER BY platform, project_name `+s.db.ForUpdate), args...)
+	known := map[hookKey]rhythmRow{}
+	for _, row := range rows {
+		row = row.utc()
+		known[hookKey{row.Platform, row.Project}] = row
+	}
+	return known, err
+}
+
+// rhythmsAtOnce keeps a statement below the engines' limit of parameters.
+const rhythmsAtOnce = 500
+
+func putRhythms(ctx context.Context, tx *sqlx.Tx, rows []rhythmRow) error {
+	for chunk := range slices.Chunk(rows, rhythmsAtOnce) {
+		_, err := tx.NamedExecContext(ctx, `
+			INSERT INTO hook_rhythms (platform, project_name, last_at, last_id, days, missed_first_at, missed_last_at)
+			VALUES (:platform, :project_name, :last_at, :last_id, :days, :missed_first_at, :missed_last_at)
+			ON CONFLICT (platform, project_name) DO UPDATE SET
+				last_at = excluded.last_at, last_id = excluded.last_id, days = excluded.days,
+				missed_first_at = excluded.missed_first_at, missed_last_at = excluded.missed_last_at`, chunk)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ListHooks returns the webhooks of all configured projects that have ever called, by platform and project.
+func (s *Store) ListHooks(ctx context.Context) ([]liveness.Hook, error) {
+	var rows []rhythmRow
+	err := s.db.SelectContext(ctx, &rows, `
+		SELECT `+rhythmColumns+` FROM hook_rhythms
+		ORDER BY platform, project_name`)
+	if err != nil {
+		return nil, fmt.Errorf("listing webhooks: %w", sqldb.Classify(err))
+	}
+	var hooks []liveness.Hook
+	for _, row := range rows {
+		if _, configured := s.policies.For(row.Platform, row.Project); configured {
+			hooks = append(hooks, liveness.Hook{
+				Platform: row.Platform, Project: row.Project, Calls: liveness.ParseCalls(row.LastAt, row.Days), Missed: row.missed(),
+			})
+		}
+	}
+	return hooks, nil
+}
+
+// Hooks lists the webhooks of the projects that the policies name, from the database at url. The schema is not touched;
+// the error is core.ErrNotFound where there is no database yet.
+func Hooks(ctx context.Context, url string, policies core.Policies) ([]liveness.Hook, error) {
+	s, err := Attach(ctx, Config{URL: url, Policies: policies})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = s.Close() }()
+	return s.ListHooks(ctx)
 }

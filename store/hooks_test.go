@@ -2,12 +2,14 @@ package store_test
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/liveness"
 	"github.com/scanhook/scanhook/store"
 	"github.com/scanhook/scanhook/store/storetest"
 )
@@ -67,27 +69,101 @@ func TestHookPlacesAreCheckedInTurn(t *testing.T) {
 	})
 }
 
-func TestKnownDeliveries(t *testing.T) {
-	t.Parallel()
-	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
-		db := e.Open(t, store.Config{})
-		d, _ := storetest.PushOf(1)
-		if _, err := db.AcceptIgnored(t.Context(), d, "of no use"); err != nil {
+// listen goes through all deliveries after the given one.
+func listen(t *testing.T, s *store.Store, after int64) int64 {
+	t.Helper()
+	for more := true; more; {
+		var err error
+		if after, more, err = s.RecordRhythms(t.Context(), after); err != nil {
 			t.Fatal(err)
 		}
-		keys := []string{d.Key}
-		for range 1200 {
-			keys = append(keys, "unknown/"+d.Key)
-		}
-		known, err := db.KnownDeliveries(t.Context(), d.Platform, keys)
-		if want := map[string]bool{d.Key: true}; err != nil || !cmp.Equal(known, want) {
-			t.Errorf("known %v, %v", known, err)
-		}
-		for _, platform := range []string{"elsewhere", d.Platform} {
-			known, err := db.KnownDeliveries(t.Context(), platform, keys[1:])
-			if err != nil || len(known) != 0 {
-				t.Errorf("known on %s: %v, %v", platform, known, err)
+	}
+	return after
+}
+
+func TestRecordRhythms(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		now := time.Date(2026, 11, 2, 9, 30, 0, 0, time.UTC)
+		policies := core.Policies{{Match: "github/acme/*", Policy: storetest.Policy}}
+		s := e.Open(t, store.Config{Policies: policies, Now: func() time.Time { return now }})
+		want := map[string]*liveness.Calls{"acme/a": {}, "acme/b": {}}
+		last := listen(t, s, 0)
+		for n := range 60 {
+			for name, every := range map[string]int{"acme/a": 1, "acme/b": 7, "other/c": 1} {
+				if n%every != 0 {
+					continue
+				}
+				d := core.Delivery{Platform: "github", Key: fmt.Sprint(name, n), Name: "ping", Project: name}
+				if _, err := s.AcceptIgnored(t.Context(), d, "ping"); err != nil {
+					t.Fatal(err)
+				}
+				if want[name] != nil {
+					want[name].Add(now)
+				}
+			}
+			now = now.Add(17 * time.Hour)
+			if n%20 == 0 {
+				last = listen(t, s, last)
 			}
 		}
+		now = now.AddDate(0, 0, 3)
+		found, push := storetest.PushOf(1)
+		found.Name, found.Project, push.Project.Name = core.Recovered, "acme/a", "acme/a"
+		accept(t, s, found, push)
+		for _, from := range []int64{last, 0, 1} { // further on, after a start, and once more from the beginning
+			listen(t, s, from)
+			hooks, err := s.ListHooks(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			expected := []liveness.Hook{
+				{
+					Platform: "github", Project: "acme/a", Calls: *want["acme/a"],
+					Missed: liveness.MissedPushes{First: now, Last: now},
+				},
+				{Platform: "github", Project: "acme/b", Calls: *want["acme/b"]},
+			}
+			if diff := cmp.Diff(expected, hooks, cmp.AllowUnexported(liveness.Calls{})); diff != "" {
+				t.Errorf("from %d (-want +got):\n%s", from, diff)
+			}
+		}
+	})
+}
+
+// What recover finds again and again proves a dead webhook within hours, however short its past; a call clears it.
+func TestRecoveredPushesProveADeadWebhook(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		now := time.Date(2026, 11, 2, 9, 30, 0, 0, time.UTC)
+		s := e.Open(t, store.Config{Now: func() time.Time { return now }})
+		push := func(n int, event string) {
+			d, p := storetest.PushOf(n)
+			d.Name = event
+			accept(t, s, d, p)
+		}
+		var last int64
+		silent := func(when string, want bool) {
+			t.Helper()
+			last = listen(t, s, last)
+			listen(t, s, 1)
+			hooks, err := s.ListHooks(t.Context())
+			if err != nil || len(hooks) != 1 {
+				t.Fatalf("%s: %v, %v", when, hooks, err)
+			}
+			if got := liveness.Judge(hooks, now)[0]; got.Silent != want || got.Missed != want {
+				t.Errorf("%s: judged %+v", when, got)
+			}
+		}
+		push(1, "push")
+		for n := range 3 { // after a time in which the receiver was down
+			push(2+n, core.Recovered)
+		}
+		silent("all found at once", false)
+		now = now.Add(time.Hour)
+		push(8, core.Recovered)
+		silent("found again an hour later", true)
+		push(9, "push")
+		silent("after a call", false)
 	})
 }

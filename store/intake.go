@@ -9,6 +9,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store/sqldb"
 )
 
 // intakeTimeout bounds the transaction of a batch, to which grace may be added: GitHub and GitLab hang up after ten
@@ -23,8 +24,6 @@ type intake struct {
 	pipeline *core.Pipeline // nil for everything but pipeline events
 	by       string         // whose wish it is, where it came with a name
 	ignored  string         // why nothing is to be scanned
-	done     chan error
-	gone     <-chan struct{} // closed when the sender has hung up
 
 	created  bool    // this item made the scan
 	refused  string  // why the call is not believed
@@ -64,17 +63,6 @@ func (s *Store) AcceptPush(ctx context.Context, d core.Delivery, push core.Push)
 	return item.receipt, nil
 }
 
-// takeIn returns when the item is on disk, or was refused.
-func (s *Store) takeIn(ctx context.Context, item *intake) error {
-	if err := s.intake.do(ctx, item); err != nil {
-		return classify(err)
-	}
-	if item.refused != "" {
-		return fmt.Errorf("%w: %s", core.ErrDenied, item.refused)
-	}
-	return nil
-}
-
 // AcceptIgnored keeps a delivery that asks nothing of us, with the reason. Errors are those of AcceptPush.
 func (s *Store) AcceptIgnored(ctx context.Context, d core.Delivery, reason string) (core.Receipt, error) {
 	if err := s.respell(ctx, d.Platform, &d.Project); err != nil {
@@ -98,9 +86,9 @@ func (s *Store) AcceptCommit(ctx context.Context, scan core.Scan, by string) (co
 		return core.Receipt{}, fmt.Errorf("accepting commit %s: %w", scan.CommitSHA, err)
 	}
 	if scan.DefaultBranch == "" {
-		branch, err := defaultBranch(ctx, s.front, scan)
+		branch, err := defaultBranch(ctx, s.db.Urgent(), scan)
 		if err != nil {
-			return core.Receipt{}, fmt.Errorf("accepting commit %s: %w", scan.CommitSHA, classify(err))
+			return core.Receipt{}, fmt.Errorf("accepting commit %s: %w", scan.CommitSHA, sqldb.Classify(err))
 		}
 		scan.DefaultBranch = branch
 	}
@@ -132,15 +120,26 @@ func (s *Store) prepare(scan *core.Scan, policy core.Policy) {
 	scan.Context = policy.Context
 	scan.Attempt = max(scan.Attempt, 1)
 	scan.Status = core.ScanPending
-	scan.Timestamp = s.clock()
+	scan.Timestamp = s.clock.Timestamp()
 	scan.DeadlineAt = scan.Timestamp.Add(policy.ScanTimeout)
+}
+
+// takeIn returns when the item is on disk, or was refused.
+func (s *Store) takeIn(ctx context.Context, item *intake) error {
+	if err := s.intake.Do(ctx, item); err != nil {
+		return sqldb.Classify(err)
+	}
+	if item.refused != "" {
+		return fmt.Errorf("%w: %s", core.ErrDenied, item.refused)
+	}
+	return nil
 }
 
 // commitIntake writes a batch in one transaction, set by set: a handful of statements however many deliveries it holds.
 func (s *Store) commitIntake(batch []*intake) error {
 	ctx, cancel := context.WithTimeout(context.Background(), intakeTimeout)
 	defer cancel()
-	err := s.changeAgainAs(ctx, first, func(tx *sqlx.Tx) error {
+	err := s.writeUrgently(ctx, func(tx *sqlx.Tx) error {
 		for _, item := range batch {
 			item.reset()
 		}
@@ -159,4 +158,84 @@ func (s *Store) commitIntake(batch []*intake) error {
 		s.noteBatch(batch)
 	}
 	return err
+}
+
+// insertScans creates the scans that do not exist yet.
+func (s *Store) insertScans(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
+	byReference := map[string]*intake{}
+	var scans []*core.Scan
+	for _, item := range batch {
+		if item.scan != nil && item.open() {
+			byReference[item.scan.ReferenceID] = item
+			scans = append(scans, item.scan)
+		}
+	}
+	if len(scans) == 0 {
+		return nil
+	}
+	var created []struct {
+		ID          int64  `db:"id"`
+		ReferenceID string `db:"reference_id"`
+	}
+	err := sqldb.SelectNamed(ctx, tx, &created, `
+		INSERT INTO scans (reference_id, source_platform, project_name, project_ref, repo_url, branch, default_branch,
+			commit_sha, before_sha, attempt, context, origin, timestamp, status, num_changed_files,
+			changed_files_truncated, overtaken, deadline_at)
+		VALUES (:reference_id, :source_platform, :project_name, :project_ref, :repo_url, :branch, :default_branch,
+			:commit_sha, :before_sha, :attempt, :context, :origin, :timestamp, :status, :num_changed_files,
+			:changed_files_truncated, :overtaken, :deadline_at)
+		ON CONFLICT (source_platform, project_name, commit_sha, attempt) DO NOTHING
+		RETURNING id, reference_id`, scans)
+	for _, row := range created {
+		item := byReference[row.ReferenceID]
+		item.created = true
+		item.scan.ID = row.ID
+		item.receipt = core.Receipt{Outcome: core.ScanCreated, Reference: row.ReferenceID}
+	}
+	return err
+}
+
+// insertJobs gives each new scan one job for each scanner of its repository.
+func (s *Store) insertJobs(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
+	var jobs []core.Job
+	for _, item := range batch {
+		if item.created {
+			for _, scanner := range item.policy.Scanners {
+				jobs = append(jobs, core.Job{ScanID: item.scan.ID, Scanner: scanner})
+			}
+		}
+	}
+	if len(jobs) == 0 {
+		return nil
+	}
+	_, err := tx.NamedExecContext(ctx, `INSERT INTO scan_jobs (scan_id, scanner) VALUES (:scan_id, :scanner)`, jobs)
+	return err
+}
+
+// wantFirst asks for the pending status of each new scan.
+func (s *Store) wantFirst(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
+	var scans []core.Scan
+	for _, item := range batch {
+		if item.created {
+			scans = append(scans, *item.scan)
+		}
+	}
+	return s.wantStatuses(ctx, tx, scans)
+}
+
+// auditIntake notes who had scans opened that no webhook asked for.
+func (s *Store) auditIntake(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
+	for _, item := range batch {
+		if !item.created || item.by == "" {
+			continue
+		}
+		action := core.AuditScanOpened
+		if item.scan.Origin == core.Rescan {
+			action = core.AuditRescan
+		}
+		if err := s.audit(ctx, tx, core.AuditOf(*item.scan, item.by, action)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -3,11 +3,13 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store/sqldb"
 )
 
 // A job is given up when so many of its workers have died, or so many tries failed for a reason that might have passed.
@@ -15,6 +17,21 @@ const (
 	maxLapses   = 3
 	maxFailures = 3
 )
+
+var jobColumns = sqldb.ColumnsOf[core.Job]()
+
+// ListJobs returns the jobs of a scan in the order in which they were added.
+func (s *Store) ListJobs(ctx context.Context, scan core.Scan) ([]core.Job, error) {
+	var list []core.Job
+	err := s.db.SelectContext(ctx, &list, s.db.Rebind(`
+		SELECT `+sqldb.Qualify("scan_jobs", jobColumns)+`, COALESCE(compared.commit_sha, '') AS baseline_commit
+		FROM scan_jobs LEFT JOIN scans compared ON compared.id = scan_jobs.baseline_scan_id
+		WHERE scan_id = ? ORDER BY scan_jobs.id`), scan.ID)
+	if err != nil {
+		return nil, fmt.Errorf("listing jobs: %w", sqldb.Classify(err))
+	}
+	return list, nil
+}
 
 // Claimant is who asks for a job.
 type Claimant struct {
@@ -30,13 +47,13 @@ type Claimant struct {
 func (s *Store) ClaimJob(ctx context.Context, by Claimant) (core.Job, core.Scan, error) {
 	var job core.Job
 	var scan core.Scan
-	err := s.transact(ctx, func(tx *sqlx.Tx) error {
+	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
 		if err := s.claim(ctx, tx, &job, by); err != nil {
 			return err
 		}
 		_, err := tx.ExecContext(ctx, tx.Rebind(`
 			UPDATE scans SET status = 'processing', started_at = COALESCE(started_at, ?)
-			WHERE id = ? AND status = 'pending'`), s.clock(), job.ScanID)
+			WHERE id = ? AND status = 'pending'`), s.clock.Timestamp(), job.ScanID)
 		if err != nil {
 			return err
 		}
@@ -48,33 +65,12 @@ func (s *Store) ClaimJob(ctx context.Context, by Claimant) (core.Job, core.Scan,
 	return job, scan, nil
 }
 
-// oldestOf finds the oldest job of some scanners that can be claimed, by its number: the first of those that never
-// started, of those that were put off, and one whose worker is dead. Each of them is the first entry of an index that
-// holds no others, however many jobs have ended or wait for another scanner.
-func (d dialect) oldestOf(scanners int) string {
-	each := func(conditions, order string) string {
-		return `SELECT (SELECT j.id FROM scan_jobs j
-			WHERE j.state = 'pending' AND j.scanner >= w.scanner AND j.scanner <= w.scanner AND ` + conditions + `
-			ORDER BY j.scanner, ` + order + ` LIMIT 1 ` + d.skipLocked + `) AS id FROM wanted w`
-	}
-	return `WITH wanted (scanner) AS (VALUES ` + tuples(scanners, 1) + `)
-		SELECT MIN(id) FROM (
-			` + each(`j.not_before IS NULL`, `j.id`) + `
-			UNION ALL
-			` + each(`j.not_before IS NOT NULL AND j.not_before <= ?`, `j.not_before`) + `
-			UNION ALL
-			SELECT (SELECT id FROM scan_jobs
-				WHERE state = 'running' AND worker >= '' AND scanner IN (SELECT scanner FROM wanted)
-					AND lease_until <= ? AND lapses + 1 < ?
-				ORDER BY worker LIMIT 1 ` + d.skipLocked + `)) AS claimable`
-}
-
 // claim repeats the guard of the inner SELECT outside: without it PostgreSQL hands one row to two workers.
 func (s *Store) claim(ctx context.Context, tx *sqlx.Tx, job *core.Job, by Claimant) error {
 	if len(by.Scanners) == 0 {
 		return fmt.Errorf("%w: no scanners to claim for", core.ErrNotFound)
 	}
-	now := s.clock()
+	now := s.clock.Timestamp()
 	lapsed := s.lapsedBefore(now, by.Blind)
 	args := []any{now.Add(by.Lease), now, by.Worker, by.Worker, by.Worker, by.Worker, by.Worker}
 	for _, scanner := range by.Scanners {
@@ -88,15 +84,36 @@ func (s *Store) claim(ctx context.Context, tx *sqlx.Tx, job *core.Job, by Claima
 			worker = ?
 		WHERE id = COALESCE(
 				(SELECT id FROM scan_jobs WHERE state = 'running' AND worker >= ? AND worker <= ? ORDER BY worker LIMIT 1),
-				(`+s.dialect.oldestOf(len(by.Scanners))+`))
+				(`+s.oldestOf(len(by.Scanners))+`))
 			AND (state = 'pending' AND (not_before IS NULL OR not_before <= ?)
 				OR state = 'running' AND (worker = ? OR lease_until <= ? AND lapses + 1 < ?))
 		RETURNING `+jobColumns), args...)
 }
 
+// oldestOf finds the oldest job of some scanners that can be claimed, by its number: the first of those that never
+// started, of those that were put off, and one whose worker is dead. Each of them is the first entry of an index that
+// holds no others, however many jobs have ended or wait for another scanner.
+func (s *Store) oldestOf(scanners int) string {
+	each := func(conditions, order string) string {
+		return `SELECT (SELECT j.id FROM scan_jobs j
+			WHERE j.state = 'pending' AND j.scanner >= w.scanner AND j.scanner <= w.scanner AND ` + conditions + `
+			ORDER BY j.scanner, ` + order + ` LIMIT 1 ` + s.db.SkipLocked + `) AS id FROM wanted w`
+	}
+	return `WITH wanted (scanner) AS (VALUES ` + sqldb.Tuples(scanners, 1) + `)
+		SELECT MIN(id) FROM (
+			` + each(`j.not_before IS NULL`, `j.id`) + `
+			UNION ALL
+			` + each(`j.not_before IS NOT NULL AND j.not_before <= ?`, `j.not_before`) + `
+			UNION ALL
+			SELECT (SELECT id FROM scan_jobs
+				WHERE state = 'running' AND worker >= '' AND scanner IN (SELECT scanner FROM wanted)
+					AND lease_until <= ? AND lapses + 1 < ?
+				ORDER BY worker LIMIT 1 ` + s.db.SkipLocked + `)) AS claimable`
+}
+
 // lapsedBefore is until when a lease must have run out to prove that its worker is dead.
 func (s *Store) lapsedBefore(now time.Time, blind bool) time.Time {
-	if blind || s.hasJustJumped() {
+	if blind || s.clock.JustJumped() {
 		return time.Time{}
 	}
 	return now
@@ -110,7 +127,7 @@ const ours = `id = :id AND state = 'running' AND worker = :worker AND attempt = 
 
 // ExtendLease prolongs the lease from now on. core.ErrConflict when the job was handed on or ended meanwhile.
 func (s *Store) ExtendLease(ctx context.Context, job core.Job, lease time.Duration) error {
-	until := s.clock().Add(lease)
+	until := s.clock.Timestamp().Add(lease)
 	job.LeaseUntil = &until
 	return s.moveJob(ctx, "extending lease", job, `UPDATE scan_jobs SET lease_until = :lease_until WHERE `+ours)
 }
@@ -118,6 +135,17 @@ func (s *Store) ExtendLease(ctx context.Context, job core.Job, lease time.Durati
 // ReturnJob gives a job back unfinished. core.ErrConflict as for ExtendLease.
 func (s *Store) ReturnJob(ctx context.Context, job core.Job) error {
 	return s.moveJob(ctx, "returning job", job, `UPDATE scan_jobs SET state = 'pending', lease_until = NULL WHERE `+ours)
+}
+
+func (s *Store) moveJob(ctx context.Context, doing string, job core.Job, update string) error {
+	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
+		moved, err := tx.NamedExecContext(ctx, update, job)
+		return sqldb.OneRow(moved, err, "the job was handed on")
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	return nil
 }
 
 // Retry says when and why a job shall be started again.
@@ -131,7 +159,7 @@ type Retry struct {
 // it answers core.ErrConflict, as for ExtendLease, and the caller finishes the job with the failure. Where it is tried
 // until some time, that uses up none of the few tries for other reasons, and the commit shows what it waits for.
 func (s *Store) RetryJob(ctx context.Context, job core.Job, retry Retry) error {
-	at, waits := s.clock().Add(retry.Pause), !retry.Until.IsZero()
+	at, waits := s.clock.Timestamp().Add(retry.Pause), !retry.Until.IsZero()
 	if !waits {
 		job.Failures++
 	}
@@ -139,7 +167,7 @@ func (s *Store) RetryJob(ctx context.Context, job core.Job, retry Retry) error {
 		return fmt.Errorf("retrying job: %w: it has failed %d times", core.ErrConflict, job.Failures)
 	}
 	job.NotBefore, job.Error = &at, retry.Reason
-	err := s.changeAgain(ctx, func(tx *sqlx.Tx) error {
+	err := s.write(ctx, func(tx *sqlx.Tx) error {
 		scan, err := s.lockScan(ctx, tx, job.ScanID)
 		if err != nil {
 			return err
@@ -148,7 +176,7 @@ func (s *Store) RetryJob(ctx context.Context, job core.Job, retry Retry) error {
 			UPDATE scan_jobs SET state = 'pending', failures = :failures, error = :error, lease_until = NULL,
 				not_before = :not_before
 			WHERE `+ours, job)
-		if err := oneRow(moved, err, "the job was handed on"); err != nil || !waits {
+		if err := sqldb.OneRow(moved, err, "the job was handed on"); err != nil || !waits {
 			return err
 		}
 		return s.wantWaiting(ctx, tx, scan, job)
@@ -173,11 +201,11 @@ func (s *Store) ExplainJobs(ctx context.Context, scanners []string, since time.T
 	}
 	var jobs []core.Job
 	if err := s.db.SelectContext(ctx, &jobs, s.db.Rebind(query), args...); err != nil {
-		return fmt.Errorf("looking for jobs to explain: %w", classify(err))
+		return fmt.Errorf("looking for jobs to explain: %w", sqldb.Classify(err))
 	}
 	for _, job := range jobs {
 		job.Error = reason
-		if err := s.changeAgain(ctx, func(tx *sqlx.Tx) error { return s.explainJob(ctx, tx, job) }); err != nil {
+		if err := s.write(ctx, func(tx *sqlx.Tx) error { return s.explainJob(ctx, tx, job) }); err != nil {
 			return fmt.Errorf("explaining job %d: %w", job.ID, err)
 		}
 	}
@@ -189,57 +217,83 @@ func (s *Store) explainJob(ctx context.Context, tx *sqlx.Tx, job core.Job) error
 	if err != nil {
 		return err
 	}
-	n, err := rowsChanged(ctx, tx, `UPDATE scan_jobs SET error = ? WHERE id = ? AND state = 'pending' AND error = ''`, job.Error, job.ID)
+	n, err := sqldb.Exec(ctx, tx, `UPDATE scan_jobs SET error = ? WHERE id = ? AND state = 'pending' AND error = ''`, job.Error, job.ID)
 	if err != nil || n == 0 {
 		return err
 	}
 	return s.wantWaiting(ctx, tx, scan, job)
 }
 
-func (s *Store) moveJob(ctx context.Context, doing string, job core.Job, update string) error {
-	err := s.transact(ctx, func(tx *sqlx.Tx) error {
-		moved, err := tx.NamedExecContext(ctx, update, job)
-		return oneRow(moved, err, "the job was handed on")
+// maxExpired is how many scans are ended at a time.
+const maxExpired = 10_000
+
+// ExpireScans ends the jobs that did not report before their scan's deadline or, unless the caller is blind as a Claimant
+// can be, lost too many workers, and returns how many scans that ended.
+func (s *Store) ExpireScans(ctx context.Context, blind bool) (int, error) {
+	now := s.clock.Timestamp()
+	lapsed := s.lapsedBefore(now, blind)
+	var ids []int64
+	err := s.write(ctx, func(tx *sqlx.Tx) (err error) { // a transaction has the settings that plans depend on
+		ids, err = s.overdue(ctx, tx, now, lapsed)
+		return err
 	})
 	if err != nil {
-		return fmt.Errorf("%s: %w", doing, err)
+		return 0, fmt.Errorf("looking for overdue scans: %w", sqldb.Classify(err))
 	}
-	return nil
-}
-
-// FinishJob ends a claimed job with its report, and with the last job the scan: findings, baseline, gate, verdict and
-// commit status change in one transaction. A report with a Failure fails the job and keeps its findings. The same again
-// changes nothing, for the answer may have been lost. core.ErrConflict when the job was handed on.
-func (s *Store) FinishJob(ctx context.Context, job core.Job, report core.Report) error {
-	d := examine(report)
-	err := s.changeAgain(ctx, func(tx *sqlx.Tx) error {
-		scan, err := s.lockForReport(ctx, tx, job.ScanID)
+	for _, id := range ids {
+		err := s.write(ctx, func(tx *sqlx.Tx) error { return s.expireScan(ctx, tx, id, lapsed) })
 		if err != nil {
-			return err
+			return 0, fmt.Errorf("ending overdue scan %d: %w", id, err)
 		}
-		closed, err := tx.NamedExecContext(ctx, `UPDATE scan_jobs SET lease_until = NULL WHERE `+ours, job)
-		if err := oneRow(closed, err, "the job was handed on"); err != nil {
-			return unlessFinished(ctx, tx, job, report, err)
-		}
-		return s.putReport(ctx, tx, scan, job, d)
-	})
-	if err != nil {
-		return fmt.Errorf("finishing job %d: %w", job.ID, err)
 	}
-	return nil
+	return len(ids), nil
 }
 
-// unlessFinished is conflict, or nil where this very claim has ended the job with this report.
-func unlessFinished(ctx context.Context, tx *sqlx.Tx, job core.Job, report core.Report, conflict error) error {
-	job.State, job.Error = endOf(report)
-	var finished int
-	query, args, err := sqlx.Named(`SELECT COUNT(*) FROM scan_jobs
-		WHERE id = :id AND worker = :worker AND attempt = :attempt AND state = :state AND error = :error`, job)
-	if err == nil {
-		err = tx.GetContext(ctx, &finished, tx.Rebind(query), args...)
+// overdue lists the scans that have had their time, or whose jobs have lost too many workers.
+func (s *Store) overdue(ctx context.Context, tx *sqlx.Tx, now, lapsed time.Time) (ids []int64, err error) {
+	err = tx.SelectContext(ctx, &ids, tx.Rebind(`
+		SELECT scan_id FROM scan_jobs
+		WHERE state = 'running' AND worker >= '' AND lease_until <= ? AND lapses + 1 >= ?
+		ORDER BY worker LIMIT ?`), lapsed, maxLapses, maxExpired)
+	if err != nil {
+		return nil, err
 	}
-	if err == nil && finished == 0 {
-		err = conflict
+	var late []core.Scan
+	err = tx.SelectContext(ctx, &late, tx.Rebind(`
+		SELECT id, timestamp, deadline_at FROM scans WHERE status IN ('pending', 'processing') AND deadline_at <= ?
+		ORDER BY deadline_at LIMIT ?`), now, maxExpired)
+	for _, scan := range late {
+		if s.isOverdue(scan, now) {
+			ids = append(ids, scan.ID)
+		}
 	}
-	return err
+	slices.Sort(ids)
+	return slices.Compact(ids), err
+}
+
+// workersDied is what the commit says of a job that lost too many workers. Their names are for those who look further.
+const workersDied = "its worker died or stood still three times, for want of memory perhaps"
+
+func (s *Store) expireScan(ctx context.Context, tx *sqlx.Tx, id int64, lapsed time.Time) error {
+	scan, err := s.lockScan(ctx, tx, id)
+	if err != nil {
+		return err
+	}
+	now := s.clock.Timestamp()
+	_, err = tx.ExecContext(ctx, tx.Rebind(`
+		UPDATE scan_jobs SET state = 'failed', finished_at = ?, lease_until = NULL, lapses = lapses + 1,
+			lost_workers = `+lostWorkers+`, error = ?
+		WHERE scan_id = ? AND state = 'running' AND lease_until <= ? AND lapses + 1 >= ?`),
+		now, workersDied, id, lapsed, maxLapses)
+	if err == nil && s.isOverdue(scan, now) {
+		_, err = tx.ExecContext(ctx, tx.Rebind(`
+			UPDATE scan_jobs SET state = 'failed', finished_at = ?, lease_until = NULL,
+				error = ? || CASE WHEN error = '' THEN '' ELSE ': ' || error END
+			WHERE scan_id = ? AND state IN ('pending', 'running')`),
+			now, core.DeadlineError(scan.DeadlineAt.Sub(scan.Timestamp)), id)
+	}
+	if err != nil {
+		return err
+	}
+	return s.settleScan(ctx, tx, id, nil)
 }

@@ -3,6 +3,7 @@ package store_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -12,32 +13,7 @@ import (
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
-// clock is a settable time for a store.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func newClock() *clock { return &clock{now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)} }
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
 var scanners = []string{"gitleaks"}
-
-// by is a worker that leases a job for a minute.
-func by(worker string, scanners ...string) store.Claimant {
-	return store.Claimant{Worker: worker, Scanners: scanners, Lease: time.Minute}
-}
 
 func TestClaimJobHandsOutEachJobOnce(t *testing.T) {
 	t.Parallel()
@@ -157,5 +133,139 @@ func TestExpireScans(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+func TestLease(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		clock := newClock()
+		s := e.Open(t, store.Config{Now: clock.Now})
+		scan := pushed(t, s, 1)
+		first := claimJob(t, s, by("a", scanners...))
+		clock.advance(50 * time.Second)
+		if err := s.ExtendLease(t.Context(), first, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		clock.advance(50 * time.Second)
+		noJob(t, s, by("b", scanners...), "an extended lease")
+		clock.advance(time.Minute)
+		if second := claimJob(t, s, by("b", scanners...)); second.Lapses != 1 || second.LostWorkers != "a" {
+			t.Fatalf("after the lease: %+v", second)
+		}
+		for name, err := range map[string]error{
+			"finish": s.FinishJob(t.Context(), first, core.Report{}),
+			"extend": s.ExtendLease(t.Context(), first, time.Minute),
+			"return": s.ReturnJob(t.Context(), first),
+		} {
+			if !errors.Is(err, core.ErrConflict) {
+				t.Errorf("%s by the worker that lost the job: %v, want ErrConflict", name, err)
+			}
+		}
+		clock.advance(2 * time.Minute)
+		claimJob(t, s, by("c", scanners...))
+		clock.advance(2 * time.Minute)
+		noJob(t, s, by("d", scanners...), "a job that lost three workers")
+		if n, err := s.ExpireScans(t.Context(), false); n != 1 || err != nil {
+			t.Fatalf("ExpireScans = %d, %v", n, err)
+		}
+		scan = get(t, s, scan.ReferenceID)
+		if scan.Status != core.ScanFailed || statusOf(t, s, scan).State != core.StatusError || !strings.Contains(scan.Error, "three times") {
+			t.Errorf("after three lost workers the scan is %s: %s", scan.Status, scan.Error)
+		}
+		if jobs, err := s.ListJobs(t.Context(), scan); err != nil || jobs[0].Lapses != 3 || jobs[0].LostWorkers != "a, b, c" {
+			t.Errorf("the job is %+v, %v", jobs, err)
+		}
+	})
+}
+
+// What a worker holds it gets first, whatever else there is: nobody else would extend the lease.
+func TestWorkerIsHandedWhatItHolds(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		for n := range 2 {
+			pushTo(t, s, n, fmt.Sprint("b", n))
+		}
+		older := claimJob(t, s, by("a", scanners...))
+		held := claimJob(t, s, by("b", scanners...))
+		if err := s.ReturnJob(t.Context(), older); err != nil {
+			t.Fatal(err)
+		}
+		if got := claimJob(t, s, by("b", scanners...)); got.ID != held.ID || got.Attempt != 2 {
+			t.Errorf("got job %d at attempt %d, want %d again", got.ID, got.Attempt, held.ID)
+		}
+	})
+}
+
+// A deadline holds for the blind as well.
+func TestExpireScansBlindly(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		clock := newClock()
+		s := e.Open(t, store.Config{Now: clock.Now})
+		scan := pushed(t, s, 1)
+		for _, worker := range []string{"a", "b", "c"} {
+			claimJob(t, s, by(worker, scanners...))
+			clock.advance(2 * time.Minute)
+		}
+		if n, err := s.ExpireScans(t.Context(), true); n != 0 || err != nil {
+			t.Fatalf("for its workers: %d, %v", n, err)
+		}
+		clock.advance(time.Hour)
+		if n, err := s.ExpireScans(t.Context(), true); n != 1 || err != nil || get(t, s, scan.ReferenceID).Status != core.ScanFailed {
+			t.Fatalf("at the deadline: %d, %v", n, err)
+		}
+	})
+}
+
+// Only a worker that died uses up a life of its job, however often it is started.
+func TestJobSurvivesWhatIsNoDeath(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(*testing.T, *store.Store, *clock, core.Job){
+		"the answer to the claim was lost": func(*testing.T, *store.Store, *clock, core.Job) {},
+		"the database was away for longer than the lease": func(t *testing.T, s *store.Store, c *clock, job core.Job) {
+			c.advance(2 * time.Minute)
+			blind := by("b", scanners...)
+			blind.Blind = true
+			noJob(t, s, blind, "a job whose worker could not extend its lease")
+			if err := s.ExtendLease(t.Context(), job, time.Minute); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"the process was stopped in order": func(t *testing.T, s *store.Store, _ *clock, job core.Job) {
+			if err := s.ReturnJob(t.Context(), job); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.ReturnJob(t.Context(), job); !errors.Is(err, core.ErrConflict) {
+				t.Fatalf("returned twice: %v, want ErrConflict", err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+				clock := newClock()
+				s := e.Open(t, store.Config{Now: clock.Now})
+				scan := pushed(t, s, 1)
+				for range 5 {
+					end(t, s, clock, claimJob(t, s, by("a", scanners...)))
+				}
+				job := claimJob(t, s, by("a", scanners...))
+				if job.Attempt != 6 || job.Lapses != 0 || job.LostWorkers != "" {
+					t.Errorf("after five starts: %+v", job)
+				}
+				if err := s.FinishJob(t.Context(), job, core.Report{}); err != nil || get(t, s, scan.ReferenceID).Status != core.ScanCompleted {
+					t.Errorf("finishing: %v", err)
+				}
+			})
+		})
+	}
+}
+
+func noJob(t *testing.T, s *store.Store, by store.Claimant, what string) {
+	t.Helper()
+	if job, _, err := s.ClaimJob(t.Context(), by); !errors.Is(err, core.ErrNotFound) {
+		t.Fatalf("%s was handed to %s: %+v, %v", what, by.Worker, job, err)
 	}
 }

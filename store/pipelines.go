@@ -5,10 +5,14 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/anomaly"
+	"github.com/scanhook/scanhook/store/sqldb"
 )
 
 // RecordPipeline makes sure that the pipeline's commit has a scan, records the run, judges it when it has succeeded,
@@ -91,21 +95,6 @@ func (s *Store) recordRuns(ctx context.Context, tx *sqlx.Tx, batch []*intake) er
 	return s.followMergeRequests(ctx, tx, telling)
 }
 
-// lockCommits keeps other processes from recording runs of the same commits until the transaction ends.
-func (s *Store) lockCommits(ctx context.Context, tx *sqlx.Tx, items []*intake) error {
-	if s.dialect.forUpdate == "" {
-		return nil
-	}
-	seen := map[commitKey]bool{}
-	for _, item := range items {
-		seen[keyOf(item.scan)] = true
-	}
-	ids, args := scanOfEach("MIN", slices.Collect(maps.Keys(seen)))
-	var locked []int64
-	return tx.SelectContext(ctx, &locked, tx.Rebind(`
-		SELECT id FROM scans WHERE id IN (`+ids+`) ORDER BY id `+s.dialect.forUpdate), args...)
-}
-
 // putRuns returns, by scan, the pipelines of which something is new.
 func (s *Store) putRuns(ctx context.Context, tx *sqlx.Tx, items []*intake) (map[int64]map[int64]bool, error) {
 	known, err := loadRuns(ctx, tx, items)
@@ -137,4 +126,213 @@ func (s *Store) putRuns(ctx context.Context, tx *sqlx.Tx, items []*intake) (map[
 		changed[item.scan.ID][key.id] = true
 	}
 	return changed, nil
+}
+
+// loadRuns reads the runs of the pipelines that the items tell of, in the order of their attempts.
+func loadRuns(ctx context.Context, tx *sqlx.Tx, items []*intake) (map[pipelineKey][]core.PipelineRun, error) {
+	known := map[pipelineKey][]core.PipelineRun{}
+	var args []any
+	for _, item := range items {
+		key := item.pipelineKey()
+		if _, asked := known[key]; !asked {
+			known[key] = nil
+			args = append(args, key.platform, key.project, key.id)
+		}
+	}
+	if len(known) == 0 {
+		return known, nil
+	}
+	var rows []core.PipelineRun
+	err := tx.SelectContext(ctx, &rows, tx.Rebind(`
+		WITH wanted (source_platform, project_name, pipeline_id) AS (VALUES `+typedTuples(len(known))+`)
+		SELECT `+sqldb.Qualify("m", runColumns)+`
+		FROM wanted w
+		JOIN pipeline_metrics m ON m.source_platform = w.source_platform AND m.project_name = w.project_name
+			AND m.pipeline_id = w.pipeline_id
+		ORDER BY m.pipeline_attempt`), args...)
+	for _, row := range rows {
+		key := pipelineKey{row.SourcePlatform, row.ProjectName, row.PipelineID}
+		known[key] = append(known[key], row)
+	}
+	return known, err
+}
+
+// typedTuples are tuples whose last column is a number: PostgreSQL takes parameters in VALUES for text.
+func typedTuples(rows int) string {
+	return strings.Join(slices.Repeat([]string{"(?, ?, CAST(? AS BIGINT))"}, rows), ", ")
+}
+
+// writeRuns writes all runs of one pipeline, the last attempt first: attempts only ever move up, and two runs must not
+// share one on the way.
+func (s *Store) writeRuns(ctx context.Context, tx *sqlx.Tx, item *intake, runs []core.PipelineRun) error {
+	for _, run := range slices.Backward(runs) {
+		if run.ID != 0 {
+			if err := updateRun(ctx, tx, run); err != nil {
+				return err
+			}
+			continue
+		}
+		run.ScanID, run.SourcePlatform, run.RecordedAt = item.scan.ID, item.delivery.Platform, s.clock.Timestamp()
+		if err := insertRun(ctx, tx, run); err != nil {
+			return err
+		}
+	}
+	return s.askArtifacts(ctx, tx, item)
+}
+
+func updateRun(ctx context.Context, tx *sqlx.Tx, run core.PipelineRun) error {
+	_, err := tx.NamedExecContext(ctx, `
+		UPDATE pipeline_metrics SET build_duration_seconds = :build_duration_seconds,
+			artifact_size_bytes = :artifact_size_bytes, branch = :branch, on_default_branch = :on_default_branch,
+			source = :source, pipeline_attempt = :pipeline_attempt, pipeline_name = :pipeline_name,
+			pipeline_status = :pipeline_status, phase = :phase, queued_seconds = :queued_seconds, url = :url,
+			restarted_after = :restarted_after, finished_at = :finished_at, updated_at = :updated_at
+		WHERE id = :id`, run)
+	return err
+}
+
+func insertRun(ctx context.Context, tx *sqlx.Tx, run core.PipelineRun) error {
+	_, err := tx.NamedExecContext(ctx, `
+		INSERT INTO pipeline_metrics (scan_id, build_duration_seconds, artifact_size_bytes, num_changed_files,
+			source_platform, project_name, branch, on_default_branch, source, pipeline_id, pipeline_attempt,
+			pipeline_name, pipeline_status, phase, queued_seconds, url, restarted_after, finished_at, updated_at,
+			recorded_at)
+		VALUES (:scan_id, :build_duration_seconds, :artifact_size_bytes,
+			(SELECT num_changed_files FROM scans WHERE id = :scan_id),
+			:source_platform, :project_name, :branch, :on_default_branch, :source, :pipeline_id, :pipeline_attempt,
+			:pipeline_name, :pipeline_status, :phase, :queued_seconds, :url, :restarted_after, :finished_at, :updated_at,
+			:recorded_at)`, run)
+	return err
+}
+
+var runColumns = sqldb.ColumnsOf[core.PipelineRun]()
+
+// runsOfCommit reads the runs of all pipelines of a scan's commit, in whichever attempt of the scan they were recorded.
+func runsOfCommit(ctx context.Context, tx *sqlx.Tx, scan core.Scan) ([]core.PipelineRun, error) {
+	var runs []core.PipelineRun
+	err := tx.SelectContext(ctx, &runs, tx.Rebind(`
+		SELECT `+sqldb.Qualify("m", runColumns)+` FROM pipeline_metrics m
+		JOIN scans s ON s.id = m.scan_id
+		WHERE `+ofCommit+`
+		ORDER BY m.pipeline_id, m.pipeline_attempt`), keyOf(&scan).args()...)
+	return runs, err
+}
+
+// judgeCommits judges the runs of the named pipelines of each scan's commit, all where none is named, and writes what
+// the commit should show. A measure that is still being asked for is left out; the run is judged again when it comes.
+func (s *Store) judgeCommits(ctx context.Context, tx *sqlx.Tx, pipelines map[int64]map[int64]bool) error {
+	var wishes []core.Status
+	for _, id := range slices.Sorted(maps.Keys(pipelines)) {
+		scan, err := speakerOf(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		runs, err := runsOfCommit(ctx, tx, scan)
+		if err != nil {
+			return err
+		}
+		for i := range runs {
+			if named := pipelines[id]; len(named) == 0 || named[runs[i].PipelineID] {
+				if err := s.judgeRun(ctx, tx, scan, &runs[i]); err != nil {
+					return fmt.Errorf("judging run %d: %w", runs[i].ID, err)
+				}
+			}
+		}
+		wish, ok, err := s.pipelineWish(ctx, tx, scan, runs)
+		if err != nil {
+			return err
+		}
+		if ok {
+			wishes = append(wishes, wish)
+		}
+	}
+	return s.putWishes(ctx, tx, wishes)
+}
+
+// judgeRun compares a run with those that succeeded before it.
+func (s *Store) judgeRun(ctx context.Context, tx *sqlx.Tx, scan core.Scan, run *core.PipelineRun) error {
+	before := *run
+	run.NumChangedFiles = scan.NumChangedFiles
+	run.AnomalyScore, run.AnomalyReason = nil, ""
+	if run.Succeeded() {
+		history, err := historyOf(ctx, tx, *run)
+		if err != nil {
+			return err
+		}
+		assessment := anomaly.Assess(history, run.Point(scan.ChangedFilesTruncated))
+		run.AnomalyScore = assessment.Score()
+		if assessment.Anomaly != nil {
+			run.AnomalyReason = assessment.Anomaly.Reason
+		}
+	}
+	if equal(before.NumChangedFiles, run.NumChangedFiles) && equal(before.AnomalyScore, run.AnomalyScore) &&
+		before.AnomalyReason == run.AnomalyReason {
+		return nil
+	}
+	_, err := tx.NamedExecContext(ctx, `
+		UPDATE pipeline_metrics SET num_changed_files = :num_changed_files, anomaly_score = :anomaly_score,
+			anomaly_reason = :anomaly_reason
+		WHERE id = :id`, run)
+	return err
+}
+
+func equal[T comparable](a, b *T) bool { return a == b || a != nil && b != nil && *a == *b }
+
+// sameSeries selects the runs m that are compared with each other. Pipelines without a name are told apart by what
+// started them: GitLab rarely names them, and a child pipeline has little in common with its parent.
+const sameSeries = `m.source_platform = ? AND m.project_name = ? AND m.pipeline_name = ? AND m.on_default_branch = ?
+	AND (m.pipeline_name <> '' OR m.source = ?) AND m.pipeline_status = 'success' AND m.finished_at IS NOT NULL`
+
+func seriesArgs(run core.PipelineRun) []any {
+	return []any{run.SourcePlatform, run.ProjectName, run.Name, run.OnDefaultBranch, run.Source}
+}
+
+// pointColumns are those of anomaly.Point.
+const pointColumns = `m.build_duration_seconds, m.artifact_size_bytes, m.expected,
+	CASE WHEN s.changed_files_truncated THEN NULL ELSE m.num_changed_files END AS num_changed_files`
+
+// historyOf is what a run is compared with, the oldest first.
+func historyOf(ctx context.Context, q sqlx.ExtContext, run core.PipelineRun) ([]anomaly.Point, error) {
+	var points []anomaly.Point
+	err := sqlx.SelectContext(ctx, q, &points, q.Rebind(`
+		SELECT `+pointColumns+`
+		FROM pipeline_metrics m
+		JOIN scans s ON s.id = m.scan_id
+		WHERE `+sameSeries+` AND (m.finished_at, m.id) < (?, ?)
+		ORDER BY m.finished_at DESC, m.id DESC LIMIT ?`),
+		append(seriesArgs(run), positionOf(run), run.ID, anomaly.History)...)
+	slices.Reverse(points)
+	return points, err
+}
+
+// positionOf is where in its series a run stands: at its end, or where it would be were it to end now.
+func positionOf(run core.PipelineRun) time.Time {
+	if run.FinishedAt != nil {
+		return *run.FinishedAt
+	}
+	return run.RecordedAt
+}
+
+// pipelineWish is what the commit of a scan should show for its pipelines; ok is false while that is nothing.
+func (s *Store) pipelineWish(ctx context.Context, tx *sqlx.Tx, scan core.Scan, runs []core.PipelineRun) (
+	wish core.Status, ok bool, err error) {
+	mode, waiting := s.policyOf(scan).Anomalies, false
+	if mode == core.AnomaliesFail {
+		if waiting, err = isAsking(ctx, tx, scan); err != nil {
+			return core.Status{}, false, err
+		}
+	}
+	wish = s.wishOf(scan)
+	wish.Context = core.PipelineContext(scan.Context)
+	wish.State, wish.Description, ok = core.PipelineStatus(mode, runs, waiting)
+	return wish, ok, nil
+}
+
+// isAsking tells whether an answer about the scan's commit is still awaited.
+func isAsking(ctx context.Context, tx *sqlx.Tx, scan core.Scan) (asking bool, err error) {
+	err = tx.GetContext(ctx, &asking, tx.Rebind(`
+		SELECT EXISTS (SELECT 1 FROM lookups l
+			JOIN scans s ON s.id = l.scan_id
+			WHERE `+ofCommit+` AND NOT l.given_up)`), keyOf(&scan).args()...)
+	return asking, err
 }

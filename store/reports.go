@@ -1,14 +1,17 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"reflect"
 
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store/sqldb"
 )
 
 // AdmitReport is nil when a repository takes the scanner's reports from outside. core.ErrNotFound when the repository is
@@ -27,7 +30,7 @@ func (s *Store) AdmitReport(platform, project, scanner string) error {
 func (s *Store) PutReport(ctx context.Context, reference, scanner string, report core.Report) (core.Scan, error) {
 	var scan core.Scan
 	d := examine(report)
-	err := s.changeInTurn(ctx, s.reporting, func(tx *sqlx.Tx) error {
+	err := s.writeIn(ctx, s.reporting, func(tx *sqlx.Tx) error {
 		id, err := scanID(ctx, tx, reference)
 		if err != nil {
 			return err
@@ -70,4 +73,270 @@ func jobForReport(ctx context.Context, tx *sqlx.Tx, scan core.Scan, scanner stri
 			"ask for a rescan, and bring the report for that", core.ErrConflict, scanner)
 	}
 	return job, err
+}
+
+// FinishJob ends a claimed job with its report, and with the last job the scan: findings, baseline, gate, verdict and
+// commit status change in one transaction. A report with a Failure fails the job and keeps its findings. The same again
+// changes nothing, for the answer may have been lost. core.ErrConflict when the job was handed on.
+func (s *Store) FinishJob(ctx context.Context, job core.Job, report core.Report) error {
+	d := examine(report)
+	err := s.write(ctx, func(tx *sqlx.Tx) error {
+		scan, err := s.lockForReport(ctx, tx, job.ScanID)
+		if err != nil {
+			return err
+		}
+		closed, err := tx.NamedExecContext(ctx, `UPDATE scan_jobs SET lease_until = NULL WHERE `+ours, job)
+		if err := sqldb.OneRow(closed, err, "the job was handed on"); err != nil {
+			return unlessFinished(ctx, tx, job, report, err)
+		}
+		return s.putReport(ctx, tx, scan, job, d)
+	})
+	if err != nil {
+		return fmt.Errorf("finishing job %d: %w", job.ID, err)
+	}
+	return nil
+}
+
+// unlessFinished is conflict, or nil where this very claim has ended the job with this report.
+func unlessFinished(ctx context.Context, tx *sqlx.Tx, job core.Job, report core.Report, conflict error) error {
+	job.State, job.Error = endOf(report)
+	var finished int
+	query, args, err := sqlx.Named(`SELECT COUNT(*) FROM scan_jobs
+		WHERE id = :id AND worker = :worker AND attempt = :attempt AND state = :state AND error = :error`, job)
+	if err == nil {
+		err = tx.GetContext(ctx, &finished, tx.Rebind(query), args...)
+	}
+	if err == nil && finished == 0 {
+		err = conflict
+	}
+	return err
+}
+
+// lockForReport locks a scan whose findings are about to change. The project comes first, as in triage. Of a run and the
+// one that it is compared with, the later one sees the other.
+func (s *Store) lockForReport(ctx context.Context, tx *sqlx.Tx, scan int64) (core.Scan, error) {
+	err := s.db.ShareKey(ctx, tx, projectKey, ofScan, scan)
+	if err == nil {
+		err = s.db.LockKey(ctx, tx, projectKey+` || '@' || commit_sha`, ofScan, scan)
+	}
+	if err == nil {
+		err = s.db.ShareKey(ctx, tx, projectKey+` || '@' || merge_base_sha`,
+			ofScan+` AND merge_base_sha <> '' AND merge_base_sha <> commit_sha`, scan)
+	}
+	if err != nil {
+		return core.Scan{}, err
+	}
+	return s.lockScan(ctx, tx, scan)
+}
+
+// projectKey is the key of a scan's project among advisory locks, and begins that of its commits.
+const (
+	projectKey = `source_platform || '/' || project_name`
+	ofScan     = `FROM scans WHERE id = ?`
+)
+
+// putReport is the one room behind both doors: it replaces the findings of a job and ends it.
+func (s *Store) putReport(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job core.Job, d *delivered) error {
+	d.job, d.ids, d.told = job, nil, &core.ReportTally{Gate: s.policyOf(scan).Gate}
+	var err error
+	if d.compared, err = compare(ctx, tx, scan, d); err != nil {
+		return err
+	}
+	if d.decided, err = decidedWords(ctx, tx, scan); err != nil {
+		return err
+	}
+	if err := s.replaceFindings(ctx, tx, d); err != nil {
+		return err
+	}
+	if err := s.recordCarried(ctx, tx, job, d.decided); err != nil {
+		return err
+	}
+	if err := s.endJob(ctx, tx, d); err != nil {
+		return err
+	}
+	if err := s.settleScan(ctx, tx, scan.ID, d.all()); err != nil || d.Failure != "" {
+		return err
+	}
+	return s.compareAgain(ctx, tx, scan, job)
+}
+
+func (s *Store) endJob(ctx context.Context, tx *sqlx.Tx, d *delivered) error {
+	job := d.job
+	job.State, job.Error = endOf(d.Report)
+	job.NumFindings, job.NumUnchanged, job.NumAbsent = d.Len(), d.compared.Unchanged, d.compared.Absent
+	if job.State == core.JobFailed {
+		job.NumAbsent = 0
+	}
+	now := s.clock.Timestamp()
+	job.FinishedAt = &now
+	_, err := tx.NamedExecContext(ctx, `
+		UPDATE scan_jobs SET state = :state, error = :error, num_findings = :num_findings, num_unchanged = :num_unchanged,
+			num_absent = :num_absent, started_at = COALESCE(started_at, :finished_at), finished_at = :finished_at,
+			lease_until = NULL, baseline_scan_id = :baseline_scan_id
+		WHERE id = :id`, job)
+	return err
+}
+
+// endOf is how a report ends its job, and why where it fails it.
+func endOf(report core.Report) (core.JobState, string) {
+	if report.Failure != "" {
+		return core.JobFailed, report.Failure
+	}
+	return core.JobCompleted, ""
+}
+
+// delivered is a report on its way to become the findings of a job.
+type delivered struct {
+	core.Report
+	examined core.Examined
+	job      core.Job
+	compared *core.Comparison
+	decided  map[string]core.Word // what holds in the project, by fingerprint
+	ids      map[int]int64        // of the findings that the job has already, by their number in the report
+	told     *core.ReportTally    // of the findings that were inserted
+	scratch  core.Finding
+}
+
+// examine does what can be done before a transaction begins, and with it others wait.
+func examine(report core.Report) *delivered {
+	return &delivered{Report: report, examined: core.Examine(report)}
+}
+
+// at is the i-th finding as it is to be stored, until the next one is asked for.
+func (d *delivered) at(i int) *core.Finding {
+	f := d.At(i, &d.scratch)
+	f.Tool = cmp.Or(f.Tool, d.job.Scanner)
+	f.ID, f.ScanID, f.JobID = d.ids[i], d.job.ScanID, d.job.ID
+	d.compared.Tell(i, f)
+	core.CarryTriage(f, d.decided)
+	return f
+}
+
+// all tells what the report says where that is all there is to say: no finding was there before, and nobody has said
+// anything about one.
+func (d *delivered) all() *core.ReportTally {
+	if len(d.decided) > 0 || len(d.ids) > 0 {
+		return nil
+	}
+	return d.told
+}
+
+// replaceFindings makes a job's findings those of its report. A finding that the job had before keeps its id, and with
+// it its links and history; a report that says nothing new writes nothing.
+func (s *Store) replaceFindings(ctx context.Context, tx *sqlx.Tx, d *delivered) error {
+	if err := keepFindings(ctx, tx, d); err != nil {
+		return err
+	}
+	var fresh []int
+	for i := 0; len(d.ids) > 0 && i < d.Len(); i++ {
+		if d.ids[i] == 0 {
+			fresh = append(fresh, i)
+		}
+	}
+	return s.db.Load(ctx, tx, sqldb.Bulk{
+		Table: "findings",
+		Columns: []string{
+			"scan_id", "job_id", "tool", "rule_id", "file", "line", "end_line", "severity", "title", "message", "cve_id",
+			"cwe", "help_uri", "snippet", "fingerprint", "anchor", "baseline_state", "suppressed", "triage_decision",
+		},
+		Rows: d.Len() - len(d.ids),
+		Row: func(i int, values []any) []any {
+			if fresh != nil {
+				i = fresh[i]
+			}
+			f := d.at(i)
+			d.told.Add(f)
+			return append(values, f.ScanID, f.JobID, f.Tool, f.RuleID, f.File, f.Line, f.EndLine, string(f.Severity),
+				f.Title, f.Message, f.CVEID, f.CWE, f.HelpURI, f.Snippet, f.Fingerprint, f.Anchor, string(f.BaselineState),
+				f.Suppressed, (*string)(f.TriageDecision))
+		},
+	})
+}
+
+// keepFindings updates what the job has already, notes its ids and removes what it no longer reports.
+func keepFindings(ctx context.Context, tx *sqlx.Tx, d *delivered) error {
+	gone, changed, err := compareFindings(ctx, tx, d)
+	if err != nil {
+		return err
+	}
+	for _, i := range changed {
+		if err := updateFinding(ctx, tx, *d.at(i)); err != nil {
+			return err
+		}
+	}
+	return deleteFindings(ctx, tx, gone)
+}
+
+// compareFindings notes the ids of findings that the job has already, and tells the ids that are gone and the numbers
+// of those that changed. It reads row by row, for there may be many.
+func compareFindings(ctx context.Context, tx *sqlx.Tx, d *delivered) (gone []int64, changed []int, err error) {
+	rows, err := tx.QueryxContext(ctx, tx.Rebind(`SELECT `+findingColumns+` FROM findings WHERE job_id = ?`), d.job.ID)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var index map[string]int
+	for rows.Next() {
+		if index == nil {
+			index, d.ids = d.index(), make(map[int]int64)
+		}
+		var before core.Finding
+		if err := rows.StructScan(&before); err != nil {
+			return nil, nil, err
+		}
+		i, ok := index[before.Fingerprint]
+		if !ok {
+			gone = append(gone, before.ID)
+			continue
+		}
+		delete(index, before.Fingerprint)
+		d.ids[i] = before.ID
+		if !reportedAlike(before, *d.at(i)) {
+			changed = append(changed, i)
+		}
+	}
+	return gone, changed, rows.Err()
+}
+
+// index finds the numbers of findings by their fingerprints.
+func (d *delivered) index() map[string]int {
+	index := make(map[string]int, d.Len())
+	for i := range d.Len() {
+		index[d.at(i).Fingerprint] = i
+	}
+	return index
+}
+
+// reportedAlike tells whether a report says of a finding what it said before; what was said about it does not matter.
+func reportedAlike(before, f core.Finding) bool {
+	f.AIVerdict, f.AIConfidence, f.AIReasoning = before.AIVerdict, before.AIConfidence, before.AIReasoning
+	f.RemediationPatch, f.RedTeamSuccess, f.PartialFingerprint = before.RemediationPatch, before.RedTeamSuccess, ""
+	f.Surroundings, f.Code, f.CodeLine = before.Surroundings, before.Code, before.CodeLine
+	return reflect.DeepEqual(before, f)
+}
+
+func updateFinding(ctx context.Context, tx *sqlx.Tx, f core.Finding) error {
+	_, err := tx.NamedExecContext(ctx, `
+		UPDATE findings SET tool = :tool, rule_id = :rule_id, file = :file, line = :line, end_line = :end_line,
+			severity = :severity, title = :title, message = :message, cve_id = :cve_id, cwe = :cwe, help_uri = :help_uri,
+			snippet = :snippet, anchor = :anchor,
+			code = CASE WHEN findings.file = :file AND findings.line = :line THEN code ELSE '' END,
+			baseline_state = :baseline_state, suppressed = :suppressed, triage_decision = :triage_decision
+		WHERE id = :id`, f)
+	return err
+}
+
+func deleteFindings(ctx context.Context, tx *sqlx.Tx, ids []int64) error {
+	for len(ids) > 0 {
+		n := min(len(ids), sqldb.RowsPerStatement)
+		query, args, err := sqlx.In(`DELETE FROM findings WHERE id IN (?)`, ids[:n])
+		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, tx.Rebind(query), args...); err != nil {
+			return err
+		}
+		ids = ids[n:]
+	}
+	return nil
 }

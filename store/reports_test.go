@@ -5,15 +5,39 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/store"
 	"github.com/scanhook/scanhook/store/storetest"
 )
+
+// The answer to a commit can be lost: the same report of the same claim again is no conflict, another one is.
+func TestFinishJobAgain(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		pushed(t, s, 1)
+		job := claimJob(t, s, by("a", scanners...))
+		for range 2 {
+			if err := s.FinishJob(t.Context(), job, core.Report{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.FinishJob(t.Context(), job, core.Report{Failure: "no"}); !errors.Is(err, core.ErrConflict) {
+			t.Errorf("another report: %v, want ErrConflict", err)
+		}
+		job.Attempt--
+		if err := s.FinishJob(t.Context(), job, core.Report{}); !errors.Is(err, core.ErrConflict) {
+			t.Errorf("another claim: %v, want ErrConflict", err)
+		}
+	})
+}
 
 // What ran here, runs here or shall run here is overwritten by no report from outside, whatever the configuration says
 // by now.
@@ -193,4 +217,109 @@ func scannedAt(t *testing.T, e storetest.Engine, clock *clock, scanners ...strin
 	policy := storetest.Policy
 	policy.Scanners = scanners
 	return e.Open(t, store.Config{Now: clock.Now, Policies: core.Policies{{Match: "**", Policy: policy}}})
+}
+
+func TestPutReportKeepsEveryFieldOfManyFindings(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		d, p := storetest.PushOf(1)
+		scan := accept(t, s, d, p)
+		const many = 1500
+		why := `"quoted" \ tab	and newline` + "\n"
+		var report core.Report
+		for n := range many {
+			f := core.Finding{
+				Tool: "tool", RuleID: fmt.Sprint("rule-", n), File: "dir/ä.go", Line: n, EndLine: n + 1, Severity: core.Low,
+				Title: why, Message: "\\N \\. ☃", CVEID: "CVE-2024-0001", CWE: "CWE-79", HelpURI: "https://example.com/", Snippet: "a\tb",
+			}
+			if n%2 == 0 {
+				f.Suppressed = &why
+			}
+			report.Findings = append(report.Findings, f)
+		}
+		if _, err := s.PutReport(t.Context(), scan.ReferenceID, "gitleaks", report); err != nil {
+			t.Fatal(err)
+		}
+		got, err := s.ListFindings(t.Context(), scan, store.FindingFilter{ByAge: true, Limit: 2 * many})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range got {
+			want := report.Findings[i]
+			want.ID, want.ScanID, want.JobID = got[i].ID, scan.ID, got[0].JobID
+			want.Fingerprint, want.Anchor, want.BaselineState = got[i].Fingerprint, got[i].Anchor, core.New
+			if diff := cmp.Diff(want, got[i]); diff != "" || want.Fingerprint == "" {
+				t.Fatalf("finding %d (-want +got):\n%s", i, diff)
+			}
+		}
+		if len(got) != many {
+			t.Errorf("want %d findings, got %d", many, len(got))
+		}
+	})
+}
+
+func TestPutReportIsIdempotent(t *testing.T) {
+	t.Parallel()
+	policy := storetest.Policy
+	policy.Scanners = []string{"semgrep", "trivy"}
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{Policies: core.Policies{{Match: "**", Policy: policy}}})
+		d, p := storetest.PushOf(1)
+		scan := accept(t, s, d, p)
+		put := func(scanner string, findings ...core.Finding) core.Scan {
+			t.Helper()
+			after, err := s.PutReport(t.Context(), scan.ReferenceID, scanner, core.Report{Findings: findings})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return after
+		}
+		if got := put("trivy", finding("a", core.Low), finding("b", core.Low)); got.Status != core.ScanProcessing {
+			t.Errorf("after one of two reports: %s", got.Status)
+		}
+		put("trivy", finding("a", core.Low))
+		got := put("semgrep", finding("a", core.Low))
+		if got.Status != core.ScanCompleted || got.Summary != "2 new (2 low)" {
+			t.Errorf("after both: %s %q", got.Status, got.Summary)
+		}
+		again := put("semgrep", finding("a", core.Low))
+		ignore := cmpopts.IgnoreFields(core.Scan{}, "FinishedAt")
+		if diff := cmp.Diff(got, again, ignore); diff != "" {
+			t.Errorf("the same report again changes the scan (-before +after):\n%s", diff)
+		}
+		if st := statusOf(t, s, scan); st.Revision != 2 {
+			t.Errorf("the status was wanted %d times, want 2: pending and final", st.Revision)
+		}
+		if _, err := s.PutReport(t.Context(), "00000000-0000-4000-8000-000000000000", "x", core.Report{}); !errors.Is(err, core.ErrNotFound) {
+			t.Errorf("unknown scan: %v", err)
+		}
+	})
+}
+
+// Two scanners that finish at the same moment must not both leave the scan to the other.
+func TestFinishJobConcurrently(t *testing.T) {
+	t.Parallel()
+	policy := storetest.Policy
+	policy.Scanners = []string{"a", "b", "c", "d"}
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{Policies: core.Policies{{Match: "**", Policy: policy}}})
+		for n := range 10 {
+			d, p := storetest.PushOf(n, storetest.OnBranch(fmt.Sprint("b", n)))
+			scan := accept(t, s, d, p)
+			var wg sync.WaitGroup
+			for _, worker := range policy.Scanners {
+				job := claimJob(t, s, by(worker, policy.Scanners...))
+				wg.Go(func() {
+					if err := s.FinishJob(t.Context(), job, core.Report{}); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+			if scan = get(t, s, scan.ReferenceID); scan.Status != core.ScanCompleted {
+				t.Fatalf("scan %d is %s", n, scan.Status)
+			}
+		}
+	})
 }

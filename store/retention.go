@@ -3,9 +3,13 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jmoiron/sqlx"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store/sqldb"
 )
 
 // pruneBatch is how many rows one transaction of retention looks at or removes, so that none holds up a webhook.
@@ -29,7 +33,7 @@ func (t AgingTable) since() string {
 // looks at the first rows only, which are the oldest but for a few: no index has to be kept for it.
 func (s *Store) PruneTable(ctx context.Context, table AgingTable, before time.Time) (removed int, err error) {
 	err = s.prune(ctx, func(tx *sqlx.Tx) error {
-		n, err := rowsChanged(ctx, tx, `
+		n, err := sqldb.Exec(ctx, tx, `
 			DELETE FROM `+string(table)+` WHERE id IN (
 				SELECT id FROM (SELECT id, `+table.since()+` AS since FROM `+string(table)+` ORDER BY id LIMIT ?) oldest
 				WHERE since < ?)`, pruneBatch, before.UTC())
@@ -44,13 +48,222 @@ func (s *Store) PruneTable(ctx context.Context, table AgingTable, before time.Ti
 
 // prune runs work in one transaction, unless another replica is pruning at this moment: then nothing is done.
 func (s *Store) prune(ctx context.Context, work func(*sqlx.Tx) error) error {
-	return s.transact(ctx, func(tx *sqlx.Tx) error {
-		if s.dialect.mayPrune != "" {
-			var ours bool
-			if err := tx.GetContext(ctx, &ours, s.dialect.mayPrune); err != nil || !ours {
-				return err
-			}
+	return s.db.Transact(ctx, func(tx *sqlx.Tx) error {
+		if locked, err := s.db.TryLockTable(ctx, tx, "removed_scans"); err != nil || !locked {
+			return err
 		}
 		return work(tx)
 	})
+}
+
+// scanBatch is how many scans are looked at together, and may go in one transaction.
+const scanBatch = 200
+
+// ScanRetention says which scans may go.
+type ScanRetention struct {
+	Before  time.Time // scans that were made since then stay
+	Heads   time.Time // so does the last one of each branch that may be gone since then
+	Newest  int       // and so many of each project, whatever their age; at least 1
+	Metrics int       // and those whose pipeline runs are among so many successful ones of their series; at least 1
+}
+
+// PruneScans looks at the scans with an id above after, a batch in the order of their ids, and removes those that
+// nothing needs any more. It returns how many went, and the id to go on after, 0 when all old ones have been looked at.
+//
+// Beside what the retention says there stay scans that are open or whose commit status is being posted, the earlier
+// attempts of those that stay, the last complete run of each scanner on branches that exist, and the baselines of all
+// that stay for their own sake.
+func (s *Store) PruneScans(ctx context.Context, r ScanRetention, after int64) (removed int, next int64, err error) {
+	old, next, err := s.oldScans(ctx, r, after)
+	if err == nil && len(old) > 0 {
+		removed, err = s.removeScans(ctx, r, old)
+	}
+	if err != nil {
+		return removed, 0, fmt.Errorf("pruning scans: %w", sqldb.Classify(err))
+	}
+	return removed, next, nil
+}
+
+// oldScans relies on ids being given in the order of time: behind a batch without any old scan come none.
+func (s *Store) oldScans(ctx context.Context, r ScanRetention, after int64) (old []int64, next int64, err error) {
+	var window []struct {
+		ID  int64 `db:"id"`
+		Old bool  `db:"old"`
+	}
+	err = s.db.SelectContext(ctx, &window, s.db.Rebind(`
+		SELECT id, timestamp < ? AS old FROM scans WHERE id > ? ORDER BY id LIMIT ?`), r.Before.UTC(), after, scanBatch)
+	for _, row := range window {
+		if row.Old {
+			old, next = append(old, row.ID), row.ID
+		}
+	}
+	return old, next, err
+}
+
+// removeScans removes those of the scans that may go. Their jobs end first, so that no run is compared with one that is
+// half gone already; findings, of which there may be very many, go in batches; and the rest goes with the scans.
+func (s *Store) removeScans(ctx context.Context, r ScanRetention, old []int64) (removed int, err error) {
+	var going []int64
+	err = s.prune(ctx, func(tx *sqlx.Tx) error {
+		if going, err = needless(ctx, tx, r, old); err != nil || len(going) == 0 {
+			return err
+		}
+		_, err = sqldb.ExecIn(ctx, tx, `
+			UPDATE scan_jobs SET state = 'failed', error = 'its findings were removed, as retention says'
+			WHERE scan_id IN (?)`, going)
+		return err
+	})
+	for err == nil && len(going) > 0 {
+		var n int64
+		if n, err = s.removeFindings(ctx, going); err == nil && n == 0 {
+			return s.bury(ctx, r, going)
+		}
+	}
+	return 0, err
+}
+
+func (s *Store) removeFindings(ctx context.Context, scans []int64) (n int64, err error) {
+	err = s.prune(ctx, func(tx *sqlx.Tx) error {
+		n, err = sqldb.ExecIn(ctx, tx, `
+			DELETE FROM findings WHERE id IN (SELECT id FROM findings WHERE scan_id IN (?) LIMIT ?)`, scans, 2*pruneBatch)
+		return err
+	})
+	return n, err
+}
+
+// bury removes the scans but for those that have become needed meanwhile, and leaves a note of each.
+func (s *Store) bury(ctx context.Context, r ScanRetention, going []int64) (removed int, err error) {
+	err = s.prune(ctx, func(tx *sqlx.Tx) error {
+		if going, err = needless(ctx, tx, r, going); err != nil || len(going) == 0 {
+			return err
+		}
+		if err := s.noteRemoved(ctx, tx, going); err != nil {
+			return err
+		}
+		removed = len(going)
+		_, err = sqldb.ExecIn(ctx, tx, `DELETE FROM scans WHERE id IN (?)`, going)
+		return err
+	})
+	return removed, err
+}
+
+func (s *Store) noteRemoved(ctx context.Context, tx *sqlx.Tx, ids []int64) error {
+	var scans []core.Scan
+	if err := sqldb.SelectIn(ctx, tx, &scans, `SELECT `+scanColumns+` FROM scans WHERE id IN (?)`, ids); err != nil {
+		return err
+	}
+	notes := make([]removedScan, len(scans))
+	for i, scan := range scans {
+		_, outcome := core.StatusFor(scan)
+		notes[i] = removedScan{
+			scan.ReferenceID, scan.SourcePlatform, scan.ProjectName, scan.CommitSHA, outcome, scan.Timestamp, s.clock.Timestamp(),
+		}
+	}
+	_, err := tx.NamedExecContext(ctx, `
+		INSERT INTO removed_scans (reference_id, source_platform, project_name, commit_sha, outcome, scanned_at, removed_at)
+		VALUES (:reference_id, :source_platform, :project_name, :commit_sha, :outcome, :scanned_at, :removed_at)`, notes)
+	return err
+}
+
+// needless are those of the old scans that neither stay for their own sake nor as the baseline of one that does.
+func needless(ctx context.Context, tx *sqlx.Tx, r ScanRetention, old []int64) (going []int64, err error) {
+	comparedTo, err := dependents(ctx, tx, old)
+	if err != nil {
+		return nil, err
+	}
+	related := slices.Clone(old)
+	for _, scans := range comparedTo {
+		related = append(related, scans...)
+	}
+	slices.Sort(related)
+	stays := map[int64]bool{}
+	for chunk := range slices.Chunk(slices.Compact(related), neededChunk) {
+		if err := needed(ctx, tx, r, chunk, stays); err != nil {
+			return nil, err
+		}
+	}
+	for _, id := range old {
+		if !stays[id] && !slices.ContainsFunc(comparedTo[id], func(later int64) bool { return stays[later] }) {
+			going = append(going, id)
+		}
+	}
+	return going, nil
+}
+
+// neededChunk is few enough for PostgreSQL to look up one scan after the other.
+const neededChunk = 100
+
+// needed marks those of the scans that stay for their own sake.
+func needed(ctx context.Context, tx *sqlx.Tx, r ScanRetention, scans []int64, stays map[int64]bool) error {
+	query, args, err := sqlx.Named(`
+		SELECT s.id FROM scans s
+		WHERE s.id IN (:scans) AND (`+neededAtAll+` OR `+neededAsHead+` OR `+neededAsHistory+`)`,
+		map[string]any{
+			"scans": scans, "before": r.Before.UTC(), "heads": r.Heads.UTC(), "others": r.Newest - 1, "runs": r.Metrics - 1,
+		})
+	if err != nil {
+		return err
+	}
+	if query, args, err = sqlx.In(query, args...); err != nil {
+		return err
+	}
+	var ids []int64
+	err = tx.SelectContext(ctx, &ids, tx.Rebind(query), args...)
+	for _, id := range ids {
+		stays[id] = true
+	}
+	return err
+}
+
+// neededAtAll is true for a scan s that stays for its own sake: it is young, open or the first attempt of a younger
+// one, its commit status is still being posted, or it is among the newest of its project. A status that could not be
+// posted since long never will be. It asks no more than one index can tell: before its statistics are made, PostgreSQL
+// would choose the wrong one of two.
+const neededAtAll = `(s.timestamp >= :before OR s.status IN ('pending', 'processing')
+	OR EXISTS (SELECT 1 FROM scans later WHERE later.commit_sha = s.commit_sha AND later.attempt > s.attempt)
+	OR EXISTS (SELECT 1 FROM commit_statuses c
+		WHERE c.scan_id = s.id AND c.posted_revision < c.revision AND NOT c.given_up AND c.wanted_at >= :before)
+	OR s.id >= COALESCE((SELECT n.id FROM scans n WHERE n.project_name = s.project_name
+		ORDER BY n.id DESC LIMIT 1 OFFSET :others), 0))`
+
+// neededAsHead is true for a scan s that holds the last complete run of a scanner on its branch, while the branch is
+// the default one, is known to stand at the scan's commit, or may exist still.
+const neededAsHead = `((s.branch = s.default_branch OR s.timestamp >= :heads
+		OR EXISTS (SELECT 1 FROM watched_projects w JOIN ref_heads h ON h.watched_id = w.id
+			WHERE w.source_platform = s.source_platform AND w.project_name = s.project_name
+				AND h.ref IN ('refs/heads/' || s.branch, 'refs/tags/' || s.branch) AND h.sha = s.commit_sha))
+	AND NOT s.overtaken AND EXISTS (SELECT 1 FROM scan_jobs j WHERE j.scan_id = s.id AND j.state = 'completed'
+		AND NOT EXISTS (SELECT 1 FROM scans n JOIN scan_jobs nj ON nj.scan_id = n.id
+			WHERE n.source_platform = s.source_platform AND n.project_name = s.project_name AND n.branch = s.branch
+				AND n.id > s.id AND NOT n.overtaken AND nj.scanner = j.scanner AND nj.state = 'completed')))`
+
+// neededAsHistory is true for a scan s with a pipeline run that coming runs will be compared with, see sameSeries.
+const neededAsHistory = `EXISTS (SELECT 1 FROM pipeline_metrics m
+	WHERE m.scan_id = s.id AND m.pipeline_status = 'success' AND m.finished_at >= COALESCE((
+		SELECT p.finished_at FROM pipeline_metrics p
+		WHERE p.source_platform = m.source_platform AND p.project_name = m.project_name
+			AND p.pipeline_name = m.pipeline_name AND p.on_default_branch = m.on_default_branch
+			AND (p.pipeline_name <> '' OR p.source = m.source)
+			AND p.pipeline_status = 'success' AND p.finished_at IS NOT NULL
+		ORDER BY p.finished_at DESC, p.id DESC LIMIT 1 OFFSET :runs), m.finished_at))`
+
+// dependents are, by scan, the scans of which a run was compared with it.
+func dependents(ctx context.Context, tx *sqlx.Tx, scans []int64) (map[int64][]int64, error) {
+	query, args, err := sqlx.In(`
+		SELECT DISTINCT baseline_scan_id AS baseline, scan_id FROM scan_jobs WHERE baseline_scan_id IN (?)`, scans)
+	if err != nil {
+		return nil, err
+	}
+	var pairs []struct {
+		Baseline int64 `db:"baseline"`
+		ScanID   int64 `db:"scan_id"`
+	}
+	if err := tx.SelectContext(ctx, &pairs, tx.Rebind(query), args...); err != nil {
+		return nil, err
+	}
+	by := map[int64][]int64{}
+	for _, pair := range pairs {
+		by[pair.Baseline] = append(by[pair.Baseline], pair.ScanID)
+	}
+	return by, nil
 }

@@ -2,20 +2,28 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
+	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store/sqldb"
 )
+
+var scanColumns = sqldb.ColumnsOf[core.Scan]()
 
 // GetScan finds a scan by its reference_id; core.ErrNotFound when there is none.
 func (s *Store) GetScan(ctx context.Context, reference string) (core.Scan, error) {
 	var scan core.Scan
 	id, err := scanID(ctx, s.db, reference)
 	if err == nil {
-		err = classify(s.db.GetContext(ctx, &scan, s.db.Rebind(`SELECT `+scanColumns+` FROM scans WHERE id = ?`), id))
+		err = sqldb.Classify(s.db.GetContext(ctx, &scan, s.db.Rebind(`SELECT `+scanColumns+` FROM scans WHERE id = ?`), id))
 	}
 	if err != nil {
 		return core.Scan{}, fmt.Errorf("getting scan: %w", err)
@@ -31,27 +39,163 @@ func (s *Store) BaselineCommit(ctx context.Context, scan core.Scan) (string, err
 	var sha string
 	err := s.db.GetContext(ctx, &sha, s.db.Rebind(`SELECT commit_sha FROM scans WHERE id = ?`), *scan.BaselineScanID)
 	if err != nil {
-		return "", fmt.Errorf("getting baseline: %w", classify(err))
+		return "", fmt.Errorf("getting baseline: %w", sqldb.Classify(err))
 	}
 	return sha, nil
 }
 
-// ListJobs returns the jobs of a scan in the order in which they were added.
-func (s *Store) ListJobs(ctx context.Context, scan core.Scan) ([]core.Job, error) {
-	var list []core.Job
-	err := s.db.SelectContext(ctx, &list, s.db.Rebind(`
-		SELECT `+of("scan_jobs", jobColumns)+`, COALESCE(compared.commit_sha, '') AS baseline_commit
-		FROM scan_jobs LEFT JOIN scans compared ON compared.id = scan_jobs.baseline_scan_id
-		WHERE scan_id = ? ORDER BY scan_jobs.id`), scan.ID)
+// GetLastScan returns the newest scan of a project, or core.ErrNotFound.
+func (s *Store) GetLastScan(ctx context.Context, platform, project string) (scan core.Scan, err error) {
+	project, err = s.ProjectName(ctx, platform, project)
+	if err == nil {
+		err = s.db.GetContext(ctx, &scan, s.db.Rebind(`
+			SELECT `+scanColumns+` FROM scans
+			WHERE source_platform = ? AND project_name = ? ORDER BY id DESC LIMIT 1`), platform, project)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("listing jobs: %w", classify(err))
+		return core.Scan{}, fmt.Errorf("getting last scan of %s: %w", project, sqldb.Classify(err))
+	}
+	return scan, nil
+}
+
+// ListLastScans returns the newest scan of each of the project's branches, of those up to the given one.
+func (s *Store) ListLastScans(ctx context.Context, upTo core.Scan, branches []string) ([]core.Scan, error) {
+	return s.listScansIn(ctx, "listing last scans", branches, `
+		SELECT `+scanColumns+` FROM scans WHERE id IN (SELECT MAX(id) FROM scans
+			WHERE source_platform = ? AND project_name = ? AND id <= ? AND branch IN (?) AND NOT overtaken GROUP BY branch)`,
+		upTo.SourcePlatform, upTo.ProjectName, upTo.ID)
+}
+
+// ListScansOf returns all scans of a watched project's commits, under whatever name it had, the oldest first.
+func (s *Store) ListScansOf(ctx context.Context, w Watched, commits []string) ([]core.Scan, error) {
+	return s.listScansIn(ctx, "listing scans", commits, `
+		SELECT `+scanColumns+` FROM scans
+		WHERE source_platform = ? AND (project_name = ? OR project_ref = ? AND project_ref <> '') AND commit_sha IN (?)
+		ORDER BY id`, w.SourcePlatform, w.ProjectName, w.ProjectRef)
+}
+
+func (s *Store) listScansIn(
+	ctx context.Context, doing string, values []string, query string, args ...any,
+) (all []core.Scan, err error) {
+	for chunk := range slices.Chunk(values, headChunk) {
+		expanded, args, err := sqlx.In(query, append(slices.Clone(args), chunk)...)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", doing, err)
+		}
+		var list []core.Scan
+		if err := s.db.SelectContext(ctx, &list, s.db.Rebind(expanded), args...); err != nil {
+			return nil, fmt.Errorf("%s: %w", doing, sqldb.Classify(err))
+		}
+		all = append(all, list...)
+	}
+	return all, nil
+}
+
+// ScanFilter selects scans; empty fields select everything. Before and After are exclusive, for paging from the newest
+// on and back; one of them is 0.
+type ScanFilter struct {
+	Platform, Project, Branch, CommitSHA string
+	Status                               core.ScanStatus
+	Verdict                              core.Verdict
+	Before, After                        int64
+	Limit                                int
+}
+
+// ListScans returns the newest scans first; with After, those that come directly before that one in the list.
+func (s *Store) ListScans(ctx context.Context, f ScanFilter) ([]core.Scan, error) {
+	list := []core.Scan{}
+	ways, err := s.waysTo(ctx, f)
+	if err == nil && !ways.Empty() {
+		picked, args := ways.With()
+		err = s.db.SelectContext(ctx, &list, s.db.Rebind(picked+`
+			SELECT `+sqldb.Qualify("scans", scanColumns)+`
+			FROM picked JOIN scans ON scans.id = picked.id ORDER BY scans.id DESC`), args...)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listing scans: %w", sqldb.Classify(err))
 	}
 	return list, nil
 }
 
+// waysTo walks ended scans by their outcome. Those that are open change it too often for an index, and are few.
+func (s *Store) waysTo(ctx context.Context, f ScanFilter) (*sqldb.KeysetUnion, error) {
+	ways := &sqldb.KeysetUnion{Table: `scans`, Before: f.Before, After: f.After, Limit: f.Limit}
+	project, err := s.spellingsOf(ctx, f.Platform, f.Project)
+	if err != nil {
+		return nil, err
+	}
+	if f == (ScanFilter{Before: f.Before, After: f.After, Limit: f.Limit}) || f.CommitSHA != "" {
+		ways.AddTable(f.conditions(project))
+		return ways, nil
+	}
+	platforms := []string{f.Platform}
+	if f.Platform == "" {
+		if platforms, err = s.db.DistinctValues(ctx, `scans`, `source_platform`); err != nil {
+			return nil, err
+		}
+	}
+	for _, platform := range platforms {
+		for _, outcome := range f.outcomes() {
+			var where sqldb.Conditions
+			where.Add(true, `status IN ('completed', 'failed') AND source_platform = ?`, platform)
+			where.Add(true, `COALESCE(verdict, status) = ?`, outcome)
+			where.Add(f.Project != "", `project_name = ?`, project.on(platform))
+			where.Add(f.Branch != "", `branch = ?`, f.Branch)
+			ways.AddTable(where)
+		}
+	}
+	if f.Verdict == "" && !f.Status.Ended() {
+		ways.AddSource(openScans, f.conditions(project))
+	}
+	return ways, nil
+}
+
+// openScans is a table of the scans that have not ended. Its order keeps it a look into their own small index.
+const openScans = `(SELECT id, source_platform, project_name, branch, status FROM scans
+	WHERE status IN ('pending', 'processing') ORDER BY deadline_at LIMIT 1000000) AS open_scans`
+
+func (f ScanFilter) conditions(project namedProject) (where sqldb.Conditions) {
+	where.Add(f.Platform != "", `source_platform = ?`, f.Platform)
+	project.addTo(&where)
+	where.Add(f.Branch != "", `branch = ?`, f.Branch)
+	where.Add(f.CommitSHA != "", `commit_sha = ?`, f.CommitSHA)
+	where.Add(f.Status != "", `status = ?`, f.Status)
+	where.Add(f.Verdict != "", `verdict = ?`, f.Verdict)
+	return where
+}
+
+// outcomes are the values of COALESCE(verdict, status) that the filter lets pass of ended scans: a completed one has a
+// verdict, a failed one has none.
+func (f ScanFilter) outcomes() (list []string) {
+	for _, verdict := range []core.Verdict{core.Pass, core.Fail} {
+		if (f.Status == "" || f.Status == core.ScanCompleted) && (f.Verdict == "" || f.Verdict == verdict) {
+			list = append(list, string(verdict))
+		}
+	}
+	if f.Verdict == "" && (f.Status == "" || f.Status == core.ScanFailed) {
+		list = append(list, string(core.ScanFailed))
+	}
+	return list
+}
+
+// Rescan makes the next attempt of a scan, notes who asked for it and returns it. core.ErrNotFound when there is none.
+func (s *Store) Rescan(ctx context.Context, reference, by string) (core.Receipt, error) {
+	scan, err := s.GetScan(ctx, reference)
+	if err != nil {
+		return core.Receipt{}, err
+	}
+	err = s.db.GetContext(ctx, &scan.Attempt, s.db.Rebind(`
+		SELECT MAX(attempt) + 1 FROM scans s WHERE `+ofCommit), keyOf(&scan).args()...)
+	if err != nil {
+		return core.Receipt{}, fmt.Errorf("counting attempts: %w", sqldb.Classify(err))
+	}
+	scan.Origin = core.Rescan
+	return s.AcceptCommit(ctx, scan, by)
+}
+
 // DeleteScan removes a scan with everything that hangs on it, and notes who did; core.ErrNotFound when there is none.
 func (s *Store) DeleteScan(ctx context.Context, reference, by string) error {
-	err := s.transact(ctx, func(tx *sqlx.Tx) error {
+	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
 		id, err := scanID(ctx, tx, reference)
 		if err != nil {
 			return err
@@ -69,37 +213,115 @@ func (s *Store) DeleteScan(ctx context.Context, reference, by string) error {
 	return nil
 }
 
-// Rescan makes the next attempt of a scan, notes who asked for it and returns it. core.ErrNotFound when there is none.
-func (s *Store) Rescan(ctx context.Context, reference, by string) (core.Receipt, error) {
-	scan, err := s.GetScan(ctx, reference)
+// scanID resolves a reference_id. Text that is no UUID is not found, not an error of the database; core.ErrGone for a
+// scan that retention removed.
+func scanID(ctx context.Context, q sqlx.ExtContext, reference string) (int64, error) {
+	parsed, err := uuid.Parse(reference)
 	if err != nil {
-		return core.Receipt{}, err
+		return 0, fmt.Errorf("%w: %q is not the reference_id of a scan", core.ErrNotFound, reference)
 	}
-	err = s.db.GetContext(ctx, &scan.Attempt, s.db.Rebind(`
-		SELECT MAX(attempt) + 1 FROM scans s WHERE `+ofCommit), keyOf(&scan).args()...)
+	var id int64
+	err = sqlx.GetContext(ctx, q, &id, q.Rebind(`SELECT id FROM scans WHERE reference_id = ?`), parsed.String())
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, whyMissing(ctx, q, parsed.String())
+	}
 	if err != nil {
-		return core.Receipt{}, fmt.Errorf("counting attempts: %w", classify(err))
+		return 0, fmt.Errorf("scan %s: %w", reference, sqldb.Classify(err))
 	}
-	scan.Origin = core.Rescan
-	return s.AcceptCommit(ctx, scan, by)
+	return id, nil
 }
 
-// conditions collects the parts of a WHERE clause with their arguments.
-type conditions struct {
-	parts []string
-	args  []any
+// removedScan is what is left of a scan that retention removed.
+type removedScan struct {
+	ReferenceID    string    `db:"reference_id"`
+	SourcePlatform string    `db:"source_platform"`
+	ProjectName    string    `db:"project_name"`
+	CommitSHA      string    `db:"commit_sha"`
+	Outcome        string    `db:"outcome"` // what the commit status said
+	ScannedAt      time.Time `db:"scanned_at"`
+	RemovedAt      time.Time `db:"removed_at"`
 }
 
-func (c *conditions) add(when bool, part string, args ...any) {
-	if when {
-		c.parts = append(c.parts, part)
-		c.args = append(c.args, args...)
+// whyMissing is core.ErrGone for a scan that was removed, with what it was, and core.ErrNotFound for one that never
+// was.
+func whyMissing(ctx context.Context, q sqlx.ExtContext, reference string) error {
+	var was removedScan
+	err := sqlx.GetContext(ctx, q, &was, q.Rebind(`
+		SELECT reference_id, source_platform, project_name, commit_sha, outcome, scanned_at, removed_at
+		FROM removed_scans WHERE reference_id = ?`), reference)
+	if errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("scan %s: %w", reference, sqldb.Classify(err))
 	}
+	if err != nil {
+		return sqldb.Classify(err)
+	}
+	return fmt.Errorf("%w: %s, commit %s, was scanned on %s (%s); the scan was removed on %s, as the configuration's"+
+		" retention says", core.ErrGone, was.ProjectName, core.ShortSHA(was.CommitSHA),
+		was.ScannedAt.Format(time.DateOnly), was.Outcome, was.RemovedAt.Format(time.DateOnly))
 }
 
-func (c *conditions) sql() string {
-	if len(c.parts) == 0 {
-		return ""
+// lockScan reads a scan and keeps other jobs of it from settling at the same time: two that finish together would each
+// see the other one running, and nobody would end the scan.
+func (s *Store) lockScan(ctx context.Context, tx *sqlx.Tx, id int64) (core.Scan, error) {
+	var scan core.Scan
+	err := tx.GetContext(ctx, &scan, tx.Rebind(`SELECT `+scanColumns+` FROM scans WHERE id = ? `+s.db.ForUpdate), id)
+	return scan, err
+}
+
+// maxExplained bounds what is told of one commit: scans, and of each its latest deliveries and words on findings.
+const maxExplained = 20
+
+// ExplainCommit returns all that is kept of the scans of a commit, the newest first. The id may be cut to its first
+// seven characters or more; core.ErrNotFound when no commit begins with it.
+func (s *Store) ExplainCommit(ctx context.Context, sha string) ([]core.Facts, error) {
+	sha = strings.ToLower(sha)
+	if len(sha) < 7 || len(sha) > 64 || strings.Trim(sha, "0123456789abcdef") != "" {
+		return nil, fmt.Errorf("explaining commit: %w: %.64q is not a commit id of at least seven characters", core.ErrInvalid, sha)
 	}
-	return "WHERE " + strings.Join(c.parts, " AND ")
+	var scans []core.Scan
+	err := s.db.SelectContext(ctx, &scans, s.db.Rebind(`
+		SELECT `+scanColumns+` FROM scans
+		WHERE commit_sha >= ? AND commit_sha < ? ORDER BY id DESC LIMIT ?`), sha, sha+"g", maxExplained)
+	if err == nil && len(scans) == 0 {
+		err = fmt.Errorf("%w: no commit that begins with %s has been announced or scanned", core.ErrNotFound, sha)
+	}
+	facts := make([]core.Facts, len(scans))
+	for i, scan := range scans {
+		if err == nil {
+			facts[i], err = s.factsOf(ctx, scan)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("explaining commit: %w", sqldb.Classify(err))
+	}
+	return facts, nil
+}
+
+func (s *Store) factsOf(ctx context.Context, scan core.Scan) (facts core.Facts, err error) {
+	facts.Scan = scan
+	if facts.Deliveries, err = s.ListDeliveries(ctx, DeliveryFilter{ScanID: scan.ID, Limit: maxExplained}); err != nil {
+		return facts, err
+	}
+	if facts.Jobs, err = s.ListJobs(ctx, scan); err != nil {
+		return facts, err
+	}
+	if facts.Statuses, err = s.ListStatuses(ctx, scan); err != nil {
+		return facts, err
+	}
+	if facts.Posts, err = s.ListPosts(ctx, scan); err != nil {
+		return facts, err
+	}
+	if facts.Troubles, err = s.ListTroubles(ctx, scan.SourcePlatform, scan.ProjectName); err != nil {
+		return facts, err
+	}
+	err = s.db.SelectContext(ctx, &facts.Triage, s.db.Rebind(`
+		SELECT `+sqldb.Qualify("e", eventColumns)+` FROM triage_events e JOIN findings f ON f.id = e.finding_id
+		WHERE f.scan_id = ? AND e.source <> 'carried' ORDER BY e.id DESC LIMIT ?`), scan.ID, maxExplained)
+	if err != nil {
+		return facts, err
+	}
+	err = s.db.SelectContext(ctx, &facts.Audit, s.db.Rebind(`
+		SELECT `+auditColumns+` FROM audit_events WHERE reference_id = ? AND action <> ? ORDER BY id DESC LIMIT ?`),
+		scan.ReferenceID, core.AuditTriage, maxExplained)
+	return facts, err
 }

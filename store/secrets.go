@@ -12,12 +12,15 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store/sqldb"
 )
 
 const (
 	noteEvery = time.Minute // as exact as an administrator needs it; more would make all deliveries wait for one row
 	maxNoted  = 10_000      // what is remembered of what was noted
 )
+
+var secretColumns = sqldb.ColumnsOf[core.SecretUse]()
 
 // noted is something of which the latest moment is kept: the use of a secret, or a signed call of a project.
 type noted struct{ platform, secret, project string }
@@ -63,9 +66,9 @@ func (i *intake) pin() noted {
 func (s *Store) noteSecrets(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
 	used := map[noted]core.SecretUse{}
 	for _, item := range batch {
-		if d := item.delivery; d != nil && d.Proof.SecretID != "" && !s.noted.lately(item.use(), s.clock()) {
+		if d := item.delivery; d != nil && d.Proof.SecretID != "" && !s.noted.lately(item.use(), s.clock.Timestamp()) {
 			used[item.use()] = core.SecretUse{
-				Platform: d.Platform, SecretID: d.Proof.SecretID, Place: d.Proof.Place, LastUsedAt: s.clock(),
+				Platform: d.Platform, SecretID: d.Proof.SecretID, Place: d.Proof.Place, LastUsedAt: s.clock.Timestamp(),
 			}
 		}
 	}
@@ -88,7 +91,7 @@ func (s *Store) noteSecrets(ctx context.Context, tx *sqlx.Tx, batch []*intake) e
 
 // noteBatch remembers what a batch that is on disk has noted.
 func (s *Store) noteBatch(batch []*intake) {
-	now := s.clock()
+	now := s.clock.Timestamp()
 	for _, item := range batch {
 		d := item.delivery
 		if d == nil {
@@ -136,20 +139,15 @@ func (s *Store) ListEvidence(ctx context.Context) (Evidence, error) { return lis
 // ReadEvidence is ListEvidence of a database whose schema is not to be touched. It is core.ErrNotFound where the schema
 // is not there yet.
 func ReadEvidence(ctx context.Context, url string) (Evidence, error) {
-	db, d, err := connect(url)
+	db, err := sqldb.AttachUnchecked(url)
 	if err != nil {
-		return Evidence{}, fmt.Errorf("opening database: %w", err)
+		return Evidence{}, err
 	}
 	defer func() { _ = db.Close() }()
-	if d.file != "" {
-		if err := probeFile(d.file); err != nil {
-			return Evidence{}, fmt.Errorf("looking for database: %w", err)
-		}
-	}
 	return listEvidence(ctx, db)
 }
 
-func listEvidence(ctx context.Context, db *sqlx.DB) (e Evidence, err error) {
+func listEvidence(ctx context.Context, db *sqldb.DB) (e Evidence, err error) {
 	err = db.SelectContext(ctx, &e.Secrets, `SELECT `+secretColumns+` FROM secret_uses ORDER BY platform, secret_id`)
 	if err == nil {
 		err = db.SelectContext(ctx, &e.Refused, db.Rebind(`
@@ -157,11 +155,116 @@ func listEvidence(ctx context.Context, db *sqlx.DB) (e Evidence, err error) {
 			FROM signed_projects WHERE num_refused > 0 AND last_refused_at >= last_signed_at
 			ORDER BY last_refused_at DESC LIMIT ?`), maxRefused)
 	}
-	if isUndefined(err) {
+	if sqldb.IsUndefined(err) {
 		err = errors.Join(core.ErrNotFound, err)
 	}
 	if err != nil {
-		return Evidence{}, fmt.Errorf("listing evidence: %w", classify(err))
+		return Evidence{}, fmt.Errorf("listing evidence: %w", sqldb.Classify(err))
 	}
 	return e, nil
+}
+
+// signedProject is a row of signed_projects as intake writes it.
+type signedProject struct {
+	Platform   string    `db:"platform"`
+	ProjectKey string    `db:"project_key"` // the path in the spelling that all spellings share
+	Project    string    `db:"project_name"`
+	Ref        string    `db:"project_ref"`
+	SignedAt   time.Time `db:"signed_at"`
+}
+
+func (p signedProject) compare(other signedProject) int {
+	return cmp.Or(cmp.Compare(p.Platform, other.Platform), cmp.Compare(p.ProjectKey, other.ProjectKey))
+}
+
+func (s *Store) signedProjectOf(d *core.Delivery) signedProject {
+	return signedProject{d.Platform, core.LooseProject(d.Project), d.Project, d.Subject().Ref, s.clock.Timestamp()}
+}
+
+// pinSigning remembers whose calls are signed, and from then on refuses those that bear only a plain token: it travels
+// with each call, so whoever overhears one knows it. All of a batch is pinned before any of it is judged.
+func (s *Store) pinSigning(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
+	signed := map[noted]signedProject{}
+	weak := map[signedProject][]*intake{}
+	for _, item := range batch {
+		switch d := item.delivery; {
+		case d == nil || !d.Proof.MaySign || d.Project == "":
+		case d.Proof.Signed && !s.noted.lately(item.pin(), s.clock.Timestamp()):
+			signed[item.pin()] = s.signedProjectOf(d)
+		case !d.Proof.Signed:
+			wanted := s.signedProjectOf(d)
+			wanted.SignedAt = time.Time{}
+			weak[wanted] = append(weak[wanted], item)
+		}
+	}
+	if err := pin(ctx, tx, signed); err != nil {
+		return fmt.Errorf("pinning signatures: %w", err)
+	}
+	return s.refuseWeak(ctx, tx, weak)
+}
+
+func pin(ctx context.Context, tx *sqlx.Tx, signed map[noted]signedProject) error {
+	if len(signed) == 0 {
+		return nil
+	}
+	var rows []signedProject
+	for _, row := range signed {
+		rows = append(rows, row)
+	}
+	slices.SortFunc(rows, signedProject.compare)
+	_, err := tx.NamedExecContext(ctx, `
+		INSERT INTO signed_projects (platform, project_key, project_name, project_ref, first_signed_at, last_signed_at)
+		VALUES (:platform, :project_key, :project_name, :project_ref, :signed_at, :signed_at)
+		ON CONFLICT (platform, project_key) DO UPDATE SET last_signed_at = excluded.last_signed_at,
+			project_ref = CASE WHEN excluded.project_ref = '' THEN signed_projects.project_ref ELSE excluded.project_ref END`,
+		rows)
+	return err
+}
+
+// refuseWeak refuses the plain tokens for projects that are pinned, by their path or by their number: either would
+// reach them.
+func (s *Store) refuseWeak(ctx context.Context, tx *sqlx.Tx, weak map[signedProject][]*intake) error {
+	if len(weak) == 0 {
+		return nil
+	}
+	var args []any
+	for wanted := range weak {
+		args = append(args, wanted.Platform, wanted.ProjectKey, wanted.Project, wanted.Ref)
+	}
+	var pinned []struct {
+		signedProject
+		Pin   string    `db:"pin"`
+		Since time.Time `db:"first_signed_at"`
+	}
+	err := tx.SelectContext(ctx, &pinned, tx.Rebind(`
+		WITH wanted (platform, project_key, project_name, project_ref) AS (VALUES `+sqldb.Tuples(len(weak), 4)+`)
+		SELECT w.platform, w.project_key, w.project_name, w.project_ref, p.project_key AS pin, p.first_signed_at
+		FROM wanted w JOIN signed_projects p ON p.platform = w.platform AND p.project_key = w.project_key
+		UNION
+		SELECT w.platform, w.project_key, w.project_name, w.project_ref, p.project_key AS pin, p.first_signed_at
+		FROM wanted w JOIN signed_projects p ON p.platform = w.platform AND p.project_ref = w.project_ref
+		WHERE w.project_ref <> ''
+		ORDER BY 1, pin`), args...)
+	if err != nil {
+		return fmt.Errorf("looking for pinned signatures: %w", err)
+	}
+	for _, row := range pinned {
+		items := weak[row.signedProject]
+		for _, item := range items {
+			item.refused = notSigned(row.Project, row.Since)
+		}
+		if _, err := tx.ExecContext(ctx, tx.Rebind(`
+			UPDATE signed_projects SET num_refused = num_refused + ?, last_refused_at = ?
+			WHERE platform = ? AND project_key = ?`), len(items), s.clock.Timestamp(), row.Platform, row.Pin); err != nil {
+			return fmt.Errorf("counting refused calls: %w", err)
+		}
+		s.noted.forget(noted{platform: row.Platform, project: row.Pin}) // the next signature ends the warning
+	}
+	return nil
+}
+
+func notSigned(project string, since time.Time) string {
+	return fmt.Sprintf("calls for %s have been signed since %s, and this one bears only a secret token: enter the"+
+		" signing token in this webhook of the project or its groups, or remove the webhook",
+		project, since.UTC().Format(time.DateTime))
 }

@@ -2,8 +2,11 @@ package store_test
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strconv"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -11,6 +14,7 @@ import (
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/sqldb"
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
@@ -85,7 +89,7 @@ func TestReadEvidenceTouchesNoSchema(t *testing.T) {
 				t.Errorf("want core.ErrNotFound, got %v", err)
 			}
 		}
-		if n, err := store.Migrate(t.Context(), store.Config{URL: url}, store.Up, 0); err != nil || n == 0 {
+		if n, err := sqldb.Migrate(t.Context(), sqldb.Config{URL: url}, sqldb.Up, 0); err != nil || n == 0 {
 			t.Errorf("want a schema to be made now, got %d, %v", n, err)
 		}
 		if evidence, err := store.ReadEvidence(t.Context(), url); err != nil || evidence.Secrets != nil {
@@ -96,4 +100,175 @@ func TestReadEvidenceTouchesNoSchema(t *testing.T) {
 	if _, err := store.ReadEvidence(t.Context(), missing); err == nil || errors.Is(err, core.ErrNotFound) {
 		t.Errorf("no folder: want an error of the file system, got %v", err)
 	}
+}
+
+// provenBy makes a delivery one of GitLab's, with a key of its own, that was verified in the given way.
+func provenBy(key string, proof core.Proof) func(*core.Delivery, *core.Push) {
+	return func(d *core.Delivery, _ *core.Push) {
+		d.Platform, d.Key, d.Proof = "gitlab", key, proof
+	}
+}
+
+var (
+	signed = core.Proof{SecretID: "51", Place: "signing_tokens[0]", Signed: true, MaySign: true}
+	token  = core.Proof{SecretID: "70", Place: "webhook_secrets[0]", MaySign: true}
+	alone  = core.Proof{SecretID: "70", Place: "webhook_secrets[0]"} // no signing token is configured
+)
+
+func offer(t *testing.T, s *store.Store, change ...func(*core.Delivery, *core.Push)) (core.Receipt, error) {
+	t.Helper()
+	d, push := storetest.PushOf(1, change...)
+	d.Event = push
+	return s.AcceptPush(t.Context(), d, push)
+}
+
+func TestSignedProjectsStaySigned(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+		cfg := store.Config{Now: func() time.Time { return now }}
+		s := e.Open(t, cfg)
+		steps := []struct {
+			name, project, ref string
+			proof              core.Proof
+			want               bool
+		}{
+			{"a token comes first", "acme/shop", "42", token, true},
+			{"then a signature", "acme/shop", "42", signed, true},
+			{"the token again", "acme/shop", "42", token, false},
+			{"in another spelling", "ACME/Shop.git", "", token, false},
+			{"under another name, by its number", "acme/innocent", "42", token, false},
+			{"another project", "acme/other", "43", token, true},
+			{"another project without a number", "acme/third", "", token, true},
+			{"while no signing token is configured", "acme/shop", "42", alone, true},
+			{"signed still", "acme/shop", "42", signed, true},
+		}
+		for _, step := range steps {
+			_, err := offer(t, s, provenBy(step.name, step.proof), at(step.project, step.ref))
+			if step.want != (err == nil) || err != nil && !errors.Is(err, core.ErrDenied) {
+				t.Errorf("%s: want accepted %t, got %v", step.name, step.want, err)
+			}
+			if err != nil && !strings.Contains(err.Error(), "signed since 2026-03-01 12:00:00") {
+				t.Errorf("%s: want to hear since when, got %v", step.name, err)
+			}
+		}
+		evidence, err := s.ListEvidence(t.Context())
+		if err != nil || len(evidence.Refused) != 1 {
+			t.Fatalf("want one project, got %+v, %v", evidence.Refused, err)
+		}
+		got := evidence.Refused[0]
+		if got.ProjectName != "acme/shop" || got.NumRefused != 3 || !got.LastRefusedAt.Equal(now) {
+			t.Errorf("want three calls for acme/shop, got %+v", got)
+		}
+	})
+}
+
+func TestSigningOutlivesTheProcess(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		url := e.URL(t)
+		for _, step := range []struct {
+			proof core.Proof
+			want  bool
+		}{{signed, true}, {token, false}} {
+			s, err := store.Open(t.Context(), store.Config{URL: url})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = offer(t, s, provenBy("a", step.proof))
+			if step.want != (err == nil) {
+				t.Errorf("want accepted %t, got %v", step.want, err)
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// What was refused leaves nothing behind: the same delivery, signed, is new.
+func TestRefusedCallsLeaveNothing(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		if _, err := s.AcceptIgnored(t.Context(), core.Delivery{
+			Platform: "gitlab", Key: "first", Project: "acme/shop", Proof: signed,
+		}, "not used"); err != nil {
+			t.Fatal(err)
+		}
+		var waiting sync.WaitGroup
+		for range 20 {
+			waiting.Go(func() {
+				if _, err := offer(t, s, provenBy("same", token)); !errors.Is(err, core.ErrDenied) {
+					t.Errorf("a token: want core.ErrDenied, got %v", err)
+				}
+				if _, err := offer(t, s, provenBy("same", signed)); err != nil {
+					t.Errorf("a signature: %v", err)
+				}
+			})
+		}
+		waiting.Wait()
+		list, err := s.ListDeliveries(t.Context(), store.DeliveryFilter{Limit: 10})
+		if err != nil || len(list) != 2 {
+			t.Fatalf("want two deliveries, got %+v, %v", list, err)
+		}
+		if got := list[0]; !got.Signed || got.VerifiedBy != "signing_tokens[0] (51)" || got.Outcome != core.ScanCreated {
+			t.Errorf("want the signed delivery, got %+v", got)
+		}
+		scans, err := s.ListScans(t.Context(), store.ScanFilter{Limit: 10})
+		if err != nil || len(scans) != 1 {
+			t.Errorf("want one scan, got %d, %v", len(scans), err)
+		}
+		if _, err := offer(t, s, provenBy("last", token)); !errors.Is(err, core.ErrDenied) {
+			t.Errorf("a token again: want core.ErrDenied, got %v", err)
+		}
+		evidence, err := s.ListEvidence(t.Context())
+		if err != nil || len(evidence.Refused) != 1 || evidence.Refused[0].NumRefused != 21 {
+			t.Errorf("want 21 refused calls, got %+v, %v", evidence.Refused, err)
+		}
+	})
+}
+
+// Ids of deliveries are not signed: who may speak for one project must not use up those of another.
+func TestDeliveryIDsBelongToTheirProject(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		for _, project := range []string{"mallory/x", "acme/shop"} {
+			got, err := offer(t, s, provenBy("guessed", alone), at(project, ""))
+			if err != nil || got.Outcome != core.ScanCreated {
+				t.Errorf("%s: want a scan, got %+v, %v", project, got, err)
+			}
+		}
+		if got, err := offer(t, s, provenBy("guessed", alone)); err != nil || got.Outcome != core.Duplicate {
+			t.Errorf("the same again: want a duplicate, got %+v, %v", got, err)
+		}
+	})
+}
+
+// A webhook that was mended calls signed again, and nobody has to do anything any more.
+func TestRefusalsAreOverWithTheNextSignature(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+		s := e.Open(t, store.Config{Now: func() time.Time { return now }})
+		for i, step := range []struct {
+			proof   core.Proof
+			refused int // calls that somebody has to do something about
+		}{{signed, 0}, {token, 1}, {signed, 0}, {token, 2}, {token, 3}, {signed, 0}, {signed, 0}} {
+			_, err := offer(t, s, provenBy(fmt.Sprint("call ", i), step.proof))
+			if err != nil && !errors.Is(err, core.ErrDenied) {
+				t.Fatal(err)
+			}
+			evidence, err := s.ListEvidence(t.Context())
+			refused := 0
+			for _, project := range evidence.Refused {
+				refused += project.NumRefused
+			}
+			if err != nil || refused != step.refused {
+				t.Errorf("call %d: want %d refused, got %+v, %v", i, step.refused, evidence.Refused, err)
+			}
+			now = now.Add(time.Second)
+		}
+	})
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store/sqldb"
 )
 
 // Session is a login to the pages. The key is not what the browser holds, so that whoever reads the database cannot log
@@ -19,8 +20,8 @@ type Session struct {
 
 // PutSession keeps a session for the given time; sessions that are over are cleared away.
 func (s *Store) PutSession(ctx context.Context, session Session, lasts time.Duration) error {
-	err := s.transact(ctx, func(tx *sqlx.Tx) error {
-		now := s.clock()
+	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
+		now := s.clock.Timestamp()
 		if _, err := tx.ExecContext(ctx, tx.Rebind(`DELETE FROM sessions WHERE expires_at <= ?`), now); err != nil {
 			return err
 		}
@@ -39,20 +40,20 @@ func (s *Store) FindSession(ctx context.Context, keys []string) (Session, error)
 	if len(keys) == 0 {
 		return Session{}, fmt.Errorf("finding session: %w", core.ErrNotFound)
 	}
-	query, args, err := sqlx.In(`SELECT key, person FROM sessions WHERE key IN (?) AND expires_at > ? LIMIT 1`, keys, s.clock())
+	query, args, err := sqlx.In(`SELECT key, person FROM sessions WHERE key IN (?) AND expires_at > ? LIMIT 1`, keys, s.clock.Timestamp())
 	if err != nil {
 		return Session{}, fmt.Errorf("finding session: %w", err)
 	}
 	var session Session
 	if err := s.db.GetContext(ctx, &session, s.db.Rebind(query), args...); err != nil {
-		return Session{}, fmt.Errorf("finding session: %w", classify(err))
+		return Session{}, fmt.Errorf("finding session: %w", sqldb.Classify(err))
 	}
 	return session, nil
 }
 
 // DeleteSession ends a session; one that does not exist has ended already.
 func (s *Store) DeleteSession(ctx context.Context, key string) error {
-	err := s.transact(ctx, func(tx *sqlx.Tx) error {
+	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
 		_, err := tx.ExecContext(ctx, tx.Rebind(`DELETE FROM sessions WHERE key = ?`), key)
 		return err
 	})

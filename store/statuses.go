@@ -9,7 +9,10 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store/sqldb"
 )
+
+var statusColumns = sqldb.ColumnsOf[core.Status]()
 
 // wantStatuses writes what the commits of the scans should show for them.
 func (s *Store) wantStatuses(ctx context.Context, tx *sqlx.Tx, scans []core.Scan) error {
@@ -57,7 +60,7 @@ func (s *Store) putWishes(ctx context.Context, tx *sqlx.Tx, wishes []core.Status
 
 // wishOf is a wish for the scan's commit that still lacks context, state and text.
 func (s *Store) wishOf(scan core.Scan) core.Status {
-	now := s.clock()
+	now := s.clock.Timestamp()
 	status := core.Status{
 		ScanID: scan.ID, SourcePlatform: scan.SourcePlatform, ProjectName: scan.ProjectName, ProjectRef: scan.ProjectRef,
 		CommitSHA: scan.CommitSHA, Branch: scan.Branch, NextAttemptAt: now, WantedAt: now,
@@ -83,7 +86,7 @@ func (s *Store) ClaimStatuses(ctx context.Context, onPlatforms []string, limit i
 		slices.Reverse(steps)
 	}
 	var claimed []core.Status
-	err := s.transact(ctx, func(tx *sqlx.Tx) error {
+	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
 		for _, step := range steps {
 			more, err := step(ctx, tx, onPlatforms, limit-len(claimed), lease)
 			if err != nil {
@@ -155,7 +158,7 @@ func (s *Store) claimOn(
 }
 
 func (s *Store) lookForDue(ctx context.Context, tx *sqlx.Tx, platform string, limit int) (due []dueStatus, err error) {
-	now := s.clock()
+	now := s.clock.Timestamp()
 	err = tx.SelectContext(ctx, &due, tx.Rebind(`
 		SELECT id, project_name, branch, commit_sha, (SELECT COUNT(*) FROM (SELECT other.id FROM commit_statuses other
 			WHERE other.source_platform = due.source_platform AND other.project_name = due.project_name
@@ -164,7 +167,7 @@ func (s *Store) lookForDue(ctx context.Context, tx *sqlx.Tx, platform string, li
 		FROM commit_statuses due
 		WHERE posted_revision < revision AND NOT given_up AND source_platform = ? AND next_attempt_at <= ?
 			AND (lease_until IS NULL OR lease_until <= ?)
-		ORDER BY next_attempt_at, id LIMIT ? `+s.dialect.skipLocked), platform, now, now, limit)
+		ORDER BY next_attempt_at, id LIMIT ? `+s.db.SkipLocked), platform, now, now, limit)
 	return due, err
 }
 
@@ -201,7 +204,7 @@ func (s *Store) isPosting(ctx context.Context, tx *sqlx.Tx, key commitKey, statu
 	err := tx.SelectContext(ctx, &leased, tx.Rebind(`
 		SELECT COALESCE(lease_until > ?, FALSE) FROM commit_statuses
 		WHERE source_platform = ? AND project_name = ? AND commit_sha = ?
-		ORDER BY context LIMIT `+maxSiblings+` `+s.dialect.skipLocked), s.clock(), key.platform, key.project, key.sha)
+		ORDER BY context LIMIT `+maxSiblings+` `+s.db.SkipLocked), s.clock.Timestamp(), key.platform, key.project, key.sha)
 	return len(leased) < statuses || slices.Contains(leased, true), err
 }
 
@@ -214,7 +217,7 @@ func (s *Store) lease(
 		UPDATE commit_statuses SET lease_until = ? WHERE id IN (?)
 		RETURNING `+statusColumns+`, `+mergePipeline+` AS merge_pipeline,
 			(SELECT timestamp FROM scans s WHERE s.id = scan_id AND s.context = commit_statuses.context) AS pushed_at`,
-		s.clock().Add(lease), ids)
+		s.clock.Timestamp().Add(lease), ids)
 	if err == nil {
 		err = tx.SelectContext(ctx, &leased, tx.Rebind(query), args...)
 	}
@@ -227,7 +230,7 @@ func (s *Store) ListStatuses(ctx context.Context, scan core.Scan) ([]core.Status
 	err := s.db.SelectContext(ctx, &list, s.db.Rebind(`
 		SELECT `+statusColumns+` FROM commit_statuses WHERE scan_id = ? ORDER BY id`), scan.ID)
 	if err != nil {
-		return nil, fmt.Errorf("listing statuses: %w", classify(err))
+		return nil, fmt.Errorf("listing statuses: %w", sqldb.Classify(err))
 	}
 	return list, nil
 }

@@ -10,32 +10,6 @@ import (
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
-var github = []string{"github"}
-
-// claimOne claims the only status that is due.
-func claimOne(t *testing.T, s *store.Store) core.Status {
-	t.Helper()
-	claimed, err := s.ClaimStatuses(t.Context(), github, 10, time.Minute)
-	if err != nil || len(claimed) != 1 {
-		t.Fatalf("claimed %d statuses, %v, want 1", len(claimed), err)
-	}
-	return claimed[0]
-}
-
-func nothingDue(t *testing.T, s *store.Store, when string) {
-	t.Helper()
-	if claimed, err := s.ClaimStatuses(t.Context(), github, 10, time.Minute); err != nil || len(claimed) != 0 {
-		t.Fatalf("%s: claimed %d, %v, want none", when, len(claimed), err)
-	}
-}
-
-func settle(t *testing.T, s *store.Store, status core.Status, end store.Settlement) {
-	t.Helper()
-	if err := s.SettleStatus(t.Context(), status, end); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func TestStatusLatestWins(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {

@@ -1,13 +1,12 @@
 package store_test
 
 import (
-	"errors"
 	"fmt"
-	"sync"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/store"
@@ -48,71 +47,6 @@ func TestFinishJobComparesWithBaseline(t *testing.T) {
 	})
 }
 
-func TestPutReportIsIdempotent(t *testing.T) {
-	t.Parallel()
-	policy := storetest.Policy
-	policy.Scanners = []string{"semgrep", "trivy"}
-	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
-		s := e.Open(t, store.Config{Policies: core.Policies{{Match: "**", Policy: policy}}})
-		d, p := storetest.PushOf(1)
-		scan := accept(t, s, d, p)
-		put := func(scanner string, findings ...core.Finding) core.Scan {
-			t.Helper()
-			after, err := s.PutReport(t.Context(), scan.ReferenceID, scanner, core.Report{Findings: findings})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return after
-		}
-		if got := put("trivy", finding("a", core.Low), finding("b", core.Low)); got.Status != core.ScanProcessing {
-			t.Errorf("after one of two reports: %s", got.Status)
-		}
-		put("trivy", finding("a", core.Low))
-		got := put("semgrep", finding("a", core.Low))
-		if got.Status != core.ScanCompleted || got.Summary != "2 new (2 low)" {
-			t.Errorf("after both: %s %q", got.Status, got.Summary)
-		}
-		again := put("semgrep", finding("a", core.Low))
-		ignore := cmpopts.IgnoreFields(core.Scan{}, "FinishedAt")
-		if diff := cmp.Diff(got, again, ignore); diff != "" {
-			t.Errorf("the same report again changes the scan (-before +after):\n%s", diff)
-		}
-		if st := statusOf(t, s, scan); st.Revision != 2 {
-			t.Errorf("the status was wanted %d times, want 2: pending and final", st.Revision)
-		}
-		if _, err := s.PutReport(t.Context(), "00000000-0000-4000-8000-000000000000", "x", core.Report{}); !errors.Is(err, core.ErrNotFound) {
-			t.Errorf("unknown scan: %v", err)
-		}
-	})
-}
-
-// Two scanners that finish at the same moment must not both leave the scan to the other.
-func TestFinishJobConcurrently(t *testing.T) {
-	t.Parallel()
-	policy := storetest.Policy
-	policy.Scanners = []string{"a", "b", "c", "d"}
-	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
-		s := e.Open(t, store.Config{Policies: core.Policies{{Match: "**", Policy: policy}}})
-		for n := range 10 {
-			d, p := storetest.PushOf(n, storetest.OnBranch(fmt.Sprint("b", n)))
-			scan := accept(t, s, d, p)
-			var wg sync.WaitGroup
-			for _, worker := range policy.Scanners {
-				job := claimJob(t, s, by(worker, policy.Scanners...))
-				wg.Go(func() {
-					if err := s.FinishJob(t.Context(), job, core.Report{}); err != nil {
-						t.Error(err)
-					}
-				})
-			}
-			wg.Wait()
-			if scan = get(t, s, scan.ReferenceID); scan.Status != core.ScanCompleted {
-				t.Fatalf("scan %d is %s", n, scan.Status)
-			}
-		}
-	})
-}
-
 func TestFailedJobKeepsFindings(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -134,60 +68,310 @@ func TestFailedJobKeepsFindings(t *testing.T) {
 	})
 }
 
-func TestDeleteScanDeletesWhatHangsOnIt(t *testing.T) {
+// everyKind has a finding of each severity and risk: CVE 0 is unlikely, 1 likely, 2 in the catalog, 3 unheard of.
+func everyKind(prefix string) (list []core.Finding) {
+	for _, severity := range core.Severities {
+		for n := range 4 {
+			f := vulnerable(n, severity)
+			f.RuleID = fmt.Sprint(prefix, severity, n)
+			f.Snippet = f.RuleID
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
+// The list in SQL and the pure gate must agree on every finding, whatever the gate asks.
+func TestDecidingFindingsAreThoseThatFailTheGate(t *testing.T) {
 	t.Parallel()
+	gates := map[string]core.Gate{
+		"severity":           {FailOn: core.High, NewOnly: true},
+		"severity, known":    {FailOn: core.Medium},
+		"epss":               {FailOn: core.Never, NewOnly: true, EPSS: 0.1},
+		"kev":                {FailOn: core.Never, KEV: true},
+		"severity, epss":     {FailOn: core.Critical, NewOnly: true, EPSS: 0.1},
+		"severity, epss kev": {FailOn: core.Critical, EPSS: 0.1, KEV: true},
+		"never":              {FailOn: core.Never},
+	}
+	risks := []core.Tally{{MaxEPSS: 0.01}, {MaxEPSS: 0.3}, {KEV: true}, {}}
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
-		s := e.Open(t, store.Config{})
-		d, p := storetest.PushOf(1)
-		scan := accept(t, s, d, p)
-		run(t, s, finding("a", core.High))
-		if err := s.DeleteScan(t.Context(), scan.ReferenceID, "ada"); err != nil {
-			t.Fatal(err)
-		}
-		findings, err1 := s.ListFindings(t.Context(), scan, store.FindingFilter{Limit: 10})
-		jobs, err2 := s.ListJobs(t.Context(), scan)
-		statuses, err3 := s.ListStatuses(t.Context(), scan)
-		if err := errors.Join(err1, err2, err3); err != nil || len(findings)+len(jobs)+len(statuses) != 0 {
-			t.Errorf("left behind: %d findings, %d jobs, %d statuses, %v", len(findings), len(jobs), len(statuses), err)
-		}
-		if err := s.DeleteScan(t.Context(), scan.ReferenceID, "ada"); !errors.Is(err, core.ErrNotFound) {
-			t.Errorf("deleting again: %v", err)
+		for name, gate := range gates {
+			s := e.Open(t, store.Config{Policies: asking(func(g *core.Gate) { *g = gate })})
+			put(t, s, scores(firstDay, 0.01, 0.3))
+			put(t, s, catalog(2))
+			scanOn(t, s, 1, "main", everyKind("known")...)
+			fresh := everyKind("fresh")
+			fresh[5].Suppressed = new("nosec")
+			scan := scanOn(t, s, 2, "topic", append(everyKind("known"), fresh...)...)
+			want := []int64{}
+			for rule, f := range findingsOf(t, s, scan) {
+				tally := risks[rule[len(rule)-1]-'0']
+				tally.Severity, tally.BaselineState, tally.Dismissed, tally.N = f.Severity, f.BaselineState, f.Suppressed != nil, 1
+				if gate.Judge([]core.Tally{tally}) == core.Fail {
+					want = append(want, f.ID)
+				}
+			}
+			slices.Sort(want)
+			got := scan.DecidingIDs()
+			slices.Sort(got)
+			if diff := cmp.Diff(want, got); diff != "" || scan.NumDeciding != len(want) {
+				t.Errorf("%s: %d in all (-gate +list):\n%s", name, scan.NumDeciding, diff)
+			}
 		}
 	})
 }
 
-func TestListFindingsPages(t *testing.T) {
+var dismissal = core.Statement{Source: core.ByAI, Author: "model", TriageDecision: core.SetTo(core.FalsePositive)}
+
+// Whatever an AI says, by whichever door, what only people may dismiss keeps failing the gate; and core's rule and the
+// one in SQL are the same.
+func TestAIDismisses(t *testing.T) {
+	t.Parallel()
+	proven, failed := core.SetTo(true), core.SetTo(false)
+	for name, c := range map[string]struct {
+		severity  core.Severity
+		exploited bool
+		proof     core.Change[bool]
+	}{
+		"a high one":       {severity: core.High},
+		"a critical one":   {severity: core.Critical},
+		"an exploited one": {severity: core.High, exploited: true},
+		"a proven one":     {severity: core.High, proof: proven},
+		"one not proven":   {severity: core.High, proof: failed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+				s := e.Open(t, store.Config{})
+				put(t, s, scores(firstDay, 0.1))
+				d, p := storetest.PushOf(1)
+				scan := accept(t, s, d, p)
+				run(t, s, vulnerable(0, c.severity))
+				f := findingsOf(t, s, scan)["dependency-0"]
+				patch(t, s, f, core.Statement{RedTeamSuccess: c.proof})
+				patch(t, s, f, dismissal)
+				if c.exploited { // only later, so that it was dismissed before
+					wantStatus(t, s, scan, "before", core.StatusSuccess, "0 new, 1 dismissed")
+					put(t, s, catalog(0))
+					turned(t, s, 1)
+				}
+				f = findingsOf(t, s, scan)["dependency-0"]
+				got := statusOf(t, s, scan).State == core.StatusSuccess
+				if want := core.MayAIDismiss(f); got != want || want != (name == "a high one" || name == "one not proven") {
+					t.Errorf("dismissed %t, core says %t", got, want)
+				}
+				if !got && len(get(t, s, scan.ReferenceID).DecidingIDs()) != 1 {
+					t.Error("the finding is not among those that decided the verdict")
+				}
+				checkCount(t, s, scan, got)
+				say(t, s, f, core.FalsePositive)
+				wantStatus(t, s, scan, "a person may", core.StatusSuccess, "0 new, 1 dismissed")
+				say(t, s, f, core.TruePositive)
+				patch(t, s, f, dismissal)
+				if state := statusOf(t, s, scan).State; state != core.StatusFailure {
+					t.Errorf("the AI outweighs a person: %s", state)
+				}
+			})
+		})
+	}
+}
+
+// checkCount compares what the pages count with the verdict.
+func checkCount(t *testing.T, s *store.Store, scan core.Scan, dismissed bool) {
+	t.Helper()
+	tallies, err := s.CountFindings(t.Context(), scan)
+	if err != nil || len(tallies) != 1 || tallies[0].Dismissed != dismissed {
+		t.Errorf("tallies %+v, %v, want dismissed %t", tallies, err, dismissed)
+	}
+}
+
+// An AI's word is carried to later scans, but no further than it may go.
+func TestAIDismissesInLaterScans(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := e.Open(t, store.Config{})
+		d, p := storetest.PushOf(1, storetest.OnBranch("one"))
+		first := accept(t, s, d, p)
+		run(t, s, finding("leak", core.High))
+		patch(t, s, findingsOf(t, s, first)["leak"], dismissal)
+		d, p = storetest.PushOf(2, storetest.OnBranch("two"))
+		second := accept(t, s, d, p)
+		run(t, s, finding("leak", core.High))
+		wantStatus(t, s, second, "the same", core.StatusSuccess, "0 new, 1 dismissed")
+		d, p = storetest.PushOf(3, storetest.OnBranch("three"))
+		third := accept(t, s, d, p)
+		run(t, s, finding("leak", core.Critical))
+		wantStatus(t, s, third, "graver", core.StatusFailure, "1 new (1 critical)")
+		say(t, s, findingsOf(t, s, first)["leak"], core.FalsePositive)
+		wantStatus(t, s, third, "a person's word", core.StatusSuccess, "0 new, 1 dismissed")
+	})
+}
+
+// asking is the policy of tests whose gate asks for the risk of vulnerabilities.
+func asking(change func(*core.Gate)) core.Policies {
+	policy := storetest.Policy
+	policy.Gate.EPSS, policy.Gate.KEV = 0.1, true
+	change(&policy.Gate)
+	return core.Policies{{Match: "**", Policy: policy}}
+}
+
+func turned(t *testing.T, s *store.Store, want int) {
+	t.Helper()
+	if got, err := s.ReevaluateHeads(t.Context()); err != nil || got != want {
+		t.Errorf("%d verdicts turned, %v, want %d", got, err, want)
+	}
+}
+
+func shows(t *testing.T, s *store.Store, scan core.Scan, state core.StatusState, text string) {
+	t.Helper()
+	if got := statusOf(t, s, scan); got.State != state || got.Description != text {
+		t.Errorf("status is %s %q, want %s %q", got.State, got.Description, state, text)
+	}
+}
+
+func TestGateAsksRiskOfNewScans(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		gate  func(*core.Gate)
+		state core.StatusState
+		text  string
+	}{
+		"either": {func(*core.Gate) {}, core.StatusFailure, "4 new (4 medium), CVE-2024-0002 in KEV and 2 more"},
+		"likelihood only": {
+			func(g *core.Gate) { g.KEV = false }, core.StatusFailure,
+			"4 new (4 medium), CVE-2024-0001 at EPSS 0.3 and 1 more",
+		},
+		"unlikely": {func(g *core.Gate) { g.KEV, g.EPSS = false, 0.31 }, core.StatusSuccess, "4 new (4 medium)"},
+		"never, but KEV": {
+			func(g *core.Gate) { g.FailOn, g.EPSS = core.Never, 0 }, core.StatusFailure,
+			"4 new (4 medium), CVE-2024-0002 in KEV",
+		},
+		"not asked":     {func(g *core.Gate) { g.EPSS, g.KEV = 0, false }, core.StatusSuccess, "4 new (4 medium)"},
+		"severity does": {func(g *core.Gate) { g.FailOn = core.Medium }, core.StatusFailure, "4 new (4 medium)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+				s := e.Open(t, store.Config{Policies: asking(c.gate)})
+				put(t, s, scores(firstDay, 0.1, 0.3, 0.01))
+				put(t, s, catalog(2))
+				d, p := storetest.PushOf(1)
+				scan := accept(t, s, d, p)
+				run(t, s, vulnerable(0, core.Medium), vulnerable(1, core.Medium), vulnerable(2, core.Medium),
+					vulnerable(3, core.Medium))
+				shows(t, s, scan, c.state, c.text)
+			})
+		})
+	}
+}
+
+// Branches that are worked on are judged again as default branches are, those that nobody has pushed to for long not.
+func TestImportsTurnVerdictsOfOpenBranches(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		clock := newClock()
+		s := e.Open(t, store.Config{Policies: asking(func(*core.Gate) {}), Now: clock.Now})
+		old := scanOn(t, s, 1, "old", vulnerable(0, core.Medium))
+		clock.advance(31 * 24 * time.Hour)
+		before := scanOn(t, s, 2, "open", vulnerable(0, core.Medium))
+		clock.advance(29 * 24 * time.Hour)
+		head := scanOn(t, s, 3, "topic", vulnerable(0, core.Medium))
+		open := scanOn(t, s, 4, "topic", vulnerable(0, core.Medium))
+		put(t, s, catalog(0))
+		turned(t, s, 2)
+		shows(t, s, before, core.StatusFailure, "1 new (1 medium), CVE-2024-0000 now in KEV")
+		shows(t, s, open, core.StatusFailure, "1 new (1 medium), CVE-2024-0000 now in KEV")
+		for _, scan := range []core.Scan{old, head} {
+			shows(t, s, scan, core.StatusSuccess, "1 new (1 medium)")
+		}
+	})
+}
+
+func TestImportsTurnVerdictsOfHeads(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{Policies: asking(func(*core.Gate) {})})
+		put(t, s, scores(firstDay, 0.01))
+		d, p := storetest.PushOf(1)
+		old := accept(t, s, d, p)
+		run(t, s, vulnerable(0, core.Medium))
+		d, p = storetest.PushOf(2)
+		p.Before = storetest.SHA(99)
+		p.Project.Name, d.Project = "acme/other", "acme/other"
+		head := accept(t, s, d, p)
+		run(t, s, vulnerable(0, core.Medium), vulnerable(0, core.Low))
+		d, p = storetest.PushOf(3, storetest.OnBranch("feature"))
+		branch := accept(t, s, d, p)
+		run(t, s, vulnerable(0, core.Medium))
+		d, p = storetest.PushOf(4)
+		p.Before = storetest.SHA(1)
+		last := accept(t, s, d, p)
+		run(t, s, vulnerable(1, core.Medium))
+		turned(t, s, 0)
+		last = get(t, s, last.ReferenceID)
+
+		put(t, s, catalog(0))
+		turned(t, s, 1)
+		turned(t, s, 0)
+		shows(t, s, head, core.StatusFailure, "2 new (1 medium, 1 low), CVE-2024-0000 now in KEV")
+		shows(t, s, old, core.StatusSuccess, "1 new (1 medium)")
+		shows(t, s, branch, core.StatusSuccess, "0 new, 1 known")
+		if after := get(t, s, last.ReferenceID); !after.FinishedAt.Equal(*last.FinishedAt) || after.Summary != last.Summary {
+			t.Errorf("a scan that names no such vulnerability was touched: %+v", after)
+		}
+
+		put(t, s, scores(firstDay, 0.02)) // still in KEV: nothing to say
+		turned(t, s, 0)
+		shows(t, s, head, core.StatusFailure, "2 new (1 medium, 1 low), CVE-2024-0000 now in KEV")
+		put(t, s, catalog(7))
+		turned(t, s, 1)
+		shows(t, s, head, core.StatusSuccess, "2 new (1 medium, 1 low), CVE-2024-0000 no longer in KEV")
+		put(t, s, scores(firstDay, 0.5, 0.5))
+		turned(t, s, 2)
+		shows(t, s, head, core.StatusFailure, "2 new (1 medium, 1 low), CVE-2024-0000 now at EPSS 0.5")
+		shows(t, s, last, core.StatusFailure, "1 new (1 medium), 1 fixed, CVE-2024-0001 now at EPSS 0.5")
+		put(t, s, scores(firstDay, 0.09, 0.5))
+		turned(t, s, 1)
+		shows(t, s, head, core.StatusSuccess, "2 new (1 medium, 1 low), CVE-2024-0000 now below EPSS 0.1")
+	})
+}
+
+// Two imports before anybody judged again: the reason names what changed since the verdict.
+func TestImportsAddUpUntilVerdictsAreJudgedAgain(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{Policies: asking(func(*core.Gate) {})})
 		d, p := storetest.PushOf(1)
 		scan := accept(t, s, d, p)
-		var findings []core.Finding
-		for n := range 2500 {
-			findings = append(findings, finding(fmt.Sprint("r", n), core.Severities[n%4]))
+		run(t, s, vulnerable(0, core.Medium))
+		put(t, s, catalog(0))
+		put(t, s, scores(firstDay, 0.01))
+		turned(t, s, 1)
+		shows(t, s, scan, core.StatusFailure, "1 new (1 medium), CVE-2024-0000 now in KEV")
+		put(t, s, catalog(1))
+		put(t, s, catalog(0, 1))
+		turned(t, s, 0)
+		shows(t, s, scan, core.StatusFailure, "1 new (1 medium), CVE-2024-0000 now in KEV")
+	})
+}
+
+// The commit status belongs to the attempt under way.
+func TestImportsLeaveRescansAlone(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{Policies: asking(func(*core.Gate) {})})
+		d, p := storetest.PushOf(1)
+		scan := accept(t, s, d, p)
+		run(t, s, vulnerable(0, core.Medium))
+		receipt, err := s.Rescan(t.Context(), scan.ReferenceID, "ada")
+		if err != nil {
+			t.Fatal(err)
 		}
-		run(t, s, findings...)
-		seen := map[int64]bool{}
-		rank := core.Critical.Rank()
-		for filter := (store.FindingFilter{Limit: 400}); ; {
-			page, err := s.ListFindings(t.Context(), scan, filter)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if len(page) == 0 {
-				break
-			}
-			for _, f := range page {
-				if seen[f.ID] || f.Severity.Rank() > rank {
-					t.Fatalf("finding %d twice or out of order", f.ID)
-				}
-				seen[f.ID], rank = true, f.Severity.Rank()
-			}
-			last := page[len(page)-1]
-			filter.AfterRank, filter.AfterID = last.Severity.Rank(), last.ID
-		}
-		if len(seen) != len(findings) {
-			t.Errorf("%d findings listed, want %d", len(seen), len(findings))
-		}
+		put(t, s, catalog(0))
+		turned(t, s, 0)
+		again := get(t, s, receipt.Reference)
+		shows(t, s, again, core.StatusPending, "Scan in progress")
+		run(t, s, vulnerable(0, core.Medium))
+		shows(t, s, again, core.StatusFailure, "1 new (1 medium), CVE-2024-0000 in KEV")
 	})
 }

@@ -16,7 +16,7 @@ import (
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/httpx"
-	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/sqldb"
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
@@ -28,7 +28,7 @@ type naive struct {
 
 func transactionEach(b *testing.B, e storetest.Engine) http.Handler {
 	url := e.URL(b)
-	if _, err := store.Migrate(b.Context(), store.Config{URL: url}, store.Up, 0); err != nil {
+	if _, err := sqldb.Migrate(b.Context(), sqldb.Config{URL: url}, sqldb.Up, 0); err != nil {
 		b.Fatal(err)
 	}
 	n := naive{postgres: e.Name == "postgres"}

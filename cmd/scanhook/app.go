@@ -24,6 +24,7 @@ import (
 	"github.com/scanhook/scanhook/internal/web"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/sqldb"
 	"github.com/scanhook/scanhook/webhooks"
 )
 
@@ -39,11 +40,11 @@ type app struct {
 // newApp builds everything that the configuration asks for and opens the database, which it serves alone if it is a file.
 // Close it after use.
 func newApp(ctx context.Context, cfg *config.Config, log *slog.Logger) (*app, error) {
-	return newAppOn(ctx, cfg, store.HostClock{}, log)
+	return newAppOn(ctx, cfg, sqldb.HostClock{}, log)
 }
 
 // newAppOn is newApp on a host with a clock of its own, in tests.
-func newAppOn(ctx context.Context, cfg *config.Config, host store.HostClock, log *slog.Logger) (*app, error) {
+func newAppOn(ctx context.Context, cfg *config.Config, host sqldb.HostClock, log *slog.Logger) (*app, error) {
 	reports.HideCredentials(cfg.Credentials()...)
 	policies, err := policiesOf(cfg)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/scanhook/scanhook/core"
-	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/sqldb"
 )
 
 // errNotAFile tells an administrator of PostgreSQL what to do instead.
@@ -28,7 +28,7 @@ func newBackup(opts *options) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			size, err := store.Backup(cmd.Context(), cfg.Database.URL.Reveal(), args[0])
+			size, err := sqldb.Backup(cmd.Context(), cfg.Database.URL.Reveal(), args[0])
 			if errors.Is(err, core.ErrInvalid) {
 				return &usageError{cmd.CommandPath(), errNotAFile}
 			}

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/sqldb"
 )
 
 const (
@@ -36,7 +36,7 @@ func (i inspection) clocks(ctx context.Context) (lines []line) {
 func (i inspection) databaseSkew(ctx context.Context) time.Duration {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	skew, err := store.Skew(ctx, i.Database.URL.Reveal())
+	skew, err := sqldb.Skew(ctx, i.Database.URL.Reveal())
 	if err != nil {
 		return 0
 	}

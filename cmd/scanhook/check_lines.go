@@ -10,7 +10,7 @@ import (
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/config"
-	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/sqldb"
 )
 
 // inspection looks at one thing of the configuration after another.
@@ -66,7 +66,7 @@ func (i inspection) server() line {
 func (i inspection) database(ctx context.Context) line {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	switch err := store.Probe(ctx, i.Database.URL.Reveal()); {
+	switch err := sqldb.Probe(ctx, i.Database.URL.Reveal()); {
 	case errors.Is(err, core.ErrNotFound):
 		return line{verdictOK, "database", i.Database.URL.String() + " is created at the first start"}
 	case errors.Is(err, core.ErrConflict): // which says itself what to do

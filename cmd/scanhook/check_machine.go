@@ -16,7 +16,7 @@ import (
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/health"
 	"github.com/scanhook/scanhook/internal/runner"
-	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/sqldb"
 )
 
 // machine is what scanners that run here need, and the room where things lie.
@@ -143,7 +143,7 @@ func (i inspection) integrity(ctx context.Context) []line {
 	const subject = "integrity of the database"
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	switch err := store.CheckIntegrity(ctx, i.Database.URL.Reveal()); {
+	switch err := sqldb.CheckIntegrity(ctx, i.Database.URL.Reveal()); {
 	case errors.Is(err, core.ErrNotFound):
 		return nil
 	case ctx.Err() != nil:

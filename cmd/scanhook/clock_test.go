@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/internal/fakeforge"
-	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/sqldb"
 )
 
 // A host's clock that is two hours wrong for a while makes no scan overdue and delays no status, then or afterwards.
@@ -21,7 +21,7 @@ scanners: {later: {upload: true}}
 repositories: [{match: "**", scanners: [gitleaks, later], scan_timeout: 1h, supersede: false}]`})
 			var wrong atomic.Int64
 			began := time.Now()
-			w.clock = store.HostClock{
+			w.clock = sqldb.HostClock{
 				Wall: func() time.Time { return time.Now().Add(time.Duration(wrong.Load())) },
 				Ran:  func() time.Duration { return time.Since(began) },
 			}

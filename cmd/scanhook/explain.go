@@ -10,6 +10,7 @@ import (
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/sqldb"
 )
 
 func newExplain(opts *options) *cobra.Command {
@@ -23,7 +24,7 @@ func newExplain(opts *options) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := store.Probe(cmd.Context(), cfg.Database.URL.Reveal()); err != nil {
+			if err := sqldb.Probe(cmd.Context(), cfg.Database.URL.Reveal()); err != nil {
 				return err
 			}
 			db, err := store.Open(cmd.Context(), store.Config{

@@ -26,6 +26,8 @@ var floors = map[string]int{
 	"internal/reports/jsonscan": 1, "internal/reports/collect": 1, "internal/reports/sarif": 1, "internal/reports/formats": 1,
 	"internal/reports/export": 1, "internal/reports/reportstest": 3,
 
+	"store/sqldb": 1,
+
 	"core": 0, "core/anomaly": 0, "core/liveness": 0, "migrations": 0, "internal/poll": 0, "internal/config": 0,
 
 	"store/storetest": 3, "platforms/platformtest": 3, "internal/chaos": 3, "internal/growth": 3, "internal/fakeforge/forgetest": 3, // for tests only
@@ -41,6 +43,8 @@ var within = map[string][]string{
 	"internal/fakeforge/github": {"internal/fakeforge"},
 	"internal/fakeforge/gitlab": {"internal/fakeforge"},
 
+	"store": {"store/sqldb"},
+
 	"internal/reports":         {"internal/reports/formats", "internal/reports/collect", "internal/reports/jsonscan"},
 	"internal/reports/formats": {"internal/reports/sarif", "internal/reports/collect", "internal/reports/jsonscan"},
 	"internal/reports/sarif":   {"internal/reports/collect", "internal/reports/jsonscan"},
@@ -53,10 +57,10 @@ var within = map[string][]string{
 
 // keepers are the only rooms that may import a library; the key is the beginning of an import path.
 var keepers = map[string][]string{
-	"github.com/jmoiron/sqlx":         {"store"},
-	"github.com/lib/pq":               {"store"},
-	"modernc.org/sqlite":              {"store"},
-	"github.com/rubenv/sql-migrate":   {"store"},
+	"github.com/jmoiron/sqlx":         {"store", "store/sqldb"},
+	"github.com/lib/pq":               {"store/sqldb"},
+	"modernc.org/sqlite":              {"store/sqldb"},
+	"github.com/rubenv/sql-migrate":   {"store/sqldb"},
 	"github.com/google/go-github/":    {"platforms/github"},
 	"github.com/xanzy/go-gitlab":      {"platforms/gitlab"},
 	"github.com/zricethezav/gitleaks": {"internal/runner", "internal/reports"},

@@ -11,7 +11,7 @@ import (
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/config"
-	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/sqldb"
 )
 
 var errDeletes = errors.New("migrating down deletes tables with all that they hold: make a backup, then give --yes")
@@ -49,11 +49,11 @@ func migrateDatabase(cmd *cobra.Command, opts *options, down bool, steps int) er
 	if err != nil {
 		return err
 	}
-	direction := store.Up
+	direction := sqldb.Up
 	if down {
-		direction, steps = store.Down, cmp.Or(steps, 1) // sql-migrate takes 0 for all of them
+		direction, steps = sqldb.Down, cmp.Or(steps, 1) // sql-migrate takes 0 for all of them
 	}
-	n, err := store.Migrate(cmd.Context(), store.Config{
+	n, err := sqldb.Migrate(cmd.Context(), sqldb.Config{
 		URL: cfg.Database.URL.Reveal(), Waiting: sayWaiting(cmd.ErrOrStderr()),
 	}, direction, steps)
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 	fakegitlab "github.com/scanhook/scanhook/internal/fakeforge/gitlab"
 	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/internal/web"
-	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/sqldb"
 )
 
 // fakeForges make the fake forges, by the name of their kind.
@@ -38,7 +38,7 @@ type world struct {
 	apiToken  string
 	host      string
 	scanhook  string          // base address
-	clock     store.HostClock // the machine's when zero
+	clock     sqldb.HostClock // the machine's when zero
 	log       *slog.Logger
 	pages     atomic.Pointer[web.Web] // nil until start
 	stop      context.CancelFunc

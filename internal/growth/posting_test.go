@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/sqldb"
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
@@ -41,7 +41,7 @@ func TestPosting(t *testing.T) {
 func post(t *testing.T, binary string, e storetest.Engine, all, due int, when string) (f figures) {
 	t.Helper()
 	database := e.URL(t)
-	if _, err := store.Migrate(t.Context(), store.Config{URL: database}, store.Up, 0); err != nil {
+	if _, err := sqldb.Migrate(t.Context(), sqldb.Config{URL: database}, sqldb.Up, 0); err != nil {
 		t.Fatal(err)
 	}
 	s := &server{t: t, engine: e.Name, database: database}

@@ -1,0 +1,181 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store/sqldb"
+)
+
+// LookupKind is what a platform is asked.
+type LookupKind string
+
+// The kinds of questions.
+const (
+	LookupArtifacts    LookupKind = "artifacts"     // bytes of all artifacts of a pipeline run
+	LookupChangedFiles LookupKind = "changed_files" // files that changed between two commits
+)
+
+// Lookup is a question to a platform that a delivery has left open.
+type Lookup struct {
+	ID             int64      `db:"id"`
+	Kind           LookupKind `db:"kind"`
+	SourcePlatform string     `db:"source_platform"`
+	ScanID         int64      `db:"scan_id"`
+	MetricID       *int64     `db:"metric_id"` // the run, nil for changed files
+	Attempts       int        `db:"attempts"`  // failed ones
+	WantedAt       time.Time  `db:"wanted_at"`
+	NextAttemptAt  time.Time  `db:"next_attempt_at"`
+	LeaseUntil     *time.Time `db:"lease_until"`
+	LastError      string     `db:"last_error"`
+	GivenUp        bool       `db:"given_up"`
+
+	ProjectName string `db:"project_name,computed"`
+	ProjectRef  string `db:"project_ref,computed"`
+	CommitSHA   string `db:"commit_sha,computed"`
+	BeforeSHA   string `db:"before_sha,computed"`
+	PipelineID  int64  `db:"pipeline_id,computed"` // 0 for changed files
+}
+
+var lookupColumns = sqldb.ColumnsOf[Lookup]()
+
+// askArtifacts asks for the artifacts of the item's pipeline where its events do not tell their sizes.
+func (s *Store) askArtifacts(ctx context.Context, tx *sqlx.Tx, item *intake) error {
+	if !item.pipeline.AskArtifacts {
+		return nil
+	}
+	now, key := s.clock.Timestamp(), item.pipelineKey()
+	_, err := tx.ExecContext(ctx, tx.Rebind(`
+		INSERT INTO lookups (kind, source_platform, scan_id, metric_id, wanted_at, next_attempt_at)
+		SELECT 'artifacts', source_platform, scan_id, id, ?, ? FROM pipeline_metrics
+		WHERE source_platform = ? AND project_name = ? AND pipeline_id = ? AND phase = ? AND artifact_size_bytes IS NULL
+		ON CONFLICT DO NOTHING`), now, now, key.platform, key.project, key.id, core.PhaseFinished)
+	return err
+}
+
+// askFiles asks for the number of changed files where the delivery could not tell all of them.
+func (s *Store) askFiles(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
+	now := s.clock.Timestamp()
+	for _, item := range batch {
+		told := item.scan != nil && (item.created || item.informed)
+		if !told || !item.scan.ChangedFilesTruncated || !core.IsCommitSHA(item.scan.BeforeSHA) {
+			continue
+		}
+		_, err := tx.ExecContext(ctx, tx.Rebind(`
+			INSERT INTO lookups (kind, source_platform, scan_id, wanted_at, next_attempt_at)
+			SELECT 'changed_files', source_platform, id, ?, ? FROM scans
+			WHERE id = ? AND changed_files_truncated AND before_sha <> ''
+			ON CONFLICT DO NOTHING`), now, now, item.scan.ID)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ClaimLookup leases a question to a platform that is due; core.ErrNotFound when none is.
+func (s *Store) ClaimLookup(ctx context.Context, platform string, lease time.Duration) (Lookup, error) {
+	var claimed Lookup
+	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
+		now := s.clock.Timestamp()
+		var id int64
+		err := tx.GetContext(ctx, &id, tx.Rebind(`
+			UPDATE lookups SET lease_until = ?
+			WHERE id = (SELECT id FROM lookups
+				WHERE source_platform = ? AND NOT given_up AND next_attempt_at <= ?
+					AND (lease_until IS NULL OR lease_until <= ?)
+				ORDER BY next_attempt_at, id LIMIT 1 `+s.db.SkipLocked+`)
+				AND NOT given_up AND (lease_until IS NULL OR lease_until <= ?)
+			RETURNING id`), now.Add(lease), platform, now, now, now)
+		if err != nil {
+			return err
+		}
+		return tx.GetContext(ctx, &claimed, tx.Rebind(`
+			SELECT `+sqldb.Qualify("l", lookupColumns)+`, s.project_name, s.project_ref, s.commit_sha, s.before_sha,
+				COALESCE(m.pipeline_id, 0) AS pipeline_id
+			FROM lookups l
+			JOIN scans s ON s.id = l.scan_id
+			LEFT JOIN pipeline_metrics m ON m.id = l.metric_id
+			WHERE l.id = ?`), id)
+	})
+	if err != nil {
+		return Lookup{}, fmt.Errorf("claiming lookup: %w", err)
+	}
+	return claimed, nil
+}
+
+// Answer is what a platform said to a Lookup: one of the two, by its kind.
+type Answer struct {
+	ArtifactBytes int64
+	Files         core.ChangedFiles
+}
+
+// FinishLookup writes the answer, judges the commit's runs again and forgets the question. core.ErrConflict when the
+// lease was lost.
+func (s *Store) FinishLookup(ctx context.Context, lookup Lookup, answer Answer) error {
+	err := s.write(ctx, func(tx *sqlx.Tx) error {
+		if _, err := s.lockScan(ctx, tx, lookup.ScanID); err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		done, err := tx.ExecContext(ctx, tx.Rebind(`DELETE FROM lookups WHERE id = ? AND lease_until = ?`),
+			lookup.ID, lookup.LeaseUntil)
+		if err := sqldb.OneRow(done, err, "the lease was lost"); err != nil {
+			return err
+		}
+		if err := answer.write(ctx, tx, lookup); err != nil {
+			return err
+		}
+		return s.judgeCommits(ctx, tx, map[int64]map[int64]bool{lookup.ScanID: nil})
+	})
+	if err != nil {
+		return fmt.Errorf("finishing lookup %d: %w", lookup.ID, err)
+	}
+	return nil
+}
+
+// write never lowers a count: what was listed in the push has changed for sure. All attempts of the scan get it.
+func (a Answer) write(ctx context.Context, tx *sqlx.Tx, lookup Lookup) error {
+	if lookup.Kind == LookupArtifacts {
+		_, err := tx.ExecContext(ctx, tx.Rebind(`UPDATE pipeline_metrics SET artifact_size_bytes = ? WHERE id = ?`),
+			a.ArtifactBytes, lookup.MetricID)
+		return err
+	}
+	_, err := tx.ExecContext(ctx, tx.Rebind(`
+		UPDATE scans SET changed_files_truncated = ?,
+			num_changed_files = CASE WHEN ? AND num_changed_files > ? THEN num_changed_files ELSE ? END
+		WHERE id IN (SELECT twin.id FROM scans twin `+ofSameCommit+`)`),
+		a.Files.Truncated, a.Files.Truncated, a.Files.Count, a.Files.Count, lookup.ScanID)
+	return err
+}
+
+// Postponement is what becomes of a claimed Lookup that was not answered.
+type Postponement struct {
+	RetryAfter time.Duration
+	GivenUp    bool   // nothing more is tried
+	Error      string // why, a sentence without secrets
+}
+
+// PostponeLookup ends the lease. A question that is given up holds up no commit status any more. core.ErrConflict when
+// the lease was lost.
+func (s *Store) PostponeLookup(ctx context.Context, lookup Lookup, p Postponement) error {
+	err := s.write(ctx, func(tx *sqlx.Tx) error {
+		postponed, err := tx.ExecContext(ctx, tx.Rebind(`
+			UPDATE lookups SET lease_until = NULL, attempts = attempts + 1, next_attempt_at = ?, last_error = ?, given_up = ?
+			WHERE id = ? AND lease_until = ?`),
+			s.clock.Timestamp().Add(p.RetryAfter), p.Error, p.GivenUp, lookup.ID, lookup.LeaseUntil)
+		if err := sqldb.OneRow(postponed, err, "the lease was lost"); err != nil || !p.GivenUp {
+			return err
+		}
+		return s.judgeCommits(ctx, tx, map[int64]map[int64]bool{lookup.ScanID: nil})
+	})
+	if err != nil {
+		return fmt.Errorf("postponing lookup %d: %w", lookup.ID, err)
+	}
+	return nil
+}

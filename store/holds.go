@@ -1,0 +1,253 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store/sqldb"
+)
+
+// keepUntilMended is how long a wish waits for somebody to mend the token. Statuses of older commits help nobody.
+const keepUntilMended = 7 * 24 * time.Hour
+
+// troubled counts what keeps all statuses of a project, or those of its branch, from being posted.
+const troubled = `(SELECT COUNT(*) FROM project_troubles t
+	WHERE t.source_platform = due.source_platform AND t.project_name = due.project_name AND t.branch IN ('', due.branch))`
+
+var troubleColumns = sqldb.ColumnsOf[core.Trouble]()
+
+// claimProbe leases one status of a project that is in trouble, to find out whether it was mended: the latest wish,
+// whose commit is the most likely to be still there.
+func (s *Store) claimProbe(
+	ctx context.Context, tx *sqlx.Tx, onPlatforms []string, limit int, lease time.Duration) ([]core.Status, error) {
+	trouble, err := s.claimTrouble(ctx, tx, onPlatforms, limit, lease)
+	if err != nil || trouble.ID == 0 {
+		return nil, err
+	}
+	now := s.clock.Timestamp()
+	var claimed []core.Status
+	err = tx.SelectContext(ctx, &claimed, tx.Rebind(`
+		UPDATE commit_statuses SET lease_until = ?
+		WHERE id = (SELECT id FROM commit_statuses due
+			WHERE `+waits+` AND (SELECT COUNT(*) FROM commit_statuses other
+				WHERE other.source_platform = due.source_platform AND other.project_name = due.project_name
+					AND other.commit_sha = due.commit_sha AND other.lease_until > ?) = 0
+			ORDER BY wanted_at DESC, id DESC LIMIT 1 `+s.db.SkipLocked+`)
+			AND posted_revision < revision AND NOT given_up AND (lease_until IS NULL OR lease_until <= ?)
+		RETURNING `+statusColumns+`, `+mergePipeline+` AS merge_pipeline, CAST(? AS INTEGER) AS probe`),
+		now.Add(lease), trouble.SourcePlatform, trouble.ProjectName, trouble.Branch, trouble.Branch, now, now, trouble.Probes)
+	if err != nil || len(claimed) > 0 {
+		return claimed, err
+	}
+	return nil, forgetTrouble(ctx, tx, trouble)
+}
+
+// claimTrouble takes a trouble that it is time to look at, the zero Trouble where there is none.
+func (s *Store) claimTrouble(
+	ctx context.Context, tx *sqlx.Tx, onPlatforms []string, limit int, lease time.Duration) (core.Trouble, error) {
+	now := s.clock.Timestamp()
+	query, args, err := sqlx.In(`
+		UPDATE project_troubles SET next_probe_at = ?
+		WHERE id = (SELECT id FROM project_troubles WHERE source_platform IN (?) AND next_probe_at <= ?
+			ORDER BY next_probe_at, id LIMIT 1 `+s.db.SkipLocked+`) AND next_probe_at <= ?
+		RETURNING `+troubleColumns, now.Add(lease), onPlatforms, now, now)
+	if err != nil || limit <= 0 {
+		return core.Trouble{}, nil // no platforms, no place
+	}
+	var due []core.Trouble
+	err = tx.SelectContext(ctx, &due, tx.Rebind(query), args...)
+	return append(due, core.Trouble{})[0], err
+}
+
+// waits selects the statuses that a trouble keeps from being posted, by platform, project, and twice its branch. It asks
+// for the expression of commit_statuses_waiting, the one index that fits.
+const waits = `source_platform || '/' || project_name = CAST(? AS TEXT) || '/' || CAST(? AS TEXT) AND (? = '' OR branch = ?)
+	AND posted_revision < revision AND NOT given_up`
+
+// forgetTrouble drops a trouble that nothing waits for. The next push finds out whether it has been mended.
+func forgetTrouble(ctx context.Context, tx *sqlx.Tx, t core.Trouble) error {
+	_, err := tx.ExecContext(ctx, tx.Rebind(`
+		DELETE FROM project_troubles WHERE id = ? AND NOT EXISTS (SELECT 1 FROM commit_statuses WHERE `+waits+`)`),
+		t.ID, t.SourcePlatform, t.ProjectName, t.Branch, t.Branch)
+	return err
+}
+
+// flagTrouble notes a refused post. A probe that is due already stays due: somebody asked for it while this post was
+// under way, which may have been before the mend.
+func flagTrouble(ctx context.Context, tx *sqlx.Tx, status core.Status, end Settlement, now time.Time) error {
+	_, err := tx.ExecContext(ctx, tx.Rebind(`
+		INSERT INTO project_troubles (source_platform, project_name, branch, code, reason, since, probes, next_probe_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (source_platform, project_name, branch) DO UPDATE SET code = excluded.code, reason = excluded.reason,
+			probes = CASE WHEN excluded.probes > project_troubles.probes THEN excluded.probes ELSE project_troubles.probes END,
+			next_probe_at = CASE WHEN project_troubles.next_probe_at <= ? THEN project_troubles.next_probe_at
+				ELSE excluded.next_probe_at END`),
+		status.SourcePlatform, status.ProjectName, end.Trouble.Branch, end.Code, end.Error, now, end.Trouble.Probes,
+		now.Add(end.RetryAfter), now)
+	return err
+}
+
+// putOff puts those due statuses out of the way of the others that a trouble keeps from being posted, and returns the rest.
+func (s *Store) putOff(
+	ctx context.Context, tx *sqlx.Tx, platform string, due []dueStatus) (free []dueStatus, err error) {
+	if len(due) == 0 {
+		return nil, nil
+	}
+	projects := map[string]bool{}
+	for _, status := range due {
+		projects[status.ProjectName] = true
+	}
+	query, args, err := sqlx.In(`
+		SELECT project_name, branch, reason FROM project_troubles WHERE source_platform = ? AND project_name IN (?)`,
+		platform, slices.Collect(maps.Keys(projects)))
+	if err != nil {
+		return nil, err
+	}
+	var troubles []core.Trouble
+	if err := tx.SelectContext(ctx, &troubles, tx.Rebind(query), args...); err != nil || len(troubles) == 0 {
+		return due, err
+	}
+	late := map[string][]int64{} // by reason
+	for _, status := range due {
+		i := slices.IndexFunc(troubles, func(t core.Trouble) bool {
+			return t.ProjectName == status.ProjectName && (t.Branch == "" || t.Branch == status.Branch)
+		})
+		if i < 0 {
+			free = append(free, status)
+			continue
+		}
+		late[troubles[i].Reason] = append(late[troubles[i].Reason], status.ID)
+	}
+	for reason, ids := range late {
+		query, args, err := sqlx.In(`UPDATE commit_statuses SET next_attempt_at = ?, last_error = ? WHERE id IN (?)`,
+			s.clock.Timestamp().Add(keepUntilMended), reason, ids)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := tx.ExecContext(ctx, tx.Rebind(query), args...); err != nil {
+			return nil, err
+		}
+	}
+	return free, nil
+}
+
+// giveUpLate gives up the statuses of a project in trouble that have waited for too long.
+func (s *Store) giveUpLate(
+	ctx context.Context, tx *sqlx.Tx, status core.Status, end Settlement, now time.Time) error {
+	late := fmt.Sprintf("waited for %d days: %s", keepUntilMended/(24*time.Hour), end.Error)
+	status.ID, status.Branch = 0, end.Trouble.Branch // this one as well
+	return s.eachWaiting(ctx, tx, status, now.Add(-keepUntilMended),
+		`UPDATE commit_statuses SET given_up = TRUE, last_error = ? WHERE id IN (?)`, late)
+}
+
+// waitingAtOnce is how many waiting statuses one statement changes.
+const waitingAtOnce = 100
+
+// eachWaiting has an update done to the statuses of a project, or a branch of it, that wait since then or longer, but
+// not to the given one. Its last parameter are their numbers. They are looked for in the order of their index: no engine
+// takes that for as dear as reading the whole table.
+func (s *Store) eachWaiting(
+	ctx context.Context, tx *sqlx.Tx, but core.Status, since time.Time, update string, args ...any) error {
+	type place struct {
+		ID       int64     `db:"id"`
+		WantedAt time.Time `db:"wanted_at"`
+	}
+	for last := (place{}); ; {
+		var some []place
+		err := tx.SelectContext(ctx, &some, tx.Rebind(`
+			SELECT id, wanted_at FROM commit_statuses
+			WHERE `+waits+` AND (wanted_at, id) > (?, ?) AND wanted_at <= ? AND id <> ?
+			ORDER BY wanted_at, id LIMIT ?`),
+			but.SourcePlatform, but.ProjectName, but.Branch, but.Branch, last.WantedAt, last.ID, since, but.ID, waitingAtOnce)
+		if err != nil || len(some) == 0 {
+			return err
+		}
+		last = some[len(some)-1]
+		ids := make([]int64, len(some))
+		for i, one := range some {
+			ids[i] = one.ID
+		}
+		query, all, err := sqlx.In(update, append(slices.Clone(args), ids)...)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, tx.Rebind(query), all...); err != nil {
+			return err
+		}
+	}
+}
+
+// endTrouble makes everything due that waited because of the whole project or of the branch, and has the platform's
+// other troubles looked at: what mended one may have mended them all.
+func (s *Store) endTrouble(
+	ctx context.Context, tx *sqlx.Tx, status core.Status, branch string, now time.Time) error {
+	ended, err := sqldb.Exec(ctx, tx, `
+		DELETE FROM project_troubles WHERE source_platform = ? AND project_name = ? AND branch IN ('', ?)`,
+		status.SourcePlatform, status.ProjectName, branch)
+	if err != nil || ended == 0 {
+		return err
+	}
+	status.Branch = ""
+	err = s.eachWaiting(ctx, tx, status, now.Add(keepUntilMended), `
+		UPDATE commit_statuses SET next_attempt_at = ?, due_since = ?, attempts = 0, last_error = '' WHERE id IN (?)`, now, now)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, tx.Rebind(`
+		UPDATE project_troubles SET next_probe_at = ?
+		WHERE id IN (SELECT id FROM project_troubles
+			WHERE source_platform = ? AND next_probe_at > ? `+s.db.SkipLocked+`)`),
+		now, status.SourcePlatform, now)
+	return err
+}
+
+// RetryTroubles has one status of each project in trouble posted at once: the credential may be another one now.
+func (s *Store) RetryTroubles(ctx context.Context) error {
+	now := s.clock.Timestamp()
+	err := s.write(ctx, func(tx *sqlx.Tx) error {
+		_, err := tx.ExecContext(ctx, tx.Rebind(`
+			UPDATE project_troubles SET next_probe_at = ?, probes = 1 WHERE next_probe_at > ?`), now, now)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("retrying troubles: %w", err)
+	}
+	return nil
+}
+
+// ListTroubles returns the troubles of a project, or those of all where platform is empty, the oldest first.
+func (s *Store) ListTroubles(ctx context.Context, platform, project string) ([]core.Trouble, error) {
+	var where sqldb.Conditions
+	where.Add(platform != "", `source_platform = ?`, platform)
+	where.Add(platform != "", `project_name = ?`, project)
+	var list []core.Trouble
+	query := s.db.Rebind(`SELECT ` + troubleColumns + ` FROM project_troubles ` + where.SQL() + ` ORDER BY since, id`)
+	if err := s.db.SelectContext(ctx, &list, query, where.Args...); err != nil {
+		return nil, fmt.Errorf("listing troubles: %w", sqldb.Classify(err))
+	}
+	return list, nil
+}
+
+// Troubles lists what waits for a token in the database at url, and has it tried again at once by whoever serves that
+// database. The schema is not touched; the error is core.ErrNotFound where there is no database yet.
+func Troubles(ctx context.Context, url string) ([]core.Trouble, error) {
+	s, err := Attach(ctx, Config{URL: url})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = s.Close() }()
+	list, err := s.ListTroubles(ctx, "", "")
+	if sqldb.IsUndefined(err) {
+		return nil, fmt.Errorf("%w: there are no tables yet", core.ErrNotFound)
+	}
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	return list, s.RetryTroubles(ctx)
+}

@@ -1,0 +1,229 @@
+package store_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/storetest"
+)
+
+// denied is a settlement of a post that the token may not make.
+func denied(branch string, probes int) store.Settlement {
+	return store.Settlement{
+		Error: "the token lacks a scope", Code: 403, RetryAfter: time.Minute, Trouble: &core.Trouble{Branch: branch, Probes: probes},
+	}
+}
+
+func claim(t *testing.T, s *store.Store, want int) []core.Status {
+	t.Helper()
+	claimed, err := s.ClaimStatuses(t.Context(), github, 10, 30*time.Second)
+	if err != nil || len(claimed) != want {
+		t.Fatalf("claimed %d, %v, want %d", len(claimed), err, want)
+	}
+	return claimed
+}
+
+func TestTroubleKeepsStatusesAndProbesWithTheLatest(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		clock := newClock()
+		s := e.Open(t, store.Config{Now: clock.Now})
+		for n := range 3 {
+			pushTo(t, s, n+1, string(rune('a'+n)))
+			clock.advance(time.Second)
+		}
+		for _, status := range claim(t, s, 3) {
+			settle(t, s, status, denied("", 1))
+		}
+		pushTo(t, s, 4, "d")
+		nothingDue(t, s, "before the probe")
+		clock.advance(time.Minute)
+		probe := claim(t, s, 1)[0]
+		if probe.Branch != "d" || probe.Probe != 1 {
+			t.Errorf("probe = %s, %d", probe.Branch, probe.Probe)
+		}
+		nothingDue(t, s, "while one is on its way")
+		settle(t, s, probe, denied("", 2))
+		list, err := s.ListTroubles(t.Context(), "github", "acme/shop")
+		if err != nil || len(list) != 1 || list[0].Probes != 2 || list[0].Code != 403 || list[0].Reason == "" {
+			t.Errorf("troubles = %+v, %v", list, err)
+		}
+		clock.advance(3 * 24 * time.Hour)
+		settle(t, s, claim(t, s, 1)[0], store.Settlement{Posted: true, Code: 201})
+		waited := claim(t, s, 3)
+		if waited[0].DueSince.Sub(waited[0].WantedAt) < 72*time.Hour || waited[0].Attempts != 0 {
+			t.Errorf("waited = %+v, want it due since the mend", waited[0])
+		}
+		if list, _ := s.ListTroubles(t.Context(), "", ""); len(list) != 0 {
+			t.Errorf("troubles after the mend: %+v", list)
+		}
+	})
+}
+
+// What was wanted while the token was tried again is posted right after it.
+func TestProbeHoldsUpNoNewerWish(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		clock := newClock()
+		s := e.Open(t, store.Config{Now: clock.Now})
+		pushTo(t, s, 1, "main")
+		settle(t, s, claimOne(t, s), denied("", 1))
+		clock.advance(time.Minute)
+		probe := claimOne(t, s)
+		run(t, s, finding("leak", core.High))
+		settle(t, s, probe, store.Settlement{Posted: true})
+		if got := claimOne(t, s); got.State != core.StatusFailure {
+			t.Errorf("claimed %s", got.State)
+		}
+	})
+}
+
+// Who asks that the token be tried again, while a post is under way that it was refused before, is not forgotten.
+func TestProbeThatIsAskedForComes(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		clock := newClock()
+		s := e.Open(t, store.Config{Now: clock.Now})
+		pushTo(t, s, 1, "main")
+		settle(t, s, claimOne(t, s), denied("", 1))
+		clock.advance(time.Minute)
+		refused := claimOne(t, s)
+		if err := s.RetryTroubles(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		settle(t, s, refused, denied("", 2))
+		if claimOne(t, s).Probe == 0 {
+			t.Error("no probe")
+		}
+	})
+}
+
+// A protected branch holds up no other one.
+func TestTroubleOfABranch(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		pushTo(t, s, 1, "main")
+		settle(t, s, claimOne(t, s), denied("main", 1))
+		pushTo(t, s, 2, "main")
+		pushTo(t, s, 3, "side")
+		if got := claimOne(t, s); got.Branch != "side" {
+			t.Errorf("claimed %s", got.Branch)
+		}
+	})
+}
+
+// A commit that a branch without trouble has as well is posted for that one.
+func TestTroubleOfABranchLetsTheCommitGo(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		first := pushTo(t, s, 1, "main")
+		settle(t, s, claimOne(t, s), denied("main", 1))
+		run(t, s, finding("leak", core.High))
+		nothingDue(t, s, "on the branch in trouble")
+		first.Branch, first.Attempt = "side", 2
+		if _, err := s.AcceptCommit(t.Context(), first, ""); err != nil {
+			t.Fatal(err)
+		}
+		if got := claimOne(t, s); got.Branch != "side" {
+			t.Errorf("claimed %+v", got)
+		}
+	})
+}
+
+// A token that was mended, but not for the protected branch: the others are posted.
+func TestTroubleShrinksToABranch(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		clock := newClock()
+		s := e.Open(t, store.Config{Now: clock.Now})
+		pushTo(t, s, 1, "side")
+		settle(t, s, claimOne(t, s), denied("", 1))
+		clock.advance(time.Minute)
+		pushTo(t, s, 2, "main")
+		settle(t, s, claimOne(t, s), denied("main", 2))
+		settle(t, s, claimOne(t, s), store.Settlement{Posted: true})
+		list, err := s.ListTroubles(t.Context(), "", "")
+		if err != nil || len(list) != 1 || list[0].Branch != "main" || !list[0].NextProbeAt.After(clock.Now()) {
+			t.Errorf("troubles = %+v, %v", list, err)
+		}
+	})
+}
+
+// Neither starves the other, with one place for both.
+func TestProbesAndOthersTakeTurns(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		d, p := storetest.PushOf(1)
+		p.Project.Name = "acme/broken"
+		accept(t, s, d, p)
+		settle(t, s, claimOne(t, s), denied("", 1))
+		if err := s.RetryTroubles(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for n := range 8 {
+			pushTo(t, s, n+2, string(rune('a'+n)))
+		}
+		probes := 0
+		for range 8 {
+			claimed, err := s.ClaimStatuses(t.Context(), github, 1, time.Minute)
+			if err != nil || len(claimed) != 1 {
+				t.Fatalf("claimed %d, %v", len(claimed), err)
+			}
+			probes += claimed[0].Probe
+		}
+		if probes != 1 {
+			t.Errorf("%d probes among eight claims, want 1", probes)
+		}
+	})
+}
+
+func TestTroubleEndsWithItsWishes(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		clock := newClock()
+		s := e.Open(t, store.Config{Now: clock.Now})
+		scan := pushTo(t, s, 1, "main")
+		settle(t, s, claimOne(t, s), denied("", 1))
+		clock.advance(8 * 24 * time.Hour)
+		settle(t, s, claimOne(t, s), denied("", 2))
+		if got := statusOf(t, s, scan); !got.GivenUp || !strings.Contains(got.LastError, "waited for 7 days: the token") {
+			t.Errorf("status = %+v", got)
+		}
+		clock.advance(time.Hour)
+		nothingDue(t, s, "after giving up")
+		if list, _ := s.ListTroubles(t.Context(), "", ""); len(list) != 0 {
+			t.Errorf("troubles without anything that waits: %+v", list)
+		}
+	})
+}
+
+// What mends one project may have mended the others, and a restart may bring another token.
+func TestTroublesAreLookedAtTogether(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		for n, project := range []string{"acme/one", "acme/two"} {
+			d, p := storetest.PushOf(n + 1)
+			p.Project.Name = project
+			accept(t, s, d, p)
+		}
+		for _, status := range claim(t, s, 2) {
+			settle(t, s, status, denied("", 1))
+		}
+		nothingDue(t, s, "during the pause")
+		if err := s.RetryTroubles(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		first := claim(t, s, 1)[0]
+		settle(t, s, claim(t, s, 1)[0], denied("", 2))
+		nothingDue(t, s, "during the second pause")
+		settle(t, s, first, store.Settlement{Posted: true})
+		settle(t, s, claim(t, s, 1)[0], store.Settlement{Posted: true})
+	})
+}

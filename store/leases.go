@@ -1,0 +1,140 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store/sqldb"
+)
+
+// leased are the tables whose rows are leased while somebody works on them, beside scan_jobs.
+var leased = []string{"commit_statuses", "watched_projects", "hook_places", "lookups"}
+
+// TakeOver makes this process the one that serves an embedded database until Close, and frees what the one before held:
+// nothing waits for the leases of the dead. A process that is still ending is waited for; core.ErrConflict when it goes
+// on. On PostgreSQL it does nothing, for other replicas may hold leases and be alive.
+func (s *Store) TakeOver(ctx context.Context) error {
+	if !s.db.Embedded() {
+		return nil
+	}
+	if err := s.db.Serve(ctx); err != nil {
+		return fmt.Errorf("taking over the database: %w", err)
+	}
+	err := s.write(ctx, func(tx *sqlx.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE scan_jobs SET lease_until = started_at WHERE state = 'running'`)
+		for _, table := range leased {
+			if err == nil {
+				_, err = tx.ExecContext(ctx, `UPDATE `+table+` SET lease_until = NULL WHERE lease_until IS NOT NULL`)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("releasing leases: %w", err)
+	}
+	return nil
+}
+
+const (
+	// longestPause is longer than any pause of one piece of work: platforms' limits end within the hour.
+	longestPause = 65 * time.Minute
+	// longestLease is longer than any lease.
+	longestLease = 15 * time.Minute
+	// longestRound is longer than the time between two looks at a project or webhook.
+	longestRound = 31 * 24 * time.Hour
+	// graceOfLeases lets the living extend what they hold.
+	graceOfLeases = 30 * time.Second
+	// newestScan is how far ahead of ours the clock of a replica may be that has accepted a scan.
+	newestScan = time.Minute
+)
+
+// due is a column that tells when something may go on. What lies farther ahead than it can was written by a clock that was
+// wrong, and would wait for nothing.
+type due struct {
+	table, column string
+	open          string // selects the rows that wait
+	longest       time.Duration
+	asked         bool // by us or a platform, which sees to its pauses itself: after our clock went back, it goes on at once
+	grace         time.Duration
+}
+
+var dues = []due{
+	{table: "commit_statuses", column: "next_attempt_at", longest: longestPause, asked: true,
+		open: `posted_revision < revision AND NOT given_up AND ` + troubled + ` = 0`},
+	{table: "commit_statuses", column: "lease_until", open: `posted_revision < revision`, longest: longestLease, grace: graceOfLeases},
+	{table: "project_troubles", column: "next_probe_at", open: `TRUE`, longest: longestPause, asked: true},
+	{table: "scan_jobs", column: "not_before", open: `state = 'pending'`, longest: longestPause, asked: true},
+	{table: "scan_jobs", column: "lease_until", open: `state = 'running'`, longest: longestLease, grace: graceOfLeases},
+	{table: "lookups", column: "next_attempt_at", open: `NOT given_up`, longest: longestPause, asked: true},
+	{table: "lookups", column: "lease_until", open: `NOT given_up`, longest: longestLease, grace: graceOfLeases},
+	{table: "watched_projects", column: "next_look_at", open: `TRUE`, longest: longestRound},
+	{table: "watched_projects", column: "lease_until", open: `TRUE`, longest: longestLease, grace: graceOfLeases},
+	{table: "hook_places", column: "next_check_at", open: `TRUE`, longest: longestRound},
+	{table: "hook_places", column: "lease_until", open: `TRUE`, longest: longestLease, grace: graceOfLeases},
+}
+
+// MendTimes puts right what a wrong clock has written, and returns how many rows that were. A process that doubts its own
+// clock judges nobody's.
+func (s *Store) MendTimes(ctx context.Context) (mended int, err error) {
+	if s.Doubt() != 0 {
+		return 0, nil
+	}
+	for _, d := range dues {
+		n, err := s.mendDue(ctx, d)
+		if mended += n; err != nil {
+			return mended, fmt.Errorf("mending times of %s: %w", d.table, sqldb.Classify(err))
+		}
+	}
+	n, err := s.mendScans(ctx)
+	if err != nil {
+		return mended, fmt.Errorf("mending times of scans: %w", sqldb.Classify(err))
+	}
+	if mended += n; mended > 0 {
+		s.changed.Ring()
+	}
+	return mended, nil
+}
+
+// mendDue looks before it writes, which keeps nobody waiting.
+func (s *Store) mendDue(ctx context.Context, d due) (int, error) {
+	now, wrong := s.clock.Timestamp(), 0
+	latest := now.Add(d.longest)
+	if d.asked && s.clock.JustWentBack() {
+		latest = now
+	}
+	where := ` WHERE ` + d.column + ` > ? AND ` + d.open
+	err := s.db.GetContext(ctx, &wrong, s.db.Rebind(`SELECT COUNT(*) FROM `+d.table+` AS due`+where), latest)
+	if err != nil || wrong == 0 {
+		return 0, err
+	}
+	err = s.db.Transact(ctx, func(tx *sqlx.Tx) error {
+		_, err := tx.ExecContext(ctx, tx.Rebind(`UPDATE `+d.table+` AS due SET `+d.column+` = ?`+where), now.Add(d.grace), latest)
+		return err
+	})
+	return wrong, err
+}
+
+// mendScans gives scans of the future the time of today, and the time that they have from now on.
+func (s *Store) mendScans(ctx context.Context) (int, error) {
+	var wrong []core.Scan
+	now := s.clock.Timestamp()
+	err := s.db.SelectContext(ctx, &wrong, s.db.Rebind(`SELECT id, timestamp, deadline_at FROM scans
+		WHERE status IN ('pending', 'processing') AND timestamp > ?`), now.Add(newestScan))
+	if err != nil || len(wrong) == 0 {
+		return 0, err
+	}
+	return len(wrong), s.db.Transact(ctx, func(tx *sqlx.Tx) error {
+		for _, scan := range wrong {
+			_, err := tx.ExecContext(ctx, tx.Rebind(`UPDATE scans SET timestamp = ?, deadline_at = ? WHERE id = ? AND timestamp = ?`),
+				now, now.Add(scan.DeadlineAt.Sub(scan.Timestamp)), scan.ID, scan.Timestamp)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

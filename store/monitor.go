@@ -1,0 +1,224 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store/sqldb"
+)
+
+// recentScans are looked at to tell how scans end: a bounded number, by primary key, however many there are.
+const recentScans = `1000`
+
+// Flow is how much is under way, and since when.
+type Flow struct {
+	Ping     time.Duration // of the database
+	Schema   int           // migrations applied
+	Jobs     []JobsUnderWay
+	Statuses []Waiting         // commit statuses that are not shown as they are wanted, without those given up
+	GivenUp  []Waiting         // those of the last day that will not be shown
+	Troubles []Waiting         // projects whose statuses wait because the token may not post them
+	ToMend   []PlacesToMend    // webhooks that a person has to look at
+	Open     []ScansInState    // scans that have not ended
+	Recent   []ScansInState    // the last thousand scans
+	Lists    []core.FeedImport // the current editions of EPSS and KEV, where there are any
+}
+
+// JobsUnderWay are the jobs of one scanner in one state.
+type JobsUnderWay struct {
+	Scanner string        `db:"scanner"`
+	State   core.JobState `db:"state"` // pending or running
+	Count   int           `db:"n"`
+	Since   time.Time     `db:"since"` // when the scan of the first of them was asked for
+}
+
+// Waiting is what one platform does not have yet.
+type Waiting struct {
+	Platform string    `db:"source_platform"`
+	Count    int       `db:"n"`
+	Since    time.Time `db:"since"` // of the first of them
+}
+
+// PlacesToMend are the places on one platform whose webhooks are not as they should be.
+type PlacesToMend struct {
+	Platform string `db:"source_platform"`
+	Count    int    `db:"n"`
+}
+
+// ScansInState are scans that stand alike.
+type ScansInState struct {
+	Status  core.ScanStatus `db:"status"`
+	Verdict core.Verdict    `db:"verdict"` // empty where there is none
+	Count   int             `db:"n"`
+}
+
+// IntakeQueue is how many deliveries wait in this process to be written.
+func (s *Store) IntakeQueue() int { return s.intake.Len() }
+
+// ReadFlow asks a handful of questions that indexes answer.
+func (s *Store) ReadFlow(ctx context.Context) (flow Flow, err error) {
+	start := time.Now()
+	if err := s.Ping(ctx); err != nil {
+		return flow, fmt.Errorf("reading flow: %w", err)
+	}
+	flow.Ping = time.Since(start)
+	if err := s.db.GetContext(ctx, &flow.Schema, `SELECT COUNT(*) FROM `+sqldb.MigrationsTable); err != nil {
+		return flow, fmt.Errorf("reading flow: %w", sqldb.Classify(err))
+	}
+	for _, question := range []struct {
+		dest any
+		sql  string
+		args []any
+	}{
+		{&flow.Jobs, `
+			SELECT open.scanner, open.state, open.n, s.timestamp AS since
+			FROM (SELECT scanner, state, COUNT(*) AS n, MIN(scan_id) AS first FROM scan_jobs
+				WHERE state IN ('pending', 'running') GROUP BY scanner, state) open
+			JOIN scans s ON s.id = open.first ORDER BY 1, 2`, nil},
+		{&flow.Statuses, `
+			SELECT source_platform, COUNT(*) AS n, MIN(wanted_at) AS since FROM commit_statuses
+			WHERE posted_revision < revision AND NOT given_up GROUP BY source_platform ORDER BY 1`, nil},
+		{&flow.GivenUp, `
+			SELECT source_platform, COUNT(*) AS n, MIN(wanted_at) AS since FROM commit_statuses
+			WHERE given_up AND wanted_at > ? GROUP BY source_platform ORDER BY 1`, []any{s.clock.Timestamp().Add(-24 * time.Hour)}},
+		{&flow.Troubles, `
+			SELECT source_platform, COUNT(DISTINCT project_name) AS n, MIN(since) AS since FROM project_troubles
+			GROUP BY source_platform ORDER BY 1`, nil},
+		{&flow.ToMend, `
+			SELECT source_platform, COUNT(*) AS n FROM hook_places WHERE ` + toMend + `
+			GROUP BY source_platform ORDER BY 1`, nil},
+		{&flow.Open, `
+			SELECT status, '' AS verdict, COUNT(*) AS n FROM scans WHERE status IN ('pending', 'processing')
+			GROUP BY status ORDER BY 1`, nil},
+		{&flow.Recent, `
+			SELECT status, COALESCE(verdict, '') AS verdict, COUNT(*) AS n
+			FROM (SELECT status, verdict FROM scans ORDER BY id DESC LIMIT ` + recentScans + `) latest
+			GROUP BY status, verdict ORDER BY 1, 2`, nil},
+		{&flow.Lists, `
+			SELECT ` + feedColumns + ` FROM epss_imports
+			WHERE id IN (SELECT MAX(id) FROM epss_imports GROUP BY kind) ORDER BY kind`, nil},
+	} {
+		if err := s.db.SelectContext(ctx, question.dest, s.db.Rebind(question.sql), question.args...); err != nil {
+			return flow, fmt.Errorf("reading flow: %w", sqldb.Classify(err))
+		}
+	}
+	return flow, nil
+}
+
+const (
+	// MaxCounted is how far an Overview counts.
+	MaxCounted = 1000
+	// maxNamedTroubles is how many troubles an Overview names.
+	maxNamedTroubles = 5
+)
+
+// Overview tells an administrator whether everything flows: what came last, and what is under way, counted up to
+// MaxCounted.
+type Overview struct {
+	LastCall *time.Time     // a webhook's, nil before the first one
+	Open     int            // scans that have not ended
+	Waiting  int            // commit statuses that the platforms do not show yet
+	Troubles []core.Trouble // the oldest of those that keep statuses from being posted
+	Troubled int            // how many there are of them
+}
+
+// GetOverview counts the statuses of those platforms that can be posted to.
+func (s *Store) GetOverview(ctx context.Context, posting []string) (overview Overview, err error) {
+	var last time.Time
+	err = s.db.GetContext(ctx, &last, `SELECT received_at FROM deliveries ORDER BY id DESC LIMIT 1`)
+	switch {
+	case err == nil:
+		overview.LastCall = &last
+	case !errors.Is(err, sql.ErrNoRows):
+		return Overview{}, fmt.Errorf("reading the overview: %w", sqldb.Classify(err))
+	}
+	query, args, err := sqlx.In(`
+		SELECT (SELECT COUNT(*) FROM (SELECT 1 FROM scans WHERE status IN ('pending', 'processing') LIMIT ?) AS open_scans),
+			(SELECT COUNT(*) FROM (SELECT 1 FROM commit_statuses
+				WHERE posted_revision < revision AND NOT given_up AND source_platform IN (?) LIMIT ?) AS due),
+			(SELECT COUNT(*) FROM (SELECT 1 FROM project_troubles LIMIT ?) AS troubled)`,
+		MaxCounted, append([]string{""}, posting...), MaxCounted, MaxCounted)
+	if err == nil {
+		row := s.db.QueryRowxContext(ctx, s.db.Rebind(query), args...)
+		err = row.Scan(&overview.Open, &overview.Waiting, &overview.Troubled)
+	}
+	if err == nil && overview.Troubled > 0 {
+		err = s.db.SelectContext(ctx, &overview.Troubles, s.db.Rebind(`
+			SELECT `+troubleColumns+` FROM project_troubles ORDER BY since, id LIMIT ?`), maxNamedTroubles)
+	}
+	if err != nil {
+		return Overview{}, fmt.Errorf("reading the overview: %w", sqldb.Classify(err))
+	}
+	return overview, nil
+}
+
+// refusalCounts is how long deliveries that could not be written speak against being ready. Then calls may come again,
+// and tell: one who is sent no calls would never know that there is room on the disk again.
+const refusalCounts = 30 * time.Second
+
+// refusal is why a database that can be reached did not write the last deliveries.
+type refusal struct {
+	at  time.Time
+	err error
+}
+
+// Ready tells whether deliveries can be accepted: the database answers, and has not just refused to write some, as it
+// does when its disk is full. One that was away is ready as soon as it is back. core.ErrUnavailable when they cannot.
+func (s *Store) Ready(ctx context.Context) error {
+	if err := s.Refusal(); err != nil {
+		return fmt.Errorf("accepting deliveries: %w", err)
+	}
+	return s.Ping(ctx)
+}
+
+// Refusal is why the database did not write the deliveries that came last, though it can be reached; nil when it did, or
+// when that was a while ago.
+func (s *Store) Refusal() error {
+	if last := s.refused.Load(); last != nil && s.Now().Sub(last.at) < refusalCounts {
+		return last.err
+	}
+	return nil
+}
+
+// trialSize is how much TryWrite writes, in bytes: as much as a usual delivery.
+const trialSize = 8 << 10
+
+// TryWrite finds out whether the database can write, as Refusal then tells, when nothing comes that would show it. It is
+// nil for a database that is out of reach.
+func (s *Store) TryWrite(ctx context.Context) error {
+	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
+		var id int64
+		err := tx.GetContext(ctx, &id, tx.Rebind(`INSERT INTO write_trials (at, filler) VALUES (?, ?) RETURNING id`),
+			s.clock.Timestamp(), filler())
+		if err == nil { // what came before made room for nothing
+			_, err = tx.ExecContext(ctx, tx.Rebind(`DELETE FROM write_trials WHERE id < ?`), id)
+		}
+		return err
+	})
+	s.noteIntake(err)
+	return s.Refusal()
+}
+
+// filler does not get smaller by compression.
+func filler() string {
+	random := make([]byte, trialSize/2)
+	_, _ = rand.Read(random) // never fails
+	return hex.EncodeToString(random)
+}
+
+func (s *Store) noteIntake(err error) {
+	switch {
+	case err == nil:
+		s.refused.Store(nil)
+	case sqldb.IsUnwritable(err):
+		s.refused.Store(&refusal{s.Now(), err})
+	}
+}

@@ -1,0 +1,160 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store/sqldb"
+)
+
+// Standing is how a project stands: the latest scan of its default branch that was neither superseded nor overtaken.
+type Standing struct {
+	SourcePlatform string
+	ProjectName    string     `db:"project_name"`
+	Branch         string     `db:"branch"` // the default branch, or that of the newest scan where nobody said which it is
+	HeadID         int64      `db:"head_id"`
+	Head           *core.Scan // nil where none has ended
+}
+
+// Failing tells whether the gate fails the project, or whether its scan could not be done.
+func (s Standing) Failing() bool {
+	return s.Head != nil && (s.Head.Status == core.ScanFailed || s.Head.Verdict != nil && *s.Head.Verdict == core.Fail)
+}
+
+// StandingFilter selects projects in the order of platform and name. The After fields name the last one already seen.
+type StandingFilter struct {
+	Platform                    string // empty selects all
+	Failing                     bool   // leaves out the others
+	AfterPlatform, AfterProject string
+	Limit                       int
+}
+
+// standingsAtOnce is how many projects one statement looks at.
+const standingsAtOnce = 500
+
+// ListStandings returns how the projects stand that have ever been scanned.
+func (s *Store) ListStandings(ctx context.Context, f StandingFilter) (list []Standing, err error) {
+	platforms := []string{f.Platform}
+	if f.Platform == "" {
+		if platforms, err = s.db.DistinctValues(ctx, `scans`, `source_platform`); err != nil {
+			return nil, fmt.Errorf("listing projects: %w", sqldb.Classify(err))
+		}
+	}
+	for _, platform := range platforms {
+		after, more := "", platform >= f.AfterPlatform
+		if platform == f.AfterPlatform {
+			after = f.AfterProject
+		}
+		for more && len(list) < f.Limit {
+			some, err := s.standings(ctx, platform, after)
+			if err != nil {
+				return nil, fmt.Errorf("listing projects: %w", sqldb.Classify(err))
+			}
+			for _, project := range some {
+				if !f.Failing || project.Failing() {
+					list = append(list, project)
+				}
+				after = project.ProjectName
+			}
+			more = len(some) == standingsAtOnce
+		}
+	}
+	return list[:min(len(list), f.Limit)], nil
+}
+
+// standings looks from one project's name to the next, and at the newest rows of each: no index lists projects.
+func (s *Store) standings(ctx context.Context, platform, after string) (list []Standing, err error) {
+	err = s.db.SelectContext(ctx, &list, s.db.Rebind(`
+		WITH RECURSIVE names (name, n) AS (
+			SELECT (SELECT MIN(project_name) FROM scans WHERE source_platform = ? AND project_name > ?), 1
+			UNION ALL
+			SELECT (SELECT MIN(project_name) FROM scans WHERE source_platform = ? AND project_name > names.name), n + 1
+			FROM names WHERE names.name IS NOT NULL AND n < ?)
+		SELECT name AS project_name, branch, COALESCE((SELECT id FROM scans
+			WHERE source_platform = ? AND project_name = name AND scans.branch = projects.branch
+				AND status IN ('completed', 'failed') AND superseded_by = '' AND NOT overtaken
+			ORDER BY id DESC LIMIT 1), 0) AS head_id
+		FROM (SELECT name, (SELECT COALESCE(NULLIF(default_branch, ''), branch) FROM scans
+				WHERE source_platform = ? AND project_name = name
+				ORDER BY id DESC LIMIT 1) AS branch
+			FROM names WHERE name IS NOT NULL) AS projects
+		ORDER BY name`), platform, after, platform, standingsAtOnce, platform, platform)
+	if err != nil {
+		return nil, err
+	}
+	heads := map[int64]*Standing{}
+	ids := []int64{0}
+	for i := range list {
+		list[i].SourcePlatform = platform
+		heads[list[i].HeadID], ids = &list[i], append(ids, list[i].HeadID)
+	}
+	query, args, err := sqlx.In(`SELECT `+scanColumns+` FROM scans WHERE id IN (?)`, ids)
+	if err != nil {
+		return nil, err
+	}
+	var scans []core.Scan
+	err = s.db.SelectContext(ctx, &scans, s.db.Rebind(query), args...)
+	for i := range scans {
+		heads[scans[i].ID].Head = &scans[i]
+	}
+	return list, err
+}
+
+// TrendPoint is what one completed scan of a project's default branch found, dismissed findings left out.
+type TrendPoint struct {
+	ReferenceID string `db:"reference_id"`
+	CommitSHA   string `db:"commit_sha"`
+	New         int    `db:"fresh"`
+	Open        int    `db:"open"` // the new ones included
+	Fixed       int    `db:"fixed"`
+}
+
+// ListTrend returns the completed scans of a project's default branch, the oldest of the newest limit first; of a
+// project whose default branch is not known, those of all branches.
+func (s *Store) ListTrend(ctx context.Context, platform, project string, limit int) ([]TrendPoint, error) {
+	var list []TrendPoint
+	branch, err := defaultBranch(ctx, s.db, core.Scan{SourcePlatform: platform, ProjectName: project})
+	if err == nil {
+		var ways *sqldb.KeysetUnion
+		ways, err = s.waysTo(ctx, ScanFilter{
+			Platform: platform, Project: project, Branch: branch, Status: core.ScanCompleted, Limit: limit,
+		})
+		if err == nil {
+			list, err = s.trendOf(ctx, ways)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listing trend: %w", sqldb.Classify(err))
+	}
+	return list, nil
+}
+
+func (s *Store) trendOf(ctx context.Context, ways *sqldb.KeysetUnion) (list []TrendPoint, err error) {
+	picked, args := ways.With()
+	err = s.db.SelectContext(ctx, &list, s.db.Rebind(picked+`
+		SELECT s.reference_id, s.commit_sha,
+			`+countOpen(`baseline_state = 'new'`)+` AS fresh,
+			`+countOpen(`TRUE`)+` AS open,
+			(SELECT COALESCE(SUM(num_absent), 0) FROM scan_jobs WHERE scan_id = s.id) AS fixed
+		FROM picked JOIN scans s ON s.id = picked.id
+		ORDER BY s.id`), args...)
+	return list, err
+}
+
+// defaultBranch is what another scan knows of the project: an upload does not say it.
+func defaultBranch(ctx context.Context, q sqlx.ExtContext, scan core.Scan) (branch string, err error) {
+	project := scan.SourcePlatform + "/" + scan.ProjectName
+	err = sqlx.GetContext(ctx, q, &branch, q.Rebind(`
+		SELECT default_branch FROM scans s
+		WHERE `+projectOf("s")+` >= ? AND `+projectOf("s")+` <= ? AND default_branch <> ''
+		ORDER BY `+projectOf("s")+` DESC, id DESC LIMIT 1`), project, project)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return branch, err
+}

@@ -1,0 +1,239 @@
+package store_test
+
+import (
+	"cmp"
+	"errors"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/storetest"
+)
+
+// A commit that was passed over is scanned when a branch points at it after all.
+func TestGetScanNotFound(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		for _, reference := range []string{"", "nonsense", "00000000-0000-4000-8000-000000000000"} {
+			if _, err := s.GetScan(t.Context(), reference); !errors.Is(err, core.ErrNotFound) {
+				t.Errorf("GetScan(%q) = %v, want ErrNotFound", reference, err)
+			}
+		}
+	})
+}
+
+// Every combination of filters selects what a look at each scan selects, in every direction.
+func TestScansAreListedByAnyCombinationOfFilters(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		fillLists(t, s, e.Name, 600)
+		all, err := s.ListScans(t.Context(), store.ScanFilter{Limit: 1000})
+		if err != nil || len(all) != 600 || all[0].ID != 600 {
+			t.Fatalf("%d scans, %v", len(all), err)
+		}
+		for _, f := range scanFilters(600) {
+			f.Limit = 7
+			got, err := s.ListScans(t.Context(), f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := pageOf(all, f); !slices.Equal(ids(got), want) {
+				t.Fatalf("%+v: got scans %v, want %v", f, ids(got), want)
+			}
+		}
+		one, err := s.ListScans(t.Context(), store.ScanFilter{CommitSHA: all[3].CommitSHA, Platform: "github", Limit: 7})
+		if err != nil || len(one) != 1 || one[0].ID != all[3].ID {
+			t.Errorf("by commit: %v, %v", ids(one), err)
+		}
+	})
+}
+
+func pageOf(all []core.Scan, f store.ScanFilter) (page []int64) {
+	for _, scan := range all {
+		if selects(f, scan) && (f.Before == 0 || scan.ID < f.Before) && scan.ID > f.After {
+			page = append(page, scan.ID)
+		}
+	}
+	if f.After > 0 {
+		return page[max(0, len(page)-f.Limit):]
+	}
+	return page[:min(len(page), f.Limit)]
+}
+
+// SQLite, which knows nothing of how many rows there are, must find the index by its columns: all of it, and in its
+// order.
+func TestListsWalkIndexes(t *testing.T) {
+	t.Parallel()
+	s := storetest.Open(t, store.Config{})
+	fillLists(t, s, "sqlite", 600)
+	for _, f := range scanFilters(600) {
+		if f == (store.ScanFilter{Before: f.Before, After: f.After, Limit: f.Limit}) {
+			continue
+		}
+		plan, err := s.PlanOfScans(t.Context(), f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, step := range plan {
+			table := strings.Contains(step, " scans ") && !strings.Contains(step, "PRIMARY KEY")
+			if step == "SCAN scans" || table && !strings.Contains(step, "COVERING INDEX scans_open") &&
+				!strings.Contains(step, "INDEX scans_ended") {
+				t.Errorf("%+v: %s", f, step)
+			}
+		}
+	}
+}
+
+func selects(f store.ScanFilter, scan core.Scan) bool {
+	return (f.Platform == "" || f.Platform == scan.SourcePlatform) && (f.Project == "" || f.Project == scan.ProjectName) &&
+		(f.Branch == "" || f.Branch == scan.Branch) && (f.Status == "" || f.Status == scan.Status) &&
+		(f.Verdict == "" || scan.Verdict != nil && f.Verdict == *scan.Verdict)
+}
+
+// BenchmarkLists asks for every combination of filters, of values that are frequent, rare in the far past, and unknown,
+// on the first page and deep in the list. It reports the slowest one.
+//
+//	SCANHOOK_ROWS=1000000 .ci/with-postgres go test -run '^$' -bench Lists -benchtime 1x ./store
+func BenchmarkLists(b *testing.B) {
+	rows, _ := strconv.Atoi(cmp.Or(os.Getenv("SCANHOOK_ROWS"), "20000"))
+	for _, e := range storetest.Engines {
+		s := e.Open(b, store.Config{})
+		fillLists(b, s, e.Name, rows)
+		b.Run(e.Name+"/scans", func(b *testing.B) {
+			measure(b, scanFilters(rows), func(f store.ScanFilter) error {
+				_, err := s.ListScans(b.Context(), f)
+				return err
+			})
+		})
+		b.Run(e.Name+"/deliveries", func(b *testing.B) {
+			measure(b, deliveryFilters(rows), func(f store.DeliveryFilter) error {
+				_, err := s.ListDeliveries(b.Context(), f)
+				return err
+			})
+		})
+		b.Run(e.Name+"/standings", func(b *testing.B) {
+			filters := []store.StandingFilter{{Limit: 51}, {Failing: true, Limit: 51}, {Failing: true, Limit: 100000}}
+			measure(b, filters, func(f store.StandingFilter) error {
+				_, err := s.ListStandings(b.Context(), f)
+				return err
+			})
+		})
+		b.Run(e.Name+"/trend", func(b *testing.B) {
+			measure(b, []string{"acme/monolith", "acme/legacy", "team7/app7", "none/none"}, func(project string) error {
+				_, err := s.ListTrend(b.Context(), "github", project, 40)
+				return err
+			})
+		})
+	}
+}
+
+// measure asks each question once more than it counts, for the pages of the database that it finds in memory then.
+func measure[F any](b *testing.B, filters []F, list func(F) error) {
+	b.Helper()
+	type answer struct {
+		filter F
+		took   time.Duration
+	}
+	var answers []answer
+	for range b.N {
+		for _, f := range filters {
+			best := time.Hour
+			for range 2 {
+				start := time.Now()
+				if err := list(f); err != nil {
+					b.Fatal(err)
+				}
+				best = min(best, time.Since(start))
+			}
+			answers = append(answers, answer{f, best})
+		}
+	}
+	slices.SortFunc(answers, func(x, y answer) int { return cmp.Compare(x.took, y.took) })
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(float64(answers[len(answers)/2].took.Microseconds())/1000, "ms-median")
+	b.ReportMetric(float64(answers[len(answers)-1].took.Microseconds())/1000, "ms-slowest")
+	for _, slow := range answers[max(0, len(answers)-5):] {
+		b.Logf("%8s %+v", slow.took.Round(10*time.Microsecond), slow.filter)
+	}
+}
+
+func scanFilters(rows int) (list []store.ScanFilter) {
+	for _, platform := range []string{"", "github", "gitlab", "none"} {
+		for _, project := range []string{"", "acme/monolith", "acme/legacy", "team7/app7", "none/none"} {
+			for _, branch := range []string{"", "main", "feature/3", "never"} {
+				for _, status := range []core.ScanStatus{"", core.ScanPending, core.ScanCompleted, core.ScanFailed} {
+					for _, verdict := range []core.Verdict{"", core.Pass, core.Fail} {
+						f := store.ScanFilter{
+							Platform: platform, Project: project, Branch: branch, Status: status, Verdict: verdict, Limit: 51,
+						}
+						deep, back := f, f
+						deep.Before, back.After = int64(rows/2), int64(rows/2)
+						list = append(list, f, deep, back)
+					}
+				}
+			}
+		}
+	}
+	return list
+}
+
+func TestCommitsAreExplained(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		scan := scanned(t, s, 1, reportOf("a"))
+		for n := 2; n < 5; n++ {
+			delivery, _ := storetest.PushOf(n)
+			if _, err := s.AcceptIgnored(t.Context(), delivery, "why"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		facts, err := s.ExplainCommit(t.Context(), scan.CommitSHA)
+		if err != nil || len(facts) != 1 || len(facts[0].Deliveries) != 1 || len(facts[0].Jobs) != 1 || len(facts[0].Statuses) != 1 {
+			t.Errorf("facts: %+v, %v", facts, err)
+		}
+		if _, err := s.ExplainCommit(t.Context(), "fffffffff"); !errors.Is(err, core.ErrNotFound) {
+			t.Errorf("an unknown commit: %v", err)
+		}
+		if _, err := s.ExplainCommit(t.Context(), "%"); !errors.Is(err, core.ErrInvalid) {
+			t.Errorf("no commit: %v", err)
+		}
+		ignored, err := s.ListDeliveries(t.Context(), store.DeliveryFilter{Project: "acme/shop", Outcome: core.OutcomeIgnored, Limit: 2})
+		if err != nil || len(ignored) != 2 || ignored[0].Key != "delivery-4" || ignored[0].Reason != "why" {
+			t.Fatalf("ignored: %+v, %v", ignored, err)
+		}
+		rest, err := s.ListDeliveries(t.Context(), store.DeliveryFilter{Platform: "github", Before: ignored[1].ID, Limit: 9})
+		if err != nil || len(rest) != 2 || rest[1].ReferenceID != scan.ReferenceID {
+			t.Errorf("older: %+v, %v", rest, err)
+		}
+	})
+}
+
+func TestDeleteScanDeletesWhatHangsOnIt(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		d, p := storetest.PushOf(1)
+		scan := accept(t, s, d, p)
+		run(t, s, finding("a", core.High))
+		if err := s.DeleteScan(t.Context(), scan.ReferenceID, "ada"); err != nil {
+			t.Fatal(err)
+		}
+		findings, err1 := s.ListFindings(t.Context(), scan, store.FindingFilter{Limit: 10})
+		jobs, err2 := s.ListJobs(t.Context(), scan)
+		statuses, err3 := s.ListStatuses(t.Context(), scan)
+		if err := errors.Join(err1, err2, err3); err != nil || len(findings)+len(jobs)+len(statuses) != 0 {
+			t.Errorf("left behind: %d findings, %d jobs, %d statuses, %v", len(findings), len(jobs), len(statuses), err)
+		}
+		if err := s.DeleteScan(t.Context(), scan.ReferenceID, "ada"); !errors.Is(err, core.ErrNotFound) {
+			t.Errorf("deleting again: %v", err)
+		}
+	})
+}

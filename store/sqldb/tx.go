@@ -1,0 +1,104 @@
+package sqldb
+
+import (
+	"context"
+
+	"github.com/jmoiron/sqlx"
+)
+
+// maxDeadlocks is how often a transaction may be chosen to break a deadlock.
+const maxDeadlocks = 3
+
+// Transact runs work in one transaction. Errors are classified.
+func (db *DB) Transact(ctx context.Context, work func(*sqlx.Tx) error) error {
+	return db.transactAs(ctx, normal, work)
+}
+
+// TransactUrgent is Transact for callers who hang up after a few seconds: it goes before others that wait to write, and has
+// connections of its own.
+func (db *DB) TransactUrgent(ctx context.Context, work func(*sqlx.Tx) error) error {
+	return db.transactAs(ctx, urgent, work)
+}
+
+func (db *DB) transactAs(ctx context.Context, as priority, work func(*sqlx.Tx) error) error {
+	release, err := db.writing.take(ctx, as)
+	if err != nil {
+		return Classify(err)
+	}
+	defer release()
+	pool := db.DB
+	if as == urgent {
+		pool = db.urgent
+	}
+	tx, err := pool.BeginTxx(ctx, nil)
+	if err != nil {
+		return Classify(err)
+	}
+	if err := work(tx); err != nil {
+		_ = tx.Rollback()
+		return Classify(err)
+	}
+	return Classify(tx.Commit())
+}
+
+// Retry runs a transaction again when PostgreSQL ended it to break a deadlock: it ends one of two transactions, and the
+// other one is finished by then.
+func Retry(transact func() error) (err error) {
+	for range maxDeadlocks {
+		if err = transact(); !isDeadlock(err) {
+			return err
+		}
+	}
+	return err
+}
+
+// priority is a transaction's place among those that wait to write.
+type priority int
+
+const (
+	normal priority = iota
+	urgent
+)
+
+// writer lets one transaction write at a time, on an engine that cannot have two: waiting here is fair, cheap and ends
+// with its context. At most one normal writer queues for the slot, so an urgent one waits for at most two transactions.
+// A nil writer does not wait.
+type writer struct{ queue, slot Slots }
+
+func newWriter(d dialect) *writer {
+	if !d.singleWriter {
+		return nil
+	}
+	return &writer{queue: NewSlots(1), slot: NewSlots(1)}
+}
+
+// take waits for the right to write, which release gives back. The error is that of ctx.
+func (w *writer) take(ctx context.Context, as priority) (release func(), err error) {
+	if w == nil {
+		return func() {}, nil
+	}
+	if as != urgent {
+		leave, err := w.queue.Take(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer leave()
+	}
+	return w.slot.Take(ctx)
+}
+
+// Slots bounds how many do the same thing at a time.
+type Slots chan struct{}
+
+// NewSlots returns n free slots.
+func NewSlots(n int) Slots { return make(Slots, n) }
+
+// Take waits for a slot, which release gives back. The error is that of ctx.
+func (s Slots) Take(ctx context.Context) (release func(), err error) {
+	select {
+	case s <- struct{}{}:
+		return func() { <-s }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}

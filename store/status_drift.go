@@ -1,0 +1,152 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store/sqldb"
+)
+
+// AcceptStatus keeps the announcement of a status, and puts ours right where a stranger's has taken its place.
+// core.ErrUnavailable when the database is away.
+func (s *Store) AcceptStatus(ctx context.Context, d core.Delivery, seen core.StatusSeen) (core.Receipt, error) {
+	sighting, err := s.SeeStatus(ctx, d.Platform, seen)
+	if err != nil {
+		return core.Receipt{}, err
+	}
+	return s.AcceptIgnored(ctx, d, sightings[sighting])
+}
+
+// sightings are the reasons in the log of deliveries.
+var sightings = map[core.Sighting]string{
+	"":               "statuses of others start no scan",
+	core.SeenOwn:     "our own status came back: it starts no scan",
+	core.SeenOlder:   "a status that was posted before ours, or was seen before: it starts no scan",
+	core.SeenSame:    "a status that says the same as ours: it starts no scan",
+	core.SeenMoving:  "our own status is about to be posted: this one starts no scan",
+	core.SeenRumour:  "a status that may stand in the place of ours: the platform is asked which does",
+	core.Overwritten: "a status that is not ours stands in the place of ours: it is kept with the scan",
+}
+
+// SeeStatus compares a status that a platform shows with ours of the same commit and context. A stranger's is kept with
+// the attempts, and ours is wanted again, once for each wish. One without a number has the platform asked. It is empty
+// where we have none in that place.
+func (s *Store) SeeStatus(ctx context.Context, platform string, seen core.StatusSeen) (core.Sighting, error) {
+	now := s.clock.Timestamp()
+	name, err := s.ProjectName(ctx, platform, seen.Project.Name)
+	if err != nil {
+		return "", fmt.Errorf("seeing status of %s: %w", seen.CommitSHA, err)
+	}
+	seen.Project.Name = name
+	status, err := s.statusIn(ctx, platform, seen)
+	sighting := core.Sighting("")
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return "", nil
+	case err == nil:
+		sighting = status.Compare(seen, now)
+	}
+	switch {
+	case err == nil && sighting == core.Overwritten:
+		err = s.overwritten(ctx, status, seen, now)
+	case err == nil && sighting == core.SeenOwn && status.CheckAt != nil:
+		err = s.confirm(ctx, status)
+	case err == nil && sighting == core.SeenRumour:
+		err = s.hastenCheck(ctx, status, now)
+	}
+	if err != nil {
+		return "", fmt.Errorf("seeing status of %s: %w", seen.CommitSHA, sqldb.Classify(err))
+	}
+	return sighting, nil
+}
+
+func (s *Store) statusIn(ctx context.Context, platform string, seen core.StatusSeen) (core.Status, error) {
+	var list []core.Status
+	err := s.db.SelectContext(ctx, &list, s.db.Rebind(`
+		SELECT `+statusColumns+` FROM commit_statuses WHERE source_platform = ? AND project_name = ? AND commit_sha = ?`),
+		platform, seen.Project.Name, seen.CommitSHA)
+	for _, status := range list {
+		if status.InPlaceOf(seen.Context) {
+			return status, err
+		}
+	}
+	if err == nil {
+		err = sql.ErrNoRows
+	}
+	return core.Status{}, err
+}
+
+// overwritten does nothing where somebody else has dealt with it meanwhile.
+func (s *Store) overwritten(ctx context.Context, status core.Status, seen core.StatusSeen, now time.Time) error {
+	revision, mended := status.Revision, status.MendedRevision
+	if status.PutRight() {
+		revision, mended = revision+1, revision+1
+	}
+	return s.write(ctx, func(tx *sqlx.Tx) error {
+		first, err := sqldb.Exec(ctx, tx, `
+			UPDATE commit_statuses SET seen_id = ?, revision = ?, mended_revision = ?, attempts = 0, next_attempt_at = ?,
+				due_since = ?
+			WHERE id = ? AND revision = ? AND posted_revision = revision AND seen_id < ? AND lease_until IS NULL`,
+			seen.ID, revision, mended, now, now, status.ID, status.Revision, seen.ID)
+		if err != nil || first == 0 {
+			return err
+		}
+		return keepPost(ctx, tx, status, core.StatusPost{
+			StatusID: status.ID, ScanID: status.ScanID, Context: seen.Context, Revision: status.Revision,
+			State: seen.State, Description: seen.Description, Outcome: core.PostOverwritten,
+			Answer: status.Consequence(seen), At: now, LastAt: now,
+		})
+	})
+}
+
+// confirm spares the platform questions that its webhooks answer.
+func (s *Store) confirm(ctx context.Context, status core.Status) error {
+	return s.db.Transact(ctx, func(tx *sqlx.Tx) error {
+		_, err := tx.ExecContext(ctx, tx.Rebind(`
+			UPDATE commit_statuses SET seen_id = posted_id WHERE id = ? AND seen_id < posted_id`), status.ID)
+		return err
+	})
+}
+
+// hastenCheck has the platform asked what stands in the place of a status.
+func (s *Store) hastenCheck(ctx context.Context, status core.Status, now time.Time) error {
+	return s.db.Transact(ctx, func(tx *sqlx.Tx) error {
+		_, err := tx.ExecContext(ctx, tx.Rebind(`
+			UPDATE commit_statuses SET check_at = ? WHERE id = ? AND (check_at IS NULL OR check_at > ?)`),
+			now, status.ID, now)
+		return err
+	})
+}
+
+// ClaimCheck takes a posted status of a platform that it is time to look at; core.ErrNotFound when there is none. Its
+// CheckAt is when the look was due; the next one is again after it, if that is not 0.
+func (s *Store) ClaimCheck(
+	ctx context.Context, platform string, next func(core.Status) time.Duration) (core.Status, error) {
+	var status core.Status
+	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
+		err := tx.GetContext(ctx, &status, tx.Rebind(`
+			SELECT `+statusColumns+` FROM commit_statuses WHERE source_platform = ? AND check_at <= ?
+			ORDER BY check_at LIMIT 1 `+s.db.SkipLocked),
+			platform, s.clock.Timestamp())
+		if err != nil {
+			return err
+		}
+		var again *time.Time
+		if pause := next(status); pause > 0 {
+			at := status.CheckAt.Add(pause)
+			again = &at
+		}
+		_, err = tx.ExecContext(ctx, tx.Rebind(`UPDATE commit_statuses SET check_at = ? WHERE id = ?`), again, status.ID)
+		return err
+	})
+	if err != nil {
+		return core.Status{}, fmt.Errorf("claiming check: %w", err)
+	}
+	return status, nil
+}

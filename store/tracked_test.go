@@ -1,0 +1,148 @@
+package store_test
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/storetest"
+)
+
+// Each project is leased to one of many who claim at once.
+func TestClaimWatchedConcurrently(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		const projects = 40
+		for n := range projects {
+			p := sighting(fmt.Sprint("acme/", n), fmt.Sprint(n))
+			if err := s.WatchProjects(t.Context(), []store.KnownProject{p}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var mu sync.Mutex
+		claims := map[string]int{}
+		var claiming sync.WaitGroup
+		for range 8 {
+			claiming.Go(func() {
+				for {
+					w, err := s.ClaimWatched(t.Context(), []string{"gitlab", "github"}, time.Minute)
+					if errors.Is(err, core.ErrNotFound) {
+						return
+					}
+					mu.Lock()
+					claims[w.ProjectName]++
+					mu.Unlock()
+				}
+			})
+		}
+		claiming.Wait()
+		for name, times := range claims {
+			if times != 1 {
+				t.Errorf("%s was claimed %d times", name, times)
+			}
+		}
+		if len(claims) != projects {
+			t.Errorf("%d projects claimed, want %d", len(claims), projects)
+		}
+	})
+}
+
+func TestWatchedLease(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+		s := e.Open(t, store.Config{Now: func() time.Time { return now }})
+		p := sighting("acme/shop", "42")
+		first, err := s.ClaimProject(t.Context(), p, time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.ClaimProject(t.Context(), p, time.Minute); !errors.Is(err, core.ErrConflict) {
+			t.Errorf("second claim: %v, want core.ErrConflict", err)
+		}
+		now = now.Add(2 * time.Minute)
+		second, err := s.ClaimWatched(t.Context(), []string{"github"}, time.Minute)
+		if err != nil {
+			t.Fatalf("claim after the lease: %v", err)
+		}
+		if err := s.SettleWatched(t.Context(), first, time.Hour, ""); !errors.Is(err, core.ErrConflict) {
+			t.Errorf("settling a lost lease: %v, want core.ErrConflict", err)
+		}
+		if err := s.SettleWatched(t.Context(), second, time.Hour, "refused"); err != nil {
+			t.Fatal(err)
+		}
+		if w, err := s.GetWatched(t.Context(), "github", "acme/shop"); err != nil || w.Failures != 1 || w.LookedAt != nil {
+			t.Errorf("after a failure: %+v, %v", w, err)
+		}
+		if _, err := s.ClaimWatched(t.Context(), []string{"github"}, time.Minute); !errors.Is(err, core.ErrNotFound) {
+			t.Errorf("claim before it is due: %v, want core.ErrNotFound", err)
+		}
+		if err := s.HastenLooks(t.Context(), 0); err != nil {
+			t.Fatal(err)
+		}
+		third, err := s.ClaimWatched(t.Context(), []string{"github"}, time.Minute)
+		if err != nil {
+			t.Fatalf("claim when hastened: %v", err)
+		}
+		if err := s.SettleWatched(t.Context(), third, time.Hour, ""); err != nil {
+			t.Fatal(err)
+		}
+		if w, err := s.GetWatched(t.Context(), "github", "acme/shop"); err != nil || w.Failures != 0 || w.LookedAt == nil {
+			t.Errorf("after a success: %+v, %v", w, err)
+		}
+	})
+}
+
+// A project that was named by hand in between has two rows for a while.
+func TestWatchedIsRenamedTwice(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		for _, seen := range []store.KnownProject{
+			sighting("acme/r1", "500"), sighting("acme/r2", ""), sighting("acme/r2", "500"), sighting("acme/r3", "500"),
+			sighting("acme/other", "1"),
+		} {
+			if err := s.WatchProjects(t.Context(), []store.KnownProject{seen}); err != nil {
+				t.Fatalf("%+v: %v", seen, err)
+			}
+		}
+		for name, want := range map[string]error{
+			"acme/r1": core.ErrNotFound, "acme/r2": core.ErrNotFound, "acme/r3": nil, "acme/other": nil,
+		} {
+			if _, err := s.GetWatched(t.Context(), "github", name); !errors.Is(err, want) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	})
+}
+
+func TestRenameWatched(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		err := s.WatchProjects(t.Context(), []store.KnownProject{
+			sighting("acme/a", "1"), sighting("acme/b", "2"), sighting("acme/b2", "2"),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.GetWatched(t.Context(), "github", "acme/b"); !errors.Is(err, core.ErrNotFound) {
+			t.Errorf("a renamed project: %v, want core.ErrNotFound", err)
+		}
+		a, err := s.GetWatched(t.Context(), "github", "acme/a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.RenameWatched(t.Context(), a, "acme/b2"); !errors.Is(err, core.ErrConflict) {
+			t.Errorf("renaming onto another one: %v, want core.ErrConflict", err)
+		}
+		if _, err := s.GetWatched(t.Context(), "github", "acme/a"); !errors.Is(err, core.ErrNotFound) {
+			t.Errorf("the forgotten one: %v, want core.ErrNotFound", err)
+		}
+	})
+}
