@@ -69,7 +69,7 @@ func (c *Cursor) Each(visit func(key string) error) error {
 	if err != nil || !found {
 		return err
 	}
-	return c.members(visit)
+	return c.eachMember(visit)
 }
 
 // Array visits the elements of the next value, an array; null counts as an empty one.
@@ -85,7 +85,7 @@ func (c *Cursor) ArrayOrNull(visit func() error) (found bool, err error) {
 		return false, err
 	}
 	count := 0
-	return true, c.elements(func() error {
+	return true, c.eachElement(func() error {
 		if count++; count > c.options.MaxElements {
 			return c.TooLarge("more than %d elements", c.options.MaxElements)
 		}
@@ -175,10 +175,10 @@ func (c *Cursor) Skip() error {
 		return err
 	case first == '{':
 		c.scanner.at++
-		return c.members(func(string) error { return c.pass() })
+		return c.eachMember(func(string) error { return c.pass() })
 	case first == '[':
 		c.scanner.at++
-		return c.elements(c.pass)
+		return c.eachElement(c.pass)
 	}
 	return c.pass()
 }
@@ -234,14 +234,14 @@ func describe(first byte) string {
 	return "a number"
 }
 
-// members visits the members of the object that has been entered, and leaves it.
-func (c *Cursor) members(visit func(key string) error) error {
+// eachMember visits the members of the object that has been entered, and leaves it.
+func (c *Cursor) eachMember(visit func(key string) error) error {
 	for first := true; ; first = false {
 		done, err := c.member(first)
 		if done || err != nil {
 			return err
 		}
-		key, err := c.key()
+		key, err := c.readKey()
 		if err != nil {
 			return err
 		}
@@ -266,8 +266,8 @@ func (c *Cursor) member(first bool) (done bool, err error) {
 	return done, err
 }
 
-// key reads the name of a member and the colon behind it.
-func (c *Cursor) key() (key string, err error) {
+// readKey reads the name of a member and the colon behind it.
+func (c *Cursor) readKey() (key string, err error) {
 	first, err := c.begins()
 	if err != nil {
 		return "", err
@@ -284,8 +284,8 @@ func (c *Cursor) key() (key string, err error) {
 	return key, nil
 }
 
-// elements visits the elements of the array that has been entered, and leaves it.
-func (c *Cursor) elements(visit func() error) error {
+// eachElement visits the elements of the array that has been entered, and leaves it.
+func (c *Cursor) eachElement(visit func() error) error {
 	for i := 0; ; i++ {
 		next, err := c.begins()
 		if err != nil {

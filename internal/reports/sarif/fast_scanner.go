@@ -35,48 +35,48 @@ type fastResult struct {
 	pair   []byte
 }
 
-// read returns false where it could not read the value; the result is half full then.
-func (s *fastResult) read(value []byte, result *Result) bool {
+// decode returns false where it could not read the value; the result is half full then.
+func (s *fastResult) decode(value []byte, result *Result) bool {
 	if value[0] != '{' {
 		return false
 	}
 	*result = Result{Locations: result.Locations[:0]}
 	s.data, s.at, s.odd, s.result = value, 0, false, result
-	s.object(resultNames, s.member)
+	s.object(resultNames, s.readMember)
 	return !s.odd
 }
 
-func (s *fastResult) member(name string) {
+func (s *fastResult) readMember(name string) {
 	switch result := s.result; name {
 	case "ruleId":
-		result.RuleID = s.name()
+		result.RuleID = s.internText()
 	case "ruleIndex":
-		result.RuleIndex = s.pointer(&s.index)
+		result.RuleIndex = s.numberInto(&s.index)
 	case "rule":
 		s.into(&result.Rule)
 	case "kind":
-		result.Kind = s.name()
+		result.Kind = s.internText()
 	case "level":
-		result.Level = s.name()
+		result.Level = s.internText()
 	case "message":
-		s.object(messageNames, s.message)
+		s.object(messageNames, s.readMessage)
 	case "locations":
-		s.array(s.location)
+		s.array(s.readLocation)
 	case "partialFingerprints":
-		result.PartialFingerprints = s.pairs()
+		result.PartialFingerprints = s.readPairs()
 	case "fingerprints":
-		result.Fingerprints = s.pairs()
+		result.Fingerprints = s.readPairs()
 	default:
-		s.rare(name)
+		s.readRare(name)
 	}
 }
 
-func (s *fastResult) rare(name string) {
+func (s *fastResult) readRare(name string) {
 	switch result := s.result; name {
 	case "suppressions":
 		s.into(&result.Suppressions)
 	case "baselineState":
-		result.BaselineState = s.name()
+		result.BaselineState = s.internText()
 	case "taxa":
 		s.into(&result.Taxa)
 	case "properties":
@@ -86,21 +86,21 @@ func (s *fastResult) rare(name string) {
 	}
 }
 
-func (s *fastResult) message(name string) {
+func (s *fastResult) readMessage(name string) {
 	switch message := &s.result.Message; name {
 	case "text":
-		message.Text = s.texts.text(s.text())
+		message.Text = s.texts.keep(s.text())
 	case "markdown":
-		message.Markdown = s.texts.text(s.text())
+		message.Markdown = s.texts.keep(s.text())
 	case "id":
-		message.ID = s.name()
+		message.ID = s.internText()
 	case "arguments":
 		s.into(&message.Arguments)
 	}
 }
 
-// location reads one of the locations; there is rarely more than one.
-func (s *fastResult) location() {
+// readLocation reads one of the locations; there is rarely more than one.
+func (s *fastResult) readLocation() {
 	place := &s.place
 	if len(s.result.Locations) > 0 {
 		place = new(PhysicalLocation)
@@ -112,48 +112,48 @@ func (s *fastResult) location() {
 			return
 		}
 		location.PhysicalLocation = place
-		s.object(placeNames, func(name string) { s.part(place, name) })
+		s.object(placeNames, func(name string) { s.readPlace(place, name) })
 	})
 	s.result.Locations = append(s.result.Locations, location)
 }
 
-func (s *fastResult) part(place *PhysicalLocation, name string) {
+func (s *fastResult) readPlace(place *PhysicalLocation, name string) {
 	switch name {
 	case "artifactLocation":
-		s.object(artifactNames, func(name string) { s.artifact(&place.ArtifactLocation, name) })
+		s.object(artifactNames, func(name string) { s.readArtifact(&place.ArtifactLocation, name) })
 	case "region":
-		s.object(regionNames, func(name string) { s.region(&place.Region, name) })
+		s.object(regionNames, func(name string) { s.readRegion(&place.Region, name) })
 	case "contextRegion":
-		s.object(regionNames, func(name string) { s.region(&place.ContextRegion, name) })
+		s.object(regionNames, func(name string) { s.readRegion(&place.ContextRegion, name) })
 	}
 }
 
-func (s *fastResult) artifact(artifact *ArtifactLocation, name string) {
+func (s *fastResult) readArtifact(artifact *ArtifactLocation, name string) {
 	switch name {
 	case "uri":
-		artifact.URI = s.name()
+		artifact.URI = s.internText()
 	case "uriBaseId":
-		artifact.URIBaseID = s.name()
+		artifact.URIBaseID = s.internText()
 	case "index":
-		artifact.Index = s.pointer(new(float64))
+		artifact.Index = s.numberInto(new(float64))
 	}
 }
 
-func (s *fastResult) region(region *Region, name string) {
+func (s *fastResult) readRegion(region *Region, name string) {
 	switch name {
 	case "startLine":
 		region.StartLine, _ = s.number()
 	case "endLine":
 		region.EndLine, _ = s.number()
 	case "snippet":
-		s.object(snippetNames, func(string) { region.Snippet.Text = s.texts.text(s.text()) })
+		s.object(snippetNames, func(string) { region.Snippet.Text = s.texts.keep(s.text()) })
 	}
 }
 
-func (s *fastResult) name() string { return s.texts.name(s.text()) }
+func (s *fastResult) internText() string { return s.texts.intern(s.text()) }
 
-// pointer reads a number to a place; nil for null.
-func (s *fastResult) pointer(place *float64) *float64 {
+// numberInto reads a number to a place; nil for null.
+func (s *fastResult) numberInto(place *float64) *float64 {
 	number, found := s.number()
 	if !found {
 		return nil
@@ -162,8 +162,8 @@ func (s *fastResult) pointer(place *float64) *float64 {
 	return place
 }
 
-// pairs reads Fingerprints, of which most results have one.
-func (s *fastResult) pairs() (pairs Fingerprints) {
+// readPairs reads fingerprints, of which most results have one.
+func (s *fastResult) readPairs() (pairs Fingerprints) {
 	if s.null() {
 		return nil
 	}
@@ -179,7 +179,7 @@ func (s *fastResult) pairs() (pairs Fingerprints) {
 		s.space()
 		s.at++ // the colon
 		s.pair = append(s.pair, s.raw()...)
-		pairs = append(pairs, s.texts.text(s.pair))
+		pairs = append(pairs, s.texts.keep(s.pair))
 	}
 	s.at++
 	return pairs
@@ -408,8 +408,8 @@ type interner struct {
 	names map[string]string
 }
 
-// text keeps a copy.
-func (in *interner) text(bytes []byte) string {
+// keep returns a copy of the bytes.
+func (in *interner) keep(bytes []byte) string {
 	switch {
 	case len(bytes) == 0:
 		return ""
@@ -424,12 +424,12 @@ func (in *interner) text(bytes []byte) string {
 	return in.chunk.String()[from:]
 }
 
-// name keeps one copy of equal texts.
-func (in *interner) name(bytes []byte) string {
+// intern returns the one copy of equal texts.
+func (in *interner) intern(bytes []byte) string {
 	if known, found := in.names[string(bytes)]; found {
 		return known
 	}
-	kept := in.text(bytes)
+	kept := in.keep(bytes)
 	if len(in.names) < maxNames && len(bytes) <= maxInterned {
 		if in.names == nil {
 			in.names = make(map[string]string)

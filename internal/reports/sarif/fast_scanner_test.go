@@ -57,8 +57,8 @@ func TestFastResultKnowsWhatReportsAreMadeOf(t *testing.T) {
 func bothWays(value []byte) (quickly, slowly any, possible bool, err error) {
 	var fast, slow Result
 	reader := fastResult{fastScanner: fastScanner{texts: new(interner)}}
-	possible = reader.read([]byte(`{"locations":[{"physicalLocation":{"region":{"startLine":7}}}]}`), &fast) &&
-		reader.read(value, &fast)
+	possible = reader.decode([]byte(`{"locations":[{"physicalLocation":{"region":{"startLine":7}}}]}`), &fast) &&
+		reader.decode(value, &fast)
 	err = json.Unmarshal(value, &slow)
 	return fast, slow, possible, err
 }

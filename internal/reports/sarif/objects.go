@@ -1,6 +1,7 @@
 package sarif
 
 import (
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -55,6 +56,56 @@ type Message struct {
 	Markdown  string   `json:"markdown"`
 	ID        string   `json:"id"`
 	Arguments []string `json:"arguments"`
+}
+
+// embeddedLink is SARIF's link from a message to a related location, by its number: [user input](1).
+var embeddedLink = regexp.MustCompile(`\[([^\[\]]*)\]\(\d+\)`)
+
+// plainText is a message as it is stored: arguments in their places, links reduced to their words.
+func plainText(text string, arguments []string, limit int) string {
+	text = core.Clip(text, 2*limit) // an argument may be repeated without end
+	if len(arguments) > 0 {         // without any, many tools quote code and do not escape its braces
+		text = substitute(text, arguments, limit)
+	}
+	if strings.Contains(text, "](") {
+		text = embeddedLink.ReplaceAllString(text, "$1")
+	}
+	return collect.Clean(strings.TrimSpace(text), limit)
+}
+
+// substitute replaces {0}, {1}… by arguments and the escapes {{ and }} by braces (3.11.5), up to about limit bytes.
+func substitute(text string, arguments []string, limit int) string {
+	var out strings.Builder
+	for len(text) > 0 && out.Len() <= limit {
+		brace := strings.IndexAny(text, "{}")
+		if brace < 0 {
+			break
+		}
+		out.WriteString(text[:brace])
+		text = text[brace:]
+		end := strings.IndexByte(text, '}')
+		switch {
+		case len(text) > 1 && text[1] == text[0]:
+			out.WriteByte(text[0])
+			text = text[2:]
+		case end > 0 && argument(text[1:end], arguments) != nil:
+			out.WriteString(core.Clip(*argument(text[1:end], arguments), limit))
+			text = text[end+1:]
+		default:
+			out.WriteByte(text[0])
+			text = text[1:]
+		}
+	}
+	out.WriteString(text)
+	return out.String()
+}
+
+func argument(index string, arguments []string) *string {
+	i, err := strconv.Atoi(index)
+	if err != nil || i < 0 || i >= len(arguments) {
+		return nil
+	}
+	return &arguments[i]
 }
 
 // Location is a place that a result is about (3.28).
@@ -151,8 +202,8 @@ type PropertyBag struct {
 	Own collect.Lenient[*OwnProperties] `json:"scanhook"`
 }
 
-// score reads a security-severity: a number from 0 to 10 that some write as a string, as GitHub asks, and some not.
-func (b PropertyBag) score() (score float64, ok bool) {
+// Score reads a security-severity: a number from 0 to 10 that some write as a string, as GitHub asks, and some not.
+func (b PropertyBag) Score() (score float64, ok bool) {
 	for _, word := range collect.Texts(b.SecuritySeverity) {
 		score, err := strconv.ParseFloat(strings.TrimSpace(word), 64)
 		return score, err == nil && score >= 0 && score <= 10
@@ -167,25 +218,6 @@ type OwnProperties struct {
 	HelpURI *string `json:"help_uri,omitempty"`
 	CVEID   *string `json:"cve_id,omitempty"`
 	Snippet *string `json:"snippet,omitempty"`
-}
-
-// apply overwrites what a finding has taken from its rule.
-func (own *OwnProperties) apply(finding *core.Finding, limits collect.Limits) {
-	if own == nil {
-		return
-	}
-	if own.Title != nil {
-		finding.Title = collect.Clean(*own.Title, limits.Name())
-	}
-	if own.HelpURI != nil {
-		finding.HelpURI = collect.WebAddress(*own.HelpURI, limits.Name())
-	}
-	if own.CVEID != nil {
-		finding.CVEID = collect.CVE(*own.CVEID)
-	}
-	if own.Snippet != nil {
-		finding.Snippet = collect.Clean(*own.Snippet, limits.Snippet())
-	}
 }
 
 // Fingerprints are what a tool says identifies a result, as name=value. Values that are not strings, against the
@@ -238,8 +270,8 @@ func nextString(text *string) (before, quoted string, found bool) {
 	return before, quoted, found
 }
 
-// join writes fingerprints in an order that does not change between runs of a tool.
-func (f Fingerprints) join(others Fingerprints) string {
+// Join writes fingerprints in an order that does not change between runs of a tool.
+func (f Fingerprints) Join(others Fingerprints) string {
 	if len(f) == 0 && len(others) == 1 {
 		return others[0]
 	}

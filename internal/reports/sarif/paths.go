@@ -10,6 +10,9 @@ import (
 	"github.com/scanhook/scanhook/internal/reports/collect"
 )
 
+// maxURI bounds the bytes of a URI before it is decoded; what is stored of it is shorter.
+const maxURI = 64 << 10
+
 var (
 	scheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]+://`)
 	drive  = regexp.MustCompile(`^/?[A-Za-z]:(/|$)`)
@@ -49,7 +52,7 @@ func newPaths(bases map[string]ArtifactLocation, artifacts []ArtifactLocation, d
 		directories: make(map[string]base), known: make(map[location]string),
 	}
 	for id := range bases {
-		directory := p.directory(id)
+		directory := p.resolve(id)
 		p.directories[id] = directory
 		if directory.absolute {
 			p.absolute = append(p.absolute, directory)
@@ -103,8 +106,8 @@ func (p *paths) strip(file string) string {
 	return strings.TrimPrefix(file, best.path)
 }
 
-// directory follows a uriBaseId through originalUriBaseIds up to an absolute directory, or as far as it is known.
-func (p *paths) directory(id string) base {
+// resolve follows a uriBaseId through originalUriBaseIds up to an absolute directory, or as far as it is known.
+func (p *paths) resolve(id string) base {
 	const longest = 16
 	directory := base{root: rootName.MatchString(id)}
 	for range longest {

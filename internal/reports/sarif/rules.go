@@ -67,7 +67,7 @@ func readRule(c *collect.Collector) (rule, error) {
 	}
 	severity, err := severityOf(c, wire.DefaultConfiguration.Level, "defaultConfiguration.level")
 	bag, name := wire.Properties.Value, c.Limits.Name()
-	score, scored := bag.score()
+	score, scored := bag.Score()
 	title := strings.TrimSpace(cmp.Or(wire.ShortDescription.Text, wire.Name))
 	text := cmp.Or(wire.ShortDescription.Text, wire.FullDescription.Text, wire.ShortDescription.Markdown, wire.Name)
 	return rule{
@@ -134,18 +134,8 @@ func cweOfSecret(tags []string) string {
 	return ""
 }
 
-// describe fills in what the rule says about all its findings.
-func (r *rule) describe(finding *core.Finding) {
-	finding.RuleID = cmp.Or(finding.RuleID, r.id)
-	finding.Title = r.title
-	finding.HelpURI = r.help
-	finding.Message = cmp.Or(finding.Message, r.text)
-	finding.CVEID = cmp.Or(collect.CVE(finding.RuleID), r.cve, finding.CVEID, collect.CVE(finding.Message))
-	finding.CWE = cmp.Or(finding.CWE, r.cwe, collect.CWE(finding.RuleID))
-}
-
-// message looks the text of a message up in the rule, then in the tool (3.11.7).
-func (t *tool) message(wanted *Message, by *rule) string {
+// lookUp finds the text of a message in the rule, then in the tool (3.11.7).
+func (t *tool) lookUp(wanted *Message, by *rule) string {
 	candidates := []map[string]Message{by.messages, t.driver.messages}
 	for _, extension := range t.extensions {
 		candidates = append(candidates, extension.messages)
@@ -177,25 +167,6 @@ func referenceTo(wire ReportingDescriptorReference) reference {
 		componentName: wire.ToolComponent.Name,
 		componentGUID: wire.ToolComponent.GUID,
 	}
-}
-
-// references has one copy of each: thousands of results refer to the same rule.
-type references map[reference]*reference
-
-// of returns the one copy of the result's reference. The properties ruleId and ruleIndex are shorthands for the same
-// members of rule (3.27.5 to 3.27.7).
-func (r references) of(result *Result) *reference {
-	wanted := referenceTo(result.Rule)
-	wanted.id = cmp.Or(result.RuleID, wanted.id)
-	if wanted.index < 0 {
-		wanted.index = toIndex(result.RuleIndex)
-	}
-	if known := r[wanted]; known != nil {
-		return known
-	}
-	first := wanted
-	r[wanted] = &first
-	return &first
 }
 
 // ruleBook finds the rules of a run.

@@ -107,11 +107,24 @@ type run struct {
 	bases       map[string]ArtifactLocation
 	invocations []invocation
 	pending     collect.ChunkList[pendingResult]
-	references  references
-	result      Result // the one that is being read
+	references  map[reference]*reference // one copy of each: thousands of results refer to the same rule
+	result      Result                   // the one that is being read
 	fast        fastResult
 	texts       interner
 	unpacked    core.Finding // the packed one that is being completed
+}
+
+// pendingResult is what a finding still lacks when its result has been read. There is one for each result, so it is small.
+type pendingResult struct {
+	finding    *core.Finding // nil where it is packed
+	packed     int           // its number among the packed ones
+	rule       *reference
+	message    *Message // nil where the result states its text
+	own        *OwnProperties
+	base       string // uriBaseId of the finding's file
+	artifact   int32  // index of the finding's file among the artifacts, or -1
+	invocation int32  // index of the invocation that made the result, or -1
+	scored     bool   // the severity comes from the result's own security-severity and is final
 }
 
 // invocation is what a run of the tool says about itself.
@@ -128,7 +141,7 @@ type override struct {
 }
 
 func newRun(c *collect.Collector) *run {
-	r := &run{Collector: c, references: make(references)}
+	r := &run{Collector: c, references: make(map[reference]*reference)}
 	r.fast.texts = &r.texts
 	return r
 }
@@ -158,7 +171,7 @@ func (r *run) readResults() error {
 
 func (r *run) readResult() error {
 	value, err := r.Read()
-	if err != nil || r.fast.read(value, &r.result) {
+	if err != nil || r.fast.decode(value, &r.result) {
 		return err
 	}
 	r.result = Result{}
@@ -170,6 +183,109 @@ func (r *run) readResult() error {
 		return r.Invalid("must be an object, not null")
 	}
 	return nil
+}
+
+// addResult turns a result into a finding that is pending until the end of the run.
+func (r *run) addResult(result *Result) error {
+	severity, err := severityOf(r.Collector, result.Level, "level")
+	if err != nil {
+		return err
+	}
+	if !isProblem(result) || result.BaselineState == string(core.Absent) {
+		r.LeaveOut()
+		return nil
+	}
+	result.RuleID = collect.Clean(cmp.Or(result.RuleID, result.Rule.ID), r.Limits.Name())
+	finding := core.Finding{
+		RuleID:             result.RuleID,
+		Severity:           severity,
+		Suppressed:         suppression(result.Suppressions, r.Limits.Message()),
+		PartialFingerprint: collect.Clean(result.Fingerprints.Join(result.PartialFingerprints), r.Limits.Message()),
+	}
+	p := pendingResult{rule: r.reference(result), artifact: -1, invocation: toIndex(result.Provenance.InvocationIndex)}
+	p.applyMessage(&finding, &result.Message, r.Limits)
+	p.applyProperties(&finding, result)
+	p.applyLocation(&finding, result.Locations, r.Limits)
+	if r.Report.Packed != nil {
+		p.packed = r.Report.Packed.Len()
+		r.Report.Packed.Add(&finding)
+	} else {
+		p.finding = r.Keep(finding)
+	}
+	r.pending.Add(p)
+	return nil
+}
+
+// reference returns the one copy of the result's reference. The properties ruleId and ruleIndex are shorthands for the same
+// members of rule (3.27.5 to 3.27.7).
+func (r *run) reference(result *Result) *reference {
+	wanted := referenceTo(result.Rule)
+	wanted.id = cmp.Or(result.RuleID, wanted.id)
+	if wanted.index < 0 {
+		wanted.index = toIndex(result.RuleIndex)
+	}
+	if known := r.references[wanted]; known != nil {
+		return known
+	}
+	first := wanted
+	r.references[wanted] = &first
+	return &first
+}
+
+// isProblem tells failed checks from passed and undecided ones. Those have no level (3.27.10); where a tool states one
+// all the same, it counts: a finding too many is better than a lost one.
+func isProblem(result *Result) bool {
+	return result.Kind == "" || result.Kind == "fail" || result.Level != "" && result.Level != "none"
+}
+
+// suppression is why the scanner hides a result. One accepted suppression is enough (3.35.3: accepted is the default).
+func suppression(suppressions []Suppression, limit int) *string {
+	for _, suppression := range suppressions {
+		if suppression.Status == "" || suppression.Status == "accepted" {
+			reason := strings.TrimSpace(cmp.Or(suppression.Justification, suppression.Kind))
+			return new(collect.Clean(cmp.Or(reason, collect.NoReason), limit))
+		}
+	}
+	return nil
+}
+
+func (p *pendingResult) applyProperties(finding *core.Finding, result *Result) {
+	bag := result.Properties.Value
+	tags := collect.Texts(bag.Tags)
+	if score, ok := bag.Score(); ok {
+		finding.Severity, p.scored = core.SeverityFromScore(score), true
+	}
+	finding.CVEID = cmp.Or(collect.CVE(tags...), collect.CVE(collect.Texts(bag.CVE)...))
+	finding.CWE = cmp.Or(cweOfTaxa(result.Taxa), collect.CWE(tags...), collect.CWENamed(collect.Texts(bag.CWE)...), cweOfSecret(tags))
+	p.own = bag.Own.Value
+}
+
+// applyLocation takes the first place that is a file; logical locations alone leave the finding without one.
+func (p *pendingResult) applyLocation(finding *core.Finding, locations []Location, limits collect.Limits) {
+	for _, location := range locations {
+		place := location.PhysicalLocation
+		if place == nil {
+			continue
+		}
+		finding.File = core.Clip(place.ArtifactLocation.URI, maxURI)
+		p.base = place.ArtifactLocation.URIBaseID
+		p.artifact = toIndex(place.ArtifactLocation.Index)
+		finding.Line = collect.Line(place.Region.StartLine)
+		finding.EndLine = collect.EndLine(finding.Line, collect.Line(place.Region.EndLine))
+		snippet := cmp.Or(place.Region.Snippet.Text, place.ContextRegion.Snippet.Text)
+		finding.Snippet = collect.Clean(snippet, limits.Snippet())
+		return
+	}
+}
+
+// applyMessage takes the text that the result states; one that only names a message of its rule has to wait for that.
+func (p *pendingResult) applyMessage(finding *core.Finding, message *Message, limits collect.Limits) {
+	if message.Text == "" && message.ID != "" {
+		waiting := *message // a copy, because a pointer would keep the whole result in memory
+		p.message = &waiting
+		return
+	}
+	finding.Message = plainText(cmp.Or(message.Text, message.Markdown), message.Arguments, limits.Message())
 }
 
 func (r *run) readArtifacts() error {
@@ -296,10 +412,10 @@ func (r *run) complete(finding *core.Finding, p *pendingResult, rules *ruleBook)
 	rule := rules.find(p.rule)
 	finding.Severity = r.severity(finding.Severity, p, rule, rules)
 	if p.message != nil {
-		finding.Message = plainText(r.tool.message(p.message, rule), p.message.Arguments, r.Limits.Message())
+		finding.Message = plainText(r.tool.lookUp(p.message, rule), p.message.Arguments, r.Limits.Message())
 	}
-	rule.describe(finding)
-	p.own.apply(finding, r.Limits)
+	describe(finding, rule)
+	applyOwn(finding, p.own, r.Limits)
 }
 
 // severity decides in the order: the result's security-severity, the rule's, the result's level, the level that the
@@ -324,4 +440,33 @@ func (r *run) severity(stated core.Severity, p *pendingResult, rule *rule, rules
 		return rule.severity
 	}
 	return core.SeverityFromLevel("warning")
+}
+
+// describe fills in what the rule says about all its findings.
+func describe(finding *core.Finding, by *rule) {
+	finding.RuleID = cmp.Or(finding.RuleID, by.id)
+	finding.Title = by.title
+	finding.HelpURI = by.help
+	finding.Message = cmp.Or(finding.Message, by.text)
+	finding.CVEID = cmp.Or(collect.CVE(finding.RuleID), by.cve, finding.CVEID, collect.CVE(finding.Message))
+	finding.CWE = cmp.Or(finding.CWE, by.cwe, collect.CWE(finding.RuleID))
+}
+
+// applyOwn overwrites what a finding has taken from its rule by what our own exports say.
+func applyOwn(finding *core.Finding, own *OwnProperties, limits collect.Limits) {
+	if own == nil {
+		return
+	}
+	if own.Title != nil {
+		finding.Title = collect.Clean(*own.Title, limits.Name())
+	}
+	if own.HelpURI != nil {
+		finding.HelpURI = collect.WebAddress(*own.HelpURI, limits.Name())
+	}
+	if own.CVEID != nil {
+		finding.CVEID = collect.CVE(*own.CVEID)
+	}
+	if own.Snippet != nil {
+		finding.Snippet = collect.Clean(*own.Snippet, limits.Snippet())
+	}
 }
