@@ -95,11 +95,10 @@ func (p *patch) file() (hunks int, err error) {
 
 // hunk reads a hunk's header and as many lines as it promises.
 func (p *patch) hunk() error {
-	header := hunkHeader.FindStringSubmatch(p.peek())
-	if header == nil {
+	before, after, ok := HunkLines(p.peek())
+	if !ok {
 		return p.wrong("it is not a hunk header like @@ -1,3 +1,4 @@")
 	}
-	before, after := count(header[1]), count(header[2])
 	for p.at++; before > 0 || after > 0; p.at++ {
 		if p.at == len(p.lines) {
 			return p.wrong("the diff ends inside a hunk")
@@ -127,6 +126,15 @@ func (p *patch) hunk() error {
 		return p.wrong("the hunk has more lines than its header says")
 	}
 	return nil
+}
+
+// HunkLines reads the header of a hunk: how many lines it has before and after the change.
+func HunkLines(header string) (before, after int, ok bool) {
+	match := hunkHeader.FindStringSubmatch(header)
+	if match == nil {
+		return 0, 0, false
+	}
+	return count(match[1]), count(match[2]), true
 }
 
 // count of lines; a header leaves out 1.

@@ -1,11 +1,14 @@
 package ai_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,52 +17,6 @@ import (
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/ai"
 )
-
-const (
-	token  = "sk-test-0123456789"
-	source = "import os\n\ndef run(name):\n    os.system('ls ' + name)\n"
-	mend   = "--- a/run.py\n+++ b/run.py\n@@ -3,2 +3,2 @@\n def run(name):\n" +
-		"-    os.system('ls ' + name)\n+    subprocess.run(['ls', name])\n"
-)
-
-var shell = core.Finding{
-	Tool: "bandit", RuleID: "B605", Severity: core.High, Title: "Shell", Message: "Starting a process\nwith a shell",
-	CWE: "CWE-78", File: "run.py", Line: 4,
-}
-
-func caseOf(source string) ai.Case { return ai.Case{Finding: shell, Source: source, Shown: source} }
-
-// client asks a service that answers as handle does.
-func client(t *testing.T, handle http.HandlerFunc) *ai.Client {
-	t.Helper()
-	service := httptest.NewServer(handle)
-	t.Cleanup(service.Close)
-	return ai.New(ai.Config{URL: service.URL + "/v1", Model: "judge-1", Token: token, Timeout: time.Minute})
-}
-
-// says answers with what the model says, in OpenAI's envelope.
-func says(content string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		_ = json.NewEncoder(w).Encode(map[string]any{"id": "chatcmpl-1", "object": "chat.completion", "choices": []any{
-			map[string]any{"index": 0, "finish_reason": "stop", "message": map[string]any{"role": "assistant", "content": content}},
-		}})
-	}
-}
-
-// opinion is an answer in the form that is asked for; change may spoil it.
-func opinion(change func(map[string]any)) string {
-	answer := map[string]any{
-		"verdict": "true_positive", "confidence": 0.9, "reasoning": "The name reaches a shell.",
-		"evidence": []string{"os.system('ls ' + name)"}, "patch": nil,
-	}
-	change(answer)
-	text, _ := json.Marshal(answer)
-	return string(text)
-}
-
-func as(key string, value any) string { return opinion(func(a map[string]any) { a[key] = value }) }
-
-func without(key string) string { return opinion(func(a map[string]any) { delete(a, key) }) }
 
 func TestReview(t *testing.T) {
 	t.Parallel()
@@ -89,7 +46,7 @@ func TestReview(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := client(t, says(test.answer)).Review(t.Context(), caseOf(source))
+			got, err := client(t, says(test.answer)).Review(t.Context(), requestFor(source))
 			if diff := cmp.Diff(test.want, got); diff != "" || err != nil {
 				t.Errorf("opinion (-want +got), %v:\n%s", err, diff)
 			}
@@ -106,7 +63,7 @@ func TestReviewAsks(t *testing.T) {
 		_ = json.NewDecoder(r.Body).Decode(&body)
 		says(as("patch", nil))(w, r)
 	})
-	if _, err := asked.Review(t.Context(), caseOf(source)); err != nil {
+	if _, err := asked.Review(t.Context(), requestFor(source)); err != nil {
 		t.Fatal(err)
 	}
 	got := []any{
@@ -122,45 +79,86 @@ func TestReviewAsks(t *testing.T) {
 	}
 }
 
-func TestReviewOfNonsense(t *testing.T) {
+func TestReviewWithoutAnAnswer(t *testing.T) {
 	t.Parallel()
-	tests := map[string]struct{ answer, want string }{
-		"prose":               {"Sure! It is a true positive.", "no JSON object"},
-		"prose before":        {"Here: " + as("patch", nil), "no JSON object"},
-		"prose after":         {as("patch", nil) + " Hope that helps!", "goes on after"},
-		"two objects":         {as("patch", nil) + as("verdict", "false_positive"), "goes on after"},
-		"a list":              {"[" + as("patch", nil) + "]", "no JSON object"},
-		"empty":               {"", "no JSON object"},
-		"cut off":             {as("patch", nil)[:80], "JSON"},
-		"no comma":            {`{"verdict":"unsure" "confidence":1}`, "broken JSON"},
-		"unknown field":       {as("severity", "Low"), "not asked for"},
-		"field in capitals":   {as("Verdict", "unsure"), "not asked for"},
-		"field twice":         {`{"verdict":"unsure","verdict":"true_positive"}`, "one twice"},
-		"other verdict":       {as("verdict", "FP"), "verdict is none"},
-		"verdict is a number": {as("verdict", 1), "verdict has another type"},
-		"confidence in words": {as("confidence", "high"), "confidence has another type"},
-		"confidence too high": {as("confidence", 1.01), "between 0 and 1"},
-		"confidence too low":  {as("confidence", -0.1), "between 0 and 1"},
-		"confidence is null":  {as("confidence", nil), "lacks a field"},
-		"confidence explodes": {strings.Replace(as("patch", nil), "0.9", "1e999", 1), "confidence has another type"},
-		"no evidence":         {without("evidence"), "lacks a field"},
-		"evidence is null":    {as("evidence", nil), "lacks a field"},
-		"evidence is empty":   {as("evidence", []string{}), "without evidence"},
-		"evidence is a text":  {as("evidence", "os.system"), "evidence has another type"},
-		"evidence holds null": {as("evidence", []any{nil}), "something else than text"},
-		"no reason":           {as("reasoning", " \n"), "no reason"},
-		"patch is an object":  {as("patch", map[string]any{}), "patch has another type"},
-		"longer than it may":  {as("reasoning", strings.Repeat("x", 16<<10)), "longer than 16384"},
-		"deeper than it may":  {`{"patch":` + strings.Repeat("[", 15_000), "JSON"},
-		"object for a number": {`{"confidence":{"confidence":1}}`, "confidence has another type"},
+	var led atomic.Int64
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { led.Add(1) }))
+	t.Cleanup(elsewhere.Close)
+	status := func(code int) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			http.Error(w, r.Header.Get("Authorization")+" is wrong", code)
+		}
+	}
+	reply := func(text string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, text) }
+	}
+	tests := map[string]struct {
+		handle http.HandlerFunc
+		want   string
+		is     error
+	}{
+		"limited":      {status(429), "answers 429", core.ErrUnavailable},
+		"broken":       {status(500), "answers 500", core.ErrUnavailable},
+		"wrong token":  {status(401), "check ai.token", core.ErrUnavailable},
+		"wrong model":  {status(404), "check ai.url and ai.model", core.ErrUnavailable},
+		"moved":        {http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect).ServeHTTP, "redirects are not followed", core.ErrUnavailable},
+		"moved, GET":   {http.RedirectHandler(elsewhere.URL, http.StatusFound).ServeHTTP, "redirects are not followed", core.ErrUnavailable},
+		"broken off":   {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "broke off", core.ErrUnavailable},
+		"no JSON":      {reply("<html>"), "not what OpenAI's API says", core.ErrInvalid},
+		"no choices":   {reply(`{"choices":[]}`), "no choices", core.ErrInvalid},
+		"refusal":      {reply(`{"choices":[{"message":{"refusal":"I won't","content":"{}"}}]}`), "refuses", core.ErrInvalid},
+		"null content": {reply(`{"choices":[{"message":{"content":null}}]}`), "refuses", core.ErrInvalid},
+		"parts":        {reply(`{"choices":[{"message":{"content":[{"text":"{}"}]}}]}`), "not what OpenAI's API says", core.ErrInvalid},
+		"endless":      {reply(strings.Repeat(" ", 1<<20)), "longer than", core.ErrInvalid},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := client(t, says(test.answer)).Review(t.Context(), caseOf(source))
-			if !errors.Is(err, core.ErrInvalid) || !strings.Contains(err.Error(), test.want) {
-				t.Errorf("opinion %+v, error %v, want core.ErrInvalid: ...%s...", got, err, test.want)
+			_, err := client(t, test.handle).Review(t.Context(), requestFor(source))
+			if !errors.Is(err, test.is) || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error %v, want %v: ...%s...", err, test.is, test.want)
+			}
+			if strings.Contains(fmt.Sprint(err), token) || strings.Contains(fmt.Sprint(err), "os.system") {
+				t.Errorf("the error gives contents away: %v", err)
+			}
+			if led.Load() > 0 {
+				t.Error("the code was sent where a redirect led")
 			}
 		})
+	}
+}
+
+func TestReviewDoesNotWait(t *testing.T) {
+	t.Parallel()
+	ended := make(chan struct{})
+	silent := func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusOK)
+		_ = http.NewResponseController(w).Flush()
+		select {
+		case <-r.Context().Done():
+		case <-ended:
+		}
+	}
+	service := httptest.NewServer(http.HandlerFunc(silent))
+	t.Cleanup(service.Close)
+	t.Cleanup(func() { close(ended) })
+	slow := ai.New(ai.Config{URL: service.URL, Timeout: 50 * time.Millisecond})
+	if _, err := slow.Review(t.Context(), requestFor(source)); !errors.Is(err, core.ErrUnavailable) || !strings.Contains(err.Error(), "within 50ms") {
+		t.Errorf("error %v, want that there was no answer within 50ms", err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if _, err := ai.New(ai.Config{URL: service.URL}).Review(ctx, requestFor(source)); !errors.Is(err, core.ErrUnavailable) {
+		t.Errorf("error %v, want that the request was cancelled", err)
+	}
+}
+
+func TestReviewOfNobody(t *testing.T) {
+	t.Parallel()
+	for _, url := range []string{"http://127.0.0.1:1", "://", "http://127.0.0.1:1/\x7f"} {
+		_, err := ai.New(ai.Config{URL: url, Token: token}).Review(t.Context(), requestFor(source))
+		if !errors.Is(err, core.ErrUnavailable) || strings.Contains(err.Error(), token) {
+			t.Errorf("%q: error %v, want core.ErrUnavailable", url, err)
+		}
 	}
 }

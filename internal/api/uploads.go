@@ -285,5 +285,5 @@ type failInput struct {
 }
 
 func (a *API) failScanner(ctx context.Context, in *failInput) (*resultsOutput, error) {
-	return a.store(ctx, in.Ref, in.Body.Scanner, core.Report{Failure: reports.Words(in.Body.Reason)})
+	return a.store(ctx, in.Ref, in.Body.Scanner, core.Report{Failure: reports.RedactText(in.Body.Reason)})
 }

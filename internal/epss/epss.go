@@ -1,8 +1,6 @@
 // Package epss keeps what is known about the exploitation of vulnerabilities up to date: the daily scores of EPSS and
-// CISA's catalog of known exploited vulnerabilities (KEV). Both are read from files or fetched on a schedule, and each
-// import has the gate asked again about the heads of default branches.
-//
-// Reading order: epss.go, read.go (what a list is), scores.go with rows.go and catalog.go (the formats), fetch.go.
+// CISA's catalog of known exploited vulnerabilities (KEV). Both are read from files or fetched on a schedule. After each
+// import the heads of default branches are judged again.
 package epss
 
 import (
@@ -19,8 +17,15 @@ import (
 	"github.com/scanhook/scanhook/store"
 )
 
-// lookEvery is how often the schedule is looked at, and so when a fetch that failed is tried again.
-const lookEvery = 10 * time.Minute
+const (
+	lookEvery    = 10 * time.Minute // between two looks at the schedule, and so before a failed fetch is tried again
+	fetchTimeout = 5 * time.Minute  // of a whole list, 3 MB compressed
+	maxETag      = 200              // bytes
+	maxRedirects = 5
+)
+
+// errNotModified means that the server still has the edition that is stored.
+var errNotModified = errors.New("not modified")
 
 // Config holds what the importer needs.
 type Config struct {
@@ -36,7 +41,7 @@ type Config struct {
 // Importer imports lists.
 type Importer struct{ Config }
 
-// New returns an importer; Run makes it keep to the schedule.
+// New returns an importer. Run makes it fetch on the schedule.
 func New(cfg Config) *Importer {
 	if cfg.Client == nil {
 		cfg.Client = &http.Client{Timeout: fetchTimeout, CheckRedirect: checkRedirect}
@@ -47,13 +52,24 @@ func New(cfg Config) *Importer {
 	return &Importer{cfg}
 }
 
-// Run fetches what is due until ctx ends, and finishes what an interrupted import has left behind.
+// checkRedirect refuses to leave TLS for plain HTTP.
+func checkRedirect(next *http.Request, before []*http.Request) error {
+	if before[0].URL.Scheme == "https" && next.URL.Scheme != "https" {
+		return fmt.Errorf("%s redirects to an address without https", before[0].URL.Host)
+	}
+	if len(before) >= maxRedirects {
+		return fmt.Errorf("more than %d redirects", maxRedirects)
+	}
+	return nil
+}
+
+// Run fetches what is due until ctx ends, and finishes what an interrupted import left.
 func (i *Importer) Run(ctx context.Context) {
 	i.warnOfMissing(ctx)
 	poll.Loop{Name: "epss", Every: lookEvery, Once: i.once, Log: i.Log}.Run(ctx)
 }
 
-// warnOfMissing speaks of gates that let everything pass, because what they ask for never came.
+// warnOfMissing logs which gates let everything pass because the list that they ask for was never imported.
 func (i *Importer) warnOfMissing(ctx context.Context) {
 	for _, kind := range i.Asked {
 		_, err := i.Store.LatestFeed(ctx, kind)
@@ -64,7 +80,7 @@ func (i *Importer) warnOfMissing(ctx context.Context) {
 	}
 }
 
-// once never asks to be called again at once: what failed waits for the next look, and holds up nothing else.
+// once never asks to be called again at once: what failed waits for the next look, and delays nothing else.
 func (i *Importer) once(ctx context.Context) (worked bool, err error) {
 	for _, kind := range []core.FeedKind{core.FeedEPSS, core.FeedKEV} {
 		if i.URLs[kind] != "" {
@@ -80,11 +96,11 @@ type Result struct {
 	Feed   core.Feed // without its scores
 	Rows   int       // in the list
 	Change core.FeedChange
-	Turned int // commit statuses that turned because of it
+	Turned int // commit statuses that changed because of it
 }
 
-// Import reads a list, whose format is recognised by its content, makes it the one that counts and has the gate asked
-// again. source names it in messages. core.ErrInvalid, with the line, for anything that is no such list, and
+// Import reads a list, whose format is recognized by its content, stores it in place of the one before, and judges heads
+// again. source names it in messages. Errors wrap core.ErrInvalid, with the line, for anything that is no such list, and
 // core.ErrConflict for an edition older than the one stored; nothing is imported then.
 func (i *Importer) Import(ctx context.Context, source string, r io.Reader, options store.FeedOptions) (Result, error) {
 	feed, err := Read(r)
@@ -123,7 +139,7 @@ func (i *Importer) reevaluate(ctx context.Context) (turned int, err error) {
 	return turned, err
 }
 
-// refresh fetches a list when the edition stored was looked at too long ago.
+// refresh fetches a list when the stored edition was checked too long ago.
 func (i *Importer) refresh(ctx context.Context, kind core.FeedKind) error {
 	stored, err := i.Store.LatestFeed(ctx, kind)
 	if err != nil && !errors.Is(err, core.ErrNotFound) {
@@ -149,4 +165,53 @@ func (i *Importer) refresh(ctx context.Context, kind core.FeedKind) error {
 			"changed", result.Change.Changed, "removed", result.Change.Removed)
 	}
 	return err
+}
+
+// fetchKind gets a list of one kind from its address. errNotModified when it is the stored edition.
+func (i *Importer) fetchKind(ctx context.Context, kind core.FeedKind, stored core.FeedImport) (core.Feed, error) {
+	address, etag := i.URLs[kind], ""
+	if stored.Source == address {
+		etag = stored.ETag
+	}
+	feed, err := i.fetch(ctx, address, etag)
+	if err != nil {
+		return core.Feed{}, err
+	}
+	if feed.Kind != kind {
+		return core.Feed{}, fmt.Errorf("fetching %s: %w: it is a list of %s where one of %s is configured",
+			address, core.ErrInvalid, feed.Kind, kind)
+	}
+	return feed, nil
+}
+
+// fetch reads a list from an http(s) address. etag, when not empty, is that of an edition already known.
+func (i *Importer) fetch(ctx context.Context, address, etag string) (core.Feed, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return core.Feed{}, fmt.Errorf("fetching list: %w", err)
+	}
+	request.Header.Set("User-Agent", "scanhook")
+	if etag != "" {
+		request.Header.Set("If-None-Match", etag)
+	}
+	response, err := i.Client.Do(request)
+	if err != nil {
+		return core.Feed{}, fmt.Errorf("fetching list: %w", err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	switch {
+	case response.StatusCode == http.StatusNotModified && etag != "":
+		return core.Feed{}, errNotModified
+	case response.StatusCode != http.StatusOK:
+		return core.Feed{}, fmt.Errorf("fetching %s: the server answers %s", request.URL.Redacted(), response.Status)
+	}
+	feed, err := Read(response.Body)
+	if err != nil {
+		return core.Feed{}, fmt.Errorf("reading %s: %w", request.URL.Redacted(), err)
+	}
+	feed.Source, feed.ETag = address, response.Header.Get("ETag")
+	if len(feed.ETag) > maxETag {
+		feed.ETag = ""
+	}
+	return feed, nil
 }

@@ -46,16 +46,16 @@ func (p *publisher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// world is an importer with its store, its clock and what it fetches from.
-type world struct {
+// fixture is an importer with its store, its clock and what it fetches from.
+type fixture struct {
 	*Importer
 	publisher *publisher
 	now       time.Time
 }
 
-func newWorld(t *testing.T) *world {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	w := &world{publisher: &publisher{}, now: time.Date(2026, 8, 16, 13, 0, 0, 0, time.UTC)}
+	w := &fixture{publisher: &publisher{}, now: time.Date(2026, 8, 16, 13, 0, 0, 0, time.UTC)}
 	clock := func() time.Time { return w.now }
 	policy := storetest.Policy
 	policy.Gate.EPSS, policy.Gate.KEV = 0.1, true
@@ -75,14 +75,14 @@ func scoresOf(day int, probability float64) string {
 		day, probability)
 }
 
-func (w *world) look(t *testing.T) {
+func (w *fixture) look(t *testing.T) {
 	t.Helper()
 	if worked, err := w.once(t.Context()); err != nil || worked {
 		t.Fatalf("once = %v, %v", worked, err)
 	}
 }
 
-func (w *world) expect(t *testing.T, probability float64, kev bool) {
+func (w *fixture) expect(t *testing.T, probability float64, kev bool) {
 	t.Helper()
 	got, err := w.Store.GetScore(t.Context(), "CVE-2024-3094")
 	if err != nil || got.Probability != probability || got.KEV != kev {
@@ -92,7 +92,7 @@ func (w *world) expect(t *testing.T, probability float64, kev bool) {
 
 func TestScheduleFetchesWhatIsDue(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.publisher.scores, w.publisher.kev = scoresOf(16, 0.5), `{"vulnerabilities":[{"cveID":"CVE-2024-3094"}]}`
 	w.look(t)
 	w.expect(t, 0.5, true)
@@ -123,7 +123,7 @@ func TestScheduleFetchesWhatIsDue(t *testing.T) {
 
 func TestScheduleSurvivesItsSources(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.publisher.kev = `[{"cveID":"CVE-2024-3094"}]`
 	for want, served := range map[string]struct {
 		status int
@@ -148,7 +148,7 @@ func TestScheduleSurvivesItsSources(t *testing.T) {
 
 func TestScheduleIsOffWithoutAddresses(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.URLs = nil
 	w.look(t)
 	_, err := w.Store.LatestFeed(t.Context(), core.FeedEPSS)
@@ -160,7 +160,7 @@ func TestScheduleIsOffWithoutAddresses(t *testing.T) {
 // What an import left behind because it was interrupted is done at the next look, whoever imported.
 func TestScheduleFinishesInterruptedImports(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.URLs = nil
 	d, p := storetest.PushOf(1)
 	receipt, err := w.Store.AcceptPush(t.Context(), d, p)
@@ -187,7 +187,7 @@ func TestScheduleFinishesInterruptedImports(t *testing.T) {
 
 func TestImportSaysWhatItDid(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	importing := func(text string) (Result, error) {
 		return w.Import(t.Context(), "a.csv", strings.NewReader(text), store.FeedOptions{})
 	}
@@ -210,7 +210,7 @@ func TestImportSaysWhatItDid(t *testing.T) {
 
 func TestRunWarnsOfGatesThatAskInVain(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	var log bytes.Buffer
 	w.Log, w.Asked = slog.New(slog.NewTextHandler(&log, nil)), []core.FeedKind{core.FeedEPSS, core.FeedKEV}
 	w.URLs = map[core.FeedKind]string{core.FeedKEV: w.URLs[core.FeedKEV]}

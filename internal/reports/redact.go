@@ -17,34 +17,33 @@ import (
 	"github.com/scanhook/scanhook/core"
 )
 
-// maxDecodeDepth is how often encodings (base64, hex, percent) are peeled off, as the gitleaks command does.
-const maxDecodeDepth = 5
-
-// SecretRules are the built-in rules. They are loaded once in a process, because the library reads its rules through
-// global state and logs, secrets included, through a global logger. The repository's own wishes, its configuration and
-// its gitleaks:allow comments, do not count: whoever leaks a secret must not be able to hide it.
-var SecretRules = sync.OnceValues(func() (*detect.Detector, error) {
-	logging.Logger = zerolog.Nop()
-	detector, err := detect.NewDetectorDefaultConfig()
-	if err != nil {
-		return nil, fmt.Errorf("loading the rules of gitleaks: %w", err)
-	}
-	detector.IgnoreGitleaksAllow = true
-	detector.MaxDecodeDepth = maxDecodeDepth
-	return detector, nil
-})
-
 const (
-	credentialMask = "[credential]" // stands for a credential of ours, or of an address
-	hidden         = "[hidden]"     // stands for a line of which it is not known where in it the secret is
-	minCredential  = 8              // bytes; a shorter one stands in texts by chance
-	minPiece       = 4              // bytes; shorter lines of a secret over several lines tell nothing
+	maxDecodeDepth = 5      // encodings (base64, hex, percent) that are removed one after the other, as the gitleaks command does
+	maxSearches    = 10_000 // texts of a report that the rules search, which takes them about 0.1 ms each
+
+	minCredential = 8  // bytes of a credential; a shorter one stands in texts by chance
+	minPiece      = 4  // bytes of a line of a secret over several lines; a shorter one tells nothing
+	minMixed      = 16 // bytes of a token with digits, upper and lower case
+	minPlain      = 20 // bytes of a token with digits and one case
+
+	credentialMask = "[credential]" // replaces a credential of this process, or of an address
+	hidden         = "[hidden]"     // replaces a line where the place of the secret is not known
 )
 
-// credentials are those of this process, by what they are replaced with.
+var (
+	// tokenLike are the words that maySecret looks for, and some more.
+	tokenLike = regexp.MustCompile(`\b(\w{16,})`)
+	// addressed are the user and password in an address.
+	addressed = regexp.MustCompile(`(://)[^/\s@'"<>]+@`)
+	// requested are the parameters and headers that carry credentials.
+	requested = regexp.MustCompile(`(?i)([?&](?:access_token|private_token|job_token|token|api_?key|secret|password|signature|sig)=|` +
+		`\bauthorization: *(?:basic|bearer|token) +|\b(?:private-token|job-token|x-api-key): *)[^\s&'"]+`)
+)
+
+// credentials replaces those of this process.
 var credentials atomic.Pointer[strings.Replacer]
 
-// HideCredentials names the credentials of this process: no text from outside is kept with them in it.
+// HideCredentials names the credentials of this process. They are redacted in every text from outside.
 func HideCredentials(secrets ...string) { credentials.Store(replacerOf(secrets)) }
 
 func replacerOf(secrets []string) *strings.Replacer {
@@ -59,27 +58,11 @@ func replacerOf(secrets []string) *strings.Replacer {
 	return core.LongestFirst(masks)
 }
 
-// Words are what a program said, fit to be kept, shown and posted: on one line, without what steers a terminal, without
-// secrets, and without the credentials known, which are those of the task at hand.
-func Words(text string, known ...string) string {
-	text = core.Printable(core.WithoutEscapes(text))
-	text = core.LongestFirst(masksOf(known)).Replace(text)
-	return strings.Join(strings.Fields(maskSecrets(text)), " ")
-}
-
-func masksOf(known []string) map[string]string {
-	masks := map[string]string{}
-	for _, secret := range known {
-		masks[secret] = credentialMask
-	}
-	delete(masks, "")
-	return masks
-}
-
-// Redact takes all secrets out of a report, whatever format it came in. A second time changes nothing.
+// Redact removes all secrets from a report, whatever its format. Whether a finding is about a secret is decided by
+// core.Finding.HoldsSecret alone. Redacting twice changes nothing.
 func Redact(of *core.Report) {
 	if of.Failure != "" {
-		of.Failure = Words(of.Failure)
+		of.Failure = RedactText(of.Failure)
 	}
 	r := reportRedactor{secret: map[ruleKey]bool{}, masked: map[string]string{}}
 	for i := range of.Findings {
@@ -94,13 +77,13 @@ func Redact(of *core.Report) {
 	}
 }
 
-// reportRedactor asks once for all findings of a rule whether they are secrets.
+// reportRedactor decides once for all findings of a rule whether they are secrets.
 type reportRedactor struct {
 	secret map[ruleKey]bool
 	masked map[string]string
 }
 
-// ruleKey is all that core.Finding.HoldsSecret asks for.
+// ruleKey is all that core.Finding.HoldsSecret looks at.
 type ruleKey struct{ tool, rule, title, cwe string }
 
 func (r reportRedactor) redact(f *core.Finding) (changed bool) {
@@ -125,11 +108,7 @@ func (r reportRedactor) redact(f *core.Finding) (changed bool) {
 		before.PartialFingerprint != f.PartialFingerprint
 }
 
-// maxSearches bounds how many texts of a report the rules search, which takes them about 0.1 ms each. Of the texts
-// behind, every word that could be a token is masked.
-const maxSearches = 10_000
-
-// mask is maskSecrets, once for equal texts.
+// mask is maskSecrets, once for equal texts. After maxSearches texts it masks every word that could be a token instead.
 func (r reportRedactor) mask(text string) string {
 	masked, known := r.masked[text]
 	switch {
@@ -143,16 +122,8 @@ func (r reportRedactor) mask(text string) string {
 	return masked
 }
 
-const (
-	minMixed = 16 // bytes of a word with digits, upper and lower case
-	minPlain = 20 // bytes of a word with digits and one case
-)
-
-// tokenLike are the words for which maySecret stops, and some more.
-var tokenLike = regexp.MustCompile(`\b(\w{16,})`)
-
-// maySecret tells whether a text has a word that could be a token, or an address with a credential. Reports have
-// millions of texts, and the rules take long.
+// maySecret tells whether a text has a word that could be a token, or an address with a credential. It saves most of the
+// millions of texts of a report from the rules, which are slow.
 func maySecret(text string) bool {
 	length, digit, upper, lower := 0, false, false, false
 	for i := range len(text) {
@@ -177,21 +148,68 @@ func maySecret(text string) bool {
 	return strings.Contains(text, "-----BEGIN")
 }
 
-var (
-	// addressed are the user and password in an address.
-	addressed = regexp.MustCompile(`(://)[^/\s@'"<>]+@`)
-	// asked are the parameters and headers that bear credentials.
-	asked = regexp.MustCompile(`(?i)([?&](?:access_token|private_token|job_token|token|api_?key|secret|password|signature|sig)=|` +
-		`\bauthorization: *(?:basic|bearer|token) +|\b(?:private-token|job-token|x-api-key): *)[^\s&'"]+`)
-)
+// RedactText makes what a program said fit to be stored, shown and posted: on one line, without terminal escapes, without
+// secrets, and without the credentials that are given, those of the task at hand.
+func RedactText(text string, known ...string) string {
+	text = core.Printable(core.WithoutEscapes(text))
+	text = core.LongestFirst(masksOf(known)).Replace(text)
+	return strings.Join(strings.Fields(maskSecrets(text)), " ")
+}
 
-// Redactor takes the secrets that the built-in rules found in a text out of it.
+func masksOf(known []string) map[string]string {
+	masks := map[string]string{}
+	for _, secret := range known {
+		masks[secret] = credentialMask
+	}
+	delete(masks, "")
+	return masks
+}
+
+// maskSecrets masks the credentials of this process, those in addresses and headers, and what the built-in rules know.
+func maskSecrets(text string) string {
+	if ours := credentials.Load(); ours != nil {
+		text = ours.Replace(text)
+	}
+	text = addressed.ReplaceAllString(text, "$1"+credentialMask+"@")
+	text = requested.ReplaceAllString(text, "$1"+credentialMask)
+	return maskByRules(text)
+}
+
+func maskByRules(text string) (masked string) {
+	defer func() {
+		if recover() != nil { // a panic of the library, whose message may hold the text
+			masked = hidden
+		}
+	}()
+	detector, err := SecretRules()
+	if err != nil {
+		return hidden
+	}
+	leaks := detector.DetectContext(context.Background(), detect.Fragment{Raw: text, StartLine: 1}) //nolint:staticcheck // the only type until v9
+	return NewRedactor(leaks).Text(text, nil)
+}
+
+// SecretRules are the built-in rules. They are loaded once in a process, because the library reads its rules through
+// global state and logs, secrets included, through a global logger. Configuration files and gitleaks:allow comments of the
+// repository are ignored: the author of a leak must not be able to hide it.
+var SecretRules = sync.OnceValues(func() (*detect.Detector, error) {
+	logging.Logger = zerolog.Nop()
+	detector, err := detect.NewDetectorDefaultConfig()
+	if err != nil {
+		return nil, fmt.Errorf("loading the rules of gitleaks: %w", err)
+	}
+	detector.IgnoreGitleaksAllow = true
+	detector.MaxDecodeDepth = maxDecodeDepth
+	return detector, nil
+})
+
+// Redactor masks the secrets that the built-in rules found in a text.
 type Redactor struct {
 	masks   *strings.Replacer
 	encoded map[int]bool // lines on which a secret stands in encoded form, where it cannot be masked
 }
 
-// NewRedactor takes what the rules found in one text, whose lines are numbered from 1.
+// NewRedactor takes what the rules found in one text. Its lines are numbered from 1.
 func NewRedactor(leaks []report.Finding) Redactor {
 	masks, encoded := map[string]string{}, map[int]bool{}
 	for _, leak := range leaks {
@@ -213,12 +231,12 @@ func NewRedactor(leaks []report.Finding) Redactor {
 // Encoded tells whether a secret stands on a line that cannot be masked in it.
 func (r Redactor) Encoded(line int) bool { return r.encoded[line] }
 
-// Line masks the secrets in a line, and what a rule that stops too early leaves of them.
+// Line masks the secrets in a line, and the rest of a secret where a rule matched only a part of it.
 func (r Redactor) Line(line string) string {
 	return remainder.ReplaceAllString(r.masks.Replace(line), "$1")
 }
 
-// Text masks the secrets in the whole text, and hides the lines on which somebody else found one that the rules do not
+// Text masks the secrets in the whole text, and hides the lines on which another scanner found one that the rules do not
 // know. The lines keep their numbers.
 func (r Redactor) Text(text string, secret map[int]bool) string {
 	lines := strings.Split(text, "\n")
@@ -232,28 +250,3 @@ func (r Redactor) Text(text string, secret map[int]bool) string {
 }
 
 var remainder = regexp.MustCompile(`[A-Za-z0-9+_-]*(` + core.MaskPrefix + `[0-9a-f]{4})[A-Za-z0-9+_-]*`)
-
-// maskSecrets takes out of a text what is a credential of ours, one of an address or a header, or a secret by the built-in
-// rules.
-func maskSecrets(text string) string {
-	if ours := credentials.Load(); ours != nil {
-		text = ours.Replace(text)
-	}
-	text = addressed.ReplaceAllString(text, "$1"+credentialMask+"@")
-	text = asked.ReplaceAllString(text, "$1"+credentialMask)
-	return maskByRules(text)
-}
-
-func maskByRules(text string) (masked string) {
-	defer func() {
-		if recover() != nil { // of the library, which knows the text by now
-			masked = hidden
-		}
-	}()
-	detector, err := SecretRules()
-	if err != nil {
-		return hidden
-	}
-	leaks := detector.DetectContext(context.Background(), detect.Fragment{Raw: text, StartLine: 1}) //nolint:staticcheck // the only type until v9
-	return NewRedactor(leaks).Text(text, nil)
-}

@@ -86,7 +86,7 @@ func TestParseMasksWhatTheRulesKnow(t *testing.T) {
 	}
 }
 
-func TestWords(t *testing.T) {
+func TestRedactText(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"it broke\n\tat line 3 ":                                     "it broke at line 3",
@@ -100,11 +100,11 @@ func TestWords(t *testing.T) {
 		"write to ada@example.com, see https://example.com/@ada":     "write to ada@example.com, see https://example.com/@ada",
 		"": "",
 	} {
-		got := reports.Words(text, "s3cr3t-of-job", "")
+		got := reports.RedactText(text, "s3cr3t-of-job", "")
 		if got != want {
 			t.Errorf("%q: want %q, got %q", text, want, got)
 		}
-		if again := reports.Words(got); again != got {
+		if again := reports.RedactText(got); again != got {
 			t.Errorf("%q: again %q", got, again)
 		}
 	}
@@ -114,7 +114,7 @@ func TestHideCredentials(t *testing.T) {
 	reports.HideCredentials("a-webhook/secret", "short")
 	defer reports.HideCredentials()
 	const want = "it said: [credential] and [credential], short"
-	if got := reports.Words("it said: a-webhook/secret and a-webhook%2Fsecret, short"); got != want {
+	if got := reports.RedactText("it said: a-webhook/secret and a-webhook%2Fsecret, short"); got != want {
 		t.Errorf("want %q, got %q", want, got)
 	}
 }

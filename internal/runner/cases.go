@@ -75,17 +75,17 @@ func readExhibit(root *os.Root, name string, all []core.Finding) *exhibit {
 }
 
 // question is how the AI hears of a finding: without the secrets of its file, in the scanner's words neither.
-func (s suspect) question(ctx context.Context) (ai.Case, error) {
+func (s suspect) question(ctx context.Context) (ai.ReviewRequest, error) {
 	if s.file.shown == "" {
 		shown, redactor, err := cover(ctx, s.file.name, s.file.source, s.file.findings)
 		if err != nil {
-			return ai.Case{}, err
+			return ai.ReviewRequest{}, err
 		}
 		s.file.shown, s.file.redactor = shown, redactor
 	}
 	f := s.finding
 	f.Title, f.Message = s.file.redactor.Line(f.Title), s.file.redactor.Line(f.Message)
-	return ai.Case{Finding: f, Source: s.file.source, Shown: s.file.shown}, nil
+	return ai.ReviewRequest{Finding: f, Source: s.file.source, Shown: s.file.shown}, nil
 }
 
 // readText reads a text file of the checkout. Neither the repository nor the scanner, who chose the name, can make it

@@ -93,7 +93,7 @@ func judge(name string, state *os.ProcessState, output, words string) (core.Repo
 	if err == nil && (state.Success() || state.Exited() && report.Results > 0 || report.Failure != "") {
 		return report, nil
 	}
-	said := cmp.Or(reports.Words(words), "nothing")
+	said := cmp.Or(reports.RedactText(words), "nothing")
 	if err != nil {
 		return core.Report{}, fmt.Errorf("%s ended with %s and left no report that can be read (%w); it said: %s",
 			name, state, err, said)

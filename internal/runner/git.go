@@ -150,7 +150,7 @@ func (g gitRunner) lastWords(stderr string) string {
 			}
 		}
 	}
-	line = reports.Words(line, credentialParts(g.remote.Authorization)...)
+	line = reports.RedactText(line, credentialParts(g.remote.Authorization)...)
 	if len(line) > limit {
 		line = strings.ToValidUTF8(line[:limit], "") + "…"
 	}

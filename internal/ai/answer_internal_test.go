@@ -15,7 +15,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(`{"verdict":"true_positive","confidence":1,"reasoning":"r","evidence":["import os"],` +
 		`"patch":"--- a/f\n+++ b/f\n@@ -1 +1 @@\n-import os\n+import sys\n"}`)
 	verdicts := []core.AIVerdict{core.AITruePositive, core.AIFalsePositive, core.AIUnsure}
-	about := Case{Finding: core.Finding{File: "f"}, Source: "import os\n", Shown: "import os\n"}
+	about := ReviewRequest{Finding: core.Finding{File: "f"}, Source: "import os\n", Shown: "import os\n"}
 	f.Fuzz(func(t *testing.T, content string) {
 		o, err := parse(content)
 		if err != nil {
