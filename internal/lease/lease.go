@@ -49,8 +49,8 @@ type Worker[T, R any] struct {
 	Settle func(context.Context, T, R) error
 	// Release gives a row back whose work has no result. It is nil for rows that are left to the end of their lease.
 	Release func(context.Context, T) error
-	// Done is called last for each claimed row, whatever happened; may be nil.
-	Done func(T)
+	// Done is called last for each claimed row, whether it was settled or not; may be nil. ctx may have ended.
+	Done func(context.Context, T)
 }
 
 // One is the Claim of a job whose rows are claimed one by one: claim answers core.ErrNotFound if none is due.
@@ -123,7 +123,7 @@ func (w Worker[T, R]) begin(ctx context.Context, in *places) (worked bool, err e
 // Do works on a row that is claimed already and settles it. An error means that it could not be settled.
 func (w Worker[T, R]) Do(ctx context.Context, row T) (result R, err error) {
 	if w.Done != nil {
-		defer w.Done(row)
+		defer w.Done(ctx, row)
 	}
 	ends := time.Now().Add(w.Lease)
 	working, release := w.keepLease(ctx, row)

@@ -153,7 +153,7 @@ func TestConflictEndsTheWork(t *testing.T) {
 		w.Extend = func(context.Context, row) error { return core.ErrConflict }
 		w.Release = func(context.Context, row) error { t.Error("a row of another worker was released"); return nil }
 		done := 0
-		w.Done = func(row) { done++ }
+		w.Done = func(context.Context, row) { done++ }
 		start := time.Now()
 		if worked, err := w.Once(t.Context()); !worked || err != nil {
 			t.Errorf("worked %t, %v", worked, err)

@@ -79,7 +79,7 @@ func (b *bench) get(t *testing.T, reference string) (core.Scan, core.Job, []core
 
 func (b *bench) mustWork(t *testing.T, want bool) {
 	t.Helper()
-	if worked, err := b.once(t.Context(), b.Worker); worked != want || err != nil {
+	if worked, err := b.jobs(b.Worker).Once(t.Context()); worked != want || err != nil {
 		t.Fatalf("want worked %t, got %t, %v", want, worked, err)
 	}
 }

@@ -17,15 +17,13 @@ const changesTimeout = time.Minute
 
 // changesSince tells what became of the lines of the commit that the job's findings are compared with. It is an aid:
 // without it, findings are recognised by their code alone, so that no failure of it fails the job.
-func (r *Runner) changesSince(
-	ctx context.Context, space workspace, remote platforms.Remote, job core.Job, scan core.Scan,
-) *core.Changes {
-	log := r.Log.With(about(job, scan)...)
-	scan, err := r.Platforms.FindMergeBase(ctx, scan, r.Jobs.RecordMergeBase)
+func (r *Runner) changesSince(ctx context.Context, space workspace, remote platforms.Remote, t *task) *core.Changes {
+	log := r.Log.With(t.attrs()...)
+	scan, err := r.Platforms.FindMergeBase(ctx, t.scan, r.Jobs.RecordMergeBase)
 	if err != nil {
 		log.Info("merge base not known, compared with the default branch", keyError, err)
 	}
-	base, err := r.Jobs.GetBaseline(ctx, scan, job)
+	base, err := r.Jobs.GetBaseline(ctx, scan, t.job)
 	if err != nil {
 		if !errors.Is(err, core.ErrNotFound) {
 			log.Warn("baseline not known", keyError, err)

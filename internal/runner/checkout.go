@@ -18,7 +18,7 @@ import (
 )
 
 // fetchCommit checks sha out into the workspace's source directory, without history, tags, submodules and LFS objects.
-// Errors are sentences without the credential; they are passing where another try may help.
+// Errors are sentences without the credential; they are retryable where another try may help.
 func fetchCommit(ctx context.Context, space workspace, remote platforms.Remote, sha string) error {
 	if err := fetchable(remote.URL, sha); err != nil {
 		return err
@@ -119,18 +119,18 @@ func (g gitRunner) explain(ctx context.Context, sha string, failure error) error
 		return failure
 	}
 	if errors.As(failure, new(cut)) {
-		return passing{fmt.Errorf("%s cannot be fetched: it is too slow, or broke off before the end; check how it does and "+
+		return retryable{fmt.Errorf("%s cannot be fetched: it is too slow, or broke off before the end; check how it does and "+
 			"that it can be reached from here, through every proxy: %w", g.remote.URL, failure), true}
 	}
 	if g.runAuthorized(ctx, "ls-remote", "--quiet", "--", g.remote.URL, "HEAD") == nil {
-		return passing{fmt.Errorf("%s does not hand out commit %s: it is gone after a force push, holds what git refuses, "+
+		return retryable{fmt.Errorf("%s does not hand out commit %s: it is gone after a force push, holds what git refuses, "+
 			"or the server lets no commit be fetched by its id (uploadpack.allowAnySHA1InWant): %w",
 			g.remote.URL, core.ShortSHA(sha), failure), false}
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return passing{fmt.Errorf("%s cannot be fetched: check that it can be reached from here and that the platform's "+
+	return retryable{fmt.Errorf("%s cannot be fetched: check that it can be reached from here and that the platform's "+
 		"token may read the project: %w", g.remote.URL, failure), isAway(ctx, g.remote)}
 }
 

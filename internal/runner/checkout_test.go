@@ -102,8 +102,8 @@ func TestFetchCommitFailures(t *testing.T) {
 	t.Cleanup(broken.Close)
 
 	tests := map[string]struct {
-		url, sha, want string
-		passing, away  bool
+		url, sha, want  string
+		retryable, away bool
 	}{
 		"a commit that is not there":    {here, strings.Repeat("a", 40), "does not hand out commit aaaaaaa", true, false},
 		"a project that is not there":   {server.remote("q").URL, sha, "may read the project", true, false},
@@ -122,9 +122,9 @@ func TestFetchCommitFailures(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "hunter2") {
 				t.Errorf("want ...%s..., got %v", test.want, err)
 			}
-			var found passing
-			if got := errors.As(err, &found); got != test.passing || found.away != test.away {
-				t.Errorf("want passing %t and away %t, got %t and %t", test.passing, test.away, got, found.away)
+			var found retryable
+			if got := errors.As(err, &found); got != test.retryable || found.away != test.away {
+				t.Errorf("want retryable %t and away %t, got %t and %t", test.retryable, test.away, got, found.away)
 			}
 		})
 	}
@@ -321,7 +321,7 @@ func TestFetchCommitCountsPathsBeforeItLaysThemOut(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), "runner.max_paths") {
 				t.Errorf("want ...%s..., got %v", test.want, err)
 			}
-			if errors.As(err, new(passing)) {
+			if errors.As(err, new(retryable)) {
 				t.Error("another try does not help")
 			}
 			if got := tree(t, space.source, true); len(got) > 0 {

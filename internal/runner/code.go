@@ -23,21 +23,22 @@ const (
 
 // showCode keeps the lines around the findings of an ended job that people look at, secrets masked. No commit status
 // waits for it; findings that are left without, for the time or after a crash, have the link to their place.
-func (r *Runner) showCode(ctx context.Context, job core.Job, scan core.Scan, all []core.Finding, space workspace) {
-	if space.source == "" || len(all) == 0 {
+func (r *Runner) showCode(ctx context.Context, t *task) {
+	all := t.saved.Findings
+	if len(all) == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, codeTime, fmt.Errorf("it took more than %s", codeTime))
 	defer cancel()
-	found, err := r.Jobs.ListUnshown(ctx, job, maxShown)
+	found, err := r.Jobs.ListUnshown(ctx, t.job, maxShown)
 	if err == nil && len(found) > 0 {
-		quoteCode(ctx, found, all, space.source)
+		quoteCode(ctx, found, all, t.space.source)
 		keeping, cancel := context.WithTimeout(context.WithoutCancel(ctx), codeTime)
 		defer cancel()
-		err = r.Jobs.PutCode(keeping, job, found)
+		err = r.Jobs.PutCode(keeping, t.job, found)
 	}
 	if err != nil {
-		r.Log.With(about(job, scan)...).Warn("code around findings not kept", keyError, err)
+		r.Log.Warn("code around findings not kept", append(t.attrs(), keyError, err)...)
 	}
 }
 

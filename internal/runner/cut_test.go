@@ -54,7 +54,7 @@ func TestFetchCommitSaysWhenTheServerIsCutOff(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), "too slow, or broke off") || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("want what to do about a slow server, and ...%s..., got %v", test.want, err)
 			}
-			if found := new(passing); !errors.As(err, found) || !found.away {
+			if found := new(retryable); !errors.As(err, found) || !found.away {
 				t.Errorf("want it waited for, got %+v", found)
 			}
 		})

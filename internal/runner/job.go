@@ -5,73 +5,166 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
+	"time"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/lease"
+	"github.com/scanhook/scanhook/internal/poll"
 	"github.com/scanhook/scanhook/internal/reports"
 	"github.com/scanhook/scanhook/platforms"
+	"github.com/scanhook/scanhook/store"
+)
+
+// Keys of the log.
+const (
+	keyError    = "error"
+	keyFindings = "findings"
+	keyJob      = "job"
+	keyProject  = "project"
+	keyScan     = "scan"
+	keyScanner  = "scanner"
+	keySHA      = "commit"
+)
+
+const (
+	handover     = 20 * time.Second // for a stopping process to settle or give back what it has
+	stepTimeout  = 2 * time.Minute  // for the store to take the largest report
+	shortestStep = 5 * time.Second  // a claim or an extension may take so long however short leases are, in tests
 )
 
 // crashed is the failure of a job that panicked; the log has the rest.
 const crashed = "the scan crashed inside Scanhook: see the log, and please report it"
 
-// passing is a failure that may be gone at the next try: a fresh commit that has not reached every replica of the
-// platform or, away then, a platform that is out of reach.
-type passing struct {
-	error
-	away bool
+// task is a claimed job.
+type task struct {
+	job   core.Job
+	scan  core.Scan
+	space workspace    // zero before it is made
+	saved *core.Report // nil before the store has it
 }
 
-func (p passing) Unwrap() error { return p.error }
+func (t *task) attrs() []any {
+	return []any{
+		keyJob, t.job.ID, keyScan, t.scan.ReferenceID, keyScanner, t.job.Scanner,
+		keyProject, t.scan.ProjectName, keySHA, t.scan.CommitSHA,
+	}
+}
 
-// examine does the work of one job. Whatever goes wrong is the report's Failure, a panic in a scanner's library too;
-// again says so where another try may succeed.
-func (r *Runner) examine(
-	ctx context.Context, job core.Job, scan core.Scan, space *workspace,
-) (report core.Report, again *passing) {
+// outcome is what a job comes to.
+type outcome struct {
+	report core.Report
+	retry  *store.Retry // instead of the report, as long as there are tries left; nil if another try cannot help
+	level  slog.Level   // at which the retry is logged
+}
+
+// jobs is a worker that has one job at a time.
+func (r *Runner) jobs(worker string) lease.Worker[*task, outcome] {
+	return lease.Worker[*task, outcome]{
+		Name: "runner", Log: r.Log, Attrs: (*task).attrs, Wake: r.Jobs.Changed(),
+		Every: claimEvery, Lease: r.Lease, Handover: handover,
+		Claim:  lease.One(func(ctx context.Context) (*task, error) { return r.claim(ctx, worker) }),
+		Extend: r.extend, Work: r.work, Settle: r.settle, Release: r.giveBack, Done: r.done,
+	}
+}
+
+// claim returns core.ErrNotFound if there is no job, or this host cannot run any.
+func (r *Runner) claim(ctx context.Context, worker string) (*task, error) {
+	if !r.canWork(ctx) {
+		return nil, core.ErrNotFound
+	}
+	by := store.Claimant{Worker: worker, Scanners: r.claimable, Lease: r.Lease, Blind: r.database.InGrace()}
+	t := new(task)
+	err := r.shortStep(ctx, func(ctx context.Context) (err error) {
+		t.job, t.scan, err = r.Jobs.ClaimJob(ctx, by)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("claiming a job: %w", err)
+	}
+	return t, nil
+}
+
+func (r *Runner) extend(ctx context.Context, t *task) error {
+	return r.shortStep(ctx, func(ctx context.Context) error { return r.Jobs.ExtendLease(ctx, t.job, r.Lease) })
+}
+
+// shortStep is a step that is over at once unless the database hangs, which counts as an outage before a lease can expire.
+// An embedded database does not hang: a step that takes long waits behind large reports.
+func (r *Runner) shortStep(ctx context.Context, step func(context.Context) error) error {
+	if !r.Jobs.Shared() {
+		return r.database.Observe(ctx, step)
+	}
+	return r.database.Within(ctx, max(r.Lease/3, shortestStep), step)
+}
+
+func (r *Runner) step(ctx context.Context, step func(context.Context) error) error {
+	return r.database.Within(ctx, stepTimeout, step)
+}
+
+// work scans the commit. An interrupted job has no outcome: its report may be about the interruption.
+func (r *Runner) work(ctx context.Context, t *task) (outcome, error) {
+	report, again := r.examine(ctx, t)
+	if ctx.Err() != nil {
+		return outcome{}, context.Cause(ctx)
+	}
+	return r.decide(ctx, t, report, again), nil
+}
+
+// retryable is a failure that may be gone at the next try.
+type retryable struct {
+	error
+	away bool // for as long as the scan has time: this host or the platform will recover
+}
+
+func (f retryable) Unwrap() error { return f.error }
+
+// examine makes the report of a job. Whatever goes wrong is the report's Failure, including a panic in a scanner's library;
+// again is not nil if another try may succeed.
+func (r *Runner) examine(ctx context.Context, t *task) (report core.Report, again *retryable) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			r.Log.Error("scan panicked", keyScanner, job.Scanner, keyError, cause, "stack", string(debug.Stack()))
+			r.Log.Error("scan panicked", keyScanner, t.job.Scanner, keyError, cause, "stack", string(debug.Stack()))
 			report, again = core.Report{Failure: crashed}, nil
 		}
 	}()
-	report, err := r.scanCommit(ctx, job, scan, space)
+	report, err := r.scanCommit(ctx, t)
 	if err != nil {
 		if fault := faultOf(err, r.TempDir); fault != nil {
-			err = passing{fault, true}
+			err = retryable{fault, true}
 		}
 		report.Failure = err.Error()
 	}
-	reports.Redact(&report) // the one place behind git, scanners and the checkout
-	if may := new(passing); errors.As(err, may) {
+	reports.Redact(&report) // once, after git, the scanner and the checkout have added to it
+	if may := new(retryable); errors.As(err, may) {
 		again = may
 	}
 	return report, again
 }
 
-// scanCommit returns the findings that it has even where it returns an error. It makes the workspace, which the caller
-// clears away.
-func (r *Runner) scanCommit(ctx context.Context, job core.Job, scan core.Scan, made *workspace) (core.Report, error) {
-	scanner, configured := r.Scanners[job.Scanner]
+// scanCommit returns findings even if it returns an error. It makes the workspace of the task.
+func (r *Runner) scanCommit(ctx context.Context, t *task) (core.Report, error) {
+	scanner, configured := r.Scanners[t.job.Scanner]
 	if !configured {
-		return core.Report{}, fmt.Errorf("no scanner called %q is configured: add it to scanners", job.Scanner)
+		return core.Report{}, fmt.Errorf("no scanner called %q is configured: add it to scanners", t.job.Scanner)
 	}
 	space, err := newWorkspace(r.TempDir, r.MaxDisk)
 	if err != nil {
 		return core.Report{}, err
 	}
 	space.maxPaths = r.MaxPaths
-	*made = space
-	remote, err := r.remoteOf(ctx, scan)
+	t.space = space
+	remote, err := r.remoteOf(ctx, t.scan)
 	if err != nil {
 		return core.Report{}, err
 	}
-	if err := checkOut(ctx, space, remote, scan); err != nil {
+	if err := checkOut(ctx, space, remote, t.scan); err != nil {
 		return core.Report{}, err
 	}
-	report, err := r.runScanner(ctx, job.Scanner, scanner, space)
+	report, err := r.runScanner(ctx, t.job.Scanner, scanner, space)
 	lookAround(report.Findings, space.source)
-	report.Changes = r.changesSince(ctx, space, remote, job, scan)
+	report.Changes = r.changesSince(ctx, space, remote, t)
 	return report, err
 }
 
@@ -82,7 +175,7 @@ func (r *Runner) remoteOf(ctx context.Context, scan core.Scan) (platforms.Remote
 	}
 	remote, err := platform.Remote(ctx, scan.ProjectName)
 	if err != nil {
-		return platforms.Remote{}, passing{fmt.Errorf("asking platforms.%s how to fetch %s: %w",
+		return platforms.Remote{}, retryable{fmt.Errorf("asking platforms.%s how to fetch %s: %w",
 			scan.SourcePlatform, scan.ProjectName, err), false}
 	}
 	return remote, nil
@@ -110,4 +203,85 @@ func (r *Runner) runScanner(ctx context.Context, name string, scanner Scanner, s
 	}
 	return core.Report{}, fmt.Errorf("scanners.%s has neither a command nor a known builtin: the one there is is %s",
 		name, builtinGitleaks)
+}
+
+// decide turns a failure that may pass into a retry. Faults of the host are logged once, not for each job.
+func (r *Runner) decide(ctx context.Context, t *task, report core.Report, again *retryable) outcome {
+	if again == nil {
+		return outcome{report: report}
+	}
+	retry := &store.Retry{Pause: poll.Backoff(retryPause, t.job.Failures, longestRetryPause), Reason: again.Error()}
+	if again.away {
+		retry.Pause = poll.Backoff(retryPause, t.job.Attempt-1, longestRetryPause)
+		retry.Until = r.Jobs.DeadlineOf(t.scan)
+	}
+	level := slog.LevelWarn
+	if errors.As(again.error, new(machineFault)) {
+		level = slog.LevelDebug
+		if r.reportFault(ctx, again.error) {
+			retry.Pause = probeEvery // then it runs here or on another host, or is not claimed
+		}
+	}
+	return outcome{report, retry, level}
+}
+
+// settle gives the job back for another try, or else hands its report over.
+func (r *Runner) settle(ctx context.Context, t *task, end outcome) error {
+	if end.retry != nil {
+		err := r.step(ctx, func(ctx context.Context) error { return r.Jobs.RetryJob(ctx, t.job, *end.retry) })
+		if err == nil {
+			r.Log.Log(ctx, end.level, "job failed, it will be tried again", append(t.attrs(), keyError, end.retry.Reason)...)
+			return nil
+		}
+		if !errors.Is(err, core.ErrConflict) {
+			return fmt.Errorf("retrying job %d: %w", t.job.ID, err)
+		}
+		// There is no try left, or another worker has the job, which the next step finds out.
+	}
+	return r.finish(ctx, t, end.report)
+}
+
+// finish hands the report over. A report that the store can never take fails the job: another scan would make the same one.
+func (r *Runner) finish(ctx context.Context, t *task, report core.Report) error {
+	err := r.step(ctx, func(ctx context.Context) error { return r.Jobs.FinishJob(ctx, t.job, report) })
+	if err != nil {
+		err = fmt.Errorf("settling job %d: %w", t.job.ID, err)
+	}
+	switch {
+	case errors.Is(err, core.ErrConflict), errors.Is(err, core.ErrUnavailable):
+		return err
+	case err != nil:
+		failed := core.Report{Failure: "its report could not be stored: see the log, and please report it"}
+		return errors.Join(err, r.step(ctx, func(ctx context.Context) error { return r.Jobs.FinishJob(ctx, t.job, failed) }))
+	case report.Failure != "":
+		r.Log.Warn("job failed", append(t.attrs(), keyError, report.Failure)...)
+	default:
+		r.Log.Info("job done", append(t.attrs(), keyFindings, len(report.Findings))...)
+	}
+	t.saved = &report
+	return nil
+}
+
+// giveBack returns a job that a stopping process could not finish.
+func (r *Runner) giveBack(ctx context.Context, t *task) error {
+	err := r.step(ctx, func(ctx context.Context) error { return r.Jobs.ReturnJob(ctx, t.job) })
+	if err != nil {
+		return fmt.Errorf("giving job %d back: %w", t.job.ID, err)
+	}
+	r.Log.Info("job given back", t.attrs()...)
+	return nil
+}
+
+// done takes out of the workspace what is needed later, and removes it.
+func (r *Runner) done(ctx context.Context, t *task) {
+	if t.space.root == "" {
+		return
+	}
+	if t.saved != nil {
+		r.showCode(ctx, t)
+		r.askLater(ctx, t)
+	}
+	if err := t.space.remove(); err != nil {
+		r.Log.Error("workspace not removed, remove it by hand", "dir", t.space.root, keyError, err)
+	}
 }

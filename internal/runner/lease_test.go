@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/lease"
 	"github.com/scanhook/scanhook/store"
 )
 
@@ -23,7 +24,7 @@ func (b *bench) begin(ctx context.Context, t *testing.T, dir string) (done chan 
 	t.Helper()
 	done = make(chan error, 1)
 	go func() {
-		_, err := b.once(ctx, b.Worker)
+		_, err := b.jobs(b.Worker).Once(ctx)
 		done <- err
 	}()
 	for len(glob(dir, "begun")) == 0 {
@@ -42,8 +43,8 @@ func glob(dir, name string) []string {
 }
 
 // there is a worker of another process.
-func there(b *bench, lease time.Duration) store.Claimant {
-	return store.Claimant{Worker: "there", Scanners: b.claimable, Lease: lease}
+func there(b *bench, term time.Duration) store.Claimant {
+	return store.Claimant{Worker: "there", Scanners: b.claimable, Lease: term}
 }
 
 // The lease is watched in real time, because the scanner is a real process.
@@ -113,13 +114,13 @@ func TestNobodyIsTakenForDeadAfterAnOutage(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, Scanner{Command: sh(clean)})
 	b.Lease = 300 * time.Millisecond
-	b.sight = newSight(b.Lease, false)
+	b.database = lease.NewAvailability(b.Lease, false)
 	b.accept(t, "acme/shop", b.server.commit(t, "acme/shop", files{"a": "b\n"}))
 	if _, _, err := b.Jobs.ClaimJob(t.Context(), there(b, time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	b.ahead.Add(int64(2 * time.Minute))
-	b.sight.note(time.Now(), core.ErrUnavailable)
+	_ = b.database.Observe(t.Context(), func(context.Context) error { return core.ErrUnavailable })
 	time.Sleep(b.Lease / 2)
 	b.mustWork(t, false)
 	time.Sleep(b.Lease)
@@ -136,8 +137,8 @@ func TestReportThatCannotBeStored(t *testing.T) {
 		t.Fatal(err)
 	}
 	report := core.Report{Findings: []core.Finding{{RuleID: "r", File: "a", Severity: "unheard of"}}}
-	if settled, err := b.settle(t.Context(), job, scan, report, nil); settled || err == nil {
-		t.Errorf("settled %t, %v, want the error", settled, err)
+	if err := b.settle(t.Context(), &task{job: job, scan: scan}, outcome{report: report}); err == nil {
+		t.Error("want the error of the store")
 	}
 	if scan, job, _ := b.get(t, reference); job.State != core.JobFailed || !strings.Contains(scan.Error, "could not be stored") {
 		t.Errorf("want the job failed with the reason, got %s: %s", job.State, scan.Error)

@@ -17,7 +17,7 @@ import (
 // pass lets time pass, so that what waits is tried again.
 func (b *bench) pass(d time.Duration) {
 	b.ahead.Add(int64(d))
-	b.machine.tried = time.Time{}
+	b.host.probed = time.Time{}
 }
 
 // waits expects a job that is pending, with a reason, and a commit that shows it.

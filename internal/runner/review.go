@@ -37,18 +37,18 @@ type review struct {
 
 // askLater leaves the new findings of an ended job to the AI. That is an extra which no scan waits for: when there is
 // too much to do, or after a crash, they stay without its opinion.
-func (r *Runner) askLater(ctx context.Context, job core.Job, scan core.Scan, report core.Report, space workspace) {
-	if r.AI == nil || space.source == "" {
+func (r *Runner) askLater(ctx context.Context, t *task) {
+	if r.AI == nil {
 		return
 	}
-	log := r.Log.With(about(job, scan)...)
-	suspects, err := r.suspectsOf(ctx, job, report.Findings, space.source)
+	log := r.Log.With(t.attrs()...)
+	suspects, err := r.suspectsOf(ctx, t.job, t.saved.Findings, t.space.source)
 	switch {
 	case err != nil:
 		log.Warn("AI not asked", keyError, err)
 	case len(suspects) > 0:
 		select {
-		case r.reviews <- review{log: log, scan: scan, suspects: suspects}:
+		case r.reviews <- review{log: log, scan: t.scan, suspects: suspects}:
 		default:
 			log.Warn("AI not asked: it does not keep up, other scans wait for it", keyFindings, len(suspects))
 		}

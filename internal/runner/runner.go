@@ -3,9 +3,6 @@
 // Everything that it touches is a stranger's: the repository, what the git server answers, what a scanner prints. So
 // each job has a workspace of its own that is removed whatever happens, bounded in time and disk; git and the scanners
 // run without any of our environment; and what went wrong becomes the job's failure, a sentence for people.
-//
-// Reading order: runner.go, claim.go, sight.go, machine.go, settle.go, job.go, checkout.go, exec.go, gitleaks.go, snippets.go,
-// surroundings.go, changes.go, diff.go, review.go.
 package runner
 
 import (
@@ -20,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/scanhook/scanhook/internal/lease"
 	"github.com/scanhook/scanhook/internal/poll"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/store"
@@ -34,7 +32,7 @@ const (
 
 	fetchTimeout = 10 * time.Minute
 	retryPause   = 15 * time.Second // after the first try, then twice as long each time
-	lookEvery    = 2 * time.Second
+	claimEvery   = 2 * time.Second
 
 	longestRetryPause = 2 * time.Minute
 	sweepEvery        = 10 * time.Second
@@ -68,8 +66,8 @@ type Runner struct {
 	Config
 	claimable []string
 	reviews   chan review // wait for the AI
-	sight     *sight
-	machine   machine
+	database  *lease.Availability
+	host      host
 }
 
 // New makes a Runner; it does nothing until Run.
@@ -87,7 +85,7 @@ func New(cfg Config) *Runner {
 	}
 	return &Runner{
 		Config: cfg, claimable: slices.Sorted(maps.Keys(cfg.Scanners)), reviews: make(chan review, maxWaiting),
-		sight: newSight(cfg.Lease, cfg.Jobs.Shared()),
+		database: lease.NewAvailability(cfg.Lease, cfg.Jobs.Shared()),
 	}
 }
 
@@ -99,7 +97,7 @@ func (r *Runner) Run(ctx context.Context) {
 	}
 	var loops sync.WaitGroup
 	for n := range r.Workers {
-		loops.Go(func() { r.work(ctx, fmt.Sprintf("%s/%d", r.Worker, n+1)) })
+		loops.Go(func() { r.jobs(fmt.Sprintf("%s/%d", r.Worker, n+1)).Run(ctx) })
 	}
 	if r.AI != nil {
 		for range r.Workers {
@@ -117,28 +115,21 @@ func processName() string {
 	return fmt.Sprintf("%s/%d/%s", host, os.Getpid(), rand.Text()[:8])
 }
 
-func (r *Runner) work(ctx context.Context, worker string) {
-	poll.Loop{
-		Name: "runner", Every: lookEvery, Wake: r.Jobs.Changed(), Log: r.Log,
-		Once: func(ctx context.Context) (bool, error) { return r.once(ctx, worker) },
-	}.Run(ctx)
-}
-
-// sweep ends the scans whose deadline has passed and clears away after processes that were killed.
+// sweep ends the scans whose deadline has passed and removes the workspaces of processes that were killed.
 func (r *Runner) sweep(ctx context.Context) (bool, error) {
 	removeStale(r.TempDir, time.Now().Add(-staleAge))
-	ended, blind := 0, r.sight.blind()
+	ended, inGrace := 0, r.database.InGrace()
 	if fault := r.Fault(); fault != nil {
 		since := r.Jobs.Now().Add(-explainAfter)
-		err := r.within(ctx, stepTime, func(ctx context.Context) error {
+		err := r.step(ctx, func(ctx context.Context) error {
 			return r.Jobs.ExplainJobs(ctx, r.claimable, since, fault.Error())
 		})
 		if err != nil {
 			return false, err
 		}
 	}
-	err := r.within(ctx, stepTime, func(ctx context.Context) (err error) {
-		ended, err = r.Jobs.ExpireScans(ctx, blind)
+	err := r.step(ctx, func(ctx context.Context) (err error) {
+		ended, err = r.Jobs.ExpireScans(ctx, inGrace)
 		return err
 	})
 	if ended > 0 {

@@ -5,23 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 )
 
 const (
-	probeSize  = 1 << 20 // bytes that a workspace must have room for
-	probeTime  = 10 * time.Second
-	probeEvery = 5 * time.Second // while the machine is at fault
-	saidEvery  = time.Minute     // between two lines of the log
+	probeSize = 1 << 20 // bytes that a workspace must have room for
+	probeTime = 10 * time.Second
 )
 
 // machineFault is a failure for which neither the commit nor the scanner is to blame. It says what to do.
@@ -135,78 +130,4 @@ func GitVersion(ctx context.Context) (string, error) {
 		return "", startFault("git", err, os.TempDir())
 	}
 	return strings.TrimPrefix(strings.TrimSpace(string(said)), "git version "), nil
-}
-
-// machine is whether this host can work. While it cannot no job is claimed, for another replica may be able to.
-type machine struct {
-	fault atomic.Pointer[machineFault] // nil while it can
-	mu    sync.Mutex
-	tried time.Time
-	said  time.Time // when the log was told last
-	down  bool      // what it was told
-}
-
-// Fault is why no job starts here; nil while jobs do.
-func (r *Runner) Fault() error {
-	if fault := r.machine.fault.Load(); fault != nil {
-		return *fault
-	}
-	return nil
-}
-
-// canWork looks again now and then while the machine is at fault.
-func (r *Runner) canWork(ctx context.Context) bool {
-	if r.Fault() == nil {
-		return true
-	}
-	m := &r.machine
-	if !m.mu.TryLock() { // another worker looks
-		return false
-	}
-	defer m.mu.Unlock()
-	if time.Since(m.tried) >= probeEvery {
-		r.probe(ctx)
-	}
-	return r.Fault() == nil
-}
-
-// blame notes that a job failed for a fault of the machine, and tells whether all jobs would.
-func (r *Runner) blame(ctx context.Context, fault error) bool {
-	m := &r.machine
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.say(r.Log, fault)
-	r.probe(ctx)
-	return r.Fault() != nil
-}
-
-// probe does what every job does first.
-func (r *Runner) probe(ctx context.Context) {
-	m := &r.machine
-	fault := ProbeWorkspace(r.TempDir)
-	if fault == nil {
-		_, fault = GitVersion(ctx)
-	}
-	if ctx.Err() != nil { // who stops finds nothing out
-		return
-	}
-	m.tried = time.Now()
-	m.say(r.Log, fault)
-	if found := new(machineFault); errors.As(fault, found) {
-		m.fault.Store(found)
-	} else {
-		m.fault.Store(nil)
-	}
-}
-
-// say logs once that the machine is at fault, and once that it is not any more.
-func (m *machine) say(log *slog.Logger, fault error) {
-	switch {
-	case fault != nil && !m.down && time.Since(m.said) >= saidEvery:
-		log.Error("this machine is at fault, jobs wait", keyError, fault)
-		m.said, m.down = time.Now(), true
-	case fault == nil && m.down:
-		log.Info("this machine can work again")
-		m.down = false
-	}
 }
