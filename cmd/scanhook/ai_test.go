@@ -56,7 +56,7 @@ ai: {url: %q, model: judge-1, token: "sk-test-0123456789", may_dismiss: %t}
 repositories: [{match: "**"}]`
 
 // statusIs waits until the platform shows a commit's status with this state and text.
-func statusIs(t *testing.T, w *world, sha, state, text string) {
+func statusIs(t *testing.T, w *sandbox, sha, state, text string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -67,7 +67,7 @@ func statusIs(t *testing.T, w *world, sha, state, text string) {
 }
 
 // judgedFindings asks the API for a scan's findings when the AI has judged all of them.
-func judgedFindings(t *testing.T, w *world, n int) []map[string]any {
+func judgedFindings(t *testing.T, w *sandbox, n int) []map[string]any {
 	t.Helper()
 	return eventually(t, fmt.Sprintf("the AI to judge %d findings", n), func() ([]map[string]any, bool) {
 		var scans, findings struct{ Items []map[string]any }
@@ -93,9 +93,9 @@ func TestAIDismissesFindings(t *testing.T) {
 			g := &gullibleAI{}
 			service := httptest.NewServer(g)
 			t.Cleanup(service.Close)
-			w, sample := setup(t, worldConfig{kind: kind, extra: fmt.Sprintf(aiConfiguration, service.URL, true)})
+			w, sample := setup(t, sandboxConfig{kind: kind, extra: fmt.Sprintf(aiConfiguration, service.URL, true)})
 			w.platform.Fail(fakeforge.Hang(3*time.Second), fakeforge.BadGateway()) // the AI has to wait
-			startWorld(t, w)
+			startSandbox(t, w)
 			pushTo(t, w, "main", "", sample.Before)
 			if first := finalOf(t, w, sample.Before); first.Description != "1 new (1 high)" {
 				t.Errorf("before the AI has spoken: %s %q", first.State, first.Description)
@@ -129,8 +129,8 @@ func TestAIOnlySpeaks(t *testing.T) {
 	g := &gullibleAI{}
 	service := httptest.NewServer(g)
 	t.Cleanup(service.Close)
-	w, sample := setup(t, worldConfig{kind: "github", extra: fmt.Sprintf(aiConfiguration, service.URL, false)})
-	startWorld(t, w)
+	w, sample := setup(t, sandboxConfig{kind: "github", extra: fmt.Sprintf(aiConfiguration, service.URL, false)})
+	startSandbox(t, w)
 	pushTo(t, w, "main", "", sample.Head)
 	statusIs(t, w, sample.Head, "failure", "5 new (3 critical, 2 high)")
 	posted := len(w.platform.Statuses("acme/shop", sample.Head))

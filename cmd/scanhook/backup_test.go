@@ -11,8 +11,8 @@ import (
 // A backup that is taken while Scanhook runs serves in its place.
 func TestBackupIsRestored(t *testing.T) {
 	t.Parallel()
-	w, sample := setup(t, worldConfig{kind: "github"})
-	startWorld(t, w)
+	w, sample := setup(t, sandboxConfig{kind: "github"})
+	startSandbox(t, w)
 	pushTo(t, w, "main", "", sample.Head)
 	finalOf(t, w, sample.Head)
 

@@ -11,7 +11,7 @@ import (
 )
 
 // looksAfter lets the server's checks over webhooks have its turn at those of the projects.
-func looksAfter(t *testing.T, w *world, projects ...string) {
+func looksAfter(t *testing.T, w *sandbox, projects ...string) {
 	t.Helper()
 	set, err := platformsOf(w.config)
 	if err != nil {
@@ -33,7 +33,7 @@ func looksAfter(t *testing.T, w *world, projects ...string) {
 // asking the platform again.
 func TestCheckNamesWebhooksToMend(t *testing.T) {
 	t.Parallel()
-	w, sample := setup(t, worldConfig{kind: "gitlab"})
+	w, sample := setup(t, sandboxConfig{kind: "gitlab"})
 	hooks := map[string]fakeforge.Hook{
 		"acme/off":  {Failures: 40},
 		"acme/mute": {Events: []string{"tag_push_events", "pipeline_events"}},
@@ -78,7 +78,7 @@ func TestCheckTellsOfAWebhookOnce(t *testing.T) {
 	for name, mended := range map[string]bool{"broken still": false, "mended since": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w, _ := setup(t, worldConfig{kind: "gitlab", extra: "repositories: [{match: gitlab/acme/shop}]"})
+			w, _ := setup(t, sandboxConfig{kind: "gitlab", extra: "repositories: [{match: gitlab/acme/shop}]"})
 			command(t, "migrate", "--config", w.file(t)).expect(t, 0)
 			var hooks []fakeforge.Hook
 			for _, group := range []string{"acme", ""} {

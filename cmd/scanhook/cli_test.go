@@ -52,8 +52,8 @@ func writeFile(t *testing.T, text string) string {
 	return path
 }
 
-// file is the world's configuration on disk, with the secrets in it.
-func (w *world) file(t *testing.T) string {
+// file is the sandbox's configuration on disk, with the secrets in it.
+func (w *sandbox) file(t *testing.T) string {
 	t.Helper()
 	text := w.yaml
 	for name, value := range w.secrets {

@@ -16,7 +16,7 @@ func TestClockIsWrongForAWhile(t *testing.T) {
 	for name, jump := range map[string]time.Duration{"ahead": 2 * time.Hour, "back": -2 * time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w, sample := setup(t, worldConfig{kind: "github", extra: `
+			w, sample := setup(t, sandboxConfig{kind: "github", extra: `
 scanners: {later: {upload: true}}
 repositories: [{match: "**", scanners: [gitleaks, later], scan_timeout: 1h, supersede: false}]`})
 			var wrong atomic.Int64
@@ -25,7 +25,7 @@ repositories: [{match: "**", scanners: [gitleaks, later], scan_timeout: 1h, supe
 				Wall: func() time.Time { return time.Now().Add(time.Duration(wrong.Load())) },
 				Ran:  func() time.Duration { return time.Since(began) },
 			}
-			startWorld(t, w)
+			startSandbox(t, w)
 			pushTo(t, w, "main", "", sample.Before)
 			pendingOf(t, w, sample.Before)
 			wrong.Store(int64(jump))
@@ -46,7 +46,7 @@ repositories: [{match: "**", scanners: [gitleaks, later], scan_timeout: 1h, supe
 }
 
 // pendingOf waits for a commit's first status.
-func pendingOf(t *testing.T, w *world, sha string) {
+func pendingOf(t *testing.T, w *sandbox, sha string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

@@ -14,9 +14,9 @@ import (
 )
 
 // process starts `scanhook serve` as a process of its own and waits until it answers.
-func process(t *testing.T, w *world) *exec.Cmd { return processOf(t, w, os.Args[0]) }
+func process(t *testing.T, w *sandbox) *exec.Cmd { return processOf(t, w, os.Args[0]) }
 
-func processOf(t *testing.T, w *world, program string) *exec.Cmd {
+func processOf(t *testing.T, w *sandbox, program string) *exec.Cmd {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "config.yaml")
 	if err := os.WriteFile(file, []byte(w.yaml), 0o600); err != nil {
@@ -49,7 +49,7 @@ func TestKillAfterAcknowledging(t *testing.T) {
 		for _, kind := range kinds {
 			t.Run(kind, func(t *testing.T) {
 				t.Parallel()
-				w, sample := setup(t, worldConfig{kind: kind, database: e.URL(t)})
+				w, sample := setup(t, sandboxConfig{kind: kind, database: e.URL(t)})
 				w.release(t)
 				w.platform.Fail(fakeforge.Hang(5*time.Second), fakeforge.Hang(5*time.Second))
 				first := process(t, w)
@@ -70,7 +70,7 @@ func TestKillAfterAcknowledging(t *testing.T) {
 }
 
 // release frees Scanhook's address for a process.
-func (w *world) release(t *testing.T) {
+func (w *sandbox) release(t *testing.T) {
 	t.Helper()
 	if err := w.listeners[len(w.listeners)-1].Close(); err != nil {
 		t.Fatal(err)
@@ -80,7 +80,7 @@ func (w *world) release(t *testing.T) {
 // SIGTERM ends the process by itself, with nothing half done.
 func TestGracefulShutdown(t *testing.T) {
 	t.Parallel()
-	w, sample := setup(t, worldConfig{kind: "github"})
+	w, sample := setup(t, sandboxConfig{kind: "github"})
 	w.release(t)
 	cmd := process(t, w)
 	pushTo(t, w, "main", "", sample.Head)
@@ -97,7 +97,7 @@ func TestGracefulShutdown(t *testing.T) {
 // SIGHUP, which a closed terminal sends, ends nothing.
 func TestHangup(t *testing.T) {
 	t.Parallel()
-	w, sample := setup(t, worldConfig{kind: "github"})
+	w, sample := setup(t, sandboxConfig{kind: "github"})
 	w.release(t)
 	cmd := process(t, w)
 	for range 3 {

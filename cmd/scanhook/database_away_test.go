@@ -18,7 +18,7 @@ import (
 func TestServeWaitsForTheDatabase(t *testing.T) {
 	t.Parallel()
 	wire := storetest.NewWire(t)
-	w, sample := setup(t, worldConfig{kind: "github", database: wire.URL})
+	w, sample := setup(t, sandboxConfig{kind: "github", database: wire.URL})
 	w.release(t)
 	time.AfterFunc(3*time.Second, func() { wire.Connect(t) })
 	process(t, w)
@@ -32,7 +32,7 @@ func TestFrozenDatabase(t *testing.T) {
 	t.Parallel()
 	wire := storetest.NewWire(t)
 	wire.Connect(t)
-	w, sample := setup(t, worldConfig{kind: "github", database: wire.URL})
+	w, sample := setup(t, sandboxConfig{kind: "github", database: wire.URL})
 	w.release(t)
 	cmd := process(t, w)
 	pushTo(t, w, "main", "", sample.Before)
@@ -56,7 +56,7 @@ func TestFrozenDatabase(t *testing.T) {
 
 // refuses lets many pushes call at once, and wants each refused; the log tells whether that was before a platform would
 // have hung up.
-func refuses(t *testing.T, w *world) {
+func refuses(t *testing.T, w *sandbox) {
 	t.Helper()
 	began := time.Now()
 	var calls sync.WaitGroup

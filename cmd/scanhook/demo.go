@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"net/http"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,9 +22,12 @@ import (
 // demoTimeout ends a demo whose status never arrives; a large repository at PATH may take its scanner's ten minutes.
 const demoTimeout = 12 * time.Minute
 
-// demo tells the story of a push, step by step.
+// shownFindings is how many findings of each commit a demo prints.
+const shownFindings = 10
+
+// demo shows a push, step by step.
 type demo struct {
-	world   *world
+	sandbox *sandbox
 	out     io.Writer
 	project string
 	step    int
@@ -62,7 +66,7 @@ func runDemo(ctx context.Context, out io.Writer, log *slog.Logger, kind string, 
 	if err != nil {
 		return err
 	}
-	w, err := newWorld(ctx, worldConfig{kind: kind, dir: dir, log: log})
+	w, err := newSandbox(ctx, sandboxConfig{kind: kind, dir: dir, log: log})
 	if err != nil {
 		return err
 	}
@@ -73,8 +77,8 @@ func runDemo(ctx context.Context, out io.Writer, log *slog.Logger, kind string, 
 		return err
 	}
 	w.platform.AddRepository(fakeforge.Repository{Project: project, Dir: checkout.Dir, DefaultBranch: checkout.Branch})
-	d := &demo{world: w, out: out, project: project}
-	final, err := d.tell(ctx, checkout, len(args) == 0)
+	d := &demo{sandbox: w, out: out, project: project}
+	final, err := d.run(ctx, checkout, len(args) == 0)
 	if err != nil {
 		return err
 	}
@@ -101,12 +105,11 @@ func demoRepository(ctx context.Context, dir string, args []string) (fakeforge.C
 	return checkout, "demo/" + strings.TrimLeft(name, ".-"), err
 }
 
-// tell pushes the repository's last commit, and of the sample the one before it first, so that there is something to
-// compare with.
-func (d *demo) tell(ctx context.Context, checkout fakeforge.Checkout, sample bool) (fakeforge.Status, error) {
+// run pushes the repository's last commit. The sample's first commit is pushed before it, as the baseline.
+func (d *demo) run(ctx context.Context, checkout fakeforge.Checkout, sample bool) (fakeforge.Status, error) {
 	ctx, cancel := context.WithTimeout(ctx, demoTimeout)
 	defer cancel()
-	d.say("A fake forge (%s) runs at %s, Scanhook at %s.", d.world.kind, d.world.platform.Base(), d.world.scanhook)
+	d.say("A fake forge (%s) runs at %s, Scanhook at %s.", d.sandbox.kind, d.sandbox.platform.Base(), d.sandbox.scanhook)
 	before := ""
 	if sample {
 		if _, err := d.push(ctx, checkout, "", checkout.Before); err != nil {
@@ -120,7 +123,7 @@ func (d *demo) tell(ctx context.Context, checkout fakeforge.Checkout, sample boo
 // push takes one commit from the webhook to its final status.
 func (d *demo) push(ctx context.Context, checkout fakeforge.Checkout, before, sha string) (fakeforge.Status, error) {
 	started := time.Now()
-	delivery, err := d.world.push(ctx, fakeforge.PushSpec{
+	delivery, err := d.sandbox.push(ctx, fakeforge.PushSpec{
 		Project: d.project, Ref: "refs/heads/" + checkout.Branch, Before: before, After: sha,
 	})
 	if err != nil {
@@ -130,16 +133,53 @@ func (d *demo) push(ctx context.Context, checkout fakeforge.Checkout, before, sh
 	if err := json.Unmarshal(delivery.Answer, &answer); err != nil {
 		return fakeforge.Status{}, fmt.Errorf("reading the webhook's answer: %w", err)
 	}
-	d.say("%s pushes %s to %s of %s: a signed webhook, answered %d %s in %s.", d.world.kind, core.ShortSHA(sha),
+	d.say("%s pushes %s to %s of %s: a signed webhook, answered %d %s in %s.", d.sandbox.kind, core.ShortSHA(sha),
 		checkout.Branch, d.project, delivery.Status, answer.Outcome, time.Since(started).Round(time.Millisecond))
-	final, err := d.world.final(ctx, sha)
+	final, err := d.sandbox.final(ctx, sha)
 	if err != nil {
 		return fakeforge.Status{}, fmt.Errorf("waiting for the status of %s: %w", core.ShortSHA(sha), err)
 	}
 	d.say("Scanhook fetched %s from %s and ran gitleaks; after %s the platform shows:", core.ShortSHA(sha),
-		d.world.platform.CloneURL(d.project), time.Since(started).Round(time.Millisecond))
+		d.sandbox.platform.CloneURL(d.project), time.Since(started).Round(time.Millisecond))
 	d.show(final)
 	return final, d.listFindings(ctx, answer.Scan)
+}
+
+// listFindings prints the findings of a scan as the API returns them.
+func (d *demo) listFindings(ctx context.Context, reference string) error {
+	url := fmt.Sprintf("%s/api/v1/scans/%s/findings?limit=%d", d.sandbox.scanhook, reference, shownFindings)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Authorization", "Bearer "+d.sandbox.apiToken)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return fmt.Errorf("listing findings: %w", err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("listing findings: the API answered %s", response.Status)
+	}
+	var page struct {
+		Items []struct {
+			Severity, File, Title string
+			State                 string `json:"baseline_state"`
+			RuleID                string `json:"rule_id"`
+			Line                  int
+		}
+		Next string
+	}
+	if err := json.NewDecoder(response.Body).Decode(&page); err != nil {
+		return fmt.Errorf("listing findings: %w", err)
+	}
+	for _, f := range page.Items {
+		fmt.Fprintf(d.out, "     %-9s %-8s %s:%d  %s\n", f.State, f.Severity, f.File, f.Line, f.RuleID)
+	}
+	if page.Next != "" {
+		fmt.Fprintln(d.out, "     …")
+	}
+	return nil
 }
 
 func (d *demo) say(format string, args ...any) {
@@ -158,10 +198,10 @@ func (d *demo) show(s fakeforge.Status) {
 
 // stay keeps both servers up for a look around.
 func (d *demo) stay(ctx context.Context, final fakeforge.Status) {
-	details := strings.TrimPrefix(final.TargetURL, d.world.scanhook)
-	fmt.Fprintf(d.out, "\nOpen this link in a browser. It leads to the Details and logs you in, once:\n\n  %s\n\n", d.world.loginLink(details))
-	fmt.Fprintf(d.out, "Later, log in with the token %s.\n", d.world.apiToken)
+	details := strings.TrimPrefix(final.TargetURL, d.sandbox.scanhook)
+	fmt.Fprintf(d.out, "\nOpen this link in a browser. It leads to the Details and logs you in, once:\n\n  %s\n\n", d.sandbox.loginLink(details))
+	fmt.Fprintf(d.out, "Later, log in with the token %s.\n", d.sandbox.apiToken)
 	fmt.Fprintf(d.out, "Look around until Ctrl-C: curl -H 'Authorization: Bearer %s' %s/api/v1/scans (described at %s/docs)\n",
-		d.world.apiToken, d.world.scanhook, d.world.scanhook)
+		d.sandbox.apiToken, d.sandbox.scanhook, d.sandbox.scanhook)
 	<-ctx.Done()
 }

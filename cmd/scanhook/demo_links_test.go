@@ -77,8 +77,8 @@ func TestEveryLinkOfTheDemoLeadsSomewhere(t *testing.T) {
 	for _, kind := range []string{"github", "gitlab"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			w, sample := setup(t, worldConfig{kind: kind})
-			startWorld(t, w)
+			w, sample := setup(t, sandboxConfig{kind: kind})
+			startSandbox(t, w)
 			pushTo(t, w, "main", "", sample.Before)
 			finalOf(t, w, sample.Before)
 			pushTo(t, w, "main", sample.Before, sample.Head)

@@ -25,12 +25,12 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// setup builds a world with the sample repository in it; Scanhook is not running yet.
-func setup(t *testing.T, cfg worldConfig) (*world, fakeforge.Checkout) {
+// setup builds a sandbox with the sample repository in it; Scanhook is not running yet.
+func setup(t *testing.T, cfg sandboxConfig) (*sandbox, fakeforge.Checkout) {
 	t.Helper()
 	cfg.dir, cfg.host = t.TempDir(), storetest.Host()
 	cfg.log = slog.New(slog.NewTextHandler(&testWriter{t}, nil))
-	w, err := newWorld(t.Context(), cfg)
+	w, err := newSandbox(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,14 +56,14 @@ func (w *testWriter) Write(line []byte) (int, error) {
 // patience is how long tests wait for what shall come at once: machines that run them are busy.
 const patience = 3 * time.Minute
 
-func startWorld(t *testing.T, w *world) {
+func startSandbox(t *testing.T, w *sandbox) {
 	t.Helper()
 	if err := w.start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func pushTo(t *testing.T, w *world, branch, before, after string) fakeforge.Delivery {
+func pushTo(t *testing.T, w *sandbox, branch, before, after string) fakeforge.Delivery {
 	t.Helper()
 	spec := fakeforge.PushSpec{Project: "acme/shop", Ref: "refs/heads/" + branch, Before: before, After: after}
 	delivery, err := w.push(t.Context(), spec)
@@ -74,7 +74,7 @@ func pushTo(t *testing.T, w *world, branch, before, after string) fakeforge.Deli
 }
 
 // finalOf waits for a commit's final status.
-func finalOf(t *testing.T, w *world, sha string) fakeforge.Status {
+func finalOf(t *testing.T, w *sandbox, sha string) fakeforge.Status {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -118,9 +118,9 @@ func TestPushBecomesStatus(t *testing.T) {
 		} {
 			t.Run(kind+"/"+name, func(t *testing.T) {
 				t.Parallel()
-				w, sample := setup(t, worldConfig{kind: kind})
+				w, sample := setup(t, sandboxConfig{kind: kind})
 				w.platform.Fail(queue...)
-				startWorld(t, w)
+				startSandbox(t, w)
 				pushTo(t, w, "main", "", sample.Before)
 				first := finalOf(t, w, sample.Before)
 				pushTo(t, w, "main", sample.Before, sample.Head)
@@ -139,8 +139,8 @@ func TestPushBecomesStatus(t *testing.T) {
 // All states of a commit land in the pipeline that CI made for the push, none in one of its own.
 func TestGitLabStatusLandsInOnePipeline(t *testing.T) {
 	t.Parallel()
-	w, sample := setup(t, worldConfig{kind: "gitlab"})
-	startWorld(t, w)
+	w, sample := setup(t, sandboxConfig{kind: "gitlab"})
+	startSandbox(t, w)
 	pushTo(t, w, "main", "", sample.Head)
 	finalOf(t, w, sample.Head)
 	newer, err := w.platform.AddPipeline("acme/shop", sample.Head, "main", "nightly")
@@ -158,10 +158,10 @@ func TestGitLabStatusLandsInOnePipeline(t *testing.T) {
 // A scan that cannot be done is an answer too: the commit gets its final status, with the reason.
 func TestBrokenScannerGetsAnError(t *testing.T) {
 	t.Parallel()
-	w, sample := setup(t, worldConfig{kind: "github", extra: `
+	w, sample := setup(t, sandboxConfig{kind: "github", extra: `
 scanners: {lint: {command: [scanhook-test-no-such-program, "{source}"]}}
 repositories: [{match: "**", scanners: [gitleaks, lint]}]`})
-	startWorld(t, w)
+	startSandbox(t, w)
 	pushTo(t, w, "main", "", sample.Head)
 	status := finalOf(t, w, sample.Head)
 	if status.State != "error" || !strings.HasPrefix(status.Description, "Scan failed: lint: ") {

@@ -8,8 +8,8 @@ import (
 
 func TestExplainTellsTheStoryInOrder(t *testing.T) {
 	t.Parallel()
-	w, sample := setup(t, worldConfig{kind: "github"})
-	startWorld(t, w)
+	w, sample := setup(t, sandboxConfig{kind: "github"})
+	startSandbox(t, w)
 	pushTo(t, w, "main", "", sample.Before)
 	finalOf(t, w, sample.Before)
 	var out, errs bytes.Buffer

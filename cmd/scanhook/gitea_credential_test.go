@@ -8,7 +8,7 @@ import (
 )
 
 // What the README asks of a token is enough, and less is noticed before a commit waits.
-func testGiteaCredential(t *testing.T, w *giteaWorld) {
+func testGiteaCredential(t *testing.T, w *giteaSandbox) {
 	for name, test := range map[string]struct {
 		token string
 		code  int // of the refusal; 0: there is none

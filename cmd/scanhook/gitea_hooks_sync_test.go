@@ -53,7 +53,7 @@ func (p *giteaProject) arrives(t *testing.T, file string) {
 }
 
 // Gitea's API for webhooks looks like GitHub's and is another one.
-func testGiteaHooksSync(t *testing.T, w *giteaWorld) {
+func testGiteaHooksSync(t *testing.T, w *giteaSandbox) {
 	w = w.scanhook(t, giteaOptions{token: w.secrets["TOKEN"], match: giteaOwner + "/synced"})
 	w.start(t, true)
 	p := w.newProject(t, "synced")
@@ -73,7 +73,7 @@ func testGiteaHooksSync(t *testing.T, w *giteaWorld) {
 }
 
 // Whatever is broken, the push after the mend arrives.
-func testGiteaHookMends(t *testing.T, w *giteaWorld) {
+func testGiteaHookMends(t *testing.T, w *giteaSandbox) {
 	w = w.scanhook(t, giteaOptions{token: w.secrets["TOKEN"], match: giteaOwner + "/mends"})
 	w.start(t, true)
 	p := w.newProject(t, "mends")

@@ -12,7 +12,7 @@ import (
 )
 
 // Gitea takes the webhook that hooks sync makes, shows it as right, and lets it be mended; it remembers no deliveries.
-func testGiteaHooks(t *testing.T, w *giteaWorld) {
+func testGiteaHooks(t *testing.T, w *giteaSandbox) {
 	p := w.newProject(t, "hooks")
 	adapter, err := github.New(github.Config{
 		Name: "gitea", URL: p.base, APIURL: p.base + "/api/v1", Token: p.token, WebhookSecrets: []string{p.secrets["SECRET"]},

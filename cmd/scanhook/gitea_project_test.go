@@ -15,13 +15,13 @@ import (
 // giteaBot is the account that Scanhook posts as: no administrator, but a collaborator who may write.
 const giteaBot = "scanhook"
 
-// giteaWorld is a Gitea and the Scanhook that it calls.
-type giteaWorld struct {
+// giteaSandbox is a Gitea and the Scanhook that it calls.
+type giteaSandbox struct {
 	*giteaServer
 	*giteaReceiver
 }
 
-func newGiteaWorld(t *testing.T) *giteaWorld {
+func newGiteaSandbox(t *testing.T) *giteaSandbox {
 	t.Helper()
 	server := startGitea(t)
 	server.addUser(t, giteaBot, "--random-password")
@@ -29,22 +29,22 @@ func newGiteaWorld(t *testing.T) *giteaWorld {
 }
 
 // scanhook prepares one more Scanhook for a Gitea.
-func (g *giteaServer) scanhook(t *testing.T, o giteaOptions) *giteaWorld {
+func (g *giteaServer) scanhook(t *testing.T, o giteaOptions) *giteaSandbox {
 	t.Helper()
-	return &giteaWorld{g, newGiteaReceiver(t, g.base, o)}
+	return &giteaSandbox{g, newGiteaReceiver(t, g.base, o)}
 }
 
 // giteaProject is a private repository on Gitea with a work tree of the sample.
 type giteaProject struct {
-	*giteaWorld
+	*giteaSandbox
 	name   string // full, owner/name
 	sample fakeforge.Checkout
 }
 
 // newProject makes an empty repository, with a webhook for all that may concern Scanhook.
-func (w *giteaWorld) newProject(t *testing.T, name string) *giteaProject {
+func (w *giteaSandbox) newProject(t *testing.T, name string) *giteaProject {
 	t.Helper()
-	p := &giteaProject{giteaWorld: w, name: giteaOwner + "/" + name}
+	p := &giteaProject{giteaSandbox: w, name: giteaOwner + "/" + name}
 	w.call(t, http.MethodPost, "/user/repos", map[string]any{"name": name, "private": true, "default_branch": "main"}, nil)
 	p.permit(t, "write")
 	var err error

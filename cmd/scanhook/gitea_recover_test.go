@@ -56,7 +56,7 @@ func (p *giteaProject) watched(t *testing.T, db *store.Store, what string, wante
 }
 
 // Nobody listens while a branch moves, and a branch and a tag come.
-func testGiteaOutage(t *testing.T, w *giteaWorld) {
+func testGiteaOutage(t *testing.T, w *giteaSandbox) {
 	w = w.scanhook(t, giteaOptions{token: w.secrets["TOKEN"], match: giteaOwner + "/outage", recover: "2s"})
 	w.start(t, true)
 	p := w.newProject(t, "outage")
@@ -90,7 +90,7 @@ func testGiteaOutage(t *testing.T, w *giteaWorld) {
 }
 
 // By hand, without any webhook: an empty project, its first push, and a new name.
-func testGiteaRecover(t *testing.T, w *giteaWorld) {
+func testGiteaRecover(t *testing.T, w *giteaSandbox) {
 	w = w.scanhook(t, giteaOptions{token: w.secrets["TOKEN"], match: giteaOwner + "/renamed*"})
 	w.start(t, true)
 	p := w.newProject(t, "renamed")
@@ -113,7 +113,7 @@ func testGiteaRecover(t *testing.T, w *giteaWorld) {
 
 // A finding is dismissed after its project got another name, of which nobody told us: the status follows Gitea's
 // redirect.
-func testGiteaRenamed(t *testing.T, w *giteaWorld) {
+func testGiteaRenamed(t *testing.T, w *giteaSandbox) {
 	w = w.scanhook(t, giteaOptions{token: w.secrets["TOKEN"], match: giteaOwner + "/moved*"})
 	w.start(t, true)
 	p := w.newProject(t, "moved")
@@ -139,7 +139,7 @@ func (p *giteaProject) rename(t *testing.T, name string) {
 
 // What the token may not read is told once, is left alone for longer and longer, and heals: a right that comes back by
 // itself, a revoked token with the next start.
-func testGiteaRevoked(t *testing.T, w *giteaWorld) {
+func testGiteaRevoked(t *testing.T, w *giteaSandbox) {
 	token := w.addToken(t, giteaBot, "write:repository")
 	w = w.scanhook(t, giteaOptions{token: token, match: giteaOwner + "/revoked", recover: "2s"})
 	p := w.newProject(t, "revoked")

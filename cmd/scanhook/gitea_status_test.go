@@ -47,7 +47,7 @@ func (s strangeStatus) overwrite(t *testing.T) {
 }
 
 // overwritten prepares one in a project whose webhook announces the events.
-func (w *giteaWorld) overwritten(t *testing.T, name string, events ...string) strangeStatus {
+func (w *giteaSandbox) overwritten(t *testing.T, name string, events ...string) strangeStatus {
 	t.Helper()
 	p := w.newProject(t, name)
 	hook := p.addHook(t, "json", p.secrets["SECRET"])
@@ -76,7 +76,7 @@ func (s strangeStatus) putRight(t *testing.T) {
 
 // What Gitea announces makes Scanhook look at once. Our own statuses come back as well, and are not taken for a
 // stranger's.
-func testGiteaOverwritten(t *testing.T, w *giteaWorld) {
+func testGiteaOverwritten(t *testing.T, w *giteaSandbox) {
 	begun := time.Now()
 	w.overwritten(t, "overwritten", "push", "status").putRight(t)
 	if took := time.Since(begun); took > time.Minute {
@@ -85,7 +85,7 @@ func testGiteaOverwritten(t *testing.T, w *giteaWorld) {
 }
 
 // A token may do too little in two ways: by its scope, and by its owner's rights. Both are told, and healed.
-func testGiteaToken(t *testing.T, w *giteaWorld) {
+func testGiteaToken(t *testing.T, w *giteaSandbox) {
 	owner := w.scanhook(t, giteaOptions{token: w.addToken(t, giteaBot, "read:repository"), match: giteaOwner + "/token"})
 	owner.start(t, true)
 	p := owner.newProject(t, "token")

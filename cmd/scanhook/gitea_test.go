@@ -14,10 +14,10 @@ import (
 // and takes statuses with code that is not ours.
 func TestGitea(t *testing.T) {
 	t.Parallel()
-	w := newGiteaWorld(t)
+	w := newGiteaSandbox(t)
 	w.start(t, true)
 	unheard := w.overwritten(t, "unheard", "push") // a minute passes before Scanhook looks
-	for name, step := range map[string]func(*testing.T, *giteaWorld){
+	for name, step := range map[string]func(*testing.T, *giteaSandbox){
 		"hooks":        testGiteaHooks,
 		"hook mends":   testGiteaHookMends,
 		"token":        testGiteaToken,
@@ -47,7 +47,7 @@ func TestGitea(t *testing.T) {
 	}
 }
 
-func testGiteaFindings(t *testing.T, w *giteaWorld) {
+func testGiteaFindings(t *testing.T, w *giteaSandbox) {
 	p := w.newProject(t, "shop")
 	p.addHook(t, "json", p.secrets["SECRET"])
 	p.push(t, p.sample.Before+":refs/heads/main")
@@ -85,7 +85,7 @@ func wantOutcome(t *testing.T, call giteaCall, outcome string) {
 	}
 }
 
-func testGiteaRefs(t *testing.T, w *giteaWorld) {
+func testGiteaRefs(t *testing.T, w *giteaSandbox) {
 	p := w.newProject(t, "refs")
 	p.addHook(t, "json", p.secrets["SECRET"])
 	p.push(t, "main")
@@ -118,7 +118,7 @@ func testGiteaRefs(t *testing.T, w *giteaWorld) {
 }
 
 // Gitea tells five commits of a push, however many there are.
-func testGiteaManyCommits(t *testing.T, w *giteaWorld) {
+func testGiteaManyCommits(t *testing.T, w *giteaSandbox) {
 	p := w.newProject(t, "many")
 	p.addHook(t, "json", p.secrets["SECRET"])
 	p.push(t, "main")
@@ -136,7 +136,7 @@ func testGiteaManyCommits(t *testing.T, w *giteaWorld) {
 }
 
 // The button sends a push of the last commit that starts where it ends. Who presses it wants to see that all works.
-func testGiteaTestButton(t *testing.T, w *giteaWorld) {
+func testGiteaTestButton(t *testing.T, w *giteaSandbox) {
 	p := w.newProject(t, "button")
 	p.push(t, "main")
 	eventually(t, "Gitea to see the push", func() (struct{}, bool) {

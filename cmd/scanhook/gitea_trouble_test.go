@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func testGiteaForcedPush(t *testing.T, w *giteaWorld) {
+func testGiteaForcedPush(t *testing.T, w *giteaSandbox) {
 	p := w.newProject(t, "forced")
 	p.addHook(t, "json", p.secrets["SECRET"])
 	p.push(t, "main")
@@ -26,7 +26,7 @@ jobs:
 `
 
 // No runner takes the workflow: Gitea announces that it waits.
-func testGiteaPipeline(t *testing.T, w *giteaWorld) {
+func testGiteaPipeline(t *testing.T, w *giteaSandbox) {
 	p := w.newProject(t, "pipeline")
 	p.addHook(t, "json", p.secrets["SECRET"])
 	built := p.commit(t, ".gitea/workflows/ci.yml", giteaWorkflow)
@@ -36,7 +36,7 @@ func testGiteaPipeline(t *testing.T, w *giteaWorld) {
 }
 
 // A merged pull request is a push like any other, and what was acknowledged outlives the process.
-func testGiteaRestart(t *testing.T, w *giteaWorld) {
+func testGiteaRestart(t *testing.T, w *giteaSandbox) {
 	p := w.newProject(t, "restart")
 	p.addHook(t, "json", p.secrets["SECRET"])
 	p.push(t, p.sample.Before+":refs/heads/main")
@@ -66,7 +66,7 @@ func testGiteaRestart(t *testing.T, w *giteaWorld) {
 const refusedProjects = giteaOwner + "/refused-"
 
 // Gitea shows the answer to the person who made the mistake in the settings of the webhook.
-func testGiteaRefusals(t *testing.T, w *giteaWorld) {
+func testGiteaRefusals(t *testing.T, w *giteaSandbox) {
 	for mistake, hook := range map[string]struct{ contentType, secret, advice string }{
 		"no-secret":    {"json", "", "set a secret in the settings of the webhook"},
 		"other-secret": {"json", "another", "check that the webhook has the same secret"},

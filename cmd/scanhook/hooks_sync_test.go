@@ -9,7 +9,7 @@ import (
 )
 
 // syncs runs scanhook hooks sync and makes sure that it keeps the secrets to itself.
-func syncs(t *testing.T, w *world, args ...string) outcome {
+func syncs(t *testing.T, w *sandbox, args ...string) outcome {
 	t.Helper()
 	got := command(t, append([]string{"hooks", "sync", "--config", w.file(t)}, args...)...)
 	for _, secret := range w.secrets {
@@ -19,7 +19,7 @@ func syncs(t *testing.T, w *world, args ...string) outcome {
 }
 
 // changes counts the API calls that are not questions.
-func changes(w *world) int {
+func changes(w *sandbox) int {
 	n := 0
 	for _, call := range w.platform.Calls() {
 		if call.Method != http.MethodGet && !strings.Contains(call.Path, "/statuses/") {
@@ -34,8 +34,8 @@ func TestHooksSync(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			w, sample := setup(t, worldConfig{kind: kind, extra: "repositories: [{match: " + kind + "/acme/shop}]"})
-			startWorld(t, w)
+			w, sample := setup(t, sandboxConfig{kind: kind, extra: "repositories: [{match: " + kind + "/acme/shop}]"})
+			startSandbox(t, w)
 			name := kind + "/acme/shop: "
 			syncs(t, w, "--dry-run").expect(t, 0, "would add "+name+"a webhook that calls "+w.hookURL())
 			check := command(t, "check", "--config", w.file(t))
@@ -60,7 +60,7 @@ func TestHooksSync(t *testing.T) {
 }
 
 // announce pushes through the hooks that the platform keeps, and returns the answers.
-func announce(t *testing.T, w *world, spec fakeforge.PushSpec) (statuses []int) {
+func announce(t *testing.T, w *sandbox, spec fakeforge.PushSpec) (statuses []int) {
 	t.Helper()
 	made, err := w.platform.Announce(t.Context(), spec)
 	if err != nil {
@@ -93,8 +93,8 @@ func TestHooksSyncMends(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			project := string(test.kind) + "/acme/shop"
-			w, sample := setup(t, worldConfig{kind: test.kind, extra: "repositories: [{match: " + project + "}]"})
-			startWorld(t, w)
+			w, sample := setup(t, sandboxConfig{kind: test.kind, extra: "repositories: [{match: " + project + "}]"})
+			startSandbox(t, w)
 			addHook(w, test.hook)
 			announce(t, w, fakeforge.PushSpec{Project: "acme/shop", Ref: "refs/heads/main", After: sample.Before})
 			command(t, "check", "--config", w.file(t)).expect(t, map[string]int{"fail": 1}[test.check],
@@ -112,7 +112,7 @@ func TestHooksSyncMends(t *testing.T) {
 }
 
 // addHook keeps a hook of acme/shop, with everything right that the test leaves open.
-func addHook(w *world, hook fakeforge.Hook) fakeforge.Hook {
+func addHook(w *sandbox, hook fakeforge.Hook) fakeforge.Hook {
 	if hook.Group == "" {
 		hook.Project = "acme/shop"
 	}
@@ -128,8 +128,8 @@ func addHook(w *world, hook fakeforge.Hook) fakeforge.Hook {
 
 func TestHooksSyncSaysWhatItNeeds(t *testing.T) {
 	t.Parallel()
-	w, _ := setup(t, worldConfig{kind: "github"})
-	startWorld(t, w)
+	w, _ := setup(t, sandboxConfig{kind: "github"})
+	startSandbox(t, w)
 	syncs(t, w).expect(t, exitUsage, "no entry of repositories names a project without a glob")
 	syncs(t, w, "elsewhere/acme/shop").expect(t, exitFailed, "failed    github/elsewhere/acme/shop")
 	syncs(t, w, "acme/shop").expect(t, 0, "added     github/acme/shop")
@@ -146,7 +146,7 @@ func TestHooksSyncDoubtsThePath(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			w, _ := setup(t, worldConfig{kind: kind})
+			w, _ := setup(t, sandboxConfig{kind: kind})
 			syncs(t, w, "nope/nope").expect(t, exitFailed, "failed    "+kind+"/nope/nope: ",
 				"answered 404, "+said[kind]+": the path may be misspelt or be no project's, else give the token")
 		})

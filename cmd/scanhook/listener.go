@@ -11,54 +11,54 @@ import (
 	"github.com/scanhook/scanhook/internal/httpx"
 )
 
-// maxConnections is how many connections are open at once; more wait in the system's queue, where they cost us nothing.
+// maxConnections is how many connections are open at once; more wait in the system's queue, where they cost nothing.
 const maxConnections = 1024
 
-// makeRoomEvery is how often somebody is asked to go while others wait outside.
-const makeRoomEvery = 20 * time.Millisecond
+// evictEvery is how often a connection is closed while others wait.
+const evictEvery = 20 * time.Millisecond
 
-// limitedListener is a listener that accepts no more than a number of connections at once. It must hear of their end.
+// limitedListener is a listener that accepts no more than a number of connections at once. http.Server must report the states of connections to it.
 type limitedListener struct {
 	net.Listener
-	places chan struct{}
+	slots  chan struct{}
 	closed chan struct{}
 	close  func()
-	guests guests
+	conns  connTracker
 }
 
 func newLimitedListener(listener net.Listener, most int) *limitedListener {
 	closed := make(chan struct{})
 	return &limitedListener{
-		Listener: listener, places: make(chan struct{}, most), closed: closed,
-		close:  sync.OnceFunc(func() { close(closed) }),
-		guests: guests{idle: map[net.Conn]bool{}, arriving: map[net.Conn]*httpx.Transfer{}},
+		Listener: listener, slots: make(chan struct{}, most), closed: closed,
+		close: sync.OnceFunc(func() { close(closed) }),
+		conns: connTracker{idle: map[net.Conn]bool{}, receiving: map[net.Conn]*httpx.Transfer{}},
 	}
 }
 
-// Accept waits for a place first.
+// Accept waits for a slot first.
 func (l *limitedListener) Accept() (net.Conn, error) {
 	select {
-	case l.places <- struct{}{}:
+	case l.slots <- struct{}{}:
 	default:
-		if !l.waitForPlace() {
+		if !l.waitForSlot() {
 			return nil, net.ErrClosed
 		}
 	}
 	conn, err := l.Listener.Accept()
 	if err != nil {
-		<-l.places
+		<-l.slots
 	}
 	return conn, err
 }
 
-func (l *limitedListener) waitForPlace() bool {
-	defer l.guests.roomy()
-	ticker := time.NewTicker(makeRoomEvery)
+func (l *limitedListener) waitForSlot() bool {
+	defer l.conns.uncrowded()
+	ticker := time.NewTicker(evictEvery)
 	defer ticker.Stop()
 	for {
-		l.guests.makeRoom()
+		l.conns.evict()
 		select {
-		case l.places <- struct{}{}:
+		case l.slots <- struct{}{}:
 			return true
 		case <-l.closed:
 			return false
@@ -67,38 +67,38 @@ func (l *limitedListener) waitForPlace() bool {
 	}
 }
 
-// Close also ends an Accept that waits for a place.
+// Close also ends an Accept that waits for a slot.
 func (l *limitedListener) Close() error {
 	l.close()
 	return l.Listener.Close()
 }
 
-// hear is for http.Server.ConnState.
-func (l *limitedListener) hear(conn net.Conn, state http.ConnState) {
-	l.guests.hear(conn, state)
+// connState is for http.Server.ConnState.
+func (l *limitedListener) connState(conn net.Conn, state http.ConnState) {
+	l.conns.track(conn, state)
 	if state == http.StateClosed || state == http.StateHijacked {
-		<-l.places
+		<-l.slots
 	}
 }
 
 type connKey struct{}
 
-// know is for http.Server.ConnContext: it lets follow find out which connection a request comes from.
-func (l *limitedListener) know(ctx context.Context, conn net.Conn) context.Context {
+// connContext is for http.Server.ConnContext: it tells follow which connection a request comes from.
+func (l *limitedListener) connContext(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, conn)
 }
 
-// follow counts what comes of a request once its header is there, while the handler asks for it. Who has sent all of it
-// is not too slow any more, however long the answer takes.
+// follow measures how fast the body of a request arrives while the handler reads it. A client that has sent everything is
+// not too slow, however long the answer takes.
 func (l *limitedListener) follow(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, _ := r.Context().Value(connKey{}).(net.Conn)
-		arrival := l.guests.arrival(conn)
-		arrival.Pause()
+		transfer := l.conns.transfer(conn)
+		transfer.Pause()
 		if r.ContentLength == 0 || r.Body == http.NoBody {
-			arrival.End()
+			transfer.End()
 		} else {
-			r.Body = &followedBody{ReadCloser: r.Body, arrival: arrival, left: r.ContentLength}
+			r.Body = &followedBody{ReadCloser: r.Body, transfer: transfer, left: r.ContentLength}
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -106,15 +106,73 @@ func (l *limitedListener) follow(next http.Handler) http.Handler {
 
 type followedBody struct {
 	io.ReadCloser
-	arrival *httpx.Transfer
-	left    int64 // bytes; negative where the length is not known
+	transfer *httpx.Transfer
+	left     int64 // bytes; negative where the length is not known
 }
 
 // Read implements io.Reader.
 func (b *followedBody) Read(p []byte) (int, error) {
-	n, err := b.arrival.Read(b.ReadCloser, p)
+	n, err := b.transfer.Read(b.ReadCloser, p)
 	if b.left -= int64(n); b.left == 0 || err != nil {
-		b.arrival.End()
+		b.transfer.End()
 	}
 	return n, err
+}
+
+// connTracker knows which open connections can be closed while others wait to be accepted: idle ones, and those whose
+// request arrives too slowly. Otherwise a thousand of them could keep webhooks out for as long as they like.
+type connTracker struct {
+	mu        sync.Mutex
+	idle      map[net.Conn]bool
+	crowded   bool
+	receiving map[net.Conn]*httpx.Transfer
+	transfers httpx.Transfers
+}
+
+// track follows the states of http.Server.ConnState.
+func (t *connTracker) track(conn net.Conn, state http.ConnState) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.idle, conn)
+	switch state {
+	case http.StateNew, http.StateActive:
+		if t.receiving[conn] == nil {
+			t.receiving[conn] = t.transfers.Begin(func() { _ = conn.Close() }) // net/http reports the end
+		}
+		return
+	case http.StateIdle:
+		if t.crowded {
+			_ = conn.Close()
+		} else {
+			t.idle[conn] = true
+		}
+	}
+	t.receiving[conn].End()
+	delete(t.receiving, conn)
+}
+
+func (t *connTracker) transfer(conn net.Conn) *httpx.Transfer {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.receiving[conn]
+}
+
+// evict closes one idle connection, or the next one that becomes idle, and one that is too slow.
+func (t *connTracker) evict() {
+	t.transfers.AbortSlowest()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.crowded = true
+	for conn := range t.idle {
+		delete(t.idle, conn)
+		_ = conn.Close()
+		return
+	}
+}
+
+// uncrowded notes that no connection waits any more.
+func (t *connTracker) uncrowded() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.crowded = false
 }

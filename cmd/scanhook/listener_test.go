@@ -18,12 +18,12 @@ func TestCrowdWaitsOutside(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	guests := newLimitedListener(listener, 2)
+	limited := newLimitedListener(listener, 2)
 	leave := make(chan struct{})
-	inside := guests.follow(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-leave }))
-	server := &http.Server{ConnState: guests.hear, ConnContext: guests.know, Handler: inside}
+	inside := limited.follow(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-leave }))
+	server := &http.Server{ConnState: limited.connState, ConnContext: limited.connContext, Handler: inside}
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(guests) }()
+	go func() { served <- server.Serve(limited) }()
 	var conns []net.Conn
 	for range 3 {
 		conns = append(conns, request(t, listener, "Connection: close\r\n\r\n"))
@@ -69,9 +69,9 @@ func TestIdleConnectionsKeepNobodyOutside(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	guests := newLimitedListener(listener, 2)
-	server := &http.Server{ConnState: guests.hear, Handler: http.NotFoundHandler()}
-	go func() { _ = server.Serve(guests) }()
+	limited := newLimitedListener(listener, 2)
+	server := &http.Server{ConnState: limited.connState, Handler: http.NotFoundHandler()}
+	go func() { _ = server.Serve(limited) }()
 	t.Cleanup(func() { _ = server.Close() })
 	for range 7 {
 		conn := request(t, listener, "\r\n")
@@ -88,14 +88,14 @@ func TestNobodyIsCutOffWhoWaitsForUs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	guests := newLimitedListener(listener, 10)
+	limited := newLimitedListener(listener, 10)
 	slowly := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		time.Sleep(1200 * time.Millisecond)
 		_, _ = io.Copy(io.Discard, r.Body)
 		time.Sleep(300 * time.Millisecond)
 	})
-	server := &http.Server{ConnState: guests.hear, ConnContext: guests.know, Handler: guests.follow(slowly)}
-	go func() { _ = server.Serve(guests) }()
+	server := &http.Server{ConnState: limited.connState, ConnContext: limited.connContext, Handler: limited.follow(slowly)}
+	go func() { _ = server.Serve(limited) }()
 	t.Cleanup(func() { _ = server.Close() })
 	var senders []net.Conn
 	for range 30 {

@@ -2,7 +2,7 @@
 //
 // It is the top floor: it knows every room and owns nothing but flags (a file for each command, and files that begin
 // with the command's name for its parts: check_hooks.go is what `scanhook check` says of webhooks), the wiring (app.go,
-// with adapters.go, monitoring.go and pages.go) and the run loop (serve.go, listener.go). world.go is Scanhook beside a
+// with adapters.go, monitoring.go and pages.go) and the run loop (serve.go, listener.go). sandbox.go is Scanhook beside a
 // fake platform, for the demo and the end-to-end tests.
 package main
 

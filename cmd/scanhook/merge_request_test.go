@@ -11,7 +11,7 @@ import (
 )
 
 // mergeRequest makes a pipeline of merge request 1 and tells of it, as GitLab does.
-func mergeRequest(t *testing.T, w *world, sha string, merged bool) int64 {
+func mergeRequest(t *testing.T, w *sandbox, sha string, merged bool) int64 {
 	t.Helper()
 	id, err := w.platform.AddPipeline("acme/shop", sha, fakegitlab.MergeRequestRef(1, merged), "build")
 	if err != nil {
@@ -26,7 +26,7 @@ func mergeRequest(t *testing.T, w *world, sha string, merged bool) int64 {
 }
 
 // finalIn waits for a commit's final status in a pipeline.
-func finalIn(t *testing.T, w *world, sha string, pipeline int64) {
+func finalIn(t *testing.T, w *sandbox, sha string, pipeline int64) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -39,7 +39,7 @@ func finalIn(t *testing.T, w *world, sha string, pipeline int64) {
 }
 
 // onlyIn makes sure that every state of a commit landed in the pipeline, and that GitLab refused none.
-func onlyIn(t *testing.T, w *world, sha string, pipeline int64) {
+func onlyIn(t *testing.T, w *sandbox, sha string, pipeline int64) {
 	t.Helper()
 	for _, status := range w.platform.Statuses("acme/shop", sha) {
 		if status.PipelineID != pipeline {
@@ -54,8 +54,8 @@ func onlyIn(t *testing.T, w *world, sha string, pipeline int64) {
 // The commit that merging would result in is on no branch: only the event of its pipeline tells where it belongs.
 func TestMergedResultsGetTheirStatus(t *testing.T) {
 	t.Parallel()
-	w, sample := setup(t, worldConfig{kind: "gitlab"})
-	startWorld(t, w)
+	w, sample := setup(t, sandboxConfig{kind: "gitlab"})
+	startSandbox(t, w)
 	merged := mergedResult(t, sample)
 	pipeline := mergeRequest(t, w, merged, true)
 	finalIn(t, w, merged, pipeline)
@@ -81,8 +81,8 @@ func mergedResult(t *testing.T, sample fakeforge.Checkout) string {
 // A branch may have pipelines of its own beside those of its merge request, older and newer ones.
 func TestMergeRequestGetsTheStatusOfItsHead(t *testing.T) {
 	t.Parallel()
-	w, sample := setup(t, worldConfig{kind: "gitlab"})
-	startWorld(t, w)
+	w, sample := setup(t, sandboxConfig{kind: "gitlab"})
+	startSandbox(t, w)
 	pipeline := mergeRequest(t, w, sample.Head, false)
 	pushTo(t, w, "feature", sample.Before, sample.Head)
 	finalIn(t, w, sample.Head, pipeline)
@@ -92,8 +92,8 @@ func TestMergeRequestGetsTheStatusOfItsHead(t *testing.T) {
 // People push first and ask for a review then: the merge request shows its own, later pipeline.
 func TestMergeRequestAfterThePush(t *testing.T) {
 	t.Parallel()
-	w, sample := setup(t, worldConfig{kind: "gitlab"})
-	startWorld(t, w)
+	w, sample := setup(t, sandboxConfig{kind: "gitlab"})
+	startSandbox(t, w)
 	pushTo(t, w, "feature", "", sample.Head)
 	first := finalOf(t, w, sample.Head)
 	pipeline := mergeRequest(t, w, sample.Head, false)

@@ -39,7 +39,7 @@ func fetch(t *testing.T, address string) (int, string) {
 
 // scraped fetches /metrics as Prometheus does, and keeps what is ours. On a busy machine the database may be too slow for
 // some of it once.
-func scraped(t *testing.T, w *world) []string {
+func scraped(t *testing.T, w *sandbox) []string {
 	t.Helper()
 	return eventually(t, "a scrape with an answer of the database", func() ([]string, bool) {
 		lines := scrape(t, w)
@@ -47,7 +47,7 @@ func scraped(t *testing.T, w *world) []string {
 	})
 }
 
-func scrape(t *testing.T, w *world) []string {
+func scrape(t *testing.T, w *sandbox) []string {
 	t.Helper()
 	code, text := fetch(t, w.scanhook+"/metrics")
 	if code != http.StatusOK {
@@ -68,8 +68,8 @@ func scrape(t *testing.T, w *world) []string {
 func TestMetricsFollowAPush(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
-		w, sample := setup(t, worldConfig{kind: "github", database: e.URL(t)})
-		startWorld(t, w)
+		w, sample := setup(t, sandboxConfig{kind: "github", database: e.URL(t)})
+		startSandbox(t, w)
 		pushTo(t, w, "main", "", sample.Head)
 		finalOf(t, w, sample.Head)
 		if code, _ := fetch(t, w.scanhook+"/api/v1/scans"); code != http.StatusUnauthorized {
@@ -92,8 +92,8 @@ func TestMetricsFollowAPush(t *testing.T) {
 // However many projects, paths, methods and hosts strangers invent, the series stay the same.
 func TestStrangersMakeNoSeries(t *testing.T) {
 	t.Parallel()
-	w, sample := setup(t, worldConfig{kind: "github", extra: "repositories: [{match: 'github/acme/*'}]"})
-	startWorld(t, w)
+	w, sample := setup(t, sandboxConfig{kind: "github", extra: "repositories: [{match: 'github/acme/*'}]"})
+	startSandbox(t, w)
 	attack := func(n int) {
 		hostile := fmt.Sprintf("evil%d/x", n)
 		for _, path := range []string{"/projects/github/p", "/scans/s", "/api/v1/scans/r", "/webhooks/w", "/nothing"} {
@@ -129,8 +129,8 @@ func TestStrangersMakeNoSeries(t *testing.T) {
 
 func TestReadyzTellsOfEveryHop(t *testing.T) {
 	t.Parallel()
-	w, sample := setup(t, worldConfig{kind: "github"})
-	startWorld(t, w)
+	w, sample := setup(t, sandboxConfig{kind: "github"})
+	startSandbox(t, w)
 	pushTo(t, w, "main", "", sample.Head)
 	finalOf(t, w, sample.Head)
 	if code, text := fetch(t, w.scanhook+"/readyz"); code != http.StatusOK || text != "ready\n" {
@@ -154,7 +154,7 @@ func TestReadyzTellsOfEveryHop(t *testing.T) {
 
 func TestMetricsMayHaveAnAddressOfTheirOwn(t *testing.T) {
 	t.Parallel()
-	w, _ := setup(t, worldConfig{kind: "github"})
+	w, _ := setup(t, sandboxConfig{kind: "github"})
 	w.config.Server.MetricsListen = "127.0.0.1:0"
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

@@ -12,7 +12,7 @@ import (
 )
 
 // build tells of a workflow run or pipeline of a commit that ended well, n minutes after noon.
-func build(t *testing.T, w *world, sha string, n int, artifacts ...int64) {
+func build(t *testing.T, w *sandbox, sha string, n int, artifacts ...int64) {
 	t.Helper()
 	spec := fakeforge.PipelineSpec{
 		Project: "acme/shop", SHA: sha, Queued: 3 * time.Second, Duration: time.Duration(100+n%7) * time.Second,
@@ -40,7 +40,7 @@ type metricsPage struct {
 }
 
 // waitMeasured waits until the artifacts of n runs are known.
-func waitMeasured(t *testing.T, w *world, n int) metricsPage {
+func waitMeasured(t *testing.T, w *sandbox, n int) metricsPage {
 	t.Helper()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		var page metricsPage
@@ -65,8 +65,8 @@ func TestUnusualPipelineBecomesStatus(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			w, sample := setup(t, worldConfig{kind: kind, extra: "repositories: [{match: '**', anomalies: fail}]"})
-			startWorld(t, w)
+			w, sample := setup(t, sandboxConfig{kind: kind, extra: "repositories: [{match: '**', anomalies: fail}]"})
+			startSandbox(t, w)
 			pushTo(t, w, "main", "", sample.Before)
 			for n := range 25 {
 				build(t, w, sample.Before, n, 30e6, 11e6+int64(n)*1e4)
@@ -98,7 +98,7 @@ func TestUnusualPipelineBecomesStatus(t *testing.T) {
 }
 
 // pipelineStatusOf waits for a status of a commit's pipelines whose text starts so.
-func pipelineStatusOf(t *testing.T, w *world, sha, text string) fakeforge.Status {
+func pipelineStatusOf(t *testing.T, w *sandbox, sha, text string) fakeforge.Status {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

@@ -45,7 +45,7 @@ const (
 	cut      = "cut off" // an answer can be lost while its reader still sends
 )
 
-func attacks(t *testing.T, w *world) []attack {
+func attacks(t *testing.T, w *sandbox) []attack {
 	giant := giantPush(25 * megabyte)
 	valid := seal(t, w, giant)
 	forged := valid
@@ -102,7 +102,7 @@ func many(n int, once func() string) func() tally {
 	}
 }
 
-func seal(t *testing.T, w *world, body string) fakeforge.Delivery {
+func seal(t *testing.T, w *sandbox, body string) fakeforge.Delivery {
 	d, err := w.platform.Seal("push", []byte(body))
 	if err != nil {
 		t.Error(err)
@@ -123,7 +123,7 @@ func newCommit() string {
 }
 
 // ordinary is a push of about the usual size.
-func ordinary(t *testing.T, w *world) fakeforge.Delivery {
+func ordinary(t *testing.T, w *sandbox) fakeforge.Delivery {
 	return seal(t, w, giantPush(12<<10))
 }
 
@@ -160,7 +160,7 @@ func zipped(text string) []byte {
 }
 
 // upload delivers a packed report for a commit.
-func upload(t *testing.T, w *world, body []byte) string {
+func upload(t *testing.T, w *sandbox, body []byte) string {
 	address := fmt.Sprintf("%s/api/v1/results/bomb?platform=github&project=acme/shop&commit=%s", w.scanhook, newCommit())
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPut, address, bytes.NewReader(body))
 	if err != nil {
@@ -173,7 +173,7 @@ func upload(t *testing.T, w *world, body []byte) string {
 
 // slowSenders opens connections of three kinds that send a byte every half second: a header that does not end, a small
 // body, and a large one. The returned function closes them.
-func slowSenders(t *testing.T, w *world, n int) (stop func()) {
+func slowSenders(t *testing.T, w *sandbox, n int) (stop func()) {
 	done := make(chan struct{})
 	kinds := []string{
 		"POST /webhooks/github HTTP/1.1\r\nHost: x\r\nX-Filler: ",
@@ -186,19 +186,19 @@ func slowSenders(t *testing.T, w *world, n int) (stop func()) {
 }
 
 // dribble sends a byte every half second, and comes again when it is thrown out.
-func dribble(w *world, head string, done <-chan struct{}) {
+func dribble(w *sandbox, head string, done <-chan struct{}) {
 	for stay(w, head, "a", done) {
 	}
 }
 
 // stall sends nothing more, and comes again when it is thrown out.
-func stall(w *world, head string, done <-chan struct{}) {
+func stall(w *sandbox, head string, done <-chan struct{}) {
 	for stay(w, head, "", done) {
 	}
 }
 
 // stay begins a request and goes on with it every half second until it is thrown out; false when done is closed.
-func stay(w *world, head, more string, done <-chan struct{}) bool {
+func stay(w *sandbox, head, more string, done <-chan struct{}) bool {
 	conn, err := net.Dial("tcp", strings.TrimPrefix(w.scanhook, "http://"))
 	if err != nil {
 		return false

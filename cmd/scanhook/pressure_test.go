@@ -24,7 +24,7 @@ func TestPressure(t *testing.T) {
 	if testing.Short() || runtime.GOOS != "linux" {
 		t.Skip("takes half a minute, and /proc")
 	}
-	w, _ := setup(t, worldConfig{kind: "github", extra: "scanners: {bomb: {upload: true}}\nrepositories: [{match: '**', scanners: []}]"})
+	w, _ := setup(t, sandboxConfig{kind: "github", extra: "scanners: {bomb: {upload: true}}\nrepositories: [{match: '**', scanners: []}]"})
 	w.release(t)
 	pid := processOf(t, w, built(t)).Process.Pid
 	t.Logf("idle: %d MB", resident(t, pid, "VmRSS")>>10)
@@ -87,7 +87,7 @@ type pulse struct {
 
 type tally map[string]int
 
-func takePulse(t *testing.T, w *world) *pulse {
+func takePulse(t *testing.T, w *sandbox) *pulse {
 	p := &pulse{done: make(chan struct{}), answers: tally{}}
 	p.running.Go(func() {
 		tick := time.NewTicker(50 * time.Millisecond)
@@ -105,7 +105,7 @@ func takePulse(t *testing.T, w *world) *pulse {
 }
 
 // push counts how a push is answered; that it was not in time, only where this process could see it.
-func (p *pulse) push(t *testing.T, w *world) {
+func (p *pulse) push(t *testing.T, w *sandbox) {
 	began, stall := time.Now(), watchStalls()
 	answer := post(t, w, ordinary(t, w))
 	if stood := stall(); stood > time.Second && answer != "202" {
@@ -141,7 +141,7 @@ func (p *pulse) stop() {
 }
 
 // post sends a delivery over a connection of its own and returns the answer's status, or what went wrong.
-func post(t *testing.T, w *world, d fakeforge.Delivery) string {
+func post(t *testing.T, w *sandbox, d fakeforge.Delivery) string {
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.hookURL(), bytes.NewReader(d.Body))
 	if err != nil {
 		return err.Error()

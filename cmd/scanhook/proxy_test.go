@@ -12,9 +12,9 @@ import (
 )
 
 // servedBehindProxies is Scanhook behind proxies on loopback.
-func servedBehindProxies(t *testing.T) (*world, *app, string) {
+func servedBehindProxies(t *testing.T) (*sandbox, *app, string) {
 	t.Helper()
-	w, _ := setup(t, worldConfig{kind: "github"})
+	w, _ := setup(t, sandboxConfig{kind: "github"})
 	w.config.Server.TrustedProxies = []string{"127.0.0.0/8"}
 	app, err := newApp(t.Context(), w.config, w.log)
 	if err != nil {

@@ -44,7 +44,7 @@ func commitOn(t *testing.T, dir, branch, parent string) string {
 	return sha
 }
 
-func openDatabase(t *testing.T, w *world) *store.Store {
+func openDatabase(t *testing.T, w *sandbox) *store.Store {
 	t.Helper()
 	db, err := store.Open(t.Context(), store.Config{URL: w.config.Database.URL.Reveal()})
 	if err != nil {
@@ -55,7 +55,7 @@ func openDatabase(t *testing.T, w *world) *store.Store {
 }
 
 // untilLookedAt waits until all projects have had their first look.
-func untilLookedAt(t *testing.T, w *world, db *store.Store, projects []string) {
+func untilLookedAt(t *testing.T, w *sandbox, db *store.Store, projects []string) {
 	t.Helper()
 	for _, project := range projects {
 		inTime(t, "first look at "+project, func() bool {
@@ -76,7 +76,7 @@ func inTime(t *testing.T, what string, done func() bool) {
 
 // outage pushes the first commit of each project, kills Scanhook, lets miss happen without a webhook, and brings it
 // back.
-func outage(t *testing.T, w *world, projects []string, head string, miss func() []string) {
+func outage(t *testing.T, w *sandbox, projects []string, head string, miss func() []string) {
 	t.Helper()
 	w.release(t)
 	doomed := process(t, w)
@@ -112,7 +112,7 @@ func outage(t *testing.T, w *world, projects []string, head string, miss func() 
 func TestOutageManyBranches(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
-		w, sample := setup(t, worldConfig{kind: "github", database: e.URL(t), recover: "2s"})
+		w, sample := setup(t, sandboxConfig{kind: "github", database: e.URL(t), recover: "2s"})
 		outage(t, w, []string{"acme/shop"}, sample.Head, func() (missed []string) {
 			for n := range missedPushes(t) {
 				missed = append(missed, commitOn(t, sample.Dir, fmt.Sprint("feature/", n), sample.Head))
@@ -125,7 +125,7 @@ func TestOutageManyBranches(t *testing.T) {
 // The same with a push to each of many projects.
 func TestOutageManyProjects(t *testing.T) {
 	t.Parallel()
-	w, sample := setup(t, worldConfig{kind: "gitlab", recover: "5s"})
+	w, sample := setup(t, sandboxConfig{kind: "gitlab", recover: "5s"})
 	var projects, dirs []string
 	for n := range missedPushes(t) {
 		project := fmt.Sprint("group/sub/project-", n)
@@ -146,8 +146,8 @@ func TestOutageManyProjects(t *testing.T) {
 // scanhook recover, beside a running serve: finds, says so, and explain tells it.
 func TestRecoverCommand(t *testing.T) {
 	t.Parallel()
-	w, sample := setup(t, worldConfig{kind: "github"})
-	startWorld(t, w)
+	w, sample := setup(t, sandboxConfig{kind: "github"})
+	startSandbox(t, w)
 	pushTo(t, w, "main", "", sample.Head)
 	finalOf(t, w, sample.Head)
 	file := w.file(t)

@@ -13,7 +13,7 @@ import (
 )
 
 // declared makes n commits of acme/shop that exist by word alone.
-func declared(t *testing.T, w *world, n int) []string {
+func declared(t *testing.T, w *sandbox, n int) []string {
 	t.Helper()
 	commits := make([]string, n)
 	for i := range commits {
@@ -30,7 +30,7 @@ func uploadsOnly(kind string) string {
 	return "repositories: [{match: " + kind + "/acme/shop, scanners: []}]"
 }
 
-func announceEach(t *testing.T, w *world, commits ...string) (statuses []int) {
+func announceEach(t *testing.T, w *sandbox, commits ...string) (statuses []int) {
 	t.Helper()
 	for _, commit := range commits {
 		spec := fakeforge.PushSpec{Project: "acme/shop", Ref: "refs/heads/b-" + commit[:4], After: commit}
@@ -41,7 +41,7 @@ func announceEach(t *testing.T, w *world, commits ...string) (statuses []int) {
 
 // pending waits until the platform shows that a commit's scan has been opened: longer than the two minutes for which a
 // process killed in the midst of a check of webhooks keeps others from it.
-func pending(t *testing.T, w *world, commits ...string) {
+func pending(t *testing.T, w *sandbox, commits ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
@@ -59,7 +59,7 @@ func TestRedeliveredAfterAnOutage(t *testing.T) {
 		for _, kind := range kinds {
 			t.Run(kind, func(t *testing.T) {
 				t.Parallel()
-				w, _ := setup(t, worldConfig{kind: kind, database: e.URL(t), recover: "1h", extra: uploadsOnly(kind)})
+				w, _ := setup(t, sandboxConfig{kind: kind, database: e.URL(t), recover: "1h", extra: uploadsOnly(kind)})
 				w.release(t)
 				hook := addHook(w, fakeforge.Hook{})
 				commits := declared(t, w, 4)
@@ -83,14 +83,14 @@ func TestRedeliveredAfterAnOutage(t *testing.T) {
 }
 
 // checked tells whether Scanhook has asked for deliveries.
-func checked(w *world) bool {
+func checked(w *sandbox) bool {
 	return slices.ContainsFunc(w.platform.Calls(), func(c fakeforge.Call) bool {
 		return strings.HasSuffix(c.Path, "/deliveries") || strings.HasSuffix(c.Path, "/events")
 	})
 }
 
 // checkRedeliveries makes sure that each event has arrived once, under the key that it had.
-func checkRedeliveries(t *testing.T, w *world, hook int64, commits []string) {
+func checkRedeliveries(t *testing.T, w *sandbox, hook int64, commits []string) {
 	t.Helper()
 	arrived := map[string]int{}
 	var keys []string
@@ -122,10 +122,10 @@ func checkRedeliveries(t *testing.T, w *world, hook int64, commits []string) {
 // A webhook that GitLab has disabled is revived without a person, and what failed before comes then.
 func TestDisabledWebhookIsRevived(t *testing.T) {
 	t.Parallel()
-	w, _ := setup(t, worldConfig{kind: "gitlab", recover: "200ms", extra: uploadsOnly("gitlab")})
+	w, _ := setup(t, sandboxConfig{kind: "gitlab", recover: "200ms", extra: uploadsOnly("gitlab")})
 	hook := addHook(w, fakeforge.Hook{Secret: "not the configured one"})
 	commits := declared(t, w, 6)
-	startWorld(t, w)
+	startSandbox(t, w)
 	statuses := announceEach(t, w, commits...) // after the fourth failure, a repeated event's too, events are dropped
 	if arrived := len(statuses); arrived == 0 || !slices.Equal(statuses, []int{401, 401, 401, 401}[:arrived]) {
 		t.Fatalf("answered %v", statuses)
@@ -153,10 +153,10 @@ func TestRecoverAsksForDeliveries(t *testing.T) {
 	} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			w, _ := setup(t, worldConfig{kind: kind, extra: uploadsOnly(kind)})
+			w, _ := setup(t, sandboxConfig{kind: kind, extra: uploadsOnly(kind)})
 			hook := addHook(w, fakeforge.Hook{Secret: "not the configured one"})
 			commits := declared(t, w, 7)
-			startWorld(t, w)
+			startSandbox(t, w)
 			for _, commit := range commits { // GitLab would pause the webhook
 				announceEach(t, w, commit)
 				_ = w.platform.ChangeHook(hook.ID, func(h *fakeforge.Hook) { h.Failures = 0 })

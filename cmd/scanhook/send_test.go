@@ -11,7 +11,7 @@ import (
 )
 
 // payloadOf is a push that the platform has sent already, in a file.
-func payloadOf(t *testing.T, w *world, sha string) string {
+func payloadOf(t *testing.T, w *sandbox, sha string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "push.json")
 	if err := os.WriteFile(path, pushTo(t, w, "main", "", sha).Body, 0o600); err != nil {
@@ -25,8 +25,8 @@ func TestSend(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			w, sample := setup(t, worldConfig{kind: kind, extra: `repositories: [{match: "**", scanners: []}]`})
-			startWorld(t, w)
+			w, sample := setup(t, sandboxConfig{kind: kind, extra: `repositories: [{match: "**", scanners: []}]`})
+			startSandbox(t, w)
 			file, payload := w.file(t), payloadOf(t, w, sample.Head)
 			send := func(args ...string) outcome {
 				args = append([]string{"send", payload, "--platform", kind, "--config", file}, args...)
@@ -48,12 +48,12 @@ func TestSend(t *testing.T) {
 
 func TestSendSignsWithSigningToken(t *testing.T) {
 	t.Parallel()
-	w, sample := setup(t, worldConfig{kind: "gitlab", extra: `repositories: [{match: "**", scanners: []}]`})
+	w, sample := setup(t, sandboxConfig{kind: "gitlab", extra: `repositories: [{match: "**", scanners: []}]`})
 	token := "whsec_" + base64.StdEncoding.EncodeToString([]byte("0123456789abcdef0123456789abcdef"))
 	p := w.config.Platforms["gitlab"]
 	p.SigningTokens = []config.Secret{config.Secret(token)}
 	w.config.Platforms["gitlab"] = p
-	startWorld(t, w)
+	startSandbox(t, w)
 	payload := payloadOf(t, w, sample.Head)
 	w.yaml = strings.Replace(w.yaml, "    webhook_secrets:", "    signing_tokens: ["+token+"]\n    webhook_secrets:", 1)
 	send := func(args ...string) outcome {

@@ -120,10 +120,10 @@ func boundMemory() {
 // serve answers requests and runs the loops until ctx ends. It then stops accepting, lets requests and posts under way
 // finish, gives back the jobs it holds, and returns.
 func (a *app) serve(ctx context.Context, listener net.Listener, log *slog.Logger) error {
-	guests := newLimitedListener(listener, maxConnections)
+	limited := newLimitedListener(listener, maxConnections)
 	server := &http.Server{
-		Handler: guests.follow(a.handler), ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout,
-		MaxHeaderBytes: maxHeader, ConnState: guests.hear, ConnContext: guests.know,
+		Handler: limited.follow(a.handler), ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: maxHeader, ConnState: limited.connState, ConnContext: limited.connContext,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	server.RegisterOnShutdown(a.pages.Stop)
@@ -134,7 +134,7 @@ func (a *app) serve(ctx context.Context, listener net.Listener, log *slog.Logger
 		running.Go(func() { loop(loops) })
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(guests) }()
+	go func() { failed <- server.Serve(limited) }()
 
 	var err error
 	select {

@@ -18,8 +18,8 @@ import (
 	"github.com/scanhook/scanhook/store"
 )
 
-// look opens the world's database beside the running server.
-func (w *world) look(t *testing.T) *store.Store {
+// look opens the sandbox's database beside the running server.
+func (w *sandbox) look(t *testing.T) *store.Store {
 	t.Helper()
 	db, err := store.Open(t.Context(), store.Config{URL: w.config.Database.URL.Reveal()})
 	if err != nil {
@@ -59,9 +59,9 @@ func TestTokenIsBrokenAndMended(t *testing.T) {
 		for _, code := range []int{http.StatusUnauthorized, http.StatusForbidden} {
 			t.Run(fmt.Sprint(kind, " ", code), func(t *testing.T) {
 				t.Parallel()
-				w, sample := setup(t, worldConfig{kind: kind})
+				w, sample := setup(t, sandboxConfig{kind: kind})
 				w.platform.RefuseStatuses(code)
-				startWorld(t, w)
+				startSandbox(t, w)
 				db := w.look(t)
 				pushTo(t, w, "main", "", sample.Before)
 				trouble := eventually(t, "the project to be flagged", func() (core.Trouble, bool) {
@@ -96,11 +96,11 @@ func TestStateArrivesWithoutWhatIsRefused(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			w, sample := setup(t, worldConfig{kind: kind, extra: `
+			w, sample := setup(t, sandboxConfig{kind: kind, extra: `
 scanners: {lint: {command: ["no-such-program-\U0001F525", "{source}"]}}
 repositories: [{match: "**", scanners: [lint], context: "scan \U0001F512"}]`})
 			w.platform.BlockLinks()
-			startWorld(t, w)
+			startSandbox(t, w)
 			pushTo(t, w, "main", "", sample.Head)
 			status := finalOf(t, w, sample.Head)
 			if status.Context != "scan ?" || !strings.HasPrefix(status.Description, "Scan failed: lint: ") || status.TargetURL != "" ||
@@ -143,9 +143,9 @@ func TestPlatformsReasonIsTold(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w, sample := setup(t, worldConfig{kind: "github"})
+			w, sample := setup(t, sandboxConfig{kind: "github"})
 			w.platform.RefuseStatusesWith(test.fault(w.platform.Base()))
-			startWorld(t, w)
+			startSandbox(t, w)
 			db := w.look(t)
 			pushTo(t, w, "main", "", sample.Head)
 			trouble := eventually(t, "the project to be flagged", func() (core.Trouble, bool) {
@@ -170,7 +170,7 @@ func TestPlatformsReasonIsTold(t *testing.T) {
 }
 
 // checked runs scanhook check.
-func (w *world) checked(t *testing.T, want int) string {
+func (w *sandbox) checked(t *testing.T, want int) string {
 	t.Helper()
 	var out, errs bytes.Buffer
 	if code := run(t.Context(), []string{"check", "--config", w.file(t)}, &out, &errs); code != want {
@@ -180,7 +180,7 @@ func (w *world) checked(t *testing.T, want int) string {
 }
 
 // allPosted checks what follows a mend: each commit once, with its final state, and the flag gone.
-func (w *world) allPosted(t *testing.T, db *store.Store, callsBefore int, commits ...string) {
+func (w *sandbox) allPosted(t *testing.T, db *store.Store, callsBefore int, commits ...string) {
 	t.Helper()
 	for _, sha := range commits {
 		atRest(t, db, sha)
@@ -207,11 +207,11 @@ func (w *world) allPosted(t *testing.T, db *store.Store, callsBefore int, commit
 // A stranger's status in the place of ours is put right once, and then left alone.
 func TestForeignStatusIsPutRightOnce(t *testing.T) {
 	t.Parallel()
-	w, sample := setup(t, worldConfig{kind: "github"})
+	w, sample := setup(t, sandboxConfig{kind: "github"})
 	w.platform.AddHook(fakeforge.Hook{
 		Project: "acme/shop", URL: w.hookURL(), Secret: w.secrets["SECRET"], Events: []string{"status"},
 	})
-	startWorld(t, w)
+	startSandbox(t, w)
 	db := w.look(t)
 	pushTo(t, w, "main", "", sample.Before)
 	finalOf(t, w, sample.Before)
@@ -261,8 +261,8 @@ func TestForeignStatusIsFoundByAsking(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			w, sample := setup(t, worldConfig{kind: kind})
-			startWorld(t, w)
+			w, sample := setup(t, sandboxConfig{kind: kind})
+			startSandbox(t, w)
 			pushTo(t, w, "main", "", sample.Before)
 			ours := finalOf(t, w, sample.Before)
 			atRest(t, w.look(t), sample.Before)

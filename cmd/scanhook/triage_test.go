@@ -14,7 +14,7 @@ import (
 )
 
 // ask sends a request to Scanhook's API and decodes the answer into out, which may be nil.
-func ask(t *testing.T, w *world, method, path, body string, out any) {
+func ask(t *testing.T, w *sandbox, method, path, body string, out any) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, w.scanhook+path, strings.NewReader(body))
 	if err != nil {
@@ -38,7 +38,7 @@ func ask(t *testing.T, w *world, method, path, body string, out any) {
 }
 
 // newGrave are the findings that fail the sample's scan.
-func newGrave(t *testing.T, w *world, delivery fakeforge.Delivery) []int64 {
+func newGrave(t *testing.T, w *sandbox, delivery fakeforge.Delivery) []int64 {
 	t.Helper()
 	var scan struct {
 		Deciding []int64
@@ -56,7 +56,7 @@ func newGrave(t *testing.T, w *world, delivery fakeforge.Delivery) []int64 {
 }
 
 // mark gives feedback on a finding.
-func mark(t *testing.T, w *world, finding int64, verdict string) {
+func mark(t *testing.T, w *sandbox, finding int64, verdict string) {
 	t.Helper()
 	body := fmt.Sprintf(`{"user_verdict":%q}`, verdict)
 	ask(t, w, "POST", fmt.Sprintf("/api/v1/findings/%d/feedback", finding), body, nil)
@@ -69,8 +69,8 @@ func TestFeedbackTurnsTheCommit(t *testing.T) {
 		for _, kind := range kinds {
 			t.Run(kind, func(t *testing.T) {
 				t.Parallel()
-				w, sample := setup(t, worldConfig{kind: kind, database: e.URL(t)})
-				startWorld(t, w)
+				w, sample := setup(t, sandboxConfig{kind: kind, database: e.URL(t)})
+				startSandbox(t, w)
 				pushTo(t, w, "main", "", sample.Before)
 				finalOf(t, w, sample.Before)
 				delivery := pushTo(t, w, "main", sample.Before, sample.Head)
@@ -98,7 +98,7 @@ func TestFeedbackTurnsTheCommit(t *testing.T) {
 }
 
 // stateAfter waits for a state that the platform is told after a moment, and makes sure that it is the last word.
-func stateAfter(t *testing.T, w *world, sha string, moment time.Time, state string) fakeforge.Status {
+func stateAfter(t *testing.T, w *sandbox, sha string, moment time.Time, state string) fakeforge.Status {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

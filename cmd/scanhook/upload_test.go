@@ -20,11 +20,11 @@ func reportOf(rules ...string) string {
 	return `{"tool": "trivy", "findings": [` + strings.Join(findings, ",") + `]}`
 }
 
-// uploads is a world in which nothing but uploads is waited for, and an upload to it.
-func uploads(t *testing.T, extra string) (*world, func(stdin string, args ...string) outcome) {
+// uploads is a sandbox in which nothing but uploads is waited for, and an upload to it.
+func uploads(t *testing.T, extra string) (*sandbox, func(stdin string, args ...string) outcome) {
 	t.Helper()
-	w, _ := setup(t, worldConfig{kind: "github", extra: extra})
-	startWorld(t, w)
+	w, _ := setup(t, sandboxConfig{kind: "github", extra: extra})
+	startSandbox(t, w)
 	env := environment(map[string]string{
 		"SCANHOOK_URL": w.scanhook + "/", "SCANHOOK_API_TOKEN": w.apiToken + "\n",
 		"GITHUB_REPOSITORY": "acme/shop", "GITHUB_SHA": headSHA, "GITHUB_REF_NAME": "main", "GITHUB_REF_TYPE": "branch",

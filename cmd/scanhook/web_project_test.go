@@ -13,7 +13,7 @@ import (
 )
 
 // recordRuns fills the project's history as another replica would: runs of a steady pipeline, and one that is not.
-func recordRuns(t *testing.T, w *world, n int) {
+func recordRuns(t *testing.T, w *sandbox, n int) {
 	t.Helper()
 	policies, err := policiesOf(w.config)
 	if err != nil {
@@ -57,10 +57,10 @@ func recordRuns(t *testing.T, w *world, n int) {
 // An administrator sees that everything flows, finds the run that is unlike the others, and accepts it.
 func TestProjectPageInTheBrowser(t *testing.T) {
 	t.Parallel()
-	w, sample := setup(t, worldConfig{kind: "github", extra: `
+	w, sample := setup(t, sandboxConfig{kind: "github", extra: `
 scanners: {trivy: {upload: true}}
 repositories: [{match: "**", scanners: [trivy]}]`})
-	startWorld(t, w)
+	startSandbox(t, w)
 	pushTo(t, w, "main", "", sample.Before)
 	recordRuns(t, w, 40)
 	b := openBrowser(t, w.scanhook)

@@ -21,8 +21,8 @@ func (b *browser) login(token string) {
 // problems.
 func TestRedStatusTurnsGreenInTheBrowser(t *testing.T) {
 	t.Parallel()
-	w, sample := setup(t, worldConfig{kind: "github"})
-	startWorld(t, w)
+	w, sample := setup(t, sandboxConfig{kind: "github"})
+	startSandbox(t, w)
 	pushTo(t, w, "main", "", sample.Before)
 	finalOf(t, w, sample.Before)
 	pushTo(t, w, "main", sample.Before, sample.Head)
@@ -69,8 +69,8 @@ func TestRedStatusTurnsGreenInTheBrowser(t *testing.T) {
 // is undone where it was made; with and without JavaScript.
 func TestJudgingOneFindingLeavesTheOthersAloneInTheBrowser(t *testing.T) {
 	t.Parallel()
-	w, sample := setup(t, worldConfig{kind: "github"})
-	startWorld(t, w)
+	w, sample := setup(t, sandboxConfig{kind: "github"})
+	startSandbox(t, w)
 	pushTo(t, w, "main", "", sample.Head)
 	details := finalOf(t, w, sample.Head).TargetURL
 	b := openBrowser(t, w.scanhook)
@@ -111,11 +111,11 @@ func TestJudgingOneFindingLeavesTheOthersAloneInTheBrowser(t *testing.T) {
 // A page that was opened while a scan runs follows it to its end, without being loaded again.
 func TestRunningScanIsLiveInTheBrowser(t *testing.T) {
 	t.Parallel()
-	w, sample := setup(t, worldConfig{kind: "gitlab", extra: `
+	w, sample := setup(t, sandboxConfig{kind: "gitlab", extra: `
 web: {public: true}
 scanners: {trivy: {upload: true}}
 repositories: [{match: "**", scanners: [gitleaks, trivy]}]`})
-	startWorld(t, w)
+	startSandbox(t, w)
 	pushTo(t, w, "main", "", sample.Head)
 	b := openBrowser(t, w.scanhook)
 	b.do(chromedp.Navigate(w.scanhook))
@@ -140,7 +140,7 @@ const hostileReport = `[{"rule_id": "<script>alert(1)</script>", "file": "a/\u20
 	"severity": "High", "title": "\"><svg onload=alert(1)>", "message": "MESSAGE", "help_uri": "javascript:alert(1)",
 	"cve_id": "CVE-2024-3094", "snippet": "x := \"</code></pre><script>alert(1)</script>\" // \u202e comment"}]`
 
-func deliver(t *testing.T, w *world, reference string) {
+func deliver(t *testing.T, w *sandbox, reference string) {
 	t.Helper()
 	body := strings.Replace(hostileReport, "MESSAGE", strings.Repeat("<b>very long</b> ", 60_000), 1)
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPut,
@@ -163,10 +163,10 @@ func deliver(t *testing.T, w *world, reference string) {
 // The list can be filtered, and all of it works without JavaScript.
 func TestPagesWorkWithoutJavaScriptInTheBrowser(t *testing.T) {
 	t.Parallel()
-	w, sample := setup(t, worldConfig{kind: "github", extra: `
+	w, sample := setup(t, sandboxConfig{kind: "github", extra: `
 web: {public: true}
 repositories: [{match: "**"}]`})
-	startWorld(t, w)
+	startSandbox(t, w)
 	pushTo(t, w, "main", "", sample.Before)
 	finalOf(t, w, sample.Before)
 	pushTo(t, w, "feature/pay", sample.Before, sample.Head)

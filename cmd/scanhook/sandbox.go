@@ -27,9 +27,9 @@ import (
 // fakeForges make the fake forges, by the name of their kind.
 var fakeForges = map[string]func(fakeforge.Config) *fakeforge.Server{"github": fakegithub.New, "gitlab": fakegitlab.New}
 
-// world is a fake Git platform and a Scanhook that it calls, both on loopback, with real HTTP and real git
-// between them. scanhook demo shows the product with it; the end-to-end tests drive it with faults.
-type world struct {
+// sandbox is a fake Git platform and a Scanhook that it calls, both on loopback, with real HTTP and real git
+// between them. scanhook demo shows the product with it; the end-to-end tests inject faults into it.
+type sandbox struct {
 	platform  *fakeforge.Server
 	kind      string
 	config    *config.Config
@@ -46,8 +46,8 @@ type world struct {
 	listeners []net.Listener
 }
 
-// worldConfig says what kind of world it shall be; the zero value is a GitHub that keeps its data in dir.
-type worldConfig struct {
+// sandboxConfig is what a sandbox is made of: a kind of fakeForges and a directory for the database are required.
+type sandboxConfig struct {
 	kind     string
 	dir      string // for the database; must exist
 	host     string // where all listens, a loopback address; 127.0.0.1 when empty
@@ -57,7 +57,7 @@ type worldConfig struct {
 	log      *slog.Logger
 }
 
-const worldConfiguration = `
+const sandboxConfiguration = `
 server: {listen: %[6]q, public_url: %[1]q}
 database: {url: %[2]q}
 platforms:
@@ -71,10 +71,10 @@ api:
 recover: {every: %[7]s}
 `
 
-// newWorld starts the platform and prepares Scanhook's configuration; start brings Scanhook up.
-func newWorld(ctx context.Context, cfg worldConfig) (*world, error) {
+// newSandbox starts the platform and prepares Scanhook's configuration; start brings Scanhook up.
+func newSandbox(ctx context.Context, cfg sandboxConfig) (*sandbox, error) {
 	secret, token := rand.Text(), rand.Text()
-	w := &world{kind: cfg.kind, apiToken: rand.Text(), log: cfg.log, host: cmp.Or(cfg.host, "127.0.0.1")}
+	w := &sandbox{kind: cfg.kind, apiToken: rand.Text(), log: cfg.log, host: cmp.Or(cfg.host, "127.0.0.1")}
 	w.platform = fakeForges[cfg.kind](fakeforge.Config{Secret: secret, Token: token, MayBrowse: w.mayBrowse})
 	ctx, w.stop = context.WithCancel(ctx)
 	platform, err := w.listen()
@@ -93,7 +93,7 @@ func newWorld(ctx context.Context, cfg worldConfig) (*world, error) {
 	if cfg.database == "" {
 		cfg.database = "sqlite:" + filepath.Join(cfg.dir, "scanhook.db")
 	}
-	text := fmt.Sprintf(worldConfiguration, w.scanhook, cfg.database, cfg.kind, w.platform.Base(),
+	text := fmt.Sprintf(sandboxConfiguration, w.scanhook, cfg.database, cfg.kind, w.platform.Base(),
 		w.platform.APIURL(w.platform.Base()), receiver.Addr().String(), cmp.Or(cfg.recover, "0"))
 	if cfg.extra == "" {
 		cfg.extra = "repositories: [{match: '**'}]"
@@ -107,7 +107,7 @@ func newWorld(ctx context.Context, cfg worldConfig) (*world, error) {
 	return w, err
 }
 
-func (w *world) listen() (net.Listener, error) {
+func (w *sandbox) listen() (net.Listener, error) {
 	listener, err := net.Listen("tcp", w.host+":0")
 	if err == nil {
 		w.listeners = append(w.listeners, listener)
@@ -116,7 +116,7 @@ func (w *world) listen() (net.Listener, error) {
 }
 
 // start runs Scanhook as `scanhook serve` would.
-func (w *world) start(ctx context.Context) error {
+func (w *sandbox) start(ctx context.Context) error {
 	app, err := newAppOn(ctx, w.config, w.clock, w.log)
 	if err != nil {
 		return err
@@ -132,7 +132,7 @@ func (w *world) start(ctx context.Context) error {
 }
 
 // close ends everything that still runs; the context given to start must have ended.
-func (w *world) close() {
+func (w *sandbox) close() {
 	w.stop()
 	w.running.Wait()
 	for _, listener := range w.listeners {
@@ -142,22 +142,22 @@ func (w *world) close() {
 
 // mayBrowse shows the repositories to those who are logged in to Scanhook: other users of the machine shall not read the
 // one at PATH. Browsers send cookies to every port of a host.
-func (w *world) mayBrowse(r *http.Request) bool {
+func (w *sandbox) mayBrowse(r *http.Request) bool {
 	pages := w.pages.Load()
 	return pages != nil && pages.Sessions.Admits(r)
 }
 
 // loginLink is an address that opens a page of Scanhook and logs in, once.
-func (w *world) loginLink(page string) string {
+func (w *sandbox) loginLink(page string) string {
 	token := w.config.API.Tokens[0]
 	return w.scanhook + w.pages.Load().Sessions.Invite(
 		httpx.Token{Name: token.Name, Token: token.Token.Reveal(), Role: httpx.Role(token.Role)}, page)
 }
 
-func (w *world) hookURL() string { return w.scanhook + "/webhooks/" + w.kind }
+func (w *sandbox) hookURL() string { return w.scanhook + "/webhooks/" + w.kind }
 
 // push announces a commit of a project's branch and returns the answer. The forge's own CI has made its pipeline by then.
-func (w *world) push(ctx context.Context, spec fakeforge.PushSpec) (fakeforge.Delivery, error) {
+func (w *sandbox) push(ctx context.Context, spec fakeforge.PushSpec) (fakeforge.Delivery, error) {
 	if _, err := w.platform.AddPipeline(spec.Project, spec.After, strings.TrimPrefix(spec.Ref, "refs/heads/"), "build"); err != nil {
 		return fakeforge.Delivery{}, err
 	}
@@ -169,7 +169,7 @@ func (w *world) push(ctx context.Context, spec fakeforge.PushSpec) (fakeforge.De
 }
 
 // final waits until the platform shows a commit's final state.
-func (w *world) final(ctx context.Context, sha string) (fakeforge.Status, error) {
+func (w *sandbox) final(ctx context.Context, sha string) (fakeforge.Status, error) {
 	return w.platform.Wait(ctx, func(s fakeforge.Status) bool {
 		return s.SHA == sha && s.State != "pending" && s.State != "running"
 	})
