@@ -67,3 +67,20 @@ func (a *API) problem(ctx context.Context, err error) error {
 	}
 	return huma.NewError(problem.Status, problem.Detail)
 }
+
+// text is a string column that can be null, as JSON has it.
+func text[T ~string](value *T) *string {
+	if value == nil {
+		return nil
+	}
+	s := string(*value)
+	return &s
+}
+
+func views[T, V any](list []T, view func(T) V) []V {
+	out := make([]V, len(list))
+	for i, item := range list {
+		out[i] = view(item)
+	}
+	return out
+}

@@ -8,17 +8,19 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/api/paging"
 	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/store"
 )
 
-func (a *API) auditOperations(api huma.API) {
+// RegisterAudit describes the audit log.
+func (a *API) RegisterAudit(api huma.API) {
 	huma.Register(api, operation(httpx.Admin, http.MethodGet, "/audit", "list-audit",
 		"Who brought reports and changed triage, scans and the configuration, the newest first"), a.listAudit)
 }
 
 type listAuditInput struct {
-	Paging
+	paging.Input
 	Action  string `query:"action" maxLength:"64" example:"triage"`
 	Actor   string `query:"actor" maxLength:"500"`
 	Project string `query:"project" maxLength:"500" doc:"full path" example:"acme/shop"`
@@ -44,9 +46,9 @@ func viewAudit(e core.AuditEvent) auditView {
 	}
 }
 
-func (a *API) listAudit(ctx context.Context, in *listAuditInput) (*page[auditView], error) {
+func (a *API) listAudit(ctx context.Context, in *listAuditInput) (*paging.Output[auditView], error) {
 	var before int64
-	if err := readCursor(in.Cursor, &before); err != nil {
+	if err := paging.Decode(in.Cursor, &before); err != nil {
 		return nil, a.problem(ctx, err)
 	}
 	events, err := a.Store.ListAudit(ctx, store.AuditFilter{
@@ -55,5 +57,5 @@ func (a *API) listAudit(ctx context.Context, in *listAuditInput) (*page[auditVie
 	if err != nil {
 		return nil, a.problem(ctx, err)
 	}
-	return pageOf(events, in.Limit, viewAudit, func(last core.AuditEvent) string { return writeCursor(last.ID) }), nil
+	return paging.Page(events, in.Limit, viewAudit, func(last core.AuditEvent) string { return paging.Cursor(last.ID) }), nil
 }

@@ -13,7 +13,8 @@ import (
 	"github.com/scanhook/scanhook/internal/httpx"
 )
 
-func (a *API) epssOperations(api huma.API) {
+// RegisterEPSS describes the scores of vulnerabilities.
+func (a *API) RegisterEPSS(api huma.API) {
 	op := operation(httpx.Viewer, http.MethodGet, "/epss/{cve}", "get-epss",
 		"How likely a CVE is exploited (EPSS), and whether it is known to be (CISA KEV)")
 	huma.Register(api, op, a.getEPSS)

@@ -11,7 +11,8 @@ import (
 	"github.com/scanhook/scanhook/internal/httpx"
 )
 
-func (a *API) explainOperations(api huma.API) {
+// RegisterExplain describes the timeline of a commit.
+func (a *API) RegisterExplain(api huma.API) {
 	op := operation(httpx.Viewer, http.MethodGet, "/explain/{sha}", "explain-commit",
 		"Everything that happened to a commit, in order, and who did it")
 	op.Errors = append(op.Errors, http.StatusNotFound)
@@ -22,28 +23,28 @@ type explainInput struct {
 	SHA string `path:"sha" maxLength:"64" doc:"commit id, or seven characters of it or more"`
 }
 
-// stepView is one thing that happened.
-type stepView struct {
+// timelineEvent is one event of a timeline.
+type timelineEvent struct {
 	At      time.Time `json:"at"`
 	Hop     string    `json:"hop" enum:"delivery,scan,job,gate,triage,status"`
 	Text    string    `json:"text"`
-	Detail  string    `json:"detail,omitempty" doc:"why, in the words of whoever said it"`
-	Trouble bool      `json:"trouble" doc:"this is where it went wrong, or waits"`
+	Detail  string    `json:"detail,omitempty" doc:"why, in the words of its source"`
+	Trouble bool      `json:"trouble" doc:"this failed, or waits"`
 }
 
-// storyView is what happened to one scan of the commit.
-type storyView struct {
+// timelineView is what happened to one scan of the commit.
+type timelineView struct {
 	scanView
-	Steps []stepView `json:"steps" doc:"the oldest first"`
+	Steps []timelineEvent `json:"steps" doc:"the oldest first"`
 }
 
 type explainOutput struct {
 	Body struct {
-		Items []storyView `json:"items" doc:"scans of the commit, the newest first"`
+		Items []timelineView `json:"items" doc:"scans of the commit, the newest first"`
 	}
 }
 
-// explain leaves out by which secret calls were verified: a token of the API need not know.
+// explain omits the ids of the secrets that verified calls: holders of API tokens need not know them.
 func (a *API) explain(ctx context.Context, in *explainInput) (*explainOutput, error) {
 	facts, err := a.Store.ExplainCommit(ctx, in.SHA)
 	if err != nil {
@@ -54,8 +55,8 @@ func (a *API) explain(ctx context.Context, in *explainInput) (*explainOutput, er
 		for i := range f.Deliveries {
 			f.Deliveries[i].VerifiedBy = core.SecretPlace(f.Deliveries[i].VerifiedBy)
 		}
-		steps := views(f.Story(), func(s core.Step) stepView { return stepView(s) })
-		out.Body.Items = append(out.Body.Items, storyView{viewScan(f.Scan), steps})
+		steps := views(f.Story(), func(s core.Step) timelineEvent { return timelineEvent{At: s.At, Hop: s.Hop, Text: s.Text, Detail: s.Detail, Trouble: s.Trouble} })
+		out.Body.Items = append(out.Body.Items, timelineView{viewScan(f.Scan), steps})
 	}
 	return out, nil
 }

@@ -19,7 +19,8 @@ const (
 	exportPage = 2000 // findings that are in memory at a time
 )
 
-func (a *API) exportOperations(api huma.API) {
+// RegisterExport describes the export of a scan.
+func (a *API) RegisterExport(api huma.API) {
 	op := operation(httpx.Viewer, http.MethodGet, "/scans/{ref}/sarif", "export-sarif",
 		"A scan as SARIF 2.1.0, with what is new, known and fixed, and what was dismissed")
 	op.Responses = map[string]*huma.Response{"200": {
@@ -76,18 +77,18 @@ func (a *API) eachFinding(
 	ctx context.Context, scan core.Scan, f store.FindingFilter, yield func(core.Finding, error) bool,
 ) bool {
 	for {
-		page, err := a.Store.ListFindings(ctx, scan, f)
+		findings, err := a.Store.ListFindings(ctx, scan, f)
 		if err != nil {
 			yield(core.Finding{}, err)
 			return false
 		}
-		for _, finding := range page {
+		for _, finding := range findings {
 			if !yield(finding, nil) {
 				return false
 			}
 			f.AfterID = finding.ID
 		}
-		if len(page) < f.Limit {
+		if len(findings) < f.Limit {
 			return true
 		}
 	}

@@ -8,18 +8,20 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/api/paging"
 	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/store"
 )
 
-func (a *API) findingOperations(api huma.API) {
+// RegisterFindings describes the list of findings.
+func (a *API) RegisterFindings(api huma.API) {
 	huma.Register(api, operation(httpx.Viewer, http.MethodGet, "/scans/{ref}/findings", "list-findings",
 		"Findings of a scan, the gravest or riskiest first; with baseline_state=absent those that it fixed"), a.listFindings)
 }
 
 type listFindingsInput struct {
 	ScanRef
-	Paging
+	paging.Input
 	Severity      string `query:"severity" enum:"Critical,High,Medium,Low"`
 	BaselineState string `query:"baseline_state" enum:"new,unchanged,absent"`
 	Tool          string `query:"tool" maxLength:"500"`
@@ -38,25 +40,25 @@ func (in *listFindingsInput) resume(f *store.FindingFilter) error {
 		var kind string
 		keys = append([]any{&kind, &f.AfterKEV, &f.AfterProbability}, keys...)
 	}
-	err := readCursor(in.Cursor, keys...)
+	err := paging.Decode(in.Cursor, keys...)
 	if err == nil && (f.AfterRank < 0 || f.AfterRank > core.Critical.Rank()) {
-		err = errCursor
+		err = paging.ErrCursor
 	}
 	return err
 }
 
 func (in *listFindingsInput) next(last core.Finding) string {
 	if in.Sort != riskCursor {
-		return writeCursor(last.Severity.Rank(), last.ID)
+		return paging.Cursor(last.Severity.Rank(), last.ID)
 	}
 	probability := 0.0
 	if last.EPSSProbability != nil {
 		probability = *last.EPSSProbability
 	}
-	return writeCursor(riskCursor, last.KEV, probability, last.Severity.Rank(), last.ID)
+	return paging.Cursor(riskCursor, last.KEV, probability, last.Severity.Rank(), last.ID)
 }
 
-func (a *API) listFindings(ctx context.Context, in *listFindingsInput) (*page[findingView], error) {
+func (a *API) listFindings(ctx context.Context, in *listFindingsInput) (*paging.Output[findingView], error) {
 	filter := store.FindingFilter{
 		Severity: core.Severity(in.Severity), BaselineState: core.BaselineState(in.BaselineState),
 		Tool: in.Tool, File: in.File, RuleID: in.RuleID, Limit: in.Limit + 1,
@@ -72,7 +74,7 @@ func (a *API) listFindings(ctx context.Context, in *listFindingsInput) (*page[fi
 	if err != nil {
 		return nil, a.problem(ctx, err)
 	}
-	return pageOf(findings, in.Limit, viewFinding, in.next), nil
+	return paging.Page(findings, in.Limit, viewFinding, in.next), nil
 }
 
 // findingView is a finding as the API shows it.

@@ -8,11 +8,13 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/scanhook/scanhook/core/anomaly"
+	"github.com/scanhook/scanhook/internal/api/paging"
 	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/store"
 )
 
-func (a *API) metricOperations(api huma.API) {
+// RegisterMetrics describes the operations on pipeline runs.
+func (a *API) RegisterMetrics(api huma.API) {
 	list := operation(httpx.Viewer, http.MethodGet, "/projects/{platform}/{project}/metrics", "list-metrics",
 		"Runs of a project's pipelines, the newest first, with what was to be expected of each")
 	list.Description = "The slashes of the project's path are written %2F."
@@ -102,19 +104,19 @@ func viewRanges(readings []anomaly.Reading) expectedRanges {
 	return ranges
 }
 
-func (a *API) listMetrics(ctx context.Context, in *listMetricsInput) (*page[metricView], error) {
+func (a *API) listMetrics(ctx context.Context, in *listMetricsInput) (*paging.Output[metricView], error) {
 	filter := store.MetricFilter{
 		Platform: in.Platform, Project: in.Project, Name: in.Name, Branch: in.Branch, CommitSHA: in.Commit,
 		Limit: in.Limit + 1,
 	}
-	if err := readCursor(in.Cursor, &filter.Before); err != nil {
+	if err := paging.Decode(in.Cursor, &filter.Before); err != nil {
 		return nil, a.problem(ctx, err)
 	}
 	metrics, err := a.Store.ListMetrics(ctx, filter)
 	if err != nil {
 		return nil, a.problem(ctx, err)
 	}
-	return pageOf(metrics, in.Limit, viewMetric, func(last store.Metric) string { return writeCursor(last.ID) }), nil
+	return paging.Page(metrics, in.Limit, viewMetric, func(last store.Metric) string { return paging.Cursor(last.ID) }), nil
 }
 
 type patchMetricInput struct {

@@ -20,6 +20,12 @@ import (
 
 const bearer = "bearer"
 
+// guard adds what every request must pass before its operation runs.
+func guard(described huma.API, tokens httpx.Tokens, throttle *httpx.LoginThrottle) {
+	authorizer := authorizer{tokens, throttle, described}
+	described.UseMiddleware(authorizer.authorize, checkAddress(described), checkBody(described))
+}
+
 // authorizer lets a request pass if its token has the role of the operation.
 type authorizer struct {
 	tokens    httpx.Tokens

@@ -29,14 +29,8 @@ func (a *API) Register(router *gin.Engine) {
 	router.GET("/readyz", httpx.Handle(a.Log, a.ready))
 
 	described := humagin.New(router, describe(a.Version))
-	authorizer := authorizer{a.Tokens, a.Throttle, described}
-	described.UseMiddleware(authorizer.authorize, checkAddress(described), checkBody(described))
-	for _, operations := range []func(huma.API){
-		a.scanOperations, a.findingOperations, a.triageOperations, a.uploadOperations, a.epssOperations, a.exportOperations,
-		a.metricOperations, a.auditOperations, a.explainOperations,
-	} {
-		operations(described)
-	}
+	guard(described, a.Tokens, a.Throttle)
+	huma.AutoRegister(described, a) // calls every method of API whose name begins with Register
 	router.GET("/docs", httpx.Handle(a.Log, docs(described.OpenAPI())))
 }
 

@@ -13,12 +13,14 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/api/paging"
 	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/store"
 )
 
-func (a *API) scanOperations(api huma.API) {
+// RegisterScans describes the operations on scans.
+func (a *API) RegisterScans(api huma.API) {
 	huma.Register(api, operation(httpx.Viewer, http.MethodGet, "/scans", "list-scans", "Scans, the newest first"), a.listScans)
 	huma.Register(api, operation(httpx.Viewer, http.MethodGet, "/scans/{ref}", "get-scan",
 		"One scan with its jobs and commit statuses"), a.getScan)
@@ -34,7 +36,7 @@ func (a *API) scanOperations(api huma.API) {
 }
 
 type listScansInput struct {
-	Paging
+	paging.Input
 	Platform string `query:"platform" maxLength:"200"`
 	Project  string `query:"project" maxLength:"500" doc:"full path" example:"acme/shop"`
 	Branch   string `query:"branch" maxLength:"500"`
@@ -43,9 +45,9 @@ type listScansInput struct {
 	Verdict  string `query:"verdict" enum:"pass,fail"`
 }
 
-func (a *API) listScans(ctx context.Context, in *listScansInput) (*page[scanView], error) {
+func (a *API) listScans(ctx context.Context, in *listScansInput) (*paging.Output[scanView], error) {
 	var before int64
-	if err := readCursor(in.Cursor, &before); err != nil {
+	if err := paging.Decode(in.Cursor, &before); err != nil {
 		return nil, a.problem(ctx, err)
 	}
 	scans, err := a.Store.ListScans(ctx, store.ScanFilter{
@@ -55,7 +57,7 @@ func (a *API) listScans(ctx context.Context, in *listScansInput) (*page[scanView
 	if err != nil {
 		return nil, a.problem(ctx, err)
 	}
-	return pageOf(scans, in.Limit, viewScan, func(last core.Scan) string { return writeCursor(last.ID) }), nil
+	return paging.Page(scans, in.Limit, viewScan, func(last core.Scan) string { return paging.Cursor(last.ID) }), nil
 }
 
 // ScanRef is part of the input of every operation on one scan.

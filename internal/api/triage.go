@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/api/paging"
 	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/store"
 )
@@ -18,7 +19,8 @@ import (
 // maxTriageBody bounds a PATCH: a remediation patch may take several bytes for each of its own in JSON.
 const maxTriageBody = 2 << 20
 
-func (a *API) triageOperations(api huma.API) {
+// RegisterTriage describes the operations on one finding.
+func (a *API) RegisterTriage(api huma.API) {
 	read := operation(httpx.Viewer, http.MethodGet, "/findings/{id}", "get-finding", "One finding, and whose decision on it holds")
 	huma.Register(api, read, a.getFinding)
 
@@ -176,12 +178,12 @@ func viewEvent(e core.TriageEvent) eventView {
 
 type historyInput struct {
 	FindingID
-	Paging
+	paging.Input
 }
 
-func (a *API) listHistory(ctx context.Context, in *historyInput) (*page[eventView], error) {
+func (a *API) listHistory(ctx context.Context, in *historyInput) (*paging.Output[eventView], error) {
 	var after int64
-	if err := readCursor(in.Cursor, &after); err != nil {
+	if err := paging.Decode(in.Cursor, &after); err != nil {
 		return nil, a.problem(ctx, err)
 	}
 	if _, err := a.Store.GetFinding(ctx, in.ID); err != nil {
@@ -191,7 +193,7 @@ func (a *API) listHistory(ctx context.Context, in *historyInput) (*page[eventVie
 	if err != nil {
 		return nil, a.problem(ctx, err)
 	}
-	return pageOf(events, in.Limit, viewEvent, func(last core.TriageEvent) string { return writeCursor(last.ID) }), nil
+	return paging.Page(events, in.Limit, viewEvent, func(last core.TriageEvent) string { return paging.Cursor(last.ID) }), nil
 }
 
 // optional is a field of a PATCH: if it is omitted it stays as it is, null clears it.

@@ -38,7 +38,8 @@ const (
 	mergeBaseTimeout = 5 * time.Second
 )
 
-func (a *API) uploadOperations(api huma.API) {
+// RegisterUploads describes the operations that take reports.
+func (a *API) RegisterUploads(api huma.API) {
 	huma.Register(api, upload("/scans/{ref}/results/{scanner}", "put-results",
 		"Upload one scanner's report for a scan; another one of the same scanner replaces it"), a.putResults)
 	huma.Register(api, upload("/results/{scanner}", "put-results-by-commit",

@@ -15,7 +15,8 @@ type banner struct {
 	Advice string
 }
 
-func bannerOf(scan core.Scan, n counts) banner {
+// bannerOf is the banner of a scan, without the reason why it passed.
+func bannerOf(scan core.Scan) banner {
 	switch {
 	case scan.Status == core.ScanPending:
 		return banner{"pending", "…", "Waiting", "No scanner has started yet.", "This page follows the scan by itself."}
@@ -30,7 +31,7 @@ func bannerOf(scan core.Scan, n counts) banner {
 		return banner{"fail", "✗", "Failed", failedBy(scan),
 			"Fix them and push again, or mark what is no real problem as a false positive below."}
 	}
-	return banner{"pass", "✓", "Passed", passed(n), ""}
+	return banner{"pass", "✓", "Passed", "", ""}
 }
 
 // failedBy is the number of findings that decided; the page shows the rule beside it.
@@ -43,63 +44,4 @@ func failedBy(scan core.Scan) string {
 		verb = "breaks"
 	}
 	return fmt.Sprintf("%s %s the rule.", core.Plural(scan.NumDeciding, "finding"), verb)
-}
-
-func passed(n counts) string {
-	switch {
-	case n.Fresh+n.Known+n.Fixed+n.Dismissed == 0:
-		return "The scanners found nothing."
-	case n.Fresh == 0:
-		return "This commit brings nothing new."
-	}
-	return "What is new breaks no rule."
-}
-
-// counts are the findings of a scan by their state, each counted once, like in the summary.
-type counts struct {
-	Fresh, Known, Fixed, Dismissed int
-	BySeverity                     []severityCount // of the new ones that count
-}
-
-type severityCount struct {
-	Severity core.Severity
-	N        int
-}
-
-func countsOf(tallies []core.Tally, jobs []core.Job) counts {
-	n := counts{}
-	bySeverity := map[core.Severity]int{}
-	for _, t := range tallies {
-		switch {
-		case t.Dismissed:
-			n.Dismissed += t.N
-		case t.BaselineState == core.Unchanged:
-			n.Known += t.N
-		default:
-			n.Fresh += t.N
-			bySeverity[t.Severity] += t.N
-		}
-	}
-	for _, job := range jobs {
-		n.Fixed += job.NumAbsent
-	}
-	for _, severity := range core.Severities {
-		if bySeverity[severity] > 0 {
-			n.BySeverity = append(n.BySeverity, severityCount{severity, bySeverity[severity]})
-		}
-	}
-	return n
-}
-
-// Of is the length of a list.
-func (n counts) Of(list string) int {
-	switch list {
-	case string(core.Unchanged):
-		return n.Known
-	case string(core.Absent):
-		return n.Fixed
-	case dismissedTab:
-		return n.Dismissed
-	}
-	return n.Fresh
 }

@@ -30,7 +30,8 @@ type deliveriesPage struct {
 	SecretUse  secretUse // empty for visitors who have not logged in
 }
 
-func (w *Web) deliveries(c *gin.Context) error {
+// Deliveries lists webhook calls, the newest first.
+func (w *Web) Deliveries(c *gin.Context) error {
 	filter := store.DeliveryFilter{
 		Platform: c.Query("platform"), Project: c.Query("project"), Outcome: core.Outcome(c.Query("outcome")),
 	}

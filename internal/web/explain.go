@@ -22,7 +22,8 @@ type timeline struct {
 	Events []core.Step
 }
 
-func (w *Web) explain(c *gin.Context) error {
+// Explain shows what happened to a commit, in order.
+func (w *Web) Explain(c *gin.Context) error {
 	facts, err := w.Store.ExplainCommit(c.Request.Context(), c.Param("sha"))
 	if err != nil {
 		return err
@@ -30,13 +31,13 @@ func (w *Web) explain(c *gin.Context) error {
 	page := explainPage{SHA: facts[0].Scan.CommitSHA}
 	for _, f := range facts {
 		w.hideSecrets(c, f.Deliveries)
-		page.Timelines = append(page.Timelines, timeline{f.Scan, bannerOf(f.Scan, counts{}), f.Story()})
+		page.Timelines = append(page.Timelines, timeline{f.Scan, bannerOf(f.Scan), f.Story()})
 	}
 	return w.Render(c, http.StatusOK, "explain", "What happened to "+core.ShortSHA(page.SHA), page)
 }
 
-// toExplain leads from the form that asks for a commit to its page.
-func (w *Web) toExplain(c *gin.Context) error {
+// ToExplain leads from the form that asks for a commit to its page.
+func (w *Web) ToExplain(c *gin.Context) error {
 	c.Redirect(http.StatusSeeOther, w.Base.Path("/explain/"+url.PathEscape(c.Query("sha"))))
 	return nil
 }

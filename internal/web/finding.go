@@ -198,8 +198,8 @@ func diffKind(line string) string {
 	return ""
 }
 
-// toFinding leads from a finding's own address to the page of its scan that shows it.
-func (w *Web) toFinding(c *gin.Context) error {
+// ToFinding leads from a finding's own address to the page of its scan that shows it.
+func (w *Web) ToFinding(c *gin.Context) error {
 	id, err := findingID(c)
 	if err != nil {
 		return err
@@ -229,8 +229,8 @@ func (w *Web) toFinding(c *gin.Context) error {
 // anchorOf is the id of a finding's card in the page.
 func anchorOf(id int64) string { return fmt.Sprintf("finding-%d", id) }
 
-// patch downloads a finding's remediation patch for git apply.
-func (w *Web) patch(c *gin.Context) error {
+// Patch downloads a finding's remediation patch for git apply.
+func (w *Web) Patch(c *gin.Context) error {
 	id, err := findingID(c)
 	if err != nil {
 		return err

@@ -34,9 +34,9 @@ type streams struct {
 
 func newStreams(w *Web) *streams { return &streams{Web: w, of: map[string]int{}} }
 
-// events tells an open scan page when to load its content again, as server-sent events. The stream ends after a while;
+// Events tells an open scan page when to load its content again, as server-sent events. The stream ends after a while;
 // browsers connect again.
-func (s *streams) events(c *gin.Context) error {
+func (s *streams) Events(c *gin.Context) error {
 	scan, err := s.Store.GetScan(c.Request.Context(), c.Param("ref"))
 	if err != nil || httpx.Method(c.Request) == http.MethodHead {
 		return err

@@ -23,12 +23,13 @@ func (w *Web) loginPage(back string) loginPage {
 	return page
 }
 
-func (w *Web) showLogin(c *gin.Context) error {
+// ShowLogin asks visitors to log in.
+func (w *Web) ShowLogin(c *gin.Context) error {
 	return w.Render(c, http.StatusOK, "login", "Log in", w.loginPage(c.Query("back")))
 }
 
-// login logs in with an API token and goes back to the page where the visitor was.
-func (w *Web) login(c *gin.Context) error {
+// LogIn logs in with an API token and goes back to the page where the visitor was.
+func (w *Web) LogIn(c *gin.Context) error {
 	page := w.loginPage(c.PostForm("back"))
 	ok, wait, err := w.Sessions.LogIn(c, c.PostForm("token"))
 	switch {

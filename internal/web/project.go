@@ -47,7 +47,8 @@ type pipeline struct {
 	Runs   []store.Metric // the newest first
 }
 
-func (w *Web) project(c *gin.Context) error {
+// Project shows one project.
+func (w *Web) Project(c *gin.Context) error {
 	ctx := c.Request.Context()
 	page := projectPage{Platform: c.Param("platform")}
 	var err error
@@ -74,7 +75,7 @@ func (w *Web) fillActivity(ctx context.Context, page *projectPage) error {
 		return err
 	}
 	for _, scan := range scans {
-		page.Scans = append(page.Scans, scanLine{scan, bannerOf(scan, counts{})})
+		page.Scans = append(page.Scans, scanLine{scan, bannerOf(scan)})
 		page.Link, page.Branch = w.Platforms.repository(scan), scan.DefaultBranch
 	}
 	if page.Troubles, err = w.Store.ListTroubles(ctx, page.Platform, page.Project); err != nil {
@@ -120,8 +121,8 @@ func (w *Web) fillCharts(ctx context.Context, page *projectPage) error {
 	return nil
 }
 
-// expected records a person's decision that an unusual run is the new normal.
-func (w *Web) expected(c *gin.Context) error {
+// Expected records a person's decision that an unusual run is the new normal.
+func (w *Web) Expected(c *gin.Context) error {
 	id, err := strconv.ParseInt(c.Param("id"), 10, 64)
 	if err != nil {
 		return fmt.Errorf("%w: the id of a run is a number", core.ErrNotFound)

@@ -28,7 +28,8 @@ type projectLine struct {
 	Banner banner
 }
 
-func (w *Web) projects(c *gin.Context) error {
+// Projects lists the projects of all platforms.
+func (w *Web) Projects(c *gin.Context) error {
 	filter := store.StandingFilter{
 		Platform: c.Query("platform"), Failing: c.Query("failing") == "yes", Limit: projectsPerPage + 1,
 		AfterPlatform: c.Query("from"), AfterProject: c.Query("after"),
@@ -56,7 +57,7 @@ func (w *Web) projects(c *gin.Context) error {
 	for _, project := range list {
 		line := projectLine{Standing: project, Banner: banner{"pending", "…", "Waiting", "", ""}}
 		if project.Head != nil {
-			line.Banner = bannerOf(*project.Head, counts{})
+			line.Banner = bannerOf(*project.Head)
 		}
 		page.Projects = append(page.Projects, line)
 	}

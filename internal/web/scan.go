@@ -34,7 +34,7 @@ type scanPage struct {
 	Jobs     []core.Job
 	Statuses []statusLine
 	Counts   counts
-	List     list
+	List     findingList
 	Folded   []folded
 	Done     done // what the visitor has just done
 	Live     bool // something is about to change
@@ -52,8 +52,8 @@ func (p scanPage) ReloadSeconds() int {
 	return 0
 }
 
-// list is a page of one of the lists of findings.
-type list struct {
+// findingList is a page of one of the lists of findings.
+type findingList struct {
 	Name       string // as the address has it
 	Heading    string
 	Total      int
@@ -117,7 +117,8 @@ func (p scanPage) Nothing() string {
 	return looked
 }
 
-func (w *Web) scan(c *gin.Context) error {
+// Scan shows one scan with its findings.
+func (w *Web) Scan(c *gin.Context) error {
 	ctx := c.Request.Context()
 	scan, err := w.Store.GetScan(ctx, c.Param("ref"))
 	if err != nil {
@@ -153,7 +154,10 @@ func (w *Web) describe(ctx context.Context, page *scanPage) (err error) {
 	}
 	page.BaseLink = w.Platforms.commitLink(page.Scan, page.Baseline)
 	page.Counts = countsOf(tallies, page.Jobs)
-	page.Banner = bannerOf(page.Scan, page.Counts)
+	page.Banner = bannerOf(page.Scan)
+	if page.Banner.Kind == "pass" {
+		page.Banner.Why = passed(page.Counts)
+	}
 	page.Statuses = w.statusLines(statuses)
 	page.Version, page.Live = versionOf(page.Scan, page.Jobs, statuses), w.changing(page.Scan, statuses)
 	if page.Scan.StartedAt != nil && page.Scan.FinishedAt != nil {
@@ -162,12 +166,72 @@ func (w *Web) describe(ctx context.Context, page *scanPage) (err error) {
 	return nil
 }
 
+// passed is the reason why a scan passed.
+func passed(n counts) string {
+	switch {
+	case n.Fresh+n.Known+n.Fixed+n.Dismissed == 0:
+		return "The scanners found nothing."
+	case n.Fresh == 0:
+		return "This commit brings nothing new."
+	}
+	return "What is new breaks no rule."
+}
+
+// counts are the findings of a scan by their state, each counted once, like in the summary.
+type counts struct {
+	Fresh, Known, Fixed, Dismissed int
+	BySeverity                     []severityCount // of the new ones that count
+}
+
+type severityCount struct {
+	Severity core.Severity
+	N        int
+}
+
+func countsOf(tallies []core.Tally, jobs []core.Job) counts {
+	n := counts{}
+	bySeverity := map[core.Severity]int{}
+	for _, t := range tallies {
+		switch {
+		case t.Dismissed:
+			n.Dismissed += t.N
+		case t.BaselineState == core.Unchanged:
+			n.Known += t.N
+		default:
+			n.Fresh += t.N
+			bySeverity[t.Severity] += t.N
+		}
+	}
+	for _, job := range jobs {
+		n.Fixed += job.NumAbsent
+	}
+	for _, severity := range core.Severities {
+		if bySeverity[severity] > 0 {
+			n.BySeverity = append(n.BySeverity, severityCount{severity, bySeverity[severity]})
+		}
+	}
+	return n
+}
+
+// Of is the length of a list.
+func (n counts) Of(list string) int {
+	switch list {
+	case string(core.Unchanged):
+		return n.Known
+	case string(core.Absent):
+		return n.Fixed
+	case dismissedTab:
+		return n.Dismissed
+	}
+	return n.Fresh
+}
+
 // fillLists reads the page of findings that was requested. The first page of the new ones also shows the beginnings of
 // the other lists.
 func (w *Web) fillLists(ctx context.Context, page *scanPage, name, number string) error {
 	shown := tabOf(name)
 	total := page.Counts.Of(shown.Name)
-	list := list{Name: shown.Name, Heading: shown.Heading, Total: total, Pages: max((total+pageSize-1)/pageSize, 1)}
+	list := findingList{Name: shown.Name, Heading: shown.Heading, Total: total, Pages: max((total+pageSize-1)/pageSize, 1)}
 	list.Page, _ = strconv.Atoi(number)
 	list.Page = min(max(list.Page, 1), list.Pages)
 	if list.Prev = list.Page - 1; list.Page < list.Pages {
@@ -253,8 +317,8 @@ func (w *Web) posting(s core.Status) string {
 	return fmt.Sprintf("On its way to %s.", strings.TrimSpace(s.SourcePlatform))
 }
 
-// rescan starts another scan of a commit and leads to it. It takes the same role as in the API.
-func (w *Web) rescan(c *gin.Context) error {
+// Rescan starts another scan of a commit and leads to it. It takes the same role as in the API.
+func (w *Web) Rescan(c *gin.Context) error {
 	who, err := w.Sessions.Visitor(c)
 	if err != nil {
 		return err

@@ -28,7 +28,8 @@ type scanLine struct {
 	Banner banner
 }
 
-func (w *Web) scans(c *gin.Context) error {
+// Scans lists scans, the newest first.
+func (w *Web) Scans(c *gin.Context) error {
 	filter := filterOf(c)
 	query := layout.Query(map[string]string{
 		"platform": filter.Platform, "project": filter.Project, "branch": filter.Branch,
@@ -47,7 +48,7 @@ func (w *Web) scans(c *gin.Context) error {
 		return err
 	}
 	for _, scan := range scans {
-		page.Scans = append(page.Scans, scanLine{scan, bannerOf(scan, counts{})})
+		page.Scans = append(page.Scans, scanLine{scan, bannerOf(scan)})
 	}
 	return w.Render(c, http.StatusOK, "scans", "Scans", page)
 }

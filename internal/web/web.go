@@ -66,7 +66,7 @@ type Setting struct {
 	Where string // file, line and section that it comes from, or that it is built in
 }
 
-// Web answers browsers.
+// Web answers browsers. Its exported methods that take a *gin.Context are pages and forms; Register mounts them.
 type Web struct {
 	Config
 	*layout.Layout

@@ -57,7 +57,7 @@ func (s *Sessions) FromProvider(c *gin.Context) error {
 			core.ErrForbidden, s.provider.Name, text.Visible(who.Name))
 	}
 	id := rand.Text()
-	session := store.Session{Key: s.provider.sessionKey(id), Person: who.json()}
+	session := store.Session{Key: s.provider.sessionKey(id), Person: who.encode()}
 	if err := s.open(c, id, session, who.Name); err != nil {
 		return err
 	}

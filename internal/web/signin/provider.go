@@ -70,7 +70,7 @@ func (p *provider) sessionKey(id string) string {
 
 // discover asks the provider for its addresses until it has answered once.
 func (p *provider) discover(ctx context.Context) (*oauth2.Config, *oidc.IDTokenVerifier, error) {
-	if err := p.find(ctx); err != nil {
+	if err := p.look(ctx); err != nil {
 		return nil, nil, err
 	}
 	scopes := append([]string{oidc.ScopeOpenID}, p.Scopes...)
@@ -81,9 +81,9 @@ func (p *provider) discover(ctx context.Context) (*oauth2.Config, *oidc.IDTokenV
 	}, p.verifier, nil
 }
 
-// find asks an unreachable provider only now and then: everybody who waits for it occupies a connection, and webhooks
+// look asks an unreachable provider only now and then: everybody who waits for it occupies a connection, and webhooks
 // need connections too. It goes on when the client that caused it hangs up, because others wait for it too.
-func (p *provider) find(ctx context.Context) error {
+func (p *provider) look(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.found != nil {
@@ -185,12 +185,12 @@ func personOf(identity *oidc.IDToken, groupsClaim string) (person, error) {
 	return who, nil
 }
 
-func (w person) json() string {
+func (w person) encode() string {
 	document, _ := json.Marshal(w) // strings can always be marshalled
 	return string(document)
 }
 
-func readPerson(document string) (who person, err error) {
+func decodePerson(document string) (who person, err error) {
 	return who, json.Unmarshal([]byte(document), &who)
 }
 

@@ -157,7 +157,7 @@ func (s *Sessions) find(ctx context.Context, id string) (Visitor, error) {
 		token := byKey[session.Key]
 		return Visitor{Name: token.Name, Role: token.Role, key: session.Key}, err
 	}
-	who, err := readPerson(session.Person)
+	who, err := decodePerson(session.Person)
 	if role := s.provider.roleOf(who); err == nil && role != "" {
 		return Visitor{Name: who.Name, Role: role, key: session.Key}, nil
 	}
