@@ -55,7 +55,9 @@ func (a *API) explain(ctx context.Context, in *explainInput) (*explainOutput, er
 		for i := range f.Deliveries {
 			f.Deliveries[i].VerifiedBy = core.SecretPlace(f.Deliveries[i].VerifiedBy)
 		}
-		steps := views(f.Story(), func(s core.Step) timelineEvent { return timelineEvent{At: s.At, Hop: s.Hop, Text: s.Text, Detail: s.Detail, Trouble: s.Trouble} })
+		steps := views(f.Story(), func(s core.Step) timelineEvent {
+			return timelineEvent{At: s.At, Hop: s.Hop, Text: s.Text, Detail: s.Detail, Trouble: s.Trouble}
+		})
 		out.Body.Items = append(out.Body.Items, timelineView{viewScan(f.Scan), steps})
 	}
 	return out, nil
