@@ -73,3 +73,12 @@ func bareHost(address *url.URL) string {
 	}
 	return host
 }
+
+// EscapePath makes the segments of a path safe to stand in an address.
+func EscapePath(path string) string {
+	segments := strings.Split(path, "/")
+	for i, segment := range segments {
+		segments[i] = url.PathEscape(segment)
+	}
+	return strings.Join(segments, "/")
+}

@@ -40,11 +40,11 @@ func scopes(platform string) []platforms.Scope {
 
 func scopedSet(t testing.TB) platforms.Set {
 	t.Helper()
-	hub, err := github.New(github.Config{Name: "github", WebhookSecrets: []string{secret}, Scopes: scopes("github")})
+	hub, err := github.New(platforms.Config{Name: "github", WebhookSecrets: []string{secret}, Scopes: scopes("github")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	lab, err := gitlab.New(gitlab.Config{Name: "gitlab", WebhookSecrets: []string{secret}, Scopes: scopes("gitlab")})
+	lab, err := gitlab.New(platforms.Config{Name: "gitlab", WebhookSecrets: []string{secret}, Scopes: scopes("gitlab")})
 	if err != nil {
 		t.Fatal(err)
 	}

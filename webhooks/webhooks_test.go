@@ -38,15 +38,15 @@ var senders = map[string]*fakeforge.Server{
 
 func newSet(t testing.TB) platforms.Set {
 	t.Helper()
-	hub, err := github.New(github.Config{Name: "github", WebhookSecrets: []string{"", secret}})
+	hub, err := github.New(platforms.Config{Name: "github", WebhookSecrets: []string{"", secret}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	lab, err := gitlab.New(gitlab.Config{Name: "gitlab", WebhookSecrets: []string{secret}})
+	lab, err := gitlab.New(platforms.Config{Name: "gitlab", WebhookSecrets: []string{secret}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	off, err := github.New(github.Config{Name: "off", WebhookSecrets: []string{""}})
+	off, err := github.New(platforms.Config{Name: "off", WebhookSecrets: []string{""}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,12 +10,13 @@ import (
 	"github.com/scanhook/scanhook/internal/config"
 	"github.com/scanhook/scanhook/internal/runner"
 	"github.com/scanhook/scanhook/platforms"
+	"github.com/scanhook/scanhook/platforms/gitea"
 	"github.com/scanhook/scanhook/platforms/github"
 	"github.com/scanhook/scanhook/platforms/gitlab"
 )
 
-// githubPace is what github.com asks of integrations: a second between two writes.
-const githubPace = time.Second
+// platformKinds are the kinds of platforms that can be configured.
+var platformKinds = platforms.Kinds{github.Kind(), gitlab.Kind(), gitea.Kind()}
 
 // platformsOf makes an adapter for each configured platform. One that cannot verify any call is off; the
 // configuration's warnings say so.
@@ -32,25 +33,26 @@ func platformsOf(cfg *config.Config) (platforms.Set, error) {
 }
 
 func platformOf(cfg *config.Config, name string) (platforms.Platform, error) {
-	p, scopes := cfg.Platforms[name], scopesOf(cfg, name)
-	own := ownSecrets(p)
-	if p.Type == config.TypeGitLab {
-		return gitlab.New(gitlab.Config{
-			Name: name, URL: p.URL, APIURL: p.APIURL, Token: p.Token.Reveal(),
-			WebhookSecrets: own.WebhookSecrets, SigningTokens: own.SigningTokens, Scopes: scopes,
-		})
-	}
-	app, err := githubApp(p.App)
+	p := cfg.Platforms[name]
+	kind := kindOf(p)
+	app, err := appOf(p.App)
 	if err != nil {
-		return nil, fmt.Errorf("configuring GitHub %s: %w", name, err)
+		return nil, fmt.Errorf("configuring %s %s: %w", kind.Title, name, err)
 	}
-	return github.New(github.Config{
+	own := ownSecrets(p)
+	return kind.New(platforms.Config{
 		Name: name, URL: p.URL, APIURL: p.APIURL, Token: p.Token.Reveal(), App: app,
-		WebhookSecrets: own.WebhookSecrets, Scopes: scopes,
+		WebhookSecrets: own.WebhookSecrets, SigningTokens: own.SigningTokens, Scopes: scopesOf(cfg, name),
 	})
 }
 
-func githubApp(app *config.App) (*github.AppConfig, error) {
+// kindOf is the kind of a platform whose type was validated.
+func kindOf(p config.Platform) platforms.Kind {
+	kind, _ := platformKinds.Of(p.Type, p.APIURL)
+	return kind
+}
+
+func appOf(app *config.App) (*platforms.App, error) {
 	if app == nil {
 		return nil, nil
 	}
@@ -58,7 +60,7 @@ func githubApp(app *config.App) (*github.AppConfig, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the App's private key: %w", err)
 	}
-	return &github.AppConfig{ID: app.ID, PrivateKey: key}, nil
+	return &platforms.App{ID: app.ID, PrivateKey: key}, nil
 }
 
 // aiOf is nil where no AI is configured.
@@ -72,14 +74,14 @@ func aiOf(cfg *config.Config) *runner.AI {
 	return &runner.AI{Client: client, MayDismiss: cfg.AI.MayDismiss, MaxFindings: int(cfg.AI.MaxFindings)}
 }
 
-// paceOf is the shortest time between two posts to each platform; only github.com needs one by default.
+// paceOf is the shortest time between two posts to each platform.
 func paceOf(cfg *config.Config) map[string]time.Duration {
 	pace := map[string]time.Duration{}
 	for name, p := range cfg.Platforms {
 		pace[name] = p.MinPostInterval
 		web, err := url.Parse(p.URL)
-		if p.MinPostInterval == 0 && p.Type == config.TypeGitHub && err == nil && web.Hostname() == "github.com" {
-			pace[name] = githubPace
+		if kind := kindOf(p); p.MinPostInterval == 0 && kind.PostInterval != nil && err == nil {
+			pace[name] = kind.PostInterval(web)
 		}
 	}
 	return pace

@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"github.com/scanhook/scanhook/platforms"
-	"github.com/scanhook/scanhook/platforms/github"
+	"github.com/scanhook/scanhook/platforms/gitea"
 )
 
 // What the README asks of a token is enough, and less is noticed before a commit waits.
@@ -17,7 +17,7 @@ func testGiteaCredential(t *testing.T, w *giteaSandbox) {
 		"too narrow": {w.addToken(t, giteaOwner, "write:user"), 403},
 		"wrong":      {"0123456789012345678901234567890123456789", 401},
 	} {
-		adapter, err := github.New(github.Config{Name: "gitea", URL: w.base, APIURL: w.base + "/api/v1", Token: test.token})
+		adapter, err := gitea.New(platforms.Config{Name: "gitea", URL: w.base, Token: test.token})
 		if err != nil {
 			t.Fatal(err)
 		}

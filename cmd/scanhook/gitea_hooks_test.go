@@ -8,14 +8,14 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/platforms"
-	"github.com/scanhook/scanhook/platforms/github"
+	"github.com/scanhook/scanhook/platforms/gitea"
 )
 
 // Gitea takes the webhook that hooks sync makes, shows it as right, and lets it be mended; it remembers no deliveries.
 func testGiteaHooks(t *testing.T, w *giteaSandbox) {
 	p := w.newProject(t, "hooks")
-	adapter, err := github.New(github.Config{
-		Name: "gitea", URL: p.base, APIURL: p.base + "/api/v1", Token: p.token, WebhookSecrets: []string{p.secrets["SECRET"]},
+	adapter, err := gitea.New(platforms.Config{
+		Name: "gitea", URL: p.base, Token: p.token, WebhookSecrets: []string{p.secrets["SECRET"]},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +47,7 @@ func testGiteaHooks(t *testing.T, w *giteaSandbox) {
 	wantStatus(t, p.final(t, p.sample.Before), "failure", "1 new (1 high)")
 }
 
-func giteaHook(t *testing.T, adapter *github.Platform, place platforms.HookTarget, address string) platforms.Hook {
+func giteaHook(t *testing.T, adapter *gitea.Platform, place platforms.HookTarget, address string) platforms.Hook {
 	t.Helper()
 	hooks, err := adapter.Hooks(t.Context(), place, address)
 	if err != nil || len(hooks) != 1 {

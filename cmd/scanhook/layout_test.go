@@ -18,7 +18,7 @@ var floors = map[string]int{
 
 	"webhooks": 2, "internal/api": 2, "internal/web": 2, "internal/statuses": 2, "internal/runner": 2, "internal/epss": 2,
 	"internal/reconcile": 2, "internal/enrich": 2, "internal/health": 2, "internal/retention": 2,
-	"platforms/github": 2, "platforms/gitlab": 2,
+	"platforms/github": 2, "platforms/gitlab": 2, "platforms/gitea": 2, "platforms/ghapi": 1,
 
 	"platforms": 1, "store": 1, "internal/reports": 1, "internal/httpx": 1, "internal/ai": 1, "internal/fakeforge": 1,
 	"internal/fakeforge/github": 1, "internal/fakeforge/gitlab": 1,
@@ -39,6 +39,7 @@ var floors = map[string]int{
 var within = map[string][]string{
 	"core":              {"core/anomaly"},
 	"internal/gitproto": {"platforms"},
+	"platforms/ghapi":   {"platforms"},
 
 	"internal/fakeforge/github": {"internal/fakeforge"},
 	"internal/fakeforge/gitlab": {"internal/fakeforge"},
@@ -61,7 +62,7 @@ var keepers = map[string][]string{
 	"github.com/lib/pq":               {"store/sqldb"},
 	"modernc.org/sqlite":              {"store/sqldb"},
 	"github.com/rubenv/sql-migrate":   {"store/sqldb"},
-	"github.com/google/go-github/":    {"platforms/github"},
+	"github.com/google/go-github/":    {"platforms/ghapi", "platforms/github", "platforms/gitea"},
 	"github.com/xanzy/go-gitlab":      {"platforms/gitlab"},
 	"github.com/zricethezav/gitleaks": {"internal/runner", "internal/reports"},
 	"github.com/gin-gonic/gin":        {"webhooks", "internal/api", "internal/web", "internal/web/layout", "internal/web/signin", "internal/httpx", "internal/health", "cmd/scanhook"},

@@ -11,20 +11,15 @@ import (
 	gogithub "github.com/google/go-github/v62/github"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/platforms"
+	"github.com/scanhook/scanhook/platforms/ghapi"
 )
 
-// AppConfig is a GitHub App, installed on the projects that are scanned.
-type AppConfig struct {
-	ID         int64  // the App's id, as its settings page shows it
-	PrivateKey []byte // PEM
-}
-
-// app posts as a GitHub App: for each installation it holds one transport, which renews the hourly token.
+// app opens the API as a GitHub App. For each installation it has one transport, which renews the hourly token.
 type app struct {
-	config AppConfig
-	http   *http.Client
-	dial   func(*http.Client) *gogithub.Client
-	asApp  *gogithub.Client // signs with the App's own key, for the questions about installations
+	config platforms.App
+	server *ghapi.Server
+	asApp  *gogithub.Client // signs with the App's own key, for calls about the App and its installations
 
 	mu       sync.Mutex
 	projects map[string]int64 // project to id of its installation
@@ -37,28 +32,28 @@ type installation struct {
 	client    *gogithub.Client
 }
 
-func newApp(config AppConfig, client *http.Client, dial func(*http.Client) *gogithub.Client) (*app, error) {
-	transport, err := ghinstallation.NewAppsTransport(client.Transport, config.ID, config.PrivateKey)
+func newApp(config platforms.App, server *ghapi.Server) (*app, error) {
+	transport, err := ghinstallation.NewAppsTransport(server.Calls.Transport, config.ID, config.PrivateKey)
 	if err != nil {
 		return nil, fmt.Errorf("%w: the private key of the App is no RSA key in PEM: download a new one from its settings",
 			core.ErrInvalid)
 	}
 	a := &app{
-		config: config, http: client, dial: dial,
-		projects: make(map[string]int64), open: make(map[int64]*installation),
+		config: config, server: server, projects: make(map[string]int64), open: make(map[int64]*installation),
 	}
-	a.asApp = dial(a.with(transport))
+	a.asApp = a.dial(transport)
 	return a, nil
 }
 
-// with is the configured client over another transport.
-func (a *app) with(transport http.RoundTripper) *http.Client {
-	client := *a.http
+// dial opens the API over a transport that authorizes the calls.
+func (a *app) dial(transport http.RoundTripper) *gogithub.Client {
+	client := *a.server.Calls
 	client.Transport = transport
-	return &client
+	return a.server.Dial(&client)
 }
 
-func (a *app) client(ctx context.Context, project string) (*gogithub.Client, error) {
+// Client calls the API with the token of the project's installation.
+func (a *app) Client(ctx context.Context, project string) (*gogithub.Client, error) {
 	found, err := a.installation(ctx, project)
 	if err != nil {
 		return nil, err
@@ -74,7 +69,7 @@ func (a *app) token(ctx context.Context, project string) (string, error) {
 	return found.transport.Token(ctx)
 }
 
-// installation is the cached one, or the one that GitHub names for the project.
+// installation is the cached one, or the one that GitHub finds for the project.
 func (a *app) installation(ctx context.Context, project string) (*installation, error) {
 	a.mu.Lock()
 	id, known := a.projects[project]
@@ -90,8 +85,8 @@ func (a *app) installation(ctx context.Context, project string) (*installation, 
 	return a.opened(project, found.GetID())
 }
 
-// opened remembers the project's installation. Each has an apps transport of its own: ghinstallation writes to it
-// without a lock when it renews a token.
+// opened caches the project's installation. Each has a transport of its own, because ghinstallation writes to it without
+// a lock when it renews a token.
 func (a *app) opened(project string, id int64) (*installation, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -99,26 +94,22 @@ func (a *app) opened(project string, id int64) (*installation, error) {
 	if found, ok := a.open[id]; ok {
 		return found, nil
 	}
-	transport, err := ghinstallation.New(a.http.Transport, a.config.ID, id, a.config.PrivateKey)
+	transport, err := ghinstallation.New(a.server.Calls.Transport, a.config.ID, id, a.config.PrivateKey)
 	if err != nil {
 		return nil, fmt.Errorf("opening installation %d: %w", id, err)
 	}
-	client := a.dial(a.with(transport))
+	client := a.dial(transport)
 	transport.BaseURL = client.BaseURL.String()
 	transport.InstallationTokenOptions = empty(transport.InstallationTokenOptions)
 	a.open[id] = &installation{transport: transport, client: client}
 	return a.open[id], nil
 }
 
-// empty stands for absent options: ghinstallation would send them as null, and GitHub documents an object.
+// empty replaces absent options: ghinstallation would send them as null, and GitHub documents an object.
 func empty[T any](*T) *T { return new(T) }
 
-// forget makes the next call ask again: an App that was removed and installed anew has another installation.
-// Without an App there is nothing to forget.
-func (a *app) forget(project string) {
-	if a == nil {
-		return
-	}
+// Forget makes the next call look again: an App that was removed and installed anew has another installation.
+func (a *app) Forget(project string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.projects, project)

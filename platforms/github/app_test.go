@@ -1,11 +1,7 @@
 package github_test
 
 import (
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/x509"
 	"encoding/base64"
-	"encoding/pem"
 	"errors"
 	"net/http"
 	"strings"
@@ -15,44 +11,8 @@ import (
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/platforms"
-	"github.com/scanhook/scanhook/platforms/github"
 	"github.com/scanhook/scanhook/platforms/platformtest"
 )
-
-func privateKey(t testing.TB) []byte {
-	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})
-}
-
-// appServer is a GitHub on which the App is installed as 55; renew answers the call for an installation token.
-func appServer(t testing.TB, description platformtest.Description, renew http.HandlerFunc) *platformtest.Server {
-	return description.Serve(t, func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case strings.HasSuffix(r.URL.Path, "/installation"):
-			if strings.Contains(r.URL.Path, "elsewhere") {
-				w.WriteHeader(http.StatusNotFound)
-			}
-			_, _ = w.Write([]byte(`{"id":55}`))
-		case strings.HasSuffix(r.URL.Path, "/access_tokens"):
-			renew(w, r)
-		default:
-			if got := r.Header.Get("Authorization"); got != "token installation-token" {
-				t.Errorf("authorization: got %q", got)
-			}
-			w.WriteHeader(http.StatusCreated)
-		}
-	})
-}
-
-func newApp(t testing.TB, server *platformtest.Server) *github.Platform {
-	return newPlatform(t, github.Config{
-		URL: server.URL + "/sub", Token: "not used", App: &github.AppConfig{ID: 4, PrivateKey: privateKey(t)},
-	})
-}
 
 func TestAppKeepsOneTokenPerInstallation(t *testing.T) {
 	t.Parallel()
@@ -118,21 +78,5 @@ func TestAppFaults(t *testing.T) {
 	status.ProjectName = "elsewhere/widgets"
 	if _, err = platform.PostStatus(t.Context(), status); err == nil || !strings.Contains(err.Error(), "install the App") {
 		t.Errorf("not installed: want an error that says so, got %v", err)
-	}
-}
-
-func TestNewRefuses(t *testing.T) {
-	t.Parallel()
-	for name, config := range map[string]github.Config{
-		"key that is none":   {App: &github.AppConfig{ID: 1, PrivateKey: []byte("hunter2")}},
-		"address of a file":  {URL: "file:///etc/passwd"},
-		"address with login": {URL: "https://ada:hunter2@git.example.com"},
-		"api without host":   {APIURL: "https://"},
-		"api with a query":   {APIURL: "https://git.example.com/?token=hunter2&"},
-	} {
-		_, err := github.New(config)
-		if err == nil {
-			t.Errorf("%s: want an error", name)
-		}
 	}
 }

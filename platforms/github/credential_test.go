@@ -3,13 +3,11 @@ package github_test
 import (
 	"errors"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/scanhook/scanhook/platforms"
-	"github.com/scanhook/scanhook/platforms/github"
 	"github.com/scanhook/scanhook/platforms/platformtest"
 )
 
@@ -28,7 +26,7 @@ func (r reply) write(w http.ResponseWriter) {
 	_, _ = w.Write([]byte(r.body))
 }
 
-// judged looks for the error of a check, and whether a person has to mend something for it.
+// judged looks for the error of a check, and whether a person has to change something for it.
 func judged(t *testing.T, err error, says string, denied bool) {
 	t.Helper()
 	if says == "" && err != nil || says != "" && (err == nil || !strings.Contains(err.Error(), says)) {
@@ -58,8 +56,8 @@ func TestCheckCredential(t *testing.T) {
 		"no limits":           {limit: reply{404, `{"message":"Rate limiting is not enabled."}`, nil}, user: reply{200, `{}`, nil}},
 		"no limits, narrow":   {limit: reply{404, `{}`, nil}, user: reply{200, `{}`, scopes("gist")}, says: "lacks repo", denied: true},
 		"no limits, no owner": {limit: reply{404, `{}`, nil}, user: reply{403, `{}`, nil}},
-		"no GitHub":           {limit: reply{404, `{}`, nil}, user: reply{404, `{}`, nil}, says: "/api/v1"},
-		"a page for people":   {limit: reply{200, `<html>`, nil}, says: "Mend api_url of platform github"},
+		"no GitHub":           {limit: reply{404, `{}`, nil}, user: reply{404, `{}`, nil}, says: "configure the type gitea"},
+		"a page for people":   {limit: reply{200, `<html>`, nil}, says: "Correct api_url of platform github"},
 		"busy":                {limit: reply{429, ``, nil}, says: "rate limited"},
 		"broken":              {limit: reply{502, `<html>`, nil}, says: "github answered 502"},
 	} {
@@ -73,40 +71,16 @@ func TestCheckCredential(t *testing.T) {
 				test.limit.write(w)
 			})
 			mux.HandleFunc("GET /sub/api/v3/user", func(w http.ResponseWriter, _ *http.Request) { test.user.write(w) })
-			got, err := newPlatform(t, github.Config{URL: serve(t, mux) + "/sub", Token: "the-token"}).CheckCredential(t.Context())
+			got, err := newPlatform(t, platforms.Config{URL: serve(t, mux) + "/sub", Token: "the-token"}).CheckCredential(t.Context())
 			judged(t, err, test.says, test.denied)
 			if test.expires != "" && got.ExpiresAt.Format(time.DateOnly) != test.expires || test.expires == "" && !got.ExpiresAt.IsZero() {
 				t.Errorf("want it to end %q, got %s", test.expires, got.ExpiresAt)
 			}
 		})
 	}
-	_, err := newPlatform(t, github.Config{}).CheckCredential(t.Context())
+	_, err := newPlatform(t, platforms.Config{}).CheckCredential(t.Context())
 	if !errors.Is(err, platforms.ErrNoToken) {
 		t.Errorf("without a token: %v", err)
-	}
-}
-
-// A token of Gitea with the one scope that it needs may not ask after its owner.
-func TestCheckCredentialOfGitea(t *testing.T) {
-	t.Parallel()
-	for name, test := range map[string]struct {
-		answer reply
-		says   string
-		denied bool
-	}{
-		"right":      {reply{200, `{"ok":true,"data":[]}`, nil}, "", false},
-		"wrong":      {reply{401, `{"message":"invalid username, password or token"}`, nil}, "wrong or expired", true},
-		"too narrow": {reply{403, `{"message":"token does not have at least one of required scope(s)"}`, nil}, "write:repository", true},
-		"no Gitea":   {reply{404, `404 page not found`, nil}, "its API is not at", false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			mux := http.NewServeMux()
-			mux.HandleFunc("GET /api/v1/repos/search", func(w http.ResponseWriter, _ *http.Request) { test.answer.write(w) })
-			base := serve(t, mux)
-			_, err := newPlatform(t, github.Config{URL: base, APIURL: base + "/api/v1", Token: "t"}).CheckCredential(t.Context())
-			judged(t, err, test.says, test.denied)
-		})
 	}
 }
 
@@ -122,7 +96,7 @@ func TestCheckCredentialOfAnApp(t *testing.T) {
 		"may nothing": {reply{200, `{"id":4,"permissions":{"contents":"read"}}`, nil}, "Commit statuses: write", true},
 		"may read":    {reply{200, `{"id":4,"permissions":{"statuses":"read"}}`, nil}, "Commit statuses: write", true},
 		"wrong key":   {reply{401, `{"message":"A JSON web token could not be decoded"}`, nil}, "the key of the App is wrong", true},
-		"another id":  {reply{404, `{"message":"Integration not found"}`, nil}, "it has no App 4, mend app.id", false},
+		"another id":  {reply{404, `{"message":"Integration not found"}`, nil}, "it has no App 4, correct app.id", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -134,11 +108,4 @@ func TestCheckCredentialOfAnApp(t *testing.T) {
 			}
 		})
 	}
-}
-
-func serve(t *testing.T, handler http.Handler) (address string) {
-	t.Helper()
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
-	return server.URL
 }

@@ -1,126 +1,130 @@
-// Package github is the adapter for github.com, GitHub Enterprise Server and, because they speak the same words,
-// Gitea and Forgejo. It verifies and translates their webhooks, posts commit statuses and tells where to fetch from.
+// Package github is the adapter for github.com and GitHub Enterprise Server. It verifies and translates their webhooks,
+// posts commit statuses and tells where to fetch from. What GitHub shares with Gitea is in package ghapi.
 //
-// Reading order: github.go, verify.go, parse.go, push.go, workflow.go, status.go, errors.go, app.go; hooks.go and
-// redelivery.go look after webhooks, latest_status.go, merge_base.go and inquiry.go ask.
+// Reading order: kind.go, github.go, verify.go, parse.go, app.go, credential.go, hooks.go, redelivery.go, merge_base.go.
 package github
 
 import (
 	"context"
-	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
-	gogithub "github.com/google/go-github/v62/github"
+	"github.com/bradleyfalzon/ghinstallation/v2"
 
 	"github.com/scanhook/scanhook/platforms"
+	"github.com/scanhook/scanhook/platforms/ghapi"
 )
-
-// Config is one configured GitHub.
-type Config struct {
-	Name           string            // key in the configuration, becomes Delivery.Platform
-	URL            string            // address for people; empty is https://github.com, a sub-path is kept
-	APIURL         string            // empty is derived from URL; Gitea wants http://host/api/v1
-	WebhookSecrets []string          // any of them verifies a delivery; empty ones are dropped
-	Scopes         []platforms.Scope // secrets of some projects only, in the configuration's order
-	Token          string            // personal or fine-grained token; may be empty
-	App            *AppConfig        // GitHub App that posts in place of Token; nil without one
-	HTTPClient     *http.Client      // nil is one with a timeout of 15 s
-	Now            func() time.Time  // nil is time.Now
-}
 
 // Platform is GitHub as a platforms.Platform. It is safe for concurrent use.
 type Platform struct {
-	name    string
-	web     *url.URL
-	api     *url.URL
-	keys    *platforms.Keyring
-	token   string
-	posting *gogithub.Client // nil without a token
-	app     *app             // nil without an App
-	calls   *http.Client     // without a credential
-	now     func() time.Time
+	*ghapi.Server
+	app *app // nil without an App
 }
 
 var (
-	_ platforms.Platform     = (*Platform)(nil)
-	_ platforms.ClientSharer = (*Platform)(nil)
+	_ platforms.Platform          = (*Platform)(nil)
+	_ platforms.SignatureFinder   = (*Platform)(nil)
+	_ platforms.CredentialChecker = (*Platform)(nil)
+	_ platforms.ClientSharer      = (*Platform)(nil)
+	_ platforms.StatusReader      = (*Platform)(nil)
+	_ platforms.MergeBaseFinder   = (*Platform)(nil)
+	_ platforms.MetadataFetcher   = (*Platform)(nil)
+	_ platforms.HookManager       = (*Platform)(nil)
+	_ platforms.Redeliverer       = (*Platform)(nil)
 )
 
-// New checks the configuration and calls nobody. Errors name the field, never its value where that is a secret.
-func New(config Config) (*Platform, error) {
-	web, api, err := addresses(config)
+// New checks the configuration and makes no call. Errors name the field, never its value where that is a secret.
+func New(config platforms.Config) (*Platform, error) {
+	p, err := configure(config)
 	if err != nil {
 		return nil, fmt.Errorf("configuring GitHub %s: %w", config.Name, err)
-	}
-	p := &Platform{name: config.Name, web: web, api: api, token: config.Token, now: config.Now}
-	if p.now == nil {
-		p.now = time.Now
-	}
-	if p.keys, err = keysOf(config); err != nil {
-		return nil, fmt.Errorf("configuring GitHub %s: %w", config.Name, err)
-	}
-	client := platforms.NewClient(config.HTTPClient)
-	if p.isGitea() {
-		client.Transport = methodKeeper{client.Transport}
-	}
-	p.calls = client
-	if config.Token != "" {
-		p.posting = p.dial(client).WithAuthToken(config.Token)
-	}
-	if config.App != nil {
-		if p.app, err = newApp(*config.App, client, p.dial); err != nil {
-			return nil, fmt.Errorf("configuring GitHub %s: %w", config.Name, err)
-		}
 	}
 	return p, nil
 }
 
-// HTTPClient is the one that all calls go through.
-func (p *Platform) HTTPClient() *http.Client { return p.calls }
-
-// keysOf leaves signing tokens out, which are GitLab's.
-func keysOf(config Config) (*platforms.Keyring, error) {
-	scopes := []platforms.Scope{{WebhookSecrets: config.WebhookSecrets}}
-	for _, scope := range config.Scopes {
-		scope.SigningTokens = nil
-		scopes = append(scopes, scope)
-	}
-	return platforms.NewKeyring(config.Name, scopes, nil)
-}
-
-func addresses(config Config) (web, api *url.URL, err error) {
+func configure(config platforms.Config) (*Platform, error) {
 	if config.URL == "" {
-		config.URL = "https://github.com"
+		config.URL = "https://" + host
 	}
-	if web, err = platforms.ParseBase(config.URL); err != nil {
-		return nil, nil, fmt.Errorf("url: %w", err)
-	}
-	if config.APIURL == "" {
+	if web, err := platforms.ParseBase(config.URL); err == nil && config.APIURL == "" {
 		config.APIURL = apiAddress(web)
 	}
-	if api, err = platforms.ParseBase(config.APIURL); err != nil {
-		return nil, nil, fmt.Errorf("api_url: %w", err)
+	server, err := ghapi.New(config, ghapi.Traits{Title: "GitHub", Links: links, Failed: failedRenewal})
+	if err != nil {
+		return nil, err
 	}
-	return web, api, nil
+	p := &Platform{Server: server}
+	p.HookAPI = p.hookAPI
+	if config.Token != "" {
+		p.Clients = server.NewTokenClient()
+	}
+	if config.App != nil {
+		if p.app, err = newApp(*config.App, server); err != nil {
+			return nil, err
+		}
+		p.Clients = p.app
+	}
+	p.addAdvice()
+	return p, nil
 }
 
 // apiAddress follows GitHub's three hostings: the cloud, data residency below ghe.com, and Enterprise Server.
 func apiAddress(web *url.URL) string {
-	if web.Hostname() == "github.com" || strings.HasSuffix(web.Hostname(), ".ghe.com") {
+	if web.Hostname() == host || strings.HasSuffix(web.Hostname(), ".ghe.com") {
 		return web.Scheme + "://api." + web.Host
 	}
 	return web.JoinPath("api", "v3").String()
 }
 
-// dial wraps client for the API address; go-github wants it with a final slash.
-func (p *Platform) dial(client *http.Client) *gogithub.Client {
-	caller := gogithub.NewClient(client)
-	caller.BaseURL = p.api.JoinPath("/")
-	return caller
+func (p *Platform) addAdvice() {
+	traits := &p.Traits
+	traits.Advise = p.singleSignOn
+	traits.ActsAsApp = p.app != nil
+	traits.AddressAdvice = "correct api_url"
+	traits.PostAdvice = "give the token access to the project and the permission \"Commit statuses: write\" (classic" +
+		" tokens: repo:status)"
+	traits.HookAdvice = "the token the permission \"Webhooks: read and write\" (classic tokens: admin:repo_hook)"
+	if p.Web.Hostname() != host {
+		onGitea := " (on Gitea and Forgejo, configure the type gitea)"
+		traits.AddressAdvice += onGitea
+		traits.PostAdvice += ", or correct api_url" + onGitea
+	}
+	if p.app != nil {
+		traits.PostAdvice = "install the App on the project and give it the permission \"Commit statuses: write\""
+		traits.HookAdvice = "the App a webhook in its settings, or the permission \"Webhooks: read and write\""
+	}
+}
+
+// ssoHeader comes with a refusal because of an organisation's single sign-on: required; url=https://…
+const ssoHeader = "X-Github-Sso"
+
+// singleSignOn is the advice about a refusal that an organisation's single sign-on is the reason of.
+func (p *Platform) singleSignOn(response *http.Response) string {
+	required := response.Header.Get(ssoHeader)
+	if required == "" && !strings.Contains(platforms.ErrorMessage(response, p.Token), "SAML") {
+		return ""
+	}
+	advice := "authorise the token for single sign-on to the organisation, in the list of your tokens"
+	_, address, _ := strings.Cut(required, "url=")
+	page, err := url.Parse(address)
+	if err != nil || page.Host != p.Web.Host || page.Scheme != p.Web.Scheme {
+		return advice
+	}
+	page.RawQuery, page.Fragment, page.User = "", "", nil // the query differs in each answer
+	return advice + " or at " + platforms.Clean(page.String())
+}
+
+// failedRenewal is the response to a failed renewal of an installation's token.
+func failedRenewal(err error) *http.Response {
+	var renewal *ghinstallation.HTTPError
+	if !errors.As(err, &renewal) || renewal.Response == nil {
+		return nil
+	}
+	renewal.Response.Body.Close()
+	return renewal.Response
 }
 
 // Remote tells how to fetch a project. With an App it may have to ask for an installation token first.
@@ -128,20 +132,13 @@ func (p *Platform) Remote(ctx context.Context, project string) (platforms.Remote
 	if err := platforms.CheckProject(project); err != nil {
 		return platforms.Remote{}, fmt.Errorf("finding the remote: %w", err)
 	}
-	token := p.token
+	token := p.Token
 	if p.app != nil {
 		installation, err := p.app.token(ctx, project)
 		if err != nil {
-			return platforms.Remote{}, fmt.Errorf("finding the remote of %s: %w", project, p.classify(nil, err))
+			return platforms.Remote{}, fmt.Errorf("finding the remote of %s: %w", project, p.Classify(nil, err))
 		}
 		token = installation
 	}
-	remote := platforms.Remote{URL: p.cloneURL(project)}
-	if token != "" {
-		credentials := base64.StdEncoding.EncodeToString([]byte("x-access-token:" + token))
-		remote.Authorization = "Basic " + credentials
-	}
-	return remote, nil
+	return p.RemoteWith(project, token), nil
 }
-
-func (p *Platform) cloneURL(project string) string { return p.web.JoinPath(project + ".git").String() }

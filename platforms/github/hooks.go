@@ -5,26 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 
 	gogithub "github.com/google/go-github/v62/github"
 
 	"github.com/scanhook/scanhook/platforms"
+	"github.com/scanhook/scanhook/platforms/ghapi"
 )
 
-const (
-	hooksPerPage = 100
-	contentType  = "json"
-)
+// hooksPerPage holds all webhooks of a target: there are at most twenty for each event.
+const hooksPerPage = 100
 
-var _ platforms.HookManager = (*Platform)(nil)
-
-// hookEvents are the events that Parse uses.
-func hookEvents() []string { return []string{"push", "workflow_run", "status"} }
-
-// HookPlaces are the App, the project and its organisation. An App sees only the first two: it is installed on
-// projects.
+// HookTargets are the project with its organisation, or the project with the App, which is installed on projects only.
 func (p *Platform) HookTargets(project string) []platforms.HookTarget {
 	owner, _, _ := strings.Cut(project, "/")
 	own := platforms.HookTarget{Scope: platforms.ScopeProject, Owner: project}
@@ -34,161 +26,107 @@ func (p *Platform) HookTargets(project string) []platforms.HookTarget {
 	return []platforms.HookTarget{own, {Scope: platforms.ScopeGroup, Owner: owner}}
 }
 
-// Hooks lists the webhooks of a place, which can be twenty for each event: one page holds them. Errors of an
-// organisation that is a person are platforms.ErrNoHookAccess as well.
-func (p *Platform) Hooks(ctx context.Context, place platforms.HookTarget, address string) ([]platforms.Hook, error) {
-	calls, err := p.hookCalls(ctx, place)
-	if err != nil {
-		return nil, fmt.Errorf("listing webhooks of %s: %w", place, err)
-	}
-	list, answer, err := calls.list(ctx)
-	if err := p.hookError(answer, err); err != nil {
-		return nil, fmt.Errorf("listing webhooks of %s: %w", place, err)
-	}
-	var hooks []platforms.Hook
-	for _, found := range list {
-		if platforms.SameAddress(found.GetConfig().GetURL(), address) {
-			hooks = append(hooks, p.toHook(place, found, address))
-		}
-	}
-	return hooks, nil
-}
-
-// toHook compares a webhook with what Scanhook wants. GitHub shows stars in place of the secret, Gitea nothing.
-func (p *Platform) toHook(place platforms.HookTarget, found *gogithub.Hook, address string) platforms.Hook {
-	config := found.GetConfig()
-	hook := platforms.Hook{
-		HookTarget: place, ID: found.GetID(), URL: config.GetURL(), State: platforms.HookActive, Events: found.Events,
-	}
-	fault := func(breaks bool, format string, args ...any) {
-		hook.Faults = append(hook.Faults, fmt.Sprintf(format, args...))
-		hook.Broken = hook.Broken || breaks
-	}
-	if !found.GetActive() {
-		hook.State = platforms.HookOff
-		fault(true, "it is switched off")
-	}
-	if config.GetURL() != platforms.OwnAddress(config.GetURL(), address) {
-		fault(false, "it calls %s", platforms.ShownAddress(config.GetURL()))
-	}
+// hookAPI has the calls for the webhooks of a target. GitHub has the same calls at three addresses.
+func (p *Platform) hookAPI(ctx context.Context, target platforms.HookTarget) (ghapi.HookAPI, error) {
 	switch {
-	case p.isGitea():
-		hook.Hidden = "whether its secret is the configured one"
-	case config.GetSecret() == "":
-		fault(true, "it has no secret")
+	case target.Scope == platforms.ScopeApp && p.app != nil:
+		return p.appHookAPI(), nil
+	case target.Scope == platforms.ScopeGroup && p.app == nil && p.Clients != nil && platforms.CheckProject(target.Owner) == nil:
+		client, err := p.Clients.Client(ctx, target.Owner)
+		return orgHookAPI(client, target.Owner), err
 	}
-	if config.GetContentType() != contentType {
-		fault(p.isGitea(), "its content type is %q", config.GetContentType())
+	client, owner, name, err := p.Open(ctx, target.Owner)
+	if denied := new(platforms.Denied); errors.As(err, &denied) && platforms.CodeOf(err) != http.StatusUnauthorized {
+		err = fmt.Errorf("%w: %w", platforms.ErrNoHookAccess, err) // the App is not installed there
 	}
-	if config.GetInsecureSSL() == "1" && strings.HasPrefix(address, "https:") {
-		fault(false, "it does not verify our certificate")
-	}
-	p.judgeEvents(&hook, fault)
-	judgeAnswer(&hook, found.LastResponse, fault)
-	return hook
-}
-
-// judgeEvents blames an App for events only a person can choose. Old Giteas have no workflow runs.
-func (p *Platform) judgeEvents(hook *platforms.Hook, fault func(bool, string, ...any)) {
-	lacking := platforms.Lacking(hook.Events, hookEvents()...)
-	if len(lacking) == 0 || slices.Contains(hook.Events, "*") || p.isGitea() && !slices.Contains(lacking, "push") {
-		return
-	}
-	events := strings.Join(lacking, " and ")
-	if hook.Scope == platforms.ScopeApp {
-		hook.Problem = "subscribe the App to " + events + " in its settings"
-		hook.Broken = hook.Broken || slices.Contains(lacking, "push")
-		return
-	}
-	fault(slices.Contains(lacking, "push"), "it does not send %s", events)
-}
-
-// judgeAnswer looks at what the last call was answered. A 401 is Scanhook's own word for a wrong secret.
-func judgeAnswer(hook *platforms.Hook, last map[string]any, fault func(bool, string, ...any)) {
-	code, _ := last["code"].(float64)
-	status, _ := last["status"].(string)
-	switch {
-	case code == http.StatusUnauthorized:
-		fault(true, "its secret is not the configured one: the last call was answered 401")
-	case code >= 300:
-		hook.Problem = fmt.Sprintf("its last call was answered %.0f", code)
-	case code == 0 && status != "" && status != "unused":
-		hook.Problem = "its last call failed: " + platforms.Excerpt(status, "")
-	}
-}
-
-// AddHook creates a webhook. GitHub pings it at once.
-func (p *Platform) AddHook(ctx context.Context, project, address string) error {
-	place := platforms.HookTarget{Scope: platforms.ScopeProject, Owner: project}
-	secret, _, err := p.keys.For(place)
 	if err != nil {
-		return wrapped(err, "adding a webhook to %s", place)
+		return ghapi.HookAPI{}, err
 	}
-	calls, err := p.hookCalls(ctx, place)
-	if err == nil {
-		_, answer, failed := calls.create(ctx, p.wanted(secret, address, nil))
-		err = p.hookError(answer, failed)
-	}
-	return wrapped(err, "adding a webhook to %s", place)
+	return repoHookAPI(client, owner, name), nil
 }
 
-// RepairHook keeps the events that somebody else has added.
-func (p *Platform) RepairHook(ctx context.Context, hook platforms.Hook, address string) error {
-	secret, _, err := p.keys.For(hook.HookTarget)
-	if err != nil {
-		return wrapped(err, "mending the webhook of %s", hook.HookTarget)
-	}
-	calls, err := p.hookCalls(ctx, hook.HookTarget)
-	if err == nil {
-		wanted := p.wanted(secret, platforms.OwnAddress(hook.URL, address), hook.Events)
-		answer, failed := calls.edit(ctx, hook.ID, wanted)
-		err = p.hookError(answer, failed)
-	}
-	return wrapped(err, "mending the webhook of %s", hook.HookTarget)
-}
-
-func (p *Platform) wanted(secret, address string, events []string) *gogithub.Hook {
-	hook := &gogithub.Hook{
-		Events: append(slices.Clone(events), platforms.Lacking(events, hookEvents()...)...),
-		Active: gogithub.Bool(true),
-		Config: &gogithub.HookConfig{
-			URL: &address, Secret: &secret, ContentType: gogithub.String(contentType), InsecureSSL: gogithub.String("0"),
+func repoHookAPI(client *gogithub.Client, owner, name string) ghapi.HookAPI {
+	repos := client.Repositories
+	return ghapi.HookAPI{
+		List: func(ctx context.Context) ([]*gogithub.Hook, *gogithub.Response, error) {
+			return repos.ListHooks(ctx, owner, name, &gogithub.ListOptions{PerPage: hooksPerPage})
+		},
+		Create: func(ctx context.Context, hook *gogithub.Hook) (*gogithub.Hook, *gogithub.Response, error) {
+			return repos.CreateHook(ctx, owner, name, hook)
+		},
+		Edit: func(ctx context.Context, id int64, hook *gogithub.Hook) (*gogithub.Response, error) {
+			_, answer, err := repos.EditHook(ctx, owner, name, id, hook)
+			return answer, err
+		},
+		Ping: func(ctx context.Context, id int64) (*gogithub.Response, error) {
+			return repos.PingHook(ctx, owner, name, id)
+		},
+		Deliveries: func(ctx context.Context, id int64, page *gogithub.ListCursorOptions) (
+			[]*gogithub.HookDelivery, *gogithub.Response, error) {
+			return repos.ListHookDeliveries(ctx, owner, name, id, page)
+		},
+		Redeliver: func(ctx context.Context, id, delivery int64) (*gogithub.Response, error) {
+			_, answer, err := repos.RedeliverHookDelivery(ctx, owner, name, id, delivery)
+			return answer, err
 		},
 	}
-	if slices.Contains(events, "*") {
-		hook.Events = events
-	}
-	return hook
 }
 
-// hookError adds to classify that the permission for webhooks is one of its own, of which GitHub does not say that it
-// is missing, and that a platform may have no such call.
-func (p *Platform) hookError(answer *gogithub.Response, err error) error {
-	classified := p.classify(answer, err)
-	response := responseOf(answer, err)
-	if limit := new(platforms.RateLimited); classified == nil || response == nil || errors.As(classified, &limit) {
-		return classified
+func orgHookAPI(client *gogithub.Client, owner string) ghapi.HookAPI {
+	orgs := client.Organizations
+	return ghapi.HookAPI{
+		List: func(ctx context.Context) ([]*gogithub.Hook, *gogithub.Response, error) {
+			return orgs.ListHooks(ctx, owner, &gogithub.ListOptions{PerPage: hooksPerPage})
+		},
+		Create: func(ctx context.Context, hook *gogithub.Hook) (*gogithub.Hook, *gogithub.Response, error) {
+			return orgs.CreateHook(ctx, owner, hook)
+		},
+		Edit: func(ctx context.Context, id int64, hook *gogithub.Hook) (*gogithub.Response, error) {
+			_, answer, err := orgs.EditHook(ctx, owner, id, hook)
+			return answer, err
+		},
+		Ping: func(ctx context.Context, id int64) (*gogithub.Response, error) { return orgs.PingHook(ctx, owner, id) },
+		Deliveries: func(ctx context.Context, id int64, page *gogithub.ListCursorOptions) (
+			[]*gogithub.HookDelivery, *gogithub.Response, error) {
+			return orgs.ListHookDeliveries(ctx, owner, id, page)
+		},
+		Redeliver: func(ctx context.Context, id, delivery int64) (*gogithub.Response, error) {
+			_, answer, err := orgs.RedeliverHookDelivery(ctx, owner, id, delivery)
+			return answer, err
+		},
 	}
-	switch response.StatusCode {
-	case http.StatusForbidden, http.StatusNotFound:
-		doubt := ""
-		if response.StatusCode == http.StatusNotFound && p.app == nil {
-			doubt = "the path may be misspelt or be no project's, else "
-		}
-		return fmt.Errorf("%w: %s: %s", platforms.ErrNoHookAccess, p.answer(response),
-			p.advice(response, doubt+"give "+p.hookPermission()))
-	case http.StatusMethodNotAllowed:
-		return fmt.Errorf("%w: %s answered 405: it has no such call", platforms.ErrNoHookAccess, p.name)
-	}
-	return classified
 }
 
-func (p *Platform) hookPermission() string {
-	switch {
-	case p.app != nil:
-		return "the App a webhook in its settings, or the permission \"Webhooks: read and write\""
-	case p.isGitea():
-		return "the token the scope write:repository, of an administrator of the project"
+// appHookAPI has the calls for the one webhook of the App, which has no id and is neither created nor pinged.
+func (p *Platform) appHookAPI() ghapi.HookAPI {
+	apps := p.app.asApp.Apps
+	return ghapi.HookAPI{
+		List: p.appHook,
+		Edit: func(ctx context.Context, _ int64, hook *gogithub.Hook) (*gogithub.Response, error) {
+			_, answer, err := apps.UpdateHookConfig(ctx, hook.Config)
+			return answer, err
+		},
+		Deliveries: func(ctx context.Context, _ int64, page *gogithub.ListCursorOptions) (
+			[]*gogithub.HookDelivery, *gogithub.Response, error) {
+			return apps.ListHookDeliveries(ctx, page)
+		},
+		Redeliver: func(ctx context.Context, _, delivery int64) (*gogithub.Response, error) {
+			_, answer, err := apps.RedeliverHookDelivery(ctx, delivery)
+			return answer, err
+		},
 	}
-	return "the token the permission \"Webhooks: read and write\" (classic tokens: admin:repo_hook)"
+}
+
+// appHook reads the App's webhook and its events, which belong to the App.
+func (p *Platform) appHook(ctx context.Context) ([]*gogithub.Hook, *gogithub.Response, error) {
+	config, answer, err := p.app.asApp.Apps.GetHookConfig(ctx)
+	if err != nil {
+		return nil, answer, err
+	}
+	app, answer, err := p.app.asApp.Apps.Get(ctx, "")
+	if err != nil {
+		return nil, answer, err
+	}
+	active := strings.TrimSpace(config.GetURL()) != ""
+	return []*gogithub.Hook{{Config: config, Events: app.Events, Active: &active}}, answer, nil
 }

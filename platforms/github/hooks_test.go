@@ -1,19 +1,19 @@
 package github_test
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/scanhook/scanhook/internal/fakeforge"
-	fakegithub "github.com/scanhook/scanhook/internal/fakeforge/github"
 	"github.com/scanhook/scanhook/platforms"
-	"github.com/scanhook/scanhook/platforms/github"
 )
 
 const (
@@ -22,36 +22,6 @@ const (
 )
 
 var ofWidgets = platforms.HookTarget{Scope: platforms.ScopeProject, Owner: "acme/widgets"}
-
-// forge is a GitHub with the project acme/widgets, whose every call the official description judges where it knows it.
-func forge(t *testing.T, judged bool) (*fakeforge.Server, *github.Platform) {
-	t.Helper()
-	server := fakegithub.New(fakeforge.Config{Token: theToken, Now: func() time.Time { return noon }})
-	var url string
-	if judged {
-		url = describe(t).Serve(t, server.ServeHTTP).URL
-	} else {
-		web := httptest.NewServer(server)
-		t.Cleanup(web.Close)
-		url = web.URL
-	}
-	if err := server.SetBase(url + "/sub"); err != nil {
-		t.Fatal(err)
-	}
-	server.AddRepository(fakeforge.Repository{Project: "acme/widgets", ID: 7, Dir: t.TempDir()})
-	return server, newPlatform(t, github.Config{
-		URL: url + "/sub", Token: theToken, WebhookSecrets: []string{"the secret", "an older one"},
-	})
-}
-
-func hooksOf(t *testing.T, platform *github.Platform, place platforms.HookTarget) []platforms.Hook {
-	t.Helper()
-	hooks, err := platform.Hooks(t.Context(), place, hookAddress)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return hooks
-}
 
 func TestAddHook(t *testing.T) {
 	t.Parallel()
@@ -125,29 +95,13 @@ func TestHooksAreJudgedAndMended(t *testing.T) {
 	}
 }
 
-// complete fills in what a hook of a test leaves open; the secret - is none.
-func complete(hook fakeforge.Hook) fakeforge.Hook {
-	hook.Project = "acme/widgets"
-	if hook.URL == "" {
-		hook.URL = hookAddress
-	}
-	if hook.Secret == "" {
-		hook.Secret = "another secret"
-	}
-	hook.Secret = strings.TrimPrefix(hook.Secret, "-")
-	if hook.Events == nil {
-		hook.Events = []string{"push", "workflow_run", "status"}
-	}
-	return hook
-}
-
 func TestHookTargets(t *testing.T) {
 	t.Parallel()
-	got := newPlatform(t, github.Config{Token: theToken}).HookTargets("acme/widgets")
+	got := newPlatform(t, platforms.Config{Token: theToken}).HookTargets("acme/widgets")
 	if want := []platforms.HookTarget{ofWidgets, {Scope: platforms.ScopeGroup, Owner: "acme"}}; !slices.Equal(got, want) {
 		t.Errorf("with a token: %v", got)
 	}
-	app := newPlatform(t, github.Config{App: &github.AppConfig{ID: 4, PrivateKey: privateKey(t)}})
+	app := newPlatform(t, platforms.Config{App: &platforms.App{ID: 4, PrivateKey: privateKey(t)}})
 	got = app.HookTargets("acme/widgets")
 	if want := []platforms.HookTarget{ofWidgets, {Scope: platforms.ScopeApp}}; !slices.Equal(got, want) {
 		t.Errorf("as an App: %v", got)
@@ -180,5 +134,106 @@ func TestHooksTellOfTheLastCall(t *testing.T) {
 			(faults == "") != (test.fault == "") || (hooks[0].Problem == "") != (test.trouble == "") {
 			t.Errorf("%d: faults %q, trouble %q", code, faults, hooks[0].Problem)
 		}
+	}
+}
+
+var ofApp = platforms.HookTarget{Scope: platforms.ScopeApp}
+
+func TestHookOfAnApp(t *testing.T) {
+	t.Parallel()
+	server, platform := appForge(t)
+	if _, err := platform.Hooks(t.Context(), ofApp, hookAddress); !errors.Is(err, platforms.ErrNoHookAccess) {
+		t.Errorf("an App without a webhook: %v", err)
+	}
+	server.AddHook(fakeforge.Hook{URL: hookAddress, Form: true, Events: []string{"workflow_run"}})
+	hooks, err := platform.Hooks(t.Context(), ofApp, hookAddress)
+	if err != nil || len(hooks) != 1 {
+		t.Fatal(hooks, err)
+	}
+	faults := strings.Join(hooks[0].Faults, "; ")
+	if !hooks[0].Broken || faults != `it has no secret; its content type is "form"` ||
+		hooks[0].Problem != "subscribe the App to push and status in its settings" {
+		t.Errorf("judged as %+v", hooks[0])
+	}
+	if err := platform.RepairHook(t.Context(), hooks[0], hookAddress); err != nil {
+		t.Fatal(err)
+	}
+	if kept := server.Hooks()[0]; kept.Secret != "the secret" || kept.Form || kept.URL != hookAddress {
+		t.Errorf("mended: %+v", kept)
+	}
+	if err := platform.TestHook(t.Context(), hooks[0]); !errors.Is(err, platforms.ErrNoHookAccess) {
+		t.Errorf("an App is not pinged, got %v", err)
+	}
+}
+
+func TestRedeliveryOfAnApp(t *testing.T) {
+	t.Parallel()
+	server, platform := appForge(t)
+	var code atomic.Int32
+	code.Store(503)
+	address := receiverOf(t, &code)
+	server.AddHook(fakeforge.Hook{URL: address, Secret: "the secret", Events: []string{"push", "workflow_run", "status"}})
+	sha := strings.Repeat("ab", 20)
+	if err := server.Declare("acme/widgets", sha); err != nil {
+		t.Fatal(err)
+	}
+	made, err := server.Announce(t.Context(), pushOf(sha))
+	if err != nil {
+		t.Fatal(err)
+	}
+	hooks, err := platform.Hooks(t.Context(), ofApp, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	missed := attemptsOf(t, platform, hooks[0], time.Time{})
+	parsed, err := platform.Parse(made[0].Header, made[0].Body)
+	if err != nil || len(missed) != 1 || missed[0].Key != parsed.Key {
+		t.Fatalf("missed %+v, want %s, %v", missed, parsed.Key, err)
+	}
+	code.Store(202)
+	if err := platform.Redeliver(t.Context(), hooks[0], missed[0]); err != nil {
+		t.Fatal(err)
+	}
+	if after := attemptsOf(t, platform, hooks[0], time.Time{}); len(after) != 2 || !after[0].Delivered {
+		t.Errorf("after the redelivery: %+v", after)
+	}
+}
+
+func TestHookRefusals(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		status int
+		want   error
+	}{
+		"hidden": {404, platforms.ErrNoHookAccess}, "forbidden": {403, platforms.ErrNoHookAccess},
+		"no such call": {405, platforms.ErrNoHookAccess}, "limited": {429, new(platforms.RateLimited)},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := describe(t).Serve(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(test.status)
+				_, _ = w.Write([]byte(`{"message":"no ` + theToken + `"}`))
+			})
+			platform := newPlatform(t, platforms.Config{URL: server.URL + "/sub", Token: theToken})
+			_, err := platform.Hooks(t.Context(), ofWidgets, hookAddress)
+			_, attempts := platform.Attempts(t.Context(), platforms.Hook{HookTarget: ofWidgets, ID: 3}, noon)
+			for _, err := range []error{err, attempts} {
+				limited := new(platforms.RateLimited)
+				matches := errors.Is(err, test.want) || errors.As(test.want, &limited) && errors.As(err, &limited)
+				if !matches || strings.Contains(err.Error(), theToken) {
+					t.Errorf("%v, want %v", err, test.want)
+				}
+			}
+		})
+	}
+	silent := newPlatform(t, platforms.Config{})
+	if _, err := silent.Hooks(t.Context(), ofWidgets, hookAddress); !errors.Is(err, platforms.ErrNoToken) {
+		t.Errorf("without a token: %v", err)
+	}
+	mad := platforms.HookTarget{Scope: platforms.ScopeGroup, Owner: "../app"}
+	_, err := newPlatform(t, platforms.Config{Token: theToken}).Hooks(t.Context(), mad, hookAddress)
+	if !errors.Is(err, platforms.ErrRefused) {
+		t.Errorf("place that is none: %v", err)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/scanhook/scanhook/platforms"
-	"github.com/scanhook/scanhook/platforms/github"
 	"github.com/scanhook/scanhook/platforms/platformtest"
 )
 
@@ -40,7 +39,7 @@ func TestMergeBase(t *testing.T) {
 				w.WriteHeader(test.status)
 				_, _ = w.Write([]byte(test.answer))
 			})
-			platform := newPlatform(t, github.Config{URL: server.URL + "/sub", Token: "the-token"})
+			platform := newPlatform(t, platforms.Config{URL: server.URL + "/sub", Token: "the-token"})
 			got, err := platform.MergeBase(t.Context(), "acme/widgets", "release/1", platformtest.SHA)
 			if got != test.want || (err == nil) != (test.want != "") || test.wantErr != nil && !errors.Is(err, test.wantErr) {
 				t.Errorf("want %q and %v, got %q and %v", test.want, test.wantErr, got, err)
@@ -66,7 +65,7 @@ func TestMergeBaseIsNotAsked(t *testing.T) {
 		"for a project alone": {"x", "widgets", "main", platformtest.SHA, platforms.ErrRefused},
 	}
 	for name, test := range tests {
-		platform := newPlatform(t, github.Config{URL: "http://127.0.0.1:1", Token: test.token})
+		platform := newPlatform(t, platforms.Config{URL: "http://127.0.0.1:1", Token: test.token})
 		if _, err := platform.MergeBase(t.Context(), test.project, test.branch, test.sha); !errors.Is(err, test.want) {
 			t.Errorf("%s: want %v, got %v", name, test.want, err)
 		}

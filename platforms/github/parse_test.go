@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/scanhook/scanhook/core"
-	"github.com/scanhook/scanhook/platforms/github"
+	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/platforms/platformtest"
 )
 
@@ -30,7 +30,7 @@ func eventOf(path string) string {
 
 func TestParseGoldens(t *testing.T) {
 	t.Parallel()
-	platform := newPlatform(t, github.Config{URL: "https://git.example.com/sub"})
+	platform := newPlatform(t, platforms.Config{URL: "https://git.example.com/sub"})
 	for _, path := range goldens(t) {
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			t.Parallel()
@@ -54,7 +54,7 @@ const tinyPush = `{"ref":"refs/heads/main","after":"` + platformtest.SHA + `",` 
 
 func TestParseReadsForms(t *testing.T) {
 	t.Parallel()
-	platform := newPlatform(t, github.Config{})
+	platform := newPlatform(t, platforms.Config{})
 	tests := map[string]struct {
 		contentType, body string
 		valid             bool
@@ -93,9 +93,9 @@ func TestDeliveryKey(t *testing.T) {
 	}{
 		"hook":   {map[string]string{"X-GitHub-Hook-ID": "7", target + "Type": "repository", target + "ID": "1"}, "7/guid"},
 		"target": {map[string]string{target + "Type": "integration", target + "ID": "9"}, "integration/9/guid"},
-		"gitea":  {map[string]string{target + "Type": "repository"}, "delivery/guid"},
+		"none":   {map[string]string{target + "Type": "repository"}, "delivery/guid"},
 	}
-	platform := newPlatform(t, github.Config{})
+	platform := newPlatform(t, platforms.Config{})
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -121,7 +121,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(eventOf(path), "application/json", body)
 	}
 	f.Add("push", "application/x-www-form-urlencoded", []byte("payload="+url.QueryEscape(tinyPush)))
-	platform := newPlatform(f, github.Config{})
+	platform := newPlatform(f, platforms.Config{})
 	f.Fuzz(func(t *testing.T, event, contentType string, body []byte) {
 		header := http.Header{"Content-Type": {contentType}, "X-Github-Event": {event}}
 		delivery, err := platform.Parse(header, body)
@@ -131,7 +131,7 @@ func FuzzParse(f *testing.F) {
 
 func TestIgnoredSaysWhy(t *testing.T) {
 	t.Parallel()
-	platform := newPlatform(t, github.Config{})
+	platform := newPlatform(t, platforms.Config{})
 	for event, want := range map[string]string{
 		"ping": "the webhook works", "status": "results", "delete": "push event", "pull_request": "branch",
 		"invented": "not used",

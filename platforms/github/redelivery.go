@@ -11,6 +11,7 @@ import (
 	gogithub "github.com/google/go-github/v62/github"
 
 	"github.com/scanhook/scanhook/platforms"
+	"github.com/scanhook/scanhook/platforms/ghapi"
 )
 
 const (
@@ -18,20 +19,18 @@ const (
 	maxDeliveryPages  = 50
 )
 
-var _ platforms.Redeliverer = (*Platform)(nil)
-
 // Attempts reads the log of deliveries, which GitHub keeps for three days (an Enterprise Server for seven), 5,000
 // entries at most.
 func (p *Platform) Attempts(ctx context.Context, hook platforms.Hook, since time.Time) ([]platforms.Attempt, error) {
 	deliveries, err := p.deliveries(ctx, hook, since)
 	if err != nil || len(deliveries) == 0 {
-		return nil, wrapped(err, "reading the deliveries of %s", hook.HookTarget)
+		return nil, ghapi.Wrap(err, "reading the deliveries of %s", hook.HookTarget)
 	}
 	header := http.Header{}
 	header.Set(hookIDHeader, strconv.FormatInt(hook.ID, 10))
 	if hook.Scope == platforms.ScopeApp {
 		if header, err = p.appHeader(ctx, deliveries[0].GetID()); err != nil {
-			return nil, wrapped(err, "reading a delivery of %s", hook.HookTarget)
+			return nil, ghapi.Wrap(err, "reading a delivery of %s", hook.HookTarget)
 		}
 	}
 	attempts := make([]platforms.Attempt, len(deliveries))
@@ -43,17 +42,14 @@ func (p *Platform) Attempts(ctx context.Context, hook platforms.Hook, since time
 
 func (p *Platform) deliveries(ctx context.Context, hook platforms.Hook, since time.Time) (
 	list []*gogithub.HookDelivery, err error) {
-	calls, err := p.hookCalls(ctx, hook.HookTarget)
-	if err == nil && calls.deliveries == nil {
-		err = fmt.Errorf("%w: %s keeps no deliveries", platforms.ErrNoHookAccess, p.name)
-	}
+	api, err := p.hookAPI(ctx, hook.HookTarget)
 	if err != nil {
 		return nil, err
 	}
 	page := &gogithub.ListCursorOptions{PerPage: deliveriesPerPage}
 	for range maxDeliveryPages {
-		found, answer, err := calls.deliveries(ctx, hook.ID, page)
-		if err := p.hookError(answer, err); err != nil {
+		found, answer, err := api.Deliveries(ctx, hook.ID, page)
+		if err := p.HookError(answer, err); err != nil {
 			return nil, err
 		}
 		older := slices.IndexFunc(found, func(d *gogithub.HookDelivery) bool { return d.GetDeliveredAt().Before(since) })
@@ -69,17 +65,16 @@ func (p *Platform) deliveries(ctx context.Context, hook platforms.Hook, since ti
 	return list, nil
 }
 
-// unused tells deliveries that Parse would ignore, statuses, which are of no use later, and what lacks an id.
+// unused tells deliveries that Parse would ignore, statuses, which are outdated later, and deliveries without an id.
 func unused(delivery *gogithub.HookDelivery) bool {
 	event := delivery.GetEvent()
 	return event != "push" && event != "workflow_run" || delivery.GetGUID() == "" || delivery.GetID() == 0
 }
 
-// appHeader finds the ids that the calls of an App's webhook bear: the API tells them in the headers of a delivery
-// only.
+// appHeader finds the ids that identify an App's webhook: the API tells them only in the headers of a delivery.
 func (p *Platform) appHeader(ctx context.Context, delivery int64) (http.Header, error) {
 	found, answer, err := p.app.asApp.Apps.GetHookDelivery(ctx, delivery)
-	if err := p.hookError(answer, err); err != nil {
+	if err := p.HookError(answer, err); err != nil {
 		return nil, err
 	}
 	header := http.Header{}
@@ -99,36 +94,25 @@ func toAttempt(header http.Header, delivery *gogithub.HookDelivery) platforms.At
 	}
 }
 
-// Redeliver asks GitHub to try again, which it does a moment after its answer.
+// Redeliver asks GitHub to try again, which it does a moment after it answered.
 func (p *Platform) Redeliver(ctx context.Context, hook platforms.Hook, attempt platforms.Attempt) error {
-	calls, err := p.hookCalls(ctx, hook.HookTarget)
-	if err == nil && calls.redeliver == nil {
-		err = fmt.Errorf("%w: %s sends nothing again", platforms.ErrNoHookAccess, p.name)
-	}
+	api, err := p.hookAPI(ctx, hook.HookTarget)
 	if err == nil {
-		answer, failed := calls.redeliver(ctx, hook.ID, attempt.ID)
-		err = p.hookError(answer, failed)
+		answer, failed := api.Redeliver(ctx, hook.ID, attempt.ID)
+		err = p.HookError(answer, failed)
 	}
-	return wrapped(err, "having delivery %d of %s sent again", attempt.ID, hook.HookTarget)
+	return ghapi.Wrap(err, "having delivery %d of %s sent again", attempt.ID, hook.HookTarget)
 }
 
-// TestHook has a ping sent, which neither Apps nor Gitea know.
+// TestHook has a ping sent. Apps have none.
 func (p *Platform) TestHook(ctx context.Context, hook platforms.Hook) error {
-	calls, err := p.hookCalls(ctx, hook.HookTarget)
-	if err == nil && calls.ping == nil {
+	api, err := p.hookAPI(ctx, hook.HookTarget)
+	if err == nil && api.Ping == nil {
 		err = fmt.Errorf("%w: %s sends no ping", platforms.ErrNoHookAccess, hook.HookTarget)
 	}
 	if err == nil {
-		answer, failed := calls.ping(ctx, hook.ID)
-		err = p.hookError(answer, failed)
+		answer, failed := api.Ping(ctx, hook.ID)
+		err = p.HookError(answer, failed)
 	}
-	return wrapped(err, "testing the webhook of %s", hook.HookTarget)
-}
-
-// wrapped says what was tried, where it failed.
-func wrapped(err error, format string, args ...any) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf(format+": %w", append(args, err)...)
+	return ghapi.Wrap(err, "testing the webhook of %s", hook.HookTarget)
 }

@@ -1,8 +1,6 @@
 package github_test
 
 import (
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -10,18 +8,7 @@ import (
 
 	"github.com/scanhook/scanhook/internal/fakeforge"
 	"github.com/scanhook/scanhook/platforms"
-	"github.com/scanhook/scanhook/platforms/github"
 )
-
-// receiverOf is a receiver of webhooks that answers what code holds.
-func receiverOf(t *testing.T, code *atomic.Int32) string {
-	t.Helper()
-	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(int(code.Load()))
-	}))
-	t.Cleanup(receiver.Close)
-	return receiver.URL + "/webhooks/github"
-}
 
 func TestRedelivery(t *testing.T) {
 	t.Parallel()
@@ -65,19 +52,6 @@ func TestRedelivery(t *testing.T) {
 	if later := attemptsOf(t, platform, hooks[0], noon.Add(time.Second)); len(later) != 0 {
 		t.Errorf("attempts of the future: %+v", later)
 	}
-}
-
-func pushOf(sha string) fakeforge.PushSpec {
-	return fakeforge.PushSpec{Project: "acme/widgets", Ref: "refs/heads/main", After: sha}
-}
-
-func attemptsOf(t *testing.T, platform *github.Platform, hook platforms.Hook, since time.Time) []platforms.Attempt {
-	t.Helper()
-	attempts, err := platform.Attempts(t.Context(), hook, since)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return attempts
 }
 
 func TestAttemptsArePaged(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/scanhook/scanhook/core"
-	"github.com/scanhook/scanhook/platforms/github"
+	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/platforms/platformtest"
 )
 
@@ -22,7 +22,7 @@ func TestPublishedSignatures(t *testing.T) {
 			for name, value := range vector.Headers {
 				header.Set(name, value)
 			}
-			platform := newPlatform(t, github.Config{WebhookSecrets: []string{"rotated", vector.Secret}})
+			platform := newPlatform(t, platforms.Config{WebhookSecrets: []string{"rotated", vector.Secret}})
 			_, err := platform.Verify(header, []byte(vector.Body))
 			want := vector.Valid && strings.HasPrefix(header.Get("X-Hub-Signature-256"), "sha256=")
 			if got := err == nil; got != want {
@@ -45,7 +45,7 @@ func TestVerifyRefusesWeakProof(t *testing.T) {
 		"no hex":                 {"X-Hub-Signature-256", "sha256=" + strings.Repeat("z", 64)},
 		"older header":           {"X-Hub-Signature", right},
 	}
-	platform := newPlatform(t, github.Config{WebhookSecrets: []string{"secret"}})
+	platform := newPlatform(t, platforms.Config{WebhookSecrets: []string{"secret"}})
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -18,10 +18,8 @@ const (
 	granularScope = "granular" // permissions one by one, which GitLab does not list here
 )
 
-var _ platforms.CredentialChecker = (*Platform)(nil)
-
-// CheckCredential asks GitLab what the token is: those of persons, projects and groups may ask after themselves, whatever
-// their scopes. Others, and any before GitLab 15.5, are only told from wrong ones.
+// CheckCredential asks GitLab about the token: those of persons, projects and groups may read about themselves with any
+// scope. Of others, and of any before GitLab 15.5, it only learns whether they are valid.
 func (p *Platform) CheckCredential(ctx context.Context) (platforms.Credential, error) {
 	if p.token == "" {
 		return platforms.Credential{}, platforms.ErrNoToken
@@ -46,9 +44,9 @@ func (p *Platform) checkToken(ctx context.Context) (found platforms.Credential, 
 		return found, nil
 	case answered(answer, http.StatusNotFound):
 		return found, &platforms.HTTPError{Code: http.StatusNotFound, Err: fmt.Errorf(
-			"GitLab answered 404: its API is not at %s, mend url or api_url of platform %s", p.api.BaseURL(), p.name)}
+			"GitLab answered 404: its API is not at %s, correct url or api_url of platform %s", p.api.BaseURL(), p.name)}
 	}
-	return found, p.unanswered(answer, err)
+	return found, p.readError(answer, err)
 }
 
 func answered(answer *gogitlab.Response, codes ...int) bool {
@@ -63,7 +61,7 @@ func (p *Platform) judgeToken(token *gogitlab.PersonalAccessToken) (platforms.Cr
 	scopes := platforms.Clean(strings.Join(token.Scopes, ", "))
 	switch {
 	case token.ID == 0:
-		return found, fmt.Errorf("%w: the answer describes no token: mend url or api_url of platform %s",
+		return found, fmt.Errorf("%w: the answer describes no token: correct url or api_url of platform %s",
 			platforms.ErrRefused, p.name)
 	case token.Revoked || !token.Active:
 		return found, denied("the token of platform %s is revoked or has expired, renew it", p.name)

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/platforms"
-	"github.com/scanhook/scanhook/platforms/gitlab"
 )
 
 // tokenServer is a GitLab that answers the questions after a token and after its owner.
@@ -54,7 +53,7 @@ func TestCheckCredential(t *testing.T) {
 		"of an application":     {400, `{"message":"requires token type"}`, 200, "", "", false},
 		"before GitLab 15.5":    {404, `{}`, 200, "", "", false},
 		"old and wrong":         {404, `{}`, 401, "", "wrong or expired", true},
-		"no GitLab":             {404, `{}`, 404, "", "mend url or api_url of platform gitlab", false},
+		"no GitLab":             {404, `{}`, 404, "", "correct url or api_url of platform gitlab", false},
 		"a page for people":     {200, `<html>`, 0, "", "the answer cannot be read", false},
 		"another object":        {200, `{}`, 0, "", "describes no token", false},
 		"busy":                  {429, `Retry later`, 0, "", "rate limited", false},
@@ -63,7 +62,7 @@ func TestCheckCredential(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			url := tokenServer(t, test.code, test.self, test.userCode)
-			got, err := newPlatform(t, gitlab.Config{URL: url, Token: "the-token"}).CheckCredential(t.Context())
+			got, err := newPlatform(t, platforms.Config{URL: url, Token: "the-token"}).CheckCredential(t.Context())
 			if test.says == "" && err != nil || test.says != "" && (err == nil || !strings.Contains(err.Error(), test.says)) {
 				t.Errorf("want an error with %q, got %v", test.says, err)
 			}
@@ -75,11 +74,11 @@ func TestCheckCredential(t *testing.T) {
 			}
 		})
 	}
-	_, err := newPlatform(t, gitlab.Config{}).CheckCredential(t.Context())
+	_, err := newPlatform(t, platforms.Config{}).CheckCredential(t.Context())
 	if !errors.Is(err, platforms.ErrNoToken) {
 		t.Errorf("without a token: %v", err)
 	}
-	_, err = newPlatform(t, gitlab.Config{URL: "http://127.0.0.1:1", Token: "the-token"}).CheckCredential(t.Context())
+	_, err = newPlatform(t, platforms.Config{URL: "http://127.0.0.1:1", Token: "the-token"}).CheckCredential(t.Context())
 	if err == nil || platforms.CodeOf(err) != 0 || errors.Is(err, platforms.ErrRefused) {
 		t.Errorf("where nobody listens: %v", err)
 	}

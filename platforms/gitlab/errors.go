@@ -30,7 +30,7 @@ func (p *Platform) classify(answer *gogitlab.Response, err error) error {
 	return &platforms.HTTPError{Code: answer.StatusCode, Err: reason}
 }
 
-// answer tells what GitLab answered, in its own words.
+// answer describes an error answer with GitLab's message.
 func (p *Platform) answer(response *http.Response) string {
 	return platforms.DescribeError("GitLab", response, p.token)
 }
@@ -56,22 +56,21 @@ func (p *Platform) refusal(response *http.Response) error {
 	}
 }
 
-// forbidden tells a token without the scope from one that may not do this here. For the former, GitLab has the word of
-// RFC 6750; of the latter it seldom says whether the role is too low or the branch is protected.
+// forbidden tells a token without the scope from one that may not do this here. For the former, GitLab has the error code
+// of RFC 6750; for the latter it seldom says whether the role is too low or the branch is protected.
 func (p *Platform) forbidden(response *http.Response) error {
-	answer, said := p.answer(response), platforms.ErrorMessage(response, p.token)
-	if strings.Contains(said, "insufficient_scope") {
+	answer, message := p.answer(response), platforms.ErrorMessage(response, p.token)
+	if strings.Contains(message, "insufficient_scope") {
 		return denied("%s: the token of platform %s lacks the scope api, make one that has it", answer, p.name)
 	}
-	if advice := platforms.Advice(said, ""); advice != "" {
+	if advice := platforms.Advice(message, ""); advice != "" {
 		return denied("%s: %s", answer, advice)
 	}
 	return &platforms.Denied{Branch: true, Err: fmt.Errorf("%s: the token of platform %s needs the scope"+
 		" api and the role Developer, and on a protected branch the right to push or merge", answer, p.name)}
 }
 
-// hidden asks after the project where GitLab has answered 404, to tell a commit that it does not know from a project
-// that the token may not see.
+// hidden asks for the project after a 404, to tell an unknown commit from a project that the token may not see.
 func (p *Platform) hidden(ctx context.Context, status core.Status, unknown error) error {
 	_, answer, err := p.api.Projects.GetProject(projectID(status), nil, gogitlab.WithContext(ctx))
 	if err = p.classify(answer, err); !errors.Is(err, platforms.ErrUnknownCommit) {
@@ -82,8 +81,8 @@ func (p *Platform) hidden(ctx context.Context, status core.Status, unknown error
 			" project, with the role Developer", p.answer(answer.Response), p.name)}}
 }
 
-// isRepeated tells whether GitLab refuses a state because the status is already in it. The API answers 400 to this as
-// to any other fault and leaves only the sentence to tell them apart.
+// isRepeated tells whether GitLab refuses a state because the status is already in it. The API answers 400 to this as to
+// any other fault, so only the message tells them apart.
 func isRepeated(err error) bool {
 	var answer *gogitlab.ErrorResponse
 	return errors.As(err, &answer) && answer.Response.StatusCode == http.StatusBadRequest &&

@@ -9,7 +9,6 @@ import (
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/platforms"
-	"github.com/scanhook/scanhook/platforms/gitlab"
 	"github.com/scanhook/scanhook/platforms/platformtest"
 )
 
@@ -42,7 +41,7 @@ func TestDenialsAreToldApart(t *testing.T) {
 			t.Cleanup(server.Close)
 			status := platformtest.Status(core.StatusSuccess)
 			status.PipelinePin = "31"
-			_, err := newPlatform(t, gitlab.Config{URL: server.URL, Token: "the-token"}).PostStatus(t.Context(), status)
+			_, err := newPlatform(t, platforms.Config{URL: server.URL, Token: "the-token"}).PostStatus(t.Context(), status)
 			denied := new(platforms.Denied)
 			switch {
 			case platforms.CodeOf(err) != test.code:

@@ -1,8 +1,8 @@
 // Package gitlab is the adapter for gitlab.com and self-managed GitLab, below a sub-path too. It verifies and
 // translates their webhooks and system hooks, posts commit statuses and tells where to fetch from.
 //
-// Reading order: gitlab.go, verify.go, signature.go, parse.go, project.go, push.go, pipeline.go, status.go, errors.go;
-// hooks.go and redelivery.go look after webhooks, latest_status.go, merge_base.go and inquiry.go ask.
+// Reading order: kind.go, gitlab.go, verify.go, parse.go, pipeline.go, status.go, metadata.go, hooks.go, redelivery.go,
+// credential.go, errors.go.
 package gitlab
 
 import (
@@ -18,19 +18,6 @@ import (
 	"github.com/scanhook/scanhook/platforms"
 )
 
-// Config is one configured GitLab.
-type Config struct {
-	Name           string            // key in the configuration, becomes Delivery.Platform
-	URL            string            // address for people; empty is https://gitlab.com, a sub-path is kept
-	APIURL         string            // empty is URL + /api/v4
-	WebhookSecrets []string          // plain secret tokens, any of them verifies; empty ones are dropped
-	SigningTokens  []string          // signing tokens whsec_…, GitLab 19.0 and later; empty ones are dropped
-	Scopes         []platforms.Scope // secrets of some projects only, in the configuration's order
-	Token          string            // access token with the scope api; may be empty
-	HTTPClient     *http.Client      // nil is one with a timeout of 15 s
-	Now            func() time.Time  // nil is time.Now
-}
-
 // Platform is GitLab as a platforms.Platform. It is safe for concurrent use.
 type Platform struct {
 	name  string
@@ -45,12 +32,20 @@ type Platform struct {
 }
 
 var (
-	_ platforms.Platform     = (*Platform)(nil)
-	_ platforms.ClientSharer = (*Platform)(nil)
+	_ platforms.Platform          = (*Platform)(nil)
+	_ platforms.SignatureFinder   = (*Platform)(nil)
+	_ platforms.Signer            = (*Platform)(nil)
+	_ platforms.CredentialChecker = (*Platform)(nil)
+	_ platforms.ClientSharer      = (*Platform)(nil)
+	_ platforms.StatusReader      = (*Platform)(nil)
+	_ platforms.MergeBaseFinder   = (*Platform)(nil)
+	_ platforms.MetadataFetcher   = (*Platform)(nil)
+	_ platforms.HookManager       = (*Platform)(nil)
+	_ platforms.Redeliverer       = (*Platform)(nil)
 )
 
-// New checks the configuration and calls nobody. Errors name the field and its index, never a secret.
-func New(config Config) (*Platform, error) {
+// New checks the configuration and makes no call. Errors name the field and its index, never a secret.
+func New(config platforms.Config) (*Platform, error) {
 	p := &Platform{
 		name: config.Name, token: config.Token, now: config.Now, calls: platforms.NewClient(config.HTTPClient),
 	}
@@ -69,9 +64,9 @@ func New(config Config) (*Platform, error) {
 	return p, nil
 }
 
-func connect(config Config, calls *http.Client) (*url.URL, *gogitlab.Client, error) {
+func connect(config platforms.Config, calls *http.Client) (*url.URL, *gogitlab.Client, error) {
 	if config.URL == "" {
-		config.URL = "https://gitlab.com"
+		config.URL = defaultURL
 	}
 	web, err := platforms.ParseBase(config.URL)
 	if err != nil {
@@ -96,7 +91,7 @@ func connect(config Config, calls *http.Client) (*url.URL, *gogitlab.Client, err
 // HTTPClient is the one that all calls go through.
 func (p *Platform) HTTPClient() *http.Client { return p.calls }
 
-// noLimit replaces go-gitlab's own limiter, which would hold a call back: the reporter decides when to try again.
+// noLimit replaces go-gitlab's own limiter, which would delay calls: the callers decide when to retry.
 type noLimit struct{}
 
 func (noLimit) Wait(context.Context) error { return nil }

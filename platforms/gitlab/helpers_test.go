@@ -18,7 +18,7 @@ import (
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-func newPlatform(t testing.TB, config gitlab.Config) *gitlab.Platform {
+func newPlatform(t testing.TB, config platforms.Config) *gitlab.Platform {
 	t.Helper()
 	config.Name = "gitlab"
 	if config.Now == nil {
@@ -74,7 +74,7 @@ func newForge(t *testing.T, judged bool) *forge {
 	if err := f.Declare(ofWidgets.Owner, sha); err != nil {
 		t.Fatal(err)
 	}
-	f.platform = newPlatform(t, gitlab.Config{
+	f.platform = newPlatform(t, platforms.Config{
 		URL: url + "/sub", Token: theToken, Now: f.clock,
 		WebhookSecrets: []string{"", "the secret", "an older one"}, SigningTokens: []string{"", signing},
 	})
@@ -164,7 +164,7 @@ func (f *fake) start(t testing.TB) (*gitlab.Platform, *platformtest.Server) {
 	}
 	description := platformtest.Describe(t, "openapi/gitlab/gitlab-api-v4.subset.json", "/sub")
 	server := description.Serve(t, f.ServeHTTP)
-	return newPlatform(t, gitlab.Config{URL: server.URL + "/sub", Token: "the-token"}), server
+	return newPlatform(t, platforms.Config{URL: server.URL + "/sub", Token: "the-token"}), server
 }
 
 func (f *forge) attempts(t *testing.T, hook platforms.Hook) []platforms.Attempt {
@@ -193,5 +193,5 @@ func serveJSON(t *testing.T, status int, body string) (*gitlab.Platform, *platfo
 		w.WriteHeader(status)
 		_, _ = w.Write([]byte(body))
 	})
-	return newPlatform(t, gitlab.Config{URL: server.URL + "/sub", Token: "the-token"}), server
+	return newPlatform(t, platforms.Config{URL: server.URL + "/sub", Token: "the-token"}), server
 }

@@ -12,8 +12,6 @@ import (
 	"github.com/scanhook/scanhook/platforms"
 )
 
-var _ platforms.HookManager = (*Platform)(nil)
-
 // webhook is a webhook of a project or a group. go-gitlab's own types lack its state and its signing token.
 type webhook struct {
 	ID             int64            `json:"id"`
@@ -30,9 +28,9 @@ type webhook struct {
 	SigningPresent *bool            `json:"signing_token_present"` // GitLab 19.0 and later
 }
 
-// wish is what Scanhook wants of a webhook. GitLab forgets the secret token when the address changes, so that both are
+// desiredHook is a webhook as Scanhook needs it. GitLab drops the secret token when the address changes, so both are
 // always sent.
-type wish struct {
+type desiredHook struct {
 	URL       string `json:"url"`
 	Push      bool   `json:"push_events"`
 	TagPush   bool   `json:"tag_push_events"`
@@ -45,45 +43,45 @@ type wish struct {
 
 // HookPlaces are the project and all groups that it lies in.
 func (p *Platform) HookTargets(project string) []platforms.HookTarget {
-	places := []platforms.HookTarget{{Scope: platforms.ScopeProject, Owner: project}}
+	targets := []platforms.HookTarget{{Scope: platforms.ScopeProject, Owner: project}}
 	for path := project; ; {
 		end := strings.LastIndexByte(path, '/')
 		if end <= 0 {
-			return places
+			return targets
 		}
 		path = path[:end]
-		places = append(places, platforms.HookTarget{Scope: platforms.ScopeGroup, Owner: path})
+		targets = append(targets, platforms.HookTarget{Scope: platforms.ScopeGroup, Owner: path})
 	}
 }
 
-// Hooks lists the webhooks of a place, of which GitLab allows a hundred: one page holds them. Groups have webhooks from
+// Hooks lists the webhooks of a target, of which GitLab allows a hundred: one page holds them. Groups have webhooks from
 // GitLab Premium on; elsewhere, and for a namespace that is a person, the error is platforms.ErrNoHookAccess.
-func (p *Platform) Hooks(ctx context.Context, place platforms.HookTarget, address string) ([]platforms.Hook, error) {
+func (p *Platform) Hooks(ctx context.Context, target platforms.HookTarget, address string) ([]platforms.Hook, error) {
 	var list []webhook
 	page := gogitlab.ListOptions{PerPage: 100}
-	if err := p.callHooks(ctx, http.MethodGet, place, "", "", page, &list); err != nil {
-		return nil, fmt.Errorf("listing webhooks of %s: %w", place, err)
+	if err := p.callHooks(ctx, http.MethodGet, target, "", "", page, &list); err != nil {
+		return nil, fmt.Errorf("listing webhooks of %s: %w", target, err)
 	}
 	var hooks []platforms.Hook
 	for _, found := range list {
 		if !platforms.SameAddress(found.URL, address) {
 			continue
 		}
-		hook := p.toHook(place, found, address)
-		if err := p.judgeAnswer(ctx, &hook); err != nil {
-			return nil, fmt.Errorf("reading the last event of a webhook of %s: %w", place, err)
+		hook := p.toHook(target, found, address)
+		if err := p.judgeLastCall(ctx, &hook); err != nil {
+			return nil, fmt.Errorf("reading the last event of a webhook of %s: %w", target, err)
 		}
 		hooks = append(hooks, hook)
 	}
 	return hooks, nil
 }
 
-// toHook compares a webhook with what Scanhook wants.
-func (p *Platform) toHook(place platforms.HookTarget, found webhook, address string) platforms.Hook {
+// toHook compares a webhook with what Scanhook needs.
+func (p *Platform) toHook(target platforms.HookTarget, found webhook, address string) platforms.Hook {
 	hook := platforms.Hook{
-		HookTarget: place, ID: found.ID, Ref: found.ProjectID.ID(), URL: found.URL, State: stateOf(found.AlertStatus),
+		HookTarget: target, ID: found.ID, Ref: found.ProjectID.ID(), URL: found.URL, State: stateOf(found.AlertStatus),
 	}
-	if place.Scope == platforms.ScopeGroup {
+	if target.Scope == platforms.ScopeGroup {
 		hook.Ref = found.GroupID.ID()
 	}
 	fault := func(found, breaks bool, text string) {
@@ -101,7 +99,7 @@ func (p *Platform) toHook(place platforms.HookTarget, found webhook, address str
 	fault(!found.Pipeline, false, "it does not send pipeline events")
 	fault(found.Template != "", true, "it has a custom template")
 	fault(!found.VerifySSL && strings.HasPrefix(address, "https:"), false, "it does not verify our certificate")
-	token, signing, _ := p.keys.For(place)
+	token, signing, _ := p.keys.For(target)
 	fault(token != "" && lacks(found.TokenPresent), lacks(found.SigningPresent), "it has no secret token")
 	fault(signing != "" && lacks(found.SigningPresent), lacks(found.TokenPresent), "it has no signing token")
 	return hook
@@ -117,9 +115,9 @@ func stateOf(alert platforms.Text) platforms.HookState {
 	return platforms.HookActive // also where GitLab does not tell, before 15.0
 }
 
-// judgeAnswer looks at what the last call was answered: a 401 is Scanhook's own word for a wrong secret. Where GitLab
-// keeps no events, before 17.3, there is nothing to judge.
-func (p *Platform) judgeAnswer(ctx context.Context, hook *platforms.Hook) error {
+// judgeLastCall judges the answer to the last call: Scanhook answers 401 to a wrong secret. GitLab before 17.3 keeps no
+// events to judge.
+func (p *Platform) judgeLastCall(ctx context.Context, hook *platforms.Hook) error {
 	last, err := p.events(ctx, *hook, eventsPage{PerPage: 1, Page: 1})
 	switch {
 	case errors.Is(err, platforms.ErrNoHookAccess):
@@ -137,35 +135,35 @@ func (p *Platform) judgeAnswer(ctx context.Context, hook *platforms.Hook) error 
 
 // AddHook creates a webhook.
 func (p *Platform) AddHook(ctx context.Context, project, address string) error {
-	place := platforms.HookTarget{Scope: platforms.ScopeProject, Owner: project}
-	wish, err := p.wish(place, address)
+	target := platforms.HookTarget{Scope: platforms.ScopeProject, Owner: project}
+	desired, err := p.desiredHook(target, address)
 	if err == nil {
-		err = p.callHooks(ctx, http.MethodPost, place, "", "", wish, nil)
+		err = p.callHooks(ctx, http.MethodPost, target, "", "", desired, nil)
 	}
 	if err != nil {
-		return fmt.Errorf("adding a webhook to %s: %w", place, err)
+		return fmt.Errorf("adding a webhook to %s: %w", target, err)
 	}
 	return nil
 }
 
-// RepairHook leaves events alone that somebody else has added. It does not revive a webhook that GitLab has disabled.
+// RepairHook keeps the events that somebody else has added. It does not enable a webhook that GitLab has disabled.
 func (p *Platform) RepairHook(ctx context.Context, hook platforms.Hook, address string) error {
-	wish, err := p.wish(hook.HookTarget, platforms.OwnAddress(hook.URL, address))
+	desired, err := p.desiredHook(hook.HookTarget, platforms.OwnAddress(hook.URL, address))
 	if err == nil {
-		err = p.callHooks(ctx, http.MethodPut, hook.HookTarget, hook.Ref, hookPath(hook), wish, nil)
+		err = p.callHooks(ctx, http.MethodPut, hook.HookTarget, hook.Ref, hookPath(hook), desired, nil)
 	}
 	if err != nil {
-		return fmt.Errorf("mending the webhook of %s: %w", hook.HookTarget, err)
+		return fmt.Errorf("repairing the webhook of %s: %w", hook.HookTarget, err)
 	}
 	return nil
 }
 
-func (p *Platform) wish(place platforms.HookTarget, address string) (wish, error) {
-	token, signing, err := p.keys.For(place)
+func (p *Platform) desiredHook(target platforms.HookTarget, address string) (desiredHook, error) {
+	token, signing, err := p.keys.For(target)
 	if signing != "" {
 		signing = keyPrefix + strings.TrimPrefix(signing, keyPrefix)
 	}
-	return wish{
+	return desiredHook{
 		URL: address, Push: true, TagPush: true, Pipeline: true, VerifySSL: true, Token: token, Signing: signing,
 	}, err
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/scanhook/scanhook/internal/fakeforge"
 	"github.com/scanhook/scanhook/platforms"
-	"github.com/scanhook/scanhook/platforms/gitlab"
 )
 
 const (
@@ -98,7 +97,7 @@ func TestHooksAreJudgedAndMended(t *testing.T) {
 
 func TestHookTargets(t *testing.T) {
 	t.Parallel()
-	got := newPlatform(t, gitlab.Config{}).HookTargets(ofWidgets.Owner)
+	got := newPlatform(t, platforms.Config{}).HookTargets(ofWidgets.Owner)
 	want := []platforms.HookTarget{ofWidgets, {Scope: platforms.ScopeGroup, Owner: "acme/shop"}, ofAcme}
 	if !slices.Equal(got, want) {
 		t.Errorf("places %v, want %v", got, want)
@@ -125,7 +124,7 @@ func TestHookRefusals(t *testing.T) {
 			}
 		})
 	}
-	silent := newPlatform(t, gitlab.Config{})
+	silent := newPlatform(t, platforms.Config{})
 	if _, err := silent.Hooks(t.Context(), ofWidgets, "https://x"); !errors.Is(err, platforms.ErrNoToken) {
 		t.Errorf("without a token: %v", err)
 	}

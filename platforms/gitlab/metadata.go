@@ -18,8 +18,6 @@ const (
 	comparedFiles = 1000 // how many files GitLab lists of a comparison by default
 )
 
-var _ platforms.MetadataFetcher = (*Platform)(nil)
-
 // ArtifactBytes adds up the archives of the latest run of each job of a pipeline.
 func (p *Platform) ArtifactBytes(ctx context.Context, project core.Project, pipeline int64) (int64, error) {
 	var total int64
@@ -39,7 +37,7 @@ func (p *Platform) ArtifactBytes(ctx context.Context, project core.Project, pipe
 
 func (p *Platform) readJobs(ctx context.Context, project core.Project, pipeline int64,
 	options *gogitlab.ListJobsOptions) (jobs []*gogitlab.Job, next int, err error) {
-	if err := p.inquiring(project); err != nil {
+	if err := p.checkAccess(project); err != nil {
 		return nil, 0, err
 	}
 	if pipeline <= 0 || pipeline > math.MaxInt {
@@ -48,7 +46,7 @@ func (p *Platform) readJobs(ctx context.Context, project core.Project, pipeline 
 	jobs, answer, err := p.api.Jobs.ListPipelineJobs(
 		numberOrPath(project), int(pipeline), options, gogitlab.WithContext(ctx))
 	if err != nil {
-		return nil, 0, p.unanswered(answer, err)
+		return nil, 0, p.readError(answer, err)
 	}
 	return jobs, answer.NextPage, nil
 }
@@ -70,18 +68,18 @@ func (p *Platform) comparison(ctx context.Context, project core.Project, before,
 	if !core.IsCommitSHA(before) || !core.IsCommitSHA(after) {
 		return nil, fmt.Errorf("%w: two commits are needed", platforms.ErrRefused)
 	}
-	if err := p.inquiring(project); err != nil {
+	if err := p.checkAccess(project); err != nil {
 		return nil, err
 	}
 	options := &gogitlab.CompareOptions{From: &before, To: &after}
 	comparison, answer, err := p.api.Repositories.Compare(numberOrPath(project), options, gogitlab.WithContext(ctx))
 	if err != nil {
-		return nil, p.unanswered(answer, err)
+		return nil, p.readError(answer, err)
 	}
 	return comparison, nil
 }
 
-func (p *Platform) inquiring(project core.Project) error {
+func (p *Platform) checkAccess(project core.Project) error {
 	if p.token == "" {
 		return platforms.ErrNoToken
 	}
@@ -91,8 +89,8 @@ func (p *Platform) inquiring(project core.Project) error {
 	return nil
 }
 
-// unanswered is why there is no answer to read. A call that succeeded without a readable answer will not do better.
-func (p *Platform) unanswered(answer *gogitlab.Response, err error) error {
+// readError classifies the error of a call that reads. A call that succeeded without a readable answer is not retried.
+func (p *Platform) readError(answer *gogitlab.Response, err error) error {
 	if classified := p.classify(answer, err); classified != nil {
 		return classified
 	}
@@ -106,8 +104,6 @@ func numberOrPath(project core.Project) any {
 	}
 	return project.Name
 }
-
-var _ platforms.MergeBaseFinder = (*Platform)(nil)
 
 // MergeBase finds the commit where sha left the branch; platforms.ErrUnknownCommit where they have nothing in common.
 func (p *Platform) MergeBase(ctx context.Context, project, branch, sha string) (string, error) {

@@ -13,7 +13,6 @@ import (
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/platforms"
-	"github.com/scanhook/scanhook/platforms/gitlab"
 	"github.com/scanhook/scanhook/platforms/platformtest"
 )
 
@@ -83,7 +82,7 @@ func TestInquiryErrors(t *testing.T) {
 	if !errors.Is(err, platforms.ErrRefused) {
 		t.Errorf("no commit: %v", err)
 	}
-	silent := newPlatform(t, gitlab.Config{})
+	silent := newPlatform(t, platforms.Config{})
 	if _, err := silent.ArtifactBytes(t.Context(), project, 31); !errors.Is(err, platforms.ErrNoToken) {
 		t.Errorf("without a token: %v", err)
 	}
@@ -120,14 +119,14 @@ func TestMergeBase(t *testing.T) {
 				_, _ = w.Write([]byte(test.answer))
 			}))
 			t.Cleanup(server.Close)
-			platform := newPlatform(t, gitlab.Config{URL: server.URL, Token: "the-token"})
+			platform := newPlatform(t, platforms.Config{URL: server.URL, Token: "the-token"})
 			got, err := platform.MergeBase(t.Context(), "group/sub/widgets", "main", platformtest.SHA)
 			if got != test.want || (err == nil) != (test.want != "") || test.wantErr != nil && !errors.Is(err, test.wantErr) {
 				t.Errorf("want %q and %v, got %q and %v", test.want, test.wantErr, got, err)
 			}
 		})
 	}
-	platform := newPlatform(t, gitlab.Config{URL: "http://127.0.0.1:1"})
+	platform := newPlatform(t, platforms.Config{URL: "http://127.0.0.1:1"})
 	if _, err := platform.MergeBase(t.Context(), "a/b", "main", platformtest.SHA); !errors.Is(err, platforms.ErrNoToken) {
 		t.Errorf("without a token: got %v", err)
 	}

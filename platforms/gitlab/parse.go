@@ -11,14 +11,19 @@ import (
 	"github.com/scanhook/scanhook/platforms"
 )
 
-// The words of object_kind for what we use; system hooks of pushes have them in event_name instead.
+const (
+	eventHeader = "X-Gitlab-Event"
+	retryHeader = "Idempotency-Key" // the same when GitLab sends a call again, since 17.4
+)
+
+// The values of object_kind that we use; system hooks of pushes have them in event_name instead.
 const (
 	kindPush     = "push"
 	kindTagPush  = "tag_push"
 	kindPipeline = "pipeline"
 )
 
-// envelope is what tells events and projects apart, in hooks of projects, groups and the whole system.
+// envelope identifies the event and the project, in hooks of projects, groups and the whole system.
 type envelope struct {
 	ObjectKind        platforms.Text   `json:"object_kind"`
 	EventName         platforms.Text   `json:"event_name"`
@@ -32,13 +37,13 @@ type envelope struct {
 func (p *Platform) Parse(header http.Header, body []byte) (core.Delivery, error) {
 	delivery := core.Delivery{
 		Platform:   p.name,
-		Name:       platforms.Clean(header.Get("X-Gitlab-Event")),
+		Name:       platforms.Clean(header.Get(eventHeader)),
 		ReceivedAt: p.now().UTC(),
 		Key:        deliveryKey(header, body),
 	}
 	if delivery.Name == "" {
-		return core.Delivery{}, fmt.Errorf("%w: the header X-Gitlab-Event is missing: only webhooks of GitLab belong to"+
-			" this address", core.ErrInvalid)
+		return core.Delivery{}, fmt.Errorf("%w: the header %s is missing: only webhooks of GitLab belong to this address",
+			core.ErrInvalid, eventHeader)
 	}
 	var err error
 	if delivery.Event, delivery.Project, err = p.event(delivery.Name, body); err != nil {
@@ -72,8 +77,8 @@ func (p *Platform) event(name string, body []byte) (core.Event, string, error) {
 	return core.Ignored{Reason: reasonToIgnore(name, kind)}, path, nil
 }
 
-// kind is the word for the event that the header announces, or that the body states where the header leaves it open.
-// Both must agree: a custom webhook template can put anything into the body.
+// kind is the kind of event that the header announces, or that the body states where the header leaves it open. Both must
+// agree: a custom webhook template can put anything into the body.
 func (e envelope) kind(name string) (string, error) {
 	stated := string(e.ObjectKind)
 	if stated == "" {
@@ -112,12 +117,12 @@ func reasonToIgnore(name, kind string) string {
 // deliveryKey is stable over retries since GitLab 17.4. Before, GitLab has no such id: X-Gitlab-Webhook-UUID changes
 // with every attempt, and X-Gitlab-Event-UUID is shared by different events.
 func deliveryKey(header http.Header, body []byte) string {
-	for _, name := range []string{idHeader, "Idempotency-Key"} {
+	for _, name := range []string{idHeader, retryHeader} {
 		if id := header.Get(name); id != "" {
 			return platforms.DeliveryKey("delivery", id)
 		}
 	}
-	return platforms.HashKey(header.Get("X-Gitlab-Event"), body)
+	return platforms.HashKey(header.Get(eventHeader), body)
 }
 
 // project is the part of a payload's project that we use.
@@ -150,7 +155,7 @@ func (p *Platform) path(e envelope) string {
 	return ""
 }
 
-// toProject translates the project; its path must be sound because addresses are built from it.
+// toProject translates the project; its path must be safe because addresses are built from it.
 func (p *Platform) toProject(e envelope) (core.Project, error) {
 	path := p.path(e)
 	if err := platforms.CheckProject(path); err != nil {

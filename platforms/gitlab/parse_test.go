@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/scanhook/scanhook/core"
-	"github.com/scanhook/scanhook/platforms/gitlab"
+	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/platforms/platformtest"
 )
 
@@ -29,7 +29,7 @@ func eventOf(path string) string {
 
 func TestParseGoldens(t *testing.T) {
 	t.Parallel()
-	platform := newPlatform(t, gitlab.Config{URL: "http://git.example.com:8080/gitlab"})
+	platform := newPlatform(t, platforms.Config{URL: "http://git.example.com:8080/gitlab"})
 	for _, path := range goldens(t) {
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			t.Parallel()
@@ -50,7 +50,7 @@ func TestParseGoldens(t *testing.T) {
 
 func TestParseRefusesOtherBodies(t *testing.T) {
 	t.Parallel()
-	platform := newPlatform(t, gitlab.Config{})
+	platform := newPlatform(t, platforms.Config{})
 	const project = `"project":{"path_with_namespace":"acme/widgets"}`
 	for name, test := range map[string]struct{ event, body string }{
 		"another kind":     {"Push Hook", `{"object_kind":"issue",` + project + `}`},
@@ -73,7 +73,7 @@ func TestParseRefusesOtherBodies(t *testing.T) {
 // of the webhook.
 func TestParseIgnoresWhatNamesItsProjectByNumberOnly(t *testing.T) {
 	t.Parallel()
-	platform := newPlatform(t, gitlab.Config{})
+	platform := newPlatform(t, platforms.Config{})
 	for event, body := range map[string]string{
 		"Push Hook":     `{"object_kind":"push","ref":"refs/heads/main","after":"` + platformtest.SHA + `","project_id":15}`,
 		"Tag Push Hook": `{"object_kind":"tag_push","project_id":15}`,
@@ -90,7 +90,7 @@ func TestParseIgnoresWhatNamesItsProjectByNumberOnly(t *testing.T) {
 
 func TestDeliveryKeyPrefersTheSignedID(t *testing.T) {
 	t.Parallel()
-	platform := newPlatform(t, gitlab.Config{})
+	platform := newPlatform(t, platforms.Config{})
 	header := headerOf("Note Hook")
 	header.Set("X-Gitlab-Webhook-UUID", "changes with every attempt")
 	hashed, err := platform.Parse(header, []byte("{}"))
@@ -112,7 +112,7 @@ func FuzzParse(f *testing.F) {
 		}
 		f.Add(eventOf(path), body)
 	}
-	platform := newPlatform(f, gitlab.Config{URL: "http://git.example.com:8080/gitlab"})
+	platform := newPlatform(f, platforms.Config{URL: "http://git.example.com:8080/gitlab"})
 	f.Fuzz(func(t *testing.T, event string, body []byte) {
 		delivery, err := platform.Parse(http.Header{"X-Gitlab-Event": {event}}, body)
 		platformtest.CheckParsed(t, delivery, err)

@@ -2,7 +2,6 @@ package gitlab
 
 import (
 	"fmt"
-	"strconv"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/platforms"
@@ -66,7 +65,6 @@ func (p *Platform) parsePipeline(outer envelope, body []byte) (core.Event, strin
 // translate leaves the attempt at 0: a retried pipeline of GitLab keeps its id and counts nothing.
 func (payload pipelinePayload) translate(project core.Project) core.Pipeline {
 	from := payload.Attributes
-	fallback := project.URL + "/-/pipelines/" + strconv.FormatInt(from.ID.Int(), 10)
 	pipeline := core.Pipeline{
 		Project:         project,
 		ID:              from.ID.Int(),
@@ -76,7 +74,7 @@ func (payload pipelinePayload) translate(project core.Project) core.Pipeline {
 		BeforeSHA:       platforms.CommitID(from.BeforeSHA),
 		Foreign:         payload.MergeRequest.Source.ID() != payload.MergeRequest.Target.ID(),
 		Status:          string(from.Status),
-		URL:             platforms.WebAddress(from.URL, fallback),
+		URL:             platforms.WebAddress(from.URL, links.PipelineURL(project.URL, from.ID.Int())),
 		Duration:        from.Duration.Seconds(),
 		Queued:          from.Queued.Seconds(),
 		ArtifactBytes:   payload.artifactBytes(),

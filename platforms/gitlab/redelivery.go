@@ -21,8 +21,6 @@ const (
 	maxResends    = 5 // in a minute, for each user and project
 )
 
-var _ platforms.Redeliverer = (*Platform)(nil)
-
 // event is one call that GitLab has made. The rest is long and of no use here.
 type event struct {
 	ID      int64                     `json:"id"`
@@ -44,7 +42,7 @@ func (e event) key() string {
 	for name, value := range e.Header {
 		header.Set(name, string(value))
 	}
-	if header.Get("Idempotency-Key") == "" && header.Get(idHeader) == "" {
+	if header.Get(retryHeader) == "" && header.Get(idHeader) == "" {
 		return ""
 	}
 	return deliveryKey(header, nil)
@@ -109,8 +107,7 @@ func (p *Platform) Redeliver(ctx context.Context, hook platforms.Hook, attempt p
 	return nil
 }
 
-// TestHook sends the last push of the default branch, which GitLab does for disabled webhooks too; a success revives
-// them.
+// TestHook sends the last push of the default branch, also to a disabled webhook; a success enables it.
 func (p *Platform) TestHook(ctx context.Context, hook platforms.Hook) error {
 	err := p.callHooks(ctx, http.MethodPost, hook.HookTarget, hook.Ref, hookPath(hook)+"/test/push_events", nil, nil)
 	if errors.Is(err, platforms.ErrRefused) {
@@ -122,20 +119,20 @@ func (p *Platform) TestHook(ctx context.Context, hook platforms.Hook) error {
 	return nil
 }
 
-// hookPath is what follows the address of all webhooks of a place.
+// hookPath is what follows the address of all webhooks of a target.
 func hookPath(hook platforms.Hook) string { return "/" + strconv.FormatInt(hook.ID, 10) }
 
-// callHooks makes a call below the webhooks of a place. The numeric id of its owner is used where it is known.
-func (p *Platform) callHooks(ctx context.Context, method string, place platforms.HookTarget, ref, path string,
-	options, target any) error {
+// callHooks makes a call below the webhooks of a target. The numeric id of its owner is used where it is known.
+func (p *Platform) callHooks(ctx context.Context, method string, target platforms.HookTarget, ref, path string,
+	options, answer any) error {
 	if p.token == "" {
 		return platforms.ErrNoToken
 	}
-	if platforms.CheckProject(place.Owner) != nil {
-		return fmt.Errorf("%w: %q is no project and no group", platforms.ErrRefused, place.Owner)
+	if platforms.CheckProject(target.Owner) != nil {
+		return fmt.Errorf("%w: %q is no project and no group", platforms.ErrRefused, target.Owner)
 	}
-	kind, owner := "projects", gogitlab.PathEscape(place.Owner)
-	if place.Scope == platforms.ScopeGroup {
+	kind, owner := "projects", gogitlab.PathEscape(target.Owner)
+	if target.Scope == platforms.ScopeGroup {
 		kind = "groups"
 	}
 	if ref != "" {
@@ -146,8 +143,8 @@ func (p *Platform) callHooks(ctx context.Context, method string, place platforms
 	if err != nil {
 		return err
 	}
-	answer, err := p.api.Do(request, target)
-	return p.hookError(answer, err)
+	response, err := p.api.Do(request, answer)
+	return p.hookError(response, err)
 }
 
 // hookError adds to classify that GitLab hides webhooks from whoever is not a maintainer.
@@ -170,23 +167,23 @@ func (p *Platform) hookError(answer *gogitlab.Response, err error) error {
 		platforms.Advice(platforms.ErrorMessage(answer.Response, p.token), usual))
 }
 
-// resends remembers the calls of the last minute.
+// resends counts the calls of the last minute.
 type resends struct {
 	mu   sync.Mutex
 	last map[platforms.HookTarget][]time.Time
 }
 
-// take answers RateLimited when the place had its share of this minute.
-func (r *resends) take(place platforms.HookTarget, now time.Time) error {
+// take returns RateLimited when a target has used its calls of this minute.
+func (r *resends) take(target platforms.HookTarget, now time.Time) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.last == nil {
 		r.last = make(map[platforms.HookTarget][]time.Time)
 	}
-	recent := slices.DeleteFunc(r.last[place], func(at time.Time) bool { return now.Sub(at) >= time.Minute })
-	r.last[place] = recent
+	recent := slices.DeleteFunc(r.last[target], func(at time.Time) bool { return now.Sub(at) >= time.Minute })
+	r.last[target] = recent
 	if len(recent) < maxResends {
-		r.last[place] = append(recent, now)
+		r.last[target] = append(recent, now)
 		return nil
 	}
 	wait := platforms.Wait(time.Minute - now.Sub(recent[0]))

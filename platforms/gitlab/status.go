@@ -196,14 +196,12 @@ func runsFor(pipeline *gogitlab.PipelineInfo, branch string) bool {
 	return pipeline.Ref == branch || pipeline.Ref == "" || branch == ""
 }
 
-var _ platforms.StatusReader = (*Platform)(nil)
-
 // LatestStatus asks for the commit's statuses of that name; GitLab has the latest of each user and pipeline. Where we
 // know the pipeline of ours, it is looked for there: that of a merge request does not run for the branch.
 func (p *Platform) LatestStatus(ctx context.Context, status core.Status) (core.StatusSeen, error) {
 	project := core.Project{Name: status.ProjectName, Ref: status.ProjectRef}
-	if err := p.inquiring(project); err != nil {
-		return core.StatusSeen{}, fmt.Errorf("looking at the statuses of %s: %w", status.ProjectName, err)
+	if err := p.checkAccess(project); err != nil {
+		return core.StatusSeen{}, fmt.Errorf("listing the statuses of %s: %w", status.ProjectName, err)
 	}
 	if !core.IsCommitSHA(status.CommitSHA) {
 		return core.StatusSeen{}, fmt.Errorf("%w: the status names no commit", platforms.ErrRefused)
@@ -218,7 +216,7 @@ func (p *Platform) LatestStatus(ctx context.Context, status core.Status) (core.S
 		numberOrPath(project), status.CommitSHA, options, gogitlab.WithContext(ctx))
 	if err != nil {
 		return core.StatusSeen{}, fmt.Errorf(
-			"looking at the statuses of %s: %w", status.ProjectName, p.unanswered(answer, err))
+			"listing the statuses of %s: %w", status.ProjectName, p.readError(answer, err))
 	}
 	return latest(status, list)
 }

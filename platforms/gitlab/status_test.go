@@ -186,7 +186,7 @@ func startMergeWorld(t *testing.T, sample fakeforge.Checkout, refs ...string) me
 	listener := httptest.NewServer(server)
 	t.Cleanup(listener.Close)
 	server.AddRepository(fakeforge.Repository{Project: "acme/widgets", Dir: sample.Dir, DefaultBranch: "main"})
-	w := mergeWorld{server, newPlatform(t, gitlab.Config{URL: listener.URL, Token: "the-token"}), sample.Head, []int64{0}}
+	w := mergeWorld{server, newPlatform(t, platforms.Config{URL: listener.URL, Token: "the-token"}), sample.Head, []int64{0}}
 	for _, ref := range refs {
 		id, err := server.AddPipeline("acme/widgets", w.sha, ref, "build")
 		if err != nil {
@@ -293,7 +293,7 @@ func TestLatestStatus(t *testing.T) {
 				}
 				_, _ = w.Write([]byte(test.answer))
 			})
-			platform := newPlatform(t, gitlab.Config{URL: server.URL + "/sub", Token: "the-token"})
+			platform := newPlatform(t, platforms.Config{URL: server.URL + "/sub", Token: "the-token"})
 			status := platformtest.Status(core.StatusSuccess)
 			status.ProjectRef = "15"
 			got, err := platform.LatestStatus(t.Context(), status)

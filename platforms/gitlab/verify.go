@@ -19,20 +19,15 @@ const (
 	signatureHeader = "Webhook-Signature"
 )
 
-var (
-	_ platforms.SignatureFinder = (*Platform)(nil)
-	_ platforms.Signer          = (*Platform)(nil)
-)
-
 // MaySign tells whether calls for the project can be signed.
 func (p *Platform) MaySign(project string) bool { return p.keys.MaySign(project) }
 
-// Signed tells whether the call bears a secret token or a signature.
+// Signed tells whether the call has a secret token or a signature.
 func (p *Platform) Signed(header http.Header) bool {
 	return header.Get(tokenHeader) != "" || header.Get(signatureHeader) != ""
 }
 
-// Verify checks the signature where the call bears one and signing tokens are configured, else the plain secret token.
+// Verify checks the signature where the call has one and signing tokens are configured, else the plain secret token.
 func (p *Platform) Verify(header http.Header, body []byte) (platforms.Verification, error) {
 	signed := len(header.Values(signatureHeader)) > 0
 	switch {
@@ -45,14 +40,14 @@ func (p *Platform) Verify(header http.Header, body []byte) (platforms.Verificati
 		return deny("the call is not signed: set the signing token in the settings of the webhook (GitLab 19.0 or" +
 			" later), or use a secret token and webhook_secrets")
 	case header.Get(tokenHeader) == "":
-		return deny("the call bears no secret token: set it in the settings of the webhook")
+		return deny("the call has no secret token: set it in the settings of the webhook")
 	}
-	proof, fits := p.keys.Webhook.Contains(header.Get(tokenHeader))
+	verification, fits := p.keys.Webhook.Contains(header.Get(tokenHeader))
 	if !fits {
 		return deny("the secret token is none of webhook_secrets of platform %s: compare it with the settings of the"+
 			" webhook", p.name)
 	}
-	return proof, nil
+	return verification, nil
 }
 
 func deny(sentence string, values ...any) (platforms.Verification, error) {
@@ -90,12 +85,12 @@ func (p *Platform) verifySignature(header http.Header, body []byte) (platforms.V
 			tolerance)
 	}
 	signed := []byte(id + "." + timestamp + ".")
-	proof, fits := p.keys.Signing.Signed(signatures(header.Get(signatureHeader)), signed, body)
+	verification, fits := p.keys.Signing.Signed(signatures(header.Get(signatureHeader)), signed, body)
 	if !fits {
 		return deny("no signature fits the signing_tokens of platform %s: compare them with the webhook, and check that"+
 			" no proxy changes the body", p.name)
 	}
-	return proof, nil
+	return verification, nil
 }
 
 // signatures are those of version 1; other versions are other algorithms, which GitLab does not use.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/platforms/gitlab"
 	"github.com/scanhook/scanhook/platforms/platformtest"
 )
@@ -40,7 +41,7 @@ func TestPublishedSignatures(t *testing.T) {
 			for name, value := range vector.Headers {
 				header.Set(name, value)
 			}
-			platform, err := gitlab.New(gitlab.Config{
+			platform, err := gitlab.New(platforms.Config{
 				SigningTokens: []string{"", otherToken, vector.Secret}, Now: at(vectorSeconds),
 			})
 			if err == nil {
@@ -56,7 +57,7 @@ func TestPublishedSignatures(t *testing.T) {
 func TestSignatureHasATolerance(t *testing.T) {
 	t.Parallel()
 	for offset, want := range map[int64]bool{0: true, 300: true, -300: true, 301: false, -301: false, 1 << 40: false} {
-		platform := newPlatform(t, gitlab.Config{SigningTokens: []string{vectorToken}, Now: at(vectorSeconds + offset)})
+		platform := newPlatform(t, platforms.Config{SigningTokens: []string{vectorToken}, Now: at(vectorSeconds + offset)})
 		if _, err := platform.Verify(vectorHeader(), []byte(vectorBody)); (err == nil) != want {
 			t.Errorf("%d s away: want valid %t, got %v", offset, want, err)
 		}
@@ -65,12 +66,12 @@ func TestSignatureHasATolerance(t *testing.T) {
 
 func TestTokenAndSignatureTogether(t *testing.T) {
 	t.Parallel()
-	both := gitlab.Config{WebhookSecrets: []string{"plain"}, SigningTokens: []string{vectorToken}, Now: at(vectorSeconds)}
-	tokenOnly := gitlab.Config{WebhookSecrets: []string{"plain"}}
+	both := platforms.Config{WebhookSecrets: []string{"plain"}, SigningTokens: []string{vectorToken}, Now: at(vectorSeconds)}
+	tokenOnly := platforms.Config{WebhookSecrets: []string{"plain"}}
 	unsigned := map[string]string{"Webhook-Signature": "-", "X-Gitlab-Token": "plain"}
 	blank := map[string]string{"Webhook-Signature": "", "X-Gitlab-Token": "plain"}
 	tests := map[string]struct {
-		config gitlab.Config
+		config platforms.Config
 		change map[string]string
 		want   bool
 	}{
@@ -106,7 +107,7 @@ func TestTokenAndSignatureTogether(t *testing.T) {
 func TestNewNamesTheBadSigningToken(t *testing.T) {
 	t.Parallel()
 	for _, token := range []string{"whsec_", "whsec_short", "whsec_!!!", "whsec_" + strings.Repeat("A", 92), "hunter2"} {
-		_, err := gitlab.New(gitlab.Config{SigningTokens: []string{vectorToken, token}})
+		_, err := gitlab.New(platforms.Config{SigningTokens: []string{vectorToken, token}})
 		if err == nil || !strings.Contains(err.Error(), "signing_tokens[1]") {
 			t.Errorf("%q: want an error that names signing_tokens[1], got %v", token, err)
 		}

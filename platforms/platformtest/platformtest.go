@@ -44,6 +44,8 @@ type Subject struct {
 	EventHeader string                         // names the event of a call
 	IDHeader    string                         // tells deliveries apart
 	Host        string                         // of the platform's default URL
+	// KeepsMethods tells that a 301 is followed with the method of the call, as if it were a 308.
+	KeepsMethods bool
 }
 
 // Run holds the subject to the port.

@@ -1,8 +1,7 @@
-package github
+package ghapi
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/scanhook/scanhook/core"
@@ -34,7 +33,7 @@ type workflowRun struct {
 	} `json:"pull_requests"`
 }
 
-func (p *Platform) parseWorkflowRun(payload []byte) (core.Event, string, error) {
+func (s *Server) parseWorkflowRun(payload []byte) (core.Event, string, error) {
 	var event struct {
 		Run        workflowRun `json:"workflow_run"`
 		Repository repository  `json:"repository"`
@@ -42,17 +41,17 @@ func (p *Platform) parseWorkflowRun(payload []byte) (core.Event, string, error) 
 	if err := platforms.DecodeObject(payload, &event); err != nil {
 		return nil, "", err
 	}
-	project, err := p.project(event.Repository)
+	project, err := s.project(event.Repository)
 	if err != nil {
 		return nil, "", err
 	}
 	if !core.IsCommitSHA(string(event.Run.HeadSHA)) {
 		return nil, "", fmt.Errorf("%w: workflow_run.head_sha names no commit", core.ErrInvalid)
 	}
-	return event.Run.pipeline(project), project.Name, nil
+	return event.Run.pipeline(project, s.Traits.Links), project.Name, nil
 }
 
-func (run workflowRun) pipeline(project core.Project) core.Pipeline {
+func (run workflowRun) pipeline(project core.Project, links platforms.Links) core.Pipeline {
 	pipeline := core.Pipeline{
 		Project:    project,
 		ID:         run.ID.Int(),
@@ -69,8 +68,7 @@ func (run workflowRun) pipeline(project core.Project) core.Pipeline {
 
 		AskArtifacts: true,
 	}
-	fallback := project.URL + "/actions/runs/" + strconv.FormatInt(pipeline.ID, 10)
-	pipeline.URL = platforms.WebAddress(run.HTMLURL, fallback)
+	pipeline.URL = platforms.WebAddress(run.HTMLURL, links.PipelineURL(project.URL, pipeline.ID))
 	if len(run.PullRequests) > 0 {
 		pipeline.MergeRequestIID = run.PullRequests[0].Number.Int()
 	}
@@ -78,8 +76,8 @@ func (run workflowRun) pipeline(project core.Project) core.Pipeline {
 	return pipeline
 }
 
-// measure adds the times. updated_at is the end only once the run is complete, and created_at stays that of the first
-// attempt, so that later attempts do not tell how long they were queued.
+// measure adds the times. updated_at is the end only once the run is complete. created_at stays that of the first attempt,
+// so it does not tell how long later attempts were queued.
 func (run workflowRun) measure(pipeline *core.Pipeline) {
 	started := firstTime(run.RunStartedAt, run.StartedAt)
 	completed := run.Status == "completed"
@@ -100,7 +98,7 @@ func firstTime(first, second platforms.Time) platforms.Time {
 	return first
 }
 
-// foreign tells whether the branch is one of a fork. That of a pull request whose repository is gone may have been.
+// foreign tells whether the branch is one of a fork. A pull request whose repository is gone may have been of one.
 func (run workflowRun) foreign(project string) bool {
 	head := string(run.HeadRepository.FullName)
 	if head == "" {

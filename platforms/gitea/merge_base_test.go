@@ -1,4 +1,4 @@
-package github_test
+package gitea_test
 
 import (
 	"io"
@@ -7,11 +7,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/scanhook/scanhook/platforms/github"
+	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/platforms/platformtest"
 )
 
-func TestMergeBaseOnGitea(t *testing.T) {
+func TestMergeBase(t *testing.T) {
 	t.Parallel()
 	a, b, c := strings.Repeat("a", 40), strings.Repeat("b", 40), strings.Repeat("c", 40)
 	commit := func(sha string, parents ...string) string {
@@ -32,7 +32,7 @@ func TestMergeBaseOnGitea(t *testing.T) {
 			}
 			_, _ = io.WriteString(w, `{"total_commits":2,"commits":[`+test.commits+`]}`)
 		}))
-		platform := newPlatform(t, github.Config{URL: server.URL, APIURL: server.URL + "/api/v1", Token: theToken})
+		platform := newPlatform(t, platforms.Config{URL: server.URL, Token: theToken})
 		got, err := platform.MergeBase(t.Context(), "acme/widgets", "release/1", platformtest.SHA)
 		if got != test.want || (err == nil) != (test.want != "") {
 			t.Errorf("%s: got %q, %v, want %q", name, got, err, test.want)

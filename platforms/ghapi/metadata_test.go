@@ -1,4 +1,4 @@
-package github_test
+package ghapi_test
 
 import (
 	"errors"
@@ -10,7 +10,6 @@ import (
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/platforms"
-	"github.com/scanhook/scanhook/platforms/github"
 	"github.com/scanhook/scanhook/platforms/platformtest"
 )
 
@@ -29,7 +28,7 @@ func TestArtifactBytes(t *testing.T) {
 		_, _ = w.Write([]byte(`{"total_count":4,"artifacts":[{"id":2,"name":"app","size_in_bytes":100},
 			{"id":1,"name":"app","size_in_bytes":7000,"expired":true}]}`))
 	})
-	platform := newPlatform(t, github.Config{URL: server.URL + "/sub", Token: "the-token"})
+	platform := newPlatform(t, platforms.Config{URL: server.URL + "/sub", Token: "the-token"})
 	bytes, err := platform.ArtifactBytes(t.Context(), widgets, 31)
 	if err != nil || bytes != 105 {
 		t.Errorf("%d bytes, %v, want 105: of two artifacts with one name the newer one", bytes, err)
@@ -47,7 +46,7 @@ func TestChangedFiles(t *testing.T) {
 			files := slices.Repeat([]string{`{"filename":"a","patch":"@@ -1 +1 @@"}`}, listed)
 			_, _ = fmt.Fprintf(w, `{"commits":[],"files":[%s]}`, strings.Join(files, ","))
 		})
-		platform := newPlatform(t, github.Config{URL: server.URL + "/sub", Token: "the-token"})
+		platform := newPlatform(t, platforms.Config{URL: server.URL + "/sub", Token: "the-token"})
 		before := strings.Repeat("a", 40)
 		got, err := platform.ChangedFiles(t.Context(), widgets, before, platformtest.SHA)
 		if err != nil || *got.Count != listed || got.Truncated != truncated {
@@ -85,7 +84,7 @@ func TestInquiryErrors(t *testing.T) {
 				w.WriteHeader(c.status)
 				_, _ = w.Write([]byte(c.body))
 			})
-			platform := newPlatform(t, github.Config{URL: server.URL + "/sub", Token: "the-token"})
+			platform := newPlatform(t, platforms.Config{URL: server.URL + "/sub", Token: "the-token"})
 			_, files := platform.ChangedFiles(t.Context(), widgets, platformtest.SHA, strings.Repeat("b", 40))
 			_, artifacts := platform.ArtifactBytes(t.Context(), widgets, 31)
 			limited := new(platforms.RateLimited)
@@ -107,11 +106,11 @@ func TestInquiryErrors(t *testing.T) {
 
 func TestInquiriesThatAreNotSent(t *testing.T) {
 	t.Parallel()
-	silent := newPlatform(t, github.Config{})
+	silent := newPlatform(t, platforms.Config{})
 	if _, err := silent.ArtifactBytes(t.Context(), widgets, 31); !errors.Is(err, platforms.ErrNoToken) {
 		t.Errorf("artifacts without a token: %v", err)
 	}
-	platform := newPlatform(t, github.Config{Token: "the-token"})
+	platform := newPlatform(t, platforms.Config{Token: "the-token"})
 	if _, err := platform.ChangedFiles(t.Context(), widgets, "main", "../x"); !errors.Is(err, platforms.ErrRefused) {
 		t.Errorf("no commits: %v", err)
 	}

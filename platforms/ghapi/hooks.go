@@ -1,0 +1,187 @@
+package ghapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	gogithub "github.com/google/go-github/v62/github"
+
+	"github.com/scanhook/scanhook/platforms"
+)
+
+const contentType = "json"
+
+// hookEvents are the events that ParseEvent uses.
+func hookEvents() []string { return []string{"push", "workflow_run", "status"} }
+
+// HookAPI has the calls for the webhooks of one target. One that the platform does not have is nil.
+type HookAPI struct {
+	List       func(context.Context) ([]*gogithub.Hook, *gogithub.Response, error)
+	Create     func(context.Context, *gogithub.Hook) (*gogithub.Hook, *gogithub.Response, error)
+	Edit       func(context.Context, int64, *gogithub.Hook) (*gogithub.Response, error)
+	Ping       func(context.Context, int64) (*gogithub.Response, error)
+	Deliveries ListDeliveries
+	Redeliver  func(ctx context.Context, hook, delivery int64) (*gogithub.Response, error)
+}
+
+// ListDeliveries lists a page of a webhook's deliveries.
+type ListDeliveries func(ctx context.Context, hook int64, page *gogithub.ListCursorOptions) (
+	[]*gogithub.HookDelivery, *gogithub.Response, error)
+
+// Hooks lists the webhooks of a target that call address. For an organisation that is a person the error is
+// platforms.ErrNoHookAccess.
+func (s *Server) Hooks(ctx context.Context, target platforms.HookTarget, address string) ([]platforms.Hook, error) {
+	api, err := s.HookAPI(ctx, target)
+	if err != nil {
+		return nil, fmt.Errorf("listing webhooks of %s: %w", target, err)
+	}
+	list, answer, err := api.List(ctx)
+	if err := s.HookError(answer, err); err != nil {
+		return nil, fmt.Errorf("listing webhooks of %s: %w", target, err)
+	}
+	var hooks []platforms.Hook
+	for _, found := range list {
+		if platforms.SameAddress(found.GetConfig().GetURL(), address) {
+			hooks = append(hooks, s.toHook(target, found, address))
+		}
+	}
+	return hooks, nil
+}
+
+// toHook compares a webhook with what Scanhook needs. GitHub shows stars in place of the secret, Gitea nothing.
+func (s *Server) toHook(target platforms.HookTarget, found *gogithub.Hook, address string) platforms.Hook {
+	config := found.GetConfig()
+	hook := platforms.Hook{
+		HookTarget: target, ID: found.GetID(), URL: config.GetURL(), State: platforms.HookActive, Events: found.Events,
+	}
+	fault := func(breaks bool, format string, args ...any) {
+		hook.Faults = append(hook.Faults, fmt.Sprintf(format, args...))
+		hook.Broken = hook.Broken || breaks
+	}
+	if !found.GetActive() {
+		hook.State = platforms.HookOff
+		fault(true, "it is switched off")
+	}
+	if config.GetURL() != platforms.OwnAddress(config.GetURL(), address) {
+		fault(false, "it calls %s", platforms.ShownAddress(config.GetURL()))
+	}
+	switch {
+	case s.Traits.HidesSecrets:
+		hook.Hidden = "whether its secret is the configured one"
+	case config.GetSecret() == "":
+		fault(true, "it has no secret")
+	}
+	if config.GetContentType() != contentType {
+		fault(s.Traits.SignsJSONOnly, "its content type is %q", config.GetContentType())
+	}
+	if config.GetInsecureSSL() == "1" && strings.HasPrefix(address, "https:") {
+		fault(false, "it does not verify our certificate")
+	}
+	s.judgeEvents(&hook, fault)
+	judgeLastCall(&hook, found.LastResponse, fault)
+	return hook
+}
+
+// judgeEvents makes missing events of an App a problem, because only a person can choose them.
+func (s *Server) judgeEvents(hook *platforms.Hook, fault func(bool, string, ...any)) {
+	lacking := platforms.Lacking(hook.Events, hookEvents()...)
+	noPush := slices.Contains(lacking, "push")
+	if len(lacking) == 0 || slices.Contains(hook.Events, "*") || s.Traits.MayLackRuns && !noPush {
+		return
+	}
+	events := strings.Join(lacking, " and ")
+	if hook.Scope == platforms.ScopeApp {
+		hook.Problem = "subscribe the App to " + events + " in its settings"
+		hook.Broken = hook.Broken || noPush
+		return
+	}
+	fault(noPush, "it does not send %s", events)
+}
+
+// judgeLastCall judges the answer to the last call. Scanhook answers 401 to a wrong secret.
+func judgeLastCall(hook *platforms.Hook, last map[string]any, fault func(bool, string, ...any)) {
+	code, _ := last["code"].(float64)
+	status, _ := last["status"].(string)
+	switch {
+	case code == http.StatusUnauthorized:
+		fault(true, "its secret is not the configured one: the last call was answered 401")
+	case code >= http.StatusMultipleChoices:
+		hook.Problem = fmt.Sprintf("its last call was answered %.0f", code)
+	case code == 0 && status != "" && status != "unused":
+		hook.Problem = "its last call failed: " + platforms.Excerpt(status, "")
+	}
+}
+
+// AddHook creates a webhook of a project. GitHub pings it at once.
+func (s *Server) AddHook(ctx context.Context, project, address string) error {
+	target := platforms.HookTarget{Scope: platforms.ScopeProject, Owner: project}
+	api, secret, err := s.openHook(ctx, target)
+	if err == nil {
+		_, answer, failed := api.Create(ctx, desiredHook(secret, address, nil))
+		err = s.HookError(answer, failed)
+	}
+	return Wrap(err, "adding a webhook to %s", target)
+}
+
+// RepairHook keeps the events that somebody else has added.
+func (s *Server) RepairHook(ctx context.Context, hook platforms.Hook, address string) error {
+	api, secret, err := s.openHook(ctx, hook.HookTarget)
+	if err == nil {
+		desired := desiredHook(secret, platforms.OwnAddress(hook.URL, address), hook.Events)
+		answer, failed := api.Edit(ctx, hook.ID, desired)
+		err = s.HookError(answer, failed)
+	}
+	return Wrap(err, "repairing the webhook of %s", hook.HookTarget)
+}
+
+// openHook finds the calls and the secret for a webhook of a target.
+func (s *Server) openHook(ctx context.Context, target platforms.HookTarget) (api HookAPI, secret string, err error) {
+	if secret, _, err = s.Keys.For(target); err != nil {
+		return HookAPI{}, "", err
+	}
+	api, err = s.HookAPI(ctx, target)
+	return api, secret, err
+}
+
+func desiredHook(secret, address string, events []string) *gogithub.Hook {
+	hook := &gogithub.Hook{
+		Events: append(slices.Clone(events), platforms.Lacking(events, hookEvents()...)...),
+		Active: gogithub.Bool(true),
+		Config: &gogithub.HookConfig{
+			URL: &address, Secret: &secret, ContentType: gogithub.String(contentType), InsecureSSL: gogithub.String("0"),
+		},
+	}
+	if slices.Contains(events, "*") {
+		hook.Events = events
+	}
+	return hook
+}
+
+// HookError adds two cases to Classify: webhooks need a permission of their own, of which the platform does not say that
+// it is missing, and a platform may not have such a call.
+func (s *Server) HookError(answer *gogithub.Response, err error) error {
+	classified := s.Classify(answer, err)
+	response := s.responseOf(answer, err)
+	if limit := new(platforms.RateLimited); classified == nil || response == nil || errors.As(classified, &limit) {
+		return classified
+	}
+	switch response.StatusCode {
+	case http.StatusForbidden, http.StatusNotFound:
+		return fmt.Errorf("%w: %s: %s", platforms.ErrNoHookAccess, s.describe(response),
+			s.advice(response, s.hookAdvice(response)))
+	case http.StatusMethodNotAllowed:
+		return fmt.Errorf("%w: %s answered 405: it has no such call", platforms.ErrNoHookAccess, s.Name)
+	}
+	return classified
+}
+
+func (s *Server) hookAdvice(response *http.Response) string {
+	if response.StatusCode == http.StatusNotFound && !s.Traits.ActsAsApp {
+		return "the path may be misspelt or be no project's, else give " + s.Traits.HookAdvice
+	}
+	return "give " + s.Traits.HookAdvice
+}

@@ -1,0 +1,69 @@
+package github
+
+import (
+	"crypto/rand"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/scanhook/scanhook/platforms"
+	"github.com/scanhook/scanhook/platforms/ghapi"
+)
+
+const host = "github.com"
+
+// links are the addresses of GitHub's pages.
+var links = platforms.Links{
+	Commit: "/commit/{sha}", Branch: "/tree/{branch}", File: "/blob/{sha}/{path}", Line: "#L{line}", Lines: "#L{line}-L{end}",
+	Request: "/pull/{number}", Pipeline: "/actions/runs/{id}",
+}
+
+// Kind describes github.com, data residency below ghe.com and GitHub Enterprise Server.
+func Kind() platforms.Kind {
+	return platforms.Kind{
+		Name: "github", Title: "GitHub", URL: "https://" + host,
+		Events: map[string]string{"push": "push", "workflow_run": "workflow_run", "ping": "ping"},
+		Sign:   sign,
+		Links:  links,
+		CI: func(getenv func(string) string) (platforms.CICommit, bool) {
+			commit, found := ghapi.WorkflowCommit(getenv)
+			commit.Platform = "github"
+			return commit, found
+		},
+		Token: platforms.TokenAdvice{
+			Variable: "GITHUB_TOKEN",
+			Needs:    `the repository permissions "Commit statuses: write", "Contents: read" and "Actions: read"`,
+			ForHooks: `the permission "Webhooks: read and write" (classic tokens: admin:repo_hook)`,
+		},
+		Hook: platforms.HookAdvice{
+			Note: "with the secret below and content type application/json",
+			Form: `Settings > Webhooks > Add webhook, of a repository or an organization
+  Payload URL   {url}
+  Content type  application/json
+  Secret        {secret}
+  Events        Let me select individual events: Pushes, Workflow runs, Statuses
+`,
+		},
+		HasApps:      true,
+		PostInterval: postInterval,
+		New:          func(config platforms.Config) (platforms.Platform, error) { return New(config) },
+	}
+}
+
+// sign makes the headers of a call as GitHub does.
+func sign(call platforms.Call) (http.Header, error) {
+	header := http.Header{}
+	header.Set("Content-Type", "application/json")
+	header.Set(eventHeader, call.Event)
+	header.Set(guidHeader, rand.Text())
+	header.Set(ghapi.SignatureHeader, ghapi.SignaturePrefix+ghapi.Sign(call.Secret, call.Body))
+	return header, nil
+}
+
+// postInterval is what github.com asks of integrations between two writes.
+func postInterval(web *url.URL) time.Duration {
+	if web.Hostname() == host {
+		return time.Second
+	}
+	return 0
+}

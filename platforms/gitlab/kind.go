@@ -1,0 +1,98 @@
+package gitlab
+
+import (
+	"cmp"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/scanhook/scanhook/platforms"
+)
+
+const defaultURL = "https://gitlab.com"
+
+// links are the addresses of GitLab's pages; /-/ keeps them apart from sub-groups.
+var links = platforms.Links{
+	Commit: "/-/commit/{sha}", Branch: "/-/tree/{branch}", File: "/-/blob/{sha}/{path}", Line: "#L{line}",
+	Lines: "#L{line}-{end}", Request: "/-/merge_requests/{number}", Pipeline: "/-/pipelines/{id}",
+}
+
+// Kind describes gitlab.com and self-managed GitLab.
+func Kind() platforms.Kind {
+	return platforms.Kind{
+		Name: "gitlab", Title: "GitLab", URL: defaultURL,
+		Events:        map[string]string{kindPush: "Push Hook", kindTagPush: "Tag Push Hook", kindPipeline: "Pipeline Hook"},
+		Sign:          sign,
+		SigningPrefix: keyPrefix,
+		Links:         links,
+		CI:            ciCommit,
+		Token: platforms.TokenAdvice{
+			Variable: "GITLAB_TOKEN",
+			Needs:    "the scope api and the role Developer, of a project, group or person",
+			ForHooks: "the role Maintainer",
+		},
+		Hook: platforms.HookAdvice{
+			Note: `with the secret below as "Secret token"`,
+			Form: `Settings > Webhooks > Add new webhook, of a project or a group
+  URL           {url}
+  Secret token  {secret}
+  Trigger       Push events, Tag push events, Pipeline events
+`,
+		},
+		New: func(config platforms.Config) (platforms.Platform, error) { return New(config) },
+	}
+}
+
+// sign makes the headers of a call as GitLab does.
+func sign(call platforms.Call) (http.Header, error) {
+	id := rand.Text()
+	header := http.Header{}
+	header.Set("Content-Type", "application/json")
+	header.Set(eventHeader, call.Event)
+	header.Set(retryHeader, id)
+	if call.SigningToken == "" {
+		header.Set(tokenHeader, call.Secret)
+		return header, nil
+	}
+	key, err := signingKey(call.SigningToken)
+	if err != nil {
+		return nil, err
+	}
+	timestamp := strconv.FormatInt(time.Now().Unix(), 10)
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(id + "." + timestamp + "."))
+	mac.Write(call.Body)
+	header.Set(idHeader, id)
+	header.Set(timestampHeader, timestamp)
+	header.Set(signatureHeader, signaturePrefix+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+	return header, nil
+}
+
+// ciCommit reads GitLab's variables, see https://docs.gitlab.com/ci/variables/predefined_variables/. In pipelines for
+// merged results CI_COMMIT_SHA is a merge that nobody pushed.
+func ciCommit(getenv func(string) string) (platforms.CICommit, bool) {
+	branch := getenv("CI_COMMIT_REF_NAME")
+	if getenv("CI_COMMIT_TAG") != "" {
+		branch = ""
+	}
+	return platforms.CICommit{
+		Platform: "gitlab",
+		Project:  getenv("CI_PROJECT_PATH"),
+		SHA:      cmp.Or(getenv("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA"), getenv("CI_COMMIT_SHA")),
+		Branch:   cmp.Or(getenv("CI_COMMIT_BRANCH"), sourceBranch(getenv), branch),
+	}, getenv("CI_PROJECT_PATH") != ""
+}
+
+// sourceBranch is a merge request's branch. That of a fork must not become the baseline of a branch of ours with the same
+// name: then it is the ref that GitLab gives the merge request's pipeline.
+func sourceBranch(getenv func(string) string) string {
+	from := getenv("CI_MERGE_REQUEST_SOURCE_PROJECT_PATH")
+	if from == "" || from == getenv("CI_PROJECT_PATH") {
+		return getenv("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME")
+	}
+	return getenv("CI_MERGE_REQUEST_REF_PATH")
+}

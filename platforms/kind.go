@@ -1,0 +1,181 @@
+package platforms
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Config is one configured platform, as an adapter takes it.
+type Config struct {
+	Name           string           // key in the configuration, becomes Delivery.Platform
+	URL            string           // address for people, a sub-path is kept; empty is the kind's default
+	APIURL         string           // empty is derived from URL
+	WebhookSecrets []string         // any of them verifies a call; empty ones are ignored
+	SigningTokens  []string         // where the kind has them; empty ones are ignored
+	Scopes         []Scope          // secrets of some projects only, in the configuration's order
+	Token          string           // access token; may be empty
+	App            *App             // acts instead of Token, where the kind has Apps; nil without one
+	HTTPClient     *http.Client     // nil is one with a timeout of 15 s
+	Now            func() time.Time // nil is time.Now
+}
+
+// App is an application that is installed on the projects that it scans.
+type App struct {
+	ID         int64  // as its settings page shows it
+	PrivateKey []byte // PEM
+}
+
+// Kind describes one kind of Git platform to the rest of Scanhook, which never asks for a kind by its name.
+type Kind struct {
+	Name    string   // the type in the configuration
+	Title   string   // for people
+	Aliases []string // further names of the type
+	URL     string   // the default address; empty where each installation has its own
+
+	// Events are the values of the event header by the names that people give to events.
+	Events map[string]string
+	// Sign makes the headers of a call that Verify accepts, as the platform does.
+	Sign func(Call) (http.Header, error)
+	// SigningPrefix begins the signing tokens of the kind; empty where it has none.
+	SigningPrefix string
+
+	Links Links
+	// CI reads the commit of a CI job from the variables of its environment; false where it is not a job of this kind.
+	CI func(getenv func(string) string) (CICommit, bool)
+
+	Token TokenAdvice
+	Hook  HookAdvice
+
+	HasApps bool // it can act as an App instead of with a token
+	// PostInterval is the shortest time between two posted statuses that the platform at an address asks for; nil: 0.
+	PostInterval func(web *url.URL) time.Duration
+
+	// Imitates is the type of the kind whose payloads and variables this one copies. A platform of that type whose API has
+	// an address that Claims recognises is of this kind. Empty: none.
+	Imitates string
+	Claims   func(api *url.URL) bool
+
+	// New makes an adapter. It checks the configuration and makes no call. Errors name the field, never a secret.
+	New func(Config) (Platform, error)
+}
+
+// Call is a webhook call to be signed. SigningToken, where it is given, replaces Secret.
+type Call struct {
+	Event        string // value of the event header
+	Body         []byte
+	Secret       string
+	SigningToken string
+}
+
+// CICommit is the commit that a CI job works on.
+type CICommit struct {
+	Platform string // the usual key of the platform; empty where there is none
+	Project  string // full path
+	SHA      string // full
+	Branch   string // short; empty when unknown
+	Err      error  // why SHA is unknown, or nil
+}
+
+// TokenAdvice says which access token a platform needs. The texts continue sentences.
+type TokenAdvice struct {
+	Variable string // environment variable that holds it in a new configuration
+	Needs    string // what it must have, to post statuses and to read code
+	ForHooks string // what it must have besides, to manage webhooks
+}
+
+// HookAdvice says how a webhook is added by hand.
+type HookAdvice struct {
+	Note string // about the webhook's secret in a new configuration; continues a sentence
+	Form string // the form on the platform, with {url} and {secret}
+}
+
+// Kinds are the kinds of platforms that can be configured.
+type Kinds []Kind
+
+// Named finds a kind by its name or an alias.
+func (k Kinds) Named(name string) (Kind, bool) {
+	at := slices.IndexFunc(k, func(kind Kind) bool { return kind.Name == name || slices.Contains(kind.Aliases, name) })
+	if at < 0 {
+		return Kind{}, false
+	}
+	return k[at], true
+}
+
+// Of finds the kind of a platform that is configured with a type and perhaps an address of its API.
+func (k Kinds) Of(name, apiURL string) (Kind, bool) {
+	configured, known := k.Named(name)
+	api, err := url.Parse(apiURL)
+	for _, kind := range k {
+		if known && err == nil && kind.Imitates == configured.Name && kind.Claims(api) {
+			return kind, true
+		}
+	}
+	return configured, known
+}
+
+// CICommit reads the commit of a CI job from the variables of its environment; false where no kind recognises them.
+func (k Kinds) CICommit(getenv func(string) string) (CICommit, bool) {
+	for _, imitation := range []bool{true, false} { // an imitation has the variables of its model, too
+		for _, kind := range k {
+			if kind.CI == nil || (kind.Imitates != "") != imitation {
+				continue
+			}
+			if commit, found := kind.CI(getenv); found {
+				return commit, true
+			}
+		}
+	}
+	return CICommit{}, false
+}
+
+// Links are templates for the pages of a project: what follows the project's address. The parameters are {sha}, {branch},
+// {path}, {line}, {end}, {number} and {id}.
+type Links struct {
+	Commit   string // {sha}
+	Branch   string // {branch}
+	File     string // {sha}, {path}
+	Line     string // {line}; appended to File
+	Lines    string // {line}, {end}; appended to File
+	Request  string // {number}
+	Pipeline string // {id}
+}
+
+// CommitURL is the page of a commit.
+func (l Links) CommitURL(project, sha string) string {
+	return project + expand(l.Commit, "{sha}", sha)
+}
+
+// BranchURL is the page of a branch.
+func (l Links) BranchURL(project, branch string) string {
+	return project + expand(l.Branch, "{branch}", EscapePath(branch))
+}
+
+// FileURL is the page of a file in a commit, at the lines from line to end. A line below 1 stands for the whole file.
+func (l Links) FileURL(project, sha, path string, line, end int) string {
+	address := project + expand(l.File, "{sha}", sha, "{path}", EscapePath(path))
+	switch {
+	case line < 1:
+		return address
+	case end <= line:
+		return address + expand(l.Line, "{line}", strconv.Itoa(line))
+	}
+	return address + expand(l.Lines, "{line}", strconv.Itoa(line), "{end}", strconv.Itoa(end))
+}
+
+// RequestURL is the page of a pull or merge request.
+func (l Links) RequestURL(project string, number int64) string {
+	return project + expand(l.Request, "{number}", strconv.FormatInt(number, 10))
+}
+
+// PipelineURL is the page of a pipeline run.
+func (l Links) PipelineURL(project string, id int64) string {
+	return project + expand(l.Pipeline, "{id}", strconv.FormatInt(id, 10))
+}
+
+func expand(template string, replacements ...string) string {
+	return strings.NewReplacer(replacements...).Replace(template)
+}
