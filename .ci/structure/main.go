@@ -29,11 +29,15 @@ const help = `structure measures the Go code that git tracks; tests are left out
                        order of the files that has fewest of them: at most 11 % in every package with at least 10 arrows
   functions            lines from func to brace: half at most 12, nine of ten at most 25, none above 60
 
-Usage: structure [-v]
-  -v  lists the places behind the figures
+Usage: structure [-v | -over]
+  -v     lists the places behind the figures
+  -over  prints only what exceeds a budget, a line for each (cmd/scanhook/layout_test.go reads them)
 `
 
-var verbose = flag.Bool("v", false, "list the places behind the figures")
+var (
+	verbose  = flag.Bool("v", false, "list the places behind the figures")
+	onlyOver = flag.Bool("over", false, "print only what exceeds a budget")
+)
 
 func main() {
 	flag.Usage = func() { fmt.Fprint(os.Stderr, help) }
@@ -43,7 +47,11 @@ func main() {
 		fmt.Fprintln(os.Stderr, "structure:", err)
 		os.Exit(2)
 	}
-	if !report(os.Stdout, packages) {
+	show := printTable
+	if *onlyOver {
+		show = printOver
+	}
+	if !show(os.Stdout, measures(packages)) {
 		os.Exit(1)
 	}
 }
@@ -270,80 +278,182 @@ func (p *goPackage) backwards(arrows map[[2]string]bool) (back []string) {
 	return back
 }
 
-func maxFiles(dir string) int {
-	switch dir {
-	case "store":
-		return 30
-	case "cmd/scanhook":
-		return 60
-	}
-	return 15
+// The budgets.
+const (
+	maxFiles     = 15 // in a package; roomier names those with more
+	maxLines     = 600
+	maxMute      = 15.0 // percent
+	maxOnce      = 3.0  // percent
+	maxPrivate   = 1.5  // uses in a file
+	maxBack      = 11.0 // percent
+	fewestArrows = 10   // with fewer, a share of arrows says nothing
+	maxFunction  = 60   // lines
+	maxMostOfAll = 25   // lines of nine functions of ten
+	maxHalfOfAll = 12   // lines of half of them
+)
+
+var roomier = map[string]int{"store": 30, "cmd/scanhook": 60}
+
+// measure is one line of the table.
+type measure struct {
+	name, figure, budget string
+	over                 []string // what exceeds the budget
+	places               []string // what the figure counts
 }
 
-// report prints the table, and tells whether every budget is kept.
-func report(w io.Writer, packages []*goPackage) bool {
-	var functions []int
-	var mute, once, private, over, back, long []string
-	files, helpers, largest, longest := 0, 0, "", 0
-	most := 0
-	worst := 0.0
+func measures(packages []*goPackage) []measure {
+	return []measure{
+		filesPerPackage(packages), linesOfFiles(packages), muteFiles(packages), onceFromElsewhere(packages),
+		privateUses(packages), arrowsBack(packages), functions(packages),
+	}
+}
+
+func filesPerPackage(packages []*goPackage) measure {
+	m := measure{name: "files per package", budget: "15, store 30, cmd 60"}
+	largest := packages[0]
 	for _, p := range packages {
-		files += len(p.files)
+		if len(p.files) > len(largest.files) {
+			largest = p
+		}
+		if len(p.files) > cmp.Or(roomier[p.dir], maxFiles) {
+			m.over = append(m.over, fmt.Sprintf("%s has %d files", p.dir, len(p.files)))
+		}
+	}
+	m.figure, m.places = fmt.Sprintf("%d in %s, %d over", len(largest.files), largest.dir, len(m.over)), m.over
+	return m
+}
+
+func linesOfFiles(packages []*goPackage) measure {
+	m := measure{name: "lines of a file", budget: fmt.Sprint(maxLines)}
+	longest := 0
+	for _, f := range allFiles(packages) {
+		longest = max(longest, f.lines)
+		if f.lines > maxLines {
+			m.over = append(m.over, fmt.Sprintf("%s has %d lines", f.path, f.lines))
+		}
+	}
+	m.figure, m.places = fmt.Sprint(longest), m.over
+	return m
+}
+
+func muteFiles(packages []*goPackage) measure {
+	m, files := measure{name: "mute files"}, allFiles(packages)
+	for _, f := range files {
+		if base := path.Base(f.path); !f.exported && base != "doc.go" && base != "main.go" {
+			m.places = append(m.places, f.path)
+		}
+	}
+	return m.share(len(files), "files", maxMute)
+}
+
+func onceFromElsewhere(packages []*goPackage) measure {
+	m, helpers := measure{name: "once from elsewhere"}, 0
+	for _, p := range packages {
 		helpers += len(p.helpers)
-		if len(p.files) > most {
-			most, largest = len(p.files), p.dir
+		m.places = append(m.places, p.onceFromElsewhere()...)
+	}
+	return m.share(helpers, "helpers", maxOnce)
+}
+
+// share makes the figure of what the places are of all.
+func (m measure) share(all int, noun string, most float64) measure {
+	share := percent(len(m.places), all)
+	m.figure, m.budget = fmt.Sprintf("%d of %d %s (%.1f %%)", len(m.places), all, noun, share), fmt.Sprintf("%.0f %%", most)
+	if share > most {
+		m.over = []string{m.figure}
+	}
+	return m
+}
+
+func privateUses(packages []*goPackage) measure {
+	m := measure{name: "private uses", budget: fmt.Sprint(maxPrivate)}
+	for _, p := range packages {
+		names, _ := p.borrowed()
+		m.places = append(m.places, names...)
+	}
+	perFile := float64(len(m.places)) / float64(len(allFiles(packages)))
+	m.figure = fmt.Sprintf("%.2f a file", perFile)
+	if perFile > maxPrivate {
+		m.over = []string{m.figure}
+	}
+	return m
+}
+
+func arrowsBack(packages []*goPackage) measure {
+	m, worst := measure{name: "arrows back", budget: fmt.Sprintf("%.0f %%", maxBack)}, 0.0
+	for _, p := range packages {
+		_, arrows := p.borrowed()
+		if len(arrows) < fewestArrows {
+			continue
 		}
-		if len(p.files) > maxFiles(p.dir) {
-			over = append(over, fmt.Sprintf("%s has %d files", p.dir, len(p.files)))
+		upward := p.backwards(arrows)
+		share := percent(len(upward), len(arrows))
+		worst = max(worst, share)
+		if share > maxBack {
+			text := fmt.Sprintf("%s: %d of %d arrows between its files run back (%.0f %%)", p.dir, len(upward), len(arrows), share)
+			m.over = append(m.over, text)
+			m.places = append(append(m.places, text), upward...)
 		}
-		for _, f := range p.files {
-			longest = max(longest, f.lines)
-			if base := path.Base(f.path); !f.exported && base != "doc.go" && base != "main.go" {
-				mute = append(mute, f.path)
-			}
-			for _, fn := range f.functions {
-				functions = append(functions, fn.lines)
-				if fn.lines > 60 {
-					long = append(long, fmt.Sprintf("%s: %s has %d lines", f.path, fn.name, fn.lines))
-				}
-			}
-		}
-		names, arrows := p.borrowed()
-		private = append(private, names...)
-		once = append(once, p.onceFromElsewhere()...)
-		if len(arrows) >= 10 {
-			upward := p.backwards(arrows)
-			share := percent(len(upward), len(arrows))
-			worst = max(worst, share)
-			if share > 11 {
-				back = append(back, fmt.Sprintf("%s: %d of %d arrows between its files run back (%.0f %%)", p.dir, len(upward), len(arrows), share))
-				back = append(back, upward...)
+	}
+	m.figure = fmt.Sprintf("%.0f %% in the worst package", worst)
+	return m
+}
+
+func functions(packages []*goPackage) measure {
+	m := measure{name: "functions", budget: fmt.Sprintf("%d, %d, %d", maxHalfOfAll, maxMostOfAll, maxFunction)}
+	var lines []int
+	for _, f := range allFiles(packages) {
+		for _, fn := range f.functions {
+			lines = append(lines, fn.lines)
+			if fn.lines > maxFunction {
+				m.over = append(m.over, fmt.Sprintf("%s: %s has %d lines", f.path, fn.name, fn.lines))
 			}
 		}
 	}
-	slices.Sort(functions)
-	half, nine, last := functions[len(functions)/2], functions[len(functions)*9/10], functions[len(functions)-1]
+	slices.Sort(lines)
+	half, most := lines[len(lines)/2], lines[len(lines)*9/10]
+	m.figure = fmt.Sprintf("half ≤ %d, nine of ten ≤ %d, longest %d", half, most, lines[len(lines)-1])
+	m.places = slices.Clone(m.over)
+	if half > maxHalfOfAll || most > maxMostOfAll {
+		m.over = append(m.over, m.figure)
+	}
+	return m
+}
+
+func allFiles(packages []*goPackage) (files []*goFile) {
+	for _, p := range packages {
+		files = append(files, p.files...)
+	}
+	return files
+}
+
+// printTable prints all measures, and tells whether every budget is kept.
+func printTable(w io.Writer, all []measure) bool {
 	kept := true
-	row := func(name, figure, budget string, ok bool, places []string) {
+	for _, m := range all {
 		mark := "ok"
-		if !ok {
+		if len(m.over) > 0 {
 			mark, kept = "OVER", false
 		}
-		fmt.Fprintf(w, "%-20s %-34s %-26s %s\n", name, figure, budget, mark)
+		fmt.Fprintf(w, "%-20s %-34s %-26s %s\n", m.name, m.figure, m.budget, mark)
 		if *verbose {
-			for _, place := range places {
+			for _, place := range m.places {
 				fmt.Fprintln(w, "    "+place)
 			}
 		}
 	}
-	perFile := float64(len(private)) / float64(files)
-	row("files per package", fmt.Sprintf("%d in %s, %d over", most, largest, len(over)), "15, store 30, cmd 60", len(over) == 0, over)
-	row("lines of a file", fmt.Sprintf("%d", longest), "600", longest <= 600, nil)
-	row("mute files", fmt.Sprintf("%d of %d (%.1f %%)", len(mute), files, percent(len(mute), files)), "15 %", percent(len(mute), files) <= 15, mute)
-	row("once from elsewhere", fmt.Sprintf("%d of %d helpers (%.1f %%)", len(once), helpers, percent(len(once), helpers)), "3 %", percent(len(once), helpers) <= 3, once)
-	row("private uses", fmt.Sprintf("%.2f a file", perFile), "1.5", perFile <= 1.5, private)
-	row("arrows back", fmt.Sprintf("%.0f %% in the worst package", worst), "11 %", len(back) == 0, back)
-	row("functions", fmt.Sprintf("half ≤ %d, nine of ten ≤ %d, longest %d", half, nine, last), "12, 25, 60", half <= 12 && nine <= 25 && last <= 60, long)
+	return kept
+}
+
+// printOver prints a line for each thing that exceeds a budget, and tells whether there is none.
+func printOver(w io.Writer, all []measure) bool {
+	kept := true
+	for _, m := range all {
+		for _, over := range m.over {
+			fmt.Fprintf(w, "%s: %s\n", m.name, over)
+			kept = false
+		}
+	}
 	return kept
 }
 

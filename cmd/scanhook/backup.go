@@ -7,6 +7,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"github.com/scanhook/scanhook/cmd/scanhook/cli"
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
@@ -22,7 +23,7 @@ func newBackup(opts *options) *cobra.Command {
 			"through before it gets its name, and never overwrites a file. To restore, stop Scanhook, remove the\n" +
 			"database's files (-wal and -shm belong to it), and put the copy in the database's place.",
 		Example: "  scanhook backup /var/backups/scanhook-$(date +%F).db",
-		Args:    exactly(1),
+		Args:    cli.Exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := opts.load()
 			if err != nil {
@@ -30,7 +31,7 @@ func newBackup(opts *options) *cobra.Command {
 			}
 			size, err := sqldb.Backup(cmd.Context(), cfg.Database.URL.Reveal(), args[0])
 			if errors.Is(err, core.ErrInvalid) {
-				return &usageError{cmd.CommandPath(), errNotAFile}
+				return &cli.UsageError{Err: errNotAFile}
 			}
 			if err != nil {
 				return err

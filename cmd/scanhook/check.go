@@ -1,16 +1,13 @@
 package main
 
 import (
-	"errors"
-	"fmt"
-	"io"
-	"time"
-
 	"github.com/spf13/cobra"
-)
 
-// checkTimeout bounds each question that scanhook check asks of another machine.
-const checkTimeout = 10 * time.Second
+	"github.com/scanhook/scanhook/cmd/scanhook/check"
+	"github.com/scanhook/scanhook/cmd/scanhook/cli"
+	"github.com/scanhook/scanhook/internal/config"
+	"github.com/scanhook/scanhook/platforms"
+)
 
 func newCheck(opts *options) *cobra.Command {
 	return &cobra.Command{
@@ -22,45 +19,29 @@ func newCheck(opts *options) *cobra.Command {
 			"  fail  is broken; the command exits with 1\n" +
 			"Statuses that wait because a token may not post them are tried again at once by the running server.",
 		Example: "  scanhook check --config /etc/scanhook/config.yaml",
-		Args:    exactly(0), ValidArgsFunction: cobra.NoFileCompletions,
+		Args:    cli.Exactly(0), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := opts.load()
 			if err != nil {
 				return err
 			}
-			i := inspection{Config: cfg, file: opts.config}
-			lines := i.inspect(cmd.Context())
-			return printLines(cmd.OutOrStdout(), lines)
+			inspection, err := newInspection(cfg, opts.config)
+			if err != nil {
+				return err
+			}
+			return check.Print(cmd.OutOrStdout(), inspection.Run(cmd.Context()))
 		},
 	}
 }
 
-// verdict is the first word of a line of scanhook check.
-type verdict string
-
-const (
-	verdictOK   verdict = "ok"
-	verdictOff  verdict = "off"
-	verdictWarn verdict = "warn"
-	verdictFail verdict = "fail"
-)
-
-// line is one thing that was checked.
-type line struct {
-	verdict verdict
-	subject string
-	text    string // a sentence without its full stop
-}
-
-var errBroken = errors.New("something is broken: mend the lines that start with fail")
-
-func printLines(out io.Writer, lines []line) error {
-	var err error
-	for _, l := range lines {
-		fmt.Fprintf(out, "%-4s  %s: %s\n", l.verdict, l.subject, l.text)
-		if l.verdict == verdictFail {
-			err = errBroken
-		}
+func newInspection(cfg *config.Config, file string) (check.Check, error) {
+	policies, err := policiesOf(cfg)
+	if err != nil {
+		return check.Check{}, err
 	}
-	return err
+	return check.Check{
+		Config: cfg, File: file, Policies: policies, Projects: namedProjects(cfg, policies), Secrets: hookSecrets(cfg),
+		Adapter:     func(platform string) (platforms.Platform, error) { return platformOf(cfg, platform) },
+		HookAddress: hookAddresses(cfg), MaySign: maySign(cfg),
+	}, nil
 }

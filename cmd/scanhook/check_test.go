@@ -3,11 +3,20 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/fakeforge"
+	"github.com/scanhook/scanhook/internal/reconcile"
+	"github.com/scanhook/scanhook/store"
 )
 
 // checkStart is the part of a configuration that every check has.
@@ -198,4 +207,220 @@ func TestCheckLooksForDamage(t *testing.T) {
 		}
 	}
 	command(t, "check", "--config", config).expect(t, exitFailed, "fail  ", "put a backup in its place")
+}
+
+// looksAfter has the server check the webhooks of the projects.
+func looksAfter(t *testing.T, w *sandbox, projects ...string) {
+	t.Helper()
+	set, err := platformsOf(w.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	order := reconcile.CheckOrder{Report: func(reconcile.HookResult) {}}
+	for _, project := range projects {
+		order.Projects = append(order.Projects, store.KnownProject{SourcePlatform: w.kind, ProjectName: project})
+	}
+	checks := reconcile.NewHooks(reconcile.Config{
+		Store: w.look(t), Platforms: set, Address: hookAddresses(w.config), Log: slog.New(slog.DiscardHandler),
+	})
+	if err := checks.CheckNow(t.Context(), order); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What the server has found wrong with webhooks, check tells also of projects that no entry names in full, without
+// asking the platform again.
+func TestCheckNamesWebhooksToMend(t *testing.T) {
+	t.Parallel()
+	w, sample := setup(t, sandboxConfig{kind: "gitlab"})
+	hooks := map[string]fakeforge.Hook{
+		"acme/off":  {Failures: 40},
+		"acme/mute": {Events: []string{"tag_push_events", "pipeline_events"}},
+		"acme/lax":  {Events: []string{"push_events", "tag_push_events"}},
+		"acme/fine": {},
+	}
+	var projects []string
+	for project, hook := range hooks {
+		w.platform.AddRepository(fakeforge.Repository{Project: project, Dir: sample.Dir, DefaultBranch: "main"})
+		added := addHook(w, hook)
+		if err := w.platform.ChangeHook(added.ID, func(h *fakeforge.Hook) { h.Project = project }); err != nil {
+			t.Fatal(err)
+		}
+		projects = append(projects, project)
+	}
+	command(t, "migrate", "--config", w.file(t)).expect(t, 0)
+	_ = w.listeners[len(w.listeners)-1].Close() // Scanhook is down: nothing can be revived
+	looksAfter(t, w, projects...)
+	asked := len(w.platform.Calls())
+	check := command(t, "check", "--config", w.file(t))
+	check.expect(t, exitFailed,
+		"fail  webhook of project acme/off on gitlab: GitLab has disabled it after many failures",
+		"run scanhook hooks sync gitlab/acme/off",
+		"fail  webhook of project acme/mute on gitlab: it does not send push events; run scanhook hooks sync gitlab/acme/mute",
+		"warn  webhook of project acme/lax on gitlab: it does not send pipeline events; run scanhook hooks sync gitlab/acme/lax",
+		"scanhook recover gitlab/acme/lax looks again")
+	if strings.Contains(check.out, "acme/fine") {
+		t.Errorf("it names a webhook that is right:\n%s", check.out)
+	}
+	for _, call := range w.platform.Calls()[asked:] {
+		if strings.Contains(call.Path, "/hooks") {
+			t.Errorf("it asked the platform: %s %s", call.Method, call.Path)
+		}
+	}
+	w.yaml = strings.Replace(w.yaml, "match: '**'", "match: gitlab/acme/other", 1)
+	command(t, "check", "--config", w.file(t)).hides(t, "acme/off", "acme/mute")
+}
+
+// A webhook that is looked at now is told as it is now, once.
+func TestCheckTellsOfAWebhookOnce(t *testing.T) {
+	t.Parallel()
+	for name, mended := range map[string]bool{"broken still": false, "mended since": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, _ := setup(t, sandboxConfig{kind: "gitlab", extra: "repositories: [{match: gitlab/acme/shop}]"})
+			command(t, "migrate", "--config", w.file(t)).expect(t, 0)
+			var hooks []fakeforge.Hook
+			for _, group := range []string{"acme", ""} {
+				hooks = append(hooks, addHook(w, fakeforge.Hook{Group: group, Events: []string{"tag_push_events"}}))
+			}
+			looksAfter(t, w, "acme/shop")
+			for _, hook := range hooks {
+				if err := w.platform.ChangeHook(hook.ID, func(h *fakeforge.Hook) {
+					if mended {
+						h.Events = []string{"push_events", "tag_push_events", "pipeline_events"}
+					}
+				}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			check := command(t, "check", "--config", w.file(t))
+			if told := strings.Count(check.out, "  webhook "); told != 1 && mended || told != 2 && !mended {
+				t.Errorf("told %d times:\n%s", told, check.out)
+			}
+		})
+	}
+}
+
+// A token is tried before a commit waits for its status.
+func TestCheckTriesTokens(t *testing.T) {
+	t.Parallel()
+	soon := time.Now().Add(3 * 24 * time.Hour)
+	said := map[string]string{"github": `"Bad credentials"`, "gitlab": `"401 Unauthorized"`}
+	for _, kind := range kinds {
+		for name, test := range map[string]struct {
+			change func(*sandbox)
+			code   int
+			want   string
+		}{
+			"right": {func(*sandbox) {}, 0, "ok    platform NAME: "},
+			"wrong": {func(w *sandbox) { w.secrets["TOKEN"] = "of another platform" }, exitFailed, "answered 401, SAID: the token"},
+			"too narrow": {func(w *sandbox) { w.platform.TokenIs(time.Time{}, "read_api", "gist") }, exitFailed,
+				"fail  platform NAME: verifies webhooks at "},
+			"ends soon": {func(w *sandbox) { w.platform.TokenIs(soon) }, 0,
+				" until its token ends on " + soon.UTC().Format(time.DateOnly) + "; renew it there and set platforms.NAME.token"},
+			"ends one day": {func(w *sandbox) { w.platform.TokenIs(soon.AddDate(0, 1, 0)) }, 0, "ok    platform NAME: "},
+			"busy":         {func(w *sandbox) { w.platform.Fail(fakeforge.RateLimited(time.Minute)) }, 0, "rate limited for 1m0s"},
+			"broken":       {func(w *sandbox) { w.platform.Fail(fakeforge.BadGateway()) }, 0, "which cannot be asked now: "},
+			"away":         {func(w *sandbox) { w.platform.Fail(fakeforge.Drop()) }, 0, "let this host reach it"},
+			"refused":      {func(w *sandbox) { w.platform.Fail(fakeforge.Fault{Status: http.StatusForbidden}) }, exitFailed, "answered 403"},
+		} {
+			t.Run(kind+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				w, _ := setup(t, sandboxConfig{kind: kind})
+				test.change(w)
+				got := command(t, "check", "--config", w.file(t))
+				got.expect(t, test.code, strings.NewReplacer("NAME", kind, "SAID", said[kind]).Replace(test.want))
+				got.hides(t, w.secrets["TOKEN"])
+				if calls := w.platform.Calls(); len(calls) != 1 {
+					t.Errorf("it asked %d times: %+v", len(calls), calls)
+				}
+			})
+		}
+	}
+}
+
+// Whoever has taken the signing token out of the configuration has nothing to mend.
+func TestCheckTellsOfRefusedCallsWhileCallsCanBeSigned(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, err := store.Open(t.Context(), store.Config{URL: "sqlite:" + filepath.Join(dir, "scanhook.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, signed := range []bool{true, false} {
+		d := core.Delivery{Platform: "gitlab", Key: "k", Name: "Push Hook", Project: "acme/shop"}
+		d.Proof = core.Proof{SecretID: "0a", Place: "x", Signed: signed, MaySign: true}
+		if _, err := s.AcceptIgnored(t.Context(), d, "x"); signed != (err == nil) {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	const warning = "warn  signatures of gitlab/acme/shop: 1 call refused"
+	const signing = `signing_tokens: ["whsec_c2Nhbmhvb2sgdGVzdCBzaWduaW5nIHRva2VuIQ=="]`
+	for name, test := range map[string]struct {
+		platforms, repositories string
+		warns                   bool
+	}{
+		"for all":    {`gitlab: {` + signing + `}`, `{match: "**"}`, true},
+		"for it":     {`gitlab: {}`, `{match: "gitlab/acme/*", ` + signing + `}`, true},
+		"for others": {`gitlab: {}`, `{match: "gitlab/other/*", ` + signing + `}`, false},
+		"for none":   {`gitlab: {webhook_secrets: [secret-of-gitlab]}`, `{match: "**"}`, false},
+		"elsewhere":  {`forge: {type: gitlab, url: "http://127.0.0.1:1", ` + signing + `}`, `{match: "**"}`, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			text := strings.ReplaceAll(checkStart, "DIR", dir) +
+				"platforms: {" + test.platforms + "}\nrepositories: [" + test.repositories + "]"
+			text = strings.ReplaceAll(text, "gitlab: {", `gitlab: {url: "http://127.0.0.1:1", `)
+			got := command(t, "check", "--config", writeFile(t, text))
+			if strings.Contains(got.out, warning) != test.warns {
+				t.Errorf("want it to warn %t:\n%s%s", test.warns, got.out, got.errs)
+			}
+		})
+	}
+}
+
+func TestCheckNamesSilentWebhooks(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "config.yaml")
+	text := strings.ReplaceAll(checkStart, "DIR", dir) + `repositories: [{match: "github/acme/*"}]`
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now().AddDate(0, 0, -50)
+	s, err := store.Open(t.Context(), store.Config{
+		URL: "sqlite:" + filepath.Join(dir, "scanhook.db"), Now: func() time.Time { return now },
+		Policies: core.Policies{{Match: "**"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for day := range 40 {
+		for _, project := range []string{"acme/shop", "other/shop"} {
+			d := core.Delivery{Platform: "github", Key: fmt.Sprint(project, day), Name: "ping", Project: project}
+			if _, err := s.AcceptIgnored(t.Context(), d, "ping"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		now = now.AddDate(0, 0, 1)
+	}
+	if _, _, err := s.RecordRhythms(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var out, errs bytes.Buffer
+	run(t.Context(), []string{"check", "--config", file}, &out, &errs)
+	for _, want := range []string{"warn  webhook of github/acme/shop: silent since ", "warn  all webhooks of github: silent since "} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in:\n%s%s", want, out.String(), errs.String())
+		}
+	}
+	if strings.Contains(out.String(), "other/shop") {
+		t.Errorf("it names a project that is not configured:\n%s", out.String())
+	}
 }

@@ -15,15 +15,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/scanhook/scanhook/cmd/scanhook/cli"
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/fakeforge"
 )
 
 // demoTimeout ends a demo whose status never arrives; a large repository at PATH may take its scanner's ten minutes.
 const demoTimeout = 12 * time.Minute
-
-// shownFindings is how many findings of each commit a demo prints.
-const shownFindings = 10
 
 // demo shows a push, step by step.
 type demo struct {
@@ -45,7 +43,7 @@ func newDemo(opts *options) *cobra.Command {
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if fakeForges[kind] == nil {
-				return &usageError{cmd.CommandPath(), fmt.Errorf("--platform %q is none of %s", kind, kinds)}
+				return cli.WrongUse("--platform %q is none of %s", kind, kinds)
 			}
 			log := opts.quietLogger(cmd.ErrOrStderr())
 			return runDemo(cmd.Context(), cmd.OutOrStdout(), log, kind, once, args)
@@ -145,6 +143,33 @@ func (d *demo) push(ctx context.Context, checkout fakeforge.Checkout, before, sh
 	return final, d.listFindings(ctx, answer.Scan)
 }
 
+func (d *demo) say(format string, args ...any) {
+	d.step++
+	fmt.Fprintf(d.out, "%d. %s\n", d.step, fmt.Sprintf(format, args...))
+}
+
+// show prints a status as the platform shows it beside the commit.
+func (d *demo) show(s fakeforge.Status) {
+	mark := "✗"
+	if s.State == "success" {
+		mark = "✓"
+	}
+	fmt.Fprintf(d.out, "%s %s %s: %s  Details: %s\n", mark, s.Context, s.State, s.Description, s.TargetURL)
+}
+
+// stay keeps both servers up for a look around.
+func (d *demo) stay(ctx context.Context, final fakeforge.Status) {
+	details := strings.TrimPrefix(final.TargetURL, d.sandbox.scanhook)
+	fmt.Fprintf(d.out, "\nOpen this link in a browser. It leads to the Details and logs you in, once:\n\n  %s\n\n", d.sandbox.loginLink(details))
+	fmt.Fprintf(d.out, "Later, log in with the token %s.\n", d.sandbox.apiToken)
+	fmt.Fprintf(d.out, "Look around until Ctrl-C: curl -H 'Authorization: Bearer %s' %s/api/v1/scans (described at %s/docs)\n",
+		d.sandbox.apiToken, d.sandbox.scanhook, d.sandbox.scanhook)
+	<-ctx.Done()
+}
+
+// shownFindings is how many findings of each commit a demo prints.
+const shownFindings = 10
+
 // listFindings prints the findings of a scan as the API returns them.
 func (d *demo) listFindings(ctx context.Context, reference string) error {
 	url := fmt.Sprintf("%s/api/v1/scans/%s/findings?limit=%d", d.sandbox.scanhook, reference, shownFindings)
@@ -180,28 +205,4 @@ func (d *demo) listFindings(ctx context.Context, reference string) error {
 		fmt.Fprintln(d.out, "     …")
 	}
 	return nil
-}
-
-func (d *demo) say(format string, args ...any) {
-	d.step++
-	fmt.Fprintf(d.out, "%d. %s\n", d.step, fmt.Sprintf(format, args...))
-}
-
-// show prints a status as the platform shows it beside the commit.
-func (d *demo) show(s fakeforge.Status) {
-	mark := "✗"
-	if s.State == "success" {
-		mark = "✓"
-	}
-	fmt.Fprintf(d.out, "%s %s %s: %s  Details: %s\n", mark, s.Context, s.State, s.Description, s.TargetURL)
-}
-
-// stay keeps both servers up for a look around.
-func (d *demo) stay(ctx context.Context, final fakeforge.Status) {
-	details := strings.TrimPrefix(final.TargetURL, d.sandbox.scanhook)
-	fmt.Fprintf(d.out, "\nOpen this link in a browser. It leads to the Details and logs you in, once:\n\n  %s\n\n", d.sandbox.loginLink(details))
-	fmt.Fprintf(d.out, "Later, log in with the token %s.\n", d.sandbox.apiToken)
-	fmt.Fprintf(d.out, "Look around until Ctrl-C: curl -H 'Authorization: Bearer %s' %s/api/v1/scans (described at %s/docs)\n",
-		d.sandbox.apiToken, d.sandbox.scanhook, d.sandbox.scanhook)
-	<-ctx.Done()
 }

@@ -1,14 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 )
 
@@ -53,31 +50,5 @@ func TestEPSSImportAndShow(t *testing.T) {
 		{nil, 0, "scanhook epss [command]"},
 	} {
 		command(t, append([]string{"epss", "--config", config}, step.args...)...).expect(t, step.code, step.want)
-	}
-}
-
-func TestMeterRewritesItsLine(t *testing.T) {
-	t.Parallel()
-	var out bytes.Buffer
-	m := &meter{out: &out, name: "a.csv", width: 80}
-	if _, err := io.Copy(io.Discard, m.reading(strings.NewReader("1234"), 8)); err != nil {
-		t.Fatal(err)
-	}
-	m.rows(20000)
-	m.clear()
-	const line = "\r\033[K"
-	want := line + "a.csv: 50 % read" + line + "a.csv: 20,000 rows stored" + line
-	if got := out.String(); got != want {
-		t.Errorf("meter wrote %q, want %q", got, want)
-	}
-	narrow := &meter{out: &out, name: "https://epss.example.com/" + strings.Repeat("a/", 60) + "scores.csv", width: 30}
-	if got := narrow.fit("50 % read"); got != "…/a/a/a/scores.csv: 50 % read" {
-		t.Errorf("in 30 columns: %q", got)
-	}
-	silent := newMeter(&out, "b.csv")
-	silent.rows(1)
-	silent.clear()
-	if out.String() != want {
-		t.Errorf("where there is no terminal, the meter wrote %q", out.String()[len(want):])
 	}
 }

@@ -3,11 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/scanhook/scanhook/cmd/scanhook/cli"
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/store"
 	"github.com/scanhook/scanhook/store/sqldb"
@@ -18,7 +18,7 @@ func newExplain(opts *options) *cobra.Command {
 		Use: "explain SHA", Short: "Tell everything that happened to a commit, in order",
 		Long: "Reads the database of the configuration and tells what became of a commit: the webhook calls, the scan,\n" +
 			"each scanner, the verdict with its rule, and what was posted. Seven characters of the SHA are enough.",
-		Example: "  scanhook explain 2ac0d87", Args: exactly(1), ValidArgsFunction: cobra.NoFileCompletions,
+		Example: "  scanhook explain 2ac0d87", Args: cli.Exactly(1), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := opts.load()
 			if err != nil {
@@ -46,19 +46,16 @@ func newExplain(opts *options) *cobra.Command {
 // explain prints the story of one scan; trouble is marked.
 func explain(out io.Writer, facts core.Facts, publicURL string) {
 	scan := facts.Scan
-	fmt.Fprintf(out, "%s %s, commit %s on %s\n", scan.SourcePlatform, scan.ProjectName, scan.CommitSHA, oneLine(scan.Branch))
+	fmt.Fprintf(out, "%s %s, commit %s on %s\n", scan.SourcePlatform, scan.ProjectName, scan.CommitSHA, cli.OneLine(scan.Branch))
 	for _, step := range facts.Story() {
 		mark := " "
 		if step.Trouble {
 			mark = "!"
 		}
-		fmt.Fprintf(out, "%s %s  %-8s  %s\n", mark, step.At.UTC().Format(time.DateTime), step.Hop, oneLine(step.Text))
+		fmt.Fprintf(out, "%s %s  %-8s  %s\n", mark, step.At.UTC().Format(time.DateTime), step.Hop, cli.OneLine(step.Text))
 		if step.Detail != "" {
-			fmt.Fprintf(out, "%33s%s\n", "", oneLine(step.Detail))
+			fmt.Fprintf(out, "%33s%s\n", "", cli.OneLine(step.Detail))
 		}
 	}
 	fmt.Fprintf(out, "  Page: %s/scans/%s\n", publicURL, scan.ReferenceID)
 }
-
-// oneLine makes text that others have written safe for a terminal, and one line of it.
-func oneLine(text string) string { return strings.Join(strings.Fields(printable(text)), " ") }

@@ -1,13 +1,17 @@
 package main
 
 import (
+	"context"
 	"errors"
-	"slices"
+	"fmt"
+	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/scanhook/scanhook/cmd/scanhook/cli"
 	"github.com/scanhook/scanhook/internal/config"
-	"github.com/scanhook/scanhook/internal/reconcile"
+	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/store"
 )
 
@@ -15,9 +19,9 @@ func newHooks(opts *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "hooks", Short: "Create and repair the webhooks on the platforms",
 		Example: "  scanhook hooks sync --dry-run\n  scanhook hooks sync github/acme/shop",
-		Args:    onlyCommands, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args:    cli.OnlyCommands, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(strict(newHooksSync(opts)))
+	cmd.AddCommand(cli.Strict(newHooksSync(opts)))
 	return cmd
 }
 
@@ -41,7 +45,7 @@ func newHooksSync(opts *options) *cobra.Command {
 				return err
 			}
 			if s.projects, err = syncedProjects(cfg, args); err != nil {
-				return &usageError{cmd.CommandPath(), err}
+				return &cli.UsageError{Err: err}
 			}
 			s.config, s.out = cfg, cmd.OutOrStdout()
 			return s.run(cmd.Context())
@@ -52,31 +56,160 @@ func newHooksSync(opts *options) *cobra.Command {
 	return cmd
 }
 
-// namedProjects are those on configured platforms that the configuration names in full.
-func namedProjects(cfg *config.Config) ([]store.KnownProject, error) {
-	policies, err := policiesOf(cfg)
-	if err != nil {
-		return nil, err
-	}
-	return slices.DeleteFunc(reconcile.NamedProjects(policies), func(p store.KnownProject) bool {
-		_, configured := cfg.Platforms[p.SourcePlatform]
-		return !configured
-	}), nil
-}
-
 // syncedProjects are the arguments, or what the configuration names in full.
 func syncedProjects(cfg *config.Config, args []string) ([]store.KnownProject, error) {
-	if len(args) == 0 {
-		projects, err := namedProjects(cfg)
-		if err == nil && len(projects) == 0 {
-			err = errors.New("no entry of repositories names a project without a glob: give the projects, such as " +
-				"github/acme/shop")
-		}
-		return projects, err
-	}
 	policies, err := policiesOf(cfg)
 	if err != nil {
 		return nil, err
 	}
-	return projectsOf(args, cfg, policies)
+	if len(args) > 0 {
+		return projectsOf(args, cfg, policies)
+	}
+	projects := namedProjects(cfg, policies)
+	if len(projects) == 0 {
+		return nil, errors.New("no entry of repositories names a project without a glob: give the projects, such as " +
+			"github/acme/shop")
+	}
+	return projects, nil
+}
+
+// syncing is one run of scanhook hooks sync.
+type syncing struct {
+	config       *config.Config
+	projects     []store.KnownProject
+	dry, rewrite bool
+	out          io.Writer
+}
+
+var errNotSynced = errors.New("not every webhook could be put right: see the lines that start with failed")
+
+// run puts one project right after another, each whatever became of the ones before.
+func (s *syncing) run(ctx context.Context) error {
+	syncers := map[string]*syncer{}
+	var failed bool
+	for _, project := range s.projects {
+		if syncers[project.SourcePlatform] == nil {
+			syncers[project.SourcePlatform] = s.syncer(project.SourcePlatform)
+		}
+		done, err := syncers[project.SourcePlatform].sync(ctx, project.ProjectName)
+		if err != nil {
+			done, failed = []deed{{"failed", err.Error()}}, true
+		}
+		for _, d := range done {
+			fmt.Fprintf(s.out, "%-9s %s/%s: %s\n", d.word, project.SourcePlatform, project.ProjectName, cli.OneLine(d.text))
+		}
+	}
+	if failed {
+		return errNotSynced
+	}
+	return nil
+}
+
+// deed is what was done for a project, in a word and a sentence.
+type deed struct{ word, text string }
+
+// syncer puts the webhooks of one platform right.
+type syncer struct {
+	*syncing
+	broken   error // why nothing can be done on this platform
+	manager  platforms.HookManager
+	tester   platforms.Redeliverer
+	surveyor *platforms.HookSurveyor
+	address  string
+}
+
+func (s *syncing) syncer(platform string) *syncer {
+	if !s.config.Verifies(platform) {
+		return &syncer{broken: fmt.Errorf("the platform is off: set platforms.%s.webhook_secrets", platform)}
+	}
+	adapter, err := platformOf(s.config, platform)
+	if err != nil {
+		return &syncer{broken: err}
+	}
+	if !s.config.Platforms[platform].Posts() {
+		return &syncer{broken: fmt.Errorf("no token to look after webhooks with: set platforms.%s.token", platform)}
+	}
+	manager, manages := platforms.HookManagerOf(adapter)
+	tester, tests := platforms.RedelivererOf(adapter)
+	if !manages || !tests {
+		return &syncer{broken: errors.New("webhooks of this platform are added by hand")}
+	}
+	address := hookAddress(s.config.Server.PublicURL, platform)
+	return &syncer{
+		syncing: s, manager: manager, tester: tester, address: address,
+		surveyor: platforms.NewHookSurveyor(manager, address),
+	}
+}
+
+func (s *syncer) sync(ctx context.Context, project string) ([]deed, error) {
+	if s.broken != nil {
+		return nil, s.broken
+	}
+	survey, err := s.surveyor.Survey(ctx, project)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(survey.Hooks) == 0 && survey.Hidden != nil:
+		return nil, survey.Hidden
+	case len(survey.Hooks) == 0:
+		return s.add(ctx, project)
+	}
+	var done []deed
+	for _, hook := range survey.Hooks {
+		d, err := s.mend(ctx, hook)
+		if err != nil {
+			return nil, err
+		}
+		done = append(done, d)
+	}
+	if len(survey.Hooks) > 1 {
+		done = append(done, deed{"note", "several webhooks call this address: one is enough, remove the others"})
+	}
+	return done, nil
+}
+
+func (s *syncer) add(ctx context.Context, project string) ([]deed, error) {
+	if s.dry {
+		return []deed{{"would add", "a webhook that calls " + s.address}}, nil
+	}
+	place := platforms.HookTarget{Scope: platforms.ScopeProject, Owner: project}
+	s.surveyor.Forget(place)
+	if err := s.manager.AddHook(ctx, project, s.address); err != nil {
+		return nil, err
+	}
+	return []deed{{"added", "a webhook that calls " + s.address}}, nil
+}
+
+// mend writes a webhook that is not as it should be. One that was broken is tested then: that revives it, and shows at
+// once whether all is well now.
+func (s *syncer) mend(ctx context.Context, hook platforms.Hook) (deed, error) {
+	faults := strings.Join(hook.Faults, "; ")
+	switch {
+	case faults == "" && !s.rewrite && hook.Problem != "":
+		return deed{"note", "the webhook of " + hook.HookTarget.String() + " is right, but: " + hook.Problem}, nil
+	case faults == "" && !s.rewrite && hook.Hidden != "":
+		text := "the webhook of %s is right; the platform does not show %s: --rewrite makes sure"
+		return deed{"ok", fmt.Sprintf(text, hook.HookTarget, hook.Hidden)}, nil
+	case faults == "" && !s.rewrite:
+		return deed{"ok", "the webhook of " + hook.HookTarget.String() + " is right"}, nil
+	case faults == "":
+		faults = "written again"
+	}
+	if s.dry {
+		return deed{"would mend", "the webhook of " + hook.HookTarget.String() + ": " + faults}, nil
+	}
+	s.surveyor.Forget(hook.HookTarget)
+	if err := s.manager.RepairHook(ctx, hook, s.address); err != nil {
+		return deed{}, err
+	}
+	mended := deed{"mended", "the webhook of " + hook.HookTarget.String() + ": " + faults}
+	if !hook.Broken {
+		return mended, nil
+	}
+	err := s.tester.TestHook(ctx, hook)
+	limit := new(platforms.RateLimited)
+	if errors.Is(err, platforms.ErrNoHookAccess) || errors.As(err, &limit) {
+		err = nil // it will be called soon enough
+	}
+	return mended, err
 }

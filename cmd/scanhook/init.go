@@ -1,16 +1,20 @@
 package main
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/scanhook/scanhook/cmd/scanhook/cli"
 	"github.com/scanhook/scanhook/internal/config"
 )
 
@@ -33,12 +37,12 @@ func newInit(opts *options) *cobra.Command {
 			"for GitHub, one for GitLab and a token for the API, and says what to enter on the platforms.",
 		Example: "  scanhook init --public-url https://scanhook.example.com\n" +
 			"  scanhook init --config /etc/scanhook/config.yaml --show-secrets",
-		Args: exactly(0), ValidArgsFunction: cobra.NoFileCompletions,
+		Args: cli.Exactly(0), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			run.path = opts.config
 			cfg, text, err := run.render()
 			if err != nil {
-				return &usageError{cmd.CommandPath(), err}
+				return &cli.UsageError{Err: err}
 			}
 			if err := run.write(text); err != nil {
 				return err
@@ -119,4 +123,80 @@ func fill(file *os.File, text []byte) error {
 		return errors.Join(err, os.Remove(file.Name()))
 	}
 	return nil
+}
+
+// guide tells a new administrator what to enter where.
+type guide struct {
+	initiation
+	text      []byte // of the file
+	publicURL string
+	local     bool // publicURL leads nowhere but to this machine
+}
+
+func newGuide(i initiation, cfg *config.Config, text []byte) guide {
+	return guide{initiation: i, text: text, publicURL: cfg.Server.PublicURL, local: cfg.Server.IsLocal()}
+}
+
+const (
+	guideStart = `Wrote %[1]s with fresh secrets. Only you can read it; keep it out of git.
+`
+	guideFirst = `
+The shortest way to a first commit status, here for github/acme/shop (or gitlab/acme/shop):
+  export GITHUB_TOKEN=...   fine-grained, with the repository permissions Commit statuses: write, Contents: read,
+                            Actions: read and, for hooks sync only, Webhooks: write
+  (export GITLAB_TOKEN=...  of a project, group or person, with the scope api and the role Maintainer)
+  scanhook hooks sync%[1]s github/acme/shop
+  scanhook serve%[1]s
+Push, and the commit gets the status scanhook. Where it does not, scanhook check%[1]s tells what is missing.
+
+Remove the platform that you do not use from %[2]s. What hooks sync does, by hand:
+`
+	guideGitHub = `
+GitHub: Settings > Webhooks > Add webhook, of a repository or an organization
+  Payload URL   %[1]s/webhooks/github
+  Content type  application/json
+  Secret        %[2]s
+  Events        Let me select individual events: Pushes, Workflow runs, Statuses
+`
+	guideGitLab = `
+GitLab: Settings > Webhooks > Add new webhook, of a project or a group
+  URL           %[1]s/webhooks/gitlab
+  Secret token  %[2]s
+  Trigger       Push events, Tag push events, Pipeline events
+`
+	guideAPI = `
+For CI jobs that upload reports (scanhook upload), and to log in to the pages
+  SCANHOOK_URL        %[1]s
+  SCANHOOK_API_TOKEN  %[2]s
+`
+)
+
+func (g guide) print(out io.Writer) {
+	fmt.Fprintf(out, guideStart, g.path)
+	if g.local {
+		fmt.Fprintf(out, "The platforms cannot reach %s: put the address that they reach into server.public_url (%s).\n",
+			g.publicURL, g.lineOf(g.publicURL))
+	}
+	flag := ""
+	if g.path != "config.yaml" {
+		flag = " --config " + g.path
+	}
+	fmt.Fprintf(out, guideFirst, flag, g.path)
+	fmt.Fprintf(out, guideGitHub, g.publicURL, g.secret("platforms.github.webhook_secrets", g.values.GitHubSecret))
+	fmt.Fprintf(out, guideGitLab, g.publicURL, g.secret("platforms.gitlab.webhook_secrets", g.values.GitLabSecret))
+	fmt.Fprintf(out, guideAPI, g.publicURL, g.secret("api.tokens", g.values.APIToken))
+}
+
+// secret says where a secret stands; terminals are recorded and shared more easily than files.
+func (g guide) secret(key, value string) string {
+	if g.showSecrets {
+		return value
+	}
+	return fmt.Sprintf("the one at %s (%s)", key, g.lineOf(value))
+}
+
+// lineOf is the place of a value in the file.
+func (g guide) lineOf(value string) string {
+	before, _, _ := bytes.Cut(g.text, []byte(`"`+strings.TrimRight(value, "/")))
+	return fmt.Sprintf("%s line %d", g.path, 1+bytes.Count(before, []byte("\n")))
 }

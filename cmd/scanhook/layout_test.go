@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -12,9 +13,9 @@ import (
 
 const module = "github.com/scanhook/scanhook/"
 
-// floors is the house: a room imports rooms of lower floors only. cmd/scanhook stands on floor 3.
-var floors = map[string]int{
-	"cmd/scanhook": 3,
+// layers are the packages by their layer. A package imports packages of lower layers only.
+var layers = map[string]int{
+	"cmd/scanhook": 3, "cmd/scanhook/check": 3, "cmd/scanhook/upload": 3, "cmd/scanhook/cli": 3,
 
 	"webhooks": 2, "internal/api": 2, "internal/web": 2, "internal/statuses": 2, "internal/runner": 2, "internal/epss": 2,
 	"internal/reconcile": 2, "internal/enrich": 2, "internal/health": 2, "internal/retention": 2,
@@ -35,11 +36,14 @@ var floors = map[string]int{
 	"internal/web/layout": 2, "internal/web/signin": 2, "internal/web/chart": 2, "internal/web/text": 1, "internal/api/paging": 1,
 }
 
-// within are the imports inside a floor: an algorithm of core is a package below it, which may not import core.
+// within are the imports inside a layer: of a package below the one that imports it, or beside it in cmd.
 var within = map[string][]string{
-	"core":              {"core/anomaly"},
-	"internal/gitproto": {"platforms"},
-	"platforms/ghapi":   {"platforms"},
+	"core":                {"core/anomaly"},
+	"internal/gitproto":   {"platforms"},
+	"cmd/scanhook":        {"cmd/scanhook/check", "cmd/scanhook/upload", "cmd/scanhook/cli"},
+	"cmd/scanhook/check":  {"cmd/scanhook/cli"},
+	"cmd/scanhook/upload": {"cmd/scanhook/cli"},
+	"platforms/ghapi":     {"platforms"},
 
 	"internal/fakeforge/github": {"internal/fakeforge"},
 	"internal/fakeforge/gitlab": {"internal/fakeforge"},
@@ -56,8 +60,8 @@ var within = map[string][]string{
 	"internal/web/layout": {"internal/web/signin"},
 }
 
-// keepers are the only rooms that may import a library; the key is the beginning of an import path.
-var keepers = map[string][]string{
+// libraries are the import paths, or their beginnings, that only some packages may import.
+var libraries = map[string][]string{
 	"github.com/jmoiron/sqlx":         {"store", "store/sqldb"},
 	"github.com/lib/pq":               {"store/sqldb"},
 	"modernc.org/sqlite":              {"store/sqldb"},
@@ -68,22 +72,33 @@ var keepers = map[string][]string{
 	"github.com/gin-gonic/gin":        {"webhooks", "internal/api", "internal/web", "internal/web/layout", "internal/web/signin", "internal/httpx", "internal/health", "cmd/scanhook"},
 	"github.com/klauspost/compress/":  {"internal/httpx"},
 	"github.com/prometheus/":          {"internal/metrics", "internal/health"},
-	module + "internal/config":        {"cmd/scanhook"},
+	module + "internal/config":        {"cmd/scanhook", "cmd/scanhook/check", "cmd/scanhook/cli", "cmd/scanhook/upload"},
 	module + "store/storetest":        {},
 	module + "platforms/platformtest": {},
 
 	module + "internal/reports/reportstest": {},
 }
 
-// noIO are what core does without.
+// noIO are the imports that core does without.
 var noIO = []string{"net/http", "net", "database/sql", "os", "os/exec", "log", "log/slog", "io/fs", "path/filepath"}
+
+// overBudget is what still exceeds a budget of the structure, by the beginnings of the lines of
+// go run ./.ci/structure -over. It shrinks; at the end it is empty, or says why not.
+var overBudget = []string{
+	"files per package: ",
+	"mute files: ",
+	"once from elsewhere: ",
+	"private uses: ",
+	"arrows back: ",
+}
 
 type goPackage struct {
 	ImportPath string
 	Imports    []string
 }
 
-func (p goPackage) room() string { return strings.TrimPrefix(p.ImportPath, module) }
+// name is the import path below the module.
+func (p goPackage) name() string { return strings.TrimPrefix(p.ImportPath, module) }
 
 func packages(t *testing.T) []goPackage {
 	t.Helper()
@@ -103,37 +118,55 @@ func packages(t *testing.T) []goPackage {
 	}
 }
 
-func TestRoomsImportDownwardsOnly(t *testing.T) {
+func TestPackagesImportDownwardsOnly(t *testing.T) {
 	t.Parallel()
 	for _, p := range packages(t) {
-		floor, known := floors[p.room()]
+		layer, known := layers[p.name()]
 		if !known {
-			t.Errorf("%s has no floor: give it one in this test and in README", p.room())
+			t.Errorf("%s has no layer: give it one in this test and in README", p.name())
 		}
 		for _, path := range p.Imports {
-			below, ours := floors[strings.TrimPrefix(path, module)]
-			if ours && below >= floor && !slices.Contains(within[p.room()], strings.TrimPrefix(path, module)) {
-				t.Errorf("%s (floor %d) imports %s (floor %d)", p.room(), floor, path, below)
+			below, ours := layers[strings.TrimPrefix(path, module)]
+			if ours && below >= layer && !slices.Contains(within[p.name()], strings.TrimPrefix(path, module)) {
+				t.Errorf("%s (layer %d) imports %s (layer %d)", p.name(), layer, path, below)
 			}
 		}
 	}
 }
 
-func TestLibrariesHaveKeepers(t *testing.T) {
+func TestLibrariesAreImportedInTheirPackages(t *testing.T) {
 	t.Parallel()
 	for _, p := range packages(t) {
-		if strings.HasSuffix(p.room(), "test") {
+		if strings.HasSuffix(p.name(), "test") {
 			continue
 		}
 		for _, path := range p.Imports {
-			for library, keeper := range keepers {
-				if strings.HasPrefix(path, library) && !slices.Contains(keeper, p.room()) {
-					t.Errorf("%s imports %s; only %v may", p.room(), path, keeper)
+			for library, allowed := range libraries {
+				if strings.HasPrefix(path, library) && !slices.Contains(allowed, p.name()) {
+					t.Errorf("%s imports %s; only %v may", p.name(), path, allowed)
 				}
 			}
-			if strings.HasPrefix(p.room(), "core") && slices.Contains(noIO, path) {
-				t.Errorf("%s imports %s: core does no I/O", p.room(), path)
+			if strings.HasPrefix(p.name(), "core") && slices.Contains(noIO, path) {
+				t.Errorf("%s imports %s: core does no I/O", p.name(), path)
 			}
+		}
+	}
+}
+
+// The budgets of files, lines and functions are measured by the program behind make structure.
+func TestStructureKeepsItsBudgets(t *testing.T) {
+	t.Parallel()
+	cmd := exec.CommandContext(t.Context(), "go", "run", "./.ci/structure", "-over")
+	cmd.Dir = filepath.Join("..", "..")
+	out, err := cmd.Output()
+	if exit := new(exec.ExitError); len(out) == 0 && errors.As(err, &exit) {
+		t.Fatalf("measuring: %v\n%s", err, exit.Stderr)
+	} else if len(out) == 0 && err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(out)) {
+		if !slices.ContainsFunc(overBudget, func(known string) bool { return strings.HasPrefix(line, known) }) {
+			t.Errorf("over budget: %s", strings.TrimSpace(line))
 		}
 	}
 }

@@ -1,9 +1,8 @@
 // Command scanhook receives webhooks from Git platforms, has commits scanned and answers with commit statuses.
 //
-// It is the top floor: it knows every room and owns nothing but flags (a file for each command, and files that begin
-// with the command's name for its parts: check_hooks.go is what `scanhook check` says of webhooks), the wiring (app.go,
-// with adapters.go, monitoring.go and pages.go) and the run loop (serve.go, listener.go). sandbox.go is Scanhook beside a
-// fake platform, for the demo and the end-to-end tests.
+// Each command has a file that bears its name. A command that is a program of its own (check, upload) has a package
+// below; cli is what all commands share. wire.go makes all parts out of the configuration, platforms.go the adapters;
+// serve.go runs them behind listener.go. sandbox.go is Scanhook beside a simulated platform, for the demo and the tests.
 package main
 
 import (
@@ -14,6 +13,9 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/scanhook/scanhook/cmd/scanhook/cli"
+	"github.com/scanhook/scanhook/cmd/scanhook/upload"
 )
 
 // Exit codes.
@@ -34,19 +36,19 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := newRoot(stdout, stderr)
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return 0
 	}
 	fmt.Fprintln(stderr, "scanhook:", err)
-	if usage := new(usageError); errors.As(err, &usage) {
-		fmt.Fprintf(stderr, "Run '%s --help' for how to use it.\n", usage.command)
+	if wrong := new(cli.UsageError); errors.As(err, &wrong) {
+		fmt.Fprintf(stderr, "Run '%s --help' for how to use it.\n", cmd.CommandPath())
 	}
 	return exitCode(err)
 }
 
 func exitCode(err error) int {
-	usage, away := new(usageError), new(noAnswer)
+	usage, away := new(cli.UsageError), new(upload.NoAnswer)
 	switch {
 	case err == nil:
 		return 0

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/scanhook/scanhook/cmd/scanhook/cli"
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/config"
 	"github.com/scanhook/scanhook/store/sqldb"
@@ -30,11 +31,11 @@ func newMigrate(opts *options) *cobra.Command {
 		ValidArgs: []string{"up\tapply what is missing", "down\ttake the last migrations back"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("steps") && steps < 1 {
-				return &usageError{cmd.CommandPath(), errors.New("--steps must be 1 or more")}
+				return cli.WrongUse("--steps must be 1 or more")
 			}
 			down := len(args) == 1 && args[0] == "down"
 			if down && !yes {
-				return &usageError{cmd.CommandPath(), errDeletes}
+				return &cli.UsageError{Err: errDeletes}
 			}
 			return migrateDatabase(cmd, opts, down, steps)
 		},
@@ -61,11 +62,6 @@ func migrateDatabase(cmd *cobra.Command, opts *options, down bool, steps int) er
 	}
 	sayMigrated(cmd.OutOrStdout(), cfg.Database.URL.String(), n, steps, down)
 	return nil
-}
-
-// sayWaiting tells a person why nothing happens yet.
-func sayWaiting(out io.Writer) func(string) {
-	return func(what string) { fmt.Fprintf(out, "Waiting: %s.\n", what) }
 }
 
 func sayMigrated(out io.Writer, database string, n, steps int, down bool) {

@@ -1,18 +1,20 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
-	"strings"
+	"log/slog"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/scanhook/scanhook/cmd/scanhook/cli"
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/config"
+	"github.com/scanhook/scanhook/internal/reconcile"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/store"
 )
@@ -68,7 +70,7 @@ func (r *rescue) run(cmd *cobra.Command, opts *options, args []string) error {
 	}
 	r.set = enabled(cfg, r.set)
 	if r.projects, err = projectsOf(args, cfg, r.policies); err != nil {
-		return &usageError{cmd.CommandPath(), err}
+		return &cli.UsageError{Err: err}
 	}
 	r.store, err = store.Open(cmd.Context(), store.Config{
 		URL: cfg.Database.URL.Reveal(), PublicURL: cfg.Server.PublicURL, Policies: r.policies,
@@ -84,35 +86,118 @@ func (r *rescue) run(cmd *cobra.Command, opts *options, args []string) error {
 	return err
 }
 
-// enabled leaves out the platforms that are off.
-func enabled(cfg *config.Config, set platforms.Set) platforms.Set {
-	on := maps.Clone(set)
-	maps.DeleteFunc(on, func(name string, _ platforms.Platform) bool { return !cfg.Platforms[name].Enabled() })
-	return on
+// recoverHeads compares branches and tags with the scans, and says what it found project by project.
+func recoverHeads(ctx context.Context, r *rescue) error {
+	syncing := reconcile.NewProjects(reconcile.Config{
+		Store: r.store, Platforms: r.set, Policies: r.policies, Every: time.Duration(r.config.Recover.Every),
+		Log: slog.New(slog.DiscardHandler),
+	})
+	var projects, missed, opened, failed int
+	err := syncing.SyncNow(ctx, reconcile.SyncOrder{Projects: r.projects, DryRun: r.dry, All: r.all, Report: func(found reconcile.SyncResult) {
+		projects++
+		missed += len(found.Missed)
+		opened += found.Opened()
+		if found.Err != nil && !errors.Is(found.Err, core.ErrConflict) {
+			failed++
+		}
+		sayFound(r.out, found)
+	}})
+	if err != nil {
+		return err
+	}
+	sayRound(r, projects, missed, opened)
+	if failed > 0 {
+		return fmt.Errorf("%s could not be looked at, see above", core.Plural(failed, "project"))
+	}
+	return nil
 }
 
-// projectsOf reads arguments such as github/acme/shop; with only one platform, its name may be left out.
-func projectsOf(args []string, cfg *config.Config, policies core.Policies) ([]store.KnownProject, error) {
-	names := slices.DeleteFunc(slices.Sorted(maps.Keys(cfg.Platforms)), func(name string) bool {
-		return !cfg.Platforms[name].Enabled()
-	})
-	var projects []store.KnownProject
-	for _, arg := range args {
-		platform, project, _ := strings.Cut(arg, "/")
-		if _, named := cfg.Platforms[platform]; !named && len(names) == 1 {
-			platform, project = names[0], arg
-		}
-		if !slices.Contains(names, platform) {
-			return nil, fmt.Errorf("%q does not start with a platform that is on (%s), a slash and the project%s", arg,
-				strings.Join(names, ", "), config.Suggestion(platform, names))
-		}
-		if err := platforms.CheckProject(project); err != nil {
-			return nil, err
-		}
-		if _, configured := policies.For(platform, project); !configured {
-			return nil, fmt.Errorf("%s/%s matches no entry of repositories in the configuration", platform, project)
-		}
-		projects = append(projects, store.KnownProject{SourcePlatform: platform, ProjectName: project})
+func sayFound(out io.Writer, found reconcile.SyncResult) {
+	name := cli.OneLine(found.Platform + "/" + found.Project)
+	switch {
+	case errors.Is(found.Err, core.ErrConflict):
+		fmt.Fprintf(out, "%s: another process is looking at it\n", name)
+	case found.Err != nil:
+		fmt.Fprintf(out, "%s: %s\n", name, cli.OneLine(found.Err.Error()))
+	case len(found.Missed) == 0:
+		fmt.Fprintf(out, "%s: nothing missed (%s)\n", name, core.Plural(found.Refs, "ref"))
+	default:
+		fmt.Fprintf(out, "%s: %d missed (%s)\n", name, len(found.Missed)+found.Left, core.Plural(found.Refs, "ref"))
 	}
-	return projects, nil
+	for _, m := range found.Missed {
+		fmt.Fprintf(out, "  %-12s %s  %s\n", outcomeOf(m), core.ShortSHA(m.Push.CommitSHA), cli.OneLine(m.Push.Ref))
+	}
+	if found.Left > 0 {
+		fmt.Fprintf(out, "  and %d more, which wait for the next look\n", found.Left)
+	}
+	if found.Truncated {
+		fmt.Fprintf(out, "  it has more refs than are looked at\n")
+	}
+}
+
+func outcomeOf(m reconcile.MissedPush) string {
+	if m.Receipt.Outcome == "" {
+		return "missed"
+	}
+	return string(m.Receipt.Outcome)
+}
+
+func sayRound(r *rescue, projects, missed, opened int) {
+	switch {
+	case projects == 0:
+		fmt.Fprintln(r.out, "No project is known yet: one becomes known by its first webhook, or by standing under")
+		fmt.Fprintln(r.out, "repositories in the configuration without a glob.")
+	case r.dry:
+		fmt.Fprintf(r.out, "%d missed in %s; nothing was changed.\n", missed, core.Plural(projects, "project"))
+	default:
+		fmt.Fprintf(r.out, "%s opened in %s; scanhook serve works them off.\n", core.Plural(opened, "scan"),
+			core.Plural(projects, "project"))
+	}
+}
+
+// recoverHooks has the platforms deliver again what did not arrive, and says so webhook by webhook.
+func recoverHooks(ctx context.Context, r *rescue) error {
+	checks := reconcile.NewHooks(reconcile.Config{
+		Store: r.store, Platforms: r.set, Address: hookAddresses(r.config), Log: slog.New(slog.DiscardHandler),
+	})
+	failed := 0
+	err := checks.CheckNow(ctx, reconcile.CheckOrder{Projects: r.projects, DryRun: r.dry, Report: func(found reconcile.HookResult) {
+		limit := new(platforms.RateLimited)
+		if found.Err != nil && !errors.Is(found.Err, core.ErrConflict) && !errors.As(found.Err, &limit) {
+			failed++
+		}
+		if text := hookNews(found, r.dry); text != "" {
+			fmt.Fprintf(r.out, "webhook of %s on %s: %s\n", cli.OneLine(found.Target.String()), found.Platform, cli.OneLine(text))
+		}
+	}})
+	if err == nil && failed > 0 {
+		err = fmt.Errorf("%s could not be looked at, see above", core.Plural(failed, "webhook"))
+	}
+	return err
+}
+
+// hookNews is what a person wants to know of a webhook, or nothing.
+func hookNews(found reconcile.HookResult, dry bool) string {
+	switch {
+	case errors.Is(found.Err, core.ErrConflict):
+		return "another process is looking at it"
+	case found.Missing > 0 && dry:
+		return core.Plural(found.Missing, "event") + " did not arrive"
+	case found.Missing > found.Redelivered:
+		why := found.Note
+		if found.Err != nil {
+			why = found.Err.Error()
+		}
+		return fmt.Sprintf("%s did not arrive, %d are sent again now, the others later: %s",
+			core.Plural(found.Missing, "event"), found.Redelivered, cmp.Or(why, "they were tried a moment ago"))
+	case found.Missing > 0:
+		return core.Plural(found.Missing, "event") + " did not arrive and are sent again"
+	case found.Err != nil:
+		return found.Err.Error()
+	case found.Revived:
+		return "the platform had disabled it, and calls it again now"
+	case found.State == reconcile.HookHidden || found.State == reconcile.HookNone:
+		return "" // check tells of it
+	}
+	return found.Note
 }

@@ -65,15 +65,6 @@ func untilLookedAt(t *testing.T, w *sandbox, db *store.Store, projects []string)
 	}
 }
 
-func inTime(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Minute); !done(); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("timed out: %s", what)
-		}
-	}
-}
-
 // outage pushes the first commit of each project, kills Scanhook, lets miss happen without a webhook, and brings it
 // back.
 func outage(t *testing.T, w *sandbox, projects []string, head string, miss func() []string) {

@@ -5,23 +5,16 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/cmd/scanhook/cli"
 	"github.com/scanhook/scanhook/internal/config"
 )
-
-// usageError is a command line that makes no sense, as opposed to a command that failed.
-type usageError struct {
-	command string
-	err     error
-}
-
-func (e *usageError) Error() string { return e.err.Error() }
-func (e *usageError) Unwrap() error { return e.err }
 
 // options are the flags that every command has.
 type options struct {
@@ -39,7 +32,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 		Example:       "  scanhook demo\n  scanhook init && scanhook serve",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          onlyCommands,
+		Args:          cli.OnlyCommands,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetOut(stdout)
@@ -47,46 +40,17 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	root.PersistentFlags().StringVar(&opts.config, "config", cmp.Or(os.Getenv("SCANHOOK_CONFIG"), "config.yaml"),
 		"configuration `FILE` (also SCANHOOK_CONFIG)")
 	root.PersistentFlags().BoolVarP(&opts.verbose, "verbose", "v", false, "log more")
-	root.SetFlagErrorFunc(wrongFlag)
-	root.SetHelpFunc(showHelp)
+	root.SetFlagErrorFunc(cli.WrongFlag)
+	root.SetHelpFunc(cli.ShowHelp)
 	root.Version = buildVersion()
 	root.SetVersionTemplate(versionLine())
 	for _, command := range []func(*options) *cobra.Command{
 		newServe, newDemo, newInit, newMigrate, newBackup, newCheck, newSend, newUpload, newExplain, newHooks, newRecover, newEPSS,
 		newVersion,
 	} {
-		root.AddCommand(strict(command(&opts)))
+		root.AddCommand(cli.Strict(command(&opts)))
 	}
-	return strict(root)
-}
-
-// strict makes wrong arguments a usageError, like wrong flags.
-func strict(cmd *cobra.Command) *cobra.Command {
-	check := cmd.Args
-	cmd.Args = func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return &usageError{cmd.CommandPath(), err}
-		}
-		return nil
-	}
-	return cmd
-}
-
-// exactly and atLeast want that many arguments, or some, and otherwise say in which form.
-func exactly(n int) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error { return fits(cmd, args, len(args) == n) }
-}
-
-func atLeast(n int) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error { return fits(cmd, args, len(args) >= n) }
-}
-
-func fits(cmd *cobra.Command, args []string, fit bool) error {
-	if fit {
-		return nil
-	}
-	form := strings.TrimSuffix(cmd.UseLine(), " [flags]")
-	return fmt.Errorf("use it as: %s (%s given)", form, core.Plural(len(args), "argument"))
+	return cli.Strict(root)
 }
 
 // load reads the configuration. Its warnings are for scanhook check and scanhook serve.
@@ -111,4 +75,24 @@ func (o *options) quietLogger(stderr io.Writer) *slog.Logger {
 		return o.logger(stderr)
 	}
 	return slog.New(slog.DiscardHandler)
+}
+
+// sayWaiting tells a person why nothing happens yet.
+func sayWaiting(out io.Writer) func(string) {
+	return func(what string) { fmt.Fprintf(out, "Waiting: %s.\n", what) }
+}
+
+func completePlatforms(opts *options) cobra.CompletionFunc {
+	return completeNames(opts, func(cfg *config.Config) []string { return slices.Sorted(maps.Keys(cfg.Platforms)) })
+}
+
+// completeNames offers names out of the configuration, and nothing where there is none that can be read.
+func completeNames(opts *options, names func(*config.Config) []string) cobra.CompletionFunc {
+	return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		cfg, err := config.Load(opts.config, os.LookupEnv)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return names(cfg), cobra.ShellCompDirectiveNoFileComp
+	}
 }

@@ -5,11 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"net"
 	"net/http"
+	"net/url"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/scanhook/scanhook/cmd/scanhook/cli"
 	"github.com/scanhook/scanhook/internal/config"
 	"github.com/scanhook/scanhook/internal/fakeforge"
 	"github.com/scanhook/scanhook/webhooks"
@@ -33,10 +39,10 @@ func newSend(opts *options) *cobra.Command {
 		Example: "  scanhook send push.json --event push\n" +
 			"  scanhook send - --event pipeline --platform gitlab \\\n" +
 			"    --to https://scanhook.example.com < pipeline.json",
-		Args: exactly(1), ValidArgsFunction: completeFiles("json"),
+		Args: cli.Exactly(1), ValidArgsFunction: cli.CompleteFiles("json"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if run.event == "" {
-				return wrongSend("--event is missing: name it, such as --event push")
+				return cli.WrongUse("--event is missing: name it, such as --event push")
 			}
 			cfg, err := config.Load(opts.config, os.LookupEnv)
 			if err != nil {
@@ -62,7 +68,7 @@ func newSend(opts *options) *cobra.Command {
 
 // readPayload reads at most what Scanhook would take.
 func readPayload(cmd *cobra.Command, path string) ([]byte, error) {
-	file, err := openInput(cmd, path)
+	file, err := cli.OpenInput(cmd, path)
 	if err != nil {
 		return nil, fmt.Errorf("reading the payload: %w", err)
 	}
@@ -76,14 +82,6 @@ func readPayload(cmd *cobra.Command, path string) ([]byte, error) {
 			path, webhooks.MaxBody>>20)
 	}
 	return payload, nil
-}
-
-// openInput opens a file, or standard input for "-".
-func openInput(cmd *cobra.Command, path string) (io.ReadCloser, error) {
-	if path == "-" {
-		return io.NopCloser(cmd.InOrStdin()), nil
-	}
-	return os.Open(path)
 }
 
 func (s sending) send(ctx context.Context, out io.Writer, cfg *config.Config, payload []byte) error {
@@ -104,7 +102,7 @@ func (s sending) send(ctx context.Context, out io.Writer, cfg *config.Config, pa
 		return fmt.Errorf("%w: is scanhook serve running there? --to names another address", err)
 	}
 	fmt.Fprintf(out, "%s sent to %s: %d %s\n%s\n", delivery.Event, address, delivery.Status,
-		http.StatusText(delivery.Status), printable(string(delivery.Answer)))
+		http.StatusText(delivery.Status), cli.Printable(string(delivery.Answer)))
 	return judgeAnswer(delivery)
 }
 
@@ -118,4 +116,77 @@ func judgeAnswer(delivery fakeforge.Delivery) error {
 	default:
 		return fmt.Errorf("the delivery failed with %d: the platform would show it as failed", status)
 	}
+}
+
+// signingPrefix begins GitLab's signing tokens, and none of its plain ones.
+const signingPrefix = "whsec_"
+
+// sender is a fake platform that has the secret of the real one.
+func (s sending) sender(cfg *config.Config) (*fakeforge.Server, error) {
+	p, known := cfg.Platforms[s.platform]
+	if !known {
+		names := slices.Sorted(maps.Keys(cfg.Platforms))
+		return nil, cli.WrongUse("no platform %q is configured: --platform must be one of %s%s", s.platform,
+			strings.Join(names, ", "), config.Suggestion(s.platform, names))
+	}
+	var seal fakeforge.Config
+	switch {
+	case s.secret != "" && p.Type == config.TypeGitLab && strings.HasPrefix(s.secret, signingPrefix):
+		seal.SigningToken = s.secret
+	case s.secret != "":
+		seal.Secret = s.secret
+	case len(p.SigningTokens) > 0:
+		seal.SigningToken = p.SigningTokens[0].Reveal()
+	case len(p.WebhookSecrets) > 0:
+		seal.Secret = p.WebhookSecrets[0].Reveal()
+	default:
+		return nil, fmt.Errorf("platform %[1]s has no secret to sign with: set platforms.%[1]s.webhook_secrets "+
+			"or give --secret", s.platform)
+	}
+	server := fakeForges[p.Type](seal)
+	return server, server.SetBase(p.URL)
+}
+
+// address is the webhook's own: --to when it names one already, else the one below --to or this machine's server.
+func (s sending) address(cfg *config.Config) (string, error) {
+	base := s.to
+	if base == "" {
+		own, err := loopback(cfg.Server.Listen)
+		return hookAddress(own, s.platform), err
+	}
+	parsed, err := url.Parse(base)
+	if err != nil || parsed.Host == "" || parsed.Scheme != "http" && parsed.Scheme != "https" {
+		return "", cli.WrongUse("--to must be an address that starts with https:// or http:// and a host")
+	}
+	if strings.Contains(parsed.Path, "/webhooks/") {
+		return base, nil
+	}
+	return hookAddress(base, s.platform), nil
+}
+
+// loopback is where a server that listens on the address given is reached from the same machine.
+func loopback(listen string) (string, error) {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return "", fmt.Errorf("reading server.listen: %w", err)
+	}
+	if port == "0" {
+		return "", errors.New("server.listen has port 0, so the server's address is not known: give it with --to")
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port), nil
+}
+
+// eventsOf are the short names of the events that a kind of platform sends.
+func eventsOf(kind string) []string {
+	if fakeForges[kind] == nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(fakeForges[kind](fakeforge.Config{}).Events()))
+}
+
+func completeEvents(opts *options, platform *string) cobra.CompletionFunc {
+	return completeNames(opts, func(cfg *config.Config) []string { return eventsOf(cfg.Platforms[*platform].Type) })
 }

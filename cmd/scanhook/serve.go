@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"os/user"
 	"runtime/debug"
 	"sync"
 	"syscall"
@@ -16,9 +17,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/scanhook/scanhook/cmd/scanhook/check"
+	"github.com/scanhook/scanhook/cmd/scanhook/cli"
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/config"
 	"github.com/scanhook/scanhook/internal/poll"
+	"github.com/scanhook/scanhook/store"
 )
 
 const (
@@ -34,7 +38,7 @@ const (
 func newServe(opts *options) *cobra.Command {
 	return &cobra.Command{
 		Use: "serve", Short: "Receive webhooks, scan, and post commit statuses until stopped",
-		Example: "  scanhook serve --config /etc/scanhook/config.yaml", Args: exactly(0),
+		Example: "  scanhook serve --config /etc/scanhook/config.yaml", Args: cli.Exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := opts.load()
 			if err != nil {
@@ -149,4 +153,79 @@ func (a *app) serve(ctx context.Context, listener net.Listener, log *slog.Logger
 	running.Wait()
 	log.Info("stopped")
 	return err
+}
+
+// offerMetrics makes /metrics reachable at an address of its own; empty for none.
+func (a *app) offerMetrics(address string, log *slog.Logger) error {
+	if address == "" {
+		return nil
+	}
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return fmt.Errorf("listening on %s: %w; change server.metrics_listen or stop what holds it", address, err)
+	}
+	log.Info("serving metrics", "listen", listener.Addr().String())
+	a.loops = append(a.loops, func(ctx context.Context) { serveMetrics(ctx, listener, a.metrics, log) })
+	return nil
+}
+
+func serveMetrics(ctx context.Context, listener net.Listener, metrics http.Handler, log *slog.Logger) {
+	mux := http.NewServeMux()
+	mux.Handle("GET "+metricsPath, metrics)
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout}
+	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		log.Error("serving metrics failed", "error", err)
+	}
+}
+
+// noteConfiguration keeps what Scanhook starts with, so that the audit log tells when it changed.
+func noteConfiguration(ctx context.Context, db *store.Store, cfg *config.Config, log *slog.Logger) error {
+	settings := cfg.Settings()
+	changed, err := db.PutConfiguration(ctx, startedBy(), settings)
+	if err == nil && len(changed) > 0 && len(changed) < len(settings) { // all of them: the database is new
+		log.Info("the configuration is not the one of the last start", "changed", changed)
+	}
+	return err
+}
+
+// startedBy is the account that this process runs as, user@host.
+func startedBy() string {
+	name, host := "unknown", "unknown"
+	if account, err := user.Current(); err == nil {
+		name = account.Username
+	}
+	if known, err := os.Hostname(); err == nil {
+		host = known
+	}
+	return name + "@" + host
+}
+
+const keepTimeEvery = time.Minute
+
+// keepTime compares the clocks and puts right what a wrong one has written. It says when the host's begins to differ from
+// the database's, and when the one that is used has jumped.
+func keepTime(db *store.Store, log *slog.Logger) func(context.Context) {
+	differs, doubted := false, false
+	once := func(ctx context.Context) (bool, error) {
+		skew, err := db.SyncClock(ctx)
+		if err != nil {
+			return false, err
+		}
+		if skew != 0 && !differs {
+			log.Warn("the database's clock is used: " + check.ClockAdvice(skew, "the database's"))
+		}
+		differs = skew != 0
+		doubt := db.Doubt()
+		if doubt != 0 && !doubted {
+			log.Warn("the clock has jumped; it is followed when it stays so, and nothing is late meanwhile", "by", doubt.Round(time.Second))
+		}
+		doubted = doubt != 0
+		mended, err := db.MendTimes(ctx)
+		if mended > 0 {
+			log.Warn("times that a wrong clock had written were put right", "rows", mended)
+		}
+		return false, err
+	}
+	return poll.Loop{Name: "clock", Every: keepTimeEvery, Once: once, Log: log}.Run
 }

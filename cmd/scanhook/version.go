@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"github.com/scanhook/scanhook/cmd/scanhook/cli"
 )
 
 // version is set by the linker in released builds.
@@ -14,7 +16,7 @@ var version string
 
 func newVersion(*options) *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print the version", Example: "  scanhook version", Args: exactly(0),
+		Use: "version", Short: "Print the version", Example: "  scanhook version", Args: cli.Exactly(0),
 		Run: func(cmd *cobra.Command, _ []string) {
 			fmt.Fprint(cmd.OutOrStdout(), versionLine())
 		},

@@ -5,7 +5,14 @@
 // load.go (the way through), decode.go, expand.go, validate.go. Secrets are kept in types that print as "[redacted]".
 package config
 
-import "time"
+import (
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/bmatcuk/doublestar/v4"
+)
 
 // Config is the whole configuration with every default filled in, as Parse returns it.
 type Config struct {
@@ -27,6 +34,21 @@ type Config struct {
 	Warnings []string `yaml:"-"` // "file:line:column: sentence" for what is legal but hardly meant, by line
 }
 
+// Verifies tells whether a call of the platform can be verified at all, by its own secrets or by those of repositories;
+// a platform without any is off.
+func (c *Config) Verifies(platform string) bool {
+	if c.Platforms[platform].Enabled() {
+		return true
+	}
+	for _, r := range c.Repositories {
+		isGitLab := c.Platforms[platform].Type == TypeGitLab
+		if r.Reaches(platform) && (anyGiven(r.WebhookSecrets) || isGitLab && anyGiven(r.SigningTokens)) {
+			return true
+		}
+	}
+	return false
+}
+
 // Server says where Scanhook listens and how people reach it.
 type Server struct {
 	Listen    string `yaml:"listen"`     // TCP address, host:port; an empty host listens everywhere
@@ -35,6 +57,17 @@ type Server struct {
 	TrustedProxies []string `yaml:"trusted_proxies"` // addresses and CIDRs whose X-Forwarded-For is believed
 
 	MetricsListen string `yaml:"metrics_listen"` // where /metrics is served instead, host:port; empty: on Listen
+}
+
+// IsLocal tells whether PublicURL leads nowhere but to the machine that uses it.
+func (s Server) IsLocal() bool {
+	parsed, err := url.Parse(s.PublicURL)
+	if err != nil {
+		return false
+	}
+	host := parsed.Hostname()
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && (ip.IsLoopback() || ip.IsUnspecified())
 }
 
 // Database says where everything is kept.
@@ -66,6 +99,17 @@ func (p Platform) Enabled() bool {
 
 // Posts tells whether there is a credential to call the platform with: to post commit statuses, to look after webhooks.
 func (p Platform) Posts() bool { return !isEmpty(p.Token) || p.App != nil }
+
+// HookSecrets verify calls: any of them does, so that one can be exchanged without a gap.
+type HookSecrets struct {
+	WebhookSecrets []Secret `yaml:"webhook_secrets"` // none of them is empty
+	SigningTokens  []Secret `yaml:"signing_tokens"`  // GitLab's whsec_… tokens; none of them is empty
+
+	WebhookPlaces []int `yaml:"-"` // where each of WebhookSecrets stands in the file's list, which may hold empty ones
+	SigningPlaces []int `yaml:"-"`
+}
+
+func (s HookSecrets) any() bool { return anyGiven(s.WebhookSecrets) || anyGiven(s.SigningTokens) }
 
 // App is a GitHub App as which Scanhook acts.
 type App struct {
@@ -176,6 +220,9 @@ type Runner struct {
 // Age is how old something may get; 0 is for ever.
 type Age time.Duration
 
+// Duration is the age as a duration; 0 is for ever.
+func (a Age) Duration() time.Duration { return time.Duration(a) }
+
 // Interval is a time between two runs; 0 is never.
 type Interval time.Duration
 
@@ -207,4 +254,14 @@ type Repository struct {
 	Match       string           `yaml:"match"` // glob over platform/project; ** crosses slashes
 	HookSecrets `yaml:",inline"` // verify calls about the repositories whose first entry with secrets this is
 	Policy      `yaml:",inline"`
+}
+
+// Reaches tells whether the entry can match a repository of the platform.
+func (r Repository) Reaches(platform string) bool {
+	start, _, _ := strings.Cut(r.Match, "/")
+	if !doublestar.ValidatePattern(start) { // braces around the slash
+		return true
+	}
+	matched, _ := doublestar.Match(strings.ToLower(start), strings.ToLower(platform))
+	return matched
 }

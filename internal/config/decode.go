@@ -3,7 +3,11 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
+	"strconv"
+	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -66,6 +70,39 @@ func (d *decoder) decodeStruct(path string, node *yaml.Node, out reflect.Value) 
 	}
 }
 
+// field is a key that a struct's mapping may hold.
+type field struct {
+	key   string
+	index []int // for reflect.Value.FieldByIndex
+}
+
+// fieldsOf lists the keys of a struct in the order of its fields, those of embedded structs included.
+func fieldsOf(structure reflect.Type) []field {
+	var fields []field
+	for _, f := range reflect.VisibleFields(structure) {
+		key, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		if key != "" && key != "-" {
+			fields = append(fields, field{key, f.Index})
+		}
+	}
+	return fields
+}
+
+func keysOf(fields []field) []string {
+	keys := make([]string, len(fields))
+	for i, f := range fields {
+		keys[i] = f.key
+	}
+	return keys
+}
+
+func join(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
 func unknownKey(path, key string, valid []string) string {
 	message := fmt.Sprintf("unknown key %q", key)
 	if path != "" {
@@ -104,4 +141,224 @@ func (d *decoder) newElement(of reflect.Type) reflect.Value {
 		heir.inherit(d.config)
 	}
 	return element.Elem()
+}
+
+// entry is one "key: value" of a mapping.
+type entry struct {
+	key   string
+	at    place // of the key
+	value *yaml.Node
+}
+
+// entries lists what a mapping holds, in the order of the file and without repeated keys, and remembers the places.
+func (d *decoder) entries(path string, node *yaml.Node) []entry {
+	if node.Kind != yaml.MappingNode {
+		d.shapef(path, "must hold keys with values, not %s%s", nounOf(node), colonHint(node))
+		return nil
+	}
+	var list []entry
+	first := map[string]place{}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		key, value := node.Content[i], node.Content[i+1]
+		e := entry{key.Value, placeOf(key), value}
+		if key.Kind != yaml.ScalarNode {
+			d.errorAt(e.at, path, labelled(path, "has a key that is not a word"))
+			continue
+		}
+		if before, repeated := first[e.key]; repeated {
+			d.errorAt(e.at, join(path, e.key), fmt.Sprintf("duplicate key %q: %s is set in line %d already",
+				e.key, join(path, e.key), before.line))
+			continue
+		}
+		first[e.key] = e.at
+		d.places[join(path, e.key)] = valuePlace(e)
+		list = append(list, e)
+	}
+	return list
+}
+
+var almostKey = regexp.MustCompile(`^[a-z_]+(:\S| )`)
+
+// colonHint is for "listen:x" and "listen x", which are words and no keys.
+func colonHint(node *yaml.Node) string {
+	if node.Kind == yaml.ScalarNode && almostKey.MatchString(node.Value) {
+		return ": write key: value, with a colon and a space behind it"
+	}
+	return ""
+}
+
+// valuePlace is where to look for a value: at itself when it is a scalar, at its key otherwise.
+func valuePlace(e entry) place {
+	if e.value.Kind == yaml.ScalarNode && !isNull(e.value) {
+		return placeOf(e.value)
+	}
+	return e.at
+}
+
+func resolve(node *yaml.Node) *yaml.Node {
+	if node.Kind == yaml.AliasNode {
+		return node.Alias
+	}
+	return node
+}
+
+func isNull(node *yaml.Node) bool {
+	return node.Kind == yaml.ScalarNode && node.ShortTag() == "!!null"
+}
+
+// nounOf says what kind of value was found, without saying the value.
+func nounOf(node *yaml.Node) string {
+	switch node.Kind {
+	case yaml.MappingNode:
+		return "keys with values"
+	case yaml.SequenceNode:
+		return "a list"
+	}
+	return "a single value"
+}
+
+const textTag = "!!str"
+
+// decodeScalar sets out from a single value after its variables are replaced. Messages leave the value out: it may be
+// a secret.
+func (d *decoder) decodeScalar(path string, node *yaml.Node, out reflect.Value) {
+	if node.Kind != yaml.ScalarNode {
+		d.errorf(path, "must be %s, not %s", wanted(out), nounOf(node))
+		return
+	}
+	text, ok := d.expanded(path, node)
+	if !ok {
+		return
+	}
+	if out.Kind() == reflect.String {
+		d.setText(path, node, text, out)
+		return
+	}
+	// An unset ${VAR:-} leaves numbers and the like at their defaults, as it leaves texts empty.
+	if text != "" && !convert(text, out) {
+		d.errorf(path, "must be %s", wanted(out))
+	}
+}
+
+func (d *decoder) expanded(path string, node *yaml.Node) (text string, ok bool) {
+	if node.ShortTag() != textTag {
+		return node.Value, true
+	}
+	text, problems := expand(node.Value, d.lookupEnv)
+	for _, problem := range problems {
+		d.errorAt(d.find(path), path, labelled(path, problem))
+	}
+	return text, len(problems) == 0
+}
+
+var (
+	dollar   = regexp.MustCompile(`\$\$|\$\{[^}]*\}?`)
+	variable = regexp.MustCompile(`(?s)^\$\{([A-Za-z_][A-Za-z0-9_]*)(:-(.*))?\}$`)
+)
+
+// expand replaces ${NAME} by the variable's value, ${NAME:-default} by the default when the variable is unset or empty,
+// and $$ by one dollar sign; any other dollar sign stands for itself. What is put in is not expanded again.
+// problems holds a sentence for each reference that cannot be replaced, and nothing of the text around it.
+func expand(text string, lookupEnv func(string) (string, bool)) (expanded string, problems []string) {
+	expanded = dollar.ReplaceAllStringFunc(text, func(reference string) string {
+		if reference == "$$" {
+			return "$"
+		}
+		value, problem := replacement(reference, lookupEnv)
+		if problem != "" {
+			problems = append(problems, problem)
+		}
+		return value
+	})
+	return expanded, problems
+}
+
+func replacement(reference string, lookupEnv func(string) (string, bool)) (value, problem string) {
+	parts := variable.FindStringSubmatch(reference)
+	if parts == nil || strings.Contains(parts[3], "${") {
+		return "", "has a ${…} that is neither ${NAME} nor ${NAME:-default}: write $$ for a dollar sign"
+	}
+	name, hasDefault := parts[1], parts[2] != ""
+	value, defined := lookupEnv(name)
+	switch {
+	case value != "":
+		return value, ""
+	case hasDefault:
+		return strings.ReplaceAll(parts[3], "$$", "$"), ""
+	case !defined:
+		return "", fmt.Sprintf("needs the environment variable %s, which is not set: set it, or write ${%s:-} "+
+			"for an empty value", name, name)
+	}
+	return "", ""
+}
+
+// setText refuses numbers and the like, because YAML may have changed what a person meant: 1.10 is 1.1, 0x10 is 16.
+func (d *decoder) setText(path string, node *yaml.Node, text string, out reflect.Value) {
+	if node.ShortTag() != textTag {
+		d.errorf(path, "must be text: put quotation marks around the value")
+		return
+	}
+	out.SetString(text)
+}
+
+// convert sets out from text and tells whether text has the form that out wants.
+func convert(text string, out reflect.Value) bool {
+	switch target := out.Addr().Interface().(type) {
+	case *time.Duration:
+		duration, err := time.ParseDuration(text)
+		*target = duration
+		return err == nil && duration > 0
+	case *Interval:
+		duration, err := time.ParseDuration(text)
+		*target = Interval(duration)
+		return err == nil && duration >= 0
+	case *Age:
+		age, ok := parseAge(text)
+		*target = Age(age)
+		return ok
+	case *int64:
+		number, err := strconv.ParseInt(text, 10, 64)
+		*target = number
+		return err == nil
+	case *float64:
+		number, err := strconv.ParseFloat(text, 64)
+		*target = number
+		return err == nil
+	case *bool:
+		lower := strings.ToLower(text)
+		*target = lower == "true"
+		return lower == "true" || lower == "false"
+	}
+	return false
+}
+
+// parseAge reads a number of days, a duration, or that there is no end.
+func parseAge(text string) (age time.Duration, ok bool) {
+	if text == "forever" || text == "never" || text == "0" {
+		return 0, true
+	}
+	if number, inDays := strings.CutSuffix(text, "d"); inDays {
+		days, err := strconv.ParseUint(number, 10, 16)
+		return time.Duration(days) * day, err == nil && days > 0
+	}
+	age, err := time.ParseDuration(text)
+	return age, err == nil && age > 0
+}
+
+func wanted(out reflect.Value) string {
+	switch out.Interface().(type) {
+	case time.Duration:
+		return "a duration longer than zero, such as 30s, 10m or 1h"
+	case Interval:
+		return "a duration such as 30m or 1h, or 0 for never"
+	case Age:
+		return "a time such as 30d or 12h, or forever"
+	case int64:
+		return "a whole number"
+	case float64:
+		return "a number"
+	case bool:
+		return "true or false"
+	}
+	return "text"
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"net/url"
@@ -9,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/bmatcuk/doublestar/v4"
 )
 
 // validator finds what is well formed but makes no sense. Its messages name keys, scanners and what may be written
@@ -42,6 +45,16 @@ func (v *validator) validateServer() {
 	v.validateProxies()
 }
 
+func (v *validator) checkListen(key, address string) {
+	_, port, err := net.SplitHostPort(address)
+	number, notNumber := strconv.ParseUint(port, 10, 16)
+	if err != nil || notNumber != nil || strings.ContainsAny(address, "/ ") {
+		v.errorf(key, `must be host:port, such as ":8080" or "127.0.0.1:8080"`)
+	} else if number == 0 {
+		v.warnf(key, "has port 0: another free port is taken at each start")
+	}
+}
+
 // validateProxies wants addresses and networks: who is trusted can choose whose address a call seems to come from.
 func (v *validator) validateProxies() {
 	for i, proxy := range v.config.Server.TrustedProxies {
@@ -56,16 +69,6 @@ func (v *validator) validateProxies() {
 		case network.Bits() == 0:
 			v.warnf(path, "trusts everybody: whoever calls can choose the address that the log and the limits see")
 		}
-	}
-}
-
-func (v *validator) checkListen(key, address string) {
-	_, port, err := net.SplitHostPort(address)
-	number, notNumber := strconv.ParseUint(port, 10, 16)
-	if err != nil || notNumber != nil || strings.ContainsAny(address, "/ ") {
-		v.errorf(key, `must be host:port, such as ":8080" or "127.0.0.1:8080"`)
-	} else if number == 0 {
-		v.warnf(key, "has port 0: another free port is taken at each start")
 	}
 }
 
@@ -88,12 +91,215 @@ func (v *validator) validateDatabase() {
 	}
 }
 
+func (v *validator) validateScanners() {
+	for _, name := range slices.Sorted(maps.Keys(v.config.Scanners)) {
+		path, scanner := join("scanners", name), v.config.Scanners[name]
+		v.checkName(path, name)
+		v.checkChoice(path+".format", scanner.Format, FormatSARIF, FormatJSON)
+		if scanner.Builtin != "" {
+			v.checkChoice(path+".builtin", scanner.Builtin, BuiltinGitleaks)
+		}
+		v.validateCommand(path+".command", scanner.Command)
+		v.validateSource(path, scanner)
+	}
+}
+
+// validateSource wants one way, and only one, in which the scanner's report comes about.
+func (v *validator) validateSource(path string, scanner Scanner) {
+	ways := 0
+	for _, chosen := range []bool{scanner.Builtin != "", scanner.Command != nil, scanner.Upload} {
+		if chosen {
+			ways++
+		}
+	}
+	if ways != 1 {
+		v.errorf(path, "must have exactly one of builtin, command and upload: true, not %d", ways)
+	}
+}
+
+var placeholder = regexp.MustCompile(`\{[a-z_-]+\}`)
+
+func (v *validator) validateCommand(path string, command []string) {
+	if command != nil && (len(command) == 0 || command[0] == "") {
+		v.errorf(path, "must start with the program to run")
+	}
+	known := []string{"{source}", "{output}"}
+	for i, argument := range command {
+		for _, word := range placeholder.FindAllString(argument, -1) {
+			if hint := Suggestion(word, known); hint != "" && !slices.Contains(known, word) {
+				v.warnf(fmt.Sprintf("%s[%d]", path, i), "holds %s, which is passed on as it is%s", word, hint)
+			}
+		}
+	}
+}
+
+func (v *validator) validateEPSS() {
+	epss := v.config.EPSS
+	for path, address := range map[string]string{"epss.url": epss.URL, "epss.kev_url": epss.KEVURL} {
+		if address != "" {
+			v.checkURL(path, address)
+		}
+	}
+	if epss.Enabled && epss.URL == "" && epss.KEVURL == "" {
+		v.warnf("epss", "is enabled but has neither url nor kev_url: nothing is fetched")
+	}
+}
+
+// maxAsked keeps a typing mistake from asking an AI about every finding of a large report.
+const maxAsked = 1000
+
+func (v *validator) validateAI() {
+	ai := v.config.AI
+	v.checkSecret("ai.token", ai.Token)
+	if ai.MaxFindings < 1 || ai.MaxFindings > maxAsked {
+		v.errorf("ai.max_findings", "must be between 1 and %d", maxAsked)
+	}
+	switch {
+	case ai.Enabled():
+		v.checkURL("ai.url", ai.URL)
+		if ai.Model == "" {
+			v.errorf("ai.model", "is missing: write the name that the service gives the model")
+		}
+	case ai.MayDismiss:
+		v.warnf("ai.may_dismiss", "does nothing: there is no ai.url, so no AI is asked")
+	}
+}
+
+// redeliverable is how long a delivery must be remembered: a platform can send it again for three days, and a person
+// who mends an outage needs some more.
+const redeliverable = Age(7 * day)
+
+// maxKept is far more scans of a project than anybody looks through.
+const maxKept = 1_000_000
+
+func (v *validator) validateRetention() {
+	kept := v.config.Retention
+	if kept.Deliveries != 0 && kept.Deliveries < redeliverable {
+		v.errorf("retention.deliveries", "must be 7d or more: a delivery that comes again must be recognised")
+	}
+	if kept.Scans != 0 && kept.Scans < Age(day) {
+		v.errorf("retention.scans", "must be 1d or more")
+	}
+	if kept.KeepScans < 1 || kept.KeepScans > maxKept {
+		v.errorf("retention.keep_scans", "must be between 1 and %d", maxKept)
+	}
+}
+
 // maxPaths is what git can hold in some dozens of GiB of memory.
 const maxPaths = 100_000_000
 
 func (v *validator) validateRunner() {
 	if n := v.config.Runner.MaxPaths; n < 1 || n > maxPaths {
 		v.errorf("runner.max_paths", "must be between 1 and %d", maxPaths)
+	}
+}
+
+// validatePolicy checks what the file sets below path; inherited values are checked where they are set.
+func (v *validator) validatePolicy(path string, policy Policy) {
+	if v.wrote(path+".context") && !validContext(policy.Context) {
+		v.errorf(path+".context", "must be a name of 1 to 255 characters on one line")
+	}
+	if v.wrote(path + ".branches") {
+		v.checkGlobs(path+".branches", policy.Branches)
+	}
+	if v.wrote(path + ".tags") {
+		v.checkGlobs(path+".tags", policy.Tags)
+	}
+	if v.wrote(path + ".gate.fail_on") {
+		v.checkChoice(path+".gate.fail_on", policy.Gate.FailOn, "critical", "high", "medium", "low", Never)
+	}
+	if !(policy.Gate.EPSS >= 0 && policy.Gate.EPSS <= 1) && v.wrote(path+".gate.epss") {
+		v.errorf(path+".gate.epss", "must be a probability from 0 to 1, such as 0.1; 0 switches it off")
+	}
+	if v.wrote(path + ".anomalies") {
+		v.checkChoice(path+".anomalies", policy.Anomalies, "report", "fail", "off")
+	}
+	if v.wrote(path + ".scanners") {
+		v.checkScanners(path+".scanners", policy.Scanners)
+	}
+}
+
+func validContext(name string) bool {
+	return strings.TrimSpace(name) != "" && len(name) <= 255 && !strings.ContainsAny(name, "\r\n\t")
+}
+
+func (v *validator) checkGlobs(path string, globs []string) {
+	for i, glob := range globs {
+		v.checkGlob(fmt.Sprintf("%s[%d]", path, i), glob)
+	}
+}
+
+func (v *validator) checkGlob(path, glob string) {
+	if glob == "" {
+		v.errorf(path, "is missing: write a name or a glob such as release/**")
+	} else if !doublestar.ValidatePattern(glob) {
+		v.errorf(path, "is not a glob: close every [ and {, and write \\ before one that is meant as it is")
+	}
+}
+
+func (v *validator) checkScanners(path string, names []string) {
+	if len(names) == 0 && !v.takesUploads() {
+		v.warnf(path, "is empty, and no scanner has upload: true: every scan waits in vain for a report, and fails")
+	}
+	for i, name := range names {
+		element := fmt.Sprintf("%s[%d]", path, i)
+		if _, known := v.config.Scanners[name]; !known {
+			available := slices.Sorted(maps.Keys(v.config.Scanners))
+			v.errorf(element, "names the unknown scanner %q%s", name, validNames(name, "names", available))
+		} else if slices.Index(names, name) < i {
+			v.errorf(element, "names the scanner %q for the second time", name)
+		}
+	}
+}
+
+func (v *validator) takesUploads() bool {
+	for _, scanner := range v.config.Scanners {
+		if scanner.Upload {
+			return true
+		}
+	}
+	return false
+}
+
+func (v *validator) validateRepositories() {
+	if len(v.config.Repositories) == 0 {
+		v.warnf("repositories", `has no entry: every push is answered "ignored"; write - match: "**" to scan all`)
+	}
+	first := map[string]int{}
+	for i, repository := range v.config.Repositories {
+		path := fmt.Sprintf("repositories[%d]", i)
+		v.checkGlob(path+".match", repository.Match)
+		v.warnOfStranger(path+".match", repository.Match)
+		match := strings.ToLower(repository.Match) // names are compared without case
+		v.warnOfShadow(path+".match", match, first)
+		v.validateRepositorySecrets(path, repository)
+		v.validatePolicy(path, repository.Policy)
+		if _, taken := first[match]; !taken {
+			first[match] = i
+		}
+	}
+}
+
+// warnOfStranger speaks of a match that begins with no configured platform, most often because the platform was left
+// out ("acme/*").
+func (v *validator) warnOfStranger(path, match string) {
+	start, _, _ := strings.Cut(match, "/")
+	if start == "" || !doublestar.ValidatePattern(start) || len(v.reached(Repository{Match: match})) > 0 {
+		return
+	}
+	platforms := slices.Sorted(maps.Keys(v.config.Platforms))
+	v.warnf(path, "begins with none of the configured platforms: write platform/project, such as github/acme/*%s",
+		validNames(start, "platforms", platforms))
+}
+
+// warnOfShadow speaks of an entry that nothing reaches, because an earlier one matches the same. first holds the
+// earlier matches with their indexes.
+func (v *validator) warnOfShadow(path, match string, first map[string]int) {
+	for _, wider := range []string{"**", "**/*", "*/**", match} {
+		if earlier, ok := first[wider]; ok {
+			v.warnf(path, "is never reached: repositories[%d] matches the same, and the first match wins", earlier)
+			return
+		}
 	}
 }
 

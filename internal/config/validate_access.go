@@ -1,8 +1,10 @@
 package config
 
 import (
+	"encoding/base64"
 	"fmt"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 )
@@ -52,6 +54,72 @@ func (v *validator) validateSecrets(path, key string, platform Platform) {
 	}
 }
 
+// manySecrets is the number of secrets from which on trying them all is felt: a call of 25 MiB takes over a second.
+const manySecrets = 100
+
+// warnOfMany speaks of a platform whose calls are tried with very many secrets.
+func (v *validator) warnOfMany(path, platform string) {
+	own := v.config.Platforms[platform]
+	n := len(own.WebhookSecrets) + len(own.SigningTokens)
+	for _, repository := range v.config.Repositories {
+		if repository.Reaches(platform) {
+			n += len(repository.WebhookSecrets) + len(repository.SigningTokens)
+		}
+	}
+	if n > manySecrets {
+		v.warnf(path, "is verified with %d secrets, each of which is tried on every call: give several repositories one",
+			n)
+	}
+}
+
+// validateRepositorySecrets checks the secrets of an entry, which its repositories' maintainers may know.
+func (v *validator) validateRepositorySecrets(path string, repository Repository) {
+	v.checkHookSecrets(path, repository.HookSecrets)
+	reached := v.reached(repository)
+	isGitLab := func(platform string) bool { return v.config.Platforms[platform].Type == TypeGitLab }
+	if anyGiven(repository.SigningTokens) && !slices.ContainsFunc(reached, isGitLab) {
+		v.errorf(path+".signing_tokens", "is for GitLab only: use webhook_secrets")
+	}
+	for _, list := range []string{".webhook_secrets", ".signing_tokens"} {
+		if v.wrote(path+list) && !repository.any() {
+			v.warnf(path+list, "is empty: these repositories have no secret of their own")
+			break
+		}
+	}
+	for _, platform := range reached {
+		own := v.config.Platforms[platform]
+		v.warnOfSharing(path+".webhook_secrets", repository.WebhookSecrets, platform, own.WebhookSecrets)
+		v.warnOfSharing(path+".signing_tokens", repository.SigningTokens, platform, own.SigningTokens)
+	}
+}
+
+func (v *validator) reached(repository Repository) []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(v.config.Platforms)), func(platform string) bool {
+		return !repository.Reaches(platform)
+	})
+}
+
+// warnOfSharing speaks of secrets of repositories that are the platform's as well.
+func (v *validator) warnOfSharing(path string, secrets []Secret, platform string, own []Secret) {
+	for i, secret := range secrets {
+		if !isEmpty(secret) && slices.Contains(own, secret) {
+			v.warnf(fmt.Sprintf("%s[%d]", path, i), "is a secret of platforms.%s, too: who knows it may speak for all of "+
+				"its repositories", platform)
+		}
+	}
+}
+
+func (v *validator) checkHookSecrets(path string, secrets HookSecrets) {
+	v.checkSecrets(path+".webhook_secrets", secrets.WebhookSecrets)
+	v.checkSecrets(path+".signing_tokens", secrets.SigningTokens)
+	for i, token := range secrets.SigningTokens {
+		key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(token.Reveal(), "whsec_"))
+		if !isEmpty(token) && (err != nil || len(key) == 0) {
+			v.warnf(fmt.Sprintf("%s.signing_tokens[%d]", path, i), "is not what GitLab shows: whsec_ and base64")
+		}
+	}
+}
+
 func (v *validator) validateTokens() {
 	names, tokens := map[string]int{}, map[Secret]int{}
 	for i, token := range v.config.API.Tokens {
@@ -81,6 +149,38 @@ func (v *validator) checkToken(path string, token Secret) {
 		return
 	}
 	v.checkSecret(path, token)
+}
+
+func (v *validator) validateOIDC() {
+	const at = "web.oidc"
+	oidc := v.config.Web.OIDC
+	v.checkSecret(at+".client_secret", oidc.ClientSecret)
+	v.validateMatches(at+".admins", oidc.Admins)
+	v.validateMatches(at+".viewers", oidc.Viewers)
+	if !oidc.Enabled() {
+		return
+	}
+	v.checkURL(at+".issuer", oidc.Issuer)
+	if strings.HasPrefix(oidc.Issuer, "http:") {
+		v.warnf(at+".issuer", "is not encrypted: whoever is on the way can log in as anybody")
+	}
+	if oidc.ClientID == "" {
+		v.errorf(at+".client_id", "is missing: write the id that the provider gave to Scanhook")
+	}
+	if len(oidc.Admins)+len(oidc.Viewers) == 0 {
+		v.errorf(at+".viewers", `is missing: say who may log in, such as "*@example.com", "group:developers" or "*"`)
+	}
+}
+
+func (v *validator) validateMatches(at string, matches []string) {
+	for i, match := range matches {
+		_, err := path.Match(match, "")
+		kind, name, prefixed := strings.Cut(match, ":")
+		known := match == "*" || strings.Contains(match, "@") || prefixed && name != "" && (kind == "group" || kind == "sub")
+		if err != nil || !known {
+			v.errorf(fmt.Sprintf("%s[%d]", at, i), `must be an e-mail address, with * for any part of it, "group:NAME", "sub:ID" or "*"`)
+		}
+	}
 }
 
 func (v *validator) checkSecrets(path string, secrets []Secret) {

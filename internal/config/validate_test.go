@@ -1,6 +1,7 @@
 package config
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -61,49 +62,6 @@ func TestValidationOfServerAndDatabase(t *testing.T) {
 	}
 }
 
-func TestValidationOfPlatformsAndTokens(t *testing.T) {
-	t.Parallel()
-	got := problemsOf(t, `platforms:
-  GitHub: {type: github}
-  ghes: {url: https://ghes.example.com, api_url: x}
-  gitlab:
-    type: githb
-  github:
-    signing_tokens: [whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw]
-    app: {id: 1}
-  other:
-    type: gitlab
-    app: {id: 1, private_key_file: x}
-  third:
-    type: github
-    app: {private_key_file: x}
-api:
-  tokens:
-    - {name: a, token: a-long-enough-token, role: viewer}
-    - {name: a, token: a-long-enough-token, role: owner}
-    - {role: amdin}
-`, nil)
-	want := []string{
-		"c.yaml:2:3: platforms.GitHub has a name that cannot be part of an address: use lower-case letters, digits, - and _",
-		"c.yaml:3:3: platforms.ghes.type is missing: write github or gitlab",
-		"c.yaml:3:50: platforms.ghes.api_url must be an address that starts with https:// or http:// and a host",
-		`c.yaml:5:11: platforms.gitlab.type must be github or gitlab (did you mean "github"?)`,
-		"c.yaml:7:5: platforms.github.signing_tokens is for GitLab only: use webhook_secrets",
-		"c.yaml:8:5: platforms.github.app.private_key_file is missing: write the path of the App's private key (PEM)",
-		"c.yaml:11:5: platforms.other.app is for GitHub only: use token",
-		"c.yaml:14:5: platforms.third.app.id must be the App's id, a number above zero",
-		"c.yaml:18:14: api.tokens[1].name is the name of api.tokens[0] already",
-		"c.yaml:18:24: api.tokens[1].token is the token of api.tokens[0] already: give each its own",
-		"c.yaml:18:51: api.tokens[1].role must be viewer, scanner or admin",
-		"c.yaml:19:7: api.tokens[2].name is missing: say whose token this is",
-		`c.yaml:19:7: api.tokens[2].token is missing: write "${NAME:-}" for one that may be left out`,
-		`c.yaml:19:14: api.tokens[2].role must be viewer, scanner or admin (did you mean "admin"?)`,
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("problems (-want +got):\n%s", diff)
-	}
-}
-
 func TestValidationOfScannersAndPolicies(t *testing.T) {
 	t.Parallel()
 	const notGlob = `is not a glob: close every [ and {, and write \ before one that is meant as it is`
@@ -156,35 +114,6 @@ ai: {url: "https://user@x", max_findings: 0}
 		"c.yaml:19:1: ai.model is missing: write the name that the service gives the model",
 		"c.yaml:19:11: ai.url must not hold a user name or password",
 		"c.yaml:19:43: ai.max_findings must be between 1 and 1000",
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("problems (-want +got):\n%s", diff)
-	}
-}
-
-// A secret with the line break of its file verifies nothing: the platform does not send it.
-func TestSecretsWithWhiteSpaceAtTheirEndsAreRefused(t *testing.T) {
-	t.Parallel()
-	const why = " starts or ends with white space, perhaps the line break of the file that it was read from: take it " +
-		"away, the other side does not send it"
-	got := problemsOf(t, `platforms:
-  github:
-    webhook_secrets: ["long enough", "with a line break\n"]
-    token: ${FROM_A_FILE}
-  gitlab:
-    signing_tokens: [" whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]
-api:
-  tokens: [{name: a, token: "${FROM_A_FILE}", role: viewer}]
-repositories:
-  - match: "**"
-    webhook_secrets: ["\ttab in front"]
-`, map[string]string{"FROM_A_FILE": "ghp_long-enough-for-all\r\n"})
-	want := []string{
-		"c.yaml:3:38: platforms.github.webhook_secrets[1]" + why,
-		"c.yaml:4:12: platforms.github.token" + why,
-		"c.yaml:6:22: platforms.gitlab.signing_tokens[0]" + why,
-		"c.yaml:8:29: api.tokens[0].token" + why,
-		"c.yaml:11:23: repositories[0].webhook_secrets[0]" + why,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("problems (-want +got):\n%s", diff)
@@ -254,5 +183,53 @@ api:
 		"whoever calls can choose the address that the log and the limits see"
 	if len(everybody.Warnings) == 0 || everybody.Warnings[0] != warning {
 		t.Errorf("warnings %q, want %q", everybody.Warnings, warning)
+	}
+}
+
+func TestAnomalies(t *testing.T) {
+	t.Parallel()
+	config := mustParse(t, `
+platforms: {github: }
+defaults: {anomalies: off}
+repositories: [{match: github/a/*, anomalies: fail}, {match: "**"}]
+`, nil)
+	for i, want := range []string{"fail", "off"} {
+		if got := config.Repositories[i].Anomalies; got != want {
+			t.Errorf("repositories[%d].anomalies = %q, want %q", i, got, want)
+		}
+	}
+	if got := mustParse(t, `platforms: {github: }`, nil).Defaults.Anomalies; got != "report" {
+		t.Errorf("by default %q, want report", got)
+	}
+	problems := problemsOf(t, "defaults: {anomalies: warn}", nil)
+	if len(problems) != 1 || !strings.Contains(problems[0], "defaults.anomalies must be report, fail or off") {
+		t.Errorf("problems = %q", problems)
+	}
+}
+
+func TestValidationOfRetention(t *testing.T) {
+	t.Parallel()
+	const age = "c.yaml:1:20: retention.scans must be a time such as 30d or 12h, or forever"
+	tests := map[string]struct{ text, want string }{
+		"no unit":     {"retention: {scans: 30}", age},
+		"no days":     {"retention: {scans: 0d}", age},
+		"negative":    {"retention: {scans: -3d}", age},
+		"a fraction":  {"retention: {scans: 1.5d}", age},
+		"too many":    {"retention: {scans: 99999999d}", age},
+		"less than 0": {"retention: {scans: -3h}", age},
+		"hours only":  {"retention: {scans: 3h}", "c.yaml:1:20: retention.scans must be 1d or more"},
+		"deliveries, less than platforms repeat": {
+			"retention: {deliveries: 6d}",
+			"c.yaml:1:25: retention.deliveries must be 7d or more: a delivery that comes again must be recognised",
+		},
+		"no scans": {"retention: {keep_scans: 0}", "c.yaml:1:25: retention.keep_scans must be between 1 and 1000000"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if diff := cmp.Diff([]string{test.want}, problemsOf(t, test.text, nil)); diff != "" {
+				t.Errorf("problems (-want +got):\n%s", diff)
+			}
+		})
 	}
 }

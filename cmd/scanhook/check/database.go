@@ -1,0 +1,49 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store/sqldb"
+)
+
+func (c Check) database(ctx context.Context) Line {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	switch err := sqldb.Probe(ctx, c.Database.URL.Reveal()); {
+	case errors.Is(err, core.ErrNotFound):
+		return Line{OK, "database", c.Database.URL.String() + " is created at the first start"}
+	case errors.Is(err, core.ErrConflict): // which says itself what to do
+		return Line{Fail, "database", fmt.Sprintf("%s: %v", c.Database.URL, err)}
+	case err != nil:
+		advice := "mend database.url or start the server"
+		if c.Database.URL.File() != "" {
+			advice = "mend database.url, or put a backup in the file's place"
+		}
+		return Line{Fail, "database", fmt.Sprintf("%s: %v; %s", c.Database.URL, err, advice)}
+	}
+	return Line{OK, "database", c.Database.URL.String() + " answers"}
+}
+
+// integrity looks through an embedded database.
+func (c Check) integrity(ctx context.Context) []Line {
+	file := c.Database.URL.File()
+	if file == "" {
+		return nil
+	}
+	const subject = "integrity of the database"
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	switch err := sqldb.CheckIntegrity(ctx, c.Database.URL.Reveal()); {
+	case errors.Is(err, core.ErrNotFound):
+		return nil
+	case ctx.Err() != nil:
+		return []Line{{Off, subject, fmt.Sprintf("not known: it takes longer than %s; run sqlite3 %s 'PRAGMA quick_check' beside the server",
+			timeout, file)}}
+	case err != nil:
+		return []Line{{Fail, subject, err.Error()}}
+	}
+	return []Line{{OK, subject, "nothing is damaged"}}
+}

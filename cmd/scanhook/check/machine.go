@@ -1,0 +1,133 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/scanhook/scanhook/internal/health"
+	"github.com/scanhook/scanhook/internal/runner"
+)
+
+// machine is what scanners that run here need, and the room where things lie.
+func (c Check) machine(ctx context.Context) []Line {
+	lines := []Line{c.git(ctx)}
+	if c.runsScanners() {
+		lines = append(lines, c.workspaces(ctx), space("disk of the workspaces", os.TempDir()))
+	}
+	if file := c.Database.URL.File(); file != "" {
+		lines = append(lines, space("disk of the database", filepath.Dir(file)))
+	}
+	return lines
+}
+
+// runsScanners tells whether commits have to be fetched for a scanner that runs here.
+func (c Check) runsScanners() bool {
+	for name, scanner := range c.Scanners {
+		if !scanner.Upload && c.used(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// oldestGit takes settings from its environment, where no other user sees a token.
+var oldestGit = [2]int{2, 31}
+
+func (c Check) git(ctx context.Context) Line {
+	version, err := runner.GitVersion(ctx)
+	switch {
+	case err != nil && !c.runsScanners():
+		return Line{Off, "git", "not found in PATH, and not needed: no scanner runs here"}
+	case errors.Is(err, exec.ErrNotFound):
+		return Line{Fail, "git", "not found in PATH; install it, commits are fetched with it"}
+	case err != nil:
+		return Line{Fail, "git", err.Error()}
+	case isOlder(version, oldestGit):
+		return Line{Fail, "git", fmt.Sprintf("%s is too old; install %d.%d or newer", version, oldestGit[0], oldestGit[1])}
+	}
+	program, _ := exec.LookPath("git")
+	return Line{OK, "git", program + " " + version}
+}
+
+// isOlder is false for a version that is none we know how to read.
+func isOlder(version string, least [2]int) bool {
+	for n, part := range strings.SplitN(version, ".", 3) {
+		number, err := strconv.Atoi(part)
+		if n == len(least) || err != nil || number != least[n] {
+			return n < len(least) && err == nil && number < least[n]
+		}
+	}
+	return false
+}
+
+// workspaces tries what each job does first. It fails with what the log of the server says then.
+func (c Check) workspaces(ctx context.Context) Line {
+	const subject = "workspaces"
+	dir := os.TempDir()
+	if err := runner.ProbeWorkspace(dir); err != nil {
+		return Line{Fail, subject, err.Error()}
+	}
+	if c.runsCommands() && !executes(ctx, dir) {
+		return Line{Warn, subject, fmt.Sprintf("no program can be run in %s, which is mounted noexec perhaps: scanners that unpack "+
+			"programs there fail; let TMPDIR name another directory", dir)}
+	}
+	return Line{OK, subject, "are made in " + dir}
+}
+
+func (c Check) runsCommands() bool {
+	for name, scanner := range c.Scanners {
+		if len(scanner.Command) > 0 && c.used(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// executes tells whether a program in dir can be run.
+func executes(ctx context.Context, dir string) bool {
+	if runtime.GOOS == "windows" {
+		return true
+	}
+	dir, err := os.MkdirTemp(dir, "scanhook-check-")
+	if err != nil {
+		return true // of which another line tells
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	program := filepath.Join(dir, "program")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\n"), 0o700); err != nil { //nolint:gosec // it is to be run
+		return true
+	}
+	return !errors.Is(exec.CommandContext(ctx, program).Run(), os.ErrPermission)
+}
+
+func space(subject, dir string) Line {
+	left, err := health.SpaceOf(dir)
+	if err != nil {
+		return Line{Fail, subject, fmt.Sprintf("cannot be looked at: %v; make the directory", err)}
+	}
+	text := fmt.Sprintf("%s of %s free in %s", humanize.IBytes(left.Free), humanize.IBytes(left.Total), dir)
+	if left.TotalFiles > 0 {
+		text += fmt.Sprintf(", and room for %s files", humanize.Comma(int64(left.FreeFiles)))
+	}
+	switch {
+	case left.Free < leastSpace || left.TotalFiles > 0 && left.FreeFiles < leastFiles:
+		return Line{Fail, subject, text + "; make room"}
+	case left.IsLow():
+		return Line{Warn, subject, text + "; make room soon"}
+	}
+	return Line{OK, subject, text}
+}
+
+const (
+	leastSpace = 16 << 20 // bytes
+	leastFiles = 100
+)

@@ -1,0 +1,124 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/scanhook/scanhook/cmd/scanhook/cli"
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/config"
+	"github.com/scanhook/scanhook/platforms"
+	"github.com/scanhook/scanhook/store"
+)
+
+// endsSoon is when the end of a token is worth a word: before somebody is on holiday at the wrong time.
+const endsSoon = 14 * 24 * time.Hour
+
+func (c Check) platform(ctx context.Context, name string) Line {
+	subject, p := "platform "+name, c.Platforms[name]
+	if !c.Verifies(name) {
+		return Line{Off, subject, fmt.Sprintf("no webhook secret; set platforms.%s.webhook_secrets", name)}
+	}
+	adapter, err := c.Adapter(name)
+	if err != nil {
+		return Line{Fail, subject, err.Error()}
+	}
+	text := fmt.Sprintf("verifies webhooks at %s, ", c.HookAddress(name))
+	if !p.Posts() {
+		return Line{Warn, subject, fmt.Sprintf("%sno token: statuses are kept and shown, not posted; "+
+			"set platforms.%s.token", text, name)}
+	}
+	checker, ok := platforms.CredentialCheckerOf(adapter)
+	if !ok {
+		return Line{OK, subject, text + "statuses posted to " + posted(p)}
+	}
+	verdict, news := judgeCredential(ctx, checker, name, posted(p))
+	return Line{verdict, subject, text + news}
+}
+
+// posted says where statuses go, and as whom.
+func posted(p config.Platform) string {
+	if p.App == nil {
+		return p.URL
+	}
+	return fmt.Sprintf("%s as GitHub App %d", p.URL, p.App.ID)
+}
+
+// judgeCredential asks the platform what the credential is good for. One that may not be asked now is told as not
+// checked: it may be right.
+func judgeCredential(ctx context.Context, checker platforms.CredentialChecker, name, where string) (Verdict, string) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	found, err := checker.CheckCredential(ctx)
+	limit, denial, code := new(platforms.RateLimited), new(platforms.Denied), platforms.CodeOf(err)
+	left := time.Until(found.ExpiresAt)
+	switch {
+	case errors.As(err, &limit):
+		return Warn, fmt.Sprintf("statuses posted to %s, but whether its token is right is not known: %s", where,
+			cli.OneLine(err.Error()))
+	case errors.As(err, &denial), errors.Is(err, platforms.ErrRefused), code > 0 && code < http.StatusInternalServerError:
+		return Fail, fmt.Sprintf("but statuses cannot be posted to %s: %s", where, cli.OneLine(err.Error()))
+	case err != nil:
+		return Warn, fmt.Sprintf("statuses posted to %s, which cannot be asked now: %s; let this host reach it, or "+
+			"mend url or api_url of platforms.%s", where, cli.OneLine(err.Error()), name)
+	case !found.ExpiresAt.IsZero() && left < endsSoon:
+		return Warn, fmt.Sprintf("statuses posted to %s until its token ends on %s; renew it there and set "+
+			"platforms.%s.token", where, found.ExpiresAt.UTC().Format(time.DateOnly), name)
+	}
+	return OK, "statuses posted to " + where
+}
+
+// troubles are the projects whose statuses wait for a better token. A platform without any has a line of its own.
+func (c Check) troubles(ctx context.Context) []Line {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	list, err := store.Troubles(ctx, c.Database.URL.Reveal())
+	switch {
+	case errors.Is(err, core.ErrNotFound), errors.Is(err, core.ErrUnavailable):
+		return nil // the line of the database says so
+	case err != nil:
+		return []Line{{Off, "statuses", fmt.Sprintf("known after the first start of this version (%v)", err)}}
+	}
+	var lines []Line
+	for _, t := range list {
+		if !c.Platforms[t.SourcePlatform].Posts() {
+			continue
+		}
+		lines = append(lines, Line{Fail, "statuses of " + t.SourcePlatform + "/" + cli.Printable(t.Where()),
+			fmt.Sprintf("kept since %s, not posted: %s; tried again now, and all are posted once that succeeds",
+				t.Since.UTC().Format(time.DateTime), cli.Printable(t.Reason))})
+	}
+	return lines
+}
+
+// secrets tells of each webhook secret when it was used last, which is what one wants to know before removing one.
+func (c Check) secrets(ctx context.Context) []Line {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	evidence, err := store.ReadEvidence(ctx, c.Database.URL.Reveal())
+	if err != nil && !errors.Is(err, core.ErrNotFound) {
+		return nil // the line of the database says why
+	}
+	var lines []Line
+	for _, secret := range c.Secrets {
+		subject := fmt.Sprintf("secret %s of %s", core.SecretName(secret.Place, secret.ID), secret.Platform)
+		lines = append(lines, lastUse(subject, evidence.UseOf(secret.Platform, secret.ID)))
+	}
+	for _, project := range evidence.Where(c.MaySign).Refused {
+		lines = append(lines, Line{Warn, "signatures of " + project.Platform + "/" + project.ProjectName, fmt.Sprintf(
+			"%s refused that bore only a secret token, the last %s; enter the signing token in that webhook, or remove it",
+			core.Plural(project.NumRefused, "call"), cli.Stamp(project.LastRefusedAt))})
+	}
+	return lines
+}
+
+func lastUse(subject string, use core.SecretUse) Line {
+	if use.LastUsedAt.IsZero() {
+		return Line{Off, subject,
+			"never used: no webhook has it yet, or none any more; enter it there or remove it here"}
+	}
+	return Line{OK, subject, fmt.Sprintf("last used %s, first %s", cli.Stamp(use.LastUsedAt), cli.Stamp(use.FirstUsedAt))}
+}

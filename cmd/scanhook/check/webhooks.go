@@ -1,0 +1,183 @@
+package check
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/scanhook/scanhook/cmd/scanhook/cli"
+	"github.com/scanhook/scanhook/core/liveness"
+	"github.com/scanhook/scanhook/platforms"
+	"github.com/scanhook/scanhook/store"
+)
+
+// askedHooks is what the platforms say of webhooks now.
+type askedHooks struct {
+	surveyors map[string]*platforms.HookSurveyor // by platform; none where it cannot be asked
+	told      map[hookPlace]bool
+}
+
+type hookPlace struct {
+	platform string
+	platforms.HookTarget
+}
+
+func (c Check) askedHooks() askedHooks {
+	asked := askedHooks{map[string]*platforms.HookSurveyor{}, map[hookPlace]bool{}}
+	for name, p := range c.Platforms {
+		if adapter, err := c.Adapter(name); err == nil && c.Verifies(name) && p.Posts() {
+			if manager, ok := platforms.HookManagerOf(adapter); ok {
+				asked.surveyors[name] = platforms.NewHookSurveyor(manager, c.HookAddress(name))
+			}
+		}
+	}
+	return asked
+}
+
+// settled tells that nothing more has to be said of the webhooks of a place: they are right, or a line tells of them.
+func (a askedHooks) settled(place hookPlace) bool {
+	surveyor := a.surveyors[place.platform]
+	return a.told[place] || surveyor != nil && surveyor.AllRight(place.HookTarget)
+}
+
+// hooks looks at the webhooks of the projects that the configuration names in full, where the platforms may be asked.
+func (c Check) hooks(ctx context.Context, asked askedHooks) []Line {
+	var lines []Line
+	for _, project := range c.Projects {
+		if asked.surveyors[project.SourcePlatform] != nil {
+			lines = append(lines, c.hook(ctx, asked, project))
+		}
+	}
+	return lines
+}
+
+func (c Check) hook(ctx context.Context, asked askedHooks, project store.KnownProject) Line {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	subject := fmt.Sprintf("webhook %s/%s", project.SourcePlatform, project.ProjectName)
+	survey, err := asked.surveyors[project.SourcePlatform].Survey(ctx, project.ProjectName)
+	limit := new(platforms.RateLimited)
+	switch {
+	case errors.As(err, &limit):
+		return Line{Warn, subject, cli.OneLine(err.Error())}
+	case err != nil:
+		return Line{Fail, subject, cli.OneLine(err.Error())}
+	case len(survey.Hooks) == 0 && survey.Hidden != nil:
+		return Line{Warn, subject, "cannot be looked at: " + cli.OneLine(survey.Hidden.Error())}
+	}
+	own := platforms.HookTarget{Scope: platforms.ScopeProject, Owner: project.ProjectName}
+	asked.told[hookPlace{project.SourcePlatform, own}] = true
+	if len(survey.Hooks) == 0 {
+		address := c.HookAddress(project.SourcePlatform)
+		text := fmt.Sprintf("there is none that calls %s; run scanhook hooks sync %s/%s", address,
+			project.SourcePlatform, project.ProjectName)
+		return Line{Fail, subject, text}
+	}
+	best := bestOf(survey.Hooks)
+	asked.told[hookPlace{project.SourcePlatform, best.HookTarget}] = true
+	return judgeHook(subject, best, project)
+}
+
+// bestOf is the first webhook that lets pushes through, or else the first.
+func bestOf(hooks []platforms.Hook) platforms.Hook {
+	best := slices.IndexFunc(hooks, func(h platforms.Hook) bool { return !h.Broken })
+	return hooks[max(best, 0)]
+}
+
+func judgeHook(subject string, best platforms.Hook, project store.KnownProject) Line {
+	text := "that of " + best.HookTarget.String()
+	if len(best.Faults) > 0 {
+		text += fmt.Sprintf(": %s; run scanhook hooks sync %s/%s", strings.Join(best.Faults, ", "), project.SourcePlatform,
+			project.ProjectName)
+	}
+	if best.Problem != "" {
+		text += ": " + best.Problem
+	}
+	switch {
+	case best.Broken:
+		return Line{Fail, subject, cli.OneLine(text)}
+	case best.Problem != "" || len(best.Faults) > 0:
+		return Line{Warn, subject, cli.OneLine(text)}
+	}
+	return Line{OK, subject, cli.OneLine(text)}
+}
+
+// failingHooks tells of the webhooks in which the running server has found something to mend: those of projects that no
+// entry names in full are as many as there are projects, and are not asked after again. What else can be wrong with the
+// database, its own line says.
+func (c Check) failingHooks(ctx context.Context, asked askedHooks) (lines []Line) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	list, err := store.FailingHooks(ctx, c.Database.URL.Reveal())
+	if err != nil {
+		return nil
+	}
+	for _, found := range list {
+		scope := platforms.HookTarget{Scope: platforms.HookScope(found.Scope), Owner: found.Owner}
+		place := hookPlace{found.SourcePlatform, scope}
+		if c.wants(place) && !asked.settled(place) {
+			lines = append(lines, failingHook(place, found))
+		}
+	}
+	if len(list) == store.MaxFailingHooks {
+		lines = append(lines, Line{Fail, "webhooks", "there may be more to mend than the first " +
+			strconv.Itoa(len(list)) + "; mend these and run scanhook check again"})
+	}
+	return lines
+}
+
+// wants tells whether calls of a webhook are of use: it was found when perhaps the configuration was another one.
+func (c Check) wants(place hookPlace) bool {
+	if !c.Verifies(place.platform) {
+		return false
+	}
+	if place.Scope != platforms.ScopeProject {
+		return true
+	}
+	_, configured := c.Policies.For(place.platform, place.Owner)
+	return configured
+}
+
+func failingHook(place hookPlace, found store.HookPlace) Line {
+	mend, again := "mend it on the platform", "scanhook recover looks again"
+	if place.Scope == platforms.ScopeProject {
+		project := place.platform + "/" + cli.OneLine(place.Owner)
+		mend, again = "run scanhook hooks sync "+project, "scanhook recover "+project+" looks again"
+	}
+	text := cmp.Or(cli.OneLine(found.Note), found.State) + "; " + mend
+	if found.CheckedAt != nil {
+		text += fmt.Sprintf(" (as of %s; %s)", cli.Stamp(*found.CheckedAt), again)
+	}
+	subject := fmt.Sprintf("webhook of %s on %s", cli.OneLine(place.String()), place.platform)
+	if found.MustMend() {
+		return Line{Fail, subject, text}
+	}
+	return Line{Warn, subject, text}
+}
+
+// silentHooks names the webhooks that have not called for longer than their past explains. What else can be wrong with
+// the database, its own line says.
+func (c Check) silentHooks(ctx context.Context) (lines []Line) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	hooks, err := store.Hooks(ctx, c.Database.URL.Reveal(), c.Policies)
+	if err != nil {
+		return nil
+	}
+	for _, hook := range liveness.Judge(hooks, time.Now()) {
+		subject := "webhook of " + hook.Platform + "/" + cli.Printable(hook.Project)
+		if hook.Project == "" {
+			subject = "all webhooks of " + hook.Platform
+		}
+		if hook.Silent {
+			lines = append(lines, Line{Warn, subject, fmt.Sprintf("silent since %s: %s; "+
+				"look at its deliveries on the platform", hook.Last.Format(time.DateTime), hook.Why())})
+		}
+	}
+	return lines
+}

@@ -1,0 +1,12 @@
+package cli
+
+import "testing"
+
+func TestWrapTable(t *testing.T) {
+	t.Parallel()
+	text := "Examples:\n  a very  long example\nFlags:\n  -x, --long NAME   some words\n  more\n"
+	want := "Examples:\n  a very  long example\nFlags:\n  -x, --long NAME   some\n                    words\n  more\n"
+	if got := wrapTable(text, 27); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}

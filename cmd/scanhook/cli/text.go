@@ -1,0 +1,23 @@
+package cli
+
+import (
+	"strings"
+	"time"
+	"unicode"
+)
+
+// Printable is text from another machine without what could control a terminal.
+func Printable(text string) string {
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) || r == '\n' || r == '\t' {
+			return r
+		}
+		return -1
+	}, text))
+}
+
+// OneLine is Printable text on one line.
+func OneLine(text string) string { return strings.Join(strings.Fields(Printable(text)), " ") }
+
+// Stamp is a time for people, in UTC.
+func Stamp(at time.Time) string { return at.UTC().Format(time.DateTime) + " UTC" }
