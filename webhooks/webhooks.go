@@ -1,5 +1,5 @@
-// Package webhooks is the front door: it takes a platform's call, proves that it is authentic, and answers once what it
-// means is on disk.
+// Package webhooks is the entry point for calls of platforms: it verifies a call, and answers when its consequences are on
+// disk.
 package webhooks
 
 import (
@@ -23,7 +23,7 @@ const MaxBody = 25 << 20
 
 const (
 	bodyTimeout = 15 * time.Second // for a body to arrive; platforms hang up after 10
-	placeWait   = 5 * time.Second  // for others' bodies to go
+	slotWait    = 5 * time.Second  // for memory that other bodies occupy
 )
 
 // Config holds what the receiver needs.
@@ -42,7 +42,7 @@ type Receiver struct {
 
 // New returns a receiver; Register makes it reachable. It holds about 75 MB of bodies at most, however many come.
 func New(cfg Config) *Receiver {
-	return &Receiver{Config: cfg, bodies: httpx.NewBodies(placeWait,
+	return &Receiver{Config: cfg, bodies: httpx.NewBodies(slotWait,
 		httpx.Class{UpTo: 8 << 10, AtOnce: 1024},
 		httpx.Class{UpTo: 64 << 10, AtOnce: 384},
 		httpx.Class{UpTo: 1 << 20, AtOnce: 16},
@@ -52,7 +52,20 @@ func New(cfg Config) *Receiver {
 
 // Register mounts POST /webhooks/{platform}.
 func (r *Receiver) Register(router gin.IRouter) {
-	router.POST("/webhooks/:platform", httpx.Handle(r.Log, r.counted(r.receive)))
+	router.POST("/webhooks/:platform", httpx.Handle(r.Log, r.countRefusals(r.receive)))
+}
+
+// countRefusals counts the calls that are refused. Only the log has them. Their platform is configured: for any other the
+// error is core.ErrNotFound.
+func (r *Receiver) countRefusals(handler func(*gin.Context) error) func(*gin.Context) error {
+	return func(c *gin.Context) error {
+		err := handler(c)
+		if errors.Is(err, core.ErrDenied) {
+			httpx.Refuse(c, "webhook of "+c.Param("platform")+" without a valid signature")
+			r.Meter.Refused(c.Param("platform"))
+		}
+		return err
+	}
 }
 
 // answer is the body of a 2xx.
@@ -126,6 +139,13 @@ func (r *Receiver) accept(c *gin.Context, delivery core.Delivery) (core.Receipt,
 		return r.Store.AcceptIgnored(ctx, delivery, event.Reason)
 	}
 	return r.Store.AcceptIgnored(ctx, delivery, "events of this kind are not used")
+}
+
+func outcomeOf(receipt core.Receipt, err error) core.Outcome {
+	if err != nil {
+		return metrics.OutcomeFailed
+	}
+	return receipt.Outcome
 }
 
 // statusOf is 202 for what was taken in and 200 for what had been taken in before.

@@ -4,101 +4,25 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"log/slog"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/fakeforge"
-	fakegithub "github.com/scanhook/scanhook/internal/fakeforge/github"
-	fakegitlab "github.com/scanhook/scanhook/internal/fakeforge/gitlab"
-	"github.com/scanhook/scanhook/internal/httpx"
-	"github.com/scanhook/scanhook/platforms"
-	"github.com/scanhook/scanhook/platforms/github"
-	"github.com/scanhook/scanhook/platforms/gitlab"
 	"github.com/scanhook/scanhook/store"
 	"github.com/scanhook/scanhook/store/storetest"
 	"github.com/scanhook/scanhook/webhooks"
-)
-
-const secret = "a secret of the tests"
-
-// fakeForges make the platforms' other side.
-var fakeForges = map[string]func(fakeforge.Config) *fakeforge.Server{"github": fakegithub.New, "gitlab": fakegitlab.New}
-
-// senders sign what the receivers below verify.
-var senders = map[string]*fakeforge.Server{
-	"github": fakegithub.New(fakeforge.Config{Secret: secret}),
-	"gitlab": fakegitlab.New(fakeforge.Config{Secret: secret}),
-}
-
-func newSet(t testing.TB) platforms.Set {
-	t.Helper()
-	hub, err := github.New(platforms.Config{Name: "github", WebhookSecrets: []string{"", secret}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	lab, err := gitlab.New(platforms.Config{Name: "gitlab", WebhookSecrets: []string{secret}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	off, err := github.New(platforms.Config{Name: "off", WebhookSecrets: []string{""}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return platforms.Set{"github": hub, "gitlab": lab, "off": off}
-}
-
-func serve(t testing.TB, s *store.Store) http.Handler {
-	t.Helper()
-	router := httpx.NewRouter(slog.New(slog.DiscardHandler))
-	webhooks.New(webhooks.Config{Platforms: newSet(t), Store: s, Log: slog.New(slog.DiscardHandler)}).Register(router)
-	return router
-}
-
-// answer is what a platform gets.
-type answer struct {
-	Status  int
-	Outcome core.Outcome
-	Scan    string
-	Reason  string
-	Detail  string // of a problem document
-	header  http.Header
-}
-
-func send(t testing.TB, handler http.Handler, path string, header http.Header, body []byte) answer {
-	t.Helper()
-	request := httptest.NewRequest(http.MethodPost, path, bytes.NewReader(body))
-	request.Header = header
-	recorder := httptest.NewRecorder()
-	handler.ServeHTTP(recorder, request)
-	got := answer{Status: recorder.Code, header: recorder.Header()}
-	if err := json.Unmarshal(recorder.Body.Bytes(), &got); err != nil {
-		t.Fatalf("answer %d is no JSON: %s", recorder.Code, recorder.Body)
-	}
-	return got
-}
-
-func seal(t testing.TB, platform, event, body string) fakeforge.Delivery {
-	t.Helper()
-	delivery, err := senders[platform].Seal(event, []byte(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return delivery
-}
-
-const pushBody = `{"ref":"refs/heads/main","before":"` + zeros + `","after":"` + head + `","created":true,
-	"head_commit":{"id":"` + head + `"},"commits":[{"id":"` + head + `","added":["a.go"]}],
-	"repository":{"id":7,"full_name":"acme/shop","html_url":"https://github.com/acme/shop","default_branch":"main"}}`
-
-const (
-	zeros = "0000000000000000000000000000000000000000"
-	head  = "1234567890123456789012345678901234567890"
 )
 
 // Names are taken as platforms take them: without regard to case, and with any dots that are not a path's own.
@@ -238,5 +162,292 @@ func TestReceiveRecordedPayloads(t *testing.T) {
 		case got.Status != http.StatusAccepted && got.Status != http.StatusOK:
 			t.Errorf("%s: %+v, want 2xx", w.Path, got)
 		}
+	}
+}
+
+// Whoever cannot even claim to be a platform must not make us hold 25 MB.
+func TestBodyWithoutProofIsNotRead(t *testing.T) {
+	t.Parallel()
+	handler := serve(t, storetest.Open(t, store.Config{}))
+	for path, header := range map[string]http.Header{
+		"/webhooks/github": {"X-Github-Event": {"push"}, "X-Hub-Signature": {"sha1=00"}, "X-Hub-Signature-256": {"sha256="}},
+		"/webhooks/gitlab": {"X-Gitlab-Event": {"Push Hook"}},
+	} {
+		request := httptest.NewRequest(http.MethodPost, path, untouchable{t})
+		request.Header = header
+		recorder := httptest.NewRecorder()
+		handler.ServeHTTP(recorder, request)
+		if recorder.Code != http.StatusUnauthorized {
+			t.Errorf("%s: %d %s", path, recorder.Code, recorder.Body)
+		}
+	}
+}
+
+// Calls that cannot be verified get no time either: connections are few.
+func TestStrangersWhoStallAreHungUpOn(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(serveScoped(t, storetest.Open(t, store.Config{}), nil))
+	t.Cleanup(server.Close)
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
+	_, _ = io.WriteString(conn, "POST /webhooks/github HTTP/1.1\r\nHost: x\r\nX-GitHub-Event: push\r\nContent-Length: 9\r\n\r\n{")
+	answer, err := io.ReadAll(conn)
+	if err != nil || len(answer) < 12 || string(answer[9:12]) != "401" {
+		t.Errorf("answer %q, %v, want 401 and the end", answer, err)
+	}
+}
+
+func TestReceiveWhileTheDatabaseIsAway(t *testing.T) {
+	t.Parallel()
+	database, err := url.Parse(storetest.PostgresURL(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWire(t, database.Host)
+	database.Host = w.Addr().String()
+	s, err := store.Open(t.Context(), store.Config{
+		URL: database.String(), Policies: core.Policies{{Match: "**", Policy: storetest.Policy}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	handler := serve(t, s)
+	push := seal(t, "github", "push", pushBody)
+	w.set(true)
+	for range 10 {
+		got := send(t, handler, "/webhooks/github", push.Header, push.Body)
+		if got.Status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" || got.Detail == "" {
+			t.Fatalf("while it is away: %+v, Retry-After %q, want 503", got, got.header.Get("Retry-After"))
+		}
+	}
+	w.set(false)
+	if got := send(t, handler, "/webhooks/github", push.Header, push.Body); got.Outcome != core.ScanCreated {
+		t.Errorf("when it is back: %+v, want scan_created", got)
+	}
+}
+
+// What a payload may hold is up to people who name branches and projects: whatever they think of, it is never our
+// failure.
+func TestReceiveHostileText(t *testing.T) {
+	t.Parallel()
+	texts := map[string]string{
+		"nul":           "a\x00b",
+		"invalid utf-8": "a\xff\xfeb",
+		"rtl":           "a\u202eb",
+		"quotes":        `a'"; DROP TABLE scans; --`,
+		"long":          strings.Repeat("x", 5000),
+		"very long":     strings.Repeat("é", 1<<20),
+		"newline":       "a\r\nb",
+		"dots":          "../../etc/passwd",
+		"emoji":         "\U0001F41B",
+		"placeholder":   ":name ? $1 %s",
+	}
+	bodies := map[string]string{
+		"branch":         `{"ref":"refs/heads/"+T,"before":Z,"after":S,"repository":{"id":7,"full_name":"acme/shop"},"commits":[]}`,
+		"default branch": `{"ref":"refs/heads/main","before":Z,"after":S,"repository":{"id":7,"full_name":"acme/shop","default_branch":T}}`,
+		"project":        `{"ref":"refs/heads/main","before":Z,"after":S,"repository":{"id":7,"full_name":"acme/"+T}}`,
+		"url":            `{"ref":"refs/heads/main","before":Z,"after":S,"repository":{"id":7,"full_name":"acme/shop","html_url":"https://x/"+T}}`,
+		"files":          `{"ref":"refs/heads/main","before":Z,"after":S,"repository":{"id":7,"full_name":"acme/shop"},"commits":[{"id":S,"added":[T,T]}]}`,
+		"before":         `{"ref":"refs/heads/main","before":T,"after":S,"repository":{"id":7,"full_name":"acme/shop"}}`,
+		"id":             `{"ref":"refs/heads/main","before":Z,"after":S,"repository":{"id":T,"full_name":"acme/shop"}}`,
+	}
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		handler := serve(t, e.Open(t, store.Config{Policies: core.Policies{{Match: "**", Policy: storetest.Policy}}}))
+		n := 0
+		for where, template := range bodies {
+			for what, text := range texts {
+				n++
+				body := fill(t, template, text, fmt.Sprintf("%040x", n+1))
+				delivery := seal(t, "github", "push", body)
+				if got := send(t, handler, "/webhooks/github", delivery.Header, delivery.Body); got.Status >= 500 {
+					t.Errorf("%s in %s: %+v", what, where, got)
+				}
+			}
+		}
+	})
+}
+
+// Numbers, times and texts of pipelines are as hostile as those of pushes.
+func TestReceiveHostilePipelines(t *testing.T) {
+	t.Parallel()
+	odd := []string{
+		"-1", "0", "1.5", "1e400", "2147483648", "9223372036854775807", "9223372036854775808", "null", "[]", `"x"`, `"\u0000"`,
+		"\"\xff\"", `"\ud800"`, `"9999-12-31T23:59:59Z"`, `"0001-01-01T00:00:00Z"`, `"+10000-01-01T00:00:00Z"`, "253402300800",
+		`"` + strings.Repeat("\U00020000\U00020001\U0002a123", 500) + `"`,
+	}
+	calls := []struct{ platform, event, body string }{
+		{"github", "workflow_run", `{"action":"completed","workflow_run":{"id":7,"run_attempt":1,"name":"CI","event":"push",` +
+			`"head_branch":"main","head_sha":"SHA","status":"completed","conclusion":"success",` +
+			`"created_at":"2026-01-01T00:00:00Z","run_started_at":"2026-01-01T00:00:10Z","updated_at":"2026-01-01T00:01:00Z"},` +
+			`"repository":{"id":7,"full_name":"acme/shop","default_branch":"main"}}`},
+		{"gitlab", "Pipeline Hook", `{"object_kind":"pipeline","object_attributes":{"id":9,"ref":"main","sha":"SHA","source":"push",` +
+			`"status":"success","duration":60,"queued_duration":2,"name":"CI","created_at":"2026-01-01 00:00:00 UTC",` +
+			`"finished_at":"2026-01-01 00:01:00 UTC"},"project":{"id":7,"path_with_namespace":"acme/shop"},` +
+			`"builds":[{"artifacts_file":{"size":5}}]}`},
+		{"github", "status", `{"id":9,"sha":"SHA","context":"scanhook","state":"success","description":"x",` +
+			`"repository":{"id":7,"full_name":"acme/shop"}}`},
+	}
+	value := regexp.MustCompile(`:("[^"{}]*"|[0-9]+)`)
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		handler := serve(t, e.Open(t, store.Config{}))
+		n := 0
+		for _, call := range calls {
+			for _, at := range value.FindAllStringIndex(call.body, -1) {
+				for _, text := range odd {
+					n++
+					body := call.body[:at[0]] + ":" + text + call.body[at[1]:]
+					delivery := seal(t, call.platform, call.event, strings.ReplaceAll(body, "SHA", fmt.Sprintf("%040x", n+1)))
+					if got := send(t, handler, "/webhooks/"+call.platform, delivery.Header, delivery.Body); got.Status >= 500 {
+						t.Errorf("%s %s with %.40s behind %s: %+v", call.platform, call.event, text, call.body[at[0]-12:at[0]], got)
+					}
+				}
+			}
+		}
+	})
+}
+
+// runFacts are what a script read from a recorded payload, and what a row must say.
+type runFacts struct {
+	Project    string   `json:"project"`
+	RepoURL    string   `json:"repo_url"`
+	Branch     string   `json:"branch"`
+	Tag        string   `json:"tag"`
+	CommitSHA  string   `json:"commit_sha"`
+	Duration   *float64 `json:"duration_seconds"`
+	PipelineID int64    `json:"pipeline_id"`
+	Artifact   *int64   `json:"artifact_bytes"`
+	Status     string   `json:"status"`
+	Conclusion string   `json:"conclusion"`
+	Source     string   `json:"source"`
+}
+
+// Every recorded pipeline becomes a row that says what the payload says, on a scan that the pipeline itself made.
+func TestRecordedPipelinesBecomeRows(t *testing.T) {
+	t.Parallel()
+	root := filepath.Join("..", "..", "shared", "testdata")
+	manifest, err := os.ReadFile(filepath.Join(root, "manifest.json"))
+	if err != nil {
+		t.Skip("no recorded payloads beside this checkout")
+	}
+	var recorded struct {
+		Webhooks []struct {
+			Path, Platform, Event, Kind string
+			Facts                       runFacts
+		}
+	}
+	if err := json.Unmarshal(manifest, &recorded); err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range recorded.Webhooks {
+		if w.Kind != "pipeline" {
+			continue
+		}
+		t.Run(w.Path, func(t *testing.T) {
+			t.Parallel()
+			body, err := os.ReadFile(filepath.Join(root, w.Path))
+			if err != nil {
+				t.Fatal(err)
+			}
+			policy := storetest.Policy
+			policy.Tags = []string{"**"}
+			s := storetest.Open(t, store.Config{Policies: core.Policies{{Match: "**", Policy: policy}}})
+			delivery := seal(t, w.Platform, w.Event, string(body))
+			got := send(t, serve(t, s), "/webhooks/"+w.Platform, delivery.Header, delivery.Body)
+			if got.Status != http.StatusAccepted || got.Outcome != core.PipelineRecorded {
+				t.Fatalf("answer = %+v", got)
+			}
+			w.Facts.check(t, s, w.Platform, got.Scan)
+		})
+	}
+}
+
+func (want runFacts) check(t *testing.T, s *store.Store, platform, reference string) {
+	t.Helper()
+	scan, err := s.GetScan(t.Context(), reference)
+	if err != nil {
+		t.Fatal(err)
+	}
+	runs, err := s.ListMetrics(t.Context(), store.MetricFilter{Platform: platform, Project: want.Project, Limit: 2})
+	if err != nil || len(runs) != 1 {
+		t.Fatalf("%d runs, %v", len(runs), err)
+	}
+	run := runs[0]
+	got := runFacts{
+		Project: run.ProjectName, RepoURL: scan.RepoURL, Branch: scan.Branch, CommitSHA: run.CommitSHA,
+		Duration: run.BuildDurationSeconds, PipelineID: run.PipelineID, Artifact: run.ArtifactSizeBytes,
+		Status: run.Status, Source: run.Source,
+	}
+	want.Branch += want.Tag
+	if want.Conclusion != "" && want.Status == "completed" {
+		want.Status = want.Conclusion
+	}
+	want.Tag, want.Conclusion = "", ""
+	if want.Duration != nil {
+		*want.Duration = max(*want.Duration, 0) // times in the wrong order tell no duration below zero
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("facts (-want +got):\n%s", diff)
+	}
+}
+
+const pipelineBody = `{"object_kind":"pipeline","object_attributes":{"id":31,"ref":"main","tag":false,
+	"sha":"` + head + `","source":"SOURCE","status":"success",
+	"created_at":"2026-11-23 12:00:00 UTC","finished_at":"2026-11-23 12:01:00 UTC",
+	"duration":60.5,"queued_duration":null,"variables":[{"key":"DEPLOY_TOKEN","value":"swordfish-4711"}]},
+	"project":{"id":7,"path_with_namespace":"acme/shop","web_url":"https://gitlab.com/acme/shop","default_branch":"main"},
+	"builds":[{"id":1,"artifacts_file":{"filename":null,"size":null}},
+		{"id":2,"artifacts_file":{"filename":"a.zip","size":12}}]}`
+
+// A pipeline's variables may be secrets: nothing of them is kept, whatever kind of hook brings them.
+func TestPipelineVariablesAreNotKept(t *testing.T) {
+	t.Parallel()
+	for _, event := range []string{"Pipeline Hook", "System Hook"} {
+		t.Run(event, func(t *testing.T) {
+			t.Parallel()
+			url := storetest.SQLiteURL(t)
+			s, err := store.Open(t.Context(), store.Config{
+				URL: url, Policies: core.Policies{{Match: "**", Policy: storetest.Policy}},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			delivery := seal(t, "gitlab", event, strings.ReplaceAll(pipelineBody, "SOURCE", "push"))
+			got := send(t, serve(t, s), "/webhooks/gitlab", delivery.Header, delivery.Body)
+			if got.Outcome != core.PipelineRecorded {
+				t.Errorf("answer = %+v", got)
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			files, err := filepath.Glob(strings.TrimPrefix(url, "sqlite:") + "*")
+			if err != nil || len(files) == 0 {
+				t.Fatalf("no database at %s: %v", url, err)
+			}
+			for _, file := range files {
+				content, err := os.ReadFile(file)
+				if err != nil || bytes.Contains(content, []byte("swordfish")) || bytes.Contains(content, []byte("DEPLOY_TOKEN")) {
+					t.Errorf("%s holds the pipeline's variables (%v)", file, err)
+				}
+			}
+		})
+	}
+}
+
+// The statuses that we post come back as pipelines of the source external.
+func TestExternalPipelinesAreIgnored(t *testing.T) {
+	t.Parallel()
+	s := storetest.Open(t, store.Config{})
+	delivery := seal(t, "gitlab", "Pipeline Hook", strings.ReplaceAll(pipelineBody, "SOURCE", "external"))
+	got := send(t, serve(t, s), "/webhooks/gitlab", delivery.Header, delivery.Body)
+	if got.Status != http.StatusAccepted || got.Outcome != core.OutcomeIgnored {
+		t.Errorf("answer = %+v", got)
+	}
+	if scans, err := s.ListScans(t.Context(), store.ScanFilter{Limit: 1}); err != nil || len(scans) > 0 {
+		t.Errorf("%d scans, %v", len(scans), err)
 	}
 }

@@ -115,7 +115,7 @@ func newHandler(
 	}
 	webhooks.New(webhooks.Config{Platforms: set, Store: db, Meter: monitor.meter, Log: log}).Register(router)
 	api.New(api.Config{
-		Store: db, Platforms: set, Tokens: tokensOf(cfg), Version: buildVersion(), Report: monitor.health.Lines,
+		Store: db, Platforms: set, Tokens: tokensOf(cfg), Version: buildVersion(), Report: monitor.health.Report,
 		Throttle: throttle, Log: log,
 	}).Register(router)
 	if cfg.Server.MetricsListen == "" {

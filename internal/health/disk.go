@@ -6,20 +6,23 @@ import (
 	"slices"
 )
 
-// Space is what is left where a directory lies.
+// fewOfDisk: less than one byte or file in so many is little free space.
+const fewOfDisk = 20
+
+// Space is the free space of the file system that a directory is in.
 type Space struct {
 	Free, Total           uint64 // bytes; Free is what may be written without being root
 	FreeFiles, TotalFiles uint64 // inodes; both 0 where the file system has no fixed number
 }
 
-// disk is the space where a directory lies.
+// disk is the free space for one use.
 type disk struct {
 	Space
-	use string // what the directory is for
+	use string // of the directory
 	err error
 }
 
-// spaceOf asks for the space of directories by what they are for.
+// spaceOf asks for the space of directories by their use.
 func spaceOf(directories map[string]string) (disks []disk) {
 	for _, use := range slices.Sorted(maps.Keys(directories)) {
 		d := disk{use: use}
@@ -29,13 +32,13 @@ func spaceOf(directories map[string]string) (disks []disk) {
 	return disks
 }
 
-// IsLow tells whether little is left: less than one byte, or one file, in twenty.
+// IsLow tells whether little space is left, or room for few files.
 func (s Space) IsLow() bool {
 	return s.Free < s.Total/fewOfDisk || s.FreeFiles < s.TotalFiles/fewOfDisk
 }
 
-// files says how many files there is room for, where that is little.
-func (s Space) files() string {
+// fewFiles says how many more files fit, if they are few.
+func (s Space) fewFiles() string {
 	if s.FreeFiles >= s.TotalFiles/fewOfDisk {
 		return ""
 	}

@@ -3,4 +3,4 @@ package health
 import "context"
 
 // Once is a round of Run, for tests.
-func (h *Health) Once(ctx context.Context) (bool, error) { return h.once(ctx) }
+func (h *Health) Once(ctx context.Context) (bool, error) { return h.judge(ctx) }

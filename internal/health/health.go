@@ -1,9 +1,8 @@
-// Package health sees to it that somebody notices when something stops flowing: it watches for webhooks that have
-// fallen silent, and tells Prometheus and people (GET /readyz?verbose) how every hop from the push to the commit status
-// is.
+// Package health makes sure that somebody notices when something stops: it watches for webhooks that have fallen silent,
+// and reports to Prometheus and to people (GET /readyz?verbose) the state of every hop from the push to the commit status.
 //
-// Nothing here can hurt what it watches: the database is asked a few indexed questions, at most once in some seconds
-// however many ask, and never for long.
+// The watching costs little: the database gets a few indexed queries, at most once in some seconds however many ask, and
+// each has a deadline.
 package health
 
 import (
@@ -22,41 +21,41 @@ type Config struct {
 	Store     *store.Store
 	Platforms []Platform
 	Scanners  []string          // by name; jobs of others are counted together
-	Disks     map[string]string // directories by what they are for, whose free space is told
+	Disks     map[string]string // directories by their use, whose free space is reported
 	Log       *slog.Logger
 	Now       func() time.Time // time.Now when nil
-	Patience  time.Duration    // the database may take so long for all questions together; 2 seconds when 0
+	Timeout   time.Duration    // of the database for all queries together; 2 seconds when 0
 
-	Fault    func() error                    // why no job can start here, nil while jobs do; may be nil where none ever does
-	Pause    func(platform string) time.Time // until when a platform wants to be left alone; zero when it does not
+	Fault    func() error                    // why no job can start here, nil while jobs can; the function is nil where none ever does
+	Pause    func(platform string) time.Time // until when a platform wants no calls; zero when it does not
 	LastPost func(platform string) time.Time // when this process last posted a status; zero for never
 }
 
-// Platform is what the configuration says of a Git platform.
+// Platform is what the configuration says about a Git platform.
 type Platform struct {
 	Name   string
 	Listen bool // it has a secret to verify calls with
 	Posts  bool // it has a credential to post commit statuses with
 }
 
-// Health knows how everything is.
+// Health knows the state of every hop.
 type Health struct {
 	Config
-	hooks atomic.Pointer[[]liveness.Health] // nil until they were judged for the first time
-	after int64                             // the last delivery that was listened to
-	tried time.Time                         // to write
-	full  bool                              // what the log was told of it
+	hooks      atomic.Pointer[[]liveness.Health] // nil until they are judged for the first time
+	after      int64                             // the last delivery that was counted
+	probed     time.Time                         // when the database was last tried to write
+	unwritable bool                              // the log says that it cannot
 
-	reading sync.Mutex // held while the flow is read, so that all who ask share one answer
+	reading sync.Mutex // held while the database is read, so that concurrent callers share one answer
 	latest  snapshot
 }
 
-// New returns a Health; Run makes it listen for silence.
+// New returns a Health; Run keeps it up to date.
 func New(cfg Config) *Health {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	cfg.Patience = cmp.Or(cfg.Patience, 2*time.Second)
+	cfg.Timeout = cmp.Or(cfg.Timeout, 2*time.Second)
 	never := func(string) time.Time { return time.Time{} }
 	if cfg.Pause == nil {
 		cfg.Pause = never
@@ -65,4 +64,20 @@ func New(cfg Config) *Health {
 		cfg.LastPost = never
 	}
 	return &Health{Config: cfg}
+}
+
+// pause is how long a platform still wants no calls; not positive when it does not.
+func (h *Health) pause(platform string) time.Duration { return h.Pause(platform).Sub(h.Now()) }
+
+// other stands for platforms and scanners in the database that are no longer configured.
+const other = "other"
+
+// nameOf is the name of a configured platform, or other.
+func (h *Health) nameOf(platform string) string {
+	for _, configured := range h.Platforms {
+		if configured.Name == platform {
+			return platform
+		}
+	}
+	return other
 }

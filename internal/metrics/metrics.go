@@ -1,8 +1,8 @@
-// Package metrics counts what happens, for Prometheus to fetch. Rooms are handed a Meter and tell it what they did in
-// their own words; a nil Meter counts nothing.
+// Package metrics counts what happens, for Prometheus to fetch. Other packages get a Meter and call the method for what
+// they did; a nil Meter counts nothing.
 //
-// Labels come from the configuration, from the code or from fixed lists, never from a request: whoever calls Scanhook
-// cannot make it keep more series.
+// Labels come from the configuration, from the code or from fixed lists, never from a request, so that no client can
+// create series.
 package metrics
 
 import (
@@ -28,11 +28,11 @@ type Meter struct {
 	posts    posts
 }
 
-// New returns a meter with the process's and the Go runtime's own measures. Version is that of Scanhook.
+// New returns a meter with the metrics of the process and of the Go runtime. Version is that of Scanhook.
 func New(version string) *Meter {
 	registry := prometheus.NewRegistry()
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "scanhook_build_info", Help: "Always 1; the labels tell what is running.",
+		Name: "scanhook_build_info", Help: "Always 1; the labels name what is running.",
 		ConstLabels: prometheus.Labels{"version": version, "go": runtime.Version()},
 	})
 	build.Set(1)
@@ -45,10 +45,10 @@ func New(version string) *Meter {
 	}
 }
 
-// Add has a collector asked at each scrape. Collectors with the same measures cannot be added twice.
+// Add adds a collector to each scrape. Two collectors with the same metrics cannot be added.
 func (m *Meter) Add(collector prometheus.Collector) error { return m.registry.Register(collector) }
 
-// Handler answers scrapes, in the text format and in what else the scraper understands.
+// Handler answers scrapes, in the text format or in another one that the scraper prefers.
 func (m *Meter) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
 		MaxRequestsInFlight: scrapesAtOnce, Timeout: scrapeTimeout, ErrorHandling: promhttp.ContinueOnError,

@@ -8,7 +8,7 @@ import (
 	"github.com/scanhook/scanhook/core"
 )
 
-// waits are from seconds to a day: a scan that waits for CI takes long.
+// waits are from seconds to a day, because a scan that waits for CI takes long.
 var waits = []float64{1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 4 * 3600, 24 * 3600}
 
 type posts struct {
@@ -20,13 +20,13 @@ func newPosts(registry *prometheus.Registry) posts {
 	return posts{
 		attempts: counter(registry, "status_posts_total", "Attempts to post a commit status, by how they ended.",
 			"platform", "outcome"),
-		states: counter(registry, "statuses_posted_total", "Commit statuses that the platform has taken.",
+		states: counter(registry, "statuses_posted_total", "Commit statuses that the platform has accepted.",
 			"platform", "state"),
 		pauses: counter(registry, "platform_rate_limits_total", "Times that a platform asked for a pause.", "platform"),
 		paused: counter(registry, "platform_rate_limit_seconds_total",
-			"Seconds that a platform has asked to be left alone.", "platform"),
+			"Seconds of pause that a platform has asked for.", "platform"),
 		waits: histogram(registry, "push_to_status_seconds",
-			"Time from taking in a push to the platform's having its first final status.", waits, "platform"),
+			"Time from receiving a push to posting its first final status.", waits, "platform"),
 	}
 }
 
@@ -40,7 +40,7 @@ const (
 	TooEarly      PostOutcome = "too_early"
 	UnknownCommit PostOutcome = "unknown_commit"
 	NoToken       PostOutcome = "no_token"
-	Denied        PostOutcome = "denied" // the token may not
+	Denied        PostOutcome = "denied" // the token lacks the permission
 	PostFailed    PostOutcome = "failed"
 	GivenUp       PostOutcome = "given_up"
 )
@@ -56,7 +56,7 @@ func (m *Meter) TriedToPost(status core.Status, outcome PostOutcome) {
 	}
 }
 
-// Paused counts that a platform wants to be left alone for a while.
+// Paused counts that a platform wants no calls for a while.
 func (m *Meter) Paused(platform string, pause time.Duration) {
 	if m != nil {
 		m.posts.pauses.WithLabelValues(platform).Inc()
@@ -64,7 +64,7 @@ func (m *Meter) Paused(platform string, pause time.Duration) {
 	}
 }
 
-// FirstFinal tells how long a commit waited for its first final status.
+// FirstFinal records how long a commit waited for its first final status.
 func (m *Meter) FirstFinal(platform string, wait time.Duration) {
 	if m != nil {
 		m.posts.waits.WithLabelValues(platform).Observe(wait.Seconds())

@@ -29,7 +29,7 @@ func newRequests(registry *prometheus.Registry) requests {
 	return requests{
 		answered: counter(registry, "http_requests_total", "Requests answered.", "method", "route", "code"),
 		durations: histogram(registry, "http_request_duration_seconds",
-			"Time from a request's headers to the end of its answer; streams of live pages are left out.", durations,
+			"Time from a request's headers to the end of its answer; event streams are left out.", durations,
 			"method", "route"),
 		sizes: histogram(registry, "http_request_body_bytes",
 			"Bytes on the wire of the bodies that were read: webhook calls, uploaded reports.", sizes, "method", "route"),
@@ -38,14 +38,14 @@ func newRequests(registry *prometheus.Registry) requests {
 	}
 }
 
-// Request is one that was answered.
+// Request is a request that was answered.
 type Request struct {
 	Method   string
-	Route    string // as it was registered, with its parameters' names; empty for what leads nowhere
+	Route    string // as it was registered, with its parameters' names; empty for unknown paths
 	Code     int
 	Took     time.Duration
 	Body     int64 // bytes read
-	Streamed bool  // the answer went on as long as its reader wished
+	Streamed bool  // the client decided when the answer ended
 }
 
 // Answered counts a request.
@@ -66,21 +66,21 @@ func (m *Meter) Answered(r Request) {
 	}
 }
 
-// Bodies counts requests with a body that began, or with a negative number ended.
+// Bodies counts requests with a body that began, or that ended if n is negative.
 func (m *Meter) Bodies(n int) {
 	if m != nil {
 		m.requests.inFlight.Add(float64(n))
 	}
 }
 
-// Arriving counts bytes of bodies that have arrived, or with a negative number were done with.
+// Arriving counts bytes of bodies that have arrived, or whose request has ended if the number is negative.
 func (m *Meter) Arriving(bytes int64) {
 	if m != nil {
 		m.requests.arrived.Add(float64(bytes))
 	}
 }
 
-// known keeps callers from inventing methods.
+// known replaces methods that clients have invented.
 func known(method string) string {
 	if slices.Contains([]string{
 		http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,

@@ -6,10 +6,10 @@ import (
 	"github.com/scanhook/scanhook/core"
 )
 
-// What became of a call beside core's outcomes.
+// Outcomes of a call besides those of core.
 const (
 	OutcomeInvalid core.Outcome = "invalid" // authentic, but not what its event header says
-	OutcomeFailed  core.Outcome = "failed"  // not stored; the platform was told to come again
+	OutcomeFailed  core.Outcome = "failed"  // not stored; the platform was asked to send it again
 )
 
 type webhooks struct{ deliveries, refused *prometheus.CounterVec }
@@ -17,7 +17,7 @@ type webhooks struct{ deliveries, refused *prometheus.CounterVec }
 func newWebhooks(registry *prometheus.Registry) webhooks {
 	return webhooks{
 		deliveries: counter(registry, "webhook_deliveries_total",
-			"Webhook calls with a valid signature, by what became of them.", "platform", "event", "outcome"),
+			"Webhook calls with a valid signature, by outcome.", "platform", "event", "outcome"),
 		refused: counter(registry, "webhook_refused_total", "Webhook calls with a wrong signature or none.", "platform"),
 	}
 }

@@ -12,11 +12,11 @@ import (
 	"github.com/scanhook/scanhook/internal/metrics"
 )
 
-// Observe counts requests and the bodies that arrive with them. It stands before all other handlers.
+// Observe counts requests and the bytes of their bodies. It must be the first handler.
 func Observe(meter *metrics.Meter) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		start := time.Now()
-		body := observe(c.Request, meter)
+		body := countBody(c.Request, meter)
 		defer body.done()
 		c.Next()
 		meter.Answered(metrics.Request{
@@ -26,7 +26,7 @@ func Observe(meter *metrics.Meter) gin.HandlerFunc {
 	}
 }
 
-// countedBody counts what is read of a request's body.
+// countedBody counts the bytes that are read of a request's body.
 type countedBody struct {
 	io.ReadCloser
 	meter   *metrics.Meter
@@ -34,7 +34,7 @@ type countedBody struct {
 	present bool
 }
 
-func observe(request *http.Request, meter *metrics.Meter) *countedBody {
+func countBody(request *http.Request, meter *metrics.Meter) *countedBody {
 	body := &countedBody{ReadCloser: request.Body, meter: meter, present: request.Body != nil && request.Body != http.NoBody}
 	if body.present {
 		meter.Bodies(1)

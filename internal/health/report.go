@@ -10,49 +10,48 @@ import (
 	"github.com/scanhook/scanhook/core"
 )
 
-// The words that lines begin with.
+// The states that lines begin with.
 const (
-	wordOK   = "ok"
-	wordWarn = "warn"
-	wordOff  = "off"
+	stateOK   = "ok"
+	stateWarn = "warn"
+	stateOff  = "off"
 )
 
 const (
-	longWait  = 10 * time.Minute // after which something that should be on its way stands still
-	oldList   = 72 * time.Hour   // EPSS is made anew every day
-	longPause = 5 * time.Second  // longer than a pace that we keep by ourselves
-	fewOfDisk = 20               // less than one in so many bytes free is little
+	longWait  = 10 * time.Minute // after which a status that should be posted is stuck
+	oldList   = 72 * time.Hour   // EPSS is published every day
+	longPause = 5 * time.Second  // longer than the pace of our own calls
 )
 
-// page is text, a line for each hop.
-type page struct {
+// report is text with a line for each hop.
+type report struct {
 	text strings.Builder
 	now  time.Time
 }
 
-// line writes one in which what is wrong begins with warn.
-func (p *page) line(fine bool, hop, format string, args ...any) {
-	word := wordOK
+// line writes a line that begins with ok or warn.
+func (p *report) line(fine bool, hop, format string, args ...any) {
+	state := stateOK
 	if !fine {
-		word = wordWarn
+		state = stateWarn
 	}
-	p.say(word, hop, format, args...)
+	p.write(state, hop, format, args...)
 }
 
-func (p *page) say(word, hop, format string, args ...any) {
-	fmt.Fprintf(&p.text, "%-4s  %s: %s\n", word, hop, fmt.Sprintf(format, args...))
+func (p *report) write(state, hop, format string, args ...any) {
+	fmt.Fprintf(&p.text, "%-4s  %s: %s\n", state, hop, fmt.Sprintf(format, args...))
 }
 
-// since is how long ago something was, for people.
-func (p *page) since(then time.Time) string {
+// since is how long ago something was.
+func (p *report) since(then time.Time) string {
 	if then.IsZero() {
 		return "never"
 	}
-	return lasting(p.now.Sub(then)) + " ago"
+	return rounded(p.now.Sub(then)) + " ago"
 }
 
-// lasting cuts a time to what people want to know.
-func lasting(d time.Duration) string {
+// rounded is a duration without the digits that people do not need.
+func rounded(d time.Duration) string {
 	switch {
 	case d >= 48*time.Hour:
 		return fmt.Sprintf("%d days", d/(24*time.Hour))
@@ -64,11 +63,11 @@ func lasting(d time.Duration) string {
 	return d.Truncate(100 * time.Microsecond).String()
 }
 
-// Lines tells how each hop from the push to the commit status is, a line each. It is shown to whoever asks: it holds
-// counts and the names of platforms, and no names of projects.
-func (h *Health) Lines(ctx context.Context) string {
-	s := h.look(ctx)
-	p := &page{now: h.Now()}
+// Report is the state of each hop from the push to the commit status, a line each. Everybody can read it: it has counts and
+// the names of platforms, and no names of projects.
+func (h *Health) Report(ctx context.Context) string {
+	s := h.snapshot(ctx)
+	p := &report{now: h.Now()}
 	h.databaseLines(p, s)
 	if h.Fault != nil {
 		h.machineLine(p)
@@ -82,30 +81,30 @@ func (h *Health) Lines(ctx context.Context) string {
 			p.line(false, "disk "+d.use, "cannot be looked at")
 			continue
 		}
-		p.line(!d.IsLow(), "disk "+d.use, "%s of %s free%s", gibibytes(d.Free), gibibytes(d.Total), d.files())
+		p.line(!d.IsLow(), "disk "+d.use, "%s of %s free%s", gibibytes(d.Free), gibibytes(d.Total), d.fewFiles())
 	}
 	return p.text.String()
 }
 
 func gibibytes(n uint64) string { return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30)) }
 
-func (h *Health) databaseLines(p *page, s snapshot) {
+func (h *Health) databaseLines(p *report, s snapshot) {
 	switch {
 	case !s.answers():
-		p.line(false, "database", "does not answer; the log of the loops that fail tells why")
+		p.line(false, "database", "does not answer; see the log of the loops that fail")
 		return
 	case s.err != nil:
-		p.line(false, "database", "answers in %s, but is too slow for more", lasting(s.flow.Ping))
+		p.line(false, "database", "answers in %s, but is too slow for more", rounded(s.flow.Ping))
 		return
 	}
-	p.line(true, "database", "answers in %s", lasting(s.flow.Ping))
+	p.line(true, "database", "answers in %s", rounded(s.flow.Ping))
 	p.line(true, "migrations", "%d applied", s.flow.Schema)
 	if s.full {
-		p.line(false, "intake", "the database answers but cannot write; is its disk full? The log tells more")
+		p.line(false, "intake", "the database answers but cannot write; is its disk full? See the log")
 	} else {
 		p.line(s.queue == 0, "intake", "%d deliveries wait for the database", s.queue)
 	}
-	var pending, running pile
+	var pending, running backlog
 	for _, jobs := range s.flow.Jobs {
 		if jobs.State == core.JobPending {
 			pending = pending.with(jobs.Count, jobs.Since)
@@ -116,7 +115,7 @@ func (h *Health) databaseLines(p *page, s snapshot) {
 	p.line(true, "jobs", "%d pending%s, %d running%s", pending.count, p.oldest(pending), running.count, p.oldest(running))
 	for _, due := range s.flow.Statuses {
 		late := p.now.Sub(due.Since) > longWait
-		p.line(!late, "statuses on "+h.nameOf(due.Platform), "%d to post%s", due.Count, p.oldest(pile{due.Count, due.Since}))
+		p.line(!late, "statuses on "+h.nameOf(due.Platform), "%d to post%s", due.Count, p.oldest(backlog{due.Count, due.Since}))
 	}
 	for _, lost := range s.flow.GivenUp {
 		p.line(false, "statuses on "+h.nameOf(lost.Platform), "%d refused for good in the last day, the first %s;"+
@@ -130,7 +129,7 @@ func (h *Health) databaseLines(p *page, s snapshot) {
 			core.Plural(trouble.Count, "project"))
 	}
 	for _, hooks := range s.flow.ToMend {
-		p.line(false, "broken webhooks of "+h.nameOf(hooks.Platform), "%d to mend; scanhook check names them", hooks.Count)
+		p.line(false, "broken webhooks of "+h.nameOf(hooks.Platform), "%d need repair; scanhook check names them", hooks.Count)
 	}
 	for _, list := range s.flow.Lists {
 		edition := editionOf(list)
@@ -139,8 +138,8 @@ func (h *Health) databaseLines(p *page, s snapshot) {
 	}
 }
 
-// machineLine does not say what is wrong: whoever asks may be a stranger.
-func (h *Health) machineLine(p *page) {
+// machineLine does not say what is wrong, because everybody can read the report.
+func (h *Health) machineLine(p *report) {
 	if h.Fault() != nil {
 		p.line(false, "machine", "cannot check commits out, jobs wait; scanhook check and the log say what to do")
 		return
@@ -152,44 +151,34 @@ func (h *Health) lacksToken(platform string) bool {
 	return slices.ContainsFunc(h.Platforms, func(p Platform) bool { return p.Name == platform && !p.Posts })
 }
 
-func (p *page) oldest(pile pile) string {
-	if pile.count == 0 {
+func (p *report) oldest(b backlog) string {
+	if b.count == 0 {
 		return ""
 	}
-	return " (oldest " + p.since(pile.since) + ")"
+	return " (oldest " + p.since(b.since) + ")"
 }
 
-// nameOf keeps platforms that have left the configuration to ourselves.
-func (h *Health) nameOf(platform string) string {
-	for _, configured := range h.Platforms {
-		if configured.Name == platform {
-			return platform
-		}
-	}
-	return other
-}
-
-func (h *Health) platformLine(p *page, platform Platform) {
+func (h *Health) platformLine(p *report, platform Platform) {
 	hop, pause := "platform "+platform.Name, h.pause(platform.Name)
 	switch {
 	case !platform.Listen:
-		p.say(wordOff, hop, "has no secret: no call is accepted")
+		p.write(stateOff, hop, "has no secret: no call is accepted")
 	case !platform.Posts:
 		p.line(false, hop, "has a secret but no token: statuses are kept and shown, not posted")
 	case pause > longPause:
-		p.line(false, hop, "wants no calls for %s; last post %s", lasting(pause), p.since(h.LastPost(platform.Name)))
+		p.line(false, hop, "wants no calls for %s; last post %s", rounded(pause), p.since(h.LastPost(platform.Name)))
 	default:
 		p.line(true, hop, "has a secret and a token; last post %s", p.since(h.LastPost(platform.Name)))
 	}
 }
 
-func (h *Health) hooksLine(p *page, platform Platform) {
+func (h *Health) hooksLine(p *report, platform Platform) {
 	sum := h.summarize(platform.Name)
 	hop := "webhooks of " + platform.Name
 	switch {
 	case !platform.Listen:
 	case h.hooks.Load() == nil:
-		p.say(wordOff, hop, "not looked at yet")
+		p.write(stateOff, hop, "not looked at yet")
 	case sum.all:
 		p.line(false, hop, "all silent for longer than their past explains; last call %s", p.since(sum.last))
 	case sum.silent > 0:
