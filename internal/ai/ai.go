@@ -1,7 +1,7 @@
 // Package ai asks a service with OpenAI's API for its opinion of a finding.
 //
-// Neither the code nor the model is trusted. The code comes from whoever can push: the prompt puts it between marks that
-// it cannot know, and an opinion on code that addresses its reviewer counts for less. The model may invent things or obey
+// Neither the code nor the model is trusted. Anybody who can push writes the code: the prompt puts it between marks that
+// it cannot know, and code that addresses its reviewer is never a false positive. The model may invent things or obey
 // the code: its answer has one strict form, every quote must be in the file as it was checked out, and a patch must fit
 // that file. The rest is an opinion; core decides what an opinion may change.
 package ai

@@ -17,7 +17,7 @@ const (
 	minQuote  = 5        // characters that a quote needs to prove anything, white space left out
 )
 
-// answer is the one form that an answer may have. Pointers tell null and absent from empty.
+// answer is the one form that an answer may have. Pointers distinguish null and absent from empty.
 type answer struct {
 	verdict    *core.AIVerdict
 	confidence *float64
@@ -109,8 +109,8 @@ func (a *answer) opinion() (core.Opinion, error) {
 	return o, nil
 }
 
-// toReviewers finds text that addresses whoever reviews the code. It catches the careless only: an author who knows it can
-// avoid it. It also matches honest remarks about false positives; then a person decides.
+// toReviewers finds text that addresses a reviewer. It is no protection against an author who knows it: such text can be
+// written differently. It also matches honest remarks about false positives; then a person decides.
 var toReviewers = regexp.MustCompile(`(?i)false[ _-]?positive|true[ _-]?positive` +
 	`|\bverdict\b|\bprompt\b.{0,40}\binjection|\b(system|user|developer) (prompt|message)\b` +
 	`|\b(ignore|disregard|forget|override)\b.{0,40}\b(previous|prior|above|earlier|all|any|other)\b.{0,40}` +
@@ -164,7 +164,7 @@ func letters(text string) (n int) {
 	return n
 }
 
-// fits tells whether a unified diff changes this file and nothing else: its hunks' old lines stand in the file, in this
+// fits tells whether a unified diff changes this file and nothing else: the old lines of its hunks are in the file, in this
 // order. The line numbers may be wrong, because models count badly; git and patch search too.
 func fits(patch, file, source string) bool {
 	if core.CheckPatch(patch) != nil {

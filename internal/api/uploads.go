@@ -53,8 +53,8 @@ func upload(path, id, summary string) huma.Operation {
 	op.Errors = append(op.Errors, http.StatusNotFound, http.StatusConflict, http.StatusRequestEntityTooLarge)
 	op.BodyReadTimeout = uploadTimeout
 	op.Description = "Accepted are the reports of scanners of kind upload that the repository lists, or of all where it lists " +
-		"none; 409 for a scanner that runs here. The body is SARIF 2.1.0, JSON findings, a GitLab security report, or the JSON of semgrep, Trivy, gitleaks, " +
-		"gosec, Snyk, Grype, Checkov or Bandit, recognized by content; Content-Encoding: gzip is accepted."
+		"none; 409 for a scanner that runs here. The format of the body is recognized by its content: " + reports.Known() +
+		". Content-Encoding: gzip is accepted."
 	op.RequestBody = &huma.RequestBody{
 		Required: true, Content: map[string]*huma.MediaType{"application/json": {}, "application/sarif+json": {}},
 	}

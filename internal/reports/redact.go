@@ -21,8 +21,8 @@ const (
 	maxDecodeDepth = 5      // encodings (base64, hex, percent) that are removed one after the other, as the gitleaks command does
 	maxSearches    = 10_000 // texts of a report that the rules search, which takes them about 0.1 ms each
 
-	minCredential = 8  // bytes of a credential; a shorter one stands in texts by chance
-	minPiece      = 4  // bytes of a line of a secret over several lines; a shorter one tells nothing
+	minCredential = 8  // bytes of a credential; a shorter one occurs in texts by chance
+	minPiece      = 4  // bytes of a line of a secret over several lines; a shorter one may be ordinary text
 	minMixed      = 16 // bytes of a token with digits, upper and lower case
 	minPlain      = 20 // bytes of a token with digits and one case
 
@@ -206,7 +206,7 @@ var SecretRules = sync.OnceValues(func() (*detect.Detector, error) {
 // Redactor masks the secrets that the built-in rules found in a text.
 type Redactor struct {
 	masks   *strings.Replacer
-	encoded map[int]bool // lines on which a secret stands in encoded form, where it cannot be masked
+	encoded map[int]bool // lines with a secret in encoded form, which cannot be masked
 }
 
 // NewRedactor takes what the rules found in one text. Its lines are numbered from 1.
@@ -228,7 +228,7 @@ func NewRedactor(leaks []report.Finding) Redactor {
 	return Redactor{masks: core.LongestFirst(masks), encoded: encoded}
 }
 
-// Encoded tells whether a secret stands on a line that cannot be masked in it.
+// Encoded tells whether a line has a secret in encoded form, which cannot be masked.
 func (r Redactor) Encoded(line int) bool { return r.encoded[line] }
 
 // Line masks the secrets in a line, and the rest of a secret where a rule matched only a part of it.

@@ -63,9 +63,14 @@ func unknown(c *collect.Collector, seen jsonscan.Sniff) error {
 	if err := c.End(); err != nil {
 		return err
 	}
+	return fmt.Errorf("%w: unknown format: the report is %s; known are %s", core.ErrInvalid, seen, Known())
+}
+
+// Known lists the formats that are read, for people.
+func Known() string {
 	names := make([]string, 0, len(formats.All))
 	for _, format := range formats.All {
 		names = append(names, format.Name)
 	}
-	return fmt.Errorf("%w: unknown format: the report is %s; known are %s", core.ErrInvalid, seen, strings.Join(names, "; "))
+	return strings.Join(names, "; ")
 }

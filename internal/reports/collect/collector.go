@@ -13,7 +13,7 @@ import (
 	"github.com/scanhook/scanhook/internal/reports/jsonscan"
 )
 
-// NoReason stands for the reason of a scanner that hides a finding and does not say why.
+// NoReason is the reason for a finding that its scanner suppresses without saying why.
 const NoReason = "suppressed by the scanner"
 
 // maxElements bounds arrays whose elements are kept: of nothing but {} a report can hold a hundred million rules.

@@ -21,7 +21,7 @@ func WebAddress(address string, limit int) string {
 	return parsed.String()
 }
 
-// SecretFingerprint tells a secret from others. It is empty for one that the scanner has masked: all of those are alike.
+// SecretFingerprint distinguishes a secret from others. It is empty for one that the scanner masked: all of those look alike.
 func SecretFingerprint(secret string) string {
 	if core.IsMasked(secret) {
 		return ""

@@ -41,7 +41,7 @@ func Texts(value any) []string {
 	return nil
 }
 
-// Severity translates a tool's word for a severity. A finding without one, or with a word that nobody knows, is Medium,
+// Severity translates a tool's word for a severity. A finding without one, or with an unknown word, is Medium,
 // as a SARIF result without a level is.
 func Severity(value any) core.Severity {
 	word := strings.ToLower(strings.TrimSpace(strings.Join(Texts(value), " ")))

@@ -291,7 +291,7 @@ func (rule *toolRule) unlike(f core.Finding) *sarif.OwnProperties {
 	return &own
 }
 
-// hasRegion tells whether the finding is at a line: no region goes without one.
+// hasRegion tells whether the finding has a line, without which there is no region.
 func hasRegion(f core.Finding) bool { return f.File != "" && f.Line > 0 }
 
 func locationOf(f core.Finding) (location sarifLocation) {

@@ -150,8 +150,8 @@ func (g *gitlab) vulnerability(wire *gitlabVulnerability) core.Finding {
 	return f
 }
 
-// identify takes the CVE and the CWE from any of the identifiers, and the rule from the first one, by which GitLab tells
-// vulnerabilities apart. A few analyzers write a sentence as its value; its name counts then.
+// identify takes the CVE and the CWE from any of the identifiers, and the rule from the first one, by which GitLab
+// distinguishes vulnerabilities. A few analyzers write a sentence as its value; its name counts then.
 func identify(identifiers []gitlabIdentifier) (cve, cwe, rule string) {
 	for i, id := range identifiers {
 		value := strings.Join(collect.Texts(id.Value), " ")

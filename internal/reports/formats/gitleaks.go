@@ -43,7 +43,7 @@ func parseGitleaks(c *collect.Collector) (core.Report, error) {
 }
 
 // gitleaksFinding has the members of version 8 and those of the versions before it. What quotes the code (Line, Match) is
-// not read, and the secret is read only to tell it from others.
+// not read, and the secret is read only to distinguish it from others.
 type gitleaksFinding struct {
 	RuleID      string
 	Description string

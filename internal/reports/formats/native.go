@@ -31,7 +31,7 @@ func maybeNative(findings jsonscan.Sniff) bool {
 }
 
 // native reads {"tool": …, "findings": […]}, the same with "items", or the array alone. It is stricter than the formats of
-// scanners: whoever writes it by hand learns what is wrong.
+// scanners, because its authors can correct it.
 type native struct {
 	*collect.Collector
 	tool string

@@ -12,7 +12,7 @@ import (
 // Semgrep is the format of semgrep --json.
 var Semgrep = collect.Format{Name: "semgrep JSON", Recognizes: looksLikeSemgrep, Parse: parseSemgrep}
 
-// needsLogin stands in fields that semgrep fills in for registered users only.
+// needsLogin is the value of fields that semgrep fills in for registered users only.
 const needsLogin = "requires login"
 
 func looksLikeSemgrep(seen jsonscan.Sniff) bool {

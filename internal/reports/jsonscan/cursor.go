@@ -27,7 +27,7 @@ type Cursor struct {
 	input   *input
 	scanner *Scanner
 	path    []step        // from the root of the document to the cursor
-	json    *json.Decoder // of the values that are fed to it
+	json    *json.Decoder // decodes the values that feed hands to it
 	feed    feed
 }
 
@@ -197,7 +197,7 @@ func (c *Cursor) End() error {
 	}
 }
 
-// enter goes into an array or object; found is false where null stands in its place.
+// enter goes into an array or object; found is false for null.
 func (c *Cursor) enter(delim byte) (found bool, err error) {
 	first, err := c.begins()
 	switch {
@@ -253,7 +253,7 @@ func (c *Cursor) eachMember(visit func(key string) error) error {
 	}
 }
 
-// member passes what stands before a member, or the end of its object.
+// member passes the separator before a member, or the end of its object.
 func (c *Cursor) member(first bool) (done bool, err error) {
 	next, err := c.begins()
 	if err != nil {
@@ -312,7 +312,7 @@ func (c *Cursor) eachElement(visit func() error) error {
 	}
 }
 
-// pass reads a value that nobody wants.
+// pass reads a value that is not needed.
 func (c *Cursor) pass() error {
 	_, err := c.Read()
 	return err
@@ -328,5 +328,5 @@ func (c *Cursor) begins() (byte, error) {
 	return first, nil
 }
 
-// mark tells the input up to where it has been used.
+// mark notes in the input how far it has been used.
 func (c *Cursor) mark() { c.input.consumed = c.scanner.Offset() }

@@ -13,7 +13,7 @@ const (
 	maxDepth   = 10_000    // levels of nesting, as in encoding/json
 )
 
-// What was expected where an unexpected byte stands, in the words of encoding/json.
+// Where an unexpected byte was found, in the words of encoding/json.
 const (
 	atValue     = "looking for beginning of value"
 	atKey       = "looking for beginning of object key string"
@@ -77,7 +77,7 @@ func (s *Scanner) Next() (byte, error) {
 	return s.need()
 }
 
-// need is peek where the document must not end.
+// need is Peek where the document must not end.
 func (s *Scanner) need() (byte, error) {
 	c, err := s.Peek()
 	if err != nil {
@@ -164,7 +164,7 @@ func (s *Scanner) scanItems(depth int) error {
 	}
 }
 
-// separate passes what stands between two elements, or ends them.
+// separate passes the comma between two elements, or the end of the array or object.
 func (s *Scanner) separate(c, end byte, first bool) (done bool, err error) {
 	switch {
 	case c == end:
@@ -252,7 +252,7 @@ func (s *Scanner) scanEscape() error {
 	return nil
 }
 
-// here is the next byte, or 0 at the end, where 0 may stand nowhere.
+// here is the next byte, or 0 at the end; a document without errors has no byte 0.
 func (s *Scanner) here() byte {
 	if s.at == len(s.window) && !s.fill() {
 		return 0
@@ -334,7 +334,7 @@ func PlainPrefix(text []byte) int {
 	return n
 }
 
-// fill reads on; false at the end, or when the reader has failed.
+// fill reads more of the document. It returns false at the end, or when the reader has failed.
 func (s *Scanner) fill() bool {
 	if s.keep > 0 {
 		s.window = append(s.window[:0], s.window[s.keep:]...)

@@ -15,7 +15,7 @@ const (
 	sniffDepth = 2        // levels of objects: the members of the elements of a member of the document
 )
 
-// Sniff is what the first bytes of a document show of its form: enough to tell the formats of reports apart.
+// Sniff is what the first bytes of a document show of its form: enough to distinguish the formats of reports.
 type Sniff struct {
 	Array  bool
 	Empty  bool     // an array without elements: what many scanners write when all is well
@@ -27,7 +27,7 @@ type Sniff struct {
 }
 
 // Sniff looks at the beginning of the document, before anything of it is read. A beginning that ends in the middle of a
-// value shows what stands before. Errors name the mistakes that would otherwise surface as an obscure syntax error.
+// value shows what comes before. Errors name the mistakes that would otherwise surface as an obscure syntax error.
 func (c *Cursor) Sniff() (Sniff, error) {
 	head, err := c.scanner.Head(sniffSize)
 	if err != nil {

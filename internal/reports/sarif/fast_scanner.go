@@ -41,9 +41,9 @@ func (s *fastResult) decode(value []byte, result *Result) bool {
 		return false
 	}
 	*result = Result{Locations: result.Locations[:0]}
-	s.data, s.at, s.odd, s.result = value, 0, false, result
+	s.data, s.at, s.fallback, s.result = value, 0, false, result
 	s.object(resultNames, s.readMember)
-	return !s.odd
+	return !s.fallback
 }
 
 func (s *fastResult) readMember(name string) {
@@ -168,10 +168,10 @@ func (s *fastResult) readPairs() (pairs Fingerprints) {
 		return nil
 	}
 	if s.begins() != '{' {
-		s.odd = true
+		s.fallback = true
 		return nil
 	}
-	for s.at++; !s.odd && s.begins() != '}'; {
+	for s.at++; !s.fallback && s.begins() != '}'; {
 		if s.data[s.at] == ',' {
 			s.at++
 		}
@@ -186,13 +186,13 @@ func (s *fastResult) readPairs() (pairs Fingerprints) {
 }
 
 // fastScanner passes through a value whose syntax is known to be right. It handles what nearly all reports are made of. At
-// anything else it sets odd, and what it has read does not count: encoding/json reads the value instead.
+// anything else it sets fallback, and what it has read does not count: encoding/json reads the value instead.
 type fastScanner struct {
-	data    []byte
-	at      int
-	odd     bool // encoding/json must read the value
-	texts   *interner
-	scratch []byte // of a text that has escapes
+	data     []byte
+	at       int
+	fallback bool // encoding/json must read the value
+	texts    *interner
+	scratch  []byte // of a text that has escapes
 }
 
 func (s *fastScanner) space() {
@@ -206,12 +206,12 @@ func (s *fastScanner) space() {
 	}
 }
 
-// begins tells by its first byte what the next value is; 0 behind the end, which only an odd value has.
+// begins returns the first byte of the next value, which tells its kind; 0 and fallback behind the end.
 func (s *fastScanner) begins() byte {
 	if s.space(); s.at < len(s.data) {
 		return s.data[s.at]
 	}
-	s.odd = true
+	s.fallback = true
 	return 0
 }
 
@@ -224,18 +224,18 @@ func (s *fastScanner) null() bool {
 	return true
 }
 
-// object visits the members that are known by name. encoding/json also takes names in another case, and the last of
-// equal ones: those are odd.
+// object visits the members that are known by name. It falls back at names in another case and at equal names, which
+// encoding/json accepts.
 func (s *fastScanner) object(known []string, visit func(name string)) {
 	if s.null() {
 		return
 	}
 	if s.begins() != '{' {
-		s.odd = true
+		s.fallback = true
 		return
 	}
 	seen := 0
-	for s.at++; !s.odd && s.begins() != '}'; {
+	for s.at++; !s.fallback && s.begins() != '}'; {
 		if s.data[s.at] == ',' {
 			s.at++
 			s.space()
@@ -245,11 +245,11 @@ func (s *fastScanner) object(known []string, visit func(name string)) {
 		s.at++ // the colon
 		i := slices.IndexFunc(known, func(one string) bool { return one == string(name) })
 		if i < 0 {
-			s.odd = s.odd || slices.ContainsFunc(known, func(one string) bool { return strings.EqualFold(one, string(name)) })
+			s.fallback = s.fallback || slices.ContainsFunc(known, func(one string) bool { return strings.EqualFold(one, string(name)) })
 			s.skip()
 			continue
 		}
-		s.odd = s.odd || seen&(1<<i) != 0
+		s.fallback = s.fallback || seen&(1<<i) != 0
 		seen |= 1 << i
 		visit(known[i])
 	}
@@ -262,10 +262,10 @@ func (s *fastScanner) array(visit func()) {
 		return
 	}
 	if s.begins() != '[' {
-		s.odd = true
+		s.fallback = true
 		return
 	}
-	for s.at++; !s.odd && s.begins() != ']'; {
+	for s.at++; !s.fallback && s.begins() != ']'; {
 		if s.data[s.at] == ',' {
 			s.at++
 		}
@@ -274,17 +274,17 @@ func (s *fastScanner) array(visit func()) {
 	s.at++
 }
 
-// raw passes a string and returns what stands between its quotes; one with escapes is odd.
+// raw passes a string and returns the bytes between its quotes. It falls back at one with escapes.
 func (s *fastScanner) raw() []byte {
 	if s.begins() != '"' {
-		s.odd = true
+		s.fallback = true
 		return nil
 	}
 	s.at++
 	n := jsonscan.PlainPrefix(s.data[s.at:])
 	text := s.data[s.at : s.at+n]
 	if s.at += n; s.at == len(s.data) || s.data[s.at] != '"' {
-		s.odd = true
+		s.fallback = true
 		return nil
 	}
 	s.at++
@@ -297,7 +297,7 @@ func (s *fastScanner) text() []byte {
 		return nil
 	}
 	if s.begins() != '"' {
-		s.odd = true
+		s.fallback = true
 		return nil
 	}
 	s.at++
@@ -307,21 +307,21 @@ func (s *fastScanner) text() []byte {
 		text = s.unescape(text)
 	}
 	s.at++
-	s.odd = s.odd || !utf8.Valid(text) // encoding/json replaces what is not UTF-8
+	s.fallback = s.fallback || !utf8.Valid(text) // encoding/json replaces what is not UTF-8
 	return text
 }
 
 // unescape goes on to the end of a string at its first backslash.
 func (s *fastScanner) unescape(text []byte) []byte {
 	s.scratch = append(s.scratch[:0], text...)
-	for !s.odd && s.data[s.at] == '\\' {
+	for !s.fallback && s.data[s.at] == '\\' {
 		c := s.data[s.at+1]
 		s.at += 2
 		if i := strings.IndexByte(`"\/bfnrt`, c); i >= 0 {
 			s.scratch = append(s.scratch, "\"\\/\b\f\n\r\t"[i])
 		} else {
 			code, _ := strconv.ParseUint(string(s.data[s.at:s.at+4]), 16, 16)
-			s.odd = utf16.IsSurrogate(rune(code))
+			s.fallback = utf16.IsSurrogate(rune(code))
 			s.scratch = utf8.AppendRune(s.scratch, rune(code))
 			s.at += 4
 		}
@@ -342,7 +342,7 @@ func (s *fastScanner) number() (number float64, found bool) {
 		s.at++
 	}
 	number, err := strconv.ParseFloat(string(s.data[from:s.at]), 64)
-	s.odd = s.odd || err != nil
+	s.fallback = s.fallback || err != nil
 	return number, true
 }
 
@@ -351,7 +351,7 @@ func (s *fastScanner) into(target any) {
 	s.space()
 	from := s.at
 	s.skip()
-	s.odd = s.odd || json.Unmarshal(s.data[from:s.at], target) != nil
+	s.fallback = s.fallback || json.Unmarshal(s.data[from:s.at], target) != nil
 }
 
 // skip passes a value.

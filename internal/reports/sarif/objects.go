@@ -260,7 +260,7 @@ func plainPairs(object string) (pairs []string, ok bool) {
 	}
 }
 
-// nextString cuts the next quoted string, and what stands before it, off the text.
+// nextString cuts the next quoted string, and the text before it, off the text.
 func nextString(text *string) (before, quoted string, found bool) {
 	before, rest, found := strings.Cut(*text, `"`)
 	if !found {

@@ -1,5 +1,5 @@
 // Package sarif reads SARIF 2.1.0 logs, the format that large reports come in. Results are streamed one by one; their
-// usual form is read by a scanner of its own (fastResult), anything else by encoding/json. A result may stand before the
+// usual form is read by a scanner of its own (fastResult), anything else by encoding/json. A result may come before the
 // rules, artifacts and directories that it refers to, so it becomes a finding that is completed at the end of its run.
 package sarif
 
@@ -232,7 +232,7 @@ func (r *run) reference(result *Result) *reference {
 	return &first
 }
 
-// isProblem tells failed checks from passed and undecided ones. Those have no level (3.27.10); where a tool states one
+// isProblem distinguishes failed checks from passed and undecided ones. Those have no level (3.27.10); where a tool states one
 // all the same, it counts: a finding too many is better than a lost one.
 func isProblem(result *Result) bool {
 	return result.Kind == "" || result.Kind == "fail" || result.Level != "" && result.Level != "none"
@@ -340,7 +340,7 @@ func (r *run) readInvocations() error {
 	})
 }
 
-// failureOf chooses the most telling of the places where a reason may stand.
+// failureOf takes the reason from the most informative of the places that have one.
 func failureOf(wire Invocation) string {
 	code := ""
 	if wire.ExitCode != nil {
