@@ -250,6 +250,15 @@ func sameCommit(a, b string) string {
 // projectOf is an expression that no index of a table leads to.
 func projectOf(row string) string { return row + `.source_platform || '/' || ` + row + `.project_name` }
 
+// wholeProject is what tells the project of a row where all of a project's scans are looked through in their order, and
+// wholeProjectKey its value. No column is compared, so that one index alone can serve, and serves nothing else: of two that
+// begin with the same columns an engine without statistics takes the wrong one.
+func wholeProject(row string) string {
+	return row + `.project_name || '@' || ` + row + `.source_platform`
+}
+
+func wholeProjectKey(scan core.Scan) string { return scan.ProjectName + "@" + scan.SourcePlatform }
+
 // latestAttempt is true for a scan whose commit was not scanned once more.
 var latestAttempt = `(SELECT COUNT(*) FROM scans later WHERE ` + sameCommit("later", "s") + ` AND later.attempt > s.attempt) = 0`
 

@@ -215,19 +215,18 @@ func provenNames(ctx context.Context, q sqlx.ExtContext, scan core.Scan, known [
 	return names[:min(len(names), maxNames)], err
 }
 
-// newestOfProject is the number of the newest scan of the project of a scan f. No other index has them in this order.
-const newestOfProject = `(SELECT later.id FROM scans later
-	WHERE later.source_platform = f.source_platform
-		AND later.project_name >= f.project_name AND later.project_name <= f.project_name
-	ORDER BY later.project_name DESC, later.id DESC LIMIT 1)`
+// newestOfProject is the number of the newest scan of the project of a scan f.
+var newestOfProject = `(SELECT later.id FROM scans later
+	WHERE ` + wholeProject("later") + ` >= ` + wholeProject("f") + ` AND ` + wholeProject("later") + ` <= ` + wholeProject("f") + `
+	ORDER BY ` + wholeProject("later") + ` DESC, later.id DESC LIMIT 1)`
 
 // beginning is the first scan under a project's present name, and the commits onto which its first ones came.
 func beginning(ctx context.Context, q sqlx.ExtContext, scan core.Scan) (first int64, onto []any, err error) {
 	var early []core.Scan
 	err = sqlx.SelectContext(ctx, q, &early, q.Rebind(`
-		SELECT id, project_ref, before_sha, merge_base_sha FROM scans
-		WHERE source_platform = ? AND project_name >= ? AND project_name <= ?
-		ORDER BY project_name, id LIMIT 20`), scan.SourcePlatform, scan.ProjectName, scan.ProjectName)
+		SELECT id, project_ref, before_sha, merge_base_sha FROM scans s
+		WHERE `+wholeProject("s")+` >= ? AND `+wholeProject("s")+` <= ?
+		ORDER BY `+wholeProject("s")+`, id LIMIT 20`), wholeProjectKey(scan), wholeProjectKey(scan))
 	seen := map[string]bool{}
 	for i, s := range early {
 		if i == 0 {

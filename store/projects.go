@@ -79,11 +79,11 @@ func (s *Store) standings(ctx context.Context, platform, after string) (list []S
 			WHERE source_platform = ? AND project_name = name AND scans.branch = projects.branch
 				AND status IN ('completed', 'failed') AND superseded_by = '' AND NOT overtaken
 			ORDER BY id DESC LIMIT 1), 0) AS head_id
-		FROM (SELECT name, (SELECT COALESCE(NULLIF(default_branch, ''), branch) FROM scans
-				WHERE source_platform = ? AND project_name = name
-				ORDER BY id DESC LIMIT 1) AS branch
+		FROM (SELECT name, (SELECT COALESCE(NULLIF(default_branch, ''), branch) FROM scans s
+				WHERE `+wholeProject("s")+` >= name || '@' || CAST(? AS TEXT) AND `+wholeProject("s")+` <= name || '@' || CAST(? AS TEXT)
+				ORDER BY `+wholeProject("s")+` DESC, id DESC LIMIT 1) AS branch
 			FROM names WHERE name IS NOT NULL) AS projects
-		ORDER BY name`), platform, after, platform, standingsAtOnce, platform, platform)
+		ORDER BY name`), platform, after, platform, standingsAtOnce, platform, platform, platform)
 	if err != nil {
 		return nil, err
 	}

@@ -171,7 +171,7 @@ func askKnown(ctx context.Context, tx *sqlx.Tx, moves []*move) error {
 		args = append(args, n, m.SourcePlatform, m.ProjectName, m.Branch, upTo, m.CommitSHA, m.BeforeSHA)
 	}
 	// Each question is about rows that one index leads to, whatever an engine knows or believes of the tables: for the tip,
-	// no other one has them in this order; elsewhere the branch is an expression, so that only the commit can be looked for.
+	// no other one has the project first; elsewhere the branch is an expression, so that only the commit can be looked for.
 	const ofBranch = `s.source_platform || '/' || s.project_name || '/' || s.branch
 		= m.source_platform || '/' || m.project_name || '/' || m.branch AND s.id + 0 < CAST(m.up_to AS BIGINT)`
 	var list []known

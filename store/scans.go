@@ -48,9 +48,10 @@ func (s *Store) BaselineCommit(ctx context.Context, scan core.Scan) (string, err
 func (s *Store) GetLastScan(ctx context.Context, platform, project string) (scan core.Scan, err error) {
 	project, err = s.ProjectName(ctx, platform, project)
 	if err == nil {
+		key := wholeProjectKey(core.Scan{SourcePlatform: platform, ProjectName: project})
 		err = s.db.GetContext(ctx, &scan, s.db.Rebind(`
-			SELECT `+scanColumns+` FROM scans
-			WHERE source_platform = ? AND project_name = ? ORDER BY id DESC LIMIT 1`), platform, project)
+			SELECT `+scanColumns+` FROM scans s WHERE `+wholeProject("s")+` >= ? AND `+wholeProject("s")+` <= ?
+			ORDER BY `+wholeProject("s")+` DESC, id DESC LIMIT 1`), key, key)
 	}
 	if err != nil {
 		return core.Scan{}, fmt.Errorf("getting last scan of %s: %w", project, sqldb.Classify(err))

@@ -39,7 +39,8 @@ CREATE INDEX scans_by_branch ON scans (source_platform, project_name, branch, id
 CREATE INDEX scans_by_before ON scans (before_sha)
     WHERE before_sha > '0000000000000000000000000000000000000000000000000000000000000000';
 CREATE INDEX scans_recovered ON scans (before_sha) WHERE origin = 'recover';
-CREATE INDEX scans_by_project ON scans (source_platform, project_name, id);
+-- All scans of a project in their order: an expression, so that no question about a branch can be answered by it.
+CREATE INDEX scans_by_project ON scans ((project_name || '@' || source_platform), id);
 -- Uploads do not tell the default branch: of whatever many they are, the last scan that does is found at once.
 CREATE INDEX scans_naming_default ON scans ((source_platform || '/' || project_name), id) WHERE default_branch <> '';
 CREATE INDEX scans_by_merge_base ON scans (merge_base_sha) WHERE merge_base_sha <> '';
