@@ -16,7 +16,7 @@ func (h *Health) Describe(chan<- *prometheus.Desc) {}
 
 // Collect is part of prometheus.Collector.
 func (h *Health) Collect(to chan<- prometheus.Metric) {
-	s := h.snapshot(context.Background())
+	s := h.snapshots.get(context.Background())
 	r := gauges{to: to, now: h.Now()}
 	r.gauge("intake_queue_length", "Deliveries that wait in this process for the database.", float64(s.queue))
 	r.flag("database_up", "Whether the database answers and can write.", s.up())

@@ -8,7 +8,6 @@ package health
 import (
 	"cmp"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -46,8 +45,7 @@ type Health struct {
 	probed     time.Time                         // when the database was last tried to write
 	unwritable bool                              // the log says that it cannot
 
-	reading sync.Mutex // held while the database is read, so that concurrent callers share one answer
-	latest  snapshot
+	snapshots snapshots
 }
 
 // New returns a Health; Run keeps it up to date.
@@ -63,7 +61,9 @@ func New(cfg Config) *Health {
 	if cfg.LastPost == nil {
 		cfg.LastPost = never
 	}
-	return &Health{Config: cfg}
+	return &Health{Config: cfg, snapshots: snapshots{
+		store: cfg.Store, disks: cfg.Disks, timeout: cfg.Timeout, now: cfg.Now,
+	}}
 }
 
 // pause is how long a platform still wants no calls; not positive when it does not.

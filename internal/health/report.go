@@ -42,8 +42,8 @@ func (p *report) write(state, hop, format string, args ...any) {
 	fmt.Fprintf(&p.text, "%-4s  %s: %s\n", state, hop, fmt.Sprintf(format, args...))
 }
 
-// since is how long ago something was.
-func (p *report) since(then time.Time) string {
+// ago is how long ago something was.
+func (p *report) ago(then time.Time) string {
 	if then.IsZero() {
 		return "never"
 	}
@@ -66,7 +66,7 @@ func rounded(d time.Duration) string {
 // Report is the state of each hop from the push to the commit status, a line each. Everybody can read it: it has counts and
 // the names of platforms, and no names of projects.
 func (h *Health) Report(ctx context.Context) string {
-	s := h.snapshot(ctx)
+	s := h.snapshots.get(ctx)
 	p := &report{now: h.Now()}
 	h.databaseLines(p, s)
 	if h.Fault != nil {
@@ -119,7 +119,7 @@ func (h *Health) databaseLines(p *report, s snapshot) {
 	}
 	for _, lost := range s.flow.GivenUp {
 		p.line(false, "statuses on "+h.nameOf(lost.Platform), "%d refused for good in the last day, the first %s;"+
-			" the log names them, scanhook explain says why", lost.Count, p.since(lost.Since))
+			" the log names them, scanhook explain says why", lost.Count, p.ago(lost.Since))
 	}
 	for _, trouble := range s.flow.Troubles {
 		if h.lacksToken(trouble.Platform) {
@@ -155,7 +155,7 @@ func (p *report) oldest(b backlog) string {
 	if b.count == 0 {
 		return ""
 	}
-	return " (oldest " + p.since(b.since) + ")"
+	return " (oldest " + p.ago(b.since) + ")"
 }
 
 func (h *Health) platformLine(p *report, platform Platform) {
@@ -166,9 +166,9 @@ func (h *Health) platformLine(p *report, platform Platform) {
 	case !platform.Posts:
 		p.line(false, hop, "has a secret but no token: statuses are kept and shown, not posted")
 	case pause > longPause:
-		p.line(false, hop, "wants no calls for %s; last post %s", rounded(pause), p.since(h.LastPost(platform.Name)))
+		p.line(false, hop, "wants no calls for %s; last post %s", rounded(pause), p.ago(h.LastPost(platform.Name)))
 	default:
-		p.line(true, hop, "has a secret and a token; last post %s", p.since(h.LastPost(platform.Name)))
+		p.line(true, hop, "has a secret and a token; last post %s", p.ago(h.LastPost(platform.Name)))
 	}
 }
 
@@ -180,11 +180,11 @@ func (h *Health) hooksLine(p *report, platform Platform) {
 	case h.hooks.Load() == nil:
 		p.write(stateOff, hop, "not looked at yet")
 	case sum.all:
-		p.line(false, hop, "all silent for longer than their past explains; last call %s", p.since(sum.last))
+		p.line(false, hop, "all silent for longer than their past explains; last call %s", p.ago(sum.last))
 	case sum.silent > 0:
 		p.line(false, hop, "%d of %d silent, the first since %s; /deliveries names them and says why",
 			sum.silent, sum.hooks, sum.since.Format(time.DateOnly))
 	default:
-		p.line(true, hop, "%d projects have called; last call %s", sum.hooks, p.since(sum.last))
+		p.line(true, hop, "%d projects have called; last call %s", sum.hooks, p.ago(sum.last))
 	}
 }

@@ -2,6 +2,7 @@ package health
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/scanhook/scanhook/core"
@@ -24,32 +25,43 @@ type snapshot struct {
 	disks []disk
 }
 
-// snapshot returns the state of the last seconds. However many callers there are, the database works for them at most a
-// twentieth of the time. Concurrent callers wait for the same snapshot, and one that hangs up does not cancel it.
-func (h *Health) snapshot(ctx context.Context) snapshot {
-	h.reading.Lock()
-	defer h.reading.Unlock()
-	now := h.Now()
-	if age := now.Sub(h.latest.at); age < 0 || age >= h.latest.fresh {
-		h.latest = h.readSnapshot(ctx)
-		h.latest.at = now
-	}
-	return h.latest
+// snapshots reads the state and shares it among callers.
+type snapshots struct {
+	store   *store.Store
+	disks   map[string]string // directories by their use
+	timeout time.Duration     // of the database for all queries
+	now     func() time.Time
+
+	reading sync.Mutex // held while the database is read, so that concurrent callers wait for the same snapshot
+	latest  snapshot
 }
 
-func (h *Health) readSnapshot(ctx context.Context) snapshot {
+// get returns the state of the last seconds. However many callers there are, the database works for them at most a
+// twentieth of the time. Concurrent callers wait for the same snapshot, and one that hangs up does not cancel it.
+func (s *snapshots) get(ctx context.Context) snapshot {
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	now := s.now()
+	if age := now.Sub(s.latest.at); age < 0 || age >= s.latest.fresh {
+		s.latest = s.read(ctx)
+		s.latest.at = now
+	}
+	return s.latest
+}
+
+func (s *snapshots) read(ctx context.Context) snapshot {
 	start := time.Now()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.Timeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
 	defer cancel()
-	flow, err := h.Store.ReadFlow(ctx)
-	s := snapshot{
-		fresh: max(freshFor, idle*min(time.Since(start), h.Timeout)), // a stall of this process is not the database's
-		flow:  flow, err: err, queue: h.Store.IntakeQueue(), disks: spaceOf(h.Disks), full: h.Store.Refusal() != nil,
+	flow, err := s.store.ReadFlow(ctx)
+	latest := snapshot{
+		fresh: max(freshFor, idle*min(time.Since(start), s.timeout)), // a stall of this process is not the database's
+		flow:  flow, err: err, queue: s.store.IntakeQueue(), disks: spaceOf(s.disks), full: s.store.Refusal() != nil,
 	}
-	if !s.up() {
-		s.fresh = freshFor // nothing is spared by waiting, and callers want to know when it is back
+	if !latest.up() {
+		latest.fresh = freshFor // nothing is spared by waiting, and callers want to know when it is back
 	}
-	return s
+	return latest
 }
 
 // answers tells whether the database answered at least the first query.

@@ -22,8 +22,8 @@ type auditPage struct {
 	Older    string // query of the next page, or empty
 }
 
-// Audit lists who changed what, the newest first.
-func (w *Web) Audit(c *gin.Context) error {
+// ShowAudit lists who changed what, the newest first.
+func (w *Web) ShowAudit(c *gin.Context) error {
 	filter := store.AuditFilter{
 		Action: core.AuditAction(c.Query("action")), Actor: c.Query("actor"), Project: c.Query("project"),
 		Limit: auditPerPage + 1,

@@ -30,8 +30,8 @@ type deliveriesPage struct {
 	SecretUse  secretUse // empty for visitors who have not logged in
 }
 
-// Deliveries lists webhook calls, the newest first.
-func (w *Web) Deliveries(c *gin.Context) error {
+// ShowDeliveries lists webhook calls, the newest first.
+func (w *Web) ShowDeliveries(c *gin.Context) error {
 	filter := store.DeliveryFilter{
 		Platform: c.Query("platform"), Project: c.Query("project"), Outcome: core.Outcome(c.Query("outcome")),
 	}

@@ -22,8 +22,8 @@ type timeline struct {
 	Events []core.Step
 }
 
-// Explain shows what happened to a commit, in order.
-func (w *Web) Explain(c *gin.Context) error {
+// ShowTimeline shows what happened to a commit, in order.
+func (w *Web) ShowTimeline(c *gin.Context) error {
 	facts, err := w.Store.ExplainCommit(c.Request.Context(), c.Param("sha"))
 	if err != nil {
 		return err
@@ -36,8 +36,8 @@ func (w *Web) Explain(c *gin.Context) error {
 	return w.Render(c, http.StatusOK, "explain", "What happened to "+core.ShortSHA(page.SHA), page)
 }
 
-// ToExplain leads from the form that asks for a commit to its page.
-func (w *Web) ToExplain(c *gin.Context) error {
+// ToTimeline leads from the form that asks for a commit to its page.
+func (w *Web) ToTimeline(c *gin.Context) error {
 	c.Redirect(http.StatusSeeOther, w.Base.Path("/explain/"+url.PathEscape(c.Query("sha"))))
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,13 +40,15 @@ type findingView struct {
 }
 
 // viewFindings adds decisions and histories, each in one query.
-func (w *Web) viewFindings(ctx context.Context, page scanPage, findings []core.Finding) ([]findingView, error) {
+func (w *Web) viewFindings(
+	ctx context.Context, scan core.Scan, baseline string, findings []core.Finding,
+) ([]findingView, error) {
 	ids := make([]int64, len(findings))
 	views := make([]findingView, len(findings))
 	for i, f := range findings {
-		ids[i], views[i] = f.ID, w.viewFinding(page, f)
+		ids[i], views[i] = f.ID, w.viewFinding(scan, baseline, f)
 	}
-	if err := w.fillDecisions(ctx, page.Scan, views); err != nil {
+	if err := w.fillDecisions(ctx, scan, views); err != nil {
 		return nil, err
 	}
 	events, err := w.Store.ListHistories(ctx, ids, maxHistory)
@@ -75,10 +76,11 @@ func (w *Web) fillDecisions(ctx context.Context, scan core.Scan, views []finding
 	return err
 }
 
-func (w *Web) viewFinding(page scanPage, f core.Finding) findingView {
+// viewFinding is a finding of a scan; baseline is the commit that it was compared with.
+func (w *Web) viewFinding(scan core.Scan, baseline string, f core.Finding) findingView {
 	view := findingView{
 		Finding: f, Heading: firstLine(cmp.Or(f.Title, f.Message, f.RuleID)), Help: text.WebLink(f.HelpURI),
-		CVE: cveLink(f.CVEID), CWELink: cweLink(f.CWE), Decides: slices.Contains(page.Scan.DecidingIDs(), f.ID),
+		CVE: cveLink(f.CVEID), CWELink: cweLink(f.CWE), Decides: slices.Contains(scan.DecidingIDs(), f.ID),
 		Code: codeOf(f), Absent: f.BaselineState == core.Absent,
 	}
 	// Scanners repeat their title at the beginning of the message.
@@ -87,11 +89,11 @@ func (w *Web) viewFinding(page scanPage, f core.Finding) findingView {
 	if !repeated || strings.HasSuffix(view.Heading, "…") {
 		view.Body = f.Message
 	}
-	sha := page.Scan.CommitSHA
+	sha := scan.CommitSHA
 	if view.Absent { // its line is in the baseline
-		sha = page.Baseline
+		sha = baseline
 	}
-	view.Link = w.Platforms.lineLink(page.Scan, sha, f)
+	view.Link = w.Platforms.lineLink(scan, sha, f)
 	if f.TriageDecision != nil {
 		view.Triage = *f.TriageDecision
 	}
@@ -198,39 +200,11 @@ func diffKind(line string) string {
 	return ""
 }
 
-// ToFinding leads from a finding's own address to the page of its scan that shows it.
-func (w *Web) ToFinding(c *gin.Context) error {
-	id, err := findingID(c)
-	if err != nil {
-		return err
-	}
-	found, err := w.Store.GetFinding(c.Request.Context(), id)
-	if err != nil {
-		return err
-	}
-	position, err := w.Store.PlaceFinding(c.Request.Context(), found.Scan, id)
-	if err != nil {
-		return err
-	}
-	name := string(position.State)
-	if position.Dismissed {
-		name = dismissedTab
-	}
-	query := url.Values{}
-	if number := position.Offset/pageSize + 1; name != tabs[0].Name || number > 1 {
-		query.Set("show", name)
-		query.Set("page", strconv.Itoa(number))
-	}
-	target := url.URL{Path: "/scans/" + found.Scan.ReferenceID, RawQuery: query.Encode(), Fragment: anchorOf(id)}
-	c.Redirect(http.StatusSeeOther, w.Base.Path(target.String()))
-	return nil
-}
-
 // anchorOf is the id of a finding's card in the page.
 func anchorOf(id int64) string { return fmt.Sprintf("finding-%d", id) }
 
-// Patch downloads a finding's remediation patch for git apply.
-func (w *Web) Patch(c *gin.Context) error {
+// DownloadPatch downloads a finding's remediation patch for git apply.
+func (w *Web) DownloadPatch(c *gin.Context) error {
 	id, err := findingID(c)
 	if err != nil {
 		return err

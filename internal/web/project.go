@@ -47,8 +47,8 @@ type pipeline struct {
 	Runs   []store.Metric // the newest first
 }
 
-// Project shows one project.
-func (w *Web) Project(c *gin.Context) error {
+// ShowProject shows one project.
+func (w *Web) ShowProject(c *gin.Context) error {
 	ctx := c.Request.Context()
 	page := projectPage{Platform: c.Param("platform")}
 	var err error
@@ -121,8 +121,8 @@ func (w *Web) fillCharts(ctx context.Context, page *projectPage) error {
 	return nil
 }
 
-// Expected records a person's decision that an unusual run is the new normal.
-func (w *Web) Expected(c *gin.Context) error {
+// MarkExpected records a person's decision that an unusual run is the new normal.
+func (w *Web) MarkExpected(c *gin.Context) error {
 	id, err := strconv.ParseInt(c.Param("id"), 10, 64)
 	if err != nil {
 		return fmt.Errorf("%w: the id of a run is a number", core.ErrNotFound)

@@ -28,8 +28,8 @@ type projectLine struct {
 	Banner banner
 }
 
-// Projects lists the projects of all platforms.
-func (w *Web) Projects(c *gin.Context) error {
+// ShowProjects lists the projects of all platforms.
+func (w *Web) ShowProjects(c *gin.Context) error {
 	filter := store.StandingFilter{
 		Platform: c.Query("platform"), Failing: c.Query("failing") == "yes", Limit: projectsPerPage + 1,
 		AfterPlatform: c.Query("from"), AfterProject: c.Query("after"),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -117,8 +118,8 @@ func (p scanPage) Nothing() string {
 	return looked
 }
 
-// Scan shows one scan with its findings.
-func (w *Web) Scan(c *gin.Context) error {
+// ShowScan shows one scan with its findings.
+func (w *Web) ShowScan(c *gin.Context) error {
 	ctx := c.Request.Context()
 	scan, err := w.Store.GetScan(ctx, c.Param("ref"))
 	if err != nil {
@@ -241,7 +242,7 @@ func (w *Web) fillLists(ctx context.Context, page *scanPage, name, number string
 	wanted.Also, wanted.Offset, wanted.Limit = page.Done.Of, (list.Page-1)*pageSize, pageSize
 	findings, err := w.Store.PageFindings(ctx, page.Scan, wanted)
 	if err == nil {
-		list.Findings, err = w.viewFindings(ctx, *page, findings)
+		list.Findings, err = w.viewFindings(ctx, page.Scan, page.Baseline, findings)
 	}
 	page.List = list
 	if err != nil || shown != tabs[0] || list.Page > 1 {
@@ -266,7 +267,7 @@ func (w *Web) fold(ctx context.Context, page *scanPage) error {
 		}
 		rest.Open = other.Name == string(core.Unchanged) && !policy.Gate.NewOnly && page.Scan.NumDeciding > 0
 		for _, f := range findings {
-			rest.Findings = append(rest.Findings, w.viewFinding(*page, f))
+			rest.Findings = append(rest.Findings, w.viewFinding(page.Scan, page.Baseline, f))
 		}
 		page.Folded = append(page.Folded, rest)
 	}
@@ -315,6 +316,34 @@ func (w *Web) posting(s core.Status) string {
 		return fmt.Sprintf("Not posted yet (%s), trying again: %s", core.Plural(s.Attempts, "attempt"), s.LastError)
 	}
 	return fmt.Sprintf("On its way to %s.", strings.TrimSpace(s.SourcePlatform))
+}
+
+// ToFinding leads from a finding's own address to the page of its scan that shows it.
+func (w *Web) ToFinding(c *gin.Context) error {
+	id, err := findingID(c)
+	if err != nil {
+		return err
+	}
+	found, err := w.Store.GetFinding(c.Request.Context(), id)
+	if err != nil {
+		return err
+	}
+	position, err := w.Store.PlaceFinding(c.Request.Context(), found.Scan, id)
+	if err != nil {
+		return err
+	}
+	name := string(position.State)
+	if position.Dismissed {
+		name = dismissedTab
+	}
+	query := url.Values{}
+	if number := position.Offset/pageSize + 1; name != tabs[0].Name || number > 1 {
+		query.Set("show", name)
+		query.Set("page", strconv.Itoa(number))
+	}
+	target := url.URL{Path: "/scans/" + found.Scan.ReferenceID, RawQuery: query.Encode(), Fragment: anchorOf(id)}
+	c.Redirect(http.StatusSeeOther, w.Base.Path(target.String()))
+	return nil
 }
 
 // Rescan starts another scan of a commit and leads to it. It takes the same role as in the API.

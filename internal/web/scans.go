@@ -28,8 +28,8 @@ type scanLine struct {
 	Banner banner
 }
 
-// Scans lists scans, the newest first.
-func (w *Web) Scans(c *gin.Context) error {
+// ShowScans lists scans, the newest first.
+func (w *Web) ShowScans(c *gin.Context) error {
 	filter := filterOf(c)
 	query := layout.Query(map[string]string{
 		"platform": filter.Platform, "project": filter.Project, "branch": filter.Branch,

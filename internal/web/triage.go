@@ -28,8 +28,8 @@ type done struct {
 	Of   int64  // the finding; 0 for none
 }
 
-// Feedback records a person's decision on a finding and goes back to the page with the form.
-func (w *Web) Feedback(c *gin.Context) error {
+// GiveFeedback records a person's decision on a finding and goes back to the page with the form.
+func (w *Web) GiveFeedback(c *gin.Context) error {
 	verdict := c.PostForm("verdict")
 	return w.judge(c, verdict, func(id int64, who string) (store.Triaged, error) {
 		return w.Store.RecordFeedback(c.Request.Context(), core.Feedback{
@@ -38,8 +38,8 @@ func (w *Web) Feedback(c *gin.Context) error {
 	})
 }
 
-// Undo withdraws the decision that the visitor has seen. If another one was made meanwhile, the page says so.
-func (w *Web) Undo(c *gin.Context) error {
+// UndoFeedback withdraws the decision that the visitor has seen. If another one was made meanwhile, the page says so.
+func (w *Web) UndoFeedback(c *gin.Context) error {
 	decision, err := strconv.ParseInt(c.PostForm("decision"), 10, 64)
 	if err != nil || decision < 1 {
 		return fmt.Errorf("%w: the form does not name the decision that it withdraws", core.ErrInvalid)
