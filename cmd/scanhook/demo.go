@@ -18,6 +18,7 @@ import (
 	"github.com/scanhook/scanhook/cmd/scanhook/cli"
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/fakeforge"
+	"github.com/scanhook/scanhook/internal/fakeforge/gitrepo"
 )
 
 // demoTimeout ends a demo whose status never arrives; a large repository at PATH may take its scanner's ten minutes.
@@ -88,12 +89,12 @@ func runDemo(ctx context.Context, out io.Writer, log *slog.Logger, kind string, 
 }
 
 // demoRepository is the repository at the path given, or the sample, with the name it gets on the platform.
-func demoRepository(ctx context.Context, dir string, args []string) (fakeforge.Checkout, string, error) {
+func demoRepository(ctx context.Context, dir string, args []string) (gitrepo.Checkout, string, error) {
 	if len(args) == 0 {
-		checkout, err := fakeforge.SampleRepository(ctx, filepath.Join(dir, "sample"))
+		checkout, err := gitrepo.Sample(ctx, filepath.Join(dir, "sample"))
 		return checkout, "acme/shop", err
 	}
-	checkout, err := fakeforge.Open(ctx, args[0])
+	checkout, err := gitrepo.Open(ctx, args[0])
 	name := strings.Map(func(r rune) rune {
 		if strings.ContainsRune("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.", r) {
 			return r
@@ -104,7 +105,7 @@ func demoRepository(ctx context.Context, dir string, args []string) (fakeforge.C
 }
 
 // run pushes the repository's last commit. The sample's first commit is pushed before it, as the baseline.
-func (d *demo) run(ctx context.Context, checkout fakeforge.Checkout, sample bool) (fakeforge.Status, error) {
+func (d *demo) run(ctx context.Context, checkout gitrepo.Checkout, sample bool) (fakeforge.Status, error) {
 	ctx, cancel := context.WithTimeout(ctx, demoTimeout)
 	defer cancel()
 	d.say("A fake forge (%s) runs at %s, Scanhook at %s.", d.sandbox.kind, d.sandbox.platform.Base(), d.sandbox.scanhook)
@@ -119,7 +120,7 @@ func (d *demo) run(ctx context.Context, checkout fakeforge.Checkout, sample bool
 }
 
 // push takes one commit from the webhook to its final status.
-func (d *demo) push(ctx context.Context, checkout fakeforge.Checkout, before, sha string) (fakeforge.Status, error) {
+func (d *demo) push(ctx context.Context, checkout gitrepo.Checkout, before, sha string) (fakeforge.Status, error) {
 	started := time.Now()
 	delivery, err := d.sandbox.push(ctx, fakeforge.PushSpec{
 		Project: d.project, Ref: "refs/heads/" + checkout.Branch, Before: before, After: sha,

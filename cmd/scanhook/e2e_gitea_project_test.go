@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/scanhook/scanhook/internal/fakeforge"
+	"github.com/scanhook/scanhook/internal/fakeforge/gitrepo"
 )
 
 // giteaBot is the account that Scanhook posts as: no administrator, but a collaborator who may write.
@@ -38,7 +38,7 @@ func (g *giteaServer) scanhook(t *testing.T, o giteaOptions) *giteaSandbox {
 type giteaProject struct {
 	*giteaSandbox
 	name   string // full, owner/name
-	sample fakeforge.Checkout
+	sample gitrepo.Checkout
 }
 
 // newProject makes an empty repository, with a webhook for all that may concern Scanhook.
@@ -48,7 +48,7 @@ func (w *giteaSandbox) newProject(t *testing.T, name string) *giteaProject {
 	w.call(t, http.MethodPost, "/user/repos", map[string]any{"name": name, "private": true, "default_branch": "main"}, nil)
 	p.permit(t, "write")
 	var err error
-	if p.sample, err = fakeforge.SampleRepository(t.Context(), filepath.Join(t.TempDir(), name)); err != nil {
+	if p.sample, err = gitrepo.Sample(t.Context(), filepath.Join(t.TempDir(), name)); err != nil {
 		t.Fatal(err)
 	}
 	address := strings.Replace(w.base, "://", "://"+giteaOwner+":"+w.password+"@", 1)

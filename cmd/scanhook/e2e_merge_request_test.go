@@ -8,6 +8,7 @@ import (
 
 	"github.com/scanhook/scanhook/internal/fakeforge"
 	fakegitlab "github.com/scanhook/scanhook/internal/fakeforge/gitlab"
+	"github.com/scanhook/scanhook/internal/fakeforge/gitrepo"
 )
 
 // mergeRequest makes a pipeline of merge request 1 and tells of it, as GitLab does.
@@ -62,7 +63,7 @@ func TestMergedResultsGetTheirStatus(t *testing.T) {
 	onlyIn(t, w, merged, pipeline)
 }
 
-func mergedResult(t *testing.T, sample fakeforge.Checkout) string {
+func mergedResult(t *testing.T, sample gitrepo.Checkout) string {
 	t.Helper()
 	git := func(args ...string) string {
 		cmd := exec.Command("git", append([]string{"-C", sample.Dir, "-c", "user.name=Ada", "-c", "user.email=ada@example.com"},

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/internal/fakeforge"
+	"github.com/scanhook/scanhook/internal/fakeforge/gitrepo"
 	"github.com/scanhook/scanhook/store"
 	"github.com/scanhook/scanhook/store/storetest"
 )
@@ -79,7 +80,7 @@ func writeFile(t *testing.T, text string) string {
 }
 
 // setup builds a sandbox with the sample repository in it; Scanhook is not running yet.
-func setup(t *testing.T, cfg sandboxConfig) (*sandbox, fakeforge.Checkout) {
+func setup(t *testing.T, cfg sandboxConfig) (*sandbox, gitrepo.Checkout) {
 	t.Helper()
 	cfg.dir, cfg.host = t.TempDir(), storetest.Host()
 	cfg.log = slog.New(slog.NewTextHandler(&testWriter{t}, nil))
@@ -88,7 +89,7 @@ func setup(t *testing.T, cfg sandboxConfig) (*sandbox, fakeforge.Checkout) {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.close)
-	sample, err := fakeforge.SampleRepository(t.Context(), filepath.Join(cfg.dir, "sample"))
+	sample, err := gitrepo.Sample(t.Context(), filepath.Join(cfg.dir, "sample"))
 	if err != nil {
 		t.Fatal(err)
 	}

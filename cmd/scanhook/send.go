@@ -184,7 +184,7 @@ func eventsOf(kind string) []string {
 	if fakeForges[kind] == nil {
 		return nil
 	}
-	return slices.Sorted(maps.Keys(fakeForges[kind](fakeforge.Config{}).Events()))
+	return slices.Sorted(maps.Keys(fakeForges[kind](fakeforge.Config{}).EventHeaders()))
 }
 
 func completeEvents(opts *options, platform *string) cobra.CompletionFunc {

@@ -23,7 +23,7 @@ import (
 
 	"github.com/scanhook/scanhook/cmd/scanhook/cli"
 	"github.com/scanhook/scanhook/cmd/scanhook/upload"
-	"github.com/scanhook/scanhook/internal/fakeforge"
+	"github.com/scanhook/scanhook/internal/fakeforge/gitrepo"
 )
 
 const (
@@ -394,7 +394,7 @@ repositories: [{match: "**", scanners: [trivy, semgrep]}]`)
 // Outside CI the commit is HEAD of the working directory, which only a process of its own can have elsewhere.
 func TestUploadAsksGitForTheCommit(t *testing.T) {
 	t.Parallel()
-	sample, err := fakeforge.SampleRepository(t.Context(), filepath.Join(t.TempDir(), "sample"))
+	sample, err := gitrepo.Sample(t.Context(), filepath.Join(t.TempDir(), "sample"))
 	if err != nil {
 		t.Fatal(err)
 	}

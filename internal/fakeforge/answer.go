@@ -40,7 +40,8 @@ func Nullable(text string) *string {
 	return &text
 }
 
-func (a Answer) write(w http.ResponseWriter) {
+// Write writes the answer as HTTP.
+func (a Answer) Write(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	for name, values := range a.Header {
 		w.Header()[http.CanonicalHeaderKey(name)] = values
@@ -88,8 +89,8 @@ func Drop() Fault { return Fault{Drop: true} }
 // Lost lets a call take effect and then closes the connection, so that the caller cannot know that it did.
 func Lost() Fault { return Fault{Drop: true, Late: true} }
 
-// apply answers a call in the place of rules.
-func (f *Fault) apply(r *http.Request, rules Endpoint) Answer {
+// Apply answers a call in the place of rules.
+func (f *Fault) Apply(r *http.Request, rules Endpoint) Answer {
 	if f.Late {
 		done := rules(r)
 		rules = func(*http.Request) Answer { return done }

@@ -48,7 +48,7 @@ func (s *Server) RouteAround(pattern string, e Endpoint, around func(Endpoint) E
 		if s.forge.RateHeaders != nil {
 			s.forge.RateHeaders(w.Header(), position+1)
 		}
-		a.write(w)
+		a.Write(w)
 	})
 }
 
@@ -88,7 +88,7 @@ func (s *Server) withFaults(rules Endpoint) Endpoint {
 		if fault == nil {
 			return rules(r)
 		}
-		return fault.apply(r, rules)
+		return fault.Apply(r, rules)
 	}
 }
 

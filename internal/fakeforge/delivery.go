@@ -12,13 +12,10 @@ import (
 	"hash"
 	"io"
 	"net/http"
-	"time"
 )
 
-const (
-	hookTimeout = 10 * time.Second // GitHub's and GitLab.com's own
-	maxAnswer   = 1 << 20          // bytes of a receiver's answer that are kept
-)
+// maxAnswer bounds what is kept of a receiver's answer, in bytes.
+const maxAnswer = 1 << 20
 
 // ConfiguredHook is the id of the webhook that Config describes, which the forge does not keep. Push and Pipeline send
 // through it.
@@ -26,90 +23,6 @@ const ConfiguredHook = 7001
 
 func (s *Server) configuredHook() Hook {
 	return Hook{ID: ConfiguredHook, Secret: s.cfg.Secret, SigningToken: s.cfg.SigningToken}
-}
-
-// newHookClient follows no redirect and waits as long as the real platforms do.
-func newHookClient() *http.Client {
-	return &http.Client{
-		Timeout:       hookTimeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-}
-
-// Push sends a push to hookURL as the forge would, and returns what was sent and what the receiver answered.
-// An answer of any status is no error; errors are core.ErrNotFound for an unknown project, git's, and the network's.
-func (s *Server) Push(ctx context.Context, hookURL string, spec PushSpec) (Delivery, error) {
-	delivery, err := s.BuildPush(ctx, spec)
-	if err != nil {
-		return Delivery{}, err
-	}
-	return s.Send(ctx, hookURL, delivery)
-}
-
-// BuildPush makes the delivery of a push without sending it.
-func (s *Server) BuildPush(ctx context.Context, spec PushSpec) (Delivery, error) {
-	push, err := s.readPush(ctx, spec)
-	if err != nil {
-		return Delivery{}, fmt.Errorf("building push of %s: %w", spec.Ref, err)
-	}
-	event, payload := s.forge.Push(push)
-	return s.Build(event, push.Repository, payload)
-}
-
-func (s *Server) readPush(ctx context.Context, spec PushSpec) (Push, error) {
-	repo, err := s.find(spec.Project)
-	if err != nil {
-		return Push{}, err
-	}
-	p := Push{PushSpec: spec, Repository: repo}
-	if head, declared := s.declaredCommit(repo, spec.After); declared {
-		return p.ofDeclared(head), nil
-	}
-	if err := p.read(ctx); err != nil || p.Deleted() {
-		return p, err
-	}
-	revisions, err := s.forge.NewCommits(ctx, p)
-	if err != nil || len(revisions) == 0 {
-		return p, err
-	}
-	return p, p.readCommits(ctx, s.forge.MaxCommits, revisions)
-}
-
-// Pipeline sends the state of a pipeline to hookURL as the forge would; see Push for what comes back.
-func (s *Server) Pipeline(ctx context.Context, hookURL string, spec PipelineSpec) (Delivery, error) {
-	delivery, err := s.BuildPipeline(ctx, spec)
-	if err != nil {
-		return Delivery{}, err
-	}
-	return s.Send(ctx, hookURL, delivery)
-}
-
-// BuildPipeline makes the delivery of a pipeline event without sending it.
-func (s *Server) BuildPipeline(ctx context.Context, spec PipelineSpec) (Delivery, error) {
-	repo, err := s.find(spec.Project)
-	if err != nil {
-		return Delivery{}, fmt.Errorf("building pipeline: %w", err)
-	}
-	head, err := s.Commit(ctx, repo, spec.SHA)
-	if err != nil {
-		return Delivery{}, fmt.Errorf("building pipeline of %s: %w", spec.SHA, err)
-	}
-	if spec.ID == 0 {
-		spec.ID = s.NextID()
-	}
-	spec.complete(repo, s.cfg.Now())
-	event, payload := s.forge.Pipeline(spec, repo, head)
-	return s.Build(event, repo, payload)
-}
-
-// AddPipeline makes a CI pipeline of the project exist for a commit, with the names of its own jobs, and returns its id.
-// It is 0, and nothing happens, where the forge keeps commit statuses apart from pipelines.
-func (s *Server) AddPipeline(project, sha, ref string, jobs ...string) (int64, error) {
-	repo, err := s.find(project)
-	if err != nil || s.forge.AddPipeline == nil {
-		return 0, err
-	}
-	return s.forge.AddPipeline(repo, sha, ref, jobs), nil
 }
 
 // Build makes an authentic delivery of a payload about a repository, signed with the configured secret.
@@ -172,24 +85,6 @@ func (s *Server) AddHook(hook Hook) Hook {
 	defer s.hookMu.Unlock()
 	s.hooks = append(s.hooks, hook)
 	return hook
-}
-
-// Announce sends a push to all webhooks that subscribe to it, as the forge does, and returns how it went.
-func (s *Server) Announce(ctx context.Context, spec PushSpec) ([]Attempt, error) {
-	delivery, err := s.BuildPush(ctx, spec)
-	if err != nil {
-		return nil, err
-	}
-	return s.AnnounceDelivery(ctx, spec.Project, delivery)
-}
-
-// AnnouncePipeline sends a pipeline to all webhooks that subscribe to it.
-func (s *Server) AnnouncePipeline(ctx context.Context, spec PipelineSpec) ([]Attempt, error) {
-	delivery, err := s.BuildPipeline(ctx, spec)
-	if err != nil {
-		return nil, err
-	}
-	return s.AnnounceDelivery(ctx, spec.Project, delivery)
 }
 
 // AnnounceDelivery sends an event of a project to all webhooks that subscribe to it. Webhooks that are off or disabled

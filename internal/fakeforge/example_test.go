@@ -10,6 +10,7 @@ import (
 
 	"github.com/scanhook/scanhook/internal/fakeforge"
 	"github.com/scanhook/scanhook/internal/fakeforge/github"
+	"github.com/scanhook/scanhook/internal/fakeforge/gitrepo"
 )
 
 // A platform pushes the sample repository's last commit to a receiver, which answers with a commit status.
@@ -20,7 +21,7 @@ func Example() {
 		log.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
-	sample, err := fakeforge.SampleRepository(ctx, dir)
+	sample, err := gitrepo.Sample(ctx, dir)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -21,7 +21,11 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/fakeforge/gitrepo"
 )
+
+// hookTimeout is how long GitHub and GitLab.com wait for a receiver.
+const hookTimeout = 10 * time.Second
 
 // Config is what a Server is made of. The zero value of every field is usable.
 type Config struct {
@@ -45,38 +49,48 @@ type Server struct {
 	client *http.Client
 	journal
 	hookLog
-	posting posting
 
 	mu           sync.Mutex
 	base         url.URL
 	repositories []Repository
-	declared     map[commitKey]Commit
+	declared     map[commitKey]gitrepo.Commit
 	faults       []Fault // for the next API calls
 	lastID       int64
+	refusal      *Fault // answers each post of a status; nil: the rules decide
+	noLinks      bool   // statuses with a link are refused
+	ended        bool   // nothing is announced any more
+	announcing   sync.WaitGroup
 	tokenScopes  []string // nil: those that Scanhook needs, of a kind that shows none on GitHub
 	tokenUntil   time.Time
 }
 
-// New makes a server without repositories. A forge's own package calls it and adds the routes of the API.
-func New(cfg Config, forge Forge) *Server {
+// New makes a server without repositories. A forge's own package calls it, describes the forge by Become, and adds the
+// routes of its API.
+func New(cfg Config) *Server {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{
-		cfg:      cfg,
-		forge:    forge,
-		mux:      http.NewServeMux(),
-		client:   newHookClient(),
-		journal:  newJournal(),
-		declared: map[commitKey]Commit{},
+	return &Server{
+		cfg: cfg,
+		mux: http.NewServeMux(),
+		client: &http.Client{
+			Timeout:       hookTimeout,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // as the platforms
+		},
+		journal:  journal{changed: make(chan struct{}), byCommit: map[commitKey][]Status{}},
+		declared: map[commitKey]gitrepo.Commit{},
 		lastID:   1000,
 	}
+}
+
+// Become makes the server the forge that is described.
+func (s *Server) Become(forge Forge) {
+	s.forge = forge
 	s.mux.HandleFunc("/", s.serveGit)
 	s.Route(forge.APIRoot+"/", func(*http.Request) Answer { return Refuse(http.StatusNotFound, "404 Not Found") })
-	return s
 }
 
 // SetBase tells the server where it is reached, scheme://host[:port][/sub/path], which every address in payloads and
@@ -97,11 +111,18 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
-	defer s.posting.end()
+	defer s.endAnnouncing()
 	if err := server.Serve(listener); ctx.Err() == nil {
 		return err
 	}
 	return nil
+}
+
+func (s *Server) endAnnouncing() {
+	s.mu.Lock()
+	s.ended = true
+	s.mu.Unlock()
+	s.announcing.Wait()
 }
 
 // ServeHTTP answers the API and git's smart protocol.
@@ -115,8 +136,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Name is the forge's kind, such as github.
 func (s *Server) Name() string { return s.forge.Name }
 
-// Events are what a webhook's header calls the events that Scanhook uses, by their short names.
-func (s *Server) Events() map[string]string { return s.forge.Events }
+// EventHeaders are what a webhook's header calls the events that Scanhook uses, by their short names.
+func (s *Server) EventHeaders() map[string]string { return s.forge.Events }
 
 // Base is the address given to SetBase, without a slash at its end.
 func (s *Server) Base() string {
@@ -177,8 +198,8 @@ func (s *Server) Repository(key string) (Repository, bool) {
 	return Repository{}, false
 }
 
-// find is Repository with an error for the caller in Go.
-func (s *Server) find(project string) (Repository, error) {
+// Find is Repository with an error: core.ErrNotFound.
+func (s *Server) Find(project string) (Repository, error) {
 	if r, ok := s.Repository(project); ok {
 		return r, nil
 	}
@@ -199,7 +220,7 @@ func (s *Server) Projects() []string {
 // Declare makes the forge know a commit without asking git: its API takes statuses of it, and a push of it is built
 // without a process, so that a test can have tens of thousands. Only what git holds as well can be fetched.
 func (s *Server) Declare(project, sha string) error {
-	repo, err := s.find(project)
+	repo, err := s.Find(project)
 	if err != nil {
 		return err
 	}
@@ -209,7 +230,7 @@ func (s *Server) Declare(project, sha string) error {
 	now, author := s.cfg.Now().UTC(), Pusher.Person()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.declared[keyOf(repo.Project, sha)] = Commit{
+	s.declared[keyOf(repo.Project, sha)] = gitrepo.Commit{
 		ID: sha, Tree: sha, Author: author, Committer: author, AuthoredAt: now, CommittedAt: now,
 		Message: "Change " + core.ShortSHA(sha), Parents: []string{},
 		Added: []string{}, Modified: []string{"README.md"}, Removed: []string{},
@@ -217,7 +238,7 @@ func (s *Server) Declare(project, sha string) error {
 	return nil
 }
 
-func (s *Server) declaredCommit(repo Repository, sha string) (Commit, bool) {
+func (s *Server) declaredCommit(repo Repository, sha string) (gitrepo.Commit, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c, ok := s.declared[keyOf(repo.Project, sha)]
@@ -229,13 +250,13 @@ func (s *Server) Knows(ctx context.Context, repo Repository, sha string) (bool, 
 	if _, ok := s.declaredCommit(repo, sha); ok {
 		return true, nil
 	}
-	return repo.hasCommit(ctx, sha)
+	return repo.Git().HasCommit(ctx, sha)
 }
 
 // Commit reads a commit that the server Knows.
-func (s *Server) Commit(ctx context.Context, repo Repository, sha string) (Commit, error) {
+func (s *Server) Commit(ctx context.Context, repo Repository, sha string) (gitrepo.Commit, error) {
 	if c, ok := s.declaredCommit(repo, sha); ok {
 		return c, nil
 	}
-	return repo.commit(ctx, sha)
+	return repo.Git().Commit(ctx, sha)
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"time"
+
+	"github.com/scanhook/scanhook/internal/fakeforge/gitrepo"
 )
 
 // Forge is how a platform describes itself to the server that all of them share. The function fields answer for one
@@ -29,7 +31,7 @@ type Forge struct {
 	MaxCommits int                                           // that a push lists
 	NewCommits func(context.Context, Push) ([]string, error) // git revisions of the commits that count as pushed; none: no commits
 	Push       func(Push) (event string, payload any)        // the event of a push
-	Pipeline   func(PipelineSpec, Repository, Commit) (event string, payload any)
+	Pipeline   func(PipelineSpec, Repository, gitrepo.Commit) (event string, payload any)
 
 	RateLimits    func(after time.Duration) []Fault // the answers to too many calls
 	UnknownCommit func(sha string) Fault            // the answer about a commit that the API does not see yet

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"os/exec"
 	"strings"
+
+	"github.com/scanhook/scanhook/internal/fakeforge/gitrepo"
 )
 
 // maxWants bounds what a client may send to negotiate a fetch, in bytes, before and after gzip.
@@ -77,7 +79,7 @@ func wants(body io.Reader, encoding string) (io.Reader, error) {
 // uploadPackCommand lets every commit be fetched by its id, as the real platforms do.
 func uploadPackCommand(r *http.Request, args ...string) *exec.Cmd {
 	fixed := []string{"-c", "uploadpack.allowAnySHA1InWant=true", "upload-pack", "--stateless-rpc"}
-	cmd := gitCommand(r.Context(), append(fixed, args...)...)
+	cmd := gitrepo.Command(r.Context(), append(fixed, args...)...)
 	cmd.Env = append(cmd.Env, "GIT_PROTOCOL="+r.Header.Get("Git-Protocol"))
 	return cmd
 }

@@ -47,10 +47,6 @@ type commitKey struct{ project, sha string }
 
 func keyOf(project, sha string) commitKey { return commitKey{strings.ToLower(project), sha} }
 
-func newJournal() journal {
-	return journal{changed: make(chan struct{}), byCommit: map[commitKey][]Status{}}
-}
-
 // begin records a call and returns its position.
 func (j *journal) begin(call Call) int {
 	j.journalMu.Lock()

@@ -17,6 +17,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/fakeforge/gitrepo"
 )
 
 // The bounds of what a page shows.
@@ -51,9 +52,9 @@ type page struct {
 	Blob    string // what the address of a file begins with
 
 	Projects []string
-	Commits  []Commit
+	Commits  []gitrepo.Commit
 	Files    []string
-	Commit   *Commit
+	Commit   *gitrepo.Commit
 	Statuses []Status
 	Patch    []patchLine
 	File     string
@@ -170,13 +171,13 @@ func (s *Server) newest(project, sha string) []Status {
 
 func (r Repository) fillProject(ctx context.Context, shown *page) (err error) {
 	shown.Title = r.Project
-	if shown.SHA, err = r.resolve(ctx, r.DefaultBranch); err != nil {
-		shown.SHA, err = r.resolve(ctx, "HEAD")
+	if shown.SHA, err = r.Git().Resolve(ctx, r.DefaultBranch); err != nil {
+		shown.SHA, err = r.Git().Resolve(ctx, "HEAD")
 	}
 	if err != nil {
 		return err
 	}
-	if shown.Commits, err = r.log(ctx, fmt.Sprint("-", maxListed), "--end-of-options", shown.SHA, "--"); err != nil {
+	if shown.Commits, err = r.Git().Log(ctx, fmt.Sprint("-", maxListed), "--end-of-options", shown.SHA, "--"); err != nil {
 		return err
 	}
 	return r.fillTree(ctx, shown)
@@ -184,7 +185,7 @@ func (r Repository) fillProject(ctx context.Context, shown *page) (err error) {
 
 // fillTree lists the files of the commit that is shown.
 func (r Repository) fillTree(ctx context.Context, shown *page) error {
-	names, cut, err := gitUpTo(ctx, maxTreeBytes, r.Dir, "ls-tree", "-r", "-z", "--name-only", shown.SHA)
+	names, cut, err := r.Git().OutputUpTo(ctx, maxTreeBytes, "ls-tree", "-r", "-z", "--name-only", shown.SHA)
 	shown.Files = strings.Split(strings.Trim(names, "\x00"), "\x00")
 	switch total := len(shown.Files); {
 	case cut:
@@ -197,16 +198,16 @@ func (r Repository) fillTree(ctx context.Context, shown *page) error {
 }
 
 func (r Repository) fillCommit(ctx context.Context, shown *page, name string) error {
-	sha, err := r.resolve(ctx, name)
+	sha, err := r.Git().Resolve(ctx, name)
 	if err != nil {
 		return err
 	}
-	c, err := r.commit(ctx, sha)
+	c, err := r.Git().Commit(ctx, sha)
 	if err != nil {
 		return err
 	}
 	shown.Title, shown.SHA, shown.Commit = c.Title(), sha, &c
-	patch, cut, err := gitUpTo(ctx, maxPatchBytes, r.Dir, "show", "--format=", "--patch", "--no-color", "--no-ext-diff", "--no-textconv",
+	patch, cut, err := r.Git().OutputUpTo(ctx, maxPatchBytes, "show", "--format=", "--patch", "--no-color", "--no-ext-diff", "--no-textconv",
 		"--first-parent", "--diff-merges=first-parent", sha, "--")
 	if cut {
 		shown.Note = "The rest of the patch is not shown."
@@ -234,7 +235,7 @@ func kindOf(line string) string {
 // fillFile shows a file of a commit or branch. The name of a branch has one segment here.
 func (r Repository) fillFile(ctx context.Context, shown *page, rest, rangeFormat string) error {
 	name, file, _ := strings.Cut(rest, "/")
-	sha, err := r.resolve(ctx, name)
+	sha, err := r.Git().Resolve(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -242,9 +243,9 @@ func (r Repository) fillFile(ctx context.Context, shown *page, rest, rangeFormat
 		return fmt.Errorf("%w: %q is no path in a repository", core.ErrNotFound, file)
 	}
 	shown.Title, shown.SHA, shown.File = file, sha, file
-	text, cut, err := gitUpTo(ctx, maxFileBytes, r.Dir, "cat-file", "blob", sha+":"+file)
+	text, cut, err := r.Git().OutputUpTo(ctx, maxFileBytes, "cat-file", "blob", sha+":"+file)
 	switch {
-	case gitFails(err):
+	case gitrepo.Failed(err):
 		return fmt.Errorf("%w: commit %s has no file %q", core.ErrNotFound, core.ShortSHA(sha), file)
 	case err != nil:
 		return err
@@ -279,15 +280,15 @@ func (r Repository) fillComparison(ctx context.Context, shown *page, names strin
 	if !two {
 		from, to = r.DefaultBranch, names
 	}
-	base, err := r.resolve(ctx, from)
+	base, err := r.Git().Resolve(ctx, from)
 	if err != nil {
 		return err
 	}
-	head, err := r.resolve(ctx, to)
+	head, err := r.Git().Resolve(ctx, to)
 	if err != nil {
 		return err
 	}
 	shown.Title = from + "..." + to
-	shown.Commits, err = r.log(ctx, fmt.Sprint("-", maxListed), "--end-of-options", base+".."+head, "--")
+	shown.Commits, err = r.Git().Log(ctx, fmt.Sprint("-", maxListed), "--end-of-options", base+".."+head, "--")
 	return err
 }

@@ -5,27 +5,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"sync"
 
 	"github.com/scanhook/scanhook/core"
 )
-
-// posting is what happens to posted statuses beside the forge's rules.
-type posting struct {
-	mu         sync.Mutex
-	refusal    *Fault // answers each post of a status; nil: the rules decide
-	noLinks    bool   // statuses with a link are refused
-	announcing sync.WaitGroup
-	ended      bool // nothing is announced any more
-}
-
-// end waits for everything that is being announced.
-func (p *posting) end() {
-	p.mu.Lock()
-	p.ended = true
-	p.mu.Unlock()
-	p.announcing.Wait()
-}
 
 // RefuseStatuses answers each post of a status with an HTTP status, as for a token that may not post. 0 ends it.
 func (s *Server) RefuseStatuses(status int) {
@@ -40,29 +22,29 @@ func (s *Server) RefuseStatuses(status int) {
 func (s *Server) RefuseStatusesWith(fault Fault) { s.refuseStatuses(&fault) }
 
 func (s *Server) refuseStatuses(fault *Fault) {
-	s.posting.mu.Lock()
-	defer s.posting.mu.Unlock()
-	s.posting.refusal = fault
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refusal = fault
 }
 
 // Refusable makes an endpoint that posts a status obey RefuseStatuses.
 func (s *Server) Refusable(rules Endpoint) Endpoint {
 	return func(r *http.Request) Answer {
-		s.posting.mu.Lock()
-		refusal := s.posting.refusal
-		s.posting.mu.Unlock()
+		s.mu.Lock()
+		refusal := s.refusal
+		s.mu.Unlock()
 		if refusal == nil {
 			return rules(r)
 		}
-		return refusal.apply(r, rules)
+		return refusal.Apply(r, rules)
 	}
 }
 
 // BlockLinks refuses statuses with a link, like a platform that must not reach its address.
 func (s *Server) BlockLinks() {
-	s.posting.mu.Lock()
-	defer s.posting.mu.Unlock()
-	s.posting.noLinks = true
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.noLinks = true
 }
 
 // TakesLink tells whether a status may have the link.
@@ -70,21 +52,21 @@ func (s *Server) TakesLink(address string) bool {
 	if address == "" {
 		return true
 	}
-	s.posting.mu.Lock()
-	defer s.posting.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	parsed, err := url.Parse(address)
-	return err == nil && (parsed.Scheme == "http" || parsed.Scheme == "https") && parsed.Host != "" && !s.posting.noLinks
+	return err == nil && (parsed.Scheme == "http" || parsed.Scheme == "https") && parsed.Host != "" && !s.noLinks
 }
 
 // AnnounceStatus sends an event about a status to the webhooks that subscribe to it, beside the call that posted it and
 // in no certain order.
 func (s *Server) AnnounceStatus(repo Repository, event string, payload any) {
-	s.posting.mu.Lock()
-	defer s.posting.mu.Unlock()
-	if s.posting.ended {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
 		return
 	}
-	s.posting.announcing.Go(func() {
+	s.announcing.Go(func() {
 		d, err := s.Build(event, repo, payload)
 		if err == nil {
 			_, err = s.AnnounceDelivery(context.Background(), repo.Project, d)
@@ -98,7 +80,7 @@ func (s *Server) AnnounceStatus(repo Repository, event string, payload any) {
 // Overwrite posts a status as another account than the bot whose token gives access to the API. core.ErrInvalid where
 // the forge's rules forbid it, core.ErrNotFound for an unknown project.
 func (s *Server) Overwrite(status Status) error {
-	repo, err := s.find(status.Project)
+	repo, err := s.Find(status.Project)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/scanhook/scanhook/internal/fakeforge"
 	fakegitlab "github.com/scanhook/scanhook/internal/fakeforge/gitlab"
+	"github.com/scanhook/scanhook/internal/fakeforge/gitrepo"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/platforms/gitlab"
 	"github.com/scanhook/scanhook/platforms/platformtest"
@@ -178,7 +179,7 @@ func (f *forge) attempts(t *testing.T, hook platforms.Hook) []platforms.Attempt 
 
 func sampleOf(t *testing.T) fakeforge.Repository {
 	t.Helper()
-	sample, err := fakeforge.SampleRepository(t.Context(), t.TempDir())
+	sample, err := gitrepo.Sample(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/fakeforge"
 	fakegitlab "github.com/scanhook/scanhook/internal/fakeforge/gitlab"
+	"github.com/scanhook/scanhook/internal/fakeforge/gitrepo"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/platforms/gitlab"
 	"github.com/scanhook/scanhook/platforms/platformtest"
@@ -180,7 +181,7 @@ type mergeWorld struct {
 }
 
 // startMergeWorld makes pipelines for the refs, in their order.
-func startMergeWorld(t *testing.T, sample fakeforge.Checkout, refs ...string) mergeWorld {
+func startMergeWorld(t *testing.T, sample gitrepo.Checkout, refs ...string) mergeWorld {
 	t.Helper()
 	server := fakegitlab.New(fakeforge.Config{Token: "the-token"})
 	listener := httptest.NewServer(server)
@@ -201,7 +202,7 @@ func startMergeWorld(t *testing.T, sample fakeforge.Checkout, refs ...string) me
 func TestPostStatusFindsTheMergeRequest(t *testing.T) {
 	t.Parallel()
 	head, merged := fakegitlab.MergeRequestRef(1, false), fakegitlab.MergeRequestRef(1, true)
-	sample, err := fakeforge.SampleRepository(t.Context(), t.TempDir())
+	sample, err := gitrepo.Sample(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -248,7 +249,7 @@ func TestPostStatusFindsTheMergeRequest(t *testing.T) {
 // What began in the branch's pipeline ends there, or it would stand there as running for ever; then it may move.
 func TestPostStatusEndsBeforeItMoves(t *testing.T) {
 	t.Parallel()
-	sample, err := fakeforge.SampleRepository(t.Context(), t.TempDir())
+	sample, err := gitrepo.Sample(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

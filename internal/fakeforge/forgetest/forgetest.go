@@ -17,6 +17,7 @@ import (
 	"github.com/scanhook/scanhook/internal/fakeforge"
 	"github.com/scanhook/scanhook/internal/fakeforge/github"
 	"github.com/scanhook/scanhook/internal/fakeforge/gitlab"
+	"github.com/scanhook/scanhook/internal/fakeforge/gitrepo"
 )
 
 // Token is what Call sends. Give it to the forge's configuration.
@@ -47,7 +48,7 @@ var (
 type Forge struct {
 	*fakeforge.Server
 	Kind    *Kind
-	Sample  fakeforge.Checkout
+	Sample  gitrepo.Checkout
 	Project string
 	API     string // root of the REST API
 }
@@ -55,7 +56,7 @@ type Forge struct {
 // Start serves a forge below a sub-path until the test ends.
 func Start(t *testing.T, kind *Kind, cfg fakeforge.Config) Forge {
 	t.Helper()
-	sample, err := fakeforge.SampleRepository(t.Context(), t.TempDir())
+	sample, err := gitrepo.Sample(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

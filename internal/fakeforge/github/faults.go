@@ -58,6 +58,9 @@ func rateLimits(after time.Duration) []fakeforge.Fault {
 	return []fakeforge.Fault{fakeforge.RateLimited(after), SecondaryLimit(after)}
 }
 
+// noCommit is GitHub's message about an unknown commit, before its id.
+const noCommit = "No commit found for SHA: "
+
 func unknownCommit(sha string) fakeforge.Fault {
 	return fakeforge.Fault{Status: http.StatusUnprocessableEntity, Body: `{"message":"` + noCommit + sha + `"}`}
 }

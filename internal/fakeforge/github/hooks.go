@@ -1,38 +1,76 @@
 package github
 
 import (
+	"crypto/sha1" // GitHub still sends the legacy signature beside the real one
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/scanhook/scanhook/internal/fakeforge"
 )
 
-func (f *forge) listHooks(r *http.Request) fakeforge.Answer {
-	owner, ok := f.HookOwnerOf(r)
+const (
+	deliveriesKept    = 3 * 24 * time.Hour
+	deliveriesPerPage = 30 // by default
+
+	appID = 4 // of the only GitHub App
+)
+
+// hooks is the API of the webhooks of repositories, organisations and the App, with the log of their deliveries.
+type hooks struct{ objects }
+
+func (h hooks) addRoutes() {
+	for _, owner := range []string{repositoryRoot, apiRoot + "/orgs/{group}"} {
+		h.Route("GET "+owner+"/hooks", h.listHooks)
+		h.Route("POST "+owner+"/hooks", h.createHook)
+		h.Route("GET "+owner+"/hooks/{hook}", h.WithHook(h.showHook))
+		h.Route("PATCH "+owner+"/hooks/{hook}", h.WithHook(h.editHook))
+		h.Route("POST "+owner+"/hooks/{hook}/pings", h.WithHook(h.pingHook))
+		h.addDeliveryRoutes(owner + "/hooks/{hook}")
+	}
+	const app = apiRoot + "/app"
+	h.Route("GET "+app, h.WithHook(h.showApp))
+	h.Route("GET "+app+"/hook/config", h.WithHook(h.showAppHook))
+	h.Route("PATCH "+app+"/hook/config", h.WithHook(h.editAppHook))
+	h.addDeliveryRoutes(app + "/hook")
+}
+
+func (h hooks) addDeliveryRoutes(hook string) {
+	h.Route("GET "+hook+"/deliveries", h.WithHook(h.listDeliveries))
+	h.Route("GET "+hook+"/deliveries/{delivery}", h.WithHook(h.showDelivery))
+	h.Route("POST "+hook+"/deliveries/{delivery}/attempts", h.WithHook(h.redeliver))
+}
+
+func (h hooks) listHooks(r *http.Request) fakeforge.Answer {
+	owner, ok := h.HookOwnerOf(r)
 	if !ok {
 		return refuse(http.StatusNotFound, "Not Found")
 	}
 	list := []any{}
-	for _, hook := range f.HooksOf(owner) {
-		list = append(list, f.hook(hook))
+	for _, hook := range h.HooksOf(owner) {
+		list = append(list, h.hook(hook))
 	}
 	return fakeforge.OK(list)
 }
 
 // hook describes a webhook, with asterisks in the place of the secret.
-func (f *forge) hook(hook fakeforge.Hook) map[string]any {
+func (h hooks) hook(hook fakeforge.Hook) map[string]any {
 	last := map[string]any{"code": nil, "status": "unused", "message": nil}
-	if attempts := f.Attempts(hook.ID); len(attempts) > 0 {
+	if attempts := h.Attempts(hook.ID); len(attempts) > 0 {
 		a := attempts[len(attempts)-1]
 		last = map[string]any{"code": a.Status, "status": outcome(a), "message": outcome(a)}
 	}
 	kind := map[bool]string{true: "Repository", false: "Organization"}[hook.Project != ""]
 	return map[string]any{
 		"id": hook.ID, "type": kind, "name": "web", "active": !hook.Off, "events": hook.Events,
-		"config": hookConfig(hook), "created_at": textTime(f.Now()), "updated_at": textTime(f.Now()),
-		"url": f.Base(), "test_url": f.Base(), "ping_url": f.Base(), "deliveries_url": f.Base(), "last_response": last,
+		"config": hookConfig(hook), "created_at": textTime(h.Now()), "updated_at": textTime(h.Now()),
+		"url": h.Base(), "test_url": h.Base(), "ping_url": h.Base(), "deliveries_url": h.Base(), "last_response": last,
 	}
 }
 
@@ -77,8 +115,8 @@ func (w hookConfigRequest) apply(hook *fakeforge.Hook) {
 	}
 }
 
-func (f *forge) createHook(r *http.Request) fakeforge.Answer {
-	owner, ok := f.HookOwnerOf(r)
+func (h hooks) createHook(r *http.Request) fakeforge.Answer {
+	owner, ok := h.HookOwnerOf(r)
 	if !ok {
 		return refuse(http.StatusNotFound, "Not Found")
 	}
@@ -88,7 +126,7 @@ func (f *forge) createHook(r *http.Request) fakeforge.Answer {
 	if err := decoder.Decode(&body); err != nil || body.Config.URL == nil || body.Name != "web" {
 		return refuse(http.StatusUnprocessableEntity, "Validation Failed")
 	}
-	if slices.ContainsFunc(f.HooksOf(owner), func(h fakeforge.Hook) bool { return h.URL == *body.Config.URL }) {
+	if slices.ContainsFunc(h.HooksOf(owner), func(kept fakeforge.Hook) bool { return kept.URL == *body.Config.URL }) {
 		return refuse(http.StatusUnprocessableEntity, "Validation Failed: Hook already exists on this repository")
 	}
 	hook := fakeforge.Hook{Project: owner.Project, Group: owner.Group, Events: body.Events, Form: body.Config.ContentType == nil}
@@ -96,55 +134,177 @@ func (f *forge) createHook(r *http.Request) fakeforge.Answer {
 	if hook.Events == nil {
 		hook.Events = []string{"push"}
 	}
-	hook = f.AddHook(hook)
-	f.ping(r, hook)
-	return fakeforge.Answer{Status: http.StatusCreated, Body: f.hook(hook)}
+	hook = h.AddHook(hook)
+	h.ping(r, hook)
+	return fakeforge.Answer{Status: http.StatusCreated, Body: h.hook(hook)}
 }
 
-func (f *forge) showHook(_ *http.Request, hook fakeforge.Hook) fakeforge.Answer {
-	return fakeforge.OK(f.hook(hook))
+func (h hooks) showHook(_ *http.Request, hook fakeforge.Hook) fakeforge.Answer {
+	return fakeforge.OK(h.hook(hook))
 }
 
-func (f *forge) editHook(r *http.Request, hook fakeforge.Hook) fakeforge.Answer {
+func (h hooks) editHook(r *http.Request, hook fakeforge.Hook) fakeforge.Answer {
 	var body hookRequest
 	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
 		return refuse(http.StatusBadRequest, "Problems parsing JSON")
 	}
-	hook = f.EditHook(hook, func(h *fakeforge.Hook) {
-		body.Config.apply(h)
+	hook = h.EditHook(hook, func(edited *fakeforge.Hook) {
+		body.Config.apply(edited)
 		if body.Events != nil {
-			h.Events = body.Events
+			edited.Events = body.Events
 		}
 		if body.Active != nil {
-			h.Off = !*body.Active
+			edited.Off = !*body.Active
 		}
 	})
-	return fakeforge.OK(f.hook(hook))
+	return fakeforge.OK(h.hook(hook))
 }
 
-func (f *forge) pingHook(r *http.Request, hook fakeforge.Hook) fakeforge.Answer {
-	f.ping(r, hook)
+func (h hooks) pingHook(r *http.Request, hook fakeforge.Hook) fakeforge.Answer {
+	h.ping(r, hook)
 	return fakeforge.Answer{Status: http.StatusNoContent}
 }
 
-func (f *forge) ping(r *http.Request, hook fakeforge.Hook) {
+func (h hooks) ping(r *http.Request, hook fakeforge.Hook) {
 	payload := []byte(`{"zen":"Keep it logically awesome.","hook_id":` + strconv.FormatInt(hook.ID, 10) + `,"hook":{}}`)
-	_, _ = f.Deliver(r.Context(), hook, fakeforge.Attempt{Delivery: fakeforge.Delivery{Event: "ping", Key: fakeforge.NewKey(), Body: payload}})
+	_, _ = h.Deliver(r.Context(), hook, fakeforge.Attempt{Delivery: fakeforge.Delivery{Event: "ping", Key: fakeforge.NewKey(), Body: payload}})
 }
 
-func (f *forge) showApp(_ *http.Request, hook fakeforge.Hook) fakeforge.Answer {
+func (h hooks) showApp(_ *http.Request, hook fakeforge.Hook) fakeforge.Answer {
 	return fakeforge.OK(map[string]any{"id": appID, "slug": "scanhook", "events": hook.Events})
 }
 
-func (f *forge) showAppHook(_ *http.Request, hook fakeforge.Hook) fakeforge.Answer {
+func (h hooks) showAppHook(_ *http.Request, hook fakeforge.Hook) fakeforge.Answer {
 	return fakeforge.OK(hookConfig(hook))
 }
 
-func (f *forge) editAppHook(r *http.Request, hook fakeforge.Hook) fakeforge.Answer {
+func (h hooks) editAppHook(r *http.Request, hook fakeforge.Hook) fakeforge.Answer {
 	var body hookConfigRequest
 	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
 		return refuse(http.StatusBadRequest, "Problems parsing JSON")
 	}
-	hook = f.EditHook(hook, body.apply)
+	hook = h.EditHook(hook, body.apply)
 	return fakeforge.OK(hookConfig(hook))
+}
+
+// outcome is GitHub's text beside the status code.
+func outcome(a fakeforge.Attempt) string {
+	switch {
+	case a.Failure != "":
+		return a.Failure
+	case a.Status/100 == 2:
+		return "OK"
+	}
+	return fmt.Sprintf("Invalid HTTP Response: %d", a.Status)
+}
+
+// listDeliveries lists the newest first. The cursor is the id of the last one of the page before.
+func (h hooks) listDeliveries(r *http.Request, hook fakeforge.Hook) fakeforge.Answer {
+	query := r.URL.Query()
+	size, err := strconv.Atoi(query.Get("per_page"))
+	if err != nil || size < 1 || size > 100 {
+		size = deliveriesPerPage
+	}
+	before, _ := strconv.ParseInt(query.Get("cursor"), 10, 64)
+	page := []any{}
+	header := http.Header{}
+	attempts := h.Attempts(hook.ID)
+	for _, a := range slices.Backward(attempts) {
+		if before > 0 && a.ID >= before || h.Now().Sub(a.At) > deliveriesKept {
+			continue
+		}
+		if len(page) == size {
+			header.Set("Link", h.nextDeliveries(r, lastID(page)))
+			break
+		}
+		page = append(page, h.delivery(a))
+	}
+	return fakeforge.Answer{Status: http.StatusOK, Header: header, Body: page}
+}
+
+func lastID(page []any) int64 {
+	last, _ := page[len(page)-1].(map[string]any)
+	id, _ := last["id"].(int64)
+	return id
+}
+
+func (h hooks) nextDeliveries(r *http.Request, cursor int64) string {
+	query := url.Values{"per_page": {r.URL.Query().Get("per_page")}, "cursor": {strconv.FormatInt(cursor, 10)}}
+	return fmt.Sprintf(`<%s%s?%s>; rel="next"`, h.Base(), r.URL.Path, query.Encode())
+}
+
+func (h hooks) delivery(a fakeforge.Attempt) map[string]any {
+	repo, _ := h.Repository(a.Project)
+	return map[string]any{
+		"id": a.ID, "guid": a.Key, "delivered_at": textTime(a.At), "redelivery": a.Again, "duration": 0.1,
+		"status": outcome(a), "status_code": a.Status, "event": a.Event, "action": nil, "installation_id": nil,
+		"repository_id": repo.ID, "throttled_at": nil,
+	}
+}
+
+func (h hooks) showDelivery(r *http.Request, hook fakeforge.Hook) fakeforge.Answer {
+	a, ok := h.namedDelivery(r, hook)
+	if !ok {
+		return refuse(http.StatusNotFound, "Not Found")
+	}
+	headers := map[string]string{}
+	for name := range a.Header {
+		headers[name] = a.Header.Get(name)
+	}
+	delivery := h.delivery(a)
+	delivery["request"] = map[string]any{"headers": headers, "payload": map[string]any{}}
+	delivery["response"] = map[string]any{"headers": nil, "payload": nil}
+	return fakeforge.OK(delivery)
+}
+
+// redeliver sends the same GUID once more. GitHub does so a moment after its answer.
+func (h hooks) redeliver(r *http.Request, hook fakeforge.Hook) fakeforge.Answer {
+	a, ok := h.namedDelivery(r, hook)
+	if !ok {
+		return refuse(http.StatusNotFound, "Not Found")
+	}
+	if _, err := h.DeliverAgain(r.Context(), hook, a); err != nil {
+		return h.Crashed(r, err)
+	}
+	return fakeforge.Answer{Status: http.StatusAccepted, Body: map[string]any{}}
+}
+
+func (h hooks) namedDelivery(r *http.Request, hook fakeforge.Hook) (fakeforge.Attempt, bool) {
+	id, err := strconv.ParseInt(r.PathValue("delivery"), 10, 64)
+	if err != nil {
+		return fakeforge.Attempt{}, false
+	}
+	return h.FindAttempt(hook.ID, id)
+}
+
+// sign makes the header of a delivery, with the signature of its webhook's secret.
+func sign(d fakeforge.Delivery, hook fakeforge.Hook, repo fakeforge.Repository) (http.Header, error) {
+	target, id := installation(hook, repo)
+	h := http.Header{}
+	h.Set("Accept", "*/*")
+	h.Set("Content-Type", "application/json")
+	h.Set("User-Agent", "GitHub-Hookshot/5ca11e0")
+	h.Set("X-GitHub-Delivery", d.Key)
+	h.Set("X-GitHub-Event", d.Event)
+	h.Set("X-GitHub-Hook-ID", strconv.FormatInt(hook.ID, 10))
+	h.Set("X-GitHub-Hook-Installation-Target-Type", target)
+	if id != 0 {
+		h.Set("X-GitHub-Hook-Installation-Target-ID", strconv.FormatInt(id, 10))
+	}
+	if hook.Secret != "" {
+		h.Set("X-Hub-Signature", "sha1="+hex.EncodeToString(fakeforge.MAC(sha1.New, hook.Secret, d.Body)))
+		h.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(fakeforge.MAC(sha256.New, hook.Secret, d.Body)))
+	}
+	return h, nil
+}
+
+// installation is what a webhook belongs to: its type, and its id, which is 0 where the repository is not known.
+func installation(hook fakeforge.Hook, repo fakeforge.Repository) (target string, id int64) {
+	switch {
+	case hook.Project != "" || hook.ID == fakeforge.ConfiguredHook:
+		return "repository", repo.ID
+	case hook.Group != "":
+		return "organization", organizationID(repo)
+	}
+	return "integration", appID
 }

@@ -16,8 +16,15 @@ const (
 	maxDescription = 140  // characters
 	maxStatuses    = 1000 // per commit and context
 
-	noCommit = "No commit found for SHA: "
 )
+
+// statuses is the API of commit statuses.
+type statuses struct{ objects }
+
+func (s statuses) addRoutes() {
+	s.Route("POST "+repositoryRoot+"/statuses/{sha}", s.Refusable(s.postStatus))
+	s.Route("GET "+repositoryRoot+"/commits/{sha}/statuses", s.listStatuses)
+}
 
 // statusPost is the body of POST /repos/{owner}/{name}/statuses/{sha}.
 type statusPost struct {
@@ -27,8 +34,8 @@ type statusPost struct {
 	Context     string `json:"context"`
 }
 
-func (f *forge) postStatus(r *http.Request) fakeforge.Answer {
-	repo, ok := f.RepositoryOf(r)
+func (s statuses) postStatus(r *http.Request) fakeforge.Answer {
+	repo, ok := s.RepositoryOf(r)
 	if !ok {
 		return refuse(http.StatusNotFound, "Not Found")
 	}
@@ -40,28 +47,28 @@ func (f *forge) postStatus(r *http.Request) fakeforge.Answer {
 		post.Context = "default"
 	}
 	sha := strings.ToLower(r.PathValue("sha"))
-	known, err := f.Knows(r.Context(), repo, sha)
+	known, err := s.Knows(r.Context(), repo, sha)
 	switch {
 	case err != nil:
-		return f.Crashed(r, err)
+		return s.Crashed(r, err)
 	case !known:
 		return refuse(http.StatusUnprocessableEntity, noCommit+sha)
 	}
-	if field, problem := f.problemOf(post, repo.Project, sha); problem != "" {
+	if field, problem := s.problemOf(post, repo.Project, sha); problem != "" {
 		return refuseField(field, problem)
 	}
-	return f.acceptStatus(repo, sha, post, fakeforge.Bot.Login)
+	return s.acceptStatus(repo, sha, post, fakeforge.Bot.Login)
 }
 
 // overwrite posts a status as another account, which the rules for its text do not stop.
-func (f *forge) overwrite(repo fakeforge.Repository, status fakeforge.Status) fakeforge.Answer {
-	return f.acceptStatus(repo, status.SHA, statusPost{
+func (s statuses) overwrite(repo fakeforge.Repository, status fakeforge.Status) fakeforge.Answer {
+	return s.acceptStatus(repo, status.SHA, statusPost{
 		State: status.State, Context: status.Context, Description: status.Description, TargetURL: status.TargetURL,
 	}, status.Creator)
 }
 
 // problemOf names the first field that breaks a rule of GitHub, and the rule.
-func (f *forge) problemOf(post statusPost, project, sha string) (field, problem string) {
+func (s statuses) problemOf(post statusPost, project, sha string) (field, problem string) {
 	switch {
 	case !slices.Contains([]string{"error", "failure", "pending", "success"}, post.State):
 		return "state", "state is not included in the list"
@@ -71,17 +78,17 @@ func (f *forge) problemOf(post statusPost, project, sha string) (field, problem 
 		return "description", "description contains unicode characters above 0xffff"
 	case core.Narrow(post.Context) != post.Context:
 		return "context", "context contains unicode characters above 0xffff"
-	case !f.TakesLink(post.TargetURL):
+	case !s.TakesLink(post.TargetURL):
 		return "target_url", "target_url must use http(s) scheme"
-	case f.count(project, sha, post.Context) >= maxStatuses:
+	case s.count(project, sha, post.Context) >= maxStatuses:
 		return "context", "This SHA and context has reached the maximum number of statuses."
 	}
 	return "", ""
 }
 
 // count counts the statuses of a context, which GitHub reads in any case.
-func (f *forge) count(project, sha, context string) (n int) {
-	for _, status := range f.Statuses(project, sha) {
+func (s statuses) count(project, sha, context string) (n int) {
+	for _, status := range s.Statuses(project, sha) {
 		if strings.EqualFold(status.Context, context) {
 			n++
 		}
@@ -89,23 +96,23 @@ func (f *forge) count(project, sha, context string) (n int) {
 	return n
 }
 
-func (f *forge) acceptStatus(repo fakeforge.Repository, sha string, post statusPost, creator string) fakeforge.Answer {
+func (s statuses) acceptStatus(repo fakeforge.Repository, sha string, post statusPost, creator string) fakeforge.Answer {
 	status := fakeforge.Status{
 		Project: repo.Project, SHA: sha, Context: post.Context, State: post.State,
-		Description: post.Description, TargetURL: post.TargetURL, At: f.Now().UTC(), ID: f.NextID(), Creator: creator,
+		Description: post.Description, TargetURL: post.TargetURL, At: s.Now().UTC(), ID: s.NextID(), Creator: creator,
 	}
-	f.Accept(status)
-	f.announceStatus(repo, status)
-	return fakeforge.Answer{Status: http.StatusCreated, Body: f.status(status)}
+	s.Accept(status)
+	s.announceStatus(repo, status)
+	return fakeforge.Answer{Status: http.StatusCreated, Body: s.status(status)}
 }
 
 // status is a status as GitHub answers with it and lists it.
-func (f *forge) status(status fakeforge.Status) map[string]any {
+func (s statuses) status(status fakeforge.Status) map[string]any {
 	stamp := textTime(status.At)
-	creator := f.user(status.Creator, fakeforge.Bot.ID, "Bot")
+	creator := s.user(status.Creator, fakeforge.Bot.ID, "Bot")
 	return map[string]any{
 		"id": status.ID, "node_id": nodeID("StatusContext", status.ID), "state": status.State, "context": status.Context,
-		"url":         f.APIURL(f.Base()) + "/repos/" + status.Project + "/statuses/" + status.SHA,
+		"url":         s.APIURL(s.Base()) + "/repos/" + status.Project + "/statuses/" + status.SHA,
 		"description": fakeforge.Nullable(status.Description), "target_url": fakeforge.Nullable(status.TargetURL),
 		"created_at": stamp, "updated_at": stamp, "creator": creator, "avatar_url": creator["avatar_url"],
 	}
@@ -122,27 +129,27 @@ func refuseField(field, problem string) fakeforge.Answer {
 }
 
 // announceStatus sends the event of a status to the webhooks that subscribe to it.
-func (f *forge) announceStatus(repo fakeforge.Repository, status fakeforge.Status) {
+func (s statuses) announceStatus(repo fakeforge.Repository, status fakeforge.Status) {
 	const event = "status"
-	if !slices.ContainsFunc(f.Hooks(), func(h fakeforge.Hook) bool { return f.Subscribes(h, repo.Project, event) }) {
+	if !slices.ContainsFunc(s.Hooks(), func(h fakeforge.Hook) bool { return s.Subscribes(h, repo.Project, event) }) {
 		return
 	}
-	payload := f.status(status)
+	payload := s.status(status)
 	payload["sha"], payload["name"], payload["sender"] = status.SHA, status.Project, payload["creator"]
-	payload["repository"] = f.repository(repo, textTime)
+	payload["repository"] = s.repository(repo, textTime)
 	payload["commit"], payload["branches"] = map[string]any{"sha": status.SHA}, []any{}
-	f.AnnounceStatus(repo, event, payload)
+	s.AnnounceStatus(repo, event, payload)
 }
 
 // listStatuses lists from the newest on, on one page.
-func (f *forge) listStatuses(r *http.Request) fakeforge.Answer {
-	repo, ok := f.RepositoryOf(r)
+func (s statuses) listStatuses(r *http.Request) fakeforge.Answer {
+	repo, ok := s.RepositoryOf(r)
 	if !ok {
 		return refuse(http.StatusNotFound, "Not Found")
 	}
 	list := []any{}
-	for _, status := range slices.Backward(f.Statuses(repo.Project, strings.ToLower(r.PathValue("sha")))) {
-		list = append(list, f.status(status))
+	for _, status := range slices.Backward(s.Statuses(repo.Project, strings.ToLower(r.PathValue("sha")))) {
+		list = append(list, s.status(status))
 	}
 	return fakeforge.OK(list)
 }

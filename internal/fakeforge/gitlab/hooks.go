@@ -18,6 +18,24 @@ import (
 // eventsPerPage is how many events GitLab puts on a page at most.
 const eventsPerPage = 20
 
+// hooks is the API of the webhooks of projects and groups, with the log of their events.
+type hooks struct {
+	objects
+	*limits
+}
+
+func (h hooks) addRoutes() {
+	for _, owner := range []string{projectRoot, apiRoot + "/groups/{group}"} {
+		h.Route("GET "+owner+"/hooks", h.listHooks)
+		h.Route("POST "+owner+"/hooks", h.addHook)
+		h.Route("GET "+owner+"/hooks/{hook}", h.WithHook(h.showHook))
+		h.Route("PUT "+owner+"/hooks/{hook}", h.WithHook(h.editHook))
+		h.Route("POST "+owner+"/hooks/{hook}/test/{trigger}", h.WithHook(h.testHook))
+		h.Route("GET "+owner+"/hooks/{hook}/events", h.WithHook(h.listEvents))
+		h.Route("POST "+owner+"/hooks/{hook}/events/{event}/resend", h.WithHook(h.resend))
+	}
+}
+
 // hookRequest is the body of the calls that add and edit webhooks.
 type hookRequest struct {
 	URL       *string `json:"url"`
@@ -57,14 +75,14 @@ func (w hookRequest) apply(hook *fakeforge.Hook) {
 }
 
 // hook describes a webhook, without its secrets.
-func (f *forge) hook(hook fakeforge.Hook) map[string]any {
-	repo, _ := f.Repository(hook.Project)
+func (h hooks) hook(hook fakeforge.Hook) map[string]any {
+	repo, _ := h.Repository(hook.Project)
 	described := map[string]any{
-		"id": hook.ID, "url": hook.URL, "alert_status": alert(hook, f.Now()), "disabled_until": nil,
+		"id": hook.ID, "url": hook.URL, "alert_status": alert(hook, h.Now()), "disabled_until": nil,
 		"enable_ssl_verification": !hook.Insecure, "custom_webhook_template": hook.Template,
 		"token_present": hook.Secret != "", "signing_token_present": hook.SigningToken != "",
 	}
-	if f.disabled(hook) {
+	if h.disabled(hook) {
 		described["disabled_until"] = hook.DisabledUntil
 	}
 	if hook.Group == "" {
@@ -76,20 +94,20 @@ func (f *forge) hook(hook fakeforge.Hook) map[string]any {
 	return described
 }
 
-func (f *forge) listHooks(r *http.Request) fakeforge.Answer {
-	owner, ok := f.HookOwnerOf(r)
+func (h hooks) listHooks(r *http.Request) fakeforge.Answer {
+	owner, ok := h.HookOwnerOf(r)
 	if !ok {
 		return fakeforge.Refuse(http.StatusNotFound, "404 Not Found")
 	}
 	list := []any{}
-	for _, hook := range f.HooksOf(owner) {
-		list = append(list, f.hook(hook))
+	for _, hook := range h.HooksOf(owner) {
+		list = append(list, h.hook(hook))
 	}
 	return fakeforge.OK(list)
 }
 
-func (f *forge) addHook(r *http.Request) fakeforge.Answer {
-	owner, ok := f.HookOwnerOf(r)
+func (h hooks) addHook(r *http.Request) fakeforge.Answer {
+	owner, ok := h.HookOwnerOf(r)
 	if !ok {
 		return fakeforge.Refuse(http.StatusNotFound, "404 Not Found")
 	}
@@ -99,40 +117,40 @@ func (f *forge) addHook(r *http.Request) fakeforge.Answer {
 	}
 	hook := fakeforge.Hook{Project: owner.Project, Group: owner.Group, Events: []string{"push_events"}}
 	body.apply(&hook)
-	return fakeforge.Answer{Status: http.StatusCreated, Body: f.hook(f.AddHook(hook))}
+	return fakeforge.Answer{Status: http.StatusCreated, Body: h.hook(h.AddHook(hook))}
 }
 
-func (f *forge) showHook(_ *http.Request, hook fakeforge.Hook) fakeforge.Answer {
-	return fakeforge.OK(f.hook(hook))
+func (h hooks) showHook(_ *http.Request, hook fakeforge.Hook) fakeforge.Answer {
+	return fakeforge.OK(h.hook(hook))
 }
 
-func (f *forge) editHook(r *http.Request, hook fakeforge.Hook) fakeforge.Answer {
+func (h hooks) editHook(r *http.Request, hook fakeforge.Hook) fakeforge.Answer {
 	var body hookRequest
 	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
 		return fakeforge.Refuse(http.StatusBadRequest, "400 Bad request")
 	}
-	hook = f.EditHook(hook, body.apply)
-	return fakeforge.OK(f.hook(hook))
+	hook = h.EditHook(hook, body.apply)
+	return fakeforge.OK(h.hook(hook))
 }
 
 // testHook sends the last push of the default branch, also to a webhook that is disabled.
-func (f *forge) testHook(r *http.Request, hook fakeforge.Hook) fakeforge.Answer {
-	project := f.testedProject(hook)
-	if !f.limits.allow("test "+project, f.Now()) {
+func (h hooks) testHook(r *http.Request, hook fakeforge.Hook) fakeforge.Answer {
+	project := h.testedProject(hook)
+	if !h.allow("test "+project, h.Now()) {
 		return tooMany()
 	}
 	if r.PathValue("trigger") != "push_events" {
 		return fakeforge.Refuse(http.StatusUnprocessableEntity, "Ensure the project has such an event.")
 	}
-	repo, _ := f.Repository(project)
-	push, err := f.BuildPush(r.Context(), fakeforge.PushSpec{Project: project, Ref: "refs/heads/" + repo.DefaultBranch})
+	repo, _ := h.Repository(project)
+	push, err := h.BuildPush(r.Context(), fakeforge.PushSpec{Project: project, Ref: "refs/heads/" + repo.DefaultBranch})
 	if err != nil {
-		return f.Crashed(r, err)
+		return h.Crashed(r, err)
 	}
-	made, err := f.Deliver(r.Context(), hook, fakeforge.Attempt{Delivery: push, Project: project})
+	made, err := h.Deliver(r.Context(), hook, fakeforge.Attempt{Delivery: push, Project: project})
 	switch {
 	case err != nil:
-		return f.Crashed(r, err)
+		return h.Crashed(r, err)
 	case !succeeded(made):
 		return fakeforge.Refuse(http.StatusUnprocessableEntity, made.Failure+string(made.Answer))
 	}
@@ -140,11 +158,11 @@ func (f *forge) testHook(r *http.Request, hook fakeforge.Hook) fakeforge.Answer 
 }
 
 // testedProject is the webhook's own, or one of the group.
-func (f *forge) testedProject(hook fakeforge.Hook) string {
+func (h hooks) testedProject(hook fakeforge.Hook) string {
 	if hook.Project != "" {
 		return hook.Project
 	}
-	for _, project := range f.Projects() {
+	for _, project := range h.Projects() {
 		if hook.Covers(project) {
 			return project
 		}
@@ -161,7 +179,7 @@ func tooMany() fakeforge.Answer {
 }
 
 // listEvents lists the newest first.
-func (f *forge) listEvents(r *http.Request, hook fakeforge.Hook) fakeforge.Answer {
+func (h hooks) listEvents(r *http.Request, hook fakeforge.Hook) fakeforge.Answer {
 	query := r.URL.Query()
 	size, err := strconv.Atoi(query.Get("per_page"))
 	if query.Get("per_page") != "" && (err != nil || size < 1 || size > eventsPerPage) {
@@ -171,7 +189,7 @@ func (f *forge) listEvents(r *http.Request, hook fakeforge.Hook) fakeforge.Answe
 		size = eventsPerPage
 	}
 	number, _ := strconv.Atoi(query.Get("page"))
-	attempts := slices.DeleteFunc(f.Attempts(hook.ID), func(a fakeforge.Attempt) bool {
+	attempts := slices.DeleteFunc(h.Attempts(hook.ID), func(a fakeforge.Attempt) bool {
 		return !isOneOf(a, query.Get("status"))
 	})
 	slices.Reverse(attempts)
@@ -209,22 +227,22 @@ func eventOf(a fakeforge.Attempt, hook fakeforge.Hook) map[string]any {
 }
 
 // resend calls before it answers, under the same key, and never a disabled webhook.
-func (f *forge) resend(r *http.Request, hook fakeforge.Hook) fakeforge.Answer {
-	if !f.limits.allow("resend "+hook.Project+hook.Group, f.Now()) {
+func (h hooks) resend(r *http.Request, hook fakeforge.Hook) fakeforge.Answer {
+	if !h.allow("resend "+hook.Project+hook.Group, h.Now()) {
 		return tooMany()
 	}
 	id, _ := strconv.ParseInt(r.PathValue("event"), 10, 64)
-	a, ok := f.FindAttempt(hook.ID, id)
+	a, ok := h.FindAttempt(hook.ID, id)
 	switch {
 	case !ok:
 		return fakeforge.Refuse(http.StatusNotFound, "404 Not Found")
-	case f.disabled(hook):
+	case h.disabled(hook):
 		return fakeforge.Refuse(http.StatusUnprocessableEntity, "Hook disabled")
 	}
-	made, err := f.DeliverAgain(r.Context(), hook, a)
+	made, err := h.DeliverAgain(r.Context(), hook, a)
 	switch {
 	case err != nil:
-		return f.Crashed(r, err)
+		return h.Crashed(r, err)
 	case made.Status == 0:
 		return fakeforge.Refuse(http.StatusUnprocessableEntity, made.Failure)
 	}
@@ -259,7 +277,7 @@ func attempted(h *fakeforge.Hook, a fakeforge.Attempt) {
 // succeeded tells whether GitLab counts a call as successful, which includes a redirect.
 func succeeded(a fakeforge.Attempt) bool { return a.Status/100 == 2 || a.Status/100 == 3 }
 
-func (f *forge) disabled(h fakeforge.Hook) bool { return alert(h, f.Now()) != "executable" }
+func (h hooks) disabled(hook fakeforge.Hook) bool { return alert(hook, h.Now()) != "executable" }
 
 // alert is GitLab's name for the state of a webhook.
 func alert(h fakeforge.Hook, now time.Time) string {
@@ -281,6 +299,8 @@ type limits struct {
 	requests map[string][]time.Time
 }
 
+func newLimits() *limits { return &limits{requests: map[string][]time.Time{}} }
+
 // allow counts a request; false means that there were too many in this minute.
 func (l *limits) allow(what string, now time.Time) bool {
 	l.mu.Lock()
@@ -299,22 +319,22 @@ func (l *limits) allow(what string, now time.Time) bool {
 }
 
 // sign makes the header of a delivery, with the token of its webhook and the time of now.
-func (f *forge) sign(d fakeforge.Delivery, hook fakeforge.Hook, _ fakeforge.Repository) (http.Header, error) {
-	h := http.Header{}
-	h.Set("Content-Type", "application/json")
-	h.Set("User-Agent", "GitLab/19.0.0")
-	h.Set("Idempotency-Key", d.Key)
-	h.Set("X-Gitlab-Event", d.Event)
-	h.Set("X-Gitlab-Instance", f.Base())
-	h.Set("X-Gitlab-Event-UUID", fakeforge.NewKey())
-	h.Set("X-Gitlab-Webhook-UUID", fakeforge.NewKey()) // new for every request, whatever its name promises
+func (h hooks) sign(d fakeforge.Delivery, hook fakeforge.Hook, _ fakeforge.Repository) (http.Header, error) {
+	header := http.Header{}
+	header.Set("Content-Type", "application/json")
+	header.Set("User-Agent", "GitLab/19.0.0")
+	header.Set("Idempotency-Key", d.Key)
+	header.Set("X-Gitlab-Event", d.Event)
+	header.Set("X-Gitlab-Instance", h.Base())
+	header.Set("X-Gitlab-Event-UUID", fakeforge.NewKey())
+	header.Set("X-Gitlab-Webhook-UUID", fakeforge.NewKey()) // new for every request, whatever its name promises
 	if hook.Secret != "" {
-		h.Set("X-Gitlab-Token", hook.Secret)
+		header.Set("X-Gitlab-Token", hook.Secret)
 	}
 	if hook.SigningToken == "" {
-		return h, nil
+		return header, nil
 	}
-	return h, addStandardWebhooks(h, d, hook.SigningToken, f.Now())
+	return header, addStandardWebhooks(header, d, hook.SigningToken, h.Now())
 }
 
 // addStandardWebhooks signs id, time and body, see https://www.standardwebhooks.com.

@@ -1,4 +1,4 @@
-package fakeforge
+package gitrepo
 
 import (
 	"context"
@@ -20,21 +20,21 @@ type Checkout struct {
 func Open(ctx context.Context, path string) (Checkout, error) {
 	dir, err := topOf(ctx, path)
 	switch {
-	case gitFails(err):
+	case Failed(err):
 		return Checkout{}, fmt.Errorf("%w: %s is not a git repository; give the path of one, or none to see the sample",
 			core.ErrInvalid, path)
 	case err != nil:
 		return Checkout{}, fmt.Errorf("opening %s: %w", path, err)
 	}
-	head, err := git(ctx, dir, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+	head, err := Dir(dir).Output(ctx, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
 	switch {
-	case gitFails(err):
+	case Failed(err):
 		return Checkout{}, fmt.Errorf("%w: %s has no commit yet; make one with git commit", core.ErrInvalid, path)
 	case err != nil:
 		return Checkout{}, fmt.Errorf("opening %s: %w", path, err)
 	}
 	c := Checkout{Dir: dir, Head: head}
-	if c.Before, err = git(ctx, dir, "rev-parse", "--verify", "--quiet", "HEAD^"); err != nil && !gitFails(err) {
+	if c.Before, err = Dir(dir).Output(ctx, "rev-parse", "--verify", "--quiet", "HEAD^"); err != nil && !Failed(err) {
 		return Checkout{}, fmt.Errorf("opening %s: %w", path, err)
 	}
 	if c.Branch, err = branchOf(ctx, dir, head); err != nil {
@@ -45,23 +45,23 @@ func Open(ctx context.Context, path string) (Checkout, error) {
 
 // topOf is the root of the work tree, or the repository itself where it is bare.
 func topOf(ctx context.Context, path string) (string, error) {
-	bare, err := git(ctx, path, "rev-parse", "--is-bare-repository")
+	bare, err := Dir(path).Output(ctx, "rev-parse", "--is-bare-repository")
 	if err != nil {
 		return "", err
 	}
 	if bare == "true" {
-		return git(ctx, path, "rev-parse", "--absolute-git-dir")
+		return Dir(path).Output(ctx, "rev-parse", "--absolute-git-dir")
 	}
-	return git(ctx, path, "rev-parse", "--show-toplevel")
+	return Dir(path).Output(ctx, "rev-parse", "--show-toplevel")
 }
 
 // branchOf is the branch that is checked out, else the first that has the commit, else HEAD, which is git's own name.
 func branchOf(ctx context.Context, dir, head string) (string, error) {
-	branch, err := git(ctx, dir, "symbolic-ref", "--quiet", "--short", "HEAD")
-	if err == nil || !gitFails(err) {
+	branch, err := Dir(dir).Output(ctx, "symbolic-ref", "--quiet", "--short", "HEAD")
+	if err == nil || !Failed(err) {
 		return branch, err
 	}
-	branch, err = Repository{Dir: dir}.BranchWith(ctx, head)
+	branch, err = Dir(dir).BranchWith(ctx, head)
 	if branch == "" {
 		branch = "HEAD"
 	}
@@ -75,7 +75,7 @@ func (c Checkout) checkSize(ctx context.Context) error {
 		if sha == "" {
 			continue
 		}
-		if _, err := git(ctx, c.Dir, "ls-tree", "-r", "-z", "--name-only", sha); err != nil {
+		if _, err := Dir(c.Dir).Output(ctx, "ls-tree", "-r", "-z", "--name-only", sha); err != nil {
 			return fmt.Errorf("listing the files of commit %s in %s: %w", core.ShortSHA(sha), c.Dir, err)
 		}
 	}

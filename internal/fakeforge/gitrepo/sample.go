@@ -1,4 +1,4 @@
-package fakeforge
+package gitrepo
 
 import (
 	"context"
@@ -10,11 +10,14 @@ import (
 	"time"
 )
 
-// SampleRepository makes a small service with planted secrets in dir, which must not be a repository yet. It has two
+// SampleAuthor is the author of the sample's commits.
+var SampleAuthor = Person{Name: "Mira Holm", Email: "mira@example.com"}
+
+// Sample makes a small service with planted secrets in dir, which must not be a repository yet. It has two
 // commits on main; authors, dates and contents are fixed, so that the ids are the same everywhere. Every secret is
 // computed and gives access to nothing.
-func SampleRepository(ctx context.Context, dir string) (Checkout, error) {
-	if err := run(gitCommand(ctx, "init", "--quiet", "--initial-branch=main", "--template=", dir)); err != nil {
+func Sample(ctx context.Context, dir string) (Checkout, error) {
+	if err := run(Command(ctx, "init", "--quiet", "--initial-branch=main", "--template=", dir)); err != nil {
 		return Checkout{}, fmt.Errorf("creating the sample repository: %w", err)
 	}
 	for _, c := range sampleHistory() {
@@ -42,14 +45,14 @@ func (c sampleCommit) make(ctx context.Context, dir string) error {
 			return err
 		}
 	}
-	if _, err := git(ctx, dir, "-c", "core.autocrlf=false", "add", "--all"); err != nil {
+	if _, err := Dir(dir).Output(ctx, "-c", "core.autocrlf=false", "add", "--all"); err != nil {
 		return err
 	}
-	cmd := gitCommand(ctx, "-C", dir, "commit", "--quiet", "--no-gpg-sign", "--message", c.message)
+	cmd := Command(ctx, "-C", dir, "commit", "--quiet", "--no-gpg-sign", "--message", c.message)
 	stamp := c.at.Format(time.RFC3339)
 	cmd.Env = append(cmd.Env,
-		"GIT_AUTHOR_NAME="+Pusher.Name, "GIT_AUTHOR_EMAIL="+Pusher.Email, "GIT_AUTHOR_DATE="+stamp,
-		"GIT_COMMITTER_NAME="+Pusher.Name, "GIT_COMMITTER_EMAIL="+Pusher.Email, "GIT_COMMITTER_DATE="+stamp)
+		"GIT_AUTHOR_NAME="+SampleAuthor.Name, "GIT_AUTHOR_EMAIL="+SampleAuthor.Email, "GIT_AUTHOR_DATE="+stamp,
+		"GIT_COMMITTER_NAME="+SampleAuthor.Name, "GIT_COMMITTER_EMAIL="+SampleAuthor.Email, "GIT_COMMITTER_DATE="+stamp)
 	return run(cmd)
 }
 

@@ -1,4 +1,6 @@
-package fakeforge
+// Package gitrepo reads git repositories on disk, which may be hostile: git runs without any configuration and within bounds.
+// It also makes the sample repository.
+package gitrepo
 
 import (
 	"bytes"
@@ -16,13 +18,13 @@ import (
 // The bounds of one git command that only reads. A hostile repository, such as a tree that names itself many times over,
 // exceeds them.
 const (
-	gitTimeout   = 30 * time.Second
-	maxGitOutput = 64 << 20 // bytes
+	timeout   = 30 * time.Second
+	maxOutput = 64 << 20 // bytes
 )
 
-// gitCommand prepares git without the machine's and the user's configuration, so that it behaves the same everywhere and
+// Command prepares git without the machine's and the user's configuration, so that it behaves the same everywhere and
 // a hostile repository cannot make it run anything.
-func gitCommand(ctx context.Context, args ...string) *exec.Cmd {
+func Command(ctx context.Context, args ...string) *exec.Cmd {
 	hardened := []string{
 		"-c", "core.hooksPath=/dev/null",
 		"-c", "core.fsmonitor=false",
@@ -45,25 +47,28 @@ func gitCommand(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// git runs git in dir and returns what it printed, without the line end. Errors carry git's own message; they are
+// Dir is the path of a repository, bare or not.
+type Dir string
+
+// Output runs git and returns what it printed, without the line end. Errors carry git's own message; they are
 // core.ErrInvalid where the repository exceeds the bounds.
-func git(ctx context.Context, dir string, args ...string) (string, error) {
-	text, cut, err := gitUpTo(ctx, maxGitOutput, dir, args...)
+func (d Dir) Output(ctx context.Context, args ...string) (string, error) {
+	text, cut, err := d.OutputUpTo(ctx, maxOutput, args...)
 	if cut {
 		return "", fmt.Errorf("%w: git %s prints more than %d MiB: the repository is too large for the fake forge",
-			core.ErrInvalid, args[0], maxGitOutput>>20)
+			core.ErrInvalid, args[0], maxOutput>>20)
 	}
 	return strings.TrimSuffix(text, "\n"), err
 }
 
-// gitUpTo returns the first limit bytes of what git prints in dir, and whether there was more.
-func gitUpTo(ctx context.Context, limit int, dir string, args ...string) (text string, cut bool, err error) {
+// OutputUpTo returns the first limit bytes of what git prints, and whether there was more.
+func (d Dir) OutputUpTo(ctx context.Context, limit int, args ...string) (text string, cut bool, err error) {
 	slow := fmt.Errorf("%w: git %s takes longer than %s: the repository is too large for the fake forge",
-		core.ErrInvalid, args[0], gitTimeout)
-	ctx, cancel := context.WithTimeoutCause(ctx, gitTimeout, slow)
+		core.ErrInvalid, args[0], timeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, slow)
 	defer cancel()
 	out := prefix{limit: limit}
-	cmd := gitCommand(ctx, append([]string{"-C", dir}, args...)...)
+	cmd := Command(ctx, append([]string{"-C", string(d)}, args...)...)
 	cmd.Stdout = &out
 	err = run(cmd)
 	switch {
@@ -106,11 +111,11 @@ func run(cmd *exec.Cmd) error {
 	return nil
 }
 
-// gitFails tells whether git itself ran and failed, as opposed to not having run at all.
-func gitFails(err error) bool { return exitCode(err) > 0 }
+// Failed tells whether git itself ran and failed, as opposed to not having run at all.
+func Failed(err error) bool { return ExitCode(err) > 0 }
 
-// exitCode is the status that git ended with; 0 when it succeeded or did not run, -1 when it was killed.
-func exitCode(err error) int {
+// ExitCode is the status that git ended with; 0 when it succeeded or did not run, -1 when it was killed.
+func ExitCode(err error) int {
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		return exit.ExitCode()

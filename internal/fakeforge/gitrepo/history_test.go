@@ -1,4 +1,4 @@
-package fakeforge
+package gitrepo
 
 import (
 	"strings"

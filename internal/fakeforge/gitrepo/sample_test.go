@@ -1,4 +1,4 @@
-package fakeforge_test
+package gitrepo_test
 
 import (
 	"maps"
@@ -12,19 +12,19 @@ import (
 	"github.com/zricethezav/gitleaks/v8/detect"
 	"github.com/zricethezav/gitleaks/v8/sources"
 
-	"github.com/scanhook/scanhook/internal/fakeforge"
 	"github.com/scanhook/scanhook/internal/fakeforge/forgetest"
+	"github.com/scanhook/scanhook/internal/fakeforge/gitrepo"
 )
 
 // The ids are fixed because people compare what the demo shows with what the documentation shows.
 func TestSampleRepositoryIsTheSameEverywhere(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	got, err := fakeforge.SampleRepository(t.Context(), filepath.Join(dir, "sample"))
+	got, err := gitrepo.Sample(t.Context(), filepath.Join(dir, "sample"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := fakeforge.Checkout{
+	want := gitrepo.Checkout{
 		Dir: got.Dir, Branch: "main",
 		Head:   "2ac0d87b9b0859b3534b78ebc0a7042fef020a3f",
 		Before: "326fcf4ef41ab88ace0b013e49ab1e19ea0aa016",
@@ -39,7 +39,7 @@ func TestSampleRepositoryIsTheSameEverywhere(t *testing.T) {
 
 func TestSampleHasFindings(t *testing.T) {
 	t.Parallel()
-	sample, err := fakeforge.SampleRepository(t.Context(), t.TempDir())
+	sample, err := gitrepo.Sample(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package fakeforge_test
+package gitrepo_test
 
 import (
 	"errors"
@@ -10,13 +10,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/scanhook/scanhook/core"
-	"github.com/scanhook/scanhook/internal/fakeforge"
 	"github.com/scanhook/scanhook/internal/fakeforge/forgetest"
+	"github.com/scanhook/scanhook/internal/fakeforge/gitrepo"
 )
 
 func TestOpen(t *testing.T) {
 	t.Parallel()
-	sample, err := fakeforge.SampleRepository(t.Context(), t.TempDir())
+	sample, err := gitrepo.Sample(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,19 +32,19 @@ func TestOpen(t *testing.T) {
 	forgetest.Git(t, lost, "branch", "--quiet", "-D", "main")
 	tests := map[string]struct {
 		path string
-		want fakeforge.Checkout
+		want gitrepo.Checkout
 	}{
 		"work tree":       {sample.Dir, sample},
 		"folder below it": {filepath.Join(sample.Dir, "internal"), sample},
-		"bare":            {clone("--bare"), fakeforge.Checkout{Branch: "main", Head: sample.Head, Before: sample.Before}},
-		"detached":        {detached, fakeforge.Checkout{Branch: "main", Head: sample.Before}},
-		"no branch":       {lost, fakeforge.Checkout{Branch: "HEAD", Head: sample.Head, Before: sample.Before}},
-		"one commit":      {clone("--depth=1"), fakeforge.Checkout{Branch: "main", Head: sample.Head}},
+		"bare":            {clone("--bare"), gitrepo.Checkout{Branch: "main", Head: sample.Head, Before: sample.Before}},
+		"detached":        {detached, gitrepo.Checkout{Branch: "main", Head: sample.Before}},
+		"no branch":       {lost, gitrepo.Checkout{Branch: "HEAD", Head: sample.Head, Before: sample.Before}},
+		"one commit":      {clone("--depth=1"), gitrepo.Checkout{Branch: "main", Head: sample.Head}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := fakeforge.Open(t.Context(), test.path)
+			got, err := gitrepo.Open(t.Context(), test.path)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -72,7 +72,7 @@ func TestOpenErrors(t *testing.T) {
 		file:                                 "is not a git repository",
 		empty:                                "has no commit yet",
 	} {
-		_, err := fakeforge.Open(t.Context(), path)
+		_, err := gitrepo.Open(t.Context(), path)
 		if !errors.Is(err, core.ErrInvalid) || !strings.Contains(err.Error(), want) {
 			t.Errorf("Open(%s) = %v, want that it %s", path, err, want)
 		}
