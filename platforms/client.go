@@ -1,7 +1,6 @@
 package platforms
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"net/http"
@@ -14,7 +13,6 @@ import (
 const (
 	callTimeout  = 15 * time.Second // GitLab waits up to 10 s for the lock of a commit's status
 	maxAnswer    = 16 << 20         // bytes read of one answer; comparisons of commits carry patches
-	maxErrorBody = 64 << 10         // bytes read of an error answer
 	maxRedirects = 5
 )
 
@@ -75,30 +73,6 @@ func (t boundedTransport) RoundTrip(request *http.Request) (*http.Response, erro
 type boundedBody struct {
 	io.Reader
 	io.Closer
-}
-
-// errorBody is the body of an error answer. It is kept in the request's context, because a client library may have read,
-// closed or replaced the response's body.
-type errorBody struct{ text []byte }
-
-type errorBodyKey struct{}
-
-// read keeps what has come, also of a connection that breaks.
-func (b *errorBody) read(response *http.Response) {
-	b.text, _ = io.ReadAll(io.LimitReader(response.Body, maxErrorBody))
-	_ = response.Body.Close()
-	response.Body = io.NopCloser(bytes.NewReader(b.text))
-}
-
-// errorBodyOf is nil where the response did not come through a boundedTransport.
-func errorBodyOf(response *http.Response) []byte {
-	if response.Request == nil {
-		return nil
-	}
-	if kept, ok := response.Request.Context().Value(errorBodyKey{}).(*errorBody); ok {
-		return kept.text
-	}
-	return nil
 }
 
 // Excerpt is the part of a platform's answer that may stand in an error: short, printable and without the given secret.

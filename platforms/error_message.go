@@ -1,9 +1,11 @@
 package platforms
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -12,8 +14,10 @@ import (
 	"github.com/scanhook/scanhook/core"
 )
 
-// maxMessage is how many characters of a platform's error message are kept.
-const maxMessage = 200
+const (
+	maxErrorBody = 64 << 10 // bytes that are read of an error answer
+	maxMessage   = 200      // characters that are kept of its message
+)
 
 // ErrorMessage is the message with which a platform refuses a call: one line without control characters and without the
 // given secret, or nothing where the answer holds none.
@@ -101,4 +105,28 @@ func Advice(message, usual string) string {
 		return "add the address of this server to the list of allowed addresses there"
 	}
 	return usual
+}
+
+// errorBody is the body of an error answer. It is kept in the request's context, because a client library may have read,
+// closed or replaced the response's body.
+type errorBody struct{ text []byte }
+
+type errorBodyKey struct{}
+
+// read keeps what has come, also of a connection that breaks.
+func (b *errorBody) read(response *http.Response) {
+	b.text, _ = io.ReadAll(io.LimitReader(response.Body, maxErrorBody))
+	_ = response.Body.Close()
+	response.Body = io.NopCloser(bytes.NewReader(b.text))
+}
+
+// errorBodyOf is nil where the response did not come through a boundedTransport.
+func errorBodyOf(response *http.Response) []byte {
+	if response.Request == nil {
+		return nil
+	}
+	if kept, ok := response.Request.Context().Value(errorBodyKey{}).(*errorBody); ok {
+		return kept.text
+	}
+	return nil
 }

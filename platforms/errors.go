@@ -3,6 +3,8 @@ package platforms
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -58,4 +60,38 @@ func CodeOf(err error) int {
 		return answer.Code
 	}
 	return 0
+}
+
+// Field is an optional part of a status.
+type Field string
+
+// The fields that platforms sometimes refuse. The state is posted without them.
+const (
+	FieldDescription Field = "description"
+	FieldLink        Field = "link"
+)
+
+// FieldRefused says which fields of a status keep the platform from taking it. Err wraps ErrRefused.
+type FieldRefused struct {
+	Fields []Field
+	Err    error
+}
+
+func (e *FieldRefused) Error() string { return e.Err.Error() }
+func (e *FieldRefused) Unwrap() error { return e.Err }
+
+// Refusal is the error for a status that the platform refuses. The platform's message names the fields that are wrong.
+func Refusal(message string) error {
+	err := fmt.Errorf("%w: %s", ErrRefused, message)
+	text, fields := strings.ToLower(strings.ReplaceAll(message, "_", " ")), []Field{}
+	for field, name := range map[Field]string{FieldDescription: "description", FieldLink: "target url"} {
+		if strings.Contains(text, name) {
+			fields = append(fields, field)
+		}
+	}
+	if len(fields) == 0 {
+		return err
+	}
+	slices.Sort(fields)
+	return &FieldRefused{Fields: fields, Err: err}
 }

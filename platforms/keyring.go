@@ -86,11 +86,11 @@ func NewKeyring(platform string, scopes []Scope, signingKey func(token string) (
 
 // add appends a secret of the latest scope. A secret of several scopes may speak for the projects of each.
 func (k *Keyring) add(secrets Secrets, named NamedSecret, key []byte) Secrets {
-	at := slices.IndexFunc(secrets, func(s secret) bool { return s.text == named.Text })
+	at := slices.IndexFunc(secrets, func(s keyedSecret) bool { return s.text == named.Text })
 	if at < 0 {
 		at = len(secrets)
 		proof := core.Proof{SecretID: named.ID, Place: named.Place, Scope: named.Match}
-		secrets = append(secrets, secret{named.Text, key, Verification{Proof: proof, ring: k}})
+		secrets = append(secrets, keyedSecret{named.Text, key, Verification{Proof: proof, ring: k}})
 	}
 	if named.Match != "" {
 		verification := &secrets[at].verification
@@ -119,19 +119,19 @@ func (k *Keyring) For(target HookTarget) (secret, signing string, err error) {
 
 // MaySign tells whether there is a signing token that may speak for the project.
 func (k *Keyring) MaySign(project string) bool {
-	return k != nil && slices.ContainsFunc(k.Signing, func(s secret) bool { return s.verification.speaksFor(project) })
+	return k != nil && slices.ContainsFunc(k.Signing, func(s keyedSecret) bool { return s.verification.speaksFor(project) })
 }
 
 // signsByScope tells whether some projects have signing tokens of their own.
 func (k *Keyring) signsByScope() bool {
-	return k != nil && slices.ContainsFunc(k.Signing, func(s secret) bool { return s.verification.Scope != "" })
+	return k != nil && slices.ContainsFunc(k.Signing, func(s keyedSecret) bool { return s.verification.Scope != "" })
 }
 
 // Secrets are the shared secrets of one kind that are live at the same time, so that one can be rotated without losing
 // a delivery, and projects can have their own.
-type Secrets []secret
+type Secrets []keyedSecret
 
-type secret struct {
+type keyedSecret struct {
 	text         string // as configured
 	key          []byte
 	verification Verification
@@ -155,8 +155,8 @@ func (s Secrets) Signed(signatures [][]byte, parts ...[]byte) (Verification, boo
 	return s.verification(found, true)
 }
 
-// Contains finds the secret that equals token. It compares hashes, so that not even a length leaks.
-func (s Secrets) Contains(token string) (Verification, bool) {
+// Plain finds the secret that equals token. It compares hashes, so that not even a length leaks.
+func (s Secrets) Plain(token string) (Verification, bool) {
 	given := sha256.Sum256([]byte(token))
 	found := -1
 	for i, secret := range s {

@@ -80,7 +80,7 @@ func keyring(t testing.TB) *platforms.Keyring {
 
 func proofOf(t testing.TB, secret string) platforms.Verification {
 	t.Helper()
-	proof, ok := keyring(t).Webhook.Contains(secret)
+	proof, ok := keyring(t).Webhook.Plain(secret)
 	if !ok {
 		t.Fatalf("%q verifies nothing", secret)
 	}

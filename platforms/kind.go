@@ -105,8 +105,8 @@ func (k Kinds) Named(name string) (Kind, bool) {
 	return k[at], true
 }
 
-// Of finds the kind of a platform that is configured with a type and perhaps an address of its API.
-func (k Kinds) Of(name, apiURL string) (Kind, bool) {
+// Resolve finds the kind of a platform that is configured with a type and perhaps an address of its API.
+func (k Kinds) Resolve(name, apiURL string) (Kind, bool) {
 	configured, known := k.Named(name)
 	api, err := url.Parse(apiURL)
 	for _, kind := range k {

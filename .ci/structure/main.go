@@ -188,6 +188,9 @@ func (p *goPackage) declare(f *goFile, decl ast.Decl) {
 				f.uses[s.Name.Name]--
 			case *ast.ValueSpec:
 				for _, name := range s.Names {
+					if name.Name == "_" { // asserts something and declares nothing
+						continue
+					}
 					put(name.Name, name.Name)
 					f.uses[name.Name]--
 				}

@@ -53,7 +53,7 @@ func platformOf(cfg *config.Config, name string) (platforms.Platform, error) {
 
 // kindOf is the kind of a platform whose type was validated.
 func kindOf(p config.Platform) platforms.Kind {
-	kind, _ := platformKinds.Of(p.Type, p.APIURL)
+	kind, _ := platformKinds.Resolve(p.Type, p.APIURL)
 	return kind
 }
 

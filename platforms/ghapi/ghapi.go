@@ -1,8 +1,8 @@
 // Package ghapi is what GitHub and Gitea have in common: their payloads, their signature and the calls of the API that
 // both answer alike. The adapters platforms/github and platforms/gitea embed its Server and add what is their own.
 //
-// Reading order: ghapi.go, signature.go, payload.go, workflow.go, status.go, metadata.go, hooks.go, credential.go,
-// errors.go; actions.go reads the variables of CI jobs.
+// Reading order: ghapi.go, signature.go, payload.go, client.go, status.go, metadata.go, hooks.go, credential.go, errors.go;
+// actions.go reads the variables of CI jobs.
 package ghapi
 
 import (
@@ -11,12 +11,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	gogithub "github.com/google/go-github/v62/github"
 
-	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/platforms"
 )
 
@@ -60,6 +58,20 @@ type Clients interface {
 	Forget(project string) // after an error: the next Client looks again
 }
 
+// HookAPI has the calls for the webhooks of one target. One that the platform does not have is nil.
+type HookAPI struct {
+	List       func(context.Context) ([]*gogithub.Hook, *gogithub.Response, error)
+	Create     func(context.Context, *gogithub.Hook) (*gogithub.Hook, *gogithub.Response, error)
+	Edit       func(context.Context, int64, *gogithub.Hook) (*gogithub.Response, error)
+	Ping       func(context.Context, int64) (*gogithub.Response, error)
+	Deliveries ListDeliveries
+	Redeliver  func(ctx context.Context, hook, delivery int64) (*gogithub.Response, error)
+}
+
+// ListDeliveries lists a page of a webhook's deliveries.
+type ListDeliveries func(ctx context.Context, hook int64, page *gogithub.ListCursorOptions) (
+	[]*gogithub.HookDelivery, *gogithub.Response, error)
+
 // New reads a configuration whose addresses are complete. The adapter adds Clients and HookAPI.
 func New(config platforms.Config, traits Traits) (*Server, error) {
 	s := &Server{
@@ -94,20 +106,6 @@ func (s *Server) Dial(client *http.Client) *gogithub.Client {
 	return caller
 }
 
-// TokenClient is the client for all projects where a token is configured.
-type TokenClient struct{ client *gogithub.Client }
-
-// NewTokenClient calls the API with the server's token.
-func (s *Server) NewTokenClient() TokenClient {
-	return TokenClient{s.Dial(s.Calls).WithAuthToken(s.Token)}
-}
-
-// Client is the same for every project.
-func (c TokenClient) Client(context.Context, string) (*gogithub.Client, error) { return c.client, nil }
-
-// Forget does nothing: there is no project to look up.
-func (TokenClient) Forget(string) {}
-
 // RemoteWith tells how to fetch a project with a token, which may be empty.
 func (s *Server) RemoteWith(project, token string) platforms.Remote {
 	remote := platforms.Remote{URL: s.cloneURL(project)}
@@ -119,46 +117,6 @@ func (s *Server) RemoteWith(project, token string) platforms.Remote {
 }
 
 func (s *Server) cloneURL(project string) string { return s.Web.JoinPath(project + ".git").String() }
-
-// Open is the client for a project, and the two parts of the project's name.
-func (s *Server) Open(ctx context.Context, project string) (client *gogithub.Client, owner, name string, err error) {
-	if s.Clients == nil {
-		return nil, "", "", platforms.ErrNoToken
-	}
-	owner, name, ok := strings.Cut(project, "/")
-	if !ok || strings.Contains(name, "/") || platforms.CheckProject(project) != nil {
-		return nil, "", "", fmt.Errorf("%w: %q is no project of the form owner/repo", platforms.ErrRefused, project)
-	}
-	if client, err = s.Clients.Client(ctx, project); err != nil {
-		return nil, "", "", s.Classify(nil, err)
-	}
-	return client, owner, name, nil
-}
-
-// OpenBranch is Open for a question about a branch and a commit.
-func (s *Server) OpenBranch(ctx context.Context, project, branch, sha string) (
-	client *gogithub.Client, owner, name string, err error) {
-	if s.Clients != nil && (branch == "" || !core.IsCommitSHA(sha)) {
-		return nil, "", "", fmt.Errorf("%w: no branch or no commit", platforms.ErrRefused)
-	}
-	return s.Open(ctx, project)
-}
-
-// Call makes a call that go-github has no function for.
-func (s *Server) Call(ctx context.Context, client *gogithub.Client, method, path string, body, target any) (
-	*gogithub.Response, error) {
-	request, err := client.NewRequest(method, path, body)
-	if err != nil {
-		return nil, err
-	}
-	return client.Do(ctx, request, target)
-}
-
-func (s *Server) forget(project string) {
-	if s.Clients != nil {
-		s.Clients.Forget(project)
-	}
-}
 
 // Wrap adds what was tried to an error.
 func Wrap(err error, format string, args ...any) error {

@@ -18,20 +18,6 @@ const contentType = "json"
 // hookEvents are the events that ParseEvent uses.
 func hookEvents() []string { return []string{"push", "workflow_run", "status"} }
 
-// HookAPI has the calls for the webhooks of one target. One that the platform does not have is nil.
-type HookAPI struct {
-	List       func(context.Context) ([]*gogithub.Hook, *gogithub.Response, error)
-	Create     func(context.Context, *gogithub.Hook) (*gogithub.Hook, *gogithub.Response, error)
-	Edit       func(context.Context, int64, *gogithub.Hook) (*gogithub.Response, error)
-	Ping       func(context.Context, int64) (*gogithub.Response, error)
-	Deliveries ListDeliveries
-	Redeliver  func(ctx context.Context, hook, delivery int64) (*gogithub.Response, error)
-}
-
-// ListDeliveries lists a page of a webhook's deliveries.
-type ListDeliveries func(ctx context.Context, hook int64, page *gogithub.ListCursorOptions) (
-	[]*gogithub.HookDelivery, *gogithub.Response, error)
-
 // Hooks lists the webhooks of a target that call address. For an organisation that is a person the error is
 // platforms.ErrNoHookAccess.
 func (s *Server) Hooks(ctx context.Context, target platforms.HookTarget, address string) ([]platforms.Hook, error) {

@@ -74,7 +74,9 @@ type listedStatus struct {
 	State       platforms.Text   `json:"state"`
 	GiteaState  platforms.Text   `json:"status"`
 	Description platforms.Text   `json:"description"`
-	Creator     account          `json:"creator"`
+	Creator     struct {
+		Login platforms.Text `json:"login"`
+	} `json:"creator"`
 }
 
 // LatestStatus searches the commit's statuses, which are listed from the newest on.
@@ -87,7 +89,7 @@ func (s *Server) LatestStatus(ctx context.Context, status core.Status) (core.Sta
 		}
 		for _, listed := range list {
 			if status.InPlaceOf(string(listed.Context)) && listed.ID.Int() > latest.ID {
-				latest = listed.translate(status)
+				latest = listed.observed(status)
 			}
 		}
 		page = next
@@ -116,7 +118,7 @@ func (s *Server) listStatuses(ctx context.Context, status core.Status, page int)
 	return list, answer.NextPage, nil
 }
 
-func (l listedStatus) translate(status core.Status) core.StatusSeen {
+func (l listedStatus) observed(status core.Status) core.StatusSeen {
 	return core.StatusSeen{
 		Project:   core.Project{Name: status.ProjectName, Ref: status.ProjectRef},
 		CommitSHA: status.CommitSHA, Context: string(l.Context), ID: l.ID.Int(),

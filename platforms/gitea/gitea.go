@@ -13,6 +13,15 @@ import (
 	"github.com/scanhook/scanhook/platforms/ghapi"
 )
 
+// apiPath ends the address of every API of Gitea and Forgejo, and of no GitHub's.
+const apiPath = "/api/v1"
+
+// links are the addresses of Gitea's pages.
+var links = platforms.Links{
+	Commit: "/commit/{sha}", Branch: "/src/branch/{branch}", File: "/src/commit/{sha}/{path}", Line: "#L{line}",
+	Lines: "#L{line}-L{end}", Request: "/pulls/{number}", Pipeline: "/actions/runs/{id}",
+}
+
 // Platform is a Gitea or Forgejo as a platforms.Platform. It is safe for concurrent use.
 type Platform struct{ *ghapi.Server }
 

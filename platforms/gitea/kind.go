@@ -1,23 +1,12 @@
 package gitea
 
 import (
-	"crypto/rand"
-	"net/http"
 	"net/url"
 	"strings"
 
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/platforms/ghapi"
 )
-
-// apiPath ends the address of every API of Gitea and Forgejo, and of no GitHub's.
-const apiPath = "/api/v1"
-
-// links are the addresses of Gitea's pages.
-var links = platforms.Links{
-	Commit: "/commit/{sha}", Branch: "/src/branch/{branch}", File: "/src/commit/{sha}/{path}", Line: "#L{line}",
-	Lines: "#L{line}-L{end}", Request: "/pulls/{number}", Pipeline: "/actions/runs/{id}",
-}
 
 // Kind describes Gitea and Forgejo. A platform of GitHub's type with the address of their API is of this kind, too.
 func Kind() platforms.Kind {
@@ -50,14 +39,4 @@ func Kind() platforms.Kind {
 		Claims:   func(api *url.URL) bool { return strings.HasSuffix(strings.TrimRight(api.Path, "/"), apiPath) },
 		New:      func(config platforms.Config) (platforms.Platform, error) { return New(config) },
 	}
-}
-
-// sign makes the headers of a call as Gitea does.
-func sign(call platforms.Call) (http.Header, error) {
-	header := http.Header{}
-	header.Set("Content-Type", "application/json")
-	header.Set(eventHeader, call.Event)
-	header.Set(deliveryHeader, rand.Text())
-	header.Set(signatureHeader, ghapi.Sign(call.Secret, call.Body))
-	return header, nil
 }

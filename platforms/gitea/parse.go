@@ -2,6 +2,7 @@ package gitea
 
 import (
 	"cmp"
+	"crypto/rand"
 	"fmt"
 	"net/http"
 	"strings"
@@ -57,4 +58,14 @@ func (p *Platform) Parse(header http.Header, body []byte) (delivery core.Deliver
 		return core.Delivery{}, fmt.Errorf("parsing %s: %w", delivery.Name, err)
 	}
 	return delivery, nil
+}
+
+// sign makes the headers of a call as Gitea does.
+func sign(call platforms.Call) (http.Header, error) {
+	header := http.Header{}
+	header.Set("Content-Type", "application/json")
+	header.Set(eventHeader, call.Event)
+	header.Set(deliveryHeader, rand.Text())
+	header.Set(signatureHeader, ghapi.Sign(call.Secret, call.Body))
+	return header, nil
 }

@@ -1,7 +1,7 @@
 // Package github is the adapter for github.com and GitHub Enterprise Server. It verifies and translates their webhooks,
 // posts commit statuses and tells where to fetch from. What GitHub shares with Gitea is in package ghapi.
 //
-// Reading order: kind.go, github.go, verify.go, parse.go, app.go, credential.go, hooks.go, redelivery.go, merge_base.go.
+// Reading order: kind.go, github.go, verify.go, parse.go, app.go, credential.go, hooks.go, merge_base.go.
 package github
 
 import (
@@ -17,6 +17,14 @@ import (
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/platforms/ghapi"
 )
+
+const host = "github.com"
+
+// links are the addresses of GitHub's pages.
+var links = platforms.Links{
+	Commit: "/commit/{sha}", Branch: "/tree/{branch}", File: "/blob/{sha}/{path}", Line: "#L{line}", Lines: "#L{line}-L{end}",
+	Request: "/pull/{number}", Pipeline: "/actions/runs/{id}",
+}
 
 // Platform is GitHub as a platforms.Platform. It is safe for concurrent use.
 type Platform struct {
@@ -77,44 +85,6 @@ func apiAddress(web *url.URL) string {
 		return web.Scheme + "://api." + web.Host
 	}
 	return web.JoinPath("api", "v3").String()
-}
-
-func (p *Platform) addAdvice() {
-	traits := &p.Traits
-	traits.Advise = p.singleSignOn
-	traits.ActsAsApp = p.app != nil
-	traits.AddressAdvice = "correct api_url"
-	traits.PostAdvice = "give the token access to the project and the permission \"Commit statuses: write\" (classic" +
-		" tokens: repo:status)"
-	traits.HookAdvice = "the token the permission \"Webhooks: read and write\" (classic tokens: admin:repo_hook)"
-	if p.Web.Hostname() != host {
-		onGitea := " (on Gitea and Forgejo, configure the type gitea)"
-		traits.AddressAdvice += onGitea
-		traits.PostAdvice += ", or correct api_url" + onGitea
-	}
-	if p.app != nil {
-		traits.PostAdvice = "install the App on the project and give it the permission \"Commit statuses: write\""
-		traits.HookAdvice = "the App a webhook in its settings, or the permission \"Webhooks: read and write\""
-	}
-}
-
-// ssoHeader comes with a refusal because of an organisation's single sign-on: required; url=https://…
-const ssoHeader = "X-Github-Sso"
-
-// singleSignOn is the advice about a refusal that an organisation's single sign-on is the reason of.
-func (p *Platform) singleSignOn(response *http.Response) string {
-	required := response.Header.Get(ssoHeader)
-	if required == "" && !strings.Contains(platforms.ErrorMessage(response, p.Token), "SAML") {
-		return ""
-	}
-	advice := "authorise the token for single sign-on to the organisation, in the list of your tokens"
-	_, address, _ := strings.Cut(required, "url=")
-	page, err := url.Parse(address)
-	if err != nil || page.Host != p.Web.Host || page.Scheme != p.Web.Scheme {
-		return advice
-	}
-	page.RawQuery, page.Fragment, page.User = "", "", nil // the query differs in each answer
-	return advice + " or at " + platforms.Clean(page.String())
 }
 
 // failedRenewal is the response to a failed renewal of an installation's token.

@@ -1,22 +1,12 @@
 package github
 
 import (
-	"crypto/rand"
-	"net/http"
 	"net/url"
 	"time"
 
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/platforms/ghapi"
 )
-
-const host = "github.com"
-
-// links are the addresses of GitHub's pages.
-var links = platforms.Links{
-	Commit: "/commit/{sha}", Branch: "/tree/{branch}", File: "/blob/{sha}/{path}", Line: "#L{line}", Lines: "#L{line}-L{end}",
-	Request: "/pull/{number}", Pipeline: "/actions/runs/{id}",
-}
 
 // Kind describes github.com, data residency below ghe.com and GitHub Enterprise Server.
 func Kind() platforms.Kind {
@@ -48,16 +38,6 @@ func Kind() platforms.Kind {
 		PostInterval: postInterval,
 		New:          func(config platforms.Config) (platforms.Platform, error) { return New(config) },
 	}
-}
-
-// sign makes the headers of a call as GitHub does.
-func sign(call platforms.Call) (http.Header, error) {
-	header := http.Header{}
-	header.Set("Content-Type", "application/json")
-	header.Set(eventHeader, call.Event)
-	header.Set(guidHeader, rand.Text())
-	header.Set(ghapi.SignatureHeader, ghapi.SignaturePrefix+ghapi.Sign(call.Secret, call.Body))
-	return header, nil
 }
 
 // postInterval is what github.com asks of integrations between two writes.

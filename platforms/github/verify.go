@@ -1,6 +1,7 @@
 package github
 
 import (
+	"crypto/rand"
 	"net/http"
 	"strings"
 
@@ -28,4 +29,14 @@ func (p *Platform) Verify(header http.Header, body []byte) (platforms.Verificati
 		unsigned = "the call has only a SHA-1 signature: the sender must send " + ghapi.SignatureHeader
 	}
 	return p.VerifySignature(encoded, body, unsigned)
+}
+
+// sign makes the headers of a call as GitHub does.
+func sign(call platforms.Call) (http.Header, error) {
+	header := http.Header{}
+	header.Set("Content-Type", "application/json")
+	header.Set(eventHeader, call.Event)
+	header.Set(guidHeader, rand.Text())
+	header.Set(ghapi.SignatureHeader, ghapi.SignaturePrefix+ghapi.Sign(call.Secret, call.Body))
+	return header, nil
 }

@@ -71,7 +71,3 @@ func (p *Platform) judgeToken(token *gogitlab.PersonalAccessToken) (platforms.Cr
 	}
 	return found, nil
 }
-
-func denied(format string, values ...any) error {
-	return &platforms.Denied{Err: fmt.Errorf(format, values...)}
-}

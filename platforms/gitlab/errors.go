@@ -1,7 +1,6 @@
 package gitlab
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -9,7 +8,6 @@ import (
 
 	gogitlab "github.com/xanzy/go-gitlab"
 
-	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/platforms"
 )
 
@@ -70,21 +68,14 @@ func (p *Platform) forbidden(response *http.Response) error {
 		" api and the role Developer, and on a protected branch the right to push or merge", answer, p.name)}
 }
 
-// hidden asks for the project after a 404, to tell an unknown commit from a project that the token may not see.
-func (p *Platform) hidden(ctx context.Context, status core.Status, unknown error) error {
-	_, answer, err := p.api.Projects.GetProject(projectID(status), nil, gogitlab.WithContext(ctx))
-	if err = p.classify(answer, err); !errors.Is(err, platforms.ErrUnknownCommit) {
-		return unknown
-	}
-	return &platforms.HTTPError{Code: http.StatusNotFound, Err: &platforms.Denied{
-		Hidden: true, Err: fmt.Errorf("%s: make the owner of the token of platform %s a member of the"+
-			" project, with the role Developer", p.answer(answer.Response), p.name)}}
+func denied(format string, values ...any) error {
+	return &platforms.Denied{Err: fmt.Errorf(format, values...)}
 }
 
-// isRepeated tells whether GitLab refuses a state because the status is already in it. The API answers 400 to this as to
-// any other fault, so only the message tells them apart.
-func isRepeated(err error) bool {
-	var answer *gogitlab.ErrorResponse
-	return errors.As(err, &answer) && answer.Response.StatusCode == http.StatusBadRequest &&
-		strings.Contains(strings.ToLower(answer.Message), "cannot transition")
+// readError classifies the error of a call that reads. A call that succeeded without a readable answer is not retried.
+func (p *Platform) readError(answer *gogitlab.Response, err error) error {
+	if classified := p.classify(answer, err); classified != nil {
+		return classified
+	}
+	return fmt.Errorf("%w: the answer cannot be read: %w", platforms.ErrRefused, err)
 }

@@ -1,8 +1,7 @@
 // Package gitlab is the adapter for gitlab.com and self-managed GitLab, below a sub-path too. It verifies and
 // translates their webhooks and system hooks, posts commit statuses and tells where to fetch from.
 //
-// Reading order: kind.go, gitlab.go, verify.go, parse.go, pipeline.go, status.go, metadata.go, hooks.go, redelivery.go,
-// credential.go, errors.go.
+// Reading order: kind.go, gitlab.go, verify.go, parse.go, status.go, metadata.go, hooks.go, credential.go, errors.go.
 package gitlab
 
 import (
@@ -11,12 +10,22 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	gogitlab "github.com/xanzy/go-gitlab"
 
+	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/platforms"
 )
+
+const defaultURL = "https://gitlab.com"
+
+// links are the addresses of GitLab's pages; /-/ keeps them apart from sub-groups.
+var links = platforms.Links{
+	Commit: "/-/commit/{sha}", Branch: "/-/tree/{branch}", File: "/-/blob/{sha}/{path}", Line: "#L{line}",
+	Lines: "#L{line}-{end}", Request: "/-/merge_requests/{number}", Pipeline: "/-/pipelines/{id}",
+}
 
 // Platform is GitLab as a platforms.Platform. It is safe for concurrent use.
 type Platform struct {
@@ -109,3 +118,25 @@ func (p *Platform) Remote(_ context.Context, project string) (platforms.Remote, 
 }
 
 func (p *Platform) cloneURL(project string) string { return p.web.JoinPath(project + ".git").String() }
+
+// numberOrPath prefers the number: it survives renames, and proxies that decode the slashes of a path.
+func numberOrPath(project core.Project) any {
+	if id, err := strconv.Atoi(project.Ref); err == nil && id > 0 {
+		return id
+	}
+	return project.Name
+}
+
+func (p *Platform) checkAccess(project core.Project) error {
+	if p.token == "" {
+		return platforms.ErrNoToken
+	}
+	if platforms.CheckProject(project.Name) != nil {
+		return fmt.Errorf("%w: %q is no project", platforms.ErrRefused, project.Name)
+	}
+	return nil
+}
+
+func projectID(status core.Status) any {
+	return numberOrPath(core.Project{Name: status.ProjectName, Ref: status.ProjectRef})
+}

@@ -2,30 +2,15 @@ package gitlab
 
 import (
 	"cmp"
-	"crypto/hmac"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
-	"net/http"
-	"strconv"
-	"time"
 
 	"github.com/scanhook/scanhook/platforms"
 )
-
-const defaultURL = "https://gitlab.com"
-
-// links are the addresses of GitLab's pages; /-/ keeps them apart from sub-groups.
-var links = platforms.Links{
-	Commit: "/-/commit/{sha}", Branch: "/-/tree/{branch}", File: "/-/blob/{sha}/{path}", Line: "#L{line}",
-	Lines: "#L{line}-{end}", Request: "/-/merge_requests/{number}", Pipeline: "/-/pipelines/{id}",
-}
 
 // Kind describes gitlab.com and self-managed GitLab.
 func Kind() platforms.Kind {
 	return platforms.Kind{
 		Name: "gitlab", Title: "GitLab", URL: defaultURL,
-		Events:        map[string]string{kindPush: "Push Hook", kindTagPush: "Tag Push Hook", kindPipeline: "Pipeline Hook"},
+		Events:        map[string]string{"push": "Push Hook", "tag_push": "Tag Push Hook", "pipeline": "Pipeline Hook"},
 		Sign:          sign,
 		SigningPrefix: keyPrefix,
 		Links:         links,
@@ -45,31 +30,6 @@ func Kind() platforms.Kind {
 		},
 		New: func(config platforms.Config) (platforms.Platform, error) { return New(config) },
 	}
-}
-
-// sign makes the headers of a call as GitLab does.
-func sign(call platforms.Call) (http.Header, error) {
-	id := rand.Text()
-	header := http.Header{}
-	header.Set("Content-Type", "application/json")
-	header.Set(eventHeader, call.Event)
-	header.Set(retryHeader, id)
-	if call.SigningToken == "" {
-		header.Set(tokenHeader, call.Secret)
-		return header, nil
-	}
-	key, err := signingKey(call.SigningToken)
-	if err != nil {
-		return nil, err
-	}
-	timestamp := strconv.FormatInt(time.Now().Unix(), 10)
-	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(id + "." + timestamp + "."))
-	mac.Write(call.Body)
-	header.Set(idHeader, id)
-	header.Set(timestampHeader, timestamp)
-	header.Set(signatureHeader, signaturePrefix+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
-	return header, nil
 }
 
 // ciCommit reads GitLab's variables, see https://docs.gitlab.com/ci/variables/predefined_variables/. In pipelines for

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"strconv"
 
 	gogitlab "github.com/xanzy/go-gitlab"
 
@@ -77,32 +76,6 @@ func (p *Platform) comparison(ctx context.Context, project core.Project, before,
 		return nil, p.readError(answer, err)
 	}
 	return comparison, nil
-}
-
-func (p *Platform) checkAccess(project core.Project) error {
-	if p.token == "" {
-		return platforms.ErrNoToken
-	}
-	if platforms.CheckProject(project.Name) != nil {
-		return fmt.Errorf("%w: %q is no project", platforms.ErrRefused, project.Name)
-	}
-	return nil
-}
-
-// readError classifies the error of a call that reads. A call that succeeded without a readable answer is not retried.
-func (p *Platform) readError(answer *gogitlab.Response, err error) error {
-	if classified := p.classify(answer, err); classified != nil {
-		return classified
-	}
-	return fmt.Errorf("%w: the answer cannot be read: %w", platforms.ErrRefused, err)
-}
-
-// numberOrPath prefers the number: it survives renames, and proxies that decode the slashes of a path.
-func numberOrPath(project core.Project) any {
-	if id, err := strconv.Atoi(project.Ref); err == nil && id > 0 {
-		return id
-	}
-	return project.Name
 }
 
 // MergeBase finds the commit where sha left the branch; platforms.ErrUnknownCommit where they have nothing in common.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -40,7 +41,7 @@ func (p *Platform) PostStatus(ctx context.Context, status core.Status) (platform
 // send posts to a pipeline, 0 for one that GitLab chooses.
 func (p *Platform) send(ctx context.Context, status core.Status, pin int) (platforms.Posted, error) {
 	sent, answer, err := p.api.Commits.SetCommitStatus(
-		projectID(status), status.CommitSHA, options(status, pin), gogitlab.WithContext(ctx))
+		projectID(status), status.CommitSHA, statusOptions(status, pin), gogitlab.WithContext(ctx))
 	if status.State == core.StatusPending && isRepeated(err) {
 		return platforms.Posted{PipelinePin: pinOf(pin), Code: answer.StatusCode}, nil
 	}
@@ -63,13 +64,9 @@ func pinOf(pipeline int) string {
 	return strconv.Itoa(pipeline)
 }
 
-func projectID(status core.Status) any {
-	return numberOrPath(core.Project{Name: status.ProjectName, Ref: status.ProjectRef})
-}
-
-// options leaves out a target that is not http(s): GitLab would refuse the whole status for it. It also refuses a
+// statusOptions leaves out a target that is not http(s): GitLab would refuse the whole status for it. It also refuses a
 // pipeline beside another ref than that pipeline's own, which is none of a branch where it runs for a merge request.
-func options(status core.Status, pin int) *gogitlab.SetCommitStatusOptions {
+func statusOptions(status core.Status, pin int) *gogitlab.SetCommitStatusOptions {
 	options := &gogitlab.SetCommitStatusOptions{
 		State: toState(status.State),
 		Name:  gogitlab.Ptr(status.Context),
@@ -256,4 +253,23 @@ func fromState(word string) core.StatusState {
 		return core.StatusFailure
 	}
 	return core.StatusState(platforms.Clean(word))
+}
+
+// hidden asks for the project after a 404, to tell an unknown commit from a project that the token may not see.
+func (p *Platform) hidden(ctx context.Context, status core.Status, unknown error) error {
+	_, answer, err := p.api.Projects.GetProject(projectID(status), nil, gogitlab.WithContext(ctx))
+	if err = p.classify(answer, err); !errors.Is(err, platforms.ErrUnknownCommit) {
+		return unknown
+	}
+	return &platforms.HTTPError{Code: http.StatusNotFound, Err: &platforms.Denied{
+		Hidden: true, Err: fmt.Errorf("%s: make the owner of the token of platform %s a member of the"+
+			" project, with the role Developer", p.answer(answer.Response), p.name)}}
+}
+
+// isRepeated tells whether GitLab refuses a state because the status is already in it. The API answers 400 to this as to
+// any other fault, so only the message tells them apart.
+func isRepeated(err error) bool {
+	var answer *gogitlab.ErrorResponse
+	return errors.As(err, &answer) && answer.Response.StatusCode == http.StatusBadRequest &&
+		strings.Contains(strings.ToLower(answer.Message), "cannot transition")
 }

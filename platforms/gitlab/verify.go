@@ -1,6 +1,9 @@
 package gitlab
 
 import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
 	"net/http"
@@ -13,6 +16,8 @@ import (
 )
 
 const (
+	eventHeader     = "X-Gitlab-Event"
+	retryHeader     = "Idempotency-Key" // the same when GitLab sends a call again, since 17.4
 	tokenHeader     = "X-Gitlab-Token"
 	idHeader        = "Webhook-Id"
 	timestampHeader = "Webhook-Timestamp"
@@ -42,7 +47,7 @@ func (p *Platform) Verify(header http.Header, body []byte) (platforms.Verificati
 	case header.Get(tokenHeader) == "":
 		return deny("the call has no secret token: set it in the settings of the webhook")
 	}
-	verification, fits := p.keys.Webhook.Contains(header.Get(tokenHeader))
+	verification, fits := p.keys.Webhook.Plain(header.Get(tokenHeader))
 	if !fits {
 		return deny("the secret token is none of webhook_secrets of platform %s: compare it with the settings of the"+
 			" webhook", p.name)
@@ -103,4 +108,29 @@ func signatures(list string) [][]byte {
 		}
 	}
 	return found
+}
+
+// sign makes the headers of a call as GitLab does.
+func sign(call platforms.Call) (http.Header, error) {
+	id := rand.Text()
+	header := http.Header{}
+	header.Set("Content-Type", "application/json")
+	header.Set(eventHeader, call.Event)
+	header.Set(retryHeader, id)
+	if call.SigningToken == "" {
+		header.Set(tokenHeader, call.Secret)
+		return header, nil
+	}
+	key, err := signingKey(call.SigningToken)
+	if err != nil {
+		return nil, err
+	}
+	timestamp := strconv.FormatInt(time.Now().Unix(), 10)
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(id + "." + timestamp + "."))
+	mac.Write(call.Body)
+	header.Set(idHeader, id)
+	header.Set(timestampHeader, timestamp)
+	header.Set(signatureHeader, signaturePrefix+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+	return header, nil
 }
