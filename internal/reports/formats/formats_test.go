@@ -15,7 +15,7 @@ import (
 	"github.com/scanhook/scanhook/internal/reports/reportstest"
 )
 
-func TestParseNativeGolden(t *testing.T) {
+func TestFixturesGolden(t *testing.T) {
 	t.Parallel()
 	for _, name := range reportstest.Fixtures(t) {
 		t.Run(filepath.Base(name), func(t *testing.T) {
@@ -38,7 +38,7 @@ func TestParseNativeGolden(t *testing.T) {
 	}
 }
 
-func TestParseRefusesNatives(t *testing.T) {
+func TestFormatsRefuse(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ report, want string }{
 		"GitLab without vulnerabilities": {
@@ -79,7 +79,7 @@ func TestParseRefusesNatives(t *testing.T) {
 	}
 }
 
-func TestNativesKeepLimits(t *testing.T) {
+func TestFormatsKeepLimits(t *testing.T) {
 	t.Parallel()
 	many := `{"Results":[{"Target":"a.lock","Vulnerabilities":[` + strings.Repeat(`{"PkgName":"x"},`, 2) + `{}]}]}`
 	if _, err := reports.Parse(strings.NewReader(many), reports.Limits{MaxResults: 2}); !errors.Is(err, core.ErrTooLarge) {
@@ -125,8 +125,8 @@ func TestNoTwoFormatsClaimOneReport(t *testing.T) {
 	}
 }
 
-// nativeTools are the beginnings of the manifest's names for the tools whose own formats are read.
-var nativeTools = []string{"semgrep", "trivy", "gitleaks", "gosec", "gitlab_", "snyk", "grype", "checkov", "bandit"}
+// knownTools are the beginnings of the manifest's names for the tools whose own formats are read.
+var knownTools = []string{"semgrep", "trivy", "gitleaks", "gosec", "gitlab_", "snyk", "grype", "checkov", "bandit"}
 
 // notReports are files that the manifest counts to a tool though they are not its reports.
 var notReports = map[string]string{
@@ -143,7 +143,7 @@ var moreThanCounted = map[string]map[core.Severity]int{
 	"npm-with-suppressed.json.golden": {core.Low: 1},
 }
 
-func TestParseRecordedNative(t *testing.T) {
+func TestRecordedReportsOfScanners(t *testing.T) {
 	t.Parallel()
 	directory := reportstest.Testdata(t)
 	for _, want := range reportstest.Manifest(t, directory) {
@@ -166,7 +166,7 @@ func TestParseRecordedNative(t *testing.T) {
 			case err != nil:
 				t.Fatal(err)
 			default:
-				compareNative(t, want, got)
+				compareFindings(t, want, got)
 			}
 		})
 	}
@@ -174,7 +174,7 @@ func TestParseRecordedNative(t *testing.T) {
 
 // supported tells whether a recorded report is of a tool whose own format is read.
 func supported(r reportstest.Recorded) bool {
-	for _, tool := range nativeTools {
+	for _, tool := range knownTools {
 		if len(r.Tools) > 0 && strings.HasPrefix(r.Tools[0], tool) && !strings.Contains(r.Tools[0], "SBOM") {
 			return true
 		}
@@ -198,7 +198,7 @@ func refused(t *testing.T, want reportstest.Recorded, got core.Report, err error
 	}
 }
 
-func compareNative(t *testing.T, want reportstest.Recorded, got core.Report) {
+func compareFindings(t *testing.T, want reportstest.Recorded, got core.Report) {
 	t.Helper()
 	if got.Failure != "" {
 		t.Errorf("unexpected failure %q", got.Failure)

@@ -7,9 +7,9 @@ import (
 	"github.com/scanhook/scanhook/internal/reports/reportstest"
 )
 
-// TestNativesAreKnownByTheirBeginning asserts that a report is known though only a part of its first result fits into
+// TestFormatsAreKnownByTheirBeginning asserts that a report is known though only a part of its first result fits into
 // what is looked at to tell its format.
-func TestNativesAreKnownByTheirBeginning(t *testing.T) {
+func TestFormatsAreKnownByTheirBeginning(t *testing.T) {
 	t.Parallel()
 	padding := strings.Repeat(" ", 1<<17)
 	tests := map[string]string{
