@@ -24,12 +24,14 @@ var layers = map[string]int{
 	"platforms": 1, "store": 1, "internal/reports": 1, "internal/httpx": 1, "internal/ai": 1, "internal/fakeforge": 1,
 	"internal/fakeforge/github": 1, "internal/fakeforge/gitlab": 1, "internal/fakeforge/gitrepo": 1,
 	"internal/metrics": 1, "internal/lease": 1, "internal/gitproto": 1,
+	"internal/runner/git": 2, "internal/runner/gitleaks": 2, "internal/runner/source": 2, "internal/runner/git/gittest": 3,
 	"internal/reports/jsonscan": 1, "internal/reports/collect": 1, "internal/reports/sarif": 1, "internal/reports/formats": 1,
 	"internal/reports/export": 1, "internal/reports/reportstest": 3,
 
 	"store/sqldb": 1,
 
 	"core": 0, "core/anomaly": 0, "core/liveness": 0, "migrations": 0, "internal/poll": 0, "internal/config": 0,
+	"internal/runner/sandbox": 0,
 
 	"store/storetest": 3, "platforms/platformtest": 3, "internal/chaos": 3, "internal/growth": 3, "internal/fakeforge/forgetest": 3, // for tests only
 
@@ -38,12 +40,14 @@ var layers = map[string]int{
 
 // within are the imports inside a layer: of a package below the one that imports it, or beside it in cmd.
 var within = map[string][]string{
-	"core":                {"core/anomaly"},
-	"internal/gitproto":   {"platforms"},
-	"cmd/scanhook":        {"cmd/scanhook/check", "cmd/scanhook/upload", "cmd/scanhook/cli"},
-	"cmd/scanhook/check":  {"cmd/scanhook/cli"},
-	"cmd/scanhook/upload": {"cmd/scanhook/cli"},
-	"platforms/ghapi":     {"platforms"},
+	"core":                   {"core/anomaly"},
+	"internal/gitproto":      {"platforms"},
+	"internal/runner":        {"internal/runner/git", "internal/runner/gitleaks", "internal/runner/source"},
+	"internal/runner/source": {"internal/runner/gitleaks"},
+	"cmd/scanhook":           {"cmd/scanhook/check", "cmd/scanhook/upload", "cmd/scanhook/cli"},
+	"cmd/scanhook/check":     {"cmd/scanhook/cli"},
+	"cmd/scanhook/upload":    {"cmd/scanhook/cli"},
+	"platforms/ghapi":        {"platforms"},
 
 	"internal/fakeforge":        {"internal/fakeforge/gitrepo"},
 	"internal/fakeforge/github": {"internal/fakeforge", "internal/fakeforge/gitrepo"},
@@ -69,7 +73,7 @@ var libraries = map[string][]string{
 	"github.com/rubenv/sql-migrate":   {"store/sqldb"},
 	"github.com/google/go-github/":    {"platforms/ghapi", "platforms/github", "platforms/gitea"},
 	"github.com/xanzy/go-gitlab":      {"platforms/gitlab"},
-	"github.com/zricethezav/gitleaks": {"internal/runner", "internal/reports"},
+	"github.com/zricethezav/gitleaks": {"internal/runner/gitleaks", "internal/reports"},
 	"github.com/gin-gonic/gin":        {"webhooks", "internal/api", "internal/web", "internal/web/layout", "internal/web/signin", "internal/httpx", "internal/health", "cmd/scanhook"},
 	"github.com/klauspost/compress/":  {"internal/httpx"},
 	"github.com/prometheus/":          {"internal/metrics", "internal/health"},

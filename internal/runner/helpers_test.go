@@ -1,126 +1,213 @@
 package runner
 
 import (
+	"bytes"
 	"context"
-	"io"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"log/slog"
 	"net/http"
-	"net/http/cgi"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/ai"
+	"github.com/scanhook/scanhook/internal/runner/git/gittest"
+	"github.com/scanhook/scanhook/internal/runner/sandbox"
 	"github.com/scanhook/scanhook/platforms"
+	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/storetest"
 )
 
-// files are the contents of a commit by path.
-type files map[string]string
+const token = "glpat-veryverysecret"
 
-// gitServer serves the repositories below its directory, for reading, with git's own HTTP backend.
-type gitServer struct {
-	*httptest.Server
-	dir  string
-	look func(http.ResponseWriter, *http.Request) (answered bool) // sees a request first; may be nil
+// Planted secrets, put together here so that no scanner takes this file for leaky.
+var (
+	githubToken  = "ghp_" + "1a2B3c4D5e6F7g8H9i0J1k2L3m4N5o6P7q8R"
+	githubToken2 = "ghp_" + "zY9xW8vU7tS6rQ5pO4nM3lK2jI1hG0fE9dC8"
+	apiKey       = "xK92" + "vLq0PmZ7tRw4YcB8nDf6"
+	privateKey   = "-----BEGIN RSA " + "PRIVATE KEY-----\nMIIEowIBAAKCAQEAx7f3k9Zq2LwV8nTb5RyC1mUe4Jd6Hs0Ga\n" +
+		"Pq3Wz8Xn5Kt7Lv2Yb9Mc4Rd1Fe6Gh0Ji3Uo8Sa5Tw7Qx2Zy\n-----END RSA " + "PRIVATE KEY-----"
+)
 
-	proxy atomic.Pointer[proxy] // stands before the server; may be nil
+const (
+	oneFinding = `{"findings": [{"rule_id": "no-eval", "file": "app.js", "line": 2, "severity": "high"}]}`
+	noFindings = `{"findings": []}`
+)
+
+// found and clean are scripts that print a report.
+const (
+	found = `echo '` + oneFinding + `'`
+	clean = `echo '` + noFindings + `'`
+)
+
+func sh(script string) []string { return []string{"sh", "-c", script} }
+
+// shOut hands the script the output file as $1.
+func shOut(script string) []string { return append(sh(script), "-", "{output}") }
+
+// scan runs a shell script as the scanner "lint" over a checkout.
+func scan(t *testing.T, space sandbox.Workspace, timeout time.Duration, argv ...string) (core.Report, error) {
+	t.Helper()
+	return New(Config{}).runScanner(t.Context(), "lint", Scanner{Command: argv, Timeout: timeout}, space)
 }
 
-// proxy passes requests on to next, or does not.
-type proxy func(w http.ResponseWriter, r *http.Request, next http.Handler)
+// bench is a runner with a store, a git server and everything it says.
+type bench struct {
+	*Runner
+	server *gittest.Server
+	ahead  atomic.Int64 // how far the store's clock is ahead of ours
+	log    *lockedBuffer
+}
 
-// newGitServer lets each look see a request first and answer it.
-func newGitServer(t *testing.T, looks ...func(http.ResponseWriter, *http.Request) (answered bool)) *gitServer {
+// newBench makes a runner whose only scanner is called gitleaks, as in the store's test policy.
+func newBench(t *testing.T, scanner Scanner) *bench {
 	t.Helper()
-	execPath, err := exec.Command("git", "--exec-path").Output()
+	return newBenchOn(t, storetest.Engines[0], scanner)
+}
+
+func newBenchOn(t *testing.T, e storetest.Engine, scanner Scanner) *bench {
+	t.Helper()
+	b := &bench{server: gittest.NewServer(t), log: &lockedBuffer{}}
+	jobs := e.Open(t, store.Config{Now: func() time.Time { return time.Now().Add(time.Duration(b.ahead.Load())) }})
+	temp := t.TempDir()
+	b.Runner = New(Config{
+		Jobs:      jobs,
+		Platforms: platforms.Set{"github": platform{server: b.server, authorization: basic(token)}},
+		Scanners:  map[string]Scanner{"gitleaks": scanner},
+		TempDir:   temp,
+		Worker:    "here",
+		Log:       slog.New(slog.NewTextHandler(b.log, nil)),
+	})
+	t.Cleanup(func() {
+		assertEmpty(t, temp)
+		if strings.Contains(b.log.String(), token) || strings.Contains(b.log.String(), basic(token)[6:]) {
+			t.Errorf("the credential is in the log:\n%s", b.log)
+		}
+	})
+	return b
+}
+
+// accept opens a scan of a commit and returns its reference.
+func (b *bench) accept(t *testing.T, project, sha string) string {
+	t.Helper()
+	receipt, err := b.Jobs.AcceptCommit(t.Context(), core.Scan{
+		SourcePlatform: "github", ProjectName: project, CommitSHA: sha, Branch: "main", DefaultBranch: "main",
+	}, "")
 	if err != nil {
-		t.Skip("git is not installed")
+		t.Fatal(err)
 	}
-	s := &gitServer{dir: t.TempDir()}
-	backend := &cgi.Handler{
-		Path:   filepath.Join(strings.TrimSpace(string(execPath)), "git-http-backend"),
-		Env:    []string{"GIT_PROJECT_ROOT=" + s.dir, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_NOSYSTEM=1"},
-		Stderr: io.Discard,
+	return receipt.Reference
+}
+
+func (b *bench) get(t *testing.T, reference string) (core.Scan, core.Job, []core.Finding) {
+	t.Helper()
+	ctx := context.WithoutCancel(t.Context())
+	scan, err := b.Jobs.GetScan(ctx, reference)
+	jobs, jobsErr := b.Jobs.ListJobs(ctx, scan)
+	findings, findingsErr := b.Jobs.ListFindings(ctx, scan, store.FindingFilter{Limit: 100})
+	if err := errors.Join(err, jobsErr, findingsErr); err != nil || len(jobs) != 1 {
+		t.Fatalf("want one job, got %d and %v", len(jobs), err)
 	}
-	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		for _, look := range append(looks, s.look) {
-			if look != nil && look(w, r) {
-				return
-			}
-		}
-		if before := s.proxy.Load(); before != nil {
-			(*before)(w, r, backend)
-			return
-		}
-		backend.ServeHTTP(w, r)
-	}))
-	t.Cleanup(s.Close)
-	return s
+	return scan, jobs[0], findings
 }
 
-// commit makes a repository with one commit and returns the commit's id.
-func (s *gitServer) commit(t *testing.T, project string, content files, initArgs ...string) string {
+func (b *bench) mustWork(t *testing.T, want bool) {
 	t.Helper()
-	dir := filepath.Join(s.dir, project+".git")
-	run(t, s.dir, append([]string{"init", "--quiet", "--initial-branch=main", dir}, initArgs...)...)
-	run(t, dir, "config", "uploadpack.allowAnySHA1InWant", "true")
-	write(t, dir, content)
-	return s.amend(t, project, "first")
-}
-
-// amend commits everything in the repository's work tree.
-func (s *gitServer) amend(t *testing.T, project, message string) string {
-	t.Helper()
-	dir := filepath.Join(s.dir, project+".git")
-	run(t, dir, "add", "--all", "--force")
-	run(t, dir, "commit", "--quiet", "--allow-empty", "--message", message)
-	return run(t, dir, "rev-parse", "HEAD")
-}
-
-func (s *gitServer) remote(project string) platforms.Remote {
-	return platforms.Remote{URL: s.URL + "/" + project + ".git"}
-}
-
-func write(t *testing.T, dir string, content files) {
-	t.Helper()
-	for name, text := range content {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+	if worked, err := b.jobs(b.Worker).Once(t.Context()); worked != want || err != nil {
+		t.Fatalf("want worked %t, got %t, %v", want, worked, err)
 	}
 }
 
-// run runs git for the test itself.
-func run(t *testing.T, dir string, args ...string) string {
+type lockedBuffer struct {
+	mu sync.Mutex
+	bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Buffer.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Buffer.String()
+}
+
+// pass lets time pass, so that what waits is tried again.
+func (b *bench) pass(d time.Duration) {
+	b.ahead.Add(int64(d))
+	b.host.probed = time.Time{}
+}
+
+// waits expects a job that is pending, with a reason, and a commit that shows it.
+func (b *bench) waits(t *testing.T, reference, reason string) {
 	t.Helper()
-	cmd := exec.Command("git", args...)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL="+os.DevNull,
-		"GIT_AUTHOR_NAME=Ada", "GIT_AUTHOR_EMAIL=ada@example.com",
-		"GIT_COMMITTER_NAME=Ada", "GIT_COMMITTER_EMAIL=ada@example.com")
-	output, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("git %v: %v\n%s", args, err, output)
+	scan, job, _ := b.get(t, reference)
+	if job.State != core.JobPending || job.Failures != 0 || !strings.Contains(job.Error, reason) {
+		t.Fatalf("want the job waiting with ...%s..., got %+v", reason, job)
 	}
-	return strings.TrimSpace(string(output))
+	list, err := b.Jobs.ListStatuses(t.Context(), scan)
+	if err != nil || len(list) != 1 || list[0].State != core.StatusPending || !strings.HasPrefix(list[0].Description, "Waiting: gitleaks: ") {
+		t.Errorf("want the status to say so, got %+v, %v", list, err)
+	}
+}
+
+// waiting is a scanner that tells when it has begun and ends when the file go appears.
+func waiting(dir string) Scanner {
+	script := `touch "$1/begun"; until [ -e "$1/go" ]; do sleep 0.01; done; ` + clean
+	return Scanner{Command: append(sh(script), "-", dir)}
+}
+
+// begin runs once in the background until the scanner has begun; done delivers once's error.
+func (b *bench) begin(ctx context.Context, t *testing.T, dir string) (done chan error) {
+	t.Helper()
+	done = make(chan error, 1)
+	go func() {
+		_, err := b.jobs(b.Worker).Once(ctx)
+		done <- err
+	}()
+	for len(glob(dir, "begun")) == 0 {
+		select {
+		case err := <-done:
+			t.Fatalf("the scanner did not begin: %v\n%s", err, b.log)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	return done
+}
+
+// there is a worker of another process.
+func there(b *bench, term time.Duration) store.Claimant {
+	return store.Claimant{Worker: "there", Scanners: b.claimable, Lease: term}
+}
+
+func glob(dir, name string) []string {
+	found, _ := filepath.Glob(filepath.Join(dir, name))
+	return found
 }
 
 // open makes a workspace that the test removes, and makes sure that nothing of it is left.
-func open(t *testing.T) workspace {
+func open(t *testing.T) sandbox.Workspace {
 	t.Helper()
 	parent := t.TempDir()
-	space, err := newWorkspace(parent, defaultDisk)
+	space, err := sandbox.New(parent, defaultDisk)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := space.remove(); err != nil {
+		if err := space.Remove(); err != nil {
 			t.Error(err)
 		}
 		assertEmpty(t, parent)
@@ -142,10 +229,151 @@ func assertEmpty(t *testing.T, dir string) {
 // platform is one that can only be fetched from.
 type platform struct {
 	platforms.Platform
-	server        *gitServer
+	server        *gittest.Server
 	authorization string
 }
 
 func (p platform) Remote(_ context.Context, project string) (platforms.Remote, error) {
 	return platforms.Remote{URL: p.server.URL + "/" + project + ".git", Authorization: p.authorization}, nil
+}
+
+// assertGone waits for the end of the process whose id stands in the file: a killed process is gone when its new parent
+// has looked after it.
+func assertGone(t *testing.T, file string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		state, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+		if syscall.Kill(pid, 0) != nil || err == nil && strings.Contains(string(state), ") Z ") {
+			return
+		}
+	}
+	t.Errorf("the child %d lives on", pid)
+}
+
+// grepper reports each line with eval( in it, without any snippet, as a scanner would that is simple.
+var grepper = Scanner{Command: sh(`grep -rn 'eval(' --include=*.js . | awk -F: '
+	BEGIN { printf "{\"findings\":[" }
+	{ printf "%s", (NR > 1 ? "," : "") }
+	{ printf "{\"rule_id\":\"eval\",\"severity\":\"high\",\"message\":\"evil\",\"file\":\"%s\",\"line\":%s}", $1, $2 }
+	END { print "]}" }'`)}
+
+// function is code whose second line is found.
+func function(name string) string {
+	return "function " + name + "(x) {\n  return eval(x)\n}\nvar " + name + "_done = true\n"
+}
+
+// printsByNeighbour maps what stands in the line above a finding to its fingerprint.
+func printsByNeighbour(t *testing.T, b *bench, reference, source string) map[string]string {
+	t.Helper()
+	_, _, findings := b.get(t, reference)
+	lines := strings.Split(source, "\n")
+	prints := map[string]string{}
+	for _, f := range findings {
+		prints[strings.Join(strings.Fields(lines[f.Line-2]), " ")] = f.Fingerprint
+	}
+	return prints
+}
+
+// mergeBases knows one merge base.
+type mergeBases struct {
+	platform
+	base string
+}
+
+func (h mergeBases) MergeBase(_ context.Context, _, branch, _ string) (string, error) {
+	if branch != "main" || h.base == "" {
+		return "", platforms.ErrUnknownCommit
+	}
+	return h.base, nil
+}
+
+const aiToken = "sk-test-0123456789"
+
+// oracle is a service that is asked about findings.
+type oracle struct {
+	asked  atomic.Int64
+	prompt atomic.Value // the last one, a string
+	answer http.HandlerFunc
+}
+
+func (o *oracle) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var body struct{ Messages []struct{ Content string } }
+	_ = json.NewDecoder(r.Body).Decode(&body)
+	o.prompt.Store(body.Messages[1].Content)
+	o.asked.Add(1)
+	o.answer(w, r)
+}
+
+func verdict(verdict, quote string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		answer, _ := json.Marshal(map[string]any{
+			"verdict": verdict, "confidence": 0.95, "reasoning": "because", "evidence": []string{quote}, "patch": nil,
+		})
+		_ = json.NewEncoder(w).Encode(map[string]any{
+			"choices": []any{map[string]any{"message": map[string]any{"content": string(answer)}}},
+		})
+	}
+}
+
+// newReviewed makes a bench whose AI is o, and scans a commit.
+func newReviewed(t *testing.T, o *oracle, scanner Scanner, content gittest.Files) (*bench, string) {
+	t.Helper()
+	return newReviewedWithin(t, time.Minute, o, scanner, content)
+}
+
+// newReviewedWithin is newReviewed for an AI that may take so long for an answer.
+func newReviewedWithin(t *testing.T, patience time.Duration, o *oracle, scanner Scanner, content gittest.Files) (*bench, string) {
+	t.Helper()
+	service := httptest.NewServer(o)
+	t.Cleanup(service.Close)
+	b := newBench(t, scanner)
+	b.AI = &AI{
+		Client:     ai.New(ai.Config{URL: service.URL, Model: "judge-1", Token: aiToken, Timeout: patience}),
+		MayDismiss: true, MaxFindings: 20,
+	}
+	t.Cleanup(func() {
+		for _, secret := range []string{aiToken, githubToken, "because"} {
+			if strings.Contains(b.log.String(), secret) {
+				t.Errorf("%s is in the log:\n%s", secret, b.log)
+			}
+		}
+	})
+	reference := b.accept(t, "acme/shop", b.server.Commit(t, "acme/shop", content))
+	b.mustWork(t, true)
+	return b, reference
+}
+
+// mustReview does what waits for the AI.
+func (b *bench) mustReview(t *testing.T) {
+	t.Helper()
+	select {
+	case next := <-b.reviews:
+		b.review(t.Context(), next)
+	default:
+		t.Fatal("nothing waits for the AI")
+	}
+}
+
+// sometimes answers the third, the sixth… question.
+func sometimes(bad, good http.HandlerFunc) http.HandlerFunc {
+	var n atomic.Int64
+	return func(w http.ResponseWriter, r *http.Request) {
+		if n.Add(1)%3 == 0 {
+			good(w, r)
+			return
+		}
+		bad(w, r)
+	}
+}
+
+func basic(password string) string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte("oauth2:"+password))
 }

@@ -7,6 +7,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/scanhook/scanhook/internal/runner/git"
+	"github.com/scanhook/scanhook/internal/runner/sandbox"
 )
 
 const (
@@ -16,7 +19,7 @@ const (
 
 // host tells whether this host can run jobs. While it cannot, no job is claimed: another replica may be able to.
 type host struct {
-	fault  atomic.Pointer[machineFault] // nil while it can
+	fault  atomic.Pointer[sandbox.HostFault] // nil while it can
 	mu     sync.Mutex
 	probed time.Time
 	logged time.Time // when the log was last told of a fault
@@ -60,16 +63,16 @@ func (r *Runner) reportFault(ctx context.Context, fault error) bool {
 // probe does what every job does first: it makes a workspace and runs git.
 func (r *Runner) probe(ctx context.Context) {
 	h := &r.host
-	fault := ProbeWorkspace(r.TempDir)
+	fault := sandbox.Probe(r.TempDir)
 	if fault == nil {
-		_, fault = GitVersion(ctx)
+		_, fault = git.Version(ctx)
 	}
 	if ctx.Err() != nil { // a probe that was broken off proves nothing
 		return
 	}
 	h.probed = time.Now()
 	h.log(r.Log, fault)
-	if found := new(machineFault); errors.As(fault, found) {
+	if found := new(sandbox.HostFault); errors.As(fault, found) {
 		h.fault.Store(found)
 	} else {
 		h.fault.Store(nil)

@@ -1,7 +1,6 @@
 package runner
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +12,9 @@ import (
 	"github.com/scanhook/scanhook/internal/lease"
 	"github.com/scanhook/scanhook/internal/poll"
 	"github.com/scanhook/scanhook/internal/reports"
+	"github.com/scanhook/scanhook/internal/runner/git"
+	"github.com/scanhook/scanhook/internal/runner/sandbox"
+	"github.com/scanhook/scanhook/internal/runner/source"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/store"
 )
@@ -29,9 +31,13 @@ const (
 )
 
 const (
-	handover     = 20 * time.Second // for a stopping process to settle or give back what it has
-	stepTimeout  = 2 * time.Minute  // for the store to take the largest report
-	shortestStep = 5 * time.Second  // a claim or an extension may take so long however short leases are, in tests
+	handover       = 20 * time.Second // for a stopping process to settle or give back what it has
+	codeTimeout    = 10 * time.Second // for the code around the findings of a job
+	changesTimeout = time.Minute
+	maxShown       = 1000 // findings of a job that are kept with code; nobody looks at more
+
+	stepTimeout  = 2 * time.Minute // for the store to take the largest report
+	shortestStep = 5 * time.Second // a claim or an extension may take so long however short leases are, in tests
 )
 
 // crashed is the failure of a job that panicked; the log has the rest.
@@ -41,8 +47,8 @@ const crashed = "the scan crashed inside Scanhook: see the log, and please repor
 type task struct {
 	job   core.Job
 	scan  core.Scan
-	space workspace    // zero before it is made
-	saved *core.Report // nil before the store has it
+	space sandbox.Workspace // zero before it is made
+	saved *core.Report      // nil before the store has it
 }
 
 func (t *task) attrs() []any {
@@ -131,8 +137,10 @@ func (r *Runner) examine(ctx context.Context, t *task) (report core.Report, agai
 	}()
 	report, err := r.scanCommit(ctx, t)
 	if err != nil {
-		if fault := faultOf(err, r.TempDir); fault != nil {
+		if fault := sandbox.FaultOf(err, r.TempDir); fault != nil {
 			err = retryable{fault, true}
+		} else if fetch := new(git.FetchError); errors.As(err, fetch) {
+			err = retryable{err, fetch.Away}
 		}
 		report.Failure = err.Error()
 	}
@@ -149,22 +157,22 @@ func (r *Runner) scanCommit(ctx context.Context, t *task) (core.Report, error) {
 	if !configured {
 		return core.Report{}, fmt.Errorf("no scanner called %q is configured: add it to scanners", t.job.Scanner)
 	}
-	space, err := newWorkspace(r.TempDir, r.MaxDisk)
+	space, err := sandbox.New(r.TempDir, r.MaxDisk)
 	if err != nil {
 		return core.Report{}, err
 	}
-	space.maxPaths = r.MaxPaths
 	t.space = space
 	remote, err := r.remoteOf(ctx, t.scan)
 	if err != nil {
 		return core.Report{}, err
 	}
-	if err := checkOut(ctx, space, remote, t.scan); err != nil {
+	repo := git.Repo{Space: space, Remote: remote, MaxPaths: r.MaxPaths}
+	if err := checkOut(ctx, repo, t.scan.CommitSHA); err != nil {
 		return core.Report{}, err
 	}
 	report, err := r.runScanner(ctx, t.job.Scanner, scanner, space)
-	lookAround(report.Findings, space.source)
-	report.Changes = r.changesSince(ctx, space, remote, t)
+	source.Describe(report.Findings, space.Source)
+	report.Changes = r.changesSince(ctx, repo, t)
 	return report, err
 }
 
@@ -181,28 +189,36 @@ func (r *Runner) remoteOf(ctx context.Context, scan core.Scan) (platforms.Remote
 	return remote, nil
 }
 
-func checkOut(ctx context.Context, space workspace, remote platforms.Remote, scan core.Scan) error {
-	ctx, cancel := space.bound(ctx, fetchTimeout, fmt.Errorf("the commit could not be fetched within %s: "+
+func checkOut(ctx context.Context, repo git.Repo, sha string) error {
+	ctx, cancel := repo.Space.Bound(ctx, fetchTimeout, fmt.Errorf("the commit could not be fetched within %s: "+
 		"the platform is too slow or the repository too large", fetchTimeout))
 	defer cancel(nil)
-	return fetchCommit(ctx, space, remote, scan.CommitSHA)
+	return repo.Checkout(ctx, sha)
 }
 
-func (r *Runner) runScanner(ctx context.Context, name string, scanner Scanner, space workspace) (core.Report, error) {
-	timeout := cmp.Or(scanner.Timeout, defaultTimeout)
-	ctx, cancel := space.bound(ctx, timeout, fmt.Errorf("%s did not end within %s and was stopped: "+
-		"raise scanners.%s.timeout or let it look at less", name, timeout, name))
-	defer cancel(nil)
-	switch {
-	case len(scanner.Command) > 0:
-		report, err := runCommand(ctx, cancel, name, scanner.Command, space)
-		tidy(&report, space.source)
-		return report, err
-	case scanner.Builtin == builtinGitleaks:
-		return findSecrets(ctx, space.source)
+// changesSince compares the commit with its baseline, line by line. It is an aid: without it, findings are recognised by
+// their code alone, so a failure of it does not fail the job.
+func (r *Runner) changesSince(ctx context.Context, repo git.Repo, t *task) *core.Changes {
+	log := r.Log.With(t.attrs()...)
+	scan, err := r.Platforms.FindMergeBase(ctx, t.scan, r.Jobs.RecordMergeBase)
+	if err != nil {
+		log.Info("merge base not known, compared with the default branch", keyError, err)
 	}
-	return core.Report{}, fmt.Errorf("scanners.%s has neither a command nor a known builtin: the one there is is %s",
-		name, builtinGitleaks)
+	base, err := r.Jobs.GetBaseline(ctx, scan, t.job)
+	if err != nil {
+		if !errors.Is(err, core.ErrNotFound) {
+			log.Warn("baseline not known", keyError, err)
+		}
+		return nil
+	}
+	ctx, cancel := t.space.Bound(ctx, changesTimeout, fmt.Errorf("it took more than %s", changesTimeout))
+	defer cancel(nil)
+	changes, err := repo.Diff(ctx, base, scan.CommitSHA)
+	if err != nil {
+		log.Info("baseline not compared line by line", "baseline", base, keyError, err)
+		return nil
+	}
+	return changes
 }
 
 // decide turns a failure that may pass into a retry. Faults of the host are logged once, not for each job.
@@ -216,7 +232,7 @@ func (r *Runner) decide(ctx context.Context, t *task, report core.Report, again 
 		retry.Until = r.Jobs.DeadlineOf(t.scan)
 	}
 	level := slog.LevelWarn
-	if errors.As(again.error, new(machineFault)) {
+	if errors.As(again.error, new(sandbox.HostFault)) {
 		level = slog.LevelDebug
 		if r.reportFault(ctx, again.error) {
 			retry.Pause = probeEvery // then it runs here or on another host, or is not claimed
@@ -274,14 +290,35 @@ func (r *Runner) giveBack(ctx context.Context, t *task) error {
 
 // done takes out of the workspace what is needed later, and removes it.
 func (r *Runner) done(ctx context.Context, t *task) {
-	if t.space.root == "" {
+	if t.space.Root == "" {
 		return
 	}
 	if t.saved != nil {
 		r.showCode(ctx, t)
 		r.askLater(ctx, t)
 	}
-	if err := t.space.remove(); err != nil {
-		r.Log.Error("workspace not removed, remove it by hand", "dir", t.space.root, keyError, err)
+	if err := t.space.Remove(); err != nil {
+		r.Log.Error("workspace not removed, remove it by hand", "dir", t.space.Root, keyError, err)
+	}
+}
+
+// showCode keeps the code around the findings of a finished job that people look at. No commit status waits for it; a finding
+// that is left without it, when the time is over or after a crash, has the link to its place.
+func (r *Runner) showCode(ctx context.Context, t *task) {
+	all := t.saved.Findings
+	if len(all) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, codeTimeout, fmt.Errorf("it took more than %s", codeTimeout))
+	defer cancel()
+	found, err := r.Jobs.ListUnshown(ctx, t.job, maxShown)
+	if err == nil && len(found) > 0 {
+		source.Quote(ctx, found, all, t.space.Source)
+		keeping, cancel := context.WithTimeout(context.WithoutCancel(ctx), codeTimeout)
+		defer cancel()
+		err = r.Jobs.PutCode(keeping, t.job, found)
+	}
+	if err != nil {
+		r.Log.Warn("code around findings not kept", append(t.attrs(), keyError, err)...)
 	}
 }

@@ -5,19 +5,23 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"time"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/ai"
+	"github.com/scanhook/scanhook/internal/reports"
+	"github.com/scanhook/scanhook/internal/runner/gitleaks"
+	"github.com/scanhook/scanhook/internal/runner/source"
 )
 
 const (
-	reviewTime = 10 * time.Minute // for all findings of a job
-	maxWaiting = 16               // reviews; their files are kept in memory
-	maxAway    = 3                // questions in a row that the service leaves without an answer
+	reviewTimeout = 10 * time.Minute // for all findings of a job
+	maxWaiting    = 16               // reviews; their files are kept in memory
+	maxUnanswered = 3                // requests in a row
 
-	statusPause    = 500 * time.Millisecond // between two looks whether the commit has its status
+	statusPause    = 500 * time.Millisecond // between two checks whether the commit has its status
 	statusPatience = time.Minute
 )
 
@@ -28,31 +32,88 @@ type AI struct {
 	MaxFindings int  // of a job that it is asked about, the gravest
 }
 
-// review is what is left to ask about a job whose report is in. Its workspace is gone: the suspects hold the files.
-type review struct {
-	log      *slog.Logger
-	scan     core.Scan
-	suspects []suspect
+// reviewTask is what the AI is asked about a finished job. The workspace is gone: the candidates hold its files.
+type reviewTask struct {
+	log        *slog.Logger
+	scan       core.Scan
+	candidates []candidate
 }
 
-// askLater leaves the new findings of an ended job to the AI. That is an extra which no scan waits for: when there is
-// too much to do, or after a crash, they stay without its opinion.
+// candidate is a finding to ask the AI about.
+type candidate struct {
+	finding core.Finding
+	file    *sourceFile
+}
+
+// sourceFile is a file of the checkout, in memory.
+type sourceFile struct {
+	name, text string
+	findings   []core.Finding // all that the job has in it
+
+	redacted string // text with its secrets masked; empty before it is needed
+	redactor reports.Redactor
+}
+
+// askLater has the AI review the new findings of a finished job. No scan waits for it: if there is too much to do, or after a
+// crash, they stay without a review.
 func (r *Runner) askLater(ctx context.Context, t *task) {
 	if r.AI == nil {
 		return
 	}
 	log := r.Log.With(t.attrs()...)
-	suspects, err := r.suspectsOf(ctx, t.job, t.saved.Findings, t.space.source)
+	candidates, err := r.candidates(ctx, t.job, t.saved.Findings, t.space.Source)
 	switch {
 	case err != nil:
 		log.Warn("AI not asked", keyError, err)
-	case len(suspects) > 0:
+	case len(candidates) > 0:
 		select {
-		case r.reviews <- review{log: log, scan: t.scan, suspects: suspects}:
+		case r.reviews <- reviewTask{log: log, scan: t.scan, candidates: candidates}:
 		default:
-			log.Warn("AI not asked: it does not keep up, other scans wait for it", keyFindings, len(suspects))
+			log.Warn("AI not asked: it does not keep up, other scans wait for it", keyFindings, len(candidates))
 		}
 	}
+}
+
+// candidates reads what the AI needs to know of a job's new findings out of the checkout. Findings whose file cannot be shown
+// are left out.
+func (r *Runner) candidates(ctx context.Context, job core.Job, all []core.Finding, dir string) ([]candidate, error) {
+	findings, err := r.Jobs.ListUndecided(ctx, job, r.AI.MaxFindings)
+	if err != nil || len(findings) == 0 {
+		return nil, err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("opening the checkout: %w", err)
+	}
+	defer func() { _ = root.Close() }()
+	files := make(map[string]*sourceFile)
+	var candidates []candidate
+	for _, f := range findings {
+		file, known := files[f.File]
+		if !known {
+			file = readSource(root, f.File, all)
+			files[f.File] = file
+		}
+		if file != nil {
+			candidates = append(candidates, candidate{finding: f, file: file})
+		}
+	}
+	return candidates, nil
+}
+
+// readSource returns nil for a file that cannot be shown.
+func readSource(root *os.Root, name string, all []core.Finding) *sourceFile {
+	text, ok := source.ReadText(root, name)
+	if !ok {
+		return nil
+	}
+	file := &sourceFile{name: name, text: text}
+	for _, f := range all {
+		if f.File == name {
+			file.findings = append(file.findings, f)
+		}
+	}
+	return file
 }
 
 // reviewAll asks the AI until ctx ends.
@@ -68,8 +129,8 @@ func (r *Runner) reviewAll(ctx context.Context) {
 	}
 }
 
-// awaitStatus lets the commit have its status first: what the AI says may change it. One that cannot be posted soon is
-// not waited for.
+// awaitStatus waits until the commit has its status, which the review may change. It does not wait for a status that cannot
+// be posted soon.
 func (r *Runner) awaitStatus(ctx context.Context, scan core.Scan) {
 	end := r.Jobs.Now().Add(statusPatience)
 	due := func(s core.Status) bool { return s.DueBy(end) }
@@ -85,23 +146,23 @@ func (r *Runner) awaitStatus(ctx context.Context, scan core.Scan) {
 	}
 }
 
-// review asks about one finding after the other, and gives up on a service that is away.
-func (r *Runner) review(ctx context.Context, work review) {
-	ctx, cancel := context.WithTimeoutCause(ctx, reviewTime, fmt.Errorf("the AI took more than %s", reviewTime))
+// review asks about one finding after the other, and gives up on a service that does not answer.
+func (r *Runner) review(ctx context.Context, task reviewTask) {
+	ctx, cancel := context.WithTimeoutCause(ctx, reviewTimeout, fmt.Errorf("the AI took more than %s", reviewTimeout))
 	defer cancel()
 	var result reviewResult
-	for _, s := range work.suspects {
-		result.add(r.ask(ctx, s))
-		if ctx.Err() != nil || result.away == maxAway {
+	for _, c := range task.candidates {
+		result.add(r.ask(ctx, c))
+		if ctx.Err() != nil || result.unanswered == maxUnanswered {
 			break
 		}
 	}
-	result.tell(work.log, len(work.suspects), context.Cause(ctx))
+	result.log(task.log, len(task.candidates), context.Cause(ctx))
 }
 
 // ask puts one question and keeps the answer with the finding.
-func (r *Runner) ask(ctx context.Context, s suspect) (core.Statement, error) {
-	question, err := s.question(ctx)
+func (r *Runner) ask(ctx context.Context, c candidate) (core.Statement, error) {
+	question, err := c.request(ctx)
 	if err != nil {
 		return core.Statement{}, err
 	}
@@ -114,38 +175,52 @@ func (r *Runner) ask(ctx context.Context, s suspect) (core.Statement, error) {
 	return said, err
 }
 
-// reviewResult is what came of the questions about a job.
+// request is what the AI is asked about a finding, without the secrets of its file, which the scanner may have repeated.
+func (c candidate) request(ctx context.Context) (ai.ReviewRequest, error) {
+	if c.file.redacted == "" {
+		redacted, redactor, err := gitleaks.Redact(ctx, c.file.name, c.file.text, c.file.findings)
+		if err != nil {
+			return ai.ReviewRequest{}, err
+		}
+		c.file.redacted, c.file.redactor = redacted, redactor
+	}
+	f := c.finding
+	f.Title, f.Message = c.file.redactor.Line(f.Title), c.file.redactor.Line(f.Message)
+	return ai.ReviewRequest{Finding: f, Source: c.file.text, Shown: c.file.redacted}, nil
+}
+
+// reviewResult counts the answers about a job.
 type reviewResult struct {
 	answers, dismissed int
-	away               int   // questions without an answer since the last one
+	unanswered         int   // requests since the last answer
 	failure            error // the first one
 }
 
-func (s *reviewResult) add(said core.Statement, err error) {
+func (r *reviewResult) add(said core.Statement, err error) {
 	switch {
 	case errors.Is(err, core.ErrNotFound): // a newer report has replaced the finding
 		return
 	case err == nil:
-		s.answers++
+		r.answers++
 		if said.TriageDecision.Set {
-			s.dismissed++
+			r.dismissed++
 		}
-	case s.failure == nil:
-		s.failure = err
+	case r.failure == nil:
+		r.failure = err
 	}
-	if s.away++; !errors.Is(err, core.ErrUnavailable) {
-		s.away = 0
+	if r.unanswered++; !errors.Is(err, core.ErrUnavailable) {
+		r.unanswered = 0
 	}
 }
 
-// tell writes the one line of a review into the log, without anything that was asked or answered.
-func (s *reviewResult) tell(log *slog.Logger, findings int, interrupted error) {
-	log = log.With(keyFindings, findings, "answers", s.answers, "dismissed", s.dismissed)
+// log writes the one line of a review, without anything that was asked or answered.
+func (r *reviewResult) log(log *slog.Logger, findings int, interrupted error) {
+	log = log.With(keyFindings, findings, "answers", r.answers, "dismissed", r.dismissed)
 	switch {
 	case interrupted != nil:
-		log.Info("AI review broken off", keyError, interrupted)
-	case s.failure != nil:
-		log.Warn("AI review without all answers", keyError, s.failure)
+		log.Info("AI review interrupted", keyError, interrupted)
+	case r.failure != nil:
+		log.Warn("AI review without all answers", keyError, r.failure)
 	default:
 		log.Info("AI review done")
 	}

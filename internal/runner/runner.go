@@ -19,6 +19,7 @@ import (
 
 	"github.com/scanhook/scanhook/internal/lease"
 	"github.com/scanhook/scanhook/internal/poll"
+	"github.com/scanhook/scanhook/internal/runner/sandbox"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/store"
 )
@@ -26,9 +27,7 @@ import (
 const (
 	defaultWorkers = 2
 	defaultLease   = 30 * time.Second
-	defaultTimeout = 10 * time.Minute
 	defaultDisk    = 2 << 30
-	defaultPaths   = 2_000_000
 
 	fetchTimeout = 10 * time.Minute
 	retryPause   = 15 * time.Second // after the first try, then twice as long each time
@@ -54,18 +53,11 @@ type Config struct {
 	Log       *slog.Logger       // silent by default
 }
 
-// Scanner says how to run one scanner; either Builtin or Command is set.
-type Scanner struct {
-	Builtin string        // "gitleaks"
-	Command []string      // argument vector; {source} and {output} are replaced in each argument
-	Timeout time.Duration // 10 minutes by default
-}
-
 // Runner works on jobs until it is told to stop.
 type Runner struct {
 	Config
 	claimable []string
-	reviews   chan review // wait for the AI
+	reviews   chan reviewTask // wait for the AI
 	database  *lease.Availability
 	host      host
 }
@@ -76,7 +68,6 @@ func New(cfg Config) *Runner {
 	cfg.Lease = cmp.Or(cfg.Lease, defaultLease)
 	cfg.TempDir = cmp.Or(cfg.TempDir, os.TempDir())
 	cfg.MaxDisk = cmp.Or(cfg.MaxDisk, defaultDisk)
-	cfg.MaxPaths = cmp.Or(cfg.MaxPaths, defaultPaths)
 	if cfg.Worker == "" {
 		cfg.Worker = processName()
 	}
@@ -84,7 +75,7 @@ func New(cfg Config) *Runner {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Runner{
-		Config: cfg, claimable: slices.Sorted(maps.Keys(cfg.Scanners)), reviews: make(chan review, maxWaiting),
+		Config: cfg, claimable: slices.Sorted(maps.Keys(cfg.Scanners)), reviews: make(chan reviewTask, maxWaiting),
 		database: lease.NewAvailability(cfg.Lease, cfg.Jobs.Shared()),
 	}
 }
@@ -117,7 +108,7 @@ func processName() string {
 
 // sweep ends the scans whose deadline has passed and removes the workspaces of processes that were killed.
 func (r *Runner) sweep(ctx context.Context) (bool, error) {
-	removeStale(r.TempDir, time.Now().Add(-staleAge))
+	sandbox.RemoveStale(r.TempDir, time.Now().Add(-sandbox.StaleAge))
 	ended, inGrace := 0, r.database.InGrace()
 	if fault := r.Fault(); fault != nil {
 		since := r.Jobs.Now().Add(-explainAfter)

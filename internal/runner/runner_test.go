@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/runner/git/gittest"
+	"github.com/scanhook/scanhook/internal/runner/gitleaks"
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
@@ -17,7 +19,7 @@ func TestOnceScansACommit(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, Scanner{Builtin: "gitleaks"})
 	b.mustWork(t, false)
-	sha := b.server.commit(t, "acme/shop", files{"a/b.py": "TOKEN = '" + githubToken + "'\n"})
+	sha := b.server.Commit(t, "acme/shop", gittest.Files{"a/b.py": "TOKEN = '" + githubToken + "'\n"})
 	reference := b.accept(t, "acme/shop", sha)
 	b.mustWork(t, true)
 	b.mustWork(t, false)
@@ -34,7 +36,7 @@ func TestOnceScansACommit(t *testing.T) {
 func TestOnceFillsInWhatACommandLeavesOut(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, Scanner{Command: sh(`echo '` + oneFinding + `'; exit 1`)})
-	reference := b.accept(t, "acme/shop", b.server.commit(t, "acme/shop", files{"app.js": "x\n  eval(y)\n"}))
+	reference := b.accept(t, "acme/shop", b.server.Commit(t, "acme/shop", gittest.Files{"app.js": "x\n  eval(y)\n"}))
 	b.mustWork(t, true)
 	scan, _, findings := b.get(t, reference)
 	if scan.Status != core.ScanCompleted || len(findings) != 1 || findings[0].Snippet != "eval(y)" {
@@ -42,7 +44,7 @@ func TestOnceFillsInWhatACommandLeavesOut(t *testing.T) {
 	}
 }
 
-// What a scanner writes, and what files are called, is stored on either engine, whatever bytes it is made of.
+// What a scanner writes, and what gittest.Files are called, is stored on either engine, whatever bytes it is made of.
 func TestOnceStoresAnyBytes(t *testing.T) {
 	t.Parallel()
 	report := `printf '{"findings": [{"rule_id": "a\\u0000\\ud800", "file": "\377.js", "line": 1, "severity": "high", "message": "\377"}]}'`
@@ -55,10 +57,10 @@ func TestOnceStoresAnyBytes(t *testing.T) {
 			"report":     {Scanner{Command: sh(report)}, core.ScanCompleted, 1},
 			"last words": {Scanner{Command: sh(`printf 'a\000b\377' >&2; exit 2`)}, core.ScanFailed, 0},
 			"both":       {Scanner{Command: sh(`printf 'a\000b\377' >&2; ` + report + `; kill -9 $$`)}, core.ScanFailed, 1},
-			"file names": {Scanner{Builtin: builtinGitleaks}, core.ScanCompleted, 1},
+			"file names": {Scanner{Builtin: gitleaks.Name}, core.ScanCompleted, 1},
 		} {
 			b := newBenchOn(t, e, test.scanner)
-			reference := b.accept(t, "acme/shop", b.server.commit(t, "acme/shop", files{
+			reference := b.accept(t, "acme/shop", b.server.Commit(t, "acme/shop", gittest.Files{
 				"a\xff.py": "TOKEN = '" + githubToken + "' # \xff\x00\n", "b": "\x00\n",
 			}))
 			b.mustWork(t, true)
@@ -92,7 +94,7 @@ func TestOnceFails(t *testing.T) {
 			if test.change != nil {
 				test.change(b)
 			}
-			reference := b.accept(t, "acme/shop", b.server.commit(t, "acme/shop", files{"a": "b\n", "c": "d\n"}))
+			reference := b.accept(t, "acme/shop", b.server.Commit(t, "acme/shop", gittest.Files{"a": "b\n", "c": "d\n"}))
 			b.mustWork(t, true)
 			scan, job, _ := b.get(t, reference)
 			if scan.Status != core.ScanFailed || !strings.Contains(job.Error, test.want) {
@@ -118,8 +120,8 @@ func TestOnceHidesWhatScannersTell(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, Scanner{Command: sh(script)})
-			content := files{"a.py": "T = 1 if x == 'sw0rdfish' else 2\nq('" + githubToken + "')\n"}
-			reference := b.accept(t, "acme/shop", b.server.commit(t, "acme/shop", content))
+			content := gittest.Files{"a.py": "T = 1 if x == 'sw0rdfish' else 2\nq('" + githubToken + "')\n"}
+			reference := b.accept(t, "acme/shop", b.server.Commit(t, "acme/shop", content))
 			b.mustWork(t, true)
 			scan, job, findings := b.get(t, reference)
 			statuses, err := b.Jobs.ListStatuses(t.Context(), scan)
@@ -158,13 +160,13 @@ func TestOnceWaitsForAPlatformThatIsAway(t *testing.T) {
 	t.Parallel()
 	var away atomic.Bool
 	b := newBench(t, Scanner{Command: sh(clean)})
-	b.server.look = func(w http.ResponseWriter, _ *http.Request) bool {
+	b.server.Look = func(w http.ResponseWriter, _ *http.Request) bool {
 		if away.Load() {
 			w.WriteHeader(http.StatusBadGateway)
 		}
 		return away.Load()
 	}
-	reference := b.accept(t, "acme/shop", b.server.commit(t, "acme/shop", files{"a": "b\n"}))
+	reference := b.accept(t, "acme/shop", b.server.Commit(t, "acme/shop", gittest.Files{"a": "b\n"}))
 	away.Store(true)
 	for range 6 {
 		b.mustWork(t, true)
@@ -191,7 +193,7 @@ func TestRun(t *testing.T) {
 	}()
 	var references []string
 	for _, project := range []string{"a", "b", "c"} {
-		references = append(references, b.accept(t, project, b.server.commit(t, project, files{"a": project})))
+		references = append(references, b.accept(t, project, b.server.Commit(t, project, gittest.Files{"a": project})))
 	}
 	for _, reference := range references {
 		for {

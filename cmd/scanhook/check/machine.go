@@ -14,7 +14,8 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"github.com/scanhook/scanhook/internal/health"
-	"github.com/scanhook/scanhook/internal/runner"
+	"github.com/scanhook/scanhook/internal/runner/git"
+	"github.com/scanhook/scanhook/internal/runner/sandbox"
 )
 
 // machine is what scanners that run here need, and the room where things lie.
@@ -43,7 +44,7 @@ func (c Check) runsScanners() bool {
 var oldestGit = [2]int{2, 31}
 
 func (c Check) git(ctx context.Context) Line {
-	version, err := runner.GitVersion(ctx)
+	version, err := git.Version(ctx)
 	switch {
 	case err != nil && !c.runsScanners():
 		return Line{Off, "git", "not found in PATH, and not needed: no scanner runs here"}
@@ -73,7 +74,7 @@ func isOlder(version string, least [2]int) bool {
 func (c Check) workspaces(ctx context.Context) Line {
 	const subject = "workspaces"
 	dir := os.TempDir()
-	if err := runner.ProbeWorkspace(dir); err != nil {
+	if err := sandbox.Probe(dir); err != nil {
 		return Line{Fail, subject, err.Error()}
 	}
 	if c.runsCommands() && !executes(ctx, dir) {

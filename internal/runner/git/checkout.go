@@ -1,0 +1,145 @@
+package git
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/gitproto"
+	"github.com/scanhook/scanhook/internal/runner/sandbox"
+)
+
+// Checkout fetches a commit and lays it out in the workspace's source directory, without history, tags, submodules and LFS
+// objects. Errors are sentences without the credential; a FetchError may be gone at the next try.
+func (r Repo) Checkout(ctx context.Context, sha string) error {
+	if err := fetchable(r.Remote.URL, sha); err != nil {
+		return err
+	}
+	sha = strings.ToLower(sha)
+	if err := r.run(ctx, "init", "--quiet", "--template=", "--object-format="+objectFormat(sha)); err != nil {
+		return fmt.Errorf("preparing the checkout: %w", err)
+	}
+	if err := r.neutralizeAttributes(); err != nil {
+		return fmt.Errorf("preparing the checkout: %w", err)
+	}
+	err := r.runAuthorized(ctx, "fetch", "--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules",
+		"--no-auto-maintenance", "--", r.Remote.URL, sha)
+	if err != nil {
+		return r.explain(ctx, sha, err)
+	}
+	if err := r.countPaths(ctx, sha); err != nil {
+		return fmt.Errorf("checking out %s: %w", core.ShortSHA(sha), err)
+	}
+	if err := r.run(ctx, "checkout", "--quiet", "--force", "--detach", sha); err != nil {
+		return fmt.Errorf("checking out %s: %w", core.ShortSHA(sha), err)
+	}
+	return r.Space.Fits()
+}
+
+// FetchError is a failed fetch that may succeed at the next try. Away tells that the server is out of reach or broken, rather
+// than that it refuses: a fresh commit may not have reached all of its replicas.
+type FetchError struct {
+	Err  error
+	Away bool
+}
+
+func (e FetchError) Error() string { return e.Err.Error() }
+func (e FetchError) Unwrap() error { return e.Err }
+
+// fetchable refuses what git could take for something else than a web address and a commit.
+func fetchable(address, sha string) error {
+	if !core.IsCommitSHA(sha) {
+		return fmt.Errorf("%.80q is not a full commit id", sha)
+	}
+	parsed, err := url.Parse(address)
+	if err != nil || parsed.Host == "" || parsed.Scheme != "http" && parsed.Scheme != "https" {
+		return errors.New("the project's address is not an http(s) URL: check the url of its platform")
+	}
+	if parsed.User != nil {
+		return errors.New("the project's address holds a user or password: put a token into the platform's token instead")
+	}
+	return nil
+}
+
+func objectFormat(sha string) string {
+	if len(sha) == 64 {
+		return "sha256"
+	}
+	return "sha1"
+}
+
+// attributes override every .gitattributes of a commit: its files are laid out and compared as they are. An encoding cannot
+// be "none", so it is unspecified.
+const attributes = "* -text -crlf !eol -ident !filter !working-tree-encoding !diff !merge\n"
+
+func (r Repo) neutralizeAttributes() error {
+	dir := filepath.Join(r.Space.Source, ".git", "info")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "attributes"), []byte(attributes), 0o600)
+}
+
+// countPaths refuses a commit with too many paths before git holds them all in memory: a dozen objects can name more than
+// fits on any disk. Directories count too, because there can be as many empty ones.
+func (r Repo) countPaths(ctx context.Context, sha string) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	count := &pathCounter{max: r.maxPaths(), full: func(what string) {
+		cancel(fmt.Errorf("the commit has more than %s: take generated files out of the repository, or raise "+
+			"runner.max_paths", what))
+	}}
+	return r.start(ctx, r.environment(), count, []string{"ls-tree", "-r", "-t", "-z", "--name-only", sha})
+}
+
+// pathCounter counts paths that end with NUL, and gives up when there are too many.
+type pathCounter struct {
+	max, paths, bytes int64
+	full              func(what string)
+}
+
+func (c *pathCounter) Write(p []byte) (int, error) {
+	c.paths += int64(bytes.Count(p, []byte{0}))
+	c.bytes += int64(len(p))
+	switch {
+	case c.paths > c.max:
+		c.full(humanize.Comma(c.max) + " paths")
+	case c.bytes > maxPathName*c.max:
+		c.full(humanize.Comma(maxPathName*c.max) + " bytes in the names of its paths")
+	default:
+		return len(p), nil
+	}
+	return 0, io.ErrShortWrite
+}
+
+// explain turns a failed fetch into a sentence. Git's exit code is always the same, so a harmless request tells whether the
+// server is out of reach or does not hand the commit out. After a broken transfer it would prove nothing: small answers
+// may come while packs do not.
+func (r Repo) explain(ctx context.Context, sha string, failure error) error {
+	if ctx.Err() != nil || errors.As(failure, new(sandbox.HostFault)) || errors.As(failure, new(sandbox.LimitExceeded)) {
+		return failure
+	}
+	if errors.As(failure, new(brokenTransfer)) {
+		return FetchError{fmt.Errorf("%s cannot be fetched: it is too slow, or broke off before the end; check how it does and "+
+			"that it can be reached from here, through every proxy: %w", r.Remote.URL, failure), true}
+	}
+	if r.runAuthorized(ctx, "ls-remote", "--quiet", "--", r.Remote.URL, "HEAD") == nil {
+		return FetchError{fmt.Errorf("%s does not hand out commit %s: it is gone after a force push, holds what git refuses, "+
+			"or the server lets no commit be fetched by its id (uploadpack.allowAnySHA1InWant): %w",
+			r.Remote.URL, core.ShortSHA(sha), failure), false}
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return FetchError{fmt.Errorf("%s cannot be fetched: check that it can be reached from here and that the platform's "+
+		"token may read the project: %w", r.Remote.URL, failure), gitproto.Unavailable(ctx, r.Remote)}
+}

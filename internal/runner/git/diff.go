@@ -1,0 +1,184 @@
+package git
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+const (
+	maxHunks    = 200_000 // of a diff; commits that are farther apart are compared by their code alone
+	maxDiffLine = 4 << 10 // bytes of a line that are read
+)
+
+// Diff fetches the base commit beside the head that is checked out, of which the server sends only what differs, and compares
+// them. White space does not count, and renamed files are followed.
+func (r Repo) Diff(ctx context.Context, base, head string) (*core.Changes, error) {
+	if err := fetchable(r.Remote.URL, base); err != nil {
+		return nil, err
+	}
+	from, to := strings.ToLower(base), strings.ToLower(head)
+	err := r.runAuthorized(ctx, "fetch", "--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules",
+		"--no-auto-maintenance", "--negotiation-tip="+to, "--", r.Remote.URL, from)
+	if err != nil {
+		return nil, fmt.Errorf("fetching %s: %w", core.ShortSHA(base), err)
+	}
+	if err := r.countPaths(ctx, from); err != nil { // a report from outside may be of any commit
+		return nil, fmt.Errorf("comparing with %s: %w", core.ShortSHA(base), err)
+	}
+	output := filepath.Join(r.Space.Temp, "changes.diff")
+	err = r.run(ctx, "diff", "--output="+output, "--unified=0", "--ignore-all-space", "--find-renames",
+		"--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/", from, to, "--")
+	if err != nil {
+		return nil, fmt.Errorf("comparing with %s: %w", core.ShortSHA(base), err)
+	}
+	file, err := os.Open(output)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	changed, err := parseDiff(file)
+	if err != nil {
+		return nil, fmt.Errorf("reading what git says of %s: %w", core.ShortSHA(base), err)
+	}
+	return &core.Changes{Base: base, Files: changed}, nil
+}
+
+// diffParser reads the output of git diff without lines of context.
+type diffParser struct {
+	lines *bufio.Reader
+	files []core.FileChange
+	hunks int
+}
+
+// parseDiff returns the files of a diff in its order. The bodies of hunks are skipped.
+func parseDiff(r io.Reader) ([]core.FileChange, error) {
+	p := &diffParser{lines: bufio.NewReaderSize(r, maxDiffLine)}
+	for {
+		line, err := p.line()
+		if err == nil {
+			err = p.header(line)
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return p.files, p.named()
+		case err != nil:
+			return nil, err
+		}
+	}
+}
+
+// line returns the next line, at most maxDiffLine bytes of it, and io.EOF only when there is none.
+func (p *diffParser) line() (string, error) {
+	begin, err := p.lines.ReadSlice('\n')
+	line := strings.TrimSuffix(string(begin), "\n")
+	for errors.Is(err, bufio.ErrBufferFull) {
+		_, err = p.lines.ReadSlice('\n')
+	}
+	if errors.Is(err, io.EOF) && line != "" {
+		err = nil
+	}
+	return line, err
+}
+
+func (p *diffParser) header(line string) (err error) {
+	if rest, begins := strings.CutPrefix(line, "diff --git "); begins {
+		return p.open(rest)
+	}
+	if len(p.files) == 0 {
+		return fmt.Errorf("%.80q stands before the first file", line)
+	}
+	file := &p.files[len(p.files)-1]
+	word, rest, _ := strings.Cut(line, " ")
+	switch {
+	case word == "@@":
+		return p.hunk(file, rest)
+	case word == "new" && strings.HasPrefix(rest, "file mode "):
+		file.Old = ""
+	case word == "deleted" && strings.HasPrefix(rest, "file mode "):
+		file.New = ""
+	case word == "rename" && strings.HasPrefix(rest, "from "):
+		file.Old, err = unquote(rest[len("from "):])
+	case word == "rename" && strings.HasPrefix(rest, "to "):
+		file.New, err = unquote(rest[len("to "):])
+	case word == "Binary":
+		file.Opaque = true
+	}
+	return err
+}
+
+// open begins a file. Either its two names are equal, so that each is one half of the line, or lines about the rename
+// follow.
+func (p *diffParser) open(names string) error {
+	if err := p.named(); err != nil {
+		return err
+	}
+	name, _ := unquote(names[:len(names)/2])
+	name = strings.TrimPrefix(name, "a/")
+	p.files = append(p.files, core.FileChange{Old: name, New: name})
+	return nil
+}
+
+// named makes sure that the previous file has a name: a changed file must not count as unchanged.
+func (p *diffParser) named() error {
+	if n := len(p.files); n > 0 && p.files[n-1].Old == "" && p.files[n-1].New == "" {
+		return errors.New("a file has no name that can be read")
+	}
+	return nil
+}
+
+// unquote reads a path as git writes it: as it is, or as a text of C where it holds unusual characters.
+func unquote(path string) (string, error) {
+	if !strings.HasPrefix(path, `"`) {
+		return path, nil
+	}
+	plain, err := strconv.Unquote(path)
+	if err != nil {
+		return "", fmt.Errorf("%.80q is not a path: %w", path, err)
+	}
+	return core.Printable(plain), nil
+}
+
+// hunk reads "-12,3 +12,4 @@…" and skips the lines that follow.
+func (p *diffParser) hunk(file *core.FileChange, ranges string) error {
+	var h core.Hunk
+	fields := strings.Fields(ranges)
+	if len(fields) < 2 || !readRange(fields[0], "-", &h.OldLine, &h.OldCount) ||
+		!readRange(fields[1], "+", &h.NewLine, &h.NewCount) {
+		return fmt.Errorf("%.80q is not the head of a hunk", ranges)
+	}
+	if p.hunks++; p.hunks > maxHunks {
+		return fmt.Errorf("there are more than %d changes", maxHunks)
+	}
+	file.Hunks = append(file.Hunks, h)
+	for left := h.OldCount + h.NewCount; left > 0; left-- {
+		line, err := p.line()
+		if err != nil {
+			return err
+		}
+		if strings.HasPrefix(line, `\`) {
+			left++ // git's remark about a missing line break
+		}
+	}
+	return nil
+}
+
+func readRange(text, sign string, line, count *int) bool {
+	text, signed := strings.CutPrefix(text, sign)
+	first, number, counted := strings.Cut(text, ",")
+	var err, errCount error
+	*line, err = strconv.Atoi(first)
+	*count = 1
+	if counted {
+		*count, errCount = strconv.Atoi(number)
+	}
+	return signed && err == nil && errCount == nil && *line >= 0 && *count >= 0
+}

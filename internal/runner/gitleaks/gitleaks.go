@@ -1,0 +1,237 @@
+// Package gitleaks is the builtin scanner for secrets: it searches checkouts with the rules of gitleaks, and redacts texts.
+// No secret is in what it returns.
+package gitleaks
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/zricethezav/gitleaks/v8/config"
+	"github.com/zricethezav/gitleaks/v8/detect"
+	"github.com/zricethezav/gitleaks/v8/report"
+	"github.com/zricethezav/gitleaks/v8/sources"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/reports"
+)
+
+const (
+	Name = "gitleaks" // of the tool in findings
+
+	maxFile       = 10 << 20 // bytes; larger files are data, not code
+	maxSecrets    = 20_000
+	parallelFiles = 4
+	maxSnippet    = 4 << 10 // bytes
+)
+
+var errTooManySecrets = fmt.Errorf("gitleaks stopped after %d secrets: take generated files out of the repository",
+	maxSecrets)
+
+// panicked carries a panic to the goroutine of the caller.
+type panicked string
+
+func (p panicked) Error() string { return string(p) }
+
+// search is one run over a checkout.
+type search struct {
+	detector *detect.Detector
+	root     *os.Root
+	mu       sync.Mutex
+	found    []core.Finding
+}
+
+// Search looks for secrets in the regular files below dir, except those of git itself.
+func Search(ctx context.Context, dir string) (core.Report, error) {
+	detector, err := reports.SecretRules()
+	if err != nil {
+		return core.Report{}, err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return core.Report{}, fmt.Errorf("opening the checkout: %w", err)
+	}
+	defer func() { _ = root.Close() }()
+	s := &search{detector: detector, root: root}
+	if err := s.run(ctx, dir); err != nil {
+		return core.Report{}, err
+	}
+	slices.SortFunc(s.found, func(a, b core.Finding) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.RuleID, b.RuleID))
+	})
+	return core.Report{Findings: s.found, Results: len(s.found)}, nil
+}
+
+func (s *search) run(ctx context.Context, dir string) error {
+	files, working := errgroup.WithContext(ctx)
+	files.SetLimit(parallelFiles)
+	walked := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		name, _ := filepath.Rel(dir, path)
+		switch {
+		case err != nil:
+			return err
+		case working.Err() != nil:
+			return filepath.SkipAll
+		case entry.IsDir() && (name == ".git" || s.allowed(name)):
+			return filepath.SkipDir
+		case entry.Type().IsRegular() && !s.allowed(name):
+			files.Go(func() error { return s.file(working, name) })
+		}
+		return nil
+	})
+	searched := files.Wait()
+	switch cause := panicked(""); {
+	case errors.As(searched, &cause):
+		panic(cause)
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case searched != nil:
+		return searched
+	case walked != nil:
+		return fmt.Errorf("walking the checkout: %w", walked)
+	}
+	return nil
+}
+
+// allowed tells whether the rules exempt a path: images, fonts, lock files, vendored packages.
+func (s *search) allowed(name string) bool {
+	return slices.ContainsFunc(s.detector.Config.Allowlists, func(list *config.Allowlist) bool {
+		return list.PathAllowed(filepath.ToSlash(name))
+	})
+}
+
+// file searches one file. It runs on a goroutine of its own, where a panic of the library would end the process.
+func (s *search) file(ctx context.Context, name string) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = panicked(fmt.Sprintf("searching %s: %v\n%s", name, cause, debug.Stack()))
+		}
+	}()
+	file, err := s.root.Open(name)
+	if err != nil {
+		return fmt.Errorf("searching for secrets: %w", err)
+	}
+	defer func() { _ = file.Close() }()
+	if info, err := file.Stat(); err != nil || info.Size() > maxFile {
+		return err
+	}
+	var leaks []report.Finding
+	// The source gets no name: it would skip every file with .gz or .zip anywhere in its name as an archive.
+	source := sources.File{Content: file}
+	err = source.Fragments(ctx, func(fragment sources.Fragment, err error) error {
+		fragment.FilePath = filepath.ToSlash(name)
+		leaks = append(leaks, s.detect(ctx, fragment)...)
+		if len(leaks) > maxSecrets {
+			return errTooManySecrets
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return s.add(toFindings(leaks))
+}
+
+func (s *search) detect(ctx context.Context, fragment sources.Fragment) []report.Finding {
+	return s.detector.DetectContext(ctx, detect.Fragment(fragment)) //nolint:staticcheck // the only type it takes until v9
+}
+
+func (s *search) add(findings []core.Finding) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.found = append(s.found, findings...)
+	if len(s.found) > maxSecrets {
+		return errTooManySecrets
+	}
+	return nil
+}
+
+// advice ends each message: what to do about a leaked secret.
+const advice = " Revoke it where it was issued, then take it out of the code: it stays readable in the history."
+
+// criticalRules are prefixes of the rules whose secrets are Critical: they give access to infrastructure, source code or
+// published packages, or let somebody pass for somebody else. All other secrets are High.
+var criticalRules = []string{
+	"private-key", "age-secret-key", "aws-", "azure-", "alibaba-secret-key", "digitalocean-", "yandex-aws-",
+	"github-", "gitlab-", "bitbucket-client-secret", "npm-", "pypi-", "rubygems-", "clojars-", "hashicorp-tf-", "vault-",
+	"kubernetes-", "openshift-", "pulumi-", "flyio-", "heroku-", "cloudflare-", "doppler-", "1password-",
+}
+
+// toFindings converts what gitleaks found in one file, without the secrets, also those of other findings on the same line.
+func toFindings(leaks []report.Finding) []core.Finding {
+	redactor := reports.NewRedactor(leaks)
+	findings := make([]core.Finding, 0, len(leaks))
+	for _, leak := range leaks {
+		findings = append(findings, core.Finding{
+			Tool:               Name,
+			RuleID:             leak.RuleID,
+			File:               core.Printable(leak.File),
+			Line:               leak.StartLine,
+			EndLine:            lastLine(leak),
+			Severity:           severityOfRule(leak.RuleID),
+			Title:              leak.Description,
+			Message:            leak.Description + advice,
+			CWE:                "CWE-798",
+			Snippet:            snippetOf(leak, redactor),
+			PartialFingerprint: core.Mask(leak.Secret),
+		})
+	}
+	return findings
+}
+
+// lastLine counts again, because gitleaks miscounts at the end of a file.
+func lastLine(leak report.Finding) int {
+	if isEncoded(leak) {
+		return leak.EndLine
+	}
+	return leak.StartLine + strings.Count(leak.Match, "\n")
+}
+
+// isEncoded tells whether the secret is encoded in the file, for example in base64.
+func isEncoded(leak report.Finding) bool { return !strings.Contains(leak.Line, leak.Match) }
+
+func severityOfRule(rule string) core.Severity {
+	if slices.ContainsFunc(criticalRules, func(begin string) bool { return strings.HasPrefix(rule, begin) }) {
+		return core.Critical
+	}
+	return core.High
+}
+
+// snippetOf returns the lines of the secret, with the secret masked.
+func snippetOf(leak report.Finding, redactor reports.Redactor) string {
+	lines := linesOf(leak)
+	if lines == "" || redactor.Encoded(leak.StartLine) || redactor.Encoded(leak.EndLine) {
+		return ""
+	}
+	text := redactor.Line(lines)
+	if len(text) > maxSnippet {
+		at := max(strings.Index(text, core.Mask(leak.Secret)), 0)
+		text = text[max(at-maxSnippet/4, 0):min(at+maxSnippet/4, len(text))]
+	}
+	return core.Printable(strings.TrimSpace(text))
+}
+
+// linesOf returns the lines of the secret out of those that gitleaks gives, which may be the whole file if the secret is on
+// its last line.
+func linesOf(leak report.Finding) string {
+	at := strings.LastIndex(leak.Line, leak.Match)
+	if at < 0 || leak.Secret == "" {
+		return ""
+	}
+	begin := at + max(strings.Index(leak.Match, leak.Secret), 0)
+	end := begin + len(leak.Secret)
+	begin = strings.LastIndexByte(leak.Line[:begin], '\n') + 1
+	if more := strings.IndexByte(leak.Line[end:], '\n'); more >= 0 {
+		return leak.Line[begin : end+more]
+	}
+	return leak.Line[begin:]
+}

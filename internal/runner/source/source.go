@@ -1,0 +1,156 @@
+// Package source reads what findings are about out of a checkout: the code of their lines, and what surrounds it.
+package source
+
+import (
+	"bufio"
+	"cmp"
+	"errors"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+const (
+	maxFile     = 32 << 20  // bytes of a file that snippets are read from
+	maxLine     = 4 << 10   // bytes of a line
+	maxTextFile = 512 << 10 // bytes of a file that people or an AI see; larger ones are generated
+)
+
+// MakeRelative makes a scanner's report independent of where the checkout was.
+func MakeRelative(report *core.Report, dir string) {
+	here := strings.NewReplacer(dir+"/", "", dir, ".")
+	report.Failure = here.Replace(report.Failure)
+	for i := range report.Findings {
+		f := &report.Findings[i]
+		f.File = relative(f.File, dir)
+		f.Title, f.Message, f.Snippet = here.Replace(f.Title), here.Replace(f.Message), here.Replace(f.Snippet)
+	}
+}
+
+// relative makes a path relative to the checkout. Paths elsewhere stay as they are.
+func relative(file, dir string) string {
+	file = strings.TrimPrefix(file, "file://")
+	for _, prefix := range []string{dir, strings.TrimPrefix(dir, "/")} {
+		if inside, ok := strings.CutPrefix(file, prefix+"/"); ok {
+			file = inside
+		}
+	}
+	return strings.TrimPrefix(file, "./")
+}
+
+// Describe adds to findings what their report lacks and the checkout has: the code of their line, unless it holds a secret,
+// and the digests of the lines around it, by which they are recognised when lines move.
+func Describe(findings []core.Finding, dir string) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return
+	}
+	defer func() { _ = root.Close() }()
+	byFile := make(map[string][]*core.Finding)
+	for i := range findings {
+		if f := &findings[i]; f.File != "" && f.Line > 0 {
+			byFile[f.File] = append(byFile[f.File], f)
+		}
+	}
+	for file, found := range byFile {
+		slices.SortStableFunc(found, func(a, b *core.Finding) int { return cmp.Compare(a.Line, b.Line) })
+		describeFile(root, file, found)
+	}
+}
+
+// describeFile leaves findings as they are if the file may not be read: the author of the report chose its name.
+func describeFile(root *os.Root, name string, found []*core.Finding) {
+	name = filepath.FromSlash(name)
+	info, err := root.Lstat(name)
+	if err != nil || !info.Mode().IsRegular() || info.Size() > maxFile {
+		return
+	}
+	file, err := root.Open(name)
+	if err != nil {
+		return
+	}
+	defer func() { _ = file.Close() }()
+	lines := readLines(bufio.NewReaderSize(io.LimitReader(file, maxFile), maxLine), found)
+	for _, f := range found {
+		f.Surroundings = lines.around(f.Line)
+	}
+}
+
+// codeLines are the lines of a file that have code.
+type codeLines struct {
+	numbers []int
+	digests []uint16
+}
+
+// readLines reads a file and fills in the snippets of the findings, which are sorted by line.
+func readLines(file *bufio.Reader, found []*core.Finding) (l codeLines) {
+	for number := 1; ; number++ {
+		text, err := readLine(file)
+		for ; len(found) > 0 && found[0].Line == number; found = found[1:] {
+			if found[0].Snippet == "" && !found[0].HoldsSecret() {
+				found[0].Snippet = text
+			}
+		}
+		if digest := core.DigestLine(text); digest != 0 {
+			l.numbers, l.digests = append(l.numbers, number), append(l.digests, digest)
+		}
+		if err != nil {
+			return l
+		}
+	}
+}
+
+func (l codeLines) around(line int) core.Surroundings {
+	at, itself := slices.BinarySearch(l.numbers, line)
+	after := l.digests[at:]
+	if itself {
+		after = after[1:]
+	}
+	return core.Between(l.digests[:at], after)
+}
+
+// readLine returns the next line, at most maxLine bytes of it.
+func readLine(file *bufio.Reader) (string, error) {
+	begin, err := file.ReadSlice('\n')
+	text := core.Printable(strings.TrimSpace(string(begin)))
+	for errors.Is(err, bufio.ErrBufferFull) {
+		_, err = file.ReadSlice('\n')
+	}
+	return text, err
+}
+
+// ReadText reads a text file of a checkout. Neither the repository nor the scanner, who chose the name, can make it read
+// anything else: no links, no files of git itself, nothing outside.
+func ReadText(root *os.Root, name string) (text string, ok bool) {
+	name = path.Clean(name)
+	if !filepath.IsLocal(name) || strings.EqualFold(strings.SplitN(name, "/", 2)[0], ".git") || !isPlain(root, name) {
+		return "", false
+	}
+	file, err := root.Open(filepath.FromSlash(name))
+	if err != nil {
+		return "", false
+	}
+	defer func() { _ = file.Close() }()
+	data, err := io.ReadAll(io.LimitReader(file, maxTextFile+1))
+	text = string(data)
+	return text, err == nil && len(data) > 0 && len(data) <= maxTextFile && !strings.Contains(text, "\x00")
+}
+
+// isPlain tells whether name is a regular file that is reached without a link.
+func isPlain(root *os.Root, name string) bool {
+	for at := range len(name) {
+		if name[at] != '/' {
+			continue
+		}
+		if info, err := root.Lstat(name[:at]); err != nil || !info.IsDir() {
+			return false
+		}
+	}
+	info, err := root.Lstat(name)
+	return err == nil && info.Mode().IsRegular()
+}
