@@ -27,7 +27,7 @@ import (
 
 const secret = "a secret of the tests"
 
-// fakeForges make the platforms' other side.
+// fakeForges are the platforms that call.
 var fakeForges = map[string]func(fakeforge.Config) *fakeforge.Server{"github": fakegithub.New, "gitlab": fakegitlab.New}
 
 // senders sign what the receivers below verify.
@@ -60,7 +60,7 @@ func serve(t testing.TB, s *store.Store) http.Handler {
 	return router
 }
 
-// answer is what a platform gets.
+// answer is the answer that a platform gets.
 type answer struct {
 	Status  int
 	Outcome core.Outcome
@@ -101,7 +101,7 @@ const (
 	head  = "1234567890123456789012345678901234567890"
 )
 
-// wire is a TCP connection to the database that can be cut and mended.
+// wire is a TCP connection to the database that can be interrupted and restored.
 type wire struct {
 	net.Listener
 	target string

@@ -63,7 +63,7 @@ func serveScoped(t testing.TB, s *store.Store, meter *metrics.Meter) http.Handle
 	return router
 }
 
-// sealAs signs as somebody does who knows a secret.
+// sealAs signs like somebody who knows a secret.
 func sealAs(t testing.TB, platform string, config fakeforge.Config, event, body string) fakeforge.Delivery {
 	t.Helper()
 	delivery, err := fakeForges[platform](config).Seal(event, []byte(body))
@@ -73,8 +73,8 @@ func sealAs(t testing.TB, platform string, config fakeforge.Config, event, body 
 	return delivery
 }
 
-// Whoever knows the secret of one project cannot speak for another, however he names it; and spoils nothing for it.
-func TestMaintainersSpeakForTheirOwnProjectsOnly(t *testing.T) {
+// A maintainer who knows the secret of one project cannot send calls for another, however the call names it.
+func TestSecretsVerifyTheirOwnProjectsOnly(t *testing.T) {
 	t.Parallel()
 	s := storetest.Open(t, store.Config{})
 	meter := metrics.New("test")
@@ -115,8 +115,8 @@ func wantForged(t *testing.T, handler http.Handler, platform, name string, f for
 	}
 }
 
-// What Mallory may sign stays within his project, whatever else of others it mentions.
-func TestOwnProjectsAreNotAWayToOthers(t *testing.T) {
+// A call that Mallory may sign affects only his own project, even if it mentions others.
+func TestOwnProjectsDoNotReachOthers(t *testing.T) {
 	t.Parallel()
 	s := storetest.Open(t, store.Config{})
 	handler := serveScoped(t, s, nil)
@@ -160,7 +160,7 @@ func TestSecretsOfProjectsWork(t *testing.T) {
 	}
 }
 
-// Whatever Mallory signs is about his own projects or about none.
+// Every call that Mallory signs is about his own projects or is refused.
 func FuzzForgeries(f *testing.F) {
 	for _, forgery := range githubForgeries {
 		f.Add("github", forgery.event, forgery.body)
@@ -281,7 +281,7 @@ func gitlabRun(source, projects string) string {
 		`","status":"success"},` + projects + `}`
 }
 
-// within are calls about Mallory's own projects that mention those of others besides.
+// within are calls about Mallory's own projects that also mention those of others.
 var within = map[string]struct {
 	platform string
 	forgery

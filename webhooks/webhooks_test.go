@@ -25,7 +25,7 @@ import (
 	"github.com/scanhook/scanhook/webhooks"
 )
 
-// Names are taken as platforms take them: without regard to case, and with any dots that are not a path's own.
+// Names are legal like on the platforms: case does not matter, and dots are allowed if a segment is not . or ..
 func TestReceiveLegalNames(t *testing.T) {
 	t.Parallel()
 	s := storetest.Open(t, store.Config{Policies: core.Policies{
@@ -117,7 +117,7 @@ func TestReceiveAnswers(t *testing.T) {
 	}
 }
 
-// Every payload that others recorded gets a polite and true answer through the whole front door.
+// Every recorded payload gets the right answer through the whole entry point.
 func TestReceiveRecordedPayloads(t *testing.T) {
 	t.Parallel()
 	root := filepath.Join("..", "..", "shared", "testdata")
@@ -165,7 +165,7 @@ func TestReceiveRecordedPayloads(t *testing.T) {
 	}
 }
 
-// Whoever cannot even claim to be a platform must not make us hold 25 MB.
+// A client without any signature cannot make us hold 25 MB.
 func TestBodyWithoutProofIsNotRead(t *testing.T) {
 	t.Parallel()
 	handler := serve(t, storetest.Open(t, store.Config{}))
@@ -183,8 +183,8 @@ func TestBodyWithoutProofIsNotRead(t *testing.T) {
 	}
 }
 
-// Calls that cannot be verified get no time either: connections are few.
-func TestStrangersWhoStallAreHungUpOn(t *testing.T) {
+// Calls that cannot be verified get no time either, because connections are limited.
+func TestStalledCallsWithoutSignatureAreClosed(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(serveScoped(t, storetest.Open(t, store.Config{}), nil))
 	t.Cleanup(server.Close)
@@ -201,7 +201,7 @@ func TestStrangersWhoStallAreHungUpOn(t *testing.T) {
 	}
 }
 
-func TestReceiveWhileTheDatabaseIsAway(t *testing.T) {
+func TestReceiveWhileTheDatabaseIsUnreachable(t *testing.T) {
 	t.Parallel()
 	database, err := url.Parse(storetest.PostgresURL(t))
 	if err != nil {
@@ -231,8 +231,7 @@ func TestReceiveWhileTheDatabaseIsAway(t *testing.T) {
 	}
 }
 
-// What a payload may hold is up to people who name branches and projects: whatever they think of, it is never our
-// failure.
+// People choose the names of branches and projects. No text in a payload may cause an internal error.
 func TestReceiveHostileText(t *testing.T) {
 	t.Parallel()
 	texts := map[string]string{
@@ -272,7 +271,7 @@ func TestReceiveHostileText(t *testing.T) {
 	})
 }
 
-// Numbers, times and texts of pipelines are as hostile as those of pushes.
+// Numbers, times and texts of pipelines are as untrusted as those of pushes.
 func TestReceiveHostilePipelines(t *testing.T) {
 	t.Parallel()
 	odd := []string{
@@ -311,7 +310,7 @@ func TestReceiveHostilePipelines(t *testing.T) {
 	})
 }
 
-// runFacts are what a script read from a recorded payload, and what a row must say.
+// runFacts are the values of a recorded payload, which the row must have.
 type runFacts struct {
 	Project    string   `json:"project"`
 	RepoURL    string   `json:"repo_url"`
@@ -326,7 +325,7 @@ type runFacts struct {
 	Source     string   `json:"source"`
 }
 
-// Every recorded pipeline becomes a row that says what the payload says, on a scan that the pipeline itself made.
+// Every recorded pipeline becomes a row with the values of the payload, on a scan that the pipeline created.
 func TestRecordedPipelinesBecomeRows(t *testing.T) {
 	t.Parallel()
 	root := filepath.Join("..", "..", "shared", "testdata")
@@ -403,7 +402,7 @@ const pipelineBody = `{"object_kind":"pipeline","object_attributes":{"id":31,"re
 	"builds":[{"id":1,"artifacts_file":{"filename":null,"size":null}},
 		{"id":2,"artifacts_file":{"filename":"a.zip","size":12}}]}`
 
-// A pipeline's variables may be secrets: nothing of them is kept, whatever kind of hook brings them.
+// Variables of a pipeline can be secrets. None is stored, whatever kind of hook sends them.
 func TestPipelineVariablesAreNotKept(t *testing.T) {
 	t.Parallel()
 	for _, event := range []string{"Pipeline Hook", "System Hook"} {

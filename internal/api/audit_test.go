@@ -12,7 +12,7 @@ import (
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
-// Whatever changes something is in the audit, under the name of the token.
+// Everything that changes something is in the audit log, with the name of the token.
 func TestEveryWriteIsAudited(t *testing.T) {
 	t.Parallel()
 	b := setup(t, "trivy")

@@ -9,7 +9,7 @@ import (
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
-func TestExplainNamesWhoBroughtWhat(t *testing.T) {
+func TestExplainNamesUploaders(t *testing.T) {
 	t.Parallel()
 	b := setup(t, "trivy")
 	ref := b.push(t, 1)

@@ -109,7 +109,7 @@ type results struct {
 	Jobs, Statuses           []map[string]any
 }
 
-// findingAnswer is what the endpoints of a finding answer.
+// findingAnswer is the answer of the endpoints of one finding.
 type findingAnswer struct {
 	ID               int64
 	RuleID           string   `json:"rule_id"`
@@ -127,7 +127,7 @@ type findingAnswer struct {
 	} `json:"decided_by"`
 }
 
-// reported gives a scan with the two findings of report, and their paths.
+// reported creates a scan with the two findings of report, and returns their paths.
 func reported(t *testing.T, b *bench) (scan, high, low string) {
 	t.Helper()
 	ref := b.push(t, 1)
@@ -196,7 +196,7 @@ func (b *bench) finding(t *testing.T, ref string) int {
 	return int(got.Items[0]["id"].(float64))
 }
 
-// operations are those of the description, by method and path.
+// operations are the operations of the description, by method and path.
 func (b *bench) operations(t *testing.T) map[string]map[string]any {
 	t.Helper()
 	var described struct {
@@ -214,7 +214,7 @@ func (b *bench) operations(t *testing.T) map[string]map[string]any {
 	return operations
 }
 
-// mergeBases is a platform of which only one merge base is asked.
+// mergeBases is a platform that only answers for one merge base.
 type mergeBases struct {
 	platforms.Platform
 	base string

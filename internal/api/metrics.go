@@ -16,7 +16,7 @@ import (
 // RegisterMetrics describes the operations on pipeline runs.
 func (a *API) RegisterMetrics(api huma.API) {
 	list := operation(httpx.Viewer, http.MethodGet, "/projects/{platform}/{project}/metrics", "list-metrics",
-		"Runs of a project's pipelines, the newest first, with what was to be expected of each")
+		"Runs of a project's pipelines, the newest first, with the expected range of each")
 	list.Description = "The slashes of the project's path are written %2F."
 	huma.Register(api, list, a.listMetrics)
 
@@ -49,7 +49,7 @@ type expectedRanges struct {
 	BytesPerFile *expectedRange `json:"artifact_bytes_per_changed_file"`
 }
 
-// metricView is a run as the API shows it; its fields bear the names of the columns.
+// metricView is a run as the API shows it; its fields have the names of the columns.
 type metricView struct {
 	ID                    int64          `json:"id"`
 	Scan                  string         `json:"scan" doc:"reference_id of the commit's scan"`
@@ -71,9 +71,9 @@ type metricView struct {
 	RecordedAt            time.Time      `json:"recorded_at"`
 	AnomalyScore          *float64       `json:"anomaly_score" doc:"as it was judged; null while too few runs came before"`
 	AnomalyReason         string         `json:"anomaly_reason" doc:"empty for an ordinary run"`
-	Expected              bool           `json:"expected" doc:"a person said that this is the new level"`
-	ExpectedBy            string         `json:"expected_by" doc:"name of the token with which it was said"`
-	Ranges                expectedRanges `json:"expected_ranges" doc:"as the runs before it tell today"`
+	Expected              bool           `json:"expected" doc:"a person marked the run as the new normal"`
+	ExpectedBy            string         `json:"expected_by" doc:"name of the token with which it was marked"`
+	Ranges                expectedRanges `json:"expected_ranges" doc:"from the earlier runs that are known today"`
 }
 
 func viewMetric(m store.Metric) metricView {

@@ -53,7 +53,7 @@ func TestRoles(t *testing.T) {
 	}
 }
 
-// Whoever tries tokens is slowed down, and nobody else: a right token is taken from the same address at any time.
+// Clients that guess tokens are slowed down. A right token from the same address is always accepted.
 func TestWrongTokensAreSlowedDown(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -80,7 +80,7 @@ func TestWrongTokensAreSlowedDown(t *testing.T) {
 	}
 }
 
-// What an operation answers is in its description.
+// The description has every status that an operation answers with.
 func TestDescriptionNamesRefusals(t *testing.T) {
 	t.Parallel()
 	var description struct {
@@ -101,7 +101,7 @@ func TestDescriptionNamesRefusals(t *testing.T) {
 	}
 }
 
-// unstorable are texts as they stand in an address and in JSON. All of them are 422.
+// unstorable are texts as addresses and JSON have them. The answer to each is 422.
 var unstorable = map[string]struct{ escaped, quoted string }{
 	"NUL":            {"a%00b", `"a\u0000b"`},
 	"raw NUL":        {"%00", "\"\x00\""},
@@ -111,7 +111,7 @@ var unstorable = map[string]struct{ escaped, quoted string }{
 	"lone surrogate": {"%ed%b0%80", `"\ud800"`},
 }
 
-// odd are texts and numbers that are refused or not found, or mean nothing; they are never our failure.
+// odd are unusual texts and numbers. They may be refused or not found, but must not cause an internal error.
 func odd() []string {
 	return []string{
 		"", "0", "-1", "-9223372036854775808", "9223372036854775807", "9223372036854775808", "2147483648", "1e400", "NaN", "Inf",
@@ -188,7 +188,7 @@ func (d endpoint) describe(operation map[string]any, good map[string]string, fie
 	return d
 }
 
-// bodyFields are the texts in bodies, and what they need beside.
+// bodyFields are the texts in bodies, with the fields that must be there too.
 var bodyFields = map[string][]string{
 	"POST /api/v1/scans":                  {"platform", "project", "commit", "branch"},
 	"POST /api/v1/scans/{ref}/fail":       {"scanner", "reason"},
@@ -228,8 +228,8 @@ func (d endpoint) with(param, escaped, field, quoted string) (path, body string)
 	return path + "?" + strings.Join(query, "&"), body
 }
 
-// No text, number or cursor of a stranger makes either engine fail, and nothing is stored of what cannot be.
-func TestNoInputIsOurFailure(t *testing.T) {
+// No text, number or cursor of a client causes an internal error on either engine, and nothing unstorable is stored.
+func TestNoInputIsAnInternalError(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		b := setupOn(t, e, "trivy")

@@ -16,7 +16,7 @@ import (
 	"github.com/scanhook/scanhook/store"
 )
 
-// maxTriageBody bounds a PATCH: a remediation patch may take several bytes for each of its own in JSON.
+// maxTriageBody bounds a PATCH: JSON can take several bytes for one byte of a remediation patch.
 const maxTriageBody = 2 << 20
 
 // RegisterTriage describes the operations on one finding.
@@ -145,7 +145,7 @@ func (a *API) giveFeedback(ctx context.Context, in *feedbackInput) (*findingOutp
 
 type withdrawInput struct {
 	FindingID
-	Word     int64  `query:"word" minimum:"1" doc:"id of the decision that is meant, as in decided_by; 409 where another one stands"`
+	Word     int64  `query:"word" minimum:"1" doc:"id of the decision to withdraw, as in decided_by; 409 if another one holds"`
 	Comments string `query:"comments" maxLength:"2000"`
 }
 

@@ -42,8 +42,8 @@ func largeSARIF(n int) string {
 }
 
 // BenchmarkUpload takes a report of 100,000 results over HTTP to its verdict: the first of a project, and a second one
-// that is compared with it. It says how many times as long that took as decoding the file with encoding/json, and how
-// far the process grew meanwhile.
+// that is compared with it. It reports the time as a multiple of decoding the file with encoding/json, and how much
+// the process grew.
 //
 //	.ci/with-postgres go test -run '^$' -bench Upload ./internal/api
 func BenchmarkUpload(b *testing.B) {
@@ -80,7 +80,7 @@ func BenchmarkUpload(b *testing.B) {
 // gcPercent is what serve sets.
 const gcPercent = 33
 
-// writeLarge writes a report to a file, for in memory it would count as idle.
+// writeLarge writes a report to a file, because in memory it would count as idle memory.
 func writeLarge(b *testing.B) (file string, size float64) {
 	b.Helper()
 	report := []byte(largeSARIF(100_000))
@@ -163,7 +163,7 @@ func (u uploads) put(project string, n int) {
 }
 
 // peak is how many bytes of memory the process took at most above what it has when idle; 0 where the system does not
-// tell.
+// report it.
 func (u uploads) peak(project string, n int) int64 {
 	u.b.Helper()
 	debug.FreeOSMemory()

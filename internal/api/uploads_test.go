@@ -118,7 +118,7 @@ func TestUploadsOfScannersThatRunHereAreRefused(t *testing.T) {
 	}
 }
 
-// pack compresses a head once, and a filling as often as it shall unpack.
+// pack compresses a head, and then a filling a number of times.
 func pack(t *testing.T, head, filling string, times int) string {
 	t.Helper()
 	member := func(text string) []byte {
@@ -155,8 +155,8 @@ func TestBombsEndEarly(t *testing.T) {
 	}
 }
 
-// What a scanner writes can be dull: a long text again and again, with another line each time.
-func TestDullReportsAreNoBombs(t *testing.T) {
+// Reports can be very uniform: the same long text again and again, with another line each time.
+func TestUniformReportsAreNoBombs(t *testing.T) {
 	t.Parallel()
 	b := setup(t, "trivy")
 	var results strings.Builder
@@ -173,7 +173,7 @@ func TestDullReportsAreNoBombs(t *testing.T) {
 	}
 }
 
-// One large report is parsed at a time; another one is told to come again, while small ones pass.
+// One large report is parsed at a time. A second one is busy, while small ones pass.
 func TestLargeUploadsGoOneAtATime(t *testing.T) {
 	t.Parallel()
 	b := setup(t, "trivy", "semgrep")
@@ -199,7 +199,7 @@ func TestLargeUploadsGoOneAtATime(t *testing.T) {
 	}
 }
 
-// A report with text that could only be stored changed is refused with its place, on both engines, and stores nothing.
+// A report with text that cannot be stored unchanged is refused with the position of the text, on both engines.
 func TestUploadsAreTakenVerbatimOrNotAtAll(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -236,7 +236,7 @@ func TestUploadsAreTakenVerbatimOrNotAtAll(t *testing.T) {
 	})
 }
 
-// An upload is compared with the commit where its branch left the default branch, though no scanner of ours has run.
+// An upload is compared with the commit where its branch left the default branch, also if no scanner runs here.
 func TestUploadIsComparedWithItsMergeBase(t *testing.T) {
 	t.Parallel()
 	const report = `{"findings":[{"rule_id":"r","file":"a.go","line":3,"severity":"High","message":"m"}]}`

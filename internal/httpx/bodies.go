@@ -134,7 +134,7 @@ func (s *Slot) fill(body []byte, source io.Reader, size int) (filled []byte, who
 	return body, false, err
 }
 
-// arrived says that the body holds its slot for our sake from now on: its sender has nothing left to do.
+// arrived says that the whole body is here: its sender is not slow from now on, however long the slot is held.
 func (s *Slot) arrived() {
 	s.transfer.End()
 	s.transfer, s.abort = nil, nil

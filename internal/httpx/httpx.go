@@ -60,13 +60,13 @@ func ProblemOf(err error) Problem {
 	case status == http.StatusServiceUnavailable:
 		problem.Detail = "The database does not answer, or cannot write. Nothing was stored; send the request again later."
 	case status == http.StatusInternalServerError:
-		problem.Detail = "Something failed inside Scanhook. The log tells what, under this request's time and path."
+		problem.Detail = "Something failed inside Scanhook. The log has the reason, with this request's time and path."
 	}
 	return problem
 }
 
 // Report records an error that is about to be answered: in the log line of the request, and in a line of its own if the
-// fault is ours. It sets Retry-After where a later request may succeed.
+// fault is internal. It sets Retry-After where a later request may succeed.
 func Report(c *gin.Context, log *slog.Logger, err error) Problem {
 	problem := ProblemOf(err)
 	_ = c.Error(err)

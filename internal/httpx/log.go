@@ -75,7 +75,7 @@ func isAsset(c *gin.Context) bool { return strings.HasSuffix(c.FullPath(), "/sta
 const (
 	logEvery    = time.Minute // for each reason and client
 	maxLogged   = 256         // reasons and clients that are distinguished in a minute
-	otherClient = "others"    // stands for the clients that are not
+	otherClient = "others"    // all clients beyond those
 )
 
 // LimitedLog is for lines that clients can cause as often as they like: refused requests, failures while the database is

@@ -36,8 +36,8 @@ func TestLogLeavesOutProbesAndAssets(t *testing.T) {
 	}
 }
 
-// However often a call is refused, the log has it once, with what the handler says of it.
-func TestLogTellsRefusalsOnce(t *testing.T) {
+// A refusal is in the log once, however often it happens, with the reason of the handler.
+func TestLogHasRefusalsOnce(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	router := httpx.NewRouter(slog.New(slog.NewTextHandler(&log, nil)))
@@ -63,30 +63,30 @@ func TestLogTellsRefusalsOnce(t *testing.T) {
 		`reason="404 /hooks/:name"`, `reason="404 no route"`,
 	} {
 		if !strings.Contains(log.String(), want) {
-			t.Errorf("%s is not said in:\n%s", want, log.String())
+			t.Errorf("%s is missing in:\n%s", want, log.String())
 		}
 	}
 }
 
-// Failures that are none of the caller's are told in full each time, but for those while the database is away.
-func TestLogTellsOurFaults(t *testing.T) {
+// Internal errors are logged each time. Failures because the database is unreachable are logged once a minute.
+func TestLogHasInternalErrors(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&log, nil))
 	router := httpx.NewRouter(logger)
-	for path, err := range map[string]error{"/broken": errors.New("broken"), "/away": core.ErrUnavailable} {
+	for path, err := range map[string]error{"/broken": errors.New("broken"), "/unreachable": core.ErrUnavailable} {
 		router.GET(path, httpx.Handle(logger, func(*gin.Context) error { return err }))
 	}
 	for range 5 {
-		for _, path := range []string{"/broken", "/away"} {
+		for _, path := range []string{"/broken", "/unreachable"} {
 			router.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
 		}
 	}
 	if n := strings.Count(log.String(), "error=broken"); n != 5 {
-		t.Errorf("%d faults told, want 5:\n%s", n, log.String())
+		t.Errorf("%d internal errors logged, want 5:\n%s", n, log.String())
 	}
-	if n := strings.Count(log.String(), "path=/away"); n != 1 || !strings.Contains(log.String(), "level=ERROR msg=\"request failed\"") {
-		t.Errorf("the database's absence told %d times, want once:\n%s", n, log.String())
+	if n := strings.Count(log.String(), "path=/unreachable"); n != 1 || !strings.Contains(log.String(), "level=ERROR msg=\"request failed\"") {
+		t.Errorf("the unreachable database is logged %d times, want once:\n%s", n, log.String())
 	}
 }
 
@@ -146,7 +146,7 @@ func TestLimitedLogCountsWhatItLeavesOut(t *testing.T) {
 			`times=1000 within=1m0s reason=token client=192.0.2.1`,
 		} {
 			if !strings.Contains(told, `WARN msg="left out of the log" `+want) {
-				t.Errorf("%s is not said in:\n%s", want, told)
+				t.Errorf("%s is missing in:\n%s", want, told)
 			}
 		}
 		refuse("token", "192.0.2.1")

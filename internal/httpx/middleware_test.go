@@ -15,7 +15,7 @@ import (
 	"github.com/scanhook/scanhook/internal/httpx"
 )
 
-// HEAD answers as GET does, without the body; what takes no GET takes no HEAD.
+// HEAD answers like GET, without the body. A path without GET has no HEAD.
 func TestHeadAnswersWhereGetDoes(t *testing.T) {
 	t.Parallel()
 	router := httpx.NewRouter(slog.New(slog.DiscardHandler))
@@ -92,7 +92,7 @@ func TestCompress(t *testing.T) {
 	}
 }
 
-// Who sends a body would lose it to a redirect; who reads is led to the address that is the right one.
+// A redirect would lose the body of a request; requests without a body are redirected to the right address.
 func TestFinalSlashLosesNoBody(t *testing.T) {
 	t.Parallel()
 	router := httpx.NewRouter(slog.New(slog.DiscardHandler))

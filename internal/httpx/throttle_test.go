@@ -35,7 +35,7 @@ func TestLoginThrottleSlowsDown(t *testing.T) {
 	})
 }
 
-// Many throttle at once are not all held up, and one whose client has gone is not held up either.
+// Only a number of requests are delayed at once, and none whose client has gone.
 func TestLoginThrottleDelaysFew(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

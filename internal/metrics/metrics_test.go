@@ -88,8 +88,8 @@ func TestScrapeParsesAndLints(t *testing.T) {
 	}
 }
 
-// What callers choose does not become a label.
-func TestCallersMakeNoSeries(t *testing.T) {
+// What clients choose does not become a label.
+func TestClientsCreateNoSeries(t *testing.T) {
 	t.Parallel()
 	m := metrics.New("v1")
 	use(m)

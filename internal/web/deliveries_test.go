@@ -84,7 +84,7 @@ func TestFailingWebhooksAreNamed(t *testing.T) {
 	lacks(t, page, "acme/fine", "acme/empty")
 }
 
-// A webhook that does not call is named wherever people look first: it is not only the list of calls that it concerns.
+// A webhook that does not call is named on every page where people look first, not only in the list of calls.
 func TestFailingWebhooksAreNamedOnTheFirstPageAndTheProjects(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

@@ -20,7 +20,7 @@ func TestGitLabLinksLeadToLines(t *testing.T) {
 		"/acme/shop/-/commit/"+scan.CommitSHA, "platforms.github has no token")
 }
 
-// A link to a finding leads to the page of its scan on which it stands.
+// A link to a finding leads to the page of its scan that shows it.
 func TestLinkToAFindingLeadsToItsCard(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, private)
@@ -100,7 +100,7 @@ func TestFindingsWithoutCodeSayWhereItIs(t *testing.T) {
 		`<a href="https://git.example/acme/shop/blob/`+scan.CommitSHA+`/a/b.env#L3" rel="noopener">Look at it on github</a>`)
 }
 
-// Reports that give more lines than the finding has do not tell where they begin.
+// If a snippet has more lines than the finding, the number of its first line is unknown.
 func TestSnippetsOfUnknownBeginningHaveNoNumbers(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

@@ -31,7 +31,7 @@ import (
 
 const token = "the-token-of-the-tests"
 
-// site is a Scanhook's pages over a real store, and a browser's memory for its cookies.
+// site is the pages over a real store, with a browser's cookies.
 type site struct {
 	t      testing.TB
 	store  *store.Store
@@ -70,7 +70,7 @@ func routerOf(pages *web.Web) *gin.Engine {
 
 func private(cfg *web.Config) { cfg.Public = false }
 
-// ask sends a request as a browser on this site does; the form makes it a POST.
+// ask sends a request like a browser on this site; with a form it is a POST.
 func (s *site) ask(path string, form url.Values, change ...func(*http.Request)) *httptest.ResponseRecorder {
 	s.t.Helper()
 	method := http.MethodGet
@@ -120,7 +120,7 @@ func (s *site) login() {
 	}
 }
 
-// scanned makes a scan of the n-th commit with a report.
+// scanned creates a scan of the n-th commit with a report.
 func (s *site) scanned(n int, findings ...core.Finding) core.Scan {
 	s.t.Helper()
 	delivery, push := storetest.PushOf(n)
@@ -153,7 +153,7 @@ func finding(change ...func(*core.Finding)) core.Finding {
 	return f
 }
 
-// contains complains about whatever of the texts the page lacks.
+// contains is an error for each text that the page lacks.
 func contains(t *testing.T, page string, texts ...string) {
 	t.Helper()
 	for _, text := range texts {
@@ -172,7 +172,7 @@ func lacks(t *testing.T, page string, texts ...string) {
 	}
 }
 
-// idp is an identity provider that lets everybody in as the claims say.
+// idp is an identity provider that logs everybody in with the given claims.
 type idp struct {
 	*httptest.Server
 	t      *testing.T
@@ -214,7 +214,7 @@ func (p *idp) answer(w http.ResponseWriter, body any) {
 	}
 }
 
-// exchange gives the identity token for the code once, to who has the client's secret and the proof key.
+// exchange answers the code with the identity token, once, if the client's secret and the proof key are right.
 func (p *idp) exchange(w http.ResponseWriter, r *http.Request) {
 	id, secret, _ := r.BasicAuth()
 	proof := sha256.Sum256([]byte(r.FormValue("code_verifier")))
@@ -249,7 +249,7 @@ func (p *idp) token() string {
 	return token
 }
 
-// company lets some people of an identity provider in.
+// company configures an identity provider, some of whose people may log in.
 func company(p *idp) func(*web.Config) {
 	return func(cfg *web.Config) {
 		cfg.OIDC = &signin.OIDC{
@@ -305,13 +305,13 @@ func link(t *testing.T, page, rel string) string {
 
 const evil = "\"'></code></pre><script>alert(1)</script><img src=x onerror=alert(1)>\u202e\u2066\u200b\x1b[31m"
 
-// harmless is what no page may have, whatever it shows of what others wrote.
+// harmless checks that a page with hostile text has no markup from it.
 func harmless(t *testing.T, page string) {
 	t.Helper()
 	lacks(t, page, "<script>alert", "<img", "\u202e", "\u2066", "\u200b", "\x1b", `href="javascript:`, `href="data:`)
 }
 
-// hostileScan has evil in every text that a push, a report, an AI and a person may choose.
+// hostileScan has evil in every text that a push, a report, an AI or a person can choose.
 func hostileScan(t *testing.T, s *site) core.Scan {
 	t.Helper()
 	delivery, push := storetest.PushOf(1, func(d *core.Delivery, p *core.Push) {
@@ -347,7 +347,7 @@ func hostileScan(t *testing.T, s *site) core.Scan {
 	return scan
 }
 
-// with is a route's address where a parameter is the text, and all others are right.
+// with is a route's address in which one parameter is the text and all others are valid.
 func with(route string, params map[string]string, name, text string) string {
 	for param, value := range params {
 		if param == name {

@@ -14,8 +14,8 @@ import (
 	"github.com/scanhook/scanhook/internal/web"
 )
 
-// The stream of a running scan tells of its end, and ends itself when the server stops.
-func TestEventsTellOfChanges(t *testing.T) {
+// The event stream of a running scan announces its end, and ends when the server stops.
+func TestEventsAnnounceChanges(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	cfg := web.Config{Store: s.store, Public: true, PublicURL: "http://scanhook.example", Log: discard,
@@ -56,7 +56,7 @@ func TestEventsTellOfChanges(t *testing.T) {
 	}
 }
 
-// One who opens very many live pages leaves room for the others.
+// A person who opens very many pages cannot use up the streams of others.
 func TestEventsAreBoundedForEachPerson(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

@@ -32,7 +32,7 @@ func TestLoginAtTheProvider(t *testing.T) {
 	}
 }
 
-func TestTheProviderDecidesWhoComesIn(t *testing.T) {
+func TestProviderDecidesWhoMayLogIn(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		claims map[string]any
@@ -69,7 +69,7 @@ func TestTheProviderDecidesWhoComesIn(t *testing.T) {
 	}
 }
 
-func TestForeignLoginsAreRefused(t *testing.T) {
+func TestLoginsBegunElsewhereAreRefused(t *testing.T) {
 	t.Parallel()
 	p := newIDP(t, map[string]any{"email": "ada@example.com", "email_verified": true})
 	for name, change := range map[string]func(s *site, back string) string{
@@ -107,7 +107,7 @@ func TestConfigurationTakesRolesAwayAtOnce(t *testing.T) {
 	}
 }
 
-func TestProviderThatIsAway(t *testing.T) {
+func TestUnreachableProvider(t *testing.T) {
 	t.Parallel()
 	p := newIDP(t, nil)
 	s := newSite(t, private, company(p))
@@ -142,8 +142,8 @@ func TestWrongTokensAreTriedSlowly(t *testing.T) {
 	s.login() // a right token is never kept out
 }
 
-// The provider's answers are not to be trusted further than its signatures.
-func TestTheSecretStaysWithTheProvider(t *testing.T) {
+// The provider's answers are trusted only as far as they are signed.
+func TestClientSecretGoesToTheProviderOnly(t *testing.T) {
 	t.Parallel()
 	stranger := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		t.Errorf("a stranger is asked: %s %s", r.Method, r.URL)
@@ -188,8 +188,8 @@ func TestLongRefusalsOfTheProviderAreCut(t *testing.T) {
 	}
 }
 
-// Whoever may choose what the provider calls him cannot pass for somebody else.
-func TestNamesThatPeopleChooseAreNoProof(t *testing.T) {
+// People who can choose their name at the provider cannot appear as somebody else.
+func TestChosenNamesDoNotIdentify(t *testing.T) {
 	t.Parallel()
 	p := newIDP(t, map[string]any{"sub": "root-1", "preferred_username": "ada@example.com"})
 	s := newSite(t, private, company(p))
@@ -197,8 +197,8 @@ func TestNamesThatPeopleChooseAreNoProof(t *testing.T) {
 	contains(t, s.page("/audit?actor="+url.QueryEscape("ada@example.com (root-1)")), "login")
 }
 
-// Many who wait for a provider that is away would keep all connections busy.
-func TestProviderThatIsAwayIsAskedNowAndThen(t *testing.T) {
+// If many people waited for an unreachable provider, they would occupy all connections.
+func TestUnreachableProviderIsAskedNowAndThen(t *testing.T) {
 	t.Parallel()
 	p := newIDP(t, nil)
 	usual, asked, away := p.Config.Handler, 0, true
@@ -223,7 +223,7 @@ func TestProviderThatIsAwayIsAskedNowAndThen(t *testing.T) {
 	s.toProvider(p, "/hooks/")
 }
 
-// An invitation logs in once, here, and nobody by asking for its head.
+// An invitation logs in once, from this machine, and not with HEAD.
 func TestInvitationLogsInOnce(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, private)

@@ -12,7 +12,7 @@ import (
 	"github.com/scanhook/scanhook/store"
 )
 
-func TestProjectPageShowsThatEverythingFlows(t *testing.T) {
+func TestProjectPage(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, func(cfg *web.Config) {
 		cfg.Rules = func(int) web.Rule {
@@ -47,7 +47,7 @@ func TestProjectPageShowsThatEverythingFlows(t *testing.T) {
 	}
 }
 
-func TestBrokenTokenIsSaidEverywhere(t *testing.T) {
+func TestBrokenTokenIsShownEverywhere(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	scan := s.scanned(1, finding())

@@ -37,7 +37,7 @@ func TestFormsOfOtherSitesAreRefused(t *testing.T) {
 	}
 }
 
-func TestPublicPagesTakeNoWordFromStrangers(t *testing.T) {
+func TestPublicPagesTakeNoFeedbackWithoutLogin(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	scan := s.scanned(1, finding())
@@ -51,7 +51,7 @@ func TestPublicPagesTakeNoWordFromStrangers(t *testing.T) {
 	contains(t, s.page("/scans/"+scan.ReferenceID), "Failed")
 }
 
-func TestPagesBearSafetyHeaders(t *testing.T) {
+func TestPagesHaveSecurityHeaders(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	for _, path := range []string{"/", "/login", "/nothing", "/static/style.css"} {
@@ -127,7 +127,7 @@ func TestHostileTextIsTextOnEveryPage(t *testing.T) {
 }
 
 // No text or number in an address or a form makes a page fail, on either engine: what cannot be stored is refused.
-func TestNoInputIsOurFailure(t *testing.T) {
+func TestNoInputIsAnInternalError(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := newSite(t, func(cfg *web.Config) { cfg.Store, cfg.Tokens[0].Role = e.Open(t, store.Config{}), "admin" })

@@ -100,7 +100,7 @@ type folded struct {
 	Open     bool
 }
 
-// Nothing says why an ended scan shows no findings.
+// Nothing is the reason why an ended scan has no findings to show.
 func (p scanPage) Nothing() string {
 	var empty []string
 	for _, job := range p.Jobs {
@@ -113,7 +113,7 @@ func (p scanPage) Nothing() string {
 	case failed && len(empty) == 0:
 		return "The scan ended before a scanner had looked at the whole commit."
 	case failed:
-		return looked + " What failed stands above."
+		return looked + " What failed is listed above."
 	}
 	return looked
 }

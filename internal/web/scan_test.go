@@ -16,7 +16,7 @@ import (
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
-func TestScanPageTellsWhatIsNewWhereAndWhy(t *testing.T) {
+func TestScanPageShowsNewFindings(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	gone := finding(func(f *core.Finding) { f.RuleID, f.Title, f.Snippet = "old-key", "Gone", "OLD" })
@@ -74,8 +74,8 @@ func TestTabsAndSummaryAgree(t *testing.T) {
 	contains(t, s.page("/scans/"+scan.ReferenceID+"?show=dismissed"), "suppressed: nosec", "Dismissed findings")
 }
 
-// A scan that failed says truly who had looked at the commit by then.
-func TestFailedScanTellsWhoHadLooked(t *testing.T) {
+// A failed scan names the scanners that completed before.
+func TestFailedScanNamesCompletedScanners(t *testing.T) {
 	t.Parallel()
 	policy := storetest.Policy
 	policy.Scanners = []string{"gitleaks", "trivy"}
@@ -112,7 +112,7 @@ func TestRunningScanReloadsWithoutJavaScript(t *testing.T) {
 	contains(t, page, "Shown on github.")
 }
 
-func TestForeignStatusIsTold(t *testing.T) {
+func TestStatusOfAnotherProgramIsShown(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	scan := s.scanned(1, finding())
@@ -153,7 +153,7 @@ func TestManyFindingsArePaged(t *testing.T) {
 	}
 }
 
-// A scan that failed can be had again by one click, of whoever may have commits scanned.
+// A failed scan can be repeated by one click, with the role scanner.
 func TestScanAgain(t *testing.T) {
 	t.Parallel()
 	for role, may := range map[string]bool{"viewer": false, "scanner": true, "admin": true} {

@@ -41,7 +41,7 @@ func TestScansAreFilteredAndPaged(t *testing.T) {
 	contains(t, s.page("/?verdict=fail&status=nonsense&before=x"), "No scan matches", "Show all")
 }
 
-func TestFirstPageTellsWhetherEverythingFlows(t *testing.T) {
+func TestFirstPageHasAnOverview(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	contains(t, s.page("/"), "no webhook has called yet", "0 open scans")

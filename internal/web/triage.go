@@ -24,7 +24,7 @@ const (
 
 // done is what a visitor has just done to a finding. The address of the page that they come back to holds it.
 type done struct {
-	What string // one of the words above
+	What string // one of the constants above
 	Of   int64  // the finding; 0 for none
 }
 
@@ -95,7 +95,7 @@ func (d done) in(back string) string {
 	return target.String()
 }
 
-// doneOf reads from the address what in has written there. Of is 0 where the address says nothing valid.
+// doneOf reads from the address what in has written there. Of is 0 where that is not valid.
 func doneOf(c *gin.Context) done {
 	d := done{What: c.Query("done")}
 	switch d.What {

@@ -42,7 +42,7 @@ func TestFeedbackTurnsTheVerdict(t *testing.T) {
 	}
 }
 
-// A decision is undone where it was said, and only the one that the page showed.
+// A decision is undone on the page where it was made, and only the one that the page showed.
 func TestDecisionIsUndone(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -71,7 +71,7 @@ func TestDecisionIsUndone(t *testing.T) {
 	lacks(t, page, "Undo “")
 	contains(t, undo(word), "Nothing was withdrawn", "Failed")
 	if answer := s.ask("/findings/1/undo", url.Values{}); answer.Code != http.StatusBadRequest {
-		t.Errorf("undoing nobody knows what: %d", answer.Code)
+		t.Errorf("undoing without a decision: %d", answer.Code)
 	}
 	if strings.Contains(page, `<input id="comment`) {
 		t.Error("Enter in a comment submits the form")

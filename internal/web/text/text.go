@@ -1,4 +1,4 @@
-// Package text turns values into the text of a page: for people, bounded, and harmless whoever wrote it.
+// Package text formats values for people, and makes text from untrusted sources visible and short.
 package text
 
 import (
