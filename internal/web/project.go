@@ -32,7 +32,7 @@ type projectPage struct {
 	Branch            string // default branch, or empty
 	Scans             []scanLine
 	Deliveries        []core.KeptDelivery
-	Troubles          []core.Trouble
+	Holds             []core.Trouble    // reasons why statuses are not posted
 	Hook              *liveness.Health  // nil where unknown
 	Failing           []store.HookPlace // webhooks of this project that need repair
 	Trend             *chart.Chart
@@ -78,7 +78,7 @@ func (w *Web) fillActivity(ctx context.Context, page *projectPage) error {
 		page.Scans = append(page.Scans, scanLine{scan, bannerOf(scan)})
 		page.Link, page.Branch = w.Platforms.repository(scan), scan.DefaultBranch
 	}
-	if page.Troubles, err = w.Store.ListTroubles(ctx, page.Platform, page.Project); err != nil {
+	if page.Holds, err = w.Store.ListTroubles(ctx, page.Platform, page.Project); err != nil {
 		return err
 	}
 	page.Deliveries, err = w.Store.ListDeliveries(ctx, store.DeliveryFilter{

@@ -72,12 +72,13 @@ func filterOf(c *gin.Context) store.ScanFilter {
 // overview is whether calls arrive, scans end and statuses are posted.
 type overview struct {
 	store.Overview
+	Holds   []core.Trouble // projects whose statuses are not posted
 	Silent  silentHooks
 	Failing []store.HookPlace // webhooks that need repair
 }
 
-// Unnamed is how many troubles are only counted.
-func (o *overview) Unnamed() int { return o.Troubled - len(o.Troubles) }
+// Unnamed is how many more projects are on hold.
+func (o *overview) Unnamed() int { return o.Troubled - len(o.Holds) }
 
 // overview is for the first page of all scans; it is nil on the others.
 func (w *Web) overview(c *gin.Context, first bool) (*overview, error) {
@@ -95,5 +96,5 @@ func (w *Web) overview(c *gin.Context, first bool) (*overview, error) {
 		return nil, err
 	}
 	failing, err := w.Store.ListFailingHooks(c.Request.Context())
-	return &overview{Overview: known, Silent: w.silentHooks(), Failing: failing}, err
+	return &overview{Overview: known, Holds: known.Troubles, Silent: w.silentHooks(), Failing: failing}, err
 }
