@@ -22,7 +22,7 @@ var layers = map[string]int{
 	"platforms/github": 2, "platforms/gitlab": 2, "platforms/gitea": 2, "platforms/ghapi": 1,
 
 	"platforms": 1, "store": 1, "internal/reports": 1, "internal/httpx": 1, "internal/ai": 1, "internal/fakeforge": 1,
-	"internal/fakeforge/github": 1, "internal/fakeforge/gitlab": 1, "internal/fakeforge/gitrepo": 1,
+	"internal/fakeforge/github": 1, "internal/fakeforge/gitlab": 1, "internal/fakeforge/gitea": 1, "internal/fakeforge/gitrepo": 1,
 	"internal/metrics": 1, "internal/lease": 1, "internal/gitproto": 1,
 	"internal/runner/git": 2, "internal/runner/gitleaks": 2, "internal/runner/source": 2, "internal/runner/git/gittest": 3,
 	"internal/reports/jsonscan": 1, "internal/reports/collect": 1, "internal/reports/sarif": 1, "internal/reports/formats": 1,
@@ -52,6 +52,7 @@ var within = map[string][]string{
 	"internal/fakeforge":        {"internal/fakeforge/gitrepo"},
 	"internal/fakeforge/github": {"internal/fakeforge", "internal/fakeforge/gitrepo"},
 	"internal/fakeforge/gitlab": {"internal/fakeforge", "internal/fakeforge/gitrepo"},
+	"internal/fakeforge/gitea":  {"internal/fakeforge", "internal/fakeforge/gitrepo", "internal/fakeforge/github"},
 
 	"store": {"store/sqldb"},
 

@@ -25,7 +25,9 @@ import (
 )
 
 // fakeForges make the fake forges, by the name of their kind.
-var fakeForges = map[string]func(fakeforge.Config) *fakeforge.Server{"github": fakegithub.New, "gitlab": fakegitlab.New}
+var fakeForges = map[string]func(fakeforge.Config) *fakeforge.Server{
+	"github": fakegithub.New, "gitlab": fakegitlab.New,
+}
 
 // sandbox is a fake Git platform and a Scanhook that it calls, both on loopback, with real HTTP and real git
 // between them. scanhook demo shows the product with it; the end-to-end tests inject faults into it.

@@ -143,7 +143,11 @@ func (s sending) sender(cfg *config.Config) (*fakeforge.Server, error) {
 		return nil, fmt.Errorf("platform %[1]s has no secret to sign with: set platforms.%[1]s.webhook_secrets "+
 			"or give --secret", s.platform)
 	}
-	server := fakeForges[p.Type](seal)
+	forge := fakeForges[p.Type]
+	if forge == nil {
+		return nil, fmt.Errorf("platform %s is of the type %s, whose calls this command cannot sign", s.platform, p.Type)
+	}
+	server := forge(seal)
 	return server, server.SetBase(p.URL)
 }
 

@@ -98,6 +98,13 @@ func (l *hookLog) ChangeHook(id int64, change func(*Hook)) error {
 	return nil
 }
 
+// RemoveHook forgets a webhook.
+func (l *hookLog) RemoveHook(id int64) {
+	l.hookMu.Lock()
+	defer l.hookMu.Unlock()
+	l.hooks = slices.DeleteFunc(l.hooks, func(h Hook) bool { return h.ID == id })
+}
+
 // EditHook is ChangeHook for the webhook of an API call; it returns the changed one.
 func (l *hookLog) EditHook(hook Hook, change func(*Hook)) Hook {
 	_ = l.ChangeHook(hook.ID, func(h *Hook) {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/internal/fakeforge"
+	"github.com/scanhook/scanhook/internal/fakeforge/gitea"
 	"github.com/scanhook/scanhook/internal/fakeforge/github"
 	"github.com/scanhook/scanhook/internal/fakeforge/gitlab"
 	"github.com/scanhook/scanhook/internal/fakeforge/gitrepo"
@@ -39,9 +40,10 @@ func (k *Kind) String() string { return k.Name }
 // The forges.
 var (
 	GitHub = &Kind{"github", github.New, "acme/payments", "/repos/acme/payments/statuses/"}
+	Gitea  = &Kind{"gitea", gitea.New, "acme/payments", "/repos/acme/payments/statuses/"}
 	GitLab = &Kind{"gitlab", gitlab.New, "acme/shop/payments.api", "/projects/acme%2Fshop%2Fpayments%2Eapi/statuses/"}
 
-	Kinds = []*Kind{GitHub, GitLab}
+	Kinds = []*Kind{GitHub, GitLab, Gitea}
 )
 
 // Forge is a fake forge on loopback that has the sample repository.
@@ -137,13 +139,14 @@ func WantHeader(t *testing.T, header http.Header, want map[string]string) {
 // Git runs git in dir with a fixed author and no configuration, and returns what it prints.
 func Git(t *testing.T, dir string, args ...string) string {
 	t.Helper()
-	return run(t, dir, nil, args...)
+	return GitInput(t, dir, "", args...)
 }
 
-func run(t *testing.T, dir string, input io.Reader, args ...string) string {
+// GitInput is Git with a standard input.
+func GitInput(t *testing.T, dir, input string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "git", args...)
-	cmd.Dir, cmd.Stdin = dir, input
+	cmd.Dir, cmd.Stdin = dir, strings.NewReader(input)
 	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1", "GIT_TERMINAL_PROMPT=0",
 		"GIT_AUTHOR_NAME=Ada", "GIT_AUTHOR_EMAIL=ada@example.com",
 		"GIT_COMMITTER_NAME=Ada", "GIT_COMMITTER_EMAIL=ada@example.com")
@@ -165,7 +168,7 @@ func Commits(t *testing.T, dir string, n int) []string {
 		fmt.Fprintf(&stream, "M 100644 inline README.md\ndata %d\n%s\n", len(content), content)
 	}
 	Git(t, "", "init", "--quiet", "--bare", "--initial-branch=main", dir)
-	run(t, dir, strings.NewReader(stream.String()), "fast-import", "--quiet")
+	GitInput(t, dir, stream.String(), "fast-import", "--quiet")
 	return strings.Fields(Git(t, dir, "rev-list", "--reverse", "main"))
 }
 

@@ -88,30 +88,42 @@ func hookConfig(hook fakeforge.Hook) map[string]any {
 	return config
 }
 
-// hookRequest is the body of the calls that create and edit webhooks.
-type hookRequest struct {
-	Name   string            `json:"name"`
-	Events []string          `json:"events"`
-	Active *bool             `json:"active"`
-	Config hookConfigRequest `json:"config"`
+// HookRequest is the body of the calls that create and edit webhooks.
+type HookRequest struct {
+	Name   string     `json:"name"`
+	Events []string   `json:"events"`
+	Active *bool      `json:"active"`
+	Config HookConfig `json:"config"`
 }
 
-type hookConfigRequest struct {
+// Apply changes what the call gives.
+func (r HookRequest) Apply(hook *fakeforge.Hook) {
+	r.Config.Apply(hook)
+	if r.Events != nil {
+		hook.Events = r.Events
+	}
+	if r.Active != nil {
+		hook.Off = !*r.Active
+	}
+}
+
+// HookConfig is how a webhook is called.
+type HookConfig struct {
 	URL         *string `json:"url"`
 	ContentType *string `json:"content_type"`
 	Secret      *string `json:"secret"`
 	InsecureSSL *string `json:"insecure_ssl"`
 }
 
-// apply changes what the call gives.
-func (w hookConfigRequest) apply(hook *fakeforge.Hook) {
-	fakeforge.Assign(&hook.URL, w.URL)
-	fakeforge.Assign(&hook.Secret, w.Secret)
-	if w.ContentType != nil {
-		hook.Form = *w.ContentType != "json"
+// Apply changes what the call gives.
+func (c HookConfig) Apply(hook *fakeforge.Hook) {
+	fakeforge.Assign(&hook.URL, c.URL)
+	fakeforge.Assign(&hook.Secret, c.Secret)
+	if c.ContentType != nil {
+		hook.Form = *c.ContentType != "json"
 	}
-	if w.InsecureSSL != nil {
-		hook.Insecure = *w.InsecureSSL == "1"
+	if c.InsecureSSL != nil {
+		hook.Insecure = *c.InsecureSSL == "1"
 	}
 }
 
@@ -120,7 +132,7 @@ func (h hooks) createHook(r *http.Request) fakeforge.Answer {
 	if !ok {
 		return refuse(http.StatusNotFound, "Not Found")
 	}
-	var body hookRequest
+	var body HookRequest
 	decoder := json.NewDecoder(r.Body)
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&body); err != nil || body.Config.URL == nil || body.Name != "web" {
@@ -129,11 +141,8 @@ func (h hooks) createHook(r *http.Request) fakeforge.Answer {
 	if slices.ContainsFunc(h.HooksOf(owner), func(kept fakeforge.Hook) bool { return kept.URL == *body.Config.URL }) {
 		return refuse(http.StatusUnprocessableEntity, "Validation Failed: Hook already exists on this repository")
 	}
-	hook := fakeforge.Hook{Project: owner.Project, Group: owner.Group, Events: body.Events, Form: body.Config.ContentType == nil}
-	body.Config.apply(&hook)
-	if hook.Events == nil {
-		hook.Events = []string{"push"}
-	}
+	hook := fakeforge.Hook{Project: owner.Project, Group: owner.Group, Events: []string{"push"}, Form: true}
+	body.Apply(&hook)
 	hook = h.AddHook(hook)
 	h.ping(r, hook)
 	return fakeforge.Answer{Status: http.StatusCreated, Body: h.hook(hook)}
@@ -144,19 +153,11 @@ func (h hooks) showHook(_ *http.Request, hook fakeforge.Hook) fakeforge.Answer {
 }
 
 func (h hooks) editHook(r *http.Request, hook fakeforge.Hook) fakeforge.Answer {
-	var body hookRequest
+	var body HookRequest
 	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
 		return refuse(http.StatusBadRequest, "Problems parsing JSON")
 	}
-	hook = h.EditHook(hook, func(edited *fakeforge.Hook) {
-		body.Config.apply(edited)
-		if body.Events != nil {
-			edited.Events = body.Events
-		}
-		if body.Active != nil {
-			edited.Off = !*body.Active
-		}
-	})
+	hook = h.EditHook(hook, body.Apply)
 	return fakeforge.OK(h.hook(hook))
 }
 
@@ -179,11 +180,11 @@ func (h hooks) showAppHook(_ *http.Request, hook fakeforge.Hook) fakeforge.Answe
 }
 
 func (h hooks) editAppHook(r *http.Request, hook fakeforge.Hook) fakeforge.Answer {
-	var body hookConfigRequest
+	var body HookConfig
 	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
 		return refuse(http.StatusBadRequest, "Problems parsing JSON")
 	}
-	hook = h.EditHook(hook, body.apply)
+	hook = h.EditHook(hook, body.Apply)
 	return fakeforge.OK(hookConfig(hook))
 }
 

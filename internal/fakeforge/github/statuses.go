@@ -26,8 +26,8 @@ func (s statuses) addRoutes() {
 	s.Route("GET "+repositoryRoot+"/commits/{sha}/statuses", s.listStatuses)
 }
 
-// statusPost is the body of POST /repos/{owner}/{name}/statuses/{sha}.
-type statusPost struct {
+// StatusRequest is the body of POST /repos/{owner}/{name}/statuses/{sha}.
+type StatusRequest struct {
 	State       string `json:"state"`
 	TargetURL   string `json:"target_url"`
 	Description string `json:"description"`
@@ -39,7 +39,7 @@ func (s statuses) postStatus(r *http.Request) fakeforge.Answer {
 	if !ok {
 		return refuse(http.StatusNotFound, "Not Found")
 	}
-	var post statusPost
+	var post StatusRequest
 	if err := json.NewDecoder(r.Body).Decode(&post); err != nil {
 		return refuse(http.StatusBadRequest, "Problems parsing JSON")
 	}
@@ -62,13 +62,13 @@ func (s statuses) postStatus(r *http.Request) fakeforge.Answer {
 
 // overwrite posts a status as another account, which the rules for its text do not stop.
 func (s statuses) overwrite(repo fakeforge.Repository, status fakeforge.Status) fakeforge.Answer {
-	return s.acceptStatus(repo, status.SHA, statusPost{
+	return s.acceptStatus(repo, status.SHA, StatusRequest{
 		State: status.State, Context: status.Context, Description: status.Description, TargetURL: status.TargetURL,
 	}, status.Creator)
 }
 
 // problemOf names the first field that breaks a rule of GitHub, and the rule.
-func (s statuses) problemOf(post statusPost, project, sha string) (field, problem string) {
+func (s statuses) problemOf(post StatusRequest, project, sha string) (field, problem string) {
 	switch {
 	case !slices.Contains([]string{"error", "failure", "pending", "success"}, post.State):
 		return "state", "state is not included in the list"
@@ -96,7 +96,7 @@ func (s statuses) count(project, sha, context string) (n int) {
 	return n
 }
 
-func (s statuses) acceptStatus(repo fakeforge.Repository, sha string, post statusPost, creator string) fakeforge.Answer {
+func (s statuses) acceptStatus(repo fakeforge.Repository, sha string, post StatusRequest, creator string) fakeforge.Answer {
 	status := fakeforge.Status{
 		Project: repo.Project, SHA: sha, Context: post.Context, State: post.State,
 		Description: post.Description, TargetURL: post.TargetURL, At: s.Now().UTC(), ID: s.NextID(), Creator: creator,

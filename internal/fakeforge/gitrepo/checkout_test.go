@@ -2,6 +2,7 @@ package gitrepo_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -76,5 +77,28 @@ func TestOpenErrors(t *testing.T) {
 		if !errors.Is(err, core.ErrInvalid) || !strings.Contains(err.Error(), want) {
 			t.Errorf("Open(%s) = %v, want that it %s", path, err, want)
 		}
+	}
+}
+
+// A few objects stand for a billion paths.
+func TestOpenRefusesTreeBombs(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	forgetest.Git(t, dir, "init", "--quiet")
+	if err := os.WriteFile(filepath.Join(dir, "x"), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	object := "100644 blob " + forgetest.Git(t, dir, "hash-object", "-w", "x")
+	for range 9 {
+		var tree strings.Builder
+		for name := range 10 {
+			fmt.Fprintf(&tree, "%s\t%d\n", object, name)
+		}
+		object = "040000 tree " + forgetest.GitInput(t, dir, tree.String(), "mktree")
+	}
+	bomb := forgetest.Git(t, dir, "commit-tree", "-m", "bomb", strings.Fields(object)[2])
+	forgetest.Git(t, dir, "update-ref", "HEAD", bomb)
+	if _, err := gitrepo.Open(t.Context(), dir); !errors.Is(err, core.ErrInvalid) || !strings.Contains(err.Error(), "too large") {
+		t.Errorf("err = %v, want that the repository is too large", err)
 	}
 }

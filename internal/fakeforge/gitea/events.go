@@ -1,0 +1,119 @@
+package gitea
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha1" // Gitea still sends the legacy signature beside the real one
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/scanhook/scanhook/internal/fakeforge"
+	"github.com/scanhook/scanhook/internal/fakeforge/gitrepo"
+)
+
+// maxCommits is how many commits a push lists, the newest ones; the default of FEED_MAX_COMMIT_NUM.
+const maxCommits = 5
+
+// events makes the payloads of pushes and workflow runs, and compares commits.
+type events struct{ objects }
+
+func (e events) addRoutes() { e.Route("GET "+repositoryRoot+"/compare/{range...}", e.compare) }
+
+// push is the event of a push.
+func (e events) push(p fakeforge.Push) (event string, payload any) {
+	commits := []any{}
+	for _, c := range p.Commits {
+		commits = append([]any{e.commit(p.Repository, c)}, commits...) // the newest first
+	}
+	var head any
+	if p.Head != nil {
+		head = e.commit(p.Repository, *p.Head)
+	}
+	pusher := e.user(fakeforge.Pusher)
+	return "push", map[string]any{
+		"ref": p.Ref, "before": p.Before, "after": p.After,
+		"compare_url": e.Base() + "/" + p.Repository.Project + "/compare/" + p.Before + "..." + p.After,
+		"commits":     commits, "total_commits": p.Total, "head_commit": head,
+		"repository": e.repository(p.Repository), "pusher": pusher, "sender": pusher,
+	}
+}
+
+// newCommits selects the commits that count as pushed. On a new ref, Gitea leaves out those of the default branch.
+func newCommits(ctx context.Context, p fakeforge.Push) ([]string, error) {
+	if !p.Created() {
+		return []string{p.After, "^" + p.Before}, nil
+	}
+	base := "refs/heads/" + p.Repository.DefaultBranch
+	if known, err := p.Repository.Git().HasRef(ctx, base); err != nil || !known || p.Ref == base {
+		return []string{p.After}, err
+	}
+	return []string{p.After, "^" + base}, nil
+}
+
+// workflowRun is the event of a workflow's run. It completes the specification.
+func (e events) workflowRun(p fakeforge.PipelineSpec, r fakeforge.Repository, head gitrepo.Commit) (event string, payload any) {
+	p.Status = cmp.Or(p.Status, "completed")
+	run := map[string]any{
+		"id": p.ID, "name": "", "display_title": head.Title(), "path": "ci.yml@refs/heads/" + p.Branch,
+		"event": cmp.Or(p.Source, "push"), "run_attempt": 0, "run_number": p.ID, "head_branch": p.Branch, "head_sha": head.ID,
+		"status": p.Status, "conclusion": "", "html_url": fmt.Sprintf("%s/%s/actions/runs/%d", e.Base(), r.Project, p.ID),
+		"url":        fmt.Sprintf("%s/repos/%s/actions/runs/%d", e.APIURL(e.Base()), r.Project, p.ID),
+		"started_at": timestamp(p.StartedAt()), "completed_at": "0001-01-01T00:00:00Z",
+	}
+	if p.Status == "completed" {
+		run["conclusion"], run["completed_at"] = cmp.Or(p.Conclusion, "success"), timestamp(p.EndedAt())
+	}
+	action := map[string]string{"completed": "completed", "in_progress": "in_progress"}[p.Status]
+	return "workflow_run", map[string]any{
+		"action": cmp.Or(action, "requested"), "workflow": map[string]any{"id": "ci.yml", "name": p.Name},
+		"workflow_run": run, "repository": e.repository(r), "sender": e.user(fakeforge.Pusher),
+	}
+}
+
+// compare lists the commits that only the second of two has, without a merge base.
+func (e events) compare(r *http.Request) fakeforge.Answer {
+	repo, ok := e.RepositoryOf(r)
+	base, head, ranged := strings.Cut(r.PathValue("range"), "...")
+	if !ok || !ranged {
+		return notFound()
+	}
+	commits, err := repo.Git().Log(r.Context(), "--end-of-options", base+".."+head, "--")
+	switch {
+	case gitrepo.Failed(err):
+		return notFound()
+	case err != nil:
+		return e.Crashed(r, err)
+	}
+	list := []any{}
+	for _, c := range commits {
+		parents := []any{}
+		for _, parent := range c.Parents {
+			parents = append(parents, map[string]any{"sha": parent})
+		}
+		list = append(list, map[string]any{"sha": c.ID, "parents": parents})
+	}
+	return fakeforge.OK(map[string]any{"total_commits": len(list), "commits": list})
+}
+
+// sign makes the header of a delivery: Gitea's own headers, and copies of GitHub's.
+func sign(d fakeforge.Delivery, hook fakeforge.Hook, _ fakeforge.Repository) (http.Header, error) {
+	header := http.Header{}
+	header.Set("Content-Type", "application/json")
+	for _, forge := range []string{"Gitea", "GitHub"} {
+		header.Set("X-"+forge+"-Event", d.Event)
+		header.Set("X-"+forge+"-Event-Type", d.Event)
+		header.Set("X-"+forge+"-Delivery", d.Key)
+	}
+	legacy, signature := "", "" // sent without a secret, too
+	if hook.Secret != "" {
+		legacy = hex.EncodeToString(fakeforge.MAC(sha1.New, hook.Secret, d.Body))
+		signature = hex.EncodeToString(fakeforge.MAC(sha256.New, hook.Secret, d.Body))
+	}
+	header.Set("X-Gitea-Signature", signature)
+	header.Set("X-Hub-Signature", "sha1="+legacy)
+	header.Set("X-Hub-Signature-256", "sha256="+signature)
+	return header, nil
+}
