@@ -98,7 +98,7 @@ func TestJudgingOneFindingLeavesTheOthersAloneInTheBrowser(t *testing.T) {
 		document.querySelector(cards[0] + ".dismissed details[open]") && field(3).value === "my\nwords"`)
 	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector(cards[0] + " .undo").click()`))
 	b.until(`same && document.querySelector(cards[0] + ":not(.dismissed) .outcome")?.textContent.includes("You withdrew the decision") &&
-		document.querySelector(cards[0] + " details[open]").textContent.includes("took a decision back") && !document.querySelector(cards[0] + " .undo")`)
+		document.querySelector(cards[0] + " details[open]").textContent.includes("withdrew a decision") && !document.querySelector(cards[0] + " .undo")`)
 	b.until(`same && Math.abs(scrollY - height) < 2 && document.querySelector("#verdict.fail").textContent.includes("5 new")`)
 	b.examine("scan-judged")
 

@@ -46,45 +46,6 @@ type Point struct {
 // Tick is a label of the vertical axis.
 type Tick struct{ Y, Label string }
 
-// scale places values: the i-th of n from left to right, and 0 to highest upwards.
-type scale struct {
-	n       int
-	highest float64
-}
-
-func (s scale) x(i int) string {
-	return fmt.Sprintf("%.1f", left+plotWidth*float64(i)/float64(max(s.n-1, 1)))
-}
-
-func (s scale) y(value float64) string {
-	return fmt.Sprintf("%.1f", top+plotHeight*(1-min(value/s.highest, 1)))
-}
-
-func (s scale) point(i int, value float64) string { return s.x(i) + "," + s.y(value) }
-
-// newChart is an empty chart with three ticks.
-func newChart(title string, s scale, unit func(float64) string) *Chart {
-	c := &Chart{Title: title, Width: width, Height: height}
-	for _, share := range []float64{0, 0.5, 1} {
-		c.Ticks = append(c.Ticks, Tick{s.y(s.highest * share), unit(s.highest * share)})
-	}
-	return c
-}
-
-// roundTop is a round number at or above the highest value.
-func roundTop(highest float64) float64 {
-	if highest <= 0 {
-		return 1
-	}
-	power := math.Pow(10, math.Floor(math.Log10(highest)))
-	for _, step := range []float64{1, 1.5, 2, 3, 4, 6, 8, 10} {
-		if step*power >= highest {
-			return step * power
-		}
-	}
-	return 10 * power
-}
-
 // Trend shows how many findings are open, new and fixed from scan to scan; nil for fewer than two.
 func Trend(points []store.TrendPoint) *Chart {
 	if len(points) < 2 {
@@ -223,3 +184,42 @@ func bands(runs []store.Metric, measure anomaly.Measure, s scale) (polygons []st
 	flush()
 	return polygons
 }
+
+// newChart is an empty chart with three ticks.
+func newChart(title string, s scale, unit func(float64) string) *Chart {
+	c := &Chart{Title: title, Width: width, Height: height}
+	for _, share := range []float64{0, 0.5, 1} {
+		c.Ticks = append(c.Ticks, Tick{s.y(s.highest * share), unit(s.highest * share)})
+	}
+	return c
+}
+
+// roundTop is a round number at or above the highest value.
+func roundTop(highest float64) float64 {
+	if highest <= 0 {
+		return 1
+	}
+	power := math.Pow(10, math.Floor(math.Log10(highest)))
+	for _, step := range []float64{1, 1.5, 2, 3, 4, 6, 8, 10} {
+		if step*power >= highest {
+			return step * power
+		}
+	}
+	return 10 * power
+}
+
+// scale places values: the i-th of n from left to right, and 0 to highest upwards.
+type scale struct {
+	n       int
+	highest float64
+}
+
+func (s scale) x(i int) string {
+	return fmt.Sprintf("%.1f", left+plotWidth*float64(i)/float64(max(s.n-1, 1)))
+}
+
+func (s scale) y(value float64) string {
+	return fmt.Sprintf("%.1f", top+plotHeight*(1-min(value/s.highest, 1)))
+}
+
+func (s scale) point(i int, value float64) string { return s.x(i) + "," + s.y(value) }
