@@ -7,24 +7,24 @@ import (
 	"time"
 )
 
-// AuditAction is what somebody did that others rely on.
+// AuditAction is the kind of a change that somebody made.
 type AuditAction string
 
-// The actions. Triage carries all that is said of findings, by people and by machines.
+// The actions. AuditTriage stands for every triage update, by people and by machines.
 const (
 	AuditTriage        AuditAction = "triage"
-	AuditExpected      AuditAction = "expected"      // an unusual pipeline run was called expected, or no longer
-	AuditReport        AuditAction = "report"        // a scanner's report was brought from outside
-	AuditReportFailed  AuditAction = "report failed" // somebody said for a scanner outside that it could not do its work
-	AuditScanOpened    AuditAction = "scan opened"   // of a commit that no webhook had announced
-	AuditRescan        AuditAction = "rescan"        // a commit is examined once more
+	AuditExpected      AuditAction = "expected"      // an unusual pipeline run was marked as expected, or no longer
+	AuditReport        AuditAction = "report"        // a scanner's report was uploaded
+	AuditReportFailed  AuditAction = "report failed" // an upload said that its scanner failed
+	AuditScanOpened    AuditAction = "scan opened"   // of a commit that no webhook announced
+	AuditRescan        AuditAction = "rescan"        // a commit is scanned again
 	AuditScanDeleted   AuditAction = "scan deleted"  // with its findings
 	AuditLogin         AuditAction = "login"         // a session on the pages began
-	AuditLoginRefused  AuditAction = "login refused" // an address tries wrong tokens
+	AuditLoginRefused  AuditAction = "login refused" // an address tried wrong tokens
 	AuditConfiguration AuditAction = "configuration" // Scanhook started with other settings than before
 )
 
-// AuditActions are all of them, in the order in which people look for them.
+// AuditActions are all actions, in the order in which people look for them.
 var AuditActions = []AuditAction{
 	AuditTriage, AuditReport, AuditReportFailed, AuditConfiguration, AuditExpected, AuditScanOpened, AuditRescan,
 	AuditScanDeleted, AuditLogin, AuditLoginRefused,
@@ -33,15 +33,16 @@ var AuditActions = []AuditAction{
 // maxAuditText is the length in bytes that a subject or a detail is cut to.
 const maxAuditText = 2000
 
-// AuditEvent says who did what. It outlives what it speaks of. Its db tags are the columns of the table audit_events.
+// AuditEvent says who did what. It is kept when its subject is deleted. Its db tags are the columns of the table
+// audit_events.
 type AuditEvent struct {
 	ID             int64       `db:"id"`
 	Timestamp      time.Time   `db:"timestamp"`
-	Actor          string      `db:"actor"` // name of a token or a person; of who started Scanhook, as user@host
+	Actor          string      `db:"actor"` // name of a token or a person; user@host of who started Scanhook
 	Action         AuditAction `db:"action"`
-	SourcePlatform string      `db:"source_platform"` // empty where it concerns no project
+	SourcePlatform string      `db:"source_platform"` // empty for an event about no project
 	ProjectName    string      `db:"project_name"`
-	ReferenceID    string      `db:"reference_id"` // of the scan that it concerns, or empty
+	ReferenceID    string      `db:"reference_id"` // of the scan, or empty
 	Subject        string      `db:"subject"`      // what was changed
 	Detail         string      `db:"detail"`       // how
 }
@@ -54,7 +55,8 @@ func AuditOf(scan Scan, actor string, action AuditAction) AuditEvent {
 	}
 }
 
-// AuditOfReport tells who brought a report. The job is as it was before: what the report replaces stands there.
+// AuditOfReport is the event of an uploaded report. The job is as it was before, so that the event says what the report
+// replaces.
 func AuditOfReport(scan Scan, before Job, report Report) AuditEvent {
 	event := AuditOf(scan, report.By, AuditReport)
 	event.Subject = before.Scanner + " for " + event.Subject
@@ -76,7 +78,7 @@ func AuditOfReport(scan Scan, before Job, report Report) AuditEvent {
 	return event
 }
 
-// Bounded is the event with its texts cut to what is kept.
+// Bounded is the event with its texts cut to the stored length.
 func (e AuditEvent) Bounded() AuditEvent {
 	e.Subject, e.Detail = cutBytes(e.Subject, maxAuditText), cutBytes(e.Detail, maxAuditText)
 	return e
@@ -89,12 +91,12 @@ func cutBytes(text string, limit int) string {
 	return strings.ToValidUTF8(text[:limit], "") + "…"
 }
 
-// Audit tells a statement about a finding to the audit log: news is what it changed, as Apply returns it.
-func (s Statement) Audit(scan Scan, finding Finding, news map[string]any) AuditEvent {
-	event := AuditOf(scan, s.Author, AuditTriage)
+// AuditEvent is the event of a triage update; changed is the result of Apply.
+func (u TriageUpdate) AuditEvent(scan Scan, finding Finding, changed map[string]any) AuditEvent {
+	event := AuditOf(scan, u.Author, AuditTriage)
 	event.Subject = fmt.Sprintf("finding %d (%s in %s:%d)", finding.ID, finding.RuleID, finding.File, finding.Line)
 	fields := []string{}
-	for field, value := range news {
+	for field, value := range changed {
 		switch verdict, ok := value.(*Triage); {
 		case ok && verdict != nil:
 			field += " " + string(*verdict)
@@ -104,15 +106,14 @@ func (s Statement) Audit(scan Scan, finding Finding, news map[string]any) AuditE
 		fields = append(fields, field)
 	}
 	slices.Sort(fields)
-	event.Detail = string(s.Source) + " said " + strings.Join(fields, ", ")
-	if s.Comment != "" {
-		event.Detail += ": " + s.Comment
+	event.Detail = string(u.Source) + " said " + strings.Join(fields, ", ")
+	if u.Comment != "" {
+		event.Detail += ": " + u.Comment
 	}
 	return event
 }
 
-// SettingsChanged names the settings, by key, whose values differ: added, removed or changed, in the order of their
-// keys.
+// SettingsChanged lists the keys of settings that were added, removed or changed, in their order.
 func SettingsChanged(before, after map[string]string) []string {
 	changed := []string{}
 	for key, value := range after {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Score says how likely a vulnerability is exploited. Its db tags are the columns of the table epss_data.
+// Score says how probable the exploitation of a vulnerability is. Its db tags are the columns of the table epss_data.
 type Score struct {
 	CVEID       string  `db:"cve_id"`      // CVE-2024-3094
 	Probability float64 `db:"probability"` // 0–1, of being exploited within 30 days (EPSS); 0 where EPSS has no score
@@ -23,18 +23,18 @@ const (
 	FeedKEV  FeedKind = "kev"  // CISA's known exploited vulnerabilities
 )
 
-// Feed is one edition of a list, as its publisher hands it out.
+// Feed is one edition of a list, as its publisher distributes it.
 type Feed struct {
 	Kind    FeedKind
 	Date    time.Time // the day of the scores, or of the catalog's release; zero where unknown
 	Version string    // of the EPSS model or of the catalog, or empty
 	Source  string    // file or address that it was read from
-	ETag    string    // what its server calls this edition, or empty
+	ETag    string    // the server's tag of this edition, or empty
 	Digest  string    // of its content, or empty
-	Scores  []Score   // each CVE once; of a FeedKEV only the ids mean something
+	Scores  []Score   // each CVE once; in a FeedKEV only the ids have a meaning
 }
 
-// FeedImport is what was kept of an imported edition. Its db tags are the columns of the table epss_imports.
+// FeedImport is an edition that was imported. Its db tags are the columns of the table epss_imports.
 type FeedImport struct {
 	ID         int64      `db:"id"`
 	Kind       FeedKind   `db:"kind"`
@@ -45,7 +45,7 @@ type FeedImport struct {
 	Digest     string     `db:"digest"`
 	NumRows    int        `db:"num_rows"`
 	ImportedAt time.Time  `db:"imported_at"`
-	CheckedAt  time.Time  `db:"checked_at"` // when it was last seen to be the current edition
+	CheckedAt  time.Time  `db:"checked_at"` // when it was last known to be the current edition
 }
 
 // FeedChange counts the vulnerabilities that an import added, changed and removed.
@@ -58,7 +58,7 @@ const (
 	minCVENumber = 4
 )
 
-// ParseCVE reads a CVE id in any case and returns it the usual way: CVE-2024-3094. ErrInvalid for anything else.
+// ParseCVE reads a CVE id in any case and returns it in capitals: CVE-2024-3094. ErrInvalid for anything else.
 func ParseCVE(text string) (string, error) {
 	id := text
 	if len(id) <= maxCVE && !strings.HasPrefix(id, cvePrefix) {

@@ -2,7 +2,7 @@ package core
 
 import "errors"
 
-// Sentinel errors that every room wraps and that httpx maps to an HTTP status in one place.
+// Sentinel errors that every package wraps; internal/httpx maps them to HTTP statuses.
 var (
 	// ErrNotFound: the thing asked for does not exist (404).
 	ErrNotFound = errors.New("not found")
@@ -10,7 +10,7 @@ var (
 	ErrGone = errors.New("gone")
 	// ErrConflict: the thing exists but is not in a state that allows the request (409).
 	ErrConflict = errors.New("conflict")
-	// ErrInvalid: the input is well delivered but means nothing (400 on webhooks, 422 on the API).
+	// ErrInvalid: the input was received but cannot be used (400 on webhooks, 422 on the API).
 	ErrInvalid = errors.New("invalid")
 	// ErrDenied: the caller could not prove who they are (401).
 	ErrDenied = errors.New("denied")
@@ -18,8 +18,8 @@ var (
 	ErrForbidden = errors.New("forbidden")
 	// ErrTooLarge: the input exceeds a documented limit (413).
 	ErrTooLarge = errors.New("too large")
-	// ErrUnavailable: the database is away or overloaded; the caller should come again (503).
+	// ErrUnavailable: the database is unreachable or overloaded; the caller should try again (503).
 	ErrUnavailable = errors.New("unavailable")
-	// ErrBusy: more comes in at once than there is memory for; the caller should come again (503).
+	// ErrBusy: too much input arrives at once for the memory; the caller should try again (503).
 	ErrBusy = errors.New("busy")
 )

@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// Delivery is one verified webhook call, translated from a platform's words into ours.
+// Delivery is one verified webhook call, translated from the platform's format.
 type Delivery struct {
-	Platform   string    // the platform's key in the configuration, for example "github"
-	Key        string    // what makes the call the same call when it is sent again
-	Name       string    // the platform's own event name, for example "push" or "Pipeline Hook"
-	Project    string    // full path of the project, empty where the event has none
-	ReceivedAt time.Time // UTC
-	Event      Event     // Push, Pipeline or Ignored
-	Proof      Proof     // how it proved to be authentic
+	Platform     string       // the platform's key in the configuration, for example "github"
+	Key          string       // the same when the platform sends the call again
+	Name         string       // the platform's own event name, for example "push" or "Pipeline Hook"
+	Project      string       // full path of the project, empty where the event has none
+	ReceivedAt   time.Time    // UTC
+	Event        Event        // Push, Pipeline, ObservedStatus or Ignored
+	Verification Verification // how the call proved to be authentic
 }
 
 // Subject is the project that the event is about, zero where it is about none.
@@ -24,15 +24,15 @@ func (d Delivery) Subject() Project {
 	return d.Event.Subject()
 }
 
-// Event is what a delivery announces: a Push, a Pipeline or something Ignored.
+// Event is what a delivery announces: a Push, a Pipeline, an ObservedStatus or something Ignored.
 type Event interface {
 	// Subject is the project that the event is about, as the payload describes it; zero for what is ignored.
 	Subject() Project
-	// WithoutRef is the event without the number of its project, for senders who could give another project's.
+	// WithoutRef is the event without the numeric id of its project, for senders who may state a wrong one.
 	WithoutRef() Event
 }
 
-// Ignored is an authentic delivery that asks nothing of us; Reason is a sentence for the answer and the delivery log.
+// Ignored is an authentic delivery that starts nothing; Reason is a sentence for the answer and the delivery log.
 type Ignored struct{ Reason string }
 
 // Push is a branch or tag that moved.
@@ -60,21 +60,21 @@ type Pipeline struct {
 	CommitSHA       string
 	BeforeSHA       string
 	Foreign         bool   // Branch is one of a fork
-	Status          string // the platform's word for the state of the run
-	Conclusion      string // GitHub's word for the outcome, empty until it is known and on GitLab
+	Status          string // state of the run, in the platform's words
+	Conclusion      string // outcome in GitHub's words; empty until it is known, and on GitLab
 	URL             string
 	Duration        *time.Duration // nil until the platform knows it; never negative
-	Queued          *time.Duration // nil where the platform does not tell
+	Queued          *time.Duration // nil where unknown
 	ArtifactBytes   *int64         // nil where the event does not carry sizes
 	AskArtifacts    bool           // the event cannot carry sizes: the platform must be asked
-	CreatedAt       time.Time      // zero where the platform does not tell
+	CreatedAt       time.Time      // zero where unknown
 	FinishedAt      time.Time      // zero until finished
-	UpdatedAt       time.Time      // zero where the platform does not tell
+	UpdatedAt       time.Time      // zero where unknown
 	Parent          *PipelineParent
 	MergeRequestIID int64 // 0 when the pipeline does not belong to a merge request
 }
 
-// SourceMergeRequest is GitLab's Source of the pipelines that merge requests show as theirs; their children have another.
+// SourceMergeRequest is GitLab's Source of pipelines that belong to a merge request; their child pipelines have another.
 const SourceMergeRequest = "merge_request_event"
 
 // PipelineParent names the pipeline that started a child or multi-project pipeline.
@@ -116,7 +116,7 @@ type Project struct {
 	DefaultBranch string // empty where unknown
 }
 
-// ProjectKey is what all spellings of a project's name have in common: platforms compare names without case.
+// ProjectKey is the form of a project's name for comparison: platforms compare names without case.
 func ProjectKey(name string) string { return strings.ToLower(name) }
 
 // SameProject tells whether two names are spellings of one.
@@ -128,7 +128,7 @@ type ChangedFiles struct {
 	Truncated bool // true when the payload lists fewer commits or files than the push has: Count is a lower bound
 }
 
-// Outcome is what a delivery led to, in the words of the webhook's answer.
+// Outcome is what a delivery led to, as the answer to the webhook states it.
 type Outcome string
 
 // The outcomes of an authentic delivery.
@@ -140,12 +140,95 @@ const (
 	Duplicate        Outcome = "duplicate"
 )
 
-// KeptOutcomes are those that deliveries are kept with: a duplicate is not kept twice.
+// KeptOutcomes are the outcomes of stored deliveries: a duplicate is not stored again.
 var KeptOutcomes = []Outcome{ScanCreated, ScanExists, PipelineRecorded, OutcomeIgnored}
 
 // Receipt is the answer to a delivery.
 type Receipt struct {
 	Outcome   Outcome
 	Reference string // reference_id of the scan, or empty
-	Reason    string // a sentence where nothing was done
+	Reason    string // a sentence, where nothing was done
+}
+
+// KeptDelivery is a row of the log of deliveries. Its db tags are the columns of the table deliveries.
+type KeptDelivery struct {
+	ID          int64     `db:"id"`
+	Platform    string    `db:"platform"`
+	Key         string    `db:"delivery_key"` // the same when the platform sends the call again
+	Event       string    `db:"event"`        // the platform's own event name
+	ProjectName string    `db:"project_name"`
+	Outcome     Outcome   `db:"outcome"`
+	Reason      string    `db:"reason"`
+	ScanID      *int64    `db:"scan_id"`
+	ReceivedAt  time.Time `db:"received_at"`
+	VerifiedBy  string    `db:"verified_by"`           // name of the secret that verified the call
+	Signed      bool      `db:"signed"`                // otherwise the call carried the secret as a plain token
+	ReferenceID string    `db:"reference_id,computed"` // of the scan, or empty; only read
+}
+
+// Verification is how a webhook call proved to be authentic. It names the secret but does not contain it.
+type Verification struct {
+	SecretID string // identifies the secret independent of its place, 8 hexadecimal digits; empty where none was needed
+	Place    string // of the secret in the configuration: webhook_secrets[0], repositories[2].signing_tokens[1]
+	Scope    string // glob over platform/project of the projects that it authorizes; empty is the whole platform
+	Signed   bool   // the body is signed; otherwise the call carried the secret as a plain token
+	MaySign  bool   // calls for the project can be signed; after the first signed one, plain tokens are refused
+}
+
+// Secret is the name of the secret that may be shown, or empty.
+func (p Verification) Secret() string { return SecretName(p.Place, p.SecretID) }
+
+// SecretName names a secret by its place, which people know, and by its id, which stays the same when places change.
+func SecretName(place, id string) string {
+	if id == "" {
+		return place
+	}
+	return place + " (" + id + ")"
+}
+
+// SecretPlace is a secret's name without its id.
+func SecretPlace(name string) string {
+	place, _, _ := strings.Cut(name, " (")
+	return place
+}
+
+// SecretUsage says when a webhook secret verified calls. Its db tags are the columns of the table secret_uses.
+type SecretUsage struct {
+	Platform    string    `db:"platform"`
+	SecretID    string    `db:"secret_id"`
+	Place       string    `db:"place"` // where it stood in the configuration when it was used last
+	FirstUsedAt time.Time `db:"first_used_at"`
+	LastUsedAt  time.Time `db:"last_used_at"` // about a minute may be missing
+}
+
+// RefusedProject is a project whose calls are signed, for which unsigned calls were refused.
+type RefusedProject struct {
+	Platform      string    `db:"platform"`
+	ProjectName   string    `db:"project_name"`
+	FirstSignedAt time.Time `db:"first_signed_at"`
+	LastSignedAt  time.Time `db:"last_signed_at"` // about a minute may be missing
+	NumRefused    int       `db:"num_refused"`
+	LastRefusedAt time.Time `db:"last_refused_at"`
+}
+
+// ProjectAddress is the form of a project's path that all its addresses share: platforms take acme/Shop.git for acme/shop.
+func ProjectAddress(path string) string { return strings.TrimSuffix(ProjectKey(path), ".git") }
+
+// Scopes are the globs over platform/project of those repositories in the configuration that have webhook secrets of
+// their own, in its order.
+type Scopes []string
+
+// Of returns the index of the scope that authorizes calls for a project: the first that matches, or -1. It is also -1
+// where only another address of the project matches. Otherwise the secret for the rest of acme would be accepted for
+// acme/shop under the name acme/shop.git.
+func (s Scopes) Of(platform, project string) int {
+	for i, glob := range s {
+		if matchesProject(glob, platform, project) {
+			return i
+		}
+		if matchesProject(glob, platform, ProjectAddress(project)) {
+			return -1
+		}
+	}
+	return -1
 }

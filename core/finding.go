@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Severity of a finding, in the four words that every scanner is translated to.
+// Severity of a finding. The words of every scanner are translated to these four.
 type Severity string
 
 // The severities, gravest first.
@@ -19,7 +19,7 @@ const (
 // Severities lists all severities, gravest first.
 var Severities = []Severity{Critical, High, Medium, Low}
 
-// Rank orders severities: 4 for Critical down to 1 for Low, 0 for anything else.
+// Rank orders severities: 4 for Critical down to 1 for Low, 0 for everything else.
 func (s Severity) Rank() int {
 	for i, known := range Severities {
 		if s == known {
@@ -53,7 +53,7 @@ func SeverityFromLevel(level string) Severity {
 	return Medium
 }
 
-// SeverityFromWord maps a scanner's own word, in any case, to a severity; ok is false for words nobody knows.
+// SeverityFromWord maps a scanner's own word, in any case, or a score to a severity; ok is false for unknown words.
 func SeverityFromWord(word string) (severity Severity, ok bool) {
 	switch strings.ToLower(strings.TrimSpace(word)) {
 	case "critical", "blocker":
@@ -80,7 +80,7 @@ const (
 	FalsePositive Triage = "FP"
 )
 
-// BaselineState is SARIF's word for how a finding relates to the baseline.
+// BaselineState is how a finding relates to the baseline, in SARIF's words.
 type BaselineState string
 
 // The baseline states that we use.
@@ -107,13 +107,13 @@ type Finding struct {
 	CWE      string   `db:"cwe"`    // CWE-79, or empty
 	HelpURI  string   `db:"help_uri"`
 	Snippet  string   `db:"snippet"`
-	Code     string   `db:"code"`      // the lines around it in the checkout, secrets masked; empty where none is kept
+	Code     string   `db:"code"`      // the lines around it in the checkout, secrets masked; empty where none are stored
 	CodeLine int      `db:"code_line"` // number of the first line of Code, 0 without
 
 	Fingerprint   string        `db:"fingerprint"`
-	Anchor        string        `db:"anchor"` // by which Compare recognises the finding in another commit
+	Anchor        string        `db:"anchor"` // by which core/match recognises the finding in another commit
 	BaselineState BaselineState `db:"baseline_state"`
-	Suppressed    *string       `db:"suppressed"` // why the scanner itself hides it, or nil
+	Suppressed    *string       `db:"suppressed"` // why the scanner itself suppresses it, or nil
 
 	TriageDecision   *Triage  `db:"triage_decision"`
 	AIVerdict        *string  `db:"ai_verdict"`
@@ -122,16 +122,28 @@ type Finding struct {
 	RemediationPatch *string  `db:"remediation_patch"`
 	RedTeamSuccess   *bool    `db:"red_team_success"`
 
-	// What is known of CVEID; only read, from the table epss_data.
+	// What is known about CVEID; read from the table epss_data, never written.
 	EPSSProbability *float64 `db:"epss_probability,computed"` // 0–1, nil where unknown
 	EPSSPercentile  *float64 `db:"epss_percentile,computed"`  // 0–1, nil where unknown
 	KEV             bool     `db:"kev,computed"`              // known to be exploited
 
-	// Dismissed tells that it counts as neither new nor known; only read, where pages list findings.
+	// Dismissed findings count as neither new nor known; read where pages list findings, never written.
 	Dismissed bool `db:"dismissed,computed"`
 
-	// PartialFingerprint is what the report itself says identifies the finding; an input of Fingerprint, not stored.
+	// PartialFingerprint identifies the finding according to the report; an input of Fingerprint, not stored.
 	PartialFingerprint string `db:"-"`
-	// Surroundings are what stands around the finding in the checkout; zero without one. An input of Anchor.
+	// Surroundings are the lines around the finding in the checkout; zero without one. An input of Anchor, not stored.
 	Surroundings Surroundings `db:"-"`
 }
+
+// AIMayDismiss tells whether an AI's decision can keep the finding from failing the gate. Only people dismiss what is
+// Critical, known to be exploited or proven by a red team. A finding can become one of these later, so the store
+// checks the same rule in SQL at each verdict.
+func (f Finding) AIMayDismiss() bool {
+	return f.Severity != Critical && !f.KEV && (f.RedTeamSuccess == nil || !*f.RedTeamSuccess)
+}
+
+// Surroundings are short digests of the lines around a finding: three before it, then three after it, each side from
+// the nearest line on. Lines without letters and digits are left out; 0 stands for no line. They tell findings in equal
+// lines apart, and 16 bits are too few to test a guess of a secret in such a line.
+type Surroundings [6]uint16

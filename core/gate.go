@@ -1,11 +1,16 @@
 package core
 
 import (
+	"encoding/json"
 	"fmt"
+	"slices"
+	"sort"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
-// Verdict is what the gate says of a completed scan.
+// Verdict is the decision of the gate about a completed scan.
 type Verdict string
 
 // The two verdicts.
@@ -19,13 +24,13 @@ const Never Severity = "never"
 
 // Gate is the policy that turns findings into a verdict.
 type Gate struct {
-	FailOn  Severity // this severity and graver ones fail; Never lets every severity pass
+	FailOn  Severity // findings of this severity and above fail; Never lets all pass
 	NewOnly bool     // only findings that the baseline does not have fail
-	EPSS    float64  // findings whose CVE has this probability of exploitation or more fail too; 0 does not ask
-	KEV     bool     // findings whose CVE is known to be exploited fail too
+	EPSS    float64  // findings whose CVE has at least this probability of exploitation fail, too; 0 switches the rule off
+	KEV     bool     // findings whose CVE is known to be exploited fail, too
 }
 
-// ParseFailOn reads the configuration's fail_on word: critical, high, medium, low or never.
+// ParseFailOn reads the value of fail_on in the configuration: critical, high, medium, low or never.
 func ParseFailOn(word string) (Severity, error) {
 	if word == string(Never) {
 		return Never, nil
@@ -53,4 +58,235 @@ func (g Gate) fails(t Tally) bool {
 		return false
 	}
 	return g.FailOn != Never && t.Severity.Rank() >= g.FailOn.Rank() || g.risky(t.MaxEPSS, t.KEV)
+}
+
+// MaxDeciding is how many of the findings that decided a verdict are listed with it.
+const MaxDeciding = 50
+
+// DecidedBy names the rules of the gate that failed a scan, or all rules for a scan that passed, by their keys in the
+// configuration: "fail_on: high, new findings only".
+func (g Gate) DecidedBy(tallies []Tally) string {
+	var all, failed []string
+	add := func(name string, alone Gate) {
+		alone.NewOnly = g.NewOnly
+		all = append(all, name)
+		if alone.Judge(tallies) == Fail {
+			failed = append(failed, name)
+		}
+	}
+	add("fail_on: "+strings.ToLower(string(g.FailOn)), Gate{FailOn: g.FailOn})
+	if g.EPSS > 0 {
+		add("epss: "+short(g.EPSS), Gate{FailOn: Never, EPSS: g.EPSS})
+	}
+	if g.KEV {
+		add("kev: true", Gate{FailOn: Never, KEV: true})
+	}
+	if len(failed) > 0 {
+		all = failed
+	}
+	if g.NewOnly {
+		all = append(all, "new findings only")
+	}
+	return strings.Join(all, ", ")
+}
+
+// PutDeciding sets which of the scan's findings decided the verdict, and how many there are in all.
+func (s *Scan) PutDeciding(ids []int64, total int) {
+	s.NumDeciding, s.Deciding = total, ""
+	if len(ids) > 0 {
+		list, _ := json.Marshal(ids) // numbers always have a JSON form
+		s.Deciding = string(list)
+	}
+}
+
+// DecidingIDs are the findings that decided the verdict, the most severe first, at most MaxDeciding.
+func (s Scan) DecidingIDs() []int64 {
+	ids := []int64{}
+	_ = json.Unmarshal([]byte(s.Deciding), &ids) // written by PutDeciding; empty where no finding decided
+	return ids
+}
+
+// Risk is a vulnerability of a scan's findings, as it is now and as it was before the latest import.
+type Risk struct {
+	CVEID          string  `db:"cve_id"`
+	Probability    float64 `db:"probability"`
+	KEV            bool    `db:"kev"`
+	WasProbability float64 `db:"was_probability"` // the same as Probability where nothing changed
+	WasKEV         bool    `db:"was_kev"`
+}
+
+// AsksRisk tells whether the gate has rules besides the severity.
+func (g Gate) AsksRisk() bool { return g.EPSS > 0 || g.KEV }
+
+// risky tells whether a vulnerability fails the gate independent of its severity.
+func (g Gate) risky(probability float64, kev bool) bool {
+	return g.KEV && kev || g.EPSS > 0 && probability >= g.EPSS
+}
+
+// ByRisk tells whether a scan passes by the severities alone, so that its verdict depends on what is known about its
+// vulnerabilities. Why then explains the verdict.
+func (g Gate) ByRisk(tallies []Tally) bool {
+	severities := Gate{FailOn: g.FailOn, NewOnly: g.NewOnly}
+	return g.AsksRisk() && severities.Judge(tallies) == Pass
+}
+
+// Why names the vulnerability that is the cause of the verdict: "CVE-2024-3094 now in KEV and 2 more". risks belong to
+// the findings that count, the most probable first. It is empty for a scan that passes and that no import changed.
+func (g Gate) Why(verdict Verdict, risks []Risk) string {
+	var first string
+	more := -1
+	for _, risk := range risks {
+		reason := g.reason(verdict, risk)
+		if reason == "" {
+			continue
+		}
+		if more++; more == 0 {
+			first = risk.CVEID + " " + reason
+		}
+	}
+	if more > 0 {
+		return fmt.Sprintf("%s and %d more", first, more)
+	}
+	return first
+}
+
+// reason says why one vulnerability fails the gate or, when the verdict is Pass, why it no longer does.
+func (g Gate) reason(verdict Verdict, r Risk) string {
+	was, is := g.risky(r.WasProbability, r.WasKEV), g.risky(r.Probability, r.KEV)
+	now := ""
+	if !was {
+		now = "now "
+	}
+	switch {
+	case is == (verdict == Pass), !is && !was:
+		return ""
+	case is && g.KEV && r.KEV:
+		return now + "in KEV"
+	case is:
+		return now + "at EPSS " + short(r.Probability)
+	case g.KEV && r.WasKEV && !r.KEV:
+		return "no longer in KEV"
+	}
+	return "now below EPSS " + short(g.EPSS)
+}
+
+func short(probability float64) string { return strconv.FormatFloat(probability, 'g', 3, 64) }
+
+// AppendReason adds a reason to a summary. Where both are too long for a status text, the summary is cut.
+func AppendReason(summary, reason string) string {
+	if reason == "" {
+		return summary
+	}
+	limit := MaxDescription - utf8.RuneCountInString(reason) - len(", ")
+	if utf8.RuneCountInString(summary) > limit {
+		summary = string([]rune(summary)[:max(limit-1, 0)]) + "…"
+	}
+	return summary + ", " + reason
+}
+
+// Tally counts findings of a scan that are alike for the gate and the summary. A scan with 100,000 findings has only a
+// few tallies, so the cost of a verdict does not grow with the report.
+type Tally struct {
+	Severity      Severity      `db:"severity"`
+	BaselineState BaselineState `db:"baseline_state"`
+	Dismissed     bool          `db:"dismissed"` // a false positive, or suppressed by its scanner
+	MaxEPSS       float64       `db:"max_epss"`  // the highest probability of exploitation among their CVEs, 0–1
+	KEV           bool          `db:"kev"`       // one of their CVEs is known to be exploited
+	N             int           `db:"n"`
+}
+
+// Summarize is the sentence that a developer reads beside the commit: "2 new (1 critical, 1 high), 14 known, 3 fixed".
+// Dismissed findings count as neither new nor known.
+func Summarize(tallies []Tally, fixed int) string {
+	bySeverity := map[Severity]int{}
+	fresh, known, dismissed := 0, 0, 0
+	for _, t := range tallies {
+		switch {
+		case t.Dismissed:
+			dismissed += t.N
+		case t.BaselineState == Unchanged:
+			known += t.N
+		default:
+			fresh += t.N
+			bySeverity[t.Severity] += t.N
+		}
+	}
+	if fresh+known+fixed+dismissed == 0 {
+		return "No findings"
+	}
+	parts := []string{"0 new"}
+	if fresh > 0 {
+		parts[0] = fmt.Sprintf("%d new (%s)", fresh, listSeverities(bySeverity))
+	}
+	for _, part := range []struct {
+		n    int
+		word string
+	}{{known, "known"}, {fixed, "fixed"}, {dismissed, "dismissed"}} {
+		if part.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.word))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+func listSeverities(n map[Severity]int) string {
+	var parts []string
+	for _, s := range Severities {
+		if n[s] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n[s], strings.ToLower(string(s))))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// ReportTally sums up findings about which only their report is known: no triage, no vulnerability data.
+type ReportTally struct {
+	Gate     Gate
+	Tallies  []Tally
+	First    []DecidingFinding // findings that fail the gate, the most severe first, at most MaxDeciding
+	Deciding int               // how many there are in all
+
+	at map[Tally]int
+}
+
+// DecidingFinding is a finding that fails the gate.
+type DecidingFinding struct {
+	Fingerprint string
+	Severity    Severity
+}
+
+// Add counts a finding.
+func (t *ReportTally) Add(f *Finding) {
+	kind := Tally{Severity: f.Severity, BaselineState: f.BaselineState, Dismissed: f.Suppressed != nil}
+	n, known := t.at[kind]
+	if !known {
+		if t.at == nil {
+			t.at = map[Tally]int{}
+		}
+		n = len(t.Tallies)
+		t.at[kind], t.Tallies = n, append(t.Tallies, kind)
+	}
+	t.Tallies[n].N++
+	if t.Gate.fails(kind) {
+		t.Deciding++
+		t.list(DecidingFinding{f.Fingerprint, f.Severity})
+	}
+}
+
+// list inserts a finding behind those of the same severity.
+func (t *ReportTally) list(d DecidingFinding) {
+	rank := d.Severity.Rank()
+	if len(t.First) == MaxDeciding && t.First[MaxDeciding-1].Severity.Rank() >= rank {
+		return
+	}
+	at := sort.Search(len(t.First), func(n int) bool { return t.First[n].Severity.Rank() < rank })
+	t.First = slices.Insert(t.First[:min(len(t.First), MaxDeciding-1)], at, d)
+}
+
+// Len is how many findings were counted.
+func (t *ReportTally) Len() (n int) {
+	for _, tally := range t.Tallies {
+		n += tally.N
+	}
+	return n
 }

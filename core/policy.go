@@ -34,20 +34,20 @@ type Policies []Rule
 // For finds the policy of a project; ok is false for a repository that is not configured.
 func (p Policies) For(platform, project string) (policy Policy, ok bool) {
 	for _, rule := range p {
-		if MatchesProject(rule.Match, platform, project) {
+		if matchesProject(rule.Match, platform, project) {
 			return rule.Policy, true
 		}
 	}
 	return Policy{}, false
 }
 
-// MatchesProject tells whether a glob over platform/project means a project. As platforms do, it compares without case.
-func MatchesProject(glob, platform, project string) bool {
+// matchesProject tells whether a glob over platform/project matches a project. Like the platforms, it ignores case.
+func matchesProject(glob, platform, project string) bool {
 	matched, _ := doublestar.Match(strings.ToLower(glob), ProjectKey(platform+"/"+project))
 	return matched
 }
 
-// Refuses says why a push is not scanned, or is empty when it is.
+// Refuses says why a push is not scanned; empty for a push that is.
 func (p Policy) Refuses(push Push) string {
 	switch branch, tag := push.Branch(), push.Tag(); {
 	case push.Deleted:
@@ -64,7 +64,7 @@ func (p Policy) Refuses(push Push) string {
 	return ""
 }
 
-// RefusesPipeline says why a pipeline is not recorded, or is empty when it is. An unknown branch is not refused.
+// RefusesPipeline says why a pipeline is not recorded; empty for one that is. An unknown branch is not refused.
 func (p Policy) RefusesPipeline(run Pipeline) string {
 	switch {
 	case run.Tag != "" && !matchesAny(p.Tags, run.Tag):
@@ -77,19 +77,19 @@ func (p Policy) RefusesPipeline(run Pipeline) string {
 	return ""
 }
 
-// ScannerKind says how a scanner's reports come about.
+// ScannerKind says where a scanner runs.
 type ScannerKind string
 
 // The kinds.
 const (
 	RunsHere ScannerKind = "runs here" // built in, or a command
-	Uploaded ScannerKind = "upload"    // its reports are brought from outside
+	Uploaded ScannerKind = "upload"    // elsewhere; its reports are uploaded
 )
 
 // Scanners are all that are configured, by name.
 type Scanners map[string]ScannerKind
 
-// UploadsOf are the scanners whose reports a repository takes: those of kind Uploaded that its policy lists or, where
+// UploadsOf are the scanners whose uploaded reports a repository accepts: those of kind Uploaded that its policy lists or, where
 // it lists no scanner at all, all that are configured.
 func (s Scanners) UploadsOf(p Policy) []string {
 	listed := p.Scanners
@@ -105,7 +105,7 @@ func (s Scanners) UploadsOf(p Policy) []string {
 	return uploads
 }
 
-// AdmitReport is nil when a repository with this policy takes reports of the scanner. ErrConflict for a scanner that
+// AdmitReport is nil when a repository with this policy accepts uploaded reports of the scanner. ErrConflict for a scanner that
 // runs here, whether or not the repository lists it; ErrInvalid, with the valid names, for any other.
 func (s Scanners) AdmitReport(p Policy, scanner string) error {
 	uploads := s.UploadsOf(p)

@@ -1,6 +1,9 @@
 package core
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 const (
 	branchPrefix = "refs/heads/"
@@ -20,7 +23,7 @@ func shortRef(ref, prefix string) string {
 	return ""
 }
 
-// IsZeroSHA tells whether id is git's "no commit": 40 zeros, or 64 on SHA-256 repositories.
+// IsZeroSHA tells whether id is git's value for "no commit": 40 zeros, or 64 in SHA-256 repositories.
 func IsZeroSHA(id string) bool {
 	return (len(id) == 40 || len(id) == 64) && strings.Trim(id, "0") == ""
 }
@@ -39,4 +42,25 @@ func ShortSHA(id string) string {
 		return id[:7]
 	}
 	return id
+}
+
+// OriginReconcile is the origin of a scan whose push no webhook announced, and the event name in the log of deliveries.
+const OriginReconcile = "recover"
+
+// Head is the commit at which a branch or tag stands. Its db tags are the columns of the table ref_heads.
+type Head struct {
+	Ref    string    `db:"ref"`     // full: refs/heads/main, refs/tags/v1
+	SHA    string    `db:"sha"`     // the commit, also where an annotated tag leads to it
+	SeenAt time.Time `db:"seen_at"` // when it was first seen there
+}
+
+// Name is the short name of the branch or tag.
+func (h Head) Name() string { return shortRef(h.Ref, branchPrefix) + shortRef(h.Ref, tagPrefix) }
+
+// Origin is the origin of scans that the delivery starts.
+func (d Delivery) Origin() string {
+	if d.Name == OriginReconcile {
+		return OriginReconcile
+	}
+	return "push"
 }

@@ -2,10 +2,10 @@ package core
 
 import "time"
 
-// Rescan is the origin of a scan that somebody asked for after the commit had one.
-const Rescan = "rescan"
+// OriginRescan is the origin of a further scan of a commit that had one.
+const OriginRescan = "rescan"
 
-// ScanStatus is where a scan stands.
+// ScanStatus is the state of a scan.
 type ScanStatus string
 
 // The life of a scan: pending until a job starts, processing until every job ended, then completed or failed.
@@ -16,7 +16,7 @@ const (
 	ScanFailed     ScanStatus = "failed"
 )
 
-// Ended tells whether nothing more is expected to happen.
+// Ended tells whether the scan is over.
 func (s ScanStatus) Ended() bool { return s == ScanCompleted || s == ScanFailed }
 
 // Scan is the examination of one commit of one project. Its db tags are the columns of the table scans.
@@ -33,7 +33,7 @@ type Scan struct {
 	BeforeSHA             string     `db:"before_sha"`
 	Attempt               int        `db:"attempt"` // 1, and one more for each rescan
 	Context               string     `db:"context"` // name of its commit status
-	Origin                string     `db:"origin"`  // push, upload, manual, pipeline…: what made us look at the commit
+	Origin                string     `db:"origin"`  // what started the scan: push, upload, manual, pipeline…
 	Timestamp             time.Time  `db:"timestamp"`
 	Status                ScanStatus `db:"status"`
 	Verdict               *Verdict   `db:"verdict"`        // nil until completed
@@ -47,8 +47,8 @@ type Scan struct {
 	ChangedFilesTruncated bool       `db:"changed_files_truncated"`
 	MergeBaseSHA          string     `db:"merge_base_sha"` // where the branch left the default branch; empty where unknown
 	BaselineScanID        *int64     `db:"baseline_scan_id"`
-	SharedRefs            bool       `db:"shared_refs"` // another branch points at the commit too: never superseded
-	Overtaken             bool       `db:"overtaken"`   // its branch stood beyond the commit already, or does so again
+	SharedRefs            bool       `db:"shared_refs"` // another branch points at the commit, too: never superseded
+	Stale                 bool       `db:"overtaken"`   // its branch stands beyond the commit: a push came out of order, or the branch was set back
 	DeadlineAt            time.Time  `db:"deadline_at"`
 	StartedAt             *time.Time `db:"started_at"`
 	FinishedAt            *time.Time `db:"finished_at"`
@@ -57,10 +57,10 @@ type Scan struct {
 // OnDefaultBranch tells whether the scan belongs to the project's default branch.
 func (s Scan) OnDefaultBranch() bool { return s.DefaultBranch != "" && s.Branch == s.DefaultBranch }
 
-// JobState is where one scanner's part of a scan stands.
+// JobState is the state of one scanner's part of a scan.
 type JobState string
 
-// The life of a job. Superseded jobs never started because a newer push made them pointless.
+// The life of a job. Superseded jobs never started, because a newer push made them needless.
 const (
 	JobPending    JobState = "pending"
 	JobRunning    JobState = "running"
@@ -78,25 +78,25 @@ type Job struct {
 	ScanID       int64      `db:"scan_id"`
 	Scanner      string     `db:"scanner"` // the scanner's key in the configuration
 	State        JobState   `db:"state"`
-	Attempt      int        `db:"attempt"`      // how often it was started; with the worker it tells one claim from all others
-	Worker       string     `db:"worker"`       // who holds it, or held it last
-	Lapses       int        `db:"lapses"`       // of leases: how many of its workers have died
+	Attempt      int        `db:"attempt"`      // how often it was started; together with the worker it identifies a claim
+	Worker       string     `db:"worker"`       // who runs it, or ran it last
+	Lapses       int        `db:"lapses"`       // leases that expired: workers that died
 	LostWorkers  string     `db:"lost_workers"` // their names
-	Failures     int        `db:"failures"`     // for reasons that may pass
+	Failures     int        `db:"failures"`     // for temporary reasons
 	LeaseUntil   *time.Time `db:"lease_until"`
 	NotBefore    *time.Time `db:"not_before"` // when a job that is tried again may start
 	Error        string     `db:"error"`
 	NumFindings  int        `db:"num_findings"`
 	NumUnchanged int        `db:"num_unchanged"` // of them, those that the baseline has
-	NumAbsent    int        `db:"num_absent"`    // findings of the baseline that this scanner no longer reports: fixed
+	NumAbsent    int        `db:"num_absent"`    // findings of the baseline that are gone: fixed
 	StartedAt    *time.Time `db:"started_at"`
 	FinishedAt   *time.Time `db:"finished_at"`
 
-	BaselineScanID *int64 `db:"baseline_scan_id"`         // where the same scanner found what its findings are compared with
+	BaselineScanID *int64 `db:"baseline_scan_id"`         // the scan whose findings of the same scanner are the baseline
 	BaselineCommit string `db:"baseline_commit,computed"` // of that scan; only listed, not stored
 }
 
-// Uploader stands in a job's Worker for whoever brings reports from outside.
+// Uploader is the Worker of jobs whose reports are uploaded.
 const Uploader = "upload"
 
 // ScanStatusOf derives a scan's state, and the reason when it failed, from its jobs.
@@ -140,29 +140,4 @@ func supersededError(jobs []Job) string {
 		}
 	}
 	return ""
-}
-
-// Report is what one scanner delivered for one scan.
-type Report struct {
-	Findings []Finding
-	Packed   *Packed // further findings, of a large report
-	Results  int     // results in the report as its author counts them, those that we leave out included
-	Skipped  int     // results left out: already fixed (absent), or not a problem (pass, notApplicable, informational…)
-	Failure  string  // why the scanner says that it could not do its work, or empty; its findings are kept all the same
-	By       string  // name of the token that brought it from outside; empty for scanners that run here
-	Digest   string  // SHA-256 of the report as it was brought, in hexadecimal; empty where there was no document
-
-	Changes *Changes // since the commit that the scanner is compared with; nil where nobody could look
-}
-
-// Len is how many findings the report has.
-func (r Report) Len() int { return len(r.Findings) + r.Packed.Len() }
-
-// At is the i-th finding, from 0: one of Findings itself, or a packed one as it is written into scratch.
-func (r Report) At(i int, scratch *Finding) *Finding {
-	if i < len(r.Findings) {
-		return &r.Findings[i]
-	}
-	r.Packed.Get(i-len(r.Findings), scratch)
-	return scratch
 }

@@ -4,70 +4,71 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
-// StatusState is the state of a commit status in our words; the adapters translate it to their platform's.
+// StatusState is the state of a commit status; adapters translate it for their platform.
 type StatusState string
 
 // The states of a commit status. All but StatusPending are final.
 const (
 	StatusPending   StatusState = "pending"
 	StatusSuccess   StatusState = "success"
-	StatusFailure   StatusState = "failure"   // the gate said no
+	StatusFailure   StatusState = "failure"   // the gate failed
 	StatusError     StatusState = "error"     // the scan itself failed
 	StatusCancelled StatusState = "cancelled" // superseded by a newer push
 )
 
-// MaxDescription is the longest status text that every platform takes, in characters (GitHub answers 422 above it).
+// MaxDescription is the longest status text that every platform accepts, in characters (GitHub answers 422 above it).
 const MaxDescription = 140
 
-// Status is a commit status as it should stand on the platform, with what was posted so far.
+// Status is the desired status of a commit, with what was posted so far.
 type Status struct {
-	ID             int64       `db:"id"`
-	ScanID         int64       `db:"scan_id"`
-	SourcePlatform string      `db:"source_platform"`
-	ProjectName    string      `db:"project_name"`
-	ProjectRef     string      `db:"project_ref"`
-	CommitSHA      string      `db:"commit_sha"`
-	Branch         string      `db:"branch"`
-	Context        string      `db:"context"`
-	State          StatusState `db:"state"`
-	Description    string      `db:"description"`
-	TargetURL      string      `db:"target_url"`
-	Revision       int64       `db:"revision"` // grows with every change of what is wanted
-	PostedRevision int64       `db:"posted_revision"`
-	PostedState    StatusState `db:"posted_state"` // empty until something was posted
-	PipelinePin    string      `db:"pipeline_pin"` // the platform's pipeline that the status belongs to (GitLab), or empty
-	Attempts       int         `db:"attempts"`     // failed posts of this revision
-	NextAttemptAt  time.Time   `db:"next_attempt_at"`
-	LeaseUntil     *time.Time  `db:"lease_until"`
-	LastError      string      `db:"last_error"`
-	GivenUp        bool        `db:"given_up"` // nothing more is tried for this revision
-	WantedAt       time.Time   `db:"wanted_at"`
-	DueSince       time.Time   `db:"due_since"` // WantedAt, or when the token that it waited for was mended
-	PostedAt       *time.Time  `db:"posted_at"`
-	LeftOut        string      `db:"left_out"`                // what the platform refused of what was posted last, and why; else empty
-	PostedID       int64       `db:"posted_id"`               // the platform's number of what was posted last; 0 where unknown
-	SeenID         int64       `db:"seen_id"`                 // the greatest number that was seen in its place
-	MendedRevision int64       `db:"mended_revision"`         // what put a stranger's status right
-	CheckAt        *time.Time  `db:"check_at"`                // when to look what the platform shows
-	Probe          int         `db:"probe,computed"`          // not 0: the post finds out whether a token was mended, so often now
-	PushedAt       *time.Time  `db:"pushed_at,computed"`      // when the scan was asked for; only claimed, and only for the scan's own status
-	MergePipeline  int64       `db:"merge_pipeline,computed"` // the commit's newest of a merge request (GitLab), or 0; only claimed
+	ID               int64       `db:"id"`
+	ScanID           int64       `db:"scan_id"`
+	SourcePlatform   string      `db:"source_platform"`
+	ProjectName      string      `db:"project_name"`
+	ProjectRef       string      `db:"project_ref"`
+	CommitSHA        string      `db:"commit_sha"`
+	Branch           string      `db:"branch"`
+	Context          string      `db:"context"`
+	State            StatusState `db:"state"`
+	Description      string      `db:"description"`
+	TargetURL        string      `db:"target_url"`
+	Revision         int64       `db:"revision"` // grows with each change of what is desired
+	PostedRevision   int64       `db:"posted_revision"`
+	PostedState      StatusState `db:"posted_state"` // empty until something was posted
+	PipelinePin      string      `db:"pipeline_pin"` // the platform's pipeline that the status belongs to (GitLab), or empty
+	Attempts         int         `db:"attempts"`     // failed posts of this revision
+	NextAttemptAt    time.Time   `db:"next_attempt_at"`
+	LeaseUntil       *time.Time  `db:"lease_until"`
+	LastError        string      `db:"last_error"`
+	GivenUp          bool        `db:"given_up"` // this revision is not tried again
+	DesiredAt        time.Time   `db:"wanted_at"`
+	DueSince         time.Time   `db:"due_since"` // DesiredAt, or when the hold that it waited for ended
+	PostedAt         *time.Time  `db:"posted_at"`
+	LeftOut          string      `db:"left_out"`                // the part of the last post that the platform refused, and why; else empty
+	PostedID         int64       `db:"posted_id"`               // the platform's id of the last post; 0 where unknown
+	ObservedID       int64       `db:"seen_id"`                 // the greatest id that was observed in its place
+	RestoredRevision int64       `db:"mended_revision"`         // the last revision that restored ours
+	CheckAt          *time.Time  `db:"check_at"`                // when to compare it with what the platform shows
+	Probe            int         `db:"probe,computed"`          // not 0: this post tests whether a hold may end, for the n-th time
+	PushedAt         *time.Time  `db:"pushed_at,computed"`      // when the scan was requested; set only when claimed, and only for the scan's own status
+	MergePipeline    int64       `db:"merge_pipeline,computed"` // the commit's newest pipeline of a merge request (GitLab), or 0; set only when claimed
 }
 
-// FirstFinal tells whether posting s ends the wait that began with the push.
+// FirstFinal tells whether s is the first final status after the push.
 func (s Status) FirstFinal() bool {
 	return s.PushedAt != nil && s.State != StatusPending && (s.PostedState == "" || s.PostedState == StatusPending)
 }
 
-// DueBy tells whether what is wanted is not posted yet and may be by then.
+// DueBy tells whether the status is not posted yet and may be posted by then.
 func (s Status) DueBy(then time.Time) bool {
 	return s.PostedRevision < s.Revision && !s.GivenUp && s.NextAttemptAt.Before(then)
 }
 
-// StatusFor is the state and text that a commit should show for its scan.
+// StatusFor is the state and text of the status that a commit should show for its scan.
 func StatusFor(s Scan) (StatusState, string) {
 	switch {
 	case !s.Status.Ended():
@@ -90,9 +91,9 @@ func DeadlineError(timeout time.Duration) string {
 	return fmt.Sprintf("no result within %s", timeout)
 }
 
-// Narrow replaces the characters above U+FFFF, emoji most of all: GitHub refuses statuses that have some, and a Gitea on
-// an old MySQL fails on them.
-func Narrow(text string) string {
+// OnlyBMP replaces characters above U+FFFF, such as emoji: GitHub refuses statuses with such characters, and Gitea on an
+// old MySQL fails.
+func OnlyBMP(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r > 0xFFFF {
 			return '?'
@@ -107,4 +108,157 @@ func Truncate(text string) string {
 		return text
 	}
 	return string([]rune(text)[:MaxDescription-1]) + "…"
+}
+
+// PostOutcome is the result of an attempt to post a status.
+type PostOutcome string
+
+// The outcomes. PostOverwritten is not our attempt: another program posted in its place.
+const (
+	Posted          PostOutcome = "posted"
+	PostRetry       PostOutcome = "retry"
+	PostWaiting     PostOutcome = "waiting" // the platform asked for a pause, or the project is on hold
+	PostGivenUp     PostOutcome = "given_up"
+	PostOverwritten PostOutcome = "overwritten"
+)
+
+// StatusPost is an attempt to post a status, with the platform's answer; equal attempts are one.
+type StatusPost struct {
+	ID             int64       `db:"id"`
+	StatusID       int64       `db:"status_id"`
+	ScanID         int64       `db:"scan_id"`
+	Context        string      `db:"context"`
+	Revision       int64       `db:"revision"`
+	State          StatusState `db:"state"`
+	Description    string      `db:"description"`
+	Outcome        PostOutcome `db:"outcome"`
+	Code           int         `db:"code"`   // HTTP status of the answer; 0 where none came
+	Answer         string      `db:"answer"` // a sentence without secrets; empty on success
+	Times          int         `db:"times"`  // equal attempts, at least 1
+	At             time.Time   `db:"at"`     // end of the first attempt
+	LastAt         time.Time   `db:"last_at"`
+	Milliseconds   int64       `db:"took_ms"`                  // of the last attempt
+	SourcePlatform string      `db:"source_platform,computed"` // only read
+}
+
+// ObservedStatus is a commit status as a platform shows or announces it: ours, or that of another program.
+type ObservedStatus struct {
+	Project     Project
+	CommitSHA   string
+	Context     string
+	ID          int64       // the platform's id, which grows within a context; 0 where unknown
+	State       StatusState // translated where there is a translation
+	Description string
+	Creator     string // who posted it, on the platform; empty where unknown
+}
+
+// Subject is part of Event.
+func (s ObservedStatus) Subject() Project { return s.Project }
+
+// WithoutRef is part of Event.
+func (s ObservedStatus) WithoutRef() Event {
+	s.Project.Ref = ""
+	return s
+}
+
+// Drift is how an observed status relates to the one that we posted.
+type Drift string
+
+// The kinds of drift. Only DriftUnknown and DriftForeign require an action.
+const (
+	DriftOwn     Drift = "own"     // it is our last post
+	DriftOlder   Drift = "older"   // it was posted before ours, or was handled before
+	DriftEqual   Drift = "same"    // another program posted the same
+	DriftPending Drift = "pending" // ours is about to be posted anyway
+	DriftUnknown Drift = "unknown" // another status was posted, before or after ours: the platform must be asked
+	DriftForeign Drift = "foreign" // the status of another program replaced ours
+)
+
+// DriftTo tells how an observed status of the same commit and context relates to s. Ids decide which is newer, because
+// announcements arrive out of order and clocks differ.
+func (s Status) DriftTo(seen ObservedStatus, now time.Time) Drift {
+	switch {
+	case s.PostedID != 0 && seen.ID == s.PostedID:
+		return DriftOwn
+	case s.PostedRevision != s.Revision || s.LeaseUntil != nil && s.LeaseUntil.After(now):
+		return DriftPending
+	case s.PostedID == 0 || seen.ID != 0 && (seen.ID < s.PostedID || seen.ID <= s.ObservedID):
+		return DriftOlder
+	case seen.State.colour() == s.State.colour() && bare(seen.Description) == bare(Truncate(s.Description)):
+		return DriftEqual
+	case seen.ID == 0:
+		return DriftUnknown
+	}
+	return DriftForeign
+}
+
+// colour is the state as platforms show it: they have fewer states than Scanhook.
+func (s StatusState) colour() StatusState {
+	switch s {
+	case StatusError, StatusCancelled:
+		return StatusFailure
+	}
+	return s
+}
+
+// bare is a text without the characters that platforms, or Scanhook for their sake, may change.
+func bare(text string) string {
+	text = OnlyBMP(text)
+	return strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) || unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, text)
+}
+
+// HasContext tells whether a status of the context name replaces s on the platform. GitHub ignores the case.
+func (s Status) HasContext(name string) bool { return strings.EqualFold(OnlyBMP(s.Context), name) }
+
+// MayRestore tells whether our status is posted again after another program replaced it. It is, once for each desired
+// status. A second time could repeat forever.
+func (s Status) MayRestore() bool { return s.RestoredRevision != s.Revision }
+
+// CreatorName names who posted the status.
+func (s ObservedStatus) CreatorName() string {
+	if s.Creator == "" {
+		return "somebody else"
+	}
+	return s.Creator
+}
+
+// DriftText is the sentence that is stored about a status that replaced ours.
+func (s Status) DriftText(seen ObservedStatus) string {
+	if s.MayRestore() {
+		return fmt.Sprintf("%s posted it in the place of %s; ours is posted again, this once", seen.CreatorName(), s.State)
+	}
+	return fmt.Sprintf("%s posted it in the place of %s again; it is left alone", seen.CreatorName(), s.State)
+}
+
+// Hold pauses the posting of a project's statuses, because the token may not post them. They stay stored. A probe
+// posts one of them now and then, and all others follow as soon as one succeeds.
+type Hold struct {
+	ID             int64     `db:"id"`
+	SourcePlatform string    `db:"source_platform"`
+	ProjectName    string    `db:"project_name"`
+	Branch         string    `db:"branch"` // the only branch that is on hold; empty: the whole project
+	Code           int       `db:"code"`   // HTTP status of the platform's answer; 0 where nothing was sent
+	Reason         string    `db:"reason"` // what is missing and where to change it, without secrets
+	Since          time.Time `db:"since"`
+	Probes         int       `db:"probes"` // posts that failed for the same reason
+	NextProbeAt    time.Time `db:"next_probe_at"`
+}
+
+// Scope names what is on hold.
+func (t Hold) Scope() string {
+	if t.Branch == "" {
+		return t.ProjectName
+	}
+	return fmt.Sprintf("%s, branch %s", t.ProjectName, t.Branch)
+}
+
+// Covers tells whether a status waits because of the hold.
+func (t Hold) Covers(s Status) bool {
+	here := t.SourcePlatform == s.SourcePlatform && t.ProjectName == s.ProjectName
+	return here && (t.Branch == "" || t.Branch == s.Branch) && s.PostedRevision < s.Revision && !s.GivenUp
 }

@@ -3,20 +3,22 @@ package core
 import (
 	"bytes"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 )
 
-// What text from outside may not hold: PostgreSQL stores no NUL, and nothing but UTF-8.
+// Faults of text from outside: PostgreSQL stores neither NUL nor text that is not UTF-8.
 const (
 	holdsNUL   = "a NUL character"
 	holdsBytes = "bytes that are not UTF-8"
 	holdsHalf  = `half a character (\ud800 to \udfff without the other half)`
 )
 
-// CheckText is ErrInvalid for text that cannot be stored as it is; what names it for people.
+// CheckText is ErrInvalid for text that cannot be stored; what names the text for people.
 func CheckText(what, text string) error {
 	switch {
 	case strings.IndexByte(text, 0) >= 0:
@@ -27,8 +29,8 @@ func CheckText(what, text string) error {
 	return nil
 }
 
-// JSONFault finds in a JSON document what decoders silently replace or databases refuse: it returns the offset of the
-// first such byte or escape and what it is, or an empty fault. The document need not be valid otherwise.
+// JSONFault finds what JSON decoders replace without an error, or databases refuse. It returns the offset of the first such
+// byte or escape and what it is, or an empty fault. The document need not be valid otherwise.
 func JSONFault(document []byte) (at int, fault string) {
 	if at := bytes.IndexByte(document, 0); at >= 0 {
 		return at, holdsNUL
@@ -62,12 +64,12 @@ func invalidUTF8(document []byte) (at int) {
 	return at
 }
 
-// escapeFault reads the escape at the beginning of text, which stands for one character or for half of one.
+// escapeFault reads the escape at the beginning of text, which is one character or half of one.
 func escapeFault(text []byte) (size int, fault string) {
 	first, ok := unicodeEscape(text)
 	switch {
 	case !ok:
-		return 2, "" // the backslash, and what it is for
+		return 2, "" // the backslash and the character that it escapes
 	case first == 0:
 		return 0, holdsNUL
 	case !utf16.IsSurrogate(first):
@@ -86,4 +88,78 @@ func unicodeEscape(text []byte) (rune, bool) {
 	}
 	number, err := strconv.ParseUint(string(text[2:6]), 16, 16)
 	return rune(number), err == nil
+}
+
+// escapes are sequences that control a terminal: colours, titles, links.
+var escapes = regexp.MustCompile(`\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])|\x{9b}[0-?]*[ -/]*[@-~]`)
+
+// WithoutEscapes is the output of a program without sequences that control a terminal.
+func WithoutEscapes(text string) string {
+	if !strings.ContainsAny(text, "\x1b\u009b") {
+		return text
+	}
+	return escapes.ReplaceAllString(text, "")
+}
+
+// Printable makes text from outside safe to store and show: valid UTF-8 without characters that control a terminal or make
+// text look other than it is. White space stays, and line breaks become \n. Every other such character is replaced by
+// U+FFFD, not removed, so that no secret or name results that was not there before.
+func Printable(text string) string {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' && c != '\n' && c != '\t' || c >= 0x7f {
+			return printable(text)
+		}
+	}
+	return text
+}
+
+func printable(text string) string {
+	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\r\n", "\n")
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t':
+			return r
+		case unicode.IsControl(r) && unicode.IsSpace(r):
+			return ' '
+		case unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || isHidden(r):
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
+}
+
+// isHidden is true for line breaks that only some programs know, and for tags, which only machines read.
+func isHidden(r rune) bool { return r == '\u2028' || r == '\u2029' || 0xE0000 <= r && r <= 0xE007F }
+
+// Plural is a number with its noun: 1 finding, 2 findings.
+func Plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// Enumerate lists names as in a sentence: a, b and c.
+func Enumerate(names []string) string {
+	last := len(names) - 1
+	if last < 1 {
+		return strings.Join(names, "")
+	}
+	return strings.Join(names[:last], ", ") + " and " + names[last]
+}
+
+// Clip cuts a text to at most limit bytes, between two characters, with an ellipsis in place of the rest.
+func Clip(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	const mark = "…"
+	end := max(limit-len(mark), 0)
+	for end > 0 && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	if limit < len(mark) {
+		return strings.Clone(text[:end]) // a copy, so that the rest does not stay in memory
+	}
+	return text[:end] + mark
 }

@@ -3,32 +3,35 @@ package core
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/scanhook/scanhook/core/patch"
 )
 
-// Bounds of what may be said about a finding, in bytes.
+// Limits of the texts of a triage update, in bytes.
 const (
 	MaxComment   = 10 << 10
-	MaxAIVerdict = 64
-	MaxReasoning = 32 << 10
+	maxAIVerdict = 64
+	maxReasoning = 32 << 10
 	MaxPatch     = 256 << 10
 )
 
-// TriageSource is who speaks about a finding.
+// TriageSource is the origin of a triage update.
 type TriageSource string
 
-// The sources. Only history knows Carried: a word that was said of the same finding in another scan.
+// The sources. Propagated exists only in the history: a decision on the same finding in another scan.
 const (
-	ByPerson  TriageSource = "person"
-	ByScanner TriageSource = "scanner"
-	ByAI      TriageSource = "ai"
-	ByRedTeam TriageSource = "red_team" // proved that the finding can be exploited
-	Carried   TriageSource = "carried"
+	ByPerson   TriageSource = "person"
+	ByScanner  TriageSource = "scanner"
+	ByAI       TriageSource = "ai"
+	ByRedTeam  TriageSource = "red_team" // showed that the finding can be exploited
+	Propagated TriageSource = "carried"
 )
 
-// weight orders sources: people and proofs beat machines.
+// weight orders sources: people and exploits outrank scanners and AIs.
 func (s TriageSource) weight() int {
 	if s == ByPerson || s == ByRedTeam {
 		return 2
@@ -36,9 +39,9 @@ func (s TriageSource) weight() int {
 	return 1
 }
 
-// Word is what a source holds of a finding, in all scans of its project, until it says something else. Its db tags are
-// the columns of the table triage_words.
-type Word struct {
+// TriageDecision is a source's decision on a finding. It holds in all scans of the project until the source replaces it. Its db
+// tags are the columns of the table triage_words.
+type TriageDecision struct {
 	ID             int64        `db:"id"`
 	SourcePlatform string       `db:"source_platform"`
 	ProjectName    string       `db:"project_name"`
@@ -47,33 +50,33 @@ type Word struct {
 	Decision       Triage       `db:"decision"`
 	Author         string       `db:"author"`
 	Comment        string       `db:"comment"`
-	FindingID      int64        `db:"finding_id"` // of which it was said; it may be gone
+	FindingID      int64        `db:"finding_id"` // the finding that was judged; it may have been deleted
 	Timestamp      time.Time    `db:"timestamp"`
 }
 
-// Decide picks the word that holds, nil when there is none. words stand in the order in which they were said. The
-// latest of people and of the red team holds, else the latest of a scanner and the AI: a proof pins a finding until a
-// person says otherwise, and no machine moves what a person has said.
-func Decide(words []Word) *Word {
-	var holds *Word
-	for i := range words {
-		if holds == nil || words[i].Source.weight() >= holds.Source.weight() {
-			holds = &words[i]
+// PrevailingDecision returns the decision that counts, nil when there is none. decisions are in the order in which they were made.
+// The latest of people and of the red team counts, else the latest of scanners and the AI. So a proven exploit counts
+// until a person decides otherwise, and no machine overrides a person.
+func PrevailingDecision(decisions []TriageDecision) *TriageDecision {
+	var prevailing *TriageDecision
+	for i := range decisions {
+		if prevailing == nil || decisions[i].Source.weight() >= prevailing.Source.weight() {
+			prevailing = &decisions[i]
 		}
 	}
-	return holds
+	return prevailing
 }
 
-// CarryTriage repeats what was decided about the same finding in other scans of the project. The keys of decided are
-// fingerprints. What an AI dismissed and has become graver is undecided again.
-func CarryTriage(f *Finding, decided map[string]Word) {
-	word, ok := decided[f.Fingerprint]
-	if ok && (word.Source != ByAI || word.Decision != FalsePositive || MayAIDismiss(*f)) {
-		f.TriageDecision = &word.Decision
+// PropagateTriage sets the decision that was made about the same finding in other scans of the project. The keys of decided
+// are fingerprints. An AI's dismissal is not propagated to a finding that only people may dismiss.
+func PropagateTriage(f *Finding, decided map[string]TriageDecision) {
+	decision, ok := decided[f.Fingerprint]
+	if ok && (decision.Source != ByAI || decision.Decision != FalsePositive || f.AIMayDismiss()) {
+		f.TriageDecision = &decision.Decision
 	}
 }
 
-// Feedback is a person's word on a finding. Its db tags are the columns of the table feedbacks.
+// Feedback is a person's decision on a finding. Its db tags are the columns of the table feedbacks.
 type Feedback struct {
 	ID          int64     `db:"id"`
 	FindingID   int64     `db:"finding_id"`
@@ -82,70 +85,70 @@ type Feedback struct {
 	Author      string    `db:"author"`
 	Timestamp   time.Time `db:"timestamp"`
 
-	WithdrawnAt *time.Time `db:"withdrawn_at"` // when it was taken back, or nil
+	WithdrawnAt *time.Time `db:"withdrawn_at"` // nil unless it was withdrawn
 }
 
-// Statement is the feedback as what is said about its finding.
-func (f Feedback) Statement() Statement {
-	return Statement{
+// Update is the feedback as a triage update.
+func (f Feedback) Update() TriageUpdate {
+	return TriageUpdate{
 		Source: ByPerson, Author: f.Author, Comment: f.Comments, TriageDecision: SetTo(f.UserVerdict),
 	}
 }
 
-// Withdrawal takes back what people have decided on a finding.
+// Withdrawal withdraws a person's decision on a finding.
 type Withdrawal struct {
-	FindingID int64
-	WordID    int64 // of the decision that is meant; 0 is whichever stands
-	Author    string
-	Comments  string
+	FindingID  int64
+	DecisionID int64 // of the decision to withdraw; 0 means the current one
+	Author     string
+	Comments   string
 }
 
-// Statement is the withdrawal as what is said about its finding.
-func (w Withdrawal) Statement() Statement {
-	return Statement{
+// Update is the withdrawal as a triage update.
+func (w Withdrawal) Update() TriageUpdate {
+	return TriageUpdate{
 		Source: ByPerson, Author: w.Author, Comment: w.Comments, TriageDecision: Change[Triage]{Set: true},
 	}
 }
 
-// Word picks the word that is withdrawn from those that stand: the one that its author has seen, not one that somebody
-// else has said meanwhile. ErrNotFound or ErrConflict.
-func (w Withdrawal) Word(words []Word) (Word, error) {
-	said := slices.IndexFunc(words, func(word Word) bool { return word.Source == ByPerson })
+// Pick picks the decision to withdraw. It is the one that the author has seen, not one that somebody else made since
+// then. ErrNotFound or ErrConflict.
+func (w Withdrawal) Pick(decisions []TriageDecision) (TriageDecision, error) {
+	i := slices.IndexFunc(decisions, func(d TriageDecision) bool { return d.Source == ByPerson })
 	switch {
-	case said < 0:
-		return Word{}, fmt.Errorf("%w: no decision of a person stands on this finding, there is nothing to take back", ErrNotFound)
-	case w.WordID != 0 && words[said].ID != w.WordID:
-		return Word{}, fmt.Errorf("%w: %s has decided %s meanwhile; look at the finding again before you take that back",
-			ErrConflict, words[said].Author, words[said].Decision)
+	case i < 0:
+		return TriageDecision{}, fmt.Errorf("%w: no decision of a person stands on this finding, there is nothing to take back", ErrNotFound)
+	case w.DecisionID != 0 && decisions[i].ID != w.DecisionID:
+		return TriageDecision{}, fmt.Errorf("%w: %s has decided %s meanwhile; look at the finding again before you take that back",
+			ErrConflict, decisions[i].Author, decisions[i].Decision)
 	}
-	return words[said], nil
+	return decisions[i], nil
 }
 
 // TriageEvent is an entry of a finding's history. Its db tags are the columns of the table triage_events.
 type TriageEvent struct {
-	ID          int64        `db:"id"`
-	FindingID   int64        `db:"finding_id"`
-	Source      TriageSource `db:"source"`
-	Origin      TriageSource `db:"origin"`       // whose word a carried one is; Source for the others
-	CarriedFrom *int64       `db:"carried_from"` // the finding that a carried word was said of
-	Author      string       `db:"author"`
-	Changes     string       `db:"changes"`  // what was said: a JSON object with the columns' names as keys
-	Decision    *Triage      `db:"decision"` // the finding's decision from then on
-	Comment     string       `db:"comment"`
-	Timestamp   time.Time    `db:"timestamp"`
+	ID             int64        `db:"id"`
+	FindingID      int64        `db:"finding_id"`
+	Source         TriageSource `db:"source"`
+	Origin         TriageSource `db:"origin"`       // the source of a propagated decision; else the same as Source
+	PropagatedFrom *int64       `db:"carried_from"` // the finding on which a propagated decision was made
+	Author         string       `db:"author"`
+	Changes        string       `db:"changes"`  // a JSON object with the names of the changed columns as keys
+	Decision       *Triage      `db:"decision"` // of the finding from then on
+	Comment        string       `db:"comment"`
+	Timestamp      time.Time    `db:"timestamp"`
 }
 
-// Withdrawn tells whether the event took a person's decision back.
+// Withdrawn tells whether the event withdrew a person's decision.
 func (e TriageEvent) Withdrawn() bool {
 	var changes map[string]*Triage
 	if e.Source != ByPerson && e.Origin != ByPerson || json.Unmarshal([]byte(e.Changes), &changes) != nil {
 		return false
 	}
-	verdict, said := changes["user_verdict"]
-	return said && verdict == nil
+	verdict, changed := changes["user_verdict"]
+	return changed && verdict == nil
 }
 
-// checkText refuses what no database stores, and too much of the rest.
+// checkText refuses NUL, which no database stores, and texts above the limit.
 func checkText(name, text string, limit int) error {
 	switch {
 	case len(text) > limit:
@@ -154,4 +157,145 @@ func checkText(name, text string, limit int) error {
 		return fmt.Errorf("%w: %s contains a NUL character", ErrInvalid, name)
 	}
 	return nil
+}
+
+// Change leaves a field as it is, sets it or empties it. The zero value leaves it as it is.
+type Change[T comparable] struct {
+	Set   bool
+	Value *T // nil empties the field
+}
+
+// SetTo sets a field to value.
+func SetTo[T comparable](value T) Change[T] { return Change[T]{Set: true, Value: &value} }
+
+// TriageUpdate changes what is known about a finding. Fields that are not set stay as they are.
+type TriageUpdate struct {
+	Source  TriageSource // ByPerson, ByScanner or ByAI
+	Author  string
+	Comment string
+
+	TriageDecision   Change[Triage] // emptied by a person, it is withdrawn, and the machines' decision counts again
+	AIVerdict        Change[string]
+	AIConfidence     Change[float64] // 0–1
+	AIReasoning      Change[string]
+	RemediationPatch Change[string] // a unified diff
+	RedTeamSuccess   Change[bool]
+}
+
+// Check is nil for a valid update; ErrInvalid says what to correct.
+func (u TriageUpdate) Check() error {
+	if d := u.TriageDecision.Value; d != nil && *d != TruePositive && *d != FalsePositive {
+		return fmt.Errorf("%w: %q is neither TP nor FP", ErrInvalid, *d)
+	}
+	if c := u.AIConfidence.Value; c != nil && (math.IsNaN(*c) || *c < 0 || *c > 1) {
+		return fmt.Errorf("%w: ai_confidence %v is not between 0 and 1", ErrInvalid, *c)
+	}
+	for _, text := range []struct {
+		name  string
+		value *string
+		limit int
+	}{
+		{"comments", &u.Comment, MaxComment},
+		{"ai_verdict", u.AIVerdict.Value, maxAIVerdict},
+		{"ai_reasoning", u.AIReasoning.Value, maxReasoning},
+		{"remediation_patch", u.RemediationPatch.Value, MaxPatch},
+	} {
+		if text.value == nil {
+			continue
+		}
+		if err := checkText(text.name, *text.value, text.limit); err != nil {
+			return err
+		}
+	}
+	if text := u.RemediationPatch.Value; text != nil {
+		if err := patch.Check(*text); err != nil {
+			return fmt.Errorf("%w: remediation_patch %w", ErrInvalid, err)
+		}
+	}
+	return nil
+}
+
+// Apply changes f, whose decisions so far are given in the order in which they were made. It returns the decisions
+// afterwards, and what changed, by column name; an empty map when nothing did. The decision of f becomes the one that
+// prevails.
+func (u TriageUpdate) Apply(f *Finding, decisions []TriageDecision) (after []TriageDecision, changed map[string]any) {
+	changed = map[string]any{}
+	apply(changed, "ai_verdict", u.AIVerdict, &f.AIVerdict)
+	apply(changed, "ai_confidence", u.AIConfidence, &f.AIConfidence)
+	apply(changed, "ai_reasoning", u.AIReasoning, &f.AIReasoning)
+	apply(changed, "remediation_patch", u.RemediationPatch, &f.RemediationPatch)
+	apply(changed, "red_team_success", u.RedTeamSuccess, &f.RedTeamSuccess)
+	after = u.applyExploit(f, slices.Clone(decisions))
+	after = u.applyDecision(f, after, changed)
+	f.TriageDecision = nil
+	if prevailing := PrevailingDecision(after); prevailing != nil {
+		f.TriageDecision = &prevailing.Decision
+	}
+	return after, changed
+}
+
+// apply changes one field. Of a long text it records only that it changed, because the finding has it.
+func apply[T comparable](changed map[string]any, column string, change Change[T], field **T) {
+	if !change.Set || equalValues(change.Value, *field) {
+		return
+	}
+	*field = change.Value
+	changed[column] = change.Value
+	if text, ok := any(change.Value).(*string); ok && text != nil && len(*text) > MaxComment {
+		changed[column] = fmt.Sprintf("%d bytes", len(*text))
+	}
+}
+
+// equalValues compares pointers by what they point at.
+func equalValues[T comparable](a, b *T) bool { return a == b || a != nil && b != nil && *a == *b }
+
+// applyExploit adds or withdraws the red team's decision. A repeated exploit is ignored, so that it cannot override a
+// later decision of a person. Only the finding that was exploited can lose the decision.
+func (u TriageUpdate) applyExploit(f *Finding, decisions []TriageDecision) []TriageDecision {
+	if !u.RedTeamSuccess.Set {
+		return decisions
+	}
+	succeeded := u.RedTeamSuccess.Value != nil && *u.RedTeamSuccess.Value
+	i := slices.IndexFunc(decisions, func(d TriageDecision) bool { return d.Source == ByRedTeam })
+	switch {
+	case succeeded && i < 0:
+		exploited := TruePositive
+		return u.replace(f, decisions, ByRedTeam, &exploited)
+	case !succeeded && i >= 0 && decisions[i].FindingID == f.ID:
+		return u.replace(f, decisions, ByRedTeam, nil, ByRedTeam)
+	}
+	return decisions
+}
+
+// applyDecision adds the decision of the source. A person's counts each time. A machine that repeats itself changes
+// nothing.
+func (u TriageUpdate) applyDecision(f *Finding, decisions []TriageDecision, changed map[string]any) []TriageDecision {
+	decision := u.TriageDecision
+	if !decision.Set {
+		return decisions
+	}
+	if u.Source == ByPerson {
+		changed["user_verdict"] = decision.Value
+		return u.replace(f, decisions, u.Source, decision.Value, u.Source)
+	}
+	i := slices.IndexFunc(decisions, func(d TriageDecision) bool { return d.Source.weight() == u.Source.weight() })
+	switch {
+	case i < 0 && decision.Value == nil:
+		return decisions
+	case i >= 0 && decision.Value != nil && decisions[i].Decision == *decision.Value && decisions[i].Source == u.Source:
+		return decisions
+	}
+	changed["triage_decision"] = decision.Value
+	return u.replace(f, decisions, u.Source, decision.Value, ByScanner, ByAI)
+}
+
+// replace removes the decisions of some sources and adds one, unless it is nil.
+func (u TriageUpdate) replace(f *Finding, decisions []TriageDecision, source TriageSource, decision *Triage, of ...TriageSource) []TriageDecision {
+	decisions = slices.DeleteFunc(decisions, func(d TriageDecision) bool { return slices.Contains(of, d.Source) })
+	if decision == nil {
+		return decisions
+	}
+	return append(decisions, TriageDecision{
+		Fingerprint: f.Fingerprint, Source: source, Decision: *decision, Author: u.Author, Comment: u.Comment, FindingID: f.ID,
+	})
 }

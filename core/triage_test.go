@@ -12,10 +12,10 @@ import (
 	"github.com/scanhook/scanhook/core"
 )
 
-func words(said ...any) []core.Word {
-	var list []core.Word
+func words(said ...any) []core.TriageDecision {
+	var list []core.TriageDecision
 	for i := 0; i < len(said); i += 2 {
-		list = append(list, core.Word{Source: said[i].(core.TriageSource), Decision: said[i+1].(core.Triage), FindingID: 7})
+		list = append(list, core.TriageDecision{Source: said[i].(core.TriageSource), Decision: said[i+1].(core.Triage), FindingID: 7})
 	}
 	return list
 }
@@ -24,7 +24,7 @@ func TestDecide(t *testing.T) {
 	t.Parallel()
 	tp, fp := core.TruePositive, core.FalsePositive
 	cases := map[string]struct {
-		words []core.Word
+		words []core.TriageDecision
 		want  core.Triage
 		whose core.TriageSource
 	}{
@@ -37,7 +37,7 @@ func TestDecide(t *testing.T) {
 		"a person answers a proof":       {words(core.ByRedTeam, tp, core.ByPerson, fp), fp, core.ByPerson},
 	}
 	for name, c := range cases {
-		holds := core.Decide(c.words)
+		holds := core.PrevailingDecision(c.words)
 		switch {
 		case holds == nil && c.want != "", holds != nil && (holds.Decision != c.want || holds.Source != c.whose):
 			t.Errorf("%s: %+v, want %s of %s", name, holds, c.want, c.whose)
@@ -50,60 +50,60 @@ func TestStatementApply(t *testing.T) {
 	tp, fp, yes := core.TruePositive, core.FalsePositive, true
 	unset := core.Change[core.Triage]{Set: true}
 	cases := map[string]struct {
-		before []core.Word
-		said   core.Statement
-		after  []core.Word
+		before []core.TriageDecision
+		said   core.TriageUpdate
+		after  []core.TriageDecision
 		news   []string
 		want   *core.Triage
 	}{
 		"a scanner says FP": {
-			nil, core.Statement{Source: core.ByScanner, TriageDecision: core.SetTo(fp)},
+			nil, core.TriageUpdate{Source: core.ByScanner, TriageDecision: core.SetTo(fp)},
 			words(core.ByScanner, fp), []string{"triage_decision"}, &fp,
 		},
 		"a scanner repeats itself": {
-			words(core.ByScanner, fp), core.Statement{Source: core.ByScanner, TriageDecision: core.SetTo(fp)},
+			words(core.ByScanner, fp), core.TriageUpdate{Source: core.ByScanner, TriageDecision: core.SetTo(fp)},
 			words(core.ByScanner, fp), nil, &fp,
 		},
 		"the AI takes the scanner's place": {
-			words(core.ByScanner, fp), core.Statement{Source: core.ByAI, TriageDecision: core.SetTo(tp)},
+			words(core.ByScanner, fp), core.TriageUpdate{Source: core.ByAI, TriageDecision: core.SetTo(tp)},
 			words(core.ByAI, tp), []string{"triage_decision"}, &tp,
 		},
 		"a scanner takes back what the AI said": {
-			words(core.ByAI, fp), core.Statement{Source: core.ByScanner, TriageDecision: unset},
+			words(core.ByAI, fp), core.TriageUpdate{Source: core.ByScanner, TriageDecision: unset},
 			nil, []string{"triage_decision"}, nil,
 		},
 		"there is nothing to take back": {
-			words(core.ByPerson, fp), core.Statement{Source: core.ByScanner, TriageDecision: unset},
+			words(core.ByPerson, fp), core.TriageUpdate{Source: core.ByScanner, TriageDecision: unset},
 			words(core.ByPerson, fp), nil, &fp,
 		},
 		"a person repeats herself after a proof": {
-			words(core.ByPerson, fp, core.ByRedTeam, tp), core.Statement{Source: core.ByPerson, TriageDecision: core.SetTo(fp)},
+			words(core.ByPerson, fp, core.ByRedTeam, tp), core.TriageUpdate{Source: core.ByPerson, TriageDecision: core.SetTo(fp)},
 			words(core.ByRedTeam, tp, core.ByPerson, fp), []string{"user_verdict"}, &fp,
 		},
 		"a person takes back what she said, and the AI's word holds again": {
-			words(core.ByAI, fp, core.ByPerson, tp), core.Statement{Source: core.ByPerson, TriageDecision: unset},
+			words(core.ByAI, fp, core.ByPerson, tp), core.TriageUpdate{Source: core.ByPerson, TriageDecision: unset},
 			words(core.ByAI, fp), []string{"user_verdict"}, &fp,
 		},
 		"a proof": {
-			words(core.ByPerson, fp), core.Statement{Source: core.ByScanner, RedTeamSuccess: core.SetTo(yes)},
+			words(core.ByPerson, fp), core.TriageUpdate{Source: core.ByScanner, RedTeamSuccess: core.SetTo(yes)},
 			words(core.ByPerson, fp, core.ByRedTeam, tp), []string{"red_team_success"}, &tp,
 		},
 		"the same proof once more does not silence the person": {
 			words(core.ByRedTeam, tp, core.ByPerson, fp),
-			core.Statement{Source: core.ByScanner, RedTeamSuccess: core.SetTo(yes)},
+			core.TriageUpdate{Source: core.ByScanner, RedTeamSuccess: core.SetTo(yes)},
 			words(core.ByRedTeam, tp, core.ByPerson, fp), []string{"red_team_success"}, &fp,
 		},
 		"a proof is taken back": {
 			words(core.ByPerson, fp, core.ByRedTeam, tp),
-			core.Statement{Source: core.ByScanner, RedTeamSuccess: core.SetTo(false)},
+			core.TriageUpdate{Source: core.ByScanner, RedTeamSuccess: core.SetTo(false)},
 			words(core.ByPerson, fp), []string{"red_team_success"}, &fp,
 		},
 		"an opinion without a decision": {
 			words(core.ByScanner, tp),
-			core.Statement{Source: core.ByAI, AIVerdict: core.SetTo("unsure"), AIConfidence: core.SetTo(0.5)},
+			core.TriageUpdate{Source: core.ByAI, AIVerdict: core.SetTo("unsure"), AIConfidence: core.SetTo(0.5)},
 			words(core.ByScanner, tp), []string{"ai_confidence", "ai_verdict"}, &tp,
 		},
-		"nothing": {nil, core.Statement{Source: core.ByAI}, nil, nil, nil},
+		"nothing": {nil, core.TriageUpdate{Source: core.ByAI}, nil, nil, nil},
 	}
 	for name, c := range cases {
 		f := core.Finding{ID: 7}
@@ -128,7 +128,7 @@ func TestStatementApply(t *testing.T) {
 func TestProofIsOfOneFinding(t *testing.T) {
 	t.Parallel()
 	f := core.Finding{ID: 8}
-	failed := core.Statement{Source: core.ByScanner, RedTeamSuccess: core.SetTo(false)}
+	failed := core.TriageUpdate{Source: core.ByScanner, RedTeamSuccess: core.SetTo(false)}
 	failed.Apply(&f, words(core.ByRedTeam, core.TruePositive))
 	if f.TriageDecision == nil || *f.TriageDecision != core.TruePositive || *f.RedTeamSuccess {
 		t.Errorf("decision %v, red team %v", f.TriageDecision, *f.RedTeamSuccess)
@@ -139,7 +139,7 @@ func TestStatementFieldsAreSetOrEmptied(t *testing.T) {
 	t.Parallel()
 	verdict, reasoning := "true positive", strings.Repeat("because ", 2000)
 	f := core.Finding{AIVerdict: &verdict}
-	said := core.Statement{AIVerdict: core.Change[string]{Set: true}, AIReasoning: core.SetTo(reasoning)}
+	said := core.TriageUpdate{AIVerdict: core.Change[string]{Set: true}, AIReasoning: core.SetTo(reasoning)}
 	_, news := said.Apply(&f, nil)
 	if f.AIVerdict != nil || f.AIReasoning == nil || *f.AIReasoning != reasoning || f.AIConfidence != nil {
 		t.Errorf("finding = %+v", f)
@@ -152,22 +152,22 @@ func TestStatementFieldsAreSetOrEmptied(t *testing.T) {
 func TestStatementCheck(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
-		said core.Statement
+		said core.TriageUpdate
 		want string
 	}{
-		"nothing":          {core.Statement{}, ""},
-		"sure":             {core.Statement{AIConfidence: core.SetTo(1.0)}, ""},
-		"FP":               {core.Statement{TriageDecision: core.SetTo(core.FalsePositive)}, ""},
-		"a third decision": {core.Statement{TriageDecision: core.SetTo(core.Triage("maybe"))}, "neither TP nor FP"},
-		"too sure":         {core.Statement{AIConfidence: core.SetTo(1.01)}, "between 0 and 1"},
-		"not a number":     {core.Statement{AIConfidence: core.SetTo(math.NaN())}, "between 0 and 1"},
-		"a long comment":   {core.Statement{Comment: strings.Repeat("x", core.MaxComment+1)}, "comments has 10241 bytes"},
-		"a NUL":            {core.Statement{AIReasoning: core.SetTo("a\x00b")}, "ai_reasoning contains a NUL"},
+		"nothing":          {core.TriageUpdate{}, ""},
+		"sure":             {core.TriageUpdate{AIConfidence: core.SetTo(1.0)}, ""},
+		"FP":               {core.TriageUpdate{TriageDecision: core.SetTo(core.FalsePositive)}, ""},
+		"a third decision": {core.TriageUpdate{TriageDecision: core.SetTo(core.Triage("maybe"))}, "neither TP nor FP"},
+		"too sure":         {core.TriageUpdate{AIConfidence: core.SetTo(1.01)}, "between 0 and 1"},
+		"not a number":     {core.TriageUpdate{AIConfidence: core.SetTo(math.NaN())}, "between 0 and 1"},
+		"a long comment":   {core.TriageUpdate{Comment: strings.Repeat("x", core.MaxComment+1)}, "comments has 10241 bytes"},
+		"a NUL":            {core.TriageUpdate{AIReasoning: core.SetTo("a\x00b")}, "ai_reasoning contains a NUL"},
 		"a big patch": {
-			core.Statement{RemediationPatch: core.SetTo(strings.Repeat("x", core.MaxPatch+1))},
+			core.TriageUpdate{RemediationPatch: core.SetTo(strings.Repeat("x", core.MaxPatch+1))},
 			"remediation_patch has 262145 bytes",
 		},
-		"no patch": {core.Statement{RemediationPatch: core.SetTo("use a vault")}, "not a unified diff"},
+		"no patch": {core.TriageUpdate{RemediationPatch: core.SetTo("use a vault")}, "not a unified diff"},
 	}
 	for name, c := range cases {
 		err := c.said.Check()

@@ -89,8 +89,8 @@ func (k *Keyring) add(secrets Secrets, named NamedSecret, key []byte) Secrets {
 	at := slices.IndexFunc(secrets, func(s keyedSecret) bool { return s.text == named.Text })
 	if at < 0 {
 		at = len(secrets)
-		proof := core.Proof{SecretID: named.ID, Place: named.Place, Scope: named.Match}
-		secrets = append(secrets, keyedSecret{named.Text, key, Verification{Proof: proof, ring: k}})
+		by := core.Verification{SecretID: named.ID, Place: named.Place, Scope: named.Match}
+		secrets = append(secrets, keyedSecret{named.Text, key, Verification{Verification: by, ring: k}})
 	}
 	if named.Match != "" {
 		verification := &secrets[at].verification
@@ -200,7 +200,7 @@ func SecretID(text string) string {
 
 // Verification is the result of verifying a call: by which secret, and for which projects that counts.
 type Verification struct {
-	core.Proof
+	core.Verification
 	ring   *Keyring
 	scopes []int // that have the secret
 }
@@ -217,7 +217,7 @@ func (v Verification) Authorize(delivery core.Delivery) (core.Delivery, error) {
 		}
 	}
 	v.MaySign = v.ring.MaySign(delivery.Project)
-	delivery.Proof = v.Proof
+	delivery.Verification = v.Verification
 	if v.Scope != "" || !v.Signed && v.ring.signsByScope() {
 		// The numeric id could be that of another project, and addresses it as well as a path does. It could also be that of
 		// a project whose own calls must be signed.

@@ -93,13 +93,13 @@ func pushOf(project string) core.Delivery {
 
 func TestProofNamesTheSecret(t *testing.T) {
 	t.Parallel()
-	for secret, want := range map[string]core.Proof{
+	for secret, want := range map[string]core.Verification{
 		"wide": {Place: "webhook_secrets[1]"},
 		"web":  {Place: "repositories[0].webhook_secrets[0]", Scope: "github/acme/web"},
 		"both": {Place: "repositories[2].webhook_secrets[1]", Scope: "github/acme/*"},
 	} {
 		want.SecretID = platforms.SecretID(secret)
-		if diff := cmp.Diff(want, proofOf(t, secret).Proof); diff != "" {
+		if diff := cmp.Diff(want, proofOf(t, secret).Verification); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", secret, diff)
 		}
 		if strings.Contains(want.SecretID, secret) || len(want.SecretID) != 8 {
@@ -114,10 +114,10 @@ func TestSignedFindsTheSecret(t *testing.T) {
 	mac.Write([]byte("a body"))
 	proof, ok := keyring(t).Webhook.Signed([][]byte{nil, mac.Sum(nil)}, []byte("a "), []byte("body"))
 	if !ok || !proof.Signed || proof.Place != "repositories[2].webhook_secrets[2]" {
-		t.Errorf("want the secret acme, got %+v, %t", proof.Proof, ok)
+		t.Errorf("want the secret acme, got %+v, %t", proof.Verification, ok)
 	}
 	if proof, ok := keyring(t).Webhook.Signed([][]byte{nil, []byte("x")}, []byte("a body")); ok {
-		t.Errorf("want no secret, got %+v", proof.Proof)
+		t.Errorf("want no secret, got %+v", proof.Verification)
 	}
 }
 
@@ -132,7 +132,7 @@ func TestProofVouchesForItsProjectsOnly(t *testing.T) {
 		for _, project := range all {
 			delivery, err := proofOf(t, secret).Authorize(pushOf(project))
 			switch {
-			case err == nil && delivery.Proof.Place != "":
+			case err == nil && delivery.Verification.Place != "":
 				got = append(got, project)
 			case !errors.Is(err, core.ErrDenied) || !strings.Contains(err.Error(), project):
 				t.Errorf("%s for %s: want core.ErrDenied with the project's name, got %v", secret, project, err)
@@ -160,8 +160,8 @@ func TestProofLooksAtEachProject(t *testing.T) {
 		"ignored, its own":        {core.Delivery{Project: "acme/web", Event: core.Ignored{}}, true},
 		"ignored, about another":  {core.Delivery{Project: "acme/shop", Event: core.Ignored{}}, false},
 		"ignored, about no one":   {core.Delivery{Event: core.Ignored{}}, true},
-		"status":                  {core.Delivery{Project: "acme/web", Event: core.StatusSeen{Project: web}}, true},
-		"status of another":       {core.Delivery{Project: "acme/web", Event: core.StatusSeen{Project: shop}}, false},
+		"status":                  {core.Delivery{Project: "acme/web", Event: core.ObservedStatus{Project: web}}, true},
+		"status of another":       {core.Delivery{Project: "acme/web", Event: core.ObservedStatus{Project: shop}}, false},
 	} {
 		if _, err := proofOf(t, "web").Authorize(test.delivery); (err == nil) != test.want {
 			t.Errorf("%s: want believed %t, got %v", name, test.want, err)
@@ -195,8 +195,8 @@ func TestOnlyProjectsWithSigningTokensMaySign(t *testing.T) {
 	t.Parallel()
 	for project, want := range map[string]bool{"other/x": true, "acme/web": false, "else/y": false} {
 		delivery, err := proofOf(t, "wide").Authorize(pushOf(project))
-		if err != nil || delivery.Proof.MaySign != want {
-			t.Errorf("%s: want %t, got %+v, %v", project, want, delivery.Proof, err)
+		if err != nil || delivery.Verification.MaySign != want {
+			t.Errorf("%s: want %t, got %+v, %v", project, want, delivery.Verification, err)
 		}
 	}
 }

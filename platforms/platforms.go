@@ -123,7 +123,7 @@ func ClientOf(platform Platform, timeout time.Duration) *http.Client {
 type StatusReader interface {
 	// LatestStatus is what stands in the place of a posted status. ErrUnknownCommit when there is none; other errors are
 	// those of this package, or worth a retry.
-	LatestStatus(ctx context.Context, status core.Status) (core.StatusSeen, error)
+	LatestStatus(ctx context.Context, status core.Status) (core.ObservedStatus, error)
 }
 
 // StatusReaderOf is the platform as a StatusReader, if it is one.

@@ -19,7 +19,7 @@ const maxPosts = 4
 // replaced, and a field that the platform refuses is left out. A platform that repeatedly refuses a status without naming
 // a field gets the plainest text for that state.
 func Post(ctx context.Context, platform Platform, status core.Status) (Posted, error) {
-	status.Context, status.Description = core.Narrow(status.Context), core.Narrow(status.Description)
+	status.Context, status.Description = core.OnlyBMP(status.Context), core.OnlyBMP(status.Description)
 	posted, err := platform.PostStatus(ctx, status)
 	var left []string
 	for range maxPosts - 1 {

@@ -10,11 +10,12 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/match"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
 // compare recognises the findings of a job in what its scanner found before.
-func compare(ctx context.Context, tx *sqlx.Tx, scan core.Scan, d *delivered) (*core.Comparison, error) {
+func compare(ctx context.Context, tx *sqlx.Tx, scan core.Scan, d *delivered) (*match.Comparison, error) {
 	job := &d.job
 	base, err := baselineOf(ctx, tx, scan, *job)
 	if err != nil {
@@ -23,10 +24,10 @@ func compare(ctx context.Context, tx *sqlx.Tx, scan core.Scan, d *delivered) (*c
 	if err := linkNames(ctx, tx, scan.SourcePlatform, scan.ProjectName, base.proven); err != nil {
 		return nil, fmt.Errorf("noting the project's former name: %w", err)
 	}
-	var past core.Past
+	var past match.Previous
 	if base.found() {
 		job.BaselineScanID = &base.ScanID
-		if past.Known, err = selectKnown(ctx, tx, base.NumFindings,
+		if past.Baseline, err = selectKnown(ctx, tx, base.NumFindings,
 			`SELECT fingerprint, anchor, file, line FROM findings WHERE job_id = ?`, base.JobID); err != nil {
 			return nil, fmt.Errorf("reading the baseline: %w", err)
 		}
@@ -37,7 +38,7 @@ func compare(ctx context.Context, tx *sqlx.Tx, scan core.Scan, d *delivered) (*c
 			past.Changes = d.Changes
 		}
 	}
-	if past.Branch, err = newOnBranch(ctx, tx, scan, base.names, *job); err != nil {
+	if past.SameBranch, err = newOnBranch(ctx, tx, scan, base.names, *job); err != nil {
 		return nil, fmt.Errorf("reading the branch's last run: %w", err)
 	}
 	return d.examined.Compare(past), nil
@@ -46,7 +47,7 @@ func compare(ctx context.Context, tx *sqlx.Tx, scan core.Scan, d *delivered) (*c
 // newOnBranch is what was new in the last complete run on the scan's branch: it stays the same finding, and what people
 // said of it holds, while the branch moves on and its baseline does not have it yet.
 func newOnBranch(
-	ctx context.Context, tx *sqlx.Tx, scan core.Scan, names []string, job core.Job) (known core.Earlier, err error) {
+	ctx context.Context, tx *sqlx.Tx, scan core.Scan, names []string, job core.Job) (known match.Baseline, err error) {
 	if branch, _, err := comparedWith(ctx, tx, scan); err != nil || branch == scan.Branch {
 		return known, err
 	}
@@ -319,20 +320,20 @@ func runLike(
 }
 
 // selectKnown reads about as many earlier findings: fingerprint, anchor, file and line.
-func selectKnown(ctx context.Context, tx *sqlx.Tx, about int, query string, args ...any) (core.Earlier, error) {
+func selectKnown(ctx context.Context, tx *sqlx.Tx, about int, query string, args ...any) (match.Baseline, error) {
 	rows, err := tx.QueryContext(ctx, tx.Rebind(query), args...)
 	if err != nil {
-		return core.Earlier{}, err
+		return match.Baseline{}, err
 	}
 	defer func() { _ = rows.Close() }()
-	known, kept := core.MakeEarlier(about), texts{names: make(map[string]string)}
+	known, kept := match.NewBaseline(about), texts{names: make(map[string]string)}
 	for rows.Next() {
 		var fingerprint, anchor, file sql.RawBytes
 		var line int
 		if err := rows.Scan(&fingerprint, &anchor, &file, &line); err != nil {
-			return core.Earlier{}, err
+			return match.Baseline{}, err
 		}
-		known.Add(core.Known{
+		known.Add(match.BaselineFinding{
 			Fingerprint: kept.keep(fingerprint), Anchor: string(anchor), File: kept.name(file), Line: line,
 		})
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/match"
 	"github.com/scanhook/scanhook/store"
 	"github.com/scanhook/scanhook/store/storetest"
 )
@@ -162,7 +163,7 @@ func TestDismissalStaysWithItsFindingOnABranch(t *testing.T) {
 		deliver(t, s, pushed(t, s, 1), "semgrep", found("a"))
 		around := func(line int, near string) core.Finding {
 			f := finding("b", core.Low)
-			f.Line, f.Surroundings = line, core.Between(nil, []uint16{core.DigestLine(near)})
+			f.Line, f.Surroundings = line, match.SurroundingsOf(nil, []uint16{match.DigestLine(near)})
 			return f
 		}
 		d, p := storetest.PushOf(5, storetest.OnBranch("feature"))

@@ -157,7 +157,7 @@ func (s *Store) revive(ctx context.Context, tx *sqlx.Tx, batch []*intake) error 
 	return nil
 }
 
-func isPush(origin string) bool { return origin == "push" || origin == core.Recovered }
+func isPush(origin string) bool { return origin == "push" || origin == core.OriginReconcile }
 
 // reviveScan starts jobs anew that were superseded and, where the scan came before its push, those that failed here.
 func (s *Store) reviveScan(ctx context.Context, tx *sqlx.Tx, id int64, early bool) error {

@@ -108,7 +108,7 @@ func (s *Store) deliveryRows(batch []*intake) (rows []deliveryRow) {
 		d := item.delivery
 		row := deliveryRow{
 			d.Platform, d.Key, d.Name, d.Project, item.receipt.Outcome, item.receipt.Reason, nil, s.clock.Timestamp(),
-			d.Proof.Secret(), d.Proof.Signed,
+			d.Verification.Secret(), d.Verification.Signed,
 		}
 		if item.scan != nil {
 			row.ScanID = &item.scan.ID

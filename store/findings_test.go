@@ -297,7 +297,7 @@ func TestListUndecided(t *testing.T) {
 			finding("asked", core.High), finding("high", core.High), finding("critical", core.Critical))
 		now := findingsOf(t, s, scan)
 		say(t, s, now["judged"], core.TruePositive)
-		patch(t, s, now["asked"], core.Statement{Source: core.ByAI, AIVerdict: core.SetTo("unsure")})
+		patch(t, s, now["asked"], core.TriageUpdate{Source: core.ByAI, AIVerdict: core.SetTo("unsure")})
 		for limit, want := range map[int][]string{9: {"critical", "high", "low"}, 2: {"critical", "high"}} {
 			list, err := s.ListUndecided(t.Context(), core.Job{ID: now["old"].JobID}, limit)
 			if err != nil {

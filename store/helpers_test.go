@@ -140,7 +140,7 @@ func step(t *testing.T, text string, n int) (core.Delivery, core.Push) {
 	d.Key = fmt.Sprint("step-", n)
 	p.Before = storetest.SHA(before)
 	if strings.HasPrefix(text, "~") {
-		d.Name = core.Recovered
+		d.Name = core.OriginReconcile
 	}
 	return d, p
 }
@@ -319,7 +319,7 @@ func say(t *testing.T, s *store.Store, f core.Finding, verdict core.Triage) stor
 	return after
 }
 
-func patch(t *testing.T, s *store.Store, f core.Finding, said core.Statement) store.Triaged {
+func patch(t *testing.T, s *store.Store, f core.Finding, said core.TriageUpdate) store.Triaged {
 	t.Helper()
 	if said.Source == "" {
 		said.Source = core.ByScanner

@@ -20,7 +20,7 @@ const keepUntilMended = 7 * 24 * time.Hour
 const troubled = `(SELECT COUNT(*) FROM project_troubles t
 	WHERE t.source_platform = due.source_platform AND t.project_name = due.project_name AND t.branch IN ('', due.branch))`
 
-var troubleColumns = sqldb.ColumnsOf[core.Trouble]()
+var troubleColumns = sqldb.ColumnsOf[core.Hold]()
 
 // claimProbe leases one status of a project that is in trouble, to find out whether it was mended: the latest wish,
 // whose commit is the most likely to be still there.
@@ -50,7 +50,7 @@ func (s *Store) claimProbe(
 
 // claimTrouble takes a trouble that it is time to look at, the zero Trouble where there is none.
 func (s *Store) claimTrouble(
-	ctx context.Context, tx *sqlx.Tx, onPlatforms []string, limit int, lease time.Duration) (core.Trouble, error) {
+	ctx context.Context, tx *sqlx.Tx, onPlatforms []string, limit int, lease time.Duration) (core.Hold, error) {
 	now := s.clock.Timestamp()
 	query, args, err := sqlx.In(`
 		UPDATE project_troubles SET next_probe_at = ?
@@ -58,11 +58,11 @@ func (s *Store) claimTrouble(
 			ORDER BY next_probe_at, id LIMIT 1 `+s.db.SkipLocked+`) AND next_probe_at <= ?
 		RETURNING `+troubleColumns, now.Add(lease), onPlatforms, now, now)
 	if err != nil || limit <= 0 {
-		return core.Trouble{}, nil // no platforms, no place
+		return core.Hold{}, nil // no platforms, no place
 	}
-	var due []core.Trouble
+	var due []core.Hold
 	err = tx.SelectContext(ctx, &due, tx.Rebind(query), args...)
-	return append(due, core.Trouble{})[0], err
+	return append(due, core.Hold{})[0], err
 }
 
 // waits selects the statuses that a trouble keeps from being posted, by platform, project, and twice its branch. It asks
@@ -71,7 +71,7 @@ const waits = `source_platform || '/' || project_name = CAST(? AS TEXT) || '/' |
 	AND posted_revision < revision AND NOT given_up`
 
 // forgetTrouble drops a trouble that nothing waits for. The next push finds out whether it has been mended.
-func forgetTrouble(ctx context.Context, tx *sqlx.Tx, t core.Trouble) error {
+func forgetTrouble(ctx context.Context, tx *sqlx.Tx, t core.Hold) error {
 	_, err := tx.ExecContext(ctx, tx.Rebind(`
 		DELETE FROM project_troubles WHERE id = ? AND NOT EXISTS (SELECT 1 FROM commit_statuses WHERE `+waits+`)`),
 		t.ID, t.SourcePlatform, t.ProjectName, t.Branch, t.Branch)
@@ -109,13 +109,13 @@ func (s *Store) putOff(
 	if err != nil {
 		return nil, err
 	}
-	var troubles []core.Trouble
+	var troubles []core.Hold
 	if err := tx.SelectContext(ctx, &troubles, tx.Rebind(query), args...); err != nil || len(troubles) == 0 {
 		return due, err
 	}
 	late := map[string][]int64{} // by reason
 	for _, status := range due {
-		i := slices.IndexFunc(troubles, func(t core.Trouble) bool {
+		i := slices.IndexFunc(troubles, func(t core.Hold) bool {
 			return t.ProjectName == status.ProjectName && (t.Branch == "" || t.Branch == status.Branch)
 		})
 		if i < 0 {
@@ -222,11 +222,11 @@ func (s *Store) RetryTroubles(ctx context.Context) error {
 }
 
 // ListTroubles returns the troubles of a project, or those of all where platform is empty, the oldest first.
-func (s *Store) ListTroubles(ctx context.Context, platform, project string) ([]core.Trouble, error) {
+func (s *Store) ListTroubles(ctx context.Context, platform, project string) ([]core.Hold, error) {
 	var where sqldb.Conditions
 	where.Add(platform != "", `source_platform = ?`, platform)
 	where.Add(platform != "", `project_name = ?`, project)
-	var list []core.Trouble
+	var list []core.Hold
 	query := s.db.Rebind(`SELECT ` + troubleColumns + ` FROM project_troubles ` + where.SQL() + ` ORDER BY since, id`)
 	if err := s.db.SelectContext(ctx, &list, query, where.Args...); err != nil {
 		return nil, fmt.Errorf("listing troubles: %w", sqldb.Classify(err))
@@ -236,7 +236,7 @@ func (s *Store) ListTroubles(ctx context.Context, platform, project string) ([]c
 
 // Troubles lists what waits for a token in the database at url, and has it tried again at once by whoever serves that
 // database. The schema is not touched; the error is core.ErrNotFound where there is no database yet.
-func Troubles(ctx context.Context, url string) ([]core.Trouble, error) {
+func Troubles(ctx context.Context, url string) ([]core.Hold, error) {
 	s, err := Attach(ctx, Config{URL: url})
 	if err != nil {
 		return nil, err

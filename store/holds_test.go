@@ -13,7 +13,7 @@ import (
 // denied is a settlement of a post that the token may not make.
 func denied(branch string, probes int) store.Settlement {
 	return store.Settlement{
-		Error: "the token lacks a scope", Code: 403, RetryAfter: time.Minute, Trouble: &core.Trouble{Branch: branch, Probes: probes},
+		Error: "the token lacks a scope", Code: 403, RetryAfter: time.Minute, Trouble: &core.Hold{Branch: branch, Probes: probes},
 	}
 }
 
@@ -54,7 +54,7 @@ func TestTroubleKeepsStatusesAndProbesWithTheLatest(t *testing.T) {
 		clock.advance(3 * 24 * time.Hour)
 		settle(t, s, claim(t, s, 1)[0], store.Settlement{Posted: true, Code: 201})
 		waited := claim(t, s, 3)
-		if waited[0].DueSince.Sub(waited[0].WantedAt) < 72*time.Hour || waited[0].Attempts != 0 {
+		if waited[0].DueSince.Sub(waited[0].DesiredAt) < 72*time.Hour || waited[0].Attempts != 0 {
 			t.Errorf("waited = %+v, want it due since the mend", waited[0])
 		}
 		if list, _ := s.ListTroubles(t.Context(), "", ""); len(list) != 0 {

@@ -266,7 +266,7 @@ func (r rhythmRow) after(key hookKey, calls []hookCall) rhythmRow {
 	}
 	missed := r.missed()
 	for _, call := range calls {
-		if call.Event == core.Recovered {
+		if call.Event == core.OriginReconcile {
 			missed.Found(call.ReceivedAt)
 			continue
 		}

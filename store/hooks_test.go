@@ -109,7 +109,7 @@ func TestRecordRhythms(t *testing.T) {
 		}
 		now = now.AddDate(0, 0, 3)
 		found, push := storetest.PushOf(1)
-		found.Name, found.Project, push.Project.Name = core.Recovered, "acme/a", "acme/a"
+		found.Name, found.Project, push.Project.Name = core.OriginReconcile, "acme/a", "acme/a"
 		accept(t, s, found, push)
 		for _, from := range []int64{last, 0, 1} { // further on, after a start, and once more from the beginning
 			listen(t, s, from)
@@ -157,11 +157,11 @@ func TestRecoveredPushesProveADeadWebhook(t *testing.T) {
 		}
 		push(1, "push")
 		for n := range 3 { // after a time in which the receiver was down
-			push(2+n, core.Recovered)
+			push(2+n, core.OriginReconcile)
 		}
 		silent("all found at once", false)
 		now = now.Add(time.Hour)
-		push(8, core.Recovered)
+		push(8, core.OriginReconcile)
 		silent("found again an hour later", true)
 		push(9, "push")
 		silent("after a call", false)

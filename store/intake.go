@@ -230,7 +230,7 @@ func (s *Store) auditIntake(ctx context.Context, tx *sqlx.Tx, batch []*intake) e
 			continue
 		}
 		action := core.AuditScanOpened
-		if item.scan.Origin == core.Rescan {
+		if item.scan.Origin == core.OriginRescan {
 			action = core.AuditRescan
 		}
 		if err := s.audit(ctx, tx, core.AuditOf(*item.scan, item.by, action)); err != nil {

@@ -123,11 +123,11 @@ const (
 // Overview tells an administrator whether everything flows: what came last, and what is under way, counted up to
 // MaxCounted.
 type Overview struct {
-	LastCall *time.Time     // a webhook's, nil before the first one
-	Open     int            // scans that have not ended
-	Waiting  int            // commit statuses that the platforms do not show yet
-	Troubles []core.Trouble // the oldest of those that keep statuses from being posted
-	Troubled int            // how many there are of them
+	LastCall *time.Time  // a webhook's, nil before the first one
+	Open     int         // scans that have not ended
+	Waiting  int         // commit statuses that the platforms do not show yet
+	Troubles []core.Hold // the oldest of those that keep statuses from being posted
+	Troubled int         // how many there are of them
 }
 
 // GetOverview counts the statuses of those platforms that can be posted to.

@@ -142,7 +142,7 @@ func TestWordsAreBroughtOnce(t *testing.T) {
 			if want := map[bool]core.Triage{true: core.FalsePositive}[n == 2]; decisionOf(b) != want {
 				t.Errorf("commit %d: %q, want %q", n, decisionOf(b), want)
 			}
-			patch(t, s, b, core.Statement{Source: core.ByPerson, TriageDecision: core.Change[core.Triage]{Set: true}})
+			patch(t, s, b, core.TriageUpdate{Source: core.ByPerson, TriageDecision: core.Change[core.Triage]{Set: true}})
 		}
 	})
 }

@@ -172,7 +172,7 @@ func (p planned) wayOfAPush(e *store.Explainer, d core.Delivery, push core.Push)
 		return p.SettleStatus(ctx, claimed[0], store.Settlement{Posted: true, CheckAfter: time.Nanosecond})
 	})
 	step("settle in trouble", func(ctx context.Context) error {
-		return p.SettleStatus(ctx, claimed[1], store.Settlement{Error: "no token", Trouble: &core.Trouble{Probes: 1}})
+		return p.SettleStatus(ctx, claimed[1], store.Settlement{Error: "no token", Trouble: &core.Hold{Probes: 1}})
 	})
 	step("put off", func(ctx context.Context) error {
 		d, push := storetest.PushOf(950_000, inProject(push.Project.Name))

@@ -201,7 +201,7 @@ func (m *move) overtake(ctx context.Context, tx *sqlx.Tx) error {
 	switch {
 	case !m.created:
 		return m.standsAt(ctx, tx)
-	case m.Origin == core.Recovered || m.Tip == "" || ahead == 0: // recover saw the branch stand there
+	case m.Origin == core.OriginReconcile || m.Tip == "" || ahead == 0: // recover saw the branch stand there
 		return nil
 	}
 	return m.mark(ctx, tx, m.CommitSHA, ahead)
@@ -241,6 +241,6 @@ func (m *move) mark(ctx context.Context, tx *sqlx.Tx, commit string, ahead int64
 			SELECT newer.id, newer.commit_sha, newer.before_sha FROM late JOIN newer
 				ON newer.commit_sha = late.before_sha OR newer.before_sha = late.commit_sha AND newer.origin <> ?)
 		UPDATE scans SET overtaken = TRUE WHERE id IN (SELECT id FROM late)`),
-		m.SourcePlatform, m.ProjectName, m.Branch, ahead, ahead, overtakenWithin, commit, core.Recovered)
+		m.SourcePlatform, m.ProjectName, m.Branch, ahead, ahead, overtakenWithin, commit, core.OriginReconcile)
 	return err
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/match"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
@@ -188,18 +189,18 @@ func endOf(report core.Report) (core.JobState, string) {
 // delivered is a report on its way to become the findings of a job.
 type delivered struct {
 	core.Report
-	examined core.Examined
+	examined match.Prepared
 	job      core.Job
-	compared *core.Comparison
-	decided  map[string]core.Word // what holds in the project, by fingerprint
-	ids      map[int]int64        // of the findings that the job has already, by their number in the report
-	told     *core.ReportTally    // of the findings that were inserted
+	compared *match.Comparison
+	decided  map[string]core.TriageDecision // what holds in the project, by fingerprint
+	ids      map[int]int64                  // of the findings that the job has already, by their number in the report
+	told     *core.ReportTally              // of the findings that were inserted
 	scratch  core.Finding
 }
 
 // examine does what can be done before a transaction begins, and with it others wait.
 func examine(report core.Report) *delivered {
-	return &delivered{Report: report, examined: core.Examine(report)}
+	return &delivered{Report: report, examined: match.Prepare(report)}
 }
 
 // at is the i-th finding as it is to be stored, until the next one is asked for.
@@ -207,8 +208,8 @@ func (d *delivered) at(i int) *core.Finding {
 	f := d.At(i, &d.scratch)
 	f.Tool = cmp.Or(f.Tool, d.job.Scanner)
 	f.ID, f.ScanID, f.JobID = d.ids[i], d.job.ScanID, d.job.ID
-	d.compared.Tell(i, f)
-	core.CarryTriage(f, d.decided)
+	d.compared.Apply(i, f)
+	core.PropagateTriage(f, d.decided)
 	return f
 }
 

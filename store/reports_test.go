@@ -196,7 +196,7 @@ func TestReportsAndRescansAreAudited(t *testing.T) {
 		}
 		story := ""
 		for _, f := range facts {
-			for _, step := range f.Story() {
+			for _, step := range f.Events() {
 				story += step.Text + "\n"
 			}
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/timeline"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
@@ -190,7 +191,7 @@ func (s *Store) Rescan(ctx context.Context, reference, by string) (core.Receipt,
 	if err != nil {
 		return core.Receipt{}, fmt.Errorf("counting attempts: %w", sqldb.Classify(err))
 	}
-	scan.Origin = core.Rescan
+	scan.Origin = core.OriginRescan
 	return s.AcceptCommit(ctx, scan, by)
 }
 
@@ -274,7 +275,7 @@ const maxExplained = 20
 
 // ExplainCommit returns all that is kept of the scans of a commit, the newest first. The id may be cut to its first
 // seven characters or more; core.ErrNotFound when no commit begins with it.
-func (s *Store) ExplainCommit(ctx context.Context, sha string) ([]core.Facts, error) {
+func (s *Store) ExplainCommit(ctx context.Context, sha string) ([]timeline.Record, error) {
 	sha = strings.ToLower(sha)
 	if len(sha) < 7 || len(sha) > 64 || strings.Trim(sha, "0123456789abcdef") != "" {
 		return nil, fmt.Errorf("explaining commit: %w: %.64q is not a commit id of at least seven characters", core.ErrInvalid, sha)
@@ -286,7 +287,7 @@ func (s *Store) ExplainCommit(ctx context.Context, sha string) ([]core.Facts, er
 	if err == nil && len(scans) == 0 {
 		err = fmt.Errorf("%w: no commit that begins with %s has been announced or scanned", core.ErrNotFound, sha)
 	}
-	facts := make([]core.Facts, len(scans))
+	facts := make([]timeline.Record, len(scans))
 	for i, scan := range scans {
 		if err == nil {
 			facts[i], err = s.factsOf(ctx, scan)
@@ -298,7 +299,7 @@ func (s *Store) ExplainCommit(ctx context.Context, sha string) ([]core.Facts, er
 	return facts, nil
 }
 
-func (s *Store) factsOf(ctx context.Context, scan core.Scan) (facts core.Facts, err error) {
+func (s *Store) factsOf(ctx context.Context, scan core.Scan) (facts timeline.Record, err error) {
 	facts.Scan = scan
 	if facts.Deliveries, err = s.ListDeliveries(ctx, DeliveryFilter{ScanID: scan.ID, Limit: maxExplained}); err != nil {
 		return facts, err
@@ -312,7 +313,7 @@ func (s *Store) factsOf(ctx context.Context, scan core.Scan) (facts core.Facts, 
 	if facts.Posts, err = s.ListPosts(ctx, scan); err != nil {
 		return facts, err
 	}
-	if facts.Troubles, err = s.ListTroubles(ctx, scan.SourcePlatform, scan.ProjectName); err != nil {
+	if facts.Holds, err = s.ListTroubles(ctx, scan.SourcePlatform, scan.ProjectName); err != nil {
 		return facts, err
 	}
 	err = s.db.SelectContext(ctx, &facts.Triage, s.db.Rebind(`

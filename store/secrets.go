@@ -20,7 +20,7 @@ const (
 	maxNoted  = 10_000      // what is remembered of what was noted
 )
 
-var secretColumns = sqldb.ColumnsOf[core.SecretUse]()
+var secretColumns = sqldb.ColumnsOf[core.SecretUsage]()
 
 // noted is something of which the latest moment is kept: the use of a secret, or a signed call of a project.
 type noted struct{ platform, secret, project string }
@@ -55,31 +55,31 @@ func (n *notebook) forget(what noted) {
 }
 
 func (i *intake) use() noted {
-	return noted{platform: i.delivery.Platform, secret: i.delivery.Proof.SecretID}
+	return noted{platform: i.delivery.Platform, secret: i.delivery.Verification.SecretID}
 }
 
 func (i *intake) pin() noted {
-	return noted{platform: i.delivery.Platform, project: core.LooseProject(i.delivery.Project)}
+	return noted{platform: i.delivery.Platform, project: core.ProjectAddress(i.delivery.Project)}
 }
 
 // noteSecrets keeps when each secret was used last, by whatever call it verified.
 func (s *Store) noteSecrets(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
-	used := map[noted]core.SecretUse{}
+	used := map[noted]core.SecretUsage{}
 	for _, item := range batch {
-		if d := item.delivery; d != nil && d.Proof.SecretID != "" && !s.noted.lately(item.use(), s.clock.Timestamp()) {
-			used[item.use()] = core.SecretUse{
-				Platform: d.Platform, SecretID: d.Proof.SecretID, Place: d.Proof.Place, LastUsedAt: s.clock.Timestamp(),
+		if d := item.delivery; d != nil && d.Verification.SecretID != "" && !s.noted.lately(item.use(), s.clock.Timestamp()) {
+			used[item.use()] = core.SecretUsage{
+				Platform: d.Platform, SecretID: d.Verification.SecretID, Place: d.Verification.Place, LastUsedAt: s.clock.Timestamp(),
 			}
 		}
 	}
 	if len(used) == 0 {
 		return nil
 	}
-	var rows []core.SecretUse
+	var rows []core.SecretUsage
 	for _, row := range used {
 		rows = append(rows, row)
 	}
-	slices.SortFunc(rows, func(a, b core.SecretUse) int {
+	slices.SortFunc(rows, func(a, b core.SecretUsage) int {
 		return cmp.Or(cmp.Compare(a.Platform, b.Platform), cmp.Compare(a.SecretID, b.SecretID))
 	})
 	_, err := tx.NamedExecContext(ctx, `
@@ -100,7 +100,7 @@ func (s *Store) noteBatch(batch []*intake) {
 		if !s.noted.lately(item.use(), now) {
 			s.noted.note(item.use(), now)
 		}
-		if d.Proof.Signed && d.Proof.MaySign && !s.noted.lately(item.pin(), now) {
+		if d.Verification.Signed && d.Verification.MaySign && !s.noted.lately(item.pin(), now) {
 			s.noted.note(item.pin(), now)
 		}
 	}
@@ -108,20 +108,20 @@ func (s *Store) noteBatch(batch []*intake) {
 
 // Evidence is what is kept of how calls were verified.
 type Evidence struct {
-	Secrets []core.SecretUse
+	Secrets []core.SecretUsage
 	Refused []core.RefusedProject // the latest first, at most maxRefused
 }
 
 const maxRefused = 20
 
 // UseOf returns when a secret was used; its times are zero where it never was.
-func (e Evidence) UseOf(platform, secretID string) core.SecretUse {
+func (e Evidence) UseOf(platform, secretID string) core.SecretUsage {
 	for _, use := range e.Secrets {
 		if use.Platform == platform && use.SecretID == secretID {
 			return use
 		}
 	}
-	return core.SecretUse{}
+	return core.SecretUsage{}
 }
 
 // Where leaves out the refused projects whose calls cannot be signed any more: nothing is refused for them now.
@@ -178,7 +178,7 @@ func (p signedProject) compare(other signedProject) int {
 }
 
 func (s *Store) signedProjectOf(d *core.Delivery) signedProject {
-	return signedProject{d.Platform, core.LooseProject(d.Project), d.Project, d.Subject().Ref, s.clock.Timestamp()}
+	return signedProject{d.Platform, core.ProjectAddress(d.Project), d.Project, d.Subject().Ref, s.clock.Timestamp()}
 }
 
 // pinSigning remembers whose calls are signed, and from then on refuses those that bear only a plain token: it travels
@@ -188,10 +188,10 @@ func (s *Store) pinSigning(ctx context.Context, tx *sqlx.Tx, batch []*intake) er
 	weak := map[signedProject][]*intake{}
 	for _, item := range batch {
 		switch d := item.delivery; {
-		case d == nil || !d.Proof.MaySign || d.Project == "":
-		case d.Proof.Signed && !s.noted.lately(item.pin(), s.clock.Timestamp()):
+		case d == nil || !d.Verification.MaySign || d.Project == "":
+		case d.Verification.Signed && !s.noted.lately(item.pin(), s.clock.Timestamp()):
 			signed[item.pin()] = s.signedProjectOf(d)
-		case !d.Proof.Signed:
+		case !d.Verification.Signed:
 			wanted := s.signedProjectOf(d)
 			wanted.SignedAt = time.Time{}
 			weak[wanted] = append(weak[wanted], item)

@@ -24,8 +24,8 @@ func TestUsesOfSecretsAreKept(t *testing.T) {
 		start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 		now := start
 		s := e.Open(t, store.Config{Now: func() time.Time { return now }})
-		proof := core.Proof{SecretID: "aa", Place: "webhook_secrets[0]", Signed: true}
-		want := core.SecretUse{
+		proof := core.Verification{SecretID: "aa", Place: "webhook_secrets[0]", Signed: true}
+		want := core.SecretUsage{
 			Platform: "gitlab", SecretID: "aa", Place: "webhook_secrets[0]", FirstUsedAt: start, LastUsedAt: start,
 		}
 		for i, after := range []time.Duration{0, 59 * time.Second, time.Minute, 100 * time.Second, time.Hour} {
@@ -44,7 +44,7 @@ func TestUsesOfSecretsAreKept(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff([]core.SecretUse{want}, evidence.Secrets); diff != "" {
+			if diff := cmp.Diff([]core.SecretUsage{want}, evidence.Secrets); diff != "" {
 				t.Errorf("after %s (-want +got):\n%s", after, diff)
 			}
 		}
@@ -61,7 +61,7 @@ func TestEveryVerifiedCallUsesItsSecret(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ping := core.Delivery{Platform: "github", Key: "same", Proof: core.Proof{SecretID: id, Place: "x"}}
+			ping := core.Delivery{Platform: "github", Key: "same", Verification: core.Verification{SecretID: id, Place: "x"}}
 			if _, err := s.AcceptIgnored(t.Context(), ping, "ping"); err != nil {
 				t.Fatal(err)
 			}
@@ -74,7 +74,7 @@ func TestEveryVerifiedCallUsesItsSecret(t *testing.T) {
 		}
 		evidence, err := store.ReadEvidence(t.Context(), url)
 		unknown := evidence.UseOf("github", "x")
-		if err != nil || evidence.UseOf("github", "repeated").LastUsedAt.IsZero() || unknown != (core.SecretUse{}) {
+		if err != nil || evidence.UseOf("github", "repeated").LastUsedAt.IsZero() || unknown != (core.SecretUsage{}) {
 			t.Errorf("want what was kept, got %+v, %v", evidence, err)
 		}
 	})
@@ -103,16 +103,16 @@ func TestReadEvidenceTouchesNoSchema(t *testing.T) {
 }
 
 // provenBy makes a delivery one of GitLab's, with a key of its own, that was verified in the given way.
-func provenBy(key string, proof core.Proof) func(*core.Delivery, *core.Push) {
+func provenBy(key string, proof core.Verification) func(*core.Delivery, *core.Push) {
 	return func(d *core.Delivery, _ *core.Push) {
-		d.Platform, d.Key, d.Proof = "gitlab", key, proof
+		d.Platform, d.Key, d.Verification = "gitlab", key, proof
 	}
 }
 
 var (
-	signed = core.Proof{SecretID: "51", Place: "signing_tokens[0]", Signed: true, MaySign: true}
-	token  = core.Proof{SecretID: "70", Place: "webhook_secrets[0]", MaySign: true}
-	alone  = core.Proof{SecretID: "70", Place: "webhook_secrets[0]"} // no signing token is configured
+	signed = core.Verification{SecretID: "51", Place: "signing_tokens[0]", Signed: true, MaySign: true}
+	token  = core.Verification{SecretID: "70", Place: "webhook_secrets[0]", MaySign: true}
+	alone  = core.Verification{SecretID: "70", Place: "webhook_secrets[0]"} // no signing token is configured
 )
 
 func offer(t *testing.T, s *store.Store, change ...func(*core.Delivery, *core.Push)) (core.Receipt, error) {
@@ -130,7 +130,7 @@ func TestSignedProjectsStaySigned(t *testing.T) {
 		s := e.Open(t, cfg)
 		steps := []struct {
 			name, project, ref string
-			proof              core.Proof
+			proof              core.Verification
 			want               bool
 		}{
 			{"a token comes first", "acme/shop", "42", token, true},
@@ -168,7 +168,7 @@ func TestSigningOutlivesTheProcess(t *testing.T) {
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		url := e.URL(t)
 		for _, step := range []struct {
-			proof core.Proof
+			proof core.Verification
 			want  bool
 		}{{signed, true}, {token, false}} {
 			s, err := store.Open(t.Context(), store.Config{URL: url})
@@ -192,7 +192,7 @@ func TestRefusedCallsLeaveNothing(t *testing.T) {
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := e.Open(t, store.Config{})
 		if _, err := s.AcceptIgnored(t.Context(), core.Delivery{
-			Platform: "gitlab", Key: "first", Project: "acme/shop", Proof: signed,
+			Platform: "gitlab", Key: "first", Project: "acme/shop", Verification: signed,
 		}, "not used"); err != nil {
 			t.Fatal(err)
 		}
@@ -253,7 +253,7 @@ func TestRefusalsAreOverWithTheNextSignature(t *testing.T) {
 		now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 		s := e.Open(t, store.Config{Now: func() time.Time { return now }})
 		for i, step := range []struct {
-			proof   core.Proof
+			proof   core.Verification
 			refused int // calls that somebody has to do something about
 		}{{signed, 0}, {token, 1}, {signed, 0}, {token, 2}, {token, 3}, {signed, 0}, {signed, 0}} {
 			_, err := offer(t, s, provenBy(fmt.Sprint("call ", i), step.proof))

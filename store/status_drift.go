@@ -15,7 +15,7 @@ import (
 
 // AcceptStatus keeps the announcement of a status, and puts ours right where a stranger's has taken its place.
 // core.ErrUnavailable when the database is away.
-func (s *Store) AcceptStatus(ctx context.Context, d core.Delivery, seen core.StatusSeen) (core.Receipt, error) {
+func (s *Store) AcceptStatus(ctx context.Context, d core.Delivery, seen core.ObservedStatus) (core.Receipt, error) {
 	sighting, err := s.SeeStatus(ctx, d.Platform, seen)
 	if err != nil {
 		return core.Receipt{}, err
@@ -24,20 +24,20 @@ func (s *Store) AcceptStatus(ctx context.Context, d core.Delivery, seen core.Sta
 }
 
 // sightings are the reasons in the log of deliveries.
-var sightings = map[core.Sighting]string{
-	"":               "statuses of others start no scan",
-	core.SeenOwn:     "our own status came back: it starts no scan",
-	core.SeenOlder:   "a status that was posted before ours, or was seen before: it starts no scan",
-	core.SeenSame:    "a status that says the same as ours: it starts no scan",
-	core.SeenMoving:  "our own status is about to be posted: this one starts no scan",
-	core.SeenRumour:  "a status that may stand in the place of ours: the platform is asked which does",
-	core.Overwritten: "a status that is not ours stands in the place of ours: it is kept with the scan",
+var sightings = map[core.Drift]string{
+	"":                "statuses of others start no scan",
+	core.DriftOwn:     "our own status came back: it starts no scan",
+	core.DriftOlder:   "a status that was posted before ours, or was seen before: it starts no scan",
+	core.DriftEqual:   "a status that says the same as ours: it starts no scan",
+	core.DriftPending: "our own status is about to be posted: this one starts no scan",
+	core.DriftUnknown: "a status that may stand in the place of ours: the platform is asked which does",
+	core.DriftForeign: "a status that is not ours stands in the place of ours: it is kept with the scan",
 }
 
 // SeeStatus compares a status that a platform shows with ours of the same commit and context. A stranger's is kept with
 // the attempts, and ours is wanted again, once for each wish. One without a number has the platform asked. It is empty
 // where we have none in that place.
-func (s *Store) SeeStatus(ctx context.Context, platform string, seen core.StatusSeen) (core.Sighting, error) {
+func (s *Store) SeeStatus(ctx context.Context, platform string, seen core.ObservedStatus) (core.Drift, error) {
 	now := s.clock.Timestamp()
 	name, err := s.ProjectName(ctx, platform, seen.Project.Name)
 	if err != nil {
@@ -45,19 +45,19 @@ func (s *Store) SeeStatus(ctx context.Context, platform string, seen core.Status
 	}
 	seen.Project.Name = name
 	status, err := s.statusIn(ctx, platform, seen)
-	sighting := core.Sighting("")
+	sighting := core.Drift("")
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return "", nil
 	case err == nil:
-		sighting = status.Compare(seen, now)
+		sighting = status.DriftTo(seen, now)
 	}
 	switch {
-	case err == nil && sighting == core.Overwritten:
+	case err == nil && sighting == core.DriftForeign:
 		err = s.overwritten(ctx, status, seen, now)
-	case err == nil && sighting == core.SeenOwn && status.CheckAt != nil:
+	case err == nil && sighting == core.DriftOwn && status.CheckAt != nil:
 		err = s.confirm(ctx, status)
-	case err == nil && sighting == core.SeenRumour:
+	case err == nil && sighting == core.DriftUnknown:
 		err = s.hastenCheck(ctx, status, now)
 	}
 	if err != nil {
@@ -66,13 +66,13 @@ func (s *Store) SeeStatus(ctx context.Context, platform string, seen core.Status
 	return sighting, nil
 }
 
-func (s *Store) statusIn(ctx context.Context, platform string, seen core.StatusSeen) (core.Status, error) {
+func (s *Store) statusIn(ctx context.Context, platform string, seen core.ObservedStatus) (core.Status, error) {
 	var list []core.Status
 	err := s.db.SelectContext(ctx, &list, s.db.Rebind(`
 		SELECT `+statusColumns+` FROM commit_statuses WHERE source_platform = ? AND project_name = ? AND commit_sha = ?`),
 		platform, seen.Project.Name, seen.CommitSHA)
 	for _, status := range list {
-		if status.InPlaceOf(seen.Context) {
+		if status.HasContext(seen.Context) {
 			return status, err
 		}
 	}
@@ -83,9 +83,9 @@ func (s *Store) statusIn(ctx context.Context, platform string, seen core.StatusS
 }
 
 // overwritten does nothing where somebody else has dealt with it meanwhile.
-func (s *Store) overwritten(ctx context.Context, status core.Status, seen core.StatusSeen, now time.Time) error {
-	revision, mended := status.Revision, status.MendedRevision
-	if status.PutRight() {
+func (s *Store) overwritten(ctx context.Context, status core.Status, seen core.ObservedStatus, now time.Time) error {
+	revision, mended := status.Revision, status.RestoredRevision
+	if status.MayRestore() {
 		revision, mended = revision+1, revision+1
 	}
 	return s.write(ctx, func(tx *sqlx.Tx) error {
@@ -100,7 +100,7 @@ func (s *Store) overwritten(ctx context.Context, status core.Status, seen core.S
 		return keepPost(ctx, tx, status, core.StatusPost{
 			StatusID: status.ID, ScanID: status.ScanID, Context: seen.Context, Revision: status.Revision,
 			State: seen.State, Description: seen.Description, Outcome: core.PostOverwritten,
-			Answer: status.Consequence(seen), At: now, LastAt: now,
+			Answer: status.DriftText(seen), At: now, LastAt: now,
 		})
 	})
 }

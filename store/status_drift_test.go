@@ -19,8 +19,8 @@ func postedScan(t *testing.T, s *store.Store) core.Scan {
 	return scan
 }
 
-func seenAs(scan core.Scan, id int64, state core.StatusState, description string) core.StatusSeen {
-	return core.StatusSeen{
+func seenAs(scan core.Scan, id int64, state core.StatusState, description string) core.ObservedStatus {
+	return core.ObservedStatus{
 		Project: core.Project{Name: scan.ProjectName}, CommitSHA: scan.CommitSHA, Context: "scanhook", ID: id, State: state,
 		Description: description, Creator: "ci-bot",
 	}
@@ -36,19 +36,19 @@ func TestSightings(t *testing.T) {
 		other.Context = "build"
 		for _, step := range []struct {
 			name string
-			seen core.StatusSeen
-			want core.Sighting
+			seen core.ObservedStatus
+			want core.Drift
 			due  int
 		}{
 			{"another context", other, "", 0},
-			{"ours", seenAs(scan, 10, ours.State, ours.Description), core.SeenOwn, 0},
-			{"our pending one, late", seenAs(scan, 9, core.StatusPending, "Scan in progress"), core.SeenOlder, 0},
-			{"the same again", seenAs(scan, 11, ours.State, ours.Description), core.SeenSame, 0},
-			{"a stranger's", seenAs(scan, 13, core.StatusFailure, "no"), core.Overwritten, 1},
-			{"a stranger's, announced twice", seenAs(scan, 13, core.StatusFailure, "no"), core.SeenMoving, 0},
-			{"a stranger's, against ours again", seenAs(scan, 15, core.StatusFailure, "no"), core.Overwritten, 0},
-			{"the same, found by asking", seenAs(scan, 15, core.StatusFailure, "no"), core.SeenOlder, 0},
-			{"a third one", seenAs(scan, 16, core.StatusFailure, "no"), core.Overwritten, 0},
+			{"ours", seenAs(scan, 10, ours.State, ours.Description), core.DriftOwn, 0},
+			{"our pending one, late", seenAs(scan, 9, core.StatusPending, "Scan in progress"), core.DriftOlder, 0},
+			{"the same again", seenAs(scan, 11, ours.State, ours.Description), core.DriftEqual, 0},
+			{"a stranger's", seenAs(scan, 13, core.StatusFailure, "no"), core.DriftForeign, 1},
+			{"a stranger's, announced twice", seenAs(scan, 13, core.StatusFailure, "no"), core.DriftPending, 0},
+			{"a stranger's, against ours again", seenAs(scan, 15, core.StatusFailure, "no"), core.DriftForeign, 0},
+			{"the same, found by asking", seenAs(scan, 15, core.StatusFailure, "no"), core.DriftOlder, 0},
+			{"a third one", seenAs(scan, 16, core.StatusFailure, "no"), core.DriftForeign, 0},
 		} {
 			got, err := s.SeeStatus(t.Context(), "github", step.seen)
 			if err != nil || got != step.want {
@@ -77,13 +77,13 @@ func TestRumourHastensCheck(t *testing.T) {
 		ours := statusOf(t, s, scan)
 		never := func(core.Status) time.Duration { return 0 }
 		for _, step := range []struct {
-			seen core.StatusSeen
-			want core.Sighting
+			seen core.ObservedStatus
+			want core.Drift
 			err  error
 		}{
-			{seenAs(scan, 0, ours.State, ours.Description), core.SeenSame, core.ErrNotFound},
-			{seenAs(scan, 0, core.StatusFailure, "no"), core.SeenRumour, nil},
-			{seenAs(scan, 0, core.StatusFailure, "no"), core.SeenRumour, nil},
+			{seenAs(scan, 0, ours.State, ours.Description), core.DriftEqual, core.ErrNotFound},
+			{seenAs(scan, 0, core.StatusFailure, "no"), core.DriftUnknown, nil},
+			{seenAs(scan, 0, core.StatusFailure, "no"), core.DriftUnknown, nil},
 		} {
 			if got, err := s.SeeStatus(t.Context(), "github", step.seen); err != nil || got != step.want {
 				t.Fatalf("sighting %q, %v, want %q", got, err, step.want)
@@ -105,7 +105,7 @@ func TestEachWishIsPutRightOnce(t *testing.T) {
 		s := e.Open(t, store.Config{PublicURL: "https://scan.example"})
 		scan := postedScan(t, s)
 		for id := int64(11); id < 17; id += 3 {
-			if got, err := s.SeeStatus(t.Context(), "github", seenAs(scan, id, core.StatusPending, "")); got != core.Overwritten || err != nil {
+			if got, err := s.SeeStatus(t.Context(), "github", seenAs(scan, id, core.StatusPending, "")); got != core.DriftForeign || err != nil {
 				t.Fatalf("sighting %d = %q, %v", id, got, err)
 			}
 			settle(t, s, claimOne(t, s), store.Settlement{Posted: true, PostedID: id + 1})

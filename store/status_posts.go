@@ -30,7 +30,7 @@ type Settlement struct {
 	Error       string        // when not Posted: why, a sentence without secrets
 	Code        int           // HTTP status of the platform's answer; 0 where none came
 	Took        time.Duration // how long the platform needed
-	Trouble     *core.Trouble // when not Posted: the token may not post; Branch, NextProbeAt and Probes are read
+	Trouble     *core.Hold    // when not Posted: the token may not post; Branch, NextProbeAt and Probes are read
 }
 
 func (end Settlement) outcome() core.PostOutcome {

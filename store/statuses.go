@@ -63,7 +63,7 @@ func (s *Store) wishOf(scan core.Scan) core.Status {
 	now := s.clock.Timestamp()
 	status := core.Status{
 		ScanID: scan.ID, SourcePlatform: scan.SourcePlatform, ProjectName: scan.ProjectName, ProjectRef: scan.ProjectRef,
-		CommitSHA: scan.CommitSHA, Branch: scan.Branch, NextAttemptAt: now, WantedAt: now,
+		CommitSHA: scan.CommitSHA, Branch: scan.Branch, NextAttemptAt: now, DesiredAt: now,
 	}
 	if s.publicURL != "" {
 		status.TargetURL = s.publicURL + "/scans/" + scan.ReferenceID

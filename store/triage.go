@@ -15,7 +15,7 @@ import (
 type Triaged struct {
 	Finding core.Finding
 	Scan    core.Scan
-	Word    *core.Word
+	Word    *core.TriageDecision
 }
 
 // GetFinding finds a finding by its id; core.ErrNotFound when there is none.
@@ -27,7 +27,7 @@ func (s *Store) GetFinding(ctx context.Context, id int64) (Triaged, error) {
 	return found, nil
 }
 
-func getFinding(ctx context.Context, q sqlx.ExtContext, id int64) (found Triaged, words []core.Word, err error) {
+func getFinding(ctx context.Context, q sqlx.ExtContext, id int64) (found Triaged, words []core.TriageDecision, err error) {
 	err = sqlx.GetContext(ctx, q, &found.Finding, q.Rebind(selectFindings+`WHERE findings.id = ?`), id)
 	if err != nil {
 		return found, nil, fmt.Errorf("finding %d: %w", id, sqldb.Classify(err))
@@ -41,14 +41,14 @@ func getFinding(ctx context.Context, q sqlx.ExtContext, id int64) (found Triaged
 		SELECT `+wordColumns+` FROM triage_words
 		WHERE source_platform = ? AND project_name = ? AND fingerprint = ?
 		ORDER BY id`), found.Scan.SourcePlatform, found.Scan.ProjectName, found.Finding.Fingerprint)
-	found.Word = core.Decide(words)
+	found.Word = core.PrevailingDecision(words)
 	return found, words, sqldb.Classify(err)
 }
 
 // RecordFeedback keeps a person's word on a finding, which holds until a person speaks again. It does all that
 // PatchFinding does.
 func (s *Store) RecordFeedback(ctx context.Context, feedback core.Feedback) (Triaged, error) {
-	return s.triage(ctx, feedback.FindingID, feedback.Statement(), func(tx *sqlx.Tx, _ []core.Word) error {
+	return s.triage(ctx, feedback.FindingID, feedback.Update(), func(tx *sqlx.Tx, _ []core.TriageDecision) error {
 		feedback.Timestamp = s.clock.Timestamp()
 		_, err := tx.NamedExecContext(ctx, `
 			INSERT INTO feedbacks (finding_id, user_verdict, comments, author, timestamp)
@@ -61,8 +61,8 @@ func (s *Store) RecordFeedback(ctx context.Context, feedback core.Feedback) (Tri
 // machines and the red team have said holds again, as before, or the finding is undecided. core.ErrNotFound when no
 // person's decision stands, core.ErrConflict when it is another one than the withdrawal means.
 func (s *Store) WithdrawFeedback(ctx context.Context, w core.Withdrawal) (Triaged, error) {
-	return s.triage(ctx, w.FindingID, w.Statement(), func(tx *sqlx.Tx, before []core.Word) error {
-		word, err := w.Word(before)
+	return s.triage(ctx, w.FindingID, w.Update(), func(tx *sqlx.Tx, before []core.TriageDecision) error {
+		word, err := w.Pick(before)
 		if err != nil {
 			return err
 		}
@@ -76,13 +76,13 @@ func (s *Store) WithdrawFeedback(ctx context.Context, w core.Withdrawal) (Triage
 // PatchFinding makes a statement true of a finding. Its decision is carried to the same finding in the other scans of
 // the project; the gate is asked again about each, and the commit statuses change in the same transaction.
 // core.ErrNotFound when there is no such finding, core.ErrInvalid when the statement breaks a bound.
-func (s *Store) PatchFinding(ctx context.Context, id int64, said core.Statement) (Triaged, error) {
-	return s.triage(ctx, id, said, func(*sqlx.Tx, []core.Word) error { return nil })
+func (s *Store) PatchFinding(ctx context.Context, id int64, said core.TriageUpdate) (Triaged, error) {
+	return s.triage(ctx, id, said, func(*sqlx.Tx, []core.TriageDecision) error { return nil })
 }
 
 // triage takes a statement in, and in the same transaction does what also adds, which hears of the words before.
 func (s *Store) triage(
-	ctx context.Context, id int64, said core.Statement, also func(tx *sqlx.Tx, before []core.Word) error,
+	ctx context.Context, id int64, said core.TriageUpdate, also func(tx *sqlx.Tx, before []core.TriageDecision) error,
 ) (Triaged, error) {
 	var after Triaged
 	err := said.Check()
@@ -106,7 +106,7 @@ func (s *Store) triage(
 
 // hear takes a statement in: the finding and what holds of it, history, the same finding elsewhere, and all verdicts. It
 // returns the words that stood before.
-func (s *Store) hear(ctx context.Context, tx *sqlx.Tx, id int64, said core.Statement) (stood []core.Word, err error) {
+func (s *Store) hear(ctx context.Context, tx *sqlx.Tx, id int64, said core.TriageUpdate) (stood []core.TriageDecision, err error) {
 	if err := s.lockProjectOf(ctx, tx, id); err != nil {
 		return nil, err
 	}
@@ -140,11 +140,11 @@ func (s *Store) hear(ctx context.Context, tx *sqlx.Tx, id int64, said core.State
 	if err := recordEvents(ctx, tx, []core.TriageEvent{event}); err != nil {
 		return nil, err
 	}
-	if err := s.audit(ctx, tx, said.Audit(found.Scan, finding, news)); err != nil {
+	if err := s.audit(ctx, tx, said.AuditEvent(found.Scan, finding, news)); err != nil {
 		return nil, err
 	}
 	before := found.Word
-	found.Finding, found.Word = finding, core.Decide(words)
+	found.Finding, found.Word = finding, core.PrevailingDecision(words)
 	return stood, s.spread(ctx, tx, found, before, event)
 }
 
@@ -165,7 +165,7 @@ const maxSpread = 200
 // them and its own scan again. before is the word that held until now: whoever takes an AI's word over gives it more
 // weight, and whoever withdraws that takes it away.
 func (s *Store) spread(
-	ctx context.Context, tx *sqlx.Tx, found Triaged, before *core.Word, event core.TriageEvent,
+	ctx context.Context, tx *sqlx.Tx, found Triaged, before *core.TriageDecision, event core.TriageEvent,
 ) error {
 	finding, scan := found.Finding, found.Scan
 	weighed := before != nil && found.Word != nil && (before.Source == core.ByAI) != (found.Word.Source == core.ByAI)
@@ -218,17 +218,17 @@ func decideFindings(ctx context.Context, tx *sqlx.Tx, ids []int64, decision *cor
 	return err
 }
 
-var wordColumns = sqldb.ColumnsOf[core.Word]()
+var wordColumns = sqldb.ColumnsOf[core.TriageDecision]()
 
 // ListWords returns the word that holds of each of a scan's findings of which something was said, by fingerprint.
-func (s *Store) ListWords(ctx context.Context, scan core.Scan, fingerprints []string) (map[string]core.Word, error) {
+func (s *Store) ListWords(ctx context.Context, scan core.Scan, fingerprints []string) (map[string]core.TriageDecision, error) {
 	if len(fingerprints) == 0 {
 		return nil, nil
 	}
 	query, args, err := sqlx.In(`
 		SELECT `+wordColumns+` FROM triage_words WHERE source_platform = ? AND project_name = ? AND fingerprint IN (?)
 		ORDER BY fingerprint, id`, scan.SourcePlatform, scan.ProjectName, fingerprints)
-	var words []core.Word
+	var words []core.TriageDecision
 	if err == nil {
 		err = s.db.SelectContext(ctx, &words, s.db.Rebind(query), args...)
 	}
@@ -239,8 +239,8 @@ func (s *Store) ListWords(ctx context.Context, scan core.Scan, fingerprints []st
 }
 
 // decidedWords are the words that hold in a scan's project, by fingerprint.
-func decidedWords(ctx context.Context, tx *sqlx.Tx, scan core.Scan) (map[string]core.Word, error) {
-	var words []core.Word
+func decidedWords(ctx context.Context, tx *sqlx.Tx, scan core.Scan) (map[string]core.TriageDecision, error) {
+	var words []core.TriageDecision
 	err := tx.SelectContext(ctx, &words, tx.Rebind(`
 		SELECT `+wordColumns+` FROM triage_words WHERE source_platform = ? AND project_name = ? ORDER BY fingerprint, id`),
 		scan.SourcePlatform, scan.ProjectName)
@@ -248,14 +248,14 @@ func decidedWords(ctx context.Context, tx *sqlx.Tx, scan core.Scan) (map[string]
 }
 
 // decideEach picks the word that holds of each finding; words are in order of fingerprint and id.
-func decideEach(words []core.Word) map[string]core.Word {
-	decided := map[string]core.Word{}
+func decideEach(words []core.TriageDecision) map[string]core.TriageDecision {
+	decided := map[string]core.TriageDecision{}
 	for len(words) > 0 {
 		n := 1
 		for n < len(words) && words[n].Fingerprint == words[0].Fingerprint {
 			n++
 		}
-		decided[words[0].Fingerprint] = *core.Decide(words[:n])
+		decided[words[0].Fingerprint] = *core.PrevailingDecision(words[:n])
 		words = words[n:]
 	}
 	return decided
@@ -264,9 +264,9 @@ func decideEach(words []core.Word) map[string]core.Word {
 // putWords replaces what is held of a finding. Words that stay keep their ids, by which those who saw them name them; new
 // ones come last, and ids keep the order in which it was said.
 func (s *Store) putWords(
-	ctx context.Context, tx *sqlx.Tx, scan core.Scan, fingerprint string, words []core.Word,
+	ctx context.Context, tx *sqlx.Tx, scan core.Scan, fingerprint string, words []core.TriageDecision,
 ) error {
-	kept, fresh := []int64{0}, []core.Word{}
+	kept, fresh := []int64{0}, []core.TriageDecision{}
 	for _, word := range words {
 		if word.ID != 0 {
 			kept = append(kept, word.ID)
@@ -293,7 +293,7 @@ func (s *Store) putWords(
 }
 
 // recordCarried enters into the history of a job's new findings what was decided about them in other scans.
-func (s *Store) recordCarried(ctx context.Context, tx *sqlx.Tx, job core.Job, decided map[string]core.Word) error {
+func (s *Store) recordCarried(ctx context.Context, tx *sqlx.Tx, job core.Job, decided map[string]core.TriageDecision) error {
 	if len(decided) == 0 {
 		return nil
 	}
@@ -354,7 +354,7 @@ func carried(event core.TriageEvent, finding int64) core.TriageEvent {
 	if event.Withdrawn() {
 		news["user_verdict"] = nil
 	}
-	event.Source, event.CarriedFrom, event.FindingID = core.Carried, &from, finding
+	event.Source, event.PropagatedFrom, event.FindingID = core.Propagated, &from, finding
 	changes, _ := json.Marshal(news)
 	event.Changes = string(changes)
 	return event

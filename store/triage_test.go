@@ -54,7 +54,7 @@ func TestPatchFinding(t *testing.T) {
 		scan := accept(t, s, d, p)
 		run(t, s, finding("one", core.High))
 		f := findingsOf(t, s, scan)["one"]
-		opinion := core.Statement{
+		opinion := core.TriageUpdate{
 			Source: core.ByAI, Author: "bot", AIVerdict: core.SetTo("false positive"), AIConfidence: core.SetTo(0.9),
 			AIReasoning: core.SetTo("a test key"), RemediationPatch: core.SetTo("--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n"),
 		}
@@ -66,16 +66,16 @@ func TestPatchFinding(t *testing.T) {
 			t.Errorf("an opinion (-want +got):\n%s", diff)
 		}
 		wantStatus(t, s, scan, "an opinion moves nothing", core.StatusFailure, "1 new (1 high)")
-		patch(t, s, f, core.Statement{TriageDecision: core.SetTo(core.FalsePositive)})
+		patch(t, s, f, core.TriageUpdate{TriageDecision: core.SetTo(core.FalsePositive)})
 		wantStatus(t, s, scan, "a scanner's FP", core.StatusSuccess, "0 new, 1 dismissed")
-		patch(t, s, f, core.Statement{RedTeamSuccess: core.SetTo(true)})
+		patch(t, s, f, core.TriageUpdate{RedTeamSuccess: core.SetTo(true)})
 		wantStatus(t, s, scan, "a proof", core.StatusFailure, "1 new (1 high)")
-		patch(t, s, f, core.Statement{TriageDecision: core.SetTo(core.TruePositive)})
-		patch(t, s, f, core.Statement{TriageDecision: core.SetTo(core.FalsePositive)})
+		patch(t, s, f, core.TriageUpdate{TriageDecision: core.SetTo(core.TruePositive)})
+		patch(t, s, f, core.TriageUpdate{TriageDecision: core.SetTo(core.FalsePositive)})
 		wantStatus(t, s, scan, "a scanner against a proof", core.StatusFailure, "1 new (1 high)")
 		say(t, s, f, core.FalsePositive)
 		wantStatus(t, s, scan, "a person against a proof", core.StatusSuccess, "0 new, 1 dismissed")
-		patch(t, s, f, core.Statement{AIVerdict: core.Change[string]{Set: true}})
+		patch(t, s, f, core.TriageUpdate{AIVerdict: core.Change[string]{Set: true}})
 		if got := findingsOf(t, s, scan)["one"]; got.AIVerdict != nil || got.AIReasoning == nil {
 			t.Errorf("null empties one field only: %+v", got)
 		}
@@ -90,12 +90,12 @@ func TestTriageRefuses(t *testing.T) {
 		scan := accept(t, s, d, p)
 		run(t, s, finding("one", core.High))
 		before := findingsOf(t, s, scan)["one"]
-		prose := core.Statement{Source: core.ByAI, RemediationPatch: core.SetTo("no")}
+		prose := core.TriageUpdate{Source: core.ByAI, RemediationPatch: core.SetTo("no")}
 		_, err := s.PatchFinding(t.Context(), before.ID, prose)
 		if !errors.Is(err, core.ErrInvalid) {
 			t.Errorf("a patch that is none: %v", err)
 		}
-		if _, err := s.PatchFinding(t.Context(), 4711, core.Statement{Source: core.ByAI}); !errors.Is(err, core.ErrNotFound) {
+		if _, err := s.PatchFinding(t.Context(), 4711, core.TriageUpdate{Source: core.ByAI}); !errors.Is(err, core.ErrNotFound) {
 			t.Errorf("patching nothing: %v", err)
 		}
 		_, err = s.RecordFeedback(t.Context(), core.Feedback{FindingID: 4711, UserVerdict: core.TruePositive})
@@ -120,8 +120,8 @@ func TestHistoryTellsWhoSaidWhat(t *testing.T) {
 		scan := accept(t, s, d, p)
 		run(t, s, finding("one", core.High))
 		f := findingsOf(t, s, scan)["one"]
-		patch(t, s, f, core.Statement{Source: core.ByAI, Author: "bot", AIConfidence: core.SetTo(0.25)})
-		patch(t, s, f, core.Statement{Source: core.ByAI, Author: "bot", AIConfidence: core.SetTo(0.25)})
+		patch(t, s, f, core.TriageUpdate{Source: core.ByAI, Author: "bot", AIConfidence: core.SetTo(0.25)})
+		patch(t, s, f, core.TriageUpdate{Source: core.ByAI, Author: "bot", AIConfidence: core.SetTo(0.25)})
 		clock.advance(time.Minute)
 		say(t, s, f, core.FalsePositive)
 		d, p = storetest.PushOf(2)
@@ -142,10 +142,10 @@ func TestHistoryTellsWhoSaidWhat(t *testing.T) {
 		wantHistory(t, s, f, want)
 		again := findingsOf(t, s, later)["one"]
 		carried := want[1]
-		carried.Source, carried.CarriedFrom, carried.Changes = core.Carried, &f.ID, `{"triage_decision":"FP"}`
+		carried.Source, carried.PropagatedFrom, carried.Changes = core.Propagated, &f.ID, `{"triage_decision":"FP"}`
 		wantHistory(t, s, again, []core.TriageEvent{carried})
 		say(t, s, again, core.TruePositive)
-		carried.CarriedFrom, carried.Changes, carried.Decision = &again.ID, `{"triage_decision":"TP"}`, &tp
+		carried.PropagatedFrom, carried.Changes, carried.Decision = &again.ID, `{"triage_decision":"TP"}`, &tp
 		wantHistory(t, s, f, append(want, carried))
 		if page, err := s.ListTriage(t.Context(), f.ID, 0, 1); err != nil || len(page) != 1 {
 			t.Errorf("first page: %d events, %v", len(page), err)
@@ -287,7 +287,7 @@ func TestTriageSurvivesTheNextReport(t *testing.T) {
 		before := findingsOf(t, s, scan)
 		say(t, s, before["leak"], core.FalsePositive)
 		say(t, s, before["gone"], core.FalsePositive)
-		patch(t, s, before["leak"], core.Statement{Source: core.ByAI, AIVerdict: core.SetTo("unsure")})
+		patch(t, s, before["leak"], core.TriageUpdate{Source: core.ByAI, AIVerdict: core.SetTo("unsure")})
 		moved := finding("leak", core.Critical)
 		moved.Line = 77
 		report := core.Report{Findings: []core.Finding{moved, finding("plain", core.Low), finding("fresh", core.High)}}
@@ -334,7 +334,7 @@ func TestTriageConcurrently(t *testing.T) {
 		for n := range findings {
 			f := findingsOf(t, s, scans[n%branches])[fmt.Sprint("r", n)]
 			wg.Go(func() { say(t, s, f, core.FalsePositive) })
-			wg.Go(func() { patch(t, s, f, core.Statement{Source: core.ByAI, AIConfidence: core.SetTo(0.5)}) })
+			wg.Go(func() { patch(t, s, f, core.TriageUpdate{Source: core.ByAI, AIConfidence: core.SetTo(0.5)}) })
 		}
 		for n := range branches {
 			wg.Go(func() {
@@ -438,7 +438,7 @@ func undo(t *testing.T, s *store.Store, f core.Finding, by string) store.Triaged
 		t.Fatalf("finding %d has the word %v, %v", f.ID, found.Word, err)
 	}
 	after, err := s.WithdrawFeedback(t.Context(), core.Withdrawal{
-		FindingID: f.ID, WordID: found.Word.ID, Author: by, Comments: "a mistake",
+		FindingID: f.ID, DecisionID: found.Word.ID, Author: by, Comments: "a mistake",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -504,9 +504,9 @@ func TestUndoingWhatSomebodyElseHasChanged(t *testing.T) {
 		if _, err := s.WithdrawFeedback(t.Context(), withdrawn); !errors.Is(err, core.ErrNotFound) {
 			t.Errorf("undoing nothing: %v", err)
 		}
-		withdrawn.WordID = say(t, s, f, core.FalsePositive).Word.ID
-		patch(t, s, f, core.Statement{Source: core.ByAI, TriageDecision: core.SetTo(core.TruePositive)})
-		if got, err := s.GetFinding(t.Context(), f.ID); err != nil || got.Word.ID != withdrawn.WordID {
+		withdrawn.DecisionID = say(t, s, f, core.FalsePositive).Word.ID
+		patch(t, s, f, core.TriageUpdate{Source: core.ByAI, TriageDecision: core.SetTo(core.TruePositive)})
+		if got, err := s.GetFinding(t.Context(), f.ID); err != nil || got.Word.ID != withdrawn.DecisionID {
 			t.Errorf("a machine's word made another word of the person's: %+v, %v", got.Word, err)
 		}
 		say(t, s, f, core.TruePositive)
@@ -533,7 +533,7 @@ func TestUndoingLeavesTheWordsOfMachines(t *testing.T) {
 		one := scanOn(t, s, 1, "one", finding("leak", core.High), finding("worst", core.Critical))
 		two := scanOn(t, s, 2, "two", finding("worst", core.Critical))
 		f := findingsOf(t, s, one)
-		dismiss := core.Statement{Source: core.ByAI, Author: "bot", TriageDecision: core.SetTo(core.FalsePositive)}
+		dismiss := core.TriageUpdate{Source: core.ByAI, Author: "bot", TriageDecision: core.SetTo(core.FalsePositive)}
 		for _, finding := range f {
 			patch(t, s, finding, dismiss)
 		}

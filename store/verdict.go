@@ -202,7 +202,7 @@ func (s *Store) decide(
 	if err != nil {
 		return fmt.Errorf("listing vulnerabilities: %w", err)
 	}
-	scan.Summary = core.Explain(scan.Summary, gate.Why(verdict, vulnerabilities))
+	scan.Summary = core.AppendReason(scan.Summary, gate.Why(verdict, vulnerabilities))
 	return nil
 }
 

@@ -121,7 +121,7 @@ func TestDecidingFindingsAreThoseThatFailTheGate(t *testing.T) {
 	})
 }
 
-var dismissal = core.Statement{Source: core.ByAI, Author: "model", TriageDecision: core.SetTo(core.FalsePositive)}
+var dismissal = core.TriageUpdate{Source: core.ByAI, Author: "model", TriageDecision: core.SetTo(core.FalsePositive)}
 
 // Whatever an AI says, by whichever door, what only people may dismiss keeps failing the gate; and core's rule and the
 // one in SQL are the same.
@@ -148,7 +148,7 @@ func TestAIDismisses(t *testing.T) {
 				scan := accept(t, s, d, p)
 				run(t, s, vulnerable(0, c.severity))
 				f := findingsOf(t, s, scan)["dependency-0"]
-				patch(t, s, f, core.Statement{RedTeamSuccess: c.proof})
+				patch(t, s, f, core.TriageUpdate{RedTeamSuccess: c.proof})
 				patch(t, s, f, dismissal)
 				if c.exploited { // only later, so that it was dismissed before
 					wantStatus(t, s, scan, "before", core.StatusSuccess, "0 new, 1 dismissed")
@@ -157,7 +157,7 @@ func TestAIDismisses(t *testing.T) {
 				}
 				f = findingsOf(t, s, scan)["dependency-0"]
 				got := statusOf(t, s, scan).State == core.StatusSuccess
-				if want := core.MayAIDismiss(f); got != want || want != (name == "a high one" || name == "one not proven") {
+				if want := f.AIMayDismiss(); got != want || want != (name == "a high one" || name == "one not proven") {
 					t.Errorf("dismissed %t, core says %t", got, want)
 				}
 				if !got && len(get(t, s, scan.ReferenceID).DecidingIDs()) != 1 {

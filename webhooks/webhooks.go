@@ -133,7 +133,7 @@ func (r *Receiver) accept(c *gin.Context, delivery core.Delivery) (core.Receipt,
 		return r.Store.AcceptPush(ctx, delivery, event)
 	case core.Pipeline:
 		return r.Store.RecordPipeline(ctx, delivery, event)
-	case core.StatusSeen:
+	case core.ObservedStatus:
 		return r.Store.AcceptStatus(ctx, delivery, event)
 	case core.Ignored:
 		return r.Store.AcceptIgnored(ctx, delivery, event.Reason)

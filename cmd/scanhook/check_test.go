@@ -349,7 +349,7 @@ func TestCheckTellsOfRefusedCallsWhileCallsCanBeSigned(t *testing.T) {
 	}
 	for _, signed := range []bool{true, false} {
 		d := core.Delivery{Platform: "gitlab", Key: "k", Name: "Push Hook", Project: "acme/shop"}
-		d.Proof = core.Proof{SecretID: "0a", Place: "x", Signed: signed, MaySign: true}
+		d.Verification = core.Verification{SecretID: "0a", Place: "x", Signed: signed, MaySign: true}
 		if _, err := s.AcceptIgnored(t.Context(), d, "x"); signed != (err == nil) {
 			t.Fatal(err)
 		}

@@ -53,9 +53,9 @@ func TestTokenIsBrokenAndMended(t *testing.T) {
 				startSandbox(t, w)
 				db := w.look(t)
 				pushTo(t, w, "main", "", sample.Before)
-				trouble := eventually(t, "the project to be flagged", func() (core.Trouble, bool) {
+				trouble := eventually(t, "the project to be flagged", func() (core.Hold, bool) {
 					list, err := db.ListTroubles(t.Context(), kind, "acme/shop")
-					return append(list, core.Trouble{})[0], err == nil && len(list) == 1
+					return append(list, core.Hold{})[0], err == nil && len(list) == 1
 				})
 				if trouble.Code != code || !strings.Contains(trouble.Reason, "token") {
 					t.Errorf("trouble = %+v", trouble)
@@ -93,7 +93,7 @@ repositories: [{match: "**", scanners: [lint], context: "scan \U0001F512"}]`})
 			pushTo(t, w, "main", "", sample.Head)
 			status := finalOf(t, w, sample.Head)
 			if status.Context != "scan ?" || !strings.HasPrefix(status.Description, "Scan failed: lint: ") || status.TargetURL != "" ||
-				core.Narrow(status.Description) != status.Description {
+				core.OnlyBMP(status.Description) != status.Description {
 				t.Errorf("status = %+v, want an error without a link and without wide characters", status)
 			}
 			kept := atRest(t, w.look(t), sample.Head)
@@ -137,9 +137,9 @@ func TestPlatformsReasonIsTold(t *testing.T) {
 			startSandbox(t, w)
 			db := w.look(t)
 			pushTo(t, w, "main", "", sample.Head)
-			trouble := eventually(t, "the project to be flagged", func() (core.Trouble, bool) {
+			trouble := eventually(t, "the project to be flagged", func() (core.Hold, bool) {
 				list, err := db.ListTroubles(t.Context(), "github", "acme/shop")
-				return append(list, core.Trouble{})[0], err == nil && len(list) == 1
+				return append(list, core.Hold{})[0], err == nil && len(list) == 1
 			})
 			if !strings.Contains(trouble.Reason, test.reason) || strings.Contains(trouble.Reason, "authorization_request") ||
 				strings.Contains(trouble.Reason, "permission \"Commit statuses") {

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/scanhook/scanhook/cmd/scanhook/cli"
-	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/timeline"
 	"github.com/scanhook/scanhook/store"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
@@ -44,15 +44,15 @@ func newExplain(opts *options) *cobra.Command {
 }
 
 // explain prints the story of one scan; trouble is marked.
-func explain(out io.Writer, facts core.Facts, publicURL string) {
+func explain(out io.Writer, facts timeline.Record, publicURL string) {
 	scan := facts.Scan
 	fmt.Fprintf(out, "%s %s, commit %s on %s\n", scan.SourcePlatform, scan.ProjectName, scan.CommitSHA, cli.OneLine(scan.Branch))
-	for _, step := range facts.Story() {
+	for _, step := range facts.Events() {
 		mark := " "
-		if step.Trouble {
+		if step.Problem {
 			mark = "!"
 		}
-		fmt.Fprintf(out, "%s %s  %-8s  %s\n", mark, step.At.UTC().Format(time.DateTime), step.Hop, cli.OneLine(step.Text))
+		fmt.Fprintf(out, "%s %s  %-8s  %s\n", mark, step.At.UTC().Format(time.DateTime), step.Stage, cli.OneLine(step.Text))
 		if step.Detail != "" {
 			fmt.Fprintf(out, "%33s%s\n", "", cli.OneLine(step.Detail))
 		}

@@ -148,7 +148,7 @@ func policiesOf(cfg *config.Config) (core.Policies, error) {
 			return nil, fmt.Errorf("reading repositories %s: %w", repository.Match, err)
 		}
 		policies = append(policies, core.Rule{Match: repository.Match, Policy: core.Policy{
-			Context: core.Narrow(repository.Context), Branches: repository.Branches, Tags: repository.Tags,
+			Context: core.OnlyBMP(repository.Context), Branches: repository.Branches, Tags: repository.Tags,
 			Scanners: repository.Scanners, Gate: gateOf(failOn, repository.Gate),
 			Supersede: repository.Supersede, ScanTimeout: repository.ScanTimeout,
 			Anomalies: core.AnomalyMode(repository.Anomalies),

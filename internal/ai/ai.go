@@ -53,17 +53,17 @@ func refuseRedirect(*http.Request, []*http.Request) error { return http.ErrUseLa
 // Review asks about one finding. The opinion is unsure where its quotes are not in the file. Errors wrap core.ErrInvalid
 // where the answer has another form or the model refuses, core.ErrUnavailable where there is no answer. They repeat nothing
 // of what was sent or answered.
-func (c *Client) Review(ctx context.Context, about ReviewRequest) (core.Opinion, error) {
+func (c *Client) Review(ctx context.Context, about ReviewRequest) (Opinion, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	about.Source, about.Shown = oneLineEnding(about.Source), oneLineEnding(about.Shown)
 	content, err := c.complete(ctx, about.prompt())
 	if err != nil {
-		return core.Opinion{}, err
+		return Opinion{}, err
 	}
 	opinion, err := parse(content)
 	if err != nil {
-		return core.Opinion{}, err
+		return Opinion{}, err
 	}
 	return about.check(opinion), nil
 }

@@ -20,28 +20,28 @@ import (
 
 func TestReview(t *testing.T) {
 	t.Parallel()
-	good := core.Opinion{
-		Verdict: core.AITruePositive, Confidence: 0.9, Reasoning: "The name reaches a shell.",
+	good := ai.Opinion{
+		Verdict: ai.TruePositive, Confidence: 0.9, Reasoning: "The name reaches a shell.",
 		Evidence: []string{"os.system('ls ' + name)"},
 	}
-	with := func(change func(*core.Opinion)) core.Opinion {
+	with := func(change func(*ai.Opinion)) ai.Opinion {
 		o := good
 		change(&o)
 		return o
 	}
 	tests := map[string]struct {
 		answer string
-		want   core.Opinion
+		want   ai.Opinion
 	}{
 		"good":             {as("patch", nil), good},
 		"without a patch":  {without("patch"), good},
-		"with a patch":     {as("patch", mend), with(func(o *core.Opinion) { o.Patch = mend })},
+		"with a patch":     {as("patch", mend), with(func(o *ai.Opinion) { o.Patch = mend })},
 		"fenced":           {"```json\n" + as("patch", nil) + "\n```\n", good},
 		"fenced, no name":  {"```\n" + as("patch", nil) + "```", good},
-		"false positive":   {as("verdict", "false_positive"), with(func(o *core.Opinion) { o.Verdict = core.AIFalsePositive })},
-		"quite sure":       {as("confidence", 1), with(func(o *core.Opinion) { o.Confidence = 1 })},
-		"strange letters":  {as("reasoning", "a\x00b\u202ec"), with(func(o *core.Opinion) { o.Reasoning = "a\uFFFDb\uFFFDc" })},
-		"unsure, no quote": {`{"verdict":"unsure","confidence":0,"reasoning":"?","evidence":[]}`, core.Opinion{Verdict: core.AIUnsure, Reasoning: "?"}},
+		"false positive":   {as("verdict", "false_positive"), with(func(o *ai.Opinion) { o.Verdict = ai.FalsePositive })},
+		"quite sure":       {as("confidence", 1), with(func(o *ai.Opinion) { o.Confidence = 1 })},
+		"strange letters":  {as("reasoning", "a\x00b\u202ec"), with(func(o *ai.Opinion) { o.Reasoning = "a\uFFFDb\uFFFDc" })},
+		"unsure, no quote": {`{"verdict":"unsure","confidence":0,"reasoning":"?","evidence":[]}`, ai.Opinion{Verdict: ai.Unsure, Reasoning: "?"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

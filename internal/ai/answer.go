@@ -5,11 +5,10 @@ import (
 	"errors"
 	"io"
 	"regexp"
-	"slices"
 	"strings"
 	"unicode"
 
-	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/patch"
 )
 
 const (
@@ -19,7 +18,7 @@ const (
 
 // answer is the one form that an answer may have. Pointers distinguish null and absent from empty.
 type answer struct {
-	verdict    *core.AIVerdict
+	verdict    *Verdict
 	confidence *float64
 	reasoning  *string
 	evidence   []*string
@@ -27,13 +26,13 @@ type answer struct {
 }
 
 // parse reads an answer. Its errors repeat nothing of it.
-func parse(content string) (core.Opinion, error) {
+func parse(content string) (Opinion, error) {
 	if len(content) > maxAnswer {
-		return core.Opinion{}, invalid("the answer is longer than %d bytes", maxAnswer)
+		return Opinion{}, invalid("the answer is longer than %d bytes", maxAnswer)
 	}
 	var a answer
 	if err := a.read(unfenced(content)); err != nil {
-		return core.Opinion{}, err
+		return Opinion{}, err
 	}
 	return a.opinion()
 }
@@ -82,14 +81,14 @@ func (a *answer) read(text string) error {
 }
 
 // opinion checks that the answer has all fields, and their values.
-func (a *answer) opinion() (core.Opinion, error) {
+func (a *answer) opinion() (Opinion, error) {
 	if a.verdict == nil || a.confidence == nil || a.reasoning == nil || a.evidence == nil {
-		return core.Opinion{}, invalid("the answer lacks a field")
+		return Opinion{}, invalid("the answer lacks a field")
 	}
-	o := core.Opinion{Verdict: *a.verdict, Confidence: *a.confidence, Reasoning: visible(strings.TrimSpace(*a.reasoning))}
+	o := Opinion{Verdict: *a.verdict, Confidence: *a.confidence, Reasoning: visible(strings.TrimSpace(*a.reasoning))}
 	for _, quote := range a.evidence {
 		if quote == nil {
-			return core.Opinion{}, invalid("the answer's evidence holds something else than text")
+			return Opinion{}, invalid("the answer's evidence holds something else than text")
 		}
 		o.Evidence = append(o.Evidence, *quote)
 	}
@@ -97,14 +96,14 @@ func (a *answer) opinion() (core.Opinion, error) {
 		o.Patch = strings.ReplaceAll(*a.patch, "\x00", "\uFFFD") // which no database stores
 	}
 	switch {
-	case o.Verdict != core.AITruePositive && o.Verdict != core.AIFalsePositive && o.Verdict != core.AIUnsure:
-		return core.Opinion{}, invalid("the answer's verdict is none that was asked for")
+	case o.Verdict != TruePositive && o.Verdict != FalsePositive && o.Verdict != Unsure:
+		return Opinion{}, invalid("the answer's verdict is none that was asked for")
 	case o.Confidence < 0 || o.Confidence > 1:
-		return core.Opinion{}, invalid("the answer's confidence is not between 0 and 1")
+		return Opinion{}, invalid("the answer's confidence is not between 0 and 1")
 	case o.Reasoning == "":
-		return core.Opinion{}, invalid("the answer gives no reason")
-	case len(o.Evidence) == 0 && o.Verdict != core.AIUnsure:
-		return core.Opinion{}, invalid("the answer gives a verdict without evidence")
+		return Opinion{}, invalid("the answer gives no reason")
+	case len(o.Evidence) == 0 && o.Verdict != Unsure:
+		return Opinion{}, invalid("the answer gives a verdict without evidence")
 	}
 	return o, nil
 }
@@ -120,17 +119,17 @@ var toReviewers = regexp.MustCompile(`(?i)false[ _-]?positive|true[ _-]?positive
 
 // check compares an opinion with the file. It becomes unsure by a quote that is not in the file, and by a false positive
 // that the code may have asked for. A patch that does not fit is dropped.
-func (r ReviewRequest) check(o core.Opinion) core.Opinion {
+func (r ReviewRequest) check(o Opinion) Opinion {
 	if why := r.objection(o); why != "" {
 		return makeVisible(o.Doubt("The AI's verdict does not count: " + why + "."))
 	}
-	if o.Patch != "" && !fits(o.Patch, r.Finding.File, r.Source) {
+	if o.Patch != "" && !patch.Fits(o.Patch, r.Finding.File, r.Source) {
 		o.Patch = ""
 	}
 	return makeVisible(o)
 }
 
-func (r ReviewRequest) objection(o core.Opinion) string {
+func (r ReviewRequest) objection(o Opinion) string {
 	for _, quote := range o.Evidence {
 		quote = oneLineEnding(quote)
 		switch {
@@ -140,14 +139,14 @@ func (r ReviewRequest) objection(o core.Opinion) string {
 			return "one of its quotes is not in the file"
 		}
 	}
-	if o.Verdict == core.AIFalsePositive && toReviewers.MatchString(r.Finding.File+"\n"+r.excerpt()) {
+	if o.Verdict == FalsePositive && toReviewers.MatchString(r.Finding.File+"\n"+r.excerpt()) {
 		return "the code seems to address its reviewer, so a person should look"
 	}
 	return ""
 }
 
 // makeVisible leaves only what can be shown to people.
-func makeVisible(o core.Opinion) core.Opinion {
+func makeVisible(o Opinion) Opinion {
 	o.Reasoning = visible(o.Reasoning)
 	for i, quote := range o.Evidence {
 		o.Evidence[i] = visible(quote)
@@ -162,68 +161,4 @@ func letters(text string) (n int) {
 		}
 	}
 	return n
-}
-
-// fits tells whether a unified diff changes this file and nothing else: the old lines of its hunks are in the file, in this
-// order. The line numbers may be wrong, because models count badly; git and patch search too.
-func fits(patch, file, source string) bool {
-	if core.CheckPatch(patch) != nil {
-		return false
-	}
-	lines := strings.Split(strings.TrimSuffix(oneLineEnding(patch), "\n"), "\n")
-	for len(lines) > 0 && (strings.HasPrefix(lines[0], "diff --git ") || strings.HasPrefix(lines[0], "index ")) {
-		lines = lines[1:]
-	}
-	if len(lines) < 3 || !names(lines[0], "--- ", "a/", file) || !names(lines[1], "+++ ", "b/", file) {
-		return false
-	}
-	return hunksFit(lines[2:], strings.Split(source, "\n"))
-}
-
-func names(header, kind, side, file string) bool {
-	name, ok := strings.CutPrefix(header, kind)
-	name, _, _ = strings.Cut(name, "\t")
-	return ok && (name == file || name == side+file)
-}
-
-func hunksFit(lines, source []string) bool {
-	for len(lines) > 0 {
-		before, after, ok := core.HunkLines(lines[0])
-		if !ok {
-			return false
-		}
-		old, rest := takeHunk(lines[1:], before, after)
-		at := indexOf(source, old)
-		if at < 0 {
-			return false
-		}
-		lines, source = rest, source[at+len(old):]
-	}
-	return true
-}
-
-// takeHunk returns the old lines of a hunk, of which core.CheckPatch has seen that they are all there.
-func takeHunk(lines []string, before, after int) (old, rest []string) {
-	for len(lines) > 0 && (before > 0 || after > 0 || strings.HasPrefix(lines[0], `\`)) {
-		line := lines[0]
-		lines = lines[1:]
-		switch {
-		case strings.HasPrefix(line, "+"):
-			after--
-		case strings.HasPrefix(line, "-"):
-			old, before = append(old, line[1:]), before-1
-		case !strings.HasPrefix(line, `\`):
-			old, before, after = append(old, strings.TrimPrefix(line, " ")), before-1, after-1
-		}
-	}
-	return old, lines
-}
-
-func indexOf(source, part []string) int {
-	for at := 0; at+len(part) <= len(source); at++ {
-		if slices.Equal(source[at:at+len(part)], part) {
-			return at
-		}
-	}
-	return -1
 }

@@ -14,7 +14,7 @@ func FuzzParse(f *testing.F) {
 	f.Add("```json\n" + `{"verdict":"unsure","confidence":0.5,"reasoning":"r","evidence":[]}` + "\n```")
 	f.Add(`{"verdict":"true_positive","confidence":1,"reasoning":"r","evidence":["import os"],` +
 		`"patch":"--- a/f\n+++ b/f\n@@ -1 +1 @@\n-import os\n+import sys\n"}`)
-	verdicts := []core.AIVerdict{core.AITruePositive, core.AIFalsePositive, core.AIUnsure}
+	verdicts := []Verdict{TruePositive, FalsePositive, Unsure}
 	about := ReviewRequest{Finding: core.Finding{File: "f"}, Source: "import os\n", Shown: "import os\n"}
 	f.Fuzz(func(t *testing.T, content string) {
 		o, err := parse(content)
@@ -25,13 +25,8 @@ func FuzzParse(f *testing.F) {
 		if !slices.Contains(verdicts, o.Verdict) || o.Confidence < 0 || o.Confidence > 1 || strings.ContainsRune(o.Reasoning, 0) {
 			t.Errorf("%q became %+v", content, o)
 		}
-		if err := o.Statement(about.Finding, "model", true).Check(); err != nil {
+		if err := o.Update(about.Finding, "model", true).Check(); err != nil {
 			t.Errorf("%q cannot be stored: %v", content, err)
 		}
 	})
-}
-
-func FuzzFits(f *testing.F) {
-	f.Add("--- a/f\n+++ b/f\n@@ -1 +1 @@\n-import os\n+import sys\n\\ No newline at end of file\n", "import os\n")
-	f.Fuzz(func(_ *testing.T, patch, source string) { fits(patch, "f", source) })
 }

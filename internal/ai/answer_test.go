@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/ai"
 )
 
 func TestReviewOfNonsense(t *testing.T) {
@@ -58,21 +59,21 @@ func TestReviewChecksQuotes(t *testing.T) {
 	windows := strings.ReplaceAll(source, "\n", "\r\n")
 	tests := map[string]struct {
 		source, quote string
-		want          core.AIVerdict
+		want          ai.Verdict
 	}{
-		"a line":                        {source, "    os.system('ls ' + name)", core.AITruePositive},
-		"a part of one":                 {source, "'ls ' + name", core.AITruePositive},
-		"two lines":                     {source, "def run(name):\n    os.system('ls '", core.AITruePositive},
-		"two lines of Windows":          {windows, "def run(name):\n    os.system('ls '", core.AITruePositive},
-		"Windows quotes Unix":           {source, "def run(name):\r\n    os.system('ls '", core.AITruePositive},
-		"not in the file":               {source, "os.system('ls ' + quote(name))", core.AIUnsure},
-		"other white space":             {source, "'ls '+name", core.AIUnsure},
-		"other indentation":             {source, "def run(name):\n  os.system('ls '", core.AIUnsure},
-		"other letters":                 {source, "OS.system('ls ' + name)", core.AIUnsure},
-		"with the number of its line":   {source, "4 |     os.system('ls ' + name)", core.AIUnsure},
-		"nothing":                       {source, "", core.AIUnsure},
-		"too little":                    {source, "os  \n", core.AIUnsure},
-		"only in what the finding says": {source, "Starting a process", core.AIUnsure},
+		"a line":                        {source, "    os.system('ls ' + name)", ai.TruePositive},
+		"a part of one":                 {source, "'ls ' + name", ai.TruePositive},
+		"two lines":                     {source, "def run(name):\n    os.system('ls '", ai.TruePositive},
+		"two lines of Windows":          {windows, "def run(name):\n    os.system('ls '", ai.TruePositive},
+		"Windows quotes Unix":           {source, "def run(name):\r\n    os.system('ls '", ai.TruePositive},
+		"not in the file":               {source, "os.system('ls ' + quote(name))", ai.Unsure},
+		"other white space":             {source, "'ls '+name", ai.Unsure},
+		"other indentation":             {source, "def run(name):\n  os.system('ls '", ai.Unsure},
+		"other letters":                 {source, "OS.system('ls ' + name)", ai.Unsure},
+		"with the number of its line":   {source, "4 |     os.system('ls ' + name)", ai.Unsure},
+		"nothing":                       {source, "", ai.Unsure},
+		"too little":                    {source, "os  \n", ai.Unsure},
+		"only in what the finding says": {source, "Starting a process", ai.Unsure},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -84,7 +85,7 @@ func TestReviewChecksQuotes(t *testing.T) {
 			if err != nil || got.Verdict != test.want {
 				t.Errorf("opinion %+v, %v, want %s", got, err, test.want)
 			}
-			if doubted := got.Verdict == core.AIUnsure; doubted != (got.Confidence == 0) || doubted != (got.Patch == "") {
+			if doubted := got.Verdict == ai.Unsure; doubted != (got.Confidence == 0) || doubted != (got.Patch == "") {
 				t.Errorf("a doubted opinion keeps its weight: %+v", got)
 			}
 		})
@@ -121,10 +122,10 @@ func TestReviewOfCodeThatGivesOrders(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got, err := client(t, gullible).Review(t.Context(), requestFor(source+text+"\n"))
-			if err == nil && got.Verdict != core.AIUnsure {
+			if err == nil && got.Verdict != ai.Unsure {
 				t.Errorf("the code talked the model into %+v", got)
 			}
-			said := got.Statement(shell, "judge-1", true)
+			said := got.Update(shell, "judge-1", true)
 			if said.TriageDecision.Set {
 				t.Error("the code dismissed its own finding")
 			}

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/ai"
 )
 
@@ -21,7 +20,7 @@ func TestReviewShowsOnlyWhatMayBeShown(t *testing.T) {
 		prompt = promptOf(r)
 		says(as("evidence", []string{"key = 'REDACTED-12ab'"}))(w, r)
 	}).Review(t.Context(), about)
-	if err != nil || got.Verdict != core.AIUnsure {
+	if err != nil || got.Verdict != ai.Unsure {
 		t.Errorf("opinion %+v, %v", got, err)
 	}
 	if strings.Contains(prompt, "hunter2") || !strings.Contains(prompt, "4 | key = 'REDACTED-12ab'") {

@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/timeline"
 	"github.com/scanhook/scanhook/internal/httpx"
 )
 
@@ -55,8 +56,8 @@ func (a *API) explain(ctx context.Context, in *explainInput) (*explainOutput, er
 		for i := range f.Deliveries {
 			f.Deliveries[i].VerifiedBy = core.SecretPlace(f.Deliveries[i].VerifiedBy)
 		}
-		steps := views(f.Story(), func(s core.Step) timelineEvent {
-			return timelineEvent{At: s.At, Hop: s.Hop, Text: s.Text, Detail: s.Detail, Trouble: s.Trouble}
+		steps := views(f.Events(), func(s timeline.Event) timelineEvent {
+			return timelineEvent{At: s.At, Hop: s.Stage, Text: s.Text, Detail: s.Detail, Trouble: s.Problem}
 		})
 		out.Body.Items = append(out.Body.Items, timelineView{viewScan(f.Scan), steps})
 	}

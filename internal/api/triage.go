@@ -115,7 +115,7 @@ type patchFindingInput struct {
 
 // patchFinding attributes an update to an AI if it has fields that only an AI sets.
 func (a *API) patchFinding(ctx context.Context, in *patchFindingInput) (*findingOutput, error) {
-	update := core.Statement{
+	update := core.TriageUpdate{
 		Source: core.ByScanner, Author: author(ctx),
 		TriageDecision: in.Body.TriageDecision.Change, AIVerdict: in.Body.AIVerdict.Change,
 		AIConfidence: in.Body.AIConfidence.Change, AIReasoning: in.Body.AIReasoning.Change,
@@ -151,7 +151,7 @@ type withdrawInput struct {
 
 func (a *API) withdrawFeedback(ctx context.Context, in *withdrawInput) (*findingOutput, error) {
 	found, err := a.Store.WithdrawFeedback(ctx, core.Withdrawal{
-		FindingID: in.ID, WordID: in.Word, Author: author(ctx), Comments: in.Comments,
+		FindingID: in.ID, DecisionID: in.Word, Author: author(ctx), Comments: in.Comments,
 	})
 	return a.finding(ctx, found, err)
 }
@@ -171,7 +171,7 @@ type eventView struct {
 
 func viewEvent(e core.TriageEvent) eventView {
 	return eventView{
-		ID: e.ID, Source: string(e.Source), Origin: string(e.Origin), CarriedFrom: e.CarriedFrom, Author: e.Author,
+		ID: e.ID, Source: string(e.Source), Origin: string(e.Origin), CarriedFrom: e.PropagatedFrom, Author: e.Author,
 		Changes: json.RawMessage(e.Changes), Decision: text(e.Decision), Comment: e.Comment, Timestamp: e.Timestamp,
 	}
 }

@@ -51,7 +51,7 @@ func TestTokenThatMayNotPostIsReported(t *testing.T) {
 		if err != nil || len(claimed) != 1 {
 			t.Fatalf("claimed %+v, %v", claimed, err)
 		}
-		denied := store.Settlement{Error: "denied", RetryAfter: time.Minute, Trouble: &core.Trouble{Probes: 1}}
+		denied := store.Settlement{Error: "denied", RetryAfter: time.Minute, Trouble: &core.Hold{Probes: 1}}
 		if err := w.store.SettleStatus(t.Context(), claimed[0], denied); err != nil {
 			t.Fatal(err)
 		}

@@ -73,8 +73,8 @@ func (p *Projects) sync(ctx context.Context, t store.Watched, all bool) (SyncRes
 
 func (p *Projects) accept(ctx context.Context, result SyncResult, push core.Push) (core.Receipt, error) {
 	return p.Store.AcceptPush(ctx, core.Delivery{
-		Platform: result.Platform, Project: result.Project, Name: core.Recovered,
-		Key:        platforms.DeliveryKey(core.Recovered, result.Project, push.Ref+"@"+push.After, push.Before),
+		Platform: result.Platform, Project: result.Project, Name: core.OriginReconcile,
+		Key:        platforms.DeliveryKey(core.OriginReconcile, result.Project, push.Ref+"@"+push.After, push.Before),
 		ReceivedAt: p.Now().UTC(), Event: push,
 	}, push)
 }

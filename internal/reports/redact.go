@@ -15,6 +15,7 @@ import (
 	"github.com/zricethezav/gitleaks/v8/report"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/secrets"
 )
 
 const (
@@ -44,18 +45,18 @@ var (
 var credentials atomic.Pointer[strings.Replacer]
 
 // HideCredentials names the credentials of this process. They are redacted in every text from outside.
-func HideCredentials(secrets ...string) { credentials.Store(replacerOf(secrets)) }
+func HideCredentials(texts ...string) { credentials.Store(replacerOf(texts)) }
 
-func replacerOf(secrets []string) *strings.Replacer {
+func replacerOf(texts []string) *strings.Replacer {
 	masks := map[string]string{}
-	for _, secret := range secrets {
+	for _, secret := range texts {
 		for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret)} {
 			if len(secret) >= minCredential {
 				masks[form] = credentialMask
 			}
 		}
 	}
-	return core.LongestFirst(masks)
+	return secrets.Replacer(masks)
 }
 
 // Redact removes all secrets from a report, whatever its format. Whether a finding is about a secret is decided by
@@ -90,12 +91,12 @@ func (r reportRedactor) redact(f *core.Finding) (changed bool) {
 	key := ruleKey{f.Tool, f.RuleID, f.Title, f.CWE}
 	secret, known := r.secret[key]
 	if !known {
-		secret = f.HoldsSecret()
+		secret = secrets.In(f)
 		r.secret[key] = secret
 	}
 	before := *f
 	if secret {
-		f.HideSecret()
+		secrets.MaskFinding(f)
 	}
 	for _, text := range []*string{&f.Title, &f.Message, &f.Snippet, f.Suppressed} {
 		if text != nil && maySecret(*text) {
@@ -117,7 +118,7 @@ func (r reportRedactor) mask(text string) string {
 		masked = maskSecrets(text)
 		r.masked[text] = masked
 	default:
-		masked = core.MaskGroups(addressed.ReplaceAllString(text, "$1"+credentialMask+"@"), tokenLike)
+		masked = secrets.MaskGroups(addressed.ReplaceAllString(text, "$1"+credentialMask+"@"), tokenLike)
 	}
 	return masked
 }
@@ -152,7 +153,7 @@ func maySecret(text string) bool {
 // secrets, and without the credentials that are given, those of the task at hand.
 func RedactText(text string, known ...string) string {
 	text = core.Printable(core.WithoutEscapes(text))
-	text = core.LongestFirst(masksOf(known)).Replace(text)
+	text = secrets.Replacer(masksOf(known)).Replace(text)
 	return strings.Join(strings.Fields(maskSecrets(text)), " ")
 }
 
@@ -215,17 +216,17 @@ func NewRedactor(leaks []report.Finding) Redactor {
 	for _, leak := range leaks {
 		for piece := range strings.Lines(leak.Secret) {
 			if piece = strings.TrimSpace(piece); len(piece) >= minPiece {
-				masks[piece] = core.Mask(leak.Secret)
+				masks[piece] = secrets.Mask(leak.Secret)
 			}
 		}
 		if leak.Secret != "" {
-			masks[leak.Secret] = core.Mask(leak.Secret)
+			masks[leak.Secret] = secrets.Mask(leak.Secret)
 		}
 		for line := leak.StartLine; !strings.Contains(leak.Line, leak.Match) && line <= leak.EndLine; line++ {
 			encoded[line] = true
 		}
 	}
-	return Redactor{masks: core.LongestFirst(masks), encoded: encoded}
+	return Redactor{masks: secrets.Replacer(masks), encoded: encoded}
 }
 
 // Encoded tells whether a line has a secret in encoded form, which cannot be masked.
@@ -249,4 +250,4 @@ func (r Redactor) Text(text string, secret map[int]bool) string {
 	return strings.Join(lines, "\n")
 }
 
-var remainder = regexp.MustCompile(`[A-Za-z0-9+_-]*(` + core.MaskPrefix + `[0-9a-f]{4})[A-Za-z0-9+_-]*`)
+var remainder = regexp.MustCompile(`[A-Za-z0-9+_-]*(` + secrets.Prefix + `[0-9a-f]{4})[A-Za-z0-9+_-]*`)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/secrets"
 	"github.com/scanhook/scanhook/internal/reports"
 )
 
@@ -80,7 +81,7 @@ func TestParseMasksWhatTheRulesKnow(t *testing.T) {
 		if strings.Contains(all, token[:12]) || strings.ContainsAny(all, "\x1b\u202e") {
 			t.Errorf("%s: %s, %+v", how, report.Failure, f)
 		}
-		if want := "q(\"" + core.Mask(token) + "\")\uFFFD"; f.Snippet != want {
+		if want := "q(\"" + secrets.Mask(token) + "\")\uFFFD"; f.Snippet != want {
 			t.Errorf("%s: want %q, got %q", how, want, f.Snippet)
 		}
 	}
@@ -91,7 +92,7 @@ func TestRedactText(t *testing.T) {
 	for text, want := range map[string]string{
 		"it broke\n\tat line 3 ":                                     "it broke at line 3",
 		"\x1b[31mfatal:\x1b[0m\r\nno\x00 \u202ewhat\x1b]0;t\x07":     "fatal: no\uFFFD \uFFFDwhat",
-		"token " + token + " is bad":                                 "token " + core.Mask(token) + " is bad",
+		"token " + token + " is bad":                                 "token " + secrets.Mask(token) + " is bad",
 		"clone https://ada:" + planted + "@git.example.com/a.git":    "clone https://[credential]@git.example.com/a.git",
 		"clone https://" + planted + "@git.example.com/a.git":        "clone https://[credential]@git.example.com/a.git",
 		"GET /api?a=1&private_token=" + planted + "&b=2":             "GET /api?a=1&private_token=[credential]&b=2",

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/secrets"
 	"github.com/scanhook/scanhook/internal/lease"
 	"github.com/scanhook/scanhook/internal/runner/git/gittest"
 )
@@ -220,7 +221,7 @@ func TestCodeIsKeptOfNewFindings(t *testing.T) {
 	reference := b.accept(t, "acme/shop", first)
 	b.mustWork(t, true)
 	_, _, known := b.get(t, reference)
-	shown := "package a\nfunc A() {}\nvar t = \"" + core.Mask(githubToken) + "\""
+	shown := "package a\nfunc A() {}\nvar t = \"" + secrets.Mask(githubToken) + "\""
 	if len(known) != 1 || known[0].CodeLine != 1 || known[0].Code != shown {
 		t.Errorf("the first scan: %+v", known)
 	}

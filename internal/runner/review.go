@@ -161,16 +161,16 @@ func (r *Runner) review(ctx context.Context, task reviewTask) {
 }
 
 // ask puts one question and keeps the answer with the finding.
-func (r *Runner) ask(ctx context.Context, c candidate) (core.Statement, error) {
+func (r *Runner) ask(ctx context.Context, c candidate) (core.TriageUpdate, error) {
 	question, err := c.request(ctx)
 	if err != nil {
-		return core.Statement{}, err
+		return core.TriageUpdate{}, err
 	}
 	opinion, err := r.AI.Client.Review(ctx, question)
 	if err != nil {
-		return core.Statement{}, err
+		return core.TriageUpdate{}, err
 	}
-	said := opinion.Statement(question.Finding, r.AI.Client.Model, r.AI.MayDismiss)
+	said := opinion.Update(question.Finding, r.AI.Client.Model, r.AI.MayDismiss)
 	_, err = r.Jobs.PatchFinding(ctx, question.Finding.ID, said)
 	return said, err
 }
@@ -196,7 +196,7 @@ type reviewResult struct {
 	failure            error // the first one
 }
 
-func (r *reviewResult) add(said core.Statement, err error) {
+func (r *reviewResult) add(said core.TriageUpdate, err error) {
 	switch {
 	case errors.Is(err, core.ErrNotFound): // a newer report has replaced the finding
 		return

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/secrets"
 	"github.com/scanhook/scanhook/internal/runner/git/gittest"
 )
 
@@ -39,7 +40,7 @@ func TestReviewKeepsWhatTheAISays(t *testing.T) {
 		}
 	}
 	prompt := o.prompt.Load().(string)
-	if strings.Contains(prompt, githubToken) || strings.Contains(prompt, apiKey) || !strings.Contains(prompt, core.Mask(githubToken)) {
+	if strings.Contains(prompt, githubToken) || strings.Contains(prompt, apiKey) || !strings.Contains(prompt, secrets.Mask(githubToken)) {
 		t.Errorf("the prompt shows secrets:\n%s", prompt)
 	}
 	if log := b.log.String(); !strings.Contains(log, "AI review done") || !strings.Contains(log, "dismissed=1") {

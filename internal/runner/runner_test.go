@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/secrets"
 	"github.com/scanhook/scanhook/internal/runner/git/gittest"
 	"github.com/scanhook/scanhook/internal/runner/gitleaks"
 	"github.com/scanhook/scanhook/store/storetest"
@@ -28,7 +29,7 @@ func TestOnceScansACommit(t *testing.T) {
 	if scan.Status != core.ScanCompleted || *scan.Verdict != core.Fail || job.State != core.JobCompleted {
 		t.Errorf("want a completed scan that fails, got %+v, %+v", scan, job)
 	}
-	if len(findings) != 1 || findings[0].File != "a/b.py" || findings[0].Snippet != "TOKEN = '"+core.Mask(githubToken)+"'" {
+	if len(findings) != 1 || findings[0].File != "a/b.py" || findings[0].Snippet != "TOKEN = '"+secrets.Mask(githubToken)+"'" {
 		t.Errorf("want the token, masked, got %+v", findings)
 	}
 }

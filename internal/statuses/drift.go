@@ -30,11 +30,11 @@ func (p *Poster) checkAfter(status core.Status) time.Duration {
 
 // driftChecks is the worker that compares final statuses with what the platform shows, while there is nothing to post.
 // A check is claimed once; one that fails is left out, because another one may follow.
-func (s *sender) driftChecks(reader platforms.StatusReader) lease.Worker[core.Status, *core.StatusSeen] {
-	return lease.Worker[core.Status, *core.StatusSeen]{
+func (s *sender) driftChecks(reader platforms.StatusReader) lease.Worker[core.Status, *core.ObservedStatus] {
+	return lease.Worker[core.Status, *core.ObservedStatus]{
 		Name: "drift " + s.platform, Log: s.Log, Every: checkEvery, Paced: true, Lease: leaseTime,
 		Claim: lease.One(s.claimCheck),
-		Work: func(ctx context.Context, status core.Status) (*core.StatusSeen, error) {
+		Work: func(ctx context.Context, status core.Status) (*core.ObservedStatus, error) {
 			return s.observe(ctx, reader, status), nil
 		},
 		Settle: s.settleCheck,
@@ -59,14 +59,14 @@ func (s *sender) claimCheck(ctx context.Context) (core.Status, error) {
 // nextCheck is how long after a check the next one comes. A status that a webhook has confirmed needs no other: a
 // webhook would also announce what overwrites it.
 func nextCheck(status core.Status) time.Duration {
-	if status.SeenID < status.PostedID && status.PostedAt != nil && status.CheckAt.Sub(*status.PostedAt) < secondCheck {
+	if status.ObservedID < status.PostedID && status.PostedAt != nil && status.CheckAt.Sub(*status.PostedAt) < secondCheck {
 		return secondCheck - firstCheck
 	}
 	return 0
 }
 
 // observe asks the platform which status it shows; nil if it does not answer.
-func (s *sender) observe(ctx context.Context, reader platforms.StatusReader, status core.Status) *core.StatusSeen {
+func (s *sender) observe(ctx context.Context, reader platforms.StatusReader, status core.Status) *core.ObservedStatus {
 	asking, cancel := context.WithTimeout(platforms.LowPriority(ctx), postTimeout)
 	defer cancel()
 	observed, err := reader.LatestStatus(asking, status)
@@ -81,7 +81,7 @@ func (s *sender) observe(ctx context.Context, reader platforms.StatusReader, sta
 	return &observed
 }
 
-func (s *sender) settleCheck(ctx context.Context, status core.Status, observed *core.StatusSeen) error {
+func (s *sender) settleCheck(ctx context.Context, status core.Status, observed *core.ObservedStatus) error {
 	if observed == nil {
 		return nil
 	}
@@ -89,9 +89,9 @@ func (s *sender) settleCheck(ctx context.Context, status core.Status, observed *
 	if err != nil {
 		return fmt.Errorf("comparing status: %w", err)
 	}
-	if drift == core.Overwritten {
+	if drift == core.DriftForeign {
 		s.Log.Warn("another program overwrote our status", "platform", s.platform, "project", status.ProjectName,
-			"commit", status.CommitSHA, "context", observed.Context, "by", observed.By(), "state", observed.State)
+			"commit", status.CommitSHA, "context", observed.Context, "by", observed.CreatorName(), "state", observed.State)
 	}
 	return nil
 }

@@ -12,7 +12,7 @@ import (
 func TestOverwrittenStatusIsRestored(t *testing.T) {
 	t.Parallel()
 	b, w, scan, check := final(t)
-	w.shown = core.StatusSeen{ID: 77, State: core.StatusSuccess, Creator: "ci-bot"}
+	w.shown = core.ObservedStatus{ID: 77, State: core.StatusSuccess, Creator: "ci-bot"}
 	if check(59 * time.Second); w.checked != 0 {
 		t.Error("checked too early")
 	}

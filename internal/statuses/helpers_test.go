@@ -93,12 +93,12 @@ func (b *bench) post(t *testing.T, scan core.Scan, after time.Duration) core.Sta
 // statusReader is a fake that can also be asked which status it shows.
 type statusReader struct {
 	*fake
-	shown   core.StatusSeen
+	shown   core.ObservedStatus
 	err     error
 	checked int
 }
 
-func (w *statusReader) LatestStatus(ctx context.Context, status core.Status) (core.StatusSeen, error) {
+func (w *statusReader) LatestStatus(ctx context.Context, status core.Status) (core.ObservedStatus, error) {
 	w.checked++
 	seen := w.shown
 	seen.Project.Name, seen.CommitSHA, seen.Context = status.ProjectName, status.CommitSHA, status.Context

@@ -36,7 +36,7 @@ func (p *Poster) decide(status core.Status, posted platforms.Posted, err error) 
 			CheckAfter: p.checkAfter(status),
 		}
 	}
-	wanted := status.WantedAt
+	wanted := status.DesiredAt
 	if status.DueSince.After(wanted) {
 		wanted = status.DueSince
 	}
@@ -49,7 +49,7 @@ func (p *Poster) decide(status core.Status, posted platforms.Posted, err error) 
 		end.Waiting = true
 		p.pauses.Delay(status.SourcePlatform, p.Now(), limited.After)
 	case errors.Is(err, platforms.ErrNoToken):
-		end.RetryAfter, end.Trouble, end.GivenUp = noTokenPause, &core.Trouble{Probes: 1}, false
+		end.RetryAfter, end.Trouble, end.GivenUp = noTokenPause, &core.Hold{Probes: 1}, false
 	case errors.As(err, &denied) && (!denied.Hidden || age > hiddenGrace):
 		end.RetryAfter, end.Trouble, end.GivenUp = poll.Backoff(firstProbe, status.Probe, longestProbe), holdOf(status, denied), false
 	case errors.Is(err, platforms.ErrTooEarly):
@@ -86,8 +86,8 @@ func reason(err error) string {
 }
 
 // holdOf is the hold that a denied post puts on the project, or on one branch of it.
-func holdOf(status core.Status, denied *platforms.Denied) *core.Trouble {
-	hold := &core.Trouble{Probes: status.Probe + 1}
+func holdOf(status core.Status, denied *platforms.Denied) *core.Hold {
+	hold := &core.Hold{Probes: status.Probe + 1}
 	if denied.Branch {
 		hold.Branch = status.Branch
 	}

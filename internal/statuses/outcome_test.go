@@ -36,7 +36,7 @@ func TestDecide(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
-			status := core.Status{SourcePlatform: "github", WantedAt: b.now.Add(-c.age)}
+			status := core.Status{SourcePlatform: "github", DesiredAt: b.now.Add(-c.age)}
 			got := b.decide(status, platforms.Posted{}, fmt.Errorf("posting: %w", c.err))
 			if got.Posted || got.GivenUp != c.givenUp || got.RetryAfter < c.least || got.RetryAfter > c.most {
 				t.Errorf("settlement = %+v", got)
@@ -54,21 +54,21 @@ func TestDeniedHoldsTheProject(t *testing.T) {
 		err    platforms.Denied
 		age    time.Duration
 		probes int
-		want   *core.Trouble
+		want   *core.Hold
 		pause  time.Duration // 0: not a matter of the token
 	}{
-		"at once":                   {platforms.Denied{}, 0, 0, &core.Trouble{Probes: 1}, 30 * time.Second},
-		"for the third time":        {platforms.Denied{}, time.Hour, 2, &core.Trouble{Probes: 3}, 2 * time.Minute},
-		"for ever":                  {platforms.Denied{}, 72 * time.Hour, 99, &core.Trouble{Probes: 100}, 15 * time.Minute},
-		"one branch":                {platforms.Denied{Branch: true}, 0, 0, &core.Trouble{Branch: "main", Probes: 1}, 30 * time.Second},
+		"at once":                   {platforms.Denied{}, 0, 0, &core.Hold{Probes: 1}, 30 * time.Second},
+		"for the third time":        {platforms.Denied{}, time.Hour, 2, &core.Hold{Probes: 3}, 2 * time.Minute},
+		"for ever":                  {platforms.Denied{}, 72 * time.Hour, 99, &core.Hold{Probes: 100}, 15 * time.Minute},
+		"one branch":                {platforms.Denied{Branch: true}, 0, 0, &core.Hold{Branch: "main", Probes: 1}, 30 * time.Second},
 		"a fresh project is hidden": {platforms.Denied{Hidden: true}, 30 * time.Second, 0, nil, 0},
-		"a project is hidden":       {platforms.Denied{Hidden: true}, 2 * time.Minute, 0, &core.Trouble{Probes: 1}, 30 * time.Second},
+		"a project is hidden":       {platforms.Denied{Hidden: true}, 2 * time.Minute, 0, &core.Hold{Probes: 1}, 30 * time.Second},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c.err.Err = errDenied
-			status := core.Status{SourcePlatform: "github", Branch: "main", WantedAt: b.now.Add(-c.age), Probe: c.probes}
+			status := core.Status{SourcePlatform: "github", Branch: "main", DesiredAt: b.now.Add(-c.age), Probe: c.probes}
 			end := b.decide(status, platforms.Posted{}, &platforms.HTTPError{Code: 403, Err: fmt.Errorf("posting: %w", &c.err)})
 			if end.GivenUp || end.Code != 403 || (end.Trouble == nil) != (c.want == nil) {
 				t.Fatalf("settlement = %+v", end)

@@ -72,7 +72,7 @@ type secretUse struct {
 type secretLine struct {
 	Secret
 	Name string
-	Use  core.SecretUse // zero times: never
+	Use  core.SecretUsage // zero times: never
 }
 
 func (w *Web) secretUse(ctx context.Context) (secretUse, error) {

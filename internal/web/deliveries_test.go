@@ -120,11 +120,11 @@ func TestSecretsAreShownToThoseWhoLoggedIn(t *testing.T) {
 			{Platform: "gitlab", Place: "repositories[2].webhook_secrets[0]", ID: "0b0b0b0b", Match: "gitlab/acme/*"},
 		}
 	})
-	for i, proof := range []core.Proof{
+	for i, proof := range []core.Verification{
 		{SecretID: "0a0a0a0a", Place: "signing_tokens[0]", Signed: true, MaySign: true},
 		{SecretID: "0c0c0c0c", Place: "webhook_secrets[0]", MaySign: true},
 	} {
-		delivery := core.Delivery{Platform: "gitlab", Key: "k", Name: "Push Hook", Project: "acme/<shop>", Proof: proof}
+		delivery := core.Delivery{Platform: "gitlab", Key: "k", Name: "Push Hook", Project: "acme/<shop>", Verification: proof}
 		if _, err := s.store.AcceptIgnored(t.Context(), delivery, "x"); (err != nil) != (i == 1) {
 			t.Fatalf("call %d: %v", i, err)
 		}

@@ -7,19 +7,20 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/timeline"
 )
 
 // explainPage is what happened to a commit, scan by scan.
 type explainPage struct {
 	SHA       string
-	Timelines []timeline
+	Timelines []scanTimeline
 }
 
-// timeline is what happened to one scan of the commit, in order.
-type timeline struct {
+// scanTimeline is what happened to one scan of the commit, in order.
+type scanTimeline struct {
 	Scan   core.Scan
 	Banner banner
-	Events []core.Step
+	Events []timeline.Event
 }
 
 // ShowTimeline shows what happened to a commit, in order.
@@ -31,7 +32,7 @@ func (w *Web) ShowTimeline(c *gin.Context) error {
 	page := explainPage{SHA: facts[0].Scan.CommitSHA}
 	for _, f := range facts {
 		w.hideSecrets(c, f.Deliveries)
-		page.Timelines = append(page.Timelines, timeline{f.Scan, bannerOf(f.Scan), f.Story()})
+		page.Timelines = append(page.Timelines, scanTimeline{f.Scan, bannerOf(f.Scan), f.Events()})
 	}
 	return w.Render(c, http.StatusOK, "explain", "What happened to "+core.ShortSHA(page.SHA), page)
 }

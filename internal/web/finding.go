@@ -29,7 +29,7 @@ type findingView struct {
 	CWELink  string // link, or empty
 	Decides  bool   // it is one of those that failed the gate
 	Triage   core.Triage
-	Undoable *core.Word // a person's decision that holds and can be withdrawn; nil where there is none
+	Undoable *core.TriageDecision // a person's decision that holds and can be withdrawn; nil where there is none
 	Code     []codeLine
 	Patch    []codeLine
 	History  []core.TriageEvent

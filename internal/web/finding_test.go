@@ -55,7 +55,7 @@ func TestPatchIsShownAndHandedOut(t *testing.T) {
 	s := newSite(t)
 	scan := s.scanned(1, finding())
 	patch, verdict, reasoning, proven := "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-<old>\n+new\n", "likely real", "Because.", false
-	_, err := s.store.PatchFinding(t.Context(), 1, core.Statement{
+	_, err := s.store.PatchFinding(t.Context(), 1, core.TriageUpdate{
 		Source: core.ByAI, RemediationPatch: core.SetTo(patch), AIVerdict: core.SetTo(verdict), AIReasoning: core.SetTo(reasoning),
 		AIConfidence: core.SetTo(0.875), RedTeamSuccess: core.SetTo(proven),
 	})

@@ -337,7 +337,7 @@ func hostileScan(t *testing.T, s *site) core.Scan {
 	if err := s.store.PutCode(t.Context(), core.Job{ID: found[0].JobID}, found); err != nil {
 		t.Fatal(err)
 	}
-	_, err = s.store.PatchFinding(t.Context(), found[0].ID, core.Statement{
+	_, err = s.store.PatchFinding(t.Context(), found[0].ID, core.TriageUpdate{
 		Source: core.ByAI, RemediationPatch: core.SetTo("--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+" + evil + "\n"), AIVerdict: core.SetTo("<script>alert(1)</script>\u202e"),
 		AIReasoning: core.SetTo(evil), AIConfidence: core.SetTo(0.5), RedTeamSuccess: core.SetTo(true), Author: evil,
 	})

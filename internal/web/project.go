@@ -32,7 +32,7 @@ type projectPage struct {
 	Branch            string // default branch, or empty
 	Scans             []scanLine
 	Deliveries        []core.KeptDelivery
-	Holds             []core.Trouble    // reasons why statuses are not posted
+	Holds             []core.Hold       // reasons why statuses are not posted
 	Hook              *liveness.Health  // nil where unknown
 	Failing           []store.HookPlace // webhooks of this project that need repair
 	Trend             *chart.Chart
@@ -162,7 +162,7 @@ func (w *Web) hookOf(platform, project string, latest []core.KeptDelivery) *live
 	if !known {
 		return nil
 	}
-	called := slices.IndexFunc(latest, func(d core.KeptDelivery) bool { return d.Event != core.Recovered })
+	called := slices.IndexFunc(latest, func(d core.KeptDelivery) bool { return d.Event != core.OriginReconcile })
 	if called >= 0 && latest[called].ReceivedAt.After(hook.Last) {
 		hook.Last, hook.Silent, hook.Missed = latest[called].ReceivedAt, false, false
 	}

@@ -298,9 +298,9 @@ func (w *Web) statusLines(statuses []core.Status) []statusLine {
 func (w *Web) posting(s core.Status) string {
 	platform, configured := w.Platforms[s.SourcePlatform]
 	switch {
-	case s.PostedRevision == s.Revision && s.SeenID > s.PostedID:
+	case s.PostedRevision == s.Revision && s.ObservedID > s.PostedID:
 		return fmt.Sprintf("On %s, another program has replaced it again: it is left alone.", s.SourcePlatform)
-	case s.PostedRevision == s.Revision && s.MendedRevision == s.Revision:
+	case s.PostedRevision == s.Revision && s.RestoredRevision == s.Revision:
 		return fmt.Sprintf("Shown on %s, after another program had replaced it.", s.SourcePlatform)
 	case s.PostedRevision == s.Revision && s.LeftOut != "":
 		return fmt.Sprintf("Shown on %s, but not in full: %s.", s.SourcePlatform, s.LeftOut)

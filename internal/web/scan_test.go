@@ -117,7 +117,7 @@ func TestStatusOfAnotherProgramIsShown(t *testing.T) {
 	s := newSite(t)
 	scan := s.scanned(1, finding())
 	s.post(store.Settlement{Posted: true, PostedID: 10, Code: 201, Took: 85 * time.Millisecond})
-	seen := core.StatusSeen{
+	seen := core.ObservedStatus{
 		Project: core.Project{Name: "acme/shop"}, CommitSHA: scan.CommitSHA, Context: "scanhook", ID: 11, State: "success",
 		Description: "<b>fine</b>", Creator: "ci-<i>bot",
 	}

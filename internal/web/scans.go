@@ -72,7 +72,7 @@ func filterOf(c *gin.Context) store.ScanFilter {
 // overview is whether calls arrive, scans end and statuses are posted.
 type overview struct {
 	store.Overview
-	Holds   []core.Trouble // projects whose statuses are not posted
+	Holds   []core.Hold // projects whose statuses are not posted
 	Silent  silentHooks
 	Failing []store.HookPlace // webhooks that need repair
 }

@@ -46,7 +46,7 @@ func (w *Web) UndoFeedback(c *gin.Context) error {
 	}
 	return w.judge(c, doneUndo, func(id int64, who string) (store.Triaged, error) {
 		return w.Store.WithdrawFeedback(c.Request.Context(), core.Withdrawal{
-			FindingID: id, WordID: decision, Comments: commentOf(c), Author: who,
+			FindingID: id, DecisionID: decision, Comments: commentOf(c), Author: who,
 		})
 	})
 }

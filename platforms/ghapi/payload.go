@@ -135,7 +135,7 @@ func (s *Server) parseStatus(payload []byte) (core.Event, string, error) {
 	if err != nil {
 		return core.Ignored{Reason: "statuses are results, and this one names no project"}, "", nil
 	}
-	seen := core.StatusSeen{
+	seen := core.ObservedStatus{
 		Project: project, CommitSHA: string(event.SHA), Context: string(event.Context), ID: event.ID.Int(),
 		State: core.StatusState(event.State), Description: string(event.Description), Creator: string(event.Sender.Login),
 	}

@@ -25,7 +25,7 @@ func TestParseStatusEvents(t *testing.T) {
 		"without a commit": {body("7", strings.Repeat("0", 40)), false},
 	} {
 		delivery, err := platform.Parse(headerOf("status"), []byte(test.body))
-		seen, used := delivery.Event.(core.StatusSeen)
+		seen, used := delivery.Event.(core.ObservedStatus)
 		if err != nil || used != test.used || delivery.Project != "acme/widgets" {
 			t.Errorf("%s: %+v, %v", name, delivery, err)
 		}

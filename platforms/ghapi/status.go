@@ -80,15 +80,15 @@ type listedStatus struct {
 }
 
 // LatestStatus searches the commit's statuses, which are listed from the newest on.
-func (s *Server) LatestStatus(ctx context.Context, status core.Status) (core.StatusSeen, error) {
-	var latest core.StatusSeen
+func (s *Server) LatestStatus(ctx context.Context, status core.Status) (core.ObservedStatus, error) {
+	var latest core.ObservedStatus
 	for page := 1; page > 0 && page <= maxStatusPages && latest.ID == 0; {
 		list, next, err := s.listStatuses(ctx, status, page)
 		if err != nil {
-			return core.StatusSeen{}, fmt.Errorf("listing the statuses of %s: %w", status.ProjectName, err)
+			return core.ObservedStatus{}, fmt.Errorf("listing the statuses of %s: %w", status.ProjectName, err)
 		}
 		for _, listed := range list {
-			if status.InPlaceOf(string(listed.Context)) && listed.ID.Int() > latest.ID {
+			if status.HasContext(string(listed.Context)) && listed.ID.Int() > latest.ID {
 				latest = listed.observed(status)
 			}
 		}
@@ -118,8 +118,8 @@ func (s *Server) listStatuses(ctx context.Context, status core.Status, page int)
 	return list, answer.NextPage, nil
 }
 
-func (l listedStatus) observed(status core.Status) core.StatusSeen {
-	return core.StatusSeen{
+func (l listedStatus) observed(status core.Status) core.ObservedStatus {
+	return core.ObservedStatus{
 		Project:   core.Project{Name: status.ProjectName, Ref: status.ProjectRef},
 		CommitSHA: status.CommitSHA, Context: string(l.Context), ID: l.ID.Int(),
 		State: core.StatusState(cmp.Or(l.State, l.GiteaState)), Description: string(l.Description),

@@ -83,13 +83,13 @@ func TestLatestStatus(t *testing.T) {
 	t.Parallel()
 	description := describe(t)
 	const others = `{"id":9,"context":"build","state":"success"}`
-	want := core.StatusSeen{
+	want := core.ObservedStatus{
 		Project: core.Project{Name: "acme/widgets"}, CommitSHA: platformtest.SHA, Context: "ScanHook", ID: 8,
 		State: core.StatusFailure, Description: "no", Creator: "ci-bot",
 	}
 	tests := map[string]struct {
 		pages []string
-		want  core.StatusSeen
+		want  core.ObservedStatus
 		err   error
 		calls int
 	}{
@@ -100,9 +100,9 @@ func TestLatestStatus(t *testing.T) {
 			want, nil, 1},
 		"a later page": {[]string{others, others,
 			`{"id":8,"context":"ScanHook","state":"failure","description":"no","creator":{"login":"ci-bot"}}`}, want, nil, 3},
-		"not on the first pages": {[]string{others, others, others, others}, core.StatusSeen{}, platforms.ErrUnknownCommit, 3},
-		"none at all":            {[]string{""}, core.StatusSeen{}, platforms.ErrUnknownCommit, 1},
-		"not readable":           {[]string{`{`}, core.StatusSeen{}, platforms.ErrRefused, 1},
+		"not on the first pages": {[]string{others, others, others, others}, core.ObservedStatus{}, platforms.ErrUnknownCommit, 3},
+		"none at all":            {[]string{""}, core.ObservedStatus{}, platforms.ErrUnknownCommit, 1},
+		"not readable":           {[]string{`{`}, core.ObservedStatus{}, platforms.ErrRefused, 1},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

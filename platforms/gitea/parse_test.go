@@ -90,7 +90,7 @@ func TestStatusEventHasNoNumber(t *testing.T) {
 	platform := newPlatform(t, platforms.Config{})
 	delivery, err := platform.Parse(headerOf("status"), []byte(`{"id":57,"sha":"`+platformtest.SHA+
 		`","context":"scanhook","state":"pending","repository":{"full_name":"acme/widgets"},"sender":{"login":"scanhook"}}`))
-	seen, used := delivery.Event.(core.StatusSeen)
+	seen, used := delivery.Event.(core.ObservedStatus)
 	if err != nil || !used || seen.ID != 0 || seen.State != core.StatusPending || delivery.Project != "acme/widgets" {
 		t.Errorf("delivery %+v, %v", delivery, err)
 	}

@@ -158,7 +158,7 @@ func (p *Platform) findPipeline(ctx context.Context, status core.Status) (int, e
 	switch {
 	case last != nil && (ofMergeRequest(last) || runsFor(last, status.Branch)):
 		return last.ID, nil
-	case status.PostedState == "" && p.now().Sub(status.WantedAt).Abs() < pipelineGrace: // either clock may be ahead
+	case status.PostedState == "" && p.now().Sub(status.DesiredAt).Abs() < pipelineGrace: // either clock may be ahead
 		return 0, platforms.ErrTooEarly
 	}
 	return 0, nil
@@ -195,13 +195,13 @@ func runsFor(pipeline *gogitlab.PipelineInfo, branch string) bool {
 
 // LatestStatus asks for the commit's statuses of that name; GitLab has the latest of each user and pipeline. Where we
 // know the pipeline of ours, it is looked for there: that of a merge request does not run for the branch.
-func (p *Platform) LatestStatus(ctx context.Context, status core.Status) (core.StatusSeen, error) {
+func (p *Platform) LatestStatus(ctx context.Context, status core.Status) (core.ObservedStatus, error) {
 	project := core.Project{Name: status.ProjectName, Ref: status.ProjectRef}
 	if err := p.checkAccess(project); err != nil {
-		return core.StatusSeen{}, fmt.Errorf("listing the statuses of %s: %w", status.ProjectName, err)
+		return core.ObservedStatus{}, fmt.Errorf("listing the statuses of %s: %w", status.ProjectName, err)
 	}
 	if !core.IsCommitSHA(status.CommitSHA) {
-		return core.StatusSeen{}, fmt.Errorf("%w: the status names no commit", platforms.ErrRefused)
+		return core.ObservedStatus{}, fmt.Errorf("%w: the status names no commit", platforms.ErrRefused)
 	}
 	options := &gogitlab.GetCommitStatusesOptions{
 		Name: &status.Context, ListOptions: gogitlab.ListOptions{PerPage: jobsPerPage},
@@ -212,13 +212,13 @@ func (p *Platform) LatestStatus(ctx context.Context, status core.Status) (core.S
 	list, answer, err := p.api.Commits.GetCommitStatuses(
 		numberOrPath(project), status.CommitSHA, options, gogitlab.WithContext(ctx))
 	if err != nil {
-		return core.StatusSeen{}, fmt.Errorf(
+		return core.ObservedStatus{}, fmt.Errorf(
 			"listing the statuses of %s: %w", status.ProjectName, p.readError(answer, err))
 	}
 	return latest(status, list)
 }
 
-func latest(status core.Status, list []*gogitlab.CommitStatus) (core.StatusSeen, error) {
+func latest(status core.Status, list []*gogitlab.CommitStatus) (core.ObservedStatus, error) {
 	var last *gogitlab.CommitStatus
 	for _, shown := range list {
 		if shown != nil && shown.Name == status.Context && inPlaceOf(shown, status) && (last == nil || shown.ID > last.ID) {
@@ -226,9 +226,9 @@ func latest(status core.Status, list []*gogitlab.CommitStatus) (core.StatusSeen,
 		}
 	}
 	if last == nil {
-		return core.StatusSeen{}, fmt.Errorf("%w: it has no status %s", platforms.ErrUnknownCommit, status.Context)
+		return core.ObservedStatus{}, fmt.Errorf("%w: it has no status %s", platforms.ErrUnknownCommit, status.Context)
 	}
-	return core.StatusSeen{
+	return core.ObservedStatus{
 		Project:   core.Project{Name: status.ProjectName, Ref: status.ProjectRef},
 		CommitSHA: status.CommitSHA, Context: last.Name, ID: int64(last.ID),
 		State: fromState(last.Status), Description: platforms.Clean(last.Description),

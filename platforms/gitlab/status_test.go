@@ -165,7 +165,7 @@ func TestPostStatusWaitsForThePipeline(t *testing.T) {
 		f := &fake{pipeline: c.pipeline}
 		platform, _ := f.start(t)
 		status := wanted
-		status.WantedAt, status.PostedState = noon.Add(-c.age), c.posted
+		status.DesiredAt, status.PostedState = noon.Add(-c.age), c.posted
 		if _, err := platform.PostStatus(t.Context(), status); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
@@ -304,7 +304,7 @@ func TestLatestStatus(t *testing.T) {
 				}
 				return
 			}
-			want := core.StatusSeen{
+			want := core.ObservedStatus{
 				Project: core.Project{Name: status.ProjectName, Ref: "15"}, CommitSHA: platformtest.SHA, Context: "scanhook", ID: 5,
 				State: test.state, Description: "no", Creator: "ci-bot",
 			}

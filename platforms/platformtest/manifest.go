@@ -81,7 +81,7 @@ func (r recording) check(t *testing.T, delivery core.Delivery, err error) {
 		if r.Expect != "ignore" || event.Reason == "" {
 			t.Errorf("want %s, got ignored: %q", r.Kind, event.Reason)
 		}
-	case core.StatusSeen:
+	case core.ObservedStatus:
 		if r.Expect != "ignore" || event.ID == 0 {
 			t.Errorf("want %s, got a status: %+v", r.Kind, event)
 		}

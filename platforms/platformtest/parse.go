@@ -95,7 +95,7 @@ func CheckParsed(t testing.TB, delivery core.Delivery, err error) {
 		if event.Deleted != (event.CommitSHA == "") {
 			t.Errorf("want a commit exactly where the ref is not deleted, got %+v", event)
 		}
-	case core.StatusSeen:
+	case core.ObservedStatus:
 		checkSafe(t, event.Project, event.CommitSHA, event.Context)
 		if event.ID <= 0 || event.CommitSHA == "" {
 			t.Errorf("want a number and a commit, got %+v", event)

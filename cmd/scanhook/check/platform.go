@@ -87,7 +87,7 @@ func (c Check) troubles(ctx context.Context) []Line {
 		if !c.Platforms[t.SourcePlatform].Posts() {
 			continue
 		}
-		lines = append(lines, Line{Fail, "statuses of " + t.SourcePlatform + "/" + cli.Printable(t.Where()),
+		lines = append(lines, Line{Fail, "statuses of " + t.SourcePlatform + "/" + cli.Printable(t.Scope()),
 			fmt.Sprintf("kept since %s, not posted: %s; tried again now, and all are posted once that succeeds",
 				t.Since.UTC().Format(time.DateTime), cli.Printable(t.Reason))})
 	}
@@ -115,7 +115,7 @@ func (c Check) secrets(ctx context.Context) []Line {
 	return lines
 }
 
-func lastUse(subject string, use core.SecretUse) Line {
+func lastUse(subject string, use core.SecretUsage) Line {
 	if use.LastUsedAt.IsZero() {
 		return Line{Off, subject,
 			"never used: no webhook has it yet, or none any more; enter it there or remove it here"}

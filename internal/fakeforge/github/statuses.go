@@ -74,9 +74,9 @@ func (s statuses) problemOf(post StatusRequest, project, sha string) (field, pro
 		return "state", "state is not included in the list"
 	case utf8.RuneCountInString(post.Description) > maxDescription:
 		return "description", fmt.Sprintf("description is too long (maximum is %d characters)", maxDescription)
-	case core.Narrow(post.Description) != post.Description:
+	case core.OnlyBMP(post.Description) != post.Description:
 		return "description", "description contains unicode characters above 0xffff"
-	case core.Narrow(post.Context) != post.Context:
+	case core.OnlyBMP(post.Context) != post.Context:
 		return "context", "context contains unicode characters above 0xffff"
 	case !s.TakesLink(post.TargetURL):
 		return "target_url", "target_url must use http(s) scheme"

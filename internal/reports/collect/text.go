@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/secrets"
 )
 
 // Clean makes a text storable and showable, and at most limit bytes long.
@@ -23,10 +24,10 @@ func WebAddress(address string, limit int) string {
 
 // SecretFingerprint distinguishes a secret from others. It is empty for one that the scanner masked: all of those look alike.
 func SecretFingerprint(secret string) string {
-	if core.IsMasked(secret) {
+	if secrets.IsMasked(secret) {
 		return ""
 	}
-	return core.Mask(secret)
+	return secrets.Mask(secret)
 }
 
 // numbered is a line of source code with its number before it: "12: code", "12 code".

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/match"
 	"github.com/scanhook/scanhook/internal/runner/git/gittest"
 )
 
@@ -124,8 +125,8 @@ func FuzzParseDiff(f *testing.F) {
 		findings := []core.Finding{
 			{RuleID: "r", File: "x", Line: 2, Snippet: "s"}, {RuleID: "r", File: "y", Line: 1, Snippet: "s"},
 		}
-		core.Compare(findings, core.Past{})
-		known := []core.Known{{Fingerprint: findings[0].Fingerprint, Anchor: findings[0].Anchor, File: "x", Line: 2}}
-		core.Compare(findings, core.Past{Known: core.Remember(known...), Changes: &core.Changes{Files: changed}})
+		match.Compare(findings, match.Previous{})
+		known := []match.BaselineFinding{{Fingerprint: findings[0].Fingerprint, Anchor: findings[0].Anchor, File: "x", Line: 2}}
+		match.Compare(findings, match.Previous{Baseline: match.BaselineOf(known...), Changes: &core.Changes{Files: changed}})
 	})
 }

@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/secrets"
 	"github.com/scanhook/scanhook/internal/reports"
 )
 
@@ -182,7 +183,7 @@ func toFindings(leaks []report.Finding) []core.Finding {
 			Message:            leak.Description + advice,
 			CWE:                "CWE-798",
 			Snippet:            snippetOf(leak, redactor),
-			PartialFingerprint: core.Mask(leak.Secret),
+			PartialFingerprint: secrets.Mask(leak.Secret),
 		})
 	}
 	return findings
@@ -214,7 +215,7 @@ func snippetOf(leak report.Finding, redactor reports.Redactor) string {
 	}
 	text := redactor.Line(lines)
 	if len(text) > maxSnippet {
-		at := max(strings.Index(text, core.Mask(leak.Secret)), 0)
+		at := max(strings.Index(text, secrets.Mask(leak.Secret)), 0)
 		text = text[max(at-maxSnippet/4, 0):min(at+maxSnippet/4, len(text))]
 	}
 	return core.Printable(strings.TrimSpace(text))

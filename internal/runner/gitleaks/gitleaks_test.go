@@ -15,6 +15,8 @@ import (
 	"github.com/zricethezav/gitleaks/v8/sources"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/match"
+	"github.com/scanhook/scanhook/core/secrets"
 	"github.com/scanhook/scanhook/internal/reports"
 	"github.com/scanhook/scanhook/internal/runner/git/gittest"
 )
@@ -30,10 +32,10 @@ func TestFindSecrets(t *testing.T) {
 	})
 	want := []core.Finding{
 		{RuleID: "generic-api-key", File: "deploy.yml", Line: 1, EndLine: 1, Severity: core.High,
-			Snippet: `api_key: "` + core.Mask(apiKey) + `"`},
-		{RuleID: "private-key", File: "keys/id_rsa", Line: 2, EndLine: 5, Severity: core.Critical, Snippet: core.Mask(privateKey)},
+			Snippet: `api_key: "` + secrets.Mask(apiKey) + `"`},
+		{RuleID: "private-key", File: "keys/id_rsa", Line: 2, EndLine: 5, Severity: core.Critical, Snippet: secrets.Mask(privateKey)},
 		{RuleID: "github-pat", File: "src/config.py", Line: 3, EndLine: 3, Severity: core.Critical,
-			Snippet: `TOKEN = "` + core.Mask(githubToken) + `"  # gitleaks:allow`},
+			Snippet: `TOKEN = "` + secrets.Mask(githubToken) + `"  # gitleaks:allow`},
 	}
 	ignored := cmpopts.IgnoreFields(core.Finding{}, "Tool", "Title", "Message", "CWE", "PartialFingerprint")
 	if diff := cmp.Diff(want, got, ignored); diff != "" {
@@ -142,7 +144,7 @@ func TestSecretsKeepTheirFingerprints(t *testing.T) {
 	t.Parallel()
 	fingerprints := func(content string) []string {
 		findings := searchIn(t, gittest.Files{"a.py": content})
-		core.Compare(findings, core.Past{})
+		match.Compare(findings, match.Previous{})
 		var all []string
 		for _, f := range findings {
 			all = append(all, f.Fingerprint)

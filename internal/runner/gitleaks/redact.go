@@ -8,6 +8,7 @@ import (
 	"github.com/zricethezav/gitleaks/v8/sources"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/secrets"
 	"github.com/scanhook/scanhook/internal/reports"
 )
 
@@ -44,7 +45,7 @@ func Redact(
 func secretLines(findings []core.Finding) map[int]bool {
 	lines := make(map[int]bool)
 	for _, f := range findings {
-		for line := f.Line; f.HoldsSecret() && line <= min(max(f.Line, f.EndLine), f.Line+maxSecretLines); line++ {
+		for line := f.Line; secrets.In(&f) && line <= min(max(f.Line, f.EndLine), f.Line+maxSecretLines); line++ {
 			lines[line] = true
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/secrets"
 )
 
 func TestCover(t *testing.T) {
@@ -18,15 +19,15 @@ func TestCover(t *testing.T) {
 		want       string
 	}{
 		"nothing to hide":       {"a.go", "package a\n\nfunc A() {}\n", nil, "package a\n\nfunc A() {}\n"},
-		"known token":           {"a.py", "x\nT = '" + githubToken + "'\n", nil, "x\nT = '" + core.Mask(githubToken) + "'\n"},
-		"in others' packages":   {"node_modules/a.js", "T = '" + githubToken + "'\n", nil, "T = '" + core.Mask(githubToken) + "'\n"},
-		"looks like an archive": {"a.zip", "PK\x03\x04 T = '" + githubToken + "'\n", nil, "PK\x03\x04 T = '" + core.Mask(githubToken) + "'\n"},
+		"known token":           {"a.py", "x\nT = '" + githubToken + "'\n", nil, "x\nT = '" + secrets.Mask(githubToken) + "'\n"},
+		"in others' packages":   {"node_modules/a.js", "T = '" + githubToken + "'\n", nil, "T = '" + secrets.Mask(githubToken) + "'\n"},
+		"looks like an archive": {"a.zip", "PK\x03\x04 T = '" + githubToken + "'\n", nil, "PK\x03\x04 T = '" + secrets.Mask(githubToken) + "'\n"},
 		"in base64": {
 			"a", "b = '" + base64.StdEncoding.EncodeToString([]byte("token = "+githubToken+"\n")) + "'\nc\n", nil, "[hidden]\nc\n",
 		},
 		"not known to gitleaks": {"a", "u = 'x'\np = 'horse-battery'\nz\n", []core.Finding{password}, "u = 'x'\n[hidden]\nz\n"},
 		"known to both": {
-			"a", "x\nT = '" + githubToken + "'\n", []core.Finding{password}, "x\nT = '" + core.Mask(githubToken) + "'\n",
+			"a", "x\nT = '" + githubToken + "'\n", []core.Finding{password}, "x\nT = '" + secrets.Mask(githubToken) + "'\n",
 		},
 		"over several lines": {
 			"a", "1\n2\n3\n4\n5", []core.Finding{{CWE: "CWE-798", Line: 2, EndLine: 4}}, "1\n[hidden]\n[hidden]\n[hidden]\n5",

@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/match"
+	"github.com/scanhook/scanhook/core/secrets"
 )
 
 const (
@@ -92,11 +94,11 @@ func readLines(file *bufio.Reader, found []*core.Finding) (l codeLines) {
 	for number := 1; ; number++ {
 		text, err := readLine(file)
 		for ; len(found) > 0 && found[0].Line == number; found = found[1:] {
-			if found[0].Snippet == "" && !found[0].HoldsSecret() {
+			if found[0].Snippet == "" && !secrets.In(found[0]) {
 				found[0].Snippet = text
 			}
 		}
-		if digest := core.DigestLine(text); digest != 0 {
+		if digest := match.DigestLine(text); digest != 0 {
 			l.numbers, l.digests = append(l.numbers, number), append(l.digests, digest)
 		}
 		if err != nil {
@@ -111,7 +113,7 @@ func (l codeLines) around(line int) core.Surroundings {
 	if itself {
 		after = after[1:]
 	}
-	return core.Between(l.digests[:at], after)
+	return match.SurroundingsOf(l.digests[:at], after)
 }
 
 // readLine returns the next line, at most maxLine bytes of it.

@@ -1,0 +1,143 @@
+package match
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"regexp"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+// fingerprintVersion begins every fingerprint and anchor, so that another algorithm can follow without making all findings
+// new: Compare also recognises fingerprints of older versions.
+const fingerprintVersion = "v2:"
+
+// advisory matches rule ids that are a known vulnerability of a dependency.
+var advisory = regexp.MustCompile(`(?i)^((CVE|GO|GMS|PYSEC|RUSTSEC|RHSA|ELSA|ALAS)-\d{4}|(GHSA|SNYK|DSA|DLA|USN)-)`)
+
+// identity is a finding independent of its place: its rule and the code that it points at.
+type identity [sha256.Size]byte
+
+// identityOf omits the file, because files are renamed. Of code with several lines it uses only the first, because the
+// others are often edited while the finding stays; surroundings tell such findings apart. White space does not count.
+//
+// Without code, the identity is the message (see plainMessage) together with the tool's own fingerprint, which is not
+// reliable alone: some tools write the same constant everywhere. The identity of a vulnerable dependency is its advisory,
+// because the text of the advisory changes.
+func identityOf(f *core.Finding) identity {
+	about := "code\x00" + firstLine(f.Snippet)
+	switch {
+	case advisory.MatchString(f.RuleID):
+		about = "advisory"
+	case about == "code\x00":
+		about = "message\x00" + f.PartialFingerprint + "\x00" + plainMessage(f.Message)
+	}
+	return sha256.Sum256([]byte(f.RuleID + "\x00" + about))
+}
+
+// imprint is a fingerprint without its version.
+type imprint [16]byte
+
+// imprint makes the fingerprint of the n-th finding, from 0, of an identity in a file.
+func (id *identity) imprint(file string, n int) imprint {
+	var space [256]byte
+	text := append(append(append(space[:0], id[:]...), file...), 0)
+	sum := sha256.Sum256(strconv.AppendInt(text, int64(n), 10))
+	return imprint(sum[:16])
+}
+
+func (p imprint) append(text []byte) []byte {
+	return hex.AppendEncode(append(text, fingerprintVersion...), p[:])
+}
+
+func (p imprint) String() string { return string(p.append(nil)) }
+
+func (id identity) key() uint64 { return binary.BigEndian.Uint64(id[:]) }
+
+// firstLine is the first line of code with letters or digits, or else the first one.
+func firstLine(code string) string {
+	first := ""
+	for line := range strings.Lines(code) {
+		line = collapse(line)
+		if DigestLine(line) != 0 {
+			return line
+		}
+		if first == "" {
+			first = line
+		}
+	}
+	return first
+}
+
+// positionsV1 are the places inside a message where a tool repeats line numbers.
+var positionsV1 = regexp.MustCompile(`(?i)\b(lines?|columns?|col)[ :]*\d+|:\d+`)
+
+// printsV1 are the fingerprints of the first version, which old baselines have: a hash of rule, file, the whole code and
+// the index among equal findings, by line.
+func printsV1(side []candidate, from source) []string {
+	byLine := make([]int, len(side))
+	for i := range byLine {
+		byLine[i] = i
+	}
+	sort.SliceStable(byLine, func(a, b int) bool { return side[byLine[a]].line < side[byLine[b]].line })
+
+	prints := make([]string, len(side))
+	seen := make(map[string]int, len(side))
+	var scratch core.Finding
+	for _, i := range byLine {
+		same := sameV1(*from(i, &scratch))
+		sum := sha256.Sum256([]byte(same + "\x00" + strconv.Itoa(seen[same])))
+		seen[same]++
+		prints[i] = "v1:" + hex.EncodeToString(sum[:16])
+	}
+	return prints
+}
+
+func sameV1(f core.Finding) string {
+	context := collapse(f.Snippet)
+	if context == "" {
+		context = f.PartialFingerprint + "\x00" + collapse(positionsV1.ReplaceAllString(f.Message, ""))
+	}
+	return f.RuleID + "\x00" + f.File + "\x00" + context
+}
+
+// plainMessage is a message without what changes while the finding stays the same: white space, and positions, which move
+// with the code.
+func plainMessage(message string) string { return collapse(dropPositions(message)) }
+
+func collapse(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+// dropPositions removes numbers after a colon or a word for a line or column.
+func dropPositions(text string) string {
+	var kept strings.Builder
+	from := 0
+	for at := 0; at < len(text); at++ {
+		if !isDigit(text[at]) || at > 0 && isDigit(text[at-1]) || !isPosition(text[:at]) {
+			continue
+		}
+		kept.WriteString(text[from:at])
+		for at < len(text) && isDigit(text[at]) {
+			at++
+		}
+		from = at
+	}
+	return kept.String() + text[from:]
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+// isPosition tells whether the number after text is one of a line or column.
+func isPosition(text string) bool {
+	if strings.HasSuffix(text, ":") {
+		return true
+	}
+	text = strings.TrimRight(text, " :")
+	word := text[strings.LastIndexFunc(text, func(r rune) bool { return !unicode.IsLetter(r) })+1:]
+	return slices.Contains([]string{"line", "lines", "column", "columns", "col"}, strings.ToLower(word))
+}

@@ -1,0 +1,178 @@
+package core
+
+import (
+	"strings"
+
+	"github.com/scanhook/scanhook/core/intern"
+)
+
+// Report is what one scanner says about one commit.
+type Report struct {
+	Findings []Finding
+	Packed   *Packed // further findings, of a large report
+	Results  int     // results as the scanner counts them, including those that are left out
+	Skipped  int     // results that are left out: fixed already (absent), or no problem (pass, notApplicable, informational…)
+	Failure  string  // why the scanner failed, as it says, or empty; its findings are stored all the same
+	By       string  // name of the token that uploaded it; empty for scanners that run here
+	Digest   string  // SHA-256 of the uploaded document, in hexadecimal; empty without one
+
+	Changes *Changes // since the commit of the baseline; nil where unknown
+}
+
+// Len is how many findings the report has.
+func (r Report) Len() int { return len(r.Findings) + r.Packed.Len() }
+
+// At is the i-th finding, from 0: one of Findings itself, or a packed one as it is written into scratch.
+func (r Report) At(i int, scratch *Finding) *Finding {
+	if i < len(r.Findings) {
+		return &r.Findings[i]
+	}
+	r.Packed.Get(i-len(r.Findings), scratch)
+	return scratch
+}
+
+// Changes are the differences between two commits, from git's diff.
+type Changes struct {
+	Base  string       // the older commit's id
+	Files []FileChange // every file that differs
+}
+
+// FileChange is a file that differs between two commits.
+type FileChange struct {
+	Old, New string // paths; Old is empty for a file that was added, New for one that was deleted
+	Hunks    []Hunk // in the order of the file, without lines of context
+	Opaque   bool   // it is unknown which lines are the same
+}
+
+// Hunk is a run of lines that were replaced by others. As in a diff, a count of 0 means that the line is the one before
+// the gap.
+type Hunk struct{ OldLine, OldCount, NewLine, NewCount int }
+
+const (
+	packedChunk = 64 << 10 // bytes of texts that are allocated at once
+	packedRows  = 1 << 12  // records that are allocated at once
+)
+
+// Packed holds many findings of a report in little more memory than their texts need, without pointers that the garbage
+// collector would have to follow. It holds only what reports state, not what the database or core/match add.
+type Packed struct {
+	records [][]record
+	length  int
+	texts   []string // complete chunks
+	filling strings.Builder
+	names   intern.Texts // that many findings share
+}
+
+// record is a finding: indexes of names, and lengths of its texts, which lie side by side in a chunk from start on.
+type record struct {
+	tool, rule, severity, file, title, cve, cwe, help uint32
+	line, endLine                                     int32
+	chunk, start, message, snippet, print, suppressed uint32
+	isSuppressed                                      bool
+	surroundings                                      Surroundings
+}
+
+// Len is how many findings there are.
+func (p *Packed) Len() int {
+	if p == nil {
+		return 0
+	}
+	return p.length
+}
+
+// Add appends a finding.
+func (p *Packed) Add(f *Finding) {
+	if p.length%packedRows == 0 {
+		p.records = append(p.records, []record(nil))
+	}
+	var r record
+	if p.length > 0 {
+		r = *p.at(p.length - 1) // often of the same rule and in the same file
+	}
+	p.name(&r, f)
+	p.write(&r, f)
+	last := &p.records[len(p.records)-1]
+	*last = append(*last, r)
+	p.length++
+}
+
+func (p *Packed) at(i int) *record { return &p.records[i/packedRows][i%packedRows] }
+
+// Get writes the i-th finding, from 0, into f. The texts are shared, not copied.
+func (p *Packed) Get(i int, f *Finding) {
+	r, name := p.at(i), p.names.Numbered
+	*f = Finding{
+		Tool: name(r.tool), RuleID: name(r.rule), Severity: Severity(name(r.severity)), File: name(r.file),
+		Title: name(r.title), CVEID: name(r.cve), CWE: name(r.cwe), HelpURI: name(r.help),
+		Line: int(r.line), EndLine: int(r.endLine), Surroundings: r.surroundings,
+	}
+	rest := p.chunk(r.chunk)[r.start:]
+	cut := func(length uint32) (text string) {
+		text, rest = rest[:length], rest[length:]
+		return text
+	}
+	f.Message, f.Snippet, f.PartialFingerprint = cut(r.message), cut(r.snippet), cut(r.print)
+	if r.isSuppressed {
+		reason := cut(r.suppressed)
+		f.Suppressed = &reason
+	}
+}
+
+// Put replaces the i-th finding.
+func (p *Packed) Put(i int, f *Finding) {
+	var before Finding
+	p.Get(i, &before)
+	r := p.at(i)
+	p.name(r, f)
+	sameReason := before.Suppressed == nil && f.Suppressed == nil ||
+		before.Suppressed != nil && f.Suppressed != nil && *before.Suppressed == *f.Suppressed
+	if before.Message != f.Message || before.Snippet != f.Snippet || before.PartialFingerprint != f.PartialFingerprint ||
+		!sameReason {
+		p.write(r, f)
+	}
+}
+
+// name stores the texts that the finding shares with others, and its numbers.
+func (p *Packed) name(r *record, f *Finding) {
+	r.tool, r.rule, r.severity = p.number(f.Tool, r.tool), p.number(f.RuleID, r.rule), p.number(string(f.Severity), r.severity)
+	r.file, r.title = p.number(f.File, r.file), p.number(f.Title, r.title)
+	r.cve, r.cwe, r.help = p.number(f.CVEID, r.cve), p.number(f.CWE, r.cwe), p.number(f.HelpURI, r.help)
+	r.line, r.endLine, r.surroundings = int32(f.Line), int32(f.EndLine), f.Surroundings
+}
+
+// number is the number of a name. It tries the guess first.
+func (p *Packed) number(name string, guess uint32) uint32 {
+	if p.names.Numbered(guess) == name && p.length > 0 {
+		return guess
+	}
+	return p.names.Number(name)
+}
+
+// write stores the texts that belong to the finding alone.
+func (p *Packed) write(r *record, f *Finding) {
+	reason := ""
+	if r.isSuppressed = f.Suppressed != nil; r.isSuppressed {
+		reason = *f.Suppressed
+	}
+	size := len(f.Message) + len(f.Snippet) + len(f.PartialFingerprint) + len(reason)
+	if p.filling.Len()+size > p.filling.Cap() {
+		if p.filling.Len() > 0 {
+			p.texts = append(p.texts, p.filling.String())
+		}
+		p.filling = strings.Builder{}
+		p.filling.Grow(max(packedChunk, size))
+	}
+	r.chunk, r.start = uint32(len(p.texts)), uint32(p.filling.Len())
+	r.message, r.snippet, r.print = uint32(len(f.Message)), uint32(len(f.Snippet)), uint32(len(f.PartialFingerprint))
+	r.suppressed = uint32(len(reason))
+	for _, text := range [...]string{f.Message, f.Snippet, f.PartialFingerprint, reason} {
+		p.filling.WriteString(text)
+	}
+}
+
+func (p *Packed) chunk(n uint32) string {
+	if int(n) == len(p.texts) {
+		return p.filling.String()
+	}
+	return p.texts[n]
+}
