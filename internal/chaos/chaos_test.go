@@ -16,7 +16,7 @@ import (
 var (
 	duration   = flag.Duration("chaos.duration", 0, "time for all runs together; 0: a smoke test")
 	deliveries = flag.Int("chaos.deliveries", 20_000, "deliveries in the run on PostgreSQL, with -chaos.duration")
-	seed       = flag.Uint64("chaos.seed", 1, "what the deliveries and misfortunes are drawn from")
+	seed       = flag.Uint64("chaos.seed", 1, "what the deliveries and disruptions are drawn from")
 	freeze     = flag.Duration("chaos.freeze", 10*time.Second, "how long the database stands still, with -chaos.duration; a lease is 30 s")
 	kept       = flag.String("chaos.keep", "", "directory to copy the logs to")
 )
@@ -79,13 +79,13 @@ func check(t *testing.T, db database, processes int, s scale) {
 }
 
 // run lets it happen, and returns which promises were broken.
-func run(t *testing.T, binary string, db database, processes int, s scale) breaches {
+func run(t *testing.T, binary string, db database, processes int, s scale) violations {
 	t.Helper()
-	a := newArena(t, binary, db, processes, s)
-	a.start(t)
-	pushes := plan(s, platformNames, a.checked)
-	sending := newSender(a)
-	leading := newConductor(a, s, func() float64 { return float64(sending.sent.Load()) / float64(len(pushes)) })
+	c := newCluster(t, binary, db, processes, s)
+	c.start(t)
+	pushes := planPushes(s, platformNames, c.checked)
+	sending := newSender(c)
+	leading := newDisruptor(c, s, func() float64 { return float64(sending.sent.Load()) / float64(len(pushes)) })
 	began := time.Now()
 	needed := time.Duration(float64(s.Deliveries) / s.PerSecond * float64(time.Second))
 	ctx, cancel := context.WithTimeout(t.Context(), needed+settleTime)
@@ -96,25 +96,25 @@ func run(t *testing.T, binary string, db database, processes int, s scale) breac
 	both.Go(func() { failed[1] = sending.run(ctx, pushes, needed) })
 	both.Wait()
 	sent := time.Since(began)
-	for _, p := range a.platforms {
+	for _, p := range c.platforms {
 		p.end()
 	}
-	settled, err := a.settle(t)
-	t.Logf("\n%s", a.figures(t, sending, leading, sent, settled))
-	a.keep(t)
+	settled, err := c.settle(t)
+	t.Logf("\n%s", c.summary(t, sending, leading, sent, settled))
+	c.keep(t)
 	if err := errors.Join(failed[0], failed[1], err); err != nil {
 		t.Error(err)
 	}
-	return a.judge(t, sending, leading, pushes)
+	return c.check(t, sending, leading, pushes)
 }
 
 // settle waits until nothing is under way any more.
-func (a *arena) settle(t *testing.T) (time.Duration, error) {
+func (c *cluster) settle(t *testing.T) (time.Duration, error) {
 	t.Helper()
-	db, began, left := a.database.open(t), time.Now(), -1
+	db, began, left := c.database.open(t), time.Now(), -1
 	for time.Since(began) < settleTime {
 		var err error
-		if left, err = unrest(t.Context(), db); err == nil && left == 0 {
+		if left, err = pendingWork(t.Context(), db); err == nil && left == 0 {
 			return time.Since(began), nil
 		}
 		time.Sleep(200 * time.Millisecond)
@@ -123,15 +123,15 @@ func (a *arena) settle(t *testing.T) (time.Duration, error) {
 }
 
 // keep copies the logs to where they outlive the test.
-func (a *arena) keep(t *testing.T) {
+func (c *cluster) keep(t *testing.T) {
 	t.Helper()
 	if *kept == "" {
 		return
 	}
-	for _, r := range a.replicas {
+	for _, r := range c.replicas {
 		text, err := os.ReadFile(r.log)
 		if err == nil {
-			err = os.WriteFile(filepath.Join(*kept, a.database.driver+"-"+filepath.Base(r.log)), text, 0o600)
+			err = os.WriteFile(filepath.Join(*kept, c.database.driver+"-"+filepath.Base(r.log)), text, 0o600)
 		}
 		if err != nil {
 			t.Error(err)

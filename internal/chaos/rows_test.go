@@ -87,8 +87,8 @@ func each(t *testing.T, db *sql.DB, query string, row func(), dest ...any) {
 	}
 }
 
-// unrest counts what is still under way: jobs of our own scanners, and statuses that were not posted.
-func unrest(ctx context.Context, db *sql.DB) (n int, err error) {
+// pendingWork counts what is still under way: jobs of our own scanners, and statuses that were not posted.
+func pendingWork(ctx context.Context, db *sql.DB) (n int, err error) {
 	err = db.QueryRowContext(ctx, `
 		SELECT (SELECT COUNT(*) FROM scan_jobs WHERE state IN ('pending', 'running'))
 			+ (SELECT COUNT(*) FROM commit_statuses WHERE posted_revision < revision AND NOT given_up)`).Scan(&n)

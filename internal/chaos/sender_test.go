@@ -1,9 +1,11 @@
 package chaos
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -19,8 +21,8 @@ const (
 	hookTimeout = 10 * time.Second // the platforms' own: they hang up then
 	firstRetry  = 200 * time.Millisecond
 	lastRetry   = 3 * time.Second
-	leftOut     = 2 * time.Second
-	mostPushes  = 1000 // whose delivery or report is not acknowledged yet: further ones happen later, and nothing piles up
+	skipTime    = 2 * time.Second
+	mostPushes  = 1000 // that are not acknowledged yet: further ones wait
 )
 
 // ack is a delivery or an upload that was answered 2xx.
@@ -32,33 +34,33 @@ type ack struct {
 	took      time.Duration
 }
 
-// sender plays the platforms' hooks, an operator who sends again what failed, and the scanners that upload.
+// sender makes the calls of the platforms' webhooks, of an operator who repeats failed ones, and of scanners that upload.
 type sender struct {
-	*arena
+	*cluster
 	client  *http.Client
 	running sync.WaitGroup
-	room    chan struct{} // for mostPushes
+	slots   chan struct{} // mostPushes
 	sent    atomic.Int64  // pushes that were announced for the first time, or would have been
 	retries atomic.Int64
 	lost    atomic.Int64
 	doubles atomic.Int64
 
 	mu      sync.Mutex
-	down    map[string]time.Time // until when a replica that did not answer is left out, as a load balancer does
+	skipped map[string]time.Time // until when a replica that did not answer gets no calls, as with a load balancer
 	acks    []ack
 	uploads []ack
-	strange map[string]int // answers that nobody should get
+	strange map[string]int // unexpected answers
 }
 
-func newSender(a *arena) *sender {
+func newSender(c *cluster) *sender {
 	transport := &http.Transport{MaxIdleConnsPerHost: 128, IdleConnTimeout: 30 * time.Second}
 	return &sender{
-		arena: a, client: &http.Client{Transport: transport, Timeout: hookTimeout}, strange: map[string]int{}, down: map[string]time.Time{},
-		room: make(chan struct{}, mostPushes),
+		cluster: c, client: &http.Client{Transport: transport, Timeout: hookTimeout}, strange: map[string]int{}, skipped: map[string]time.Time{},
+		slots: make(chan struct{}, mostPushes),
 	}
 }
 
-// run announces the pushes at an even pace, which takes the given time if nothing holds it up, and returns when all of them, their pipelines and their reports are
+// run announces the pushes evenly over the given time. It returns when all of them, their pipelines and their reports are
 // acknowledged, or ctx ends.
 func (s *sender) run(ctx context.Context, pushes []*push, duration time.Duration) error {
 	began := time.Now()
@@ -67,8 +69,8 @@ func (s *sender) run(ctx context.Context, pushes []*push, duration time.Duration
 		if !sleep(ctx, time.Until(due)) {
 			return fmt.Errorf("the time was over after %d of %d pushes", i, len(pushes))
 		}
-		s.room <- struct{}{} // whoever has one gives it back when ctx ends
-		if err := s.happen(ctx, p); err != nil {
+		s.slots <- struct{}{} // a push gives its slot back when ctx ends, too
+		if err := s.start(ctx, p); err != nil {
 			return err
 		}
 		s.sent.Add(1)
@@ -77,8 +79,8 @@ func (s *sender) run(ctx context.Context, pushes []*push, duration time.Duration
 	return context.Cause(ctx)
 }
 
-// happen lets a push happen on its platform, which then tells of it.
-func (s *sender) happen(ctx context.Context, p *push) error {
+// start makes a push on its platform, which then announces it.
+func (s *sender) start(ctx context.Context, p *push) error {
 	platform := s.platforms[p.platform]
 	if err := platform.Declare(p.project, p.sha); err != nil {
 		return err
@@ -98,7 +100,7 @@ func (s *sender) happen(ctx context.Context, p *push) error {
 		s.running.Go(func() { s.upload(ctx, p, "") })
 	}
 	s.running.Go(func() {
-		defer func() { <-s.room }()
+		defer func() { <-s.slots }()
 		s.announce(ctx, p, delivery)
 	})
 	if p.double {
@@ -142,7 +144,7 @@ func (s *sender) tellPipeline(ctx context.Context, p *push) {
 
 // deliver sends a delivery to any replica until it is acknowledged.
 func (s *sender) deliver(ctx context.Context, p *push, d fakeforge.Delivery, pipeline int64) (reference string, ok bool) {
-	answer, took, ok := s.insist(ctx, http.MethodPost, "/webhooks/"+p.platform, d.Header, d.Body)
+	answer, took, ok := s.retry(ctx, http.MethodPost, "/webhooks/"+p.platform, d.Header, d.Body)
 	var said struct{ Outcome, Scan string }
 	if ok && json.Unmarshal(answer, &said) != nil {
 		s.note("unreadable answer to a webhook")
@@ -163,7 +165,7 @@ func (s *sender) upload(ctx context.Context, p *push, reference string) {
 		path = "/api/v1/results/" + uploadScanner + "?" + query.Encode()
 	}
 	header := http.Header{"Authorization": {"Bearer " + s.apiToken}, "Content-Type": {"application/json"}}
-	answer, took, ok := s.insist(ctx, http.MethodPut, path, header, p.report())
+	answer, took, ok := s.retry(ctx, http.MethodPut, path, header, p.report())
 	if !ok {
 		return
 	}
@@ -198,4 +200,66 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
+}
+
+// retry sends a request to one replica after the other until one answers 2xx, with growing pauses. Only 503 and a
+// connection that breaks are reasons to try again; another answer is noted, and ends it.
+func (s *sender) retry(ctx context.Context, method, path string, header http.Header, body []byte) ([]byte, time.Duration, bool) {
+	for pause := firstRetry; ctx.Err() == nil; pause = min(2*pause, lastRetry) {
+		began := time.Now()
+		status, answer, err := s.once(ctx, method, path, header, body)
+		switch {
+		case err == nil && status/100 == 2:
+			return answer, time.Since(began), true
+		case err == nil && status != http.StatusServiceUnavailable:
+			s.note(fmt.Sprintf("%s %.30s was answered %d: %.300s", method, path, status, answer))
+			return nil, 0, false
+		}
+		s.retries.Add(1)
+		_ = sleep(ctx, pause/2+rand.N(pause))
+	}
+	return nil, 0, false
+}
+
+func (s *sender) once(ctx context.Context, method, path string, header http.Header, body []byte) (int, []byte, error) {
+	address := s.choose()
+	request, err := http.NewRequestWithContext(ctx, method, address+path, bytes.NewReader(body))
+	if err != nil {
+		return 0, nil, err
+	}
+	request.Header = header.Clone()
+	response, err := s.client.Do(request)
+	if err != nil {
+		s.skip(address)
+		return 0, nil, err
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	return response.StatusCode, answer, err
+}
+
+// choose names a replica that answered lately, or any where none did.
+func (s *sender) choose() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	first := rand.IntN(len(s.replicas))
+	for i := range s.replicas {
+		address := s.replicas[(first+i)%len(s.replicas)].address
+		if time.Now().After(s.skipped[address]) {
+			return address
+		}
+	}
+	return s.replicas[first].address
+}
+
+func (s *sender) skip(address string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.skipped[address] = time.Now().Add(skipTime)
+}
+
+func (s *sender) note(what string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.strange[what]++
 }

@@ -7,14 +7,13 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/scanhook/scanhook/internal/fakeforge"
+	"github.com/scanhook/scanhook/internal/fakeforge/forgetest"
 	fakegithub "github.com/scanhook/scanhook/internal/fakeforge/github"
 )
 
@@ -33,7 +32,7 @@ func newPlatform(t *testing.T, commits int) *platform {
 	t.Cleanup(api.Close)
 	p.api = api.URL
 	dir := filepath.Join(t.TempDir(), "checked")
-	p.checked = makeCommits(t, dir, commits)
+	p.checked = forgetest.Commits(t, dir, commits)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -68,32 +67,4 @@ func (p *platform) answer(w http.ResponseWriter, r *http.Request) {
 	}
 	w.WriteHeader(http.StatusCreated)
 	_, _ = fmt.Fprintf(w, `{"id":%d,"state":%q,"context":%q}`, id, status.State, status.Context)
-}
-
-// makeCommits makes a git repository with n commits in one go, and returns their ids.
-func makeCommits(t *testing.T, dir string, n int) []string {
-	t.Helper()
-	var stream strings.Builder
-	for i := range n {
-		fmt.Fprintf(&stream, "commit refs/heads/main\nmark :%d\n", i+1)
-		fmt.Fprintf(&stream, "committer Mira Holm <mira@example.com> %d +0000\ndata 5\nwork\n", 1_767_225_600+i)
-		content := fmt.Sprintf("change %d\n", i)
-		fmt.Fprintf(&stream, "M 100644 inline README.md\ndata %d\n%s\n", len(content), content)
-	}
-	git(t, "", "init", "--quiet", "--bare", "--initial-branch=main", dir)
-	git(t, stream.String(), "-C", dir, "fast-import", "--quiet")
-	return strings.Fields(git(t, "", "-C", dir, "rev-list", "--reverse", "main"))
-}
-
-func git(t *testing.T, input string, args ...string) string {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "git", args...)
-	cmd.Stdin = strings.NewReader(input)
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("git %s: %v", args, err)
-	}
-	return string(out)
 }

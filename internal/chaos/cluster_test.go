@@ -7,14 +7,13 @@ import (
 	"maps"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/scanhook/scanhook/internal/fakeforge"
+	"github.com/scanhook/scanhook/internal/fakeforge/forgetest"
 	fakegithub "github.com/scanhook/scanhook/internal/fakeforge/github"
 	fakegitlab "github.com/scanhook/scanhook/internal/fakeforge/gitlab"
 )
@@ -45,8 +44,8 @@ repositories:
   - {match: "**", scanners: []}
 `
 
-// arena is everything that takes part in a run.
-type arena struct {
+// cluster is everything that takes part in a run: a database, the fake forges and the Scanhooks.
+type cluster struct {
 	database  database
 	platforms map[string]*platform
 	replicas  []*replica
@@ -54,10 +53,10 @@ type arena struct {
 	checked   []string // commits of checkedProject, oldest first
 }
 
-// platform is a fake forge that every replica reaches at an address of its own, by which they are told apart.
+// platform is a fake forge that every replica reaches at an address of its own, so that it can tell them apart.
 type platform struct {
 	*fakeforge.Server
-	*trouble
+	*apiFaults
 	addresses []string
 }
 
@@ -65,24 +64,24 @@ var fakeForges = map[string]func(fakeforge.Config) *fakeforge.Server{"github": f
 
 var platformNames = slices.Sorted(maps.Keys(fakeForges))
 
-func newArena(t *testing.T, binary string, db database, processes int, s scale) *arena {
+func newCluster(t *testing.T, binary string, db database, processes int, s scale) *cluster {
 	t.Helper()
-	a := &arena{database: db, platforms: map[string]*platform{}, apiToken: rand.Text()}
+	c := &cluster{database: db, platforms: map[string]*platform{}, apiToken: rand.Text()}
 	dir := t.TempDir()
-	a.checked = makeCommits(t, filepath.Join(dir, "checked"), max(1, s.Checked))
+	c.checked = forgetest.Commits(t, filepath.Join(dir, "checked"), max(1, s.Checked))
 	secret, token := rand.Text(), rand.Text()
 	for kind, forge := range fakeForges {
-		a.platforms[kind] = newPlatform(t, forge, fakeforge.Config{
+		c.platforms[kind] = newPlatform(t, forge, fakeforge.Config{
 			Secret: secret, Token: token, Allowance: 1 << 30,
 		}, processes, s, filepath.Join(dir, "checked"))
 	}
 	environ := []string{
-		"SCANHOOK_LOG=json", "DATABASE=" + db.url, "SECRET=" + secret, "TOKEN=" + token, "API_TOKEN=" + a.apiToken,
+		"SCANHOOK_LOG=json", "DATABASE=" + db.url, "SECRET=" + secret, "TOKEN=" + token, "API_TOKEN=" + c.apiToken,
 		"TMPDIR=" + dir, "GORACE=halt_on_error=0",
 	}
 	for i := range processes {
 		listen := fmt.Sprintf("127.0.0.1:%d", freePort(t))
-		text := fmt.Sprintf(configuration, listen, a.platforms["github"].addresses[i], a.platforms["gitlab"].addresses[i])
+		text := fmt.Sprintf(configuration, listen, c.platforms["github"].addresses[i], c.platforms["gitlab"].addresses[i])
 		file := filepath.Join(dir, fmt.Sprintf("config-%d.yaml", i))
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -92,22 +91,22 @@ func newArena(t *testing.T, binary string, db database, processes int, s scale) 
 			log: filepath.Join(dir, fmt.Sprintf("replica-%d.log", i)), environ: environ,
 			stopped: make(chan struct{}), ended: make(chan struct{}),
 			died: func() {
-				for _, p := range a.platforms {
+				for _, p := range c.platforms {
 					p.forget(strings.TrimPrefix(p.addresses[i], "http://"))
 				}
 			},
 		}
-		a.replicas = append(a.replicas, r)
+		c.replicas = append(c.replicas, r)
 	}
-	return a
+	return c
 }
 
 func newPlatform(t *testing.T, forge func(fakeforge.Config) *fakeforge.Server, cfg fakeforge.Config, processes int, s scale, checked string) *platform {
 	t.Helper()
-	p := &platform{trouble: newTrouble(s)}
+	p := &platform{apiFaults: newAPIFaults(s)}
 	cfg.Faults = p.fault
 	p.Server = forge(cfg)
-	p.trouble.platform = p.Server
+	p.apiFaults.platform = p.Server
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	t.Cleanup(cancel)
 	for range processes {
@@ -128,42 +127,14 @@ func newPlatform(t *testing.T, forge func(fakeforge.Config) *fakeforge.Server, c
 	return p
 }
 
-func (a *arena) start(t *testing.T) {
+func (c *cluster) start(t *testing.T) {
 	t.Helper()
-	for _, r := range a.replicas {
+	for _, r := range c.replicas {
 		go r.supervise()
 	}
 	t.Cleanup(func() {
-		for _, r := range a.replicas {
+		for _, r := range c.replicas {
 			r.stop(t)
 		}
 	})
-}
-
-// makeCommits makes a git repository with n commits in one go, and returns their ids.
-func makeCommits(t *testing.T, dir string, n int) []string {
-	t.Helper()
-	var stream strings.Builder
-	for i := range n {
-		fmt.Fprintf(&stream, "commit refs/heads/main\nmark :%d\n", i+1)
-		fmt.Fprintf(&stream, "committer Mira Holm <mira@example.com> %d +0000\ndata 5\nwork\n", 1_767_225_600+i)
-		content := fmt.Sprintf("change %d\n", i)
-		fmt.Fprintf(&stream, "M 100644 inline README.md\ndata %d\n%s\n", len(content), content)
-	}
-	git(t, "", "init", "--quiet", "--bare", "--initial-branch=main", dir)
-	git(t, stream.String(), "-C", dir, "fast-import", "--quiet")
-	return strings.Fields(git(t, "", "-C", dir, "rev-list", "--reverse", "main"))
-}
-
-func git(t *testing.T, input string, args ...string) string {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "git", args...)
-	cmd.Stdin = strings.NewReader(input)
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("git %s: %v", args, err)
-	}
-	return string(out)
 }

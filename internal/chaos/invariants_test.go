@@ -12,27 +12,27 @@ import (
 	"github.com/scanhook/scanhook/core"
 )
 
-// findings of a run, by the promise that was broken.
-type breaches map[string][]string
+// violations are what a run found, by the promise that was broken.
+type violations map[string][]string
 
 // The promises.
 const (
-	lost      = "acknowledged and lost"
-	twice     = "done twice"
-	untrue    = "the platform shows something else"
-	refused   = "refused by the platform's rules"
-	intruding = "called in spite of Retry-After"
-	failing   = "failed without need"
-	undead    = "taken for dead"
-	odd       = "answers and ends that nobody should get"
+	lost            = "acknowledged and lost"
+	duplicated      = "done twice"
+	wrongStatus     = "the platform shows something else"
+	refused         = "refused by the platform's rules"
+	ignoredLimit    = "called in spite of Retry-After"
+	needlessFailure = "failed without need"
+	falselyDead     = "taken for dead"
+	unexpected      = "unexpected answers and log records"
 )
 
-func (b breaches) add(promise, format string, args ...any) {
+func (b violations) add(promise, format string, args ...any) {
 	b[promise] = append(b[promise], fmt.Sprintf(format, args...))
 }
 
 // String shows a few of each kind.
-func (b breaches) String() string {
+func (b violations) String() string {
 	var text strings.Builder
 	for _, promise := range slices.Sorted(maps.Keys(b)) {
 		list := b[promise]
@@ -47,29 +47,29 @@ func (b breaches) String() string {
 // posting is how many statuses a process posts at the same time.
 const posting = 16
 
-// judge compares what was acknowledged with what the database holds and the platforms show.
-func (a *arena) judge(t *testing.T, s *sender, c *conductor, pushes []*push) breaches {
+// check compares what was acknowledged with what the database holds and the platforms show.
+func (c *cluster) check(t *testing.T, s *sender, d *disruptor, pushes []*push) violations {
 	t.Helper()
-	b, r := breaches{}, readRows(t, a.database.open(t))
-	b.judgeAcks(r, s)
-	a.judgeDeaths(b, r)
-	b.judgeScans(r, pushes)
-	a.judgeStatuses(b, r)
-	a.judgeCalls(b, posting*(c.kills+c.restarts+c.freezes+c.stalls))
-	a.judgeLogs(t, b)
+	b, r := violations{}, readRows(t, c.database.open(t))
+	b.checkAcks(r, s)
+	c.checkDeaths(b, r)
+	b.checkScans(r, pushes)
+	c.checkStatuses(b, r)
+	c.checkCalls(b, posting*(d.kills+d.restarts+d.freezes+d.stalls))
+	c.checkLogs(t, b)
 	for what, n := range s.strange {
-		b.add(odd, "%d × %s", n, what)
+		b.add(unexpected, "%d × %s", n, what)
 	}
 	return b
 }
 
-func (b breaches) judgeAcks(r rows, s *sender) {
+func (b violations) checkAcks(r rows, s *sender) {
 	for _, ack := range s.acks {
 		switch n := r.deliveries[ack.key]; {
 		case n == 0:
 			b.add(lost, "delivery %s of %s", ack.key, ack.push.commit())
 		case n > 1:
-			b.add(twice, "delivery %s was kept %d times", ack.key, n)
+			b.add(duplicated, "delivery %s was kept %d times", ack.key, n)
 		}
 		scan, known := r.byRef[ack.reference]
 		if !known {
@@ -92,12 +92,11 @@ func (b breaches) judgeAcks(r rows, s *sender) {
 // leaseTime is the length of a lease.
 const leaseTime = 30 * time.Second
 
-// lives is how many workers a job may lose. It fails then, for it may be what kills them.
-const lives = 3
+// maxLapses is how many workers a job may lose. It fails then, because it may be the cause.
+const maxLapses = 3
 
-// judgeDeaths takes each worker that a job has lost for alive, unless it was killed or stalled: nothing else may cost a
-// job one of its lives.
-func (a *arena) judgeDeaths(b breaches, r rows) {
+// checkDeaths wants every worker that a job has lost to have been killed or stalled.
+func (c *cluster) checkDeaths(b violations, r rows) {
 	for _, jobs := range r.jobs {
 		for _, job := range jobs {
 			lost := strings.Split(job.LostWorkers, ", ")
@@ -105,27 +104,27 @@ func (a *arena) judgeDeaths(b breaches, r rows) {
 				lost = nil
 			}
 			if len(lost) != job.Lapses {
-				b.add(undead, "job %d lost %d workers and names %q", job.ID, job.Lapses, job.LostWorkers)
+				b.add(falselyDead, "job %d lost %d workers and names %q", job.ID, job.Lapses, job.LostWorkers)
 			}
 			for _, worker := range lost {
-				if !a.struck(worker) {
-					b.add(undead, "%s, of job %d", worker, job.ID)
+				if !c.disrupted(worker) {
+					b.add(falselyDead, "%s, of job %d", worker, job.ID)
 				}
 			}
 		}
 	}
 }
 
-// struck tells whether a worker's process was killed or stalled. The name is host/pid/…
-func (a *arena) struck(worker string) bool {
+// disrupted tells whether a worker's process was killed or stalled. The name is host/pid/…
+func (c *cluster) disrupted(worker string) bool {
 	_, rest, _ := strings.Cut(worker, "/")
 	pid, _, _ := strings.Cut(rest, "/")
-	return slices.ContainsFunc(a.replicas, func(r *replica) bool {
+	return slices.ContainsFunc(c.replicas, func(r *replica) bool {
 		return slices.ContainsFunc(r.victims, func(victim int) bool { return strconv.Itoa(victim) == pid })
 	})
 }
 
-func (b breaches) judgeScans(r rows, pushes []*push) {
+func (b violations) checkScans(r rows, pushes []*push) {
 	for _, p := range pushes {
 		scans := r.scans[p.commit()]
 		switch {
@@ -133,11 +132,11 @@ func (b breaches) judgeScans(r rows, pushes []*push) {
 			b.add(lost, "the scan of %s", p.commit())
 			continue
 		case len(scans) > 1 || scans[0].Attempt != 1:
-			b.add(twice, "%s has %d scans", p.commit(), len(scans))
+			b.add(duplicated, "%s has %d scans", p.commit(), len(scans))
 		}
 		scan := scans[0]
-		if scan.Status == core.ScanFailed && scan.SupersededBy == "" && r.jobs[scan.ID][checkedScanner].Lapses < lives {
-			b.add(failing, "%s: %s", p.commit(), scan.Error)
+		if scan.Status == core.ScanFailed && scan.SupersededBy == "" && r.jobs[scan.ID][checkedScanner].Lapses < maxLapses {
+			b.add(needlessFailure, "%s: %s", p.commit(), scan.Error)
 		}
 		if p.checked && !scan.Status.Ended() || p.uploaded && scan.Status != core.ScanCompleted {
 			b.add(lost, "%s is %s", p.commit(), scan.Status)
@@ -145,28 +144,28 @@ func (b breaches) judgeScans(r rows, pushes []*push) {
 	}
 }
 
-// judgeStatuses compares three: what the scan means, what the row wants, and what the platform shows.
-func (a *arena) judgeStatuses(b breaches, r rows) {
+// checkStatuses compares what the scan means, what the row wants, and what the platform shows.
+func (c *cluster) checkStatuses(b violations, r rows) {
 	for _, scan := range r.byRef {
 		statuses := r.statuses[scan.ID]
 		if len(statuses) != 1 {
-			b.add(untrue, "%s has %d statuses", scan.CommitSHA, len(statuses))
+			b.add(wrongStatus, "%s has %d statuses", scan.CommitSHA, len(statuses))
 			continue
 		}
 		want := statuses[0]
 		state, description := core.StatusFor(scan)
 		if want.State != state || want.Description != description {
-			b.add(untrue, "%s: the row wants %s %q, the scan means %s %q", scan.CommitSHA,
+			b.add(wrongStatus, "%s: the row wants %s %q, the scan means %s %q", scan.CommitSHA,
 				want.State, want.Description, state, description)
 		}
 		if want.GivenUp || want.PostedRevision != want.Revision {
-			b.add(untrue, "%s: revision %d of %d posted, given up %t: %s", scan.CommitSHA,
+			b.add(wrongStatus, "%s: revision %d of %d posted, given up %t: %s", scan.CommitSHA,
 				want.PostedRevision, want.Revision, want.GivenUp, want.LastError)
 		}
-		shown, _ := a.platforms[want.SourcePlatform].Latest(want.ProjectName, want.CommitSHA, want.Context)
+		shown, _ := c.platforms[want.SourcePlatform].Latest(want.ProjectName, want.CommitSHA, want.Context)
 		if shown.State != stateOn(want.SourcePlatform, want.State) || shown.Description != want.Description ||
 			shown.TargetURL != want.TargetURL {
-			b.add(untrue, "%s %s: shows %s %q, wanted %s %q", want.SourcePlatform, want.CommitSHA,
+			b.add(wrongStatus, "%s %s: shows %s %q, wanted %s %q", want.SourcePlatform, want.CommitSHA,
 				shown.State, shown.Description, want.State, want.Description)
 		}
 	}
@@ -186,14 +185,14 @@ func stateOn(platform string, state core.StatusState) string {
 	return string(state)
 }
 
-// repeated is what GitLab says to a status that it has already. After an answer that was lost, with the connection or
-// with the process that waited for it, this is how one learns that the call took effect.
+// repeated is GitLab's answer to a status that it has already. It is expected after an answer that was lost with the
+// connection or with the process that waited for it.
 const repeated = "Cannot transition status via :run from :running"
 
-// judgeCalls takes no more repetitions than excuses for them: answers that can have been lost.
-func (a *arena) judgeCalls(b breaches, excuses int) {
+// checkCalls allows as many repeated statuses as answers can have been lost.
+func (c *cluster) checkCalls(b violations, excuses int) {
 	repeats := 0
-	for _, p := range a.platforms {
+	for _, p := range c.platforms {
 		for _, call := range p.Refused() {
 			if strings.Contains(call.Reason, repeated) {
 				repeats++
@@ -205,7 +204,7 @@ func (a *arena) judgeCalls(b breaches, excuses int) {
 			b.add(refused, "%s %s: %d %s", call.Method, call.Path, call.Status, call.Reason)
 		}
 		for _, breach := range p.breaches {
-			b.add(intruding, "%s: %s", p.Name(), breach)
+			b.add(ignoredLimit, "%s: %s", p.Name(), breach)
 		}
 		excuses += p.counts["lost answer"] + p.counts["hanging"] + p.counts["dropped"]
 	}
@@ -214,32 +213,32 @@ func (a *arena) judgeCalls(b breaches, excuses int) {
 	}
 }
 
-// stoodStill tells whether a process of the replica stood still shortly before: it finds its job handed on then.
+// stoodStill tells whether a process of the replica was stalled shortly before; its job has another worker then.
 func (r *replica) stoodStill(at time.Time) bool {
 	return slices.ContainsFunc(r.stalls, func(w window) bool { return at.After(w.from) && at.Before(w.until.Add(leaseTime)) })
 }
 
-// judgeLogs looks for jobs that were reported done more than once, for processes that lived and lost their job, and for
+// checkLogs looks for jobs that were reported done more than once, for processes that lived and lost their job, and for
 // crashes.
-func (a *arena) judgeLogs(t *testing.T, b breaches) {
+func (c *cluster) checkLogs(t *testing.T, b violations) {
 	t.Helper()
 	done := map[string]int{}
-	for _, r := range a.replicas {
+	for _, r := range c.replicas {
 		for _, record := range r.records(t) {
 			if record.Msg == "job done" {
 				done[record.Scan+" "+record.Scanner]++
 			}
 			if strings.Contains(record.Msg, "handed on") && !r.stoodStill(record.Time) {
-				b.add(undead, "%s, which says of %s: %s", r.name, record.Scan, record.Msg)
+				b.add(falselyDead, "%s, which says of %s: %s", r.name, record.Scan, record.Msg)
 			}
 			if strings.Contains(record.Msg, "panic") {
-				b.add(odd, "%s: %s: %s", r.name, record.Msg, record.Error)
+				b.add(unexpected, "%s: %s: %s", r.name, record.Msg, record.Error)
 			}
 		}
 	}
 	for job, n := range done {
 		if n > 1 {
-			b.add(twice, "job %s was done %d times", job, n)
+			b.add(duplicated, "job %s was done %d times", job, n)
 		}
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// mistake is an edit of the source by which Scanhook breaks a promise. It is built beside the source, never into it.
-type mistake struct {
+// mutant is an edit of the source that makes Scanhook break a promise. It is compiled from a copy.
+type mutant struct {
 	edits   []edit
 	scale   scale
 	promise string // that must be found broken
@@ -18,47 +18,46 @@ type mistake struct {
 
 type edit struct{ file, old, new string }
 
-// What happens when somebody gets it wrong: the run must notice each of these.
-var mistakes = map[string]mistake{
+// mutants are mistakes that a run must notice.
+var mutants = map[string]mutant{
 	"acknowledges before it is on disk": {
-		edits: []edit{
-			{"store/batcher.go", "if !b.enqueue(item) {", "later := *item\n	if !b.enqueue(&later) {"},
-			{
-				"store/batcher.go",
-				"	select {\n	case err := <-item.done:\n		return err\n	case <-ctx.Done():\n		return ctx.Err()\n	}\n",
-				"	if item.scan != nil {\n		item.receipt = core.Receipt{Outcome: core.ScanCreated, Reference: item.scan.ReferenceID}\n	}\n	return nil\n",
-			},
-		},
+		edits: []edit{{
+			"store/intake.go",
+			"	if err := s.intake.Do(ctx, item); err != nil {\n		return sqldb.Classify(err)\n	}\n",
+			"	later := *item\n	go func() { _ = s.intake.Do(context.Background(), &later) }()\n" +
+				"	if item.scan != nil {\n		item.receipt = core.Receipt{Outcome: core.ScanCreated, Reference: item.scan.ReferenceID}\n	}\n" +
+				"	_ = sqldb.Classify\n",
+		}},
 		scale: scale{Deliveries: 300, PerSecond: 60, Restarts: 1}, promise: lost, always: true,
 	},
 	"takes a failed post for a posted status": {
 		edits: []edit{{"internal/statuses/outcome.go", "if err == nil {", "if err == nil || !errors.Is(err, platforms.ErrTooEarly) {"}},
-		scale: scale{Deliveries: 300, PerSecond: 60}, promise: untrue,
+		scale: scale{Deliveries: 300, PerSecond: 60}, promise: wrongStatus,
 	},
 	"lets two workers have one job": {
 		edits: []edit{
 			{"store/jobs.go", "OR lease_until <= ? AND lapses", "OR lease_until <> ? AND lapses"},
 			{"store/jobs.go", "`id = :id AND state = 'running' AND worker = :worker AND attempt = :attempt`", "`id = :id`"},
 		},
-		scale: scale{Deliveries: 200, PerSecond: 20, Checked: 60}, promise: twice,
+		scale: scale{Deliveries: 200, PerSecond: 20, Checked: 60}, promise: duplicated,
 	},
 	"takes the living for dead": {
 		edits: []edit{{"store/jobs.go", "OR lease_until <= ? AND lapses", "OR lease_until <> ? AND lapses"}},
-		scale: scale{Deliveries: 200, PerSecond: 20, Checked: 60}, promise: undead,
+		scale: scale{Deliveries: 200, PerSecond: 20, Checked: 60}, promise: falselyDead,
 	},
 	"calls in spite of Retry-After": {
 		edits: []edit{
-			{"platforms/quiet.go", "left > 0", "left > 1<<62"},
+			{"platforms/throttle.go", "left > 0", "left > 1<<62"},
 			{"internal/statuses/statuses.go", "s.pauses.Paused(s.platform, s.Now())", "s.pauses.Paused(\"\", s.Now())"},
 		},
-		scale: scale{Deliveries: 900, PerSecond: 60}, promise: intruding,
+		scale: scale{Deliveries: 900, PerSecond: 60}, promise: ignoredLimit,
 	},
 }
 
-func TestChaosFindsMistakes(t *testing.T) {
+func TestChaosFindsMutants(t *testing.T) {
 	wanted(t)
 	t.Parallel()
-	for name, m := range mistakes {
+	for name, m := range mutants {
 		t.Run(name, func(t *testing.T) {
 			if !m.always && !full() {
 				t.Skip("part of the long run only")
@@ -71,6 +70,17 @@ func TestChaosFindsMistakes(t *testing.T) {
 				t.Errorf("the run did not find: %s; it found:\n%s", m.promise, found)
 			}
 			t.Logf("found as it should:\n%s", found)
+		})
+	}
+}
+
+// Code that moves or changes must take the edits along.
+func TestMutantsFitTheSource(t *testing.T) {
+	t.Parallel()
+	for name, m := range mutants {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			overlay(t, m.edits)
 		})
 	}
 }
@@ -92,7 +102,7 @@ func overlay(t *testing.T, edits []edit) (flags []string) {
 			texts[file] = string(text)
 		}
 		if strings.Count(texts[file], e.old) != 1 {
-			t.Fatalf("%s has changed: mend this edit, so that it makes the mistake again: %s", e.file, e.old)
+			t.Fatalf("%s has changed: change this edit so that it makes the mistake again: %s", e.file, e.old)
 		}
 		texts[file] = strings.Replace(texts[file], e.old, e.new, 1)
 	}

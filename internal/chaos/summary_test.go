@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// figures are what a run prints, so that one sees that it did happen.
-func (a *arena) figures(t *testing.T, s *sender, c *conductor, sending, settling time.Duration) string {
+// summary is what a run prints, which shows that the disruptions did happen.
+func (c *cluster) summary(t *testing.T, s *sender, d *disruptor, sending, settling time.Duration) string {
 	t.Helper()
 	var text strings.Builder
 	line := func(name, format string, args ...any) {
@@ -21,37 +21,37 @@ func (a *arena) figures(t *testing.T, s *sender, c *conductor, sending, settling
 	line("answered", "%s", quantiles(s.acks))
 	line("reports", "%d acknowledged, %s", len(s.uploads), quantiles(s.uploads))
 	starts, deaths := 0, 0
-	for _, r := range a.replicas {
+	for _, r := range c.replicas {
 		starts, deaths = starts+r.starts, deaths+r.deaths
 	}
-	line("misfortunes", "%d kills -9, %d database restarts, %d freezes of it, %d stalls, %d revoked tokens; %d starts, %d of them failed",
-		c.kills, c.restarts, c.freezes, c.stalls, c.revocations, starts, deaths)
-	line("jobs", "%s", a.lostWorkers(t))
-	for _, name := range slices.Sorted(maps.Keys(a.platforms)) {
-		p := a.platforms[name]
+	line("disruptions", "%d kills -9, %d database restarts, %d freezes of it, %d stalls, %d revoked tokens; %d starts, %d of them failed",
+		d.kills, d.restarts, d.freezes, d.stalls, d.revocations, starts, deaths)
+	line("jobs", "%s", c.lostWorkers(t))
+	for _, name := range slices.Sorted(maps.Keys(c.platforms)) {
+		p := c.platforms[name]
 		calls, posts := len(p.Calls()), p.Posted()
-		line(name, "%d calls, %d statuses posted, %d coalesced; faults %v", calls, posts, a.wanted(t, name)-posts, p.counts)
+		line(name, "%d calls, %d statuses posted, %d coalesced; faults %v", calls, posts, c.wanted(t, name)-posts, p.counts)
 	}
-	line("log", "%s", a.complaints(t))
+	line("log", "%s", c.warnings(t))
 	line("at rest", "after %s", settling.Round(100*time.Millisecond))
 	return text.String()
 }
 
-// lostWorkers tells what the deaths of workers came to.
-func (a *arena) lostWorkers(t *testing.T) string {
+// lostWorkers counts the jobs that lost a worker.
+func (c *cluster) lostWorkers(t *testing.T) string {
 	t.Helper()
 	var lapses, hit, lost int
-	each(t, a.database.open(t), `SELECT COALESCE(SUM(lapses), 0), COUNT(*), COALESCE(SUM(CASE WHEN lapses >= 3 THEN 1 ELSE 0 END), 0)
+	each(t, c.database.open(t), `SELECT COALESCE(SUM(lapses), 0), COUNT(*), COALESCE(SUM(CASE WHEN lapses >= 3 THEN 1 ELSE 0 END), 0)
 		FROM scan_jobs WHERE lapses > 0`, func() {}, &lapses, &hit, &lost)
 	return fmt.Sprintf("%d lost a worker, %d workers in all; %d failed because they had lost three", hit, lapses, lost)
 }
 
 // wanted counts the states that the platform was to show, the ones in between included.
-func (a *arena) wanted(t *testing.T, platform string) (n int) {
+func (c *cluster) wanted(t *testing.T, platform string) (n int) {
 	t.Helper()
 	var revisions int
 	var of string
-	each(t, a.database.open(t), `SELECT source_platform, SUM(revision) FROM commit_statuses GROUP BY source_platform`, func() {
+	each(t, c.database.open(t), `SELECT source_platform, SUM(revision) FROM commit_statuses GROUP BY source_platform`, func() {
 		if of == platform {
 			n = revisions
 		}
@@ -72,11 +72,11 @@ func quantiles(acks []ack) string {
 	return fmt.Sprintf("p50 %s, p99 %s, max %s", at(0.5), at(0.99), at(1))
 }
 
-// complaints counts the warnings and errors of the log by their message.
-func (a *arena) complaints(t *testing.T) string {
+// warnings counts the warnings and errors of the log by their message.
+func (c *cluster) warnings(t *testing.T) string {
 	t.Helper()
 	counts := map[string]int{}
-	for _, r := range a.replicas {
+	for _, r := range c.replicas {
 		for _, record := range r.records(t) {
 			if record.Level == "ERROR" || record.Level == "WARN" {
 				counts[record.Msg]++

@@ -61,9 +61,9 @@ type push struct {
 
 func (p *push) commit() string { return p.platform + "/" + p.project + "@" + p.sha }
 
-// plan makes the deliveries of a run in the order in which they arrive. checked are the commits that git holds, oldest
+// planPushes makes the deliveries of a run in the order in which they arrive. checked are the commits that git holds, oldest
 // first.
-func plan(s scale, platforms, checked []string) []*push {
+func planPushes(s scale, platforms, checked []string) []*push {
 	random := rand.New(rand.NewPCG(s.Seed, 1))
 	heads := map[string]string{}
 	every := max(1, s.Deliveries*3/4/max(1, s.Checked)) // a quarter tells of pipelines
