@@ -205,7 +205,7 @@ func (r *giteaReceiver) useToken(t *testing.T, token string) {
 	t.Helper()
 	r.secrets["TOKEN"] = token
 	var err error
-	r.config, err = config.Parse("config.yaml", []byte(r.yaml), func(name string) (string, bool) {
+	r.config, err = config.Parse("config.yaml", []byte(r.yaml), platformTypes(), func(name string) (string, bool) {
 		value, ok := r.secrets[name]
 		return value, ok
 	})

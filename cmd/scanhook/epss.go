@@ -14,7 +14,6 @@ import (
 
 	"github.com/scanhook/scanhook/cmd/scanhook/cli"
 	"github.com/scanhook/scanhook/core"
-	"github.com/scanhook/scanhook/internal/config"
 	"github.com/scanhook/scanhook/internal/epss"
 	"github.com/scanhook/scanhook/store"
 )
@@ -32,7 +31,7 @@ func newEPSS(opts *options) *cobra.Command {
 
 // withStore opens the configured database for a command.
 func withStore(cmd *cobra.Command, opts *options, work func(*store.Store, *slog.Logger) error) error {
-	cfg, err := config.Load(opts.config, os.LookupEnv)
+	cfg, err := opts.load()
 	if err != nil {
 		return err
 	}

@@ -33,9 +33,7 @@ func newHooksSync(opts *options) *cobra.Command {
 			"that has none, nor one of its organisation, group or App, gets one. One that is there is put right: address,\n" +
 			"content type, events, verification of our certificate, and with any of these the first configured secret.\n" +
 			"One that the platform has disabled is tested, which revives it. Other webhooks are left alone.\n\n" +
-			"The platform's token needs the right to it: on GitHub the permission \"Webhooks: read and write\" (classic\n" +
-			"tokens: admin:repo_hook), on GitLab the scope api and the role Maintainer, on Gitea the scope\n" +
-			"write:repository and the rights of an administrator of the project.",
+			"The platform's token needs the right to it:\n" + hookRights(),
 		Example: "  scanhook hooks sync --dry-run\n  scanhook hooks sync github/acme/shop\n" +
 			"  scanhook hooks sync --rewrite    # after a new secret was put first",
 		Args: cobra.ArbitraryArgs, ValidArgsFunction: cobra.NoFileCompletions,
@@ -54,6 +52,15 @@ func newHooksSync(opts *options) *cobra.Command {
 	cmd.Flags().BoolVarP(&s.dry, "dry-run", "n", false, "only say what would be changed")
 	cmd.Flags().BoolVar(&s.rewrite, "rewrite", false, "write what is right already too: the secret cannot be compared")
 	return cmd
+}
+
+// hookRights says what a token needs to manage webhooks, on each kind of platform.
+func hookRights() string {
+	var lines []string
+	for _, kind := range platformKinds {
+		lines = append(lines, fmt.Sprintf("  %-7s %s", kind.Title, kind.Token.ForHooks))
+	}
+	return strings.Join(lines, "\n")
 }
 
 // syncedProjects are the arguments, or what the configuration names in full.

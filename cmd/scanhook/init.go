@@ -16,6 +16,7 @@ import (
 
 	"github.com/scanhook/scanhook/cmd/scanhook/cli"
 	"github.com/scanhook/scanhook/internal/config"
+	"github.com/scanhook/scanhook/platforms"
 )
 
 // secretSize is the strength of generated secrets in bytes; in the file each byte is two hexadecimal digits.
@@ -34,7 +35,7 @@ func newInit(opts *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "init", Short: "Write a commented configuration with fresh secrets, and say what to do next",
 		Long: "Writes the file named by --config (default config.yaml), which only you can read, with a webhook secret\n" +
-			"for GitHub, one for GitLab and a token for the API, and says what to enter on the platforms.",
+			"for each platform and a token for the API, and says what to enter on the platforms.",
 		Example: "  scanhook init --public-url https://scanhook.example.com\n" +
 			"  scanhook init --config /etc/scanhook/config.yaml --show-secrets",
 		Args: cli.Exactly(0), ValidArgsFunction: cobra.NoFileCompletions,
@@ -60,13 +61,28 @@ func newInit(opts *options) *cobra.Command {
 
 // render makes the file's text with fresh secrets, and reads it back, which tells whether the public URL makes sense.
 func (i *initiation) render() (*config.Config, []byte, error) {
-	i.values.GitHubSecret, i.values.GitLabSecret, i.values.APIToken = newSecret(), newSecret(), newSecret()
+	i.values.Platforms, i.values.APIToken = starterPlatforms(), newSecret()
 	text := config.Starter(i.values)
-	cfg, err := config.Parse(i.path, text, func(string) (string, bool) { return "", false })
+	cfg, err := config.Parse(i.path, text, platformTypes(), func(string) (string, bool) { return "", false })
 	if wrong := new(config.Error); errors.As(err, &wrong) {
 		return nil, nil, fmt.Errorf("--public-url: %s", wrong.Problems[0].Message)
 	}
 	return cfg, text, err
+}
+
+// starterPlatforms has every kind of platform; those whose address has to be filled in have no secret yet.
+func starterPlatforms() []config.StarterPlatform {
+	var list []config.StarterPlatform
+	for _, kind := range platformKinds {
+		p := config.StarterPlatform{
+			Type: kind.Name, URL: kind.URL, Note: kind.Hook.Note, Variable: kind.Token.Variable, Needs: kind.Token.Needs,
+		}
+		if p.URL != "" {
+			p.Secret = newSecret()
+		}
+		list = append(list, p)
+	}
+	return list
 }
 
 func newSecret() string {
@@ -141,28 +157,21 @@ const (
 	guideStart = `Wrote %[1]s with fresh secrets. Only you can read it; keep it out of git.
 `
 	guideFirst = `
-The shortest way to a first commit status, here for github/acme/shop (or gitlab/acme/shop):
-  export GITHUB_TOKEN=...   fine-grained, with the repository permissions Commit statuses: write, Contents: read,
-                            Actions: read and, for hooks sync only, Webhooks: write
-  (export GITLAB_TOKEN=...  of a project, group or person, with the scope api and the role Maintainer)
-  scanhook hooks sync%[1]s github/acme/shop
+The shortest way to a first commit status, here for %[3]s/acme/shop:
+  export %[4]s=...   # a token with the rights below
+  scanhook hooks sync%[1]s %[3]s/acme/shop
   scanhook serve%[1]s
 Push, and the commit gets the status scanhook. Where it does not, scanhook check%[1]s tells what is missing.
 
-Remove the platform that you do not use from %[2]s. What hooks sync does, by hand:
+Remove the platform that you do not use from %[2]s. What each needs, and what hooks sync does, by hand:
 `
-	guideGitHub = `
-GitHub: Settings > Webhooks > Add webhook, of a repository or an organization
-  Payload URL   %[1]s/webhooks/github
-  Content type  application/json
-  Secret        %[2]s
-  Events        Let me select individual events: Pushes, Workflow runs, Statuses
-`
-	guideGitLab = `
-GitLab: Settings > Webhooks > Add new webhook, of a project or a group
-  URL           %[1]s/webhooks/gitlab
-  Secret token  %[2]s
-  Trigger       Push events, Tag push events, Pipeline events
+	guideToken = `
+%[1]s
+Token in %[2]s, with %[3]s;
+  for hooks sync also %[4]s
+Webhook: %[5]s`
+	guideOther = `
+%[1]s: uncomment %[2]s in %[3]s
 `
 	guideAPI = `
 For CI jobs that upload reports (scanhook upload), and to log in to the pages
@@ -181,10 +190,24 @@ func (g guide) print(out io.Writer) {
 	if g.path != "config.yaml" {
 		flag = " --config " + g.path
 	}
-	fmt.Fprintf(out, guideFirst, flag, g.path)
-	fmt.Fprintf(out, guideGitHub, g.publicURL, g.secret("platforms.github.webhook_secrets", g.values.GitHubSecret))
-	fmt.Fprintf(out, guideGitLab, g.publicURL, g.secret("platforms.gitlab.webhook_secrets", g.values.GitLabSecret))
+	first := platformKinds[0]
+	fmt.Fprintf(out, guideFirst, flag, g.path, first.Name, first.Token.Variable)
+	for i, kind := range platformKinds {
+		g.printPlatform(out, kind, g.values.Platforms[i])
+	}
 	fmt.Fprintf(out, guideAPI, g.publicURL, g.secret("api.tokens", g.values.APIToken))
+}
+
+func (g guide) printPlatform(out io.Writer, kind platforms.Kind, p config.StarterPlatform) {
+	if p.URL == "" {
+		fmt.Fprintf(out, guideOther, kind.Title, kind.Name, g.path)
+		return
+	}
+	form := strings.NewReplacer(
+		"{url}", hookAddress(g.publicURL, kind.Name),
+		"{secret}", g.secret("platforms."+kind.Name+".webhook_secrets", p.Secret),
+	).Replace(kind.Hook.Form)
+	fmt.Fprintf(out, guideToken, kind.Title, kind.Token.Variable, kind.Token.Needs, kind.Token.ForHooks, form)
 }
 
 // secret says where a secret stands; terminals are recorded and shared more easily than files.

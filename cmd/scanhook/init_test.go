@@ -37,7 +37,7 @@ func TestInitWritesConfiguration(t *testing.T) {
 	got.expect(t, 0, "https://scan.example.com/sub/webhooks/github", "https://scan.example.com/sub/webhooks/gitlab",
 		"application/json", "Pushes, Workflow runs, Statuses", "Push events, Tag push events, Pipeline events", "Commit statuses: write",
 		"scanhook check --config "+path, "scanhook serve --config "+path,
-		"scanhook hooks sync --config "+path+" github/acme/shop", "Webhooks: write")
+		"scanhook hooks sync --config "+path+" github/acme/shop", "Webhooks: read and write", "uncomment gitea in "+path)
 	secrets := secretsIn(t, path)
 	if len(secrets) != 3 || secrets[0] == secrets[1] || secrets[1] == secrets[2] {
 		t.Fatalf("secrets = %q, want 3 different ones", secrets)
@@ -46,7 +46,7 @@ func TestInitWritesConfiguration(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode() != 0o600 {
 		t.Errorf("mode = %v, %v, want 0600", info.Mode(), err)
 	}
-	cfg, err := config.Load(path, func(string) (string, bool) { return "", false })
+	cfg, err := config.Load(path, platformTypes(), func(string) (string, bool) { return "", false })
 	if err != nil || cfg.Platforms["github"].WebhookSecrets[0].Reveal() != secrets[0] {
 		t.Errorf("the file reads back as %+v, %v", cfg, err)
 	}

@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/scanhook/scanhook/cmd/scanhook/cli"
 	"github.com/scanhook/scanhook/core"
-	"github.com/scanhook/scanhook/internal/config"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
@@ -46,7 +44,7 @@ func newMigrate(opts *options) *cobra.Command {
 }
 
 func migrateDatabase(cmd *cobra.Command, opts *options, down bool, steps int) error {
-	cfg, err := config.Load(opts.config, os.LookupEnv)
+	cfg, err := opts.load()
 	if err != nil {
 		return err
 	}

@@ -23,6 +23,18 @@ import (
 // platformKinds are the kinds of platforms that can be configured.
 var platformKinds = platforms.Kinds{github.Kind(), gitlab.Kind(), gitea.Kind()}
 
+// platformTypes are the kinds as the configuration needs to know them.
+func platformTypes() []config.PlatformType {
+	var types []config.PlatformType
+	for _, kind := range platformKinds {
+		types = append(types, config.PlatformType{
+			Name: kind.Name, Title: kind.Title, Aliases: kind.Aliases, URL: kind.URL,
+			SigningTokens: kind.SigningPrefix != "", Apps: kind.HasApps,
+		})
+	}
+	return types
+}
+
 // platformsOf makes an adapter for each configured platform. One that cannot verify any call is off; the
 // configuration's warnings say so.
 func platformsOf(cfg *config.Config) (platforms.Set, error) {
@@ -117,7 +129,7 @@ func inPlace(secrets []config.Secret, places []int) []string {
 }
 
 // maySign tells whether a signing token is configured for a project. Where its platform cannot be configured, that is
-// what has to be mended first.
+// what has to be corrected first.
 func maySign(cfg *config.Config) func(platform, project string) bool {
 	return func(platform, project string) bool {
 		if _, configured := cfg.Platforms[platform]; !configured {
@@ -135,7 +147,7 @@ func hookSecrets(cfg *config.Config) []check.Secret {
 		p := cfg.Platforms[name]
 		for _, scope := range append([]platforms.Scope{ownSecrets(p)}, scopesOf(cfg, name)...) {
 			secrets := scope.Webhooks()
-			if p.Type == config.TypeGitLab {
+			if kindOf(p).SigningPrefix != "" {
 				secrets = append(secrets, scope.Signing()...)
 			}
 			for _, secret := range secrets {

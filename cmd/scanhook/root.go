@@ -54,7 +54,9 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 }
 
 // load reads the configuration. Its warnings are for scanhook check and scanhook serve.
-func (o *options) load() (*config.Config, error) { return config.Load(o.config, os.LookupEnv) }
+func (o *options) load() (*config.Config, error) {
+	return config.Load(o.config, platformTypes(), os.LookupEnv)
+}
 
 // logger writes JSON lines where a machine reads, and text for people.
 func (o *options) logger(stderr io.Writer) *slog.Logger {
@@ -89,7 +91,7 @@ func completePlatforms(opts *options) cobra.CompletionFunc {
 // completeNames offers names out of the configuration, and nothing where there is none that can be read.
 func completeNames(opts *options, names func(*config.Config) []string) cobra.CompletionFunc {
 	return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		cfg, err := config.Load(opts.config, os.LookupEnv)
+		cfg, err := opts.load()
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}

@@ -102,7 +102,7 @@ func newSandbox(ctx context.Context, cfg sandboxConfig) (*sandbox, error) {
 	}
 	w.yaml = text + cfg.extra
 	w.secrets = map[string]string{"SECRET": secret, "TOKEN": token, "API_TOKEN": w.apiToken}
-	w.config, err = config.Parse("demo configuration", []byte(w.yaml), func(name string) (string, bool) {
+	w.config, err = config.Parse("demo configuration", []byte(w.yaml), platformTypes(), func(name string) (string, bool) {
 		value, ok := w.secrets[name]
 		return value, ok
 	})

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,15 +11,15 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/scanhook/scanhook/cmd/scanhook/cli"
 	"github.com/scanhook/scanhook/internal/config"
-	"github.com/scanhook/scanhook/internal/fakeforge"
+	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/webhooks"
 )
 
@@ -44,7 +46,7 @@ func newSend(opts *options) *cobra.Command {
 			if run.event == "" {
 				return cli.WrongUse("--event is missing: name it, such as --event push")
 			}
-			cfg, err := config.Load(opts.config, os.LookupEnv)
+			cfg, err := opts.load()
 			if err != nil {
 				return err
 			}
@@ -89,26 +91,22 @@ func (s sending) send(ctx context.Context, out io.Writer, cfg *config.Config, pa
 	if err != nil {
 		return err
 	}
-	sender, err := s.sender(cfg)
+	call, header, err := s.sign(cfg, payload)
 	if err != nil {
 		return err
 	}
-	delivery, err := sender.Seal(s.event, payload)
+	status, answer, err := callWebhook(ctx, address, header, payload)
 	if err != nil {
-		return err
+		return fmt.Errorf("sending %s: %w: is scanhook serve running there? --to names another address", call.Event, err)
 	}
-	delivery, err = sender.Send(ctx, address, delivery)
-	if err != nil {
-		return fmt.Errorf("%w: is scanhook serve running there? --to names another address", err)
-	}
-	fmt.Fprintf(out, "%s sent to %s: %d %s\n%s\n", delivery.Event, address, delivery.Status,
-		http.StatusText(delivery.Status), cli.Printable(string(delivery.Answer)))
-	return judgeAnswer(delivery)
+	fmt.Fprintf(out, "%s sent to %s: %d %s\n%s\n", call.Event, address, status, http.StatusText(status),
+		cli.Printable(string(answer)))
+	return judgeAnswer(status)
 }
 
 // judgeAnswer makes an error of an answer that a platform would show as failed.
-func judgeAnswer(delivery fakeforge.Delivery) error {
-	switch status := delivery.Status; {
+func judgeAnswer(status int) error {
+	switch {
 	case status/100 == 2:
 		return nil
 	case status == http.StatusUnauthorized:
@@ -118,37 +116,57 @@ func judgeAnswer(delivery fakeforge.Delivery) error {
 	}
 }
 
-// signingPrefix begins GitLab's signing tokens, and none of its plain ones.
-const signingPrefix = "whsec_"
-
-// sender is a fake platform that has the secret of the real one.
-func (s sending) sender(cfg *config.Config) (*fakeforge.Server, error) {
+// sign makes the headers of the call as the platform would.
+func (s sending) sign(cfg *config.Config, payload []byte) (call platforms.Call, header http.Header, err error) {
 	p, known := cfg.Platforms[s.platform]
 	if !known {
 		names := slices.Sorted(maps.Keys(cfg.Platforms))
-		return nil, cli.WrongUse("no platform %q is configured: --platform must be one of %s%s", s.platform,
+		return call, nil, cli.WrongUse("no platform %q is configured: --platform must be one of %s%s", s.platform,
 			strings.Join(names, ", "), config.Suggestion(s.platform, names))
 	}
-	var seal fakeforge.Config
-	switch {
-	case s.secret != "" && p.Type == config.TypeGitLab && strings.HasPrefix(s.secret, signingPrefix):
-		seal.SigningToken = s.secret
+	kind := kindOf(p)
+	call = platforms.Call{Event: cmp.Or(kind.Events[s.event], s.event), Body: payload}
+	switch prefix := kind.SigningPrefix; {
+	case s.secret != "" && prefix != "" && strings.HasPrefix(s.secret, prefix):
+		call.SigningToken = s.secret
 	case s.secret != "":
-		seal.Secret = s.secret
+		call.Secret = s.secret
 	case len(p.SigningTokens) > 0:
-		seal.SigningToken = p.SigningTokens[0].Reveal()
+		call.SigningToken = p.SigningTokens[0].Reveal()
 	case len(p.WebhookSecrets) > 0:
-		seal.Secret = p.WebhookSecrets[0].Reveal()
+		call.Secret = p.WebhookSecrets[0].Reveal()
 	default:
-		return nil, fmt.Errorf("platform %[1]s has no secret to sign with: set platforms.%[1]s.webhook_secrets "+
+		return call, nil, fmt.Errorf("platform %[1]s has no secret to sign with: set platforms.%[1]s.webhook_secrets "+
 			"or give --secret", s.platform)
 	}
-	forge := fakeForges[p.Type]
-	if forge == nil {
-		return nil, fmt.Errorf("platform %s is of the type %s, whose calls this command cannot sign", s.platform, p.Type)
+	header, err = kind.Sign(call)
+	return call, header, err
+}
+
+const (
+	deliveryTimeout = 10 * time.Second // GitHub's and GitLab.com's own
+	maxAnswer       = 1 << 20          // bytes of the answer that are shown
+)
+
+// callWebhook makes a webhook call. Like the platforms it follows no redirect. An answer of any status is no error.
+func callWebhook(ctx context.Context, address string, header http.Header, payload []byte) (
+	status int, answer []byte, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(payload))
+	if err != nil {
+		return 0, nil, err
 	}
-	server := forge(seal)
-	return server, server.SetBase(p.URL)
+	request.Header = header
+	client := http.Client{
+		Timeout:       deliveryTimeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer response.Body.Close()
+	answer, err = io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	return response.StatusCode, answer, err
 }
 
 // address is the webhook's own: --to when it names one already, else the one below --to or this machine's server.
@@ -183,14 +201,8 @@ func loopback(listen string) (string, error) {
 	return "http://" + net.JoinHostPort(host, port), nil
 }
 
-// eventsOf are the short names of the events that a kind of platform sends.
-func eventsOf(kind string) []string {
-	if fakeForges[kind] == nil {
-		return nil
-	}
-	return slices.Sorted(maps.Keys(fakeForges[kind](fakeforge.Config{}).EventHeaders()))
-}
-
 func completeEvents(opts *options, platform *string) cobra.CompletionFunc {
-	return completeNames(opts, func(cfg *config.Config) []string { return eventsOf(cfg.Platforms[*platform].Type) })
+	return completeNames(opts, func(cfg *config.Config) []string {
+		return slices.Sorted(maps.Keys(kindOf(cfg.Platforms[*platform]).Events))
+	})
 }

@@ -31,7 +31,7 @@ and 3 when the server could not be reached in that time.`
 func newUpload(opts *options) *cobra.Command { return newUploadWith(opts, os.LookupEnv) }
 
 func newUploadWith(opts *options, env upload.Env) *cobra.Command {
-	run := upload.Upload{Version: buildVersion()}
+	run := upload.Upload{Version: buildVersion(), CI: platformKinds.CICommit}
 	cmd := &cobra.Command{
 		Use: "upload REPORT --scanner NAME", Short: "Deliver a scanner's report, usually from a CI job",
 		Long: uploadHelp,
@@ -41,7 +41,7 @@ func newUploadWith(opts *options, env upload.Env) *cobra.Command {
 		Args: cli.Exactly(1), ValidArgsFunction: cli.CompleteFiles("sarif", "json", "gz"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			configured := func() (string, error) {
-				cfg, err := config.Load(opts.config, env)
+				cfg, err := config.Load(opts.config, platformTypes(), env)
 				if err != nil {
 					return "", err
 				}
@@ -68,7 +68,7 @@ func addUploadFlags(cmd *cobra.Command, run *upload.Upload, opts *options) {
 		"`NAME` of the scanner in the server's configuration, such as trivy (required)")
 	flags.StringVar(&run.Commit.SHA, "commit", "", "full `SHA` of the commit that was scanned")
 	flags.StringVar(&run.Commit.Platform, "platform", "",
-		"the platform's `KEY` in the server's configuration (default: github or gitlab, by the CI system)")
+		"the platform's `KEY` in the server's configuration (default: by the CI system, where it tells)")
 	flags.StringVar(&run.Commit.Project, "project", "", "full `PATH` of the project, such as acme/shop")
 	flags.StringVar(&run.Commit.Branch, "branch", "", "`NAME` of the branch")
 	flags.StringVar(&run.Scan, "scan", "",

@@ -239,7 +239,7 @@ func newPages(
 ) (*web.Web, error) {
 	platforms := web.Platforms{}
 	for name, p := range cfg.Platforms {
-		platforms[name] = web.Platform{Type: p.Type, URL: p.URL, Posts: p.Posts()}
+		platforms[name] = web.Platform{Links: kindOf(p).Links, URL: p.URL, Posts: p.Posts()}
 	}
 	var secrets []web.Secret
 	for _, s := range hookSecrets(cfg) {

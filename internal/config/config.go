@@ -8,6 +8,7 @@ package config
 import (
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,8 +31,9 @@ type Config struct {
 	Defaults     Policy              `yaml:"defaults"`     // what every repository starts from
 	Repositories []Repository        `yaml:"repositories"` // first match wins; a push to anything else is ignored
 
-	Source   Source   `yaml:"-"` // where values stand
-	Warnings []string `yaml:"-"` // "file:line:column: sentence" for what is legal but hardly meant, by line
+	Types    []PlatformType `yaml:"-"` // that a platform can have
+	Source   Source         `yaml:"-"` // where values stand
+	Warnings []string       `yaml:"-"` // "file:line:column: sentence" for what is legal but hardly meant, by line
 }
 
 // Verifies tells whether a call of the platform can be verified at all, by its own secrets or by those of repositories;
@@ -40,13 +42,16 @@ func (c *Config) Verifies(platform string) bool {
 	if c.Platforms[platform].Enabled() {
 		return true
 	}
-	for _, r := range c.Repositories {
-		isGitLab := c.Platforms[platform].Type == TypeGitLab
-		if r.Reaches(platform) && (anyGiven(r.WebhookSecrets) || isGitLab && anyGiven(r.SigningTokens)) {
-			return true
-		}
-	}
-	return false
+	signs := c.typeOf(platform).SigningTokens
+	return slices.ContainsFunc(c.Repositories, func(r Repository) bool {
+		return r.Reaches(platform) && (anyGiven(r.WebhookSecrets) || signs && anyGiven(r.SigningTokens))
+	})
+}
+
+// typeOf is empty where the platform's type is not a known one.
+func (c *Config) typeOf(platform string) PlatformType {
+	found, _ := typeNamed(c.Types, c.Platforms[platform].Type)
+	return found
 }
 
 // Server says where Scanhook listens and how people reach it.
@@ -75,26 +80,40 @@ type Database struct {
 	URL DatabaseURL `yaml:"url"` // sqlite:FILE or postgres://…
 }
 
-// The adapters that a platform's type can name.
-const (
-	TypeGitHub = "github"
-	TypeGitLab = "gitlab"
-)
+// PlatformType is what the configuration must know about a kind of Git platform. Who parses a configuration hands over
+// the types that it has adapters for.
+type PlatformType struct {
+	Name          string   // as Platform.Type has it
+	Title         string   // for people
+	Aliases       []string // further names that may be written
+	URL           string   // default of Platform.URL; empty where each installation has its own
+	SigningTokens bool     // its calls can be signed with tokens
+	Apps          bool     // it can be called as an App
+}
+
+// typeNamed finds a type by its name or an alias.
+func typeNamed(types []PlatformType, name string) (PlatformType, bool) {
+	at := slices.IndexFunc(types, func(t PlatformType) bool { return t.Name == name || slices.Contains(t.Aliases, name) })
+	if at < 0 {
+		return PlatformType{}, false
+	}
+	return types[at], true
+}
 
 // Platform is one instance of a Git platform.
 type Platform struct {
-	Type            string `yaml:"type"`    // TypeGitHub or TypeGitLab; default: the platform's key
+	Type            string `yaml:"type"`    // name of a PlatformType; default: the platform's key
 	URL             string `yaml:"url"`     // http(s) base of its pages, without trailing slash
 	APIURL          string `yaml:"api_url"` // empty: derived from URL
 	HookSecrets     `yaml:",inline"`
 	Token           Secret        `yaml:"token"`             // posts statuses and fetches; empty: nothing is posted
-	App             *App          `yaml:"app"`               // GitHub only, instead of Token; nil when not configured
+	App             *App          `yaml:"app"`               // instead of Token, where the type has Apps; nil when not configured
 	MinPostInterval time.Duration `yaml:"min_post_interval"` // shortest pause between posts; 0: the reporter decides
 }
 
 // Enabled tells whether the platform's own secrets can verify a call. See Config.Verifies.
 func (p Platform) Enabled() bool {
-	return anyGiven(p.WebhookSecrets) || p.Type == TypeGitLab && anyGiven(p.SigningTokens)
+	return anyGiven(p.WebhookSecrets) || anyGiven(p.SigningTokens)
 }
 
 // Posts tells whether there is a credential to call the platform with: to post commit statuses, to look after webhooks.
@@ -103,7 +122,7 @@ func (p Platform) Posts() bool { return !isEmpty(p.Token) || p.App != nil }
 // HookSecrets verify calls: any of them does, so that one can be exchanged without a gap.
 type HookSecrets struct {
 	WebhookSecrets []Secret `yaml:"webhook_secrets"` // none of them is empty
-	SigningTokens  []Secret `yaml:"signing_tokens"`  // GitLab's whsec_… tokens; none of them is empty
+	SigningTokens  []Secret `yaml:"signing_tokens"`  // whsec_…, where the type has them; none of them is empty
 
 	WebhookPlaces []int `yaml:"-"` // where each of WebhookSecrets stands in the file's list, which may hold empty ones
 	SigningPlaces []int `yaml:"-"`
@@ -111,7 +130,7 @@ type HookSecrets struct {
 
 func (s HookSecrets) any() bool { return anyGiven(s.WebhookSecrets) || anyGiven(s.SigningTokens) }
 
-// App is a GitHub App as which Scanhook acts.
+// App is an App as which Scanhook calls a platform.
 type App struct {
 	ID             int64  `yaml:"id"`               // the App's id, positive
 	PrivateKeyFile string `yaml:"private_key_file"` // path of its PEM file

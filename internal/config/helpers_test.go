@@ -8,6 +8,13 @@ import (
 	"testing"
 )
 
+// types are those of the real adapters.
+var types = []PlatformType{
+	{Name: "github", Title: "GitHub", URL: "https://github.com", Apps: true},
+	{Name: "gitlab", Title: "GitLab", URL: "https://gitlab.com", SigningTokens: true},
+	{Name: "gitea", Title: "Gitea", Aliases: []string{"forgejo"}},
+}
+
 // variables is an environment for Parse.
 type variables map[string]string
 
@@ -18,7 +25,7 @@ func (v variables) lookup(name string) (string, bool) {
 
 func mustParse(t *testing.T, text string, env variables) *Config {
 	t.Helper()
-	config, err := Parse("c.yaml", []byte(text), env.lookup)
+	config, err := Parse("c.yaml", []byte(text), types, env.lookup)
 	if err != nil {
 		t.Fatalf("Parse: %v", err)
 	}
@@ -28,7 +35,7 @@ func mustParse(t *testing.T, text string, env variables) *Config {
 // problemsOf parses a text that must be wrong and returns the lines of its error.
 func problemsOf(t *testing.T, text string, env variables) []string {
 	t.Helper()
-	config, err := Parse("c.yaml", []byte(text), env.lookup)
+	config, err := Parse("c.yaml", []byte(text), types, env.lookup)
 	var failure *Error
 	if !errors.As(err, &failure) || config != nil {
 		t.Fatalf("Parse = %v, %v; want no configuration and an *Error", config, err)

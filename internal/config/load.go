@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -19,9 +20,9 @@ import (
 // maxSize bounds the file, in bytes; ten thousand repositories fit.
 const maxSize = 1 << 20
 
-// Load reads the file at path. lookupEnv answers for ${VAR}, usually os.LookupEnv.
+// Load reads the file at path. A platform has one of the types. lookupEnv answers for ${VAR}, usually os.LookupEnv.
 // Errors are those of the file system, or *Error for what the file says.
-func Load(path string, lookupEnv func(string) (string, bool)) (*Config, error) {
+func Load(path string, types []PlatformType, lookupEnv func(string) (string, bool)) (*Config, error) {
 	data, err := read(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("reading the configuration: %w: scanhook init writes one, --config names another", err)
@@ -29,7 +30,7 @@ func Load(path string, lookupEnv func(string) (string, bool)) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
-	return Parse(path, data, lookupEnv)
+	return Parse(path, data, types, lookupEnv)
 }
 
 func read(path string) ([]byte, error) {
@@ -42,12 +43,13 @@ func read(path string) ([]byte, error) {
 }
 
 // Parse reads a configuration from data; name stands for the file in messages. Every error is an *Error.
-func Parse(name string, data []byte, lookupEnv func(string) (string, bool)) (*Config, error) {
+func Parse(name string, data []byte, types []PlatformType, lookupEnv func(string) (string, bool)) (*Config, error) {
 	root, problem := parseDocument(data)
 	if problem != nil {
 		return nil, &Error{File: name, Problems: []Problem{*problem}}
 	}
 	config := builtin()
+	config.Types = types
 	config.Source = Source{File: name, Lines: map[string]int{}}
 	found := newReport()
 	d := decoder{report: found, config: config, lookupEnv: lookupEnv, budget: maxValues}
@@ -145,17 +147,15 @@ func (c *Config) complete() {
 		c.Scanners[BuiltinGitleaks] = scanner
 	}
 	for key, platform := range c.Platforms {
-		platform.complete(key)
+		platform.complete(key, c.Types)
 		c.Platforms[key] = platform
 	}
 }
 
-func (p *Platform) complete(key string) {
-	if p.Type == "" && (key == TypeGitHub || key == TypeGitLab) {
-		p.Type = key
-	}
-	if p.URL == "" {
-		p.URL = map[string]string{TypeGitHub: "https://github.com", TypeGitLab: "https://gitlab.com"}[p.Type]
+func (p *Platform) complete(key string, types []PlatformType) {
+	if found, known := typeNamed(types, cmp.Or(p.Type, key)); known {
+		p.Type = found.Name
+		p.URL = cmp.Or(p.URL, found.URL)
 	}
 	p.URL = strings.TrimRight(p.URL, "/")
 	p.APIURL = strings.TrimRight(p.APIURL, "/")

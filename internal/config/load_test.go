@@ -18,11 +18,11 @@ func TestLoad(t *testing.T) {
 	if err := os.WriteFile(path, []byte("server: {public_url: '${URL}'}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	config, err := Load(path, variables{"URL": "https://a.example/sub/"}.lookup)
+	config, err := Load(path, types, variables{"URL": "https://a.example/sub/"}.lookup)
 	if err != nil || config.Server.PublicURL != "https://a.example/sub" {
 		t.Errorf("Load = %+v, %v; want the address without its last slash", config, err)
 	}
-	_, err = Load(path, variables{}.lookup)
+	_, err = Load(path, types, variables{}.lookup)
 	if err == nil || !strings.HasPrefix(err.Error(), path+":1:22: server.public_url") {
 		t.Errorf("Load = %v, want an error with path, line and key", err)
 	}
@@ -30,11 +30,11 @@ func TestLoad(t *testing.T) {
 
 func TestLoadWithoutFile(t *testing.T) {
 	t.Parallel()
-	_, err := Load(filepath.Join(t.TempDir(), "config.yaml"), variables{}.lookup)
+	_, err := Load(filepath.Join(t.TempDir(), "config.yaml"), types, variables{}.lookup)
 	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "scanhook init") {
 		t.Errorf("Load = %v, want fs.ErrNotExist and what to do", err)
 	}
-	if _, err = Load(t.TempDir(), variables{}.lookup); err == nil {
+	if _, err = Load(t.TempDir(), types, variables{}.lookup); err == nil {
 		t.Error("Load of a directory succeeded")
 	}
 }
@@ -62,7 +62,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("repositories:\n- match: \"{a/b,[\"\n- \n- gate: {fail_on: x}\n---\n"))
 	f.Add([]byte("database: {url: \"postgres://u:${B:-x}@h\"}\nscanners: {a: {command: ['{outputs}', 1]}}\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		config, err := Parse("fuzz.yaml", data, variables{"A": "a", "EMPTY": ""}.lookup)
+		config, err := Parse("fuzz.yaml", data, types, variables{"A": "a", "EMPTY": ""}.lookup)
 		var failure *Error
 		switch {
 		case err == nil && config != nil:
@@ -82,9 +82,10 @@ func TestParseFillsDefaults(t *testing.T) {
 	t.Parallel()
 	got := mustParse(t, "platforms: {gitlab: , ghes: {type: github, url: 'https://ghes.example.com/'}}", nil)
 	want := builtin()
+	want.Types = types
 	want.Platforms = map[string]Platform{
-		"gitlab": {Type: TypeGitLab, URL: "https://gitlab.com"},
-		"ghes":   {Type: TypeGitHub, URL: "https://ghes.example.com"},
+		"gitlab": {Type: "gitlab", URL: "https://gitlab.com"},
+		"ghes":   {Type: "github", URL: "https://ghes.example.com"},
 	}
 	want.Scanners = map[string]Scanner{
 		"gitleaks": {Builtin: BuiltinGitleaks, Format: FormatSARIF, Timeout: 10 * time.Minute},
@@ -99,6 +100,19 @@ func TestParseFillsDefaults(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("Parse (-want +got):\n%s", diff)
+	}
+}
+
+func TestParseOfATypeWithoutADefaultAddress(t *testing.T) {
+	t.Parallel()
+	got := mustParse(t, "platforms: {forgejo: {url: 'https://a.example'}, b: {type: forgejo, url: 'https://b.example'}}", nil)
+	want := map[string]Platform{"forgejo": {Type: "gitea", URL: "https://a.example"}, "b": {Type: "gitea", URL: "https://b.example"}}
+	if diff := cmp.Diff(want, got.Platforms); diff != "" {
+		t.Errorf("platforms (-want +got):\n%s", diff)
+	}
+	problems := problemsOf(t, "platforms: {gitea: {token: a-long-enough-token}}", nil)
+	if len(problems) != 1 || !strings.Contains(problems[0], "platforms.gitea.url is missing") {
+		t.Errorf("problems %q", problems)
 	}
 }
 

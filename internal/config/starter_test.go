@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -8,20 +9,26 @@ import (
 
 func TestStarterParsesToItsValues(t *testing.T) {
 	t.Parallel()
+	platforms := func(github, gitlab string) []StarterPlatform {
+		return []StarterPlatform{
+			{Type: "github", URL: "https://github.com", Secret: github, Note: "note", Variable: "GITHUB_TOKEN", Needs: "much"},
+			{Type: "gitlab", URL: "https://gitlab.com", Secret: gitlab, Variable: "GITLAB_TOKEN"}, {Type: "gitea"},
+		}
+	}
 	for name, values := range map[string]StarterValues{
-		"usual":   {"https://scanhook.example.com", "github-secret", "gitlab-secret", "api-token-16-long"},
-		"strange": {"http://[::1]:8080", "a\"'\\ b: #c\n\x7f", "${HOME}$$@APIToken@", "ünïcode 🔑 \x00 {{.}}"},
-		"empty":   {PublicURL: "http://localhost:8080"},
+		"usual":   {"https://scanhook.example.com", "api-token-16-long", platforms("github-secret", "gitlab-secret")},
+		"strange": {"http://[::1]:8080", "ünïcode 🔑 \x00 {{.}}", platforms("a\"'\\ b: #c\n\x7f", "${HOME}$$@APIToken@")},
+		"empty":   {"http://localhost:8080", "", platforms("", "")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			config := mustParse(t, string(Starter(values)), nil)
-			got := StarterValues{PublicURL: config.Server.PublicURL}
-			for _, secret := range config.Platforms["github"].WebhookSecrets {
-				got.GitHubSecret = secret.Reveal()
-			}
-			for _, secret := range config.Platforms["gitlab"].WebhookSecrets {
-				got.GitLabSecret = secret.Reveal()
+			got := StarterValues{PublicURL: config.Server.PublicURL, Platforms: slices.Clone(values.Platforms)}
+			for i, platform := range got.Platforms {
+				got.Platforms[i].Secret = ""
+				for _, secret := range config.Platforms[platform.Type].WebhookSecrets {
+					got.Platforms[i].Secret = secret.Reveal()
+				}
 			}
 			for _, token := range config.API.Tokens {
 				got.APIToken = token.Token.Reveal()

@@ -16,24 +16,53 @@ func (v *validator) validatePlatforms() {
 	for _, key := range slices.Sorted(maps.Keys(v.config.Platforms)) {
 		path, platform := join("platforms", key), v.config.Platforms[key]
 		v.checkName(path, key)
-		v.checkChoice(path+".type", platform.Type, TypeGitHub, TypeGitLab)
-		if platform.URL != "" {
+		v.checkChoice(path+".type", platform.Type, v.typeNames()...)
+		if _, known := typeNamed(v.config.Types, platform.Type); known && platform.URL == "" {
+			v.errorf(path+".url", "is missing: write the address at which people open the platform")
+		} else if platform.URL != "" {
 			v.checkURL(path+".url", platform.URL)
 		}
 		if platform.APIURL != "" {
 			v.checkURL(path+".api_url", platform.APIURL)
 		}
-		v.validateApp(path+".app", platform)
+		v.validateApp(path+".app", key)
 		v.validateSecrets(path, key, platform)
 		v.warnOfMany(path, key)
 	}
 }
 
-func (v *validator) validateApp(path string, platform Platform) {
-	switch app := platform.App; {
+// typeNames are all names that a type can be written with.
+func (v *validator) typeNames() (names []string) {
+	for _, t := range v.config.Types {
+		names = append(append(names, t.Name), t.Aliases...)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// lacks tells that a platform's type does not have something. Of an unknown type nothing is said.
+func (v *validator) lacks(platform string, has func(PlatformType) bool) bool {
+	found, known := typeNamed(v.config.Types, v.config.Platforms[platform].Type)
+	return known && !has(found)
+}
+
+// only names the types that have something.
+func (v *validator) only(has func(PlatformType) bool) string {
+	var titles []string
+	for _, t := range v.config.Types {
+		if has(t) {
+			titles = append(titles, t.Title)
+		}
+	}
+	return strings.Join(titles, " and ")
+}
+
+func (v *validator) validateApp(path, platform string) {
+	hasApps := func(t PlatformType) bool { return t.Apps }
+	switch app := v.config.Platforms[platform].App; {
 	case app == nil:
-	case platform.Type == TypeGitLab:
-		v.errorf(path, "is for GitHub only: use token")
+	case v.lacks(platform, hasApps):
+		v.errorf(path, "is for %s only: use token", v.only(hasApps))
 	case app.ID <= 0:
 		v.errorf(path+".id", "must be the App's id, a number above zero")
 	case app.PrivateKeyFile == "":
@@ -45,14 +74,16 @@ func (v *validator) validateSecrets(path, key string, platform Platform) {
 	v.checkHookSecrets(path, platform.HookSecrets)
 	v.checkSecret(path+".token", platform.Token)
 	switch {
-	case platform.Type == TypeGitHub && anyGiven(platform.SigningTokens):
-		v.errorf(path+".signing_tokens", "is for GitLab only: use webhook_secrets")
+	case anyGiven(platform.SigningTokens) && v.lacks(key, signs):
+		v.errorf(path+".signing_tokens", "is for %s only: use webhook_secrets", v.only(signs))
 	case !v.config.Verifies(key):
 		v.warnf(path, "has no webhook secret and is off: set %s.webhook_secrets", path)
 	case !platform.Posts():
 		v.warnf(path, "has no token: commit statuses are kept and shown, but not posted")
 	}
 }
+
+func signs(t PlatformType) bool { return t.SigningTokens }
 
 // manySecrets is the number of secrets from which on trying them all is felt: a call of 25 MiB takes over a second.
 const manySecrets = 100
@@ -76,9 +107,9 @@ func (v *validator) warnOfMany(path, platform string) {
 func (v *validator) validateRepositorySecrets(path string, repository Repository) {
 	v.checkHookSecrets(path, repository.HookSecrets)
 	reached := v.reached(repository)
-	isGitLab := func(platform string) bool { return v.config.Platforms[platform].Type == TypeGitLab }
-	if anyGiven(repository.SigningTokens) && !slices.ContainsFunc(reached, isGitLab) {
-		v.errorf(path+".signing_tokens", "is for GitLab only: use webhook_secrets")
+	takesTokens := func(platform string) bool { return signs(v.config.typeOf(platform)) }
+	if anyGiven(repository.SigningTokens) && !slices.ContainsFunc(reached, takesTokens) {
+		v.errorf(path+".signing_tokens", "is for %s only: use webhook_secrets", v.only(signs))
 	}
 	for _, list := range []string{".webhook_secrets", ".signing_tokens"} {
 		if v.wrote(path+list) && !repository.any() {
@@ -115,7 +146,7 @@ func (v *validator) checkHookSecrets(path string, secrets HookSecrets) {
 	for i, token := range secrets.SigningTokens {
 		key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(token.Reveal(), "whsec_"))
 		if !isEmpty(token) && (err != nil || len(key) == 0) {
-			v.warnf(fmt.Sprintf("%s.signing_tokens[%d]", path, i), "is not what GitLab shows: whsec_ and base64")
+			v.warnf(fmt.Sprintf("%s.signing_tokens[%d]", path, i), "is not a signing token: whsec_ and base64")
 		}
 	}
 }

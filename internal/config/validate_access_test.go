@@ -31,9 +31,9 @@ api:
 `, nil)
 	want := []string{
 		"c.yaml:2:3: platforms.GitHub has a name that cannot be part of an address: use lower-case letters, digits, - and _",
-		"c.yaml:3:3: platforms.ghes.type is missing: write github or gitlab",
+		"c.yaml:3:3: platforms.ghes.type is missing: write forgejo, gitea, github or gitlab",
 		"c.yaml:3:50: platforms.ghes.api_url must be an address that starts with https:// or http:// and a host",
-		`c.yaml:5:11: platforms.gitlab.type must be github or gitlab (did you mean "github"?)`,
+		`c.yaml:5:11: platforms.gitlab.type must be forgejo, gitea, github or gitlab (did you mean "github"?)`,
 		"c.yaml:7:5: platforms.github.signing_tokens is for GitLab only: use webhook_secrets",
 		"c.yaml:8:5: platforms.github.app.private_key_file is missing: write the path of the App's private key (PEM)",
 		"c.yaml:11:5: platforms.other.app is for GitHub only: use token",

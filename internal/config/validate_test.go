@@ -145,7 +145,7 @@ ai: {may_dismiss: true}
 		"c.yaml:3:3: platforms.github has no token: commit statuses are kept and shown, but not posted",
 		"c.yaml:4:23: platforms.github.webhook_secrets[0] is so short that it can be guessed: " +
 			"use 8 characters or more, better 32",
-		"c.yaml:6:22: platforms.gitlab.signing_tokens[0] is not what GitLab shows: whsec_ and base64",
+		"c.yaml:6:22: platforms.gitlab.signing_tokens[0] is not a signing token: whsec_ and base64",
 		`c.yaml:9:32: scanners.semgrep.command[1] holds {ouput}, which is passed on as it is (did you mean "{output}"?)`,
 		"c.yaml:11:12: repositories[0].match begins with none of the configured platforms: " +
 			"write platform/project, such as github/acme/* (valid platforms: github, gitlab)",

@@ -9,12 +9,13 @@ import (
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/web"
+	"github.com/scanhook/scanhook/platforms/gitlab"
 	"github.com/scanhook/scanhook/store"
 )
 
 func TestGitLabLinksLeadToLines(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, func(cfg *web.Config) { cfg.Platforms = web.Platforms{"github": {Type: "gitlab"}} })
+	s := newSite(t, func(cfg *web.Config) { cfg.Platforms = web.Platforms{"github": {Links: gitlab.Kind().Links}} })
 	scan := s.scanned(1, finding(func(f *core.Finding) { f.EndLine = 5 }))
 	contains(t, s.page("/scans/"+scan.ReferenceID), "/acme/shop/-/blob/"+scan.CommitSHA+"/a/b.env#L3-5",
 		"/acme/shop/-/commit/"+scan.CommitSHA, "platforms.github has no token")

@@ -25,6 +25,7 @@ import (
 	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/internal/web"
 	"github.com/scanhook/scanhook/internal/web/signin"
+	"github.com/scanhook/scanhook/platforms/github"
 	"github.com/scanhook/scanhook/store"
 	"github.com/scanhook/scanhook/store/storetest"
 )
@@ -46,7 +47,7 @@ func newSite(t testing.TB, change ...func(*web.Config)) *site {
 	cfg := web.Config{
 		Store:     storetest.Open(t, store.Config{}),
 		Tokens:    httpx.Tokens{{Name: "ada", Token: token, Role: "viewer"}, {Name: "empty", Token: "", Role: "admin"}},
-		Platforms: web.Platforms{"github": {Type: "github", URL: "https://github.com", Posts: true}},
+		Platforms: web.Platforms{"github": {Links: github.Kind().Links, URL: "https://github.com", Posts: true}},
 		Policies:  core.Policies{{Match: "**", Policy: storetest.Policy}},
 		PublicURL: "https://scanhook.example/hooks", Public: true, Log: discard,
 	}

@@ -1,25 +1,21 @@
 package web
 
 import (
-	"fmt"
 	"maps"
-	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/web/text"
+	"github.com/scanhook/scanhook/platforms"
 )
-
-// gitlab is the platform type whose addresses differ from GitHub's.
-const gitlab = "gitlab"
 
 // Platforms are the configured Git platforms, by key.
 type Platforms map[string]Platform
 
 // Platform is what links and commit statuses need to know of a Git platform.
 type Platform struct {
-	Type  string // github or gitlab
+	Links platforms.Links
 	URL   string // base of its pages
 	Posts bool   // it has a credential to post commit statuses with
 }
@@ -34,15 +30,7 @@ func (p Platforms) repository(scan core.Scan) string {
 	if text.WebLink(platform.URL) == "" || !inside(scan.ProjectName) {
 		return ""
 	}
-	return strings.TrimRight(platform.URL, "/") + "/" + escape(scan.ProjectName)
-}
-
-// section separates a project's address from what is below it; GitLab has sub-groups there too.
-func (p Platforms) section(scan core.Scan) string {
-	if p[scan.SourcePlatform].Type == gitlab {
-		return "/-/"
-	}
-	return "/"
+	return strings.TrimRight(platform.URL, "/") + "/" + platforms.EscapePath(scan.ProjectName)
 }
 
 func (p Platforms) commitLink(scan core.Scan, sha string) string {
@@ -50,7 +38,7 @@ func (p Platforms) commitLink(scan core.Scan, sha string) string {
 	if repository == "" || !core.IsCommitSHA(sha) {
 		return ""
 	}
-	return repository + p.section(scan) + "commit/" + sha
+	return p[scan.SourcePlatform].Links.CommitURL(repository, sha)
 }
 
 // lineLink leads to the lines of a finding in the commit, or is empty where the file cannot be in the repository.
@@ -59,19 +47,7 @@ func (p Platforms) lineLink(scan core.Scan, sha string, f core.Finding) string {
 	if repository == "" || !core.IsCommitSHA(sha) || !inside(f.File) {
 		return ""
 	}
-	return repository + p.section(scan) + "blob/" + sha + "/" + escape(f.File) + p.lines(scan, f)
-}
-
-func (p Platforms) lines(scan core.Scan, f core.Finding) string {
-	switch {
-	case f.Line < 1:
-		return ""
-	case f.EndLine <= f.Line:
-		return fmt.Sprintf("#L%d", f.Line)
-	case p[scan.SourcePlatform].Type == gitlab:
-		return fmt.Sprintf("#L%d-%d", f.Line, f.EndLine)
-	}
-	return fmt.Sprintf("#L%d-L%d", f.Line, f.EndLine)
+	return p[scan.SourcePlatform].Links.FileURL(repository, sha, f.File, f.Line, f.EndLine)
 }
 
 // inside tells whether a path stays below its start.
@@ -88,13 +64,4 @@ func (p Platforms) names(chosen string) []string {
 		names = append(names, chosen)
 	}
 	return names
-}
-
-// escape makes the segments of a path safe in an address.
-func escape(path string) string {
-	segments := strings.Split(path, "/")
-	for i, segment := range segments {
-		segments[i] = url.PathEscape(segment)
-	}
-	return strings.Join(segments, "/")
 }

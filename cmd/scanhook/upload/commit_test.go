@@ -89,7 +89,7 @@ func TestCommitOfCI(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got := test.flags
-			if err := got.complete(t.Context(), environment(test.env)); err != nil {
+			if err := got.complete(t.Context(), environment(test.env), kinds.CICommit); err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" {
@@ -124,7 +124,7 @@ func TestCommitOfCIRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			err := test.flags.complete(t.Context(), environment(test.env))
+			err := test.flags.complete(t.Context(), environment(test.env), kinds.CICommit)
 			if usage := new(cli.UsageError); !errors.As(err, &usage) || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("error = %v, want wrong usage that says %q", err, test.want)
 			}

@@ -4,7 +4,15 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/scanhook/scanhook/platforms"
+	"github.com/scanhook/scanhook/platforms/gitea"
+	"github.com/scanhook/scanhook/platforms/github"
+	"github.com/scanhook/scanhook/platforms/gitlab"
 )
+
+// kinds are the real ones.
+var kinds = platforms.Kinds{github.Kind(), gitlab.Kind(), gitea.Kind()}
 
 func writeFile(t *testing.T, text string) string {
 	t.Helper()

@@ -17,6 +17,7 @@ import (
 
 	"github.com/scanhook/scanhook/cmd/scanhook/cli"
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/platforms"
 )
 
 const (
@@ -38,7 +39,11 @@ type Upload struct {
 	JSON    bool
 	Retry   time.Duration // after which a server that cannot be reached is given up
 	Version string        // of this program
+	CI      CI
 }
+
+// CI reads the commit of a CI job from the variables of its environment; false outside of one.
+type CI func(getenv func(name string) string) (platforms.CICommit, bool)
 
 // Env answers for environment variables, as os.LookupEnv does.
 type Env func(name string) (value string, set bool)
@@ -63,7 +68,7 @@ func (u *Upload) Complete(ctx context.Context, env Env, configured func() (strin
 		return err
 	}
 	if u.Scan == "" {
-		return u.Commit.complete(ctx, env)
+		return u.Commit.complete(ctx, env, u.CI)
 	}
 	return nil
 }
