@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/gin-gonic/gin"
 
 	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/internal/reports"
@@ -61,7 +62,8 @@ func operation(role httpx.Role, method, path, id, summary string) huma.Operation
 
 // problem turns an error into the answer of an operation. Well-formed input that makes no sense is 422 here.
 func (a *API) problem(ctx context.Context, err error) error {
-	problem := httpx.Report(requestOf(ctx), a.Log, err)
+	request := ctx.Value(requestKey{}).(*gin.Context)
+	problem := httpx.Report(request, a.Log, err)
 	if problem.Status == http.StatusBadRequest {
 		problem.Status = http.StatusUnprocessableEntity
 	}

@@ -12,7 +12,6 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
-	"github.com/gin-gonic/gin"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/httpx"
@@ -80,9 +79,6 @@ func (a authorizer) refuse(ctx huma.Context) (name string, status int, detail st
 
 // requestKey is the key under which a request's context holds Gin's.
 type requestKey struct{}
-
-// requestOf is Gin's context of the request that an operation answers.
-func requestOf(ctx context.Context) *gin.Context { return ctx.Value(requestKey{}).(*gin.Context) }
 
 // bearerName is the key under which a request's context holds the name of its token.
 type bearerName struct{}

@@ -1,10 +1,6 @@
 package health
 
-import (
-	"fmt"
-	"maps"
-	"slices"
-)
+import "fmt"
 
 // fewOfDisk: less than one byte or file in so many is little free space.
 const fewOfDisk = 20
@@ -13,23 +9,6 @@ const fewOfDisk = 20
 type Space struct {
 	Free, Total           uint64 // bytes; Free is what may be written without being root
 	FreeFiles, TotalFiles uint64 // inodes; both 0 where the file system has no fixed number
-}
-
-// disk is the free space for one use.
-type disk struct {
-	Space
-	use string // of the directory
-	err error
-}
-
-// spaceOf asks for the space of directories by their use.
-func spaceOf(directories map[string]string) (disks []disk) {
-	for _, use := range slices.Sorted(maps.Keys(directories)) {
-		d := disk{use: use}
-		d.Space, d.err = SpaceOf(directories[use])
-		disks = append(disks, d)
-	}
-	return disks
 }
 
 // IsLow tells whether little space is left, or room for few files.

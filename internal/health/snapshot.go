@@ -2,6 +2,8 @@ package health
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -69,6 +71,23 @@ func (s snapshot) answers() bool { return s.flow.Ping > 0 }
 
 // up tells whether it answers and can write.
 func (s snapshot) up() bool { return s.answers() && !s.full }
+
+// disk is the free space for one use.
+type disk struct {
+	Space
+	use string // of the directory
+	err error
+}
+
+// spaceOf asks for the space of directories by their use.
+func spaceOf(directories map[string]string) (disks []disk) {
+	for _, use := range slices.Sorted(maps.Keys(directories)) {
+		d := disk{use: use}
+		d.Space, d.err = SpaceOf(directories[use])
+		disks = append(disks, d)
+	}
+	return disks
+}
 
 // backlog is a number of things that wait, and since when the first does.
 type backlog struct {
