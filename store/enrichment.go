@@ -83,16 +83,13 @@ func (s *Store) askFiles(ctx context.Context, tx *sqlx.Tx, batch []*intake) erro
 func (s *Store) ClaimLookup(ctx context.Context, platform string, lease time.Duration) (Lookup, error) {
 	var claimed Lookup
 	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
-		now := s.clock.Timestamp()
 		var id int64
-		err := tx.GetContext(ctx, &id, tx.Rebind(`
-			UPDATE lookups SET lease_until = ?
-			WHERE id = (SELECT id FROM lookups
-				WHERE source_platform = ? AND NOT given_up AND next_attempt_at <= ?
-					AND (lease_until IS NULL OR lease_until <= ?)
-				ORDER BY next_attempt_at, id LIMIT 1 `+s.db.SkipLocked+`)
-				AND NOT given_up AND (lease_until IS NULL OR lease_until <= ?)
-			RETURNING id`), now.Add(lease), platform, now, now, now)
+		err := s.claimOne(ctx, tx, &id, claim{
+			table: `lookups`, set: setLease,
+			rows: s.firstDue(`lookups`, `source_platform = :platform AND NOT given_up AND next_attempt_at <= :now AND `+unleased,
+				`next_attempt_at, id`),
+			guard: `NOT given_up AND ` + unleased, columns: `id`,
+		}, lease, map[string]any{"platform": platform})
 		if err != nil {
 			return err
 		}

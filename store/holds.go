@@ -30,18 +30,17 @@ func (s *Store) claimProbe(
 	if err != nil || trouble.ID == 0 {
 		return nil, err
 	}
-	now := s.clock.Timestamp()
 	var claimed []core.Status
-	err = tx.SelectContext(ctx, &claimed, tx.Rebind(`
-		UPDATE commit_statuses SET lease_until = ?
-		WHERE id = (SELECT id FROM commit_statuses due
-			WHERE `+waits+` AND (SELECT COUNT(*) FROM commit_statuses other
-				WHERE other.source_platform = due.source_platform AND other.project_name = due.project_name
-					AND other.commit_sha = due.commit_sha AND other.lease_until > ?) = 0
-			ORDER BY wanted_at DESC, id DESC LIMIT 1 `+s.db.SkipLocked+`)
-			AND posted_revision < revision AND NOT given_up AND (lease_until IS NULL OR lease_until <= ?)
-		RETURNING `+statusColumns+`, `+mergePipeline+` AS merge_pipeline, CAST(? AS INTEGER) AS probe`),
-		now.Add(lease), trouble.SourcePlatform, trouble.ProjectName, trouble.Branch, trouble.Branch, now, now, trouble.Probes)
+	err = s.claimAll(ctx, tx, &claimed, claim{
+		table: `commit_statuses`, set: setLease,
+		rows: s.firstDue(`commit_statuses due`, waitsNamed+` AND (SELECT COUNT(*) FROM commit_statuses other
+			WHERE other.source_platform = due.source_platform AND other.project_name = due.project_name
+				AND other.commit_sha = due.commit_sha AND other.lease_until > :now) = 0`, `wanted_at DESC, id DESC`),
+		guard:   `posted_revision < revision AND NOT given_up AND ` + unleased,
+		columns: claimedColumns + `, CAST(:probes AS INTEGER) AS probe`,
+	}, lease, map[string]any{
+		"platform": trouble.SourcePlatform, "project": trouble.ProjectName, "branch": trouble.Branch, "probes": trouble.Probes,
+	})
 	if err != nil || len(claimed) > 0 {
 		return claimed, err
 	}
@@ -51,24 +50,26 @@ func (s *Store) claimProbe(
 // claimTrouble takes a trouble that it is time to look at, the zero Trouble where there is none.
 func (s *Store) claimTrouble(
 	ctx context.Context, tx *sqlx.Tx, onPlatforms []string, limit int, lease time.Duration) (core.Hold, error) {
-	now := s.clock.Timestamp()
-	query, args, err := sqlx.In(`
-		UPDATE project_troubles SET next_probe_at = ?
-		WHERE id = (SELECT id FROM project_troubles WHERE source_platform IN (?) AND next_probe_at <= ?
-			ORDER BY next_probe_at, id LIMIT 1 `+s.db.SkipLocked+`) AND next_probe_at <= ?
-		RETURNING `+troubleColumns, now.Add(lease), onPlatforms, now, now)
-	if err != nil || limit <= 0 {
-		return core.Hold{}, nil // no platforms, no place
-	}
 	var due []core.Hold
-	err = tx.SelectContext(ctx, &due, tx.Rebind(query), args...)
+	if limit <= 0 || len(onPlatforms) == 0 {
+		return core.Hold{}, nil
+	}
+	err := s.claimAll(ctx, tx, &due, claim{
+		table: `project_troubles`, set: `next_probe_at = :until`,
+		rows:  s.firstDue(`project_troubles`, `source_platform IN (:platforms) AND next_probe_at <= :now`, `next_probe_at, id`),
+		guard: `next_probe_at <= :now`, columns: troubleColumns,
+	}, lease, map[string]any{"platforms": onPlatforms})
 	return append(due, core.Hold{})[0], err
 }
 
-// waits selects the statuses that a trouble keeps from being posted, by platform, project, and twice its branch. It asks
-// for the expression of commit_statuses_waiting, the one index that fits.
-const waits = `source_platform || '/' || project_name = CAST(? AS TEXT) || '/' || CAST(? AS TEXT) AND (? = '' OR branch = ?)
-	AND posted_revision < revision AND NOT given_up`
+// waits selects the statuses that a hold keeps from being posted, by platform, project, and twice its branch. It asks for
+// the expression of commit_statuses_waiting, the one index that fits. waitsNamed has names for its parameters.
+const (
+	waits = `source_platform || '/' || project_name = CAST(? AS TEXT) || '/' || CAST(? AS TEXT) AND (? = '' OR branch = ?)
+		AND posted_revision < revision AND NOT given_up`
+	waitsNamed = `source_platform || '/' || project_name = CAST(:platform AS TEXT) || '/' || CAST(:project AS TEXT)
+		AND (:branch = '' OR branch = :branch) AND posted_revision < revision AND NOT given_up`
+)
 
 // forgetTrouble drops a trouble that nothing waits for. The next push finds out whether it has been mended.
 func forgetTrouble(ctx context.Context, tx *sqlx.Tx, t core.Hold) error {

@@ -90,15 +90,12 @@ func (s *Store) HastenHookChecks(ctx context.Context, platform string) error {
 // seen the last time; core.ErrNotFound when none is due.
 func (s *Store) ClaimHookPlace(ctx context.Context, platform string, lease time.Duration) (claimed HookPlace, err error) {
 	err = s.db.Transact(ctx, func(tx *sqlx.Tx) error {
-		now := s.clock.Timestamp()
-		return tx.GetContext(ctx, &claimed, tx.Rebind(`
-			UPDATE hook_places SET lease_until = ?
-			WHERE id = (SELECT id FROM hook_places
-				WHERE source_platform = ? AND next_check_at <= ? AND (lease_until IS NULL OR lease_until <= ?)
-				ORDER BY CASE WHEN state IN ('none', 'hidden') THEN 1 ELSE 0 END, next_check_at, id
-				LIMIT 1 `+s.db.SkipLocked+`)
-				AND (lease_until IS NULL OR lease_until <= ?)
-			RETURNING `+hookColumns), now.Add(lease), platform, now, now, now)
+		return s.claimOne(ctx, tx, &claimed, claim{
+			table: `hook_places`, set: setLease,
+			rows: s.firstDue(`hook_places`, `source_platform = :platform AND next_check_at <= :now AND `+unleased,
+				`CASE WHEN state IN ('none', 'hidden') THEN 1 ELSE 0 END, next_check_at, id`),
+			guard: unleased, columns: hookColumns,
+		}, lease, map[string]any{"platform": platform})
 	})
 	if err != nil {
 		return HookPlace{}, fmt.Errorf("claiming a place of webhooks: %w", err)
@@ -112,11 +109,10 @@ func (s *Store) ClaimHookPlaceNow(ctx context.Context, p HookPlace, lease time.D
 		return HookPlace{}, err
 	}
 	err = s.db.Transact(ctx, func(tx *sqlx.Tx) error {
-		now := s.clock.Timestamp()
-		err := tx.GetContext(ctx, &claimed, tx.Rebind(`
-			UPDATE hook_places SET lease_until = ?
-			WHERE source_platform = ? AND scope = ? AND owner = ? AND (lease_until IS NULL OR lease_until <= ?)
-			RETURNING `+hookColumns), now.Add(lease), p.SourcePlatform, p.Scope, p.Owner, now)
+		err := s.claimOne(ctx, tx, &claimed, claim{
+			table: `hook_places`, set: setLease, rows: `source_platform = :platform AND scope = :scope AND owner = :owner`,
+			guard: unleased, columns: hookColumns,
+		}, lease, map[string]any{"platform": p.SourcePlatform, "scope": p.Scope, "owner": p.Owner})
 		if errors.Is(err, sql.ErrNoRows) {
 			return fmt.Errorf("%w: another process is looking at it", core.ErrConflict)
 		}

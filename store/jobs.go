@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -48,7 +49,7 @@ func (s *Store) ClaimJob(ctx context.Context, by Claimant) (core.Job, core.Scan,
 	var job core.Job
 	var scan core.Scan
 	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
-		if err := s.claim(ctx, tx, &job, by); err != nil {
+		if err := s.claimJob(ctx, tx, &job, by); err != nil {
 			return err
 		}
 		_, err := tx.ExecContext(ctx, tx.Rebind(`
@@ -65,54 +66,59 @@ func (s *Store) ClaimJob(ctx context.Context, by Claimant) (core.Job, core.Scan,
 	return job, scan, nil
 }
 
-// claim repeats the guard of the inner SELECT outside: without it PostgreSQL hands one row to two workers.
-func (s *Store) claim(ctx context.Context, tx *sqlx.Tx, job *core.Job, by Claimant) error {
+// claimJob claims the job that the worker holds, or else the oldest that can be claimed.
+func (s *Store) claimJob(ctx context.Context, tx *sqlx.Tx, job *core.Job, by Claimant) error {
 	if len(by.Scanners) == 0 {
 		return fmt.Errorf("%w: no scanners to claim for", core.ErrNotFound)
 	}
-	now := s.clock.Timestamp()
-	lapsed := s.lapsedBefore(now, by.Blind)
-	args := []any{now.Add(by.Lease), now, by.Worker, by.Worker, by.Worker, by.Worker, by.Worker}
-	for _, scanner := range by.Scanners {
-		args = append(args, scanner)
+	args := map[string]any{
+		"worker": by.Worker, "expired": s.expiredBefore(s.clock.Timestamp(), by.Blind), "max_lapses": maxLapses,
 	}
-	args = append(args, now, lapsed, maxLapses, now, by.Worker, lapsed, maxLapses)
-	return tx.GetContext(ctx, job, tx.Rebind(`
-		UPDATE scan_jobs SET state = 'running', attempt = attempt + 1, lease_until = ?, started_at = COALESCE(started_at, ?),
-			lapses = lapses + CASE WHEN state = 'running' AND worker <> ? THEN 1 ELSE 0 END,
-			lost_workers = CASE WHEN state = 'running' AND worker <> ? THEN `+lostWorkers+` ELSE lost_workers END,
-			worker = ?
-		WHERE id = COALESCE(
-				(SELECT id FROM scan_jobs WHERE state = 'running' AND worker >= ? AND worker <= ? ORDER BY worker LIMIT 1),
-				(`+s.oldestOf(len(by.Scanners))+`))
-			AND (state = 'pending' AND (not_before IS NULL OR not_before <= ?)
-				OR state = 'running' AND (worker = ? OR lease_until <= ? AND lapses + 1 < ?))
-		RETURNING `+jobColumns), args...)
+	wanted := make([]string, len(by.Scanners))
+	for i, scanner := range by.Scanners {
+		name := fmt.Sprint("scanner", i)
+		args[name], wanted[i] = scanner, `(:`+name+`)`
+	}
+	return s.claimOne(ctx, tx, job, claim{
+		table: `scan_jobs`,
+		set: setLease + `, state = 'running', attempt = attempt + 1, started_at = COALESCE(started_at, :now),
+			lapses = lapses + CASE WHEN state = 'running' AND worker <> :worker THEN 1 ELSE 0 END,
+			lost_workers = CASE WHEN state = 'running' AND worker <> :worker THEN ` + lostWorkers + ` ELSE lost_workers END,
+			worker = :worker`,
+		rows: `id = COALESCE(
+			(SELECT id FROM scan_jobs WHERE state = 'running' AND worker >= :worker AND worker <= :worker ORDER BY worker LIMIT 1),
+			(` + s.oldestJob(strings.Join(wanted, ", ")) + `))`,
+		guard: `(state = 'pending' AND (not_before IS NULL OR not_before <= :now)
+			OR state = 'running' AND (worker = :worker OR ` + abandoned + `))`,
+		columns: jobColumns,
+	}, by.Lease, args)
 }
 
-// oldestOf finds the oldest job of some scanners that can be claimed, by its number: the first of those that never
-// started, of those that were put off, and one whose worker is dead. Each of them is the first entry of an index that
+// abandoned is true for a running job whose worker counts as dead, and that may be tried again.
+const abandoned = `lease_until <= :expired AND lapses + 1 < :max_lapses`
+
+// oldestJob finds the oldest job of the wanted scanners that can be claimed, by its number: the first of those that never
+// started, of those that were postponed, and one whose worker is dead. Each of them is the first entry of an index that
 // holds no others, however many jobs have ended or wait for another scanner.
-func (s *Store) oldestOf(scanners int) string {
+func (s *Store) oldestJob(wanted string) string {
 	each := func(conditions, order string) string {
 		return `SELECT (SELECT j.id FROM scan_jobs j
 			WHERE j.state = 'pending' AND j.scanner >= w.scanner AND j.scanner <= w.scanner AND ` + conditions + `
 			ORDER BY j.scanner, ` + order + ` LIMIT 1 ` + s.db.SkipLocked + `) AS id FROM wanted w`
 	}
-	return `WITH wanted (scanner) AS (VALUES ` + sqldb.Tuples(scanners, 1) + `)
+	return `WITH wanted (scanner) AS (VALUES ` + wanted + `)
 		SELECT MIN(id) FROM (
 			` + each(`j.not_before IS NULL`, `j.id`) + `
 			UNION ALL
-			` + each(`j.not_before IS NOT NULL AND j.not_before <= ?`, `j.not_before`) + `
+			` + each(`j.not_before IS NOT NULL AND j.not_before <= :now`, `j.not_before`) + `
 			UNION ALL
 			SELECT (SELECT id FROM scan_jobs
-				WHERE state = 'running' AND worker >= '' AND scanner IN (SELECT scanner FROM wanted)
-					AND lease_until <= ? AND lapses + 1 < ?
+				WHERE state = 'running' AND worker >= '' AND scanner IN (SELECT scanner FROM wanted) AND ` + abandoned + `
 				ORDER BY worker LIMIT 1 ` + s.db.SkipLocked + `)) AS claimable`
 }
 
-// lapsedBefore is until when a lease must have run out to prove that its worker is dead.
-func (s *Store) lapsedBefore(now time.Time, blind bool) time.Time {
+// expiredBefore is until when a lease must have expired to prove that its worker is dead.
+func (s *Store) expiredBefore(now time.Time, blind bool) time.Time {
 	if blind || s.clock.JustJumped() {
 		return time.Time{}
 	}
@@ -231,7 +237,7 @@ const maxExpired = 10_000
 // can be, lost too many workers, and returns how many scans that ended.
 func (s *Store) ExpireScans(ctx context.Context, blind bool) (int, error) {
 	now := s.clock.Timestamp()
-	lapsed := s.lapsedBefore(now, blind)
+	lapsed := s.expiredBefore(now, blind)
 	var ids []int64
 	err := s.write(ctx, func(tx *sqlx.Tx) (err error) { // a transaction has the settings that plans depend on
 		ids, err = s.overdue(ctx, tx, now, lapsed)

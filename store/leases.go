@@ -11,6 +11,57 @@ import (
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
+// claim is the statement by which a process leases rows of a table: UPDATE … RETURNING, so that nobody else gets them.
+// Its parameters have names. now and until are the moment and the end of the lease; lists are expanded.
+type claim struct {
+	table   string
+	set     string // assignments, with that of the lease
+	rows    string // condition that picks the rows: firstDue, or the ids of rows that the transaction has locked
+	guard   string // what must still hold when a row is locked: without it PostgreSQL leases one row to two processes
+	columns string // that are returned
+}
+
+const (
+	setLease = `lease_until = :until`
+	unleased = `(lease_until IS NULL OR lease_until <= :now)`
+)
+
+// firstDue picks the first row of a table that is due, passing over rows that other transactions hold. An index must have
+// the rows in this order.
+func (s *Store) firstDue(table, due, order string) string {
+	return `id = (SELECT id FROM ` + table + ` WHERE ` + due + ` ORDER BY ` + order + ` LIMIT 1 ` + s.db.SkipLocked + `)`
+}
+
+// claimOne runs a claim and scans the row into dest; sql.ErrNoRows where there is none.
+func (s *Store) claimOne(ctx context.Context, tx *sqlx.Tx, dest any, c claim, lease time.Duration, args map[string]any) error {
+	query, list, err := s.bindClaim(c, lease, args)
+	if err != nil {
+		return err
+	}
+	return tx.GetContext(ctx, dest, tx.Rebind(query), list...)
+}
+
+// claimAll runs a claim and scans all rows into dest, a pointer to a slice.
+func (s *Store) claimAll(ctx context.Context, tx *sqlx.Tx, dest any, c claim, lease time.Duration, args map[string]any) error {
+	query, list, err := s.bindClaim(c, lease, args)
+	if err != nil {
+		return err
+	}
+	return tx.SelectContext(ctx, dest, tx.Rebind(query), list...)
+}
+
+func (s *Store) bindClaim(c claim, lease time.Duration, args map[string]any) (query string, list []any, err error) {
+	now := s.clock.Timestamp()
+	args["now"], args["until"] = now, now.Add(lease)
+	query, list, err = sqlx.Named(`UPDATE `+c.table+` SET `+c.set+`
+		WHERE `+c.rows+` AND `+c.guard+`
+		RETURNING `+c.columns, args)
+	if err != nil {
+		return "", nil, err
+	}
+	return sqlx.In(query, list...)
+}
+
 // leased are the tables whose rows are leased while somebody works on them, beside scan_jobs.
 var leased = []string{"commit_statuses", "watched_projects", "hook_places", "lookups"}
 

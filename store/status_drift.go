@@ -131,8 +131,8 @@ func (s *Store) ClaimCheck(
 	var status core.Status
 	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
 		err := tx.GetContext(ctx, &status, tx.Rebind(`
-			SELECT `+statusColumns+` FROM commit_statuses WHERE source_platform = ? AND check_at <= ?
-			ORDER BY check_at LIMIT 1 `+s.db.SkipLocked),
+			SELECT `+statusColumns+` FROM commit_statuses
+			WHERE `+s.firstDue(`commit_statuses`, `source_platform = ? AND check_at <= ?`, `check_at`)),
 			platform, s.clock.Timestamp())
 		if err != nil {
 			return err

@@ -213,16 +213,16 @@ func (s *Store) lease(
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	query, args, err := sqlx.In(`
-		UPDATE commit_statuses SET lease_until = ? WHERE id IN (?)
-		RETURNING `+statusColumns+`, `+mergePipeline+` AS merge_pipeline,
+	err = s.claimAll(ctx, tx, &leased, claim{
+		table: `commit_statuses`, set: setLease, rows: `id IN (:ids)`, guard: unleased,
+		columns: claimedColumns + `,
 			(SELECT timestamp FROM scans s WHERE s.id = scan_id AND s.context = commit_statuses.context) AS pushed_at`,
-		s.clock.Timestamp().Add(lease), ids)
-	if err == nil {
-		err = tx.SelectContext(ctx, &leased, tx.Rebind(query), args...)
-	}
+	}, lease, map[string]any{"ids": ids})
 	return leased, err
 }
+
+// claimedColumns are those of a status that is about to be posted.
+var claimedColumns = statusColumns + `, ` + mergePipeline + ` AS merge_pipeline`
 
 // ListStatuses returns the commit statuses of a scan, with what was posted of them so far.
 func (s *Store) ListStatuses(ctx context.Context, scan core.Scan) ([]core.Status, error) {

@@ -157,18 +157,12 @@ func (s *Store) ClaimWatched(ctx context.Context, platforms []string, lease time
 		return Watched{}, fmt.Errorf("claiming project: %w: no platform can be asked", core.ErrNotFound)
 	}
 	err = s.db.Transact(ctx, func(tx *sqlx.Tx) error {
-		now := s.clock.Timestamp()
-		query, args, err := sqlx.In(`
-			UPDATE watched_projects SET lease_until = ?
-			WHERE id = (SELECT id FROM watched_projects
-				WHERE source_platform IN (?) AND next_look_at <= ? AND (lease_until IS NULL OR lease_until <= ?)
-				ORDER BY next_look_at, id LIMIT 1 `+s.db.SkipLocked+`)
-				AND (lease_until IS NULL OR lease_until <= ?)
-			RETURNING `+watchedColumns, now.Add(lease), platforms, now, now, now)
-		if err != nil {
-			return err
-		}
-		return tx.GetContext(ctx, &claimed, tx.Rebind(query), args...)
+		return s.claimOne(ctx, tx, &claimed, claim{
+			table: `watched_projects`, set: setLease,
+			rows: s.firstDue(`watched_projects`, `source_platform IN (:platforms) AND next_look_at <= :now AND `+unleased,
+				`next_look_at, id`),
+			guard: unleased, columns: watchedColumns,
+		}, lease, map[string]any{"platforms": platforms})
 	})
 	if err != nil {
 		return Watched{}, fmt.Errorf("claiming project: %w", err)
@@ -185,11 +179,10 @@ func (s *Store) ClaimProject(ctx context.Context, p KnownProject, lease time.Dur
 		if err := s.watch(ctx, tx, p); err != nil {
 			return err
 		}
-		now := s.clock.Timestamp()
-		err := tx.GetContext(ctx, &claimed, tx.Rebind(`
-			UPDATE watched_projects SET lease_until = ?
-			WHERE source_platform = ? AND project_name = ? AND (lease_until IS NULL OR lease_until <= ?)
-			RETURNING `+watchedColumns), now.Add(lease), p.SourcePlatform, p.ProjectName, now)
+		err := s.claimOne(ctx, tx, &claimed, claim{
+			table: `watched_projects`, set: setLease, rows: `source_platform = :platform AND project_name = :project`,
+			guard: unleased, columns: watchedColumns,
+		}, lease, map[string]any{"platform": p.SourcePlatform, "project": p.ProjectName})
 		if errors.Is(err, sql.ErrNoRows) {
 			return fmt.Errorf("%w: another process is looking at it", core.ErrConflict)
 		}
