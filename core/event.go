@@ -192,7 +192,7 @@ func SecretPlace(name string) string {
 	return place
 }
 
-// SecretUsage says when a webhook secret verified calls. Its db tags are the columns of the table secret_uses.
+// SecretUsage says when a webhook secret verified calls. Its db tags are the columns of the table secret_usages.
 type SecretUsage struct {
 	Platform    string    `db:"platform"`
 	SecretID    string    `db:"secret_id"`

@@ -48,7 +48,7 @@ type Scan struct {
 	MergeBaseSHA          string     `db:"merge_base_sha"` // where the branch left the default branch; empty where unknown
 	BaselineScanID        *int64     `db:"baseline_scan_id"`
 	SharedRefs            bool       `db:"shared_refs"` // another branch points at the commit, too: never superseded
-	Stale                 bool       `db:"overtaken"`   // its branch stands beyond the commit: a push came out of order, or the branch was set back
+	Stale                 bool       `db:"stale"`       // its branch stands beyond the commit: a push came out of order, or the branch was set back
 	DeadlineAt            time.Time  `db:"deadline_at"`
 	StartedAt             *time.Time `db:"started_at"`
 	FinishedAt            *time.Time `db:"finished_at"`

@@ -50,8 +50,8 @@ type Status struct {
 	PostedAt         *time.Time  `db:"posted_at"`
 	LeftOut          string      `db:"left_out"`                // the part of the last post that the platform refused, and why; else empty
 	PostedID         int64       `db:"posted_id"`               // the platform's id of the last post; 0 where unknown
-	ObservedID       int64       `db:"seen_id"`                 // the greatest id that was observed in its place
-	RestoredRevision int64       `db:"mended_revision"`         // the last revision that restored ours
+	ObservedID       int64       `db:"observed_id"`             // the greatest id that was observed in its place
+	RestoredRevision int64       `db:"restored_revision"`       // the last revision that restored ours
 	CheckAt          *time.Time  `db:"check_at"`                // when to compare it with what the platform shows
 	Probe            int         `db:"probe,computed"`          // not 0: this post tests whether a hold may end, for the n-th time
 	PushedAt         *time.Time  `db:"pushed_at,computed"`      // when the scan was requested; set only when claimed, and only for the scan's own status
@@ -137,7 +137,7 @@ type StatusPost struct {
 	Times          int         `db:"times"`  // equal attempts, at least 1
 	At             time.Time   `db:"at"`     // end of the first attempt
 	LastAt         time.Time   `db:"last_at"`
-	Milliseconds   int64       `db:"took_ms"`                  // of the last attempt
+	Milliseconds   int64       `db:"latency_ms"`               // of the last attempt
 	SourcePlatform string      `db:"source_platform,computed"` // only read
 }
 

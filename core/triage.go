@@ -40,7 +40,7 @@ func (s TriageSource) weight() int {
 }
 
 // TriageDecision is a source's decision on a finding. It holds in all scans of the project until the source replaces it. Its db
-// tags are the columns of the table triage_words.
+// tags are the columns of the table triage_decisions.
 type TriageDecision struct {
 	ID             int64        `db:"id"`
 	SourcePlatform string       `db:"source_platform"`
@@ -129,8 +129,8 @@ type TriageEvent struct {
 	ID             int64        `db:"id"`
 	FindingID      int64        `db:"finding_id"`
 	Source         TriageSource `db:"source"`
-	Origin         TriageSource `db:"origin"`       // the source of a propagated decision; else the same as Source
-	PropagatedFrom *int64       `db:"carried_from"` // the finding on which a propagated decision was made
+	Origin         TriageSource `db:"origin"`          // the source of a propagated decision; else the same as Source
+	PropagatedFrom *int64       `db:"propagated_from"` // the finding on which a propagated decision was made
 	Author         string       `db:"author"`
 	Changes        string       `db:"changes"`  // a JSON object with the names of the changed columns as keys
 	Decision       *Triage      `db:"decision"` // of the finding from then on

@@ -15,7 +15,7 @@ import (
 )
 
 // compare recognises the findings of a job in what its scanner found before.
-func compare(ctx context.Context, tx *sqlx.Tx, scan core.Scan, d *delivered) (*match.Comparison, error) {
+func compare(ctx context.Context, tx *sqlx.Tx, scan core.Scan, d *reportBatch) (*match.Comparison, error) {
 	job := &d.job
 	base, err := baselineOf(ctx, tx, scan, *job)
 	if err != nil {
@@ -27,7 +27,7 @@ func compare(ctx context.Context, tx *sqlx.Tx, scan core.Scan, d *delivered) (*m
 	var past match.Previous
 	if base.found() {
 		job.BaselineScanID = &base.ScanID
-		if past.Baseline, err = selectKnown(ctx, tx, base.NumFindings,
+		if past.Baseline, err = selectBaseline(ctx, tx, base.NumFindings,
 			`SELECT fingerprint, anchor, file, line FROM findings WHERE job_id = ?`, base.JobID); err != nil {
 			return nil, fmt.Errorf("reading the baseline: %w", err)
 		}
@@ -60,7 +60,7 @@ func newOnBranch(
 	if err != nil || !run.found() {
 		return known, err
 	}
-	return selectKnown(ctx, tx, 0, `
+	return selectBaseline(ctx, tx, 0, `
 		SELECT fingerprint, anchor, file, line FROM findings WHERE job_id = ? AND baseline_state = 'new'`, run.JobID)
 }
 
@@ -84,7 +84,7 @@ type baseline struct {
 // On the default branch it is that of the commit that was pushed onto, elsewhere that of the commit where the branch
 // left the default branch; where there is none, the default branch's last one before the commit was first seen.
 func baselineOf(ctx context.Context, q sqlx.ExtContext, scan core.Scan, job core.Job) (b baseline, err error) {
-	wishes, err := baselineWishes(ctx, q, scan, job)
+	wishes, err := baselinePredicates(ctx, q, scan, job)
 	if err != nil {
 		return b, err
 	}
@@ -104,14 +104,14 @@ func baselineOf(ctx context.Context, q sqlx.ExtContext, scan core.Scan, job core
 
 // choose tells whether it has found a run of the very commit that is meant.
 func (b *baseline) choose(
-	ctx context.Context, q sqlx.ExtContext, scan core.Scan, job core.Job, wishes []wish) (meant bool, err error) {
+	ctx context.Context, q sqlx.ExtContext, scan core.Scan, job core.Job, wishes []predicate) (meant bool, err error) {
 	run, granted, err := newestRun(ctx, q, scan, b.names, job.Scanner, wishes...)
 	b.completeRun = run
 	return run.found() && granted < len(wishes)-1, err
 }
 
-// baselineWishes end with the one that is content with any commit of the branch.
-func baselineWishes(ctx context.Context, q sqlx.ExtContext, scan core.Scan, job core.Job) (wishes []wish, err error) {
+// baselinePredicates end with the one that is content with any commit of the branch.
+func baselinePredicates(ctx context.Context, q sqlx.ExtContext, scan core.Scan, job core.Job) (wishes []predicate, err error) {
 	branch, commit, err := comparedWith(ctx, q, scan)
 	if err != nil {
 		return nil, err
@@ -250,29 +250,29 @@ type completeRun struct {
 
 func (r completeRun) found() bool { return r.ScanID > 0 }
 
-// wish says in SQL, with its parameters, what must hold for a scan s of a project, and in which order to look. Each can be
+// predicate says in SQL, with its parameters, what must hold for a scan s of a project, and in which order to look. Each can be
 // answered by one index alone, so that no engine reads the whole project for it.
-type wish struct {
+type predicate struct {
 	sql, order string
 	args       func(platform, project string) []any
 }
 
 // thatScan wishes for a scan by its number.
-func thatScan(id int64, condition string, args ...any) wish {
-	return wish{`s.id = ? AND ` + projectOf("s") + ` = ? AND (` + condition + `)`, `s.id + 0 DESC`,
+func thatScan(id int64, condition string, args ...any) predicate {
+	return predicate{`s.id = ? AND ` + projectOf("s") + ` = ? AND (` + condition + `)`, `s.id + 0 DESC`,
 		func(platform, project string) []any { return append([]any{id, platform + "/" + project}, args...) }}
 }
 
 // atCommit wishes for the newest scan of a commit.
-func atCommit(sha, condition string, args ...any) wish {
-	return wish{ofCommit + ` AND (` + condition + `)`, `s.id + 0 DESC`,
+func atCommit(sha, condition string, args ...any) predicate {
+	return predicate{ofCommit + ` AND (` + condition + `)`, `s.id + 0 DESC`,
 		func(platform, project string) []any { return append(commitKey{platform, project, sha}.args(), args...) }}
 }
 
 // onBranch wishes for the newest scan of a branch before the one with the number, of a commit that the branch had reached.
-func onBranch(branch string, before int64) wish {
-	return wish{
-		`s.source_platform = ? AND s.project_name = ? AND s.branch >= ? AND (s.branch, s.id) < (?, ?) AND NOT s.overtaken`,
+func onBranch(branch string, before int64) predicate {
+	return predicate{
+		`s.source_platform = ? AND s.project_name = ? AND s.branch >= ? AND (s.branch, s.id) < (?, ?) AND NOT s.stale`,
 		`s.branch DESC, s.id DESC`,
 		func(platform, project string) []any { return []any{platform, project, branch, branch, before} },
 	}
@@ -281,7 +281,7 @@ func onBranch(branch string, before int64) wish {
 // newestRun finds a scanner's newest complete run of another commit of the scan's project, whose names are given, by the
 // first of several wishes about the run's scan s that finds one, and tells by which.
 func newestRun(
-	ctx context.Context, q sqlx.ExtContext, scan core.Scan, names []string, scanner string, wishes ...wish,
+	ctx context.Context, q sqlx.ExtContext, scan core.Scan, names []string, scanner string, wishes ...predicate,
 ) (newest completeRun, granted int, err error) {
 	for i, wish := range wishes {
 		for _, name := range names {
@@ -305,7 +305,7 @@ func newestRun(
 // run, while one question that puts several wishes in order would read the whole branch, and so does PostgreSQL with a
 // join, or where it takes complete runs for rare: "= 1" it holds for rare, "<> 0" for common.
 func runLike(
-	ctx context.Context, q sqlx.ExtContext, scan core.Scan, scanner string, wish wish) (run completeRun, err error) {
+	ctx context.Context, q sqlx.ExtContext, scan core.Scan, scanner string, wish predicate) (run completeRun, err error) {
 	const jobs = `FROM scan_jobs j WHERE j.scan_id = s.id AND j.scanner = ? AND j.state = 'completed'`
 	args := append([]any{scanner, scanner, scan.CommitSHA}, wish.args(scan.SourcePlatform, scan.ProjectName)...)
 	err = sqlx.GetContext(ctx, q, &run, q.Rebind(`
@@ -319,14 +319,14 @@ func runLike(
 	return run, err
 }
 
-// selectKnown reads about as many earlier findings: fingerprint, anchor, file and line.
-func selectKnown(ctx context.Context, tx *sqlx.Tx, about int, query string, args ...any) (match.Baseline, error) {
+// selectBaseline reads about as many earlier findings: fingerprint, anchor, file and line.
+func selectBaseline(ctx context.Context, tx *sqlx.Tx, about int, query string, args ...any) (match.Baseline, error) {
 	rows, err := tx.QueryContext(ctx, tx.Rebind(query), args...)
 	if err != nil {
 		return match.Baseline{}, err
 	}
 	defer func() { _ = rows.Close() }()
-	known, kept := match.NewBaseline(about), texts{names: make(map[string]string)}
+	known, kept := match.NewBaseline(about), interner{names: make(map[string]string)}
 	for rows.Next() {
 		var fingerprint, anchor, file sql.RawBytes
 		var line int
@@ -340,26 +340,26 @@ func selectKnown(ctx context.Context, tx *sqlx.Tx, about int, query string, args
 	return known, rows.Err()
 }
 
-// textsAtOnce is how many bytes of text are allocated at once for a baseline, which may have a million short ones.
-const textsAtOnce = 64 << 10
+// internChunk is how many bytes of text are allocated at once for a baseline, which may have a million short ones.
+const internChunk = 64 << 10
 
-// texts keeps copies of short texts side by side, and names that many rows have in common once.
-type texts struct {
+// interner keeps copies of short texts side by side, and names that many rows have in common once.
+type interner struct {
 	chunk strings.Builder
 	names map[string]string
 }
 
-func (t *texts) keep(text []byte) string {
+func (t *interner) keep(text []byte) string {
 	if t.chunk.Len()+len(text) > t.chunk.Cap() {
 		t.chunk = strings.Builder{}
-		t.chunk.Grow(max(textsAtOnce, len(text)))
+		t.chunk.Grow(max(internChunk, len(text)))
 	}
 	from := t.chunk.Len()
 	_, _ = t.chunk.Write(text) // never fails
 	return t.chunk.String()[from:]
 }
 
-func (t *texts) name(text []byte) string {
+func (t *interner) name(text []byte) string {
 	name, known := t.names[string(text)]
 	if !known {
 		name = string(text)

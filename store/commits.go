@@ -122,10 +122,10 @@ func (s *Store) supersedeScan(ctx context.Context, tx *sqlx.Tx, scan core.Scan, 
 	return s.settleScan(ctx, tx, scan.ID, nil)
 }
 
-// revive has jobs done that ended too early: a newer push had made a scan pointless, and a push names its commit again (a
+// restartEnded has jobs done that ended too early: a newer push had made a scan pointless, and a push names its commit again (a
 // second branch at the same commit, or a branch that was set back to it); or the scan was opened by an upload or a
 // pipeline before the push, and its jobs failed because the commit was not there yet.
-func (s *Store) revive(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
+func (s *Store) restartEnded(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
 	var ids []int64
 	informed := map[int64]bool{}
 	for _, item := range batch {
@@ -150,7 +150,7 @@ func (s *Store) revive(ctx context.Context, tx *sqlx.Tx, batch []*intake) error 
 		if scan.SupersededBy == "" && !informed[scan.ID] {
 			continue
 		}
-		if err := s.reviveScan(ctx, tx, scan.ID, informed[scan.ID]); err != nil {
+		if err := s.restartScan(ctx, tx, scan.ID, informed[scan.ID]); err != nil {
 			return err
 		}
 	}
@@ -159,8 +159,8 @@ func (s *Store) revive(ctx context.Context, tx *sqlx.Tx, batch []*intake) error 
 
 func isPush(origin string) bool { return origin == "push" || origin == core.OriginReconcile }
 
-// reviveScan starts jobs anew that were superseded and, where the scan came before its push, those that failed here.
-func (s *Store) reviveScan(ctx context.Context, tx *sqlx.Tx, id int64, early bool) error {
+// restartScan starts jobs anew that were superseded and, where the scan came before its push, those that failed here.
+func (s *Store) restartScan(ctx context.Context, tx *sqlx.Tx, id int64, early bool) error {
 	scan, err := s.lockScan(ctx, tx, id)
 	if err != nil {
 		return err
@@ -221,8 +221,8 @@ func scanOfEach(pick string, keys []commitKey) (query string, args []any) {
 		SELECT (SELECT ` + pick + `(s.id + 0) FROM scans s WHERE ` + sameCommit("s", "w") + `) FROM wanted w`, args
 }
 
-// speakerOf is the latest attempt of a scan, the one that speaks for the commit.
-func speakerOf(ctx context.Context, tx *sqlx.Tx, id int64) (core.Scan, error) {
+// latestAttemptOf is the latest attempt of a scan, the one that speaks for the commit.
+func latestAttemptOf(ctx context.Context, tx *sqlx.Tx, id int64) (core.Scan, error) {
 	var scan core.Scan
 	err := tx.GetContext(ctx, &scan, tx.Rebind(`
 		SELECT `+sqldb.Qualify("twin", scanColumns)+` FROM scans twin `+ofSameCommit+` ORDER BY twin.attempt DESC LIMIT 1`), id)

@@ -13,28 +13,28 @@ import (
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
-// LookupKind is what a platform is asked.
-type LookupKind string
+// EnrichmentKind is what a platform is asked.
+type EnrichmentKind string
 
 // The kinds of questions.
 const (
-	LookupArtifacts    LookupKind = "artifacts"     // bytes of all artifacts of a pipeline run
-	LookupChangedFiles LookupKind = "changed_files" // files that changed between two commits
+	EnrichArtifacts    EnrichmentKind = "artifacts"     // bytes of all artifacts of a pipeline run
+	EnrichChangedFiles EnrichmentKind = "changed_files" // files that changed between two commits
 )
 
-// Lookup is a question to a platform that a delivery has left open.
-type Lookup struct {
-	ID             int64      `db:"id"`
-	Kind           LookupKind `db:"kind"`
-	SourcePlatform string     `db:"source_platform"`
-	ScanID         int64      `db:"scan_id"`
-	MetricID       *int64     `db:"metric_id"` // the run, nil for changed files
-	Attempts       int        `db:"attempts"`  // failed ones
-	WantedAt       time.Time  `db:"wanted_at"`
-	NextAttemptAt  time.Time  `db:"next_attempt_at"`
-	LeaseUntil     *time.Time `db:"lease_until"`
-	LastError      string     `db:"last_error"`
-	GivenUp        bool       `db:"given_up"`
+// EnrichmentTask is a question to a platform that a delivery has left open.
+type EnrichmentTask struct {
+	ID             int64          `db:"id"`
+	Kind           EnrichmentKind `db:"kind"`
+	SourcePlatform string         `db:"source_platform"`
+	ScanID         int64          `db:"scan_id"`
+	MetricID       *int64         `db:"metric_id"` // the run, nil for changed files
+	Attempts       int            `db:"attempts"`  // failed ones
+	WantedAt       time.Time      `db:"wanted_at"`
+	NextAttemptAt  time.Time      `db:"next_attempt_at"`
+	LeaseUntil     *time.Time     `db:"lease_until"`
+	LastError      string         `db:"last_error"`
+	GivenUp        bool           `db:"given_up"`
 
 	ProjectName string `db:"project_name,computed"`
 	ProjectRef  string `db:"project_ref,computed"`
@@ -43,24 +43,24 @@ type Lookup struct {
 	PipelineID  int64  `db:"pipeline_id,computed"` // 0 for changed files
 }
 
-var lookupColumns = sqldb.ColumnsOf[Lookup]()
+var enrichmentColumns = sqldb.ColumnsOf[EnrichmentTask]()
 
-// askArtifacts asks for the artifacts of the item's pipeline where its events do not tell their sizes.
-func (s *Store) askArtifacts(ctx context.Context, tx *sqlx.Tx, item *intake) error {
+// addArtifactTask asks for the artifacts of the item's pipeline where its events do not tell their sizes.
+func (s *Store) addArtifactTask(ctx context.Context, tx *sqlx.Tx, item *intake) error {
 	if !item.pipeline.AskArtifacts {
 		return nil
 	}
 	now, key := s.clock.Timestamp(), item.pipelineKey()
 	_, err := tx.ExecContext(ctx, tx.Rebind(`
-		INSERT INTO lookups (kind, source_platform, scan_id, metric_id, wanted_at, next_attempt_at)
+		INSERT INTO enrichment_tasks (kind, source_platform, scan_id, metric_id, wanted_at, next_attempt_at)
 		SELECT 'artifacts', source_platform, scan_id, id, ?, ? FROM pipeline_metrics
 		WHERE source_platform = ? AND project_name = ? AND pipeline_id = ? AND phase = ? AND artifact_size_bytes IS NULL
 		ON CONFLICT DO NOTHING`), now, now, key.platform, key.project, key.id, core.PhaseFinished)
 	return err
 }
 
-// askFiles asks for the number of changed files where the delivery could not tell all of them.
-func (s *Store) askFiles(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
+// addFileTasks asks for the number of changed files where the delivery could not tell all of them.
+func (s *Store) addFileTasks(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
 	now := s.clock.Timestamp()
 	for _, item := range batch {
 		told := item.scan != nil && (item.created || item.informed)
@@ -68,7 +68,7 @@ func (s *Store) askFiles(ctx context.Context, tx *sqlx.Tx, batch []*intake) erro
 			continue
 		}
 		_, err := tx.ExecContext(ctx, tx.Rebind(`
-			INSERT INTO lookups (kind, source_platform, scan_id, wanted_at, next_attempt_at)
+			INSERT INTO enrichment_tasks (kind, source_platform, scan_id, wanted_at, next_attempt_at)
 			SELECT 'changed_files', source_platform, id, ?, ? FROM scans
 			WHERE id = ? AND changed_files_truncated AND before_sha <> ''
 			ON CONFLICT DO NOTHING`), now, now, item.scan.ID)
@@ -79,14 +79,14 @@ func (s *Store) askFiles(ctx context.Context, tx *sqlx.Tx, batch []*intake) erro
 	return nil
 }
 
-// ClaimLookup leases a question to a platform that is due; core.ErrNotFound when none is.
-func (s *Store) ClaimLookup(ctx context.Context, platform string, lease time.Duration) (Lookup, error) {
-	var claimed Lookup
+// ClaimEnrichment leases a question to a platform that is due; core.ErrNotFound when none is.
+func (s *Store) ClaimEnrichment(ctx context.Context, platform string, lease time.Duration) (EnrichmentTask, error) {
+	var claimed EnrichmentTask
 	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
 		var id int64
 		err := s.claimOne(ctx, tx, &id, claim{
-			table: `lookups`, set: setLease,
-			rows: s.firstDue(`lookups`, `source_platform = :platform AND NOT given_up AND next_attempt_at <= :now AND `+unleased,
+			table: `enrichment_tasks`, set: setLease,
+			rows: s.firstDue(`enrichment_tasks`, `source_platform = :platform AND NOT given_up AND next_attempt_at <= :now AND `+unleased,
 				`next_attempt_at, id`),
 			guard: `NOT given_up AND ` + unleased, columns: `id`,
 		}, lease, map[string]any{"platform": platform})
@@ -94,33 +94,33 @@ func (s *Store) ClaimLookup(ctx context.Context, platform string, lease time.Dur
 			return err
 		}
 		return tx.GetContext(ctx, &claimed, tx.Rebind(`
-			SELECT `+sqldb.Qualify("l", lookupColumns)+`, s.project_name, s.project_ref, s.commit_sha, s.before_sha,
+			SELECT `+sqldb.Qualify("l", enrichmentColumns)+`, s.project_name, s.project_ref, s.commit_sha, s.before_sha,
 				COALESCE(m.pipeline_id, 0) AS pipeline_id
-			FROM lookups l
+			FROM enrichment_tasks l
 			JOIN scans s ON s.id = l.scan_id
 			LEFT JOIN pipeline_metrics m ON m.id = l.metric_id
 			WHERE l.id = ?`), id)
 	})
 	if err != nil {
-		return Lookup{}, fmt.Errorf("claiming lookup: %w", err)
+		return EnrichmentTask{}, fmt.Errorf("claiming lookup: %w", err)
 	}
 	return claimed, nil
 }
 
-// Answer is what a platform said to a Lookup: one of the two, by its kind.
-type Answer struct {
+// EnrichmentResult is what a platform said to a Lookup: one of the two, by its kind.
+type EnrichmentResult struct {
 	ArtifactBytes int64
 	Files         core.ChangedFiles
 }
 
-// FinishLookup writes the answer, judges the commit's runs again and forgets the question. core.ErrConflict when the
+// FinishEnrichment writes the answer, judges the commit's runs again and forgets the question. core.ErrConflict when the
 // lease was lost.
-func (s *Store) FinishLookup(ctx context.Context, lookup Lookup, answer Answer) error {
+func (s *Store) FinishEnrichment(ctx context.Context, lookup EnrichmentTask, answer EnrichmentResult) error {
 	err := s.write(ctx, func(tx *sqlx.Tx) error {
 		if _, err := s.lockScan(ctx, tx, lookup.ScanID); err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
-		done, err := tx.ExecContext(ctx, tx.Rebind(`DELETE FROM lookups WHERE id = ? AND lease_until = ?`),
+		done, err := tx.ExecContext(ctx, tx.Rebind(`DELETE FROM enrichment_tasks WHERE id = ? AND lease_until = ?`),
 			lookup.ID, lookup.LeaseUntil)
 		if err := sqldb.OneRow(done, err, "the lease was lost"); err != nil {
 			return err
@@ -137,8 +137,8 @@ func (s *Store) FinishLookup(ctx context.Context, lookup Lookup, answer Answer) 
 }
 
 // write never lowers a count: what was listed in the push has changed for sure. All attempts of the scan get it.
-func (a Answer) write(ctx context.Context, tx *sqlx.Tx, lookup Lookup) error {
-	if lookup.Kind == LookupArtifacts {
+func (a EnrichmentResult) write(ctx context.Context, tx *sqlx.Tx, lookup EnrichmentTask) error {
+	if lookup.Kind == EnrichArtifacts {
 		_, err := tx.ExecContext(ctx, tx.Rebind(`UPDATE pipeline_metrics SET artifact_size_bytes = ? WHERE id = ?`),
 			a.ArtifactBytes, lookup.MetricID)
 		return err
@@ -151,19 +151,19 @@ func (a Answer) write(ctx context.Context, tx *sqlx.Tx, lookup Lookup) error {
 	return err
 }
 
-// Postponement is what becomes of a claimed Lookup that was not answered.
-type Postponement struct {
+// EnrichmentRetry is what becomes of a claimed Lookup that was not answered.
+type EnrichmentRetry struct {
 	RetryAfter time.Duration
 	GivenUp    bool   // nothing more is tried
 	Error      string // why, a sentence without secrets
 }
 
-// PostponeLookup ends the lease. A question that is given up holds up no commit status any more. core.ErrConflict when
+// RetryEnrichment ends the lease. A question that is given up holds up no commit status any more. core.ErrConflict when
 // the lease was lost.
-func (s *Store) PostponeLookup(ctx context.Context, lookup Lookup, p Postponement) error {
+func (s *Store) RetryEnrichment(ctx context.Context, lookup EnrichmentTask, p EnrichmentRetry) error {
 	err := s.write(ctx, func(tx *sqlx.Tx) error {
 		postponed, err := tx.ExecContext(ctx, tx.Rebind(`
-			UPDATE lookups SET lease_until = NULL, attempts = attempts + 1, next_attempt_at = ?, last_error = ?, given_up = ?
+			UPDATE enrichment_tasks SET lease_until = NULL, attempts = attempts + 1, next_attempt_at = ?, last_error = ?, given_up = ?
 			WHERE id = ? AND lease_until = ?`),
 			s.clock.Timestamp().Add(p.RetryAfter), p.Error, p.GivenUp, lookup.ID, lookup.LeaseUntil)
 		if err := sqldb.OneRow(postponed, err, "the lease was lost"); err != nil || !p.GivenUp {

@@ -64,13 +64,13 @@ func (s *Store) putFeed(
 	if err != nil {
 		return change, err
 	}
-	if err := rememberRisks(ctx, tx, id, s.clock.Timestamp().Add(-openFor)); err != nil {
+	if err := keepRisksBefore(ctx, tx, id, s.clock.Timestamp().Add(-openFor)); err != nil {
 		return change, err
 	}
 	if change, err = s.replaceFeed(ctx, tx, feed, o.Progress); err != nil {
 		return change, err
 	}
-	return change, forgetUnmoved(ctx, tx)
+	return change, dropUnchanged(ctx, tx)
 }
 
 // refuseOlder compares days: one day's edition is published with and without its time.
@@ -192,8 +192,8 @@ func (s *Store) loadScores(ctx context.Context, tx *sqlx.Tx, table string, score
 	})
 }
 
-// gone is true for a row of epss_data that the staged edition does not hold.
-const gone = `NOT EXISTS (SELECT 1 FROM epss_staged s WHERE s.cve_id = epss_data.cve_id)`
+// notStaged is true for a row of epss_data that the staged edition does not hold.
+const notStaged = `NOT EXISTS (SELECT 1 FROM epss_staged s WHERE s.cve_id = epss_data.cve_id)`
 
 // mergeScores makes epss_data hold the staged scores, so many. CVEs without a score remain only as entries of the
 // catalog. Where all have changed, as they do from day to day, none is new, and looking for new ones would take as long
@@ -220,8 +220,8 @@ func mergeScores(ctx context.Context, tx *sqlx.Tx, staged int) (change core.Feed
 		return change, err
 	}
 	change.Removed, err = affected(ctx, tx,
-		`DELETE FROM epss_data WHERE NOT kev AND `+gone,
-		`UPDATE epss_data SET probability = 0, percentile = 0 WHERE kev AND (probability > 0 OR percentile > 0) AND `+gone)
+		`DELETE FROM epss_data WHERE NOT kev AND `+notStaged,
+		`UPDATE epss_data SET probability = 0, percentile = 0 WHERE kev AND (probability > 0 OR percentile > 0) AND `+notStaged)
 	return change, err
 }
 
@@ -248,8 +248,8 @@ func mergeCatalog(ctx context.Context, tx *sqlx.Tx) (change core.FeedChange, err
 		return change, err
 	}
 	change.Removed, err = affected(ctx, tx,
-		`DELETE FROM epss_data WHERE kev AND probability = 0 AND percentile = 0 AND `+gone,
-		`UPDATE epss_data SET kev = FALSE WHERE kev AND `+gone)
+		`DELETE FROM epss_data WHERE kev AND probability = 0 AND percentile = 0 AND `+notStaged,
+		`UPDATE epss_data SET kev = FALSE WHERE kev AND `+notStaged)
 	return change, err
 }
 
@@ -275,10 +275,10 @@ func affected(ctx context.Context, tx *sqlx.Tx, statements ...string) (int, erro
 // call starts over.
 func (s *Store) ReevaluateHeads(ctx context.Context) (turned int, err error) {
 	var newest sql.NullInt64
-	if err := s.db.GetContext(ctx, &newest, `SELECT MAX(import_id) FROM epss_moves`); err != nil || !newest.Valid {
+	if err := s.db.GetContext(ctx, &newest, `SELECT MAX(import_id) FROM epss_changes`); err != nil || !newest.Valid {
 		return 0, sqldb.Classify(err)
 	}
-	scans, err := s.movedHeads(ctx)
+	scans, err := s.changedHeads(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("finding scans to judge again: %w", sqldb.Classify(err))
 	}
@@ -292,21 +292,21 @@ func (s *Store) ReevaluateHeads(ctx context.Context) (turned int, err error) {
 		}
 	}
 	err = s.db.Transact(ctx, func(tx *sqlx.Tx) error {
-		_, err := tx.ExecContext(ctx, tx.Rebind(`DELETE FROM epss_moves WHERE import_id <= ?`), newest.Int64)
+		_, err := tx.ExecContext(ctx, tx.Rebind(`DELETE FROM epss_changes WHERE import_id <= ?`), newest.Int64)
 		return err
 	})
 	return turned, err
 }
 
-// movedHeads leaves out the scan of a commit that is being scanned once more: the commit status belongs to the latest
+// changedHeads leaves out the scan of a commit that is being scanned once more: the commit status belongs to the latest
 // attempt.
-func (s *Store) movedHeads(ctx context.Context) (scans []int64, err error) {
+func (s *Store) changedHeads(ctx context.Context) (scans []int64, err error) {
 	err = s.db.SelectContext(ctx, &scans, s.db.Rebind(`
 		SELECT DISTINCT head.id
 		FROM (`+heads+`) head
 		JOIN scans s ON s.id = head.id
 		JOIN findings f ON f.scan_id = head.id
-		JOIN epss_moves m ON m.cve_id = f.cve_id
+		JOIN epss_changes m ON m.cve_id = f.cve_id
 		WHERE NOT EXISTS (SELECT 1 FROM scans later
 			WHERE later.source_platform = s.source_platform AND later.project_name = s.project_name
 				AND later.commit_sha = s.commit_sha AND later.attempt > s.attempt)
@@ -314,11 +314,11 @@ func (s *Store) movedHeads(ctx context.Context) (scans []int64, err error) {
 	return scans, err
 }
 
-// rememberRisks keeps what was known, before an import, of the CVEs that heads name. epss_moves is the work that the
+// keepRisksBefore keeps what was known, before an import, of the CVEs that heads name. epss_changes is the work that the
 // import leaves behind: a CVE stays in it with what was known when it was last judged.
-func rememberRisks(ctx context.Context, tx *sqlx.Tx, importID int64, since time.Time) error {
+func keepRisksBefore(ctx context.Context, tx *sqlx.Tx, importID int64, since time.Time) error {
 	_, err := tx.ExecContext(ctx, tx.Rebind(`
-		INSERT INTO epss_moves (cve_id, import_id, was_probability, was_kev)
+		INSERT INTO epss_changes (cve_id, import_id, was_probability, was_kev)
 		SELECT named.cve_id, ?, COALESCE(e.probability, 0), COALESCE(e.kev, FALSE)
 		FROM (SELECT DISTINCT f.cve_id FROM (`+heads+`) head JOIN findings f ON f.scan_id = head.id
 			WHERE f.cve_id <> '') named
@@ -328,12 +328,12 @@ func rememberRisks(ctx context.Context, tx *sqlx.Tx, importID int64, since time.
 	return err
 }
 
-// forgetUnmoved leaves the CVEs of which something else is known after the import.
-func forgetUnmoved(ctx context.Context, tx *sqlx.Tx) error {
+// dropUnchanged leaves the CVEs of which something else is known after the import.
+func dropUnchanged(ctx context.Context, tx *sqlx.Tx) error {
 	_, err := tx.ExecContext(ctx, `
-		DELETE FROM epss_moves
-		WHERE was_probability = COALESCE((SELECT e.probability FROM epss_data e WHERE e.cve_id = epss_moves.cve_id), 0)
-			AND was_kev = COALESCE((SELECT e.kev FROM epss_data e WHERE e.cve_id = epss_moves.cve_id), FALSE)`)
+		DELETE FROM epss_changes
+		WHERE was_probability = COALESCE((SELECT e.probability FROM epss_data e WHERE e.cve_id = epss_changes.cve_id), 0)
+			AND was_kev = COALESCE((SELECT e.kev FROM epss_data e WHERE e.cve_id = epss_changes.cve_id), FALSE)`)
 	return err
 }
 
@@ -341,5 +341,5 @@ func forgetUnmoved(ctx context.Context, tx *sqlx.Tx) error {
 // each other branch that was scanned since a time.
 const heads = `
 	SELECT MAX(id) AS id FROM scans
-	WHERE status = 'completed' AND branch <> '' AND NOT overtaken AND (branch = default_branch OR timestamp >= ?)
+	WHERE status = 'completed' AND branch <> '' AND NOT stale AND (branch = default_branch OR timestamp >= ?)
 	GROUP BY source_platform, project_name, branch`

@@ -312,7 +312,7 @@ func (c *explainedConn) queryPlan(ctx context.Context, query string, args []driv
 }
 
 func isTable(word string) bool {
-	return strings.Contains(" scans scan_jobs findings deliveries commit_statuses status_posts pipeline_metrics project_troubles ", " "+word+" ")
+	return strings.Contains(" scans scan_jobs findings deliveries commit_statuses status_posts pipeline_metrics status_holds ", " "+word+" ")
 }
 
 func (c *explainedConn) rows(ctx context.Context, query string, args []driver.NamedValue) (list [][]driver.Value, err error) {

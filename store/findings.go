@@ -218,9 +218,9 @@ func (s *Store) ListUndecided(ctx context.Context, job core.Job, limit int) ([]c
 	return list, nil
 }
 
-// ListUnshown returns the findings of a job that people look at, and of which no code is kept: the new ones, and known
+// ListWithoutCode returns the findings of a job that people look at, and of which no code is kept: the new ones, and known
 // ones where the gate counts them too. The gravest come first, at most limit.
-func (s *Store) ListUnshown(ctx context.Context, job core.Job, limit int) ([]core.Finding, error) {
+func (s *Store) ListWithoutCode(ctx context.Context, job core.Job, limit int) ([]core.Finding, error) {
 	var scan core.Scan
 	err := s.db.GetContext(ctx, &scan, s.db.Rebind(`SELECT `+scanColumns+` FROM scans WHERE id = ?`), job.ScanID)
 	if err != nil {

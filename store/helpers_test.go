@@ -367,7 +367,7 @@ func postAll(t *testing.T, s *store.Store) {
 			return
 		}
 		for _, status := range claimed {
-			settle(t, s, status, store.Settlement{Posted: true})
+			settle(t, s, status, store.PostResult{Posted: true})
 		}
 	}
 }
@@ -391,7 +391,7 @@ func nothingDue(t *testing.T, s *store.Store, when string) {
 	}
 }
 
-func settle(t *testing.T, s *store.Store, status core.Status, end store.Settlement) {
+func settle(t *testing.T, s *store.Store, status core.Status, end store.PostResult) {
 	t.Helper()
 	if err := s.SettleStatus(t.Context(), status, end); err != nil {
 		t.Fatal(err)

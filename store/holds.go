@@ -13,27 +13,27 @@ import (
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
-// keepUntilMended is how long a wish waits for somebody to mend the token. Statuses of older commits help nobody.
-const keepUntilMended = 7 * 24 * time.Hour
+// holdLimit is how long a wish waits for somebody to mend the token. Statuses of older commits help nobody.
+const holdLimit = 7 * 24 * time.Hour
 
-// troubled counts what keeps all statuses of a project, or those of its branch, from being posted.
-const troubled = `(SELECT COUNT(*) FROM project_troubles t
+// holdCount counts what keeps all statuses of a project, or those of its branch, from being posted.
+const holdCount = `(SELECT COUNT(*) FROM status_holds t
 	WHERE t.source_platform = due.source_platform AND t.project_name = due.project_name AND t.branch IN ('', due.branch))`
 
-var troubleColumns = sqldb.ColumnsOf[core.Hold]()
+var holdColumns = sqldb.ColumnsOf[core.Hold]()
 
 // claimProbe leases one status of a project that is in trouble, to find out whether it was mended: the latest wish,
 // whose commit is the most likely to be still there.
 func (s *Store) claimProbe(
 	ctx context.Context, tx *sqlx.Tx, onPlatforms []string, limit int, lease time.Duration) ([]core.Status, error) {
-	trouble, err := s.claimTrouble(ctx, tx, onPlatforms, limit, lease)
+	trouble, err := s.claimHold(ctx, tx, onPlatforms, limit, lease)
 	if err != nil || trouble.ID == 0 {
 		return nil, err
 	}
 	var claimed []core.Status
 	err = s.claimAll(ctx, tx, &claimed, claim{
 		table: `commit_statuses`, set: setLease,
-		rows: s.firstDue(`commit_statuses due`, waitsNamed+` AND (SELECT COUNT(*) FROM commit_statuses other
+		rows: s.firstDue(`commit_statuses due`, waitingForNamed+` AND (SELECT COUNT(*) FROM commit_statuses other
 			WHERE other.source_platform = due.source_platform AND other.project_name = due.project_name
 				AND other.commit_sha = due.commit_sha AND other.lease_until > :now) = 0`, `wanted_at DESC, id DESC`),
 		guard:   `posted_revision < revision AND NOT given_up AND ` + unleased,
@@ -44,20 +44,20 @@ func (s *Store) claimProbe(
 	if err != nil || len(claimed) > 0 {
 		return claimed, err
 	}
-	return nil, forgetTrouble(ctx, tx, trouble)
+	return nil, forgetHold(ctx, tx, trouble)
 }
 
-// claimTrouble takes a trouble that it is time to look at, the zero Trouble where there is none.
-func (s *Store) claimTrouble(
+// claimHold takes a trouble that it is time to look at, the zero Trouble where there is none.
+func (s *Store) claimHold(
 	ctx context.Context, tx *sqlx.Tx, onPlatforms []string, limit int, lease time.Duration) (core.Hold, error) {
 	var due []core.Hold
 	if limit <= 0 || len(onPlatforms) == 0 {
 		return core.Hold{}, nil
 	}
 	err := s.claimAll(ctx, tx, &due, claim{
-		table: `project_troubles`, set: `next_probe_at = :until`,
-		rows:  s.firstDue(`project_troubles`, `source_platform IN (:platforms) AND next_probe_at <= :now`, `next_probe_at, id`),
-		guard: `next_probe_at <= :now`, columns: troubleColumns,
+		table: `status_holds`, set: `next_probe_at = :until`,
+		rows:  s.firstDue(`status_holds`, `source_platform IN (:platforms) AND next_probe_at <= :now`, `next_probe_at, id`),
+		guard: `next_probe_at <= :now`, columns: holdColumns,
 	}, lease, map[string]any{"platforms": onPlatforms})
 	return append(due, core.Hold{})[0], err
 }
@@ -65,37 +65,37 @@ func (s *Store) claimTrouble(
 // waits selects the statuses that a hold keeps from being posted, by platform, project, and twice its branch. It asks for
 // the expression of commit_statuses_waiting, the one index that fits. waitsNamed has names for its parameters.
 const (
-	waits = `source_platform || '/' || project_name = CAST(? AS TEXT) || '/' || CAST(? AS TEXT) AND (? = '' OR branch = ?)
+	waitingFor = `source_platform || '/' || project_name = CAST(? AS TEXT) || '/' || CAST(? AS TEXT) AND (? = '' OR branch = ?)
 		AND posted_revision < revision AND NOT given_up`
-	waitsNamed = `source_platform || '/' || project_name = CAST(:platform AS TEXT) || '/' || CAST(:project AS TEXT)
+	waitingForNamed = `source_platform || '/' || project_name = CAST(:platform AS TEXT) || '/' || CAST(:project AS TEXT)
 		AND (:branch = '' OR branch = :branch) AND posted_revision < revision AND NOT given_up`
 )
 
-// forgetTrouble drops a trouble that nothing waits for. The next push finds out whether it has been mended.
-func forgetTrouble(ctx context.Context, tx *sqlx.Tx, t core.Hold) error {
+// forgetHold drops a trouble that nothing waits for. The next push finds out whether it has been mended.
+func forgetHold(ctx context.Context, tx *sqlx.Tx, t core.Hold) error {
 	_, err := tx.ExecContext(ctx, tx.Rebind(`
-		DELETE FROM project_troubles WHERE id = ? AND NOT EXISTS (SELECT 1 FROM commit_statuses WHERE `+waits+`)`),
+		DELETE FROM status_holds WHERE id = ? AND NOT EXISTS (SELECT 1 FROM commit_statuses WHERE `+waitingFor+`)`),
 		t.ID, t.SourcePlatform, t.ProjectName, t.Branch, t.Branch)
 	return err
 }
 
-// flagTrouble notes a refused post. A probe that is due already stays due: somebody asked for it while this post was
+// putHold notes a refused post. A probe that is due already stays due: somebody asked for it while this post was
 // under way, which may have been before the mend.
-func flagTrouble(ctx context.Context, tx *sqlx.Tx, status core.Status, end Settlement, now time.Time) error {
+func putHold(ctx context.Context, tx *sqlx.Tx, status core.Status, end PostResult, now time.Time) error {
 	_, err := tx.ExecContext(ctx, tx.Rebind(`
-		INSERT INTO project_troubles (source_platform, project_name, branch, code, reason, since, probes, next_probe_at)
+		INSERT INTO status_holds (source_platform, project_name, branch, code, reason, since, probes, next_probe_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (source_platform, project_name, branch) DO UPDATE SET code = excluded.code, reason = excluded.reason,
-			probes = CASE WHEN excluded.probes > project_troubles.probes THEN excluded.probes ELSE project_troubles.probes END,
-			next_probe_at = CASE WHEN project_troubles.next_probe_at <= ? THEN project_troubles.next_probe_at
+			probes = CASE WHEN excluded.probes > status_holds.probes THEN excluded.probes ELSE status_holds.probes END,
+			next_probe_at = CASE WHEN status_holds.next_probe_at <= ? THEN status_holds.next_probe_at
 				ELSE excluded.next_probe_at END`),
-		status.SourcePlatform, status.ProjectName, end.Trouble.Branch, end.Code, end.Error, now, end.Trouble.Probes,
+		status.SourcePlatform, status.ProjectName, end.Hold.Branch, end.Code, end.Error, now, end.Hold.Probes,
 		now.Add(end.RetryAfter), now)
 	return err
 }
 
-// putOff puts those due statuses out of the way of the others that a trouble keeps from being posted, and returns the rest.
-func (s *Store) putOff(
+// setAside puts those due statuses out of the way of the others that a trouble keeps from being posted, and returns the rest.
+func (s *Store) setAside(
 	ctx context.Context, tx *sqlx.Tx, platform string, due []dueStatus) (free []dueStatus, err error) {
 	if len(due) == 0 {
 		return nil, nil
@@ -105,7 +105,7 @@ func (s *Store) putOff(
 		projects[status.ProjectName] = true
 	}
 	query, args, err := sqlx.In(`
-		SELECT project_name, branch, reason FROM project_troubles WHERE source_platform = ? AND project_name IN (?)`,
+		SELECT project_name, branch, reason FROM status_holds WHERE source_platform = ? AND project_name IN (?)`,
 		platform, slices.Collect(maps.Keys(projects)))
 	if err != nil {
 		return nil, err
@@ -127,7 +127,7 @@ func (s *Store) putOff(
 	}
 	for reason, ids := range late {
 		query, args, err := sqlx.In(`UPDATE commit_statuses SET next_attempt_at = ?, last_error = ? WHERE id IN (?)`,
-			s.clock.Timestamp().Add(keepUntilMended), reason, ids)
+			s.clock.Timestamp().Add(holdLimit), reason, ids)
 		if err != nil {
 			return nil, err
 		}
@@ -140,15 +140,15 @@ func (s *Store) putOff(
 
 // giveUpLate gives up the statuses of a project in trouble that have waited for too long.
 func (s *Store) giveUpLate(
-	ctx context.Context, tx *sqlx.Tx, status core.Status, end Settlement, now time.Time) error {
-	late := fmt.Sprintf("waited for %d days: %s", keepUntilMended/(24*time.Hour), end.Error)
-	status.ID, status.Branch = 0, end.Trouble.Branch // this one as well
-	return s.eachWaiting(ctx, tx, status, now.Add(-keepUntilMended),
+	ctx context.Context, tx *sqlx.Tx, status core.Status, end PostResult, now time.Time) error {
+	late := fmt.Sprintf("waited for %d days: %s", holdLimit/(24*time.Hour), end.Error)
+	status.ID, status.Branch = 0, end.Hold.Branch // this one as well
+	return s.eachWaiting(ctx, tx, status, now.Add(-holdLimit),
 		`UPDATE commit_statuses SET given_up = TRUE, last_error = ? WHERE id IN (?)`, late)
 }
 
-// waitingAtOnce is how many waiting statuses one statement changes.
-const waitingAtOnce = 100
+// waitingPerStatement is how many waiting statuses one statement changes.
+const waitingPerStatement = 100
 
 // eachWaiting has an update done to the statuses of a project, or a branch of it, that wait since then or longer, but
 // not to the given one. Its last parameter are their numbers. They are looked for in the order of their index: no engine
@@ -163,9 +163,9 @@ func (s *Store) eachWaiting(
 		var some []place
 		err := tx.SelectContext(ctx, &some, tx.Rebind(`
 			SELECT id, wanted_at FROM commit_statuses
-			WHERE `+waits+` AND (wanted_at, id) > (?, ?) AND wanted_at <= ? AND id <> ?
+			WHERE `+waitingFor+` AND (wanted_at, id) > (?, ?) AND wanted_at <= ? AND id <> ?
 			ORDER BY wanted_at, id LIMIT ?`),
-			but.SourcePlatform, but.ProjectName, but.Branch, but.Branch, last.WantedAt, last.ID, since, but.ID, waitingAtOnce)
+			but.SourcePlatform, but.ProjectName, but.Branch, but.Branch, last.WantedAt, last.ID, since, but.ID, waitingPerStatement)
 		if err != nil || len(some) == 0 {
 			return err
 		}
@@ -184,36 +184,36 @@ func (s *Store) eachWaiting(
 	}
 }
 
-// endTrouble makes everything due that waited because of the whole project or of the branch, and has the platform's
+// liftHold makes everything due that waited because of the whole project or of the branch, and has the platform's
 // other troubles looked at: what mended one may have mended them all.
-func (s *Store) endTrouble(
+func (s *Store) liftHold(
 	ctx context.Context, tx *sqlx.Tx, status core.Status, branch string, now time.Time) error {
 	ended, err := sqldb.Exec(ctx, tx, `
-		DELETE FROM project_troubles WHERE source_platform = ? AND project_name = ? AND branch IN ('', ?)`,
+		DELETE FROM status_holds WHERE source_platform = ? AND project_name = ? AND branch IN ('', ?)`,
 		status.SourcePlatform, status.ProjectName, branch)
 	if err != nil || ended == 0 {
 		return err
 	}
 	status.Branch = ""
-	err = s.eachWaiting(ctx, tx, status, now.Add(keepUntilMended), `
+	err = s.eachWaiting(ctx, tx, status, now.Add(holdLimit), `
 		UPDATE commit_statuses SET next_attempt_at = ?, due_since = ?, attempts = 0, last_error = '' WHERE id IN (?)`, now, now)
 	if err != nil {
 		return err
 	}
 	_, err = tx.ExecContext(ctx, tx.Rebind(`
-		UPDATE project_troubles SET next_probe_at = ?
-		WHERE id IN (SELECT id FROM project_troubles
+		UPDATE status_holds SET next_probe_at = ?
+		WHERE id IN (SELECT id FROM status_holds
 			WHERE source_platform = ? AND next_probe_at > ? `+s.db.SkipLocked+`)`),
 		now, status.SourcePlatform, now)
 	return err
 }
 
-// RetryTroubles has one status of each project in trouble posted at once: the credential may be another one now.
-func (s *Store) RetryTroubles(ctx context.Context) error {
+// ProbeHolds has one status of each project in trouble posted at once: the credential may be another one now.
+func (s *Store) ProbeHolds(ctx context.Context) error {
 	now := s.clock.Timestamp()
 	err := s.write(ctx, func(tx *sqlx.Tx) error {
 		_, err := tx.ExecContext(ctx, tx.Rebind(`
-			UPDATE project_troubles SET next_probe_at = ?, probes = 1 WHERE next_probe_at > ?`), now, now)
+			UPDATE status_holds SET next_probe_at = ?, probes = 1 WHERE next_probe_at > ?`), now, now)
 		return err
 	})
 	if err != nil {
@@ -222,33 +222,33 @@ func (s *Store) RetryTroubles(ctx context.Context) error {
 	return nil
 }
 
-// ListTroubles returns the troubles of a project, or those of all where platform is empty, the oldest first.
-func (s *Store) ListTroubles(ctx context.Context, platform, project string) ([]core.Hold, error) {
+// ListHolds returns the troubles of a project, or those of all where platform is empty, the oldest first.
+func (s *Store) ListHolds(ctx context.Context, platform, project string) ([]core.Hold, error) {
 	var where sqldb.Conditions
 	where.Add(platform != "", `source_platform = ?`, platform)
 	where.Add(platform != "", `project_name = ?`, project)
 	var list []core.Hold
-	query := s.db.Rebind(`SELECT ` + troubleColumns + ` FROM project_troubles ` + where.SQL() + ` ORDER BY since, id`)
+	query := s.db.Rebind(`SELECT ` + holdColumns + ` FROM status_holds ` + where.SQL() + ` ORDER BY since, id`)
 	if err := s.db.SelectContext(ctx, &list, query, where.Args...); err != nil {
 		return nil, fmt.Errorf("listing troubles: %w", sqldb.Classify(err))
 	}
 	return list, nil
 }
 
-// Troubles lists what waits for a token in the database at url, and has it tried again at once by whoever serves that
+// Holds lists what waits for a token in the database at url, and has it tried again at once by whoever serves that
 // database. The schema is not touched; the error is core.ErrNotFound where there is no database yet.
-func Troubles(ctx context.Context, url string) ([]core.Hold, error) {
+func Holds(ctx context.Context, url string) ([]core.Hold, error) {
 	s, err := Attach(ctx, Config{URL: url})
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = s.Close() }()
-	list, err := s.ListTroubles(ctx, "", "")
+	list, err := s.ListHolds(ctx, "", "")
 	if sqldb.IsUndefined(err) {
 		return nil, fmt.Errorf("%w: there are no tables yet", core.ErrNotFound)
 	}
 	if err != nil || len(list) == 0 {
 		return nil, err
 	}
-	return list, s.RetryTroubles(ctx)
+	return list, s.ProbeHolds(ctx)
 }

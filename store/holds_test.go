@@ -11,9 +11,9 @@ import (
 )
 
 // denied is a settlement of a post that the token may not make.
-func denied(branch string, probes int) store.Settlement {
-	return store.Settlement{
-		Error: "the token lacks a scope", Code: 403, RetryAfter: time.Minute, Trouble: &core.Hold{Branch: branch, Probes: probes},
+func denied(branch string, probes int) store.PostResult {
+	return store.PostResult{
+		Error: "the token lacks a scope", Code: 403, RetryAfter: time.Minute, Hold: &core.Hold{Branch: branch, Probes: probes},
 	}
 }
 
@@ -47,17 +47,17 @@ func TestTroubleKeepsStatusesAndProbesWithTheLatest(t *testing.T) {
 		}
 		nothingDue(t, s, "while one is on its way")
 		settle(t, s, probe, denied("", 2))
-		list, err := s.ListTroubles(t.Context(), "github", "acme/shop")
+		list, err := s.ListHolds(t.Context(), "github", "acme/shop")
 		if err != nil || len(list) != 1 || list[0].Probes != 2 || list[0].Code != 403 || list[0].Reason == "" {
 			t.Errorf("troubles = %+v, %v", list, err)
 		}
 		clock.advance(3 * 24 * time.Hour)
-		settle(t, s, claim(t, s, 1)[0], store.Settlement{Posted: true, Code: 201})
+		settle(t, s, claim(t, s, 1)[0], store.PostResult{Posted: true, Code: 201})
 		waited := claim(t, s, 3)
 		if waited[0].DueSince.Sub(waited[0].DesiredAt) < 72*time.Hour || waited[0].Attempts != 0 {
 			t.Errorf("waited = %+v, want it due since the mend", waited[0])
 		}
-		if list, _ := s.ListTroubles(t.Context(), "", ""); len(list) != 0 {
+		if list, _ := s.ListHolds(t.Context(), "", ""); len(list) != 0 {
 			t.Errorf("troubles after the mend: %+v", list)
 		}
 	})
@@ -74,7 +74,7 @@ func TestProbeHoldsUpNoNewerWish(t *testing.T) {
 		clock.advance(time.Minute)
 		probe := claimOne(t, s)
 		run(t, s, finding("leak", core.High))
-		settle(t, s, probe, store.Settlement{Posted: true})
+		settle(t, s, probe, store.PostResult{Posted: true})
 		if got := claimOne(t, s); got.State != core.StatusFailure {
 			t.Errorf("claimed %s", got.State)
 		}
@@ -91,7 +91,7 @@ func TestProbeThatIsAskedForComes(t *testing.T) {
 		settle(t, s, claimOne(t, s), denied("", 1))
 		clock.advance(time.Minute)
 		refused := claimOne(t, s)
-		if err := s.RetryTroubles(t.Context()); err != nil {
+		if err := s.ProbeHolds(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		settle(t, s, refused, denied("", 2))
@@ -146,8 +146,8 @@ func TestTroubleShrinksToABranch(t *testing.T) {
 		clock.advance(time.Minute)
 		pushTo(t, s, 2, "main")
 		settle(t, s, claimOne(t, s), denied("main", 2))
-		settle(t, s, claimOne(t, s), store.Settlement{Posted: true})
-		list, err := s.ListTroubles(t.Context(), "", "")
+		settle(t, s, claimOne(t, s), store.PostResult{Posted: true})
+		list, err := s.ListHolds(t.Context(), "", "")
 		if err != nil || len(list) != 1 || list[0].Branch != "main" || !list[0].NextProbeAt.After(clock.Now()) {
 			t.Errorf("troubles = %+v, %v", list, err)
 		}
@@ -163,7 +163,7 @@ func TestProbesAndOthersTakeTurns(t *testing.T) {
 		p.Project.Name = "acme/broken"
 		accept(t, s, d, p)
 		settle(t, s, claimOne(t, s), denied("", 1))
-		if err := s.RetryTroubles(t.Context()); err != nil {
+		if err := s.ProbeHolds(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		for n := range 8 {
@@ -197,7 +197,7 @@ func TestTroubleEndsWithItsWishes(t *testing.T) {
 		}
 		clock.advance(time.Hour)
 		nothingDue(t, s, "after giving up")
-		if list, _ := s.ListTroubles(t.Context(), "", ""); len(list) != 0 {
+		if list, _ := s.ListHolds(t.Context(), "", ""); len(list) != 0 {
 			t.Errorf("troubles without anything that waits: %+v", list)
 		}
 	})
@@ -217,13 +217,13 @@ func TestTroublesAreLookedAtTogether(t *testing.T) {
 			settle(t, s, status, denied("", 1))
 		}
 		nothingDue(t, s, "during the pause")
-		if err := s.RetryTroubles(t.Context()); err != nil {
+		if err := s.ProbeHolds(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		first := claim(t, s, 1)[0]
 		settle(t, s, claim(t, s, 1)[0], denied("", 2))
 		nothingDue(t, s, "during the second pause")
-		settle(t, s, first, store.Settlement{Posted: true})
-		settle(t, s, claim(t, s, 1)[0], store.Settlement{Posted: true})
+		settle(t, s, first, store.PostResult{Posted: true})
+		settle(t, s, claim(t, s, 1)[0], store.PostResult{Posted: true})
 	})
 }

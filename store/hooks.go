@@ -18,8 +18,8 @@ import (
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
-// HookPlace is a place where webhooks that call us can be: a project, a group or organisation, a GitHub App.
-type HookPlace struct {
+// HookTarget is a place where webhooks that call us can be: a project, a group or organisation, a GitHub App.
+type HookTarget struct {
 	ID             int64      `db:"id"`
 	SourcePlatform string     `db:"source_platform"`
 	Scope          string     `db:"scope"`         // project, group or app
@@ -33,32 +33,32 @@ type HookPlace struct {
 	LeaseUntil     *time.Time `db:"lease_until"`
 }
 
-// MustMend tells that pushes do not come through the place: its webhook is switched off, paused or disabled by the
+// NeedsRepair tells that pushes do not come through the place: its webhook is switched off, paused or disabled by the
 // platform, or broken, which is called but without pushes or without the right secret.
-func (p HookPlace) MustMend() bool {
+func (p HookTarget) NeedsRepair() bool {
 	return p.State == "off" || p.State == "paused" || p.State == "disabled" || p.State == "broken"
 }
 
 // Covers tells whether a project's calls can come by the place.
-func (p HookPlace) Covers(project string) bool {
+func (p HookTarget) Covers(project string) bool {
 	owner, name := strings.ToLower(p.Owner), strings.ToLower(project)
 	return owner == "" || owner == name || p.Scope == "group" && strings.HasPrefix(name, owner+"/")
 }
 
-var hookColumns = sqldb.ColumnsOf[HookPlace]()
+var hookColumns = sqldb.ColumnsOf[HookTarget]()
 
-// toMend are the places that a person has to look at.
-const toMend = `state IN ('off', 'paused', 'disabled', 'broken') OR state = 'active' AND note <> ''`
+// needsRepair are the places that a person has to look at.
+const needsRepair = `state IN ('off', 'paused', 'disabled', 'broken') OR state = 'active' AND note <> ''`
 
 // MaxFailingHooks is how many ListFailingHooks returns at most.
 const MaxFailingHooks = 100
 
-// PutHookPlaces adds places whose first check is due at once; those that are known stay as they are.
-func (s *Store) PutHookPlaces(ctx context.Context, places []HookPlace) error {
+// PutHookTargets adds places whose first check is due at once; those that are known stay as they are.
+func (s *Store) PutHookTargets(ctx context.Context, places []HookTarget) error {
 	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
 		for _, p := range places {
 			_, err := tx.ExecContext(ctx, tx.Rebind(`
-				INSERT INTO hook_places (source_platform, scope, owner, next_check_at) VALUES (?, ?, ?, ?)
+				INSERT INTO hook_targets (source_platform, scope, owner, next_check_at) VALUES (?, ?, ?, ?)
 				ON CONFLICT (source_platform, scope, owner) DO NOTHING`), p.SourcePlatform, p.Scope, p.Owner, s.clock.Timestamp())
 			if err != nil {
 				return err
@@ -72,12 +72,12 @@ func (s *Store) PutHookPlaces(ctx context.Context, places []HookPlace) error {
 	return nil
 }
 
-// HastenHookChecks makes every check of a platform due now: nobody knows what was sent while nobody listened.
-func (s *Store) HastenHookChecks(ctx context.Context, platform string) error {
+// MarkHooksDue makes every check of a platform due now: nobody knows what was sent while nobody listened.
+func (s *Store) MarkHooksDue(ctx context.Context, platform string) error {
 	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
 		now := s.clock.Timestamp()
 		_, err := tx.ExecContext(ctx, tx.Rebind(`
-			UPDATE hook_places SET next_check_at = ? WHERE source_platform = ? AND next_check_at > ?`), now, platform, now)
+			UPDATE hook_targets SET next_check_at = ? WHERE source_platform = ? AND next_check_at > ?`), now, platform, now)
 		return err
 	})
 	if err != nil {
@@ -86,31 +86,31 @@ func (s *Store) HastenHookChecks(ctx context.Context, platform string) error {
 	return nil
 }
 
-// ClaimHookPlace leases the place of a platform that has waited longest for its check, those last where no webhook was
+// ClaimHookTarget leases the place of a platform that has waited longest for its check, those last where no webhook was
 // seen the last time; core.ErrNotFound when none is due.
-func (s *Store) ClaimHookPlace(ctx context.Context, platform string, lease time.Duration) (claimed HookPlace, err error) {
+func (s *Store) ClaimHookTarget(ctx context.Context, platform string, lease time.Duration) (claimed HookTarget, err error) {
 	err = s.db.Transact(ctx, func(tx *sqlx.Tx) error {
 		return s.claimOne(ctx, tx, &claimed, claim{
-			table: `hook_places`, set: setLease,
-			rows: s.firstDue(`hook_places`, `source_platform = :platform AND next_check_at <= :now AND `+unleased,
+			table: `hook_targets`, set: setLease,
+			rows: s.firstDue(`hook_targets`, `source_platform = :platform AND next_check_at <= :now AND `+unleased,
 				`CASE WHEN state IN ('none', 'hidden') THEN 1 ELSE 0 END, next_check_at, id`),
 			guard: unleased, columns: hookColumns,
 		}, lease, map[string]any{"platform": platform})
 	})
 	if err != nil {
-		return HookPlace{}, fmt.Errorf("claiming a place of webhooks: %w", err)
+		return HookTarget{}, fmt.Errorf("claiming a place of webhooks: %w", err)
 	}
 	return claimed, nil
 }
 
-// ClaimHookPlaceNow leases one place, whenever its check is due. core.ErrConflict while another process looks at it.
-func (s *Store) ClaimHookPlaceNow(ctx context.Context, p HookPlace, lease time.Duration) (claimed HookPlace, err error) {
-	if err := s.PutHookPlaces(ctx, []HookPlace{p}); err != nil {
-		return HookPlace{}, err
+// ClaimHookTargetNow leases one place, whenever its check is due. core.ErrConflict while another process looks at it.
+func (s *Store) ClaimHookTargetNow(ctx context.Context, p HookTarget, lease time.Duration) (claimed HookTarget, err error) {
+	if err := s.PutHookTargets(ctx, []HookTarget{p}); err != nil {
+		return HookTarget{}, err
 	}
 	err = s.db.Transact(ctx, func(tx *sqlx.Tx) error {
 		err := s.claimOne(ctx, tx, &claimed, claim{
-			table: `hook_places`, set: setLease, rows: `source_platform = :platform AND scope = :scope AND owner = :owner`,
+			table: `hook_targets`, set: setLease, rows: `source_platform = :platform AND scope = :scope AND owner = :owner`,
 			guard: unleased, columns: hookColumns,
 		}, lease, map[string]any{"platform": p.SourcePlatform, "scope": p.Scope, "owner": p.Owner})
 		if errors.Is(err, sql.ErrNoRows) {
@@ -119,17 +119,17 @@ func (s *Store) ClaimHookPlaceNow(ctx context.Context, p HookPlace, lease time.D
 		return err
 	})
 	if err != nil {
-		return HookPlace{}, fmt.Errorf("claiming a place of webhooks: %w", err)
+		return HookTarget{}, fmt.Errorf("claiming a place of webhooks: %w", err)
 	}
 	return claimed, nil
 }
 
-// SettleHookPlace ends the lease and keeps what the check found: State, Note, ArrivedUntil, Failures and
+// SettleHookTarget ends the lease and keeps what the check found: State, Note, ArrivedUntil, Failures and
 // CheckedAt of next, which is due after the pause. core.ErrConflict when the lease was lost.
-func (s *Store) SettleHookPlace(ctx context.Context, claimed, next HookPlace, pause time.Duration) error {
+func (s *Store) SettleHookTarget(ctx context.Context, claimed, next HookTarget, pause time.Duration) error {
 	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
 		settled, err := tx.ExecContext(ctx, tx.Rebind(`
-			UPDATE hook_places SET lease_until = NULL, next_check_at = ?, state = ?, note = ?, arrived_until = ?,
+			UPDATE hook_targets SET lease_until = NULL, next_check_at = ?, state = ?, note = ?, arrived_until = ?,
 				failures = ?, checked_at = ?
 			WHERE id = ? AND lease_until = ?`),
 			s.clock.Timestamp().Add(pause), next.State, next.Note, next.ArrivedUntil, next.Failures, next.CheckedAt,
@@ -143,9 +143,9 @@ func (s *Store) SettleHookPlace(ctx context.Context, claimed, next HookPlace, pa
 }
 
 // ListFailingHooks returns the places whose webhooks let no pushes through, and the others that have a note.
-func (s *Store) ListFailingHooks(ctx context.Context) (list []HookPlace, err error) {
+func (s *Store) ListFailingHooks(ctx context.Context) (list []HookTarget, err error) {
 	err = s.db.SelectContext(ctx, &list, s.db.Rebind(`
-		SELECT `+hookColumns+` FROM hook_places WHERE `+toMend+`
+		SELECT `+hookColumns+` FROM hook_targets WHERE `+needsRepair+`
 		ORDER BY source_platform, scope, owner LIMIT ?`), MaxFailingHooks)
 	if err != nil {
 		return nil, fmt.Errorf("listing failing webhooks: %w", sqldb.Classify(err))
@@ -155,7 +155,7 @@ func (s *Store) ListFailingHooks(ctx context.Context) (list []HookPlace, err err
 
 // FailingHooks lists the webhooks to mend from the database at url, as of their last check. The schema is not touched;
 // the error is core.ErrNotFound where there is no database yet.
-func FailingHooks(ctx context.Context, url string) ([]HookPlace, error) {
+func FailingHooks(ctx context.Context, url string) ([]HookTarget, error) {
 	s, err := Attach(ctx, Config{URL: url})
 	if err != nil {
 		return nil, err
@@ -165,11 +165,11 @@ func FailingHooks(ctx context.Context, url string) ([]HookPlace, error) {
 }
 
 const (
-	rhythmBatch   = 2000 // deliveries that are gone through at once
-	rhythmOverlap = 500  // that are looked at again: they may have been committed late, behind others with higher ids
+	callBatch   = 2000 // deliveries that are gone through at once
+	callOverlap = 500  // that are looked at again: they may have been committed late, behind others with higher ids
 )
 
-type hookKey struct{ platform, project string }
+type projectKey struct{ platform, project string }
 
 type hookCall struct {
 	ID         int64     `db:"id"`
@@ -179,23 +179,23 @@ type hookCall struct {
 	ReceivedAt time.Time `db:"received_at"`
 }
 
-// RecordRhythms notes on which days the webhooks of configured projects have called, from the deliveries after the
+// RecordCalls notes on which days the webhooks of configured projects have called, from the deliveries after the
 // given id, or after the last one noted when it is 0. What was found without a webhook is no call, but kept as well. It
 // returns the last id that it has seen, and whether there are more. The same deliveries once more, also in another
 // process, change nothing.
-func (s *Store) RecordRhythms(ctx context.Context, after int64) (last int64, more bool, err error) {
+func (s *Store) RecordCalls(ctx context.Context, after int64) (last int64, more bool, err error) {
 	if after == 0 {
-		err = s.db.GetContext(ctx, &after, `SELECT COALESCE(MAX(last_id), 0) FROM hook_rhythms`)
+		err = s.db.GetContext(ctx, &after, `SELECT COALESCE(MAX(last_id), 0) FROM hook_calls`)
 	}
 	var calls []hookCall
 	if err == nil {
 		err = s.db.SelectContext(ctx, &calls, s.db.Rebind(`
 			SELECT id, event, platform, project_name, received_at FROM deliveries
 			WHERE id > ? ORDER BY id LIMIT ?`),
-			after-rhythmOverlap, rhythmOverlap+rhythmBatch)
+			after-callOverlap, callOverlap+callBatch)
 	}
 	if err == nil {
-		err = s.follow(ctx, calls)
+		err = s.addCalls(ctx, calls)
 	}
 	if err != nil {
 		return after, false, fmt.Errorf("recording webhooks' rhythms: %w", sqldb.Classify(err))
@@ -203,15 +203,15 @@ func (s *Store) RecordRhythms(ctx context.Context, after int64) (last int64, mor
 	if len(calls) > 0 {
 		after = max(after, calls[len(calls)-1].ID)
 	}
-	return after, len(calls) == rhythmOverlap+rhythmBatch, nil
+	return after, len(calls) == callOverlap+callBatch, nil
 }
 
-// follow adds calls, in the order of their ids, to the rhythms of their projects.
-func (s *Store) follow(ctx context.Context, calls []hookCall) error {
-	byHook := map[hookKey][]hookCall{}
+// addCalls adds calls, in the order of their ids, to the rhythms of their projects.
+func (s *Store) addCalls(ctx context.Context, calls []hookCall) error {
+	byHook := map[projectKey][]hookCall{}
 	for _, call := range calls {
 		if _, configured := s.policies.For(call.Platform, call.Project); configured && call.Project != "" {
-			key := hookKey{call.Platform, call.Project}
+			key := projectKey{call.Platform, call.Project}
 			byHook[key] = append(byHook[key], call)
 		}
 	}
@@ -219,22 +219,22 @@ func (s *Store) follow(ctx context.Context, calls []hookCall) error {
 		return nil
 	}
 	return s.db.Transact(ctx, func(tx *sqlx.Tx) error {
-		known, err := s.lockRhythms(ctx, tx, slices.Collect(maps.Keys(byHook)))
+		known, err := s.lockCallHistories(ctx, tx, slices.Collect(maps.Keys(byHook)))
 		if err != nil {
 			return err
 		}
-		var changed []rhythmRow
+		var changed []callHistory
 		for key, calls := range byHook {
 			if row := known[key].after(key, calls); row.LastID > 0 && !reflect.DeepEqual(row, known[key]) {
 				changed = append(changed, row)
 			}
 		}
-		return putRhythms(ctx, tx, changed)
+		return putCallHistories(ctx, tx, changed)
 	})
 }
 
-// rhythmRow is a row of hook_rhythms.
-type rhythmRow struct {
+// callHistory is a row of hook_calls.
+type callHistory struct {
 	Platform string    `db:"platform"`
 	Project  string    `db:"project_name"`
 	LastAt   time.Time `db:"last_at"`
@@ -245,9 +245,9 @@ type rhythmRow struct {
 	MissedLast  *time.Time `db:"missed_last_at"`
 }
 
-var rhythmColumns = sqldb.ColumnsOf[rhythmRow]()
+var callHistoryColumns = sqldb.ColumnsOf[callHistory]()
 
-func (r rhythmRow) missed() (missed liveness.MissedPushes) {
+func (r callHistory) missed() (missed liveness.MissedPushes) {
 	if r.MissedFirst != nil && r.MissedLast != nil {
 		missed.Found(*r.MissedFirst)
 		missed.Found(*r.MissedLast)
@@ -255,7 +255,7 @@ func (r rhythmRow) missed() (missed liveness.MissedPushes) {
 	return missed
 }
 
-func (r rhythmRow) after(key hookKey, calls []hookCall) rhythmRow {
+func (r callHistory) after(key projectKey, calls []hookCall) callHistory {
 	var rhythm liveness.Calls
 	if !r.LastAt.IsZero() {
 		rhythm = liveness.ParseCalls(r.LastAt, r.Days)
@@ -270,7 +270,7 @@ func (r rhythmRow) after(key hookKey, calls []hookCall) rhythmRow {
 		rhythm.Add(call.ReceivedAt)
 		r.LastID = max(r.LastID, call.ID)
 	}
-	after := rhythmRow{Platform: key.platform, Project: key.project, LastAt: rhythm.Last, LastID: r.LastID, Days: rhythm.Days()}
+	after := callHistory{Platform: key.platform, Project: key.project, LastAt: rhythm.Last, LastID: r.LastID, Days: rhythm.Days()}
 	if !missed.First.IsZero() {
 		after.MissedFirst, after.MissedLast = &missed.First, &missed.Last
 	}
@@ -278,7 +278,7 @@ func (r rhythmRow) after(key hookKey, calls []hookCall) rhythmRow {
 }
 
 // utc makes rows comparable: engines hand times out in zones of their own.
-func (r rhythmRow) utc() rhythmRow {
+func (r callHistory) utc() callHistory {
 	r.LastAt = r.LastAt.UTC()
 	if missed := r.missed(); !missed.First.IsZero() {
 		r.MissedFirst, r.MissedLast = &missed.First, &missed.Last
@@ -286,31 +286,31 @@ func (r rhythmRow) utc() rhythmRow {
 	return r
 }
 
-func (s *Store) lockRhythms(ctx context.Context, tx *sqlx.Tx, keys []hookKey) (map[hookKey]rhythmRow, error) {
+func (s *Store) lockCallHistories(ctx context.Context, tx *sqlx.Tx, keys []projectKey) (map[projectKey]callHistory, error) {
 	var args []any
 	for _, key := range keys {
 		args = append(args, key.platform, key.project)
 	}
-	var rows []rhythmRow
+	var rows []callHistory
 	err := tx.SelectContext(ctx, &rows, tx.Rebind(`
-		SELECT `+rhythmColumns+` FROM hook_rhythms
+		SELECT `+callHistoryColumns+` FROM hook_calls
 		WHERE (platform, project_name) IN (VALUES `+sqldb.Tuples(len(keys), 2)+`)
 		ORDER BY platform, project_name `+s.db.ForUpdate), args...)
-	known := map[hookKey]rhythmRow{}
+	known := map[projectKey]callHistory{}
 	for _, row := range rows {
 		row = row.utc()
-		known[hookKey{row.Platform, row.Project}] = row
+		known[projectKey{row.Platform, row.Project}] = row
 	}
 	return known, err
 }
 
-// rhythmsAtOnce keeps a statement below the engines' limit of parameters.
-const rhythmsAtOnce = 500
+// historiesPerStatement keeps a statement below the engines' limit of parameters.
+const historiesPerStatement = 500
 
-func putRhythms(ctx context.Context, tx *sqlx.Tx, rows []rhythmRow) error {
-	for chunk := range slices.Chunk(rows, rhythmsAtOnce) {
+func putCallHistories(ctx context.Context, tx *sqlx.Tx, rows []callHistory) error {
+	for chunk := range slices.Chunk(rows, historiesPerStatement) {
 		_, err := tx.NamedExecContext(ctx, `
-			INSERT INTO hook_rhythms (platform, project_name, last_at, last_id, days, missed_first_at, missed_last_at)
+			INSERT INTO hook_calls (platform, project_name, last_at, last_id, days, missed_first_at, missed_last_at)
 			VALUES (:platform, :project_name, :last_at, :last_id, :days, :missed_first_at, :missed_last_at)
 			ON CONFLICT (platform, project_name) DO UPDATE SET
 				last_at = excluded.last_at, last_id = excluded.last_id, days = excluded.days,
@@ -324,9 +324,9 @@ func putRhythms(ctx context.Context, tx *sqlx.Tx, rows []rhythmRow) error {
 
 // ListHooks returns the webhooks of all configured projects that have ever called, by platform and project.
 func (s *Store) ListHooks(ctx context.Context) ([]liveness.Hook, error) {
-	var rows []rhythmRow
+	var rows []callHistory
 	err := s.db.SelectContext(ctx, &rows, `
-		SELECT `+rhythmColumns+` FROM hook_rhythms
+		SELECT `+callHistoryColumns+` FROM hook_calls
 		ORDER BY platform, project_name`)
 	if err != nil {
 		return nil, fmt.Errorf("listing webhooks: %w", sqldb.Classify(err))

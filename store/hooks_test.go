@@ -14,7 +14,7 @@ import (
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
-var shopHooks = store.HookPlace{SourcePlatform: "github", Scope: "project", Owner: "acme/shop"}
+var shopHooks = store.HookTarget{SourcePlatform: "github", Scope: "project", Owner: "acme/shop"}
 
 func TestHookPlacesAreCheckedInTurn(t *testing.T) {
 	t.Parallel()
@@ -22,48 +22,48 @@ func TestHookPlacesAreCheckedInTurn(t *testing.T) {
 		now := time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 		db := e.Open(t, store.Config{Now: func() time.Time { return now }})
 		ctx := t.Context()
-		group := store.HookPlace{SourcePlatform: "github", Scope: "group", Owner: "acme"}
+		group := store.HookTarget{SourcePlatform: "github", Scope: "group", Owner: "acme"}
 		for range 2 {
-			if err := db.PutHookPlaces(ctx, []store.HookPlace{shopHooks, group}); err != nil {
+			if err := db.PutHookTargets(ctx, []store.HookTarget{shopHooks, group}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		first, err := db.ClaimHookPlace(ctx, "github", time.Minute)
+		first, err := db.ClaimHookTarget(ctx, "github", time.Minute)
 		if err != nil || first.Owner != "acme/shop" {
 			t.Fatalf("first: %+v, %v", first, err)
 		}
-		second, err := db.ClaimHookPlace(ctx, "github", time.Minute)
+		second, err := db.ClaimHookTarget(ctx, "github", time.Minute)
 		if err != nil || second.Owner != "acme" {
 			t.Fatalf("second: %+v, %v", second, err)
 		}
-		if _, err := db.ClaimHookPlace(ctx, "github", time.Minute); !errors.Is(err, core.ErrNotFound) {
+		if _, err := db.ClaimHookTarget(ctx, "github", time.Minute); !errors.Is(err, core.ErrNotFound) {
 			t.Errorf("third: %v", err)
 		}
-		if _, err := db.ClaimHookPlaceNow(ctx, shopHooks, time.Minute); !errors.Is(err, core.ErrConflict) {
+		if _, err := db.ClaimHookTargetNow(ctx, shopHooks, time.Minute); !errors.Is(err, core.ErrConflict) {
 			t.Errorf("claimed twice: %v", err)
 		}
 		next := first
 		next.State, next.Note, next.ArrivedUntil, next.CheckedAt = "paused", "it fails", &now, &now
-		if err := db.SettleHookPlace(ctx, first, next, time.Hour); err != nil {
+		if err := db.SettleHookTarget(ctx, first, next, time.Hour); err != nil {
 			t.Fatal(err)
 		}
 		failing, err := db.ListFailingHooks(ctx)
 		next.LeaseUntil, next.NextCheckAt = nil, now.Add(time.Hour)
-		if diff := cmp.Diff([]store.HookPlace{next}, failing); diff != "" || err != nil {
+		if diff := cmp.Diff([]store.HookTarget{next}, failing); diff != "" || err != nil {
 			t.Errorf("failing hooks, %v (-want +got)\n%s", err, diff)
 		}
 		now = now.Add(time.Second)
-		if err := db.HastenHookChecks(ctx, "github"); err != nil {
+		if err := db.MarkHooksDue(ctx, "github"); err != nil {
 			t.Fatal(err)
 		}
-		if again, err := db.ClaimHookPlace(ctx, "github", time.Minute); err != nil || again.ID != first.ID {
+		if again, err := db.ClaimHookTarget(ctx, "github", time.Minute); err != nil || again.ID != first.ID {
 			t.Errorf("hastened: %+v, %v", again, err)
 		}
 		now = now.Add(2 * time.Minute)
-		if err := db.SettleHookPlace(ctx, first, next, time.Hour); !errors.Is(err, core.ErrConflict) {
+		if err := db.SettleHookTarget(ctx, first, next, time.Hour); !errors.Is(err, core.ErrConflict) {
 			t.Errorf("settling a lost lease: %v", err)
 		}
-		if taken, err := db.ClaimHookPlaceNow(ctx, group, time.Minute); err != nil || taken.ID != second.ID {
+		if taken, err := db.ClaimHookTargetNow(ctx, group, time.Minute); err != nil || taken.ID != second.ID {
 			t.Errorf("after the lease: %+v, %v", taken, err)
 		}
 	})
@@ -74,7 +74,7 @@ func listen(t *testing.T, s *store.Store, after int64) int64 {
 	t.Helper()
 	for more := true; more; {
 		var err error
-		if after, more, err = s.RecordRhythms(t.Context(), after); err != nil {
+		if after, more, err = s.RecordCalls(t.Context(), after); err != nil {
 			t.Fatal(err)
 		}
 	}

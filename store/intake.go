@@ -144,8 +144,8 @@ func (s *Store) commitIntake(batch []*intake) error {
 			item.reset()
 		}
 		for _, step := range []func(context.Context, *sqlx.Tx, []*intake) error{
-			s.pinSigning, s.findDuplicates, s.insertScans, s.joinScans, s.findOvertaken, s.revive, s.insertJobs, s.wantFirst, s.supersede, s.askFiles,
-			s.recordRuns, s.keepDeliveries, s.noteSecrets, s.auditIntake,
+			s.pinSigning, s.findDuplicates, s.insertScans, s.joinScans, s.markStale, s.restartEnded, s.insertJobs, s.putFirstStatuses, s.supersede, s.addFileTasks,
+			s.recordRuns, s.keepDeliveries, s.putSecretUsage, s.auditIntake,
 		} {
 			if err := step(ctx, tx, batch); err != nil {
 				return err
@@ -153,9 +153,9 @@ func (s *Store) commitIntake(batch []*intake) error {
 		}
 		return nil
 	})
-	s.noteIntake(err)
+	s.noteWrite(err)
 	if err == nil {
-		s.noteBatch(batch)
+		s.throttleBatch(batch)
 	}
 	return err
 }
@@ -180,10 +180,10 @@ func (s *Store) insertScans(ctx context.Context, tx *sqlx.Tx, batch []*intake) e
 	err := sqldb.SelectNamed(ctx, tx, &created, `
 		INSERT INTO scans (reference_id, source_platform, project_name, project_ref, repo_url, branch, default_branch,
 			commit_sha, before_sha, attempt, context, origin, timestamp, status, num_changed_files,
-			changed_files_truncated, overtaken, deadline_at)
+			changed_files_truncated, stale, deadline_at)
 		VALUES (:reference_id, :source_platform, :project_name, :project_ref, :repo_url, :branch, :default_branch,
 			:commit_sha, :before_sha, :attempt, :context, :origin, :timestamp, :status, :num_changed_files,
-			:changed_files_truncated, :overtaken, :deadline_at)
+			:changed_files_truncated, :stale, :deadline_at)
 		ON CONFLICT (source_platform, project_name, commit_sha, attempt) DO NOTHING
 		RETURNING id, reference_id`, scans)
 	for _, row := range created {
@@ -212,15 +212,15 @@ func (s *Store) insertJobs(ctx context.Context, tx *sqlx.Tx, batch []*intake) er
 	return err
 }
 
-// wantFirst asks for the pending status of each new scan.
-func (s *Store) wantFirst(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
+// putFirstStatuses asks for the pending status of each new scan.
+func (s *Store) putFirstStatuses(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
 	var scans []core.Scan
 	for _, item := range batch {
 		if item.created {
 			scans = append(scans, *item.scan)
 		}
 	}
-	return s.wantStatuses(ctx, tx, scans)
+	return s.putStatuses(ctx, tx, scans)
 }
 
 // auditIntake notes who had scans opened that no webhook asked for.

@@ -39,7 +39,7 @@ type Claimant struct {
 	Worker   string        // names somebody who does one job at a time, for as long as the process lives
 	Scanners []string      // what the worker can run
 	Lease    time.Duration // for so long nobody else gets the job
-	Blind    bool          // the database was away lately: a lease that ran out meanwhile proves nobody dead
+	InGrace  bool          // the database was away lately: a lease that ran out meanwhile proves nobody dead
 }
 
 // ClaimJob leases a job to a worker: one that it holds already, because the answer to its claim was lost or its report
@@ -72,7 +72,7 @@ func (s *Store) claimJob(ctx context.Context, tx *sqlx.Tx, job *core.Job, by Cla
 		return fmt.Errorf("%w: no scanners to claim for", core.ErrNotFound)
 	}
 	args := map[string]any{
-		"worker": by.Worker, "expired": s.expiredBefore(s.clock.Timestamp(), by.Blind), "max_lapses": maxLapses,
+		"worker": by.Worker, "expired": s.expiredBefore(s.clock.Timestamp(), by.InGrace), "max_lapses": maxLapses,
 	}
 	wanted := make([]string, len(by.Scanners))
 	for i, scanner := range by.Scanners {
@@ -185,7 +185,7 @@ func (s *Store) RetryJob(ctx context.Context, job core.Job, retry Retry) error {
 		if err := sqldb.OneRow(moved, err, "the job was handed on"); err != nil || !waits {
 			return err
 		}
-		return s.wantWaiting(ctx, tx, scan, job)
+		return s.putWaiting(ctx, tx, scan, job)
 	})
 	if err != nil {
 		return fmt.Errorf("retrying job: %w", err)
@@ -193,15 +193,15 @@ func (s *Store) RetryJob(ctx context.Context, job core.Job, retry Retry) error {
 	return nil
 }
 
-// explainedAtOnce is how many jobs a call of ExplainJobs explains.
-const explainedAtOnce = 500
+// explainedPerCall is how many jobs a call of ExplainJobs explains.
+const explainedPerCall = 500
 
 // ExplainJobs notes why jobs do not start that have waited for these scanners since then, and lets their commits show it.
 // Where there are more of them, the next call goes on.
 func (s *Store) ExplainJobs(ctx context.Context, scanners []string, since time.Time, reason string) error {
 	query, args, err := sqlx.In(`SELECT j.id, j.scan_id, j.scanner FROM scan_jobs j JOIN scans s ON s.id = j.scan_id
 		WHERE j.state = 'pending' AND j.error = '' AND j.scanner IN (?) AND s.timestamp <= ? ORDER BY j.id LIMIT ?`,
-		scanners, since, explainedAtOnce)
+		scanners, since, explainedPerCall)
 	if err != nil {
 		return nil // no scanners
 	}
@@ -227,7 +227,7 @@ func (s *Store) explainJob(ctx context.Context, tx *sqlx.Tx, job core.Job) error
 	if err != nil || n == 0 {
 		return err
 	}
-	return s.wantWaiting(ctx, tx, scan, job)
+	return s.putWaiting(ctx, tx, scan, job)
 }
 
 // maxExpired is how many scans are ended at a time.

@@ -227,7 +227,7 @@ func TestJobSurvivesWhatIsNoDeath(t *testing.T) {
 		"the database was away for longer than the lease": func(t *testing.T, s *store.Store, c *clock, job core.Job) {
 			c.advance(2 * time.Minute)
 			blind := by("b", scanners...)
-			blind.Blind = true
+			blind.InGrace = true
 			noJob(t, s, blind, "a job whose worker could not extend its lease")
 			if err := s.ExtendLease(t.Context(), job, time.Minute); err != nil {
 				t.Fatal(err)

@@ -62,8 +62,8 @@ func (s *Store) bindClaim(c claim, lease time.Duration, args map[string]any) (qu
 	return sqlx.In(query, list...)
 }
 
-// leased are the tables whose rows are leased while somebody works on them, beside scan_jobs.
-var leased = []string{"commit_statuses", "watched_projects", "hook_places", "lookups"}
+// leasedTables are the tables whose rows are leased while somebody works on them, beside scan_jobs.
+var leasedTables = []string{"commit_statuses", "tracked_projects", "hook_targets", "enrichment_tasks"}
 
 // TakeOver makes this process the one that serves an embedded database until Close, and frees what the one before held:
 // nothing waits for the leases of the dead. A process that is still ending is waited for; core.ErrConflict when it goes
@@ -77,7 +77,7 @@ func (s *Store) TakeOver(ctx context.Context) error {
 	}
 	err := s.write(ctx, func(tx *sqlx.Tx) error {
 		_, err := tx.ExecContext(ctx, `UPDATE scan_jobs SET lease_until = started_at WHERE state = 'running'`)
-		for _, table := range leased {
+		for _, table := range leasedTables {
 			if err == nil {
 				_, err = tx.ExecContext(ctx, `UPDATE `+table+` SET lease_until = NULL WHERE lease_until IS NOT NULL`)
 			}
@@ -91,21 +91,21 @@ func (s *Store) TakeOver(ctx context.Context) error {
 }
 
 const (
-	// longestPause is longer than any pause of one piece of work: platforms' limits end within the hour.
-	longestPause = 65 * time.Minute
-	// longestLease is longer than any lease.
-	longestLease = 15 * time.Minute
-	// longestRound is longer than the time between two looks at a project or webhook.
-	longestRound = 31 * 24 * time.Hour
-	// graceOfLeases lets the living extend what they hold.
-	graceOfLeases = 30 * time.Second
-	// newestScan is how far ahead of ours the clock of a replica may be that has accepted a scan.
-	newestScan = time.Minute
+	// maxPause is longer than any pause of one piece of work: platforms' limits end within the hour.
+	maxPause = 65 * time.Minute
+	// maxLease is longer than any lease.
+	maxLease = 15 * time.Minute
+	// maxRound is longer than the time between two looks at a project or webhook.
+	maxRound = 31 * 24 * time.Hour
+	// leaseGrace lets the living extend what they hold.
+	leaseGrace = 30 * time.Second
+	// maxScanSkew is how far ahead of ours the clock of a replica may be that has accepted a scan.
+	maxScanSkew = time.Minute
 )
 
-// due is a column that tells when something may go on. What lies farther ahead than it can was written by a clock that was
+// dueColumn is a column that tells when something may go on. What lies farther ahead than it can was written by a clock that was
 // wrong, and would wait for nothing.
-type due struct {
+type dueColumn struct {
 	table, column string
 	open          string // selects the rows that wait
 	longest       time.Duration
@@ -113,34 +113,34 @@ type due struct {
 	grace         time.Duration
 }
 
-var dues = []due{
-	{table: "commit_statuses", column: "next_attempt_at", longest: longestPause, asked: true,
-		open: `posted_revision < revision AND NOT given_up AND ` + troubled + ` = 0`},
-	{table: "commit_statuses", column: "lease_until", open: `posted_revision < revision`, longest: longestLease, grace: graceOfLeases},
-	{table: "project_troubles", column: "next_probe_at", open: `TRUE`, longest: longestPause, asked: true},
-	{table: "scan_jobs", column: "not_before", open: `state = 'pending'`, longest: longestPause, asked: true},
-	{table: "scan_jobs", column: "lease_until", open: `state = 'running'`, longest: longestLease, grace: graceOfLeases},
-	{table: "lookups", column: "next_attempt_at", open: `NOT given_up`, longest: longestPause, asked: true},
-	{table: "lookups", column: "lease_until", open: `NOT given_up`, longest: longestLease, grace: graceOfLeases},
-	{table: "watched_projects", column: "next_look_at", open: `TRUE`, longest: longestRound},
-	{table: "watched_projects", column: "lease_until", open: `TRUE`, longest: longestLease, grace: graceOfLeases},
-	{table: "hook_places", column: "next_check_at", open: `TRUE`, longest: longestRound},
-	{table: "hook_places", column: "lease_until", open: `TRUE`, longest: longestLease, grace: graceOfLeases},
+var dueColumns = []dueColumn{
+	{table: "commit_statuses", column: "next_attempt_at", longest: maxPause, asked: true,
+		open: `posted_revision < revision AND NOT given_up AND ` + holdCount + ` = 0`},
+	{table: "commit_statuses", column: "lease_until", open: `posted_revision < revision`, longest: maxLease, grace: leaseGrace},
+	{table: "status_holds", column: "next_probe_at", open: `TRUE`, longest: maxPause, asked: true},
+	{table: "scan_jobs", column: "not_before", open: `state = 'pending'`, longest: maxPause, asked: true},
+	{table: "scan_jobs", column: "lease_until", open: `state = 'running'`, longest: maxLease, grace: leaseGrace},
+	{table: "enrichment_tasks", column: "next_attempt_at", open: `NOT given_up`, longest: maxPause, asked: true},
+	{table: "enrichment_tasks", column: "lease_until", open: `NOT given_up`, longest: maxLease, grace: leaseGrace},
+	{table: "tracked_projects", column: "next_sync_at", open: `TRUE`, longest: maxRound},
+	{table: "tracked_projects", column: "lease_until", open: `TRUE`, longest: maxLease, grace: leaseGrace},
+	{table: "hook_targets", column: "next_check_at", open: `TRUE`, longest: maxRound},
+	{table: "hook_targets", column: "lease_until", open: `TRUE`, longest: maxLease, grace: leaseGrace},
 }
 
-// MendTimes puts right what a wrong clock has written, and returns how many rows that were. A process that doubts its own
+// RepairTimes puts right what a wrong clock has written, and returns how many rows that were. A process that doubts its own
 // clock judges nobody's.
-func (s *Store) MendTimes(ctx context.Context) (mended int, err error) {
+func (s *Store) RepairTimes(ctx context.Context) (mended int, err error) {
 	if s.Doubt() != 0 {
 		return 0, nil
 	}
-	for _, d := range dues {
-		n, err := s.mendDue(ctx, d)
+	for _, d := range dueColumns {
+		n, err := s.repairDue(ctx, d)
 		if mended += n; err != nil {
 			return mended, fmt.Errorf("mending times of %s: %w", d.table, sqldb.Classify(err))
 		}
 	}
-	n, err := s.mendScans(ctx)
+	n, err := s.repairScans(ctx)
 	if err != nil {
 		return mended, fmt.Errorf("mending times of scans: %w", sqldb.Classify(err))
 	}
@@ -150,8 +150,8 @@ func (s *Store) MendTimes(ctx context.Context) (mended int, err error) {
 	return mended, nil
 }
 
-// mendDue looks before it writes, which keeps nobody waiting.
-func (s *Store) mendDue(ctx context.Context, d due) (int, error) {
+// repairDue looks before it writes, which keeps nobody waiting.
+func (s *Store) repairDue(ctx context.Context, d dueColumn) (int, error) {
 	now, wrong := s.clock.Timestamp(), 0
 	latest := now.Add(d.longest)
 	if d.asked && s.clock.JustWentBack() {
@@ -169,12 +169,12 @@ func (s *Store) mendDue(ctx context.Context, d due) (int, error) {
 	return wrong, err
 }
 
-// mendScans gives scans of the future the time of today, and the time that they have from now on.
-func (s *Store) mendScans(ctx context.Context) (int, error) {
+// repairScans gives scans of the future the time of today, and the time that they have from now on.
+func (s *Store) repairScans(ctx context.Context) (int, error) {
 	var wrong []core.Scan
 	now := s.clock.Timestamp()
 	err := s.db.SelectContext(ctx, &wrong, s.db.Rebind(`SELECT id, timestamp, deadline_at FROM scans
-		WHERE status IN ('pending', 'processing') AND timestamp > ?`), now.Add(newestScan))
+		WHERE status IN ('pending', 'processing') AND timestamp > ?`), now.Add(maxScanSkew))
 	if err != nil || len(wrong) == 0 {
 		return 0, err
 	}

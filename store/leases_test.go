@@ -33,7 +33,7 @@ func TestTakeOverFreesEveryLease(t *testing.T) {
 		by := store.Claimant{Worker: "w", Scanners: []string{"gitleaks"}, Lease: time.Hour}
 		_, _, jobErr := s.ClaimJob(ctx, by)
 		statuses, statusErr := s.ClaimStatuses(ctx, []string{"github"}, 1, time.Hour)
-		_, hookErr := s.ClaimHookPlace(ctx, "github", time.Hour)
+		_, hookErr := s.ClaimHookTarget(ctx, "github", time.Hour)
 		_, lookErr := s.ClaimProject(ctx, project, time.Hour)
 		if err := errors.Join(jobErr, statusErr, hookErr, lookErr); err != nil || len(statuses) != 1 {
 			t.Errorf("%d statuses, %v", len(statuses), err)
@@ -44,8 +44,8 @@ func TestTakeOverFreesEveryLease(t *testing.T) {
 	if _, err := doomed.AcceptPush(ctx, d, p); err != nil {
 		t.Fatal(err)
 	}
-	place := store.HookPlace{SourcePlatform: "github", Scope: "project", Owner: "acme/shop"}
-	if err := doomed.PutHookPlaces(ctx, []store.HookPlace{place}); err != nil {
+	place := store.HookTarget{SourcePlatform: "github", Scope: "project", Owner: "acme/shop"}
+	if err := doomed.PutHookTargets(ctx, []store.HookTarget{place}); err != nil {
 		t.Fatal(err)
 	}
 	claimAll(doomed)
@@ -80,7 +80,7 @@ func (m *machine) pass(t *testing.T, s *store.Store, d time.Duration) {
 		if _, err := s.SyncClock(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.MendTimes(t.Context()); err != nil {
+		if _, err := s.RepairTimes(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -25,8 +25,8 @@ type Flow struct {
 	Jobs     []JobsUnderWay
 	Statuses []Waiting         // commit statuses that are not shown as they are wanted, without those given up
 	GivenUp  []Waiting         // those of the last day that will not be shown
-	Troubles []Waiting         // projects whose statuses wait because the token may not post them
-	ToMend   []PlacesToMend    // webhooks that a person has to look at
+	Holds    []Waiting         // projects whose statuses wait because the token may not post them
+	ToRepair []HooksToRepair   // webhooks that a person has to look at
 	Open     []ScansInState    // scans that have not ended
 	Recent   []ScansInState    // the last thousand scans
 	Lists    []core.FeedImport // the current editions of EPSS and KEV, where there are any
@@ -47,8 +47,8 @@ type Waiting struct {
 	Since    time.Time `db:"since"` // of the first of them
 }
 
-// PlacesToMend are the places on one platform whose webhooks are not as they should be.
-type PlacesToMend struct {
+// HooksToRepair are the places on one platform whose webhooks are not as they should be.
+type HooksToRepair struct {
 	Platform string `db:"source_platform"`
 	Count    int    `db:"n"`
 }
@@ -89,11 +89,11 @@ func (s *Store) ReadFlow(ctx context.Context) (flow Flow, err error) {
 		{&flow.GivenUp, `
 			SELECT source_platform, COUNT(*) AS n, MIN(wanted_at) AS since FROM commit_statuses
 			WHERE given_up AND wanted_at > ? GROUP BY source_platform ORDER BY 1`, []any{s.clock.Timestamp().Add(-24 * time.Hour)}},
-		{&flow.Troubles, `
-			SELECT source_platform, COUNT(DISTINCT project_name) AS n, MIN(since) AS since FROM project_troubles
+		{&flow.Holds, `
+			SELECT source_platform, COUNT(DISTINCT project_name) AS n, MIN(since) AS since FROM status_holds
 			GROUP BY source_platform ORDER BY 1`, nil},
-		{&flow.ToMend, `
-			SELECT source_platform, COUNT(*) AS n FROM hook_places WHERE ` + toMend + `
+		{&flow.ToRepair, `
+			SELECT source_platform, COUNT(*) AS n FROM hook_targets WHERE ` + needsRepair + `
 			GROUP BY source_platform ORDER BY 1`, nil},
 		{&flow.Open, `
 			SELECT status, '' AS verdict, COUNT(*) AS n FROM scans WHERE status IN ('pending', 'processing')
@@ -126,8 +126,8 @@ type Overview struct {
 	LastCall *time.Time  // a webhook's, nil before the first one
 	Open     int         // scans that have not ended
 	Waiting  int         // commit statuses that the platforms do not show yet
-	Troubles []core.Hold // the oldest of those that keep statuses from being posted
-	Troubled int         // how many there are of them
+	Holds    []core.Hold // the oldest of those that keep statuses from being posted
+	NumHolds int         // how many there are of them
 }
 
 // GetOverview counts the statuses of those platforms that can be posted to.
@@ -144,15 +144,15 @@ func (s *Store) GetOverview(ctx context.Context, posting []string) (overview Ove
 		SELECT (SELECT COUNT(*) FROM (SELECT 1 FROM scans WHERE status IN ('pending', 'processing') LIMIT ?) AS open_scans),
 			(SELECT COUNT(*) FROM (SELECT 1 FROM commit_statuses
 				WHERE posted_revision < revision AND NOT given_up AND source_platform IN (?) LIMIT ?) AS due),
-			(SELECT COUNT(*) FROM (SELECT 1 FROM project_troubles LIMIT ?) AS troubled)`,
+			(SELECT COUNT(*) FROM (SELECT 1 FROM status_holds LIMIT ?) AS troubled)`,
 		MaxCounted, append([]string{""}, posting...), MaxCounted, MaxCounted)
 	if err == nil {
 		row := s.db.QueryRowxContext(ctx, s.db.Rebind(query), args...)
-		err = row.Scan(&overview.Open, &overview.Waiting, &overview.Troubled)
+		err = row.Scan(&overview.Open, &overview.Waiting, &overview.NumHolds)
 	}
-	if err == nil && overview.Troubled > 0 {
-		err = s.db.SelectContext(ctx, &overview.Troubles, s.db.Rebind(`
-			SELECT `+troubleColumns+` FROM project_troubles ORDER BY since, id LIMIT ?`), maxNamedTroubles)
+	if err == nil && overview.NumHolds > 0 {
+		err = s.db.SelectContext(ctx, &overview.Holds, s.db.Rebind(`
+			SELECT `+holdColumns+` FROM status_holds ORDER BY since, id LIMIT ?`), maxNamedTroubles)
 	}
 	if err != nil {
 		return Overview{}, fmt.Errorf("reading the overview: %w", sqldb.Classify(err))
@@ -197,24 +197,24 @@ func (s *Store) TryWrite(ctx context.Context) error {
 	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
 		var id int64
 		err := tx.GetContext(ctx, &id, tx.Rebind(`INSERT INTO write_trials (at, filler) VALUES (?, ?) RETURNING id`),
-			s.clock.Timestamp(), filler())
+			s.clock.Timestamp(), incompressible())
 		if err == nil { // what came before made room for nothing
 			_, err = tx.ExecContext(ctx, tx.Rebind(`DELETE FROM write_trials WHERE id < ?`), id)
 		}
 		return err
 	})
-	s.noteIntake(err)
+	s.noteWrite(err)
 	return s.Refusal()
 }
 
-// filler does not get smaller by compression.
-func filler() string {
+// incompressible does not get smaller by compression.
+func incompressible() string {
 	random := make([]byte, trialSize/2)
 	_, _ = rand.Read(random) // never fails
 	return hex.EncodeToString(random)
 }
 
-func (s *Store) noteIntake(err error) {
+func (s *Store) noteWrite(err error) {
 	switch {
 	case err == nil:
 		s.refused.Store(nil)

@@ -68,7 +68,7 @@ func TestFlowTellsOfStatusesGivenUp(t *testing.T) {
 		s := e.Open(t, store.Config{Now: clock.Now})
 		d, p := storetest.PushOf(1)
 		accept(t, s, d, p)
-		settle(t, s, claimOne(t, s), store.Settlement{GivenUp: true, Error: "422", Code: 422})
+		settle(t, s, claimOne(t, s), store.PostResult{GivenUp: true, Error: "422", Code: 422})
 		if lost := flowOf(t, s).GivenUp; len(lost) != 1 || lost[0].Count != 1 || lost[0].Platform != "github" {
 			t.Errorf("given up: %+v", lost)
 		}

@@ -21,24 +21,24 @@ import (
 // maxSpellings bounds how many spellings are kept in memory.
 const maxSpellings = 100_000
 
-// spellings are those that are known not to change any more: once written, a spelling stays.
-type spellings struct {
+// spellingCache are those that are known not to change any more: once written, a spelling stays.
+type spellingCache struct {
 	mu    sync.Mutex
-	names map[hookKey]string // by platform and core.ProjectKey
+	names map[projectKey]string // by platform and core.ProjectKey
 }
 
-func (s *spellings) get(key hookKey) (name string, known bool) {
+func (s *spellingCache) get(key projectKey) (name string, known bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	name, known = s.names[key]
 	return name, known
 }
 
-func (s *spellings) put(key hookKey, name string) {
+func (s *spellingCache) put(key projectKey, name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.names == nil || len(s.names) >= maxSpellings {
-		s.names = map[hookKey]string{}
+		s.names = map[projectKey]string{}
 	}
 	s.names[key] = name
 }
@@ -54,7 +54,7 @@ func (s *Store) ProjectName(ctx context.Context, platform, name string) (string,
 
 // spelling answers core.ErrNotFound for a name that was never heard of.
 func (s *Store) spelling(ctx context.Context, db *sqlx.DB, platform, name string) (string, error) {
-	key := hookKey{platform, core.ProjectKey(name)}
+	key := projectKey{platform, core.ProjectKey(name)}
 	if spelt, known := s.spelt.get(key); known || name == "" {
 		return spelt, nil
 	}
@@ -88,7 +88,7 @@ func (s *Store) spell(ctx context.Context, platform, name string) (string, error
 	if !errors.Is(err, core.ErrNotFound) {
 		return spelt, err
 	}
-	key := hookKey{platform, core.ProjectKey(name)}
+	key := projectKey{platform, core.ProjectKey(name)}
 	err = s.db.TransactUrgent(ctx, func(tx *sqlx.Tx) error {
 		_, err := tx.ExecContext(ctx, tx.Rebind(`
 			INSERT INTO project_names (project_key, source_platform, project_name) VALUES (?, ?, ?)
@@ -99,7 +99,7 @@ func (s *Store) spell(ctx context.Context, platform, name string) (string, error
 		return tx.GetContext(ctx, &spelt, tx.Rebind(selectSpelling), key.project, platform)
 	})
 	if err != nil {
-		s.noteIntake(err)
+		s.noteWrite(err)
 		return "", fmt.Errorf("spelling %s: %w", name, err)
 	}
 	s.spelt.put(key, spelt)
@@ -249,7 +249,7 @@ func linkNames(ctx context.Context, tx *sqlx.Tx, platform, name string, former [
 			INSERT INTO former_names (source_platform, project_name, former_name) VALUES (?, ?, ?)
 			ON CONFLICT (source_platform, project_name, former_name) DO NOTHING`, platform, name, old)
 		if err == nil && linked > 0 {
-			err = bringWords(ctx, tx, platform, name, old)
+			err = copyDecisions(ctx, tx, platform, name, old)
 		}
 		if err != nil {
 			return err
@@ -258,16 +258,16 @@ func linkNames(ctx context.Context, tx *sqlx.Tx, platform, name string, former [
 	return nil
 }
 
-// bringWords copies; of two words from one source the later one holds.
-func bringWords(ctx context.Context, tx *sqlx.Tx, platform, name, former string) error {
+// copyDecisions copies; of two words from one source the later one holds.
+func copyDecisions(ctx context.Context, tx *sqlx.Tx, platform, name, former string) error {
 	_, err := tx.ExecContext(ctx, tx.Rebind(`
-		INSERT INTO triage_words (source_platform, project_name, fingerprint, source, decision, author, comment,
+		INSERT INTO triage_decisions (source_platform, project_name, fingerprint, source, decision, author, comment,
 			finding_id, timestamp)
 		SELECT source_platform, CAST(? AS TEXT), fingerprint, source, decision, author, comment, finding_id, timestamp
-		FROM triage_words WHERE source_platform = ? AND project_name = ? ORDER BY id
+		FROM triage_decisions WHERE source_platform = ? AND project_name = ? ORDER BY id
 		ON CONFLICT (source_platform, project_name, fingerprint, source) DO UPDATE SET
 			decision = excluded.decision, author = excluded.author, comment = excluded.comment,
 			finding_id = excluded.finding_id, timestamp = excluded.timestamp
-		WHERE excluded.timestamp > triage_words.timestamp`), name, platform, former)
+		WHERE excluded.timestamp > triage_decisions.timestamp`), name, platform, former)
 	return err
 }

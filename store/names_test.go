@@ -108,14 +108,14 @@ func TestNameThatThePlatformLeadsTo(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := known(t, e)
-		if err := s.WatchProjects(t.Context(), []store.KnownProject{sighting("acme/shop", "42")}); err != nil {
+		if err := s.TrackProjects(t.Context(), []store.KnownProject{sighting("acme/shop", "42")}); err != nil {
 			t.Fatal(err)
 		}
-		watched, err := s.GetWatched(t.Context(), "github", "acme/shop")
+		watched, err := s.GetTrackedProject(t.Context(), "github", "acme/shop")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := s.RenameWatched(t.Context(), watched, "acme/store"); err != nil {
+		if err := s.RenameProject(t.Context(), watched, "acme/store"); err != nil {
 			t.Fatal(err)
 		}
 		topic := pushed(t, s, 50, now, onto(0), storetest.OnBranch("topic"))
@@ -241,14 +241,14 @@ func TestEverythingIsFoundUnderAnySpelling(t *testing.T) {
 			t.Errorf("last scan: %v, %v", last, err)
 		}
 		watched := []store.KnownProject{{SourcePlatform: "github", ProjectName: "acme/shop", ProjectRef: "42"}}
-		if err := s.WatchProjects(t.Context(), watched); err != nil {
+		if err := s.TrackProjects(t.Context(), watched); err != nil {
 			t.Fatal(err)
 		}
 		claimed, err := s.ClaimProject(t.Context(), store.KnownProject{SourcePlatform: "github", ProjectName: "acme/SHOP"}, time.Minute)
 		if err != nil || claimed.ProjectName != "Acme/Shop" || claimed.ProjectRef != "42" {
 			t.Errorf("watched: %+v, %v", claimed, err)
 		}
-		if err := s.RenameWatched(t.Context(), claimed, "ACME/Shop"); err != nil {
+		if err := s.RenameProject(t.Context(), claimed, "ACME/Shop"); err != nil {
 			t.Errorf("another spelling is no other name: %v", err)
 		}
 	})

@@ -85,7 +85,7 @@ func (s *Store) PutExpected(ctx context.Context, id int64, expected bool, by str
 		if err != nil {
 			return fmt.Errorf("metric %d: %w", id, err)
 		}
-		if err := s.tellCommit(ctx, tx, metric.ScanID); err != nil {
+		if err := s.putPipelineStatus(ctx, tx, metric.ScanID); err != nil {
 			return err
 		}
 		if err := tx.GetContext(ctx, &metric, tx.Rebind(selectMetrics+`WHERE m.id = ?`), id); err != nil {
@@ -115,12 +115,12 @@ func (m Metric) audit(expected bool, by string) core.AuditEvent {
 	return event
 }
 
-// tellCommit writes what a scan's commit should show for its pipelines as they were judged.
-func (s *Store) tellCommit(ctx context.Context, tx *sqlx.Tx, scanID int64) error {
+// putPipelineStatus writes what a scan's commit should show for its pipelines as they were judged.
+func (s *Store) putPipelineStatus(ctx context.Context, tx *sqlx.Tx, scanID int64) error {
 	if _, err := s.lockScan(ctx, tx, scanID); err != nil {
 		return err
 	}
-	scan, err := speakerOf(ctx, tx, scanID)
+	scan, err := latestAttemptOf(ctx, tx, scanID)
 	if err != nil {
 		return err
 	}
@@ -128,9 +128,9 @@ func (s *Store) tellCommit(ctx context.Context, tx *sqlx.Tx, scanID int64) error
 	if err != nil {
 		return err
 	}
-	wish, ok, err := s.pipelineWish(ctx, tx, scan, runs)
+	wish, ok, err := s.desiredPipelineStatus(ctx, tx, scan, runs)
 	if err != nil || !ok {
 		return err
 	}
-	return s.putWishes(ctx, tx, []core.Status{wish})
+	return s.putDesired(ctx, tx, []core.Status{wish})
 }

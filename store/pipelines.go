@@ -177,7 +177,7 @@ func (s *Store) writeRuns(ctx context.Context, tx *sqlx.Tx, item *intake, runs [
 			return err
 		}
 	}
-	return s.askArtifacts(ctx, tx, item)
+	return s.addArtifactTask(ctx, tx, item)
 }
 
 func updateRun(ctx context.Context, tx *sqlx.Tx, run core.PipelineRun) error {
@@ -223,7 +223,7 @@ func runsOfCommit(ctx context.Context, tx *sqlx.Tx, scan core.Scan) ([]core.Pipe
 func (s *Store) judgeCommits(ctx context.Context, tx *sqlx.Tx, pipelines map[int64]map[int64]bool) error {
 	var wishes []core.Status
 	for _, id := range slices.Sorted(maps.Keys(pipelines)) {
-		scan, err := speakerOf(ctx, tx, id)
+		scan, err := latestAttemptOf(ctx, tx, id)
 		if err != nil {
 			return err
 		}
@@ -238,7 +238,7 @@ func (s *Store) judgeCommits(ctx context.Context, tx *sqlx.Tx, pipelines map[int
 				}
 			}
 		}
-		wish, ok, err := s.pipelineWish(ctx, tx, scan, runs)
+		wish, ok, err := s.desiredPipelineStatus(ctx, tx, scan, runs)
 		if err != nil {
 			return err
 		}
@@ -246,7 +246,7 @@ func (s *Store) judgeCommits(ctx context.Context, tx *sqlx.Tx, pipelines map[int
 			wishes = append(wishes, wish)
 		}
 	}
-	return s.putWishes(ctx, tx, wishes)
+	return s.putDesired(ctx, tx, wishes)
 }
 
 // judgeRun compares a run with those that succeeded before it.
@@ -313,25 +313,25 @@ func positionOf(run core.PipelineRun) time.Time {
 	return run.RecordedAt
 }
 
-// pipelineWish is what the commit of a scan should show for its pipelines; ok is false while that is nothing.
-func (s *Store) pipelineWish(ctx context.Context, tx *sqlx.Tx, scan core.Scan, runs []core.PipelineRun) (
+// desiredPipelineStatus is what the commit of a scan should show for its pipelines; ok is false while that is nothing.
+func (s *Store) desiredPipelineStatus(ctx context.Context, tx *sqlx.Tx, scan core.Scan, runs []core.PipelineRun) (
 	wish core.Status, ok bool, err error) {
 	mode, waiting := s.policyOf(scan).Anomalies, false
 	if mode == core.AnomaliesFail {
-		if waiting, err = isAsking(ctx, tx, scan); err != nil {
+		if waiting, err = isEnriching(ctx, tx, scan); err != nil {
 			return core.Status{}, false, err
 		}
 	}
-	wish = s.wishOf(scan)
+	wish = s.desiredStatus(scan)
 	wish.Context = core.PipelineContext(scan.Context)
 	wish.State, wish.Description, ok = core.PipelineStatus(mode, runs, waiting)
 	return wish, ok, nil
 }
 
-// isAsking tells whether an answer about the scan's commit is still awaited.
-func isAsking(ctx context.Context, tx *sqlx.Tx, scan core.Scan) (asking bool, err error) {
+// isEnriching tells whether an answer about the scan's commit is still awaited.
+func isEnriching(ctx context.Context, tx *sqlx.Tx, scan core.Scan) (asking bool, err error) {
 	err = tx.GetContext(ctx, &asking, tx.Rebind(`
-		SELECT EXISTS (SELECT 1 FROM lookups l
+		SELECT EXISTS (SELECT 1 FROM enrichment_tasks l
 			JOIN scans s ON s.id = l.scan_id
 			WHERE `+ofCommit+` AND NOT l.given_up)`), keyOf(&scan).args()...)
 	return asking, err

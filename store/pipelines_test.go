@@ -312,15 +312,15 @@ func TestStatusFollowsTheLatestJudgedAttempt(t *testing.T) {
 func TestRequiredStatusWaitsForAnswers(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
-		for name, answer := range map[string]func(*store.Store, store.Lookup) error{
-			"success pipeline as usual": func(s *store.Store, l store.Lookup) error {
-				return s.FinishLookup(t.Context(), l, store.Answer{ArtifactBytes: 41e6})
+		for name, answer := range map[string]func(*store.Store, store.EnrichmentTask) error{
+			"success pipeline as usual": func(s *store.Store, l store.EnrichmentTask) error {
+				return s.FinishEnrichment(t.Context(), l, store.EnrichmentResult{ArtifactBytes: 41e6})
 			},
-			"failure unusual: " + fourfold: func(s *store.Store, l store.Lookup) error {
-				return s.FinishLookup(t.Context(), l, store.Answer{ArtifactBytes: 169e6})
+			"failure unusual: " + fourfold: func(s *store.Store, l store.EnrichmentTask) error {
+				return s.FinishEnrichment(t.Context(), l, store.EnrichmentResult{ArtifactBytes: 169e6})
 			},
-			"success pipeline as usual ": func(s *store.Store, l store.Lookup) error {
-				return s.PostponeLookup(t.Context(), l, store.Postponement{GivenUp: true, Error: platforms.ErrNoToken.Error()})
+			"success pipeline as usual ": func(s *store.Store, l store.EnrichmentTask) error {
+				return s.RetryEnrichment(t.Context(), l, store.EnrichmentRetry{GivenUp: true, Error: platforms.ErrNoToken.Error()})
 			},
 		} {
 			s := openWith(t, e, core.AnomaliesFail)
@@ -330,11 +330,11 @@ func TestRequiredStatusWaitsForAnswers(t *testing.T) {
 			if got := pipelineStatus(t, s, scan); got.State != "" {
 				t.Errorf("%s: %s before the answer", name, got.State)
 			}
-			lookup, err := s.ClaimLookup(t.Context(), "github", time.Minute)
+			lookup, err := s.ClaimEnrichment(t.Context(), "github", time.Minute)
 			if err != nil || lookup.PipelineID != 26 || lookup.ProjectRef != "42" {
 				t.Fatalf("lookup %+v, %v", lookup, err)
 			}
-			if _, err := s.ClaimLookup(t.Context(), "github", time.Minute); err == nil {
+			if _, err := s.ClaimEnrichment(t.Context(), "github", time.Minute); err == nil {
 				t.Error("the question was claimed twice")
 			}
 			if err := answer(s, lookup); err != nil {

@@ -169,10 +169,10 @@ func (p planned) wayOfAPush(e *store.Explainer, d core.Delivery, push core.Push)
 		return err
 	})
 	step("settle", func(ctx context.Context) error {
-		return p.SettleStatus(ctx, claimed[0], store.Settlement{Posted: true, CheckAfter: time.Nanosecond})
+		return p.SettleStatus(ctx, claimed[0], store.PostResult{Posted: true, CheckAfter: time.Nanosecond})
 	})
 	step("settle in trouble", func(ctx context.Context) error {
-		return p.SettleStatus(ctx, claimed[1], store.Settlement{Error: "no token", Trouble: &core.Hold{Probes: 1}})
+		return p.SettleStatus(ctx, claimed[1], store.PostResult{Error: "no token", Hold: &core.Hold{Probes: 1}})
 	})
 	step("put off", func(ctx context.Context) error {
 		d, push := storetest.PushOf(950_000, inProject(push.Project.Name))
@@ -181,17 +181,17 @@ func (p planned) wayOfAPush(e *store.Explainer, d core.Delivery, push core.Push)
 		return err
 	})
 	step("probe", func(ctx context.Context) (err error) {
-		if err := p.RetryTroubles(ctx); err != nil {
+		if err := p.ProbeHolds(ctx); err != nil {
 			return err
 		}
 		claimed, err = p.ClaimStatuses(ctx, []string{"github"}, 8, time.Minute)
 		return err
 	})
 	step("settle probe", func(ctx context.Context) error {
-		return p.SettleStatus(ctx, claimed[len(claimed)-1], store.Settlement{Posted: true})
+		return p.SettleStatus(ctx, claimed[len(claimed)-1], store.PostResult{Posted: true})
 	})
 	step("check", func(ctx context.Context) error {
-		_, err := p.ClaimCheck(ctx, "github", func(core.Status) time.Duration { return 0 })
+		_, err := p.ClaimDriftCheck(ctx, "github", func(core.Status) time.Duration { return 0 })
 		return err
 	})
 	step("again", func(ctx context.Context) error {

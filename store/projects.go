@@ -12,8 +12,8 @@ import (
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
-// Standing is how a project stands: the latest scan of its default branch that was neither superseded nor overtaken.
-type Standing struct {
+// ProjectState is how a project stands: the latest scan of its default branch that was neither superseded nor overtaken.
+type ProjectState struct {
 	SourcePlatform string
 	ProjectName    string     `db:"project_name"`
 	Branch         string     `db:"branch"` // the default branch, or that of the newest scan where nobody said which it is
@@ -22,23 +22,23 @@ type Standing struct {
 }
 
 // Failing tells whether the gate fails the project, or whether its scan could not be done.
-func (s Standing) Failing() bool {
+func (s ProjectState) Failing() bool {
 	return s.Head != nil && (s.Head.Status == core.ScanFailed || s.Head.Verdict != nil && *s.Head.Verdict == core.Fail)
 }
 
-// StandingFilter selects projects in the order of platform and name. The After fields name the last one already seen.
-type StandingFilter struct {
+// ProjectFilter selects projects in the order of platform and name. The After fields name the last one already seen.
+type ProjectFilter struct {
 	Platform                    string // empty selects all
 	Failing                     bool   // leaves out the others
 	AfterPlatform, AfterProject string
 	Limit                       int
 }
 
-// standingsAtOnce is how many projects one statement looks at.
-const standingsAtOnce = 500
+// projectsPerStatement is how many projects one statement looks at.
+const projectsPerStatement = 500
 
-// ListStandings returns how the projects stand that have ever been scanned.
-func (s *Store) ListStandings(ctx context.Context, f StandingFilter) (list []Standing, err error) {
+// ListProjects returns how the projects stand that have ever been scanned.
+func (s *Store) ListProjects(ctx context.Context, f ProjectFilter) (list []ProjectState, err error) {
 	platforms := []string{f.Platform}
 	if f.Platform == "" {
 		if platforms, err = s.db.DistinctValues(ctx, `scans`, `source_platform`); err != nil {
@@ -51,7 +51,7 @@ func (s *Store) ListStandings(ctx context.Context, f StandingFilter) (list []Sta
 			after = f.AfterProject
 		}
 		for more && len(list) < f.Limit {
-			some, err := s.standings(ctx, platform, after)
+			some, err := s.projectStates(ctx, platform, after)
 			if err != nil {
 				return nil, fmt.Errorf("listing projects: %w", sqldb.Classify(err))
 			}
@@ -61,14 +61,14 @@ func (s *Store) ListStandings(ctx context.Context, f StandingFilter) (list []Sta
 				}
 				after = project.ProjectName
 			}
-			more = len(some) == standingsAtOnce
+			more = len(some) == projectsPerStatement
 		}
 	}
 	return list[:min(len(list), f.Limit)], nil
 }
 
-// standings looks from one project's name to the next, and at the newest rows of each: no index lists projects.
-func (s *Store) standings(ctx context.Context, platform, after string) (list []Standing, err error) {
+// projectStates looks from one project's name to the next, and at the newest rows of each: no index lists projects.
+func (s *Store) projectStates(ctx context.Context, platform, after string) (list []ProjectState, err error) {
 	err = s.db.SelectContext(ctx, &list, s.db.Rebind(`
 		WITH RECURSIVE names (name, n) AS (
 			SELECT (SELECT MIN(project_name) FROM scans WHERE source_platform = ? AND project_name > ?), 1
@@ -77,17 +77,17 @@ func (s *Store) standings(ctx context.Context, platform, after string) (list []S
 			FROM names WHERE names.name IS NOT NULL AND n < ?)
 		SELECT name AS project_name, branch, COALESCE((SELECT id FROM scans
 			WHERE source_platform = ? AND project_name = name AND scans.branch = projects.branch
-				AND status IN ('completed', 'failed') AND superseded_by = '' AND NOT overtaken
+				AND status IN ('completed', 'failed') AND superseded_by = '' AND NOT stale
 			ORDER BY id DESC LIMIT 1), 0) AS head_id
 		FROM (SELECT name, (SELECT COALESCE(NULLIF(default_branch, ''), branch) FROM scans s
 				WHERE `+wholeProject("s")+` >= name || '@' || CAST(? AS TEXT) AND `+wholeProject("s")+` <= name || '@' || CAST(? AS TEXT)
 				ORDER BY `+wholeProject("s")+` DESC, id DESC LIMIT 1) AS branch
 			FROM names WHERE name IS NOT NULL) AS projects
-		ORDER BY name`), platform, after, platform, standingsAtOnce, platform, platform, platform)
+		ORDER BY name`), platform, after, platform, projectsPerStatement, platform, platform, platform)
 	if err != nil {
 		return nil, err
 	}
-	heads := map[int64]*Standing{}
+	heads := map[int64]*ProjectState{}
 	ids := []int64{0}
 	for i := range list {
 		list[i].SourcePlatform = platform

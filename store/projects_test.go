@@ -34,8 +34,8 @@ func TestProjectsAreListedByHowTheyStand(t *testing.T) {
 		push(4, "github", "acme/a", "main", &green)
 		push(5, "gitlab", "acme/a", "main", &core.Report{Failure: "broken"})
 		push(6, "gitlab", "acme/c", "main", nil)
-		names := func(f store.StandingFilter) (list []string) {
-			standings, err := s.ListStandings(t.Context(), f)
+		names := func(f store.ProjectFilter) (list []string) {
+			standings, err := s.ListProjects(t.Context(), f)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -50,14 +50,14 @@ func TestProjectsAreListedByHowTheyStand(t *testing.T) {
 			"gitlab acme/a main true true", "gitlab acme/c main false false",
 		}
 		for _, test := range []struct {
-			filter store.StandingFilter
+			filter store.ProjectFilter
 			want   []string
 		}{
-			{store.StandingFilter{Limit: 9}, all}, {store.StandingFilter{Limit: 2}, all[:2]},
-			{store.StandingFilter{Failing: true, Limit: 9}, all[1:3]}, {store.StandingFilter{Platform: "gitlab", Limit: 9}, all[2:]},
-			{store.StandingFilter{AfterPlatform: "github", AfterProject: "acme/b", Limit: 9}, all[2:]},
-			{store.StandingFilter{AfterPlatform: "gitlab", AfterProject: "acme/a", Limit: 9}, all[3:]},
-			{store.StandingFilter{Platform: "none", Limit: 9}, nil},
+			{store.ProjectFilter{Limit: 9}, all}, {store.ProjectFilter{Limit: 2}, all[:2]},
+			{store.ProjectFilter{Failing: true, Limit: 9}, all[1:3]}, {store.ProjectFilter{Platform: "gitlab", Limit: 9}, all[2:]},
+			{store.ProjectFilter{AfterPlatform: "github", AfterProject: "acme/b", Limit: 9}, all[2:]},
+			{store.ProjectFilter{AfterPlatform: "gitlab", AfterProject: "acme/a", Limit: 9}, all[3:]},
+			{store.ProjectFilter{Platform: "none", Limit: 9}, nil},
 		} {
 			if diff := cmp.Diff(test.want, names(test.filter)); diff != "" {
 				t.Errorf("%+v (-want +got):\n%s", test.filter, diff)

@@ -18,20 +18,20 @@ const headChunk = 500
 // ListHeads returns where the branches and tags of a watched project stood at the last look.
 func (s *Store) ListHeads(ctx context.Context, watched int64) (list []core.Head, err error) {
 	err = s.db.SelectContext(ctx, &list, s.db.Rebind(`
-		SELECT ref, sha, seen_at FROM ref_heads WHERE watched_id = ?`), watched)
+		SELECT ref, sha, seen_at FROM ref_heads WHERE tracked_id = ?`), watched)
 	if err != nil {
 		return nil, fmt.Errorf("listing heads: %w", sqldb.Classify(err))
 	}
 	return list, nil
 }
 
-// ListDeserted returns the refs of a watched project that stood, at the last look, at a commit whose scan a newer push
+// ListOrphanedRefs returns the refs of a watched project that stood, at the last look, at a commit whose scan a newer push
 // has made pointless.
-func (s *Store) ListDeserted(ctx context.Context, w Watched) (refs []string, err error) {
+func (s *Store) ListOrphanedRefs(ctx context.Context, w TrackedProject) (refs []string, err error) {
 	err = s.db.SelectContext(ctx, &refs, s.db.Rebind(`
 		SELECT h.ref FROM ref_heads h
 		JOIN scans s ON s.source_platform = ? AND s.project_name = ? AND s.commit_sha = h.sha
-		WHERE h.watched_id = ? AND s.superseded_by <> ''`), w.SourcePlatform, w.ProjectName, w.ID)
+		WHERE h.tracked_id = ? AND s.superseded_by <> ''`), w.SourcePlatform, w.ProjectName, w.ID)
 	if err != nil {
 		return nil, fmt.Errorf("listing deserted heads: %w", sqldb.Classify(err))
 	}
@@ -47,7 +47,7 @@ func (s *Store) PutHeads(ctx context.Context, watched int64, heads []core.Head, 
 	}
 	for chunk := range slices.Chunk(forget, headChunk) {
 		err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
-			query, args, err := sqlx.In(`DELETE FROM ref_heads WHERE watched_id = ? AND ref IN (?)`, watched, chunk)
+			query, args, err := sqlx.In(`DELETE FROM ref_heads WHERE tracked_id = ? AND ref IN (?)`, watched, chunk)
 			if err != nil {
 				return err
 			}
@@ -68,62 +68,62 @@ func (s *Store) putHeads(ctx context.Context, tx *sqlx.Tx, watched int64, heads 
 		args = append(args, watched, h.Ref, h.SHA, now)
 	}
 	_, err := tx.ExecContext(ctx, tx.Rebind(`
-		INSERT INTO ref_heads (watched_id, ref, sha, seen_at) VALUES `+sqldb.Tuples(len(heads), 4)+`
-		ON CONFLICT (watched_id, ref) DO UPDATE SET sha = excluded.sha, seen_at = excluded.seen_at`), args...)
+		INSERT INTO ref_heads (tracked_id, ref, sha, seen_at) VALUES `+sqldb.Tuples(len(heads), 4)+`
+		ON CONFLICT (tracked_id, ref) DO UPDATE SET sha = excluded.sha, seen_at = excluded.seen_at`), args...)
 	if err != nil {
 		return err
 	}
-	return standsAgain(ctx, tx, watched, heads)
+	return clearStale(ctx, tx, watched, heads)
 }
 
-// standsAgain takes back what pushes in an order that nobody foresaw may have led to: a branch that is seen at a commit
+// clearStale takes back what pushes in an order that nobody foresaw may have led to: a branch that is seen at a commit
 // stands there.
-func standsAgain(ctx context.Context, tx *sqlx.Tx, watched int64, heads []core.Head) error {
+func clearStale(ctx context.Context, tx *sqlx.Tx, watched int64, heads []core.Head) error {
 	var args []any
 	for _, h := range heads {
 		args = append(args, h.Name(), h.SHA)
 	}
 	_, err := tx.ExecContext(ctx, tx.Rebind(`
 		WITH heads (branch, commit_sha) AS (VALUES `+sqldb.Tuples(len(heads), 2)+`)
-		UPDATE scans SET overtaken = FALSE WHERE overtaken AND id IN (
+		UPDATE scans SET stale = FALSE WHERE stale AND id IN (
 			SELECT s.id FROM heads
-			JOIN watched_projects w ON w.id = ?
+			JOIN tracked_projects w ON w.id = ?
 			JOIN scans s ON s.commit_sha = heads.commit_sha AND s.source_platform = w.source_platform
 				AND s.project_name = w.project_name AND s.branch = heads.branch)`), append(args, watched)...)
 	return err
 }
 
-// overtakenWithin is how many of a branch's scans are looked at for those that belong to a late push.
-const overtakenWithin = 1000
+// maxOutOfOrder is how many of a branch's scans are looked at for those that belong to a late push.
+const maxOutOfOrder = 1000
 
-// findOvertaken marks scans that are newer than that of the commit at which their branch stands: of pushes that are
+// markStale marks scans that are newer than that of the commit at which their branch stands: of pushes that are
 // announced late, after what was pushed onto them, and of commits behind which the branch was set back. They are scanned
 // like all others, but what comes next is not compared with them.
-func (s *Store) findOvertaken(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
+func (s *Store) markStale(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
 	moves := movesOf(batch)
 	if len(moves) == 0 {
 		return nil
 	}
-	if err := askKnown(ctx, tx, moves); err != nil {
+	if err := loadBranchStates(ctx, tx, moves); err != nil {
 		return err
 	}
 	for _, m := range moves {
-		if err := m.overtake(ctx, tx); err != nil {
+		if err := m.place(ctx, tx); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// move is a push's step of a branch to the scan's commit from the one before it.
-type move struct {
+// branchMove is a push's step of a branch to the scan's commit from the one before it.
+type branchMove struct {
 	*core.Scan
-	known
+	branchState
 	created bool // the push made the scan
 }
 
-// known is what earlier scans of the branch say of a move. Those of the commits ahead are 0 where there are none.
-type known struct {
+// branchState is what earlier scans of the branch say of a move. Those of the commits ahead are 0 where there are none.
+type branchState struct {
 	N        int    `db:"n"`
 	Tip      string `db:"tip"`      // where the branch stood as far as we knew
 	Followed int64  `db:"followed"` // what was pushed onto the commit
@@ -132,7 +132,7 @@ type known struct {
 }
 
 // ahead is the first scan of a commit that the branch reached after the move, or 0.
-func (m *move) ahead() int64 {
+func (m *branchMove) ahead() int64 {
 	ahead := []int64{m.Followed}
 	if m.Tip != m.BeforeSHA {
 		ahead = append(ahead, m.Within, m.Behind)
@@ -144,14 +144,14 @@ func (m *move) ahead() int64 {
 	return slices.Min(ahead)
 }
 
-func movesOf(batch []*intake) (moves []*move) {
+func movesOf(batch []*intake) (moves []*branchMove) {
 	for _, item := range batch {
 		scan := item.scan
 		if scan == nil || !item.open() || scan.Branch == "" || scan.BeforeSHA == scan.CommitSHA ||
 			!item.created && (scan.BeforeSHA == "" || !isPush(scan.Origin)) {
 			continue
 		}
-		moves = append(moves, &move{Scan: scan, created: item.created})
+		moves = append(moves, &branchMove{Scan: scan, created: item.created})
 	}
 	return moves
 }
@@ -160,8 +160,8 @@ func movesOf(batch []*intake) (moves []*move) {
 // of what was before does.
 const pushedOnto = `s.before_sha > '0000000000000000000000000000000000000000000000000000000000000000'`
 
-// askKnown asks where the branches stood before the moves, and what lies ahead of these.
-func askKnown(ctx context.Context, tx *sqlx.Tx, moves []*move) error {
+// loadBranchStates asks where the branches stood before the moves, and what lies ahead of these.
+func loadBranchStates(ctx context.Context, tx *sqlx.Tx, moves []*branchMove) error {
 	var args []any
 	for n, m := range moves {
 		upTo := m.ID // which is new
@@ -174,43 +174,43 @@ func askKnown(ctx context.Context, tx *sqlx.Tx, moves []*move) error {
 	// no other one has the project first; elsewhere the branch is an expression, so that only the commit can be looked for.
 	const ofBranch = `s.source_platform || '/' || s.project_name || '/' || s.branch
 		= m.source_platform || '/' || m.project_name || '/' || m.branch AND s.id + 0 < CAST(m.up_to AS BIGINT)`
-	var list []known
+	var list []branchState
 	err := tx.SelectContext(ctx, &list, tx.Rebind(`
 		WITH moves (n, source_platform, project_name, branch, up_to, commit_sha, before_sha)
 			AS (VALUES `+sqldb.Tuples(len(moves), 7)+`)
 		SELECT n,
 			COALESCE((SELECT s.commit_sha FROM scans s
 				WHERE s.source_platform = m.source_platform AND s.project_name = m.project_name AND s.branch >= m.branch
-					AND (s.branch, s.id) < (m.branch, CAST(m.up_to AS BIGINT)) AND NOT s.overtaken
+					AND (s.branch, s.id) < (m.branch, CAST(m.up_to AS BIGINT)) AND NOT s.stale
 				ORDER BY s.branch DESC, s.id DESC LIMIT 1), '') AS tip,
 			COALESCE((SELECT MIN(s.id + 0) FROM scans s WHERE s.before_sha = m.commit_sha AND `+pushedOnto+` AND `+ofBranch+`
 				AND s.commit_sha NOT IN (m.commit_sha, m.before_sha)), 0) AS followed,
 			COALESCE((SELECT MIN(s.id + 0) FROM scans s WHERE s.before_sha = m.before_sha AND s.origin = 'recover' AND `+ofBranch+`
 				AND s.commit_sha <> m.commit_sha), 0) AS within,
-			COALESCE((SELECT MIN(s.id + 0) FROM scans s WHERE s.commit_sha = m.before_sha AND s.overtaken AND `+ofBranch+`), 0) AS behind
+			COALESCE((SELECT MIN(s.id + 0) FROM scans s WHERE s.commit_sha = m.before_sha AND s.stale AND `+ofBranch+`), 0) AS behind
 		FROM moves m`), args...)
 	for _, k := range list {
-		moves[k.N].known = k
+		moves[k.N].branchState = k
 	}
 	return err
 }
 
-// overtake does nothing for the usual push, which moves the branch on from where it stood.
-func (m *move) overtake(ctx context.Context, tx *sqlx.Tx) error {
+// place does nothing for the usual push, which moves the branch on from where it stood.
+func (m *branchMove) place(ctx context.Context, tx *sqlx.Tx) error {
 	ahead := m.ahead()
 	switch {
 	case !m.created:
-		return m.standsAt(ctx, tx)
+		return m.setTip(ctx, tx)
 	case m.Origin == core.OriginReconcile || m.Tip == "" || ahead == 0: // recover saw the branch stand there
 		return nil
 	}
 	return m.mark(ctx, tx, m.CommitSHA, ahead)
 }
 
-// standsAt is for a push to a commit that has a scan: the commit it left is behind, however new its scan is.
-func (m *move) standsAt(ctx context.Context, tx *sqlx.Tx) error {
+// setTip is for a push to a commit that has a scan: the commit it left is behind, however new its scan is.
+func (m *branchMove) setTip(ctx context.Context, tx *sqlx.Tx) error {
 	if m.Tip == m.BeforeSHA {
-		_, err := tx.ExecContext(ctx, tx.Rebind(`UPDATE scans SET overtaken = FALSE WHERE id = ? AND overtaken`), m.ID)
+		_, err := tx.ExecContext(ctx, tx.Rebind(`UPDATE scans SET stale = FALSE WHERE id = ? AND stale`), m.ID)
 		if err != nil {
 			return err
 		}
@@ -218,7 +218,7 @@ func (m *move) standsAt(ctx context.Context, tx *sqlx.Tx) error {
 	var left []int64
 	before := commitKey{m.SourcePlatform, m.ProjectName, m.BeforeSHA}
 	err := tx.SelectContext(ctx, &left, tx.Rebind(`
-		SELECT s.id FROM scans s WHERE `+ofCommit+` AND s.branch || '' = ? AND s.id + 0 > ? AND NOT s.overtaken`),
+		SELECT s.id FROM scans s WHERE `+ofCommit+` AND s.branch || '' = ? AND s.id + 0 > ? AND NOT s.stale`),
 		append(before.args(), m.Branch, m.ID)...)
 	if err != nil || len(left) == 0 {
 		return err
@@ -228,7 +228,7 @@ func (m *move) standsAt(ctx context.Context, tx *sqlx.Tx) error {
 
 // mark marks the scans of a commit that are newer than the one ahead, with those of the branch's commits before and after
 // it that are.
-func (m *move) mark(ctx context.Context, tx *sqlx.Tx, commit string, ahead int64) error {
+func (m *branchMove) mark(ctx context.Context, tx *sqlx.Tx, commit string, ahead int64) error {
 	_, err := tx.ExecContext(ctx, tx.Rebind(`
 		WITH RECURSIVE newer AS (
 			SELECT id, commit_sha, before_sha, origin FROM scans
@@ -240,7 +240,7 @@ func (m *move) mark(ctx context.Context, tx *sqlx.Tx, commit string, ahead int64
 			UNION
 			SELECT newer.id, newer.commit_sha, newer.before_sha FROM late JOIN newer
 				ON newer.commit_sha = late.before_sha OR newer.before_sha = late.commit_sha AND newer.origin <> ?)
-		UPDATE scans SET overtaken = TRUE WHERE id IN (SELECT id FROM late)`),
-		m.SourcePlatform, m.ProjectName, m.Branch, ahead, ahead, overtakenWithin, commit, core.OriginReconcile)
+		UPDATE scans SET stale = TRUE WHERE id IN (SELECT id FROM late)`),
+		m.SourcePlatform, m.ProjectName, m.Branch, ahead, ahead, maxOutOfOrder, commit, core.OriginReconcile)
 	return err
 }

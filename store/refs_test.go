@@ -13,7 +13,7 @@ import (
 // standsAt wants the project to be shown as its branch stands, and the next scan to be compared with that.
 func standsAt(t *testing.T, s *store.Store, steps string, want int) {
 	t.Helper()
-	list, err := s.ListStandings(t.Context(), store.StandingFilter{Limit: 9})
+	list, err := s.ListProjects(t.Context(), store.ProjectFilter{Limit: 9})
 	if err != nil || len(list) != 1 || list[0].Head == nil || list[0].Head.CommitSHA != storetest.SHA(want) {
 		t.Errorf("%s: %+v, %v, want it to stand at %d", steps, list, err, want)
 	}

@@ -30,7 +30,7 @@ func (s *Store) AdmitReport(platform, project, scanner string) error {
 // scanner runs here or ran here for this commit, core.ErrInvalid when the repository does not take its reports.
 func (s *Store) PutReport(ctx context.Context, reference, scanner string, report core.Report) (core.Scan, error) {
 	var scan core.Scan
-	d := examine(report)
+	d := newReportBatch(report)
 	err := s.writeIn(ctx, s.reporting, func(tx *sqlx.Tx) error {
 		id, err := scanID(ctx, tx, reference)
 		if err != nil {
@@ -80,7 +80,7 @@ func jobForReport(ctx context.Context, tx *sqlx.Tx, scan core.Scan, scanner stri
 // commit status change in one transaction. A report with a Failure fails the job and keeps its findings. The same again
 // changes nothing, for the answer may have been lost. core.ErrConflict when the job was handed on.
 func (s *Store) FinishJob(ctx context.Context, job core.Job, report core.Report) error {
-	d := examine(report)
+	d := newReportBatch(report)
 	err := s.write(ctx, func(tx *sqlx.Tx) error {
 		scan, err := s.lockForReport(ctx, tx, job.ScanID)
 		if err != nil {
@@ -116,12 +116,12 @@ func unlessFinished(ctx context.Context, tx *sqlx.Tx, job core.Job, report core.
 // lockForReport locks a scan whose findings are about to change. The project comes first, as in triage. Of a run and the
 // one that it is compared with, the later one sees the other.
 func (s *Store) lockForReport(ctx context.Context, tx *sqlx.Tx, scan int64) (core.Scan, error) {
-	err := s.db.ShareKey(ctx, tx, projectKey, ofScan, scan)
+	err := s.db.ShareKey(ctx, tx, lockOfProject, ofScan, scan)
 	if err == nil {
-		err = s.db.LockKey(ctx, tx, projectKey+` || '@' || commit_sha`, ofScan, scan)
+		err = s.db.LockKey(ctx, tx, lockOfProject+` || '@' || commit_sha`, ofScan, scan)
 	}
 	if err == nil {
-		err = s.db.ShareKey(ctx, tx, projectKey+` || '@' || merge_base_sha`,
+		err = s.db.ShareKey(ctx, tx, lockOfProject+` || '@' || merge_base_sha`,
 			ofScan+` AND merge_base_sha <> '' AND merge_base_sha <> commit_sha`, scan)
 	}
 	if err != nil {
@@ -132,36 +132,36 @@ func (s *Store) lockForReport(ctx context.Context, tx *sqlx.Tx, scan int64) (cor
 
 // projectKey is the key of a scan's project among advisory locks, and begins that of its commits.
 const (
-	projectKey = `source_platform || '/' || project_name`
-	ofScan     = `FROM scans WHERE id = ?`
+	lockOfProject = `source_platform || '/' || project_name`
+	ofScan        = `FROM scans WHERE id = ?`
 )
 
 // putReport is the one room behind both doors: it replaces the findings of a job and ends it.
-func (s *Store) putReport(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job core.Job, d *delivered) error {
-	d.job, d.ids, d.told = job, nil, &core.ReportTally{Gate: s.policyOf(scan).Gate}
+func (s *Store) putReport(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job core.Job, d *reportBatch) error {
+	d.job, d.ids, d.tally = job, nil, &core.ReportTally{Gate: s.policyOf(scan).Gate}
 	var err error
 	if d.compared, err = compare(ctx, tx, scan, d); err != nil {
 		return err
 	}
-	if d.decided, err = decidedWords(ctx, tx, scan); err != nil {
+	if d.decided, err = decisionsIn(ctx, tx, scan); err != nil {
 		return err
 	}
 	if err := s.replaceFindings(ctx, tx, d); err != nil {
 		return err
 	}
-	if err := s.recordCarried(ctx, tx, job, d.decided); err != nil {
+	if err := s.recordPropagated(ctx, tx, job, d.decided); err != nil {
 		return err
 	}
 	if err := s.endJob(ctx, tx, d); err != nil {
 		return err
 	}
-	if err := s.settleScan(ctx, tx, scan.ID, d.all()); err != nil || d.Failure != "" {
+	if err := s.settleScan(ctx, tx, scan.ID, d.wholeTally()); err != nil || d.Failure != "" {
 		return err
 	}
 	return s.compareAgain(ctx, tx, scan, job)
 }
 
-func (s *Store) endJob(ctx context.Context, tx *sqlx.Tx, d *delivered) error {
+func (s *Store) endJob(ctx context.Context, tx *sqlx.Tx, d *reportBatch) error {
 	job := d.job
 	job.State, job.Error = endOf(d.Report)
 	job.NumFindings, job.NumUnchanged, job.NumAbsent = d.Len(), d.compared.Unchanged, d.compared.Absent
@@ -186,25 +186,25 @@ func endOf(report core.Report) (core.JobState, string) {
 	return core.JobCompleted, ""
 }
 
-// delivered is a report on its way to become the findings of a job.
-type delivered struct {
+// reportBatch is a report on its way to become the findings of a job.
+type reportBatch struct {
 	core.Report
 	examined match.Prepared
 	job      core.Job
 	compared *match.Comparison
 	decided  map[string]core.TriageDecision // what holds in the project, by fingerprint
 	ids      map[int]int64                  // of the findings that the job has already, by their number in the report
-	told     *core.ReportTally              // of the findings that were inserted
+	tally    *core.ReportTally              // of the findings that were inserted
 	scratch  core.Finding
 }
 
-// examine does what can be done before a transaction begins, and with it others wait.
-func examine(report core.Report) *delivered {
-	return &delivered{Report: report, examined: match.Prepare(report)}
+// newReportBatch does what can be done before a transaction begins, and with it others wait.
+func newReportBatch(report core.Report) *reportBatch {
+	return &reportBatch{Report: report, examined: match.Prepare(report)}
 }
 
 // at is the i-th finding as it is to be stored, until the next one is asked for.
-func (d *delivered) at(i int) *core.Finding {
+func (d *reportBatch) at(i int) *core.Finding {
 	f := d.At(i, &d.scratch)
 	f.Tool = cmp.Or(f.Tool, d.job.Scanner)
 	f.ID, f.ScanID, f.JobID = d.ids[i], d.job.ScanID, d.job.ID
@@ -213,18 +213,18 @@ func (d *delivered) at(i int) *core.Finding {
 	return f
 }
 
-// all tells what the report says where that is all there is to say: no finding was there before, and nobody has said
+// wholeTally tells what the report says where that is all there is to say: no finding was there before, and nobody has said
 // anything about one.
-func (d *delivered) all() *core.ReportTally {
+func (d *reportBatch) wholeTally() *core.ReportTally {
 	if len(d.decided) > 0 || len(d.ids) > 0 {
 		return nil
 	}
-	return d.told
+	return d.tally
 }
 
 // replaceFindings makes a job's findings those of its report. A finding that the job had before keeps its id, and with
 // it its links and history; a report that says nothing new writes nothing.
-func (s *Store) replaceFindings(ctx context.Context, tx *sqlx.Tx, d *delivered) error {
+func (s *Store) replaceFindings(ctx context.Context, tx *sqlx.Tx, d *reportBatch) error {
 	if err := keepFindings(ctx, tx, d); err != nil {
 		return err
 	}
@@ -246,7 +246,7 @@ func (s *Store) replaceFindings(ctx context.Context, tx *sqlx.Tx, d *delivered) 
 				i = fresh[i]
 			}
 			f := d.at(i)
-			d.told.Add(f)
+			d.tally.Add(f)
 			return append(values, f.ScanID, f.JobID, f.Tool, f.RuleID, f.File, f.Line, f.EndLine, string(f.Severity),
 				f.Title, f.Message, f.CVEID, f.CWE, f.HelpURI, f.Snippet, f.Fingerprint, f.Anchor, string(f.BaselineState),
 				f.Suppressed, (*string)(f.TriageDecision))
@@ -255,7 +255,7 @@ func (s *Store) replaceFindings(ctx context.Context, tx *sqlx.Tx, d *delivered) 
 }
 
 // keepFindings updates what the job has already, notes its ids and removes what it no longer reports.
-func keepFindings(ctx context.Context, tx *sqlx.Tx, d *delivered) error {
+func keepFindings(ctx context.Context, tx *sqlx.Tx, d *reportBatch) error {
 	gone, changed, err := compareFindings(ctx, tx, d)
 	if err != nil {
 		return err
@@ -270,7 +270,7 @@ func keepFindings(ctx context.Context, tx *sqlx.Tx, d *delivered) error {
 
 // compareFindings notes the ids of findings that the job has already, and tells the ids that are gone and the numbers
 // of those that changed. It reads row by row, for there may be many.
-func compareFindings(ctx context.Context, tx *sqlx.Tx, d *delivered) (gone []int64, changed []int, err error) {
+func compareFindings(ctx context.Context, tx *sqlx.Tx, d *reportBatch) (gone []int64, changed []int, err error) {
 	rows, err := tx.QueryxContext(ctx, tx.Rebind(`SELECT `+findingColumns+` FROM findings WHERE job_id = ?`), d.job.ID)
 	if err != nil {
 		return nil, nil, err
@@ -300,7 +300,7 @@ func compareFindings(ctx context.Context, tx *sqlx.Tx, d *delivered) (gone []int
 }
 
 // index finds the numbers of findings by their fingerprints.
-func (d *delivered) index() map[string]int {
+func (d *reportBatch) index() map[string]int {
 	index := make(map[string]int, d.Len())
 	for i := range d.Len() {
 		index[d.at(i).Fingerprint] = i

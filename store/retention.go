@@ -105,7 +105,7 @@ func (s *Store) oldScans(ctx context.Context, r ScanRetention, after int64) (old
 func (s *Store) removeScans(ctx context.Context, r ScanRetention, old []int64) (removed int, err error) {
 	var going []int64
 	err = s.prune(ctx, func(tx *sqlx.Tx) error {
-		if going, err = needless(ctx, tx, r, old); err != nil || len(going) == 0 {
+		if going, err = unneeded(ctx, tx, r, old); err != nil || len(going) == 0 {
 			return err
 		}
 		_, err = sqldb.ExecIn(ctx, tx, `
@@ -116,7 +116,7 @@ func (s *Store) removeScans(ctx context.Context, r ScanRetention, old []int64) (
 	for err == nil && len(going) > 0 {
 		var n int64
 		if n, err = s.removeFindings(ctx, going); err == nil && n == 0 {
-			return s.bury(ctx, r, going)
+			return s.removeUnneeded(ctx, r, going)
 		}
 	}
 	return 0, err
@@ -131,10 +131,10 @@ func (s *Store) removeFindings(ctx context.Context, scans []int64) (n int64, err
 	return n, err
 }
 
-// bury removes the scans but for those that have become needed meanwhile, and leaves a note of each.
-func (s *Store) bury(ctx context.Context, r ScanRetention, going []int64) (removed int, err error) {
+// removeUnneeded removes the scans but for those that have become needed meanwhile, and leaves a note of each.
+func (s *Store) removeUnneeded(ctx context.Context, r ScanRetention, going []int64) (removed int, err error) {
 	err = s.prune(ctx, func(tx *sqlx.Tx) error {
-		if going, err = needless(ctx, tx, r, going); err != nil || len(going) == 0 {
+		if going, err = unneeded(ctx, tx, r, going); err != nil || len(going) == 0 {
 			return err
 		}
 		if err := s.noteRemoved(ctx, tx, going); err != nil {
@@ -165,8 +165,8 @@ func (s *Store) noteRemoved(ctx context.Context, tx *sqlx.Tx, ids []int64) error
 	return err
 }
 
-// needless are those of the old scans that neither stay for their own sake nor as the baseline of one that does.
-func needless(ctx context.Context, tx *sqlx.Tx, r ScanRetention, old []int64) (going []int64, err error) {
+// unneeded are those of the old scans that neither stay for their own sake nor as the baseline of one that does.
+func unneeded(ctx context.Context, tx *sqlx.Tx, r ScanRetention, old []int64) (going []int64, err error) {
 	comparedTo, err := dependents(ctx, tx, old)
 	if err != nil {
 		return nil, err
@@ -229,13 +229,13 @@ const neededAtAll = `(s.timestamp >= :before OR s.status IN ('pending', 'process
 // neededAsHead is true for a scan s that holds the last complete run of a scanner on its branch, while the branch is
 // the default one, is known to stand at the scan's commit, or may exist still.
 const neededAsHead = `((s.branch = s.default_branch OR s.timestamp >= :heads
-		OR EXISTS (SELECT 1 FROM watched_projects w JOIN ref_heads h ON h.watched_id = w.id
+		OR EXISTS (SELECT 1 FROM tracked_projects w JOIN ref_heads h ON h.tracked_id = w.id
 			WHERE w.source_platform = s.source_platform AND w.project_name = s.project_name
 				AND h.ref IN ('refs/heads/' || s.branch, 'refs/tags/' || s.branch) AND h.sha = s.commit_sha))
-	AND NOT s.overtaken AND EXISTS (SELECT 1 FROM scan_jobs j WHERE j.scan_id = s.id AND j.state = 'completed'
+	AND NOT s.stale AND EXISTS (SELECT 1 FROM scan_jobs j WHERE j.scan_id = s.id AND j.state = 'completed'
 		AND NOT EXISTS (SELECT 1 FROM scans n JOIN scan_jobs nj ON nj.scan_id = n.id
 			WHERE n.source_platform = s.source_platform AND n.project_name = s.project_name AND n.branch = s.branch
-				AND n.id > s.id AND NOT n.overtaken AND nj.scanner = j.scanner AND nj.state = 'completed')))`
+				AND n.id > s.id AND NOT n.stale AND nj.scanner = j.scanner AND nj.state = 'completed')))`
 
 // neededAsHistory is true for a scan s with a pipeline run that coming runs will be compared with, see sameSeries.
 const neededAsHistory = `EXISTS (SELECT 1 FROM pipeline_metrics m

@@ -56,7 +56,7 @@ func (p *past) postAll(t *testing.T) {
 			return
 		}
 		for _, status := range claimed {
-			if err := p.SettleStatus(t.Context(), status, store.Settlement{Posted: true}); err != nil {
+			if err := p.SettleStatus(t.Context(), status, store.PostResult{Posted: true}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -164,10 +164,10 @@ func TestPruneScansKeepsWhatIsNeeded(t *testing.T) {
 func (p *past) stands(t *testing.T, ref, sha string) {
 	t.Helper()
 	shop := store.KnownProject{SourcePlatform: "github", ProjectName: "acme/shop"}
-	if err := p.WatchProjects(t.Context(), []store.KnownProject{shop}); err != nil {
+	if err := p.TrackProjects(t.Context(), []store.KnownProject{shop}); err != nil {
 		t.Fatal(err)
 	}
-	w, err := p.GetWatched(t.Context(), shop.SourcePlatform, shop.ProjectName)
+	w, err := p.GetTrackedProject(t.Context(), shop.SourcePlatform, shop.ProjectName)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,12 +64,12 @@ func (s *Store) GetLastScan(ctx context.Context, platform, project string) (scan
 func (s *Store) ListLastScans(ctx context.Context, upTo core.Scan, branches []string) ([]core.Scan, error) {
 	return s.listScansIn(ctx, "listing last scans", branches, `
 		SELECT `+scanColumns+` FROM scans WHERE id IN (SELECT MAX(id) FROM scans
-			WHERE source_platform = ? AND project_name = ? AND id <= ? AND branch IN (?) AND NOT overtaken GROUP BY branch)`,
+			WHERE source_platform = ? AND project_name = ? AND id <= ? AND branch IN (?) AND NOT stale GROUP BY branch)`,
 		upTo.SourcePlatform, upTo.ProjectName, upTo.ID)
 }
 
 // ListScansOf returns all scans of a watched project's commits, under whatever name it had, the oldest first.
-func (s *Store) ListScansOf(ctx context.Context, w Watched, commits []string) ([]core.Scan, error) {
+func (s *Store) ListScansOf(ctx context.Context, w TrackedProject, commits []string) ([]core.Scan, error) {
 	return s.listScansIn(ctx, "listing scans", commits, `
 		SELECT `+scanColumns+` FROM scans
 		WHERE source_platform = ? AND (project_name = ? OR project_ref = ? AND project_ref <> '') AND commit_sha IN (?)
@@ -290,7 +290,7 @@ func (s *Store) ExplainCommit(ctx context.Context, sha string) ([]timeline.Recor
 	facts := make([]timeline.Record, len(scans))
 	for i, scan := range scans {
 		if err == nil {
-			facts[i], err = s.factsOf(ctx, scan)
+			facts[i], err = s.recordOf(ctx, scan)
 		}
 	}
 	if err != nil {
@@ -299,7 +299,7 @@ func (s *Store) ExplainCommit(ctx context.Context, sha string) ([]timeline.Recor
 	return facts, nil
 }
 
-func (s *Store) factsOf(ctx context.Context, scan core.Scan) (facts timeline.Record, err error) {
+func (s *Store) recordOf(ctx context.Context, scan core.Scan) (facts timeline.Record, err error) {
 	facts.Scan = scan
 	if facts.Deliveries, err = s.ListDeliveries(ctx, DeliveryFilter{ScanID: scan.ID, Limit: maxExplained}); err != nil {
 		return facts, err
@@ -313,7 +313,7 @@ func (s *Store) factsOf(ctx context.Context, scan core.Scan) (facts timeline.Rec
 	if facts.Posts, err = s.ListPosts(ctx, scan); err != nil {
 		return facts, err
 	}
-	if facts.Holds, err = s.ListTroubles(ctx, scan.SourcePlatform, scan.ProjectName); err != nil {
+	if facts.Holds, err = s.ListHolds(ctx, scan.SourcePlatform, scan.ProjectName); err != nil {
 		return facts, err
 	}
 	err = s.db.SelectContext(ctx, &facts.Triage, s.db.Rebind(`

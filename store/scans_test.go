@@ -119,9 +119,9 @@ func BenchmarkLists(b *testing.B) {
 			})
 		})
 		b.Run(e.Name+"/standings", func(b *testing.B) {
-			filters := []store.StandingFilter{{Limit: 51}, {Failing: true, Limit: 51}, {Failing: true, Limit: 100000}}
-			measure(b, filters, func(f store.StandingFilter) error {
-				_, err := s.ListStandings(b.Context(), f)
+			filters := []store.ProjectFilter{{Limit: 51}, {Failing: true, Limit: 51}, {Failing: true, Limit: 100000}}
+			measure(b, filters, func(f store.ProjectFilter) error {
+				_, err := s.ListProjects(b.Context(), f)
 				return err
 			})
 		})

@@ -16,57 +16,57 @@ import (
 )
 
 const (
-	noteEvery = time.Minute // as exact as an administrator needs it; more would make all deliveries wait for one row
-	maxNoted  = 10_000      // what is remembered of what was noted
+	writeEvery   = time.Minute // as exact as an administrator needs it; more would make all deliveries wait for one row
+	maxThrottled = 10_000      // what is remembered of what was noted
 )
 
 var secretColumns = sqldb.ColumnsOf[core.SecretUsage]()
 
-// noted is something of which the latest moment is kept: the use of a secret, or a signed call of a project.
-type noted struct{ platform, secret, project string }
+// throttleKey is something of which the latest moment is kept: the use of a secret, or a signed call of a project.
+type throttleKey struct{ platform, secret, project string }
 
-// notebook remembers what was noted lately and need not be written again yet.
-type notebook struct {
+// writeThrottle remembers what was noted lately and need not be written again yet.
+type writeThrottle struct {
 	mu sync.Mutex
-	at map[noted]time.Time
+	at map[throttleKey]time.Time
 }
 
-func (n *notebook) lately(what noted, now time.Time) bool {
+func (n *writeThrottle) recent(what throttleKey, now time.Time) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	at, known := n.at[what]
-	return known && now.Sub(at) < noteEvery
+	return known && now.Sub(at) < writeEvery
 }
 
-func (n *notebook) note(what noted, now time.Time) {
+func (n *writeThrottle) put(what throttleKey, now time.Time) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.at == nil || len(n.at) >= maxNoted {
-		n.at = map[noted]time.Time{}
+	if n.at == nil || len(n.at) >= maxThrottled {
+		n.at = map[throttleKey]time.Time{}
 	}
 	n.at[what] = now
 }
 
 // forget has the next moment written, however soon it comes.
-func (n *notebook) forget(what noted) {
+func (n *writeThrottle) forget(what throttleKey) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	delete(n.at, what)
 }
 
-func (i *intake) use() noted {
-	return noted{platform: i.delivery.Platform, secret: i.delivery.Verification.SecretID}
+func (i *intake) use() throttleKey {
+	return throttleKey{platform: i.delivery.Platform, secret: i.delivery.Verification.SecretID}
 }
 
-func (i *intake) pin() noted {
-	return noted{platform: i.delivery.Platform, project: core.ProjectAddress(i.delivery.Project)}
+func (i *intake) pin() throttleKey {
+	return throttleKey{platform: i.delivery.Platform, project: core.ProjectAddress(i.delivery.Project)}
 }
 
-// noteSecrets keeps when each secret was used last, by whatever call it verified.
-func (s *Store) noteSecrets(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
-	used := map[noted]core.SecretUsage{}
+// putSecretUsage keeps when each secret was used last, by whatever call it verified.
+func (s *Store) putSecretUsage(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
+	used := map[throttleKey]core.SecretUsage{}
 	for _, item := range batch {
-		if d := item.delivery; d != nil && d.Verification.SecretID != "" && !s.noted.lately(item.use(), s.clock.Timestamp()) {
+		if d := item.delivery; d != nil && d.Verification.SecretID != "" && !s.throttle.recent(item.use(), s.clock.Timestamp()) {
 			used[item.use()] = core.SecretUsage{
 				Platform: d.Platform, SecretID: d.Verification.SecretID, Place: d.Verification.Place, LastUsedAt: s.clock.Timestamp(),
 			}
@@ -83,39 +83,39 @@ func (s *Store) noteSecrets(ctx context.Context, tx *sqlx.Tx, batch []*intake) e
 		return cmp.Or(cmp.Compare(a.Platform, b.Platform), cmp.Compare(a.SecretID, b.SecretID))
 	})
 	_, err := tx.NamedExecContext(ctx, `
-		INSERT INTO secret_uses (platform, secret_id, place, first_used_at, last_used_at)
+		INSERT INTO secret_usages (platform, secret_id, place, first_used_at, last_used_at)
 		VALUES (:platform, :secret_id, :place, :last_used_at, :last_used_at)
 		ON CONFLICT (platform, secret_id) DO UPDATE SET place = excluded.place, last_used_at = excluded.last_used_at`, rows)
 	return err
 }
 
-// noteBatch remembers what a batch that is on disk has noted.
-func (s *Store) noteBatch(batch []*intake) {
+// throttleBatch remembers what a batch that is on disk has noted.
+func (s *Store) throttleBatch(batch []*intake) {
 	now := s.clock.Timestamp()
 	for _, item := range batch {
 		d := item.delivery
 		if d == nil {
 			continue
 		}
-		if !s.noted.lately(item.use(), now) {
-			s.noted.note(item.use(), now)
+		if !s.throttle.recent(item.use(), now) {
+			s.throttle.put(item.use(), now)
 		}
-		if d.Verification.Signed && d.Verification.MaySign && !s.noted.lately(item.pin(), now) {
-			s.noted.note(item.pin(), now)
+		if d.Verification.Signed && d.Verification.MaySign && !s.throttle.recent(item.pin(), now) {
+			s.throttle.put(item.pin(), now)
 		}
 	}
 }
 
-// Evidence is what is kept of how calls were verified.
-type Evidence struct {
+// SecretUsages is what is kept of how calls were verified.
+type SecretUsages struct {
 	Secrets []core.SecretUsage
 	Refused []core.RefusedProject // the latest first, at most maxRefused
 }
 
 const maxRefused = 20
 
-// UseOf returns when a secret was used; its times are zero where it never was.
-func (e Evidence) UseOf(platform, secretID string) core.SecretUsage {
+// Of returns when a secret was used; its times are zero where it never was.
+func (e SecretUsages) Of(platform, secretID string) core.SecretUsage {
 	for _, use := range e.Secrets {
 		if use.Platform == platform && use.SecretID == secretID {
 			return use
@@ -125,30 +125,32 @@ func (e Evidence) UseOf(platform, secretID string) core.SecretUsage {
 }
 
 // Where leaves out the refused projects whose calls cannot be signed any more: nothing is refused for them now.
-func (e Evidence) Where(maySign func(platform, project string) bool) Evidence {
+func (e SecretUsages) Where(maySign func(platform, project string) bool) SecretUsages {
 	e.Refused = slices.DeleteFunc(slices.Clone(e.Refused), func(p core.RefusedProject) bool {
 		return !maySign(p.Platform, p.ProjectName)
 	})
 	return e
 }
 
-// ListEvidence returns which secrets verified calls, and for which projects calls were refused that were not signed. A
+// ListSecretUsages returns which secrets verified calls, and for which projects calls were refused that were not signed. A
 // signed call that came later shows that the webhook was mended, and ends that.
-func (s *Store) ListEvidence(ctx context.Context) (Evidence, error) { return listEvidence(ctx, s.db) }
-
-// ReadEvidence is ListEvidence of a database whose schema is not to be touched. It is core.ErrNotFound where the schema
-// is not there yet.
-func ReadEvidence(ctx context.Context, url string) (Evidence, error) {
-	db, err := sqldb.AttachUnchecked(url)
-	if err != nil {
-		return Evidence{}, err
-	}
-	defer func() { _ = db.Close() }()
-	return listEvidence(ctx, db)
+func (s *Store) ListSecretUsages(ctx context.Context) (SecretUsages, error) {
+	return listSecretUsage(ctx, s.db)
 }
 
-func listEvidence(ctx context.Context, db *sqldb.DB) (e Evidence, err error) {
-	err = db.SelectContext(ctx, &e.Secrets, `SELECT `+secretColumns+` FROM secret_uses ORDER BY platform, secret_id`)
+// ReadSecretUsages is ListEvidence of a database whose schema is not to be touched. It is core.ErrNotFound where the schema
+// is not there yet.
+func ReadSecretUsages(ctx context.Context, url string) (SecretUsages, error) {
+	db, err := sqldb.AttachUnchecked(url)
+	if err != nil {
+		return SecretUsages{}, err
+	}
+	defer func() { _ = db.Close() }()
+	return listSecretUsage(ctx, db)
+}
+
+func listSecretUsage(ctx context.Context, db *sqldb.DB) (e SecretUsages, err error) {
+	err = db.SelectContext(ctx, &e.Secrets, `SELECT `+secretColumns+` FROM secret_usages ORDER BY platform, secret_id`)
 	if err == nil {
 		err = db.SelectContext(ctx, &e.Refused, db.Rebind(`
 			SELECT platform, project_name, first_signed_at, last_signed_at, num_refused, last_refused_at
@@ -159,7 +161,7 @@ func listEvidence(ctx context.Context, db *sqldb.DB) (e Evidence, err error) {
 		err = errors.Join(core.ErrNotFound, err)
 	}
 	if err != nil {
-		return Evidence{}, fmt.Errorf("listing evidence: %w", sqldb.Classify(err))
+		return SecretUsages{}, fmt.Errorf("listing evidence: %w", sqldb.Classify(err))
 	}
 	return e, nil
 }
@@ -184,12 +186,12 @@ func (s *Store) signedProjectOf(d *core.Delivery) signedProject {
 // pinSigning remembers whose calls are signed, and from then on refuses those that bear only a plain token: it travels
 // with each call, so whoever overhears one knows it. All of a batch is pinned before any of it is judged.
 func (s *Store) pinSigning(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
-	signed := map[noted]signedProject{}
+	signed := map[throttleKey]signedProject{}
 	weak := map[signedProject][]*intake{}
 	for _, item := range batch {
 		switch d := item.delivery; {
 		case d == nil || !d.Verification.MaySign || d.Project == "":
-		case d.Verification.Signed && !s.noted.lately(item.pin(), s.clock.Timestamp()):
+		case d.Verification.Signed && !s.throttle.recent(item.pin(), s.clock.Timestamp()):
 			signed[item.pin()] = s.signedProjectOf(d)
 		case !d.Verification.Signed:
 			wanted := s.signedProjectOf(d)
@@ -203,7 +205,7 @@ func (s *Store) pinSigning(ctx context.Context, tx *sqlx.Tx, batch []*intake) er
 	return s.refuseWeak(ctx, tx, weak)
 }
 
-func pin(ctx context.Context, tx *sqlx.Tx, signed map[noted]signedProject) error {
+func pin(ctx context.Context, tx *sqlx.Tx, signed map[throttleKey]signedProject) error {
 	if len(signed) == 0 {
 		return nil
 	}
@@ -258,7 +260,7 @@ func (s *Store) refuseWeak(ctx context.Context, tx *sqlx.Tx, weak map[signedProj
 			WHERE platform = ? AND project_key = ?`), len(items), s.clock.Timestamp(), row.Platform, row.Pin); err != nil {
 			return fmt.Errorf("counting refused calls: %w", err)
 		}
-		s.noted.forget(noted{platform: row.Platform, project: row.Pin}) // the next signature ends the warning
+		s.throttle.forget(throttleKey{platform: row.Platform, project: row.Pin}) // the next signature ends the warning
 	}
 	return nil
 }

@@ -40,7 +40,7 @@ func TestUsesOfSecretsAreKept(t *testing.T) {
 			if _, err := offer(t, s, provenBy(strconv.Itoa(i), proof)); err != nil {
 				t.Fatal(err)
 			}
-			evidence, err := s.ListEvidence(t.Context())
+			evidence, err := s.ListSecretUsages(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -65,16 +65,16 @@ func TestEveryVerifiedCallUsesItsSecret(t *testing.T) {
 			if _, err := s.AcceptIgnored(t.Context(), ping, "ping"); err != nil {
 				t.Fatal(err)
 			}
-			if evidence, err := s.ListEvidence(t.Context()); err != nil || len(evidence.Secrets) != i {
+			if evidence, err := s.ListSecretUsages(t.Context()); err != nil || len(evidence.Secrets) != i {
 				t.Errorf("%q: want %d secrets, got %+v, %v", id, i, evidence.Secrets, err)
 			}
 			if err := s.Close(); err != nil {
 				t.Fatal(err)
 			}
 		}
-		evidence, err := store.ReadEvidence(t.Context(), url)
-		unknown := evidence.UseOf("github", "x")
-		if err != nil || evidence.UseOf("github", "repeated").LastUsedAt.IsZero() || unknown != (core.SecretUsage{}) {
+		evidence, err := store.ReadSecretUsages(t.Context(), url)
+		unknown := evidence.Of("github", "x")
+		if err != nil || evidence.Of("github", "repeated").LastUsedAt.IsZero() || unknown != (core.SecretUsage{}) {
 			t.Errorf("want what was kept, got %+v, %v", evidence, err)
 		}
 	})
@@ -85,19 +85,19 @@ func TestReadEvidenceTouchesNoSchema(t *testing.T) {
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		url := e.URL(t)
 		for range 2 {
-			if _, err := store.ReadEvidence(t.Context(), url); !errors.Is(err, core.ErrNotFound) {
+			if _, err := store.ReadSecretUsages(t.Context(), url); !errors.Is(err, core.ErrNotFound) {
 				t.Errorf("want core.ErrNotFound, got %v", err)
 			}
 		}
 		if n, err := sqldb.Migrate(t.Context(), sqldb.Config{URL: url}, sqldb.Up, 0); err != nil || n == 0 {
 			t.Errorf("want a schema to be made now, got %d, %v", n, err)
 		}
-		if evidence, err := store.ReadEvidence(t.Context(), url); err != nil || evidence.Secrets != nil {
+		if evidence, err := store.ReadSecretUsages(t.Context(), url); err != nil || evidence.Secrets != nil {
 			t.Errorf("want nothing kept, got %+v, %v", evidence, err)
 		}
 	})
 	missing := "sqlite:" + filepath.Join(t.TempDir(), "none", "scanhook.db")
-	if _, err := store.ReadEvidence(t.Context(), missing); err == nil || errors.Is(err, core.ErrNotFound) {
+	if _, err := store.ReadSecretUsages(t.Context(), missing); err == nil || errors.Is(err, core.ErrNotFound) {
 		t.Errorf("no folder: want an error of the file system, got %v", err)
 	}
 }
@@ -152,7 +152,7 @@ func TestSignedProjectsStaySigned(t *testing.T) {
 				t.Errorf("%s: want to hear since when, got %v", step.name, err)
 			}
 		}
-		evidence, err := s.ListEvidence(t.Context())
+		evidence, err := s.ListSecretUsages(t.Context())
 		if err != nil || len(evidence.Refused) != 1 {
 			t.Fatalf("want one project, got %+v, %v", evidence.Refused, err)
 		}
@@ -222,7 +222,7 @@ func TestRefusedCallsLeaveNothing(t *testing.T) {
 		if _, err := offer(t, s, provenBy("last", token)); !errors.Is(err, core.ErrDenied) {
 			t.Errorf("a token again: want core.ErrDenied, got %v", err)
 		}
-		evidence, err := s.ListEvidence(t.Context())
+		evidence, err := s.ListSecretUsages(t.Context())
 		if err != nil || len(evidence.Refused) != 1 || evidence.Refused[0].NumRefused != 21 {
 			t.Errorf("want 21 refused calls, got %+v, %v", evidence.Refused, err)
 		}
@@ -260,7 +260,7 @@ func TestRefusalsAreOverWithTheNextSignature(t *testing.T) {
 			if err != nil && !errors.Is(err, core.ErrDenied) {
 				t.Fatal(err)
 			}
-			evidence, err := s.ListEvidence(t.Context())
+			evidence, err := s.ListSecretUsages(t.Context())
 			refused := 0
 			for _, project := range evidence.Refused {
 				refused += project.NumRefused

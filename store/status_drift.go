@@ -16,15 +16,15 @@ import (
 // AcceptStatus keeps the announcement of a status, and puts ours right where a stranger's has taken its place.
 // core.ErrUnavailable when the database is away.
 func (s *Store) AcceptStatus(ctx context.Context, d core.Delivery, seen core.ObservedStatus) (core.Receipt, error) {
-	sighting, err := s.SeeStatus(ctx, d.Platform, seen)
+	sighting, err := s.ObserveStatus(ctx, d.Platform, seen)
 	if err != nil {
 		return core.Receipt{}, err
 	}
-	return s.AcceptIgnored(ctx, d, sightings[sighting])
+	return s.AcceptIgnored(ctx, d, driftReasons[sighting])
 }
 
-// sightings are the reasons in the log of deliveries.
-var sightings = map[core.Drift]string{
+// driftReasons are the reasons in the log of deliveries.
+var driftReasons = map[core.Drift]string{
 	"":                "statuses of others start no scan",
 	core.DriftOwn:     "our own status came back: it starts no scan",
 	core.DriftOlder:   "a status that was posted before ours, or was seen before: it starts no scan",
@@ -34,10 +34,10 @@ var sightings = map[core.Drift]string{
 	core.DriftForeign: "a status that is not ours stands in the place of ours: it is kept with the scan",
 }
 
-// SeeStatus compares a status that a platform shows with ours of the same commit and context. A stranger's is kept with
+// ObserveStatus compares a status that a platform shows with ours of the same commit and context. A stranger's is kept with
 // the attempts, and ours is wanted again, once for each wish. One without a number has the platform asked. It is empty
 // where we have none in that place.
-func (s *Store) SeeStatus(ctx context.Context, platform string, seen core.ObservedStatus) (core.Drift, error) {
+func (s *Store) ObserveStatus(ctx context.Context, platform string, seen core.ObservedStatus) (core.Drift, error) {
 	now := s.clock.Timestamp()
 	name, err := s.ProjectName(ctx, platform, seen.Project.Name)
 	if err != nil {
@@ -54,11 +54,11 @@ func (s *Store) SeeStatus(ctx context.Context, platform string, seen core.Observ
 	}
 	switch {
 	case err == nil && sighting == core.DriftForeign:
-		err = s.overwritten(ctx, status, seen, now)
+		err = s.recordOverwrite(ctx, status, seen, now)
 	case err == nil && sighting == core.DriftOwn && status.CheckAt != nil:
-		err = s.confirm(ctx, status)
+		err = s.confirmPosted(ctx, status)
 	case err == nil && sighting == core.DriftUnknown:
-		err = s.hastenCheck(ctx, status, now)
+		err = s.markCheckDue(ctx, status, now)
 	}
 	if err != nil {
 		return "", fmt.Errorf("seeing status of %s: %w", seen.CommitSHA, sqldb.Classify(err))
@@ -82,17 +82,17 @@ func (s *Store) statusIn(ctx context.Context, platform string, seen core.Observe
 	return core.Status{}, err
 }
 
-// overwritten does nothing where somebody else has dealt with it meanwhile.
-func (s *Store) overwritten(ctx context.Context, status core.Status, seen core.ObservedStatus, now time.Time) error {
+// recordOverwrite does nothing where somebody else has dealt with it meanwhile.
+func (s *Store) recordOverwrite(ctx context.Context, status core.Status, seen core.ObservedStatus, now time.Time) error {
 	revision, mended := status.Revision, status.RestoredRevision
 	if status.MayRestore() {
 		revision, mended = revision+1, revision+1
 	}
 	return s.write(ctx, func(tx *sqlx.Tx) error {
 		first, err := sqldb.Exec(ctx, tx, `
-			UPDATE commit_statuses SET seen_id = ?, revision = ?, mended_revision = ?, attempts = 0, next_attempt_at = ?,
+			UPDATE commit_statuses SET observed_id = ?, revision = ?, restored_revision = ?, attempts = 0, next_attempt_at = ?,
 				due_since = ?
-			WHERE id = ? AND revision = ? AND posted_revision = revision AND seen_id < ? AND lease_until IS NULL`,
+			WHERE id = ? AND revision = ? AND posted_revision = revision AND observed_id < ? AND lease_until IS NULL`,
 			seen.ID, revision, mended, now, now, status.ID, status.Revision, seen.ID)
 		if err != nil || first == 0 {
 			return err
@@ -105,17 +105,17 @@ func (s *Store) overwritten(ctx context.Context, status core.Status, seen core.O
 	})
 }
 
-// confirm spares the platform questions that its webhooks answer.
-func (s *Store) confirm(ctx context.Context, status core.Status) error {
+// confirmPosted spares the platform questions that its webhooks answer.
+func (s *Store) confirmPosted(ctx context.Context, status core.Status) error {
 	return s.db.Transact(ctx, func(tx *sqlx.Tx) error {
 		_, err := tx.ExecContext(ctx, tx.Rebind(`
-			UPDATE commit_statuses SET seen_id = posted_id WHERE id = ? AND seen_id < posted_id`), status.ID)
+			UPDATE commit_statuses SET observed_id = posted_id WHERE id = ? AND observed_id < posted_id`), status.ID)
 		return err
 	})
 }
 
-// hastenCheck has the platform asked what stands in the place of a status.
-func (s *Store) hastenCheck(ctx context.Context, status core.Status, now time.Time) error {
+// markCheckDue has the platform asked what stands in the place of a status.
+func (s *Store) markCheckDue(ctx context.Context, status core.Status, now time.Time) error {
 	return s.db.Transact(ctx, func(tx *sqlx.Tx) error {
 		_, err := tx.ExecContext(ctx, tx.Rebind(`
 			UPDATE commit_statuses SET check_at = ? WHERE id = ? AND (check_at IS NULL OR check_at > ?)`),
@@ -124,9 +124,9 @@ func (s *Store) hastenCheck(ctx context.Context, status core.Status, now time.Ti
 	})
 }
 
-// ClaimCheck takes a posted status of a platform that it is time to look at; core.ErrNotFound when there is none. Its
+// ClaimDriftCheck takes a posted status of a platform that it is time to look at; core.ErrNotFound when there is none. Its
 // CheckAt is when the look was due; the next one is again after it, if that is not 0.
-func (s *Store) ClaimCheck(
+func (s *Store) ClaimDriftCheck(
 	ctx context.Context, platform string, next func(core.Status) time.Duration) (core.Status, error) {
 	var status core.Status
 	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {

@@ -15,7 +15,7 @@ func postedScan(t *testing.T, s *store.Store) core.Scan {
 	t.Helper()
 	scan := pushTo(t, s, 1, "main")
 	run(t, s)
-	settle(t, s, claimOne(t, s), store.Settlement{Posted: true, PostedID: 10, CheckAfter: time.Minute})
+	settle(t, s, claimOne(t, s), store.PostResult{Posted: true, PostedID: 10, CheckAfter: time.Minute})
 	return scan
 }
 
@@ -50,12 +50,12 @@ func TestSightings(t *testing.T) {
 			{"the same, found by asking", seenAs(scan, 15, core.StatusFailure, "no"), core.DriftOlder, 0},
 			{"a third one", seenAs(scan, 16, core.StatusFailure, "no"), core.DriftForeign, 0},
 		} {
-			got, err := s.SeeStatus(t.Context(), "github", step.seen)
+			got, err := s.ObserveStatus(t.Context(), "github", step.seen)
 			if err != nil || got != step.want {
 				t.Fatalf("%s: %q, %v, want %q", step.name, got, err, step.want)
 			}
 			if step.name == "a stranger's, announced twice" {
-				settle(t, s, claimOne(t, s), store.Settlement{Posted: true, PostedID: 14})
+				settle(t, s, claimOne(t, s), store.PostResult{Posted: true, PostedID: 14})
 			}
 			if status := statusOf(t, s, scan); step.due != int(status.Revision-status.PostedRevision) {
 				t.Errorf("%s: revision %d, posted %d", step.name, status.Revision, status.PostedRevision)
@@ -85,10 +85,10 @@ func TestRumourHastensCheck(t *testing.T) {
 			{seenAs(scan, 0, core.StatusFailure, "no"), core.DriftUnknown, nil},
 			{seenAs(scan, 0, core.StatusFailure, "no"), core.DriftUnknown, nil},
 		} {
-			if got, err := s.SeeStatus(t.Context(), "github", step.seen); err != nil || got != step.want {
+			if got, err := s.ObserveStatus(t.Context(), "github", step.seen); err != nil || got != step.want {
 				t.Fatalf("sighting %q, %v, want %q", got, err, step.want)
 			}
-			if _, err := s.ClaimCheck(t.Context(), "github", never); !errors.Is(err, step.err) {
+			if _, err := s.ClaimDriftCheck(t.Context(), "github", never); !errors.Is(err, step.err) {
 				t.Errorf("check after %q: %v, want %v", step.want, err, step.err)
 			}
 		}
@@ -105,14 +105,14 @@ func TestEachWishIsPutRightOnce(t *testing.T) {
 		s := e.Open(t, store.Config{PublicURL: "https://scan.example"})
 		scan := postedScan(t, s)
 		for id := int64(11); id < 17; id += 3 {
-			if got, err := s.SeeStatus(t.Context(), "github", seenAs(scan, id, core.StatusPending, "")); got != core.DriftForeign || err != nil {
+			if got, err := s.ObserveStatus(t.Context(), "github", seenAs(scan, id, core.StatusPending, "")); got != core.DriftForeign || err != nil {
 				t.Fatalf("sighting %d = %q, %v", id, got, err)
 			}
-			settle(t, s, claimOne(t, s), store.Settlement{Posted: true, PostedID: id + 1})
+			settle(t, s, claimOne(t, s), store.PostResult{Posted: true, PostedID: id + 1})
 			if _, err := s.Rescan(t.Context(), scan.ReferenceID, "ops"); err != nil {
 				t.Fatal(err)
 			}
-			settle(t, s, claimOne(t, s), store.Settlement{Posted: true, PostedID: id + 2})
+			settle(t, s, claimOne(t, s), store.PostResult{Posted: true, PostedID: id + 2})
 		}
 	})
 }
@@ -126,19 +126,19 @@ func TestChecks(t *testing.T) {
 		next := func(core.Status) time.Duration { return 14 * time.Minute }
 		none := func(when string) {
 			t.Helper()
-			if _, err := s.ClaimCheck(t.Context(), "github", next); !errors.Is(err, core.ErrNotFound) {
+			if _, err := s.ClaimDriftCheck(t.Context(), "github", next); !errors.Is(err, core.ErrNotFound) {
 				t.Errorf("%s: %v", when, err)
 			}
 		}
 		none("at once")
 		clock.advance(time.Minute)
-		if got, err := s.ClaimCheck(t.Context(), "github", next); err != nil || got.CommitSHA != scan.CommitSHA || got.CheckAt == nil {
+		if got, err := s.ClaimDriftCheck(t.Context(), "github", next); err != nil || got.CommitSHA != scan.CommitSHA || got.CheckAt == nil {
 			t.Errorf("claimed %+v, %v", got, err)
 		}
 		none("a second time")
 		clock.advance(14 * time.Minute)
 		next = func(core.Status) time.Duration { return 0 }
-		if _, err := s.ClaimCheck(t.Context(), "github", next); err != nil {
+		if _, err := s.ClaimDriftCheck(t.Context(), "github", next); err != nil {
 			t.Error(err)
 		}
 		clock.advance(time.Hour)

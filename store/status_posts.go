@@ -17,8 +17,8 @@ const (
 	maxPosts        = 100 // attempts that are told of one scan
 )
 
-// Settlement is how an attempt to post a claimed status ended.
-type Settlement struct {
+// PostResult is how an attempt to post a claimed status ended.
+type PostResult struct {
 	Posted      bool
 	PipelinePin string        // the platform's pipeline that it was posted to, or empty
 	PostedID    int64         // the platform's number of it; 0 where unknown
@@ -29,15 +29,15 @@ type Settlement struct {
 	Waiting     bool          // when not Posted: because we were asked to wait
 	Error       string        // when not Posted: why, a sentence without secrets
 	Code        int           // HTTP status of the platform's answer; 0 where none came
-	Took        time.Duration // how long the platform needed
-	Trouble     *core.Hold    // when not Posted: the token may not post; Branch, NextProbeAt and Probes are read
+	Latency     time.Duration // how long the platform needed
+	Hold        *core.Hold    // when not Posted: the token may not post; Branch, NextProbeAt and Probes are read
 }
 
-func (end Settlement) outcome() core.PostOutcome {
+func (end PostResult) outcome() core.PostOutcome {
 	switch {
 	case end.Posted:
 		return core.Posted
-	case end.Trouble != nil || end.Waiting:
+	case end.Hold != nil || end.Waiting:
 		return core.PostWaiting
 	case end.GivenUp:
 		return core.PostGivenUp
@@ -49,7 +49,7 @@ func (end Settlement) outcome() core.PostOutcome {
 // revision that is not the latest can neither give up nor delay the latest. core.ErrConflict when the lease was lost;
 // where somebody else posted a newer revision meanwhile, that is posted once more, because nobody knows which of the
 // two came last.
-func (s *Store) SettleStatus(ctx context.Context, status core.Status, end Settlement) error {
+func (s *Store) SettleStatus(ctx context.Context, status core.Status, end PostResult) error {
 	var settled int64
 	work := s.settlement(ctx, status, end, &settled)
 	err := s.db.Transact(ctx, work)
@@ -66,7 +66,7 @@ func (s *Store) SettleStatus(ctx context.Context, status core.Status, end Settle
 }
 
 func (s *Store) settlement(
-	ctx context.Context, status core.Status, end Settlement, settled *int64) func(*sqlx.Tx) error {
+	ctx context.Context, status core.Status, end PostResult, settled *int64) func(*sqlx.Tx) error {
 	now := s.clock.Timestamp()
 	settle := s.settleFailed
 	if end.Posted {
@@ -82,9 +82,9 @@ func (s *Store) settlement(
 
 // settlePosted locks a trouble before the statuses that it keeps waiting, as settleFailed does.
 func (s *Store) settlePosted(
-	ctx context.Context, tx *sqlx.Tx, status core.Status, end Settlement, now time.Time) (int64, error) {
+	ctx context.Context, tx *sqlx.Tx, status core.Status, end PostResult, now time.Time) (int64, error) {
 	if status.Probe > 0 {
-		if err := s.endTrouble(ctx, tx, status, status.Branch, now); err != nil {
+		if err := s.liftHold(ctx, tx, status, status.Branch, now); err != nil {
 			return 0, err
 		}
 	}
@@ -101,16 +101,16 @@ func (s *Store) settlePosted(
 }
 
 func (s *Store) settleFailed(
-	ctx context.Context, tx *sqlx.Tx, status core.Status, end Settlement, now time.Time) (int64, error) {
-	if end.Trouble == nil {
+	ctx context.Context, tx *sqlx.Tx, status core.Status, end PostResult, now time.Time) (int64, error) {
+	if end.Hold == nil {
 		return failedStatus(ctx, tx, status, end, now)
 	}
-	if status.Probe > 0 && end.Trouble.Branch != "" { // then it is not the whole project, or not any more
-		if err := s.endTrouble(ctx, tx, status, "", now); err != nil {
+	if status.Probe > 0 && end.Hold.Branch != "" { // then it is not the whole project, or not any more
+		if err := s.liftHold(ctx, tx, status, "", now); err != nil {
 			return 0, err
 		}
 	}
-	if err := flagTrouble(ctx, tx, status, end, now); err != nil {
+	if err := putHold(ctx, tx, status, end, now); err != nil {
 		return 0, err
 	}
 	settled, err := failedStatus(ctx, tx, status, end, now)
@@ -121,7 +121,7 @@ func (s *Store) settleFailed(
 }
 
 // postedStatus ends every pause as well: what was wanted meanwhile has inherited it.
-func postedStatus(ctx context.Context, tx *sqlx.Tx, status core.Status, end Settlement, now time.Time) (int64, error) {
+func postedStatus(ctx context.Context, tx *sqlx.Tx, status core.Status, end PostResult, now time.Time) (int64, error) {
 	var check *time.Time
 	if end.CheckAfter > 0 {
 		at := now.Add(end.CheckAfter)
@@ -135,10 +135,10 @@ func postedStatus(ctx context.Context, tx *sqlx.Tx, status core.Status, end Sett
 		status.ID, status.LeaseUntil)
 }
 
-func failedStatus(ctx context.Context, tx *sqlx.Tx, status core.Status, end Settlement, now time.Time) (int64, error) {
+func failedStatus(ctx context.Context, tx *sqlx.Tx, status core.Status, end PostResult, now time.Time) (int64, error) {
 	retry := now.Add(end.RetryAfter)
-	if end.Trouble != nil {
-		retry = now.Add(keepUntilMended)
+	if end.Hold != nil {
+		retry = now.Add(holdLimit)
 	}
 	failures := 1
 	if end.Waiting { // the next failure is no graver for that
@@ -151,11 +151,11 @@ func failedStatus(ctx context.Context, tx *sqlx.Tx, status core.Status, end Sett
 		failures, retry, end.Error, status.Revision, end.GivenUp, status.ID, status.LeaseUntil)
 }
 
-func (end Settlement) post(status core.Status, now time.Time) core.StatusPost {
+func (end PostResult) post(status core.Status, now time.Time) core.StatusPost {
 	return core.StatusPost{
 		StatusID: status.ID, ScanID: status.ScanID, Context: status.Context, Revision: status.Revision,
 		State: status.State, Description: status.Description, Outcome: end.outcome(), Code: end.Code,
-		Answer: cmp.Or(end.Error, end.LeftOut), At: now, LastAt: now, Milliseconds: end.Took.Milliseconds(),
+		Answer: cmp.Or(end.Error, end.LeftOut), At: now, LastAt: now, Milliseconds: end.Latency.Milliseconds(),
 	}
 }
 
@@ -164,7 +164,7 @@ func (end Settlement) post(status core.Status, now time.Time) core.StatusPost {
 func keepPost(ctx context.Context, tx *sqlx.Tx, status core.Status, post core.StatusPost) error {
 	if status.LastError != "" || post.Outcome == core.PostOverwritten {
 		again, err := sqldb.Exec(ctx, tx, `
-			UPDATE status_posts SET times = times + 1, last_at = ?, took_ms = ?, state = ?, description = ?, answer = ?
+			UPDATE status_posts SET times = times + 1, last_at = ?, latency_ms = ?, state = ?, description = ?, answer = ?
 			WHERE id = (SELECT MAX(id + 0) FROM status_posts WHERE status_id = ? AND scan_id = ? AND revision = ?
 				AND outcome = ? AND code = ? AND (answer = ? OR ?))`,
 			post.LastAt, post.Milliseconds, post.State, post.Description, post.Answer, post.StatusID, post.ScanID, post.Revision,
@@ -175,9 +175,9 @@ func keepPost(ctx context.Context, tx *sqlx.Tx, status core.Status, post core.St
 	}
 	_, err := tx.NamedExecContext(ctx, `
 		INSERT INTO status_posts (status_id, scan_id, context, revision, state, description, outcome, code, answer, at,
-			last_at, took_ms)
+			last_at, latency_ms)
 		VALUES (:status_id, :scan_id, :context, :revision, :state, :description, :outcome, :code, :answer, :at,
-			:last_at, :took_ms)`, post)
+			:last_at, :latency_ms)`, post)
 	return err
 }
 
@@ -222,7 +222,7 @@ func (s *Store) followMergeRequests(ctx context.Context, tx *sqlx.Tx, telling []
 
 // followAfter does the same for a status that was being posted, or was bound to end in the pipeline where it was
 // pending. One that was free to go to the merge request and stands elsewhere was not taken there.
-func (s *Store) followAfter(ctx context.Context, tx *sqlx.Tx, posted core.Status, end Settlement) error {
+func (s *Store) followAfter(ctx context.Context, tx *sqlx.Tx, posted core.Status, end PostResult) error {
 	if posted.State == core.StatusPending || end.PipelinePin+posted.PipelinePin == "" {
 		return nil
 	}

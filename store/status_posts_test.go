@@ -18,15 +18,15 @@ func TestPostsAreKeptAndEqualOnesCounted(t *testing.T) {
 		clock := newClock()
 		s := e.Open(t, store.Config{Now: clock.Now})
 		scan := pushTo(t, s, 1, "main")
-		for _, end := range []store.Settlement{
+		for _, end := range []store.PostResult{
 			{Error: "too early", Waiting: true}, {Error: "502", Code: 502}, {Error: "502", Code: 502}, {Error: "502", Code: 502},
-			{Posted: true, Code: 201, PostedID: 7, Took: 85 * time.Millisecond},
+			{Posted: true, Code: 201, PostedID: 7, Latency: 85 * time.Millisecond},
 		} {
 			settle(t, s, claimOne(t, s), end)
 			clock.advance(time.Second)
 		}
 		run(t, s)
-		settle(t, s, claimOne(t, s), store.Settlement{GivenUp: true, Error: "422", Code: 422})
+		settle(t, s, claimOne(t, s), store.PostResult{GivenUp: true, Error: "422", Code: 422})
 		var got []string
 		for _, p := range posts(t, s, scan) {
 			got = append(got, fmt.Sprintf("%s %s %d %q ×%d +%s %d ms", p.State, p.Outcome, p.Code, p.Answer, p.Times, p.LastAt.Sub(p.At), p.Milliseconds))
@@ -54,7 +54,7 @@ func TestPostsAreBounded(t *testing.T) {
 		s := e.Open(t, store.Config{})
 		scan := pushTo(t, s, 1, "main")
 		for n := range 200 {
-			settle(t, s, claimOne(t, s), store.Settlement{Error: fmt.Sprint("request ", n), Code: 500 + n%2})
+			settle(t, s, claimOne(t, s), store.PostResult{Error: fmt.Sprint("request ", n), Code: 500 + n%2})
 		}
 		times := 0
 		list := posts(t, s, scan)
@@ -92,17 +92,17 @@ func TestStatusFollowsTheMergeRequest(t *testing.T) {
 			tell(when.before)
 			pending := claimOne(t, s)
 			tell(when.pending) // while it is being posted
-			settle(t, s, pending, store.Settlement{Posted: true, PipelinePin: pin(pending, "77")})
+			settle(t, s, pending, store.PostResult{Posted: true, PipelinePin: pin(pending, "77")})
 			run(t, s)
 			final := claimOne(t, s)
-			settle(t, s, final, store.Settlement{Posted: true, PipelinePin: pin(final, "77")})
+			settle(t, s, final, store.PostResult{Posted: true, PipelinePin: pin(final, "77")})
 			tell(when.final)
 			if !when.before {
 				again := claimOne(t, s)
 				if again.MergePipeline != 90 || again.State != core.StatusSuccess || again.PipelinePin != "77" {
 					t.Errorf("%s: again = %+v", name, again)
 				}
-				settle(t, s, again, store.Settlement{Posted: true, PipelinePin: "90"})
+				settle(t, s, again, store.PostResult{Posted: true, PipelinePin: "90"})
 			}
 			record(t, s, 1, ofMergeRequest(90), func(p *core.Pipeline) { p.Status = "in_progress" })
 			nothingDue(t, s, name)
@@ -131,7 +131,7 @@ func TestStatusStaysWhereItIsTaken(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, status := range claimed {
-				settle(t, s, status, store.Settlement{Posted: true, PipelinePin: "77"})
+				settle(t, s, status, store.PostResult{Posted: true, PipelinePin: "77"})
 			}
 		}
 		nothingDue(t, s, "it stands in another pipeline")

@@ -14,30 +14,30 @@ import (
 
 var statusColumns = sqldb.ColumnsOf[core.Status]()
 
-// wantStatuses writes what the commits of the scans should show for them.
-func (s *Store) wantStatuses(ctx context.Context, tx *sqlx.Tx, scans []core.Scan) error {
+// putStatuses writes what the commits of the scans should show for them.
+func (s *Store) putStatuses(ctx context.Context, tx *sqlx.Tx, scans []core.Scan) error {
 	wishes := make([]core.Status, len(scans))
 	for i, scan := range scans {
-		wishes[i] = s.wishOf(scan)
+		wishes[i] = s.desiredStatus(scan)
 		wishes[i].Context = scan.Context
 		wishes[i].State, wishes[i].Description = core.StatusFor(scan)
 	}
-	return s.putWishes(ctx, tx, wishes)
+	return s.putDesired(ctx, tx, wishes)
 }
 
-// wantWaiting lets a commit say what its scan waits for.
-func (s *Store) wantWaiting(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job core.Job) error {
-	wish := s.wishOf(scan)
+// putWaiting lets a commit say what its scan waits for.
+func (s *Store) putWaiting(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job core.Job) error {
+	wish := s.desiredStatus(scan)
 	wish.Context, wish.State = scan.Context, core.StatusPending
 	wish.Description = core.Truncate("Waiting: " + job.Scanner + ": " + job.Error)
-	return s.putWishes(ctx, tx, []core.Status{wish})
+	return s.putDesired(ctx, tx, []core.Status{wish})
 }
 
-// putWishes writes what commits should show, at most one wish for each commit and context. The row of a commit and
+// putDesired writes what commits should show, at most one wish for each commit and context. The row of a commit and
 // context keeps the latest wish only: a wish that changes nothing is none, and a newer one takes the place of one that
 // was not posted yet. One of an earlier attempt comes too late. A pause that a platform asked for outlives the wish,
 // unless that is for another branch, which may be written to when the first may not.
-func (s *Store) putWishes(ctx context.Context, tx *sqlx.Tx, wishes []core.Status) error {
+func (s *Store) putDesired(ctx context.Context, tx *sqlx.Tx, wishes []core.Status) error {
 	if len(wishes) == 0 {
 		return nil
 	}
@@ -58,8 +58,8 @@ func (s *Store) putWishes(ctx context.Context, tx *sqlx.Tx, wishes []core.Status
 	return err
 }
 
-// wishOf is a wish for the scan's commit that still lacks context, state and text.
-func (s *Store) wishOf(scan core.Scan) core.Status {
+// desiredStatus is a wish for the scan's commit that still lacks context, state and text.
+func (s *Store) desiredStatus(scan core.Scan) core.Status {
 	now := s.clock.Timestamp()
 	status := core.Status{
 		ScanID: scan.ID, SourcePlatform: scan.SourcePlatform, ProjectName: scan.ProjectName, ProjectRef: scan.ProjectRef,
@@ -145,7 +145,7 @@ func (s *Store) claimOn(
 	if err != nil {
 		return nil, false, err
 	}
-	free, err := s.putOff(ctx, tx, platform, due)
+	free, err := s.setAside(ctx, tx, platform, due)
 	if err != nil {
 		return nil, false, err
 	}

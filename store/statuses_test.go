@@ -21,17 +21,17 @@ func TestStatusLatestWins(t *testing.T) {
 		nothingDue(t, s, "while it is being posted")
 		run(t, s)
 		nothingDue(t, s, "a newer wish waits for the post under way")
-		settle(t, s, pending, store.Settlement{Posted: true, PipelinePin: "77"})
+		settle(t, s, pending, store.PostResult{Posted: true, PipelinePin: "77"})
 		final := claimOne(t, s)
 		if final.State != core.StatusSuccess || final.PostedState != core.StatusPending || final.PipelinePin != "77" {
 			t.Errorf("next = %s after %s, pin %q", final.State, final.PostedState, final.PipelinePin)
 		}
-		settle(t, s, final, store.Settlement{Posted: true})
+		settle(t, s, final, store.PostResult{Posted: true})
 		nothingDue(t, s, "all is posted")
 		if got := statusOf(t, s, scan); got.PostedRevision != 2 || got.PipelinePin != "77" || got.PostedAt == nil {
 			t.Errorf("row = %+v", got)
 		}
-		if err := s.SettleStatus(t.Context(), pending, store.Settlement{Posted: true}); !errors.Is(err, core.ErrConflict) {
+		if err := s.SettleStatus(t.Context(), pending, store.PostResult{Posted: true}); !errors.Is(err, core.ErrConflict) {
 			t.Errorf("settling with a lost lease: %v", err)
 		}
 	})
@@ -44,7 +44,7 @@ func TestStatusRetries(t *testing.T) {
 		s := e.Open(t, store.Config{Now: clock.Now})
 		d, p := storetest.PushOf(1)
 		accept(t, s, d, p)
-		settle(t, s, claimOne(t, s), store.Settlement{RetryAfter: time.Minute, Error: "502"})
+		settle(t, s, claimOne(t, s), store.PostResult{RetryAfter: time.Minute, Error: "502"})
 		nothingDue(t, s, "during the pause")
 		run(t, s)
 		nothingDue(t, s, "a newer wish respects the pause that the platform asked for")
@@ -53,7 +53,7 @@ func TestStatusRetries(t *testing.T) {
 		if retried.State != core.StatusSuccess || retried.Attempts != 0 {
 			t.Errorf("retried = %+v", retried)
 		}
-		settle(t, s, retried, store.Settlement{GivenUp: true, Error: "422"})
+		settle(t, s, retried, store.PostResult{GivenUp: true, Error: "422"})
 		clock.advance(24 * time.Hour)
 		nothingDue(t, s, "after giving up")
 	})
@@ -68,7 +68,7 @@ func TestStatusWaitingIsNoFailure(t *testing.T) {
 		s := e.Open(t, store.Config{Now: clock.Now})
 		d, p := storetest.PushOf(1)
 		scan := accept(t, s, d, p)
-		settle(t, s, claimOne(t, s), store.Settlement{Waiting: true, RetryAfter: time.Minute, Error: "429"})
+		settle(t, s, claimOne(t, s), store.PostResult{Waiting: true, RetryAfter: time.Minute, Error: "429"})
 		if got := statusOf(t, s, scan); got.Attempts != 0 || got.LastError != "429" {
 			t.Errorf("while it waits: %+v", got)
 		}
@@ -82,7 +82,7 @@ func TestStatusWaitingIsNoFailure(t *testing.T) {
 			t.Errorf("after the pause: %+v", got)
 		}
 		for range 5 {
-			settle(t, s, got, store.Settlement{Waiting: true, Error: "429"})
+			settle(t, s, got, store.PostResult{Waiting: true, Error: "429"})
 			got = claimOne(t, s)
 		}
 		if posts, err := s.ListPosts(t.Context(), scan); err != nil || len(posts) != 2 || posts[1].Times != 5 {
@@ -100,7 +100,7 @@ func TestStatusGivingUpIsPerRevision(t *testing.T) {
 		accept(t, s, d, p)
 		pending := claimOne(t, s)
 		run(t, s)
-		settle(t, s, pending, store.Settlement{GivenUp: true, Error: "422"})
+		settle(t, s, pending, store.PostResult{GivenUp: true, Error: "422"})
 		if got := claimOne(t, s); got.State != core.StatusSuccess {
 			t.Errorf("claimed %s", got.State)
 		}
@@ -117,7 +117,7 @@ func TestStatusLeaseExpires(t *testing.T) {
 		lost := claimOne(t, s)
 		clock.advance(2 * time.Minute)
 		claimOne(t, s)
-		if err := s.SettleStatus(t.Context(), lost, store.Settlement{Posted: true}); !errors.Is(err, core.ErrConflict) {
+		if err := s.SettleStatus(t.Context(), lost, store.PostResult{Posted: true}); !errors.Is(err, core.ErrConflict) {
 			t.Errorf("settled with an expired lease that was handed on: %v", err)
 		}
 	})
@@ -159,14 +159,14 @@ func TestLatePostIsOverwritten(t *testing.T) {
 		accept(t, s, d, p)
 		late := claimOne(t, s)
 		clock.advance(2 * time.Minute)
-		settle(t, s, claimOne(t, s), store.Settlement{Posted: true})
-		if err := s.SettleStatus(t.Context(), late, store.Settlement{Posted: true}); !errors.Is(err, core.ErrConflict) {
+		settle(t, s, claimOne(t, s), store.PostResult{Posted: true})
+		if err := s.SettleStatus(t.Context(), late, store.PostResult{Posted: true}); !errors.Is(err, core.ErrConflict) {
 			t.Errorf("settling without the lease: %v, want ErrConflict", err)
 		}
 		nothingDue(t, s, "the late post was the same")
 		run(t, s)
-		settle(t, s, claimOne(t, s), store.Settlement{Posted: true})
-		if err := s.SettleStatus(t.Context(), late, store.Settlement{Posted: true}); !errors.Is(err, core.ErrConflict) {
+		settle(t, s, claimOne(t, s), store.PostResult{Posted: true})
+		if err := s.SettleStatus(t.Context(), late, store.PostResult{Posted: true}); !errors.Is(err, core.ErrConflict) {
 			t.Errorf("settling without the lease: %v, want ErrConflict", err)
 		}
 		if again := claimOne(t, s); again.State != core.StatusSuccess {

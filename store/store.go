@@ -52,8 +52,8 @@ type Store struct {
 	intake    *sqldb.Batcher[*intake]
 	triaging  sqldb.Slots
 	reporting sqldb.Slots
-	noted     notebook                // what intake need not write again
-	spelt     spellings               // of projects' names
+	throttle  writeThrottle           // what intake need not write again
+	spelt     spellingCache           // of projects' names
 	refused   atomic.Pointer[refusal] // nil when the last deliveries were written
 	claims    atomic.Int64            // of statuses
 

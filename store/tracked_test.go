@@ -20,7 +20,7 @@ func TestClaimWatchedConcurrently(t *testing.T) {
 		const projects = 40
 		for n := range projects {
 			p := sighting(fmt.Sprint("acme/", n), fmt.Sprint(n))
-			if err := s.WatchProjects(t.Context(), []store.KnownProject{p}); err != nil {
+			if err := s.TrackProjects(t.Context(), []store.KnownProject{p}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -30,7 +30,7 @@ func TestClaimWatchedConcurrently(t *testing.T) {
 		for range 8 {
 			claiming.Go(func() {
 				for {
-					w, err := s.ClaimWatched(t.Context(), []string{"gitlab", "github"}, time.Minute)
+					w, err := s.ClaimDueProject(t.Context(), []string{"gitlab", "github"}, time.Minute)
 					if errors.Is(err, core.ErrNotFound) {
 						return
 					}
@@ -66,33 +66,33 @@ func TestWatchedLease(t *testing.T) {
 			t.Errorf("second claim: %v, want core.ErrConflict", err)
 		}
 		now = now.Add(2 * time.Minute)
-		second, err := s.ClaimWatched(t.Context(), []string{"github"}, time.Minute)
+		second, err := s.ClaimDueProject(t.Context(), []string{"github"}, time.Minute)
 		if err != nil {
 			t.Fatalf("claim after the lease: %v", err)
 		}
-		if err := s.SettleWatched(t.Context(), first, time.Hour, ""); !errors.Is(err, core.ErrConflict) {
+		if err := s.SettleProject(t.Context(), first, time.Hour, ""); !errors.Is(err, core.ErrConflict) {
 			t.Errorf("settling a lost lease: %v, want core.ErrConflict", err)
 		}
-		if err := s.SettleWatched(t.Context(), second, time.Hour, "refused"); err != nil {
+		if err := s.SettleProject(t.Context(), second, time.Hour, "refused"); err != nil {
 			t.Fatal(err)
 		}
-		if w, err := s.GetWatched(t.Context(), "github", "acme/shop"); err != nil || w.Failures != 1 || w.LookedAt != nil {
+		if w, err := s.GetTrackedProject(t.Context(), "github", "acme/shop"); err != nil || w.Failures != 1 || w.SyncedAt != nil {
 			t.Errorf("after a failure: %+v, %v", w, err)
 		}
-		if _, err := s.ClaimWatched(t.Context(), []string{"github"}, time.Minute); !errors.Is(err, core.ErrNotFound) {
+		if _, err := s.ClaimDueProject(t.Context(), []string{"github"}, time.Minute); !errors.Is(err, core.ErrNotFound) {
 			t.Errorf("claim before it is due: %v, want core.ErrNotFound", err)
 		}
-		if err := s.HastenLooks(t.Context(), 0); err != nil {
+		if err := s.MarkProjectsDue(t.Context(), 0); err != nil {
 			t.Fatal(err)
 		}
-		third, err := s.ClaimWatched(t.Context(), []string{"github"}, time.Minute)
+		third, err := s.ClaimDueProject(t.Context(), []string{"github"}, time.Minute)
 		if err != nil {
 			t.Fatalf("claim when hastened: %v", err)
 		}
-		if err := s.SettleWatched(t.Context(), third, time.Hour, ""); err != nil {
+		if err := s.SettleProject(t.Context(), third, time.Hour, ""); err != nil {
 			t.Fatal(err)
 		}
-		if w, err := s.GetWatched(t.Context(), "github", "acme/shop"); err != nil || w.Failures != 0 || w.LookedAt == nil {
+		if w, err := s.GetTrackedProject(t.Context(), "github", "acme/shop"); err != nil || w.Failures != 0 || w.SyncedAt == nil {
 			t.Errorf("after a success: %+v, %v", w, err)
 		}
 	})
@@ -107,14 +107,14 @@ func TestWatchedIsRenamedTwice(t *testing.T) {
 			sighting("acme/r1", "500"), sighting("acme/r2", ""), sighting("acme/r2", "500"), sighting("acme/r3", "500"),
 			sighting("acme/other", "1"),
 		} {
-			if err := s.WatchProjects(t.Context(), []store.KnownProject{seen}); err != nil {
+			if err := s.TrackProjects(t.Context(), []store.KnownProject{seen}); err != nil {
 				t.Fatalf("%+v: %v", seen, err)
 			}
 		}
 		for name, want := range map[string]error{
 			"acme/r1": core.ErrNotFound, "acme/r2": core.ErrNotFound, "acme/r3": nil, "acme/other": nil,
 		} {
-			if _, err := s.GetWatched(t.Context(), "github", name); !errors.Is(err, want) {
+			if _, err := s.GetTrackedProject(t.Context(), "github", name); !errors.Is(err, want) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
@@ -125,23 +125,23 @@ func TestRenameWatched(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := e.Open(t, store.Config{})
-		err := s.WatchProjects(t.Context(), []store.KnownProject{
+		err := s.TrackProjects(t.Context(), []store.KnownProject{
 			sighting("acme/a", "1"), sighting("acme/b", "2"), sighting("acme/b2", "2"),
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.GetWatched(t.Context(), "github", "acme/b"); !errors.Is(err, core.ErrNotFound) {
+		if _, err := s.GetTrackedProject(t.Context(), "github", "acme/b"); !errors.Is(err, core.ErrNotFound) {
 			t.Errorf("a renamed project: %v, want core.ErrNotFound", err)
 		}
-		a, err := s.GetWatched(t.Context(), "github", "acme/a")
+		a, err := s.GetTrackedProject(t.Context(), "github", "acme/a")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := s.RenameWatched(t.Context(), a, "acme/b2"); !errors.Is(err, core.ErrConflict) {
+		if err := s.RenameProject(t.Context(), a, "acme/b2"); !errors.Is(err, core.ErrConflict) {
 			t.Errorf("renaming onto another one: %v, want core.ErrConflict", err)
 		}
-		if _, err := s.GetWatched(t.Context(), "github", "acme/a"); !errors.Is(err, core.ErrNotFound) {
+		if _, err := s.GetTrackedProject(t.Context(), "github", "acme/a"); !errors.Is(err, core.ErrNotFound) {
 			t.Errorf("the forgotten one: %v, want core.ErrNotFound", err)
 		}
 	})

@@ -13,9 +13,9 @@ import (
 
 // Triaged is a finding with the scan that it stands in and the word that holds for it, nil where none was said.
 type Triaged struct {
-	Finding core.Finding
-	Scan    core.Scan
-	Word    *core.TriageDecision
+	Finding  core.Finding
+	Scan     core.Scan
+	Decision *core.TriageDecision
 }
 
 // GetFinding finds a finding by its id; core.ErrNotFound when there is none.
@@ -38,10 +38,10 @@ func getFinding(ctx context.Context, q sqlx.ExtContext, id int64) (found Triaged
 		return found, nil, sqldb.Classify(err)
 	}
 	err = sqlx.SelectContext(ctx, q, &words, q.Rebind(`
-		SELECT `+wordColumns+` FROM triage_words
+		SELECT `+decisionColumns+` FROM triage_decisions
 		WHERE source_platform = ? AND project_name = ? AND fingerprint = ?
 		ORDER BY id`), found.Scan.SourcePlatform, found.Scan.ProjectName, found.Finding.Fingerprint)
-	found.Word = core.PrevailingDecision(words)
+	found.Decision = core.PrevailingDecision(words)
 	return found, words, sqldb.Classify(err)
 }
 
@@ -88,7 +88,7 @@ func (s *Store) triage(
 	err := said.Check()
 	if err == nil {
 		err = s.writeIn(ctx, s.triaging, func(tx *sqlx.Tx) error {
-			before, err := s.hear(ctx, tx, id, said)
+			before, err := s.applyUpdate(ctx, tx, id, said)
 			if err == nil {
 				err = also(tx, before)
 			}
@@ -104,9 +104,9 @@ func (s *Store) triage(
 	return after, nil
 }
 
-// hear takes a statement in: the finding and what holds of it, history, the same finding elsewhere, and all verdicts. It
+// applyUpdate takes a statement in: the finding and what holds of it, history, the same finding elsewhere, and all verdicts. It
 // returns the words that stood before.
-func (s *Store) hear(ctx context.Context, tx *sqlx.Tx, id int64, said core.TriageUpdate) (stood []core.TriageDecision, err error) {
+func (s *Store) applyUpdate(ctx context.Context, tx *sqlx.Tx, id int64, said core.TriageUpdate) (stood []core.TriageDecision, err error) {
 	if err := s.lockProjectOf(ctx, tx, id); err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func (s *Store) hear(ctx context.Context, tx *sqlx.Tx, id int64, said core.Triag
 	if len(news) == 0 {
 		return stood, nil
 	}
-	if err := s.putWords(ctx, tx, found.Scan, finding.Fingerprint, words); err != nil {
+	if err := s.putDecisions(ctx, tx, found.Scan, finding.Fingerprint, words); err != nil {
 		return nil, err
 	}
 	_, err = tx.NamedExecContext(ctx, `
@@ -143,9 +143,9 @@ func (s *Store) hear(ctx context.Context, tx *sqlx.Tx, id int64, said core.Triag
 	if err := s.audit(ctx, tx, said.AuditEvent(found.Scan, finding, news)); err != nil {
 		return nil, err
 	}
-	before := found.Word
-	found.Finding, found.Word = finding, core.PrevailingDecision(words)
-	return stood, s.spread(ctx, tx, found, before, event)
+	before := found.Decision
+	found.Finding, found.Decision = finding, core.PrevailingDecision(words)
+	return stood, s.propagate(ctx, tx, found, before, event)
 }
 
 // lockProjectOf lets one transaction at a time triage a project, and no report in that would miss the decision.
@@ -155,20 +155,20 @@ func (s *Store) lockProjectOf(ctx context.Context, tx *sqlx.Tx, finding int64) e
 	if err != nil {
 		return fmt.Errorf("finding %d: %w", finding, sqldb.Classify(err))
 	}
-	return s.db.LockKey(ctx, tx, projectKey, ofScan, scan)
+	return s.db.LockKey(ctx, tx, lockOfProject, ofScan, scan)
 }
 
-// maxSpread is in how many scans, the newest, a decision reaches the same finding.
-const maxSpread = 200
+// maxPropagated is in how many scans, the newest, a decision reaches the same finding.
+const maxPropagated = 200
 
-// spread takes the decision on a finding to the same finding in the other scans that commits show, and judges all of
+// propagate takes the decision on a finding to the same finding in the other scans that commits show, and judges all of
 // them and its own scan again. before is the word that held until now: whoever takes an AI's word over gives it more
 // weight, and whoever withdraws that takes it away.
-func (s *Store) spread(
+func (s *Store) propagate(
 	ctx context.Context, tx *sqlx.Tx, found Triaged, before *core.TriageDecision, event core.TriageEvent,
 ) error {
 	finding, scan := found.Finding, found.Scan
-	weighed := before != nil && found.Word != nil && (before.Source == core.ByAI) != (found.Word.Source == core.ByAI)
+	weighed := before != nil && found.Decision != nil && (before.Source == core.ByAI) != (found.Decision.Source == core.ByAI)
 	var moved []core.Finding
 	err := tx.SelectContext(ctx, &moved, tx.Rebind(`
 		SELECT f.id, f.scan_id FROM findings f
@@ -179,7 +179,7 @@ func (s *Store) spread(
 				ORDER BY CASE WHEN s.id = ? THEN 0 ELSE 1 END, s.id DESC
 				LIMIT ?)`),
 		finding.Fingerprint, finding.TriageDecision, weighed, scan.SourcePlatform, scan.ProjectName, scan.ID,
-		finding.Fingerprint, scan.ID, maxSpread)
+		finding.Fingerprint, scan.ID, maxPropagated)
 	if err != nil {
 		return err
 	}
@@ -188,7 +188,7 @@ func (s *Store) spread(
 	for _, f := range moved {
 		scans, ids = append(scans, f.ScanID), append(ids, f.ID)
 		if f.ID != finding.ID {
-			events = append(events, carried(event, f.ID))
+			events = append(events, propagated(event, f.ID))
 		}
 	}
 	if err := decideFindings(ctx, tx, ids, finding.TriageDecision); err != nil {
@@ -203,7 +203,7 @@ func (s *Store) spread(
 // branchHead is true for the newest scan of a branch.
 const branchHead = `COALESCE((SELECT newer.id FROM scans newer
 	WHERE newer.source_platform = s.source_platform AND newer.project_name = s.project_name
-		AND newer.branch >= s.branch AND newer.branch <= s.branch AND NOT newer.overtaken
+		AND newer.branch >= s.branch AND newer.branch <= s.branch AND NOT newer.stale
 	ORDER BY newer.branch DESC, newer.id DESC LIMIT 1), 0) <= s.id`
 
 func decideFindings(ctx context.Context, tx *sqlx.Tx, ids []int64, decision *core.Triage) error {
@@ -218,15 +218,15 @@ func decideFindings(ctx context.Context, tx *sqlx.Tx, ids []int64, decision *cor
 	return err
 }
 
-var wordColumns = sqldb.ColumnsOf[core.TriageDecision]()
+var decisionColumns = sqldb.ColumnsOf[core.TriageDecision]()
 
-// ListWords returns the word that holds of each of a scan's findings of which something was said, by fingerprint.
-func (s *Store) ListWords(ctx context.Context, scan core.Scan, fingerprints []string) (map[string]core.TriageDecision, error) {
+// ListDecisions returns the word that holds of each of a scan's findings of which something was said, by fingerprint.
+func (s *Store) ListDecisions(ctx context.Context, scan core.Scan, fingerprints []string) (map[string]core.TriageDecision, error) {
 	if len(fingerprints) == 0 {
 		return nil, nil
 	}
 	query, args, err := sqlx.In(`
-		SELECT `+wordColumns+` FROM triage_words WHERE source_platform = ? AND project_name = ? AND fingerprint IN (?)
+		SELECT `+decisionColumns+` FROM triage_decisions WHERE source_platform = ? AND project_name = ? AND fingerprint IN (?)
 		ORDER BY fingerprint, id`, scan.SourcePlatform, scan.ProjectName, fingerprints)
 	var words []core.TriageDecision
 	if err == nil {
@@ -238,11 +238,11 @@ func (s *Store) ListWords(ctx context.Context, scan core.Scan, fingerprints []st
 	return decideEach(words), nil
 }
 
-// decidedWords are the words that hold in a scan's project, by fingerprint.
-func decidedWords(ctx context.Context, tx *sqlx.Tx, scan core.Scan) (map[string]core.TriageDecision, error) {
+// decisionsIn are the words that hold in a scan's project, by fingerprint.
+func decisionsIn(ctx context.Context, tx *sqlx.Tx, scan core.Scan) (map[string]core.TriageDecision, error) {
 	var words []core.TriageDecision
 	err := tx.SelectContext(ctx, &words, tx.Rebind(`
-		SELECT `+wordColumns+` FROM triage_words WHERE source_platform = ? AND project_name = ? ORDER BY fingerprint, id`),
+		SELECT `+decisionColumns+` FROM triage_decisions WHERE source_platform = ? AND project_name = ? ORDER BY fingerprint, id`),
 		scan.SourcePlatform, scan.ProjectName)
 	return decideEach(words), err
 }
@@ -261,9 +261,9 @@ func decideEach(words []core.TriageDecision) map[string]core.TriageDecision {
 	return decided
 }
 
-// putWords replaces what is held of a finding. Words that stay keep their ids, by which those who saw them name them; new
+// putDecisions replaces what is held of a finding. Words that stay keep their ids, by which those who saw them name them; new
 // ones come last, and ids keep the order in which it was said.
-func (s *Store) putWords(
+func (s *Store) putDecisions(
 	ctx context.Context, tx *sqlx.Tx, scan core.Scan, fingerprint string, words []core.TriageDecision,
 ) error {
 	kept, fresh := []int64{0}, []core.TriageDecision{}
@@ -276,7 +276,7 @@ func (s *Store) putWords(
 		fresh = append(fresh, word)
 	}
 	query, args, err := sqlx.In(`
-		DELETE FROM triage_words WHERE source_platform = ? AND project_name = ? AND fingerprint = ? AND id NOT IN (?)`,
+		DELETE FROM triage_decisions WHERE source_platform = ? AND project_name = ? AND fingerprint = ? AND id NOT IN (?)`,
 		scan.SourcePlatform, scan.ProjectName, fingerprint, kept)
 	if err != nil {
 		return err
@@ -285,15 +285,15 @@ func (s *Store) putWords(
 		return err
 	}
 	_, err = tx.NamedExecContext(ctx, `
-		INSERT INTO triage_words (source_platform, project_name, fingerprint, source, decision, author, comment,
+		INSERT INTO triage_decisions (source_platform, project_name, fingerprint, source, decision, author, comment,
 			finding_id, timestamp)
 		VALUES (:source_platform, :project_name, :fingerprint, :source, :decision, :author, :comment,
 			:finding_id, :timestamp)`, fresh)
 	return err
 }
 
-// recordCarried enters into the history of a job's new findings what was decided about them in other scans.
-func (s *Store) recordCarried(ctx context.Context, tx *sqlx.Tx, job core.Job, decided map[string]core.TriageDecision) error {
+// recordPropagated enters into the history of a job's new findings what was decided about them in other scans.
+func (s *Store) recordPropagated(ctx context.Context, tx *sqlx.Tx, job core.Job, decided map[string]core.TriageDecision) error {
 	if len(decided) == 0 {
 		return nil
 	}
@@ -308,7 +308,7 @@ func (s *Store) recordCarried(ctx context.Context, tx *sqlx.Tx, job core.Job, de
 	events := make([]core.TriageEvent, len(findings))
 	for i, f := range findings {
 		word := decided[f.Fingerprint]
-		events[i] = carried(core.TriageEvent{
+		events[i] = propagated(core.TriageEvent{
 			FindingID: word.FindingID, Origin: word.Source, Author: word.Author, Decision: &word.Decision,
 			Comment: word.Comment, Timestamp: s.clock.Timestamp(),
 		}, f.ID)
@@ -348,8 +348,8 @@ func (s *Store) ListHistories(ctx context.Context, findings []int64, limit int) 
 	return list, nil
 }
 
-// carried is an event as the same finding in another scan hears of it.
-func carried(event core.TriageEvent, finding int64) core.TriageEvent {
+// propagated is an event as the same finding in another scan hears of it.
+func propagated(event core.TriageEvent, finding int64) core.TriageEvent {
 	from, news := event.FindingID, map[string]any{"triage_decision": event.Decision} // a word or null
 	if event.Withdrawn() {
 		news["user_verdict"] = nil
@@ -364,8 +364,8 @@ func recordEvents(ctx context.Context, tx *sqlx.Tx, events []core.TriageEvent) e
 	for len(events) > 0 {
 		n := min(len(events), sqldb.RowsPerStatement)
 		_, err := tx.NamedExecContext(ctx, `
-			INSERT INTO triage_events (finding_id, source, origin, carried_from, author, changes, decision, comment, timestamp)
-			VALUES (:finding_id, :source, :origin, :carried_from, :author, :changes, :decision, :comment, :timestamp)`,
+			INSERT INTO triage_events (finding_id, source, origin, propagated_from, author, changes, decision, comment, timestamp)
+			VALUES (:finding_id, :source, :origin, :propagated_from, :author, :changes, :decision, :comment, :timestamp)`,
 			events[:n])
 		if err != nil {
 			return err

@@ -38,8 +38,8 @@ func TestFeedbackMovesTheStatus(t *testing.T) {
 		if v := after.Scan.Verdict; v == nil || *v != core.Pass || !after.Scan.FinishedAt.Equal(*finished) {
 			t.Errorf("answer: verdict %v, finished %v, want pass and %v", v, after.Scan.FinishedAt, finished)
 		}
-		if decisionOf(after.Finding) != core.FalsePositive || after.Word == nil || after.Word.Author != "alice" {
-			t.Errorf("answer: %s by %+v", decisionOf(after.Finding), after.Word)
+		if decisionOf(after.Finding) != core.FalsePositive || after.Decision == nil || after.Decision.Author != "alice" {
+			t.Errorf("answer: %s by %+v", decisionOf(after.Finding), after.Decision)
 		}
 		say(t, s, f["two"], core.TruePositive)
 		wantStatus(t, s, scan, "TP again", core.StatusFailure, "2 new (1 critical, 1 low), 2 dismissed")
@@ -434,11 +434,11 @@ func TestTriageOfAFindingInManyScans(t *testing.T) {
 func undo(t *testing.T, s *store.Store, f core.Finding, by string) store.Triaged {
 	t.Helper()
 	found, err := s.GetFinding(t.Context(), f.ID)
-	if err != nil || found.Word == nil {
-		t.Fatalf("finding %d has the word %v, %v", f.ID, found.Word, err)
+	if err != nil || found.Decision == nil {
+		t.Fatalf("finding %d has the word %v, %v", f.ID, found.Decision, err)
 	}
 	after, err := s.WithdrawFeedback(t.Context(), core.Withdrawal{
-		FindingID: f.ID, DecisionID: found.Word.ID, Author: by, Comments: "a mistake",
+		FindingID: f.ID, DecisionID: found.Decision.ID, Author: by, Comments: "a mistake",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -458,8 +458,8 @@ func TestDecisionCanBeUndone(t *testing.T) {
 
 		elsewhere := findingsOf(t, s, two)["leak"]
 		after := undo(t, s, elsewhere, "bob")
-		if after.Word != nil || decisionOf(after.Finding) != "" || *after.Scan.Verdict != core.Fail {
-			t.Errorf("answer: %q by %v, verdict %s", decisionOf(after.Finding), after.Word, *after.Scan.Verdict)
+		if after.Decision != nil || decisionOf(after.Finding) != "" || *after.Scan.Verdict != core.Fail {
+			t.Errorf("answer: %q by %v, verdict %s", decisionOf(after.Finding), after.Decision, *after.Scan.Verdict)
 		}
 		for _, scan := range []core.Scan{one, two} {
 			wantStatus(t, s, scan, "undone", core.StatusFailure, "1 new (1 high)")
@@ -504,10 +504,10 @@ func TestUndoingWhatSomebodyElseHasChanged(t *testing.T) {
 		if _, err := s.WithdrawFeedback(t.Context(), withdrawn); !errors.Is(err, core.ErrNotFound) {
 			t.Errorf("undoing nothing: %v", err)
 		}
-		withdrawn.DecisionID = say(t, s, f, core.FalsePositive).Word.ID
+		withdrawn.DecisionID = say(t, s, f, core.FalsePositive).Decision.ID
 		patch(t, s, f, core.TriageUpdate{Source: core.ByAI, TriageDecision: core.SetTo(core.TruePositive)})
-		if got, err := s.GetFinding(t.Context(), f.ID); err != nil || got.Word.ID != withdrawn.DecisionID {
-			t.Errorf("a machine's word made another word of the person's: %+v, %v", got.Word, err)
+		if got, err := s.GetFinding(t.Context(), f.ID); err != nil || got.Decision.ID != withdrawn.DecisionID {
+			t.Errorf("a machine's word made another word of the person's: %+v, %v", got.Decision, err)
 		}
 		say(t, s, f, core.TruePositive)
 		_, err := s.WithdrawFeedback(t.Context(), withdrawn)
@@ -515,7 +515,7 @@ func TestUndoingWhatSomebodyElseHasChanged(t *testing.T) {
 			t.Errorf("undoing an older word: %v", err)
 		}
 		if got, err := s.GetFinding(t.Context(), f.ID); err != nil || decisionOf(got.Finding) != core.TruePositive {
-			t.Errorf("the newer word is gone: %+v, %v", got.Word, err)
+			t.Errorf("the newer word is gone: %+v, %v", got.Decision, err)
 		}
 		undo(t, s, f, "bob")
 		if _, err := s.WithdrawFeedback(t.Context(), core.Withdrawal{FindingID: f.ID}); !errors.Is(err, core.ErrNotFound) {

@@ -46,7 +46,7 @@ func (s *Store) settleScan(ctx context.Context, tx *sqlx.Tx, id int64, told *cor
 	if err != nil {
 		return err
 	}
-	return s.wantStatuses(ctx, tx, []core.Scan{scan})
+	return s.putStatuses(ctx, tx, []core.Scan{scan})
 }
 
 // judged is a scan to judge again.
@@ -82,10 +82,10 @@ func (s *Store) judgeAll(ctx context.Context, tx *sqlx.Tx, ids []int64, first in
 			others = append(others, scan.Scan)
 		}
 	}
-	if err := s.wantStatuses(ctx, tx, own); err != nil {
+	if err := s.putStatuses(ctx, tx, own); err != nil {
 		return err
 	}
-	return s.wantStatuses(ctx, tx, others)
+	return s.putStatuses(ctx, tx, others)
 }
 
 // judgeOnce tells whether the verdict of a scan changed. A scan that has not ended is left to its jobs.
@@ -130,7 +130,7 @@ func (s *Store) judgeAgain(ctx context.Context, id int64) (turned bool, err erro
 		if err := keepVerdict(ctx, tx, scan); err != nil {
 			return err
 		}
-		return s.wantStatuses(ctx, tx, []core.Scan{scan})
+		return s.putStatuses(ctx, tx, []core.Scan{scan})
 	})
 	if turned && err == nil {
 		s.changed.Ring()
@@ -215,7 +215,7 @@ func risks(ctx context.Context, tx *sqlx.Tx, scan core.Scan, gate core.Gate) ([]
 		FROM (SELECT DISTINCT cve_id FROM findings
 			WHERE scan_id = ? AND cve_id <> '' AND NOT `+dismissed+` AND (baseline_state <> 'unchanged' OR NOT ?)) named
 		LEFT JOIN epss_data e ON e.cve_id = named.cve_id
-		LEFT JOIN epss_moves m ON m.cve_id = named.cve_id
+		LEFT JOIN epss_changes m ON m.cve_id = named.cve_id
 		WHERE e.cve_id IS NOT NULL OR m.cve_id IS NOT NULL
 		ORDER BY kev DESC, probability DESC, named.cve_id`), scan.ID, gate.NewOnly)
 	return list, err
@@ -240,7 +240,7 @@ func listDeciding(
 	case *scan.Verdict != core.Fail:
 		return nil
 	case told != nil:
-		return putTold(ctx, tx, scan, told)
+		return putTallied(ctx, tx, scan, told)
 	}
 	var rows []struct {
 		ID    int64 `db:"id"`
@@ -267,8 +267,8 @@ func listDeciding(
 	return nil
 }
 
-// putTold is listDeciding for findings of which only the ids are not known.
-func putTold(ctx context.Context, tx *sqlx.Tx, scan *core.Scan, told *core.ReportTally) error {
+// putTallied is listDeciding for findings of which only the ids are not known.
+func putTallied(ctx context.Context, tx *sqlx.Tx, scan *core.Scan, told *core.ReportTally) error {
 	at := make(map[string]int, len(told.First))
 	prints := make([]string, len(told.First))
 	for n, d := range told.First {
@@ -311,7 +311,7 @@ const beyondAI = `(findings.severity = 'Critical' OR COALESCE(findings.red_team_
 
 // byAI is true where nobody but an AI says FP.
 const byAI = `COALESCE((SELECT MAX(CASE w.source WHEN 'ai' THEN 1 ELSE 2 END)
-	FROM triage_words w
+	FROM triage_decisions w
 	JOIN scans own ON own.source_platform = w.source_platform AND own.project_name = w.project_name
 	WHERE own.id = findings.scan_id AND w.fingerprint = findings.fingerprint AND w.decision = 'FP'), 0) = 1`
 

@@ -407,7 +407,7 @@ func TestCheckNamesSilentWebhooks(t *testing.T) {
 		}
 		now = now.AddDate(0, 0, 1)
 	}
-	if _, _, err := s.RecordRhythms(t.Context(), 0); err != nil {
+	if _, _, err := s.RecordCalls(t.Context(), 0); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {

@@ -47,10 +47,10 @@ func (p *giteaProject) recovered(t *testing.T, db *store.Store, sha string) {
 }
 
 // watched waits until what the recover loop knows of the project is as wanted.
-func (p *giteaProject) watched(t *testing.T, db *store.Store, what string, wanted func(store.Watched) bool) {
+func (p *giteaProject) watched(t *testing.T, db *store.Store, what string, wanted func(store.TrackedProject) bool) {
 	t.Helper()
 	eventually(t, what, func() (struct{}, bool) {
-		watched, err := db.GetWatched(t.Context(), "gitea", p.name)
+		watched, err := db.GetTrackedProject(t.Context(), "gitea", p.name)
 		return struct{}{}, err == nil && wanted(watched)
 	})
 }
@@ -64,7 +64,7 @@ func testGiteaOutage(t *testing.T, w *giteaSandbox) {
 	p.push(t, p.sample.Before+":refs/heads/main")
 	p.final(t, p.sample.Before)
 	db := p.look(t)
-	p.watched(t, db, "the first look", func(w store.Watched) bool { return w.LookedAt != nil })
+	p.watched(t, db, "the first look", func(w store.TrackedProject) bool { return w.SyncedAt != nil })
 	p.stop(t)
 
 	p.deaf(t)
@@ -150,14 +150,14 @@ func testGiteaRevoked(t *testing.T, w *giteaSandbox) {
 
 	p.call(t, http.MethodDelete, "/repos/"+p.name+"/collaborators/"+giteaBot, nil, nil)
 	p.push(t, "main")
-	p.watched(t, db, "a refused look", func(w store.Watched) bool { return strings.Contains(w.LastError, "answers 404") })
+	p.watched(t, db, "a refused look", func(w store.TrackedProject) bool { return strings.Contains(w.LastError, "answers 404") })
 	p.permit(t, "write")
 	p.recovered(t, db, p.sample.Head)
 
 	p.revoke(t, giteaBot, token)
 	last := p.commit(t, "last.txt", "Nobody may read it.\n")
 	p.push(t, "main")
-	p.watched(t, db, "two refused looks", func(w store.Watched) bool {
+	p.watched(t, db, "two refused looks", func(w store.TrackedProject) bool {
 		return w.Failures > 1 && strings.Contains(w.LastError, "answers 401: check that the project exists and that the platform's token may")
 	})
 	if said := p.said.lines("WARN", "branches cannot be read"); len(said) != 2 {

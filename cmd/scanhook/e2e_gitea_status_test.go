@@ -125,7 +125,7 @@ func (p *giteaProject) inTrouble(t *testing.T, code int, reason string) {
 	t.Helper()
 	db := p.look(t)
 	got := eventually(t, "the project to be flagged", func() (core.Hold, bool) {
-		list, err := db.ListTroubles(t.Context(), "gitea", p.name)
+		list, err := db.ListHolds(t.Context(), "gitea", p.name)
 		return append(list, core.Hold{})[0], err == nil && len(list) == 1
 	})
 	if got.Code != code || !strings.Contains(got.Reason, reason) {

@@ -54,7 +54,7 @@ func TestTokenIsBrokenAndMended(t *testing.T) {
 				db := w.look(t)
 				pushTo(t, w, "main", "", sample.Before)
 				trouble := eventually(t, "the project to be flagged", func() (core.Hold, bool) {
-					list, err := db.ListTroubles(t.Context(), kind, "acme/shop")
+					list, err := db.ListHolds(t.Context(), kind, "acme/shop")
 					return append(list, core.Hold{})[0], err == nil && len(list) == 1
 				})
 				if trouble.Code != code || !strings.Contains(trouble.Reason, "token") {
@@ -64,7 +64,7 @@ func TestTokenIsBrokenAndMended(t *testing.T) {
 				pushTo(t, w, "main", sample.Before, sample.Head)
 				scansEnd(t, db, 2)
 				eventually(t, "the next probe to be far away", func() (any, bool) { // it would find the mend before the check
-					list, err := db.ListTroubles(t.Context(), kind, "acme/shop")
+					list, err := db.ListHolds(t.Context(), kind, "acme/shop")
 					return nil, err == nil && len(list) == 1 && time.Until(list[0].NextProbeAt) > 20*time.Second
 				})
 				calls := len(w.platform.Calls())
@@ -138,7 +138,7 @@ func TestPlatformsReasonIsTold(t *testing.T) {
 			db := w.look(t)
 			pushTo(t, w, "main", "", sample.Head)
 			trouble := eventually(t, "the project to be flagged", func() (core.Hold, bool) {
-				list, err := db.ListTroubles(t.Context(), "github", "acme/shop")
+				list, err := db.ListHolds(t.Context(), "github", "acme/shop")
 				return append(list, core.Hold{})[0], err == nil && len(list) == 1
 			})
 			if !strings.Contains(trouble.Reason, test.reason) || strings.Contains(trouble.Reason, "authorization_request") ||
@@ -177,7 +177,7 @@ func (w *sandbox) allPosted(t *testing.T, db *store.Store, callsBefore int, comm
 			t.Errorf("%s was posted as %+v, want its last state only", sha, statuses)
 		}
 	}
-	if list, err := db.ListTroubles(t.Context(), "", ""); err != nil || len(list) != 0 {
+	if list, err := db.ListHolds(t.Context(), "", ""); err != nil || len(list) != 0 {
 		t.Errorf("after the mend: %+v, %v", list, err)
 	}
 	if callsBefore > 8 {

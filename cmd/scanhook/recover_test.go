@@ -59,8 +59,8 @@ func untilLookedAt(t *testing.T, w *sandbox, db *store.Store, projects []string)
 	t.Helper()
 	for _, project := range projects {
 		inTime(t, "first look at "+project, func() bool {
-			watched, err := db.GetWatched(t.Context(), w.kind, project)
-			return err == nil && watched.LookedAt != nil
+			watched, err := db.GetTrackedProject(t.Context(), w.kind, project)
+			return err == nil && watched.SyncedAt != nil
 		})
 	}
 }

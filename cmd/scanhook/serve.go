@@ -221,7 +221,7 @@ func keepTime(db *store.Store, log *slog.Logger) func(context.Context) {
 			log.Warn("the clock has jumped; it is followed when it stays so, and nothing is late meanwhile", "by", doubt.Round(time.Second))
 		}
 		doubted = doubt != 0
-		mended, err := db.MendTimes(ctx)
+		mended, err := db.RepairTimes(ctx)
 		if mended > 0 {
 			log.Warn("times that a wrong clock had written were put right", "rows", mended)
 		}

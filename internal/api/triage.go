@@ -89,7 +89,7 @@ func (a *API) finding(ctx context.Context, found store.Triaged, err error) (*fin
 		findingView: viewFinding(found.Finding), Scan: scan.ReferenceID, Project: scan.ProjectName,
 		Commit: scan.CommitSHA, Status: string(scan.Status), Verdict: text(scan.Verdict), Summary: scan.Summary,
 	}}
-	by, decision := found.Word, found.Finding.TriageDecision
+	by, decision := found.Decision, found.Finding.TriageDecision
 	if by != nil && decision != nil && *decision == by.Decision {
 		out.Body.DecidedBy = &decisionView{by.ID, string(by.Source), by.Author, by.Comment, by.FindingID, by.Timestamp}
 	}

@@ -66,30 +66,30 @@ type fetcher struct {
 
 // result is what became of a task: the platform's answer, or when to ask again.
 type result struct {
-	answer store.Answer
-	retry  *store.Postponement
+	answer store.EnrichmentResult
+	retry  *store.EnrichmentRetry
 }
 
-func (f *fetcher) tasks() lease.Worker[store.Lookup, result] {
-	return lease.Worker[store.Lookup, result]{
+func (f *fetcher) tasks() lease.Worker[store.EnrichmentTask, result] {
+	return lease.Worker[store.EnrichmentTask, result]{
 		Name: "enrich " + f.name, Log: f.Log, Every: claimEvery, Lease: leaseTime,
 		Claim: lease.One(f.claim), Work: f.fetch, Settle: f.settle,
 	}
 }
 
-func (f *fetcher) claim(ctx context.Context) (store.Lookup, error) {
+func (f *fetcher) claim(ctx context.Context) (store.EnrichmentTask, error) {
 	if f.pauses.Paused(f.name, f.Now()) {
-		return store.Lookup{}, core.ErrNotFound
+		return store.EnrichmentTask{}, core.ErrNotFound
 	}
-	return f.Store.ClaimLookup(ctx, f.name, leaseTime)
+	return f.Store.ClaimEnrichment(ctx, f.name, leaseTime)
 }
 
-func (f *fetcher) fetch(ctx context.Context, task store.Lookup) (r result, err error) {
+func (f *fetcher) fetch(ctx context.Context, task store.EnrichmentTask) (r result, err error) {
 	asking, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	project := core.Project{Name: task.ProjectName, Ref: task.ProjectRef}
 	switch task.Kind {
-	case store.LookupArtifacts:
+	case store.EnrichArtifacts:
 		r.answer.ArtifactBytes, err = f.source.ArtifactBytes(asking, project, task.PipelineID)
 	default:
 		r.answer.Files, err = f.source.ChangedFiles(asking, project, task.BeforeSHA, task.CommitSHA)
@@ -104,15 +104,15 @@ func (f *fetcher) fetch(ctx context.Context, task store.Lookup) (r result, err e
 	return r, nil
 }
 
-func (f *fetcher) settle(ctx context.Context, task store.Lookup, r result) error {
+func (f *fetcher) settle(ctx context.Context, task store.EnrichmentTask, r result) error {
 	if r.retry != nil {
-		return f.Store.PostponeLookup(ctx, task, *r.retry)
+		return f.Store.RetryEnrichment(ctx, task, *r.retry)
 	}
-	return f.Store.FinishLookup(ctx, task, r.answer)
+	return f.Store.FinishEnrichment(ctx, task, r.answer)
 }
 
 // retry decides what becomes of a task that the platform did not answer, and logs it.
-func (f *fetcher) retry(task store.Lookup, err error) *store.Postponement {
+func (f *fetcher) retry(task store.EnrichmentTask, err error) *store.EnrichmentRetry {
 	age := f.Now().Sub(task.WantedAt) - f.Store.Jumped(task.WantedAt)
 	next := platforms.RetryAfter(err, firstPause, task.Attempts, age)
 	if limited := new(platforms.RateLimited); errors.As(err, &limited) {
@@ -129,5 +129,5 @@ func (f *fetcher) retry(task store.Lookup, err error) *store.Postponement {
 	default:
 		log.Info("metadata not fetched, trying again", "after", next.After, "error", err)
 	}
-	return &store.Postponement{Error: err.Error(), RetryAfter: next.After, GivenUp: next.GivenUp}
+	return &store.EnrichmentRetry{Error: err.Error(), RetryAfter: next.After, GivenUp: next.GivenUp}
 }

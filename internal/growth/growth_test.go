@@ -114,7 +114,7 @@ func (s *server) muteAnalyze() {
 	if s.engine != "postgres" {
 		return
 	}
-	for _, table := range []string{"scans", "scan_jobs", "findings", "deliveries", "commit_statuses", "status_posts", "project_troubles"} {
+	for _, table := range []string{"scans", "scan_jobs", "findings", "deliveries", "commit_statuses", "status_posts", "status_holds"} {
 		s.exec(`ALTER TABLE ` + table + ` SET (autovacuum_analyze_threshold = 2000000000)`)
 	}
 }

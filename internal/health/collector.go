@@ -66,7 +66,7 @@ func (h *Health) collectStatuses(r gauges, flow store.Flow) {
 		r.gauge("oldest_unposted_status_age_seconds", "Time since the oldest of them was wanted; 0 where there is none.",
 			r.age(p.since), "platform", name)
 	}
-	for name, p := range h.byPlatform(flow.Troubles) {
+	for name, p := range h.byPlatform(flow.Holds) {
 		r.gauge("projects_on_hold", "Projects whose statuses wait because the token may not post them.",
 			float64(p.count), "platform", name)
 	}

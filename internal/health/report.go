@@ -121,14 +121,14 @@ func (h *Health) databaseLines(p *report, s snapshot) {
 		p.line(false, "statuses on "+h.nameOf(lost.Platform), "%d refused for good in the last day, the first %s;"+
 			" the log names them, scanhook explain says why", lost.Count, p.ago(lost.Since))
 	}
-	for _, trouble := range s.flow.Troubles {
+	for _, trouble := range s.flow.Holds {
 		if h.lacksToken(trouble.Platform) {
 			continue // the platform's own line says so
 		}
 		p.line(false, "token for "+h.nameOf(trouble.Platform), "may not post to %s; scanhook check names them",
 			core.Plural(trouble.Count, "project"))
 	}
-	for _, hooks := range s.flow.ToMend {
+	for _, hooks := range s.flow.ToRepair {
 		p.line(false, "broken webhooks of "+h.nameOf(hooks.Platform), "%d need repair; scanhook check names them", hooks.Count)
 	}
 	for _, list := range s.flow.Lists {

@@ -51,7 +51,7 @@ func TestTokenThatMayNotPostIsReported(t *testing.T) {
 		if err != nil || len(claimed) != 1 {
 			t.Fatalf("claimed %+v, %v", claimed, err)
 		}
-		denied := store.Settlement{Error: "denied", RetryAfter: time.Minute, Trouble: &core.Hold{Probes: 1}}
+		denied := store.PostResult{Error: "denied", RetryAfter: time.Minute, Hold: &core.Hold{Probes: 1}}
 		if err := w.store.SettleStatus(t.Context(), claimed[0], denied); err != nil {
 			t.Fatal(err)
 		}
@@ -69,14 +69,14 @@ func TestBrokenWebhooksAreCounted(t *testing.T) {
 		w := newFixture(t, e)
 		lacks(t, w.Report(t.Context()), "repair")
 		for owner, state := range map[string]string{"acme/a": "disabled", "acme/b": "broken", "acme/c": "active"} {
-			place := store.HookPlace{SourcePlatform: "github", Scope: "project", Owner: owner}
-			claimed, err := w.store.ClaimHookPlaceNow(t.Context(), place, time.Minute)
+			place := store.HookTarget{SourcePlatform: "github", Scope: "project", Owner: owner}
+			claimed, err := w.store.ClaimHookTargetNow(t.Context(), place, time.Minute)
 			if err != nil {
 				t.Fatal(err)
 			}
 			next := claimed
 			next.State = state
-			if err := w.store.SettleHookPlace(t.Context(), claimed, next, time.Hour); err != nil {
+			if err := w.store.SettleHookTarget(t.Context(), claimed, next, time.Hour); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -47,7 +47,7 @@ func (h *Health) probe(ctx context.Context) (worked bool, err error) {
 
 // judge counts some deliveries, and judges all webhooks when there are no more.
 func (h *Health) judge(ctx context.Context) (worked bool, err error) {
-	last, more, err := h.Store.RecordRhythms(ctx, h.after)
+	last, more, err := h.Store.RecordCalls(ctx, h.after)
 	if err != nil {
 		return false, err
 	}

@@ -36,13 +36,13 @@ func (p *Projects) discover(ctx context.Context) (worked bool, err error) {
 		return false, err
 	}
 	if !p.started {
-		if err := p.Store.HastenLooks(ctx, p.afterStart()); err != nil {
+		if err := p.Store.MarkProjectsDue(ctx, p.afterStart()); err != nil {
 			return false, err
 		}
 		p.started = true
 	}
 	for chunk := range slices.Chunk(fresh, trackChunk) {
-		if err := p.Store.WatchProjects(ctx, chunk); err != nil {
+		if err := p.Store.TrackProjects(ctx, chunk); err != nil {
 			return false, err
 		}
 	}

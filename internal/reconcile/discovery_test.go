@@ -19,7 +19,7 @@ func TestRenamedProjectKeepsItsMemory(t *testing.T) {
 		b.announce(t, 3, func(d *core.Delivery, p *core.Push) { d.Project, p.Project.Name = "acme/store", "acme/store" })
 		b.pass(t, 2*time.Hour)
 		wantScans(t, b, "main:1<0 push", "main:3<2 push", "fresh:4<none recover")
-		if _, err := b.store.GetWatched(t.Context(), "github", shop); err == nil {
+		if _, err := b.store.GetTrackedProject(t.Context(), "github", shop); err == nil {
 			t.Error("want the old name tracked no more")
 		}
 	})

@@ -218,7 +218,7 @@ func wantScans(t *testing.T, b *bench, want ...string) {
 func wantSuperseded(t *testing.T, b *bench, want map[int]string) {
 	t.Helper()
 	for n, by := range want {
-		shops := store.Watched{SourcePlatform: "github", ProjectName: shop}
+		shops := store.TrackedProject{SourcePlatform: "github", ProjectName: shop}
 		scans, err := b.store.ListScansOf(t.Context(), shops, []string{storetest.SHA(n)})
 		if err != nil || len(scans) != 1 || number(scans[0].SupersededBy) != by {
 			t.Errorf("commit %d: %+v, %v, want one scan, superseded by %s", n, scans, err, by)

@@ -48,7 +48,7 @@ func (r HookResult) called() bool {
 }
 
 // check checks one target and, unless dry, repairs what it can.
-func (c *hookChecker) check(ctx context.Context, target store.HookPlace, dry bool) HookResult {
+func (c *hookChecker) check(ctx context.Context, target store.HookTarget, dry bool) HookResult {
 	result := HookResult{
 		Platform: c.name, State: HookNone,
 		Target: platforms.HookTarget{Scope: platforms.HookScope(target.Scope), Owner: target.Owner},
@@ -88,7 +88,7 @@ func (r *HookResult) add(hook platforms.Hook) {
 	}
 }
 
-func (c *hookChecker) checkHook(ctx context.Context, hook platforms.Hook, target store.HookPlace, dry bool, result *HookResult) error {
+func (c *hookChecker) checkHook(ctx context.Context, hook platforms.Hook, target store.HookTarget, dry bool, result *HookResult) error {
 	switch {
 	case hook.State == platforms.HookOff:
 		return nil
@@ -123,7 +123,7 @@ func (c *hookChecker) revive(ctx context.Context, hook platforms.Hook, result *H
 }
 
 // missing finds the deliveries that did not arrive. There are none if the platform does not remember its deliveries.
-func (c *hookChecker) missing(ctx context.Context, hook platforms.Hook, target store.HookPlace) ([]delivery, error) {
+func (c *hookChecker) missing(ctx context.Context, hook platforms.Hook, target store.HookTarget) ([]delivery, error) {
 	since := c.Now().Add(-remembered)
 	if target.ArrivedUntil != nil && target.ArrivedUntil.Add(-lookBack).After(since) {
 		since = target.ArrivedUntil.Add(-lookBack)

@@ -88,8 +88,8 @@ func TestStatesOfWebhooks(t *testing.T) {
 				t.Errorf("result %+v", result)
 			}
 			forge.expect(t, test.calls...)
-			claimed, err := db.ClaimHookPlaceNow(t.Context(),
-				store.HookPlace{SourcePlatform: "github", Scope: "project", Owner: "acme/shop"}, time.Minute)
+			claimed, err := db.ClaimHookTargetNow(t.Context(),
+				store.HookTarget{SourcePlatform: "github", Scope: "project", Owner: "acme/shop"}, time.Minute)
 			if err != nil || claimed.State != test.state {
 				t.Errorf("kept %+v, %v", claimed, err)
 			}

@@ -92,29 +92,29 @@ type hookChecker struct {
 	known    map[platforms.HookTarget]bool
 }
 
-func (c *hookChecker) worker() lease.Worker[store.HookPlace, HookResult] {
-	return lease.Worker[store.HookPlace, HookResult]{
+func (c *hookChecker) worker() lease.Worker[store.HookTarget, HookResult] {
+	return lease.Worker[store.HookTarget, HookResult]{
 		Name: "webhooks " + c.name, Log: c.Log, Every: min(checkEvery, c.Every), Paced: true, Lease: leaseTime,
 		Claim: lease.One(c.claim), Work: c.work, Settle: c.settle,
 	}
 }
 
-func (c *hookChecker) claim(ctx context.Context) (store.HookPlace, error) {
+func (c *hookChecker) claim(ctx context.Context) (store.HookTarget, error) {
 	if err := c.discover(ctx); err != nil {
-		return store.HookPlace{}, err
+		return store.HookTarget{}, err
 	}
-	return c.Store.ClaimHookPlace(ctx, c.name, leaseTime)
+	return c.Store.ClaimHookTarget(ctx, c.name, leaseTime)
 }
 
 // discover adds the targets of new projects.
 func (c *hookChecker) discover(ctx context.Context) error {
 	if !c.started {
-		if err := c.Store.HastenHookChecks(ctx, c.name); err != nil {
+		if err := c.Store.MarkHooksDue(ctx, c.name); err != nil {
 			return err
 		}
 		c.started = true
 	}
-	tracked, err := c.Store.ListWatchedSince(ctx, c.name, c.lastSeen-overlap)
+	tracked, err := c.Store.ListTrackedSince(ctx, c.name, c.lastSeen-overlap)
 	if err != nil {
 		return err
 	}
@@ -125,7 +125,7 @@ func (c *hookChecker) discover(ctx context.Context) error {
 	if len(fresh) == 0 {
 		return nil
 	}
-	if err := c.Store.PutHookPlaces(ctx, c.rows(fresh...)); err != nil {
+	if err := c.Store.PutHookTargets(ctx, c.rows(fresh...)); err != nil {
 		return err
 	}
 	for _, target := range fresh {
@@ -135,7 +135,7 @@ func (c *hookChecker) discover(ctx context.Context) error {
 }
 
 // work checks a claimed target. The error is the database's; a failure of the webhook is part of the result.
-func (c *hookChecker) work(ctx context.Context, claimed store.HookPlace) (HookResult, error) {
+func (c *hookChecker) work(ctx context.Context, claimed store.HookTarget) (HookResult, error) {
 	checking, cancel := context.WithTimeout(ctx, workTimeout)
 	defer cancel()
 	began := c.Now()
@@ -148,7 +148,7 @@ func (c *hookChecker) work(ctx context.Context, claimed store.HookPlace) (HookRe
 	return result, nil
 }
 
-func (c *hookChecker) settle(ctx context.Context, claimed store.HookPlace, result HookResult) error {
+func (c *hookChecker) settle(ctx context.Context, claimed store.HookTarget, result HookResult) error {
 	next := claimed
 	next.State, next.Note, next.CheckedAt = result.State, result.Note, &result.began
 	next.Failures++
@@ -158,11 +158,11 @@ func (c *hookChecker) settle(ctx context.Context, claimed store.HookPlace, resul
 	if result.Err == nil && result.Missing == 0 && result.called() {
 		next.ArrivedUntil = &result.began
 	}
-	return c.Store.SettleHookPlace(ctx, claimed, next, c.pause(next, result))
+	return c.Store.SettleHookTarget(ctx, claimed, next, c.pause(next, result))
 }
 
 // pause is how long a target waits for its next check.
-func (c *hookChecker) pause(next store.HookPlace, result HookResult) time.Duration {
+func (c *hookChecker) pause(next store.HookTarget, result HookResult) time.Duration {
 	every := cmp.Or(c.Every, defaultEvery)
 	limited := new(platforms.RateLimited)
 	switch {
@@ -181,7 +181,7 @@ func (c *hookChecker) pause(next store.HookPlace, result HookResult) time.Durati
 }
 
 // log tells what has changed since the last check.
-func (c *hookChecker) log(before store.HookPlace, result HookResult) {
+func (c *hookChecker) log(before store.HookTarget, result HookResult) {
 	log := c.Log.With(keyPlatform, c.name, "hook", result.Target.String())
 	limited := new(platforms.RateLimited)
 	if result.Redelivered > 0 {
@@ -215,7 +215,7 @@ func (c *hookChecker) checkNow(ctx context.Context, target platforms.HookTarget,
 		}
 		return result, nil
 	}
-	claimed, err := c.Store.ClaimHookPlaceNow(ctx, row, leaseTime)
+	claimed, err := c.Store.ClaimHookTargetNow(ctx, row, leaseTime)
 	if errors.Is(err, core.ErrConflict) {
 		return HookResult{Platform: c.name, Target: target, Err: err}, nil
 	}
@@ -228,20 +228,20 @@ func (c *hookChecker) checkNow(ctx context.Context, target platforms.HookTarget,
 // targetsOf lists the targets of some projects, or of all that are tracked.
 func (c *hookChecker) targetsOf(ctx context.Context, projects []store.KnownProject) ([]platforms.HookTarget, error) {
 	if len(projects) == 0 {
-		tracked, err := c.Store.ListWatchedSince(ctx, c.name, 0)
+		tracked, err := c.Store.ListTrackedSince(ctx, c.name, 0)
 		return c.targets(tracked), err
 	}
-	var named []store.Watched
+	var named []store.TrackedProject
 	for _, project := range projects {
 		if project.SourcePlatform == c.name {
-			named = append(named, store.Watched{ProjectName: project.ProjectName})
+			named = append(named, store.TrackedProject{ProjectName: project.ProjectName})
 		}
 	}
 	return c.targets(named), nil
 }
 
 // targets lists the targets of several projects, each once.
-func (c *hookChecker) targets(projects []store.Watched) (targets []platforms.HookTarget) {
+func (c *hookChecker) targets(projects []store.TrackedProject) (targets []platforms.HookTarget) {
 	seen := map[platforms.HookTarget]bool{}
 	for _, project := range projects {
 		for _, target := range c.manager.HookTargets(project.ProjectName) {
@@ -260,10 +260,10 @@ func keyOfTarget(target platforms.HookTarget) platforms.HookTarget {
 	return target
 }
 
-func (c *hookChecker) rows(targets ...platforms.HookTarget) []store.HookPlace {
-	rows := make([]store.HookPlace, len(targets))
+func (c *hookChecker) rows(targets ...platforms.HookTarget) []store.HookTarget {
+	rows := make([]store.HookTarget, len(targets))
 	for i, target := range targets {
-		rows[i] = store.HookPlace{SourcePlatform: c.name, Scope: string(target.Scope), Owner: target.Owner}
+		rows[i] = store.HookTarget{SourcePlatform: c.name, Scope: string(target.Scope), Owner: target.Owner}
 	}
 	return rows
 }

@@ -36,8 +36,8 @@ func TestMissingDeliveriesAreRequestedOnce(t *testing.T) {
 func TestTargetsAreCheckedByOneProcessAtATime(t *testing.T) {
 	t.Parallel()
 	db := storetest.Open(t, store.Config{Now: func() time.Time { return hookNoon }})
-	target := store.HookPlace{SourcePlatform: "github", Scope: "project", Owner: "acme/shop"}
-	if _, err := db.ClaimHookPlaceNow(t.Context(), target, time.Hour); err != nil {
+	target := store.HookTarget{SourcePlatform: "github", Scope: "project", Owner: "acme/shop"}
+	if _, err := db.ClaimHookTargetNow(t.Context(), target, time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	forge := newHookForge(platforms.Hook{State: platforms.HookActive}, failedAt(1, "a"))

@@ -61,15 +61,17 @@ func (p *Projects) Run(ctx context.Context) {
 }
 
 // worker syncs tracked projects; with all, it opens scans of everything that is wanted and has none.
-func (p *Projects) worker(all bool) lease.Worker[store.Watched, SyncResult] {
-	return lease.Worker[store.Watched, SyncResult]{
+func (p *Projects) worker(all bool) lease.Worker[store.TrackedProject, SyncResult] {
+	return lease.Worker[store.TrackedProject, SyncResult]{
 		Name: "projects", Log: p.Log, Wake: &p.discovered,
 		Every: min(claimEvery, p.Every), Parallel: parallelSyncs, Lease: leaseTime,
-		Attrs: func(t store.Watched) []any { return []any{keyPlatform, t.SourcePlatform, keyProject, t.ProjectName} },
-		Claim: lease.One(func(ctx context.Context) (store.Watched, error) {
-			return p.Store.ClaimWatched(ctx, p.callable(), leaseTime)
+		Attrs: func(t store.TrackedProject) []any {
+			return []any{keyPlatform, t.SourcePlatform, keyProject, t.ProjectName}
+		},
+		Claim: lease.One(func(ctx context.Context) (store.TrackedProject, error) {
+			return p.Store.ClaimDueProject(ctx, p.callable(), leaseTime)
 		}),
-		Work:   func(ctx context.Context, t store.Watched) (SyncResult, error) { return p.work(ctx, t, all) },
+		Work:   func(ctx context.Context, t store.TrackedProject) (SyncResult, error) { return p.work(ctx, t, all) },
 		Settle: p.settle,
 	}
 }
@@ -86,7 +88,7 @@ func (p *Projects) callable() (names []string) {
 }
 
 // work syncs a claimed project. The error is the database's; a failure of the project is part of the result.
-func (p *Projects) work(ctx context.Context, t store.Watched, all bool) (SyncResult, error) {
+func (p *Projects) work(ctx context.Context, t store.TrackedProject, all bool) (SyncResult, error) {
 	syncing, cancel := context.WithTimeout(ctx, workTimeout)
 	defer cancel()
 	result, err := p.sync(syncing, t, all)
@@ -101,16 +103,16 @@ func (p *Projects) work(ctx context.Context, t store.Watched, all bool) (SyncRes
 	return result, nil
 }
 
-func (p *Projects) settle(ctx context.Context, t store.Watched, result SyncResult) error {
+func (p *Projects) settle(ctx context.Context, t store.TrackedProject, result SyncResult) error {
 	failure := ""
 	if result.Err != nil {
 		failure = platforms.Clean(result.Err.Error())
 	}
-	return p.Store.SettleWatched(ctx, t, p.pause(t, result), failure)
+	return p.Store.SettleProject(ctx, t, p.pause(t, result), failure)
 }
 
 // pause is how long a project waits for its next sync.
-func (p *Projects) pause(t store.Watched, result SyncResult) time.Duration {
+func (p *Projects) pause(t store.TrackedProject, result SyncResult) time.Duration {
 	every := cmp.Or(p.Every, defaultEvery)
 	limited := new(platforms.RateLimited)
 	switch {
@@ -127,7 +129,7 @@ func (p *Projects) pause(t store.Watched, result SyncResult) time.Duration {
 }
 
 // log tells what a sync found; a failure once, until it is another one.
-func (p *Projects) log(t store.Watched, result SyncResult) {
+func (p *Projects) log(t store.TrackedProject, result SyncResult) {
 	log := p.Log.With(keyPlatform, result.Platform, keyProject, result.Project)
 	limited := new(platforms.RateLimited)
 	switch {
@@ -218,9 +220,9 @@ func (p *Projects) syncNow(ctx context.Context, project store.KnownProject, orde
 }
 
 func (p *Projects) syncDry(ctx context.Context, project store.KnownProject, all bool) (SyncResult, error) {
-	tracked, err := p.Store.GetWatched(ctx, project.SourcePlatform, project.ProjectName)
+	tracked, err := p.Store.GetTrackedProject(ctx, project.SourcePlatform, project.ProjectName)
 	if errors.Is(err, core.ErrNotFound) {
-		tracked = store.Watched{
+		tracked = store.TrackedProject{
 			SourcePlatform: project.SourcePlatform, ProjectName: project.ProjectName, ProjectRef: project.ProjectRef,
 		}
 	} else if err != nil {

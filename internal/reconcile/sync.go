@@ -48,13 +48,13 @@ func (r SyncResult) Opened() (opened int) {
 }
 
 // sync opens a scan for each ref that a tracked project misses, and remembers where its refs stand.
-func (p *Projects) sync(ctx context.Context, t store.Watched, all bool) (SyncResult, error) {
+func (p *Projects) sync(ctx context.Context, t store.TrackedProject, all bool) (SyncResult, error) {
 	result, err := p.compare(ctx, t, all)
 	if err != nil {
 		return result, err
 	}
 	if result.Project != t.ProjectName {
-		err := p.Store.RenameWatched(ctx, t, result.Project)
+		err := p.Store.RenameProject(ctx, t, result.Project)
 		if errors.Is(err, core.ErrConflict) {
 			result.Missed = nil // the new name is tracked already and has its own turn
 			return result, nil
@@ -80,8 +80,8 @@ func (p *Projects) accept(ctx context.Context, result SyncResult, push core.Push
 }
 
 // compare finds what a project misses, and changes nothing. With all, refs that have always been there count too.
-func (p *Projects) compare(ctx context.Context, t store.Watched, all bool) (SyncResult, error) {
-	result := SyncResult{Platform: t.SourcePlatform, Project: t.ProjectName, First: t.LookedAt == nil}
+func (p *Projects) compare(ctx context.Context, t store.TrackedProject, all bool) (SyncResult, error) {
+	result := SyncResult{Platform: t.SourcePlatform, Project: t.ProjectName, First: t.SyncedAt == nil}
 	known, err := p.recall(ctx, t)
 	if err != nil {
 		return result, err
@@ -127,8 +127,8 @@ type memory struct {
 
 // recall reads what is known of a project's refs, without the scans. An orphaned ref counts as moved: it stands at a commit
 // that it should have left, because pushes there and back may have been announced in the wrong order.
-func (p *Projects) recall(ctx context.Context, t store.Watched) (memory, error) {
-	known := memory{first: t.LookedAt == nil, heads: map[string]core.Head{}, last: map[string]core.Scan{}}
+func (p *Projects) recall(ctx context.Context, t store.TrackedProject) (memory, error) {
+	known := memory{first: t.SyncedAt == nil, heads: map[string]core.Head{}, last: map[string]core.Scan{}}
 	heads, err := p.Store.ListHeads(ctx, t.ID)
 	if err != nil {
 		return known, err
@@ -136,7 +136,7 @@ func (p *Projects) recall(ctx context.Context, t store.Watched) (memory, error) 
 	for _, h := range heads {
 		known.heads[h.Ref] = h
 	}
-	orphaned, err := p.Store.ListDeserted(ctx, t)
+	orphaned, err := p.Store.ListOrphanedRefs(ctx, t)
 	for _, ref := range orphaned {
 		delete(known.heads, ref)
 	}
@@ -144,7 +144,7 @@ func (p *Projects) recall(ctx context.Context, t store.Watched) (memory, error) 
 }
 
 // lastScan returns the newest scan of a project, or one without an id if there is none.
-func (p *Projects) lastScan(ctx context.Context, t store.Watched) (core.Scan, error) {
+func (p *Projects) lastScan(ctx context.Context, t store.TrackedProject) (core.Scan, error) {
 	last, err := p.Store.GetLastScan(ctx, t.SourcePlatform, t.ProjectName)
 	if errors.Is(err, core.ErrNotFound) {
 		return core.Scan{SourcePlatform: t.SourcePlatform, ProjectName: t.ProjectName}, nil
@@ -153,7 +153,7 @@ func (p *Projects) lastScan(ctx context.Context, t store.Watched) (core.Scan, er
 }
 
 // listRefs asks where a project's refs stand. If the project has moved, t gets its new name.
-func (p *Projects) listRefs(ctx context.Context, t *store.Watched) (gitproto.Refs, platforms.Remote, error) {
+func (p *Projects) listRefs(ctx context.Context, t *store.TrackedProject) (gitproto.Refs, platforms.Remote, error) {
 	platform := p.Platforms[t.SourcePlatform]
 	remote, err := platform.Remote(ctx, t.ProjectName)
 	if err != nil {
@@ -175,7 +175,7 @@ func (p *Projects) listRefs(ctx context.Context, t *store.Watched) (gitproto.Ref
 }
 
 // newName takes the name of a moved project out of its new path.
-func (p *Projects) newName(t store.Watched, remote platforms.Remote, path string) (string, error) {
+func (p *Projects) newName(t store.TrackedProject, remote platforms.Remote, path string) (string, error) {
 	address, err := url.Parse(remote.URL)
 	if err != nil {
 		return "", err
@@ -217,7 +217,7 @@ func (m memory) changed(refs gitproto.Refs) []core.Head {
 }
 
 // projectOf describes the project as a webhook would.
-func projectOf(t store.Watched, remote platforms.Remote, last core.Scan, refs gitproto.Refs) core.Project {
+func projectOf(t store.TrackedProject, remote platforms.Remote, last core.Scan, refs gitproto.Refs) core.Project {
 	project := core.Project{
 		Name: t.ProjectName, Ref: t.ProjectRef, CloneURL: remote.URL, DefaultBranch: refs.DefaultBranch,
 		URL: strings.TrimSuffix(remote.URL, ".git"),
@@ -228,7 +228,7 @@ func projectOf(t store.Watched, remote platforms.Remote, last core.Scan, refs gi
 	return project
 }
 
-func (p *Projects) candidates(t store.Watched, refs gitproto.Refs, known memory, project core.Project) []core.Push {
+func (p *Projects) candidates(t store.TrackedProject, refs gitproto.Refs, known memory, project core.Project) []core.Push {
 	policy, _ := p.Policies.For(t.SourcePlatform, t.ProjectName)
 	var pushes []core.Push
 	for _, h := range known.changed(refs) {
@@ -271,7 +271,7 @@ func (m memory) before(h core.Head) (sha string, ok bool) {
 }
 
 // uncovered keeps the pushes whose commit has no scan that covers them.
-func (p *Projects) uncovered(ctx context.Context, t store.Watched, pushes []core.Push) ([]core.Push, error) {
+func (p *Projects) uncovered(ctx context.Context, t store.TrackedProject, pushes []core.Push) ([]core.Push, error) {
 	commits := make([]string, len(pushes))
 	for i, push := range pushes {
 		commits[i] = push.CommitSHA

@@ -108,7 +108,7 @@ func TestUnwantedAndGoneRefs(t *testing.T) {
 		b.git.refs[shop] = b.git.refs[shop][:1]
 		b.git.mu.Unlock()
 		b.pass(t, 2*time.Hour)
-		w, err := b.store.GetWatched(t.Context(), "github", shop)
+		w, err := b.store.GetTrackedProject(t.Context(), "github", shop)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -165,7 +165,7 @@ func TestMovedProjectIsFollowed(t *testing.T) {
 		b.git.rename(shop, "acme/store")
 		b.pass(t, 2*time.Hour)
 		wantScans(t, b, "main:1<0 push", "main:3<2 push", "fresh:4<none recover")
-		if _, err := b.store.GetWatched(t.Context(), "github", "acme/store"); err != nil {
+		if _, err := b.store.GetTrackedProject(t.Context(), "github", "acme/store"); err != nil {
 			t.Errorf("new name: %v", err)
 		}
 		scan, err := b.store.GetLastScan(t.Context(), "github", "acme/store")

@@ -80,7 +80,7 @@ func (r *Runner) claim(ctx context.Context, worker string) (*task, error) {
 	if !r.canWork(ctx) {
 		return nil, core.ErrNotFound
 	}
-	by := store.Claimant{Worker: worker, Scanners: r.claimable, Lease: r.Lease, Blind: r.database.InGrace()}
+	by := store.Claimant{Worker: worker, Scanners: r.claimable, Lease: r.Lease, InGrace: r.database.InGrace()}
 	t := new(task)
 	err := r.shortStep(ctx, func(ctx context.Context) (err error) {
 		t.job, t.scan, err = r.Jobs.ClaimJob(ctx, by)
@@ -311,7 +311,7 @@ func (r *Runner) showCode(ctx context.Context, t *task) {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, codeTimeout, fmt.Errorf("it took more than %s", codeTimeout))
 	defer cancel()
-	found, err := r.Jobs.ListUnshown(ctx, t.job, maxShown)
+	found, err := r.Jobs.ListWithoutCode(ctx, t.job, maxShown)
 	if err == nil && len(found) > 0 {
 		source.Quote(ctx, found, all, t.space.Source)
 		keeping, cancel := context.WithTimeout(context.WithoutCancel(ctx), codeTimeout)

@@ -49,7 +49,7 @@ func (s *sender) claimCheck(ctx context.Context) (core.Status, error) {
 			now.Sub(time.Unix(s.busy.Load(), 0)) < idleAfter {
 			return core.Status{}, core.ErrNotFound
 		}
-		status, err := s.Store.ClaimCheck(ctx, s.platform, nextCheck)
+		status, err := s.Store.ClaimDriftCheck(ctx, s.platform, nextCheck)
 		if err != nil || now.Sub(*status.CheckAt) <= lateCheck {
 			return status, err
 		}
@@ -85,7 +85,7 @@ func (s *sender) settleCheck(ctx context.Context, status core.Status, observed *
 	if observed == nil {
 		return nil
 	}
-	drift, err := s.Store.SeeStatus(ctx, s.platform, *observed)
+	drift, err := s.Store.ObserveStatus(ctx, s.platform, *observed)
 	if err != nil {
 		return fmt.Errorf("comparing status: %w", err)
 	}

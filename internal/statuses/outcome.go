@@ -28,9 +28,9 @@ const (
 const refusedAdvice = "; it is tried for 15 minutes, then \"Scan again\" on the scan's page posts it anew"
 
 // decide turns the outcome of a post into what happens next.
-func (p *Poster) decide(status core.Status, posted platforms.Posted, err error) store.Settlement {
+func (p *Poster) decide(status core.Status, posted platforms.Posted, err error) store.PostResult {
 	if err == nil {
-		return store.Settlement{
+		return store.PostResult{
 			Posted: true, PipelinePin: posted.PipelinePin, PostedID: posted.ID, Code: posted.Code,
 			LeftOut:    posted.LeftOut,
 			CheckAfter: p.checkAfter(status),
@@ -42,16 +42,16 @@ func (p *Poster) decide(status core.Status, posted platforms.Posted, err error) 
 	}
 	age := p.Now().Sub(wanted) - p.Store.Jumped(wanted)
 	retry := platforms.RetryAfter(err, firstPause, status.Attempts, age)
-	end := store.Settlement{Error: reason(err), Code: platforms.CodeOf(err), RetryAfter: retry.After, GivenUp: retry.GivenUp}
+	end := store.PostResult{Error: reason(err), Code: platforms.CodeOf(err), RetryAfter: retry.After, GivenUp: retry.GivenUp}
 	limited, denied := new(platforms.RateLimited), new(platforms.Denied)
 	switch {
 	case errors.As(err, &limited):
 		end.Waiting = true
 		p.pauses.Delay(status.SourcePlatform, p.Now(), limited.After)
 	case errors.Is(err, platforms.ErrNoToken):
-		end.RetryAfter, end.Trouble, end.GivenUp = noTokenPause, &core.Hold{Probes: 1}, false
+		end.RetryAfter, end.Hold, end.GivenUp = noTokenPause, &core.Hold{Probes: 1}, false
 	case errors.As(err, &denied) && (!denied.Hidden || age > hiddenGrace):
-		end.RetryAfter, end.Trouble, end.GivenUp = poll.Backoff(firstProbe, status.Probe, longestProbe), holdOf(status, denied), false
+		end.RetryAfter, end.Hold, end.GivenUp = poll.Backoff(firstProbe, status.Probe, longestProbe), holdOf(status, denied), false
 	case errors.Is(err, platforms.ErrTooEarly):
 		end.RetryAfter, end.Waiting = tooEarlyPause, true
 	case errors.Is(err, platforms.ErrRefused):
@@ -95,7 +95,7 @@ func holdOf(status core.Status, denied *platforms.Denied) *core.Hold {
 }
 
 // logOutcome logs each outcome once; of a hold only the first.
-func (p *Poster) logOutcome(status core.Status, end store.Settlement, err error) {
+func (p *Poster) logOutcome(status core.Status, end store.PostResult, err error) {
 	log := p.Log.With("platform", status.SourcePlatform, "project", status.ProjectName,
 		"commit", status.CommitSHA, "state", status.State)
 	switch {
@@ -109,10 +109,10 @@ func (p *Poster) logOutcome(status core.Status, end store.Settlement, err error)
 			p.held.Delete(holdKey(status, ""))
 			p.held.Delete(holdKey(status, status.Branch))
 		}
-	case end.Trouble != nil:
-		if _, logged := p.held.LoadOrStore(holdKey(status, end.Trouble.Branch), true); !logged {
+	case end.Hold != nil:
+		if _, logged := p.held.LoadOrStore(holdKey(status, end.Hold.Branch), true); !logged {
 			log.Warn("statuses of this project are kept and shown, but not posted: "+end.Error,
-				"branch", end.Trouble.Branch)
+				"branch", end.Hold.Branch)
 		}
 	case errors.Is(err, platforms.ErrTooEarly):
 		log.Debug("status waits", "reason", err)
@@ -128,7 +128,7 @@ func holdKey(status core.Status, branch string) string {
 }
 
 // measure counts the outcome of a post.
-func (p *Poster) measure(status core.Status, end store.Settlement, err error) {
+func (p *Poster) measure(status core.Status, end store.PostResult, err error) {
 	p.Meter.TriedToPost(status, metricOf(end, err))
 	if limited := new(platforms.RateLimited); errors.As(err, &limited) {
 		p.Meter.Paused(status.SourcePlatform, limited.After)
@@ -142,7 +142,7 @@ func (p *Poster) measure(status core.Status, end store.Settlement, err error) {
 	}
 }
 
-func metricOf(end store.Settlement, err error) metrics.PostOutcome {
+func metricOf(end store.PostResult, err error) metrics.PostOutcome {
 	limited, denied := new(platforms.RateLimited), new(platforms.Denied)
 	switch {
 	case err == nil:

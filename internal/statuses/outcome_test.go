@@ -70,11 +70,11 @@ func TestDeniedHoldsTheProject(t *testing.T) {
 			c.err.Err = errDenied
 			status := core.Status{SourcePlatform: "github", Branch: "main", DesiredAt: b.now.Add(-c.age), Probe: c.probes}
 			end := b.decide(status, platforms.Posted{}, &platforms.HTTPError{Code: 403, Err: fmt.Errorf("posting: %w", &c.err)})
-			if end.GivenUp || end.Code != 403 || (end.Trouble == nil) != (c.want == nil) {
+			if end.GivenUp || end.Code != 403 || (end.Hold == nil) != (c.want == nil) {
 				t.Fatalf("settlement = %+v", end)
 			}
-			if c.want != nil && (*end.Trouble != *c.want || end.RetryAfter != c.pause) {
-				t.Errorf("hold = %+v after %s, want %+v after %s", end.Trouble, end.RetryAfter, c.want, c.pause)
+			if c.want != nil && (*end.Hold != *c.want || end.RetryAfter != c.pause) {
+				t.Errorf("hold = %+v after %s, want %+v after %s", end.Hold, end.RetryAfter, c.want, c.pause)
 			}
 		})
 	}

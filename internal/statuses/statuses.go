@@ -57,7 +57,7 @@ func New(cfg Config) *Poster {
 // Run blocks until ctx ends; posts under way are finished first. Each platform has a sender of its own, so that one that
 // hangs holds up no other. It begins with what waits for a token: the configuration may have a new one.
 func (p *Poster) Run(ctx context.Context) {
-	if err := p.Store.RetryTroubles(ctx); err != nil {
+	if err := p.Store.ProbeHolds(ctx); err != nil {
 		p.Log.Warn("held statuses are tried later", "error", err)
 	}
 	var senders sync.WaitGroup
@@ -90,8 +90,8 @@ type sender struct {
 
 // posts is the worker that posts statuses, those of different commits at the same time. Where the platform wants a pace,
 // they are posted one by one.
-func (s *sender) posts() lease.Worker[core.Status, store.Settlement] {
-	w := lease.Worker[core.Status, store.Settlement]{
+func (s *sender) posts() lease.Worker[core.Status, store.PostResult] {
+	w := lease.Worker[core.Status, store.PostResult]{
 		Name: "statuses " + s.platform, Log: s.Log, Wake: s.Store.Changed(),
 		Every: claimEvery, Parallel: parallel, Batch: batch, Lease: leaseTime, Handover: settleTimeout,
 		Claim: s.claim, Work: s.post, Settle: s.settle,
@@ -115,20 +115,20 @@ func (s *sender) claim(ctx context.Context, most int) ([]core.Status, error) {
 }
 
 // post outlives ctx: nobody knows what came of a post that was broken off.
-func (s *sender) post(ctx context.Context, status core.Status) (store.Settlement, error) {
+func (s *sender) post(ctx context.Context, status core.Status) (store.PostResult, error) {
 	posting, cancel := context.WithTimeout(context.WithoutCancel(ctx), postTimeout)
 	defer cancel()
 	began := s.Now()
 	posted, err := platforms.Post(posting, s.Platforms[s.platform], status)
 	end := s.decide(status, posted, err)
-	end.Took = s.Now().Sub(began)
+	end.Latency = s.Now().Sub(began)
 	s.logOutcome(status, end, err)
 	s.measure(status, end, err)
 	return end, nil
 }
 
 // settle has a time limit for each attempt, because a database that hangs may answer the next one.
-func (s *sender) settle(ctx context.Context, status core.Status, end store.Settlement) error {
+func (s *sender) settle(ctx context.Context, status core.Status, end store.PostResult) error {
 	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
 	defer cancel()
 	err := s.Store.SettleStatus(ctx, status, end)

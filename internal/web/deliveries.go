@@ -24,7 +24,7 @@ type deliveriesPage struct {
 	Deliveries []core.KeptDelivery
 	Pager      layout.Pager
 	Silent     silentHooks
-	Failing    []store.HookPlace // webhooks that need repair
+	Failing    []store.HookTarget // webhooks that need repair
 	Platforms  []string
 	Outcomes   []core.Outcome
 	SecretUse  secretUse // empty for visitors who have not logged in
@@ -76,7 +76,7 @@ type secretLine struct {
 }
 
 func (w *Web) secretUse(ctx context.Context) (secretUse, error) {
-	known, err := w.Store.ListEvidence(ctx)
+	known, err := w.Store.ListSecretUsages(ctx)
 	if err != nil {
 		return secretUse{}, err
 	}
@@ -86,10 +86,10 @@ func (w *Web) secretUse(ctx context.Context) (secretUse, error) {
 	return secretUse{secretLines(w.Secrets, known), known.Refused}, nil
 }
 
-func secretLines(secrets []Secret, known store.Evidence) []secretLine {
+func secretLines(secrets []Secret, known store.SecretUsages) []secretLine {
 	lines := make([]secretLine, len(secrets))
 	for i, secret := range secrets {
-		lines[i] = secretLine{secret, core.SecretName(secret.Place, secret.ID), known.UseOf(secret.Platform, secret.ID)}
+		lines[i] = secretLine{secret, core.SecretName(secret.Place, secret.ID), known.Of(secret.Platform, secret.ID)}
 	}
 	return lines
 }

@@ -64,8 +64,8 @@ func TestFailingWebhooksAreNamed(t *testing.T) {
 	lacks(t, s.page("/deliveries"), "Webhooks that need repair")
 	now := time.Now()
 	for owner, state := range map[string]string{"acme/shop<b>": "disabled", "acme/fine": "active", "acme/empty": "none", "acme/mute": "broken"} {
-		place := store.HookPlace{SourcePlatform: "gitlab", Scope: "project", Owner: owner}
-		claimed, err := s.store.ClaimHookPlaceNow(t.Context(), place, time.Minute)
+		place := store.HookTarget{SourcePlatform: "gitlab", Scope: "project", Owner: owner}
+		claimed, err := s.store.ClaimHookTargetNow(t.Context(), place, time.Minute)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -74,7 +74,7 @@ func TestFailingWebhooksAreNamed(t *testing.T) {
 		if state == "disabled" {
 			next.Note = "it fails"
 		}
-		if err := s.store.SettleHookPlace(t.Context(), claimed, next, time.Hour); err != nil {
+		if err := s.store.SettleHookTarget(t.Context(), claimed, next, time.Hour); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -90,17 +90,17 @@ func TestFailingWebhooksAreNamedOnTheFirstPageAndTheProjects(t *testing.T) {
 	s := newSite(t)
 	s.scanned(1, finding())
 	now := time.Now()
-	for _, place := range []store.HookPlace{
+	for _, place := range []store.HookTarget{
 		{SourcePlatform: "github", Scope: "project", Owner: "Acme/Shop"}, {SourcePlatform: "github", Scope: "group", Owner: "acme"},
 		{SourcePlatform: "github", Scope: "project", Owner: "acme/other"},
 	} {
-		claimed, err := s.store.ClaimHookPlaceNow(t.Context(), place, time.Minute)
+		claimed, err := s.store.ClaimHookTargetNow(t.Context(), place, time.Minute)
 		if err != nil {
 			t.Fatal(err)
 		}
 		next := claimed
 		next.State, next.CheckedAt = "off", &now
-		if err := s.store.SettleHookPlace(t.Context(), claimed, next, time.Hour); err != nil {
+		if err := s.store.SettleHookTarget(t.Context(), claimed, next, time.Hour); err != nil {
 			t.Fatal(err)
 		}
 	}

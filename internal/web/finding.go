@@ -67,7 +67,7 @@ func (w *Web) fillDecisions(ctx context.Context, scan core.Scan, views []finding
 			prints = append(prints, f.Fingerprint)
 		}
 	}
-	decisions, err := w.Store.ListWords(ctx, scan, prints)
+	decisions, err := w.Store.ListDecisions(ctx, scan, prints)
 	for i, f := range views {
 		if d, decided := decisions[f.Fingerprint]; decided && d.Source == core.ByPerson && f.Triage == d.Decision {
 			views[i].Undoable = &d

@@ -373,7 +373,7 @@ func (s *site) bears(method, address, form string, refused bool) {
 }
 
 // post settles the next status that is due.
-func (s *site) post(end store.Settlement) {
+func (s *site) post(end store.PostResult) {
 	s.t.Helper()
 	claimed, err := s.store.ClaimStatuses(s.t.Context(), []string{"github"}, 1, time.Minute)
 	if err != nil || len(claimed) != 1 {

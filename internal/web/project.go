@@ -32,9 +32,9 @@ type projectPage struct {
 	Branch            string // default branch, or empty
 	Scans             []scanLine
 	Deliveries        []core.KeptDelivery
-	Holds             []core.Hold       // reasons why statuses are not posted
-	Hook              *liveness.Health  // nil where unknown
-	Failing           []store.HookPlace // webhooks of this project that need repair
+	Holds             []core.Hold        // reasons why statuses are not posted
+	Hook              *liveness.Health   // nil where unknown
+	Failing           []store.HookTarget // webhooks of this project that need repair
 	Trend             *chart.Chart
 	TrendPoints       []store.TrendPoint
 	Pipelines         []pipeline
@@ -78,7 +78,7 @@ func (w *Web) fillActivity(ctx context.Context, page *projectPage) error {
 		page.Scans = append(page.Scans, scanLine{scan, bannerOf(scan)})
 		page.Link, page.Branch = w.Platforms.repository(scan), scan.DefaultBranch
 	}
-	if page.Holds, err = w.Store.ListTroubles(ctx, page.Platform, page.Project); err != nil {
+	if page.Holds, err = w.Store.ListHolds(ctx, page.Platform, page.Project); err != nil {
 		return err
 	}
 	page.Deliveries, err = w.Store.ListDeliveries(ctx, store.DeliveryFilter{
@@ -89,7 +89,7 @@ func (w *Web) fillActivity(ctx context.Context, page *projectPage) error {
 	}
 	page.Hook = w.hookOf(page.Platform, page.Project, page.Deliveries)
 	failing, err := w.Store.ListFailingHooks(ctx)
-	page.Failing = slices.DeleteFunc(failing, func(p store.HookPlace) bool {
+	page.Failing = slices.DeleteFunc(failing, func(p store.HookTarget) bool {
 		return p.SourcePlatform != page.Platform || !p.Covers(page.Project)
 	})
 	return err

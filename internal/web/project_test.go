@@ -51,8 +51,8 @@ func TestBrokenTokenIsShownEverywhere(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	scan := s.scanned(1, finding())
-	s.post(store.Settlement{
-		Error: "github answered 403: give the token <b>", Code: 403, RetryAfter: time.Minute, Trouble: &core.Hold{Probes: 1},
+	s.post(store.PostResult{
+		Error: "github answered 403: give the token <b>", Code: 403, RetryAfter: time.Minute, Hold: &core.Hold{Probes: 1},
 	})
 	contains(t, s.page("/"), "Commit statuses are saved, not posted:", `href="/hooks/projects/github/acme/shop"`,
 		"github answered 403: give the token &lt;b&gt;")

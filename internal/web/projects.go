@@ -24,17 +24,17 @@ type projectsPage struct {
 
 // projectLine is a project in the list.
 type projectLine struct {
-	store.Standing
+	store.ProjectState
 	Banner banner
 }
 
 // ShowProjects lists the projects of all platforms.
 func (w *Web) ShowProjects(c *gin.Context) error {
-	filter := store.StandingFilter{
+	filter := store.ProjectFilter{
 		Platform: c.Query("platform"), Failing: c.Query("failing") == "yes", Limit: projectsPerPage + 1,
 		AfterPlatform: c.Query("from"), AfterProject: c.Query("after"),
 	}
-	list, err := w.Store.ListStandings(c.Request.Context(), filter)
+	list, err := w.Store.ListProjects(c.Request.Context(), filter)
 	if err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func (w *Web) ShowProjects(c *gin.Context) error {
 		page.Pager.Next = "?" + query.Encode() + "&" + url.Values{"from": {last.SourcePlatform}, "after": {last.ProjectName}}.Encode()
 	}
 	for _, project := range list {
-		line := projectLine{Standing: project, Banner: banner{"pending", "…", "Waiting", "", ""}}
+		line := projectLine{ProjectState: project, Banner: banner{"pending", "…", "Waiting", "", ""}}
 		if project.Head != nil {
 			line.Banner = bannerOf(*project.Head)
 		}

@@ -98,7 +98,7 @@ func TestHostileTextIsTextOnEveryPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, status := range claimed {
-		if err := s.store.SettleStatus(t.Context(), status, store.Settlement{Error: evil, RetryAfter: time.Hour}); err != nil {
+		if err := s.store.SettleStatus(t.Context(), status, store.PostResult{Error: evil, RetryAfter: time.Hour}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -102,7 +102,7 @@ func TestRunningScanReloadsWithoutJavaScript(t *testing.T) {
 	done := s.scanned(2, finding())
 	claimed, err := s.store.ClaimStatuses(t.Context(), []string{"github"}, 10, time.Minute)
 	for _, status := range claimed {
-		err = errors.Join(err, s.store.SettleStatus(t.Context(), status, store.Settlement{Posted: true}))
+		err = errors.Join(err, s.store.SettleStatus(t.Context(), status, store.PostResult{Posted: true}))
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -116,18 +116,18 @@ func TestStatusOfAnotherProgramIsShown(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	scan := s.scanned(1, finding())
-	s.post(store.Settlement{Posted: true, PostedID: 10, Code: 201, Took: 85 * time.Millisecond})
+	s.post(store.PostResult{Posted: true, PostedID: 10, Code: 201, Latency: 85 * time.Millisecond})
 	seen := core.ObservedStatus{
 		Project: core.Project{Name: "acme/shop"}, CommitSHA: scan.CommitSHA, Context: "scanhook", ID: 11, State: "success",
 		Description: "<b>fine</b>", Creator: "ci-<i>bot",
 	}
-	if _, err := s.store.SeeStatus(t.Context(), "github", seen); err != nil {
+	if _, err := s.store.ObserveStatus(t.Context(), "github", seen); err != nil {
 		t.Fatal(err)
 	}
-	s.post(store.Settlement{Posted: true, PostedID: 12, Code: 201})
+	s.post(store.PostResult{Posted: true, PostedID: 12, Code: 201})
 	contains(t, s.page("/scans/"+scan.ReferenceID), "Shown on github, after another program had replaced it.")
 	seen.ID = 13
-	if _, err := s.store.SeeStatus(t.Context(), "github", seen); err != nil {
+	if _, err := s.store.ObserveStatus(t.Context(), "github", seen); err != nil {
 		t.Fatal(err)
 	}
 	contains(t, s.page("/scans/"+scan.ReferenceID), "On github, another program has replaced it again: it is left alone.")

@@ -74,11 +74,11 @@ type overview struct {
 	store.Overview
 	Holds   []core.Hold // projects whose statuses are not posted
 	Silent  silentHooks
-	Failing []store.HookPlace // webhooks that need repair
+	Failing []store.HookTarget // webhooks that need repair
 }
 
 // Unnamed is how many more projects are on hold.
-func (o *overview) Unnamed() int { return o.Troubled - len(o.Holds) }
+func (o *overview) Unnamed() int { return o.NumHolds - len(o.Holds) }
 
 // overview is for the first page of all scans; it is nil on the others.
 func (w *Web) overview(c *gin.Context, first bool) (*overview, error) {
@@ -96,5 +96,5 @@ func (w *Web) overview(c *gin.Context, first bool) (*overview, error) {
 		return nil, err
 	}
 	failing, err := w.Store.ListFailingHooks(c.Request.Context())
-	return &overview{Overview: known, Holds: known.Troubles, Silent: w.silentHooks(), Failing: failing}, err
+	return &overview{Overview: known, Holds: known.Holds, Silent: w.silentHooks(), Failing: failing}, err
 }

@@ -53,7 +53,7 @@ func TestDecisionIsUndone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return after.Word.ID
+		return after.Decision.ID
 	}
 	undo := func(word int64) string {
 		answer := s.ask("/findings/1/undo", url.Values{

@@ -28,20 +28,20 @@ CREATE TABLE scans (
     merge_base_sha          TEXT NOT NULL DEFAULT '',
     baseline_scan_id        INTEGER REFERENCES scans (id) ON DELETE SET NULL,
     shared_refs             BOOLEAN NOT NULL DEFAULT FALSE,
-    overtaken               BOOLEAN NOT NULL DEFAULT FALSE,
+    stale               BOOLEAN NOT NULL DEFAULT FALSE,
     deadline_at             TIMESTAMP NOT NULL,
     started_at              TIMESTAMP,
     finished_at             TIMESTAMP,
     UNIQUE (commit_sha, source_platform, project_name, attempt)
 );
 CREATE INDEX scans_by_branch ON scans (source_platform, project_name, branch, id);
--- Uploads and new branches have nothing or zeros before them, which would make a commit before look like a common thing.
+-- Uploads and new branches have nothing or zeros there: without the condition they would make the statistics of the column useless.
 CREATE INDEX scans_by_before ON scans (before_sha)
     WHERE before_sha > '0000000000000000000000000000000000000000000000000000000000000000';
 CREATE INDEX scans_recovered ON scans (before_sha) WHERE origin = 'recover';
 -- All scans of a project in their order: an expression, so that no question about a branch can be answered by it.
 CREATE INDEX scans_by_project ON scans ((project_name || '@' || source_platform), id);
--- Uploads do not tell the default branch: of whatever many they are, the last scan that does is found at once.
+-- Uploads do not name the default branch. However many they are, the last scan that does is found at once.
 CREATE INDEX scans_naming_default ON scans ((source_platform || '/' || project_name), id) WHERE default_branch <> '';
 CREATE INDEX scans_by_merge_base ON scans (merge_base_sha) WHERE merge_base_sha <> '';
 CREATE INDEX scans_by_baseline ON scans (baseline_scan_id) WHERE baseline_scan_id IS NOT NULL;
@@ -57,7 +57,7 @@ CREATE INDEX scans_ended_in_project ON scans (source_platform, project_name, (CO
 CREATE INDEX scans_ended_in_project_by_branch ON scans (source_platform, project_name, branch, (COALESCE(verdict, status)), id)
     WHERE status IN ('completed', 'failed');
 
--- How each project's name is spelt in all tables: as it was heard first. The key is the name in lower case.
+-- How each project's name is spelt in all tables: as it came first. The key is the name in lower case.
 CREATE TABLE project_names (
     project_key     TEXT NOT NULL,
     source_platform TEXT NOT NULL,
@@ -92,7 +92,7 @@ CREATE INDEX scan_jobs_fresh ON scan_jobs (scanner, id) WHERE state = 'pending' 
 CREATE INDEX scan_jobs_postponed ON scan_jobs (scanner, not_before) WHERE state = 'pending' AND not_before IS NOT NULL;
 CREATE INDEX scan_jobs_held ON scan_jobs (worker) WHERE state = 'running';
 
--- job_id is a job of scan_id and goes with it; a constraint of its own would take as long as half of an insert.
+-- job_id is a job of scan_id and is deleted with it. A constraint of its own would cost half of the time of an insert.
 CREATE TABLE findings (
     id                INTEGER PRIMARY KEY AUTOINCREMENT,
     scan_id           INTEGER NOT NULL REFERENCES scans (id) ON DELETE CASCADE,
@@ -143,7 +143,7 @@ CREATE TABLE triage_events (
     finding_id   INTEGER NOT NULL REFERENCES findings (id) ON DELETE CASCADE,
     source       TEXT NOT NULL CHECK (source IN ('person', 'scanner', 'ai', 'carried')),
     origin       TEXT NOT NULL CHECK (origin IN ('person', 'scanner', 'ai', 'red_team')),
-    carried_from INTEGER,
+    propagated_from INTEGER,
     author       TEXT NOT NULL DEFAULT '',
     changes      TEXT NOT NULL,
     decision     TEXT CHECK (decision IN ('TP', 'FP')),
@@ -152,8 +152,8 @@ CREATE TABLE triage_events (
 );
 CREATE INDEX triage_events_by_finding ON triage_events (finding_id, id);
 
--- What is held of a finding in all scans of its project, in the order in which it was said; it outlives the scans.
-CREATE TABLE triage_words (
+-- What was decided on a finding for all scans of its project, in the order of the decisions; it outlives the scans.
+CREATE TABLE triage_decisions (
     id              INTEGER PRIMARY KEY AUTOINCREMENT,
     source_platform TEXT NOT NULL,
     project_name    TEXT NOT NULL,
@@ -167,7 +167,7 @@ CREATE TABLE triage_words (
     UNIQUE (source_platform, project_name, fingerprint, source)
 );
 
--- Under which other name the same project was scanned before.
+-- The names under which the same project was scanned before.
 CREATE TABLE former_names (
     source_platform TEXT NOT NULL,
     project_name    TEXT NOT NULL,
@@ -209,8 +209,8 @@ CREATE INDEX pipeline_metrics_series
     WHERE pipeline_status = 'success' AND finished_at IS NOT NULL;
 CREATE INDEX pipeline_metrics_by_project ON pipeline_metrics (source_platform, project_name, id);
 
--- Questions to the platforms that a delivery has left open.
-CREATE TABLE lookups (
+-- Metadata that a delivery lacks, to be fetched from the platforms.
+CREATE TABLE enrichment_tasks (
     id              INTEGER PRIMARY KEY AUTOINCREMENT,
     kind            TEXT NOT NULL CHECK (kind IN ('artifacts', 'changed_files')),
     source_platform TEXT NOT NULL,
@@ -223,10 +223,10 @@ CREATE TABLE lookups (
     last_error      TEXT NOT NULL DEFAULT '',
     given_up        BOOLEAN NOT NULL DEFAULT FALSE
 );
-CREATE INDEX lookups_by_scan ON lookups (scan_id);
-CREATE UNIQUE INDEX lookups_of_scan ON lookups (scan_id, kind) WHERE metric_id IS NULL;
-CREATE UNIQUE INDEX lookups_of_metric ON lookups (metric_id, kind) WHERE metric_id IS NOT NULL;
-CREATE INDEX lookups_due ON lookups (source_platform, next_attempt_at) WHERE NOT given_up;
+CREATE INDEX enrichment_tasks_by_scan ON enrichment_tasks (scan_id);
+CREATE UNIQUE INDEX enrichment_tasks_of_scan ON enrichment_tasks (scan_id, kind) WHERE metric_id IS NULL;
+CREATE UNIQUE INDEX enrichment_tasks_of_metric ON enrichment_tasks (metric_id, kind) WHERE metric_id IS NOT NULL;
+CREATE INDEX enrichment_tasks_due ON enrichment_tasks (source_platform, next_attempt_at) WHERE NOT given_up;
 
 CREATE TABLE epss_data (
     cve_id      TEXT PRIMARY KEY,
@@ -248,7 +248,7 @@ CREATE TABLE epss_imports (
     checked_at    TIMESTAMP NOT NULL
 );
 
-CREATE TABLE epss_moves (
+CREATE TABLE epss_changes (
     cve_id          TEXT PRIMARY KEY,
     import_id       INTEGER NOT NULL,
     was_probability REAL NOT NULL,
@@ -273,8 +273,8 @@ CREATE INDEX deliveries_by_scan ON deliveries (scan_id);
 CREATE INDEX deliveries_by_outcome ON deliveries (platform, outcome, id);
 CREATE INDEX deliveries_in_project ON deliveries (platform, project_name, outcome, id);
 
--- On which days each configured project's webhook has called; it outlives the deliveries.
-CREATE TABLE hook_rhythms (
+-- The days on which each configured project's webhook has called; they outlive the deliveries.
+CREATE TABLE hook_calls (
     platform        TEXT NOT NULL,
     project_name    TEXT NOT NULL,
     last_at         TIMESTAMP NOT NULL,
@@ -311,21 +311,21 @@ CREATE TABLE commit_statuses (
     posted_at       TIMESTAMP,
     left_out        TEXT NOT NULL DEFAULT '',
     posted_id       INTEGER NOT NULL DEFAULT 0,
-    seen_id         INTEGER NOT NULL DEFAULT 0,
-    mended_revision INTEGER NOT NULL DEFAULT 0,
+    observed_id         INTEGER NOT NULL DEFAULT 0,
+    restored_revision INTEGER NOT NULL DEFAULT 0,
     check_at        TIMESTAMP,
     UNIQUE (source_platform, project_name, commit_sha, context)
 );
 CREATE INDEX commit_statuses_due ON commit_statuses (source_platform, next_attempt_at, id)
     WHERE posted_revision < revision AND NOT given_up;
--- By an expression, so that no engine reads all of a project by its unique key instead.
+-- On an expression, so that no engine reads all of a project by its unique key instead.
 CREATE INDEX commit_statuses_waiting ON commit_statuses ((source_platform || '/' || project_name), wanted_at, id)
     WHERE posted_revision < revision AND NOT given_up;
 CREATE INDEX commit_statuses_by_scan ON commit_statuses (scan_id);
 CREATE INDEX commit_statuses_given_up ON commit_statuses (wanted_at) WHERE given_up;
 CREATE INDEX commit_statuses_to_check ON commit_statuses (source_platform, check_at) WHERE check_at IS NOT NULL;
 
--- Each attempt to post a status with the platform's answer, equal ones in one row, and what strangers posted in its place.
+-- Each attempt to post a status with the platform's answer, equal ones in one row, and what other programs posted in its place.
 CREATE TABLE status_posts (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
     status_id   INTEGER NOT NULL REFERENCES commit_statuses (id) ON DELETE CASCADE,
@@ -340,12 +340,12 @@ CREATE TABLE status_posts (
     times       INTEGER NOT NULL DEFAULT 1,
     at          TIMESTAMP NOT NULL,
     last_at     TIMESTAMP NOT NULL,
-    took_ms     INTEGER NOT NULL DEFAULT 0
+    latency_ms     INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX status_posts_by_status ON status_posts (status_id, id);
 
--- Projects, or branches of them, whose statuses wait because the token may not post them.
-CREATE TABLE project_troubles (
+-- Projects, or branches of them, for which posting is paused because the token may not post.
+CREATE TABLE status_holds (
     id              INTEGER PRIMARY KEY AUTOINCREMENT,
     source_platform TEXT NOT NULL,
     project_name    TEXT NOT NULL,
@@ -357,35 +357,35 @@ CREATE TABLE project_troubles (
     next_probe_at   TIMESTAMP NOT NULL,
     UNIQUE (source_platform, project_name, branch)
 );
-CREATE INDEX project_troubles_due ON project_troubles (source_platform, next_probe_at);
+CREATE INDEX status_holds_due ON status_holds (source_platform, next_probe_at);
 
--- Projects whose branches and tags are compared with the scans now and then: what no webhook announced is scanned.
-CREATE TABLE watched_projects (
+-- Projects whose branches and tags are compared with the scans from time to time, to scan what no webhook announced.
+CREATE TABLE tracked_projects (
     id              INTEGER PRIMARY KEY AUTOINCREMENT,
     source_platform TEXT NOT NULL,
     project_name    TEXT NOT NULL,
     project_ref     TEXT NOT NULL DEFAULT '',
-    looked_at       TIMESTAMP,
-    next_look_at    TIMESTAMP NOT NULL,
+    synced_at       TIMESTAMP,
+    next_sync_at    TIMESTAMP NOT NULL,
     lease_until     TIMESTAMP,
     failures        INTEGER NOT NULL DEFAULT 0,
     last_error      TEXT NOT NULL DEFAULT '',
     UNIQUE (source_platform, project_name)
 );
-CREATE INDEX watched_projects_due ON watched_projects (next_look_at);
-CREATE INDEX watched_projects_by_ref ON watched_projects (source_platform, project_ref);
+CREATE INDEX tracked_projects_due ON tracked_projects (next_sync_at);
+CREATE INDEX tracked_projects_by_ref ON tracked_projects (source_platform, project_ref);
 
--- Where they stood at the last look.
+-- Where branches and tags stood at the last sync.
 CREATE TABLE ref_heads (
-    watched_id INTEGER NOT NULL REFERENCES watched_projects (id) ON DELETE CASCADE,
+    tracked_id INTEGER NOT NULL REFERENCES tracked_projects (id) ON DELETE CASCADE,
     ref        TEXT NOT NULL,
     sha        TEXT NOT NULL,
     seen_at    TIMESTAMP NOT NULL,
-    PRIMARY KEY (watched_id, ref)
+    PRIMARY KEY (tracked_id, ref)
 );
 
--- Where webhooks that call us can be, and how they are: what the platforms could not deliver is asked for again.
-CREATE TABLE hook_places (
+-- Where webhooks can be configured, and their state. What a platform could not deliver is requested again.
+CREATE TABLE hook_targets (
     id              INTEGER PRIMARY KEY AUTOINCREMENT,
     source_platform TEXT NOT NULL,
     scope           TEXT NOT NULL CHECK (scope IN ('project', 'group', 'app')),
@@ -399,10 +399,10 @@ CREATE TABLE hook_places (
     lease_until     TIMESTAMP,
     UNIQUE (source_platform, scope, owner)
 );
-CREATE INDEX hook_places_due ON hook_places (source_platform, next_check_at);
+CREATE INDEX hook_targets_due ON hook_targets (source_platform, next_check_at);
 
--- When each webhook secret was used. The id tells secrets apart and does not give them away.
-CREATE TABLE secret_uses (
+-- When each webhook secret was used. The id identifies a secret without revealing it.
+CREATE TABLE secret_usages (
     platform      TEXT NOT NULL,
     secret_id     TEXT NOT NULL,
     place         TEXT NOT NULL,
@@ -411,7 +411,7 @@ CREATE TABLE secret_uses (
     PRIMARY KEY (platform, secret_id)
 );
 
--- Projects whose calls are signed: from then on, calls that bear only a plain token are refused.
+-- Projects whose calls are signed: from then on, calls with only a plain token are refused.
 CREATE TABLE signed_projects (
     platform        TEXT NOT NULL,
     project_key     TEXT NOT NULL,
@@ -425,7 +425,7 @@ CREATE TABLE signed_projects (
 );
 CREATE INDEX signed_projects_by_ref ON signed_projects (platform, project_ref);
 
--- What is left of scans that retention removed, for those who come by an old link.
+-- What remains of scans that retention removed, for visitors with an old link.
 CREATE TABLE removed_scans (
     id              INTEGER PRIMARY KEY AUTOINCREMENT,
     reference_id    TEXT NOT NULL UNIQUE,
@@ -437,15 +437,15 @@ CREATE TABLE removed_scans (
     removed_at      TIMESTAMP NOT NULL
 );
 
--- Logins to the pages. The key is made from the browser's secret and the token that opened the session; the person is who an
--- identity provider said it is.
+-- Logins to the pages. The key is derived from the browser's secret and the token that opened the session; the person is the one
+-- that an identity provider named.
 CREATE TABLE sessions (
     key        TEXT PRIMARY KEY,
     person     TEXT NOT NULL DEFAULT '',
     expires_at TIMESTAMP NOT NULL
 );
 
--- Who changed what others rely on; it outlives what it speaks of.
+-- Who changed what; the entries outlive what they describe.
 CREATE TABLE audit_events (
     id              INTEGER PRIMARY KEY AUTOINCREMENT,
     timestamp       TIMESTAMP NOT NULL,
@@ -461,13 +461,13 @@ CREATE INDEX audit_events_by_scan ON audit_events (reference_id);
 CREATE INDEX audit_events_by_project ON audit_events (project_name, id);
 CREATE INDEX audit_events_by_actor ON audit_events (actor, id);
 
--- The configuration of the last start, secrets as marks that tell only whether they changed.
+-- The configuration of the last start. Of secrets there are marks that only show whether they changed.
 CREATE TABLE settings (
     name  TEXT PRIMARY KEY,
     value TEXT NOT NULL
 );
 
--- What each process writes now and then to find out whether it can.
+-- Rows that each process writes from time to time to find out whether it can.
 CREATE TABLE write_trials (
     id     INTEGER PRIMARY KEY,
     at     TIMESTAMP NOT NULL,
@@ -480,23 +480,23 @@ DROP TABLE settings;
 DROP TABLE audit_events;
 DROP TABLE sessions;
 DROP TABLE signed_projects;
-DROP TABLE secret_uses;
-DROP TABLE hook_places;
+DROP TABLE secret_usages;
+DROP TABLE hook_targets;
 DROP TABLE removed_scans;
 DROP TABLE ref_heads;
-DROP TABLE watched_projects;
-DROP TABLE project_troubles;
+DROP TABLE tracked_projects;
+DROP TABLE status_holds;
 DROP TABLE status_posts;
 DROP TABLE commit_statuses;
-DROP TABLE hook_rhythms;
+DROP TABLE hook_calls;
 DROP TABLE deliveries;
-DROP TABLE epss_moves;
+DROP TABLE epss_changes;
 DROP TABLE epss_imports;
 DROP TABLE epss_data;
-DROP TABLE lookups;
+DROP TABLE enrichment_tasks;
 DROP TABLE pipeline_metrics;
 DROP TABLE former_names;
-DROP TABLE triage_words;
+DROP TABLE triage_decisions;
 DROP TABLE triage_events;
 DROP TABLE feedbacks;
 DROP TABLE findings;

@@ -18,8 +18,8 @@ func TestOtherTextOfMigrationIsRefused(t *testing.T) {
 			"": "", // the same text
 			`UPDATE schema_texts SET sha256 = 'another'`: "0001_init.sql said something else",
 			// What was made before texts were kept is compared.
-			`DROP TABLE schema_texts`: "",
-			`DROP TABLE schema_texts; ALTER TABLE scans DROP COLUMN overtaken`:     "it has no column scans.overtaken",
+			`DROP TABLE schema_texts`:                                              "",
+			`DROP TABLE schema_texts; ALTER TABLE scans DROP COLUMN stale`:         "it has no column scans.stale",
 			`DROP TABLE schema_texts; DROP TABLE removed_scans`:                    "it has no column removed_scans.",
 			`DROP TABLE schema_texts; DROP INDEX scans_by_branch`:                  "it has no index scans_by_branch",
 			`DROP TABLE schema_texts; ALTER TABLE scans ADD COLUMN gone TEXT`:      "it has the column scans.gone",

@@ -75,7 +75,7 @@ func judgeCredential(ctx context.Context, checker platforms.CredentialChecker, n
 func (c Check) troubles(ctx context.Context) []Line {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	list, err := store.Troubles(ctx, c.Database.URL.Reveal())
+	list, err := store.Holds(ctx, c.Database.URL.Reveal())
 	switch {
 	case errors.Is(err, core.ErrNotFound), errors.Is(err, core.ErrUnavailable):
 		return nil // the line of the database says so
@@ -98,14 +98,14 @@ func (c Check) troubles(ctx context.Context) []Line {
 func (c Check) secrets(ctx context.Context) []Line {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	evidence, err := store.ReadEvidence(ctx, c.Database.URL.Reveal())
+	evidence, err := store.ReadSecretUsages(ctx, c.Database.URL.Reveal())
 	if err != nil && !errors.Is(err, core.ErrNotFound) {
 		return nil // the line of the database says why
 	}
 	var lines []Line
 	for _, secret := range c.Secrets {
 		subject := fmt.Sprintf("secret %s of %s", core.SecretName(secret.Place, secret.ID), secret.Platform)
-		lines = append(lines, lastUse(subject, evidence.UseOf(secret.Platform, secret.ID)))
+		lines = append(lines, lastUse(subject, evidence.Of(secret.Platform, secret.ID)))
 	}
 	for _, project := range evidence.Where(c.MaySign).Refused {
 		lines = append(lines, Line{Warn, "signatures of " + project.Platform + "/" + project.ProjectName, fmt.Sprintf(

@@ -143,7 +143,7 @@ func (c Check) wants(place hookPlace) bool {
 	return configured
 }
 
-func failingHook(place hookPlace, found store.HookPlace) Line {
+func failingHook(place hookPlace, found store.HookTarget) Line {
 	mend, again := "mend it on the platform", "scanhook recover looks again"
 	if place.Scope == platforms.ScopeProject {
 		project := place.platform + "/" + cli.OneLine(place.Owner)
@@ -154,7 +154,7 @@ func failingHook(place hookPlace, found store.HookPlace) Line {
 		text += fmt.Sprintf(" (as of %s; %s)", cli.Stamp(*found.CheckedAt), again)
 	}
 	subject := fmt.Sprintf("webhook of %s on %s", cli.OneLine(place.String()), place.platform)
-	if found.MustMend() {
+	if found.NeedsRepair() {
 		return Line{Fail, subject, text}
 	}
 	return Line{Warn, subject, text}
