@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -195,6 +196,73 @@ type Tally struct {
 	N             int           `db:"n"`
 }
 
+// FindingGroup counts findings of a scan of which the same facts are known. What the facts mean is decided here.
+type FindingGroup struct {
+	Severity      Severity      `db:"severity"`
+	BaselineState BaselineState `db:"baseline_state"`
+	Suppressed    bool          `db:"suppressed"` // by its scanner
+	Decision      Triage        `db:"decision"`   // empty where nobody has decided
+	OnlyAI        bool          `db:"only_ai"`    // nobody but an AI says FP
+	Exploited     bool          `db:"exploited"`  // by the red team
+	Risk                        // of their CVE; empty where it does not matter for the gate
+	N             int           `db:"n"`
+}
+
+// Dismissed tells whether the findings count as neither new nor known. An AI alone cannot dismiss what only people may,
+// even if that was found out later.
+func (g FindingGroup) Dismissed() bool {
+	finding := Finding{Severity: g.Severity, RedTeamSuccess: &g.Exploited, KEV: g.KEV}
+	return g.Suppressed || g.Decision == FalsePositive && (!g.OnlyAI || finding.AIMayDismiss())
+}
+
+// Tally is the group for the gate and the summary.
+func (g FindingGroup) Tally() Tally {
+	return Tally{
+		Severity: g.Severity, BaselineState: g.BaselineState, Dismissed: g.Dismissed(), MaxEPSS: g.Probability, KEV: g.KEV, N: g.N,
+	}
+}
+
+// Fails tells whether each finding of the group fails the gate.
+func (g Gate) Fails(group FindingGroup) bool { return g.fails(group.Tally()) }
+
+// Judge gives an ended scan its summary and, if it is completed, its verdict with the reason. A failed scan has a summary of
+// what it did find. groups hold all its findings; fixed is how many of the baseline it no longer has.
+func (s *Scan) Judge(gate Gate, groups []FindingGroup, fixed int) {
+	tallies := make([]Tally, len(groups))
+	for i, group := range groups {
+		tallies[i] = group.Tally()
+	}
+	s.Summary = Summarize(tallies, fixed)
+	s.PutDeciding(nil, 0)
+	if s.Status != ScanCompleted {
+		return
+	}
+	verdict := gate.Judge(tallies)
+	s.Verdict, s.VerdictReason = &verdict, gate.DecidedBy(tallies)
+	if gate.ByRisk(tallies) {
+		s.Summary = AppendReason(s.Summary, gate.Why(verdict, gate.risks(groups)))
+	}
+}
+
+// risks are the vulnerabilities of the findings that count, the most urgent first.
+func (g Gate) risks(groups []FindingGroup) (list []Risk) {
+	for _, group := range groups {
+		if group.CVEID != "" && !group.Dismissed() && (!g.NewOnly || group.BaselineState != Unchanged) {
+			list = append(list, group.Risk)
+		}
+	}
+	slices.SortFunc(list, func(a, b Risk) int {
+		if a.KEV != b.KEV {
+			if a.KEV {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Or(cmp.Compare(b.Probability, a.Probability), cmp.Compare(a.CVEID, b.CVEID))
+	})
+	return slices.CompactFunc(list, func(a, b Risk) bool { return a.CVEID == b.CVEID })
+}
+
 // Summarize is the sentence that a developer reads beside the commit: "2 new (1 critical, 1 high), 14 known, 3 fixed".
 // Dismissed findings count as neither new nor known.
 func Summarize(tallies []Tally, fixed int) string {
@@ -281,6 +349,17 @@ func (t *ReportTally) list(d DecidingFinding) {
 	}
 	at := sort.Search(len(t.First), func(n int) bool { return t.First[n].Severity.Rank() < rank })
 	t.First = slices.Insert(t.First[:min(len(t.First), MaxDeciding-1)], at, d)
+}
+
+// Groups are the findings as groups.
+func (t *ReportTally) Groups() []FindingGroup {
+	groups := make([]FindingGroup, len(t.Tallies))
+	for i, tally := range t.Tallies {
+		groups[i] = FindingGroup{
+			Severity: tally.Severity, BaselineState: tally.BaselineState, Suppressed: tally.Dismissed, N: tally.N,
+		}
+	}
+	return groups
 }
 
 // Len is how many findings were counted.

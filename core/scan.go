@@ -99,6 +99,20 @@ type Job struct {
 // Uploader is the Worker of jobs whose reports are uploaded.
 const Uploader = "upload"
 
+// Settle derives a scan's state from its jobs. An ended scan is to be judged afterwards. A scan without jobs fails when it
+// is overdue.
+func (s *Scan) Settle(jobs []Job, overdue bool, now time.Time) {
+	s.Status, s.Error = ScanStatusOf(jobs)
+	if len(jobs) == 0 && overdue {
+		s.Status, s.Error = ScanFailed, DeadlineError(s.DeadlineAt.Sub(s.Timestamp))
+	}
+	s.Verdict, s.VerdictReason, s.Summary, s.FinishedAt = nil, "", "", nil
+	s.PutDeciding(nil, 0)
+	if s.Status.Ended() {
+		s.FinishedAt = &now
+	}
+}
+
 // ScanStatusOf derives a scan's state, and the reason when it failed, from its jobs.
 // A scan without jobs waits for uploads and is pending.
 func ScanStatusOf(jobs []Job) (ScanStatus, string) {

@@ -138,6 +138,18 @@ type TriageEvent struct {
 	Timestamp      time.Time    `db:"timestamp"`
 }
 
+// PropagatedTo is the event in the history of the same finding in another scan.
+func (e TriageEvent) PropagatedTo(finding int64) TriageEvent {
+	from, changed := e.FindingID, map[string]any{"triage_decision": e.Decision} // a decision or null
+	if e.Withdrawn() {
+		changed["user_verdict"] = nil
+	}
+	e.Source, e.PropagatedFrom, e.FindingID = Propagated, &from, finding
+	changes, _ := json.Marshal(changed) // cannot fail
+	e.Changes = string(changes)
+	return e
+}
+
 // Withdrawn tells whether the event withdrew a person's decision.
 func (e TriageEvent) Withdrawn() bool {
 	var changes map[string]*Triage
@@ -213,6 +225,60 @@ func (u TriageUpdate) Check() error {
 		}
 	}
 	return nil
+}
+
+// Triaged is a finding with what a triage update of it depends on.
+type Triaged struct {
+	Finding   Finding
+	Scan      Scan
+	Decisions []TriageDecision // in the order in which they were made
+	Same      []Finding        // the same finding in the scans that the decision reaches, itself included
+}
+
+// TriageChange is what an update changes. The zero value changes nothing.
+type TriageChange struct {
+	Finding   Finding
+	Decisions []TriageDecision // in place of the ones before
+	Event     TriageEvent
+	Audit     AuditEvent
+	Decided   []int64       // findings that get the decision of Finding
+	Events    []TriageEvent // of those in other scans
+	Scans     []int64       // to be judged again, the finding's own first
+}
+
+// Triage applies the update to a finding, and its decision to the same finding in other scans.
+func (u TriageUpdate) Triage(t Triaged, now time.Time) (c TriageChange, err error) {
+	finding := t.Finding
+	decisions, changed := u.Apply(&finding, t.Decisions)
+	if len(changed) == 0 {
+		return TriageChange{}, nil
+	}
+	changes, err := json.Marshal(changed)
+	if err != nil {
+		return TriageChange{}, err
+	}
+	c = TriageChange{Finding: finding, Decisions: decisions, Scans: []int64{t.Scan.ID}, Audit: u.AuditEvent(t.Scan, finding, changed)}
+	c.Event = TriageEvent{
+		FindingID: finding.ID, Source: u.Source, Origin: u.Source, Author: u.Author, Changes: string(changes),
+		Decision: finding.TriageDecision, Comment: u.Comment, Timestamp: now,
+	}
+	reweighed := isReweighed(PrevailingDecision(t.Decisions), PrevailingDecision(decisions))
+	for _, same := range t.Same {
+		if !reweighed && equalValues(same.TriageDecision, finding.TriageDecision) {
+			continue
+		}
+		c.Scans, c.Decided = append(c.Scans, same.ScanID), append(c.Decided, same.ID)
+		if same.ID != finding.ID {
+			c.Events = append(c.Events, c.Event.PropagatedTo(same.ID))
+		}
+	}
+	return c, nil
+}
+
+// isReweighed tells whether a decision counts more or less than before though it may be the same: an AI's decision was
+// confirmed, or that was withdrawn.
+func isReweighed(before, after *TriageDecision) bool {
+	return before != nil && after != nil && (before.Source == ByAI) != (after.Source == ByAI)
 }
 
 // Apply changes f, whose decisions so far are given in the order in which they were made. It returns the decisions

@@ -30,6 +30,13 @@ func (s *Store) AcceptTogether(deliveries []core.Delivery, pushes []core.Push) e
 	return s.commitIntake(batch)
 }
 
+// FactsOf are the facts of one finding that the gate judges.
+func (s *Store) FactsOf(ctx context.Context, finding int64) (group core.FindingGroup, err error) {
+	err = s.db.GetContext(ctx, &group, s.db.Rebind(`
+		SELECT cve_id, 1 AS n, `+gateFacts+`, `+riskFacts(`findings.cve_id`)+` FROM findings WHERE id = ?`), finding)
+	return group, err
+}
+
 // Begin lets a test hold a transaction open as a process would that stalls.
 func (s *Store) Begin(ctx context.Context) (*sqlx.Tx, error) { return s.db.BeginTxx(ctx, nil) }
 

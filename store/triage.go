@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"github.com/jmoiron/sqlx"
@@ -11,7 +10,7 @@ import (
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
-// Triaged is a finding with the scan that it stands in and the word that holds for it, nil where none was said.
+// Triaged is a finding with its scan and the decision that prevails, nil where nobody has decided.
 type Triaged struct {
 	Finding  core.Finding
 	Scan     core.Scan
@@ -20,29 +19,32 @@ type Triaged struct {
 
 // GetFinding finds a finding by its id; core.ErrNotFound when there is none.
 func (s *Store) GetFinding(ctx context.Context, id int64) (Triaged, error) {
-	found, _, err := getFinding(ctx, s.db, id)
+	found, err := loadFinding(ctx, s.db, id)
 	if err != nil {
 		return Triaged{}, fmt.Errorf("getting finding: %w", err)
 	}
-	return found, nil
+	return triaged(found), nil
 }
 
-func getFinding(ctx context.Context, q sqlx.ExtContext, id int64) (found Triaged, words []core.TriageDecision, err error) {
+func triaged(t core.Triaged) Triaged {
+	return Triaged{t.Finding, t.Scan, core.PrevailingDecision(t.Decisions)}
+}
+
+// loadFinding loads a finding with its scan and the decisions on it.
+func loadFinding(ctx context.Context, q sqlx.ExtContext, id int64) (found core.Triaged, err error) {
 	err = sqlx.GetContext(ctx, q, &found.Finding, q.Rebind(selectFindings+`WHERE findings.id = ?`), id)
 	if err != nil {
-		return found, nil, fmt.Errorf("finding %d: %w", id, sqldb.Classify(err))
+		return found, fmt.Errorf("finding %d: %w", id, sqldb.Classify(err))
 	}
-	scan := found.Finding.ScanID
-	err = sqlx.GetContext(ctx, q, &found.Scan, q.Rebind(`SELECT `+scanColumns+` FROM scans WHERE id = ?`), scan)
+	err = sqlx.GetContext(ctx, q, &found.Scan, q.Rebind(`SELECT `+scanColumns+` FROM scans WHERE id = ?`), found.Finding.ScanID)
 	if err != nil {
-		return found, nil, sqldb.Classify(err)
+		return found, sqldb.Classify(err)
 	}
-	err = sqlx.SelectContext(ctx, q, &words, q.Rebind(`
+	err = sqlx.SelectContext(ctx, q, &found.Decisions, q.Rebind(`
 		SELECT `+decisionColumns+` FROM triage_decisions
 		WHERE source_platform = ? AND project_name = ? AND fingerprint = ?
 		ORDER BY id`), found.Scan.SourcePlatform, found.Scan.ProjectName, found.Finding.Fingerprint)
-	found.Decision = core.PrevailingDecision(words)
-	return found, words, sqldb.Classify(err)
+	return found, sqldb.Classify(err)
 }
 
 // RecordFeedback keeps a person's word on a finding, which holds until a person speaks again. It does all that
@@ -73,79 +75,98 @@ func (s *Store) WithdrawFeedback(ctx context.Context, w core.Withdrawal) (Triage
 	})
 }
 
-// PatchFinding makes a statement true of a finding. Its decision is carried to the same finding in the other scans of
-// the project; the gate is asked again about each, and the commit statuses change in the same transaction.
-// core.ErrNotFound when there is no such finding, core.ErrInvalid when the statement breaks a bound.
-func (s *Store) PatchFinding(ctx context.Context, id int64, said core.TriageUpdate) (Triaged, error) {
-	return s.triage(ctx, id, said, func(*sqlx.Tx, []core.TriageDecision) error { return nil })
+// PatchFinding applies an update to a finding. Its decision is propagated to the same finding in the other scans of the
+// project; each is judged again, and the commit statuses change in the same transaction. core.ErrNotFound when there is no
+// such finding, core.ErrInvalid when the update breaks a bound.
+func (s *Store) PatchFinding(ctx context.Context, id int64, update core.TriageUpdate) (Triaged, error) {
+	return s.triage(ctx, id, update, func(*sqlx.Tx, []core.TriageDecision) error { return nil })
 }
 
-// triage takes a statement in, and in the same transaction does what also adds, which hears of the words before.
+// triage applies an update. In the same transaction it calls also, with the decisions before.
 func (s *Store) triage(
-	ctx context.Context, id int64, said core.TriageUpdate, also func(tx *sqlx.Tx, before []core.TriageDecision) error,
-) (Triaged, error) {
-	var after Triaged
-	err := said.Check()
-	if err == nil {
-		err = s.writeIn(ctx, s.triaging, func(tx *sqlx.Tx) error {
-			before, err := s.applyUpdate(ctx, tx, id, said)
-			if err == nil {
-				err = also(tx, before)
-			}
-			if err == nil {
-				after, _, err = getFinding(ctx, tx, id)
-			}
-			return err
-		})
+	ctx context.Context, id int64, update core.TriageUpdate, also func(tx *sqlx.Tx, before []core.TriageDecision) error,
+) (after Triaged, err error) {
+	if err := update.Check(); err != nil {
+		return Triaged{}, fmt.Errorf("triaging finding: %w", err)
 	}
+	err = s.writeIn(ctx, s.triaging, func(tx *sqlx.Tx) error {
+		before, err := s.loadTriaged(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		change, err := update.Triage(before, s.clock.Timestamp())
+		if err != nil {
+			return err
+		}
+		if err := s.saveTriage(ctx, tx, before, change); err != nil {
+			return err
+		}
+		if err := also(tx, before.Decisions); err != nil {
+			return err
+		}
+		found, err := loadFinding(ctx, tx, id)
+		after = triaged(found)
+		return err
+	})
 	if err != nil {
 		return Triaged{}, fmt.Errorf("triaging finding: %w", err)
 	}
 	return after, nil
 }
 
-// applyUpdate takes a statement in: the finding and what holds of it, history, the same finding elsewhere, and all verdicts. It
-// returns the words that stood before.
-func (s *Store) applyUpdate(ctx context.Context, tx *sqlx.Tx, id int64, said core.TriageUpdate) (stood []core.TriageDecision, err error) {
+// maxPropagated is in how many scans, the newest, a decision reaches the same finding.
+const maxPropagated = 200
+
+// loadTriaged locks the project and loads a finding, the decisions on it, and the same finding in the newest scans that
+// commits show.
+func (s *Store) loadTriaged(ctx context.Context, tx *sqlx.Tx, id int64) (core.Triaged, error) {
 	if err := s.lockProjectOf(ctx, tx, id); err != nil {
-		return nil, err
+		return core.Triaged{}, err
 	}
-	found, stood, err := getFinding(ctx, tx, id)
+	found, err := loadFinding(ctx, tx, id)
 	if err != nil {
-		return nil, err
+		return found, err
 	}
-	finding := found.Finding
-	words, news := said.Apply(&finding, stood)
-	if len(news) == 0 {
-		return stood, nil
+	scan, fingerprint := found.Scan, found.Finding.Fingerprint
+	err = tx.SelectContext(ctx, &found.Same, tx.Rebind(`
+		SELECT f.id, f.scan_id, f.triage_decision FROM findings f
+		WHERE f.fingerprint = ? AND f.scan_id IN (SELECT s.id FROM scans s
+			WHERE s.source_platform = ? AND s.project_name = ? AND (s.id = ? OR `+latestAttempt+`)
+				AND EXISTS (SELECT 1 FROM findings same WHERE same.scan_id = s.id AND same.fingerprint = ?)
+			ORDER BY CASE WHEN s.id = ? THEN 0 ELSE 1 END, s.id DESC
+			LIMIT ?)`),
+		fingerprint, scan.SourcePlatform, scan.ProjectName, scan.ID, fingerprint, scan.ID, maxPropagated)
+	return found, err
+}
+
+// saveTriage writes what an update changes, and judges the scans again that it concerns.
+func (s *Store) saveTriage(ctx context.Context, tx *sqlx.Tx, before core.Triaged, c core.TriageChange) error {
+	if len(c.Scans) == 0 {
+		return nil
 	}
-	if err := s.putDecisions(ctx, tx, found.Scan, finding.Fingerprint, words); err != nil {
-		return nil, err
+	if err := s.putDecisions(ctx, tx, before.Scan, before.Finding.Fingerprint, c.Decisions); err != nil {
+		return err
 	}
-	_, err = tx.NamedExecContext(ctx, `
+	_, err := tx.NamedExecContext(ctx, `
 		UPDATE findings SET ai_verdict = :ai_verdict, ai_confidence = :ai_confidence, ai_reasoning = :ai_reasoning,
 			remediation_patch = :remediation_patch, red_team_success = :red_team_success
-		WHERE id = :id`, finding)
+		WHERE id = :id`, c.Finding)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	changes, err := json.Marshal(news)
-	if err != nil {
-		return nil, err
+	if len(c.Decided) > 0 {
+		_, err := sqldb.ExecIn(ctx, tx, `UPDATE findings SET triage_decision = ? WHERE id IN (?)`, c.Finding.TriageDecision, c.Decided)
+		if err != nil {
+			return err
+		}
 	}
-	event := core.TriageEvent{
-		FindingID: id, Source: said.Source, Origin: said.Source, Author: said.Author, Changes: string(changes),
-		Decision: finding.TriageDecision, Comment: said.Comment, Timestamp: s.clock.Timestamp(),
+	if err := recordEvents(ctx, tx, append([]core.TriageEvent{c.Event}, c.Events...)); err != nil {
+		return err
 	}
-	if err := recordEvents(ctx, tx, []core.TriageEvent{event}); err != nil {
-		return nil, err
+	if err := s.audit(ctx, tx, c.Audit); err != nil {
+		return err
 	}
-	if err := s.audit(ctx, tx, said.AuditEvent(found.Scan, finding, news)); err != nil {
-		return nil, err
-	}
-	before := found.Decision
-	found.Finding, found.Decision = finding, core.PrevailingDecision(words)
-	return stood, s.propagate(ctx, tx, found, before, event)
+	return s.judgeAll(ctx, tx, c.Scans, before.Scan.ID)
 }
 
 // lockProjectOf lets one transaction at a time triage a project, and no report in that would miss the decision.
@@ -158,65 +179,11 @@ func (s *Store) lockProjectOf(ctx context.Context, tx *sqlx.Tx, finding int64) e
 	return s.db.LockKey(ctx, tx, lockOfProject, ofScan, scan)
 }
 
-// maxPropagated is in how many scans, the newest, a decision reaches the same finding.
-const maxPropagated = 200
-
-// propagate takes the decision on a finding to the same finding in the other scans that commits show, and judges all of
-// them and its own scan again. before is the word that held until now: whoever takes an AI's word over gives it more
-// weight, and whoever withdraws that takes it away.
-func (s *Store) propagate(
-	ctx context.Context, tx *sqlx.Tx, found Triaged, before *core.TriageDecision, event core.TriageEvent,
-) error {
-	finding, scan := found.Finding, found.Scan
-	weighed := before != nil && found.Decision != nil && (before.Source == core.ByAI) != (found.Decision.Source == core.ByAI)
-	var moved []core.Finding
-	err := tx.SelectContext(ctx, &moved, tx.Rebind(`
-		SELECT f.id, f.scan_id FROM findings f
-		WHERE f.fingerprint = ? AND (COALESCE(f.triage_decision, '') <> COALESCE(?, '') OR ?)
-			AND f.scan_id IN (SELECT s.id FROM scans s
-				WHERE s.source_platform = ? AND s.project_name = ? AND (s.id = ? OR `+latestAttempt+`)
-					AND EXISTS (SELECT 1 FROM findings same WHERE same.scan_id = s.id AND same.fingerprint = ?)
-				ORDER BY CASE WHEN s.id = ? THEN 0 ELSE 1 END, s.id DESC
-				LIMIT ?)`),
-		finding.Fingerprint, finding.TriageDecision, weighed, scan.SourcePlatform, scan.ProjectName, scan.ID,
-		finding.Fingerprint, scan.ID, maxPropagated)
-	if err != nil {
-		return err
-	}
-	scans, ids := []int64{scan.ID}, []int64{}
-	var events []core.TriageEvent
-	for _, f := range moved {
-		scans, ids = append(scans, f.ScanID), append(ids, f.ID)
-		if f.ID != finding.ID {
-			events = append(events, propagated(event, f.ID))
-		}
-	}
-	if err := decideFindings(ctx, tx, ids, finding.TriageDecision); err != nil {
-		return err
-	}
-	if err := recordEvents(ctx, tx, events); err != nil {
-		return err
-	}
-	return s.judgeAll(ctx, tx, scans, scan.ID)
-}
-
 // branchHead is true for the newest scan of a branch.
 const branchHead = `COALESCE((SELECT newer.id FROM scans newer
 	WHERE newer.source_platform = s.source_platform AND newer.project_name = s.project_name
 		AND newer.branch >= s.branch AND newer.branch <= s.branch AND NOT newer.stale
 	ORDER BY newer.branch DESC, newer.id DESC LIMIT 1), 0) <= s.id`
-
-func decideFindings(ctx context.Context, tx *sqlx.Tx, ids []int64, decision *core.Triage) error {
-	if len(ids) == 0 {
-		return nil
-	}
-	query, args, err := sqlx.In(`UPDATE findings SET triage_decision = ? WHERE id IN (?)`, decision, ids)
-	if err != nil {
-		return err
-	}
-	_, err = tx.ExecContext(ctx, tx.Rebind(query), args...)
-	return err
-}
 
 var decisionColumns = sqldb.ColumnsOf[core.TriageDecision]()
 
@@ -225,38 +192,35 @@ func (s *Store) ListDecisions(ctx context.Context, scan core.Scan, fingerprints 
 	if len(fingerprints) == 0 {
 		return nil, nil
 	}
-	query, args, err := sqlx.In(`
+	var decisions []core.TriageDecision
+	err := sqldb.SelectIn(ctx, s.db, &decisions, `
 		SELECT `+decisionColumns+` FROM triage_decisions WHERE source_platform = ? AND project_name = ? AND fingerprint IN (?)
 		ORDER BY fingerprint, id`, scan.SourcePlatform, scan.ProjectName, fingerprints)
-	var words []core.TriageDecision
-	if err == nil {
-		err = s.db.SelectContext(ctx, &words, s.db.Rebind(query), args...)
-	}
 	if err != nil {
-		return nil, fmt.Errorf("listing words: %w", sqldb.Classify(err))
+		return nil, fmt.Errorf("listing decisions: %w", sqldb.Classify(err))
 	}
-	return decideEach(words), nil
+	return prevailing(decisions), nil
 }
 
-// decisionsIn are the words that hold in a scan's project, by fingerprint.
+// decisionsIn are the prevailing decisions of a scan's project, by fingerprint.
 func decisionsIn(ctx context.Context, tx *sqlx.Tx, scan core.Scan) (map[string]core.TriageDecision, error) {
-	var words []core.TriageDecision
-	err := tx.SelectContext(ctx, &words, tx.Rebind(`
+	var decisions []core.TriageDecision
+	err := tx.SelectContext(ctx, &decisions, tx.Rebind(`
 		SELECT `+decisionColumns+` FROM triage_decisions WHERE source_platform = ? AND project_name = ? ORDER BY fingerprint, id`),
 		scan.SourcePlatform, scan.ProjectName)
-	return decideEach(words), err
+	return prevailing(decisions), err
 }
 
-// decideEach picks the word that holds of each finding; words are in order of fingerprint and id.
-func decideEach(words []core.TriageDecision) map[string]core.TriageDecision {
+// prevailing picks the decision that prevails for each finding; decisions are in the order of fingerprint and id.
+func prevailing(decisions []core.TriageDecision) map[string]core.TriageDecision {
 	decided := map[string]core.TriageDecision{}
-	for len(words) > 0 {
+	for len(decisions) > 0 {
 		n := 1
-		for n < len(words) && words[n].Fingerprint == words[0].Fingerprint {
+		for n < len(decisions) && decisions[n].Fingerprint == decisions[0].Fingerprint {
 			n++
 		}
-		decided[words[0].Fingerprint] = *core.PrevailingDecision(words[:n])
-		words = words[n:]
+		decided[decisions[0].Fingerprint] = *core.PrevailingDecision(decisions[:n])
+		decisions = decisions[n:]
 	}
 	return decided
 }
@@ -264,16 +228,16 @@ func decideEach(words []core.TriageDecision) map[string]core.TriageDecision {
 // putDecisions replaces what is held of a finding. Words that stay keep their ids, by which those who saw them name them; new
 // ones come last, and ids keep the order in which it was said.
 func (s *Store) putDecisions(
-	ctx context.Context, tx *sqlx.Tx, scan core.Scan, fingerprint string, words []core.TriageDecision,
+	ctx context.Context, tx *sqlx.Tx, scan core.Scan, fingerprint string, decisions []core.TriageDecision,
 ) error {
 	kept, fresh := []int64{0}, []core.TriageDecision{}
-	for _, word := range words {
-		if word.ID != 0 {
-			kept = append(kept, word.ID)
+	for _, decision := range decisions {
+		if decision.ID != 0 {
+			kept = append(kept, decision.ID)
 			continue
 		}
-		word.SourcePlatform, word.ProjectName, word.Timestamp = scan.SourcePlatform, scan.ProjectName, s.clock.Timestamp()
-		fresh = append(fresh, word)
+		decision.SourcePlatform, decision.ProjectName, decision.Timestamp = scan.SourcePlatform, scan.ProjectName, s.clock.Timestamp()
+		fresh = append(fresh, decision)
 	}
 	query, args, err := sqlx.In(`
 		DELETE FROM triage_decisions WHERE source_platform = ? AND project_name = ? AND fingerprint = ? AND id NOT IN (?)`,
@@ -307,11 +271,11 @@ func (s *Store) recordPropagated(ctx context.Context, tx *sqlx.Tx, job core.Job,
 	}
 	events := make([]core.TriageEvent, len(findings))
 	for i, f := range findings {
-		word := decided[f.Fingerprint]
-		events[i] = propagated(core.TriageEvent{
-			FindingID: word.FindingID, Origin: word.Source, Author: word.Author, Decision: &word.Decision,
-			Comment: word.Comment, Timestamp: s.clock.Timestamp(),
-		}, f.ID)
+		decision := decided[f.Fingerprint]
+		events[i] = core.TriageEvent{
+			FindingID: decision.FindingID, Origin: decision.Source, Author: decision.Author, Decision: &decision.Decision,
+			Comment: decision.Comment, Timestamp: s.clock.Timestamp(),
+		}.PropagatedTo(f.ID)
 	}
 	return recordEvents(ctx, tx, events)
 }
@@ -346,18 +310,6 @@ func (s *Store) ListHistories(ctx context.Context, findings []int64, limit int) 
 		return nil, fmt.Errorf("listing histories: %w", sqldb.Classify(err))
 	}
 	return list, nil
-}
-
-// propagated is an event as the same finding in another scan hears of it.
-func propagated(event core.TriageEvent, finding int64) core.TriageEvent {
-	from, news := event.FindingID, map[string]any{"triage_decision": event.Decision} // a word or null
-	if event.Withdrawn() {
-		news["user_verdict"] = nil
-	}
-	event.Source, event.PropagatedFrom, event.FindingID = core.Propagated, &from, finding
-	changes, _ := json.Marshal(news)
-	event.Changes = string(changes)
-	return event
 }
 
 func recordEvents(ctx context.Context, tx *sqlx.Tx, events []core.TriageEvent) error {

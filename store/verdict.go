@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/jmoiron/sqlx"
 
@@ -10,33 +11,25 @@ import (
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
-// settleScan derives the scan's state, verdict and commit status from its jobs and findings. told sums up the findings
-// of the job that has just ended, where their report is all that there is to say about them; or nil.
-func (s *Store) settleScan(ctx context.Context, tx *sqlx.Tx, id int64, told *core.ReportTally) error {
+// settleScan derives the scan's state, verdict and commit status from its jobs and findings. tally sums up the findings of
+// the job that has just ended, if nothing else is known of them; or nil.
+func (s *Store) settleScan(ctx context.Context, tx *sqlx.Tx, id int64, tally *core.ReportTally) error {
 	scan, err := s.lockScan(ctx, tx, id)
 	if err != nil {
 		return err
 	}
-	var jobs []core.Job
-	err = tx.SelectContext(ctx, &jobs, tx.Rebind(`SELECT `+jobColumns+` FROM scan_jobs WHERE scan_id = ? ORDER BY id`), id)
+	jobs, err := jobsOf(ctx, tx, scan)
 	if err != nil {
 		return err
 	}
 	now := s.clock.Timestamp()
-	scan.Status, scan.Error = core.ScanStatusOf(jobs)
-	scan.Verdict, scan.Summary, scan.FinishedAt = nil, "", nil
-	scan.VerdictReason = ""
-	scan.PutDeciding(nil, 0)
-	if len(jobs) == 0 && s.isOverdue(scan, now) {
-		scan.Status, scan.Error = core.ScanFailed, core.DeadlineError(scan.DeadlineAt.Sub(scan.Timestamp))
-	}
+	scan.Settle(jobs, s.isOverdue(scan, now), now)
 	if scan.Status.Ended() {
-		scan.FinishedAt = &now
-		if err := s.judge(ctx, tx, &scan, jobs, told); err != nil {
+		if err := s.judge(ctx, tx, &scan, jobs, tally); err != nil {
 			return err
 		}
 	}
-	if err := keepVerdict(ctx, tx, scan); err != nil { // before the end, which puts it into the indexes of ended scans
+	if err := putVerdict(ctx, tx, scan); err != nil { // before the end, which puts it into the indexes of ended scans
 		return err
 	}
 	_, err = tx.NamedExecContext(ctx, `
@@ -49,6 +42,11 @@ func (s *Store) settleScan(ctx context.Context, tx *sqlx.Tx, id int64, told *cor
 	return s.putStatuses(ctx, tx, []core.Scan{scan})
 }
 
+func jobsOf(ctx context.Context, tx *sqlx.Tx, scan core.Scan) (jobs []core.Job, err error) {
+	err = tx.SelectContext(ctx, &jobs, tx.Rebind(`SELECT `+jobColumns+` FROM scan_jobs WHERE scan_id = ? ORDER BY id`), scan.ID)
+	return jobs, err
+}
+
 // judged is a scan to judge again.
 type judged struct {
 	core.Scan
@@ -59,15 +57,12 @@ type judged struct {
 // judgeAll asks the gate again about scans that have ended, which it locks in one order for everybody. The commit of
 // the first one hears of it first.
 func (s *Store) judgeAll(ctx context.Context, tx *sqlx.Tx, ids []int64, first int64) error {
-	query, args, err := sqlx.In(`
+	var scans []judged
+	err := sqldb.SelectIn(ctx, tx, &scans, `
 		SELECT `+sqldb.Qualify("s", scanColumns)+`, `+latestAttempt+` AS latest, `+branchHead+` AS head
 		FROM scans s WHERE s.id IN (?)
 		ORDER BY s.id `+s.db.ForUpdate, ids)
 	if err != nil {
-		return err
-	}
-	var scans []judged
-	if err := tx.SelectContext(ctx, &scans, tx.Rebind(query), args...); err != nil {
 		return err
 	}
 	var own, others []core.Scan
@@ -93,9 +88,7 @@ func (s *Store) judgeOnce(ctx context.Context, tx *sqlx.Tx, scan *core.Scan) (ch
 	if !scan.Status.Ended() {
 		return false, nil
 	}
-	var jobs []core.Job
-	err = tx.SelectContext(ctx, &jobs, tx.Rebind(`
-		SELECT `+jobColumns+` FROM scan_jobs WHERE scan_id = ? ORDER BY id`), scan.ID)
+	jobs, err := jobsOf(ctx, tx, *scan)
 	if err != nil {
 		return false, err
 	}
@@ -104,121 +97,137 @@ func (s *Store) judgeOnce(ctx context.Context, tx *sqlx.Tx, scan *core.Scan) (ch
 		return false, err
 	}
 	changed = before != nil && scan.Verdict != nil && *before != *scan.Verdict
-	return changed, keepVerdict(ctx, tx, *scan)
+	return changed, putVerdict(ctx, tx, *scan)
 }
 
-// judgeAgain tells whether the verdict of a scan turned. One that did not keeps its text.
-func (s *Store) judgeAgain(ctx context.Context, id int64) (turned bool, err error) {
+// judgeAgain tells whether the verdict of a scan changed. Otherwise the scan keeps its summary.
+func (s *Store) judgeAgain(ctx context.Context, id int64) (changed bool, err error) {
 	err = s.db.Transact(ctx, func(tx *sqlx.Tx) error {
 		scan, err := s.lockScan(ctx, tx, id)
 		if err != nil || scan.Status != core.ScanCompleted {
 			return err
 		}
-		verdict, summary := scan.Verdict, scan.Summary
-		var jobs []core.Job
-		err = tx.SelectContext(ctx, &jobs, tx.Rebind(`SELECT `+jobColumns+` FROM scan_jobs WHERE scan_id = ?`), id)
+		jobs, err := jobsOf(ctx, tx, scan)
 		if err != nil {
 			return err
 		}
+		verdict, summary := scan.Verdict, scan.Summary
 		if err := s.judge(ctx, tx, &scan, jobs, nil); err != nil {
 			return err
 		}
-		if turned = verdict == nil || *verdict != *scan.Verdict; !turned {
+		if changed = verdict == nil || *verdict != *scan.Verdict; !changed {
 			scan.Summary = summary
-			return keepVerdict(ctx, tx, scan)
 		}
-		if err := keepVerdict(ctx, tx, scan); err != nil {
+		if err := putVerdict(ctx, tx, scan); err != nil || !changed {
 			return err
 		}
 		return s.putStatuses(ctx, tx, []core.Scan{scan})
 	})
-	if turned && err == nil {
+	if changed && err == nil {
 		s.changed.Ring()
 	}
-	return turned, err
+	return changed, err
 }
 
-// judge asks the gate about an ended scan. A failed scan has a summary, for what it did find, but no verdict. Where
-// told sums up all its findings, and the gate asks for nothing else, they are not read once more.
-func (s *Store) judge(ctx context.Context, tx *sqlx.Tx, scan *core.Scan, jobs []core.Job, told *core.ReportTally) error {
+// judge loads the groups of an ended scan's findings, has them judged, and finds those that decided the verdict. A tally
+// of all findings spares reading them, if the gate asks for nothing else.
+func (s *Store) judge(ctx context.Context, tx *sqlx.Tx, scan *core.Scan, jobs []core.Job, tally *core.ReportTally) error {
 	fixed, findings := 0, 0
 	for _, job := range jobs {
 		fixed, findings = fixed+job.NumAbsent, findings+job.NumFindings
 	}
 	gate := s.policyOf(*scan).Gate
-	if told != nil && (gate.AsksRisk() || findings > told.Len()) {
-		told = nil
+	if tally != nil && !gate.AsksRisk() && findings <= tally.Len() {
+		scan.Judge(gate, tally.Groups(), fixed)
+		return putTallied(ctx, tx, scan, tally)
 	}
-	tallies, err := tally(ctx, tx, *scan, gate, told)
+	groups, err := findingGroups(ctx, tx, *scan, gate)
 	if err != nil {
 		return fmt.Errorf("counting findings: %w", err)
 	}
-	scan.Summary = core.Summarize(tallies, fixed)
-	if scan.Status == core.ScanCompleted {
-		return s.decide(ctx, tx, scan, tallies, told)
-	}
-	return nil
-}
-
-// tally counts findings for the gate. What is known of their CVEs is looked up only for a gate that asks.
-func tally(
-	ctx context.Context, tx *sqlx.Tx, scan core.Scan, gate core.Gate, told *core.ReportTally,
-) (tallies []core.Tally, err error) {
-	if told != nil {
-		return told.Tallies, nil
-	}
-	query := `
-		SELECT severity, baseline_state, ` + dismissed + ` AS dismissed, COUNT(*) AS n
-		FROM findings WHERE scan_id = ?
-		GROUP BY 1, 2, 3`
-	if gate.AsksRisk() {
-		query = `
-		SELECT severity, baseline_state, dismissed, SUM(alike) AS n,
-			MAX(` + likelihood + `) AS max_epss, MAX(` + kevRank + `) AS kev
-		FROM (SELECT severity, baseline_state, ` + dismissed + ` AS dismissed, cve_id, COUNT(*) AS alike
-			FROM findings WHERE scan_id = ?
-			GROUP BY 1, 2, 3, 4) counted
-		LEFT JOIN epss_data e ON e.cve_id = counted.cve_id
-		GROUP BY severity, baseline_state, dismissed`
-	}
-	err = tx.SelectContext(ctx, &tallies, tx.Rebind(query), scan.ID)
-	return tallies, err
-}
-
-// decide gives a completed scan its verdict, and its summary the reason where the numbers in it do not tell.
-func (s *Store) decide(
-	ctx context.Context, tx *sqlx.Tx, scan *core.Scan, tallies []core.Tally, told *core.ReportTally,
-) error {
-	gate := s.policyOf(*scan).Gate
-	verdict := gate.Judge(tallies)
-	scan.Verdict, scan.VerdictReason = &verdict, gate.DecidedBy(tallies)
-	if err := listDeciding(ctx, tx, scan, gate, told); err != nil {
+	scan.Judge(gate, groups, fixed)
+	if err := putDeciding(ctx, tx, scan, gate, groups); err != nil {
 		return fmt.Errorf("listing deciding findings: %w", err)
 	}
-	if !gate.ByRisk(tallies) {
-		return nil
-	}
-	vulnerabilities, err := risks(ctx, tx, *scan, gate)
-	if err != nil {
-		return fmt.Errorf("listing vulnerabilities: %w", err)
-	}
-	scan.Summary = core.AppendReason(scan.Summary, gate.Why(verdict, vulnerabilities))
 	return nil
 }
 
-// risks are the vulnerabilities that the findings of a scan that count for the gate name, the likeliest first.
-func risks(ctx context.Context, tx *sqlx.Tx, scan core.Scan, gate core.Gate) ([]core.Risk, error) {
-	var list []core.Risk
-	err := tx.SelectContext(ctx, &list, tx.Rebind(`
-		SELECT named.cve_id, COALESCE(e.probability, 0) AS probability, COALESCE(e.kev, FALSE) AS kev,
-			COALESCE(m.was_probability, e.probability) AS was_probability, COALESCE(m.was_kev, e.kev) AS was_kev
-		FROM (SELECT DISTINCT cve_id FROM findings
-			WHERE scan_id = ? AND cve_id <> '' AND NOT `+dismissed+` AND (baseline_state <> 'unchanged' OR NOT ?)) named
-		LEFT JOIN epss_data e ON e.cve_id = named.cve_id
-		LEFT JOIN epss_changes m ON m.cve_id = named.cve_id
-		WHERE e.cve_id IS NOT NULL OR m.cve_id IS NOT NULL
-		ORDER BY kev DESC, probability DESC, named.cve_id`), scan.ID, gate.NewOnly)
-	return list, err
+// gateFacts are the columns of core.FindingGroup that belong to a finding itself.
+const gateFacts = `severity, baseline_state, suppressed IS NOT NULL AS suppressed, COALESCE(triage_decision, '') AS decision,
+	CASE WHEN triage_decision = 'FP' THEN ` + byAI + ` ELSE FALSE END AS only_ai,
+	COALESCE(red_team_success, FALSE) AS exploited`
+
+// riskFacts are those of its CVE, as they are now and as they were before the last import. Subqueries look each up by key,
+// whatever an engine knows or believes of the tables.
+func riskFacts(cve string) string {
+	now := func(column string) string {
+		return `(SELECT ` + column + ` FROM epss_data e WHERE e.cve_id = ` + cve + `)`
+	}
+	was := func(column string) string {
+		return `(SELECT ` + column + ` FROM epss_changes m WHERE m.cve_id = ` + cve + `)`
+	}
+	return `COALESCE(` + now(`probability`) + `, 0) AS probability, COALESCE(` + now(`kev`) + `, FALSE) AS kev,
+		COALESCE(` + was(`was_probability`) + `, ` + now(`probability`) + `, 0) AS was_probability,
+		COALESCE(` + was(`was_kev`) + `, ` + now(`kev`) + `, FALSE) AS was_kev`
+}
+
+// findingGroups counts the findings of a scan. The CVE matters where the gate asks for risks, and for what an AI dismissed.
+func findingGroups(ctx context.Context, tx *sqlx.Tx, scan core.Scan, gate core.Gate) (groups []core.FindingGroup, err error) {
+	cve := `CASE WHEN triage_decision = 'FP' THEN cve_id ELSE '' END`
+	if gate.AsksRisk() {
+		cve = `cve_id`
+	}
+	err = tx.SelectContext(ctx, &groups, tx.Rebind(`
+		SELECT severity, baseline_state, suppressed, decision, only_ai, exploited, cve_id, n, `+riskFacts(`counted.cve_id`)+`
+		FROM (SELECT `+gateFacts+`, `+cve+` AS cve_id, COUNT(*) AS n
+			FROM findings WHERE scan_id = ?
+			GROUP BY 1, 2, 3, 4, 5, 6, 7) counted`), scan.ID)
+	return groups, err
+}
+
+// decidingPage is how many findings are looked at first to find those that decided a verdict.
+const decidingPage = 20 * core.MaxDeciding
+
+// putDeciding finds which of a failed scan's findings fail the gate, the most severe first, among those with the severities
+// and baseline states of the groups that do.
+func putDeciding(ctx context.Context, tx *sqlx.Tx, scan *core.Scan, gate core.Gate, groups []core.FindingGroup) error {
+	if scan.Verdict == nil || *scan.Verdict != core.Fail {
+		return nil
+	}
+	total := 0
+	var severities []core.Severity
+	var states []core.BaselineState
+	for _, group := range groups {
+		if gate.Fails(group) {
+			total += group.N
+			severities, states = append(severities, group.Severity), append(states, group.BaselineState)
+		}
+	}
+	slices.Sort(severities)
+	slices.Sort(states)
+	var ids []int64
+	for limit, read := decidingPage, decidingPage; len(ids) < min(total, core.MaxDeciding) && read == limit; limit *= 10 {
+		var list []struct {
+			core.FindingGroup
+			ID int64 `db:"id"`
+		}
+		err := sqldb.SelectIn(ctx, tx, &list, `
+			SELECT id, cve_id, 1 AS n, `+gateFacts+`, `+riskFacts(`findings.cve_id`)+`
+			FROM findings WHERE scan_id = ? AND severity IN (?) AND baseline_state IN (?)
+			ORDER BY `+severityRank+` DESC, id LIMIT ?`,
+			scan.ID, slices.Compact(severities), slices.Compact(states), limit)
+		if err != nil {
+			return err
+		}
+		ids, read = ids[:0], len(list)
+		for _, finding := range list {
+			if len(ids) < core.MaxDeciding && gate.Fails(finding.FindingGroup) {
+				ids = append(ids, finding.ID)
+			}
+		}
+	}
+	scan.PutDeciding(ids, total)
+	return nil
 }
 
 // policyOf is the scan's policy of today; a repository that has left the configuration keeps the strictest defaults.
@@ -230,69 +239,32 @@ func (s *Store) policyOf(scan core.Scan) core.Policy {
 	return policy
 }
 
-// listDeciding keeps with a failed scan which findings the gate fails it for: core.Gate's rules in SQL, for a scan may
-// have more findings than are worth reading.
-func listDeciding(
-	ctx context.Context, tx *sqlx.Tx, scan *core.Scan, gate core.Gate, told *core.ReportTally,
-) error {
-	scan.PutDeciding(nil, 0)
-	switch {
-	case *scan.Verdict != core.Fail:
+// putTallied is putDeciding for findings of which only the ids are unknown.
+func putTallied(ctx context.Context, tx *sqlx.Tx, scan *core.Scan, tally *core.ReportTally) error {
+	if scan.Verdict == nil || *scan.Verdict != core.Fail {
 		return nil
-	case told != nil:
-		return putTallied(ctx, tx, scan, told)
 	}
-	var rows []struct {
-		ID    int64 `db:"id"`
-		Total int   `db:"total"`
-	}
-	err := tx.SelectContext(ctx, &rows, tx.Rebind(`
-		SELECT findings.id, COUNT(*) OVER () AS total
-		FROM findings
-		LEFT JOIN epss_data e ON e.cve_id = findings.cve_id
-		WHERE findings.scan_id = ? AND NOT `+dismissed+` AND (findings.baseline_state <> 'unchanged' OR NOT ?)
-			AND (? AND `+severityRank+` >= ? OR ? AND e.kev OR ? AND e.probability >= ?)
-		ORDER BY `+severityRank+` DESC, findings.id
-		LIMIT ?`),
-		scan.ID, gate.NewOnly, gate.FailOn != core.Never, gate.FailOn.Rank(), gate.KEV, gate.EPSS > 0, gate.EPSS,
-		core.MaxDeciding)
-	if err != nil || len(rows) == 0 {
-		return err
-	}
-	ids := make([]int64, len(rows))
-	for i, row := range rows {
-		ids[i] = row.ID
-	}
-	scan.PutDeciding(ids, rows[0].Total)
-	return nil
-}
-
-// putTallied is listDeciding for findings of which only the ids are not known.
-func putTallied(ctx context.Context, tx *sqlx.Tx, scan *core.Scan, told *core.ReportTally) error {
-	at := make(map[string]int, len(told.First))
-	prints := make([]string, len(told.First))
-	for n, d := range told.First {
+	at := make(map[string]int, len(tally.First))
+	prints := make([]string, len(tally.First))
+	for n, d := range tally.First {
 		at[d.Fingerprint], prints[n] = n, d.Fingerprint
 	}
-	query, args, err := sqlx.In(`SELECT id, fingerprint FROM findings WHERE scan_id = ? AND fingerprint IN (?)`,
+	var rows []core.Finding
+	err := sqldb.SelectIn(ctx, tx, &rows, `SELECT id, fingerprint FROM findings WHERE scan_id = ? AND fingerprint IN (?)`,
 		scan.ID, prints)
 	if err != nil {
 		return err
 	}
-	var rows []core.Finding
-	if err := tx.SelectContext(ctx, &rows, tx.Rebind(query), args...); err != nil {
-		return err
-	}
-	ids := make([]int64, len(told.First))
+	ids := make([]int64, len(tally.First))
 	for _, row := range rows {
 		ids[at[row.Fingerprint]] = row.ID
 	}
-	scan.PutDeciding(ids, told.Deciding)
+	scan.PutDeciding(ids, tally.Deciding)
 	return nil
 }
 
-// keepVerdict writes what judge has put into scan.
-func keepVerdict(ctx context.Context, tx *sqlx.Tx, scan core.Scan) error {
+// putVerdict writes what judge has put into scan.
+func putVerdict(ctx context.Context, tx *sqlx.Tx, scan core.Scan) error {
 	_, err := tx.NamedExecContext(ctx, `
 		UPDATE scans SET verdict = :verdict, verdict_reason = :verdict_reason, deciding = :deciding,
 			num_deciding = :num_deciding, summary = :summary
@@ -300,12 +272,12 @@ func keepVerdict(ctx context.Context, tx *sqlx.Tx, scan core.Scan) error {
 	return err
 }
 
-// dismissed is true for a row of findings that counts as neither new nor known.
+// dismissed is core.FindingGroup.Dismissed for lists, which page through more rows than are worth loading. A test compares
+// the two on random findings.
 const dismissed = `(findings.suppressed IS NOT NULL
 	OR COALESCE(findings.triage_decision, '') = 'FP' AND NOT (` + beyondAI + ` AND ` + byAI + `))`
 
-// beyondAI is core.MayAIDismiss, negated. It is asked at each verdict, because a vulnerability can become known to be
-// exploited after an AI dismissed it, and because decisions are carried to other scans.
+// beyondAI is core.Finding.AIMayDismiss, negated.
 const beyondAI = `(findings.severity = 'Critical' OR COALESCE(findings.red_team_success, FALSE)
 	OR EXISTS (SELECT 1 FROM epss_data exploited WHERE exploited.cve_id = findings.cve_id AND exploited.kev))`
 

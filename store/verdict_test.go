@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -374,4 +375,128 @@ func TestImportsLeaveRescansAlone(t *testing.T) {
 		run(t, s, vulnerable(0, core.Medium))
 		shows(t, s, again, core.StatusFailure, "1 new (1 medium), CVE-2024-0000 in KEV")
 	})
+}
+
+// Lists repeat in SQL which findings are dismissed, because they may be very many. Both must agree, whatever was reported,
+// decided and published.
+func TestListsDismissWhatTheGateDismisses(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		for seed := range uint64(4) {
+			random := rand.New(rand.NewPCG(seed, 1))
+			gate := core.Gate{
+				FailOn: append(core.Severities, core.Never)[random.IntN(5)], NewOnly: random.IntN(2) == 0,
+				KEV: random.IntN(2) == 0, EPSS: float64(random.IntN(2)) / 2,
+			}
+			policy := storetest.Policy
+			policy.Gate = gate
+			s := e.Open(t, store.Config{Policies: core.Policies{{Match: "**", Policy: policy}}})
+			putRandomFeeds(t, s, random)
+			for n := 1; n <= 2; n++ {
+				d, p := storetest.PushOf(n)
+				scan := accept(t, s, d, p)
+				run(t, s, randomFindings(random)...)
+				triageAtRandom(t, s, scan, random)
+				if n == 2 {
+					putRandomFeeds(t, s, random)
+				}
+				compareDismissals(t, s, get(t, s, scan.ReferenceID), gate)
+			}
+		}
+	})
+}
+
+func putRandomFeeds(t *testing.T, s *store.Store, random *rand.Rand) {
+	t.Helper()
+	day := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	put(t, s, scores(day.AddDate(0, 0, 0), random.Float64(), random.Float64(), random.Float64()))
+	put(t, s, catalog(1+random.IntN(3), 4))
+	if _, err := s.ReevaluateHeads(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func randomFindings(random *rand.Rand) (list []core.Finding) {
+	why := "accepted"
+	for n := range 60 {
+		f := finding(fmt.Sprint("rule-", n), core.Severities[random.IntN(4)])
+		if random.IntN(2) == 0 {
+			f.CVEID = cve(random.IntN(5))
+		}
+		if random.IntN(8) == 0 {
+			f.Suppressed = &why
+		}
+		if random.IntN(4) > 0 {
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
+func triageAtRandom(t *testing.T, s *store.Store, scan core.Scan, random *rand.Rand) {
+	t.Helper()
+	for _, f := range findingsOf(t, s, scan) {
+		for range random.IntN(4) {
+			update := core.TriageUpdate{Source: []core.TriageSource{core.ByPerson, core.ByScanner, core.ByAI, core.ByAI}[random.IntN(4)]}
+			update.TriageDecision = core.SetTo([]core.Triage{core.TruePositive, core.FalsePositive, core.FalsePositive}[random.IntN(3)])
+			if random.IntN(6) == 0 {
+				update.RedTeamSuccess = core.SetTo(random.IntN(2) == 0)
+			}
+			patch(t, s, f, update)
+		}
+	}
+}
+
+func compareDismissals(t *testing.T, s *store.Store, scan core.Scan, gate core.Gate) {
+	t.Helper()
+	list, err := s.ListFindings(t.Context(), scan, store.FindingFilter{Limit: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := map[int64]bool{}
+	for _, page := range []store.FindingPage{{State: core.New}, {State: core.Unchanged}, {Dismissed: true}} {
+		page.Limit = 1000
+		findings, err := s.PageFindings(t.Context(), scan, page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range findings {
+			listed[f.ID] = f.Dismissed
+		}
+	}
+	counted, deciding := map[core.Tally]int{}, []int64{}
+	for _, f := range list { // the most severe first
+		facts, err := s.FactsOf(t.Context(), f.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if dismissed, shown := listed[f.ID]; !shown || dismissed != facts.Dismissed() {
+			t.Errorf("listed as dismissed: %t, %t; for the gate: %+v", dismissed, shown, facts)
+		}
+		counted[core.Tally{Severity: f.Severity, BaselineState: f.BaselineState, Dismissed: facts.Dismissed()}]++
+		if gate.Fails(facts) {
+			deciding = append(deciding, f.ID)
+		}
+	}
+	tallies, err := s.CountFindings(t.Context(), scan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tally := range tallies {
+		n := tally.N
+		tally.N = 0
+		if counted[tally] != n {
+			t.Errorf("counted %d of %+v, for the gate %d", n, tally, counted[tally])
+		}
+		delete(counted, tally)
+	}
+	if len(counted) > 0 {
+		t.Errorf("not counted: %v", counted)
+	}
+	if scan.NumDeciding != len(deciding) || (*scan.Verdict == core.Fail) != (len(deciding) > 0) {
+		t.Errorf("%s by %d findings, want %d", *scan.Verdict, scan.NumDeciding, len(deciding))
+	}
+	if diff := cmp.Diff(deciding[:min(len(deciding), core.MaxDeciding)], scan.DecidingIDs()); diff != "" {
+		t.Errorf("deciding findings (-want +got):\n%s", diff)
+	}
 }
