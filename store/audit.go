@@ -23,7 +23,7 @@ func (s *Store) audit(ctx context.Context, tx *sqlx.Tx, event core.AuditEvent) e
 	return err
 }
 
-// RecordAudit notes what somebody did that changes no row.
+// RecordAudit keeps an event that changes no other row.
 func (s *Store) RecordAudit(ctx context.Context, event core.AuditEvent) error {
 	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error { return s.audit(ctx, tx, event) })
 	if err != nil {
@@ -32,9 +32,9 @@ func (s *Store) RecordAudit(ctx context.Context, event core.AuditEvent) error {
 	return nil
 }
 
-// PutConfiguration keeps the settings that Scanhook runs with, by key, secrets in a form that tells only whether they
-// changed, and returns the keys that changed since the last start. The change bears the name of who started it; what a
-// new database starts with is none.
+// PutConfiguration keeps the settings that Scanhook runs with, by key, and returns the keys that changed since the last
+// start. Secrets come in a form that only shows whether they changed. The change is audited with the name of who
+// started Scanhook; what a new database starts with is no change.
 func (s *Store) PutConfiguration(ctx context.Context, by string, settings map[string]string) (changed []string, err error) {
 	err = s.db.Transact(ctx, func(tx *sqlx.Tx) error {
 		before, err := listSettings(ctx, tx)

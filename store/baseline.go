@@ -14,7 +14,7 @@ import (
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
-// compare recognises the findings of a job in what its scanner found before.
+// compare matches the findings of a job with what its scanner found before.
 func compare(ctx context.Context, tx *sqlx.Tx, scan core.Scan, d *reportBatch) (*match.Comparison, error) {
 	job := &d.job
 	base, err := baselineOf(ctx, tx, scan, *job)
@@ -44,8 +44,8 @@ func compare(ctx context.Context, tx *sqlx.Tx, scan core.Scan, d *reportBatch) (
 	return d.examined.Compare(past), nil
 }
 
-// newOnBranch is what was new in the last complete run on the scan's branch: it stays the same finding, and what people
-// said of it holds, while the branch moves on and its baseline does not have it yet.
+// newOnBranch loads what was new in the last complete run on the scan's branch: while the branch moves on and its
+// baseline does not have such a finding yet, it stays the same finding and keeps its triage.
 func newOnBranch(
 	ctx context.Context, tx *sqlx.Tx, scan core.Scan, names []string, job core.Job) (known match.Baseline, err error) {
 	if branch, _, err := comparedWith(ctx, tx, scan); err != nil || branch == scan.Branch {
@@ -64,7 +64,7 @@ func newOnBranch(
 		SELECT fingerprint, anchor, file, line FROM findings WHERE job_id = ? AND baseline_state = 'new'`, run.JobID)
 }
 
-// nameBaseline makes the newest of its jobs' baselines the one that the scan names.
+// nameBaseline lets the scan name the newest of its jobs' baselines.
 func nameBaseline(ctx context.Context, tx *sqlx.Tx, scan core.Scan, chosen int64) error {
 	_, err := tx.ExecContext(ctx, tx.Rebind(`
 		UPDATE scans SET baseline_scan_id = ? WHERE id = ? AND COALESCE(baseline_scan_id, 0) < ?`), chosen, scan.ID, chosen)
@@ -102,7 +102,7 @@ func baselineOf(ctx context.Context, q sqlx.ExtContext, scan core.Scan, job core
 	return b, err
 }
 
-// choose tells whether it has found a run of the very commit that is meant.
+// choose tells whether it has found a run of the commit that is meant.
 func (b *baseline) choose(
 	ctx context.Context, q sqlx.ExtContext, scan core.Scan, job core.Job, wishes []predicate) (meant bool, err error) {
 	run, granted, err := newestRun(ctx, q, scan, b.names, job.Scanner, wishes...)
@@ -110,7 +110,7 @@ func (b *baseline) choose(
 	return run.found() && granted < len(wishes)-1, err
 }
 
-// baselinePredicates end with the one that is content with any commit of the branch.
+// baselinePredicates end with the one that any commit of the branch satisfies.
 func baselinePredicates(ctx context.Context, q sqlx.ExtContext, scan core.Scan, job core.Job) (wishes []predicate, err error) {
 	branch, commit, err := comparedWith(ctx, q, scan)
 	if err != nil {
@@ -189,7 +189,8 @@ type lateRun struct {
 }
 
 // compareAgain compares branches with the run that has just been completed, of the commit where they left the default
-// branch: where both are announced at one time, a branch may be scanned first, and what it has from there is not new.
+// branch. Where both are announced at one time, a branch may be scanned first, and what it has from that commit is not
+// new.
 func (s *Store) compareAgain(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job core.Job) error {
 	late, err := runsWithout(ctx, tx, scan, job.Scanner)
 	if err != nil || len(late) == 0 {
@@ -218,8 +219,8 @@ func runsWithout(ctx context.Context, tx *sqlx.Tx, scan core.Scan, scanner strin
 	return late, err
 }
 
-// compareLate takes a finding for known that the base has under the same fingerprint. One whose code has changed since
-// stays new.
+// compareLate marks findings as unchanged that the base has under the same fingerprint. A finding whose code has
+// changed since stays new.
 func compareLate(ctx context.Context, tx *sqlx.Tx, run lateRun, baseScan, baseJob int64) error {
 	_, err := tx.ExecContext(ctx, tx.Rebind(`
 		UPDATE findings SET baseline_state = 'unchanged'
@@ -250,26 +251,26 @@ type completeRun struct {
 
 func (r completeRun) found() bool { return r.ScanID > 0 }
 
-// predicate says in SQL, with its parameters, what must hold for a scan s of a project, and in which order to look. Each can be
-// answered by one index alone, so that no engine reads the whole project for it.
+// predicate is a condition in SQL, with its arguments, for a scan s of a project, and the order in which to search.
+// Each can be answered by one index alone, so that no engine reads the whole project for it.
 type predicate struct {
 	sql, order string
 	args       func(platform, project string) []any
 }
 
-// thatScan wishes for a scan by its number.
+// thatScan matches a scan by its number.
 func thatScan(id int64, condition string, args ...any) predicate {
 	return predicate{`s.id = ? AND ` + projectOf("s") + ` = ? AND (` + condition + `)`, `s.id + 0 DESC`,
 		func(platform, project string) []any { return append([]any{id, platform + "/" + project}, args...) }}
 }
 
-// atCommit wishes for the newest scan of a commit.
+// atCommit matches the newest scan of a commit.
 func atCommit(sha, condition string, args ...any) predicate {
 	return predicate{ofCommit + ` AND (` + condition + `)`, `s.id + 0 DESC`,
 		func(platform, project string) []any { return append(commitKey{platform, project, sha}.args(), args...) }}
 }
 
-// onBranch wishes for the newest scan of a branch before the one with the number, of a commit that the branch had reached.
+// onBranch matches the newest scan of a branch before the one with the number, of a commit that the branch had reached.
 func onBranch(branch string, before int64) predicate {
 	return predicate{
 		`s.source_platform = ? AND s.project_name = ? AND s.branch >= ? AND (s.branch, s.id) < (?, ?) AND NOT s.stale`,
@@ -278,8 +279,8 @@ func onBranch(branch string, before int64) predicate {
 	}
 }
 
-// newestRun finds a scanner's newest complete run of another commit of the scan's project, whose names are given, by the
-// first of several wishes about the run's scan s that finds one, and tells by which.
+// newestRun finds a scanner's newest complete run of another commit of the scan's project, whose names are given, by
+// the first of several predicates on the run's scan s that matches one, and returns its index.
 func newestRun(
 	ctx context.Context, q sqlx.ExtContext, scan core.Scan, names []string, scanner string, wishes ...predicate,
 ) (newest completeRun, granted int, err error) {
@@ -301,9 +302,9 @@ func newestRun(
 	return completeRun{}, 0, nil
 }
 
-// runLike answers the zero completeRun where there is none. It walks an index from its new end and stops at the first
-// run, while one question that puts several wishes in order would read the whole branch, and so does PostgreSQL with a
-// join, or where it takes complete runs for rare: "= 1" it holds for rare, "<> 0" for common.
+// runLike returns the zero completeRun where there is none. It reads an index from its new end and stops at the first
+// run. One query that puts several predicates in order would read the whole branch, and so would PostgreSQL with a
+// join, or if it expected complete runs to be rare: it takes "= 1" for rare, "<> 0" for common.
 func runLike(
 	ctx context.Context, q sqlx.ExtContext, scan core.Scan, scanner string, wish predicate) (run completeRun, err error) {
 	const jobs = `FROM scan_jobs j WHERE j.scan_id = s.id AND j.scanner = ? AND j.state = 'completed'`
@@ -319,7 +320,7 @@ func runLike(
 	return run, err
 }
 
-// selectBaseline reads about as many earlier findings: fingerprint, anchor, file and line.
+// selectBaseline reads about so many earlier findings: fingerprint, anchor, file and line.
 func selectBaseline(ctx context.Context, tx *sqlx.Tx, about int, query string, args ...any) (match.Baseline, error) {
 	rows, err := tx.QueryContext(ctx, tx.Rebind(query), args...)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
-// joinScans points the items whose commit has a scan already to that scan, the latest attempt of it.
+// joinScans points the items whose commit has a scan already to the latest attempt of that scan.
 func (s *Store) joinScans(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
 	joining := map[commitKey][]*intake{}
 	for _, item := range batch {
@@ -36,8 +36,8 @@ func (s *Store) joinScans(ctx context.Context, tx *sqlx.Tx, batch []*intake) err
 	return nil
 }
 
-// joinScan adds what the newcomer knows to the existing scan: that another branch points at the commit, and the facts
-// of the push where the scan was made without one.
+// joinScan adds to the existing scan what it lacks: that another branch points at the commit, and the metadata of the
+// push where the scan was made without one.
 func joinScan(ctx context.Context, tx *sqlx.Tx, item *intake, existing core.Scan) error {
 	news := item.scan
 	item.receipt = core.Receipt{Outcome: core.ScanExists, Reference: existing.ReferenceID}
@@ -64,8 +64,8 @@ func joinScan(ctx context.Context, tx *sqlx.Tx, item *intake, existing core.Scan
 	return err
 }
 
-// supersede ends the jobs that have not started of the commits that the new scans' branches stood at before; a scan
-// that was made without its push, by a pipeline that was faster, is new when the push comes. Only the direct
+// supersede ends the jobs that have not started of the commits where the new scans' branches stood before. A scan that
+// was made without its push, by a pipeline that was faster, counts as new when the push comes. Only the direct
 // predecessor is touched: platforms deliver out of order, and a late push must not end the scan of a newer one.
 func (s *Store) supersede(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
 	successors := map[commitKey][]*core.Scan{}
@@ -97,7 +97,7 @@ func (s *Store) supersede(ctx context.Context, tx *sqlx.Tx, batch []*intake) err
 	return nil
 }
 
-// setBack tells whether the branch goes back to where it stood before the scan while that is still being announced.
+// setBack tells whether a later item of the batch sets the branch back to where it stood before the scan.
 func setBack(scan *core.Scan, later []*intake) bool {
 	return slices.ContainsFunc(later, func(item *intake) bool {
 		return item.scan != nil && item.open() && item.scan.Branch == scan.Branch && item.scan.CommitSHA == scan.BeforeSHA &&
@@ -122,9 +122,9 @@ func (s *Store) supersedeScan(ctx context.Context, tx *sqlx.Tx, scan core.Scan, 
 	return s.settleScan(ctx, tx, scan.ID, nil)
 }
 
-// restartEnded has jobs done that ended too early: a newer push had made a scan pointless, and a push names its commit again (a
-// second branch at the same commit, or a branch that was set back to it); or the scan was opened by an upload or a
-// pipeline before the push, and its jobs failed because the commit was not there yet.
+// restartEnded restarts jobs that ended too early: a newer push had superseded a scan, and a push names its commit
+// again (a second branch at the same commit, or a branch that was set back to it); or an upload or a pipeline opened
+// the scan before the push, and its jobs failed because the commit was not there yet.
 func (s *Store) restartEnded(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
 	var ids []int64
 	informed := map[int64]bool{}
@@ -159,7 +159,7 @@ func (s *Store) restartEnded(ctx context.Context, tx *sqlx.Tx, batch []*intake) 
 
 func isPush(origin string) bool { return origin == "push" || origin == core.OriginReconcile }
 
-// restartScan starts jobs anew that were superseded and, where the scan came before its push, those that failed here.
+// restartScan restarts jobs that were superseded and, where the scan came before its push, those that failed here.
 func (s *Store) restartScan(ctx context.Context, tx *sqlx.Tx, id int64, early bool) error {
 	scan, err := s.lockScan(ctx, tx, id)
 	if err != nil {
@@ -221,7 +221,7 @@ func scanOfEach(pick string, keys []commitKey) (query string, args []any) {
 		SELECT (SELECT ` + pick + `(s.id + 0) FROM scans s WHERE ` + sameCommit("s", "w") + `) FROM wanted w`, args
 }
 
-// latestAttemptOf is the latest attempt of a scan, the one that speaks for the commit.
+// latestAttemptOf is the latest attempt of a scan: the commit shows that one.
 func latestAttemptOf(ctx context.Context, tx *sqlx.Tx, id int64) (core.Scan, error) {
 	var scan core.Scan
 	err := tx.GetContext(ctx, &scan, tx.Rebind(`

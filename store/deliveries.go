@@ -14,12 +14,12 @@ import (
 
 var deliveryColumns = sqldb.ColumnsOf[core.KeptDelivery]()
 
-// deliveryKey has the project in it: ids of deliveries are not signed, so that whoever may speak for one project could
-// use up those of another one.
+// deliveryKey contains the project: ids of deliveries are not signed, so a caller who may speak for one project could
+// otherwise use up the ids of another one.
 type deliveryKey struct{ platform, key, project string }
 
-// findDuplicates gives deliveries that came before their first receipt's scan. One that was ignored then and is wanted
-// now is no duplicate: that is how an administrator has a push scanned after mending the configuration.
+// findDuplicates gives repeated deliveries the receipt of the first one. One that was ignored then and is accepted now
+// is no duplicate: this is how an administrator has a push scanned after correcting the configuration.
 func (s *Store) findDuplicates(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
 	first := map[deliveryKey]*intake{}
 	var args []any
@@ -75,7 +75,7 @@ type deliveryRow struct {
 	Signed      bool         `db:"signed"`
 }
 
-// keepDeliveries writes the log of deliveries, which is also what makes a repetition a repetition.
+// keepDeliveries writes the log of deliveries, by which repetitions are recognised.
 func (s *Store) keepDeliveries(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
 	rows := s.deliveryRows(batch)
 	if len(rows) == 0 {
@@ -93,7 +93,7 @@ func (s *Store) keepDeliveries(ctx context.Context, tx *sqlx.Tx, batch []*intake
 	return err
 }
 
-// deliveryRows leaves out the repetitions, and settles the receipts of those and of what is ignored.
+// deliveryRows omits repetitions, and completes the receipts of those and of ignored deliveries.
 func (s *Store) deliveryRows(batch []*intake) (rows []deliveryRow) {
 	for _, item := range batch {
 		switch {
@@ -183,7 +183,7 @@ func (f DeliveryFilter) conditions(project namedProject) (where sqldb.Conditions
 // maxAsked is how many delivery keys one statement asks about.
 const maxAsked = 500
 
-// KnownDeliveries tells which of the keys were received from a platform, whatever became of them.
+// KnownDeliveries tells which of the keys were received from a platform, whatever their outcome.
 func (s *Store) KnownDeliveries(ctx context.Context, platform string, keys []string) (map[string]bool, error) {
 	known := map[string]bool{}
 	for chunk := range slices.Chunk(keys, maxAsked) {

@@ -13,7 +13,7 @@ import (
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
-// EnrichmentKind is what a platform is asked.
+// EnrichmentKind is which metadata is fetched.
 type EnrichmentKind string
 
 // The kinds of questions.
@@ -22,7 +22,7 @@ const (
 	EnrichChangedFiles EnrichmentKind = "changed_files" // files that changed between two commits
 )
 
-// EnrichmentTask is a question to a platform that a delivery has left open.
+// EnrichmentTask is metadata that a delivery lacks, to be fetched from a platform.
 type EnrichmentTask struct {
 	ID             int64          `db:"id"`
 	Kind           EnrichmentKind `db:"kind"`
@@ -45,7 +45,7 @@ type EnrichmentTask struct {
 
 var enrichmentColumns = sqldb.ColumnsOf[EnrichmentTask]()
 
-// addArtifactTask asks for the artifacts of the item's pipeline where its events do not tell their sizes.
+// addArtifactTask has the artifacts of the item's pipeline fetched if its events do not state their sizes.
 func (s *Store) addArtifactTask(ctx context.Context, tx *sqlx.Tx, item *intake) error {
 	if !item.pipeline.AskArtifacts {
 		return nil
@@ -59,7 +59,7 @@ func (s *Store) addArtifactTask(ctx context.Context, tx *sqlx.Tx, item *intake) 
 	return err
 }
 
-// addFileTasks asks for the number of changed files where the delivery could not tell all of them.
+// addFileTasks has the number of changed files fetched where a delivery did not list all of them.
 func (s *Store) addFileTasks(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
 	now := s.clock.Timestamp()
 	for _, item := range batch {
@@ -79,7 +79,7 @@ func (s *Store) addFileTasks(ctx context.Context, tx *sqlx.Tx, batch []*intake) 
 	return nil
 }
 
-// ClaimEnrichment leases a question to a platform that is due; core.ErrNotFound when none is.
+// ClaimEnrichment leases a task of a platform that is due; core.ErrNotFound when none is.
 func (s *Store) ClaimEnrichment(ctx context.Context, platform string, lease time.Duration) (EnrichmentTask, error) {
 	var claimed EnrichmentTask
 	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
@@ -107,13 +107,13 @@ func (s *Store) ClaimEnrichment(ctx context.Context, platform string, lease time
 	return claimed, nil
 }
 
-// EnrichmentResult is what a platform said to a Lookup: one of the two, by its kind.
+// EnrichmentResult is what a platform returned for a task: one of the two, by its kind.
 type EnrichmentResult struct {
 	ArtifactBytes int64
 	Files         core.ChangedFiles
 }
 
-// FinishEnrichment writes the answer, judges the commit's runs again and forgets the question. core.ErrConflict when the
+// FinishEnrichment writes the result, judges the commit's runs again and removes the task. core.ErrConflict when the
 // lease was lost.
 func (s *Store) FinishEnrichment(ctx context.Context, lookup EnrichmentTask, answer EnrichmentResult) error {
 	err := s.write(ctx, func(tx *sqlx.Tx) error {
@@ -151,15 +151,15 @@ func (a EnrichmentResult) write(ctx context.Context, tx *sqlx.Tx, lookup Enrichm
 	return err
 }
 
-// EnrichmentRetry is what becomes of a claimed Lookup that was not answered.
+// EnrichmentRetry is what becomes of a claimed task that failed.
 type EnrichmentRetry struct {
 	RetryAfter time.Duration
 	GivenUp    bool   // nothing more is tried
 	Error      string // why, a sentence without secrets
 }
 
-// RetryEnrichment ends the lease. A question that is given up holds up no commit status any more. core.ErrConflict when
-// the lease was lost.
+// RetryEnrichment ends the lease. A task that is given up delays no commit status any more. core.ErrConflict when the
+// lease was lost.
 func (s *Store) RetryEnrichment(ctx context.Context, lookup EnrichmentTask, p EnrichmentRetry) error {
 	err := s.write(ctx, func(tx *sqlx.Tx) error {
 		postponed, err := tx.ExecContext(ctx, tx.Rebind(`

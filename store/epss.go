@@ -17,7 +17,7 @@ var feedColumns = sqldb.ColumnsOf[core.FeedImport]()
 
 var scoreColumns = sqldb.ColumnsOf[core.Score]()
 
-// openFor is how long a branch that nobody pushes to is taken for open.
+// openFor is how long a branch without pushes counts as open.
 const openFor = 30 * 24 * time.Hour
 
 // FeedOptions adjusts PutFeed.
@@ -26,9 +26,9 @@ type FeedOptions struct {
 	Progress func(rows int) // told now and then how many rows are written; may be nil
 }
 
-// PutFeed makes an edition of a list the one that findings are joined with; what it no longer holds is forgotten. It is
-// stored as a whole or not at all, and the same once more changes nothing. ReevaluateHeads draws the consequences.
-// core.ErrConflict when it is older than the edition stored.
+// PutFeed replaces the edition of a list that findings are joined with; what it no longer holds is removed. It is
+// stored as a whole or not at all, and the same edition once more changes nothing. ReevaluateHeads then judges the
+// scans again. core.ErrConflict when it is older than the edition stored.
 func (s *Store) PutFeed(ctx context.Context, feed core.Feed, options FeedOptions) (core.FeedChange, error) {
 	var change core.FeedChange
 	err := s.db.Transact(ctx, func(tx *sqlx.Tx) (err error) {
@@ -105,7 +105,7 @@ func (s *Store) keepFeed(ctx context.Context, tx *sqlx.Tx, id int64) error {
 	return err
 }
 
-// KeepFeed notes that an imported edition is still the current one.
+// KeepFeed records that an imported edition is still the current one.
 func (s *Store) KeepFeed(ctx context.Context, id int64) error {
 	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error { return s.keepFeed(ctx, tx, id) })
 	if err != nil {
@@ -129,7 +129,7 @@ func latestFeed(ctx context.Context, q sqlx.ExtContext, kind core.FeedKind) (fee
 	return feed, err
 }
 
-// GetScore finds what is known about a CVE, whose id is written the usual way; core.ErrNotFound when nothing is.
+// GetScore finds what is published about a CVE, whose id is written the usual way; core.ErrNotFound when nothing is.
 func (s *Store) GetScore(ctx context.Context, cve string) (core.Score, error) {
 	var score core.Score
 	err := s.db.GetContext(ctx, &score, s.db.Rebind(`SELECT `+scoreColumns+` FROM epss_data WHERE cve_id = ?`), cve)
@@ -196,8 +196,8 @@ func (s *Store) loadScores(ctx context.Context, tx *sqlx.Tx, table string, score
 const notStaged = `NOT EXISTS (SELECT 1 FROM epss_staged s WHERE s.cve_id = epss_data.cve_id)`
 
 // mergeScores makes epss_data hold the staged scores, so many. CVEs without a score remain only as entries of the
-// catalog. Where all have changed, as they do from day to day, none is new, and looking for new ones would take as long
-// as a third of the rest.
+// catalog. Where all have changed, as they do from day to day, none is new, and searching for new ones would take a
+// third of the time of the rest.
 func mergeScores(ctx context.Context, tx *sqlx.Tx, staged int) (change core.FeedChange, err error) {
 	change.Changed, err = affected(ctx, tx, `
 		UPDATE epss_data SET probability = s.probability, percentile = s.percentile
@@ -226,7 +226,7 @@ func mergeScores(ctx context.Context, tx *sqlx.Tx, staged int) (change core.Feed
 }
 
 // holdsMore tells, once all staged scores are in epss_data, whether it may hold others. Counting is cheaper than
-// looking; it proves nothing where scores are zero, as they are for entries of the catalog without a score.
+// searching; it proves nothing where scores are zero, as they are for entries of the catalog without a score.
 func holdsMore(ctx context.Context, tx *sqlx.Tx) (more bool, err error) {
 	err = tx.GetContext(ctx, &more, `
 		SELECT EXISTS (SELECT 1 FROM epss_staged WHERE probability = 0 AND percentile = 0)
@@ -270,9 +270,9 @@ func affected(ctx context.Context, tx *sqlx.Tx, statements ...string) (int, erro
 	return sum, nil
 }
 
-// ReevaluateHeads asks the gate again about the heads that name CVEs which imports have moved, and wants new commit
-// statuses for those whose verdict turned, which it counts. Each is a transaction of its own; when one fails, the next
-// call starts over.
+// ReevaluateHeads judges the heads again that name CVEs which imports have changed, and puts new commit statuses for
+// those whose verdict changed, which it counts. Each is a transaction of its own; when one fails, the next call starts
+// over.
 func (s *Store) ReevaluateHeads(ctx context.Context) (turned int, err error) {
 	var newest sql.NullInt64
 	if err := s.db.GetContext(ctx, &newest, `SELECT MAX(import_id) FROM epss_changes`); err != nil || !newest.Valid {
@@ -298,7 +298,7 @@ func (s *Store) ReevaluateHeads(ctx context.Context) (turned int, err error) {
 	return turned, err
 }
 
-// changedHeads leaves out the scan of a commit that is being scanned once more: the commit status belongs to the latest
+// changedHeads omits the scan of a commit that is being scanned once more: the commit status belongs to the latest
 // attempt.
 func (s *Store) changedHeads(ctx context.Context) (scans []int64, err error) {
 	err = s.db.SelectContext(ctx, &scans, s.db.Rebind(`
@@ -314,8 +314,8 @@ func (s *Store) changedHeads(ctx context.Context) (scans []int64, err error) {
 	return scans, err
 }
 
-// keepRisksBefore keeps what was known, before an import, of the CVEs that heads name. epss_changes is the work that the
-// import leaves behind: a CVE stays in it with what was known when it was last judged.
+// keepRisksBefore keeps what was known, before an import, of the CVEs that heads name. epss_changes is the work that
+// the import leaves behind: a CVE stays in it with what was known when it was last judged.
 func keepRisksBefore(ctx context.Context, tx *sqlx.Tx, importID int64, since time.Time) error {
 	_, err := tx.ExecContext(ctx, tx.Rebind(`
 		INSERT INTO epss_changes (cve_id, import_id, was_probability, was_kev)
@@ -328,7 +328,7 @@ func keepRisksBefore(ctx context.Context, tx *sqlx.Tx, importID int64, since tim
 	return err
 }
 
-// dropUnchanged leaves the CVEs of which something else is known after the import.
+// dropUnchanged keeps only the CVEs of which something else is known after the import.
 func dropUnchanged(ctx context.Context, tx *sqlx.Tx) error {
 	_, err := tx.ExecContext(ctx, `
 		DELETE FROM epss_changes
@@ -337,7 +337,7 @@ func dropUnchanged(ctx context.Context, tx *sqlx.Tx) error {
 	return err
 }
 
-// heads are the scans that tell how the projects' branches stand: the latest completed one of each default branch, and of
+// heads are the scans that represent the projects' branches: the latest completed one of each default branch, and of
 // each other branch that was scanned since a time.
 const heads = `
 	SELECT MAX(id) AS id FROM scans

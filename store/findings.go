@@ -12,10 +12,10 @@ import (
 
 var findingColumns = sqldb.ColumnsOf[core.Finding]()
 
-// FindingFilter selects findings of one scan; empty fields select everything. The list is ordered by severity, gravest
-// first, then by age; ByRisk puts known exploitation and its probability before the severity. ByAge is the cheapest
-// order for going through all findings, most of all those of one job. The After fields name the last finding already
-// seen.
+// FindingFilter selects findings of one scan; empty fields select everything. The list is ordered by severity, the most
+// severe first, then by age; ByRisk puts known exploitation and its probability before the severity. ByAge is the
+// cheapest order for reading all findings, especially those of one job. The After fields name the last finding already
+// read.
 type FindingFilter struct {
 	JobID            int64 // of the scan that is asked for
 	Severity         core.Severity
@@ -67,7 +67,7 @@ func (s *Store) ListFindings(ctx context.Context, scan core.Scan, f FindingFilte
 	return list, nil
 }
 
-// page asks for what comes after the last finding seen, and returns the order in which that is meant.
+// page selects what comes after the last finding read, and returns the order in which that is meant.
 func (f FindingFilter) page(where *sqldb.Conditions) (order string) {
 	switch {
 	case f.ByAge:
@@ -96,16 +96,16 @@ func whereFixed(where *sqldb.Conditions, scan core.Scan) {
 		WHERE still.scan_id = ? AND still.fingerprint = findings.fingerprint AND old.id = findings.job_id)`, scan.ID)
 }
 
-// likelyExploited is the EPSS probability from which a vulnerability is more urgent than any that is only grave: about
-// one in twenty-five has it.
+// likelyExploited is the EPSS probability from which a vulnerability is more urgent than any severity: about one in
+// twenty-five has it.
 const likelyExploited = `0.1`
 
-// urgency orders findings as people should look at them: those that are exploited or likely to be, then the gravest.
+// urgency orders findings as people should read them: those that are exploited or likely to be, then the most severe.
 const urgency = kevRank + ` DESC, CASE WHEN ` + likelihood + ` >= ` + likelyExploited + ` THEN 1 ELSE 0 END DESC, ` +
 	severityRank + ` DESC, ` + likelihood + ` DESC, findings.id`
 
-// FindingPage is a part of a scan's findings, as a page lists them: each stands in one list, those that count in the one
-// of their baseline state, dismissed ones in their own.
+// FindingPage is a part of a scan's findings, as a page lists them: each is in one list, those that count in the one of
+// their baseline state, dismissed ones in their own.
 type FindingPage struct {
 	State     core.BaselineState // Absent are those of the baseline that the scan no longer has; empty with Dismissed
 	Dismissed bool
@@ -147,7 +147,7 @@ func (s *Store) PageFindings(ctx context.Context, scan core.Scan, page FindingPa
 	return list, nil
 }
 
-// PlaceFinding tells in which list of its scan a finding stands; Offset is how many stand before it.
+// PlaceFinding finds the list of its scan in which a finding is; Offset is how many come before it.
 func (s *Store) PlaceFinding(ctx context.Context, scan core.Scan, id int64) (FindingPage, error) {
 	var at struct {
 		State     core.BaselineState `db:"baseline_state"`
@@ -171,8 +171,8 @@ func (s *Store) PlaceFinding(ctx context.Context, scan core.Scan, id int64) (Fin
 	return place, nil
 }
 
-// CountFindings tallies a scan's findings by severity and baseline state; of their CVEs the tallies say nothing. It
-// reads indexes only, which do not hold why a finding is suppressed and who decided: those are moved over afterwards.
+// CountFindings tallies a scan's findings by severity and baseline state, without their CVEs. It reads indexes only,
+// which do not hold why a finding is suppressed and who decided: such findings are moved afterwards.
 func (s *Store) CountFindings(ctx context.Context, scan core.Scan) ([]core.Tally, error) {
 	var tallies []core.Tally
 	const suppressed = `FROM findings WHERE scan_id = ? AND suppressed IS NOT NULL AND COALESCE(triage_decision, '') <> 'FP'
@@ -195,8 +195,8 @@ func (s *Store) CountFindings(ctx context.Context, scan core.Scan) ([]core.Tally
 	return tallies, nil
 }
 
-// countOpen is how many findings of scan s meet a condition and are not dismissed: what dismissed does row by row, by
-// indexes only.
+// countOpen is an SQL expression for how many findings of scan s meet a condition and are not dismissed: the rule of
+// dismissed by indexes only.
 func countOpen(condition string) string {
 	const count = `(SELECT COUNT(*) FROM findings WHERE scan_id = s.id AND `
 	return count + condition + `)
@@ -204,8 +204,7 @@ func countOpen(condition string) string {
 		- ` + count + condition + ` AND ` + falsePositives + ` AND suppressed IS NULL AND NOT (` + beyondAI + ` AND ` + byAI + `))`
 }
 
-// ListUndecided returns the new findings of a job about which nobody has said anything yet, the gravest first, at most
-// limit.
+// ListUndecided returns the new findings of a job without any triage yet, the most severe first, at most limit.
 func (s *Store) ListUndecided(ctx context.Context, job core.Job, limit int) ([]core.Finding, error) {
 	var list []core.Finding
 	err := s.db.SelectContext(ctx, &list, s.db.Rebind(selectFindings+`
@@ -218,8 +217,8 @@ func (s *Store) ListUndecided(ctx context.Context, job core.Job, limit int) ([]c
 	return list, nil
 }
 
-// ListWithoutCode returns the findings of a job that people look at, and of which no code is kept: the new ones, and known
-// ones where the gate counts them too. The gravest come first, at most limit.
+// ListWithoutCode returns the findings of a job that people will read but for which no code is kept: the new ones, and
+// known ones where the gate counts them too. The most severe come first, at most limit.
 func (s *Store) ListWithoutCode(ctx context.Context, job core.Job, limit int) ([]core.Finding, error) {
 	var scan core.Scan
 	err := s.db.GetContext(ctx, &scan, s.db.Rebind(`SELECT `+scanColumns+` FROM scans WHERE id = ?`), job.ScanID)
@@ -239,7 +238,7 @@ func (s *Store) ListWithoutCode(ctx context.Context, job core.Job, limit int) ([
 	return list, nil
 }
 
-// PutCode keeps the code around findings of a job, where they still are. Those without code are passed over.
+// PutCode keeps the code around findings of a job, where they still are. Findings without code are skipped.
 func (s *Store) PutCode(ctx context.Context, job core.Job, findings []core.Finding) error {
 	err := s.write(ctx, func(tx *sqlx.Tx) error {
 		for _, f := range findings {

@@ -13,17 +13,17 @@ import (
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
-// holdLimit is how long a wish waits for somebody to mend the token. Statuses of older commits help nobody.
+// holdLimit is how long a status waits for somebody to fix the token. Statuses of older commits help nobody.
 const holdLimit = 7 * 24 * time.Hour
 
-// holdCount counts what keeps all statuses of a project, or those of its branch, from being posted.
+// holdCount is how many holds keep a row due of commit_statuses from being posted: of the project, or of its branch.
 const holdCount = `(SELECT COUNT(*) FROM status_holds t
 	WHERE t.source_platform = due.source_platform AND t.project_name = due.project_name AND t.branch IN ('', due.branch))`
 
 var holdColumns = sqldb.ColumnsOf[core.Hold]()
 
-// claimProbe leases one status of a project that is in trouble, to find out whether it was mended: the latest wish,
-// whose commit is the most likely to be still there.
+// claimProbe leases one status of a project with a hold, to find out whether it can be posted again: the latest one,
+// whose commit is the most likely to still exist.
 func (s *Store) claimProbe(
 	ctx context.Context, tx *sqlx.Tx, onPlatforms []string, limit int, lease time.Duration) ([]core.Status, error) {
 	trouble, err := s.claimHold(ctx, tx, onPlatforms, limit, lease)
@@ -47,7 +47,7 @@ func (s *Store) claimProbe(
 	return nil, forgetHold(ctx, tx, trouble)
 }
 
-// claimHold takes a trouble that it is time to look at, the zero Trouble where there is none.
+// claimHold takes a hold whose probe is due; the zero Hold where there is none.
 func (s *Store) claimHold(
 	ctx context.Context, tx *sqlx.Tx, onPlatforms []string, limit int, lease time.Duration) (core.Hold, error) {
 	var due []core.Hold
@@ -71,7 +71,7 @@ const (
 		AND (:branch = '' OR branch = :branch) AND posted_revision < revision AND NOT given_up`
 )
 
-// forgetHold drops a trouble that nothing waits for. The next push finds out whether it has been mended.
+// forgetHold removes a hold without waiting statuses. The next push finds out whether it can be posted.
 func forgetHold(ctx context.Context, tx *sqlx.Tx, t core.Hold) error {
 	_, err := tx.ExecContext(ctx, tx.Rebind(`
 		DELETE FROM status_holds WHERE id = ? AND NOT EXISTS (SELECT 1 FROM commit_statuses WHERE `+waitingFor+`)`),
@@ -79,8 +79,8 @@ func forgetHold(ctx context.Context, tx *sqlx.Tx, t core.Hold) error {
 	return err
 }
 
-// putHold notes a refused post. A probe that is due already stays due: somebody asked for it while this post was
-// under way, which may have been before the mend.
+// putHold records a refused post. A probe that is due already stays due: it was requested while this post was in
+// progress, which may have begun before the token was fixed.
 func putHold(ctx context.Context, tx *sqlx.Tx, status core.Status, end PostResult, now time.Time) error {
 	_, err := tx.ExecContext(ctx, tx.Rebind(`
 		INSERT INTO status_holds (source_platform, project_name, branch, code, reason, since, probes, next_probe_at)
@@ -94,7 +94,8 @@ func putHold(ctx context.Context, tx *sqlx.Tx, status core.Status, end PostResul
 	return err
 }
 
-// setAside puts those due statuses out of the way of the others that a trouble keeps from being posted, and returns the rest.
+// setAside postpones the due statuses that a hold keeps from being posted, so that they are not read again, and returns
+// the rest.
 func (s *Store) setAside(
 	ctx context.Context, tx *sqlx.Tx, platform string, due []dueStatus) (free []dueStatus, err error) {
 	if len(due) == 0 {
@@ -138,7 +139,7 @@ func (s *Store) setAside(
 	return free, nil
 }
 
-// giveUpLate gives up the statuses of a project in trouble that have waited for too long.
+// giveUpLate gives up the statuses of a project with a hold that have waited too long.
 func (s *Store) giveUpLate(
 	ctx context.Context, tx *sqlx.Tx, status core.Status, end PostResult, now time.Time) error {
 	late := fmt.Sprintf("waited for %d days: %s", holdLimit/(24*time.Hour), end.Error)
@@ -150,9 +151,9 @@ func (s *Store) giveUpLate(
 // waitingPerStatement is how many waiting statuses one statement changes.
 const waitingPerStatement = 100
 
-// eachWaiting has an update done to the statuses of a project, or a branch of it, that wait since then or longer, but
-// not to the given one. Its last parameter are their numbers. They are looked for in the order of their index: no engine
-// takes that for as dear as reading the whole table.
+// eachWaiting updates the statuses of a project, or of a branch of it, that have waited since then or longer, except
+// the given one. The last parameter of the update are their numbers. They are read in the order of their index, which
+// no engine estimates to cost as much as reading the whole table.
 func (s *Store) eachWaiting(
 	ctx context.Context, tx *sqlx.Tx, but core.Status, since time.Time, update string, args ...any) error {
 	type place struct {
@@ -184,8 +185,8 @@ func (s *Store) eachWaiting(
 	}
 }
 
-// liftHold makes everything due that waited because of the whole project or of the branch, and has the platform's
-// other troubles looked at: what mended one may have mended them all.
+// liftHold makes everything due that waited because of the whole project or of the branch, and has the platform's other
+// holds probed: what fixed one may have fixed them all.
 func (s *Store) liftHold(
 	ctx context.Context, tx *sqlx.Tx, status core.Status, branch string, now time.Time) error {
 	ended, err := sqldb.Exec(ctx, tx, `
@@ -208,7 +209,7 @@ func (s *Store) liftHold(
 	return err
 }
 
-// ProbeHolds has one status of each project in trouble posted at once: the credential may be another one now.
+// ProbeHolds has one status of each project with a hold posted at once, because the credential may have changed.
 func (s *Store) ProbeHolds(ctx context.Context) error {
 	now := s.clock.Timestamp()
 	err := s.write(ctx, func(tx *sqlx.Tx) error {
@@ -222,7 +223,7 @@ func (s *Store) ProbeHolds(ctx context.Context) error {
 	return nil
 }
 
-// ListHolds returns the troubles of a project, or those of all where platform is empty, the oldest first.
+// ListHolds returns the holds of a project, or those of all where platform is empty, the oldest first.
 func (s *Store) ListHolds(ctx context.Context, platform, project string) ([]core.Hold, error) {
 	var where sqldb.Conditions
 	where.Add(platform != "", `source_platform = ?`, platform)
@@ -235,8 +236,8 @@ func (s *Store) ListHolds(ctx context.Context, platform, project string) ([]core
 	return list, nil
 }
 
-// Holds lists what waits for a token in the database at url, and has it tried again at once by whoever serves that
-// database. The schema is not touched; the error is core.ErrNotFound where there is no database yet.
+// Holds lists the holds in the database at url, and has them probed at once by the process that serves it. The schema
+// is not touched; the error is core.ErrNotFound where there is no database yet.
 func Holds(ctx context.Context, url string) ([]core.Hold, error) {
 	s, err := Attach(ctx, Config{URL: url})
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
-// HookTarget is a place where webhooks that call us can be: a project, a group or organisation, a GitHub App.
+// HookTarget is where webhooks that call us can be configured: a project, a group or organisation, a GitHub App.
 type HookTarget struct {
 	ID             int64      `db:"id"`
 	SourcePlatform string     `db:"source_platform"`
@@ -33,13 +33,13 @@ type HookTarget struct {
 	LeaseUntil     *time.Time `db:"lease_until"`
 }
 
-// NeedsRepair tells that pushes do not come through the place: its webhook is switched off, paused or disabled by the
-// platform, or broken, which is called but without pushes or without the right secret.
+// NeedsRepair tells whether pushes do not arrive through the target: its webhook is switched off, paused or disabled by
+// the platform, or broken, which means that it is called without pushes or without the right secret.
 func (p HookTarget) NeedsRepair() bool {
 	return p.State == "off" || p.State == "paused" || p.State == "disabled" || p.State == "broken"
 }
 
-// Covers tells whether a project's calls can come by the place.
+// Covers tells whether a project's calls can come through the target.
 func (p HookTarget) Covers(project string) bool {
 	owner, name := strings.ToLower(p.Owner), strings.ToLower(project)
 	return owner == "" || owner == name || p.Scope == "group" && strings.HasPrefix(name, owner+"/")
@@ -47,13 +47,13 @@ func (p HookTarget) Covers(project string) bool {
 
 var hookColumns = sqldb.ColumnsOf[HookTarget]()
 
-// needsRepair are the places that a person has to look at.
+// needsRepair selects the targets that a person has to look at.
 const needsRepair = `state IN ('off', 'paused', 'disabled', 'broken') OR state = 'active' AND note <> ''`
 
 // MaxFailingHooks is how many ListFailingHooks returns at most.
 const MaxFailingHooks = 100
 
-// PutHookTargets adds places whose first check is due at once; those that are known stay as they are.
+// PutHookTargets adds targets whose first check is due at once; known ones stay as they are.
 func (s *Store) PutHookTargets(ctx context.Context, places []HookTarget) error {
 	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
 		for _, p := range places {
@@ -72,7 +72,7 @@ func (s *Store) PutHookTargets(ctx context.Context, places []HookTarget) error {
 	return nil
 }
 
-// MarkHooksDue makes every check of a platform due now: nobody knows what was sent while nobody listened.
+// MarkHooksDue makes every check of a platform due now: it is unknown what was sent during the downtime.
 func (s *Store) MarkHooksDue(ctx context.Context, platform string) error {
 	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
 		now := s.clock.Timestamp()
@@ -86,8 +86,8 @@ func (s *Store) MarkHooksDue(ctx context.Context, platform string) error {
 	return nil
 }
 
-// ClaimHookTarget leases the place of a platform that has waited longest for its check, those last where no webhook was
-// seen the last time; core.ErrNotFound when none is due.
+// ClaimHookTarget leases the target of a platform that has waited longest for its check, those last where no webhook
+// was seen the last time; core.ErrNotFound when none is due.
 func (s *Store) ClaimHookTarget(ctx context.Context, platform string, lease time.Duration) (claimed HookTarget, err error) {
 	err = s.db.Transact(ctx, func(tx *sqlx.Tx) error {
 		return s.claimOne(ctx, tx, &claimed, claim{
@@ -103,7 +103,7 @@ func (s *Store) ClaimHookTarget(ctx context.Context, platform string, lease time
 	return claimed, nil
 }
 
-// ClaimHookTargetNow leases one place, whenever its check is due. core.ErrConflict while another process looks at it.
+// ClaimHookTargetNow leases one target, whenever its check is due. core.ErrConflict while another process checks it.
 func (s *Store) ClaimHookTargetNow(ctx context.Context, p HookTarget, lease time.Duration) (claimed HookTarget, err error) {
 	if err := s.PutHookTargets(ctx, []HookTarget{p}); err != nil {
 		return HookTarget{}, err
@@ -142,7 +142,7 @@ func (s *Store) SettleHookTarget(ctx context.Context, claimed, next HookTarget, 
 	return nil
 }
 
-// ListFailingHooks returns the places whose webhooks let no pushes through, and the others that have a note.
+// ListFailingHooks returns the targets whose webhooks let no pushes through, and the others that have a note.
 func (s *Store) ListFailingHooks(ctx context.Context) (list []HookTarget, err error) {
 	err = s.db.SelectContext(ctx, &list, s.db.Rebind(`
 		SELECT `+hookColumns+` FROM hook_targets WHERE `+needsRepair+`
@@ -153,8 +153,8 @@ func (s *Store) ListFailingHooks(ctx context.Context) (list []HookTarget, err er
 	return list, nil
 }
 
-// FailingHooks lists the webhooks to mend from the database at url, as of their last check. The schema is not touched;
-// the error is core.ErrNotFound where there is no database yet.
+// FailingHooks lists the webhooks that need repair from the database at url, as of their last check. The schema is not
+// touched; the error is core.ErrNotFound where there is no database yet.
 func FailingHooks(ctx context.Context, url string) ([]HookTarget, error) {
 	s, err := Attach(ctx, Config{URL: url})
 	if err != nil {
@@ -179,10 +179,10 @@ type hookCall struct {
 	ReceivedAt time.Time `db:"received_at"`
 }
 
-// RecordCalls notes on which days the webhooks of configured projects have called, from the deliveries after the
-// given id, or after the last one noted when it is 0. What was found without a webhook is no call, but kept as well. It
-// returns the last id that it has seen, and whether there are more. The same deliveries once more, also in another
-// process, change nothing.
+// RecordCalls keeps on which days the webhooks of configured projects have called, from the deliveries after the given
+// id, or after the last one recorded when it is 0. What was found without a webhook is no call, but is recorded as
+// well. It returns the last id that it has read, and whether there are more. The same deliveries once more, also in
+// another process, change nothing.
 func (s *Store) RecordCalls(ctx context.Context, after int64) (last int64, more bool, err error) {
 	if after == 0 {
 		err = s.db.GetContext(ctx, &after, `SELECT COALESCE(MAX(last_id), 0) FROM hook_calls`)
@@ -206,7 +206,7 @@ func (s *Store) RecordCalls(ctx context.Context, after int64) (last int64, more 
 	return after, len(calls) == callOverlap+callBatch, nil
 }
 
-// addCalls adds calls, in the order of their ids, to the rhythms of their projects.
+// addCalls adds calls, in the order of their ids, to the histories of their projects.
 func (s *Store) addCalls(ctx context.Context, calls []hookCall) error {
 	byHook := map[projectKey][]hookCall{}
 	for _, call := range calls {

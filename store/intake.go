@@ -12,11 +12,11 @@ import (
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
-// intakeTimeout bounds the transaction of a batch, to which grace may be added: GitHub and GitLab hang up after ten
-// seconds, and shall hear of a failure before.
+// intakeTimeout bounds the transaction of a batch, including the grace of a cancelled statement: GitHub and GitLab hang
+// up after ten seconds, and must hear of a failure before.
 const intakeTimeout = 7 * time.Second
 
-// intake is one wish from outside: a delivery to keep, a scan that shall exist, or both.
+// intake is one accept request: a delivery to keep, a scan that must exist, or both.
 type intake struct {
 	delivery *core.Delivery // nil for uploads and requests by hand
 	scan     *core.Scan     // nil when nothing is to be scanned
@@ -32,7 +32,7 @@ type intake struct {
 	receipt  core.Receipt
 }
 
-// reset forgets what a transaction that was rolled back had found out.
+// reset clears what a transaction that was rolled back had found out.
 func (i *intake) reset() {
 	i.created, i.informed, i.refused, i.twin, i.receipt = false, false, "", nil, core.Receipt{}
 }
@@ -42,9 +42,9 @@ func (i *intake) open() bool {
 	return i.twin == nil && i.refused == "" && i.receipt.Outcome != core.Duplicate
 }
 
-// AcceptPush makes sure that the pushed commit has a scan, if the configuration wants one, and keeps the delivery; all
-// of it is on disk when the receipt is returned. core.ErrUnavailable when the database is away, core.ErrDenied when the
-// call would have to be signed.
+// AcceptPush makes sure that the pushed commit has a scan, if the configuration asks for one, and keeps the delivery;
+// all of it is on disk when the receipt is returned. core.ErrUnavailable when the database is unavailable,
+// core.ErrDenied when the call must be signed and is not.
 func (s *Store) AcceptPush(ctx context.Context, d core.Delivery, push core.Push) (core.Receipt, error) {
 	policy, known := s.policies.For(d.Platform, push.Project.Name)
 	if !known {
@@ -63,7 +63,7 @@ func (s *Store) AcceptPush(ctx context.Context, d core.Delivery, push core.Push)
 	return item.receipt, nil
 }
 
-// AcceptIgnored keeps a delivery that asks nothing of us, with the reason. Errors are those of AcceptPush.
+// AcceptIgnored keeps a delivery that needs no scan, with the reason. Errors are those of AcceptPush.
 func (s *Store) AcceptIgnored(ctx context.Context, d core.Delivery, reason string) (core.Receipt, error) {
 	if err := s.respell(ctx, d.Platform, &d.Project); err != nil {
 		return core.Receipt{}, fmt.Errorf("accepting delivery %s: %w", d.Key, err)
@@ -75,8 +75,8 @@ func (s *Store) AcceptIgnored(ctx context.Context, d core.Delivery, reason strin
 	return item.receipt, nil
 }
 
-// AcceptCommit makes sure that a commit named by hand or by an upload has a scan, and notes who named it where that made
-// one. core.ErrNotFound when the repository is not configured.
+// AcceptCommit makes sure that a commit named by hand or by an upload has a scan, and audits who named it if that
+// created one. core.ErrNotFound when the repository is not configured.
 func (s *Store) AcceptCommit(ctx context.Context, scan core.Scan, by string) (core.Receipt, error) {
 	policy, known := s.policies.For(scan.SourcePlatform, scan.ProjectName)
 	if !known {
@@ -212,7 +212,7 @@ func (s *Store) insertJobs(ctx context.Context, tx *sqlx.Tx, batch []*intake) er
 	return err
 }
 
-// putFirstStatuses asks for the pending status of each new scan.
+// putFirstStatuses puts the pending status of each new scan.
 func (s *Store) putFirstStatuses(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
 	var scans []core.Scan
 	for _, item := range batch {
@@ -223,7 +223,7 @@ func (s *Store) putFirstStatuses(ctx context.Context, tx *sqlx.Tx, batch []*inta
 	return s.putStatuses(ctx, tx, scans)
 }
 
-// auditIntake notes who had scans opened that no webhook asked for.
+// auditIntake records who had scans opened without a webhook.
 func (s *Store) auditIntake(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
 	for _, item := range batch {
 		if !item.created || item.by == "" {

@@ -34,7 +34,7 @@ func (s *Store) ListJobs(ctx context.Context, scan core.Scan) ([]core.Job, error
 	return list, nil
 }
 
-// Claimant is who asks for a job.
+// Claimant is the worker that asks for a job.
 type Claimant struct {
 	Worker   string        // names somebody who does one job at a time, for as long as the process lives
 	Scanners []string      // what the worker can run
@@ -43,7 +43,7 @@ type Claimant struct {
 }
 
 // ClaimJob leases a job to a worker: one that it holds already, because the answer to its claim was lost or its report
-// could not be stored; else the oldest that is pending, or whose worker let its lease run out and counts as dead then.
+// could not be stored; else the oldest that is pending, or whose lease expired, so that its worker counts as dead.
 // core.ErrNotFound when there is nothing to do.
 func (s *Store) ClaimJob(ctx context.Context, by Claimant) (core.Job, core.Scan, error) {
 	var job core.Job
@@ -154,7 +154,7 @@ func (s *Store) moveJob(ctx context.Context, doing string, job core.Job, update 
 	return nil
 }
 
-// Retry says when and why a job shall be started again.
+// Retry says when and why a job is to be started again.
 type Retry struct {
 	Pause  time.Duration
 	Until  time.Time // until when tries are made; zero for a few only
@@ -162,8 +162,8 @@ type Retry struct {
 }
 
 // RetryJob gives a job back that failed for a passing reason. When it has failed too often, or there is no time left,
-// it answers core.ErrConflict, as for ExtendLease, and the caller finishes the job with the failure. Where it is tried
-// until some time, that uses up none of the few tries for other reasons, and the commit shows what it waits for.
+// it returns core.ErrConflict, as for ExtendLease, and the caller finishes the job with the failure. A job that is
+// tried until some time uses up none of the few tries for other reasons, and the commit shows what it waits for.
 func (s *Store) RetryJob(ctx context.Context, job core.Job, retry Retry) error {
 	at, waits := s.clock.Timestamp().Add(retry.Pause), !retry.Until.IsZero()
 	if !waits {
@@ -196,8 +196,8 @@ func (s *Store) RetryJob(ctx context.Context, job core.Job, retry Retry) error {
 // explainedPerCall is how many jobs a call of ExplainJobs explains.
 const explainedPerCall = 500
 
-// ExplainJobs notes why jobs do not start that have waited for these scanners since then, and lets their commits show it.
-// Where there are more of them, the next call goes on.
+// ExplainJobs records why jobs do not start that have waited for these scanners since then, and lets their commits show
+// it. Where there are more of them, the next call goes on.
 func (s *Store) ExplainJobs(ctx context.Context, scanners []string, since time.Time, reason string) error {
 	query, args, err := sqlx.In(`SELECT j.id, j.scan_id, j.scanner FROM scan_jobs j JOIN scans s ON s.id = j.scan_id
 		WHERE j.state = 'pending' AND j.error = '' AND j.scanner IN (?) AND s.timestamp <= ? ORDER BY j.id LIMIT ?`,
@@ -233,8 +233,8 @@ func (s *Store) explainJob(ctx context.Context, tx *sqlx.Tx, job core.Job) error
 // maxExpired is how many scans are ended at a time.
 const maxExpired = 10_000
 
-// ExpireScans ends the jobs that did not report before their scan's deadline or, unless the caller is blind as a Claimant
-// can be, lost too many workers, and returns how many scans that ended.
+// ExpireScans ends the jobs that did not report before their scan's deadline or, unless the caller is in grace as a
+// Claimant can be, lost too many workers, and returns how many scans that ended.
 func (s *Store) ExpireScans(ctx context.Context, blind bool) (int, error) {
 	now := s.clock.Timestamp()
 	lapsed := s.expiredBefore(now, blind)
@@ -255,7 +255,7 @@ func (s *Store) ExpireScans(ctx context.Context, blind bool) (int, error) {
 	return len(ids), nil
 }
 
-// overdue lists the scans that have had their time, or whose jobs have lost too many workers.
+// overdue lists the scans whose time is over, or whose jobs have lost too many workers.
 func (s *Store) overdue(ctx context.Context, tx *sqlx.Tx, now, lapsed time.Time) (ids []int64, err error) {
 	err = tx.SelectContext(ctx, &ids, tx.Rebind(`
 		SELECT scan_id FROM scan_jobs
@@ -277,7 +277,7 @@ func (s *Store) overdue(ctx context.Context, tx *sqlx.Tx, now, lapsed time.Time)
 	return slices.Compact(ids), err
 }
 
-// workersDied is what the commit says of a job that lost too many workers. Their names are for those who look further.
+// workersDied is what the commit shows of a job that lost too many workers. Their names are in the job.
 const workersDied = "its worker died or stood still three times, for want of memory perhaps"
 
 func (s *Store) expireScan(ctx context.Context, tx *sqlx.Tx, id int64, lapsed time.Time) error {

@@ -62,12 +62,12 @@ func (s *Store) bindClaim(c claim, lease time.Duration, args map[string]any) (qu
 	return sqlx.In(query, list...)
 }
 
-// leasedTables are the tables whose rows are leased while somebody works on them, beside scan_jobs.
+// leasedTables are the tables with leases, besides scan_jobs.
 var leasedTables = []string{"commit_statuses", "tracked_projects", "hook_targets", "enrichment_tasks"}
 
-// TakeOver makes this process the one that serves an embedded database until Close, and frees what the one before held:
-// nothing waits for the leases of the dead. A process that is still ending is waited for; core.ErrConflict when it goes
-// on. On PostgreSQL it does nothing, for other replicas may hold leases and be alive.
+// TakeOver makes this process the one that serves an embedded database until Close, and frees what the one before had
+// leased. It waits for a process that is still ending; core.ErrConflict when that goes on. On PostgreSQL it does
+// nothing, because other replicas may hold leases and be alive.
 func (s *Store) TakeOver(ctx context.Context) error {
 	if !s.db.Embedded() {
 		return nil
@@ -103,8 +103,8 @@ const (
 	maxScanSkew = time.Minute
 )
 
-// dueColumn is a column that tells when something may go on. What lies farther ahead than it can was written by a clock that was
-// wrong, and would wait for nothing.
+// dueColumn is a column with a time from which on something may go on. A time farther ahead than possible was written
+// by a clock that was wrong, and would delay the row for nothing.
 type dueColumn struct {
 	table, column string
 	open          string // selects the rows that wait
@@ -128,8 +128,8 @@ var dueColumns = []dueColumn{
 	{table: "hook_targets", column: "lease_until", open: `TRUE`, longest: maxLease, grace: leaseGrace},
 }
 
-// RepairTimes puts right what a wrong clock has written, and returns how many rows that were. A process that doubts its own
-// clock judges nobody's.
+// RepairTimes corrects what a wrong clock has written, and returns how many rows that were. A process that doubts its
+// own clock corrects nothing.
 func (s *Store) RepairTimes(ctx context.Context) (mended int, err error) {
 	if s.Doubt() != 0 {
 		return 0, nil
@@ -150,7 +150,7 @@ func (s *Store) RepairTimes(ctx context.Context) (mended int, err error) {
 	return mended, nil
 }
 
-// repairDue looks before it writes, which keeps nobody waiting.
+// repairDue reads before it writes, so that it holds up no other transaction.
 func (s *Store) repairDue(ctx context.Context, d dueColumn) (int, error) {
 	now, wrong := s.clock.Timestamp(), 0
 	latest := now.Add(d.longest)
@@ -169,7 +169,7 @@ func (s *Store) repairDue(ctx context.Context, d dueColumn) (int, error) {
 	return wrong, err
 }
 
-// repairScans gives scans of the future the time of today, and the time that they have from now on.
+// repairScans gives scans of the future the present time, and moves their deadlines accordingly.
 func (s *Store) repairScans(ctx context.Context) (int, error) {
 	var wrong []core.Scan
 	now := s.clock.Timestamp()

@@ -15,10 +15,11 @@ import (
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
-// recentScans are looked at to tell how scans end: a bounded number, by primary key, however many there are.
+// recentScans is how many scans are read to see how scans end: a bounded number, by primary key, however many there
+// are.
 const recentScans = `1000`
 
-// Flow is how much is under way, and since when.
+// Flow is how much is in progress, and since when.
 type Flow struct {
 	Ping     time.Duration // of the database
 	Schema   int           // migrations applied
@@ -40,20 +41,20 @@ type JobsUnderWay struct {
 	Since   time.Time     `db:"since"` // when the scan of the first of them was asked for
 }
 
-// Waiting is what one platform does not have yet.
+// Waiting is what one platform does not show yet.
 type Waiting struct {
 	Platform string    `db:"source_platform"`
 	Count    int       `db:"n"`
 	Since    time.Time `db:"since"` // of the first of them
 }
 
-// HooksToRepair are the places on one platform whose webhooks are not as they should be.
+// HooksToRepair are the hook targets on one platform whose webhooks are not as they should be.
 type HooksToRepair struct {
 	Platform string `db:"source_platform"`
 	Count    int    `db:"n"`
 }
 
-// ScansInState are scans that stand alike.
+// ScansInState are scans with the same state and verdict.
 type ScansInState struct {
 	Status  core.ScanStatus `db:"status"`
 	Verdict core.Verdict    `db:"verdict"` // empty where there is none
@@ -63,7 +64,7 @@ type ScansInState struct {
 // IntakeQueue is how many deliveries wait in this process to be written.
 func (s *Store) IntakeQueue() int { return s.intake.Len() }
 
-// ReadFlow asks a handful of questions that indexes answer.
+// ReadFlow runs a handful of queries that indexes answer.
 func (s *Store) ReadFlow(ctx context.Context) (flow Flow, err error) {
 	start := time.Now()
 	if err := s.Ping(ctx); err != nil {
@@ -120,7 +121,7 @@ const (
 	maxNamedTroubles = 5
 )
 
-// Overview tells an administrator whether everything flows: what came last, and what is under way, counted up to
+// Overview shows an administrator whether everything works: what came last, and what is in progress, counted up to
 // MaxCounted.
 type Overview struct {
 	LastCall *time.Time  // a webhook's, nil before the first one
@@ -160,8 +161,8 @@ func (s *Store) GetOverview(ctx context.Context, posting []string) (overview Ove
 	return overview, nil
 }
 
-// refusalCounts is how long deliveries that could not be written speak against being ready. Then calls may come again,
-// and tell: one who is sent no calls would never know that there is room on the disk again.
+// refusalCounts is how long a failed write keeps the store from being ready. Afterwards calls may come again: without
+// calls it would never be noticed that there is space on the disk again.
 const refusalCounts = 30 * time.Second
 
 // refusal is why a database that can be reached did not write the last deliveries.
@@ -170,8 +171,8 @@ type refusal struct {
 	err error
 }
 
-// Ready tells whether deliveries can be accepted: the database answers, and has not just refused to write some, as it
-// does when its disk is full. One that was away is ready as soon as it is back. core.ErrUnavailable when they cannot.
+// Ready tells whether deliveries can be accepted: the database answers, and has not just failed to write some, as with
+// a full disk. A database that was unavailable is ready as soon as it answers. core.ErrUnavailable when they cannot.
 func (s *Store) Ready(ctx context.Context) error {
 	if err := s.Refusal(); err != nil {
 		return fmt.Errorf("accepting deliveries: %w", err)
@@ -179,8 +180,8 @@ func (s *Store) Ready(ctx context.Context) error {
 	return s.Ping(ctx)
 }
 
-// Refusal is why the database did not write the deliveries that came last, though it can be reached; nil when it did, or
-// when that was a while ago.
+// Refusal is why the database did not write the last deliveries though it can be reached; nil when it did, or when that
+// was a while ago.
 func (s *Store) Refusal() error {
 	if last := s.refused.Load(); last != nil && s.Now().Sub(last.at) < refusalCounts {
 		return last.err
@@ -191,8 +192,8 @@ func (s *Store) Refusal() error {
 // trialSize is how much TryWrite writes, in bytes: as much as a usual delivery.
 const trialSize = 8 << 10
 
-// TryWrite finds out whether the database can write, as Refusal then tells, when nothing comes that would show it. It is
-// nil for a database that is out of reach.
+// TryWrite finds out whether the database can write, for Refusal, while no deliveries show it. It is nil for a database
+// that is out of reach.
 func (s *Store) TryWrite(ctx context.Context) error {
 	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
 		var id int64
@@ -207,7 +208,7 @@ func (s *Store) TryWrite(ctx context.Context) error {
 	return s.Refusal()
 }
 
-// incompressible does not get smaller by compression.
+// incompressible is text that does not get smaller by compression.
 func incompressible() string {
 	random := make([]byte, trialSize/2)
 	_, _ = rand.Read(random) // never fails

@@ -52,7 +52,7 @@ func (s *Store) ProjectName(ctx context.Context, platform, name string) (string,
 	return spelt, err
 }
 
-// spelling answers core.ErrNotFound for a name that was never heard of.
+// spelling returns core.ErrNotFound for a name that never came.
 func (s *Store) spelling(ctx context.Context, db *sqlx.DB, platform, name string) (string, error) {
 	key := projectKey{platform, core.ProjectKey(name)}
 	if spelt, known := s.spelt.get(key); known || name == "" {
@@ -80,7 +80,7 @@ func (s *Store) respell(ctx context.Context, platform string, names ...*string) 
 	return nil
 }
 
-// spell is the spelling of a project's name, which is this one from now on where none was heard before.
+// spell is the spelling of a project's name; the given one from now on where none came before.
 func (s *Store) spell(ctx context.Context, platform, name string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, intakeTimeout)
 	defer cancel()
@@ -106,7 +106,7 @@ func (s *Store) spell(ctx context.Context, platform, name string) (string, error
 	return spelt, nil
 }
 
-// spellingsOf is what a filter means by the project's on one platform, or on each where none is chosen.
+// spellingsOf is what a filter means by the project's name on one platform, or on each where none is chosen.
 func (s *Store) spellingsOf(ctx context.Context, platform, name string) (named namedProject, err error) {
 	named.given = name
 	switch {
@@ -167,7 +167,7 @@ func (n namedProject) addTo(where *sqldb.Conditions) {
 // maxNames bounds how many names of one project are looked at.
 const maxNames = 10
 
-// linkedNames are the names under which a scan's project was scanned as far as that was noted, its own first.
+// linkedNames are the recorded names under which a scan's project was scanned, its own first.
 func linkedNames(ctx context.Context, q sqlx.ExtContext, scan core.Scan) ([]string, error) {
 	names := []string{scan.ProjectName}
 	for i := 0; i < len(names); i++ {
@@ -188,8 +188,8 @@ func linkedNames(ctx context.Context, q sqlx.ExtContext, scan core.Scan) ([]stri
 }
 
 // provenNames are further names that a scan's project had before: its platform knew them by the id that stays, one of
-// the first commits under the present name came onto one that was scanned under the former, and the former has not been
-// heard of since. The id alone would be believed of whoever knows some repository's secret.
+// the first commits under the present name came onto one that was scanned under the former, and no scan has used the
+// former name since. The id alone would let everybody who knows the secret of some repository claim another one.
 func provenNames(ctx context.Context, q sqlx.ExtContext, scan core.Scan, known []string) (names []string, err error) {
 	if scan.ProjectRef == "" {
 		return nil, nil
@@ -241,8 +241,7 @@ func beginning(ctx context.Context, q sqlx.ExtContext, scan core.Scan) (first in
 	return first, onto, err
 }
 
-// linkNames notes a project's former names, and lets what people said of findings under them hold under the present one
-// from then on.
+// linkNames records a project's former names, and lets triage under them hold under the present one from then on.
 func linkNames(ctx context.Context, tx *sqlx.Tx, platform, name string, former []string) error {
 	for _, old := range former {
 		linked, err := sqldb.Exec(ctx, tx, `
@@ -258,7 +257,7 @@ func linkNames(ctx context.Context, tx *sqlx.Tx, platform, name string, former [
 	return nil
 }
 
-// copyDecisions copies; of two words from one source the later one holds.
+// copyDecisions copies; of two decisions from one source the later one holds.
 func copyDecisions(ctx context.Context, tx *sqlx.Tx, platform, name, former string) error {
 	_, err := tx.ExecContext(ctx, tx.Rebind(`
 		INSERT INTO triage_decisions (source_platform, project_name, fingerprint, source, decision, author, comment,

@@ -58,7 +58,7 @@ func (s *Store) ListMetrics(ctx context.Context, f MetricFilter) ([]Metric, erro
 	return list, nil
 }
 
-// readAll adds what the history says of each run as it stands today: one that was marked as expected since then counts.
+// readAll adds what the history says of each run today, including runs that were marked as expected since then.
 func (s *Store) readAll(ctx context.Context, list []Metric) error {
 	for i := range list {
 		history, err := historyOf(ctx, s.db, list[i].PipelineRun)
@@ -103,7 +103,7 @@ func (s *Store) PutExpected(ctx context.Context, id int64, expected bool, by str
 	return list[0], nil
 }
 
-// audit tells who called a run expected, or took that back.
+// audit records who marked a run as expected, or removed the mark.
 func (m Metric) audit(expected bool, by string) core.AuditEvent {
 	event := core.AuditEvent{
 		Actor: by, Action: core.AuditExpected, SourcePlatform: m.SourcePlatform, ProjectName: m.ProjectName,

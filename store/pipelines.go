@@ -61,7 +61,7 @@ func (i *intake) pipelineKey() pipelineKey {
 	return pipelineKey{i.delivery.Platform, i.scan.ProjectName, i.pipeline.ID}
 }
 
-// recordRuns writes the runs that the batch tells of, pipeline by pipeline, and judges the commits that it changed.
+// recordRuns writes the runs in the batch, pipeline by pipeline, and judges the commits that it changed.
 func (s *Store) recordRuns(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
 	var telling, informed []*intake
 	for _, item := range batch {
@@ -128,7 +128,7 @@ func (s *Store) putRuns(ctx context.Context, tx *sqlx.Tx, items []*intake) (map[
 	return changed, nil
 }
 
-// loadRuns reads the runs of the pipelines that the items tell of, in the order of their attempts.
+// loadRuns reads the runs of the items' pipelines, in the order of their attempts.
 func loadRuns(ctx context.Context, tx *sqlx.Tx, items []*intake) (map[pipelineKey][]core.PipelineRun, error) {
 	known := map[pipelineKey][]core.PipelineRun{}
 	var args []any
@@ -218,8 +218,8 @@ func runsOfCommit(ctx context.Context, tx *sqlx.Tx, scan core.Scan) ([]core.Pipe
 	return runs, err
 }
 
-// judgeCommits judges the runs of the named pipelines of each scan's commit, all where none is named, and writes what
-// the commit should show. A measure that is still being asked for is left out; the run is judged again when it comes.
+// judgeCommits judges the runs of the named pipelines of each scan's commit, all where none is named, and puts what the
+// commit should show. A measure that is still to be fetched is omitted; the run is judged again when it comes.
 func (s *Store) judgeCommits(ctx context.Context, tx *sqlx.Tx, pipelines map[int64]map[int64]bool) error {
 	var wishes []core.Status
 	for _, id := range slices.Sorted(maps.Keys(pipelines)) {
@@ -278,7 +278,7 @@ func (s *Store) judgeRun(ctx context.Context, tx *sqlx.Tx, scan core.Scan, run *
 
 func equal[T comparable](a, b *T) bool { return a == b || a != nil && b != nil && *a == *b }
 
-// sameSeries selects the runs m that are compared with each other. Pipelines without a name are told apart by what
+// sameSeries selects the runs m that are compared with each other. Pipelines without a name are distinguished by what
 // started them: GitLab rarely names them, and a child pipeline has little in common with its parent.
 const sameSeries = `m.source_platform = ? AND m.project_name = ? AND m.pipeline_name = ? AND m.on_default_branch = ?
 	AND (m.pipeline_name <> '' OR m.source = ?) AND m.pipeline_status = 'success' AND m.finished_at IS NOT NULL`
@@ -328,7 +328,7 @@ func (s *Store) desiredPipelineStatus(ctx context.Context, tx *sqlx.Tx, scan cor
 	return wish, ok, nil
 }
 
-// isEnriching tells whether an answer about the scan's commit is still awaited.
+// isEnriching tells whether metadata of the scan's commit is still to be fetched.
 func isEnriching(ctx context.Context, tx *sqlx.Tx, scan core.Scan) (asking bool, err error) {
 	err = tx.GetContext(ctx, &asking, tx.Rebind(`
 		SELECT EXISTS (SELECT 1 FROM enrichment_tasks l

@@ -12,7 +12,7 @@ import (
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
-// ProjectState is how a project stands: the latest scan of its default branch that was neither superseded nor overtaken.
+// ProjectState is the state of a project: the latest scan of its default branch that was neither superseded nor stale.
 type ProjectState struct {
 	SourcePlatform string
 	ProjectName    string     `db:"project_name"`
@@ -21,7 +21,7 @@ type ProjectState struct {
 	Head           *core.Scan // nil where none has ended
 }
 
-// Failing tells whether the gate fails the project, or whether its scan could not be done.
+// Failing tells whether the gate fails the project, or whether its scan failed.
 func (s ProjectState) Failing() bool {
 	return s.Head != nil && (s.Head.Status == core.ScanFailed || s.Head.Verdict != nil && *s.Head.Verdict == core.Fail)
 }
@@ -37,7 +37,7 @@ type ProjectFilter struct {
 // projectsPerStatement is how many projects one statement looks at.
 const projectsPerStatement = 500
 
-// ListProjects returns how the projects stand that have ever been scanned.
+// ListProjects returns the state of the projects that have ever been scanned.
 func (s *Store) ListProjects(ctx context.Context, f ProjectFilter) (list []ProjectState, err error) {
 	platforms := []string{f.Platform}
 	if f.Platform == "" {
@@ -67,7 +67,7 @@ func (s *Store) ListProjects(ctx context.Context, f ProjectFilter) (list []Proje
 	return list[:min(len(list), f.Limit)], nil
 }
 
-// projectStates looks from one project's name to the next, and at the newest rows of each: no index lists projects.
+// projectStates goes from one project's name to the next, and reads the newest rows of each: no index lists projects.
 func (s *Store) projectStates(ctx context.Context, platform, after string) (list []ProjectState, err error) {
 	err = s.db.SelectContext(ctx, &list, s.db.Rebind(`
 		WITH RECURSIVE names (name, n) AS (
@@ -146,7 +146,7 @@ func (s *Store) trendOf(ctx context.Context, ways *sqldb.KeysetUnion) (list []Tr
 	return list, err
 }
 
-// defaultBranch is what another scan knows of the project: an upload does not say it.
+// defaultBranch is the one that another scan of the project names: an upload does not name it.
 func defaultBranch(ctx context.Context, q sqlx.ExtContext, scan core.Scan) (branch string, err error) {
 	project := scan.SourcePlatform + "/" + scan.ProjectName
 	err = sqlx.GetContext(ctx, q, &branch, q.Rebind(`

@@ -15,7 +15,7 @@ import (
 // headChunk is how many heads one statement or transaction takes, so that none holds up a webhook.
 const headChunk = 500
 
-// ListHeads returns where the branches and tags of a watched project stood at the last look.
+// ListHeads returns where the branches and tags of a tracked project stood at the last sync.
 func (s *Store) ListHeads(ctx context.Context, watched int64) (list []core.Head, err error) {
 	err = s.db.SelectContext(ctx, &list, s.db.Rebind(`
 		SELECT ref, sha, seen_at FROM ref_heads WHERE tracked_id = ?`), watched)
@@ -25,8 +25,8 @@ func (s *Store) ListHeads(ctx context.Context, watched int64) (list []core.Head,
 	return list, nil
 }
 
-// ListOrphanedRefs returns the refs of a watched project that stood, at the last look, at a commit whose scan a newer push
-// has made pointless.
+// ListOrphanedRefs returns the refs of a tracked project that stood, at the last sync, at a commit whose scan was
+// superseded by a newer push.
 func (s *Store) ListOrphanedRefs(ctx context.Context, w TrackedProject) (refs []string, err error) {
 	err = s.db.SelectContext(ctx, &refs, s.db.Rebind(`
 		SELECT h.ref FROM ref_heads h
@@ -38,7 +38,7 @@ func (s *Store) ListOrphanedRefs(ctx context.Context, w TrackedProject) (refs []
 	return refs, nil
 }
 
-// PutHeads keeps where refs of a watched project stand now; forget are refs that are gone.
+// PutHeads keeps where refs of a tracked project stand now; forget are refs that are gone.
 func (s *Store) PutHeads(ctx context.Context, watched int64, heads []core.Head, forget []string) error {
 	for chunk := range slices.Chunk(heads, headChunk) {
 		if err := s.db.Transact(ctx, func(tx *sqlx.Tx) error { return s.putHeads(ctx, tx, watched, chunk) }); err != nil {
@@ -76,8 +76,8 @@ func (s *Store) putHeads(ctx context.Context, tx *sqlx.Tx, watched int64, heads 
 	return clearStale(ctx, tx, watched, heads)
 }
 
-// clearStale takes back what pushes in an order that nobody foresaw may have led to: a branch that is seen at a commit
-// stands there.
+// clearStale corrects marks that pushes in an unforeseen order may have left: a branch that is seen at a commit stands
+// there.
 func clearStale(ctx context.Context, tx *sqlx.Tx, watched int64, heads []core.Head) error {
 	var args []any
 	for _, h := range heads {
@@ -93,12 +93,12 @@ func clearStale(ctx context.Context, tx *sqlx.Tx, watched int64, heads []core.He
 	return err
 }
 
-// maxOutOfOrder is how many of a branch's scans are looked at for those that belong to a late push.
+// maxOutOfOrder is how many of a branch's scans are examined for those that belong to a late push.
 const maxOutOfOrder = 1000
 
 // markStale marks scans that are newer than that of the commit at which their branch stands: of pushes that are
-// announced late, after what was pushed onto them, and of commits behind which the branch was set back. They are scanned
-// like all others, but what comes next is not compared with them.
+// announced late, after what was pushed onto them, and of commits behind which the branch was set back. They are
+// scanned like all others, but later scans are not compared with them.
 func (s *Store) markStale(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
 	moves := movesOf(batch)
 	if len(moves) == 0 {
@@ -122,7 +122,7 @@ type branchMove struct {
 	created bool // the push made the scan
 }
 
-// branchState is what earlier scans of the branch say of a move. Those of the commits ahead are 0 where there are none.
+// branchState is what earlier scans of the branch say of a move. The ids are 0 where there are none.
 type branchState struct {
 	N        int    `db:"n"`
 	Tip      string `db:"tip"`      // where the branch stood as far as we knew
@@ -156,11 +156,11 @@ func movesOf(batch []*intake) (moves []*branchMove) {
 	return moves
 }
 
-// pushedOnto leaves out the scans of uploads and of new branches, which have nothing or zeros before them, as the index
-// of what was before does.
+// pushedOnto omits the scans of uploads and of new branches, which have nothing or zeros before them, as the index on
+// before_sha does.
 const pushedOnto = `s.before_sha > '0000000000000000000000000000000000000000000000000000000000000000'`
 
-// loadBranchStates asks where the branches stood before the moves, and what lies ahead of these.
+// loadBranchStates finds where the branches stood before the moves, and what lies ahead of these.
 func loadBranchStates(ctx context.Context, tx *sqlx.Tx, moves []*branchMove) error {
 	var args []any
 	for n, m := range moves {
@@ -207,7 +207,7 @@ func (m *branchMove) place(ctx context.Context, tx *sqlx.Tx) error {
 	return m.mark(ctx, tx, m.CommitSHA, ahead)
 }
 
-// setTip is for a push to a commit that has a scan: the commit it left is behind, however new its scan is.
+// setTip is for a push to a commit that has a scan: the commit that it left is behind, however new its scan is.
 func (m *branchMove) setTip(ctx context.Context, tx *sqlx.Tx) error {
 	if m.Tip == m.BeforeSHA {
 		_, err := tx.ExecContext(ctx, tx.Rebind(`UPDATE scans SET stale = FALSE WHERE id = ? AND stale`), m.ID)
@@ -226,8 +226,8 @@ func (m *branchMove) setTip(ctx context.Context, tx *sqlx.Tx) error {
 	return m.mark(ctx, tx, m.BeforeSHA, m.ID)
 }
 
-// mark marks the scans of a commit that are newer than the one ahead, with those of the branch's commits before and after
-// it that are.
+// mark marks the scans of a commit that are newer than the one ahead, with those of the branch's commits before and
+// after it that are.
 func (m *branchMove) mark(ctx context.Context, tx *sqlx.Tx, commit string, ahead int64) error {
 	_, err := tx.ExecContext(ctx, tx.Rebind(`
 		WITH RECURSIVE newer AS (

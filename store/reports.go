@@ -60,8 +60,8 @@ func (s *Store) PutReport(ctx context.Context, reference, scanner string, report
 	return scan, nil
 }
 
-// jobForReport is the scanner's job as it was, or a new one. A job that a worker has, or ended, is none for reports from
-// outside, whatever the configuration says by now.
+// jobForReport is the scanner's job as it was, or a new one. A job that a worker has, or ended, accepts no reports from
+// outside, whatever the configuration has become.
 func jobForReport(ctx context.Context, tx *sqlx.Tx, scan core.Scan, scanner string) (core.Job, error) {
 	var job core.Job
 	err := tx.GetContext(ctx, &job, tx.Rebind(`
@@ -77,8 +77,8 @@ func jobForReport(ctx context.Context, tx *sqlx.Tx, scan core.Scan, scanner stri
 }
 
 // FinishJob ends a claimed job with its report, and with the last job the scan: findings, baseline, gate, verdict and
-// commit status change in one transaction. A report with a Failure fails the job and keeps its findings. The same again
-// changes nothing, for the answer may have been lost. core.ErrConflict when the job was handed on.
+// commit status change in one transaction. A report with a Failure fails the job and keeps its findings. The same call
+// again changes nothing, because the answer may have been lost. core.ErrConflict when the job was handed on.
 func (s *Store) FinishJob(ctx context.Context, job core.Job, report core.Report) error {
 	d := newReportBatch(report)
 	err := s.write(ctx, func(tx *sqlx.Tx) error {
@@ -113,8 +113,8 @@ func unlessFinished(ctx context.Context, tx *sqlx.Tx, job core.Job, report core.
 	return err
 }
 
-// lockForReport locks a scan whose findings are about to change. The project comes first, as in triage. Of a run and the
-// one that it is compared with, the later one sees the other.
+// lockForReport locks a scan whose findings are about to change. The project comes first, as in triage. Of a run and
+// the one that it is compared with, the later one sees the other.
 func (s *Store) lockForReport(ctx context.Context, tx *sqlx.Tx, scan int64) (core.Scan, error) {
 	err := s.db.ShareKey(ctx, tx, lockOfProject, ofScan, scan)
 	if err == nil {
@@ -130,13 +130,13 @@ func (s *Store) lockForReport(ctx context.Context, tx *sqlx.Tx, scan int64) (cor
 	return s.lockScan(ctx, tx, scan)
 }
 
-// projectKey is the key of a scan's project among advisory locks, and begins that of its commits.
+// lockOfProject is the key of a scan's project among advisory locks, and begins that of its commits.
 const (
 	lockOfProject = `source_platform || '/' || project_name`
 	ofScan        = `FROM scans WHERE id = ?`
 )
 
-// putReport is the one room behind both doors: it replaces the findings of a job and ends it.
+// putReport is the common way of both entry points: it replaces the findings of a job and ends it.
 func (s *Store) putReport(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job core.Job, d *reportBatch) error {
 	d.job, d.ids, d.tally = job, nil, &core.ReportTally{Gate: s.policyOf(scan).Gate}
 	var err error
@@ -186,7 +186,7 @@ func endOf(report core.Report) (core.JobState, string) {
 	return core.JobCompleted, ""
 }
 
-// reportBatch is a report on its way to become the findings of a job.
+// reportBatch is a report while it becomes the findings of a job.
 type reportBatch struct {
 	core.Report
 	examined match.Prepared
@@ -198,7 +198,7 @@ type reportBatch struct {
 	scratch  core.Finding
 }
 
-// newReportBatch does what can be done before a transaction begins, and with it others wait.
+// newReportBatch does what can be done before a transaction begins, and other transactions wait.
 func newReportBatch(report core.Report) *reportBatch {
 	return &reportBatch{Report: report, examined: match.Prepare(report)}
 }
@@ -213,8 +213,7 @@ func (d *reportBatch) at(i int) *core.Finding {
 	return f
 }
 
-// wholeTally tells what the report says where that is all there is to say: no finding was there before, and nobody has said
-// anything about one.
+// wholeTally returns the report's tally, or nil if stored findings or triage decisions also count.
 func (d *reportBatch) wholeTally() *core.ReportTally {
 	if len(d.decided) > 0 || len(d.ids) > 0 {
 		return nil
@@ -223,7 +222,7 @@ func (d *reportBatch) wholeTally() *core.ReportTally {
 }
 
 // replaceFindings makes a job's findings those of its report. A finding that the job had before keeps its id, and with
-// it its links and history; a report that says nothing new writes nothing.
+// it its links and history. An equal report writes nothing.
 func (s *Store) replaceFindings(ctx context.Context, tx *sqlx.Tx, d *reportBatch) error {
 	if err := keepFindings(ctx, tx, d); err != nil {
 		return err
@@ -254,7 +253,7 @@ func (s *Store) replaceFindings(ctx context.Context, tx *sqlx.Tx, d *reportBatch
 	})
 }
 
-// keepFindings updates what the job has already, notes its ids and removes what it no longer reports.
+// keepFindings updates what the job has already, records the ids and deletes what is no longer reported.
 func keepFindings(ctx context.Context, tx *sqlx.Tx, d *reportBatch) error {
 	gone, changed, err := compareFindings(ctx, tx, d)
 	if err != nil {
@@ -268,8 +267,8 @@ func keepFindings(ctx context.Context, tx *sqlx.Tx, d *reportBatch) error {
 	return deleteFindings(ctx, tx, gone)
 }
 
-// compareFindings notes the ids of findings that the job has already, and tells the ids that are gone and the numbers
-// of those that changed. It reads row by row, for there may be many.
+// compareFindings records the ids of findings that the job has already, and returns the ids that are gone and the
+// numbers of those that changed. It reads row by row, because there may be many.
 func compareFindings(ctx context.Context, tx *sqlx.Tx, d *reportBatch) (gone []int64, changed []int, err error) {
 	rows, err := tx.QueryxContext(ctx, tx.Rebind(`SELECT `+findingColumns+` FROM findings WHERE job_id = ?`), d.job.ID)
 	if err != nil {
@@ -308,7 +307,7 @@ func (d *reportBatch) index() map[string]int {
 	return index
 }
 
-// reportedAlike tells whether a report says of a finding what it said before; what was said about it does not matter.
+// reportedAlike tells whether a report states the same of a finding as before, whatever its triage is.
 func reportedAlike(before, f core.Finding) bool {
 	f.AIVerdict, f.AIConfidence, f.AIReasoning = before.AIVerdict, before.AIConfidence, before.AIReasoning
 	f.RemediationPatch, f.RedTeamSuccess, f.PartialFingerprint = before.RemediationPatch, before.RedTeamSuccess, ""

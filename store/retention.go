@@ -12,10 +12,10 @@ import (
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
-// pruneBatch is how many rows one transaction of retention looks at or removes, so that none holds up a webhook.
+// pruneBatch is how many rows one transaction of retention reads or removes, so that none delays a webhook.
 const pruneBatch = 500
 
-// AgingTable is a table whose rows go when they are old, and nothing else is asked.
+// AgingTable is a table whose rows are removed when they are old, without other conditions.
 type AgingTable string
 
 // The aging tables.
@@ -24,13 +24,13 @@ const (
 	AgingRemovedScans AgingTable = "removed_scans"
 )
 
-// since names the column that tells a row's age.
+// since names the column with a row's age.
 func (t AgingTable) since() string {
 	return map[AgingTable]string{AgingDeliveries: "received_at", AgingRemovedScans: "removed_at"}[t]
 }
 
 // PruneTable removes a batch of the rows that are older than before, and returns how many; 0 when none is left. It
-// looks at the first rows only, which are the oldest but for a few: no index has to be kept for it.
+// reads the first rows only, which are the oldest except for a few, so that it needs no index.
 func (s *Store) PruneTable(ctx context.Context, table AgingTable, before time.Time) (removed int, err error) {
 	err = s.prune(ctx, func(tx *sqlx.Tx) error {
 		n, err := sqldb.Exec(ctx, tx, `
@@ -59,7 +59,7 @@ func (s *Store) prune(ctx context.Context, work func(*sqlx.Tx) error) error {
 // scanBatch is how many scans are looked at together, and may go in one transaction.
 const scanBatch = 200
 
-// ScanRetention says which scans may go.
+// ScanRetention says which scans may be removed.
 type ScanRetention struct {
 	Before  time.Time // scans that were made since then stay
 	Heads   time.Time // so does the last one of each branch that may be gone since then
@@ -67,12 +67,11 @@ type ScanRetention struct {
 	Metrics int       // and those whose pipeline runs are among so many successful ones of their series; at least 1
 }
 
-// PruneScans looks at the scans with an id above after, a batch in the order of their ids, and removes those that
-// nothing needs any more. It returns how many went, and the id to go on after, 0 when all old ones have been looked at.
-//
-// Beside what the retention says there stay scans that are open or whose commit status is being posted, the earlier
-// attempts of those that stay, the last complete run of each scanner on branches that exist, and the baselines of all
-// that stay for their own sake.
+// PruneScans examines the scans with an id above after, a batch in the order of their ids, and removes those that
+// nothing needs any more. It returns how many were removed, and the id to go on after, 0 when all old ones have been
+// examined. Besides the scans that the retention keeps, it keeps scans that are open or whose commit status is being
+// posted, the earlier attempts of those that stay, the last complete run of each scanner on branches that exist, and
+// the baselines of all that stay for their own sake.
 func (s *Store) PruneScans(ctx context.Context, r ScanRetention, after int64) (removed int, next int64, err error) {
 	old, next, err := s.oldScans(ctx, r, after)
 	if err == nil && len(old) > 0 {
@@ -101,7 +100,7 @@ func (s *Store) oldScans(ctx context.Context, r ScanRetention, after int64) (old
 }
 
 // removeScans removes those of the scans that may go. Their jobs end first, so that no run is compared with one that is
-// half gone already; findings, of which there may be very many, go in batches; and the rest goes with the scans.
+// half removed; findings, of which there may be very many, go in batches; and the rest goes with the scans.
 func (s *Store) removeScans(ctx context.Context, r ScanRetention, old []int64) (removed int, err error) {
 	var going []int64
 	err = s.prune(ctx, func(tx *sqlx.Tx) error {
@@ -131,7 +130,7 @@ func (s *Store) removeFindings(ctx context.Context, scans []int64) (n int64, err
 	return n, err
 }
 
-// removeUnneeded removes the scans but for those that have become needed meanwhile, and leaves a note of each.
+// removeUnneeded removes the scans except those that have become needed meanwhile, and leaves a note of each.
 func (s *Store) removeUnneeded(ctx context.Context, r ScanRetention, going []int64) (removed int, err error) {
 	err = s.prune(ctx, func(tx *sqlx.Tx) error {
 		if going, err = unneeded(ctx, tx, r, going); err != nil || len(going) == 0 {
@@ -217,7 +216,7 @@ func needed(ctx context.Context, tx *sqlx.Tx, r ScanRetention, scans []int64, st
 
 // neededAtAll is true for a scan s that stays for its own sake: it is young, open or the first attempt of a younger
 // one, its commit status is still being posted, or it is among the newest of its project. A status that could not be
-// posted since long never will be. It asks no more than one index can tell: before its statistics are made, PostgreSQL
+// posted for a long time never will be. Each condition can be answered by one index: without statistics, PostgreSQL
 // would choose the wrong one of two.
 const neededAtAll = `(s.timestamp >= :before OR s.status IN ('pending', 'processing')
 	OR EXISTS (SELECT 1 FROM scans later WHERE later.commit_sha = s.commit_sha AND later.attempt > s.attempt)

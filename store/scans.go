@@ -68,7 +68,7 @@ func (s *Store) ListLastScans(ctx context.Context, upTo core.Scan, branches []st
 		upTo.SourcePlatform, upTo.ProjectName, upTo.ID)
 }
 
-// ListScansOf returns all scans of a watched project's commits, under whatever name it had, the oldest first.
+// ListScansOf returns all scans of a tracked project's commits, under whatever name it had, the oldest first.
 func (s *Store) ListScansOf(ctx context.Context, w TrackedProject, commits []string) ([]core.Scan, error) {
 	return s.listScansIn(ctx, "listing scans", commits, `
 		SELECT `+scanColumns+` FROM scans
@@ -119,7 +119,7 @@ func (s *Store) ListScans(ctx context.Context, f ScanFilter) ([]core.Scan, error
 	return list, nil
 }
 
-// waysTo walks ended scans by their outcome. Those that are open change it too often for an index, and are few.
+// waysTo reads ended scans by their outcome. Open scans change it too often for an index, and are few.
 func (s *Store) waysTo(ctx context.Context, f ScanFilter) (*sqldb.KeysetUnion, error) {
 	ways := &sqldb.KeysetUnion{Table: `scans`, Before: f.Before, After: f.After, Limit: f.Limit}
 	project, err := s.spellingsOf(ctx, f.Platform, f.Project)
@@ -152,7 +152,7 @@ func (s *Store) waysTo(ctx context.Context, f ScanFilter) (*sqldb.KeysetUnion, e
 	return ways, nil
 }
 
-// openScans is a table of the scans that have not ended. Its order keeps it a look into their own small index.
+// openScans is a table of the scans that have not ended. Its order makes engines read their own small index.
 const openScans = `(SELECT id, source_platform, project_name, branch, status FROM scans
 	WHERE status IN ('pending', 'processing') ORDER BY deadline_at LIMIT 1000000) AS open_scans`
 
@@ -180,7 +180,7 @@ func (f ScanFilter) outcomes() (list []string) {
 	return list
 }
 
-// Rescan makes the next attempt of a scan, notes who asked for it and returns it. core.ErrNotFound when there is none.
+// Rescan makes the next attempt of a scan, audits who asked for it and returns it. core.ErrNotFound when there is none.
 func (s *Store) Rescan(ctx context.Context, reference, by string) (core.Receipt, error) {
 	scan, err := s.GetScan(ctx, reference)
 	if err != nil {
@@ -195,7 +195,8 @@ func (s *Store) Rescan(ctx context.Context, reference, by string) (core.Receipt,
 	return s.AcceptCommit(ctx, scan, by)
 }
 
-// DeleteScan removes a scan with everything that hangs on it, and notes who did; core.ErrNotFound when there is none.
+// DeleteScan removes a scan with everything that belongs to it, and audits who did; core.ErrNotFound when there is
+// none.
 func (s *Store) DeleteScan(ctx context.Context, reference, by string) error {
 	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
 		id, err := scanID(ctx, tx, reference)
@@ -233,7 +234,7 @@ func scanID(ctx context.Context, q sqlx.ExtContext, reference string) (int64, er
 	return id, nil
 }
 
-// removedScan is what is left of a scan that retention removed.
+// removedScan is what remains of a scan that retention removed.
 type removedScan struct {
 	ReferenceID    string    `db:"reference_id"`
 	SourcePlatform string    `db:"source_platform"`
@@ -245,7 +246,7 @@ type removedScan struct {
 }
 
 // whyMissing is core.ErrGone for a scan that was removed, with what it was, and core.ErrNotFound for one that never
-// was.
+// existed.
 func whyMissing(ctx context.Context, q sqlx.ExtContext, reference string) error {
 	var was removedScan
 	err := sqlx.GetContext(ctx, q, &was, q.Rebind(`
@@ -262,15 +263,15 @@ func whyMissing(ctx context.Context, q sqlx.ExtContext, reference string) error 
 		was.ScannedAt.Format(time.DateOnly), was.Outcome, was.RemovedAt.Format(time.DateOnly))
 }
 
-// lockScan reads a scan and keeps other jobs of it from settling at the same time: two that finish together would each
-// see the other one running, and nobody would end the scan.
+// lockScan reads a scan and keeps other jobs of it from settling at the same time: of two that finish together each
+// would see the other one running, and none would end the scan.
 func (s *Store) lockScan(ctx context.Context, tx *sqlx.Tx, id int64) (core.Scan, error) {
 	var scan core.Scan
 	err := tx.GetContext(ctx, &scan, tx.Rebind(`SELECT `+scanColumns+` FROM scans WHERE id = ? `+s.db.ForUpdate), id)
 	return scan, err
 }
 
-// maxExplained bounds what is told of one commit: scans, and of each its latest deliveries and words on findings.
+// maxExplained bounds what is returned of one commit: scans, and of each its latest deliveries and triage events.
 const maxExplained = 20
 
 // ExplainCommit returns all that is kept of the scans of a commit, the newest first. The id may be cut to its first

@@ -22,10 +22,10 @@ const (
 
 var secretColumns = sqldb.ColumnsOf[core.SecretUsage]()
 
-// throttleKey is something of which the latest moment is kept: the use of a secret, or a signed call of a project.
+// throttleKey is something of which the latest time is kept: the use of a secret, or a signed call of a project.
 type throttleKey struct{ platform, secret, project string }
 
-// writeThrottle remembers what was noted lately and need not be written again yet.
+// writeThrottle remembers what was written lately and need not be written again yet.
 type writeThrottle struct {
 	mu sync.Mutex
 	at map[throttleKey]time.Time
@@ -47,7 +47,7 @@ func (n *writeThrottle) put(what throttleKey, now time.Time) {
 	n.at[what] = now
 }
 
-// forget has the next moment written, however soon it comes.
+// forget has the next time written, however soon it comes.
 func (n *writeThrottle) forget(what throttleKey) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -62,7 +62,7 @@ func (i *intake) pin() throttleKey {
 	return throttleKey{platform: i.delivery.Platform, project: core.ProjectAddress(i.delivery.Project)}
 }
 
-// putSecretUsage keeps when each secret was used last, by whatever call it verified.
+// putSecretUsage keeps when each secret was used last, by whichever call it verified.
 func (s *Store) putSecretUsage(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
 	used := map[throttleKey]core.SecretUsage{}
 	for _, item := range batch {
@@ -89,7 +89,7 @@ func (s *Store) putSecretUsage(ctx context.Context, tx *sqlx.Tx, batch []*intake
 	return err
 }
 
-// throttleBatch remembers what a batch that is on disk has noted.
+// throttleBatch remembers what a batch that is on disk has written.
 func (s *Store) throttleBatch(batch []*intake) {
 	now := s.clock.Timestamp()
 	for _, item := range batch {
@@ -124,7 +124,7 @@ func (e SecretUsages) Of(platform, secretID string) core.SecretUsage {
 	return core.SecretUsage{}
 }
 
-// Where leaves out the refused projects whose calls cannot be signed any more: nothing is refused for them now.
+// Where omits the refused projects whose calls cannot be signed any more: nothing is refused for them now.
 func (e SecretUsages) Where(maySign func(platform, project string) bool) SecretUsages {
 	e.Refused = slices.DeleteFunc(slices.Clone(e.Refused), func(p core.RefusedProject) bool {
 		return !maySign(p.Platform, p.ProjectName)
@@ -132,14 +132,14 @@ func (e SecretUsages) Where(maySign func(platform, project string) bool) SecretU
 	return e
 }
 
-// ListSecretUsages returns which secrets verified calls, and for which projects calls were refused that were not signed. A
-// signed call that came later shows that the webhook was mended, and ends that.
+// ListSecretUsages returns which secrets verified calls, and for which projects unsigned calls were refused. A signed
+// call that came later shows that the webhook was repaired, and ends that.
 func (s *Store) ListSecretUsages(ctx context.Context) (SecretUsages, error) {
 	return listSecretUsage(ctx, s.db)
 }
 
-// ReadSecretUsages is ListEvidence of a database whose schema is not to be touched. It is core.ErrNotFound where the schema
-// is not there yet.
+// ReadSecretUsages is ListSecretUsages of a database whose schema is not to be touched. It is core.ErrNotFound where
+// the schema is not there yet.
 func ReadSecretUsages(ctx context.Context, url string) (SecretUsages, error) {
 	db, err := sqldb.AttachUnchecked(url)
 	if err != nil {
@@ -183,8 +183,8 @@ func (s *Store) signedProjectOf(d *core.Delivery) signedProject {
 	return signedProject{d.Platform, core.ProjectAddress(d.Project), d.Project, d.Subject().Ref, s.clock.Timestamp()}
 }
 
-// pinSigning remembers whose calls are signed, and from then on refuses those that bear only a plain token: it travels
-// with each call, so whoever overhears one knows it. All of a batch is pinned before any of it is judged.
+// pinSigning remembers whose calls are signed, and from then on refuses calls with only a plain token: it is part of
+// each call, so an eavesdropper knows it. All of a batch is pinned before any of it is judged.
 func (s *Store) pinSigning(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
 	signed := map[throttleKey]signedProject{}
 	weak := map[signedProject][]*intake{}
@@ -223,8 +223,8 @@ func pin(ctx context.Context, tx *sqlx.Tx, signed map[throttleKey]signedProject)
 	return err
 }
 
-// refuseWeak refuses the plain tokens for projects that are pinned, by their path or by their number: either would
-// reach them.
+// refuseWeak refuses plain tokens for projects that are pinned, by their path or by their number: either identifies
+// them.
 func (s *Store) refuseWeak(ctx context.Context, tx *sqlx.Tx, weak map[signedProject][]*intake) error {
 	if len(weak) == 0 {
 		return nil

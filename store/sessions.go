@@ -11,7 +11,7 @@ import (
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
-// Session is a login to the pages. The key is not what the browser holds, so that whoever reads the database cannot log
+// Session is a login to the pages. The key is not what the browser holds, so that nobody who reads the database can log
 // in with it.
 type Session struct {
 	Key    string `db:"key"`

@@ -13,8 +13,8 @@ import (
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
-// AcceptStatus keeps the announcement of a status, and puts ours right where a stranger's has taken its place.
-// core.ErrUnavailable when the database is away.
+// AcceptStatus keeps the announcement of a status, and restores ours where another program has overwritten it.
+// core.ErrUnavailable when the database is unavailable.
 func (s *Store) AcceptStatus(ctx context.Context, d core.Delivery, seen core.ObservedStatus) (core.Receipt, error) {
 	sighting, err := s.ObserveStatus(ctx, d.Platform, seen)
 	if err != nil {
@@ -34,9 +34,9 @@ var driftReasons = map[core.Drift]string{
 	core.DriftForeign: "a status that is not ours stands in the place of ours: it is kept with the scan",
 }
 
-// ObserveStatus compares a status that a platform shows with ours of the same commit and context. A stranger's is kept with
-// the attempts, and ours is wanted again, once for each wish. One without a number has the platform asked. It is empty
-// where we have none in that place.
+// ObserveStatus compares a status that a platform shows with ours of the same commit and context. One of another
+// program is kept with the attempts, and ours is posted again, once for each revision. One without a number has the
+// platform asked. The drift is empty where we have no status of that context.
 func (s *Store) ObserveStatus(ctx context.Context, platform string, seen core.ObservedStatus) (core.Drift, error) {
 	now := s.clock.Timestamp()
 	name, err := s.ProjectName(ctx, platform, seen.Project.Name)
@@ -82,7 +82,7 @@ func (s *Store) statusIn(ctx context.Context, platform string, seen core.Observe
 	return core.Status{}, err
 }
 
-// recordOverwrite does nothing where somebody else has dealt with it meanwhile.
+// recordOverwrite does nothing where another process has handled it meanwhile.
 func (s *Store) recordOverwrite(ctx context.Context, status core.Status, seen core.ObservedStatus, now time.Time) error {
 	revision, mended := status.Revision, status.RestoredRevision
 	if status.MayRestore() {
@@ -105,7 +105,7 @@ func (s *Store) recordOverwrite(ctx context.Context, status core.Status, seen co
 	})
 }
 
-// confirmPosted spares the platform questions that its webhooks answer.
+// confirmPosted saves questions to the platform that its webhooks answer.
 func (s *Store) confirmPosted(ctx context.Context, status core.Status) error {
 	return s.db.Transact(ctx, func(tx *sqlx.Tx) error {
 		_, err := tx.ExecContext(ctx, tx.Rebind(`
@@ -114,7 +114,7 @@ func (s *Store) confirmPosted(ctx context.Context, status core.Status) error {
 	})
 }
 
-// markCheckDue has the platform asked what stands in the place of a status.
+// markCheckDue has the platform asked which status it shows.
 func (s *Store) markCheckDue(ctx context.Context, status core.Status, now time.Time) error {
 	return s.db.Transact(ctx, func(tx *sqlx.Tx) error {
 		_, err := tx.ExecContext(ctx, tx.Rebind(`
@@ -124,8 +124,8 @@ func (s *Store) markCheckDue(ctx context.Context, status core.Status, now time.T
 	})
 }
 
-// ClaimDriftCheck takes a posted status of a platform that it is time to look at; core.ErrNotFound when there is none. Its
-// CheckAt is when the look was due; the next one is again after it, if that is not 0.
+// ClaimDriftCheck takes a posted status of a platform whose check is due; core.ErrNotFound when there is none. Its
+// CheckAt is when the check was due; the next one is again after it, if that is not 0.
 func (s *Store) ClaimDriftCheck(
 	ctx context.Context, platform string, next func(core.Status) time.Duration) (core.Status, error) {
 	var status core.Status

@@ -45,10 +45,10 @@ func (end PostResult) outcome() core.PostOutcome {
 	return core.PostRetry
 }
 
-// SettleStatus ends the lease of a claimed status and keeps the attempt. What was wanted meanwhile stays due: a
-// revision that is not the latest can neither give up nor delay the latest. core.ErrConflict when the lease was lost;
-// where somebody else posted a newer revision meanwhile, that is posted once more, because nobody knows which of the
-// two came last.
+// SettleStatus ends the lease of a claimed status and keeps the attempt. What was put meanwhile stays due: a revision
+// that is not the latest can neither give up nor delay the latest. core.ErrConflict when the lease was lost; where
+// another process posted a newer revision meanwhile, that is posted once more, because it is unknown which of the two
+// came last.
 func (s *Store) SettleStatus(ctx context.Context, status core.Status, end PostResult) error {
 	var settled int64
 	work := s.settlement(ctx, status, end, &settled)
@@ -80,7 +80,7 @@ func (s *Store) settlement(
 	}
 }
 
-// settlePosted locks a trouble before the statuses that it keeps waiting, as settleFailed does.
+// settlePosted locks a hold before the statuses that it keeps waiting, as settleFailed does.
 func (s *Store) settlePosted(
 	ctx context.Context, tx *sqlx.Tx, status core.Status, end PostResult, now time.Time) (int64, error) {
 	if status.Probe > 0 {
@@ -120,7 +120,7 @@ func (s *Store) settleFailed(
 	return settled, s.giveUpLate(ctx, tx, status, end, now)
 }
 
-// postedStatus ends every pause as well: what was wanted meanwhile has inherited it.
+// postedStatus ends every pause as well: what was put meanwhile has inherited it.
 func postedStatus(ctx context.Context, tx *sqlx.Tx, status core.Status, end PostResult, now time.Time) (int64, error) {
 	var check *time.Time
 	if end.CheckAfter > 0 {
@@ -159,8 +159,8 @@ func (end PostResult) post(status core.Status, now time.Time) core.StatusPost {
 	}
 }
 
-// keepPost writes an attempt down, into the row of an equal one where there is one: a platform that is away for a day
-// leaves a handful of rows. The first attempt of a wish has no equal.
+// keepPost records an attempt, in the row of an equal one where there is one: a platform that is unavailable for a day
+// leaves a handful of rows. The first attempt of a revision has no equal.
 func keepPost(ctx context.Context, tx *sqlx.Tx, status core.Status, post core.StatusPost) error {
 	if status.LastError != "" || post.Outcome == core.PostOverwritten {
 		again, err := sqldb.Exec(ctx, tx, `
@@ -199,12 +199,12 @@ func (s *Store) ListPosts(ctx context.Context, scan core.Scan) ([]core.StatusPos
 	return list, nil
 }
 
-// mergePipeline is the newest pipeline of a merge request that events told of, for the commit of a row of
+// mergePipeline is the newest pipeline of a merge request in the recorded events, for the commit of a row of
 // commit_statuses; 0 where there is none. A merge request shows that one, whichever others ran for its commit.
 var mergePipeline = `COALESCE((SELECT MAX(m.pipeline_id) FROM scans s JOIN pipeline_metrics m ON m.scan_id = s.id
 	WHERE ` + sameCommit("s", "commit_statuses") + ` AND m.source = '` + core.SourceMergeRequest + `'), 0)`
 
-// followMergeRequests has final statuses posted again where one of the runs is that of a merge request which was made
+// followMergeRequests has final statuses posted again where one of the runs is that of a merge request that was made
 // after they had been posted: people push first and ask for a review then.
 func (s *Store) followMergeRequests(ctx context.Context, tx *sqlx.Tx, telling []*intake) error {
 	for _, item := range telling {
@@ -230,7 +230,7 @@ func (s *Store) followAfter(ctx context.Context, tx *sqlx.Tx, posted core.Status
 		posted.ID, posted.PostedState == core.StatusPending, posted.MergePipeline)
 }
 
-// postAgain wants statuses once more that are posted, final, and not in the pipeline of the commit's merge request.
+// postAgain makes statuses due once more that are posted, final, and not in the pipeline of the commit's merge request.
 func (s *Store) postAgain(ctx context.Context, tx *sqlx.Tx, which string, args ...any) error {
 	now := s.clock.Timestamp()
 	_, err := tx.ExecContext(ctx, tx.Rebind(`

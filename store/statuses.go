@@ -14,7 +14,7 @@ import (
 
 var statusColumns = sqldb.ColumnsOf[core.Status]()
 
-// putStatuses writes what the commits of the scans should show for them.
+// putStatuses puts what the commits of the scans should show for them.
 func (s *Store) putStatuses(ctx context.Context, tx *sqlx.Tx, scans []core.Scan) error {
 	wishes := make([]core.Status, len(scans))
 	for i, scan := range scans {
@@ -25,7 +25,7 @@ func (s *Store) putStatuses(ctx context.Context, tx *sqlx.Tx, scans []core.Scan)
 	return s.putDesired(ctx, tx, wishes)
 }
 
-// putWaiting lets a commit say what its scan waits for.
+// putWaiting lets a commit show what its scan waits for.
 func (s *Store) putWaiting(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job core.Job) error {
 	wish := s.desiredStatus(scan)
 	wish.Context, wish.State = scan.Context, core.StatusPending
@@ -33,10 +33,10 @@ func (s *Store) putWaiting(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job
 	return s.putDesired(ctx, tx, []core.Status{wish})
 }
 
-// putDesired writes what commits should show, at most one wish for each commit and context. The row of a commit and
-// context keeps the latest wish only: a wish that changes nothing is none, and a newer one takes the place of one that
-// was not posted yet. One of an earlier attempt comes too late. A pause that a platform asked for outlives the wish,
-// unless that is for another branch, which may be written to when the first may not.
+// putDesired puts desired statuses, at most one for each commit and context. The row of a commit and context keeps the
+// latest only: an equal one changes nothing, and a newer one replaces one that was not posted yet. One of an earlier
+// attempt comes too late. A pause that a platform asked for stays, unless the status is for another branch, which may
+// be writable when the first is not.
 func (s *Store) putDesired(ctx context.Context, tx *sqlx.Tx, wishes []core.Status) error {
 	if len(wishes) == 0 {
 		return nil
@@ -58,7 +58,7 @@ func (s *Store) putDesired(ctx context.Context, tx *sqlx.Tx, wishes []core.Statu
 	return err
 }
 
-// desiredStatus is a wish for the scan's commit that still lacks context, state and text.
+// desiredStatus is a status for the scan's commit that still lacks context, state and text.
 func (s *Store) desiredStatus(scan core.Scan) core.Status {
 	now := s.clock.Timestamp()
 	status := core.Status{
@@ -71,15 +71,15 @@ func (s *Store) desiredStatus(scan core.Scan) core.Status {
 	return status
 }
 
-// probeFirst is every how many claims a project in trouble goes before the others, so that its turn comes however much
-// there is to post, and the others' turn however many are in trouble.
+// probeFirst is at every how many claims holds are probed before other statuses are claimed, so that they get their
+// turn however much there is to post, and others get theirs however many holds there are.
 const probeFirst = 4
 
 type claimStep func(context.Context, *sqlx.Tx, []string, int, time.Duration) ([]core.Status, error)
 
 // ClaimStatuses leases up to limit statuses that are due on the given platforms, at most one for each commit, and none
-// for a commit of which one is being posted: posts are serial per commit. Of a project that is in trouble there is one
-// at most, and only when it is time to try again. Nothing due is an empty list.
+// for a commit of which one is being posted: posts are serial per commit. Of a project with a hold there is one at
+// most, and only when a probe is due. Nothing due is an empty list.
 func (s *Store) ClaimStatuses(ctx context.Context, onPlatforms []string, limit int, lease time.Duration) ([]core.Status, error) {
 	steps := []claimStep{s.claimDue, s.claimProbe}
 	if s.claims.Add(1)%probeFirst == 0 {
@@ -110,7 +110,7 @@ const (
 	maxSpare = 1000
 )
 
-// dueStatus is a status that it is time to post, as far as its own row tells.
+// dueStatus is a status that is due, as far as its own row shows.
 type dueStatus struct {
 	ID          int64  `db:"id"`
 	ProjectName string `db:"project_name"`
@@ -119,8 +119,8 @@ type dueStatus struct {
 	Siblings    int    `db:"siblings"` // other statuses of the commit
 }
 
-// claimDue looks at the statuses in the order in which they became due, of each at its own row only: a backlog costs
-// nothing. What cannot be posted because of the token is put off, so that no claim meets it again.
+// claimDue reads the statuses in the order in which they became due, and of each only its own row, so that a backlog
+// costs nothing. What a hold keeps from being posted is set aside, so that no claim reads it again.
 func (s *Store) claimDue(
 	ctx context.Context, tx *sqlx.Tx, onPlatforms []string, limit int, lease time.Duration) (claimed []core.Status, err error) {
 	for _, platform := range onPlatforms {
@@ -137,7 +137,8 @@ func (s *Store) claimDue(
 	return claimed, nil
 }
 
-// claimOn looks at so many due statuses of a platform and some to spare. There may be more behind those that it put off.
+// claimOn examines so many due statuses of a platform and some to spare. There may be more behind those that it set
+// aside.
 func (s *Store) claimOn(
 	ctx context.Context, tx *sqlx.Tx, platform string, limit, spare int, lease time.Duration,
 ) (claimed []core.Status, more bool, err error) {
@@ -174,7 +175,7 @@ func (s *Store) lookForDue(ctx context.Context, tx *sqlx.Tx, platform string, li
 // maxSiblings bounds how many statuses of one commit are looked at.
 const maxSiblings = `16`
 
-// onePerCommit picks the first statuses of different commits, but for commits of which one is being posted.
+// onePerCommit picks the first statuses of different commits, except for commits of which one is being posted.
 func (s *Store) onePerCommit(
 	ctx context.Context, tx *sqlx.Tx, platform string, due []dueStatus, limit int) (fit []int64, err error) {
 	seen := map[commitKey]bool{}
@@ -197,8 +198,8 @@ func (s *Store) onePerCommit(
 	return fit, nil
 }
 
-// isPosting tells whether one of a commit's statuses is being posted, or held by somebody who may be about to: posts
-// are serial per commit. It keeps all of them for this transaction.
+// isPosting tells whether one of a commit's statuses is being posted, or locked by a process that may be about to:
+// posts are serial per commit. It locks all of them for this transaction.
 func (s *Store) isPosting(ctx context.Context, tx *sqlx.Tx, key commitKey, statuses int) (bool, error) {
 	var leased []bool
 	err := tx.SelectContext(ctx, &leased, tx.Rebind(`

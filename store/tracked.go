@@ -14,7 +14,7 @@ import (
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
-// TrackedProject is a project whose branches and tags are compared with its scans now and then.
+// TrackedProject is a project whose branches and tags are compared with its scans from time to time.
 type TrackedProject struct {
 	ID             int64      `db:"id"`
 	SourcePlatform string     `db:"source_platform"`
@@ -37,8 +37,8 @@ type KnownProject struct {
 	LastID         int64  `db:"last_id"`     // of the newest scan or delivery that names it
 }
 
-// TrackProjects puts projects under watch; those that are already stay as they are. One that has another name by now is
-// the same project still: it is known by its number.
+// TrackProjects adds tracked projects; known ones stay as they are. One that has another name by now is still the same
+// project, because it is identified by its number.
 func (s *Store) TrackProjects(ctx context.Context, projects []KnownProject) error {
 	projects = slices.Clone(projects)
 	for i := range projects {
@@ -111,7 +111,7 @@ func (s *Store) listProjects(ctx context.Context, doing string, since int64, que
 	return list, nil
 }
 
-// ListTrackedSince returns a platform's projects under watch that were put there after the one with the id since.
+// ListTrackedSince returns a platform's tracked projects that were added after the one with the id since.
 func (s *Store) ListTrackedSince(ctx context.Context, platform string, since int64) (list []TrackedProject, err error) {
 	err = s.db.SelectContext(ctx, &list, s.db.Rebind(`
 		SELECT `+trackedColumns+` FROM tracked_projects WHERE source_platform = ? AND id > ? ORDER BY id`), platform, since)
@@ -121,7 +121,7 @@ func (s *Store) ListTrackedSince(ctx context.Context, platform string, since int
 	return list, nil
 }
 
-// GetTrackedProject returns a project under watch, or core.ErrNotFound.
+// GetTrackedProject returns a tracked project, or core.ErrNotFound.
 func (s *Store) GetTrackedProject(ctx context.Context, platform, project string) (w TrackedProject, err error) {
 	project, err = s.ProjectName(ctx, platform, project)
 	if err == nil {
@@ -135,8 +135,8 @@ func (s *Store) GetTrackedProject(ctx context.Context, platform, project string)
 	return w, nil
 }
 
-// MarkProjectsDue makes every look due after the pause that would be due later: what was pushed while nobody listened shall
-// not wait for the next round.
+// MarkProjectsDue makes every sync due after the pause that would be due later, so that what was pushed during a
+// downtime is found soon.
 func (s *Store) MarkProjectsDue(ctx context.Context, pause time.Duration) error {
 	at := s.clock.Timestamp().Add(pause)
 	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
@@ -150,8 +150,8 @@ func (s *Store) MarkProjectsDue(ctx context.Context, pause time.Duration) error 
 	return nil
 }
 
-// ClaimDueProject leases the project of one of the platforms that has waited longest for its look; core.ErrNotFound when
-// none is due.
+// ClaimDueProject leases the project of one of the platforms that has waited longest for its sync; core.ErrNotFound
+// when none is due.
 func (s *Store) ClaimDueProject(ctx context.Context, platforms []string, lease time.Duration) (claimed TrackedProject, err error) {
 	if len(platforms) == 0 {
 		return TrackedProject{}, fmt.Errorf("claiming project: %w: no platform can be asked", core.ErrNotFound)
@@ -170,7 +170,7 @@ func (s *Store) ClaimDueProject(ctx context.Context, platforms []string, lease t
 	return claimed, nil
 }
 
-// ClaimProject leases one project, whenever its look is due. core.ErrConflict while another process looks at it.
+// ClaimProject leases one project, whenever its sync is due. core.ErrConflict while another process syncs it.
 func (s *Store) ClaimProject(ctx context.Context, p KnownProject, lease time.Duration) (claimed TrackedProject, err error) {
 	if err := s.respell(ctx, p.SourcePlatform, &p.ProjectName); err != nil {
 		return TrackedProject{}, fmt.Errorf("claiming %s: %w", p.ProjectName, err)
@@ -194,7 +194,7 @@ func (s *Store) ClaimProject(ctx context.Context, p KnownProject, lease time.Dur
 	return claimed, nil
 }
 
-// SettleProject ends the lease. failure is empty after a look that succeeded. core.ErrConflict when the lease was lost.
+// SettleProject ends the lease. failure is empty after a sync that succeeded. core.ErrConflict when the lease was lost.
 func (s *Store) SettleProject(ctx context.Context, w TrackedProject, pause time.Duration, failure string) error {
 	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
 		now := s.clock.Timestamp()
@@ -212,8 +212,8 @@ func (s *Store) SettleProject(ctx context.Context, w TrackedProject, pause time.
 	return nil
 }
 
-// RenameProject gives a project the name that its platform calls it by, and with it what is known of the old one. Where
-// the new name is watched already, the old one is forgotten, and the answer is core.ErrConflict.
+// RenameProject gives a project the name that its platform uses, and with it what is known of the old one. Where the
+// new name is tracked already, the old one is removed, and the error is core.ErrConflict.
 func (s *Store) RenameProject(ctx context.Context, w TrackedProject, name string) error {
 	if err := s.respell(ctx, w.SourcePlatform, &name); err != nil {
 		return fmt.Errorf("renaming %s: %w", w.ProjectName, err)

@@ -47,7 +47,7 @@ func loadFinding(ctx context.Context, q sqlx.ExtContext, id int64) (found core.T
 	return found, sqldb.Classify(err)
 }
 
-// RecordFeedback keeps a person's word on a finding, which holds until a person speaks again. It does all that
+// RecordFeedback keeps a person's decision on a finding, which holds until a person decides again. It does all that
 // PatchFinding does.
 func (s *Store) RecordFeedback(ctx context.Context, feedback core.Feedback) (Triaged, error) {
 	return s.triage(ctx, feedback.FindingID, feedback.Update(), func(tx *sqlx.Tx, _ []core.TriageDecision) error {
@@ -59,9 +59,9 @@ func (s *Store) RecordFeedback(ctx context.Context, feedback core.Feedback) (Tri
 	})
 }
 
-// WithdrawFeedback takes back what people have decided on a finding, here and in the other scans of the project: what
-// machines and the red team have said holds again, as before, or the finding is undecided. core.ErrNotFound when no
-// person's decision stands, core.ErrConflict when it is another one than the withdrawal means.
+// WithdrawFeedback withdraws the decision of people on a finding, here and in the other scans of the project: earlier
+// decisions of machines and of the red team hold again, or the finding is undecided. core.ErrNotFound when there is no
+// decision of a person, core.ErrConflict when it is another one than the withdrawal means.
 func (s *Store) WithdrawFeedback(ctx context.Context, w core.Withdrawal) (Triaged, error) {
 	return s.triage(ctx, w.FindingID, w.Update(), func(tx *sqlx.Tx, before []core.TriageDecision) error {
 		word, err := w.Pick(before)
@@ -169,7 +169,7 @@ func (s *Store) saveTriage(ctx context.Context, tx *sqlx.Tx, before core.Triaged
 	return s.judgeAll(ctx, tx, c.Scans, before.Scan.ID)
 }
 
-// lockProjectOf lets one transaction at a time triage a project, and no report in that would miss the decision.
+// lockProjectOf lets one transaction at a time triage a project, and no report that would miss the decision.
 func (s *Store) lockProjectOf(ctx context.Context, tx *sqlx.Tx, finding int64) error {
 	var scan int64
 	err := tx.GetContext(ctx, &scan, tx.Rebind(`SELECT scan_id FROM findings WHERE id = ?`), finding)
@@ -187,7 +187,7 @@ const branchHead = `COALESCE((SELECT newer.id FROM scans newer
 
 var decisionColumns = sqldb.ColumnsOf[core.TriageDecision]()
 
-// ListDecisions returns the word that holds of each of a scan's findings of which something was said, by fingerprint.
+// ListDecisions returns the prevailing decision on each of a scan's findings that has one, by fingerprint.
 func (s *Store) ListDecisions(ctx context.Context, scan core.Scan, fingerprints []string) (map[string]core.TriageDecision, error) {
 	if len(fingerprints) == 0 {
 		return nil, nil
@@ -225,8 +225,8 @@ func prevailing(decisions []core.TriageDecision) map[string]core.TriageDecision 
 	return decided
 }
 
-// putDecisions replaces what is held of a finding. Words that stay keep their ids, by which those who saw them name them; new
-// ones come last, and ids keep the order in which it was said.
+// putDecisions replaces the decisions on a finding. Decisions that stay keep their ids, by which a withdrawal names
+// them; new ones come last, so that ids keep the order in which they were made.
 func (s *Store) putDecisions(
 	ctx context.Context, tx *sqlx.Tx, scan core.Scan, fingerprint string, decisions []core.TriageDecision,
 ) error {
@@ -256,7 +256,7 @@ func (s *Store) putDecisions(
 	return err
 }
 
-// recordPropagated enters into the history of a job's new findings what was decided about them in other scans.
+// recordPropagated adds to the history of a job's new findings what was decided about them in other scans.
 func (s *Store) recordPropagated(ctx context.Context, tx *sqlx.Tx, job core.Job, decided map[string]core.TriageDecision) error {
 	if len(decided) == 0 {
 		return nil
@@ -282,7 +282,7 @@ func (s *Store) recordPropagated(ctx context.Context, tx *sqlx.Tx, job core.Job,
 
 var eventColumns = sqldb.ColumnsOf[core.TriageEvent]()
 
-// ListTriage returns what was said about a finding, the oldest first; after is the id of the last event already seen.
+// ListTriage returns the history of a finding, the oldest event first; after is the id of the last event already read.
 // A finding that does not exist has no history.
 func (s *Store) ListTriage(ctx context.Context, finding, after int64, limit int) ([]core.TriageEvent, error) {
 	list := []core.TriageEvent{}
@@ -295,7 +295,7 @@ func (s *Store) ListTriage(ctx context.Context, finding, after int64, limit int)
 	return list, nil
 }
 
-// ListHistories returns what was said about several findings, the oldest first, at most limit events in all.
+// ListHistories returns the histories of several findings, the oldest event first, at most limit events in all.
 func (s *Store) ListHistories(ctx context.Context, findings []int64, limit int) ([]core.TriageEvent, error) {
 	if len(findings) == 0 {
 		return nil, nil

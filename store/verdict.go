@@ -54,8 +54,8 @@ type judged struct {
 	Head   bool `db:"head"`
 }
 
-// judgeAll asks the gate again about scans that have ended, which it locks in one order for everybody. The commit of
-// the first one hears of it first.
+// judgeAll judges scans again that have ended, which it locks in one order for all transactions. The status of the
+// first one is put first.
 func (s *Store) judgeAll(ctx context.Context, tx *sqlx.Tx, ids []int64, first int64) error {
 	var scans []judged
 	err := sqldb.SelectIn(ctx, tx, &scans, `
@@ -230,7 +230,7 @@ func putDeciding(ctx context.Context, tx *sqlx.Tx, scan *core.Scan, gate core.Ga
 	return nil
 }
 
-// policyOf is the scan's policy of today; a repository that has left the configuration keeps the strictest defaults.
+// policyOf is the scan's present policy. A repository that has left the configuration keeps the strictest defaults.
 func (s *Store) policyOf(scan core.Scan) core.Policy {
 	policy, known := s.policies.For(scan.SourcePlatform, scan.ProjectName)
 	if !known {
@@ -281,7 +281,7 @@ const dismissed = `(findings.suppressed IS NOT NULL
 const beyondAI = `(findings.severity = 'Critical' OR COALESCE(findings.red_team_success, FALSE)
 	OR EXISTS (SELECT 1 FROM epss_data exploited WHERE exploited.cve_id = findings.cve_id AND exploited.kev))`
 
-// byAI is true where nobody but an AI says FP.
+// byAI is true where nobody but an AI decided FP.
 const byAI = `COALESCE((SELECT MAX(CASE w.source WHEN 'ai' THEN 1 ELSE 2 END)
 	FROM triage_decisions w
 	JOIN scans own ON own.source_platform = w.source_platform AND own.project_name = w.project_name
