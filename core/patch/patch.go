@@ -31,6 +31,22 @@ func Check(text string) error {
 	return nil
 }
 
+// LineKind tells how a line of a diff is shown: "add", "del", "hunk" for the headers, or empty for what stays.
+func LineKind(line string) string {
+	for _, header := range []string{"+++ ", "--- ", "@@", "diff "} {
+		if strings.HasPrefix(line, header) {
+			return "hunk"
+		}
+	}
+	switch {
+	case strings.HasPrefix(line, "+"):
+		return "add"
+	case strings.HasPrefix(line, "-"):
+		return "del"
+	}
+	return ""
+}
+
 type diff struct {
 	lines []string
 	at    int // index of the line to read next

@@ -105,3 +105,15 @@ func FuzzFits(f *testing.F) {
 	f.Add("--- a/f\n+++ b/f\n@@ -1 +1 @@\n-import os\n+import sys\n\\ No newline at end of file\n", "import os\n")
 	f.Fuzz(func(_ *testing.T, text, source string) { patch.Fits(text, "f", source) })
 }
+
+func TestLineKind(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]string{
+		"diff --git a/x b/x": "hunk", "--- a/x": "hunk", "+++ b/x": "hunk", "@@ -1 +1 @@": "hunk",
+		"+new": "add", "++": "add", "-old": "del", "---": "del", " same": "", "": "", "\\ No newline at end of file": "",
+	} {
+		if got := patch.LineKind(line); got != want {
+			t.Errorf("LineKind(%q) = %q, want %q", line, got, want)
+		}
+	}
+}

@@ -176,6 +176,27 @@ func (s *Server) HookOwnerOf(r *http.Request) (Hook, bool) {
 	return Hook{Project: repo.Project}, ok
 }
 
+// DescribeHooks lists the webhooks of the project or group that a call is about; false where the forge does not know it.
+func (s *Server) DescribeHooks(r *http.Request, describe func(Hook) map[string]any) ([]any, bool) {
+	owner, ok := s.HookOwnerOf(r)
+	list := []any{}
+	for _, hook := range s.HooksOf(owner) {
+		list = append(list, describe(hook))
+	}
+	return list, ok
+}
+
+// DescribeStatuses lists the statuses of the commit that a call is about from the newest on; false where the forge does not
+// know the project.
+func (s *Server) DescribeStatuses(r *http.Request, describe func(Status) map[string]any) ([]any, bool) {
+	repo, ok := s.RepositoryOf(r)
+	list := []any{}
+	for _, status := range slices.Backward(s.Statuses(repo.Project, strings.ToLower(r.PathValue("sha")))) {
+		list = append(list, describe(status))
+	}
+	return list, ok
+}
+
 // WithHook finds the webhook of the call: the one that is named, or the App's only one.
 func (s *Server) WithHook(e func(*http.Request, Hook) Answer) Endpoint {
 	return func(r *http.Request) Answer {

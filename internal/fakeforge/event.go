@@ -40,6 +40,15 @@ func (p Push) Deleted() bool { return core.IsZeroSHA(p.After) }
 // IsTag tells whether the ref is a tag.
 func (p Push) IsTag() bool { return strings.HasPrefix(p.Ref, "refs/tags/") }
 
+// SinceDefaultBranch are git revisions that select the commits of the ref without those of the default branch.
+func (p Push) SinceDefaultBranch(ctx context.Context) ([]string, error) {
+	base := "refs/heads/" + p.Repository.DefaultBranch
+	if known, err := p.Repository.Git().HasRef(ctx, base); err != nil || !known || p.Ref == base {
+		return []string{p.After}, err
+	}
+	return []string{p.After, "^" + base}, nil
+}
+
 // Push sends a push to hookURL as the forge would, and returns what was sent and what the receiver answered.
 // An answer of any status is no error; errors are core.ErrNotFound for an unknown project, git's, and the network's.
 func (s *Server) Push(ctx context.Context, hookURL string, spec PushSpec) (Delivery, error) {

@@ -94,15 +94,7 @@ func postGzip(t *testing.T, p forgetest.Forge, body io.Reader) (status int, answ
 		t.Fatal(err)
 	}
 	request.Header.Set("Content-Encoding", "gzip")
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	response, text := forgetest.Do(t, request)
 	return response.StatusCode, string(text)
 }
 

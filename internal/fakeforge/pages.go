@@ -17,6 +17,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/patch"
 	"github.com/scanhook/scanhook/internal/fakeforge/gitrepo"
 )
 
@@ -207,29 +208,15 @@ func (r Repository) fillCommit(ctx context.Context, shown *page, name string) er
 		return err
 	}
 	shown.Title, shown.SHA, shown.Commit = c.Title(), sha, &c
-	patch, cut, err := r.Git().OutputUpTo(ctx, maxPatchBytes, "show", "--format=", "--patch", "--no-color", "--no-ext-diff", "--no-textconv",
+	text, cut, err := r.Git().OutputUpTo(ctx, maxPatchBytes, "show", "--format=", "--patch", "--no-color", "--no-ext-diff", "--no-textconv",
 		"--first-parent", "--diff-merges=first-parent", sha, "--")
 	if cut {
 		shown.Note = "The rest of the patch is not shown."
 	}
-	for line := range strings.Lines(strings.ToValidUTF8(patch, "\uFFFD")) {
-		shown.Patch = append(shown.Patch, patchLine{kindOf(line), strings.TrimSuffix(line, "\n")})
+	for line := range strings.Lines(strings.ToValidUTF8(text, "\uFFFD")) {
+		shown.Patch = append(shown.Patch, patchLine{patch.LineKind(line), strings.TrimSuffix(line, "\n")})
 	}
 	return err
-}
-
-func kindOf(line string) string {
-	switch {
-	case strings.HasPrefix(line, "+++ "), strings.HasPrefix(line, "--- "), strings.HasPrefix(line, "diff "):
-		return "head"
-	case strings.HasPrefix(line, "@@"):
-		return "hunk"
-	case strings.HasPrefix(line, "+"):
-		return "add"
-	case strings.HasPrefix(line, "-"):
-		return "del"
-	}
-	return ""
 }
 
 // fillFile shows a file of a commit or branch. The name of a branch has one segment here.

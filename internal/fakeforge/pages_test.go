@@ -1,7 +1,6 @@
 package fakeforge_test
 
 import (
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -22,15 +21,7 @@ func read(t *testing.T, p forgetest.Forge, path string, change ...func(*http.Req
 	for _, c := range change {
 		c(request)
 	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	response, text := forgetest.Do(t, request)
 	if response.StatusCode == http.StatusOK && !strings.Contains(response.Header.Get("Content-Security-Policy"), "default-src 'none'") {
 		t.Errorf("%s may run scripts", path)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/patch"
 	"github.com/scanhook/scanhook/internal/web/text"
 )
 
@@ -179,25 +180,13 @@ func numbered(f core.Finding, texts []string, first int) []codeLine {
 }
 
 // diff sorts the lines of a patch.
-func diff(patch string) []codeLine {
-	texts := strings.Split(strings.TrimRight(patch, "\n"), "\n")
+func diff(unified string) []codeLine {
+	texts := strings.Split(strings.TrimRight(unified, "\n"), "\n")
 	lines := make([]codeLine, 0, min(len(texts), maxPatchLines))
 	for _, source := range texts[:min(len(texts), maxPatchLines)] {
-		lines = append(lines, codeLine{Text: text.Short(source, maxLine), Kind: diffKind(source)})
+		lines = append(lines, codeLine{Text: text.Short(source, maxLine), Kind: patch.LineKind(source)})
 	}
 	return lines
-}
-
-func diffKind(line string) string {
-	switch {
-	case strings.HasPrefix(line, "+++ "), strings.HasPrefix(line, "--- "), strings.HasPrefix(line, "@@"):
-		return "hunk"
-	case strings.HasPrefix(line, "+"):
-		return "add"
-	case strings.HasPrefix(line, "-"):
-		return "del"
-	}
-	return ""
 }
 
 // anchorOf is the id of a finding's card in the page.

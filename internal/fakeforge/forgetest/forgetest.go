@@ -88,6 +88,16 @@ func (f Forge) Call(t *testing.T, method, path, body string) (*http.Response, ma
 	}
 	request.Header.Set("Authorization", "Bearer "+Token)
 	request.Header.Set("Content-Type", "application/json")
+	response, text := Do(t, request)
+	if !strings.HasPrefix(response.Header.Get("Content-Type"), "application/json") || len(text) == 0 {
+		return response, map[string]any{}
+	}
+	return response, Decode(t, text)
+}
+
+// Do sends a request and reads the answer.
+func Do(t *testing.T, request *http.Request) (*http.Response, []byte) {
+	t.Helper()
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		t.Fatal(err)
@@ -97,10 +107,7 @@ func (f Forge) Call(t *testing.T, method, path, body string) (*http.Response, ma
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasPrefix(response.Header.Get("Content-Type"), "application/json") || len(text) == 0 {
-		return response, map[string]any{}
-	}
-	return response, Decode(t, text)
+	return response, text
 }
 
 // Request is a webhook call that a receiver got.

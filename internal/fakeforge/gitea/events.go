@@ -46,11 +46,7 @@ func newCommits(ctx context.Context, p fakeforge.Push) ([]string, error) {
 	if !p.Created() {
 		return []string{p.After, "^" + p.Before}, nil
 	}
-	base := "refs/heads/" + p.Repository.DefaultBranch
-	if known, err := p.Repository.Git().HasRef(ctx, base); err != nil || !known || p.Ref == base {
-		return []string{p.After}, err
-	}
-	return []string{p.After, "^" + base}, nil
+	return p.SinceDefaultBranch(ctx)
 }
 
 // workflowRun is the event of a workflow's run. It completes the specification.

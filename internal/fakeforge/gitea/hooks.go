@@ -30,13 +30,9 @@ type hookRequest struct {
 
 // listHooks lists all webhooks on one page.
 func (h hooks) listHooks(r *http.Request) fakeforge.Answer {
-	owner, ok := h.HookOwnerOf(r)
+	list, ok := h.DescribeHooks(r, h.hook)
 	if !ok {
 		return notFound()
-	}
-	list := []any{}
-	for _, hook := range h.HooksOf(owner) {
-		list = append(list, h.hook(hook))
 	}
 	answer := fakeforge.OK(list)
 	answer.Header = http.Header{"X-Total-Count": {strconv.Itoa(len(list))}}

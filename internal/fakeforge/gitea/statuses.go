@@ -71,13 +71,9 @@ func (s statuses) status(status fakeforge.Status) map[string]any {
 
 // listStatuses lists from the newest on, on one page.
 func (s statuses) listStatuses(r *http.Request) fakeforge.Answer {
-	repo, ok := s.RepositoryOf(r)
+	list, ok := s.DescribeStatuses(r, s.status)
 	if !ok {
 		return notFound()
-	}
-	list := []any{}
-	for _, status := range slices.Backward(s.Statuses(repo.Project, strings.ToLower(r.PathValue("sha")))) {
-		list = append(list, s.status(status))
 	}
 	return fakeforge.OK(list)
 }

@@ -48,13 +48,9 @@ func (h hooks) addDeliveryRoutes(hook string) {
 }
 
 func (h hooks) listHooks(r *http.Request) fakeforge.Answer {
-	owner, ok := h.HookOwnerOf(r)
+	list, ok := h.DescribeHooks(r, h.hook)
 	if !ok {
 		return refuse(http.StatusNotFound, "Not Found")
-	}
-	list := []any{}
-	for _, hook := range h.HooksOf(owner) {
-		list = append(list, h.hook(hook))
 	}
 	return fakeforge.OK(list)
 }

@@ -95,13 +95,9 @@ func (h hooks) hook(hook fakeforge.Hook) map[string]any {
 }
 
 func (h hooks) listHooks(r *http.Request) fakeforge.Answer {
-	owner, ok := h.HookOwnerOf(r)
+	list, ok := h.DescribeHooks(r, h.hook)
 	if !ok {
 		return fakeforge.Refuse(http.StatusNotFound, "404 Not Found")
-	}
-	list := []any{}
-	for _, hook := range h.HooksOf(owner) {
-		list = append(list, h.hook(hook))
 	}
 	return fakeforge.OK(list)
 }
