@@ -62,12 +62,6 @@ func (b Bulk) copyIn(ctx context.Context, tx *sqlx.Tx) error {
 // rowModule is the name of a rowSource among the modules of SQLite.
 const rowModule = "scanhook_rows"
 
-// bulkCache lets SQLite hold the pages of an index that a large load fills in random order; defaultCache is its usual size.
-const (
-	bulkCache    = `PRAGMA cache_size = -8000`
-	defaultCache = `PRAGMA cache_size = -2000`
-)
-
 // rowSource lets SQLite read rows of this process as a virtual table. One INSERT … SELECT takes half the time of statements
 // that bind the same rows as parameters, and needs no journal of its own.
 type rowSource struct {
@@ -160,10 +154,8 @@ func (c *rowCursor) Close() error          { return nil }
 func (b Bulk) insert(ctx context.Context, tx *sqlx.Tx, source *rowSource) error {
 	name := source.offer(&b)
 	defer source.withdraw(name)
-	defer func() { _, _ = tx.ExecContext(ctx, defaultCache) }()
 	columns := strings.Join(b.Columns, ", ")
 	for _, statement := range []string{
-		bulkCache,
 		`CREATE VIRTUAL TABLE temp.` + name + ` USING ` + rowModule,
 		`INSERT INTO ` + b.into() + ` SELECT ` + columns + ` FROM temp.` + name,
 		`DROP TABLE temp.` + name,
