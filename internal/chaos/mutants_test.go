@@ -31,7 +31,7 @@ var mutants = map[string]mutant{
 		scale: scale{Deliveries: 300, PerSecond: 60, Restarts: 1}, promise: lost, always: true,
 	},
 	"takes a failed post for a posted status": {
-		edits: []edit{{"internal/statuses/outcome.go", "if err == nil {", "if err == nil || !errors.Is(err, platforms.ErrTooEarly) {"}},
+		edits: []edit{{"internal/statuses/statuses.go", "if err == nil {", "if err == nil || !errors.Is(err, platforms.ErrTooEarly) {"}},
 		scale: scale{Deliveries: 300, PerSecond: 60}, promise: wrongStatus,
 	},
 	"lets two workers have one job": {

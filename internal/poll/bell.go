@@ -2,13 +2,13 @@ package poll
 
 import "sync"
 
-// Bell wakes loops: whoever listens before it rings hears it. The zero value is ready.
+// Bell wakes loops: all that began to listen before it rings. The zero value is ready.
 type Bell struct {
 	mu   sync.Mutex
 	next chan struct{}
 }
 
-// Listen returns a channel that is closed at the next Ring. Taken before a loop looks for work, it cannot miss any.
+// Listen returns a channel that is closed at the next Ring. A loop that listens before it looks for work misses none.
 func (b *Bell) Listen() <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()

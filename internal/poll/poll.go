@@ -1,5 +1,5 @@
-// Package poll runs a unit of background work again and again: at once while there is work, and otherwise when somebody
-// knocks or a pause has passed.
+// Package poll repeats a unit of background work: at once while there is work, else when it is woken or a pause has passed.
+// Work that is a row with a lease is done by package lease, which is built on it.
 package poll
 
 import (
@@ -9,21 +9,21 @@ import (
 )
 
 const (
-	maxPause = 30 * time.Second       // bounds how far apart the tries grow while a unit of work keeps failing
-	rest     = 100 * time.Millisecond // after a look in vain: what many knocks announce is found by one look
+	maxPause = 30 * time.Second       // between two tries while the work keeps failing
+	rest     = 100 * time.Millisecond // after a try without work, so that one try finds what many rings announce
 )
 
 // Loop describes one background loop.
 type Loop struct {
 	Name  string        // for the log
-	Every time.Duration // the longest pause between two looks
+	Every time.Duration // the longest pause between two tries
 	Wake  *Bell         // may be nil
 	Once  func(context.Context) (worked bool, err error)
 	Log   *slog.Logger
 }
 
-// Run blocks until ctx ends. It starts with a look, drains while Once has worked, and doubles the pause while it fails;
-// a failure is logged once when it begins and once when it is over.
+// Run blocks until ctx ends. It begins with a try, repeats it at once while Once has worked, and doubles the pause while it
+// fails. A failure is logged once when it begins and once when it is over.
 func (l Loop) Run(ctx context.Context) {
 	failures := 0
 	for ctx.Err() == nil {

@@ -47,20 +47,20 @@ func TestLoopBacksOffAndLogsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		calls, log := loop(t, nil, 5*time.Minute, func(n int) (bool, error) {
 			if n <= 9 {
-				return true, errors.New("database is away")
+				return true, errors.New("database is unavailable")
 			}
 			return false, nil
 		})
 		if gap := calls[8] - calls[7]; gap != 32*time.Second {
 			t.Errorf("the longest pause is %s, want 32s", gap)
 		}
-		if strings.Count(log, "database is away") != 1 || strings.Count(log, "works again") != 1 {
+		if strings.Count(log, "database is unavailable") != 1 || strings.Count(log, "works again") != 1 {
 			t.Errorf("log:\n%s", log)
 		}
 	})
 }
 
-func TestBellWakesWhoeverListened(t *testing.T) {
+func TestBellWakesListeners(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var bell poll.Bell
@@ -73,7 +73,7 @@ func TestBellWakesWhoeverListened(t *testing.T) {
 }
 
 // A ring between looking for work and waiting must not be lost.
-func TestBellRungWhileLooking(t *testing.T) {
+func TestBellRungDuringATry(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var bell poll.Bell

@@ -2,8 +2,10 @@ package reconcile
 
 import (
 	"context"
+	"math/rand/v2"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/poll"
@@ -11,8 +13,11 @@ import (
 	"github.com/scanhook/scanhook/store"
 )
 
-// trackChunk is how many projects one transaction begins to track.
-const trackChunk = 200
+const (
+	trackChunk  = 200              // projects that one transaction begins to track
+	startPause  = 10 * time.Second // until the first sync of tracked projects: webhooks that the platforms held back come first
+	startSpread = 20 * time.Second
+)
 
 // projectKey is a platform, and a project's name or number there.
 type projectKey struct{ platform, project string }
@@ -20,64 +25,71 @@ type projectKey struct{ platform, project string }
 func keyOfName(p store.KnownProject) projectKey   { return projectKey{p.SourcePlatform, p.ProjectName} }
 func keyOfNumber(p store.KnownProject) projectKey { return projectKey{p.SourcePlatform, p.ProjectRef} }
 
-// discovery is what a process knows of the projects that are tracked.
+// discovery finds projects to track, and remembers which are tracked.
 type discovery struct {
-	discovered        poll.Bell // rings when there are new projects
+	*Config
+	found             poll.Bell // rings when there are new projects
 	started           bool
 	scans, deliveries int64                 // ids up to which rows were read
 	known             map[projectKey]bool   // by name
 	names             map[projectKey]string // by number
 }
 
+func newDiscovery(cfg *Config) *discovery {
+	return &discovery{Config: cfg, known: map[projectKey]bool{}, names: map[projectKey]string{}}
+}
+
 // discover begins to track new projects: those of scans and deliveries, and those that the configuration names.
-func (p *Projects) discover(ctx context.Context) (worked bool, err error) {
-	fresh, err := p.undiscovered(ctx)
+func (d *discovery) discover(ctx context.Context) (worked bool, err error) {
+	fresh, err := d.undiscovered(ctx)
 	if err != nil {
 		return false, err
 	}
-	if !p.started {
-		if err := p.Store.MarkProjectsDue(ctx, p.afterStart()); err != nil {
+	if !d.started {
+		if err := d.Store.MarkProjectsDue(ctx, d.afterStart()); err != nil {
 			return false, err
 		}
-		p.started = true
+		d.started = true
 	}
 	for chunk := range slices.Chunk(fresh, trackChunk) {
-		if err := p.Store.TrackProjects(ctx, chunk); err != nil {
+		if err := d.Store.TrackProjects(ctx, chunk); err != nil {
 			return false, err
 		}
 	}
 	for _, project := range fresh {
-		p.add(project)
+		d.remember(project)
 	}
 	if len(fresh) > 0 {
-		p.discovered.Ring()
+		d.found.Ring()
 	}
 	return false, nil
 }
 
-func (d *discovery) add(p store.KnownProject) {
-	if d.known == nil {
-		d.known, d.names = map[projectKey]bool{}, map[projectKey]string{}
-	}
+// afterStart is when the projects that are tracked already are first synced.
+func (d *discovery) afterStart() time.Duration {
+	return min(startPause+rand.N(startSpread), d.Every)
+}
+
+func (d *discovery) remember(p store.KnownProject) {
 	d.known[keyOfName(p)] = true
 	d.names[keyOfNumber(p)] = p.ProjectName
 }
 
 // undiscovered lists the configured projects that were mentioned since the last call and are not tracked yet. Of the names
 // of one project only the latest counts.
-func (p *Projects) undiscovered(ctx context.Context) ([]store.KnownProject, error) {
-	scanned, err := p.Store.ListScanned(ctx, p.scans-overlap)
+func (d *discovery) undiscovered(ctx context.Context) ([]store.KnownProject, error) {
+	scanned, err := d.Store.ListScanned(ctx, d.scans-overlap)
 	if err != nil {
 		return nil, err
 	}
-	announced, err := p.Store.ListAnnounced(ctx, p.deliveries-overlap)
+	announced, err := d.Store.ListAnnounced(ctx, d.deliveries-overlap)
 	if err != nil {
 		return nil, err
 	}
-	p.scans, p.deliveries = lastID(scanned, p.scans), lastID(announced, p.deliveries)
+	d.scans, d.deliveries = lastID(scanned, d.scans), lastID(announced, d.deliveries)
 	all := slices.Concat(latestNames(scanned), unscanned(announced, scanned))
-	all = append(all, unmentioned(NamedProjects(p.Policies), all)...)
-	return slices.DeleteFunc(all, func(project store.KnownProject) bool { return p.knows(project) || !p.wanted(project) }), nil
+	all = append(all, unmentioned(NamedProjects(d.Policies), all)...)
+	return slices.DeleteFunc(all, func(project store.KnownProject) bool { return d.knows(project) || !d.wanted(project) }), nil
 }
 
 func lastID(list []store.KnownProject, before int64) int64 {
@@ -140,8 +152,8 @@ func (d *discovery) knows(p store.KnownProject) bool {
 }
 
 // wanted tells whether a project is configured and its name can be part of an address.
-func (p *Projects) wanted(project store.KnownProject) bool {
-	_, served := p.Platforms[project.SourcePlatform]
-	_, configured := p.Policies.For(project.SourcePlatform, project.ProjectName)
+func (d *discovery) wanted(project store.KnownProject) bool {
+	_, served := d.Platforms[project.SourcePlatform]
+	_, configured := d.Policies.For(project.SourcePlatform, project.ProjectName)
 	return served && configured && platforms.CheckProject(project.ProjectName) == nil
 }

@@ -162,12 +162,12 @@ func (b *bench) replica(db *store.Store, policies core.Policies) *Projects {
 func (b *bench) pass(t *testing.T, d time.Duration) {
 	t.Helper()
 	b.now = b.now.Add(d)
-	if _, err := b.discover(t.Context()); err != nil {
+	if _, err := b.discovery.discover(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for worked := true; worked; {
 		var err error
-		if worked, err = b.worker(false).Once(t.Context()); err != nil {
+		if worked, err = b.syncs(false).Once(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}

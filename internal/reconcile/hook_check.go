@@ -47,6 +47,14 @@ func (r HookResult) called() bool {
 	return r.State == string(platforms.HookActive) || r.State == HookBroken
 }
 
+// hookChecker checks hook targets of one platform.
+type hookChecker struct {
+	Config
+	name        string
+	manager     platforms.HookManager
+	redeliverer platforms.Redeliverer
+}
+
 // check checks one target and, unless dry, repairs what it can.
 func (c *hookChecker) check(ctx context.Context, target store.HookTarget, dry bool) HookResult {
 	result := HookResult{

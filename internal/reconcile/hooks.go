@@ -23,19 +23,20 @@ const (
 
 // Hooks checks the targets of webhooks (a project, a group or organisation, an App). It has platforms deliver again what did
 // not arrive, and tests webhooks that a platform has disabled. What arrives twice is recognised by its delivery key.
-type Hooks struct{ checkers map[string]*hookChecker }
+type Hooks struct{ platforms map[string]*platformHooks }
 
 // NewHooks returns a Hooks; Run checks all targets again and again, CheckNow once. Platforms that cannot manage webhooks
 // are left out.
 func NewHooks(cfg Config) *Hooks {
-	h := &Hooks{checkers: map[string]*hookChecker{}}
+	cfg = cfg.withDefaults()
+	h := &Hooks{platforms: map[string]*platformHooks{}}
 	for name, platform := range cfg.Platforms {
 		manager, manages := platforms.HookManagerOf(platform)
 		redeliverer, redelivers := platforms.RedelivererOf(platform)
 		if manages && redelivers {
-			h.checkers[name] = &hookChecker{
-				Config: cfg.withDefaults(), name: name, manager: manager, redeliverer: redeliverer,
-				known: map[platforms.HookTarget]bool{},
+			h.platforms[name] = &platformHooks{
+				hookChecker: hookChecker{Config: cfg, name: name, manager: manager, redeliverer: redeliverer},
+				known:       map[platforms.HookTarget]bool{},
 			}
 		}
 	}
@@ -46,9 +47,9 @@ func NewHooks(cfg Config) *Hooks {
 // Each platform has its own loop.
 func (h *Hooks) Run(ctx context.Context) {
 	var loops sync.WaitGroup
-	for _, c := range h.checkers {
-		if c.Every > 0 {
-			loops.Go(func() { c.worker().Run(ctx) })
+	for _, p := range h.platforms {
+		if p.Every > 0 {
+			loops.Go(func() { p.checks().Run(ctx) })
 		}
 	}
 	loops.Wait()
@@ -64,13 +65,13 @@ type CheckOrder struct {
 // CheckNow checks each target of the projects once, even if it is not due. A target that another process is checking is
 // reported with core.ErrConflict. The error is the database's.
 func (h *Hooks) CheckNow(ctx context.Context, order CheckOrder) error {
-	for _, c := range h.checkers {
-		targets, err := c.targetsOf(ctx, order.Projects)
+	for _, p := range h.platforms {
+		targets, err := p.targetsOf(ctx, order.Projects)
 		if err != nil {
 			return err
 		}
 		for _, target := range targets {
-			result, err := c.checkNow(ctx, target, order.DryRun)
+			result, err := p.checkNow(ctx, target, order.DryRun)
 			if err != nil {
 				return err
 			}
@@ -80,75 +81,71 @@ func (h *Hooks) CheckNow(ctx context.Context, order CheckOrder) error {
 	return nil
 }
 
-// hookChecker checks the targets of one platform.
-type hookChecker struct {
-	Config
-	name        string
-	manager     platforms.HookManager
-	redeliverer platforms.Redeliverer
-
+// platformHooks are the hook targets of one platform.
+type platformHooks struct {
+	hookChecker
 	started  bool
 	lastSeen int64 // id of the newest tracked project whose targets are known
 	known    map[platforms.HookTarget]bool
 }
 
-func (c *hookChecker) worker() lease.Worker[store.HookTarget, HookResult] {
+func (p *platformHooks) checks() lease.Worker[store.HookTarget, HookResult] {
 	return lease.Worker[store.HookTarget, HookResult]{
-		Name: "webhooks " + c.name, Log: c.Log, Every: min(checkEvery, c.Every), Paced: true, Lease: leaseTime,
-		Claim: lease.One(c.claim), Work: c.work, Settle: c.settle,
+		Name: "webhooks " + p.name, Log: p.Log, Every: min(checkEvery, p.Every), Paced: true, Lease: leaseTime,
+		Claim: lease.One(p.claimTarget), Work: p.runCheck, Settle: p.settleCheck,
 	}
 }
 
-func (c *hookChecker) claim(ctx context.Context) (store.HookTarget, error) {
-	if err := c.discover(ctx); err != nil {
+func (p *platformHooks) claimTarget(ctx context.Context) (store.HookTarget, error) {
+	if err := p.discoverTargets(ctx); err != nil {
 		return store.HookTarget{}, err
 	}
-	return c.Store.ClaimHookTarget(ctx, c.name, leaseTime)
+	return p.Store.ClaimHookTarget(ctx, p.name, leaseTime)
 }
 
-// discover adds the targets of new projects.
-func (c *hookChecker) discover(ctx context.Context) error {
-	if !c.started {
-		if err := c.Store.MarkHooksDue(ctx, c.name); err != nil {
+// discoverTargets adds the targets of new projects.
+func (p *platformHooks) discoverTargets(ctx context.Context) error {
+	if !p.started {
+		if err := p.Store.MarkHooksDue(ctx, p.name); err != nil {
 			return err
 		}
-		c.started = true
+		p.started = true
 	}
-	tracked, err := c.Store.ListTrackedSince(ctx, c.name, c.lastSeen-overlap)
+	tracked, err := p.Store.ListTrackedSince(ctx, p.name, p.lastSeen-overlap)
 	if err != nil {
 		return err
 	}
 	for _, project := range tracked {
-		c.lastSeen = max(c.lastSeen, project.ID)
+		p.lastSeen = max(p.lastSeen, project.ID)
 	}
-	fresh := slices.DeleteFunc(c.targets(tracked), func(p platforms.HookTarget) bool { return c.known[keyOfTarget(p)] })
+	fresh := slices.DeleteFunc(p.targets(tracked), func(target platforms.HookTarget) bool { return p.known[keyOfTarget(target)] })
 	if len(fresh) == 0 {
 		return nil
 	}
-	if err := c.Store.PutHookTargets(ctx, c.rows(fresh...)); err != nil {
+	if err := p.Store.PutHookTargets(ctx, p.rows(fresh...)); err != nil {
 		return err
 	}
 	for _, target := range fresh {
-		c.known[keyOfTarget(target)] = true
+		p.known[keyOfTarget(target)] = true
 	}
 	return nil
 }
 
-// work checks a claimed target. The error is the database's; a failure of the webhook is part of the result.
-func (c *hookChecker) work(ctx context.Context, claimed store.HookTarget) (HookResult, error) {
+// runCheck checks a claimed target. The error is the database's; a failure of the webhook is part of the result.
+func (p *platformHooks) runCheck(ctx context.Context, claimed store.HookTarget) (HookResult, error) {
 	checking, cancel := context.WithTimeout(ctx, workTimeout)
 	defer cancel()
-	began := c.Now()
-	result := c.check(checking, claimed, false)
+	began := p.Now()
+	result := p.check(checking, claimed, false)
 	result.began = began
 	if err := result.Err; err != nil && (errors.Is(err, core.ErrUnavailable) || ctx.Err() != nil) {
 		return result, err
 	}
-	c.log(claimed, result)
+	p.logCheck(claimed, result)
 	return result, nil
 }
 
-func (c *hookChecker) settle(ctx context.Context, claimed store.HookTarget, result HookResult) error {
+func (p *platformHooks) settleCheck(ctx context.Context, claimed store.HookTarget, result HookResult) error {
 	next := claimed
 	next.State, next.Note, next.CheckedAt = result.State, result.Note, &result.began
 	next.Failures++
@@ -158,12 +155,12 @@ func (c *hookChecker) settle(ctx context.Context, claimed store.HookTarget, resu
 	if result.Err == nil && result.Missing == 0 && result.called() {
 		next.ArrivedUntil = &result.began
 	}
-	return c.Store.SettleHookTarget(ctx, claimed, next, c.pause(next, result))
+	return p.Store.SettleHookTarget(ctx, claimed, next, p.nextCheck(next, result))
 }
 
-// pause is how long a target waits for its next check.
-func (c *hookChecker) pause(next store.HookTarget, result HookResult) time.Duration {
-	every := cmp.Or(c.Every, defaultEvery)
+// nextCheck is how long a target waits for its next check.
+func (p *platformHooks) nextCheck(next store.HookTarget, result HookResult) time.Duration {
+	every := cmp.Or(p.Every, defaultEvery)
 	limited := new(platforms.RateLimited)
 	switch {
 	case errors.As(result.Err, &limited):
@@ -180,9 +177,9 @@ func (c *hookChecker) pause(next store.HookTarget, result HookResult) time.Durat
 	return poll.Spread(every)
 }
 
-// log tells what has changed since the last check.
-func (c *hookChecker) log(before store.HookTarget, result HookResult) {
-	log := c.Log.With(keyPlatform, c.name, "hook", result.Target.String())
+// logCheck tells what has changed since the last check.
+func (p *platformHooks) logCheck(before store.HookTarget, result HookResult) {
+	log := p.Log.With(keyPlatform, p.name, "hook", result.Target.String())
 	limited := new(platforms.RateLimited)
 	if result.Redelivered > 0 {
 		log.Warn("deliveries did not arrive, the platform sends them again", "deliveries", result.Redelivered,
@@ -206,45 +203,45 @@ func (c *hookChecker) log(before store.HookTarget, result HookResult) {
 	}
 }
 
-func (c *hookChecker) checkNow(ctx context.Context, target platforms.HookTarget, dry bool) (HookResult, error) {
-	row := c.rows(target)[0]
+func (p *platformHooks) checkNow(ctx context.Context, target platforms.HookTarget, dry bool) (HookResult, error) {
+	row := p.rows(target)[0]
 	if dry {
-		result := c.check(ctx, row, true)
+		result := p.check(ctx, row, true)
 		if errors.Is(result.Err, core.ErrUnavailable) || ctx.Err() != nil {
 			return result, result.Err
 		}
 		return result, nil
 	}
-	claimed, err := c.Store.ClaimHookTargetNow(ctx, row, leaseTime)
+	claimed, err := p.Store.ClaimHookTargetNow(ctx, row, leaseTime)
 	if errors.Is(err, core.ErrConflict) {
-		return HookResult{Platform: c.name, Target: target, Err: err}, nil
+		return HookResult{Platform: p.name, Target: target, Err: err}, nil
 	}
 	if err != nil {
 		return HookResult{}, err
 	}
-	return c.worker().Do(ctx, claimed)
+	return p.checks().Do(ctx, claimed)
 }
 
 // targetsOf lists the targets of some projects, or of all that are tracked.
-func (c *hookChecker) targetsOf(ctx context.Context, projects []store.KnownProject) ([]platforms.HookTarget, error) {
+func (p *platformHooks) targetsOf(ctx context.Context, projects []store.KnownProject) ([]platforms.HookTarget, error) {
 	if len(projects) == 0 {
-		tracked, err := c.Store.ListTrackedSince(ctx, c.name, 0)
-		return c.targets(tracked), err
+		tracked, err := p.Store.ListTrackedSince(ctx, p.name, 0)
+		return p.targets(tracked), err
 	}
 	var named []store.TrackedProject
 	for _, project := range projects {
-		if project.SourcePlatform == c.name {
+		if project.SourcePlatform == p.name {
 			named = append(named, store.TrackedProject{ProjectName: project.ProjectName})
 		}
 	}
-	return c.targets(named), nil
+	return p.targets(named), nil
 }
 
 // targets lists the targets of several projects, each once.
-func (c *hookChecker) targets(projects []store.TrackedProject) (targets []platforms.HookTarget) {
+func (p *platformHooks) targets(projects []store.TrackedProject) (targets []platforms.HookTarget) {
 	seen := map[platforms.HookTarget]bool{}
 	for _, project := range projects {
-		for _, target := range c.manager.HookTargets(project.ProjectName) {
+		for _, target := range p.manager.HookTargets(project.ProjectName) {
 			if !seen[keyOfTarget(target)] {
 				targets = append(targets, target)
 			}
@@ -260,10 +257,10 @@ func keyOfTarget(target platforms.HookTarget) platforms.HookTarget {
 	return target
 }
 
-func (c *hookChecker) rows(targets ...platforms.HookTarget) []store.HookTarget {
+func (p *platformHooks) rows(targets ...platforms.HookTarget) []store.HookTarget {
 	rows := make([]store.HookTarget, len(targets))
 	for i, target := range targets {
-		rows[i] = store.HookTarget{SourcePlatform: c.name, Scope: string(target.Scope), Owner: target.Owner}
+		rows[i] = store.HookTarget{SourcePlatform: p.name, Scope: string(target.Scope), Owner: target.Owner}
 	}
 	return rows
 }

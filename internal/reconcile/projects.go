@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -23,28 +22,22 @@ const (
 	parallelSyncs = 4
 	claimEvery    = 5 * time.Second
 	discoverEvery = 2 * time.Second
-	startPause    = 10 * time.Second // webhooks that the platforms held back come first
-	startSpread   = 20 * time.Second
 	refusedPause  = 24 * time.Hour // the longest, for a project that the platform refuses to show
 )
 
 // Projects syncs tracked projects: it opens a scan for each branch and tag that no webhook announced. The first sync of a
 // project opens a scan of its default branch at most; where the other refs stand is remembered, not scanned.
 type Projects struct {
-	Config
-	clients   map[string]*gitproto.Client
+	*Config
+	*syncer
+	discovery *discovery
 	pauses    lease.Pauses // by platform
-	maxOpened int          // scans that one sync opens
-	discovery
 }
 
 // NewProjects returns a Projects; Run syncs all of them again and again, SyncNow once.
 func NewProjects(cfg Config) *Projects {
-	p := &Projects{Config: cfg.withDefaults(), maxOpened: maxOpened, clients: map[string]*gitproto.Client{}}
-	for name, platform := range cfg.Platforms {
-		p.clients[name] = gitproto.New(platform, p.Now)
-	}
-	return p
+	cfg = cfg.withDefaults()
+	return &Projects{Config: &cfg, syncer: newSyncer(&cfg), discovery: newDiscovery(&cfg)}
 }
 
 // Run blocks until ctx ends. Projects that are tracked already are synced soon after the start, then each after Every.
@@ -54,16 +47,16 @@ func (p *Projects) Run(ctx context.Context) {
 		return
 	}
 	var loops sync.WaitGroup
-	discover := poll.Loop{Name: "discovery", Every: min(discoverEvery, p.Every), Once: p.discover, Log: p.Log}
+	discover := poll.Loop{Name: "discovery", Every: min(discoverEvery, p.Every), Once: p.discovery.discover, Log: p.Log}
 	loops.Go(func() { discover.Run(ctx) })
-	loops.Go(func() { p.worker(false).Run(ctx) })
+	loops.Go(func() { p.syncs(false).Run(ctx) })
 	loops.Wait()
 }
 
-// worker syncs tracked projects; with all, it opens scans of everything that is wanted and has none.
-func (p *Projects) worker(all bool) lease.Worker[store.TrackedProject, SyncResult] {
+// syncs is the worker that syncs tracked projects; with all, it opens scans of everything that is wanted and has none.
+func (p *Projects) syncs(all bool) lease.Worker[store.TrackedProject, SyncResult] {
 	return lease.Worker[store.TrackedProject, SyncResult]{
-		Name: "projects", Log: p.Log, Wake: &p.discovered,
+		Name: "projects", Log: p.Log, Wake: &p.discovery.found,
 		Every: min(claimEvery, p.Every), Parallel: parallelSyncs, Lease: leaseTime,
 		Attrs: func(t store.TrackedProject) []any {
 			return []any{keyPlatform, t.SourcePlatform, keyProject, t.ProjectName}
@@ -71,8 +64,8 @@ func (p *Projects) worker(all bool) lease.Worker[store.TrackedProject, SyncResul
 		Claim: lease.One(func(ctx context.Context) (store.TrackedProject, error) {
 			return p.Store.ClaimDueProject(ctx, p.callable(), leaseTime)
 		}),
-		Work:   func(ctx context.Context, t store.TrackedProject) (SyncResult, error) { return p.work(ctx, t, all) },
-		Settle: p.settle,
+		Work:   func(ctx context.Context, t store.TrackedProject) (SyncResult, error) { return p.runSync(ctx, t, all) },
+		Settle: p.settleSync,
 	}
 }
 
@@ -87,8 +80,8 @@ func (p *Projects) callable() (names []string) {
 	return names
 }
 
-// work syncs a claimed project. The error is the database's; a failure of the project is part of the result.
-func (p *Projects) work(ctx context.Context, t store.TrackedProject, all bool) (SyncResult, error) {
+// runSync syncs a claimed project. The error is the database's; a failure of the project is part of the result.
+func (p *Projects) runSync(ctx context.Context, t store.TrackedProject, all bool) (SyncResult, error) {
 	syncing, cancel := context.WithTimeout(ctx, workTimeout)
 	defer cancel()
 	result, err := p.sync(syncing, t, all)
@@ -99,20 +92,20 @@ func (p *Projects) work(ctx context.Context, t store.TrackedProject, all bool) (
 	if limited := new(platforms.RateLimited); errors.As(err, &limited) {
 		p.pauses.Delay(t.SourcePlatform, p.Now(), limited.After)
 	}
-	p.log(t, result)
+	p.logSync(t, result)
 	return result, nil
 }
 
-func (p *Projects) settle(ctx context.Context, t store.TrackedProject, result SyncResult) error {
+func (p *Projects) settleSync(ctx context.Context, t store.TrackedProject, result SyncResult) error {
 	failure := ""
 	if result.Err != nil {
 		failure = platforms.Clean(result.Err.Error())
 	}
-	return p.Store.SettleProject(ctx, t, p.pause(t, result), failure)
+	return p.Store.SettleProject(ctx, t, p.nextSync(t, result), failure)
 }
 
-// pause is how long a project waits for its next sync.
-func (p *Projects) pause(t store.TrackedProject, result SyncResult) time.Duration {
+// nextSync is how long a project waits for its next sync.
+func (p *Projects) nextSync(t store.TrackedProject, result SyncResult) time.Duration {
 	every := cmp.Or(p.Every, defaultEvery)
 	limited := new(platforms.RateLimited)
 	switch {
@@ -128,8 +121,8 @@ func (p *Projects) pause(t store.TrackedProject, result SyncResult) time.Duratio
 	return poll.Spread(every)
 }
 
-// log tells what a sync found; a failure once, until it is another one.
-func (p *Projects) log(t store.TrackedProject, result SyncResult) {
+// logSync tells what a sync found; a failure once, until it is another one.
+func (p *Projects) logSync(t store.TrackedProject, result SyncResult) {
 	log := p.Log.With(keyPlatform, result.Platform, keyProject, result.Project)
 	limited := new(platforms.RateLimited)
 	switch {
@@ -154,11 +147,6 @@ func (p *Projects) log(t store.TrackedProject, result SyncResult) {
 	}
 }
 
-// afterStart is when the projects that are tracked already are first synced.
-func (p *Projects) afterStart() time.Duration {
-	return min(startPause+rand.N(startSpread), p.Every)
-}
-
 // SyncOrder tells SyncNow what to do.
 type SyncOrder struct {
 	Projects []store.KnownProject // all that are known when empty
@@ -172,7 +160,7 @@ type SyncOrder struct {
 func (p *Projects) SyncNow(ctx context.Context, order SyncOrder) error {
 	projects := order.Projects
 	if len(projects) == 0 {
-		all, err := p.undiscovered(ctx)
+		all, err := p.discovery.undiscovered(ctx)
 		if err != nil {
 			return err
 		}
@@ -216,7 +204,7 @@ func (p *Projects) syncNow(ctx context.Context, project store.KnownProject, orde
 	if err != nil {
 		return SyncResult{}, err
 	}
-	return p.worker(order.All).Do(ctx, tracked)
+	return p.syncs(order.All).Do(ctx, tracked)
 }
 
 func (p *Projects) syncDry(ctx context.Context, project store.KnownProject, all bool) (SyncResult, error) {

@@ -29,7 +29,7 @@ func TestNeverASecondScan(t *testing.T) {
 			b.now = b.now.Add(2 * time.Hour)
 			var racing sync.WaitGroup
 			for _, replica := range []*Projects{b.Projects, twin, b.Projects, twin} {
-				racing.Go(func() { _, _ = replica.worker(false).Once(t.Context()) })
+				racing.Go(func() { _, _ = replica.syncs(false).Once(t.Context()) })
 				racing.Go(func() {
 					_, _ = replica.syncNow(t.Context(), store.KnownProject{SourcePlatform: "github", ProjectName: shop}, SyncOrder{})
 				})

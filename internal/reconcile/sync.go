@@ -17,6 +17,21 @@ import (
 // maxOpened bounds how many scans one sync opens; the next sync, soon after, goes on.
 const maxOpened = 1000
 
+// syncer compares projects with their scans.
+type syncer struct {
+	*Config
+	clients   map[string]*gitproto.Client // by platform
+	maxOpened int
+}
+
+func newSyncer(cfg *Config) *syncer {
+	s := &syncer{Config: cfg, clients: map[string]*gitproto.Client{}, maxOpened: maxOpened}
+	for name, platform := range cfg.Platforms {
+		s.clients[name] = gitproto.New(platform, cfg.Now)
+	}
+	return s
+}
+
 // SyncResult is what a sync found of a project.
 type SyncResult struct {
 	Platform, Project string
@@ -48,13 +63,13 @@ func (r SyncResult) Opened() (opened int) {
 }
 
 // sync opens a scan for each ref that a tracked project misses, and remembers where its refs stand.
-func (p *Projects) sync(ctx context.Context, t store.TrackedProject, all bool) (SyncResult, error) {
-	result, err := p.compare(ctx, t, all)
+func (s *syncer) sync(ctx context.Context, t store.TrackedProject, all bool) (SyncResult, error) {
+	result, err := s.compare(ctx, t, all)
 	if err != nil {
 		return result, err
 	}
 	if result.Project != t.ProjectName {
-		err := p.Store.RenameProject(ctx, t, result.Project)
+		err := s.Store.RenameProject(ctx, t, result.Project)
 		if errors.Is(err, core.ErrConflict) {
 			result.Missed = nil // the new name is tracked already and has its own turn
 			return result, nil
@@ -64,34 +79,34 @@ func (p *Projects) sync(ctx context.Context, t store.TrackedProject, all bool) (
 		}
 	}
 	for i, missed := range result.Missed {
-		if result.Missed[i].Receipt, err = p.accept(ctx, result, missed.Push); err != nil {
+		if result.Missed[i].Receipt, err = s.accept(ctx, result, missed.Push); err != nil {
 			return result, err
 		}
 	}
-	return result, p.Store.PutHeads(ctx, t.ID, result.settled, result.gone)
+	return result, s.Store.PutHeads(ctx, t.ID, result.settled, result.gone)
 }
 
-func (p *Projects) accept(ctx context.Context, result SyncResult, push core.Push) (core.Receipt, error) {
-	return p.Store.AcceptPush(ctx, core.Delivery{
+func (s *syncer) accept(ctx context.Context, result SyncResult, push core.Push) (core.Receipt, error) {
+	return s.Store.AcceptPush(ctx, core.Delivery{
 		Platform: result.Platform, Project: result.Project, Name: core.OriginReconcile,
 		Key:        platforms.DeliveryKey(core.OriginReconcile, result.Project, push.Ref+"@"+push.After, push.Before),
-		ReceivedAt: p.Now().UTC(), Event: push,
+		ReceivedAt: s.Now().UTC(), Event: push,
 	}, push)
 }
 
 // compare finds what a project misses, and changes nothing. With all, refs that have always been there count too.
-func (p *Projects) compare(ctx context.Context, t store.TrackedProject, all bool) (SyncResult, error) {
+func (s *syncer) compare(ctx context.Context, t store.TrackedProject, all bool) (SyncResult, error) {
 	result := SyncResult{Platform: t.SourcePlatform, Project: t.ProjectName, First: t.SyncedAt == nil}
-	known, err := p.recall(ctx, t)
+	known, err := s.recall(ctx, t)
 	if err != nil {
 		return result, err
 	}
 	// Read before the server is asked: a webhook that arrives before its answer is about something newer.
-	last, err := p.lastScan(ctx, t)
+	last, err := s.lastScan(ctx, t)
 	if err != nil {
 		return result, err
 	}
-	refs, remote, err := p.listRefs(ctx, &t)
+	refs, remote, err := s.listRefs(ctx, &t)
 	if err != nil {
 		return result, err
 	}
@@ -106,14 +121,14 @@ func (p *Projects) compare(ctx context.Context, t store.TrackedProject, all bool
 		refs.DefaultBranch = last.DefaultBranch
 	}
 	known.all = all
-	if err := p.recallScans(ctx, last, known.changed(refs), known); err != nil {
+	if err := s.recallScans(ctx, last, known.changed(refs), known); err != nil {
 		return result, err
 	}
-	pushes := p.candidates(t, refs, known, projectOf(t, remote, last, refs))
-	if pushes, err = p.uncovered(ctx, t, pushes); err != nil {
+	pushes := s.candidates(t, refs, known, projectOf(t, remote, last, refs))
+	if pushes, err = s.uncovered(ctx, t, pushes); err != nil {
 		return result, err
 	}
-	result.divide(refs, known, pushes, p.maxOpened)
+	result.divide(refs, known, pushes, s.maxOpened)
 	return result, nil
 }
 
@@ -127,16 +142,16 @@ type memory struct {
 
 // recall reads what is known of a project's refs, without the scans. An orphaned ref counts as moved: it stands at a commit
 // that it should have left, because pushes there and back may have been announced in the wrong order.
-func (p *Projects) recall(ctx context.Context, t store.TrackedProject) (memory, error) {
+func (s *syncer) recall(ctx context.Context, t store.TrackedProject) (memory, error) {
 	known := memory{first: t.SyncedAt == nil, heads: map[string]core.Head{}, last: map[string]core.Scan{}}
-	heads, err := p.Store.ListHeads(ctx, t.ID)
+	heads, err := s.Store.ListHeads(ctx, t.ID)
 	if err != nil {
 		return known, err
 	}
 	for _, h := range heads {
 		known.heads[h.Ref] = h
 	}
-	orphaned, err := p.Store.ListOrphanedRefs(ctx, t)
+	orphaned, err := s.Store.ListOrphanedRefs(ctx, t)
 	for _, ref := range orphaned {
 		delete(known.heads, ref)
 	}
@@ -144,8 +159,8 @@ func (p *Projects) recall(ctx context.Context, t store.TrackedProject) (memory, 
 }
 
 // lastScan returns the newest scan of a project, or one without an id if there is none.
-func (p *Projects) lastScan(ctx context.Context, t store.TrackedProject) (core.Scan, error) {
-	last, err := p.Store.GetLastScan(ctx, t.SourcePlatform, t.ProjectName)
+func (s *syncer) lastScan(ctx context.Context, t store.TrackedProject) (core.Scan, error) {
+	last, err := s.Store.GetLastScan(ctx, t.SourcePlatform, t.ProjectName)
 	if errors.Is(err, core.ErrNotFound) {
 		return core.Scan{SourcePlatform: t.SourcePlatform, ProjectName: t.ProjectName}, nil
 	}
@@ -153,29 +168,29 @@ func (p *Projects) lastScan(ctx context.Context, t store.TrackedProject) (core.S
 }
 
 // listRefs asks where a project's refs stand. If the project has moved, t gets its new name.
-func (p *Projects) listRefs(ctx context.Context, t *store.TrackedProject) (gitproto.Refs, platforms.Remote, error) {
-	platform := p.Platforms[t.SourcePlatform]
+func (s *syncer) listRefs(ctx context.Context, t *store.TrackedProject) (gitproto.Refs, platforms.Remote, error) {
+	platform := s.Platforms[t.SourcePlatform]
 	remote, err := platform.Remote(ctx, t.ProjectName)
 	if err != nil {
 		return gitproto.Refs{}, remote, err
 	}
-	refs, err := p.clients[t.SourcePlatform].ListRefs(ctx, remote)
+	refs, err := s.clients[t.SourcePlatform].ListRefs(ctx, remote)
 	moved := new(gitproto.Moved)
 	if !errors.As(err, &moved) {
 		return refs, remote, err
 	}
-	if t.ProjectName, err = p.newName(*t, remote, moved.Path); err != nil {
+	if t.ProjectName, err = s.newName(*t, remote, moved.Path); err != nil {
 		return gitproto.Refs{}, remote, err
 	}
 	if remote, err = platform.Remote(ctx, t.ProjectName); err != nil {
 		return gitproto.Refs{}, remote, err
 	}
-	refs, err = p.clients[t.SourcePlatform].ListRefs(ctx, remote)
+	refs, err = s.clients[t.SourcePlatform].ListRefs(ctx, remote)
 	return refs, remote, err
 }
 
 // newName takes the name of a moved project out of its new path.
-func (p *Projects) newName(t store.TrackedProject, remote platforms.Remote, path string) (string, error) {
+func (s *syncer) newName(t store.TrackedProject, remote platforms.Remote, path string) (string, error) {
 	address, err := url.Parse(remote.URL)
 	if err != nil {
 		return "", err
@@ -185,7 +200,7 @@ func (p *Projects) newName(t store.TrackedProject, remote platforms.Remote, path
 	if !ok || platforms.CheckProject(name) != nil {
 		return "", fmt.Errorf("%w: %s leads to another address: check the platform's url", platforms.ErrRefused, remote.URL)
 	}
-	if _, configured := p.Policies.For(t.SourcePlatform, name); !configured {
+	if _, configured := s.Policies.For(t.SourcePlatform, name); !configured {
 		return "", fmt.Errorf("%w: the project is called %s now, which matches no entry of repositories in the configuration",
 			platforms.ErrRefused, platforms.Clean(name))
 	}
@@ -193,12 +208,12 @@ func (p *Projects) newName(t store.TrackedProject, remote platforms.Remote, path
 }
 
 // recallScans adds the newest scans of the refs that have moved.
-func (p *Projects) recallScans(ctx context.Context, last core.Scan, changed []core.Head, known memory) error {
+func (s *syncer) recallScans(ctx context.Context, last core.Scan, changed []core.Head, known memory) error {
 	names := make([]string, len(changed))
 	for i, h := range changed {
 		names[i] = h.Name()
 	}
-	scans, err := p.Store.ListLastScans(ctx, last, names)
+	scans, err := s.Store.ListLastScans(ctx, last, names)
 	for _, scan := range scans {
 		known.last[scan.Branch] = scan
 	}
@@ -228,8 +243,8 @@ func projectOf(t store.TrackedProject, remote platforms.Remote, last core.Scan, 
 	return project
 }
 
-func (p *Projects) candidates(t store.TrackedProject, refs gitproto.Refs, known memory, project core.Project) []core.Push {
-	policy, _ := p.Policies.For(t.SourcePlatform, t.ProjectName)
+func (s *syncer) candidates(t store.TrackedProject, refs gitproto.Refs, known memory, project core.Project) []core.Push {
+	policy, _ := s.Policies.For(t.SourcePlatform, t.ProjectName)
 	var pushes []core.Push
 	for _, h := range known.changed(refs) {
 		if push, ok := known.candidate(h, policy, project, refs.DefaultBranch); ok {
@@ -271,12 +286,12 @@ func (m memory) before(h core.Head) (sha string, ok bool) {
 }
 
 // uncovered keeps the pushes whose commit has no scan that covers them.
-func (p *Projects) uncovered(ctx context.Context, t store.TrackedProject, pushes []core.Push) ([]core.Push, error) {
+func (s *syncer) uncovered(ctx context.Context, t store.TrackedProject, pushes []core.Push) ([]core.Push, error) {
 	commits := make([]string, len(pushes))
 	for i, push := range pushes {
 		commits[i] = push.CommitSHA
 	}
-	scans, err := p.Store.ListScansOf(ctx, t, commits)
+	scans, err := s.Store.ListScansOf(ctx, t, commits)
 	if err != nil {
 		return nil, err
 	}

@@ -1,5 +1,5 @@
-// Package retention removes what has been kept long enough: deliveries, and scans that nothing needs any more, in small
-// batches with pauses between them, so that nobody notices. What people said of findings outlives the scans.
+// Package retention removes what has been kept long enough: deliveries, and scans that nothing needs any more. It works in
+// small batches with pauses between them, so that it slows nothing else down. Triage decisions outlive the scans.
 package retention
 
 import (
@@ -15,21 +15,21 @@ import (
 
 const (
 	every      = time.Hour
-	startPause = time.Minute // who starts has better things to do
+	startPause = time.Minute // leave the database to startup work first
 	batchPause = 100 * time.Millisecond
 
-	// Branches are rarely announced as gone. One that has not moved for so long counts as gone, unless it
-	// is known to be there.
-	branchesLast = 365 * 24 * time.Hour
-	notesLast    = 2 * 365 * 24 * time.Hour // notes of removed scans
+	// keepBranches is long: a branch that has not moved for so long counts as deleted, because deletions are rarely announced,
+	// unless it is known to exist.
+	keepBranches = 365 * 24 * time.Hour
+	keepRemoved  = 2 * 365 * 24 * time.Hour // the references of removed scans
 )
 
-// Config says how long things are kept; 0 is for ever.
+// Config says how long things are kept; 0 means for ever.
 type Config struct {
 	Store      *store.Store
 	Deliveries time.Duration
 	Scans      time.Duration
-	KeepScans  int // the newest of each project that stay, however old; at least 1
+	KeepScans  int // the newest of each project that are kept, however old; at least 1
 	Log        *slog.Logger
 	Now        func() time.Time // time.Now when nil
 }
@@ -40,14 +40,14 @@ type Keeper struct {
 	tables map[store.AgingTable]time.Duration
 }
 
-// New returns a keeper; Run makes it work. A further table is a further line here.
+// New returns a keeper; Run makes it work. Another table to prune is another line here.
 func New(cfg Config) *Keeper {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
 	return &Keeper{Config: cfg, tables: map[store.AgingTable]time.Duration{
 		store.AgingDeliveries:   cfg.Deliveries,
-		store.AgingRemovedScans: notesLast,
+		store.AgingRemovedScans: keepRemoved,
 	}}
 }
 
@@ -59,11 +59,11 @@ func (k *Keeper) Run(ctx context.Context) {
 	poll.Loop{Name: "retention", Every: every, Once: k.once, Log: k.Log}.Run(ctx)
 }
 
-// once goes through everything; what one table fails with holds up no other one.
+// once prunes everything; a failure of one table does not hold up the others.
 func (k *Keeper) once(ctx context.Context) (worked bool, err error) {
-	for table, lasts := range k.tables {
-		if lasts > 0 {
-			err = errors.Join(err, k.pruneTable(ctx, table, k.before(lasts)))
+	for table, keep := range k.tables {
+		if keep > 0 {
+			err = errors.Join(err, k.pruneTable(ctx, table, k.before(keep)))
 		}
 	}
 	if k.Scans > 0 {
@@ -72,15 +72,15 @@ func (k *Keeper) once(ctx context.Context) (worked bool, err error) {
 	return false, err
 }
 
-// before is the time of what has lasted for long enough, even if the clock should be wrong that has just jumped ahead.
-func (k *Keeper) before(lasts time.Duration) time.Time {
-	then := k.Now().Add(-lasts)
+// before is the age limit as a time. It leaves out a jump of the clock, which may be wrong.
+func (k *Keeper) before(keep time.Duration) time.Time {
+	then := k.Now().Add(-keep)
 	return then.Add(-max(0, k.Store.Jumped(then)))
 }
 
 func (k *Keeper) pruneTable(ctx context.Context, table store.AgingTable, before time.Time) error {
 	total := 0
-	defer func() { k.tell(string(table), total) }()
+	defer func() { k.log(string(table), total) }()
 	for {
 		removed, err := k.Store.PruneTable(ctx, table, before)
 		total += removed
@@ -92,9 +92,9 @@ func (k *Keeper) pruneTable(ctx context.Context, table store.AgingTable, before 
 
 func (k *Keeper) pruneScans(ctx context.Context) error {
 	total := 0
-	defer func() { k.tell("scans", total) }()
+	defer func() { k.log("scans", total) }()
 	rule := store.ScanRetention{
-		Before: k.before(k.Scans), Heads: k.before(max(k.Scans, branchesLast)), Newest: max(k.KeepScans, 1),
+		Before: k.before(k.Scans), Heads: k.before(max(k.Scans, keepBranches)), Newest: max(k.KeepScans, 1),
 		Metrics: anomaly.History,
 	}
 	for after := int64(0); ; {
@@ -106,13 +106,13 @@ func (k *Keeper) pruneScans(ctx context.Context) error {
 	}
 }
 
-func (k *Keeper) tell(what string, removed int) {
+func (k *Keeper) log(what string, removed int) {
 	if removed > 0 {
 		k.Log.Info("removed what is older than retention says", "table", what, "rows", removed)
 	}
 }
 
-// pause tells whether work goes on after it.
+// pause waits, and tells whether work goes on.
 func pause(ctx context.Context, length time.Duration) bool {
 	timer := time.NewTimer(length)
 	defer timer.Stop()

@@ -58,7 +58,7 @@ func shOut(script string) []string { return append(sh(script), "-", "{output}") 
 // scan runs a shell script as the scanner "lint" over a checkout.
 func scan(t *testing.T, space sandbox.Workspace, timeout time.Duration, argv ...string) (core.Report, error) {
 	t.Helper()
-	return New(Config{}).runScanner(t.Context(), "lint", Scanner{Command: argv, Timeout: timeout}, space)
+	return Scanner{Command: argv, Timeout: timeout}.run(t.Context(), "lint", space)
 }
 
 // bench is a runner with a store, a git server and everything it says.

@@ -19,6 +19,7 @@ const (
 
 // host tells whether this host can run jobs. While it cannot, no job is claimed: another replica may be able to.
 type host struct {
+	log    *slog.Logger
 	fault  atomic.Pointer[sandbox.HostFault] // nil while it can
 	mu     sync.Mutex
 	probed time.Time
@@ -27,43 +28,40 @@ type host struct {
 }
 
 // Fault is why no job starts on this host; nil while jobs do.
-func (r *Runner) Fault() error {
-	if fault := r.host.fault.Load(); fault != nil {
+func (h *host) Fault() error {
+	if fault := h.fault.Load(); fault != nil {
 		return *fault
 	}
 	return nil
 }
 
-// canWork probes again now and then while the host is at fault.
-func (r *Runner) canWork(ctx context.Context) bool {
-	if r.Fault() == nil {
+// CanWork tells whether jobs can have workspaces in dir. It probes again now and then while the host is at fault.
+func (h *host) CanWork(ctx context.Context, dir string) bool {
+	if h.Fault() == nil {
 		return true
 	}
-	h := &r.host
 	if !h.mu.TryLock() { // another worker probes
 		return false
 	}
 	defer h.mu.Unlock()
 	if time.Since(h.probed) >= probeEvery {
-		r.probe(ctx)
+		h.Probe(ctx, dir)
 	}
-	return r.Fault() == nil
+	return h.Fault() == nil
 }
 
-// reportFault notes that a job failed for a fault of the host, and tells whether all jobs would.
-func (r *Runner) reportFault(ctx context.Context, fault error) bool {
-	h := &r.host
+// AllFail notes that a job failed for a fault of the host, and tells whether all jobs would.
+func (h *host) AllFail(ctx context.Context, dir string, fault error) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.log(r.Log, fault)
-	r.probe(ctx)
-	return r.Fault() != nil
+	h.logChange(fault)
+	h.Probe(ctx, dir)
+	return h.Fault() != nil
 }
 
-// probe does what every job does first: it makes a workspace and runs git.
-func (r *Runner) probe(ctx context.Context) {
-	h := &r.host
-	fault := sandbox.Probe(r.TempDir)
+// Probe does what every job does first: it makes a workspace and runs git.
+func (h *host) Probe(ctx context.Context, dir string) {
+	fault := sandbox.Probe(dir)
 	if fault == nil {
 		_, fault = git.Version(ctx)
 	}
@@ -71,7 +69,7 @@ func (r *Runner) probe(ctx context.Context) {
 		return
 	}
 	h.probed = time.Now()
-	h.log(r.Log, fault)
+	h.logChange(fault)
 	if found := new(sandbox.HostFault); errors.As(fault, found) {
 		h.fault.Store(found)
 	} else {
@@ -79,14 +77,14 @@ func (r *Runner) probe(ctx context.Context) {
 	}
 }
 
-// log logs once that the host is at fault, and once that it is not any more.
-func (h *host) log(log *slog.Logger, fault error) {
+// logChange logs once that the host is at fault, and once that it is not any more.
+func (h *host) logChange(fault error) {
 	switch {
 	case fault != nil && !h.down && time.Since(h.logged) >= logEvery:
-		log.Error("this host is at fault, jobs wait", keyError, fault)
+		h.log.Error("this host is at fault, jobs wait", "error", fault)
 		h.logged, h.down = time.Now(), true
 	case fault == nil && h.down:
-		log.Info("this host can work again")
+		h.log.Info("this host can work again")
 		h.down = false
 	}
 }

@@ -19,25 +19,19 @@ import (
 	"github.com/scanhook/scanhook/store"
 )
 
-// Keys of the log.
 const (
-	keyError    = "error"
-	keyFindings = "findings"
-	keyJob      = "job"
-	keyProject  = "project"
-	keyScan     = "scan"
-	keyScanner  = "scanner"
-	keySHA      = "commit"
-)
-
-const (
+	claimEvery     = 2 * time.Second
 	handover       = 20 * time.Second // for a stopping process to settle or give back what it has
+	fetchTimeout   = 10 * time.Minute
 	codeTimeout    = 10 * time.Second // for the code around the findings of a job
 	changesTimeout = time.Minute
 	maxShown       = 1000 // findings of a job that are kept with code; nobody looks at more
 
-	stepTimeout  = 2 * time.Minute // for the store to take the largest report
-	shortestStep = 5 * time.Second // a claim or an extension may take so long however short leases are, in tests
+	stepTimeout  = 2 * time.Minute  // for the store to take the largest report
+	retryPause   = 15 * time.Second // after the first failure, then twice as long each time
+	shortestStep = 5 * time.Second  // a claim or an extension may take so long however short leases are, in tests
+
+	longestRetryPause = 2 * time.Minute
 )
 
 // crashed is the failure of a job that panicked; the log has the rest.
@@ -53,8 +47,8 @@ type task struct {
 
 func (t *task) attrs() []any {
 	return []any{
-		keyJob, t.job.ID, keyScan, t.scan.ReferenceID, keyScanner, t.job.Scanner,
-		keyProject, t.scan.ProjectName, keySHA, t.scan.CommitSHA,
+		"job", t.job.ID, "scan", t.scan.ReferenceID, "scanner", t.job.Scanner,
+		"project", t.scan.ProjectName, "commit", t.scan.CommitSHA,
 	}
 }
 
@@ -77,7 +71,7 @@ func (r *Runner) jobs(worker string) lease.Worker[*task, outcome] {
 
 // claim returns core.ErrNotFound if there is no job, or this host cannot run any.
 func (r *Runner) claim(ctx context.Context, worker string) (*task, error) {
-	if !r.canWork(ctx) {
+	if !r.host.CanWork(ctx, r.TempDir) {
 		return nil, core.ErrNotFound
 	}
 	by := store.Claimant{Worker: worker, Scanners: r.claimable, Lease: r.Lease, InGrace: r.database.InGrace()}
@@ -131,7 +125,7 @@ func (f retryable) Unwrap() error { return f.error }
 func (r *Runner) examine(ctx context.Context, t *task) (report core.Report, again *retryable) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			r.Log.Error("scan panicked", keyScanner, t.job.Scanner, keyError, cause, "stack", string(debug.Stack()))
+			r.Log.Error("scan panicked", "scanner", t.job.Scanner, keyError, cause, "stack", string(debug.Stack()))
 			report, again = core.Report{Failure: crashed}, nil
 		}
 	}()
@@ -170,7 +164,7 @@ func (r *Runner) scanCommit(ctx context.Context, t *task) (core.Report, error) {
 	if err := checkOut(ctx, repo, t.scan.CommitSHA); err != nil {
 		return core.Report{}, err
 	}
-	report, err := r.runScanner(ctx, t.job.Scanner, scanner, space)
+	report, err := scanner.run(ctx, t.job.Scanner, space)
 	source.Describe(report.Findings, space.Source)
 	report.Changes = r.changesSince(ctx, repo, t)
 	return report, err
@@ -234,7 +228,7 @@ func (r *Runner) decide(ctx context.Context, t *task, report core.Report, again 
 	level := slog.LevelWarn
 	if errors.As(again.error, new(sandbox.HostFault)) {
 		level = slog.LevelDebug
-		if r.reportFault(ctx, again.error) {
+		if r.host.AllFail(ctx, r.TempDir, again.error) {
 			retry.Pause = probeEvery // then it runs here or on another host, or is not claimed
 		}
 	}
@@ -295,7 +289,7 @@ func (r *Runner) done(ctx context.Context, t *task) {
 	}
 	if t.saved != nil {
 		r.showCode(ctx, t)
-		r.askLater(ctx, t)
+		r.askLater(ctx, t.job, t.scan, t.saved.Findings, t.space.Source)
 	}
 	if err := t.space.Remove(); err != nil {
 		r.Log.Error("workspace not removed, remove it by hand", "dir", t.space.Root, keyError, err)

@@ -28,8 +28,8 @@ const (
 // AI says whom to ask about new findings, and what may come of it.
 type AI struct {
 	Client      *ai.Client
-	MayDismiss  bool // its false positives stop to count for the gate, where core.MayAIDismiss allows it
-	MaxFindings int  // of a job that it is asked about, the gravest
+	MayDismiss  bool // its false positives do not count for the gate, where core.MayAIDismiss allows it
+	MaxFindings int  // of a job that it reviews, the most severe
 }
 
 // reviewTask is what the AI is asked about a finished job. The workspace is gone: the candidates hold its files.
@@ -56,18 +56,18 @@ type sourceFile struct {
 
 // askLater has the AI review the new findings of a finished job. No scan waits for it: if there is too much to do, or after a
 // crash, they stay without a review.
-func (r *Runner) askLater(ctx context.Context, t *task) {
+func (r *Runner) askLater(ctx context.Context, job core.Job, scan core.Scan, findings []core.Finding, dir string) {
 	if r.AI == nil {
 		return
 	}
-	log := r.Log.With(t.attrs()...)
-	candidates, err := r.candidates(ctx, t.job, t.saved.Findings, t.space.Source)
+	log := r.Log.With("scan", scan.ReferenceID, "scanner", job.Scanner, "project", scan.ProjectName, "commit", scan.CommitSHA)
+	candidates, err := r.candidates(ctx, job, findings, dir)
 	switch {
 	case err != nil:
 		log.Warn("AI not asked", keyError, err)
 	case len(candidates) > 0:
 		select {
-		case r.reviews <- reviewTask{log: log, scan: t.scan, candidates: candidates}:
+		case r.reviews <- reviewTask{log: log, scan: scan, candidates: candidates}:
 		default:
 			log.Warn("AI not asked: it does not keep up, other scans wait for it", keyFindings, len(candidates))
 		}
@@ -157,10 +157,10 @@ func (r *Runner) review(ctx context.Context, task reviewTask) {
 			break
 		}
 	}
-	result.log(task.log, len(task.candidates), context.Cause(ctx))
+	result.logTo(task.log, len(task.candidates), context.Cause(ctx))
 }
 
-// ask puts one question and keeps the answer with the finding.
+// ask asks about one finding and keeps the answer with it.
 func (r *Runner) ask(ctx context.Context, c candidate) (core.TriageUpdate, error) {
 	question, err := c.request(ctx)
 	if err != nil {
@@ -213,8 +213,8 @@ func (r *reviewResult) add(said core.TriageUpdate, err error) {
 	}
 }
 
-// log writes the one line of a review, without anything that was asked or answered.
-func (r *reviewResult) log(log *slog.Logger, findings int, interrupted error) {
+// logTo writes the one line of a review, without anything that was asked or answered.
+func (r *reviewResult) logTo(log *slog.Logger, findings int, interrupted error) {
 	log = log.With(keyFindings, findings, "answers", r.answers, "dismissed", r.dismissed)
 	switch {
 	case interrupted != nil:

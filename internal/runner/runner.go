@@ -1,8 +1,8 @@
 // Package runner claims jobs, checks the commit out, runs the scanner and hands its report to the store.
 //
-// Everything that it touches is a stranger's: the repository, what the git server answers, what a scanner prints. So
-// each job has a workspace of its own that is removed whatever happens, bounded in time and disk; git and the scanners
-// run without any of our environment; and what went wrong becomes the job's failure, a sentence for people.
+// Everything that it touches is a stranger's: the repository, what the git server answers, what a scanner prints. So each job
+// has a workspace of its own, bounded in time and disk, which is always removed; git and the scanners see nothing of our
+// environment; and what went wrong becomes the failure of the job, a sentence for people.
 package runner
 
 import (
@@ -29,26 +29,27 @@ const (
 	defaultLease   = 30 * time.Second
 	defaultDisk    = 2 << 30
 
-	fetchTimeout = 10 * time.Minute
-	retryPause   = 15 * time.Second // after the first try, then twice as long each time
-	claimEvery   = 2 * time.Second
+	sweepEvery   = 10 * time.Second
+	explainAfter = 30 * time.Second // until then another replica may have begun
+)
 
-	longestRetryPause = 2 * time.Minute
-	sweepEvery        = 10 * time.Second
-	explainAfter      = 30 * time.Second // until then another replica may have begun
+// Keys of the log.
+const (
+	keyError    = "error"
+	keyFindings = "findings"
 )
 
 // Config is what a Runner needs; the zero value of every optional field is its default.
 type Config struct {
 	Jobs      *store.Store
 	Platforms platforms.Set
-	Scanners  map[string]Scanner // by their key in the configuration, without those that deliver from outside
+	Scanners  map[string]Scanner // by their key in the configuration, without those that upload their reports
 	Workers   int                // jobs at a time, 2 by default
-	Lease     time.Duration      // a job whose worker is silent for so long goes to another one; 30 seconds by default
+	Lease     time.Duration      // a job whose lease is not extended for so long goes to another worker; 30 seconds by default
 	TempDir   string             // where workspaces are made; the system's by default
 	MaxDisk   int64              // bytes that one job may occupy, checkout included; 2 GiB by default
 	MaxPaths  int64              // files and directories that a commit may have; 2,000,000 by default
-	AI        *AI                // is asked about new findings; nobody is by default
+	AI        *AI                // reviews new findings; none by default
 	Worker    string             // names this process in the jobs it holds; by default one that no other process has
 	Log       *slog.Logger       // silent by default
 }
@@ -59,7 +60,7 @@ type Runner struct {
 	claimable []string
 	reviews   chan reviewTask // wait for the AI
 	database  *lease.Availability
-	host      host
+	host      *host
 }
 
 // New makes a Runner; it does nothing until Run.
@@ -75,6 +76,7 @@ func New(cfg Config) *Runner {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Runner{
+		host:   &host{log: cfg.Log},
 		Config: cfg, claimable: slices.Sorted(maps.Keys(cfg.Scanners)), reviews: make(chan reviewTask, maxWaiting),
 		database: lease.NewAvailability(cfg.Lease, cfg.Jobs.Shared()),
 	}
@@ -84,7 +86,7 @@ func New(cfg Config) *Runner {
 // after the restart.
 func (r *Runner) Run(ctx context.Context) {
 	if len(r.claimable) > 0 {
-		r.probe(ctx)
+		r.host.Probe(ctx, r.TempDir)
 	}
 	var loops sync.WaitGroup
 	for n := range r.Workers {
@@ -100,7 +102,10 @@ func (r *Runner) Run(ctx context.Context) {
 	loops.Wait()
 }
 
-// processName tells processes apart, on one host and in containers of one name too.
+// Fault is why no job starts on this host; nil while jobs do.
+func (r *Runner) Fault() error { return r.host.Fault() }
+
+// processName is different for each process, also on one host and in containers of one name.
 func processName() string {
 	host, _ := os.Hostname()
 	return fmt.Sprintf("%s/%d/%s", host, os.Getpid(), rand.Text()[:8])

@@ -36,17 +36,18 @@ type Scanner struct {
 	Timeout time.Duration // 10 minutes by default
 }
 
-func (r *Runner) runScanner(ctx context.Context, name string, scanner Scanner, space sandbox.Workspace) (core.Report, error) {
-	timeout := cmp.Or(scanner.Timeout, defaultTimeout)
+// run runs the scanner of a name over a checkout.
+func (s Scanner) run(ctx context.Context, name string, space sandbox.Workspace) (core.Report, error) {
+	timeout := cmp.Or(s.Timeout, defaultTimeout)
 	ctx, cancel := space.Bound(ctx, timeout, fmt.Errorf("%s did not end within %s and was stopped: "+
 		"raise scanners.%s.timeout or let it look at less", name, timeout, name))
 	defer cancel(nil)
 	switch {
-	case len(scanner.Command) > 0:
-		report, err := runCommand(ctx, cancel, name, scanner.Command, space)
+	case len(s.Command) > 0:
+		report, err := runCommand(ctx, cancel, name, s.Command, space)
 		source.MakeRelative(&report, space.Source)
 		return report, err
-	case scanner.Builtin == gitleaks.Name:
+	case s.Builtin == gitleaks.Name:
 		return gitleaks.Search(ctx, space.Source)
 	}
 	return core.Report{}, fmt.Errorf("scanners.%s has neither a command nor a known builtin: the one there is is %s",
@@ -87,7 +88,7 @@ func prepare(ctx context.Context, name string, argv []string, output string, spa
 		program, err = filepath.Abs(program)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%q is not there to be run: install it where Scanhook runs, or mend scanners.%s.command: %w",
+		return nil, fmt.Errorf("%q cannot be found: install it where Scanhook runs, or correct scanners.%s.command: %w",
 			argv[0], name, err)
 	}
 	placeholders := strings.NewReplacer(sourcePlaceholder, space.Source, outputPlaceholder, output)

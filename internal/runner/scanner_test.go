@@ -32,9 +32,9 @@ func TestCommandScanners(t *testing.T) {
 		"killed":                       {sh(found + `; kill -9 $$`), 1, "ended with signal: killed"},
 		"a pipe in place of a report":  {shOut(`mkfifo "$1"`), 0, "not a regular file"},
 		"a link in place of a report":  {shOut(`ln -s /etc/passwd "$1"`), 0, "not a regular file"},
-		"program that is not there":    {[]string{"scanhook-has-no-such"}, 0, "or mend scanners.lint.command"},
-		"relative path into checkout":  {[]string{"./planted.sh"}, 0, "is not there to be run"},
-		"program only in the checkout": {[]string{"planted.sh"}, 0, "is not there to be run"},
+		"program that is not there":    {[]string{"scanhook-has-no-such"}, 0, "or correct scanners.lint.command"},
+		"relative path into checkout":  {[]string{"./planted.sh"}, 0, "cannot be found"},
+		"program only in the checkout": {[]string{"planted.sh"}, 0, "cannot be found"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -27,27 +27,14 @@ const (
 // refusedAdvice is what to do about a status that the platform refuses.
 const refusedAdvice = "; it is tried for 15 minutes, then \"Scan again\" on the scan's page posts it anew"
 
-// decide turns the outcome of a post into what happens next.
-func (p *Poster) decide(status core.Status, posted platforms.Posted, err error) store.PostResult {
-	if err == nil {
-		return store.PostResult{
-			Posted: true, PipelinePin: posted.PipelinePin, PostedID: posted.ID, Code: posted.Code,
-			LeftOut:    posted.LeftOut,
-			CheckAfter: p.checkAfter(status),
-		}
-	}
-	wanted := status.DesiredAt
-	if status.DueSince.After(wanted) {
-		wanted = status.DueSince
-	}
-	age := p.Now().Sub(wanted) - p.Store.Jumped(wanted)
+// decide turns a failed post into what happens next. The status has been due for age.
+func decide(status core.Status, err error, age time.Duration) store.PostResult {
 	retry := platforms.RetryAfter(err, firstPause, status.Attempts, age)
 	end := store.PostResult{Error: reason(err), Code: platforms.CodeOf(err), RetryAfter: retry.After, GivenUp: retry.GivenUp}
 	limited, denied := new(platforms.RateLimited), new(platforms.Denied)
 	switch {
 	case errors.As(err, &limited):
 		end.Waiting = true
-		p.pauses.Delay(status.SourcePlatform, p.Now(), limited.After)
 	case errors.Is(err, platforms.ErrNoToken):
 		end.RetryAfter, end.Hold, end.GivenUp = noTokenPause, &core.Hold{Probes: 1}, false
 	case errors.As(err, &denied) && (!denied.Hidden || age > hiddenGrace):
@@ -92,54 +79,6 @@ func holdOf(status core.Status, denied *platforms.Denied) *core.Hold {
 		hold.Branch = status.Branch
 	}
 	return hold
-}
-
-// logOutcome logs each outcome once; of a hold only the first.
-func (p *Poster) logOutcome(status core.Status, end store.PostResult, err error) {
-	log := p.Log.With("platform", status.SourcePlatform, "project", status.ProjectName,
-		"commit", status.CommitSHA, "state", status.State)
-	switch {
-	case err == nil:
-		log.Info("status posted", "description", status.Description)
-		if end.LeftOut != "" {
-			log.Warn("the platform refused a text of a status, which was posted without it", "why", end.LeftOut)
-		}
-		if status.Probe > 0 {
-			log.Info("hold ended: statuses of this project are posted again, those that waited too")
-			p.held.Delete(holdKey(status, ""))
-			p.held.Delete(holdKey(status, status.Branch))
-		}
-	case end.Hold != nil:
-		if _, logged := p.held.LoadOrStore(holdKey(status, end.Hold.Branch), true); !logged {
-			log.Warn("statuses of this project are kept and shown, but not posted: "+end.Error,
-				"branch", end.Hold.Branch)
-		}
-	case errors.Is(err, platforms.ErrTooEarly):
-		log.Debug("status waits", "reason", err)
-	case end.GivenUp:
-		log.Error("status given up", "error", err)
-	default:
-		log.Warn("status not posted, trying again", "after", end.RetryAfter, "error", err)
-	}
-}
-
-func holdKey(status core.Status, branch string) string {
-	return strings.Join([]string{status.SourcePlatform, status.ProjectName, branch}, "\n")
-}
-
-// measure counts the outcome of a post.
-func (p *Poster) measure(status core.Status, end store.PostResult, err error) {
-	p.Meter.TriedToPost(status, metricOf(end, err))
-	if limited := new(platforms.RateLimited); errors.As(err, &limited) {
-		p.Meter.Paused(status.SourcePlatform, limited.After)
-	}
-	if err != nil {
-		return
-	}
-	p.posted.Store(status.SourcePlatform, p.Now())
-	if status.FirstFinal() {
-		p.Meter.FirstFinal(status.SourcePlatform, p.Now().Sub(*status.PushedAt))
-	}
 }
 
 func metricOf(end store.PostResult, err error) metrics.PostOutcome {

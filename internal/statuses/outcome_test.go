@@ -37,7 +37,7 @@ func TestDecide(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
 			status := core.Status{SourcePlatform: "github", DesiredAt: b.now.Add(-c.age)}
-			got := b.decide(status, platforms.Posted{}, fmt.Errorf("posting: %w", c.err))
+			got := b.outcome(status, platforms.Posted{}, fmt.Errorf("posting: %w", c.err))
 			if got.Posted || got.GivenUp != c.givenUp || got.RetryAfter < c.least || got.RetryAfter > c.most {
 				t.Errorf("settlement = %+v", got)
 			}
@@ -69,7 +69,7 @@ func TestDeniedHoldsTheProject(t *testing.T) {
 			t.Parallel()
 			c.err.Err = errDenied
 			status := core.Status{SourcePlatform: "github", Branch: "main", DesiredAt: b.now.Add(-c.age), Probe: c.probes}
-			end := b.decide(status, platforms.Posted{}, &platforms.HTTPError{Code: 403, Err: fmt.Errorf("posting: %w", &c.err)})
+			end := b.outcome(status, platforms.Posted{}, &platforms.HTTPError{Code: 403, Err: fmt.Errorf("posting: %w", &c.err)})
 			if end.GivenUp || end.Code != 403 || (end.Hold == nil) != (c.want == nil) {
 				t.Fatalf("settlement = %+v", end)
 			}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -120,11 +121,77 @@ func (s *sender) post(ctx context.Context, status core.Status) (store.PostResult
 	defer cancel()
 	began := s.Now()
 	posted, err := platforms.Post(posting, s.Platforms[s.platform], status)
-	end := s.decide(status, posted, err)
+	end := s.outcome(status, posted, err)
 	end.Latency = s.Now().Sub(began)
 	s.logOutcome(status, end, err)
 	s.measure(status, end, err)
 	return end, nil
+}
+
+// outcome decides what happens next. A rate limit holds for the whole platform.
+func (p *Poster) outcome(status core.Status, posted platforms.Posted, err error) store.PostResult {
+	if err == nil {
+		return store.PostResult{
+			Posted: true, PipelinePin: posted.PipelinePin, PostedID: posted.ID, Code: posted.Code,
+			LeftOut: posted.LeftOut, CheckAfter: p.checkAfter(status),
+		}
+	}
+	if limited := new(platforms.RateLimited); errors.As(err, &limited) {
+		p.pauses.Delay(status.SourcePlatform, p.Now(), limited.After)
+	}
+	due := status.DesiredAt
+	if status.DueSince.After(due) {
+		due = status.DueSince
+	}
+	return decide(status, err, p.Now().Sub(due)-p.Store.Jumped(due))
+}
+
+// logOutcome logs each outcome once; of a hold only the first.
+func (p *Poster) logOutcome(status core.Status, end store.PostResult, err error) {
+	log := p.Log.With("platform", status.SourcePlatform, "project", status.ProjectName,
+		"commit", status.CommitSHA, "state", status.State)
+	switch {
+	case err == nil:
+		log.Info("status posted", "description", status.Description)
+		if end.LeftOut != "" {
+			log.Warn("the platform refused a text of a status, which was posted without it", "why", end.LeftOut)
+		}
+		if status.Probe > 0 {
+			log.Info("hold ended: statuses of this project are posted again, those that waited too")
+			p.held.Delete(holdKey(status, ""))
+			p.held.Delete(holdKey(status, status.Branch))
+		}
+	case end.Hold != nil:
+		if _, logged := p.held.LoadOrStore(holdKey(status, end.Hold.Branch), true); !logged {
+			log.Warn("statuses of this project are kept and shown, but not posted: "+end.Error,
+				"branch", end.Hold.Branch)
+		}
+	case errors.Is(err, platforms.ErrTooEarly):
+		log.Debug("status waits", "reason", err)
+	case end.GivenUp:
+		log.Error("status given up", "error", err)
+	default:
+		log.Warn("status not posted, trying again", "after", end.RetryAfter, "error", err)
+	}
+}
+
+func holdKey(status core.Status, branch string) string {
+	return strings.Join([]string{status.SourcePlatform, status.ProjectName, branch}, "\n")
+}
+
+// measure counts the outcome of a post.
+func (p *Poster) measure(status core.Status, end store.PostResult, err error) {
+	p.Meter.TriedToPost(status, metricOf(end, err))
+	if limited := new(platforms.RateLimited); errors.As(err, &limited) {
+		p.Meter.Paused(status.SourcePlatform, limited.After)
+	}
+	if err != nil {
+		return
+	}
+	p.posted.Store(status.SourcePlatform, p.Now())
+	if status.FirstFinal() {
+		p.Meter.FirstFinal(status.SourcePlatform, p.Now().Sub(*status.PushedAt))
+	}
 }
 
 // settle has a time limit for each attempt, because a database that hangs may answer the next one.

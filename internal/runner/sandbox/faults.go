@@ -4,16 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
-)
-
-const (
-	probeSize = 1 << 20 // bytes that must fit into a workspace
 )
 
 // HostFault is a failure for which neither the commit nor the scanner is to blame. It says what to do.
@@ -107,14 +101,4 @@ func StartFault(program string, err error, dir string) error {
 		return FaultOf(err, dir)
 	}
 	return HostFault{fmt.Errorf("%s cannot be run: let Scanhook execute it: %w", program, err)}
-}
-
-// Probe makes a workspace below dir, writes to it and removes it. Its error says what to do.
-func Probe(dir string) error {
-	space, err := New(dir, 2*probeSize)
-	if err != nil {
-		return err
-	}
-	err = os.WriteFile(filepath.Join(space.Source, "probe"), make([]byte, probeSize), 0o600)
-	return workspaceFault(errors.Join(err, space.Remove()), dir)
 }

@@ -17,6 +17,7 @@ import (
 
 const (
 	dirPrefix  = "scanhook-job-"
+	probeSize  = 1 << 20 // bytes that must fit into a workspace
 	blockSize  = 4096
 	watchEvery = 250 * time.Millisecond
 	lockName   = "lock"
@@ -68,6 +69,16 @@ func makeWorkspace(parent string, limit int64) (Workspace, error) {
 		}
 	}
 	return space, nil
+}
+
+// Probe makes a workspace below dir, writes to it and removes it. Its error says what to do.
+func Probe(dir string) error {
+	space, err := New(dir, 2*probeSize)
+	if err != nil {
+		return err
+	}
+	err = os.WriteFile(filepath.Join(space.Source, "probe"), make([]byte, probeSize), 0o600)
+	return workspaceFault(errors.Join(err, space.Remove()), dir)
 }
 
 // lockDir locks a directory for this process; an error if another process has it. A lock also holds across containers,

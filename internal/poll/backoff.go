@@ -15,9 +15,9 @@ func Backoff(first time.Duration, failures int, longest time.Duration) time.Dura
 	return min(pause, longest)
 }
 
-// Jitter is a random pause between half of the given one and all of it: what failed at the same moment does not come
-// back at the same moment.
+// Jitter is a random pause between half of the given one and all of it, so that work that failed together does not come
+// back together.
 func Jitter(pause time.Duration) time.Duration { return pause/2 + rand.N(pause/2+1) }
 
-// Spread is a regular pause made shorter at random by up to a tenth, so that not all have their turn at once.
+// Spread shortens a regular pause at random by up to a tenth, so that turns drift apart.
 func Spread(every time.Duration) time.Duration { return every - rand.N(every/10+1) }
