@@ -134,21 +134,28 @@ func (p *goPackage) resolve() {
 		}
 	}
 	for _, f := range p.files {
-		ast.Inspect(f.syntax, func(n ast.Node) bool {
-			switch n := n.(type) {
-			case *ast.SelectorExpr:
-				f.uses["."+n.Sel.Name]++
-				ast.Inspect(n.X, func(x ast.Node) bool { return f.count(x) })
-				return false
-			case *ast.KeyValueExpr:
-				if _, field := n.Key.(*ast.Ident); field {
-					ast.Inspect(n.Value, func(x ast.Node) bool { return f.count(x) })
-					return false
-				}
-			}
-			return f.count(n)
-		})
+		for _, decl := range f.syntax.Decls {
+			f.countUses(decl)
+		}
 	}
+}
+
+// countUses notes what a declaration uses, but no keys of composite literals, which are fields mostly.
+func (f *goFile) countUses(decl ast.Decl) {
+	ast.Inspect(decl, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.SelectorExpr:
+			f.uses["."+n.Sel.Name]++
+			ast.Inspect(n.X, func(x ast.Node) bool { return f.count(x) })
+			return false
+		case *ast.KeyValueExpr:
+			if _, field := n.Key.(*ast.Ident); field {
+				ast.Inspect(n.Value, func(x ast.Node) bool { return f.count(x) })
+				return false
+			}
+		}
+		return f.count(n)
+	})
 }
 
 // count notes one use; selectors inside are counted by their last name.

@@ -16,7 +16,7 @@ import (
 var errNotAFile = errors.New("the database is PostgreSQL, which has better means of its own: pg_dump -Fc writes a" +
 	" backup while Scanhook runs, pg_restore brings it back")
 
-func newBackup(opts *options) *cobra.Command {
+func newBackup(opts *cli.Options) *cobra.Command {
 	return &cobra.Command{
 		Use: "backup FILE", Short: "Copy the embedded database into a file, while Scanhook runs",
 		Long: "The copy is the database as it was at one moment; scanhook serve may go on meanwhile. It is read\n" +
@@ -25,7 +25,7 @@ func newBackup(opts *options) *cobra.Command {
 		Example: "  scanhook backup /var/backups/scanhook-$(date +%F).db",
 		Args:    cli.Exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cfg, err := opts.load()
+			cfg, err := opts.Load()
 			if err != nil {
 				return err
 			}

@@ -9,7 +9,7 @@ import (
 	"github.com/scanhook/scanhook/platforms"
 )
 
-func newCheck(opts *options) *cobra.Command {
+func newCheck(opts *cli.Options) *cobra.Command {
 	return &cobra.Command{
 		Use: "check", Short: "Test the configuration and what it needs, and change nothing",
 		Long: "Reads the configuration and prints a line for each thing that it speaks of:\n" +
@@ -21,11 +21,11 @@ func newCheck(opts *options) *cobra.Command {
 		Example: "  scanhook check --config /etc/scanhook/config.yaml",
 		Args:    cli.Exactly(0), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := opts.load()
+			cfg, err := opts.Load()
 			if err != nil {
 				return err
 			}
-			inspection, err := newInspection(cfg, opts.config)
+			inspection, err := newInspection(cfg, opts.Config)
 			if err != nil {
 				return err
 			}

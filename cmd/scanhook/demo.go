@@ -32,7 +32,7 @@ type demo struct {
 	step    int
 }
 
-func newDemo(opts *options) *cobra.Command {
+func newDemo(opts *cli.Options) *cobra.Command {
 	var once bool
 	kinds := strings.Join(slices.Sorted(maps.Keys(fakeForges)), ", ")
 	kind := "github"
@@ -46,7 +46,7 @@ func newDemo(opts *options) *cobra.Command {
 			if fakeForges[kind] == nil {
 				return cli.WrongUse("--platform %q is none of %s", kind, kinds)
 			}
-			log := opts.quietLogger(cmd.ErrOrStderr())
+			log := opts.QuietLogger(cmd.ErrOrStderr())
 			return runDemo(cmd.Context(), cmd.OutOrStdout(), log, kind, once, args)
 		},
 	}

@@ -18,7 +18,7 @@ import (
 	"github.com/scanhook/scanhook/store"
 )
 
-func newEPSS(opts *options) *cobra.Command {
+func newEPSS(opts *cli.Options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "epss", Short: "Know how likely vulnerabilities are exploited (EPSS, CISA KEV)",
 		Example: "  scanhook epss import epss_scores-current.csv.gz\n" +
@@ -30,8 +30,8 @@ func newEPSS(opts *options) *cobra.Command {
 }
 
 // withStore opens the configured database for a command.
-func withStore(cmd *cobra.Command, opts *options, work func(*store.Store, *slog.Logger) error) error {
-	cfg, err := opts.load()
+func withStore(cmd *cobra.Command, opts *cli.Options, work func(*store.Store, *slog.Logger) error) error {
+	cfg, err := opts.Load()
 	if err != nil {
 		return err
 	}
@@ -41,15 +41,15 @@ func withStore(cmd *cobra.Command, opts *options, work func(*store.Store, *slog.
 	}
 	db, err := store.Open(cmd.Context(), store.Config{
 		URL: cfg.Database.URL.Reveal(), PublicURL: cfg.Server.PublicURL, Policies: policies,
-		Waiting: sayWaiting(cmd.ErrOrStderr()),
+		Waiting: cli.ReportWaiting(cmd.ErrOrStderr()),
 	})
 	if err != nil {
 		return err
 	}
-	return errors.Join(work(db, opts.quietLogger(cmd.ErrOrStderr())), db.Close())
+	return errors.Join(work(db, opts.QuietLogger(cmd.ErrOrStderr())), db.Close())
 }
 
-func newEPSSShow(opts *options) *cobra.Command {
+func newEPSSShow(opts *cli.Options) *cobra.Command {
 	return &cobra.Command{
 		Use: "show CVE", Short: "Show what is known about a vulnerability",
 		Example: "  scanhook epss show CVE-2024-3094", Args: cli.Exactly(1),
@@ -82,7 +82,7 @@ func showScore(cmd *cobra.Command, db *store.Store, cve string) error {
 	return nil
 }
 
-func newEPSSImport(opts *options) *cobra.Command {
+func newEPSSImport(opts *cli.Options) *cobra.Command {
 	var force bool
 	cmd := &cobra.Command{
 		Use: "import FILE...", Short: "Import scores or the catalog, and judge default branches again",

@@ -13,14 +13,14 @@ import (
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
-func newExplain(opts *options) *cobra.Command {
+func newExplain(opts *cli.Options) *cobra.Command {
 	return &cobra.Command{
 		Use: "explain SHA", Short: "Tell everything that happened to a commit, in order",
 		Long: "Reads the database of the configuration and tells what became of a commit: the webhook calls, the scan,\n" +
 			"each scanner, the verdict with its rule, and what was posted. Seven characters of the SHA are enough.",
 		Example: "  scanhook explain 2ac0d87", Args: cli.Exactly(1), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cfg, err := opts.load()
+			cfg, err := opts.Load()
 			if err != nil {
 				return err
 			}
@@ -28,7 +28,7 @@ func newExplain(opts *options) *cobra.Command {
 				return err
 			}
 			db, err := store.Open(cmd.Context(), store.Config{
-				URL: cfg.Database.URL.Reveal(), Waiting: sayWaiting(cmd.ErrOrStderr()),
+				URL: cfg.Database.URL.Reveal(), Waiting: cli.ReportWaiting(cmd.ErrOrStderr()),
 			})
 			if err != nil {
 				return err

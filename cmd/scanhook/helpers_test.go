@@ -24,17 +24,6 @@ const patience = 3 * time.Minute
 
 var kinds = []string{"github", "gitlab"}
 
-// beMain makes the test binary behave as scanhook itself, so that a test can kill a real process.
-const beMain = "SCANHOOK_TEST_BE_MAIN"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(beMain) != "" {
-		main()
-		return
-	}
-	os.Exit(m.Run())
-}
-
 // outcome is what a command line left behind.
 type outcome struct {
 	code      int
@@ -70,7 +59,7 @@ func (o outcome) hides(t *testing.T, secrets ...string) {
 	}
 }
 
-func writeFile(t *testing.T, text string) string {
+func writeFile(t testing.TB, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "config.yaml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -80,7 +69,7 @@ func writeFile(t *testing.T, text string) string {
 }
 
 // setup builds a sandbox with the sample repository in it; Scanhook is not running yet.
-func setup(t *testing.T, cfg sandboxConfig) (*sandbox, gitrepo.Checkout) {
+func setup(t testing.TB, cfg sandboxConfig) (*sandbox, gitrepo.Checkout) {
 	t.Helper()
 	cfg.dir, cfg.host = t.TempDir(), storetest.Host()
 	cfg.log = slog.New(slog.NewTextHandler(&testWriter{t}, nil))
@@ -98,7 +87,7 @@ func setup(t *testing.T, cfg sandboxConfig) (*sandbox, gitrepo.Checkout) {
 }
 
 // testWriter gives Scanhook's log to the test, which shows it when it fails.
-type testWriter struct{ t *testing.T }
+type testWriter struct{ t testing.TB }
 
 func (w *testWriter) Write(line []byte) (int, error) {
 	if w.t.Context().Err() == nil {
@@ -107,7 +96,7 @@ func (w *testWriter) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-func startSandbox(t *testing.T, w *sandbox) {
+func startSandbox(t testing.TB, w *sandbox) {
 	t.Helper()
 	if err := w.start(t.Context()); err != nil {
 		t.Fatal(err)
@@ -152,7 +141,7 @@ func (w *sandbox) release(t *testing.T) {
 }
 
 // file is the sandbox's configuration on disk, with the secrets in it.
-func (w *sandbox) file(t *testing.T) string {
+func (w *sandbox) file(t testing.TB) string {
 	t.Helper()
 	text := w.yaml
 	for name, value := range w.secrets {
@@ -172,7 +161,7 @@ func (w *sandbox) look(t *testing.T) *store.Store {
 	return db
 }
 
-func pushTo(t *testing.T, w *sandbox, branch, before, after string) fakeforge.Delivery {
+func pushTo(t testing.TB, w *sandbox, branch, before, after string) fakeforge.Delivery {
 	t.Helper()
 	spec := fakeforge.PushSpec{Project: "acme/shop", Ref: "refs/heads/" + branch, Before: before, After: after}
 	delivery, err := w.push(t.Context(), spec)
@@ -183,7 +172,7 @@ func pushTo(t *testing.T, w *sandbox, branch, before, after string) fakeforge.De
 }
 
 // finalOf waits for a commit's final status.
-func finalOf(t *testing.T, w *sandbox, sha string) fakeforge.Status {
+func finalOf(t testing.TB, w *sandbox, sha string) fakeforge.Status {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

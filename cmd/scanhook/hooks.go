@@ -15,7 +15,7 @@ import (
 	"github.com/scanhook/scanhook/store"
 )
 
-func newHooks(opts *options) *cobra.Command {
+func newHooks(opts *cli.Options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "hooks", Short: "Create and repair the webhooks on the platforms",
 		Example: "  scanhook hooks sync --dry-run\n  scanhook hooks sync github/acme/shop",
@@ -25,7 +25,7 @@ func newHooks(opts *options) *cobra.Command {
 	return cmd
 }
 
-func newHooksSync(opts *options) *cobra.Command {
+func newHooksSync(opts *cli.Options) *cobra.Command {
 	var s syncing
 	cmd := &cobra.Command{
 		Use: "sync [PROJECT...]", Short: "Give each project a webhook that calls this Scanhook, with everything right",
@@ -38,7 +38,7 @@ func newHooksSync(opts *options) *cobra.Command {
 			"  scanhook hooks sync --rewrite    # after a new secret was put first",
 		Args: cobra.ArbitraryArgs, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cfg, err := opts.load()
+			cfg, err := opts.Load()
 			if err != nil {
 				return err
 			}

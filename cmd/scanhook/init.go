@@ -30,7 +30,7 @@ type initiation struct {
 	showSecrets bool
 }
 
-func newInit(opts *options) *cobra.Command {
+func newInit(opts *cli.Options) *cobra.Command {
 	var run initiation
 	cmd := &cobra.Command{
 		Use: "init", Short: "Write a commented configuration with fresh secrets, and say what to do next",
@@ -40,7 +40,7 @@ func newInit(opts *options) *cobra.Command {
 			"  scanhook init --config /etc/scanhook/config.yaml --show-secrets",
 		Args: cli.Exactly(0), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			run.path = opts.config
+			run.path = opts.Config
 			cfg, text, err := run.render()
 			if err != nil {
 				return &cli.UsageError{Err: err}

@@ -6,6 +6,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/spf13/cobra"
 
 	"github.com/scanhook/scanhook/cmd/scanhook/cli"
 	"github.com/scanhook/scanhook/cmd/scanhook/upload"
@@ -45,6 +48,37 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "Run '%s --help' for how to use it.\n", cmd.CommandPath())
 	}
 	return exitCode(err)
+}
+
+func newRoot(stdout, stderr io.Writer) *cobra.Command {
+	opts := cli.Options{Types: platformTypes()}
+	root := &cobra.Command{
+		Use:   "scanhook",
+		Short: "Webhooks in, security scans, commit statuses out",
+		Long: "Scanhook receives webhooks from GitHub and GitLab, has each commit scanned,\n" +
+			"and answers with a commit status that says what is new in it.",
+		Example:       "  scanhook demo\n  scanhook init && scanhook serve",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cli.OnlyCommands,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	root.PersistentFlags().StringVar(&opts.Config, "config", cmp.Or(os.Getenv("SCANHOOK_CONFIG"), "config.yaml"),
+		"configuration `FILE` (also SCANHOOK_CONFIG)")
+	root.PersistentFlags().BoolVarP(&opts.Verbose, "verbose", "v", false, "log more")
+	root.SetFlagErrorFunc(cli.WrongFlag)
+	root.SetHelpFunc(cli.ShowHelp)
+	root.Version = buildVersion()
+	root.SetVersionTemplate(versionLine())
+	for _, command := range []func(*cli.Options) *cobra.Command{
+		newServe, newDemo, newInit, newMigrate, newBackup, newCheck, newSend, newUpload, newExplain, newHooks, newRecover, newEPSS,
+		newVersion,
+	} {
+		root.AddCommand(cli.Strict(command(&opts)))
+	}
+	return cli.Strict(root)
 }
 
 func exitCode(err error) int {

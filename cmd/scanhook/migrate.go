@@ -15,7 +15,7 @@ import (
 
 var errDeletes = errors.New("migrating down deletes tables with all that they hold: make a backup, then give --yes")
 
-func newMigrate(opts *options) *cobra.Command {
+func newMigrate(opts *cli.Options) *cobra.Command {
 	var steps int
 	var yes bool
 	cmd := &cobra.Command{
@@ -43,8 +43,8 @@ func newMigrate(opts *options) *cobra.Command {
 	return cmd
 }
 
-func migrateDatabase(cmd *cobra.Command, opts *options, down bool, steps int) error {
-	cfg, err := opts.load()
+func migrateDatabase(cmd *cobra.Command, opts *cli.Options, down bool, steps int) error {
+	cfg, err := opts.Load()
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func migrateDatabase(cmd *cobra.Command, opts *options, down bool, steps int) er
 		direction, steps = sqldb.Down, cmp.Or(steps, 1) // sql-migrate takes 0 for all of them
 	}
 	n, err := sqldb.Migrate(cmd.Context(), sqldb.Config{
-		URL: cfg.Database.URL.Reveal(), Waiting: sayWaiting(cmd.ErrOrStderr()),
+		URL: cfg.Database.URL.Reveal(), Waiting: cli.ReportWaiting(cmd.ErrOrStderr()),
 	}, direction, steps)
 	if err != nil {
 		return err

@@ -33,7 +33,7 @@ type rescue struct {
 // recoverSteps are done in this order, each whatever became of the ones before.
 var recoverSteps = []func(context.Context, *rescue) error{recoverHeads, recoverHooks}
 
-func newRecover(opts *options) *cobra.Command {
+func newRecover(opts *cli.Options) *cobra.Command {
 	var r rescue
 	cmd := &cobra.Command{
 		Use: "recover [PROJECT...]", Short: "Find the pushes that no webhook announced, and open their scans",
@@ -56,8 +56,8 @@ func newRecover(opts *options) *cobra.Command {
 	return cmd
 }
 
-func (r *rescue) run(cmd *cobra.Command, opts *options, args []string) error {
-	cfg, err := opts.load()
+func (r *rescue) run(cmd *cobra.Command, opts *cli.Options, args []string) error {
+	cfg, err := opts.Load()
 	if err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func (r *rescue) run(cmd *cobra.Command, opts *options, args []string) error {
 	}
 	r.store, err = store.Open(cmd.Context(), store.Config{
 		URL: cfg.Database.URL.Reveal(), PublicURL: cfg.Server.PublicURL, Policies: r.policies,
-		Waiting: sayWaiting(cmd.ErrOrStderr()),
+		Waiting: cli.ReportWaiting(cmd.ErrOrStderr()),
 	})
 	if err != nil {
 		return err

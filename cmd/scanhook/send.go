@@ -31,7 +31,7 @@ type sending struct {
 	secret   string
 }
 
-func newSend(opts *options) *cobra.Command {
+func newSend(opts *cli.Options) *cobra.Command {
 	var run sending
 	cmd := &cobra.Command{
 		Use: "send PAYLOAD.json --event EVENT", Short: "Sign a payload and send it as the platform would",
@@ -46,7 +46,7 @@ func newSend(opts *options) *cobra.Command {
 			if run.event == "" {
 				return cli.WrongUse("--event is missing: name it, such as --event push")
 			}
-			cfg, err := opts.load()
+			cfg, err := opts.Load()
 			if err != nil {
 				return err
 			}
@@ -64,7 +64,7 @@ func newSend(opts *options) *cobra.Command {
 		"`URL` of Scanhook or of the webhook itself (default: this machine, server.listen)")
 	cmd.Flags().StringVar(&run.secret, "secret", "", "sign with `SECRET` instead of the configured one")
 	_ = cmd.RegisterFlagCompletionFunc("event", completeEvents(opts, &run.platform))
-	_ = cmd.RegisterFlagCompletionFunc("platform", completePlatforms(opts))
+	_ = cmd.RegisterFlagCompletionFunc("platform", opts.CompletePlatforms())
 	return cmd
 }
 
@@ -201,8 +201,8 @@ func loopback(listen string) (string, error) {
 	return "http://" + net.JoinHostPort(host, port), nil
 }
 
-func completeEvents(opts *options, platform *string) cobra.CompletionFunc {
-	return completeNames(opts, func(cfg *config.Config) []string {
+func completeEvents(opts *cli.Options, platform *string) cobra.CompletionFunc {
+	return opts.CompleteNames(func(cfg *config.Config) []string {
 		return slices.Sorted(maps.Keys(kindOf(cfg.Platforms[*platform]).Events))
 	})
 }

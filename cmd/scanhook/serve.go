@@ -35,16 +35,16 @@ const (
 	longestAwait    = 15 * time.Second
 )
 
-func newServe(opts *options) *cobra.Command {
+func newServe(opts *cli.Options) *cobra.Command {
 	return &cobra.Command{
 		Use: "serve", Short: "Receive webhooks, scan, and post commit statuses until stopped",
 		Example: "  scanhook serve --config /etc/scanhook/config.yaml", Args: cli.Exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := opts.load()
+			cfg, err := opts.Load()
 			if err != nil {
 				return err
 			}
-			log := opts.logger(cmd.ErrOrStderr())
+			log := opts.Logger(cmd.ErrOrStderr())
 			defer outliveHangups(log)()
 			for _, warning := range cfg.Warnings {
 				log.Warn("configuration: " + warning)

@@ -28,9 +28,9 @@ A server that cannot be reached, or that asks to come again later, is tried agai
 code is 0 when the report was stored, 1 when it was refused or, with --gate, when the verdict is fail, 2 for wrong use,
 and 3 when the server could not be reached in that time.`
 
-func newUpload(opts *options) *cobra.Command { return newUploadWith(opts, os.LookupEnv) }
+func newUpload(opts *cli.Options) *cobra.Command { return newUploadWith(opts, os.LookupEnv) }
 
-func newUploadWith(opts *options, env upload.Env) *cobra.Command {
+func newUploadWith(opts *cli.Options, env upload.Env) *cobra.Command {
 	run := upload.Upload{Version: buildVersion(), CI: platformKinds.CICommit}
 	cmd := &cobra.Command{
 		Use: "upload REPORT --scanner NAME", Short: "Deliver a scanner's report, usually from a CI job",
@@ -41,7 +41,7 @@ func newUploadWith(opts *options, env upload.Env) *cobra.Command {
 		Args: cli.Exactly(1), ValidArgsFunction: cli.CompleteFiles("sarif", "json", "gz"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			configured := func() (string, error) {
-				cfg, err := config.Load(opts.config, platformTypes(), env)
+				cfg, err := config.Load(opts.Config, opts.Types, env)
 				if err != nil {
 					return "", err
 				}
@@ -62,7 +62,7 @@ func newUploadWith(opts *options, env upload.Env) *cobra.Command {
 	return cmd
 }
 
-func addUploadFlags(cmd *cobra.Command, run *upload.Upload, opts *options) {
+func addUploadFlags(cmd *cobra.Command, run *upload.Upload, opts *cli.Options) {
 	flags := cmd.Flags()
 	flags.StringVar(&run.Scanner, "scanner", "",
 		"`NAME` of the scanner in the server's configuration, such as trivy (required)")
@@ -79,14 +79,14 @@ func addUploadFlags(cmd *cobra.Command, run *upload.Upload, opts *options) {
 	flags.BoolVar(&run.JSON, "json", false, "print one JSON document")
 	flags.DurationVar(&run.Retry, "retry-for", 2*time.Minute, "`TIME` after which to give up a server that is away; 0 tries once")
 	_ = cmd.RegisterFlagCompletionFunc("scanner", completeScanners(opts))
-	_ = cmd.RegisterFlagCompletionFunc("platform", completePlatforms(opts))
+	_ = cmd.RegisterFlagCompletionFunc("platform", opts.CompletePlatforms())
 	for _, name := range []string{"commit", "project", "branch", "scan", "server", "token", "retry-for"} {
 		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
 	}
 }
 
-func completeScanners(opts *options) cobra.CompletionFunc {
-	return completeNames(opts, func(cfg *config.Config) []string {
+func completeScanners(opts *cli.Options) cobra.CompletionFunc {
+	return opts.CompleteNames(func(cfg *config.Config) []string {
 		var uploads []string
 		for name, scanner := range cfg.Scanners {
 			if scanner.Upload { // reports of the others are refused

@@ -67,7 +67,7 @@ func uploads(t *testing.T, extra string) (*sandbox, func(stdin string, args ...s
 func uploadWith(t *testing.T, env upload.Env, stdin string, args ...string) outcome {
 	t.Helper()
 	var out, errs bytes.Buffer
-	cmd := cli.Strict(newUploadWith(&options{config: filepath.Join(t.TempDir(), "config.yaml")}, env))
+	cmd := cli.Strict(newUploadWith(&cli.Options{Config: filepath.Join(t.TempDir(), "config.yaml")}, env))
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
 	cmd.SetArgs(args)
 	cmd.SetIn(strings.NewReader(stdin))

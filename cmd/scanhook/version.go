@@ -14,7 +14,7 @@ import (
 // version is set by the linker in released builds.
 var version string
 
-func newVersion(*options) *cobra.Command {
+func newVersion(*cli.Options) *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Print the version", Example: "  scanhook version", Args: cli.Exactly(0),
 		Run: func(cmd *cobra.Command, _ []string) {

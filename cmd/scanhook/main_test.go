@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/scanhook/scanhook/internal/fakeforge"
+)
+
+// beMain makes the test binary behave as scanhook itself, so that a test can kill a real process.
+const beMain = "SCANHOOK_TEST_BE_MAIN"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(beMain) != "" {
+		main()
+		return
+	}
+	testscript.Main(m, map[string]func(){"scanhook": main})
+}
+
+// The scripts run scanhook as a process, in a directory with their files. Besides the commands of testscript they have
+// those of scriptCommands.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir: filepath.Join("testdata", "script"), Cmds: scriptCommands, RequireUniqueNames: true,
+		Setup: func(env *testscript.Env) error {
+			env.Values["t"] = env.T()
+			return nil
+		},
+	})
+}
+
+var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
+	"exits":   scriptExits,   // exits CODE PROGRAM ARG...: like exec, with an exit code
+	"sandbox": scriptSandbox, // sandbox KIND [FILE]: a fake forge and a running Scanhook, FILE is added to its configuration
+	"push":    scriptPush,    // push BRANCH BEFORE AFTER: a commit of acme/shop is pushed; the payload is on stdout
+	"final":   scriptFinal,   // final COMMIT: waits for its final status, which is on stdout
+	"publish": scriptPublish, // publish DIR: an HTTP server with its files, at $PUBLISHED
+}
+
+func scriptExits(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	code, exit := 0, new(exec.ExitError)
+	if errors.As(err, &exit) {
+		code = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if code != want {
+		ts.Fatalf("exit code %d, want %d", code, want)
+	}
+}
+
+func scriptSandbox(ts *testscript.TestScript, _ bool, args []string) {
+	t := ts.Value("t").(testing.TB)
+	cfg := sandboxConfig{kind: args[0]}
+	if len(args) > 1 {
+		cfg.extra = ts.ReadFile(args[1])
+	}
+	w, sample := setup(t, cfg)
+	startSandbox(t, w)
+	scriptSandboxes.Store(ts, w)
+	for name, value := range map[string]string{
+		"SCANHOOK_CONFIG": w.file(t), "SCANHOOK_URL": w.scanhook, "SCANHOOK_API_TOKEN": w.apiToken,
+		"SECRET": w.secrets["SECRET"], "HOOK": w.hookURL(), "BEFORE": sample.Before, "HEAD": sample.Head, "SAMPLE": sample.Dir,
+	} {
+		ts.Setenv(name, value)
+	}
+}
+
+// sandboxOf is the sandbox of a script.
+func sandboxOf(ts *testscript.TestScript) *sandbox {
+	w, started := scriptSandboxes.Load(ts)
+	if !started {
+		ts.Fatalf("no sandbox was started")
+	}
+	return w.(*sandbox)
+}
+
+var scriptSandboxes sync.Map // of *sandbox, by *testscript.TestScript
+
+func scriptPush(ts *testscript.TestScript, _ bool, args []string) {
+	spec := fakeforge.PushSpec{Project: "acme/shop", Ref: "refs/heads/" + args[0], Before: args[1], After: args[2]}
+	delivery, err := sandboxOf(ts).push(context.Background(), spec)
+	ts.Check(err)
+	_, err = ts.Stdout().Write(delivery.Body)
+	ts.Check(err)
+}
+
+func scriptFinal(ts *testscript.TestScript, _ bool, args []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	status, err := sandboxOf(ts).final(ctx, args[0])
+	ts.Check(err)
+	fmt.Fprintln(ts.Stdout(), status.State, status.Description)
+}
+
+func scriptPublish(ts *testscript.TestScript, _ bool, args []string) {
+	server := httptest.NewServer(http.FileServer(http.Dir(ts.MkAbs(args[0]))))
+	ts.Defer(server.Close)
+	ts.Setenv("PUBLISHED", server.URL)
+}
+
+// Help fits into 80 columns, whole words only; examples stay whole, since they are to be copied.
+func TestHelpFitsIntoATerminal(t *testing.T) {
+	t.Parallel()
+	lines := []string{"", "upload", "hooks", "hooks sync", "recover", "epss import", "epss show", "send", "explain", "init", "serve",
+		"demo", "migrate", "backup", "check", "version", "help", "completion bash"}
+	for _, line := range lines {
+		got := command(t, append(strings.Fields(line), "--help")...)
+		got.expect(t, 0, "Usage:")
+		for text := range strings.Lines(got.out) {
+			if len([]rune(strings.TrimRight(text, "\n"))) > 80 {
+				t.Errorf("%s --help: %q", line, text)
+			}
+		}
+	}
+}
+
+func TestMisspeltWords(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]string{
+		"chek":            `no command "chek"; did you mean "check"?`,
+		"vresion":         `did you mean "version"?`,
+		"hlep":            `did you mean "help"?`,
+		"migr":            `did you mean "migrate"?`,
+		"hooks snyc":      `no command "snyc"; did you mean "sync"?`,
+		"epss improt":     `did you mean "import"?`,
+		"nothing":         `no command "nothing"; there are: backup, check, completion, demo`,
+		"upload --scaner": "unknown flag: --scaner; did you mean --scanner?",
+		"serve --verbos":  "did you mean --verbose?",
+		"check --nothing": "unknown flag: --nothing\n",
+		"check -x":        "unknown shorthand flag",
+	} {
+		command(t, strings.Fields(line)...).expect(t, exitUsage, want)
+	}
+	version := command(t, "version")
+	if flag := command(t, "--version"); flag.code != 0 || flag.out != version.out || !strings.HasPrefix(flag.out, "scanhook ") {
+		t.Errorf("--version: %+v, version: %+v", flag, version)
+	}
+}
+
+func TestCompletion(t *testing.T) {
+	t.Parallel()
+	file := writeFile(t, `
+platforms: {ghes: {type: github, url: "https://ghes.example.com"}, gitlab: {}}
+scanners: {trivy: {upload: true}}
+`)
+	for name, test := range map[string]struct {
+		args []string
+		want string
+	}{
+		"platforms": {[]string{"upload", "--config", file, "--platform", ""}, "ghes\ngitlab\n:4\n"},
+		"scanners":  {[]string{"upload", "--config", file, "--scanner", ""}, "trivy\n:4\n"},
+		"events of GitHub": {[]string{"send", "--config", file, "--platform", "ghes", "--event", ""},
+			"ping\npush\nworkflow_run\n:4\n"},
+		"events of GitLab": {[]string{"send", "--config", file, "--platform", "gitlab", "--event", ""},
+			"pipeline\npush\ntag_push\n:4\n"},
+		"no configuration": {[]string{"upload", "--config", file + ".gone", "--scanner", ""}, ":4\n"},
+		"reports":          {[]string{"upload", ""}, "sarif\njson\ngz\n:8\n"},
+		"one payload":      {[]string{"send", "push.json", ""}, ":4\n"},
+		"directions":       {[]string{"migrate", ""}, "up\tapply what is missing\ndown\ttake the last migrations back\n:4\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := command(t, append([]string{"__complete"}, test.args...)...); got.out != test.want {
+				t.Errorf("got %q, want %q", got.out, test.want)
+			}
+		})
+	}
+}
