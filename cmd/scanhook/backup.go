@@ -12,9 +12,9 @@ import (
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
-// errNotAFile tells an administrator of PostgreSQL what to do instead.
-var errNotAFile = errors.New("the database is PostgreSQL, which has better means of its own: pg_dump -Fc writes a" +
-	" backup while Scanhook runs, pg_restore brings it back")
+// errNotAFile says what to do with PostgreSQL instead.
+var errNotAFile = errors.New("the database is PostgreSQL, which has better tools: pg_dump -Fc writes a backup while" +
+	" Scanhook runs, pg_restore restores it")
 
 func newBackup(opts *cli.Options) *cobra.Command {
 	return &cobra.Command{

@@ -12,10 +12,10 @@ import (
 func newCheck(opts *cli.Options) *cobra.Command {
 	return &cobra.Command{
 		Use: "check", Short: "Test the configuration and what it needs, and change nothing",
-		Long: "Reads the configuration and prints a line for each thing that it speaks of:\n" +
+		Long: "Reads the configuration and prints a line for each part of it:\n" +
 			"  ok    works\n" +
 			"  off   is not used\n" +
-			"  warn  works, but hardly as it is meant\n" +
+			"  warn  works, but probably not as intended\n" +
 			"  fail  is broken; the command exits with 1\n" +
 			"Statuses that wait because a token may not post them are tried again at once by the running server.",
 		Example: "  scanhook check --config /etc/scanhook/config.yaml",

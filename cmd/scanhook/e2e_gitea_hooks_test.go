@@ -164,7 +164,7 @@ func testGiteaHookMends(t *testing.T, w *giteaSandbox) {
 		}
 		p.call(t, http.MethodPatch, fmt.Sprintf("/repos/%s/hooks/%d", p.name, p.onlyHook(t).ID), kept, nil)
 		p.runs(t, "check").expect(t, exitFor(broken.fault), "webhook gitea/acme/mends", broken.fault)
-		p.sync(t, 0, "mended    gitea/acme/mends: the webhook of project acme/mends: "+broken.fault)
+		p.sync(t, 0, "repaired  gitea/acme/mends: the webhook of project acme/mends: "+broken.fault)
 		p.sync(t, 0, "ok        gitea/acme/mends")
 		if hook := p.onlyHook(t); hook.BranchFilter != kept["branch_filter"] || hook.Authorization != kept["authorization_header"] {
 			t.Errorf("the mend lost what was added to the webhook: %+v", hook)
@@ -196,6 +196,6 @@ func (p *giteaProject) secretIsMended(t *testing.T) {
 		t.Errorf("a call with another secret was answered %d", call.status)
 	}
 	p.sync(t, 0, "whether its secret is the configured one: --rewrite makes sure")
-	p.sync(t, 0, "mended    gitea/acme/mends: the webhook of project acme/mends: written again", "--rewrite")
+	p.sync(t, 0, "repaired  gitea/acme/mends: the webhook of project acme/mends: written again", "--rewrite")
 	p.arrives(t, "with the right secret")
 }

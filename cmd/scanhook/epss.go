@@ -20,7 +20,7 @@ import (
 
 func newEPSS(opts *cli.Options) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "epss", Short: "Know how likely vulnerabilities are exploited (EPSS, CISA KEV)",
+		Use: "epss", Short: "Show how likely vulnerabilities are exploited (EPSS, CISA KEV)",
 		Example: "  scanhook epss import epss_scores-current.csv.gz\n" +
 			"  scanhook epss show CVE-2024-3094",
 		Args: cli.OnlyCommands, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -68,7 +68,7 @@ func newEPSSShow(opts *cli.Options) *cobra.Command {
 func showScore(cmd *cobra.Command, db *store.Store, cve string) error {
 	score, err := db.GetScore(cmd.Context(), cve)
 	if errors.Is(err, core.ErrNotFound) {
-		return fmt.Errorf("nothing is known about %s: scanhook epss import brings the scores", cve)
+		return fmt.Errorf("nothing is known about %s: scanhook epss import imports the scores", cve)
 	}
 	if err != nil {
 		return err

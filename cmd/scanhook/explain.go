@@ -15,8 +15,8 @@ import (
 
 func newExplain(opts *cli.Options) *cobra.Command {
 	return &cobra.Command{
-		Use: "explain SHA", Short: "Tell everything that happened to a commit, in order",
-		Long: "Reads the database of the configuration and tells what became of a commit: the webhook calls, the scan,\n" +
+		Use: "explain SHA", Short: "Show everything that happened to a commit, in order",
+		Long: "Reads the database of the configuration and prints what happened to a commit: the webhook calls, the scan,\n" +
 			"each scanner, the verdict with its rule, and what was posted. Seven characters of the SHA are enough.",
 		Example: "  scanhook explain 2ac0d87", Args: cli.Exactly(1), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -35,26 +35,26 @@ func newExplain(opts *cli.Options) *cobra.Command {
 			}
 			defer func() { _ = db.Close() }()
 			scans, err := db.ExplainCommit(cmd.Context(), args[0])
-			for _, facts := range scans {
-				explain(cmd.OutOrStdout(), facts, cfg.Server.PublicURL)
+			for _, record := range scans {
+				explain(cmd.OutOrStdout(), record, cfg.Server.PublicURL)
 			}
 			return err
 		},
 	}
 }
 
-// explain prints the story of one scan; trouble is marked.
-func explain(out io.Writer, facts timeline.Record, publicURL string) {
-	scan := facts.Scan
+// explain prints the timeline of one scan; problems are marked.
+func explain(out io.Writer, record timeline.Record, publicURL string) {
+	scan := record.Scan
 	fmt.Fprintf(out, "%s %s, commit %s on %s\n", scan.SourcePlatform, scan.ProjectName, scan.CommitSHA, cli.OneLine(scan.Branch))
-	for _, step := range facts.Events() {
+	for _, event := range record.Events() {
 		mark := " "
-		if step.Problem {
+		if event.Problem {
 			mark = "!"
 		}
-		fmt.Fprintf(out, "%s %s  %-8s  %s\n", mark, step.At.UTC().Format(time.DateTime), step.Stage, cli.OneLine(step.Text))
-		if step.Detail != "" {
-			fmt.Fprintf(out, "%33s%s\n", "", cli.OneLine(step.Detail))
+		fmt.Fprintf(out, "%s %s  %-8s  %s\n", mark, event.At.UTC().Format(time.DateTime), event.Stage, cli.OneLine(event.Text))
+		if event.Detail != "" {
+			fmt.Fprintf(out, "%33s%s\n", "", cli.OneLine(event.Detail))
 		}
 	}
 	fmt.Fprintf(out, "  Page: %s/scans/%s\n", publicURL, scan.ReferenceID)

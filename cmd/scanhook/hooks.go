@@ -28,9 +28,9 @@ func newHooks(opts *cli.Options) *cobra.Command {
 func newHooksSync(opts *cli.Options) *cobra.Command {
 	var s syncing
 	cmd := &cobra.Command{
-		Use: "sync [PROJECT...]", Short: "Give each project a webhook that calls this Scanhook, with everything right",
+		Use: "sync [PROJECT...]", Short: "Give each project a correct webhook that calls this Scanhook",
 		Long: "Looks at the webhooks of each PROJECT, or of each project under repositories without a glob. A project\n" +
-			"that has none, nor one of its organisation, group or App, gets one. One that is there is put right: address,\n" +
+			"that has none, nor one of its organisation, group or App, gets one. An existing one is corrected: address,\n" +
 			"content type, events, verification of our certificate, and with any of these the first configured secret.\n" +
 			"One that the platform has disabled is tested, which revives it. Other webhooks are left alone.\n\n" +
 			"The platform's token needs the right to it:\n" + hookRights(),
@@ -88,9 +88,9 @@ type syncing struct {
 	out          io.Writer
 }
 
-var errNotSynced = errors.New("not every webhook could be put right: see the lines that start with failed")
+var errNotSynced = errors.New("not every webhook could be repaired: see the lines that start with failed")
 
-// run puts one project right after another, each whatever became of the ones before.
+// run goes on with the next project when one fails.
 func (s *syncing) run(ctx context.Context) error {
 	syncers := map[string]*syncer{}
 	var failed bool
@@ -103,7 +103,7 @@ func (s *syncing) run(ctx context.Context) error {
 			done, failed = []deed{{"failed", err.Error()}}, true
 		}
 		for _, d := range done {
-			fmt.Fprintf(s.out, "%-9s %s/%s: %s\n", d.word, project.SourcePlatform, project.ProjectName, cli.OneLine(d.text))
+			fmt.Fprintf(s.out, "%-9s %s/%s: %s\n", d.verb, project.SourcePlatform, project.ProjectName, cli.OneLine(d.text))
 		}
 	}
 	if failed {
@@ -112,10 +112,10 @@ func (s *syncing) run(ctx context.Context) error {
 	return nil
 }
 
-// deed is what was done for a project, in a word and a sentence.
-type deed struct{ word, text string }
+// deed is what was done for a project: a verb and a sentence.
+type deed struct{ verb, text string }
 
-// syncer puts the webhooks of one platform right.
+// syncer repairs the webhooks of one platform.
 type syncer struct {
 	*syncing
 	broken   error // why nothing can be done on this platform
@@ -163,7 +163,7 @@ func (s *syncer) sync(ctx context.Context, project string) ([]deed, error) {
 	}
 	var done []deed
 	for _, hook := range survey.Hooks {
-		d, err := s.mend(ctx, hook)
+		d, err := s.repair(ctx, hook)
 		if err != nil {
 			return nil, err
 		}
@@ -187,9 +187,9 @@ func (s *syncer) add(ctx context.Context, project string) ([]deed, error) {
 	return []deed{{"added", "a webhook that calls " + s.address}}, nil
 }
 
-// mend writes a webhook that is not as it should be. One that was broken is tested then: that revives it, and shows at
+// repair writes a webhook that is not as it should be. One that was broken is tested then: that revives it, and shows at
 // once whether all is well now.
-func (s *syncer) mend(ctx context.Context, hook platforms.Hook) (deed, error) {
+func (s *syncer) repair(ctx context.Context, hook platforms.Hook) (deed, error) {
 	faults := strings.Join(hook.Faults, "; ")
 	switch {
 	case faults == "" && !s.rewrite && hook.Problem != "":
@@ -203,20 +203,20 @@ func (s *syncer) mend(ctx context.Context, hook platforms.Hook) (deed, error) {
 		faults = "written again"
 	}
 	if s.dry {
-		return deed{"would mend", "the webhook of " + hook.HookTarget.String() + ": " + faults}, nil
+		return deed{"would repair", "the webhook of " + hook.HookTarget.String() + ": " + faults}, nil
 	}
 	s.surveyor.Forget(hook.HookTarget)
 	if err := s.manager.RepairHook(ctx, hook, s.address); err != nil {
 		return deed{}, err
 	}
-	mended := deed{"mended", "the webhook of " + hook.HookTarget.String() + ": " + faults}
+	repaired := deed{"repaired", "the webhook of " + hook.HookTarget.String() + ": " + faults}
 	if !hook.Broken {
-		return mended, nil
+		return repaired, nil
 	}
 	err := s.tester.TestHook(ctx, hook)
 	limit := new(platforms.RateLimited)
 	if errors.Is(err, platforms.ErrNoHookAccess) || errors.As(err, &limit) {
 		err = nil // it will be called soon enough
 	}
-	return mended, err
+	return repaired, err
 }

@@ -86,8 +86,8 @@ func TestHooksSyncMends(t *testing.T) {
 			announce(t, w, fakeforge.PushSpec{Project: "acme/shop", Ref: "refs/heads/main", After: sample.Before})
 			command(t, "check", "--config", w.file(t)).expect(t, map[string]int{"fail": 1}[test.check],
 				test.check+"  webhook "+project, test.fault, "run scanhook hooks sync")
-			syncs(t, w, "--dry-run").expect(t, 0, "would mend "+project, test.fault)
-			syncs(t, w).expect(t, 0, "mended    "+project, test.fault)
+			syncs(t, w, "--dry-run").expect(t, 0, "would repair "+project, test.fault)
+			syncs(t, w).expect(t, 0, "repaired  "+project, test.fault)
 			syncs(t, w).expect(t, 0, "ok        "+project)
 			command(t, "check", "--config", w.file(t)).expect(t, 0, "ok    webhook "+project)
 			got := announce(t, w, fakeforge.PushSpec{Project: "acme/shop", Ref: "refs/heads/main", After: sample.Head})
@@ -96,19 +96,6 @@ func TestHooksSyncMends(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestHooksSyncSaysWhatItNeeds(t *testing.T) {
-	t.Parallel()
-	w, _ := setup(t, sandboxConfig{kind: "github"})
-	startSandbox(t, w)
-	syncs(t, w).expect(t, exitUsage, "no entry of repositories names a project without a glob")
-	syncs(t, w, "elsewhere/acme/shop").expect(t, exitFailed, "failed    github/elsewhere/acme/shop")
-	syncs(t, w, "acme/shop").expect(t, 0, "added     github/acme/shop")
-	syncs(t, w, "acme/unknown", "acme/shop").expect(t, exitFailed, "failed    github/acme/unknown",
-		"Webhooks: read and write", "ok        github/acme/shop", "not every webhook could be put right")
-	syncs(t, w, "--rewrite", "acme/shop").expect(t, 0, "mended    github/acme/shop", "written again")
-	syncs(t, w, "../x").expect(t, exitUsage, "no path of a project")
 }
 
 // Platforms answer alike whether there is no project or the token may not see it.
@@ -123,11 +110,4 @@ func TestHooksSyncDoubtsThePath(t *testing.T) {
 				"answered 404, "+said[kind]+": the path may be misspelt or be no project's, else give the token")
 		})
 	}
-}
-
-func TestHooksSyncWithoutToken(t *testing.T) {
-	t.Parallel()
-	config := writeFile(t, "platforms: {github: {webhook_secrets: [0123456789abcdef]}}\nrepositories: [{match: '**'}]")
-	command(t, "hooks", "sync", "github/acme/shop", "--config", config).expect(t, exitFailed,
-		"failed    github/acme/shop: ", "set platforms.github.token")
 }

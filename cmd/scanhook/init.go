@@ -141,7 +141,7 @@ func fill(file *os.File, text []byte) error {
 	return nil
 }
 
-// guide tells a new administrator what to enter where.
+// guide is what a new administrator has to enter where.
 type guide struct {
 	initiation
 	text      []byte // of the file
@@ -161,7 +161,7 @@ The shortest way to a first commit status, here for %[3]s/acme/shop:
   export %[4]s=...   # a token with the rights below
   scanhook hooks sync%[1]s %[3]s/acme/shop
   scanhook serve%[1]s
-Push, and the commit gets the status scanhook. Where it does not, scanhook check%[1]s tells what is missing.
+Push, and the commit gets the status scanhook. Where it does not, scanhook check%[1]s shows what is missing.
 
 Remove the platform that you do not use from %[2]s. What each needs, and what hooks sync does, by hand:
 `

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -31,14 +33,19 @@ func TestMain(m *testing.M) {
 }
 
 // The scripts run scanhook as a process, in a directory with their files. Besides the commands of testscript they have
-// those of scriptCommands.
+// those of scriptCommands, and a free address in $ADDRESS.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"), Cmds: scriptCommands, RequireUniqueNames: true,
 		Setup: func(env *testscript.Env) error {
 			env.Values["t"] = env.T()
-			return nil
+			free, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				return err
+			}
+			env.Setenv("ADDRESS", free.Addr().String())
+			return free.Close()
 		},
 	})
 }
@@ -49,6 +56,7 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"push":    scriptPush,    // push BRANCH BEFORE AFTER: a commit of acme/shop is pushed; the payload is on stdout
 	"final":   scriptFinal,   // final COMMIT: waits for its final status, which is on stdout
 	"publish": scriptPublish, // publish DIR: an HTTP server with its files, at $PUBLISHED
+	"serving": scriptServing, // serving ADDRESS: waits until Scanhook answers there
 }
 
 func scriptExits(ts *testscript.TestScript, _ bool, args []string) {
@@ -116,6 +124,16 @@ func scriptPublish(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv("PUBLISHED", server.URL)
 }
 
+func scriptServing(ts *testscript.TestScript, _ bool, args []string) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if response, err := http.Get("http://" + args[0] + "/readyz"); err == nil {
+			_ = response.Body.Close()
+			return
+		}
+	}
+	ts.Fatalf("nothing is served at %s", args[0])
+}
+
 // Help fits into 80 columns, whole words only; examples stay whole, since they are to be copied.
 func TestHelpFitsIntoATerminal(t *testing.T) {
 	t.Parallel()
@@ -129,58 +147,5 @@ func TestHelpFitsIntoATerminal(t *testing.T) {
 				t.Errorf("%s --help: %q", line, text)
 			}
 		}
-	}
-}
-
-func TestMisspeltWords(t *testing.T) {
-	t.Parallel()
-	for line, want := range map[string]string{
-		"chek":            `no command "chek"; did you mean "check"?`,
-		"vresion":         `did you mean "version"?`,
-		"hlep":            `did you mean "help"?`,
-		"migr":            `did you mean "migrate"?`,
-		"hooks snyc":      `no command "snyc"; did you mean "sync"?`,
-		"epss improt":     `did you mean "import"?`,
-		"nothing":         `no command "nothing"; there are: backup, check, completion, demo`,
-		"upload --scaner": "unknown flag: --scaner; did you mean --scanner?",
-		"serve --verbos":  "did you mean --verbose?",
-		"check --nothing": "unknown flag: --nothing\n",
-		"check -x":        "unknown shorthand flag",
-	} {
-		command(t, strings.Fields(line)...).expect(t, exitUsage, want)
-	}
-	version := command(t, "version")
-	if flag := command(t, "--version"); flag.code != 0 || flag.out != version.out || !strings.HasPrefix(flag.out, "scanhook ") {
-		t.Errorf("--version: %+v, version: %+v", flag, version)
-	}
-}
-
-func TestCompletion(t *testing.T) {
-	t.Parallel()
-	file := writeFile(t, `
-platforms: {ghes: {type: github, url: "https://ghes.example.com"}, gitlab: {}}
-scanners: {trivy: {upload: true}}
-`)
-	for name, test := range map[string]struct {
-		args []string
-		want string
-	}{
-		"platforms": {[]string{"upload", "--config", file, "--platform", ""}, "ghes\ngitlab\n:4\n"},
-		"scanners":  {[]string{"upload", "--config", file, "--scanner", ""}, "trivy\n:4\n"},
-		"events of GitHub": {[]string{"send", "--config", file, "--platform", "ghes", "--event", ""},
-			"ping\npush\nworkflow_run\n:4\n"},
-		"events of GitLab": {[]string{"send", "--config", file, "--platform", "gitlab", "--event", ""},
-			"pipeline\npush\ntag_push\n:4\n"},
-		"no configuration": {[]string{"upload", "--config", file + ".gone", "--scanner", ""}, ":4\n"},
-		"reports":          {[]string{"upload", ""}, "sarif\njson\ngz\n:8\n"},
-		"one payload":      {[]string{"send", "push.json", ""}, ":4\n"},
-		"directions":       {[]string{"migrate", ""}, "up\tapply what is missing\ndown\ttake the last migrations back\n:4\n"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			if got := command(t, append([]string{"__complete"}, test.args...)...); got.out != test.want {
-				t.Errorf("got %q, want %q", got.out, test.want)
-			}
-		})
 	}
 }

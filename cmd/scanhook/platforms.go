@@ -128,7 +128,7 @@ func inPlace(secrets []config.Secret, places []int) []string {
 	return texts
 }
 
-// maySign tells whether a signing token is configured for a project. Where its platform cannot be configured, that is
+// maySign reports whether a signing token is configured for a project. Where its platform cannot be configured, that is
 // what has to be corrected first.
 func maySign(cfg *config.Config) func(platform, project string) bool {
 	return func(platform, project string) bool {
@@ -164,7 +164,7 @@ func hookAddress(base, platform string) string {
 	return strings.TrimRight(base, "/") + "/webhooks/" + platform
 }
 
-// hookAddresses tells where each platform's webhooks call.
+// hookAddresses says where each platform's webhooks call.
 func hookAddresses(cfg *config.Config) func(string) string {
 	return func(platform string) string { return hookAddress(cfg.Server.PublicURL, platform) }
 }

@@ -40,7 +40,7 @@ func newRecover(opts *cli.Options) *cobra.Command {
 		Long: "Compares the branches and tags of all known projects, or of each PROJECT, with those of the time before\n" +
 			"and opens a scan for each that has moved without one. Then the platforms are asked to deliver again what their\n" +
 			"webhooks could not deliver, where the token may ask. Nothing is ever scanned twice. scanhook serve does the\n" +
-			"same after each start and every hour (recover.every); it works off the scans that this opens, and may run\n" +
+			"same after each start and every hour (recover.every); it runs the scans that this opens, and may run\n" +
 			"meanwhile. At the first look at a project, only its default branch is scanned; --all scans the heads of all\n" +
 			"configured branches and tags that have no scan, however old they are.",
 		Example: "  scanhook recover --dry-run\n  scanhook recover github/acme/shop\n" +
@@ -107,7 +107,7 @@ func recoverHeads(ctx context.Context, r *rescue) error {
 	}
 	sayRound(r, projects, missed, opened)
 	if failed > 0 {
-		return fmt.Errorf("%s could not be looked at, see above", core.Plural(failed, "project"))
+		return fmt.Errorf("%s could not be checked, see above", core.Plural(failed, "project"))
 	}
 	return nil
 }
@@ -116,7 +116,7 @@ func sayFound(out io.Writer, found reconcile.SyncResult) {
 	name := cli.OneLine(found.Platform + "/" + found.Project)
 	switch {
 	case errors.Is(found.Err, core.ErrConflict):
-		fmt.Fprintf(out, "%s: another process is looking at it\n", name)
+		fmt.Fprintf(out, "%s: another process is checking it\n", name)
 	case found.Err != nil:
 		fmt.Fprintf(out, "%s: %s\n", name, cli.OneLine(found.Err.Error()))
 	case len(found.Missed) == 0:
@@ -128,10 +128,10 @@ func sayFound(out io.Writer, found reconcile.SyncResult) {
 		fmt.Fprintf(out, "  %-12s %s  %s\n", outcomeOf(m), core.ShortSHA(m.Push.CommitSHA), cli.OneLine(m.Push.Ref))
 	}
 	if found.Left > 0 {
-		fmt.Fprintf(out, "  and %d more, which wait for the next look\n", found.Left)
+		fmt.Fprintf(out, "  and %d more, which wait for the next check\n", found.Left)
 	}
 	if found.Truncated {
-		fmt.Fprintf(out, "  it has more refs than are looked at\n")
+		fmt.Fprintf(out, "  it has more refs than are compared\n")
 	}
 }
 
@@ -145,12 +145,12 @@ func outcomeOf(m reconcile.MissedPush) string {
 func sayRound(r *rescue, projects, missed, opened int) {
 	switch {
 	case projects == 0:
-		fmt.Fprintln(r.out, "No project is known yet: one becomes known by its first webhook, or by standing under")
+		fmt.Fprintln(r.out, "No project is known yet: one becomes known by its first webhook, or if it is listed under")
 		fmt.Fprintln(r.out, "repositories in the configuration without a glob.")
 	case r.dry:
 		fmt.Fprintf(r.out, "%d missed in %s; nothing was changed.\n", missed, core.Plural(projects, "project"))
 	default:
-		fmt.Fprintf(r.out, "%s opened in %s; scanhook serve works them off.\n", core.Plural(opened, "scan"),
+		fmt.Fprintf(r.out, "%s opened in %s; scanhook serve runs them.\n", core.Plural(opened, "scan"),
 			core.Plural(projects, "project"))
 	}
 }
@@ -171,7 +171,7 @@ func recoverHooks(ctx context.Context, r *rescue) error {
 		}
 	}})
 	if err == nil && failed > 0 {
-		err = fmt.Errorf("%s could not be looked at, see above", core.Plural(failed, "webhook"))
+		err = fmt.Errorf("%s could not be checked, see above", core.Plural(failed, "webhook"))
 	}
 	return err
 }
@@ -180,7 +180,7 @@ func recoverHooks(ctx context.Context, r *rescue) error {
 func hookNews(found reconcile.HookResult, dry bool) string {
 	switch {
 	case errors.Is(found.Err, core.ErrConflict):
-		return "another process is looking at it"
+		return "another process is checking it"
 	case found.Missing > 0 && dry:
 		return core.Plural(found.Missing, "event") + " did not arrive"
 	case found.Missing > found.Redelivered:
@@ -197,7 +197,7 @@ func hookNews(found reconcile.HookResult, dry bool) string {
 	case found.Revived:
 		return "the platform had disabled it, and calls it again now"
 	case found.State == reconcile.HookHidden || found.State == reconcile.HookNone:
-		return "" // check tells of it
+		return "" // scanhook check reports it
 	}
 	return found.Note
 }

@@ -45,7 +45,7 @@ func newServe(opts *cli.Options) *cobra.Command {
 				return err
 			}
 			log := opts.Logger(cmd.ErrOrStderr())
-			defer outliveHangups(log)()
+			defer ignoreHangups(log)()
 			for _, warning := range cfg.Warnings {
 				log.Warn("configuration: " + warning)
 			}
@@ -72,9 +72,9 @@ func newServe(opts *cli.Options) *cobra.Command {
 	}
 }
 
-// outliveHangups keeps SIGHUP from ending the process, until the returned function is called: it is what a closed terminal
-// sends, and people who expect a reload.
-func outliveHangups(log *slog.Logger) (stop func()) {
+// ignoreHangups keeps SIGHUP from ending the process until the returned function is called. A closed terminal sends it,
+// and so do people who expect a reload.
+func ignoreHangups(log *slog.Logger) (stop func()) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	go func() {
@@ -85,8 +85,8 @@ func outliveHangups(log *slog.Logger) (stop func()) {
 	return func() { signal.Stop(hangups); close(hangups) }
 }
 
-// awaitApp builds the app as soon as the database server can be reached: at boot it may come up after us. Everything else
-// that is wrong is wrong for good.
+// awaitApp builds the app as soon as the database server can be reached: at boot it may start after us. Every other error
+// is final.
 func awaitApp(ctx context.Context, cfg *config.Config, log *slog.Logger) (*app, error) {
 	for failures := 0; ; failures++ {
 		app, err := newApp(ctx, cfg, log)
@@ -104,10 +104,10 @@ func awaitApp(ctx context.Context, cfg *config.Config, log *slog.Logger) (*app, 
 }
 
 const (
-	// memoryLimit is when the garbage collector begins to hurry, in bytes; what lives may be more.
+	// memoryLimit is where the garbage collector works harder, in bytes; live memory may exceed it.
 	memoryLimit = 180 << 20
-	// gcPercent is how much garbage may lie beside what lives: what lives of a large report has few pointers, and looking
-	// for garbage more often than Go does costs less than the memory.
+	// gcPercent is lower than Go's 100: a large report has few pointers, so that collecting garbage more often costs less
+	// than the memory.
 	gcPercent = 33
 )
 
@@ -179,7 +179,7 @@ func serveMetrics(ctx context.Context, listener net.Listener, metrics http.Handl
 	}
 }
 
-// noteConfiguration keeps what Scanhook starts with, so that the audit log tells when it changed.
+// noteConfiguration stores the configuration, so that the audit log shows when it changed.
 func noteConfiguration(ctx context.Context, db *store.Store, cfg *config.Config, log *slog.Logger) error {
 	settings := cfg.Settings()
 	changed, err := db.PutConfiguration(ctx, startedBy(), settings)
@@ -203,8 +203,8 @@ func startedBy() string {
 
 const keepTimeEvery = time.Minute
 
-// keepTime compares the clocks and puts right what a wrong one has written. It says when the host's begins to differ from
-// the database's, and when the one that is used has jumped.
+// keepTime compares the clocks and corrects times that a wrong one has written. It logs when the host's begins to differ
+// from the database's, and when the one that is used has jumped.
 func keepTime(db *store.Store, log *slog.Logger) func(context.Context) {
 	differs, doubted := false, false
 	once := func(ctx context.Context) (bool, error) {
@@ -218,12 +218,12 @@ func keepTime(db *store.Store, log *slog.Logger) func(context.Context) {
 		differs = skew != 0
 		doubt := db.Doubt()
 		if doubt != 0 && !doubted {
-			log.Warn("the clock has jumped; it is followed when it stays so, and nothing is late meanwhile", "by", doubt.Round(time.Second))
+			log.Warn("the clock has jumped; it is followed when it stays so, and no deadline passes meanwhile", "by", doubt.Round(time.Second))
 		}
 		doubted = doubt != 0
-		mended, err := db.RepairTimes(ctx)
-		if mended > 0 {
-			log.Warn("times that a wrong clock had written were put right", "rows", mended)
+		corrected, err := db.RepairTimes(ctx)
+		if corrected > 0 {
+			log.Warn("times that a wrong clock had written were corrected", "rows", corrected)
 		}
 		return false, err
 	}

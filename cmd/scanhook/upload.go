@@ -14,7 +14,7 @@ import (
 )
 
 const uploadHelp = `Delivers a scanner's report (SARIF 2.1.0 or JSON findings, - for standard input) to a running
-Scanhook, which compares it with the baseline and posts the commit status. The same scanner again replaces its report.
+Scanhook, which compares it with the baseline and posts the commit status. A later report of the same scanner replaces it.
 
 The project, the commit and the branch come from the CI variables of GitHub Actions, GitLab CI, Gitea and Forgejo
 Actions; for pull and merge requests the commit is the head of the source branch, not the merge that CI made of it.
@@ -77,7 +77,7 @@ func addUploadFlags(cmd *cobra.Command, run *upload.Upload, opts *cli.Options) {
 	flags.StringVar(&run.Token, "token", "", "API `TOKEN` (better SCANHOOK_API_TOKEN)")
 	flags.BoolVar(&run.Gate, "gate", false, "exit with 1 when the verdict is fail, or the scan failed")
 	flags.BoolVar(&run.JSON, "json", false, "print one JSON document")
-	flags.DurationVar(&run.Retry, "retry-for", 2*time.Minute, "`TIME` after which to give up a server that is away; 0 tries once")
+	flags.DurationVar(&run.Retry, "retry-for", 2*time.Minute, "how much `TIME` to try again while the server is out of reach; 0 tries once")
 	_ = cmd.RegisterFlagCompletionFunc("scanner", completeScanners(opts))
 	_ = cmd.RegisterFlagCompletionFunc("platform", opts.CompletePlatforms())
 	for _, name := range []string{"commit", "project", "branch", "scan", "server", "token", "retry-for"} {

@@ -95,24 +95,6 @@ repositories: [{match: "**", scanners: [trivy]}]`)
 	again.expect(t, 0, "stored 1 finding of trivy (0 new, 1 known); scan "+scan+": completed, pass: 0 new, 1 known\n")
 }
 
-func TestUploadGate(t *testing.T) {
-	t.Parallel()
-	_, upload := uploads(t, `
-scanners: {trivy: {upload: true}, semgrep: {upload: true}}
-repositories: [{match: "**", scanners: [trivy, semgrep]}]`)
-	for _, step := range []struct {
-		scanner, report string
-		code            int
-		want            string
-	}{
-		{"trivy", reportOf("a"), 0, "processing, waiting for semgrep"},
-		{"semgrep", reportOf(), 1, "the gate is closed: 1 new (1 high)"},
-		{"trivy", reportOf(), 0, "completed, pass: No findings"},
-	} {
-		upload(step.report, "-", "--gate", "--scanner", step.scanner).expect(t, step.code, step.want)
-	}
-}
-
 func TestUploadTakesFiles(t *testing.T) {
 	t.Parallel()
 	_, upload := uploads(t, `
@@ -135,71 +117,6 @@ repositories: [{match: "**", scanners: []}]`)
 	}
 	upload("", t.TempDir(), "--scanner", "trivy").expect(t, 1, "is a directory")
 	upload("", "gone.sarif", "--scanner", "trivy").expect(t, 1, "reading the report: open gone.sarif")
-}
-
-func TestUploadRepeatsWhatTheServerSays(t *testing.T) {
-	t.Parallel()
-	w, upload := uploads(t, `
-scanners: {trivy: {upload: true}, lint: {command: [lint]}, grype: {upload: true}}
-repositories: [{match: "github/acme/known", scanners: [trivy]}, {match: "github/acme/*", scanners: []}]`)
-	for name, test := range map[string]struct {
-		stdin string
-		args  []string
-		code  int
-		want  string
-	}{
-		"wrong token": {"[]", []string{"--token", "guessed-token"}, 1, "answered 401: Send a token from api.tokens"},
-		"no report":   {"no report", nil, 1, "the server answered 422: "},
-		"misspelt": {"[]", []string{"--scanner", "trify"}, 1,
-			"answered 422: invalid: \"trify\" is no scanner whose reports this repository takes; there are: grype, trivy"},
-		"not listed": {"[]", []string{"--scanner", "grype", "--project", "acme/known"}, 1,
-			"answered 422: invalid: \"grype\" is no scanner whose reports this repository takes; there are: trivy"},
-		"built in":       {"[]", []string{"--scanner", "gitleaks"}, 1, "answered 409: conflict: gitleaks runs here"},
-		"command":        {"[]", []string{"--scanner", "lint"}, 1, "answered 409: conflict: lint runs here"},
-		"other project":  {"[]", []string{"--project", "eve/shop"}, 1, "github/eve/shop matches no entry of repositories"},
-		"unknown scan":   {"[]", []string{"--scan", "x"}, 1, "the server answered 404: "},
-		"another server": {"[]", []string{"--server", w.platform.Base()}, 1, "not as Scanhook does"},
-		"nobody listens": {"[]", []string{"--server", "http://127.0.0.1:1", "--retry-for", "0"}, 3,
-			"connection refused: is that where Scanhook is reached? --server names another address"},
-		"not an address": {"[]", []string{"--server", "localhost:8080"}, 2, "must be an address that starts"},
-		"scanner a path": {"[]", []string{"--scanner", "a/b"}, 2, "--scanner is missing or a path"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			got := upload(test.stdin, append([]string{"-", "--scanner", "trivy"}, test.args...)...)
-			got.expect(t, test.code, test.want)
-			got.hides(t, "guessed-token")
-		})
-	}
-}
-
-func TestUploadFindsServerAndToken(t *testing.T) {
-	t.Parallel()
-	w, _ := uploads(t, `
-scanners: {trivy: {upload: true}}
-repositories: [{match: "**", scanners: []}]`)
-	file, report := w.file(t), writeFile(t, "[]")
-	common := []string{"upload", report, "--scanner", "trivy", "--commit", headSHA, "--platform", "github",
-		"--project", "acme/shop"}
-	command(t, append(common, "--config", file, "--token", w.apiToken)...).expect(t, 0, "stored 0 findings of trivy")
-	for name, test := range map[string]struct {
-		args []string
-		code int
-		want string
-	}{
-		"no server":       {[]string{"--config", file + ".gone", "--token", "t"}, 2, "--server or in SCANHOOK_URL"},
-		"broken file":     {[]string{"--config", report, "--token", "t"}, 1, "config.yaml:1:1: "},
-		"no token":        {[]string{"--config", file}, 2, "set SCANHOOK_API_TOKEN"},
-		"no scanner":      {[]string{"--config", file, "--scanner", ""}, 2, "--scanner is missing"},
-		"unknown flag":    {[]string{"--gates"}, 2, "unknown flag"},
-		"second argument": {[]string{"more"}, 2, "use it as: scanhook upload REPORT --scanner NAME (2 arguments given)"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			args := append([]string{}, common...)
-			command(t, append(args, test.args...)...).expect(t, test.code, test.want)
-		})
-	}
 }
 
 // What answers in Scanhook's place, or before it, gets a sentence, too.

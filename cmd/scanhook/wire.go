@@ -68,7 +68,7 @@ func newAppOn(ctx context.Context, cfg *config.Config, host sqldb.HostClock, log
 		Waiting: func(what string) { log.Info("waiting to bring the schema up to date", "because", what) },
 	})
 	if err != nil {
-		return nil, fmt.Errorf("%w; scanhook check tells more about %s", err, cfg.Database.URL)
+		return nil, fmt.Errorf("%w; scanhook check shows more about %s", err, cfg.Database.URL)
 	}
 	waiting := time.AfterFunc(time.Second, func() { log.Info("waiting for the process that serves this database to end") })
 	err = db.TakeOver(ctx)
@@ -161,7 +161,7 @@ func gateOf(failOn core.Severity, gate config.Gate) core.Gate {
 	return core.Gate{FailOn: failOn, NewOnly: gate.NewOnly, EPSS: gate.EPSS, KEV: gate.KEV}
 }
 
-// scannersOf leaves out the scanners that deliver from outside.
+// scannersOf are the scanners that run here.
 func scannersOf(cfg *config.Config) map[string]runner.Scanner {
 	scanners := map[string]runner.Scanner{}
 	for name, s := range cfg.Scanners {
@@ -172,7 +172,7 @@ func scannersOf(cfg *config.Config) map[string]runner.Scanner {
 	return scanners
 }
 
-// kindsOf tells of every scanner whether it runs here.
+// kindsOf says of every scanner whether it runs here.
 func kindsOf(cfg *config.Config) core.Scanners {
 	kinds := core.Scanners{}
 	for name, s := range cfg.Scanners {
@@ -194,7 +194,7 @@ func tokensOf(cfg *config.Config) httpx.Tokens {
 
 const metricsPath = "/metrics"
 
-// monitoring is what sees that everything flows, with the poster, which knows how posting goes.
+// monitoring is what measures how everything flows; the poster knows how posting goes.
 type monitoring struct {
 	meter  *metrics.Meter
 	health *health.Health

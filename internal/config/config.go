@@ -1,8 +1,8 @@
 // Package config reads config.yaml, the one file that an administrator writes.
 //
 // It is strict: an unknown key, a wrong type, a duplicate key, an undefined ${VAR} or a value that makes no sense is an
-// error with file, line and key path, and all errors are told at once. Reading order: config.go (what can be written),
-// load.go (the way through), decode.go, expand.go, validate.go. Secrets are kept in types that print as "[redacted]".
+// error with file, line and key path, and all errors are reported at once. Reading order: config.go (what can be written),
+// load.go (from file to Config), decode.go, validate.go. Secrets are kept in types that print as "[redacted]".
 package config
 
 import (
@@ -36,7 +36,7 @@ type Config struct {
 	Warnings []string       `yaml:"-"` // "file:line:column: sentence" for what is legal but hardly meant, by line
 }
 
-// Verifies tells whether a call of the platform can be verified at all, by its own secrets or by those of repositories;
+// Verifies reports whether a call of the platform can be verified at all, by its own secrets or by those of repositories;
 // a platform without any is off.
 func (c *Config) Verifies(platform string) bool {
 	if c.Platforms[platform].Enabled() {
@@ -64,7 +64,7 @@ type Server struct {
 	MetricsListen string `yaml:"metrics_listen"` // where /metrics is served instead, host:port; empty: on Listen
 }
 
-// IsLocal tells whether PublicURL leads nowhere but to the machine that uses it.
+// IsLocal reports whether PublicURL leads nowhere but to the machine that uses it.
 func (s Server) IsLocal() bool {
 	parsed, err := url.Parse(s.PublicURL)
 	if err != nil {
@@ -111,12 +111,12 @@ type Platform struct {
 	MinPostInterval time.Duration `yaml:"min_post_interval"` // shortest pause between posts; 0: the reporter decides
 }
 
-// Enabled tells whether the platform's own secrets can verify a call. See Config.Verifies.
+// Enabled reports whether the platform's own secrets can verify a call. See Config.Verifies.
 func (p Platform) Enabled() bool {
 	return anyGiven(p.WebhookSecrets) || anyGiven(p.SigningTokens)
 }
 
-// Posts tells whether there is a credential to call the platform with: to post commit statuses, to look after webhooks.
+// Posts reports whether there is a credential to call the platform with: to post commit statuses, to look after webhooks.
 func (p Platform) Posts() bool { return !isEmpty(p.Token) || p.App != nil }
 
 // HookSecrets verify calls: any of them does, so that one can be exchanged without a gap.
@@ -174,7 +174,7 @@ type OIDC struct {
 	Viewers      []string `yaml:"viewers"`
 }
 
-// Enabled tells whether people can log in there.
+// Enabled reports whether people can log in there.
 func (o OIDC) Enabled() bool { return o.Issuer != "" }
 
 // BuiltinGitleaks is the scanner that is compiled in.
@@ -216,7 +216,7 @@ type AI struct {
 	MaxFindings int64         `yaml:"max_findings"` // asked about for each scanner of a scan; positive
 }
 
-// Enabled tells whether there is somebody to ask.
+// Enabled reports whether there is somebody to ask.
 func (a AI) Enabled() bool { return a.URL != "" }
 
 // Recover says how pushes are found that no webhook announced.
@@ -275,7 +275,7 @@ type Repository struct {
 	Policy      `yaml:",inline"`
 }
 
-// Reaches tells whether the entry can match a repository of the platform.
+// Reaches reports whether the entry can match a repository of the platform.
 func (r Repository) Reaches(platform string) bool {
 	start, _, _ := strings.Cut(r.Match, "/")
 	if !doublestar.ValidatePattern(start) { // braces around the slash

@@ -164,7 +164,7 @@ func (p *Platform) complete(key string, types []PlatformType) {
 	}
 }
 
-// prune drops the empty secrets that unset variables leave behind. It comes after validation, which speaks of elements
+// prune drops the empty secrets that unset variables leave behind. It comes after validation, which names elements
 // by their place in the file's lists.
 func (c *Config) prune() {
 	c.API.Tokens = slices.DeleteFunc(c.API.Tokens, func(t Token) bool { return isEmpty(t.Token) })

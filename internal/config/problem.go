@@ -39,28 +39,28 @@ func placeOf(node *yaml.Node) place { return place{max(node.Line, 1), max(node.C
 // report collects what is said about a file while it is decoded and validated.
 type report struct {
 	places   map[string]place // of every value that the file sets, by path
-	spoken   map[string]bool  // the paths of problems, and of all that holds them
+	reported map[string]bool  // the paths of problems, and of what holds them
 	unread   map[string]bool  // the paths of values of the wrong shape, whose inside was not decoded
 	problems []Problem
 	warnings []Problem
 }
 
 func newReport() *report {
-	return &report{places: map[string]place{}, spoken: map[string]bool{}, unread: map[string]bool{}}
+	return &report{places: map[string]place{}, reported: map[string]bool{}, unread: map[string]bool{}}
 }
 
-// errorf says what is wrong with the value at path. A path that has been spoken of, holds one that has, or lies in a
-// value that was not decoded is left alone: it would only look missing now.
+// errorf says what is wrong with the value at path. A path that has a problem already, holds one that has, or lies in
+// a value that was not decoded is left alone: it would only look missing.
 func (r *report) errorf(path, format string, args ...any) {
-	if !r.spoken[path] && !r.inUnread(path) {
+	if !r.reported[path] && !r.inUnread(path) {
 		r.errorAt(r.find(path), path, labelled(path, fmt.Sprintf(format, args...)))
 	}
 }
 
 func (r *report) errorAt(at place, path, message string) {
 	r.problems = append(r.problems, Problem{at.line, at.column, path, message})
-	for r.spoken[""] = true; path != ""; path = parent(path) {
-		r.spoken[path] = true
+	for r.reported[""] = true; path != ""; path = parent(path) {
+		r.reported[path] = true
 	}
 }
 
@@ -96,7 +96,7 @@ func (r *report) find(path string) place {
 	return place{1, 1}
 }
 
-// wrote tells whether the file sets the value at path itself.
+// wrote reports whether the file sets the value at path itself.
 func (r *report) wrote(path string) bool {
 	_, ok := r.places[path]
 	return ok

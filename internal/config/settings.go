@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Source tells where in the file values stand.
+// Source is where in the file values stand.
 type Source struct {
 	File  string         // its path
 	Lines map[string]int // of each value that the file sets, by path: defaults.gate, repositories[0].match

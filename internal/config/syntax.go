@@ -12,8 +12,8 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// syntaxProblem says in a sentence why data is not YAML. What our parser says is often a riddle, and of a line far from
-// the cause: a second parser is asked, which knows the place. No message holds a value: it may be a secret.
+// syntaxProblem says in a sentence why data is not YAML. The message of our parser is often obscure and names a line far
+// from the cause, so a second parser is asked, which knows the place. No message holds a value: it may be a secret.
 func syntaxProblem(data []byte, cause error) *Problem {
 	if problem := tabProblem(data); problem != nil {
 		return problem
@@ -41,7 +41,7 @@ func tabProblem(data []byte) *Problem {
 
 func secondOpinion(data []byte) (failure *goyaml.SyntaxError) {
 	defer func() {
-		if recover() != nil { // it is for people's mistakes, and may not bear all that there is
+		if recover() != nil { // it is made for mistakes of people, and may panic on other input
 			failure = nil
 		}
 	}()

@@ -69,7 +69,7 @@ func (v *validator) validateProxies() {
 		case err != nil || network.Addr().Is4In6():
 			v.errorf(path, "must be an address or a network, such as 10.0.0.5, 10.0.0.0/8 or fd00::/8")
 		case network.Bits() == 0:
-			v.warnf(path, "trusts everybody: whoever calls can choose the address that the log and the limits see")
+			v.warnf(path, "trusts everybody: every caller can choose the address that the log and the limits see")
 		}
 	}
 }
@@ -172,7 +172,7 @@ func (v *validator) only(has func(PlatformType) bool) string {
 // manySecrets is the number of secrets from which on trying them all is felt: a call of 25 MiB takes over a second.
 const manySecrets = 100
 
-// warnOfMany speaks of a platform whose calls are tried with very many secrets.
+// warnOfMany warns of a platform whose calls are tried with very many secrets.
 func (v *validator) warnOfMany(path, platform string) {
 	own := v.config.Platforms[platform]
 	n := len(own.WebhookSecrets) + len(own.SigningTokens)
@@ -229,7 +229,7 @@ func (v *validator) validateOIDC() {
 	}
 	v.checkURL(at+".issuer", oidc.Issuer)
 	if strings.HasPrefix(oidc.Issuer, "http:") {
-		v.warnf(at+".issuer", "is not encrypted: whoever is on the way can log in as anybody")
+		v.warnf(at+".issuer", "is not encrypted: everybody on the network path can log in as anybody")
 	}
 	if oidc.ClientID == "" {
 		v.errorf(at+".client_id", "is missing: write the id that the provider gave to Scanhook")
@@ -324,8 +324,8 @@ func (v *validator) validateAI() {
 	}
 }
 
-// redeliverable is how long a delivery must be remembered: a platform can send it again for three days, and a person
-// who mends an outage needs some more.
+// redeliverable is how long a delivery must be remembered: a platform can send it again for three days, and repairing
+// an outage takes some more.
 const redeliverable = Age(7 * day)
 
 // maxKept is far more scans of a project than anybody looks through.
@@ -431,7 +431,7 @@ func (v *validator) validateRepositories() {
 	}
 }
 
-// warnOfStranger speaks of a match that begins with no configured platform, most often because the platform was left
+// warnOfStranger warns of a match that begins with no configured platform, most often because the platform was left
 // out ("acme/*").
 func (v *validator) warnOfStranger(path, match string) {
 	start, _, _ := strings.Cut(match, "/")
@@ -443,7 +443,7 @@ func (v *validator) warnOfStranger(path, match string) {
 		validNames(start, "platforms", platforms))
 }
 
-// warnOfShadow speaks of an entry that nothing reaches, because an earlier one matches the same. first holds the
+// warnOfShadow warns of an entry that nothing reaches, because an earlier one matches the same. first holds the
 // earlier matches with their indexes.
 func (v *validator) warnOfShadow(path, match string, first map[string]int) {
 	for _, wider := range []string{"**", "**/*", "*/**", match} {
@@ -481,7 +481,7 @@ func (v *validator) reached(repository Repository) []string {
 	})
 }
 
-// warnOfSharing speaks of secrets of repositories that are the platform's as well.
+// warnOfSharing warns of secrets of repositories that are the platform's as well.
 func (v *validator) warnOfSharing(path string, secrets []Secret, platform string, own []Secret) {
 	for i, secret := range secrets {
 		if !isEmpty(secret) && slices.Contains(own, secret) {

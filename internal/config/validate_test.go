@@ -180,7 +180,7 @@ api:
 	}
 	everybody := mustParse(t, "server: {trusted_proxies: [0.0.0.0/0]}\nplatforms: {}\nrepositories: [{match: '**'}]\n", nil)
 	warning := "c.yaml:1:28: server.trusted_proxies[0] trusts everybody: " +
-		"whoever calls can choose the address that the log and the limits see"
+		"every caller can choose the address that the log and the limits see"
 	if len(everybody.Warnings) == 0 || everybody.Warnings[0] != warning {
 		t.Errorf("warnings %q, want %q", everybody.Warnings, warning)
 	}

@@ -57,7 +57,7 @@ type Line struct {
 	Text    string // a sentence without its full stop
 }
 
-var errBroken = errors.New("something is broken: mend the lines that start with fail")
+var errBroken = errors.New("something is broken: see the lines that start with fail")
 
 // Print writes the lines, and returns an error if one of them is Fail.
 func Print(out io.Writer, lines []Line) error {
@@ -81,7 +81,7 @@ func (c Check) Run(ctx context.Context) []Line {
 	lines = append(lines, c.clocks(ctx)...)
 	if database.Verdict != Fail {
 		lines = append(lines, c.integrity(ctx)...)
-		lines = append(lines, c.troubles(ctx)...)
+		lines = append(lines, c.holds(ctx)...)
 		lines = append(lines, c.secrets(ctx)...)
 		lines = append(lines, c.silentHooks(ctx)...)
 	}

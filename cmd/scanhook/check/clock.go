@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	// wrongClock is from where a clock's difference is worth a word; platforms tell the time in whole seconds.
+	// wrongClock is the difference from which on a clock is reported; platforms send whole seconds.
 	wrongClock = 10 * time.Second
-	// uselessClock is from where signed webhooks are refused, and the tokens of GitHub Apps soon as well.
+	// uselessClock is the difference from which on signed webhooks, and soon tokens of GitHub Apps, are refused.
 	uselessClock = 4 * time.Minute
 )
 
@@ -32,7 +32,7 @@ func (c Check) clocks(ctx context.Context) (lines []Line) {
 	return lines
 }
 
-// databaseSkew is 0 where the database cannot be asked, of which another line tells.
+// databaseSkew is 0 where the database cannot be asked, which another line reports.
 func (c Check) databaseSkew(ctx context.Context) time.Duration {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -48,7 +48,7 @@ func platformClock(ctx context.Context, name, address string) Line {
 	skew, err := skewOf(ctx, address)
 	switch {
 	case err != nil:
-		return Line{Warn, subject, fmt.Sprintf("%s tells no time: %v; let this host reach it", address, err)}
+		return Line{Warn, subject, fmt.Sprintf("%s does not tell the time: %v; let this host reach it", address, err)}
 	case skew.Abs() >= uselessClock:
 		return Line{Fail, subject, ClockAdvice(skew, "its") + ": signed webhooks and App tokens are refused otherwise"}
 	case skew.Abs() >= wrongClock:
@@ -57,7 +57,7 @@ func platformClock(ctx context.Context, name, address string) Line {
 	return Line{OK, subject, "agrees with this host's"}
 }
 
-// skewOf is how far the clock of the server at address is ahead of ours, as the header of any answer of it tells.
+// skewOf is how far the clock of the server at address is ahead of ours, by the Date header of its answer.
 func skewOf(ctx context.Context, address string) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -73,7 +73,7 @@ func skewOf(ctx context.Context, address string) (time.Duration, error) {
 	defer response.Body.Close()
 	theirs, err := http.ParseTime(response.Header.Get("Date"))
 	if err != nil {
-		return 0, fmt.Errorf("its answer bears no date: %w", err)
+		return 0, fmt.Errorf("its answer has no date: %w", err)
 	}
 	return theirs.Sub(asked.Add(time.Since(asked) / 2)), nil
 }

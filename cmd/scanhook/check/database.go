@@ -18,9 +18,9 @@ func (c Check) database(ctx context.Context) Line {
 	case errors.Is(err, core.ErrConflict): // which says itself what to do
 		return Line{Fail, "database", fmt.Sprintf("%s: %v", c.Database.URL, err)}
 	case err != nil:
-		advice := "mend database.url or start the server"
+		advice := "correct database.url or start the server"
 		if c.Database.URL.File() != "" {
-			advice = "mend database.url, or put a backup in the file's place"
+			advice = "correct database.url, or put a backup in the file's place"
 		}
 		return Line{Fail, "database", fmt.Sprintf("%s: %v; %s", c.Database.URL, err, advice)}
 	}

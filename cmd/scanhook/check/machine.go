@@ -18,7 +18,7 @@ import (
 	"github.com/scanhook/scanhook/internal/runner/sandbox"
 )
 
-// machine is what scanners that run here need, and the room where things lie.
+// machine checks what scanners that run here need, and the free space.
 func (c Check) machine(ctx context.Context) []Line {
 	lines := []Line{c.git(ctx)}
 	if c.runsScanners() {
@@ -30,7 +30,7 @@ func (c Check) machine(ctx context.Context) []Line {
 	return lines
 }
 
-// runsScanners tells whether commits have to be fetched for a scanner that runs here.
+// runsScanners reports whether commits have to be fetched for a scanner that runs here.
 func (c Check) runsScanners() bool {
 	for name, scanner := range c.Scanners {
 		if !scanner.Upload && c.used(name) {
@@ -93,14 +93,14 @@ func (c Check) runsCommands() bool {
 	return false
 }
 
-// executes tells whether a program in dir can be run.
+// executes reports whether a program in dir can be run.
 func executes(ctx context.Context, dir string) bool {
 	if runtime.GOOS == "windows" {
 		return true
 	}
 	dir, err := os.MkdirTemp(dir, "scanhook-check-")
 	if err != nil {
-		return true // of which another line tells
+		return true // which another line reports
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	program := filepath.Join(dir, "program")
@@ -117,13 +117,13 @@ func space(subject, dir string) Line {
 	}
 	text := fmt.Sprintf("%s of %s free in %s", humanize.IBytes(left.Free), humanize.IBytes(left.Total), dir)
 	if left.TotalFiles > 0 {
-		text += fmt.Sprintf(", and room for %s files", humanize.Comma(int64(left.FreeFiles)))
+		text += fmt.Sprintf(", %s files left", humanize.Comma(int64(left.FreeFiles)))
 	}
 	switch {
 	case left.Free < leastSpace || left.TotalFiles > 0 && left.FreeFiles < leastFiles:
-		return Line{Fail, subject, text + "; make room"}
+		return Line{Fail, subject, text + "; free some space"}
 	case left.IsLow():
-		return Line{Warn, subject, text + "; make room soon"}
+		return Line{Warn, subject, text + "; free some space soon"}
 	}
 	return Line{OK, subject, text}
 }

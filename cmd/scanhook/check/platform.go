@@ -14,7 +14,7 @@ import (
 	"github.com/scanhook/scanhook/store"
 )
 
-// endsSoon is when the end of a token is worth a word: before somebody is on holiday at the wrong time.
+// endsSoon is when the end of a token is reported: early enough for people on holiday.
 const endsSoon = 14 * 24 * time.Hour
 
 func (c Check) platform(ctx context.Context, name string) Line {
@@ -47,8 +47,8 @@ func posted(p config.Platform) string {
 	return fmt.Sprintf("%s as GitHub App %d", p.URL, p.App.ID)
 }
 
-// judgeCredential asks the platform what the credential is good for. One that may not be asked now is told as not
-// checked: it may be right.
+// judgeCredential asks the platform what the credential is good for. If the platform cannot
+// be asked now, the credential may still be right: that is a warning.
 func judgeCredential(ctx context.Context, checker platforms.CredentialChecker, name, where string) (Verdict, string) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -63,7 +63,7 @@ func judgeCredential(ctx context.Context, checker platforms.CredentialChecker, n
 		return Fail, fmt.Sprintf("but statuses cannot be posted to %s: %s", where, cli.OneLine(err.Error()))
 	case err != nil:
 		return Warn, fmt.Sprintf("statuses posted to %s, which cannot be asked now: %s; let this host reach it, or "+
-			"mend url or api_url of platforms.%s", where, cli.OneLine(err.Error()), name)
+			"correct url or api_url of platforms.%s", where, cli.OneLine(err.Error()), name)
 	case !found.ExpiresAt.IsZero() && left < endsSoon:
 		return Warn, fmt.Sprintf("statuses posted to %s until its token ends on %s; renew it there and set "+
 			"platforms.%s.token", where, found.ExpiresAt.UTC().Format(time.DateOnly), name)
@@ -71,8 +71,8 @@ func judgeCredential(ctx context.Context, checker platforms.CredentialChecker, n
 	return OK, "statuses posted to " + where
 }
 
-// troubles are the projects whose statuses wait for a better token. A platform without any has a line of its own.
-func (c Check) troubles(ctx context.Context) []Line {
+// holds are the projects whose statuses wait for a better token. A platform without any token has a line of its own.
+func (c Check) holds(ctx context.Context) []Line {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	list, err := store.Holds(ctx, c.Database.URL.Reveal())
@@ -94,7 +94,7 @@ func (c Check) troubles(ctx context.Context) []Line {
 	return lines
 }
 
-// secrets tells of each webhook secret when it was used last, which is what one wants to know before removing one.
+// secrets reports when each webhook secret was used last, which one wants to know before removing one.
 func (c Check) secrets(ctx context.Context) []Line {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()

@@ -9,7 +9,7 @@ import (
 	"github.com/scanhook/scanhook/internal/config"
 )
 
-// used tells whether any repository uses a scanner. One that lists none takes all reports that are uploaded.
+// used reports whether any repository uses a scanner. One that lists none takes all reports that are uploaded.
 func (c Check) used(scanner string) bool {
 	return slices.ContainsFunc(c.Repositories, func(r config.Repository) bool {
 		return slices.Contains(r.Scanners, scanner) || len(r.Scanners) == 0 && c.Scanners[scanner].Upload
@@ -30,7 +30,7 @@ func (c Check) scanner(name string) Line {
 	}
 	program, err := exec.LookPath(s.Command[0])
 	if err != nil {
-		return Line{Fail, subject, fmt.Sprintf("%v; install it where Scanhook runs, or mend scanners.%s.command",
+		return Line{Fail, subject, fmt.Sprintf("%v; install it where Scanhook runs, or correct scanners.%s.command",
 			err, name)}
 	}
 	return Line{OK, subject, program}

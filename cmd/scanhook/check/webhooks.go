@@ -19,7 +19,7 @@ import (
 // askedHooks is what the platforms say of webhooks now.
 type askedHooks struct {
 	surveyors map[string]*platforms.HookSurveyor // by platform; none where it cannot be asked
-	told      map[hookPlace]bool
+	reported  map[hookPlace]bool
 }
 
 type hookPlace struct {
@@ -39,10 +39,10 @@ func (c Check) askedHooks() askedHooks {
 	return asked
 }
 
-// settled tells that nothing more has to be said of the webhooks of a place: they are right, or a line tells of them.
+// settled reports whether the webhooks of a place need no further line: they are right, or have one.
 func (a askedHooks) settled(place hookPlace) bool {
 	surveyor := a.surveyors[place.platform]
-	return a.told[place] || surveyor != nil && surveyor.AllRight(place.HookTarget)
+	return a.reported[place] || surveyor != nil && surveyor.AllRight(place.HookTarget)
 }
 
 // hooks looks at the webhooks of the projects that the configuration names in full, where the platforms may be asked.
@@ -71,7 +71,7 @@ func (c Check) hook(ctx context.Context, asked askedHooks, project store.KnownPr
 		return Line{Warn, subject, "cannot be looked at: " + cli.OneLine(survey.Hidden.Error())}
 	}
 	own := platforms.HookTarget{Scope: platforms.ScopeProject, Owner: project.ProjectName}
-	asked.told[hookPlace{project.SourcePlatform, own}] = true
+	asked.reported[hookPlace{project.SourcePlatform, own}] = true
 	if len(survey.Hooks) == 0 {
 		address := c.HookAddress(project.SourcePlatform)
 		text := fmt.Sprintf("there is none that calls %s; run scanhook hooks sync %s/%s", address,
@@ -79,7 +79,7 @@ func (c Check) hook(ctx context.Context, asked askedHooks, project store.KnownPr
 		return Line{Fail, subject, text}
 	}
 	best := bestOf(survey.Hooks)
-	asked.told[hookPlace{project.SourcePlatform, best.HookTarget}] = true
+	asked.reported[hookPlace{project.SourcePlatform, best.HookTarget}] = true
 	return judgeHook(subject, best, project)
 }
 
@@ -107,9 +107,8 @@ func judgeHook(subject string, best platforms.Hook, project store.KnownProject) 
 	return Line{OK, subject, cli.OneLine(text)}
 }
 
-// failingHooks tells of the webhooks in which the running server has found something to mend: those of projects that no
-// entry names in full are as many as there are projects, and are not asked after again. What else can be wrong with the
-// database, its own line says.
+// failingHooks are the webhooks that the running server has found faulty. Those of projects that no entry names in full
+// are as many as there are projects, so the platform is not asked again. Faults of the database have a line of their own.
 func (c Check) failingHooks(ctx context.Context, asked askedHooks) (lines []Line) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -125,13 +124,13 @@ func (c Check) failingHooks(ctx context.Context, asked askedHooks) (lines []Line
 		}
 	}
 	if len(list) == store.MaxFailingHooks {
-		lines = append(lines, Line{Fail, "webhooks", "there may be more to mend than the first " +
-			strconv.Itoa(len(list)) + "; mend these and run scanhook check again"})
+		lines = append(lines, Line{Fail, "webhooks", "there may be more to repair than the first " +
+			strconv.Itoa(len(list)) + "; repair these and run scanhook check again"})
 	}
 	return lines
 }
 
-// wants tells whether calls of a webhook are of use: it was found when perhaps the configuration was another one.
+// wants reports whether calls of a webhook are of use: the configuration may have changed since it was found.
 func (c Check) wants(place hookPlace) bool {
 	if !c.Verifies(place.platform) {
 		return false
@@ -144,12 +143,12 @@ func (c Check) wants(place hookPlace) bool {
 }
 
 func failingHook(place hookPlace, found store.HookTarget) Line {
-	mend, again := "mend it on the platform", "scanhook recover looks again"
+	repair, again := "repair it on the platform", "scanhook recover looks again"
 	if place.Scope == platforms.ScopeProject {
 		project := place.platform + "/" + cli.OneLine(place.Owner)
-		mend, again = "run scanhook hooks sync "+project, "scanhook recover "+project+" looks again"
+		repair, again = "run scanhook hooks sync "+project, "scanhook recover "+project+" looks again"
 	}
-	text := cmp.Or(cli.OneLine(found.Note), found.State) + "; " + mend
+	text := cmp.Or(cli.OneLine(found.Note), found.State) + "; " + repair
 	if found.CheckedAt != nil {
 		text += fmt.Sprintf(" (as of %s; %s)", cli.Stamp(*found.CheckedAt), again)
 	}
@@ -160,8 +159,8 @@ func failingHook(place hookPlace, found store.HookTarget) Line {
 	return Line{Warn, subject, text}
 }
 
-// silentHooks names the webhooks that have not called for longer than their past explains. What else can be wrong with
-// the database, its own line says.
+// silentHooks are the webhooks that have not called for longer than their past explains. Faults of the database have a
+// line of their own.
 func (c Check) silentHooks(ctx context.Context) (lines []Line) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()

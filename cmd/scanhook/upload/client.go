@@ -26,14 +26,14 @@ const (
 	maxAnswer    = 8 << 20 // bytes that are read of an answer
 )
 
-// NoAnswer is the error of a command that did not get to know what it was to find out: out of reach, or out of time.
+// NoAnswer is the error of a command that got no verdict: the server is out of reach, or the time is up.
 type NoAnswer struct{ err error }
 
 func (e *NoAnswer) Error() string { return e.err.Error() }
 func (e *NoAnswer) Unwrap() error { return e.err }
 
 // client calls a running Scanhook. While that cannot be reached or asks to come again later, it tries again until a
-// time; say tells what it waits for.
+// time; say receives what it waits for.
 type client struct {
 	server, token string
 	version       string // of this program
@@ -109,7 +109,7 @@ func (c *client) retrying() *retryablehttp.Client {
 	}
 }
 
-// check tells whether to try once more.
+// check reports whether to try once more.
 func (c *client) check(ctx context.Context, response *http.Response, err error) (bool, error) {
 	if ctx.Err() != nil {
 		return false, ctx.Err()
@@ -140,7 +140,7 @@ func causeOfStatus(response *http.Response) string {
 	return fmt.Sprintf("the server answered %d %s", response.StatusCode, http.StatusText(response.StatusCode))
 }
 
-// causeOfError is empty for an error that time does not heal: a name that does not exist, a certificate, our own report.
+// causeOfError is empty for an error that stays: a name that does not exist, a certificate, our own report.
 func causeOfError(err error) string {
 	var (
 		timeout   net.Error

@@ -85,21 +85,21 @@ func (u *Upload) findServer(env Env, configured func() (string, error)) (string,
 	return server, err
 }
 
-// Run stores the report and tells what is known of the scan then, which for most is the verdict.
+// Run stores the report and prints what is known of the scan then, usually the verdict.
 func (u *Upload) Run(ctx context.Context, out, errs io.Writer, report *Report) error {
 	api := &client{server: u.Server, token: u.Token, version: u.Version, until: time.Now().Add(u.Retry), say: errs}
 	stored, err := u.put(ctx, api, report)
 	if err != nil {
 		return fmt.Errorf("uploading the report: %w", err)
 	}
-	told, err := u.ask(ctx, api, stored)
+	known, err := u.ask(ctx, api, stored)
 	if err != nil {
 		fmt.Fprintln(errs, "the report was stored, but what it says cannot be shown:", err)
 	}
 	if u.JSON {
-		err = told.writeJSON(out)
+		err = known.writeJSON(out)
 	} else {
-		err = told.write(out, u.Scanner)
+		err = known.write(out, u.Scanner)
 	}
 	if err == nil && u.Gate {
 		return stored.judge()
@@ -132,29 +132,29 @@ func (u *Upload) path() string {
 	return scanner + "?" + query.Encode()
 }
 
-// ask finds out what people want to know of the scan. What is known without it is in the outcome in any case.
+// ask completes the outcome with the scan's page and its new findings. With an error, the outcome has what is known without.
 func (u *Upload) ask(ctx context.Context, api *client, stored answer) (outcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	scan := "/scans/" + url.PathEscape(stored.Scan)
-	told := outcome{answer: stored, URL: u.Server + scan, NewFindings: []newFinding{}}
+	known := outcome{answer: stored, URL: u.Server + scan, NewFindings: []newFinding{}}
 	var detail struct {
 		Statuses []struct {
 			TargetURL string `json:"target_url"`
 		} `json:"statuses"`
 	}
 	if err := api.get(ctx, scan, &detail); err != nil {
-		return told, err
+		return known, err
 	}
 	if len(detail.Statuses) > 0 { // the server may have another address for people
-		told.URL = cmp.Or(detail.Statuses[0].TargetURL, told.URL)
+		known.URL = cmp.Or(detail.Statuses[0].TargetURL, known.URL)
 	}
 	var list findingList
 	if err := api.get(ctx, fmt.Sprintf("%s/findings?baseline_state=new&limit=%d", scan, mostAsked), &list); err != nil {
-		return told, err
+		return known, err
 	}
-	told.NewFindings, told.More = list.undismissed(), list.Next != ""
-	return told, nil
+	known.NewFindings, known.More = list.undismissed(), list.Next != ""
+	return known, nil
 }
 
 // answer is what the API says of a stored report.
@@ -171,7 +171,7 @@ type answer struct {
 	WaitingFor []string `json:"waiting_for"`
 }
 
-// describe tells what was stored, and where the scan stands now.
+// describe says what was stored, and the state of the scan.
 func (a answer) describe(scanner string) string {
 	text := fmt.Sprintf("stored %s of %s (%d new, %d known)", core.Plural(a.Stored, "finding"), scanner, a.New, a.Unchanged)
 	if a.Skipped > 0 {
@@ -238,7 +238,7 @@ func (l findingList) undismissed() []newFinding {
 	return list
 }
 
-// outcome is what the command tells.
+// outcome is what the command prints.
 type outcome struct {
 	answer
 	URL         string       `json:"url"`          // of the scan's page
