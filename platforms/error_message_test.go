@@ -8,7 +8,7 @@ import (
 	"github.com/scanhook/scanhook/platforms"
 )
 
-func TestSaidIsThePlatformsSentence(t *testing.T) {
+func TestDescribeErrorQuotesThePlatform(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]string{
 		`{"message":"Bad credentials","documentation_url":"https://x"}`: `, "Bad credentials"`,

@@ -78,20 +78,20 @@ func keyring(t testing.TB) *platforms.Keyring {
 	return keys
 }
 
-func proofOf(t testing.TB, secret string) platforms.Verification {
+func verificationBy(t testing.TB, secret string) platforms.Verification {
 	t.Helper()
-	proof, ok := keyring(t).Webhook.Plain(secret)
+	verification, ok := keyring(t).Webhook.Plain(secret)
 	if !ok {
 		t.Fatalf("%q verifies nothing", secret)
 	}
-	return proof
+	return verification
 }
 
 func pushOf(project string) core.Delivery {
 	return core.Delivery{Project: project, Event: core.Push{Project: core.Project{Name: project, Ref: "7"}}}
 }
 
-func TestProofNamesTheSecret(t *testing.T) {
+func TestVerificationNamesTheSecret(t *testing.T) {
 	t.Parallel()
 	for secret, want := range map[string]core.Verification{
 		"wide": {Place: "webhook_secrets[1]"},
@@ -99,7 +99,7 @@ func TestProofNamesTheSecret(t *testing.T) {
 		"both": {Place: "repositories[2].webhook_secrets[1]", Scope: "github/acme/*"},
 	} {
 		want.SecretID = platforms.SecretID(secret)
-		if diff := cmp.Diff(want, proofOf(t, secret).Verification); diff != "" {
+		if diff := cmp.Diff(want, verificationBy(t, secret).Verification); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", secret, diff)
 		}
 		if strings.Contains(want.SecretID, secret) || len(want.SecretID) != 8 {
@@ -112,16 +112,16 @@ func TestSignedFindsTheSecret(t *testing.T) {
 	t.Parallel()
 	mac := hmac.New(sha256.New, []byte("acme"))
 	mac.Write([]byte("a body"))
-	proof, ok := keyring(t).Webhook.Signed([][]byte{nil, mac.Sum(nil)}, []byte("a "), []byte("body"))
-	if !ok || !proof.Signed || proof.Place != "repositories[2].webhook_secrets[2]" {
-		t.Errorf("want the secret acme, got %+v, %t", proof.Verification, ok)
+	verification, ok := keyring(t).Webhook.Signed([][]byte{nil, mac.Sum(nil)}, []byte("a "), []byte("body"))
+	if !ok || !verification.Signed || verification.Place != "repositories[2].webhook_secrets[2]" {
+		t.Errorf("want the secret acme, got %+v, %t", verification.Verification, ok)
 	}
-	if proof, ok := keyring(t).Webhook.Signed([][]byte{nil, []byte("x")}, []byte("a body")); ok {
-		t.Errorf("want no secret, got %+v", proof.Verification)
+	if verification, ok := keyring(t).Webhook.Signed([][]byte{nil, []byte("x")}, []byte("a body")); ok {
+		t.Errorf("want no secret, got %+v", verification.Verification)
 	}
 }
 
-func TestProofVouchesForItsProjectsOnly(t *testing.T) {
+func TestVerificationAuthorizesItsProjectsOnly(t *testing.T) {
 	t.Parallel()
 	all := []string{"acme/web", "acme/shop", "acme/bare", "other/x", "else/y", "acme/WEB", "Acme/shop", "acme/web.git"}
 	for secret, want := range map[string][]string{
@@ -130,7 +130,7 @@ func TestProofVouchesForItsProjectsOnly(t *testing.T) {
 	} {
 		var got []string
 		for _, project := range all {
-			delivery, err := proofOf(t, secret).Authorize(pushOf(project))
+			delivery, err := verificationBy(t, secret).Authorize(pushOf(project))
 			switch {
 			case err == nil && delivery.Verification.Place != "":
 				got = append(got, project)
@@ -144,7 +144,7 @@ func TestProofVouchesForItsProjectsOnly(t *testing.T) {
 	}
 }
 
-func TestProofLooksAtEachProject(t *testing.T) {
+func TestVerificationChecksEachProject(t *testing.T) {
 	t.Parallel()
 	web, shop := core.Project{Name: "acme/web"}, core.Project{Name: "acme/shop"}
 	for name, test := range map[string]struct {
@@ -163,7 +163,7 @@ func TestProofLooksAtEachProject(t *testing.T) {
 		"status":                  {core.Delivery{Project: "acme/web", Event: core.ObservedStatus{Project: web}}, true},
 		"status of another":       {core.Delivery{Project: "acme/web", Event: core.ObservedStatus{Project: shop}}, false},
 	} {
-		if _, err := proofOf(t, "web").Authorize(test.delivery); (err == nil) != test.want {
+		if _, err := verificationBy(t, "web").Authorize(test.delivery); (err == nil) != test.want {
 			t.Errorf("%s: want believed %t, got %v", name, test.want, err)
 		}
 	}
@@ -178,12 +178,12 @@ func TestNumbersAreBelievedFromThePlatformOnly(t *testing.T) {
 		signed bool
 	}
 	for call, want := range map[call]string{{"wide", true}: "7", {"wide", false}: "", {"web", true}: "", {"web", false}: ""} {
-		proof := proofOf(t, call.secret)
-		proof.Signed = call.signed
+		verification := verificationBy(t, call.secret)
+		verification.Signed = call.signed
 		project := core.Project{Name: "acme/web", Ref: "7"}
 		pipeline := core.Delivery{Project: "acme/web", Event: core.Pipeline{Project: project}}
 		for _, delivery := range []core.Delivery{pushOf("acme/web"), pipeline} {
-			delivery, err := proof.Authorize(delivery)
+			delivery, err := verification.Authorize(delivery)
 			if got := delivery.Subject().Ref; err != nil || got != want {
 				t.Errorf("%+v: want %q, got %q, %v", call, want, got, err)
 			}
@@ -194,7 +194,7 @@ func TestNumbersAreBelievedFromThePlatformOnly(t *testing.T) {
 func TestOnlyProjectsWithSigningTokensMaySign(t *testing.T) {
 	t.Parallel()
 	for project, want := range map[string]bool{"other/x": true, "acme/web": false, "else/y": false} {
-		delivery, err := proofOf(t, "wide").Authorize(pushOf(project))
+		delivery, err := verificationBy(t, "wide").Authorize(pushOf(project))
 		if err != nil || delivery.Verification.MaySign != want {
 			t.Errorf("%s: want %t, got %+v, %v", project, want, delivery.Verification, err)
 		}

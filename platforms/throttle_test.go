@@ -16,7 +16,7 @@ import (
 )
 
 // After a limit the client makes no call until the time that was asked for has passed, whoever asks it to.
-func TestClientKeepsQuiet(t *testing.T) {
+func TestClientWaits(t *testing.T) {
 	t.Parallel()
 	calls := 0
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -173,7 +173,7 @@ func (l lateTransport) RoundTrip(request *http.Request) (*http.Response, error) 
 }
 
 // Calls that nobody waits for leave half of the allowance to the others.
-func TestIdleCallsAreLeftOutWhenCallsAreScarce(t *testing.T) {
+func TestCallsOfLowPriorityAreLeftOutWhenCallsAreScarce(t *testing.T) {
 	t.Parallel()
 	remaining := 60
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -215,7 +215,7 @@ func TestIdleCallsAreLeftOutWhenCallsAreScarce(t *testing.T) {
 }
 
 // GitHub's secondary limits come without a time now and then: nothing is asked for a minute all the same.
-func TestClientKeepsQuietAfterALimitWithoutATime(t *testing.T) {
+func TestClientWaitsAfterALimitWithoutATime(t *testing.T) {
 	t.Parallel()
 	client := platforms.NewClient(&http.Client{Transport: answering{`{"message":"You have exceeded a secondary rate limit."}`}})
 	response, err := client.Get("http://platform.example/")

@@ -124,7 +124,7 @@ func (p *giteaProject) arrives(t *testing.T, file string) {
 
 // Gitea's API for webhooks looks like GitHub's and is another one.
 func testGiteaHooksSync(t *testing.T, w *giteaSandbox) {
-	w = w.scanhook(t, giteaOptions{token: w.secrets["TOKEN"], match: giteaOwner + "/synced"})
+	w = w.scanhook(t, giteaOptions{token: w.secrets["TOKEN"], match: giteaOwner + "/synced", likeHub: true})
 	w.start(t, true)
 	p := w.newProject(t, "synced")
 	p.sync(t, 1, "give the token the scope write:repository, of an administrator of the project")

@@ -166,9 +166,8 @@ server: {listen: %[1]q, public_url: "http://%[1]s"}
 database: {url: %[2]q}
 platforms:
   gitea:
-    type: github
     url: %[3]q
-    api_url: %[3]s/api/v1
+%[6]s
     webhook_secrets: ["${SECRET}"]
     token: "${TOKEN}"
 api:
@@ -183,6 +182,7 @@ type giteaOptions struct {
 	token   string // of the account that Scanhook posts as
 	recover string // how often missed pushes are looked for; never when empty
 	match   string // the repositories, all of giteaOwner when empty
+	likeHub bool   // configured as before Gitea was a type of its own
 }
 
 // newGiteaReceiver prepares a Scanhook for a Gitea.
@@ -193,8 +193,12 @@ func newGiteaReceiver(t *testing.T, gitea string, o giteaOptions) *giteaReceiver
 		secrets: map[string]string{"SECRET": rand.Text(), "TOKEN": o.token, "API_TOKEN": rand.Text()},
 	}
 	r.log = slog.New(slog.NewTextHandler(io.MultiWriter(&testWriter{t}, &r.said), nil))
+	kind := ""
+	if o.likeHub {
+		kind = "    type: github\n    api_url: " + gitea + "/api/v1"
+	}
 	r.yaml = fmt.Sprintf(giteaConfiguration, r.address, "sqlite:"+filepath.Join(t.TempDir(), "scanhook.db"), gitea,
-		cmp.Or(o.recover, "0"), "gitea/"+cmp.Or(o.match, giteaOwner+"/*"))
+		cmp.Or(o.recover, "0"), "gitea/"+cmp.Or(o.match, giteaOwner+"/*"), kind)
 	r.useToken(t, o.token)
 	t.Cleanup(func() { r.stop(t) })
 	return r

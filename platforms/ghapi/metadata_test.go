@@ -59,7 +59,7 @@ func TestChangedFiles(t *testing.T) {
 	}
 }
 
-func TestInquiryErrors(t *testing.T) {
+func TestMetadataErrors(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		status int
@@ -104,7 +104,7 @@ func TestInquiryErrors(t *testing.T) {
 	}
 }
 
-func TestInquiriesThatAreNotSent(t *testing.T) {
+func TestMetadataIsNotAskedFor(t *testing.T) {
 	t.Parallel()
 	silent := newPlatform(t, platforms.Config{})
 	if _, err := silent.ArtifactBytes(t.Context(), widgets, 31); !errors.Is(err, platforms.ErrNoToken) {

@@ -42,7 +42,7 @@ func TestAddHook(t *testing.T) {
 	}
 }
 
-func TestHooksAreJudgedAndMended(t *testing.T) {
+func TestHooksAreJudgedAndRepaired(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		hook   fakeforge.Hook
@@ -83,13 +83,13 @@ func TestHooksAreJudgedAndMended(t *testing.T) {
 			if err := platform.RepairHook(t.Context(), hook, hookAddress); err != nil {
 				t.Fatal(err)
 			}
-			if mended := hooksOf(t, platform, ofWidgets)[0]; len(mended.Faults) != 0 || mended.Broken {
-				t.Errorf("mended: %+v", mended)
+			if repaired := hooksOf(t, platform, ofWidgets)[0]; len(repaired.Faults) != 0 || repaired.Broken {
+				t.Errorf("repaired: %+v", repaired)
 			}
-			mended := server.Hooks()[0]
-			lost := platforms.Lacking(mended.Events, test.hook.Events...)
-			if len(lost) != 0 || mended.Secret != "the secret" || mended.URL != hookAddress {
-				t.Errorf("mended: %+v, lost %q", mended, lost)
+			repaired := server.Hooks()[0]
+			lost := platforms.Lacking(repaired.Events, test.hook.Events...)
+			if len(lost) != 0 || repaired.Secret != "the secret" || repaired.URL != hookAddress {
+				t.Errorf("repaired: %+v, lost %q", repaired, lost)
 			}
 		})
 	}
@@ -108,12 +108,12 @@ func TestHookTargets(t *testing.T) {
 	}
 }
 
-// A hook whose last call was refused or lost says so; only the former is mended by writing the secret again.
+// A hook whose last call was refused or lost says so; only the former is repaired by writing the secret again.
 func TestHooksTellOfTheLastCall(t *testing.T) {
 	t.Parallel()
 	for code, test := range map[int]struct {
-		fault, trouble string
-	}{401: {fault: "answered 401"}, 502: {trouble: "answered 502"}, 202: {}} {
+		fault, problem string
+	}{401: {fault: "answered 401"}, 502: {problem: "answered 502"}, 202: {}} {
 		receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }))
 		defer receiver.Close()
 		server, platform := forge(t, true)
@@ -130,9 +130,9 @@ func TestHooksTellOfTheLastCall(t *testing.T) {
 			t.Fatal(err)
 		}
 		faults := strings.Join(hooks[0].Faults, "; ")
-		if !strings.Contains(faults, test.fault) || !strings.Contains(hooks[0].Problem, test.trouble) ||
-			(faults == "") != (test.fault == "") || (hooks[0].Problem == "") != (test.trouble == "") {
-			t.Errorf("%d: faults %q, trouble %q", code, faults, hooks[0].Problem)
+		if !strings.Contains(faults, test.fault) || !strings.Contains(hooks[0].Problem, test.problem) ||
+			(faults == "") != (test.fault == "") || (hooks[0].Problem == "") != (test.problem == "") {
+			t.Errorf("%d: faults %q, problem %q", code, faults, hooks[0].Problem)
 		}
 	}
 }
@@ -159,7 +159,7 @@ func TestHookOfAnApp(t *testing.T) {
 		t.Fatal(err)
 	}
 	if kept := server.Hooks()[0]; kept.Secret != "the secret" || kept.Form || kept.URL != hookAddress {
-		t.Errorf("mended: %+v", kept)
+		t.Errorf("repaired: %+v", kept)
 	}
 	if err := platform.TestHook(t.Context(), hooks[0]); !errors.Is(err, platforms.ErrNoHookAccess) {
 		t.Errorf("an App is not pinged, got %v", err)

@@ -32,7 +32,7 @@ func TestPublishedSignatures(t *testing.T) {
 	}
 }
 
-func TestVerifyRefusesWeakProof(t *testing.T) {
+func TestVerifyRefusesWeakSignatures(t *testing.T) {
 	t.Parallel()
 	signed := platformtest.Call{Header: make(http.Header), Body: "{}"}
 	sign(signed, "secret")

@@ -45,7 +45,7 @@ func TestAddHook(t *testing.T) {
 	}
 }
 
-func TestHooksAreJudgedAndMended(t *testing.T) {
+func TestHooksAreJudgedAndRepaired(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		hook   fakeforge.Hook
@@ -86,12 +86,12 @@ func TestHooksAreJudgedAndMended(t *testing.T) {
 			if err := f.platform.RepairHook(t.Context(), hook, f.address); err != nil {
 				t.Fatal(err)
 			}
-			mended, kept := f.hook(t, place), f.Hooks()[0]
-			if len(mended.Faults) != 0 || mended.Broken || kept.Secret != "the secret" || kept.SigningToken != signing {
-				t.Errorf("mended: %+v, %+v", mended, kept)
+			repaired, kept := f.hook(t, place), f.Hooks()[0]
+			if len(repaired.Faults) != 0 || repaired.Broken || kept.Secret != "the secret" || kept.SigningToken != signing {
+				t.Errorf("repaired: %+v, %+v", repaired, kept)
 			}
 			if lost := platforms.Lacking(kept.Events, test.hook.Events...); len(lost) > 0 || kept.Insecure {
-				t.Errorf("mended: %+v, lost %q", kept, lost)
+				t.Errorf("repaired: %+v, lost %q", kept, lost)
 			}
 		})
 	}
@@ -231,7 +231,7 @@ func TestRedeliveryKeepsToGitLabsPace(t *testing.T) {
 }
 
 // A disabled hook is not called; a test that succeeds revives it, one that fails does not.
-func TestTestHookRevives(t *testing.T) {
+func TestTestHookEnables(t *testing.T) {
 	t.Parallel()
 	f := newForge(t, true)
 	kept := f.AddHook(f.complete(fakeforge.Hook{}))

@@ -54,7 +54,7 @@ func TestChangedFiles(t *testing.T) {
 	}
 }
 
-func TestInquiryErrors(t *testing.T) {
+func TestMetadataErrors(t *testing.T) {
 	t.Parallel()
 	project := core.Project{Name: "acme/widgets", Ref: "7"}
 	for name, c := range map[string]struct {

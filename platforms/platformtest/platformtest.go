@@ -60,7 +60,7 @@ func Run(t *testing.T, subject Subject) {
 	t.Run("post refuses what names nothing", subject.postRefuses)
 	t.Run("post faults", subject.faults)
 	t.Run("post within deadline", subject.deadline)
-	t.Run("one gate for all calls", subject.quiet)
+	t.Run("one limit for all calls", subject.throttled)
 }
 
 // Status is a wanted status that every platform can post.

@@ -130,8 +130,8 @@ func (s Subject) faults(t *testing.T) {
 	}
 }
 
-// quiet holds the platform to one gate for all that calls it: statuses, questions and who borrows its client.
-func (s Subject) quiet(t *testing.T) {
+// throttled holds the platform to one gate for all that calls it: statuses, questions and who borrows its client.
+func (s Subject) throttled(t *testing.T) {
 	t.Parallel()
 	var calls atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
