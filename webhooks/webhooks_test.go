@@ -222,7 +222,7 @@ func TestReceiveWhileTheDatabaseIsUnreachable(t *testing.T) {
 	for range 10 {
 		got := send(t, handler, "/webhooks/github", push.Header, push.Body)
 		if got.Status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" || got.Detail == "" {
-			t.Fatalf("while it is away: %+v, Retry-After %q, want 503", got, got.header.Get("Retry-After"))
+			t.Fatalf("while it is unreachable: %+v, Retry-After %q, want 503", got, got.header.Get("Retry-After"))
 		}
 	}
 	w.set(false)

@@ -23,19 +23,19 @@ func TestExplainNamesUploaders(t *testing.T) {
 	}
 	b.call(t, "viewer", "GET", "/api/v1/explain/"+storetest.SHA(1)[:12], "", &got)
 	if len(got.Items) != 1 || got.Items[0].ReferenceID != ref {
-		t.Fatalf("stories: %+v", got)
+		t.Fatalf("timelines: %+v", got)
 	}
-	story := ""
+	timeline := ""
 	for _, step := range got.Items[0].Steps {
-		story += step.Hop + ": " + step.Text + ": " + step.Detail + "\n"
+		timeline += step.Hop + ": " + step.Text + ": " + step.Detail + "\n"
 	}
 	for _, text := range []string{
 		"delivery: github announced",
 		fmt.Sprintf("job: ci brought the report of trivy for commit 0000000: 2 findings, SHA-256 %x\n", sha256.Sum256([]byte(report))),
 		"job: root brought the report of trivy for commit 0000000: 0 findings, SHA-256 ", "; replaces the report of ", " with 2 findings\n",
 	} {
-		if !strings.Contains(story, text) {
-			t.Errorf("want %q in:\n%s", text, story)
+		if !strings.Contains(timeline, text) {
+			t.Errorf("want %q in:\n%s", text, timeline)
 		}
 	}
 	for path, code := range map[string]int{"abc": 422, storetest.SHA(9): 404} {

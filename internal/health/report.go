@@ -121,12 +121,12 @@ func (h *Health) databaseLines(p *report, s snapshot) {
 		p.line(false, "statuses on "+h.nameOf(lost.Platform), "%d refused for good in the last day, the first %s;"+
 			" the log names them, scanhook explain says why", lost.Count, p.ago(lost.Since))
 	}
-	for _, trouble := range s.flow.Holds {
-		if h.lacksToken(trouble.Platform) {
+	for _, hold := range s.flow.Holds {
+		if h.lacksToken(hold.Platform) {
 			continue // the platform's own line says so
 		}
-		p.line(false, "token for "+h.nameOf(trouble.Platform), "may not post to %s; scanhook check names them",
-			core.Plural(trouble.Count, "project"))
+		p.line(false, "token for "+h.nameOf(hold.Platform), "may not post to %s; scanhook check names them",
+			core.Plural(hold.Count, "project"))
 	}
 	for _, hooks := range s.flow.ToRepair {
 		p.line(false, "broken webhooks of "+h.nameOf(hooks.Platform), "%d need repair; scanhook check names them", hooks.Count)

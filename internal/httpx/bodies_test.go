@@ -171,10 +171,10 @@ func TestReadFromBadSenders(t *testing.T) {
 		limit time.Duration
 		want  string
 	}{
-		"goes away":               {"Content-Length: 30000\r\n\r\n{", true, time.Minute, "ended early"},
-		"goes away between parts": {"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n", true, time.Minute, "ended early"},
-		"stops":                   {"Content-Length: 30000\r\n\r\n{", false, 200 * time.Millisecond, "too slowly"},
-		"sends no chunks":         {"Transfer-Encoding: chunked\r\n\r\nzz\r\n", false, time.Minute, "ended early"},
+		"disconnects":               {"Content-Length: 30000\r\n\r\n{", true, time.Minute, "ended early"},
+		"disconnects between parts": {"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n", true, time.Minute, "ended early"},
+		"stops":                     {"Content-Length: 30000\r\n\r\n{", false, 200 * time.Millisecond, "too slowly"},
+		"sends no chunks":           {"Transfer-Encoding: chunked\r\n\r\nzz\r\n", false, time.Minute, "ended early"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -43,16 +43,16 @@ func TestLoginThrottleDelaysFew(t *testing.T) {
 		for range 10 {
 			throttle.Failed(t.Context(), "192.0.2.1")
 		}
-		var crowd sync.WaitGroup
+		var requests sync.WaitGroup
 		for range 64 {
-			crowd.Go(func() { throttle.Failed(t.Context(), "192.0.2.1") })
+			requests.Go(func() { throttle.Failed(t.Context(), "192.0.2.1") })
 		}
 		synctest.Wait()
 		start := time.Now()
 		if wait := throttle.Failed(t.Context(), "192.0.2.1"); wait == 0 || time.Since(start) > 0 {
 			t.Errorf("one more: wait %s after %s, want some at once", wait, time.Since(start))
 		}
-		crowd.Wait()
+		requests.Wait()
 		gone, cancel := context.WithCancel(t.Context())
 		cancel()
 		start = time.Now()

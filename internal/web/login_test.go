@@ -201,9 +201,9 @@ func TestChosenNamesDoNotIdentify(t *testing.T) {
 func TestUnreachableProviderIsAskedNowAndThen(t *testing.T) {
 	t.Parallel()
 	p := newIDP(t, nil)
-	usual, asked, away := p.Config.Handler, 0, true
+	usual, asked, unreachable := p.Config.Handler, 0, true
 	p.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if asked++; away {
+		if asked++; unreachable {
 			w.WriteHeader(http.StatusBadGateway)
 			return
 		}
@@ -216,7 +216,7 @@ func TestUnreachableProviderIsAskedNowAndThen(t *testing.T) {
 			t.Errorf("answer %d", answer.Code)
 		}
 	}
-	if away = false; asked != 1 {
+	if unreachable = false; asked != 1 {
 		t.Errorf("the provider was asked %d times at once", asked)
 	}
 	now = now.Add(5 * time.Second)
