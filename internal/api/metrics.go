@@ -35,18 +35,36 @@ type listMetricsInput struct {
 	Commit   string `query:"commit" maxLength:"64" doc:"full commit id"`
 }
 
-// expectedRange is the range in which a measure of a run is ordinary.
-type expectedRange struct {
-	Low    float64 `json:"low" doc:"0 where only growth is unusual"`
-	High   float64 `json:"high"`
-	Median float64 `json:"median" doc:"of the runs before"`
-	Score  float64 `json:"score" doc:"robust z-score of this run's value, never negative; unusual from 3 on"`
+func (a *API) listMetrics(ctx context.Context, in *listMetricsInput) (*paging.Output[metricView], error) {
+	filter := store.MetricFilter{
+		Platform: in.Platform, Project: in.Project, Name: in.Name, Branch: in.Branch, CommitSHA: in.Commit,
+		Limit: in.Limit + 1,
+	}
+	if err := paging.Decode(in.Cursor, &filter.Before); err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	metrics, err := a.Store.ListMetrics(ctx, filter)
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	return paging.Page(metrics, in.Limit, viewMetric, func(last store.Metric) string { return paging.Cursor(last.ID) }), nil
 }
 
-type expectedRanges struct {
-	Duration     *expectedRange `json:"build_duration_seconds" doc:"null while too few runs came before"`
-	Artifact     *expectedRange `json:"artifact_size_bytes"`
-	BytesPerFile *expectedRange `json:"artifact_bytes_per_changed_file"`
+type patchMetricInput struct {
+	ID   int64 `path:"id" minimum:"1"`
+	Body struct {
+		Expected bool `json:"expected"`
+	}
+}
+
+type metricOutput struct{ Body metricView }
+
+func (a *API) patchMetric(ctx context.Context, in *patchMetricInput) (*metricOutput, error) {
+	metric, err := a.Store.PutExpected(ctx, in.ID, in.Body.Expected, author(ctx))
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	return &metricOutput{viewMetric(metric)}, nil
 }
 
 // metricView is a run as the API shows it; its fields have the names of the columns.
@@ -88,6 +106,20 @@ func viewMetric(m store.Metric) metricView {
 	}
 }
 
+type expectedRanges struct {
+	Duration     *expectedRange `json:"build_duration_seconds" doc:"null while too few runs came before"`
+	Artifact     *expectedRange `json:"artifact_size_bytes"`
+	BytesPerFile *expectedRange `json:"artifact_bytes_per_changed_file"`
+}
+
+// expectedRange is the range in which a measure of a run is ordinary.
+type expectedRange struct {
+	Low    float64 `json:"low" doc:"0 where only growth is unusual"`
+	High   float64 `json:"high"`
+	Median float64 `json:"median" doc:"of the runs before"`
+	Score  float64 `json:"score" doc:"robust z-score of this run's value, never negative; unusual from 3 on"`
+}
+
 func viewRanges(readings []anomaly.Reading) expectedRanges {
 	var ranges expectedRanges
 	for _, r := range readings {
@@ -102,36 +134,4 @@ func viewRanges(readings []anomaly.Reading) expectedRanges {
 		}
 	}
 	return ranges
-}
-
-func (a *API) listMetrics(ctx context.Context, in *listMetricsInput) (*paging.Output[metricView], error) {
-	filter := store.MetricFilter{
-		Platform: in.Platform, Project: in.Project, Name: in.Name, Branch: in.Branch, CommitSHA: in.Commit,
-		Limit: in.Limit + 1,
-	}
-	if err := paging.Decode(in.Cursor, &filter.Before); err != nil {
-		return nil, a.problem(ctx, err)
-	}
-	metrics, err := a.Store.ListMetrics(ctx, filter)
-	if err != nil {
-		return nil, a.problem(ctx, err)
-	}
-	return paging.Page(metrics, in.Limit, viewMetric, func(last store.Metric) string { return paging.Cursor(last.ID) }), nil
-}
-
-type patchMetricInput struct {
-	ID   int64 `path:"id" minimum:"1"`
-	Body struct {
-		Expected bool `json:"expected"`
-	}
-}
-
-type metricOutput struct{ Body metricView }
-
-func (a *API) patchMetric(ctx context.Context, in *patchMetricInput) (*metricOutput, error) {
-	metric, err := a.Store.PutExpected(ctx, in.ID, in.Body.Expected, author(ctx))
-	if err != nil {
-		return nil, a.problem(ctx, err)
-	}
-	return &metricOutput{viewMetric(metric)}, nil
 }

@@ -127,6 +127,13 @@ func (h *Health) collectHooks(r gauges) {
 	}
 }
 
+func (h *Health) platformNames() (names []string) {
+	for _, platform := range h.Platforms {
+		names = append(names, platform.Name)
+	}
+	return names
+}
+
 func collectDisks(r gauges, disks []disk) {
 	for _, d := range disks {
 		if d.err == nil {
@@ -166,11 +173,4 @@ func (r gauges) age(since time.Time) float64 {
 		return 0
 	}
 	return max(0, r.now.Sub(since).Seconds())
-}
-
-func (h *Health) platformNames() (names []string) {
-	for _, platform := range h.Platforms {
-		names = append(names, platform.Name)
-	}
-	return names
 }

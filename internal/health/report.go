@@ -23,46 +23,6 @@ const (
 	longPause = 5 * time.Second  // longer than the pace of our own calls
 )
 
-// report is text with a line for each hop.
-type report struct {
-	text strings.Builder
-	now  time.Time
-}
-
-// line writes a line that begins with ok or warn.
-func (p *report) line(fine bool, hop, format string, args ...any) {
-	state := stateOK
-	if !fine {
-		state = stateWarn
-	}
-	p.write(state, hop, format, args...)
-}
-
-func (p *report) write(state, hop, format string, args ...any) {
-	fmt.Fprintf(&p.text, "%-4s  %s: %s\n", state, hop, fmt.Sprintf(format, args...))
-}
-
-// ago is how long ago something was.
-func (p *report) ago(then time.Time) string {
-	if then.IsZero() {
-		return "never"
-	}
-	return rounded(p.now.Sub(then)) + " ago"
-}
-
-// rounded is a duration without the digits that people do not need.
-func rounded(d time.Duration) string {
-	switch {
-	case d >= 48*time.Hour:
-		return fmt.Sprintf("%d days", d/(24*time.Hour))
-	case d >= time.Hour:
-		return strings.TrimSuffix(d.Truncate(time.Minute).String(), "0s")
-	case d >= time.Second:
-		return d.Truncate(time.Second).String()
-	}
-	return d.Truncate(100 * time.Microsecond).String()
-}
-
 // Report is the state of each hop from the push to the commit status, a line each. Everybody can read it: it has counts and
 // the names of platforms, and no names of projects.
 func (h *Health) Report(ctx context.Context) string {
@@ -147,17 +107,6 @@ func (h *Health) machineLine(p *report) {
 	p.line(true, "machine", "can check commits out")
 }
 
-func (h *Health) lacksToken(platform string) bool {
-	return slices.ContainsFunc(h.Platforms, func(p Platform) bool { return p.Name == platform && !p.Posts })
-}
-
-func (p *report) oldest(b backlog) string {
-	if b.count == 0 {
-		return ""
-	}
-	return " (oldest " + p.ago(b.since) + ")"
-}
-
 func (h *Health) platformLine(p *report, platform Platform) {
 	hop, pause := "platform "+platform.Name, h.pause(platform.Name)
 	switch {
@@ -170,6 +119,10 @@ func (h *Health) platformLine(p *report, platform Platform) {
 	default:
 		p.line(true, hop, "has a secret and a token; last post %s", p.ago(h.LastPost(platform.Name)))
 	}
+}
+
+func (h *Health) lacksToken(platform string) bool {
+	return slices.ContainsFunc(h.Platforms, func(p Platform) bool { return p.Name == platform && !p.Posts })
 }
 
 func (h *Health) hooksLine(p *report, platform Platform) {
@@ -187,4 +140,51 @@ func (h *Health) hooksLine(p *report, platform Platform) {
 	default:
 		p.line(true, hop, "%d projects have called; last call %s", sum.hooks, p.ago(sum.last))
 	}
+}
+
+// report is text with a line for each hop.
+type report struct {
+	text strings.Builder
+	now  time.Time
+}
+
+// line writes a line that begins with ok or warn.
+func (p *report) line(fine bool, hop, format string, args ...any) {
+	state := stateOK
+	if !fine {
+		state = stateWarn
+	}
+	p.write(state, hop, format, args...)
+}
+
+func (p *report) write(state, hop, format string, args ...any) {
+	fmt.Fprintf(&p.text, "%-4s  %s: %s\n", state, hop, fmt.Sprintf(format, args...))
+}
+
+func (p *report) oldest(b backlog) string {
+	if b.count == 0 {
+		return ""
+	}
+	return " (oldest " + p.ago(b.since) + ")"
+}
+
+// ago is how long ago something was.
+func (p *report) ago(then time.Time) string {
+	if then.IsZero() {
+		return "never"
+	}
+	return rounded(p.now.Sub(then)) + " ago"
+}
+
+// rounded is a duration without the digits that people do not need.
+func rounded(d time.Duration) string {
+	switch {
+	case d >= 48*time.Hour:
+		return fmt.Sprintf("%d days", d/(24*time.Hour))
+	case d >= time.Hour:
+		return strings.TrimSuffix(d.Truncate(time.Minute).String(), "0s")
+	case d >= time.Second:
+		return d.Truncate(time.Second).String()
+	}
+	return d.Truncate(100 * time.Microsecond).String()
 }

@@ -17,6 +17,10 @@ import (
 const (
 	reasonKey = "reason" // in Gin's context
 	maxPath   = 200      // bytes of a path in the log; longer ones lead nowhere
+
+	logEvery    = time.Minute // for each reason and client
+	maxLogged   = 256         // reasons and clients that are distinguished in a minute
+	otherClient = "others"    // all clients beyond those
 )
 
 // Refuse sets the reason that the log gives for the refusal of a request. The reasons must be few: see LimitedLog.
@@ -71,12 +75,6 @@ func answeredLevel(c *gin.Context) slog.Level {
 
 // isAsset recognizes the files that each page loads: three lines for each page would be too many.
 func isAsset(c *gin.Context) bool { return strings.HasSuffix(c.FullPath(), "/static/:file") }
-
-const (
-	logEvery    = time.Minute // for each reason and client
-	maxLogged   = 256         // reasons and clients that are distinguished in a minute
-	otherClient = "others"    // all clients beyond those
-)
 
 // LimitedLog is for lines that clients can cause as often as they like: refused requests, failures while the database is
 // unreachable. The first line of a reason and a client's network is logged at once. Further ones are counted, and the

@@ -19,6 +19,13 @@ import (
 // maxHistory bounds the history that one page reads, in events of all its findings.
 const maxHistory = 500
 
+// The limits of what is shown of code.
+const (
+	maxSnippetLines = 30
+	maxPatchLines   = 400
+	maxLine         = 400 // characters
+)
+
 // findingView is a finding as its card shows it.
 type findingView struct {
 	core.Finding
@@ -128,13 +135,6 @@ func cweLink(id string) string {
 	return "https://cwe.mitre.org/data/definitions/" + number + ".html"
 }
 
-// The limits of what is shown of code.
-const (
-	maxSnippetLines = 30
-	maxPatchLines   = 400
-	maxLine         = 400 // characters
-)
-
 // codeLine is a line of code as it is shown.
 type codeLine struct {
 	Number int    // 0 where unknown
@@ -189,9 +189,6 @@ func diff(unified string) []codeLine {
 	return lines
 }
 
-// anchorOf is the id of a finding's card in the page.
-func anchorOf(id int64) string { return fmt.Sprintf("finding-%d", id) }
-
 // DownloadPatch downloads a finding's remediation patch for git apply.
 func (w *Web) DownloadPatch(c *gin.Context) error {
 	id, err := findingID(c)
@@ -217,3 +214,6 @@ func findingID(c *gin.Context) (int64, error) {
 	}
 	return id, nil
 }
+
+// anchorOf is the id of a finding's card in the page.
+func anchorOf(id int64) string { return fmt.Sprintf("finding-%d", id) }

@@ -69,6 +69,20 @@ func (w *Web) ShowProject(c *gin.Context) error {
 	return w.Render(c, http.StatusOK, "project", text.Visible(page.Project), page)
 }
 
+// ruleOf finds the entry of the configuration that a repository falls under; match is empty where none does.
+func (w *Web) ruleOf(platform, project string) (match string, rule Rule) {
+	for i, entry := range w.Policies {
+		if _, matches := (core.Policies{entry}).For(platform, project); !matches {
+			continue
+		}
+		if w.Rules != nil {
+			rule = w.Rules(i)
+		}
+		return entry.Match, rule
+	}
+	return "", Rule{}
+}
+
 func (w *Web) fillActivity(ctx context.Context, page *projectPage) error {
 	scans, err := w.Store.ListScans(ctx, store.ScanFilter{Platform: page.Platform, Project: page.Project, Limit: recentLength})
 	if err != nil {
@@ -93,6 +107,23 @@ func (w *Web) fillActivity(ctx context.Context, page *projectPage) error {
 		return p.SourcePlatform != page.Platform || !p.Covers(page.Project)
 	})
 	return err
+}
+
+// hookOf is the health of a project's webhook; nil where unknown. Health is judged once a minute, so a call that came since
+// then ends a silence here.
+func (w *Web) hookOf(platform, project string, latest []core.KeptDelivery) *liveness.Health {
+	if w.Hook == nil {
+		return nil
+	}
+	hook, known := w.Hook(platform, project)
+	if !known {
+		return nil
+	}
+	called := slices.IndexFunc(latest, func(d core.KeptDelivery) bool { return d.Event != core.OriginReconcile })
+	if called >= 0 && latest[called].ReceivedAt.After(hook.Last) {
+		hook.Last, hook.Silent, hook.Missed = latest[called].ReceivedAt, false, false
+	}
+	return &hook
 }
 
 func (w *Web) fillCharts(ctx context.Context, page *projectPage) error {
@@ -136,35 +167,4 @@ func (w *Web) MarkExpected(c *gin.Context) error {
 	}
 	c.Redirect(http.StatusSeeOther, w.Base.Local(c.PostForm("back")))
 	return nil
-}
-
-// ruleOf finds the entry of the configuration that a repository falls under; match is empty where none does.
-func (w *Web) ruleOf(platform, project string) (match string, rule Rule) {
-	for i, entry := range w.Policies {
-		if _, matches := (core.Policies{entry}).For(platform, project); !matches {
-			continue
-		}
-		if w.Rules != nil {
-			rule = w.Rules(i)
-		}
-		return entry.Match, rule
-	}
-	return "", Rule{}
-}
-
-// hookOf is the health of a project's webhook; nil where unknown. Health is judged once a minute, so a call that came since
-// then ends a silence here.
-func (w *Web) hookOf(platform, project string, latest []core.KeptDelivery) *liveness.Health {
-	if w.Hook == nil {
-		return nil
-	}
-	hook, known := w.Hook(platform, project)
-	if !known {
-		return nil
-	}
-	called := slices.IndexFunc(latest, func(d core.KeptDelivery) bool { return d.Event != core.OriginReconcile })
-	if called >= 0 && latest[called].ReceivedAt.After(hook.Last) {
-		hook.Last, hook.Silent, hook.Missed = latest[called].ReceivedAt, false, false
-	}
-	return &hook
 }

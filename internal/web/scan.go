@@ -21,6 +21,8 @@ const (
 	pageSize    = 50 // findings in full on one page
 	foldedSize  = 20 // findings in one line each, in a folded list
 	reloadEvery = 5  // seconds between reloads of a running scan without JavaScript
+
+	dismissedTab = "dismissed" // in the address; the other lists have the names of baseline states
 )
 
 // scanPage is one scan with a page of its findings.
@@ -51,53 +53,6 @@ func (p scanPage) ReloadSeconds() int {
 		return reloadEvery
 	}
 	return 0
-}
-
-// findingList is a page of one of the lists of findings.
-type findingList struct {
-	Name       string // as the address has it
-	Heading    string
-	Total      int
-	Findings   []findingView
-	Page       int // from 1
-	Pages      int
-	Prev, Next int // 0 where there is none
-}
-
-// tab is one of the lists, by its name in the address.
-type tab struct{ Name, Label, Heading string }
-
-// tabs are the lists of findings; each finding is in one of them.
-var tabs = []tab{
-	{string(core.New), "New", "New findings"}, {string(core.Unchanged), "Known", "Known findings"},
-	{string(core.Absent), "Fixed", "Fixed findings"}, {dismissedTab, "Dismissed", "Dismissed findings"},
-}
-
-const dismissedTab = "dismissed"
-
-// tabOf is the list that an address names, or that of the new findings.
-func tabOf(name string) tab {
-	i := slices.IndexFunc(tabs, func(t tab) bool { return t.Name == name })
-	return tabs[max(i, 0)]
-}
-
-// page is the list as the store knows it.
-func (t tab) page() store.FindingPage {
-	if t.Name == dismissedTab {
-		return store.FindingPage{Dismissed: true}
-	}
-	return store.FindingPage{State: core.BaselineState(t.Name)}
-}
-
-// Tabs are all lists, for the links to them.
-func (scanPage) Tabs() []tab { return tabs }
-
-// folded is the beginning of another list, with a link to the rest.
-type folded struct {
-	tab
-	Total    int
-	Findings []findingView
-	Open     bool
 }
 
 // Nothing is the reason why an ended scan has no findings to show.
@@ -178,6 +133,50 @@ func passed(n counts) string {
 	return "What is new breaks no rule."
 }
 
+// statusLine is a commit status: what we want, and whether the platform shows it.
+type statusLine struct {
+	core.Status
+	Kind    string // pass, fail, error, cancelled or pending
+	Posting string // a sentence
+	Posted  bool
+}
+
+var statusKinds = map[core.StatusState]string{
+	core.StatusSuccess: "pass", core.StatusFailure: "fail", core.StatusError: "error",
+	core.StatusCancelled: "cancelled", core.StatusPending: "pending",
+}
+
+func (w *Web) statusLines(statuses []core.Status) []statusLine {
+	lines := make([]statusLine, len(statuses))
+	for i, s := range statuses {
+		lines[i] = statusLine{s, statusKinds[s.State], w.posting(s), s.PostedRevision == s.Revision}
+	}
+	return lines
+}
+
+func (w *Web) posting(s core.Status) string {
+	platform, configured := w.Platforms[s.SourcePlatform]
+	switch {
+	case s.PostedRevision == s.Revision && s.ObservedID > s.PostedID:
+		return fmt.Sprintf("On %s, another program has replaced it again: it is left alone.", s.SourcePlatform)
+	case s.PostedRevision == s.Revision && s.RestoredRevision == s.Revision:
+		return fmt.Sprintf("Shown on %s, after another program had replaced it.", s.SourcePlatform)
+	case s.PostedRevision == s.Revision && s.LeftOut != "":
+		return fmt.Sprintf("Shown on %s, but not in full: %s.", s.SourcePlatform, s.LeftOut)
+	case s.PostedRevision == s.Revision:
+		return fmt.Sprintf("Shown on %s.", s.SourcePlatform)
+	case s.GivenUp:
+		return fmt.Sprintf("Not posted, given up: %s", s.LastError)
+	case configured && !platform.Posts:
+		return fmt.Sprintf("Not posted: platforms.%s has no token to post with.", s.SourcePlatform)
+	case s.LastError != "" && s.Attempts == 0:
+		return fmt.Sprintf("Saved, not posted yet: %s", s.LastError)
+	case s.LastError != "":
+		return fmt.Sprintf("Not posted yet (%s), trying again: %s", core.Plural(s.Attempts, "attempt"), s.LastError)
+	}
+	return fmt.Sprintf("On its way to %s.", strings.TrimSpace(s.SourcePlatform))
+}
+
 // counts are the findings of a scan by their state, each counted once, like in the summary.
 type counts struct {
 	Fresh, Known, Fixed, Dismissed int
@@ -227,6 +226,51 @@ func (n counts) Of(list string) int {
 	return n.Fresh
 }
 
+// tab is one of the lists, by its name in the address.
+type tab struct{ Name, Label, Heading string }
+
+// tabs are the lists of findings; each finding is in one of them.
+var tabs = []tab{
+	{string(core.New), "New", "New findings"}, {string(core.Unchanged), "Known", "Known findings"},
+	{string(core.Absent), "Fixed", "Fixed findings"}, {dismissedTab, "Dismissed", "Dismissed findings"},
+}
+
+// tabOf is the list that an address names, or that of the new findings.
+func tabOf(name string) tab {
+	i := slices.IndexFunc(tabs, func(t tab) bool { return t.Name == name })
+	return tabs[max(i, 0)]
+}
+
+// page is the list as the store knows it.
+func (t tab) page() store.FindingPage {
+	if t.Name == dismissedTab {
+		return store.FindingPage{Dismissed: true}
+	}
+	return store.FindingPage{State: core.BaselineState(t.Name)}
+}
+
+// Tabs are all lists, for the links to them.
+func (scanPage) Tabs() []tab { return tabs }
+
+// findingList is a page of one of the lists of findings.
+type findingList struct {
+	Name       string // as the address has it
+	Heading    string
+	Total      int
+	Findings   []findingView
+	Page       int // from 1
+	Pages      int
+	Prev, Next int // 0 where there is none
+}
+
+// folded is the beginning of another list, with a link to the rest.
+type folded struct {
+	tab
+	Total    int
+	Findings []findingView
+	Open     bool
+}
+
 // fillLists reads the page of findings that was requested. The first page of the new ones also shows the beginnings of
 // the other lists.
 func (w *Web) fillLists(ctx context.Context, page *scanPage, name, number string) error {
@@ -272,50 +316,6 @@ func (w *Web) fold(ctx context.Context, page *scanPage) error {
 		page.Folded = append(page.Folded, rest)
 	}
 	return nil
-}
-
-// statusLine is a commit status: what we want, and whether the platform shows it.
-type statusLine struct {
-	core.Status
-	Kind    string // pass, fail, error, cancelled or pending
-	Posting string // a sentence
-	Posted  bool
-}
-
-var statusKinds = map[core.StatusState]string{
-	core.StatusSuccess: "pass", core.StatusFailure: "fail", core.StatusError: "error",
-	core.StatusCancelled: "cancelled", core.StatusPending: "pending",
-}
-
-func (w *Web) statusLines(statuses []core.Status) []statusLine {
-	lines := make([]statusLine, len(statuses))
-	for i, s := range statuses {
-		lines[i] = statusLine{s, statusKinds[s.State], w.posting(s), s.PostedRevision == s.Revision}
-	}
-	return lines
-}
-
-func (w *Web) posting(s core.Status) string {
-	platform, configured := w.Platforms[s.SourcePlatform]
-	switch {
-	case s.PostedRevision == s.Revision && s.ObservedID > s.PostedID:
-		return fmt.Sprintf("On %s, another program has replaced it again: it is left alone.", s.SourcePlatform)
-	case s.PostedRevision == s.Revision && s.RestoredRevision == s.Revision:
-		return fmt.Sprintf("Shown on %s, after another program had replaced it.", s.SourcePlatform)
-	case s.PostedRevision == s.Revision && s.LeftOut != "":
-		return fmt.Sprintf("Shown on %s, but not in full: %s.", s.SourcePlatform, s.LeftOut)
-	case s.PostedRevision == s.Revision:
-		return fmt.Sprintf("Shown on %s.", s.SourcePlatform)
-	case s.GivenUp:
-		return fmt.Sprintf("Not posted, given up: %s", s.LastError)
-	case configured && !platform.Posts:
-		return fmt.Sprintf("Not posted: platforms.%s has no token to post with.", s.SourcePlatform)
-	case s.LastError != "" && s.Attempts == 0:
-		return fmt.Sprintf("Saved, not posted yet: %s", s.LastError)
-	case s.LastError != "":
-		return fmt.Sprintf("Not posted yet (%s), trying again: %s", core.Plural(s.Attempts, "attempt"), s.LastError)
-	}
-	return fmt.Sprintf("On its way to %s.", strings.TrimSpace(s.SourcePlatform))
 }
 
 // ToFinding leads from a finding's own address to the page of its scan that shows it.

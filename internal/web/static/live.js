@@ -89,7 +89,7 @@
     if (source) source.addEventListener("message", () => { refresh().catch(() => {}); });
   };
 
-  // complain says on a finding's card why it was not judged; what was typed stays.
+  // complain shows on a finding's card why it was not judged; typed text stays.
   const complain = (card, text) => {
     const notice = document.createElement("p");
     notice.className = "notice error";
@@ -137,7 +137,7 @@
     });
   });
 
-  // A link to a finding that stands on another page of the scan leads there; the server does not hear of what is behind #.
+  // A link to a finding on another page of the scan leads there; the server does not get the part behind #.
   const find = () => {
     const id = /^#finding-(\d+)$/.exec(location.hash)?.[1];
     const [arrival] = performance.getEntriesByType("navigation");
