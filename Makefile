@@ -23,7 +23,7 @@ test: ## tests on SQLite, and on PostgreSQL where SCANHOOK_TEST_POSTGRES is set
 	go test ./...
 
 race: ## tests with the race detector, on SQLite and PostgreSQL
-	SCANHOOK_TEST_POSTGRES_REQUIRED=1 $(PG) go test -race -timeout 30m ./...
+	SCANHOOK_TEST_POSTGRES_REQUIRED=1 $(PG) .ci/race
 
 plans: ## every statement on the way of a push finds its rows by a key, on both engines
 	SCANHOOK_TEST_POSTGRES_REQUIRED=1 $(PG) go test -count=1 -run PlansByKey ./store
