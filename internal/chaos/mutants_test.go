@@ -36,13 +36,13 @@ var mutants = map[string]mutant{
 	},
 	"lets two workers have one job": {
 		edits: []edit{
-			{"store/jobs.go", "OR lease_until <= ? AND lapses", "OR lease_until <> ? AND lapses"},
+			{"store/jobs.go", "`lease_until <= :expired AND lapses", "`lease_until <> :expired AND lapses"},
 			{"store/jobs.go", "`id = :id AND state = 'running' AND worker = :worker AND attempt = :attempt`", "`id = :id`"},
 		},
 		scale: scale{Deliveries: 200, PerSecond: 20, Checked: 60}, promise: duplicated,
 	},
 	"takes the living for dead": {
-		edits: []edit{{"store/jobs.go", "OR lease_until <= ? AND lapses", "OR lease_until <> ? AND lapses"}},
+		edits: []edit{{"store/jobs.go", "`lease_until <= :expired AND lapses", "`lease_until <> :expired AND lapses"}},
 		scale: scale{Deliveries: 200, PerSecond: 20, Checked: 60}, promise: falselyDead,
 	},
 	"calls in spite of Retry-After": {

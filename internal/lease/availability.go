@@ -9,8 +9,8 @@ import (
 	"github.com/scanhook/scanhook/core"
 )
 
-// Availability is what a process knows of the outages of its database. While the database is unavailable nobody can
-// extend a lease. For a while after an outage, an expired lease does not mean that its worker is dead.
+// Availability tracks the outages of the database as this process sees them. While the database is unavailable, no worker can
+// extend its lease. For a while after an outage, an expired lease does not mean that its worker is dead.
 type Availability struct {
 	lease     time.Duration
 	mu        sync.Mutex

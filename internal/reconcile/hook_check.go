@@ -221,7 +221,7 @@ func (c *hookChecker) redeliver(ctx context.Context, hook platforms.Hook, wanted
 			result.Redelivered++
 		}
 		if result.Redelivered > 0 && len(hook.Faults) == 0 && result.Note == note {
-			result.Note = "" // it told of the last call, which is not the last one any more
+			result.Note = "" // it was about a call that is no longer the last one
 		}
 	}
 	return nil

@@ -152,7 +152,7 @@ func TestMissedBranchSharesTheScan(t *testing.T) {
 	}
 }
 
-// No webhook has told the new name yet.
+// No webhook has announced the new name yet.
 func TestMovedProjectIsFollowed(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {

@@ -147,17 +147,17 @@ func (r *Runner) awaitStatus(ctx context.Context, scan core.Scan) {
 }
 
 // review asks about one finding after the other, and gives up on a service that does not answer.
-func (r *Runner) review(ctx context.Context, task reviewTask) {
+func (r *Runner) review(ctx context.Context, next reviewTask) {
 	ctx, cancel := context.WithTimeoutCause(ctx, reviewTimeout, fmt.Errorf("the AI took more than %s", reviewTimeout))
 	defer cancel()
 	var result reviewResult
-	for _, c := range task.candidates {
+	for _, c := range next.candidates {
 		result.add(r.ask(ctx, c))
 		if ctx.Err() != nil || result.unanswered == maxUnanswered {
 			break
 		}
 	}
-	result.logTo(task.log, len(task.candidates), context.Cause(ctx))
+	result.logTo(next.log, len(next.candidates), context.Cause(ctx))
 }
 
 // ask asks about one finding and keeps the answer with it.

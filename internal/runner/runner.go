@@ -9,28 +9,25 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"os"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/lease"
 	"github.com/scanhook/scanhook/internal/poll"
+	"github.com/scanhook/scanhook/internal/reports"
+	"github.com/scanhook/scanhook/internal/runner/git"
 	"github.com/scanhook/scanhook/internal/runner/sandbox"
+	"github.com/scanhook/scanhook/internal/runner/source"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/store"
-)
-
-const (
-	defaultWorkers = 2
-	defaultLease   = 30 * time.Second
-	defaultDisk    = 2 << 30
-
-	sweepEvery   = 10 * time.Second
-	explainAfter = 30 * time.Second // until then another replica may have begun
 )
 
 // Keys of the log.
@@ -38,6 +35,33 @@ const (
 	keyError    = "error"
 	keyFindings = "findings"
 )
+
+const (
+	defaultWorkers = 2
+	defaultLease   = 30 * time.Second
+	defaultDisk    = 2 << 30
+	maxShown       = 1000 // findings of a job that are kept with code; more are hardly read
+)
+
+const (
+	claimEvery   = 2 * time.Second
+	sweepEvery   = 10 * time.Second
+	explainAfter = 30 * time.Second // until then another replica may have begun
+
+	fetchTimeout   = 10 * time.Minute
+	changesTimeout = time.Minute
+	codeTimeout    = 10 * time.Second // for the code around the findings of a job
+
+	retryPause        = 15 * time.Second // after the first failure, then twice as long each time
+	longestRetryPause = 2 * time.Minute
+
+	handover    = 20 * time.Second // for a stopping process to settle or give back what it has
+	stepTimeout = 2 * time.Minute  // for the store to take the largest report
+	minTimeout  = 5 * time.Second  // of a short step, however short leases are, in tests
+)
+
+// crashed is the failure of a job that panicked; the log has the rest.
+const crashed = "the scan crashed inside Scanhook: see the log, and please report it"
 
 // Config is what a Runner needs; the zero value of every optional field is its default.
 type Config struct {
@@ -54,7 +78,7 @@ type Config struct {
 	Log       *slog.Logger       // silent by default
 }
 
-// Runner works on jobs until it is told to stop.
+// Runner runs jobs.
 type Runner struct {
 	Config
 	claimable []string
@@ -76,9 +100,8 @@ func New(cfg Config) *Runner {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Runner{
-		host:   &host{log: cfg.Log},
 		Config: cfg, claimable: slices.Sorted(maps.Keys(cfg.Scanners)), reviews: make(chan reviewTask, maxWaiting),
-		database: lease.NewAvailability(cfg.Lease, cfg.Jobs.Shared()),
+		database: lease.NewAvailability(cfg.Lease, cfg.Jobs.Shared()), host: &host{log: cfg.Log},
 	}
 }
 
@@ -109,6 +132,286 @@ func (r *Runner) Fault() error { return r.host.Fault() }
 func processName() string {
 	host, _ := os.Hostname()
 	return fmt.Sprintf("%s/%d/%s", host, os.Getpid(), rand.Text()[:8])
+}
+
+// task is a claimed job.
+type task struct {
+	job   core.Job
+	scan  core.Scan
+	space sandbox.Workspace // zero before it is made
+	saved *core.Report      // nil before the store has it
+}
+
+func (t *task) attrs() []any {
+	return []any{
+		"job", t.job.ID, "scan", t.scan.ReferenceID, "scanner", t.job.Scanner,
+		"project", t.scan.ProjectName, "commit", t.scan.CommitSHA,
+	}
+}
+
+// outcome is what a job comes to.
+type outcome struct {
+	report core.Report
+	retry  *store.Retry // instead of the report, as long as there are tries left; nil if another try cannot help
+	level  slog.Level   // at which the retry is logged
+}
+
+// jobs is a worker that has one job at a time.
+func (r *Runner) jobs(worker string) lease.Worker[*task, outcome] {
+	return lease.Worker[*task, outcome]{
+		Name: "runner", Log: r.Log, Attrs: (*task).attrs, Wake: r.Jobs.Changed(),
+		Every: claimEvery, Lease: r.Lease, Handover: handover,
+		Claim:  lease.One(func(ctx context.Context) (*task, error) { return r.claim(ctx, worker) }),
+		Extend: r.extend, Work: r.work, Settle: r.settle, Release: r.giveBack, Done: r.done,
+	}
+}
+
+// claim returns core.ErrNotFound if there is no job, or this host cannot run any.
+func (r *Runner) claim(ctx context.Context, worker string) (*task, error) {
+	if !r.host.CanWork(ctx, r.TempDir) {
+		return nil, core.ErrNotFound
+	}
+	by := store.Claimant{Worker: worker, Scanners: r.claimable, Lease: r.Lease, InGrace: r.database.InGrace()}
+	t := new(task)
+	err := r.shortStep(ctx, func(ctx context.Context) (err error) {
+		t.job, t.scan, err = r.Jobs.ClaimJob(ctx, by)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("claiming a job: %w", err)
+	}
+	return t, nil
+}
+
+func (r *Runner) extend(ctx context.Context, t *task) error {
+	return r.shortStep(ctx, func(ctx context.Context) error { return r.Jobs.ExtendLease(ctx, t.job, r.Lease) })
+}
+
+// shortStep is a step that is over at once unless the database hangs, which counts as an outage before a lease can expire.
+// An embedded database does not hang: a step that takes long waits behind large reports.
+func (r *Runner) shortStep(ctx context.Context, step func(context.Context) error) error {
+	if !r.Jobs.Shared() {
+		return r.database.Observe(ctx, step)
+	}
+	return r.database.Within(ctx, max(r.Lease/3, minTimeout), step)
+}
+
+func (r *Runner) step(ctx context.Context, step func(context.Context) error) error {
+	return r.database.Within(ctx, stepTimeout, step)
+}
+
+// work scans the commit. An interrupted job has no outcome: its report may be about the interruption.
+func (r *Runner) work(ctx context.Context, t *task) (outcome, error) {
+	report, again := r.examine(ctx, t)
+	if ctx.Err() != nil {
+		return outcome{}, context.Cause(ctx)
+	}
+	return r.decide(ctx, t, report, again), nil
+}
+
+// retryable is a failure that may be gone at the next try.
+type retryable struct {
+	error
+	untilDeadline bool // tries are made as long as the scan has time: this host or the platform will recover
+}
+
+func (f retryable) Unwrap() error { return f.error }
+
+// examine makes the report of a job. Whatever goes wrong is the report's Failure, including a panic in a scanner's library;
+// again is not nil if another try may succeed.
+func (r *Runner) examine(ctx context.Context, t *task) (report core.Report, again *retryable) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			r.Log.Error("scan panicked", "scanner", t.job.Scanner, keyError, cause, "stack", string(debug.Stack()))
+			report, again = core.Report{Failure: crashed}, nil
+		}
+	}()
+	report, err := r.scanCommit(ctx, t)
+	if err != nil {
+		if fault := sandbox.FaultOf(err, r.TempDir); fault != nil {
+			err = retryable{fault, true}
+		} else if fetch := new(git.FetchError); errors.As(err, fetch) {
+			err = retryable{err, fetch.Unreachable}
+		}
+		report.Failure = err.Error()
+	}
+	reports.Redact(&report) // once, after git, the scanner and the checkout have added to it
+	if may := new(retryable); errors.As(err, may) {
+		again = may
+	}
+	return report, again
+}
+
+// scanCommit returns findings even if it returns an error. It makes the workspace of the task.
+func (r *Runner) scanCommit(ctx context.Context, t *task) (core.Report, error) {
+	scanner, configured := r.Scanners[t.job.Scanner]
+	if !configured {
+		return core.Report{}, fmt.Errorf("no scanner called %q is configured: add it to scanners", t.job.Scanner)
+	}
+	space, err := sandbox.New(r.TempDir, r.MaxDisk)
+	if err != nil {
+		return core.Report{}, err
+	}
+	t.space = space
+	remote, err := r.remoteOf(ctx, t.scan)
+	if err != nil {
+		return core.Report{}, err
+	}
+	repo := git.Repo{Space: space, Remote: remote, MaxPaths: r.MaxPaths}
+	if err := checkOut(ctx, repo, t.scan.CommitSHA); err != nil {
+		return core.Report{}, err
+	}
+	report, err := scanner.run(ctx, t.job.Scanner, space)
+	source.Describe(report.Findings, space.Source)
+	report.Changes = r.changesSince(ctx, repo, t)
+	return report, err
+}
+
+func (r *Runner) remoteOf(ctx context.Context, scan core.Scan) (platforms.Remote, error) {
+	platform, configured := r.Platforms[scan.SourcePlatform]
+	if !configured {
+		return platforms.Remote{}, fmt.Errorf("no platform called %q is configured: add it to platforms", scan.SourcePlatform)
+	}
+	remote, err := platform.Remote(ctx, scan.ProjectName)
+	if err != nil {
+		return platforms.Remote{}, retryable{fmt.Errorf("asking platforms.%s how to fetch %s: %w",
+			scan.SourcePlatform, scan.ProjectName, err), false}
+	}
+	return remote, nil
+}
+
+func checkOut(ctx context.Context, repo git.Repo, sha string) error {
+	ctx, cancel := repo.Space.Bound(ctx, fetchTimeout, fmt.Errorf("the commit could not be fetched within %s: "+
+		"the platform is too slow or the repository too large", fetchTimeout))
+	defer cancel(nil)
+	return repo.Checkout(ctx, sha)
+}
+
+// changesSince compares the commit with its baseline, line by line. It is an aid: without it, findings are recognised by
+// their code alone, so a failure of it does not fail the job.
+func (r *Runner) changesSince(ctx context.Context, repo git.Repo, t *task) *core.Changes {
+	log := r.Log.With(t.attrs()...)
+	scan, err := r.Platforms.FindMergeBase(ctx, t.scan, r.Jobs.RecordMergeBase)
+	if err != nil {
+		log.Info("merge base not known, compared with the default branch", keyError, err)
+	}
+	base, err := r.Jobs.GetBaseline(ctx, scan, t.job)
+	if err != nil {
+		if !errors.Is(err, core.ErrNotFound) {
+			log.Warn("baseline not known", keyError, err)
+		}
+		return nil
+	}
+	ctx, cancel := t.space.Bound(ctx, changesTimeout, fmt.Errorf("it took more than %s", changesTimeout))
+	defer cancel(nil)
+	changes, err := repo.Diff(ctx, base, scan.CommitSHA)
+	if err != nil {
+		log.Info("baseline not compared line by line", "baseline", base, keyError, err)
+		return nil
+	}
+	return changes
+}
+
+// decide turns a failure that may pass into a retry. Faults of the host are logged once, not for each job.
+func (r *Runner) decide(ctx context.Context, t *task, report core.Report, again *retryable) outcome {
+	if again == nil {
+		return outcome{report: report}
+	}
+	retry := &store.Retry{Pause: poll.Backoff(retryPause, t.job.Failures, longestRetryPause), Reason: again.Error()}
+	if again.untilDeadline {
+		retry.Pause = poll.Backoff(retryPause, t.job.Attempt-1, longestRetryPause)
+		retry.Until = r.Jobs.DeadlineOf(t.scan)
+	}
+	level := slog.LevelWarn
+	if errors.As(again.error, new(sandbox.HostFault)) {
+		level = slog.LevelDebug
+		if r.host.AllFail(ctx, r.TempDir, again.error) {
+			retry.Pause = probeEvery // then it runs here or on another host, or is not claimed
+		}
+	}
+	return outcome{report, retry, level}
+}
+
+// settle gives the job back for another try, or else hands its report over.
+func (r *Runner) settle(ctx context.Context, t *task, end outcome) error {
+	if end.retry != nil {
+		err := r.step(ctx, func(ctx context.Context) error { return r.Jobs.RetryJob(ctx, t.job, *end.retry) })
+		if err == nil {
+			r.Log.Log(ctx, end.level, "job failed, it will be tried again", append(t.attrs(), keyError, end.retry.Reason)...)
+			return nil
+		}
+		if !errors.Is(err, core.ErrConflict) {
+			return fmt.Errorf("retrying job %d: %w", t.job.ID, err)
+		}
+		// There is no try left, or another worker has the job, which the next step finds out.
+	}
+	return r.finish(ctx, t, end.report)
+}
+
+// finish hands the report over. A report that the store can never take fails the job: another scan would make the same one.
+func (r *Runner) finish(ctx context.Context, t *task, report core.Report) error {
+	err := r.step(ctx, func(ctx context.Context) error { return r.Jobs.FinishJob(ctx, t.job, report) })
+	if err != nil {
+		err = fmt.Errorf("settling job %d: %w", t.job.ID, err)
+	}
+	switch {
+	case errors.Is(err, core.ErrConflict), errors.Is(err, core.ErrUnavailable):
+		return err
+	case err != nil:
+		failed := core.Report{Failure: "its report could not be stored: see the log, and please report it"}
+		return errors.Join(err, r.step(ctx, func(ctx context.Context) error { return r.Jobs.FinishJob(ctx, t.job, failed) }))
+	case report.Failure != "":
+		r.Log.Warn("job failed", append(t.attrs(), keyError, report.Failure)...)
+	default:
+		r.Log.Info("job done", append(t.attrs(), keyFindings, len(report.Findings))...)
+	}
+	t.saved = &report
+	return nil
+}
+
+// giveBack returns a job that a stopping process could not finish.
+func (r *Runner) giveBack(ctx context.Context, t *task) error {
+	err := r.step(ctx, func(ctx context.Context) error { return r.Jobs.ReturnJob(ctx, t.job) })
+	if err != nil {
+		return fmt.Errorf("giving job %d back: %w", t.job.ID, err)
+	}
+	r.Log.Info("job given back", t.attrs()...)
+	return nil
+}
+
+// done takes out of the workspace what is needed later, and removes it.
+func (r *Runner) done(ctx context.Context, t *task) {
+	if t.space.Root == "" {
+		return
+	}
+	if t.saved != nil {
+		r.showCode(ctx, t)
+		r.askLater(ctx, t.job, t.scan, t.saved.Findings, t.space.Source)
+	}
+	if err := t.space.Remove(); err != nil {
+		r.Log.Error("workspace not removed, remove it by hand", "dir", t.space.Root, keyError, err)
+	}
+}
+
+// showCode stores the code around the findings of a finished job, for people to read. No commit status waits for it; a
+// finding that is left without it, when the time is over or after a crash, still links to its place.
+func (r *Runner) showCode(ctx context.Context, t *task) {
+	all := t.saved.Findings
+	if len(all) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, codeTimeout, fmt.Errorf("it took more than %s", codeTimeout))
+	defer cancel()
+	found, err := r.Jobs.ListWithoutCode(ctx, t.job, maxShown)
+	if err == nil && len(found) > 0 {
+		source.Quote(ctx, found, all, t.space.Source)
+		keeping, cancel := context.WithTimeout(context.WithoutCancel(ctx), codeTimeout)
+		defer cancel()
+		err = r.Jobs.PutCode(keeping, t.job, found)
+	}
+	if err != nil {
+		r.Log.Warn("code around findings not kept", append(t.attrs(), keyError, err)...)
+	}
 }
 
 // sweep ends the scans whose deadline has passed and removes the workspaces of processes that were killed.

@@ -106,7 +106,7 @@ func prepare(ctx context.Context, name string, argv []string, output string, spa
 func capture(cmd *exec.Cmd, said *sandbox.Tail, output string, fromStdout bool, full func()) error {
 	cmd.Stdout, cmd.Stderr = said, said
 	if !fromStdout {
-		return sandbox.Run(cmd)
+		return sandbox.RunGroup(cmd)
 	}
 	file, err := os.OpenFile(output, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -114,7 +114,7 @@ func capture(cmd *exec.Cmd, said *sandbox.Tail, output string, fromStdout bool, 
 	}
 	into := &sandbox.Capped{Writer: file, Left: maxReport, Full: full}
 	cmd.Stdout = into
-	err = sandbox.Run(cmd)
+	err = sandbox.RunGroup(cmd)
 	return errors.Join(err, into.Err, file.Close())
 }
 

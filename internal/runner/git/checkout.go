@@ -45,11 +45,11 @@ func (r Repo) Checkout(ctx context.Context, sha string) error {
 	return r.Space.Fits()
 }
 
-// FetchError is a failed fetch that may succeed at the next try. Away tells that the server is out of reach or broken, rather
-// than that it refuses: a fresh commit may not have reached all of its replicas.
+// FetchError is a failed fetch that may succeed at the next try. Unreachable tells that the server cannot be reached or
+// is broken. Otherwise it refuses: a fresh commit may not have reached all of its replicas.
 type FetchError struct {
-	Err  error
-	Away bool
+	Err         error
+	Unreachable bool
 }
 
 func (e FetchError) Error() string { return e.Err.Error() }

@@ -103,8 +103,8 @@ func TestCheckoutFailures(t *testing.T) {
 				t.Errorf("want ...%s..., got %v", test.want, err)
 			}
 			var found FetchError
-			if got := errors.As(err, &found); got != test.retryable || found.Away != test.away {
-				t.Errorf("want retryable %t and away %t, got %t and %t", test.retryable, test.away, got, found.Away)
+			if got := errors.As(err, &found); got != test.retryable || found.Unreachable != test.away {
+				t.Errorf("want retryable %t and away %t, got %t and %t", test.retryable, test.away, got, found.Unreachable)
 			}
 		})
 	}
@@ -356,7 +356,7 @@ func TestCheckoutSaysWhenTheServerIsCutOff(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), "too slow, or broke off") || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("want what to do about a slow server, and ...%s..., got %v", test.want, err)
 			}
-			if found := new(FetchError); !errors.As(err, found) || !found.Away {
+			if found := new(FetchError); !errors.As(err, found) || !found.Unreachable {
 				t.Errorf("want it waited for, got %+v", found)
 			}
 		})

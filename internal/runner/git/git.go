@@ -111,7 +111,7 @@ func (r Repo) start(ctx context.Context, environment []string, stdout io.Writer,
 	cmd.Dir = r.Space.Source
 	cmd.Env = environment
 	cmd.Stdout, cmd.Stderr = stdout, stderr
-	switch err := sandbox.Run(cmd); {
+	switch err := sandbox.RunGroup(cmd); {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case err != nil && !sandbox.Exited(err):

@@ -18,9 +18,9 @@ const (
 	maxTail   = 4 << 10
 )
 
-// Run runs cmd, made by exec.CommandContext, as the leader of a process group of its own. The whole group is killed when
+// RunGroup runs cmd, made by exec.CommandContext, as the leader of a process group of its own. The whole group is killed when
 // the context ends, and also when the leader ended by itself: no child outlives its job.
-func Run(cmd *exec.Cmd) error {
+func RunGroup(cmd *exec.Cmd) error {
 	leadGroup(cmd)
 	cmd.Cancel = func() error { return killGroup(cmd) }
 	cmd.WaitDelay = drainTime
