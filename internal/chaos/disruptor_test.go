@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/scanhook/scanhook/internal/poll"
 )
 
 const (
@@ -60,7 +62,7 @@ func (d *disruptor) run(ctx context.Context) error {
 	defer d.stalling.Wait()
 	for _, next := range d.program() {
 		for d.progress() < next.at {
-			if !sleep(ctx, 20*time.Millisecond) {
+			if !poll.Sleep(ctx, 20*time.Millisecond) {
 				return context.Cause(ctx)
 			}
 		}
@@ -73,7 +75,7 @@ func (d *disruptor) run(ctx context.Context) error {
 
 // kill ends a random running process.
 func (d *disruptor) kill(ctx context.Context) error {
-	for sleep(ctx, 10*time.Millisecond) {
+	for poll.Sleep(ctx, 10*time.Millisecond) {
 		victim := d.replicas[d.random.IntN(len(d.replicas))]
 		if victim.kill() == nil {
 			d.kills++

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/internal/fakeforge"
+	"github.com/scanhook/scanhook/internal/poll"
 )
 
 const (
@@ -66,7 +67,7 @@ func (s *sender) run(ctx context.Context, pushes []*push, duration time.Duration
 	began := time.Now()
 	for i, p := range pushes {
 		due := began.Add(duration * time.Duration(i) / time.Duration(len(pushes)))
-		if !sleep(ctx, time.Until(due)) {
+		if !poll.Sleep(ctx, time.Until(due)) {
 			return fmt.Errorf("the time was over after %d of %d pushes", i, len(pushes))
 		}
 		s.slots <- struct{}{} // a push gives its slot back when ctx ends, too
@@ -106,7 +107,7 @@ func (s *sender) start(ctx context.Context, p *push) error {
 	if p.double {
 		s.doubles.Add(1)
 		s.running.Go(func() {
-			_ = sleep(ctx, rand.N(200*time.Millisecond)/2*time.Duration(rand.IntN(2)))
+			_ = poll.Sleep(ctx, rand.N(200*time.Millisecond)/2*time.Duration(rand.IntN(2)))
 			s.deliver(ctx, p, delivery, 0)
 		})
 	}
@@ -117,14 +118,14 @@ func (s *sender) start(ctx context.Context, p *push) error {
 func (s *sender) announce(ctx context.Context, p *push, d fakeforge.Delivery) {
 	if p.lost {
 		s.lost.Add(1)
-		_ = sleep(ctx, time.Second+rand.N(4*time.Second))
+		_ = poll.Sleep(ctx, time.Second+rand.N(4*time.Second))
 	}
 	reference, ok := s.deliver(ctx, p, d, 0)
 	if p.built {
 		s.tellPipeline(ctx, p)
 	}
 	if ok && p.uploaded && !p.early {
-		_ = sleep(ctx, rand.N(2*time.Second))
+		_ = poll.Sleep(ctx, rand.N(2*time.Second))
 		s.upload(ctx, p, reference)
 	}
 }
@@ -187,21 +188,6 @@ func (p *push) report() []byte {
 	return []byte(`{"tool":"lint","findings":[` + strings.Join(findings, ",") + `]}`)
 }
 
-// sleep reports false when ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
 // retry sends a request to one replica after the other until one answers 2xx, with growing pauses. Only 503 and a
 // connection that breaks are reasons to try again; another answer is noted, and ends it.
 func (s *sender) retry(ctx context.Context, method, path string, header http.Header, body []byte) ([]byte, time.Duration, bool) {
@@ -216,7 +202,7 @@ func (s *sender) retry(ctx context.Context, method, path string, header http.Hea
 			return nil, 0, false
 		}
 		s.retries.Add(1)
-		_ = sleep(ctx, pause/2+rand.N(pause))
+		_ = poll.Sleep(ctx, pause/2+rand.N(pause))
 	}
 	return nil, 0, false
 }

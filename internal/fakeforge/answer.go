@@ -1,12 +1,13 @@
 package fakeforge
 
 import (
-	"context"
 	"encoding/json"
 	"io"
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/scanhook/scanhook/internal/poll"
 )
 
 // Endpoint is one operation of a forge's API. It may read the body more than once.
@@ -95,26 +96,11 @@ func (f *Fault) Apply(r *http.Request, rules Endpoint) Answer {
 		done := rules(r)
 		rules = func(*http.Request) Answer { return done }
 	}
-	switch alive := f.wait(r.Context()); {
-	case !alive:
+	switch {
+	case f.Hang > 0 && !poll.Sleep(r.Context(), f.Hang): // the caller went away
 		return Answer{drop: true, fault: true}
 	case f.Drop || f.Status != 0:
 		return Answer{Status: f.Status, Header: f.Header, Text: f.Body, drop: f.Drop, fault: true}
 	}
 	return rules(r)
-}
-
-// wait lets the fault's Hang pass. It returns false when the caller went away first.
-func (f *Fault) wait(ctx context.Context) bool {
-	if f.Hang <= 0 {
-		return true
-	}
-	timer := time.NewTimer(f.Hang)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -197,6 +197,21 @@ func (s *Server) DescribeStatuses(r *http.Request, describe func(Status) map[str
 	return list, ok
 }
 
+// HookAPI has the operations on webhooks that all forges have.
+type HookAPI struct {
+	List, Create Endpoint
+	Show, Edit   func(*http.Request, Hook) Answer
+	EditMethod   string
+}
+
+// RouteHooks serves the webhooks of a project or group, whose path is owner.
+func (s *Server) RouteHooks(owner string, api HookAPI) {
+	s.Route("GET "+owner+"/hooks", api.List)
+	s.Route("POST "+owner+"/hooks", api.Create)
+	s.Route("GET "+owner+"/hooks/{hook}", s.WithHook(api.Show))
+	s.Route(api.EditMethod+" "+owner+"/hooks/{hook}", s.WithHook(api.Edit))
+}
+
 // WithHook finds the webhook of the call: the one that is named, or the App's only one.
 func (s *Server) WithHook(e func(*http.Request, Hook) Answer) Endpoint {
 	return func(r *http.Request) Answer {

@@ -75,3 +75,15 @@ func wait(ctx context.Context, wake <-chan struct{}, pause time.Duration) {
 	case <-timer.C:
 	}
 }
+
+// Sleep lets a time pass. It returns false when ctx ended first.
+func Sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -53,7 +53,7 @@ func New(cfg Config) *Keeper {
 
 // Run blocks until ctx ends. Replicas may all run it.
 func (k *Keeper) Run(ctx context.Context) {
-	if !pause(ctx, startPause) {
+	if !poll.Sleep(ctx, startPause) {
 		return
 	}
 	poll.Loop{Name: "retention", Every: every, Once: k.once, Log: k.Log}.Run(ctx)
@@ -84,7 +84,7 @@ func (k *Keeper) pruneTable(ctx context.Context, table store.AgingTable, before 
 	for {
 		removed, err := k.Store.PruneTable(ctx, table, before)
 		total += removed
-		if err != nil || removed == 0 || !pause(ctx, batchPause) {
+		if err != nil || removed == 0 || !poll.Sleep(ctx, batchPause) {
 			return err
 		}
 	}
@@ -100,7 +100,7 @@ func (k *Keeper) pruneScans(ctx context.Context) error {
 	for after := int64(0); ; {
 		removed, next, err := k.Store.PruneScans(ctx, rule, after)
 		total += removed
-		if after = next; err != nil || next == 0 || !pause(ctx, batchPause) {
+		if after = next; err != nil || next == 0 || !poll.Sleep(ctx, batchPause) {
 			return err
 		}
 	}
@@ -109,17 +109,5 @@ func (k *Keeper) pruneScans(ctx context.Context) error {
 func (k *Keeper) log(what string, removed int) {
 	if removed > 0 {
 		k.Log.Info("removed what is older than retention says", "table", what, "rows", removed)
-	}
-}
-
-// pause waits, and tells whether work goes on.
-func pause(ctx context.Context, length time.Duration) bool {
-	timer := time.NewTimer(length)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

@@ -14,10 +14,9 @@ type hooks struct{ objects }
 
 func (h hooks) addRoutes() {
 	for _, owner := range []string{repositoryRoot, apiRoot + "/orgs/{group}"} {
-		h.Route("GET "+owner+"/hooks", h.listHooks)
-		h.Route("POST "+owner+"/hooks", h.createHook)
-		h.Route("GET "+owner+"/hooks/{hook}", h.WithHook(h.showHook))
-		h.Route("PATCH "+owner+"/hooks/{hook}", h.WithHook(h.editHook))
+		h.RouteHooks(owner, fakeforge.HookAPI{
+			List: h.listHooks, Create: h.createHook, Show: h.showHook, Edit: h.editHook, EditMethod: http.MethodPatch,
+		})
 		h.Route("DELETE "+owner+"/hooks/{hook}", h.WithHook(h.deleteHook))
 	}
 }

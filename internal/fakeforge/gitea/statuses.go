@@ -16,7 +16,9 @@ type statuses struct{ objects }
 
 func (s statuses) addRoutes() {
 	s.Route("POST "+repositoryRoot+"/statuses/{sha}", s.Refusable(s.postStatus))
-	s.Route("GET "+repositoryRoot+"/commits/{sha}/statuses", s.listStatuses)
+	for _, path := range []string{"/statuses/{sha}", "/commits/{sha}/statuses"} {
+		s.Route("GET "+repositoryRoot+path, s.listStatuses)
+	}
 }
 
 func (s statuses) postStatus(r *http.Request) fakeforge.Answer {

@@ -26,10 +26,9 @@ type hooks struct {
 
 func (h hooks) addRoutes() {
 	for _, owner := range []string{projectRoot, apiRoot + "/groups/{group}"} {
-		h.Route("GET "+owner+"/hooks", h.listHooks)
-		h.Route("POST "+owner+"/hooks", h.addHook)
-		h.Route("GET "+owner+"/hooks/{hook}", h.WithHook(h.showHook))
-		h.Route("PUT "+owner+"/hooks/{hook}", h.WithHook(h.editHook))
+		h.RouteHooks(owner, fakeforge.HookAPI{
+			List: h.listHooks, Create: h.addHook, Show: h.showHook, Edit: h.editHook, EditMethod: http.MethodPut,
+		})
 		h.Route("POST "+owner+"/hooks/{hook}/test/{trigger}", h.WithHook(h.testHook))
 		h.Route("GET "+owner+"/hooks/{hook}/events", h.WithHook(h.listEvents))
 		h.Route("POST "+owner+"/hooks/{hook}/events/{event}/resend", h.WithHook(h.resend))
