@@ -60,6 +60,17 @@ func operation(role httpx.Role, method, path, id, summary string) huma.Operation
 	return op
 }
 
+// register adds an operation. Its handler returns plain errors; this is where they become answers.
+func register[I, O any](a *API, api huma.API, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
+	huma.Register(api, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := handler(ctx, in)
+		if err != nil {
+			return nil, a.problem(ctx, err)
+		}
+		return out, nil
+	})
+}
+
 // problem turns an error into the answer of an operation. Well-formed input that makes no sense is 422 here.
 func (a *API) problem(ctx context.Context, err error) error {
 	request := ctx.Value(requestKey{}).(*gin.Context)

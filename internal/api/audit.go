@@ -15,7 +15,7 @@ import (
 
 // RegisterAudit describes the audit log.
 func (a *API) RegisterAudit(api huma.API) {
-	huma.Register(api, operation(httpx.Admin, http.MethodGet, "/audit", "list-audit",
+	register(a, api, operation(httpx.Admin, http.MethodGet, "/audit", "list-audit",
 		"Who brought reports and changed triage, scans and the configuration, the newest first"), a.listAudit)
 }
 
@@ -49,13 +49,13 @@ func viewAudit(e core.AuditEvent) auditView {
 func (a *API) listAudit(ctx context.Context, in *listAuditInput) (*paging.Output[auditView], error) {
 	var before int64
 	if err := paging.Decode(in.Cursor, &before); err != nil {
-		return nil, a.problem(ctx, err)
+		return nil, err
 	}
 	events, err := a.Store.ListAudit(ctx, store.AuditFilter{
 		Action: core.AuditAction(in.Action), Actor: in.Actor, Project: in.Project, Before: before, Limit: in.Limit + 1,
 	})
 	if err != nil {
-		return nil, a.problem(ctx, err)
+		return nil, err
 	}
 	return paging.Page(events, in.Limit, viewAudit, func(last core.AuditEvent) string { return paging.Cursor(last.ID) }), nil
 }

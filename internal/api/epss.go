@@ -17,7 +17,7 @@ import (
 func (a *API) RegisterEPSS(api huma.API) {
 	op := operation(httpx.Viewer, http.MethodGet, "/epss/{cve}", "get-epss",
 		"How likely a CVE is exploited (EPSS), and whether it is known to be (CISA KEV)")
-	huma.Register(api, op, a.getEPSS)
+	register(a, api, op, a.getEPSS)
 }
 
 type getEPSSInput struct {
@@ -38,7 +38,7 @@ type epssOutput struct {
 func (a *API) getEPSS(ctx context.Context, in *getEPSSInput) (*epssOutput, error) {
 	out, err := a.score(ctx, in.CVE)
 	if err != nil {
-		return nil, a.problem(ctx, err)
+		return nil, err
 	}
 	return out, nil
 }

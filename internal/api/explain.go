@@ -17,7 +17,7 @@ func (a *API) RegisterExplain(api huma.API) {
 	op := operation(httpx.Viewer, http.MethodGet, "/explain/{sha}", "explain-commit",
 		"Everything that happened to a commit, in order, and who did it")
 	op.Errors = append(op.Errors, http.StatusNotFound)
-	huma.Register(api, op, a.explain)
+	register(a, api, op, a.explain)
 }
 
 type explainInput struct {
@@ -49,7 +49,7 @@ type explainOutput struct {
 func (a *API) explain(ctx context.Context, in *explainInput) (*explainOutput, error) {
 	facts, err := a.Store.ExplainCommit(ctx, in.SHA)
 	if err != nil {
-		return nil, a.problem(ctx, err)
+		return nil, err
 	}
 	out := &explainOutput{}
 	for _, f := range facts {

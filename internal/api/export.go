@@ -27,21 +27,21 @@ func (a *API) RegisterExport(api huma.API) {
 		Description: "One run for each tool; fixed findings are results with the baselineState absent.",
 		Content:     map[string]*huma.MediaType{sarifType: {Schema: &huma.Schema{Type: huma.TypeObject}}},
 	}}
-	huma.Register(api, op, a.exportSARIF)
+	register(a, api, op, a.exportSARIF)
 }
 
 func (a *API) exportSARIF(ctx context.Context, in *ScanRef) (*huma.StreamResponse, error) {
 	scan, err := a.Store.GetScan(ctx, in.Ref)
 	if err != nil {
-		return nil, a.problem(ctx, err)
+		return nil, err
 	}
 	jobs, err := a.Store.ListJobs(ctx, scan)
 	if err != nil {
-		return nil, a.problem(ctx, err)
+		return nil, err
 	}
 	written, err := export.New(scan, jobs, a.findingsOf(ctx, scan, jobs))
 	if err != nil {
-		return nil, a.problem(ctx, err)
+		return nil, err
 	}
 	return &huma.StreamResponse{Body: func(answer huma.Context) {
 		answer.SetHeader("Content-Type", sarifType)

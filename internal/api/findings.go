@@ -15,7 +15,7 @@ import (
 
 // RegisterFindings describes the list of findings.
 func (a *API) RegisterFindings(api huma.API) {
-	huma.Register(api, operation(httpx.Viewer, http.MethodGet, "/scans/{ref}/findings", "list-findings",
+	register(a, api, operation(httpx.Viewer, http.MethodGet, "/scans/{ref}/findings", "list-findings",
 		"Findings of a scan, the gravest or riskiest first; with baseline_state=absent those that it fixed"), a.listFindings)
 }
 
@@ -64,15 +64,15 @@ func (a *API) listFindings(ctx context.Context, in *listFindingsInput) (*paging.
 		Tool: in.Tool, File: in.File, RuleID: in.RuleID, Limit: in.Limit + 1,
 	}
 	if err := in.resume(&filter); err != nil {
-		return nil, a.problem(ctx, err)
+		return nil, err
 	}
 	scan, err := a.Store.GetScan(ctx, in.Ref)
 	if err != nil {
-		return nil, a.problem(ctx, err)
+		return nil, err
 	}
 	findings, err := a.Store.ListFindings(ctx, scan, filter)
 	if err != nil {
-		return nil, a.problem(ctx, err)
+		return nil, err
 	}
 	return paging.Page(findings, in.Limit, viewFinding, in.next), nil
 }

@@ -18,11 +18,11 @@ func (a *API) RegisterMetrics(api huma.API) {
 	list := operation(httpx.Viewer, http.MethodGet, "/projects/{platform}/{project}/metrics", "list-metrics",
 		"Runs of a project's pipelines, the newest first, with the expected range of each")
 	list.Description = "The slashes of the project's path are written %2F."
-	huma.Register(api, list, a.listMetrics)
+	register(a, api, list, a.listMetrics)
 
 	mark := operation(httpx.Scanner, http.MethodPatch, "/metrics/{id}", "patch-metric",
 		"Mark a run as expected: its commit status turns green, and later runs are compared with the new level")
-	huma.Register(api, mark, a.patchMetric)
+	register(a, api, mark, a.patchMetric)
 }
 
 type listMetricsInput struct {
@@ -41,11 +41,11 @@ func (a *API) listMetrics(ctx context.Context, in *listMetricsInput) (*paging.Ou
 		Limit: in.Limit + 1,
 	}
 	if err := paging.Decode(in.Cursor, &filter.Before); err != nil {
-		return nil, a.problem(ctx, err)
+		return nil, err
 	}
 	metrics, err := a.Store.ListMetrics(ctx, filter)
 	if err != nil {
-		return nil, a.problem(ctx, err)
+		return nil, err
 	}
 	return paging.Page(metrics, in.Limit, viewMetric, func(last store.Metric) string { return paging.Cursor(last.ID) }), nil
 }
@@ -62,7 +62,7 @@ type metricOutput struct{ Body metricView }
 func (a *API) patchMetric(ctx context.Context, in *patchMetricInput) (*metricOutput, error) {
 	metric, err := a.Store.PutExpected(ctx, in.ID, in.Body.Expected, author(ctx))
 	if err != nil {
-		return nil, a.problem(ctx, err)
+		return nil, err
 	}
 	return &metricOutput{viewMetric(metric)}, nil
 }

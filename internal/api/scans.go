@@ -21,17 +21,17 @@ import (
 
 // RegisterScans describes the operations on scans.
 func (a *API) RegisterScans(api huma.API) {
-	huma.Register(api, operation(httpx.Viewer, http.MethodGet, "/scans", "list-scans", "Scans, the newest first"), a.listScans)
-	huma.Register(api, operation(httpx.Viewer, http.MethodGet, "/scans/{ref}", "get-scan",
+	register(a, api, operation(httpx.Viewer, http.MethodGet, "/scans", "list-scans", "Scans, the newest first"), a.listScans)
+	register(a, api, operation(httpx.Viewer, http.MethodGet, "/scans/{ref}", "get-scan",
 		"One scan with its jobs and commit statuses"), a.getScan)
 	create := operation(httpx.Scanner, http.MethodPost, "/scans", "create-scan", "Scan a commit that no webhook announced")
 	create.DefaultStatus = http.StatusAccepted
 	create.Errors = append(create.Errors, http.StatusNotFound)
-	huma.Register(api, create, a.createScan)
+	register(a, api, create, a.createScan)
 	rescan := operation(httpx.Scanner, http.MethodPost, "/scans/{ref}/rescan", "rescan", "Scan the same commit once more")
 	rescan.DefaultStatus = http.StatusAccepted
-	huma.Register(api, rescan, a.rescan)
-	huma.Register(api, operation(httpx.Admin, http.MethodDelete, "/scans/{ref}", "delete-scan",
+	register(a, api, rescan, a.rescan)
+	register(a, api, operation(httpx.Admin, http.MethodDelete, "/scans/{ref}", "delete-scan",
 		"Delete a scan with everything that belongs to it"), a.deleteScan)
 }
 
@@ -48,14 +48,14 @@ type listScansInput struct {
 func (a *API) listScans(ctx context.Context, in *listScansInput) (*paging.Output[scanView], error) {
 	var before int64
 	if err := paging.Decode(in.Cursor, &before); err != nil {
-		return nil, a.problem(ctx, err)
+		return nil, err
 	}
 	scans, err := a.Store.ListScans(ctx, store.ScanFilter{
 		Platform: in.Platform, Project: in.Project, Branch: in.Branch, CommitSHA: in.Commit,
 		Status: core.ScanStatus(in.Status), Verdict: core.Verdict(in.Verdict), Before: before, Limit: in.Limit + 1,
 	})
 	if err != nil {
-		return nil, a.problem(ctx, err)
+		return nil, err
 	}
 	return paging.Page(scans, in.Limit, viewScan, func(last core.Scan) string { return paging.Cursor(last.ID) }), nil
 }
@@ -79,11 +79,11 @@ type scanOutput struct{ Body scanDetail }
 func (a *API) getScan(ctx context.Context, in *ScanRef) (*scanOutput, error) {
 	scan, err := a.Store.GetScan(ctx, in.Ref)
 	if err != nil {
-		return nil, a.problem(ctx, err)
+		return nil, err
 	}
 	detail, err := a.detail(ctx, scan)
 	if err != nil {
-		return nil, a.problem(ctx, err)
+		return nil, err
 	}
 	return &scanOutput{detail}, nil
 }
@@ -123,10 +123,10 @@ type receiptOutput struct {
 func (a *API) createScan(ctx context.Context, in *createScanInput) (*receiptOutput, error) {
 	named, err := a.scanOf(in.Body.Platform, in.Body.Project, in.Body.Commit, in.Body.Branch, "manual")
 	if err != nil {
-		return nil, a.problem(ctx, err)
+		return nil, err
 	}
 	receipt, err := a.Store.AcceptCommit(ctx, named, author(ctx))
-	return a.receipt(ctx, receipt, err)
+	return answerReceipt(receipt, err)
 }
 
 // scanOf is the scan of a commit that a client names, if there can be such a commit.
@@ -153,12 +153,13 @@ func (a *API) scanOf(platform, project, commit, branch, origin string) (core.Sca
 
 func (a *API) rescan(ctx context.Context, in *ScanRef) (*receiptOutput, error) {
 	receipt, err := a.Store.Rescan(ctx, in.Ref, author(ctx))
-	return a.receipt(ctx, receipt, err)
+	return answerReceipt(receipt, err)
 }
 
-func (a *API) receipt(ctx context.Context, receipt core.Receipt, err error) (*receiptOutput, error) {
+// answerReceipt is the answer of the operations that ask for a scan.
+func answerReceipt(receipt core.Receipt, err error) (*receiptOutput, error) {
 	if err != nil {
-		return nil, a.problem(ctx, err)
+		return nil, err
 	}
 	out := &receiptOutput{}
 	out.Body.Outcome, out.Body.Scan = string(receipt.Outcome), receipt.Reference
@@ -167,7 +168,7 @@ func (a *API) receipt(ctx context.Context, receipt core.Receipt, err error) (*re
 
 func (a *API) deleteScan(ctx context.Context, in *ScanRef) (*struct{}, error) {
 	if err := a.Store.DeleteScan(ctx, in.Ref, author(ctx)); err != nil {
-		return nil, a.problem(ctx, err)
+		return nil, err
 	}
 	return nil, nil
 }

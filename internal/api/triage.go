@@ -22,7 +22,7 @@ const maxTriageBody = 2 << 20
 // RegisterTriage describes the operations on one finding.
 func (a *API) RegisterTriage(api huma.API) {
 	read := operation(httpx.Viewer, http.MethodGet, "/findings/{id}", "get-finding", "One finding, and whose decision on it holds")
-	huma.Register(api, read, a.getFinding)
+	register(a, api, read, a.getFinding)
 
 	patch := operation(httpx.Scanner, http.MethodPatch, "/findings/{id}", "patch-finding",
 		"What a scanner, an AI or a red team knows about a finding; omitted fields stay as they are, null clears one")
@@ -31,12 +31,12 @@ func (a *API) RegisterTriage(api huma.API) {
 		"gives feedback after it."
 	patch.Errors = append(patch.Errors, http.StatusRequestEntityTooLarge)
 	patch.MaxBodyBytes = maxTriageBody
-	huma.Register(api, patch, a.patchFinding)
+	register(a, api, patch, a.patchFinding)
 
 	feedback := operation(httpx.Viewer, http.MethodPost, "/findings/{id}/feedback", "give-feedback",
 		"A person's decision on a finding: it holds in the whole project until a person decides again")
 	feedback.DefaultStatus = http.StatusCreated
-	huma.Register(api, feedback, a.giveFeedback)
+	register(a, api, feedback, a.giveFeedback)
 
 	withdraw := operation(httpx.Viewer, http.MethodDelete, "/findings/{id}/feedback", "withdraw-feedback",
 		"Withdraws a person's decision on a finding, in the whole project")
@@ -45,11 +45,11 @@ func (a *API) RegisterTriage(api huma.API) {
 		"triage_decision of null."
 	withdraw.Errors = append(withdraw.Errors, http.StatusNotFound, http.StatusConflict)
 	withdraw.DefaultStatus = http.StatusOK
-	huma.Register(api, withdraw, a.withdrawFeedback)
+	register(a, api, withdraw, a.withdrawFeedback)
 
 	history := operation(httpx.Viewer, http.MethodGet, "/findings/{id}/history", "list-history",
 		"Who decided what about a finding, the oldest first")
-	huma.Register(api, history, a.listHistory)
+	register(a, api, history, a.listHistory)
 }
 
 // FindingID is part of the input of every operation on one finding.
@@ -80,9 +80,10 @@ type findingDetail struct {
 
 type findingOutput struct{ Body findingDetail }
 
-func (a *API) finding(ctx context.Context, found store.Triaged, err error) (*findingOutput, error) {
+// answerFinding is the answer of every operation on one finding.
+func answerFinding(found store.Triaged, err error) (*findingOutput, error) {
 	if err != nil {
-		return nil, a.problem(ctx, err)
+		return nil, err
 	}
 	scan := found.Scan
 	out := &findingOutput{findingDetail{
@@ -98,7 +99,7 @@ func (a *API) finding(ctx context.Context, found store.Triaged, err error) (*fin
 
 func (a *API) getFinding(ctx context.Context, in *FindingID) (*findingOutput, error) {
 	found, err := a.Store.GetFinding(ctx, in.ID)
-	return a.finding(ctx, found, err)
+	return answerFinding(found, err)
 }
 
 type patchFindingInput struct {
@@ -125,7 +126,7 @@ func (a *API) patchFinding(ctx context.Context, in *patchFindingInput) (*finding
 		update.Source = core.ByAI
 	}
 	found, err := a.Store.PatchFinding(ctx, in.ID, update)
-	return a.finding(ctx, found, err)
+	return answerFinding(found, err)
 }
 
 type feedbackInput struct {
@@ -140,7 +141,7 @@ func (a *API) giveFeedback(ctx context.Context, in *feedbackInput) (*findingOutp
 	found, err := a.Store.RecordFeedback(ctx, core.Feedback{
 		FindingID: in.ID, UserVerdict: core.Triage(in.Body.UserVerdict), Comments: in.Body.Comments, Author: author(ctx),
 	})
-	return a.finding(ctx, found, err)
+	return answerFinding(found, err)
 }
 
 type withdrawInput struct {
@@ -153,7 +154,7 @@ func (a *API) withdrawFeedback(ctx context.Context, in *withdrawInput) (*finding
 	found, err := a.Store.WithdrawFeedback(ctx, core.Withdrawal{
 		FindingID: in.ID, DecisionID: in.Word, Author: author(ctx), Comments: in.Comments,
 	})
-	return a.finding(ctx, found, err)
+	return answerFinding(found, err)
 }
 
 // eventView is an entry of a finding's history.
@@ -184,14 +185,14 @@ type historyInput struct {
 func (a *API) listHistory(ctx context.Context, in *historyInput) (*paging.Output[eventView], error) {
 	var after int64
 	if err := paging.Decode(in.Cursor, &after); err != nil {
-		return nil, a.problem(ctx, err)
+		return nil, err
 	}
 	if _, err := a.Store.GetFinding(ctx, in.ID); err != nil {
-		return nil, a.problem(ctx, err)
+		return nil, err
 	}
 	events, err := a.Store.ListTriage(ctx, in.ID, after, in.Limit+1)
 	if err != nil {
-		return nil, a.problem(ctx, err)
+		return nil, err
 	}
 	return paging.Page(events, in.Limit, viewEvent, func(last core.TriageEvent) string { return paging.Cursor(last.ID) }), nil
 }

@@ -40,11 +40,11 @@ const (
 
 // RegisterUploads describes the operations that take reports.
 func (a *API) RegisterUploads(api huma.API) {
-	huma.Register(api, upload("/scans/{ref}/results/{scanner}", "put-results",
+	register(a, api, upload("/scans/{ref}/results/{scanner}", "put-results",
 		"Upload one scanner's report for a scan; another one of the same scanner replaces it"), a.putResults)
-	huma.Register(api, upload("/results/{scanner}", "put-results-by-commit",
+	register(a, api, upload("/results/{scanner}", "put-results-by-commit",
 		"The same from a CI job that knows only its commit; creates the scan if there is none"), a.putResultsByCommit)
-	huma.Register(api, operation(httpx.Scanner, http.MethodPost, "/scans/{ref}/fail", "fail-scanner",
+	register(a, api, operation(httpx.Scanner, http.MethodPost, "/scans/{ref}/fail", "fail-scanner",
 		"A scanner gives up, with a reason"), a.failScanner)
 }
 
@@ -99,7 +99,7 @@ type resultsOutput struct {
 func (a *API) putResults(ctx context.Context, in *putResultsInput) (*resultsOutput, error) {
 	scan, err := a.Store.GetScan(ctx, in.Ref)
 	if err != nil {
-		return nil, a.problem(ctx, err)
+		return nil, err
 	}
 	return a.put(ctx, in.Upload, in.Scanner, scan, func() (core.Scan, error) { return scan, nil })
 }
@@ -116,7 +116,7 @@ type putByCommitInput struct {
 func (a *API) putResultsByCommit(ctx context.Context, in *putByCommitInput) (*resultsOutput, error) {
 	named, err := a.scanOf(in.Platform, in.Project, in.Commit, in.Branch, "upload")
 	if err != nil {
-		return nil, a.problem(ctx, err)
+		return nil, err
 	}
 	return a.put(ctx, in.Upload, in.Scanner, named, func() (core.Scan, error) {
 		receipt, err := a.Store.AcceptCommit(ctx, named, author(ctx))
@@ -133,17 +133,17 @@ func (a *API) put(
 	ctx context.Context, in Upload, scanner string, named core.Scan, open func() (core.Scan, error),
 ) (*resultsOutput, error) {
 	if err := a.Store.AdmitReport(named.SourcePlatform, named.ProjectName, scanner); err != nil {
-		return nil, a.problem(ctx, err)
+		return nil, err
 	}
 	slot := a.uploads.Slot()
 	defer slot.Release()
 	report, err := a.readReport(ctx, in, slot)
 	if err != nil {
-		return nil, a.problem(ctx, err)
+		return nil, err
 	}
 	scan, err := open()
 	if err != nil {
-		return nil, a.problem(ctx, err)
+		return nil, err
 	}
 	a.findMergeBase(ctx, scan)
 	return a.store(ctx, scan.ReferenceID, scanner, report)
@@ -255,11 +255,11 @@ func (a *API) store(ctx context.Context, reference, scanner string, report core.
 	report.By = author(ctx)
 	scan, err := a.Store.PutReport(ctx, reference, scanner, report)
 	if err != nil {
-		return nil, a.problem(ctx, err)
+		return nil, err
 	}
 	jobs, err := a.Store.ListJobs(ctx, scan)
 	if err != nil {
-		return nil, a.problem(ctx, err)
+		return nil, err
 	}
 	out := &resultsOutput{}
 	out.Body.Scan, out.Body.Status, out.Body.Verdict = scan.ReferenceID, string(scan.Status), text(scan.Verdict)

@@ -19,15 +19,15 @@ const (
 
 // deliveriesPage is the log of webhook calls, the newest first.
 type deliveriesPage struct {
-	Filter     store.DeliveryFilter
-	Filtered   bool
-	Deliveries []core.KeptDelivery
-	Pager      layout.Pager
-	Silent     silentHooks
-	Failing    []store.HookTarget // webhooks that need repair
-	Platforms  []string
-	Outcomes   []core.Outcome
-	SecretUse  secretUse // empty for visitors who have not logged in
+	Filter      store.DeliveryFilter
+	Filtered    bool
+	Deliveries  []core.KeptDelivery
+	Pager       layout.Pager
+	Silent      silentHooks
+	Failing     []store.HookTarget // webhooks that need repair
+	Platforms   []string
+	Outcomes    []core.Outcome
+	SecretUsage secretUsage // empty for visitors who have not logged in
 }
 
 // ShowDeliveries lists webhook calls, the newest first.
@@ -55,7 +55,7 @@ func (w *Web) ShowDeliveries(c *gin.Context) error {
 		Platforms: w.Platforms.names(filter.Platform), Outcomes: core.KeptOutcomes,
 	}
 	if who, err := w.Sessions.Visitor(c); err == nil && who.Known() {
-		if page.SecretUse, err = w.secretUse(c.Request.Context()); err != nil {
+		if page.SecretUsage, err = w.secretUsage(c.Request.Context()); err != nil {
 			return err
 		}
 	}
@@ -63,8 +63,8 @@ func (w *Web) ShowDeliveries(c *gin.Context) error {
 	return w.Render(c, http.StatusOK, "deliveries", "Deliveries", page)
 }
 
-// secretUse is which secrets verified calls, and when; it is for visitors who have logged in.
-type secretUse struct {
+// secretUsage is which secrets verified calls, and when; it is for visitors who have logged in.
+type secretUsage struct {
 	Secrets []secretLine
 	Refused []core.RefusedProject
 }
@@ -75,15 +75,15 @@ type secretLine struct {
 	Use  core.SecretUsage // zero times: never
 }
 
-func (w *Web) secretUse(ctx context.Context) (secretUse, error) {
+func (w *Web) secretUsage(ctx context.Context) (secretUsage, error) {
 	known, err := w.Store.ListSecretUsages(ctx)
 	if err != nil {
-		return secretUse{}, err
+		return secretUsage{}, err
 	}
 	if w.MaySign != nil {
 		known = known.Where(w.MaySign)
 	}
-	return secretUse{secretLines(w.Secrets, known), known.Refused}, nil
+	return secretUsage{secretLines(w.Secrets, known), known.Refused}, nil
 }
 
 func secretLines(secrets []Secret, known store.SecretUsages) []secretLine {
