@@ -22,7 +22,7 @@ func compare(ctx context.Context, tx *sqlx.Tx, scan core.Scan, d *reportBatch) (
 		return nil, fmt.Errorf("choosing the baseline: %w", err)
 	}
 	if err := linkNames(ctx, tx, scan.SourcePlatform, scan.ProjectName, base.proven); err != nil {
-		return nil, fmt.Errorf("noting the project's former name: %w", err)
+		return nil, fmt.Errorf("recording the project's former name: %w", err)
 	}
 	var past match.Previous
 	if base.found() {
@@ -75,7 +75,7 @@ func nameBaseline(ctx context.Context, tx *sqlx.Tx, scan core.Scan, chosen int64
 type baseline struct {
 	completeRun
 	names  []string // under which the project was scanned, its own first
-	proven []string // of these, the former ones that nobody has noted yet
+	proven []string // of these, the former ones that are not recorded yet
 }
 
 // baselineOf chooses, once per job, the run of its scanner to compare it with. Only complete runs count, each scanner's
@@ -84,34 +84,34 @@ type baseline struct {
 // On the default branch it is that of the commit that was pushed onto, elsewhere that of the commit where the branch
 // left the default branch; where there is none, the default branch's last one before the commit was first seen.
 func baselineOf(ctx context.Context, q sqlx.ExtContext, scan core.Scan, job core.Job) (b baseline, err error) {
-	wishes, err := baselinePredicates(ctx, q, scan, job)
+	predicates, err := baselinePredicates(ctx, q, scan, job)
 	if err != nil {
 		return b, err
 	}
 	if b.names, err = linkedNames(ctx, q, scan); err != nil {
 		return b, err
 	}
-	if meant, err := b.choose(ctx, q, scan, job, wishes); meant || err != nil {
+	if meant, err := b.choose(ctx, q, scan, job, predicates); meant || err != nil {
 		return b, err
 	}
 	if b.proven, err = provenNames(ctx, q, scan, b.names); err != nil || len(b.proven) == 0 {
 		return b, err
 	}
 	b.names = append(b.names, b.proven...)
-	_, err = b.choose(ctx, q, scan, job, wishes)
+	_, err = b.choose(ctx, q, scan, job, predicates)
 	return b, err
 }
 
 // choose tells whether it has found a run of the commit that is meant.
 func (b *baseline) choose(
-	ctx context.Context, q sqlx.ExtContext, scan core.Scan, job core.Job, wishes []predicate) (meant bool, err error) {
-	run, granted, err := newestRun(ctx, q, scan, b.names, job.Scanner, wishes...)
+	ctx context.Context, q sqlx.ExtContext, scan core.Scan, job core.Job, predicates []predicate) (meant bool, err error) {
+	run, matched, err := newestRun(ctx, q, scan, b.names, job.Scanner, predicates...)
 	b.completeRun = run
-	return run.found() && granted < len(wishes)-1, err
+	return run.found() && matched < len(predicates)-1, err
 }
 
 // baselinePredicates end with the one that any commit of the branch satisfies.
-func baselinePredicates(ctx context.Context, q sqlx.ExtContext, scan core.Scan, job core.Job) (wishes []predicate, err error) {
+func baselinePredicates(ctx context.Context, q sqlx.ExtContext, scan core.Scan, job core.Job) (predicates []predicate, err error) {
 	branch, commit, err := comparedWith(ctx, q, scan)
 	if err != nil {
 		return nil, err
@@ -121,13 +121,13 @@ func baselinePredicates(ctx context.Context, q sqlx.ExtContext, scan core.Scan, 
 		return nil, err
 	}
 	if job.BaselineScanID != nil {
-		wishes = append(wishes, thatScan(*job.BaselineScanID, `s.commit_sha = ? OR s.branch = ? AND s.id < ?`,
+		predicates = append(predicates, thatScan(*job.BaselineScanID, `s.commit_sha = ? OR s.branch = ? AND s.id < ?`,
 			commit, branch, first))
 	}
 	if commit != "" {
-		wishes = append(wishes, atCommit(commit, `TRUE`))
+		predicates = append(predicates, atCommit(commit, `TRUE`))
 	}
-	return append(wishes, onBranch(branch, first)), nil
+	return append(predicates, onBranch(branch, first)), nil
 }
 
 // firstSeen is the number of the first scan of a scan's commit: a rescan is compared as that was.
@@ -282,12 +282,12 @@ func onBranch(branch string, before int64) predicate {
 // newestRun finds a scanner's newest complete run of another commit of the scan's project, whose names are given, by
 // the first of several predicates on the run's scan s that matches one, and returns its index.
 func newestRun(
-	ctx context.Context, q sqlx.ExtContext, scan core.Scan, names []string, scanner string, wishes ...predicate,
-) (newest completeRun, granted int, err error) {
-	for i, wish := range wishes {
+	ctx context.Context, q sqlx.ExtContext, scan core.Scan, names []string, scanner string, predicates ...predicate,
+) (newest completeRun, matched int, err error) {
+	for i, match := range predicates {
 		for _, name := range names {
 			scan.ProjectName = name
-			run, err := runLike(ctx, q, scan, scanner, wish)
+			run, err := runLike(ctx, q, scan, scanner, match)
 			if err != nil {
 				return completeRun{}, 0, err
 			}
@@ -306,14 +306,14 @@ func newestRun(
 // run. One query that puts several predicates in order would read the whole branch, and so would PostgreSQL with a
 // join, or if it expected complete runs to be rare: it takes "= 1" for rare, "<> 0" for common.
 func runLike(
-	ctx context.Context, q sqlx.ExtContext, scan core.Scan, scanner string, wish predicate) (run completeRun, err error) {
+	ctx context.Context, q sqlx.ExtContext, scan core.Scan, scanner string, match predicate) (run completeRun, err error) {
 	const jobs = `FROM scan_jobs j WHERE j.scan_id = s.id AND j.scanner = ? AND j.state = 'completed'`
-	args := append([]any{scanner, scanner, scan.CommitSHA}, wish.args(scan.SourcePlatform, scan.ProjectName)...)
+	args := append([]any{scanner, scanner, scan.CommitSHA}, match.args(scan.SourcePlatform, scan.ProjectName)...)
 	err = sqlx.GetContext(ctx, q, &run, q.Rebind(`
 		SELECT s.id AS scan_id, s.commit_sha, (SELECT j.id `+jobs+`) AS job_id, (SELECT j.num_findings `+jobs+`) AS num_findings
 		FROM scans s
-		WHERE s.commit_sha <> ? AND `+wish.sql+` AND (SELECT COUNT(*) `+jobs+`) <> 0
-		ORDER BY `+wish.order+` LIMIT 1`), append(args, scanner)...)
+		WHERE s.commit_sha <> ? AND `+match.sql+` AND (SELECT COUNT(*) `+jobs+`) <> 0
+		ORDER BY `+match.order+` LIMIT 1`), append(args, scanner)...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return completeRun{}, nil
 	}

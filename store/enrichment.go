@@ -63,8 +63,8 @@ func (s *Store) addArtifactTask(ctx context.Context, tx *sqlx.Tx, item *intake) 
 func (s *Store) addFileTasks(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
 	now := s.clock.Timestamp()
 	for _, item := range batch {
-		told := item.scan != nil && (item.created || item.informed)
-		if !told || !item.scan.ChangedFilesTruncated || !core.IsCommitSHA(item.scan.BeforeSHA) {
+		described := item.scan != nil && (item.created || item.informed)
+		if !described || !item.scan.ChangedFilesTruncated || !core.IsCommitSHA(item.scan.BeforeSHA) {
 			continue
 		}
 		_, err := tx.ExecContext(ctx, tx.Rebind(`
@@ -102,7 +102,7 @@ func (s *Store) ClaimEnrichment(ctx context.Context, platform string, lease time
 			WHERE l.id = ?`), id)
 	})
 	if err != nil {
-		return EnrichmentTask{}, fmt.Errorf("claiming lookup: %w", err)
+		return EnrichmentTask{}, fmt.Errorf("claiming enrichment task: %w", err)
 	}
 	return claimed, nil
 }
@@ -115,39 +115,39 @@ type EnrichmentResult struct {
 
 // FinishEnrichment writes the result, judges the commit's runs again and removes the task. core.ErrConflict when the
 // lease was lost.
-func (s *Store) FinishEnrichment(ctx context.Context, lookup EnrichmentTask, answer EnrichmentResult) error {
+func (s *Store) FinishEnrichment(ctx context.Context, task EnrichmentTask, result EnrichmentResult) error {
 	err := s.write(ctx, func(tx *sqlx.Tx) error {
-		if _, err := s.lockScan(ctx, tx, lookup.ScanID); err != nil && !errors.Is(err, sql.ErrNoRows) {
+		if _, err := s.lockScan(ctx, tx, task.ScanID); err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
 		done, err := tx.ExecContext(ctx, tx.Rebind(`DELETE FROM enrichment_tasks WHERE id = ? AND lease_until = ?`),
-			lookup.ID, lookup.LeaseUntil)
+			task.ID, task.LeaseUntil)
 		if err := sqldb.OneRow(done, err, "the lease was lost"); err != nil {
 			return err
 		}
-		if err := answer.write(ctx, tx, lookup); err != nil {
+		if err := result.write(ctx, tx, task); err != nil {
 			return err
 		}
-		return s.judgeCommits(ctx, tx, map[int64]map[int64]bool{lookup.ScanID: nil})
+		return s.judgeCommits(ctx, tx, map[int64]map[int64]bool{task.ScanID: nil})
 	})
 	if err != nil {
-		return fmt.Errorf("finishing lookup %d: %w", lookup.ID, err)
+		return fmt.Errorf("finishing enrichment task %d: %w", task.ID, err)
 	}
 	return nil
 }
 
 // write never lowers a count: what was listed in the push has changed for sure. All attempts of the scan get it.
-func (a EnrichmentResult) write(ctx context.Context, tx *sqlx.Tx, lookup EnrichmentTask) error {
-	if lookup.Kind == EnrichArtifacts {
+func (r EnrichmentResult) write(ctx context.Context, tx *sqlx.Tx, task EnrichmentTask) error {
+	if task.Kind == EnrichArtifacts {
 		_, err := tx.ExecContext(ctx, tx.Rebind(`UPDATE pipeline_metrics SET artifact_size_bytes = ? WHERE id = ?`),
-			a.ArtifactBytes, lookup.MetricID)
+			r.ArtifactBytes, task.MetricID)
 		return err
 	}
 	_, err := tx.ExecContext(ctx, tx.Rebind(`
 		UPDATE scans SET changed_files_truncated = ?,
 			num_changed_files = CASE WHEN ? AND num_changed_files > ? THEN num_changed_files ELSE ? END
 		WHERE id IN (SELECT twin.id FROM scans twin `+ofSameCommit+`)`),
-		a.Files.Truncated, a.Files.Truncated, a.Files.Count, a.Files.Count, lookup.ScanID)
+		r.Files.Truncated, r.Files.Truncated, r.Files.Count, r.Files.Count, task.ScanID)
 	return err
 }
 
@@ -160,19 +160,19 @@ type EnrichmentRetry struct {
 
 // RetryEnrichment ends the lease. A task that is given up delays no commit status any more. core.ErrConflict when the
 // lease was lost.
-func (s *Store) RetryEnrichment(ctx context.Context, lookup EnrichmentTask, p EnrichmentRetry) error {
+func (s *Store) RetryEnrichment(ctx context.Context, task EnrichmentTask, p EnrichmentRetry) error {
 	err := s.write(ctx, func(tx *sqlx.Tx) error {
 		postponed, err := tx.ExecContext(ctx, tx.Rebind(`
 			UPDATE enrichment_tasks SET lease_until = NULL, attempts = attempts + 1, next_attempt_at = ?, last_error = ?, given_up = ?
 			WHERE id = ? AND lease_until = ?`),
-			s.clock.Timestamp().Add(p.RetryAfter), p.Error, p.GivenUp, lookup.ID, lookup.LeaseUntil)
+			s.clock.Timestamp().Add(p.RetryAfter), p.Error, p.GivenUp, task.ID, task.LeaseUntil)
 		if err := sqldb.OneRow(postponed, err, "the lease was lost"); err != nil || !p.GivenUp {
 			return err
 		}
-		return s.judgeCommits(ctx, tx, map[int64]map[int64]bool{lookup.ScanID: nil})
+		return s.judgeCommits(ctx, tx, map[int64]map[int64]bool{task.ScanID: nil})
 	})
 	if err != nil {
-		return fmt.Errorf("postponing lookup %d: %w", lookup.ID, err)
+		return fmt.Errorf("postponing enrichment task %d: %w", task.ID, err)
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ const openFor = 30 * 24 * time.Hour
 // FeedOptions adjusts PutFeed.
 type FeedOptions struct {
 	Force    bool           // also take an edition that is older than the one stored
-	Progress func(rows int) // told now and then how many rows are written; may be nil
+	Progress func(rows int) // is told now and then how many rows are written; may be nil
 }
 
 // PutFeed replaces the edition of a list that findings are joined with; what it no longer holds is removed. It is

@@ -109,7 +109,7 @@ const urgency = kevRank + ` DESC, CASE WHEN ` + likelihood + ` >= ` + likelyExpl
 type FindingPage struct {
 	State     core.BaselineState // Absent are those of the baseline that the scan no longer has; empty with Dismissed
 	Dismissed bool
-	Also      int64 // id of a finding of the scan that stands here too, because somebody has just judged it; or 0
+	Also      int64 // id of a finding of the scan that is listed here too, because it was just triaged; or 0
 	Offset    int
 	Limit     int
 }

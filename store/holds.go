@@ -26,8 +26,8 @@ var holdColumns = sqldb.ColumnsOf[core.Hold]()
 // whose commit is the most likely to still exist.
 func (s *Store) claimProbe(
 	ctx context.Context, tx *sqlx.Tx, onPlatforms []string, limit int, lease time.Duration) ([]core.Status, error) {
-	trouble, err := s.claimHold(ctx, tx, onPlatforms, limit, lease)
-	if err != nil || trouble.ID == 0 {
+	hold, err := s.claimHold(ctx, tx, onPlatforms, limit, lease)
+	if err != nil || hold.ID == 0 {
 		return nil, err
 	}
 	var claimed []core.Status
@@ -39,12 +39,12 @@ func (s *Store) claimProbe(
 		guard:   `posted_revision < revision AND NOT given_up AND ` + unleased,
 		columns: claimedColumns + `, CAST(:probes AS INTEGER) AS probe`,
 	}, lease, map[string]any{
-		"platform": trouble.SourcePlatform, "project": trouble.ProjectName, "branch": trouble.Branch, "probes": trouble.Probes,
+		"platform": hold.SourcePlatform, "project": hold.ProjectName, "branch": hold.Branch, "probes": hold.Probes,
 	})
 	if err != nil || len(claimed) > 0 {
 		return claimed, err
 	}
-	return nil, forgetHold(ctx, tx, trouble)
+	return nil, forgetHold(ctx, tx, hold)
 }
 
 // claimHold takes a hold whose probe is due; the zero Hold where there is none.
@@ -72,10 +72,10 @@ const (
 )
 
 // forgetHold removes a hold without waiting statuses. The next push finds out whether it can be posted.
-func forgetHold(ctx context.Context, tx *sqlx.Tx, t core.Hold) error {
+func forgetHold(ctx context.Context, tx *sqlx.Tx, h core.Hold) error {
 	_, err := tx.ExecContext(ctx, tx.Rebind(`
 		DELETE FROM status_holds WHERE id = ? AND NOT EXISTS (SELECT 1 FROM commit_statuses WHERE `+waitingFor+`)`),
-		t.ID, t.SourcePlatform, t.ProjectName, t.Branch, t.Branch)
+		h.ID, h.SourcePlatform, h.ProjectName, h.Branch, h.Branch)
 	return err
 }
 
@@ -111,20 +111,20 @@ func (s *Store) setAside(
 	if err != nil {
 		return nil, err
 	}
-	var troubles []core.Hold
-	if err := tx.SelectContext(ctx, &troubles, tx.Rebind(query), args...); err != nil || len(troubles) == 0 {
+	var holds []core.Hold
+	if err := tx.SelectContext(ctx, &holds, tx.Rebind(query), args...); err != nil || len(holds) == 0 {
 		return due, err
 	}
 	late := map[string][]int64{} // by reason
 	for _, status := range due {
-		i := slices.IndexFunc(troubles, func(t core.Hold) bool {
-			return t.ProjectName == status.ProjectName && (t.Branch == "" || t.Branch == status.Branch)
+		i := slices.IndexFunc(holds, func(h core.Hold) bool {
+			return h.ProjectName == status.ProjectName && (h.Branch == "" || h.Branch == status.Branch)
 		})
 		if i < 0 {
 			free = append(free, status)
 			continue
 		}
-		late[troubles[i].Reason] = append(late[troubles[i].Reason], status.ID)
+		late[holds[i].Reason] = append(late[holds[i].Reason], status.ID)
 	}
 	for reason, ids := range late {
 		query, args, err := sqlx.In(`UPDATE commit_statuses SET next_attempt_at = ?, last_error = ? WHERE id IN (?)`,
@@ -218,7 +218,7 @@ func (s *Store) ProbeHolds(ctx context.Context) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("retrying troubles: %w", err)
+		return fmt.Errorf("probing holds: %w", err)
 	}
 	return nil
 }
@@ -231,7 +231,7 @@ func (s *Store) ListHolds(ctx context.Context, platform, project string) ([]core
 	var list []core.Hold
 	query := s.db.Rebind(`SELECT ` + holdColumns + ` FROM status_holds ` + where.SQL() + ` ORDER BY since, id`)
 	if err := s.db.SelectContext(ctx, &list, query, where.Args...); err != nil {
-		return nil, fmt.Errorf("listing troubles: %w", sqldb.Classify(err))
+		return nil, fmt.Errorf("listing holds: %w", sqldb.Classify(err))
 	}
 	return list, nil
 }

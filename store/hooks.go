@@ -67,7 +67,7 @@ func (s *Store) PutHookTargets(ctx context.Context, places []HookTarget) error {
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("putting places of webhooks: %w", err)
+		return fmt.Errorf("putting hook targets: %w", err)
 	}
 	return nil
 }
@@ -98,7 +98,7 @@ func (s *Store) ClaimHookTarget(ctx context.Context, platform string, lease time
 		}, lease, map[string]any{"platform": platform})
 	})
 	if err != nil {
-		return HookTarget{}, fmt.Errorf("claiming a place of webhooks: %w", err)
+		return HookTarget{}, fmt.Errorf("claiming a hook target: %w", err)
 	}
 	return claimed, nil
 }
@@ -114,12 +114,12 @@ func (s *Store) ClaimHookTargetNow(ctx context.Context, p HookTarget, lease time
 			guard: unleased, columns: hookColumns,
 		}, lease, map[string]any{"platform": p.SourcePlatform, "scope": p.Scope, "owner": p.Owner})
 		if errors.Is(err, sql.ErrNoRows) {
-			return fmt.Errorf("%w: another process is looking at it", core.ErrConflict)
+			return fmt.Errorf("%w: another process is checking it", core.ErrConflict)
 		}
 		return err
 	})
 	if err != nil {
-		return HookTarget{}, fmt.Errorf("claiming a place of webhooks: %w", err)
+		return HookTarget{}, fmt.Errorf("claiming a hook target: %w", err)
 	}
 	return claimed, nil
 }
@@ -137,7 +137,7 @@ func (s *Store) SettleHookTarget(ctx context.Context, claimed, next HookTarget, 
 		return sqldb.OneRow(settled, err, "the lease was lost")
 	})
 	if err != nil {
-		return fmt.Errorf("settling a place of webhooks: %w", err)
+		return fmt.Errorf("settling a hook target: %w", err)
 	}
 	return nil
 }
@@ -198,7 +198,7 @@ func (s *Store) RecordCalls(ctx context.Context, after int64) (last int64, more 
 		err = s.addCalls(ctx, calls)
 	}
 	if err != nil {
-		return after, false, fmt.Errorf("recording webhooks' rhythms: %w", sqldb.Classify(err))
+		return after, false, fmt.Errorf("recording webhooks' calls: %w", sqldb.Classify(err))
 	}
 	if len(calls) > 0 {
 		after = max(after, calls[len(calls)-1].ID)
@@ -256,9 +256,9 @@ func (r callHistory) missed() (missed liveness.MissedPushes) {
 }
 
 func (r callHistory) after(key projectKey, calls []hookCall) callHistory {
-	var rhythm liveness.Calls
+	var history liveness.Calls
 	if !r.LastAt.IsZero() {
-		rhythm = liveness.ParseCalls(r.LastAt, r.Days)
+		history = liveness.ParseCalls(r.LastAt, r.Days)
 	}
 	missed := r.missed()
 	for _, call := range calls {
@@ -267,10 +267,10 @@ func (r callHistory) after(key projectKey, calls []hookCall) callHistory {
 			continue
 		}
 		missed = liveness.MissedPushes{}
-		rhythm.Add(call.ReceivedAt)
+		history.Add(call.ReceivedAt)
 		r.LastID = max(r.LastID, call.ID)
 	}
-	after := callHistory{Platform: key.platform, Project: key.project, LastAt: rhythm.Last, LastID: r.LastID, Days: rhythm.Days()}
+	after := callHistory{Platform: key.platform, Project: key.project, LastAt: history.Last, LastID: r.LastID, Days: history.Days()}
 	if !missed.First.IsZero() {
 		after.MissedFirst, after.MissedLast = &missed.First, &missed.Last
 	}

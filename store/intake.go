@@ -22,7 +22,7 @@ type intake struct {
 	scan     *core.Scan     // nil when nothing is to be scanned
 	policy   core.Policy
 	pipeline *core.Pipeline // nil for everything but pipeline events
-	by       string         // whose wish it is, where it came with a name
+	by       string         // who asks for it, if that is known
 	ignored  string         // why nothing is to be scanned
 
 	created  bool    // this item made the scan

@@ -36,10 +36,10 @@ func (s *Store) ListJobs(ctx context.Context, scan core.Scan) ([]core.Job, error
 
 // Claimant is the worker that asks for a job.
 type Claimant struct {
-	Worker   string        // names somebody who does one job at a time, for as long as the process lives
+	Worker   string        // names a worker that does one job at a time, unique as long as its process lives
 	Scanners []string      // what the worker can run
-	Lease    time.Duration // for so long nobody else gets the job
-	InGrace  bool          // the database was away lately: a lease that ran out meanwhile proves nobody dead
+	Lease    time.Duration // for so long no other worker gets the job
+	InGrace  bool          // after an outage of the database: an expired lease does not mean that its worker is dead
 }
 
 // ClaimJob leases a job to a worker: one that it holds already, because the answer to its claim was lost or its report

@@ -11,7 +11,7 @@ import (
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
-// claim is the statement by which a process leases rows of a table: UPDATE … RETURNING, so that nobody else gets them.
+// claim is the statement by which a process leases rows of a table: UPDATE … RETURNING, so that no other process gets them.
 // Its parameters have names. now and until are the moment and the end of the lease; lists are expanded.
 type claim struct {
 	table   string
@@ -130,24 +130,24 @@ var dueColumns = []dueColumn{
 
 // RepairTimes corrects what a wrong clock has written, and returns how many rows that were. A process that doubts its
 // own clock corrects nothing.
-func (s *Store) RepairTimes(ctx context.Context) (mended int, err error) {
+func (s *Store) RepairTimes(ctx context.Context) (repaired int, err error) {
 	if s.Doubt() != 0 {
 		return 0, nil
 	}
 	for _, d := range dueColumns {
 		n, err := s.repairDue(ctx, d)
-		if mended += n; err != nil {
-			return mended, fmt.Errorf("mending times of %s: %w", d.table, sqldb.Classify(err))
+		if repaired += n; err != nil {
+			return repaired, fmt.Errorf("repairing times of %s: %w", d.table, sqldb.Classify(err))
 		}
 	}
 	n, err := s.repairScans(ctx)
 	if err != nil {
-		return mended, fmt.Errorf("mending times of scans: %w", sqldb.Classify(err))
+		return repaired, fmt.Errorf("repairing times of scans: %w", sqldb.Classify(err))
 	}
-	if mended += n; mended > 0 {
+	if repaired += n; repaired > 0 {
 		s.changed.Ring()
 	}
-	return mended, nil
+	return repaired, nil
 }
 
 // repairDue reads before it writes, so that it holds up no other transaction.

@@ -117,8 +117,8 @@ func (s *Store) ReadFlow(ctx context.Context) (flow Flow, err error) {
 const (
 	// MaxCounted is how far an Overview counts.
 	MaxCounted = 1000
-	// maxNamedTroubles is how many troubles an Overview names.
-	maxNamedTroubles = 5
+	// maxNamedHolds is how many holds an Overview names.
+	maxNamedHolds = 5
 )
 
 // Overview shows an administrator whether everything works: what came last, and what is in progress, counted up to
@@ -153,7 +153,7 @@ func (s *Store) GetOverview(ctx context.Context, posting []string) (overview Ove
 	}
 	if err == nil && overview.NumHolds > 0 {
 		err = s.db.SelectContext(ctx, &overview.Holds, s.db.Rebind(`
-			SELECT `+holdColumns+` FROM status_holds ORDER BY since, id LIMIT ?`), maxNamedTroubles)
+			SELECT `+holdColumns+` FROM status_holds ORDER BY since, id LIMIT ?`), maxNamedHolds)
 	}
 	if err != nil {
 		return Overview{}, fmt.Errorf("reading the overview: %w", sqldb.Classify(err))
@@ -199,7 +199,7 @@ func (s *Store) TryWrite(ctx context.Context) error {
 		var id int64
 		err := tx.GetContext(ctx, &id, tx.Rebind(`INSERT INTO write_trials (at, filler) VALUES (?, ?) RETURNING id`),
 			s.clock.Timestamp(), incompressible())
-		if err == nil { // what came before made room for nothing
+		if err == nil { // the rows before are of no use any more
 			_, err = tx.ExecContext(ctx, tx.Rebind(`DELETE FROM write_trials WHERE id < ?`), id)
 		}
 		return err

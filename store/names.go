@@ -15,7 +15,7 @@ import (
 )
 
 // Platforms compare the names of projects without case, and payloads, people and CI jobs spell one name in several ways.
-// All tables hold the spelling that was heard first, so that statements compare plain columns: whatever brings a name
+// All tables hold the spelling that came first, so that statements compare plain columns: whatever brings a name
 // from outside, it is respelt here.
 
 // maxSpellings bounds how many spellings are kept in memory.

@@ -128,9 +128,9 @@ func (s *Store) putPipelineStatus(ctx context.Context, tx *sqlx.Tx, scanID int64
 	if err != nil {
 		return err
 	}
-	wish, ok, err := s.desiredPipelineStatus(ctx, tx, scan, runs)
+	status, ok, err := s.desiredPipelineStatus(ctx, tx, scan, runs)
 	if err != nil || !ok {
 		return err
 	}
-	return s.putDesired(ctx, tx, []core.Status{wish})
+	return s.putDesired(ctx, tx, []core.Status{status})
 }

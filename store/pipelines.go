@@ -221,7 +221,7 @@ func runsOfCommit(ctx context.Context, tx *sqlx.Tx, scan core.Scan) ([]core.Pipe
 // judgeCommits judges the runs of the named pipelines of each scan's commit, all where none is named, and puts what the
 // commit should show. A measure that is still to be fetched is omitted; the run is judged again when it comes.
 func (s *Store) judgeCommits(ctx context.Context, tx *sqlx.Tx, pipelines map[int64]map[int64]bool) error {
-	var wishes []core.Status
+	var statuses []core.Status
 	for _, id := range slices.Sorted(maps.Keys(pipelines)) {
 		scan, err := latestAttemptOf(ctx, tx, id)
 		if err != nil {
@@ -238,15 +238,15 @@ func (s *Store) judgeCommits(ctx context.Context, tx *sqlx.Tx, pipelines map[int
 				}
 			}
 		}
-		wish, ok, err := s.desiredPipelineStatus(ctx, tx, scan, runs)
+		status, ok, err := s.desiredPipelineStatus(ctx, tx, scan, runs)
 		if err != nil {
 			return err
 		}
 		if ok {
-			wishes = append(wishes, wish)
+			statuses = append(statuses, status)
 		}
 	}
-	return s.putDesired(ctx, tx, wishes)
+	return s.putDesired(ctx, tx, statuses)
 }
 
 // judgeRun compares a run with those that succeeded before it.
@@ -315,17 +315,17 @@ func positionOf(run core.PipelineRun) time.Time {
 
 // desiredPipelineStatus is what the commit of a scan should show for its pipelines; ok is false while that is nothing.
 func (s *Store) desiredPipelineStatus(ctx context.Context, tx *sqlx.Tx, scan core.Scan, runs []core.PipelineRun) (
-	wish core.Status, ok bool, err error) {
+	status core.Status, ok bool, err error) {
 	mode, waiting := s.policyOf(scan).Anomalies, false
 	if mode == core.AnomaliesFail {
 		if waiting, err = isEnriching(ctx, tx, scan); err != nil {
 			return core.Status{}, false, err
 		}
 	}
-	wish = s.desiredStatus(scan)
-	wish.Context = core.PipelineContext(scan.Context)
-	wish.State, wish.Description, ok = core.PipelineStatus(mode, runs, waiting)
-	return wish, ok, nil
+	status = s.desiredStatus(scan)
+	status.Context = core.PipelineContext(scan.Context)
+	status.State, status.Description, ok = core.PipelineStatus(mode, runs, waiting)
+	return status, ok, nil
 }
 
 // isEnriching tells whether metadata of the scan's commit is still to be fetched.

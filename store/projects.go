@@ -16,7 +16,7 @@ import (
 type ProjectState struct {
 	SourcePlatform string
 	ProjectName    string     `db:"project_name"`
-	Branch         string     `db:"branch"` // the default branch, or that of the newest scan where nobody said which it is
+	Branch         string     `db:"branch"` // the default branch, or that of the newest scan where that is unknown
 	HeadID         int64      `db:"head_id"`
 	Head           *core.Scan // nil where none has ended
 }

@@ -16,9 +16,9 @@ import (
 const headChunk = 500
 
 // ListHeads returns where the branches and tags of a tracked project stood at the last sync.
-func (s *Store) ListHeads(ctx context.Context, watched int64) (list []core.Head, err error) {
+func (s *Store) ListHeads(ctx context.Context, project int64) (list []core.Head, err error) {
 	err = s.db.SelectContext(ctx, &list, s.db.Rebind(`
-		SELECT ref, sha, seen_at FROM ref_heads WHERE tracked_id = ?`), watched)
+		SELECT ref, sha, seen_at FROM ref_heads WHERE tracked_id = ?`), project)
 	if err != nil {
 		return nil, fmt.Errorf("listing heads: %w", sqldb.Classify(err))
 	}
@@ -39,15 +39,15 @@ func (s *Store) ListOrphanedRefs(ctx context.Context, w TrackedProject) (refs []
 }
 
 // PutHeads keeps where refs of a tracked project stand now; forget are refs that are gone.
-func (s *Store) PutHeads(ctx context.Context, watched int64, heads []core.Head, forget []string) error {
+func (s *Store) PutHeads(ctx context.Context, project int64, heads []core.Head, forget []string) error {
 	for chunk := range slices.Chunk(heads, headChunk) {
-		if err := s.db.Transact(ctx, func(tx *sqlx.Tx) error { return s.putHeads(ctx, tx, watched, chunk) }); err != nil {
+		if err := s.db.Transact(ctx, func(tx *sqlx.Tx) error { return s.putHeads(ctx, tx, project, chunk) }); err != nil {
 			return fmt.Errorf("putting heads: %w", err)
 		}
 	}
 	for chunk := range slices.Chunk(forget, headChunk) {
 		err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
-			query, args, err := sqlx.In(`DELETE FROM ref_heads WHERE tracked_id = ? AND ref IN (?)`, watched, chunk)
+			query, args, err := sqlx.In(`DELETE FROM ref_heads WHERE tracked_id = ? AND ref IN (?)`, project, chunk)
 			if err != nil {
 				return err
 			}
@@ -61,11 +61,11 @@ func (s *Store) PutHeads(ctx context.Context, watched int64, heads []core.Head, 
 	return nil
 }
 
-func (s *Store) putHeads(ctx context.Context, tx *sqlx.Tx, watched int64, heads []core.Head) error {
+func (s *Store) putHeads(ctx context.Context, tx *sqlx.Tx, project int64, heads []core.Head) error {
 	now := s.clock.Timestamp()
 	var args []any
 	for _, h := range heads {
-		args = append(args, watched, h.Ref, h.SHA, now)
+		args = append(args, project, h.Ref, h.SHA, now)
 	}
 	_, err := tx.ExecContext(ctx, tx.Rebind(`
 		INSERT INTO ref_heads (tracked_id, ref, sha, seen_at) VALUES `+sqldb.Tuples(len(heads), 4)+`
@@ -73,12 +73,12 @@ func (s *Store) putHeads(ctx context.Context, tx *sqlx.Tx, watched int64, heads 
 	if err != nil {
 		return err
 	}
-	return clearStale(ctx, tx, watched, heads)
+	return clearStale(ctx, tx, project, heads)
 }
 
 // clearStale corrects marks that pushes in an unforeseen order may have left: a branch that is seen at a commit stands
 // there.
-func clearStale(ctx context.Context, tx *sqlx.Tx, watched int64, heads []core.Head) error {
+func clearStale(ctx context.Context, tx *sqlx.Tx, project int64, heads []core.Head) error {
 	var args []any
 	for _, h := range heads {
 		args = append(args, h.Name(), h.SHA)
@@ -89,7 +89,7 @@ func clearStale(ctx context.Context, tx *sqlx.Tx, watched int64, heads []core.He
 			SELECT s.id FROM heads
 			JOIN tracked_projects w ON w.id = ?
 			JOIN scans s ON s.commit_sha = heads.commit_sha AND s.source_platform = w.source_platform
-				AND s.project_name = w.project_name AND s.branch = heads.branch)`), append(args, watched)...)
+				AND s.project_name = w.project_name AND s.branch = heads.branch)`), append(args, project)...)
 	return err
 }
 

@@ -161,7 +161,7 @@ func listSecretUsage(ctx context.Context, db *sqldb.DB) (e SecretUsages, err err
 		err = errors.Join(core.ErrNotFound, err)
 	}
 	if err != nil {
-		return SecretUsages{}, fmt.Errorf("listing evidence: %w", sqldb.Classify(err))
+		return SecretUsages{}, fmt.Errorf("listing usage of secrets: %w", sqldb.Classify(err))
 	}
 	return e, nil
 }

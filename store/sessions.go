@@ -15,7 +15,7 @@ import (
 // in with it.
 type Session struct {
 	Key    string `db:"key"`
-	Person string `db:"person"` // who it is, in the words of the pages; empty when the key tells
+	Person string `db:"person"` // who it is, as the pages show it; empty when the key determines it
 }
 
 // PutSession keeps a session for the given time; sessions that are over are cleared away.

@@ -16,11 +16,11 @@ import (
 // AcceptStatus keeps the announcement of a status, and restores ours where another program has overwritten it.
 // core.ErrUnavailable when the database is unavailable.
 func (s *Store) AcceptStatus(ctx context.Context, d core.Delivery, seen core.ObservedStatus) (core.Receipt, error) {
-	sighting, err := s.ObserveStatus(ctx, d.Platform, seen)
+	drift, err := s.ObserveStatus(ctx, d.Platform, seen)
 	if err != nil {
 		return core.Receipt{}, err
 	}
-	return s.AcceptIgnored(ctx, d, driftReasons[sighting])
+	return s.AcceptIgnored(ctx, d, driftReasons[drift])
 }
 
 // driftReasons are the reasons in the log of deliveries.
@@ -28,7 +28,7 @@ var driftReasons = map[core.Drift]string{
 	"":                "statuses of others start no scan",
 	core.DriftOwn:     "our own status came back: it starts no scan",
 	core.DriftOlder:   "a status that was posted before ours, or was seen before: it starts no scan",
-	core.DriftEqual:   "a status that says the same as ours: it starts no scan",
+	core.DriftEqual:   "a status equal to ours: it starts no scan",
 	core.DriftPending: "our own status is about to be posted: this one starts no scan",
 	core.DriftUnknown: "a status that may stand in the place of ours: the platform is asked which does",
 	core.DriftForeign: "a status that is not ours stands in the place of ours: it is kept with the scan",
@@ -41,29 +41,29 @@ func (s *Store) ObserveStatus(ctx context.Context, platform string, seen core.Ob
 	now := s.clock.Timestamp()
 	name, err := s.ProjectName(ctx, platform, seen.Project.Name)
 	if err != nil {
-		return "", fmt.Errorf("seeing status of %s: %w", seen.CommitSHA, err)
+		return "", fmt.Errorf("observing status of %s: %w", seen.CommitSHA, err)
 	}
 	seen.Project.Name = name
 	status, err := s.statusIn(ctx, platform, seen)
-	sighting := core.Drift("")
+	drift := core.Drift("")
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return "", nil
 	case err == nil:
-		sighting = status.DriftTo(seen, now)
+		drift = status.DriftTo(seen, now)
 	}
 	switch {
-	case err == nil && sighting == core.DriftForeign:
+	case err == nil && drift == core.DriftForeign:
 		err = s.recordOverwrite(ctx, status, seen, now)
-	case err == nil && sighting == core.DriftOwn && status.CheckAt != nil:
+	case err == nil && drift == core.DriftOwn && status.CheckAt != nil:
 		err = s.confirmPosted(ctx, status)
-	case err == nil && sighting == core.DriftUnknown:
+	case err == nil && drift == core.DriftUnknown:
 		err = s.markCheckDue(ctx, status, now)
 	}
 	if err != nil {
-		return "", fmt.Errorf("seeing status of %s: %w", seen.CommitSHA, sqldb.Classify(err))
+		return "", fmt.Errorf("observing status of %s: %w", seen.CommitSHA, sqldb.Classify(err))
 	}
-	return sighting, nil
+	return drift, nil
 }
 
 func (s *Store) statusIn(ctx context.Context, platform string, seen core.ObservedStatus) (core.Status, error) {
@@ -84,16 +84,16 @@ func (s *Store) statusIn(ctx context.Context, platform string, seen core.Observe
 
 // recordOverwrite does nothing where another process has handled it meanwhile.
 func (s *Store) recordOverwrite(ctx context.Context, status core.Status, seen core.ObservedStatus, now time.Time) error {
-	revision, mended := status.Revision, status.RestoredRevision
+	revision, restored := status.Revision, status.RestoredRevision
 	if status.MayRestore() {
-		revision, mended = revision+1, revision+1
+		revision, restored = revision+1, revision+1
 	}
 	return s.write(ctx, func(tx *sqlx.Tx) error {
 		first, err := sqldb.Exec(ctx, tx, `
 			UPDATE commit_statuses SET observed_id = ?, revision = ?, restored_revision = ?, attempts = 0, next_attempt_at = ?,
 				due_since = ?
 			WHERE id = ? AND revision = ? AND posted_revision = revision AND observed_id < ? AND lease_until IS NULL`,
-			seen.ID, revision, mended, now, now, status.ID, status.Revision, seen.ID)
+			seen.ID, revision, restored, now, now, status.ID, status.Revision, seen.ID)
 		if err != nil || first == 0 {
 			return err
 		}

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	distinctAnswers = 20  // failed attempts of a wish that are kept word by word; of later ones the outcome and the code
-	maxPosts        = 100 // attempts that are told of one scan
+	distinctAnswers = 20  // failed attempts of a revision that are kept with their text; of later ones the outcome and the code
+	maxPosts        = 100 // attempts that are listed of one scan
 )
 
 // PostResult is how an attempt to post a claimed status ended.

@@ -16,29 +16,29 @@ var statusColumns = sqldb.ColumnsOf[core.Status]()
 
 // putStatuses puts what the commits of the scans should show for them.
 func (s *Store) putStatuses(ctx context.Context, tx *sqlx.Tx, scans []core.Scan) error {
-	wishes := make([]core.Status, len(scans))
+	statuses := make([]core.Status, len(scans))
 	for i, scan := range scans {
-		wishes[i] = s.desiredStatus(scan)
-		wishes[i].Context = scan.Context
-		wishes[i].State, wishes[i].Description = core.StatusFor(scan)
+		statuses[i] = s.desiredStatus(scan)
+		statuses[i].Context = scan.Context
+		statuses[i].State, statuses[i].Description = core.StatusFor(scan)
 	}
-	return s.putDesired(ctx, tx, wishes)
+	return s.putDesired(ctx, tx, statuses)
 }
 
 // putWaiting lets a commit show what its scan waits for.
 func (s *Store) putWaiting(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job core.Job) error {
-	wish := s.desiredStatus(scan)
-	wish.Context, wish.State = scan.Context, core.StatusPending
-	wish.Description = core.Truncate("Waiting: " + job.Scanner + ": " + job.Error)
-	return s.putDesired(ctx, tx, []core.Status{wish})
+	status := s.desiredStatus(scan)
+	status.Context, status.State = scan.Context, core.StatusPending
+	status.Description = core.Truncate("Waiting: " + job.Scanner + ": " + job.Error)
+	return s.putDesired(ctx, tx, []core.Status{status})
 }
 
 // putDesired puts desired statuses, at most one for each commit and context. The row of a commit and context keeps the
 // latest only: an equal one changes nothing, and a newer one replaces one that was not posted yet. One of an earlier
 // attempt comes too late. A pause that a platform asked for stays, unless the status is for another branch, which may
 // be writable when the first is not.
-func (s *Store) putDesired(ctx context.Context, tx *sqlx.Tx, wishes []core.Status) error {
-	if len(wishes) == 0 {
+func (s *Store) putDesired(ctx context.Context, tx *sqlx.Tx, statuses []core.Status) error {
+	if len(statuses) == 0 {
 		return nil
 	}
 	_, err := tx.NamedExecContext(ctx, `
@@ -54,7 +54,7 @@ func (s *Store) putDesired(ctx context.Context, tx *sqlx.Tx, wishes []core.Statu
 			next_attempt_at = CASE WHEN commit_statuses.next_attempt_at > excluded.next_attempt_at AND NOT commit_statuses.given_up
 				AND commit_statuses.branch = excluded.branch THEN commit_statuses.next_attempt_at ELSE excluded.next_attempt_at END
 		WHERE excluded.scan_id >= commit_statuses.scan_id AND (commit_statuses.state <> excluded.state
-			OR commit_statuses.description <> excluded.description OR commit_statuses.target_url <> excluded.target_url)`, wishes)
+			OR commit_statuses.description <> excluded.description OR commit_statuses.target_url <> excluded.target_url)`, statuses)
 	return err
 }
 
@@ -105,7 +105,7 @@ func (s *Store) ClaimStatuses(ctx context.Context, onPlatforms []string, limit i
 const (
 	// spareDue is how many due statuses are looked at beside those that are wanted, for some of them cannot be posted now.
 	spareDue = 32
-	// maxLooks is how often a claim looks on, eight times as far, where statuses of projects in trouble lie before others.
+	// maxLooks is how often a claim looks on, eight times as far, where statuses of projects with a hold come before others.
 	maxLooks = 8
 	maxSpare = 1000
 )

@@ -39,7 +39,7 @@ type Config struct {
 	Scanners  core.Scanners     // all that are configured: whose reports are taken from outside
 	Now       func() time.Time  // for tests that set the time; nil for the clocks of database and host
 	Host      sqldb.HostClock   // the machine's when zero
-	Waiting   func(what string) // told at once and then now and then what the migration waits for; may be nil
+	Waiting   func(what string) // is told at once and then now and then what the migration waits for; may be nil
 }
 
 // Store is a migrated database.

@@ -116,7 +116,7 @@ func (s *Store) ListTrackedSince(ctx context.Context, platform string, since int
 	err = s.db.SelectContext(ctx, &list, s.db.Rebind(`
 		SELECT `+trackedColumns+` FROM tracked_projects WHERE source_platform = ? AND id > ? ORDER BY id`), platform, since)
 	if err != nil {
-		return nil, fmt.Errorf("listing projects under watch: %w", sqldb.Classify(err))
+		return nil, fmt.Errorf("listing tracked projects: %w", sqldb.Classify(err))
 	}
 	return list, nil
 }
@@ -184,7 +184,7 @@ func (s *Store) ClaimProject(ctx context.Context, p KnownProject, lease time.Dur
 			guard: unleased, columns: trackedColumns,
 		}, lease, map[string]any{"platform": p.SourcePlatform, "project": p.ProjectName})
 		if errors.Is(err, sql.ErrNoRows) {
-			return fmt.Errorf("%w: another process is looking at it", core.ErrConflict)
+			return fmt.Errorf("%w: another process is syncing it", core.ErrConflict)
 		}
 		return err
 	})
@@ -237,7 +237,7 @@ func (s *Store) RenameProject(ctx context.Context, w TrackedProject, name string
 		return err
 	})
 	if err == nil && forgotten {
-		err = fmt.Errorf("%w: the new name is watched already", core.ErrConflict)
+		err = fmt.Errorf("%w: the new name is tracked already", core.ErrConflict)
 	}
 	if err != nil {
 		return fmt.Errorf("renaming %s: %w", w.ProjectName, err)

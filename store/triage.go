@@ -64,13 +64,13 @@ func (s *Store) RecordFeedback(ctx context.Context, feedback core.Feedback) (Tri
 // decision of a person, core.ErrConflict when it is another one than the withdrawal means.
 func (s *Store) WithdrawFeedback(ctx context.Context, w core.Withdrawal) (Triaged, error) {
 	return s.triage(ctx, w.FindingID, w.Update(), func(tx *sqlx.Tx, before []core.TriageDecision) error {
-		word, err := w.Pick(before)
+		decision, err := w.Pick(before)
 		if err != nil {
 			return err
 		}
 		_, err = tx.ExecContext(ctx, tx.Rebind(`
 			UPDATE feedbacks SET withdrawn_at = ? WHERE finding_id = ? AND withdrawn_at IS NULL`),
-			s.clock.Timestamp(), word.FindingID)
+			s.clock.Timestamp(), decision.FindingID)
 		return err
 	})
 }

@@ -62,7 +62,7 @@ func checkSchema(ctx context.Context, db *sqlx.DB, d dialect) error {
 		case recorded[id] == "":
 			whole = false
 		case recorded[id] != ours:
-			return otherSchema(id + " said something else when it was applied")
+			return otherSchema(id + " was different when it was applied")
 		}
 	}
 	if !whole { // it was made before there were hashes

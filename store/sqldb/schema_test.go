@@ -16,7 +16,7 @@ func TestOtherTextOfMigrationIsRefused(t *testing.T) {
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		for change, want := range map[string]string{
 			"": "", // the same text
-			`UPDATE schema_texts SET sha256 = 'another'`: "0001_init.sql said something else",
+			`UPDATE schema_texts SET sha256 = 'another'`: "0001_init.sql was different",
 			// What was made before texts were kept is compared.
 			`DROP TABLE schema_texts`:                                              "",
 			`DROP TABLE schema_texts; ALTER TABLE scans DROP COLUMN stale`:         "it has no column scans.stale",
