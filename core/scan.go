@@ -99,6 +99,16 @@ type Job struct {
 // Uploader is the Worker of jobs whose reports are uploaded.
 const Uploader = "upload"
 
+// Finish ends a job with its report, of which so many findings are unchanged and so many of the baseline's are absent.
+func (j *Job) Finish(report Report, unchanged, absent int, now time.Time) {
+	j.State, j.Error = report.JobState()
+	j.NumFindings, j.NumUnchanged, j.NumAbsent = report.Len(), unchanged, absent
+	if j.State == JobFailed {
+		j.NumAbsent = 0
+	}
+	j.FinishedAt = &now
+}
+
 // Settle derives a scan's state from its jobs. An ended scan is to be judged afterwards. A scan without jobs fails when it
 // is overdue.
 func (s *Scan) Settle(jobs []Job, overdue bool, now time.Time) {

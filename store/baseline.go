@@ -14,34 +14,35 @@ import (
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
-// compare matches the findings of a job with what its scanner found before.
-func compare(ctx context.Context, tx *sqlx.Tx, scan core.Scan, d *reportBatch) (*match.Comparison, error) {
-	job := &d.job
+// loadPrevious loads what the findings of a job are matched with, and sets the job's baseline. changes are those since a
+// commit, which count if that is the baseline's; they may be nil.
+func loadPrevious(
+	ctx context.Context, tx *sqlx.Tx, scan core.Scan, job *core.Job, changes *core.Changes,
+) (past match.Previous, err error) {
 	base, err := baselineOf(ctx, tx, scan, *job)
 	if err != nil {
-		return nil, fmt.Errorf("choosing the baseline: %w", err)
+		return past, fmt.Errorf("choosing the baseline: %w", err)
 	}
 	if err := linkNames(ctx, tx, scan.SourcePlatform, scan.ProjectName, base.proven); err != nil {
-		return nil, fmt.Errorf("recording the project's former name: %w", err)
+		return past, fmt.Errorf("recording the project's former name: %w", err)
 	}
-	var past match.Previous
 	if base.found() {
 		job.BaselineScanID = &base.ScanID
 		if past.Baseline, err = selectBaseline(ctx, tx, base.NumFindings,
 			`SELECT fingerprint, anchor, file, line FROM findings WHERE job_id = ?`, base.JobID); err != nil {
-			return nil, fmt.Errorf("reading the baseline: %w", err)
+			return past, fmt.Errorf("reading the baseline: %w", err)
 		}
 		if err := nameBaseline(ctx, tx, scan, base.ScanID); err != nil {
-			return nil, fmt.Errorf("naming the baseline: %w", err)
+			return past, fmt.Errorf("naming the baseline: %w", err)
 		}
-		if d.Changes != nil && d.Changes.Base == base.CommitSHA {
-			past.Changes = d.Changes
+		if changes != nil && changes.Base == base.CommitSHA {
+			past.Changes = changes
 		}
 	}
 	if past.SameBranch, err = newOnBranch(ctx, tx, scan, base.names, *job); err != nil {
-		return nil, fmt.Errorf("reading the branch's last run: %w", err)
+		return past, fmt.Errorf("reading the branch's last run: %w", err)
 	}
-	return d.examined.Compare(past), nil
+	return past, nil
 }
 
 // newOnBranch loads what was new in the last complete run on the scan's branch: while the branch moves on and its

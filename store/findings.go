@@ -195,6 +195,25 @@ func (s *Store) CountFindings(ctx context.Context, scan core.Scan) ([]core.Tally
 	return tallies, nil
 }
 
+// dismissed is core.FindingGroup.Dismissed for lists, which page through more rows than are worth loading. A test compares
+// the two on random findings.
+const dismissed = `(findings.suppressed IS NOT NULL
+	OR COALESCE(findings.triage_decision, '') = 'FP' AND NOT (` + beyondAI + ` AND ` + byAI + `))`
+
+// beyondAI is core.Finding.AIMayDismiss, negated.
+const beyondAI = `(findings.severity = 'Critical' OR COALESCE(findings.red_team_success, FALSE)
+	OR EXISTS (SELECT 1 FROM epss_data exploited WHERE exploited.cve_id = findings.cve_id AND exploited.kev))`
+
+// byAI is true where nobody but an AI decided FP.
+const byAI = `COALESCE((SELECT MAX(CASE w.source WHEN 'ai' THEN 1 ELSE 2 END)
+	FROM triage_decisions w
+	JOIN scans own ON own.source_platform = w.source_platform AND own.project_name = w.project_name
+	WHERE own.id = findings.scan_id AND w.fingerprint = findings.fingerprint AND w.decision = 'FP'), 0) = 1`
+
+// falsePositives finds those of a scan by the index of its findings, in which the decision is the fourth column.
+const falsePositives = `findings.baseline_state IN ('new', 'unchanged', 'absent')
+	AND findings.severity IN ('Critical', 'High', 'Medium', 'Low') AND findings.triage_decision = 'FP'`
+
 // countOpen is an SQL expression for how many findings of scan s meet a condition and are not dismissed: the rule of
 // dismissed by indexes only.
 func countOpen(condition string) string {

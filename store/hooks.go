@@ -169,8 +169,6 @@ const (
 	callOverlap = 500  // that are looked at again: they may have been committed late, behind others with higher ids
 )
 
-type projectKey struct{ platform, project string }
-
 type hookCall struct {
 	ID         int64     `db:"id"`
 	Event      string    `db:"event"`

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
@@ -11,10 +10,6 @@ import (
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
-
-// intakeTimeout bounds the transaction of a batch, including the grace of a cancelled statement: GitHub and GitLab hang
-// up after ten seconds, and must hear of a failure before.
-const intakeTimeout = 7 * time.Second
 
 // intake is one accept request: a delivery to keep, a scan that must exist, or both.
 type intake struct {
@@ -155,7 +150,7 @@ func (s *Store) commitIntake(batch []*intake) error {
 	})
 	s.noteWrite(err)
 	if err == nil {
-		s.throttleBatch(batch)
+		s.rememberBatch(batch)
 	}
 	return err
 }

@@ -19,21 +19,6 @@ const (
 	maxFailures = 3
 )
 
-var jobColumns = sqldb.ColumnsOf[core.Job]()
-
-// ListJobs returns the jobs of a scan in the order in which they were added.
-func (s *Store) ListJobs(ctx context.Context, scan core.Scan) ([]core.Job, error) {
-	var list []core.Job
-	err := s.db.SelectContext(ctx, &list, s.db.Rebind(`
-		SELECT `+sqldb.Qualify("scan_jobs", jobColumns)+`, COALESCE(compared.commit_sha, '') AS baseline_commit
-		FROM scan_jobs LEFT JOIN scans compared ON compared.id = scan_jobs.baseline_scan_id
-		WHERE scan_id = ? ORDER BY scan_jobs.id`), scan.ID)
-	if err != nil {
-		return nil, fmt.Errorf("listing jobs: %w", sqldb.Classify(err))
-	}
-	return list, nil
-}
-
 // Claimant is the worker that asks for a job.
 type Claimant struct {
 	Worker   string        // names a worker that does one job at a time, unique as long as its process lives

@@ -2,16 +2,16 @@ package store
 
 import (
 	"context"
-	"crypto/rand"
 	"database/sql"
-	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/timeline"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
@@ -24,9 +24,9 @@ type Flow struct {
 	Ping     time.Duration // of the database
 	Schema   int           // migrations applied
 	Jobs     []JobsUnderWay
-	Statuses []Waiting         // commit statuses that are not shown as they are wanted, without those given up
-	GivenUp  []Waiting         // those of the last day that will not be shown
-	Holds    []Waiting         // projects whose statuses wait because the token may not post them
+	Statuses []Backlog         // commit statuses that are not shown as they are wanted, without those given up
+	GivenUp  []Backlog         // those of the last day that will not be shown
+	Holds    []Backlog         // projects whose statuses wait because the token may not post them
 	ToRepair []HooksToRepair   // webhooks that a person has to look at
 	Open     []ScansInState    // scans that have not ended
 	Recent   []ScansInState    // the last thousand scans
@@ -41,8 +41,8 @@ type JobsUnderWay struct {
 	Since   time.Time     `db:"since"` // when the scan of the first of them was asked for
 }
 
-// Waiting is what one platform does not show yet.
-type Waiting struct {
+// Backlog is what one platform does not show yet.
+type Backlog struct {
 	Platform string    `db:"source_platform"`
 	Count    int       `db:"n"`
 	Since    time.Time `db:"since"` // of the first of them
@@ -161,65 +161,60 @@ func (s *Store) GetOverview(ctx context.Context, posting []string) (overview Ove
 	return overview, nil
 }
 
-// refusalCounts is how long a failed write keeps the store from being ready. Afterwards calls may come again: without
-// calls it would never be noticed that there is space on the disk again.
-const refusalCounts = 30 * time.Second
+// maxExplained bounds what is returned of one commit: scans, and of each its latest deliveries and triage events.
+const maxExplained = 20
 
-// refusal is why a database that can be reached did not write the last deliveries.
-type refusal struct {
-	at  time.Time
-	err error
-}
-
-// Ready tells whether deliveries can be accepted: the database answers, and has not just failed to write some, as with
-// a full disk. A database that was unavailable is ready as soon as it answers. core.ErrUnavailable when they cannot.
-func (s *Store) Ready(ctx context.Context) error {
-	if err := s.Refusal(); err != nil {
-		return fmt.Errorf("accepting deliveries: %w", err)
+// ExplainCommit returns all that is kept of the scans of a commit, the newest first. The id may be cut to its first
+// seven characters or more; core.ErrNotFound when no commit begins with it.
+func (s *Store) ExplainCommit(ctx context.Context, sha string) ([]timeline.Record, error) {
+	sha = strings.ToLower(sha)
+	if len(sha) < 7 || len(sha) > 64 || strings.Trim(sha, "0123456789abcdef") != "" {
+		return nil, fmt.Errorf("explaining commit: %w: %.64q is not a commit id of at least seven characters", core.ErrInvalid, sha)
 	}
-	return s.Ping(ctx)
-}
-
-// Refusal is why the database did not write the last deliveries though it can be reached; nil when it did, or when that
-// was a while ago.
-func (s *Store) Refusal() error {
-	if last := s.refused.Load(); last != nil && s.Now().Sub(last.at) < refusalCounts {
-		return last.err
+	var scans []core.Scan
+	err := s.db.SelectContext(ctx, &scans, s.db.Rebind(`
+		SELECT `+scanColumns+` FROM scans
+		WHERE commit_sha >= ? AND commit_sha < ? ORDER BY id DESC LIMIT ?`), sha, sha+"g", maxExplained)
+	if err == nil && len(scans) == 0 {
+		err = fmt.Errorf("%w: no commit that begins with %s has been announced or scanned", core.ErrNotFound, sha)
 	}
-	return nil
-}
-
-// trialSize is how much TryWrite writes, in bytes: as much as a usual delivery.
-const trialSize = 8 << 10
-
-// TryWrite finds out whether the database can write, for Refusal, while no deliveries show it. It is nil for a database
-// that is out of reach.
-func (s *Store) TryWrite(ctx context.Context) error {
-	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
-		var id int64
-		err := tx.GetContext(ctx, &id, tx.Rebind(`INSERT INTO write_trials (at, filler) VALUES (?, ?) RETURNING id`),
-			s.clock.Timestamp(), incompressible())
-		if err == nil { // the rows before are of no use any more
-			_, err = tx.ExecContext(ctx, tx.Rebind(`DELETE FROM write_trials WHERE id < ?`), id)
+	facts := make([]timeline.Record, len(scans))
+	for i, scan := range scans {
+		if err == nil {
+			facts[i], err = s.recordOf(ctx, scan)
 		}
-		return err
-	})
-	s.noteWrite(err)
-	return s.Refusal()
-}
-
-// incompressible is text that does not get smaller by compression.
-func incompressible() string {
-	random := make([]byte, trialSize/2)
-	_, _ = rand.Read(random) // never fails
-	return hex.EncodeToString(random)
-}
-
-func (s *Store) noteWrite(err error) {
-	switch {
-	case err == nil:
-		s.refused.Store(nil)
-	case sqldb.IsUnwritable(err):
-		s.refused.Store(&refusal{s.Now(), err})
 	}
+	if err != nil {
+		return nil, fmt.Errorf("explaining commit: %w", sqldb.Classify(err))
+	}
+	return facts, nil
+}
+
+func (s *Store) recordOf(ctx context.Context, scan core.Scan) (facts timeline.Record, err error) {
+	facts.Scan = scan
+	if facts.Deliveries, err = s.ListDeliveries(ctx, DeliveryFilter{ScanID: scan.ID, Limit: maxExplained}); err != nil {
+		return facts, err
+	}
+	if facts.Jobs, err = s.ListJobs(ctx, scan); err != nil {
+		return facts, err
+	}
+	if facts.Statuses, err = s.ListStatuses(ctx, scan); err != nil {
+		return facts, err
+	}
+	if facts.Posts, err = s.ListPosts(ctx, scan); err != nil {
+		return facts, err
+	}
+	if facts.Holds, err = s.ListHolds(ctx, scan.SourcePlatform, scan.ProjectName); err != nil {
+		return facts, err
+	}
+	err = s.db.SelectContext(ctx, &facts.Triage, s.db.Rebind(`
+		SELECT `+sqldb.Qualify("e", eventColumns)+` FROM triage_events e JOIN findings f ON f.id = e.finding_id
+		WHERE f.scan_id = ? AND e.source <> 'carried' ORDER BY e.id DESC LIMIT ?`), scan.ID, maxExplained)
+	if err != nil {
+		return facts, err
+	}
+	err = s.db.SelectContext(ctx, &facts.Audit, s.db.Rebind(`
+		SELECT `+auditColumns+` FROM audit_events WHERE reference_id = ? AND action <> ? ORDER BY id DESC LIMIT ?`),
+		scan.ReferenceID, core.AuditTriage, maxExplained)
+	return facts, err
 }

@@ -41,7 +41,7 @@ func TestReadFlow(t *testing.T) {
 				{Scanner: "gitleaks", State: core.JobPending, Count: 1, Since: start.Add(2 * time.Minute)},
 				{Scanner: "gitleaks", State: core.JobRunning, Count: 1, Since: start.Add(time.Minute)},
 			},
-			Statuses: []store.Waiting{{Platform: "github", Count: 3, Since: start.Add(time.Minute)}},
+			Statuses: []store.Backlog{{Platform: "github", Count: 3, Since: start.Add(time.Minute)}},
 			Open: []store.ScansInState{
 				{Status: core.ScanPending, Count: 1}, {Status: core.ScanProcessing, Count: 1},
 			},

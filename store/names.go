@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/jmoiron/sqlx"
 
@@ -17,31 +16,6 @@ import (
 // Platforms compare the names of projects without case, and payloads, people and CI jobs spell one name in several ways.
 // All tables hold the spelling that came first, so that statements compare plain columns: whatever brings a name
 // from outside, it is respelt here.
-
-// maxSpellings bounds how many spellings are kept in memory.
-const maxSpellings = 100_000
-
-// spellingCache are those that are known not to change any more: once written, a spelling stays.
-type spellingCache struct {
-	mu    sync.Mutex
-	names map[projectKey]string // by platform and core.ProjectKey
-}
-
-func (s *spellingCache) get(key projectKey) (name string, known bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	name, known = s.names[key]
-	return name, known
-}
-
-func (s *spellingCache) put(key projectKey, name string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.names == nil || len(s.names) >= maxSpellings {
-		s.names = map[projectKey]string{}
-	}
-	s.names[key] = name
-}
 
 // ProjectName is the spelling under which everything about a project is kept; the name as it is where it is not known.
 func (s *Store) ProjectName(ctx context.Context, platform, name string) (string, error) {

@@ -91,7 +91,7 @@ func (s *Store) PutExpected(ctx context.Context, id int64, expected bool, by str
 		if err := tx.GetContext(ctx, &metric, tx.Rebind(selectMetrics+`WHERE m.id = ?`), id); err != nil {
 			return err
 		}
-		return s.audit(ctx, tx, metric.audit(expected, by))
+		return s.audit(ctx, tx, metric.auditEvent(expected, by))
 	})
 	if err != nil {
 		return Metric{}, fmt.Errorf("marking as expected: %w", err)
@@ -103,8 +103,8 @@ func (s *Store) PutExpected(ctx context.Context, id int64, expected bool, by str
 	return list[0], nil
 }
 
-// audit records who marked a run as expected, or removed the mark.
-func (m Metric) audit(expected bool, by string) core.AuditEvent {
+// auditEvent records who marked a run as expected, or removed the mark.
+func (m Metric) auditEvent(expected bool, by string) core.AuditEvent {
 	event := core.AuditEvent{
 		Actor: by, Action: core.AuditExpected, SourcePlatform: m.SourcePlatform, ProjectName: m.ProjectName,
 		ReferenceID: m.ReferenceID, Subject: fmt.Sprintf("pipeline %d of commit %s", m.PipelineID, core.ShortSHA(m.CommitSHA)), Detail: "expected",

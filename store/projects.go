@@ -2,8 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 
 	"github.com/jmoiron/sqlx"
@@ -144,17 +142,4 @@ func (s *Store) trendOf(ctx context.Context, ways *sqldb.KeysetUnion) (list []Tr
 		FROM picked JOIN scans s ON s.id = picked.id
 		ORDER BY s.id`), args...)
 	return list, err
-}
-
-// defaultBranch is the one that another scan of the project names: an upload does not name it.
-func defaultBranch(ctx context.Context, q sqlx.ExtContext, scan core.Scan) (branch string, err error) {
-	project := scan.SourcePlatform + "/" + scan.ProjectName
-	err = sqlx.GetContext(ctx, q, &branch, q.Rebind(`
-		SELECT default_branch FROM scans s
-		WHERE `+projectOf("s")+` >= ? AND `+projectOf("s")+` <= ? AND default_branch <> ''
-		ORDER BY `+projectOf("s")+` DESC, id DESC LIMIT 1`), project, project)
-	if errors.Is(err, sql.ErrNoRows) {
-		return "", nil
-	}
-	return branch, err
 }

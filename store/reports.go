@@ -100,7 +100,7 @@ func (s *Store) FinishJob(ctx context.Context, job core.Job, report core.Report)
 
 // unlessFinished is conflict, or nil where this very claim has ended the job with this report.
 func unlessFinished(ctx context.Context, tx *sqlx.Tx, job core.Job, report core.Report, conflict error) error {
-	job.State, job.Error = endOf(report)
+	job.State, job.Error = report.JobState()
 	var finished int
 	query, args, err := sqlx.Named(`SELECT COUNT(*) FROM scan_jobs
 		WHERE id = :id AND worker = :worker AND attempt = :attempt AND state = :state AND error = :error`, job)
@@ -130,29 +130,27 @@ func (s *Store) lockForReport(ctx context.Context, tx *sqlx.Tx, scan int64) (cor
 	return s.lockScan(ctx, tx, scan)
 }
 
-// lockOfProject is the key of a scan's project among advisory locks, and begins that of its commits.
-const (
-	lockOfProject = `source_platform || '/' || project_name`
-	ofScan        = `FROM scans WHERE id = ?`
-)
-
-// putReport is the common way of both entry points: it replaces the findings of a job and ends it.
+// putReport is the common way of both entry points: it loads what the report is compared with, replaces the findings of
+// the job, ends it, and judges the scan.
 func (s *Store) putReport(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job core.Job, d *reportBatch) error {
-	d.job, d.ids, d.tally = job, nil, &core.ReportTally{Gate: s.policyOf(scan).Gate}
-	var err error
-	if d.compared, err = compare(ctx, tx, scan, d); err != nil {
+	past, err := loadPrevious(ctx, tx, scan, &job, d.Changes)
+	if err != nil {
 		return err
 	}
-	if d.decided, err = decisionsIn(ctx, tx, scan); err != nil {
+	decided, err := decisionsIn(ctx, tx, scan)
+	if err != nil {
 		return err
 	}
+	d.compare(past, decided, s.policyOf(scan).Gate)
+	job.Finish(d.Report, d.compared.Unchanged, d.compared.Absent, s.clock.Timestamp())
+	d.job, d.ids = job, nil
 	if err := s.replaceFindings(ctx, tx, d); err != nil {
 		return err
 	}
-	if err := s.recordPropagated(ctx, tx, job, d.decided); err != nil {
+	if err := s.recordPropagated(ctx, tx, job, decided); err != nil {
 		return err
 	}
-	if err := s.endJob(ctx, tx, d); err != nil {
+	if err := endJob(ctx, tx, job); err != nil {
 		return err
 	}
 	if err := s.settleScan(ctx, tx, scan.ID, d.wholeTally()); err != nil || d.Failure != "" {
@@ -161,29 +159,13 @@ func (s *Store) putReport(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job 
 	return s.compareAgain(ctx, tx, scan, job)
 }
 
-func (s *Store) endJob(ctx context.Context, tx *sqlx.Tx, d *reportBatch) error {
-	job := d.job
-	job.State, job.Error = endOf(d.Report)
-	job.NumFindings, job.NumUnchanged, job.NumAbsent = d.Len(), d.compared.Unchanged, d.compared.Absent
-	if job.State == core.JobFailed {
-		job.NumAbsent = 0
-	}
-	now := s.clock.Timestamp()
-	job.FinishedAt = &now
+func endJob(ctx context.Context, tx *sqlx.Tx, job core.Job) error {
 	_, err := tx.NamedExecContext(ctx, `
 		UPDATE scan_jobs SET state = :state, error = :error, num_findings = :num_findings, num_unchanged = :num_unchanged,
 			num_absent = :num_absent, started_at = COALESCE(started_at, :finished_at), finished_at = :finished_at,
 			lease_until = NULL, baseline_scan_id = :baseline_scan_id
 		WHERE id = :id`, job)
 	return err
-}
-
-// endOf is how a report ends its job, and why where it fails it.
-func endOf(report core.Report) (core.JobState, string) {
-	if report.Failure != "" {
-		return core.JobFailed, report.Failure
-	}
-	return core.JobCompleted, ""
 }
 
 // reportBatch is a report while it becomes the findings of a job.
@@ -201,6 +183,11 @@ type reportBatch struct {
 // newReportBatch does what can be done before a transaction begins, and other transactions wait.
 func newReportBatch(report core.Report) *reportBatch {
 	return &reportBatch{Report: report, examined: match.Prepare(report)}
+}
+
+// compare matches the findings with those before, and takes over what was decided on them.
+func (d *reportBatch) compare(past match.Previous, decided map[string]core.TriageDecision, gate core.Gate) {
+	d.compared, d.decided, d.tally = d.examined.Compare(past), decided, &core.ReportTally{Gate: gate}
 }
 
 // at is the i-th finding as it is to be stored, until the next one is asked for.

@@ -6,14 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
-	"github.com/scanhook/scanhook/core/timeline"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
@@ -45,6 +43,19 @@ func (s *Store) BaselineCommit(ctx context.Context, scan core.Scan) (string, err
 	return sha, nil
 }
 
+// defaultBranch is the one that another scan of the project names: an upload does not name it.
+func defaultBranch(ctx context.Context, q sqlx.ExtContext, scan core.Scan) (branch string, err error) {
+	project := scan.SourcePlatform + "/" + scan.ProjectName
+	err = sqlx.GetContext(ctx, q, &branch, q.Rebind(`
+		SELECT default_branch FROM scans s
+		WHERE `+projectOf("s")+` >= ? AND `+projectOf("s")+` <= ? AND default_branch <> ''
+		ORDER BY `+projectOf("s")+` DESC, id DESC LIMIT 1`), project, project)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return branch, err
+}
+
 // GetLastScan returns the newest scan of a project, or core.ErrNotFound.
 func (s *Store) GetLastScan(ctx context.Context, platform, project string) (scan core.Scan, err error) {
 	project, err = s.ProjectName(ctx, platform, project)
@@ -58,6 +69,26 @@ func (s *Store) GetLastScan(ctx context.Context, platform, project string) (scan
 		return core.Scan{}, fmt.Errorf("getting last scan of %s: %w", project, sqldb.Classify(err))
 	}
 	return scan, nil
+}
+
+var jobColumns = sqldb.ColumnsOf[core.Job]()
+
+// ListJobs returns the jobs of a scan in the order in which they were added.
+func (s *Store) ListJobs(ctx context.Context, scan core.Scan) ([]core.Job, error) {
+	var list []core.Job
+	err := s.db.SelectContext(ctx, &list, s.db.Rebind(`
+		SELECT `+sqldb.Qualify("scan_jobs", jobColumns)+`, COALESCE(compared.commit_sha, '') AS baseline_commit
+		FROM scan_jobs LEFT JOIN scans compared ON compared.id = scan_jobs.baseline_scan_id
+		WHERE scan_id = ? ORDER BY scan_jobs.id`), scan.ID)
+	if err != nil {
+		return nil, fmt.Errorf("listing jobs: %w", sqldb.Classify(err))
+	}
+	return list, nil
+}
+
+func jobsOf(ctx context.Context, tx *sqlx.Tx, scan core.Scan) (jobs []core.Job, err error) {
+	err = tx.SelectContext(ctx, &jobs, tx.Rebind(`SELECT `+jobColumns+` FROM scan_jobs WHERE scan_id = ? ORDER BY id`), scan.ID)
+	return jobs, err
 }
 
 // ListLastScans returns the newest scan of each of the project's branches, of those up to the given one.
@@ -271,60 +302,8 @@ func (s *Store) lockScan(ctx context.Context, tx *sqlx.Tx, id int64) (core.Scan,
 	return scan, err
 }
 
-// maxExplained bounds what is returned of one commit: scans, and of each its latest deliveries and triage events.
-const maxExplained = 20
-
-// ExplainCommit returns all that is kept of the scans of a commit, the newest first. The id may be cut to its first
-// seven characters or more; core.ErrNotFound when no commit begins with it.
-func (s *Store) ExplainCommit(ctx context.Context, sha string) ([]timeline.Record, error) {
-	sha = strings.ToLower(sha)
-	if len(sha) < 7 || len(sha) > 64 || strings.Trim(sha, "0123456789abcdef") != "" {
-		return nil, fmt.Errorf("explaining commit: %w: %.64q is not a commit id of at least seven characters", core.ErrInvalid, sha)
-	}
-	var scans []core.Scan
-	err := s.db.SelectContext(ctx, &scans, s.db.Rebind(`
-		SELECT `+scanColumns+` FROM scans
-		WHERE commit_sha >= ? AND commit_sha < ? ORDER BY id DESC LIMIT ?`), sha, sha+"g", maxExplained)
-	if err == nil && len(scans) == 0 {
-		err = fmt.Errorf("%w: no commit that begins with %s has been announced or scanned", core.ErrNotFound, sha)
-	}
-	facts := make([]timeline.Record, len(scans))
-	for i, scan := range scans {
-		if err == nil {
-			facts[i], err = s.recordOf(ctx, scan)
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("explaining commit: %w", sqldb.Classify(err))
-	}
-	return facts, nil
-}
-
-func (s *Store) recordOf(ctx context.Context, scan core.Scan) (facts timeline.Record, err error) {
-	facts.Scan = scan
-	if facts.Deliveries, err = s.ListDeliveries(ctx, DeliveryFilter{ScanID: scan.ID, Limit: maxExplained}); err != nil {
-		return facts, err
-	}
-	if facts.Jobs, err = s.ListJobs(ctx, scan); err != nil {
-		return facts, err
-	}
-	if facts.Statuses, err = s.ListStatuses(ctx, scan); err != nil {
-		return facts, err
-	}
-	if facts.Posts, err = s.ListPosts(ctx, scan); err != nil {
-		return facts, err
-	}
-	if facts.Holds, err = s.ListHolds(ctx, scan.SourcePlatform, scan.ProjectName); err != nil {
-		return facts, err
-	}
-	err = s.db.SelectContext(ctx, &facts.Triage, s.db.Rebind(`
-		SELECT `+sqldb.Qualify("e", eventColumns)+` FROM triage_events e JOIN findings f ON f.id = e.finding_id
-		WHERE f.scan_id = ? AND e.source <> 'carried' ORDER BY e.id DESC LIMIT ?`), scan.ID, maxExplained)
-	if err != nil {
-		return facts, err
-	}
-	err = s.db.SelectContext(ctx, &facts.Audit, s.db.Rebind(`
-		SELECT `+auditColumns+` FROM audit_events WHERE reference_id = ? AND action <> ? ORDER BY id DESC LIMIT ?`),
-		scan.ReferenceID, core.AuditTriage, maxExplained)
-	return facts, err
-}
+// lockOfProject is the key of a scan's project among advisory locks, and begins that of its commits.
+const (
+	lockOfProject = `source_platform || '/' || project_name`
+	ofScan        = `FROM scans WHERE id = ?`
+)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -15,58 +14,24 @@ import (
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
-const (
-	writeEvery   = time.Minute // as exact as an administrator needs it; more would make all deliveries wait for one row
-	maxThrottled = 10_000      // what is remembered of what was noted
-)
+// writeEvery is as exact as an administrator needs it. More would make all deliveries wait for one row.
+const writeEvery = time.Minute
 
 var secretColumns = sqldb.ColumnsOf[core.SecretUsage]()
 
-// throttleKey is something of which the latest time is kept: the use of a secret, or a signed call of a project.
-type throttleKey struct{ platform, secret, project string }
-
-// writeThrottle remembers what was written lately and need not be written again yet.
-type writeThrottle struct {
-	mu sync.Mutex
-	at map[throttleKey]time.Time
+func (i *intake) use() writtenKey {
+	return writtenKey{platform: i.delivery.Platform, secret: i.delivery.Verification.SecretID}
 }
 
-func (n *writeThrottle) recent(what throttleKey, now time.Time) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	at, known := n.at[what]
-	return known && now.Sub(at) < writeEvery
-}
-
-func (n *writeThrottle) put(what throttleKey, now time.Time) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.at == nil || len(n.at) >= maxThrottled {
-		n.at = map[throttleKey]time.Time{}
-	}
-	n.at[what] = now
-}
-
-// forget has the next time written, however soon it comes.
-func (n *writeThrottle) forget(what throttleKey) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	delete(n.at, what)
-}
-
-func (i *intake) use() throttleKey {
-	return throttleKey{platform: i.delivery.Platform, secret: i.delivery.Verification.SecretID}
-}
-
-func (i *intake) pin() throttleKey {
-	return throttleKey{platform: i.delivery.Platform, project: core.ProjectAddress(i.delivery.Project)}
+func (i *intake) pin() writtenKey {
+	return writtenKey{platform: i.delivery.Platform, project: core.ProjectAddress(i.delivery.Project)}
 }
 
 // putSecretUsage keeps when each secret was used last, by whichever call it verified.
 func (s *Store) putSecretUsage(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
-	used := map[throttleKey]core.SecretUsage{}
+	used := map[writtenKey]core.SecretUsage{}
 	for _, item := range batch {
-		if d := item.delivery; d != nil && d.Verification.SecretID != "" && !s.throttle.recent(item.use(), s.clock.Timestamp()) {
+		if d := item.delivery; d != nil && d.Verification.SecretID != "" && !s.isWritten(item.use(), s.clock.Timestamp()) {
 			used[item.use()] = core.SecretUsage{
 				Platform: d.Platform, SecretID: d.Verification.SecretID, Place: d.Verification.Place, LastUsedAt: s.clock.Timestamp(),
 			}
@@ -89,19 +54,25 @@ func (s *Store) putSecretUsage(ctx context.Context, tx *sqlx.Tx, batch []*intake
 	return err
 }
 
-// throttleBatch remembers what a batch that is on disk has written.
-func (s *Store) throttleBatch(batch []*intake) {
+// isWritten tells whether the time was written so lately that it need not be written again yet.
+func (s *Store) isWritten(what writtenKey, now time.Time) bool {
+	at, known := s.written.get(what)
+	return known && now.Sub(at) < writeEvery
+}
+
+// rememberBatch remembers what a batch that is on disk has written.
+func (s *Store) rememberBatch(batch []*intake) {
 	now := s.clock.Timestamp()
 	for _, item := range batch {
 		d := item.delivery
 		if d == nil {
 			continue
 		}
-		if !s.throttle.recent(item.use(), now) {
-			s.throttle.put(item.use(), now)
+		if !s.isWritten(item.use(), now) {
+			s.written.put(item.use(), now)
 		}
-		if d.Verification.Signed && d.Verification.MaySign && !s.throttle.recent(item.pin(), now) {
-			s.throttle.put(item.pin(), now)
+		if d.Verification.Signed && d.Verification.MaySign && !s.isWritten(item.pin(), now) {
+			s.written.put(item.pin(), now)
 		}
 	}
 }
@@ -186,12 +157,12 @@ func (s *Store) signedProjectOf(d *core.Delivery) signedProject {
 // pinSigning remembers whose calls are signed, and from then on refuses calls with only a plain token: it is part of
 // each call, so an eavesdropper knows it. All of a batch is pinned before any of it is judged.
 func (s *Store) pinSigning(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
-	signed := map[throttleKey]signedProject{}
+	signed := map[writtenKey]signedProject{}
 	weak := map[signedProject][]*intake{}
 	for _, item := range batch {
 		switch d := item.delivery; {
 		case d == nil || !d.Verification.MaySign || d.Project == "":
-		case d.Verification.Signed && !s.throttle.recent(item.pin(), s.clock.Timestamp()):
+		case d.Verification.Signed && !s.isWritten(item.pin(), s.clock.Timestamp()):
 			signed[item.pin()] = s.signedProjectOf(d)
 		case !d.Verification.Signed:
 			wanted := s.signedProjectOf(d)
@@ -205,7 +176,7 @@ func (s *Store) pinSigning(ctx context.Context, tx *sqlx.Tx, batch []*intake) er
 	return s.refuseWeak(ctx, tx, weak)
 }
 
-func pin(ctx context.Context, tx *sqlx.Tx, signed map[throttleKey]signedProject) error {
+func pin(ctx context.Context, tx *sqlx.Tx, signed map[writtenKey]signedProject) error {
 	if len(signed) == 0 {
 		return nil
 	}
@@ -260,7 +231,7 @@ func (s *Store) refuseWeak(ctx context.Context, tx *sqlx.Tx, weak map[signedProj
 			WHERE platform = ? AND project_key = ?`), len(items), s.clock.Timestamp(), row.Platform, row.Pin); err != nil {
 			return fmt.Errorf("counting refused calls: %w", err)
 		}
-		s.throttle.forget(throttleKey{platform: row.Platform, project: row.Pin}) // the next signature ends the warning
+		s.written.remove(writtenKey{platform: row.Platform, project: row.Pin}) // the next signature ends the warning
 	}
 	return nil
 }

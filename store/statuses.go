@@ -225,6 +225,46 @@ func (s *Store) lease(
 // claimedColumns are those of a status that is about to be posted.
 var claimedColumns = statusColumns + `, ` + mergePipeline + ` AS merge_pipeline`
 
+// claimProbe leases one status of a project with a hold, to find out whether it can be posted again: the latest one,
+// whose commit is the most likely to still exist.
+func (s *Store) claimProbe(
+	ctx context.Context, tx *sqlx.Tx, onPlatforms []string, limit int, lease time.Duration) ([]core.Status, error) {
+	hold, err := s.claimHold(ctx, tx, onPlatforms, limit, lease)
+	if err != nil || hold.ID == 0 {
+		return nil, err
+	}
+	var claimed []core.Status
+	err = s.claimAll(ctx, tx, &claimed, claim{
+		table: `commit_statuses`, set: setLease,
+		rows: s.firstDue(`commit_statuses due`, waitingForNamed+` AND (SELECT COUNT(*) FROM commit_statuses other
+			WHERE other.source_platform = due.source_platform AND other.project_name = due.project_name
+				AND other.commit_sha = due.commit_sha AND other.lease_until > :now) = 0`, `wanted_at DESC, id DESC`),
+		guard:   `posted_revision < revision AND NOT given_up AND ` + unleased,
+		columns: claimedColumns + `, CAST(:probes AS INTEGER) AS probe`,
+	}, lease, map[string]any{
+		"platform": hold.SourcePlatform, "project": hold.ProjectName, "branch": hold.Branch, "probes": hold.Probes,
+	})
+	if err != nil || len(claimed) > 0 {
+		return claimed, err
+	}
+	return nil, forgetHold(ctx, tx, hold)
+}
+
+// claimHold takes a hold whose probe is due; the zero Hold where there is none.
+func (s *Store) claimHold(
+	ctx context.Context, tx *sqlx.Tx, onPlatforms []string, limit int, lease time.Duration) (core.Hold, error) {
+	var due []core.Hold
+	if limit <= 0 || len(onPlatforms) == 0 {
+		return core.Hold{}, nil
+	}
+	err := s.claimAll(ctx, tx, &due, claim{
+		table: `status_holds`, set: `next_probe_at = :until`,
+		rows:  s.firstDue(`status_holds`, `source_platform IN (:platforms) AND next_probe_at <= :now`, `next_probe_at, id`),
+		guard: `next_probe_at <= :now`, columns: holdColumns,
+	}, lease, map[string]any{"platforms": onPlatforms})
+	return append(due, core.Hold{})[0], err
+}
+
 // ListStatuses returns the commit statuses of a scan, with what was posted of them so far.
 func (s *Store) ListStatuses(ctx context.Context, scan core.Scan) ([]core.Status, error) {
 	var list []core.Status

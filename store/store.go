@@ -11,7 +11,11 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
+	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -52,10 +56,10 @@ type Store struct {
 	intake    *sqldb.Batcher[*intake]
 	triaging  sqldb.Slots
 	reporting sqldb.Slots
-	throttle  writeThrottle           // what intake need not write again
-	spelt     spellingCache           // of projects' names
-	refused   atomic.Pointer[refusal] // nil when the last deliveries were written
-	claims    atomic.Int64            // of statuses
+	written   cache[writtenKey, time.Time] // when intake last wrote what it need not write again for a while
+	spelt     cache[projectKey, string]    // spellings of projects' names, by platform and core.ProjectKey
+	refused   atomic.Pointer[refusal]      // nil when the last deliveries were written
+	claims    atomic.Int64                 // of statuses
 
 	changed poll.Bell
 }
@@ -101,6 +105,69 @@ func (s *Store) Close() error {
 // Ping tells whether the database answers; core.ErrUnavailable when it does not.
 func (s *Store) Ping(ctx context.Context) error { return s.db.Ping(ctx) }
 
+// refusalCounts is how long a failed write keeps the store from being ready. Afterwards calls may come again: without
+// calls it would never be noticed that there is space on the disk again.
+const refusalCounts = 30 * time.Second
+
+// refusal is why a database that can be reached did not write the last deliveries.
+type refusal struct {
+	at  time.Time
+	err error
+}
+
+// Ready tells whether deliveries can be accepted: the database answers, and has not just failed to write some, as with
+// a full disk. A database that was unavailable is ready as soon as it answers. core.ErrUnavailable when they cannot.
+func (s *Store) Ready(ctx context.Context) error {
+	if err := s.Refusal(); err != nil {
+		return fmt.Errorf("accepting deliveries: %w", err)
+	}
+	return s.Ping(ctx)
+}
+
+// Refusal is why the database did not write the last deliveries though it can be reached; nil when it did, or when that
+// was a while ago.
+func (s *Store) Refusal() error {
+	if last := s.refused.Load(); last != nil && s.Now().Sub(last.at) < refusalCounts {
+		return last.err
+	}
+	return nil
+}
+
+// trialSize is how much TryWrite writes, in bytes: as much as a usual delivery.
+const trialSize = 8 << 10
+
+// TryWrite finds out whether the database can write, for Refusal, while no deliveries show it. It is nil for a database
+// that is out of reach.
+func (s *Store) TryWrite(ctx context.Context) error {
+	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
+		var id int64
+		err := tx.GetContext(ctx, &id, tx.Rebind(`INSERT INTO write_trials (at, filler) VALUES (?, ?) RETURNING id`),
+			s.clock.Timestamp(), incompressible())
+		if err == nil { // the rows before are of no use any more
+			_, err = tx.ExecContext(ctx, tx.Rebind(`DELETE FROM write_trials WHERE id < ?`), id)
+		}
+		return err
+	})
+	s.noteWrite(err)
+	return s.Refusal()
+}
+
+// incompressible is text that does not get smaller by compression.
+func incompressible() string {
+	random := make([]byte, trialSize/2)
+	_, _ = rand.Read(random) // never fails
+	return hex.EncodeToString(random)
+}
+
+func (s *Store) noteWrite(err error) {
+	switch {
+	case err == nil:
+		s.refused.Store(nil)
+	case sqldb.IsUnwritable(err):
+		s.refused.Store(&refusal{s.Now(), err})
+	}
+}
+
 // Shared tells whether other processes may serve the same database; nobody shares a nil Store.
 func (s *Store) Shared() bool { return s != nil && !s.db.Embedded() }
 
@@ -112,6 +179,10 @@ func (s *Store) Changed() *poll.Bell { return &s.changed }
 func (s *Store) write(ctx context.Context, work func(*sqlx.Tx) error) error {
 	return s.writeBy(s.db.Transact, ctx, work)
 }
+
+// intakeTimeout bounds the transaction of a batch, including the grace of a cancelled statement: GitHub and GitLab hang
+// up after ten seconds, and must hear of a failure before.
+const intakeTimeout = 7 * time.Second
 
 // writeUrgently is write for callers who hang up after ten seconds.
 func (s *Store) writeUrgently(ctx context.Context, work func(*sqlx.Tx) error) error {
@@ -158,4 +229,49 @@ func (s *Store) DeadlineOf(scan core.Scan) time.Time {
 // isOverdue is false for scans that were waiting when this process started, until its clock has proven itself.
 func (s *Store) isOverdue(scan core.Scan, now time.Time) bool {
 	return s.clock.Proven(scan.Timestamp) && !s.DeadlineOf(scan).After(now)
+}
+
+// policyOf is the scan's present policy. A repository that has left the configuration keeps the strictest defaults.
+func (s *Store) policyOf(scan core.Scan) core.Policy {
+	policy, known := s.policies.For(scan.SourcePlatform, scan.ProjectName)
+	if !known {
+		policy.Gate = core.Gate{FailOn: core.High, NewOnly: true}
+	}
+	return policy
+}
+
+type projectKey struct{ platform, project string }
+
+// writtenKey is something of which the latest time is kept: the use of a secret, or a signed call of a project.
+type writtenKey struct{ platform, secret, project string }
+
+// maxCached bounds a cache. One that is full starts over.
+const maxCached = 100_000
+
+// cache is a bounded map for concurrent use.
+type cache[K comparable, V any] struct {
+	mu      sync.Mutex
+	entries map[K]V
+}
+
+func (c *cache[K, V]) get(key K) (value V, known bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	value, known = c.entries[key]
+	return value, known
+}
+
+func (c *cache[K, V]) put(key K, value V) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.entries == nil || len(c.entries) >= maxCached {
+		c.entries = map[K]V{}
+	}
+	c.entries[key] = value
+}
+
+func (c *cache[K, V]) remove(key K) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.entries, key)
 }

@@ -179,12 +179,6 @@ func (s *Store) lockProjectOf(ctx context.Context, tx *sqlx.Tx, finding int64) e
 	return s.db.LockKey(ctx, tx, lockOfProject, ofScan, scan)
 }
 
-// branchHead is true for the newest scan of a branch.
-const branchHead = `COALESCE((SELECT newer.id FROM scans newer
-	WHERE newer.source_platform = s.source_platform AND newer.project_name = s.project_name
-		AND newer.branch >= s.branch AND newer.branch <= s.branch AND NOT newer.stale
-	ORDER BY newer.branch DESC, newer.id DESC LIMIT 1), 0) <= s.id`
-
 var decisionColumns = sqldb.ColumnsOf[core.TriageDecision]()
 
 // ListDecisions returns the prevailing decision on each of a scan's findings that has one, by fingerprint.

@@ -42,17 +42,18 @@ func (s *Store) settleScan(ctx context.Context, tx *sqlx.Tx, id int64, tally *co
 	return s.putStatuses(ctx, tx, []core.Scan{scan})
 }
 
-func jobsOf(ctx context.Context, tx *sqlx.Tx, scan core.Scan) (jobs []core.Job, err error) {
-	err = tx.SelectContext(ctx, &jobs, tx.Rebind(`SELECT `+jobColumns+` FROM scan_jobs WHERE scan_id = ? ORDER BY id`), scan.ID)
-	return jobs, err
-}
-
 // judged is a scan to judge again.
 type judged struct {
 	core.Scan
 	Latest bool `db:"latest"`
 	Head   bool `db:"head"`
 }
+
+// branchHead is true for the newest scan of a branch.
+const branchHead = `COALESCE((SELECT newer.id FROM scans newer
+	WHERE newer.source_platform = s.source_platform AND newer.project_name = s.project_name
+		AND newer.branch >= s.branch AND newer.branch <= s.branch AND NOT newer.stale
+	ORDER BY newer.branch DESC, newer.id DESC LIMIT 1), 0) <= s.id`
 
 // judgeAll judges scans again that have ended, which it locks in one order for all transactions. The status of the
 // first one is put first.
@@ -230,15 +231,6 @@ func putDeciding(ctx context.Context, tx *sqlx.Tx, scan *core.Scan, gate core.Ga
 	return nil
 }
 
-// policyOf is the scan's present policy. A repository that has left the configuration keeps the strictest defaults.
-func (s *Store) policyOf(scan core.Scan) core.Policy {
-	policy, known := s.policies.For(scan.SourcePlatform, scan.ProjectName)
-	if !known {
-		policy.Gate = core.Gate{FailOn: core.High, NewOnly: true}
-	}
-	return policy
-}
-
 // putTallied is putDeciding for findings of which only the ids are unknown.
 func putTallied(ctx context.Context, tx *sqlx.Tx, scan *core.Scan, tally *core.ReportTally) error {
 	if scan.Verdict == nil || *scan.Verdict != core.Fail {
@@ -271,22 +263,3 @@ func putVerdict(ctx context.Context, tx *sqlx.Tx, scan core.Scan) error {
 		WHERE id = :id`, scan)
 	return err
 }
-
-// dismissed is core.FindingGroup.Dismissed for lists, which page through more rows than are worth loading. A test compares
-// the two on random findings.
-const dismissed = `(findings.suppressed IS NOT NULL
-	OR COALESCE(findings.triage_decision, '') = 'FP' AND NOT (` + beyondAI + ` AND ` + byAI + `))`
-
-// beyondAI is core.Finding.AIMayDismiss, negated.
-const beyondAI = `(findings.severity = 'Critical' OR COALESCE(findings.red_team_success, FALSE)
-	OR EXISTS (SELECT 1 FROM epss_data exploited WHERE exploited.cve_id = findings.cve_id AND exploited.kev))`
-
-// byAI is true where nobody but an AI decided FP.
-const byAI = `COALESCE((SELECT MAX(CASE w.source WHEN 'ai' THEN 1 ELSE 2 END)
-	FROM triage_decisions w
-	JOIN scans own ON own.source_platform = w.source_platform AND own.project_name = w.project_name
-	WHERE own.id = findings.scan_id AND w.fingerprint = findings.fingerprint AND w.decision = 'FP'), 0) = 1`
-
-// falsePositives finds those of a scan by the index of its findings, in which the decision is the fourth column.
-const falsePositives = `findings.baseline_state IN ('new', 'unchanged', 'absent')
-	AND findings.severity IN ('Critical', 'High', 'Medium', 'Low') AND findings.triage_decision = 'FP'`

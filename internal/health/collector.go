@@ -73,7 +73,7 @@ func (h *Health) collectStatuses(r gauges, flow store.Flow) {
 }
 
 // byPlatform has a backlog for each configured platform, and one for all others if something waits for them.
-func (h *Health) byPlatform(rows []store.Waiting) map[string]backlog {
+func (h *Health) byPlatform(rows []store.Backlog) map[string]backlog {
 	backlogs := map[string]backlog{}
 	for _, platform := range h.Platforms {
 		backlogs[platform.Name] = backlog{}

@@ -110,9 +110,12 @@ func (r *rowSource) Connect(ctx vtab.Context, args []string) (vtab.Table, error)
 type rowTable struct{ *Bulk }
 
 func (t rowTable) BestIndex(*vtab.IndexInfo) error { return nil }
-func (t rowTable) Open() (vtab.Cursor, error)      { return &rowCursor{Bulk: t.Bulk}, nil }
-func (t rowTable) Disconnect() error               { return nil }
-func (t rowTable) Destroy() error                  { return nil }
+
+func (t rowTable) Open() (vtab.Cursor, error) { return &rowCursor{Bulk: t.Bulk}, nil }
+
+func (t rowTable) Disconnect() error { return nil }
+
+func (t rowTable) Destroy() error { return nil }
 
 // rowCursor goes through the rows of a Bulk, once from the first to the last.
 type rowCursor struct {
@@ -148,7 +151,8 @@ func (c *rowCursor) Column(i int) (vtab.Value, error) {
 }
 
 func (c *rowCursor) Rowid() (int64, error) { return int64(c.at), nil }
-func (c *rowCursor) Close() error          { return nil }
+
+func (c *rowCursor) Close() error { return nil }
 
 // insert lets SQLite read the rows out of a virtual table.
 func (b Bulk) insert(ctx context.Context, tx *sqlx.Tx, source *rowSource) error {

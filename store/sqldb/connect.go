@@ -1,13 +1,14 @@
 package sqldb
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"net"
-	"sync"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -15,32 +16,88 @@ import (
 	sqlitedriver "modernc.org/sqlite"
 )
 
-const (
-	// disableJIT avoids compiling statements, which takes longer than running any of ours. Behind a pooler it holds for
-	// whichever connection the statement goes to, so transactions repeat it.
-	disableJIT = `SET jit = off`
+// disableJIT avoids compiling statements, which takes longer than running any of ours. Behind a pooler it holds for
+// whichever connection the statement goes to, so transactions repeat it.
+const disableJIT = `SET jit = off`
 
-	// beginTransaction sets what holds for one transaction, in one message. A pooler may give the next transaction another
-	// connection, and this connection to another program.
-	//
-	// The server ends a transaction whose process is stopped or cut off, and with it the locks that other replicas wait for.
-	// The timeout is shorter than the one of urgent transactions, so that those who wait get through, and much longer than
-	// anything that happens between two statements.
-	//
-	// A bitmap scan visits the entries of all rows that have left an index until the table is vacuumed: a claim would visit
-	// everything that was ever claimed. An index scan marks such entries and skips them from then on. A table without
-	// statistics looks small for a long time, so it must not be read whole either.
-	beginTransaction = `BEGIN; SET LOCAL jit = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_seqscan = off;
-	SET LOCAL idle_in_transaction_session_timeout = '5s'`
+// connect opens the pool for a database URL. It does not yet talk to the server.
+func connect(cfg Config) (*sqlx.DB, dialect, error) {
+	scheme, rest, _ := strings.Cut(cfg.URL, ":")
+	switch scheme {
+	case "postgres", "postgresql":
+		dsn, err := postgresDSN(cfg.URL)
+		if err != nil {
+			return nil, dialect{}, err
+		}
+		return open(postgres, dsn, cfg)
+	case "sqlite":
+		embedded := sqlite
+		embedded.file, embedded.rows = strings.TrimPrefix(rest, "//"), new(rowSource)
+		return open(embedded, sqliteDSN(embedded.file), cfg)
+	}
+	return nil, dialect{}, fmt.Errorf("database.url must start with sqlite: or postgres://, not %q", scheme+":")
+}
 
-	// answerTimeout is how long a server may leave data unacknowledged before the connection counts as dead. Without it the
-	// system tries for a quarter of an hour.
-	answerTimeout = 20 * time.Second
+func open(d dialect, dsn string, cfg Config) (*sqlx.DB, dialect, error) {
+	sqlx.BindDriver(sqlite.driver, sqlx.QUESTION) // sqlx does not know modernc's driver name
+	db, err := newPool(d, dsn, cfg)
+	if err != nil {
+		return nil, dialect{}, err
+	}
+	db.SetMaxOpenConns(d.maxConns)
+	db.SetMaxIdleConns(d.maxConns)
+	db.SetConnMaxIdleTime(5 * time.Minute)
+	return db, d, nil
+}
 
-	// cancelGrace is how long a statement may go on after its context has ended: the driver asks the server to cancel it,
-	// and a server that is alive does so at once.
-	cancelGrace = time.Second
-)
+// sqliteDSN makes every commit durable (synchronous FULL), lets BEGIN take the write lock, and stores times as sortable
+// UTC text. Rows go to random places of the indexes: 8 MB hold the pages that a large load fills, and a page is written
+// back once for many commits.
+func sqliteDSN(path string) string {
+	return "file:" + uriPath.Replace(path) + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)" +
+		"&_pragma=synchronous(FULL)&_pragma=cache_size(-8000)&_pragma=wal_autocheckpoint(4000)" +
+		"&_pragma=foreign_keys(1)&_txlock=immediate&_timezone=UTC&_time_format=sqlite&_texttotime=1"
+}
+
+// postgresDSN bounds how long a connection attempt may take, because a receiver must answer 503 while its caller still
+// waits, and lets a statement with parameters take one round trip instead of two.
+func postgresDSN(rawURL string) (string, error) {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return "", fmt.Errorf("database.url is not a URL: check the characters in user name and password")
+	}
+	query := u.Query()
+	defaults := map[string]string{
+		"connect_timeout": "5", "binary_parameters": "yes", "fallback_application_name": "scanhook",
+	}
+	if strings.Contains(u.Host, ",") {
+		hosts, ports := serversOf(u.Host)
+		defaults["host"], defaults["port"], u.Host = hosts, ports, ""
+	}
+	if strings.Contains(cmp.Or(query.Get("host"), defaults["host"]), ",") {
+		defaults["target_session_attrs"] = "read-write" // the others are standbys
+	}
+	for key, value := range defaults {
+		if !query.Has(key) {
+			query.Set(key, value)
+		}
+	}
+	u.RawQuery = query.Encode()
+	return u.String(), nil
+}
+
+// serversOf splits h1:p1,h2:p2 as libpq does. The driver takes one list of hosts and one of ports.
+func serversOf(list string) (hosts, ports string) {
+	var names, numbers []string
+	for server := range strings.SplitSeq(list, ",") {
+		name, number, _ := strings.Cut(server, ":")
+		names, numbers = append(names, name), append(numbers, cmp.Or(number, "5432"))
+	}
+	return strings.Join(names, ","), strings.Join(numbers, ",")
+}
+
+// uriPath escapes the characters of a file's name that have a meaning in SQLite's URIs.
+var uriPath = strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23")
 
 // newPool opens connections as the dialect needs them.
 func newPool(d dialect, dsn string, cfg Config) (*sqlx.DB, error) {
@@ -80,7 +137,8 @@ func newEmbedded(d dialect, dsn string) (driver.Connector, error) {
 	return embedded{engine, dsn}, nil
 }
 
-func (e embedded) Driver() driver.Driver                        { return e.engine }
+func (e embedded) Driver() driver.Driver { return e.engine }
+
 func (e embedded) Connect(context.Context) (driver.Conn, error) { return e.engine.Open(e.dsn) }
 
 // sessions opens sessions of PostgreSQL. What they need is set by SQL, because poolers refuse startup parameters.
@@ -95,155 +153,4 @@ func (s sessions) Connect(ctx context.Context) (driver.Conn, error) {
 		return nil, errors.Join(fmt.Errorf("preparing the session: %w", err), c.Close())
 	}
 	return c, nil
-}
-
-// network dials PostgreSQL.
-type network struct{}
-
-func (n network) Dial(network, address string) (net.Conn, error) {
-	return n.DialContext(context.Background(), network, address)
-}
-
-func (n network) DialTimeout(network, address string, timeout time.Duration) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
-	return n.DialContext(ctx, network, address)
-}
-
-func (network) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	dialer := net.Dialer{
-		Control:         setUserTimeout,
-		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: answerTimeout / 2, Interval: answerTimeout / 8, Count: 4},
-	}
-	conn, err := dialer.DialContext(ctx, network, address)
-	if c, wanted := ctx.Value(connKey{}).(*deadlineConn); wanted && err == nil {
-		c.attach(conn)
-	}
-	return conn, err
-}
-
-// deadlineConn is a connection to PostgreSQL on which nothing outlives its context for longer than cancelGrace. The driver
-// alone waits for an answer as long as the server keeps the connection open. The end of a transaction has no context of
-// its own: that of its last statement counts, which must not end before.
-type deadlineConn struct {
-	pqConn
-	wire net.Conn
-
-	mu         sync.Mutex
-	statements int         // so far
-	stop       func() bool // stops watching the last one
-}
-
-// pqConn is what a connection of lib/pq can do for database/sql.
-type pqConn interface {
-	driver.Conn
-	driver.Tx
-	driver.ConnBeginTx
-	driver.ConnPrepareContext
-	driver.ExecerContext
-	driver.QueryerContext
-	driver.NamedValueChecker
-	driver.Pinger
-	driver.SessionResetter
-	driver.Validator
-}
-
-// connKey is the context's key of the *deadlineConn for which the dialer connects.
-type connKey struct{}
-
-// openConn connects through network, which hands over the connection below the driver's.
-func openConn(ctx context.Context, connector driver.Connector) (*deadlineConn, error) {
-	c := &deadlineConn{stop: func() bool { return true }}
-	defer context.AfterFunc(ctx, c.abort)()
-	conn, err := connector.Connect(context.WithValue(ctx, connKey{}, c))
-	if err != nil {
-		return nil, err
-	}
-	whole, ok := conn.(pqConn)
-	if !ok || c.wire == nil {
-		return nil, errors.Join(fmt.Errorf("connections of %T cannot be bounded", conn), conn.Close())
-	}
-	c.pqConn = whole
-	return c, nil
-}
-
-// attach keeps the connection below. Where several servers were tried, the last one is it.
-func (c *deadlineConn) attach(wire net.Conn) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.wire = wire
-}
-
-// abort ends the driver's handshake, which only has a timeout of its own.
-func (c *deadlineConn) abort() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.wire != nil {
-		_ = c.wire.SetDeadline(time.Now())
-	}
-}
-
-// watch binds the connection to the context of the next statement and of the end of the transaction after it.
-func (c *deadlineConn) watch(ctx context.Context) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.stop()
-	c.statements++
-	statement := c.statements
-	_ = c.wire.SetDeadline(time.Time{})
-	c.stop = context.AfterFunc(ctx, func() { c.expire(statement) })
-}
-
-// expire bounds a statement whose context has ended, if it is still the last one.
-func (c *deadlineConn) expire(statement int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.statements == statement {
-		_ = c.wire.SetDeadline(time.Now().Add(cancelGrace))
-	}
-}
-
-// BeginTx and the methods below do as database/sql asks.
-func (c *deadlineConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
-	if opts != (driver.TxOptions{}) {
-		return nil, fmt.Errorf("transactions with options would lack the settings of the others: %+v", opts)
-	}
-	c.watch(ctx)
-	if _, err := c.pqConn.ExecContext(ctx, beginTransaction, nil); err != nil {
-		_ = c.pqConn.Rollback()
-		return nil, err
-	}
-	return c.pqConn, nil
-}
-
-func (c *deadlineConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
-	c.watch(ctx)
-	return c.pqConn.PrepareContext(ctx, query)
-}
-
-func (c *deadlineConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
-	c.watch(ctx)
-	return c.pqConn.ExecContext(ctx, query, args)
-}
-
-func (c *deadlineConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
-	c.watch(ctx)
-	return c.pqConn.QueryContext(ctx, query, args)
-}
-
-func (c *deadlineConn) Ping(ctx context.Context) error {
-	c.watch(ctx)
-	return c.pqConn.Ping(ctx)
-}
-
-func (c *deadlineConn) ResetSession(ctx context.Context) error {
-	c.watch(ctx)
-	return c.pqConn.ResetSession(ctx)
-}
-
-// Close says goodbye, if the server listens.
-func (c *deadlineConn) Close() error {
-	c.watch(context.Background())
-	_ = c.wire.SetDeadline(time.Now().Add(cancelGrace))
-	return c.pqConn.Close()
 }

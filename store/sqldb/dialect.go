@@ -1,14 +1,7 @@
 package sqldb
 
 import (
-	"cmp"
 	"context"
-	"fmt"
-	"net/url"
-	"os"
-	"path/filepath"
-	"strings"
-	"time"
 
 	"github.com/jmoiron/sqlx"
 )
@@ -97,102 +90,4 @@ func (d dialect) AllowTableScans(ctx context.Context, tx *sqlx.Tx) error {
 	}
 	_, err := tx.ExecContext(ctx, d.tableScans)
 	return err
-}
-
-// connect opens the pool for a database URL. It does not yet talk to the server.
-func connect(cfg Config) (*sqlx.DB, dialect, error) {
-	scheme, rest, _ := strings.Cut(cfg.URL, ":")
-	switch scheme {
-	case "postgres", "postgresql":
-		dsn, err := postgresDSN(cfg.URL)
-		if err != nil {
-			return nil, dialect{}, err
-		}
-		return open(postgres, dsn, cfg)
-	case "sqlite":
-		embedded := sqlite
-		embedded.file, embedded.rows = strings.TrimPrefix(rest, "//"), new(rowSource)
-		return open(embedded, sqliteDSN(embedded.file), cfg)
-	}
-	return nil, dialect{}, fmt.Errorf("database.url must start with sqlite: or postgres://, not %q", scheme+":")
-}
-
-func open(d dialect, dsn string, cfg Config) (*sqlx.DB, dialect, error) {
-	sqlx.BindDriver(sqlite.driver, sqlx.QUESTION) // sqlx does not know modernc's driver name
-	db, err := newPool(d, dsn, cfg)
-	if err != nil {
-		return nil, dialect{}, err
-	}
-	db.SetMaxOpenConns(d.maxConns)
-	db.SetMaxIdleConns(d.maxConns)
-	db.SetConnMaxIdleTime(5 * time.Minute)
-	return db, d, nil
-}
-
-// createPrivately makes the file of a new embedded database readable by its owner only. A file that exists keeps its
-// mode. SQLite itself reports a file that cannot be created.
-func (d dialect) createPrivately() {
-	if !d.Embedded() {
-		return
-	}
-	if file, err := os.OpenFile(d.file, os.O_CREATE|os.O_RDWR, 0o600); err == nil {
-		_ = file.Close()
-	}
-}
-
-// beside names a file that belongs to an embedded database, whichever link leads to that.
-func (d dialect) beside(suffix string) string {
-	if real, err := filepath.EvalSymlinks(d.file); err == nil {
-		return real + suffix
-	}
-	return d.file + suffix
-}
-
-// uriPath escapes the characters of a file's name that have a meaning in SQLite's URIs.
-var uriPath = strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23")
-
-// sqliteDSN makes every commit durable (synchronous FULL), lets BEGIN take the write lock, and stores times as sortable
-// UTC text. Rows go to random places of the indexes: 8 MB hold the pages that a large load fills, and a page is written
-// back once for many commits.
-func sqliteDSN(path string) string {
-	return "file:" + uriPath.Replace(path) + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)" +
-		"&_pragma=synchronous(FULL)&_pragma=cache_size(-8000)&_pragma=wal_autocheckpoint(4000)" +
-		"&_pragma=foreign_keys(1)&_txlock=immediate&_timezone=UTC&_time_format=sqlite&_texttotime=1"
-}
-
-// postgresDSN bounds how long a connection attempt may take, because a receiver must answer 503 while its caller still
-// waits, and lets a statement with parameters take one round trip instead of two.
-func postgresDSN(rawURL string) (string, error) {
-	u, err := url.Parse(rawURL)
-	if err != nil {
-		return "", fmt.Errorf("database.url is not a URL: check the characters in user name and password")
-	}
-	query := u.Query()
-	defaults := map[string]string{
-		"connect_timeout": "5", "binary_parameters": "yes", "fallback_application_name": "scanhook",
-	}
-	if strings.Contains(u.Host, ",") {
-		hosts, ports := serversOf(u.Host)
-		defaults["host"], defaults["port"], u.Host = hosts, ports, ""
-	}
-	if strings.Contains(cmp.Or(query.Get("host"), defaults["host"]), ",") {
-		defaults["target_session_attrs"] = "read-write" // the others are standbys
-	}
-	for key, value := range defaults {
-		if !query.Has(key) {
-			query.Set(key, value)
-		}
-	}
-	u.RawQuery = query.Encode()
-	return u.String(), nil
-}
-
-// serversOf splits h1:p1,h2:p2 as libpq does. The driver takes one list of hosts and one of ports.
-func serversOf(list string) (hosts, ports string) {
-	var names, numbers []string
-	for server := range strings.SplitSeq(list, ",") {
-		name, number, _ := strings.Cut(server, ":")
-		names, numbers = append(names, name), append(numbers, cmp.Or(number, "5432"))
-	}
-	return strings.Join(names, ","), strings.Join(numbers, ",")
 }

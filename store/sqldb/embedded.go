@@ -33,6 +33,25 @@ func (db *DB) Serve(ctx context.Context) error {
 	return err
 }
 
+// createPrivately makes the file of a new embedded database readable by its owner only. A file that exists keeps its
+// mode. SQLite itself reports a file that cannot be created.
+func (d dialect) createPrivately() {
+	if !d.Embedded() {
+		return
+	}
+	if file, err := os.OpenFile(d.file, os.O_CREATE|os.O_RDWR, 0o600); err == nil {
+		_ = file.Close()
+	}
+}
+
+// beside names a file that belongs to an embedded database, whichever link leads to that.
+func (d dialect) beside(suffix string) string {
+	if real, err := filepath.EvalSymlinks(d.file); err == nil {
+		return real + suffix
+	}
+	return d.file + suffix
+}
+
 // findFile keeps SQLite from creating a file that is not there.
 func (d dialect) findFile() error {
 	if !d.Embedded() {

@@ -46,11 +46,11 @@ func adviceOn(err error) string {
 	if server := new(pq.Error); errors.As(err, &server) {
 		return adviceOnServer(server)
 	}
-	embedded := new(sqlitedriver.Error)
-	if !errors.As(err, &embedded) {
+	file := new(sqlitedriver.Error)
+	if !errors.As(err, &file) {
 		return ""
 	}
-	switch embedded.Code() & 0xff {
+	switch file.Code() & 0xff {
 	case 8:
 		return ": let the user that scanhook runs as write the file, its -wal and -shm, and the folder"
 	case 11, 26:
@@ -76,11 +76,11 @@ const adviceSchema = ": let the role create tables: GRANT CREATE ON SCHEMA publi
 
 // isUnavailable tells whether trying again later can help: the connection or the server is gone, or it is too busy.
 func isUnavailable(err error) bool {
-	var network net.Error
-	if file := new(fs.PathError); errors.As(err, &file) { // its number has the methods of a net.Error
+	var netError net.Error
+	if path := new(fs.PathError); errors.As(err, &path) { // its number has the methods of a net.Error
 		return false
 	}
-	if errors.As(err, &network) {
+	if errors.As(err, &netError) {
 		return true
 	}
 	for _, gone := range []error{
@@ -94,8 +94,8 @@ func isUnavailable(err error) bool {
 	if server := new(pq.Error); errors.As(err, &server) {
 		return isPostgresUnavailable(string(server.Code))
 	}
-	if embedded := new(sqlitedriver.Error); errors.As(err, &embedded) {
-		return isSQLiteUnavailable(embedded.Code() & 0xff)
+	if file := new(sqlitedriver.Error); errors.As(err, &file) {
+		return isSQLiteUnavailable(file.Code() & 0xff)
 	}
 	return false
 }
@@ -105,8 +105,8 @@ func IsUndefined(err error) bool {
 	if server := new(pq.Error); errors.As(err, &server) {
 		return server.Code == "42P01"
 	}
-	embedded := new(sqlitedriver.Error)
-	return errors.As(err, &embedded) && embedded.Code() == 1
+	file := new(sqlitedriver.Error)
+	return errors.As(err, &file) && file.Code() == 1
 }
 
 // isPostgresUnavailable names the SQLSTATE classes: 08 connection, 53 resources, 57 operator intervention, 58 system, 40
@@ -127,8 +127,8 @@ func IsUnwritable(err error) bool {
 	if server := new(pq.Error); errors.As(err, &server) {
 		return slices.Contains([]string{"53100", "58030", "25006"}, string(server.Code))
 	}
-	embedded := new(sqlitedriver.Error)
-	return errors.As(err, &embedded) && slices.Contains([]int{8, 10, 13}, embedded.Code()&0xff)
+	file := new(sqlitedriver.Error)
+	return errors.As(err, &file) && slices.Contains([]int{8, 10, 13}, file.Code()&0xff)
 }
 
 // isDeadlock tells whether PostgreSQL ended the transaction so that another one can go on: 40P01 deadlock, 40001
