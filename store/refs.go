@@ -12,7 +12,7 @@ import (
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
-// headChunk is how many heads one statement or transaction takes, so that none holds up a webhook.
+// headChunk is how many heads one statement or transaction takes, so that none delays a webhook.
 const headChunk = 500
 
 // ListHeads returns where the branches and tags of a tracked project stood at the last sync.

@@ -190,8 +190,8 @@ func (d *reportBatch) compare(past match.Previous, decided map[string]core.Triag
 	d.compared, d.decided, d.tally = d.examined.Compare(past), decided, &core.ReportTally{Gate: gate}
 }
 
-// at is the i-th finding as it is to be stored, until the next one is asked for.
-func (d *reportBatch) at(i int) *core.Finding {
+// finding is the i-th finding as it is to be stored, until the next one is asked for.
+func (d *reportBatch) finding(i int) *core.Finding {
 	f := d.At(i, &d.scratch)
 	f.Tool = cmp.Or(f.Tool, d.job.Scanner)
 	f.ID, f.ScanID, f.JobID = d.ids[i], d.job.ScanID, d.job.ID
@@ -231,7 +231,7 @@ func (s *Store) replaceFindings(ctx context.Context, tx *sqlx.Tx, d *reportBatch
 			if fresh != nil {
 				i = fresh[i]
 			}
-			f := d.at(i)
+			f := d.finding(i)
 			d.tally.Add(f)
 			return append(values, f.ScanID, f.JobID, f.Tool, f.RuleID, f.File, f.Line, f.EndLine, string(f.Severity),
 				f.Title, f.Message, f.CVEID, f.CWE, f.HelpURI, f.Snippet, f.Fingerprint, f.Anchor, string(f.BaselineState),
@@ -247,7 +247,7 @@ func keepFindings(ctx context.Context, tx *sqlx.Tx, d *reportBatch) error {
 		return err
 	}
 	for _, i := range changed {
-		if err := updateFinding(ctx, tx, *d.at(i)); err != nil {
+		if err := updateFinding(ctx, tx, *d.finding(i)); err != nil {
 			return err
 		}
 	}
@@ -278,7 +278,7 @@ func compareFindings(ctx context.Context, tx *sqlx.Tx, d *reportBatch) (gone []i
 		}
 		delete(index, before.Fingerprint)
 		d.ids[i] = before.ID
-		if !reportedAlike(before, *d.at(i)) {
+		if !reportedAlike(before, *d.finding(i)) {
 			changed = append(changed, i)
 		}
 	}
@@ -289,7 +289,7 @@ func compareFindings(ctx context.Context, tx *sqlx.Tx, d *reportBatch) (gone []i
 func (d *reportBatch) index() map[string]int {
 	index := make(map[string]int, d.Len())
 	for i := range d.Len() {
-		index[d.at(i).Fingerprint] = i
+		index[d.finding(i).Fingerprint] = i
 	}
 	return index
 }

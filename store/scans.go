@@ -110,7 +110,7 @@ func (s *Store) ListScansOf(ctx context.Context, w TrackedProject, commits []str
 func (s *Store) listScansIn(
 	ctx context.Context, doing string, values []string, query string, args ...any,
 ) (all []core.Scan, err error) {
-	for chunk := range slices.Chunk(values, headChunk) {
+	for chunk := range slices.Chunk(values, sqldb.RowsPerStatement) {
 		expanded, args, err := sqlx.In(query, append(slices.Clone(args), chunk)...)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", doing, err)
@@ -292,6 +292,15 @@ func whyMissing(ctx context.Context, q sqlx.ExtContext, reference string) error 
 	return fmt.Errorf("%w: %s, commit %s, was scanned on %s (%s); the scan was removed on %s, as the configuration's"+
 		" retention says", core.ErrGone, was.ProjectName, core.ShortSHA(was.CommitSHA),
 		was.ScannedAt.Format(time.DateOnly), was.Outcome, was.RemovedAt.Format(time.DateOnly))
+}
+
+// policyOf is the scan's present policy. A repository that has left the configuration keeps the strictest defaults.
+func (s *Store) policyOf(scan core.Scan) core.Policy {
+	policy, known := s.policies.For(scan.SourcePlatform, scan.ProjectName)
+	if !known {
+		policy.Gate = core.Gate{FailOn: core.High, NewOnly: true}
+	}
+	return policy
 }
 
 // lockScan reads a scan and keeps other jobs of it from settling at the same time: of two that finish together each

@@ -231,15 +231,6 @@ func (s *Store) isOverdue(scan core.Scan, now time.Time) bool {
 	return s.clock.Proven(scan.Timestamp) && !s.DeadlineOf(scan).After(now)
 }
 
-// policyOf is the scan's present policy. A repository that has left the configuration keeps the strictest defaults.
-func (s *Store) policyOf(scan core.Scan) core.Policy {
-	policy, known := s.policies.For(scan.SourcePlatform, scan.ProjectName)
-	if !known {
-		policy.Gate = core.Gate{FailOn: core.High, NewOnly: true}
-	}
-	return policy
-}
-
 type projectKey struct{ platform, project string }
 
 // writtenKey is something of which the latest time is kept: the use of a secret, or a signed call of a project.

@@ -24,20 +24,6 @@ type Bulk struct {
 	Loaded  func(rows int)                  // is told now and then how many are written; may be nil
 }
 
-// Load writes the rows by COPY on PostgreSQL, and from a virtual table on SQLite.
-func (d dialect) Load(ctx context.Context, tx *sqlx.Tx, b Bulk) error {
-	if b.Rows == 0 {
-		return nil
-	}
-	if b.Loaded == nil {
-		b.Loaded = func(int) {}
-	}
-	if d.copies {
-		return b.copyIn(ctx, tx)
-	}
-	return b.insert(ctx, tx, d.rows)
-}
-
 func (b Bulk) into() string { return b.Table + ` (` + strings.Join(b.Columns, ", ") + `)` }
 
 func (b Bulk) copyIn(ctx context.Context, tx *sqlx.Tx) error {

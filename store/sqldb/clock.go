@@ -135,16 +135,6 @@ func (c *Clock) Sync(ctx context.Context) (time.Duration, error) {
 	return skew, nil
 }
 
-// Skew is how far the clock of the database at url is ahead of the host's, as by Sync; errors are those of Attach, too.
-func Skew(ctx context.Context, url string) (time.Duration, error) {
-	db, err := Attach(ctx, url)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = db.Close() }()
-	return NewClock(db, HostClock{}, nil).Sync(ctx)
-}
-
 // compare reads the server's and the host's clock at one moment, give or take the latency of the question.
 func (c *Clock) compare(ctx context.Context) (server, host time.Time, latency time.Duration, err error) {
 	asked := c.Host.Ran()

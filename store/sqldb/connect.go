@@ -20,6 +20,13 @@ import (
 // whichever connection the statement goes to, so transactions repeat it.
 const disableJIT = `SET jit = off`
 
+// Config says which database to open.
+type Config struct {
+	URL     string                                  // sqlite:FILE or postgres://…
+	Waiting func(what string)                       // is told at once and then now and then what a migration waits for; may be nil
+	Wrap    func(driver.Connector) driver.Connector // sees all statements, for tests; may be nil
+}
+
 // connect opens the pool for a database URL. It does not yet talk to the server.
 func connect(cfg Config) (*sqlx.DB, dialect, error) {
 	scheme, rest, _ := strings.Cut(cfg.URL, ":")

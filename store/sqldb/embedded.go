@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -18,6 +17,9 @@ import (
 
 // handover is how long the process that serves an embedded database may take to end when another one wants to follow.
 const handover = 40 * time.Second
+
+// lockPause is how often a lock is tried.
+const lockPause = 200 * time.Millisecond
 
 // Serve makes this process the one that serves an embedded database until Close; it waits for a process that is still
 // ending. core.ErrConflict when that goes on. The system frees the lock when a process dies.
@@ -69,45 +71,6 @@ func (d dialect) findFile() error {
 		return err
 	}
 	return fmt.Errorf("%w: %s is created at the first start", core.ErrNotFound, d.file)
-}
-
-// CheckIntegrity looks for damage in the embedded database at url; errors are those of Attach, too.
-func CheckIntegrity(ctx context.Context, url string) error {
-	db, err := Attach(ctx, url)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = db.Close() }()
-	var answer string
-	if err := db.GetContext(ctx, &answer, `PRAGMA quick_check(1)`); err != nil {
-		return fmt.Errorf("looking through the database: %w", Classify(err))
-	}
-	if answer != "ok" {
-		return fmt.Errorf("looking through the database: %s%s", strings.Join(strings.Fields(answer), " "), adviceDamaged)
-	}
-	return nil
-}
-
-// Backup writes a copy of the embedded database at url to file, as it was at one moment, while other processes go on
-// reading and writing it. The copy has been checked and is on disk when its size in bytes is returned; only its owner may
-// read it. core.ErrConflict where the file exists, core.ErrInvalid for a database that is not embedded, core.ErrNotFound
-// for one that does not exist.
-func Backup(ctx context.Context, url, file string) (size int64, err error) {
-	db, d, err := connect(Config{URL: url})
-	if err != nil {
-		return 0, fmt.Errorf("opening database: %w", err)
-	}
-	defer func() { _ = db.Close() }()
-	if !d.Embedded() {
-		return 0, fmt.Errorf("backing up: %w: only an embedded database is a file", core.ErrInvalid)
-	}
-	if err := d.findFile(); err != nil {
-		return 0, fmt.Errorf("looking for database: %w", err)
-	}
-	if size, err = backUp(ctx, db, file); err != nil {
-		return 0, fmt.Errorf("backing up: %w", Classify(err))
-	}
-	return size, nil
 }
 
 // backUp fills a file beside the wanted one, which takes its name when it is complete.

@@ -8,7 +8,7 @@ func LockMigrations(ctx context.Context, url string) (unlock func(), err error) 
 	if err != nil {
 		return nil, err
 	}
-	_, release, err := migration{db: db, dialect: d}.lock(ctx)
+	_, release, err := migration{db: db, dialect: d}.acquire(ctx)
 	return func() {
 		release()
 		_ = db.Close()

@@ -27,8 +27,7 @@ import (
 const MigrationsTable = "schema_migrations"
 
 const (
-	advisoryLock = 0x5ca_4400_c // any number that all replicas agree on
-	lockPause    = 200 * time.Millisecond
+	advisoryLock = 0x5ca_4400_c     // any number that all replicas agree on
 	repeatAfter  = 15 * time.Second // how often Config.Waiting is called
 	keepAlive    = 10 * time.Second // how often the transaction of the lock executes something
 )
@@ -72,7 +71,7 @@ func (d dialect) source() migrate.MigrationSource {
 
 // run migrates while no other process does.
 func (m migration) run(ctx context.Context, to migrate.MigrationDirection, steps int) (n int, err error) {
-	ctx, unlock, err := m.lock(ctx)
+	ctx, unlock, err := m.acquire(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -111,8 +110,8 @@ func (m migration) apply(ctx context.Context, to migrate.MigrationDirection, ste
 
 var errNewer = fmt.Errorf("%w: the database is newer than this scanhook, install the newer version", core.ErrConflict)
 
-// lock keeps other processes from migrating until unlock. The context that it returns ends when the lock is lost.
-func (m migration) lock(ctx context.Context) (locked context.Context, unlock func(), err error) {
+// acquire keeps other processes from migrating until unlock. The context that it returns ends when the lock is lost.
+func (m migration) acquire(ctx context.Context) (locked context.Context, unlock func(), err error) {
 	if m.dialect.file != "" {
 		unlock, err = m.lockFile(ctx)
 		return ctx, unlock, err

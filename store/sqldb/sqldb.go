@@ -2,38 +2,21 @@
 // and their order, bulk loading, advisory locks, the clock that replicas share, and migrations. It knows no table but
 // those of the migrations themselves.
 //
-// Reading order: dialect.go and connect.go (from a URL to a pool), tx.go (transactions), query.go (helpers for SQL),
-// bulk.go and batcher.go (many rows, many writers), clock.go, then migrate.go with schema.go.
+// Reading order: dialect.go and connect.go (from a URL to a pool), db.go (transactions), query.go (helpers for SQL),
+// bulk.go and batcher.go (many rows, many writers), clock.go, then migrate.go.
 package sqldb
 
 import (
 	"context"
-	"database/sql/driver"
 	"errors"
 	"fmt"
+	"strings"
+	"time"
 
-	"github.com/gofrs/flock"
-	"github.com/jmoiron/sqlx"
 	migrate "github.com/rubenv/sql-migrate"
 
 	"github.com/scanhook/scanhook/core"
 )
-
-// Config says which database to open.
-type Config struct {
-	URL     string                                  // sqlite:FILE or postgres://…
-	Waiting func(what string)                       // is told at once and then now and then what a migration waits for; may be nil
-	Wrap    func(driver.Connector) driver.Connector // sees all statements, for tests; may be nil
-}
-
-// DB is an open database with the rules of its engine.
-type DB struct {
-	*sqlx.DB
-	dialect
-	urgent  *sqlx.DB // connections for urgent transactions alone; DB itself where all share one writer
-	writing *writer
-	serving *flock.Flock // of an embedded database, held by the process that serves it
-}
 
 // Open connects, brings the schema up to date and returns the database. Two processes may open one database at once.
 func Open(ctx context.Context, cfg Config) (*DB, error) {
@@ -78,31 +61,6 @@ func AttachUnchecked(url string) (*DB, error) {
 	return newDB(pool, d), nil
 }
 
-func newDB(pool *sqlx.DB, d dialect) *DB {
-	return &DB{DB: pool, dialect: d, urgent: pool, writing: newWriter(d)}
-}
-
-// Close closes all connections.
-func (db *DB) Close() error {
-	err := db.DB.Close()
-	if db.urgent != db.DB {
-		err = errors.Join(db.urgent.Close(), err)
-	}
-	if db.serving != nil {
-		err = errors.Join(err, db.serving.Unlock())
-	}
-	return err
-}
-
-// Ping tells whether the database answers; core.ErrUnavailable when it does not.
-func (db *DB) Ping(ctx context.Context) error {
-	var one int
-	return Classify(db.GetContext(ctx, &one, `SELECT 1`))
-}
-
-// Urgent are the connections for reads that an urgent transaction depends on.
-func (db *DB) Urgent() *sqlx.DB { return db.urgent }
-
 // Probe tells whether the database at url would accept writes, without touching its schema: it begins a transaction and
 // rolls it back, and compares the schema with the migrations. Errors: core.ErrNotFound for an SQLite file that Open would
 // create, core.ErrUnavailable when the server does not answer, and what the driver says of a wrong password or a database
@@ -145,4 +103,53 @@ func (db *DB) probeWrites(ctx context.Context) error {
 		return fmt.Errorf("creating tables: %w%s", core.ErrConflict, adviceSchema)
 	}
 	return nil
+}
+
+// CheckIntegrity looks for damage in the embedded database at url; errors are those of Attach, too.
+func CheckIntegrity(ctx context.Context, url string) error {
+	db, err := Attach(ctx, url)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	var answer string
+	if err := db.GetContext(ctx, &answer, `PRAGMA quick_check(1)`); err != nil {
+		return fmt.Errorf("looking through the database: %w", Classify(err))
+	}
+	if answer != "ok" {
+		return fmt.Errorf("looking through the database: %s%s", strings.Join(strings.Fields(answer), " "), adviceDamaged)
+	}
+	return nil
+}
+
+// Backup writes a copy of the embedded database at url to file, as it was at one moment, while other processes go on
+// reading and writing it. The copy has been checked and is on disk when its size in bytes is returned; only its owner may
+// read it. core.ErrConflict where the file exists, core.ErrInvalid for a database that is not embedded, core.ErrNotFound
+// for one that does not exist.
+func Backup(ctx context.Context, url, file string) (size int64, err error) {
+	db, d, err := connect(Config{URL: url})
+	if err != nil {
+		return 0, fmt.Errorf("opening database: %w", err)
+	}
+	defer func() { _ = db.Close() }()
+	if !d.Embedded() {
+		return 0, fmt.Errorf("backing up: %w: only an embedded database is a file", core.ErrInvalid)
+	}
+	if err := d.findFile(); err != nil {
+		return 0, fmt.Errorf("looking for database: %w", err)
+	}
+	if size, err = backUp(ctx, db, file); err != nil {
+		return 0, fmt.Errorf("backing up: %w", Classify(err))
+	}
+	return size, nil
+}
+
+// Skew is how far the clock of the database at url is ahead of the host's, as by Sync; errors are those of Attach, too.
+func Skew(ctx context.Context, url string) (time.Duration, error) {
+	db, err := Attach(ctx, url)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = db.Close() }()
+	return NewClock(db, HostClock{}, nil).Sync(ctx)
 }

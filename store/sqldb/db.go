@@ -2,9 +2,45 @@ package sqldb
 
 import (
 	"context"
+	"errors"
 
+	"github.com/gofrs/flock"
 	"github.com/jmoiron/sqlx"
 )
+
+// DB is an open database with the rules of its engine.
+type DB struct {
+	*sqlx.DB
+	dialect
+	urgent  *sqlx.DB // connections for urgent transactions alone; DB itself where all share one writer
+	writing *writer
+	serving *flock.Flock // of an embedded database, held by the process that serves it
+}
+
+func newDB(pool *sqlx.DB, d dialect) *DB {
+	return &DB{DB: pool, dialect: d, urgent: pool, writing: newWriter(d)}
+}
+
+// Close closes all connections.
+func (db *DB) Close() error {
+	err := db.DB.Close()
+	if db.urgent != db.DB {
+		err = errors.Join(db.urgent.Close(), err)
+	}
+	if db.serving != nil {
+		err = errors.Join(err, db.serving.Unlock())
+	}
+	return err
+}
+
+// Ping tells whether the database answers; core.ErrUnavailable when it does not.
+func (db *DB) Ping(ctx context.Context) error {
+	var one int
+	return Classify(db.GetContext(ctx, &one, `SELECT 1`))
+}
+
+// Urgent are the connections for reads that an urgent transaction depends on.
+func (db *DB) Urgent() *sqlx.DB { return db.urgent }
 
 // maxDeadlocks is how often a transaction may be chosen to break a deadlock.
 const maxDeadlocks = 3
