@@ -26,7 +26,7 @@ func claim(t *testing.T, s *store.Store, want int) []core.Status {
 	return claimed
 }
 
-func TestTroubleKeepsStatusesAndProbesWithTheLatest(t *testing.T) {
+func TestHoldKeepsStatusesAndProbesWithTheLatest(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		clock := newClock()
@@ -64,7 +64,7 @@ func TestTroubleKeepsStatusesAndProbesWithTheLatest(t *testing.T) {
 }
 
 // What was wanted while the token was tried again is posted right after it.
-func TestProbeHoldsUpNoNewerWish(t *testing.T) {
+func TestProbeDelaysNoNewerStatus(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		clock := newClock()
@@ -102,7 +102,7 @@ func TestProbeThatIsAskedForComes(t *testing.T) {
 }
 
 // A protected branch holds up no other one.
-func TestTroubleOfABranch(t *testing.T) {
+func TestHoldOfABranch(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := e.Open(t, store.Config{})
@@ -117,7 +117,7 @@ func TestTroubleOfABranch(t *testing.T) {
 }
 
 // A commit that a branch without trouble has as well is posted for that one.
-func TestTroubleOfABranchLetsTheCommitGo(t *testing.T) {
+func TestHoldOfABranchLetsTheCommitGo(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := e.Open(t, store.Config{})
@@ -136,7 +136,7 @@ func TestTroubleOfABranchLetsTheCommitGo(t *testing.T) {
 }
 
 // A token that was mended, but not for the protected branch: the others are posted.
-func TestTroubleShrinksToABranch(t *testing.T) {
+func TestHoldShrinksToABranch(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		clock := newClock()
@@ -183,7 +183,7 @@ func TestProbesAndOthersTakeTurns(t *testing.T) {
 	})
 }
 
-func TestTroubleEndsWithItsWishes(t *testing.T) {
+func TestHoldEndsWithItsStatuses(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		clock := newClock()
@@ -204,7 +204,7 @@ func TestTroubleEndsWithItsWishes(t *testing.T) {
 }
 
 // What mends one project may have mended the others, and a restart may bring another token.
-func TestTroublesAreLookedAtTogether(t *testing.T) {
+func TestHoldsAreProbedTogether(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := e.Open(t, store.Config{})

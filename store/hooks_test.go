@@ -81,7 +81,7 @@ func listen(t *testing.T, s *store.Store, after int64) int64 {
 	return after
 }
 
-func TestRecordRhythms(t *testing.T) {
+func TestRecordCalls(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		now := time.Date(2026, 11, 2, 9, 30, 0, 0, time.UTC)

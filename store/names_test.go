@@ -128,7 +128,7 @@ func TestNameThatThePlatformLeadsTo(t *testing.T) {
 }
 
 // What is taken back under the new name stays taken back.
-func TestWordsAreBroughtOnce(t *testing.T) {
+func TestDecisionsAreCopiedOnce(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := known(t, e)

@@ -272,7 +272,7 @@ func TestSeriesAreApart(t *testing.T) {
 }
 
 // Without a name, what started a pipeline tells it from others: a child pipeline has little in common with its parent.
-func TestNamelessPipelinesAreToldApartBySource(t *testing.T) {
+func TestNamelessPipelinesDifferBySource(t *testing.T) {
 	t.Parallel()
 	s := storetest.Open(t, store.Config{})
 	for n := 1; n <= 60; n++ {

@@ -177,7 +177,7 @@ func (p *past) stands(t *testing.T, ref, sha string) {
 }
 
 // Who comes by an old link hears what the scan said, and what people said holds in the next scan.
-func TestPrunedScanLeavesNoteAndWords(t *testing.T) {
+func TestPrunedScanLeavesNoteAndDecisions(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		p := newPast(t, e)

@@ -80,7 +80,7 @@ func TestEveryVerifiedCallUsesItsSecret(t *testing.T) {
 	})
 }
 
-func TestReadEvidenceTouchesNoSchema(t *testing.T) {
+func TestReadSecretUsagesTouchesNoSchema(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		url := e.URL(t)

@@ -26,7 +26,7 @@ func seenAs(scan core.Scan, id int64, state core.StatusState, description string
 	}
 }
 
-func TestSightings(t *testing.T) {
+func TestDrift(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := e.Open(t, store.Config{})
@@ -69,7 +69,7 @@ func TestSightings(t *testing.T) {
 }
 
 // Who announces a status without its number has us look what stands, where it says something else than ours.
-func TestRumourHastensCheck(t *testing.T) {
+func TestUnknownDriftHasThePlatformAsked(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := e.Open(t, store.Config{})
@@ -99,7 +99,7 @@ func TestRumourHastensCheck(t *testing.T) {
 }
 
 // A new wish may be put right again.
-func TestEachWishIsPutRightOnce(t *testing.T) {
+func TestEachRevisionIsRestoredOnce(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := e.Open(t, store.Config{PublicURL: "https://scan.example"})

@@ -13,7 +13,7 @@ import (
 )
 
 // Each project is leased to one of many who claim at once.
-func TestClaimWatchedConcurrently(t *testing.T) {
+func TestClaimDueProjectConcurrently(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := e.Open(t, store.Config{})
@@ -52,7 +52,7 @@ func TestClaimWatchedConcurrently(t *testing.T) {
 	})
 }
 
-func TestWatchedLease(t *testing.T) {
+func TestTrackedProjectLease(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
@@ -99,7 +99,7 @@ func TestWatchedLease(t *testing.T) {
 }
 
 // A project that was named by hand in between has two rows for a while.
-func TestWatchedIsRenamedTwice(t *testing.T) {
+func TestTrackedProjectIsRenamedTwice(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := e.Open(t, store.Config{})
@@ -121,7 +121,7 @@ func TestWatchedIsRenamedTwice(t *testing.T) {
 	})
 }
 
-func TestRenameWatched(t *testing.T) {
+func TestRenameProject(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := e.Open(t, store.Config{})

@@ -111,7 +111,7 @@ func TestTriageRefuses(t *testing.T) {
 	})
 }
 
-func TestHistoryTellsWhoSaidWhat(t *testing.T) {
+func TestHistoryNamesWhoDecidedWhat(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		clock := newClock()
@@ -526,7 +526,7 @@ func TestUndoingWhatSomebodyElseHasChanged(t *testing.T) {
 
 // Undoing takes the person's word away and nothing else: what a machine has said holds again as it did before, within the
 // bounds of machines, and a machine may speak as before.
-func TestUndoingLeavesTheWordsOfMachines(t *testing.T) {
+func TestUndoingLeavesTheDecisionsOfMachines(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := e.Open(t, store.Config{})

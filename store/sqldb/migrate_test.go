@@ -70,7 +70,7 @@ func TestOpenConcurrently(t *testing.T) {
 	})
 }
 
-func TestWaitingForTheMigrationLockIsTold(t *testing.T) {
+func TestWaitingForTheMigrationLockIsReported(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		url, want := e.URL(t), "PostgreSQL's session"

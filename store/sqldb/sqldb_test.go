@@ -31,7 +31,7 @@ func TestProbe(t *testing.T) {
 	})
 }
 
-func TestProbeFindsNobody(t *testing.T) {
+func TestProbeWithoutServer(t *testing.T) {
 	t.Parallel()
 	err := sqldb.Probe(t.Context(), "postgres://scanhook:hunter2@127.0.0.1:1/scanhook")
 	if !errors.Is(err, core.ErrUnavailable) || strings.Contains(err.Error(), "hunter2") {
