@@ -1,5 +1,5 @@
 // Package storetest holds both engines to one behaviour: Run is the suite that a store must pass, Engines opens each
-// engine for a test, and Open gives other rooms' tests a real store.
+// engine for a test, and Open gives tests of other packages a real store.
 package storetest
 
 import (
