@@ -45,7 +45,7 @@ type Status struct {
 	LeaseUntil       *time.Time  `db:"lease_until"`
 	LastError        string      `db:"last_error"`
 	GivenUp          bool        `db:"given_up"` // this revision is not tried again
-	DesiredAt        time.Time   `db:"wanted_at"`
+	DesiredAt        time.Time   `db:"desired_at"`
 	DueSince         time.Time   `db:"due_since"` // DesiredAt, or when the hold that it waited for ended
 	PostedAt         *time.Time  `db:"posted_at"`
 	LeftOut          string      `db:"left_out"`                // the part of the last post that the platform refused, and why; else empty

@@ -30,7 +30,7 @@ type EnrichmentTask struct {
 	ScanID         int64          `db:"scan_id"`
 	MetricID       *int64         `db:"metric_id"` // the run, nil for changed files
 	Attempts       int            `db:"attempts"`  // failed ones
-	WantedAt       time.Time      `db:"wanted_at"`
+	RequestedAt    time.Time      `db:"requested_at"`
 	NextAttemptAt  time.Time      `db:"next_attempt_at"`
 	LeaseUntil     *time.Time     `db:"lease_until"`
 	LastError      string         `db:"last_error"`
@@ -52,7 +52,7 @@ func (s *Store) addArtifactTask(ctx context.Context, tx *sqlx.Tx, item *intake) 
 	}
 	now, key := s.clock.Timestamp(), item.pipelineKey()
 	_, err := tx.ExecContext(ctx, tx.Rebind(`
-		INSERT INTO enrichment_tasks (kind, source_platform, scan_id, metric_id, wanted_at, next_attempt_at)
+		INSERT INTO enrichment_tasks (kind, source_platform, scan_id, metric_id, requested_at, next_attempt_at)
 		SELECT 'artifacts', source_platform, scan_id, id, ?, ? FROM pipeline_metrics
 		WHERE source_platform = ? AND project_name = ? AND pipeline_id = ? AND phase = ? AND artifact_size_bytes IS NULL
 		ON CONFLICT DO NOTHING`), now, now, key.platform, key.project, key.id, core.PhaseFinished)
@@ -68,7 +68,7 @@ func (s *Store) addFileTasks(ctx context.Context, tx *sqlx.Tx, batch []*intake) 
 			continue
 		}
 		_, err := tx.ExecContext(ctx, tx.Rebind(`
-			INSERT INTO enrichment_tasks (kind, source_platform, scan_id, wanted_at, next_attempt_at)
+			INSERT INTO enrichment_tasks (kind, source_platform, scan_id, requested_at, next_attempt_at)
 			SELECT 'changed_files', source_platform, id, ?, ? FROM scans
 			WHERE id = ? AND changed_files_truncated AND before_sha <> ''
 			ON CONFLICT DO NOTHING`), now, now, item.scan.ID)

@@ -85,7 +85,7 @@ func (s *Store) Fill(ctx context.Context, hundreds int) error {
 	for _, fill := range []string{
 		`INSERT INTO scan_jobs (scan_id, scanner) SELECT id, 'gitleaks' FROM scans`,
 		`INSERT INTO commit_statuses (scan_id, source_platform, project_name, commit_sha, context, state, description,
-			next_attempt_at, wanted_at, due_since)
+			next_attempt_at, desired_at, due_since)
 			SELECT id, 'github', project_name, commit_sha, 'scanhook', 'pending', '', timestamp, timestamp, timestamp FROM scans`,
 	} {
 		if _, err := s.db.ExecContext(ctx, fill); err != nil {

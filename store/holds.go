@@ -115,16 +115,16 @@ const waitingPerStatement = 100
 func (s *Store) eachWaiting(
 	ctx context.Context, tx *sqlx.Tx, but core.Status, since time.Time, update string, args ...any) error {
 	type place struct {
-		ID       int64     `db:"id"`
-		WantedAt time.Time `db:"wanted_at"`
+		ID        int64     `db:"id"`
+		DesiredAt time.Time `db:"desired_at"`
 	}
 	for last := (place{}); ; {
 		var some []place
 		err := tx.SelectContext(ctx, &some, tx.Rebind(`
-			SELECT id, wanted_at FROM commit_statuses
-			WHERE `+waitingFor+` AND (wanted_at, id) > (?, ?) AND wanted_at <= ? AND id <> ?
-			ORDER BY wanted_at, id LIMIT ?`),
-			but.SourcePlatform, but.ProjectName, but.Branch, but.Branch, last.WantedAt, last.ID, since, but.ID, waitingPerStatement)
+			SELECT id, desired_at FROM commit_statuses
+			WHERE `+waitingFor+` AND (desired_at, id) > (?, ?) AND desired_at <= ? AND id <> ?
+			ORDER BY desired_at, id LIMIT ?`),
+			but.SourcePlatform, but.ProjectName, but.Branch, but.Branch, last.DesiredAt, last.ID, since, but.ID, waitingPerStatement)
 		if err != nil || len(some) == 0 {
 			return err
 		}

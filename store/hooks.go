@@ -24,7 +24,7 @@ type HookTarget struct {
 	SourcePlatform string     `db:"source_platform"`
 	Scope          string     `db:"scope"`         // project, group or app
 	Owner          string     `db:"owner"`         // full path, empty for an App
-	State          string     `db:"state"`         // as of the last check: see MustMend; else none, hidden or active
+	State          string     `db:"state"`         // as of the last check: see NeedsRepair; else none, hidden or active
 	Note           string     `db:"note"`          // what is wrong, or empty
 	ArrivedUntil   *time.Time `db:"arrived_until"` // everything that was sent before has arrived
 	Failures       int        `db:"failures"`      // checks since the last one that succeeded

@@ -85,11 +85,11 @@ func (s *Store) ReadFlow(ctx context.Context) (flow Flow, err error) {
 				WHERE state IN ('pending', 'running') GROUP BY scanner, state) open
 			JOIN scans s ON s.id = open.first ORDER BY 1, 2`, nil},
 		{&flow.Statuses, `
-			SELECT source_platform, COUNT(*) AS n, MIN(wanted_at) AS since FROM commit_statuses
+			SELECT source_platform, COUNT(*) AS n, MIN(desired_at) AS since FROM commit_statuses
 			WHERE posted_revision < revision AND NOT given_up GROUP BY source_platform ORDER BY 1`, nil},
 		{&flow.GivenUp, `
-			SELECT source_platform, COUNT(*) AS n, MIN(wanted_at) AS since FROM commit_statuses
-			WHERE given_up AND wanted_at > ? GROUP BY source_platform ORDER BY 1`, []any{s.clock.Timestamp().Add(-24 * time.Hour)}},
+			SELECT source_platform, COUNT(*) AS n, MIN(desired_at) AS since FROM commit_statuses
+			WHERE given_up AND desired_at > ? GROUP BY source_platform ORDER BY 1`, []any{s.clock.Timestamp().Add(-24 * time.Hour)}},
 		{&flow.Holds, `
 			SELECT source_platform, COUNT(DISTINCT project_name) AS n, MIN(since) AS since FROM status_holds
 			GROUP BY source_platform ORDER BY 1`, nil},

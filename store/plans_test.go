@@ -116,7 +116,7 @@ func (p planned) fill(first string, analyzed int) {
 	p.exec(`INSERT INTO findings (scan_id, job_id, tool, rule_id, file, line, severity, fingerprint)
 		SELECT scan_id, id, scanner, 'R1', 'a.go', 1, 'Low', CAST(id AS TEXT) FROM scan_jobs`)
 	p.exec(`INSERT INTO status_posts (status_id, scan_id, context, revision, state, description, outcome, at, last_at)
-		SELECT id, scan_id, context, revision, state, '', 'posted', wanted_at, wanted_at FROM commit_statuses`)
+		SELECT id, scan_id, context, revision, state, '', 'posted', desired_at, desired_at FROM commit_statuses`)
 	p.exec(`UPDATE scans SET status = 'completed', verdict = 'pass' WHERE status = 'pending'`)
 	p.exec(`UPDATE commit_statuses SET posted_revision = revision, posted_state = 'success'`)
 	if analyzed == planParts {

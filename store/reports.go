@@ -221,11 +221,7 @@ func (s *Store) replaceFindings(ctx context.Context, tx *sqlx.Tx, d *reportBatch
 		}
 	}
 	return s.db.Load(ctx, tx, sqldb.Bulk{
-		Table: "findings",
-		Columns: []string{
-			"scan_id", "job_id", "tool", "rule_id", "file", "line", "end_line", "severity", "title", "message", "cve_id",
-			"cwe", "help_uri", "snippet", "fingerprint", "anchor", "baseline_state", "suppressed", "triage_decision",
-		},
+		Table: "findings", Columns: append([]string{"scan_id", "job_id", "fingerprint"}, reportedNames()...),
 		Rows: d.Len() - len(d.ids),
 		Row: func(i int, values []any) []any {
 			if fresh != nil {
@@ -233,11 +229,43 @@ func (s *Store) replaceFindings(ctx context.Context, tx *sqlx.Tx, d *reportBatch
 			}
 			f := d.finding(i)
 			d.tally.Add(f)
-			return append(values, f.ScanID, f.JobID, f.Tool, f.RuleID, f.File, f.Line, f.EndLine, string(f.Severity),
-				f.Title, f.Message, f.CVEID, f.CWE, f.HelpURI, f.Snippet, f.Fingerprint, f.Anchor, string(f.BaselineState),
-				f.Suppressed, (*string)(f.TriageDecision))
+			values = append(values, f.ScanID, f.JobID, f.Fingerprint)
+			for _, column := range reported {
+				values = append(values, column.value(f))
+			}
+			return values
 		},
 	})
+}
+
+// reported are the columns that a report fills, of new findings and of those that it changes.
+var reported = []struct {
+	name  string
+	value func(*core.Finding) any
+}{
+	{"tool", func(f *core.Finding) any { return f.Tool }},
+	{"rule_id", func(f *core.Finding) any { return f.RuleID }},
+	{"file", func(f *core.Finding) any { return f.File }},
+	{"line", func(f *core.Finding) any { return f.Line }},
+	{"end_line", func(f *core.Finding) any { return f.EndLine }},
+	{"severity", func(f *core.Finding) any { return string(f.Severity) }},
+	{"title", func(f *core.Finding) any { return f.Title }},
+	{"message", func(f *core.Finding) any { return f.Message }},
+	{"cve_id", func(f *core.Finding) any { return f.CVEID }},
+	{"cwe", func(f *core.Finding) any { return f.CWE }},
+	{"help_uri", func(f *core.Finding) any { return f.HelpURI }},
+	{"snippet", func(f *core.Finding) any { return f.Snippet }},
+	{"anchor", func(f *core.Finding) any { return f.Anchor }},
+	{"baseline_state", func(f *core.Finding) any { return string(f.BaselineState) }},
+	{"suppressed", func(f *core.Finding) any { return f.Suppressed }},
+	{"triage_decision", func(f *core.Finding) any { return (*string)(f.TriageDecision) }},
+}
+
+func reportedNames() (names []string) {
+	for _, column := range reported {
+		names = append(names, column.name)
+	}
+	return names
 }
 
 // keepFindings updates what the job has already, records the ids and deletes what is no longer reported.
@@ -303,24 +331,18 @@ func reportedAlike(before, f core.Finding) bool {
 }
 
 func updateFinding(ctx context.Context, tx *sqlx.Tx, f core.Finding) error {
-	_, err := tx.NamedExecContext(ctx, `
-		UPDATE findings SET tool = :tool, rule_id = :rule_id, file = :file, line = :line, end_line = :end_line,
-			severity = :severity, title = :title, message = :message, cve_id = :cve_id, cwe = :cwe, help_uri = :help_uri,
-			snippet = :snippet, anchor = :anchor,
-			code = CASE WHEN findings.file = :file AND findings.line = :line THEN code ELSE '' END,
-			baseline_state = :baseline_state, suppressed = :suppressed, triage_decision = :triage_decision
-		WHERE id = :id`, f)
+	set := `code = CASE WHEN findings.file = :file AND findings.line = :line THEN code ELSE '' END`
+	for _, column := range reported {
+		set += `, ` + column.name + ` = :` + column.name
+	}
+	_, err := tx.NamedExecContext(ctx, `UPDATE findings SET `+set+` WHERE id = :id`, f)
 	return err
 }
 
 func deleteFindings(ctx context.Context, tx *sqlx.Tx, ids []int64) error {
 	for len(ids) > 0 {
 		n := min(len(ids), sqldb.RowsPerStatement)
-		query, args, err := sqlx.In(`DELETE FROM findings WHERE id IN (?)`, ids[:n])
-		if err != nil {
-			return err
-		}
-		if _, err := tx.ExecContext(ctx, tx.Rebind(query), args...); err != nil {
+		if _, err := sqldb.ExecIn(ctx, tx, `DELETE FROM findings WHERE id IN (?)`, ids[:n]); err != nil {
 			return err
 		}
 		ids = ids[n:]

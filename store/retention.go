@@ -221,7 +221,7 @@ func needed(ctx context.Context, tx *sqlx.Tx, r ScanRetention, scans []int64, st
 const neededAtAll = `(s.timestamp >= :before OR s.status IN ('pending', 'processing')
 	OR EXISTS (SELECT 1 FROM scans later WHERE later.commit_sha = s.commit_sha AND later.attempt > s.attempt)
 	OR EXISTS (SELECT 1 FROM commit_statuses c
-		WHERE c.scan_id = s.id AND c.posted_revision < c.revision AND NOT c.given_up AND c.wanted_at >= :before)
+		WHERE c.scan_id = s.id AND c.posted_revision < c.revision AND NOT c.given_up AND c.desired_at >= :before)
 	OR s.id >= COALESCE((SELECT n.id FROM scans n WHERE n.project_name = s.project_name
 		ORDER BY n.id DESC LIMIT 1 OFFSET :others), 0))`
 

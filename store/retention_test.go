@@ -359,7 +359,7 @@ var yearOfWork = []string{`
 	INSERT INTO scan_jobs (scan_id, scanner, state, baseline_scan_id)
 	SELECT id, 'gitleaks', 'completed', CASE WHEN id > 400 THEN id - 400 END FROM scans`, `
 	INSERT INTO commit_statuses (scan_id, source_platform, project_name, commit_sha, context, state, description, revision,
-		posted_revision, next_attempt_at, wanted_at, due_since)
+		posted_revision, next_attempt_at, desired_at, due_since)
 	SELECT id, source_platform, project_name, commit_sha, 'scanhook', 'success', '', 1, 1, timestamp, timestamp, timestamp
 	FROM scans`, `
 	WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3)

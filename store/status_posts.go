@@ -234,7 +234,7 @@ func (s *Store) followAfter(ctx context.Context, tx *sqlx.Tx, posted core.Status
 func (s *Store) postAgain(ctx context.Context, tx *sqlx.Tx, which string, args ...any) error {
 	now := s.clock.Timestamp()
 	_, err := tx.ExecContext(ctx, tx.Rebind(`
-		UPDATE commit_statuses SET revision = revision + 1, attempts = 0, next_attempt_at = ?, wanted_at = ?, due_since = ?
+		UPDATE commit_statuses SET revision = revision + 1, attempts = 0, next_attempt_at = ?, desired_at = ?, due_since = ?
 		WHERE posted_revision = revision AND posted_state NOT IN ('', ?) AND pipeline_pin <> ''
 			AND `+mergePipeline+` <> 0 AND pipeline_pin <> CAST(`+mergePipeline+` AS TEXT) AND `+which),
 		append([]any{now, now, now, core.StatusPending}, args...)...)

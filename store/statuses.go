@@ -43,13 +43,13 @@ func (s *Store) putDesired(ctx context.Context, tx *sqlx.Tx, statuses []core.Sta
 	}
 	_, err := tx.NamedExecContext(ctx, `
 		INSERT INTO commit_statuses (scan_id, source_platform, project_name, project_ref, commit_sha, branch, context,
-			state, description, target_url, next_attempt_at, wanted_at, due_since)
+			state, description, target_url, next_attempt_at, desired_at, due_since)
 		VALUES (:scan_id, :source_platform, :project_name, :project_ref, :commit_sha, :branch, :context,
-			:state, :description, :target_url, :next_attempt_at, :wanted_at, :wanted_at)
+			:state, :description, :target_url, :next_attempt_at, :desired_at, :desired_at)
 		ON CONFLICT (source_platform, project_name, commit_sha, context) DO UPDATE SET
 			scan_id = excluded.scan_id, project_ref = excluded.project_ref, branch = excluded.branch,
 			state = excluded.state, description = excluded.description, target_url = excluded.target_url,
-			wanted_at = excluded.wanted_at, due_since = excluded.due_since, revision = commit_statuses.revision + 1,
+			desired_at = excluded.desired_at, due_since = excluded.due_since, revision = commit_statuses.revision + 1,
 			attempts = 0, given_up = FALSE, last_error = '',
 			next_attempt_at = CASE WHEN commit_statuses.next_attempt_at > excluded.next_attempt_at AND NOT commit_statuses.given_up
 				AND commit_statuses.branch = excluded.branch THEN commit_statuses.next_attempt_at ELSE excluded.next_attempt_at END
@@ -238,7 +238,7 @@ func (s *Store) claimProbe(
 		table: `commit_statuses`, set: setLease,
 		rows: s.firstDue(`commit_statuses due`, waitingForNamed+` AND (SELECT COUNT(*) FROM commit_statuses other
 			WHERE other.source_platform = due.source_platform AND other.project_name = due.project_name
-				AND other.commit_sha = due.commit_sha AND other.lease_until > :now) = 0`, `wanted_at DESC, id DESC`),
+				AND other.commit_sha = due.commit_sha AND other.lease_until > :now) = 0`, `desired_at DESC, id DESC`),
 		guard:   `posted_revision < revision AND NOT given_up AND ` + unleased,
 		columns: claimedColumns + `, CAST(:probes AS INTEGER) AS probe`,
 	}, lease, map[string]any{

@@ -186,7 +186,7 @@ func (n naive) insert(ctx context.Context, d core.Delivery, p core.Push) error {
 			d.Platform, d.Key, d.Name, core.ScanCreated, scan, now,
 		},
 		`INSERT INTO commit_statuses (scan_id, source_platform, project_name, commit_sha, context, state, description,
-			next_attempt_at, wanted_at, due_since) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`: {
+			next_attempt_at, desired_at, due_since) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`: {
 			scan, d.Platform, p.Project.Name, p.CommitSHA, "scanhook", "pending", "", now, now, now,
 		},
 	} {

@@ -113,7 +113,7 @@ func (f *fetcher) settle(ctx context.Context, task store.EnrichmentTask, r resul
 
 // retry decides what becomes of a task that the platform did not answer, and logs it.
 func (f *fetcher) retry(task store.EnrichmentTask, err error) *store.EnrichmentRetry {
-	age := f.Now().Sub(task.WantedAt) - f.Store.Jumped(task.WantedAt)
+	age := f.Now().Sub(task.RequestedAt) - f.Store.Jumped(task.RequestedAt)
 	next := platforms.RetryAfter(err, firstPause, task.Attempts, age)
 	if limited := new(platforms.RateLimited); errors.As(err, &limited) {
 		f.pauses.Delay(f.name, f.Now(), limited.After)

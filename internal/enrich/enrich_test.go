@@ -86,7 +86,7 @@ func TestRetry(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
-			got := b.retry(store.EnrichmentTask{WantedAt: b.now.Add(-c.age)}, fmt.Errorf("asking: %w", c.err))
+			got := b.retry(store.EnrichmentTask{RequestedAt: b.now.Add(-c.age)}, fmt.Errorf("asking: %w", c.err))
 			if got.GivenUp != c.givenUp || got.RetryAfter < c.least || got.RetryAfter > c.most || got.Error == "" {
 				t.Errorf("retry = %+v", got)
 			}

@@ -79,7 +79,7 @@ func (s *server) fill(all, due int) {
 		SELECT n, `+uuid+`, 'github', 'acme/app-' || (n % 50), 'main', `+commit+`, 'completed', `+now+`, `+now+` FROM numbers`, all)
 	s.exec(`
 		INSERT INTO commit_statuses (scan_id, source_platform, project_name, commit_sha, branch, context, state, description,
-			next_attempt_at, wanted_at, due_since, revision, posted_revision)
+			next_attempt_at, desired_at, due_since, revision, posted_revision)
 		SELECT id, source_platform, project_name, commit_sha, branch, 'scanhook', 'success', 'No findings',
 			timestamp, timestamp, timestamp, 1, CASE WHEN id > $1 THEN 0 ELSE 1 END FROM scans`, all-due)
 }

@@ -217,7 +217,7 @@ CREATE TABLE enrichment_tasks (
     scan_id         BIGINT NOT NULL REFERENCES scans (id) ON DELETE CASCADE,
     metric_id       BIGINT REFERENCES pipeline_metrics (id) ON DELETE CASCADE,
     attempts        INTEGER NOT NULL DEFAULT 0,
-    wanted_at       TIMESTAMPTZ NOT NULL,
+    requested_at     TIMESTAMPTZ NOT NULL,
     next_attempt_at TIMESTAMPTZ NOT NULL,
     lease_until     TIMESTAMPTZ,
     last_error      TEXT NOT NULL DEFAULT '',
@@ -307,7 +307,7 @@ CREATE TABLE commit_statuses (
     lease_until     TIMESTAMPTZ,
     last_error      TEXT NOT NULL DEFAULT '',
     given_up        BOOLEAN NOT NULL DEFAULT FALSE,
-    wanted_at       TIMESTAMPTZ NOT NULL,
+    desired_at       TIMESTAMPTZ NOT NULL,
     due_since       TIMESTAMPTZ NOT NULL,
     posted_at       TIMESTAMPTZ,
     left_out        TEXT NOT NULL DEFAULT '',
@@ -320,10 +320,10 @@ CREATE TABLE commit_statuses (
 CREATE INDEX commit_statuses_due ON commit_statuses (source_platform, next_attempt_at, id)
     WHERE posted_revision < revision AND NOT given_up;
 -- On an expression, so that no engine reads all of a project by its unique key instead.
-CREATE INDEX commit_statuses_waiting ON commit_statuses ((source_platform || '/' || project_name), wanted_at, id)
+CREATE INDEX commit_statuses_waiting ON commit_statuses ((source_platform || '/' || project_name), desired_at, id)
     WHERE posted_revision < revision AND NOT given_up;
 CREATE INDEX commit_statuses_by_scan ON commit_statuses (scan_id);
-CREATE INDEX commit_statuses_given_up ON commit_statuses (wanted_at) WHERE given_up;
+CREATE INDEX commit_statuses_given_up ON commit_statuses (desired_at) WHERE given_up;
 CREATE INDEX commit_statuses_to_check ON commit_statuses (source_platform, check_at) WHERE check_at IS NOT NULL;
 
 -- Each attempt to post a status with the platform's answer, equal ones in one row, and what other programs posted in its place.

@@ -217,7 +217,7 @@ CREATE TABLE enrichment_tasks (
     scan_id         INTEGER NOT NULL REFERENCES scans (id) ON DELETE CASCADE,
     metric_id       INTEGER REFERENCES pipeline_metrics (id) ON DELETE CASCADE,
     attempts        INTEGER NOT NULL DEFAULT 0,
-    wanted_at       TIMESTAMP NOT NULL,
+    requested_at     TIMESTAMP NOT NULL,
     next_attempt_at TIMESTAMP NOT NULL,
     lease_until     TIMESTAMP,
     last_error      TEXT NOT NULL DEFAULT '',
@@ -306,7 +306,7 @@ CREATE TABLE commit_statuses (
     lease_until     TIMESTAMP,
     last_error      TEXT NOT NULL DEFAULT '',
     given_up        BOOLEAN NOT NULL DEFAULT FALSE,
-    wanted_at       TIMESTAMP NOT NULL,
+    desired_at       TIMESTAMP NOT NULL,
     due_since       TIMESTAMP NOT NULL,
     posted_at       TIMESTAMP,
     left_out        TEXT NOT NULL DEFAULT '',
@@ -319,10 +319,10 @@ CREATE TABLE commit_statuses (
 CREATE INDEX commit_statuses_due ON commit_statuses (source_platform, next_attempt_at, id)
     WHERE posted_revision < revision AND NOT given_up;
 -- On an expression, so that no engine reads all of a project by its unique key instead.
-CREATE INDEX commit_statuses_waiting ON commit_statuses ((source_platform || '/' || project_name), wanted_at, id)
+CREATE INDEX commit_statuses_waiting ON commit_statuses ((source_platform || '/' || project_name), desired_at, id)
     WHERE posted_revision < revision AND NOT given_up;
 CREATE INDEX commit_statuses_by_scan ON commit_statuses (scan_id);
-CREATE INDEX commit_statuses_given_up ON commit_statuses (wanted_at) WHERE given_up;
+CREATE INDEX commit_statuses_given_up ON commit_statuses (desired_at) WHERE given_up;
 CREATE INDEX commit_statuses_to_check ON commit_statuses (source_platform, check_at) WHERE check_at IS NOT NULL;
 
 -- Each attempt to post a status with the platform's answer, equal ones in one row, and what other programs posted in its place.
