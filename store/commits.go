@@ -137,13 +137,10 @@ func (s *Store) restartEnded(ctx context.Context, tx *sqlx.Tx, batch []*intake) 
 	if len(ids) == 0 {
 		return nil
 	}
-	query, args, err := sqlx.In(`
+	var ended []core.Scan
+	err := sqldb.SelectIn(ctx, tx, &ended, `
 		SELECT id, superseded_by FROM scans WHERE id IN (?) AND (superseded_by <> '' OR status = 'failed') ORDER BY id`, ids)
 	if err != nil {
-		return err
-	}
-	var ended []core.Scan
-	if err := tx.SelectContext(ctx, &ended, tx.Rebind(query), args...); err != nil {
 		return err
 	}
 	for _, scan := range ended {

@@ -187,12 +187,9 @@ const maxAsked = 500
 func (s *Store) KnownDeliveries(ctx context.Context, platform string, keys []string) (map[string]bool, error) {
 	known := map[string]bool{}
 	for chunk := range slices.Chunk(keys, maxAsked) {
-		query, args, err := sqlx.In(`
-			SELECT delivery_key FROM deliveries WHERE platform = ? AND delivery_key IN (?)`, platform, chunk)
 		var found []string
-		if err == nil {
-			err = s.db.SelectContext(ctx, &found, s.db.Rebind(query), args...)
-		}
+		err := sqldb.SelectIn(ctx, s.db, &found, `
+			SELECT delivery_key FROM deliveries WHERE platform = ? AND delivery_key IN (?)`, platform, chunk)
 		if err != nil {
 			return nil, fmt.Errorf("looking for deliveries: %w", sqldb.Classify(err))
 		}

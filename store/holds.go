@@ -63,14 +63,11 @@ func (s *Store) setAside(
 	for _, status := range due {
 		projects[status.ProjectName] = true
 	}
-	query, args, err := sqlx.In(`
+	var holds []core.Hold
+	err = sqldb.SelectIn(ctx, tx, &holds, `
 		SELECT project_name, branch, reason FROM status_holds WHERE source_platform = ? AND project_name IN (?)`,
 		platform, slices.Collect(maps.Keys(projects)))
-	if err != nil {
-		return nil, err
-	}
-	var holds []core.Hold
-	if err := tx.SelectContext(ctx, &holds, tx.Rebind(query), args...); err != nil || len(holds) == 0 {
+	if err != nil || len(holds) == 0 {
 		return due, err
 	}
 	late := map[string][]int64{} // by reason
@@ -85,12 +82,9 @@ func (s *Store) setAside(
 		late[holds[i].Reason] = append(late[holds[i].Reason], status.ID)
 	}
 	for reason, ids := range late {
-		query, args, err := sqlx.In(`UPDATE commit_statuses SET next_attempt_at = ?, last_error = ? WHERE id IN (?)`,
+		_, err := sqldb.ExecIn(ctx, tx, `UPDATE commit_statuses SET next_attempt_at = ?, last_error = ? WHERE id IN (?)`,
 			s.clock.Timestamp().Add(holdLimit), reason, ids)
 		if err != nil {
-			return nil, err
-		}
-		if _, err := tx.ExecContext(ctx, tx.Rebind(query), args...); err != nil {
 			return nil, err
 		}
 	}
@@ -133,11 +127,7 @@ func (s *Store) eachWaiting(
 		for i, one := range some {
 			ids[i] = one.ID
 		}
-		query, all, err := sqlx.In(update, append(slices.Clone(args), ids)...)
-		if err != nil {
-			return err
-		}
-		if _, err := tx.ExecContext(ctx, tx.Rebind(query), all...); err != nil {
+		if _, err := sqldb.ExecIn(ctx, tx, update, append(slices.Clone(args), ids)...); err != nil {
 			return err
 		}
 	}

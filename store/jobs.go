@@ -184,14 +184,15 @@ const explainedPerCall = 500
 // ExplainJobs records why jobs do not start that have waited for these scanners since then, and lets their commits show
 // it. Where there are more of them, the next call goes on.
 func (s *Store) ExplainJobs(ctx context.Context, scanners []string, since time.Time, reason string) error {
-	query, args, err := sqlx.In(`SELECT j.id, j.scan_id, j.scanner FROM scan_jobs j JOIN scans s ON s.id = j.scan_id
+	if len(scanners) == 0 {
+		return nil
+	}
+	var jobs []core.Job
+	err := sqldb.SelectIn(ctx, s.db, &jobs, `
+		SELECT j.id, j.scan_id, j.scanner FROM scan_jobs j JOIN scans s ON s.id = j.scan_id
 		WHERE j.state = 'pending' AND j.error = '' AND j.scanner IN (?) AND s.timestamp <= ? ORDER BY j.id LIMIT ?`,
 		scanners, since, explainedPerCall)
 	if err != nil {
-		return nil // no scanners
-	}
-	var jobs []core.Job
-	if err := s.db.SelectContext(ctx, &jobs, s.db.Rebind(query), args...); err != nil {
 		return fmt.Errorf("looking for jobs to explain: %w", sqldb.Classify(err))
 	}
 	for _, job := range jobs {

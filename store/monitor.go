@@ -145,7 +145,7 @@ func (s *Store) GetOverview(ctx context.Context, posting []string) (overview Ove
 		SELECT (SELECT COUNT(*) FROM (SELECT 1 FROM scans WHERE status IN ('pending', 'processing') LIMIT ?) AS open_scans),
 			(SELECT COUNT(*) FROM (SELECT 1 FROM commit_statuses
 				WHERE posted_revision < revision AND NOT given_up AND source_platform IN (?) LIMIT ?) AS due),
-			(SELECT COUNT(*) FROM (SELECT 1 FROM status_holds LIMIT ?) AS troubled)`,
+			(SELECT COUNT(*) FROM (SELECT 1 FROM status_holds LIMIT ?) AS holds)`,
 		MaxCounted, append([]string{""}, posting...), MaxCounted, MaxCounted)
 	if err == nil {
 		row := s.db.QueryRowxContext(ctx, s.db.Rebind(query), args...)

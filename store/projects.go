@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/jmoiron/sqlx"
-
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
@@ -91,12 +89,8 @@ func (s *Store) projectStates(ctx context.Context, platform, after string) (list
 		list[i].SourcePlatform = platform
 		heads[list[i].HeadID], ids = &list[i], append(ids, list[i].HeadID)
 	}
-	query, args, err := sqlx.In(`SELECT `+scanColumns+` FROM scans WHERE id IN (?)`, ids)
-	if err != nil {
-		return nil, err
-	}
 	var scans []core.Scan
-	err = s.db.SelectContext(ctx, &scans, s.db.Rebind(query), args...)
+	err = sqldb.SelectIn(ctx, s.db, &scans, `SELECT `+scanColumns+` FROM scans WHERE id IN (?)`, ids)
 	for i := range scans {
 		heads[scans[i].ID].Head = &scans[i]
 	}

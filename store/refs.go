@@ -47,11 +47,7 @@ func (s *Store) PutHeads(ctx context.Context, project int64, heads []core.Head, 
 	}
 	for chunk := range slices.Chunk(forget, headChunk) {
 		err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
-			query, args, err := sqlx.In(`DELETE FROM ref_heads WHERE tracked_id = ? AND ref IN (?)`, project, chunk)
-			if err != nil {
-				return err
-			}
-			_, err = tx.ExecContext(ctx, tx.Rebind(query), args...)
+			_, err := sqldb.ExecIn(ctx, tx, `DELETE FROM ref_heads WHERE tracked_id = ? AND ref IN (?)`, project, chunk)
 			return err
 		})
 		if err != nil {

@@ -203,11 +203,8 @@ func needed(ctx context.Context, tx *sqlx.Tx, r ScanRetention, scans []int64, st
 	if err != nil {
 		return err
 	}
-	if query, args, err = sqlx.In(query, args...); err != nil {
-		return err
-	}
 	var ids []int64
-	err = tx.SelectContext(ctx, &ids, tx.Rebind(query), args...)
+	err = sqldb.SelectIn(ctx, tx, &ids, query, args...)
 	for _, id := range ids {
 		stays[id] = true
 	}
@@ -248,16 +245,13 @@ const neededAsHistory = `EXISTS (SELECT 1 FROM pipeline_metrics m
 
 // dependents are, by scan, the scans of which a run was compared with it.
 func dependents(ctx context.Context, tx *sqlx.Tx, scans []int64) (map[int64][]int64, error) {
-	query, args, err := sqlx.In(`
-		SELECT DISTINCT baseline_scan_id AS baseline, scan_id FROM scan_jobs WHERE baseline_scan_id IN (?)`, scans)
-	if err != nil {
-		return nil, err
-	}
 	var pairs []struct {
 		Baseline int64 `db:"baseline"`
 		ScanID   int64 `db:"scan_id"`
 	}
-	if err := tx.SelectContext(ctx, &pairs, tx.Rebind(query), args...); err != nil {
+	err := sqldb.SelectIn(ctx, tx, &pairs, `
+		SELECT DISTINCT baseline_scan_id AS baseline, scan_id FROM scan_jobs WHERE baseline_scan_id IN (?)`, scans)
+	if err != nil {
 		return nil, err
 	}
 	by := map[int64][]int64{}

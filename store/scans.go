@@ -111,12 +111,8 @@ func (s *Store) listScansIn(
 	ctx context.Context, doing string, values []string, query string, args ...any,
 ) (all []core.Scan, err error) {
 	for chunk := range slices.Chunk(values, sqldb.RowsPerStatement) {
-		expanded, args, err := sqlx.In(query, append(slices.Clone(args), chunk)...)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", doing, err)
-		}
 		var list []core.Scan
-		if err := s.db.SelectContext(ctx, &list, s.db.Rebind(expanded), args...); err != nil {
+		if err := sqldb.SelectIn(ctx, s.db, &list, query, append(slices.Clone(args), chunk)...); err != nil {
 			return nil, fmt.Errorf("%s: %w", doing, sqldb.Classify(err))
 		}
 		all = append(all, list...)

@@ -233,13 +233,10 @@ func (s *Store) putDecisions(
 		decision.SourcePlatform, decision.ProjectName, decision.Timestamp = scan.SourcePlatform, scan.ProjectName, s.clock.Timestamp()
 		fresh = append(fresh, decision)
 	}
-	query, args, err := sqlx.In(`
+	_, err := sqldb.ExecIn(ctx, tx, `
 		DELETE FROM triage_decisions WHERE source_platform = ? AND project_name = ? AND fingerprint = ? AND id NOT IN (?)`,
 		scan.SourcePlatform, scan.ProjectName, fingerprint, kept)
-	if err != nil {
-		return err
-	}
-	if _, err := tx.ExecContext(ctx, tx.Rebind(query), args...); err != nil || len(fresh) == 0 {
+	if err != nil || len(fresh) == 0 {
 		return err
 	}
 	_, err = tx.NamedExecContext(ctx, `
@@ -294,13 +291,10 @@ func (s *Store) ListHistories(ctx context.Context, findings []int64, limit int) 
 	if len(findings) == 0 {
 		return nil, nil
 	}
-	query, args, err := sqlx.In(`
+	var list []core.TriageEvent
+	err := sqldb.SelectIn(ctx, s.db, &list, `
 		SELECT `+eventColumns+` FROM triage_events WHERE finding_id IN (?) ORDER BY id LIMIT ?`, findings, limit)
 	if err != nil {
-		return nil, fmt.Errorf("listing histories: %w", err)
-	}
-	var list []core.TriageEvent
-	if err := s.db.SelectContext(ctx, &list, s.db.Rebind(query), args...); err != nil {
 		return nil, fmt.Errorf("listing histories: %w", sqldb.Classify(err))
 	}
 	return list, nil
