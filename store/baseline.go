@@ -208,7 +208,8 @@ func (s *Store) compareAgain(ctx context.Context, tx *sqlx.Tx, scan core.Scan, j
 }
 
 // runsWithout finds a scanner's runs that were not compared with the scan's commit though their branches left the
-// default branch there. The project is an expression, for else an engine without statistics would read all its scans.
+// default branch there. The project is an expression, because an engine without statistics would otherwise read all its
+// scans.
 func runsWithout(ctx context.Context, tx *sqlx.Tx, scan core.Scan, scanner string) (late []lateRun, err error) {
 	err = tx.SelectContext(ctx, &late, tx.Rebind(`
 		SELECT j.id AS job_id, s.id AS scan_id

@@ -207,8 +207,8 @@ func latestScans(ctx context.Context, tx *sqlx.Tx, keys []commitKey) (map[commit
 	return latest, err
 }
 
-// scanOfEach finds the number of each commit's scan: MIN is the first attempt, MAX the latest. It is that of an
-// expression, for an engine would otherwise look for the commit among all numbers.
+// scanOfEach finds the number of each commit's scan: MIN is the first attempt, MAX the latest. It is the extreme of an
+// expression, because an engine would otherwise look for the commit among all numbers.
 func scanOfEach(pick string, keys []commitKey) (query string, args []any) {
 	for _, key := range keys {
 		args = append(args, key.platform, key.project, key.sha)
@@ -234,9 +234,9 @@ func keyOf(scan *core.Scan) commitKey {
 
 func (k commitKey) args() []any { return []any{k.sha, k.platform + "/" + k.project} }
 
-// ofCommit selects the scans s of a commit, by the args of its key. The project is an expression: as a column it would
-// be one more way to the rows, and an engine that knows nothing of a table would read all scans of the project as
-// readily as those of the commit.
+// ofCommit selects the scans s of a commit, by the args of its key. The project is an expression: a column would offer
+// a second index, and an engine without statistics would read all scans of the project as readily as those of the
+// commit.
 const ofCommit = `s.commit_sha = ? AND s.source_platform || '/' || s.project_name = ?`
 
 // sameCommit is ofCommit for two rows.

@@ -139,7 +139,8 @@ func (s *Store) GetScore(ctx context.Context, cve string) (core.Score, error) {
 	return score, nil
 }
 
-// replaceFeed stages the edition beside the table and then changes what differs: an update costs what it changes.
+// replaceFeed stages the edition in a table of its own and then changes what differs, so that an update costs what it
+// changes.
 func (s *Store) replaceFeed(
 	ctx context.Context, tx *sqlx.Tx, feed core.Feed, progress func(int),
 ) (core.FeedChange, error) {

@@ -47,7 +47,7 @@ func (p HookTarget) Covers(project string) bool {
 
 var hookColumns = sqldb.ColumnsOf[HookTarget]()
 
-// needsRepair selects the targets that a person has to look at.
+// needsRepair selects the targets that a person has to check.
 const needsRepair = `state IN ('off', 'paused', 'disabled', 'broken') OR state = 'active' AND note <> ''`
 
 // MaxFailingHooks is how many ListFailingHooks returns at most.

@@ -95,7 +95,7 @@ const (
 	maxPause = 65 * time.Minute
 	// maxLease is longer than any lease.
 	maxLease = 15 * time.Minute
-	// maxRound is longer than the time between two looks at a project or webhook.
+	// maxRound is longer than the time between two syncs of a project or checks of a webhook.
 	maxRound = 31 * 24 * time.Hour
 	// leaseGrace lets the living extend what they hold.
 	leaseGrace = 30 * time.Second

@@ -35,7 +35,7 @@ func (s *Store) RecordPipeline(ctx context.Context, d core.Delivery, run core.Pi
 	return item.receipt, nil
 }
 
-// scanOfPipeline is the scan of a commit whose push was missed. The branch of a fork is none of the project's.
+// scanOfPipeline is the scan of a commit whose push was missed. The branch of a fork does not belong to the project.
 func (s *Store) scanOfPipeline(platform string, run core.Pipeline, policy core.Policy) *core.Scan {
 	scan := &core.Scan{
 		SourcePlatform: platform, ProjectName: run.Project.Name, ProjectRef: run.Project.Ref, RepoURL: run.Project.URL,

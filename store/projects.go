@@ -30,7 +30,7 @@ type ProjectFilter struct {
 	Limit                       int
 }
 
-// projectsPerStatement is how many projects one statement looks at.
+// projectsPerStatement is how many projects one statement reads.
 const projectsPerStatement = 500
 
 // ListProjects returns the state of the projects that have ever been scanned.

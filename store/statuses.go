@@ -103,10 +103,10 @@ func (s *Store) ClaimStatuses(ctx context.Context, onPlatforms []string, limit i
 }
 
 const (
-	// spareDue is how many due statuses are looked at beside those that are wanted, for some of them cannot be posted now.
+	// spareDue is how many more due statuses are read than claimed, because some of them cannot be posted now.
 	spareDue = 32
-	// maxLooks is how often a claim looks on, eight times as far, where statuses of projects with a hold come before others.
-	maxLooks = 8
+	// maxReads is how often a claim reads on, eight times as many, where statuses with a hold come before others.
+	maxReads = 8
 	maxSpare = 1000
 )
 
@@ -125,7 +125,7 @@ func (s *Store) claimDue(
 	ctx context.Context, tx *sqlx.Tx, onPlatforms []string, limit int, lease time.Duration) (claimed []core.Status, err error) {
 	for _, platform := range onPlatforms {
 		spare, more := spareDue, true
-		for look := 0; look < maxLooks && more && len(claimed) < limit; look++ {
+		for read := 0; read < maxReads && more && len(claimed) < limit; read++ {
 			var some []core.Status
 			some, more, err = s.claimOn(ctx, tx, platform, limit-len(claimed), spare, lease)
 			if err != nil {
