@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -20,14 +21,13 @@ const holdLimit = 7 * 24 * time.Hour
 const holdCount = `(SELECT COUNT(*) FROM status_holds t
 	WHERE t.source_platform = due.source_platform AND t.project_name = due.project_name AND t.branch IN ('', due.branch))`
 
-// waits selects the statuses that a hold keeps from being posted, by platform, project, and twice its branch. It asks for
-// the expression of commit_statuses_waiting, the one index that fits. waitsNamed has names for its parameters.
-const (
-	waitingFor = `source_platform || '/' || project_name = CAST(? AS TEXT) || '/' || CAST(? AS TEXT) AND (? = '' OR branch = ?)
-		AND posted_revision < revision AND NOT given_up`
-	waitingForNamed = `source_platform || '/' || project_name = CAST(:platform AS TEXT) || '/' || CAST(:project AS TEXT)
-		AND (:branch = '' OR branch = :branch) AND posted_revision < revision AND NOT given_up`
-)
+// waitingForNamed selects the statuses that a hold of a platform, project and branch keeps from being posted. It uses the
+// expression of commit_statuses_waiting, the one index that fits.
+const waitingForNamed = `source_platform || '/' || project_name = CAST(:platform AS TEXT) || '/' || CAST(:project AS TEXT)
+	AND (:branch = '' OR branch = :branch) AND posted_revision < revision AND NOT given_up`
+
+// waitingFor is the same for platform, project, and twice the branch.
+var waitingFor = strings.NewReplacer(`:platform`, `?`, `:project`, `?`, `:branch`, `?`).Replace(waitingForNamed)
 
 // forgetHold removes a hold without waiting statuses. The next push finds out whether it can be posted.
 func forgetHold(ctx context.Context, tx *sqlx.Tx, h core.Hold) error {
