@@ -247,9 +247,10 @@ func sameCommit(a, b string) string {
 // projectOf is an expression that no index of a table leads to.
 func projectOf(row string) string { return row + `.source_platform || '/' || ` + row + `.project_name` }
 
-// wholeProject is what tells the project of a row where all of a project's scans are looked through in their order, and
-// wholeProjectKey its value. No column is compared, so that one index alone can serve, and serves nothing else: of two that
-// begin with the same columns an engine without statistics takes the wrong one.
+// wholeProject identifies the project of a row where a project's scans are read in their order, and wholeProjectKey is its
+// value. It is an expression, so that one index serves it and nothing else: of two indexes that begin with the same columns
+// an engine without statistics takes the wrong one. Statements bound it on one side only and stop by a LIMIT: between two
+// bounds PostgreSQL expects few rows, and collects all of them before it sorts.
 func wholeProject(row string) string {
 	return row + `.project_name || '@' || ` + row + `.source_platform`
 }

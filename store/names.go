@@ -191,18 +191,20 @@ func provenNames(ctx context.Context, q sqlx.ExtContext, scan core.Scan, known [
 
 // newestOfProject is the number of the newest scan of the project of a scan f.
 var newestOfProject = `(SELECT later.id FROM scans later
-	WHERE ` + wholeProject("later") + ` >= ` + wholeProject("f") + ` AND ` + wholeProject("later") + ` <= ` + wholeProject("f") + `
+	WHERE ` + wholeProject("later") + ` <= ` + wholeProject("f") + `
 	ORDER BY ` + wholeProject("later") + ` DESC, later.id DESC LIMIT 1)`
 
 // beginning is the first scan under a project's present name, and the commits onto which its first ones came.
 func beginning(ctx context.Context, q sqlx.ExtContext, scan core.Scan) (first int64, onto []any, err error) {
 	var early []core.Scan
 	err = sqlx.SelectContext(ctx, q, &early, q.Rebind(`
-		SELECT id, project_ref, before_sha, merge_base_sha FROM scans s
-		WHERE `+wholeProject("s")+` >= ? AND `+wholeProject("s")+` <= ?
-		ORDER BY `+wholeProject("s")+`, id LIMIT 20`), wholeProjectKey(scan), wholeProjectKey(scan))
+		SELECT id, source_platform, project_name, project_ref, before_sha, merge_base_sha FROM scans s
+		WHERE `+wholeProject("s")+` >= ? ORDER BY `+wholeProject("s")+`, id LIMIT 20`), wholeProjectKey(scan))
 	seen := map[string]bool{}
 	for i, s := range early {
+		if wholeProjectKey(s) != wholeProjectKey(scan) {
+			break
+		}
 		if i == 0 {
 			first = s.ID
 		}

@@ -76,10 +76,10 @@ func (s *Store) projectStates(ctx context.Context, platform, after string) (list
 				AND status IN ('completed', 'failed') AND superseded_by = '' AND NOT stale
 			ORDER BY id DESC LIMIT 1), 0) AS head_id
 		FROM (SELECT name, (SELECT COALESCE(NULLIF(default_branch, ''), branch) FROM scans s
-				WHERE `+wholeProject("s")+` >= name || '@' || CAST(? AS TEXT) AND `+wholeProject("s")+` <= name || '@' || CAST(? AS TEXT)
+				WHERE `+wholeProject("s")+` <= name || '@' || CAST(? AS TEXT)
 				ORDER BY `+wholeProject("s")+` DESC, id DESC LIMIT 1) AS branch
 			FROM names WHERE name IS NOT NULL) AS projects
-		ORDER BY name`), platform, after, platform, projectsPerStatement, platform, platform, platform)
+		ORDER BY name`), platform, after, platform, projectsPerStatement, platform, platform)
 	if err != nil {
 		return nil, err
 	}

@@ -62,8 +62,11 @@ func (s *Store) GetLastScan(ctx context.Context, platform, project string) (scan
 	if err == nil {
 		key := wholeProjectKey(core.Scan{SourcePlatform: platform, ProjectName: project})
 		err = s.db.GetContext(ctx, &scan, s.db.Rebind(`
-			SELECT `+scanColumns+` FROM scans s WHERE `+wholeProject("s")+` >= ? AND `+wholeProject("s")+` <= ?
-			ORDER BY `+wholeProject("s")+` DESC, id DESC LIMIT 1`), key, key)
+			SELECT `+scanColumns+` FROM scans s WHERE `+wholeProject("s")+` <= ?
+			ORDER BY `+wholeProject("s")+` DESC, id DESC LIMIT 1`), key)
+		if err == nil && wholeProjectKey(scan) != key {
+			err = core.ErrNotFound
+		}
 	}
 	if err != nil {
 		return core.Scan{}, fmt.Errorf("getting last scan of %s: %w", project, sqldb.Classify(err))
