@@ -187,7 +187,7 @@ func findingGroups(ctx context.Context, tx *sqlx.Tx, scan core.Scan, gate core.G
 }
 
 // decidingPage is how many findings are looked at first to find those that decided a verdict.
-const decidingPage = 20 * core.MaxDeciding
+const decidingPage = 4 * core.MaxDeciding
 
 // putDeciding finds which of a failed scan's findings fail the gate, the most severe first, among those with the severities
 // and baseline states of the groups that do.
