@@ -186,7 +186,7 @@ func findingGroups(ctx context.Context, tx *sqlx.Tx, scan core.Scan, gate core.G
 	return groups, err
 }
 
-// decidingPage is how many findings are looked at first to find those that decided a verdict.
+// decidingPage is how many findings are read first to find those that decided a verdict.
 const decidingPage = 4 * core.MaxDeciding
 
 // putDeciding finds which of a failed scan's findings fail the gate, the most severe first, among those with the severities
@@ -207,7 +207,7 @@ func putDeciding(ctx context.Context, tx *sqlx.Tx, scan *core.Scan, gate core.Ga
 	slices.Sort(severities)
 	slices.Sort(states)
 	var ids []int64
-	for limit, read := decidingPage, decidingPage; len(ids) < min(total, core.MaxDeciding) && read == limit; limit *= 10 {
+	for limit, more := decidingPage, true; more && len(ids) < min(total, core.MaxDeciding); limit *= 10 {
 		var list []struct {
 			core.FindingGroup
 			ID int64 `db:"id"`
@@ -220,7 +220,7 @@ func putDeciding(ctx context.Context, tx *sqlx.Tx, scan *core.Scan, gate core.Ga
 		if err != nil {
 			return err
 		}
-		ids, read = ids[:0], len(list)
+		ids, more = ids[:0], len(list) == limit
 		for _, finding := range list {
 			if len(ids) < core.MaxDeciding && gate.Fails(finding.FindingGroup) {
 				ids = append(ids, finding.ID)

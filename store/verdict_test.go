@@ -500,3 +500,28 @@ func compareDismissals(t *testing.T, s *store.Store, scan core.Scan, gate core.G
 		t.Errorf("deciding findings (-want +got):\n%s", diff)
 	}
 }
+
+// Findings that do not fail the gate may come before those that do.
+func TestDecidingFindingsAreFoundBehindMany(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		policy := storetest.Policy
+		policy.Gate = core.Gate{FailOn: core.High, KEV: true}
+		s := e.Open(t, store.Config{Policies: core.Policies{{Match: "**", Policy: policy}}})
+		d, p := storetest.PushOf(1)
+		scan := accept(t, s, d, p)
+		why, list := "accepted", []core.Finding{}
+		for n := range 500 {
+			f := finding(fmt.Sprint("rule-", n), core.High)
+			if n < 480 {
+				f.Suppressed = &why
+			}
+			list = append(list, f)
+		}
+		run(t, s, list...)
+		scan = get(t, s, scan.ReferenceID)
+		if ids := scan.DecidingIDs(); scan.NumDeciding != 20 || len(ids) != 20 {
+			t.Errorf("%d findings decided, %d are listed, want 20", scan.NumDeciding, len(ids))
+		}
+	})
+}
