@@ -33,7 +33,7 @@ func (s *Store) ListOrphanedRefs(ctx context.Context, w TrackedProject) (refs []
 		JOIN scans s ON s.source_platform = ? AND s.project_name = ? AND s.commit_sha = h.sha
 		WHERE h.tracked_id = ? AND s.superseded_by <> ''`), w.SourcePlatform, w.ProjectName, w.ID)
 	if err != nil {
-		return nil, fmt.Errorf("listing deserted heads: %w", sqldb.Classify(err))
+		return nil, fmt.Errorf("listing orphaned refs: %w", sqldb.Classify(err))
 	}
 	return refs, nil
 }

@@ -32,7 +32,7 @@ const (
 type HookResult struct {
 	Platform    string
 	Target      platforms.HookTarget
-	State       string // as store.HookPlace has it
+	State       string // as store.HookTarget has it
 	Note        string // what is wrong with the webhook, or empty
 	Missing     int    // deliveries that have not arrived
 	Redelivered int    // of these, requested again
