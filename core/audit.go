@@ -80,15 +80,8 @@ func AuditOfReport(scan Scan, before Job, report Report) AuditEvent {
 
 // Bounded is the event with its texts cut to the stored length.
 func (e AuditEvent) Bounded() AuditEvent {
-	e.Subject, e.Detail = cutBytes(e.Subject, maxAuditText), cutBytes(e.Detail, maxAuditText)
+	e.Subject, e.Detail = Clip(e.Subject, maxAuditText), Clip(e.Detail, maxAuditText)
 	return e
-}
-
-func cutBytes(text string, limit int) string {
-	if len(text) <= limit {
-		return text
-	}
-	return strings.ToValidUTF8(text[:limit], "") + "…"
 }
 
 // AuditEvent is the event of a triage update; changed is the result of Apply.

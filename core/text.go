@@ -121,15 +121,33 @@ func printable(text string) string {
 			return r
 		case unicode.IsControl(r) && unicode.IsSpace(r):
 			return ' '
-		case unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || isHidden(r):
+		case unicode.IsControl(r) || isHidden(r):
 			return unicode.ReplacementChar
 		}
 		return r
 	}, text)
 }
 
-// isHidden is true for line breaks that only some programs know, and for tags, which only machines read.
-func isHidden(r rune) bool { return r == '\u2028' || r == '\u2029' || 0xE0000 <= r && r <= 0xE007F }
+// isHidden is true for what nobody sees, but what programs or AI models read: line breaks that only some programs know, text
+// direction, tags and other format characters. Those that shape visible letters, as within emoji, are allowed.
+func isHidden(r rune) bool {
+	switch r {
+	case '\u2028', '\u2029':
+		return true
+	case '\u00ad', '\u200c', '\u200d': // soft hyphen, zero-width non-joiner and joiner
+		return false
+	}
+	return unicode.Is(unicode.Cf, r) && !unicode.Is(unicode.Prepended_Concatenation_Mark, r)
+}
+
+// Line is Printable on one line: line breaks and tabs become blanks.
+func Line(text string) string {
+	text = Printable(text)
+	if !strings.ContainsAny(text, "\n\t") {
+		return text
+	}
+	return strings.NewReplacer("\n", " ", "\t", " ").Replace(text)
+}
 
 // Plural is a number with its noun: 1 finding, 2 findings.
 func Plural(n int, noun string) string {

@@ -5,11 +5,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/intern"
 	"github.com/scanhook/scanhook/core/match"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
@@ -329,7 +329,7 @@ func selectBaseline(ctx context.Context, tx *sqlx.Tx, about int, query string, a
 		return match.Baseline{}, err
 	}
 	defer func() { _ = rows.Close() }()
-	known, kept := match.NewBaseline(about), interner{names: make(map[string]string)}
+	known, kept := match.NewBaseline(about), intern.Texts{}
 	for rows.Next() {
 		var fingerprint, anchor, file sql.RawBytes
 		var line int
@@ -337,36 +337,8 @@ func selectBaseline(ctx context.Context, tx *sqlx.Tx, about int, query string, a
 			return match.Baseline{}, err
 		}
 		known.Add(match.BaselineFinding{
-			Fingerprint: kept.keep(fingerprint), Anchor: string(anchor), File: kept.name(file), Line: line,
+			Fingerprint: kept.Copy(fingerprint), Anchor: string(anchor), File: kept.Name(file), Line: line,
 		})
 	}
 	return known, rows.Err()
-}
-
-// internChunk is how many bytes of text are allocated at once for a baseline, which may have a million short ones.
-const internChunk = 64 << 10
-
-// interner keeps copies of short texts side by side, and names that many rows have in common once.
-type interner struct {
-	chunk strings.Builder
-	names map[string]string
-}
-
-func (t *interner) keep(text []byte) string {
-	if t.chunk.Len()+len(text) > t.chunk.Cap() {
-		t.chunk = strings.Builder{}
-		t.chunk.Grow(max(internChunk, len(text)))
-	}
-	from := t.chunk.Len()
-	_, _ = t.chunk.Write(text) // never fails
-	return t.chunk.String()[from:]
-}
-
-func (t *interner) name(text []byte) string {
-	name, known := t.names[string(text)]
-	if !known {
-		name = string(text)
-		t.names[name] = name
-	}
-	return name
 }

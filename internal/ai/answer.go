@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/patch"
 )
 
@@ -85,7 +86,7 @@ func (a *answer) opinion() (Opinion, error) {
 	if a.verdict == nil || a.confidence == nil || a.reasoning == nil || a.evidence == nil {
 		return Opinion{}, invalid("the answer lacks a field")
 	}
-	o := Opinion{Verdict: *a.verdict, Confidence: *a.confidence, Reasoning: visible(strings.TrimSpace(*a.reasoning))}
+	o := Opinion{Verdict: *a.verdict, Confidence: *a.confidence, Reasoning: core.Printable(strings.TrimSpace(*a.reasoning))}
 	for _, quote := range a.evidence {
 		if quote == nil {
 			return Opinion{}, invalid("the answer's evidence holds something else than text")
@@ -147,9 +148,9 @@ func (r ReviewRequest) objection(o Opinion) string {
 
 // makeVisible leaves only what can be shown to people.
 func makeVisible(o Opinion) Opinion {
-	o.Reasoning = visible(o.Reasoning)
+	o.Reasoning = core.Printable(o.Reasoning)
 	for i, quote := range o.Evidence {
-		o.Evidence[i] = visible(quote)
+		o.Evidence[i] = core.Printable(quote)
 	}
 	return o
 }

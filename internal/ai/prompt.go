@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"strings"
-	"unicode"
 
 	"github.com/scanhook/scanhook/core"
 )
@@ -94,29 +93,19 @@ func numbered(lines []string, i int) string {
 	if i < 0 || i >= len(lines) {
 		return ""
 	}
-	return fmt.Sprintf("%d | %s\n", i+1, cut(visible(lines[i]), maxLine))
+	return fmt.Sprintf("%d | %s\n", i+1, cut(core.Printable(lines[i]), maxLine))
 }
 
-// visible replaces what a person does not see in the code but a model reads: control characters, text direction, tags.
-func visible(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\t' || unicode.IsGraphic(r) {
-			return r
-		}
-		return unicode.ReplacementChar
-	}, strings.ToValidUTF8(text, string(unicode.ReplacementChar)))
+func onOneLine(text string) string { return core.Printable(strings.Join(strings.Fields(text), " ")) }
+
+func oneLineEnding(text string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\r", "\n")
 }
 
-func onOneLine(text string) string { return visible(strings.Join(strings.Fields(text), " ")) }
-
-// cut shortens text to limit bytes.
+// cut shortens text to limit bytes, and tells the model so.
 func cut(text string, limit int) string {
 	if len(text) <= limit {
 		return text
 	}
-	return strings.ToValidUTF8(text[:limit], "") + " [cut]"
-}
-
-func oneLineEnding(text string) string {
-	return strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\r", "\n")
+	return core.Clip(text, limit) + " [cut]"
 }

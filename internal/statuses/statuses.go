@@ -10,8 +10,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/lease"
@@ -183,7 +181,7 @@ func decide(status core.Status, err error, age time.Duration) store.PostResult {
 	return end
 }
 
-// maxReason bounds the text of a failure that is kept, in characters.
+// maxReason bounds the text of a failure that is kept, in bytes.
 const maxReason = 400
 
 // reason is why a post failed, as a text to be kept and shown. It is the same for the same cause: the HTTP status and the
@@ -195,16 +193,7 @@ func reason(err error) string {
 	if limited := new(platforms.RateLimited); errors.As(err, &limited) {
 		err = limited.Err
 	}
-	text := strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(err.Error(), "?"))
-	if utf8.RuneCountInString(text) > maxReason {
-		text = string([]rune(text)[:maxReason]) + "…"
-	}
-	return text
+	return core.Clip(core.Line(err.Error()), maxReason)
 }
 
 // holdOf is the hold that a denied post puts on the project, or on one branch of it.

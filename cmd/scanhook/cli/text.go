@@ -3,18 +3,12 @@ package cli
 import (
 	"strings"
 	"time"
-	"unicode"
+
+	"github.com/scanhook/scanhook/core"
 )
 
 // Printable is text from another machine without what could control a terminal.
-func Printable(text string) string {
-	return strings.TrimSpace(strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) || r == '\n' || r == '\t' {
-			return r
-		}
-		return -1
-	}, text))
-}
+func Printable(text string) string { return strings.TrimSpace(core.Printable(text)) }
 
 // OneLine is Printable text on one line.
 func OneLine(text string) string { return strings.Join(strings.Fields(Printable(text)), " ") }

@@ -8,6 +8,7 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
+	"github.com/scanhook/scanhook/core/intern"
 	"github.com/scanhook/scanhook/internal/reports/jsonscan"
 )
 
@@ -89,9 +90,9 @@ func (s *fastResult) readRare(name string) {
 func (s *fastResult) readMessage(name string) {
 	switch message := &s.result.Message; name {
 	case "text":
-		message.Text = s.texts.keep(s.text())
+		message.Text = s.texts.Copy(s.text())
 	case "markdown":
-		message.Markdown = s.texts.keep(s.text())
+		message.Markdown = s.texts.Copy(s.text())
 	case "id":
 		message.ID = s.internText()
 	case "arguments":
@@ -146,11 +147,11 @@ func (s *fastResult) readRegion(region *Region, name string) {
 	case "endLine":
 		region.EndLine, _ = s.number()
 	case "snippet":
-		s.object(snippetNames, func(string) { region.Snippet.Text = s.texts.keep(s.text()) })
+		s.object(snippetNames, func(string) { region.Snippet.Text = s.texts.Copy(s.text()) })
 	}
 }
 
-func (s *fastResult) internText() string { return s.texts.intern(s.text()) }
+func (s *fastResult) internText() string { return s.texts.Name(s.text()) }
 
 // numberInto reads a number to a place; nil for null.
 func (s *fastResult) numberInto(place *float64) *float64 {
@@ -179,7 +180,7 @@ func (s *fastResult) readPairs() (pairs Fingerprints) {
 		s.space()
 		s.at++ // the colon
 		s.pair = append(s.pair, s.raw()...)
-		pairs = append(pairs, s.texts.keep(s.pair))
+		pairs = append(pairs, s.texts.Copy(s.pair))
 	}
 	s.at++
 	return pairs
@@ -191,7 +192,7 @@ type fastScanner struct {
 	data     []byte
 	at       int
 	fallback bool // encoding/json must read the value
-	texts    *interner
+	texts    *intern.Texts
 	scratch  []byte // of a text that has escapes
 }
 
@@ -393,48 +394,4 @@ func (s *fastScanner) skipNested() {
 			return
 		}
 	}
-}
-
-const (
-	internChunk = 32 << 10 // bytes that are allocated at once
-	maxInterned = 2 << 10  // bytes of the longest text that shares a chunk with others
-	maxNames    = 1 << 16  // texts that are kept once
-)
-
-// interner keeps the texts of a report: those of single results side by side in large chunks, and names that thousands of
-// results have in common only once.
-type interner struct {
-	chunk strings.Builder
-	names map[string]string
-}
-
-// keep returns a copy of the bytes.
-func (in *interner) keep(bytes []byte) string {
-	switch {
-	case len(bytes) == 0:
-		return ""
-	case len(bytes) > maxInterned:
-		return string(bytes)
-	case in.chunk.Len()+len(bytes) > in.chunk.Cap():
-		in.chunk = strings.Builder{}
-		in.chunk.Grow(internChunk)
-	}
-	from := in.chunk.Len()
-	_, _ = in.chunk.Write(bytes) // never fails
-	return in.chunk.String()[from:]
-}
-
-// intern returns the one copy of equal texts.
-func (in *interner) intern(bytes []byte) string {
-	if known, found := in.names[string(bytes)]; found {
-		return known
-	}
-	kept := in.keep(bytes)
-	if len(in.names) < maxNames && len(bytes) <= maxInterned {
-		if in.names == nil {
-			in.names = make(map[string]string)
-		}
-		in.names[kept] = kept
-	}
-	return kept
 }

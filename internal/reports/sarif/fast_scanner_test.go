@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/scanhook/scanhook/core/intern"
 )
 
 const largeResult = `{"ruleId":"a","ruleIndex":3,"kind":"fail","level":"error","message":{"text":"a \"b\" \u00e4\n","id":null},
@@ -56,7 +58,7 @@ func TestFastResultKnowsWhatReportsAreMadeOf(t *testing.T) {
 // bothWays reads a result quickly, if possible, and with encoding/json.
 func bothWays(value []byte) (quickly, slowly any, possible bool, err error) {
 	var fast, slow Result
-	reader := fastResult{fastScanner: fastScanner{texts: new(interner)}}
+	reader := fastResult{fastScanner: fastScanner{texts: new(intern.Texts)}}
 	possible = reader.decode([]byte(`{"locations":[{"physicalLocation":{"region":{"startLine":7}}}]}`), &fast) &&
 		reader.decode(value, &fast)
 	err = json.Unmarshal(value, &slow)

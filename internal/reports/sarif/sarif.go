@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/intern"
 	"github.com/scanhook/scanhook/internal/reports/collect"
 	"github.com/scanhook/scanhook/internal/reports/jsonscan"
 )
@@ -110,7 +111,7 @@ type run struct {
 	references  map[reference]*reference // one copy of each: thousands of results refer to the same rule
 	result      Result                   // the one that is being read
 	fast        fastResult
-	texts       interner
+	texts       intern.Texts
 	unpacked    core.Finding // the packed one that is being completed
 }
 

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/reports"
 	"github.com/scanhook/scanhook/internal/runner/sandbox"
 	"github.com/scanhook/scanhook/platforms"
@@ -205,7 +206,7 @@ func (r Repo) lastWords(stderr string) string {
 	}
 	line = reports.RedactText(line, credentialParts(r.Remote.Authorization)...)
 	if len(line) > limit {
-		line = strings.ToValidUTF8(line[:limit], "") + "…"
+		line = core.Clip(line, limit)
 	}
 	return line
 }
