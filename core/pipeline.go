@@ -293,12 +293,96 @@ const (
 // PipelineContext is the name of the commit status for pipelines, derived from that of the scan.
 func PipelineContext(context string) string { return context + "/pipeline" }
 
-// PipelineStatus is the status that a commit should show for the runs of its pipelines; ok is false for no status.
+// PipelineEvidence is what the judgement of a commit's pipelines is based on.
+type PipelineEvidence struct {
+	Scan      Scan                // the latest scan of the commit
+	Runs      []PipelineRun       // of all pipelines of the commit
+	Pipelines map[int64]bool      // ids of the pipelines whose runs are judged; nil means all
+	History   map[int64][]PastRun // by ID of each successful run that is judged: its series before it, the oldest first
+	Mode      AnomalyMode
+	Waiting   bool // a measure of a run is still being fetched
+}
+
+// Judges tells whether a run is judged; another run keeps its judgement.
+func (e PipelineEvidence) Judges(run PipelineRun) bool {
+	return e.Pipelines == nil || e.Pipelines[run.PipelineID]
+}
+
+// PastRun is an earlier run of a series.
+type PastRun struct {
+	ID        int64 `db:"id"`
+	Truncated bool  `db:"truncated"` // its number of changed files is only a lower bound
+	anomaly.Point
+}
+
+// PipelineJudgement is what is saved of a judgement.
+type PipelineJudgement struct {
+	Changed []PipelineRun // runs with another judgement than before
+	Shown   bool          // the commit gets a status, with State and Text
+	State   StatusState
+	Text    string
+}
+
+// JudgePipelines judges the runs of a commit's pipelines, each by those that succeeded before it, and says what the
+// commit should show. A missing measure is left out; the run is judged again when it is known.
+func JudgePipelines(e PipelineEvidence) (j PipelineJudgement) {
+	runs := slices.Clone(e.Runs)
+	judged := map[int64]PipelineRun{}
+	for i := range runs {
+		if run := &runs[i]; e.Judges(*run) {
+			before := *run
+			run.judge(e.Scan, seriesOf(e.History[run.ID], judged))
+			judged[run.ID] = *run
+			if !run.judgedAs(before) {
+				j.Changed = append(j.Changed, *run)
+			}
+		}
+	}
+	j.State, j.Text, j.Shown = pipelineStatus(e.Mode, runs, e.Waiting)
+	return j
+}
+
+// seriesOf are the points of a history. Runs that were judged just now are in it with the changed files that they have now.
+func seriesOf(history []PastRun, judged map[int64]PipelineRun) []anomaly.Point {
+	points := make([]anomaly.Point, len(history))
+	for i, past := range history {
+		points[i] = past.Point
+		if run, again := judged[past.ID]; again && !past.Truncated {
+			points[i].ChangedFiles = run.NumChangedFiles
+		}
+	}
+	return points
+}
+
+// Assess compares the run with the series before it. truncated says that its number of changed files is a lower bound.
+func (r PipelineRun) Assess(history []PastRun, truncated bool) anomaly.Assessment {
+	return anomaly.Assess(seriesOf(history, nil), r.Point(truncated))
+}
+
+// judge compares a run with those that succeeded before it.
+func (r *PipelineRun) judge(scan Scan, history []anomaly.Point) {
+	r.NumChangedFiles, r.AnomalyScore, r.AnomalyReason = scan.NumChangedFiles, nil, ""
+	if !r.Succeeded() {
+		return
+	}
+	assessment := anomaly.Assess(history, r.Point(scan.ChangedFilesTruncated))
+	r.AnomalyScore = assessment.Score()
+	if assessment.Anomaly != nil {
+		r.AnomalyReason = assessment.Anomaly.Reason
+	}
+}
+
+func (r PipelineRun) judgedAs(before PipelineRun) bool {
+	return equalValues(before.NumChangedFiles, r.NumChangedFiles) && equalValues(before.AnomalyScore, r.AnomalyScore) &&
+		before.AnomalyReason == r.AnomalyReason
+}
+
+// pipelineStatus is the status that a commit should show for the runs of its pipelines; ok is false for no status.
 //
 // The latest successful run of each pipeline counts. Running and failed ones have no final sizes, and on GitLab our own
 // failed status makes the pipeline end again. waiting means that a measure of a run is still being fetched. In the mode
 // fail, every commit with a finished pipeline gets a status, so that the check can be required.
-func PipelineStatus(mode AnomalyMode, runs []PipelineRun, waiting bool) (state StatusState, text string, ok bool) {
+func pipelineStatus(mode AnomalyMode, runs []PipelineRun, waiting bool) (state StatusState, text string, ok bool) {
 	if mode == AnomaliesOff {
 		return "", "", false
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/scanhook/scanhook/core/anomaly"
 )
 
 var pipelineStart = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
@@ -238,10 +240,94 @@ func TestPipelineStatus(t *testing.T) {
 		for mode, want := range map[AnomalyMode]string{
 			"": c.report, AnomaliesReport: c.report, AnomaliesFail: c.fail, AnomaliesOff: "",
 		} {
-			state, text, ok := PipelineStatus(mode, c.runs, c.waiting)
+			state, text, ok := pipelineStatus(mode, c.runs, c.waiting)
 			if got := strings.TrimSpace(string(state) + " " + text); ok != (want != "") || ok && got != want {
 				t.Errorf("%s, %s: %v %q, want %q", name, mode, ok, got, want)
 			}
 		}
+	}
+}
+
+// series are earlier runs of a build that takes a minute and makes 1,000 bytes.
+func series(n int) (history []PastRun) {
+	for i := range n {
+		seconds, bytes := 60.0, int64(1000)
+		history = append(history, PastRun{ID: int64(100 + i), Point: anomaly.Point{DurationSeconds: &seconds, ArtifactBytes: &bytes}})
+	}
+	return history
+}
+
+func TestJudgePipelines(t *testing.T) {
+	t.Parallel()
+	build := func(id int64, bytes int64) PipelineRun {
+		run := ended(id, 1, 0, "")
+		run.ID, run.ArtifactSizeBytes = id, &bytes
+		return run
+	}
+	judged := func(run PipelineRun, score float64, reason string) PipelineRun {
+		run.AnomalyScore, run.AnomalyReason = &score, reason
+		return run
+	}
+	failed := judged(build(1, 9000), 5, "odd")
+	failed.Status = "failed"
+	const odd = "artifact 1 kB → 9 kB (+800 %)"
+	cases := map[string]struct {
+		runs    []PipelineRun
+		only    map[int64]bool
+		history int
+		changed string // ids and reasons
+		shown   string
+	}{
+		"nothing":               {nil, nil, 0, "", ""},
+		"too little to compare": {[]PipelineRun{build(1, 9000)}, nil, 19, "", "success pipeline not judged: that takes 20 earlier runs to compare with"},
+		"ordinary":              {[]PipelineRun{build(1, 1000)}, nil, 20, "1 ", "success pipeline as usual"},
+		"unusual":               {[]PipelineRun{build(1, 9000)}, nil, 20, "1 " + odd, "failure unusual: " + odd},
+		"judged before":         {[]PipelineRun{judged(build(1, 1000), 0, "")}, nil, 20, "", "success pipeline as usual"},
+		"none of two":           {[]PipelineRun{build(1, 9000), build(2, 9000)}, map[int64]bool{}, 20, "", "success pipeline not judged: that takes 20 earlier runs to compare with"},
+		"one of two":            {[]PipelineRun{build(1, 9000), build(2, 9000)}, map[int64]bool{2: true}, 20, "2 " + odd, "failure unusual CI: " + odd},
+		"failed since then":     {[]PipelineRun{failed}, nil, 20, "1 ", "success pipeline not judged: it ended as failed"},
+	}
+	for name, c := range cases {
+		evidence := PipelineEvidence{Runs: c.runs, Pipelines: c.only, Mode: AnomaliesFail, History: map[int64][]PastRun{}}
+		for _, run := range c.runs {
+			evidence.History[run.ID] = series(c.history)
+		}
+		got := JudgePipelines(evidence)
+		var changed []string
+		for _, run := range got.Changed {
+			changed = append(changed, fmt.Sprint(run.ID, " ", run.AnomalyReason))
+		}
+		shown := ""
+		if got.Shown {
+			shown = string(got.State) + " " + got.Text
+		}
+		if strings.Join(changed, ", ") != c.changed || shown != c.shown {
+			t.Errorf("%s: changed %q, shown %q, want %q and %q", name, changed, shown, c.changed, c.shown)
+		}
+	}
+}
+
+// An attempt that is judged first has the changed files that are known now in the series of the next attempt.
+func TestJudgePipelinesKnowsWhatItJudged(t *testing.T) {
+	t.Parallel()
+	files, bytes := 2, int64(1000)
+	history := append(series(19), PastRun{ID: 1, Point: anomaly.Point{ArtifactBytes: &bytes}})
+	for i := range history[:19] {
+		history[i].ChangedFiles = &files
+	}
+	first, second := ended(7, 1, 0, ""), ended(7, 2, 0, "")
+	first.ID, second.ID, first.ArtifactSizeBytes, second.ArtifactSizeBytes = 1, 2, &bytes, &bytes
+	evidence := PipelineEvidence{
+		Scan: Scan{NumChangedFiles: &files}, Runs: []PipelineRun{first, second}, History: map[int64][]PastRun{2: history},
+	}
+	if points := seriesOf(history, map[int64]PipelineRun{1: {NumChangedFiles: &files}}); *points[19].ChangedFiles != 2 {
+		t.Errorf("want 2 changed files, got %+v", points[19])
+	}
+	history[19].Truncated = true
+	if points := seriesOf(history, map[int64]PipelineRun{1: {NumChangedFiles: &files}}); points[19].ChangedFiles != nil {
+		t.Errorf("want unknown changed files, got %+v", points[19])
+	}
+	if got := JudgePipelines(evidence); len(got.Changed) != 2 || *got.Changed[1].NumChangedFiles != 2 {
+		t.Errorf("want both attempts judged, got %+v", got)
 	}
 }

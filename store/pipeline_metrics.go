@@ -65,7 +65,7 @@ func (s *Store) readAll(ctx context.Context, list []Metric) error {
 		if err != nil {
 			return err
 		}
-		list[i].Readings = anomaly.Assess(history, list[i].Point(list[i].ChangedFilesTruncated)).Readings
+		list[i].Readings = list[i].Assess(history, list[i].ChangedFilesTruncated).Readings
 	}
 	return nil
 }
@@ -85,7 +85,10 @@ func (s *Store) PutExpected(ctx context.Context, id int64, expected bool, by str
 		if err != nil {
 			return fmt.Errorf("metric %d: %w", id, err)
 		}
-		if err := s.putPipelineStatus(ctx, tx, metric.ScanID); err != nil {
+		if _, err := s.lockScan(ctx, tx, metric.ScanID); err != nil {
+			return err
+		}
+		if err := s.judgeCommits(ctx, tx, map[int64]map[int64]bool{metric.ScanID: {}}); err != nil { // judges none again
 			return err
 		}
 		if err := tx.GetContext(ctx, &metric, tx.Rebind(selectMetrics+`WHERE m.id = ?`), id); err != nil {
@@ -113,24 +116,4 @@ func (m Metric) auditEvent(expected bool, by string) core.AuditEvent {
 		event.Detail = "no longer expected"
 	}
 	return event
-}
-
-// putPipelineStatus writes what a scan's commit should show for its pipelines as they were judged.
-func (s *Store) putPipelineStatus(ctx context.Context, tx *sqlx.Tx, scanID int64) error {
-	if _, err := s.lockScan(ctx, tx, scanID); err != nil {
-		return err
-	}
-	scan, err := latestAttemptOf(ctx, tx, scanID)
-	if err != nil {
-		return err
-	}
-	runs, err := runsOfCommit(ctx, tx, scan)
-	if err != nil {
-		return err
-	}
-	status, ok, err := s.desiredPipelineStatus(ctx, tx, scan, runs)
-	if err != nil || !ok {
-		return err
-	}
-	return s.putDesired(ctx, tx, []core.Status{status})
 }

@@ -86,7 +86,7 @@ func (s *Store) recordRuns(ctx context.Context, tx *sqlx.Tx, batch []*intake) er
 	}
 	for _, item := range informed {
 		if _, done := changed[item.scan.ID]; !done {
-			changed[item.scan.ID] = map[int64]bool{}
+			changed[item.scan.ID] = nil
 		}
 	}
 	if err := s.judgeCommits(ctx, tx, changed); err != nil {
@@ -218,65 +218,62 @@ func runsOfCommit(ctx context.Context, tx *sqlx.Tx, scan core.Scan) ([]core.Pipe
 	return runs, err
 }
 
-// judgeCommits judges the runs of the named pipelines of each scan's commit, all where none is named, and puts what the
-// commit should show. A measure that is still to be fetched is omitted; the run is judged again when it comes.
+// judgeCommits judges the runs of some pipelines of each scan's commit, of all where the set is nil, and puts what the
+// commit should show.
 func (s *Store) judgeCommits(ctx context.Context, tx *sqlx.Tx, pipelines map[int64]map[int64]bool) error {
-	var statuses []core.Status
+	var desired []core.Status
 	for _, id := range slices.Sorted(maps.Keys(pipelines)) {
-		scan, err := latestAttemptOf(ctx, tx, id)
+		evidence, err := s.loadEvidence(ctx, tx, id, pipelines[id])
 		if err != nil {
 			return err
 		}
-		runs, err := runsOfCommit(ctx, tx, scan)
-		if err != nil {
-			return err
-		}
-		for i := range runs {
-			if named := pipelines[id]; len(named) == 0 || named[runs[i].PipelineID] {
-				if err := s.judgeRun(ctx, tx, scan, &runs[i]); err != nil {
-					return fmt.Errorf("judging run %d: %w", runs[i].ID, err)
-				}
+		judgement := core.JudgePipelines(evidence)
+		for _, run := range judgement.Changed {
+			if err := saveJudgement(ctx, tx, run); err != nil {
+				return fmt.Errorf("judging run %d: %w", run.ID, err)
 			}
 		}
-		status, ok, err := s.desiredPipelineStatus(ctx, tx, scan, runs)
-		if err != nil {
-			return err
-		}
-		if ok {
-			statuses = append(statuses, status)
+		if judgement.Shown {
+			status := s.desiredStatus(evidence.Scan)
+			status.Context = core.PipelineContext(evidence.Scan.Context)
+			status.State, status.Description = judgement.State, judgement.Text
+			desired = append(desired, status)
 		}
 	}
-	return s.putDesired(ctx, tx, statuses)
+	return s.putDesired(ctx, tx, desired)
 }
 
-// judgeRun compares a run with those that succeeded before it.
-func (s *Store) judgeRun(ctx context.Context, tx *sqlx.Tx, scan core.Scan, run *core.PipelineRun) error {
-	before := *run
-	run.NumChangedFiles = scan.NumChangedFiles
-	run.AnomalyScore, run.AnomalyReason = nil, ""
-	if run.Succeeded() {
-		history, err := historyOf(ctx, tx, *run)
-		if err != nil {
-			return err
+// loadEvidence reads what the judgement of the pipelines of a scan's commit is based on.
+func (s *Store) loadEvidence(
+	ctx context.Context, tx *sqlx.Tx, id int64, pipelines map[int64]bool) (e core.PipelineEvidence, err error) {
+	e.Pipelines, e.History = pipelines, map[int64][]core.PastRun{}
+	if e.Scan, err = latestAttemptOf(ctx, tx, id); err != nil {
+		return e, err
+	}
+	if e.Runs, err = runsOfCommit(ctx, tx, e.Scan); err != nil {
+		return e, err
+	}
+	for _, run := range e.Runs {
+		if !e.Judges(run) || !run.Succeeded() {
+			continue
 		}
-		assessment := anomaly.Assess(history, run.Point(scan.ChangedFilesTruncated))
-		run.AnomalyScore = assessment.Score()
-		if assessment.Anomaly != nil {
-			run.AnomalyReason = assessment.Anomaly.Reason
+		if e.History[run.ID], err = historyOf(ctx, tx, run); err != nil {
+			return e, fmt.Errorf("judging run %d: %w", run.ID, err)
 		}
 	}
-	if equal(before.NumChangedFiles, run.NumChangedFiles) && equal(before.AnomalyScore, run.AnomalyScore) &&
-		before.AnomalyReason == run.AnomalyReason {
-		return nil
+	if e.Mode = s.policyOf(e.Scan).Anomalies; e.Mode == core.AnomaliesFail {
+		e.Waiting, err = isEnriching(ctx, tx, e.Scan)
 	}
+	return e, err
+}
+
+func saveJudgement(ctx context.Context, tx *sqlx.Tx, run core.PipelineRun) error {
 	_, err := tx.NamedExecContext(ctx, `
 		UPDATE pipeline_metrics SET num_changed_files = :num_changed_files, anomaly_score = :anomaly_score,
 			anomaly_reason = :anomaly_reason
 		WHERE id = :id`, run)
 	return err
 }
-
-func equal[T comparable](a, b *T) bool { return a == b || a != nil && b != nil && *a == *b }
 
 // sameSeries selects the runs m that are compared with each other. Pipelines without a name are distinguished by what
 // started them: GitLab rarely names them, and a child pipeline has little in common with its parent.
@@ -287,22 +284,22 @@ func seriesArgs(run core.PipelineRun) []any {
 	return []any{run.SourcePlatform, run.ProjectName, run.Name, run.OnDefaultBranch, run.Source}
 }
 
-// pointColumns are those of anomaly.Point.
-const pointColumns = `m.build_duration_seconds, m.artifact_size_bytes, m.expected,
+// pastRunColumns are those of core.PastRun.
+const pastRunColumns = `m.id, s.changed_files_truncated AS truncated, m.build_duration_seconds, m.artifact_size_bytes, m.expected,
 	CASE WHEN s.changed_files_truncated THEN NULL ELSE m.num_changed_files END AS num_changed_files`
 
 // historyOf is what a run is compared with, the oldest first.
-func historyOf(ctx context.Context, q sqlx.ExtContext, run core.PipelineRun) ([]anomaly.Point, error) {
-	var points []anomaly.Point
-	err := sqlx.SelectContext(ctx, q, &points, q.Rebind(`
-		SELECT `+pointColumns+`
+func historyOf(ctx context.Context, q sqlx.ExtContext, run core.PipelineRun) ([]core.PastRun, error) {
+	var history []core.PastRun
+	err := sqlx.SelectContext(ctx, q, &history, q.Rebind(`
+		SELECT `+pastRunColumns+`
 		FROM pipeline_metrics m
 		JOIN scans s ON s.id = m.scan_id
 		WHERE `+sameSeries+` AND (m.finished_at, m.id) < (?, ?)
 		ORDER BY m.finished_at DESC, m.id DESC LIMIT ?`),
 		append(seriesArgs(run), positionOf(run), run.ID, anomaly.History)...)
-	slices.Reverse(points)
-	return points, err
+	slices.Reverse(history)
+	return history, err
 }
 
 // positionOf is where in its series a run stands: at its end, or where it would be were it to end now.
@@ -311,21 +308,6 @@ func positionOf(run core.PipelineRun) time.Time {
 		return *run.FinishedAt
 	}
 	return run.RecordedAt
-}
-
-// desiredPipelineStatus is what the commit of a scan should show for its pipelines; ok is false while that is nothing.
-func (s *Store) desiredPipelineStatus(ctx context.Context, tx *sqlx.Tx, scan core.Scan, runs []core.PipelineRun) (
-	status core.Status, ok bool, err error) {
-	mode, waiting := s.policyOf(scan).Anomalies, false
-	if mode == core.AnomaliesFail {
-		if waiting, err = isEnriching(ctx, tx, scan); err != nil {
-			return core.Status{}, false, err
-		}
-	}
-	status = s.desiredStatus(scan)
-	status.Context = core.PipelineContext(scan.Context)
-	status.State, status.Description, ok = core.PipelineStatus(mode, runs, waiting)
-	return status, ok, nil
 }
 
 // isEnriching tells whether metadata of the scan's commit is still to be fetched.
