@@ -37,7 +37,7 @@ const (
 // window is a fifteenth of the pushes: of 30,000 the first 2,000 and the last.
 func window() int { return max(1, *pushes/15) }
 
-// TestGrowth pushes into an empty database until it is full, and prints what the first and the last pushes took.
+// TestGrowth fills an empty database with pushes, and prints the cost of the first and of the last ones.
 func TestGrowth(t *testing.T) {
 	if *pushes == 0 {
 		t.Skip("make bench measures it")
@@ -109,7 +109,7 @@ func (s *server) measure(order load) figures {
 	return f
 }
 
-// muteAnalyze keeps PostgreSQL from taking statistics of its own accord; what is dead is cleared away all the same.
+// muteAnalyze stops PostgreSQL from updating statistics by itself. Dead rows are still removed.
 func (s *server) muteAnalyze() {
 	if s.engine != "postgres" {
 		return

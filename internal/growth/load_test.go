@@ -19,7 +19,7 @@ import (
 	"time"
 )
 
-// The shapes of pushes: what is before a commit decides what is looked for.
+// The shapes of pushes, which differ in what precedes a commit.
 const (
 	chain       = "chain"        // one branch that moves on
 	newBranches = "new branches" // each push makes one
@@ -30,7 +30,7 @@ const (
 var shapes = []string{chain, newBranches, uploads, projects}
 
 const (
-	loadOrder = "SCANHOOK_GROWTH_LOAD" // a load, in JSON, that this process shall put on a server
+	loadOrder = "SCANHOOK_GROWTH_LOAD" // a load in JSON: this process is the generator
 	callers   = 32                     // at the same time
 	bodySize  = 7 << 10
 
@@ -38,7 +38,7 @@ const (
 	checkedEvery = 500 // one of so many is scanned by the runner
 )
 
-// load is what a generator shall do.
+// load is what a generator is asked to do.
 type load struct {
 	URL, Secret, Token string
 	Shape              string
@@ -54,7 +54,7 @@ type result struct {
 	Said               string // of a call that failed
 }
 
-// run has a process of its own put the load on.
+// run calls the server from a process of its own.
 func run(t *testing.T, order load) (r result) {
 	t.Helper()
 	text, err := json.Marshal(order)
@@ -73,7 +73,7 @@ func run(t *testing.T, order load) (r result) {
 	return r
 }
 
-// generate is the life of a generator.
+// generate runs a generator in this process.
 func generate(text string) (code int) {
 	var l load
 	if err := json.Unmarshal([]byte(text), &l); err != nil {
@@ -187,7 +187,7 @@ func (g *generator) upload(project, commit, branch string) {
 	})
 }
 
-// call counts; what is refused for want of room comes again.
+// call counts one call, which is repeated while the server is busy.
 func (g *generator) call(method, path string, body []byte, header http.Header) {
 	for {
 		code, said := g.try(method, path, body, header)

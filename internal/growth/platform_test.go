@@ -17,7 +17,7 @@ import (
 	fakegithub "github.com/scanhook/scanhook/internal/fakeforge/github"
 )
 
-// platform takes every status at once, and remembers how many; its repository is served by a fake forge.
+// platform takes every status at once and counts them. A fake forge serves its repository.
 type platform struct {
 	api, git string   // base addresses
 	checked  []string // commits of acme/checked, oldest first
@@ -51,7 +51,7 @@ func newPlatform(t *testing.T, commits int) *platform {
 
 func (p *platform) counts() (posts, finals int64) { return p.posts.Load(), p.finals.Load() }
 
-// answer keeps no status: whoever looks at one finds that nothing is there.
+// answer keeps no status: a commit has none when it is read.
 func (p *platform) answer(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	if r.Method != http.MethodPost || !strings.Contains(r.URL.Path, "/statuses/") {

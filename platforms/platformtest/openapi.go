@@ -30,7 +30,7 @@ func (s *Server) Calls() []string {
 	return append([]string(nil), s.calls...)
 }
 
-// Description is what a platform says of its API officially.
+// Description is the official description of an API.
 type Description struct{ router routers.Router }
 
 // Describe reads the recorded description for an API below prefix, and skips the test where there is none.

@@ -14,6 +14,15 @@ import (
 	"github.com/scanhook/scanhook/platforms"
 )
 
+// RunPosts is the part of Run about posting statuses and the limits of the API.
+func (s Subject) RunPosts(t *testing.T) {
+	t.Run("post without token", s.postWithoutToken)
+	t.Run("post refuses what names nothing", s.postRefuses)
+	t.Run("post faults", s.faults)
+	t.Run("post within deadline", s.deadline)
+	t.Run("one limit for all calls", s.throttled)
+}
+
 func (s Subject) postWithoutToken(t *testing.T) {
 	t.Parallel()
 	_, err := s.New(t, Setup{Secrets: []string{Secret}}).PostStatus(context.Background(), Status(core.StatusSuccess))
@@ -39,7 +48,7 @@ func (s Subject) postRefuses(t *testing.T) {
 	}
 }
 
-// outcome is what an error of PostStatus tells the reporter to do.
+// outcome is what the caller of PostStatus should do about its error.
 type outcome string
 
 const (
@@ -130,7 +139,7 @@ func (s Subject) faults(t *testing.T) {
 	}
 }
 
-// throttled holds the platform to one gate for all that calls it: statuses, questions and who borrows its client.
+// throttled checks that one limit stops all calls: statuses, questions and those of who borrows its client.
 func (s Subject) throttled(t *testing.T) {
 	t.Parallel()
 	var calls atomic.Int64

@@ -38,12 +38,12 @@ func Golden(t testing.TB, name string, got any) {
 	}
 }
 
-// Recorded reads a file of the test data that lies beside the repository, and skips the test where there is none.
+// Recorded reads a file of the test data beside the repository. The test is skipped where there is none.
 func Recorded(t testing.TB, path string) []byte {
 	t.Helper()
 	body, err := os.ReadFile(filepath.Join(root(t), "..", "shared", "testdata", path))
 	if errors.Is(err, fs.ErrNotExist) {
-		t.Skipf("the recorded data of others is not here: %v", err)
+		t.Skipf("the recorded data is absent: %v", err)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +67,7 @@ func root(t testing.TB) string {
 	return ""
 }
 
-// Vector is a signature that others published.
+// Vector is a published signature.
 type Vector struct {
 	ID       string            `json:"id"`
 	Scheme   string            `json:"scheme"`
@@ -96,5 +96,5 @@ func Vectors(t testing.TB, scheme string) []Vector {
 	return found
 }
 
-// IsInvalid tells whether err is the clear answer to a body that is broken.
+// IsInvalid tells whether err is core.ErrInvalid, the answer to a broken body.
 func IsInvalid(err error) bool { return errors.Is(err, core.ErrInvalid) }
