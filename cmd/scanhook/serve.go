@@ -103,6 +103,52 @@ func awaitApp(ctx context.Context, cfg *config.Config, log *slog.Logger) (*app, 
 	}
 }
 
+// offerMetrics makes /metrics reachable at an address of its own; empty for none.
+func (a *app) offerMetrics(address string, log *slog.Logger) error {
+	if address == "" {
+		return nil
+	}
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return fmt.Errorf("listening on %s: %w; change server.metrics_listen or stop what holds it", address, err)
+	}
+	log.Info("serving metrics", "listen", listener.Addr().String())
+	a.loops = append(a.loops, func(ctx context.Context) { serveMetrics(ctx, listener, a.metrics, log) })
+	return nil
+}
+
+func serveMetrics(ctx context.Context, listener net.Listener, metrics http.Handler, log *slog.Logger) {
+	mux := http.NewServeMux()
+	mux.Handle("GET "+metricsPath, metrics)
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout}
+	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		log.Error("serving metrics failed", "error", err)
+	}
+}
+
+// noteConfiguration stores the configuration, so that the audit log shows when it changed.
+func noteConfiguration(ctx context.Context, db *store.Store, cfg *config.Config, log *slog.Logger) error {
+	settings := cfg.Settings()
+	changed, err := db.PutConfiguration(ctx, startedBy(), settings)
+	if err == nil && len(changed) > 0 && len(changed) < len(settings) { // all of them: the database is new
+		log.Info("the configuration is not the one of the last start", "changed", changed)
+	}
+	return err
+}
+
+// startedBy is the account that this process runs as, user@host.
+func startedBy() string {
+	name, host := "unknown", "unknown"
+	if account, err := user.Current(); err == nil {
+		name = account.Username
+	}
+	if known, err := os.Hostname(); err == nil {
+		host = known
+	}
+	return name + "@" + host
+}
+
 const (
 	// memoryLimit is where the garbage collector works harder, in bytes; live memory may exceed it.
 	memoryLimit = 180 << 20
@@ -153,52 +199,6 @@ func (a *app) serve(ctx context.Context, listener net.Listener, log *slog.Logger
 	running.Wait()
 	log.Info("stopped")
 	return err
-}
-
-// offerMetrics makes /metrics reachable at an address of its own; empty for none.
-func (a *app) offerMetrics(address string, log *slog.Logger) error {
-	if address == "" {
-		return nil
-	}
-	listener, err := net.Listen("tcp", address)
-	if err != nil {
-		return fmt.Errorf("listening on %s: %w; change server.metrics_listen or stop what holds it", address, err)
-	}
-	log.Info("serving metrics", "listen", listener.Addr().String())
-	a.loops = append(a.loops, func(ctx context.Context) { serveMetrics(ctx, listener, a.metrics, log) })
-	return nil
-}
-
-func serveMetrics(ctx context.Context, listener net.Listener, metrics http.Handler, log *slog.Logger) {
-	mux := http.NewServeMux()
-	mux.Handle("GET "+metricsPath, metrics)
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout}
-	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
-	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-		log.Error("serving metrics failed", "error", err)
-	}
-}
-
-// noteConfiguration stores the configuration, so that the audit log shows when it changed.
-func noteConfiguration(ctx context.Context, db *store.Store, cfg *config.Config, log *slog.Logger) error {
-	settings := cfg.Settings()
-	changed, err := db.PutConfiguration(ctx, startedBy(), settings)
-	if err == nil && len(changed) > 0 && len(changed) < len(settings) { // all of them: the database is new
-		log.Info("the configuration is not the one of the last start", "changed", changed)
-	}
-	return err
-}
-
-// startedBy is the account that this process runs as, user@host.
-func startedBy() string {
-	name, host := "unknown", "unknown"
-	if account, err := user.Current(); err == nil {
-		name = account.Username
-	}
-	if known, err := os.Hostname(); err == nil {
-		host = known
-	}
-	return name + "@" + host
 }
 
 const keepTimeEvery = time.Minute

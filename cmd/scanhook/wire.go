@@ -54,90 +54,38 @@ func newApp(ctx context.Context, cfg *config.Config, log *slog.Logger) (*app, er
 // newAppOn is newApp on a host with a clock of its own, in tests.
 func newAppOn(ctx context.Context, cfg *config.Config, host sqldb.HostClock, log *slog.Logger) (*app, error) {
 	reports.HideCredentials(cfg.Credentials()...)
-	policies, err := policiesOf(cfg)
-	if err != nil {
+	w := &wiring{config: cfg, log: log, throttle: httpx.NewLoginThrottle(), meter: metrics.New(buildVersion())}
+	var err error
+	if w.policies, err = policiesOf(cfg); err != nil {
 		return nil, err
 	}
-	set, err := platformsOf(cfg)
-	if err != nil {
+	if w.platforms, err = platformsOf(cfg); err != nil {
 		return nil, err
 	}
-	db, err := store.Open(ctx, store.Config{
-		URL: cfg.Database.URL.Reveal(), PublicURL: cfg.Server.PublicURL, Policies: policies,
-		Scanners: kindsOf(cfg), Host: host,
-		Waiting: func(what string) { log.Info("waiting to bring the schema up to date", "because", what) },
-	})
-	if err != nil {
-		return nil, fmt.Errorf("%w; scanhook check shows more about %s", err, cfg.Database.URL)
+	if w.db, err = w.openStore(ctx, host); err != nil {
+		return nil, err
 	}
-	waiting := time.AfterFunc(time.Second, func() { log.Info("waiting for the process that serves this database to end") })
-	err = db.TakeOver(ctx)
-	waiting.Stop()
+	app, err := w.assemble()
 	if err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, errors.Join(err, w.db.Close())
 	}
-	scanning := runner.New(runner.Config{
-		Jobs: db, Platforms: set, Scanners: scannersOf(cfg), MaxPaths: cfg.Runner.MaxPaths, AI: aiOf(cfg), Log: log,
-	})
-	monitor, err := newMonitoring(cfg, db, set, scanning, log)
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	throttle := httpx.NewLoginThrottle()
-	pages, err := newPages(cfg, db, policies, monitor.health, throttle, log)
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	handler, err := newHandler(cfg, db, set, pages, monitor, throttle, log)
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	projects := reconcile.NewProjects(reconcile.Config{
-		Store: db, Platforms: enabled(cfg, set), Policies: policies, Every: time.Duration(cfg.Recover.Every), Log: log,
-		Now: db.Now,
-	})
-	hooks := reconcile.NewHooks(reconcile.Config{
-		Store: db, Platforms: set, Address: hookAddresses(cfg), Every: time.Duration(cfg.Recover.Every), Log: log,
-		Now: db.Now,
-	})
-	loops := append(newLoops(cfg, db, set, log), scanning.Run, projects.Run, hooks.Run, monitor.poster.Run, monitor.health.Run,
-		keepTime(db, log))
-	return &app{store: db, handler: handler, metrics: monitor.meter.Handler(), pages: pages, loops: loops}, nil
+	return app, nil
 }
 
-func newHandler(
-	cfg *config.Config, db *store.Store, set platforms.Set, pages *web.Web, monitor monitoring,
-	throttle *httpx.LoginThrottle, log *slog.Logger,
-) (http.Handler, error) {
-	router := httpx.NewRouter(log, health.Observe(monitor.meter))
-	if err := router.SetTrustedProxies(cfg.Server.TrustedProxies); err != nil {
-		return nil, fmt.Errorf("reading server.trusted_proxies: %w", err)
-	}
-	webhooks.New(webhooks.Config{Platforms: set, Store: db, Meter: monitor.meter, Log: log}).Register(router)
-	api.New(api.Config{
-		Store: db, Platforms: set, Tokens: tokensOf(cfg), Version: buildVersion(), Report: monitor.health.Report,
-		Throttle: throttle, Log: log,
-	}).Register(router)
-	if cfg.Server.MetricsListen == "" {
-		router.GET(metricsPath, gin.WrapH(monitor.meter.Handler()))
-	}
-	pages.Register(router)
-	return httpx.Compress(httpx.DropFinalSlash(httpx.AnswerHead(router)))
+// wiring is what the parts of an app are made of, and the parts that others need.
+type wiring struct {
+	config    *config.Config
+	log       *slog.Logger
+	policies  core.Policies
+	platforms platforms.Set
+	db        *store.Store
+	throttle  *httpx.LoginThrottle
+	meter     *metrics.Meter
+	runner    *runner.Runner
+	poster    *statuses.Poster
+	health    *health.Health
+	pages     *web.Web
 }
-
-func newLoops(cfg *config.Config, db *store.Store, set platforms.Set, log *slog.Logger) []func(context.Context) {
-	lists := epss.New(epss.Config{
-		Store: db, URLs: feedsOf(cfg), Asked: askedFor(cfg), Every: cfg.EPSS.Every, Log: log,
-	})
-	asking := enrich.New(enrich.Config{Store: db, Platforms: set, Log: log, Now: db.Now})
-	keeping := retention.New(retention.Config{
-		Store: db, Deliveries: cfg.Retention.Deliveries.Duration(), Scans: cfg.Retention.Scans.Duration(),
-		KeepScans: int(cfg.Retention.KeepScans), Log: log, Now: db.Now,
-	})
-	return []func(context.Context){lists.Run, asking.Run, keeping.Run}
-}
-
-func (a *app) close() error { return a.store.Close() }
 
 // policiesOf turns the repositories of the configuration into rules, in their order.
 func policiesOf(cfg *config.Config) (core.Policies, error) {
@@ -161,15 +109,22 @@ func gateOf(failOn core.Severity, gate config.Gate) core.Gate {
 	return core.Gate{FailOn: failOn, NewOnly: gate.NewOnly, EPSS: gate.EPSS, KEV: gate.KEV}
 }
 
-// scannersOf are the scanners that run here.
-func scannersOf(cfg *config.Config) map[string]runner.Scanner {
-	scanners := map[string]runner.Scanner{}
-	for name, s := range cfg.Scanners {
-		if !s.Upload {
-			scanners[name] = runner.Scanner{Builtin: s.Builtin, Command: s.Command, Timeout: s.Timeout}
-		}
+// openStore waits for another process that serves the same file to end.
+func (w *wiring) openStore(ctx context.Context, host sqldb.HostClock) (*store.Store, error) {
+	db, err := store.Open(ctx, store.Config{
+		URL: w.config.Database.URL.Reveal(), PublicURL: w.config.Server.PublicURL, Policies: w.policies,
+		Scanners: kindsOf(w.config), Host: host,
+		Waiting: func(what string) { w.log.Info("waiting to bring the schema up to date", "because", what) },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%w; scanhook check shows more about %s", err, w.config.Database.URL)
 	}
-	return scanners
+	waiting := time.AfterFunc(time.Second, func() { w.log.Info("waiting for the process that serves this database to end") })
+	defer waiting.Stop()
+	if err := db.TakeOver(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
 }
 
 // kindsOf says of every scanner whether it runs here.
@@ -184,33 +139,53 @@ func kindsOf(cfg *config.Config) core.Scanners {
 	return kinds
 }
 
-func tokensOf(cfg *config.Config) httpx.Tokens {
-	var tokens httpx.Tokens
-	for _, t := range cfg.API.Tokens {
-		tokens = append(tokens, httpx.Token{Name: t.Name, Token: t.Token.Reveal(), Role: httpx.Role(t.Role)})
-	}
-	return tokens
-}
-
-const metricsPath = "/metrics"
-
-// monitoring is what measures how everything flows; the poster knows how posting goes.
-type monitoring struct {
-	meter  *metrics.Meter
-	health *health.Health
-	poster *statuses.Poster
-}
-
-func newMonitoring(
-	cfg *config.Config, db *store.Store, set platforms.Set, scanning *runner.Runner, log *slog.Logger,
-) (monitoring, error) {
-	meter := metrics.New(buildVersion())
-	poster := statuses.New(statuses.Config{Store: db, Platforms: set, Pace: paceOf(cfg), Meter: meter, Log: log, Now: db.Now})
-	state := health.New(health.Config{
-		Store: db, Platforms: monitoredPlatforms(cfg), Scanners: slices.Sorted(maps.Keys(cfg.Scanners)),
-		Disks: disksOf(cfg), Log: log, Fault: scanning.Fault, Pause: poster.PausedUntil, LastPost: poster.LastPost, Now: db.Now,
+// assemble makes the parts in the order in which they need each other.
+func (w *wiring) assemble() (a *app, err error) {
+	w.runner = runner.New(runner.Config{
+		Jobs: w.db, Platforms: w.platforms, Scanners: scannersOf(w.config), MaxPaths: w.config.Runner.MaxPaths,
+		AI: aiOf(w.config), Log: w.log,
 	})
-	return monitoring{meter, state, poster}, meter.Add(state)
+	w.poster = statuses.New(statuses.Config{
+		Store: w.db, Platforms: w.platforms, Pace: paceOf(w.config), Meter: w.meter, Log: w.log, Now: w.db.Now,
+	})
+	w.health = health.New(health.Config{
+		Store: w.db, Platforms: monitoredPlatforms(w.config), Scanners: slices.Sorted(maps.Keys(w.config.Scanners)),
+		Disks: disksOf(w.config), Log: w.log, Now: w.db.Now,
+		Fault: w.runner.Fault, Pause: w.poster.PausedUntil, LastPost: w.poster.LastPost,
+	})
+	if err := w.meter.Add(w.health); err != nil {
+		return nil, err
+	}
+	if w.pages, err = w.newPages(); err != nil {
+		return nil, err
+	}
+	handler, err := w.newHandler()
+	if err != nil {
+		return nil, err
+	}
+	return &app{store: w.db, handler: handler, metrics: w.meter.Handler(), pages: w.pages, loops: w.loops()}, nil
+}
+
+// scannersOf are the scanners that run here.
+func scannersOf(cfg *config.Config) map[string]runner.Scanner {
+	scanners := map[string]runner.Scanner{}
+	for name, s := range cfg.Scanners {
+		if !s.Upload {
+			scanners[name] = runner.Scanner{Builtin: s.Builtin, Command: s.Command, Timeout: s.Timeout}
+		}
+	}
+	return scanners
+}
+
+// aiOf is nil where no AI is configured.
+func aiOf(cfg *config.Config) *runner.AI {
+	if !cfg.AI.Enabled() {
+		return nil
+	}
+	client := ai.New(ai.Config{
+		URL: cfg.AI.URL, Model: cfg.AI.Model, Token: cfg.AI.Token.Reveal(), Timeout: cfg.AI.Timeout,
+	})
+	return &runner.AI{Client: client, MayDismiss: cfg.AI.MayDismiss, MaxFindings: int(cfg.AI.MaxFindings)}
 }
 
 func monitoredPlatforms(cfg *config.Config) (monitored []health.Platform) {
@@ -233,22 +208,20 @@ func disksOf(cfg *config.Config) map[string]string {
 }
 
 // newPages makes the pages for people.
-func newPages(
-	cfg *config.Config, db *store.Store, policies core.Policies, hooks *health.Health, throttle *httpx.LoginThrottle,
-	log *slog.Logger,
-) (*web.Web, error) {
+func (w *wiring) newPages() (*web.Web, error) {
 	platforms := web.Platforms{}
-	for name, p := range cfg.Platforms {
+	for name, p := range w.config.Platforms {
 		platforms[name] = web.Platform{Links: kindOf(p).Links, URL: p.URL, Posts: p.Posts()}
 	}
 	var secrets []web.Secret
-	for _, s := range hookSecrets(cfg) {
+	for _, s := range hookSecrets(w.config) {
 		secrets = append(secrets, web.Secret{Platform: s.Platform, Place: s.Place, ID: s.ID, Match: s.Match})
 	}
 	return web.New(web.Config{
-		Store: db, Tokens: tokensOf(cfg), OIDC: oidcOf(cfg.Web.OIDC), Platforms: platforms, Secrets: secrets,
-		MaySign: maySign(cfg), Policies: policies, Rules: func(entry int) web.Rule { return ruleOf(cfg, entry) },
-		PublicURL: cfg.Server.PublicURL, Public: cfg.Web.Public, Throttle: throttle, Log: log, Hook: hooks.Hook, Silent: hooks.Silent,
+		Store: w.db, Tokens: tokensOf(w.config), OIDC: oidcOf(w.config.Web.OIDC), Platforms: platforms, Secrets: secrets,
+		MaySign: maySign(w.config), Policies: w.policies, Rules: func(entry int) web.Rule { return ruleOf(w.config, entry) },
+		PublicURL: w.config.Server.PublicURL, Public: w.config.Web.Public, Throttle: w.throttle, Log: w.log,
+		Hook: w.health.Hook, Silent: w.health.Silent,
 	})
 }
 
@@ -277,15 +250,55 @@ func oidcOf(cfg config.OIDC) *signin.OIDC {
 	}
 }
 
-// aiOf is nil where no AI is configured.
-func aiOf(cfg *config.Config) *runner.AI {
-	if !cfg.AI.Enabled() {
-		return nil
+// newHandler answers all requests.
+func (w *wiring) newHandler() (http.Handler, error) {
+	router := httpx.NewRouter(w.log, health.Observe(w.meter))
+	if err := router.SetTrustedProxies(w.config.Server.TrustedProxies); err != nil {
+		return nil, fmt.Errorf("reading server.trusted_proxies: %w", err)
 	}
-	client := ai.New(ai.Config{
-		URL: cfg.AI.URL, Model: cfg.AI.Model, Token: cfg.AI.Token.Reveal(), Timeout: cfg.AI.Timeout,
+	webhooks.New(webhooks.Config{Platforms: w.platforms, Store: w.db, Meter: w.meter, Log: w.log}).Register(router)
+	api.New(api.Config{
+		Store: w.db, Platforms: w.platforms, Tokens: tokensOf(w.config), Version: buildVersion(), Report: w.health.Report,
+		Throttle: w.throttle, Log: w.log,
+	}).Register(router)
+	if w.config.Server.MetricsListen == "" {
+		router.GET(metricsPath, gin.WrapH(w.meter.Handler()))
+	}
+	w.pages.Register(router)
+	return httpx.Compress(httpx.DropFinalSlash(httpx.AnswerHead(router)))
+}
+
+func tokensOf(cfg *config.Config) httpx.Tokens {
+	var tokens httpx.Tokens
+	for _, t := range cfg.API.Tokens {
+		tokens = append(tokens, httpx.Token{Name: t.Name, Token: t.Token.Reveal(), Role: httpx.Role(t.Role)})
+	}
+	return tokens
+}
+
+const metricsPath = "/metrics"
+
+// loops work in the background until their context ends.
+func (w *wiring) loops() []func(context.Context) {
+	cfg, every := w.config, time.Duration(w.config.Recover.Every)
+	lists := epss.New(epss.Config{
+		Store: w.db, URLs: feedsOf(cfg), Asked: askedFor(cfg), Every: cfg.EPSS.Every, Log: w.log,
 	})
-	return &runner.AI{Client: client, MayDismiss: cfg.AI.MayDismiss, MaxFindings: int(cfg.AI.MaxFindings)}
+	metadata := enrich.New(enrich.Config{Store: w.db, Platforms: w.platforms, Log: w.log, Now: w.db.Now})
+	retention := retention.New(retention.Config{
+		Store: w.db, Deliveries: cfg.Retention.Deliveries.Duration(), Scans: cfg.Retention.Scans.Duration(),
+		KeepScans: int(cfg.Retention.KeepScans), Log: w.log, Now: w.db.Now,
+	})
+	projects := reconcile.NewProjects(reconcile.Config{
+		Store: w.db, Platforms: enabled(cfg, w.platforms), Policies: w.policies, Every: every, Log: w.log, Now: w.db.Now,
+	})
+	hooks := reconcile.NewHooks(reconcile.Config{
+		Store: w.db, Platforms: w.platforms, Address: hookAddresses(cfg), Every: every, Log: w.log, Now: w.db.Now,
+	})
+	return []func(context.Context){
+		w.runner.Run, w.poster.Run, w.health.Run, metadata.Run, lists.Run, projects.Run, hooks.Run, retention.Run,
+		keepTime(w.db, w.log),
+	}
 }
 
 // feedsOf names the lists to fetch: none unless that is switched on.
@@ -309,3 +322,5 @@ func askedFor(cfg *config.Config) []core.FeedKind {
 	}
 	return append(scores, catalog...)
 }
+
+func (a *app) close() error { return a.store.Close() }

@@ -18,6 +18,14 @@ import (
 	"github.com/scanhook/scanhook/internal/runner/sandbox"
 )
 
+// oldestGit takes settings from its environment, where no other user sees a token.
+var oldestGit = [2]int{2, 31}
+
+const (
+	leastSpace = 16 << 20 // bytes
+	leastFiles = 100
+)
+
 // machine checks what scanners that run here need, and the free space.
 func (c Check) machine(ctx context.Context) []Line {
 	lines := []Line{c.git(ctx)}
@@ -29,19 +37,6 @@ func (c Check) machine(ctx context.Context) []Line {
 	}
 	return lines
 }
-
-// runsScanners reports whether commits have to be fetched for a scanner that runs here.
-func (c Check) runsScanners() bool {
-	for name, scanner := range c.Scanners {
-		if !scanner.Upload && c.used(name) {
-			return true
-		}
-	}
-	return false
-}
-
-// oldestGit takes settings from its environment, where no other user sees a token.
-var oldestGit = [2]int{2, 31}
 
 func (c Check) git(ctx context.Context) Line {
 	version, err := git.Version(ctx)
@@ -65,6 +60,16 @@ func isOlder(version string, least [2]int) bool {
 		number, err := strconv.Atoi(part)
 		if n == len(least) || err != nil || number != least[n] {
 			return n < len(least) && err == nil && number < least[n]
+		}
+	}
+	return false
+}
+
+// runsScanners reports whether commits have to be fetched for a scanner that runs here.
+func (c Check) runsScanners() bool {
+	for name, scanner := range c.Scanners {
+		if !scanner.Upload && c.used(name) {
+			return true
 		}
 	}
 	return false
@@ -127,8 +132,3 @@ func space(subject, dir string) Line {
 	}
 	return Line{OK, subject, text}
 }
-
-const (
-	leastSpace = 16 << 20 // bytes
-	leastFiles = 100
-)
