@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jmoiron/sqlx"
 
@@ -109,6 +110,85 @@ func (b *baseline) choose(
 	run, matched, err := newestRun(ctx, q, scan, b.names, job.Scanner, predicates...)
 	b.completeRun = run
 	return run.found() && matched < len(predicates)-1, err
+}
+
+// maxNames bounds how many names of one project are looked at.
+const maxNames = 10
+
+// linkedNames are the recorded names under which a scan's project was scanned, its own first.
+func linkedNames(ctx context.Context, q sqlx.ExtContext, scan core.Scan) ([]string, error) {
+	names := []string{scan.ProjectName}
+	for i := 0; i < len(names); i++ {
+		var former []string
+		err := sqlx.SelectContext(ctx, q, &former, q.Rebind(`
+			SELECT former_name FROM former_names WHERE source_platform = ? AND project_name = ? ORDER BY former_name`),
+			scan.SourcePlatform, names[i])
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range former {
+			if len(names) < maxNames && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names, nil
+}
+
+// provenNames are further names that a scan's project had before: its platform knew them by the id that stays, one of
+// the first commits under the present name came onto one that was scanned under the former, and no scan has used the
+// former name since. The id alone would let everybody who knows the secret of some repository claim another one.
+func provenNames(ctx context.Context, q sqlx.ExtContext, scan core.Scan, known []string) (names []string, err error) {
+	if scan.ProjectRef == "" {
+		return nil, nil
+	}
+	first, onto, err := beginning(ctx, q, scan)
+	if err != nil || len(onto) == 0 {
+		return nil, err
+	}
+	query, args, err := sqlx.In(`
+		WITH onto (commit_sha) AS (VALUES `+sqldb.Tuples(len(onto), 1)+`),
+		former (name) AS (SELECT (
+			SELECT MIN(f.project_name) FROM scans f
+			WHERE f.commit_sha = onto.commit_sha AND f.source_platform || '' = ? AND f.project_ref = ? AND f.project_name NOT IN (?)
+				AND `+newestOfProject+` < ?) FROM onto)
+		SELECT name FROM former WHERE name IS NOT NULL`,
+		append(onto, scan.SourcePlatform, scan.ProjectRef, known, first)...)
+	if err != nil {
+		return nil, err
+	}
+	err = sqlx.SelectContext(ctx, q, &names, q.Rebind(query), args...)
+	slices.Sort(names)
+	names = slices.Compact(names)
+	return names[:min(len(names), maxNames)], err
+}
+
+// newestOfProject is the number of the newest scan of the project of a scan f.
+var newestOfProject = `(SELECT later.id FROM scans later
+	WHERE ` + wholeProject("later") + ` <= ` + wholeProject("f") + `
+	ORDER BY ` + wholeProject("later") + ` DESC, later.id DESC LIMIT 1)`
+
+// beginning is the first scan under a project's present name, and the commits onto which its first ones came.
+func beginning(ctx context.Context, q sqlx.ExtContext, scan core.Scan) (first int64, onto []any, err error) {
+	var early []core.Scan
+	err = sqlx.SelectContext(ctx, q, &early, q.Rebind(`
+		SELECT id, source_platform, project_name, project_ref, before_sha, merge_base_sha FROM scans s
+		WHERE `+wholeProject("s")+` >= ? ORDER BY `+wholeProject("s")+`, id LIMIT 20`), wholeProjectKey(scan))
+	seen := map[string]bool{}
+	for i, s := range early {
+		if wholeProjectKey(s) != wholeProjectKey(scan) {
+			break
+		}
+		if i == 0 {
+			first = s.ID
+		}
+		for _, commit := range []string{s.BeforeSHA, s.MergeBaseSHA} {
+			if s.ProjectRef == scan.ProjectRef && core.IsCommitSHA(commit) && !seen[commit] {
+				seen[commit], onto = true, append(onto, commit)
+			}
+		}
+	}
+	return first, onto, err
 }
 
 // baselinePredicates end with the one that any commit of the branch satisfies.

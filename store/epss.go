@@ -299,6 +299,35 @@ func (s *Store) ReevaluateHeads(ctx context.Context) (turned int, err error) {
 	return turned, err
 }
 
+// judgeAgain tells whether the verdict of a scan changed. Otherwise the scan keeps its summary.
+func (s *Store) judgeAgain(ctx context.Context, id int64) (changed bool, err error) {
+	err = s.db.Transact(ctx, func(tx *sqlx.Tx) error {
+		scan, err := s.lockScan(ctx, tx, id)
+		if err != nil || scan.Status != core.ScanCompleted {
+			return err
+		}
+		jobs, err := jobsOf(ctx, tx, scan)
+		if err != nil {
+			return err
+		}
+		verdict, summary := scan.Verdict, scan.Summary
+		if err := s.judge(ctx, tx, &scan, jobs, nil); err != nil {
+			return err
+		}
+		if changed = verdict == nil || *verdict != *scan.Verdict; !changed {
+			scan.Summary = summary
+		}
+		if err := putVerdict(ctx, tx, scan); err != nil || !changed {
+			return err
+		}
+		return s.putStatuses(ctx, tx, []core.Scan{scan})
+	})
+	if changed && err == nil {
+		s.changed.Ring()
+	}
+	return changed, err
+}
+
 // changedHeads omits the scan of a commit that is being scanned once more: the commit status belongs to the latest
 // attempt.
 func (s *Store) changedHeads(ctx context.Context) (scans []int64, err error) {

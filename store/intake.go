@@ -134,7 +134,7 @@ func (s *Store) takeIn(ctx context.Context, item *intake) error {
 func (s *Store) commitIntake(batch []*intake) error {
 	ctx, cancel := context.WithTimeout(context.Background(), intakeTimeout)
 	defer cancel()
-	err := s.writeUrgently(ctx, func(tx *sqlx.Tx) error {
+	err := s.writeBy(s.db.TransactUrgent, ctx, func(tx *sqlx.Tx) error { // its callers hang up after ten seconds
 		for _, item := range batch {
 			item.reset()
 		}

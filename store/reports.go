@@ -349,3 +349,27 @@ func deleteFindings(ctx context.Context, tx *sqlx.Tx, ids []int64) error {
 	}
 	return nil
 }
+
+// recordPropagated adds to the history of a job's new findings what was decided about them in other scans.
+func (s *Store) recordPropagated(ctx context.Context, tx *sqlx.Tx, job core.Job, decided map[string]core.TriageDecision) error {
+	if len(decided) == 0 {
+		return nil
+	}
+	var findings []core.Finding
+	err := tx.SelectContext(ctx, &findings, tx.Rebind(`
+		SELECT id, fingerprint FROM findings
+		WHERE job_id = ? AND triage_decision IS NOT NULL
+			AND NOT EXISTS (SELECT 1 FROM triage_events e WHERE e.finding_id = findings.id)`), job.ID)
+	if err != nil {
+		return err
+	}
+	events := make([]core.TriageEvent, len(findings))
+	for i, f := range findings {
+		decision := decided[f.Fingerprint]
+		events[i] = core.TriageEvent{
+			FindingID: decision.FindingID, Origin: decision.Source, Author: decision.Author, Decision: &decision.Decision,
+			Comment: decision.Comment, Timestamp: s.clock.Timestamp(),
+		}.PropagatedTo(f.ID)
+	}
+	return recordEvents(ctx, tx, events)
+}

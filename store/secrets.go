@@ -231,7 +231,7 @@ func (s *Store) refuseWeak(ctx context.Context, tx *sqlx.Tx, weak map[signedProj
 			WHERE platform = ? AND project_key = ?`), len(items), s.clock.Timestamp(), row.Platform, row.Pin); err != nil {
 			return fmt.Errorf("counting refused calls: %w", err)
 		}
-		s.written.remove(writtenKey{platform: row.Platform, project: row.Pin}) // the next signature ends the warning
+		s.written.put(writtenKey{platform: row.Platform, project: row.Pin}, time.Time{}) // the next signature ends the warning
 	}
 	return nil
 }

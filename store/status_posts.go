@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -149,6 +150,87 @@ func failedStatus(ctx context.Context, tx *sqlx.Tx, status core.Status, end Post
 			given_up = (revision = ? AND ?)
 		WHERE id = ? AND lease_until = ?`,
 		failures, retry, end.Error, status.Revision, end.GivenUp, status.ID, status.LeaseUntil)
+}
+
+// putHold records a refused post. A probe that is due already stays due: it was requested while this post was in
+// progress, which may have begun before the token was fixed.
+func putHold(ctx context.Context, tx *sqlx.Tx, status core.Status, end PostResult, now time.Time) error {
+	_, err := tx.ExecContext(ctx, tx.Rebind(`
+		INSERT INTO status_holds (source_platform, project_name, branch, code, reason, since, probes, next_probe_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (source_platform, project_name, branch) DO UPDATE SET code = excluded.code, reason = excluded.reason,
+			probes = CASE WHEN excluded.probes > status_holds.probes THEN excluded.probes ELSE status_holds.probes END,
+			next_probe_at = CASE WHEN status_holds.next_probe_at <= ? THEN status_holds.next_probe_at
+				ELSE excluded.next_probe_at END`),
+		status.SourcePlatform, status.ProjectName, end.Hold.Branch, end.Code, end.Error, now, end.Hold.Probes,
+		now.Add(end.RetryAfter), now)
+	return err
+}
+
+// liftHold makes everything due that waited because of the whole project or of the branch, and has the platform's other
+// holds probed: what fixed one may have fixed them all.
+func (s *Store) liftHold(
+	ctx context.Context, tx *sqlx.Tx, status core.Status, branch string, now time.Time) error {
+	ended, err := sqldb.Exec(ctx, tx, `
+		DELETE FROM status_holds WHERE source_platform = ? AND project_name = ? AND branch IN ('', ?)`,
+		status.SourcePlatform, status.ProjectName, branch)
+	if err != nil || ended == 0 {
+		return err
+	}
+	status.Branch = ""
+	err = s.eachWaiting(ctx, tx, status, now.Add(holdLimit), `
+		UPDATE commit_statuses SET next_attempt_at = ?, due_since = ?, attempts = 0, last_error = '' WHERE id IN (?)`, now, now)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, tx.Rebind(`
+		UPDATE status_holds SET next_probe_at = ?
+		WHERE id IN (SELECT id FROM status_holds
+			WHERE source_platform = ? AND next_probe_at > ? `+s.db.SkipLocked+`)`),
+		now, status.SourcePlatform, now)
+	return err
+}
+
+// giveUpLate gives up the statuses of a project with a hold that have waited too long.
+func (s *Store) giveUpLate(
+	ctx context.Context, tx *sqlx.Tx, status core.Status, end PostResult, now time.Time) error {
+	late := fmt.Sprintf("waited for %d days: %s", holdLimit/(24*time.Hour), end.Error)
+	status.ID, status.Branch = 0, end.Hold.Branch // this one as well
+	return s.eachWaiting(ctx, tx, status, now.Add(-holdLimit),
+		`UPDATE commit_statuses SET given_up = TRUE, last_error = ? WHERE id IN (?)`, late)
+}
+
+// waitingPerStatement is how many waiting statuses one statement changes.
+const waitingPerStatement = 100
+
+// eachWaiting updates the statuses of a project, or of a branch of it, that have waited since then or longer, except
+// the given one. The last parameter of the update are their numbers. They are read in the order of their index, which
+// no engine estimates to cost as much as reading the whole table.
+func (s *Store) eachWaiting(
+	ctx context.Context, tx *sqlx.Tx, but core.Status, since time.Time, update string, args ...any) error {
+	type place struct {
+		ID        int64     `db:"id"`
+		DesiredAt time.Time `db:"desired_at"`
+	}
+	for last := (place{}); ; {
+		var some []place
+		err := tx.SelectContext(ctx, &some, tx.Rebind(`
+			SELECT id, desired_at FROM commit_statuses
+			WHERE `+waitingFor+` AND (desired_at, id) > (?, ?) AND desired_at <= ? AND id <> ?
+			ORDER BY desired_at, id LIMIT ?`),
+			but.SourcePlatform, but.ProjectName, but.Branch, but.Branch, last.DesiredAt, last.ID, since, but.ID, waitingPerStatement)
+		if err != nil || len(some) == 0 {
+			return err
+		}
+		last = some[len(some)-1]
+		ids := make([]int64, len(some))
+		for i, one := range some {
+			ids[i] = one.ID
+		}
+		if _, err := sqldb.ExecIn(ctx, tx, update, append(slices.Clone(args), ids)...); err != nil {
+			return err
+		}
+	}
 }
 
 func (end PostResult) post(status core.Status, now time.Time) core.StatusPost {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -172,6 +173,45 @@ func (s *Store) lookForDue(ctx context.Context, tx *sqlx.Tx, platform string, li
 	return due, err
 }
 
+// setAside postpones the due statuses that a hold keeps from being posted, so that they are not read again, and returns
+// the rest.
+func (s *Store) setAside(
+	ctx context.Context, tx *sqlx.Tx, platform string, due []dueStatus) (free []dueStatus, err error) {
+	if len(due) == 0 {
+		return nil, nil
+	}
+	projects := map[string]bool{}
+	for _, status := range due {
+		projects[status.ProjectName] = true
+	}
+	var holds []core.Hold
+	err = sqldb.SelectIn(ctx, tx, &holds, `
+		SELECT project_name, branch, reason FROM status_holds WHERE source_platform = ? AND project_name IN (?)`,
+		platform, slices.Collect(maps.Keys(projects)))
+	if err != nil || len(holds) == 0 {
+		return due, err
+	}
+	late := map[string][]int64{} // by reason
+	for _, status := range due {
+		i := slices.IndexFunc(holds, func(h core.Hold) bool {
+			return h.ProjectName == status.ProjectName && (h.Branch == "" || h.Branch == status.Branch)
+		})
+		if i < 0 {
+			free = append(free, status)
+			continue
+		}
+		late[holds[i].Reason] = append(late[holds[i].Reason], status.ID)
+	}
+	for reason, ids := range late {
+		_, err := sqldb.ExecIn(ctx, tx, `UPDATE commit_statuses SET next_attempt_at = ?, last_error = ? WHERE id IN (?)`,
+			s.clock.Timestamp().Add(holdLimit), reason, ids)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return free, nil
+}
+
 // maxSiblings bounds how many statuses of one commit are looked at.
 const maxSiblings = `16`
 
@@ -263,6 +303,14 @@ func (s *Store) claimHold(
 		guard: `next_probe_at <= :now`, columns: holdColumns,
 	}, lease, map[string]any{"platforms": onPlatforms})
 	return append(due, core.Hold{})[0], err
+}
+
+// forgetHold removes a hold without waiting statuses. The next push finds out whether it can be posted.
+func forgetHold(ctx context.Context, tx *sqlx.Tx, h core.Hold) error {
+	_, err := tx.ExecContext(ctx, tx.Rebind(`
+		DELETE FROM status_holds WHERE id = ? AND NOT EXISTS (SELECT 1 FROM commit_statuses WHERE `+waitingFor+`)`),
+		h.ID, h.SourcePlatform, h.ProjectName, h.Branch, h.Branch)
+	return err
 }
 
 // ListStatuses returns the commit statuses of a scan, with what was posted of them so far.

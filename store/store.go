@@ -184,11 +184,6 @@ func (s *Store) write(ctx context.Context, work func(*sqlx.Tx) error) error {
 // up after ten seconds, and must hear of a failure before.
 const intakeTimeout = 7 * time.Second
 
-// writeUrgently is write for callers who hang up after ten seconds.
-func (s *Store) writeUrgently(ctx context.Context, work func(*sqlx.Tx) error) error {
-	return s.writeBy(s.db.TransactUrgent, ctx, work)
-}
-
 // writeIn is write, once one of the slots for this kind of work is free.
 func (s *Store) writeIn(ctx context.Context, slots sqldb.Slots, work func(*sqlx.Tx) error) error {
 	release, err := slots.Take(ctx)
@@ -259,10 +254,4 @@ func (c *cache[K, V]) put(key K, value V) {
 		c.entries = map[K]V{}
 	}
 	c.entries[key] = value
-}
-
-func (c *cache[K, V]) remove(key K) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.entries, key)
 }

@@ -101,35 +101,6 @@ func (s *Store) judgeOnce(ctx context.Context, tx *sqlx.Tx, scan *core.Scan) (ch
 	return changed, putVerdict(ctx, tx, *scan)
 }
 
-// judgeAgain tells whether the verdict of a scan changed. Otherwise the scan keeps its summary.
-func (s *Store) judgeAgain(ctx context.Context, id int64) (changed bool, err error) {
-	err = s.db.Transact(ctx, func(tx *sqlx.Tx) error {
-		scan, err := s.lockScan(ctx, tx, id)
-		if err != nil || scan.Status != core.ScanCompleted {
-			return err
-		}
-		jobs, err := jobsOf(ctx, tx, scan)
-		if err != nil {
-			return err
-		}
-		verdict, summary := scan.Verdict, scan.Summary
-		if err := s.judge(ctx, tx, &scan, jobs, nil); err != nil {
-			return err
-		}
-		if changed = verdict == nil || *verdict != *scan.Verdict; !changed {
-			scan.Summary = summary
-		}
-		if err := putVerdict(ctx, tx, scan); err != nil || !changed {
-			return err
-		}
-		return s.putStatuses(ctx, tx, []core.Scan{scan})
-	})
-	if changed && err == nil {
-		s.changed.Ring()
-	}
-	return changed, err
-}
-
 // judge loads the groups of an ended scan's findings, has them judged, and finds those that decided the verdict. A tally
 // of all findings spares reading them, if the gate asks for nothing else.
 func (s *Store) judge(ctx context.Context, tx *sqlx.Tx, scan *core.Scan, jobs []core.Job, tally *core.ReportTally) error {

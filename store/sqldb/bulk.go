@@ -24,6 +24,20 @@ type Bulk struct {
 	Loaded  func(rows int)                  // is told now and then how many are written; may be nil
 }
 
+// Load writes the rows by COPY on PostgreSQL, and from a virtual table on SQLite.
+func (db *DB) Load(ctx context.Context, tx *sqlx.Tx, b Bulk) error {
+	if b.Rows == 0 {
+		return nil
+	}
+	if b.Loaded == nil {
+		b.Loaded = func(int) {}
+	}
+	if db.copies {
+		return b.copyIn(ctx, tx)
+	}
+	return b.insert(ctx, tx, db.rows)
+}
+
 func (b Bulk) into() string { return b.Table + ` (` + strings.Join(b.Columns, ", ") + `)` }
 
 func (b Bulk) copyIn(ctx context.Context, tx *sqlx.Tx) error {

@@ -33,6 +33,24 @@ const (
 	cancelGrace = time.Second
 )
 
+// disableJIT avoids compiling statements, which takes longer than running any of ours. Behind a pooler it holds for
+// whichever connection the statement goes to, so transactions repeat it.
+const disableJIT = `SET jit = off`
+
+// sessions opens sessions of PostgreSQL. What they need is set by SQL, because poolers refuse startup parameters.
+type sessions struct{ driver.Connector }
+
+func (s sessions) Connect(ctx context.Context) (driver.Conn, error) {
+	c, err := openConn(ctx, s.Connector)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := c.ExecContext(ctx, disableJIT, nil); err != nil {
+		return nil, errors.Join(fmt.Errorf("preparing the session: %w", err), c.Close())
+	}
+	return c, nil
+}
+
 // network dials PostgreSQL.
 type network struct{}
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
-	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -15,10 +14,6 @@ import (
 	"github.com/lib/pq"
 	sqlitedriver "modernc.org/sqlite"
 )
-
-// disableJIT avoids compiling statements, which takes longer than running any of ours. Behind a pooler it holds for
-// whichever connection the statement goes to, so transactions repeat it.
-const disableJIT = `SET jit = off`
 
 // Config says which database to open.
 type Config struct {
@@ -147,17 +142,3 @@ func newEmbedded(d dialect, dsn string) (driver.Connector, error) {
 func (e embedded) Driver() driver.Driver { return e.engine }
 
 func (e embedded) Connect(context.Context) (driver.Conn, error) { return e.engine.Open(e.dsn) }
-
-// sessions opens sessions of PostgreSQL. What they need is set by SQL, because poolers refuse startup parameters.
-type sessions struct{ driver.Connector }
-
-func (s sessions) Connect(ctx context.Context) (driver.Conn, error) {
-	c, err := openConn(ctx, s.Connector)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := c.ExecContext(ctx, disableJIT, nil); err != nil {
-		return nil, errors.Join(fmt.Errorf("preparing the session: %w", err), c.Close())
-	}
-	return c, nil
-}

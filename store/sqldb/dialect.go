@@ -91,17 +91,3 @@ func (d dialect) AllowTableScans(ctx context.Context, tx *sqlx.Tx) error {
 	_, err := tx.ExecContext(ctx, d.tableScans)
 	return err
 }
-
-// Load writes the rows by COPY on PostgreSQL, and from a virtual table on SQLite.
-func (d dialect) Load(ctx context.Context, tx *sqlx.Tx, b Bulk) error {
-	if b.Rows == 0 {
-		return nil
-	}
-	if b.Loaded == nil {
-		b.Loaded = func(int) {}
-	}
-	if d.copies {
-		return b.copyIn(ctx, tx)
-	}
-	return b.insert(ctx, tx, d.rows)
-}

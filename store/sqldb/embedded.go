@@ -35,17 +35,6 @@ func (db *DB) Serve(ctx context.Context) error {
 	return err
 }
 
-// createPrivately makes the file of a new embedded database readable by its owner only. A file that exists keeps its
-// mode. SQLite itself reports a file that cannot be created.
-func (d dialect) createPrivately() {
-	if !d.Embedded() {
-		return
-	}
-	if file, err := os.OpenFile(d.file, os.O_CREATE|os.O_RDWR, 0o600); err == nil {
-		_ = file.Close()
-	}
-}
-
 // beside names a file that belongs to an embedded database, whichever link leads to that.
 func (d dialect) beside(suffix string) string {
 	if real, err := filepath.EvalSymlinks(d.file); err == nil {
@@ -71,6 +60,28 @@ func (d dialect) findFile() error {
 		return err
 	}
 	return fmt.Errorf("%w: %s is created at the first start", core.ErrNotFound, d.file)
+}
+
+// Backup writes a copy of the embedded database at url to file, as it was at one moment, while other processes go on
+// reading and writing it. The copy has been checked and is on disk when its size in bytes is returned; only its owner may
+// read it. core.ErrConflict where the file exists, core.ErrInvalid for a database that is not embedded, core.ErrNotFound
+// for one that does not exist.
+func Backup(ctx context.Context, url, file string) (size int64, err error) {
+	db, d, err := connect(Config{URL: url})
+	if err != nil {
+		return 0, fmt.Errorf("opening database: %w", err)
+	}
+	defer func() { _ = db.Close() }()
+	if !d.Embedded() {
+		return 0, fmt.Errorf("backing up: %w: only an embedded database is a file", core.ErrInvalid)
+	}
+	if err := d.findFile(); err != nil {
+		return 0, fmt.Errorf("looking for database: %w", err)
+	}
+	if size, err = backUp(ctx, db, file); err != nil {
+		return 0, fmt.Errorf("backing up: %w", Classify(err))
+	}
+	return size, nil
 }
 
 // backUp fills a file beside the wanted one, which takes its name when it is complete.

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -38,6 +39,17 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 		db.urgent.SetMaxOpenConns(d.urgentConns)
 	}
 	return db, nil
+}
+
+// createPrivately makes the file of a new embedded database readable by its owner only. A file that exists keeps its
+// mode. SQLite itself reports a file that cannot be created.
+func (d dialect) createPrivately() {
+	if !d.Embedded() {
+		return
+	}
+	if file, err := os.OpenFile(d.file, os.O_CREATE|os.O_RDWR, 0o600); err == nil {
+		_ = file.Close()
+	}
 }
 
 // Attach opens a database as it is, for a command that reads it or does one thing; errors are those of Probe.
@@ -120,28 +132,6 @@ func CheckIntegrity(ctx context.Context, url string) error {
 		return fmt.Errorf("looking through the database: %s%s", strings.Join(strings.Fields(answer), " "), adviceDamaged)
 	}
 	return nil
-}
-
-// Backup writes a copy of the embedded database at url to file, as it was at one moment, while other processes go on
-// reading and writing it. The copy has been checked and is on disk when its size in bytes is returned; only its owner may
-// read it. core.ErrConflict where the file exists, core.ErrInvalid for a database that is not embedded, core.ErrNotFound
-// for one that does not exist.
-func Backup(ctx context.Context, url, file string) (size int64, err error) {
-	db, d, err := connect(Config{URL: url})
-	if err != nil {
-		return 0, fmt.Errorf("opening database: %w", err)
-	}
-	defer func() { _ = db.Close() }()
-	if !d.Embedded() {
-		return 0, fmt.Errorf("backing up: %w: only an embedded database is a file", core.ErrInvalid)
-	}
-	if err := d.findFile(); err != nil {
-		return 0, fmt.Errorf("looking for database: %w", err)
-	}
-	if size, err = backUp(ctx, db, file); err != nil {
-		return 0, fmt.Errorf("backing up: %w", Classify(err))
-	}
-	return size, nil
 }
 
 // Skew is how far the clock of the database at url is ahead of the host's, as by Sync; errors are those of Attach, too.
