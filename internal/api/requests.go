@@ -72,9 +72,9 @@ func (a authorizer) check(ctx huma.Context) (name string, status int, detail str
 // refuse is the answer to a wrong token; it is delayed after many of them.
 func (a authorizer) refuse(ctx huma.Context) (name string, status int, detail string) {
 	if wait := a.throttle.Refuse(humagin.Unwrap(ctx), "API call with a wrong token"); wait > 0 {
-		return "", http.StatusTooManyRequests, sendToken + "; this one is none of them, like many before it from your address."
+		return "", http.StatusTooManyRequests, sendToken + "; this one is not among them, like many before it from your address."
 	}
-	return "", http.StatusUnauthorized, sendToken + "; this one is none of them."
+	return "", http.StatusUnauthorized, sendToken + "; this one is not among them."
 }
 
 // requestKey is the key under which a request's context holds Gin's.
