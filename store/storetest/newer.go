@@ -12,8 +12,8 @@ import (
 // table. The tests of the store set it.
 var Newer bool
 
-// AddColumns adds columns to each table of the database at url as a newer Scanhook may, one that may be empty and one that
-// has a default, where they are not there yet.
+// AddColumns adds columns to each table of the database at url, as a newer Scanhook may: one that may be null and one with
+// a default, where they are missing.
 func AddColumns(t testing.TB, url string) {
 	t.Helper()
 	tables := `SELECT tablename FROM pg_tables WHERE schemaname = current_schema() AND NOT EXISTS (
@@ -29,7 +29,7 @@ func AddColumns(t testing.TB, url string) {
 	}
 }
 
-// Connect opens the database at url past the store, until the test ends.
+// Connect opens the database at url without a store, until the test ends.
 func Connect(t testing.TB, url string) *sql.DB {
 	t.Helper()
 	driver, dsn := "postgres", url
@@ -45,7 +45,7 @@ func Connect(t testing.TB, url string) *sql.DB {
 	return db
 }
 
-// Execute runs statements in the database at url past the store.
+// Execute runs statements in the database at url without a store.
 func Execute(t testing.TB, url, statements string) {
 	t.Helper()
 	if _, err := Connect(t, url).ExecContext(t.Context(), statements); err != nil {
@@ -79,5 +79,5 @@ func addingColumns(t testing.TB, db *sql.DB, tables string) string {
 	return strings.Join(append(statements, `COMMIT`), ";\n")
 }
 
-// foreignTables belong to libraries, which read them whole.
+// foreignTables belong to libraries, which select all their columns.
 var foreignTables = []string{"schema_migrations"}

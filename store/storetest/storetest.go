@@ -1,5 +1,5 @@
-// Package storetest holds both engines to one behaviour: Run is the suite that a store must pass, Engines opens each
-// engine for a test, and Open gives tests of other packages a real store.
+// Package storetest helps tests of the store and of other packages to run on both engines: Engines opens each of them, and
+// Open returns a real store on SQLite.
 package storetest
 
 import (
@@ -33,7 +33,7 @@ var (
 		Context: "scanhook", Branches: []string{"**"}, Scanners: []string{"gitleaks"}, Gate: Gate,
 		Supersede: true, ScanTimeout: time.Hour,
 	}
-	// Scanners may bring their reports from outside, all of them: a store knows by its workers which ones run here.
+	// Scanners all upload their reports: a store learns from its workers which ones run here.
 	Scanners = core.Scanners{
 		"gitleaks": core.Uploaded, "grype": core.Uploaded, "lint": core.Uploaded, "semgrep": core.Uploaded, "trivy": core.Uploaded,
 	}

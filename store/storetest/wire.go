@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// Wire carries what is said to a database server; it can be cut without anybody hanging up.
+// Wire forwards connections to a database server; it can stop forwarding without closing them.
 type Wire struct {
-	URL string // of the database, by the wire
+	URL string // of the database, through the wire
 
 	server, address string
 	frozen          sync.RWMutex // held for writing while nothing passes
@@ -53,10 +53,10 @@ func (w *Wire) Connect(t testing.TB) {
 	}()
 }
 
-// Freeze lets nothing pass until Thaw: the server seems to take everything and to answer nothing.
+// Freeze forwards nothing until Thaw: the server seems to accept everything and to answer nothing.
 func (w *Wire) Freeze() { w.frozen.Lock() }
 
-// Thaw lets all pass that was held up.
+// Thaw forwards what was held back.
 func (w *Wire) Thaw() { w.frozen.Unlock() }
 
 func (w *Wire) carry(near net.Conn) {
@@ -73,7 +73,7 @@ func (w *Wire) carry(near net.Conn) {
 	pass(far, near)
 }
 
-// gate lets nothing through while it is frozen.
+// gate holds writes back while it is frozen.
 type gate struct {
 	io.Writer
 	frozen *sync.RWMutex
