@@ -191,7 +191,7 @@ func leaves(t *testing.T, s *store.Store, at int) core.Scan {
 	return branch
 }
 
-// A branch that is scanned before the commit where it left main is not blamed for what that commit brought.
+// What came from the commit where a branch left main is not new on the branch, even if the branch is scanned first.
 func TestBranchIsScannedBeforeItsMergeBase(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -222,7 +222,7 @@ func TestBranchIsScannedBeforeItsMergeBase(t *testing.T) {
 	})
 }
 
-// Both at one moment: the later one sees the other.
+// When both end at one moment, the later one sees the other.
 func TestBranchAndItsMergeBaseEndTogether(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {

@@ -222,7 +222,7 @@ func (c *explainedConn) QueryContext(ctx context.Context, query string, args []d
 
 var hasPlan = regexp.MustCompile(`^\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b`)
 
-// explain lets PostgreSQL run the statement, and takes back what that changed: estimates tell what the engine hopes for.
+// explain lets PostgreSQL run the statement and rolls it back: estimates only show what the engine expects.
 func (c *explainedConn) explain(ctx context.Context, query string, args []driver.NamedValue) (err error) {
 	if !hasPlan.MatchString(query) {
 		return nil

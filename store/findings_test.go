@@ -86,7 +86,7 @@ func TestFindingsArePagedByUrgency(t *testing.T) {
 	})
 }
 
-// Each finding stands in one list, whose length is what the summary says; the place of each is where the lists have it.
+// Each finding is in one list. The lengths of the lists match the summary, and PlaceFinding finds each place.
 func TestDismissedFindingsStandInAListOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {

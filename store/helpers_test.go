@@ -129,7 +129,7 @@ func execute(b testing.TB, s *store.Store, statement string) {
 	}
 }
 
-// step is a push as it is announced: "1>2", or "~0>3" where nobody announced it and recover found the branch there.
+// step is a push as it is announced: "1>2", or "~0>3" where no webhook announced it and recover found the branch there.
 func step(t *testing.T, text string, n int) (core.Delivery, core.Push) {
 	t.Helper()
 	var before, after int

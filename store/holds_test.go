@@ -10,7 +10,7 @@ import (
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
-// denied is a settlement of a post that the token may not make.
+// denied is the result of a post that the token may not make.
 func denied(branch string, probes int) store.PostResult {
 	return store.PostResult{
 		Error: "the token lacks a scope", Code: 403, RetryAfter: time.Minute, Hold: &core.Hold{Branch: branch, Probes: probes},
@@ -63,7 +63,7 @@ func TestHoldKeepsStatusesAndProbesWithTheLatest(t *testing.T) {
 	})
 }
 
-// What was wanted while the token was tried again is posted right after it.
+// A status that was put during a probe is posted right after it.
 func TestProbeDelaysNoNewerStatus(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -81,7 +81,7 @@ func TestProbeDelaysNoNewerStatus(t *testing.T) {
 	})
 }
 
-// Who asks that the token be tried again, while a post is under way that it was refused before, is not forgotten.
+// A probe that is requested while an earlier post is being refused is not forgotten.
 func TestProbeThatIsAskedForComes(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -101,7 +101,7 @@ func TestProbeThatIsAskedForComes(t *testing.T) {
 	})
 }
 
-// A protected branch holds up no other one.
+// A protected branch delays no other one.
 func TestHoldOfABranch(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -116,7 +116,7 @@ func TestHoldOfABranch(t *testing.T) {
 	})
 }
 
-// A commit that a branch without trouble has as well is posted for that one.
+// A commit that is also on a branch without a hold is posted for that one.
 func TestHoldOfABranchLetsTheCommitGo(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -135,7 +135,7 @@ func TestHoldOfABranchLetsTheCommitGo(t *testing.T) {
 	})
 }
 
-// A token that was mended, but not for the protected branch: the others are posted.
+// If the token was fixed, but not for the protected branch, the other branches are posted.
 func TestHoldShrinksToABranch(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -154,7 +154,7 @@ func TestHoldShrinksToABranch(t *testing.T) {
 	})
 }
 
-// Neither starves the other, with one place for both.
+// Probes and other posts do not starve each other, even with room for one.
 func TestProbesAndOthersTakeTurns(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -203,7 +203,7 @@ func TestHoldEndsWithItsStatuses(t *testing.T) {
 	})
 }
 
-// What mends one project may have mended the others, and a restart may bring another token.
+// What fixes one project may have fixed the others, and a restart may bring another token.
 func TestHoldsAreProbedTogether(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {

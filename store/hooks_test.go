@@ -69,7 +69,7 @@ func TestHookPlacesAreCheckedInTurn(t *testing.T) {
 	})
 }
 
-// listen goes through all deliveries after the given one.
+// listen records the calls of all deliveries after the given one.
 func listen(t *testing.T, s *store.Store, after int64) int64 {
 	t.Helper()
 	for more := true; more; {
@@ -131,7 +131,8 @@ func TestRecordCalls(t *testing.T) {
 	})
 }
 
-// What recover finds again and again proves a dead webhook within hours, however short its past; a call clears it.
+// Pushes that only recover finds prove within hours that a webhook is dead, however short its history; a call clears
+// it.
 func TestRecoveredPushesProveADeadWebhook(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {

@@ -150,7 +150,7 @@ func scanOf(t *testing.T, s *store.Store, n int) core.Scan {
 	return list[0]
 }
 
-// A branch that is set back while its way there is still being announced stands at a commit that is scanned.
+// A branch that is set back while the push before is still being announced ends at a commit that is scanned.
 func TestBranchGoesThereAndBackAtOnce(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -173,7 +173,7 @@ func TestBranchGoesThereAndBackAtOnce(t *testing.T) {
 	})
 }
 
-// The facts that one push brings to a commit do not undo that another one points a second branch at it.
+// The metadata that one push brings to a commit does not undo that another push points a second branch at it.
 func TestFactsAndSecondBranchAtOnce(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -194,7 +194,7 @@ func TestFactsAndSecondBranchAtOnce(t *testing.T) {
 	})
 }
 
-// A process that stalls within a transaction does not hold up the others for longer than their callers wait.
+// A process that stalls within a transaction delays the others no longer than their callers wait.
 func TestStalledTransactionIsEnded(t *testing.T) {
 	t.Parallel()
 	s := storetest.Engine{Name: "postgres", URL: storetest.PostgresURL}.Open(t, store.Config{})

@@ -179,7 +179,7 @@ func TestLease(t *testing.T) {
 	})
 }
 
-// What a worker holds it gets first, whatever else there is: nobody else would extend the lease.
+// A worker gets the job that it holds first, because no other worker would extend the lease.
 func TestWorkerIsHandedWhatItHolds(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -198,7 +198,7 @@ func TestWorkerIsHandedWhatItHolds(t *testing.T) {
 	})
 }
 
-// A deadline holds for the blind as well.
+// A deadline also holds in grace.
 func TestExpireScansBlindly(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -219,7 +219,7 @@ func TestExpireScansBlindly(t *testing.T) {
 	})
 }
 
-// Only a worker that died uses up a life of its job, however often it is started.
+// Only a worker that died counts as a lapse of its job, however often the job is started.
 func TestJobSurvivesWhatIsNoDeath(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(*testing.T, *store.Store, *clock, core.Job){

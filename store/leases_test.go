@@ -12,7 +12,7 @@ import (
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
-// What a dead process held on an embedded database is free at once for the one that follows.
+// What a dead process had leased on an embedded database is free at once for the next one.
 func TestTakeOverFreesEveryLease(t *testing.T) {
 	t.Parallel()
 	ctx, url := t.Context(), storetest.SQLiteURL(t)
@@ -129,7 +129,8 @@ func TestClockThatJumpsForAMinute(t *testing.T) {
 	})
 }
 
-// A clock that stays as it is was put right, or the machine slept: it is followed, and everybody still has their time.
+// A clock that stays where it jumped was corrected, or the machine slept: it is followed, and every scan still has its
+// time.
 func TestClockThatStaysWhereItJumped(t *testing.T) {
 	onMachines(t, func(t *testing.T, m *machine, s *store.Store, jump time.Duration) {
 		m.pass(t, s, 10*time.Minute)
@@ -157,7 +158,7 @@ func TestClockThatStaysWhereItJumped(t *testing.T) {
 	})
 }
 
-// A process that starts while the clock is wrong fails nothing that waits, and puts right what it wrote.
+// A process that starts while the clock is wrong fails no waiting scan, and corrects what it wrote.
 func TestStartWithAWrongClock(t *testing.T) {
 	t.Parallel()
 	for name, jump := range jumps {

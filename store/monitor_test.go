@@ -60,7 +60,7 @@ func TestReadFlow(t *testing.T) {
 	})
 }
 
-// A status that is refused for good is told of for a day.
+// A status that is refused for good is counted for a day.
 func TestFlowTellsOfStatusesGivenUp(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -115,7 +115,7 @@ func BenchmarkFlow(b *testing.B) {
 	}
 }
 
-// A database that answers and cannot write, its disk being full, is not ready, until it can or a while has passed.
+// A database that answers but cannot write, because its disk is full, is not ready until it can or a while has passed.
 func TestFullDiskIsNotReady(t *testing.T) {
 	t.Parallel()
 	clock := newClock()
@@ -154,7 +154,7 @@ func TestFullDiskIsNotReady(t *testing.T) {
 	wantReady("with room again", nil)
 }
 
-// Without traffic, who tries finds out that the disk is full, and that there is room again.
+// Without traffic, TryWrite finds out that the disk is full, and that there is space again.
 func TestTryWrite(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {

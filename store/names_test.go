@@ -25,7 +25,7 @@ func onto(n int) change {
 	}
 }
 
-// A project keeps what is known of it when it gets another name, and nobody else does.
+// A renamed project keeps what is known of it, and no other project gets that.
 func TestRenamedProjectKeepsItsPast(t *testing.T) {
 	t.Parallel()
 	const all, none = "1 new (1 low), 1 known, 1 dismissed", "3 new (3 low)"
@@ -55,7 +55,7 @@ func TestRenamedProjectKeepsItsPast(t *testing.T) {
 	}
 }
 
-// Whoever sends calls of another project with our id, and goes on sending them, is not what we were called before.
+// A name that is still in use is no former name, even if its calls carry the project's id.
 func TestNameThatIsStillInUseIsNoFormerOne(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -86,7 +86,7 @@ func TestRenamedProjectWithoutFirstScan(t *testing.T) {
 	})
 }
 
-// Where the branch left main counts, whichever name the project had then.
+// The commit where the branch left main counts, whichever name the project had then.
 func TestMergeBaseUnderTheFormerName(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -103,7 +103,7 @@ func TestMergeBaseUnderTheFormerName(t *testing.T) {
 	})
 }
 
-// Where the platform itself leads from the old name to the new one, nothing else is needed.
+// Where the platform itself redirects from the old name to the new one, no other evidence is needed.
 func TestNameThatThePlatformLeadsTo(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -127,7 +127,7 @@ func TestNameThatThePlatformLeadsTo(t *testing.T) {
 	})
 }
 
-// What is taken back under the new name stays taken back.
+// What is withdrawn under the new name stays withdrawn.
 func TestDecisionsAreCopiedOnce(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -147,7 +147,7 @@ func TestDecisionsAreCopiedOnce(t *testing.T) {
 	})
 }
 
-// A report that comes again is compared with what it was compared with.
+// A repeated report is compared with the same baseline.
 func TestReportAgainAfterARename(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -161,7 +161,7 @@ func TestReportAgainAfterARename(t *testing.T) {
 	})
 }
 
-// A project whose name changes its case is the same one: with an id or without, and whoever names it.
+// A project whose name changes its case stays the same, with an id or without.
 func TestNamesAreComparedWithoutCase(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]change{
@@ -217,7 +217,7 @@ func TestSpellingsShareTheirRows(t *testing.T) {
 	})
 }
 
-// Whatever people and programs ask for is found under any spelling.
+// Everything is found under any spelling.
 func TestEverythingIsFoundUnderAnySpelling(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -254,7 +254,7 @@ func TestEverythingIsFoundUnderAnySpelling(t *testing.T) {
 	})
 }
 
-// Replicas that hear of projects at the same time agree on their spellings.
+// Replicas that first hear of a project at the same time agree on its spelling.
 func TestReplicasAgreeOnASpelling(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {

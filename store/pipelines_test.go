@@ -252,7 +252,7 @@ func TestAnomalyShowsOnTheCommit(t *testing.T) {
 	})
 }
 
-// Series of other branches, names and sources know nothing of each other.
+// Series of other branches, names and sources do not affect each other.
 func TestSeriesAreApart(t *testing.T) {
 	t.Parallel()
 	s := storetest.Open(t, store.Config{})
@@ -271,7 +271,8 @@ func TestSeriesAreApart(t *testing.T) {
 	}
 }
 
-// Without a name, what started a pipeline tells it from others: a child pipeline has little in common with its parent.
+// Without names, pipelines are distinguished by what started them: a child pipeline has little in common with its
+// parent.
 func TestNamelessPipelinesDifferBySource(t *testing.T) {
 	t.Parallel()
 	s := storetest.Open(t, store.Config{})
@@ -287,7 +288,7 @@ func TestNamelessPipelinesDifferBySource(t *testing.T) {
 	}
 }
 
-// A re-run that is still going, or that fails, does not take the red status away; one that ends well does.
+// A re-run that is in progress, or that fails, does not remove the red status; one that succeeds does.
 func TestStatusFollowsTheLatestJudgedAttempt(t *testing.T) {
 	t.Parallel()
 	s := openWith(t, storetest.Engines[0], core.AnomaliesFail)
@@ -308,7 +309,7 @@ func TestStatusFollowsTheLatestJudgedAttempt(t *testing.T) {
 	}
 }
 
-// In the mode fail nothing is green before the sizes are known, or known to stay unknown.
+// In the mode fail nothing is green before the sizes are known, or known to be unavailable.
 func TestRequiredStatusWaitsForAnswers(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {

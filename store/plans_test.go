@@ -206,7 +206,7 @@ func (p planned) wayOfAPush(e *store.Explainer, d core.Delivery, push core.Push)
 	return steps
 }
 
-// Every statement on the way of a push finds its rows by a key, whatever the engine knows or believes of the tables.
+// Every statement on the way of a push finds its rows by a key, whatever the engine knows of the tables.
 func TestPlansByKey(t *testing.T) {
 	t.Parallel()
 	type state struct {
@@ -237,7 +237,7 @@ func TestPlansByKey(t *testing.T) {
 	})
 }
 
-// keys are columns by which a table's rows are told apart, or nearly so.
+// keys are columns that identify the rows of a table, or nearly.
 var keys = regexp.MustCompile(`\b(id|rowid|reference_id|commit_sha|before_sha|merge_base_sha|scan_id|job_id|baseline_scan_id|delivery_key|status_id)\s*(=|\))`)
 
 // walked are indexes of which only the first entries are read, because the rows lie in the order that is asked for, or

@@ -10,7 +10,7 @@ import (
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
-// standsAt wants the project to be shown as its branch stands, and the next scan to be compared with that.
+// standsAt expects the project to be shown as its branch is, and the next scan to be compared with that.
 func standsAt(t *testing.T, s *store.Store, steps string, want int) {
 	t.Helper()
 	list, err := s.ListProjects(t.Context(), store.ProjectFilter{Limit: 9})
@@ -24,7 +24,7 @@ func standsAt(t *testing.T, s *store.Store, steps string, want int) {
 	}
 }
 
-// An old commit that is scanned once more stays an old one.
+// An old commit that is scanned once more stays old.
 func TestRescanOfAnOldCommit(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -41,7 +41,7 @@ func TestRescanOfAnOldCommit(t *testing.T) {
 	})
 }
 
-// A branch that is seen somewhere stands there.
+// A branch is where it was seen.
 func TestBranchIsSeenWhereItStands(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -64,8 +64,8 @@ func TestBranchIsSeenWhereItStands(t *testing.T) {
 	})
 }
 
-// A project stands where its branch stands, in whatever order that is announced: what comes late is old, however new its
-// scan is.
+// The state of a project is that of its branch, in whatever order pushes are announced: a late push is old, however new
+// its scan is.
 func TestProjectStandsWhereItsBranchStands(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {

@@ -39,8 +39,8 @@ func TestFinishJobAgain(t *testing.T) {
 	})
 }
 
-// What ran here, runs here or shall run here is overwritten by no report from outside, whatever the configuration says
-// by now.
+// A report from outside never overwrites a job that ran here, runs here or will run here, whatever the configuration
+// has become.
 func TestPutReportTakesOnlyUploads(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -105,8 +105,8 @@ func refuses(t *testing.T, s *store.Store, scan core.Scan, scanner string, want 
 	}
 }
 
-// A report that comes before the push opens the scan, and keeps nothing from running: not even where the commit could
-// not be fetched before it was pushed.
+// A report that comes before the push opens the scan and prevents no job, even if the commit could not be fetched
+// before it was pushed.
 func TestUploadBeforeThePushKeepsNothingFromRunning(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {

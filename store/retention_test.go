@@ -160,7 +160,7 @@ func TestPruneScansKeepsWhatIsNeeded(t *testing.T) {
 	})
 }
 
-// stands says where a ref was seen.
+// stands records where a ref was seen.
 func (p *past) stands(t *testing.T, ref, sha string) {
 	t.Helper()
 	shop := store.KnownProject{SourcePlatform: "github", ProjectName: "acme/shop"}
@@ -176,7 +176,7 @@ func (p *past) stands(t *testing.T, ref, sha string) {
 	}
 }
 
-// Who comes by an old link hears what the scan said, and what people said holds in the next scan.
+// An old link still shows the result of the scan, and triage holds in the next scan.
 func TestPrunedScanLeavesNoteAndDecisions(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -264,7 +264,7 @@ func (p *past) built(t *testing.T, scan core.Scan, succeeded bool) {
 	p.postAll(t)
 }
 
-// A run that is interrupted goes on where it ended, and what is half gone is no baseline.
+// A run that was interrupted goes on where it ended, and half-removed scans are no baselines.
 func TestPruneScansGoesOnAfterAnInterruption(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -311,7 +311,7 @@ func TestPruneDeliveries(t *testing.T) {
 	})
 }
 
-// Replicas take turns: who finds another one pruning leaves it alone.
+// Replicas take turns: one that finds another one pruning does nothing.
 func TestPruneWhileAnotherReplicaDoes(t *testing.T) {
 	t.Parallel()
 	url := storetest.PostgresURL(t)

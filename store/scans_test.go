@@ -15,7 +15,7 @@ import (
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
-// A commit that was passed over is scanned when a branch points at it after all.
+// A commit that was skipped is scanned when a branch points at it after all.
 func TestGetScanNotFound(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -28,7 +28,7 @@ func TestGetScanNotFound(t *testing.T) {
 	})
 }
 
-// Every combination of filters selects what a look at each scan selects, in every direction.
+// Every combination of filters selects the same as filtering each scan, in every direction.
 func TestScansAreListedByAnyCombinationOfFilters(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -67,8 +67,7 @@ func pageOf(all []core.Scan, f store.ScanFilter) (page []int64) {
 	return page[:min(len(page), f.Limit)]
 }
 
-// SQLite, which knows nothing of how many rows there are, must find the index by its columns: all of it, and in its
-// order.
+// SQLite, which has no statistics, must find the index by its columns: all of it, and in its order.
 func TestListsWalkIndexes(t *testing.T) {
 	t.Parallel()
 	s := storetest.Open(t, store.Config{})

@@ -51,7 +51,7 @@ func TestUsesOfSecretsAreKept(t *testing.T) {
 	})
 }
 
-// Duplicates and ignored events show as well that a secret is in use; calls that no secret verified show nothing.
+// Duplicates and ignored events also show that a secret is in use; calls that no secret verified do not.
 func TestEveryVerifiedCallUsesItsSecret(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -186,7 +186,7 @@ func TestSigningOutlivesTheProcess(t *testing.T) {
 	})
 }
 
-// What was refused leaves nothing behind: the same delivery, signed, is new.
+// A refused call leaves nothing: the same delivery, signed, is new.
 func TestRefusedCallsLeaveNothing(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -229,7 +229,7 @@ func TestRefusedCallsLeaveNothing(t *testing.T) {
 	})
 }
 
-// Ids of deliveries are not signed: who may speak for one project must not use up those of another.
+// Ids of deliveries are not signed: a caller of one project must not be able to use up those of another.
 func TestDeliveryIDsBelongToTheirProject(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -246,7 +246,7 @@ func TestDeliveryIDsBelongToTheirProject(t *testing.T) {
 	})
 }
 
-// A webhook that was mended calls signed again, and nobody has to do anything any more.
+// A repaired webhook signs its calls again, and that ends the warning.
 func TestRefusalsAreOverWithTheNextSignature(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {

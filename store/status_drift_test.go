@@ -68,7 +68,7 @@ func TestDrift(t *testing.T) {
 	})
 }
 
-// Who announces a status without its number has us look what stands, where it says something else than ours.
+// The platform is asked about a status that is announced without its number and differs from ours.
 func TestUnknownDriftHasThePlatformAsked(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -98,7 +98,7 @@ func TestUnknownDriftHasThePlatformAsked(t *testing.T) {
 	})
 }
 
-// A new wish may be put right again.
+// A new revision may be restored again.
 func TestEachRevisionIsRestoredOnce(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {

@@ -47,7 +47,7 @@ func TestPostsAreKeptAndEqualOnesCounted(t *testing.T) {
 	})
 }
 
-// A platform that says something else each time leaves few rows too.
+// A platform that gives a different answer each time leaves few rows, too.
 func TestPostsAreBounded(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -71,7 +71,7 @@ func ofMergeRequest(id int64) func(*core.Pipeline) {
 	return func(p *core.Pipeline) { p.ID, p.Source = id, core.SourceMergeRequest }
 }
 
-// A merge request shows its own pipeline only: what was posted elsewhere before that was made is posted there, once.
+// A merge request shows its own pipeline only: what was posted elsewhere before it was made is posted there, once.
 func TestStatusFollowsTheMergeRequest(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct{ before, pending, final bool }{ // when the pipeline becomes known: before each post settles
@@ -118,7 +118,7 @@ func pin(status core.Status, otherwise string) string {
 	return otherwise
 }
 
-// A pipeline that takes no status, because it was deleted, is not tried for ever.
+// A pipeline that accepts no status, because it was deleted, is not tried forever.
 func TestStatusStaysWhereItIsTaken(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {

@@ -59,8 +59,8 @@ func TestStatusRetries(t *testing.T) {
 	})
 }
 
-// Being asked to wait is no failure, or the next failure would be followed by a pause that grew without reason; newer
-// wishes wait as well, however many come.
+// A request to wait is no failure: the pause after the next failure does not grow because of it. Newer revisions wait
+// as well.
 func TestStatusWaitingIsNoFailure(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -175,7 +175,7 @@ func TestLatePostIsOverwritten(t *testing.T) {
 	})
 }
 
-// An earlier attempt that ends later does not speak for the commit any more.
+// An earlier attempt that ends later does not change the commit's status any more.
 func TestEarlierAttemptComesTooLate(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {

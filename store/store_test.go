@@ -14,13 +14,13 @@ import (
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
-// A replica serves on while a newer one has migrated the database that they share: all tests of the store do.
+// All tests of the store run as a replica whose database a newer version has migrated.
 func TestMain(m *testing.M) {
 	storetest.Newer = true
 	os.Exit(m.Run())
 }
 
-// Were the columns not there, the other tests would prove nothing.
+// Without the columns, the other tests would prove nothing.
 func TestStoresOfTestsHaveNewerColumns(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {

@@ -12,7 +12,7 @@ import (
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
-// Each project is leased to one of many who claim at once.
+// Each project is leased to one of many concurrent claims.
 func TestClaimDueProjectConcurrently(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {

@@ -259,7 +259,7 @@ func TestTriageDoesNotEndAScan(t *testing.T) {
 	})
 }
 
-// The commit status belongs to the latest attempt, whichever attempt's finding somebody looks at.
+// The commit status belongs to the latest attempt, whichever attempt's finding is triaged.
 func TestTriageOfAnOldAttempt(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -316,7 +316,8 @@ func TestTriageSurvivesTheNextReport(t *testing.T) {
 	})
 }
 
-// Feedback on many findings, in scans that share them, while reports and pushes come in: nothing is lost, nobody fails.
+// Feedback on many findings, in scans that share them, while reports and pushes come in: nothing is lost, nothing
+// fails.
 func TestTriageConcurrently(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -363,7 +364,7 @@ func TestTriageConcurrently(t *testing.T) {
 	})
 }
 
-// Two people who disagree are both heard, and the one who spoke last holds, everywhere.
+// When two people disagree, both are in the history, and the later decision holds everywhere.
 func TestContradictingFeedback(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -401,7 +402,7 @@ func TestContradictingFeedback(t *testing.T) {
 	})
 }
 
-// However many scans have the finding, its own commit hears of it within the second and before the others.
+// However many scans have the finding, its own commit is updated within the second and before the others.
 func TestTriageOfAFindingInManyScans(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -430,7 +431,7 @@ func TestTriageOfAFindingInManyScans(t *testing.T) {
 	})
 }
 
-// undo withdraws the person's word that stands on a finding.
+// undo withdraws the person's decision on a finding.
 func undo(t *testing.T, s *store.Store, f core.Finding, by string) store.Triaged {
 	t.Helper()
 	found, err := s.GetFinding(t.Context(), f.ID)
@@ -477,7 +478,7 @@ func TestDecisionCanBeUndone(t *testing.T) {
 	})
 }
 
-// wantUndoneHistory wants the decision and its undoing in the history of both findings.
+// wantUndoneHistory expects the decision and its withdrawal in the history of both findings.
 func wantUndoneHistory(t *testing.T, s *store.Store, said, undone core.Finding) {
 	t.Helper()
 	for _, f := range []core.Finding{said, undone} {
@@ -494,7 +495,7 @@ func wantUndoneHistory(t *testing.T, s *store.Store, said, undone core.Finding) 
 	}
 }
 
-// Who undoes means what they have seen: something newer is not thrown away, and nothing is undone twice.
+// A withdrawal means the decision that was shown: a newer one stays, and nothing is withdrawn twice.
 func TestUndoingWhatSomebodyElseHasChanged(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -524,8 +525,8 @@ func TestUndoingWhatSomebodyElseHasChanged(t *testing.T) {
 	})
 }
 
-// Undoing takes the person's word away and nothing else: what a machine has said holds again as it did before, within the
-// bounds of machines, and a machine may speak as before.
+// A withdrawal removes the person's decision and nothing else: that of a machine holds again as before, within the
+// bounds of machines, and a machine may decide again.
 func TestUndoingLeavesTheDecisionsOfMachines(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {

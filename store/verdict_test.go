@@ -69,7 +69,7 @@ func TestFailedJobKeepsFindings(t *testing.T) {
 	})
 }
 
-// everyKind has a finding of each severity and risk: CVE 0 is unlikely, 1 likely, 2 in the catalog, 3 unheard of.
+// everyKind has a finding of each severity and risk: CVE 0 is unlikely, 1 likely, 2 in the catalog, 3 unknown.
 func everyKind(prefix string) (list []core.Finding) {
 	for _, severity := range core.Severities {
 		for n := range 4 {
@@ -82,7 +82,7 @@ func everyKind(prefix string) (list []core.Finding) {
 	return list
 }
 
-// The list in SQL and the pure gate must agree on every finding, whatever the gate asks.
+// The deciding findings are those that fail the gate, whatever it asks.
 func TestDecidingFindingsAreThoseThatFailTheGate(t *testing.T) {
 	t.Parallel()
 	gates := map[string]core.Gate{
@@ -124,8 +124,8 @@ func TestDecidingFindingsAreThoseThatFailTheGate(t *testing.T) {
 
 var dismissal = core.TriageUpdate{Source: core.ByAI, Author: "model", TriageDecision: core.SetTo(core.FalsePositive)}
 
-// Whatever an AI says, by whichever door, what only people may dismiss keeps failing the gate; and core's rule and the
-// one in SQL are the same.
+// Whatever an AI decides, through whichever method, what only people may dismiss keeps failing the gate; the lists
+// agree.
 func TestAIDismisses(t *testing.T) {
 	t.Parallel()
 	proven, failed := core.SetTo(true), core.SetTo(false)
@@ -186,7 +186,7 @@ func checkCount(t *testing.T, s *store.Store, scan core.Scan, dismissed bool) {
 	}
 }
 
-// An AI's word is carried to later scans, but no further than it may go.
+// An AI's decision is propagated to later scans, within its bounds.
 func TestAIDismissesInLaterScans(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -266,7 +266,7 @@ func TestGateAsksRiskOfNewScans(t *testing.T) {
 	}
 }
 
-// Branches that are worked on are judged again as default branches are, those that nobody has pushed to for long not.
+// Branches with recent pushes are judged again like default branches, others are not.
 func TestImportsTurnVerdictsOfOpenBranches(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -337,7 +337,7 @@ func TestImportsTurnVerdictsOfHeads(t *testing.T) {
 	})
 }
 
-// Two imports before anybody judged again: the reason names what changed since the verdict.
+// After two imports without a judgement between them, the reason names what changed since the verdict.
 func TestImportsAddUpUntilVerdictsAreJudgedAgain(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -356,7 +356,7 @@ func TestImportsAddUpUntilVerdictsAreJudgedAgain(t *testing.T) {
 	})
 }
 
-// The commit status belongs to the attempt under way.
+// The commit status belongs to the attempt in progress.
 func TestImportsLeaveRescansAlone(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {

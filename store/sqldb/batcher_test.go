@@ -15,7 +15,7 @@ import (
 // commitTime is how long a commit takes to fail.
 const commitTime = 7 * time.Second
 
-// While the database does not answer, all who wait are told after one trial, not each after a trial of its own.
+// While the database does not answer, all who wait fail after one try, not each after a try of its own.
 func TestBatcherGivesUpTogether(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -40,7 +40,7 @@ func TestBatcherGivesUpTogether(t *testing.T) {
 	})
 }
 
-// More than can be written in time is refused at once, and what nobody waits for any more is not written.
+// More than can be written in time is refused at once, and abandoned items are not written.
 func TestBatcherBoundsTheQueue(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -69,7 +69,7 @@ func TestBatcherBoundsTheQueue(t *testing.T) {
 	})
 }
 
-// One item that cannot be written takes no other one with it.
+// One item that cannot be written fails alone.
 func TestBatcherTriesOneByOne(t *testing.T) {
 	t.Parallel()
 	const bad = 13

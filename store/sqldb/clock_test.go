@@ -8,7 +8,7 @@ import (
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
-// A replica whose clock is wrong goes by the database's, and takes nobody's lease for expired.
+// A replica whose clock is wrong uses the database's, so that it takes no lease for expired.
 func TestReplicasShareTheDatabasesClock(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {

@@ -11,7 +11,7 @@ import (
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
-// The settings of a session may stay behind at a pooler, or be somebody else's: those of a transaction hold.
+// The settings of a session may stay behind at a pooler, or belong to another client: those of a transaction hold.
 func TestTransactionsBringTheirSettings(t *testing.T) {
 	t.Parallel()
 	db := openDB(t, storetest.PostgresURL(t))
@@ -37,7 +37,7 @@ func TestTransactionsBringTheirSettings(t *testing.T) {
 	}
 }
 
-// The driver by itself waits for as long as the server's machine keeps the connection.
+// The driver by itself waits as long as the server's machine keeps the connection.
 func TestStatementsEndWithTheirContexts(t *testing.T) {
 	t.Parallel()
 	wire := storetest.NewWire(t)
@@ -62,7 +62,7 @@ func TestStatementsEndWithTheirContexts(t *testing.T) {
 	}
 }
 
-// Making a connection ends with the context that wants it, too, and so does a start.
+// Connecting, and so a start, ends with its context, too.
 func TestConnectingEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	wire := storetest.NewWire(t)

@@ -17,7 +17,7 @@ import (
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
-// A database is worth as much as its backup, which is its owner's alone.
+// Only its owner may read a database or a backup.
 func TestEmbeddedDatabaseIsItsOwners(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "scanhook.db")
@@ -57,7 +57,7 @@ func TestServeWaitsForTheProcessThatServes(t *testing.T) {
 	}
 }
 
-// Whichever link leads to a file, it is one file.
+// A file is the same through every link to it.
 func TestServeFollowsLinks(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "scanhook.db")

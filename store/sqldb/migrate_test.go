@@ -102,7 +102,7 @@ func TestWaitingForTheMigrationLockIsReported(t *testing.T) {
 	})
 }
 
-// A lock that its holder's transaction bears must not hold up what waits for all older transactions.
+// The transaction that holds the lock must not delay what waits for all older transactions.
 func TestIndexIsMadeConcurrentlyUnderTheMigrationLock(t *testing.T) {
 	t.Parallel()
 	url := storetest.PostgresURL(t)
@@ -122,7 +122,7 @@ func TestIndexIsMadeConcurrentlyUnderTheMigrationLock(t *testing.T) {
 	}
 }
 
-// Behind a pooler that hands connections on, what a session keeps is somebody else's.
+// Behind a pooler that reuses connections, the settings of a session belong to another client.
 func TestStoresStartBehindPooler(t *testing.T) {
 	t.Parallel()
 	pooled, direct := storetest.PoolerURL(t, "transaction")
@@ -171,7 +171,7 @@ func TestPoolerInStatementModeIsNamed(t *testing.T) {
 	}
 }
 
-// A migration that was edited after it was applied would make every push fail, or some other thing later.
+// A migration that was edited after it was applied would make every push fail, or something else later.
 func TestOtherTextOfMigrationIsRefused(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -209,7 +209,7 @@ func TestOtherTextOfMigrationIsRefused(t *testing.T) {
 	})
 }
 
-// A migration that was taken back may come again with another text.
+// A migration that was reverted may return with another text.
 func TestTextsGoWithTheirMigrations(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {

@@ -102,7 +102,7 @@ func TestServerThatOnlyReadsAdvises(t *testing.T) {
 	}
 }
 
-// Several servers are written as libpq takes them, or as the driver does; the one that can be written to is found.
+// Several servers are written as libpq or as the driver takes them; the writable one is found.
 func TestSeveralServers(t *testing.T) {
 	t.Parallel()
 	url := storetest.PostgresURL(t)
@@ -127,7 +127,7 @@ func TestSeveralServers(t *testing.T) {
 	}
 }
 
-// Since PostgreSQL 15 a role may create nothing in public unless somebody lets it.
+// Since PostgreSQL 15 a role may create nothing in public without a grant.
 func TestRoleThatMayCreateNothingAdvises(t *testing.T) {
 	t.Parallel()
 	base := storetest.PostgresURL(t)
