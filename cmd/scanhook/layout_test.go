@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -177,6 +179,42 @@ func TestStructureKeepsItsBudgets(t *testing.T) {
 	for line := range strings.Lines(string(out)) {
 		if !slices.ContainsFunc(overBudget, func(known string) bool { return strings.HasPrefix(line, known) }) {
 			t.Errorf("over budget: %s", strings.TrimSpace(line))
+		}
+	}
+}
+
+var (
+	namedFile = regexp.MustCompile("`([\\w./]+/[\\w.]+\\.(?:go|sql|html|yaml|txtar))`")
+	namedFunc = regexp.MustCompile("`([A-Za-z]\\w+)`")
+)
+
+// The documents for developers name files, and in a line behind a file what it declares. Both must exist.
+func TestDocumentsNameWhatExists(t *testing.T) {
+	t.Parallel()
+	root := filepath.Join("..", "..")
+	for _, document := range []string{"CONTRIBUTING.md", filepath.Join("docs", "architecture.md")} {
+		text, err := os.ReadFile(filepath.Join(root, document))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for item := range strings.SplitSeq(strings.ReplaceAll(string(text), "\n   ", " "), "\n") {
+			files := namedFile.FindAllStringSubmatchIndex(item, -1)
+			for i, at := range files {
+				file, end := item[at[2]:at[3]], len(item)
+				if i+1 < len(files) {
+					end = files[i+1][0]
+				}
+				source, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(file)))
+				if err != nil {
+					t.Errorf("%s names %s, which does not exist", document, file)
+					continue
+				}
+				for _, name := range namedFunc.FindAllStringSubmatch(item[at[1]:end], -1) {
+					if !regexp.MustCompile(`(?m)^(?:func (?:\([^)]*\) )?|type |var |\t?)` + name[1] + `\b`).Match(source) {
+						t.Errorf("%s names %s of %s, which is not declared there", document, name[1], file)
+					}
+				}
+			}
 		}
 	}
 }
