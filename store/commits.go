@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -11,6 +12,21 @@ import (
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
+
+// Rescan makes the next attempt of a scan, audits who asked for it and returns it. core.ErrNotFound when there is none.
+func (s *Store) Rescan(ctx context.Context, reference, by string) (core.Receipt, error) {
+	scan, err := s.GetScan(ctx, reference)
+	if err != nil {
+		return core.Receipt{}, err
+	}
+	err = s.db.GetContext(ctx, &scan.Attempt, s.db.Rebind(`
+		SELECT MAX(attempt) + 1 FROM scans s WHERE `+ofCommit), keyOf(&scan).args()...)
+	if err != nil {
+		return core.Receipt{}, fmt.Errorf("counting attempts: %w", sqldb.Classify(err))
+	}
+	scan.Origin = core.OriginRescan
+	return s.AcceptCommit(ctx, scan, by)
+}
 
 // joinScans points the items whose commit has a scan already to the latest attempt of that scan.
 func (s *Store) joinScans(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
@@ -177,21 +193,6 @@ func (s *Store) restartScan(ctx context.Context, tx *sqlx.Tx, id int64, early bo
 	return s.settleScan(ctx, tx, id, nil)
 }
 
-// lockCommits keeps other processes from recording runs of the same commits until the transaction ends.
-func (s *Store) lockCommits(ctx context.Context, tx *sqlx.Tx, items []*intake) error {
-	if s.db.ForUpdate == "" {
-		return nil
-	}
-	seen := map[commitKey]bool{}
-	for _, item := range items {
-		seen[keyOf(item.scan)] = true
-	}
-	ids, args := scanOfEach("MIN", slices.Collect(maps.Keys(seen)))
-	var locked []int64
-	return tx.SelectContext(ctx, &locked, tx.Rebind(`
-		SELECT id FROM scans WHERE id IN (`+ids+`) ORDER BY id `+s.db.ForUpdate), args...)
-}
-
 // latestScans reads the latest attempts of the commits' scans.
 func latestScans(ctx context.Context, tx *sqlx.Tx, keys []commitKey) (map[commitKey]core.Scan, error) {
 	latest := map[commitKey]core.Scan{}
@@ -216,14 +217,6 @@ func scanOfEach(pick string, keys []commitKey) (query string, args []any) {
 	return `
 		WITH wanted (source_platform, project_name, commit_sha) AS (VALUES ` + sqldb.Tuples(len(keys), 3) + `)
 		SELECT (SELECT ` + pick + `(s.id + 0) FROM scans s WHERE ` + sameCommit("s", "w") + `) FROM wanted w`, args
-}
-
-// latestAttemptOf is the latest attempt of a scan: the commit shows that one.
-func latestAttemptOf(ctx context.Context, tx *sqlx.Tx, id int64) (core.Scan, error) {
-	var scan core.Scan
-	err := tx.GetContext(ctx, &scan, tx.Rebind(`
-		SELECT `+sqldb.Qualify("twin", scanColumns)+` FROM scans twin `+ofSameCommit+` ORDER BY twin.attempt DESC LIMIT 1`), id)
-	return scan, err
 }
 
 type commitKey struct{ platform, project, sha string }

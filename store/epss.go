@@ -17,9 +17,6 @@ var feedColumns = sqldb.ColumnsOf[core.FeedImport]()
 
 var scoreColumns = sqldb.ColumnsOf[core.Score]()
 
-// openFor is how long a branch without pushes counts as open.
-const openFor = 30 * 24 * time.Hour
-
 // FeedOptions adjusts PutFeed.
 type FeedOptions struct {
 	Force    bool           // also take an edition that is older than the one stored
@@ -271,79 +268,6 @@ func affected(ctx context.Context, tx *sqlx.Tx, statements ...string) (int, erro
 	return sum, nil
 }
 
-// ReevaluateHeads judges the heads again that name CVEs which imports have changed, and puts new commit statuses for
-// those whose verdict changed, which it counts. Each is a transaction of its own; when one fails, the next call starts
-// over.
-func (s *Store) ReevaluateHeads(ctx context.Context) (turned int, err error) {
-	var newest sql.NullInt64
-	if err := s.db.GetContext(ctx, &newest, `SELECT MAX(import_id) FROM epss_changes`); err != nil || !newest.Valid {
-		return 0, sqldb.Classify(err)
-	}
-	scans, err := s.changedHeads(ctx)
-	if err != nil {
-		return 0, fmt.Errorf("finding scans to judge again: %w", sqldb.Classify(err))
-	}
-	for _, id := range scans {
-		changed, err := s.judgeAgain(ctx, id)
-		if err != nil {
-			return turned, fmt.Errorf("judging scan %d again: %w", id, err)
-		}
-		if changed {
-			turned++
-		}
-	}
-	err = s.db.Transact(ctx, func(tx *sqlx.Tx) error {
-		_, err := tx.ExecContext(ctx, tx.Rebind(`DELETE FROM epss_changes WHERE import_id <= ?`), newest.Int64)
-		return err
-	})
-	return turned, err
-}
-
-// judgeAgain tells whether the verdict of a scan changed. Otherwise the scan keeps its summary.
-func (s *Store) judgeAgain(ctx context.Context, id int64) (changed bool, err error) {
-	err = s.db.Transact(ctx, func(tx *sqlx.Tx) error {
-		scan, err := s.lockScan(ctx, tx, id)
-		if err != nil || scan.Status != core.ScanCompleted {
-			return err
-		}
-		jobs, err := jobsOf(ctx, tx, scan)
-		if err != nil {
-			return err
-		}
-		verdict, summary := scan.Verdict, scan.Summary
-		if err := s.judge(ctx, tx, &scan, jobs, nil); err != nil {
-			return err
-		}
-		if changed = verdict == nil || *verdict != *scan.Verdict; !changed {
-			scan.Summary = summary
-		}
-		if err := putVerdict(ctx, tx, scan); err != nil || !changed {
-			return err
-		}
-		return s.putStatuses(ctx, tx, []core.Scan{scan})
-	})
-	if changed && err == nil {
-		s.changed.Ring()
-	}
-	return changed, err
-}
-
-// changedHeads omits the scan of a commit that is being scanned once more: the commit status belongs to the latest
-// attempt.
-func (s *Store) changedHeads(ctx context.Context) (scans []int64, err error) {
-	err = s.db.SelectContext(ctx, &scans, s.db.Rebind(`
-		SELECT DISTINCT head.id
-		FROM (`+heads+`) head
-		JOIN scans s ON s.id = head.id
-		JOIN findings f ON f.scan_id = head.id
-		JOIN epss_changes m ON m.cve_id = f.cve_id
-		WHERE NOT EXISTS (SELECT 1 FROM scans later
-			WHERE later.source_platform = s.source_platform AND later.project_name = s.project_name
-				AND later.commit_sha = s.commit_sha AND later.attempt > s.attempt)
-		ORDER BY head.id`), s.clock.Timestamp().Add(-openFor))
-	return scans, err
-}
-
 // keepRisksBefore keeps what was known, before an import, of the CVEs that heads name. epss_changes is the work that
 // the import leaves behind: a CVE stays in it with what was known when it was last judged.
 func keepRisksBefore(ctx context.Context, tx *sqlx.Tx, importID int64, since time.Time) error {
@@ -366,10 +290,3 @@ func dropUnchanged(ctx context.Context, tx *sqlx.Tx) error {
 			AND was_kev = COALESCE((SELECT e.kev FROM epss_data e WHERE e.cve_id = epss_changes.cve_id), FALSE)`)
 	return err
 }
-
-// heads are the scans that represent the projects' branches: the latest completed one of each default branch, and of
-// each other branch that was scanned since a time.
-const heads = `
-	SELECT MAX(id) AS id FROM scans
-	WHERE status = 'completed' AND branch <> '' AND NOT stale AND (branch = default_branch OR timestamp >= ?)
-	GROUP BY source_platform, project_name, branch`

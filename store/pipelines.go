@@ -95,6 +95,37 @@ func (s *Store) recordRuns(ctx context.Context, tx *sqlx.Tx, batch []*intake) er
 	return s.followMergeRequests(ctx, tx, telling)
 }
 
+// lockCommits keeps other processes from recording runs of the same commits until the transaction ends.
+func (s *Store) lockCommits(ctx context.Context, tx *sqlx.Tx, items []*intake) error {
+	if s.db.ForUpdate == "" {
+		return nil
+	}
+	seen := map[commitKey]bool{}
+	for _, item := range items {
+		seen[keyOf(item.scan)] = true
+	}
+	ids, args := scanOfEach("MIN", slices.Collect(maps.Keys(seen)))
+	var locked []int64
+	return tx.SelectContext(ctx, &locked, tx.Rebind(`
+		SELECT id FROM scans WHERE id IN (`+ids+`) ORDER BY id `+s.db.ForUpdate), args...)
+}
+
+// followMergeRequests has final statuses posted again where one of the runs is that of a merge request that was made
+// after they had been posted: people push first and ask for a review then.
+func (s *Store) followMergeRequests(ctx context.Context, tx *sqlx.Tx, telling []*intake) error {
+	for _, item := range telling {
+		if item.pipeline.Source != core.SourceMergeRequest {
+			continue
+		}
+		key := keyOf(item.scan)
+		if err := s.postAgain(ctx, tx, `source_platform = ? AND project_name = ? AND commit_sha = ?`,
+			key.platform, key.project, key.sha); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // putRuns returns, by scan, the pipelines of which something is new.
 func (s *Store) putRuns(ctx context.Context, tx *sqlx.Tx, items []*intake) (map[int64]map[int64]bool, error) {
 	known, err := loadRuns(ctx, tx, items)
@@ -216,6 +247,14 @@ func runsOfCommit(ctx context.Context, tx *sqlx.Tx, scan core.Scan) ([]core.Pipe
 		WHERE `+ofCommit+`
 		ORDER BY m.pipeline_id, m.pipeline_attempt`), keyOf(&scan).args()...)
 	return runs, err
+}
+
+// latestAttemptOf is the latest attempt of a scan: the commit shows that one.
+func latestAttemptOf(ctx context.Context, tx *sqlx.Tx, id int64) (core.Scan, error) {
+	var scan core.Scan
+	err := tx.GetContext(ctx, &scan, tx.Rebind(`
+		SELECT `+sqldb.Qualify("twin", scanColumns)+` FROM scans twin `+ofSameCommit+` ORDER BY twin.attempt DESC LIMIT 1`), id)
+	return scan, err
 }
 
 // judgeCommits judges the runs of some pipelines of each scan's commit, of all where the set is nil, and puts what the

@@ -210,21 +210,6 @@ func (f ScanFilter) outcomes() (list []string) {
 	return list
 }
 
-// Rescan makes the next attempt of a scan, audits who asked for it and returns it. core.ErrNotFound when there is none.
-func (s *Store) Rescan(ctx context.Context, reference, by string) (core.Receipt, error) {
-	scan, err := s.GetScan(ctx, reference)
-	if err != nil {
-		return core.Receipt{}, err
-	}
-	err = s.db.GetContext(ctx, &scan.Attempt, s.db.Rebind(`
-		SELECT MAX(attempt) + 1 FROM scans s WHERE `+ofCommit), keyOf(&scan).args()...)
-	if err != nil {
-		return core.Receipt{}, fmt.Errorf("counting attempts: %w", sqldb.Classify(err))
-	}
-	scan.Origin = core.OriginRescan
-	return s.AcceptCommit(ctx, scan, by)
-}
-
 // DeleteScan removes a scan with everything that belongs to it, and audits who did; core.ErrNotFound when there is
 // none.
 func (s *Store) DeleteScan(ctx context.Context, reference, by string) error {

@@ -286,22 +286,6 @@ func (s *Store) ListPosts(ctx context.Context, scan core.Scan) ([]core.StatusPos
 var mergePipeline = `COALESCE((SELECT MAX(m.pipeline_id) FROM scans s JOIN pipeline_metrics m ON m.scan_id = s.id
 	WHERE ` + sameCommit("s", "commit_statuses") + ` AND m.source = '` + core.SourceMergeRequest + `'), 0)`
 
-// followMergeRequests has final statuses posted again where one of the runs is that of a merge request that was made
-// after they had been posted: people push first and ask for a review then.
-func (s *Store) followMergeRequests(ctx context.Context, tx *sqlx.Tx, telling []*intake) error {
-	for _, item := range telling {
-		if item.pipeline.Source != core.SourceMergeRequest {
-			continue
-		}
-		key := keyOf(item.scan)
-		if err := s.postAgain(ctx, tx, `source_platform = ? AND project_name = ? AND commit_sha = ?`,
-			key.platform, key.project, key.sha); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // followAfter does the same for a status that was being posted, or was bound to end in the pipeline where it was
 // pending. One that was free to go to the merge request and stands elsewhere was not taken there.
 func (s *Store) followAfter(ctx context.Context, tx *sqlx.Tx, posted core.Status, end PostResult) error {
