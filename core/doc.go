@@ -1,7 +1,8 @@
 // Package core holds the nouns of Scanhook, their legal changes, and the rules as pure functions. It does no I/O, and it
-// imports no other package of Scanhook except the algorithms core/anomaly and core/patch. Algorithms that work on the
-// nouns are packages below it that import it: core/match recognises findings in the next commit, core/secrets masks
-// secrets, core/timeline tells what happened to a commit, core/liveness finds webhooks that stopped calling.
+// imports no other package of Scanhook except core/anomaly, core/intern and core/patch, which stand alone. Algorithms that
+// work on the nouns are packages that import it: core/intake decides what deliveries lead to, core/match recognises
+// findings in the next commit, core/secrets masks secrets, core/timeline tells what happened to a commit. core/liveness
+// finds webhooks that stopped calling.
 //
 // # Reading order
 //

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -10,6 +9,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/intake"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
@@ -28,103 +28,69 @@ func (s *Store) Rescan(ctx context.Context, reference, by string) (core.Receipt,
 	return s.AcceptCommit(ctx, scan, by)
 }
 
-// joinScans points the items whose commit has a scan already to the latest attempt of that scan.
-func (s *Store) joinScans(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
-	joining := map[commitKey][]*intake{}
-	for _, item := range batch {
-		if item.scan == nil || item.created || !item.open() {
+// loadExisting reads the latest scans of the commits whose scans were not opened just now.
+func loadExisting(ctx context.Context, tx *sqlx.Tx, items []*intake.Item, opened map[string]int64) (
+	existing func(*core.Scan) core.Scan, err error) {
+	var keys []commitKey
+	for _, item := range items {
+		if !item.Asks() {
 			continue
 		}
-		key := keyOf(item.scan)
-		joining[key] = append(joining[key], item)
+		if _, created := opened[item.Scan.ReferenceID]; !created {
+			keys = append(keys, keyOf(item.Scan))
+		}
 	}
-	latest, err := latestScans(ctx, tx, slices.Collect(maps.Keys(joining)))
-	if err != nil {
-		return err
-	}
-	for key, items := range joining {
-		for _, item := range items {
-			if err := joinScan(ctx, tx, item, latest[key]); err != nil {
-				return err
-			}
+	latest, err := latestScans(ctx, tx, keys)
+	return func(scan *core.Scan) core.Scan { return latest[keyOf(scan)] }, err
+}
+
+// joinScans adds to existing scans what they lack.
+func joinScans(ctx context.Context, tx *sqlx.Tx, joins []core.Scan) error {
+	for _, news := range joins {
+		_, err := tx.NamedExecContext(ctx, `
+			UPDATE scans SET
+				shared_refs = shared_refs OR :shared_refs,
+				project_ref = CASE WHEN project_ref = '' THEN :project_ref ELSE project_ref END,
+				repo_url = CASE WHEN repo_url = '' THEN :repo_url ELSE repo_url END,
+				branch = CASE WHEN branch = '' THEN :branch ELSE branch END,
+				default_branch = CASE WHEN default_branch = '' THEN :default_branch ELSE default_branch END,
+				before_sha = CASE WHEN before_sha = '' THEN :before_sha ELSE before_sha END,
+				num_changed_files = COALESCE(num_changed_files, :num_changed_files),
+				changed_files_truncated = CASE WHEN num_changed_files IS NULL THEN :changed_files_truncated
+					ELSE changed_files_truncated END
+			WHERE id = :id`, news)
+		if err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// joinScan adds to the existing scan what it lacks: that another branch points at the commit, and the metadata of the
-// push where the scan was made without one.
-func joinScan(ctx context.Context, tx *sqlx.Tx, item *intake, existing core.Scan) error {
-	news := item.scan
-	item.receipt = core.Receipt{Outcome: core.ScanExists, Reference: existing.ReferenceID}
-	elsewhere := news.Branch != existing.Branch && news.Branch != "" && existing.Branch != ""
-	item.informed = news.BeforeSHA != "" && existing.BeforeSHA == "" ||
-		news.NumChangedFiles != nil && existing.NumChangedFiles == nil
-	news.ID = existing.ID
-	if !item.informed && (!elsewhere || existing.SharedRefs) {
-		return nil
+// supersede ends the jobs that have not started of the commits where the successors' branches stood before.
+func (s *Store) supersede(ctx context.Context, tx *sqlx.Tx, successors []*intake.Item) error {
+	before := func(scan *core.Scan) commitKey {
+		return commitKey{scan.SourcePlatform, scan.ProjectName, scan.BeforeSHA}
 	}
-	news.SharedRefs = elsewhere || existing.SharedRefs
-	_, err := tx.NamedExecContext(ctx, `
-		UPDATE scans SET
-			shared_refs = shared_refs OR :shared_refs,
-			project_ref = CASE WHEN project_ref = '' THEN :project_ref ELSE project_ref END,
-			repo_url = CASE WHEN repo_url = '' THEN :repo_url ELSE repo_url END,
-			branch = CASE WHEN branch = '' THEN :branch ELSE branch END,
-			default_branch = CASE WHEN default_branch = '' THEN :default_branch ELSE default_branch END,
-			before_sha = CASE WHEN before_sha = '' THEN :before_sha ELSE before_sha END,
-			num_changed_files = COALESCE(num_changed_files, :num_changed_files),
-			changed_files_truncated = CASE WHEN num_changed_files IS NULL THEN :changed_files_truncated
-				ELSE changed_files_truncated END
-		WHERE id = :id`, news)
-	return err
-}
-
-// supersede ends the jobs that have not started of the commits where the new scans' branches stood before. A scan that
-// was made without its push, by a pipeline that was faster, counts as new when the push comes. Only the direct
-// predecessor is touched: platforms deliver out of order, and a late push must not end the scan of a newer one.
-func (s *Store) supersede(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
-	successors := map[commitKey][]*core.Scan{}
-	for i, item := range batch {
-		scan := item.scan
-		announced := (item.created || item.informed) && item.policy.Supersede && core.IsCommitSHA(scan.BeforeSHA)
-		// Gitea's test button pushes a commit onto itself, which must not end the commit's own scan.
-		if announced && scan.BeforeSHA != scan.CommitSHA && !setBack(scan, batch[i+1:]) {
-			key := commitKey{scan.SourcePlatform, scan.ProjectName, scan.BeforeSHA}
-			successors[key] = append(successors[key], scan)
-		}
+	var keys []commitKey
+	for _, successor := range successors {
+		keys = append(keys, before(successor.Scan))
 	}
-	latest, err := latestScans(ctx, tx, slices.Collect(maps.Keys(successors)))
+	latest, err := latestScans(ctx, tx, keys)
 	if err != nil {
 		return err
 	}
-	outdated := slices.SortedFunc(maps.Values(latest), func(a, b core.Scan) int { return cmp.Compare(a.ID, b.ID) })
-	for _, scan := range outdated {
-		for _, successor := range slices.Backward(successors[keyOf(&scan)]) {
-			if successor.Branch != scan.Branch || scan.Status.Ended() || scan.SharedRefs {
-				continue
-			}
-			if err := s.supersedeScan(ctx, tx, scan, successor.CommitSHA); err != nil {
-				return err
-			}
-			break
+	for _, ended := range intake.Supersede(successors, func(scan *core.Scan) core.Scan { return latest[before(scan)] }) {
+		if err := s.supersedeScan(ctx, tx, ended); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// setBack tells whether a later item of the batch sets the branch back to where it stood before the scan.
-func setBack(scan *core.Scan, later []*intake) bool {
-	return slices.ContainsFunc(later, func(item *intake) bool {
-		return item.scan != nil && item.open() && item.scan.Branch == scan.Branch && item.scan.CommitSHA == scan.BeforeSHA &&
-			item.scan.SourcePlatform == scan.SourcePlatform && item.scan.ProjectName == scan.ProjectName
-	})
-}
-
-func (s *Store) supersedeScan(ctx context.Context, tx *sqlx.Tx, scan core.Scan, successor string) error {
+func (s *Store) supersedeScan(ctx context.Context, tx *sqlx.Tx, scan intake.Superseded) error {
 	ended, err := tx.ExecContext(ctx, tx.Rebind(`
 		UPDATE scan_jobs SET state = 'superseded', error = ?, finished_at = ?
-		WHERE scan_id = ? AND state = 'pending'`), core.SupersededError(successor), s.clock.Timestamp(), scan.ID)
+		WHERE scan_id = ? AND state = 'pending'`), core.SupersededError(scan.By), s.clock.Timestamp(), scan.ScanID)
 	if err != nil {
 		return err
 	}
@@ -132,48 +98,25 @@ func (s *Store) supersedeScan(ctx context.Context, tx *sqlx.Tx, scan core.Scan, 
 		return err
 	}
 	if _, err := tx.ExecContext(ctx, tx.Rebind(`UPDATE scans SET superseded_by = ? WHERE id = ?`),
-		successor, scan.ID); err != nil {
+		scan.By, scan.ScanID); err != nil {
 		return err
 	}
-	return s.settleScan(ctx, tx, scan.ID, nil)
+	return s.settleScan(ctx, tx, scan.ScanID, nil)
 }
 
-// restartEnded restarts jobs that ended too early: a newer push had superseded a scan, and a push names its commit
-// again (a second branch at the same commit, or a branch that was set back to it); or an upload or a pipeline opened
-// the scan before the push, and its jobs failed because the commit was not there yet.
-func (s *Store) restartEnded(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
-	var ids []int64
-	informed := map[int64]bool{}
-	for _, item := range batch {
-		if item.scan != nil && isPush(item.scan.Origin) && item.receipt.Outcome == core.ScanExists {
-			ids = append(ids, item.scan.ID)
-			informed[item.scan.ID] = informed[item.scan.ID] || item.informed
-		}
-	}
-	if len(ids) == 0 {
-		return nil
-	}
-	var ended []core.Scan
-	err := sqldb.SelectIn(ctx, tx, &ended, `
-		SELECT id, superseded_by FROM scans WHERE id IN (?) AND (superseded_by <> '' OR status = 'failed') ORDER BY id`, ids)
-	if err != nil {
-		return err
-	}
-	for _, scan := range ended {
-		if scan.SupersededBy == "" && !informed[scan.ID] {
-			continue
-		}
-		if err := s.restartScan(ctx, tx, scan.ID, informed[scan.ID]); err != nil {
+// restartScans runs jobs of ended scans again.
+func (s *Store) restartScans(ctx context.Context, tx *sqlx.Tx, restarts []intake.Restart) error {
+	for _, restart := range restarts {
+		if err := s.restartScan(ctx, tx, restart); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func isPush(origin string) bool { return origin == "push" || origin == core.OriginReconcile }
-
 // restartScan restarts jobs that were superseded and, where the scan came before its push, those that failed here.
-func (s *Store) restartScan(ctx context.Context, tx *sqlx.Tx, id int64, early bool) error {
+func (s *Store) restartScan(ctx context.Context, tx *sqlx.Tx, restart intake.Restart) error {
+	id := restart.ScanID
 	scan, err := s.lockScan(ctx, tx, id)
 	if err != nil {
 		return err
@@ -186,7 +129,7 @@ func (s *Store) restartScan(ctx context.Context, tx *sqlx.Tx, id int64, early bo
 	_, err = tx.ExecContext(ctx, tx.Rebind(`
 		UPDATE scan_jobs SET state = 'pending', error = '', failures = 0, not_before = NULL, finished_at = NULL
 		WHERE scan_id = ? AND (state = 'superseded' OR ? AND state = 'failed' AND worker <> ?)`),
-		id, early, core.Uploader)
+		id, restart.Failed, core.Uploader)
 	if err != nil {
 		return err
 	}
@@ -196,10 +139,13 @@ func (s *Store) restartScan(ctx context.Context, tx *sqlx.Tx, id int64, early bo
 // latestScans reads the latest attempts of the commits' scans.
 func latestScans(ctx context.Context, tx *sqlx.Tx, keys []commitKey) (map[commitKey]core.Scan, error) {
 	latest := map[commitKey]core.Scan{}
-	if len(keys) == 0 {
+	for _, key := range keys {
+		latest[key] = core.Scan{}
+	}
+	if len(latest) == 0 {
 		return latest, nil
 	}
-	ids, args := scanOfEach("MAX", keys)
+	ids, args := scanOfEach("MAX", slices.Collect(maps.Keys(latest)))
 	var scans []core.Scan
 	err := tx.SelectContext(ctx, &scans, tx.Rebind(`SELECT `+scanColumns+` FROM scans WHERE id IN (`+ids+`)`), args...)
 	for _, scan := range scans {

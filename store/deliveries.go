@@ -9,32 +9,27 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/intake"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
 var deliveryColumns = sqldb.ColumnsOf[core.KeptDelivery]()
 
-// deliveryKey contains the project: ids of deliveries are not signed, so a caller who may speak for one project could
-// otherwise use up the ids of another one.
-type deliveryKey struct{ platform, key, project string }
-
-// findDuplicates gives repeated deliveries the receipt of the first one. One that was ignored then and is accepted now
-// is no duplicate: this is how an administrator has a push scanned after correcting the configuration.
-func (s *Store) findDuplicates(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
-	first := map[deliveryKey]*intake{}
+// loadReceived reads which of the deliveries were received before.
+func loadReceived(ctx context.Context, tx *sqlx.Tx, requests []*intake.Request) (map[intake.Key]intake.Received, error) {
+	received := map[intake.Key]intake.Received{}
+	asked := map[intake.Key]bool{}
 	var args []any
-	for _, item := range batch {
-		if item.delivery == nil || item.refused != "" {
+	for _, request := range requests {
+		if request.Delivery == nil || asked[request.Key()] {
 			continue
 		}
-		key := deliveryKey{item.delivery.Platform, item.delivery.Key, item.delivery.Project}
-		if item.twin = first[key]; item.twin == nil {
-			first[key] = item
-			args = append(args, key.platform, key.key, key.project)
-		}
+		key := request.Key()
+		asked[key] = true
+		args = append(args, key.Platform, key.Delivery, key.Project)
 	}
-	if len(first) == 0 {
-		return nil
+	if len(asked) == 0 {
+		return received, nil
 	}
 	var known []struct {
 		Platform    string `db:"platform"`
@@ -44,7 +39,7 @@ func (s *Store) findDuplicates(ctx context.Context, tx *sqlx.Tx, batch []*intake
 		Ignored     bool   `db:"ignored"`
 	}
 	err := tx.SelectContext(ctx, &known, tx.Rebind(`
-		WITH wanted (platform, delivery_key, project_name) AS (VALUES `+sqldb.Tuples(len(first), 3)+`)
+		WITH wanted (platform, delivery_key, project_name) AS (VALUES `+sqldb.Tuples(len(asked), 3)+`)
 		SELECT d.platform, d.delivery_key, d.project_name, COALESCE(CAST(s.reference_id AS TEXT), '') AS reference_id,
 			d.outcome = 'ignored' AS ignored
 		FROM wanted w
@@ -52,13 +47,11 @@ func (s *Store) findDuplicates(ctx context.Context, tx *sqlx.Tx, batch []*intake
 			AND d.project_name || '' = w.project_name -- which no index leads to: all of a project would be read
 		LEFT JOIN scans s ON s.id = d.scan_id`), args...)
 	for _, row := range known {
-		item := first[deliveryKey{row.Platform, row.DeliveryKey, row.ProjectName}]
-		if row.Ignored && item.scan != nil {
-			continue
+		received[intake.Key{Platform: row.Platform, Delivery: row.DeliveryKey, Project: row.ProjectName}] = intake.Received{
+			ReferenceID: row.ReferenceID, Ignored: row.Ignored,
 		}
-		item.receipt = core.Receipt{Outcome: core.Duplicate, Reference: row.ReferenceID}
 	}
-	return err
+	return received, err
 }
 
 // deliveryRow is a delivery as it is kept.
@@ -76,10 +69,20 @@ type deliveryRow struct {
 }
 
 // keepDeliveries writes the log of deliveries, by which repetitions are recognised.
-func (s *Store) keepDeliveries(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
-	rows := s.deliveryRows(batch)
-	if len(rows) == 0 {
+func (s *Store) keepDeliveries(ctx context.Context, tx *sqlx.Tx, items []*intake.Item) error {
+	if len(items) == 0 {
 		return nil
+	}
+	rows := make([]deliveryRow, len(items))
+	for n, item := range items {
+		d := item.Delivery
+		rows[n] = deliveryRow{
+			d.Platform, d.Key, d.Name, d.Project, item.Receipt.Outcome, item.Receipt.Reason, nil, s.clock.Timestamp(),
+			d.Verification.Secret(), d.Verification.Signed,
+		}
+		if item.Scan != nil {
+			rows[n].ScanID = &item.Scan.ID
+		}
 	}
 	_, err := tx.NamedExecContext(ctx, `
 		INSERT INTO deliveries (platform, delivery_key, event, project_name, outcome, reason, scan_id, received_at,
@@ -91,31 +94,6 @@ func (s *Store) keepDeliveries(ctx context.Context, tx *sqlx.Tx, batch []*intake
 			verified_by = excluded.verified_by, signed = excluded.signed
 		WHERE deliveries.outcome = 'ignored'`, rows)
 	return err
-}
-
-// deliveryRows omits repetitions, and completes the receipts of those and of ignored deliveries.
-func (s *Store) deliveryRows(batch []*intake) (rows []deliveryRow) {
-	for _, item := range batch {
-		switch {
-		case item.twin != nil:
-			item.receipt = core.Receipt{Outcome: core.Duplicate, Reference: item.twin.receipt.Reference}
-			continue
-		case item.delivery == nil || !item.open():
-			continue
-		case item.scan == nil:
-			item.receipt = core.Receipt{Outcome: core.OutcomeIgnored, Reason: item.ignored}
-		}
-		d := item.delivery
-		row := deliveryRow{
-			d.Platform, d.Key, d.Name, d.Project, item.receipt.Outcome, item.receipt.Reason, nil, s.clock.Timestamp(),
-			d.Verification.Secret(), d.Verification.Signed,
-		}
-		if item.scan != nil {
-			row.ScanID = &item.scan.ID
-		}
-		rows = append(rows, row)
-	}
-	return rows
 }
 
 // DeliveryFilter selects deliveries; empty fields select everything. Before and After are exclusive, for paging from

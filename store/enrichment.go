@@ -10,6 +10,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/intake"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
@@ -46,11 +47,11 @@ type EnrichmentTask struct {
 var enrichmentColumns = sqldb.ColumnsOf[EnrichmentTask]()
 
 // addArtifactTask has the artifacts of the item's pipeline fetched if its events do not state their sizes.
-func (s *Store) addArtifactTask(ctx context.Context, tx *sqlx.Tx, item *intake) error {
-	if !item.pipeline.AskArtifacts {
+func (s *Store) addArtifactTask(ctx context.Context, tx *sqlx.Tx, item *intake.Item) error {
+	if !item.Pipeline.AskArtifacts {
 		return nil
 	}
-	now, key := s.clock.Timestamp(), item.pipelineKey()
+	now, key := s.clock.Timestamp(), pipelineKeyOf(item)
 	_, err := tx.ExecContext(ctx, tx.Rebind(`
 		INSERT INTO enrichment_tasks (kind, source_platform, scan_id, metric_id, requested_at, next_attempt_at)
 		SELECT 'artifacts', source_platform, scan_id, id, ?, ? FROM pipeline_metrics
@@ -60,18 +61,14 @@ func (s *Store) addArtifactTask(ctx context.Context, tx *sqlx.Tx, item *intake) 
 }
 
 // addFileTasks has the number of changed files fetched where a delivery did not list all of them.
-func (s *Store) addFileTasks(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
+func (s *Store) addFileTasks(ctx context.Context, tx *sqlx.Tx, scans []int64) error {
 	now := s.clock.Timestamp()
-	for _, item := range batch {
-		described := item.scan != nil && (item.created || item.informed)
-		if !described || !item.scan.ChangedFilesTruncated || !core.IsCommitSHA(item.scan.BeforeSHA) {
-			continue
-		}
+	for _, scan := range scans {
 		_, err := tx.ExecContext(ctx, tx.Rebind(`
 			INSERT INTO enrichment_tasks (kind, source_platform, scan_id, requested_at, next_attempt_at)
 			SELECT 'changed_files', source_platform, id, ?, ? FROM scans
 			WHERE id = ? AND changed_files_truncated AND before_sha <> ''
-			ON CONFLICT DO NOTHING`), now, now, item.scan.ID)
+			ON CONFLICT DO NOTHING`), now, now, scan)
 		if err != nil {
 			return err
 		}

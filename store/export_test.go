@@ -17,15 +17,18 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/intake"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
 // AcceptTogether is AcceptPush for pushes that come at the same time, and so in one transaction.
 func (s *Store) AcceptTogether(deliveries []core.Delivery, pushes []core.Push) error {
-	batch := make([]*intake, len(pushes))
+	batch := make([]*accept, len(pushes))
 	for i, push := range pushes {
 		policy, _ := s.policies.For(deliveries[i].Platform, push.Project.Name)
-		batch[i] = &intake{delivery: &deliveries[i], scan: s.scanOf(deliveries[i], push, policy), policy: policy}
+		batch[i] = &accept{Request: intake.Request{
+			Delivery: &deliveries[i], Scan: s.scanOf(deliveries[i], push, policy), Policy: policy,
+		}}
 	}
 	return s.commitIntake(batch)
 }

@@ -8,33 +8,14 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/intake"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
-// intake is one accept request: a delivery to keep, a scan that must exist, or both.
-type intake struct {
-	delivery *core.Delivery // nil for uploads and requests by hand
-	scan     *core.Scan     // nil when nothing is to be scanned
-	policy   core.Policy
-	pipeline *core.Pipeline // nil for everything but pipeline events
-	by       string         // who asks for it, if that is known
-	ignored  string         // why nothing is to be scanned
-
-	created  bool    // this item made the scan
-	refused  string  // why the call is not believed
-	informed bool    // this item brought the facts of the push to a scan that was made without
-	twin     *intake // the same delivery, earlier in the same batch
-	receipt  core.Receipt
-}
-
-// reset clears what a transaction that was rolled back had found out.
-func (i *intake) reset() {
-	i.created, i.informed, i.refused, i.twin, i.receipt = false, false, "", nil, core.Receipt{}
-}
-
-// open tells whether the item still has to be written.
-func (i *intake) open() bool {
-	return i.twin == nil && i.refused == "" && i.receipt.Outcome != core.Duplicate
+// accept is one request and, once its batch is on disk, what became of it.
+type accept struct {
+	intake.Request
+	result intake.Item
 }
 
 // AcceptPush makes sure that the pushed commit has a scan, if the configuration asks for one, and keeps the delivery;
@@ -51,11 +32,12 @@ func (s *Store) AcceptPush(ctx context.Context, d core.Delivery, push core.Push)
 	if refused := policy.Refuses(push); refused != "" {
 		return s.AcceptIgnored(ctx, d, refused)
 	}
-	item := &intake{delivery: &d, scan: s.scanOf(d, push, policy), policy: policy}
-	if err := s.takeIn(ctx, item); err != nil {
+	request := intake.Request{Delivery: &d, Scan: s.scanOf(d, push, policy), Policy: policy}
+	receipt, err := s.takeIn(ctx, request)
+	if err != nil {
 		return core.Receipt{}, fmt.Errorf("accepting push %s: %w", d.Key, err)
 	}
-	return item.receipt, nil
+	return receipt, nil
 }
 
 // AcceptIgnored keeps a delivery that needs no scan, with the reason. Errors are those of AcceptPush.
@@ -63,11 +45,12 @@ func (s *Store) AcceptIgnored(ctx context.Context, d core.Delivery, reason strin
 	if err := s.respell(ctx, d.Platform, &d.Project); err != nil {
 		return core.Receipt{}, fmt.Errorf("accepting delivery %s: %w", d.Key, err)
 	}
-	item := &intake{delivery: &d, ignored: reason}
-	if err := s.takeIn(ctx, item); err != nil {
+	request := intake.Request{Delivery: &d, Ignored: reason}
+	receipt, err := s.takeIn(ctx, request)
+	if err != nil {
 		return core.Receipt{}, fmt.Errorf("accepting delivery %s: %w", d.Key, err)
 	}
-	return item.receipt, nil
+	return receipt, nil
 }
 
 // AcceptCommit makes sure that a commit named by hand or by an upload has a scan, and audits who named it if that
@@ -88,11 +71,12 @@ func (s *Store) AcceptCommit(ctx context.Context, scan core.Scan, by string) (co
 		scan.DefaultBranch = branch
 	}
 	s.prepare(&scan, policy)
-	item := &intake{scan: &scan, policy: policy, by: by}
-	if err := s.takeIn(ctx, item); err != nil {
+	request := intake.Request{Scan: &scan, Policy: policy, Actor: by}
+	receipt, err := s.takeIn(ctx, request)
+	if err != nil {
 		return core.Receipt{}, fmt.Errorf("accepting commit %s: %w", scan.CommitSHA, err)
 	}
-	return item.receipt, nil
+	return receipt, nil
 }
 
 func notConfigured(platform, project string) string {
@@ -119,54 +103,103 @@ func (s *Store) prepare(scan *core.Scan, policy core.Policy) {
 	scan.DeadlineAt = scan.Timestamp.Add(policy.ScanTimeout)
 }
 
-// takeIn returns when the item is on disk, or was refused.
-func (s *Store) takeIn(ctx context.Context, item *intake) error {
+// takeIn returns when the request is on disk, or was refused.
+func (s *Store) takeIn(ctx context.Context, request intake.Request) (core.Receipt, error) {
+	item := &accept{Request: request}
 	if err := s.intake.Do(ctx, item); err != nil {
-		return sqldb.Classify(err)
+		return core.Receipt{}, sqldb.Classify(err)
 	}
-	if item.refused != "" {
-		return fmt.Errorf("%w: %s", core.ErrDenied, item.refused)
+	if item.result.Refused != "" {
+		return core.Receipt{}, fmt.Errorf("%w: %s", core.ErrDenied, item.result.Refused)
+	}
+	return item.result.Receipt, nil
+}
+
+// commitIntake writes a batch in one transaction, set by set: a handful of statements however many deliveries it holds.
+func (s *Store) commitIntake(batch []*accept) error {
+	requests := make([]*intake.Request, len(batch))
+	for n, item := range batch {
+		requests[n] = &item.Request
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), intakeTimeout)
+	defer cancel()
+	var items []*intake.Item
+	err := s.writeBy(s.db.TransactUrgent, ctx, func(tx *sqlx.Tx) (err error) { // its callers hang up after ten seconds
+		items, err = s.takeInBatch(ctx, tx, requests)
+		return err
+	})
+	s.noteWrite(err)
+	if err != nil {
+		return err
+	}
+	for n, item := range items {
+		batch[n].result = *item
+	}
+	s.rememberBatch(requests)
+	return nil
+}
+
+// takeInBatch loads what is known, has core/intake decide, and saves that. Scans are opened before they are loaded: of two
+// processes that open the same one, the other waits and finds it.
+func (s *Store) takeInBatch(ctx context.Context, tx *sqlx.Tx, requests []*intake.Request) ([]*intake.Item, error) {
+	refused, err := s.pinSigning(ctx, tx, requests)
+	if err != nil {
+		return nil, err
+	}
+	received, err := loadReceived(ctx, tx, requests)
+	if err != nil {
+		return nil, err
+	}
+	items := intake.Admit(requests, refused, received)
+	opened, err := insertScans(ctx, tx, items)
+	if err != nil {
+		return nil, err
+	}
+	existing, err := loadExisting(ctx, tx, items, opened)
+	if err != nil {
+		return nil, err
+	}
+	plan := intake.Decide(items, opened, existing)
+	return items, s.saveIntake(ctx, tx, requests, items, plan)
+}
+
+// saveIntake saves a plan. Which scans are stale and superseded is decided on the way, by the scans as they are then.
+func (s *Store) saveIntake(
+	ctx context.Context, tx *sqlx.Tx, requests []*intake.Request, items []*intake.Item, plan intake.Plan) error {
+	for _, save := range []func() error{
+		func() error { return joinScans(ctx, tx, plan.Joins) },
+		func() error { return s.markStale(ctx, tx, plan.Moves) },
+		func() error { return s.restartScans(ctx, tx, plan.Restarts) },
+		func() error { return insertJobs(ctx, tx, plan.Jobs) },
+		func() error { return s.putStatuses(ctx, tx, plan.Opened) },
+		func() error { return s.supersede(ctx, tx, intake.Successors(items)) },
+		func() error { return s.addFileTasks(ctx, tx, plan.FileTasks) },
+		func() error { return s.recordRuns(ctx, tx, plan.Runs, plan.Informed) },
+		func() error { return s.keepDeliveries(ctx, tx, plan.Kept) },
+		func() error { return s.putSecretUsage(ctx, tx, requests) },
+	} {
+		if err := save(); err != nil {
+			return err
+		}
+	}
+	for _, event := range plan.Audit {
+		if err := s.audit(ctx, tx, event); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// commitIntake writes a batch in one transaction, set by set: a handful of statements however many deliveries it holds.
-func (s *Store) commitIntake(batch []*intake) error {
-	ctx, cancel := context.WithTimeout(context.Background(), intakeTimeout)
-	defer cancel()
-	err := s.writeBy(s.db.TransactUrgent, ctx, func(tx *sqlx.Tx) error { // its callers hang up after ten seconds
-		for _, item := range batch {
-			item.reset()
-		}
-		for _, step := range []func(context.Context, *sqlx.Tx, []*intake) error{
-			s.pinSigning, s.findDuplicates, s.insertScans, s.joinScans, s.markStale, s.restartEnded, s.insertJobs, s.putFirstStatuses, s.supersede, s.addFileTasks,
-			s.recordRuns, s.keepDeliveries, s.putSecretUsage, s.auditIntake,
-		} {
-			if err := step(ctx, tx, batch); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	s.noteWrite(err)
-	if err == nil {
-		s.rememberBatch(batch)
-	}
-	return err
-}
-
-// insertScans creates the scans that do not exist yet.
-func (s *Store) insertScans(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
-	byReference := map[string]*intake{}
+// insertScans opens the scans that do not exist yet, and returns their ids by reference id.
+func insertScans(ctx context.Context, tx *sqlx.Tx, items []*intake.Item) (map[string]int64, error) {
 	var scans []*core.Scan
-	for _, item := range batch {
-		if item.scan != nil && item.open() {
-			byReference[item.scan.ReferenceID] = item
-			scans = append(scans, item.scan)
+	for _, item := range items {
+		if item.Asks() {
+			scans = append(scans, item.Scan)
 		}
 	}
 	if len(scans) == 0 {
-		return nil
+		return nil, nil
 	}
 	var created []struct {
 		ID          int64  `db:"id"`
@@ -181,56 +214,17 @@ func (s *Store) insertScans(ctx context.Context, tx *sqlx.Tx, batch []*intake) e
 			:changed_files_truncated, :stale, :deadline_at)
 		ON CONFLICT (source_platform, project_name, commit_sha, attempt) DO NOTHING
 		RETURNING id, reference_id`, scans)
+	opened := map[string]int64{}
 	for _, row := range created {
-		item := byReference[row.ReferenceID]
-		item.created = true
-		item.scan.ID = row.ID
-		item.receipt = core.Receipt{Outcome: core.ScanCreated, Reference: row.ReferenceID}
+		opened[row.ReferenceID] = row.ID
 	}
-	return err
+	return opened, err
 }
 
-// insertJobs gives each new scan one job for each scanner of its repository.
-func (s *Store) insertJobs(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
-	var jobs []core.Job
-	for _, item := range batch {
-		if item.created {
-			for _, scanner := range item.policy.Scanners {
-				jobs = append(jobs, core.Job{ScanID: item.scan.ID, Scanner: scanner})
-			}
-		}
-	}
+func insertJobs(ctx context.Context, tx *sqlx.Tx, jobs []core.Job) error {
 	if len(jobs) == 0 {
 		return nil
 	}
 	_, err := tx.NamedExecContext(ctx, `INSERT INTO scan_jobs (scan_id, scanner) VALUES (:scan_id, :scanner)`, jobs)
 	return err
-}
-
-// putFirstStatuses puts the pending status of each new scan.
-func (s *Store) putFirstStatuses(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
-	var scans []core.Scan
-	for _, item := range batch {
-		if item.created {
-			scans = append(scans, *item.scan)
-		}
-	}
-	return s.putStatuses(ctx, tx, scans)
-}
-
-// auditIntake records who had scans opened without a webhook.
-func (s *Store) auditIntake(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
-	for _, item := range batch {
-		if !item.created || item.by == "" {
-			continue
-		}
-		action := core.AuditScanOpened
-		if item.scan.Origin == core.OriginRescan {
-			action = core.AuditRescan
-		}
-		if err := s.audit(ctx, tx, core.AuditOf(*item.scan, item.by, action)); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/anomaly"
+	"github.com/scanhook/scanhook/core/intake"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
@@ -28,11 +29,14 @@ func (s *Store) RecordPipeline(ctx context.Context, d core.Delivery, run core.Pi
 	if refused := policy.RefusesPipeline(run); refused != "" {
 		return s.AcceptIgnored(ctx, d, refused)
 	}
-	item := &intake{delivery: &d, scan: s.scanOfPipeline(d.Platform, run, policy), policy: policy, pipeline: &run}
-	if err := s.takeIn(ctx, item); err != nil {
+	request := intake.Request{
+		Delivery: &d, Scan: s.scanOfPipeline(d.Platform, run, policy), Policy: policy, Pipeline: &run,
+	}
+	receipt, err := s.takeIn(ctx, request)
+	if err != nil {
 		return core.Receipt{}, fmt.Errorf("recording pipeline %s: %w", d.Key, err)
 	}
-	return item.receipt, nil
+	return receipt, nil
 }
 
 // scanOfPipeline is the scan of a commit whose push was missed. The branch of a fork does not belong to the project.
@@ -57,27 +61,16 @@ type pipelineKey struct {
 	id                int64
 }
 
-func (i *intake) pipelineKey() pipelineKey {
-	return pipelineKey{i.delivery.Platform, i.scan.ProjectName, i.pipeline.ID}
+func pipelineKeyOf(i *intake.Item) pipelineKey {
+	return pipelineKey{i.Delivery.Platform, i.Scan.ProjectName, i.Pipeline.ID}
 }
 
 // recordRuns writes the runs in the batch, pipeline by pipeline, and judges the commits that it changed.
-func (s *Store) recordRuns(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
-	var telling, informed []*intake
-	for _, item := range batch {
-		switch {
-		case !item.open() || item.scan == nil:
-		case item.pipeline != nil:
-			item.receipt = core.Receipt{Outcome: core.PipelineRecorded, Reference: item.receipt.Reference}
-			telling = append(telling, item)
-		case item.informed:
-			informed = append(informed, item)
-		}
-	}
+func (s *Store) recordRuns(ctx context.Context, tx *sqlx.Tx, telling, informed []*intake.Item) error {
 	if len(telling)+len(informed) == 0 {
 		return nil
 	}
-	if err := s.lockCommits(ctx, tx, append(telling, informed...)); err != nil {
+	if err := s.lockCommits(ctx, tx, slices.Concat(telling, informed)); err != nil {
 		return err
 	}
 	changed, err := s.putRuns(ctx, tx, telling)
@@ -85,8 +78,8 @@ func (s *Store) recordRuns(ctx context.Context, tx *sqlx.Tx, batch []*intake) er
 		return fmt.Errorf("writing runs: %w", err)
 	}
 	for _, item := range informed {
-		if _, done := changed[item.scan.ID]; !done {
-			changed[item.scan.ID] = nil
+		if _, done := changed[item.Scan.ID]; !done {
+			changed[item.Scan.ID] = nil
 		}
 	}
 	if err := s.judgeCommits(ctx, tx, changed); err != nil {
@@ -96,13 +89,13 @@ func (s *Store) recordRuns(ctx context.Context, tx *sqlx.Tx, batch []*intake) er
 }
 
 // lockCommits keeps other processes from recording runs of the same commits until the transaction ends.
-func (s *Store) lockCommits(ctx context.Context, tx *sqlx.Tx, items []*intake) error {
+func (s *Store) lockCommits(ctx context.Context, tx *sqlx.Tx, items []*intake.Item) error {
 	if s.db.ForUpdate == "" {
 		return nil
 	}
 	seen := map[commitKey]bool{}
 	for _, item := range items {
-		seen[keyOf(item.scan)] = true
+		seen[keyOf(item.Scan)] = true
 	}
 	ids, args := scanOfEach("MIN", slices.Collect(maps.Keys(seen)))
 	var locked []int64
@@ -112,12 +105,12 @@ func (s *Store) lockCommits(ctx context.Context, tx *sqlx.Tx, items []*intake) e
 
 // followMergeRequests has final statuses posted again where one of the runs is that of a merge request that was made
 // after they had been posted: people push first and ask for a review then.
-func (s *Store) followMergeRequests(ctx context.Context, tx *sqlx.Tx, telling []*intake) error {
+func (s *Store) followMergeRequests(ctx context.Context, tx *sqlx.Tx, telling []*intake.Item) error {
 	for _, item := range telling {
-		if item.pipeline.Source != core.SourceMergeRequest {
+		if item.Pipeline.Source != core.SourceMergeRequest {
 			continue
 		}
-		key := keyOf(item.scan)
+		key := keyOf(item.Scan)
 		if err := s.postAgain(ctx, tx, `source_platform = ? AND project_name = ? AND commit_sha = ?`,
 			key.platform, key.project, key.sha); err != nil {
 			return err
@@ -127,17 +120,17 @@ func (s *Store) followMergeRequests(ctx context.Context, tx *sqlx.Tx, telling []
 }
 
 // putRuns returns, by scan, the pipelines of which something is new.
-func (s *Store) putRuns(ctx context.Context, tx *sqlx.Tx, items []*intake) (map[int64]map[int64]bool, error) {
+func (s *Store) putRuns(ctx context.Context, tx *sqlx.Tx, items []*intake.Item) (map[int64]map[int64]bool, error) {
 	known, err := loadRuns(ctx, tx, items)
 	if err != nil {
 		return nil, err
 	}
 	changed := map[int64]map[int64]bool{}
-	latest := map[pipelineKey]*intake{}
+	latest := map[pipelineKey]*intake.Item{}
 	var order []pipelineKey
 	for _, item := range items {
-		key := item.pipelineKey()
-		runs, isNews := core.RecordRun(known[key], *item.pipeline)
+		key := pipelineKeyOf(item)
+		runs, isNews := core.RecordRun(known[key], *item.Pipeline)
 		if !isNews {
 			continue
 		}
@@ -151,20 +144,20 @@ func (s *Store) putRuns(ctx context.Context, tx *sqlx.Tx, items []*intake) (map[
 		if err := s.writeRuns(ctx, tx, item, known[key]); err != nil {
 			return nil, err
 		}
-		if changed[item.scan.ID] == nil {
-			changed[item.scan.ID] = map[int64]bool{}
+		if changed[item.Scan.ID] == nil {
+			changed[item.Scan.ID] = map[int64]bool{}
 		}
-		changed[item.scan.ID][key.id] = true
+		changed[item.Scan.ID][key.id] = true
 	}
 	return changed, nil
 }
 
 // loadRuns reads the runs of the items' pipelines, in the order of their attempts.
-func loadRuns(ctx context.Context, tx *sqlx.Tx, items []*intake) (map[pipelineKey][]core.PipelineRun, error) {
+func loadRuns(ctx context.Context, tx *sqlx.Tx, items []*intake.Item) (map[pipelineKey][]core.PipelineRun, error) {
 	known := map[pipelineKey][]core.PipelineRun{}
 	var args []any
 	for _, item := range items {
-		key := item.pipelineKey()
+		key := pipelineKeyOf(item)
 		if _, asked := known[key]; !asked {
 			known[key] = nil
 			args = append(args, key.platform, key.project, key.id)
@@ -195,7 +188,7 @@ func typedTuples(rows int) string {
 
 // writeRuns writes all runs of one pipeline, the last attempt first: attempts only ever move up, and two runs must not
 // share one on the way.
-func (s *Store) writeRuns(ctx context.Context, tx *sqlx.Tx, item *intake, runs []core.PipelineRun) error {
+func (s *Store) writeRuns(ctx context.Context, tx *sqlx.Tx, item *intake.Item, runs []core.PipelineRun) error {
 	for _, run := range slices.Backward(runs) {
 		if run.ID != 0 {
 			if err := updateRun(ctx, tx, run); err != nil {
@@ -203,7 +196,7 @@ func (s *Store) writeRuns(ctx context.Context, tx *sqlx.Tx, item *intake, runs [
 			}
 			continue
 		}
-		run.ScanID, run.SourcePlatform, run.RecordedAt = item.scan.ID, item.delivery.Platform, s.clock.Timestamp()
+		run.ScanID, run.SourcePlatform, run.RecordedAt = item.Scan.ID, item.Delivery.Platform, s.clock.Timestamp()
 		if err := insertRun(ctx, tx, run); err != nil {
 			return err
 		}

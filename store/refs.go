@@ -9,6 +9,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/intake"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
@@ -95,10 +96,13 @@ const maxOutOfOrder = 1000
 // markStale marks scans that are newer than that of the commit at which their branch stands: of pushes that are
 // announced late, after what was pushed onto them, and of commits behind which the branch was set back. They are
 // scanned like all others, but later scans are not compared with them.
-func (s *Store) markStale(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
-	moves := movesOf(batch)
-	if len(moves) == 0 {
+func (s *Store) markStale(ctx context.Context, tx *sqlx.Tx, items []*intake.Item) error {
+	if len(items) == 0 {
 		return nil
+	}
+	moves := make([]*branchMove, len(items))
+	for n, item := range items {
+		moves[n] = &branchMove{Scan: item.Scan, created: item.Created}
 	}
 	if err := loadBranchStates(ctx, tx, moves); err != nil {
 		return err
@@ -138,18 +142,6 @@ func (m *branchMove) ahead() int64 {
 		return 0
 	}
 	return slices.Min(ahead)
-}
-
-func movesOf(batch []*intake) (moves []*branchMove) {
-	for _, item := range batch {
-		scan := item.scan
-		if scan == nil || !item.open() || scan.Branch == "" || scan.BeforeSHA == scan.CommitSHA ||
-			!item.created && (scan.BeforeSHA == "" || !isPush(scan.Origin)) {
-			continue
-		}
-		moves = append(moves, &branchMove{Scan: scan, created: item.created})
-	}
-	return moves
 }
 
 // pushedOnto omits the scans of uploads and of new branches, which have nothing or zeros before them, as the index on

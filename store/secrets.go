@@ -11,6 +11,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/intake"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
@@ -19,20 +20,20 @@ const writeEvery = time.Minute
 
 var secretColumns = sqldb.ColumnsOf[core.SecretUsage]()
 
-func (i *intake) use() writtenKey {
-	return writtenKey{platform: i.delivery.Platform, secret: i.delivery.Verification.SecretID}
+func useOf(d *core.Delivery) writtenKey {
+	return writtenKey{platform: d.Platform, secret: d.Verification.SecretID}
 }
 
-func (i *intake) pin() writtenKey {
-	return writtenKey{platform: i.delivery.Platform, project: core.ProjectAddress(i.delivery.Project)}
+func pinOf(d *core.Delivery) writtenKey {
+	return writtenKey{platform: d.Platform, project: core.ProjectAddress(d.Project)}
 }
 
 // putSecretUsage keeps when each secret was used last, by whichever call it verified.
-func (s *Store) putSecretUsage(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
+func (s *Store) putSecretUsage(ctx context.Context, tx *sqlx.Tx, batch []*intake.Request) error {
 	used := map[writtenKey]core.SecretUsage{}
 	for _, item := range batch {
-		if d := item.delivery; d != nil && d.Verification.SecretID != "" && !s.isWritten(item.use(), s.clock.Timestamp()) {
-			used[item.use()] = core.SecretUsage{
+		if d := item.Delivery; d != nil && d.Verification.SecretID != "" && !s.isWritten(useOf(d), s.clock.Timestamp()) {
+			used[useOf(d)] = core.SecretUsage{
 				Platform: d.Platform, SecretID: d.Verification.SecretID, Place: d.Verification.Place, LastUsedAt: s.clock.Timestamp(),
 			}
 		}
@@ -61,18 +62,18 @@ func (s *Store) isWritten(what writtenKey, now time.Time) bool {
 }
 
 // rememberBatch remembers what a batch that is on disk has written.
-func (s *Store) rememberBatch(batch []*intake) {
+func (s *Store) rememberBatch(batch []*intake.Request) {
 	now := s.clock.Timestamp()
 	for _, item := range batch {
-		d := item.delivery
+		d := item.Delivery
 		if d == nil {
 			continue
 		}
-		if !s.isWritten(item.use(), now) {
-			s.written.put(item.use(), now)
+		if !s.isWritten(useOf(d), now) {
+			s.written.put(useOf(d), now)
 		}
-		if d.Verification.Signed && d.Verification.MaySign && !s.isWritten(item.pin(), now) {
-			s.written.put(item.pin(), now)
+		if d.Verification.Signed && d.Verification.MaySign && !s.isWritten(pinOf(d), now) {
+			s.written.put(pinOf(d), now)
 		}
 	}
 }
@@ -154,16 +155,17 @@ func (s *Store) signedProjectOf(d *core.Delivery) signedProject {
 	return signedProject{d.Platform, core.ProjectAddress(d.Project), d.Project, d.Subject().Ref, s.clock.Timestamp()}
 }
 
-// pinSigning remembers whose calls are signed, and from then on refuses calls with only a plain token: it is part of
+// pinSigning remembers whose calls are signed, and from then on returns why it refuses calls with only a plain token: it is part of
 // each call, so an eavesdropper knows it. All of a batch is pinned before any of it is judged.
-func (s *Store) pinSigning(ctx context.Context, tx *sqlx.Tx, batch []*intake) error {
+func (s *Store) pinSigning(
+	ctx context.Context, tx *sqlx.Tx, batch []*intake.Request) (refused map[*intake.Request]string, err error) {
 	signed := map[writtenKey]signedProject{}
-	weak := map[signedProject][]*intake{}
+	weak := map[signedProject][]*intake.Request{}
 	for _, item := range batch {
-		switch d := item.delivery; {
+		switch d := item.Delivery; {
 		case d == nil || !d.Verification.MaySign || d.Project == "":
-		case d.Verification.Signed && !s.isWritten(item.pin(), s.clock.Timestamp()):
-			signed[item.pin()] = s.signedProjectOf(d)
+		case d.Verification.Signed && !s.isWritten(pinOf(d), s.clock.Timestamp()):
+			signed[pinOf(d)] = s.signedProjectOf(d)
 		case !d.Verification.Signed:
 			wanted := s.signedProjectOf(d)
 			wanted.SignedAt = time.Time{}
@@ -171,7 +173,7 @@ func (s *Store) pinSigning(ctx context.Context, tx *sqlx.Tx, batch []*intake) er
 		}
 	}
 	if err := pin(ctx, tx, signed); err != nil {
-		return fmt.Errorf("pinning signatures: %w", err)
+		return nil, fmt.Errorf("pinning signatures: %w", err)
 	}
 	return s.refuseWeak(ctx, tx, weak)
 }
@@ -196,9 +198,11 @@ func pin(ctx context.Context, tx *sqlx.Tx, signed map[writtenKey]signedProject) 
 
 // refuseWeak refuses plain tokens for projects that are pinned, by their path or by their number: either identifies
 // them.
-func (s *Store) refuseWeak(ctx context.Context, tx *sqlx.Tx, weak map[signedProject][]*intake) error {
+func (s *Store) refuseWeak(ctx context.Context, tx *sqlx.Tx, weak map[signedProject][]*intake.Request) (
+	refused map[*intake.Request]string, err error) {
+	refused = map[*intake.Request]string{}
 	if len(weak) == 0 {
-		return nil
+		return refused, nil
 	}
 	var args []any
 	for wanted := range weak {
@@ -209,7 +213,7 @@ func (s *Store) refuseWeak(ctx context.Context, tx *sqlx.Tx, weak map[signedProj
 		Pin   string    `db:"pin"`
 		Since time.Time `db:"first_signed_at"`
 	}
-	err := tx.SelectContext(ctx, &pinned, tx.Rebind(`
+	err = tx.SelectContext(ctx, &pinned, tx.Rebind(`
 		WITH wanted (platform, project_key, project_name, project_ref) AS (VALUES `+sqldb.Tuples(len(weak), 4)+`)
 		SELECT w.platform, w.project_key, w.project_name, w.project_ref, p.project_key AS pin, p.first_signed_at
 		FROM wanted w JOIN signed_projects p ON p.platform = w.platform AND p.project_key = w.project_key
@@ -219,21 +223,21 @@ func (s *Store) refuseWeak(ctx context.Context, tx *sqlx.Tx, weak map[signedProj
 		WHERE w.project_ref <> ''
 		ORDER BY 1, pin`), args...)
 	if err != nil {
-		return fmt.Errorf("looking for pinned signatures: %w", err)
+		return nil, fmt.Errorf("looking for pinned signatures: %w", err)
 	}
 	for _, row := range pinned {
 		items := weak[row.signedProject]
 		for _, item := range items {
-			item.refused = notSigned(row.Project, row.Since)
+			refused[item] = notSigned(row.Project, row.Since)
 		}
 		if _, err := tx.ExecContext(ctx, tx.Rebind(`
 			UPDATE signed_projects SET num_refused = num_refused + ?, last_refused_at = ?
 			WHERE platform = ? AND project_key = ?`), len(items), s.clock.Timestamp(), row.Platform, row.Pin); err != nil {
-			return fmt.Errorf("counting refused calls: %w", err)
+			return nil, fmt.Errorf("counting refused calls: %w", err)
 		}
 		s.written.put(writtenKey{platform: row.Platform, project: row.Pin}, time.Time{}) // the next signature ends the warning
 	}
-	return nil
+	return refused, nil
 }
 
 func notSigned(project string, since time.Time) string {

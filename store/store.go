@@ -53,7 +53,7 @@ type Store struct {
 	policies  core.Policies
 	scanners  core.Scanners
 	publicURL string
-	intake    *sqldb.Batcher[*intake]
+	intake    *sqldb.Batcher[*accept]
 	triaging  sqldb.Slots
 	reporting sqldb.Slots
 	written   cache[writtenKey, time.Time] // when intake last wrote what it need not write again for a while

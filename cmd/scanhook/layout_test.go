@@ -32,7 +32,7 @@ var layers = map[string]int{
 
 	"store/sqldb": 1,
 
-	"core": 0, "core/anomaly": 0, "core/intern": 0, "core/liveness": 0, "core/match": 0, "core/patch": 0, "core/secrets": 0,
+	"core": 0, "core/anomaly": 0, "core/intake": 0, "core/intern": 0, "core/liveness": 0, "core/match": 0, "core/patch": 0, "core/secrets": 0,
 	"core/timeline": 0, "migrations": 0, "internal/poll": 0, "internal/config": 0,
 	"internal/runner/sandbox": 0,
 
@@ -44,6 +44,7 @@ var layers = map[string]int{
 // within are the imports inside a layer: of a package below the one that imports it, or beside it in cmd.
 var within = map[string][]string{
 	"core":                   {"core/anomaly", "core/intern", "core/patch"},
+	"core/intake":            {"core"},
 	"core/match":             {"core"},
 	"core/secrets":           {"core"},
 	"core/timeline":          {"core"},
