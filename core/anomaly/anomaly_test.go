@@ -2,7 +2,9 @@ package anomaly_test
 
 import (
 	"math"
+	"math/rand/v2"
 	"testing"
+	"testing/quick"
 
 	"github.com/scanhook/scanhook/core/anomaly"
 )
@@ -131,3 +133,223 @@ func TestAnomalyIsTheLargestDeviation(t *testing.T) {
 }
 
 func near(got, want float64) bool { return math.Abs(got-want) <= 1e-9*math.Abs(want) }
+
+// alarms gives the numbers of the runs that are anomalies.
+func alarms(runs []anomaly.Point) []int {
+	var at []int
+	for i, a := range anomaly.AssessSeries(runs) {
+		if a.Anomaly != nil {
+			at = append(at, i)
+		}
+	}
+	return at
+}
+
+func TestAnUnmarkedLevelShiftIsLearnedAfterTwoAlarms(t *testing.T) {
+	t.Parallel()
+	runs := append(repeat(60, point(190, 41e6, 5)), repeat(60, point(190, 169e6, 5))...)
+	if got := alarms(runs); len(got) != 2 || got[0] != 60 || got[1] != 61 {
+		t.Errorf("alarms at %v, want [60 61]", got)
+	}
+}
+
+func TestAnExpectedRunIsTheNewLevelAtOnce(t *testing.T) {
+	t.Parallel()
+	runs := append(repeat(60, point(190, 41e6, 5)), repeat(60, point(190, 169e6, 5))...)
+	runs[60].Expected = true
+	if got := alarms(runs); len(got) != 1 || got[0] != 60 {
+		t.Fatalf("alarms at %v, want [60]", got)
+	}
+	r := anomaly.Assess(runs[:61], point(190, 169e6, 5)).Readings[0]
+	if !near(r.Median, 169e6) {
+		t.Errorf("median after the expected run = %v, want 169e6", r.Median)
+	}
+	if a := anomaly.Assess(runs[:61], point(190, 507e6, 5)).Anomaly; a == nil {
+		t.Error("three times the new level is ordinary, want an anomaly")
+	}
+}
+
+func TestAnExpectedShrinkageForgetsTheOldLevel(t *testing.T) {
+	t.Parallel()
+	history := repeat(60, point(190, 169e6, 5))
+	history = append(history, point(190, 15e6, 5))
+	history[60].Expected = true
+	if a := anomaly.Assess(history, point(190, 169e6, 5)).Anomaly; a == nil {
+		t.Error("back at the old size is ordinary, want an anomaly")
+	}
+}
+
+func TestAnExpectedRunRestartsOnlyWhatWasUnusual(t *testing.T) {
+	t.Parallel()
+	history := append(repeat(60, point(190, 41e6, 5)), point(900, 50e6, 5))
+	history[60].Expected = true
+	got := anomaly.Assess(history, point(900, 41e6, 5))
+	for _, r := range got.Readings {
+		want := map[anomaly.Measure]float64{
+			anomaly.Artifact: 41e6, anomaly.Duration: 900, anomaly.BytesPerFile: 8.2e6,
+		}[r.Measure]
+		if !near(r.Median, want) {
+			t.Errorf("median of %s = %v, want %v", r.Measure, r.Median, want)
+		}
+	}
+}
+
+func TestANewLevelInheritsTheNoise(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(7, 7))
+	var history []anomaly.Point
+	for range 60 {
+		history = append(history, point(100*math.Exp(0.4*r.NormFloat64()), 0, 0))
+	}
+	history = append(history, point(3000, 0, 0))
+	before := anomaly.Assess(history[:60], history[60]).Readings[0].Expected.High / 100
+	history[60].Expected = true
+	after := anomaly.Assess(history, history[60]).Readings[0].Expected.High / 3000
+	if before < 3 || after < 2.8 {
+		t.Errorf("the noisy series bears ×%.1f before and ×%.1f after, want about the same", before, after)
+	}
+}
+
+func TestALevelExpectedTooEarlyTeachesNothing(t *testing.T) {
+	t.Parallel()
+	history := append(repeat(10, point(100, 0, 0)), point(900, 0, 0))
+	history[10].Expected = true
+	if got := anomaly.Assess(history, point(900, 0, 0)); len(got.Readings) != 0 {
+		t.Errorf("readings = %+v, want none", got.Readings)
+	}
+}
+
+func TestWhatTheWindowHasSeenOftenIsOrdinary(t *testing.T) {
+	t.Parallel()
+	runs := repeat(100, point(190, 0, 0))
+	for i := 9; i < 100; i += 10 {
+		runs[i] = point(1900, 0, 0)
+	}
+	if a := anomaly.Assess(runs, point(1900, 0, 0)).Anomaly; a != nil {
+		t.Errorf("every tenth run is a full build, yet %q", a.Reason)
+	}
+}
+
+func TestAssessSeriesLooksBackOnly(t *testing.T) {
+	t.Parallel()
+	runs := append(repeat(30, point(190, 41e6, 5)), point(760, 41e6, 5), point(190, 41e6, 5))
+	got := anomaly.AssessSeries(runs)
+	if len(got) != len(runs) || got[0].Score() != nil || got[19].Score() != nil || got[20].Score() == nil {
+		t.Error("want one assessment per run, the first 20 without a score")
+	}
+	if got[30].Anomaly == nil || got[31].Anomaly != nil {
+		t.Error("want the anomaly at run 30 only")
+	}
+}
+
+// randomRuns is a series of noisy durations and sizes.
+func randomRuns(r *rand.Rand, n int, sigma float64) []anomaly.Point {
+	runs := make([]anomaly.Point, n)
+	for i := range runs {
+		seconds, bytes := 190*math.Exp(sigma*r.NormFloat64()), int64(41e6*math.Exp(sigma*r.NormFloat64()))
+		runs[i] = point(seconds, bytes, 1+r.IntN(30))
+	}
+	return runs
+}
+
+func scaled(runs []anomaly.Point, seconds float64, bytes int64) []anomaly.Point {
+	out := make([]anomaly.Point, len(runs))
+	for i, run := range runs {
+		out[i] = point(*run.DurationSeconds*seconds, *run.ArtifactBytes*bytes, *run.ChangedFiles)
+	}
+	return out
+}
+
+func TestScoresDoNotDependOnTheUnit(t *testing.T) {
+	t.Parallel()
+	property := func(seed uint64, sigma uint8) bool {
+		runs := randomRuns(rand.New(rand.NewPCG(seed, 0)), 90, float64(sigma)/256)
+		a, b := anomaly.AssessSeries(runs), anomaly.AssessSeries(scaled(runs, 0.001, 1024))
+		for i := range a {
+			for j := range a[i].Readings {
+				if math.Abs(a[i].Readings[j].Score-b[i].Readings[j].Score) > 1e-6 {
+					return false
+				}
+			}
+		}
+		return true
+	}
+	if err := quick.Check(property, &quick.Config{MaxCount: 50}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestUnusualIsOutsideTheExpectedRange(t *testing.T) {
+	t.Parallel()
+	property := func(seed uint64, sigma uint8, factor float64) bool {
+		runs := randomRuns(rand.New(rand.NewPCG(seed, 0)), 60, float64(sigma)/256)
+		value := 190 * math.Exp(math.Mod(factor, 3))
+		for _, r := range anomaly.Assess(runs, point(value, int64(value*1e5), 3)).Readings {
+			inside := r.Value > r.Expected.Low && r.Value < r.Expected.High
+			onEdge := near(r.Value, r.Expected.Low) || near(r.Value, r.Expected.High)
+			if !onEdge && inside == r.Unusual() {
+				return false
+			}
+		}
+		return true
+	}
+	if err := quick.Check(property, &quick.Config{MaxCount: 300}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestALongerRunNeverScoresLess(t *testing.T) {
+	t.Parallel()
+	runs := randomRuns(rand.New(rand.NewPCG(3, 0)), 60, 0.2)
+	last := -1.0
+	for seconds := 190.0; seconds < 1e6; seconds *= 1.1 {
+		score := *anomaly.Assess(runs, point(seconds, 0, 0)).Score()
+		if score < last {
+			t.Fatalf("score of %v seconds = %v, want at least %v", seconds, score, last)
+		}
+		last = score
+	}
+}
+
+// FuzzAssessRun builds a series of any bits and asks that whatever comes out can be stored and shown.
+func FuzzAssessRun(f *testing.F) {
+	f.Add(190.0, 760.0, int64(41e6), int64(169e6), 5, byte(3))
+	f.Add(5e-324, math.MaxFloat64, int64(1), int64(math.MaxInt64), math.MaxInt, byte(1))
+	f.Add(math.NaN(), math.Inf(1), int64(0), int64(-1), -1, byte(0))
+	f.Fuzz(func(t *testing.T, s1, s2 float64, b1, b2 int64, files int, mix byte) {
+		a := anomaly.Point{DurationSeconds: &s1, ArtifactBytes: &b1, ChangedFiles: &files}
+		b := anomaly.Point{DurationSeconds: &s2, ArtifactBytes: &b2, ChangedFiles: ptr(1), Expected: mix&1 == 1}
+		var runs []anomaly.Point
+		for i := range 70 {
+			runs = append(runs, a)
+			if i%8 == int(mix>>1)%8 {
+				runs = append(runs, b)
+			}
+		}
+		for _, assessment := range anomaly.AssessSeries(append(runs, b, a)) {
+			checkFinite(t, assessment)
+		}
+	})
+}
+
+func checkFinite(t *testing.T, a anomaly.Assessment) {
+	t.Helper()
+	for _, r := range a.Readings {
+		for _, v := range []float64{r.Value, r.Median, r.Expected.Low, r.Expected.High, r.Score} {
+			if math.IsNaN(v) || math.IsInf(v, 0) || v < 0 {
+				t.Fatalf("reading %+v, want finite numbers that are not negative", r)
+			}
+		}
+	}
+	if a.Anomaly != nil && (a.Anomaly.Score < anomaly.Threshold || a.Anomaly.Reason == "") {
+		t.Fatalf("anomaly %+v, want a score above the threshold and a reason", a.Anomaly)
+	}
+}
+
+func BenchmarkAssessRun(b *testing.B) {
+	runs := randomRuns(rand.New(rand.NewPCG(1, 0)), anomaly.Window+1, 0.1)
+	b.ReportAllocs()
+	for b.Loop() {
+		anomaly.Assess(runs[:anomaly.Window], runs[anomaly.Window])
+	}
+}

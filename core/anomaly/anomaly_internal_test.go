@@ -1,6 +1,8 @@
 package anomaly
 
-import "testing"
+import (
+	"testing"
+)
 
 func TestSentence(t *testing.T) {
 	t.Parallel()
