@@ -3,31 +3,9 @@ package platforms
 import (
 	"slices"
 	"time"
+
+	"github.com/scanhook/scanhook/core"
 )
-
-// HookScope says what a webhook belongs to.
-type HookScope string
-
-// The scopes of webhooks. The events of a project come through those of its own, of all that it belongs to, and of a
-// GitHub App that is installed on it.
-const (
-	ScopeProject HookScope = "project"
-	ScopeGroup   HookScope = "group" // a GitLab group or a GitHub organisation
-	ScopeApp     HookScope = "app"   // a GitHub App
-)
-
-// HookTarget is what webhooks are attached to. Owner is the full path of the project or group, empty for an App.
-type HookTarget struct {
-	Scope HookScope
-	Owner string
-}
-
-func (t HookTarget) String() string {
-	if t.Owner == "" {
-		return "the GitHub App"
-	}
-	return string(t.Scope) + " " + t.Owner
-}
 
 // HookState tells whether a platform calls a webhook.
 type HookState string
@@ -42,7 +20,7 @@ const (
 
 // Hook is a webhook that calls Scanhook, as the platform describes it.
 type Hook struct {
-	HookTarget
+	core.HookTarget
 	ID     int64  // 0 for the only one of an App
 	Ref    string // GitLab: the numeric id of the owner
 	URL    string // that it calls

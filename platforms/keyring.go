@@ -105,9 +105,9 @@ func (k *Keyring) Empty() bool { return len(k.Webhook)+len(k.Signing) == 0 }
 // For returns the secret and the signing token that a webhook of the target is given: those of the project's scope, so
 // that its maintainers see no others, else those of the platform. Either may be empty; without both the error
 // wraps ErrRefused.
-func (k *Keyring) For(target HookTarget) (secret, signing string, err error) {
+func (k *Keyring) For(target core.HookTarget) (secret, signing string, err error) {
 	scope := -1
-	if target.Scope == ScopeProject {
+	if target.Scope == core.ScopeProject {
 		scope = k.scopes.Of(k.platform, target.Owner)
 	}
 	secret, signing = k.Webhook.first(scope), k.Signing.first(scope)

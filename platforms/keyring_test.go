@@ -17,13 +17,13 @@ import (
 func TestWebhooksAreGivenTheirOwnSecrets(t *testing.T) {
 	t.Parallel()
 	type secrets struct{ webhook, signing string }
-	for place, want := range map[platforms.HookTarget]secrets{
-		{Scope: platforms.ScopeProject, Owner: "acme/web"}:  {"wide", ""},
-		{Scope: platforms.ScopeProject, Owner: "acme/shop"}: {"both", ""},
-		{Scope: platforms.ScopeProject, Owner: "other/x"}:   {"both", "sign"},
-		{Scope: platforms.ScopeProject, Owner: "else/y"}:    {"wide", ""},
-		{Scope: platforms.ScopeGroup, Owner: "acme/shop"}:   {"wide", ""},
-		{Scope: platforms.ScopeApp}:                         {"wide", ""},
+	for place, want := range map[core.HookTarget]secrets{
+		{Scope: core.ScopeProject, Owner: "acme/web"}:  {"wide", ""},
+		{Scope: core.ScopeProject, Owner: "acme/shop"}: {"both", ""},
+		{Scope: core.ScopeProject, Owner: "other/x"}:   {"both", "sign"},
+		{Scope: core.ScopeProject, Owner: "else/y"}:    {"wide", ""},
+		{Scope: core.ScopeGroup, Owner: "acme/shop"}:   {"wide", ""},
+		{Scope: core.ScopeApp}:                         {"wide", ""},
 	} {
 		webhook, signing, err := keyring(t).For(place)
 		if got := (secrets{webhook, signing}); got != want || err != nil {
@@ -39,7 +39,7 @@ func TestWebhooksAreNotMadeWithoutSecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _, err = keys.For(platforms.HookTarget{Scope: platforms.ScopeGroup, Owner: "acme"})
+	_, _, err = keys.For(core.HookTarget{Scope: core.ScopeGroup, Owner: "acme"})
 	if !errors.Is(err, platforms.ErrRefused) {
 		t.Errorf("want platforms.ErrRefused, got %v", err)
 	}

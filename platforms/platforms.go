@@ -185,9 +185,9 @@ func MetadataFetcherOf(platform Platform) (MetadataFetcher, bool) {
 // package that has events delivered again ask for it. Errors are those of this package; any other error is worth a retry.
 type HookManager interface {
 	// HookTargets is where webhooks for a project's events can be, the widest last.
-	HookTargets(project string) []HookTarget
+	HookTargets(project string) []core.HookTarget
 	// Hooks finds the webhooks of a target that call address.
-	Hooks(ctx context.Context, target HookTarget, address string) ([]Hook, error)
+	Hooks(ctx context.Context, target core.HookTarget, address string) ([]Hook, error)
 	// AddHook creates a webhook of a project for address, with the first configured secret.
 	AddHook(ctx context.Context, project, address string) error
 	// RepairHook sets everything that Scanhook needs of a webhook, the secret included.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"slices"
+
+	"github.com/scanhook/scanhook/core"
 )
 
 // HookSurveyor finds the webhooks through which the events of projects come to an address. It lists each target once, and
@@ -11,7 +13,7 @@ import (
 type HookSurveyor struct {
 	manager HookManager
 	address string
-	seen    map[HookTarget]hookList
+	seen    map[core.HookTarget]hookList
 }
 
 type hookList struct {
@@ -21,7 +23,7 @@ type hookList struct {
 
 // NewHookSurveyor makes no call yet.
 func NewHookSurveyor(manager HookManager, address string) *HookSurveyor {
-	return &HookSurveyor{manager: manager, address: address, seen: map[HookTarget]hookList{}}
+	return &HookSurveyor{manager: manager, address: address, seen: map[core.HookTarget]hookList{}}
 }
 
 // HookSurvey is what a surveyor has found for a project.
@@ -41,7 +43,7 @@ func (s *HookSurveyor) Survey(ctx context.Context, project string) (survey HookS
 	for _, target := range s.manager.HookTargets(project) {
 		hooks, err := s.list(ctx, target)
 		switch {
-		case errors.Is(err, ErrNoHookAccess) && target.Scope == ScopeProject:
+		case errors.Is(err, ErrNoHookAccess) && target.Scope == core.ScopeProject:
 			survey.Hidden = err
 		case err != nil && !errors.Is(err, ErrNoHookAccess):
 			return HookSurvey{}, err
@@ -51,7 +53,7 @@ func (s *HookSurveyor) Survey(ctx context.Context, project string) (survey HookS
 	return survey, nil
 }
 
-func (s *HookSurveyor) list(ctx context.Context, target HookTarget) ([]Hook, error) {
+func (s *HookSurveyor) list(ctx context.Context, target core.HookTarget) ([]Hook, error) {
 	if known, ok := s.seen[target]; ok {
 		return known.hooks, known.err
 	}
@@ -61,7 +63,7 @@ func (s *HookSurveyor) list(ctx context.Context, target HookTarget) ([]Hook, err
 }
 
 // AllRight tells that the target was listed, and that nothing is wrong with its webhooks.
-func (s *HookSurveyor) AllRight(target HookTarget) bool {
+func (s *HookSurveyor) AllRight(target core.HookTarget) bool {
 	known, listed := s.seen[target]
 	return listed && known.err == nil && !slices.ContainsFunc(known.hooks, func(h Hook) bool {
 		return h.Broken || len(h.Faults) > 0 || h.Problem != ""
@@ -69,4 +71,4 @@ func (s *HookSurveyor) AllRight(target HookTarget) bool {
 }
 
 // Forget makes the next survey list the target again.
-func (s *HookSurveyor) Forget(target HookTarget) { delete(s.seen, target) }
+func (s *HookSurveyor) Forget(target core.HookTarget) { delete(s.seen, target) }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/platforms"
 )
 
@@ -16,11 +17,11 @@ type hookManager struct {
 	asked int
 }
 
-func (k *hookManager) HookTargets(project string) []platforms.HookTarget {
-	return []platforms.HookTarget{{Scope: platforms.ScopeProject, Owner: project}, {Scope: platforms.ScopeGroup, Owner: "acme"}}
+func (k *hookManager) HookTargets(project string) []core.HookTarget {
+	return []core.HookTarget{{Scope: core.ScopeProject, Owner: project}, {Scope: core.ScopeGroup, Owner: "acme"}}
 }
 
-func (k *hookManager) Hooks(_ context.Context, place platforms.HookTarget, _ string) ([]platforms.Hook, error) {
+func (k *hookManager) Hooks(_ context.Context, place core.HookTarget, _ string) ([]platforms.Hook, error) {
 	k.asked++
 	return k.hooks[place.Owner], k.errs[place.Owner]
 }
@@ -48,7 +49,7 @@ func TestSurvey(t *testing.T) {
 	}
 	k.hooks["acme"][0].Broken = true
 	k.errs["acme"] = platforms.ErrNoHookAccess
-	surveyor.Forget(platforms.HookTarget{Scope: platforms.ScopeGroup, Owner: "acme"})
+	surveyor.Forget(core.HookTarget{Scope: core.ScopeGroup, Owner: "acme"})
 	k.hooks["acme"] = nil
 	if survey, err := surveyor.Survey(t.Context(), "acme/broken"); err != nil || survey.Works() || len(survey.Hooks) != 1 {
 		t.Errorf("with a hidden group: %+v, %v", survey, err)

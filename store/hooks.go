@@ -8,7 +8,6 @@ import (
 	"maps"
 	"reflect"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -18,34 +17,27 @@ import (
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
-// HookTarget is where webhooks that call us can be configured: a project, a group or organisation, a GitHub App.
-type HookTarget struct {
-	ID             int64      `db:"id"`
-	SourcePlatform string     `db:"source_platform"`
-	Scope          string     `db:"scope"`         // project, group or app
-	Owner          string     `db:"owner"`         // full path, empty for an App
-	State          string     `db:"state"`         // as of the last check: see NeedsRepair; else none, hidden or active
-	Note           string     `db:"note"`          // what is wrong, or empty
-	ArrivedUntil   *time.Time `db:"arrived_until"` // everything that was sent before has arrived
-	Failures       int        `db:"failures"`      // checks since the last one that succeeded
-	CheckedAt      *time.Time `db:"checked_at"`
-	NextCheckAt    time.Time  `db:"next_check_at"`
-	LeaseUntil     *time.Time `db:"lease_until"`
+// HookCheck is what the last check of a target's webhooks found, and when the next one is due.
+type HookCheck struct {
+	ID             int64  `db:"id"`
+	SourcePlatform string `db:"source_platform"`
+	core.HookTarget
+	State        string     `db:"state"`         // as of the last check: see NeedsRepair; else none, hidden or active
+	Note         string     `db:"note"`          // what is wrong, or empty
+	ArrivedUntil *time.Time `db:"arrived_until"` // everything that was sent before has arrived
+	Failures     int        `db:"failures"`      // checks since the last one that succeeded
+	CheckedAt    *time.Time `db:"checked_at"`
+	NextCheckAt  time.Time  `db:"next_check_at"`
+	LeaseUntil   *time.Time `db:"lease_until"`
 }
 
 // NeedsRepair tells whether pushes do not arrive through the target: its webhook is switched off, paused or disabled by
 // the platform, or broken, which means that it is called without pushes or without the right secret.
-func (p HookTarget) NeedsRepair() bool {
+func (p HookCheck) NeedsRepair() bool {
 	return p.State == "off" || p.State == "paused" || p.State == "disabled" || p.State == "broken"
 }
 
-// Covers tells whether a project's calls can come through the target.
-func (p HookTarget) Covers(project string) bool {
-	owner, name := strings.ToLower(p.Owner), strings.ToLower(project)
-	return owner == "" || owner == name || p.Scope == "group" && strings.HasPrefix(name, owner+"/")
-}
-
-var hookColumns = sqldb.ColumnsOf[HookTarget]()
+var hookColumns = sqldb.ColumnsOf[HookCheck]()
 
 // needsRepair selects the targets that a person has to check.
 const needsRepair = `state IN ('off', 'paused', 'disabled', 'broken') OR state = 'active' AND note <> ''`
@@ -54,7 +46,7 @@ const needsRepair = `state IN ('off', 'paused', 'disabled', 'broken') OR state =
 const MaxFailingHooks = 100
 
 // PutHookTargets adds targets whose first check is due at once; known ones stay as they are.
-func (s *Store) PutHookTargets(ctx context.Context, places []HookTarget) error {
+func (s *Store) PutHookTargets(ctx context.Context, places []HookCheck) error {
 	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
 		for _, p := range places {
 			_, err := tx.ExecContext(ctx, tx.Rebind(`
@@ -88,7 +80,7 @@ func (s *Store) MarkHooksDue(ctx context.Context, platform string) error {
 
 // ClaimHookTarget leases the target of a platform that has waited longest for its check, those last where no webhook
 // was seen the last time; core.ErrNotFound when none is due.
-func (s *Store) ClaimHookTarget(ctx context.Context, platform string, lease time.Duration) (claimed HookTarget, err error) {
+func (s *Store) ClaimHookTarget(ctx context.Context, platform string, lease time.Duration) (claimed HookCheck, err error) {
 	err = s.db.Transact(ctx, func(tx *sqlx.Tx) error {
 		return s.claimOne(ctx, tx, &claimed, claim{
 			table: `hook_targets`, set: setLease,
@@ -98,15 +90,15 @@ func (s *Store) ClaimHookTarget(ctx context.Context, platform string, lease time
 		}, lease, map[string]any{"platform": platform})
 	})
 	if err != nil {
-		return HookTarget{}, fmt.Errorf("claiming a hook target: %w", err)
+		return HookCheck{}, fmt.Errorf("claiming a hook target: %w", err)
 	}
 	return claimed, nil
 }
 
 // ClaimHookTargetNow leases one target, whenever its check is due. core.ErrConflict while another process checks it.
-func (s *Store) ClaimHookTargetNow(ctx context.Context, p HookTarget, lease time.Duration) (claimed HookTarget, err error) {
-	if err := s.PutHookTargets(ctx, []HookTarget{p}); err != nil {
-		return HookTarget{}, err
+func (s *Store) ClaimHookTargetNow(ctx context.Context, p HookCheck, lease time.Duration) (claimed HookCheck, err error) {
+	if err := s.PutHookTargets(ctx, []HookCheck{p}); err != nil {
+		return HookCheck{}, err
 	}
 	err = s.db.Transact(ctx, func(tx *sqlx.Tx) error {
 		err := s.claimOne(ctx, tx, &claimed, claim{
@@ -119,14 +111,14 @@ func (s *Store) ClaimHookTargetNow(ctx context.Context, p HookTarget, lease time
 		return err
 	})
 	if err != nil {
-		return HookTarget{}, fmt.Errorf("claiming a hook target: %w", err)
+		return HookCheck{}, fmt.Errorf("claiming a hook target: %w", err)
 	}
 	return claimed, nil
 }
 
 // SettleHookTarget ends the lease and keeps what the check found: State, Note, ArrivedUntil, Failures and
 // CheckedAt of next, which is due after the pause. core.ErrConflict when the lease was lost.
-func (s *Store) SettleHookTarget(ctx context.Context, claimed, next HookTarget, pause time.Duration) error {
+func (s *Store) SettleHookTarget(ctx context.Context, claimed, next HookCheck, pause time.Duration) error {
 	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
 		settled, err := tx.ExecContext(ctx, tx.Rebind(`
 			UPDATE hook_targets SET lease_until = NULL, next_check_at = ?, state = ?, note = ?, arrived_until = ?,
@@ -143,7 +135,7 @@ func (s *Store) SettleHookTarget(ctx context.Context, claimed, next HookTarget, 
 }
 
 // ListFailingHooks returns the targets whose webhooks let no pushes through, and the others that have a note.
-func (s *Store) ListFailingHooks(ctx context.Context) (list []HookTarget, err error) {
+func (s *Store) ListFailingHooks(ctx context.Context) (list []HookCheck, err error) {
 	err = s.db.SelectContext(ctx, &list, s.db.Rebind(`
 		SELECT `+hookColumns+` FROM hook_targets WHERE `+needsRepair+`
 		ORDER BY source_platform, scope, owner LIMIT ?`), MaxFailingHooks)
@@ -155,7 +147,7 @@ func (s *Store) ListFailingHooks(ctx context.Context) (list []HookTarget, err er
 
 // FailingHooks lists the webhooks that need repair from the database at url, as of their last check. The schema is not
 // touched; the error is core.ErrNotFound where there is no database yet.
-func FailingHooks(ctx context.Context, url string) ([]HookTarget, error) {
+func FailingHooks(ctx context.Context, url string) ([]HookCheck, error) {
 	s, err := Attach(ctx, Config{URL: url})
 	if err != nil {
 		return nil, err

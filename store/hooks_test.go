@@ -14,7 +14,7 @@ import (
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
-var shopHooks = store.HookTarget{SourcePlatform: "github", Scope: "project", Owner: "acme/shop"}
+var shopHooks = store.HookCheck{SourcePlatform: "github", HookTarget: core.HookTarget{Scope: "project", Owner: "acme/shop"}}
 
 func TestHookPlacesAreCheckedInTurn(t *testing.T) {
 	t.Parallel()
@@ -22,9 +22,9 @@ func TestHookPlacesAreCheckedInTurn(t *testing.T) {
 		now := time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 		db := e.Open(t, store.Config{Now: func() time.Time { return now }})
 		ctx := t.Context()
-		group := store.HookTarget{SourcePlatform: "github", Scope: "group", Owner: "acme"}
+		group := store.HookCheck{SourcePlatform: "github", HookTarget: core.HookTarget{Scope: "group", Owner: "acme"}}
 		for range 2 {
-			if err := db.PutHookTargets(ctx, []store.HookTarget{shopHooks, group}); err != nil {
+			if err := db.PutHookTargets(ctx, []store.HookCheck{shopHooks, group}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -49,7 +49,7 @@ func TestHookPlacesAreCheckedInTurn(t *testing.T) {
 		}
 		failing, err := db.ListFailingHooks(ctx)
 		next.LeaseUntil, next.NextCheckAt = nil, now.Add(time.Hour)
-		if diff := cmp.Diff([]store.HookTarget{next}, failing); diff != "" || err != nil {
+		if diff := cmp.Diff([]store.HookCheck{next}, failing); diff != "" || err != nil {
 			t.Errorf("failing hooks, %v (-want +got)\n%s", err, diff)
 		}
 		now = now.Add(time.Second)

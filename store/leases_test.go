@@ -44,8 +44,8 @@ func TestTakeOverFreesEveryLease(t *testing.T) {
 	if _, err := doomed.AcceptPush(ctx, d, p); err != nil {
 		t.Fatal(err)
 	}
-	place := store.HookTarget{SourcePlatform: "github", Scope: "project", Owner: "acme/shop"}
-	if err := doomed.PutHookTargets(ctx, []store.HookTarget{place}); err != nil {
+	place := store.HookCheck{SourcePlatform: "github", HookTarget: core.HookTarget{Scope: "project", Owner: "acme/shop"}}
+	if err := doomed.PutHookTargets(ctx, []store.HookCheck{place}); err != nil {
 		t.Fatal(err)
 	}
 	claimAll(doomed)

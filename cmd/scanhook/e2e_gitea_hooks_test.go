@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/platforms/gitea"
 )
@@ -20,7 +21,7 @@ func testGiteaHooks(t *testing.T, w *giteaSandbox) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	place := platforms.HookTarget{Scope: platforms.ScopeProject, Owner: p.name}
+	place := core.HookTarget{Scope: core.ScopeProject, Owner: p.name}
 	if err := adapter.AddHook(t.Context(), p.name, p.hookURL()); err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +48,7 @@ func testGiteaHooks(t *testing.T, w *giteaSandbox) {
 	wantStatus(t, p.final(t, p.sample.Before), "failure", "1 new (1 high)")
 }
 
-func giteaHook(t *testing.T, adapter *gitea.Platform, place platforms.HookTarget, address string) platforms.Hook {
+func giteaHook(t *testing.T, adapter *gitea.Platform, place core.HookTarget, address string) platforms.Hook {
 	t.Helper()
 	hooks, err := adapter.Hooks(t.Context(), place, address)
 	if err != nil || len(hooks) != 1 {

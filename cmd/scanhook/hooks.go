@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/scanhook/scanhook/cmd/scanhook/cli"
+	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/config"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/store"
@@ -179,7 +180,7 @@ func (s *syncer) add(ctx context.Context, project string) ([]deed, error) {
 	if s.dry {
 		return []deed{{"would add", "a webhook that calls " + s.address}}, nil
 	}
-	place := platforms.HookTarget{Scope: platforms.ScopeProject, Owner: project}
+	place := core.HookTarget{Scope: core.ScopeProject, Owner: project}
 	s.surveyor.Forget(place)
 	if err := s.manager.AddHook(ctx, project, s.address); err != nil {
 		return nil, err

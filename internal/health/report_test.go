@@ -69,7 +69,7 @@ func TestBrokenWebhooksAreCounted(t *testing.T) {
 		w := newFixture(t, e)
 		lacks(t, w.Report(t.Context()), "repair")
 		for owner, state := range map[string]string{"acme/a": "disabled", "acme/b": "broken", "acme/c": "active"} {
-			place := store.HookTarget{SourcePlatform: "github", Scope: "project", Owner: owner}
+			place := store.HookCheck{SourcePlatform: "github", HookTarget: core.HookTarget{Scope: "project", Owner: owner}}
 			claimed, err := w.store.ClaimHookTargetNow(t.Context(), place, time.Minute)
 			if err != nil {
 				t.Fatal(err)

@@ -246,12 +246,12 @@ func (f *hookForge) called(format string, args ...any) error {
 	return f.err
 }
 
-func (f *hookForge) HookTargets(project string) []platforms.HookTarget {
+func (f *hookForge) HookTargets(project string) []core.HookTarget {
 	owner, _, _ := strings.Cut(project, "/")
-	return []platforms.HookTarget{{Scope: platforms.ScopeProject, Owner: project}, {Scope: platforms.ScopeGroup, Owner: owner}}
+	return []core.HookTarget{{Scope: core.ScopeProject, Owner: project}, {Scope: core.ScopeGroup, Owner: owner}}
 }
 
-func (f *hookForge) Hooks(_ context.Context, place platforms.HookTarget, address string) ([]platforms.Hook, error) {
+func (f *hookForge) Hooks(_ context.Context, place core.HookTarget, address string) ([]platforms.Hook, error) {
 	err := f.called("list %s %s", place, address)
 	hook, ok := f.hooks[place.Owner]
 	if !ok || err != nil {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/store"
 )
@@ -31,8 +32,8 @@ const (
 // HookResult is what a check found at one target.
 type HookResult struct {
 	Platform    string
-	Target      platforms.HookTarget
-	State       string // as store.HookTarget has it
+	Target      core.HookTarget
+	State       string // as store.HookCheck has it
 	Note        string // what is wrong with the webhook, or empty
 	Missing     int    // deliveries that have not arrived
 	Redelivered int    // of these, requested again
@@ -56,10 +57,10 @@ type hookChecker struct {
 }
 
 // check checks one target and, unless dry, repairs what it can.
-func (c *hookChecker) check(ctx context.Context, target store.HookTarget, dry bool) HookResult {
+func (c *hookChecker) check(ctx context.Context, target store.HookCheck, dry bool) HookResult {
 	result := HookResult{
 		Platform: c.name, State: HookNone,
-		Target: platforms.HookTarget{Scope: platforms.HookScope(target.Scope), Owner: target.Owner},
+		Target: target.HookTarget,
 	}
 	hooks, err := c.manager.Hooks(ctx, result.Target, c.Address(c.name))
 	if needsPerson(err) {
@@ -96,7 +97,7 @@ func (r *HookResult) add(hook platforms.Hook) {
 	}
 }
 
-func (c *hookChecker) checkHook(ctx context.Context, hook platforms.Hook, target store.HookTarget, dry bool, result *HookResult) error {
+func (c *hookChecker) checkHook(ctx context.Context, hook platforms.Hook, target store.HookCheck, dry bool, result *HookResult) error {
 	switch {
 	case hook.State == platforms.HookOff:
 		return nil
@@ -131,7 +132,7 @@ func (c *hookChecker) revive(ctx context.Context, hook platforms.Hook, result *H
 }
 
 // missing finds the deliveries that did not arrive. There are none if the platform does not remember its deliveries.
-func (c *hookChecker) missing(ctx context.Context, hook platforms.Hook, target store.HookTarget) ([]delivery, error) {
+func (c *hookChecker) missing(ctx context.Context, hook platforms.Hook, target store.HookCheck) ([]delivery, error) {
 	since := c.Now().Add(-remembered)
 	if target.ArrivedUntil != nil && target.ArrivedUntil.Add(-lookBack).After(since) {
 		since = target.ArrivedUntil.Add(-lookBack)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/store"
 	"github.com/scanhook/scanhook/store/storetest"
@@ -89,7 +90,7 @@ func TestStatesOfWebhooks(t *testing.T) {
 			}
 			forge.expect(t, test.calls...)
 			claimed, err := db.ClaimHookTargetNow(t.Context(),
-				store.HookTarget{SourcePlatform: "github", Scope: "project", Owner: "acme/shop"}, time.Minute)
+				store.HookCheck{SourcePlatform: "github", HookTarget: core.HookTarget{Scope: "project", Owner: "acme/shop"}}, time.Minute)
 			if err != nil || claimed.State != test.state {
 				t.Errorf("kept %+v, %v", claimed, err)
 			}

@@ -36,7 +36,7 @@ func NewHooks(cfg Config) *Hooks {
 		if manages && redelivers {
 			h.platforms[name] = &platformHooks{
 				hookChecker: hookChecker{Config: cfg, name: name, manager: manager, redeliverer: redeliverer},
-				known:       map[platforms.HookTarget]bool{},
+				known:       map[core.HookTarget]bool{},
 			}
 		}
 	}
@@ -86,19 +86,19 @@ type platformHooks struct {
 	hookChecker
 	started  bool
 	lastSeen int64 // id of the newest tracked project whose targets are known
-	known    map[platforms.HookTarget]bool
+	known    map[core.HookTarget]bool
 }
 
-func (p *platformHooks) checks() lease.Worker[store.HookTarget, HookResult] {
-	return lease.Worker[store.HookTarget, HookResult]{
+func (p *platformHooks) checks() lease.Worker[store.HookCheck, HookResult] {
+	return lease.Worker[store.HookCheck, HookResult]{
 		Name: "webhooks " + p.name, Log: p.Log, Every: min(checkEvery, p.Every), Paced: true, Lease: leaseTime,
 		Claim: lease.One(p.claimTarget), Work: p.runCheck, Settle: p.settleCheck,
 	}
 }
 
-func (p *platformHooks) claimTarget(ctx context.Context) (store.HookTarget, error) {
+func (p *platformHooks) claimTarget(ctx context.Context) (store.HookCheck, error) {
 	if err := p.discoverTargets(ctx); err != nil {
-		return store.HookTarget{}, err
+		return store.HookCheck{}, err
 	}
 	return p.Store.ClaimHookTarget(ctx, p.name, leaseTime)
 }
@@ -118,7 +118,7 @@ func (p *platformHooks) discoverTargets(ctx context.Context) error {
 	for _, project := range tracked {
 		p.lastSeen = max(p.lastSeen, project.ID)
 	}
-	fresh := slices.DeleteFunc(p.targets(tracked), func(target platforms.HookTarget) bool { return p.known[keyOfTarget(target)] })
+	fresh := slices.DeleteFunc(p.targets(tracked), func(target core.HookTarget) bool { return p.known[keyOfTarget(target)] })
 	if len(fresh) == 0 {
 		return nil
 	}
@@ -132,7 +132,7 @@ func (p *platformHooks) discoverTargets(ctx context.Context) error {
 }
 
 // runCheck checks a claimed target. The error is the database's; a failure of the webhook is part of the result.
-func (p *platformHooks) runCheck(ctx context.Context, claimed store.HookTarget) (HookResult, error) {
+func (p *platformHooks) runCheck(ctx context.Context, claimed store.HookCheck) (HookResult, error) {
 	checking, cancel := context.WithTimeout(ctx, workTimeout)
 	defer cancel()
 	began := p.Now()
@@ -145,7 +145,7 @@ func (p *platformHooks) runCheck(ctx context.Context, claimed store.HookTarget) 
 	return result, nil
 }
 
-func (p *platformHooks) settleCheck(ctx context.Context, claimed store.HookTarget, result HookResult) error {
+func (p *platformHooks) settleCheck(ctx context.Context, claimed store.HookCheck, result HookResult) error {
 	next := claimed
 	next.State, next.Note, next.CheckedAt = result.State, result.Note, &result.began
 	next.Failures++
@@ -159,7 +159,7 @@ func (p *platformHooks) settleCheck(ctx context.Context, claimed store.HookTarge
 }
 
 // nextCheck is how long a target waits for its next check.
-func (p *platformHooks) nextCheck(next store.HookTarget, result HookResult) time.Duration {
+func (p *platformHooks) nextCheck(next store.HookCheck, result HookResult) time.Duration {
 	every := cmp.Or(p.Every, defaultEvery)
 	limited := new(platforms.RateLimited)
 	switch {
@@ -178,7 +178,7 @@ func (p *platformHooks) nextCheck(next store.HookTarget, result HookResult) time
 }
 
 // logCheck tells what has changed since the last check.
-func (p *platformHooks) logCheck(before store.HookTarget, result HookResult) {
+func (p *platformHooks) logCheck(before store.HookCheck, result HookResult) {
 	log := p.Log.With(keyPlatform, p.name, "hook", result.Target.String())
 	limited := new(platforms.RateLimited)
 	if result.Redelivered > 0 {
@@ -194,7 +194,7 @@ func (p *platformHooks) logCheck(before store.HookTarget, result HookResult) {
 	case result.Err != nil && before.Failures == 0:
 		log.Warn("webhook cannot be checked, trying again", keyError, result.Err)
 	case before.State == result.State && before.Note == result.Note:
-	case result.State == HookHidden && result.Target.Scope == platforms.ScopeProject:
+	case result.State == HookHidden && result.Target.Scope == core.ScopeProject:
 		log.Info("webhook cannot be checked: what it fails to deliver is not requested again", "reason", result.Note)
 	case result.State != HookHidden && result.Note != "":
 		log.Warn("webhook needs repair", "state", result.State, "reason", result.Note)
@@ -203,7 +203,7 @@ func (p *platformHooks) logCheck(before store.HookTarget, result HookResult) {
 	}
 }
 
-func (p *platformHooks) checkNow(ctx context.Context, target platforms.HookTarget, dry bool) (HookResult, error) {
+func (p *platformHooks) checkNow(ctx context.Context, target core.HookTarget, dry bool) (HookResult, error) {
 	row := p.rows(target)[0]
 	if dry {
 		result := p.check(ctx, row, true)
@@ -223,7 +223,7 @@ func (p *platformHooks) checkNow(ctx context.Context, target platforms.HookTarge
 }
 
 // targetsOf lists the targets of some projects, or of all that are tracked.
-func (p *platformHooks) targetsOf(ctx context.Context, projects []store.KnownProject) ([]platforms.HookTarget, error) {
+func (p *platformHooks) targetsOf(ctx context.Context, projects []store.KnownProject) ([]core.HookTarget, error) {
 	if len(projects) == 0 {
 		tracked, err := p.Store.ListTrackedSince(ctx, p.name, 0)
 		return p.targets(tracked), err
@@ -238,8 +238,8 @@ func (p *platformHooks) targetsOf(ctx context.Context, projects []store.KnownPro
 }
 
 // targets lists the targets of several projects, each once.
-func (p *platformHooks) targets(projects []store.TrackedProject) (targets []platforms.HookTarget) {
-	seen := map[platforms.HookTarget]bool{}
+func (p *platformHooks) targets(projects []store.TrackedProject) (targets []core.HookTarget) {
+	seen := map[core.HookTarget]bool{}
 	for _, project := range projects {
 		for _, target := range p.manager.HookTargets(project.ProjectName) {
 			if !seen[keyOfTarget(target)] {
@@ -252,15 +252,15 @@ func (p *platformHooks) targets(projects []store.TrackedProject) (targets []plat
 }
 
 // keyOfTarget is equal for all spellings of a target.
-func keyOfTarget(target platforms.HookTarget) platforms.HookTarget {
+func keyOfTarget(target core.HookTarget) core.HookTarget {
 	target.Owner = core.ProjectKey(target.Owner)
 	return target
 }
 
-func (p *platformHooks) rows(targets ...platforms.HookTarget) []store.HookTarget {
-	rows := make([]store.HookTarget, len(targets))
+func (p *platformHooks) rows(targets ...core.HookTarget) []store.HookCheck {
+	rows := make([]store.HookCheck, len(targets))
 	for i, target := range targets {
-		rows[i] = store.HookTarget{SourcePlatform: p.name, Scope: string(target.Scope), Owner: target.Owner}
+		rows[i] = store.HookCheck{SourcePlatform: p.name, HookTarget: target}
 	}
 	return rows
 }

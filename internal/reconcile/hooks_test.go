@@ -36,7 +36,7 @@ func TestMissingDeliveriesAreRequestedOnce(t *testing.T) {
 func TestTargetsAreCheckedByOneProcessAtATime(t *testing.T) {
 	t.Parallel()
 	db := storetest.Open(t, store.Config{Now: func() time.Time { return hookNoon }})
-	target := store.HookTarget{SourcePlatform: "github", Scope: "project", Owner: "acme/shop"}
+	target := store.HookCheck{SourcePlatform: "github", HookTarget: core.HookTarget{Scope: "project", Owner: "acme/shop"}}
 	if _, err := db.ClaimHookTargetNow(t.Context(), target, time.Hour); err != nil {
 		t.Fatal(err)
 	}

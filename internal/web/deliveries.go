@@ -24,7 +24,7 @@ type deliveriesPage struct {
 	Deliveries  []core.KeptDelivery
 	Pager       layout.Pager
 	Silent      silentHooks
-	Failing     []store.HookTarget // webhooks that need repair
+	Failing     []store.HookCheck // webhooks that need repair
 	Platforms   []string
 	Outcomes    []core.Outcome
 	SecretUsage secretUsage // empty for visitors who have not logged in

@@ -64,7 +64,7 @@ func TestFailingWebhooksAreNamed(t *testing.T) {
 	lacks(t, s.page("/deliveries"), "Webhooks that need repair")
 	now := time.Now()
 	for owner, state := range map[string]string{"acme/shop<b>": "disabled", "acme/fine": "active", "acme/empty": "none", "acme/mute": "broken"} {
-		place := store.HookTarget{SourcePlatform: "gitlab", Scope: "project", Owner: owner}
+		place := store.HookCheck{SourcePlatform: "gitlab", HookTarget: core.HookTarget{Scope: "project", Owner: owner}}
 		claimed, err := s.store.ClaimHookTargetNow(t.Context(), place, time.Minute)
 		if err != nil {
 			t.Fatal(err)
@@ -90,9 +90,9 @@ func TestFailingWebhooksAreNamedOnTheFirstPageAndTheProjects(t *testing.T) {
 	s := newSite(t)
 	s.scanned(1, finding())
 	now := time.Now()
-	for _, place := range []store.HookTarget{
-		{SourcePlatform: "github", Scope: "project", Owner: "Acme/Shop"}, {SourcePlatform: "github", Scope: "group", Owner: "acme"},
-		{SourcePlatform: "github", Scope: "project", Owner: "acme/other"},
+	for _, place := range []store.HookCheck{
+		{SourcePlatform: "github", HookTarget: core.HookTarget{Scope: "project", Owner: "Acme/Shop"}}, {SourcePlatform: "github", HookTarget: core.HookTarget{Scope: "group", Owner: "acme"}},
+		{SourcePlatform: "github", HookTarget: core.HookTarget{Scope: "project", Owner: "acme/other"}},
 	} {
 		claimed, err := s.store.ClaimHookTargetNow(t.Context(), place, time.Minute)
 		if err != nil {

@@ -32,9 +32,9 @@ type projectPage struct {
 	Branch            string // default branch, or empty
 	Scans             []scanLine
 	Deliveries        []core.KeptDelivery
-	Holds             []core.Hold        // reasons why statuses are not posted
-	Hook              *liveness.Health   // nil where unknown
-	Failing           []store.HookTarget // webhooks of this project that need repair
+	Holds             []core.Hold       // reasons why statuses are not posted
+	Hook              *liveness.Health  // nil where unknown
+	Failing           []store.HookCheck // webhooks of this project that need repair
 	Trend             *chart.Chart
 	TrendPoints       []store.TrendPoint
 	Pipelines         []pipeline
@@ -103,7 +103,7 @@ func (w *Web) fillActivity(ctx context.Context, page *projectPage) error {
 	}
 	page.Hook = w.hookOf(page.Platform, page.Project, page.Deliveries)
 	failing, err := w.Store.ListFailingHooks(ctx)
-	page.Failing = slices.DeleteFunc(failing, func(p store.HookTarget) bool {
+	page.Failing = slices.DeleteFunc(failing, func(p store.HookCheck) bool {
 		return p.SourcePlatform != page.Platform || !p.Covers(page.Project)
 	})
 	return err

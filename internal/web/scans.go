@@ -74,7 +74,7 @@ type overview struct {
 	store.Overview
 	Holds   []core.Hold // projects whose statuses are not posted
 	Silent  silentHooks
-	Failing []store.HookTarget // webhooks that need repair
+	Failing []store.HookCheck // webhooks that need repair
 }
 
 // Unnamed is how many more projects are on hold.

@@ -15,6 +15,7 @@ import (
 
 	gogithub "github.com/google/go-github/v62/github"
 
+	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/platforms"
 )
 
@@ -28,7 +29,7 @@ type Server struct {
 	Keys    *platforms.Keyring
 	Calls   *http.Client // without a credential
 	Clients Clients      // nil without a credential
-	HookAPI func(context.Context, platforms.HookTarget) (HookAPI, error)
+	HookAPI func(context.Context, core.HookTarget) (HookAPI, error)
 	Now     func() time.Time
 }
 

@@ -10,6 +10,7 @@ import (
 
 	gogithub "github.com/google/go-github/v62/github"
 
+	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/platforms"
 )
 
@@ -20,7 +21,7 @@ func hookEvents() []string { return []string{"push", "workflow_run", "status"} }
 
 // Hooks lists the webhooks of a target that call address. For an organisation that is a person the error is
 // platforms.ErrNoHookAccess.
-func (s *Server) Hooks(ctx context.Context, target platforms.HookTarget, address string) ([]platforms.Hook, error) {
+func (s *Server) Hooks(ctx context.Context, target core.HookTarget, address string) ([]platforms.Hook, error) {
 	api, err := s.HookAPI(ctx, target)
 	if err != nil {
 		return nil, fmt.Errorf("listing webhooks of %s: %w", target, err)
@@ -39,7 +40,7 @@ func (s *Server) Hooks(ctx context.Context, target platforms.HookTarget, address
 }
 
 // toHook compares a webhook with what Scanhook needs. GitHub shows stars in place of the secret, Gitea nothing.
-func (s *Server) toHook(target platforms.HookTarget, found *gogithub.Hook, address string) platforms.Hook {
+func (s *Server) toHook(target core.HookTarget, found *gogithub.Hook, address string) platforms.Hook {
 	config := found.GetConfig()
 	hook := platforms.Hook{
 		HookTarget: target, ID: found.GetID(), URL: config.GetURL(), State: platforms.HookActive, Events: found.Events,
@@ -80,7 +81,7 @@ func (s *Server) judgeEvents(hook *platforms.Hook, fault func(bool, string, ...a
 		return
 	}
 	events := strings.Join(lacking, " and ")
-	if hook.Scope == platforms.ScopeApp {
+	if hook.Scope == core.ScopeApp {
 		hook.Problem = "subscribe the App to " + events + " in its settings"
 		hook.Broken = hook.Broken || noPush
 		return
@@ -104,7 +105,7 @@ func judgeLastCall(hook *platforms.Hook, last map[string]any, fault func(bool, s
 
 // AddHook creates a webhook of a project. GitHub pings it at once.
 func (s *Server) AddHook(ctx context.Context, project, address string) error {
-	target := platforms.HookTarget{Scope: platforms.ScopeProject, Owner: project}
+	target := core.HookTarget{Scope: core.ScopeProject, Owner: project}
 	api, secret, err := s.openHook(ctx, target)
 	if err == nil {
 		_, answer, failed := api.Create(ctx, desiredHook(secret, address, nil))
@@ -125,7 +126,7 @@ func (s *Server) RepairHook(ctx context.Context, hook platforms.Hook, address st
 }
 
 // openHook finds the calls and the secret for a webhook of a target.
-func (s *Server) openHook(ctx context.Context, target platforms.HookTarget) (api HookAPI, secret string, err error) {
+func (s *Server) openHook(ctx context.Context, target core.HookTarget) (api HookAPI, secret string, err error) {
 	if secret, _, err = s.Keys.For(target); err != nil {
 		return HookAPI{}, "", err
 	}

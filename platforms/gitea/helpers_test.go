@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/platforms/gitea"
 	"github.com/scanhook/scanhook/platforms/platformtest"
@@ -22,7 +23,7 @@ const (
 
 var (
 	noon      = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	ofWidgets = platforms.HookTarget{Scope: platforms.ScopeProject, Owner: "acme/widgets"}
+	ofWidgets = core.HookTarget{Scope: core.ScopeProject, Owner: "acme/widgets"}
 )
 
 func newPlatform(t testing.TB, config platforms.Config) *gitea.Platform {

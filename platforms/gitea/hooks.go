@@ -10,6 +10,7 @@ import (
 
 	gogithub "github.com/google/go-github/v62/github"
 
+	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/platforms/ghapi"
 )
@@ -20,10 +21,10 @@ const (
 )
 
 // HookTargets are the project and its organisation.
-func (p *Platform) HookTargets(project string) []platforms.HookTarget {
+func (p *Platform) HookTargets(project string) []core.HookTarget {
 	owner, _, _ := strings.Cut(project, "/")
-	return []platforms.HookTarget{
-		{Scope: platforms.ScopeProject, Owner: project}, {Scope: platforms.ScopeGroup, Owner: owner},
+	return []core.HookTarget{
+		{Scope: core.ScopeProject, Owner: project}, {Scope: core.ScopeGroup, Owner: owner},
 	}
 }
 
@@ -42,9 +43,9 @@ func (p *Platform) TestHook(context.Context, platforms.Hook) error {
 	return fmt.Errorf("%w: %s sends no ping", platforms.ErrNoHookAccess, p.Name)
 }
 
-func (p *Platform) hookAPI(ctx context.Context, target platforms.HookTarget) (ghapi.HookAPI, error) {
+func (p *Platform) hookAPI(ctx context.Context, target core.HookTarget) (ghapi.HookAPI, error) {
 	project := target.Owner
-	if target.Scope == platforms.ScopeGroup && platforms.CheckProject(target.Owner) == nil {
+	if target.Scope == core.ScopeGroup && platforms.CheckProject(target.Owner) == nil {
 		project += "/any" // one client serves all projects
 	}
 	client, owner, name, err := p.Open(ctx, project)
@@ -52,7 +53,7 @@ func (p *Platform) hookAPI(ctx context.Context, target platforms.HookTarget) (gh
 		return ghapi.HookAPI{}, err
 	}
 	path := "repos/" + owner + "/" + name + "/hooks"
-	if target.Scope == platforms.ScopeGroup {
+	if target.Scope == core.ScopeGroup {
 		path = "orgs/" + owner + "/hooks"
 	}
 	hooks := hookList{p.Server, client, path}

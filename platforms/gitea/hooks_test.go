@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/platforms/platformtest"
 )
@@ -63,7 +64,7 @@ func TestHooksOfOrganisations(t *testing.T) {
 	if diff := cmp.Diff(want, taped.calls); diff != "" {
 		t.Errorf("calls (-want +got):\n%s", diff)
 	}
-	odd := platforms.HookTarget{Scope: platforms.ScopeGroup, Owner: "../acme"}
+	odd := core.HookTarget{Scope: core.ScopeGroup, Owner: "../acme"}
 	if _, err := platform.Hooks(t.Context(), odd, hookAddress); !errors.Is(err, platforms.ErrRefused) {
 		t.Errorf("%s: got %v, want ErrRefused", odd, err)
 	}

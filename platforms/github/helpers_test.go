@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/fakeforge"
 	fakegithub "github.com/scanhook/scanhook/internal/fakeforge/github"
 	"github.com/scanhook/scanhook/platforms"
@@ -110,7 +111,7 @@ func forge(t *testing.T, judged bool) (*fakeforge.Server, *github.Platform) {
 	})
 }
 
-func hooksOf(t *testing.T, platform *github.Platform, place platforms.HookTarget) []platforms.Hook {
+func hooksOf(t *testing.T, platform *github.Platform, place core.HookTarget) []platforms.Hook {
 	t.Helper()
 	hooks, err := platform.Hooks(t.Context(), place, hookAddress)
 	if err != nil {

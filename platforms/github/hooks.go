@@ -12,6 +12,7 @@ import (
 
 	gogithub "github.com/google/go-github/v62/github"
 
+	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/platforms/ghapi"
 )
@@ -20,21 +21,21 @@ import (
 const hooksPerPage = 100
 
 // HookTargets are the project with its organisation, or the project with the App, which is installed on projects only.
-func (p *Platform) HookTargets(project string) []platforms.HookTarget {
+func (p *Platform) HookTargets(project string) []core.HookTarget {
 	owner, _, _ := strings.Cut(project, "/")
-	own := platforms.HookTarget{Scope: platforms.ScopeProject, Owner: project}
+	own := core.HookTarget{Scope: core.ScopeProject, Owner: project}
 	if p.app != nil {
-		return []platforms.HookTarget{own, {Scope: platforms.ScopeApp}}
+		return []core.HookTarget{own, {Scope: core.ScopeApp}}
 	}
-	return []platforms.HookTarget{own, {Scope: platforms.ScopeGroup, Owner: owner}}
+	return []core.HookTarget{own, {Scope: core.ScopeGroup, Owner: owner}}
 }
 
 // hookAPI has the calls for the webhooks of a target. GitHub has the same calls at three addresses.
-func (p *Platform) hookAPI(ctx context.Context, target platforms.HookTarget) (ghapi.HookAPI, error) {
+func (p *Platform) hookAPI(ctx context.Context, target core.HookTarget) (ghapi.HookAPI, error) {
 	switch {
-	case target.Scope == platforms.ScopeApp && p.app != nil:
+	case target.Scope == core.ScopeApp && p.app != nil:
 		return p.appHookAPI(), nil
-	case target.Scope == platforms.ScopeGroup && p.app == nil && p.Clients != nil && platforms.CheckProject(target.Owner) == nil:
+	case target.Scope == core.ScopeGroup && p.app == nil && p.Clients != nil && platforms.CheckProject(target.Owner) == nil:
 		client, err := p.Clients.Client(ctx, target.Owner)
 		return orgHookAPI(client, target.Owner), err
 	}
@@ -148,7 +149,7 @@ func (p *Platform) Attempts(ctx context.Context, hook platforms.Hook, since time
 	}
 	header := http.Header{}
 	header.Set(hookIDHeader, strconv.FormatInt(hook.ID, 10))
-	if hook.Scope == platforms.ScopeApp {
+	if hook.Scope == core.ScopeApp {
 		if header, err = p.appHeader(ctx, deliveries[0].GetID()); err != nil {
 			return nil, ghapi.Wrap(err, "reading a delivery of %s", hook.HookTarget)
 		}

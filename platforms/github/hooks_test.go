@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/fakeforge"
 	"github.com/scanhook/scanhook/platforms"
 )
@@ -21,7 +22,7 @@ const (
 	theToken    = "the-token"
 )
 
-var ofWidgets = platforms.HookTarget{Scope: platforms.ScopeProject, Owner: "acme/widgets"}
+var ofWidgets = core.HookTarget{Scope: core.ScopeProject, Owner: "acme/widgets"}
 
 func TestAddHook(t *testing.T) {
 	t.Parallel()
@@ -98,12 +99,12 @@ func TestHooksAreJudgedAndRepaired(t *testing.T) {
 func TestHookTargets(t *testing.T) {
 	t.Parallel()
 	got := newPlatform(t, platforms.Config{Token: theToken}).HookTargets("acme/widgets")
-	if want := []platforms.HookTarget{ofWidgets, {Scope: platforms.ScopeGroup, Owner: "acme"}}; !slices.Equal(got, want) {
+	if want := []core.HookTarget{ofWidgets, {Scope: core.ScopeGroup, Owner: "acme"}}; !slices.Equal(got, want) {
 		t.Errorf("with a token: %v", got)
 	}
 	app := newPlatform(t, platforms.Config{App: &platforms.App{ID: 4, PrivateKey: privateKey(t)}})
 	got = app.HookTargets("acme/widgets")
-	if want := []platforms.HookTarget{ofWidgets, {Scope: platforms.ScopeApp}}; !slices.Equal(got, want) {
+	if want := []core.HookTarget{ofWidgets, {Scope: core.ScopeApp}}; !slices.Equal(got, want) {
 		t.Errorf("as an App: %v", got)
 	}
 }
@@ -137,7 +138,7 @@ func TestHooksTellOfTheLastCall(t *testing.T) {
 	}
 }
 
-var ofApp = platforms.HookTarget{Scope: platforms.ScopeApp}
+var ofApp = core.HookTarget{Scope: core.ScopeApp}
 
 func TestHookOfAnApp(t *testing.T) {
 	t.Parallel()
@@ -231,7 +232,7 @@ func TestHookRefusals(t *testing.T) {
 	if _, err := silent.Hooks(t.Context(), ofWidgets, hookAddress); !errors.Is(err, platforms.ErrNoToken) {
 		t.Errorf("without a token: %v", err)
 	}
-	mad := platforms.HookTarget{Scope: platforms.ScopeGroup, Owner: "../app"}
+	mad := core.HookTarget{Scope: core.ScopeGroup, Owner: "../app"}
 	_, err := newPlatform(t, platforms.Config{Token: theToken}).Hooks(t.Context(), mad, hookAddress)
 	if !errors.Is(err, platforms.ErrRefused) {
 		t.Errorf("place that is none: %v", err)
@@ -327,7 +328,7 @@ func TestRedeliveryOfOrganisations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hooks, err := platform.Hooks(t.Context(), platforms.HookTarget{Scope: platforms.ScopeGroup, Owner: "acme"}, address)
+	hooks, err := platform.Hooks(t.Context(), core.HookTarget{Scope: core.ScopeGroup, Owner: "acme"}, address)
 	if err != nil || len(hooks) != 1 {
 		t.Fatal(hooks, err)
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/fakeforge"
 	fakegitlab "github.com/scanhook/scanhook/internal/fakeforge/gitlab"
 	"github.com/scanhook/scanhook/internal/fakeforge/gitrepo"
@@ -92,7 +93,7 @@ func (f *forge) serve(t *testing.T, judged bool) string {
 	return web.URL
 }
 
-func (f *forge) hook(t *testing.T, place platforms.HookTarget) platforms.Hook {
+func (f *forge) hook(t *testing.T, place core.HookTarget) platforms.Hook {
 	t.Helper()
 	hooks, err := f.platform.Hooks(t.Context(), place, f.address)
 	if err != nil || len(hooks) != 1 {

@@ -13,6 +13,7 @@ import (
 
 	gogitlab "github.com/xanzy/go-gitlab"
 
+	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/platforms"
 )
 
@@ -46,21 +47,21 @@ type desiredHook struct {
 }
 
 // HookPlaces are the project and all groups that it lies in.
-func (p *Platform) HookTargets(project string) []platforms.HookTarget {
-	targets := []platforms.HookTarget{{Scope: platforms.ScopeProject, Owner: project}}
+func (p *Platform) HookTargets(project string) []core.HookTarget {
+	targets := []core.HookTarget{{Scope: core.ScopeProject, Owner: project}}
 	for path := project; ; {
 		end := strings.LastIndexByte(path, '/')
 		if end <= 0 {
 			return targets
 		}
 		path = path[:end]
-		targets = append(targets, platforms.HookTarget{Scope: platforms.ScopeGroup, Owner: path})
+		targets = append(targets, core.HookTarget{Scope: core.ScopeGroup, Owner: path})
 	}
 }
 
 // Hooks lists the webhooks of a target, of which GitLab allows a hundred: one page holds them. Groups have webhooks from
 // GitLab Premium on; elsewhere, and for a namespace that is a person, the error is platforms.ErrNoHookAccess.
-func (p *Platform) Hooks(ctx context.Context, target platforms.HookTarget, address string) ([]platforms.Hook, error) {
+func (p *Platform) Hooks(ctx context.Context, target core.HookTarget, address string) ([]platforms.Hook, error) {
 	var list []webhook
 	page := gogitlab.ListOptions{PerPage: 100}
 	if err := p.callHooks(ctx, http.MethodGet, target, "", "", page, &list); err != nil {
@@ -81,11 +82,11 @@ func (p *Platform) Hooks(ctx context.Context, target platforms.HookTarget, addre
 }
 
 // toHook compares a webhook with what Scanhook needs.
-func (p *Platform) toHook(target platforms.HookTarget, found webhook, address string) platforms.Hook {
+func (p *Platform) toHook(target core.HookTarget, found webhook, address string) platforms.Hook {
 	hook := platforms.Hook{
 		HookTarget: target, ID: found.ID, Ref: found.ProjectID.ID(), URL: found.URL, State: stateOf(found.AlertStatus),
 	}
-	if target.Scope == platforms.ScopeGroup {
+	if target.Scope == core.ScopeGroup {
 		hook.Ref = found.GroupID.ID()
 	}
 	fault := func(found, breaks bool, text string) {
@@ -139,7 +140,7 @@ func (p *Platform) judgeLastCall(ctx context.Context, hook *platforms.Hook) erro
 
 // AddHook creates a webhook.
 func (p *Platform) AddHook(ctx context.Context, project, address string) error {
-	target := platforms.HookTarget{Scope: platforms.ScopeProject, Owner: project}
+	target := core.HookTarget{Scope: core.ScopeProject, Owner: project}
 	desired, err := p.desiredHook(target, address)
 	if err == nil {
 		err = p.callHooks(ctx, http.MethodPost, target, "", "", desired, nil)
@@ -162,7 +163,7 @@ func (p *Platform) RepairHook(ctx context.Context, hook platforms.Hook, address 
 	return nil
 }
 
-func (p *Platform) desiredHook(target platforms.HookTarget, address string) (desiredHook, error) {
+func (p *Platform) desiredHook(target core.HookTarget, address string) (desiredHook, error) {
 	token, signing, err := p.keys.For(target)
 	if signing != "" {
 		signing = keyPrefix + strings.TrimPrefix(signing, keyPrefix)
@@ -280,7 +281,7 @@ func (p *Platform) TestHook(ctx context.Context, hook platforms.Hook) error {
 func hookPath(hook platforms.Hook) string { return "/" + strconv.FormatInt(hook.ID, 10) }
 
 // callHooks makes a call below the webhooks of a target. The numeric id of its owner is used where it is known.
-func (p *Platform) callHooks(ctx context.Context, method string, target platforms.HookTarget, ref, path string,
+func (p *Platform) callHooks(ctx context.Context, method string, target core.HookTarget, ref, path string,
 	options, answer any) error {
 	if p.token == "" {
 		return platforms.ErrNoToken
@@ -289,7 +290,7 @@ func (p *Platform) callHooks(ctx context.Context, method string, target platform
 		return fmt.Errorf("%w: %q is no project and no group", platforms.ErrRefused, target.Owner)
 	}
 	kind, owner := "projects", gogitlab.PathEscape(target.Owner)
-	if target.Scope == platforms.ScopeGroup {
+	if target.Scope == core.ScopeGroup {
 		kind = "groups"
 	}
 	if ref != "" {
@@ -327,15 +328,15 @@ func (p *Platform) hookError(answer *gogitlab.Response, err error) error {
 // resends counts the calls of the last minute.
 type resends struct {
 	mu   sync.Mutex
-	last map[platforms.HookTarget][]time.Time
+	last map[core.HookTarget][]time.Time
 }
 
 // take returns RateLimited when a target has used its calls of this minute.
-func (r *resends) take(target platforms.HookTarget, now time.Time) error {
+func (r *resends) take(target core.HookTarget, now time.Time) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.last == nil {
-		r.last = make(map[platforms.HookTarget][]time.Time)
+		r.last = make(map[core.HookTarget][]time.Time)
 	}
 	recent := slices.DeleteFunc(r.last[target], func(at time.Time) bool { return now.Sub(at) >= time.Minute })
 	r.last[target] = recent

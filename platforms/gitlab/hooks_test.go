@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/fakeforge"
 	"github.com/scanhook/scanhook/platforms"
 )
@@ -20,8 +21,8 @@ const (
 )
 
 var (
-	ofWidgets = platforms.HookTarget{Scope: platforms.ScopeProject, Owner: "acme/shop/widgets"}
-	ofAcme    = platforms.HookTarget{Scope: platforms.ScopeGroup, Owner: "acme"}
+	ofWidgets = core.HookTarget{Scope: core.ScopeProject, Owner: "acme/shop/widgets"}
+	ofAcme    = core.HookTarget{Scope: core.ScopeGroup, Owner: "acme"}
 	sha       = strings.Repeat("ab", 20)
 )
 
@@ -100,7 +101,7 @@ func TestHooksAreJudgedAndRepaired(t *testing.T) {
 func TestHookTargets(t *testing.T) {
 	t.Parallel()
 	got := newPlatform(t, platforms.Config{}).HookTargets(ofWidgets.Owner)
-	want := []platforms.HookTarget{ofWidgets, {Scope: platforms.ScopeGroup, Owner: "acme/shop"}, ofAcme}
+	want := []core.HookTarget{ofWidgets, {Scope: core.ScopeGroup, Owner: "acme/shop"}, ofAcme}
 	if !slices.Equal(got, want) {
 		t.Errorf("places %v, want %v", got, want)
 	}
@@ -136,7 +137,7 @@ func TestRedelivery(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		hook  fakeforge.Hook
-		place platforms.HookTarget
+		place core.HookTarget
 	}{
 		"project": {fakeforge.Hook{}, ofWidgets},
 		"group":   {fakeforge.Hook{Group: "acme"}, ofAcme},

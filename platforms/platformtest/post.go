@@ -157,8 +157,8 @@ func (s Subject) throttled(t *testing.T) {
 	_, base := platform.(platforms.MergeBaseFinder).MergeBase(ctx, status.ProjectName, "main", SHA)
 	_, seen := platform.(platforms.StatusReader).LatestStatus(ctx, status)
 	_, files := platform.(platforms.MetadataFetcher).ChangedFiles(ctx, core.Project{Name: status.ProjectName}, SHA, SHA)
-	_, hooks := platform.(platforms.HookManager).Hooks(ctx, platforms.HookTarget{
-		Scope: platforms.ScopeProject, Owner: status.ProjectName}, "https://scanhook.example/webhooks/x")
+	_, hooks := platform.(platforms.HookManager).Hooks(ctx, core.HookTarget{
+		Scope: core.ScopeProject, Owner: status.ProjectName}, "https://scanhook.example/webhooks/x")
 	_, checked := platform.(platforms.CredentialChecker).CheckCredential(ctx)
 	answer, borrowed := platform.(platforms.ClientSharer).HTTPClient().Get(server.URL)
 	if borrowed == nil {

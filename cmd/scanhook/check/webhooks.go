@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/cmd/scanhook/cli"
+	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/liveness"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/store"
@@ -24,7 +25,7 @@ type askedHooks struct {
 
 type hookPlace struct {
 	platform string
-	platforms.HookTarget
+	core.HookTarget
 }
 
 func (c Check) askedHooks() askedHooks {
@@ -70,7 +71,7 @@ func (c Check) hook(ctx context.Context, asked askedHooks, project store.KnownPr
 	case len(survey.Hooks) == 0 && survey.Hidden != nil:
 		return Line{Warn, subject, "cannot be looked at: " + cli.OneLine(survey.Hidden.Error())}
 	}
-	own := platforms.HookTarget{Scope: platforms.ScopeProject, Owner: project.ProjectName}
+	own := core.HookTarget{Scope: core.ScopeProject, Owner: project.ProjectName}
 	asked.reported[hookPlace{project.SourcePlatform, own}] = true
 	if len(survey.Hooks) == 0 {
 		address := c.HookAddress(project.SourcePlatform)
@@ -117,7 +118,7 @@ func (c Check) failingHooks(ctx context.Context, asked askedHooks) (lines []Line
 		return nil
 	}
 	for _, found := range list {
-		scope := platforms.HookTarget{Scope: platforms.HookScope(found.Scope), Owner: found.Owner}
+		scope := found.HookTarget
 		place := hookPlace{found.SourcePlatform, scope}
 		if c.wants(place) && !asked.settled(place) {
 			lines = append(lines, failingHook(place, found))
@@ -135,16 +136,16 @@ func (c Check) wants(place hookPlace) bool {
 	if !c.Verifies(place.platform) {
 		return false
 	}
-	if place.Scope != platforms.ScopeProject {
+	if place.Scope != core.ScopeProject {
 		return true
 	}
 	_, configured := c.Policies.For(place.platform, place.Owner)
 	return configured
 }
 
-func failingHook(place hookPlace, found store.HookTarget) Line {
+func failingHook(place hookPlace, found store.HookCheck) Line {
 	repair, again := "repair it on the platform", "scanhook recover looks again"
-	if place.Scope == platforms.ScopeProject {
+	if place.Scope == core.ScopeProject {
 		project := place.platform + "/" + cli.OneLine(place.Owner)
 		repair, again = "run scanhook hooks sync "+project, "scanhook recover "+project+" looks again"
 	}
