@@ -109,9 +109,9 @@ type DeliveryFilter struct {
 // ListDeliveries returns the newest deliveries first; with After, those that come directly before that one in the list.
 func (s *Store) ListDeliveries(ctx context.Context, f DeliveryFilter) ([]core.KeptDelivery, error) {
 	var list []core.KeptDelivery
-	ways, err := s.waysToDeliveries(ctx, f)
-	if err == nil && !ways.Empty() {
-		picked, args := ways.With()
+	union, err := s.deliveryUnion(ctx, f)
+	if err == nil && !union.Empty() {
+		picked, args := union.With()
 		err = s.db.SelectContext(ctx, &list, s.db.Rebind(picked+`
 			SELECT `+sqldb.Qualify("d", deliveryColumns)+`, COALESCE(CAST(s.reference_id AS TEXT), '') AS reference_id
 			FROM picked JOIN deliveries d ON d.id = picked.id LEFT JOIN scans s ON s.id = d.scan_id
@@ -123,15 +123,15 @@ func (s *Store) ListDeliveries(ctx context.Context, f DeliveryFilter) ([]core.Ke
 	return list, nil
 }
 
-func (s *Store) waysToDeliveries(ctx context.Context, f DeliveryFilter) (*sqldb.KeysetUnion, error) {
-	ways := &sqldb.KeysetUnion{Table: `deliveries`, Before: f.Before, After: f.After, Limit: f.Limit}
+func (s *Store) deliveryUnion(ctx context.Context, f DeliveryFilter) (*sqldb.KeysetUnion, error) {
+	union := &sqldb.KeysetUnion{Table: `deliveries`, Before: f.Before, After: f.After, Limit: f.Limit}
 	project, err := s.spellingsOf(ctx, f.Platform, f.Project)
 	if err != nil {
 		return nil, err
 	}
 	if f == (DeliveryFilter{Before: f.Before, After: f.After, Limit: f.Limit}) || f.ScanID != 0 {
-		ways.AddTable(f.conditions(project))
-		return ways, nil
+		union.AddTable(f.conditions(project))
+		return union, nil
 	}
 	platforms, outcomes := []string{f.Platform}, []core.Outcome{f.Outcome}
 	if f.Outcome == "" {
@@ -144,10 +144,10 @@ func (s *Store) waysToDeliveries(ctx context.Context, f DeliveryFilter) (*sqldb.
 	}
 	for _, f.Platform = range platforms {
 		for _, f.Outcome = range outcomes {
-			ways.AddTable(f.conditions(project))
+			union.AddTable(f.conditions(project))
 		}
 	}
-	return ways, nil
+	return union, nil
 }
 
 func (f DeliveryFilter) conditions(project namedProject) (where sqldb.Conditions) {

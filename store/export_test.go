@@ -54,15 +54,15 @@ func (s *Store) LimitPages(t *testing.T, n int) {
 
 // PlanOfScans are the steps in which SQLite would answer ListScans.
 func (s *Store) PlanOfScans(ctx context.Context, f ScanFilter) (steps []string, err error) {
-	ways, err := s.waysTo(ctx, f)
-	if err != nil || ways.Empty() {
+	union, err := s.scanUnion(ctx, f)
+	if err != nil || union.Empty() {
 		return nil, err
 	}
 	var plan []struct {
 		ID, Parent, NotUsed int
 		Detail              string
 	}
-	picked, args := ways.With()
+	picked, args := union.With()
 	err = s.db.SelectContext(ctx, &plan, `EXPLAIN QUERY PLAN `+picked+`SELECT id FROM picked`, args...)
 	for _, step := range plan {
 		steps = append(steps, step.Detail)

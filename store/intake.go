@@ -124,7 +124,7 @@ func (s *Store) commitIntake(batch []*accept) error {
 	ctx, cancel := context.WithTimeout(context.Background(), intakeTimeout)
 	defer cancel()
 	var items []*intake.Item
-	err := s.writeBy(s.db.TransactUrgent, ctx, func(tx *sqlx.Tx) (err error) { // its callers hang up after ten seconds
+	err := s.writeBy(ctx, s.db.TransactUrgent, func(tx *sqlx.Tx) (err error) { // its callers hang up after ten seconds
 		items, err = s.takeInBatch(ctx, tx, requests)
 		return err
 	})

@@ -112,12 +112,12 @@ func (s *Store) ListTrend(ctx context.Context, platform, project string, limit i
 	var list []TrendPoint
 	branch, err := defaultBranch(ctx, s.db, core.Scan{SourcePlatform: platform, ProjectName: project})
 	if err == nil {
-		var ways *sqldb.KeysetUnion
-		ways, err = s.waysTo(ctx, ScanFilter{
+		var union *sqldb.KeysetUnion
+		union, err = s.scanUnion(ctx, ScanFilter{
 			Platform: platform, Project: project, Branch: branch, Status: core.ScanCompleted, Limit: limit,
 		})
 		if err == nil {
-			list, err = s.trendOf(ctx, ways)
+			list, err = s.trendOf(ctx, union)
 		}
 	}
 	if err != nil {
@@ -126,8 +126,8 @@ func (s *Store) ListTrend(ctx context.Context, platform, project string, limit i
 	return list, nil
 }
 
-func (s *Store) trendOf(ctx context.Context, ways *sqldb.KeysetUnion) (list []TrendPoint, err error) {
-	picked, args := ways.With()
+func (s *Store) trendOf(ctx context.Context, union *sqldb.KeysetUnion) (list []TrendPoint, err error) {
+	picked, args := union.With()
 	err = s.db.SelectContext(ctx, &list, s.db.Rebind(picked+`
 		SELECT s.reference_id, s.commit_sha,
 			`+countOpen(`baseline_state = 'new'`)+` AS fresh,

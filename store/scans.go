@@ -136,9 +136,9 @@ type ScanFilter struct {
 // ListScans returns the newest scans first; with After, those that come directly before that one in the list.
 func (s *Store) ListScans(ctx context.Context, f ScanFilter) ([]core.Scan, error) {
 	list := []core.Scan{}
-	ways, err := s.waysTo(ctx, f)
-	if err == nil && !ways.Empty() {
-		picked, args := ways.With()
+	union, err := s.scanUnion(ctx, f)
+	if err == nil && !union.Empty() {
+		picked, args := union.With()
 		err = s.db.SelectContext(ctx, &list, s.db.Rebind(picked+`
 			SELECT `+sqldb.Qualify("scans", scanColumns)+`
 			FROM picked JOIN scans ON scans.id = picked.id ORDER BY scans.id DESC`), args...)
@@ -149,16 +149,16 @@ func (s *Store) ListScans(ctx context.Context, f ScanFilter) ([]core.Scan, error
 	return list, nil
 }
 
-// waysTo reads ended scans by their outcome. Open scans change it too often for an index, and are few.
-func (s *Store) waysTo(ctx context.Context, f ScanFilter) (*sqldb.KeysetUnion, error) {
-	ways := &sqldb.KeysetUnion{Table: `scans`, Before: f.Before, After: f.After, Limit: f.Limit}
+// scanUnion reads ended scans by their outcome. Open scans change it too often for an index, and are few.
+func (s *Store) scanUnion(ctx context.Context, f ScanFilter) (*sqldb.KeysetUnion, error) {
+	union := &sqldb.KeysetUnion{Table: `scans`, Before: f.Before, After: f.After, Limit: f.Limit}
 	project, err := s.spellingsOf(ctx, f.Platform, f.Project)
 	if err != nil {
 		return nil, err
 	}
 	if f == (ScanFilter{Before: f.Before, After: f.After, Limit: f.Limit}) || f.CommitSHA != "" {
-		ways.AddTable(f.conditions(project))
-		return ways, nil
+		union.AddTable(f.conditions(project))
+		return union, nil
 	}
 	platforms := []string{f.Platform}
 	if f.Platform == "" {
@@ -173,13 +173,13 @@ func (s *Store) waysTo(ctx context.Context, f ScanFilter) (*sqldb.KeysetUnion, e
 			where.Add(true, `COALESCE(verdict, status) = ?`, outcome)
 			where.Add(f.Project != "", `project_name = ?`, project.on(platform))
 			where.Add(f.Branch != "", `branch = ?`, f.Branch)
-			ways.AddTable(where)
+			union.AddTable(where)
 		}
 	}
 	if f.Verdict == "" && !f.Status.Ended() {
-		ways.AddSource(openScans, f.conditions(project))
+		union.AddSource(openScans, f.conditions(project))
 	}
-	return ways, nil
+	return union, nil
 }
 
 // openScans is a table of the scans that have not ended. Its order makes engines read their own small index.

@@ -177,7 +177,7 @@ func (s *Store) Changed() *poll.Bell { return &s.changed }
 
 // write runs work in one transaction and wakes the loops, because there may be something to do.
 func (s *Store) write(ctx context.Context, work func(*sqlx.Tx) error) error {
-	return s.writeBy(s.db.Transact, ctx, work)
+	return s.writeBy(ctx, s.db.Transact, work)
 }
 
 // intakeTimeout bounds the transaction of a batch, including the grace of a cancelled statement: GitHub and GitLab hang
@@ -194,9 +194,9 @@ func (s *Store) writeIn(ctx context.Context, slots sqldb.Slots, work func(*sqlx.
 	return s.write(ctx, work)
 }
 
-type transact func(context.Context, func(*sqlx.Tx) error) error
+type transactFunc func(context.Context, func(*sqlx.Tx) error) error
 
-func (s *Store) writeBy(transact transact, ctx context.Context, work func(*sqlx.Tx) error) error {
+func (s *Store) writeBy(ctx context.Context, transact transactFunc, work func(*sqlx.Tx) error) error {
 	err := sqldb.Retry(func() error { return transact(ctx, work) })
 	if err == nil {
 		s.changed.Ring()
