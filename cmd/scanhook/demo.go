@@ -51,7 +51,7 @@ func newDemo(opts *cli.Options) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&once, "once", false, "exit when the status has been posted, and print it as the last line")
-	cmd.Flags().StringVar(&kind, "platform", kind, "which platform to fake: `"+kinds+"`")
+	cmd.Flags().StringVar(&kind, "platform", kind, "`KIND` of the platform to fake: "+kinds)
 	return cmd
 }
 

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"html"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -74,7 +76,7 @@ func visit(ctx context.Context, client *http.Client, address string) (string, *u
 // programs.
 func TestEveryLinkOfTheDemoLeadsSomewhere(t *testing.T) {
 	t.Parallel()
-	for _, kind := range []string{"github", "gitlab"} {
+	for _, kind := range slices.Sorted(maps.Keys(fakeForges)) {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			w, sample := setup(t, sandboxConfig{kind: kind})

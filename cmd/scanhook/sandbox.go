@@ -17,6 +17,7 @@ import (
 
 	"github.com/scanhook/scanhook/internal/config"
 	"github.com/scanhook/scanhook/internal/fakeforge"
+	fakegitea "github.com/scanhook/scanhook/internal/fakeforge/gitea"
 	fakegithub "github.com/scanhook/scanhook/internal/fakeforge/github"
 	fakegitlab "github.com/scanhook/scanhook/internal/fakeforge/gitlab"
 	"github.com/scanhook/scanhook/internal/httpx"
@@ -26,7 +27,7 @@ import (
 
 // fakeForges make the fake forges, by the name of their kind.
 var fakeForges = map[string]func(fakeforge.Config) *fakeforge.Server{
-	"github": fakegithub.New, "gitlab": fakegitlab.New,
+	"github": fakegithub.New, "gitlab": fakegitlab.New, "gitea": fakegitea.New,
 }
 
 // sandbox is a fake Git platform and a Scanhook that it calls, both on loopback, with real HTTP and real git

@@ -136,9 +136,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Name is the forge's kind, such as github.
 func (s *Server) Name() string { return s.forge.Name }
 
-// EventHeaders are what a webhook's header calls the events that Scanhook uses, by their short names.
-func (s *Server) EventHeaders() map[string]string { return s.forge.Events }
-
 // Base is the address given to SetBase, without a slash at its end.
 func (s *Server) Base() string {
 	s.mu.Lock()

@@ -20,7 +20,6 @@ type Forge struct {
 	Forbidden    string                              // message of the answer to a token that lacks a right; empty: the HTTP status
 	RateHeaders  func(header http.Header, calls int) // optional: sets what is left of the allowance after so many calls
 
-	Events       map[string]string                                     // what a webhook's header calls the events that Scanhook uses, by their short names
 	Sign         func(Delivery, Hook, Repository) (http.Header, error) // the header of a delivery; Repository may be zero
 	SignsAnew    bool                                                  // a repeated delivery gets a new signature
 	KeyPerHook   bool                                                  // an event has another key for each webhook

@@ -22,7 +22,6 @@ func New(cfg fakeforge.Config) *fakeforge.Server {
 		Unauthorized: fakeforge.Refuse(http.StatusUnauthorized, "invalid username, password or token"),
 		Forbidden:    "token does not have at least one of required scope(s)",
 
-		Events:     map[string]string{"push": "push", "workflow_run": "workflow_run"},
 		Sign:       sign,
 		KeyPerHook: true,
 

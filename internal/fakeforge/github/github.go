@@ -28,8 +28,7 @@ func New(cfg fakeforge.Config) *fakeforge.Server {
 		Forbidden:    "Resource not accessible by personal access token",
 		RateHeaders:  a.setRateHeaders,
 
-		Events: map[string]string{"push": "push", "workflow_run": "workflow_run", "ping": "ping"},
-		Sign:   sign,
+		Sign: sign,
 
 		MaxCommits: maxCommits,
 		NewCommits: newCommits,

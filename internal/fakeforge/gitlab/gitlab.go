@@ -27,7 +27,6 @@ func New(cfg fakeforge.Config) *fakeforge.Server {
 		Unauthorized: fakeforge.Refuse(http.StatusUnauthorized, "401 Unauthorized"),
 		RateHeaders:  a.setRateHeaders,
 
-		Events:       map[string]string{"push": "Push Hook", "tag_push": "Tag Push Hook", "pipeline": "Pipeline Hook"},
 		Sign:         h.sign,
 		SignsAnew:    true,
 		KeyPerHook:   true,
