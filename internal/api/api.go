@@ -34,7 +34,7 @@ type Config struct {
 // API answers under /api/v1.
 type API struct {
 	Config
-	uploads *httpx.Bodies
+	uploads *httpx.Bodies // that are being read; RegisterUploads sets its limits
 }
 
 // New returns the API; Register makes it reachable.
@@ -42,7 +42,7 @@ func New(cfg Config) *API {
 	if cfg.Throttle == nil {
 		cfg.Throttle = httpx.NewLoginThrottle()
 	}
-	return &API{Config: cfg, uploads: newUploads()}
+	return &API{Config: cfg}
 }
 
 // operation describes one endpoint that takes a role.

@@ -38,8 +38,13 @@ const (
 	mergeBaseTimeout = 5 * time.Second
 )
 
-// RegisterUploads describes the operations that take reports.
+// RegisterUploads describes the operations that take reports. There is a slot for one large report at a time, and enough
+// slots for small ones that a platform which answers slowly for merge bases does not block uploads. Sizes are the memory
+// that a report can take until it is stored.
 func (a *API) RegisterUploads(api huma.API) {
+	a.uploads = httpx.NewBodies(uploadWait,
+		httpx.Class{UpTo: 64 << 10, AtOnce: 128}, httpx.Class{UpTo: 1 << 20, AtOnce: 16},
+		httpx.Class{UpTo: 8 << 20, AtOnce: 4}, httpx.Class{UpTo: math.MaxInt64, AtOnce: 1})
 	register(a, api, upload("/scans/{ref}/results/{scanner}", "put-results",
 		"Upload one scanner's report for a scan; another one of the same scanner replaces it"), a.putResults)
 	register(a, api, upload("/results/{scanner}", "put-results-by-commit",
@@ -147,14 +152,6 @@ func (a *API) put(
 	}
 	a.findMergeBase(ctx, scan)
 	return a.store(ctx, scan.ReferenceID, scanner, report)
-}
-
-// newUploads has a slot for one large report at a time, and enough slots for small ones that a platform which answers
-// slowly for merge bases does not block uploads. Sizes are the memory that a report can take until it is stored.
-func newUploads() *httpx.Bodies {
-	return httpx.NewBodies(uploadWait,
-		httpx.Class{UpTo: 64 << 10, AtOnce: 128}, httpx.Class{UpTo: 1 << 20, AtOnce: 16},
-		httpx.Class{UpTo: 8 << 20, AtOnce: 4}, httpx.Class{UpTo: math.MaxInt64, AtOnce: 1})
 }
 
 // limits are those of the configuration, or the defaults.

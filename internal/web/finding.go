@@ -14,6 +14,7 @@ import (
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/patch"
 	"github.com/scanhook/scanhook/internal/web/text"
+	"github.com/scanhook/scanhook/store"
 )
 
 // maxHistory bounds the history that one page reads, in events of all its findings.
@@ -191,20 +192,25 @@ func diff(unified string) []codeLine {
 
 // DownloadPatch downloads a finding's remediation patch for git apply.
 func (w *Web) DownloadPatch(c *gin.Context) error {
-	id, err := findingID(c)
-	if err != nil {
-		return err
-	}
-	found, err := w.Store.GetFinding(c.Request.Context(), id)
+	found, err := w.findingOf(c)
 	if err != nil {
 		return err
 	}
 	if found.Finding.RemediationPatch == nil {
-		return fmt.Errorf("%w: finding %d has no patch", core.ErrNotFound, id)
+		return fmt.Errorf("%w: finding %d has no patch", core.ErrNotFound, found.Finding.ID)
 	}
-	c.Header("Content-Disposition", fmt.Sprintf(`attachment; filename="finding-%d.patch"`, id))
+	c.Header("Content-Disposition", fmt.Sprintf(`attachment; filename="finding-%d.patch"`, found.Finding.ID))
 	c.Data(http.StatusOK, "text/plain; charset=utf-8", []byte(*found.Finding.RemediationPatch))
 	return nil
+}
+
+// findingOf reads the finding that the address names.
+func (w *Web) findingOf(c *gin.Context) (store.Triaged, error) {
+	id, err := findingID(c)
+	if err != nil {
+		return store.Triaged{}, err
+	}
+	return w.Store.GetFinding(c.Request.Context(), id)
 }
 
 func findingID(c *gin.Context) (int64, error) {

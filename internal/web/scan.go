@@ -320,14 +320,11 @@ func (w *Web) fold(ctx context.Context, page *scanPage) error {
 
 // ToFinding leads from a finding's own address to the page of its scan that shows it.
 func (w *Web) ToFinding(c *gin.Context) error {
-	id, err := findingID(c)
+	found, err := w.findingOf(c)
 	if err != nil {
 		return err
 	}
-	found, err := w.Store.GetFinding(c.Request.Context(), id)
-	if err != nil {
-		return err
-	}
+	id := found.Finding.ID
 	position, err := w.Store.PlaceFinding(c.Request.Context(), found.Scan, id)
 	if err != nil {
 		return err
