@@ -23,9 +23,9 @@ var mutants = map[string]mutant{
 	"acknowledges before it is on disk": {
 		edits: []edit{{
 			"store/intake.go",
-			"	if err := s.intake.Do(ctx, item); err != nil {\n		return sqldb.Classify(err)\n	}\n",
+			"	if err := s.intake.Do(ctx, item); err != nil {\n		return core.Receipt{}, sqldb.Classify(err)\n	}\n",
 			"	later := *item\n	go func() { _ = s.intake.Do(context.Background(), &later) }()\n" +
-				"	if item.scan != nil {\n		item.receipt = core.Receipt{Outcome: core.ScanCreated, Reference: item.scan.ReferenceID}\n	}\n" +
+				"	if item.Scan != nil {\n		return core.Receipt{Outcome: core.ScanCreated, Reference: item.Scan.ReferenceID}, nil\n	}\n" +
 				"	_ = sqldb.Classify\n",
 		}},
 		scale: scale{Deliveries: 300, PerSecond: 60, Restarts: 1}, promise: lost, always: true,
