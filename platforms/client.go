@@ -46,7 +46,7 @@ func NewClient(base *http.Client) *http.Client {
 type withoutRedirects struct{}
 
 // WithoutRedirects marks calls that must reach exactly the project that they name: a client of NewClient follows no
-// redirect. The old name of a moved project redirects for ever, and may belong to somebody else by then.
+// redirect. The old name of a moved project keeps redirecting, and its new owner may be somebody else.
 func WithoutRedirects(ctx context.Context) context.Context {
 	return context.WithValue(ctx, withoutRedirects{}, true)
 }

@@ -20,7 +20,7 @@ type Scope struct {
 	SigningTokens  []string
 }
 
-// NamedSecret is a secret with what may be said of it in public.
+// NamedSecret is a secret with what may be shown of it.
 type NamedSecret struct {
 	Text  string
 	Place string // webhook_secrets[0], repositories[2].signing_tokens[1]

@@ -59,38 +59,6 @@ func TestKeyringNamesTheBrokenToken(t *testing.T) {
 	}
 }
 
-// keyring has a secret of the platform, one of acme/web alone, and one that two entries share.
-func keyring(t testing.TB) *platforms.Keyring {
-	t.Helper()
-	keys, err := platforms.NewKeyring("github", []platforms.Scope{
-		{WebhookSecrets: []string{"", "wide"}},
-		{Place: "repositories[0]", Match: "github/acme/web", WebhookSecrets: []string{"web", "wide"}},
-		{Place: "repositories[1]", Match: "github/acme/bare", WebhookSecrets: []string{""}},
-		{Place: "repositories[2]", Match: "github/acme/*", WebhookSecrets: []string{"", "both", "acme"}},
-		{
-			Place: "repositories[4]", Match: "github/other/*",
-			WebhookSecrets: []string{"both"}, SigningTokens: []string{"sign"},
-		},
-	}, func(token string) ([]byte, error) { return []byte(token), nil })
-	if err != nil {
-		t.Fatal(err)
-	}
-	return keys
-}
-
-func verificationBy(t testing.TB, secret string) platforms.Verification {
-	t.Helper()
-	verification, ok := keyring(t).Webhook.Plain(secret)
-	if !ok {
-		t.Fatalf("%q verifies nothing", secret)
-	}
-	return verification
-}
-
-func pushOf(project string) core.Delivery {
-	return core.Delivery{Project: project, Event: core.Push{Project: core.Project{Name: project, Ref: "7"}}}
-}
-
 func TestVerificationNamesTheSecret(t *testing.T) {
 	t.Parallel()
 	for secret, want := range map[string]core.Verification{

@@ -1,9 +1,6 @@
 package platforms_test
 
 import (
-	"context"
-	"fmt"
-	"net/http"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -11,22 +8,6 @@ import (
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/platforms"
 )
-
-// picky refuses statuses with answers that the tests give it, and keeps what it was sent.
-type picky struct {
-	platforms.Platform
-	refuses func(core.Status) string
-	sent    []string
-}
-
-func (p *picky) PostStatus(_ context.Context, status core.Status) (platforms.Posted, error) {
-	p.sent = append(p.sent, fmt.Sprintf("%s|%s|%s", status.Context, status.Description, status.TargetURL))
-	if said := p.refuses(status); said != "" {
-		err := &platforms.HTTPError{Code: http.StatusUnprocessableEntity, Err: platforms.Refusal(said)}
-		return platforms.Posted{}, fmt.Errorf("posting: %w", err)
-	}
-	return platforms.Posted{ID: 1}, nil
-}
 
 func TestPostLeavesOutWhatIsRefused(t *testing.T) {
 	t.Parallel()

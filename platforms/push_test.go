@@ -11,17 +11,6 @@ import (
 	"github.com/scanhook/scanhook/platforms"
 )
 
-func decodeCommits(t *testing.T, list string) platforms.Commits {
-	t.Helper()
-	var push struct {
-		Commits platforms.Commits `json:"commits"`
-	}
-	if err := platforms.DecodeObject([]byte(`{"commits":`+list+`}`), &push); err != nil {
-		t.Fatal(err)
-	}
-	return push.Commits
-}
-
 func TestLongListsOfCommitsAreCounted(t *testing.T) {
 	t.Parallel()
 	commits := make([]string, 2000)
@@ -65,14 +54,14 @@ func TestCountFiles(t *testing.T) {
 		total   int64
 		want    core.ChangedFiles
 	}{
-		"no list of commits":     {nil, 4, core.ChangedFiles{}},
-		"no commits":             {[]platforms.Commit{}, 0, core.ChangedFiles{Count: count(0)}},
-		"no commits are listed":  {[]platforms.Commit{}, 4, core.ChangedFiles{Count: count(0), Truncated: true}},
-		"commits without lists":  {[]platforms.Commit{{}, {}}, 2, core.ChangedFiles{}},
-		"a file is counted once": {[]platforms.Commit{one, same}, 2, core.ChangedFiles{Count: count(2)}},
-		"more commits than told": {[]platforms.Commit{one}, 21, core.ChangedFiles{Count: count(1), Truncated: true}},
-		"total is not told":      {[]platforms.Commit{one}, 0, core.ChangedFiles{Count: count(1)}},
-		"one commit says naught": {[]platforms.Commit{one, empty}, 2, core.ChangedFiles{Count: count(1), Truncated: true}},
+		"no list of commits":      {nil, 4, core.ChangedFiles{}},
+		"no commits":              {[]platforms.Commit{}, 0, core.ChangedFiles{Count: count(0)}},
+		"no commits are listed":   {[]platforms.Commit{}, 4, core.ChangedFiles{Count: count(0), Truncated: true}},
+		"commits without lists":   {[]platforms.Commit{{}, {}}, 2, core.ChangedFiles{}},
+		"a file is counted once":  {[]platforms.Commit{one, same}, 2, core.ChangedFiles{Count: count(2)}},
+		"more commits than told":  {[]platforms.Commit{one}, 21, core.ChangedFiles{Count: count(1), Truncated: true}},
+		"total is not told":       {[]platforms.Commit{one}, 0, core.ChangedFiles{Count: count(1)}},
+		"one commit is too large": {[]platforms.Commit{one, empty}, 2, core.ChangedFiles{Count: count(1), Truncated: true}},
 		"as many as ever listed": {
 			[]platforms.Commit{{Added: strings.Split(strings.Repeat("x,", 2999)+"x", ",")}}, 1,
 			core.ChangedFiles{Count: count(1), Truncated: true},

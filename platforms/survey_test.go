@@ -1,7 +1,6 @@
 package platforms_test
 
 import (
-	"context"
 	"errors"
 	"testing"
 
@@ -9,29 +8,12 @@ import (
 	"github.com/scanhook/scanhook/platforms"
 )
 
-// hookManager has its webhooks by owner, and counts the questions.
-type hookManager struct {
-	platforms.HookManager
-	hooks map[string][]platforms.Hook
-	errs  map[string]error
-	asked int
-}
-
-func (k *hookManager) HookTargets(project string) []core.HookTarget {
-	return []core.HookTarget{{Scope: core.ScopeProject, Owner: project}, {Scope: core.ScopeGroup, Owner: "acme"}}
-}
-
-func (k *hookManager) Hooks(_ context.Context, place core.HookTarget, _ string) ([]platforms.Hook, error) {
-	k.asked++
-	return k.hooks[place.Owner], k.errs[place.Owner]
-}
-
 func TestSurvey(t *testing.T) {
 	t.Parallel()
-	trouble := errors.New("trouble")
+	down := errors.New("down")
 	k := &hookManager{
 		hooks: map[string][]platforms.Hook{"acme": {{ID: 1}}, "acme/broken": {{ID: 2, Broken: true}}},
-		errs:  map[string]error{"acme/hidden": platforms.ErrNoHookAccess, "acme/down": trouble},
+		errs:  map[string]error{"acme/hidden": platforms.ErrNoHookAccess, "acme/down": down},
 	}
 	surveyor := platforms.NewHookSurveyor(k, "https://us")
 	for project, want := range map[string]int{"acme/hidden": 1, "acme/broken": 2, "acme/new": 1} {
@@ -41,8 +23,8 @@ func TestSurvey(t *testing.T) {
 			t.Errorf("%s: %+v, %v", project, survey, err)
 		}
 	}
-	if _, err := surveyor.Survey(t.Context(), "acme/down"); !errors.Is(err, trouble) {
-		t.Errorf("%v, want the trouble", err)
+	if _, err := surveyor.Survey(t.Context(), "acme/down"); !errors.Is(err, down) {
+		t.Errorf("%v, want the error of the platform", err)
 	}
 	if k.asked != 5 {
 		t.Errorf("%d questions, want one for each place", k.asked)

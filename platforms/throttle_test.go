@@ -2,20 +2,18 @@ package platforms_test
 
 import (
 	"errors"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/scanhook/scanhook/platforms"
 )
 
-// After a limit the client makes no call until the time that was asked for has passed, whoever asks it to.
+// After a limit the client makes no call until the time that the platform asked for has passed.
 func TestClientWaits(t *testing.T) {
 	t.Parallel()
 	calls := 0
@@ -56,50 +54,6 @@ func TestClientWaits(t *testing.T) {
 	if calls != 2 {
 		t.Errorf("%d calls were made, want 2", calls)
 	}
-}
-
-// lateCalls is a platform that answers /limited with a pause of a minute, and holds up other calls as a test wants it.
-type lateCalls struct {
-	*httptest.Server
-	mu      sync.Mutex
-	arrived []string
-	hold    func(http.ResponseWriter, *http.Request)
-}
-
-func newLateCalls(t *testing.T, http2 bool) *lateCalls {
-	t.Helper()
-	p := &lateCalls{}
-	p.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p.mu.Lock()
-		p.arrived = append(p.arrived, r.URL.Path)
-		p.mu.Unlock()
-		switch {
-		case r.URL.Path == "/limited":
-			w.Header().Set("Retry-After", "60")
-			w.WriteHeader(http.StatusTooManyRequests)
-		case p.hold != nil:
-			p.hold(w, r)
-		}
-	}))
-	p.EnableHTTP2 = http2
-	p.StartTLS()
-	t.Cleanup(p.Close)
-	return p
-}
-
-func (p *lateCalls) calls() []string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return slices.Clone(p.arrived)
-}
-
-func call(client *http.Client, address string) error {
-	response, err := client.Get(address)
-	if err == nil {
-		_, _ = io.Copy(io.Discard, response.Body)
-		response.Body.Close()
-	}
-	return err
 }
 
 // net/http sends a GET again, without telling, whose connection breaks before the answer comes. By then the platform may
@@ -156,20 +110,6 @@ func TestClientMakesNoLateCallInAPause(t *testing.T) {
 			t.Errorf("HTTP/2 %t: the platform was called for %v, want %v", http2, got, want)
 		}
 	}
-}
-
-// lateTransport holds calls of /late up before they get a connection.
-type lateTransport struct {
-	http.RoundTripper
-	waits, free chan bool
-}
-
-func (l lateTransport) RoundTrip(request *http.Request) (*http.Response, error) {
-	if request.URL.Path == "/late" {
-		l.waits <- true
-		<-l.free
-	}
-	return l.RoundTripper.RoundTrip(request)
 }
 
 // Calls that nobody waits for leave half of the allowance to the others.

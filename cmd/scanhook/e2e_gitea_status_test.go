@@ -91,7 +91,7 @@ func testGiteaToken(t *testing.T, w *giteaSandbox) {
 	p := owner.newProject(t, "token")
 	p.addHook(t, "json", p.secrets["SECRET"])
 	p.push(t, p.sample.Before+":refs/heads/main")
-	p.inTrouble(t, http.StatusForbidden, "gitea answered 403: give the token the scope write:repository")
+	p.inTrouble(t, http.StatusForbidden, `token scope=read:repository": give the token the scope write:repository`)
 	p.push(t, "main")
 	p.pushed(t, "refs/heads/main", p.sample.Head)
 	p.runs(t, "check").expect(t, exitFailed, "fail  statuses of gitea/acme/token: kept since", "write:repository")

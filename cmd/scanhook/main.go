@@ -55,7 +55,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "scanhook",
 		Short: "Webhooks in, security scans, commit statuses out",
-		Long: "Scanhook receives webhooks from GitHub and GitLab, has each commit scanned,\n" +
+		Long: "Scanhook receives webhooks from GitHub, GitLab and Gitea, has each commit scanned,\n" +
 			"and answers with a commit status that says what is new in it.",
 		Example:       "  scanhook demo\n  scanhook init && scanhook serve",
 		SilenceErrors: true,

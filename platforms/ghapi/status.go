@@ -36,7 +36,7 @@ func (s *Server) createStatus(ctx context.Context, status core.Status) (posted p
 		return posted, err
 	}
 	if status.ProjectRef == "" {
-		ctx = platforms.WithoutRedirects(ctx) // only the owner of the name may have said that it is this project
+		ctx = platforms.WithoutRedirects(ctx) // the name may come from a call by somebody who gave the project away
 	}
 	created, answer, err := client.Repositories.CreateStatus(ctx, owner, name, status.CommitSHA, toRepoStatus(status))
 	if err := s.Classify(answer, err); err != nil {

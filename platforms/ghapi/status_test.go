@@ -128,8 +128,8 @@ func TestLatestStatus(t *testing.T) {
 	}
 }
 
-// A project that was moved away from Mallory is reached by its old name for ever. Where only the name is known, perhaps
-// because it was Mallory who said it, the status must not arrive at its new owner's.
+// The old name of a project that Mallory gave away keeps redirecting to it. Where only the name is known, perhaps from a
+// call by Mallory, the status must not follow the redirect.
 func TestStatusesFollowAProjectByItsNumberOnly(t *testing.T) {
 	t.Parallel()
 	for ref, want := range map[string]bool{"": false, "7": true} {

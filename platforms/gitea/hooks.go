@@ -61,7 +61,7 @@ func (p *Platform) hookAPI(ctx context.Context, target core.HookTarget) (ghapi.H
 }
 
 // hookList is the webhooks at a path of the API. It has GitHub's addresses and differs in the rest: its pages, a type for
-// each webhook, no ping, no deliveries, and a PATCH that resets what it is not told and leaves the secret as it is.
+// each webhook, no ping, no deliveries, and a PATCH that resets missing fields and keeps the secret.
 type hookList struct {
 	*ghapi.Server
 	client *gogithub.Client

@@ -305,7 +305,7 @@ func (p *Platform) callHooks(ctx context.Context, method string, target core.Hoo
 	return p.hookError(response, err)
 }
 
-// hookError adds to classify that GitLab hides webhooks from whoever is not a maintainer.
+// hookError adds a case to classify: GitLab hides webhooks from users who are not maintainers.
 func (p *Platform) hookError(answer *gogitlab.Response, err error) error {
 	classified := p.classify(answer, err)
 	if limit := new(platforms.RateLimited); classified == nil || answer == nil || errors.As(classified, &limit) {

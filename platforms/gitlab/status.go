@@ -99,11 +99,12 @@ func toState(state core.StatusState) gogitlab.BuildStateValue {
 	}
 }
 
-// pipelineGrace is how long the first status of a commit waits for CI's pipeline: GitLab sends the push hook before it
-// has made one, and a status without a pipeline gets one of its own, beside CI's.
+// pipelineGrace is how long the first status of a commit waits for CI's pipeline. GitLab sends the push hook before it has
+// created the pipeline, and a status without one gets a pipeline of its own.
 const pipelineGrace = 5 * time.Second
 
-// post sends the status to its pipeline. One that is gone is refused as unknown: then another one is looked for.
+// post sends the status to its pipeline. If the pipeline is gone, GitLab answers that it is unknown, and post looks for
+// another one.
 func (p *Platform) post(ctx context.Context, status core.Status) (platforms.Posted, error) {
 	pin, known := pinned(status)
 	var err error
@@ -126,8 +127,8 @@ func (p *Platform) post(ctx context.Context, status core.Status) (platforms.Post
 	return p.send(ctx, status, other)
 }
 
-// pinned is the pipeline that is known without a question. A state that is under way ends where it began, or it would
-// stand there for ever; apart from that, the status goes to the merge request that people look at.
+// pinned is the pipeline that is known without a call. A pending state must end in its own pipeline, where it would remain
+// otherwise. Any other state goes to the pipeline of the merge request, which people look at.
 func pinned(status core.Status) (pin int, known bool) {
 	pin, err := strconv.Atoi(status.PipelinePin)
 	known = err == nil && pin > 0
@@ -137,9 +138,9 @@ func pinned(status core.Status) (pin int, known bool) {
 	return pin, known
 }
 
-// findPipeline is the commit's newest pipeline of a merge request, because that is the one that a merge request shows,
-// whichever others ran since. Else it is the commit's last one where that runs for the branch, else 0: GitLab chooses
-// another one of the branch, or makes one that a required check does not wait for.
+// findPipeline is the commit's newest pipeline of a merge request, because a merge request shows that one. Otherwise it is
+// the commit's last pipeline if that runs for the branch, and else 0: GitLab chooses another one of the branch, or makes
+// one that a required check does not wait for.
 func (p *Platform) findPipeline(ctx context.Context, status core.Status) (int, error) {
 	commit, answer, err := p.api.Commits.GetCommit(projectID(status), status.CommitSHA, nil, gogitlab.WithContext(ctx))
 	if err = p.classify(answer, err); err != nil {
@@ -164,8 +165,7 @@ func (p *Platform) findPipeline(ctx context.Context, status core.Status) (int, e
 	return 0, nil
 }
 
-// newestMergePipeline is 0 where there is none, or where the token may post but not list: then nobody else's place is
-// known.
+// newestMergePipeline is 0 where there is none, or where the token may post but not list pipelines.
 func (p *Platform) newestMergePipeline(ctx context.Context, status core.Status) (int, error) {
 	list, answer, err := p.api.Pipelines.ListProjectPipelines(projectID(status), &gogitlab.ListProjectPipelinesOptions{
 		SHA: gogitlab.Ptr(status.CommitSHA), Source: gogitlab.Ptr(core.SourceMergeRequest),
@@ -193,8 +193,8 @@ func runsFor(pipeline *gogitlab.PipelineInfo, branch string) bool {
 	return pipeline.Ref == branch || pipeline.Ref == "" || branch == ""
 }
 
-// LatestStatus asks for the commit's statuses of that name; GitLab has the latest of each user and pipeline. Where we
-// know the pipeline of ours, it is looked for there: that of a merge request does not run for the branch.
+// LatestStatus lists the commit's statuses of that name; GitLab has the latest of each user and pipeline. A status whose
+// pipeline is known is looked for there, because the pipeline of a merge request does not run for the branch.
 func (p *Platform) LatestStatus(ctx context.Context, status core.Status) (core.ObservedStatus, error) {
 	project := core.Project{Name: status.ProjectName, Ref: status.ProjectRef}
 	if err := p.checkAccess(project); err != nil {
@@ -236,7 +236,7 @@ func latest(status core.Status, list []*gogitlab.CommitStatus) (core.ObservedSta
 	}, nil
 }
 
-// inPlaceOf takes a status that tells no pipeline for one of any.
+// inPlaceOf counts a status without a pipeline as one of any pipeline.
 func inPlaceOf(shown *gogitlab.CommitStatus, status core.Status) bool {
 	return status.PipelinePin == "" || shown.PipelineId == 0 || pinOf(shown.PipelineId) == status.PipelinePin
 }

@@ -145,7 +145,7 @@ func TestPostStatusTellsRefusalsApart(t *testing.T) {
 	}
 }
 
-// CI's pipeline is made just after the push hook is sent: the first status waits for it a moment, and not for ever.
+// CI's pipeline is made just after the push hook is sent: the first status waits a moment for it, but not longer.
 func TestPostStatusWaitsForThePipeline(t *testing.T) {
 	t.Parallel()
 	wanted := core.Status{
@@ -246,7 +246,7 @@ func TestPostStatusFindsTheMergeRequest(t *testing.T) {
 	}
 }
 
-// What began in the branch's pipeline ends there, or it would stand there as running for ever; then it may move.
+// A status that began in the branch's pipeline ends there, where it would stay running otherwise; the next may move.
 func TestPostStatusEndsBeforeItMoves(t *testing.T) {
 	t.Parallel()
 	sample, err := gitrepo.Sample(t.Context(), t.TempDir())

@@ -44,7 +44,7 @@ func posted(p config.Platform) string {
 	if p.App == nil {
 		return p.URL
 	}
-	return fmt.Sprintf("%s as GitHub App %d", p.URL, p.App.ID)
+	return fmt.Sprintf("%s as App %d", p.URL, p.App.ID)
 }
 
 // judgeCredential asks the platform what the credential is good for. If the platform cannot
