@@ -3,7 +3,6 @@ package core
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -82,28 +81,6 @@ func AuditOfReport(scan Scan, before Job, report Report) AuditEvent {
 func (e AuditEvent) Bounded() AuditEvent {
 	e.Subject, e.Detail = Clip(e.Subject, maxAuditText), Clip(e.Detail, maxAuditText)
 	return e
-}
-
-// AuditEvent is the event of a triage update; changed is the result of Apply.
-func (u TriageUpdate) AuditEvent(scan Scan, finding Finding, changed map[string]any) AuditEvent {
-	event := AuditOf(scan, u.Author, AuditTriage)
-	event.Subject = fmt.Sprintf("finding %d (%s in %s:%d)", finding.ID, finding.RuleID, finding.File, finding.Line)
-	fields := []string{}
-	for field, value := range changed {
-		switch verdict, ok := value.(*Triage); {
-		case ok && verdict != nil:
-			field += " " + string(*verdict)
-		case ok:
-			field += " withdrawn"
-		}
-		fields = append(fields, field)
-	}
-	slices.Sort(fields)
-	event.Detail = string(u.Source) + " said " + strings.Join(fields, ", ")
-	if u.Comment != "" {
-		event.Detail += ": " + u.Comment
-	}
-	return event
 }
 
 // SettingsChanged lists the keys of settings that were added, removed or changed, in their order.

@@ -213,22 +213,3 @@ type RefusedProject struct {
 
 // ProjectAddress is the form of a project's path that all its addresses share: platforms take acme/Shop.git for acme/shop.
 func ProjectAddress(path string) string { return strings.TrimSuffix(ProjectKey(path), ".git") }
-
-// Scopes are the globs over platform/project of those repositories in the configuration that have webhook secrets of
-// their own, in its order.
-type Scopes []string
-
-// Of returns the index of the scope that authorizes calls for a project: the first that matches, or -1. It is also -1
-// where only another address of the project matches. Otherwise the secret for the rest of acme would be accepted for
-// acme/shop under the name acme/shop.git.
-func (s Scopes) Of(platform, project string) int {
-	for i, glob := range s {
-		if matchesProject(glob, platform, project) {
-			return i
-		}
-		if matchesProject(glob, platform, ProjectAddress(project)) {
-			return -1
-		}
-	}
-	return -1
-}

@@ -2,22 +2,11 @@ package core
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"sort"
 	"strconv"
 	"strings"
-	"unicode/utf8"
-)
-
-// Verdict is the decision of the gate about a completed scan.
-type Verdict string
-
-// The two verdicts.
-const (
-	Pass Verdict = "pass"
-	Fail Verdict = "fail"
 )
 
 // Never is the FailOn that lets every scan pass.
@@ -91,22 +80,6 @@ func (g Gate) DecidedBy(tallies []Tally) string {
 	return strings.Join(all, ", ")
 }
 
-// PutDeciding sets which of the scan's findings decided the verdict, and how many there are in all.
-func (s *Scan) PutDeciding(ids []int64, total int) {
-	s.NumDeciding, s.Deciding = total, ""
-	if len(ids) > 0 {
-		list, _ := json.Marshal(ids) // numbers always have a JSON form
-		s.Deciding = string(list)
-	}
-}
-
-// DecidingIDs are the findings that decided the verdict, the most severe first, at most MaxDeciding.
-func (s Scan) DecidingIDs() []int64 {
-	ids := []int64{}
-	_ = json.Unmarshal([]byte(s.Deciding), &ids) // written by PutDeciding; empty where no finding decided
-	return ids
-}
-
 // Risk is a vulnerability of a scan's findings, as it is now and as it was before the latest import.
 type Risk struct {
 	CVEID          string  `db:"cve_id"`
@@ -172,18 +145,6 @@ func (g Gate) reason(verdict Verdict, r Risk) string {
 }
 
 func short(probability float64) string { return strconv.FormatFloat(probability, 'g', 3, 64) }
-
-// AppendReason adds a reason to a summary. Where both are too long for a status text, the summary is cut.
-func AppendReason(summary, reason string) string {
-	if reason == "" {
-		return summary
-	}
-	limit := MaxDescription - utf8.RuneCountInString(reason) - len(", ")
-	if utf8.RuneCountInString(summary) > limit {
-		summary = string([]rune(summary)[:max(limit-1, 0)]) + "…"
-	}
-	return summary + ", " + reason
-}
 
 // Tally counts findings of a scan that are alike for the gate and the summary. A scan with 100,000 findings has only a
 // few tallies, so the cost of a verdict does not grow with the report.

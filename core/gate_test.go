@@ -4,9 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -88,18 +86,6 @@ func TestDecidedBy(t *testing.T) {
 		if got := c.gate.DecidedBy(c.tallies); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
-	}
-}
-
-func TestDecidingIDs(t *testing.T) {
-	t.Parallel()
-	var scan core.Scan
-	if diff := cmp.Diff([]int64{}, scan.DecidingIDs()); diff != "" {
-		t.Errorf("before the verdict (-want +got):\n%s", diff)
-	}
-	scan.PutDeciding([]int64{3, 1, 9007199254740993}, 4)
-	if diff := cmp.Diff([]int64{3, 1, 9007199254740993}, scan.DecidingIDs()); diff != "" || scan.NumDeciding != 4 {
-		t.Errorf("%d in all (-want +got):\n%s", scan.NumDeciding, diff)
 	}
 }
 
@@ -213,20 +199,5 @@ func TestGateSaysWhy(t *testing.T) {
 		if got := c.gate.Why(c.verdict, c.risks); got != want {
 			t.Errorf("Why = %q, want %q", got, want)
 		}
-	}
-}
-
-func TestExplainKeepsTheReasonWhole(t *testing.T) {
-	t.Parallel()
-	const reason = "CVE-2024-3094 now in KEV"
-	if got := core.AppendReason("1 new (1 medium)", reason); got != "1 new (1 medium), "+reason {
-		t.Errorf("Explain = %q", got)
-	}
-	if got := core.AppendReason("1 new", ""); got != "1 new" {
-		t.Errorf("Explain without a reason = %q", got)
-	}
-	got := core.AppendReason(strings.Repeat("é", core.MaxDescription), reason)
-	if utf8.RuneCountInString(got) != core.MaxDescription || !strings.HasSuffix(got, "…, "+reason) {
-		t.Errorf("Explain of a long summary = %q", got)
 	}
 }

@@ -373,8 +373,8 @@ func (r *PipelineRun) judge(scan Scan, history []anomaly.Point) {
 }
 
 func (r PipelineRun) judgedAs(before PipelineRun) bool {
-	return equalValues(before.NumChangedFiles, r.NumChangedFiles) && equalValues(before.AnomalyScore, r.AnomalyScore) &&
-		before.AnomalyReason == r.AnomalyReason
+	return comparePointers(before.NumChangedFiles, r.NumChangedFiles) == 0 &&
+		comparePointers(before.AnomalyScore, r.AnomalyScore) == 0 && before.AnomalyReason == r.AnomalyReason
 }
 
 // pipelineStatus is the status that a commit should show for the runs of its pipelines; ok is false for no status.

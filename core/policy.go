@@ -131,3 +131,22 @@ func matchesAny(globs []string, name string) bool {
 	}
 	return false
 }
+
+// Scopes are the globs over platform/project of those repositories in the configuration that have webhook secrets of
+// their own, in its order.
+type Scopes []string
+
+// Of returns the index of the scope that authorizes calls for a project: the first that matches, or -1. It is also -1
+// where only another address of the project matches. Otherwise the secret for the rest of acme would be accepted for
+// acme/shop under the name acme/shop.git.
+func (s Scopes) Of(platform, project string) int {
+	for i, glob := range s {
+		if matchesProject(glob, platform, project) {
+			return i
+		}
+		if matchesProject(glob, platform, ProjectAddress(project)) {
+			return -1
+		}
+	}
+	return -1
+}

@@ -19,14 +19,6 @@ type Report struct {
 	Changes *Changes // since the commit of the baseline; nil where unknown
 }
 
-// JobState is how the report ends its job, and why if it fails it.
-func (r Report) JobState() (JobState, string) {
-	if r.Failure != "" {
-		return JobFailed, r.Failure
-	}
-	return JobCompleted, ""
-}
-
 // Len is how many findings the report has.
 func (r Report) Len() int { return len(r.Findings) + r.Packed.Len() }
 

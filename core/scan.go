@@ -1,6 +1,10 @@
 package core
 
-import "time"
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
 
 // OriginRescan is the origin of a further scan of a commit that had one.
 const OriginRescan = "rescan"
@@ -56,6 +60,31 @@ type Scan struct {
 
 // OnDefaultBranch tells whether the scan belongs to the project's default branch.
 func (s Scan) OnDefaultBranch() bool { return s.DefaultBranch != "" && s.Branch == s.DefaultBranch }
+
+// Verdict is the decision of the gate about a completed scan.
+type Verdict string
+
+// The two verdicts.
+const (
+	Pass Verdict = "pass"
+	Fail Verdict = "fail"
+)
+
+// PutDeciding sets which of the scan's findings decided the verdict, and how many there are in all.
+func (s *Scan) PutDeciding(ids []int64, total int) {
+	s.NumDeciding, s.Deciding = total, ""
+	if len(ids) > 0 {
+		list, _ := json.Marshal(ids) // numbers always have a JSON form
+		s.Deciding = string(list)
+	}
+}
+
+// DecidingIDs are the findings that decided the verdict, the most severe first, at most MaxDeciding.
+func (s Scan) DecidingIDs() []int64 {
+	ids := []int64{}
+	_ = json.Unmarshal([]byte(s.Deciding), &ids) // written by PutDeciding; empty where no finding decided
+	return ids
+}
 
 // JobState is the state of one scanner's part of a scan.
 type JobState string
@@ -123,6 +152,14 @@ func (s *Scan) Settle(jobs []Job, overdue bool, now time.Time) {
 	}
 }
 
+// JobState is how the report ends its job, and why if it fails it.
+func (r Report) JobState() (JobState, string) {
+	if r.Failure != "" {
+		return JobFailed, r.Failure
+	}
+	return JobCompleted, ""
+}
+
 // ScanStatusOf derives a scan's state, and the reason when it failed, from its jobs.
 // A scan without jobs waits for uploads and is pending.
 func ScanStatusOf(jobs []Job) (ScanStatus, string) {
@@ -164,4 +201,12 @@ func supersededError(jobs []Job) string {
 		}
 	}
 	return ""
+}
+
+// SupersededError is the reason of jobs that never started because the branch moved on to sha.
+func SupersededError(sha string) string { return "Superseded by a newer push: " + ShortSHA(sha) }
+
+// DeadlineError is the reason of jobs that did not report within the scan timeout.
+func DeadlineError(timeout time.Duration) string {
+	return fmt.Sprintf("no result within %s", timeout)
 }

@@ -3,6 +3,8 @@ package core_test
 import (
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/scanhook/scanhook/core"
 )
 
@@ -29,5 +31,17 @@ func TestScanStatusOf(t *testing.T) {
 		if got, reason := core.ScanStatusOf(c.jobs); got != c.want || reason != c.reason {
 			t.Errorf("%s: %s %q, want %s %q", name, got, reason, c.want, c.reason)
 		}
+	}
+}
+
+func TestDecidingIDs(t *testing.T) {
+	t.Parallel()
+	var scan core.Scan
+	if diff := cmp.Diff([]int64{}, scan.DecidingIDs()); diff != "" {
+		t.Errorf("before the verdict (-want +got):\n%s", diff)
+	}
+	scan.PutDeciding([]int64{3, 1, 9007199254740993}, 4)
+	if diff := cmp.Diff([]int64{3, 1, 9007199254740993}, scan.DecidingIDs()); diff != "" || scan.NumDeciding != 4 {
+		t.Errorf("%d in all (-want +got):\n%s", scan.NumDeciding, diff)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf8"
 )
 
 // StatusState is the state of a commit status; adapters translate it for their platform.
@@ -19,9 +18,6 @@ const (
 	StatusError     StatusState = "error"     // the scan itself failed
 	StatusCancelled StatusState = "cancelled" // superseded by a newer push
 )
-
-// MaxDescription is the longest status text that every platform accepts, in characters (GitHub answers 422 above it).
-const MaxDescription = 140
 
 // Status is the desired status of a commit, with what was posted so far.
 type Status struct {
@@ -81,33 +77,6 @@ func StatusFor(s Scan) (StatusState, string) {
 		return StatusFailure, Truncate(s.Summary)
 	}
 	return StatusSuccess, Truncate(s.Summary)
-}
-
-// SupersededError is the reason of jobs that never started because the branch moved on to sha.
-func SupersededError(sha string) string { return "Superseded by a newer push: " + ShortSHA(sha) }
-
-// DeadlineError is the reason of jobs that did not report within the scan timeout.
-func DeadlineError(timeout time.Duration) string {
-	return fmt.Sprintf("no result within %s", timeout)
-}
-
-// OnlyBMP replaces characters above U+FFFF, such as emoji: GitHub refuses statuses with such characters, and Gitea on an
-// old MySQL fails.
-func OnlyBMP(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r > 0xFFFF {
-			return '?'
-		}
-		return r
-	}, text)
-}
-
-// Truncate shortens text to MaxDescription characters.
-func Truncate(text string) string {
-	if utf8.RuneCountInString(text) <= MaxDescription {
-		return text
-	}
-	return string([]rune(text)[:MaxDescription-1]) + "…"
 }
 
 // PostOutcome is the result of an attempt to post a status.

@@ -181,3 +181,37 @@ func Clip(text string, limit int) string {
 	}
 	return text[:end] + mark
 }
+
+// MaxDescription is the longest status text that every platform accepts, in characters (GitHub answers 422 above it).
+const MaxDescription = 140
+
+// Truncate shortens text to MaxDescription characters.
+func Truncate(text string) string {
+	if utf8.RuneCountInString(text) <= MaxDescription {
+		return text
+	}
+	return string([]rune(text)[:MaxDescription-1]) + "…"
+}
+
+// AppendReason adds a reason to a summary. Where both are too long for a status text, the summary is cut.
+func AppendReason(summary, reason string) string {
+	if reason == "" {
+		return summary
+	}
+	limit := MaxDescription - utf8.RuneCountInString(reason) - len(", ")
+	if utf8.RuneCountInString(summary) > limit {
+		summary = string([]rune(summary)[:max(limit-1, 0)]) + "…"
+	}
+	return summary + ", " + reason
+}
+
+// OnlyBMP replaces characters above U+FFFF, such as emoji: GitHub refuses statuses with such characters, and Gitea on an
+// old MySQL fails.
+func OnlyBMP(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r > 0xFFFF {
+			return '?'
+		}
+		return r
+	}, text)
+}

@@ -117,3 +117,18 @@ func TestTruncateCountsCharacters(t *testing.T) {
 		t.Error("a short text was changed")
 	}
 }
+
+func TestAppendReasonKeepsTheReasonWhole(t *testing.T) {
+	t.Parallel()
+	const reason = "CVE-2024-3094 now in KEV"
+	if got := core.AppendReason("1 new (1 medium)", reason); got != "1 new (1 medium), "+reason {
+		t.Errorf("AppendReason = %q", got)
+	}
+	if got := core.AppendReason("1 new", ""); got != "1 new" {
+		t.Errorf("AppendReason without a reason = %q", got)
+	}
+	got := core.AppendReason(strings.Repeat("é", core.MaxDescription), reason)
+	if utf8.RuneCountInString(got) != core.MaxDescription || !strings.HasSuffix(got, "…, "+reason) {
+		t.Errorf("AppendReason of a long summary = %q", got)
+	}
+}

@@ -326,9 +326,9 @@ func (u TriageUpdate) applyExploit(f *Finding, decisions []TriageDecision) []Tri
 	switch {
 	case succeeded && i < 0:
 		exploited := TruePositive
-		return u.replace(f, decisions, ByRedTeam, &exploited)
+		return u.replaceDecisions(f, decisions, ByRedTeam, &exploited)
 	case !succeeded && i >= 0 && decisions[i].FindingID == f.ID:
-		return u.replace(f, decisions, ByRedTeam, nil, ByRedTeam)
+		return u.replaceDecisions(f, decisions, ByRedTeam, nil, ByRedTeam)
 	}
 	return decisions
 }
@@ -342,7 +342,7 @@ func (u TriageUpdate) applyDecision(f *Finding, decisions []TriageDecision, chan
 	}
 	if u.Source == ByPerson {
 		changed["user_verdict"] = decision.Value
-		return u.replace(f, decisions, u.Source, decision.Value, u.Source)
+		return u.replaceDecisions(f, decisions, u.Source, decision.Value, u.Source)
 	}
 	i := slices.IndexFunc(decisions, func(d TriageDecision) bool { return d.Source.weight() == u.Source.weight() })
 	switch {
@@ -352,11 +352,11 @@ func (u TriageUpdate) applyDecision(f *Finding, decisions []TriageDecision, chan
 		return decisions
 	}
 	changed["triage_decision"] = decision.Value
-	return u.replace(f, decisions, u.Source, decision.Value, ByScanner, ByAI)
+	return u.replaceDecisions(f, decisions, u.Source, decision.Value, ByScanner, ByAI)
 }
 
-// replace removes the decisions of some sources and adds one, unless it is nil.
-func (u TriageUpdate) replace(f *Finding, decisions []TriageDecision, source TriageSource, decision *Triage, of ...TriageSource) []TriageDecision {
+// replaceDecisions removes the decisions of some sources and adds one, unless it is nil.
+func (u TriageUpdate) replaceDecisions(f *Finding, decisions []TriageDecision, source TriageSource, decision *Triage, of ...TriageSource) []TriageDecision {
 	decisions = slices.DeleteFunc(decisions, func(d TriageDecision) bool { return slices.Contains(of, d.Source) })
 	if decision == nil {
 		return decisions
@@ -364,4 +364,26 @@ func (u TriageUpdate) replace(f *Finding, decisions []TriageDecision, source Tri
 	return append(decisions, TriageDecision{
 		Fingerprint: f.Fingerprint, Source: source, Decision: *decision, Author: u.Author, Comment: u.Comment, FindingID: f.ID,
 	})
+}
+
+// AuditEvent is the event of a triage update; changed is the result of Apply.
+func (u TriageUpdate) AuditEvent(scan Scan, finding Finding, changed map[string]any) AuditEvent {
+	event := AuditOf(scan, u.Author, AuditTriage)
+	event.Subject = fmt.Sprintf("finding %d (%s in %s:%d)", finding.ID, finding.RuleID, finding.File, finding.Line)
+	fields := []string{}
+	for field, value := range changed {
+		switch verdict, ok := value.(*Triage); {
+		case ok && verdict != nil:
+			field += " " + string(*verdict)
+		case ok:
+			field += " withdrawn"
+		}
+		fields = append(fields, field)
+	}
+	slices.Sort(fields)
+	event.Detail = string(u.Source) + " said " + strings.Join(fields, ", ")
+	if u.Comment != "" {
+		event.Detail += ": " + u.Comment
+	}
+	return event
 }
