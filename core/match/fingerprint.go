@@ -142,6 +142,23 @@ func isPosition(text string) bool {
 	return slices.Contains([]string{"line", "lines", "column", "columns", "col"}, strings.ToLower(word))
 }
 
+// source returns the i-th finding. It writes into scratch what it cannot point at.
+type source func(i int, scratch *core.Finding) *core.Finding
+
+// place is a line of a file.
+type place struct {
+	file string
+	line int
+}
+
+// candidate is a finding, of the report or an earlier one, as the matcher needs it.
+type candidate struct {
+	place
+	anchor  anchor
+	ended   bool // it has its partner, or cannot have one
+	foreign bool // an older version of Scanhook stored its fingerprint and no anchor
+}
+
 // anchor is what the matcher needs to recognise a finding in another commit, besides its place. It is stored with the
 // finding as text that begins with the version.
 type anchor struct {

@@ -2,12 +2,249 @@ package match
 
 import (
 	"cmp"
-	"path"
+	"maps"
+	"runtime"
 	"slices"
-	"sort"
+	"strings"
+	"sync"
 
 	"github.com/scanhook/scanhook/core"
 )
+
+// none is the index of a missing partner.
+const none = -1
+
+// matcher pairs the findings of a report with earlier ones, by the strongest evidence first: the same line according to
+// git's diff, an equal line in the same file, in a renamed file, elsewhere.
+type matcher struct {
+	source source
+	ids    []identity
+	fresh  []candidate // by index of the findings
+	order  []int       // indexes of findings in the order of the code
+
+	lines    lineage
+	old      []candidate // by index of the earlier findings
+	prints   []string    // fingerprints of the earlier findings
+	oldOrder []int
+	pair     []int              // by index of the findings: the partner, or none
+	shifts   map[string][]shift // of the lines of the earlier files
+
+	cellsLeft int // work that may still be done on equal findings
+}
+
+func newMatcher(n int, from source) *matcher {
+	m := &matcher{
+		source: from,
+		ids:    make([]identity, n), fresh: make([]candidate, n),
+	}
+	share(n, func(i int, scratch *core.Finding) {
+		f := from(i, scratch)
+		m.ids[i] = identityOf(f)
+		m.fresh[i] = candidate{place: place{f.File, f.Line}, anchor: anchorOf(f, m.ids[i])}
+	})
+	m.order = byPlace(m.fresh, m.compareMessages)
+	return m
+}
+
+// byPlace is the order of candidates by file and line, so that the order of the report does not matter; compare orders
+// those in one line.
+func byPlace(side []candidate, compare func(a, b int) int) []int {
+	ranks := rankFiles(side)
+	type spot struct{ file, line, index int }
+	spots := make([]spot, len(side))
+	for i := range side {
+		spots[i] = spot{ranks[side[i].file], side[i].line, i}
+	}
+	slices.SortFunc(spots, func(a, b spot) int {
+		switch {
+		case a.file != b.file:
+			return a.file - b.file
+		case a.line != b.line:
+			return cmp.Compare(a.line, b.line)
+		}
+		return compare(a.index, b.index)
+	})
+	order := make([]int, len(side))
+	for i := range spots {
+		order[i] = spots[i].index
+	}
+	return order
+}
+
+// rankFiles numbers files in the order of their names.
+func rankFiles(side []candidate) map[string]int {
+	ranks := map[string]int{}
+	for i := range side {
+		ranks[side[i].file] = 0
+	}
+	for rank, file := range slices.Sorted(maps.Keys(ranks)) {
+		ranks[file] = rank
+	}
+	return ranks
+}
+
+// compareMessages orders findings in one line.
+func (m *matcher) compareMessages(a, b int) int {
+	var scratch core.Finding
+	message := m.source(a, &scratch).Message
+	return cmp.Or(strings.Compare(message, m.source(b, &scratch).Message), a-b)
+}
+
+// reset prepares the matcher for another run.
+func (m *matcher) reset() {
+	m.cellsLeft = maxCells
+	m.old, m.prints, m.oldOrder, m.pair, m.shifts = nil, nil, nil, nil, map[string][]shift{}
+	for i := range m.fresh {
+		m.fresh[i].ended = false
+	}
+}
+
+// run returns for each finding the index of its partner among earlier ones, or none. It ignores findings that ended
+// before.
+func (m *matcher) run(earlier []candidate, prints []string, lines lineage) (pair []int) {
+	m.setOld(earlier, prints)
+	m.lines = lines
+	m.pair = slices.Repeat([]int{none}, len(m.fresh))
+	if len(earlier) > 0 {
+		m.matchOlderVersions()
+		m.matchLines()
+		m.matchMoved()
+		m.matchRenamed()
+		m.matchElsewhere()
+	}
+	for i := range m.fresh {
+		m.fresh[i].ended = m.pair[i] != none
+	}
+	return m.pair
+}
+
+func (m *matcher) setOld(earlier []candidate, prints []string) {
+	m.old, m.prints = earlier, prints
+	for i := range m.old {
+		m.old[i].ended = m.old[i].foreign
+	}
+	m.oldOrder = byPlace(m.old, func(a, b int) int { return a - b })
+}
+
+func (m *matcher) join(fresh, old int) {
+	m.pair[fresh] = old
+	m.fresh[fresh].ended, m.old[old].ended = true, true
+}
+
+// matchOlderVersions pairs findings with those of a baseline that an older version of Scanhook stored, by its rule.
+func (m *matcher) matchOlderVersions() {
+	older := map[string]int{}
+	for i := range m.old {
+		if m.old[i].ended {
+			older[m.prints[i]] = i
+		}
+	}
+	if len(older) == 0 {
+		return
+	}
+	for i, fingerprint := range printsV1(m.fresh, m.source) {
+		if old, found := older[fingerprint]; found && !m.fresh[i].ended {
+			m.join(i, old)
+		}
+	}
+}
+
+// matchLines pairs findings of one rule whose line is the same according to the diff. A finding in such a line cannot have
+// a partner elsewhere.
+func (m *matcher) matchLines() {
+	if !m.lines.known {
+		return
+	}
+	at := func(c candidate) group { return group{file: c.file, line: c.line, key: uint64(c.anchor.rule)} }
+	m.match(func(c candidate) (group, bool) {
+		was, same := m.lines.before(c.place)
+		c.place = was
+		return at(c), same
+	}, func(c candidate) (group, bool) { return at(c), true }, sameLine)
+	for i := range m.fresh {
+		_, same := m.lines.before(m.fresh[i].place)
+		m.fresh[i].ended = m.fresh[i].ended || same
+	}
+	for i := range m.old {
+		_, same := m.lines.after(m.old[i].place)
+		m.old[i].ended = m.old[i].ended || same
+	}
+}
+
+// sameLine accepts findings of one rule in one line that have the same code or the same message: some tools report
+// everything about a file in its first line.
+func sameLine(a, b anchor) (rate int, ok bool) {
+	rate, _ = a.likeness(b)
+	if a.key == b.key {
+		rate += 2 * len(a.around)
+	}
+	return rate, a.key == b.key || a.message == b.message
+}
+
+// matchMoved pairs findings in equal lines of one file.
+func (m *matcher) matchMoved() {
+	m.match(func(c candidate) (group, bool) {
+		return group{file: m.lines.oldFile(c.file), key: c.anchor.key}, true
+	}, inFile, anchor.likeness)
+}
+
+func inFile(c candidate) (group, bool) { return group{file: c.file, key: c.anchor.key}, true }
+
+// minElsewhere is how many surrounding lines must agree for code that moved to another file.
+const minElsewhere = 2
+
+// matchElsewhere pairs findings in equal lines between equal lines, in any file.
+func (m *matcher) matchElsewhere() {
+	anywhere := func(c candidate) (group, bool) { return group{key: c.anchor.key}, hasLines(c.anchor.around) }
+	m.match(anywhere, anywhere, func(a, b anchor) (rate int, ok bool) {
+		rate, ok = a.likeness(b)
+		return rate, ok && commonLines(a.around, b.around) >= minElsewhere
+	})
+}
+
+// minShare is the number of findings for which another goroutine pays off.
+const minShare = 4096
+
+// share calls work for each number below n, in several goroutines if n is large, each with its own scratch. It panics if
+// work does.
+func share(n int, work func(i int, scratch *core.Finding)) {
+	workers := min(runtime.GOMAXPROCS(0), n/minShare+1)
+	panics := make(chan any, workers)
+	var group sync.WaitGroup
+	for worker := range workers {
+		group.Go(func() {
+			defer func() {
+				if reason := recover(); reason != nil {
+					panics <- reason
+				}
+			}()
+			var scratch core.Finding
+			for i := worker * n / workers; i < (worker+1)*n/workers; i++ {
+				work(i, &scratch)
+			}
+		})
+	}
+	group.Wait()
+	if len(panics) > 0 {
+		panic(<-panics)
+	}
+}
+
+// matchRenamed pairs findings in renamed files where git's diff is unknown: a file with findings only before and a file
+// with findings only now are the same file if their findings are in equal lines. Ambiguous files are not paired.
+func (m *matcher) matchRenamed() {
+	if m.lines.known {
+		return
+	}
+	renamed := renamedFiles(m.fresh, m.old)
+	if len(renamed) == 0 {
+		return
+	}
+	m.match(func(c candidate) (group, bool) {
+		was, moved := renamed[c.file]
+		return group{file: was, key: c.anchor.key}, moved
+	}, inFile, anchor.likeness)
+}
 
 // group is what findings must have in common to be paired.
 type group struct {
@@ -224,190 +461,4 @@ func (m *matcher) zip(g *members, rate rating) (paired bool) {
 		}
 	}
 	return paired
-}
-
-// place is a line of a file.
-type place struct {
-	file string
-	line int
-}
-
-// lineage maps lines between two commits, in both directions.
-type lineage struct {
-	known        bool // false without Changes
-	byOld, byNew map[string]*core.FileChange
-}
-
-func newLineage(changes *core.Changes) lineage {
-	if changes == nil {
-		return lineage{}
-	}
-	l := lineage{known: true, byOld: map[string]*core.FileChange{}, byNew: map[string]*core.FileChange{}}
-	for i := range changes.Files {
-		change := &changes.Files[i]
-		if change.Old != "" {
-			l.byOld[change.Old] = change
-		}
-		if change.New != "" {
-			l.byNew[change.New] = change
-		}
-	}
-	return l
-}
-
-// oldFile is the name that a file had; its present one if unknown.
-func (l lineage) oldFile(file string) string {
-	if change := l.byNew[file]; change != nil && change.Old != "" {
-		return change.Old
-	}
-	return file
-}
-
-// before finds the old place of a line; ok is false for a new line, or if unknown.
-func (l lineage) before(at place) (was place, ok bool) {
-	change := l.byNew[at.file]
-	switch {
-	case !l.known || at.file == "" || at.line < 1:
-		return place{}, false
-	case change == nil:
-		return at, true
-	case change.Old == "" || change.Opaque:
-		return place{}, false
-	}
-	line, ok := follow(change.Hunks, at.line, reversed)
-	return place{change.Old, line}, ok
-}
-
-// after finds the present place of an old line; ok is false for a deleted line, or if unknown.
-func (l lineage) after(at place) (is place, ok bool) {
-	change := l.byOld[at.file]
-	switch {
-	case !l.known || at.file == "" || at.line < 1:
-		return place{}, false
-	case change == nil:
-		return at, true
-	case change.New == "" || change.Opaque:
-		return place{}, false
-	}
-	line, ok := follow(change.Hunks, at.line, func(h core.Hunk) core.Hunk { return h })
-	return place{change.New, line}, ok
-}
-
-func reversed(h core.Hunk) core.Hunk {
-	return core.Hunk{OldLine: h.NewLine, OldCount: h.NewCount, NewLine: h.OldLine, NewCount: h.OldCount}
-}
-
-// follow maps a line from the old side of the hunks to the new side; turn exchanges the sides.
-func follow(hunks []core.Hunk, line int, turn func(core.Hunk) core.Hunk) (int, bool) {
-	next := sort.Search(len(hunks), func(i int) bool {
-		begin, _ := oldLines(turn(hunks[i]))
-		return begin > line
-	})
-	if next == 0 {
-		return line, true
-	}
-	last := turn(hunks[next-1])
-	_, oldEnd := oldLines(last)
-	_, newEnd := oldLines(reversed(last))
-	return line - oldEnd + newEnd, line >= oldEnd
-}
-
-// oldLines is the range of lines on the old side of a hunk, without its end.
-func oldLines(h core.Hunk) (begin, end int) {
-	if h.OldCount == 0 {
-		return h.OldLine + 1, h.OldLine + 1
-	}
-	return h.OldLine, h.OldLine + h.OldCount
-}
-
-// matchRenamed pairs findings in renamed files where git's diff is unknown: a file with findings only before and a file
-// with findings only now are the same file if their findings are in equal lines. Ambiguous files are not paired.
-func (m *matcher) matchRenamed() {
-	if m.lines.known {
-		return
-	}
-	renamed := m.renames()
-	if len(renamed) == 0 {
-		return
-	}
-	m.match(func(c candidate) (group, bool) {
-		was, moved := renamed[c.file]
-		return group{file: was, key: c.anchor.key}, moved
-	}, inFile, anchor.likeness)
-}
-
-// clue is evidence of a rename if it occurs in one file on each side: a finding alone, with the base name of its file,
-// or with its line.
-type clue struct {
-	key  uint64
-	name string
-	line int
-}
-
-// renames maps new names to old ones.
-func (m *matcher) renames() map[string]string {
-	isFile, wasFile := files(m.fresh), files(m.old)
-	came := clues(m.fresh, wasFile)
-	went := clues(m.old, isFile)
-	votes := map[[2]string]int{}
-	for c, file := range came {
-		if old := went[c]; file != "" && old != "" {
-			votes[[2]string{file, old}]++
-		}
-	}
-	return elect(votes)
-}
-
-func files(side []candidate) map[string]bool {
-	names := map[string]bool{"": true}
-	for _, c := range side {
-		names[c.file] = true
-	}
-	return names
-}
-
-// clues maps each clue to its file, among the files that the other side does not have; to "" if it occurs in several.
-func clues(side []candidate, elsewhere map[string]bool) map[clue]string {
-	found := map[clue]string{}
-	for _, c := range side {
-		if c.ended || elsewhere[c.file] {
-			continue
-		}
-		key := c.anchor.key
-		for _, hint := range []clue{{key: key}, {key: key, name: path.Base(c.file)}, {key: key, line: c.line}} {
-			if at, known := found[hint]; known && at != c.file {
-				found[hint] = ""
-				continue
-			}
-			found[hint] = c.file
-		}
-	}
-	return found
-}
-
-// elect returns the pairs of files of which each has more votes for the other than for any third file.
-func elect(votes map[[2]string]int) map[string]string {
-	most, tied := map[[2]string]int{}, map[[2]string]bool{}
-	sides := func(pair [2]string) [][2]string { return [][2]string{{"new", pair[0]}, {"old", pair[1]}} }
-	for pair, n := range votes {
-		for _, side := range sides(pair) {
-			switch {
-			case n > most[side]:
-				most[side], tied[side] = n, false
-			case n == most[side]:
-				tied[side] = true
-			}
-		}
-	}
-	elected := map[string]string{}
-	for pair, n := range votes {
-		wins := true
-		for _, side := range sides(pair) {
-			wins = wins && n == most[side] && !tied[side]
-		}
-		if wins {
-			elected[pair[0]] = pair[1]
-		}
-	}
-	return elected
 }

@@ -153,7 +153,7 @@ func statusEvent(s core.Status, waits bool) Event {
 	case s.PostedRevision == s.Revision:
 		return wanted
 	case waits:
-		wanted.Text += "; it waits for the token to be mended"
+		wanted.Text += "; it is on hold until the token is repaired"
 	case s.GivenUp:
 		wanted.Text += "; posting was given up"
 	case s.Attempts > 0:

@@ -58,6 +58,6 @@ func TestBrokenTokenIsShownEverywhere(t *testing.T) {
 		"github answered 403: give the token &lt;b&gt;")
 	contains(t, s.page("/projects/github/acme/shop"), "Token broken:", "github answered 403: give the token &lt;b&gt;")
 	contains(t, s.page("/scans/"+scan.ReferenceID), "github answered 403")
-	contains(t, s.page("/explain/"+scan.CommitSHA), "it waits for the token to be mended", "github answered 403 after 0s; not posted",
+	contains(t, s.page("/explain/"+scan.CommitSHA), "it is on hold until the token is repaired", "github answered 403 after 0s; not posted",
 		"github takes no statuses of acme/shop from us; they are kept, next attempt")
 }

@@ -1,0 +1,172 @@
+package match
+
+import (
+	"path"
+	"sort"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+// lineage maps lines between two commits, in both directions.
+type lineage struct {
+	known        bool // false without Changes
+	byOld, byNew map[string]*core.FileChange
+}
+
+func newLineage(changes *core.Changes) lineage {
+	if changes == nil {
+		return lineage{}
+	}
+	l := lineage{known: true, byOld: map[string]*core.FileChange{}, byNew: map[string]*core.FileChange{}}
+	for i := range changes.Files {
+		change := &changes.Files[i]
+		if change.Old != "" {
+			l.byOld[change.Old] = change
+		}
+		if change.New != "" {
+			l.byNew[change.New] = change
+		}
+	}
+	return l
+}
+
+// oldFile is the name that a file had; its present one if unknown.
+func (l lineage) oldFile(file string) string {
+	if change := l.byNew[file]; change != nil && change.Old != "" {
+		return change.Old
+	}
+	return file
+}
+
+// before finds the old place of a line; ok is false for a new line, or if unknown.
+func (l lineage) before(at place) (was place, ok bool) {
+	change := l.byNew[at.file]
+	switch {
+	case !l.known || at.file == "" || at.line < 1:
+		return place{}, false
+	case change == nil:
+		return at, true
+	case change.Old == "" || change.Opaque:
+		return place{}, false
+	}
+	line, ok := follow(change.Hunks, at.line, reversed)
+	return place{change.Old, line}, ok
+}
+
+// after finds the present place of an old line; ok is false for a deleted line, or if unknown.
+func (l lineage) after(at place) (is place, ok bool) {
+	change := l.byOld[at.file]
+	switch {
+	case !l.known || at.file == "" || at.line < 1:
+		return place{}, false
+	case change == nil:
+		return at, true
+	case change.New == "" || change.Opaque:
+		return place{}, false
+	}
+	line, ok := follow(change.Hunks, at.line, func(h core.Hunk) core.Hunk { return h })
+	return place{change.New, line}, ok
+}
+
+func reversed(h core.Hunk) core.Hunk {
+	return core.Hunk{OldLine: h.NewLine, OldCount: h.NewCount, NewLine: h.OldLine, NewCount: h.OldCount}
+}
+
+// follow maps a line from the old side of the hunks to the new side; turn exchanges the sides.
+func follow(hunks []core.Hunk, line int, turn func(core.Hunk) core.Hunk) (int, bool) {
+	next := sort.Search(len(hunks), func(i int) bool {
+		begin, _ := oldLines(turn(hunks[i]))
+		return begin > line
+	})
+	if next == 0 {
+		return line, true
+	}
+	last := turn(hunks[next-1])
+	_, oldEnd := oldLines(last)
+	_, newEnd := oldLines(reversed(last))
+	return line - oldEnd + newEnd, line >= oldEnd
+}
+
+// oldLines is the range of lines on the old side of a hunk, without its end.
+func oldLines(h core.Hunk) (begin, end int) {
+	if h.OldCount == 0 {
+		return h.OldLine + 1, h.OldLine + 1
+	}
+	return h.OldLine, h.OldLine + h.OldCount
+}
+
+// clue is evidence of a rename if it occurs in one file on each side: a finding alone, with the base name of its file,
+// or with its line.
+type clue struct {
+	key  uint64
+	name string
+	line int
+}
+
+// renamedFiles maps new names to old ones.
+func renamedFiles(fresh, old []candidate) map[string]string {
+	isFile, wasFile := files(fresh), files(old)
+	came := clues(fresh, wasFile)
+	went := clues(old, isFile)
+	votes := map[[2]string]int{}
+	for c, file := range came {
+		if was := went[c]; file != "" && was != "" {
+			votes[[2]string{file, was}]++
+		}
+	}
+	return elect(votes)
+}
+
+func files(side []candidate) map[string]bool {
+	names := map[string]bool{"": true}
+	for _, c := range side {
+		names[c.file] = true
+	}
+	return names
+}
+
+// clues maps each clue to its file, among the files that the other side does not have; to "" if it occurs in several.
+func clues(side []candidate, elsewhere map[string]bool) map[clue]string {
+	found := map[clue]string{}
+	for _, c := range side {
+		if c.ended || elsewhere[c.file] {
+			continue
+		}
+		key := c.anchor.key
+		for _, hint := range []clue{{key: key}, {key: key, name: path.Base(c.file)}, {key: key, line: c.line}} {
+			if at, known := found[hint]; known && at != c.file {
+				found[hint] = ""
+				continue
+			}
+			found[hint] = c.file
+		}
+	}
+	return found
+}
+
+// elect returns the pairs of files of which each has more votes for the other than for any third file.
+func elect(votes map[[2]string]int) map[string]string {
+	most, tied := map[[2]string]int{}, map[[2]string]bool{}
+	sides := func(pair [2]string) [][2]string { return [][2]string{{"new", pair[0]}, {"old", pair[1]}} }
+	for pair, n := range votes {
+		for _, side := range sides(pair) {
+			switch {
+			case n > most[side]:
+				most[side], tied[side] = n, false
+			case n == most[side]:
+				tied[side] = true
+			}
+		}
+	}
+	elected := map[string]string{}
+	for pair, n := range votes {
+		wins := true
+		for _, side := range sides(pair) {
+			wins = wins && n == most[side] && !tied[side]
+		}
+		if wins {
+			elected[pair[0]] = pair[1]
+		}
+	}
+	return elected
+}
