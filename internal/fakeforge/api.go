@@ -200,15 +200,16 @@ func (s *Server) DescribeStatuses(r *http.Request, describe func(Status) map[str
 // HookAPI has the operations on webhooks that all forges have.
 type HookAPI struct {
 	List, Create Endpoint
-	Show, Edit   func(*http.Request, Hook) Answer
+	Edit         func(*http.Request, Hook) Answer
 	EditMethod   string
+	Describe     func(Hook) map[string]any
 }
 
 // RouteHooks serves the webhooks of a project or group, whose path is owner.
 func (s *Server) RouteHooks(owner string, api HookAPI) {
 	s.Route("GET "+owner+"/hooks", api.List)
 	s.Route("POST "+owner+"/hooks", api.Create)
-	s.Route("GET "+owner+"/hooks/{hook}", s.WithHook(api.Show))
+	s.Route("GET "+owner+"/hooks/{hook}", s.WithHook(func(_ *http.Request, hook Hook) Answer { return OK(api.Describe(hook)) }))
 	s.Route(api.EditMethod+" "+owner+"/hooks/{hook}", s.WithHook(api.Edit))
 }
 

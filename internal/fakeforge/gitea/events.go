@@ -20,7 +20,13 @@ const maxCommits = 5
 // events makes the payloads of pushes and workflow runs, and compares commits.
 type events struct{ objects }
 
-func (e events) addRoutes() { e.Route("GET "+repositoryRoot+"/compare/{range...}", e.compare) }
+// register adds routes and describes this part of the forge.
+func (e events) register(f *fakeforge.Forge) {
+	f.MaxCommits, f.NewCommits = maxCommits, newCommits
+	f.Push, f.Pipeline = e.push, e.workflowRun
+	f.Sign, f.KeyPerHook = sign, true
+	e.Route("GET "+repositoryRoot+"/compare/{range...}", e.compare)
+}
 
 // push is the event of a push.
 func (e events) push(p fakeforge.Push) (event string, payload any) {

@@ -15,7 +15,7 @@ type hooks struct{ objects }
 func (h hooks) addRoutes() {
 	for _, owner := range []string{repositoryRoot, apiRoot + "/orgs/{group}"} {
 		h.RouteHooks(owner, fakeforge.HookAPI{
-			List: h.listHooks, Create: h.createHook, Show: h.showHook, Edit: h.editHook, EditMethod: http.MethodPatch,
+			List: h.listHooks, Create: h.createHook, Edit: h.editHook, EditMethod: http.MethodPatch, Describe: h.hook,
 		})
 		h.Route("DELETE "+owner+"/hooks/{hook}", h.WithHook(h.deleteHook))
 	}
@@ -65,10 +65,6 @@ func (h hooks) createHook(r *http.Request) fakeforge.Answer {
 	hook := fakeforge.Hook{Project: owner.Project, Group: owner.Group, Events: []string{"push"}, Off: true}
 	body.Apply(&hook)
 	return fakeforge.Answer{Status: http.StatusCreated, Body: h.hook(h.AddHook(hook))}
-}
-
-func (h hooks) showHook(_ *http.Request, hook fakeforge.Hook) fakeforge.Answer {
-	return fakeforge.OK(h.hook(hook))
 }
 
 // editHook resets what the call does not give, and leaves the secret as it is.

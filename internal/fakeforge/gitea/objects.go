@@ -18,7 +18,14 @@ const (
 // objects makes the JSON objects that events and answers share, and has the API that reads them.
 type objects struct{ *fakeforge.Server }
 
-func (o objects) addRoutes() {
+// register adds routes and describes this part of the forge.
+func (o objects) register(f *fakeforge.Forge) {
+	f.Token = func(r *http.Request) string { return fakeforge.BearerToken(r, "bearer", "token") }
+	f.Unauthorized = fakeforge.Refuse(http.StatusUnauthorized, "invalid username, password or token")
+	f.Forbidden = "token does not have at least one of required scope(s)"
+	f.RateLimits = func(after time.Duration) []fakeforge.Fault {
+		return []fakeforge.Fault{fakeforge.RateLimited(after)} // of the proxy in front: Gitea itself has no limit
+	}
 	o.Route("GET "+apiRoot+"/user", o.showUser)
 	o.Route("GET "+apiRoot+"/repos/search", o.search)
 	o.Route("GET "+repositoryRoot, o.showRepository)

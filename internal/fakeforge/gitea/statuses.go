@@ -14,7 +14,12 @@ import (
 // statuses is the API of commit statuses.
 type statuses struct{ objects }
 
-func (s statuses) addRoutes() {
+// register adds routes and describes this part of the forge.
+func (s statuses) register(f *fakeforge.Forge) {
+	f.Overwrite = s.overwrite
+	f.UnknownCommit = func(sha string) fakeforge.Fault {
+		return fakeforge.Fault{Status: http.StatusNotFound, Body: `{"message":"` + noCommit + sha + `"}`}
+	}
 	s.Route("POST "+repositoryRoot+"/statuses/{sha}", s.Refusable(s.postStatus))
 	for _, path := range []string{"/statuses/{sha}", "/commits/{sha}/statuses"} {
 		s.Route("GET "+repositoryRoot+path, s.listStatuses)
@@ -82,7 +87,3 @@ func (s statuses) listStatuses(r *http.Request) fakeforge.Answer {
 
 // noCommit is the message about an unknown commit, before its id.
 const noCommit = "object does not exist: "
-
-func unknownCommit(sha string) fakeforge.Fault {
-	return fakeforge.Fault{Status: http.StatusNotFound, Body: `{"message":"` + noCommit + sha + `"}`}
-}

@@ -26,7 +26,10 @@ type events struct {
 	artifacts map[int64][]int64 // their sizes, by the id of the run
 }
 
-func (e *events) addRoutes() {
+// register adds routes and describes this part of the forge.
+func (e *events) register(f *fakeforge.Forge) {
+	f.MaxCommits, f.NewCommits = maxCommits, newCommits
+	f.Push, f.Pipeline = e.push, e.workflowRun
 	e.Route("GET "+repositoryRoot+"/actions/runs/{run}/artifacts", e.listArtifacts)
 	e.Route("GET "+repositoryRoot+"/compare/{range...}", e.compare)
 }

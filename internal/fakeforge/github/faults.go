@@ -53,14 +53,3 @@ func AddressNotAllowed(organisation string) fakeforge.Fault {
 func Archived() fakeforge.Fault {
 	return fakeforge.Fault{Status: http.StatusForbidden, Body: `{"message":"Repository was archived so is read-only."}`}
 }
-
-func rateLimits(after time.Duration) []fakeforge.Fault {
-	return []fakeforge.Fault{fakeforge.RateLimited(after), SecondaryLimit(after)}
-}
-
-// noCommit is GitHub's message about an unknown commit, before its id.
-const noCommit = "No commit found for SHA: "
-
-func unknownCommit(sha string) fakeforge.Fault {
-	return fakeforge.Fault{Status: http.StatusUnprocessableEntity, Body: `{"message":"` + noCommit + sha + `"}`}
-}

@@ -17,39 +17,29 @@ const hourlyCalls = 5000
 func New(cfg fakeforge.Config) *fakeforge.Server {
 	server := fakeforge.New(cfg)
 	o := objects{server}
-	e := &events{objects: o, artifacts: map[int64][]int64{}}
-	a, s, h := account{o}, statuses{o}, hooks{o}
-	server.Become(fakeforge.Forge{
-		Name: "github", APIRoot: apiRoot,
-		Pages: fakeforge.Pages{File: "blob/", Range: "L%d-L%d"},
-
-		Token:        func(r *http.Request) string { return fakeforge.BearerToken(r, "bearer", "token") },
-		Unauthorized: refuse(http.StatusUnauthorized, "Bad credentials"),
-		Forbidden:    "Resource not accessible by personal access token",
-		RateHeaders:  a.setRateHeaders,
-
-		Sign: sign,
-
-		MaxCommits: maxCommits,
-		NewCommits: newCommits,
-		Push:       e.push,
-		Pipeline:   e.workflowRun,
-
-		RateLimits:    rateLimits,
-		UnknownCommit: unknownCommit,
-		Overwrite:     s.overwrite,
-	})
-	a.addRoutes()
-	e.addRoutes()
-	s.addRoutes()
-	h.addRoutes()
+	forge := fakeforge.Forge{
+		Name: "github", APIRoot: apiRoot, Pages: fakeforge.Pages{File: "blob/", Range: "L%d-L%d"},
+	}
+	account{o}.register(&forge)
+	(&events{objects: o, artifacts: map[int64][]int64{}}).register(&forge)
+	statuses{o}.register(&forge)
+	hooks{o}.register(&forge)
+	server.Become(forge)
 	return server
 }
 
 // account is the API of the token and its account.
 type account struct{ objects }
 
-func (a account) addRoutes() {
+// register adds routes and describes this part of the forge.
+func (a account) register(f *fakeforge.Forge) {
+	f.Token = func(r *http.Request) string { return fakeforge.BearerToken(r, "bearer", "token") }
+	f.Unauthorized = refuse(http.StatusUnauthorized, "Bad credentials")
+	f.Forbidden = "Resource not accessible by personal access token"
+	f.RateHeaders = a.setRateHeaders
+	f.RateLimits = func(after time.Duration) []fakeforge.Fault {
+		return []fakeforge.Fault{fakeforge.RateLimited(after), SecondaryLimit(after)}
+	}
 	a.Route("GET "+apiRoot+"/rate_limit", a.showRateLimit)
 	a.Route("GET "+apiRoot+"/user", a.showUser)
 }

@@ -25,10 +25,12 @@ const (
 // hooks is the API of the webhooks of repositories, organisations and the App, with the log of their deliveries.
 type hooks struct{ objects }
 
-func (h hooks) addRoutes() {
+// register adds routes and describes this part of the forge.
+func (h hooks) register(f *fakeforge.Forge) {
+	f.Sign = sign
 	for _, owner := range []string{repositoryRoot, apiRoot + "/orgs/{group}"} {
 		h.RouteHooks(owner, fakeforge.HookAPI{
-			List: h.listHooks, Create: h.createHook, Show: h.showHook, Edit: h.editHook, EditMethod: http.MethodPatch,
+			List: h.listHooks, Create: h.createHook, Edit: h.editHook, EditMethod: http.MethodPatch, Describe: h.hook,
 		})
 		h.Route("POST "+owner+"/hooks/{hook}/pings", h.WithHook(h.pingHook))
 		h.addDeliveryRoutes(owner + "/hooks/{hook}")
@@ -141,10 +143,6 @@ func (h hooks) createHook(r *http.Request) fakeforge.Answer {
 	hook = h.AddHook(hook)
 	h.ping(r, hook)
 	return fakeforge.Answer{Status: http.StatusCreated, Body: h.hook(hook)}
-}
-
-func (h hooks) showHook(_ *http.Request, hook fakeforge.Hook) fakeforge.Answer {
-	return fakeforge.OK(h.hook(hook))
 }
 
 func (h hooks) editHook(r *http.Request, hook fakeforge.Hook) fakeforge.Answer {

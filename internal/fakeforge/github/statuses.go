@@ -21,7 +21,12 @@ const (
 // statuses is the API of commit statuses.
 type statuses struct{ objects }
 
-func (s statuses) addRoutes() {
+// register adds routes and describes this part of the forge.
+func (s statuses) register(f *fakeforge.Forge) {
+	f.Overwrite = s.overwrite
+	f.UnknownCommit = func(sha string) fakeforge.Fault {
+		return fakeforge.Fault{Status: http.StatusUnprocessableEntity, Body: `{"message":"` + noCommit + sha + `"}`}
+	}
 	s.Route("POST "+repositoryRoot+"/statuses/{sha}", s.Refusable(s.postStatus))
 	s.Route("GET "+repositoryRoot+"/commits/{sha}/statuses", s.listStatuses)
 }
@@ -149,3 +154,6 @@ func (s statuses) listStatuses(r *http.Request) fakeforge.Answer {
 	}
 	return fakeforge.OK(list)
 }
+
+// noCommit is GitHub's message about an unknown commit, before its id.
+const noCommit = "No commit found for SHA: "

@@ -14,7 +14,11 @@ type commits struct {
 	pipelines *pipelines
 }
 
-func (c commits) addRoutes() {
+// register adds routes and describes this part of the forge.
+func (c commits) register(f *fakeforge.Forge) {
+	f.UnknownCommit = func(string) fakeforge.Fault {
+		return fakeforge.Fault{Status: http.StatusNotFound, Body: `{"message":"404 Commit Not Found"}`}
+	}
 	c.Route("GET "+projectRoot, c.showProject)
 	c.Route("GET "+projectRoot+"/repository/commits/{sha}", c.showCommit)
 	c.Route("GET "+projectRoot+"/repository/merge_base", c.mergeBase)

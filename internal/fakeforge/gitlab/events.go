@@ -19,6 +19,12 @@ const maxCommits = 20
 // events makes the payloads of pushes and pipelines.
 type events struct{ objects }
 
+// register describes this part of the forge.
+func (e events) register(f *fakeforge.Forge) {
+	f.MaxCommits, f.NewCommits = maxCommits, newCommits
+	f.Push, f.Pipeline = e.push, e.pipeline
+}
+
 // pushEvent has the field names of GitLab's push and tag push events.
 type pushEvent struct {
 	ObjectKind   string         `json:"object_kind"`

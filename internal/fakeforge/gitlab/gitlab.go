@@ -17,46 +17,17 @@ const callsPerMinute = 2000
 func New(cfg fakeforge.Config) *fakeforge.Server {
 	server := fakeforge.New(cfg)
 	o := objects{server}
-	a, e, p := account{o}, events{o}, newPipelines(o)
-	s, h := statuses{o, p}, hooks{o, newLimits()}
-	server.Become(fakeforge.Forge{
-		Name: "gitlab", APIRoot: apiRoot,
-		Pages: fakeforge.Pages{Below: "-/", File: "blob/", Range: "L%d-%d"},
-
-		Token:        token,
-		Unauthorized: fakeforge.Refuse(http.StatusUnauthorized, "401 Unauthorized"),
-		RateHeaders:  a.setRateHeaders,
-
-		Sign:         h.sign,
-		SignsAnew:    true,
-		KeyPerHook:   true,
-		Subscription: subscription,
-		Attempted:    attempted,
-		Disabled:     h.disabled,
-
-		MaxCommits: maxCommits,
-		NewCommits: newCommits,
-		Push:       e.push,
-		Pipeline:   e.pipeline,
-
-		RateLimits:    rateLimits,
-		UnknownCommit: unknownCommit,
-		Overwrite:     s.overwrite,
-		AddPipeline:   p.addPipeline,
-	})
-	a.addRoutes()
-	commits{o, p}.addRoutes()
-	s.addRoutes()
-	h.addRoutes()
+	pipelines := newPipelines(o)
+	forge := fakeforge.Forge{
+		Name: "gitlab", APIRoot: apiRoot, Pages: fakeforge.Pages{Below: "-/", File: "blob/", Range: "L%d-%d"},
+	}
+	account{o}.register(&forge)
+	events{o}.register(&forge)
+	commits{o, pipelines}.register(&forge)
+	statuses{o, pipelines}.register(&forge)
+	hooks{o, &limits{requests: map[string][]time.Time{}}}.register(&forge)
+	server.Become(forge)
 	return server
-}
-
-func rateLimits(after time.Duration) []fakeforge.Fault {
-	return []fakeforge.Fault{fakeforge.RateLimited(after)}
-}
-
-func unknownCommit(string) fakeforge.Fault {
-	return fakeforge.Fault{Status: http.StatusNotFound, Body: `{"message":"404 Commit Not Found"}`}
 }
 
 // token is the token of an API call, which GitLab takes from two headers.
@@ -70,7 +41,14 @@ func token(r *http.Request) string {
 // account is the API of the token and its account.
 type account struct{ objects }
 
-func (a account) addRoutes() {
+// register adds routes and describes this part of the forge.
+func (a account) register(f *fakeforge.Forge) {
+	f.Token = token
+	f.Unauthorized = fakeforge.Refuse(http.StatusUnauthorized, "401 Unauthorized")
+	f.RateHeaders = a.setRateHeaders
+	f.RateLimits = func(after time.Duration) []fakeforge.Fault {
+		return []fakeforge.Fault{fakeforge.RateLimited(after)}
+	}
 	a.Route("GET "+apiRoot+"/personal_access_tokens/self", a.showToken)
 	a.Route("GET "+apiRoot+"/user", a.showUser)
 }

@@ -24,10 +24,13 @@ type hooks struct {
 	*limits
 }
 
-func (h hooks) addRoutes() {
+// register adds routes and describes this part of the forge.
+func (h hooks) register(f *fakeforge.Forge) {
+	f.Sign, f.SignsAnew, f.KeyPerHook = h.sign, true, true
+	f.Subscription, f.Attempted, f.Disabled = subscription, attempted, h.disabled
 	for _, owner := range []string{projectRoot, apiRoot + "/groups/{group}"} {
 		h.RouteHooks(owner, fakeforge.HookAPI{
-			List: h.listHooks, Create: h.addHook, Show: h.showHook, Edit: h.editHook, EditMethod: http.MethodPut,
+			List: h.listHooks, Create: h.addHook, Edit: h.editHook, EditMethod: http.MethodPut, Describe: h.hook,
 		})
 		h.Route("POST "+owner+"/hooks/{hook}/test/{trigger}", h.WithHook(h.testHook))
 		h.Route("GET "+owner+"/hooks/{hook}/events", h.WithHook(h.listEvents))
@@ -113,10 +116,6 @@ func (h hooks) addHook(r *http.Request) fakeforge.Answer {
 	hook := fakeforge.Hook{Project: owner.Project, Group: owner.Group, Events: []string{"push_events"}}
 	body.apply(&hook)
 	return fakeforge.Answer{Status: http.StatusCreated, Body: h.hook(h.AddHook(hook))}
-}
-
-func (h hooks) showHook(_ *http.Request, hook fakeforge.Hook) fakeforge.Answer {
-	return fakeforge.OK(h.hook(hook))
 }
 
 func (h hooks) editHook(r *http.Request, hook fakeforge.Hook) fakeforge.Answer {
@@ -293,8 +292,6 @@ type limits struct {
 	mu       sync.Mutex
 	requests map[string][]time.Time
 }
-
-func newLimits() *limits { return &limits{requests: map[string][]time.Time{}} }
 
 // allow counts a request; false means that there were too many in this minute.
 func (l *limits) allow(what string, now time.Time) bool {

@@ -28,7 +28,9 @@ type statuses struct {
 	pipelines *pipelines
 }
 
-func (s statuses) addRoutes() {
+// register adds routes and describes this part of the forge.
+func (s statuses) register(f *fakeforge.Forge) {
+	f.Overwrite, f.AddPipeline = s.overwrite, s.pipelines.addPipeline
 	s.RouteAround("POST "+projectRoot+"/statuses/{sha}", s.Refusable(s.postStatus), s.serialised)
 	s.Route("GET "+projectRoot+"/repository/commits/{sha}/statuses", s.listStatuses)
 	s.Route("GET "+projectRoot+"/pipelines", s.pipelines.list)
