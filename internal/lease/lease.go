@@ -221,13 +221,8 @@ func (w Worker[T, R]) settling(ctx context.Context, leaseEnds time.Time) (contex
 func persist(ctx context.Context, step func(context.Context) error) error {
 	for {
 		err := step(ctx)
-		if !errors.Is(err, core.ErrUnavailable) {
+		if !errors.Is(err, core.ErrUnavailable) || !poll.Sleep(ctx, settlePause) {
 			return err
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(settlePause):
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/ai"
+	"github.com/scanhook/scanhook/internal/poll"
 	"github.com/scanhook/scanhook/internal/reports"
 	"github.com/scanhook/scanhook/internal/runner/gitleaks"
 	"github.com/scanhook/scanhook/internal/runner/source"
@@ -135,10 +136,8 @@ func (r *Runner) awaitStatus(ctx context.Context, scan core.Scan) {
 	end := r.Jobs.Now().Add(statusPatience)
 	due := func(s core.Status) bool { return s.DueBy(end) }
 	for r.Jobs.Now().Before(end) {
-		select {
-		case <-ctx.Done():
+		if !poll.Sleep(ctx, statusPause) {
 			return
-		case <-time.After(statusPause):
 		}
 		if list, err := r.Jobs.ListStatuses(ctx, scan); err != nil || !slices.ContainsFunc(list, due) {
 			return
