@@ -3,39 +3,12 @@ package github_test
 import (
 	"errors"
 	"net/http"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/platforms/platformtest"
 )
-
-// reply is an answer to a question after a credential.
-type reply struct {
-	code   int
-	body   string
-	header map[string]string
-}
-
-func (r reply) write(w http.ResponseWriter) {
-	for name, value := range r.header {
-		w.Header().Set(name, value)
-	}
-	w.WriteHeader(r.code)
-	_, _ = w.Write([]byte(r.body))
-}
-
-// judged looks for the error of a check, and whether a person has to change something for it.
-func judged(t *testing.T, err error, says string, denied bool) {
-	t.Helper()
-	if says == "" && err != nil || says != "" && (err == nil || !strings.Contains(err.Error(), says)) {
-		t.Errorf("want an error with %q, got %v", says, err)
-	}
-	if refusal := new(platforms.Denied); errors.As(err, &refusal) != denied {
-		t.Errorf("want it denied %t, got %v", denied, err)
-	}
-}
 
 func TestCheckCredential(t *testing.T) {
 	t.Parallel()

@@ -8,8 +8,10 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/pem"
+	"errors"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -177,4 +179,45 @@ func attemptsOf(t *testing.T, platform *github.Platform, hook platforms.Hook, si
 // describe is the official description of the API, as an Enterprise Server below a sub-path has it.
 func describe(t testing.TB) platformtest.Description {
 	return platformtest.Describe(t, "openapi/github/api.github.com.subset.json", "/sub/api/v3")
+}
+
+// reply is an answer to a question after a credential.
+type reply struct {
+	code   int
+	body   string
+	header map[string]string
+}
+
+func (r reply) write(w http.ResponseWriter) {
+	for name, value := range r.header {
+		w.Header().Set(name, value)
+	}
+	w.WriteHeader(r.code)
+	_, _ = w.Write([]byte(r.body))
+}
+
+// judged looks for the error of a check, and whether a person has to change something for it.
+func judged(t *testing.T, err error, says string, denied bool) {
+	t.Helper()
+	if says == "" && err != nil || says != "" && (err == nil || !strings.Contains(err.Error(), says)) {
+		t.Errorf("want an error with %q, got %v", says, err)
+	}
+	if refusal := new(platforms.Denied); errors.As(err, &refusal) != denied {
+		t.Errorf("want it denied %t, got %v", denied, err)
+	}
+}
+
+// goldens are our own payloads; the part before the dot is the event.
+func goldens(t testing.TB) []string {
+	t.Helper()
+	paths, err := filepath.Glob("testdata/*.json")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no payloads in testdata: %v", err)
+	}
+	return paths
+}
+
+func eventOf(path string) string {
+	name, _, _ := strings.Cut(filepath.Base(path), ".")
+	return name
 }

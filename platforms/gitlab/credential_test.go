@@ -2,34 +2,12 @@ package gitlab_test
 
 import (
 	"errors"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/scanhook/scanhook/platforms"
 )
-
-// tokenServer is a GitLab that answers the questions after a token and after its owner.
-func tokenServer(t *testing.T, code int, self string, userCode int) string {
-	t.Helper()
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /sub/api/v4/personal_access_tokens/self", func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Private-Token") != "the-token" {
-			t.Errorf("asked with %v", r.Header)
-		}
-		w.WriteHeader(code)
-		_, _ = w.Write([]byte(self))
-	})
-	mux.HandleFunc("GET /sub/api/v4/user", func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(userCode)
-		_, _ = w.Write([]byte(`{"id":502,"username":"scanhook-bot"}`))
-	})
-	server := httptest.NewServer(mux)
-	t.Cleanup(server.Close)
-	return server.URL + "/sub"
-}
 
 func TestCheckCredential(t *testing.T) {
 	t.Parallel()

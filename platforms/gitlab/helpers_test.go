@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -197,3 +198,74 @@ func serveJSON(t *testing.T, status int, body string) (*gitlab.Platform, *platfo
 	})
 	return newPlatform(t, platforms.Config{URL: server.URL + "/sub", Token: "the-token"}), server
 }
+
+// tokenServer is a GitLab that answers the questions after a token and after its owner.
+func tokenServer(t *testing.T, code int, self string, userCode int) string {
+	t.Helper()
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /sub/api/v4/personal_access_tokens/self", func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Private-Token") != "the-token" {
+			t.Errorf("asked with %v", r.Header)
+		}
+		w.WriteHeader(code)
+		_, _ = w.Write([]byte(self))
+	})
+	mux.HandleFunc("GET /sub/api/v4/user", func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(userCode)
+		_, _ = w.Write([]byte(`{"id":502,"username":"scanhook-bot"}`))
+	})
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	return server.URL + "/sub"
+}
+
+// goldens are our own payloads; the part before the dot is the event, with underscores for blanks.
+func goldens(t testing.TB) []string {
+	t.Helper()
+	paths, err := filepath.Glob("testdata/*.json")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no payloads in testdata: %v", err)
+	}
+	return paths
+}
+
+func eventOf(path string) string {
+	name, _, _ := strings.Cut(filepath.Base(path), ".")
+	return strings.ReplaceAll(name, "_", " ")
+}
+
+// mergeWorld is a GitLab with a commit that has pipelines.
+type mergeWorld struct {
+	*fakeforge.Server
+	*gitlab.Platform
+	sha string
+	ids []int64 // of the pipelines, after a 0
+}
+
+// startMergeWorld makes pipelines for the refs, in their order.
+func startMergeWorld(t *testing.T, sample gitrepo.Checkout, refs ...string) mergeWorld {
+	t.Helper()
+	server := fakegitlab.New(fakeforge.Config{Token: "the-token"})
+	listener := httptest.NewServer(server)
+	t.Cleanup(listener.Close)
+	server.AddRepository(fakeforge.Repository{Project: "acme/widgets", Dir: sample.Dir, DefaultBranch: "main"})
+	w := mergeWorld{server, newPlatform(t, platforms.Config{URL: listener.URL, Token: "the-token"}), sample.Head, []int64{0}}
+	for _, ref := range refs {
+		id, err := server.AddPipeline("acme/widgets", w.sha, ref, "build")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.ids = append(w.ids, id)
+	}
+	return w
+}
+
+func vectorHeader() http.Header {
+	return http.Header{
+		"Webhook-Id":        {"msg_p5jXN8AQM9LWM0D4loKWxJek"},
+		"Webhook-Timestamp": {"1614265330"},
+		"Webhook-Signature": {vectorSignature},
+	}
+}
+
+func at(seconds int64) func() time.Time { return func() time.Time { return time.Unix(seconds, 0) } }

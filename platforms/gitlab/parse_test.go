@@ -12,21 +12,6 @@ import (
 	"github.com/scanhook/scanhook/platforms/platformtest"
 )
 
-// goldens are our own payloads; the part before the dot is the event, with underscores for blanks.
-func goldens(t testing.TB) []string {
-	t.Helper()
-	paths, err := filepath.Glob("testdata/*.json")
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("no payloads in testdata: %v", err)
-	}
-	return paths
-}
-
-func eventOf(path string) string {
-	name, _, _ := strings.Cut(filepath.Base(path), ".")
-	return strings.ReplaceAll(name, "_", " ")
-}
-
 func TestParseGoldens(t *testing.T) {
 	t.Parallel()
 	platform := newPlatform(t, platforms.Config{URL: "http://git.example.com:8080/gitlab"})

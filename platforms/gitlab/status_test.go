@@ -3,7 +3,6 @@ package gitlab_test
 import (
 	"errors"
 	"net/http"
-	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
@@ -12,7 +11,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/scanhook/scanhook/core"
-	"github.com/scanhook/scanhook/internal/fakeforge"
 	fakegitlab "github.com/scanhook/scanhook/internal/fakeforge/gitlab"
 	"github.com/scanhook/scanhook/internal/fakeforge/gitrepo"
 	"github.com/scanhook/scanhook/platforms"
@@ -170,32 +168,6 @@ func TestPostStatusWaitsForThePipeline(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 	}
-}
-
-// mergeWorld is a GitLab with a commit that has pipelines.
-type mergeWorld struct {
-	*fakeforge.Server
-	*gitlab.Platform
-	sha string
-	ids []int64 // of the pipelines, after a 0
-}
-
-// startMergeWorld makes pipelines for the refs, in their order.
-func startMergeWorld(t *testing.T, sample gitrepo.Checkout, refs ...string) mergeWorld {
-	t.Helper()
-	server := fakegitlab.New(fakeforge.Config{Token: "the-token"})
-	listener := httptest.NewServer(server)
-	t.Cleanup(listener.Close)
-	server.AddRepository(fakeforge.Repository{Project: "acme/widgets", Dir: sample.Dir, DefaultBranch: "main"})
-	w := mergeWorld{server, newPlatform(t, platforms.Config{URL: listener.URL, Token: "the-token"}), sample.Head, []int64{0}}
-	for _, ref := range refs {
-		id, err := server.AddPipeline("acme/widgets", w.sha, ref, "build")
-		if err != nil {
-			t.Fatal(err)
-		}
-		w.ids = append(w.ids, id)
-	}
-	return w
 }
 
 // Both states of a status land in the pipeline that the merge request shows, in whichever order pipelines were made.

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/platforms"
@@ -21,16 +20,6 @@ const (
 	vectorSeconds   = 1614265330
 	otherToken      = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 )
-
-func vectorHeader() http.Header {
-	return http.Header{
-		"Webhook-Id":        {"msg_p5jXN8AQM9LWM0D4loKWxJek"},
-		"Webhook-Timestamp": {"1614265330"},
-		"Webhook-Signature": {vectorSignature},
-	}
-}
-
-func at(seconds int64) func() time.Time { return func() time.Time { return time.Unix(seconds, 0) } }
 
 func TestPublishedSignatures(t *testing.T) {
 	t.Parallel()
