@@ -2,7 +2,6 @@ package platforms
 
 import (
 	"context"
-	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -12,7 +11,6 @@ import (
 
 const (
 	callTimeout  = 15 * time.Second // GitLab waits up to 10 s for the lock of a commit's status
-	maxAnswer    = 16 << 20         // bytes read of one answer; comparisons of commits carry patches
 	maxRedirects = 5
 )
 
@@ -49,30 +47,6 @@ type withoutRedirects struct{}
 // redirect. The old name of a moved project keeps redirecting, and its new owner may be somebody else.
 func WithoutRedirects(ctx context.Context) context.Context {
 	return context.WithValue(ctx, withoutRedirects{}, true)
-}
-
-// boundedTransport bounds the answers, and keeps the bodies of error answers for ErrorMessage.
-type boundedTransport struct{ base http.RoundTripper }
-
-func (t boundedTransport) RoundTrip(request *http.Request) (*http.Response, error) {
-	kept := new(errorBody)
-	request = request.WithContext(context.WithValue(request.Context(), errorBodyKey{}, kept))
-	response, err := t.base.RoundTrip(request)
-	if err != nil {
-		return nil, err
-	}
-	response.Request = request
-	if response.StatusCode >= http.StatusBadRequest {
-		kept.read(response)
-		return response, nil
-	}
-	response.Body = boundedBody{Reader: io.LimitReader(response.Body, maxAnswer), Closer: response.Body}
-	return response, nil
-}
-
-type boundedBody struct {
-	io.Reader
-	io.Closer
 }
 
 // Excerpt is the part of a platform's answer that may stand in an error: short, printable and without the given secret.

@@ -6,8 +6,8 @@
 // types: for each capability there is one function that does, below its interface.
 //
 // Reading order: platforms.go (interfaces), errors.go, post.go, keyring.go (secrets, and which projects they may speak
-// for), hooks.go; payload.go, push.go, names.go and addresses.go read payloads; client.go, throttle.go and
-// error_message.go make calls.
+// for), hooks.go; payload.go, push.go, names.go and addresses.go read payloads; client.go, throttle.go and response.go
+// make calls; kind.go describes kinds of platforms.
 package platforms
 
 import (

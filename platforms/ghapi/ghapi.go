@@ -29,7 +29,7 @@ type Server struct {
 	Keys    *platforms.Keyring
 	Calls   *http.Client // without a credential
 	Clients Clients      // nil without a credential
-	HookAPI func(context.Context, core.HookTarget) (HookAPI, error)
+	Opener  HookOpener
 	Now     func() time.Time
 }
 
@@ -59,6 +59,11 @@ type Clients interface {
 	Forget(project string) // after an error: the next Client looks again
 }
 
+// HookOpener finds the calls for the webhooks of a target.
+type HookOpener interface {
+	OpenHooks(ctx context.Context, target core.HookTarget) (HookAPI, error)
+}
+
 // HookAPI has the calls for the webhooks of one target. One that the platform does not have is nil.
 type HookAPI struct {
 	List       func(context.Context) ([]*gogithub.Hook, *gogithub.Response, error)
@@ -73,7 +78,7 @@ type HookAPI struct {
 type ListDeliveries func(ctx context.Context, hook int64, page *gogithub.ListCursorOptions) (
 	[]*gogithub.HookDelivery, *gogithub.Response, error)
 
-// New reads a configuration whose addresses are complete. The adapter adds Clients and HookAPI.
+// New reads a configuration whose addresses are complete. The adapter adds Clients and Opener.
 func New(config platforms.Config, traits Traits) (*Server, error) {
 	s := &Server{
 		Name: config.Name, Traits: traits, Token: config.Token, Now: config.Now, Calls: platforms.NewClient(config.HTTPClient),

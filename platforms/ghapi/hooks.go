@@ -22,7 +22,7 @@ func hookEvents() []string { return []string{"push", "workflow_run", "status"} }
 // Hooks lists the webhooks of a target that call address. For an organisation that is a person the error is
 // platforms.ErrNoHookAccess.
 func (s *Server) Hooks(ctx context.Context, target core.HookTarget, address string) ([]platforms.Hook, error) {
-	api, err := s.HookAPI(ctx, target)
+	api, err := s.Opener.OpenHooks(ctx, target)
 	if err != nil {
 		return nil, fmt.Errorf("listing webhooks of %s: %w", target, err)
 	}
@@ -130,7 +130,7 @@ func (s *Server) openHook(ctx context.Context, target core.HookTarget) (api Hook
 	if secret, _, err = s.Keys.For(target); err != nil {
 		return HookAPI{}, "", err
 	}
-	api, err = s.HookAPI(ctx, target)
+	api, err = s.Opener.OpenHooks(ctx, target)
 	return api, secret, err
 }
 

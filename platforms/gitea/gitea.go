@@ -56,7 +56,7 @@ func New(config platforms.Config) (*Platform, error) {
 		server.Clients = server.NewTokenClient()
 	}
 	p := &Platform{server}
-	p.HookAPI = p.hookAPI
+	p.Opener = p
 	return p, nil
 }
 

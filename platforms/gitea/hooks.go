@@ -43,7 +43,8 @@ func (p *Platform) TestHook(context.Context, platforms.Hook) error {
 	return fmt.Errorf("%w: %s sends no ping", platforms.ErrNoHookAccess, p.Name)
 }
 
-func (p *Platform) hookAPI(ctx context.Context, target core.HookTarget) (ghapi.HookAPI, error) {
+// OpenHooks has the calls for the webhooks of a project or an organisation.
+func (p *Platform) OpenHooks(ctx context.Context, target core.HookTarget) (ghapi.HookAPI, error) {
 	project := target.Owner
 	if target.Scope == core.ScopeGroup && platforms.CheckProject(target.Owner) == nil {
 		project += "/any" // one client serves all projects

@@ -65,7 +65,7 @@ func configure(config platforms.Config) (*Platform, error) {
 		return nil, err
 	}
 	p := &Platform{Server: server}
-	p.HookAPI = p.hookAPI
+	p.Opener = p
 	if config.Token != "" {
 		p.Clients = server.NewTokenClient()
 	}

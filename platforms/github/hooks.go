@@ -30,8 +30,8 @@ func (p *Platform) HookTargets(project string) []core.HookTarget {
 	return []core.HookTarget{own, {Scope: core.ScopeGroup, Owner: owner}}
 }
 
-// hookAPI has the calls for the webhooks of a target. GitHub has the same calls at three addresses.
-func (p *Platform) hookAPI(ctx context.Context, target core.HookTarget) (ghapi.HookAPI, error) {
+// OpenHooks has the calls for the webhooks of a target. GitHub has the same calls at three addresses.
+func (p *Platform) OpenHooks(ctx context.Context, target core.HookTarget) (ghapi.HookAPI, error) {
 	switch {
 	case target.Scope == core.ScopeApp && p.app != nil:
 		return p.appHookAPI(), nil
@@ -163,7 +163,7 @@ func (p *Platform) Attempts(ctx context.Context, hook platforms.Hook, since time
 
 func (p *Platform) deliveries(ctx context.Context, hook platforms.Hook, since time.Time) (
 	list []*gogithub.HookDelivery, err error) {
-	api, err := p.hookAPI(ctx, hook.HookTarget)
+	api, err := p.OpenHooks(ctx, hook.HookTarget)
 	if err != nil {
 		return nil, err
 	}
@@ -217,7 +217,7 @@ func toAttempt(header http.Header, delivery *gogithub.HookDelivery) platforms.At
 
 // Redeliver asks GitHub to try again, which it does a moment after it answered.
 func (p *Platform) Redeliver(ctx context.Context, hook platforms.Hook, attempt platforms.Attempt) error {
-	api, err := p.hookAPI(ctx, hook.HookTarget)
+	api, err := p.OpenHooks(ctx, hook.HookTarget)
 	if err == nil {
 		answer, failed := api.Redeliver(ctx, hook.ID, attempt.ID)
 		err = p.HookError(answer, failed)
@@ -227,7 +227,7 @@ func (p *Platform) Redeliver(ctx context.Context, hook platforms.Hook, attempt p
 
 // TestHook has a ping sent. Apps have none.
 func (p *Platform) TestHook(ctx context.Context, hook platforms.Hook) error {
-	api, err := p.hookAPI(ctx, hook.HookTarget)
+	api, err := p.OpenHooks(ctx, hook.HookTarget)
 	if err == nil && api.Ping == nil {
 		err = fmt.Errorf("%w: %s sends no ping", platforms.ErrNoHookAccess, hook.HookTarget)
 	}

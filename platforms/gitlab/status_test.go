@@ -14,7 +14,6 @@ import (
 	fakegitlab "github.com/scanhook/scanhook/internal/fakeforge/gitlab"
 	"github.com/scanhook/scanhook/internal/fakeforge/gitrepo"
 	"github.com/scanhook/scanhook/platforms"
-	"github.com/scanhook/scanhook/platforms/gitlab"
 	"github.com/scanhook/scanhook/platforms/platformtest"
 )
 

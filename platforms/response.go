@@ -3,6 +3,7 @@ package platforms
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -15,9 +16,58 @@ import (
 )
 
 const (
+	maxAnswer    = 16 << 20 // bytes that are read of an answer; comparisons of commits carry patches
 	maxErrorBody = 64 << 10 // bytes that are read of an error answer
 	maxMessage   = 200      // characters that are kept of its message
 )
+
+// boundedTransport bounds the answers, and keeps the bodies of error answers for ErrorMessage.
+type boundedTransport struct{ base http.RoundTripper }
+
+func (t boundedTransport) RoundTrip(request *http.Request) (*http.Response, error) {
+	kept := new(errorBody)
+	request = request.WithContext(context.WithValue(request.Context(), errorBodyKey{}, kept))
+	response, err := t.base.RoundTrip(request)
+	if err != nil {
+		return nil, err
+	}
+	response.Request = request
+	if response.StatusCode >= http.StatusBadRequest {
+		kept.read(response)
+		return response, nil
+	}
+	response.Body = boundedBody{Reader: io.LimitReader(response.Body, maxAnswer), Closer: response.Body}
+	return response, nil
+}
+
+type boundedBody struct {
+	io.Reader
+	io.Closer
+}
+
+// errorBody is the body of an error answer. It is kept in the request's context, because a client library may have read,
+// closed or replaced the response's body.
+type errorBody struct{ text []byte }
+
+type errorBodyKey struct{}
+
+// read keeps what has come, also of a connection that breaks.
+func (b *errorBody) read(response *http.Response) {
+	b.text, _ = io.ReadAll(io.LimitReader(response.Body, maxErrorBody))
+	_ = response.Body.Close()
+	response.Body = io.NopCloser(bytes.NewReader(b.text))
+}
+
+// errorBodyOf is nil where the response did not come through a boundedTransport.
+func errorBodyOf(response *http.Response) []byte {
+	if response.Request == nil {
+		return nil
+	}
+	if kept, ok := response.Request.Context().Value(errorBodyKey{}).(*errorBody); ok {
+		return kept.text
+	}
+	return nil
+}
 
 // ErrorMessage is the message with which a platform refuses a call: one line without control characters and without the
 // given secret, or nothing where the answer holds none.
@@ -105,28 +155,4 @@ func Advice(message, usual string) string {
 		return "add the address of this server to the list of allowed addresses there"
 	}
 	return usual
-}
-
-// errorBody is the body of an error answer. It is kept in the request's context, because a client library may have read,
-// closed or replaced the response's body.
-type errorBody struct{ text []byte }
-
-type errorBodyKey struct{}
-
-// read keeps what has come, also of a connection that breaks.
-func (b *errorBody) read(response *http.Response) {
-	b.text, _ = io.ReadAll(io.LimitReader(response.Body, maxErrorBody))
-	_ = response.Body.Close()
-	response.Body = io.NopCloser(bytes.NewReader(b.text))
-}
-
-// errorBodyOf is nil where the response did not come through a boundedTransport.
-func errorBodyOf(response *http.Response) []byte {
-	if response.Request == nil {
-		return nil
-	}
-	if kept, ok := response.Request.Context().Value(errorBodyKey{}).(*errorBody); ok {
-		return kept.text
-	}
-	return nil
 }
