@@ -49,7 +49,7 @@ func TestHoldKeepsStatusesAndProbesWithTheLatest(t *testing.T) {
 		settle(t, s, probe, denied("", 2))
 		list, err := s.ListHolds(t.Context(), "github", "acme/shop")
 		if err != nil || len(list) != 1 || list[0].Probes != 2 || list[0].Code != 403 || list[0].Reason == "" {
-			t.Errorf("troubles = %+v, %v", list, err)
+			t.Errorf("holds = %+v, %v", list, err)
 		}
 		clock.advance(3 * 24 * time.Hour)
 		settle(t, s, claim(t, s, 1)[0], store.PostResult{Posted: true, Code: 201})
@@ -58,7 +58,7 @@ func TestHoldKeepsStatusesAndProbesWithTheLatest(t *testing.T) {
 			t.Errorf("waited = %+v, want it due since the mend", waited[0])
 		}
 		if list, _ := s.ListHolds(t.Context(), "", ""); len(list) != 0 {
-			t.Errorf("troubles after the mend: %+v", list)
+			t.Errorf("holds after the fix: %+v", list)
 		}
 	})
 }
@@ -124,7 +124,7 @@ func TestHoldOfABranchLetsTheCommitGo(t *testing.T) {
 		first := pushTo(t, s, 1, "main")
 		settle(t, s, claimOne(t, s), denied("main", 1))
 		run(t, s, finding("leak", core.High))
-		nothingDue(t, s, "on the branch in trouble")
+		nothingDue(t, s, "on the branch with a hold")
 		first.Branch, first.Attempt = "side", 2
 		if _, err := s.AcceptCommit(t.Context(), first, ""); err != nil {
 			t.Fatal(err)
@@ -149,7 +149,7 @@ func TestHoldShrinksToABranch(t *testing.T) {
 		settle(t, s, claimOne(t, s), store.PostResult{Posted: true})
 		list, err := s.ListHolds(t.Context(), "", "")
 		if err != nil || len(list) != 1 || list[0].Branch != "main" || !list[0].NextProbeAt.After(clock.Now()) {
-			t.Errorf("troubles = %+v, %v", list, err)
+			t.Errorf("holds = %+v, %v", list, err)
 		}
 	})
 }
@@ -198,7 +198,7 @@ func TestHoldEndsWithItsStatuses(t *testing.T) {
 		clock.advance(time.Hour)
 		nothingDue(t, s, "after giving up")
 		if list, _ := s.ListHolds(t.Context(), "", ""); len(list) != 0 {
-			t.Errorf("troubles without anything that waits: %+v", list)
+			t.Errorf("holds without anything that waits: %+v", list)
 		}
 	})
 }

@@ -171,7 +171,7 @@ func (p planned) wayOfAPush(e *store.Explainer, d core.Delivery, push core.Push)
 	step("settle", func(ctx context.Context) error {
 		return p.SettleStatus(ctx, claimed[0], store.PostResult{Posted: true, CheckAfter: time.Nanosecond})
 	})
-	step("settle in trouble", func(ctx context.Context) error {
+	step("settle with a hold", func(ctx context.Context) error {
 		return p.SettleStatus(ctx, claimed[1], store.PostResult{Error: "no token", Hold: &core.Hold{Probes: 1}})
 	})
 	step("put off", func(ctx context.Context) error {

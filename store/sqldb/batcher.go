@@ -100,7 +100,7 @@ func (w *waiter[T]) abandoned() bool {
 }
 
 // settle answers each caller. A batch that fails is tried again one by one, so that no item fails because of another. But
-// while the database is unavailable all who wait are told at once: each try takes time, in which more would gather.
+// while the database is unavailable all who wait fail at once: each try takes time, in which more would gather.
 func (b *Batcher[T]) settle(batch []*waiter[T]) {
 	err := b.commit(items(batch))
 	if errors.Is(err, core.ErrUnavailable) && !isDeadlock(err) {
