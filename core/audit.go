@@ -2,7 +2,6 @@ package core
 
 import (
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -81,21 +80,4 @@ func AuditOfReport(scan Scan, before Job, report Report) AuditEvent {
 func (e AuditEvent) Bounded() AuditEvent {
 	e.Subject, e.Detail = Clip(e.Subject, maxAuditText), Clip(e.Detail, maxAuditText)
 	return e
-}
-
-// SettingsChanged lists the keys of settings that were added, removed or changed, in their order.
-func SettingsChanged(before, after map[string]string) []string {
-	changed := []string{}
-	for key, value := range after {
-		if was, known := before[key]; !known || was != value {
-			changed = append(changed, key)
-		}
-	}
-	for key := range before {
-		if _, kept := after[key]; !kept {
-			changed = append(changed, key)
-		}
-	}
-	slices.Sort(changed)
-	return changed
 }

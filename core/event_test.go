@@ -8,11 +8,11 @@ import (
 
 func TestSecretName(t *testing.T) {
 	t.Parallel()
-	proof := core.Verification{Place: "webhook_secrets[1]", SecretID: "0a1b2c3d"}
-	if got, want := proof.Secret(), "webhook_secrets[1] (0a1b2c3d)"; got != want {
+	verification := core.Verification{Place: "webhook_secrets[1]", SecretID: "0a1b2c3d"}
+	if got, want := verification.Secret(), "webhook_secrets[1] (0a1b2c3d)"; got != want {
 		t.Errorf("want %q, got %q", want, got)
 	}
 	if got := (core.Verification{}).Secret(); got != "" {
-		t.Errorf("no proof: want no name, got %q", got)
+		t.Errorf("no verification: want no name, got %q", got)
 	}
 }

@@ -8,7 +8,7 @@ import (
 // Severity of a finding. The words of every scanner are translated to these four.
 type Severity string
 
-// The severities, gravest first.
+// The severities, most severe first.
 const (
 	Critical Severity = "Critical"
 	High     Severity = "High"
@@ -16,7 +16,7 @@ const (
 	Low      Severity = "Low"
 )
 
-// Severities lists all severities, gravest first.
+// Severities lists all severities, most severe first.
 var Severities = []Severity{Critical, High, Medium, Low}
 
 // Rank orders severities: 4 for Critical down to 1 for Low, 0 for everything else.

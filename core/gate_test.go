@@ -90,7 +90,7 @@ func TestDecidedBy(t *testing.T) {
 }
 
 // The list must be what sorting all failing findings by severity, the earlier first, begins with.
-func TestToldListsTheGravest(t *testing.T) {
+func TestReportTallyListsTheMostSevere(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 2))
 	for _, many := range []int{0, 1, core.MaxDeciding - 1, core.MaxDeciding, core.MaxDeciding + 1, 1000} {
@@ -125,21 +125,21 @@ func TestToldListsTheGravest(t *testing.T) {
 	}
 }
 
-func TestToldCountsAlike(t *testing.T) {
+func TestReportTallyCountsAlike(t *testing.T) {
 	t.Parallel()
 	why := "nosec"
-	var told core.ReportTally
+	var tally core.ReportTally
 	for _, f := range []core.Finding{
 		{Severity: core.High, BaselineState: core.New}, {Severity: core.Low, BaselineState: core.Unchanged},
 		{Severity: core.High, BaselineState: core.New}, {Severity: core.High, BaselineState: core.New, Suppressed: &why},
 	} {
-		told.Add(&f)
+		tally.Add(&f)
 	}
 	want := []core.Tally{
 		{Severity: core.High, BaselineState: core.New, N: 2}, {Severity: core.Low, BaselineState: core.Unchanged, N: 1},
 		{Severity: core.High, BaselineState: core.New, Dismissed: true, N: 1},
 	}
-	if diff := cmp.Diff(want, told.Tallies); diff != "" {
+	if diff := cmp.Diff(want, tally.Tallies); diff != "" {
 		t.Errorf("tallies (-want +got):\n%s", diff)
 	}
 }

@@ -49,8 +49,8 @@ func gitlab(status string, finished int) Pipeline {
 	return p
 }
 
-// told is what runs say, one text for each.
-func told(runs []PipelineRun) []string {
+// textsOf describes runs, one text each.
+func textsOf(runs []PipelineRun) []string {
 	var list []string
 	for _, r := range runs {
 		text := fmt.Sprintf("%d %s", r.Attempt, r.Status)
@@ -123,7 +123,7 @@ func TestRecordRunInAnyOrder(t *testing.T) {
 				for _, event := range events {
 					runs, _ = RecordRun(runs, event)
 				}
-				if diff := cmp.Diff(c.want, told(runs)); diff != "" {
+				if diff := cmp.Diff(c.want, textsOf(runs)); diff != "" {
 					t.Fatalf("runs (-want +got):\n%s", diff)
 				}
 			}

@@ -34,7 +34,7 @@ func TestStatusFor(t *testing.T) {
 	}
 }
 
-func TestCompareSeenStatus(t *testing.T) {
+func TestDriftTo(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	soon, past := now.Add(time.Second), now.Add(-time.Second)
@@ -44,17 +44,17 @@ func TestCompareSeenStatus(t *testing.T) {
 		change func(*core.Status, *core.ObservedStatus)
 		want   core.Drift
 	}{
-		"a stranger's":     {func(*core.Status, *core.ObservedStatus) {}, core.DriftForeign},
-		"another text":     {func(s *core.Status, seen *core.ObservedStatus) { seen.State = s.State }, core.DriftForeign},
-		"ours":             {func(_ *core.Status, seen *core.ObservedStatus) { seen.ID = 10 }, core.DriftOwn},
-		"before ours":      {func(_ *core.Status, seen *core.ObservedStatus) { seen.ID = 9 }, core.DriftOlder},
-		"without a number": {func(_ *core.Status, seen *core.ObservedStatus) { seen.ID = 0 }, core.DriftUnknown},
+		"another program's": {func(*core.Status, *core.ObservedStatus) {}, core.DriftForeign},
+		"another text":      {func(s *core.Status, seen *core.ObservedStatus) { seen.State = s.State }, core.DriftForeign},
+		"ours":              {func(_ *core.Status, seen *core.ObservedStatus) { seen.ID = 10 }, core.DriftOwn},
+		"before ours":       {func(_ *core.Status, seen *core.ObservedStatus) { seen.ID = 9 }, core.DriftOlder},
+		"without a number":  {func(_ *core.Status, seen *core.ObservedStatus) { seen.ID = 0 }, core.DriftUnknown},
 		"ours, without a number": {func(s *core.Status, seen *core.ObservedStatus) {
 			*seen = core.ObservedStatus{State: s.State, Description: s.Description}
 		}, core.DriftEqual},
 		"dealt with":                  {func(s *core.Status, _ *core.ObservedStatus) { s.ObservedID = 11 }, core.DriftOlder},
 		"nobody knows the order":      {func(s *core.Status, _ *core.ObservedStatus) { s.PostedID = 0 }, core.DriftOlder},
-		"a newer wish is due":         {func(s *core.Status, _ *core.ObservedStatus) { s.Revision = 3 }, core.DriftPending},
+		"a newer one is due":          {func(s *core.Status, _ *core.ObservedStatus) { s.Revision = 3 }, core.DriftPending},
 		"ours is on its way":          {func(s *core.Status, _ *core.ObservedStatus) { s.LeaseUntil = &soon }, core.DriftPending},
 		"a lease that has run out":    {func(s *core.Status, _ *core.ObservedStatus) { s.LeaseUntil = &past }, core.DriftForeign},
 		"GitHub's word, and no space": {func(_ *core.Status, seen *core.ObservedStatus) { seen.State, seen.Description = "error", "ab c" }, core.DriftEqual},

@@ -157,15 +157,6 @@ func Plural(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// Enumerate lists names as in a sentence: a, b and c.
-func Enumerate(names []string) string {
-	last := len(names) - 1
-	if last < 1 {
-		return strings.Join(names, "")
-	}
-	return strings.Join(names[:last], ", ") + " and " + names[last]
-}
-
 // Clip cuts a text to at most limit bytes, between two characters, with an ellipsis in place of the rest.
 func Clip(text string, limit int) string {
 	if len(text) <= limit {

@@ -12,32 +12,32 @@ import (
 	"github.com/scanhook/scanhook/core"
 )
 
-func words(said ...any) []core.TriageDecision {
-	var list []core.TriageDecision
-	for i := 0; i < len(said); i += 2 {
-		list = append(list, core.TriageDecision{Source: said[i].(core.TriageSource), Decision: said[i+1].(core.Triage), FindingID: 7})
+// decisions are pairs of a source and its decision.
+func decisions(pairs ...any) (list []core.TriageDecision) {
+	for i := 0; i < len(pairs); i += 2 {
+		list = append(list, core.TriageDecision{Source: pairs[i].(core.TriageSource), Decision: pairs[i+1].(core.Triage), FindingID: 7})
 	}
 	return list
 }
 
-func TestDecide(t *testing.T) {
+func TestPrevailingDecision(t *testing.T) {
 	t.Parallel()
 	tp, fp := core.TruePositive, core.FalsePositive
 	cases := map[string]struct {
-		words []core.TriageDecision
-		want  core.Triage
-		whose core.TriageSource
+		decisions []core.TriageDecision
+		want      core.Triage
+		whose     core.TriageSource
 	}{
-		"nobody spoke":                   {nil, "", ""},
-		"a scanner alone":                {words(core.ByScanner, fp), fp, core.ByScanner},
-		"a person beats a later scanner": {words(core.ByPerson, tp, core.ByScanner, fp), tp, core.ByPerson},
-		"a person beats an earlier AI":   {words(core.ByAI, tp, core.ByPerson, fp), fp, core.ByPerson},
-		"a proof beats a later AI":       {words(core.ByRedTeam, tp, core.ByAI, fp), tp, core.ByRedTeam},
-		"a proof beats who spoke before": {words(core.ByPerson, fp, core.ByRedTeam, tp), tp, core.ByRedTeam},
-		"a person answers a proof":       {words(core.ByRedTeam, tp, core.ByPerson, fp), fp, core.ByPerson},
+		"no decision":                      {nil, "", ""},
+		"a scanner alone":                  {decisions(core.ByScanner, fp), fp, core.ByScanner},
+		"a person beats a later scanner":   {decisions(core.ByPerson, tp, core.ByScanner, fp), tp, core.ByPerson},
+		"a person beats an earlier AI":     {decisions(core.ByAI, tp, core.ByPerson, fp), fp, core.ByPerson},
+		"an exploit beats a later AI":      {decisions(core.ByRedTeam, tp, core.ByAI, fp), tp, core.ByRedTeam},
+		"an exploit beats a person before": {decisions(core.ByPerson, fp, core.ByRedTeam, tp), tp, core.ByRedTeam},
+		"a person answers an exploit":      {decisions(core.ByRedTeam, tp, core.ByPerson, fp), fp, core.ByPerson},
 	}
 	for name, c := range cases {
-		holds := core.PrevailingDecision(c.words)
+		holds := core.PrevailingDecision(c.decisions)
 		switch {
 		case holds == nil && c.want != "", holds != nil && (holds.Decision != c.want || holds.Source != c.whose):
 			t.Errorf("%s: %+v, want %s of %s", name, holds, c.want, c.whose)
@@ -45,7 +45,7 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-func TestStatementApply(t *testing.T) {
+func TestTriageUpdateApply(t *testing.T) {
 	t.Parallel()
 	tp, fp, yes := core.TruePositive, core.FalsePositive, true
 	unset := core.Change[core.Triage]{Set: true}
@@ -58,50 +58,50 @@ func TestStatementApply(t *testing.T) {
 	}{
 		"a scanner says FP": {
 			nil, core.TriageUpdate{Source: core.ByScanner, TriageDecision: core.SetTo(fp)},
-			words(core.ByScanner, fp), []string{"triage_decision"}, &fp,
+			decisions(core.ByScanner, fp), []string{"triage_decision"}, &fp,
 		},
 		"a scanner repeats itself": {
-			words(core.ByScanner, fp), core.TriageUpdate{Source: core.ByScanner, TriageDecision: core.SetTo(fp)},
-			words(core.ByScanner, fp), nil, &fp,
+			decisions(core.ByScanner, fp), core.TriageUpdate{Source: core.ByScanner, TriageDecision: core.SetTo(fp)},
+			decisions(core.ByScanner, fp), nil, &fp,
 		},
-		"the AI takes the scanner's place": {
-			words(core.ByScanner, fp), core.TriageUpdate{Source: core.ByAI, TriageDecision: core.SetTo(tp)},
-			words(core.ByAI, tp), []string{"triage_decision"}, &tp,
+		"the AI replaces the scanner's decision": {
+			decisions(core.ByScanner, fp), core.TriageUpdate{Source: core.ByAI, TriageDecision: core.SetTo(tp)},
+			decisions(core.ByAI, tp), []string{"triage_decision"}, &tp,
 		},
-		"a scanner takes back what the AI said": {
-			words(core.ByAI, fp), core.TriageUpdate{Source: core.ByScanner, TriageDecision: unset},
+		"a scanner withdraws the AI's decision": {
+			decisions(core.ByAI, fp), core.TriageUpdate{Source: core.ByScanner, TriageDecision: unset},
 			nil, []string{"triage_decision"}, nil,
 		},
-		"there is nothing to take back": {
-			words(core.ByPerson, fp), core.TriageUpdate{Source: core.ByScanner, TriageDecision: unset},
-			words(core.ByPerson, fp), nil, &fp,
+		"there is nothing to withdraw": {
+			decisions(core.ByPerson, fp), core.TriageUpdate{Source: core.ByScanner, TriageDecision: unset},
+			decisions(core.ByPerson, fp), nil, &fp,
 		},
-		"a person repeats herself after a proof": {
-			words(core.ByPerson, fp, core.ByRedTeam, tp), core.TriageUpdate{Source: core.ByPerson, TriageDecision: core.SetTo(fp)},
-			words(core.ByRedTeam, tp, core.ByPerson, fp), []string{"user_verdict"}, &fp,
+		"a person repeats a decision after an exploit": {
+			decisions(core.ByPerson, fp, core.ByRedTeam, tp), core.TriageUpdate{Source: core.ByPerson, TriageDecision: core.SetTo(fp)},
+			decisions(core.ByRedTeam, tp, core.ByPerson, fp), []string{"user_verdict"}, &fp,
 		},
-		"a person takes back what she said, and the AI's word holds again": {
-			words(core.ByAI, fp, core.ByPerson, tp), core.TriageUpdate{Source: core.ByPerson, TriageDecision: unset},
-			words(core.ByAI, fp), []string{"user_verdict"}, &fp,
+		"a person withdraws a decision, and the AI's counts again": {
+			decisions(core.ByAI, fp, core.ByPerson, tp), core.TriageUpdate{Source: core.ByPerson, TriageDecision: unset},
+			decisions(core.ByAI, fp), []string{"user_verdict"}, &fp,
 		},
-		"a proof": {
-			words(core.ByPerson, fp), core.TriageUpdate{Source: core.ByScanner, RedTeamSuccess: core.SetTo(yes)},
-			words(core.ByPerson, fp, core.ByRedTeam, tp), []string{"red_team_success"}, &tp,
+		"an exploit": {
+			decisions(core.ByPerson, fp), core.TriageUpdate{Source: core.ByScanner, RedTeamSuccess: core.SetTo(yes)},
+			decisions(core.ByPerson, fp, core.ByRedTeam, tp), []string{"red_team_success"}, &tp,
 		},
-		"the same proof once more does not silence the person": {
-			words(core.ByRedTeam, tp, core.ByPerson, fp),
+		"a repeated exploit does not override the person": {
+			decisions(core.ByRedTeam, tp, core.ByPerson, fp),
 			core.TriageUpdate{Source: core.ByScanner, RedTeamSuccess: core.SetTo(yes)},
-			words(core.ByRedTeam, tp, core.ByPerson, fp), []string{"red_team_success"}, &fp,
+			decisions(core.ByRedTeam, tp, core.ByPerson, fp), []string{"red_team_success"}, &fp,
 		},
-		"a proof is taken back": {
-			words(core.ByPerson, fp, core.ByRedTeam, tp),
+		"an exploit is withdrawn": {
+			decisions(core.ByPerson, fp, core.ByRedTeam, tp),
 			core.TriageUpdate{Source: core.ByScanner, RedTeamSuccess: core.SetTo(false)},
-			words(core.ByPerson, fp), []string{"red_team_success"}, &fp,
+			decisions(core.ByPerson, fp), []string{"red_team_success"}, &fp,
 		},
 		"an opinion without a decision": {
-			words(core.ByScanner, tp),
+			decisions(core.ByScanner, tp),
 			core.TriageUpdate{Source: core.ByAI, AIVerdict: core.SetTo("unsure"), AIConfidence: core.SetTo(0.5)},
-			words(core.ByScanner, tp), []string{"ai_confidence", "ai_verdict"}, &tp,
+			decisions(core.ByScanner, tp), []string{"ai_confidence", "ai_verdict"}, &tp,
 		},
 		"nothing": {nil, core.TriageUpdate{Source: core.ByAI}, nil, nil, nil},
 	}
@@ -109,7 +109,7 @@ func TestStatementApply(t *testing.T) {
 		f := core.Finding{ID: 7}
 		after, news := c.said.Apply(&f, c.before)
 		if diff := cmp.Diff(c.after, after, cmpopts.EquateEmpty()); diff != "" {
-			t.Errorf("%s: words (-want +got):\n%s", name, diff)
+			t.Errorf("%s: decisions (-want +got):\n%s", name, diff)
 		}
 		if diff := cmp.Diff(c.want, f.TriageDecision); diff != "" {
 			t.Errorf("%s: decision (-want +got):\n%s", name, diff)
@@ -119,23 +119,23 @@ func TestStatementApply(t *testing.T) {
 			got = append(got, column)
 		}
 		if diff := cmp.Diff(c.news, got, cmpopts.EquateEmpty(), cmpopts.SortSlices(strings.Compare)); diff != "" {
-			t.Errorf("%s: news (-want +got):\n%s", name, diff)
+			t.Errorf("%s: changes (-want +got):\n%s", name, diff)
 		}
 	}
 }
 
-// Only the finding that was exploited can lose its proof; the same finding in another commit cannot.
-func TestProofIsOfOneFinding(t *testing.T) {
+// Only the finding that was exploited can lose the decision of the red team, not the same finding in another commit.
+func TestExploitIsOfOneFinding(t *testing.T) {
 	t.Parallel()
 	f := core.Finding{ID: 8}
 	failed := core.TriageUpdate{Source: core.ByScanner, RedTeamSuccess: core.SetTo(false)}
-	failed.Apply(&f, words(core.ByRedTeam, core.TruePositive))
+	failed.Apply(&f, decisions(core.ByRedTeam, core.TruePositive))
 	if f.TriageDecision == nil || *f.TriageDecision != core.TruePositive || *f.RedTeamSuccess {
 		t.Errorf("decision %v, red team %v", f.TriageDecision, *f.RedTeamSuccess)
 	}
 }
 
-func TestStatementFieldsAreSetOrEmptied(t *testing.T) {
+func TestTriageUpdateSetsOrEmptiesFields(t *testing.T) {
 	t.Parallel()
 	verdict, reasoning := "true positive", strings.Repeat("because ", 2000)
 	f := core.Finding{AIVerdict: &verdict}
@@ -149,7 +149,7 @@ func TestStatementFieldsAreSetOrEmptied(t *testing.T) {
 	}
 }
 
-func TestStatementCheck(t *testing.T) {
+func TestTriageUpdateCheck(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		said core.TriageUpdate

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jmoiron/sqlx"
@@ -41,7 +42,7 @@ func (s *Store) PutConfiguration(ctx context.Context, by string, settings map[st
 		if err != nil {
 			return err
 		}
-		if changed = core.SettingsChanged(before, settings); len(changed) == 0 {
+		if changed = changedSettings(before, settings); len(changed) == 0 {
 			return nil
 		}
 		if err := putSettings(ctx, tx, changed, settings); err != nil || len(before) == 0 {
@@ -56,6 +57,23 @@ func (s *Store) PutConfiguration(ctx context.Context, by string, settings map[st
 		return nil, fmt.Errorf("keeping configuration: %w", err)
 	}
 	return changed, nil
+}
+
+// changedSettings lists the keys of settings that were added, removed or changed, in their order.
+func changedSettings(before, after map[string]string) []string {
+	changed := []string{}
+	for key, value := range after {
+		if was, known := before[key]; !known || was != value {
+			changed = append(changed, key)
+		}
+	}
+	for key := range before {
+		if _, kept := after[key]; !kept {
+			changed = append(changed, key)
+		}
+	}
+	slices.Sort(changed)
+	return changed
 }
 
 func listSettings(ctx context.Context, tx *sqlx.Tx) (map[string]string, error) {

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// Measure is one side of a pipeline run that is watched for unusual values.
+// Measure is a quantity of a pipeline run that is checked for unusual values.
 type Measure string
 
 // The measures of a run.
@@ -30,13 +30,13 @@ type Point struct {
 	DurationSeconds *float64 `db:"build_duration_seconds"`
 	ArtifactBytes   *int64   `db:"artifact_size_bytes"`
 	ChangedFiles    *int     `db:"num_changed_files"`
-	Expected        bool     `db:"expected"` // a person said that what is unusual in this run is the new level
+	Expected        bool     `db:"expected"` // a person marked the run's unusual values as the new level
 }
 
-// Range is where in which a measure is ordinary, in the measure's unit. Low is 0 where only growth is unusual.
+// Range is where a measure is ordinary, in its unit. Low is 0 where only growth is unusual.
 type Range struct{ Low, High float64 }
 
-// Reading is what the history says about one measure of a run.
+// Reading compares one measure of a run with the history.
 type Reading struct {
 	Measure  Measure
 	Value    float64 // in the measure's unit, 0 where the run does not know it
@@ -56,7 +56,7 @@ type Anomaly struct {
 	Reason   string  // numbers that a person can judge: "artifact 41 MB → 169 MB (+312 %) with 1 file changed"
 }
 
-// Assessment is all that can be said of one run.
+// Assessment is the result for one run.
 type Assessment struct {
 	Readings []Reading // at most one per measure, none for a measure whose history is too short
 	Anomaly  *Anomaly  // nil for an ordinary run
@@ -76,9 +76,9 @@ func (a Assessment) Score() *float64 {
 // Assess compares a run with the runs before it, oldest first, of which the last History suffice.
 //
 // Artifacts are unusual when they grow (something was put in) and when little is left of them (something was replaced).
-// Durations and bytes per file are unusual only when they grow: a fast run is a warm cache, a low share per file a
-// large commit. A run that nobody marked as expected stays in the history: medians bear it, and when a third run
-// follows at the new level the series has learned it. One that was marked is the new level from the next run on.
+// Durations and bytes per file are unusual only when they grow: a fast run has a warm cache, and a low share per file
+// comes from a large commit. An unusual run stays in the history, because medians tolerate it; after three runs at a new
+// level the series has learned that level. A run that was marked as expected is the new level from the next run on.
 func Assess(history []Point, run Point) Assessment {
 	var a Assessment
 	for _, m := range Measures {
@@ -196,20 +196,20 @@ func (l level) band(m Measure) (band, bool) {
 const (
 	Threshold  = 3.0 // robust z-score from which a run is unusual
 	Window     = 50  // runs that make up the history of a measure
-	MinSamples = 20  // runs below which nothing is said
+	MinSamples = 20  // runs below which nothing is assessed
 	History    = 2 * Window
 
 	recentRuns     = 3   // runs that show a level which has just changed
-	settledRuns    = 8   // runs after which a level is the only one
+	settledRuns    = 8   // runs after which a new level replaces the old one
 	levelDistance  = 1.5 // how many times the noise such a level must be away from the window's median to count
-	familiarRuns   = 4   // a value that the window has seen so often is ordinary, however rare
+	familiarRuns   = 4   // a value that occurs so often in the window is ordinary
 	familiarMargin = 1.1 // how much above such a value is still familiar
 	madToSigma     = 1.4826
 )
 
-// tolerance is the smallest growth and shrinkage, as factors, that can be unusual however steady the series is. It is
-// the floor on the relative change and, divided by the threshold, the floor on the noise. Caches that went cold make
-// twofold durations ordinary, so durations bear more than artifacts. Shrinkage of 1 would be any, +Inf is none.
+// tolerance is the smallest growth and shrinkage, as factors, that can be unusual, even in a steady series. It is the
+// lower limit of the relative change and, divided by the threshold, of the noise. Cold caches make twofold durations
+// ordinary, so durations have a larger tolerance than artifacts. A shrinkage of +Inf is never unusual.
 func (m Measure) tolerance() (growth, shrinkage float64) {
 	switch m {
 	case Artifact:

@@ -23,18 +23,18 @@ type Hook struct {
 	Missed   MissedPushes
 }
 
-// Health is what a webhook's past says about its present.
+// Health is whether a webhook still calls, judged by its call history.
 type Health struct {
 	Platform string
 	Project  string    // empty for all projects of the platform together
 	Last     time.Time // the latest call, UTC
 	Known    bool      // there were enough calls, over enough days, to judge
 	Usual    time.Duration
-	Silent   bool // for longer than its past explains, or while there were pushes
+	Silent   bool // for longer than its history explains, or while there were pushes
 	Missed   bool // recover finds pushes again and again that the webhook does not announce
 }
 
-// Why says what a silent webhook is called silent for.
+// Why says why a webhook counts as silent.
 func (h Health) Why() string {
 	if h.Missed {
 		return "recover finds pushes that it does not announce"

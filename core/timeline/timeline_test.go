@@ -7,7 +7,7 @@ import (
 	"github.com/scanhook/scanhook/core/timeline"
 )
 
-func TestStoryNamesTheSecret(t *testing.T) {
+func TestEventsNameTheSecret(t *testing.T) {
 	t.Parallel()
 	for want, delivery := range map[string]core.KeptDelivery{
 		`github announced "push" with a valid signature: ignored`: {},

@@ -63,7 +63,7 @@ func (p scanPage) Nothing() string {
 			empty = append(empty, job.Scanner)
 		}
 	}
-	looked := text.Short(core.Enumerate(empty), text.MaxName) + " looked at this commit and found nothing."
+	looked := text.Short(text.Enumerate(empty), text.MaxName) + " looked at this commit and found nothing."
 	switch failed := p.Scan.Status == core.ScanFailed; {
 	case failed && len(empty) == 0:
 		return "The scan ended before a scanner had looked at the whole commit."

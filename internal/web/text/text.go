@@ -151,3 +151,12 @@ func WebLink(link string) string {
 	}
 	return parsed.String()
 }
+
+// Enumerate lists names as in a sentence: a, b and c.
+func Enumerate(names []string) string {
+	last := len(names) - 1
+	if last < 1 {
+		return strings.Join(names, "")
+	}
+	return strings.Join(names[:last], ", ") + " and " + names[last]
+}
