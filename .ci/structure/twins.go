@@ -31,7 +31,7 @@ func twins(packages []*goPackage) measure {
 	return m
 }
 
-// code is the file's lines behind its imports, trimmed, with their numbers.
+// code is the file's lines behind its imports, trimmed, with their numbers; without assertions of what a type implements.
 func (f *goFile) code() (lines []string, numbers []int) {
 	inImports := false
 	for n, line := range strings.Split(f.source, "\n") {
@@ -41,6 +41,7 @@ func (f *goFile) code() (lines []string, numbers []int) {
 			inImports = true
 		case inImports:
 			inImports = line != ")"
+		case strings.HasPrefix(line, "_ ") && strings.HasSuffix(line, ")(nil)"): // says what a type implements
 		case line != "" && !strings.HasPrefix(line, "//") && !strings.HasPrefix(line, "import "):
 			lines, numbers = append(lines, line), append(numbers, n+1)
 		}

@@ -107,9 +107,9 @@ func (s *Scanner) scan(depth int) error {
 		}
 		s.at++
 		if c == '{' {
-			return s.scanMembers(depth + 1)
+			return s.scanElements(depth+1, '}')
 		}
-		return s.scanItems(depth + 1)
+		return s.scanElements(depth+1, ']')
 	case '"':
 		s.at++
 		return s.scanString()
@@ -125,35 +125,20 @@ func (s *Scanner) scan(depth int) error {
 	return s.unexpected(atValue)
 }
 
-func (s *Scanner) scanMembers(depth int) error {
+// scanElements passes the members of an object, or the items of an array, up to its end.
+func (s *Scanner) scanElements(depth int, end byte) error {
 	for first := true; ; first = false {
 		c, err := s.need()
 		if err != nil {
 			return err
 		}
-		if done, err := s.separate(c, '}', first); done || err != nil {
+		if done, err := s.separate(c, end, first); done || err != nil {
 			return err
 		}
-		if err := s.scanKey(); err != nil {
-			return err
-		}
-		if _, err := s.need(); err != nil {
-			return err
-		}
-		if err := s.scan(depth); err != nil {
-			return err
-		}
-	}
-}
-
-func (s *Scanner) scanItems(depth int) error {
-	for first := true; ; first = false {
-		c, err := s.need()
-		if err != nil {
-			return err
-		}
-		if done, err := s.separate(c, ']', first); done || err != nil {
-			return err
+		if end == '}' {
+			if err := s.scanKey(); err != nil {
+				return err
+			}
 		}
 		if _, err := s.need(); err != nil {
 			return err
