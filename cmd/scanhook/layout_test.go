@@ -211,7 +211,7 @@ func TestDocumentsNameWhatExists(t *testing.T) {
 					continue
 				}
 				for _, name := range namedFunc.FindAllStringSubmatch(item[at[1]:end], -1) {
-					if !regexp.MustCompile(`(?m)^(?:func (?:\([^)]*\) )?|type |var |\t?)` + name[1] + `\b`).Match(source) {
+					if !regexp.MustCompile(`(?m)^(?:func (?:\([^)]*\) )?|type |var |const |\t?)` + name[1] + `\b`).Match(source) {
 						t.Errorf("%s names %s of %s, which is not declared there", document, name[1], file)
 					}
 				}
