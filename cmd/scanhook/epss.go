@@ -115,7 +115,7 @@ func importLists(cmd *cobra.Command, importer *epss.Importer, names []string, fo
 		if err != nil {
 			return err
 		}
-		sayImported(cmd.OutOrStdout(), name, result)
+		printImported(cmd.OutOrStdout(), name, result)
 	}
 	return nil
 }
@@ -140,7 +140,7 @@ func importList(cmd *cobra.Command, importer *epss.Importer, m *cli.Meter, name 
 	return importer.Import(cmd.Context(), name, m.Reading(file, size), options)
 }
 
-func sayImported(out io.Writer, name string, r epss.Result) {
+func printImported(out io.Writer, name string, r epss.Result) {
 	what := "EPSS scores"
 	if r.Feed.Kind == core.FeedKEV {
 		what = "known exploited vulnerabilities"

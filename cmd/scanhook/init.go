@@ -31,7 +31,7 @@ type initiation struct {
 }
 
 func newInit(opts *cli.Options) *cobra.Command {
-	var run initiation
+	var i initiation
 	cmd := &cobra.Command{
 		Use: "init", Short: "Write a commented configuration with fresh secrets, and say what to do next",
 		Long: "Writes the file named by --config (default config.yaml), which only you can read, with a webhook secret\n" +
@@ -40,22 +40,22 @@ func newInit(opts *cli.Options) *cobra.Command {
 			"  scanhook init --config /etc/scanhook/config.yaml --show-secrets",
 		Args: cli.Exactly(0), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			run.path = opts.Config
-			cfg, text, err := run.render()
+			i.path = opts.Config
+			cfg, text, err := i.render()
 			if err != nil {
 				return &cli.UsageError{Err: err}
 			}
-			if err := run.write(text); err != nil {
+			if err := i.write(text); err != nil {
 				return err
 			}
-			newGuide(run, cfg, text).print(cmd.OutOrStdout())
+			newGuide(i, cfg, text).print(cmd.OutOrStdout())
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&run.values.PublicURL, "public-url", "http://localhost:8080",
+	cmd.Flags().StringVar(&i.values.PublicURL, "public-url", "http://localhost:8080",
 		"`URL` at which the platforms and people reach Scanhook")
-	cmd.Flags().BoolVar(&run.force, "force", false, "replace the file, and the secrets in it, where it exists")
-	cmd.Flags().BoolVar(&run.showSecrets, "show-secrets", false, "print the secrets, too")
+	cmd.Flags().BoolVar(&i.force, "force", false, "replace the file, and the secrets in it, where it exists")
+	cmd.Flags().BoolVar(&i.showSecrets, "show-secrets", false, "print the secrets, too")
 	return cmd
 }
 

@@ -22,7 +22,7 @@ type limitedListener struct {
 	net.Listener
 	slots  chan struct{}
 	closed chan struct{}
-	close  func()
+	end    func()
 	conns  connTracker
 }
 
@@ -30,7 +30,7 @@ func newLimitedListener(listener net.Listener, most int) *limitedListener {
 	closed := make(chan struct{})
 	return &limitedListener{
 		Listener: listener, slots: make(chan struct{}, most), closed: closed,
-		close: sync.OnceFunc(func() { close(closed) }),
+		end:   sync.OnceFunc(func() { close(closed) }),
 		conns: connTracker{idle: map[net.Conn]bool{}, receiving: map[net.Conn]*httpx.Transfer{}},
 	}
 }
@@ -69,7 +69,7 @@ func (l *limitedListener) waitForSlot() bool {
 
 // Close also ends an Accept that waits for a slot.
 func (l *limitedListener) Close() error {
-	l.close()
+	l.end()
 	return l.Listener.Close()
 }
 

@@ -58,11 +58,11 @@ func migrateDatabase(cmd *cobra.Command, opts *cli.Options, down bool, steps int
 	if err != nil {
 		return err
 	}
-	sayMigrated(cmd.OutOrStdout(), cfg.Database.URL.String(), n, steps, down)
+	printMigrated(cmd.OutOrStdout(), cfg.Database.URL.String(), n, steps, down)
 	return nil
 }
 
-func sayMigrated(out io.Writer, database string, n, steps int, down bool) {
+func printMigrated(out io.Writer, database string, n, steps int, down bool) {
 	switch count := core.Plural(n, "migration"); {
 	case down && n == 0:
 		fmt.Fprintf(out, "%s holds no migration to take back.\n", database)

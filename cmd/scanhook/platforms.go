@@ -52,13 +52,13 @@ func platformsOf(cfg *config.Config) (platforms.Set, error) {
 func platformOf(cfg *config.Config, name string) (platforms.Platform, error) {
 	p := cfg.Platforms[name]
 	kind := kindOf(p)
-	app, err := appOf(p.App)
+	credential, err := readApp(p.App)
 	if err != nil {
 		return nil, fmt.Errorf("configuring %s %s: %w", kind.Title, name, err)
 	}
 	own := ownSecrets(p)
 	return kind.New(platforms.Config{
-		Name: name, URL: p.URL, APIURL: p.APIURL, Token: p.Token.Reveal(), App: app,
+		Name: name, URL: p.URL, APIURL: p.APIURL, Token: p.Token.Reveal(), App: credential,
 		WebhookSecrets: own.WebhookSecrets, SigningTokens: own.SigningTokens, Scopes: scopesOf(cfg, name),
 	})
 }
@@ -69,15 +69,16 @@ func kindOf(p config.Platform) platforms.Kind {
 	return kind
 }
 
-func appOf(app *config.App) (*platforms.App, error) {
-	if app == nil {
+// readApp is nil where none is configured.
+func readApp(configured *config.App) (*platforms.App, error) {
+	if configured == nil {
 		return nil, nil
 	}
-	key, err := os.ReadFile(app.PrivateKeyFile)
+	key, err := os.ReadFile(configured.PrivateKeyFile)
 	if err != nil {
 		return nil, fmt.Errorf("reading the App's private key: %w", err)
 	}
-	return &platforms.App{ID: app.ID, PrivateKey: key}, nil
+	return &platforms.App{ID: configured.ID, PrivateKey: key}, nil
 }
 
 // paceOf is the shortest time between two posts to each platform.

@@ -19,8 +19,8 @@ import (
 	"github.com/scanhook/scanhook/store"
 )
 
-// rescue is what the steps of scanhook recover work with.
-type rescue struct {
+// recovery is what the steps of scanhook recover work with.
+type recovery struct {
 	config   *config.Config
 	store    *store.Store
 	set      platforms.Set
@@ -31,10 +31,10 @@ type rescue struct {
 }
 
 // recoverSteps are done in this order, each whatever became of the ones before.
-var recoverSteps = []func(context.Context, *rescue) error{recoverHeads, recoverHooks}
+var recoverSteps = []func(context.Context, *recovery) error{recoverHeads, recoverHooks}
 
 func newRecover(opts *cli.Options) *cobra.Command {
-	var r rescue
+	var r recovery
 	cmd := &cobra.Command{
 		Use: "recover [PROJECT...]", Short: "Find the pushes that no webhook announced, and open their scans",
 		Long: "Compares the branches and tags of all known projects, or of each PROJECT, with those of the time before\n" +
@@ -56,7 +56,7 @@ func newRecover(opts *cli.Options) *cobra.Command {
 	return cmd
 }
 
-func (r *rescue) run(cmd *cobra.Command, opts *cli.Options, args []string) error {
+func (r *recovery) run(cmd *cobra.Command, opts *cli.Options, args []string) error {
 	cfg, err := opts.Load()
 	if err != nil {
 		return err
@@ -87,32 +87,32 @@ func (r *rescue) run(cmd *cobra.Command, opts *cli.Options, args []string) error
 }
 
 // recoverHeads compares branches and tags with the scans, and says what it found project by project.
-func recoverHeads(ctx context.Context, r *rescue) error {
-	syncing := reconcile.NewProjects(reconcile.Config{
+func recoverHeads(ctx context.Context, r *recovery) error {
+	reconciler := reconcile.NewProjects(reconcile.Config{
 		Store: r.store, Platforms: r.set, Policies: r.policies, Every: time.Duration(r.config.Recover.Every),
 		Log: slog.New(slog.DiscardHandler),
 	})
 	var projects, missed, opened, failed int
-	err := syncing.SyncNow(ctx, reconcile.SyncOrder{Projects: r.projects, DryRun: r.dry, All: r.all, Report: func(found reconcile.SyncResult) {
+	err := reconciler.SyncNow(ctx, reconcile.SyncOrder{Projects: r.projects, DryRun: r.dry, All: r.all, Report: func(found reconcile.SyncResult) {
 		projects++
 		missed += len(found.Missed)
 		opened += found.Opened()
 		if found.Err != nil && !errors.Is(found.Err, core.ErrConflict) {
 			failed++
 		}
-		sayFound(r.out, found)
+		printResult(r.out, found)
 	}})
 	if err != nil {
 		return err
 	}
-	sayRound(r, projects, missed, opened)
+	printSummary(r, projects, missed, opened)
 	if failed > 0 {
 		return fmt.Errorf("%s could not be checked, see above", core.Plural(failed, "project"))
 	}
 	return nil
 }
 
-func sayFound(out io.Writer, found reconcile.SyncResult) {
+func printResult(out io.Writer, found reconcile.SyncResult) {
 	name := cli.OneLine(found.Platform + "/" + found.Project)
 	switch {
 	case errors.Is(found.Err, core.ErrConflict):
@@ -142,7 +142,7 @@ func outcomeOf(m reconcile.MissedPush) string {
 	return string(m.Receipt.Outcome)
 }
 
-func sayRound(r *rescue, projects, missed, opened int) {
+func printSummary(r *recovery, projects, missed, opened int) {
 	switch {
 	case projects == 0:
 		fmt.Fprintln(r.out, "No project is known yet: one becomes known by its first webhook, or if it is listed under")
@@ -156,7 +156,7 @@ func sayRound(r *rescue, projects, missed, opened int) {
 }
 
 // recoverHooks has the platforms deliver again what did not arrive, and says so webhook by webhook.
-func recoverHooks(ctx context.Context, r *rescue) error {
+func recoverHooks(ctx context.Context, r *recovery) error {
 	checks := reconcile.NewHooks(reconcile.Config{
 		Store: r.store, Platforms: r.set, Address: hookAddresses(r.config), Log: slog.New(slog.DiscardHandler),
 	})
@@ -166,7 +166,7 @@ func recoverHooks(ctx context.Context, r *rescue) error {
 		if found.Err != nil && !errors.Is(found.Err, core.ErrConflict) && !errors.As(found.Err, &limit) {
 			failed++
 		}
-		if text := hookNews(found, r.dry); text != "" {
+		if text := describeHook(found, r.dry); text != "" {
 			fmt.Fprintf(r.out, "webhook of %s on %s: %s\n", cli.OneLine(found.Target.String()), found.Platform, cli.OneLine(text))
 		}
 	}})
@@ -176,8 +176,8 @@ func recoverHooks(ctx context.Context, r *rescue) error {
 	return err
 }
 
-// hookNews is what a person wants to know of a webhook, or nothing.
-func hookNews(found reconcile.HookResult, dry bool) string {
+// describeHook is what a person wants to know of a webhook, or nothing.
+func describeHook(found reconcile.HookResult, dry bool) string {
 	switch {
 	case errors.Is(found.Err, core.ErrConflict):
 		return "another process is checking it"

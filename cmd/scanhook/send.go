@@ -32,7 +32,7 @@ type sending struct {
 }
 
 func newSend(opts *cli.Options) *cobra.Command {
-	var run sending
+	var s sending
 	cmd := &cobra.Command{
 		Use: "send PAYLOAD.json --event EVENT", Short: "Sign a payload and send it as the platform would",
 		Long: "Sends the payload in a file, or on standard input for -, to the Scanhook that the configuration describes,\n" +
@@ -43,7 +43,7 @@ func newSend(opts *cli.Options) *cobra.Command {
 			"    --to https://scanhook.example.com < pipeline.json",
 		Args: cli.Exactly(1), ValidArgsFunction: cli.CompleteFiles("json"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if run.event == "" {
+			if s.event == "" {
 				return cli.WrongUse("--event is missing: name it, such as --event push")
 			}
 			cfg, err := opts.Load()
@@ -54,16 +54,16 @@ func newSend(opts *cli.Options) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return run.send(cmd.Context(), cmd.OutOrStdout(), cfg, payload)
+			return s.send(cmd.Context(), cmd.OutOrStdout(), cfg, payload)
 		},
 	}
-	cmd.Flags().StringVar(&run.event, "event", "",
+	cmd.Flags().StringVar(&s.event, "event", "",
 		"`NAME` of the event: push, workflow_run, pipeline or the header's text (required)")
-	cmd.Flags().StringVar(&run.platform, "platform", "github", "the platform's `KEY` in the configuration")
-	cmd.Flags().StringVar(&run.to, "to", "",
+	cmd.Flags().StringVar(&s.platform, "platform", "github", "the platform's `KEY` in the configuration")
+	cmd.Flags().StringVar(&s.to, "to", "",
 		"`URL` of Scanhook or of the webhook itself (default: this machine, server.listen)")
-	cmd.Flags().StringVar(&run.secret, "secret", "", "sign with `SECRET` instead of the configured one")
-	_ = cmd.RegisterFlagCompletionFunc("event", completeEvents(opts, &run.platform))
+	cmd.Flags().StringVar(&s.secret, "secret", "", "sign with `SECRET` instead of the configured one")
+	_ = cmd.RegisterFlagCompletionFunc("event", completeEvents(opts, &s.platform))
 	_ = cmd.RegisterFlagCompletionFunc("platform", opts.CompletePlatforms())
 	return cmd
 }

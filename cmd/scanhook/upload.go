@@ -31,7 +31,7 @@ and 3 when the server could not be reached in that time.`
 func newUpload(opts *cli.Options) *cobra.Command { return newUploadWith(opts, os.LookupEnv) }
 
 func newUploadWith(opts *cli.Options, env upload.Env) *cobra.Command {
-	run := upload.Upload{Version: buildVersion(), CI: platformKinds.CICommit}
+	u := upload.Upload{Version: buildVersion(), CI: platformKinds.CICommit}
 	cmd := &cobra.Command{
 		Use: "upload REPORT --scanner NAME", Short: "Deliver a scanner's report, usually from a CI job",
 		Long: uploadHelp,
@@ -47,7 +47,7 @@ func newUploadWith(opts *cli.Options, env upload.Env) *cobra.Command {
 				}
 				return cfg.Server.PublicURL, nil
 			}
-			if err := run.Complete(cmd.Context(), env, configured); err != nil {
+			if err := u.Complete(cmd.Context(), env, configured); err != nil {
 				return err
 			}
 			report, err := upload.OpenReport(cmd, args[0])
@@ -55,29 +55,29 @@ func newUploadWith(opts *cli.Options, env upload.Env) *cobra.Command {
 				return fmt.Errorf("reading the report: %w", err)
 			}
 			defer report.Close()
-			return run.Run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), report)
+			return u.Run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), report)
 		},
 	}
-	addUploadFlags(cmd, &run, opts)
+	addUploadFlags(cmd, &u, opts)
 	return cmd
 }
 
-func addUploadFlags(cmd *cobra.Command, run *upload.Upload, opts *cli.Options) {
+func addUploadFlags(cmd *cobra.Command, u *upload.Upload, opts *cli.Options) {
 	flags := cmd.Flags()
-	flags.StringVar(&run.Scanner, "scanner", "",
+	flags.StringVar(&u.Scanner, "scanner", "",
 		"`NAME` of the scanner in the server's configuration, such as trivy (required)")
-	flags.StringVar(&run.Commit.SHA, "commit", "", "full `SHA` of the commit that was scanned")
-	flags.StringVar(&run.Commit.Platform, "platform", "",
+	flags.StringVar(&u.Commit.SHA, "commit", "", "full `SHA` of the commit that was scanned")
+	flags.StringVar(&u.Commit.Platform, "platform", "",
 		"the platform's `KEY` in the server's configuration (default: by the CI system, where it tells)")
-	flags.StringVar(&run.Commit.Project, "project", "", "full `PATH` of the project, such as acme/shop")
-	flags.StringVar(&run.Commit.Branch, "branch", "", "`NAME` of the branch")
-	flags.StringVar(&run.Scan, "scan", "",
+	flags.StringVar(&u.Commit.Project, "project", "", "full `PATH` of the project, such as acme/shop")
+	flags.StringVar(&u.Commit.Branch, "branch", "", "`NAME` of the branch")
+	flags.StringVar(&u.Scan, "scan", "",
 		"`REF` of the scan to deliver to, or the link to its page, instead of the commit's")
-	flags.StringVar(&run.Server, "server", "", "`URL` of Scanhook (also SCANHOOK_URL)")
-	flags.StringVar(&run.Token, "token", "", "API `TOKEN` (better SCANHOOK_API_TOKEN)")
-	flags.BoolVar(&run.Gate, "gate", false, "exit with 1 when the verdict is fail, or the scan failed")
-	flags.BoolVar(&run.JSON, "json", false, "print one JSON document")
-	flags.DurationVar(&run.Retry, "retry-for", 2*time.Minute, "how much `TIME` to try again while the server is out of reach; 0 tries once")
+	flags.StringVar(&u.Server, "server", "", "`URL` of Scanhook (also SCANHOOK_URL)")
+	flags.StringVar(&u.Token, "token", "", "API `TOKEN` (better SCANHOOK_API_TOKEN)")
+	flags.BoolVar(&u.Gate, "gate", false, "exit with 1 when the verdict is fail, or the scan failed")
+	flags.BoolVar(&u.JSON, "json", false, "print one JSON document")
+	flags.DurationVar(&u.Retry, "retry-for", 2*time.Minute, "how much `TIME` to try again while the server is out of reach; 0 tries once")
 	_ = cmd.RegisterFlagCompletionFunc("scanner", completeScanners(opts))
 	_ = cmd.RegisterFlagCompletionFunc("platform", opts.CompletePlatforms())
 	for _, name := range []string{"commit", "project", "branch", "scan", "server", "token", "retry-for"} {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/scanhook/scanhook/cmd/scanhook/check"
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/ai"
 	"github.com/scanhook/scanhook/internal/api"
@@ -23,6 +24,7 @@ import (
 	"github.com/scanhook/scanhook/internal/health"
 	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/internal/metrics"
+	"github.com/scanhook/scanhook/internal/poll"
 	"github.com/scanhook/scanhook/internal/reconcile"
 	"github.com/scanhook/scanhook/internal/reports"
 	"github.com/scanhook/scanhook/internal/retention"
@@ -321,6 +323,35 @@ func askedFor(cfg *config.Config) []core.FeedKind {
 		}
 	}
 	return append(scores, catalog...)
+}
+
+const keepTimeEvery = time.Minute
+
+// keepTime compares the clocks and corrects times that a wrong one has written. It logs when the host's begins to differ
+// from the database's, and when the one that is used has jumped.
+func keepTime(db *store.Store, log *slog.Logger) func(context.Context) {
+	differs, doubted := false, false
+	once := func(ctx context.Context) (bool, error) {
+		skew, err := db.SyncClock(ctx)
+		if err != nil {
+			return false, err
+		}
+		if skew != 0 && !differs {
+			log.Warn("the database's clock is used: " + check.ClockAdvice(skew, "the database's"))
+		}
+		differs = skew != 0
+		doubt := db.Doubt()
+		if doubt != 0 && !doubted {
+			log.Warn("the clock has jumped; it is followed when it stays so, and no deadline passes meanwhile", "by", doubt.Round(time.Second))
+		}
+		doubted = doubt != 0
+		corrected, err := db.RepairTimes(ctx)
+		if corrected > 0 {
+			log.Warn("times that a wrong clock had written were corrected", "rows", corrected)
+		}
+		return false, err
+	}
+	return poll.Loop{Name: "clock", Every: keepTimeEvery, Once: once, Log: log}.Run
 }
 
 func (a *app) close() error { return a.store.Close() }

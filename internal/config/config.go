@@ -36,15 +36,21 @@ type Config struct {
 	Warnings []string       `yaml:"-"` // "file:line:column: sentence" for what is legal but hardly meant, by line
 }
 
+// Source is where in the file values stand.
+type Source struct {
+	File  string         // its path
+	Lines map[string]int // of each value that the file sets, by path: defaults.gate, repositories[0].match
+}
+
 // Verifies reports whether a call of the platform can be verified at all, by its own secrets or by those of repositories;
 // a platform without any is off.
 func (c *Config) Verifies(platform string) bool {
 	if c.Platforms[platform].Enabled() {
 		return true
 	}
-	signs := c.typeOf(platform).SigningTokens
+	signable := c.typeOf(platform).SigningTokens
 	return slices.ContainsFunc(c.Repositories, func(r Repository) bool {
-		return r.Reaches(platform) && (anyGiven(r.WebhookSecrets) || signs && anyGiven(r.SigningTokens))
+		return r.Reaches(platform) && (anyGiven(r.WebhookSecrets) || signable && anyGiven(r.SigningTokens))
 	})
 }
 

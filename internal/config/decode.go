@@ -135,6 +135,9 @@ func (d *decoder) decodeSlice(path string, node *yaml.Node, out reflect.Value) {
 	out.Set(list)
 }
 
+// inheritor is an element of a list or map that starts from something else than its zero value.
+type inheritor interface{ inherit(from *Config) }
+
 func (d *decoder) newElement(of reflect.Type) reflect.Value {
 	element := reflect.New(of)
 	if heir, ok := element.Interface().(inheritor); ok {
@@ -331,6 +334,8 @@ func convert(text string, out reflect.Value) bool {
 	}
 	return false
 }
+
+const day = 24 * time.Hour
 
 // parseAge reads a number of days, a duration, or that there is no end.
 func parseAge(text string) (age time.Duration, ok bool) {

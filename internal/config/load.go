@@ -92,8 +92,6 @@ func parseDocument(data []byte) (*yaml.Node, *Problem) {
 	return document.Content[0], nil
 }
 
-const day = 24 * time.Hour
-
 // builtin is the configuration of an empty file.
 func builtin() *Config {
 	return &Config{
@@ -123,9 +121,6 @@ func builtin() *Config {
 		},
 	}
 }
-
-// inheritor is an element of a list or map that starts from something else than its zero value.
-type inheritor interface{ inherit(from *Config) }
 
 func (s *Scanner) inherit(*Config) { *s = Scanner{Format: FormatSARIF, Timeout: 10 * time.Minute} }
 

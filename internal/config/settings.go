@@ -12,12 +12,6 @@ import (
 	"time"
 )
 
-// Source is where in the file values stand.
-type Source struct {
-	File  string         // its path
-	Lines map[string]int // of each value that the file sets, by path: defaults.gate, repositories[0].match
-}
-
 // Origin is what gives a repository a value.
 type Origin string
 

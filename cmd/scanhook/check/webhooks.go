@@ -20,16 +20,16 @@ import (
 // askedHooks is what the platforms say of webhooks now.
 type askedHooks struct {
 	surveyors map[string]*platforms.HookSurveyor // by platform; none where it cannot be asked
-	reported  map[hookPlace]bool
+	reported  map[hookTarget]bool
 }
 
-type hookPlace struct {
+type hookTarget struct {
 	platform string
 	core.HookTarget
 }
 
 func (c Check) askedHooks() askedHooks {
-	asked := askedHooks{map[string]*platforms.HookSurveyor{}, map[hookPlace]bool{}}
+	asked := askedHooks{map[string]*platforms.HookSurveyor{}, map[hookTarget]bool{}}
 	for name, p := range c.Platforms {
 		if adapter, err := c.Adapter(name); err == nil && c.Verifies(name) && p.Posts() {
 			if manager, ok := platforms.HookManagerOf(adapter); ok {
@@ -40,10 +40,10 @@ func (c Check) askedHooks() askedHooks {
 	return asked
 }
 
-// settled reports whether the webhooks of a place need no further line: they are right, or have one.
-func (a askedHooks) settled(place hookPlace) bool {
-	surveyor := a.surveyors[place.platform]
-	return a.reported[place] || surveyor != nil && surveyor.AllRight(place.HookTarget)
+// settled reports whether the webhooks of a target need no further line: they are right, or have one.
+func (a askedHooks) settled(target hookTarget) bool {
+	surveyor := a.surveyors[target.platform]
+	return a.reported[target] || surveyor != nil && surveyor.AllRight(target.HookTarget)
 }
 
 // hooks looks at the webhooks of the projects that the configuration names in full, where the platforms may be asked.
@@ -72,7 +72,7 @@ func (c Check) hook(ctx context.Context, asked askedHooks, project store.KnownPr
 		return Line{Warn, subject, "cannot be looked at: " + cli.OneLine(survey.Hidden.Error())}
 	}
 	own := core.HookTarget{Scope: core.ScopeProject, Owner: project.ProjectName}
-	asked.reported[hookPlace{project.SourcePlatform, own}] = true
+	asked.reported[hookTarget{project.SourcePlatform, own}] = true
 	if len(survey.Hooks) == 0 {
 		address := c.HookAddress(project.SourcePlatform)
 		text := fmt.Sprintf("there is none that calls %s; run scanhook hooks sync %s/%s", address,
@@ -80,7 +80,7 @@ func (c Check) hook(ctx context.Context, asked askedHooks, project store.KnownPr
 		return Line{Fail, subject, text}
 	}
 	best := bestOf(survey.Hooks)
-	asked.reported[hookPlace{project.SourcePlatform, best.HookTarget}] = true
+	asked.reported[hookTarget{project.SourcePlatform, best.HookTarget}] = true
 	return judgeHook(subject, best, project)
 }
 
@@ -119,9 +119,9 @@ func (c Check) failingHooks(ctx context.Context, asked askedHooks) (lines []Line
 	}
 	for _, found := range list {
 		scope := found.HookTarget
-		place := hookPlace{found.SourcePlatform, scope}
-		if c.wants(place) && !asked.settled(place) {
-			lines = append(lines, failingHook(place, found))
+		target := hookTarget{found.SourcePlatform, scope}
+		if c.wants(target) && !asked.settled(target) {
+			lines = append(lines, failingHook(target, found))
 		}
 	}
 	if len(list) == store.MaxFailingHooks {
@@ -132,28 +132,28 @@ func (c Check) failingHooks(ctx context.Context, asked askedHooks) (lines []Line
 }
 
 // wants reports whether calls of a webhook are of use: the configuration may have changed since it was found.
-func (c Check) wants(place hookPlace) bool {
-	if !c.Verifies(place.platform) {
+func (c Check) wants(target hookTarget) bool {
+	if !c.Verifies(target.platform) {
 		return false
 	}
-	if place.Scope != core.ScopeProject {
+	if target.Scope != core.ScopeProject {
 		return true
 	}
-	_, configured := c.Policies.For(place.platform, place.Owner)
+	_, configured := c.Policies.For(target.platform, target.Owner)
 	return configured
 }
 
-func failingHook(place hookPlace, found store.HookCheck) Line {
+func failingHook(target hookTarget, found store.HookCheck) Line {
 	repair, again := "repair it on the platform", "scanhook recover looks again"
-	if place.Scope == core.ScopeProject {
-		project := place.platform + "/" + cli.OneLine(place.Owner)
+	if target.Scope == core.ScopeProject {
+		project := target.platform + "/" + cli.OneLine(target.Owner)
 		repair, again = "run scanhook hooks sync "+project, "scanhook recover "+project+" looks again"
 	}
 	text := cmp.Or(cli.OneLine(found.Note), found.State) + "; " + repair
 	if found.CheckedAt != nil {
 		text += fmt.Sprintf(" (as of %s; %s)", cli.Stamp(*found.CheckedAt), again)
 	}
-	subject := fmt.Sprintf("webhook of %s on %s", cli.OneLine(place.String()), place.platform)
+	subject := fmt.Sprintf("webhook of %s on %s", cli.OneLine(target.String()), target.platform)
 	if found.NeedsRepair() {
 		return Line{Fail, subject, text}
 	}
