@@ -24,11 +24,13 @@
 //	request                  a pull or merge request; its head is a ref
 //	delivery                 one webhook call
 //	verification             how a delivery proved to be authentic
-//	scan, job, report        the examination of one commit; one scanner's part of it; what that scanner said
+//	scan, job, report        the examination of one commit; one scanner's part of it; what that scanner says
 //	finding, fingerprint     one result of one scan; what makes it the same in the next commit
+//	alert                    the same finding through all commits of a project
+//	category, revision       which part of a commit a report covers; one upload of it
 //	anchor, surroundings     what the matcher stores to recognise a finding; digests of the lines around it
 //	baseline, baseline state what a scan is compared with; new, unchanged, absent (SARIF's words)
-//	stale                    said of a scan whose branch stood beyond its commit already: a push that came out of order
+//	stale                    a scan whose branch stood beyond its commit already: a push that came out of order
 //	gate, verdict            the policy; pass or fail, with the findings and the rule that decided it
 //	tally                    a count of findings that are alike for the gate
 //	triage update, decision  what a source says about a finding; its true or false positive, which holds in all scans of
@@ -42,7 +44,7 @@
 //	timeline                 what happened to a commit, from the delivery to the status
 //	pipeline, run            a CI pipeline of the project; one attempt of it
 //	coverage                 what was searched, and what was not, with the reason
-//	in history               said of a finding whose code is in a pushed commit, but no longer in the tree
+//	in history               a finding whose code is in a pushed commit, but no longer in the tree
 //	unresolved               failed the gate on the default branch, neither fixed nor triaged
 //	override                 an admin's decision that turns one commit's status green
 //	reconcile, redelivery    comparing refs with scans; asking the platform to send a delivery again

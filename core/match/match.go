@@ -47,8 +47,8 @@ func Prepare(report core.Report) Prepared { return Prepared{newMatcher(report.Le
 // A finding that the baseline has, or else the last scan of the branch, keeps the fingerprint that it has there. Each
 // earlier finding is recognised at most once, and all fingerprints differ, so that N hits of one rule in one file stay
 // N findings.
-func (e Prepared) Compare(past Previous) *Comparison {
-	m, n := e.matcher, len(e.fresh)
+func (p Prepared) Compare(past Previous) *Comparison {
+	m, n := p.matcher, len(p.fresh)
 	m.reset()
 	c := &Comparison{
 		Absent: past.Baseline.Len(), known: make([]bool, n), held: make([]string, n), made: make([]imprint, n), fresh: m.fresh,

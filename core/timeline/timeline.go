@@ -148,23 +148,23 @@ func verdictEvent(s core.Scan) Event {
 }
 
 func statusEvent(s core.Status, waits bool) Event {
-	wanted := Event{At: s.DesiredAt, Stage: "status", Text: fmt.Sprintf("%s should show %s: %s", s.Context, s.State, s.Description)}
+	event := Event{At: s.DesiredAt, Stage: "status", Text: fmt.Sprintf("%s should show %s: %s", s.Context, s.State, s.Description)}
 	switch {
 	case s.PostedRevision == s.Revision:
-		return wanted
+		return event
 	case waits:
-		wanted.Text += "; it is on hold until the token is repaired"
+		event.Text += "; it is on hold until the token is repaired"
 	case s.GivenUp:
-		wanted.Text += "; posting was given up"
+		event.Text += "; posting was given up"
 	case s.Attempts > 0:
-		wanted.Text += fmt.Sprintf("; posting failed %d times, next attempt %s", s.Attempts, s.NextAttemptAt.UTC().Format(time.TimeOnly))
+		event.Text += fmt.Sprintf("; posting failed %d times, next attempt %s", s.Attempts, s.NextAttemptAt.UTC().Format(time.TimeOnly))
 	case s.LastError != "":
-		wanted.Text += "; not posted yet, next attempt " + s.NextAttemptAt.UTC().Format(time.TimeOnly)
+		event.Text += "; not posted yet, next attempt " + s.NextAttemptAt.UTC().Format(time.TimeOnly)
 	default:
-		wanted.Text += "; not posted yet"
+		event.Text += "; not posted yet"
 	}
-	wanted.Detail, wanted.Problem = s.LastError, true
-	return wanted
+	event.Detail, event.Problem = s.LastError, true
+	return event
 }
 
 func postEvent(p core.StatusPost) Event {
