@@ -23,7 +23,8 @@ const help = `structure measures the Go code that git tracks; tests are left out
   files per package    files of the largest package: at most 15; 30 in store, 60 in cmd/scanhook (one a command)
   lines of a file      of the longest: at most 600
   mute files           files without an exported name (doc.go and main.go left out): at most 15 % of all
-  once from elsewhere  helpers (unexported functions and methods) whose only use is in another file of the package: at most 3 %
+  once from elsewhere  helpers (unexported functions that are neither methods nor constructors) whose only use is in another file of the
+                       package: at most 3 %
   private uses         unexported names that a file uses of other files of its package, each counted once: at most 1.5 a file
   arrows back          of the arrows between files of a package (one uses what the other declares) those that point upwards in the
                        order of the files that has fewest of them: at most 11 % in every package with at least 10 arrows
@@ -77,7 +78,7 @@ type goPackage struct {
 	dir      string
 	files    []*goFile
 	declared map[string]*goFile // package-level names, and methods as ".name"
-	helpers  []string           // unexported functions and methods
+	helpers  []string           // unexported functions but methods and constructors
 }
 
 func load() ([]*goPackage, error) {
@@ -186,7 +187,7 @@ func (p *goPackage) declare(f *goFile, decl ast.Decl) {
 		}
 		put(key, d.Name.Name)
 		f.uses[d.Name.Name]-- // the declaration itself
-		if !ast.IsExported(d.Name.Name) && d.Name.Name != "main" && d.Name.Name != "init" {
+		if isHelper(d) {
 			p.helpers = append(p.helpers, key)
 		}
 	case *ast.GenDecl:
@@ -206,6 +207,12 @@ func (p *goPackage) declare(f *goFile, decl ast.Decl) {
 			}
 		}
 	}
+}
+
+// isHelper tells an unexported function from one that belongs to a type: its methods and constructors are used where the type is.
+func isHelper(d *ast.FuncDecl) bool {
+	name := d.Name.Name
+	return d.Recv == nil && !ast.IsExported(name) && !strings.HasPrefix(name, "new") && name != "main" && name != "init"
 }
 
 // borrowed are the unexported names that a file uses of others, and arrows who uses whom.
