@@ -236,6 +236,8 @@ func (p *goPackage) borrowed() (names []string, arrows map[[2]string]bool) {
 
 // onceFromElsewhere are the helpers whose only use is in another file.
 func (p *goPackage) onceFromElsewhere() (names []string) {
+	slices.Sort(p.helpers)
+	p.helpers = slices.Compact(p.helpers) // one for each system
 	for _, helper := range p.helpers {
 		uses, elsewhere := 0, ""
 		for _, f := range p.files {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -206,4 +207,10 @@ func (d *demo) listFindings(ctx context.Context, reference string) error {
 		fmt.Fprintln(d.out, "     …")
 	}
 	return nil
+}
+
+// temporary makes a directory that the returned function removes.
+func temporary() (dir string, remove func(), err error) {
+	dir, err = os.MkdirTemp("", "scanhook-demo-")
+	return dir, func() { _ = os.RemoveAll(dir) }, err
 }

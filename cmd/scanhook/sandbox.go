@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -176,10 +175,4 @@ func (w *sandbox) final(ctx context.Context, sha string) (fakeforge.Status, erro
 	return w.platform.Wait(ctx, func(s fakeforge.Status) bool {
 		return s.SHA == sha && s.State != "pending" && s.State != "running"
 	})
-}
-
-// temporary makes a directory that the returned function removes.
-func temporary() (dir string, remove func(), err error) {
-	dir, err = os.MkdirTemp("", "scanhook-demo-")
-	return dir, func() { _ = os.RemoveAll(dir) }, err
 }
