@@ -82,9 +82,31 @@ func TestPrintable(t *testing.T) {
 		"bidi\u202eabc\u2066d\u200f":         "bidi\uFFFDabc\uFFFDd\uFFFD",
 		"bad\xff\xfe utf-8":                  "bad\uFFFD utf-8",
 		"tags\U000E0041 line\u2028end":       "tags\uFFFD line\uFFFDend",
+		"zero\u200bwidth \ufeffmark":         "zero\uFFFDwidth \uFFFDmark",
+		"soft\u00adhyphen \u0601number":      "soft\u00adhyphen \u0601number",
 	} {
 		if got := core.Printable(text); got != want {
 			t.Errorf("%q: want %q, got %q", text, want, got)
+		}
+	}
+}
+
+func TestLine(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"one line": "one line", "a\nb\tc\r\nd": "a b c d", "nul\x00": "nul\uFFFD", "": "",
+	} {
+		if got := core.Line(text); got != want {
+			t.Errorf("%q: want %q, got %q", text, want, got)
+		}
+	}
+}
+
+func TestClip(t *testing.T) {
+	t.Parallel()
+	for limit, want := range map[int]string{9: "ab漢cd.", 8: "ab漢cd.", 7: "ab…", 5: "ab…", 3: "…", 2: "", 0: ""} {
+		if got := core.Clip("ab漢cd.", limit); got != want || len(got) > limit {
+			t.Errorf("%d bytes: want %q, got %q", limit, want, got)
 		}
 	}
 }

@@ -13,10 +13,10 @@ import (
 
 // Limits of the texts of a triage update, in bytes.
 const (
-	MaxComment   = 10 << 10
+	maxComment   = 10 << 10
 	maxAIVerdict = 64
 	maxReasoning = 32 << 10
-	MaxPatch     = 256 << 10
+	maxPatch     = 256 << 10
 )
 
 // TriageSource is the origin of a triage update.
@@ -207,10 +207,10 @@ func (u TriageUpdate) Check() error {
 		value *string
 		limit int
 	}{
-		{"comments", &u.Comment, MaxComment},
+		{"comments", &u.Comment, maxComment},
 		{"ai_verdict", u.AIVerdict.Value, maxAIVerdict},
 		{"ai_reasoning", u.AIReasoning.Value, maxReasoning},
-		{"remediation_patch", u.RemediationPatch.Value, MaxPatch},
+		{"remediation_patch", u.RemediationPatch.Value, maxPatch},
 	} {
 		if text.value == nil {
 			continue
@@ -307,7 +307,7 @@ func apply[T comparable](changed map[string]any, column string, change Change[T]
 	}
 	*field = change.Value
 	changed[column] = change.Value
-	if text, ok := any(change.Value).(*string); ok && text != nil && len(*text) > MaxComment {
+	if text, ok := any(change.Value).(*string); ok && text != nil && len(*text) > maxComment {
 		changed[column] = fmt.Sprintf("%d bytes", len(*text))
 	}
 }

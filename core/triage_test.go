@@ -161,10 +161,10 @@ func TestTriageUpdateCheck(t *testing.T) {
 		"a third decision": {core.TriageUpdate{TriageDecision: core.SetTo(core.Triage("maybe"))}, "neither TP nor FP"},
 		"too sure":         {core.TriageUpdate{AIConfidence: core.SetTo(1.01)}, "between 0 and 1"},
 		"not a number":     {core.TriageUpdate{AIConfidence: core.SetTo(math.NaN())}, "between 0 and 1"},
-		"a long comment":   {core.TriageUpdate{Comment: strings.Repeat("x", core.MaxComment+1)}, "comments has 10241 bytes"},
+		"a long comment":   {core.TriageUpdate{Comment: strings.Repeat("x", 10<<10+1)}, "comments has 10241 bytes"},
 		"a NUL":            {core.TriageUpdate{AIReasoning: core.SetTo("a\x00b")}, "ai_reasoning contains a NUL"},
 		"a big patch": {
-			core.TriageUpdate{RemediationPatch: core.SetTo(strings.Repeat("x", core.MaxPatch+1))},
+			core.TriageUpdate{RemediationPatch: core.SetTo(strings.Repeat("x", 256<<10+1))},
 			"remediation_patch has 262145 bytes",
 		},
 		"no patch": {core.TriageUpdate{RemediationPatch: core.SetTo("use a vault")}, "not a unified diff"},
