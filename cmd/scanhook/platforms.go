@@ -3,11 +3,9 @@ package main
 import (
 	"fmt"
 	"maps"
-	"net/url"
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/scanhook/scanhook/cmd/scanhook/check"
 	"github.com/scanhook/scanhook/core"
@@ -79,19 +77,6 @@ func readApp(configured *config.App) (*platforms.App, error) {
 		return nil, fmt.Errorf("reading the App's private key: %w", err)
 	}
 	return &platforms.App{ID: configured.ID, PrivateKey: key}, nil
-}
-
-// paceOf is the shortest time between two posts to each platform.
-func paceOf(cfg *config.Config) map[string]time.Duration {
-	pace := map[string]time.Duration{}
-	for name, p := range cfg.Platforms {
-		pace[name] = p.MinPostInterval
-		web, err := url.Parse(p.URL)
-		if kind := kindOf(p); p.MinPostInterval == 0 && kind.PostInterval != nil && err == nil {
-			pace[name] = kind.PostInterval(web)
-		}
-	}
-	return pace
 }
 
 // ownSecrets are the secrets that verify all calls of a platform.

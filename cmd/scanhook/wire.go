@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -188,6 +189,19 @@ func aiOf(cfg *config.Config) *runner.AI {
 		URL: cfg.AI.URL, Model: cfg.AI.Model, Token: cfg.AI.Token.Reveal(), Timeout: cfg.AI.Timeout,
 	})
 	return &runner.AI{Client: client, MayDismiss: cfg.AI.MayDismiss, MaxFindings: int(cfg.AI.MaxFindings)}
+}
+
+// paceOf is the shortest time between two posts to each platform.
+func paceOf(cfg *config.Config) map[string]time.Duration {
+	pace := map[string]time.Duration{}
+	for name, p := range cfg.Platforms {
+		pace[name] = p.MinPostInterval
+		web, err := url.Parse(p.URL)
+		if kind := kindOf(p); p.MinPostInterval == 0 && kind.PostInterval != nil && err == nil {
+			pace[name] = kind.PostInterval(web)
+		}
+	}
+	return pace
 }
 
 func monitoredPlatforms(cfg *config.Config) (monitored []health.Platform) {

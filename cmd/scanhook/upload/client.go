@@ -42,14 +42,6 @@ type client struct {
 	cause         string // of the next try
 }
 
-func checkServer(address string) (string, error) {
-	parsed, err := url.Parse(address)
-	if err != nil || parsed.Host == "" || parsed.Scheme != "http" && parsed.Scheme != "https" {
-		return "", cli.WrongUse("--server or SCANHOOK_URL must be an address that starts with https:// or http:// and a host")
-	}
-	return strings.TrimRight(address, "/"), nil
-}
-
 // get fills out with the answer to GET.
 func (c *client) get(ctx context.Context, path string, out any) error {
 	return c.call(ctx, http.MethodGet, path, nil, out)

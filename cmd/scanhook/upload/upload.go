@@ -85,6 +85,14 @@ func (u *Upload) findServer(env Env, configured func() (string, error)) (string,
 	return server, err
 }
 
+func checkServer(address string) (string, error) {
+	parsed, err := url.Parse(address)
+	if err != nil || parsed.Host == "" || parsed.Scheme != "http" && parsed.Scheme != "https" {
+		return "", cli.WrongUse("--server or SCANHOOK_URL must be an address that starts with https:// or http:// and a host")
+	}
+	return strings.TrimRight(address, "/"), nil
+}
+
 // Run stores the report and prints what is known of the scan then, usually the verdict.
 func (u *Upload) Run(ctx context.Context, out, errs io.Writer, report *Report) error {
 	api := &client{server: u.Server, token: u.Token, version: u.Version, until: time.Now().Add(u.Retry), say: errs}
