@@ -93,7 +93,7 @@ func (p *Platform) addAdvice() {
 // ssoHeader comes with a refusal because of an organisation's single sign-on: required; url=https://…
 const ssoHeader = "X-Github-Sso"
 
-// singleSignOn is the advice about a refusal that an organisation's single sign-on is the reason of.
+// singleSignOn is the advice about a refusal because of an organisation's single sign-on.
 func (p *Platform) singleSignOn(response *http.Response) string {
 	required := response.Header.Get(ssoHeader)
 	if required == "" && !strings.Contains(platforms.ErrorMessage(response, p.Token), "SAML") {
