@@ -8,7 +8,9 @@ import (
 )
 
 // Printable is text from another machine without what could control a terminal.
-func Printable(text string) string { return strings.TrimSpace(core.Printable(text)) }
+func Printable(text string) string {
+	return strings.TrimSpace(strings.ReplaceAll(core.Printable(text), "\uFFFD", ""))
+}
 
 // OneLine is Printable text on one line.
 func OneLine(text string) string { return strings.Join(strings.Fields(Printable(text)), " ") }
