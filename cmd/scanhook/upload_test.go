@@ -135,7 +135,7 @@ func TestUploadUnderstandsStrangers(t *testing.T) {
 		"some JSON":    {http.StatusOK, "", "{}", 1, "the answer is not Scanhook's"},
 		"list of reasons": {422, "", `{"detail": "no", "errors": [{"message": "too long", "location": "query.branch"}]}`, 1,
 			"422: no; too long query.branch"},
-		"escape codes":   {422, "", `{"detail": "red \u001b[31m::error::"}`, 1, "422: red \uFFFD[31m::error::"},
+		"escape codes":   {422, "", `{"detail": "red \u001b[31m::error::"}`, 1, "422: red [31m::error::"},
 		"endless answer": {http.StatusOK, "", `{"scan": "` + strings.Repeat("x", 8<<20+1), 1, "the answer is not Scanhook's"},
 	} {
 		t.Run(name, func(t *testing.T) {
