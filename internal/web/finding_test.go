@@ -21,6 +21,15 @@ func TestGitLabLinksLeadToLines(t *testing.T) {
 		"/acme/shop/-/commit/"+scan.CommitSHA, "platforms.github has no token")
 }
 
+// Scans outlive the configuration of their platform.
+func TestLinksOfAPlatformThatLeftTheConfiguration(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, func(cfg *web.Config) { cfg.Platforms = web.Platforms{} })
+	scan := s.scanned(1, finding(func(f *core.Finding) { f.EndLine = 5 }))
+	contains(t, s.page("/scans/"+scan.ReferenceID), "/acme/shop/blob/"+scan.CommitSHA+"/a/b.env#L3-L5",
+		"/acme/shop/commit/"+scan.CommitSHA)
+}
+
 // A link to a finding leads to the page of its scan that shows it.
 func TestLinkToAFindingLeadsToItsCard(t *testing.T) {
 	t.Parallel()

@@ -38,7 +38,7 @@ func (p Platforms) commitLink(scan core.Scan, sha string) string {
 	if repository == "" || !core.IsCommitSHA(sha) {
 		return ""
 	}
-	return p[scan.SourcePlatform].Links.CommitURL(repository, sha)
+	return p.links(scan).CommitURL(repository, sha)
 }
 
 // lineLink leads to the lines of a finding in the commit, or is empty where the file cannot be in the repository.
@@ -47,7 +47,19 @@ func (p Platforms) lineLink(scan core.Scan, sha string, f core.Finding) string {
 	if repository == "" || !core.IsCommitSHA(sha) || !inside(f.File) {
 		return ""
 	}
-	return p[scan.SourcePlatform].Links.FileURL(repository, sha, f.File, f.Line, f.EndLine)
+	return p.links(scan).FileURL(repository, sha, f.File, f.Line, f.EndLine)
+}
+
+// usualLinks are the addresses below a project that most platforms have or redirect, for one that left the configuration.
+var usualLinks = platforms.Links{
+	Commit: "/commit/{sha}", File: "/blob/{sha}/{path}", Line: "#L{line}", Lines: "#L{line}-L{end}",
+}
+
+func (p Platforms) links(scan core.Scan) platforms.Links {
+	if platform, configured := p[scan.SourcePlatform]; configured {
+		return platform.Links
+	}
+	return usualLinks
 }
 
 // inside tells whether a path stays below its start.
