@@ -104,9 +104,28 @@ func (s *Store) supersedeScan(ctx context.Context, tx *sqlx.Tx, scan intake.Supe
 	return s.settleScan(ctx, tx, scan.ScanID, nil)
 }
 
-// restartScans runs jobs of ended scans again.
+// restartScans runs jobs again of the scans that have ended too early, as they are after joinScans, which waits for other
+// processes that change them.
 func (s *Store) restartScans(ctx context.Context, tx *sqlx.Tx, restarts []intake.Restart) error {
+	if len(restarts) == 0 {
+		return nil
+	}
+	ids := make([]int64, len(restarts))
+	for i, restart := range restarts {
+		ids[i] = restart.ScanID
+	}
+	var scans []core.Scan
+	if err := sqldb.SelectIn(ctx, tx, &scans, `SELECT id, status, superseded_by FROM scans WHERE id IN (?)`, ids); err != nil {
+		return err
+	}
+	current := map[int64]core.Scan{}
+	for _, scan := range scans {
+		current[scan.ID] = scan
+	}
 	for _, restart := range restarts {
+		if !restart.Due(current[restart.ScanID]) {
+			continue
+		}
 		if err := s.restartScan(ctx, tx, restart); err != nil {
 			return err
 		}

@@ -163,7 +163,8 @@ func (s *Store) takeInBatch(ctx context.Context, tx *sqlx.Tx, requests []*intake
 	return items, s.saveIntake(ctx, tx, requests, items, plan)
 }
 
-// saveIntake saves a plan. Which scans are stale and superseded is decided on the way, by the scans as they are then.
+// saveIntake saves a plan. Which scans are stale, restarted and superseded is decided on the way, by the scans as they are
+// then.
 func (s *Store) saveIntake(
 	ctx context.Context, tx *sqlx.Tx, requests []*intake.Request, items []*intake.Item, plan intake.Plan) error {
 	for _, save := range []func() error{

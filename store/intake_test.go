@@ -194,6 +194,61 @@ func TestFactsAndSecondBranchAtOnce(t *testing.T) {
 	})
 }
 
+// A push that points a second branch at a commit has its jobs run again, even if another process supersedes the scan just
+// after the push has found it.
+func TestSecondBranchOfACommitBeingSuperseded(t *testing.T) {
+	t.Parallel()
+	s := storetest.Engine{Name: "postgres", URL: storetest.PostgresURL}.Open(t, store.Config{})
+	d, p := storetest.PushOf(1)
+	accept(t, s, d, p)
+	scan := scanOf(t, s, 1)
+	other, err := s.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = other.Rollback() }()
+	run := func(statements ...string) {
+		for _, statement := range statements {
+			if _, err := other.ExecContext(t.Context(), statement); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	hold := func() error { // until another transaction waits for this one
+		waits := false
+		for n := 0; !waits && n < 500; n++ {
+			err := other.GetContext(t.Context(), &waits, `SELECT EXISTS (SELECT 1 FROM pg_locks
+				WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))`)
+			if err != nil {
+				return err
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		return nil
+	}
+	run(`CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS
+		$$ BEGIN PERFORM pg_advisory_xact_lock(hashtext(current_schema())); RETURN NULL; END $$`,
+		`CREATE TRIGGER hold AFTER INSERT ON scans FOR EACH STATEMENT EXECUTE FUNCTION hold()`, `COMMIT; BEGIN`,
+		`SELECT pg_advisory_lock(hashtext(current_schema()))`)
+	accepted := make(chan error, 1)
+	go func() {
+		d, p := storetest.PushOf(1, storetest.OnBranch("side"))
+		d.Key = "another"
+		_, err := s.AcceptPush(t.Context(), d, p)
+		accepted <- err
+	}()
+	held := hold()
+	run(fmt.Sprintf(`UPDATE scan_jobs SET state = 'superseded', finished_at = now() WHERE scan_id = %d`, scan.ID),
+		fmt.Sprintf(`UPDATE scans SET status = 'failed', superseded_by = 'newer', finished_at = now() WHERE id = %d`, scan.ID),
+		`SELECT pg_advisory_unlock(hashtext(current_schema()))`)
+	if err := errors.Join(held, hold(), other.Commit(), <-accepted); err != nil {
+		t.Fatal(err)
+	}
+	if scan = scanOf(t, s, 1); scan.Status != core.ScanPending || scan.SupersededBy != "" {
+		t.Errorf("the commit that side stands at is %s, superseded by %q", scan.Status, scan.SupersededBy)
+	}
+}
+
 // A process that stalls within a transaction delays the others no longer than their callers wait.
 func TestStalledTransactionIsEnded(t *testing.T) {
 	t.Parallel()

@@ -87,7 +87,7 @@ func Admit(requests []*Request, refused map[*Request]string, received map[Key]Re
 type Plan struct {
 	Joins     []core.Scan // what existing scans learn from requests, by ID
 	Moves     []*Item     // pushes whose place among those of their branch is to be found
-	Restarts  []Restart   // in the order of their scans
+	Restarts  []Restart   // that may be due, in the order of their scans
 	Opened    []core.Scan // new scans, which get a pending status
 	Jobs      []core.Job
 	FileTasks []int64 // scans whose changed files are to be counted by the platform
@@ -97,10 +97,17 @@ type Plan struct {
 	Kept      []*Item // whose deliveries are kept
 }
 
-// Restart is an ended scan whose jobs run again.
+// Restart has jobs of a scan run again that ended too early: a newer push had superseded the scan, and a push names its
+// commit again; or they failed before the push, when the commit was not there yet.
 type Restart struct {
 	ScanID int64
-	Failed bool // also those that failed: they ran before the push, when the commit was not there yet
+	Failed bool // also the jobs that failed
+}
+
+// Due tells whether jobs of the scan ended too early, by the scan as it is when the plan is saved: another process may have
+// superseded it meanwhile.
+func (r Restart) Due(scan core.Scan) bool {
+	return scan.SupersededBy != "" || r.Failed && scan.Status == core.ScanFailed
 }
 
 // Decide decides what is saved. opened has the ids of the scans that the batch opened, by reference id; existing is the
@@ -163,8 +170,7 @@ func (p *Plan) open(item *Item, id int64) {
 }
 
 // join adds to the existing scan what it lacks: that another branch points at the commit, and the facts of the push where
-// the scan was opened without one. Jobs that ended too early run again: a newer push had superseded the scan, and a push
-// names its commit again; or they failed before the push.
+// the scan was opened without one.
 func (p *Plan) join(item *Item, existing core.Scan, restarts map[int64]Restart) {
 	news := item.Scan
 	item.Receipt = core.Receipt{Outcome: core.ScanExists, Reference: existing.ReferenceID}
@@ -176,10 +182,8 @@ func (p *Plan) join(item *Item, existing core.Scan, restarts map[int64]Restart) 
 		news.SharedRefs = elsewhere || existing.SharedRefs
 		p.Joins = append(p.Joins, *news)
 	}
-	failed := existing.Status == core.ScanFailed && item.Informed
-	if item.fromPush() && (existing.SupersededBy != "" || failed) {
-		restart := Restart{existing.ID, item.Informed || restarts[existing.ID].Failed}
-		restarts[existing.ID] = restart
+	if item.fromPush() {
+		restarts[existing.ID] = Restart{existing.ID, item.Informed || restarts[existing.ID].Failed}
 	}
 }
 

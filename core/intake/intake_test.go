@@ -141,8 +141,13 @@ func TestDecide(t *testing.T) {
 		}
 		plan := intake.Decide(items, opened, func(*core.Scan) core.Scan { return c.existing })
 		got := summary{
-			Joins: len(plan.Joins), Moves: len(plan.Moves), Restarts: len(plan.Restarts), Jobs: len(plan.Jobs),
-			FileTasks: len(plan.FileTasks), Informed: len(plan.Informed), Kept: len(plan.Kept),
+			Joins: len(plan.Joins), Moves: len(plan.Moves), Jobs: len(plan.Jobs), FileTasks: len(plan.FileTasks),
+			Informed: len(plan.Informed), Kept: len(plan.Kept),
+		}
+		for _, restart := range plan.Restarts {
+			if restart.Due(c.existing) {
+				got.Restarts++
+			}
 		}
 		for _, item := range items {
 			got.Outcomes = append(got.Outcomes, item.Receipt.Outcome)
