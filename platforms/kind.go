@@ -117,10 +117,11 @@ func (k Kinds) Resolve(name, apiURL string) (Kind, bool) {
 	return configured, known
 }
 
-// CICommit reads the commit of a CI job from the variables of its environment; false where no kind recognises them.
+// CICommit reads the commit of a CI job from the variables of its environment; false where no kind recognises them. The last
+// kind is asked first: jobs of GitLab may have a variable of GitHub's, for a tool that publishes there.
 func (k Kinds) CICommit(getenv func(string) string) (CICommit, bool) {
 	for _, imitation := range []bool{true, false} { // an imitation has the variables of its model, too
-		for _, kind := range k {
+		for _, kind := range slices.Backward(k) {
 			if kind.CI == nil || (kind.Imitates != "") != imitation {
 				continue
 			}

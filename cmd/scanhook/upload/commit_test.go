@@ -65,6 +65,9 @@ func TestCommitOfCI(t *testing.T) {
 			"CI_PROJECT_PATH": "acme/sub/shop", "CI_COMMIT_SHA": headSHA, "CI_COMMIT_BRANCH": "main",
 			"CI_COMMIT_REF_NAME": "main",
 		}, Commit{"gitlab", "acme/sub/shop", headSHA, "main"}},
+		"GitLab, with a variable of GitHub's": {Commit{}, map[string]string{
+			"CI_PROJECT_PATH": "acme/shop", "CI_COMMIT_SHA": headSHA, "CI_COMMIT_BRANCH": "main", "GITHUB_REPOSITORY": "acme/mirror",
+		}, Commit{"gitlab", "acme/shop", headSHA, "main"}},
 		"GitLab tag": {Commit{}, map[string]string{
 			"CI_PROJECT_PATH": "acme/shop", "CI_COMMIT_SHA": headSHA, "CI_COMMIT_TAG": "v1", "CI_COMMIT_REF_NAME": "v1",
 		}, Commit{"gitlab", "acme/shop", headSHA, ""}},
