@@ -37,13 +37,28 @@ func ShowHelp(cmd *cobra.Command, _ []string) {
 	fmt.Fprintf(out, "%s\n\n%s", wrapProse(text, width), wrapTable(cmd.UsageString(), width))
 }
 
-// wrapProse breaks paragraphs anew, between words.
+// wrapProse breaks paragraphs anew, between words. Indented lines are those of a list, and stay lines.
 func wrapProse(text string, width int) string {
-	paragraphs := strings.Split(strings.TrimSpace(text), "\n\n")
-	for i, paragraph := range paragraphs {
-		paragraphs[i] = wrapLine("", strings.Fields(paragraph), "", width)
+	var lines, words []string
+	endParagraph := func() {
+		if len(words) > 0 {
+			lines, words = append(lines, wrapLine("", words, "", width)), nil
+		}
 	}
-	return strings.Join(paragraphs, "\n\n")
+	for line := range strings.SplitSeq(strings.TrimSpace(text), "\n") {
+		switch {
+		case line == "":
+			endParagraph()
+			lines = append(lines, "")
+		case line[0] == ' ':
+			endParagraph()
+			lines = append(lines, wrapTable(line, width))
+		default:
+			words = append(words, strings.Fields(line)...)
+		}
+	}
+	endParagraph()
+	return strings.Join(lines, "\n")
 }
 
 // inTwoColumns is a flag or a command with what is said of it.

@@ -10,3 +10,12 @@ func TestWrapTable(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
+
+func TestWrapProseKeepsLists(t *testing.T) {
+	t.Parallel()
+	text := "One long\nsentence:\n  ok    works\n  fail  is broken, and more\nThe end.\n\nAnother one."
+	want := "One long sentence:\n  ok    works\n  fail  is broken,\n        and more\nThe end.\n\nAnother one."
+	if got := wrapProse(text, 18); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
