@@ -99,7 +99,7 @@ var noIO = []string{"net/http", "net", "database/sql", "os", "os/exec", "log", "
 // go run ./.ci/structure -over. It shrinks; at the end it is empty, or says why not.
 var overBudget = []string{
 	"equal lines: ",
-	"private uses: ",
+	"private uses: ", // files of the store share statements and row types that no other package should see
 }
 
 type goPackage struct {
