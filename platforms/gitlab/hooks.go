@@ -46,7 +46,7 @@ type desiredHook struct {
 	Template  string `json:"custom_webhook_template"`
 }
 
-// HookPlaces are the project and all groups that it lies in.
+// HookTargets are the project and all groups that it lies in.
 func (p *Platform) HookTargets(project string) []core.HookTarget {
 	targets := []core.HookTarget{{Scope: core.ScopeProject, Owner: project}}
 	for path := project; ; {
