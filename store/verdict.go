@@ -198,6 +198,10 @@ func (s *Store) judge(ctx context.Context, tx *sqlx.Tx, scan *core.Scan, jobs []
 		scan.Judge(gate, tally.Groups(), fixed)
 		return putTallied(ctx, tx, scan, tally)
 	}
+	if findings == 0 { // as of scans that a newer push supersedes
+		scan.Judge(gate, nil, fixed)
+		return nil
+	}
 	groups, err := findingGroups(ctx, tx, *scan, gate)
 	if err != nil {
 		return fmt.Errorf("counting findings: %w", err)
