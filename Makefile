@@ -1,43 +1,65 @@
 # make help lists the targets. PG runs a command with a throw-away PostgreSQL; the tests skip it without.
 PG := .ci/with-postgres
+SIZES ?= 1000,100000,1000000
+comma := ,
 LINT := go tool -modfile=.ci/tools/go.mod golangci-lint
 
 # Gin's MessagePack, which nobody speaks to us, would be a seventh of the binary.
 export GOFLAGS := $(GOFLAGS) -tags=nomsgpack
 
-.PHONY: help build systems check test race plans bench eval chaos structure lint vuln e2e e2e-gitea run demo clean
+# Releases search for secrets with RE2, which takes a fifth of the time; go run and go test work without it.
+RELEASE_TAGS := nomsgpack,gore2regex
+
+.PHONY: help build systems check test race plans engines bench bench-scan growth eval chaos upgrade failover structure lint vuln e2e e2e-gitea run demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## one static binary: bin/scanhook
-	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o bin/scanhook ./cmd/scanhook
+	CGO_ENABLED=0 go build -trimpath -tags $(RELEASE_TAGS) -ldflags "-s -w" -o bin/scanhook ./cmd/scanhook
 
 systems: ## builds for Windows, and type checks for macOS
 	GOOS=windows CGO_ENABLED=0 go build -o /dev/null ./cmd/scanhook
 	GOOS=darwin CGO_ENABLED=0 go vet ./cmd/scanhook ./internal/health ./internal/runner/...
 
-check: lint vuln race plans ## what CI checks
+check: lint vuln race plans ## most of what CI checks; .ci/run is all of it
 
 test: ## tests on SQLite, and on PostgreSQL where SCANHOOK_TEST_POSTGRES is set
 	go test ./...
 
-race: ## tests with the race detector, on SQLite and PostgreSQL
-	SCANHOOK_TEST_POSTGRES_REQUIRED=1 $(PG) .ci/race
+race: ## tests with the race detector, on SQLite and PostgreSQL (which need not sync: no test cuts the power)
+	SCANHOOK_TEST_POSTGRES_REQUIRED=1 SCANHOOK_TEST_POSTGRES_SETTINGS='fsync=off full_page_writes=off' $(PG) .ci/race
 
 plans: ## every statement on the way of a push finds its rows by a key, on both engines
 	SCANHOOK_TEST_POSTGRES_REQUIRED=1 $(PG) go test -count=1 -run PlansByKey ./store
 
-bench: ## intake: verification only, a transaction each, and ours; then as a database grows (25 minutes; PUSHES=3000 STATUSES=30000: 4)
-	$(PG) go test -run '^$$' -bench Intake -benchtime 5000x ./webhooks
+engines: ## the release's engine for secrets, RE2, finds what the standard library's does (a minute)
+	CGO_ENABLED=0 go test -tags $(RELEASE_TAGS) ./internal/runner/gitleaks ./internal/runner/rules ./internal/reports
+
+bench: ## calls: verification only, a transaction each, and ours; then as a database grows (30 minutes; PUSHES=3000 STATUSES=30000: 5)
+	$(PG) go test -v -count=1 -timeout 1h ./internal/bench -bench.pushes=$(or $(PUSHES),30000)
 	$(PG) go test -v -count=1 -timeout 2h ./internal/growth \
 		-growth.pushes=$(or $(PUSHES),30000) -growth.statuses=$(or $(STATUSES),300000)
+
+growth: ## what each step of a push costs with 1,000 scans, 100,000 and 1,000,000, and how many indexes a push changes (15 minutes; SIZES=1000,100000: 3)
+	$(PG) go test -v -count=1 -timeout 2h -run 'Sizes|IndexesOfAPush' ./internal/growth \
+		-growth.sizes=$(SIZES)
+
+bench-scan: ## what scans cost beside the gitleaks command on the same tree; and damaged mirrors under load (1 hour; FILES=1000 ROUNDS=1: 20 minutes; TAGS=gore2regex)
+	go test -v -count=1 -timeout 3h ./internal/scanbench -scanbench.files=$(or $(FILES),1000$(comma)5000) \
+		-scanbench.rounds=$(or $(ROUNDS),3) -scanbench.tags=$(TAGS) -scanbench.damages=$(or $(DAMAGES),100)
 
 eval: ## anomalies on planted series, fingerprints on real histories (minutes)
 	SCANHOOK_EVAL=1 go test -run Eval -v -count=1 -timeout 30m ./core/... ./internal/runner
 
 chaos: ## kill -9, database restarts and a hostile platform under 20,000 deliveries: nothing is lost (5 minutes)
 	go test -v -count=1 -timeout 2h ./internal/chaos -chaos.duration=$(or $(DURATION),5m)
+
+upgrade: ## the last release beside this source, whose migration adds to the schema, under load: nothing fails (PREVIOUS=commit; 5 minutes)
+	go test -v -count=1 -timeout 1h ./internal/upgrade -upgrade.deliveries=$(or $(DELIVERIES),4000) -upgrade.previous=$(PREVIOUS)
+
+failover: ## a PostgreSQL primary is killed and its standby promoted under load, again and again: nothing acknowledged is lost (4 minutes)
+	go test -v -count=1 -timeout 1h ./internal/failover -failover.deliveries=$(or $(DELIVERIES),9000) -failover.times=$(or $(TIMES),4)
 
 structure: ## files, functions and their ties, beside the budgets (ARGS=-v: the places; ARGS=-h: what is measured)
 	@go run ./.ci/structure $(ARGS)

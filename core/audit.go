@@ -17,6 +17,7 @@ const (
 	AuditScanOpened    AuditAction = "scan opened"   // of a commit that no webhook announced
 	AuditRescan        AuditAction = "rescan"        // a commit is scanned again
 	AuditScanDeleted   AuditAction = "scan deleted"  // with its findings
+	AuditDeriveAgain   AuditAction = "derive again"  // a webhook call that was set aside
 	AuditLogin         AuditAction = "login"         // a session on the pages began
 	AuditLoginRefused  AuditAction = "login refused" // an address tried wrong tokens
 	AuditConfiguration AuditAction = "configuration" // Scanhook started with other settings than before
@@ -25,7 +26,7 @@ const (
 // AuditActions are all actions, in the order in which people look for them.
 var AuditActions = []AuditAction{
 	AuditTriage, AuditReport, AuditReportFailed, AuditConfiguration, AuditExpected, AuditScanOpened, AuditRescan,
-	AuditScanDeleted, AuditLogin, AuditLoginRefused,
+	AuditScanDeleted, AuditDeriveAgain, AuditLogin, AuditLoginRefused,
 }
 
 // maxAuditText is the length in bytes that a subject or a detail is cut to.
@@ -38,17 +39,18 @@ type AuditEvent struct {
 	Timestamp      time.Time   `db:"timestamp"`
 	Actor          string      `db:"actor"` // name of a token or a person; user@host of who started Scanhook
 	Action         AuditAction `db:"action"`
-	SourcePlatform string      `db:"source_platform"` // empty for an event about no project
-	ProjectName    string      `db:"project_name"`
-	ReferenceID    string      `db:"reference_id"` // of the scan, or empty
-	Subject        string      `db:"subject"`      // what was changed
-	Detail         string      `db:"detail"`       // how
+	ProjectID      *int64      `db:"project_id"`      // nil for an event about no project
+	SourcePlatform string      `db:"source_platform"` // of the project
+	ProjectName    string      `db:"project_name"`    // as it was then
+	ReferenceID    string      `db:"reference_id"`    // of the scan, or empty
+	Subject        string      `db:"subject"`         // what was changed
+	Detail         string      `db:"detail"`          // how
 }
 
 // AuditOf is an event about a scan's commit.
 func AuditOf(scan Scan, actor string, action AuditAction) AuditEvent {
 	return AuditEvent{
-		Actor: actor, Action: action, SourcePlatform: scan.SourcePlatform, ProjectName: scan.ProjectName,
+		Actor: actor, Action: action, ProjectID: &scan.ProjectID, SourcePlatform: scan.SourcePlatform, ProjectName: scan.ProjectName,
 		ReferenceID: scan.ReferenceID, Subject: "commit " + ShortSHA(scan.CommitSHA),
 	}
 }

@@ -1,8 +1,9 @@
 // Package core holds the nouns of Scanhook, their legal changes, and the rules as pure functions. It does no I/O, and it
 // imports no other package of Scanhook except core/anomaly, core/intern and core/patch, which stand alone. Algorithms that
-// work on the nouns are packages that import it: core/intake decides what deliveries lead to, core/match recognises
-// findings in the next commit, core/secrets masks secrets, core/timeline tells what happened to a commit. core/liveness
-// finds webhooks that stopped calling.
+// work on the nouns are packages that import it: core/intake decides what deliveries lead to, core/refs where refs stand after them,
+// core/match recognises findings in the next commit, core/alerts through all commits, core/naming decides which project has which
+// name, core/secrets masks secrets, core/timeline tells what happened to a commit. core/liveness finds webhooks that stopped
+// calling.
 //
 // # Reading order
 //
@@ -30,7 +31,6 @@
 //	category, revision       which part of a commit a report covers; one upload of it
 //	anchor, surroundings     what the matcher stores to recognise a finding; digests of the lines around it
 //	baseline, baseline state what a scan is compared with; new, unchanged, absent (SARIF's words)
-//	stale                    a scan whose branch stood beyond its commit already: a push that came out of order
 //	gate, verdict            the policy; pass or fail, with the findings and the rule that decided it
 //	tally                    a count of findings that are alike for the gate
 //	triage update, decision  what a source says about a finding; its true or false positive, which holds in all scans of

@@ -1,8 +1,11 @@
 package core
 
 import (
+	"cmp"
 	"strings"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // Delivery is one verified webhook call, translated from the platform's format.
@@ -11,8 +14,9 @@ type Delivery struct {
 	Key          string       // the same when the platform sends the call again
 	Name         string       // the platform's own event name, for example "push" or "Pipeline Hook"
 	Project      string       // full path of the project, empty where the event has none
+	ProjectID    int64        `json:"-"` // number of the kept project; 0 while it is not known
 	ReceivedAt   time.Time    // UTC
-	Event        Event        // Push, Pipeline, ObservedStatus or Ignored
+	Event        Event        // Push, Pipeline, ObservedStatus, ProjectChange or Ignored
 	Verification Verification // how the call proved to be authentic
 }
 
@@ -24,7 +28,18 @@ func (d Delivery) Subject() Project {
 	return d.Event.Subject()
 }
 
-// Event is what a delivery announces: a Push, a Pipeline, an ObservedStatus or something Ignored.
+// OriginReconcile is the origin of a scan whose push no webhook announced, and the event name in the log of deliveries.
+const OriginReconcile = "recover"
+
+// Origin is the origin of scans that the delivery starts.
+func (d Delivery) Origin() string {
+	if d.Name == OriginReconcile {
+		return OriginReconcile
+	}
+	return "push"
+}
+
+// Event is what a delivery announces: a Push, a Pipeline, an ObservedStatus, a ProjectChange or something Ignored.
 type Event interface {
 	// Subject is the project that the event is about, as the payload describes it; zero for what is ignored.
 	Subject() Project
@@ -47,6 +62,12 @@ type Push struct {
 	Forced    bool
 	Files     ChangedFiles
 }
+
+// Branch is the short name of the branch that moved, or empty for anything else.
+func (p Push) Branch() string { return BranchOf(p.Ref) }
+
+// Tag is the short name of the tag that moved, or empty for anything else.
+func (p Push) Tag() string { return TagOf(p.Ref) }
 
 // Pipeline is one state of one run of a CI pipeline.
 type Pipeline struct {
@@ -77,6 +98,21 @@ type Pipeline struct {
 // SourceMergeRequest is GitLab's Source of pipelines that belong to a merge request; their child pipelines have another.
 const SourceMergeRequest = "merge_request_event"
 
+// ProjectChange is a project that was renamed, moved, edited or deleted.
+type ProjectChange struct {
+	Project Project // as it is now
+	Action  string  // in the platform's words, for the log of deliveries
+	Deleted bool
+}
+
+// Reason says in the log of deliveries what the change leads to.
+func (c ProjectChange) Reason() string {
+	if c.Deleted {
+		return "the project was deleted (" + c.Action + "): its name is free for another one"
+	}
+	return "the project itself changed (" + c.Action + "): all that is known of it stays with it, and nothing is to be scanned"
+}
+
 // PipelineParent names the pipeline that started a child or multi-project pipeline.
 type PipelineParent struct {
 	Project string
@@ -88,6 +124,9 @@ func (p Push) Subject() Project { return p.Project }
 
 // Subject is part of Event.
 func (p Pipeline) Subject() Project { return p.Project }
+
+// Subject is part of Event.
+func (c ProjectChange) Subject() Project { return c.Project }
 
 // Subject is part of Event.
 func (Ignored) Subject() Project { return Project{} }
@@ -105,22 +144,59 @@ func (p Pipeline) WithoutRef() Event {
 }
 
 // WithoutRef is part of Event.
+func (c ProjectChange) WithoutRef() Event {
+	c.Project.Ref = ""
+	return c
+}
+
+// WithoutRef is part of Event.
 func (i Ignored) WithoutRef() Event { return i }
 
-// Project is a repository on a platform.
+// Project is a repository on a platform, as a payload, a job or a person names it.
 type Project struct {
 	Name          string // full path: owner/repo, group/sub/project
 	Ref           string // the platform's numeric id as text; survives renames; empty where unknown
 	URL           string // page for people, http(s) only, as the platform states it; never called by us
 	CloneURL      string // as the platform states it; informational, what is cloned is built from configuration
 	DefaultBranch string // empty where unknown
+
+	AsOf time.Time // when it was so; zero where the platform does not say
 }
 
 // ProjectKey is the form of a project's name for comparison: platforms compare names without case.
 func ProjectKey(name string) string { return strings.ToLower(name) }
 
+// references is the namespace of the reference ids that ReferenceOf makes.
+var references = uuid.MustParse("7b0d3a52-1c5e-5d0c-9f0e-5ca4a0000001")
+
+// ReferenceOf is the reference_id of the first scan of a commit, known before the scan is. A project is told by its numeric id,
+// and by its name only where that is unknown.
+func ReferenceOf(platform, ref, name, sha string) string {
+	if ref == "" {
+		ref = "name:" + ProjectKey(name)
+	}
+	return uuid.NewSHA1(references, []byte(platform+"\x00"+ref+"\x00"+strings.ToLower(sha))).String()
+}
+
 // SameProject tells whether two names are spellings of one.
 func SameProject(name, other string) bool { return ProjectKey(name) == ProjectKey(other) }
+
+// ProjectAddress is the form of a project's path that all its addresses share: platforms take acme/Shop.git for acme/shop.
+func ProjectAddress(path string) string { return strings.TrimSuffix(ProjectKey(path), ".git") }
+
+// KeptProject is a project as it is kept. Its db tags are the columns of the table projects.
+type KeptProject struct {
+	ID            int64      `db:"id"`
+	Platform      string     `db:"platform"`
+	Ref           string     `db:"platform_ref"` // the platform's numeric id as text; empty while only the name is known
+	Name          string     `db:"name"`         // the present one, or the last one of a project that is gone
+	NameKey       string     `db:"name_key"`     // ProjectKey of it
+	DefaultBranch string     `db:"default_branch"`
+	RepoURL       string     `db:"repo_url"`
+	SeenAt        time.Time  `db:"seen_at"`    // as of when all this is known
+	DeletedAt     *time.Time `db:"deleted_at"` // as of when the platform said that it is deleted
+	GoneAt        *time.Time `db:"gone_at"`    // nil while the name is its own
+}
 
 // ChangedFiles counts the distinct files that the commits of a push touch.
 type ChangedFiles struct {
@@ -128,11 +204,13 @@ type ChangedFiles struct {
 	Truncated bool // true when the payload lists fewer commits or files than the push has: Count is a lower bound
 }
 
-// Outcome is what a delivery led to, as the answer to the webhook states it.
+// Outcome is what a delivery or a request for a scan led to.
 type Outcome string
 
-// The outcomes of an authentic delivery.
+// The outcomes of an authentic delivery. The answer to a webhook states Accepted, OutcomeIgnored or Duplicate: what an
+// accepted one leads to is known a moment later.
 const (
+	Accepted         Outcome = "accepted"
 	ScanCreated      Outcome = "scan_created"
 	ScanExists       Outcome = "scan_exists"
 	PipelineRecorded Outcome = "pipeline_recorded"
@@ -140,31 +218,75 @@ const (
 	Duplicate        Outcome = "duplicate"
 )
 
-// KeptOutcomes are the outcomes of stored deliveries: a duplicate is not stored again.
-var KeptOutcomes = []Outcome{ScanCreated, ScanExists, PipelineRecorded, OutcomeIgnored}
+// DeliveryState is how far a kept delivery has come.
+type DeliveryState string
+
+// The states of a delivery.
+const (
+	DeliveryKept    DeliveryState = "kept"    // on disk, nothing follows from it yet
+	DeliveryDerived DeliveryState = "derived" // what follows from it is on disk, too
+	DeliveryIgnored DeliveryState = "ignored" // nothing follows from it
+	DeliveryFailed  DeliveryState = "failed"  // set aside: it cannot be read, or what follows cannot be saved
+)
+
+// DeliveryStates are all of them.
+var DeliveryStates = []DeliveryState{DeliveryKept, DeliveryDerived, DeliveryIgnored, DeliveryFailed}
+
+// Call is a verified webhook call as it is kept. Of one that could not be read, only the head of the Delivery is known.
+type Call struct {
+	Delivery
+	Raw       []byte        // what is read later, see httpx.Pack
+	Unread    bool          // it could not be read yet
+	State     DeliveryState // DeliveryKept or DeliveryIgnored
+	Reason    string        // why it is ignored
+	Promised  string        // reference_id of the scan that it asks for, or empty
+	CommitSHA string        // of that scan
+	Unnamed   bool          // the numeric id of its project is not to be believed, see Event.WithoutRef
+}
+
+// KeptCall is a call that was kept, to be read.
+type KeptCall struct {
+	ID         int64     `db:"id"`
+	Platform   string    `db:"platform"`
+	Key        string    `db:"delivery_key"`
+	Project    string    `db:"project_name"` // for which it was authorized; empty where it could not be read then
+	Unnamed    bool      `db:"unnamed"`
+	VerifiedBy string    `db:"verified_by"`
+	Signed     bool      `db:"signed"`
+	ReceivedAt time.Time `db:"received_at"`
+	Raw        []byte    `db:"-"`
+}
 
 // Receipt is the answer to a delivery.
 type Receipt struct {
 	Outcome   Outcome
+	Delivery  int64  // where the call is kept; 0 where it was not kept first
 	Reference string // reference_id of the scan, or empty
 	Reason    string // a sentence, where nothing was done
 }
 
 // KeptDelivery is a row of the log of deliveries. Its db tags are the columns of the table deliveries.
 type KeptDelivery struct {
-	ID          int64     `db:"id"`
-	Platform    string    `db:"platform"`
-	Key         string    `db:"delivery_key"` // the same when the platform sends the call again
-	Event       string    `db:"event"`        // the platform's own event name
-	ProjectName string    `db:"project_name"`
-	Outcome     Outcome   `db:"outcome"`
-	Reason      string    `db:"reason"`
-	ScanID      *int64    `db:"scan_id"`
-	ReceivedAt  time.Time `db:"received_at"`
-	VerifiedBy  string    `db:"verified_by"`           // name of the secret that verified the call
-	Signed      bool      `db:"signed"`                // otherwise the call carried the secret as a plain token
-	ReferenceID string    `db:"reference_id,computed"` // of the scan, or empty; only read
+	ID          int64         `db:"id"`
+	Platform    string        `db:"platform"`
+	Key         string        `db:"delivery_key"` // the same when the platform sends the call again
+	Event       string        `db:"event"`        // the platform's own event name
+	ProjectName string        `db:"project_name"` // as it was then
+	ProjectID   *int64        `db:"project_id"`   // nil where the project is not known
+	State       DeliveryState `db:"state"`
+	Outcome     Outcome       `db:"outcome"` // empty until it is derived
+	Reason      string        `db:"reason"`  // why nothing follows from it
+	Error       string        `db:"error"`   // why it is set aside
+	ScanID      *int64        `db:"scan_id"`
+	ReceivedAt  time.Time     `db:"received_at"`
+	DerivedAt   *time.Time    `db:"derived_at"`            // when it was derived, ignored or set aside
+	VerifiedBy  string        `db:"verified_by"`           // name of the secret that verified the call
+	Signed      bool          `db:"signed"`                // otherwise the call carried the secret as a plain token
+	ReferenceID string        `db:"reference_id,computed"` // of the scan, or of the one that it will have; only read
 }
+
+// Result is what a delivery led to, in one word: its outcome, or its state where it has none yet.
+func (d KeptDelivery) Result() string { return cmp.Or(string(d.Outcome), string(d.State)) }
 
 // Verification is how a webhook call proved to be authentic. It names the secret but does not contain it.
 type Verification struct {
@@ -192,6 +314,12 @@ func SecretPlace(name string) string {
 	return place
 }
 
+// SecretID is the id in a secret's name, or empty.
+func SecretID(name string) string {
+	_, id, _ := strings.Cut(name, " (")
+	return strings.TrimSuffix(id, ")")
+}
+
 // SecretUsage says when a webhook secret verified calls. Its db tags are the columns of the table secret_usages.
 type SecretUsage struct {
 	Platform    string    `db:"platform"`
@@ -211,9 +339,6 @@ type RefusedProject struct {
 	LastRefusedAt time.Time `db:"last_refused_at"`
 }
 
-// ProjectAddress is the form of a project's path that all its addresses share: platforms take acme/Shop.git for acme/shop.
-func ProjectAddress(path string) string { return strings.TrimSuffix(ProjectKey(path), ".git") }
-
 // HookScope says what a webhook belongs to.
 type HookScope string
 
@@ -228,7 +353,7 @@ const (
 // HookTarget is what webhooks are attached to. Owner is the full path of the project or group, empty for an App.
 type HookTarget struct {
 	Scope HookScope `db:"scope"`
-	Owner string    `db:"owner"`
+	Owner string    `db:"owner,computed"`
 }
 
 func (t HookTarget) String() string {

@@ -95,7 +95,8 @@ type Finding struct {
 	ID       int64    `db:"id"`
 	ScanID   int64    `db:"scan_id"`
 	JobID    int64    `db:"job_id"`
-	Tool     string   `db:"tool"` // the name that the report gives, or the scanner's
+	AlertID  int64    `db:"alert_id"` // what it is through all commits; see package alerts
+	Tool     string   `db:"tool"`     // the name that the report gives, or the scanner's
 	RuleID   string   `db:"rule_id"`
 	File     string   `db:"file"` // relative to the repository's root with forward slashes; empty where unknown
 	Line     int      `db:"line"` // 1-based; 0 where unknown
@@ -107,8 +108,9 @@ type Finding struct {
 	CWE      string   `db:"cwe"`    // CWE-79, or empty
 	HelpURI  string   `db:"help_uri"`
 	Snippet  string   `db:"snippet"`
-	Code     string   `db:"code"`      // the lines around it in the checkout, secrets masked; empty where none are stored
-	CodeLine int      `db:"code_line"` // number of the first line of Code, 0 without
+	Code     string   `db:"code"`       // the lines around it in the checkout, secrets masked; empty where none are stored
+	CodeLine int      `db:"code_line"`  // number of the first line of Code, 0 without
+	Commit   string   `db:"commit_sha"` // that brought a finding in history; empty for one in the tree
 
 	Fingerprint   string        `db:"fingerprint"`
 	Anchor        string        `db:"anchor"` // by which core/match recognises the finding in another commit
@@ -126,6 +128,9 @@ type Finding struct {
 	EPSSProbability *float64 `db:"epss_probability,computed"` // 0–1, nil where unknown
 	EPSSPercentile  *float64 `db:"epss_percentile,computed"`  // 0–1, nil where unknown
 	KEV             bool     `db:"kev,computed"`              // known to be exploited
+
+	// AlertNumber is the number of the alert in its project; read with findings, never written.
+	AlertNumber int `db:"alert_number,computed"`
 
 	// Dismissed findings count as neither new nor known; read where pages list findings, never written.
 	Dismissed bool `db:"dismissed,computed"`

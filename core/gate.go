@@ -18,6 +18,8 @@ type Gate struct {
 	NewOnly bool     // only findings that the baseline does not have fail
 	EPSS    float64  // findings whose CVE has at least this probability of exploitation fail, too; 0 switches the rule off
 	KEV     bool     // findings whose CVE is known to be exploited fail, too
+
+	FailUnsearched bool // a scan fails that left something out that can hold code
 }
 
 // ParseFailOn reads the value of fail_on in the configuration: critical, high, medium, low or never.
@@ -50,17 +52,25 @@ func (g Gate) fails(t Tally) bool {
 	return g.FailOn != Never && t.Severity.Rank() >= g.FailOn.Rank() || g.risky(t.MaxEPSS, t.KEV)
 }
 
+// JudgeScan is the verdict over a scan's findings, of which so much was not searched that can hold code.
+func (g Gate) JudgeScan(tallies []Tally, notSearched int) Verdict {
+	if g.FailUnsearched && notSearched > 0 {
+		return Fail
+	}
+	return g.Judge(tallies)
+}
+
 // MaxDeciding is how many of the findings that decided a verdict are listed with it.
 const MaxDeciding = 50
 
 // DecidedBy names the rules of the gate that failed a scan, or all rules for a scan that passed, by their keys in the
 // configuration: "fail_on: high, new findings only".
-func (g Gate) DecidedBy(tallies []Tally) string {
+func (g Gate) DecidedBy(tallies []Tally, notSearched int) string {
 	var all, failed []string
 	add := func(name string, alone Gate) {
 		alone.NewOnly = g.NewOnly
 		all = append(all, name)
-		if alone.Judge(tallies) == Fail {
+		if alone.JudgeScan(tallies, notSearched) == Fail {
 			failed = append(failed, name)
 		}
 	}
@@ -70,6 +80,9 @@ func (g Gate) DecidedBy(tallies []Tally) string {
 	}
 	if g.KEV {
 		add("kev: true", Gate{FailOn: Never, KEV: true})
+	}
+	if g.FailUnsearched {
+		add("coverage: fail", Gate{FailOn: Never, FailUnsearched: true})
 	}
 	if len(failed) > 0 {
 		all = failed
@@ -187,19 +200,20 @@ func (g FindingGroup) Tally() Tally {
 func (g Gate) Fails(group FindingGroup) bool { return g.fails(group.Tally()) }
 
 // Judge gives an ended scan its summary and, if it is completed, its verdict with the reason. A failed scan has a summary of
-// what it did find. groups hold all its findings; fixed is how many of the baseline it no longer has.
-func (s *Scan) Judge(gate Gate, groups []FindingGroup, fixed int) {
+// what it did find. groups hold all its findings; fixed is how many of the baseline it no longer has, and
+// notSearched how much was left out that can hold code.
+func (s *Scan) Judge(gate Gate, groups []FindingGroup, fixed, notSearched int) {
 	tallies := make([]Tally, len(groups))
 	for i, group := range groups {
 		tallies[i] = group.Tally()
 	}
-	s.Summary = Summarize(tallies, fixed)
+	s.Summary = Summarize(tallies, fixed, notSearched)
 	s.PutDeciding(nil, 0)
 	if s.Status != ScanCompleted {
 		return
 	}
-	verdict := gate.Judge(tallies)
-	s.Verdict, s.VerdictReason = &verdict, gate.DecidedBy(tallies)
+	verdict := gate.JudgeScan(tallies, notSearched)
+	s.Verdict, s.VerdictReason = &verdict, gate.DecidedBy(tallies, notSearched)
 	if gate.ByRisk(tallies) {
 		s.Summary = AppendReason(s.Summary, gate.Why(verdict, gate.risks(groups)))
 	}
@@ -225,8 +239,8 @@ func (g Gate) risks(groups []FindingGroup) (list []Risk) {
 }
 
 // Summarize is the sentence that a developer reads beside the commit: "2 new (1 critical, 1 high), 14 known, 3 fixed".
-// Dismissed findings count as neither new nor known.
-func Summarize(tallies []Tally, fixed int) string {
+// Dismissed findings count as neither new nor known. What was not searched counts where it can hold code.
+func Summarize(tallies []Tally, fixed, notSearched int) string {
 	bySeverity := map[Severity]int{}
 	fresh, known, dismissed := 0, 0, 0
 	for _, t := range tallies {
@@ -240,17 +254,17 @@ func Summarize(tallies []Tally, fixed int) string {
 			bySeverity[t.Severity] += t.N
 		}
 	}
-	if fresh+known+fixed+dismissed == 0 {
-		return "No findings"
-	}
 	parts := []string{"0 new"}
-	if fresh > 0 {
+	switch {
+	case fresh+known+fixed+dismissed == 0:
+		parts[0] = "No findings"
+	case fresh > 0:
 		parts[0] = fmt.Sprintf("%d new (%s)", fresh, listSeverities(bySeverity))
 	}
 	for _, part := range []struct {
 		n    int
 		word string
-	}{{known, "known"}, {fixed, "fixed"}, {dismissed, "dismissed"}} {
+	}{{known, "known"}, {fixed, "fixed"}, {dismissed, "dismissed"}, {notSearched, "not searched"}} {
 		if part.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.word))
 		}
@@ -280,8 +294,8 @@ type ReportTally struct {
 
 // DecidingFinding is a finding that fails the gate.
 type DecidingFinding struct {
-	Fingerprint string
-	Severity    Severity
+	AlertID  int64
+	Severity Severity
 }
 
 // Add counts a finding.
@@ -298,7 +312,7 @@ func (t *ReportTally) Add(f *Finding) {
 	t.Tallies[n].N++
 	if t.Gate.fails(kind) {
 		t.Deciding++
-		t.list(DecidingFinding{f.Fingerprint, f.Severity})
+		t.list(DecidingFinding{f.AlertID, f.Severity})
 	}
 }
 

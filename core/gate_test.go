@@ -1,7 +1,6 @@
 package core_test
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -44,19 +43,22 @@ func TestSummarize(t *testing.T) {
 	cases := map[string]struct {
 		tallies []core.Tally
 		fixed   int
+		left    int
 	}{
-		"No findings": {nil, 0},
+		"No findings":                 {nil, 0, 0},
+		"No findings, 3 not searched": {nil, 0, 3},
 		"2 new (1 critical, 1 high), 14 known, 3 fixed": {[]core.Tally{
 			tally(core.Critical, core.New, false, 1), tally(core.High, core.New, false, 1),
 			tally(core.Low, core.Unchanged, false, 4), tally(core.High, core.Unchanged, false, 10),
-		}, 3},
-		"0 new, 2 fixed": {nil, 2},
-		"0 new, 1 known, 2 dismissed": {[]core.Tally{
+		}, 3, 0},
+		"0 new, 2 fixed":                 {nil, 2, 0},
+		"0 new, 2 fixed, 1 not searched": {nil, 2, 1},
+		"0 new, 1 known, 2 dismissed, 1200 not searched": {[]core.Tally{
 			tally(core.Low, core.Unchanged, false, 1), tally(core.Critical, core.New, true, 2),
-		}, 0},
+		}, 0, 1200},
 	}
 	for want, c := range cases {
-		if got := core.Summarize(c.tallies, c.fixed); got != want {
+		if got := core.Summarize(c.tallies, c.fixed, c.left); got != want {
 			t.Errorf("Summarize = %q, want %q", got, want)
 		}
 	}
@@ -68,22 +70,28 @@ func TestDecidedBy(t *testing.T) {
 	exploited := core.Tally{Severity: core.Low, BaselineState: core.New, N: 1, KEV: true, MaxEPSS: 0.2}
 	known := core.Tally{Severity: core.Critical, BaselineState: core.Unchanged, N: 1}
 	full := core.Gate{FailOn: core.High, NewOnly: true, EPSS: 0.1, KEV: true}
+	whole := core.Gate{FailOn: core.High, FailUnsearched: true}
 	cases := map[string]struct {
 		gate    core.Gate
 		tallies []core.Tally
+		left    int
 		want    string
 	}{
 		"one rule fails": {
-			core.Gate{FailOn: core.High, NewOnly: true}, []core.Tally{severe}, "fail_on: high, new findings only",
+			core.Gate{FailOn: core.High, NewOnly: true}, []core.Tally{severe}, 1, "fail_on: high, new findings only",
 		},
-		"known ones fail too": {core.Gate{FailOn: core.Low}, []core.Tally{known}, "fail_on: low"},
-		"one of three fails":  {full, []core.Tally{severe}, "fail_on: high, new findings only"},
-		"two of three fail":   {full, []core.Tally{exploited}, "epss: 0.1, kev: true, new findings only"},
-		"all three pass":      {full, []core.Tally{known}, "fail_on: high, epss: 0.1, kev: true, new findings only"},
-		"nothing can fail":    {core.Gate{FailOn: core.Never}, []core.Tally{severe}, "fail_on: never"},
+		"known ones fail too":           {core.Gate{FailOn: core.Low}, []core.Tally{known}, 1, "fail_on: low"},
+		"one of three fails":            {full, []core.Tally{severe}, 1, "fail_on: high, new findings only"},
+		"two of three fail":             {full, []core.Tally{exploited}, 1, "epss: 0.1, kev: true, new findings only"},
+		"all three pass":                {full, []core.Tally{known}, 1, "fail_on: high, epss: 0.1, kev: true, new findings only"},
+		"nothing can fail":              {core.Gate{FailOn: core.Never}, []core.Tally{severe}, 1, "fail_on: never"},
+		"not all was searched":          {whole, nil, 1, "coverage: fail"},
+		"all was searched":              {whole, nil, 0, "fail_on: high, coverage: fail"},
+		"severe, and not all searched":  {whole, []core.Tally{severe}, 1, "fail_on: high, coverage: fail"},
+		"severe, and all were searched": {whole, []core.Tally{severe}, 0, "fail_on: high"},
 	}
 	for name, c := range cases {
-		if got := c.gate.DecidedBy(c.tallies); got != c.want {
+		if got := c.gate.DecidedBy(c.tallies, c.left); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}
@@ -96,7 +104,7 @@ func TestReportTallyListsTheMostSevere(t *testing.T) {
 	for _, many := range []int{0, 1, core.MaxDeciding - 1, core.MaxDeciding, core.MaxDeciding + 1, 1000} {
 		findings := make([]core.Finding, many)
 		for i := range findings {
-			findings[i].Severity, findings[i].Fingerprint = core.Severities[random.IntN(4)], fmt.Sprint(i)
+			findings[i].Severity, findings[i].AlertID = core.Severities[random.IntN(4)], int64(i)
 			findings[i].BaselineState = []core.BaselineState{core.New, core.Unchanged}[random.IntN(2)]
 			if random.IntN(3) == 0 {
 				findings[i].Suppressed = new("nosec")
@@ -112,7 +120,7 @@ func TestReportTallyListsTheMostSevere(t *testing.T) {
 				var alone core.ReportTally
 				alone.Add(&findings[i])
 				if gate.Judge(alone.Tallies) == core.Fail {
-					want = append(want, core.DecidingFinding{Fingerprint: findings[i].Fingerprint, Severity: findings[i].Severity})
+					want = append(want, core.DecidingFinding{AlertID: findings[i].AlertID, Severity: findings[i].Severity})
 				}
 			}
 			total := len(want)

@@ -29,8 +29,9 @@ type PipelineRun struct {
 	BuildDurationSeconds *float64   `db:"build_duration_seconds"`
 	ArtifactSizeBytes    *int64     `db:"artifact_size_bytes"`
 	NumChangedFiles      *int       `db:"num_changed_files"` // of the scan
-	SourcePlatform       string     `db:"source_platform"`
-	ProjectName          string     `db:"project_name"`
+	ProjectID            int64      `db:"project_id"`
+	SourcePlatform       string     `db:"source_platform,computed"` // of the project, as is its name; only listed, not stored
+	ProjectName          string     `db:"project_name,computed"`
 	Branch               string     `db:"branch"` // the tag's name for pipelines of tags
 	OnDefaultBranch      bool       `db:"on_default_branch"`
 	Source               string     `db:"source"` // what started the pipeline, in the platform's words
@@ -72,7 +73,7 @@ func (r PipelineRun) Point(truncated bool) anomaly.Point {
 func runOf(p Pipeline) PipelineRun {
 	run := PipelineRun{
 		BuildDurationSeconds: secondsOf(p.Duration), ArtifactSizeBytes: p.ArtifactBytes, QueuedSeconds: secondsOf(p.Queued),
-		ProjectName: p.Project.Name, Branch: p.Branch + p.Tag, OnDefaultBranch: p.onDefaultBranch(), Source: p.Source,
+		Branch: p.Branch + p.Tag, OnDefaultBranch: p.onDefaultBranch(), Source: p.Source,
 		PipelineID: p.ID, Attempt: p.Attempt, Name: p.Name, Status: p.Status, Phase: phaseOf(p.Status), URL: p.URL,
 		FinishedAt: momentOf(p.FinishedAt), UpdatedAt: momentOf(p.UpdatedAt),
 	}
@@ -225,7 +226,7 @@ func (r *PipelineRun) learn(event PipelineRun, ask bool) (changed bool) {
 
 // replace takes over the event, but keeps what events do not state. ask means that the event has no artifact sizes.
 func (r *PipelineRun) replace(event PipelineRun, ask bool) {
-	event.ID, event.ScanID, event.RecordedAt, event.SourcePlatform = r.ID, r.ScanID, r.RecordedAt, r.SourcePlatform
+	event.ID, event.ScanID, event.ProjectID, event.RecordedAt = r.ID, r.ScanID, r.ProjectID, r.RecordedAt
 	event.NumChangedFiles, event.Expected, event.ExpectedBy = r.NumChangedFiles, r.Expected, r.ExpectedBy
 	event.AnomalyScore, event.AnomalyReason = r.AnomalyScore, r.AnomalyReason
 	if ask {

@@ -19,6 +19,7 @@ type Policy struct {
 	Gate        Gate
 	Supersede   bool
 	ScanTimeout time.Duration
+	ScanHistory int // commits of a push that are searched, the newest
 	Anomalies   AnomalyMode
 }
 
@@ -33,12 +34,15 @@ type Policies []Rule
 
 // For finds the policy of a project; ok is false for a repository that is not configured.
 func (p Policies) For(platform, project string) (policy Policy, ok bool) {
-	for _, rule := range p {
-		if matchesProject(rule.Match, platform, project) {
-			return rule.Policy, true
-		}
+	if at := p.Find(platform, project); at >= 0 {
+		return p[at].Policy, true
 	}
 	return Policy{}, false
+}
+
+// Find is the place of the rule for a project; -1 for a repository that is not configured.
+func (p Policies) Find(platform, project string) int {
+	return slices.IndexFunc(p, func(rule Rule) bool { return matchesProject(rule.Match, platform, project) })
 }
 
 // matchesProject tells whether a glob over platform/project matches a project. Like the platforms, it ignores case.
@@ -54,7 +58,7 @@ func (p Policy) Refuses(push Push) string {
 		return fmt.Sprintf("%s was deleted", push.Ref)
 	case tag != "" && !matchesAny(p.Tags, tag):
 		return fmt.Sprintf("tag %s is not among the configured tags", tag)
-	case branch != "" && !matchesAny(p.Branches, branch):
+	case branch != "" && !p.wants(branch):
 		return fmt.Sprintf("branch %s is not among the configured branches", branch)
 	case branch == "" && tag == "":
 		return fmt.Sprintf("%s is neither a branch nor a tag", push.Ref)
@@ -64,12 +68,20 @@ func (p Policy) Refuses(push Push) string {
 	return ""
 }
 
+// wants tells whether a branch is scanned: what a merge queue tries is scanned as the branch is for which it does.
+func (p Policy) wants(branch string) bool {
+	if target, queued := QueueTarget(branch); queued {
+		branch = target
+	}
+	return matchesAny(p.Branches, branch)
+}
+
 // RefusesPipeline says why a pipeline is not recorded; empty for one that is. An unknown branch is not refused.
 func (p Policy) RefusesPipeline(run Pipeline) string {
 	switch {
 	case run.Tag != "" && !matchesAny(p.Tags, run.Tag):
 		return fmt.Sprintf("tag %s is not among the configured tags", run.Tag)
-	case run.Branch != "" && !matchesAny(p.Branches, run.Branch):
+	case run.Branch != "" && !p.wants(run.Branch):
 		return fmt.Sprintf("branch %s is not among the configured branches", run.Branch)
 	case run.ID <= 0 || !IsCommitSHA(run.CommitSHA):
 		return "the event names no pipeline or no commit"

@@ -10,11 +10,11 @@ const (
 	tagPrefix    = "refs/tags/"
 )
 
-// Branch is the short name of the branch that moved, or empty for anything else.
-func (p Push) Branch() string { return shortRef(p.Ref, branchPrefix) }
+// BranchOf is the short name of the branch that a full name means, or empty for anything else.
+func BranchOf(ref string) string { return shortRef(ref, branchPrefix) }
 
-// Tag is the short name of the tag that moved, or empty for anything else.
-func (p Push) Tag() string { return shortRef(p.Ref, tagPrefix) }
+// TagOf is the short name of the tag that a full name means, or empty for anything else.
+func TagOf(ref string) string { return shortRef(ref, tagPrefix) }
 
 func shortRef(ref, prefix string) string {
 	if name, ok := strings.CutPrefix(ref, prefix); ok {
@@ -44,23 +44,42 @@ func ShortSHA(id string) string {
 	return id
 }
 
-// OriginReconcile is the origin of a scan whose push no webhook announced, and the event name in the log of deliveries.
-const OriginReconcile = "recover"
-
-// Head is the commit at which a branch or tag stands. Its db tags are the columns of the table ref_heads.
-type Head struct {
-	Ref    string    `db:"ref"`     // full: refs/heads/main, refs/tags/v1
-	SHA    string    `db:"sha"`     // the commit, also where an annotated tag leads to it
-	SeenAt time.Time `db:"seen_at"` // when it was first seen there
+// Ref is a branch or tag of a project, and the commit where it stands. Its db tags are the columns of the table refs.
+type Ref struct {
+	ProjectID int64     `db:"project_id"`
+	Name      string    `db:"name"`       // full: refs/heads/main, refs/tags/v1
+	SHA       string    `db:"sha"`        // the commit, also where an annotated tag leads to it
+	BeforeSHA string    `db:"before_sha"` // where it stood before; empty for a new one
+	MovedAt   time.Time `db:"moved_at"`   // when it was first known to stand there
 }
 
-// Name is the short name of the branch or tag.
-func (h Head) Name() string { return shortRef(h.Ref, branchPrefix) + shortRef(h.Ref, tagPrefix) }
+// Short is the short name of the branch or tag.
+func (r Ref) Short() string { return BranchOf(r.Name) + TagOf(r.Name) }
 
-// Origin is the origin of scans that the delivery starts.
-func (d Delivery) Origin() string {
-	if d.Name == OriginReconcile {
-		return OriginReconcile
+// BranchRef is the full name of a branch, or empty where there is none.
+func BranchRef(branch string) string {
+	if branch == "" {
+		return ""
 	}
-	return "push"
+	return branchPrefix + branch
+}
+
+// TagRef is the full name of a tag, or empty where there is none.
+func TagRef(tag string) string {
+	if tag == "" {
+		return ""
+	}
+	return tagPrefix + tag
+}
+
+// queuePrefix begins the branches in which GitHub's merge queue tries commits: gh-readonly-queue/main/pr-7-<commit>.
+const queuePrefix = "gh-readonly-queue/"
+
+// QueueTarget is the branch for which a merge queue made a branch; ok is false for any other branch.
+func QueueTarget(branch string) (target string, ok bool) {
+	rest, ok := strings.CutPrefix(branch, queuePrefix)
+	if end := strings.LastIndexByte(rest, '/'); ok && end > 0 {
+		return rest[:end], true
+	}
+	return "", false
 }

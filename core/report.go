@@ -1,6 +1,8 @@
 package core
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 
 	"github.com/scanhook/scanhook/core/intern"
@@ -16,7 +18,8 @@ type Report struct {
 	By       string  // name of the token that uploaded it; empty for scanners that run here
 	Digest   string  // SHA-256 of the uploaded document, in hexadecimal; empty without one
 
-	Changes *Changes // since the commit of the baseline; nil where unknown
+	Changes  *Changes  // since the commit of the baseline; nil where unknown
+	Coverage *Coverage // nil where the scanner does not tell
 }
 
 // Len is how many findings the report has.
@@ -66,6 +69,7 @@ type Packed struct {
 // record is a finding: indexes of names, and lengths of its texts, which lie side by side in a chunk from start on.
 type record struct {
 	tool, rule, severity, file, title, cve, cwe, help uint32
+	commit                                            uint32
 	line, endLine                                     int32
 	chunk, start, message, snippet, print, suppressed uint32
 	isSuppressed                                      bool
@@ -104,7 +108,7 @@ func (p *Packed) Get(i int, f *Finding) {
 	*f = Finding{
 		Tool: name(r.tool), RuleID: name(r.rule), Severity: Severity(name(r.severity)), File: name(r.file),
 		Title: name(r.title), CVEID: name(r.cve), CWE: name(r.cwe), HelpURI: name(r.help),
-		Line: int(r.line), EndLine: int(r.endLine), Surroundings: r.surroundings,
+		Line: int(r.line), EndLine: int(r.endLine), Surroundings: r.surroundings, Commit: name(r.commit),
 	}
 	rest := p.chunk(r.chunk)[r.start:]
 	cut := func(length uint32) (text string) {
@@ -137,6 +141,7 @@ func (p *Packed) name(r *record, f *Finding) {
 	r.tool, r.rule, r.severity = p.number(f.Tool, r.tool), p.number(f.RuleID, r.rule), p.number(string(f.Severity), r.severity)
 	r.file, r.title = p.number(f.File, r.file), p.number(f.Title, r.title)
 	r.cve, r.cwe, r.help = p.number(f.CVEID, r.cve), p.number(f.CWE, r.cwe), p.number(f.HelpURI, r.help)
+	r.commit = p.number(f.Commit, r.commit)
 	r.line, r.endLine, r.surroundings = int32(f.Line), int32(f.EndLine), f.Surroundings
 }
 
@@ -176,3 +181,171 @@ func (p *Packed) chunk(n uint32) string {
 	}
 	return p.texts[n]
 }
+
+// LeftOut is why a scanner did not search something.
+type LeftOut string
+
+// The reasons.
+const (
+	LeftSize      LeftOut = "size"       // larger than is searched
+	LeftBinary    LeftOut = "binary"     // a program or a document, not text
+	LeftAllowed   LeftOut = "allow list" // the rules exempt the path: images, lock files, vendored packages
+	LeftArchive   LeftOut = "archive"    // cannot be opened, or holds more than is searched
+	LeftEncoding  LeftOut = "encoding"   // text in an encoding that is not read
+	LeftPointer   LeftOut = "LFS"        // what Git LFS keeps elsewhere; only its pointer was searched
+	LeftError     LeftOut = "error"      // the scanner failed on it
+	LeftTime      LeftOut = "time"       // the time was up
+	LeftHistory   LeftOut = "history"    // commits farther back than are searched
+	LeftSubmodule LeftOut = "submodule"  // another repository
+)
+
+// MayHoldCode tells whether what was left out can be code of the project that was to be searched. The allow list is the
+// administrator's word, a binary is no code, and a submodule is scanned in its own project.
+func (r LeftOut) MayHoldCode() bool { return r != LeftAllowed && r != LeftBinary && r != LeftSubmodule }
+
+// meanings complete "3 not searched: …".
+var meanings = map[LeftOut]string{
+	LeftSize: "larger than is searched", LeftBinary: "no text", LeftAllowed: "exempt by the rules",
+	LeftArchive: "in archives that cannot be opened or hold too much", LeftEncoding: "in an encoding that is not read",
+	LeftPointer: "kept by Git LFS, only their pointers were searched", LeftError: "the scanner failed on them",
+	LeftTime: "the time was up", LeftHistory: "commits farther back than are searched", LeftSubmodule: "submodules, which are other repositories",
+}
+
+// Meaning says what the reason means, for people.
+func (r LeftOut) Meaning() string { return cmp.Or(meanings[r], string(r)) }
+
+// Hidden is how many were left out that Names does not name.
+func (o Omission) Hidden() int { return max(o.Count-len(o.Names), 0) }
+
+// maxLeftNames is how many names of what was left out are kept for each reason.
+const maxLeftNames = 20
+
+// Omission is what was left out for one reason.
+type Omission struct {
+	Reason LeftOut  `json:"reason"`
+	Count  int      `json:"count"`
+	Names  []string `json:"names,omitempty"` // the first ones
+	More   []string `json:"-"`               // the others, which are not kept; none of the allow list
+}
+
+// Coverage tells what a scanner searched, and what it left out.
+type Coverage struct {
+	Searched int        `json:"searched"` // files
+	Left     []Omission `json:"left,omitempty"`
+}
+
+// LeaveOut notes that something was not searched. Without a name only the count grows.
+func (c *Coverage) LeaveOut(reason LeftOut, count int, names ...string) {
+	if count <= 0 {
+		return
+	}
+	at, known := slices.BinarySearchFunc(c.Left, reason, func(o Omission, reason LeftOut) int { return cmp.Compare(o.Reason, reason) })
+	if !known {
+		c.Left = slices.Insert(c.Left, at, Omission{Reason: reason})
+	}
+	left := &c.Left[at]
+	left.Count += count
+	room := min(len(names), maxLeftNames-len(left.Names))
+	left.Names = append(left.Names, names[:room]...)
+	if reason != LeftAllowed {
+		left.More = append(left.More, names[room:]...)
+	}
+}
+
+// Add takes over what another part of the scan searched and left out.
+func (c *Coverage) Add(other Coverage) {
+	c.Searched += other.Searched
+	for _, left := range other.Left {
+		c.LeaveOut(left.Reason, left.Count, slices.Concat(left.Names, left.More)...)
+	}
+}
+
+// NotSearched is how much was left out that can hold code: files, and commits.
+func (c Coverage) NotSearched() (n int) {
+	for _, left := range c.Left {
+		if left.Reason.MayHoldCode() {
+			n += left.Count
+		}
+	}
+	return n
+}
+
+// Unsearched tells which files were not searched, or not whole, so that findings in them may still be there. Where it is not
+// known which, it is all. What the allow list exempts counts as searched: it is the administrator's word. nil where nothing was
+// left out.
+func (c *Coverage) Unsearched() func(file string) bool {
+	left, known := c.UnsearchedFiles()
+	if len(left) == 0 && known {
+		return nil
+	}
+	return func(file string) bool { return !known || left[archiveOf(file)] }
+}
+
+// UnsearchedFiles are the files that Unsearched tells of, those that hold archives' members instead of these. known is false
+// where there are others.
+func (c *Coverage) UnsearchedFiles() (left map[string]bool, known bool) {
+	left, known = make(map[string]bool), true
+	if c == nil {
+		return left, known
+	}
+	for _, o := range c.Left {
+		if o.Reason == LeftAllowed || o.Reason == LeftSubmodule || o.Reason == LeftHistory { // the last two are no files
+			continue
+		}
+		for _, name := range slices.Concat(o.Names, o.More) {
+			left[archiveOf(name)] = true
+		}
+		known = known && o.Count <= len(o.Names)+len(o.More)
+	}
+	return left, known
+}
+
+// archiveOf is the file of the repository that holds a file, which may be a member of an archive.
+func archiveOf(file string) string {
+	archive, _, _ := strings.Cut(file, "!")
+	return archive
+}
+
+// Contents is what the search of one file's contents came to, wherever they stand. It holds no secret.
+type Contents struct {
+	Findings []Finding // their File is empty, or for a member of an archive "!" and its path in there
+	Coverage Coverage  // with names like these
+}
+
+// At returns the findings as those of a path.
+func (c Contents) At(path string) []Finding {
+	path = Printable(path)
+	placed := make([]Finding, len(c.Findings))
+	for i, f := range c.Findings {
+		f.File = path + f.File
+		placed[i] = f
+	}
+	return placed
+}
+
+// CoverageAt returns the coverage as that of a path.
+func (c Contents) CoverageAt(path string) Coverage {
+	path = Printable(path)
+	placed := Coverage{Searched: c.Coverage.Searched, Left: slices.Clone(c.Coverage.Left)}
+	for i, left := range placed.Left {
+		placed.Left[i].Names, placed.Left[i].More = below(path, left.Names), below(path, left.More)
+	}
+	return placed
+}
+
+func below(path string, names []string) (placed []string) {
+	for _, name := range names {
+		placed = append(placed, path+name)
+	}
+	return placed
+}
+
+// ContentsKey is what a search of contents depends on, besides the rules.
+type ContentsKey struct {
+	Blob  string // git's id of the contents
+	Class string // what the rules make of the path
+}
+
+// SearchedContents is what is known of contents that were searched. Contents without findings in which nothing was left out
+// are not in it.
+type SearchedContents map[ContentsKey]Contents

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -22,6 +23,7 @@ func TestPackedKeepsWhatReportsSay(t *testing.T) {
 			Severity: core.Severities[n%4], Title: fmt.Sprint("t", n%7), Message: strings.Repeat("m", n%300),
 			CVEID: fmt.Sprint("CVE-", n%3), CWE: "CWE-79", HelpURI: "https://example.com", Snippet: strings.Repeat("s", n%5),
 			PartialFingerprint: fmt.Sprint(n), Surroundings: match.SurroundingsOf([]uint16{uint16(n)}, nil),
+			Commit: strings.Repeat("c", n%2*40),
 		}
 		if n%3 == 0 {
 			f.Suppressed = new(strings.Repeat("x", n%2))
@@ -53,5 +55,69 @@ func TestPackedKeepsWhatReportsSay(t *testing.T) {
 	}
 	if packed.Len() != many {
 		t.Errorf("want %d findings, got %d", many, packed.Len())
+	}
+}
+
+func TestCoverage(t *testing.T) {
+	t.Parallel()
+	var c core.Coverage
+	for n := range 30 {
+		c.LeaveOut(core.LeftSize, 1, fmt.Sprintf("large%02d", n))
+	}
+	c.LeaveOut(core.LeftHistory, 7)
+	c.LeaveOut(core.LeftBinary, 0, "nothing")
+	c.Add(core.Coverage{Searched: 3, Left: []core.Omission{
+		{Reason: core.LeftBinary, Count: 2, Names: []string{"a", "b"}}, {Reason: core.LeftSize, Count: 1, Names: []string{"more"}},
+	}})
+	got := map[core.LeftOut]string{}
+	for _, left := range c.Left {
+		got[left.Reason] = fmt.Sprint(left.Count, " ", len(left.Names))
+	}
+	want := map[core.LeftOut]string{core.LeftSize: "31 20", core.LeftHistory: "7 0", core.LeftBinary: "2 2"}
+	if diff := cmp.Diff(want, got); diff != "" || c.Searched != 3 || c.Left[0].Reason != core.LeftBinary {
+		t.Errorf("coverage (-want +got):\n%s%+v", diff, c)
+	}
+}
+
+func TestUnsearched(t *testing.T) {
+	t.Parallel()
+	many := make([]string, 50)
+	for n := range many {
+		many[n] = fmt.Sprintf("large%02d", n)
+	}
+	for name, test := range map[string]struct {
+		leave func(*core.Coverage)
+		kept  bool     // and read again
+		want  []string // of the files below
+	}{
+		"nothing":             {func(*core.Coverage) {}, false, nil},
+		"by size":             {func(c *core.Coverage) { c.LeaveOut(core.LeftSize, 1, "a.sql") }, true, []string{"a.sql"}},
+		"a binary now":        {func(c *core.Coverage) { c.LeaveOut(core.LeftBinary, 1, "a.sql") }, true, []string{"a.sql"}},
+		"exempt":              {func(c *core.Coverage) { c.LeaveOut(core.LeftAllowed, 30, "a.sql") }, true, nil},
+		"no files":            {func(c *core.Coverage) { c.LeaveOut(core.LeftHistory, 3); c.LeaveOut(core.LeftSubmodule, 1) }, true, nil},
+		"an archive":          {func(c *core.Coverage) { c.LeaveOut(core.LeftArchive, 1, "b.zip") }, true, []string{"b.zip!x", "b.zip!y"}},
+		"part of an archive":  {func(c *core.Coverage) { c.LeaveOut(core.LeftSize, 1, "b.zip!y") }, true, []string{"b.zip!x", "b.zip!y"}},
+		"many":                {func(c *core.Coverage) { c.LeaveOut(core.LeftSize, 50, many...) }, false, []string{"large49"}},
+		"many, as it is kept": {func(c *core.Coverage) { c.LeaveOut(core.LeftSize, 50, many...) }, true, []string{"a.sql", "b.zip!x", "b.zip!y", "large49"}},
+		"without names":       {func(c *core.Coverage) { c.LeaveOut(core.LeftError, 1) }, false, []string{"a.sql", "b.zip!x", "b.zip!y", "large49"}},
+	} {
+		var c core.Coverage
+		test.leave(&c)
+		sum := new(core.Coverage)
+		sum.Add(core.Contents{Coverage: c}.CoverageAt(""))
+		if test.kept {
+			job := core.Job{}
+			job.Finish(core.Report{Coverage: sum}, 0, 0, time.Time{})
+			sum = job.Coverage()
+		}
+		var got []string
+		for _, file := range []string{"a.sql", "b.zip!x", "b.zip!y", "large49"} {
+			if unsearched := sum.Unsearched(); unsearched != nil && unsearched(file) {
+				got = append(got, file)
+			}
+		}
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Errorf("%s: files that were not searched (-want +got):\n%s", name, diff)
+		}
 	}
 }

@@ -27,17 +27,20 @@ func (s ScanStatus) Ended() bool { return s == ScanCompleted || s == ScanFailed 
 type Scan struct {
 	ID                    int64      `db:"id"`
 	ReferenceID           string     `db:"reference_id"` // UUID, the public name
+	ProjectID             int64      `db:"project_id"`
 	SourcePlatform        string     `db:"source_platform"`
-	ProjectName           string     `db:"project_name"`
-	ProjectRef            string     `db:"project_ref"`
+	ProjectName           string     `db:"project_name,computed"` // the project's present name; the table keeps the one it had
+	ProjectRef            string     `db:"project_ref,computed"`  // the project's id on its platform, or empty
 	RepoURL               string     `db:"repo_url"`
-	Branch                string     `db:"branch"` // the tag's name for tag pushes
+	Ref                   string     `db:"ref"`    // full name of the branch or tag that brought the commit first; empty where unknown
+	Branch                string     `db:"branch"` // its short name
 	DefaultBranch         string     `db:"default_branch"`
 	CommitSHA             string     `db:"commit_sha"`
 	BeforeSHA             string     `db:"before_sha"`
-	Attempt               int        `db:"attempt"` // 1, and one more for each rescan
-	Context               string     `db:"context"` // name of its commit status
-	Origin                string     `db:"origin"`  // what started the scan: push, upload, manual, pipeline…
+	Attempt               int        `db:"attempt"`       // 1, and one more for each rescan
+	FirstScanID           *int64     `db:"first_scan_id"` // the first attempt, which names the commit; nil for that itself
+	Context               string     `db:"context"`       // name of its commit status
+	Origin                string     `db:"origin"`        // what started the scan: push, upload, manual, pipeline…
 	Timestamp             time.Time  `db:"timestamp"`
 	Status                ScanStatus `db:"status"`
 	Verdict               *Verdict   `db:"verdict"`        // nil until completed
@@ -52,14 +55,24 @@ type Scan struct {
 	MergeBaseSHA          string     `db:"merge_base_sha"` // where the branch left the default branch; empty where unknown
 	BaselineScanID        *int64     `db:"baseline_scan_id"`
 	SharedRefs            bool       `db:"shared_refs"` // another branch points at the commit, too: never superseded
-	Stale                 bool       `db:"stale"`       // its branch stands beyond the commit: a push came out of order, or the branch was set back
+	DeliveryID            *int64     `db:"delivery_id"` // the call that opened it; nil where none did
 	DeadlineAt            time.Time  `db:"deadline_at"`
 	StartedAt             *time.Time `db:"started_at"`
 	FinishedAt            *time.Time `db:"finished_at"`
 }
 
+// First is the number of the commit's first scan. It names the commit for as long as it has scans.
+func (s Scan) First() int64 {
+	if s.FirstScanID != nil {
+		return *s.FirstScanID
+	}
+	return s.ID
+}
+
 // OnDefaultBranch tells whether the scan belongs to the project's default branch.
-func (s Scan) OnDefaultBranch() bool { return s.DefaultBranch != "" && s.Branch == s.DefaultBranch }
+func (s Scan) OnDefaultBranch() bool {
+	return s.DefaultBranch != "" && s.Ref == BranchRef(s.DefaultBranch)
+}
 
 // Verdict is the decision of the gate about a completed scan.
 type Verdict string
@@ -120,6 +133,7 @@ type Job struct {
 	NumAbsent    int        `db:"num_absent"`    // findings of the baseline that are gone: fixed
 	StartedAt    *time.Time `db:"started_at"`
 	FinishedAt   *time.Time `db:"finished_at"`
+	CoverageJSON string     `db:"coverage"` // Coverage as it is stored
 
 	BaselineScanID *int64 `db:"baseline_scan_id"`         // the scan whose findings of the same scanner are the baseline
 	BaselineCommit string `db:"baseline_commit,computed"` // of that scan; only listed, not stored
@@ -135,7 +149,38 @@ func (j *Job) Finish(report Report, unchanged, absent int, now time.Time) {
 	if j.State == JobFailed {
 		j.NumAbsent = 0
 	}
+	j.putCoverage(report.Coverage)
 	j.FinishedAt = &now
+}
+
+func (j *Job) putCoverage(c *Coverage) {
+	j.CoverageJSON = ""
+	if c != nil {
+		text, _ := json.Marshal(c) // numbers and texts always have a JSON form
+		j.CoverageJSON = string(text)
+	}
+}
+
+// Coverage is what the scanner searched and left out; nil where it does not tell.
+func (j Job) Coverage() *Coverage {
+	c := new(Coverage)
+	if json.Unmarshal([]byte(j.CoverageJSON), c) != nil { // written by putCoverage; empty where the scanner does not tell
+		return nil
+	}
+	return c
+}
+
+// CoverageOf is what the scanners of jobs searched and left out together; nil where none of them tells.
+func CoverageOf(jobs []Job) (sum *Coverage) {
+	for _, job := range jobs {
+		if c := job.Coverage(); c != nil {
+			if sum == nil {
+				sum = new(Coverage)
+			}
+			sum.Add(*c)
+		}
+	}
+	return sum
 }
 
 // Settle derives a scan's state from its jobs. An ended scan is to be judged afterwards. A scan without jobs fails when it

@@ -21,11 +21,12 @@ const (
 
 // Status is the desired status of a commit, with what was posted so far.
 type Status struct {
-	ID               int64       `db:"id"`
+	FirstScanID      int64       `db:"first_scan_id"` // names the commit
 	ScanID           int64       `db:"scan_id"`
+	ProjectID        int64       `db:"project_id"`
 	SourcePlatform   string      `db:"source_platform"`
-	ProjectName      string      `db:"project_name"`
-	ProjectRef       string      `db:"project_ref"`
+	ProjectName      string      `db:"project_name,computed"` // the project's present name
+	ProjectRef       string      `db:"project_ref,computed"`  // the project's id on its platform, or empty
 	CommitSHA        string      `db:"commit_sha"`
 	Branch           string      `db:"branch"`
 	Context          string      `db:"context"`
@@ -41,6 +42,7 @@ type Status struct {
 	LeaseUntil       *time.Time  `db:"lease_until"`
 	LastError        string      `db:"last_error"`
 	GivenUp          bool        `db:"given_up"` // this revision is not tried again
+	Held             bool        `db:"held"`     // it waits for the end of a hold of its project or branch
 	DesiredAt        time.Time   `db:"desired_at"`
 	DueSince         time.Time   `db:"due_since"` // DesiredAt, or when the hold that it waited for ended
 	PostedAt         *time.Time  `db:"posted_at"`
@@ -61,7 +63,7 @@ func (s Status) FirstFinal() bool {
 
 // DueBy tells whether the status is not posted yet and may be posted by then.
 func (s Status) DueBy(then time.Time) bool {
-	return s.PostedRevision < s.Revision && !s.GivenUp && s.NextAttemptAt.Before(then)
+	return s.PostedRevision < s.Revision && !s.GivenUp && !s.Held && s.NextAttemptAt.Before(then)
 }
 
 // StatusFor is the state and text of the status that a commit should show for its scan.
@@ -94,7 +96,7 @@ const (
 // StatusPost is an attempt to post a status, with the platform's answer; equal attempts are one.
 type StatusPost struct {
 	ID             int64       `db:"id"`
-	StatusID       int64       `db:"status_id"`
+	FirstScanID    int64       `db:"first_scan_id"`
 	ScanID         int64       `db:"scan_id"`
 	Context        string      `db:"context"`
 	Revision       int64       `db:"revision"`
@@ -208,8 +210,9 @@ func (s Status) DriftText(seen ObservedStatus) string {
 // posts one of them now and then, and all others follow as soon as one succeeds.
 type Hold struct {
 	ID             int64     `db:"id"`
+	ProjectID      int64     `db:"project_id"`
 	SourcePlatform string    `db:"source_platform"`
-	ProjectName    string    `db:"project_name"`
+	ProjectName    string    `db:"project_name,computed"`
 	Branch         string    `db:"branch"` // the only branch that is on hold; empty: the whole project
 	Code           int       `db:"code"`   // HTTP status of the platform's answer; 0 where nothing was sent
 	Reason         string    `db:"reason"` // what is missing and where to change it, without secrets

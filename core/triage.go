@@ -39,19 +39,18 @@ func (s TriageSource) weight() int {
 	return 1
 }
 
-// TriageDecision is a source's decision on a finding. It holds in all scans of the project until the source replaces it. Its db
-// tags are the columns of the table triage_decisions.
+// TriageDecision is a source's decision on an alert. It holds in all scans of the project until the source replaces it. Its db
+// tags are the columns of the table alert_decisions.
 type TriageDecision struct {
-	ID             int64        `db:"id"`
-	SourcePlatform string       `db:"source_platform"`
-	ProjectName    string       `db:"project_name"`
-	Fingerprint    string       `db:"fingerprint"`
-	Source         TriageSource `db:"source"`
-	Decision       Triage       `db:"decision"`
-	Author         string       `db:"author"`
-	Comment        string       `db:"comment"`
-	FindingID      int64        `db:"finding_id"` // the finding that was judged; it may have been deleted
-	Timestamp      time.Time    `db:"timestamp"`
+	ID        int64        `db:"id"`
+	ProjectID int64        `db:"project_id"`
+	AlertID   int64        `db:"alert_id"`
+	Source    TriageSource `db:"source"`
+	Decision  Triage       `db:"decision"`
+	Author    string       `db:"author"`
+	Comment   string       `db:"comment"`
+	FindingID int64        `db:"finding_id"` // the finding that was judged; it may have been deleted
+	Timestamp time.Time    `db:"timestamp"`
 }
 
 // PrevailingDecision returns the decision that counts, nil when there is none. decisions are in the order in which they were made.
@@ -68,9 +67,9 @@ func PrevailingDecision(decisions []TriageDecision) *TriageDecision {
 }
 
 // PropagateTriage sets the decision that was made about the same finding in other scans of the project. The keys of decided
-// are fingerprints. An AI's dismissal is not propagated to a finding that only people may dismiss.
-func PropagateTriage(f *Finding, decided map[string]TriageDecision) {
-	decision, ok := decided[f.Fingerprint]
+// are alerts. An AI's dismissal is not propagated to a finding that only people may dismiss.
+func PropagateTriage(f *Finding, decided map[int64]TriageDecision) {
+	decision, ok := decided[f.AlertID]
 	if ok && (decision.Source != ByAI || decision.Decision != FalsePositive || f.AIMayDismiss()) {
 		f.TriageDecision = &decision.Decision
 	}
@@ -124,22 +123,36 @@ func (w Withdrawal) Pick(decisions []TriageDecision) (TriageDecision, error) {
 	return decisions[i], nil
 }
 
-// TriageEvent is an entry of a finding's history. Its db tags are the columns of the table triage_events.
+// TriageEvent is an entry of an alert's history, which outlives its findings. Its db tags are the columns of the table
+// triage_events.
 type TriageEvent struct {
-	ID             int64        `db:"id"`
-	FindingID      int64        `db:"finding_id"`
-	Source         TriageSource `db:"source"`
-	Origin         TriageSource `db:"origin"`          // the source of a propagated decision; else the same as Source
-	PropagatedFrom *int64       `db:"propagated_from"` // the finding on which a propagated decision was made
-	Author         string       `db:"author"`
-	Changes        string       `db:"changes"`  // a JSON object with the names of the changed columns as keys
-	Decision       *Triage      `db:"decision"` // of the finding from then on
-	Comment        string       `db:"comment"`
-	Timestamp      time.Time    `db:"timestamp"`
+	ID        int64        `db:"id"`
+	AlertID   int64        `db:"alert_id"`
+	FindingID int64        `db:"finding_id"` // the finding that was judged; it may have been deleted
+	Source    TriageSource `db:"source"`
+	Author    string       `db:"author"`
+	Changes   string       `db:"changes"`  // a JSON object with the names of the changed columns as keys
+	Decides   bool         `db:"decides"`  // a decision was made or withdrawn; else only this finding changed
+	Decision  *Triage      `db:"decision"` // of the finding from then on
+	Comment   string       `db:"comment"`
+	Timestamp time.Time    `db:"timestamp"`
+
+	// Set where the event is told of another finding of the alert, see For.
+	Origin         TriageSource `db:"-"` // the source of a propagated decision; else the same as Source
+	PropagatedFrom *int64       `db:"-"` // the finding on which a propagated decision was made
 }
 
-// PropagatedTo is the event in the history of the same finding in another scan.
-func (e TriageEvent) PropagatedTo(finding int64) TriageEvent {
+// For is the event in the history of one finding of the alert.
+func (e TriageEvent) For(finding int64) TriageEvent {
+	e.Origin = e.Source
+	if e.FindingID == finding {
+		return e
+	}
+	return e.propagatedTo(finding)
+}
+
+// propagatedTo is the event in the history of the same finding in another scan.
+func (e TriageEvent) propagatedTo(finding int64) TriageEvent {
 	from, changed := e.FindingID, map[string]any{"triage_decision": e.Decision} // a decision or null
 	if e.Withdrawn() {
 		changed["user_verdict"] = nil
@@ -241,9 +254,8 @@ type TriageChange struct {
 	Decisions []TriageDecision // in place of the ones before
 	Event     TriageEvent
 	Audit     AuditEvent
-	Decided   []int64       // findings that get the decision of Finding
-	Events    []TriageEvent // of those in other scans
-	Scans     []int64       // to be judged again, the finding's own first
+	Decided   []int64 // findings that get the decision of Finding
+	Scans     []int64 // to be judged again, the finding's own first
 }
 
 // Triage applies the update to a finding, and its decision to the same finding in other scans.
@@ -259,8 +271,8 @@ func (u TriageUpdate) Triage(t Triaged, now time.Time) (c TriageChange, err erro
 	}
 	c = TriageChange{Finding: finding, Decisions: decisions, Scans: []int64{t.Scan.ID}, Audit: u.AuditEvent(t.Scan, finding, changed)}
 	c.Event = TriageEvent{
-		FindingID: finding.ID, Source: u.Source, Origin: u.Source, Author: u.Author, Changes: string(changes),
-		Decision: finding.TriageDecision, Comment: u.Comment, Timestamp: now,
+		AlertID: finding.AlertID, FindingID: finding.ID, Source: u.Source, Author: u.Author, Changes: string(changes),
+		Decides: !slices.Equal(t.Decisions, decisions), Decision: finding.TriageDecision, Comment: u.Comment, Timestamp: now,
 	}
 	reweighed := isReweighed(PrevailingDecision(t.Decisions), PrevailingDecision(decisions))
 	for _, same := range t.Same {
@@ -268,9 +280,6 @@ func (u TriageUpdate) Triage(t Triaged, now time.Time) (c TriageChange, err erro
 			continue
 		}
 		c.Scans, c.Decided = append(c.Scans, same.ScanID), append(c.Decided, same.ID)
-		if same.ID != finding.ID {
-			c.Events = append(c.Events, c.Event.PropagatedTo(same.ID))
-		}
 	}
 	return c, nil
 }
@@ -362,7 +371,7 @@ func (u TriageUpdate) replaceDecisions(f *Finding, decisions []TriageDecision, s
 		return decisions
 	}
 	return append(decisions, TriageDecision{
-		Fingerprint: f.Fingerprint, Source: source, Decision: *decision, Author: u.Author, Comment: u.Comment, FindingID: f.ID,
+		AlertID: f.AlertID, Source: source, Decision: *decision, Author: u.Author, Comment: u.Comment, FindingID: f.ID,
 	})
 }
 

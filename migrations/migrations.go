@@ -2,9 +2,31 @@
 // They are applied, under a lock, by store.Open.
 package migrations
 
-import "embed"
+import (
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"io/fs"
+	"path"
+	"strings"
+)
 
 // Files holds postgres/NNNN_name.sql and sqlite/NNNN_name.sql.
 //
 //go:embed postgres/*.sql sqlite/*.sql
 var Files embed.FS
+
+// Hashes are those of an engine's migrations, by their file names. Line ends do not count, because a checkout may change them.
+func Hashes(engine string) (map[string]string, error) {
+	hashes := map[string]string{}
+	files, err := fs.Glob(Files, engine+"/*.sql")
+	for _, file := range files {
+		text, err := Files.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		sum := sha256.Sum256([]byte(strings.ReplaceAll(string(text), "\r\n", "\n")))
+		hashes[path.Base(file)] = hex.EncodeToString(sum[:])
+	}
+	return hashes, err
+}

@@ -117,6 +117,20 @@ func (k *Keyring) For(target core.HookTarget) (secret, signing string, err error
 	return secret, signing, err
 }
 
+// Recall is the verification of a call that was kept, by the name of the secret that verified it. core.ErrDenied when the
+// secret is no longer configured.
+func (k *Keyring) Recall(verifiedBy string, signed bool) (Verification, error) {
+	for _, secret := range slices.Concat(k.Webhook, k.Signing) {
+		if secret.verification.SecretID == core.SecretID(verifiedBy) {
+			verification := secret.verification
+			verification.Signed = signed
+			return verification, nil
+		}
+	}
+	return Verification{}, fmt.Errorf("%w: the secret %s that verified the call is not in the configuration any more: have the"+
+		" platform send it again", core.ErrDenied, core.SecretPlace(verifiedBy))
+}
+
 // MaySign tells whether there is a signing token that may speak for the project.
 func (k *Keyring) MaySign(project string) bool {
 	return k != nil && slices.ContainsFunc(k.Signing, func(s keyedSecret) bool { return s.verification.speaksFor(project) })
@@ -213,17 +227,21 @@ func (v Verification) Authorize(delivery core.Delivery) (core.Delivery, error) {
 		if none := ignored && project == ""; !none && !v.speaksFor(project) {
 			return core.Delivery{}, fmt.Errorf("%w: the secret %s is not one of %s: enter the secret of the first entry of"+
 				" repositories that matches the project and has secrets, or one of the platform, in the webhook",
-				core.ErrDenied, v.Secret(), project)
+				core.ErrDenied, v.Place, project)
 		}
 	}
 	v.MaySign = v.ring.MaySign(delivery.Project)
 	delivery.Verification = v.Verification
-	if v.Scope != "" || !v.Signed && v.ring.signsByScope() {
-		// The numeric id could be that of another project, and addresses it as well as a path does. It could also be that of
-		// a project whose own calls must be signed.
+	if !v.BelievesIDs() {
 		delivery.Event = delivery.Event.WithoutRef()
 	}
 	return delivery, nil
+}
+
+// BelievesIDs is false where the numeric id of a project in a call could be that of another one, which it addresses as well as
+// a path does, or that of a project whose own calls must be signed.
+func (v Verification) BelievesIDs() bool {
+	return v.Scope == "" && (v.Signed || !v.ring.signsByScope())
 }
 
 func (v Verification) speaksFor(project string) bool {

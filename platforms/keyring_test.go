@@ -102,8 +102,9 @@ func TestVerificationAuthorizesItsProjectsOnly(t *testing.T) {
 			switch {
 			case err == nil && delivery.Verification.Place != "":
 				got = append(got, project)
-			case !errors.Is(err, core.ErrDenied) || !strings.Contains(err.Error(), project):
-				t.Errorf("%s for %s: want core.ErrDenied with the project's name, got %v", secret, project, err)
+			case !errors.Is(err, core.ErrDenied) || !strings.Contains(err.Error(), project) ||
+				strings.Contains(err.Error(), platforms.SecretID(secret)):
+				t.Errorf("%s for %s: want core.ErrDenied with the project's name and no id of a secret, got %v", secret, project, err)
 			}
 		}
 		if diff := cmp.Diff(want, got); diff != "" {

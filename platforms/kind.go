@@ -73,11 +73,12 @@ type Call struct {
 
 // CICommit is the commit that a CI job works on.
 type CICommit struct {
-	Platform string // the usual key of the platform; empty where there is none
-	Project  string // full path
-	SHA      string // full
-	Branch   string // short; empty when unknown
-	Err      error  // why SHA is unknown, or nil
+	Platform  string // the usual key of the platform; empty where there is none
+	Project   string // full path
+	ProjectID string // the platform's numeric id; empty where the job does not know it
+	SHA       string // full
+	Branch    string // short; empty when unknown
+	Err       error  // why SHA is unknown, or nil
 }
 
 // TokenAdvice says which access token a platform needs. The texts continue sentences.

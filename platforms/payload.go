@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/jsonscan"
 )
 
 // maxObjects is how many objects a body may have; a push of 2,048 commits has seven thousand. Braces in texts count,
@@ -27,7 +28,11 @@ func DecodeObject(body []byte, target any) error {
 	if bytes.Count(body, []byte("{")) > maxObjects {
 		return fmt.Errorf("%w: the body has more than %d objects, no event has", core.ErrTooLarge, maxObjects)
 	}
-	err := json.Unmarshal(body, target)
+	needed, ok := jsonscan.Prune(body, target)
+	if !ok {
+		needed = body // for the error
+	}
+	err := json.Unmarshal(needed, target)
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {
 		return fmt.Errorf("%w: the body is not valid JSON at byte %d: %w", core.ErrInvalid, syntax.Offset, err)
@@ -42,6 +47,21 @@ func DecodeObject(body []byte, target any) error {
 	return nil
 }
 
+// Translate completes a delivery, of which everything is known but event and project: read reads them from the payload. It is
+// what Parse of every adapter does. header is where the name of the event stands, of is the platform that sends it.
+func Translate(
+	delivery core.Delivery, header, of string, read func() (core.Event, string, error),
+) (_ core.Delivery, err error) {
+	if delivery.Name == "" {
+		return delivery, fmt.Errorf("%w: the header %s is missing: only webhooks of %s belong to this address",
+			core.ErrInvalid, header, of)
+	}
+	if delivery.Event, delivery.Project, err = read(); err != nil {
+		return delivery, fmt.Errorf("parsing %s: %w", delivery.Name, err)
+	}
+	return delivery, nil
+}
+
 // MaxText is the longest text that is kept from a payload, in bytes. Platforms allow 255 for the name of a branch.
 const MaxText = 1000
 
@@ -54,11 +74,28 @@ type Text string
 
 // UnmarshalJSON never fails.
 func (t *Text) UnmarshalJSON(data []byte) error {
+	if isPlain(data) {
+		*t = Text(data[1 : len(data)-1])
+		return nil
+	}
 	var text string
 	if json.Unmarshal(data, &text) == nil {
 		*t = Text(Clean(text))
 	}
 	return nil
+}
+
+// isPlain tells whether a value is a string that stands for itself and that Clean leaves as it is.
+func isPlain(value []byte) bool {
+	if len(value) < 2 || len(value) > MaxText || value[0] != '"' {
+		return false
+	}
+	for _, c := range value[1 : len(value)-1] {
+		if c < ' ' || c > '~' || c == '\\' || c == '"' {
+			return false
+		}
+	}
+	return true
 }
 
 // Clean makes text from outside safe to store and to show: valid UTF-8, no control characters, at most MaxText bytes.
@@ -76,7 +113,55 @@ func Clean(text string) string {
 	for !utf8.RuneStart(text[end]) {
 		end--
 	}
-	return text[:end]
+	return strings.Clone(text[:end]) // the rest of a large text is free then
+}
+
+const (
+	// plainList is the size up to which a list is decoded without bounds, in bytes.
+	plainList = 64 << 10
+	// maxListed is how many elements of a longer one are read.
+	maxListed = 50_000
+)
+
+// List is a list of a payload. Of an oversized one only the beginning is read, because two bytes of a payload can take a hundred
+// in memory. It is nil where there is none.
+type List[T any] []T
+
+// Shape implements jsonscan.Shaper.
+func (List[T]) Shape() any { return []T(nil) }
+
+// UnmarshalJSON never fails.
+func (l *List[T]) UnmarshalJSON(data []byte) error {
+	if plain, is := readPlain[T](data); is {
+		*l = plain
+		return nil
+	}
+	decoder, is := openList(data)
+	if !is {
+		return nil
+	}
+	for *l = (List[T]{}); decoder.More() && len(*l) < maxListed; {
+		var element T
+		_ = decoder.Decode(&element)
+		*l = append(*l, element)
+	}
+	return nil
+}
+
+// readPlain reads a list that is small enough to be read without bounds.
+func readPlain[T any](data []byte) (list []T, is bool) {
+	if len(data) > plainList {
+		return nil, false
+	}
+	_ = json.Unmarshal(data, &list) // a value of a wrong type leaves its field empty
+	return list, true
+}
+
+// openList leads to the first element of a list.
+func openList(data []byte) (decoder *json.Decoder, is bool) {
+	decoder = json.NewDecoder(bytes.NewReader(data))
+	token, err := decoder.Token()
+	return decoder, err == nil && token == json.Delim('[')
 }
 
 // Number is a number of a payload, as an integer, a float or a string; the zero value and null mean that there is none.

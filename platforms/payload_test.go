@@ -6,10 +6,32 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/platforms"
 )
+
+// A text that is read at once is what it is in all others ways, too.
+func FuzzText(f *testing.F) {
+	for _, text := range []string{``, `"`, `""`, `"main"`, `"a b~"`, "\"\x7f\"", `"\u0041"`, `"a\"b"`, `"\\"`, `"ä"`, `1`, `null`, "\"\xff\"", `"` + strings.Repeat("a", 1100) + `"`} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var plain string
+		if !json.Valid(data) {
+			return
+		}
+		want := platforms.Text("")
+		if json.Unmarshal(data, &plain) == nil {
+			want = platforms.Text(platforms.Clean(plain))
+		}
+		var got platforms.Text
+		if err := json.Unmarshal(data, &got); err != nil || got != want {
+			t.Errorf("%q: %q, want %q, %v", data, got, want, err)
+		}
+	})
+}
 
 func TestTextIsSafeToStore(t *testing.T) {
 	t.Parallel()
@@ -91,5 +113,43 @@ func TestBodiesOfTooManyObjects(t *testing.T) {
 	body := `{"pull_requests":[` + strings.Repeat("{},", 1_000_001) + `{}]}`
 	if err := platforms.DecodeObject([]byte(body), &json.RawMessage{}); err == nil || !strings.Contains(err.Error(), "too large") {
 		t.Errorf("want too large, got %v", err)
+	}
+}
+
+func TestList(t *testing.T) {
+	t.Parallel()
+	type element struct {
+		ID platforms.Number `json:"id"`
+	}
+	long := func(element string, n int) string { return "[" + strings.Repeat(element+",", n) + `{"id":7}]` }
+	for name, c := range map[string]struct {
+		json  string
+		want  int
+		isNil bool
+	}{
+		"none":                 {`null`, 0, true},
+		"another type":         {`{"id":1}`, 0, true},
+		"empty":                {`[]`, 0, false},
+		"of elements":          {`[{"id":1},{"id":2}]`, 2, false},
+		"of wrong types":       {`[1,null,[],{"id":2}]`, 4, false},
+		"long":                 {long(`{"id":"`+strings.Repeat("1", 100)+`"}`, 999), 1000, false},
+		"of very short values": {long("0", 10<<20), 50_000, false},
+		"long, another type":   {`"` + strings.Repeat("x", 100_000) + `"`, 0, true},
+	} {
+		var got struct {
+			List platforms.List[element] `json:"list"`
+		}
+		if err := platforms.DecodeObject([]byte(`{"list":`+c.json+`}`), &got); err != nil || len(got.List) != c.want || (got.List == nil) != c.isNil {
+			t.Errorf("%s: %d elements, nil %t, %v", name, len(got.List), got.List == nil, err)
+		}
+	}
+}
+
+// A text that was cut is no part of the whole one, which would stay in memory with it.
+func TestCutTextIsACopy(t *testing.T) {
+	t.Parallel()
+	whole := strings.Repeat("x", 10_000)
+	if cut := platforms.Clean(whole); len(cut) != platforms.MaxText || unsafe.StringData(cut) == unsafe.StringData(whole) {
+		t.Errorf("%d bytes of the same text", len(cut))
 	}
 }

@@ -13,7 +13,11 @@ package platforms
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/scanhook/scanhook/core"
@@ -26,7 +30,7 @@ type Platform interface {
 	// Errors wrap core.ErrDenied and never repeat a secret.
 	Verify(header http.Header, body []byte) (Verification, error)
 	// Parse translates a verified call. Events that we do not use become core.Ignored, never an error.
-	// A body that is not what its event header says is core.ErrInvalid.
+	// A body that is not what its event header says is core.ErrInvalid; the delivery then has what the headers tell, its key.
 	Parse(header http.Header, body []byte) (core.Delivery, error)
 	// PostStatus makes the platform show the desired state. Errors are those of this package; any other error is worth a
 	// retry. CodeOf tells the HTTP status behind an error, and FieldRefused which text is at fault. Callers use Post, which
@@ -64,6 +68,63 @@ type SignatureFinder interface {
 func CanVerify(platform Platform, header http.Header) bool {
 	finder, able := platform.(SignatureFinder)
 	return !able || finder.Signed(header)
+}
+
+// Keeper is a Platform whose verified calls can be kept as they came, to be read later. Packages webhooks and ingest ask for
+// it.
+type Keeper interface {
+	// Keep returns of a call what Parse needs later: the headers that it looks at, and the body. Neither has a secret: not that
+	// of the webhook, nor any that the body may carry.
+	Keep(header http.Header, body []byte) (http.Header, []byte)
+	// Recall is what Verify said of a kept call, by the name and kind of the secret. core.ErrDenied when it is not
+	// configured any more.
+	Recall(verifiedBy string, signed bool) (Verification, error)
+}
+
+// Keep is what is kept of a verified call. Of a platform that does not say it, all headers are kept but those whose names speak of
+// a secret.
+func Keep(platform Platform, header http.Header, body []byte) (http.Header, []byte) {
+	if keeper, able := platform.(Keeper); able {
+		return keeper.Keep(header, body)
+	}
+	kept := header.Clone()
+	maps.DeleteFunc(kept, func(name string, _ []string) bool {
+		return slices.ContainsFunc([]string{"secret", "token", "signature", "authorization", "cookie", "password"}, func(word string) bool {
+			return strings.Contains(strings.ToLower(name), word)
+		})
+	})
+	return kept, body
+}
+
+// Read is Parse, of which a panic is an error too: a call that cannot be read is set aside.
+func Read(platform Platform, header http.Header, body []byte) (delivery core.Delivery, err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			err = fmt.Errorf("parsing panicked: %v", fault)
+		}
+	}()
+	return platform.Parse(header, body)
+}
+
+// Recall is what was found out about a kept call when it was verified.
+func Recall(platform Platform, verifiedBy string, signed bool) (Verification, error) {
+	if keeper, able := platform.(Keeper); able {
+		return keeper.Recall(verifiedBy, signed)
+	}
+	return Verification{}, fmt.Errorf("%w: the platform does not tell for which projects its secrets speak", core.ErrDenied)
+}
+
+const contentType = "Content-Type"
+
+// Headers are those of a call's headers that have one of the names, or tell its content type.
+func Headers(header http.Header, names ...string) http.Header {
+	some := http.Header{}
+	for _, name := range append(names, contentType) {
+		if values := header.Values(name); len(values) > 0 {
+			some[http.CanonicalHeaderKey(name)] = values
+		}
+	}
+	return some
 }
 
 // Signer is a Platform whose calls can be signed instead of carrying a plain secret, which anybody who intercepts a call

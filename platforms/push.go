@@ -1,7 +1,6 @@
 package platforms
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -14,11 +13,30 @@ const (
 	maxListedCommits = 2048
 	// maxListedFiles is how many files GitHub lists for one commit at most.
 	maxListedFiles = 3000
-	// plainCommits is the size up to which a list of commits is decoded without bounds, in bytes.
-	plainCommits = 64 << 10
 	// maxCountedFiles is how many files of a push are counted; above it, the platform is asked for the number.
 	maxCountedFiles = 50_000
 )
+
+// PushPayload is what the payload of a push has on every platform. Those of the platforms embed it.
+type PushPayload struct {
+	Ref     Text    `json:"ref"`
+	Before  Text    `json:"before"`
+	After   Text    `json:"after"`
+	Commits Commits `json:"commits"`
+}
+
+// Push is one to the project, of total commits (empty where the payload does not tell). The commit to scan is the first of the
+// texts, and after, that is a commit id.
+func (p PushPayload) Push(project core.Project, total Number, commit ...Text) core.Push {
+	return core.Push{
+		Project:   project,
+		Ref:       string(p.Ref),
+		Before:    CommitID(p.Before),
+		After:     CommitID(p.After),
+		CommitSHA: firstCommit(append(commit, p.After)...),
+		Files:     CountFiles(p.Commits, total.Int()),
+	}
+}
 
 // CompletePush applies the rules that are the same on every platform: zero ids mean creation and deletion, a deleted ref
 // has no commit and no files whatever else the payload says, and refs that are neither branch nor tag are ignored. For a
@@ -48,8 +66,8 @@ func CommitID(text Text) string {
 	return ""
 }
 
-// FirstCommit is the first of the texts that is a commit id, or empty.
-func FirstCommit(texts ...Text) string {
+// firstCommit is the first of the texts that is a commit id, or empty.
+func firstCommit(texts ...Text) string {
 	for _, text := range texts {
 		if core.IsCommitSHA(string(text)) {
 			return string(text)
@@ -98,16 +116,17 @@ func CountFiles(commits []Commit, total int64) core.ChangedFiles {
 // can take a hundred in memory.
 type Commits []Commit
 
+// Shape implements jsonscan.Shaper.
+func (Commits) Shape() any { return []Commit(nil) }
+
 // UnmarshalJSON never fails.
 func (c *Commits) UnmarshalJSON(data []byte) error {
-	if len(data) <= plainCommits {
-		var plain []Commit
-		_ = json.Unmarshal(data, &plain) // a value of a wrong type leaves its field empty
+	if plain, is := readPlain[Commit](data); is {
 		*c = plain
 		return nil
 	}
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	if token, err := decoder.Token(); err != nil || token != json.Delim('[') {
+	decoder, is := openList(data)
+	if !is {
 		return nil
 	}
 	files := 0
@@ -141,8 +160,8 @@ type boundedList []string
 
 // UnmarshalJSON never fails.
 func (l *boundedList) UnmarshalJSON(data []byte) error {
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	if token, err := decoder.Token(); err != nil || token != json.Delim('[') {
+	decoder, is := openList(data)
+	if !is {
 		return nil
 	}
 	for *l = []string{}; decoder.More() && len(*l) < maxListedFiles; {

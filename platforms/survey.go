@@ -32,11 +32,6 @@ type HookSurvey struct {
 	Hidden error  // why its own cannot be listed, wraps ErrNoHookAccess; nil where they can
 }
 
-// Works tells whether pushes come through at least one webhook.
-func (s HookSurvey) Works() bool {
-	return slices.ContainsFunc(s.Hooks, func(h Hook) bool { return !h.Broken })
-}
-
 // Survey lists the webhooks of all targets of a project. An organisation or group without access is no error: many are
 // persons.
 func (s *HookSurveyor) Survey(ctx context.Context, project string) (survey HookSurvey, err error) {

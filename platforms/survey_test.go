@@ -19,7 +19,7 @@ func TestSurvey(t *testing.T) {
 	for project, want := range map[string]int{"acme/hidden": 1, "acme/broken": 2, "acme/new": 1} {
 		survey, err := surveyor.Survey(t.Context(), project)
 		hidden := project == "acme/hidden"
-		if err != nil || len(survey.Hooks) != want || !survey.Works() || (survey.Hidden != nil) != hidden {
+		if err != nil || len(survey.Hooks) != want || (survey.Hidden != nil) != hidden {
 			t.Errorf("%s: %+v, %v", project, survey, err)
 		}
 	}
@@ -33,7 +33,7 @@ func TestSurvey(t *testing.T) {
 	k.errs["acme"] = platforms.ErrNoHookAccess
 	surveyor.Forget(core.HookTarget{Scope: core.ScopeGroup, Owner: "acme"})
 	k.hooks["acme"] = nil
-	if survey, err := surveyor.Survey(t.Context(), "acme/broken"); err != nil || survey.Works() || len(survey.Hooks) != 1 {
+	if survey, err := surveyor.Survey(t.Context(), "acme/broken"); err != nil || len(survey.Hooks) != 1 || !survey.Hooks[0].Broken {
 		t.Errorf("with a hidden group: %+v, %v", survey, err)
 	}
 }

@@ -19,8 +19,8 @@ func (s *Store) audit(ctx context.Context, tx *sqlx.Tx, event core.AuditEvent) e
 	event = event.Bounded()
 	event.Timestamp = s.clock.Timestamp()
 	_, err := tx.NamedExecContext(ctx, `
-		INSERT INTO audit_events (timestamp, actor, action, source_platform, project_name, reference_id, subject, detail)
-		VALUES (:timestamp, :actor, :action, :source_platform, :project_name, :reference_id, :subject, :detail)`, event)
+		INSERT INTO audit_events (timestamp, actor, action, project_id, source_platform, project_name, reference_id, subject, detail)
+		VALUES (:timestamp, :actor, :action, :project_id, :source_platform, :project_name, :reference_id, :subject, :detail)`, event)
 	return err
 }
 
@@ -111,21 +111,21 @@ func putSettings(ctx context.Context, tx *sqlx.Tx, changed []string, settings ma
 type AuditFilter struct {
 	Action  core.AuditAction
 	Actor   string
-	Project string // full path, on any platform
+	Project string // present full path, on any platform
 	Before  int64  // only events with a smaller id; 0 begins with the newest
 	Limit   int
 }
 
 // ListAudit returns who did what, the newest first.
 func (s *Store) ListAudit(ctx context.Context, filter AuditFilter) ([]core.AuditEvent, error) {
-	project, err := s.spellingsOf(ctx, "", filter.Project)
+	project, err := s.projectsNamed(ctx, "", filter.Project)
 	if err != nil {
 		return nil, fmt.Errorf("listing audit events: %w", err)
 	}
 	var where sqldb.Conditions
 	where.Add(filter.Action != "", "action = ?", filter.Action)
 	where.Add(filter.Actor != "", "actor = ?", filter.Actor)
-	project.addTo(&where)
+	project.idsTo(&where)
 	where.Add(filter.Before > 0, "id < ?", filter.Before)
 	list := []core.AuditEvent{}
 	err = s.db.SelectContext(ctx, &list, s.db.Rebind(`

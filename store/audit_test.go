@@ -34,7 +34,7 @@ func TestAuditTellsWhoChangedWhat(t *testing.T) {
 		}
 		commit := "commit " + core.ShortSHA(scan.CommitSHA)
 		about := core.AuditEvent{
-			Timestamp: now, SourcePlatform: "github", ProjectName: "acme/shop", ReferenceID: scan.ReferenceID, Subject: commit,
+			Timestamp: now, ProjectID: &scan.ProjectID, SourcePlatform: "github", ProjectName: "acme/shop", ReferenceID: scan.ReferenceID, Subject: commit,
 		}
 		deleted, again, judged := about, about, about
 		again.ReferenceID = second.Reference

@@ -1,11 +1,14 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
+	"strings"
 
 	"github.com/jmoiron/sqlx"
 
@@ -15,200 +18,154 @@ import (
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
+// previous is what the findings of a job are matched with, and the jobs that had it.
+type previous struct {
+	match.Previous
+	jobs []int64
+}
+
 // loadPrevious loads what the findings of a job are matched with, and sets the job's baseline. changes are those since a
 // commit, which count if that is the baseline's; they may be nil.
 func loadPrevious(
 	ctx context.Context, tx *sqlx.Tx, scan core.Scan, job *core.Job, changes *core.Changes,
-) (past match.Previous, err error) {
+) (past previous, err error) {
 	base, err := baselineOf(ctx, tx, scan, *job)
 	if err != nil {
 		return past, fmt.Errorf("choosing the baseline: %w", err)
 	}
-	if err := linkNames(ctx, tx, scan.SourcePlatform, scan.ProjectName, base.proven); err != nil {
-		return past, fmt.Errorf("recording the project's former name: %w", err)
-	}
 	if base.found() {
-		job.BaselineScanID = &base.ScanID
-		if past.Baseline, err = selectBaseline(ctx, tx, base.NumFindings,
-			`SELECT fingerprint, anchor, file, line FROM findings WHERE job_id = ?`, base.JobID); err != nil {
+		job.BaselineScanID, past.jobs = &base.ScanID, []int64{base.JobID}
+		if past.Baseline, err = selectBaseline(ctx, tx, base, match.Baseline{}); err != nil {
 			return past, fmt.Errorf("reading the baseline: %w", err)
 		}
-		if err := nameBaseline(ctx, tx, scan, base.ScanID); err != nil {
+		if err := nameBaseline(ctx, tx, scan.ID, base.ScanID); err != nil {
 			return past, fmt.Errorf("naming the baseline: %w", err)
 		}
 		if changes != nil && changes.Base == base.CommitSHA {
 			past.Changes = changes
 		}
 	}
-	if past.SameBranch, err = newOnBranch(ctx, tx, scan, base.names, *job); err != nil {
+	run, err := onBranchOnly(ctx, tx, scan, *job)
+	if err == nil && run.found() {
+		run.NumFindings = 0 // few of them remain
+		past.jobs = append(past.jobs, run.JobID)
+		past.SameBranch, err = selectBaseline(ctx, tx, run, past.Baseline)
+	}
+	if err != nil {
 		return past, fmt.Errorf("reading the branch's last run: %w", err)
 	}
 	return past, nil
 }
 
-// newOnBranch loads what was new in the last complete run on the scan's branch: while the branch moves on and its
-// baseline does not have such a finding yet, it stays the same finding and keeps its triage.
-func newOnBranch(
-	ctx context.Context, tx *sqlx.Tx, scan core.Scan, names []string, job core.Job) (known match.Baseline, err error) {
-	if branch, _, err := comparedWith(ctx, tx, scan); err != nil || branch == scan.Branch {
-		return known, err
+// onBranchOnly is the last complete run on the scan's branch. What that has and the baseline has not, or no more, stays the
+// same finding and keeps its alert while the branch moves on.
+func onBranchOnly(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job core.Job) (run completeRun, err error) {
+	if branch, err := comparedWith(ctx, tx, scan); err != nil || scan.Ref == "" || scan.Ref == branch {
+		return run, err
 	}
-	if scan.Branch == "" {
-		return known, nil
+	return runBefore(ctx, tx, scan, job.Scanner, scan.ID, ancestor{ref: scan.Ref})
+}
+
+// selectKept reads earlier findings that stay, with what reports say of them, from the jobs that had them.
+func selectKept(ctx context.Context, tx *sqlx.Tx, jobs []int64, kept []match.Kept) (list []core.Finding, err error) {
+	states, ids := make(map[string]core.BaselineState, len(kept)), make([]int64, len(kept))
+	for i, k := range kept {
+		states[k.Fingerprint], ids[i] = k.State, k.AlertID
 	}
-	run, _, err := newestRun(ctx, tx, scan, names, job.Scanner,
-		atCommit(scan.BeforeSHA, `s.branch = ? AND s.id < ?`, scan.Branch, scan.ID),
-		onBranch(scan.Branch, scan.ID))
-	if err != nil || !run.found() {
-		return known, err
+	for chunk := range slices.Chunk(ids, sqldb.RowsPerStatement) {
+		var rows []core.Finding
+		err := sqldb.SelectIn(ctx, tx, &rows, `
+			SELECT `+findingColumns+` FROM findings WHERE job_id IN (?) AND alert_id IN (?) ORDER BY id`, jobs, chunk)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range rows {
+			state, stays := states[f.Fingerprint]
+			if !stays {
+				continue
+			}
+			delete(states, f.Fingerprint)
+			f.BaselineState, f.TriageDecision = state, nil // which decisions of the project give it
+			list = append(list, f)
+		}
 	}
-	return selectBaseline(ctx, tx, 0, `
-		SELECT fingerprint, anchor, file, line FROM findings WHERE job_id = ? AND baseline_state = 'new'`, run.JobID)
+	return list, nil
 }
 
 // nameBaseline lets the scan name the newest of its jobs' baselines.
-func nameBaseline(ctx context.Context, tx *sqlx.Tx, scan core.Scan, chosen int64) error {
+func nameBaseline(ctx context.Context, tx *sqlx.Tx, scan, chosen int64) error {
 	_, err := tx.ExecContext(ctx, tx.Rebind(`
-		UPDATE scans SET baseline_scan_id = ? WHERE id = ? AND COALESCE(baseline_scan_id, 0) < ?`), chosen, scan.ID, chosen)
+		UPDATE scans SET baseline_scan_id = ? WHERE id = ? AND COALESCE(baseline_scan_id, 0) < ?`), chosen, scan, chosen)
 	return err
-}
-
-// baseline is the run that a job is compared with, if there is one.
-type baseline struct {
-	completeRun
-	names  []string // under which the project was scanned, its own first
-	proven []string // of these, the former ones that are not recorded yet
 }
 
 // baselineOf chooses, once per job, the run of its scanner to compare it with. Only complete runs count, each scanner's
 // for itself: one that failed in the newest scan is compared with an older one.
 //
 // On the default branch it is that of the commit that was pushed onto, elsewhere that of the commit where the branch
-// left the default branch; where there is none, the default branch's last one before the commit was first seen.
-func baselineOf(ctx context.Context, q sqlx.ExtContext, scan core.Scan, job core.Job) (b baseline, err error) {
-	predicates, err := baselinePredicates(ctx, q, scan, job)
+// left the default branch. Where that has none, it is that of the nearest commit before it, or of the nearest one before
+// where the default branch stands.
+func baselineOf(ctx context.Context, q sqlx.ExtContext, scan core.Scan, job core.Job) (run completeRun, err error) {
+	branch, err := comparedWith(ctx, q, scan)
 	if err != nil {
-		return b, err
-	}
-	if b.names, err = linkedNames(ctx, q, scan); err != nil {
-		return b, err
-	}
-	if meant, err := b.choose(ctx, q, scan, job, predicates); meant || err != nil {
-		return b, err
-	}
-	if b.proven, err = provenNames(ctx, q, scan, b.names); err != nil || len(b.proven) == 0 {
-		return b, err
-	}
-	b.names = append(b.names, b.proven...)
-	_, err = b.choose(ctx, q, scan, job, predicates)
-	return b, err
-}
-
-// choose tells whether it has found a run of the commit that is meant.
-func (b *baseline) choose(
-	ctx context.Context, q sqlx.ExtContext, scan core.Scan, job core.Job, predicates []predicate) (meant bool, err error) {
-	run, matched, err := newestRun(ctx, q, scan, b.names, job.Scanner, predicates...)
-	b.completeRun = run
-	return run.found() && matched < len(predicates)-1, err
-}
-
-// maxNames bounds how many names of one project are looked at.
-const maxNames = 10
-
-// linkedNames are the recorded names under which a scan's project was scanned, its own first.
-func linkedNames(ctx context.Context, q sqlx.ExtContext, scan core.Scan) ([]string, error) {
-	names := []string{scan.ProjectName}
-	for i := 0; i < len(names); i++ {
-		var former []string
-		err := sqlx.SelectContext(ctx, q, &former, q.Rebind(`
-			SELECT former_name FROM former_names WHERE source_platform = ? AND project_name = ? ORDER BY former_name`),
-			scan.SourcePlatform, names[i])
-		if err != nil {
-			return nil, err
-		}
-		for _, name := range former {
-			if len(names) < maxNames && !slices.Contains(names, name) {
-				names = append(names, name)
-			}
-		}
-	}
-	return names, nil
-}
-
-// provenNames are further names that a scan's project had before: its platform knew them by the id that stays, one of
-// the first commits under the present name came onto one that was scanned under the former, and no scan has used the
-// former name since. The id alone would let everybody who knows the secret of some repository claim another one.
-func provenNames(ctx context.Context, q sqlx.ExtContext, scan core.Scan, known []string) (names []string, err error) {
-	if scan.ProjectRef == "" {
-		return nil, nil
-	}
-	first, onto, err := beginning(ctx, q, scan)
-	if err != nil || len(onto) == 0 {
-		return nil, err
-	}
-	query, args, err := sqlx.In(`
-		WITH onto (commit_sha) AS (VALUES `+sqldb.Tuples(len(onto), 1)+`),
-		former (name) AS (SELECT (
-			SELECT MIN(f.project_name) FROM scans f
-			WHERE f.commit_sha = onto.commit_sha AND f.source_platform || '' = ? AND f.project_ref = ? AND f.project_name NOT IN (?)
-				AND `+newestOfProject+` < ?) FROM onto)
-		SELECT name FROM former WHERE name IS NOT NULL`,
-		append(onto, scan.SourcePlatform, scan.ProjectRef, known, first)...)
-	if err != nil {
-		return nil, err
-	}
-	err = sqlx.SelectContext(ctx, q, &names, q.Rebind(query), args...)
-	slices.Sort(names)
-	names = slices.Compact(names)
-	return names[:min(len(names), maxNames)], err
-}
-
-// newestOfProject is the number of the newest scan of the project of a scan f.
-var newestOfProject = `(SELECT later.id FROM scans later
-	WHERE ` + wholeProject("later") + ` <= ` + wholeProject("f") + `
-	ORDER BY ` + wholeProject("later") + ` DESC, later.id DESC LIMIT 1)`
-
-// beginning is the first scan under a project's present name, and the commits onto which its first ones came.
-func beginning(ctx context.Context, q sqlx.ExtContext, scan core.Scan) (first int64, onto []any, err error) {
-	var early []core.Scan
-	err = sqlx.SelectContext(ctx, q, &early, q.Rebind(`
-		SELECT id, source_platform, project_name, project_ref, before_sha, merge_base_sha FROM scans s
-		WHERE `+wholeProject("s")+` >= ? ORDER BY `+wholeProject("s")+`, id LIMIT 20`), wholeProjectKey(scan))
-	seen := map[string]bool{}
-	for i, s := range early {
-		if wholeProjectKey(s) != wholeProjectKey(scan) {
-			break
-		}
-		if i == 0 {
-			first = s.ID
-		}
-		for _, commit := range []string{s.BeforeSHA, s.MergeBaseSHA} {
-			if s.ProjectRef == scan.ProjectRef && core.IsCommitSHA(commit) && !seen[commit] {
-				seen[commit], onto = true, append(onto, commit)
-			}
-		}
-	}
-	return first, onto, err
-}
-
-// baselinePredicates end with the one that any commit of the branch satisfies.
-func baselinePredicates(ctx context.Context, q sqlx.ExtContext, scan core.Scan, job core.Job) (predicates []predicate, err error) {
-	branch, commit, err := comparedWith(ctx, q, scan)
-	if err != nil {
-		return nil, err
+		return completeRun{}, err
 	}
 	first, err := firstSeen(ctx, q, scan)
 	if err != nil {
-		return nil, err
+		return completeRun{}, err
 	}
 	if job.BaselineScanID != nil {
-		predicates = append(predicates, thatScan(*job.BaselineScanID, `s.commit_sha = ? OR s.branch = ? AND s.id < ?`,
-			commit, branch, first))
+		run, err := runOf(ctx, q, scan, job.Scanner, *job.BaselineScanID, first)
+		if err != nil || run.found() {
+			return run, err
+		}
 	}
-	if commit != "" {
-		predicates = append(predicates, atCommit(commit, `TRUE`))
+	if scan.Ref == branch {
+		return runBefore(ctx, q, scan, job.Scanner, first, ancestor{})
 	}
-	return append(predicates, onBranch(branch, first)), nil
+	if run, err = runAtOrBefore(ctx, q, scan, job.Scanner, scan.MergeBaseSHA, ancestor{}); err != nil || run.found() {
+		return run, err
+	}
+	head, err := getRef(ctx, q, scan.ProjectID, branch)
+	if err != nil {
+		return completeRun{}, err
+	}
+	return firstRun(ctx, q, scan, job.Scanner, ancestor{before: first}, head.SHA, head.BeforeSHA)
+}
+
+// runBefore finds the nearest run before a scan on its own ref. Where the commit that was pushed onto is not known, because
+// its push was lost, it is looked for where the ref stands or stood before, unless that is beyond the scan's commit.
+func runBefore(
+	ctx context.Context, q sqlx.ExtContext, scan core.Scan, scanner string, first int64, a ancestor) (completeRun, error) {
+	run, err := runAtOrBefore(ctx, q, scan, scanner, scan.BeforeSHA, a)
+	if err != nil || run.found() || core.IsZeroSHA(scan.BeforeSHA) {
+		return run, err
+	}
+	stands, err := getRef(ctx, q, scan.ProjectID, scan.Ref)
+	if err != nil || stands.SHA == "" {
+		return completeRun{}, err
+	}
+	from := stands.SHA
+	if from == scan.CommitSHA {
+		from = stands.BeforeSHA
+	}
+	beyond, err := isBefore(ctx, q, scan, from)
+	if err != nil || beyond {
+		return completeRun{}, err
+	}
+	a.before = first
+	return runAtOrBefore(ctx, q, scan, scanner, from, a)
+}
+
+// firstRun finds the nearest run at or before the first of several commits that has one.
+func firstRun(
+	ctx context.Context, q sqlx.ExtContext, scan core.Scan, scanner string, a ancestor, from ...string) (run completeRun, err error) {
+	for _, commit := range from {
+		if run, err = runAtOrBefore(ctx, q, scan, scanner, commit, a); err != nil || run.found() {
+			break
+		}
+	}
+	return run, err
 }
 
 // firstSeen is the number of the first scan of a scan's commit: a rescan is compared as that was.
@@ -221,18 +178,14 @@ func firstSeen(ctx context.Context, q sqlx.ExtContext, scan core.Scan) (id int64
 	return id, err
 }
 
-// comparedWith names the branch whose runs a scan is compared with, and the commit of it that is meant, or "".
-func comparedWith(ctx context.Context, q sqlx.ExtContext, scan core.Scan) (branch, commit string, err error) {
-	if branch = scan.DefaultBranch; branch == "" {
+// comparedWith is the full name of the branch with whose runs a scan is compared: the default one, or its own where that is
+// not known.
+func comparedWith(ctx context.Context, q sqlx.ExtContext, scan core.Scan) (ref string, err error) {
+	branch := scan.DefaultBranch
+	if branch == "" {
 		branch, err = defaultBranch(ctx, q, scan)
 	}
-	switch {
-	case err != nil:
-		return "", "", err
-	case branch == "" || branch == scan.Branch:
-		return scan.Branch, scan.BeforeSHA, nil
-	}
-	return branch, scan.MergeBaseSHA, nil
+	return cmp.Or(core.BranchRef(branch), scan.Ref), err
 }
 
 // GetBaseline returns the commit that a job's findings will be compared with, as things stand; core.ErrNotFound when
@@ -246,6 +199,90 @@ func (s *Store) GetBaseline(ctx context.Context, scan core.Scan, job core.Job) (
 		return "", fmt.Errorf("getting baseline: %w", sqldb.Classify(err))
 	}
 	return base.CommitSHA, nil
+}
+
+// ListBaseline returns the baseline of a job with all that a report states of findings of the tree, as long as it is that of a
+// commit; core.ErrNotFound otherwise.
+func (s *Store) ListBaseline(ctx context.Context, scan core.Scan, job core.Job, sha string) (known Baseline, err error) {
+	base, err := baselineOf(ctx, s.db, scan, job)
+	if err == nil && (!base.found() || base.CommitSHA != sha) {
+		err = fmt.Errorf("%w: %s is not compared with %s", core.ErrNotFound, job.Scanner, sha)
+	}
+	if err == nil {
+		err = s.db.SelectContext(ctx, &known.Findings, s.db.Rebind(`
+			SELECT `+strings.Join(reportedNames(), ", ")+` FROM findings WHERE job_id = ? AND commit_sha = ''`), base.JobID)
+	}
+	if err != nil {
+		return Baseline{}, fmt.Errorf("listing the baseline: %w", sqldb.Classify(err))
+	}
+	known.CommitSHA, known.Coverage = base.CommitSHA, base.coverage()
+	for i := range known.Findings {
+		f := &known.Findings[i]
+		f.Anchor, f.BaselineState, f.TriageDecision = "", "", nil
+	}
+	return known, nil
+}
+
+// Baseline is what a job's findings will be compared with.
+type Baseline struct {
+	ScanID    int64
+	CommitSHA string         // empty where there is none
+	Findings  []core.Finding // as they were reported, without what was said of them
+	Coverage  *core.Coverage // nil where its scanner does not tell
+}
+
+// LoadBaseline returns the baseline of a job, as things stand.
+func (s *Store) LoadBaseline(ctx context.Context, scan core.Scan, job core.Job) (base Baseline, err error) {
+	run, err := baselineOf(ctx, s.db, scan, job)
+	if err == nil && run.found() {
+		base.ScanID, base.CommitSHA, base.Coverage = run.ScanID, run.CommitSHA, run.coverage()
+		err = s.db.SelectContext(ctx, &base.Findings, s.db.Rebind(`
+			SELECT tool, rule_id, file, line, end_line, severity, title, message, cwe, snippet, commit_sha
+			FROM findings WHERE job_id = ? ORDER BY id`), run.JobID)
+	}
+	if err != nil {
+		return Baseline{}, fmt.Errorf("loading baseline: %w", sqldb.Classify(err))
+	}
+	return base, nil
+}
+
+// Unsearched is what was pushed before a scan and not searched.
+type Unsearched struct {
+	From   string   // the commit onto which all of it was pushed; empty where none is known
+	Begins bool     // From was itself pushed and not searched, and nothing is known of what came before it
+	Pushed []string // the commits in between at which pushes ended, the newest first; a forced push may have taken some away
+}
+
+// FindUnsearched follows the pushes before a scan to the first that was searched with rules of a version, or of which nothing
+// is known.
+func (s *Store) FindUnsearched(ctx context.Context, scan core.Scan, rules string) (u Unsearched, err error) {
+	var chain []sql.NullString
+	err = s.db.SelectContext(ctx, &chain, s.db.Rebind(`
+		WITH RECURSIVE chain (sha, n) AS (
+			SELECT CAST(? AS TEXT), 1
+			UNION ALL
+			SELECT `+pushedOnto(`?`)+`, n + 1 FROM chain WHERE sha IS NOT NULL AND n < ? AND NOT EXISTS (
+				SELECT 1 FROM searched_commits c WHERE c.project_id = ? AND c.rules = ? AND c.commit_sha = chain.sha))
+		SELECT sha FROM chain ORDER BY n`), scan.BeforeSHA, scan.ProjectID, maxAncestors, scan.ProjectID, rules)
+	if err != nil {
+		return Unsearched{}, fmt.Errorf("looking for what was not searched: %w", sqldb.Classify(err))
+	}
+	passed := map[string]bool{scan.CommitSHA: true} // a ref may have been moved to and fro
+	for _, next := range chain {
+		if !next.Valid { // nobody had the commit scanned
+			break
+		}
+		if !core.IsCommitSHA(next.String) || passed[next.String] {
+			u.Begins = u.From != ""
+			break
+		}
+		if u.From != "" {
+			u.Pushed = append(u.Pushed, u.From)
+		}
+		u.From = next.String
+		passed[u.From] = true
+	}
+	return u, nil
 }
 
 // RecordMergeBase keeps the commit where the scan's branch left the default branch.
@@ -265,8 +302,9 @@ const maxLate = 200
 
 // lateRun is a run on a branch that had to do without the run that it should have been compared with.
 type lateRun struct {
-	JobID  int64 `db:"job_id"`
-	ScanID int64 `db:"scan_id"`
+	JobID    int64  `db:"job_id"`
+	ScanID   int64  `db:"scan_id"`
+	Coverage string `db:"coverage"`
 }
 
 // compareAgain compares branches with the run that has just been completed, of the commit where they left the default
@@ -292,35 +330,71 @@ func (s *Store) compareAgain(ctx context.Context, tx *sqlx.Tx, scan core.Scan, j
 // scans.
 func runsWithout(ctx context.Context, tx *sqlx.Tx, scan core.Scan, scanner string) (late []lateRun, err error) {
 	err = tx.SelectContext(ctx, &late, tx.Rebind(`
-		SELECT j.id AS job_id, s.id AS scan_id
+		SELECT j.id AS job_id, s.id AS scan_id, j.coverage
 		FROM scans s JOIN scan_jobs j ON j.scan_id = s.id AND j.scanner = ? AND j.state = 'completed'
 		WHERE s.merge_base_sha = ? AND s.merge_base_sha <> '' AND s.commit_sha <> s.merge_base_sha
-			AND s.source_platform || '/' || s.project_name = ? AND s.branch <> s.default_branch
+			AND s.project_id + 0 = ? AND s.branch <> s.default_branch
 			AND NOT EXISTS (SELECT 1 FROM scans base WHERE base.id = j.baseline_scan_id AND base.commit_sha = s.merge_base_sha)
-		ORDER BY s.id DESC LIMIT ?`), scanner, scan.CommitSHA, scan.SourcePlatform+"/"+scan.ProjectName, maxLate)
+		ORDER BY s.id DESC LIMIT ?`), scanner, scan.CommitSHA, scan.ProjectID, maxLate)
 	return late, err
 }
 
-// compareLate marks findings as unchanged that the base has under the same fingerprint. A finding whose code has
+// compareLate marks findings as unchanged of whose alerts the base has one. A finding whose code has
 // changed since stays new.
 func compareLate(ctx context.Context, tx *sqlx.Tx, run lateRun, baseScan, baseJob int64) error {
 	_, err := tx.ExecContext(ctx, tx.Rebind(`
 		UPDATE findings SET baseline_state = 'unchanged'
-		WHERE job_id = ? AND baseline_state = 'new' AND fingerprint IN (SELECT fingerprint FROM findings WHERE job_id = ?)`),
+		WHERE job_id = ? AND baseline_state = 'new' AND alert_id IN (SELECT alert_id FROM findings WHERE job_id = ?)`),
 		run.JobID, baseJob)
 	if err != nil {
 		return err
 	}
+	if err := keepLate(ctx, tx, run, baseJob); err != nil {
+		return err
+	}
 	_, err = tx.ExecContext(ctx, tx.Rebind(`
-		UPDATE scan_jobs SET baseline_scan_id = ?,
+		UPDATE scan_jobs SET baseline_scan_id = ?, num_findings = (SELECT COUNT(*) FROM findings WHERE job_id = ?),
 			num_unchanged = (SELECT COUNT(*) FROM findings WHERE job_id = ? AND baseline_state = 'unchanged'),
-			num_absent = (SELECT COUNT(*) FROM findings WHERE job_id = ? AND fingerprint NOT IN (
-				SELECT fingerprint FROM findings WHERE job_id = ?))
-		WHERE id = ?`), baseScan, run.JobID, baseJob, run.JobID, run.JobID)
+			num_absent = (SELECT COUNT(*) FROM findings WHERE job_id = ? AND commit_sha = '' AND alert_id NOT IN (
+				SELECT alert_id FROM findings WHERE job_id = ?))
+		WHERE id = ?`), baseScan, run.JobID, run.JobID, baseJob, run.JobID, run.JobID)
 	if err != nil {
 		return err
 	}
-	return nameBaseline(ctx, tx, core.Scan{ID: run.ScanID}, baseScan)
+	return nameBaseline(ctx, tx, run.ScanID, baseScan)
+}
+
+// keepLate lets a run have the findings of its base in files that it did not search. Where it left out more files than are kept
+// by name, that is any file.
+func keepLate(ctx context.Context, tx *sqlx.Tx, run lateRun, baseJob int64) error {
+	unsearched := core.Job{CoverageJSON: run.Coverage}.Coverage().Unsearched()
+	if unsearched == nil {
+		return nil
+	}
+	var gone []core.Finding
+	err := tx.SelectContext(ctx, &gone, tx.Rebind(`
+		SELECT id, file FROM findings WHERE job_id = ? AND commit_sha = '' AND alert_id NOT IN (
+			SELECT alert_id FROM findings WHERE job_id = ?)`), baseJob, run.JobID)
+	if err != nil {
+		return err
+	}
+	var ids []int64
+	for _, f := range gone {
+		if unsearched(f.File) {
+			ids = append(ids, f.ID)
+		}
+	}
+	columns := `alert_id, fingerprint, ` + strings.Join(reportedNames(), ", ")
+	kept := strings.Replace(columns, "baseline_state", "'unchanged'", 1)
+	for chunk := range slices.Chunk(ids, sqldb.RowsPerStatement) {
+		_, err := sqldb.ExecIn(ctx, tx, `
+			INSERT INTO findings (scan_id, job_id, `+columns+`)
+			SELECT ?, ?, `+kept+` FROM findings WHERE id IN (?) ORDER BY id`, run.ScanID, run.JobID, chunk)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // completeRun is one scanner's complete run, with which another run of it can be compared.
@@ -329,95 +403,121 @@ type completeRun struct {
 	JobID       int64  `db:"job_id"`
 	CommitSHA   string `db:"commit_sha"`
 	NumFindings int    `db:"num_findings"`
+	Coverage    string `db:"coverage"`
 }
 
 func (r completeRun) found() bool { return r.ScanID > 0 }
 
-// predicate is a condition in SQL, with its arguments, for a scan s of a project, and the order in which to search.
-// Each can be answered by one index alone, so that no engine reads the whole project for it.
-type predicate struct {
-	sql, order string
-	args       func(platform, project string) []any
+func (r completeRun) coverage() *core.Coverage { return core.Job{CoverageJSON: r.Coverage}.Coverage() }
+
+// ancestor says which runs count.
+type ancestor struct {
+	ref    string // that brought the commit; empty for any
+	before int64  // the scan is older than the one with this number; 0 for any
 }
 
-// thatScan matches a scan by its number.
-func thatScan(id int64, condition string, args ...any) predicate {
-	return predicate{`s.id = ? AND ` + projectOf("s") + ` = ? AND (` + condition + `)`, `s.id + 0 DESC`,
-		func(platform, project string) []any { return append([]any{id, platform + "/" + project}, args...) }}
-}
+// maxAncestors is how many commits are looked at for one with a run.
+const maxAncestors = 1000
 
-// atCommit matches the newest scan of a commit.
-func atCommit(sha, condition string, args ...any) predicate {
-	return predicate{ofCommit + ` AND (` + condition + `)`, `s.id + 0 DESC`,
-		func(platform, project string) []any { return append(commitKey{platform, project, sha}.args(), args...) }}
-}
+// completeScan is the newest scan of the commit with a complete run of the scanner, or null. Its parameters are those of args.
+// PostgreSQL takes "= 1" for rare and would begin with the runs; "<> 0" is common for it.
+const completeScan = `(SELECT MAX(s.id + 0) FROM scans s
+	WHERE s.commit_sha = chain.sha AND s.project_id + 0 = ? AND s.commit_sha <> ? AND (s.ref = ? OR ? = '') AND s.id + 0 < ?
+		AND (SELECT COUNT(*) FROM scan_jobs j WHERE j.scan_id = s.id AND j.scanner = ? AND j.state = 'completed') <> 0)`
 
-// onBranch matches the newest scan of a branch before the one with the number, of a commit that the branch had reached.
-func onBranch(branch string, before int64) predicate {
-	return predicate{
-		`s.source_platform = ? AND s.project_name = ? AND s.branch >= ? AND (s.branch, s.id) < (?, ?) AND NOT s.stale`,
-		`s.branch DESC, s.id DESC`,
-		func(platform, project string) []any { return []any{platform, project, branch, branch, before} },
+func (a ancestor) args(scan core.Scan, scanner string) []any {
+	before := a.before
+	if before == 0 {
+		before = math.MaxInt64
 	}
+	return []any{scan.ProjectID, scan.CommitSHA, a.ref, a.ref, before, scanner}
 }
 
-// newestRun finds a scanner's newest complete run of another commit of the scan's project, whose names are given, by
-// the first of several predicates on the run's scan s that matches one, and returns its index.
-func newestRun(
-	ctx context.Context, q sqlx.ExtContext, scan core.Scan, names []string, scanner string, predicates ...predicate,
-) (newest completeRun, matched int, err error) {
-	for i, match := range predicates {
-		for _, name := range names {
-			scan.ProjectName = name
-			run, err := runLike(ctx, q, scan, scanner, match)
-			if err != nil {
-				return completeRun{}, 0, err
-			}
-			if run.ScanID > newest.ScanID {
-				newest = run
-			}
-		}
-		if newest.found() {
-			return newest, i, nil
-		}
+// pushedOnto is the commit onto which that of a row of chain was pushed in a project, as far as we know; null where it was not
+// scanned.
+func pushedOnto(project string) string {
+	return `(SELECT s.before_sha FROM scans s
+		WHERE s.commit_sha = chain.sha AND s.project_id + 0 = ` + project + ` ORDER BY s.attempt LIMIT 1)`
+}
+
+// runAtOrBefore finds a scanner's complete run of the nearest commit at or before one that has it; the zero completeRun where
+// there is none. The scan's own commit does not count.
+func runAtOrBefore(
+	ctx context.Context, q sqlx.ExtContext, scan core.Scan, scanner, commit string, a ancestor) (completeRun, error) {
+	if !core.IsCommitSHA(commit) {
+		return completeRun{}, nil
 	}
-	return completeRun{}, 0, nil
+	counts := a.args(scan, scanner)
+	args := append([]any{commit, scan.ProjectID, maxAncestors}, counts...)
+	var id sql.NullInt64
+	err := sqlx.GetContext(ctx, q, &id, q.Rebind(`
+		WITH RECURSIVE chain (sha, n) AS (
+			SELECT CAST(? AS TEXT), 1
+			UNION ALL
+			SELECT `+pushedOnto(`?`)+`, n + 1 FROM chain WHERE sha IS NOT NULL AND n < ? AND `+completeScan+` IS NULL)
+		SELECT `+completeScan+` FROM chain ORDER BY n DESC LIMIT 1`), append(args, counts...)...)
+	if err != nil || !id.Valid {
+		return completeRun{}, err
+	}
+	return runOf(ctx, q, scan, scanner, id.Int64, math.MaxInt64)
 }
 
-// runLike returns the zero completeRun where there is none. It reads an index from its new end and stops at the first
-// run. One query that puts several predicates in order would read the whole branch, and so would PostgreSQL with a
-// join, or if it expected complete runs to be rare: it takes "= 1" for rare, "<> 0" for common.
-func runLike(
-	ctx context.Context, q sqlx.ExtContext, scan core.Scan, scanner string, match predicate) (run completeRun, err error) {
-	const jobs = `FROM scan_jobs j WHERE j.scan_id = s.id AND j.scanner = ? AND j.state = 'completed'`
-	args := append([]any{scanner, scanner, scan.CommitSHA}, match.args(scan.SourcePlatform, scan.ProjectName)...)
+// isBefore tells whether the scan's commit is one of those from which a commit came.
+func isBefore(ctx context.Context, q sqlx.ExtContext, scan core.Scan, commit string) (before bool, err error) {
+	err = sqlx.GetContext(ctx, q, &before, q.Rebind(`
+		WITH RECURSIVE chain (sha, n) AS (
+			SELECT CAST(? AS TEXT), 1
+			UNION ALL
+			SELECT `+pushedOnto(`?`)+`, n + 1 FROM chain WHERE sha IS NOT NULL AND n < ? AND sha <> ?)
+		SELECT COUNT(*) <> 0 FROM chain WHERE sha = ?`),
+		commit, scan.ProjectID, maxAncestors, scan.CommitSHA, scan.CommitSHA)
+	return before, err
+}
+
+// runOf is a scanner's complete run of a scan of another commit of the project; the zero completeRun where there is none.
+func runOf(ctx context.Context, q sqlx.ExtContext, scan core.Scan, scanner string, id, before int64) (run completeRun, err error) {
 	err = sqlx.GetContext(ctx, q, &run, q.Rebind(`
-		SELECT s.id AS scan_id, s.commit_sha, (SELECT j.id `+jobs+`) AS job_id, (SELECT j.num_findings `+jobs+`) AS num_findings
-		FROM scans s
-		WHERE s.commit_sha <> ? AND `+match.sql+` AND (SELECT COUNT(*) `+jobs+`) <> 0
-		ORDER BY `+match.order+` LIMIT 1`), append(args, scanner)...)
+		SELECT s.id AS scan_id, s.commit_sha, j.id AS job_id, j.num_findings, j.coverage
+		FROM scans s JOIN scan_jobs j ON j.scan_id = s.id AND j.scanner = ? AND j.state = 'completed'
+		WHERE s.id = ? AND s.project_id + 0 = ? AND s.commit_sha <> ? AND (s.id + 0 < ? OR s.commit_sha IN (?, ?))`),
+		scanner, id, scan.ProjectID, scan.CommitSHA, before, scan.MergeBaseSHA, scan.BeforeSHA)
 	if errors.Is(err, sql.ErrNoRows) {
 		return completeRun{}, nil
 	}
 	return run, err
 }
 
-// selectBaseline reads about so many earlier findings: fingerprint, anchor, file and line.
-func selectBaseline(ctx context.Context, tx *sqlx.Tx, about int, query string, args ...any) (match.Baseline, error) {
-	rows, err := tx.QueryContext(ctx, tx.Rebind(query), args...)
+// getRef reads where a ref stands; the zero core.Ref where it does not exist.
+func getRef(ctx context.Context, q sqlx.ExtContext, project int64, name string) (ref core.Ref, err error) {
+	err = sqlx.GetContext(ctx, q, &ref, q.Rebind(`SELECT `+refColumns+` FROM refs WHERE project_id = ? AND name = ?`), project, name)
+	if errors.Is(err, sql.ErrNoRows) {
+		return core.Ref{}, nil
+	}
+	return ref, err
+}
+
+// selectBaseline reads the findings of a run, without those whose alerts are among the others.
+func selectBaseline(ctx context.Context, tx *sqlx.Tx, run completeRun, others match.Baseline) (match.Baseline, error) {
+	rows, err := tx.QueryContext(ctx, tx.Rebind(`
+		SELECT fingerprint, anchor, file, line, severity, alert_id, commit_sha FROM findings WHERE job_id = ?`), run.JobID)
 	if err != nil {
 		return match.Baseline{}, err
 	}
 	defer func() { _ = rows.Close() }()
-	known, kept := match.NewBaseline(about), intern.Texts{}
+	known, kept, among := match.NewBaseline(run.NumFindings), intern.Texts{}, others.Alerts()
 	for rows.Next() {
-		var fingerprint, anchor, file sql.RawBytes
+		var fingerprint, anchor, file, severity, commit sql.RawBytes
 		var line int
-		if err := rows.Scan(&fingerprint, &anchor, &file, &line); err != nil {
+		var alert int64
+		if err := rows.Scan(&fingerprint, &anchor, &file, &line, &severity, &alert, &commit); err != nil {
 			return match.Baseline{}, err
+		}
+		if _, left := slices.BinarySearch(among, alert); left {
+			continue
 		}
 		known.Add(match.BaselineFinding{
 			Fingerprint: kept.Copy(fingerprint), Anchor: string(anchor), File: kept.Name(file), Line: line,
+			Severity: core.Severity(kept.Name(severity)), AlertID: alert, Commit: kept.Name(commit),
 		})
 	}
 	return known, rows.Err()

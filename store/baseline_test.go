@@ -3,8 +3,10 @@ package store_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -46,6 +48,74 @@ func TestEachScannerIsComparedWithItsLastCompleteRun(t *testing.T) {
 	})
 }
 
+// What was pushed and not searched is followed to where a search begins.
+func TestFindUnsearched(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		created, back := pushed(t, s, 20, newBranch), pushed(t, s, 30, from(31))
+		for n := 3; n <= 6; n++ {
+			scan := pushed(t, s, n)
+			if n != 4 {
+				continue
+			}
+			if err := s.RecordSearch(t.Context(), scan, "rules", nil, time.Time{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		sha := storetest.SHA
+		for name, test := range map[string]struct {
+			scan  core.Scan
+			rules string
+			want  store.Unsearched
+		}{
+			"to a searched commit":       {pushed(t, s, 7), "rules", store.Unsearched{From: sha(4), Pushed: []string{sha(6), sha(5)}}},
+			"by other rules":             {pushed(t, s, 8, from(6)), "others", store.Unsearched{From: sha(2), Pushed: []string{sha(6), sha(5), sha(4), sha(3)}}},
+			"to a commit without a scan": {pushed(t, s, 9, from(90)), "rules", store.Unsearched{From: sha(90)}},
+			"a new branch":               {created, "rules", store.Unsearched{}},
+			"to a new branch":            {pushed(t, s, 21), "rules", store.Unsearched{From: sha(20), Begins: true}},
+			"to and fro":                 {pushed(t, s, 31, from(30)), "rules", store.Unsearched{From: sha(30), Begins: true}},
+			"to the commit that it had":  {back, "rules", store.Unsearched{From: sha(31), Begins: true}},
+		} {
+			got, err := s.FindUnsearched(t.Context(), test.scan, test.rules)
+			if diff := cmp.Diff(test.want, got); diff != "" || err != nil {
+				t.Errorf("%s (-want +got):\n%s%v", name, diff, err)
+			}
+		}
+	})
+}
+
+func TestLoadBaseline(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := scannedBy(t, e)
+		first := pushed(t, s, 1)
+		report := found("a", "b")
+		report.Findings[1].Commit, report.Findings[1].CWE = storetest.SHA(9), "CWE-798"
+		report.Coverage = leaving(core.LeftError, 1, "bad.py")
+		deliver(t, s, first, "semgrep", report)
+		second, job := pushed(t, s, 2), core.Job{Scanner: "semgrep"}
+		base, err := s.LoadBaseline(t.Context(), second, job)
+		if err != nil || base.CommitSHA != first.CommitSHA || len(base.Findings) != 2 {
+			t.Fatalf("want the first commit with two findings, got %+v, %v", base, err)
+		}
+		tree, err := s.ListBaseline(t.Context(), second, job, first.CommitSHA)
+		if err != nil || len(tree.Findings) != 1 || !cmp.Equal(tree.Coverage, report.Coverage) || !cmp.Equal(base.Coverage, report.Coverage) {
+			t.Errorf("want one finding in the tree and one file not searched, got %+v, %v", tree, err)
+		}
+		for i, f := range base.Findings {
+			was := report.Findings[i]
+			if f.RuleID != was.RuleID || f.File != was.File || f.Line != was.Line || f.Snippet != was.Snippet || f.Commit != was.Commit ||
+				f.CWE != was.CWE || f.Severity != was.Severity {
+				t.Errorf("want %+v, got %+v", was, f)
+			}
+		}
+		if none, err := s.LoadBaseline(t.Context(), first, job); err != nil || none.CommitSHA != "" || none.Findings != nil {
+			t.Errorf("want none, got %+v, %v", none, err)
+		}
+	})
+}
+
 func TestBaselineOfABranch(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -62,8 +132,7 @@ func TestBaselineOfABranch(t *testing.T) {
 			deliver(t, s, pushed(t, s, 1), "semgrep", found("a"))
 			deliver(t, s, pushed(t, s, 2), "semgrep", found("a"))
 			deliver(t, s, pushed(t, s, 3), "semgrep", core.Report{Failure: "no"})
-			d, p := storetest.PushOf(9, storetest.OnBranch("feature"))
-			scan := accept(t, s, d, p)
+			scan := pushed(t, s, 9, storetest.OnBranch("feature"))
 			job := core.Job{Scanner: "semgrep"}
 			if err := s.RecordMergeBase(t.Context(), scan, test.mergeBase); err != nil {
 				t.Fatal(err)
@@ -100,19 +169,42 @@ func TestBaselineIsNeverANewerCommit(t *testing.T) {
 	})
 }
 
+// TestBranchIsSetBack moves main to a commit of a branch, on to the next one, and back.
+func TestBranchIsSetBack(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := twoScanners(t, e)
+		first := pushed(t, s, 1)
+		deliver(t, s, first, "semgrep", found("a"))
+		feature := pushed(t, s, 2, storetest.OnBranch("feature"))
+		deliver(t, s, feature, "semgrep", found("a", "b"))
+		main := func(key int, before, after string) core.Scan {
+			d, p := storetest.PushOf(key)
+			p.Before, p.After, p.CommitSHA, p.Created = before, after, after, false
+			return accept(t, s, d, p)
+		}
+		main(10, first.CommitSHA, feature.CommitSHA)
+		next := main(11, feature.CommitSHA, storetest.SHA(3))
+		deliver(t, s, next, "semgrep", found("a", "b", "c"))
+		main(12, next.CommitSHA, feature.CommitSHA)
+		receipt, err := s.Rescan(t.Context(), feature.ReferenceID, "ada")
+		if err != nil {
+			t.Fatal(err)
+		}
+		again := deliver(t, s, get(t, s, receipt.Reference), "semgrep", found("a", "b"))
+		if diff := cmp.Diff(map[string]string{"semgrep": first.CommitSHA}, baselines(t, s, again)); diff != "" {
+			t.Errorf("the commit to which main was set back (-want +got):\n%s", diff)
+		}
+	})
+}
+
 func TestUploadIsComparedWithTheKnownDefaultBranch(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := twoScanners(t, e)
 		main := pushed(t, s, 1)
 		deliver(t, s, main, "semgrep", found("a"))
-		receipt, err := s.AcceptCommit(t.Context(), core.Scan{
-			SourcePlatform: "github", ProjectName: "acme/shop", CommitSHA: storetest.SHA(5), Branch: "feature",
-		}, "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		scan := deliver(t, s, get(t, s, receipt.Reference), "semgrep", found("a", "b"))
+		scan := deliver(t, s, named(t, s, 5, core.Scan{Branch: "feature"}), "semgrep", found("a", "b"))
 		if diff := cmp.Diff(map[string]string{"semgrep": main.CommitSHA}, baselines(t, s, scan)); diff != "" {
 			t.Errorf("baselines (-want +got):\n%s", diff)
 		}
@@ -166,12 +258,10 @@ func TestDismissalStaysWithItsFindingOnABranch(t *testing.T) {
 			f.Line, f.Surroundings = line, match.SurroundingsOf(nil, []uint16{match.DigestLine(near)})
 			return f
 		}
-		d, p := storetest.PushOf(5, storetest.OnBranch("feature"))
-		first := accept(t, s, d, p)
+		first := pushed(t, s, 5, storetest.OnBranch("feature"))
 		deliver(t, s, first, "semgrep", core.Report{Findings: []core.Finding{around(9, "harmless")}})
 		say(t, s, findingsOf(t, s, first)["b"], core.FalsePositive)
-		d, p = storetest.PushOf(6, storetest.OnBranch("feature"))
-		second := accept(t, s, d, p)
+		second := pushed(t, s, 6, storetest.OnBranch("feature"))
 		moved := core.Report{Findings: []core.Finding{around(3, "evil"), around(12, "harmless")}}
 		second = deliver(t, s, second, "semgrep", moved)
 		list, err := s.ListFindings(t.Context(), second, store.FindingFilter{Limit: 9})
@@ -210,7 +300,11 @@ func TestBranchIsScannedBeforeItsMergeBase(t *testing.T) {
 			if compared := baselines(t, s, branch)["semgrep"]; compared != storetest.SHA(1) {
 				t.Errorf("with a run that failed it is compared with %s", compared)
 			}
-			deliver(t, s, main, "semgrep", found("old", "main"))
+			complete := found("old", "main")
+			past := finding("past", core.Low)
+			past.Commit = storetest.SHA(77)
+			complete.Findings = append(complete.Findings, past) // which is not fixed on the branch
+			deliver(t, s, main, "semgrep", complete)
 			after := get(t, s, branch.ReferenceID)
 			if compared := baselines(t, s, after)["semgrep"]; compared != storetest.SHA(2) {
 				t.Errorf("compared with %s", compared)
@@ -241,8 +335,8 @@ func TestBranchAndItsMergeBaseEndTogether(t *testing.T) {
 	})
 }
 
-// BenchmarkBaseline chooses what a scan of a project with a short and with a long history is compared with, where the
-// commit before was not scanned, so that former names of the project are looked for.
+// BenchmarkBaseline chooses what a scan on a branch of a project with a short and with a long history is compared with, where it
+// is not known at which commit the branch left main: some commits before where main stands.
 //
 //	.ci/with-postgres go test -run '^$' -bench Baseline ./store
 func BenchmarkBaseline(b *testing.B) {
@@ -252,11 +346,16 @@ func BenchmarkBaseline(b *testing.B) {
 				s := e.Open(b, store.Config{})
 				fillLists(b, s, e.Name, rows)
 				execute(b, s, `INSERT INTO scan_jobs (scan_id, scanner, state) SELECT id, 'gitleaks', 'completed' FROM scans`)
-				execute(b, s, `UPDATE scans SET project_ref = '42', before_sha = 'x' || commit_sha`)
-				n := rows - 7 // one of those on a branch
+				execute(b, s, `UPDATE scans SET before_sha = '0000000000000000000000000000'
+					|| substr('000000000000' || (id - 10), length(CAST(id - 10 AS TEXT)) + 1, 12)`)
+				project, err := s.GetProject(b.Context(), "github", "acme/monolith")
+				if err != nil {
+					b.Fatal(err)
+				}
+				n := rows - 97 // one of those on a branch
 				scan := core.Scan{
-					ID: int64(n), SourcePlatform: "github", ProjectName: "acme/monolith", Branch: "feature", DefaultBranch: "main",
-					CommitSHA: fmt.Sprintf("%040d", n), Attempt: 1, ProjectRef: "42",
+					ID: int64(n), ProjectID: project.ID, SourcePlatform: "github", ProjectName: project.Name, Ref: "refs/heads/feature", DefaultBranch: "main",
+					CommitSHA: fmt.Sprintf("%040d", n), Attempt: 1,
 				}
 				for b.Loop() {
 					if _, err := s.GetBaseline(b.Context(), scan, core.Job{Scanner: "gitleaks"}); err != nil {
@@ -266,4 +365,93 @@ func BenchmarkBaseline(b *testing.B) {
 			})
 		}
 	}
+}
+
+// in is a finding in a file.
+func in(file, rule string) core.Finding {
+	f := finding(rule, core.High)
+	f.File = file
+	return f
+}
+
+func leaving(reason core.LeftOut, count int, files ...string) *core.Coverage {
+	c := &core.Coverage{Searched: 1}
+	c.LeaveOut(reason, count, files...)
+	return c
+}
+
+// Findings in files that were not searched stay what they were, through any number of commits, until the files are searched.
+func TestNothingIsFixedInAFileThatWasNotSearched(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := scannedBy(t, e, "gitleaks")
+		for n, step := range []struct {
+			report  core.Report
+			summary string
+		}{
+			{core.Report{Findings: []core.Finding{in("a.sql", "a"), in("b.sql", "b")}}, "2 new (2 high)"},
+			{core.Report{Coverage: leaving(core.LeftSize, 1, "a.sql")}, "0 new, 1 known, 1 fixed, 1 not searched"},
+			{core.Report{Coverage: leaving(core.LeftSize, 1, "a.sql")}, "0 new, 1 known, 1 not searched"},
+			{core.Report{Coverage: leaving(core.LeftError, 1)}, "0 new, 1 known, 1 not searched"},
+			{core.Report{Coverage: leaving(core.LeftBinary, 1, "a.sql")}, "0 new, 1 known"},
+			{core.Report{Findings: []core.Finding{in("a.sql", "a")}, Coverage: leaving(core.LeftSize, 1, "a.sql")}, "0 new, 1 known, 1 not searched"},
+			{core.Report{Coverage: leaving(core.LeftAllowed, 30, "a.sql")}, "0 new, 1 fixed"},
+		} {
+			scan := pushed(t, s, n+1)
+			for range 2 { // the same report again changes nothing
+				scan = deliver(t, s, scan, "gitleaks", step.report)
+				if status := statusOf(t, s, scan); scan.Summary != step.summary || status.Revision != 2 {
+					t.Errorf("commit %d: %q, want %q; the status has revision %d", n+1, scan.Summary, step.summary, status.Revision)
+				}
+			}
+			for _, f := range findingsOf(t, s, scan) {
+				if f.RuleID == "a" && (f.AlertNumber != 1 || f.File != "a.sql") {
+					t.Errorf("commit %d: %+v", n+1, f)
+				}
+			}
+			fixed, err := s.ListFindings(t.Context(), scan, store.FindingFilter{BaselineState: core.Absent, Limit: 10})
+			if err != nil || (len(fixed) > 0) != strings.Contains(step.summary, "fixed") {
+				t.Errorf("commit %d: %d are fixed, %v", n+1, len(fixed), err)
+			}
+		}
+	})
+}
+
+// A branch cannot hide what it brought by making its file too large.
+func TestBranchKeepsWhatItBroughtInAFileThatWasNotSearched(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := scannedBy(t, e, "gitleaks")
+		deliver(t, s, pushed(t, s, 1), "gitleaks", core.Report{})
+		brought := deliver(t, s, pushed(t, s, 2, storetest.OnBranch("side")), "gitleaks", core.Report{Findings: []core.Finding{in("a.sql", "a")}})
+		say(t, s, findingsOf(t, s, brought)["a"], core.FalsePositive)
+		scan := deliver(t, s, pushed(t, s, 3, storetest.OnBranch("side")), "gitleaks", core.Report{Coverage: leaving(core.LeftSize, 1, "a.sql")})
+		if scan.Summary != "0 new, 1 dismissed, 1 not searched" {
+			t.Errorf("after it was dismissed: %q", scan.Summary)
+		}
+		say(t, s, findingsOf(t, s, scan)["a"], core.TruePositive)
+		wantStatus(t, s, scan, "when it is real", core.StatusFailure, "1 new (1 high), 1 not searched")
+	})
+}
+
+// The base may be scanned after a branch that did not search all that the base has.
+func TestLateBaseFixesNothingInAFileThatWasNotSearched(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		for summary, left := range map[string]*core.Coverage{
+			"0 new, 1 known, 1 fixed, 1 not searched": leaving(core.LeftSize, 1, "a.sql"),
+			"0 new, 2 known, 30 not searched":         leaving(core.LeftSize, 30, strings.Fields(strings.Repeat("c.sql ", 30))...),
+			"0 new, 2 fixed":                          nil,
+		} {
+			s := scannedBy(t, e, "semgrep")
+			branch := leaves(t, s, 1)
+			deliver(t, s, branch, "semgrep", core.Report{Coverage: left})
+			deliver(t, s, pushed(t, s, 1), "semgrep", core.Report{Findings: []core.Finding{in("a.sql", "a"), in("b.sql", "b")}})
+			branch = get(t, s, branch.ReferenceID)
+			fixed, err := s.ListFindings(t.Context(), branch, store.FindingFilter{BaselineState: core.Absent, Limit: 10})
+			if branch.Summary != summary || err != nil || (len(fixed) > 0) != strings.Contains(summary, "fixed") {
+				t.Errorf("%q, want %q; %d are fixed, %v", branch.Summary, summary, len(fixed), err)
+			}
+		}
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/jmoiron/sqlx"
 
@@ -28,21 +29,31 @@ func (s *Store) Rescan(ctx context.Context, reference, by string) (core.Receipt,
 	return s.AcceptCommit(ctx, scan, by)
 }
 
+// nameCommit gives a further attempt the number of the commit's first one.
+func (s *Store) nameCommit(ctx context.Context, scan *core.Scan) error {
+	scan.FirstScanID = nil
+	if scan.Attempt <= 1 {
+		return nil
+	}
+	return s.db.GetContext(ctx, &scan.FirstScanID, s.db.Rebind(`SELECT `+firstOfCommit), keyOf(scan).args()...)
+}
+
 // loadExisting reads the latest scans of the commits whose scans were not opened just now.
-func loadExisting(ctx context.Context, tx *sqlx.Tx, items []*intake.Item, opened map[string]int64) (
-	existing func(*core.Scan) core.Scan, err error) {
+func (s *Store) loadExisting(ctx context.Context, tx *sqlx.Tx, items []*intake.Item) (existing func(*core.Scan) core.Scan, err error) {
 	var keys []commitKey
 	for _, item := range items {
-		if !item.Asks() {
-			continue
-		}
-		if _, created := opened[item.Scan.ReferenceID]; !created {
+		if item.Asks() && !item.Created {
 			keys = append(keys, keyOf(item.Scan))
 		}
 	}
-	latest, err := latestScans(ctx, tx, keys)
+	latest, err := s.latestScans(ctx, tx, keys)
 	return func(scan *core.Scan) core.Scan { return latest[keyOf(scan)] }, err
 }
+
+// notBeyond is true unless the commit from which a ref came is newer than the scan's own: the ref was set back from there, and
+// nothing may be compared with what came after it.
+const notBeyond = `NOT EXISTS (SELECT 1 FROM scans b WHERE b.commit_sha = :before_sha AND b.project_id = scans.project_id
+	AND b.attempt = 1 AND b.id > COALESCE(scans.first_scan_id, scans.id))`
 
 // joinScans adds to existing scans what they lack.
 func joinScans(ctx context.Context, tx *sqlx.Tx, joins []core.Scan) error {
@@ -50,15 +61,20 @@ func joinScans(ctx context.Context, tx *sqlx.Tx, joins []core.Scan) error {
 		_, err := tx.NamedExecContext(ctx, `
 			UPDATE scans SET
 				shared_refs = shared_refs OR :shared_refs,
-				project_ref = CASE WHEN project_ref = '' THEN :project_ref ELSE project_ref END,
 				repo_url = CASE WHEN repo_url = '' THEN :repo_url ELSE repo_url END,
+				ref = CASE WHEN ref = '' THEN :ref ELSE ref END,
 				branch = CASE WHEN branch = '' THEN :branch ELSE branch END,
 				default_branch = CASE WHEN default_branch = '' THEN :default_branch ELSE default_branch END,
-				before_sha = CASE WHEN before_sha = '' THEN :before_sha ELSE before_sha END,
+				before_sha = CASE WHEN before_sha = '' OR :before_sha <> '' AND (
+					origin = 'recover' AND ref = :ref OR :ref = 'refs/heads/' || default_branch) AND `+notBeyond+`
+					THEN :before_sha ELSE before_sha END,
 				num_changed_files = COALESCE(num_changed_files, :num_changed_files),
 				changed_files_truncated = CASE WHEN num_changed_files IS NULL THEN :changed_files_truncated
 					ELSE changed_files_truncated END
 			WHERE id = :id`, news)
+		if err == nil {
+			_, err = tx.NamedExecContext(ctx, `UPDATE outcomes SET branch = :branch WHERE scan_id = :id AND branch || '' = '' -- which no index leads to`, news)
+		}
 		if err != nil {
 			return err
 		}
@@ -66,46 +82,37 @@ func joinScans(ctx context.Context, tx *sqlx.Tx, joins []core.Scan) error {
 	return nil
 }
 
-// supersede ends the jobs that have not started of the commits where the successors' branches stood before.
-func (s *Store) supersede(ctx context.Context, tx *sqlx.Tx, successors []*intake.Item) error {
-	before := func(scan *core.Scan) commitKey {
-		return commitKey{scan.SourcePlatform, scan.ProjectName, scan.BeforeSHA}
+func (s *Store) supersedeScans(ctx context.Context, tx *sqlx.Tx, list []intake.Superseded) error {
+	if len(list) == 0 {
+		return nil
 	}
-	var keys []commitKey
-	for _, successor := range successors {
-		keys = append(keys, before(successor.Scan))
+	ended := sqldb.Given{Name: "ended", Columns: "id BIGINT, message TEXT"}
+	by := map[int64]string{}
+	for _, scan := range list {
+		by[scan.ScanID] = scan.By
+		ended.Rows = append(ended.Rows, []any{scan.ScanID, core.SupersededError(scan.By)})
 	}
-	latest, err := latestScans(ctx, tx, keys)
+	var ids []int64
+	err := s.db.SelectGiven(ctx, tx, ended, &ids, `
+		UPDATE scan_jobs SET state = 'superseded', finished_at = ?, error = e.message
+		FROM ended e WHERE scan_jobs.scan_id = e.id AND scan_jobs.state = 'pending'
+		RETURNING scan_id`, s.clock.Timestamp())
+	if err != nil || len(ids) == 0 {
+		return err
+	}
+	slices.Sort(ids)
+	scans, err := s.lockScans(ctx, tx, slices.Compact(ids))
 	if err != nil {
 		return err
 	}
-	for _, ended := range intake.Supersede(successors, func(scan *core.Scan) core.Scan { return latest[before(scan)] }) {
-		if err := s.supersedeScan(ctx, tx, ended); err != nil {
-			return err
-		}
+	for n := range scans {
+		scans[n].SupersededBy = by[scans[n].ID]
 	}
-	return nil
+	return s.settleScans(ctx, tx, scans, nil)
 }
 
-func (s *Store) supersedeScan(ctx context.Context, tx *sqlx.Tx, scan intake.Superseded) error {
-	ended, err := tx.ExecContext(ctx, tx.Rebind(`
-		UPDATE scan_jobs SET state = 'superseded', error = ?, finished_at = ?
-		WHERE scan_id = ? AND state = 'pending'`), core.SupersededError(scan.By), s.clock.Timestamp(), scan.ScanID)
-	if err != nil {
-		return err
-	}
-	if n, err := ended.RowsAffected(); err != nil || n == 0 {
-		return err
-	}
-	if _, err := tx.ExecContext(ctx, tx.Rebind(`UPDATE scans SET superseded_by = ? WHERE id = ?`),
-		scan.By, scan.ScanID); err != nil {
-		return err
-	}
-	return s.settleScan(ctx, tx, scan.ScanID, nil)
-}
-
-// restartScans runs jobs again of the scans that have ended too early, as they are after joinScans, which waits for other
-// processes that change them.
+// restartScans runs jobs again of the scans that have ended too early, as they are after joinScans and once no other process
+// changes them.
 func (s *Store) restartScans(ctx context.Context, tx *sqlx.Tx, restarts []intake.Restart) error {
 	if len(restarts) == 0 {
 		return nil
@@ -114,19 +121,16 @@ func (s *Store) restartScans(ctx context.Context, tx *sqlx.Tx, restarts []intake
 	for i, restart := range restarts {
 		ids[i] = restart.ScanID
 	}
-	var scans []core.Scan
-	if err := sqldb.SelectIn(ctx, tx, &scans, `SELECT id, status, superseded_by FROM scans WHERE id IN (?)`, ids); err != nil {
+	scans, err := s.lockScans(ctx, tx, ids)
+	if err != nil {
 		return err
 	}
-	current := map[int64]core.Scan{}
-	for _, scan := range scans {
-		current[scan.ID] = scan
-	}
 	for _, restart := range restarts {
-		if !restart.Due(current[restart.ScanID]) {
+		at := slices.IndexFunc(scans, func(scan core.Scan) bool { return scan.ID == restart.ScanID })
+		if at < 0 || !restart.Due(scans[at]) {
 			continue
 		}
-		if err := s.restartScan(ctx, tx, restart); err != nil {
+		if err := s.restartScan(ctx, tx, scans[at], restart); err != nil {
 			return err
 		}
 	}
@@ -134,86 +138,83 @@ func (s *Store) restartScans(ctx context.Context, tx *sqlx.Tx, restarts []intake
 }
 
 // restartScan restarts jobs that were superseded and, where the scan came before its push, those that failed here.
-func (s *Store) restartScan(ctx context.Context, tx *sqlx.Tx, restart intake.Restart) error {
-	id := restart.ScanID
-	scan, err := s.lockScan(ctx, tx, id)
-	if err != nil {
-		return err
-	}
+func (s *Store) restartScan(ctx context.Context, tx *sqlx.Tx, scan core.Scan, restart intake.Restart) error {
 	deadline := s.clock.Timestamp().Add(scan.DeadlineAt.Sub(scan.Timestamp))
-	_, err = tx.ExecContext(ctx, tx.Rebind(`UPDATE scans SET superseded_by = '', deadline_at = ? WHERE id = ?`), deadline, id)
+	_, err := tx.ExecContext(ctx, tx.Rebind(`UPDATE scans SET superseded_by = '', deadline_at = ? WHERE id = ?`), deadline, scan.ID)
 	if err != nil {
 		return err
 	}
 	_, err = tx.ExecContext(ctx, tx.Rebind(`
 		UPDATE scan_jobs SET state = 'pending', error = '', failures = 0, not_before = NULL, finished_at = NULL
 		WHERE scan_id = ? AND (state = 'superseded' OR ? AND state = 'failed' AND worker <> ?)`),
-		id, restart.Failed, core.Uploader)
+		scan.ID, restart.Failed, core.Uploader)
 	if err != nil {
 		return err
 	}
-	return s.settleScan(ctx, tx, id, nil)
+	return s.settleScan(ctx, tx, scan.ID, nil)
 }
 
 // latestScans reads the latest attempts of the commits' scans.
-func latestScans(ctx context.Context, tx *sqlx.Tx, keys []commitKey) (map[commitKey]core.Scan, error) {
+func (s *Store) latestScans(ctx context.Context, tx *sqlx.Tx, keys []commitKey) (map[commitKey]core.Scan, error) {
 	latest := map[commitKey]core.Scan{}
 	for _, key := range keys {
 		latest[key] = core.Scan{}
 	}
-	if len(latest) == 0 {
-		return latest, nil
+	ids, err := s.scanOfEach(ctx, tx, "MAX", slices.Collect(maps.Keys(latest)))
+	if err != nil || len(ids) == 0 {
+		return latest, err
 	}
-	ids, args := scanOfEach("MAX", slices.Collect(maps.Keys(latest)))
 	var scans []core.Scan
-	err := tx.SelectContext(ctx, &scans, tx.Rebind(`SELECT `+scanColumns+` FROM scans WHERE id IN (`+ids+`)`), args...)
+	err = sqldb.SelectIn(ctx, tx, &scans, `SELECT `+scanColumns+` FROM scans WHERE id IN (?)`, ids)
 	for _, scan := range scans {
 		latest[keyOf(&scan)] = scan
 	}
 	return latest, err
 }
 
-// scanOfEach finds the number of each commit's scan: MIN is the first attempt, MAX the latest. It is the extreme of an
-// expression, because an engine would otherwise look for the commit among all numbers.
-func scanOfEach(pick string, keys []commitKey) (query string, args []any) {
-	for _, key := range keys {
-		args = append(args, key.platform, key.project, key.sha)
+// scanOfEach finds the numbers of the commits' scans, of those that have one: MIN is the first attempt, MAX the latest. Each is
+// the extreme of an expression, because an engine would otherwise look for the commit among all numbers. Joined with scans here,
+// PostgreSQL would read all scans for many commits.
+func (s *Store) scanOfEach(ctx context.Context, tx *sqlx.Tx, pick string, keys []commitKey) (ids []int64, err error) {
+	if len(keys) == 0 {
+		return nil, nil
 	}
-	return `
-		WITH wanted (source_platform, project_name, commit_sha) AS (VALUES ` + sqldb.Tuples(len(keys), 3) + `)
-		SELECT (SELECT ` + pick + `(s.id + 0) FROM scans s WHERE ` + sameCommit("s", "w") + `) FROM wanted w`, args
+	wanted := sqldb.Given{Name: "wanted", Columns: "project_id BIGINT, commit_sha TEXT"}
+	for _, key := range keys {
+		wanted.Rows = append(wanted.Rows, []any{key.project, key.sha})
+	}
+	err = s.db.SelectGiven(ctx, tx, wanted, &ids, `
+		SELECT COALESCE((SELECT `+pick+`(s.id + 0) FROM scans s WHERE `+sameCommit("s", "w")+`), 0) FROM wanted w`)
+	return slices.DeleteFunc(ids, func(id int64) bool { return id == 0 }), err
 }
 
-type commitKey struct{ platform, project, sha string }
-
-func keyOf(scan *core.Scan) commitKey {
-	return commitKey{scan.SourcePlatform, scan.ProjectName, scan.CommitSHA}
+// numberedTuples are tuples whose first column is a number: PostgreSQL takes parameters in VALUES for text.
+func numberedTuples(rows, columns int) string {
+	tuple := `(CAST(? AS BIGINT)` + strings.Repeat(`, ?`, columns-1) + `)`
+	return strings.TrimSuffix(strings.Repeat(tuple+`, `, rows), `, `)
 }
 
-func (k commitKey) args() []any { return []any{k.sha, k.platform + "/" + k.project} }
+// commitKey identifies a commit of a project.
+type commitKey struct {
+	project int64
+	sha     string
+}
 
-// ofCommit selects the scans s of a commit, by the args of its key. The project is an expression: a column would offer
-// a second index, and an engine without statistics would read all scans of the project as readily as those of the
-// commit.
-const ofCommit = `s.commit_sha = ? AND s.source_platform || '/' || s.project_name = ?`
+func keyOf(scan *core.Scan) commitKey { return commitKey{scan.ProjectID, scan.CommitSHA} }
+
+func (k commitKey) args() []any { return []any{k.sha, k.project} }
+
+// ofCommit selects the scans s of a commit, by the args of its key. The project is an expression: a column would offer a second
+// index, and an engine without statistics would read all scans of the project as readily as those of the commit.
+const ofCommit = `s.commit_sha = ? AND s.project_id + 0 = ?`
+
+// firstOfCommit is the number that names a commit, by the args of its key.
+const firstOfCommit = `(SELECT MIN(COALESCE(s.first_scan_id, s.id + 0)) FROM scans s WHERE ` + ofCommit + `)`
 
 // sameCommit is ofCommit for two rows.
 func sameCommit(a, b string) string {
-	return a + `.commit_sha = ` + b + `.commit_sha AND ` + projectOf(a) + ` = ` + projectOf(b)
+	return a + `.commit_sha = ` + b + `.commit_sha AND ` + a + `.project_id + 0 = ` + b + `.project_id + 0`
 }
-
-// projectOf is an expression that no index of a table leads to.
-func projectOf(row string) string { return row + `.source_platform || '/' || ` + row + `.project_name` }
-
-// wholeProject identifies the project of a row where a project's scans are read in their order, and wholeProjectKey is its
-// value. It is an expression, so that one index serves it and nothing else: of two indexes that begin with the same columns
-// an engine without statistics takes the wrong one. Statements bound it on one side only and stop by a LIMIT: between two
-// bounds PostgreSQL expects few rows, and collects all of them before it sorts.
-func wholeProject(row string) string {
-	return row + `.project_name || '@' || ` + row + `.source_platform`
-}
-
-func wholeProjectKey(scan core.Scan) string { return scan.ProjectName + "@" + scan.SourcePlatform }
 
 // latestAttempt is true for a scan whose commit was not scanned once more.
 var latestAttempt = `(SELECT COUNT(*) FROM scans later WHERE ` + sameCommit("later", "s") + ` AND later.attempt > s.attempt) = 0`

@@ -12,10 +12,8 @@ func TestSupersede(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := e.Open(t, store.Config{})
-		d1, p1 := storetest.PushOf(1)
-		old := accept(t, s, d1, p1)
-		d2, p2 := storetest.PushOf(2)
-		fresh := accept(t, s, d2, p2)
+		old := pushed(t, s, 1)
+		fresh := pushed(t, s, 2)
 
 		old = get(t, s, old.ReferenceID)
 		if old.Status != core.ScanFailed || old.SupersededBy != storetest.SHA(2) {
@@ -33,8 +31,7 @@ func TestSupersede(t *testing.T) {
 		shared := accept(t, s, d3, p3)
 		d3.Key, p3.Ref = "second branch", "refs/heads/side2"
 		accept(t, s, d3, p3)
-		d4, p4 := storetest.PushOf(4, storetest.OnBranch("side"))
-		accept(t, s, d4, p4)
+		pushed(t, s, 4, storetest.OnBranch("side"))
 		if shared = get(t, s, shared.ReferenceID); shared.Status != core.ScanPending {
 			t.Errorf("a commit that another branch still points at is %s, want pending", shared.Status)
 		}
@@ -53,8 +50,7 @@ func TestSupersededCommitIsPushedAgain(t *testing.T) {
 		s := e.Open(t, store.Config{})
 		d, p := storetest.PushOf(1)
 		old := accept(t, s, d, p)
-		next, q := storetest.PushOf(2)
-		accept(t, s, next, q)
+		pushed(t, s, 2)
 		d.Key, p.Ref = "a branch made of it", "refs/heads/rescue"
 		again := accept(t, s, d, p)
 		if again.ID != old.ID || again.Status != core.ScanPending || again.SupersededBy != "" {

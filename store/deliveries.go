@@ -1,7 +1,9 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -16,91 +18,404 @@ import (
 var deliveryColumns = sqldb.ColumnsOf[core.KeptDelivery]()
 
 // loadReceived reads which of the deliveries were received before.
-func loadReceived(ctx context.Context, tx *sqlx.Tx, requests []*intake.Request) (map[intake.Key]intake.Received, error) {
-	received := map[intake.Key]intake.Received{}
-	asked := map[intake.Key]bool{}
-	var args []any
+func (s *Store) loadReceived(ctx context.Context, tx *sqlx.Tx, requests []*intake.Request) (map[intake.Key]intake.Received, error) {
+	var keys []intake.Key
 	for _, request := range requests {
-		if request.Delivery == nil || asked[request.Key()] {
-			continue
+		if request.Delivery != nil && request.Kept == 0 {
+			keys = append(keys, intake.KeyOf(request.Delivery))
 		}
-		key := request.Key()
-		asked[key] = true
-		args = append(args, key.Platform, key.Delivery, key.Project)
 	}
-	if len(asked) == 0 {
-		return received, nil
-	}
-	var known []struct {
-		Platform    string `db:"platform"`
-		DeliveryKey string `db:"delivery_key"`
-		ProjectName string `db:"project_name"`
-		ReferenceID string `db:"reference_id"`
-		Ignored     bool   `db:"ignored"`
-	}
-	err := tx.SelectContext(ctx, &known, tx.Rebind(`
-		WITH wanted (platform, delivery_key, project_name) AS (VALUES `+sqldb.Tuples(len(asked), 3)+`)
-		SELECT d.platform, d.delivery_key, d.project_name, COALESCE(CAST(s.reference_id AS TEXT), '') AS reference_id,
-			d.outcome = 'ignored' AS ignored
-		FROM wanted w
-		JOIN deliveries d ON d.platform = w.platform AND d.delivery_key = w.delivery_key
-			AND d.project_name || '' = w.project_name -- which no index leads to: all of a project would be read
-		LEFT JOIN scans s ON s.id = d.scan_id`), args...)
+	known, err := s.findCalls(ctx, tx, keys)
+	received := map[intake.Key]intake.Received{}
 	for _, row := range known {
-		received[intake.Key{Platform: row.Platform, Delivery: row.DeliveryKey, Project: row.ProjectName}] = intake.Received{
-			ReferenceID: row.ReferenceID, Ignored: row.Ignored,
-		}
+		received[row.key()] = intake.Received{ReferenceID: row.ReferenceID, Ignored: row.Ignored}
 	}
 	return received, err
 }
 
-// deliveryRow is a delivery as it is kept.
-type deliveryRow struct {
-	Platform    string       `db:"platform"`
-	DeliveryKey string       `db:"delivery_key"`
-	Event       string       `db:"event"`
-	ProjectName string       `db:"project_name"`
-	Outcome     core.Outcome `db:"outcome"`
-	Reason      string       `db:"reason"`
-	ScanID      *int64       `db:"scan_id"`
-	ReceivedAt  time.Time    `db:"received_at"`
-	VerifiedBy  string       `db:"verified_by"`
-	Signed      bool         `db:"signed"`
+// keeping is one call and, once its batch is on disk, where it is.
+type keeping struct {
+	core.Call
+	key       intake.Key
+	id        int64
+	refused   string
+	duplicate bool
 }
 
-// keepDeliveries writes the log of deliveries, by which repetitions are recognised.
-func (s *Store) keepDeliveries(ctx context.Context, tx *sqlx.Tx, items []*intake.Item) error {
-	if len(items) == 0 {
+// Keep puts a verified call on disk, from which everything else follows later: see Derive. The receipt says what the call asks
+// for. core.ErrUnavailable when the database is unavailable, core.ErrDenied when the call must be signed and is not.
+func (s *Store) Keep(ctx context.Context, call core.Call) (core.Receipt, error) {
+	var wish intake.Wish
+	if !call.Unread {
+		wish = intake.WishOf(call.Delivery, s.policies)
+	}
+	call.State, call.Reason, call.CommitSHA = core.DeliveryKept, wish.Reason, wish.Commit
+	if wish.Idle {
+		call.State = core.DeliveryIgnored
+	}
+	ctx, cancel := context.WithTimeout(ctx, intakeTimeout) // of a call that waits for others, too: platforms hang up
+	defer cancel()
+	project, err := s.projectOfCall(ctx, &call.Delivery, wish.Idle)
+	if err == nil {
+		project, err = s.projectOfSigned(ctx, &call.Delivery, project)
+	}
+	if err != nil {
+		return core.Receipt{}, fmt.Errorf("keeping delivery %s: %w", call.Key, err)
+	}
+	if subject := call.Subject(); wish.Commit != "" {
+		call.Promised = core.ReferenceOf(call.Platform, cmp.Or(subject.Ref, project.Ref), subject.Name, wish.Commit)
+	}
+	item := &keeping{Call: call, key: intake.KeyOf(&call.Delivery)}
+	if err := s.keeping.Do(ctx, item); err != nil {
+		return core.Receipt{}, fmt.Errorf("keeping delivery %s: %w", call.Key, sqldb.Classify(err))
+	}
+	if item.refused != "" {
+		return core.Receipt{}, fmt.Errorf("%w: %s", core.ErrDenied, item.refused)
+	}
+	if !item.duplicate && item.State == core.DeliveryKept && !item.Unread {
+		s.fresh.put(item.id, item.Delivery)
+	}
+	return item.receipt(), nil
+}
+
+// projectOfCall finds the project by the name in a call, which is kept under the project's spelling. A call from which nothing
+// follows makes a configured project known, so that it counts as one that its webhook has called.
+func (s *Store) projectOfCall(ctx context.Context, d *core.Delivery, idle bool) (project core.KeptProject, err error) {
+	if d.Project == "" {
+		return project, nil
+	}
+	project, err = s.projectNamed(ctx, s.db.Urgent(), d.Platform, d.Project)
+	if errors.Is(err, core.ErrNotFound) {
+		if _, configured := s.policies.For(d.Platform, d.Project); !idle || !configured {
+			return project, nil
+		}
+		project, err = s.settleProject(ctx, s.sightingOf(*d, core.Project{Name: d.Project}))
+	}
+	if err != nil {
+		return project, err
+	}
+	d.Project = project.Name
+	if ref := d.Subject().Ref; project.GoneAt == nil && (ref == "" || ref == project.Ref) {
+		d.ProjectID = project.ID
+	}
+	return project, nil
+}
+
+// numberOf is the number of a delivery's project for its row.
+func numberOf(d *core.Delivery) *int64 {
+	if d.ProjectID == 0 {
 		return nil
 	}
-	rows := make([]deliveryRow, len(items))
-	for n, item := range items {
-		d := item.Delivery
-		rows[n] = deliveryRow{
-			d.Platform, d.Key, d.Name, d.Project, item.Receipt.Outcome, item.Receipt.Reason, nil, s.clock.Timestamp(),
-			d.Verification.Secret(), d.Verification.Signed,
-		}
-		if item.Scan != nil {
-			rows[n].ScanID = &item.Scan.ID
+	return &d.ProjectID
+}
+
+func (k *keeping) receipt() core.Receipt {
+	receipt := core.Receipt{Outcome: core.Accepted, Delivery: k.id, Reference: k.Promised, Reason: k.Reason}
+	switch {
+	case k.duplicate:
+		receipt.Outcome = core.Duplicate
+	case k.Reason != "":
+		receipt.Outcome = core.OutcomeIgnored
+	}
+	return receipt
+}
+
+// commitKept writes a batch in one transaction, by one statement for all calls and one for their bodies.
+func (s *Store) commitKept(batch []*keeping) error {
+	err := s.commitUrgent(func(ctx context.Context, tx *sqlx.Tx) error { return s.keepBatch(ctx, tx, batch) })
+	if err == nil {
+		now := s.Now()
+		s.lastKept.Store(&now)
+		s.rememberBatch(batch)
+		s.kept.Ring()
+	}
+	return err
+}
+
+func (s *Store) keepBatch(ctx context.Context, tx *sqlx.Tx, batch []*keeping) error {
+	if err := s.pinSigning(ctx, tx, batch); err != nil {
+		return err
+	}
+	first := map[intake.Key]*keeping{}
+	var calls []*keeping
+	for _, item := range batch {
+		item.id, item.duplicate = 0, true
+		if item.refused == "" && first[item.key] == nil {
+			first[item.key] = item
+			calls = append(calls, item)
 		}
 	}
-	_, err := tx.NamedExecContext(ctx, `
-		INSERT INTO deliveries (platform, delivery_key, event, project_name, outcome, reason, scan_id, received_at,
-			verified_by, signed)
-		VALUES (:platform, :delivery_key, :event, :project_name, :outcome, :reason, :scan_id, :received_at,
-			:verified_by, :signed)
-		ON CONFLICT (platform, delivery_key, project_name) DO UPDATE SET outcome = excluded.outcome,
-			reason = excluded.reason, scan_id = excluded.scan_id, received_at = excluded.received_at,
-			verified_by = excluded.verified_by, signed = excluded.signed
-		WHERE deliveries.outcome = 'ignored'`, rows)
+	if err := s.insertCalls(ctx, tx, calls, first); err != nil {
+		return err
+	}
+	for _, item := range batch {
+		if item.refused == "" {
+			item.id = first[item.key].id
+		}
+	}
+	return s.putSecretUsage(ctx, tx, batch)
+}
+
+// callRow is a kept call by its key.
+type callRow struct {
+	ID          int64  `db:"id"`
+	Platform    string `db:"platform"`
+	Key         string `db:"delivery_key"`
+	Project     string `db:"project_name"`
+	ReferenceID string `db:"reference_id"`
+	Ignored     bool   `db:"ignored"`
+}
+
+func (r callRow) key() intake.Key {
+	return intake.Key{Platform: r.Platform, Delivery: r.Key, Project: r.Project}
+}
+
+// insertCalls keeps the calls that were not kept before, and finds the others. One that was ignored or set aside is kept
+// anew if it comes again: an administrator has the platform repeat it after correcting the configuration. One that has told
+// where a ref stands must ask for a scan now: nothing else of it is new.
+func (s *Store) insertCalls(ctx context.Context, tx *sqlx.Tx, calls []*keeping, by map[intake.Key]*keeping) error {
+	if len(calls) == 0 {
+		return nil
+	}
+	var kept []callRow
+	err := s.db.SelectGiven(ctx, tx, s.givenCalls(calls), &kept, `
+		INSERT INTO deliveries (platform, delivery_key, event, project_name, project_id, state, outcome, reason, promised, commit_sha,
+			unnamed, received_at, derived_at, verified_by, signed)
+		SELECT platform, delivery_key, event, project_name, project_id, state, outcome, reason, promised, commit_sha,
+			unnamed, received_at, derived_at, verified_by, signed
+		FROM calls WHERE TRUE
+		ON CONFLICT (platform, delivery_key, project_name) DO UPDATE SET event = excluded.event, state = excluded.state,
+			project_id = COALESCE(excluded.project_id, deliveries.project_id),
+			outcome = excluded.outcome, reason = excluded.reason, error = '', promised = excluded.promised,
+			commit_sha = excluded.commit_sha, unnamed = excluded.unnamed, received_at = excluded.received_at,
+			derived_at = excluded.derived_at, verified_by = excluded.verified_by, signed = excluded.signed
+		WHERE deliveries.state IN ('ignored', 'failed') AND excluded.state = 'kept' AND (NOT deliveries.told OR excluded.promised <> '')
+		RETURNING id, platform, delivery_key, project_name`)
+	if err != nil {
+		return err
+	}
+	bodies := sqldb.Given{Name: "bodies", Columns: "delivery_id BIGINT, packed BYTEA"}
+	for _, row := range kept {
+		item := by[row.key()]
+		item.id, item.duplicate = row.ID, false
+		bodies.Rows = append(bodies.Rows, []any{row.ID, item.Raw})
+	}
+	if len(kept) > 0 {
+		if _, err = s.db.ExecGiven(ctx, tx, bodies, `
+			INSERT INTO delivery_bodies (delivery_id, packed) SELECT delivery_id, packed FROM bodies WHERE TRUE
+			ON CONFLICT (delivery_id) DO UPDATE SET packed = excluded.packed`); err != nil {
+			return err
+		}
+	}
+	var again []intake.Key
+	for _, call := range calls {
+		if call.duplicate {
+			again = append(again, call.key)
+		}
+	}
+	known, err := s.findCalls(ctx, tx, again)
+	for _, row := range known {
+		by[row.key()].id = row.ID
+	}
 	return err
+}
+
+func (s *Store) givenCalls(calls []*keeping) sqldb.Given {
+	given := sqldb.Given{
+		Name: "calls",
+		Columns: "platform TEXT, delivery_key TEXT, event TEXT, project_name TEXT, project_id BIGINT, state TEXT, " +
+			"outcome TEXT, reason TEXT, promised TEXT, commit_sha TEXT, unnamed BOOLEAN, received_at TIMESTAMPTZ, derived_at TIMESTAMPTZ, " +
+			"verified_by TEXT, signed BOOLEAN",
+		Rows: make([][]any, len(calls)),
+	}
+	now := s.clock.Timestamp()
+	for n, call := range calls {
+		outcome, derived := "", any(nil)
+		if call.State == core.DeliveryIgnored {
+			outcome, derived = string(core.OutcomeIgnored), now
+		}
+		given.Rows[n] = []any{
+			call.Platform, call.Key, call.Name, call.Project, numberOf(&call.Delivery), call.State, outcome, call.Reason,
+			call.Promised, call.CommitSHA, call.Unnamed, now, derived, call.Verification.Secret(), call.Verification.Signed,
+		}
+	}
+	return given
+}
+
+// findCalls finds the calls that were kept before.
+func (s *Store) findCalls(ctx context.Context, tx *sqlx.Tx, keys []intake.Key) (known []callRow, err error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	given := sqldb.Given{Name: "wanted", Columns: "platform TEXT, delivery_key TEXT, project_name TEXT"}
+	for _, key := range keys {
+		given.Rows = append(given.Rows, []any{key.Platform, key.Delivery, key.Project})
+	}
+	err = s.db.SelectGiven(ctx, tx, given, &known, `
+		SELECT d.id, d.platform, d.delivery_key, d.project_name, d.state = 'ignored' AS ignored,
+			COALESCE(CAST(s.reference_id AS TEXT), '') AS reference_id
+		FROM wanted w
+		JOIN deliveries d ON d.platform = w.platform AND d.delivery_key = w.delivery_key
+			AND d.project_name || '' = w.project_name -- which no index leads to: all of a project would be read
+		LEFT JOIN scans s ON s.id = d.scan_id`)
+	return known, err
+}
+
+// deliveryRow is a delivery as it is kept once everything that follows from it is known.
+type deliveryRow struct {
+	Platform    string             `db:"platform"`
+	DeliveryKey string             `db:"delivery_key"`
+	Event       string             `db:"event"`
+	ProjectName string             `db:"project_name"`
+	ProjectID   *int64             `db:"project_id"`
+	State       core.DeliveryState `db:"state"`
+	Outcome     core.Outcome       `db:"outcome"`
+	Reason      string             `db:"reason"`
+	ScanID      *int64             `db:"scan_id"`
+	ReceivedAt  time.Time          `db:"received_at"`
+	VerifiedBy  string             `db:"verified_by"`
+	Signed      bool               `db:"signed"`
+}
+
+// keepDeliveries writes those deliveries into the log, by which repetitions are recognised, that were not kept first.
+func (s *Store) keepDeliveries(ctx context.Context, tx *sqlx.Tx, items []*intake.Item) error {
+	var rows []deliveryRow
+	opens := map[int64]bool{} // scans
+	for _, item := range items {
+		if item.Kept != 0 {
+			continue
+		}
+		if item.Created {
+			opens[item.Scan.ID] = true
+		}
+		d := item.Delivery
+		rows = append(rows, deliveryRow{
+			d.Platform, d.Key, d.Name, d.Project, numberOf(d), stateOf(item), item.Receipt.Outcome, item.Receipt.Reason, scanOfItem(item),
+			s.clock.Timestamp(), d.Verification.Secret(), d.Verification.Signed,
+		})
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	var kept []struct {
+		ID     int64 `db:"id"`
+		ScanID int64 `db:"scan_id"`
+	}
+	err := sqldb.SelectNamed(ctx, tx, &kept, `
+		INSERT INTO deliveries (platform, delivery_key, event, project_name, project_id, state, outcome, reason, scan_id,
+			received_at, derived_at, verified_by, signed)
+		VALUES (:platform, :delivery_key, :event, :project_name, :project_id, :state, :outcome, :reason, :scan_id, :received_at,
+			:received_at, :verified_by, :signed)
+		ON CONFLICT (platform, delivery_key, project_name) DO UPDATE SET state = excluded.state, outcome = excluded.outcome,
+			project_id = COALESCE(excluded.project_id, deliveries.project_id),
+			reason = excluded.reason, scan_id = excluded.scan_id, received_at = excluded.received_at,
+			derived_at = excluded.derived_at, verified_by = excluded.verified_by, signed = excluded.signed
+		WHERE deliveries.state = 'ignored'
+		RETURNING id, COALESCE(scan_id, 0) AS scan_id`, rows)
+	opened := sqldb.Given{Name: "opened", Columns: "id BIGINT, scan_id BIGINT"}
+	for _, row := range kept {
+		if opens[row.ScanID] {
+			opened.Rows = append(opened.Rows, []any{row.ID, row.ScanID})
+			delete(opens, row.ScanID)
+		}
+	}
+	if err != nil || len(opened.Rows) == 0 {
+		return err
+	}
+	_, err = s.db.ExecGiven(ctx, tx, opened, `UPDATE scans SET delivery_id = w.id FROM opened w WHERE scans.id = w.scan_id`)
+	return err
+}
+
+// forgetScans lets deliveries lead to scans no more that are about to be deleted.
+func forgetScans(ctx context.Context, tx *sqlx.Tx, ids []int64) error {
+	_, err := sqldb.ExecIn(ctx, tx, `
+		UPDATE deliveries SET scan_id = NULL WHERE id IN (SELECT delivery_id FROM scans WHERE id IN (?))`, ids)
+	if err == nil {
+		_, err = sqldb.ExecIn(ctx, tx, `UPDATE deliveries SET scan_id = NULL WHERE scan_id IN (?) AND outcome <> 'scan_created'`, ids)
+	}
+	return err
+}
+
+func stateOf(item *intake.Item) core.DeliveryState {
+	if item.Receipt.Outcome == core.OutcomeIgnored {
+		return core.DeliveryIgnored
+	}
+	return core.DeliveryDerived
+}
+
+func scanOfItem(item *intake.Item) *int64 {
+	if item.Scan == nil {
+		return nil
+	}
+	return &item.Scan.ID
+}
+
+// settleDeliveries says of kept deliveries what became of them.
+func (s *Store) settleDeliveries(ctx context.Context, tx *sqlx.Tx, items []*intake.Item) error {
+	given := sqldb.Given{
+		Name: "settled", Columns: "id BIGINT, state TEXT, outcome TEXT, reason TEXT, scan_id BIGINT, project_id BIGINT",
+	}
+	for _, item := range items {
+		if item.Kept != 0 {
+			given.Rows = append(given.Rows, []any{
+				item.Kept, stateOf(item), item.Receipt.Outcome, item.Receipt.Reason, scanOfItem(item), numberOf(item.Delivery),
+			})
+		}
+	}
+	if len(given.Rows) == 0 {
+		return nil
+	}
+	_, err := s.db.ExecGiven(ctx, tx, given, `
+		UPDATE deliveries SET state = w.state, outcome = w.outcome, reason = w.reason, error = '', scan_id = w.scan_id, told = TRUE,
+			project_id = COALESCE(w.project_id, deliveries.project_id), derived_at = ?
+		FROM settled w WHERE deliveries.id = w.id`, s.clock.Timestamp())
+	return err
+}
+
+// GetDelivery returns one delivery; core.ErrNotFound when there is none.
+func (s *Store) GetDelivery(ctx context.Context, id int64) (d core.KeptDelivery, err error) {
+	err = s.db.GetContext(ctx, &d, s.db.Rebind(`
+		SELECT `+sqldb.Qualify("d", deliveryColumns)+`, `+referenceOfDelivery+`
+		FROM deliveries d LEFT JOIN scans s ON s.id = d.scan_id WHERE d.id = ?`), id)
+	if err != nil {
+		return d, fmt.Errorf("getting delivery: %w", sqldb.Classify(err))
+	}
+	return d, nil
+}
+
+// referenceOfDelivery is the scan that a delivery led to, or that it asks for.
+const referenceOfDelivery = `COALESCE(CAST(s.reference_id AS TEXT), d.promised) AS reference_id`
+
+// DeriveAgain has a delivery that was set aside derived once more, and audits who asked for it; core.ErrConflict when it was not.
+func (s *Store) DeriveAgain(ctx context.Context, id int64, by string) error {
+	d, err := s.GetDelivery(ctx, id)
+	if err != nil {
+		return err
+	}
+	err = s.db.Transact(ctx, func(tx *sqlx.Tx) error {
+		result, err := tx.ExecContext(ctx, tx.Rebind(`
+			UPDATE deliveries SET state = 'kept', error = '', derived_at = NULL WHERE id = ? AND state = 'failed'`), id)
+		err = sqldb.OneRow(result, err, fmt.Sprintf("delivery %d is %s: only one that was set aside can be derived again", id, d.State))
+		if err != nil {
+			return err
+		}
+		return s.audit(ctx, tx, core.AuditEvent{
+			Actor: by, Action: core.AuditDeriveAgain, SourcePlatform: d.Platform, ProjectName: d.ProjectName,
+			Subject: fmt.Sprintf("delivery %d", id), Detail: d.Error,
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("deriving again: %w", err)
+	}
+	s.kept.Ring()
+	return nil
 }
 
 // DeliveryFilter selects deliveries; empty fields select everything. Before and After are exclusive, for paging from
 // the newest on and back; one of them is 0.
 type DeliveryFilter struct {
 	Platform, Project string
-	Outcome           core.Outcome
+	State             core.DeliveryState
 	ScanID            int64
 	Before, After     int64
 	Limit             int
@@ -113,7 +428,7 @@ func (s *Store) ListDeliveries(ctx context.Context, f DeliveryFilter) ([]core.Ke
 	if err == nil && !union.Empty() {
 		picked, args := union.With()
 		err = s.db.SelectContext(ctx, &list, s.db.Rebind(picked+`
-			SELECT `+sqldb.Qualify("d", deliveryColumns)+`, COALESCE(CAST(s.reference_id AS TEXT), '') AS reference_id
+			SELECT `+sqldb.Qualify("d", deliveryColumns)+`, `+referenceOfDelivery+`
 			FROM picked JOIN deliveries d ON d.id = picked.id LEFT JOIN scans s ON s.id = d.scan_id
 			ORDER BY d.id DESC`), args...)
 	}
@@ -125,35 +440,79 @@ func (s *Store) ListDeliveries(ctx context.Context, f DeliveryFilter) ([]core.Ke
 
 func (s *Store) deliveryUnion(ctx context.Context, f DeliveryFilter) (*sqldb.KeysetUnion, error) {
 	union := &sqldb.KeysetUnion{Table: `deliveries`, Before: f.Before, After: f.After, Limit: f.Limit}
-	project, err := s.spellingsOf(ctx, f.Platform, f.Project)
+	switch {
+	case f.ScanID != 0:
+		opened := f.conditions()
+		opened.Add(true, `outcome = 'scan_created' AND id = (SELECT delivery_id FROM scans WHERE scans.id = ?)`, f.ScanID)
+		union.AddKeyed(opened)
+		others := f.conditions()
+		others.Add(true, `outcome <> 'scan_created'`)
+		union.AddKeyed(others)
+		return union, nil
+	case f == (DeliveryFilter{Before: f.Before, After: f.After, Limit: f.Limit}):
+		union.AddTable(f.conditions())
+		return union, nil
+	}
+	scopes, err := s.deliveryScopes(ctx, f)
 	if err != nil {
 		return nil, err
 	}
-	if f == (DeliveryFilter{Before: f.Before, After: f.After, Limit: f.Limit}) || f.ScanID != 0 {
-		union.AddTable(f.conditions(project))
-		return union, nil
+	states := []core.DeliveryState{f.State}
+	if f.State == "" {
+		states = core.DeliveryStates
 	}
-	platforms, outcomes := []string{f.Platform}, []core.Outcome{f.Outcome}
-	if f.Outcome == "" {
-		outcomes = core.KeptOutcomes
-	}
-	if f.Platform == "" {
-		if platforms, err = s.db.DistinctValues(ctx, `deliveries`, `platform`); err != nil {
-			return nil, err
-		}
-	}
-	for _, f.Platform = range platforms {
-		for _, f.Outcome = range outcomes {
-			union.AddTable(f.conditions(project))
+	for _, scope := range scopes {
+		for _, f.State = range states {
+			where := f.conditions()
+			where.Add(true, scope.sql, scope.args...)
+			if f.State == core.DeliveryKept {
+				union.AddSource(keptDeliveries, where)
+				continue
+			}
+			union.AddTable(where)
 		}
 	}
 	return union, nil
 }
 
-func (f DeliveryFilter) conditions(project namedProject) (where sqldb.Conditions) {
-	where.Add(f.Platform != "", `platform = ?`, f.Platform)
-	project.addTo(&where)
-	where.Add(f.Outcome != "", `outcome = ?`, f.Outcome)
+// keptDeliveries is a table of the calls that are still to be derived, which are few. Its order makes engines read their own
+// small index.
+const keptDeliveries = `(SELECT id, platform, project_id, project_name, state FROM deliveries
+	WHERE state = 'kept' ORDER BY received_at, id LIMIT 1000000) AS kept_deliveries`
+
+// deliveryScope is a condition that one index of deliveries begins with.
+type deliveryScope struct {
+	sql  string
+	args []any
+}
+
+// deliveryScopes are the projects that a filter names, and the calls of that name whose project is not known; else the
+// platforms.
+func (s *Store) deliveryScopes(ctx context.Context, f DeliveryFilter) (scopes []deliveryScope, err error) {
+	platforms := []string{f.Platform}
+	if f.Platform == "" {
+		platforms, err = s.db.DistinctValues(ctx, `deliveries`, `platform`)
+	}
+	if f.Project == "" || err != nil {
+		for _, platform := range platforms {
+			scopes = append(scopes, deliveryScope{`platform = ?`, []any{platform}})
+		}
+		return scopes, err
+	}
+	named, err := s.projectsNamed(ctx, f.Platform, f.Project)
+	for _, project := range named.members {
+		scopes = append(scopes, deliveryScope{`project_id = ?`, []any{project.ID}})
+	}
+	for _, platform := range platforms {
+		scopes = append(scopes, deliveryScope{`project_id IS NULL AND platform = ? AND project_name = ?`, []any{platform, f.Project}})
+	}
+	return scopes, err
+}
+
+func (f DeliveryFilter) conditions() (where sqldb.Conditions) {
+	where.Add(f.State != "", `state = ?`, f.State)
+	where.Add(f.State != "" && f.State != core.DeliveryKept, `state <> 'kept'`) // for the engine to take the index that says so
+	where.Add(f.State == core.DeliveryKept, `state = 'kept'`)
 	where.Add(f.ScanID != 0, `scan_id = ?`, f.ScanID)
 	return where
 }

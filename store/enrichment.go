@@ -54,26 +54,24 @@ func (s *Store) addArtifactTask(ctx context.Context, tx *sqlx.Tx, item *intake.I
 	now, key := s.clock.Timestamp(), pipelineKeyOf(item)
 	_, err := tx.ExecContext(ctx, tx.Rebind(`
 		INSERT INTO enrichment_tasks (kind, source_platform, scan_id, metric_id, requested_at, next_attempt_at)
-		SELECT 'artifacts', source_platform, scan_id, id, ?, ? FROM pipeline_metrics
-		WHERE source_platform = ? AND project_name = ? AND pipeline_id = ? AND phase = ? AND artifact_size_bytes IS NULL
-		ON CONFLICT DO NOTHING`), now, now, key.platform, key.project, key.id, core.PhaseFinished)
+		SELECT 'artifacts', CAST(? AS TEXT), scan_id, id, ?, ? FROM pipeline_metrics
+		WHERE project_id = ? AND pipeline_id = ? AND phase = ? AND artifact_size_bytes IS NULL
+		ON CONFLICT DO NOTHING`), item.Scan.SourcePlatform, now, now, key.project, key.id, core.PhaseFinished)
 	return err
 }
 
 // addFileTasks has the number of changed files fetched where a delivery did not list all of them.
 func (s *Store) addFileTasks(ctx context.Context, tx *sqlx.Tx, scans []int64) error {
-	now := s.clock.Timestamp()
-	for _, scan := range scans {
-		_, err := tx.ExecContext(ctx, tx.Rebind(`
-			INSERT INTO enrichment_tasks (kind, source_platform, scan_id, requested_at, next_attempt_at)
-			SELECT 'changed_files', source_platform, id, ?, ? FROM scans
-			WHERE id = ? AND changed_files_truncated AND before_sha <> ''
-			ON CONFLICT DO NOTHING`), now, now, scan)
-		if err != nil {
-			return err
-		}
+	if len(scans) == 0 {
+		return nil
 	}
-	return nil
+	now := s.clock.Timestamp()
+	_, err := sqldb.ExecIn(ctx, tx, `
+		INSERT INTO enrichment_tasks (kind, source_platform, scan_id, requested_at, next_attempt_at)
+		SELECT 'changed_files', source_platform, id, ?, ? FROM scans
+		WHERE id IN (?) AND changed_files_truncated AND before_sha <> '' ORDER BY id
+		ON CONFLICT DO NOTHING`, now, now, scans)
+	return err
 }
 
 // ClaimEnrichment leases a task of a platform that is due; core.ErrNotFound when none is.
@@ -91,7 +89,7 @@ func (s *Store) ClaimEnrichment(ctx context.Context, platform string, lease time
 			return err
 		}
 		return tx.GetContext(ctx, &claimed, tx.Rebind(`
-			SELECT `+sqldb.Qualify("l", enrichmentColumns)+`, s.project_name, s.project_ref, s.commit_sha, s.before_sha,
+			SELECT `+sqldb.Qualify("l", enrichmentColumns)+`, `+fromProject("s")+`, s.commit_sha, s.before_sha,
 				COALESCE(m.pipeline_id, 0) AS pipeline_id
 			FROM enrichment_tasks l
 			JOIN scans s ON s.id = l.scan_id

@@ -192,10 +192,7 @@ func BenchmarkEPSS(b *testing.B) {
 
 func round(b *testing.B, url, first, next string, keep func(string, time.Duration)) {
 	b.Helper()
-	s, err := store.Open(b.Context(), store.Config{URL: url})
-	if err != nil {
-		b.Fatal(err)
-	}
+	s := storetest.OpenAt(b, url, store.Config{})
 	keep("psql", copyByPsql(b, url, first))
 	keep("first", importing(b, s, first))
 	keep("same", importing(b, s, first))

@@ -17,21 +17,29 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
-	"github.com/scanhook/scanhook/core/intake"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
-// AcceptTogether is AcceptPush for pushes that come at the same time, and so in one transaction.
-func (s *Store) AcceptTogether(deliveries []core.Delivery, pushes []core.Push) error {
-	batch := make([]*accept, len(pushes))
-	for i, push := range pushes {
-		policy, _ := s.policies.For(deliveries[i].Platform, push.Project.Name)
-		batch[i] = &accept{Request: intake.Request{
-			Delivery: &deliveries[i], Scan: s.scanOf(deliveries[i], push, policy), Policy: policy,
-		}}
+// AcceptTogether is Accept for pushes that come at the same time, and so in one transaction.
+func (s *Store) AcceptTogether(deliveries ...core.Delivery) error {
+	batch := make([]*asked, len(deliveries))
+	for i, d := range deliveries {
+		request, err := s.requestOf(context.Background(), d)
+		if err != nil {
+			return err
+		}
+		batch[i] = &asked{Request: request}
 	}
 	return s.commitIntake(batch)
 }
+
+// resolve finds the project that a platform's call means, and keeps what that says of it: see naming.Sighting.
+func (s *Store) resolve(ctx context.Context, platform string, project core.Project) (core.KeptProject, error) {
+	return s.settleProject(ctx, s.sightingOf(core.Delivery{Platform: platform}, project))
+}
+
+// GiveWay is what a batch of calls does before it is derived, while others are kept.
+var GiveWay = giveWay
 
 // FactsOf are the facts of one finding that the gate judges.
 func (s *Store) FactsOf(ctx context.Context, finding int64) (group core.FindingGroup, err error) {
@@ -43,11 +51,20 @@ func (s *Store) FactsOf(ctx context.Context, finding int64) (group core.FindingG
 // Begin lets a test hold a transaction open as a process would that stalls.
 func (s *Store) Begin(ctx context.Context) (*sqlx.Tx, error) { return s.db.BeginTxx(ctx, nil) }
 
+// HoldsOf counts the holds of a scan's project, which are not lifted before the transaction ends.
+func (s *Store) HoldsOf(ctx context.Context, tx *sqlx.Tx, scan core.Scan) (int, error) {
+	list, err := s.holdsOf(ctx, tx, []int64{scan.ProjectID})
+	return len(list), err
+}
+
 // LimitPages lets an embedded database not grow beyond so many pages, or its size, as if its disk were full.
 func (s *Store) LimitPages(t *testing.T, n int) {
 	t.Helper()
-	s.db.SetMaxOpenConns(1) // the limit is a connection's own
-	if _, err := s.db.ExecContext(t.Context(), fmt.Sprint("PRAGMA max_page_count = ", n)); err != nil {
+	err := s.db.Transact(t.Context(), func(tx *sqlx.Tx) error { // the limit is a connection's own: of the one that writes
+		_, err := tx.ExecContext(t.Context(), fmt.Sprint("PRAGMA max_page_count = ", n))
+		return err
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 }
@@ -73,23 +90,27 @@ func (s *Store) PlanOfScans(ctx context.Context, f ScanFilter) (steps []string, 
 // Fill makes so many hundred scans, each with a pending job and a status that is due.
 func (s *Store) Fill(ctx context.Context, hundreds int) error {
 	now := s.clock.Timestamp()
+	project, err := s.resolve(ctx, "github", core.Project{Name: "acme/shop", Ref: "42"})
+	if err != nil {
+		return err
+	}
 	for range hundreds {
 		var args []any
 		for range 100 {
-			args = append(args, uuid.NewString(), "github", "acme/shop", uuid.NewString(), now, now)
+			args = append(args, uuid.NewString(), project.ID, "github", "acme/shop", uuid.NewString(), now, now)
 		}
 		_, err := s.db.ExecContext(ctx, s.db.Rebind(`
-			INSERT INTO scans (reference_id, source_platform, project_name, commit_sha, timestamp, deadline_at)
-			VALUES `+sqldb.Tuples(100, 6)), args...)
+			INSERT INTO scans (reference_id, project_id, source_platform, project_name, commit_sha, timestamp, deadline_at)
+			VALUES `+sqldb.Tuples(100, 7)), args...)
 		if err != nil {
 			return err
 		}
 	}
 	for _, fill := range []string{
 		`INSERT INTO scan_jobs (scan_id, scanner) SELECT id, 'gitleaks' FROM scans`,
-		`INSERT INTO commit_statuses (scan_id, source_platform, project_name, commit_sha, context, state, description,
+		`INSERT INTO commit_statuses (first_scan_id, scan_id, source_platform, project_id, commit_sha, context, state, description,
 			next_attempt_at, desired_at, due_since)
-			SELECT id, 'github', project_name, commit_sha, 'scanhook', 'pending', '', timestamp, timestamp, timestamp FROM scans`,
+			SELECT id, id, 'github', project_id, commit_sha, 'scanhook', 'pending', '', timestamp, timestamp, timestamp FROM scans`,
 	} {
 		if _, err := s.db.ExecContext(ctx, fill); err != nil {
 			return err
@@ -302,10 +323,14 @@ func (p planNode) collect(reads *[]Read) {
 	}
 }
 
-var sqliteStep = regexp.MustCompile(`^(?:SCAN|SEARCH) (\S+)(?: USING (?:COVERING )?(?:INDEX (\S+)|(INTEGER PRIMARY KEY)))?(?: \((.*)\))?`)
+var sqliteStep = regexp.MustCompile(`^(?:SCAN|SEARCH) (\S+)(?: EXISTS)?(?: USING (?:COVERING )?(?:INDEX (\S+)|((?:INTEGER )?PRIMARY KEY)))?(?: \((.*)\))?`)
 
-// queryPlan names tables as the statement does, by their aliases.
+// queryPlan names tables as the statement does, by their aliases. Of a new project SQLite lists how it would look for rows that
+// have waited for it, and skips that.
 func (c *explainedConn) queryPlan(ctx context.Context, query string, args []driver.NamedValue) (reads []Read, err error) {
+	if strings.HasPrefix(strings.TrimSpace(query), "INSERT INTO projects") {
+		return nil, nil
+	}
 	rows, err := c.rows(ctx, `EXPLAIN QUERY PLAN `+query, args)
 	for _, row := range rows {
 		step := sqliteStep.FindStringSubmatch(fmt.Sprint(row[len(row)-1]))
@@ -322,7 +347,8 @@ func (c *explainedConn) queryPlan(ctx context.Context, query string, args []driv
 }
 
 func isTable(word string) bool {
-	return strings.Contains(" scans scan_jobs findings deliveries commit_statuses status_posts pipeline_metrics status_holds ", " "+word+" ")
+	return strings.Contains(" scans outcomes scan_jobs findings deliveries delivery_bodies commit_statuses status_posts refs ref_doubts"+
+		" pipeline_metrics enrichment_tasks status_holds alerts open_alerts ", " "+word+" ")
 }
 
 func (c *explainedConn) rows(ctx context.Context, query string, args []driver.NamedValue) (list [][]driver.Value, err error) {

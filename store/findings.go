@@ -1,8 +1,14 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 
@@ -36,7 +42,8 @@ const severityRank = `CASE severity WHEN 'Critical' THEN 4 WHEN 'High' THEN 3 WH
 // listedColumns are a finding's with what is known about its CVE; a probability of 0 means that EPSS has no score of it,
 // as of the newest in KEV.
 var listedColumns = sqldb.Qualify("findings", findingColumns) + `, NULLIF(e.probability, 0) AS epss_probability,
-	CASE WHEN e.probability > 0 THEN e.percentile END AS epss_percentile, COALESCE(e.kev, FALSE) AS kev`
+	CASE WHEN e.probability > 0 THEN e.percentile END AS epss_percentile, COALESCE(e.kev, FALSE) AS kev,
+	(SELECT number FROM alerts WHERE alerts.id = findings.alert_id) AS alert_number`
 
 // ListFindings returns the findings that a scan reports, or with BaselineState Absent those of its baseline that the
 // same scanner no longer reports.
@@ -86,14 +93,15 @@ func (f FindingFilter) page(where *sqldb.Conditions) (order string) {
 	return kevRank + ` DESC, ` + likelihood + ` DESC, ` + severityRank + ` DESC, id`
 }
 
-// whereFixed compares scanner by scanner, and only those that completed in both scans.
+// whereFixed compares scanner by scanner, and only those that completed in both scans. What is in history is never fixed.
 func whereFixed(where *sqldb.Conditions, scan core.Scan) {
+	where.Add(true, `findings.commit_sha = ''`)
 	where.Add(true, `job_id IN (SELECT old.id
 		FROM scan_jobs fresh JOIN scan_jobs old ON old.scan_id = fresh.baseline_scan_id AND old.scanner = fresh.scanner
 		WHERE fresh.scan_id = ? AND old.state = 'completed' AND fresh.state = 'completed')`, scan.ID)
 	where.Add(true, `NOT EXISTS (SELECT 1 FROM findings still JOIN scan_jobs fresh ON fresh.id = still.job_id
 		JOIN scan_jobs old ON old.scanner = fresh.scanner
-		WHERE still.scan_id = ? AND still.fingerprint = findings.fingerprint AND old.id = findings.job_id)`, scan.ID)
+		WHERE still.scan_id = ? AND still.alert_id = findings.alert_id AND old.id = findings.job_id)`, scan.ID)
 }
 
 // likelyExploited is the EPSS probability from which a vulnerability is more urgent than any severity: about one in
@@ -206,9 +214,7 @@ const beyondAI = `(findings.severity = 'Critical' OR COALESCE(findings.red_team_
 
 // byAI is true where nobody but an AI decided FP.
 const byAI = `COALESCE((SELECT MAX(CASE w.source WHEN 'ai' THEN 1 ELSE 2 END)
-	FROM triage_decisions w
-	JOIN scans own ON own.source_platform = w.source_platform AND own.project_name = w.project_name
-	WHERE own.id = findings.scan_id AND w.fingerprint = findings.fingerprint AND w.decision = 'FP'), 0) = 1`
+	FROM alert_decisions w WHERE w.alert_id = findings.alert_id AND w.decision = 'FP'), 0) = 1`
 
 // falsePositives finds those of a scan by the index of its findings, in which the decision is the fourth column.
 const falsePositives = `findings.baseline_state IN ('new', 'unchanged', 'absent')
@@ -290,3 +296,242 @@ const (
 	kevRank    = `CASE WHEN e.kev THEN 1 ELSE 0 END`
 	likelihood = `COALESCE(e.probability, 0)`
 )
+
+// reported are the columns that a report fills, of new findings and of those that it changes.
+var reported = []struct {
+	name  string
+	value func(*core.Finding) any
+}{
+	{"tool", func(f *core.Finding) any { return f.Tool }},
+	{"rule_id", func(f *core.Finding) any { return f.RuleID }},
+	{"file", func(f *core.Finding) any { return f.File }},
+	{"line", func(f *core.Finding) any { return f.Line }},
+	{"end_line", func(f *core.Finding) any { return f.EndLine }},
+	{"severity", func(f *core.Finding) any { return string(f.Severity) }},
+	{"title", func(f *core.Finding) any { return f.Title }},
+	{"message", func(f *core.Finding) any { return f.Message }},
+	{"cve_id", func(f *core.Finding) any { return f.CVEID }},
+	{"cwe", func(f *core.Finding) any { return f.CWE }},
+	{"help_uri", func(f *core.Finding) any { return f.HelpURI }},
+	{"snippet", func(f *core.Finding) any { return f.Snippet }},
+	{"commit_sha", func(f *core.Finding) any { return f.Commit }},
+	{"anchor", func(f *core.Finding) any { return f.Anchor }},
+	{"baseline_state", func(f *core.Finding) any { return string(f.BaselineState) }},
+	{"suppressed", func(f *core.Finding) any { return f.Suppressed }},
+	{"triage_decision", func(f *core.Finding) any { return (*string)(f.TriageDecision) }},
+}
+
+func reportedNames() (names []string) {
+	for _, column := range reported {
+		names = append(names, column.name)
+	}
+	return names
+}
+
+// keptFinding is a finding as it is kept with the contents that it is in.
+type keptFinding struct {
+	Tool, Rule, File, Title, Message, CWE, Snippet, Fingerprint string        `json:",omitempty"`
+	Severity                                                    core.Severity `json:",omitempty"`
+	Line, EndLine                                               int           `json:",omitempty"`
+}
+
+// keptContents are core.Contents as JSON.
+type keptContents struct {
+	Findings []keptFinding   `json:",omitempty"`
+	Left     []core.Omission `json:",omitempty"`
+}
+
+// contentsRow is a row of searched_contents.
+type contentsRow struct {
+	ProjectID int64  `db:"project_id"`
+	Rules     string `db:"rules"`
+	Blob      string `db:"blob"`
+	Class     string `db:"class"`
+	Result    string `db:"result"`
+}
+
+// IsSearched tells whether a commit of a project, and all that came before it, was searched with rules of a version.
+func (s *Store) IsSearched(ctx context.Context, project int64, sha, rules string) (bool, error) {
+	var searched bool
+	err := s.db.GetContext(ctx, &searched, s.db.Rebind(`
+		SELECT EXISTS (SELECT 1 FROM searched_commits WHERE project_id = ? AND rules = ? AND commit_sha = ?)`), project, rules, sha)
+	if err != nil {
+		return false, fmt.Errorf("looking for a searched commit: %w", sqldb.Classify(err))
+	}
+	return searched, nil
+}
+
+// ListSearched returns what is kept of contents in a project that were searched with rules of a version.
+func (s *Store) ListSearched(ctx context.Context, project int64, rules string) (core.SearchedContents, error) {
+	var rows []contentsRow
+	err := s.db.SelectContext(ctx, &rows, s.db.Rebind(`
+		SELECT blob, class, result FROM searched_contents WHERE project_id = ? AND rules = ?`), project, rules)
+	if err != nil {
+		return nil, fmt.Errorf("listing searched contents: %w", sqldb.Classify(err))
+	}
+	known := make(core.SearchedContents, len(rows))
+	for _, row := range rows {
+		contents, err := unpackContents(row.Result)
+		if err != nil {
+			return nil, fmt.Errorf("reading what was found in %s: %w", row.Blob, err)
+		}
+		known[core.ContentsKey{Blob: row.Blob, Class: row.Class}] = contents
+	}
+	return known, nil
+}
+
+// RecordSearch keeps that the commit of a scan was searched with all that came before it, and what was found in contents that were
+// new, together: a commit counts as searched only with its findings. since is when the search began to read what earlier ones came
+// to, zero if it relied on none: when retention has removed that meanwhile it returns core.ErrConflict.
+func (s *Store) RecordSearch(
+	ctx context.Context, scan core.Scan, rules string, fresh core.SearchedContents, since time.Time,
+) error {
+	rows := make([]contentsRow, 0, len(fresh))
+	for key, contents := range fresh {
+		result, err := packContents(contents)
+		if err != nil {
+			return fmt.Errorf("recording a search: %w", err)
+		}
+		rows = append(rows, contentsRow{scan.ProjectID, rules, key.Blob, key.Class, result})
+	}
+	// In one order, so that two transactions do not wait for each other's rows.
+	slices.SortFunc(rows, func(a, b contentsRow) int { return cmp.Or(cmp.Compare(a.Blob, b.Blob), cmp.Compare(a.Class, b.Class)) })
+	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
+		given := sqldb.GivenOf("fresh", "project_id BIGINT, rules TEXT, blob TEXT, class TEXT, result TEXT", rows)
+		_, err := s.db.ExecGiven(ctx, tx, given, given.Insert(`searched_contents`)+`
+			ON CONFLICT (project_id, rules, blob, class) DO UPDATE SET result = excluded.result`)
+		if err != nil {
+			return err
+		}
+		_, err = sqldb.Exec(ctx, tx, `
+			INSERT INTO searched_commits (project_id, rules, commit_sha, searched_at) VALUES (?, ?, ?, ?)
+			ON CONFLICT (project_id, rules, commit_sha) DO UPDATE SET searched_at = excluded.searched_at`,
+			scan.ProjectID, rules, scan.CommitSHA, s.clock.Timestamp())
+		if err != nil || since.IsZero() {
+			return err
+		}
+		return wantEarlier(ctx, tx, scan, rules, since)
+	})
+	if err != nil {
+		return fmt.Errorf("recording a search: %w", sqldb.Classify(err))
+	}
+	return nil
+}
+
+// SearchedRules are the rules of a version with which commits of a project were searched.
+type SearchedRules struct {
+	ProjectID int64  `db:"project_id"`
+	Rules     string `db:"rules"`
+}
+
+// PruneSearched examines what is kept of searches, the first rules after some, and removes it when the last search with them was
+// before a time. It returns how many rows were removed, and the rules to go on after, the zero value when there are none left.
+// Commits go first: contents of a searched commit that have no row count as clean. While a scan of the project is open, which may
+// be reading the rows, they stay.
+func (s *Store) PruneSearched(ctx context.Context, before time.Time, after SearchedRules) (removed int, next SearchedRules, err error) {
+	next, err = s.nextSearched(ctx, after)
+	for n := 1; err == nil && next.ProjectID != 0 && n > 0; removed += n {
+		n, err = s.removeSearched(ctx, next, before)
+	}
+	if err != nil {
+		return removed, SearchedRules{}, fmt.Errorf("pruning searches: %w", sqldb.Classify(err))
+	}
+	return removed, next, nil
+}
+
+// nextSearched also finds contents whose commits went before an interruption.
+func (s *Store) nextSearched(ctx context.Context, after SearchedRules) (next SearchedRules, err error) {
+	first := func(table string) string {
+		return `SELECT project_id, rules FROM (SELECT project_id, rules FROM ` + table + `
+			WHERE (project_id, rules) > (?, ?) ORDER BY project_id, rules LIMIT 1) ` + table
+	}
+	err = s.db.GetContext(ctx, &next, s.db.Rebind(first(`searched_commits`)+` UNION `+first(`searched_contents`)+`
+		ORDER BY project_id, rules LIMIT 1`), after.ProjectID, after.Rules, after.ProjectID, after.Rules)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return next, err
+}
+
+// removeSearched removes a batch. It locks the project, whose scans cannot be opened nor searches recorded meanwhile.
+func (s *Store) removeSearched(ctx context.Context, of SearchedRules, before time.Time) (n int, err error) {
+	if used, err := areRulesUsed(ctx, s.db, of, before); err != nil || used {
+		return 0, err
+	}
+	err = s.prune(ctx, func(tx *sqlx.Tx) error {
+		if _, err := sqldb.Exec(ctx, tx, `SELECT id FROM projects WHERE id = ? `+s.db.ForUpdate, of.ProjectID); err != nil {
+			return err
+		}
+		if used, err := areRulesUsed(ctx, tx, of, before); err != nil || used {
+			return err
+		}
+		n, err = removeRows(ctx, tx, of, `searched_commits`, `commit_sha`)
+		if err == nil && n == 0 {
+			n, err = removeRows(ctx, tx, of, `searched_contents`, `blob`)
+		}
+		return err
+	})
+	return n, err
+}
+
+// areRulesUsed tells whether a search with the rules ended since a time, or a scan of the project is open.
+func areRulesUsed(ctx context.Context, q sqlx.ExtContext, of SearchedRules, since time.Time) (used bool, err error) {
+	err = sqlx.GetContext(ctx, q, &used, q.Rebind(`
+		SELECT EXISTS (SELECT 1 FROM searched_commits WHERE project_id = ? AND rules = ? AND searched_at >= ?)
+			OR EXISTS (SELECT 1 FROM scans WHERE project_id = ? AND status IN ('pending', 'processing'))`),
+		of.ProjectID, of.Rules, since.UTC(), of.ProjectID)
+	return used, err
+}
+
+// removeRows removes the rows of a table that have one of the first keys. Given these, PostgreSQL finds the rows by them also
+// without statistics.
+func removeRows(ctx context.Context, tx *sqlx.Tx, of SearchedRules, table, key string) (int, error) {
+	var keys []string
+	err := tx.SelectContext(ctx, &keys, tx.Rebind(`
+		SELECT `+key+` FROM `+table+` WHERE project_id = ? AND rules = ? LIMIT ?`), of.ProjectID, of.Rules, pruneBatch)
+	if err != nil || len(keys) == 0 {
+		return 0, err
+	}
+	n, err := sqldb.ExecIn(ctx, tx, `
+		DELETE FROM `+table+` WHERE project_id = ? AND rules = ? AND `+key+` IN (?)`, of.ProjectID, of.Rules, keys)
+	return int(n), err
+}
+
+// wantEarlier fails when no earlier search with the rules is kept that a search could have relied on. Retention, which removes all
+// of them, waits for the transaction because of the project of rows that it has added.
+func wantEarlier(ctx context.Context, tx *sqlx.Tx, scan core.Scan, rules string, since time.Time) error {
+	var kept bool
+	err := tx.GetContext(ctx, &kept, tx.Rebind(`
+		SELECT EXISTS (SELECT 1 FROM searched_commits WHERE project_id = ? AND rules = ? AND searched_at <= ? AND commit_sha <> ?)`),
+		scan.ProjectID, rules, since.UTC(), scan.CommitSHA)
+	if err == nil && !kept {
+		err = fmt.Errorf("what it relied on was removed: %w", core.ErrConflict)
+	}
+	return err
+}
+
+func packContents(c core.Contents) (string, error) {
+	kept := keptContents{Left: c.Coverage.Left}
+	for _, f := range c.Findings {
+		kept.Findings = append(kept.Findings, keptFinding{
+			f.Tool, f.RuleID, f.File, f.Title, f.Message, f.CWE, f.Snippet, f.PartialFingerprint, f.Severity, f.Line, f.EndLine,
+		})
+	}
+	text, err := json.Marshal(kept)
+	return string(text), err
+}
+
+func unpackContents(text string) (c core.Contents, err error) {
+	var kept keptContents
+	if err := json.Unmarshal([]byte(text), &kept); err != nil {
+		return c, err
+	}
+	c.Coverage.Left = kept.Left
+	for _, f := range kept.Findings {
+		c.Findings = append(c.Findings, core.Finding{
+			Tool: f.Tool, RuleID: f.Rule, File: f.File, Title: f.Title, Message: f.Message, CWE: f.CWE, Snippet: f.Snippet,
+			PartialFingerprint: f.Fingerprint, Severity: f.Severity, Line: f.Line, EndLine: f.EndLine,
+		})
+	}
+	return c, nil
+}

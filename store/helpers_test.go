@@ -1,6 +1,8 @@
 package store_test
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,15 +10,19 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jmoiron/sqlx"
+
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/store"
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
+func newBranch(_ *core.Delivery, p *core.Push) { p.Before = strings.Repeat("0", 40) }
+
 // accept stores the push and returns its scan.
 func accept(t *testing.T, s *store.Store, d core.Delivery, p core.Push) core.Scan {
 	t.Helper()
-	receipt, err := s.AcceptPush(t.Context(), d, p)
+	receipt, err := s.Accept(t.Context(), storetest.With(d, p))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,12 +38,40 @@ func get(t *testing.T, s *store.Store, reference string) core.Scan {
 	return scan
 }
 
+// named is the scan of the n-th commit, which an upload names with what it knows; acme/shop if nothing else is said.
+func named(t *testing.T, s *store.Store, n int, commit core.Scan) core.Scan {
+	t.Helper()
+	commit.SourcePlatform, commit.ProjectName, commit.CommitSHA = "github", cmp.Or(commit.ProjectName, "acme/shop"), storetest.SHA(n)
+	receipt, err := s.AcceptCommit(t.Context(), commit, "ci")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return get(t, s, receipt.Reference)
+}
+
 // run claims the next gitleaks job and finishes it with findings.
 func run(t *testing.T, s *store.Store, findings ...core.Finding) {
 	t.Helper()
 	job := claimJob(t, s, by("worker", scanners...))
 	if err := s.FinishJob(t.Context(), job, core.Report{Findings: findings}); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// runAll finishes all jobs that wait.
+func runAll(t *testing.T, s *store.Store) {
+	t.Helper()
+	for {
+		job, _, err := s.ClaimJob(t.Context(), by("worker", scanners...))
+		if errors.Is(err, core.ErrNotFound) {
+			return
+		}
+		if err == nil {
+			err = s.FinishJob(t.Context(), job, core.Report{})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -64,8 +98,8 @@ func ids(scans []core.Scan) (list []int64) {
 func deliveryFilters(rows int) (list []store.DeliveryFilter) {
 	for _, platform := range []string{"", "github", "gitlab", "none"} {
 		for _, project := range []string{"", "acme/monolith", "team7/app7", "none/none"} {
-			for _, outcome := range append([]core.Outcome{"", "none"}, core.KeptOutcomes...) {
-				f := store.DeliveryFilter{Platform: platform, Project: project, Outcome: outcome, Limit: 51}
+			for _, state := range append([]core.DeliveryState{"", "none"}, core.DeliveryStates...) {
+				f := store.DeliveryFilter{Platform: platform, Project: project, State: state, Limit: 51}
 				deep, back := f, f
 				deep.Before, back.After = int64(rows/2), int64(rows/2)
 				list = append(list, f, deep, back)
@@ -85,16 +119,25 @@ func fillLists(b testing.TB, s *store.Store, engine string, rows int) {
 		uuid = `CAST(` + uuid + ` AS UUID)`
 	}
 	start := time.Now()
+	execute(b, s, `
+		INSERT INTO projects (platform, name, name_key, default_branch, seen_at)
+		WITH RECURSIVE numbers (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM numbers WHERE i < 998),
+		names AS (SELECT CASE i WHEN 997 THEN 'acme/monolith' WHEN 998 THEN 'acme/legacy'
+			ELSE 'team' || i || '/app' || i END AS name FROM numbers)
+		SELECT platforms.name, names.name, names.name, 'main', '2026-01-02 03:04:05+00:00'
+		FROM names, (SELECT 'github' AS name UNION ALL SELECT 'gitlab') platforms`)
 	execute(b, s, fmt.Sprintf(`
-		INSERT INTO scans (reference_id, source_platform, project_name, branch, default_branch, commit_sha, timestamp,
+		INSERT INTO scans (reference_id, project_id, source_platform, project_name, branch, default_branch, commit_sha, timestamp,
 			deadline_at, status, verdict, summary)
 		WITH RECURSIVE numbers (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < %[1]d),
 		named AS (SELECT i, i <= %[1]d / 100 AS early, i > %[1]d - 200 AS open,
 			substr('000000000000' || i, length(CAST(i AS TEXT)) + 1, 12) AS digits,
 			CASE WHEN i %% 5 < 4 THEN 'acme/monolith' WHEN i %% 25 = 4 THEN 'acme/legacy'
-				ELSE 'team' || (i / 5 %% 997) || '/app' || (i / 5 %% 997) END AS project
+				ELSE 'team' || (i / 5 %% 997) || '/app' || (i / 5 %% 997) END AS project,
+				CASE WHEN i <= %[1]d / 1000 THEN 'gitlab' ELSE 'github' END AS platform
 			FROM numbers)
-		SELECT `+uuid+`, CASE WHEN i <= %[1]d / 1000 THEN 'gitlab' ELSE 'github' END, project,
+		SELECT `+uuid+`, (SELECT id FROM projects WHERE projects.platform = named.platform AND name_key = project AND gone_at IS NULL),
+			platform, project,
 			CASE WHEN i %% 2 = 0 THEN 'main' ELSE 'feature/' || (i / 50) END, 'main',
 			'0000000000000000000000000000' || digits, '2026-01-02 03:04:05+00:00', '2026-01-02 04:04:05+00:00',
 			CASE WHEN open THEN 'pending' WHEN early AND i %% 7 = 0 THEN 'failed' ELSE 'completed' END,
@@ -104,16 +147,28 @@ func fillLists(b testing.TB, s *store.Store, engine string, rows int) {
 				WHEN i %% 3 = 0 THEN 'fail' ELSE 'pass' END,
 			'0 new, 3 known'
 		FROM named ORDER BY i`, rows))
+	execute(b, s, outcomesOfScans)
 	execute(b, s, `
-		INSERT INTO deliveries (platform, delivery_key, event, project_name, outcome, scan_id, received_at)
+		INSERT INTO refs (project_id, name, sha, moved_at)
+		SELECT project_id, 'refs/heads/main', MAX(commit_sha), '2026-01-02 03:04:05+00:00' FROM scans
+		WHERE branch = 'main' GROUP BY project_id`)
+	execute(b, s, `
+		INSERT INTO deliveries (platform, delivery_key, event, project_name, state, outcome, scan_id, received_at)
 		SELECT source_platform, commit_sha, 'push', project_name,
-			CASE WHEN status = 'failed' THEN 'ignored' WHEN id % 3 = 0 THEN 'pipeline_recorded' ELSE 'scan_created' END, id, timestamp
+			CASE WHEN status = 'failed' THEN 'failed' WHEN id % 3 = 0 THEN 'ignored' WHEN status = 'pending' THEN 'kept' ELSE 'derived' END,
+			CASE WHEN id % 3 = 0 THEN 'pipeline_recorded' ELSE 'scan_created' END, id, timestamp
 		FROM scans ORDER BY id`)
 	if engine == "postgres" { // as autovacuum does; nobody does it for SQLite
 		execute(b, s, `ANALYZE`)
 	}
 	b.Logf("%s: %d scans and deliveries made in %s", engine, rows, time.Since(start).Round(time.Millisecond))
 }
+
+// outcomesOfScans makes the outcomes of scans that SQL has made.
+const outcomesOfScans = `
+	INSERT INTO outcomes (scan_id, source_platform, project_id, branch, outcome)
+	SELECT id, source_platform, project_id, branch, COALESCE(verdict, status) FROM scans
+	WHERE status IN ('completed', 'failed') ORDER BY id`
 
 func execute(b testing.TB, s *store.Store, statement string) {
 	b.Helper()
@@ -149,14 +204,26 @@ func step(t *testing.T, text string, n int) (core.Delivery, core.Push) {
 var now = called("acme/store", "42")
 
 // known makes a store in which the first commit of acme/shop was scanned, with a false positive.
-func known(t *testing.T, e storetest.Engine) *store.Store {
+func known(t *testing.T, e storetest.Engine, change ...change) *store.Store {
 	t.Helper()
 	s := twoScanners(t, e)
-	old := pushed(t, s, 1)
+	old := pushed(t, s, 1, change...)
 	deliver(t, s, old, "semgrep", found("a", "b"))
 	deliver(t, s, old, "trivy", found("c"))
 	say(t, s, findingsOf(t, s, old)["b"], core.FalsePositive)
 	return s
+}
+
+// seen has the platform answer where refs of a project stand; an empty SHA says that one is gone.
+func seen(t *testing.T, s *store.Store, w store.TrackedProject, answer ...core.Ref) {
+	t.Helper()
+	picture, err := s.GetPicture(t.Context(), w.ProjectID)
+	if err == nil {
+		err = s.SeeRefs(t.Context(), w, picture, answer)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func sighting(name, ref string) store.KnownProject {
@@ -210,16 +277,7 @@ func reportOf(titles ...string) core.Report {
 // scanned pushes commit n and delivers a report for it.
 func scanned(t *testing.T, s *store.Store, n int, report core.Report) core.Scan {
 	t.Helper()
-	delivery, push := storetest.PushOf(n)
-	receipt, err := s.AcceptPush(t.Context(), delivery, push)
-	if err != nil {
-		t.Fatal(err)
-	}
-	scan, err := s.PutReport(t.Context(), receipt.Reference, "gitleaks", report)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return scan
+	return deliver(t, s, pushed(t, s, n), "gitleaks", report)
 }
 
 // after moves a filter behind the last finding seen.
@@ -229,6 +287,16 @@ func after(f store.FindingFilter, last core.Finding) store.FindingFilter {
 		f.AfterProbability = *last.EPSSProbability
 	}
 	return f
+}
+
+// replicas are two stores of one database.
+func replicas(t *testing.T, e storetest.Engine) (both []*store.Store) {
+	t.Helper()
+	url := e.URL(t)
+	for range 2 {
+		both = append(both, storetest.OpenAt(t, url, store.Config{}))
+	}
+	return both
 }
 
 // twoScanners makes a store whose repositories have two scanners that deliver from outside.
@@ -349,7 +417,16 @@ func wantStatus(t *testing.T, s *store.Store, scan core.Scan, when string, state
 func scanOn(t *testing.T, s *store.Store, n int, branch string, findings ...core.Finding) core.Scan {
 	t.Helper()
 	d, p := storetest.PushOf(n, storetest.OnBranch(branch))
-	p.Before = storetest.SHA(900 + n)
+	p.Before = strings.Repeat("0", 40)
+	refs, err := s.ListRefs(t.Context(), d.Platform, p.Project.Name, "", 1000)
+	if err != nil && !errors.Is(err, core.ErrNotFound) {
+		t.Fatal(err)
+	}
+	for _, ref := range refs {
+		if ref.Name == p.Ref {
+			p.Before = ref.SHA
+		}
+	}
 	scan := accept(t, s, d, p)
 	run(t, s, findings...)
 	return get(t, s, scan.ReferenceID)
@@ -416,9 +493,9 @@ func pushTo(t *testing.T, s *store.Store, n int, branch string) core.Scan {
 func record(t *testing.T, s *store.Store, n int, change ...func(*core.Pipeline)) core.Scan {
 	t.Helper()
 	d, run := workflow(n, change...)
-	receipt, err := s.RecordPipeline(t.Context(), d, run)
+	receipt, err := s.Accept(t.Context(), storetest.With(d, run))
 	if err != nil || receipt.Outcome != core.PipelineRecorded {
-		t.Fatalf("RecordPipeline: %+v, %v", receipt, err)
+		t.Fatalf("Accept: %+v, %v", receipt, err)
 	}
 	return get(t, s, receipt.Reference)
 }
@@ -438,18 +515,14 @@ func metrics(t *testing.T, s *store.Store) []store.Metric {
 	return list
 }
 
-func second[A, B any](_ A, b B) B { return b }
-
 // steady records 25 ordinary runs of commits 1 to 25, all of them pushed before.
 func steady(t *testing.T, s *store.Store) {
 	t.Helper()
 	for n := 1; n <= 25; n++ {
-		accept(t, s, storetestDelivery(n), second(storetest.PushOf(n)))
+		pushed(t, s, n)
 		record(t, s, n, artifact(41e6+int64(n%5)*1e5))
 	}
 }
-
-func storetestDelivery(n int) core.Delivery { d, _ := storetest.PushOf(n); return d }
 
 // pipelineStatus is the commit status of a scan's pipelines, or zero.
 func pipelineStatus(t *testing.T, s *store.Store, scan core.Scan) core.Status {
@@ -500,8 +573,18 @@ func put(t *testing.T, s *store.Store, feed core.Feed) core.FeedChange {
 
 var firstDay = time.Date(2026, 8, 16, 12, 55, 0, 0, time.UTC)
 
-func at(project, ref string) func(*core.Delivery, *core.Push) {
-	return func(d *core.Delivery, p *core.Push) { d.Project, p.Project.Name, p.Project.Ref = project, project, ref }
-}
-
 const day = 24 * time.Hour
+
+// awaitBlocked waits until another transaction waits for this one.
+func awaitBlocked(t *testing.T, tx *sqlx.Tx) error {
+	t.Helper()
+	for waits, n := false, 0; !waits && n < 500; n++ {
+		err := tx.GetContext(t.Context(), &waits, `SELECT EXISTS (SELECT 1 FROM pg_locks
+			WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))`)
+		if err != nil {
+			return err
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return nil
+}

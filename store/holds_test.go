@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -160,7 +161,7 @@ func TestProbesAndOthersTakeTurns(t *testing.T) {
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := e.Open(t, store.Config{})
 		d, p := storetest.PushOf(1)
-		p.Project.Name = "acme/broken"
+		p.Project.Name, p.Project.Ref = "acme/broken", "43"
 		accept(t, s, d, p)
 		settle(t, s, claimOne(t, s), denied("", 1))
 		if err := s.ProbeHolds(t.Context()); err != nil {
@@ -210,7 +211,7 @@ func TestHoldsAreProbedTogether(t *testing.T) {
 		s := e.Open(t, store.Config{})
 		for n, project := range []string{"acme/one", "acme/two"} {
 			d, p := storetest.PushOf(n + 1)
-			p.Project.Name = project
+			p.Project.Name, p.Project.Ref = project, project
 			accept(t, s, d, p)
 		}
 		for _, status := range claim(t, s, 2) {
@@ -226,4 +227,75 @@ func TestHoldsAreProbedTogether(t *testing.T) {
 		settle(t, s, first, store.PostResult{Posted: true})
 		settle(t, s, claim(t, s, 1)[0], store.PostResult{Posted: true})
 	})
+}
+
+// A status that is put while its project is on hold waits from the start: no claim has to touch it.
+func TestStatusesOnHoldAreDueToNobody(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		pushTo(t, s, 1, "main")
+		settle(t, s, claimOne(t, s), denied("", 1))
+		scan := pushTo(t, s, 2, "side")
+		before := statusOf(t, s, scan)
+		if !before.Held || before.LastError != "the token lacks a scope" {
+			t.Errorf("status = %+v, want it held, with the reason", before)
+		}
+		nothingDue(t, s, "on hold")
+		if after := statusOf(t, s, scan); after != before {
+			t.Errorf("a claim has changed %+v to %+v", before, after)
+		}
+	})
+}
+
+// A status that a transaction puts on hold is not forgotten by who lifts the hold at that moment.
+func TestHoldIsLiftedAfterWhatItHolds(t *testing.T) {
+	t.Parallel()
+	clock := newClock()
+	s := storetest.Postgres.Open(t, store.Config{Now: clock.Now})
+	scan := pushTo(t, s, 1, "main")
+	settle(t, s, claimOne(t, s), denied("main", 1))
+	other := pushTo(t, s, 2, "side")
+	settle(t, s, claimOne(t, s), store.PostResult{Error: "502", RetryAfter: time.Hour})
+	clock.advance(time.Minute)
+	probe := claimOne(t, s)
+	putting, err := s.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, err := s.HoldsOf(t.Context(), putting, other)
+	if err != nil || held != 1 {
+		t.Fatalf("%d holds, %v", held, err)
+	}
+	lifted := make(chan error)
+	go func() {
+		lifted <- s.SettleStatus(context.WithoutCancel(t.Context()), probe, store.PostResult{Posted: true})
+	}()
+	for waiting := 0; waiting == 0; time.Sleep(time.Millisecond) {
+		// Without that, the transaction would see the activity as it was when it first looked.
+		if _, err := putting.ExecContext(t.Context(), `SELECT pg_stat_clear_snapshot()`); err != nil {
+			t.Fatal(err)
+		}
+		err := putting.GetContext(t.Context(), &waiting, `SELECT COUNT(*) FROM pg_locks WHERE NOT granted AND
+			pid IN (SELECT pid FROM pg_stat_activity WHERE query LIKE '%DELETE FROM status_holds%' AND datname = current_database())
+			AND transactionid = (SELECT backend_xid FROM pg_stat_activity WHERE pid = pg_backend_pid())`)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err = putting.ExecContext(t.Context(), `UPDATE commit_statuses SET held = TRUE WHERE scan_id = $1`, other.ID)
+	if err == nil {
+		err = putting.Commit()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := <-lifted; err != nil {
+		t.Fatal(err)
+	}
+	for _, one := range []core.Scan{scan, other} {
+		if status := statusOf(t, s, one); status.Held {
+			t.Errorf("held without a hold: %+v", status)
+		}
+	}
 }

@@ -37,31 +37,65 @@ func (p HookCheck) NeedsRepair() bool {
 	return p.State == "off" || p.State == "paused" || p.State == "disabled" || p.State == "broken"
 }
 
-var hookColumns = sqldb.ColumnsOf[HookCheck]()
+var hookColumns = sqldb.ColumnsOf[HookCheck]() + `, COALESCE(` + ofProject("", "name") + `, owner) AS owner`
+
+// notGone leaves out the targets whose project is gone.
+var notGone = ofProject("", "gone_at") + ` IS NULL`
 
 // needsRepair selects the targets that a person has to check.
-const needsRepair = `state IN ('off', 'paused', 'disabled', 'broken') OR state = 'active' AND note <> ''`
+var needsRepair = `(state IN ('off', 'paused', 'disabled', 'broken') OR state = 'active' AND note <> '') AND ` + notGone
 
 // MaxFailingHooks is how many ListFailingHooks returns at most.
 const MaxFailingHooks = 100
 
 // PutHookTargets adds targets whose first check is due at once; known ones stay as they are.
 func (s *Store) PutHookTargets(ctx context.Context, places []HookCheck) error {
-	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
-		for _, p := range places {
-			_, err := tx.ExecContext(ctx, tx.Rebind(`
-				INSERT INTO hook_targets (source_platform, scope, owner, next_check_at) VALUES (?, ?, ?, ?)
-				ON CONFLICT (source_platform, scope, owner) DO NOTHING`), p.SourcePlatform, p.Scope, p.Owner, s.clock.Timestamp())
-			if err != nil {
-				return err
+	projects, err := s.projectsOf(ctx, places)
+	if err == nil {
+		err = s.db.Transact(ctx, func(tx *sqlx.Tx) error {
+			for n, p := range places {
+				if err := s.putHookTarget(ctx, tx, p, projects[n]); err != nil {
+					return err
+				}
 			}
-		}
-		return nil
-	})
+			return nil
+		})
+	}
 	if err != nil {
 		return fmt.Errorf("putting hook targets: %w", err)
 	}
 	return nil
+}
+
+// projectsOf are the numbers of the projects that the targets are; 0 for the others.
+func (s *Store) projectsOf(ctx context.Context, places []HookCheck) ([]int64, error) {
+	ids := make([]int64, len(places))
+	for n, p := range places {
+		if p.Scope != core.ScopeProject {
+			continue
+		}
+		project, err := s.resolveNamed(ctx, p.SourcePlatform, p.Owner, "")
+		if err != nil {
+			return nil, err
+		}
+		ids[n] = project.ID
+	}
+	return ids, nil
+}
+
+func (s *Store) putHookTarget(ctx context.Context, tx *sqlx.Tx, p HookCheck, project int64) error {
+	if project != 0 {
+		_, err := tx.ExecContext(ctx, tx.Rebind(`
+			INSERT INTO hook_targets (source_platform, scope, project_id, next_check_at) VALUES (?, ?, ?, ?)
+			ON CONFLICT (project_id) WHERE project_id IS NOT NULL DO NOTHING`),
+			p.SourcePlatform, p.Scope, project, s.clock.Timestamp())
+		return err
+	}
+	_, err := tx.ExecContext(ctx, tx.Rebind(`
+		INSERT INTO hook_targets (source_platform, scope, owner, next_check_at) VALUES (?, ?, ?, ?)
+		ON CONFLICT (source_platform, scope, owner) WHERE project_id IS NULL DO NOTHING`),
+		p.SourcePlatform, p.Scope, p.Owner, s.clock.Timestamp())
+	return err
 }
 
 // MarkHooksDue makes every check of a platform due now: it is unknown what was sent during the downtime.
@@ -84,7 +118,7 @@ func (s *Store) ClaimHookTarget(ctx context.Context, platform string, lease time
 	err = s.db.Transact(ctx, func(tx *sqlx.Tx) error {
 		return s.claimOne(ctx, tx, &claimed, claim{
 			table: `hook_targets`, set: setLease,
-			rows: s.firstDue(`hook_targets`, `source_platform = :platform AND next_check_at <= :now AND `+unleased,
+			rows: s.firstDue(`hook_targets`, `source_platform = :platform AND next_check_at <= :now AND `+notGone+` AND `+unleased,
 				`CASE WHEN state IN ('none', 'hidden') THEN 1 ELSE 0 END, next_check_at, id`),
 			guard: unleased, columns: hookColumns,
 		}, lease, map[string]any{"platform": platform})
@@ -102,9 +136,10 @@ func (s *Store) ClaimHookTargetNow(ctx context.Context, p HookCheck, lease time.
 	}
 	err = s.db.Transact(ctx, func(tx *sqlx.Tx) error {
 		err := s.claimOne(ctx, tx, &claimed, claim{
-			table: `hook_targets`, set: setLease, rows: `source_platform = :platform AND scope = :scope AND owner = :owner`,
+			table: `hook_targets`, set: setLease, rows: `source_platform = :platform AND scope = :scope AND (
+				scope <> 'project' AND owner = :owner OR ` + ofProject("", "name_key") + ` = :key AND ` + notGone + `)`,
 			guard: unleased, columns: hookColumns,
-		}, lease, map[string]any{"platform": p.SourcePlatform, "scope": p.Scope, "owner": p.Owner})
+		}, lease, map[string]any{"platform": p.SourcePlatform, "scope": p.Scope, "owner": p.Owner, "key": core.ProjectKey(p.Owner)})
 		if errors.Is(err, sql.ErrNoRows) {
 			return fmt.Errorf("%w: another process is checking it", core.ErrConflict)
 		}
@@ -164,6 +199,7 @@ const (
 type hookCall struct {
 	ID         int64     `db:"id"`
 	Event      string    `db:"event"`
+	ProjectID  int64     `db:"project_id"`
 	Platform   string    `db:"platform"`
 	Project    string    `db:"project_name"`
 	ReceivedAt time.Time `db:"received_at"`
@@ -180,8 +216,8 @@ func (s *Store) RecordCalls(ctx context.Context, after int64) (last int64, more 
 	var calls []hookCall
 	if err == nil {
 		err = s.db.SelectContext(ctx, &calls, s.db.Rebind(`
-			SELECT id, event, platform, project_name, received_at FROM deliveries
-			WHERE id > ? ORDER BY id LIMIT ?`),
+			SELECT id, event, project_id, received_at, `+ofProject("", "platform")+` AS platform, `+ofProject("", "name")+` AS project_name
+			FROM deliveries WHERE id > ? AND project_id IS NOT NULL ORDER BY id LIMIT ?`),
 			after-callOverlap, callOverlap+callBatch)
 	}
 	if err == nil {
@@ -198,11 +234,10 @@ func (s *Store) RecordCalls(ctx context.Context, after int64) (last int64, more 
 
 // addCalls adds calls, in the order of their ids, to the histories of their projects.
 func (s *Store) addCalls(ctx context.Context, calls []hookCall) error {
-	byHook := map[projectKey][]hookCall{}
+	byHook := map[int64][]hookCall{}
 	for _, call := range calls {
-		if _, configured := s.policies.For(call.Platform, call.Project); configured && call.Project != "" {
-			key := projectKey{call.Platform, call.Project}
-			byHook[key] = append(byHook[key], call)
+		if _, configured := s.policies.For(call.Platform, call.Project); configured {
+			byHook[call.ProjectID] = append(byHook[call.ProjectID], call)
 		}
 	}
 	if len(byHook) == 0 {
@@ -225,11 +260,13 @@ func (s *Store) addCalls(ctx context.Context, calls []hookCall) error {
 
 // callHistory is a row of hook_calls.
 type callHistory struct {
-	Platform string    `db:"platform"`
-	Project  string    `db:"project_name"`
-	LastAt   time.Time `db:"last_at"`
-	LastID   int64     `db:"last_id"`
-	Days     string    `db:"days"`
+	ProjectID int64     `db:"project_id"`
+	LastAt    time.Time `db:"last_at"`
+	LastID    int64     `db:"last_id"`
+	Days      string    `db:"days"`
+
+	Platform string `db:"platform,computed"` // of the project, as is its name; only listed
+	Project  string `db:"project_name,computed"`
 
 	MissedFirst *time.Time `db:"missed_first_at"`
 	MissedLast  *time.Time `db:"missed_last_at"`
@@ -245,7 +282,7 @@ func (r callHistory) missed() (missed liveness.MissedPushes) {
 	return missed
 }
 
-func (r callHistory) after(key projectKey, calls []hookCall) callHistory {
+func (r callHistory) after(project int64, calls []hookCall) callHistory {
 	var history liveness.Calls
 	if !r.LastAt.IsZero() {
 		history = liveness.ParseCalls(r.LastAt, r.Days)
@@ -260,7 +297,7 @@ func (r callHistory) after(key projectKey, calls []hookCall) callHistory {
 		history.Add(call.ReceivedAt)
 		r.LastID = max(r.LastID, call.ID)
 	}
-	after := callHistory{Platform: key.platform, Project: key.project, LastAt: history.Last, LastID: r.LastID, Days: history.Days()}
+	after := callHistory{ProjectID: project, LastAt: history.Last, LastID: r.LastID, Days: history.Days()}
 	if !missed.First.IsZero() {
 		after.MissedFirst, after.MissedLast = &missed.First, &missed.Last
 	}
@@ -276,20 +313,15 @@ func (r callHistory) utc() callHistory {
 	return r
 }
 
-func (s *Store) lockCallHistories(ctx context.Context, tx *sqlx.Tx, keys []projectKey) (map[projectKey]callHistory, error) {
-	var args []any
-	for _, key := range keys {
-		args = append(args, key.platform, key.project)
-	}
+func (s *Store) lockCallHistories(ctx context.Context, tx *sqlx.Tx, keys []int64) (map[int64]callHistory, error) {
 	var rows []callHistory
-	err := tx.SelectContext(ctx, &rows, tx.Rebind(`
-		SELECT `+callHistoryColumns+` FROM hook_calls
-		WHERE (platform, project_name) IN (VALUES `+sqldb.Tuples(len(keys), 2)+`)
-		ORDER BY platform, project_name `+s.db.ForUpdate), args...)
-	known := map[projectKey]callHistory{}
+	err := sqldb.SelectIn(ctx, tx, &rows, `
+		SELECT `+callHistoryColumns+` FROM hook_calls WHERE project_id IN (?)
+		ORDER BY project_id `+s.db.ForUpdate, keys)
+	known := map[int64]callHistory{}
 	for _, row := range rows {
 		row = row.utc()
-		known[projectKey{row.Platform, row.Project}] = row
+		known[row.ProjectID] = row
 	}
 	return known, err
 }
@@ -300,9 +332,9 @@ const historiesPerStatement = 500
 func putCallHistories(ctx context.Context, tx *sqlx.Tx, rows []callHistory) error {
 	for chunk := range slices.Chunk(rows, historiesPerStatement) {
 		_, err := tx.NamedExecContext(ctx, `
-			INSERT INTO hook_calls (platform, project_name, last_at, last_id, days, missed_first_at, missed_last_at)
-			VALUES (:platform, :project_name, :last_at, :last_id, :days, :missed_first_at, :missed_last_at)
-			ON CONFLICT (platform, project_name) DO UPDATE SET
+			INSERT INTO hook_calls (project_id, last_at, last_id, days, missed_first_at, missed_last_at)
+			VALUES (:project_id, :last_at, :last_id, :days, :missed_first_at, :missed_last_at)
+			ON CONFLICT (project_id) DO UPDATE SET
 				last_at = excluded.last_at, last_id = excluded.last_id, days = excluded.days,
 				missed_first_at = excluded.missed_first_at, missed_last_at = excluded.missed_last_at`, chunk)
 		if err != nil {
@@ -316,8 +348,8 @@ func putCallHistories(ctx context.Context, tx *sqlx.Tx, rows []callHistory) erro
 func (s *Store) ListHooks(ctx context.Context) ([]liveness.Hook, error) {
 	var rows []callHistory
 	err := s.db.SelectContext(ctx, &rows, `
-		SELECT `+callHistoryColumns+` FROM hook_calls
-		ORDER BY platform, project_name`)
+		SELECT `+callHistoryColumns+`, `+ofProject("", "platform")+` AS platform, `+ofProject("", "name")+` AS project_name
+		FROM hook_calls WHERE `+notGone+` ORDER BY platform, project_name`)
 	if err != nil {
 		return nil, fmt.Errorf("listing webhooks: %w", sqldb.Classify(err))
 	}

@@ -95,7 +95,7 @@ func TestRecordCalls(t *testing.T) {
 					continue
 				}
 				d := core.Delivery{Platform: "github", Key: fmt.Sprint(name, n), Name: "ping", Project: name}
-				if _, err := s.AcceptIgnored(t.Context(), d, "ping"); err != nil {
+				if _, err := s.Accept(t.Context(), storetest.With(d, core.Ignored{Reason: "ping"})); err != nil {
 					t.Fatal(err)
 				}
 				if want[name] != nil {
@@ -110,6 +110,7 @@ func TestRecordCalls(t *testing.T) {
 		now = now.AddDate(0, 0, 3)
 		found, push := storetest.PushOf(1)
 		found.Name, found.Project, push.Project.Name = core.OriginReconcile, "acme/a", "acme/a"
+		push.Project.Ref = ""
 		accept(t, s, found, push)
 		for _, from := range []int64{last, 0, 1} { // further on, after a start, and once more from the beginning
 			listen(t, s, from)

@@ -1,77 +1,96 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"runtime"
+	"sync"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/intake"
+	"github.com/scanhook/scanhook/internal/poll"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
-// accept is one request and, once its batch is on disk, what became of it.
-type accept struct {
+// asked is one request and, once its batch is on disk, the answer.
+type asked struct {
 	intake.Request
-	result intake.Item
+	receipt core.Receipt
 }
 
-// AcceptPush makes sure that the pushed commit has a scan, if the configuration asks for one, and keeps the delivery;
-// all of it is on disk when the receipt is returned. core.ErrUnavailable when the database is unavailable,
-// core.ErrDenied when the call must be signed and is not.
-func (s *Store) AcceptPush(ctx context.Context, d core.Delivery, push core.Push) (core.Receipt, error) {
-	policy, known := s.policies.For(d.Platform, push.Project.Name)
-	if !known {
-		return s.AcceptIgnored(ctx, d, notConfigured(d.Platform, push.Project.Name))
-	}
-	if err := s.respell(ctx, d.Platform, &d.Project, &push.Project.Name); err != nil {
-		return core.Receipt{}, fmt.Errorf("accepting push %s: %w", d.Key, err)
-	}
-	if refused := policy.Refuses(push); refused != "" {
-		return s.AcceptIgnored(ctx, d, refused)
-	}
-	request := intake.Request{Delivery: &d, Scan: s.scanOf(d, push, policy), Policy: policy}
-	receipt, err := s.takeIn(ctx, request)
+// Accept keeps a delivery that no platform sent, with all that follows from it: it is on disk when the receipt is returned.
+// core.ErrUnavailable when the database is unavailable.
+func (s *Store) Accept(ctx context.Context, d core.Delivery) (core.Receipt, error) {
+	request, err := s.requestOf(ctx, d)
 	if err != nil {
-		return core.Receipt{}, fmt.Errorf("accepting push %s: %w", d.Key, err)
-	}
-	return receipt, nil
-}
-
-// AcceptIgnored keeps a delivery that needs no scan, with the reason. Errors are those of AcceptPush.
-func (s *Store) AcceptIgnored(ctx context.Context, d core.Delivery, reason string) (core.Receipt, error) {
-	if err := s.respell(ctx, d.Platform, &d.Project); err != nil {
 		return core.Receipt{}, fmt.Errorf("accepting delivery %s: %w", d.Key, err)
 	}
-	request := intake.Request{Delivery: &d, Ignored: reason}
 	receipt, err := s.takeIn(ctx, request)
 	if err != nil {
 		return core.Receipt{}, fmt.Errorf("accepting delivery %s: %w", d.Key, err)
 	}
 	return receipt, nil
+}
+
+// requestOf is what a delivery asks for, under the name that its project has here.
+func (s *Store) requestOf(ctx context.Context, d core.Delivery) (request intake.Request, err error) {
+	wish := intake.WishOf(d, s.policies)
+	request = intake.Request{Delivery: &d, Policy: wish.Policy, Ignored: wish.Reason}
+	push, pushed := d.Event.(core.Push)
+	run, ran := d.Event.(core.Pipeline)
+	switch {
+	case pushed && !wish.Idle:
+		project, err := s.resolveFor(ctx, &d, push.Project)
+		request.Word = intake.WordOf(project.ID, d, push)
+		request.Word.At = s.cameAt(d)
+		if wish.Commit != "" {
+			request.Scan = s.scanOf(d, push, project, wish.Policy)
+		}
+		return request, err
+	case ran && !wish.Idle:
+		project, err := s.resolveFor(ctx, &d, run.Project)
+		request.Scan, request.Pipeline = s.scanOfPipeline(run, project, wish.Policy), &run
+		return request, err
+	}
+	change, changed := d.Event.(core.ProjectChange)
+	if changed {
+		request.Ignored = change.Reason()
+		if err := s.noteChange(ctx, d, change); err != nil {
+			return request, err
+		}
+	}
+	_, err = s.projectOfCall(ctx, &d, !changed)
+	return request, err
 }
 
 // AcceptCommit makes sure that a commit named by hand or by an upload has a scan, and audits who named it if that
-// created one. core.ErrNotFound when the repository is not configured.
+// created one. core.ErrNotFound when the repository is not configured or not known, see projectOfScan.
 func (s *Store) AcceptCommit(ctx context.Context, scan core.Scan, by string) (core.Receipt, error) {
 	policy, known := s.policies.For(scan.SourcePlatform, scan.ProjectName)
 	if !known {
-		return core.Receipt{}, fmt.Errorf("%w: %s", core.ErrNotFound, notConfigured(scan.SourcePlatform, scan.ProjectName))
+		return core.Receipt{}, fmt.Errorf("%w: %s", core.ErrNotFound, intake.NotConfigured(scan.SourcePlatform, scan.ProjectName))
 	}
-	if err := s.respell(ctx, scan.SourcePlatform, &scan.ProjectName); err != nil {
+	project, err := s.projectOfScan(ctx, scan)
+	if errors.Is(err, core.ErrNotFound) || err == nil && project.Ref == "" { // the call that tells its number may be kept already
+		if err = s.awaitDerived(ctx); err == nil {
+			project, err = s.projectOfScan(ctx, scan)
+		}
+	}
+	if err != nil {
 		return core.Receipt{}, fmt.Errorf("accepting commit %s: %w", scan.CommitSHA, err)
 	}
-	if scan.DefaultBranch == "" {
-		branch, err := defaultBranch(ctx, s.db.Urgent(), scan)
-		if err != nil {
-			return core.Receipt{}, fmt.Errorf("accepting commit %s: %w", scan.CommitSHA, sqldb.Classify(err))
-		}
-		scan.DefaultBranch = branch
+	scan.DefaultBranch = cmp.Or(scan.DefaultBranch, project.DefaultBranch)
+	s.prepare(&scan, project, policy)
+	if err := s.nameCommit(ctx, &scan); err != nil {
+		return core.Receipt{}, fmt.Errorf("accepting commit %s: %w", scan.CommitSHA, sqldb.Classify(err))
 	}
-	s.prepare(&scan, policy)
-	request := intake.Request{Scan: &scan, Policy: policy, Actor: by}
+	request := intake.Request{Scan: &scan, Policy: policy, Actor: by, Word: intake.Named(project.ID, scan)}
 	receipt, err := s.takeIn(ctx, request)
 	if err != nil {
 		return core.Receipt{}, fmt.Errorf("accepting commit %s: %w", scan.CommitSHA, err)
@@ -79,105 +98,107 @@ func (s *Store) AcceptCommit(ctx context.Context, scan core.Scan, by string) (co
 	return receipt, nil
 }
 
-func notConfigured(platform, project string) string {
-	return fmt.Sprintf("%s/%s matches no entry of repositories in the configuration", platform, project)
+// resolveFor finds the project of a delivery, which is kept under the project's name.
+func (s *Store) resolveFor(ctx context.Context, d *core.Delivery, subject core.Project) (core.KeptProject, error) {
+	seen := s.sightingOf(*d, subject)
+	if d.Name == core.OriginReconcile { // which goes by the name
+		seen.At, seen.Undated = time.Time{}, false
+	}
+	project, err := s.settleProject(ctx, seen)
+	d.ProjectID = project.ID
+	if core.SameProject(d.Project, subject.Name) {
+		d.Project = project.Name
+	}
+	return project, err
 }
 
-func (s *Store) scanOf(d core.Delivery, push core.Push, policy core.Policy) *core.Scan {
+func (s *Store) scanOf(d core.Delivery, push core.Push, project core.KeptProject, policy core.Policy) *core.Scan {
 	scan := &core.Scan{
-		SourcePlatform: d.Platform, ProjectName: push.Project.Name, ProjectRef: push.Project.Ref,
-		RepoURL: push.Project.URL, DefaultBranch: push.Project.DefaultBranch, Branch: push.Branch() + push.Tag(),
+		RepoURL: push.Project.URL, DefaultBranch: push.Project.DefaultBranch, Ref: push.Ref, Branch: push.Branch() + push.Tag(),
 		CommitSHA: push.CommitSHA, BeforeSHA: push.Before, Origin: d.Origin(),
 		NumChangedFiles: push.Files.Count, ChangedFilesTruncated: push.Files.Truncated || push.Files.Count == nil,
 	}
-	s.prepare(scan, policy)
+	s.prepare(scan, project, policy)
 	return scan
 }
 
-func (s *Store) prepare(scan *core.Scan, policy core.Policy) {
-	scan.ReferenceID = uuid.NewString()
+func (s *Store) prepare(scan *core.Scan, project core.KeptProject, policy core.Policy) {
+	scan.ProjectID, scan.SourcePlatform = project.ID, project.Platform
+	scan.ProjectName, scan.ProjectRef = project.Name, project.Ref
+	scan.Ref = cmp.Or(scan.Ref, core.BranchRef(scan.Branch))
 	scan.Context = policy.Context
 	scan.Attempt = max(scan.Attempt, 1)
+	scan.ReferenceID = uuid.NewString()
+	if scan.Attempt == 1 {
+		scan.ReferenceID = core.ReferenceOf(project.Platform, project.Ref, project.Name, scan.CommitSHA)
+	}
 	scan.Status = core.ScanPending
 	scan.Timestamp = s.clock.Timestamp()
 	scan.DeadlineAt = scan.Timestamp.Add(policy.ScanTimeout)
 }
 
-// takeIn returns when the request is on disk, or was refused.
+// takeIn returns when the request is on disk.
 func (s *Store) takeIn(ctx context.Context, request intake.Request) (core.Receipt, error) {
-	item := &accept{Request: request}
+	item := &asked{Request: request}
 	if err := s.intake.Do(ctx, item); err != nil {
 		return core.Receipt{}, sqldb.Classify(err)
 	}
-	if item.result.Refused != "" {
-		return core.Receipt{}, fmt.Errorf("%w: %s", core.ErrDenied, item.result.Refused)
-	}
-	return item.result.Receipt, nil
+	return item.receipt, nil
 }
 
 // commitIntake writes a batch in one transaction, set by set: a handful of statements however many deliveries it holds.
-func (s *Store) commitIntake(batch []*accept) error {
+func (s *Store) commitIntake(batch []*asked) error {
 	requests := make([]*intake.Request, len(batch))
 	for n, item := range batch {
 		requests[n] = &item.Request
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), intakeTimeout)
-	defer cancel()
 	var items []*intake.Item
-	err := s.writeBy(ctx, s.db.TransactUrgent, func(tx *sqlx.Tx) (err error) { // its callers hang up after ten seconds
+	err := s.commitUrgent(func(ctx context.Context, tx *sqlx.Tx) (err error) {
 		items, err = s.takeInBatch(ctx, tx, requests)
 		return err
 	})
-	s.noteWrite(err)
 	if err != nil {
 		return err
 	}
+	s.changed.Ring()
 	for n, item := range items {
-		batch[n].result = *item
+		batch[n].receipt = item.Receipt
 	}
-	s.rememberBatch(requests)
 	return nil
 }
 
 // takeInBatch loads what is known, has core/intake decide, and saves that. Scans are opened before they are loaded: of two
 // processes that open the same one, the other waits and finds it.
 func (s *Store) takeInBatch(ctx context.Context, tx *sqlx.Tx, requests []*intake.Request) ([]*intake.Item, error) {
-	refused, err := s.pinSigning(ctx, tx, requests)
+	received, err := s.loadReceived(ctx, tx, requests)
 	if err != nil {
 		return nil, err
 	}
-	received, err := loadReceived(ctx, tx, requests)
+	items := intake.Admit(requests, received)
+	if err := s.lockRefs(ctx, tx, items); err != nil {
+		return nil, err
+	}
+	existing, err := s.openWanted(ctx, tx, items)
 	if err != nil {
 		return nil, err
 	}
-	items := intake.Admit(requests, refused, received)
-	opened, err := insertScans(ctx, tx, items)
-	if err != nil {
-		return nil, err
-	}
-	existing, err := loadExisting(ctx, tx, items, opened)
-	if err != nil {
-		return nil, err
-	}
-	plan := intake.Decide(items, opened, existing)
-	return items, s.saveIntake(ctx, tx, requests, items, plan)
+	plan := intake.Decide(items, existing)
+	return items, s.saveIntake(ctx, tx, plan)
 }
 
-// saveIntake saves a plan. Which scans are stale, restarted and superseded is decided on the way, by the scans as they are
-// then.
-func (s *Store) saveIntake(
-	ctx context.Context, tx *sqlx.Tx, requests []*intake.Request, items []*intake.Item, plan intake.Plan) error {
+// saveIntake saves a plan. Where refs stand, and which scans are restarted and superseded, is decided on the way, by the rows as
+// they are then.
+func (s *Store) saveIntake(ctx context.Context, tx *sqlx.Tx, plan intake.Plan) error {
 	for _, save := range []func() error{
 		func() error { return joinScans(ctx, tx, plan.Joins) },
-		func() error { return s.markStale(ctx, tx, plan.Moves) },
 		func() error { return s.restartScans(ctx, tx, plan.Restarts) },
-		func() error { return insertJobs(ctx, tx, plan.Jobs) },
+		func() error { return s.insertJobs(ctx, tx, plan.Jobs) },
 		func() error { return s.putStatuses(ctx, tx, plan.Opened) },
-		func() error { return s.supersede(ctx, tx, intake.Successors(items)) },
+		func() error { return s.moveRefs(ctx, tx, plan.Moves) },
 		func() error { return s.addFileTasks(ctx, tx, plan.FileTasks) },
 		func() error { return s.recordRuns(ctx, tx, plan.Runs, plan.Informed) },
 		func() error { return s.keepDeliveries(ctx, tx, plan.Kept) },
-		func() error { return s.putSecretUsage(ctx, tx, requests) },
+		func() error { return s.settleDeliveries(ctx, tx, plan.Kept) },
 	} {
 		if err := save(); err != nil {
 			return err
@@ -191,41 +212,375 @@ func (s *Store) saveIntake(
 	return nil
 }
 
-// insertScans opens the scans that do not exist yet, and returns their ids by reference id.
-func insertScans(ctx context.Context, tx *sqlx.Tx, items []*intake.Item) (map[string]int64, error) {
-	var scans []*core.Scan
-	for _, item := range items {
-		if item.Asks() {
-			scans = append(scans, item.Scan)
+// Deriver derives what follows from kept calls.
+type Deriver struct {
+	Version string // of this program: what it set aside, another version tries again
+	Read    func(core.KeptCall) (core.Delivery, error)
+	Most    int // calls in one transaction
+	Short   int // the same of an embedded database while calls come, which it does not keep meanwhile; 0 is Most
+}
+
+// derivation is a kept call with what was read of it.
+type derivation struct {
+	id       int64
+	delivery core.Delivery
+	seen     *core.ObservedStatus // nil for everything but announced statuses
+	request  intake.Request
+	err      error // why it cannot be derived
+}
+
+// Derive derives the kept calls that came first, in their order, and returns how many it took. All that follows from them is on
+// disk in one transaction. A call that cannot be derived is set aside with its error, and the others go on without it. Nothing
+// is done while another process derives. core.ErrUnavailable when the database is unavailable.
+func (s *Store) Derive(ctx context.Context, d Deriver) (taken int, err error) {
+	giveWay(ctx, s.keeping.Busy)
+	calls, err := s.keptCalls(ctx, s.batchOf(d))
+	if err != nil || len(calls) == 0 {
+		return 0, err
+	}
+	batch, err := s.readCalls(ctx, d, calls)
+	if err != nil {
+		return 0, err
+	}
+	for n, call := range calls {
+		if err := s.ask(ctx, batch[n]); err != nil {
+			return 0, fmt.Errorf("deriving delivery %d: %w", call.ID, err)
 		}
 	}
-	if len(scans) == 0 {
-		return nil, nil
+	locked, err := s.deriveAll(ctx, d, batch)
+	if err != nil || !locked {
+		return 0, err
 	}
+	return len(calls), nil
+}
+
+const (
+	// longestWay is how long a batch gives way at most: what follows from calls comes, however many come.
+	longestWay = 50 * time.Millisecond
+	wayPoll    = time.Millisecond
+)
+
+// callsEnd is how long after a call no more of them are expected.
+const callsEnd = 100 * time.Millisecond
+
+// batchOf is how many calls are derived together now.
+func (s *Store) batchOf(d Deriver) int {
+	if last := s.lastKept.Load(); s.db.Embedded() && last != nil && s.Now().Sub(*last) < callsEnd {
+		return cmp.Or(d.Short, d.Most)
+	}
+	return d.Most
+}
+
+// giveWay waits until no calls are being kept: their callers wait for an answer, and those of a batch have theirs.
+func giveWay(ctx context.Context, busy func() bool) {
+	for began := time.Now(); busy() && time.Since(began) < longestWay; {
+		if !poll.Sleep(ctx, wayPoll) {
+			return
+		}
+	}
+}
+
+func (s *Store) keptCalls(ctx context.Context, most int) (calls []core.KeptCall, err error) {
+	err = s.db.SelectContext(ctx, &calls, s.db.Rebind(`
+		SELECT id, platform, delivery_key, project_name, unnamed, verified_by, signed, received_at
+		FROM deliveries WHERE state = 'kept' ORDER BY received_at, id LIMIT ?`), most)
+	if err != nil {
+		return nil, fmt.Errorf("reading kept calls: %w", sqldb.Classify(err))
+	}
+	return calls, nil
+}
+
+// readCalls reads calls. What this process has read when it kept them is not read again.
+func (s *Store) readCalls(ctx context.Context, d Deriver, calls []core.KeptCall) ([]*derivation, error) {
+	batch := make([]*derivation, len(calls))
+	var unread []int
+	for n, call := range calls {
+		batch[n] = &derivation{id: call.ID}
+		var fresh bool
+		if batch[n].delivery, fresh = s.fresh.take(call.ID); !fresh {
+			unread = append(unread, n)
+		}
+	}
+	if err := s.readBodies(ctx, d, calls, batch, unread); err != nil {
+		return nil, fmt.Errorf("reading bodies of kept calls: %w", sqldb.Classify(err))
+	}
+	for n, call := range calls {
+		batch[n].delivery.ReceivedAt = call.ReceivedAt
+	}
+	return batch, nil
+}
+
+// readers is how many calls are read at a time, however large they are and however many wait.
+const readers = 4
+
+// readBodies reads some of the calls as their bodies come from the database. One that has none is read without it.
+func (s *Store) readBodies(ctx context.Context, d Deriver, calls []core.KeptCall, batch []*derivation, some []int) error {
+	var reading sync.WaitGroup
+	coming := make(chan int)
+	for range min(readers, runtime.GOMAXPROCS(0), len(some)) {
+		reading.Go(func() {
+			for n := range coming {
+				batch[n].err = guard(func() (err error) {
+					batch[n].delivery, err = d.Read(calls[n])
+					return err
+				})
+				calls[n].Raw = nil
+			}
+		})
+	}
+	err := s.eachBody(ctx, calls, some, func(n int) { coming <- n })
+	close(coming)
+	reading.Wait()
+	return err
+}
+
+// eachBody completes some of the calls, one after the other.
+func (s *Store) eachBody(ctx context.Context, calls []core.KeptCall, some []int, visit func(n int)) error {
+	if len(some) == 0 {
+		return nil
+	}
+	ids, left := make([]int64, len(some)), map[int64]int{}
+	for i, n := range some {
+		ids[i], left[calls[n].ID] = calls[n].ID, n
+	}
+	query, args, err := sqldb.In(s.db.DriverName(), `SELECT delivery_id, packed FROM delivery_bodies WHERE delivery_id IN (?)`, []any{ids})
+	if err != nil {
+		return err
+	}
+	rows, err := s.db.QueryxContext(ctx, s.db.Rebind(query), args...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var id int64
+		var packed []byte
+		if err := rows.Scan(&id, &packed); err != nil {
+			return err
+		}
+		n := left[id]
+		delete(left, id)
+		calls[n].Raw = packed
+		visit(n)
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	for _, n := range left {
+		visit(n)
+	}
+	return nil
+}
+
+// guard makes an error of a panic: of a parser or a rule, which one call is the first to meet. Only that call is set aside.
+func guard(work func() error) (err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			err = fmt.Errorf("deriving panicked: %v", fault)
+		}
+	}()
+	return work()
+}
+
+// ask finds out what a call asks for. It fails only while the database is unavailable: what is wrong with the call itself becomes
+// its error.
+func (s *Store) ask(ctx context.Context, one *derivation) (err error) {
+	if one.err != nil {
+		return nil
+	}
+	if seen, announced := one.delivery.Event.(core.ObservedStatus); announced {
+		one.seen = &seen
+	}
+	err = guard(func() (err error) {
+		one.request, err = s.requestOf(ctx, one.delivery)
+		return err
+	})
+	one.request.Kept = one.id
+	if !errors.Is(err, core.ErrUnavailable) && ctx.Err() == nil {
+		one.err, err = err, nil
+	}
+	return err
+}
+
+// deriveAll derives a batch together, or in halves where that fails. locked is false while another process derives.
+func (s *Store) deriveAll(ctx context.Context, d Deriver, batch []*derivation) (locked bool, err error) {
+	var sound, seen []*derivation
+	for _, one := range batch {
+		switch {
+		case one.err != nil:
+			if err := s.putFailed(ctx, d, one); err != nil {
+				return false, err
+			}
+		case one.seen != nil:
+			seen = append(seen, one)
+		default:
+			sound = append(sound, one)
+		}
+	}
+	locked, err = s.deriveTogether(ctx, sound)
+	switch {
+	case err == nil && locked:
+		return s.observeAll(ctx, d, seen)
+	case err == nil || errors.Is(err, core.ErrUnavailable) || ctx.Err() != nil:
+		return false, err
+	case len(sound) == 1:
+		sound[0].err = err
+		return s.deriveAll(ctx, d, batch)
+	}
+	half := len(sound) / 2
+	if locked, err = s.deriveAll(ctx, d, sound[:half]); err != nil || !locked {
+		return locked, err
+	}
+	return s.deriveAll(ctx, d, append(sound[half:], seen...))
+}
+
+func (s *Store) deriveTogether(ctx context.Context, batch []*derivation) (locked bool, err error) {
+	if len(batch) == 0 {
+		return true, nil
+	}
+	ids := make([]int64, len(batch))
+	by := map[int64]*intake.Request{}
+	for n, one := range batch {
+		ids[n], by[one.id] = one.id, &one.request
+	}
+	work := func(tx *sqlx.Tx) (err error) {
+		if locked, err = s.db.TryLockTable(ctx, tx, "deliveries"); err != nil || !locked {
+			return err
+		}
+		requests, err := stillKept(ctx, tx, ids, by)
+		if err == nil {
+			_, err = s.takeInBatch(ctx, tx, requests)
+		}
+		return err
+	}
+	err = s.write(ctx, func(tx *sqlx.Tx) error { return guard(func() error { return work(tx) }) })
+	return locked, err
+}
+
+// stillKept are the requests of calls that no other process has derived meanwhile. What a call has told before does not count
+// again.
+func stillKept(ctx context.Context, tx *sqlx.Tx, ids []int64, by map[int64]*intake.Request) (requests []*intake.Request, err error) {
+	var kept []struct {
+		ID   int64 `db:"id"`
+		Told bool  `db:"told"`
+	}
+	err = sqldb.SelectIn(ctx, tx, &kept, `SELECT id, told FROM deliveries WHERE id IN (?) AND state || '' = 'kept'`, ids)
+	told := map[int64]bool{}
+	for _, row := range kept {
+		told[row.ID] = row.Told
+	}
+	for _, id := range ids {
+		before, still := told[id]
+		if before {
+			by[id].Word = nil
+		}
+		if still {
+			requests = append(requests, by[id])
+		}
+	}
+	return requests, err
+}
+
+// observeAll looks at announced statuses one by one: each leads to rows of the scan that it is about.
+func (s *Store) observeAll(ctx context.Context, d Deriver, seen []*derivation) (locked bool, err error) {
+	for _, one := range seen {
+		var drift core.Drift
+		err := guard(func() (err error) {
+			drift, err = s.ObserveStatus(ctx, one.request.Delivery.Platform, *one.seen)
+			return err
+		})
+		if errors.Is(err, core.ErrUnavailable) || ctx.Err() != nil {
+			return false, err
+		}
+		one.request.Ignored, one.seen, one.err = driftReasons[drift], nil, err
+	}
+	if len(seen) == 0 {
+		return true, nil
+	}
+	return s.deriveAll(ctx, d, seen)
+}
+
+// putFailed sets a call aside that cannot be derived, with the reason.
+func (s *Store) putFailed(ctx context.Context, d Deriver, one *derivation) error {
+	return s.db.Transact(ctx, func(tx *sqlx.Tx) error {
+		_, err := tx.ExecContext(ctx, tx.Rebind(`
+			UPDATE deliveries SET state = 'failed', error = ?, tried_by = ?, derived_at = ? WHERE id = ? AND state = 'kept'`),
+			core.Printable(one.err.Error()), d.Version, s.clock.Timestamp(), one.id)
+		return err
+	})
+}
+
+// RetrySetAside has the calls derived again that another version has set aside, and returns how many they are.
+func (s *Store) RetrySetAside(ctx context.Context, version string) (n int64, err error) {
+	err = s.db.Transact(ctx, func(tx *sqlx.Tx) error {
+		n, err = sqldb.Exec(ctx, tx, `
+			UPDATE deliveries SET state = 'kept', error = '', derived_at = NULL WHERE state = 'failed' AND tried_by <> ?`, version)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("looking for calls that were set aside: %w", err)
+	}
+	s.kept.Ring()
+	return n, nil
+}
+
+// openWanted opens the scans that do not exist yet, and loads the others. A project of which only the name is known has the
+// reference ids of one that had its name before: then those of its own are made.
+func (s *Store) openWanted(ctx context.Context, tx *sqlx.Tx, items []*intake.Item) (existing func(*core.Scan) core.Scan, err error) {
+	open := func() error {
+		if err := s.insertScans(ctx, tx, items); err != nil {
+			return err
+		}
+		existing, err = s.loadExisting(ctx, tx, items)
+		return err
+	}
+	if err = open(); err == nil && intake.Reissue(items, existing, uuid.NewString) {
+		err = open()
+	}
+	return existing, err
+}
+
+// openedColumns are those in which scans are opened.
+const openedColumns = "reference_id UUID, project_id BIGINT, source_platform TEXT, project_name TEXT, repo_url TEXT, ref TEXT, " +
+	"branch TEXT, default_branch TEXT, commit_sha TEXT, before_sha TEXT, attempt BIGINT, first_scan_id BIGINT, context TEXT, " +
+	"origin TEXT, timestamp TIMESTAMPTZ, status TEXT, num_changed_files BIGINT, changed_files_truncated BOOLEAN, deadline_at TIMESTAMPTZ, " +
+	"delivery_id BIGINT"
+
+// insertScans opens the scans that do not exist yet. A reference id that another project's scan has is no error either, see
+// openWanted.
+func (s *Store) insertScans(ctx context.Context, tx *sqlx.Tx, items []*intake.Item) error {
+	openers := intake.Openers(items)
+	if len(openers) == 0 {
+		return nil
+	}
+	scans := make([]core.Scan, len(openers))
+	for n, item := range openers {
+		if item.Kept != 0 {
+			item.Scan.DeliveryID = &item.Kept
+		}
+		scans[n] = *item.Scan
+	}
+	opening := sqldb.GivenOf("opening", openedColumns, scans)
 	var created []struct {
 		ID          int64  `db:"id"`
 		ReferenceID string `db:"reference_id"`
 	}
-	err := sqldb.SelectNamed(ctx, tx, &created, `
-		INSERT INTO scans (reference_id, source_platform, project_name, project_ref, repo_url, branch, default_branch,
-			commit_sha, before_sha, attempt, context, origin, timestamp, status, num_changed_files,
-			changed_files_truncated, stale, deadline_at)
-		VALUES (:reference_id, :source_platform, :project_name, :project_ref, :repo_url, :branch, :default_branch,
-			:commit_sha, :before_sha, :attempt, :context, :origin, :timestamp, :status, :num_changed_files,
-			:changed_files_truncated, :stale, :deadline_at)
-		ON CONFLICT (source_platform, project_name, commit_sha, attempt) DO NOTHING
-		RETURNING id, reference_id`, scans)
+	err := s.db.SelectGiven(ctx, tx, opening, &created, opening.Insert(`scans`)+`ON CONFLICT DO NOTHING RETURNING id, reference_id`)
 	opened := map[string]int64{}
 	for _, row := range created {
 		opened[row.ReferenceID] = row.ID
 	}
-	return opened, err
+	for _, item := range openers {
+		item.Scan.ID, item.Created = opened[item.Scan.ReferenceID]
+	}
+	return err
 }
 
-func insertJobs(ctx context.Context, tx *sqlx.Tx, jobs []core.Job) error {
+func (s *Store) insertJobs(ctx context.Context, tx *sqlx.Tx, jobs []core.Job) error {
 	if len(jobs) == 0 {
 		return nil
 	}
-	_, err := tx.NamedExecContext(ctx, `INSERT INTO scan_jobs (scan_id, scanner) VALUES (:scan_id, :scanner)`, jobs)
+	given := sqldb.GivenOf("jobs", "scan_id BIGINT, scanner TEXT", jobs)
+	_, err := s.db.ExecGiven(ctx, tx, given, given.Insert(`scan_jobs`))
 	return err
 }

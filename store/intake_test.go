@@ -14,22 +14,22 @@ import (
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
-func TestAcceptPush(t *testing.T) {
+func TestAccept(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		now := time.Date(2026, 11, 23, 12, 0, 0, 123456000, time.UTC)
 		s := e.Open(t, store.Config{PublicURL: "https://scan.example", Now: func() time.Time { return now }})
 		d, p := storetest.PushOf(1)
-		first, err := s.AcceptPush(t.Context(), d, p)
+		first, err := s.Accept(t.Context(), storetest.With(d, p))
 		if err != nil || first.Outcome != core.ScanCreated {
 			t.Fatalf("first push: %+v, %v", first, err)
 		}
-		one := 1
+		one, delivery := 1, int64(1)
 		want := core.Scan{
-			ID: 1, ReferenceID: first.Reference, SourcePlatform: "github", ProjectName: "acme/shop", ProjectRef: "42",
-			RepoURL: "https://git.example/acme/shop", Branch: "main", DefaultBranch: "main", CommitSHA: storetest.SHA(1),
+			ID: 1, ReferenceID: first.Reference, ProjectID: 1, SourcePlatform: "github", ProjectName: "acme/shop", ProjectRef: "42",
+			RepoURL: "https://git.example/acme/shop", Ref: "refs/heads/main", Branch: "main", DefaultBranch: "main", CommitSHA: storetest.SHA(1),
 			BeforeSHA: storetest.SHA(0), Attempt: 1, Context: "scanhook", Origin: "push", Timestamp: now,
-			Status: core.ScanPending, NumChangedFiles: &one, DeadlineAt: now.Add(time.Hour),
+			Status: core.ScanPending, NumChangedFiles: &one, DeliveryID: &delivery, DeadlineAt: now.Add(time.Hour),
 		}
 		if diff := cmp.Diff(want, get(t, s, first.Reference)); diff != "" {
 			t.Errorf("scan (-want +got):\n%s", diff)
@@ -38,20 +38,20 @@ func TestAcceptPush(t *testing.T) {
 		if status.State != core.StatusPending || status.TargetURL != "https://scan.example/scans/"+first.Reference {
 			t.Errorf("status = %+v", status)
 		}
-		again, err := s.AcceptPush(t.Context(), d, p)
+		again, err := s.Accept(t.Context(), storetest.With(d, p))
 		if want := (core.Receipt{Outcome: core.Duplicate, Reference: first.Reference}); err != nil || again != want {
 			t.Errorf("same delivery again = %+v, %v, want %+v", again, err, want)
 		}
 		d.Key = "another"
 		p.Ref = "refs/heads/release"
-		other, err := s.AcceptPush(t.Context(), d, p)
+		other, err := s.Accept(t.Context(), storetest.With(d, p))
 		if want := (core.Receipt{Outcome: core.ScanExists, Reference: first.Reference}); err != nil || other != want {
 			t.Errorf("same commit on another branch = %+v, %v, want %+v", other, err, want)
 		}
 	})
 }
 
-func TestAcceptPushIgnores(t *testing.T) {
+func TestAcceptIgnores(t *testing.T) {
 	t.Parallel()
 	policies := core.Policies{{Match: "github/acme/*", Policy: core.Policy{Branches: []string{"main", "feature/**"}}}}
 	cases := map[string]struct {
@@ -73,7 +73,7 @@ func TestAcceptPushIgnores(t *testing.T) {
 		for name, c := range cases {
 			d, p := storetest.PushOf(1, c.change)
 			d.Key = name
-			got, err := s.AcceptPush(t.Context(), d, p)
+			got, err := s.Accept(t.Context(), storetest.With(d, p))
 			if want := (core.Receipt{Outcome: core.OutcomeIgnored, Reason: c.reason}); err != nil || got != want {
 				t.Errorf("%s: %+v, %v, want %+v", name, got, err, want)
 			}
@@ -82,7 +82,7 @@ func TestAcceptPushIgnores(t *testing.T) {
 }
 
 // Concurrent requests share transactions; each must get its own answer, and repetitions in one batch must be seen.
-func TestAcceptPushConcurrently(t *testing.T) {
+func TestAcceptConcurrently(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := e.Open(t, store.Config{})
@@ -96,7 +96,7 @@ func TestAcceptPushConcurrently(t *testing.T) {
 				if n%2 == 0 {
 					d.Key = fmt.Sprint("own-", n)
 				}
-				receipt, err := s.AcceptPush(t.Context(), d, p)
+				receipt, err := s.Accept(t.Context(), storetest.With(d, p))
 				if err != nil || receipt.Reference == "" {
 					t.Errorf("push %d: %+v, %v", n, receipt, err)
 				}
@@ -122,21 +122,18 @@ func TestAcceptPushConcurrently(t *testing.T) {
 }
 
 // burst is pushes that come at the same time.
-type burst struct {
-	deliveries []core.Delivery
-	pushes     []core.Push
-}
+type burst []core.Delivery
 
 // add announces that a branch moved between two commits.
 func (b *burst) add(branch string, before, after int) {
 	d, p := storetest.PushOf(after, storetest.OnBranch(branch))
 	d.Key, p.Before = fmt.Sprintf("%s %d-%d", branch, before, after), storetest.SHA(before)
-	b.deliveries, b.pushes = append(b.deliveries, d), append(b.pushes, p)
+	*b = append(*b, storetest.With(d, p))
 }
 
 func (b *burst) accept(t *testing.T, s *store.Store) {
 	t.Helper()
-	if err := s.AcceptTogether(b.deliveries, b.pushes); err != nil {
+	if err := s.AcceptTogether(*b...); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -155,8 +152,7 @@ func TestBranchGoesThereAndBackAtOnce(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := e.Open(t, store.Config{})
-		d, p := storetest.PushOf(1)
-		accept(t, s, d, p)
+		pushed(t, s, 1)
 		var b burst
 		b.add("main", 1, 2)
 		b.add("main", 2, 1)
@@ -178,12 +174,7 @@ func TestFactsAndSecondBranchAtOnce(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := e.Open(t, store.Config{})
-		_, err := s.AcceptCommit(t.Context(), core.Scan{
-			SourcePlatform: "github", ProjectName: "acme/shop", CommitSHA: storetest.SHA(1), Branch: "main", Origin: "upload",
-		}, "")
-		if err != nil {
-			t.Fatal(err)
-		}
+		named(t, s, 1, core.Scan{ProjectRef: "42", Branch: "main", Origin: "upload"})
 		var b burst
 		b.add("side", 0, 1)
 		b.add("main", 0, 1)
@@ -198,10 +189,8 @@ func TestFactsAndSecondBranchAtOnce(t *testing.T) {
 // after the push has found it.
 func TestSecondBranchOfACommitBeingSuperseded(t *testing.T) {
 	t.Parallel()
-	s := storetest.Engine{Name: "postgres", URL: storetest.PostgresURL}.Open(t, store.Config{})
-	d, p := storetest.PushOf(1)
-	accept(t, s, d, p)
-	scan := scanOf(t, s, 1)
+	s := storetest.Postgres.Open(t, store.Config{})
+	scan := pushed(t, s, 1)
 	other, err := s.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -214,18 +203,6 @@ func TestSecondBranchOfACommitBeingSuperseded(t *testing.T) {
 			}
 		}
 	}
-	hold := func() error { // until another transaction waits for this one
-		waits := false
-		for n := 0; !waits && n < 500; n++ {
-			err := other.GetContext(t.Context(), &waits, `SELECT EXISTS (SELECT 1 FROM pg_locks
-				WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))`)
-			if err != nil {
-				return err
-			}
-			time.Sleep(10 * time.Millisecond)
-		}
-		return nil
-	}
 	run(`CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS
 		$$ BEGIN PERFORM pg_advisory_xact_lock(hashtext(current_schema())); RETURN NULL; END $$`,
 		`CREATE TRIGGER hold AFTER INSERT ON scans FOR EACH STATEMENT EXECUTE FUNCTION hold()`, `COMMIT; BEGIN`,
@@ -234,14 +211,14 @@ func TestSecondBranchOfACommitBeingSuperseded(t *testing.T) {
 	go func() {
 		d, p := storetest.PushOf(1, storetest.OnBranch("side"))
 		d.Key = "another"
-		_, err := s.AcceptPush(t.Context(), d, p)
+		_, err := s.Accept(t.Context(), storetest.With(d, p))
 		accepted <- err
 	}()
-	held := hold()
+	held := awaitBlocked(t, other)
 	run(fmt.Sprintf(`UPDATE scan_jobs SET state = 'superseded', finished_at = now() WHERE scan_id = %d`, scan.ID),
 		fmt.Sprintf(`UPDATE scans SET status = 'failed', superseded_by = 'newer', finished_at = now() WHERE id = %d`, scan.ID),
 		`SELECT pg_advisory_unlock(hashtext(current_schema()))`)
-	if err := errors.Join(held, hold(), other.Commit(), <-accepted); err != nil {
+	if err := errors.Join(held, awaitBlocked(t, other), other.Commit(), <-accepted); err != nil {
 		t.Fatal(err)
 	}
 	if scan = scanOf(t, s, 1); scan.Status != core.ScanPending || scan.SupersededBy != "" {
@@ -252,7 +229,7 @@ func TestSecondBranchOfACommitBeingSuperseded(t *testing.T) {
 // A process that stalls within a transaction delays the others no longer than their callers wait.
 func TestStalledTransactionIsEnded(t *testing.T) {
 	t.Parallel()
-	s := storetest.Engine{Name: "postgres", URL: storetest.PostgresURL}.Open(t, store.Config{})
+	s := storetest.Postgres.Open(t, store.Config{})
 	stalled, err := s.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -262,9 +239,9 @@ func TestStalledTransactionIsEnded(t *testing.T) {
 		t.Fatal(err)
 	}
 	d, p := storetest.PushOf(1)
-	receipt, err := s.AcceptPush(t.Context(), d, p)
+	receipt, err := s.Accept(t.Context(), storetest.With(d, p))
 	if errors.Is(err, core.ErrUnavailable) { // on a busy machine it may be ended a moment too late for the first call
-		receipt, err = s.AcceptPush(t.Context(), d, p)
+		receipt, err = s.Accept(t.Context(), storetest.With(d, p))
 	}
 	if err != nil || receipt.Outcome != core.ScanCreated {
 		t.Errorf("accepting behind a stalled transaction: %+v, %v", receipt, err)

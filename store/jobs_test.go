@@ -21,8 +21,7 @@ func TestClaimJobHandsOutEachJobOnce(t *testing.T) {
 		s := e.Open(t, store.Config{})
 		const jobs = 60
 		for n := range jobs {
-			d, p := storetest.PushOf(n, storetest.OnBranch(fmt.Sprint("b", n)))
-			accept(t, s, d, p)
+			pushed(t, s, n, storetest.OnBranch(fmt.Sprint("b", n)))
 		}
 		var mu sync.Mutex
 		claimed := map[int64]int{}
@@ -70,8 +69,7 @@ func TestRetryJob(t *testing.T) {
 			storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 				clock := newClock()
 				s := e.Open(t, store.Config{Now: clock.Now})
-				d, p := storetest.PushOf(1)
-				scan := accept(t, s, d, p)
+				scan := pushed(t, s, 1)
 				retry := store.Retry{Pause: 10 * time.Second, Reason: "the server is away"}
 				if test.until > 0 {
 					retry.Until = clock.Now().Add(test.until)
@@ -111,8 +109,7 @@ func TestExpireScans(t *testing.T) {
 			storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 				clock := newClock()
 				s := e.Open(t, store.Config{Now: clock.Now, Policies: core.Policies{{Match: "**", Policy: policy}}})
-				d, p := storetest.PushOf(1)
-				scan := accept(t, s, d, p)
+				scan := pushed(t, s, 1)
 				clock.advance(59 * time.Minute)
 				if n, err := s.ExpireScans(t.Context(), false); n != 0 || err != nil {
 					t.Fatalf("before the deadline: %d, %v", n, err)

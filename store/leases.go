@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -29,7 +30,12 @@ const (
 // firstDue picks the first row of a table that is due, passing over rows that other transactions hold. An index must have
 // the rows in this order.
 func (s *Store) firstDue(table, due, order string) string {
-	return `id = (SELECT id FROM ` + table + ` WHERE ` + due + ` ORDER BY ` + order + ` LIMIT 1 ` + s.db.SkipLocked + `)`
+	return s.firstDueBy(`id`, table, due, order)
+}
+
+// firstDueBy is firstDue for a table whose primary key are other columns.
+func (s *Store) firstDueBy(key, table, due, order string) string {
+	return `(` + key + `) = (SELECT ` + key + ` FROM ` + table + ` WHERE ` + due + ` ORDER BY ` + order + ` LIMIT 1 ` + s.db.SkipLocked + `)`
 }
 
 // claimOne runs a claim and scans the row into dest; sql.ErrNoRows where there is none.
@@ -59,11 +65,14 @@ func (s *Store) bindClaim(c claim, lease time.Duration, args map[string]any) (qu
 	if err != nil {
 		return "", nil, err
 	}
-	return sqlx.In(query, list...)
+	return sqldb.In(s.db.DriverName(), query, list)
 }
 
-// leasedTables are the tables with leases, besides scan_jobs.
-var leasedTables = []string{"commit_statuses", "tracked_projects", "hook_targets", "enrichment_tasks"}
+// leasedRows are where rows may be leased, besides scan_jobs.
+var leasedRows = []string{
+	`commit_statuses WHERE ` + dueToAll, `commit_statuses WHERE held`,
+	`tracked_projects WHERE TRUE`, `hook_targets WHERE TRUE`, `enrichment_tasks WHERE TRUE`,
+}
 
 // TakeOver makes this process the one that serves an embedded database until Close, and frees what the one before had
 // leased. It waits for a process that is still ending; core.ErrConflict when that goes on. On PostgreSQL it does
@@ -77,9 +86,10 @@ func (s *Store) TakeOver(ctx context.Context) error {
 	}
 	err := s.write(ctx, func(tx *sqlx.Tx) error {
 		_, err := tx.ExecContext(ctx, `UPDATE scan_jobs SET lease_until = started_at WHERE state = 'running'`)
-		for _, table := range leasedTables {
+		for _, rows := range leasedRows {
+			table, condition, _ := strings.Cut(rows, " ")
 			if err == nil {
-				_, err = tx.ExecContext(ctx, `UPDATE `+table+` SET lease_until = NULL WHERE lease_until IS NOT NULL`)
+				_, err = tx.ExecContext(ctx, `UPDATE `+table+` SET lease_until = NULL `+condition+` AND lease_until IS NOT NULL`)
 			}
 		}
 		return err
@@ -115,8 +125,9 @@ type dueColumn struct {
 
 var dueColumns = []dueColumn{
 	{table: "commit_statuses", column: "next_attempt_at", longest: maxPause, asked: true,
-		open: `posted_revision < revision AND NOT given_up AND ` + holdCount + ` = 0`},
-	{table: "commit_statuses", column: "lease_until", open: `posted_revision < revision`, longest: maxLease, grace: leaseGrace},
+		open: dueToAll},
+	{table: "commit_statuses", column: "lease_until", open: dueToAll, longest: maxLease, grace: leaseGrace},
+	{table: "commit_statuses", column: "lease_until", open: `held`, longest: maxLease, grace: leaseGrace},
 	{table: "status_holds", column: "next_probe_at", open: `TRUE`, longest: maxPause, asked: true},
 	{table: "scan_jobs", column: "not_before", open: `state = 'pending'`, longest: maxPause, asked: true},
 	{table: "scan_jobs", column: "lease_until", open: `state = 'running'`, longest: maxLease, grace: leaseGrace},

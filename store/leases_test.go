@@ -17,17 +17,13 @@ func TestTakeOverFreesEveryLease(t *testing.T) {
 	t.Parallel()
 	ctx, url := t.Context(), storetest.SQLiteURL(t)
 	open := func() *store.Store {
-		s, err := store.Open(ctx, store.Config{URL: url, Policies: core.Policies{{Match: "**", Policy: storetest.Policy}}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = s.Close() })
+		s := storetest.OpenAt(t, url, store.Config{})
 		if err := s.TakeOver(ctx); err != nil {
 			t.Fatal(err)
 		}
 		return s
 	}
-	project := store.KnownProject{SourcePlatform: "github", ProjectName: "acme/shop"}
+	project := sighting("acme/shop", "")
 	claimAll := func(s *store.Store) {
 		t.Helper()
 		by := store.Claimant{Worker: "w", Scanners: []string{"gitleaks"}, Lease: time.Hour}
@@ -41,7 +37,7 @@ func TestTakeOverFreesEveryLease(t *testing.T) {
 	}
 	doomed := open()
 	d, p := storetest.PushOf(1)
-	if _, err := doomed.AcceptPush(ctx, d, p); err != nil {
+	if _, err := doomed.Accept(ctx, storetest.With(d, p)); err != nil {
 		t.Fatal(err)
 	}
 	place := store.HookCheck{SourcePlatform: "github", HookTarget: core.HookTarget{Scope: "project", Owner: "acme/shop"}}
@@ -105,12 +101,10 @@ func onMachines(t *testing.T, test func(t *testing.T, m *machine, s *store.Store
 func TestClockThatJumpsForAMinute(t *testing.T) {
 	onMachines(t, func(t *testing.T, m *machine, s *store.Store, jump time.Duration) {
 		m.pass(t, s, 10*time.Minute)
-		d, p := storetest.PushOf(1, storetest.OnBranch("one"))
-		before := accept(t, s, d, p)
+		before := pushed(t, s, 1, storetest.OnBranch("one"))
 		m.wrong = jump
 		m.pass(t, s, 30*time.Second)
-		d, p = storetest.PushOf(2, storetest.OnBranch("two"))
-		meanwhile := accept(t, s, d, p)
+		meanwhile := pushed(t, s, 2, storetest.OnBranch("two"))
 		m.pass(t, s, 30*time.Second)
 		nothingOverdue(t, s, "while the clock is wrong")
 		if n := len(dueStatuses(t, s)); n != 2 {
@@ -135,8 +129,7 @@ func TestClockThatStaysWhereItJumped(t *testing.T) {
 	onMachines(t, func(t *testing.T, m *machine, s *store.Store, jump time.Duration) {
 		m.pass(t, s, 10*time.Minute)
 		began := s.Now()
-		d, p := storetest.PushOf(1, storetest.OnBranch("one"))
-		scan := accept(t, s, d, p)
+		scan := pushed(t, s, 1, storetest.OnBranch("one"))
 		m.wrong = jump
 		m.pass(t, s, 7*time.Minute)
 		if off := s.Now().Sub(began.Add(7*time.Minute + jump)).Abs(); off > time.Second {
@@ -188,15 +181,8 @@ func TestStartWithAWrongClock(t *testing.T) {
 // acceptOn opens a database on a machine and accepts the nth push.
 func acceptOn(t *testing.T, m *machine, url string, n int) *store.Store {
 	t.Helper()
-	s, err := store.Open(t.Context(), store.Config{
-		URL: url, Host: m.clock(), Policies: core.Policies{{Match: "**", Policy: storetest.Policy}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
-	d, p := storetest.PushOf(n, storetest.OnBranch(fmt.Sprint("b", n)))
-	accept(t, s, d, p)
+	s := storetest.OpenAt(t, url, store.Config{Host: m.clock()})
+	pushed(t, s, n, storetest.OnBranch(fmt.Sprint("b", n)))
 	return s
 }
 

@@ -23,6 +23,8 @@ const recentScans = `1000`
 type Flow struct {
 	Ping     time.Duration // of the database
 	Schema   int           // migrations applied
+	Kept     []Backlog     // calls that are not derived yet
+	SetAside []Backlog     // calls that could not be derived
 	Jobs     []JobsUnderWay
 	Statuses []Backlog         // commit statuses that are not shown as they are wanted, without those given up
 	GivenUp  []Backlog         // those of the last day that will not be shown
@@ -62,7 +64,7 @@ type ScansInState struct {
 }
 
 // IntakeQueue is how many deliveries wait in this process to be written.
-func (s *Store) IntakeQueue() int { return s.intake.Len() }
+func (s *Store) IntakeQueue() int { return s.keeping.Len() + s.intake.Len() }
 
 // ReadFlow runs a handful of queries that indexes answer.
 func (s *Store) ReadFlow(ctx context.Context) (flow Flow, err error) {
@@ -79,19 +81,30 @@ func (s *Store) ReadFlow(ctx context.Context) (flow Flow, err error) {
 		sql  string
 		args []any
 	}{
+		{&flow.Kept, `
+			SELECT platform AS source_platform, COUNT(*) AS n, MIN(received_at) AS since FROM deliveries
+			WHERE state = 'kept' GROUP BY platform ORDER BY 1`, nil},
+		{&flow.SetAside, `
+			SELECT platform AS source_platform, COUNT(*) AS n, MIN(received_at) AS since FROM deliveries
+			WHERE state = 'failed' GROUP BY platform ORDER BY 1`, nil},
 		{&flow.Jobs, `
 			SELECT open.scanner, open.state, open.n, s.timestamp AS since
 			FROM (SELECT scanner, state, COUNT(*) AS n, MIN(scan_id) AS first FROM scan_jobs
 				WHERE state IN ('pending', 'running') GROUP BY scanner, state) open
 			JOIN scans s ON s.id = open.first ORDER BY 1, 2`, nil},
 		{&flow.Statuses, `
-			SELECT source_platform, COUNT(*) AS n, MIN(desired_at) AS since FROM commit_statuses
-			WHERE posted_revision < revision AND NOT given_up GROUP BY source_platform ORDER BY 1`, nil},
+			SELECT source_platform, SUM(n) AS n, MIN(since) AS since FROM (
+				SELECT source_platform, COUNT(*) AS n, MIN(desired_at) AS since FROM commit_statuses
+				WHERE ` + dueToAll + ` GROUP BY source_platform
+				UNION ALL
+				SELECT source_platform, COUNT(*) AS n, MIN(desired_at) AS since FROM commit_statuses
+				WHERE held GROUP BY source_platform) AS waiting
+			GROUP BY source_platform ORDER BY 1`, nil},
 		{&flow.GivenUp, `
 			SELECT source_platform, COUNT(*) AS n, MIN(desired_at) AS since FROM commit_statuses
 			WHERE given_up AND desired_at > ? GROUP BY source_platform ORDER BY 1`, []any{s.clock.Timestamp().Add(-24 * time.Hour)}},
 		{&flow.Holds, `
-			SELECT source_platform, COUNT(DISTINCT project_name) AS n, MIN(since) AS since FROM status_holds
+			SELECT source_platform, COUNT(DISTINCT project_id) AS n, MIN(since) AS since FROM status_holds
 			GROUP BY source_platform ORDER BY 1`, nil},
 		{&flow.ToRepair, `
 			SELECT source_platform, COUNT(*) AS n FROM hook_targets WHERE ` + needsRepair + `
@@ -141,15 +154,18 @@ func (s *Store) GetOverview(ctx context.Context, posting []string) (overview Ove
 	case !errors.Is(err, sql.ErrNoRows):
 		return Overview{}, fmt.Errorf("reading the overview: %w", sqldb.Classify(err))
 	}
+	posting = append([]string{""}, posting...)
 	query, args, err := sqlx.In(`
 		SELECT (SELECT COUNT(*) FROM (SELECT 1 FROM scans WHERE status IN ('pending', 'processing') LIMIT ?) AS open_scans),
 			(SELECT COUNT(*) FROM (SELECT 1 FROM commit_statuses
-				WHERE posted_revision < revision AND NOT given_up AND source_platform IN (?) LIMIT ?) AS due),
+				WHERE `+dueToAll+` AND source_platform IN (?) LIMIT ?) AS due)
+			+ (SELECT COUNT(*) FROM (SELECT 1 FROM commit_statuses WHERE held AND source_platform IN (?) LIMIT ?) AS waiting),
 			(SELECT COUNT(*) FROM (SELECT 1 FROM status_holds LIMIT ?) AS holds)`,
-		MaxCounted, append([]string{""}, posting...), MaxCounted, MaxCounted)
+		MaxCounted, posting, MaxCounted, posting, MaxCounted, MaxCounted)
 	if err == nil {
 		row := s.db.QueryRowxContext(ctx, s.db.Rebind(query), args...)
 		err = row.Scan(&overview.Open, &overview.Waiting, &overview.NumHolds)
+		overview.Waiting = min(overview.Waiting, MaxCounted)
 	}
 	if err == nil && overview.NumHolds > 0 {
 		err = s.db.SelectContext(ctx, &overview.Holds, s.db.Rebind(`
@@ -174,7 +190,7 @@ func (s *Store) ExplainCommit(ctx context.Context, sha string) ([]timeline.Recor
 	var scans []core.Scan
 	err := s.db.SelectContext(ctx, &scans, s.db.Rebind(`
 		SELECT `+scanColumns+` FROM scans
-		WHERE commit_sha >= ? AND commit_sha < ? ORDER BY id DESC LIMIT ?`), sha, sha+"g", maxExplained)
+		WHERE commit_sha >= ? AND commit_sha < ? ORDER BY id + 0 DESC LIMIT ?`), sha, sha+"g", maxExplained)
 	if err == nil && len(scans) == 0 {
 		err = fmt.Errorf("%w: no commit that begins with %s has been announced or scanned", core.ErrNotFound, sha)
 	}
@@ -208,8 +224,8 @@ func (s *Store) recordOf(ctx context.Context, scan core.Scan) (facts timeline.Re
 		return facts, err
 	}
 	err = s.db.SelectContext(ctx, &facts.Triage, s.db.Rebind(`
-		SELECT `+sqldb.Qualify("e", eventColumns)+` FROM triage_events e JOIN findings f ON f.id = e.finding_id
-		WHERE f.scan_id = ? AND e.source <> 'carried' ORDER BY e.id DESC LIMIT ?`), scan.ID, maxExplained)
+		SELECT `+sqldb.Qualify("e", eventColumns)+` FROM triage_events e JOIN findings f ON f.alert_id = e.alert_id AND f.id = e.finding_id
+		WHERE f.scan_id = ? ORDER BY e.id DESC LIMIT ?`), scan.ID, maxExplained)
 	if err != nil {
 		return facts, err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/migrations"
 	"github.com/scanhook/scanhook/store"
 	"github.com/scanhook/scanhook/store/storetest"
 )
@@ -24,8 +25,7 @@ func TestReadFlow(t *testing.T) {
 			t.Errorf("flow of an empty store: %+v", flow)
 		}
 		for n := range 3 {
-			d, p := storetest.PushOf(n+1, storetest.OnBranch(fmt.Sprint("b", n)))
-			accept(t, s, d, p)
+			pushed(t, s, n+1, storetest.OnBranch(fmt.Sprint("b", n)))
 			now = now.Add(time.Minute)
 		}
 		run(t, s, finding("r", core.High))
@@ -35,8 +35,12 @@ func TestReadFlow(t *testing.T) {
 		if _, err := s.PutFeed(t.Context(), list, store.FeedOptions{}); err != nil {
 			t.Fatal(err)
 		}
+		migrated, err := migrations.Hashes("sqlite") // PostgreSQL has as many
+		if err != nil {
+			t.Fatal(err)
+		}
 		want := store.Flow{
-			Schema: 1,
+			Schema: len(migrated),
 			Jobs: []store.JobsUnderWay{
 				{Scanner: "gitleaks", State: core.JobPending, Count: 1, Since: start.Add(2 * time.Minute)},
 				{Scanner: "gitleaks", State: core.JobRunning, Count: 1, Since: start.Add(time.Minute)},
@@ -66,8 +70,7 @@ func TestFlowTellsOfStatusesGivenUp(t *testing.T) {
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		clock := newClock()
 		s := e.Open(t, store.Config{Now: clock.Now})
-		d, p := storetest.PushOf(1)
-		accept(t, s, d, p)
+		pushed(t, s, 1)
 		settle(t, s, claimOne(t, s), store.PostResult{GivenUp: true, Error: "422", Code: 422})
 		if lost := flowOf(t, s).GivenUp; len(lost) != 1 || lost[0].Count != 1 || lost[0].Platform != "github" {
 			t.Errorf("given up: %+v", lost)
@@ -122,9 +125,11 @@ func TestFullDiskIsNotReady(t *testing.T) {
 	s := storetest.Open(t, store.Config{Now: clock.Now})
 	n := 0
 	push := func() error {
-		n++
-		d, p := storetest.PushOf(n)
-		_, err := s.AcceptPush(t.Context(), d, p)
+		d, p := storetest.PushOf(n + 1)
+		_, err := s.Accept(t.Context(), storetest.With(d, p))
+		if err == nil {
+			n++
+		}
 		return err
 	}
 	wantReady := func(when string, want error) {
@@ -171,7 +176,7 @@ func TestTryWrite(t *testing.T) {
 		var full error
 		for n := 1; full == nil && n < 1000; n++ { // until the pages are used up that there are
 			d, p := storetest.PushOf(n)
-			_, full = s.AcceptPush(t.Context(), d, p)
+			_, full = s.Accept(t.Context(), storetest.With(d, p))
 		}
 		if err := s.TryWrite(t.Context()); !errors.Is(err, core.ErrUnavailable) {
 			t.Errorf("on a full disk: %v", err)

@@ -2,10 +2,10 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -16,53 +16,26 @@ import (
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
-// RecordPipeline makes sure that the pipeline's commit has a scan, records the run, judges it when it has succeeded,
-// and keeps the delivery; all of it is on disk when the receipt is returned. Errors are those of AcceptPush.
-func (s *Store) RecordPipeline(ctx context.Context, d core.Delivery, run core.Pipeline) (core.Receipt, error) {
-	policy, known := s.policies.For(d.Platform, run.Project.Name)
-	if !known {
-		return s.AcceptIgnored(ctx, d, notConfigured(d.Platform, run.Project.Name))
-	}
-	if err := s.respell(ctx, d.Platform, &d.Project, &run.Project.Name); err != nil {
-		return core.Receipt{}, fmt.Errorf("recording pipeline %s: %w", d.Key, err)
-	}
-	if refused := policy.RefusesPipeline(run); refused != "" {
-		return s.AcceptIgnored(ctx, d, refused)
-	}
-	request := intake.Request{
-		Delivery: &d, Scan: s.scanOfPipeline(d.Platform, run, policy), Policy: policy, Pipeline: &run,
-	}
-	receipt, err := s.takeIn(ctx, request)
-	if err != nil {
-		return core.Receipt{}, fmt.Errorf("recording pipeline %s: %w", d.Key, err)
-	}
-	return receipt, nil
-}
-
 // scanOfPipeline is the scan of a commit whose push was missed. The branch of a fork does not belong to the project.
-func (s *Store) scanOfPipeline(platform string, run core.Pipeline, policy core.Policy) *core.Scan {
+func (s *Store) scanOfPipeline(run core.Pipeline, project core.KeptProject, policy core.Policy) *core.Scan {
 	scan := &core.Scan{
-		SourcePlatform: platform, ProjectName: run.Project.Name, ProjectRef: run.Project.Ref, RepoURL: run.Project.URL,
-		DefaultBranch: run.Project.DefaultBranch, CommitSHA: run.CommitSHA, Origin: "pipeline",
+		RepoURL: run.Project.URL, DefaultBranch: run.Project.DefaultBranch, CommitSHA: run.CommitSHA, Origin: "pipeline",
 		ChangedFilesTruncated: true,
 	}
 	if !run.Foreign {
-		scan.Branch = run.Branch + run.Tag
+		scan.Branch, scan.Ref = run.Branch+run.Tag, core.TagRef(run.Tag)
 	}
 	if !run.Foreign && core.IsCommitSHA(run.BeforeSHA) {
 		scan.BeforeSHA = run.BeforeSHA
 	}
-	s.prepare(scan, policy)
+	s.prepare(scan, project, policy)
 	return scan
 }
 
-type pipelineKey struct {
-	platform, project string
-	id                int64
-}
+type pipelineKey struct{ project, id int64 }
 
 func pipelineKeyOf(i *intake.Item) pipelineKey {
-	return pipelineKey{i.Delivery.Platform, i.Scan.ProjectName, i.Pipeline.ID}
+	return pipelineKey{i.Scan.ProjectID, i.Pipeline.ID}
 }
 
 // recordRuns writes the runs in the batch, pipeline by pipeline, and judges the commits that it changed.
@@ -97,10 +70,12 @@ func (s *Store) lockCommits(ctx context.Context, tx *sqlx.Tx, items []*intake.It
 	for _, item := range items {
 		seen[keyOf(item.Scan)] = true
 	}
-	ids, args := scanOfEach("MIN", slices.Collect(maps.Keys(seen)))
-	var locked []int64
-	return tx.SelectContext(ctx, &locked, tx.Rebind(`
-		SELECT id FROM scans WHERE id IN (`+ids+`) ORDER BY id `+s.db.ForUpdate), args...)
+	ids, err := s.scanOfEach(ctx, tx, "MIN", slices.Collect(maps.Keys(seen)))
+	if err != nil || len(ids) == 0 {
+		return err
+	}
+	_, err = s.lockScans(ctx, tx, ids)
+	return err
 }
 
 // followMergeRequests has final statuses posted again where one of the runs is that of a merge request that was made
@@ -111,8 +86,7 @@ func (s *Store) followMergeRequests(ctx context.Context, tx *sqlx.Tx, telling []
 			continue
 		}
 		key := keyOf(item.Scan)
-		if err := s.postAgain(ctx, tx, `source_platform = ? AND project_name = ? AND commit_sha = ?`,
-			key.platform, key.project, key.sha); err != nil {
+		if err := s.postAgain(ctx, tx, `first_scan_id = `+firstOfCommit, key.args()...); err != nil {
 			return err
 		}
 	}
@@ -121,7 +95,7 @@ func (s *Store) followMergeRequests(ctx context.Context, tx *sqlx.Tx, telling []
 
 // putRuns returns, by scan, the pipelines of which something is new.
 func (s *Store) putRuns(ctx context.Context, tx *sqlx.Tx, items []*intake.Item) (map[int64]map[int64]bool, error) {
-	known, err := loadRuns(ctx, tx, items)
+	known, err := s.loadRuns(ctx, tx, items)
 	if err != nil {
 		return nil, err
 	}
@@ -153,37 +127,30 @@ func (s *Store) putRuns(ctx context.Context, tx *sqlx.Tx, items []*intake.Item) 
 }
 
 // loadRuns reads the runs of the items' pipelines, in the order of their attempts.
-func loadRuns(ctx context.Context, tx *sqlx.Tx, items []*intake.Item) (map[pipelineKey][]core.PipelineRun, error) {
+func (s *Store) loadRuns(ctx context.Context, tx *sqlx.Tx, items []*intake.Item) (map[pipelineKey][]core.PipelineRun, error) {
 	known := map[pipelineKey][]core.PipelineRun{}
-	var args []any
+	given := sqldb.Given{Name: "wanted", Columns: "project_id BIGINT, pipeline_id BIGINT"}
 	for _, item := range items {
 		key := pipelineKeyOf(item)
 		if _, asked := known[key]; !asked {
 			known[key] = nil
-			args = append(args, key.platform, key.project, key.id)
+			given.Rows = append(given.Rows, []any{key.project, key.id})
 		}
 	}
 	if len(known) == 0 {
 		return known, nil
 	}
 	var rows []core.PipelineRun
-	err := tx.SelectContext(ctx, &rows, tx.Rebind(`
-		WITH wanted (source_platform, project_name, pipeline_id) AS (VALUES `+typedTuples(len(known))+`)
+	err := s.db.SelectGiven(ctx, tx, given, &rows, `
 		SELECT `+sqldb.Qualify("m", runColumns)+`
 		FROM wanted w
-		JOIN pipeline_metrics m ON m.source_platform = w.source_platform AND m.project_name = w.project_name
-			AND m.pipeline_id = w.pipeline_id
-		ORDER BY m.pipeline_attempt`), args...)
+		JOIN pipeline_metrics m ON m.pipeline_id = w.pipeline_id AND m.project_id + 0 = w.project_id
+		ORDER BY m.pipeline_attempt`)
 	for _, row := range rows {
-		key := pipelineKey{row.SourcePlatform, row.ProjectName, row.PipelineID}
+		key := pipelineKey{row.ProjectID, row.PipelineID}
 		known[key] = append(known[key], row)
 	}
 	return known, err
-}
-
-// typedTuples are tuples whose last column is a number: PostgreSQL takes parameters in VALUES for text.
-func typedTuples(rows int) string {
-	return strings.Join(slices.Repeat([]string{"(?, ?, CAST(? AS BIGINT))"}, rows), ", ")
 }
 
 // writeRuns writes all runs of one pipeline, the last attempt first: attempts only ever move up, and two runs must not
@@ -196,7 +163,7 @@ func (s *Store) writeRuns(ctx context.Context, tx *sqlx.Tx, item *intake.Item, r
 			}
 			continue
 		}
-		run.ScanID, run.SourcePlatform, run.RecordedAt = item.Scan.ID, item.Delivery.Platform, s.clock.Timestamp()
+		run.ScanID, run.ProjectID, run.RecordedAt = item.Scan.ID, item.Scan.ProjectID, s.clock.Timestamp()
 		if err := insertRun(ctx, tx, run); err != nil {
 			return err
 		}
@@ -218,12 +185,12 @@ func updateRun(ctx context.Context, tx *sqlx.Tx, run core.PipelineRun) error {
 func insertRun(ctx context.Context, tx *sqlx.Tx, run core.PipelineRun) error {
 	_, err := tx.NamedExecContext(ctx, `
 		INSERT INTO pipeline_metrics (scan_id, build_duration_seconds, artifact_size_bytes, num_changed_files,
-			source_platform, project_name, branch, on_default_branch, source, pipeline_id, pipeline_attempt,
+			project_id, branch, on_default_branch, source, pipeline_id, pipeline_attempt,
 			pipeline_name, pipeline_status, phase, queued_seconds, url, restarted_after, finished_at, updated_at,
 			recorded_at)
 		VALUES (:scan_id, :build_duration_seconds, :artifact_size_bytes,
 			(SELECT num_changed_files FROM scans WHERE id = :scan_id),
-			:source_platform, :project_name, :branch, :on_default_branch, :source, :pipeline_id, :pipeline_attempt,
+			:project_id, :branch, :on_default_branch, :source, :pipeline_id, :pipeline_attempt,
 			:pipeline_name, :pipeline_status, :phase, :queued_seconds, :url, :restarted_after, :finished_at, :updated_at,
 			:recorded_at)`, run)
 	return err
@@ -246,7 +213,7 @@ func runsOfCommit(ctx context.Context, tx *sqlx.Tx, scan core.Scan) ([]core.Pipe
 func latestAttemptOf(ctx context.Context, tx *sqlx.Tx, id int64) (core.Scan, error) {
 	var scan core.Scan
 	err := tx.GetContext(ctx, &scan, tx.Rebind(`
-		SELECT `+sqldb.Qualify("twin", scanColumns)+` FROM scans twin `+ofSameCommit+` ORDER BY twin.attempt DESC LIMIT 1`), id)
+		SELECT `+scansAs("twin")+` FROM scans twin `+ofSameCommit+` ORDER BY twin.attempt DESC LIMIT 1`), id)
 	return scan, err
 }
 
@@ -309,11 +276,11 @@ func saveJudgement(ctx context.Context, tx *sqlx.Tx, run core.PipelineRun) error
 
 // sameSeries selects the runs m that are compared with each other. Pipelines without a name are distinguished by what
 // started them: GitLab rarely names them, and a child pipeline has little in common with its parent.
-const sameSeries = `m.source_platform = ? AND m.project_name = ? AND m.pipeline_name = ? AND m.on_default_branch = ?
+const sameSeries = `m.project_id = ? AND m.pipeline_name = ? AND m.on_default_branch = ?
 	AND (m.pipeline_name <> '' OR m.source = ?) AND m.pipeline_status = 'success' AND m.finished_at IS NOT NULL`
 
 func seriesArgs(run core.PipelineRun) []any {
-	return []any{run.SourcePlatform, run.ProjectName, run.Name, run.OnDefaultBranch, run.Source}
+	return []any{run.ProjectID, run.Name, run.OnDefaultBranch, run.Source}
 }
 
 // pastRunColumns are those of core.PastRun.
@@ -349,4 +316,114 @@ func isEnriching(ctx context.Context, tx *sqlx.Tx, scan core.Scan) (asking bool,
 			JOIN scans s ON s.id = l.scan_id
 			WHERE `+ofCommit+` AND NOT l.given_up)`), keyOf(&scan).args()...)
 	return asking, err
+}
+
+// MetricFilter selects runs of a project's pipelines; empty fields select everything. Before is exclusive, for paging
+// from the newest on.
+type MetricFilter struct {
+	Platform, Project string
+	Name              string
+	Branch            string
+	CommitSHA         string
+	Before            int64 // ID of the last run of the page before; 0 for the first page
+	Limit             int
+}
+
+// Metric is a run with its commit and what was to be expected of it.
+type Metric struct {
+	core.PipelineRun
+	CommitSHA             string            `db:"commit_sha"`
+	ReferenceID           string            `db:"reference_id"` // of the scan
+	ChangedFilesTruncated bool              `db:"changed_files_truncated"`
+	Readings              []anomaly.Reading `db:"-"` // none for a measure whose history is too short
+}
+
+var selectMetrics = `SELECT ` + sqldb.Qualify("m", runColumns) + `, s.source_platform, ` + ofProject("m", "name") + ` AS project_name, s.commit_sha, s.reference_id, s.changed_files_truncated
+	FROM pipeline_metrics m
+	JOIN scans s ON s.id = m.scan_id `
+
+// ListMetrics returns the newest runs first.
+func (s *Store) ListMetrics(ctx context.Context, f MetricFilter) ([]Metric, error) {
+	list := []Metric{}
+	project, err := s.FindProject(ctx, f.Platform, f.Project)
+	if errors.Is(err, core.ErrNotFound) {
+		return list, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listing metrics: %w", err)
+	}
+	var where sqldb.Conditions
+	where.Add(true, `m.project_id = ?`, project.ID)
+	where.Add(f.Name != "", `m.pipeline_name = ?`, f.Name)
+	where.Add(f.Branch != "", `m.branch = ?`, f.Branch)
+	where.Add(f.CommitSHA != "", `s.commit_sha = ?`, f.CommitSHA)
+	where.Add(f.Before > 0, `m.id < ?`, f.Before)
+	query := s.db.Rebind(selectMetrics + where.SQL() + ` ORDER BY m.id DESC LIMIT ?`)
+	if err := s.db.SelectContext(ctx, &list, query, append(where.Args, f.Limit)...); err != nil {
+		return nil, fmt.Errorf("listing metrics: %w", sqldb.Classify(err))
+	}
+	if err := s.readAll(ctx, list); err != nil {
+		return nil, fmt.Errorf("reading metrics: %w", sqldb.Classify(err))
+	}
+	return list, nil
+}
+
+// readAll adds what the history says of each run today, including runs that were marked as expected since then.
+func (s *Store) readAll(ctx context.Context, list []Metric) error {
+	for i := range list {
+		history, err := historyOf(ctx, s.db, list[i].PipelineRun)
+		if err != nil {
+			return err
+		}
+		list[i].Readings = list[i].Assess(history, list[i].ChangedFilesTruncated).Readings
+	}
+	return nil
+}
+
+// PutExpected marks a run as expected or takes the mark back, and changes the commit's status in the same transaction.
+// Runs that were judged before keep their scores; later ones learn the new level. core.ErrNotFound when there is no
+// such run.
+func (s *Store) PutExpected(ctx context.Context, id int64, expected bool, by string) (Metric, error) {
+	var metric Metric
+	err := s.write(ctx, func(tx *sqlx.Tx) error {
+		marked := by
+		if !expected {
+			marked = ""
+		}
+		err := tx.GetContext(ctx, &metric.ScanID, tx.Rebind(`
+			UPDATE pipeline_metrics SET expected = ?, expected_by = ? WHERE id = ? RETURNING scan_id`), expected, marked, id)
+		if err != nil {
+			return fmt.Errorf("metric %d: %w", id, err)
+		}
+		if _, err := s.lockScan(ctx, tx, metric.ScanID); err != nil {
+			return err
+		}
+		if err := s.judgeCommits(ctx, tx, map[int64]map[int64]bool{metric.ScanID: {}}); err != nil { // judges none again
+			return err
+		}
+		if err := tx.GetContext(ctx, &metric, tx.Rebind(selectMetrics+`WHERE m.id = ?`), id); err != nil {
+			return err
+		}
+		return s.audit(ctx, tx, metric.auditEvent(expected, by))
+	})
+	if err != nil {
+		return Metric{}, fmt.Errorf("marking as expected: %w", err)
+	}
+	list := []Metric{metric}
+	if err := s.readAll(ctx, list); err != nil {
+		return Metric{}, fmt.Errorf("reading metric: %w", sqldb.Classify(err))
+	}
+	return list[0], nil
+}
+
+// auditEvent records who marked a run as expected, or removed the mark.
+func (m Metric) auditEvent(expected bool, by string) core.AuditEvent {
+	event := core.AuditEvent{
+		Actor: by, Action: core.AuditExpected, ProjectID: &m.ProjectID, SourcePlatform: m.SourcePlatform, ProjectName: m.ProjectName,
+		ReferenceID: m.ReferenceID, Subject: fmt.Sprintf("pipeline %d of commit %s", m.PipelineID, core.ShortSHA(m.CommitSHA)), Detail: "expected",
+	}
+	if !expected {
+		event.Detail = "no longer expected"
+	}
+	return event
 }

@@ -42,19 +42,19 @@ func TestPipelineMakesTheScan(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := e.Open(t, store.Config{Now: func() time.Time { return noon }})
-		scan := record(t, s, 1)
+		scan, delivery := record(t, s, 1), int64(1)
 		want := core.Scan{
-			ID: 1, ReferenceID: scan.ReferenceID, SourcePlatform: "github", ProjectName: "acme/shop", ProjectRef: "42",
-			RepoURL: "https://git.example/acme/shop", Branch: "main", DefaultBranch: "main", CommitSHA: storetest.SHA(1),
+			ID: 1, ReferenceID: scan.ReferenceID, ProjectID: 1, SourcePlatform: "github", ProjectName: "acme/shop", ProjectRef: "42",
+			RepoURL: "https://git.example/acme/shop", Ref: "refs/heads/main", Branch: "main", DefaultBranch: "main", CommitSHA: storetest.SHA(1),
 			Attempt: 1, Context: "scanhook", Origin: "pipeline", Timestamp: noon, Status: core.ScanPending,
-			ChangedFilesTruncated: true, DeadlineAt: noon.Add(time.Hour),
+			ChangedFilesTruncated: true, DeadlineAt: noon.Add(time.Hour), DeliveryID: &delivery,
 		}
 		if diff := gocmp.Diff(want, scan); diff != "" {
 			t.Errorf("scan (-want +got):\n%s", diff)
 		}
 		seconds, bytes, finished := 100.0, int64(41e6), noon.Add(time.Minute)
 		wantRun := core.PipelineRun{
-			ID: 1, ScanID: 1, SourcePlatform: "github", ProjectName: "acme/shop", Branch: "main", OnDefaultBranch: true,
+			ID: 1, ScanID: 1, ProjectID: 1, SourcePlatform: "github", ProjectName: "acme/shop", Branch: "main", OnDefaultBranch: true,
 			Source: "push", PipelineID: 1, Attempt: 1, Name: "CI", Status: "success", Phase: core.PhaseFinished,
 			URL: "https://git.example/run", BuildDurationSeconds: &seconds, ArtifactSizeBytes: &bytes,
 			FinishedAt: &finished, UpdatedAt: &finished, RecordedAt: noon,
@@ -62,10 +62,10 @@ func TestPipelineMakesTheScan(t *testing.T) {
 		if diff := gocmp.Diff(wantRun, metrics(t, s)[0].PipelineRun); diff != "" {
 			t.Errorf("run (-want +got):\n%s", diff)
 		}
-		accept(t, s, core.Delivery{Platform: "github", Key: "0"}, second(storetest.PushOf(0)))
-		pushed := accept(t, s, core.Delivery{Platform: "github", Key: "1"}, second(storetest.PushOf(1)))
-		if pushed.ID != scan.ID || pushed.NumChangedFiles == nil || pushed.ChangedFilesTruncated || pushed.BeforeSHA == "" {
-			t.Errorf("the push that came later told nothing: %+v", pushed)
+		pushed(t, s, 0)
+		late := pushed(t, s, 1)
+		if late.ID != scan.ID || late.NumChangedFiles == nil || late.ChangedFilesTruncated || late.BeforeSHA == "" {
+			t.Errorf("the push that came later told nothing: %+v", late)
 		}
 		if run := metrics(t, s)[0]; run.NumChangedFiles == nil || *run.NumChangedFiles != 1 {
 			t.Errorf("changed files of the run: %v, want those of the push", run.NumChangedFiles)
@@ -109,7 +109,7 @@ func TestRecordPipelineIgnores(t *testing.T) {
 		"no id":          {func(p *core.Pipeline) { p.ID = 0 }, "the event names no pipeline or no commit"},
 	} {
 		d, run := workflow(1, c.change)
-		got, err := s.RecordPipeline(t.Context(), d, run)
+		got, err := s.Accept(t.Context(), storetest.With(d, run))
 		if want := (core.Receipt{Outcome: core.OutcomeIgnored, Reason: c.reason}); err != nil || got != want {
 			t.Errorf("%s: %+v, %v, want %+v", name, got, err, want)
 		}
@@ -142,12 +142,12 @@ func TestThousandEventsOfOneCommit(t *testing.T) {
 		for _, change := range events {
 			wg.Go(func() {
 				d, run := workflow(1, change)
-				receipt, err := s.RecordPipeline(t.Context(), d, run)
+				receipt, err := s.Accept(t.Context(), storetest.With(d, run))
 				for errors.Is(err, core.ErrUnavailable) { // a busy machine is too slow for its senders: they come again
-					receipt, err = s.RecordPipeline(t.Context(), d, run)
+					receipt, err = s.Accept(t.Context(), storetest.With(d, run))
 				}
 				if err != nil || receipt.Outcome != core.PipelineRecorded {
-					t.Errorf("RecordPipeline: %+v, %v", receipt, err)
+					t.Errorf("Accept: %+v, %v", receipt, err)
 				}
 			})
 		}
@@ -227,7 +227,7 @@ func TestAnomalyShowsOnTheCommit(t *testing.T) {
 			if got := shown(pipelineStatus(t, s, record(t, s, 25))); got != want.ordinary {
 				t.Errorf("%s, ordinary run: %q, want %q", mode, got, want.ordinary)
 			}
-			accept(t, s, storetestDelivery(26), second(storetest.PushOf(26)))
+			pushed(t, s, 26)
 			scan := record(t, s, 26, artifact(169e6))
 			if got := shown(pipelineStatus(t, s, scan)); got != want.unusual {
 				t.Errorf("%s, unusual run: %q, want %q", mode, got, want.unusual)
@@ -291,7 +291,7 @@ func TestNamelessPipelinesDifferBySource(t *testing.T) {
 // A re-run that is in progress, or that fails, does not remove the red status; one that succeeds does.
 func TestStatusFollowsTheLatestJudgedAttempt(t *testing.T) {
 	t.Parallel()
-	s := openWith(t, storetest.Engines[0], core.AnomaliesFail)
+	s := openWith(t, storetest.SQLite, core.AnomaliesFail)
 	steady(t, s)
 	scan := record(t, s, 26, artifact(169e6))
 	attempt := func(n int, status, conclusion string) func(*core.Pipeline) {
@@ -326,7 +326,7 @@ func TestRequiredStatusWaitsForAnswers(t *testing.T) {
 		} {
 			s := openWith(t, e, core.AnomaliesFail)
 			steady(t, s)
-			accept(t, s, storetestDelivery(26), second(storetest.PushOf(26)))
+			pushed(t, s, 26)
 			scan := record(t, s, 26, func(p *core.Pipeline) { p.AskArtifacts, p.ArtifactBytes = true, nil })
 			if got := pipelineStatus(t, s, scan); got.State != "" {
 				t.Errorf("%s: %s before the answer", name, got.State)
@@ -347,4 +347,22 @@ func TestRequiredStatusWaitsForAnswers(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestExpectedCanBeTakenBack(t *testing.T) {
+	t.Parallel()
+	s := storetest.Open(t, store.Config{})
+	steady(t, s)
+	scan := record(t, s, 26, artifact(169e6))
+	id := metrics(t, s)[25].ID
+	for _, expected := range []bool{true, false} {
+		marked, err := s.PutExpected(t.Context(), id, expected, "ada")
+		named := marked.ExpectedBy == "ada"
+		if err != nil || marked.Expected != expected || named != expected || len(marked.Readings) == 0 {
+			t.Errorf("marked %+v, %v", marked, err)
+		}
+		if got := pipelineStatus(t, s, scan).Description; strings.HasPrefix(got, "expected: ") != expected {
+			t.Errorf("expected %v: %q", expected, got)
+		}
+	}
 }

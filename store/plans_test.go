@@ -7,11 +7,13 @@ package store_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -41,10 +43,8 @@ var shapes = map[string]func(n int) (core.Delivery, core.Push){
 	},
 }
 
-func newBranch(_ *core.Delivery, p *core.Push) { p.Before = strings.Repeat("0", 40) }
-
 func inProject(name string) func(*core.Delivery, *core.Push) {
-	return func(d *core.Delivery, p *core.Push) { d.Project, p.Project.Name = name, name }
+	return called(name, name)
 }
 
 // planned is a database in which the next push is explained.
@@ -68,27 +68,22 @@ func newPlanned(t *testing.T, e storetest.Engine) planned {
 	policy := storetest.Policy
 	policy.Scanners = []string{"gitleaks", "lint"}
 	var err error
-	p.Store, err = store.Open(t.Context(), store.Config{
+	p.Store, err = store.Open(t.Context(), store.Config{ // without the columns of a newer Scanhook, which make rows seem wider
 		URL: p.url, Policies: core.Policies{{Match: "**", Policy: policy}}, Scanners: storetest.Scanners,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = p.Store.Close() })
-	driver, dsn := e.Name, strings.TrimPrefix(p.url, "sqlite:")
-	if p.db, err = sql.Open(driver, dsn); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = p.db.Close() })
-	if e.Name == "postgres" {
-		for _, table := range largeTables {
-			p.exec(`ALTER TABLE ` + table + ` SET (autovacuum_enabled = false)`)
-		}
-	}
+	p.db = storetest.Connect(t, p.url)
+	storetest.SetOnAllTables(t, p.url, "autovacuum_enabled = false")
 	return p
 }
 
-var largeTables = []string{"scans", "scan_jobs", "findings", "deliveries", "commit_statuses", "status_posts"}
+var largeTables = []string{
+	"scans", "outcomes", "scan_jobs", "findings", "deliveries", "delivery_bodies", "commit_statuses", "status_posts", "refs", "ref_doubts",
+	"alerts", "open_alerts", "pipeline_metrics", "enrichment_tasks",
+}
 
 // fill takes in pushes of all shapes, first those of one, and ends all but the last of them.
 func (p planned) fill(first string, analyzed int) {
@@ -100,12 +95,11 @@ func (p planned) fill(first string, analyzed int) {
 			shape = shapes[first]
 		}
 		var deliveries []core.Delivery
-		var pushes []core.Push
 		for n := range planPart {
 			d, push := shape(1 + part*planPart + n)
-			deliveries, pushes = append(deliveries, d), append(pushes, push)
+			deliveries = append(deliveries, storetest.With(d, push))
 		}
-		if err := p.AcceptTogether(deliveries, pushes); err != nil {
+		if err := p.AcceptTogether(deliveries...); err != nil {
 			p.t.Fatal(err)
 		}
 		if part == analyzed {
@@ -113,19 +107,37 @@ func (p planned) fill(first string, analyzed int) {
 		}
 	}
 	p.exec(`UPDATE scan_jobs SET state = 'completed' WHERE state = 'pending'`)
-	p.exec(`INSERT INTO findings (scan_id, job_id, tool, rule_id, file, line, severity, fingerprint)
-		SELECT scan_id, id, scanner, 'R1', 'a.go', 1, 'Low', CAST(id AS TEXT) FROM scan_jobs`)
-	p.exec(`INSERT INTO status_posts (status_id, scan_id, context, revision, state, description, outcome, at, last_at)
-		SELECT id, scan_id, context, revision, state, '', 'posted', desired_at, desired_at FROM commit_statuses`)
+	p.exec(`INSERT INTO alerts (id, project_id, number, key, tool, rule_id, severity, file, line, state, first_seen,
+			first_seen_scan_id)
+		SELECT s.project_id * 4294967296 + j.id, s.project_id, j.id, CAST(j.id AS TEXT), j.scanner, 'R1', 'Low', 'a.go', 1, 'open', s.timestamp, s.id
+			FROM scan_jobs j JOIN scans s ON s.id = j.scan_id`)
+	p.exec(`INSERT INTO alert_numbers (project_id, last) SELECT project_id, MAX(number) FROM alerts GROUP BY project_id`)
+	p.exec(`INSERT INTO alert_heads (project_id, ref, scan_id, seen_at)
+		SELECT project_id, 'refs/heads/' || branch, MAX(id), MAX(timestamp) FROM scans GROUP BY project_id, branch`)
+	p.exec(`INSERT INTO open_alerts (head_id, alert_id)
+		SELECT h.id, a.id FROM alert_heads h JOIN alerts a ON a.project_id = h.project_id WHERE a.number - h.id * 7 BETWEEN 0 AND 40`)
+	p.exec(`INSERT INTO findings (scan_id, job_id, alert_id, tool, rule_id, file, line, severity, fingerprint)
+		SELECT j.scan_id, j.id, s.project_id * 4294967296 + j.id, scanner, 'R1', 'a.go', 1, 'Low', CAST(j.id AS TEXT)
+			FROM scan_jobs j JOIN scans s ON s.id = j.scan_id`)
+	p.exec(`INSERT INTO status_posts (first_scan_id, scan_id, context, revision, state, description, outcome, at, last_at)
+		SELECT first_scan_id, scan_id, context, revision, state, '', 'posted', desired_at, desired_at FROM commit_statuses`)
+	p.exec(`INSERT INTO pipeline_metrics (scan_id, project_id, branch, pipeline_id, pipeline_name, pipeline_status, phase, finished_at, recorded_at)
+		SELECT id, project_id, branch, id, 'CI', 'success', 2, timestamp, timestamp FROM scans`)
 	p.exec(`UPDATE scans SET status = 'completed', verdict = 'pass' WHERE status = 'pending'`)
+	p.exec(`DELETE FROM outcomes`)
+	p.exec(outcomesOfScans)
 	p.exec(`UPDATE commit_statuses SET posted_revision = revision, posted_state = 'success'`)
+	for _, table := range []string{"refs (project_id, name, sha, moved_at)", "ref_doubts (project_id, name, waiting, since)"} {
+		p.exec(`INSERT INTO ` + table + ` SELECT project_id, 'refs/heads/merged-' || s.id || '-' || f.n, commit_sha, timestamp
+			FROM scans s JOIN (SELECT id AS n FROM scans LIMIT 4) f ON TRUE`)
+	}
 	if analyzed == planParts {
 		p.exec(`ANALYZE`)
 	}
 }
 
 // wayOfAPush does all that a push leads to, step by step.
-func (p planned) wayOfAPush(e *store.Explainer, d core.Delivery, push core.Push) map[string][]store.Explained {
+func (p planned) wayOfAPush(e *store.Explainer, n int, d core.Delivery, push core.Push) map[string][]store.Explained {
 	p.t.Helper()
 	ctx, steps := p.t.Context(), map[string][]store.Explained{}
 	step := func(name string, do func(ctx context.Context) error) {
@@ -140,9 +152,16 @@ func (p planned) wayOfAPush(e *store.Explainer, d core.Delivery, push core.Push)
 	var scan core.Scan
 	var claimed []core.Status
 	step("push", func(ctx context.Context) error {
-		_, err := p.AcceptPush(ctx, d, push)
+		_, err := p.Accept(ctx, storetest.With(d, push))
 		return err
 	})
+	step("pushes together", func(context.Context) error { return p.pushTogether(100_000 + n) })
+	step("pushes that supersede them", func(context.Context) error { return p.pushTogether(200_000 + n) })
+	calls := callsOf(300_000+n, d.Key, push.Project)
+	for _, name := range []string{"keep", "keep again"} {
+		step(name, func(ctx context.Context) error { return p.keepAll(ctx, calls) })
+	}
+	step("derive", func(ctx context.Context) error { return p.deriveAll(ctx, calls) })
 	step("claim", func(ctx context.Context) (err error) {
 		job, scan, err = p.ClaimJob(ctx, store.Claimant{Worker: "w", Scanners: []string{"gitleaks"}, Lease: time.Minute})
 		return err
@@ -156,7 +175,7 @@ func (p planned) wayOfAPush(e *store.Explainer, d core.Delivery, push core.Push)
 	})
 	step("upload", func(ctx context.Context) error {
 		_, err := p.AcceptCommit(ctx, core.Scan{
-			SourcePlatform: "github", ProjectName: push.Project.Name, CommitSHA: storetest.SHA(900_000), Branch: push.Branch(),
+			SourcePlatform: "github", ProjectName: push.Project.Name, ProjectRef: push.Project.Ref, CommitSHA: storetest.SHA(900_000), Branch: push.Branch(),
 		}, "ci")
 		return err
 	})
@@ -175,9 +194,9 @@ func (p planned) wayOfAPush(e *store.Explainer, d core.Delivery, push core.Push)
 		return p.SettleStatus(ctx, claimed[1], store.PostResult{Error: "no token", Hold: &core.Hold{Probes: 1}})
 	})
 	step("put off", func(ctx context.Context) error {
-		d, push := storetest.PushOf(950_000, inProject(push.Project.Name))
+		d, push := storetest.PushOf(950_000, called(push.Project.Name, push.Project.Ref))
 		d.Key += push.Project.Name + push.Ref
-		_, err := p.AcceptPush(ctx, d, push)
+		_, err := p.Accept(ctx, storetest.With(d, push))
 		return err
 	})
 	step("probe", func(ctx context.Context) (err error) {
@@ -196,7 +215,7 @@ func (p planned) wayOfAPush(e *store.Explainer, d core.Delivery, push core.Push)
 	})
 	step("again", func(ctx context.Context) error {
 		d.Key += " again"
-		_, err := p.AcceptPush(ctx, d, push)
+		_, err := p.Accept(ctx, storetest.With(d, push))
 		return err
 	})
 	step("expire", func(ctx context.Context) error {
@@ -206,6 +225,72 @@ func (p planned) wayOfAPush(e *store.Explainer, d core.Delivery, push core.Push)
 	return steps
 }
 
+// pushTogether takes in pushes to as many branches, whose commits come after those of the call before.
+func (p planned) pushTogether(first int) error {
+	var deliveries []core.Delivery
+	for n := range 10 {
+		d, push := storetest.PushOf(first+n, storetest.OnBranch(fmt.Sprint("together-", n)))
+		push.Before = storetest.SHA(first + n - 100_000)
+		deliveries = append(deliveries, storetest.With(d, push))
+	}
+	return p.AcceptTogether(deliveries...)
+}
+
+// callsOf are calls of each kind that come at the same time: pushes that make branches and move them on, one of which comes late,
+// a run of a pipeline, a status, a branch that is deleted, and a call from which nothing follows.
+func callsOf(first int, key string, project core.Project) (calls []core.Delivery) {
+	add := func(event core.Event) {
+		calls = append(calls, core.Delivery{
+			Platform: "github", Key: fmt.Sprint(key, " ", len(calls)), Name: "call", Project: project.Name, Event: event,
+		})
+	}
+	for n := range 6 {
+		_, push := storetest.PushOf(first+n/2+n%2*100_000, storetest.OnBranch(fmt.Sprint("kept-", first+n/2)), called(project.Name, project.Ref))
+		if push.Before = strings.Repeat("0", 40); n%2 == 1 {
+			push.Before = storetest.SHA(first + n/2)
+		}
+		add(push)
+	}
+	_, late := storetest.PushOf(first+200_000, storetest.OnBranch(fmt.Sprint("kept-", first)), called(project.Name, project.Ref))
+	late.Before = storetest.SHA(first + 300_000)
+	add(late)
+	_, run := workflow(first, func(run *core.Pipeline) { run.Project = project })
+	add(run)
+	add(core.ObservedStatus{Project: project, CommitSHA: storetest.SHA(first), Context: "scanhook", ID: int64(first), State: core.StatusSuccess})
+	_, gone := storetest.PushOf(first, storetest.OnBranch(fmt.Sprint("kept-", first+1)), called(project.Name, project.Ref))
+	gone.Before, gone.After, gone.CommitSHA, gone.Deleted = storetest.SHA(first+100_001), "", "", true
+	add(gone)
+	add(nil)
+	return calls
+}
+
+func (p planned) keepAll(ctx context.Context, calls []core.Delivery) error {
+	var keeping sync.WaitGroup
+	failures := make([]error, len(calls))
+	for n, d := range calls {
+		keeping.Go(func() { _, failures[n] = p.Keep(ctx, core.Call{Delivery: d, Raw: []byte(d.Key)}) })
+	}
+	keeping.Wait()
+	return errors.Join(failures...)
+}
+
+func (p planned) deriveAll(ctx context.Context, calls []core.Delivery) error {
+	read := func(call core.KeptCall) (core.Delivery, error) {
+		for _, d := range calls {
+			if d.Key == call.Key {
+				return d, nil
+			}
+		}
+		return core.Delivery{}, errors.New("nobody has kept it")
+	}
+	for {
+		taken, err := p.Derive(ctx, store.Deriver{Version: "1", Read: read, Most: 256})
+		if err != nil || taken == 0 {
+			return err
+		}
+	}
+}
+
 // Every statement on the way of a push finds its rows by a key, whatever the engine knows of the tables.
 func TestPlansByKey(t *testing.T) {
 	t.Parallel()
@@ -213,7 +298,7 @@ func TestPlansByKey(t *testing.T) {
 		first    string
 		analyzed int // after which part; never where there is none
 	}
-	states := map[string]state{"never analyzed": {"a chain", -1}, "analyzed when full": {"a chain", planParts}}
+	states := map[string]state{"empty": {}, "never analyzed": {"a chain", -1}, "analyzed when full": {"a chain", planParts}}
 	for shape := range shapes {
 		states["analyzed after "+shape] = state{shape, 1}
 	}
@@ -222,13 +307,16 @@ func TestPlansByKey(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				p := newPlanned(t, e)
-				p.fill(state.first, state.analyzed)
+				if state.first != "" {
+					p.fill(state.first, state.analyzed)
+				}
 				explainer := p.Explain(t, p.url)
 				for n, next := range slices.Sorted(maps.Keys(shapes)) {
-					d, push := shapes[next](1 + planParts*planPart + 1000*n)
-					for step, statements := range p.wayOfAPush(explainer, d, push) {
+					number := 1 + planParts*planPart + 1000*n
+					d, push := shapes[next](number)
+					for step, statements := range p.wayOfAPush(explainer, number, d, push) {
 						for _, s := range statements {
-							judgePlan(t, "after a push as "+next+", "+step, s)
+							judgePlan(t, "after a push as "+next+", "+step, s, state.first == "")
 						}
 					}
 				}
@@ -238,22 +326,28 @@ func TestPlansByKey(t *testing.T) {
 }
 
 // keys are columns that identify the rows of a table, or nearly.
-var keys = regexp.MustCompile(`\b(id|rowid|reference_id|commit_sha|before_sha|merge_base_sha|scan_id|job_id|baseline_scan_id|delivery_key|status_id)\s*(=|\))`)
+var keys = regexp.MustCompile(`\b(id|rowid|reference_id|commit_sha|before_sha|merge_base_sha|scan_id|first_scan_id|job_id|baseline_scan_id|alert_id|head_id|key|number|delivery_key|pipeline_id|name)\s*(=|\))`)
 
 // walked are indexes of which only the first entries are read, because the rows lie in the order that is asked for, or
-// because they hold few.
+// because they hold few, or few for each row that is asked for, as alerts_by_key does where it is walked.
 var walked = []string{
-	"scans_by_branch", "scans_by_project", "scans_naming_default", "scans_open", "scans_recovered",
-	"scan_jobs_fresh", "scan_jobs_postponed", "scan_jobs_held", "commit_statuses_due", "commit_statuses_waiting", "commit_statuses_to_check",
+	"scans_open", "outcomes_in_project", "deliveries_kept", "alerts_by_key",
+	"scan_jobs_fresh", "scan_jobs_postponed", "scan_jobs_held", "commit_statuses_due", "commit_statuses_held", "commit_statuses_to_check",
 }
 
-// mostRows is how many rows of a table a statement may look at.
-const mostRows = 60
+// mostRows is how many rows of a table a statement may look at: as many as one may change. smallTable is how many rows the
+// tables have at most that were empty before the pushes that are explained.
+const (
+	mostRows   = 100
+	smallTable = 200
+)
 
-func judgePlan(t *testing.T, when string, s store.Explained) {
+// judgePlan permits walks along an index through tables that were empty: PostgreSQL knows how long a file is also without
+// statistics, and which of two ways through a page or two is the shorter one depends on how many calls come together.
+func judgePlan(t *testing.T, when string, s store.Explained, wereEmpty bool) {
 	t.Helper()
 	for _, r := range s.Reads {
-		if !slices.Contains(largeTables, r.Table) {
+		if !slices.Contains(largeTables, r.Table) || wereEmpty && r.Index != "" && r.Rows <= smallTable {
 			continue
 		}
 		walks := slices.Contains(walked, r.Index)
@@ -261,4 +355,47 @@ func judgePlan(t *testing.T, when string, s store.Explained) {
 			t.Errorf("%s: %+v in%s", when, r, s.SQL)
 		}
 	}
+}
+
+// A claim of statuses reads as many rows with a hundred waiting as with thousands: due ones, or such that holds keep.
+func TestClaimReadsTheSameHoweverManyWait(t *testing.T) {
+	t.Parallel()
+	const hold = `INSERT INTO status_holds (source_platform, project_id, branch, reason, since, next_probe_at)
+		SELECT 'github', id, '', 'the token lacks a scope', seen_at, '2999-01-01 00:00:00+00:00' FROM projects;
+		UPDATE commit_statuses SET held = TRUE`
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		read := func(hundreds int, held bool) (statements, rows int) {
+			p := newPlanned(t, e)
+			if err := p.Fill(t.Context(), hundreds); err != nil {
+				t.Fatal(err)
+			}
+			if held {
+				p.exec(hold)
+				d, push := storetest.PushOf(1)
+				accept(t, p.Store, d, push)
+			}
+			explainer := p.Explain(t, p.url)
+			if _, err := p.ClaimStatuses(t.Context(), []string{"github"}, 8, time.Minute); err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range explainer.Take() {
+				statements++
+				for _, r := range s.Reads {
+					rows += r.Rows
+					if r.Index == "" && r.Table == "commit_statuses" {
+						t.Errorf("%+v in%s", r, s.SQL)
+					}
+				}
+			}
+			return statements, rows
+		}
+		for _, held := range []bool{false, true} {
+			few, fewRows := read(1, held)
+			many, manyRows := read(30, held)
+			if few != many || fewRows != manyRows {
+				t.Errorf("held %t: %d statements and %d rows with a hundred, %d and %d with thousands",
+					held, few, fewRows, many, manyRows)
+			}
+		}
+	})
 }

@@ -2,138 +2,358 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/naming"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
-// ProjectState is the state of a project: the latest scan of its default branch that was neither superseded nor stale.
-type ProjectState struct {
-	SourcePlatform string
-	ProjectName    string     `db:"project_name"`
-	Branch         string     `db:"branch"` // the default branch, or that of the newest scan where that is unknown
-	HeadID         int64      `db:"head_id"`
-	Head           *core.Scan // nil where none has ended
+var projectColumns = sqldb.ColumnsOf[core.KeptProject]()
+
+// fromProject are the columns that a row with a project_id has from its project: its present name, and the id by which the
+// platform knows it. row is the name of the row, or empty.
+func fromProject(row string) string {
+	return ofProject(row, `name`) + ` AS project_name, ` + ofProject(row, `platform_ref`) + ` AS project_ref`
 }
 
-// Failing tells whether the gate fails the project, or whether its scan failed.
-func (s ProjectState) Failing() bool {
-	return s.Head != nil && (s.Head.Status == core.ScanFailed || s.Head.Verdict != nil && *s.Head.Verdict == core.Fail)
-}
-
-// ProjectFilter selects projects in the order of platform and name. The After fields name the last one already seen.
-type ProjectFilter struct {
-	Platform                    string // empty selects all
-	Failing                     bool   // leaves out the others
-	AfterPlatform, AfterProject string
-	Limit                       int
-}
-
-// projectsPerStatement is how many projects one statement reads.
-const projectsPerStatement = 500
-
-// ListProjects returns the state of the projects that have ever been scanned.
-func (s *Store) ListProjects(ctx context.Context, f ProjectFilter) (list []ProjectState, err error) {
-	platforms := []string{f.Platform}
-	if f.Platform == "" {
-		if platforms, err = s.db.DistinctValues(ctx, `scans`, `source_platform`); err != nil {
-			return nil, fmt.Errorf("listing projects: %w", sqldb.Classify(err))
-		}
+// ofProject is a column of the project of a row.
+func ofProject(row, column string) string {
+	if row != "" {
+		row += "."
 	}
-	for _, platform := range platforms {
-		after, more := "", platform >= f.AfterPlatform
-		if platform == f.AfterPlatform {
-			after = f.AfterProject
+	return `(SELECT p.` + column + ` FROM projects p WHERE p.id = ` + row + `project_id)`
+}
+
+// GetProject finds the project that has a name, or the last one that had it; core.ErrNotFound when none has.
+func (s *Store) GetProject(ctx context.Context, platform, name string) (core.KeptProject, error) {
+	return s.projectNamed(ctx, s.db.DB, platform, name)
+}
+
+func (s *Store) projectNamed(ctx context.Context, db *sqlx.DB, platform, name string) (core.KeptProject, error) {
+	seen := naming.Sighting{Platform: platform, Project: core.Project{Name: name}}
+	if project, known := s.recall(seen); known {
+		return project, nil
+	}
+	var project core.KeptProject
+	err := db.GetContext(ctx, &project, db.Rebind(`
+		SELECT `+projectColumns+` FROM projects WHERE platform = ? AND name_key = ?
+		ORDER BY CASE WHEN gone_at IS NULL THEN 0 ELSE 1 END, seen_at DESC, id DESC LIMIT 1`), platform, core.ProjectKey(name))
+	if err != nil {
+		return core.KeptProject{}, fmt.Errorf("project %s: %w", name, sqldb.Classify(err))
+	}
+	s.remember(project)
+	return project, nil
+}
+
+// FindProject is GetProject for those who look at a project: they may know it by the name that it had before it was renamed.
+func (s *Store) FindProject(ctx context.Context, platform, name string) (core.KeptProject, error) {
+	project, err := s.GetProject(ctx, platform, name)
+	if err == nil && bears(project) || err != nil && !errors.Is(err, core.ErrNotFound) {
+		return project, err
+	}
+	var renamed []core.KeptProject
+	failed := s.db.SelectContext(ctx, &renamed, s.db.Rebind(`
+		SELECT `+projectColumns+` FROM projects WHERE id = (
+			SELECT project_id FROM former_names WHERE platform = ? AND name_key = ?)`), platform, core.ProjectKey(name))
+	switch {
+	case failed != nil:
+		return project, fmt.Errorf("project %s: %w", name, sqldb.Classify(failed))
+	case len(renamed) > 0:
+		return renamed[0], nil
+	}
+	return project, err
+}
+
+// bears tells whether a call, a job or a person has named the project by its name, and no other project has the name now.
+func bears(p core.KeptProject) bool { return p.GoneAt == nil && !naming.OnlyConfigured(p) }
+
+// ProjectName is the present name of the project that has or had a name; the name as it is where there is none.
+func (s *Store) ProjectName(ctx context.Context, platform, name string) (string, error) {
+	if name == "" {
+		return name, nil
+	}
+	project, err := s.FindProject(ctx, platform, name)
+	if errors.Is(err, core.ErrNotFound) {
+		return name, nil
+	}
+	return project.Name, err
+}
+
+// meant finds the project that is meant, and keeps nothing; core.ErrNotFound where there is none.
+func (s *Store) meant(ctx context.Context, seen naming.Sighting) (core.KeptProject, error) {
+	if project, known := s.recall(seen); known && seen.Ref != "" {
+		return project, nil
+	}
+	known, err := candidates(ctx, s.db, seen)
+	if err != nil {
+		return core.KeptProject{}, sqldb.Classify(err)
+	}
+	at := seen.Find(known)
+	if at < 0 {
+		return core.KeptProject{}, fmt.Errorf("project %s: %w", seen.Name, core.ErrNotFound)
+	}
+	return known[at], nil
+}
+
+// sightingOf is what a call says of a project. It may be derived long after it came.
+func (s *Store) sightingOf(d core.Delivery, project core.Project) naming.Sighting {
+	seen := naming.Sighting{Project: project, Platform: d.Platform, At: project.AsOf, Undated: project.AsOf.IsZero()}
+	if came := s.cameAt(d); seen.Undated || seen.At.After(came) {
+		seen.At = came
+	}
+	return seen
+}
+
+// cameAt is when a call came, now for one that is made here.
+func (s *Store) cameAt(d core.Delivery) time.Time {
+	if now := s.clock.Timestamp(); d.ReceivedAt.IsZero() || d.ReceivedAt.After(now) {
+		return now
+	}
+	return d.ReceivedAt
+}
+
+// noteChange keeps what a change says of a project that is known.
+func (s *Store) noteChange(ctx context.Context, d core.Delivery, change core.ProjectChange) error {
+	seen := s.sightingOf(d, change.Project)
+	if seen.Deleted = change.Deleted; seen.Deleted { // platforms do not state when
+		seen.At = s.cameAt(d)
+	}
+	_, configured := s.policies.For(d.Platform, change.Project.Name)
+	_, err := s.meant(ctx, seen)
+	if err == nil || configured && !change.Deleted && errors.Is(err, core.ErrNotFound) {
+		_, err = s.settleProject(ctx, seen)
+	}
+	if err != nil && !errors.Is(err, core.ErrNotFound) {
+		return fmt.Errorf("noting a change of %s: %w", change.Project.Name, err)
+	}
+	return nil
+}
+
+// projectOfScan finds the project of a scan that a job or a person asks for: that of its number, or the one that they name. They
+// may make its name known by stating an id, but neither rename it nor take a name from another. The id itself is not kept before a
+// call of the platform states it: a wrong one would lead our statuses to another project. core.ErrNotFound for a name without an
+// id that no call has brought yet, core.ErrConflict where a call of the platform is needed to tell.
+func (s *Store) projectOfScan(ctx context.Context, scan core.Scan) (project core.KeptProject, err error) {
+	if scan.ProjectID != 0 {
+		err = s.db.Urgent().GetContext(ctx, &project, s.db.Rebind(`SELECT `+projectColumns+` FROM projects WHERE id = ?`), scan.ProjectID)
+		return project, sqldb.Classify(err)
+	}
+	named := naming.Sighting{Platform: scan.SourcePlatform, Project: core.Project{Name: scan.ProjectName, Ref: scan.ProjectRef}}
+	known, err := candidates(ctx, s.db.Urgent(), named)
+	if err != nil {
+		return project, sqldb.Classify(err)
+	}
+	at, err := named.Admit(known)
+	if err != nil {
+		return project, err
+	}
+	if at >= 0 && !naming.OnlyConfigured(known[at]) {
+		return known[at], nil
+	}
+	if at >= 0 {
+		named.ID, named.Name = known[at].ID, known[at].Name
+	}
+	named.Ref, named.At = "", s.clock.Timestamp()
+	return s.settleProject(ctx, named)
+}
+
+// resolveNamed finds the project that the configuration or a scan names, and makes it known where it is not.
+func (s *Store) resolveNamed(ctx context.Context, platform, name, ref string) (core.KeptProject, error) {
+	return s.settleProject(ctx, naming.Sighting{Project: core.Project{Name: name, Ref: ref}, Platform: platform})
+}
+
+func (s *Store) settleProject(ctx context.Context, seen naming.Sighting) (meant core.KeptProject, err error) {
+	if meant, known := s.recall(seen); known && seen.Ref != "" { // another replica may have learned that a name changed hands
+		return meant, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, intakeTimeout)
+	defer cancel()
+	known, err := candidates(ctx, s.db.Urgent(), seen)
+	if err != nil {
+		return meant, fmt.Errorf("project %s: %w", seen.Name, sqldb.Classify(err))
+	}
+	meant, changed := seen.Settle(known, s.clock.Timestamp())
+	if len(changed) == 0 {
+		s.remember(meant)
+		return meant, nil
+	}
+	err = s.db.TransactUrgent(ctx, func(tx *sqlx.Tx) error {
+		if err := s.db.LockTable(ctx, tx, "projects"); err != nil {
+			return err
 		}
-		for more && len(list) < f.Limit {
-			some, err := s.projectStates(ctx, platform, after)
+		if known, err = candidates(ctx, tx, seen); err != nil {
+			return err
+		}
+		meant, changed = seen.Settle(known, s.clock.Timestamp())
+		if err := saveProjects(ctx, tx, changed, &meant); err != nil {
+			return err
+		}
+		return saveFormerNames(ctx, tx, known, changed)
+	})
+	if err != nil {
+		s.noteWrite(err)
+		return meant, fmt.Errorf("project %s: %w", seen.Name, err)
+	}
+	s.forget(known)
+	s.remember(append(changed, meant)...)
+	return meant, nil
+}
+
+// candidates are the projects that a sighting may mean or change: those of its id and its name, and those of the name that the
+// project of its id had so far.
+func candidates(ctx context.Context, q sqlx.ExtContext, seen naming.Sighting) (known []core.KeptProject, err error) {
+	err = sqlx.SelectContext(ctx, q, &known, q.Rebind(`
+		SELECT `+projectColumns+` FROM projects WHERE platform = ? AND (name_key = ? OR name_key = (
+			SELECT own.name_key FROM projects own
+			WHERE own.platform = ? AND own.platform_ref = ? AND own.platform_ref <> '')
+			OR name_key = (SELECT own.name_key FROM projects own WHERE own.id = ?))
+		ORDER BY id`), seen.Platform, core.ProjectKey(seen.Name), seen.Platform, seen.Ref, seen.ID)
+	return known, err
+}
+
+// saveProjects writes projects in their order, and gives meant its number if it is new.
+func saveProjects(ctx context.Context, tx *sqlx.Tx, projects []core.KeptProject, meant *core.KeptProject) error {
+	for n := range projects {
+		p := &projects[n]
+		if p.ID != 0 {
+			_, err := tx.NamedExecContext(ctx, `
+				UPDATE projects SET platform_ref = :platform_ref, name = :name, name_key = :name_key,
+					default_branch = :default_branch, repo_url = :repo_url, seen_at = :seen_at, deleted_at = :deleted_at,
+					gone_at = :gone_at
+				WHERE id = :id`, *p)
 			if err != nil {
-				return nil, fmt.Errorf("listing projects: %w", sqldb.Classify(err))
+				return err
 			}
-			for _, project := range some {
-				if !f.Failing || project.Failing() {
-					list = append(list, project)
-				}
-				after = project.ProjectName
-			}
-			more = len(some) == projectsPerStatement
+			continue
+		}
+		var made []core.KeptProject
+		err := sqldb.SelectNamed(ctx, tx, &made, `
+			INSERT INTO projects (platform, platform_ref, name, name_key, default_branch, repo_url, seen_at, deleted_at, gone_at)
+			VALUES (:platform, :platform_ref, :name, :name_key, :default_branch, :repo_url, :seen_at, :deleted_at, :gone_at)
+			RETURNING id`, *p)
+		if err != nil {
+			return err
+		}
+		p.ID, meant.ID = made[0].ID, made[0].ID
+	}
+	return nil
+}
+
+// saveFormerNames keeps the names that projects have left, and drops those that another project has now: all are kept first, as
+// two projects may have exchanged theirs.
+func saveFormerNames(ctx context.Context, tx *sqlx.Tx, before, after []core.KeptProject) error {
+	was := map[int64]core.KeptProject{}
+	for _, p := range before {
+		was[p.ID] = p
+	}
+	for _, p := range after {
+		old := was[p.ID]
+		if old.ID == 0 || old.NameKey == p.NameKey {
+			continue
+		}
+		_, err := tx.ExecContext(ctx, tx.Rebind(`
+			INSERT INTO former_names (platform, name_key, project_id) VALUES (?, ?, ?)
+			ON CONFLICT (platform, name_key) DO UPDATE SET project_id = excluded.project_id`), p.Platform, old.NameKey, p.ID)
+		if err != nil {
+			return err
 		}
 	}
-	return list[:min(len(list), f.Limit)], nil
-}
-
-// projectStates goes from one project's name to the next, and reads the newest rows of each: no index lists projects.
-func (s *Store) projectStates(ctx context.Context, platform, after string) (list []ProjectState, err error) {
-	err = s.db.SelectContext(ctx, &list, s.db.Rebind(`
-		WITH RECURSIVE names (name, n) AS (
-			SELECT (SELECT MIN(project_name) FROM scans WHERE source_platform = ? AND project_name > ?), 1
-			UNION ALL
-			SELECT (SELECT MIN(project_name) FROM scans WHERE source_platform = ? AND project_name > names.name), n + 1
-			FROM names WHERE names.name IS NOT NULL AND n < ?)
-		SELECT name AS project_name, branch, COALESCE((SELECT id FROM scans
-			WHERE source_platform = ? AND project_name = name AND scans.branch = projects.branch
-				AND status IN ('completed', 'failed') AND superseded_by = '' AND NOT stale
-			ORDER BY id DESC LIMIT 1), 0) AS head_id
-		FROM (SELECT name, (SELECT COALESCE(NULLIF(default_branch, ''), branch) FROM scans s
-				WHERE `+wholeProject("s")+` <= name || '@' || CAST(? AS TEXT)
-				ORDER BY `+wholeProject("s")+` DESC, id DESC LIMIT 1) AS branch
-			FROM names WHERE name IS NOT NULL) AS projects
-		ORDER BY name`), platform, after, platform, projectsPerStatement, platform, platform)
-	if err != nil {
-		return nil, err
-	}
-	heads := map[int64]*ProjectState{}
-	ids := []int64{0}
-	for i := range list {
-		list[i].SourcePlatform = platform
-		heads[list[i].HeadID], ids = &list[i], append(ids, list[i].HeadID)
-	}
-	var scans []core.Scan
-	err = sqldb.SelectIn(ctx, s.db, &scans, `SELECT `+scanColumns+` FROM scans WHERE id IN (?)`, ids)
-	for i := range scans {
-		heads[scans[i].ID].Head = &scans[i]
-	}
-	return list, err
-}
-
-// TrendPoint is what one completed scan of a project's default branch found, dismissed findings left out.
-type TrendPoint struct {
-	ReferenceID string `db:"reference_id"`
-	CommitSHA   string `db:"commit_sha"`
-	New         int    `db:"fresh"`
-	Open        int    `db:"open"` // the new ones included
-	Fixed       int    `db:"fixed"`
-}
-
-// ListTrend returns the completed scans of a project's default branch, the oldest of the newest limit first; of a
-// project whose default branch is not known, those of all branches.
-func (s *Store) ListTrend(ctx context.Context, platform, project string, limit int) ([]TrendPoint, error) {
-	var list []TrendPoint
-	branch, err := defaultBranch(ctx, s.db, core.Scan{SourcePlatform: platform, ProjectName: project})
-	if err == nil {
-		var union *sqldb.KeysetUnion
-		union, err = s.scanUnion(ctx, ScanFilter{
-			Platform: platform, Project: project, Branch: branch, Status: core.ScanCompleted, Limit: limit,
-		})
-		if err == nil {
-			list, err = s.trendOf(ctx, union)
+	for _, p := range after {
+		if old := was[p.ID]; !bears(p) || old.NameKey == p.NameKey && bears(old) {
+			continue
+		}
+		_, err := tx.ExecContext(ctx, tx.Rebind(`
+			DELETE FROM former_names WHERE platform = ? AND name_key = ?`), p.Platform, p.NameKey)
+		if err != nil {
+			return err
 		}
 	}
-	if err != nil {
-		return nil, fmt.Errorf("listing trend: %w", sqldb.Classify(err))
-	}
-	return list, nil
+	return nil
 }
 
-func (s *Store) trendOf(ctx context.Context, union *sqldb.KeysetUnion) (list []TrendPoint, err error) {
-	picked, args := union.With()
-	err = s.db.SelectContext(ctx, &list, s.db.Rebind(picked+`
-		SELECT s.reference_id, s.commit_sha,
-			`+countOpen(`baseline_state = 'new'`)+` AS fresh,
-			`+countOpen(`TRUE`)+` AS open,
-			(SELECT COALESCE(SUM(num_absent), 0) FROM scan_jobs WHERE scan_id = s.id) AS fixed
-		FROM picked JOIN scans s ON s.id = picked.id
-		ORDER BY s.id`), args...)
-	return list, err
+// recalledFor is how long a project that another process may have changed is not read again.
+const recalledFor = time.Minute
+
+// recalled is a project as it was read at a time.
+type recalled struct {
+	core.KeptProject
+	at time.Time
+}
+
+// recallKey identifies a project by its id on its platform, or by its name.
+type recallKey struct{ platform, ref, name string }
+
+// recall returns the project that a sighting means if it was read lately and the sighting says nothing new of it.
+func (s *Store) recall(seen naming.Sighting) (core.KeptProject, bool) {
+	key := recallKey{platform: seen.Platform, ref: seen.Ref}
+	if seen.Ref == "" {
+		key.name = core.ProjectKey(seen.Name)
+	}
+	found, known := s.projects.get(key)
+	if !known || seen.ID != 0 || s.Now().Sub(found.at) > recalledFor || seen.Deleted || seen.IsNews(found.KeptProject) {
+		return core.KeptProject{}, false
+	}
+	return found.KeptProject, true
+}
+
+func (s *Store) remember(projects ...core.KeptProject) {
+	for _, p := range projects {
+		if p.Ref != "" {
+			s.projects.put(recallKey{platform: p.Platform, ref: p.Ref}, recalled{p, s.Now()})
+		}
+		if p.GoneAt == nil {
+			s.projects.put(recallKey{platform: p.Platform, name: p.NameKey}, recalled{p, s.Now()})
+		}
+	}
+}
+
+// forget drops what names meant.
+func (s *Store) forget(projects []core.KeptProject) {
+	for _, p := range projects {
+		s.projects.drop(recallKey{platform: p.Platform, name: p.NameKey})
+	}
+}
+
+// projectsNamed are the projects that a filter means by a name, on one platform or on all where none is chosen: those that
+// have it or had it last, and the one that had it before it was renamed.
+func (s *Store) projectsNamed(ctx context.Context, platform, name string) (named namedProjects, err error) {
+	named.given = name
+	platforms := []string{platform}
+	if name == "" {
+		return named, nil
+	}
+	if platform == "" {
+		if platforms, err = s.db.DistinctValues(ctx, `projects`, `platform`); err != nil || len(platforms) == 0 {
+			return named, err
+		}
+	}
+	err = sqldb.SelectIn(ctx, s.db, &named.members, `
+		SELECT id, platform, name FROM projects WHERE platform IN (?) AND name_key = ?
+		UNION
+		SELECT id, platform, name FROM projects WHERE id IN (
+			SELECT project_id FROM former_names WHERE platform IN (?) AND name_key = ?)
+		ORDER BY id`, platforms, core.ProjectKey(name), platforms, core.ProjectKey(name))
+	return named, sqldb.Classify(err)
+}
+
+// namedProjects are the projects that a filter names.
+type namedProjects struct {
+	given   string
+	members []core.KeptProject
+}
+
+// idsTo makes the filter one of the conditions on rows that have the project's number.
+func (n namedProjects) idsTo(where *sqldb.Conditions) {
+	ids := []string{`0`}
+	for _, project := range n.members {
+		ids = append(ids, strconv.FormatInt(project.ID, 10))
+	}
+	where.Add(n.given != "", `project_id IN (`+strings.Join(ids, `, `)+`)`)
 }

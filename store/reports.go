@@ -7,10 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/alerts"
+	"github.com/scanhook/scanhook/core/intake"
 	"github.com/scanhook/scanhook/core/match"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
@@ -20,7 +23,7 @@ import (
 func (s *Store) AdmitReport(platform, project, scanner string) error {
 	policy, known := s.policies.For(platform, project)
 	if !known {
-		return fmt.Errorf("%w: %s", core.ErrNotFound, notConfigured(platform, project))
+		return fmt.Errorf("%w: %s", core.ErrNotFound, intake.NotConfigured(platform, project))
 	}
 	return s.scanners.AdmitReport(policy, scanner)
 }
@@ -137,17 +140,19 @@ func (s *Store) putReport(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job 
 	if err != nil {
 		return err
 	}
-	decided, err := decisionsIn(ctx, tx, scan)
+	decided, err := s.decisionsIn(ctx, tx, scan)
 	if err != nil {
 		return err
 	}
-	d.compare(past, decided, s.policyOf(scan).Gate)
-	job.Finish(d.Report, d.compared.Unchanged, d.compared.Absent, s.clock.Timestamp())
-	d.job, d.ids = job, nil
-	if err := s.replaceFindings(ctx, tx, d); err != nil {
-		return err
+	d.compare(past.Previous, decided, s.policyOf(scan).Gate)
+	if d.kept, err = selectKept(ctx, tx, past.jobs, d.compared.Kept); err != nil {
+		return fmt.Errorf("reading findings in files that were not searched: %w", err)
 	}
-	if err := s.recordPropagated(ctx, tx, job, decided); err != nil {
+	d.alerts = append(d.compared.Alerts(), alertsOf(d.kept)...)
+	job.Finish(d.Report, d.compared.Unchanged, d.compared.Absent, s.clock.Timestamp())
+	job.NumFindings = d.Len()
+	d.job, d.ids = job, nil
+	if err := s.replaceFindings(ctx, tx, scan, d); err != nil {
 		return err
 	}
 	if err := endJob(ctx, tx, job); err != nil {
@@ -163,7 +168,7 @@ func endJob(ctx context.Context, tx *sqlx.Tx, job core.Job) error {
 	_, err := tx.NamedExecContext(ctx, `
 		UPDATE scan_jobs SET state = :state, error = :error, num_findings = :num_findings, num_unchanged = :num_unchanged,
 			num_absent = :num_absent, started_at = COALESCE(started_at, :finished_at), finished_at = :finished_at,
-			lease_until = NULL, baseline_scan_id = :baseline_scan_id
+			lease_until = NULL, baseline_scan_id = :baseline_scan_id, coverage = :coverage
 		WHERE id = :id`, job)
 	return err
 }
@@ -174,9 +179,11 @@ type reportBatch struct {
 	examined match.Prepared
 	job      core.Job
 	compared *match.Comparison
-	decided  map[string]core.TriageDecision // what holds in the project, by fingerprint
-	ids      map[int]int64                  // of the findings that the job has already, by their number in the report
-	tally    *core.ReportTally              // of the findings that were inserted
+	kept     []core.Finding                // of earlier scans, in files that were not searched; they come after those of the report
+	alerts   []int64                       // of the findings, by their number in the report; 0 where not known yet
+	decided  map[int64]core.TriageDecision // what holds in the project, by alert
+	ids      map[int]int64                 // of the findings that the job has already, by their number in the report
+	tally    *core.ReportTally             // of the findings that were inserted
 	scratch  core.Finding
 }
 
@@ -186,18 +193,37 @@ func newReportBatch(report core.Report) *reportBatch {
 }
 
 // compare matches the findings with those before, and takes over what was decided on them.
-func (d *reportBatch) compare(past match.Previous, decided map[string]core.TriageDecision, gate core.Gate) {
+func (d *reportBatch) compare(past match.Previous, decided map[int64]core.TriageDecision, gate core.Gate) {
+	past.Unsearched = d.Coverage.Unsearched()
 	d.compared, d.decided, d.tally = d.examined.Compare(past), decided, &core.ReportTally{Gate: gate}
 }
 
+// Len is how many findings the job has in the end.
+func (d *reportBatch) Len() int { return d.Report.Len() + len(d.kept) }
+
 // finding is the i-th finding as it is to be stored, until the next one is asked for.
 func (d *reportBatch) finding(i int) *core.Finding {
-	f := d.At(i, &d.scratch)
-	f.Tool = cmp.Or(f.Tool, d.job.Scanner)
-	f.ID, f.ScanID, f.JobID = d.ids[i], d.job.ScanID, d.job.ID
-	d.compared.Apply(i, f)
+	f := &d.scratch
+	if reported := d.Report.Len(); i < reported {
+		f = d.At(i, f)
+		f.Tool = cmp.Or(f.Tool, d.job.Scanner)
+		d.compared.Apply(i, f)
+	} else {
+		*f = d.kept[i-reported]
+	}
+	f.ID, f.ScanID, f.JobID, f.AlertID = d.ids[i], d.job.ScanID, d.job.ID, d.alerts[i]
 	core.PropagateTriage(f, d.decided)
 	return f
+}
+
+// moved are the alerts of findings that the job did not have and that were recognised in another place, or with another severity.
+func (d *reportBatch) moved() (list []int64) {
+	for i := range d.Report.Len() {
+		if d.ids[i] == 0 && d.compared.Moved(i) {
+			list = append(list, d.alerts[i])
+		}
+	}
+	return list
 }
 
 // wholeTally returns the report's tally, or nil if stored findings or triage decisions also count.
@@ -208,12 +234,28 @@ func (d *reportBatch) wholeTally() *core.ReportTally {
 	return d.tally
 }
 
-// replaceFindings makes a job's findings those of its report. A finding that the job had before keeps its id, and with
-// it its links and history. An equal report writes nothing.
-func (s *Store) replaceFindings(ctx context.Context, tx *sqlx.Tx, d *reportBatch) error {
-	if err := keepFindings(ctx, tx, d); err != nil {
+// replaceFindings makes a job's findings those of its report, and gives each its alert. A finding that the job had before
+// keeps its id, and with it its links. An equal report writes nothing.
+func (s *Store) replaceFindings(ctx context.Context, tx *sqlx.Tx, scan core.Scan, d *reportBatch) error {
+	changed, gone, err := keepFindings(ctx, tx, d)
+	if err != nil {
 		return err
 	}
+	found, err := s.giveAlerts(ctx, tx, scan, d)
+	if err != nil {
+		return err
+	}
+	if err := s.insertFindings(ctx, tx, d); err != nil {
+		return err
+	}
+	if err := s.closeUnseenOf(ctx, tx, scan, gone); err != nil {
+		return fmt.Errorf("closing alerts: %w", err)
+	}
+	return s.describeAlerts(ctx, tx, scan, slices.Concat(changed, found, d.moved()))
+}
+
+// insertFindings adds the findings of a report that the job does not have.
+func (s *Store) insertFindings(ctx context.Context, tx *sqlx.Tx, d *reportBatch) error {
 	var fresh []int
 	for i := 0; len(d.ids) > 0 && i < d.Len(); i++ {
 		if d.ids[i] == 0 {
@@ -221,7 +263,7 @@ func (s *Store) replaceFindings(ctx context.Context, tx *sqlx.Tx, d *reportBatch
 		}
 	}
 	return s.db.Load(ctx, tx, sqldb.Bulk{
-		Table: "findings", Columns: append([]string{"scan_id", "job_id", "fingerprint"}, reportedNames()...),
+		Table: "findings", Columns: append([]string{"scan_id", "job_id", "alert_id", "fingerprint"}, reportedNames()...),
 		Rows: d.Len() - len(d.ids),
 		Row: func(i int, values []any) []any {
 			if fresh != nil {
@@ -229,7 +271,7 @@ func (s *Store) replaceFindings(ctx context.Context, tx *sqlx.Tx, d *reportBatch
 			}
 			f := d.finding(i)
 			d.tally.Add(f)
-			values = append(values, f.ScanID, f.JobID, f.Fingerprint)
+			values = append(values, f.ScanID, f.JobID, f.AlertID, f.Fingerprint)
 			for _, column := range reported {
 				values = append(values, column.value(f))
 			}
@@ -238,53 +280,26 @@ func (s *Store) replaceFindings(ctx context.Context, tx *sqlx.Tx, d *reportBatch
 	})
 }
 
-// reported are the columns that a report fills, of new findings and of those that it changes.
-var reported = []struct {
-	name  string
-	value func(*core.Finding) any
-}{
-	{"tool", func(f *core.Finding) any { return f.Tool }},
-	{"rule_id", func(f *core.Finding) any { return f.RuleID }},
-	{"file", func(f *core.Finding) any { return f.File }},
-	{"line", func(f *core.Finding) any { return f.Line }},
-	{"end_line", func(f *core.Finding) any { return f.EndLine }},
-	{"severity", func(f *core.Finding) any { return string(f.Severity) }},
-	{"title", func(f *core.Finding) any { return f.Title }},
-	{"message", func(f *core.Finding) any { return f.Message }},
-	{"cve_id", func(f *core.Finding) any { return f.CVEID }},
-	{"cwe", func(f *core.Finding) any { return f.CWE }},
-	{"help_uri", func(f *core.Finding) any { return f.HelpURI }},
-	{"snippet", func(f *core.Finding) any { return f.Snippet }},
-	{"anchor", func(f *core.Finding) any { return f.Anchor }},
-	{"baseline_state", func(f *core.Finding) any { return string(f.BaselineState) }},
-	{"suppressed", func(f *core.Finding) any { return f.Suppressed }},
-	{"triage_decision", func(f *core.Finding) any { return (*string)(f.TriageDecision) }},
-}
-
-func reportedNames() (names []string) {
-	for _, column := range reported {
-		names = append(names, column.name)
-	}
-	return names
-}
-
-// keepFindings updates what the job has already, records the ids and deletes what is no longer reported.
-func keepFindings(ctx context.Context, tx *sqlx.Tx, d *reportBatch) error {
-	gone, changed, err := compareFindings(ctx, tx, d)
+// keepFindings updates what the job has already, records the ids and deletes what is no longer reported. It returns the alerts of
+// what changed and of what is gone.
+func keepFindings(ctx context.Context, tx *sqlx.Tx, d *reportBatch) (changed, gone []int64, err error) {
+	went, differ, err := compareFindings(ctx, tx, d)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	for _, i := range changed {
-		if err := updateFinding(ctx, tx, *d.finding(i)); err != nil {
-			return err
+	for _, i := range differ {
+		f := d.finding(i)
+		if err := updateFinding(ctx, tx, *f); err != nil {
+			return nil, nil, err
 		}
+		changed = append(changed, f.AlertID)
 	}
-	return deleteFindings(ctx, tx, gone)
+	return changed, alertsOf(went), deleteFindings(ctx, tx, went)
 }
 
-// compareFindings records the ids of findings that the job has already, and returns the ids that are gone and the
+// compareFindings records the ids of findings that the job has already, and returns those that are gone, with id and alert, and the
 // numbers of those that changed. It reads row by row, because there may be many.
-func compareFindings(ctx context.Context, tx *sqlx.Tx, d *reportBatch) (gone []int64, changed []int, err error) {
+func compareFindings(ctx context.Context, tx *sqlx.Tx, d *reportBatch) (gone []core.Finding, changed []int, err error) {
 	rows, err := tx.QueryxContext(ctx, tx.Rebind(`SELECT `+findingColumns+` FROM findings WHERE job_id = ?`), d.job.ID)
 	if err != nil {
 		return nil, nil, err
@@ -301,11 +316,12 @@ func compareFindings(ctx context.Context, tx *sqlx.Tx, d *reportBatch) (gone []i
 		}
 		i, ok := index[before.Fingerprint]
 		if !ok {
-			gone = append(gone, before.ID)
+			gone = append(gone, core.Finding{ID: before.ID, AlertID: before.AlertID})
 			continue
 		}
 		delete(index, before.Fingerprint)
 		d.ids[i] = before.ID
+		d.alerts[i] = before.AlertID
 		if !reportedAlike(before, *d.finding(i)) {
 			changed = append(changed, i)
 		}
@@ -339,37 +355,115 @@ func updateFinding(ctx context.Context, tx *sqlx.Tx, f core.Finding) error {
 	return err
 }
 
-func deleteFindings(ctx context.Context, tx *sqlx.Tx, ids []int64) error {
-	for len(ids) > 0 {
-		n := min(len(ids), sqldb.RowsPerStatement)
-		if _, err := sqldb.ExecIn(ctx, tx, `DELETE FROM findings WHERE id IN (?)`, ids[:n]); err != nil {
+func deleteFindings(ctx context.Context, tx *sqlx.Tx, gone []core.Finding) error {
+	for chunk := range slices.Chunk(gone, sqldb.RowsPerStatement) {
+		ids := make([]int64, len(chunk))
+		for i, f := range chunk {
+			ids[i] = f.ID
+		}
+		if _, err := sqldb.ExecIn(ctx, tx, `DELETE FROM findings WHERE id IN (?)`, ids); err != nil {
 			return err
 		}
-		ids = ids[n:]
 	}
 	return nil
 }
 
-// recordPropagated adds to the history of a job's new findings what was decided about them in other scans.
-func (s *Store) recordPropagated(ctx context.Context, tx *sqlx.Tx, job core.Job, decided map[string]core.TriageDecision) error {
-	if len(decided) == 0 {
+// giveAlerts gives an alert to the findings of a report that were not recognised: the one of the project that has the same
+// key, else a new one. It returns the alerts that were found by their key.
+func (s *Store) giveAlerts(ctx context.Context, tx *sqlx.Tx, scan core.Scan, d *reportBatch) (found []int64, err error) {
+	lacking := d.lacking()
+	if len(lacking) == 0 {
+		return nil, nil
+	}
+	last, err := lockAlerts(ctx, tx, scan.ProjectID)
+	if err != nil {
+		return nil, fmt.Errorf("numbering alerts: %w", err)
+	}
+	if last > 0 {
+		if found, err = findAlerts(ctx, tx, scan.ProjectID, last, d, lacking); err != nil {
+			return nil, fmt.Errorf("finding alerts: %w", err)
+		}
+		lacking = d.lacking()
+	}
+	if err := s.addAlerts(ctx, tx, scan, last, d, lacking); err != nil {
+		return nil, fmt.Errorf("adding alerts: %w", err)
+	}
+	return found, nil
+}
+
+// lacking are the findings without an alert, in the order of the report.
+func (d *reportBatch) lacking() (list []int) {
+	for i, alert := range d.alerts {
+		if alert == 0 {
+			list = append(list, i)
+		}
+	}
+	return list
+}
+
+// keysPerProject is up to how many alerts of a project, as a multiple of those that are looked for, reading all is faster
+// than looking each up.
+const keysPerProject = 4
+
+// findAlerts gives findings the alerts that the project has under their keys.
+func findAlerts(
+	ctx context.Context, tx *sqlx.Tx, project int64, last int, d *reportBatch, lacking []int,
+) (found []int64, err error) {
+	byKey, keys := make(map[string]int, len(lacking)), make([]string, len(lacking))
+	for n, i := range lacking {
+		keys[n] = alerts.Key(d.finding(i))
+		byKey[keys[n]] = i
+	}
+	take := func(rows []alerts.Alert) {
+		for _, row := range rows {
+			if i, wanted := byKey[row.Key]; wanted {
+				d.alerts[i] = row.ID
+				found = append(found, row.ID)
+			}
+		}
+	}
+	const ofProject = `SELECT id, key FROM alerts WHERE project_id = ?`
+	if last <= keysPerProject*len(lacking) {
+		var rows []alerts.Alert
+		err := tx.SelectContext(ctx, &rows, tx.Rebind(ofProject), project)
+		take(rows)
+		return found, err
+	}
+	for chunk := range slices.Chunk(keys, sqldb.RowsPerStatement) {
+		var rows []alerts.Alert
+		if err := sqldb.SelectIn(ctx, tx, &rows, ofProject+` AND key IN (?)`, project, chunk); err != nil {
+			return nil, err
+		}
+		take(rows)
+	}
+	return found, nil
+}
+
+// addAlerts makes new alerts of findings, numbered in the order of the report.
+func (s *Store) addAlerts(ctx context.Context, tx *sqlx.Tx, scan core.Scan, last int, d *reportBatch, fresh []int) error {
+	if len(fresh) == 0 {
 		return nil
 	}
-	var findings []core.Finding
-	err := tx.SelectContext(ctx, &findings, tx.Rebind(`
-		SELECT id, fingerprint FROM findings
-		WHERE job_id = ? AND triage_decision IS NOT NULL
-			AND NOT EXISTS (SELECT 1 FROM triage_events e WHERE e.finding_id = findings.id)`), job.ID)
+	now := s.clock.Timestamp() // of all
+	err := s.db.Load(ctx, tx, sqldb.Bulk{
+		Table: "alerts", Columns: []string{
+			"id", "project_id", "number", "key", "tool", "rule_id", "severity", "title", "file", "line", "state",
+			"first_seen", "first_seen_scan_id",
+		},
+		Rows: len(fresh),
+		Row: func(n int, values []any) []any {
+			f, number := d.finding(fresh[n]), last+1+n
+			state := alerts.StateOf(f.Suppressed == nil, true, nil)
+			return append(values, alerts.IDOf(scan.ProjectID, number), scan.ProjectID, number, alerts.Key(f), f.Tool, f.RuleID,
+				string(f.Severity), f.Title, f.File, f.Line, string(state), now, scan.ID)
+		},
+	})
 	if err != nil {
 		return err
 	}
-	events := make([]core.TriageEvent, len(findings))
-	for i, f := range findings {
-		decision := decided[f.Fingerprint]
-		events[i] = core.TriageEvent{
-			FindingID: decision.FindingID, Origin: decision.Source, Author: decision.Author, Decision: &decision.Decision,
-			Comment: decision.Comment, Timestamp: s.clock.Timestamp(),
-		}.PropagatedTo(f.ID)
+	for n, i := range fresh {
+		d.alerts[i] = alerts.IDOf(scan.ProjectID, last+1+n)
 	}
-	return recordEvents(ctx, tx, events)
+	_, err = tx.ExecContext(ctx, tx.Rebind(`UPDATE alert_numbers SET last = ? WHERE project_id = ?`), last+len(fresh), scan.ProjectID)
+	return err
 }

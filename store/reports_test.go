@@ -46,13 +46,14 @@ func TestPutReportTakesOnlyUploads(t *testing.T) {
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		policy := storetest.Policy
 		policy.Scanners = []string{"gitleaks", "semgrep", "trivy"}
+		url := e.URL(t)
 		cfg := store.Config{
-			URL: e.URL(t), Policies: core.Policies{{Match: "github/acme/*", Policy: policy}},
+			Policies: core.Policies{{Match: "github/acme/*", Policy: policy}},
 			Scanners: core.Scanners{
 				"gitleaks": core.RunsHere, "semgrep": core.RunsHere, "trivy": core.Uploaded, "lint": core.Uploaded,
 			},
 		}
-		s := reopened(t, cfg)
+		s := storetest.OpenAt(t, url, cfg)
 		scan := pushed(t, s, 1)
 		refuses(t, s, scan, "gitleaks", core.ErrConflict, "gitleaks runs here")
 		refuses(t, s, scan, "lint", core.ErrInvalid, "there are: trivy")
@@ -61,7 +62,7 @@ func TestPutReportTakesOnlyUploads(t *testing.T) {
 		refuses(t, s, scan, "gitleaks", core.ErrConflict, "gitleaks runs here")
 
 		cfg.Scanners = storetest.Scanners // now all come from outside
-		s = reopened(t, cfg)
+		s = storetest.OpenAt(t, url, cfg)
 		refuses(t, s, scan, "gitleaks", core.ErrConflict, "gitleaks ran here")
 		if err := s.FinishJob(t.Context(), job, found("a")); err != nil {
 			t.Fatal(err)
@@ -74,23 +75,12 @@ func TestPutReportTakesOnlyUploads(t *testing.T) {
 		}
 		policy.Scanners = nil
 		cfg.Policies = core.Policies{{Match: "github/acme/*", Policy: policy}}
-		s = reopened(t, cfg)
+		s = storetest.OpenAt(t, url, cfg)
 		refuses(t, s, scan, "trify", core.ErrInvalid, "there are: gitleaks, grype, lint, semgrep, trivy")
 		deliver(t, s, scan, "lint", found("d"))
-		cfg.Policies = nil
-		refuses(t, reopened(t, cfg), scan, "lint", core.ErrNotFound, "matches no entry of repositories")
+		cfg.Policies = core.Policies{}
+		refuses(t, storetest.OpenAt(t, url, cfg), scan, "lint", core.ErrNotFound, "matches no entry of repositories")
 	})
-}
-
-// reopened is a store with another configuration on the same database.
-func reopened(t *testing.T, cfg store.Config) *store.Store {
-	t.Helper()
-	s, err := store.Open(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
-	return s
 }
 
 func refuses(t *testing.T, s *store.Store, scan core.Scan, scanner string, want error, sentence string) {
@@ -129,7 +119,7 @@ func TestUploadBeforeThePushKeepsNothingFromRunning(t *testing.T) {
 		} {
 			d, p := storetest.PushOf(n + 1)
 			receipt, err := s.AcceptCommit(t.Context(), core.Scan{
-				SourcePlatform: d.Platform, ProjectName: d.Project, CommitSHA: p.CommitSHA, Branch: "main", Origin: "upload",
+				SourcePlatform: d.Platform, ProjectName: d.Project, ProjectRef: p.Project.Ref, CommitSHA: p.CommitSHA, Branch: "main", Origin: "upload",
 			}, "ci")
 			if err != nil {
 				t.Fatal(err)
@@ -223,8 +213,7 @@ func TestPutReportKeepsEveryFieldOfManyFindings(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := e.Open(t, store.Config{})
-		d, p := storetest.PushOf(1)
-		scan := accept(t, s, d, p)
+		scan := pushed(t, s, 1)
 		const many = 1500
 		why := `"quoted" \ tab	and newline` + "\n"
 		var report core.Report
@@ -234,7 +223,7 @@ func TestPutReportKeepsEveryFieldOfManyFindings(t *testing.T) {
 				Title: why, Message: "\\N \\. ☃", CVEID: "CVE-2024-0001", CWE: "CWE-79", HelpURI: "https://example.com/", Snippet: "a\tb",
 			}
 			if n%2 == 0 {
-				f.Suppressed = &why
+				f.Suppressed, f.Commit = &why, storetest.SHA(9)
 			}
 			report.Findings = append(report.Findings, f)
 		}
@@ -248,6 +237,7 @@ func TestPutReportKeepsEveryFieldOfManyFindings(t *testing.T) {
 		for i := range got {
 			want := report.Findings[i]
 			want.ID, want.ScanID, want.JobID = got[i].ID, scan.ID, got[0].JobID
+			want.AlertID, want.AlertNumber = got[i].AlertID, i+1
 			want.Fingerprint, want.Anchor, want.BaselineState = got[i].Fingerprint, got[i].Anchor, core.New
 			if diff := cmp.Diff(want, got[i]); diff != "" || want.Fingerprint == "" {
 				t.Fatalf("finding %d (-want +got):\n%s", i, diff)
@@ -259,14 +249,36 @@ func TestPutReportKeepsEveryFieldOfManyFindings(t *testing.T) {
 	})
 }
 
+func TestJobKeepsCoverage(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		d, p := storetest.PushOf(1)
+		scan := accept(t, s, d, p)
+		searched := &core.Coverage{Searched: 3}
+		searched.LeaveOut(core.LeftSize, 2, "big.sql", "dir/ä \"x\".txt")
+		for _, want := range []*core.Coverage{nil, searched, {}, nil} {
+			if _, err := s.PutReport(t.Context(), scan.ReferenceID, "gitleaks", core.Report{Coverage: want}); err != nil {
+				t.Fatal(err)
+			}
+			jobs, err := s.ListJobs(t.Context(), scan)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, jobs[0].Coverage()); diff != "" {
+				t.Errorf("coverage (-want +got):\n%s", diff)
+			}
+		}
+	})
+}
+
 func TestPutReportIsIdempotent(t *testing.T) {
 	t.Parallel()
 	policy := storetest.Policy
 	policy.Scanners = []string{"semgrep", "trivy"}
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := e.Open(t, store.Config{Policies: core.Policies{{Match: "**", Policy: policy}}})
-		d, p := storetest.PushOf(1)
-		scan := accept(t, s, d, p)
+		scan := pushed(t, s, 1)
 		put := func(scanner string, findings ...core.Finding) core.Scan {
 			t.Helper()
 			after, err := s.PutReport(t.Context(), scan.ReferenceID, scanner, core.Report{Findings: findings})
@@ -305,8 +317,7 @@ func TestFinishJobConcurrently(t *testing.T) {
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := e.Open(t, store.Config{Policies: core.Policies{{Match: "**", Policy: policy}}})
 		for n := range 10 {
-			d, p := storetest.PushOf(n, storetest.OnBranch(fmt.Sprint("b", n)))
-			scan := accept(t, s, d, p)
+			scan := pushed(t, s, n, storetest.OnBranch(fmt.Sprint("b", n)))
 			var wg sync.WaitGroup
 			for _, worker := range policy.Scanners {
 				job := claimJob(t, s, by(worker, policy.Scanners...))

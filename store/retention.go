@@ -33,17 +33,73 @@ func (t AgingTable) since() string {
 // reads the first rows only, which are the oldest except for a few, so that it needs no index.
 func (s *Store) PruneTable(ctx context.Context, table AgingTable, before time.Time) (removed int, err error) {
 	err = s.prune(ctx, func(tx *sqlx.Tx) error {
-		n, err := sqldb.Exec(ctx, tx, `
-			DELETE FROM `+string(table)+` WHERE id IN (
-				SELECT id FROM (SELECT id, `+table.since()+` AS since FROM `+string(table)+` ORDER BY id LIMIT ?) oldest
-				WHERE since < ?)`, pruneBatch, before.UTC())
-		removed = int(n)
+		var old, gone []int64
+		err := tx.SelectContext(ctx, &old, tx.Rebind(`
+			SELECT id FROM (SELECT id, `+table.since()+` AS since FROM `+string(table)+` WHERE `+table.done()+` ORDER BY id LIMIT ?) oldest
+			WHERE since < ?`), pruneBatch, before.UTC())
+		if err != nil || len(old) == 0 {
+			return err
+		}
+		// A call that comes again at this moment is kept anew.
+		err = sqldb.SelectIn(ctx, tx, &gone, `DELETE FROM `+string(table)+` WHERE id IN (?) AND `+table.done()+` AND `+
+			table.since()+` < ? RETURNING id`, old, before.UTC())
+		if removed = len(gone); err != nil || removed == 0 || table != AgingDeliveries {
+			return err
+		}
+		_, err = sqldb.ExecIn(ctx, tx, `DELETE FROM delivery_bodies WHERE delivery_id IN (?)`, gone)
 		return err
 	})
 	if err != nil {
 		return 0, fmt.Errorf("pruning %s: %w", table, err)
 	}
 	return removed, nil
+}
+
+// done selects the rows of which nothing more is expected: what was kept and not derived stays, whatever its age.
+func (t AgingTable) done() string {
+	if t == AgingDeliveries {
+		return `state IN ('derived', 'ignored')`
+	}
+	return `TRUE`
+}
+
+// PruneBodies removes the bodies of ignored calls that came before a time, a batch of those with an id above after. It returns how
+// many were removed, and the id to go on after, 0 when all old ones have been examined.
+func (s *Store) PruneBodies(ctx context.Context, before time.Time, after int64) (removed int, next int64, err error) {
+	var window []struct {
+		ID      int64 `db:"id"`
+		Old     bool  `db:"old"`
+		Ignored bool  `db:"ignored"`
+	}
+	err = s.prune(ctx, func(tx *sqlx.Tx) error {
+		err := tx.SelectContext(ctx, &window, tx.Rebind(`
+			SELECT id, received_at < ? AS old, state = 'ignored' AS ignored FROM deliveries WHERE id > ? ORDER BY id LIMIT ?`),
+			before.UTC(), after, pruneBatch)
+		var ignored []int64
+		for _, row := range window {
+			if row.Old {
+				next = row.ID
+			}
+			if row.Old && row.Ignored {
+				ignored = append(ignored, row.ID)
+			}
+		}
+		if err != nil || len(ignored) == 0 {
+			return err
+		}
+		var still []int64 // one that comes again at this moment is kept anew
+		err = sqldb.SelectIn(ctx, tx, &still, `SELECT id FROM deliveries WHERE id IN (?) AND state = 'ignored' ORDER BY id `+s.db.ForUpdate, ignored)
+		if err != nil || len(still) == 0 {
+			return err
+		}
+		n, err := sqldb.ExecIn(ctx, tx, `DELETE FROM delivery_bodies WHERE delivery_id IN (?)`, still)
+		removed = int(n)
+		return err
+	})
+	if err != nil {
+		return 0, 0, fmt.Errorf("pruning bodies of deliveries: %w", err)
+	}
+	return removed, next, nil
 }
 
 // prune runs work in one transaction, unless another replica is pruning at this moment: then nothing is done.
@@ -63,7 +119,7 @@ const scanBatch = 200
 type ScanRetention struct {
 	Before  time.Time // scans that were made since then stay
 	Heads   time.Time // so does the last one of each branch that may be gone since then
-	Newest  int       // and so many of each project, whatever their age; at least 1
+	Newest  int       // and so many of each project that ended, whatever their age; at least 1
 	Metrics int       // and those whose pipeline runs are among so many successful ones of their series; at least 1
 }
 
@@ -139,6 +195,9 @@ func (s *Store) removeUnneeded(ctx context.Context, r ScanRetention, going []int
 		if err := s.noteRemoved(ctx, tx, going); err != nil {
 			return err
 		}
+		if err := forgetScans(ctx, tx, going); err != nil {
+			return err
+		}
 		removed = len(going)
 		_, err = sqldb.ExecIn(ctx, tx, `DELETE FROM scans WHERE id IN (?)`, going)
 		return err
@@ -157,6 +216,14 @@ func (s *Store) noteRemoved(ctx context.Context, tx *sqlx.Tx, ids []int64) error
 		notes[i] = removedScan{
 			scan.ReferenceID, scan.SourcePlatform, scan.ProjectName, scan.CommitSHA, outcome, scan.Timestamp, s.clock.Timestamp(),
 		}
+	}
+	if err := removeStatuses(ctx, tx, scans); err != nil {
+		return err
+	}
+	// A commit that is scanned anew after its scan was removed has the same reference id again: the later note counts.
+	again := `DELETE FROM removed_scans WHERE reference_id IN (SELECT reference_id FROM scans WHERE id IN (?))`
+	if _, err := sqldb.ExecIn(ctx, tx, again, ids); err != nil {
+		return err
 	}
 	_, err := tx.NamedExecContext(ctx, `
 		INSERT INTO removed_scans (reference_id, source_platform, project_name, commit_sha, outcome, scanned_at, removed_at)
@@ -198,7 +265,7 @@ func needed(ctx context.Context, tx *sqlx.Tx, r ScanRetention, scans []int64, st
 		SELECT s.id FROM scans s
 		WHERE s.id IN (:scans) AND (`+neededAtAll+` OR `+neededAsHead+` OR `+neededAsHistory+`)`,
 		map[string]any{
-			"scans": scans, "before": r.Before.UTC(), "heads": r.Heads.UTC(), "others": r.Newest - 1, "runs": r.Metrics - 1,
+			"scans": scans, "before": r.Before.UTC(), "heads": r.Heads.UTC(), "newest": r.Newest, "others": r.Newest - 1, "runs": r.Metrics - 1,
 		})
 	if err != nil {
 		return err
@@ -208,37 +275,66 @@ func needed(ctx context.Context, tx *sqlx.Tx, r ScanRetention, scans []int64, st
 	for _, id := range ids {
 		stays[id] = true
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return neededAsBaseline(ctx, tx, scans, stays)
+}
+
+// neededAsBaseline marks the scans that hold the last complete run of a scanner on the default branches of the scans' projects.
+func neededAsBaseline(ctx context.Context, tx *sqlx.Tx, scans []int64, stays map[int64]bool) error {
+	var heads []struct {
+		ProjectID int64  `db:"project_id"`
+		SHA       string `db:"sha"`
+		Scanner   string `db:"scanner"`
+	}
+	err := sqldb.SelectIn(ctx, tx, &heads, `
+		SELECT DISTINCT r.project_id, r.sha, j.scanner FROM scans s
+		JOIN scan_jobs j ON j.scan_id = s.id AND j.state = 'completed'
+		JOIN projects p ON p.id = s.project_id
+		JOIN refs r ON r.project_id = p.id AND r.name = 'refs/heads/' || p.default_branch
+		WHERE s.id IN (?)`, scans)
+	if err != nil {
+		return err
+	}
+	for _, head := range heads {
+		run, err := runAtOrBefore(ctx, tx, core.Scan{ProjectID: head.ProjectID}, head.Scanner, head.SHA, ancestor{})
+		if err != nil {
+			return err
+		}
+		stays[run.ScanID] = true
+	}
+	return nil
 }
 
 // neededAtAll is true for a scan s that stays for its own sake: it is young, open or the first attempt of a younger
-// one, its commit status is still being posted, or it is among the newest of its project. A status that could not be
+// one, its commit status is still being posted, or it is among the newest of its project that ended. A status that could not be
 // posted for a long time never will be. Each condition can be answered by one index: without statistics, PostgreSQL
 // would choose the wrong one of two.
-const neededAtAll = `(s.timestamp >= :before OR s.status IN ('pending', 'processing')
+var neededAtAll = `(s.timestamp >= :before OR s.status IN ('pending', 'processing')
 	OR EXISTS (SELECT 1 FROM scans later WHERE later.commit_sha = s.commit_sha AND later.attempt > s.attempt)
 	OR EXISTS (SELECT 1 FROM commit_statuses c
-		WHERE c.scan_id = s.id AND c.posted_revision < c.revision AND NOT c.given_up AND c.desired_at >= :before)
-	OR s.id >= COALESCE((SELECT n.id FROM scans n WHERE n.project_name = s.project_name
+		WHERE c.first_scan_id = COALESCE(s.first_scan_id, s.id) AND c.scan_id = s.id AND c.posted_revision < c.revision AND NOT c.given_up AND c.desired_at >= :before)
+	OR s.id >= COALESCE((SELECT n.id FROM (` + newestEnded("pass") + ` UNION ALL ` + newestEnded("fail") + ` UNION ALL ` + newestEnded("failed") + `) n
 		ORDER BY n.id DESC LIMIT 1 OFFSET :others), 0))`
 
-// neededAsHead is true for a scan s that holds the last complete run of a scanner on its branch, while the branch is
-// the default one, is known to stand at the scan's commit, or may exist still.
-const neededAsHead = `((s.branch = s.default_branch OR s.timestamp >= :heads
-		OR EXISTS (SELECT 1 FROM tracked_projects w JOIN ref_heads h ON h.tracked_id = w.id
-			WHERE w.source_platform = s.source_platform AND w.project_name = s.project_name
-				AND h.ref IN ('refs/heads/' || s.branch, 'refs/tags/' || s.branch) AND h.sha = s.commit_sha))
-	AND NOT s.stale AND EXISTS (SELECT 1 FROM scan_jobs j WHERE j.scan_id = s.id AND j.state = 'completed'
-		AND NOT EXISTS (SELECT 1 FROM scans n JOIN scan_jobs nj ON nj.scan_id = n.id
-			WHERE n.source_platform = s.source_platform AND n.project_name = s.project_name AND n.branch = s.branch
-				AND n.id > s.id AND NOT n.stale AND nj.scanner = j.scanner AND nj.state = 'completed')))`
+// newestEnded are as many scans of the project of s as stay, the newest that ended in one way.
+func newestEnded(outcome string) string {
+	return `SELECT id FROM (SELECT o.scan_id + 0 AS id FROM outcomes o
+		WHERE o.project_id = s.project_id AND o.outcome = '` + outcome + `' ORDER BY o.scan_id + 0 DESC LIMIT :newest) AS ` + outcome
+}
+
+// neededAsHead is true for a scan s of a commit where a ref stands, if that is the default branch, has moved since a time, or
+// was seen to be there lately.
+const neededAsHead = `EXISTS (SELECT 1 FROM refs r WHERE r.project_id = s.project_id AND r.sha = s.commit_sha
+	AND (r.name = 'refs/heads/' || s.default_branch OR r.moved_at >= :heads
+		OR EXISTS (SELECT 1 FROM tracked_projects w WHERE w.project_id = s.project_id AND w.synced_at >= :before)))`
 
 // neededAsHistory is true for a scan s with a pipeline run that coming runs will be compared with, see sameSeries.
 const neededAsHistory = `EXISTS (SELECT 1 FROM pipeline_metrics m
 	WHERE m.scan_id = s.id AND m.pipeline_status = 'success' AND m.finished_at >= COALESCE((
 		SELECT p.finished_at FROM pipeline_metrics p
-		WHERE p.source_platform = m.source_platform AND p.project_name = m.project_name
-			AND p.pipeline_name = m.pipeline_name AND p.on_default_branch = m.on_default_branch
+		WHERE p.project_id = m.project_id AND p.pipeline_name = m.pipeline_name AND p.on_default_branch = m.on_default_branch
 			AND (p.pipeline_name <> '' OR p.source = m.source)
 			AND p.pipeline_status = 'success' AND p.finished_at IS NOT NULL
 		ORDER BY p.finished_at DESC, p.id DESC LIMIT 1 OFFSET :runs), m.finished_at))`

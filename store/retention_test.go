@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -47,20 +48,7 @@ func (p *past) scanned(t *testing.T, days int, change ...func(*core.Delivery, *c
 
 func (p *past) postAll(t *testing.T) {
 	t.Helper()
-	for {
-		claimed, err := p.ClaimStatuses(t.Context(), []string{"github"}, 10, time.Minute)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(claimed) == 0 {
-			return
-		}
-		for _, status := range claimed {
-			if err := p.SettleStatus(t.Context(), status, store.PostResult{Posted: true}); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
+	postAll(t, p.Store)
 }
 
 // prune removes what is older than 90 days, and branches' last scans older than a year.
@@ -163,15 +151,13 @@ func TestPruneScansKeepsWhatIsNeeded(t *testing.T) {
 // stands records where a ref was seen.
 func (p *past) stands(t *testing.T, ref, sha string) {
 	t.Helper()
-	shop := store.KnownProject{SourcePlatform: "github", ProjectName: "acme/shop"}
-	if err := p.TrackProjects(t.Context(), []store.KnownProject{shop}); err != nil {
-		t.Fatal(err)
+	shop := sighting("acme/shop", "")
+	w, err := p.ClaimProject(t.Context(), shop, time.Minute)
+	if err == nil {
+		seen(t, p.Store, w, core.Ref{Name: ref, SHA: sha})
+		err = p.SettleProject(t.Context(), w, time.Hour, "")
 	}
-	w, err := p.GetTrackedProject(t.Context(), shop.SourcePlatform, shop.ProjectName)
 	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.PutHeads(t.Context(), w.ID, []core.Head{{Ref: ref, SHA: sha}}, nil); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -228,6 +214,32 @@ func findingsOfAll(t *testing.T, s *store.Store, scan core.Scan, rule string) co
 	return core.Finding{}
 }
 
+// A commit that another branch brings after its scan was removed has the same reference id again, and can be removed again.
+func TestPrunedScanIsScannedAndPrunedAgain(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		p := newPast(t, e)
+		first := p.scanned(t, 0)
+		p.scanned(t, 1)
+		p.scanned(t, 100)
+		if removed := p.prune(t); removed != 1 {
+			t.Fatalf("%d removed, want the first one", removed)
+		}
+		p.n = 0
+		again := p.scanned(t, 0, storetest.OnBranch("old"), func(d *core.Delivery, _ *core.Push) { d.Key = "again" })
+		if again.ReferenceID != first.ReferenceID || again.ID == first.ID {
+			t.Fatalf("%+v, want a new scan with the reference id of %+v", again, first)
+		}
+		p.n = 10
+		p.scanned(t, 400, onto(3))
+		p.scanned(t, 100)
+		p.prune(t)
+		if left := p.left(t, again); len(left) != 0 {
+			t.Error("the new scan is left")
+		}
+	})
+}
+
 func TestPruneScansKeepsTheHistoryOfPipelines(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
@@ -258,7 +270,7 @@ func (p *past) built(t *testing.T, scan core.Scan, succeeded bool) {
 		Branch: "main", CommitSHA: scan.CommitSHA, Status: "completed", Conclusion: outcome, Duration: &took,
 		CreatedAt: p.now, FinishedAt: p.now, UpdatedAt: p.now,
 	}
-	if _, err := p.RecordPipeline(t.Context(), delivery, pipeline); err != nil {
+	if _, err := p.Accept(t.Context(), storetest.With(delivery, pipeline)); err != nil {
 		t.Fatal(err)
 	}
 	p.postAll(t)
@@ -292,7 +304,7 @@ func TestPruneDeliveries(t *testing.T) {
 		for range 600 {
 			p.n++
 			d, _ := storetest.PushOf(p.n)
-			if _, err := p.AcceptIgnored(t.Context(), d, "for the test"); err != nil {
+			if _, err := p.Accept(t.Context(), storetest.With(d, core.Ignored{Reason: "for the test"})); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -314,16 +326,7 @@ func TestPruneDeliveries(t *testing.T) {
 // Replicas take turns: one that finds another one pruning does nothing.
 func TestPruneWhileAnotherReplicaDoes(t *testing.T) {
 	t.Parallel()
-	url := storetest.PostgresURL(t)
-	p := &past{now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
-	s, err := store.Open(t.Context(), store.Config{
-		URL: url, Now: func() time.Time { return p.now }, Policies: core.Policies{{Match: "**", Policy: storetest.Policy}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
-	p.Store = s
+	p := newPast(t, storetest.Postgres)
 	p.push(t, 0)
 	tx, err := p.Begin(t.Context())
 	if err != nil {
@@ -352,19 +355,22 @@ var yearOfWork = []string{`
 	INSERT INTO deliveries (platform, delivery_key, event, outcome, received_at)
 	SELECT 'github', 'key-' || i, 'push', 'ignored', CASE WHEN i < 900000 THEN ? ELSE ? END FROM n`, `
 	WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
-	INSERT INTO scans (reference_id, source_platform, project_name, branch, default_branch, commit_sha, timestamp,
+	INSERT INTO projects (id, platform, name, name_key, seen_at) SELECT i, 'github', 'acme/p' || (i - 1), 'acme/p' || (i - 1), ?
+	FROM n WHERE i <= 100`, `
+	WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
+	INSERT INTO scans (reference_id, project_id, source_platform, project_name, branch, default_branch, commit_sha, timestamp,
 		status, deadline_at)
-	SELECT %s, 'github', 'acme/p' || (i % 100), CASE WHEN i % 4 = 0 THEN 'main' ELSE 'topic-' || (i / 1000) END, 'main',
+	SELECT %s, 1 + i % 100, 'github', 'acme/p' || (i % 100), CASE WHEN i % 4 = 0 THEN 'main' ELSE 'topic-' || (i / 1000) END, 'main',
 		'sha-' || i, CASE WHEN i < 90000 THEN ? ELSE ? END, 'completed', ? FROM n`, `
 	INSERT INTO scan_jobs (scan_id, scanner, state, baseline_scan_id)
 	SELECT id, 'gitleaks', 'completed', CASE WHEN id > 400 THEN id - 400 END FROM scans`, `
-	INSERT INTO commit_statuses (scan_id, source_platform, project_name, commit_sha, context, state, description, revision,
+	INSERT INTO commit_statuses (first_scan_id, scan_id, source_platform, project_id, commit_sha, context, state, description, revision,
 		posted_revision, next_attempt_at, desired_at, due_since)
-	SELECT id, source_platform, project_name, commit_sha, 'scanhook', 'success', '', 1, 1, timestamp, timestamp, timestamp
+	SELECT id, id, source_platform, project_id, commit_sha, 'scanhook', 'success', '', 1, 1, timestamp, timestamp, timestamp
 	FROM scans`, `
 	WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3)
-	INSERT INTO findings (scan_id, job_id, tool, rule_id, file, line, severity, fingerprint)
-	SELECT j.scan_id, j.id, 'gitleaks', 'rule', 'a.go', n.i, 'Low', 'print-' || n.i FROM scan_jobs j, n`,
+	INSERT INTO findings (scan_id, job_id, alert_id, tool, rule_id, file, line, severity, fingerprint)
+	SELECT j.scan_id, j.id, n.i, 'gitleaks', 'rule', 'a.go', n.i, 'Low', 'print-' || n.i FROM scan_jobs j, n`,
 }
 
 // BenchmarkPrune removes batch after batch: .ci/with-postgres go test -run '^$' -bench Prune -benchtime 60x ./store
@@ -396,5 +402,122 @@ func BenchmarkPrune(b *testing.B) {
 				b.ReportMetric(float64(total)/float64(b.N), "removed/op")
 			})
 		})
+	}
+}
+
+// A call that comes again while retention is about to remove it, or its body, is kept: its sender heard so.
+func TestRetentionSparesACallThatComesAgain(t *testing.T) {
+	t.Parallel()
+	prunes := map[string]func(context.Context, *store.Store) error{
+		"the call": func(ctx context.Context, s *store.Store) error {
+			_, err := s.PruneTable(ctx, store.AgingDeliveries, time.Now().Add(-day))
+			return err
+		},
+		"its body": func(ctx context.Context, s *store.Store) error {
+			_, _, err := s.PruneBodies(ctx, time.Now().Add(-day), 0)
+			return err
+		},
+	}
+	for name, prune := range prunes {
+		s := storetest.Postgres.Open(t, store.Config{})
+		old := keep(t, s, 1, func(call *core.Call) { call.Event = core.Ignored{Reason: "of no use"} })
+		again, err := s.Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, statement := range []string{
+			`UPDATE deliveries SET received_at = now() - interval '2 days'`, `COMMIT; BEGIN`,
+			`UPDATE deliveries SET state = 'kept', received_at = now()`, `UPDATE delivery_bodies SET packed = 'new'`,
+		} {
+			if _, err := again.ExecContext(t.Context(), statement); err != nil {
+				t.Fatal(err)
+			}
+		}
+		pruned := make(chan error, 1)
+		go func() { pruned <- prune(t.Context(), s) }()
+		err = awaitBlocked(t, again)
+		if err := errors.Join(err, again.Commit(), <-pruned); err != nil {
+			t.Fatal(err)
+		}
+		if d, err := s.GetDelivery(t.Context(), old.Delivery); err != nil || d.State != core.DeliveryKept {
+			t.Errorf("%s: %+v, %v", name, d, err)
+		}
+		n, err := s.Derive(t.Context(), store.Deriver{Most: 9, Read: func(call core.KeptCall) (core.Delivery, error) {
+			if string(call.Raw) != "new" {
+				t.Errorf("%s: body %q", name, call.Raw)
+			}
+			return core.Delivery{Event: core.Ignored{}}, nil
+		}})
+		if n != 1 || err != nil {
+			t.Errorf("%s: %d derived, %v", name, n, err)
+		}
+	}
+}
+
+// orphans is how many findings have no scan.
+func orphans(t *testing.T, s *store.Store) (n int) {
+	t.Helper()
+	tx, err := s.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	if err := tx.GetContext(t.Context(), &n, `SELECT COUNT(*) FROM findings WHERE scan_id NOT IN (SELECT id FROM scans)`); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestNoFindingOutlivesItsScan(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		p := newPast(t, e)
+		p.scanned(t, 0)
+		deleted := p.scanned(t, 1)
+		p.scanned(t, 1)
+		p.scanned(t, 100)
+		if err := p.DeleteScan(t.Context(), deleted.ReferenceID, "ann"); err != nil {
+			t.Fatal(err)
+		}
+		if removed := p.prune(t); removed == 0 || orphans(t, p.Store) != 0 {
+			t.Errorf("%d removed, %d findings without a scan", removed, orphans(t, p.Store))
+		}
+	})
+}
+
+// What a report adds while retention removes its scan goes with that.
+func TestReportWhileItsScanIsRemoved(t *testing.T) {
+	t.Parallel()
+	p := newPast(t, storetest.Postgres)
+	old := p.scanned(t, 0)
+	p.scanned(t, 1)
+	p.scanned(t, 1)
+	p.scanned(t, 100)
+	tx, err := p.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, statement := range []string{
+		`SELECT id FROM scans WHERE id = $1 FOR UPDATE`,
+		`INSERT INTO findings (scan_id, job_id, alert_id, tool, rule_id, file, line, severity, fingerprint)
+			VALUES ($1, 1, 1, 'gitleaks', 'late', 'a.go', 1, 'Low', 'late')`,
+	} {
+		if _, err := tx.ExecContext(t.Context(), statement, old.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	removed := make(chan int, 1)
+	go func() {
+		defer close(removed)
+		removed <- p.prune(t)
+	}()
+	if err := awaitBlocked(t, tx); err != nil {
+		t.Fatal(err)
+	}
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if n := <-removed; n == 0 || orphans(t, p.Store) != 0 {
+		t.Errorf("%d removed, %d findings without a scan", n, orphans(t, p.Store))
 	}
 }

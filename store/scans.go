@@ -15,7 +15,17 @@ import (
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
-var scanColumns = sqldb.ColumnsOf[core.Scan]()
+// scanColumns are those of core.Scan.
+var scanColumns = scansAs("")
+
+// scansAs are the columns of core.Scan for scans under an alias.
+func scansAs(alias string) string {
+	columns := sqldb.ColumnsOf[core.Scan]()
+	if alias != "" {
+		columns = sqldb.Qualify(alias, columns)
+	}
+	return columns + `, ` + fromProject(alias)
+}
 
 // GetScan finds a scan by its reference_id; core.ErrNotFound when there is none.
 func (s *Store) GetScan(ctx context.Context, reference string) (core.Scan, error) {
@@ -28,6 +38,95 @@ func (s *Store) GetScan(ctx context.Context, reference string) (core.Scan, error
 		return core.Scan{}, fmt.Errorf("getting scan: %w", err)
 	}
 	return scan, nil
+}
+
+// GetPromised is GetScan, or the scan that a kept call asks for until it is derived.
+func (s *Store) GetPromised(ctx context.Context, reference string) (scan core.Scan, derived bool, err error) {
+	scan, err = s.GetScan(ctx, reference)
+	if !errors.Is(err, core.ErrNotFound) {
+		return scan, true, err
+	}
+	scan, err = s.promised(ctx, reference)
+	if !errors.Is(err, core.ErrNotFound) {
+		return scan, false, err
+	}
+	scan, err = s.GetScan(ctx, reference) // the call may have been derived since the first look
+	return scan, true, err
+}
+
+// promised is the scan that a kept call asks for, until it is derived; core.ErrNotFound when none asks for one of this
+// reference.
+func (s *Store) promised(ctx context.Context, reference string) (scan core.Scan, err error) {
+	err = s.db.GetContext(ctx, &scan, s.db.Rebind(`
+		SELECT promised AS reference_id, platform AS source_platform, project_name, commit_sha, received_at AS timestamp,
+			error, 'pending' AS status, 1 AS attempt
+		FROM deliveries WHERE promised = ? AND state = 'failed'
+		UNION ALL
+		SELECT promised AS reference_id, platform AS source_platform, project_name, commit_sha, received_at AS timestamp,
+			error, 'pending' AS status, 1 AS attempt
+		FROM deliveries WHERE promised = ? AND state = 'kept'
+		LIMIT 1`), reference, reference)
+	if err != nil {
+		return core.Scan{}, fmt.Errorf("getting scan: %w", sqldb.Classify(err))
+	}
+	return scan, nil
+}
+
+// awaitFor is how long a caller is kept waiting for a call to be derived, and awaitPoll how soon another process's work is seen.
+const (
+	awaitFor  = 5 * time.Second
+	awaitPoll = 100 * time.Millisecond
+)
+
+// awaitDerived waits a moment for the calls to be derived that are kept by now; core.ErrUnavailable when they are not derived in
+// time.
+func (s *Store) awaitDerived(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, awaitFor)
+	defer cancel()
+	var last, first time.Time
+	err := s.db.GetContext(ctx, &last, `
+		SELECT received_at FROM deliveries WHERE state = 'kept' ORDER BY received_at DESC, id DESC LIMIT 1`)
+	for err == nil {
+		changed := s.changed.Listen()
+		err = s.db.GetContext(ctx, &first, `
+			SELECT received_at FROM deliveries WHERE state = 'kept' ORDER BY received_at, id LIMIT 1`)
+		if err != nil || first.After(last) {
+			break
+		}
+		select {
+		case <-changed:
+		case <-time.After(awaitPoll):
+		case <-ctx.Done():
+			return fmt.Errorf("%w: webhook calls that came before are not derived yet", core.ErrUnavailable)
+		}
+	}
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	return sqldb.Classify(err)
+}
+
+// AwaitScan is GetScan, which waits a moment for a scan that a kept call asks for; core.ErrUnavailable when that call is not
+// derived in time.
+func (s *Store) AwaitScan(ctx context.Context, reference string) (core.Scan, error) {
+	ctx, cancel := context.WithTimeout(ctx, awaitFor)
+	defer cancel()
+	for {
+		changed := s.changed.Listen()
+		scan, derived, err := s.GetPromised(ctx, reference)
+		if err != nil || derived {
+			return scan, err
+		}
+		if scan.Error != "" {
+			return scan, fmt.Errorf("%w: the webhook call that asks for this scan was set aside: %s", core.ErrNotFound, scan.Error)
+		}
+		select {
+		case <-changed:
+		case <-time.After(awaitPoll):
+		case <-ctx.Done():
+			return scan, fmt.Errorf("%w: the webhook call that asks for this scan is not derived yet", core.ErrUnavailable)
+		}
+	}
 }
 
 // BaselineCommit is the commit that a scan was compared with, or empty.
@@ -43,33 +142,25 @@ func (s *Store) BaselineCommit(ctx context.Context, scan core.Scan) (string, err
 	return sha, nil
 }
 
-// defaultBranch is the one that another scan of the project names: an upload does not name it.
+// defaultBranch is that of a scan's project.
 func defaultBranch(ctx context.Context, q sqlx.ExtContext, scan core.Scan) (branch string, err error) {
-	project := scan.SourcePlatform + "/" + scan.ProjectName
-	err = sqlx.GetContext(ctx, q, &branch, q.Rebind(`
-		SELECT default_branch FROM scans s
-		WHERE `+projectOf("s")+` >= ? AND `+projectOf("s")+` <= ? AND default_branch <> ''
-		ORDER BY `+projectOf("s")+` DESC, id DESC LIMIT 1`), project, project)
-	if errors.Is(err, sql.ErrNoRows) {
-		return "", nil
-	}
+	err = sqlx.GetContext(ctx, q, &branch, q.Rebind(`SELECT default_branch FROM projects WHERE id = ?`), scan.ProjectID)
 	return branch, err
 }
 
 // GetLastScan returns the newest scan of a project, or core.ErrNotFound.
-func (s *Store) GetLastScan(ctx context.Context, platform, project string) (scan core.Scan, err error) {
-	project, err = s.ProjectName(ctx, platform, project)
+func (s *Store) GetLastScan(ctx context.Context, platform, name string) (scan core.Scan, err error) {
+	project, err := s.GetProject(ctx, platform, name)
 	if err == nil {
-		key := wholeProjectKey(core.Scan{SourcePlatform: platform, ProjectName: project})
-		err = s.db.GetContext(ctx, &scan, s.db.Rebind(`
-			SELECT `+scanColumns+` FROM scans s WHERE `+wholeProject("s")+` <= ?
-			ORDER BY `+wholeProject("s")+` DESC, id DESC LIMIT 1`), key)
-		if err == nil && wholeProjectKey(scan) != key {
-			err = core.ErrNotFound
+		var newest []int64
+		newest, err = newestOfProject(ctx, s.db, project.ID, 1)
+		if err == nil {
+			err = s.db.GetContext(ctx, &scan, s.db.Rebind(`SELECT `+scanColumns+` FROM scans WHERE id = ?`), append(newest, 0)[0])
 		}
+		err = sqldb.Classify(err)
 	}
 	if err != nil {
-		return core.Scan{}, fmt.Errorf("getting last scan of %s: %w", project, sqldb.Classify(err))
+		return core.Scan{}, fmt.Errorf("getting last scan of %s: %w", name, err)
 	}
 	return scan, nil
 }
@@ -94,29 +185,14 @@ func jobsOf(ctx context.Context, tx *sqlx.Tx, scan core.Scan) (jobs []core.Job, 
 	return jobs, err
 }
 
-// ListLastScans returns the newest scan of each of the project's branches, of those up to the given one.
-func (s *Store) ListLastScans(ctx context.Context, upTo core.Scan, branches []string) ([]core.Scan, error) {
-	return s.listScansIn(ctx, "listing last scans", branches, `
-		SELECT `+scanColumns+` FROM scans WHERE id IN (SELECT MAX(id) FROM scans
-			WHERE source_platform = ? AND project_name = ? AND id <= ? AND branch IN (?) AND NOT stale GROUP BY branch)`,
-		upTo.SourcePlatform, upTo.ProjectName, upTo.ID)
-}
-
-// ListScansOf returns all scans of a tracked project's commits, under whatever name it had, the oldest first.
-func (s *Store) ListScansOf(ctx context.Context, w TrackedProject, commits []string) ([]core.Scan, error) {
-	return s.listScansIn(ctx, "listing scans", commits, `
-		SELECT `+scanColumns+` FROM scans
-		WHERE source_platform = ? AND (project_name = ? OR project_ref = ? AND project_ref <> '') AND commit_sha IN (?)
-		ORDER BY id`, w.SourcePlatform, w.ProjectName, w.ProjectRef)
-}
-
-func (s *Store) listScansIn(
-	ctx context.Context, doing string, values []string, query string, args ...any,
-) (all []core.Scan, err error) {
-	for chunk := range slices.Chunk(values, sqldb.RowsPerStatement) {
+// ListScansOf returns all scans of a tracked project's commits, the oldest first.
+func (s *Store) ListScansOf(ctx context.Context, w TrackedProject, commits []string) (all []core.Scan, err error) {
+	for chunk := range slices.Chunk(commits, sqldb.RowsPerStatement) {
 		var list []core.Scan
-		if err := sqldb.SelectIn(ctx, s.db, &list, query, append(slices.Clone(args), chunk)...); err != nil {
-			return nil, fmt.Errorf("%s: %w", doing, sqldb.Classify(err))
+		err := sqldb.SelectIn(ctx, s.db, &list, `
+			SELECT `+scanColumns+` FROM scans WHERE project_id + 0 = ? AND commit_sha IN (?) ORDER BY id`, w.ProjectID, chunk)
+		if err != nil {
+			return nil, fmt.Errorf("listing scans: %w", sqldb.Classify(err))
 		}
 		all = append(all, list...)
 	}
@@ -140,7 +216,7 @@ func (s *Store) ListScans(ctx context.Context, f ScanFilter) ([]core.Scan, error
 	if err == nil && !union.Empty() {
 		picked, args := union.With()
 		err = s.db.SelectContext(ctx, &list, s.db.Rebind(picked+`
-			SELECT `+sqldb.Qualify("scans", scanColumns)+`
+			SELECT `+scansAs("scans")+`
 			FROM picked JOIN scans ON scans.id = picked.id ORDER BY scans.id DESC`), args...)
 	}
 	if err != nil {
@@ -149,46 +225,118 @@ func (s *Store) ListScans(ctx context.Context, f ScanFilter) ([]core.Scan, error
 	return list, nil
 }
 
-// scanUnion reads ended scans by their outcome. Open scans change it too often for an index, and are few.
+// scanUnion reads the scans that a filter selects, each kind of them from its own index.
 func (s *Store) scanUnion(ctx context.Context, f ScanFilter) (*sqldb.KeysetUnion, error) {
 	union := &sqldb.KeysetUnion{Table: `scans`, Before: f.Before, After: f.After, Limit: f.Limit}
-	project, err := s.spellingsOf(ctx, f.Platform, f.Project)
+	if f == (ScanFilter{Before: f.Before, After: f.After, Limit: f.Limit}) {
+		union.AddTable(f.conditions())
+		return union, nil
+	}
+	scopes, err := s.scanScopes(ctx, f)
 	if err != nil {
 		return nil, err
 	}
-	if f == (ScanFilter{Before: f.Before, After: f.After, Limit: f.Limit}) || f.CommitSHA != "" {
-		union.AddTable(f.conditions(project))
-		return union, nil
-	}
-	platforms := []string{f.Platform}
-	if f.Platform == "" {
-		if platforms, err = s.db.DistinctValues(ctx, `scans`, `source_platform`); err != nil {
+	for _, scope := range scopes {
+		if f.CommitSHA != "" {
+			union.AddKeyed(scope.and(f.conditions()))
+			continue
+		}
+		addScans(union, f, scope)
+		if err := s.addHead(ctx, union, f, scope); err != nil {
 			return nil, err
 		}
-	}
-	for _, platform := range platforms {
-		for _, outcome := range f.outcomes() {
-			var where sqldb.Conditions
-			where.Add(true, `status IN ('completed', 'failed') AND source_platform = ?`, platform)
-			where.Add(true, `COALESCE(verdict, status) = ?`, outcome)
-			where.Add(f.Project != "", `project_name = ?`, project.on(platform))
-			where.Add(f.Branch != "", `branch = ?`, f.Branch)
-			union.AddTable(where)
-		}
-	}
-	if f.Verdict == "" && !f.Status.Ended() {
-		union.AddSource(openScans, f.conditions(project))
 	}
 	return union, nil
 }
 
+// addScans adds the ended scans of a scope by their outcome, and the open ones, which are few.
+func addScans(union *sqldb.KeysetUnion, f ScanFilter, scope scanScope) {
+	for _, outcome := range f.outcomes() {
+		var where sqldb.Conditions
+		where.Add(true, `outcome = ?`, outcome)
+		where.Add(f.Branch != "", `branch = ?`, f.Branch)
+		union.AddSource(endedScans, scope.and(where))
+	}
+	if f.Verdict == "" && !f.Status.Ended() {
+		union.AddSource(openScans, scope.and(f.conditions()))
+	}
+}
+
+// newestOfProject are the ids of a project's newest scans, the newest first.
+func newestOfProject(ctx context.Context, q sqlx.ExtContext, project int64, limit int) (ids []int64, err error) {
+	union := &sqldb.KeysetUnion{Table: `scans`, Limit: limit}
+	addScans(union, ScanFilter{}, scanScope{`project_id`, project})
+	picked, args := union.With()
+	err = sqlx.SelectContext(ctx, q, &ids, q.Rebind(picked+`SELECT id FROM picked ORDER BY id DESC`), args...)
+	return ids, err
+}
+
+// addHead adds the scans of the commit where the branch of a project stands, if another branch has brought it.
+func (s *Store) addHead(ctx context.Context, union *sqldb.KeysetUnion, f ScanFilter, scope scanScope) error {
+	if f.Project == "" || f.Branch == "" {
+		return nil
+	}
+	project := scope.value.(int64) //nolint:forcetypeassert // scopes of a project's filter are projects
+	head, err := getRef(ctx, s.db, project, core.BranchRef(f.Branch))
+	if err != nil || head.SHA == "" {
+		return err
+	}
+	branch := f.Branch
+	f.Branch, f.CommitSHA = "", head.SHA
+	where := scanScope{`project_id + 0`, project}.and(f.conditions())
+	where.Add(true, `branch <> ?`, branch)
+	union.AddKeyed(where)
+	return nil
+}
+
+// scanScope is a column that indexes of scans begin with, and its value.
+type scanScope struct {
+	column string
+	value  any
+}
+
+func (s scanScope) and(where sqldb.Conditions) sqldb.Conditions {
+	where.Add(s.column != "", s.column+` = ?`, s.value)
+	return where
+}
+
+// scanScopes are the projects that a filter names, else its platform, or all of them.
+func (s *Store) scanScopes(ctx context.Context, f ScanFilter) (scopes []scanScope, err error) {
+	platforms := []string{f.Platform}
+	switch {
+	case f.Project != "":
+		column := `project_id`
+		if f.CommitSHA != "" { // by which the scans are found
+			column += ` + 0`
+		}
+		named, err := s.projectsNamed(ctx, f.Platform, f.Project)
+		for _, project := range named.members {
+			scopes = append(scopes, scanScope{column, project.ID})
+		}
+		return scopes, err
+	case f.Platform == "" && f.CommitSHA != "":
+		return []scanScope{{}}, nil
+	case f.Platform == "":
+		platforms, err = s.db.DistinctValues(ctx, `projects`, `platform`)
+	}
+	for _, platform := range platforms {
+		scopes = append(scopes, scanScope{`source_platform`, platform})
+	}
+	return scopes, err
+}
+
+// endedScans is a table of how scans ended, in the columns by which lists are filtered. It is written when a scan ends, so
+// that a push writes no index of a list.
+const endedScans = `(SELECT scan_id + 0 AS id, source_platform, project_id, branch, outcome FROM outcomes) AS ended_scans`
+
+// kindsOfEnds is a table of all outcomes, for statements that look the newest scan of each up.
+const kindsOfEnds = `kinds (outcome) AS (VALUES ('pass'), ('fail'), ('failed'))`
+
 // openScans is a table of the scans that have not ended. Its order makes engines read their own small index.
-const openScans = `(SELECT id, source_platform, project_name, branch, status FROM scans
+const openScans = `(SELECT id, source_platform, project_id, branch, status FROM scans
 	WHERE status IN ('pending', 'processing') ORDER BY deadline_at LIMIT 1000000) AS open_scans`
 
-func (f ScanFilter) conditions(project namedProject) (where sqldb.Conditions) {
-	where.Add(f.Platform != "", `source_platform = ?`, f.Platform)
-	project.addTo(&where)
+func (f ScanFilter) conditions() (where sqldb.Conditions) {
 	where.Add(f.Branch != "", `branch = ?`, f.Branch)
 	where.Add(f.CommitSHA != "", `commit_sha = ?`, f.CommitSHA)
 	where.Add(f.Status != "", `status = ?`, f.Status)
@@ -196,8 +344,7 @@ func (f ScanFilter) conditions(project namedProject) (where sqldb.Conditions) {
 	return where
 }
 
-// outcomes are the values of COALESCE(verdict, status) that the filter lets pass of ended scans: a completed one has a
-// verdict, a failed one has none.
+// outcomes are those that the filter lets pass: a completed scan has a verdict, a failed one has none.
 func (f ScanFilter) outcomes() (list []string) {
 	for _, verdict := range []core.Verdict{core.Pass, core.Fail} {
 		if (f.Status == "" || f.Status == core.ScanCompleted) && (f.Verdict == "" || f.Verdict == verdict) {
@@ -218,9 +365,20 @@ func (s *Store) DeleteScan(ctx context.Context, reference, by string) error {
 		if err != nil {
 			return err
 		}
-		var scan core.Scan
-		err = tx.GetContext(ctx, &scan, tx.Rebind(`DELETE FROM scans WHERE id = ? RETURNING `+scanColumns), id)
+		scan, err := s.lockScan(ctx, tx, id)
 		if err != nil {
+			return err
+		}
+		if err := s.closeUnseen(ctx, tx, scan); err != nil {
+			return err
+		}
+		if err := forgetScans(ctx, tx, []int64{id}); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, tx.Rebind(`DELETE FROM scans WHERE id = ?`), id); err != nil {
+			return err
+		}
+		if err := removeStatuses(ctx, tx, []core.Scan{scan}); err != nil {
 			return err
 		}
 		return s.audit(ctx, tx, core.AuditOf(scan, by, core.AuditScanDeleted))
@@ -290,13 +448,21 @@ func (s *Store) policyOf(scan core.Scan) core.Policy {
 // lockScan reads a scan and keeps other jobs of it from settling at the same time: of two that finish together each
 // would see the other one running, and none would end the scan.
 func (s *Store) lockScan(ctx context.Context, tx *sqlx.Tx, id int64) (core.Scan, error) {
-	var scan core.Scan
-	err := tx.GetContext(ctx, &scan, tx.Rebind(`SELECT `+scanColumns+` FROM scans WHERE id = ? `+s.db.ForUpdate), id)
-	return scan, err
+	scans, err := s.lockScans(ctx, tx, []int64{id})
+	if err == nil && len(scans) == 0 {
+		err = sql.ErrNoRows
+	}
+	return append(scans, core.Scan{})[0], err
+}
+
+// lockScans locks scans in one order for all transactions.
+func (s *Store) lockScans(ctx context.Context, tx *sqlx.Tx, ids []int64) (scans []core.Scan, err error) {
+	err = sqldb.SelectIn(ctx, tx, &scans, `SELECT `+scanColumns+` FROM scans WHERE id IN (?) ORDER BY id `+s.db.ForUpdate, ids)
+	return scans, err
 }
 
 // lockOfProject is the key of a scan's project among advisory locks, and begins that of its commits.
 const (
-	lockOfProject = `source_platform || '/' || project_name`
+	lockOfProject = `'project ' || project_id`
 	ofScan        = `FROM scans WHERE id = ?`
 )

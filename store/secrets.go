@@ -5,13 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
-	"github.com/scanhook/scanhook/core/intake"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
@@ -25,14 +25,14 @@ func useOf(d *core.Delivery) writtenKey {
 }
 
 func pinOf(d *core.Delivery) writtenKey {
-	return writtenKey{platform: d.Platform, project: core.ProjectAddress(d.Project)}
+	return writtenKey{project: d.ProjectID}
 }
 
 // putSecretUsage keeps when each secret was used last, by whichever call it verified.
-func (s *Store) putSecretUsage(ctx context.Context, tx *sqlx.Tx, batch []*intake.Request) error {
+func (s *Store) putSecretUsage(ctx context.Context, tx *sqlx.Tx, batch []*keeping) error {
 	used := map[writtenKey]core.SecretUsage{}
 	for _, item := range batch {
-		if d := item.Delivery; d != nil && d.Verification.SecretID != "" && !s.isWritten(useOf(d), s.clock.Timestamp()) {
+		if d := &item.Delivery; d.Verification.SecretID != "" && !s.isWritten(useOf(d), s.clock.Timestamp()) {
 			used[useOf(d)] = core.SecretUsage{
 				Platform: d.Platform, SecretID: d.Verification.SecretID, Place: d.Verification.Place, LastUsedAt: s.clock.Timestamp(),
 			}
@@ -62,17 +62,14 @@ func (s *Store) isWritten(what writtenKey, now time.Time) bool {
 }
 
 // rememberBatch remembers what a batch that is on disk has written.
-func (s *Store) rememberBatch(batch []*intake.Request) {
+func (s *Store) rememberBatch(batch []*keeping) {
 	now := s.clock.Timestamp()
 	for _, item := range batch {
-		d := item.Delivery
-		if d == nil {
-			continue
-		}
+		d := &item.Delivery
 		if !s.isWritten(useOf(d), now) {
 			s.written.put(useOf(d), now)
 		}
-		if d.Verification.Signed && d.Verification.MaySign && !s.isWritten(pinOf(d), now) {
+		if d.Verification.Signed && d.Verification.MaySign && d.ProjectID != 0 && !s.isWritten(pinOf(d), now) {
 			s.written.put(pinOf(d), now)
 		}
 	}
@@ -125,9 +122,10 @@ func listSecretUsage(ctx context.Context, db *sqldb.DB) (e SecretUsages, err err
 	err = db.SelectContext(ctx, &e.Secrets, `SELECT `+secretColumns+` FROM secret_usages ORDER BY platform, secret_id`)
 	if err == nil {
 		err = db.SelectContext(ctx, &e.Refused, db.Rebind(`
-			SELECT platform, project_name, first_signed_at, last_signed_at, num_refused, last_refused_at
-			FROM signed_projects WHERE num_refused > 0 AND last_refused_at >= last_signed_at
-			ORDER BY last_refused_at DESC LIMIT ?`), maxRefused)
+			SELECT p.platform, p.name AS project_name, s.first_signed_at, s.last_signed_at, s.num_refused, s.last_refused_at
+			FROM signed_projects s JOIN projects p ON p.id = s.project_id
+			WHERE s.num_refused > 0 AND s.last_refused_at >= s.last_signed_at
+			ORDER BY s.last_refused_at DESC LIMIT ?`), maxRefused)
 	}
 	if sqldb.IsUndefined(err) {
 		err = errors.Join(core.ErrNotFound, err)
@@ -138,106 +136,103 @@ func listSecretUsage(ctx context.Context, db *sqldb.DB) (e SecretUsages, err err
 	return e, nil
 }
 
-// signedProject is a row of signed_projects as intake writes it.
-type signedProject struct {
-	Platform   string    `db:"platform"`
-	ProjectKey string    `db:"project_key"` // the path in the spelling that all spellings share
-	Project    string    `db:"project_name"`
-	Ref        string    `db:"project_ref"`
-	SignedAt   time.Time `db:"signed_at"`
+// projectOfSigned makes the project of a signed call known at once: from this call on, all others of it must be signed. found is
+// what the call's name means so far.
+func (s *Store) projectOfSigned(ctx context.Context, d *core.Delivery, found core.KeptProject) (core.KeptProject, error) {
+	_, change := d.Event.(core.ProjectChange) // which is taken in the order of the calls, see noteChange
+	if v := d.Verification; !v.Signed || !v.MaySign || d.Project == "" || d.ProjectID != 0 || change {
+		return found, nil
+	}
+	subject := d.Subject()
+	subject.Name = cmp.Or(subject.Name, d.Project)
+	project, err := s.settleProject(ctx, s.sightingOf(*d, subject))
+	d.ProjectID = project.ID
+	return project, err
 }
 
-func (p signedProject) compare(other signedProject) int {
-	return cmp.Or(cmp.Compare(p.Platform, other.Platform), cmp.Compare(p.ProjectKey, other.ProjectKey))
-}
-
-func (s *Store) signedProjectOf(d *core.Delivery) signedProject {
-	return signedProject{d.Platform, core.ProjectAddress(d.Project), d.Project, d.Subject().Ref, s.clock.Timestamp()}
-}
-
-// pinSigning remembers whose calls are signed, and from then on returns why it refuses calls with only a plain token: it is part of
-// each call, so an eavesdropper knows it. All of a batch is pinned before any of it is judged.
-func (s *Store) pinSigning(
-	ctx context.Context, tx *sqlx.Tx, batch []*intake.Request) (refused map[*intake.Request]string, err error) {
-	signed := map[writtenKey]signedProject{}
-	weak := map[signedProject][]*intake.Request{}
+// pinSigning remembers whose calls are signed, and from then on refuses calls with only a plain token: it is part of each call, so
+// an eavesdropper knows it. All of a batch is pinned before any of it is judged.
+func (s *Store) pinSigning(ctx context.Context, tx *sqlx.Tx, batch []*keeping) error {
+	now, signed := s.clock.Timestamp(), map[int64]bool{}
+	weak := map[weakCall][]*keeping{}
 	for _, item := range batch {
-		switch d := item.Delivery; {
-		case d == nil || !d.Verification.MaySign || d.Project == "":
-		case d.Verification.Signed && !s.isWritten(pinOf(d), s.clock.Timestamp()):
-			signed[pinOf(d)] = s.signedProjectOf(d)
+		item.refused = ""
+		switch d := &item.Delivery; {
+		case !d.Verification.MaySign || d.Project == "":
 		case !d.Verification.Signed:
-			wanted := s.signedProjectOf(d)
-			wanted.SignedAt = time.Time{}
-			weak[wanted] = append(weak[wanted], item)
+			call := weakCall{d.Platform, core.ProjectAddress(d.Project), d.Subject().Ref}
+			weak[call] = append(weak[call], item)
+		case d.ProjectID != 0 && !s.isWritten(pinOf(d), now):
+			signed[d.ProjectID] = true
 		}
 	}
-	if err := pin(ctx, tx, signed); err != nil {
-		return nil, fmt.Errorf("pinning signatures: %w", err)
+	if err := pin(ctx, tx, slices.Sorted(maps.Keys(signed)), now); err != nil {
+		return fmt.Errorf("pinning signatures: %w", err)
 	}
 	return s.refuseWeak(ctx, tx, weak)
 }
 
-func pin(ctx context.Context, tx *sqlx.Tx, signed map[writtenKey]signedProject) error {
-	if len(signed) == 0 {
-		return nil
+// pin takes the projects in one order, so that no two transactions wait for each other.
+func pin(ctx context.Context, tx *sqlx.Tx, projects []int64, now time.Time) error {
+	for _, project := range projects {
+		_, err := tx.ExecContext(ctx, tx.Rebind(`
+			INSERT INTO signed_projects (project_id, first_signed_at, last_signed_at) VALUES (?, ?, ?)
+			ON CONFLICT (project_id) DO UPDATE SET last_signed_at = excluded.last_signed_at`), project, now, now)
+		if err != nil {
+			return err
+		}
 	}
-	var rows []signedProject
-	for _, row := range signed {
-		rows = append(rows, row)
-	}
-	slices.SortFunc(rows, signedProject.compare)
-	_, err := tx.NamedExecContext(ctx, `
-		INSERT INTO signed_projects (platform, project_key, project_name, project_ref, first_signed_at, last_signed_at)
-		VALUES (:platform, :project_key, :project_name, :project_ref, :signed_at, :signed_at)
-		ON CONFLICT (platform, project_key) DO UPDATE SET last_signed_at = excluded.last_signed_at,
-			project_ref = CASE WHEN excluded.project_ref = '' THEN signed_projects.project_ref ELSE excluded.project_ref END`,
-		rows)
-	return err
+	return nil
 }
 
-// refuseWeak refuses plain tokens for projects that are pinned, by their path or by their number: either identifies
+// weakCall is what a call with only a plain token says of its project.
+type weakCall struct {
+	Platform string `db:"platform"`
+	Address  string `db:"address"` // the path in the spelling that all spellings share
+	Ref      string `db:"project_ref"`
+}
+
+// refuseWeak refuses plain tokens for projects that are pinned, by their present path or by their number: either identifies
 // them.
-func (s *Store) refuseWeak(ctx context.Context, tx *sqlx.Tx, weak map[signedProject][]*intake.Request) (
-	refused map[*intake.Request]string, err error) {
-	refused = map[*intake.Request]string{}
+func (s *Store) refuseWeak(ctx context.Context, tx *sqlx.Tx, weak map[weakCall][]*keeping) error {
 	if len(weak) == 0 {
-		return refused, nil
+		return nil
 	}
 	var args []any
-	for wanted := range weak {
-		args = append(args, wanted.Platform, wanted.ProjectKey, wanted.Project, wanted.Ref)
+	for call := range weak {
+		args = append(args, call.Platform, call.Address, call.Ref)
 	}
 	var pinned []struct {
-		signedProject
-		Pin   string    `db:"pin"`
+		weakCall
+		Pin   int64     `db:"pin"`
 		Since time.Time `db:"first_signed_at"`
 	}
-	err = tx.SelectContext(ctx, &pinned, tx.Rebind(`
-		WITH wanted (platform, project_key, project_name, project_ref) AS (VALUES `+sqldb.Tuples(len(weak), 4)+`)
-		SELECT w.platform, w.project_key, w.project_name, w.project_ref, p.project_key AS pin, p.first_signed_at
-		FROM wanted w JOIN signed_projects p ON p.platform = w.platform AND p.project_key = w.project_key
+	err := tx.SelectContext(ctx, &pinned, tx.Rebind(`
+		WITH wanted (platform, address, project_ref) AS (VALUES `+sqldb.Tuples(len(weak), 3)+`)
+		SELECT w.platform, w.address, w.project_ref, s.project_id AS pin, s.first_signed_at FROM wanted w
+		JOIN projects p ON p.platform = w.platform AND p.name_key = w.address AND p.gone_at IS NULL
+		JOIN signed_projects s ON s.project_id = p.id
 		UNION
-		SELECT w.platform, w.project_key, w.project_name, w.project_ref, p.project_key AS pin, p.first_signed_at
-		FROM wanted w JOIN signed_projects p ON p.platform = w.platform AND p.project_ref = w.project_ref
-		WHERE w.project_ref <> ''
-		ORDER BY 1, pin`), args...)
+		SELECT w.platform, w.address, w.project_ref, s.project_id AS pin, s.first_signed_at FROM wanted w
+		JOIN projects p ON p.platform = w.platform AND p.platform_ref = w.project_ref AND p.platform_ref <> ''
+		JOIN signed_projects s ON s.project_id = p.id
+		ORDER BY pin`), args...)
 	if err != nil {
-		return nil, fmt.Errorf("looking for pinned signatures: %w", err)
+		return fmt.Errorf("looking for pinned signatures: %w", err)
 	}
 	for _, row := range pinned {
-		items := weak[row.signedProject]
+		items := weak[row.weakCall]
 		for _, item := range items {
-			refused[item] = notSigned(row.Project, row.Since)
+			item.refused = notSigned(item.Project, row.Since)
 		}
 		if _, err := tx.ExecContext(ctx, tx.Rebind(`
-			UPDATE signed_projects SET num_refused = num_refused + ?, last_refused_at = ?
-			WHERE platform = ? AND project_key = ?`), len(items), s.clock.Timestamp(), row.Platform, row.Pin); err != nil {
-			return nil, fmt.Errorf("counting refused calls: %w", err)
+			UPDATE signed_projects SET num_refused = num_refused + ?, last_refused_at = ? WHERE project_id = ?`),
+			len(items), s.clock.Timestamp(), row.Pin); err != nil {
+			return fmt.Errorf("counting refused calls: %w", err)
 		}
-		s.written.put(writtenKey{platform: row.Platform, project: row.Pin}, time.Time{}) // the next signature ends the warning
+		s.written.put(writtenKey{project: row.Pin}, time.Time{}) // the next signature ends the warning
 	}
-	return refused, nil
+	return nil
 }
 
 func notSigned(project string, since time.Time) string {

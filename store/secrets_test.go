@@ -57,12 +57,9 @@ func TestEveryVerifiedCallUsesItsSecret(t *testing.T) {
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		url := e.URL(t)
 		for i, id := range []string{"", "first", "repeated"} {
-			s, err := store.Open(t.Context(), store.Config{URL: url})
-			if err != nil {
-				t.Fatal(err)
-			}
+			s := storetest.OpenAt(t, url, store.Config{})
 			ping := core.Delivery{Platform: "github", Key: "same", Verification: core.Verification{SecretID: id, Place: "x"}}
-			if _, err := s.AcceptIgnored(t.Context(), ping, "ping"); err != nil {
+			if _, err := offerIgnored(t, s, ping); err != nil {
 				t.Fatal(err)
 			}
 			if evidence, err := s.ListSecretUsages(t.Context()); err != nil || len(evidence.Secrets) != i {
@@ -117,9 +114,15 @@ var (
 
 func offer(t *testing.T, s *store.Store, change ...func(*core.Delivery, *core.Push)) (core.Receipt, error) {
 	t.Helper()
-	d, push := storetest.PushOf(1, change...)
-	d.Event = push
-	return s.AcceptPush(t.Context(), d, push)
+	d := storetest.With(storetest.PushOf(1, change...))
+	return s.Keep(t.Context(), core.Call{Delivery: d, Raw: []byte(storetest.SHA(1))})
+}
+
+// offerIgnored offers a call from which nothing follows.
+func offerIgnored(t *testing.T, s *store.Store, d core.Delivery) (core.Receipt, error) {
+	t.Helper()
+	d.Event = core.Ignored{Reason: "not used"}
+	return s.Keep(t.Context(), core.Call{Delivery: d, Raw: []byte("{}")})
 }
 
 func TestSignedProjectsStaySigned(t *testing.T) {
@@ -144,7 +147,7 @@ func TestSignedProjectsStaySigned(t *testing.T) {
 			{"signed still", "acme/shop", "42", signed, true},
 		}
 		for _, step := range steps {
-			_, err := offer(t, s, provenBy(step.name, step.proof), at(step.project, step.ref))
+			_, err := offer(t, s, provenBy(step.name, step.proof), called(step.project, step.ref))
 			if step.want != (err == nil) || err != nil && !errors.Is(err, core.ErrDenied) {
 				t.Errorf("%s: want accepted %t, got %v", step.name, step.want, err)
 			}
@@ -171,11 +174,8 @@ func TestSigningOutlivesTheProcess(t *testing.T) {
 			proof core.Verification
 			want  bool
 		}{{signed, true}, {token, false}} {
-			s, err := store.Open(t.Context(), store.Config{URL: url})
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, err = offer(t, s, provenBy("a", step.proof))
+			s := storetest.OpenAt(t, url, store.Config{})
+			_, err := offer(t, s, provenBy("a", step.proof))
 			if step.want != (err == nil) {
 				t.Errorf("want accepted %t, got %v", step.want, err)
 			}
@@ -191,9 +191,9 @@ func TestRefusedCallsLeaveNothing(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := e.Open(t, store.Config{})
-		if _, err := s.AcceptIgnored(t.Context(), core.Delivery{
+		if _, err := offerIgnored(t, s, core.Delivery{
 			Platform: "gitlab", Key: "first", Project: "acme/shop", Verification: signed,
-		}, "not used"); err != nil {
+		}); err != nil {
 			t.Fatal(err)
 		}
 		var waiting sync.WaitGroup
@@ -208,6 +208,7 @@ func TestRefusedCallsLeaveNothing(t *testing.T) {
 			})
 		}
 		waiting.Wait()
+		deriveAll(t, s, "1", sound)
 		list, err := s.ListDeliveries(t.Context(), store.DeliveryFilter{Limit: 10})
 		if err != nil || len(list) != 2 {
 			t.Fatalf("want two deliveries, got %+v, %v", list, err)
@@ -235,13 +236,50 @@ func TestDeliveryIDsBelongToTheirProject(t *testing.T) {
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := e.Open(t, store.Config{})
 		for _, project := range []string{"mallory/x", "acme/shop"} {
-			got, err := offer(t, s, provenBy("guessed", alone), at(project, ""))
-			if err != nil || got.Outcome != core.ScanCreated {
-				t.Errorf("%s: want a scan, got %+v, %v", project, got, err)
+			got, err := offer(t, s, provenBy("guessed", alone), called(project, ""))
+			if err != nil || got.Outcome != core.Accepted {
+				t.Errorf("%s: want it accepted, got %+v, %v", project, got, err)
 			}
 		}
 		if got, err := offer(t, s, provenBy("guessed", alone)); err != nil || got.Outcome != core.Duplicate {
 			t.Errorf("the same again: want a duplicate, got %+v, %v", got, err)
+		}
+		deriveAll(t, s, "1", sound)
+		if scans, err := s.ListScans(t.Context(), store.ScanFilter{Limit: 10}); err != nil || len(scans) != 2 {
+			t.Errorf("want a scan of each, got %+v, %v", scans, err)
+		}
+	})
+}
+
+// The signature is the project's: it goes with it to a new name, and another project may have the old one without.
+func TestSignaturesFollowTheProject(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{Policies: core.Policies{{Match: "**", Policy: storetest.Policy}}})
+		for n, step := range []struct {
+			project, ref string
+			proof        core.Verification
+			want         bool
+		}{
+			{"acme/shop", "42", signed, true},
+			{"acme/shop", "43", token, false}, // says an eavesdropper
+			{"acme/store", "42", signed, true},
+			{"acme/store", "42", token, false},
+			{"acme/store", "", token, false},
+			{"acme/any", "42", token, false},
+			{"acme/shop", "43", token, true},
+			{"acme/shop", "43", signed, true},
+			{"acme/shop", "", token, false},
+			{"acme/store", "", token, false},
+		} {
+			_, err := offer(t, s, provenBy(fmt.Sprint(n), step.proof), called(step.project, step.ref))
+			if step.want != (err == nil) || err != nil && !errors.Is(err, core.ErrDenied) {
+				t.Errorf("call %d: want accepted %t, got %v", n, step.want, err)
+			}
+		}
+		evidence, err := s.ListSecretUsages(t.Context())
+		if err != nil || len(evidence.Refused) != 2 {
+			t.Errorf("want two projects, got %+v, %v", evidence.Refused, err)
 		}
 	})
 }

@@ -10,18 +10,9 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/naming"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
-
-// AcceptStatus keeps the announcement of a status, and restores ours where another program has overwritten it.
-// core.ErrUnavailable when the database is unavailable.
-func (s *Store) AcceptStatus(ctx context.Context, d core.Delivery, seen core.ObservedStatus) (core.Receipt, error) {
-	drift, err := s.ObserveStatus(ctx, d.Platform, seen)
-	if err != nil {
-		return core.Receipt{}, err
-	}
-	return s.AcceptIgnored(ctx, d, driftReasons[drift])
-}
 
 // driftReasons are the reasons in the log of deliveries.
 var driftReasons = map[core.Drift]string{
@@ -39,11 +30,6 @@ var driftReasons = map[core.Drift]string{
 // platform asked. The drift is empty where we have no status of that context.
 func (s *Store) ObserveStatus(ctx context.Context, platform string, seen core.ObservedStatus) (core.Drift, error) {
 	now := s.clock.Timestamp()
-	name, err := s.ProjectName(ctx, platform, seen.Project.Name)
-	if err != nil {
-		return "", fmt.Errorf("observing status of %s: %w", seen.CommitSHA, err)
-	}
-	seen.Project.Name = name
 	status, err := s.statusIn(ctx, platform, seen)
 	drift := core.Drift("")
 	switch {
@@ -66,11 +52,18 @@ func (s *Store) ObserveStatus(ctx context.Context, platform string, seen core.Ob
 	return drift, nil
 }
 
+// statusIn finds ours in the place of one that was observed, by the project's id where the platform states it.
 func (s *Store) statusIn(ctx context.Context, platform string, seen core.ObservedStatus) (core.Status, error) {
+	project, err := s.meant(ctx, naming.Sighting{Platform: platform, Project: seen.Project})
+	if errors.Is(err, core.ErrNotFound) {
+		return core.Status{}, sql.ErrNoRows
+	}
 	var list []core.Status
-	err := s.db.SelectContext(ctx, &list, s.db.Rebind(`
-		SELECT `+statusColumns+` FROM commit_statuses WHERE source_platform = ? AND project_name = ? AND commit_sha = ?`),
-		platform, seen.Project.Name, seen.CommitSHA)
+	if err == nil {
+		err = s.db.SelectContext(ctx, &list, s.db.Rebind(`
+			SELECT `+statusColumns+` FROM commit_statuses WHERE first_scan_id = `+firstOfCommit),
+			seen.CommitSHA, project.ID)
+	}
 	for _, status := range list {
 		if status.HasContext(seen.Context) {
 			return status, err
@@ -92,13 +85,13 @@ func (s *Store) recordOverwrite(ctx context.Context, status core.Status, seen co
 		first, err := sqldb.Exec(ctx, tx, `
 			UPDATE commit_statuses SET observed_id = ?, revision = ?, restored_revision = ?, attempts = 0, next_attempt_at = ?,
 				due_since = ?
-			WHERE id = ? AND revision = ? AND posted_revision = revision AND observed_id < ? AND lease_until IS NULL`,
-			seen.ID, revision, restored, now, now, status.ID, status.Revision, seen.ID)
+			WHERE `+thisStatus+` AND revision = ? AND posted_revision = revision AND observed_id < ? AND lease_until IS NULL`,
+			seen.ID, revision, restored, now, now, status.FirstScanID, status.Context, status.Revision, seen.ID)
 		if err != nil || first == 0 {
 			return err
 		}
 		return keepPost(ctx, tx, status, core.StatusPost{
-			StatusID: status.ID, ScanID: status.ScanID, Context: seen.Context, Revision: status.Revision,
+			FirstScanID: status.FirstScanID, ScanID: status.ScanID, Context: status.Context, Revision: status.Revision,
 			State: seen.State, Description: seen.Description, Outcome: core.PostOverwritten,
 			Answer: status.DriftText(seen), At: now, LastAt: now,
 		})
@@ -109,7 +102,8 @@ func (s *Store) recordOverwrite(ctx context.Context, status core.Status, seen co
 func (s *Store) confirmPosted(ctx context.Context, status core.Status) error {
 	return s.db.Transact(ctx, func(tx *sqlx.Tx) error {
 		_, err := tx.ExecContext(ctx, tx.Rebind(`
-			UPDATE commit_statuses SET observed_id = posted_id WHERE id = ? AND observed_id < posted_id`), status.ID)
+			UPDATE commit_statuses SET observed_id = posted_id WHERE `+thisStatus+` AND observed_id < posted_id`),
+			status.FirstScanID, status.Context)
 		return err
 	})
 }
@@ -118,8 +112,8 @@ func (s *Store) confirmPosted(ctx context.Context, status core.Status) error {
 func (s *Store) markCheckDue(ctx context.Context, status core.Status, now time.Time) error {
 	return s.db.Transact(ctx, func(tx *sqlx.Tx) error {
 		_, err := tx.ExecContext(ctx, tx.Rebind(`
-			UPDATE commit_statuses SET check_at = ? WHERE id = ? AND (check_at IS NULL OR check_at > ?)`),
-			now, status.ID, now)
+			UPDATE commit_statuses SET check_at = ? WHERE `+thisStatus+` AND (check_at IS NULL OR check_at > ?)`),
+			now, status.FirstScanID, status.Context, now)
 		return err
 	})
 }
@@ -132,7 +126,7 @@ func (s *Store) ClaimDriftCheck(
 	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
 		err := tx.GetContext(ctx, &status, tx.Rebind(`
 			SELECT `+statusColumns+` FROM commit_statuses
-			WHERE `+s.firstDue(`commit_statuses`, `source_platform = ? AND check_at <= ?`, `check_at`)),
+			WHERE `+s.firstDueBy(`first_scan_id, context`, `commit_statuses`, `source_platform = ? AND check_at <= ?`, `check_at`)),
 			platform, s.clock.Timestamp())
 		if err != nil {
 			return err
@@ -142,7 +136,7 @@ func (s *Store) ClaimDriftCheck(
 			at := status.CheckAt.Add(pause)
 			again = &at
 		}
-		_, err = tx.ExecContext(ctx, tx.Rebind(`UPDATE commit_statuses SET check_at = ? WHERE id = ?`), again, status.ID)
+		_, err = tx.ExecContext(ctx, tx.Rebind(`UPDATE commit_statuses SET check_at = ? WHERE `+thisStatus), again, status.FirstScanID, status.Context)
 		return err
 	})
 	if err != nil {

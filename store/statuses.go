@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -14,7 +14,7 @@ import (
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
-var statusColumns = sqldb.ColumnsOf[core.Status]()
+var statusColumns = sqldb.ColumnsOf[core.Status]() + `, ` + fromProject("")
 
 // putStatuses puts what the commits of the scans should show for them.
 func (s *Store) putStatuses(ctx context.Context, tx *sqlx.Tx, scans []core.Scan) error {
@@ -35,28 +35,41 @@ func (s *Store) putWaiting(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job
 	return s.putDesired(ctx, tx, []core.Status{status})
 }
 
+// desiredColumns are those in which statuses are put.
+const desiredColumns = "first_scan_id BIGINT, scan_id BIGINT, project_id BIGINT, source_platform TEXT, commit_sha TEXT, branch TEXT, " +
+	"context TEXT, state TEXT, description TEXT, target_url TEXT, next_attempt_at TIMESTAMPTZ, held BOOLEAN, last_error TEXT, " +
+	"desired_at TIMESTAMPTZ, due_since TIMESTAMPTZ"
+
 // putDesired puts desired statuses, at most one for each commit and context. The row of a commit and context keeps the
 // latest only: an equal one changes nothing, and a newer one replaces one that was not posted yet. One of an earlier
 // attempt comes too late. A pause that a platform asked for stays, unless the status is for another branch, which may
-// be writable when the first is not.
+// be writable when the first is not. What a hold keeps from being posted is due to nobody until the hold is lifted.
 func (s *Store) putDesired(ctx context.Context, tx *sqlx.Tx, statuses []core.Status) error {
 	if len(statuses) == 0 {
 		return nil
 	}
-	_, err := tx.NamedExecContext(ctx, `
-		INSERT INTO commit_statuses (scan_id, source_platform, project_name, project_ref, commit_sha, branch, context,
-			state, description, target_url, next_attempt_at, desired_at, due_since)
-		VALUES (:scan_id, :source_platform, :project_name, :project_ref, :commit_sha, :branch, :context,
-			:state, :description, :target_url, :next_attempt_at, :desired_at, :desired_at)
-		ON CONFLICT (source_platform, project_name, commit_sha, context) DO UPDATE SET
-			scan_id = excluded.scan_id, project_ref = excluded.project_ref, branch = excluded.branch,
+	projects := make([]int64, len(statuses))
+	for i, status := range statuses {
+		projects[i] = status.ProjectID
+	}
+	held, err := s.holdsOf(ctx, tx, projects)
+	if err != nil {
+		return err
+	}
+	for i := range statuses {
+		statuses[i].LastError, statuses[i].Held = held.keep(statuses[i].ProjectID, statuses[i].Branch)
+	}
+	desired := sqldb.GivenOf("desired", desiredColumns, statuses)
+	_, err = s.db.ExecGiven(ctx, tx, desired, desired.Insert(`commit_statuses`)+`
+		ON CONFLICT (first_scan_id, context) DO UPDATE SET
+			scan_id = excluded.scan_id, branch = excluded.branch,
 			state = excluded.state, description = excluded.description, target_url = excluded.target_url,
 			desired_at = excluded.desired_at, due_since = excluded.due_since, revision = commit_statuses.revision + 1,
-			attempts = 0, given_up = FALSE, last_error = '',
+			attempts = 0, given_up = FALSE, held = excluded.held, last_error = excluded.last_error,
 			next_attempt_at = CASE WHEN commit_statuses.next_attempt_at > excluded.next_attempt_at AND NOT commit_statuses.given_up
 				AND commit_statuses.branch = excluded.branch THEN commit_statuses.next_attempt_at ELSE excluded.next_attempt_at END
 		WHERE excluded.scan_id >= commit_statuses.scan_id AND (commit_statuses.state <> excluded.state
-			OR commit_statuses.description <> excluded.description OR commit_statuses.target_url <> excluded.target_url)`, statuses)
+			OR commit_statuses.description <> excluded.description OR commit_statuses.target_url <> excluded.target_url)`)
 	return err
 }
 
@@ -64,8 +77,8 @@ func (s *Store) putDesired(ctx context.Context, tx *sqlx.Tx, statuses []core.Sta
 func (s *Store) desiredStatus(scan core.Scan) core.Status {
 	now := s.clock.Timestamp()
 	status := core.Status{
-		ScanID: scan.ID, SourcePlatform: scan.SourcePlatform, ProjectName: scan.ProjectName, ProjectRef: scan.ProjectRef,
-		CommitSHA: scan.CommitSHA, Branch: scan.Branch, NextAttemptAt: now, DesiredAt: now,
+		FirstScanID: scan.First(), ScanID: scan.ID, ProjectID: scan.ProjectID, SourcePlatform: scan.SourcePlatform,
+		CommitSHA: scan.CommitSHA, Branch: scan.Branch, NextAttemptAt: now, DesiredAt: now, DueSince: now,
 	}
 	if s.publicURL != "" {
 		status.TargetURL = s.publicURL + "/scans/" + scan.ReferenceID
@@ -112,13 +125,33 @@ const (
 	maxSpare = 1000
 )
 
+// statusKey identifies a status.
+type statusKey struct {
+	FirstScanID int64  `db:"first_scan_id"`
+	Context     string `db:"context"`
+}
+
+// The status of a key, and those of some keys, of which theseKeys makes the arguments. The index leads to their commits.
+const (
+	thisStatus = `first_scan_id = ? AND context = ?`
+	theseNamed = `first_scan_id IN (:commits) AND first_scan_id || ' ' || context IN (:keys)`
+)
+
+var theseStatuses = strings.NewReplacer(`:commits`, `?`, `:keys`, `?`).Replace(theseNamed)
+
+func theseKeys(keys []statusKey) (commits []int64, texts []string) {
+	for _, key := range keys {
+		commits, texts = append(commits, key.FirstScanID), append(texts, fmt.Sprint(key.FirstScanID, " ", key.Context))
+	}
+	return commits, texts
+}
+
 // dueStatus is a status that is due, as far as its own row shows.
 type dueStatus struct {
-	ID          int64  `db:"id"`
-	ProjectName string `db:"project_name"`
-	Branch      string `db:"branch"`
-	CommitSHA   string `db:"commit_sha"`
-	Siblings    int    `db:"siblings"` // other statuses of the commit
+	statusKey
+	ProjectID int64  `db:"project_id"`
+	Branch    string `db:"branch"`
+	Siblings  int    `db:"siblings"` // other statuses of the commit
 }
 
 // claimDue reads the statuses in the order in which they became due, and of each only its own row, so that a backlog
@@ -148,11 +181,11 @@ func (s *Store) claimOn(
 	if err != nil {
 		return nil, false, err
 	}
-	free, err := s.setAside(ctx, tx, platform, due)
+	free, err := s.setAside(ctx, tx, due)
 	if err != nil {
 		return nil, false, err
 	}
-	fit, err := s.onePerCommit(ctx, tx, platform, free, limit)
+	fit, err := s.onePerCommit(ctx, tx, free, limit)
 	if err != nil {
 		return nil, false, err
 	}
@@ -160,52 +193,48 @@ func (s *Store) claimOn(
 	return claimed, len(free) < len(due), err
 }
 
+// dueToAll is true for statuses that wait for nothing but their turn.
+const dueToAll = `posted_revision < revision AND NOT given_up AND NOT held`
+
 func (s *Store) lookForDue(ctx context.Context, tx *sqlx.Tx, platform string, limit int) (due []dueStatus, err error) {
 	now := s.clock.Timestamp()
 	err = tx.SelectContext(ctx, &due, tx.Rebind(`
-		SELECT id, project_name, branch, commit_sha, (SELECT COUNT(*) FROM (SELECT other.id FROM commit_statuses other
-			WHERE other.source_platform = due.source_platform AND other.project_name = due.project_name
-				AND other.commit_sha = due.commit_sha
+		SELECT first_scan_id, context, project_id, branch, (SELECT COUNT(*) FROM (SELECT other.context FROM commit_statuses other
+			WHERE other.first_scan_id = due.first_scan_id
 			ORDER BY other.context LIMIT `+maxSiblings+`) AS commits) - 1 AS siblings
 		FROM commit_statuses due
-		WHERE posted_revision < revision AND NOT given_up AND source_platform = ? AND next_attempt_at <= ?
+		WHERE `+dueToAll+` AND source_platform = ? AND next_attempt_at <= ?
 			AND (lease_until IS NULL OR lease_until <= ?)
-		ORDER BY next_attempt_at, id LIMIT ? `+s.db.SkipLocked), platform, now, now, limit)
+		ORDER BY next_attempt_at, first_scan_id, context LIMIT ? `+s.db.SkipLocked), platform, now, now, limit)
 	return due, err
 }
 
-// setAside postpones the due statuses that a hold keeps from being posted, so that they are not read again, and returns
-// the rest.
+// setAside holds the due statuses of projects that have got a hold since they were put, so that no claim reads them again,
+// and returns the rest.
 func (s *Store) setAside(
-	ctx context.Context, tx *sqlx.Tx, platform string, due []dueStatus) (free []dueStatus, err error) {
+	ctx context.Context, tx *sqlx.Tx, due []dueStatus) (free []dueStatus, err error) {
 	if len(due) == 0 {
 		return nil, nil
 	}
-	projects := map[string]bool{}
-	for _, status := range due {
-		projects[status.ProjectName] = true
+	projects := make([]int64, len(due))
+	for i, status := range due {
+		projects[i] = status.ProjectID
 	}
-	var holds []core.Hold
-	err = sqldb.SelectIn(ctx, tx, &holds, `
-		SELECT project_name, branch, reason FROM status_holds WHERE source_platform = ? AND project_name IN (?)`,
-		platform, slices.Collect(maps.Keys(projects)))
-	if err != nil || len(holds) == 0 {
+	held, err := s.holdsOf(ctx, tx, projects)
+	if err != nil || len(held) == 0 {
 		return due, err
 	}
-	late := map[string][]int64{} // by reason
+	late := map[string][]statusKey{} // by reason
 	for _, status := range due {
-		i := slices.IndexFunc(holds, func(h core.Hold) bool {
-			return h.ProjectName == status.ProjectName && (h.Branch == "" || h.Branch == status.Branch)
-		})
-		if i < 0 {
-			free = append(free, status)
+		if reason, keeps := held.keep(status.ProjectID, status.Branch); keeps {
+			late[reason] = append(late[reason], status.statusKey)
 			continue
 		}
-		late[holds[i].Reason] = append(late[holds[i].Reason], status.ID)
+		free = append(free, status)
 	}
-	for reason, ids := range late {
-		_, err := sqldb.ExecIn(ctx, tx, `UPDATE commit_statuses SET next_attempt_at = ?, last_error = ? WHERE id IN (?)`,
-			s.clock.Timestamp().Add(holdLimit), reason, ids)
+	for reason, keys := range late {
+		commits, texts := theseKeys(keys)
+		_, err := sqldb.ExecIn(ctx, tx, `UPDATE commit_statuses SET held = TRUE, last_error = ? WHERE `+theseStatuses, reason, commits, texts)
 		if err != nil {
 			return nil, err
 		}
@@ -218,22 +247,21 @@ const maxSiblings = `16`
 
 // onePerCommit picks the first statuses of different commits, except for commits of which one is being posted.
 func (s *Store) onePerCommit(
-	ctx context.Context, tx *sqlx.Tx, platform string, due []dueStatus, limit int) (fit []int64, err error) {
-	seen := map[commitKey]bool{}
+	ctx context.Context, tx *sqlx.Tx, due []dueStatus, limit int) (fit []statusKey, err error) {
+	seen := map[int64]bool{}
 	for _, status := range due {
-		key := commitKey{platform, status.ProjectName, status.CommitSHA}
-		if len(fit) == limit || seen[key] {
+		if len(fit) == limit || seen[status.FirstScanID] {
 			continue
 		}
-		seen[key] = true
+		seen[status.FirstScanID] = true
 		busy := false
 		if status.Siblings > 0 {
-			if busy, err = s.isPosting(ctx, tx, key, status.Siblings+1); err != nil {
+			if busy, err = s.isPosting(ctx, tx, status.FirstScanID, status.Siblings+1); err != nil {
 				return nil, err
 			}
 		}
 		if !busy {
-			fit = append(fit, status.ID)
+			fit = append(fit, status.statusKey)
 		}
 	}
 	return fit, nil
@@ -241,25 +269,26 @@ func (s *Store) onePerCommit(
 
 // isPosting tells whether one of a commit's statuses is being posted, or locked by a process that may be about to:
 // posts are serial per commit. It locks all of them for this transaction.
-func (s *Store) isPosting(ctx context.Context, tx *sqlx.Tx, key commitKey, statuses int) (bool, error) {
+func (s *Store) isPosting(ctx context.Context, tx *sqlx.Tx, commit int64, statuses int) (bool, error) {
 	var leased []bool
 	err := tx.SelectContext(ctx, &leased, tx.Rebind(`
 		SELECT COALESCE(lease_until > ?, FALSE) FROM commit_statuses
-		WHERE source_platform = ? AND project_name = ? AND commit_sha = ?
-		ORDER BY context LIMIT `+maxSiblings+` `+s.db.SkipLocked), s.clock.Timestamp(), key.platform, key.project, key.sha)
+		WHERE first_scan_id = ?
+		ORDER BY context LIMIT `+maxSiblings+` `+s.db.SkipLocked), s.clock.Timestamp(), commit)
 	return len(leased) < statuses || slices.Contains(leased, true), err
 }
 
 func (s *Store) lease(
-	ctx context.Context, tx *sqlx.Tx, ids []int64, lease time.Duration) (leased []core.Status, err error) {
-	if len(ids) == 0 {
+	ctx context.Context, tx *sqlx.Tx, keys []statusKey, lease time.Duration) (leased []core.Status, err error) {
+	if len(keys) == 0 {
 		return nil, nil
 	}
+	commits, texts := theseKeys(keys)
 	err = s.claimAll(ctx, tx, &leased, claim{
-		table: `commit_statuses`, set: setLease, rows: `id IN (:ids)`, guard: unleased,
+		table: `commit_statuses`, set: setLease, rows: theseNamed, guard: unleased,
 		columns: claimedColumns + `,
 			(SELECT timestamp FROM scans s WHERE s.id = scan_id AND s.context = commit_statuses.context) AS pushed_at`,
-	}, lease, map[string]any{"ids": ids})
+	}, lease, map[string]any{"commits": commits, "keys": texts})
 	return leased, err
 }
 
@@ -277,13 +306,12 @@ func (s *Store) claimProbe(
 	var claimed []core.Status
 	err = s.claimAll(ctx, tx, &claimed, claim{
 		table: `commit_statuses`, set: setLease,
-		rows: s.firstDue(`commit_statuses due`, waitingForNamed+` AND (SELECT COUNT(*) FROM commit_statuses other
-			WHERE other.source_platform = due.source_platform AND other.project_name = due.project_name
-				AND other.commit_sha = due.commit_sha AND other.lease_until > :now) = 0`, `desired_at DESC, id DESC`),
-		guard:   `posted_revision < revision AND NOT given_up AND ` + unleased,
+		rows: s.firstDueBy(`first_scan_id, context`, `commit_statuses due`, heldForNamed+` AND (SELECT COUNT(*) FROM commit_statuses other
+			WHERE other.first_scan_id = due.first_scan_id AND other.lease_until > :now) = 0`, `desired_at DESC, first_scan_id DESC, context DESC`),
+		guard:   `held AND ` + unleased,
 		columns: claimedColumns + `, CAST(:probes AS INTEGER) AS probe`,
 	}, lease, map[string]any{
-		"platform": hold.SourcePlatform, "project": hold.ProjectName, "branch": hold.Branch, "probes": hold.Probes,
+		"project": hold.ProjectID, "branch": hold.Branch, "probes": hold.Probes,
 	})
 	if err != nil || len(claimed) > 0 {
 		return claimed, err
@@ -295,11 +323,23 @@ func (s *Store) claimProbe(
 func (s *Store) ListStatuses(ctx context.Context, scan core.Scan) ([]core.Status, error) {
 	var list []core.Status
 	err := s.db.SelectContext(ctx, &list, s.db.Rebind(`
-		SELECT `+statusColumns+` FROM commit_statuses WHERE scan_id = ? ORDER BY id`), scan.ID)
+		SELECT `+statusColumns+` FROM commit_statuses WHERE first_scan_id = ? AND scan_id = ? ORDER BY context`),
+		scan.First(), scan.ID)
 	if err != nil {
 		return nil, fmt.Errorf("listing statuses: %w", sqldb.Classify(err))
 	}
 	return list, nil
+}
+
+// removeStatuses removes what the scans let their commits show, unless another attempt says it by now.
+func removeStatuses(ctx context.Context, tx *sqlx.Tx, scans []core.Scan) error {
+	firsts := make([]int64, len(scans))
+	for i, scan := range scans {
+		firsts[i] = scan.First()
+	}
+	_, err := sqldb.ExecIn(ctx, tx, `DELETE FROM commit_statuses WHERE first_scan_id IN (?) AND scan_id IN (?)`,
+		firsts, scanIDs(scans))
+	return err
 }
 
 const (
@@ -347,7 +387,7 @@ func (s *Store) SettleStatus(ctx context.Context, status core.Status, end PostRe
 		err = fmt.Errorf("%w: the lease was lost", core.ErrConflict)
 	}
 	if err != nil {
-		return fmt.Errorf("settling status %d: %w", status.ID, err)
+		return fmt.Errorf("settling status %s of %s: %w", status.Context, status.CommitSHA, err)
 	}
 	if status.Probe > 0 {
 		s.changed.Ring()
@@ -384,8 +424,8 @@ func (s *Store) settlePosted(
 		err = s.followAfter(ctx, tx, status, end)
 	case err == nil:
 		_, err = sqldb.Exec(ctx, tx, `
-			UPDATE commit_statuses SET revision = revision + 1 WHERE id = ? AND posted_revision > ?`,
-			status.ID, status.Revision)
+			UPDATE commit_statuses SET revision = revision + 1 WHERE `+thisStatus+` AND posted_revision > ?`,
+			status.FirstScanID, status.Context, status.Revision)
 	}
 	return settled, err
 }
@@ -419,73 +459,32 @@ func postedStatus(ctx context.Context, tx *sqlx.Tx, status core.Status, end Post
 	}
 	return sqldb.Exec(ctx, tx, `
 		UPDATE commit_statuses SET posted_revision = ?, posted_state = ?, posted_at = ?, posted_id = ?, left_out = ?, check_at = ?,
-			next_attempt_at = ?, attempts = 0, last_error = '', lease_until = NULL, pipeline_pin = CASE WHEN ? = '' THEN pipeline_pin ELSE ? END
-		WHERE id = ? AND lease_until = ?`,
+			next_attempt_at = ?, attempts = 0, held = FALSE, last_error = '', lease_until = NULL, pipeline_pin = CASE WHEN ? = '' THEN pipeline_pin ELSE ? END
+		WHERE `+thisStatus+` AND lease_until = ?`,
 		status.Revision, status.State, now, end.PostedID, end.LeftOut, check, now, end.PipelinePin, end.PipelinePin,
-		status.ID, status.LeaseUntil)
+		status.FirstScanID, status.Context, status.LeaseUntil)
 }
 
 func failedStatus(ctx context.Context, tx *sqlx.Tx, status core.Status, end PostResult, now time.Time) (int64, error) {
-	retry := now.Add(end.RetryAfter)
+	failures, hold := 1, core.Hold{}
 	if end.Hold != nil {
-		retry = now.Add(holdLimit)
+		hold = *end.Hold
 	}
-	failures := 1
 	if end.Waiting { // the next failure is no graver for that
 		failures = 0
 	}
 	return sqldb.Exec(ctx, tx, `
 		UPDATE commit_statuses SET lease_until = NULL, attempts = attempts + ?, next_attempt_at = ?, last_error = ?,
-			given_up = (revision = ? AND ?)
-		WHERE id = ? AND lease_until = ?`,
-		failures, retry, end.Error, status.Revision, end.GivenUp, status.ID, status.LeaseUntil)
-}
-
-// giveUpLate gives up the statuses of a project with a hold that have waited too long.
-func (s *Store) giveUpLate(
-	ctx context.Context, tx *sqlx.Tx, status core.Status, end PostResult, now time.Time) error {
-	late := fmt.Sprintf("waited for %d days: %s", holdLimit/(24*time.Hour), end.Error)
-	status.ID, status.Branch = 0, end.Hold.Branch // this one as well
-	return s.eachWaiting(ctx, tx, status, now.Add(-holdLimit),
-		`UPDATE commit_statuses SET given_up = TRUE, last_error = ? WHERE id IN (?)`, late)
-}
-
-// waitingPerStatement is how many waiting statuses one statement changes.
-const waitingPerStatement = 100
-
-// eachWaiting updates the statuses of a project, or of a branch of it, that have waited since then or longer, except
-// the given one. The last parameter of the update are their numbers. They are read in the order of their index, which
-// no engine estimates to cost as much as reading the whole table.
-func (s *Store) eachWaiting(
-	ctx context.Context, tx *sqlx.Tx, but core.Status, since time.Time, update string, args ...any) error {
-	type place struct {
-		ID        int64     `db:"id"`
-		DesiredAt time.Time `db:"desired_at"`
-	}
-	for last := (place{}); ; {
-		var some []place
-		err := tx.SelectContext(ctx, &some, tx.Rebind(`
-			SELECT id, desired_at FROM commit_statuses
-			WHERE `+waitingFor+` AND (desired_at, id) > (?, ?) AND desired_at <= ? AND id <> ?
-			ORDER BY desired_at, id LIMIT ?`),
-			but.SourcePlatform, but.ProjectName, but.Branch, but.Branch, last.DesiredAt, last.ID, since, but.ID, waitingPerStatement)
-		if err != nil || len(some) == 0 {
-			return err
-		}
-		last = some[len(some)-1]
-		ids := make([]int64, len(some))
-		for i, one := range some {
-			ids[i] = one.ID
-		}
-		if _, err := sqldb.ExecIn(ctx, tx, update, append(slices.Clone(args), ids)...); err != nil {
-			return err
-		}
-	}
+			given_up = (revision = ? AND ?), held = NOT (revision = ? AND ?) AND (held OR ? AND (? = '' OR branch = ?))
+		WHERE `+thisStatus+` AND lease_until = ?`,
+		failures, now.Add(end.RetryAfter), end.Error, status.Revision, end.GivenUp, status.Revision, end.GivenUp,
+		end.Hold != nil, hold.Branch, hold.Branch, status.FirstScanID, status.Context,
+		status.LeaseUntil)
 }
 
 func (end PostResult) post(status core.Status, now time.Time) core.StatusPost {
 	return core.StatusPost{
-		StatusID: status.ID, ScanID: status.ScanID, Context: status.Context, Revision: status.Revision,
+		FirstScanID: status.FirstScanID, ScanID: status.ScanID, Context: status.Context, Revision: status.Revision,
 		State: status.State, Description: status.Description, Outcome: end.outcome(), Code: end.Code,
 		Answer: cmp.Or(end.Error, end.LeftOut), At: now, LastAt: now, Milliseconds: end.Latency.Milliseconds(),
 	}
@@ -497,18 +496,18 @@ func keepPost(ctx context.Context, tx *sqlx.Tx, status core.Status, post core.St
 	if status.LastError != "" || post.Outcome == core.PostOverwritten {
 		again, err := sqldb.Exec(ctx, tx, `
 			UPDATE status_posts SET times = times + 1, last_at = ?, latency_ms = ?, state = ?, description = ?, answer = ?
-			WHERE id = (SELECT MAX(id + 0) FROM status_posts WHERE status_id = ? AND scan_id = ? AND revision = ?
+			WHERE id = (SELECT MAX(id + 0) FROM status_posts WHERE `+thisStatus+` AND scan_id = ? AND revision = ?
 				AND outcome = ? AND code = ? AND (answer = ? OR ?))`,
-			post.LastAt, post.Milliseconds, post.State, post.Description, post.Answer, post.StatusID, post.ScanID, post.Revision,
-			post.Outcome, post.Code, post.Answer, status.Attempts >= distinctAnswers)
+			post.LastAt, post.Milliseconds, post.State, post.Description, post.Answer, post.FirstScanID, post.Context, post.ScanID,
+			post.Revision, post.Outcome, post.Code, post.Answer, status.Attempts >= distinctAnswers)
 		if err != nil || again > 0 {
 			return err
 		}
 	}
 	_, err := tx.NamedExecContext(ctx, `
-		INSERT INTO status_posts (status_id, scan_id, context, revision, state, description, outcome, code, answer, at,
+		INSERT INTO status_posts (first_scan_id, scan_id, context, revision, state, description, outcome, code, answer, at,
 			last_at, latency_ms)
-		VALUES (:status_id, :scan_id, :context, :revision, :state, :description, :outcome, :code, :answer, :at,
+		VALUES (:first_scan_id, :scan_id, :context, :revision, :state, :description, :outcome, :code, :answer, :at,
 			:last_at, :latency_ms)`, post)
 	return err
 }
@@ -521,10 +520,10 @@ func (s *Store) ListPosts(ctx context.Context, scan core.Scan) ([]core.StatusPos
 	err := s.db.SelectContext(ctx, &list, s.db.Rebind(`
 		SELECT `+postColumns+`, source_platform FROM (
 			SELECT `+sqldb.Qualify("p", postColumns)+`, c.source_platform
-			FROM commit_statuses c JOIN status_posts p ON p.status_id = c.id
-			WHERE c.source_platform = ? AND c.project_name = ? AND c.commit_sha = ? AND p.scan_id = ?
+			FROM commit_statuses c JOIN status_posts p ON p.first_scan_id = c.first_scan_id AND p.context = c.context
+			WHERE c.first_scan_id = ? AND p.scan_id = ?
 			ORDER BY p.id DESC LIMIT ?) latest
-		ORDER BY id`), scan.SourcePlatform, scan.ProjectName, scan.CommitSHA, scan.ID, maxPosts)
+		ORDER BY id`), scan.First(), scan.ID, maxPosts)
 	if err != nil {
 		return nil, fmt.Errorf("listing posts: %w", sqldb.Classify(err))
 	}
@@ -533,8 +532,9 @@ func (s *Store) ListPosts(ctx context.Context, scan core.Scan) ([]core.StatusPos
 
 // mergePipeline is the newest pipeline of a merge request in the recorded events, for the commit of a row of
 // commit_statuses; 0 where there is none. A merge request shows that one, whichever others ran for its commit.
-var mergePipeline = `COALESCE((SELECT MAX(m.pipeline_id) FROM scans s JOIN pipeline_metrics m ON m.scan_id = s.id
-	WHERE ` + sameCommit("s", "commit_statuses") + ` AND m.source = '` + core.SourceMergeRequest + `'), 0)`
+var mergePipeline = `COALESCE((SELECT MAX((SELECT MAX(m.pipeline_id) FROM pipeline_metrics m
+		WHERE m.scan_id = s.id AND m.source = '` + core.SourceMergeRequest + `'))
+	FROM scans s WHERE ` + sameCommit("s", "commit_statuses") + `), 0)`
 
 // followAfter does the same for a status that was being posted, or was bound to end in the pipeline where it was
 // pending. One that was free to go to the merge request and stands elsewhere was not taken there.
@@ -542,8 +542,8 @@ func (s *Store) followAfter(ctx context.Context, tx *sqlx.Tx, posted core.Status
 	if posted.State == core.StatusPending || end.PipelinePin+posted.PipelinePin == "" {
 		return nil
 	}
-	return s.postAgain(ctx, tx, `id = ? AND (? OR `+mergePipeline+` <> ?)`,
-		posted.ID, posted.PostedState == core.StatusPending, posted.MergePipeline)
+	return s.postAgain(ctx, tx, thisStatus+` AND (? OR `+mergePipeline+` <> ?)`,
+		posted.FirstScanID, posted.Context, posted.PostedState == core.StatusPending, posted.MergePipeline)
 }
 
 // postAgain makes statuses due once more that are posted, final, and not in the pipeline of the commit's merge request.

@@ -18,8 +18,7 @@ func TestStatusLatestWins(t *testing.T) {
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		clock := newClock()
 		s := e.Open(t, store.Config{Now: clock.Now})
-		d, p := storetest.PushOf(1)
-		scan := accept(t, s, d, p)
+		scan := pushed(t, s, 1)
 		pending := claimOne(t, s)
 		nothingDue(t, s, "while it is being posted")
 		run(t, s)
@@ -45,8 +44,7 @@ func TestStatusRetries(t *testing.T) {
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		clock := newClock()
 		s := e.Open(t, store.Config{Now: clock.Now})
-		d, p := storetest.PushOf(1)
-		accept(t, s, d, p)
+		pushed(t, s, 1)
 		settle(t, s, claimOne(t, s), store.PostResult{RetryAfter: time.Minute, Error: "502"})
 		nothingDue(t, s, "during the pause")
 		run(t, s)
@@ -69,8 +67,7 @@ func TestStatusWaitingIsNoFailure(t *testing.T) {
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		clock := newClock()
 		s := e.Open(t, store.Config{Now: clock.Now})
-		d, p := storetest.PushOf(1)
-		scan := accept(t, s, d, p)
+		scan := pushed(t, s, 1)
 		settle(t, s, claimOne(t, s), store.PostResult{Waiting: true, RetryAfter: time.Minute, Error: "429"})
 		if got := statusOf(t, s, scan); got.Attempts != 0 || got.LastError != "429" {
 			t.Errorf("while it waits: %+v", got)
@@ -99,8 +96,7 @@ func TestStatusGivingUpIsPerRevision(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := e.Open(t, store.Config{})
-		d, p := storetest.PushOf(1)
-		accept(t, s, d, p)
+		pushed(t, s, 1)
 		pending := claimOne(t, s)
 		run(t, s)
 		settle(t, s, pending, store.PostResult{GivenUp: true, Error: "422"})
@@ -115,8 +111,7 @@ func TestStatusLeaseExpires(t *testing.T) {
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		clock := newClock()
 		s := e.Open(t, store.Config{Now: clock.Now})
-		d, p := storetest.PushOf(1)
-		accept(t, s, d, p)
+		pushed(t, s, 1)
 		lost := claimOne(t, s)
 		clock.advance(2 * time.Minute)
 		claimOne(t, s)
@@ -130,8 +125,7 @@ func TestRescanReplacesTheStatus(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := e.Open(t, store.Config{PublicURL: "https://scan.example"})
-		d, p := storetest.PushOf(1)
-		scan := accept(t, s, d, p)
+		scan := pushed(t, s, 1)
 		run(t, s, finding("a", core.High))
 		receipt, err := s.Rescan(t.Context(), scan.ReferenceID, "ada")
 		if err != nil || receipt.Outcome != core.ScanCreated {
@@ -158,8 +152,7 @@ func TestLatePostIsOverwritten(t *testing.T) {
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		clock := newClock()
 		s := e.Open(t, store.Config{Now: clock.Now})
-		d, p := storetest.PushOf(1)
-		accept(t, s, d, p)
+		pushed(t, s, 1)
 		late := claimOne(t, s)
 		clock.advance(2 * time.Minute)
 		settle(t, s, claimOne(t, s), store.PostResult{Posted: true})
@@ -272,8 +265,7 @@ func TestStatusFollowsTheMergeRequest(t *testing.T) {
 					record(t, s, 1, ofMergeRequest(90))
 				}
 			}
-			d, p := storetest.PushOf(1)
-			accept(t, s, d, p)
+			pushed(t, s, 1)
 			tell(when.before)
 			pending := claimOne(t, s)
 			tell(when.pending) // while it is being posted

@@ -5,11 +5,13 @@
 // Get answers core.ErrNotFound, List never does. Each method is one transaction. A transaction that decides something
 // loads what the decision needs, has package core decide, and saves the result.
 //
-// Reading order: intake.go, jobs.go, reports.go, verdict.go, statuses.go, status_posts.go (the way of a push); scans.go
-// and findings.go (lists); tracked.go and hooks.go (what is looked after now and then); retention.go.
+// Reading order: deliveries.go, intake.go, refs.go, jobs.go, reports.go, baseline.go, verdict.go, alerts.go, statuses.go (the way of
+// a push); status_drift.go (what others posted); projects.go (whom names mean); scans.go, findings.go and project_states.go (lists);
+// triage.go; tracked.go and hooks.go (what is looked after now and then); retention.go.
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -53,15 +55,19 @@ type Store struct {
 	policies  core.Policies
 	scanners  core.Scanners
 	publicURL string
-	intake    *sqldb.Batcher[*accept]
+	intake    *sqldb.Batcher[*asked]
+	keeping   *sqldb.Batcher[*keeping]
 	triaging  sqldb.Slots
 	reporting sqldb.Slots
 	written   cache[writtenKey, time.Time] // when intake last wrote what it need not write again for a while
-	spelt     cache[projectKey, string]    // spellings of projects' names, by platform and core.ProjectKey
-	refused   atomic.Pointer[refusal]      // nil when the last deliveries were written
-	claims    atomic.Int64                 // of statuses
+	projects  cache[recallKey, recalled]
+	refused   atomic.Pointer[refusal]   // nil when the last deliveries were written
+	claims    atomic.Int64              // of statuses
+	lastKept  atomic.Pointer[time.Time] // when a call was kept; nil before the first
 
+	fresh   cache[int64, core.Delivery] // calls that this process has kept and not derived yet, as it read them
 	changed poll.Bell
+	kept    poll.Bell
 }
 
 // Open connects, brings the schema up to date and returns the store. Two processes may open one database at once.
@@ -92,12 +98,15 @@ func newStore(db *sqldb.DB, cfg Config) *Store {
 		db: db, clock: sqldb.NewClock(db, cfg.Host, cfg.Now), policies: cfg.Policies, scanners: cfg.Scanners,
 		publicURL: cfg.PublicURL, triaging: sqldb.NewSlots(maxTriaging), reporting: sqldb.NewSlots(maxReporting),
 	}
+	s.fresh.most = maxFresh
 	s.intake = sqldb.NewBatcher(s.commitIntake)
+	s.keeping = sqldb.NewBatcher(s.commitKept)
 	return s
 }
 
 // Close waits for the deliveries being committed and closes all connections.
 func (s *Store) Close() error {
+	s.keeping.Wait()
 	s.intake.Wait()
 	return s.db.Close()
 }
@@ -175,14 +184,32 @@ func (s *Store) Shared() bool { return s != nil && !s.db.Embedded() }
 // found by polling.
 func (s *Store) Changed() *poll.Bell { return &s.changed }
 
+// Kept rings when this process has kept calls, which are to be derived.
+func (s *Store) Kept() *poll.Bell { return &s.kept }
+
 // write runs work in one transaction and wakes the loops, because there may be something to do.
 func (s *Store) write(ctx context.Context, work func(*sqlx.Tx) error) error {
-	return s.writeBy(ctx, s.db.Transact, work)
+	err := sqldb.Retry(func() error { return s.db.Transact(ctx, work) })
+	if err == nil {
+		s.changed.Ring()
+	}
+	return err
 }
 
 // intakeTimeout bounds the transaction of a batch, including the grace of a cancelled statement: GitHub and GitLab hang
 // up after ten seconds, and must hear of a failure before.
 const intakeTimeout = 7 * time.Second
+
+// commitUrgent runs the work of a batch whose callers wait for an answer in one transaction.
+func (s *Store) commitUrgent(work func(context.Context, *sqlx.Tx) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), intakeTimeout)
+	defer cancel()
+	err := sqldb.Retry(func() error {
+		return s.db.TransactUrgent(ctx, func(tx *sqlx.Tx) error { return work(ctx, tx) })
+	})
+	s.noteWrite(err)
+	return err
+}
 
 // writeIn is write, once one of the slots for this kind of work is free.
 func (s *Store) writeIn(ctx context.Context, slots sqldb.Slots, work func(*sqlx.Tx) error) error {
@@ -192,16 +219,6 @@ func (s *Store) writeIn(ctx context.Context, slots sqldb.Slots, work func(*sqlx.
 	}
 	defer release()
 	return s.write(ctx, work)
-}
-
-type transactFunc func(context.Context, func(*sqlx.Tx) error) error
-
-func (s *Store) writeBy(ctx context.Context, transact transactFunc, work func(*sqlx.Tx) error) error {
-	err := sqldb.Retry(func() error { return transact(ctx, work) })
-	if err == nil {
-		s.changed.Ring()
-	}
-	return err
 }
 
 // Now is the present moment by the clock that all replicas share.
@@ -226,16 +243,22 @@ func (s *Store) isOverdue(scan core.Scan, now time.Time) bool {
 	return s.clock.Proven(scan.Timestamp) && !s.DeadlineOf(scan).After(now)
 }
 
-type projectKey struct{ platform, project string }
-
 // writtenKey is something of which the latest time is kept: the use of a secret, or a signed call of a project.
-type writtenKey struct{ platform, secret, project string }
+type writtenKey struct {
+	platform, secret string
+	project          int64
+}
 
-// maxCached bounds a cache. One that is full starts over.
-const maxCached = 100_000
+const (
+	// maxCached bounds a cache.
+	maxCached = 100_000
+	// maxFresh bounds the calls that are remembered as they were read, to a few megabytes. What is forgotten is read again.
+	maxFresh = 2048
+)
 
-// cache is a bounded map for concurrent use.
+// cache is a bounded map for concurrent use. One that is full starts over.
 type cache[K comparable, V any] struct {
+	most    int // entries; maxCached where it is 0
 	mu      sync.Mutex
 	entries map[K]V
 }
@@ -247,10 +270,25 @@ func (c *cache[K, V]) get(key K) (value V, known bool) {
 	return value, known
 }
 
+// take is get and drop.
+func (c *cache[K, V]) take(key K) (value V, known bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	value, known = c.entries[key]
+	delete(c.entries, key)
+	return value, known
+}
+
+func (c *cache[K, V]) drop(key K) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.entries, key)
+}
+
 func (c *cache[K, V]) put(key K, value V) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.entries == nil || len(c.entries) >= maxCached {
+	if c.entries == nil || len(c.entries) >= cmp.Or(c.most, maxCached) {
 		c.entries = map[K]V{}
 	}
 	c.entries[key] = value

@@ -5,21 +5,22 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/naming"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
 // TrackedProject is a project whose branches and tags are compared with its scans from time to time.
 type TrackedProject struct {
 	ID             int64      `db:"id"`
+	ProjectID      int64      `db:"project_id"`
 	SourcePlatform string     `db:"source_platform"`
-	ProjectName    string     `db:"project_name"`
-	ProjectRef     string     `db:"project_ref"`
+	ProjectName    string     `db:"project_name,computed"`
+	ProjectRef     string     `db:"project_ref,computed"`
 	SyncedAt       *time.Time `db:"synced_at"` // nil before the first look that succeeded
 	NextSyncAt     time.Time  `db:"next_sync_at"`
 	LeaseUntil     *time.Time `db:"lease_until"`
@@ -27,28 +28,43 @@ type TrackedProject struct {
 	LastError      string     `db:"last_error"` // of the last look, or empty
 }
 
-var trackedColumns = sqldb.ColumnsOf[TrackedProject]()
+var trackedColumns = sqldb.ColumnsOf[TrackedProject]() + `, ` + fromProject("")
 
-// KnownProject is a project that a scan or a delivery names.
+// KnownProject is a project that is known, or that the configuration or a person names.
 type KnownProject struct {
+	ID             int64  `db:"id"` // 0 where only its name is known
 	SourcePlatform string `db:"source_platform"`
 	ProjectName    string `db:"project_name"`
 	ProjectRef     string `db:"project_ref"` // empty where unknown
-	LastID         int64  `db:"last_id"`     // of the newest scan or delivery that names it
 }
 
-// TrackProjects adds tracked projects; known ones stay as they are. One that has another name by now is still the same
-// project, because it is identified by its number.
+// ListKnownProjects returns the projects with an id above since that bear their names, in the order in which they became known.
+func (s *Store) ListKnownProjects(ctx context.Context, since int64) (list []KnownProject, err error) {
+	err = s.db.SelectContext(ctx, &list, s.db.Rebind(`
+		SELECT id, platform AS source_platform, name AS project_name, platform_ref AS project_ref FROM projects
+		WHERE id > ? AND gone_at IS NULL ORDER BY id`), since)
+	if err != nil {
+		return nil, fmt.Errorf("listing known projects: %w", sqldb.Classify(err))
+	}
+	return list, nil
+}
+
+// TrackProjects adds tracked projects; known ones stay as they are. A name whose last project is gone is left out: the next call
+// tells whether another one has it.
 func (s *Store) TrackProjects(ctx context.Context, projects []KnownProject) error {
-	projects = slices.Clone(projects)
-	for i := range projects {
-		if err := s.respell(ctx, projects[i].SourcePlatform, &projects[i].ProjectName); err != nil {
+	var found []core.KeptProject
+	for _, p := range projects {
+		project, err := s.toTrack(ctx, p)
+		if err != nil {
 			return fmt.Errorf("watching projects: %w", err)
+		}
+		if project.ID != 0 {
+			found = append(found, project)
 		}
 	}
 	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
-		for _, p := range projects {
-			if err := s.track(ctx, tx, p); err != nil {
+		for _, project := range found {
+			if err := s.track(ctx, tx, project); err != nil {
 				return err
 			}
 		}
@@ -60,55 +76,24 @@ func (s *Store) TrackProjects(ctx context.Context, projects []KnownProject) erro
 	return nil
 }
 
-func (s *Store) track(ctx context.Context, tx *sqlx.Tx, p KnownProject) error {
-	if p.ProjectRef != "" {
-		// Of several names that the project had, one row goes on at most.
-		_, err := tx.NamedExecContext(ctx, `
-			DELETE FROM tracked_projects
-			WHERE source_platform = :source_platform AND project_ref = :project_ref AND project_name <> :project_name
-				AND (EXISTS (SELECT 1 FROM tracked_projects same
-						WHERE same.source_platform = :source_platform AND same.project_name = :project_name)
-					OR id < (SELECT MAX(id) FROM tracked_projects other
-						WHERE other.source_platform = :source_platform AND other.project_ref = :project_ref))`, p)
-		if err != nil {
-			return err
-		}
-		_, err = tx.NamedExecContext(ctx, `
-			UPDATE tracked_projects SET project_name = :project_name
-			WHERE source_platform = :source_platform AND project_ref = :project_ref AND project_name <> :project_name
-				AND NOT EXISTS (SELECT 1 FROM tracked_projects
-					WHERE source_platform = :source_platform AND project_name = :project_name)`, p)
-		if err != nil {
-			return err
+// toTrack is a project as it is kept, with ID 0 where the last one with the name is gone.
+func (s *Store) toTrack(ctx context.Context, p KnownProject) (core.KeptProject, error) {
+	if p.ID != 0 {
+		return core.KeptProject{ID: p.ID, Platform: p.SourcePlatform}, nil
+	}
+	if p.ProjectRef == "" {
+		if last, err := s.GetProject(ctx, p.SourcePlatform, p.ProjectName); err == nil && last.GoneAt != nil {
+			return core.KeptProject{}, nil
 		}
 	}
+	return s.resolveNamed(ctx, p.SourcePlatform, p.ProjectName, p.ProjectRef)
+}
+
+func (s *Store) track(ctx context.Context, tx *sqlx.Tx, project core.KeptProject) error {
 	_, err := tx.ExecContext(ctx, tx.Rebind(`
-		INSERT INTO tracked_projects (source_platform, project_name, project_ref, next_sync_at) VALUES (?, ?, ?, ?)
-		ON CONFLICT (source_platform, project_name) DO UPDATE SET project_ref = excluded.project_ref
-		WHERE tracked_projects.project_ref = ''`), p.SourcePlatform, p.ProjectName, p.ProjectRef, s.clock.Timestamp())
+		INSERT INTO tracked_projects (project_id, source_platform, next_sync_at) VALUES (?, ?, ?)
+		ON CONFLICT (project_id) DO NOTHING`), project.ID, project.Platform, s.clock.Timestamp())
 	return err
-}
-
-// ListScanned returns the projects that scans with an id above since name, the one named last at the end.
-func (s *Store) ListScanned(ctx context.Context, since int64) (list []KnownProject, err error) {
-	return s.listProjects(ctx, "listing scanned projects", since, `
-		SELECT source_platform, project_name, project_ref, MAX(id) AS last_id FROM scans
-		WHERE id > ? GROUP BY source_platform, project_name, project_ref ORDER BY last_id`)
-}
-
-// ListAnnounced returns the projects that deliveries with an id above since name, the one named last at the end.
-func (s *Store) ListAnnounced(ctx context.Context, since int64) (list []KnownProject, err error) {
-	return s.listProjects(ctx, "listing announced projects", since, `
-		SELECT platform AS source_platform, project_name, '' AS project_ref, MAX(id) AS last_id FROM deliveries
-		WHERE id > ? AND project_name <> '' GROUP BY platform, project_name ORDER BY last_id`)
-}
-
-func (s *Store) listProjects(ctx context.Context, doing string, since int64, query string) ([]KnownProject, error) {
-	var list []KnownProject
-	if err := s.db.SelectContext(ctx, &list, s.db.Rebind(query), since); err != nil {
-		return nil, fmt.Errorf("%s: %w", doing, sqldb.Classify(err))
-	}
-	return list, nil
 }
 
 // ListTrackedSince returns a platform's tracked projects that were added after the one with the id since.
@@ -123,11 +108,10 @@ func (s *Store) ListTrackedSince(ctx context.Context, platform string, since int
 
 // GetTrackedProject returns a tracked project, or core.ErrNotFound.
 func (s *Store) GetTrackedProject(ctx context.Context, platform, project string) (w TrackedProject, err error) {
-	project, err = s.ProjectName(ctx, platform, project)
+	found, err := s.meant(ctx, naming.Sighting{Platform: platform, Project: core.Project{Name: project}})
 	if err == nil {
 		err = s.db.GetContext(ctx, &w, s.db.Rebind(`
-			SELECT `+trackedColumns+` FROM tracked_projects
-			WHERE source_platform = ? AND project_name = ?`), platform, project)
+			SELECT `+trackedColumns+` FROM tracked_projects WHERE project_id = ?`), found.ID)
 	}
 	if err != nil {
 		return TrackedProject{}, fmt.Errorf("getting %s: %w", project, sqldb.Classify(err))
@@ -159,7 +143,8 @@ func (s *Store) ClaimDueProject(ctx context.Context, platforms []string, lease t
 	err = s.db.Transact(ctx, func(tx *sqlx.Tx) error {
 		return s.claimOne(ctx, tx, &claimed, claim{
 			table: `tracked_projects`, set: setLease,
-			rows: s.firstDue(`tracked_projects`, `source_platform IN (:platforms) AND next_sync_at <= :now AND `+unleased,
+			rows: s.firstDue(`tracked_projects`, `source_platform IN (:platforms) AND next_sync_at <= :now AND `+
+				ofProject("", "gone_at")+` IS NULL AND `+unleased,
 				`next_sync_at, id`),
 			guard: unleased, columns: trackedColumns,
 		}, lease, map[string]any{"platforms": platforms})
@@ -172,17 +157,18 @@ func (s *Store) ClaimDueProject(ctx context.Context, platforms []string, lease t
 
 // ClaimProject leases one project, whenever its sync is due. core.ErrConflict while another process syncs it.
 func (s *Store) ClaimProject(ctx context.Context, p KnownProject, lease time.Duration) (claimed TrackedProject, err error) {
-	if err := s.respell(ctx, p.SourcePlatform, &p.ProjectName); err != nil {
+	project, err := s.resolveNamed(ctx, p.SourcePlatform, p.ProjectName, p.ProjectRef)
+	if err != nil {
 		return TrackedProject{}, fmt.Errorf("claiming %s: %w", p.ProjectName, err)
 	}
 	err = s.db.Transact(ctx, func(tx *sqlx.Tx) error {
-		if err := s.track(ctx, tx, p); err != nil {
+		if err := s.track(ctx, tx, project); err != nil {
 			return err
 		}
 		err := s.claimOne(ctx, tx, &claimed, claim{
-			table: `tracked_projects`, set: setLease, rows: `source_platform = :platform AND project_name = :project`,
+			table: `tracked_projects`, set: setLease, rows: `project_id = :project`,
 			guard: unleased, columns: trackedColumns,
-		}, lease, map[string]any{"platform": p.SourcePlatform, "project": p.ProjectName})
+		}, lease, map[string]any{"project": project.ID})
 		if errors.Is(err, sql.ErrNoRows) {
 			return fmt.Errorf("%w: another process is syncing it", core.ErrConflict)
 		}
@@ -194,16 +180,18 @@ func (s *Store) ClaimProject(ctx context.Context, p KnownProject, lease time.Dur
 	return claimed, nil
 }
 
-// SettleProject ends the lease. failure is empty after a sync that succeeded. core.ErrConflict when the lease was lost.
+// SettleProject ends the lease. failure is empty after a sync that succeeded. A sync that became due meanwhile stays so.
+// core.ErrConflict when the lease was lost.
 func (s *Store) SettleProject(ctx context.Context, w TrackedProject, pause time.Duration, failure string) error {
 	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
 		now := s.clock.Timestamp()
 		settled, err := tx.ExecContext(ctx, tx.Rebind(`
-			UPDATE tracked_projects SET lease_until = NULL, next_sync_at = ?, last_error = ?,
+			UPDATE tracked_projects SET lease_until = NULL, last_error = ?,
+				next_sync_at = CASE WHEN next_sync_at <> ? AND next_sync_at < ? THEN next_sync_at ELSE ? END,
 				failures = CASE WHEN ? = '' THEN 0 ELSE failures + 1 END,
 				synced_at = CASE WHEN ? = '' THEN ? ELSE synced_at END
 			WHERE id = ? AND lease_until = ?`),
-			now.Add(pause), failure, failure, failure, now, w.ID, w.LeaseUntil)
+			failure, w.NextSyncAt, now.Add(pause), now.Add(pause), failure, failure, now, w.ID, w.LeaseUntil)
 		return sqldb.OneRow(settled, err, "the lease was lost")
 	})
 	if err != nil {
@@ -212,32 +200,21 @@ func (s *Store) SettleProject(ctx context.Context, w TrackedProject, pause time.
 	return nil
 }
 
-// RenameProject gives a project the name that its platform uses, and with it what is known of the old one. Where the
-// new name is tracked already, the old one is removed, and the error is core.ErrConflict.
+// RenameProject gives a project the name to which its platform leads. Where a project with an id has it, the one with the old
+// name is gone, and the error is core.ErrConflict.
 func (s *Store) RenameProject(ctx context.Context, w TrackedProject, name string) error {
-	if err := s.respell(ctx, w.SourcePlatform, &name); err != nil {
-		return fmt.Errorf("renaming %s: %w", w.ProjectName, err)
+	seen := naming.Sighting{
+		Platform: w.SourcePlatform, ID: w.ProjectID, At: s.clock.Timestamp(), Project: core.Project{Name: name, Ref: w.ProjectRef},
 	}
-	if name == w.ProjectName {
-		return nil
+	holder, err := s.meant(ctx, naming.Sighting{Platform: w.SourcePlatform, Project: core.Project{Name: name}})
+	if taken := err == nil && holder.Ref != "" && holder.ID != w.ProjectID; taken {
+		seen.Name, seen.Deleted = w.ProjectName, true
 	}
-	forgotten := false
-	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
-		if err := linkNames(ctx, tx, w.SourcePlatform, name, []string{w.ProjectName}); err != nil {
-			return err
-		}
-		gone, err := sqldb.Exec(ctx, tx, `
-			DELETE FROM tracked_projects WHERE id = ? AND EXISTS (SELECT 1 FROM tracked_projects
-				WHERE source_platform = ? AND project_name = ?)`, w.ID, w.SourcePlatform, name)
-		forgotten = gone > 0
-		if err != nil || forgotten {
-			return err
-		}
-		_, err = tx.ExecContext(ctx, tx.Rebind(`UPDATE tracked_projects SET project_name = ? WHERE id = ?`), name, w.ID)
-		return err
-	})
-	if err == nil && forgotten {
-		err = fmt.Errorf("%w: the new name is tracked already", core.ErrConflict)
+	if err == nil || errors.Is(err, core.ErrNotFound) {
+		_, err = s.settleProject(ctx, seen)
+	}
+	if err == nil && seen.Deleted {
+		err = fmt.Errorf("%w: another project has the new name", core.ErrConflict)
 	}
 	if err != nil {
 		return fmt.Errorf("renaming %s: %w", w.ProjectName, err)

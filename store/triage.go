@@ -40,10 +40,8 @@ func loadFinding(ctx context.Context, q sqlx.ExtContext, id int64) (found core.T
 	if err != nil {
 		return found, sqldb.Classify(err)
 	}
-	err = sqlx.SelectContext(ctx, q, &found.Decisions, q.Rebind(`
-		SELECT `+decisionColumns+` FROM triage_decisions
-		WHERE source_platform = ? AND project_name = ? AND fingerprint = ?
-		ORDER BY id`), found.Scan.SourcePlatform, found.Scan.ProjectName, found.Finding.Fingerprint)
+	decided, err := decisionsOn(ctx, q, []int64{found.Finding.AlertID})
+	found.Decisions = decided[found.Finding.AlertID]
 	return found, sqldb.Classify(err)
 }
 
@@ -118,7 +116,7 @@ func (s *Store) triage(
 const maxPropagated = 200
 
 // loadTriaged locks the project and loads a finding, the decisions on it, and the same finding in the newest scans that
-// commits show.
+// commits show: those since the first that saw it, or since one that a head shows and that ended later.
 func (s *Store) loadTriaged(ctx context.Context, tx *sqlx.Tx, id int64) (core.Triaged, error) {
 	if err := s.lockProjectOf(ctx, tx, id); err != nil {
 		return core.Triaged{}, err
@@ -127,15 +125,23 @@ func (s *Store) loadTriaged(ctx context.Context, tx *sqlx.Tx, id int64) (core.Tr
 	if err != nil {
 		return found, err
 	}
-	scan, fingerprint := found.Scan, found.Finding.Fingerprint
+	scan, alert := found.Scan, found.Finding.AlertID
 	err = tx.SelectContext(ctx, &found.Same, tx.Rebind(`
 		SELECT f.id, f.scan_id, f.triage_decision FROM findings f
-		WHERE f.fingerprint = ? AND f.scan_id IN (SELECT s.id FROM scans s
-			WHERE s.source_platform = ? AND s.project_name = ? AND (s.id = ? OR `+latestAttempt+`)
-				AND EXISTS (SELECT 1 FROM findings same WHERE same.scan_id = s.id AND same.fingerprint = ?)
+		WHERE f.alert_id = ? AND f.scan_id IN (SELECT s.id FROM (
+				SELECT o.scan_id + 0 AS id FROM outcomes o
+				WHERE o.project_id = ? AND o.outcome IN ('pass', 'fail', 'failed') AND o.scan_id + 0 >= (SELECT MIN(scan_id) FROM (
+					SELECT first_seen_scan_id AS scan_id FROM alerts WHERE alerts.id = ?
+					UNION ALL SELECT h.scan_id FROM alert_heads h WHERE h.project_id = ? AND (
+						SELECT COUNT(*) FROM findings shown WHERE shown.scan_id = h.scan_id AND shown.alert_id = ?) <> 0) early)
+				UNION ALL
+				SELECT id FROM `+openScans+` WHERE project_id = ?) AS ours
+			JOIN scans s ON s.id = ours.id
+			WHERE (s.id = ? OR `+latestAttempt+`)
+				AND (SELECT COUNT(*) FROM findings same WHERE same.scan_id = s.id AND same.alert_id = ?) <> 0
 			ORDER BY CASE WHEN s.id = ? THEN 0 ELSE 1 END, s.id DESC
 			LIMIT ?)`),
-		fingerprint, scan.SourcePlatform, scan.ProjectName, scan.ID, fingerprint, scan.ID, maxPropagated)
+		alert, scan.ProjectID, alert, scan.ProjectID, alert, scan.ProjectID, scan.ID, alert, scan.ID, maxPropagated)
 	return found, err
 }
 
@@ -144,7 +150,7 @@ func (s *Store) saveTriage(ctx context.Context, tx *sqlx.Tx, before core.Triaged
 	if len(c.Scans) == 0 {
 		return nil
 	}
-	if err := s.putDecisions(ctx, tx, before.Scan, before.Finding.Fingerprint, c.Decisions); err != nil {
+	if err := s.putDecisions(ctx, tx, before.Scan.ProjectID, before.Finding.AlertID, c.Decisions); err != nil {
 		return err
 	}
 	_, err := tx.NamedExecContext(ctx, `
@@ -160,13 +166,45 @@ func (s *Store) saveTriage(ctx context.Context, tx *sqlx.Tx, before core.Triaged
 			return err
 		}
 	}
-	if err := recordEvents(ctx, tx, append([]core.TriageEvent{c.Event}, c.Events...)); err != nil {
+	if err := recordEvent(ctx, tx, c.Event); err != nil {
 		return err
 	}
 	if err := s.audit(ctx, tx, c.Audit); err != nil {
 		return err
 	}
-	return s.judgeAll(ctx, tx, c.Scans, before.Scan.ID)
+	if err := s.judgeAll(ctx, tx, c.Scans, before.Scan.ID); err != nil {
+		return err
+	}
+	return s.decideAlert(ctx, tx, before.Scan.ProjectID, before.Finding.AlertID)
+}
+
+// decideAlert lets the heads of a project show what was decided on one of its alerts.
+func (s *Store) decideAlert(ctx context.Context, tx *sqlx.Tx, project, alert int64) error {
+	if _, err := lockAlerts(ctx, tx, project); err != nil {
+		return err
+	}
+	const scanned = `SELECT h.id FROM alert_heads h JOIN scans s ON s.id = h.scan_id WHERE h.project_id = ?`
+	_, err := tx.ExecContext(ctx, tx.Rebind(`DELETE FROM open_alerts WHERE alert_id = ? AND head_id IN (`+scanned+`)`), alert, project)
+	if err != nil {
+		return err
+	}
+	const atHeads = `FROM alert_heads h JOIN findings ON findings.scan_id = h.scan_id AND findings.alert_id = ? WHERE h.project_id = ?`
+	_, err = tx.ExecContext(ctx, tx.Rebind(`
+		INSERT INTO open_alerts (head_id, alert_id) SELECT DISTINCT h.id, findings.alert_id `+atHeads+` AND NOT `+dismissed), alert, project)
+	if err != nil {
+		return err
+	}
+	var have int
+	if err := tx.GetContext(ctx, &have, tx.Rebind(`SELECT COUNT(*) `+atHeads), alert, project); err != nil {
+		return err
+	}
+	states, err := loadStates(ctx, tx, []int64{alert}, map[int64]bool{alert: have > 0})
+	for state := range states {
+		if err == nil {
+			_, err = tx.ExecContext(ctx, tx.Rebind(`UPDATE alerts SET state = ? WHERE id = ?`), state, alert)
+		}
+	}
+	return err
 }
 
 // lockProjectOf lets one transaction at a time triage a project, and no report that would miss the decision.
@@ -179,114 +217,75 @@ func (s *Store) lockProjectOf(ctx context.Context, tx *sqlx.Tx, finding int64) e
 	return s.db.LockKey(ctx, tx, lockOfProject, ofScan, scan)
 }
 
-var decisionColumns = sqldb.ColumnsOf[core.TriageDecision]()
-
-// ListDecisions returns the prevailing decision on each of a scan's findings that has one, by fingerprint.
-func (s *Store) ListDecisions(ctx context.Context, scan core.Scan, fingerprints []string) (map[string]core.TriageDecision, error) {
-	if len(fingerprints) == 0 {
-		return nil, nil
-	}
-	var decisions []core.TriageDecision
-	err := sqldb.SelectIn(ctx, s.db, &decisions, `
-		SELECT `+decisionColumns+` FROM triage_decisions WHERE source_platform = ? AND project_name = ? AND fingerprint IN (?)
-		ORDER BY fingerprint, id`, scan.SourcePlatform, scan.ProjectName, fingerprints)
+// ListDecisions returns the prevailing decision on each of the findings that has one, by alert.
+func (s *Store) ListDecisions(ctx context.Context, findings []core.Finding) (map[int64]core.TriageDecision, error) {
+	decided, err := decisionsOn(ctx, s.db, alertsOf(findings))
 	if err != nil {
 		return nil, fmt.Errorf("listing decisions: %w", sqldb.Classify(err))
 	}
-	return prevailing(decisions), nil
+	return prevailing(decided), nil
 }
 
-// decisionsIn are the prevailing decisions of a scan's project, by fingerprint.
-func decisionsIn(ctx context.Context, tx *sqlx.Tx, scan core.Scan) (map[string]core.TriageDecision, error) {
-	var decisions []core.TriageDecision
-	err := tx.SelectContext(ctx, &decisions, tx.Rebind(`
-		SELECT `+decisionColumns+` FROM triage_decisions WHERE source_platform = ? AND project_name = ? ORDER BY fingerprint, id`),
-		scan.SourcePlatform, scan.ProjectName)
-	return prevailing(decisions), err
-}
-
-// prevailing picks the decision that prevails for each finding; decisions are in the order of fingerprint and id.
-func prevailing(decisions []core.TriageDecision) map[string]core.TriageDecision {
-	decided := map[string]core.TriageDecision{}
-	for len(decisions) > 0 {
-		n := 1
-		for n < len(decisions) && decisions[n].Fingerprint == decisions[0].Fingerprint {
-			n++
-		}
-		decided[decisions[0].Fingerprint] = *core.PrevailingDecision(decisions[:n])
-		decisions = decisions[n:]
-	}
-	return decided
-}
-
-// putDecisions replaces the decisions on a finding. Decisions that stay keep their ids, by which a withdrawal names
+// putDecisions replaces the decisions on an alert. Decisions that stay keep their ids, by which a withdrawal names
 // them; new ones come last, so that ids keep the order in which they were made.
-func (s *Store) putDecisions(
-	ctx context.Context, tx *sqlx.Tx, scan core.Scan, fingerprint string, decisions []core.TriageDecision,
-) error {
+func (s *Store) putDecisions(ctx context.Context, tx *sqlx.Tx, project, alert int64, decisions []core.TriageDecision) error {
 	kept, fresh := []int64{0}, []core.TriageDecision{}
 	for _, decision := range decisions {
 		if decision.ID != 0 {
 			kept = append(kept, decision.ID)
 			continue
 		}
-		decision.SourcePlatform, decision.ProjectName, decision.Timestamp = scan.SourcePlatform, scan.ProjectName, s.clock.Timestamp()
+		decision.ProjectID, decision.Timestamp = project, s.clock.Timestamp()
 		fresh = append(fresh, decision)
 	}
-	_, err := sqldb.ExecIn(ctx, tx, `
-		DELETE FROM triage_decisions WHERE source_platform = ? AND project_name = ? AND fingerprint = ? AND id NOT IN (?)`,
-		scan.SourcePlatform, scan.ProjectName, fingerprint, kept)
+	_, err := sqldb.ExecIn(ctx, tx, `DELETE FROM alert_decisions WHERE alert_id = ? AND id NOT IN (?)`, alert, kept)
 	if err != nil || len(fresh) == 0 {
 		return err
 	}
 	_, err = tx.NamedExecContext(ctx, `
-		INSERT INTO triage_decisions (source_platform, project_name, fingerprint, source, decision, author, comment,
-			finding_id, timestamp)
-		VALUES (:source_platform, :project_name, :fingerprint, :source, :decision, :author, :comment,
-			:finding_id, :timestamp)`, fresh)
+		INSERT INTO alert_decisions (project_id, alert_id, source, decision, author, comment, finding_id, timestamp)
+		VALUES (:project_id, :alert_id, :source, :decision, :author, :comment, :finding_id, :timestamp)`, fresh)
 	return err
 }
 
-var eventColumns = sqldb.ColumnsOf[core.TriageEvent]()
-
-// ListTriage returns the history of a finding, the oldest event first; after is the id of the last event already read.
-// A finding that does not exist has no history.
+// ListTriage returns the history of a finding, the oldest event first: what was said of it, and what was decided on the same
+// finding in other scans. after is the id of the last event already read. A finding that does not exist has no history.
 func (s *Store) ListTriage(ctx context.Context, finding, after int64, limit int) ([]core.TriageEvent, error) {
 	list := []core.TriageEvent{}
 	err := s.db.SelectContext(ctx, &list, s.db.Rebind(`
 		SELECT `+eventColumns+` FROM triage_events
-		WHERE finding_id = ? AND id > ? ORDER BY id LIMIT ?`), finding, after, limit)
+		WHERE alert_id = (SELECT alert_id FROM findings WHERE findings.id = ?) AND (finding_id = ? OR decides) AND id > ?
+		ORDER BY id LIMIT ?`), finding, finding, after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("listing triage: %w", sqldb.Classify(err))
 	}
+	for i, event := range list {
+		list[i] = event.For(finding)
+	}
 	return list, nil
 }
 
-// ListHistories returns the histories of several findings, the oldest event first, at most limit events in all.
-func (s *Store) ListHistories(ctx context.Context, findings []int64, limit int) ([]core.TriageEvent, error) {
-	if len(findings) == 0 {
-		return nil, nil
-	}
-	var list []core.TriageEvent
-	err := sqldb.SelectIn(ctx, s.db, &list, `
-		SELECT `+eventColumns+` FROM triage_events WHERE finding_id IN (?) ORDER BY id LIMIT ?`, findings, limit)
+// ListHistories returns the histories of several findings, by their ids, the oldest event first; of all their alerts at most
+// limit events.
+func (s *Store) ListHistories(ctx context.Context, findings []core.Finding, limit int) (map[int64][]core.TriageEvent, error) {
+	events, err := s.listEvents(ctx, alertsOf(findings), limit)
 	if err != nil {
-		return nil, fmt.Errorf("listing histories: %w", sqldb.Classify(err))
+		return nil, fmt.Errorf("listing histories: %w", err)
 	}
-	return list, nil
+	histories := map[int64][]core.TriageEvent{}
+	for _, event := range events {
+		for _, f := range findings {
+			if event.AlertID == f.AlertID && (event.Decides || event.FindingID == f.ID) {
+				histories[f.ID] = append(histories[f.ID], event.For(f.ID))
+			}
+		}
+	}
+	return histories, nil
 }
 
-func recordEvents(ctx context.Context, tx *sqlx.Tx, events []core.TriageEvent) error {
-	for len(events) > 0 {
-		n := min(len(events), sqldb.RowsPerStatement)
-		_, err := tx.NamedExecContext(ctx, `
-			INSERT INTO triage_events (finding_id, source, origin, propagated_from, author, changes, decision, comment, timestamp)
-			VALUES (:finding_id, :source, :origin, :propagated_from, :author, :changes, :decision, :comment, :timestamp)`,
-			events[:n])
-		if err != nil {
-			return err
-		}
-		events = events[n:]
-	}
-	return nil
+func recordEvent(ctx context.Context, tx *sqlx.Tx, event core.TriageEvent) error {
+	_, err := tx.NamedExecContext(ctx, `
+		INSERT INTO triage_events (alert_id, finding_id, source, author, changes, decides, decision, comment, timestamp)
+		VALUES (:alert_id, :finding_id, :source, :author, :changes, :decides, :decision, :comment, :timestamp)`, event)
+	return err
 }

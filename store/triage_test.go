@@ -22,8 +22,7 @@ func TestFeedbackMovesTheStatus(t *testing.T) {
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		clock := newClock()
 		s := e.Open(t, store.Config{Now: clock.Now})
-		d, p := storetest.PushOf(1)
-		scan := accept(t, s, d, p)
+		scan := pushed(t, s, 1)
 		hidden := finding("hidden", core.Critical)
 		hidden.Suppressed = new("nosec")
 		run(t, s, finding("one", core.High), finding("two", core.Critical), finding("three", core.Low), hidden)
@@ -50,8 +49,7 @@ func TestPatchFinding(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := e.Open(t, store.Config{})
-		d, p := storetest.PushOf(1)
-		scan := accept(t, s, d, p)
+		scan := pushed(t, s, 1)
 		run(t, s, finding("one", core.High))
 		f := findingsOf(t, s, scan)["one"]
 		opinion := core.TriageUpdate{
@@ -86,8 +84,7 @@ func TestTriageRefuses(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := e.Open(t, store.Config{})
-		d, p := storetest.PushOf(1)
-		scan := accept(t, s, d, p)
+		scan := pushed(t, s, 1)
 		run(t, s, finding("one", core.High))
 		before := findingsOf(t, s, scan)["one"]
 		prose := core.TriageUpdate{Source: core.ByAI, RemediationPatch: core.SetTo("no")}
@@ -116,16 +113,14 @@ func TestHistoryNamesWhoDecidedWhat(t *testing.T) {
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		clock := newClock()
 		s := e.Open(t, store.Config{Now: clock.Now})
-		d, p := storetest.PushOf(1)
-		scan := accept(t, s, d, p)
+		scan := pushed(t, s, 1)
 		run(t, s, finding("one", core.High))
 		f := findingsOf(t, s, scan)["one"]
 		patch(t, s, f, core.TriageUpdate{Source: core.ByAI, Author: "bot", AIConfidence: core.SetTo(0.25)})
 		patch(t, s, f, core.TriageUpdate{Source: core.ByAI, Author: "bot", AIConfidence: core.SetTo(0.25)})
 		clock.advance(time.Minute)
 		say(t, s, f, core.FalsePositive)
-		d, p = storetest.PushOf(2)
-		later := accept(t, s, d, p)
+		later := pushed(t, s, 2)
 		run(t, s, finding("one", core.High))
 		tp, fp := core.TruePositive, core.FalsePositive
 		now := clock.Now()
@@ -159,7 +154,7 @@ func wantHistory(t *testing.T, s *store.Store, f core.Finding, want []core.Triag
 	if err != nil {
 		t.Fatal(err)
 	}
-	ignore := cmpopts.IgnoreFields(core.TriageEvent{}, "ID", "FindingID")
+	ignore := cmpopts.IgnoreFields(core.TriageEvent{}, "ID", "AlertID", "FindingID", "Decides")
 	if diff := cmp.Diff(want, got, ignore); diff != "" {
 		t.Errorf("history of finding %d (-want +got):\n%s", f.ID, diff)
 	}
@@ -169,8 +164,7 @@ func TestVerdictNamesWhatDecidedIt(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := e.Open(t, store.Config{})
-		d, p := storetest.PushOf(1)
-		scan := accept(t, s, d, p)
+		scan := pushed(t, s, 1)
 		var many []core.Finding
 		for range core.MaxDeciding + 5 {
 			many = append(many, finding("same", core.High))
@@ -213,11 +207,9 @@ func TestTriageReachesOtherBranches(t *testing.T) {
 		old := scanOn(t, s, 3, "three", finding("leak", core.High))
 		head := scanOn(t, s, 4, "three", finding("leak", core.High))
 		foreign := func(d *core.Delivery, p *core.Push) { p.Project.Name, p.Project.Ref = "acme/other", "43" }
-		d, p := storetest.PushOf(5, foreign)
-		other := accept(t, s, d, p)
+		other := pushed(t, s, 5, foreign)
 		run(t, s, finding("leak", core.High))
-		d, p = storetest.PushOf(6, storetest.OnBranch("four"))
-		waiting := accept(t, s, d, p)
+		waiting := pushed(t, s, 6, storetest.OnBranch("four"))
 
 		say(t, s, findingsOf(t, s, one)["leak"], core.FalsePositive)
 		wantStatus(t, s, one, "own scan", core.StatusSuccess, "0 new, 1 dismissed")
@@ -244,8 +236,7 @@ func TestTriageDoesNotEndAScan(t *testing.T) {
 	policy.Scanners = []string{"gitleaks", "trivy"}
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := e.Open(t, store.Config{Policies: core.Policies{{Match: "**", Policy: policy}}})
-		d, p := storetest.PushOf(1)
-		scan := accept(t, s, d, p)
+		scan := pushed(t, s, 1)
 		run(t, s, finding("leak", core.High))
 		after := say(t, s, findingsOf(t, s, scan)["leak"], core.FalsePositive)
 		if after.Scan.Status != core.ScanProcessing || after.Scan.Verdict != nil {
@@ -347,7 +338,7 @@ func TestTriageConcurrently(t *testing.T) {
 			wg.Go(func() {
 				d, p := storetest.PushOf(20+n, storetest.OnBranch(fmt.Sprint("b", n)))
 				p.Before = scans[n].CommitSHA
-				if _, err := s.AcceptPush(t.Context(), d, p); err != nil {
+				if _, err := s.Accept(t.Context(), storetest.With(d, p)); err != nil {
 					t.Error(err)
 				}
 			})

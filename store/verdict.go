@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -13,35 +14,85 @@ import (
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
-// settleScan derives the scan's state, verdict and commit status from its jobs and findings. tally sums up the findings of
-// the job that has just ended, if nothing else is known of them; or nil.
+// settleScan settles one scan. tally sums up the findings of the job that has just ended, if nothing else is known of them;
+// or nil.
 func (s *Store) settleScan(ctx context.Context, tx *sqlx.Tx, id int64, tally *core.ReportTally) error {
-	scan, err := s.lockScan(ctx, tx, id)
+	scans, err := s.lockScans(ctx, tx, []int64{id})
 	if err != nil {
 		return err
 	}
-	jobs, err := jobsOf(ctx, tx, scan)
+	return s.settleScans(ctx, tx, scans, tally)
+}
+
+// settleScans derives the states, verdicts and commit statuses of scans, which are locked, from their jobs and findings, set by
+// set.
+func (s *Store) settleScans(ctx context.Context, tx *sqlx.Tx, scans []core.Scan, tally *core.ReportTally) error {
+	jobs, err := jobsByScan(ctx, tx, scanIDs(scans))
 	if err != nil {
 		return err
 	}
 	now := s.clock.Timestamp()
-	scan.Settle(jobs, s.isOverdue(scan, now), now)
-	if scan.Status.Ended() {
-		if err := s.judge(ctx, tx, &scan, jobs, tally); err != nil {
+	var ended, open []core.Scan
+	groups := map[int64][]core.FindingGroup{}
+	for i := range scans {
+		scan := &scans[i]
+		scan.Settle(jobs[scan.ID], s.isOverdue(*scan, now), now)
+		if !scan.Status.Ended() {
+			open = append(open, *scan)
+			continue
+		}
+		if groups[scan.ID], err = s.judge(ctx, tx, scan, jobs[scan.ID], tally); err != nil {
+			return err
+		}
+		ended = append(ended, *scan)
+	}
+	if err := s.putSettled(ctx, tx, ended, `, started_at = COALESCE(started_at, ?), finished_at = ?`, now, now); err != nil {
+		return err
+	}
+	if err := s.putSettled(ctx, tx, open, `, finished_at = NULL`); err != nil {
+		return err
+	}
+	if err := s.putOutcomes(ctx, tx, ended, open); err != nil {
+		return err
+	}
+	if err := s.closeFailedBefore(ctx, tx, ended); err != nil {
+		return fmt.Errorf("closing alerts of failed scans: %w", err)
+	}
+	for _, scan := range ended {
+		if scan.Status != core.ScanCompleted && findingsIn(jobs[scan.ID]) == 0 {
+			continue
+		}
+		if err := s.showOpen(ctx, tx, scan, groups[scan.ID]); err != nil {
 			return err
 		}
 	}
-	if err := putVerdict(ctx, tx, scan); err != nil { // before the end, which puts it into the indexes of ended scans
-		return err
+	return s.putStatuses(ctx, tx, scans)
+}
+
+// jobsByScan sorts them here: asked for an order, PostgreSQL may read all jobs in it.
+func jobsByScan(ctx context.Context, tx *sqlx.Tx, scans []int64) (map[int64][]core.Job, error) {
+	var jobs []core.Job
+	err := sqldb.SelectIn(ctx, tx, &jobs, `SELECT `+jobColumns+` FROM scan_jobs WHERE scan_id IN (?)`, scans)
+	slices.SortFunc(jobs, func(a, b core.Job) int { return cmp.Compare(a.ID, b.ID) })
+	by := map[int64][]core.Job{}
+	for _, job := range jobs {
+		by[job.ScanID] = append(by[job.ScanID], job)
 	}
-	_, err = tx.NamedExecContext(ctx, `
-		UPDATE scans SET status = :status, error = :error,
-			started_at = COALESCE(started_at, :finished_at), finished_at = :finished_at
-		WHERE id = :id`, scan)
-	if err != nil {
-		return err
+	return by, err
+}
+
+// putSettled writes what Settle and judge have put into the scans; times are assignments of more columns, after a comma.
+func (s *Store) putSettled(ctx context.Context, tx *sqlx.Tx, scans []core.Scan, times string, args ...any) error {
+	if len(scans) == 0 {
+		return nil
 	}
-	return s.putStatuses(ctx, tx, []core.Scan{scan})
+	settled := sqldb.GivenOf("settled", "id BIGINT, status TEXT, error TEXT, verdict TEXT, verdict_reason TEXT, deciding TEXT, "+
+		"num_deciding BIGINT, summary TEXT, superseded_by TEXT", scans)
+	_, err := s.db.ExecGiven(ctx, tx, settled, `
+		UPDATE scans SET status = w.status, error = w.error, verdict = w.verdict, verdict_reason = w.verdict_reason,
+			deciding = w.deciding, num_deciding = w.num_deciding, summary = w.summary, superseded_by = w.superseded_by`+times+`
+		FROM settled w WHERE scans.id = w.id`, args...)
+	return err
 }
 
 // judged is a scan to judge again.
@@ -51,32 +102,31 @@ type judged struct {
 	Head   bool `db:"head"`
 }
 
-// branchHead is true for the newest scan of a branch.
-const branchHead = `COALESCE((SELECT newer.id FROM scans newer
-	WHERE newer.source_platform = s.source_platform AND newer.project_name = s.project_name
-		AND newer.branch >= s.branch AND newer.branch <= s.branch AND NOT newer.stale
-	ORDER BY newer.branch DESC, newer.id DESC LIMIT 1), 0) <= s.id`
+// atHead is true for a scan s of the commit where its ref or the default branch stands.
+const atHead = `(SELECT COUNT(*) FROM refs r WHERE r.project_id = s.project_id
+	AND r.name IN (s.ref, 'refs/heads/' || s.default_branch) AND r.sha = s.commit_sha) <> 0`
 
 // judgeAll judges scans again that have ended, which it locks in one order for all transactions. The status of the
 // first one is put first.
 func (s *Store) judgeAll(ctx context.Context, tx *sqlx.Tx, ids []int64, first int64) error {
 	var scans []judged
 	err := sqldb.SelectIn(ctx, tx, &scans, `
-		SELECT `+sqldb.Qualify("s", scanColumns)+`, `+latestAttempt+` AS latest, `+branchHead+` AS head
+		SELECT `+scansAs("s")+`, `+latestAttempt+` AS latest, `+atHead+` AS head
 		FROM scans s WHERE s.id IN (?)
 		ORDER BY s.id `+s.db.ForUpdate, ids)
 	if err != nil {
 		return err
 	}
+	changed, err := s.judgeEnded(ctx, tx, scans)
+	if err != nil {
+		return err
+	}
 	var own, others []core.Scan
 	for _, scan := range scans {
-		changed, err := s.judgeOnce(ctx, tx, &scan.Scan)
 		switch {
-		case err != nil:
-			return err
 		case scan.Latest && scan.ID == first:
 			own = append(own, scan.Scan)
-		case scan.Latest && (scan.Head || changed):
+		case scan.Latest && (scan.Head || changed[scan.ID]):
 			others = append(others, scan.Scan)
 		}
 	}
@@ -86,21 +136,75 @@ func (s *Store) judgeAll(ctx context.Context, tx *sqlx.Tx, ids []int64, first in
 	return s.putStatuses(ctx, tx, others)
 }
 
-// judgeOnce tells whether the verdict of a scan changed. A scan that has not ended is left to its jobs.
-func (s *Store) judgeOnce(ctx context.Context, tx *sqlx.Tx, scan *core.Scan) (changed bool, err error) {
-	if !scan.Status.Ended() {
-		return false, nil
+// judgeEnded judges those of the scans that have ended, and tells whose verdict changed. The others are left to their jobs.
+func (s *Store) judgeEnded(ctx context.Context, tx *sqlx.Tx, scans []judged) (changed map[int64]bool, err error) {
+	var ids []int64
+	for _, scan := range scans {
+		ids = append(ids, scan.ID)
 	}
-	jobs, err := jobsOf(ctx, tx, *scan)
+	jobs, err := jobsByScan(ctx, tx, ids)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	before := scan.Verdict
-	if err := s.judge(ctx, tx, scan, jobs, nil); err != nil {
-		return false, err
+	var ended []core.Scan
+	changed, groups := map[int64]bool{}, map[int64][]core.FindingGroup{}
+	for i := range scans {
+		scan := &scans[i].Scan
+		if !scan.Status.Ended() {
+			continue
+		}
+		before := scan.Verdict
+		if groups[scan.ID], err = s.judge(ctx, tx, scan, jobs[scan.ID], nil); err != nil {
+			return nil, err
+		}
+		changed[scan.ID] = before != nil && scan.Verdict != nil && *before != *scan.Verdict
+		ended = append(ended, *scan)
 	}
-	changed = before != nil && scan.Verdict != nil && *before != *scan.Verdict
-	return changed, putVerdict(ctx, tx, *scan)
+	if err := s.countDays(ctx, tx, ended, groups); err != nil {
+		return nil, err
+	}
+	return changed, s.putVerdicts(ctx, tx, ended)
+}
+
+// countDays keeps how many alerts are open today on the default branches that show scans. groups are the scans' findings.
+func (s *Store) countDays(ctx context.Context, tx *sqlx.Tx, scans []core.Scan, groups map[int64][]core.FindingGroup) error {
+	shows, err := shownOnDefault(ctx, tx, scans)
+	if err != nil {
+		return err
+	}
+	for _, scan := range scans {
+		if !shows[scan.ID] || scan.Status != core.ScanCompleted {
+			continue
+		}
+		if err := s.countDay(ctx, tx, scan, groups[scan.ID]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// shownOnDefault tells which of the scans the default branches of their projects show.
+func shownOnDefault(ctx context.Context, tx *sqlx.Tx, scans []core.Scan) (map[int64]bool, error) {
+	if len(scans) == 0 {
+		return nil, nil
+	}
+	var projects []int64
+	var refs []string
+	of := map[int64]core.Scan{}
+	for _, scan := range scans {
+		projects, refs, of[scan.ID] = append(projects, scan.ProjectID), append(refs, core.BranchRef(scan.DefaultBranch)), scan
+	}
+	var heads []alertHead
+	err := sqldb.SelectIn(ctx, tx, &heads, `
+		SELECT `+headColumns+` FROM alert_heads WHERE project_id IN (?) AND ref IN (?)`, projects, refs)
+	shows := map[int64]bool{}
+	for _, head := range heads {
+		scan := of[head.ScanID]
+		if scan.ProjectID == head.ProjectID && core.BranchRef(scan.DefaultBranch) == head.Ref { // else a branch that is another scan's default
+			shows[head.ScanID] = true
+		}
+	}
+	return shows, err
 }
 
 // openFor is how long a branch without pushes counts as open.
@@ -146,13 +250,17 @@ func (s *Store) judgeAgain(ctx context.Context, id int64) (changed bool, err err
 			return err
 		}
 		verdict, summary := scan.Verdict, scan.Summary
-		if err := s.judge(ctx, tx, &scan, jobs, nil); err != nil {
+		groups, err := s.judge(ctx, tx, &scan, jobs, nil)
+		if err != nil {
+			return err
+		}
+		if err := s.showOpen(ctx, tx, scan, groups); err != nil {
 			return err
 		}
 		if changed = verdict == nil || *verdict != *scan.Verdict; !changed {
 			scan.Summary = summary
 		}
-		if err := putVerdict(ctx, tx, scan); err != nil || !changed {
+		if err := s.putVerdicts(ctx, tx, []core.Scan{scan}); err != nil || !changed {
 			return err
 		}
 		return s.putStatuses(ctx, tx, []core.Scan{scan})
@@ -172,45 +280,56 @@ func (s *Store) changedHeads(ctx context.Context) (scans []int64, err error) {
 		JOIN scans s ON s.id = head.id
 		JOIN findings f ON f.scan_id = head.id
 		JOIN epss_changes m ON m.cve_id = f.cve_id
-		WHERE NOT EXISTS (SELECT 1 FROM scans later
-			WHERE later.source_platform = s.source_platform AND later.project_name = s.project_name
-				AND later.commit_sha = s.commit_sha AND later.attempt > s.attempt)
+		WHERE `+latestAttempt+`
 		ORDER BY head.id`), s.clock.Timestamp().Add(-openFor))
 	return scans, err
 }
 
-// heads are the scans that represent the projects' branches: the latest completed one of each default branch, and of
-// each other branch that was scanned since a time.
+// heads are the completed scans of the commits where the projects' default branches stand, and of each other branch that moved
+// since a time.
 const heads = `
-	SELECT MAX(id) AS id FROM scans
-	WHERE status = 'completed' AND branch <> '' AND NOT stale AND (branch = default_branch OR timestamp >= ?)
-	GROUP BY source_platform, project_name, branch`
+	SELECT s.id FROM refs r JOIN projects p ON p.id = r.project_id
+	JOIN scans s ON s.commit_sha = r.sha AND s.project_id + 0 = r.project_id AND s.status = 'completed'
+	WHERE r.name LIKE 'refs/heads/%' AND (r.name = 'refs/heads/' || p.default_branch OR r.moved_at >= ?)`
 
 // judge loads the groups of an ended scan's findings, has them judged, and finds those that decided the verdict. A tally
 // of all findings spares reading them, if the gate asks for nothing else.
-func (s *Store) judge(ctx context.Context, tx *sqlx.Tx, scan *core.Scan, jobs []core.Job, tally *core.ReportTally) error {
-	fixed, findings := 0, 0
+func (s *Store) judge(
+	ctx context.Context, tx *sqlx.Tx, scan *core.Scan, jobs []core.Job, tally *core.ReportTally,
+) (groups []core.FindingGroup, err error) {
+	fixed, findings, notSearched := 0, findingsIn(jobs), 0
 	for _, job := range jobs {
-		fixed, findings = fixed+job.NumAbsent, findings+job.NumFindings
+		fixed += job.NumAbsent
+	}
+	if left := core.CoverageOf(jobs); left != nil {
+		notSearched = left.NotSearched()
 	}
 	gate := s.policyOf(*scan).Gate
 	if tally != nil && !gate.AsksRisk() && findings <= tally.Len() {
-		scan.Judge(gate, tally.Groups(), fixed)
-		return putTallied(ctx, tx, scan, tally)
+		groups = tally.Groups()
+		scan.Judge(gate, groups, fixed, notSearched)
+		return groups, putTallied(ctx, tx, scan, tally)
 	}
 	if findings == 0 { // as of scans that a newer push supersedes
-		scan.Judge(gate, nil, fixed)
-		return nil
+		scan.Judge(gate, nil, fixed, notSearched)
+		return nil, nil
 	}
-	groups, err := findingGroups(ctx, tx, *scan, gate)
-	if err != nil {
-		return fmt.Errorf("counting findings: %w", err)
+	if groups, err = findingGroups(ctx, tx, *scan, gate); err != nil {
+		return nil, fmt.Errorf("counting findings: %w", err)
 	}
-	scan.Judge(gate, groups, fixed)
+	scan.Judge(gate, groups, fixed, notSearched)
 	if err := putDeciding(ctx, tx, scan, gate, groups); err != nil {
-		return fmt.Errorf("listing deciding findings: %w", err)
+		return nil, fmt.Errorf("listing deciding findings: %w", err)
 	}
-	return nil
+	return groups, nil
+}
+
+// findingsIn is how many findings the reports of jobs have.
+func findingsIn(jobs []core.Job) (n int) {
+	for _, job := range jobs {
+		n += job.NumFindings
+	}
+	return n
 }
 
 // gateFacts are the columns of core.FindingGroup that belong to a finding itself.
@@ -293,33 +412,32 @@ func putDeciding(ctx context.Context, tx *sqlx.Tx, scan *core.Scan, gate core.Ga
 
 // putTallied is putDeciding for findings of which only the ids are unknown.
 func putTallied(ctx context.Context, tx *sqlx.Tx, scan *core.Scan, tally *core.ReportTally) error {
-	if scan.Verdict == nil || *scan.Verdict != core.Fail {
+	if scan.Verdict == nil || *scan.Verdict != core.Fail || len(tally.First) == 0 { // then coverage failed it
 		return nil
 	}
-	at := make(map[string]int, len(tally.First))
-	prints := make([]string, len(tally.First))
+	at := make(map[int64]int, len(tally.First))
+	deciding := make([]int64, len(tally.First))
 	for n, d := range tally.First {
-		at[d.Fingerprint], prints[n] = n, d.Fingerprint
+		at[d.AlertID], deciding[n] = n, d.AlertID
 	}
 	var rows []core.Finding
-	err := sqldb.SelectIn(ctx, tx, &rows, `SELECT id, fingerprint FROM findings WHERE scan_id = ? AND fingerprint IN (?)`,
-		scan.ID, prints)
+	err := sqldb.SelectIn(ctx, tx, &rows, `SELECT id, alert_id FROM findings WHERE scan_id = ? AND alert_id IN (?)`,
+		scan.ID, deciding)
 	if err != nil {
 		return err
 	}
 	ids := make([]int64, len(tally.First))
 	for _, row := range rows {
-		ids[at[row.Fingerprint]] = row.ID
+		ids[at[row.AlertID]] = row.ID
 	}
 	scan.PutDeciding(ids, tally.Deciding)
 	return nil
 }
 
-// putVerdict writes what judge has put into scan.
-func putVerdict(ctx context.Context, tx *sqlx.Tx, scan core.Scan) error {
-	_, err := tx.NamedExecContext(ctx, `
-		UPDATE scans SET verdict = :verdict, verdict_reason = :verdict_reason, deciding = :deciding,
-			num_deciding = :num_deciding, summary = :summary
-		WHERE id = :id`, scan)
-	return err
+// putVerdicts writes what judge has put into scans that had ended before.
+func (s *Store) putVerdicts(ctx context.Context, tx *sqlx.Tx, scans []core.Scan) error {
+	if err := s.putSettled(ctx, tx, scans, ``); err != nil {
+		return err
+	}
+	return s.putOutcomes(ctx, tx, scans, nil)
 }

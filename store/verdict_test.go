@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,14 +19,12 @@ func TestFinishJobComparesWithBaseline(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := e.Open(t, store.Config{})
-		d, p := storetest.PushOf(1)
-		first := accept(t, s, d, p)
+		first := pushed(t, s, 1)
 		run(t, s, finding("old", core.High), finding("gone", core.Low))
 		if st := statusOf(t, s, first); st.State != core.StatusFailure || st.Description != "2 new (1 high, 1 low)" {
 			t.Errorf("first commit: %s %q", st.State, st.Description)
 		}
-		d, p = storetest.PushOf(2)
-		second := accept(t, s, d, p)
+		second := pushed(t, s, 2)
 		run(t, s, finding("old", core.High), finding("fresh", core.Medium))
 		if st := statusOf(t, s, second); st.State != core.StatusSuccess || st.Description != "1 new (1 medium), 1 known, 1 fixed" {
 			t.Errorf("second commit: %s %q", st.State, st.Description)
@@ -38,12 +37,48 @@ func TestFinishJobComparesWithBaseline(t *testing.T) {
 		if err != nil || len(fixed) != 1 || fixed[0].RuleID != "gone" {
 			t.Errorf("fixed findings = %+v, %v", fixed, err)
 		}
-		d, p = storetest.PushOf(3, storetest.OnBranch("feature"))
-		p.Before = storetest.SHA(99)
-		feature := accept(t, s, d, p)
+		feature := pushed(t, s, 3, storetest.OnBranch("feature"), onto(99))
 		run(t, s, finding("old", core.High), finding("fresh", core.Medium))
 		if st := statusOf(t, s, feature); st.Description != "0 new, 2 known" {
 			t.Errorf("a branch is compared with the default branch: %q", st.Description)
+		}
+	})
+}
+
+func TestCoverageIsPartOfTheVerdict(t *testing.T) {
+	t.Parallel()
+	left := func(reasons ...core.LeftOut) *core.Coverage {
+		c := &core.Coverage{Searched: 9}
+		for _, reason := range reasons {
+			c.LeaveOut(reason, 2, "a", "b")
+		}
+		return c
+	}
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		for gate, states := range map[core.Gate][2]core.StatusState{
+			{FailOn: core.High}:                                         {core.StatusSuccess, core.StatusFailure},
+			{FailOn: core.High, FailUnsearched: true}:                   {core.StatusFailure, core.StatusFailure},
+			{FailOn: core.High, FailUnsearched: true, KEV: true}:        {core.StatusFailure, core.StatusFailure},
+			{FailOn: core.Never, FailUnsearched: true, NewOnly: true}:   {core.StatusFailure, core.StatusFailure},
+			{FailOn: core.Critical, FailUnsearched: false, EPSS: 0.001}: {core.StatusSuccess, core.StatusSuccess},
+		} {
+			policy := storetest.Policy
+			policy.Scanners, policy.Gate = []string{"gitleaks", "semgrep"}, gate
+			s := e.Open(t, store.Config{Policies: core.Policies{{Match: "**", Policy: policy}}})
+			scan := pushed(t, s, 1)
+			deliver(t, s, scan, "semgrep", core.Report{Coverage: left(core.LeftSize)})
+			deliver(t, s, scan, "gitleaks", core.Report{Coverage: left(core.LeftError, core.LeftAllowed, core.LeftBinary, core.LeftSubmodule)})
+			wantStatus(t, s, scan, fmt.Sprintf("with %+v", gate), states[0], "No findings, 4 not searched")
+			if got := get(t, s, scan.ReferenceID); gate.FailUnsearched != strings.Contains(got.VerdictReason, "coverage: fail") {
+				t.Errorf("with %+v: decided by %s", gate, got.VerdictReason)
+			}
+			deliver(t, s, scan, "gitleaks", core.Report{Coverage: left(core.LeftHistory), Findings: found("a").Findings})
+			wantStatus(t, s, scan, fmt.Sprintf("with a low finding and %+v", gate), states[0], "1 new (1 low), 4 not searched")
+			deliver(t, s, scan, "gitleaks", core.Report{Coverage: left(core.LeftAllowed), Findings: []core.Finding{finding("a", core.High)}})
+			wantStatus(t, s, scan, fmt.Sprintf("with a high finding and %+v", gate), states[1], "1 new (1 high), 2 not searched")
+			deliver(t, s, scan, "semgrep", core.Report{Coverage: left()})
+			deliver(t, s, scan, "gitleaks", core.Report{})
+			wantStatus(t, s, scan, fmt.Sprintf("with nothing left out and %+v", gate), core.StatusSuccess, "No findings")
 		}
 	})
 }
@@ -52,8 +87,7 @@ func TestFailedJobKeepsFindings(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := e.Open(t, store.Config{})
-		d, p := storetest.PushOf(1)
-		scan := accept(t, s, d, p)
+		scan := pushed(t, s, 1)
 		report := core.Report{Failure: "out of memory", Findings: []core.Finding{finding("a", core.High)}}
 		if _, err := s.PutReport(t.Context(), scan.ReferenceID, "gitleaks", report); err != nil {
 			t.Fatal(err)
@@ -145,8 +179,7 @@ func TestAIDismisses(t *testing.T) {
 			storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 				s := e.Open(t, store.Config{})
 				put(t, s, scores(firstDay, 0.1))
-				d, p := storetest.PushOf(1)
-				scan := accept(t, s, d, p)
+				scan := pushed(t, s, 1)
 				run(t, s, vulnerable(0, c.severity))
 				f := findingsOf(t, s, scan)["dependency-0"]
 				patch(t, s, f, core.TriageUpdate{RedTeamSuccess: c.proof})
@@ -191,16 +224,13 @@ func TestAIDismissesInLaterScans(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := e.Open(t, store.Config{})
-		d, p := storetest.PushOf(1, storetest.OnBranch("one"))
-		first := accept(t, s, d, p)
+		first := pushed(t, s, 1, storetest.OnBranch("one"))
 		run(t, s, finding("leak", core.High))
 		patch(t, s, findingsOf(t, s, first)["leak"], dismissal)
-		d, p = storetest.PushOf(2, storetest.OnBranch("two"))
-		second := accept(t, s, d, p)
+		second := pushed(t, s, 2, storetest.OnBranch("two"))
 		run(t, s, finding("leak", core.High))
 		wantStatus(t, s, second, "the same", core.StatusSuccess, "0 new, 1 dismissed")
-		d, p = storetest.PushOf(3, storetest.OnBranch("three"))
-		third := accept(t, s, d, p)
+		third := pushed(t, s, 3, storetest.OnBranch("three"))
 		run(t, s, finding("leak", core.Critical))
 		wantStatus(t, s, third, "graver", core.StatusFailure, "1 new (1 critical)")
 		say(t, s, findingsOf(t, s, first)["leak"], core.FalsePositive)
@@ -256,8 +286,7 @@ func TestGateAsksRiskOfNewScans(t *testing.T) {
 				s := e.Open(t, store.Config{Policies: asking(c.gate)})
 				put(t, s, scores(firstDay, 0.1, 0.3, 0.01))
 				put(t, s, catalog(2))
-				d, p := storetest.PushOf(1)
-				scan := accept(t, s, d, p)
+				scan := pushed(t, s, 1)
 				run(t, s, vulnerable(0, core.Medium), vulnerable(1, core.Medium), vulnerable(2, core.Medium),
 					vulnerable(3, core.Medium))
 				shows(t, s, scan, c.state, c.text)
@@ -293,20 +322,13 @@ func TestImportsTurnVerdictsOfHeads(t *testing.T) {
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := e.Open(t, store.Config{Policies: asking(func(*core.Gate) {})})
 		put(t, s, scores(firstDay, 0.01))
-		d, p := storetest.PushOf(1)
-		old := accept(t, s, d, p)
+		old := pushed(t, s, 1)
 		run(t, s, vulnerable(0, core.Medium))
-		d, p = storetest.PushOf(2)
-		p.Before = storetest.SHA(99)
-		p.Project.Name, d.Project = "acme/other", "acme/other"
-		head := accept(t, s, d, p)
+		head := pushed(t, s, 2, called("acme/other", "43"), onto(99))
 		run(t, s, vulnerable(0, core.Medium), vulnerable(0, core.Low))
-		d, p = storetest.PushOf(3, storetest.OnBranch("feature"))
-		branch := accept(t, s, d, p)
+		branch := pushed(t, s, 3, storetest.OnBranch("feature"))
 		run(t, s, vulnerable(0, core.Medium))
-		d, p = storetest.PushOf(4)
-		p.Before = storetest.SHA(1)
-		last := accept(t, s, d, p)
+		last := pushed(t, s, 4, onto(1))
 		run(t, s, vulnerable(1, core.Medium))
 		turned(t, s, 0)
 		last = get(t, s, last.ReferenceID)
@@ -342,8 +364,7 @@ func TestImportsAddUpUntilVerdictsAreJudgedAgain(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := e.Open(t, store.Config{Policies: asking(func(*core.Gate) {})})
-		d, p := storetest.PushOf(1)
-		scan := accept(t, s, d, p)
+		scan := pushed(t, s, 1)
 		run(t, s, vulnerable(0, core.Medium))
 		put(t, s, catalog(0))
 		put(t, s, scores(firstDay, 0.01))
@@ -361,8 +382,7 @@ func TestImportsLeaveRescansAlone(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := e.Open(t, store.Config{Policies: asking(func(*core.Gate) {})})
-		d, p := storetest.PushOf(1)
-		scan := accept(t, s, d, p)
+		scan := pushed(t, s, 1)
 		run(t, s, vulnerable(0, core.Medium))
 		receipt, err := s.Rescan(t.Context(), scan.ReferenceID, "ada")
 		if err != nil {
@@ -393,8 +413,7 @@ func TestListsDismissWhatTheGateDismisses(t *testing.T) {
 			s := e.Open(t, store.Config{Policies: core.Policies{{Match: "**", Policy: policy}}})
 			putRandomFeeds(t, s, random)
 			for n := 1; n <= 2; n++ {
-				d, p := storetest.PushOf(n)
-				scan := accept(t, s, d, p)
+				scan := pushed(t, s, n)
 				run(t, s, randomFindings(random)...)
 				triageAtRandom(t, s, scan, random)
 				if n == 2 {
@@ -508,8 +527,7 @@ func TestDecidingFindingsAreFoundBehindMany(t *testing.T) {
 		policy := storetest.Policy
 		policy.Gate = core.Gate{FailOn: core.High, KEV: true}
 		s := e.Open(t, store.Config{Policies: core.Policies{{Match: "**", Policy: policy}}})
-		d, p := storetest.PushOf(1)
-		scan := accept(t, s, d, p)
+		scan := pushed(t, s, 1)
 		why, list := "accepted", []core.Finding{}
 		for n := range 500 {
 			f := finding(fmt.Sprint("rule-", n), core.High)

@@ -18,14 +18,19 @@ import (
 	fakegithub "github.com/scanhook/scanhook/internal/fakeforge/github"
 	fakegitlab "github.com/scanhook/scanhook/internal/fakeforge/gitlab"
 	"github.com/scanhook/scanhook/internal/httpx"
+	"github.com/scanhook/scanhook/internal/ingest"
+	"github.com/scanhook/scanhook/internal/metrics"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/platforms/github"
 	"github.com/scanhook/scanhook/platforms/gitlab"
 	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/storetest"
 	"github.com/scanhook/scanhook/webhooks"
 )
 
 const secret = "a secret of the tests"
+
+var discard = slog.New(slog.DiscardHandler)
 
 // fakeForges are the platforms that call.
 var fakeForges = map[string]func(fakeforge.Config) *fakeforge.Server{"github": fakegithub.New, "gitlab": fakegitlab.New}
@@ -55,19 +60,62 @@ func newSet(t testing.TB) platforms.Set {
 
 func serve(t testing.TB, s *store.Store) http.Handler {
 	t.Helper()
-	router := httpx.NewRouter(slog.New(slog.DiscardHandler))
-	webhooks.New(webhooks.Config{Platforms: newSet(t), Store: s, Log: slog.New(slog.DiscardHandler)}).Register(router)
+	return serveSet(t, s, newSet(t), nil)
+}
+
+// serveSet receives calls and derives what follows from each as soon as it is answered.
+func serveSet(t testing.TB, s *store.Store, set platforms.Set, meter *metrics.Meter) http.Handler {
+	t.Helper()
+	receiver := webhooks.New(webhooks.Config{Platforms: set, Store: s, Log: discard, Meter: meter})
+	return deriving(t, routed(receiver), ingest.New(ingest.Config{Store: s, Platforms: set, Log: discard}))
+}
+
+// routed has a receiver's routes.
+func routed(receiver *webhooks.Receiver) http.Handler {
+	router := httpx.NewRouter(discard)
+	receiver.Register(router)
 	return router
+}
+
+// deriving derives all that is kept after each call.
+func deriving(t testing.TB, receiver http.Handler, calls *ingest.Ingester) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		receiver.ServeHTTP(w, r)
+		for worked := true; worked; {
+			var err error
+			if worked, err = calls.Once(t.Context()); err != nil && !errors.Is(err, core.ErrUnavailable) {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// replicas are two stores of one database.
+func replicas(t *testing.T) (one, another *store.Store) {
+	t.Helper()
+	url := storetest.SQLiteURL(t)
+	return storetest.OpenAt(t, url, store.Config{}), storetest.OpenAt(t, url, store.Config{})
+}
+
+// setAside are the calls that could not be derived, the newest first.
+func setAside(t testing.TB, s *store.Store) []core.KeptDelivery {
+	t.Helper()
+	list, err := s.ListDeliveries(t.Context(), store.DeliveryFilter{State: core.DeliveryFailed, Limit: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
 }
 
 // answer is the answer that a platform gets.
 type answer struct {
-	Status  int
-	Outcome core.Outcome
-	Scan    string
-	Reason  string
-	Detail  string // of a problem document
-	header  http.Header
+	Status   int
+	Outcome  core.Outcome
+	Delivery string
+	Scan     string
+	Reason   string
+	Detail   string // of a problem document
+	header   http.Header
 }
 
 func send(t testing.TB, handler http.Handler, path string, header http.Header, body []byte) answer {

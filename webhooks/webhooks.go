@@ -1,12 +1,14 @@
-// Package webhooks is the entry point for calls of platforms: it verifies a call, and answers when its consequences are on
-// disk.
+// Package webhooks is the entry point for calls of platforms: it verifies a call, and answers when it is on disk. What follows
+// from it is derived later, by internal/ingest.
 package webhooks
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -40,7 +42,8 @@ type Receiver struct {
 	bodies *httpx.Bodies
 }
 
-// New returns a receiver; Register makes it reachable. It holds about 75 MB of bodies at most, however many come.
+// New returns a receiver; Register makes it reachable. It holds about 75 MB of bodies at most, however many come and however long
+// the database takes to keep them.
 func New(cfg Config) *Receiver {
 	return &Receiver{Config: cfg, bodies: httpx.NewBodies(slotWait,
 		httpx.Class{UpTo: 8 << 10, AtOnce: 1024},
@@ -70,9 +73,10 @@ func (r *Receiver) countRefusals(handler func(*gin.Context) error) func(*gin.Con
 
 // answer is the body of a 2xx.
 type answer struct {
-	Outcome core.Outcome `json:"outcome"`
-	Scan    string       `json:"scan,omitempty"`
-	Reason  string       `json:"reason,omitempty"`
+	Outcome  core.Outcome `json:"outcome"`
+	Delivery string       `json:"delivery"` // its id
+	Scan     string       `json:"scan,omitempty"`
+	Reason   string       `json:"reason,omitempty"`
 }
 
 func (r *Receiver) receive(c *gin.Context) error {
@@ -81,39 +85,51 @@ func (r *Receiver) receive(c *gin.Context) error {
 	if !known {
 		return fmt.Errorf("%w: no platform %q is configured; check the end of the webhook's URL", core.ErrNotFound, name)
 	}
-	delivery, err := r.read(c, name, platform)
+	slot := r.bodies.Slot()
+	defer slot.Release()
+	call, err := r.read(c, slot, name, platform)
 	if err != nil {
 		return err
 	}
-	receipt, err := r.accept(c, delivery)
+	slot.Shrink(int64(len(call.Raw))) // it waits for the database, perhaps with many others
+	receipt, err := r.Store.Keep(c.Request.Context(), call)
 	if !errors.Is(err, core.ErrDenied) {
-		r.Meter.Delivered(name, delivery.Event, outcomeOf(receipt, err))
+		r.Meter.Delivered(name, call.Event, outcomeOf(receipt, err))
 	}
 	if err != nil {
 		return err
 	}
-	c.JSON(statusOf(receipt), answer{receipt.Outcome, receipt.Reference, receipt.Reason})
+	c.JSON(statusOf(receipt), answer{
+		receipt.Outcome, strconv.FormatInt(receipt.Delivery, 10), receipt.Reference, receipt.Reason,
+	})
 	return nil
 }
 
-// read returns what an authentic call announces. Its body takes up memory until then.
-func (r *Receiver) read(c *gin.Context, name string, platform platforms.Platform) (core.Delivery, error) {
-	slot := r.bodies.Slot()
-	defer slot.Release()
+// read returns an authentic call, packed. A call that cannot be read is kept all the same: it is read again later, perhaps by a
+// program that can.
+func (r *Receiver) read(c *gin.Context, slot *httpx.Slot, name string, platform platforms.Platform) (core.Call, error) {
 	body, err := readBody(c, slot, platform)
 	if err != nil {
-		return core.Delivery{}, err
+		return core.Call{}, err
 	}
-	verification, err := platform.Verify(c.Request.Header, body)
+	header := c.Request.Header
+	verification, err := platform.Verify(header, body)
 	if err != nil {
-		return core.Delivery{}, err
+		return core.Call{}, err
 	}
-	delivery, err := platform.Parse(c.Request.Header, body)
-	if err != nil {
-		r.Meter.Delivered(name, nil, metrics.OutcomeInvalid)
-		return core.Delivery{}, err
+	call := core.Call{Raw: httpx.Pack(platforms.Keep(platform, header, body))}
+	if call.Delivery, err = platforms.Read(platform, header, body); err != nil {
+		r.Log.Warn("a call cannot be read; it is kept", "platform", name, "delivery", call.Key, "error", err)
+		call.Unread, call.Event, call.Project = true, nil, ""
+		call.Platform, call.Key = name, cmp.Or(call.Key, platforms.HashKey("", body))
+		call.Verification = verification.Verification
+		return call, nil
 	}
-	return verification.Authorize(delivery)
+	if call.Delivery, err = verification.Authorize(call.Delivery); err != nil {
+		return core.Call{}, err
+	}
+	call.Unnamed = !verification.BelievesIDs() // also where this program finds none: another one may read the call
+	return call, nil
 }
 
 // readBody leaves the body unread of a call that Verify refuses whatever the body is.
@@ -123,22 +139,6 @@ func readBody(c *gin.Context, slot *httpx.Slot, platform platforms.Platform) ([]
 		return nil, nil
 	}
 	return slot.Read(c.Writer, c.Request, bodyTimeout)
-}
-
-// accept returns when the delivery is on disk.
-func (r *Receiver) accept(c *gin.Context, delivery core.Delivery) (core.Receipt, error) {
-	ctx := c.Request.Context()
-	switch event := delivery.Event.(type) {
-	case core.Push:
-		return r.Store.AcceptPush(ctx, delivery, event)
-	case core.Pipeline:
-		return r.Store.RecordPipeline(ctx, delivery, event)
-	case core.ObservedStatus:
-		return r.Store.AcceptStatus(ctx, delivery, event)
-	case core.Ignored:
-		return r.Store.AcceptIgnored(ctx, delivery, event.Reason)
-	}
-	return r.Store.AcceptIgnored(ctx, delivery, "events of this kind are not used")
 }
 
 func outcomeOf(receipt core.Receipt, err error) core.Outcome {

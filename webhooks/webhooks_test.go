@@ -20,6 +20,7 @@ import (
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/fakeforge"
+	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/store"
 	"github.com/scanhook/scanhook/store/storetest"
 	"github.com/scanhook/scanhook/webhooks"
@@ -49,12 +50,12 @@ func TestReceiveLegalNames(t *testing.T) {
 		call := seal(t, test.platform, test.event, body)
 		got := send(t, handler, "/webhooks/"+test.platform, call.Header, call.Body)
 		if test.kept == "" {
-			if got.Status != http.StatusBadRequest {
-				t.Errorf("%s: want it refused, got %+v", test.project, got)
+			if aside := setAside(t, s); len(aside) == 0 || fmt.Sprint(aside[0].ID) != got.Delivery || got.Scan != "" {
+				t.Errorf("%s: want it set aside, got %+v and %+v", test.project, got, aside)
 			}
 			continue
 		}
-		if got.Outcome != core.ScanCreated {
+		if got.Outcome != core.Accepted {
 			t.Errorf("%s: want a scan, got %+v", test.project, got)
 			continue
 		}
@@ -64,14 +65,45 @@ func TestReceiveLegalNames(t *testing.T) {
 	}
 }
 
+// The platform's numeric id says which project a call is about: a repository that is made anew is another one, one with another
+// name is the same.
+func TestReceiveProjects(t *testing.T) {
+	t.Parallel()
+	s := storetest.Open(t, store.Config{})
+	handler := serve(t, s)
+	received := func(id int, name, sha string) core.Scan {
+		t.Helper()
+		call := seal(t, "github", "push", fmt.Sprintf(`{"ref":"refs/heads/main","before":%q,"after":%q,"head_commit":{"id":%q},
+			"repository":{"id":%d,"full_name":%q,"default_branch":"main"}}`, zeros, sha, sha, id, name))
+		got := send(t, handler, "/webhooks/github", call.Header, call.Body)
+		scan, err := s.GetScan(t.Context(), got.Scan)
+		if err != nil || got.Outcome != core.Accepted {
+			t.Fatalf("%d %s: %+v, %v", id, name, got, err)
+		}
+		return scan
+	}
+	first, again := received(500, "acme/reborn", head), received(501, "acme/reborn", head)
+	if again.ID == first.ID || again.ProjectID == first.ProjectID || again.ProjectRef != "501" {
+		t.Errorf("the same commit of another project: %+v, after %+v", again, first)
+	}
+	for _, scan := range []core.Scan{first, again} {
+		if statuses, err := s.ListStatuses(t.Context(), scan); err != nil || len(statuses) != 1 || statuses[0].ProjectRef != scan.ProjectRef {
+			t.Errorf("statuses of %s: %+v, %v", scan.ProjectRef, statuses, err)
+		}
+	}
+	renamed := received(501, "acme/renamed", strings.Repeat("5", 40))
+	if renamed.ProjectID != again.ProjectID || renamed.ProjectName != "acme/renamed" {
+		t.Errorf("after a rename: %+v", renamed)
+	}
+}
+
 func TestReceiveAnswers(t *testing.T) {
 	t.Parallel()
-	handler := serve(t, storetest.Open(t, store.Config{
-		Policies: core.Policies{{Match: "github/acme/*", Policy: storetest.Policy}},
-	}))
+	s := storetest.Open(t, store.Config{Policies: core.Policies{{Match: "github/acme/*", Policy: storetest.Policy}}})
+	handler := serve(t, s)
 	push := seal(t, "github", "push", pushBody)
 	first := send(t, handler, "/webhooks/github", push.Header, push.Body)
-	if first.Status != http.StatusAccepted || first.Outcome != core.ScanCreated || first.Scan == "" {
+	if first.Status != http.StatusAccepted || first.Outcome != core.Accepted || first.Scan == "" || first.Delivery != "1" {
 		t.Fatalf("push: %+v", first)
 	}
 	wrong := push.Header.Clone()
@@ -87,7 +119,7 @@ func TestReceiveAnswers(t *testing.T) {
 		says     string
 	}{
 		"the same again":     {"github", push, nil, 200, core.Duplicate, ""},
-		"the same commit":    {"github", seal(t, "github", "push", pushBody), nil, 202, core.ScanExists, ""},
+		"the same commit":    {"github", seal(t, "github", "push", pushBody), nil, 202, core.Accepted, ""},
 		"unknown repository": {"github", other, nil, 202, core.OutcomeIgnored, "repositories"},
 		"ping":               {"github", seal(t, "github", "ping", `{"zen":"x","hook_id":1}`), nil, 202, core.OutcomeIgnored, "ping"},
 		"unused event":       {"github", seal(t, "github", "star", `{"action":"created"}`), nil, 202, core.OutcomeIgnored, "star"},
@@ -96,9 +128,9 @@ func TestReceiveAnswers(t *testing.T) {
 		"platform is off":    {"off", push, nil, 401, "", "off"},
 		"unknown platform":   {"gitea", push, nil, 404, "", "gitea"},
 		"too large":          {"github", huge, nil, 413, "", "exceeds"},
-		"nonsense":           {"github", seal(t, "github", "push", `{"ref":`), nil, 400, "", ""},
-		"not an object":      {"github", seal(t, "github", "push", `[]`), nil, 400, "", ""},
-		"push without facts": {"github", seal(t, "github", "push", `{}`), nil, 400, "", ""},
+		"nonsense":           {"github", seal(t, "github", "push", `{"ref":`), nil, 202, core.Accepted, ""},
+		"not an object":      {"github", seal(t, "github", "push", `[]`), nil, 202, core.Accepted, ""},
+		"push without facts": {"github", seal(t, "github", "push", `{}`), nil, 202, core.Accepted, ""},
 	}
 	for name, c := range cases {
 		if c.header == nil {
@@ -114,6 +146,14 @@ func TestReceiveAnswers(t *testing.T) {
 		if got.Status >= 400 && len(got.Detail) < 20 {
 			t.Errorf("%s: the problem needs a sentence, got %q", name, got.Detail)
 		}
+	}
+	for _, d := range setAside(t, s) {
+		if len(d.Error) < 20 {
+			t.Errorf("delivery %d needs a sentence, got %q", d.ID, d.Error)
+		}
+	}
+	if aside := setAside(t, s); len(aside) != 3 {
+		t.Errorf("%d calls set aside, want nonsense, what is not an object, and what has no facts", len(aside))
 	}
 }
 
@@ -150,8 +190,8 @@ func TestReceiveRecordedPayloads(t *testing.T) {
 		got := send(t, handler, "/webhooks/"+w.Platform, delivery.Header, delivery.Body)
 		switch scanned := w.Facts.CommitSHA != nil && !w.Facts.Deleted && (w.Kind == "push" || w.Kind == "tag_push"); {
 		case w.Expect == "reject":
-			if got.Status != http.StatusBadRequest {
-				t.Errorf("%s: %+v, want 400", w.Path, got)
+			if aside := setAside(t, s); len(aside) == 0 || fmt.Sprint(aside[0].ID) != got.Delivery {
+				t.Errorf("%s: %+v, want it set aside", w.Path, got)
 			}
 		case scanned:
 			if got.Status != http.StatusAccepted || got.Scan == "" {
@@ -209,14 +249,7 @@ func TestReceiveWhileTheDatabaseIsUnreachable(t *testing.T) {
 	}
 	w := newWire(t, database.Host)
 	database.Host = w.Addr().String()
-	s, err := store.Open(t.Context(), store.Config{
-		URL: database.String(), Policies: core.Policies{{Match: "**", Policy: storetest.Policy}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
-	handler := serve(t, s)
+	handler := serve(t, storetest.OpenAt(t, database.String(), store.Config{}))
 	push := seal(t, "github", "push", pushBody)
 	w.set(true)
 	for range 10 {
@@ -226,8 +259,39 @@ func TestReceiveWhileTheDatabaseIsUnreachable(t *testing.T) {
 		}
 	}
 	w.set(false)
-	if got := send(t, handler, "/webhooks/github", push.Header, push.Body); got.Outcome != core.ScanCreated {
-		t.Errorf("when it is back: %+v, want scan_created", got)
+	if got := send(t, handler, "/webhooks/github", push.Header, push.Body); got.Outcome != core.Accepted {
+		t.Errorf("when it is back: %+v, want accepted", got)
+	}
+}
+
+// A body counts until it is on disk: while the database keeps calls waiting, no more of them fill the memory.
+func TestWaitingCallsAreInMemoryOnce(t *testing.T) {
+	t.Parallel()
+	url := storetest.SQLiteURL(t)
+	receiver := webhooks.New(webhooks.Config{Platforms: newSet(t), Store: storetest.OpenAt(t, url, store.Config{}), Log: discard})
+	receiver.Limit(httpx.NewBodies(time.Millisecond, httpx.Class{UpTo: webhooks.MaxBody, AtOnce: 1}))
+	handler := routed(receiver)
+	writer, err := storetest.Connect(t, url).Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = writer.Close() }()
+	if _, err := writer.ExecContext(t.Context(), `BEGIN IMMEDIATE`); err != nil {
+		t.Fatal(err)
+	}
+	answers := make(chan answer, 2)
+	for range 2 {
+		call := seal(t, "github", "ping", `{"zen":"x"}`)
+		go func() { answers <- send(t, handler, "/webhooks/github", call.Header, call.Body) }()
+	}
+	if got := <-answers; got.Status != http.StatusServiceUnavailable || !strings.Contains(got.Detail, "bodies as large as this one") {
+		t.Errorf("while another one waits: %+v", got)
+	}
+	if _, err := writer.ExecContext(t.Context(), `COMMIT`); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-answers; got.Status != http.StatusAccepted {
+		t.Errorf("%+v", got)
 	}
 }
 
@@ -357,7 +421,7 @@ func TestRecordedPipelinesBecomeRows(t *testing.T) {
 			s := storetest.Open(t, store.Config{Policies: core.Policies{{Match: "**", Policy: policy}}})
 			delivery := seal(t, w.Platform, w.Event, string(body))
 			got := send(t, serve(t, s), "/webhooks/"+w.Platform, delivery.Header, delivery.Body)
-			if got.Status != http.StatusAccepted || got.Outcome != core.PipelineRecorded {
+			if got.Status != http.StatusAccepted || got.Outcome != core.Accepted {
 				t.Fatalf("answer = %+v", got)
 			}
 			w.Facts.check(t, s, w.Platform, got.Scan)
@@ -409,15 +473,10 @@ func TestPipelineVariablesAreNotKept(t *testing.T) {
 		t.Run(event, func(t *testing.T) {
 			t.Parallel()
 			url := storetest.SQLiteURL(t)
-			s, err := store.Open(t.Context(), store.Config{
-				URL: url, Policies: core.Policies{{Match: "**", Policy: storetest.Policy}},
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
+			s := storetest.OpenAt(t, url, store.Config{})
 			delivery := seal(t, "gitlab", event, strings.ReplaceAll(pipelineBody, "SOURCE", "push"))
 			got := send(t, serve(t, s), "/webhooks/gitlab", delivery.Header, delivery.Body)
-			if got.Outcome != core.PipelineRecorded {
+			if got.Outcome != core.Accepted {
 				t.Errorf("answer = %+v", got)
 			}
 			if err := s.Close(); err != nil {

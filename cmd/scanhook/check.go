@@ -39,9 +39,11 @@ func newInspection(cfg *config.Config, file string) (check.Check, error) {
 	if err != nil {
 		return check.Check{}, err
 	}
+	scanners, fault := rulesOf(cfg, policies)
 	return check.Check{
 		Config: cfg, File: file, Policies: policies, Projects: namedProjects(cfg, policies), Secrets: hookSecrets(cfg),
 		Adapter:     func(platform string) (platforms.Platform, error) { return platformOf(cfg, platform) },
 		HookAddress: hookAddresses(cfg), MaySign: maySign(cfg),
+		Rules: func(scanner string) check.Rules { return scanners[scanner].describe() }, RulesFault: fault,
 	}, nil
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/scanhook/scanhook/internal/fakeforge"
 	"github.com/scanhook/scanhook/internal/reconcile"
 	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/storetest"
 )
 
 // checkStart is the part of a configuration that every check has.
@@ -47,6 +48,20 @@ func TestCheckMissesGitWhereItIsNeeded(t *testing.T) {
 	}
 }
 
+// A server that acknowledges what a crash takes back makes a 2xx worthless.
+func TestCheckNamesSettingsThatLoseCommits(t *testing.T) {
+	t.Parallel()
+	url := storetest.PostgresURL(t)
+	for setting, want := range map[string][]string{
+		"on": {"durability of the database: "},
+		// What the server itself has set may stand before it.
+		"off": {"warn  durability of the database: ", "synchronous_commit = off: with the server, calls are lost"},
+	} {
+		text := strings.Replace(checkStart, "sqlite:DIR/scanhook.db", url+"&synchronous_commit="+setting, 1)
+		command(t, "check", "--config", writeFile(t, text)).expect(t, 0, want...)
+	}
+}
+
 // What serve and the scanners that run here need of the machine is tried, and each failure says what to do.
 func TestCheckTriesTheMachine(t *testing.T) {
 	t.Parallel()
@@ -61,7 +76,9 @@ func TestCheckTriesTheMachine(t *testing.T) {
 		want        []string
 		code        int
 	}{
-		"all is well": {"", []string{"ok    git: /", "ok    workspaces: are made in ", " free in ", " files"}, 0},
+		"all is well": {"XDG_CACHE_HOME=" + dir, []string{"ok    git: /", "ok    workspaces: are made in ",
+			"ok    mirrors: are kept in " + dir + "/scanhook/mirrors, up to 20 GiB", " free in ", " files"}, 0},
+		"no caches": {"XDG_CACHE_HOME=/dev/null", []string{"warn  mirrors: are kept below ", "let runner.cache name a directory that stays"}, 0},
 		"no directory": {"TMPDIR=" + dir + "/none", []string{"fail  workspaces: making a workspace: ", "make the directory " + dir + "/none, or let TMPDIR",
 			"fail  disk of the workspaces: "}, exitFailed},
 		"a file":  {"TMPDIR=/dev/null", []string{"fail  workspaces: ", "let Scanhook write to /dev/null"}, exitFailed},
@@ -231,14 +248,12 @@ func TestCheckTriesTokens(t *testing.T) {
 func TestCheckTellsOfRefusedCallsWhileCallsCanBeSigned(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s, err := store.Open(t.Context(), store.Config{URL: "sqlite:" + filepath.Join(dir, "scanhook.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := storetest.OpenAt(t, "sqlite:"+filepath.Join(dir, "scanhook.db"), store.Config{})
 	for _, signed := range []bool{true, false} {
 		d := core.Delivery{Platform: "gitlab", Key: "k", Name: "Push Hook", Project: "acme/shop"}
 		d.Verification = core.Verification{SecretID: "0a", Place: "x", Signed: signed, MaySign: true}
-		if _, err := s.AcceptIgnored(t.Context(), d, "x"); signed != (err == nil) {
+		d.Event = core.Ignored{Reason: "x"}
+		if _, err := s.Keep(t.Context(), core.Call{Delivery: d}); signed != (err == nil) {
 			t.Fatal(err)
 		}
 	}
@@ -279,17 +294,13 @@ func TestCheckNamesSilentWebhooks(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := time.Now().AddDate(0, 0, -50)
-	s, err := store.Open(t.Context(), store.Config{
-		URL: "sqlite:" + filepath.Join(dir, "scanhook.db"), Now: func() time.Time { return now },
-		Policies: core.Policies{{Match: "**"}},
+	s := storetest.OpenAt(t, "sqlite:"+filepath.Join(dir, "scanhook.db"), store.Config{
+		Now: func() time.Time { return now }, Policies: core.Policies{{Match: "**"}},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	for day := range 40 {
 		for _, project := range []string{"acme/shop", "other/shop"} {
 			d := core.Delivery{Platform: "github", Key: fmt.Sprint(project, day), Name: "ping", Project: project}
-			if _, err := s.AcceptIgnored(t.Context(), d, "ping"); err != nil {
+			if _, err := s.Accept(t.Context(), storetest.With(d, core.Ignored{Reason: "ping"})); err != nil {
 				t.Fatal(err)
 			}
 		}

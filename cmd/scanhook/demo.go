@@ -36,7 +36,7 @@ type demo struct {
 func newDemo(opts *cli.Options) *cobra.Command {
 	var once bool
 	kinds := strings.Join(slices.Sorted(maps.Keys(fakeForges)), ", ")
-	kind := "github"
+	kind := platformKinds[0].Name
 	cmd := &cobra.Command{
 		Use: "demo [PATH]", Short: "Show a push becoming a commit status, with nothing installed or configured",
 		Long: "Runs Scanhook and a fake Git platform in this process, on loopback and a temporary database.\n" +

@@ -119,7 +119,7 @@ func (p *giteaProject) arrives(t *testing.T, file string) {
 	t.Helper()
 	sha := p.commit(t, file, "A change.\n")
 	p.push(t, "main")
-	wantOutcome(t, p.pushed(t, "refs/heads/main", sha), "scan_created")
+	wantOutcome(t, p.pushed(t, "refs/heads/main", sha), "accepted")
 	p.final(t, sha)
 }
 

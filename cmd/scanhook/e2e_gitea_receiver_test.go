@@ -22,6 +22,7 @@ import (
 
 	"github.com/scanhook/scanhook/internal/config"
 	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/storetest"
 )
 
 // giteaReceiver is the Scanhook that a Gitea calls, with a note of each call and its answer.
@@ -173,6 +174,7 @@ platforms:
 api:
   tokens: [{name: test, token: "${API_TOKEN}", role: viewer}]
 recover: {every: %[4]s}
+runner: {cache: %[7]q}
 defaults: {tags: ["v*"]}
 repositories: [{match: %[5]q}]
 `
@@ -198,7 +200,7 @@ func newGiteaReceiver(t *testing.T, gitea string, o giteaOptions) *giteaReceiver
 		kind = "    type: github\n    api_url: " + gitea + "/api/v1"
 	}
 	r.yaml = fmt.Sprintf(giteaConfiguration, r.address, "sqlite:"+filepath.Join(t.TempDir(), "scanhook.db"), gitea,
-		cmp.Or(o.recover, "0"), "gitea/"+cmp.Or(o.match, giteaOwner+"/*"), kind)
+		cmp.Or(o.recover, "0"), "gitea/"+cmp.Or(o.match, giteaOwner+"/*"), kind, filepath.Join(t.TempDir(), "mirrors"))
 	r.useToken(t, o.token)
 	t.Cleanup(func() { r.stop(t) })
 	return r
@@ -235,12 +237,7 @@ func (r *giteaReceiver) runs(t *testing.T, args ...string) outcome {
 // look opens the receiver's database beside the running server.
 func (r *giteaReceiver) look(t *testing.T) *store.Store {
 	t.Helper()
-	db, err := store.Open(t.Context(), store.Config{URL: r.config.Database.URL.Reveal()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	return db
+	return storetest.OpenAt(t, r.config.Database.URL.Reveal(), store.Config{})
 }
 
 // journal is a log that a test can read.

@@ -53,7 +53,7 @@ func testGiteaRestart(t *testing.T, w *giteaSandbox) {
 	p.git(t, "fetch", "--quiet", "origin", "main")
 	merged := p.git(t, "rev-parse", "FETCH_HEAD")
 	push := p.pushed(t, "refs/heads/main", merged)
-	wantOutcome(t, push, "scan_created")
+	wantOutcome(t, push, "accepted")
 	if got := p.scan(t, push.answer.Scan); got.Status != "pending" {
 		t.Errorf("scan = %+v, want a pending one", got)
 	}

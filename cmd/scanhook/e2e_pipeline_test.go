@@ -19,7 +19,7 @@ func build(t *testing.T, w *sandbox, sha string, n int, artifacts ...int64) {
 		CreatedAt: time.Date(2026, 11, 23, 12, n, 0, 0, time.UTC), Artifacts: artifacts,
 	}
 	delivery, err := w.platform.Pipeline(t.Context(), w.hookURL(), spec)
-	recorded := strings.Contains(string(delivery.Answer), "pipeline_recorded")
+	recorded := strings.Contains(string(delivery.Answer), "accepted")
 	if err != nil || delivery.Status != http.StatusAccepted || !recorded {
 		t.Fatalf("pipeline: %+v, %v", delivery, err)
 	}

@@ -116,8 +116,8 @@ func (p *pulse) push(t *testing.T, w *sandbox) {
 	p.slowest = max(p.slowest, time.Since(began).Round(time.Millisecond))
 }
 
-// watchStalls measures, until the returned function is called, for how long this process did not run at all.
-func watchStalls() (longest func() time.Duration) {
+// watchStalls measures, until the returned function is called, for how long in all this process did not run though it had to.
+func watchStalls() (total func() time.Duration) {
 	const every = 20 * time.Millisecond
 	done, found := make(chan struct{}), make(chan time.Duration)
 	go func() {
@@ -125,10 +125,10 @@ func watchStalls() (longest func() time.Duration) {
 		for last := time.Now(); ; last = time.Now() {
 			select {
 			case <-done:
-				found <- max(stall, time.Since(last))
+				found <- stall + max(time.Since(last)-every, 0)
 				return
 			case <-time.After(every):
-				stall = max(stall, time.Since(last)-every)
+				stall += max(time.Since(last)-every, 0)
 			}
 		}
 	}()

@@ -16,6 +16,7 @@ import (
 	fakegithub "github.com/scanhook/scanhook/internal/fakeforge/github"
 	"github.com/scanhook/scanhook/internal/statuses"
 	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/storetest"
 )
 
 // atRest waits until all that is wanted for a commit is posted and settled, and returns it.
@@ -262,10 +263,7 @@ func TestForeignStatusIsFoundByAsking(t *testing.T) {
 				t.Fatal(err)
 			}
 			ahead := func() time.Time { return time.Now().Add(2 * time.Minute) }
-			db, err := store.Open(t.Context(), store.Config{URL: w.config.Database.URL.Reveal(), Now: ahead})
-			if err != nil {
-				t.Fatal(err)
-			}
+			db := storetest.OpenAt(t, w.config.Database.URL.Reveal(), store.Config{Now: ahead})
 			set, err := platformsOf(w.config)
 			if err != nil {
 				t.Fatal(err)
@@ -273,7 +271,7 @@ func TestForeignStatusIsFoundByAsking(t *testing.T) {
 			ctx, stop := context.WithCancel(t.Context())
 			var running sync.WaitGroup
 			running.Go(func() { statuses.New(statuses.Config{Store: db, Platforms: set, Now: ahead, Log: w.log}).Run(ctx) })
-			t.Cleanup(func() { stop(); running.Wait(); _ = db.Close() })
+			t.Cleanup(func() { stop(); running.Wait() })
 			eventually(t, "ours to be shown again", func() (any, bool) {
 				latest, _ := w.platform.Latest("acme/shop", sample.Before, "scanhook")
 				return nil, len(w.platform.Statuses("acme/shop", sample.Before)) == posted+2 && latest.Description == ours.Description

@@ -12,6 +12,7 @@ import (
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/fakeforge"
 	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/storetest"
 )
 
 // login types the token where the page asks for it.
@@ -57,9 +58,10 @@ func TestRedStatusTurnsGreenInTheBrowser(t *testing.T) {
 	if text := b.text("#verdict"); !strings.Contains(text, green.Description) {
 		t.Errorf("the page says %q, the platform %q", text, green.Description)
 	}
-	// Only the card that was judged last is updated: the page says nothing new about the others.
+	// Only the card that was judged last says where the status is: the others would say what no longer holds.
 	b.until(`document.querySelector("#finding-" + new URLSearchParams(location.search).get("finding") + " .done")
 		?.textContent.includes("Shown on github")`)
+	b.until(`document.querySelectorAll(".done").length === 4 && document.querySelectorAll(".done .now").length === 2`)
 	b.examine("scan-passed")
 	b.do(chromedp.Navigate(w.scanhook + "/explain/" + sample.Head))
 	b.examine("explain")
@@ -103,6 +105,11 @@ func TestJudgingOneFindingLeavesTheOthersAloneInTheBrowser(t *testing.T) {
 		document.querySelector(cards[0] + " details[open]").textContent.includes("withdrew a decision") && !document.querySelector(cards[0] + " .undo")`)
 	b.until(`same && Math.abs(scrollY - height) < 2 && document.querySelector("#verdict.fail").textContent.includes("5 new")`)
 	b.examine("scan-judged")
+	// Two at once: each says what was done to it, and none says of the status what no longer holds.
+	b.do(chromedp.Evaluate[chromedp.Void](`for (const n of [2, 3]) document.querySelector(cards[n] + " button[value=FP]").click()`))
+	b.until(`same && [2, 3].every((n) => document.querySelector(cards[n] + ".dismissed .done")?.textContent.includes("as a false positive"))`)
+	b.until(`document.querySelector("#verdict .status").textContent.includes("Shown on github") &&
+		!document.querySelector("#findings").textContent.includes("On its way")`)
 
 	b.disableScripts(true)
 	b.do(chromedp.Navigate(details))
@@ -202,19 +209,15 @@ repositories: [{match: "**"}]`})
 }
 
 // recordRuns fills the project's history as another replica would: runs of a steady pipeline, and one that is not.
-func recordRuns(t *testing.T, w *sandbox, n int) {
+func recordRuns(t *testing.T, w *sandbox, before string, n int) {
 	t.Helper()
 	policies, err := policiesOf(w.config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := store.Open(t.Context(), store.Config{
-		URL: w.config.Database.URL.Reveal(), Policies: policies, Scanners: kindsOf(w.config),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = db.Close() }()
+	db := storetest.OpenAt(t, w.config.Database.URL.Reveal(), store.Config{Policies: policies, Scanners: kindsOf(w.config)})
+	repository, _ := w.platform.Repository("acme/shop")
+	project := core.Project{Name: "acme/shop", Ref: fmt.Sprint(repository.ID), DefaultBranch: "main"}
 	for i := range n {
 		bytes, duration := int64(41_000_000+i%5*300_000), time.Duration(90+i*7%13)*time.Second
 		if i == n-4 {
@@ -222,12 +225,20 @@ func recordRuns(t *testing.T, w *sandbox, n int) {
 		}
 		end := time.Date(2026, 3, 1, i, 0, 0, 0, time.UTC)
 		run := core.Pipeline{
-			Project: core.Project{Name: "acme/shop", Ref: "1", DefaultBranch: "main"}, ID: int64(i + 1), Attempt: 1, Name: "build",
+			Project: project, ID: int64(i + 1), Attempt: 1, Name: "build",
 			Source: "push", Branch: "main", CommitSHA: fmt.Sprintf("%040x", i+0xabc), Status: "completed", Conclusion: "success",
 			Duration: &duration, ArtifactBytes: &bytes, FinishedAt: end, UpdatedAt: end,
 		}
 		delivery := core.Delivery{Platform: "github", Key: fmt.Sprint("run", i), Name: "workflow_run", Project: "acme/shop"}
-		receipt, err := db.RecordPipeline(t.Context(), delivery, run)
+		push := core.Push{
+			Project: project, Ref: "refs/heads/main", Before: before, After: run.CommitSHA, CommitSHA: run.CommitSHA,
+		}
+		announced := core.Delivery{Platform: "github", Key: fmt.Sprint("push", i), Name: "push", Project: "acme/shop", ReceivedAt: time.Now()}
+		if _, err := db.Accept(t.Context(), storetest.With(announced, push)); err != nil {
+			t.Fatal(err)
+		}
+		before = run.CommitSHA
+		receipt, err := db.Accept(t.Context(), storetest.With(delivery, run))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -251,7 +262,7 @@ scanners: {trivy: {upload: true}}
 repositories: [{match: "**", scanners: [trivy]}]`})
 	startSandbox(t, w)
 	pushTo(t, w, "main", "", sample.Before)
-	recordRuns(t, w, 40)
+	recordRuns(t, w, sample.Before, 40)
 	b := openBrowser(t, w.scanhook)
 	b.do(chromedp.Navigate(w.scanhook + "/projects/github/acme/shop"))
 	b.login(w.apiToken)

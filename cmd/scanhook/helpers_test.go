@@ -153,12 +153,7 @@ func (w *sandbox) file(t testing.TB) string {
 // look opens the sandbox's database beside the running server.
 func (w *sandbox) look(t *testing.T) *store.Store {
 	t.Helper()
-	db, err := store.Open(t.Context(), store.Config{URL: w.config.Database.URL.Reveal()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	return db
+	return storetest.OpenAt(t, w.config.Database.URL.Reveal(), store.Config{})
 }
 
 func pushTo(t testing.TB, w *sandbox, branch, before, after string) fakeforge.Delivery {
@@ -205,7 +200,7 @@ func addHook(w *sandbox, hook fakeforge.Hook) fakeforge.Hook {
 		hook.Secret = w.secrets["SECRET"]
 	}
 	if hook.Events == nil {
-		hook.Events = []string{"push", "workflow_run", "status", "push_events", "tag_push_events", "pipeline_events"}
+		hook.Events = []string{"push", "workflow_run", "status", "repository", "push_events", "tag_push_events", "pipeline_events"}
 	}
 	hook.URL = w.hookURL()
 	return w.platform.AddHook(hook)

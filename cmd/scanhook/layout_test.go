@@ -20,72 +20,86 @@ var layers = map[string]int{
 	"cmd/scanhook": 3, "cmd/scanhook/check": 3, "cmd/scanhook/upload": 3, "cmd/scanhook/cli": 3,
 
 	"webhooks": 2, "internal/api": 2, "internal/web": 2, "internal/statuses": 2, "internal/runner": 2, "internal/epss": 2,
-	"internal/reconcile": 2, "internal/enrich": 2, "internal/health": 2, "internal/retention": 2,
+	"internal/ingest": 2, "internal/reconcile": 2, "internal/enrich": 2, "internal/health": 2, "internal/retention": 2,
 	"platforms/github": 2, "platforms/gitlab": 2, "platforms/gitea": 2, "platforms/ghapi": 1,
 
 	"platforms": 1, "store": 1, "internal/reports": 1, "internal/httpx": 1, "internal/ai": 1, "internal/fakeforge": 1,
 	"internal/fakeforge/github": 1, "internal/fakeforge/gitlab": 1, "internal/fakeforge/gitea": 1, "internal/fakeforge/gitrepo": 1,
 	"internal/metrics": 1, "internal/lease": 1, "internal/gitproto": 1,
-	"internal/runner/git": 2, "internal/runner/gitleaks": 2, "internal/runner/source": 2, "internal/runner/git/gittest": 3,
-	"internal/reports/jsonscan": 1, "internal/reports/collect": 1, "internal/reports/sarif": 1, "internal/reports/formats": 1,
+	"internal/mirror": 1, "internal/runner/git": 1,
+	"internal/runner/rules": 1, "internal/runner/blobs": 2, "internal/runner/gitleaks": 2, "internal/runner/source": 2, "internal/runner/git/gittest": 3,
+	"internal/jsonscan": 1, "internal/reports/collect": 1, "internal/reports/sarif": 1, "internal/reports/formats": 1,
 	"internal/reports/export": 1, "internal/reports/reportstest": 3,
 
-	"store/sqldb": 1,
+	"store/sqldb": 1, "store/move": 1,
 
-	"core": 0, "core/anomaly": 0, "core/intake": 0, "core/intern": 0, "core/liveness": 0, "core/match": 0, "core/patch": 0, "core/secrets": 0,
-	"core/timeline": 0, "migrations": 0, "internal/poll": 0, "internal/config": 0,
-	"internal/runner/sandbox": 0,
+	"core": 0, "core/alerts": 0, "core/anomaly": 0, "core/intake": 0, "core/refs": 0, "core/intern": 0, "core/liveness": 0, "core/match": 0, "core/naming": 0, "core/patch": 0, "core/secrets": 0,
+	"core/timeline": 0, "migrations": 0, "internal/poll": 0, "internal/config": 0, "internal/config/strictyaml": 0, "internal/suggest": 0,
+	"internal/runner/sandbox": 0, "internal/runner/sandbox/sandboxtest": 3,
 
-	"store/storetest": 3, "platforms/platformtest": 3, "internal/chaos": 3, "internal/growth": 3, "internal/fakeforge/forgetest": 3, // for tests only
+	"store/storetest": 3, "platforms/platformtest": 3, "internal/chaos": 3, "internal/upgrade": 3, "internal/failover": 3, "internal/bench": 3, "internal/growth": 3, "internal/scanbench": 3, "internal/servetest": 3, // for tests only
+	"internal/fakeforge/forgetest": 3,
 
-	"internal/web/layout": 2, "internal/web/signin": 2, "internal/web/chart": 2, "internal/web/text": 1, "internal/api/paging": 1,
+	"internal/web/layout": 2, "internal/web/live": 2, "internal/web/signin": 2, "internal/web/chart": 2, "internal/web/text": 1, "internal/api/paging": 1,
 }
 
 // within are the imports inside a layer: of a package below the one that imports it, or beside it in cmd.
 var within = map[string][]string{
-	"core":                   {"core/anomaly", "core/intern", "core/patch"},
-	"core/intake":            {"core"},
-	"core/match":             {"core"},
-	"core/secrets":           {"core"},
-	"core/timeline":          {"core"},
-	"internal/gitproto":      {"platforms"},
-	"internal/runner":        {"internal/runner/git", "internal/runner/gitleaks", "internal/runner/source"},
-	"internal/runner/source": {"internal/runner/gitleaks"},
-	"cmd/scanhook":           {"cmd/scanhook/check", "cmd/scanhook/upload", "cmd/scanhook/cli"},
-	"cmd/scanhook/check":     {"cmd/scanhook/cli"},
-	"cmd/scanhook/upload":    {"cmd/scanhook/cli"},
-	"platforms/ghapi":        {"platforms"},
+	"core":                       {"core/anomaly", "core/intern", "core/patch"},
+	"core/alerts":                {"core"},
+	"core/intake":                {"core", "core/refs"},
+	"core/match":                 {"core"},
+	"core/naming":                {"core"},
+	"core/secrets":               {"core"},
+	"core/timeline":              {"core"},
+	"internal/config":            {"internal/config/strictyaml", "internal/suggest"},
+	"internal/config/strictyaml": {"internal/suggest"},
+	"internal/gitproto":          {"platforms"},
+	"internal/mirror":            {"internal/gitproto", "internal/runner/git", "platforms"},
+	"internal/runner":            {"internal/runner/blobs", "internal/runner/gitleaks", "internal/runner/source"},
+	"internal/runner/blobs":      {"internal/runner/gitleaks"},
+	"internal/runner/git":        {"internal/gitproto", "internal/reports", "platforms"},
+	"internal/runner/source":     {"internal/runner/gitleaks"},
+	"cmd/scanhook":               {"cmd/scanhook/check", "cmd/scanhook/upload", "cmd/scanhook/cli"},
+	"cmd/scanhook/check":         {"cmd/scanhook/cli"},
+	"cmd/scanhook/upload":        {"cmd/scanhook/cli"},
+	"platforms":                  {"internal/jsonscan"},
+	"platforms/ghapi":            {"platforms"},
 
 	"internal/fakeforge":        {"internal/fakeforge/gitrepo"},
 	"internal/fakeforge/github": {"internal/fakeforge", "internal/fakeforge/gitrepo"},
 	"internal/fakeforge/gitlab": {"internal/fakeforge", "internal/fakeforge/gitrepo"},
 	"internal/fakeforge/gitea":  {"internal/fakeforge", "internal/fakeforge/gitrepo", "internal/fakeforge/github"},
 
-	"store": {"store/sqldb"},
+	"store":      {"store/sqldb"},
+	"store/move": {"store/sqldb"},
 
-	"internal/reports":         {"internal/reports/formats", "internal/reports/collect", "internal/reports/jsonscan"},
-	"internal/reports/formats": {"internal/reports/sarif", "internal/reports/collect", "internal/reports/jsonscan"},
-	"internal/reports/sarif":   {"internal/reports/collect", "internal/reports/jsonscan"},
-	"internal/reports/collect": {"internal/reports/jsonscan"},
+	"internal/servetest": {"internal/fakeforge/forgetest"}, // both for tests only
+
+	"internal/reports":         {"internal/reports/formats", "internal/reports/collect", "internal/jsonscan"},
+	"internal/reports/formats": {"internal/reports/sarif", "internal/reports/collect", "internal/jsonscan"},
+	"internal/reports/sarif":   {"internal/reports/collect", "internal/jsonscan"},
+	"internal/reports/collect": {"internal/jsonscan"},
 	"internal/reports/export":  {"internal/reports/sarif", "internal/reports/collect"},
 
-	"internal/web":        {"internal/web/layout", "internal/web/signin", "internal/web/chart"},
+	"internal/web":        {"internal/web/layout", "internal/web/live", "internal/web/signin", "internal/web/chart"},
 	"internal/web/layout": {"internal/web/signin"},
+	"internal/web/live":   {"internal/web/signin"},
 }
 
 // libraries are the import paths, or their beginnings, that only some packages may import.
 var libraries = map[string][]string{
-	"github.com/jmoiron/sqlx":         {"store", "store/sqldb"},
+	"github.com/jmoiron/sqlx":         {"store", "store/sqldb", "store/move"},
 	"github.com/lib/pq":               {"store/sqldb"},
 	"modernc.org/sqlite":              {"store/sqldb"},
 	"github.com/rubenv/sql-migrate":   {"store/sqldb"},
 	"github.com/google/go-github/":    {"platforms/ghapi", "platforms/github", "platforms/gitea"},
 	"github.com/xanzy/go-gitlab":      {"platforms/gitlab"},
-	"github.com/zricethezav/gitleaks": {"internal/runner/gitleaks", "internal/reports"},
-	"github.com/gin-gonic/gin":        {"webhooks", "internal/api", "internal/web", "internal/web/layout", "internal/web/signin", "internal/httpx", "internal/health", "cmd/scanhook"},
+	"github.com/zricethezav/gitleaks": {"internal/runner/gitleaks", "internal/runner/rules", "internal/reports"},
+	"github.com/gin-gonic/gin":        {"webhooks", "internal/api", "internal/web", "internal/web/layout", "internal/web/live", "internal/web/signin", "internal/httpx", "internal/health", "cmd/scanhook"},
 	"github.com/klauspost/compress/":  {"internal/httpx"},
 	"github.com/prometheus/":          {"internal/metrics", "internal/health"},
-	module + "internal/config":        {"cmd/scanhook", "cmd/scanhook/check", "cmd/scanhook/cli", "cmd/scanhook/upload"},
+	module + "internal/config":        {"cmd/scanhook", "cmd/scanhook/check", "cmd/scanhook/cli", "cmd/scanhook/upload", "internal/config"},
 	module + "store/storetest":        {},
 	module + "platforms/platformtest": {},
 
@@ -98,7 +112,6 @@ var noIO = []string{"net/http", "net", "database/sql", "os", "os/exec", "log", "
 // overBudget is what still exceeds a budget of the structure, by the beginnings of the lines of
 // go run ./.ci/structure -over. It shrinks; at the end it is empty, or says why not.
 var overBudget = []string{
-	"equal lines: ",  // two adapters translate pushes in the same steps, from payloads of different types
 	"private uses: ", // files of the store share statements and row types that no other package should see
 }
 

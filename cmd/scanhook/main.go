@@ -18,7 +18,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/scanhook/scanhook/cmd/scanhook/cli"
-	"github.com/scanhook/scanhook/cmd/scanhook/upload"
 )
 
 // Exit codes.
@@ -73,7 +72,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	root.Version = buildVersion()
 	root.SetVersionTemplate(versionLine())
 	for _, command := range []func(*cli.Options) *cobra.Command{
-		newServe, newDemo, newInit, newMigrate, newBackup, newCheck, newSend, newUpload, newExplain, newHooks, newRecover, newEPSS,
+		newServe, newDemo, newInit, newMigrate, newBackup, newMove, newCheck, newSend, newUpload, newExplain, newHooks, newRecover, newEPSS,
 		newVersion,
 	} {
 		root.AddCommand(cli.Strict(command(&opts)))
@@ -82,7 +81,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 }
 
 func exitCode(err error) int {
-	usage, away := new(cli.UsageError), new(upload.NoAnswer)
+	usage, away := new(cli.UsageError), new(cli.NoAnswer)
 	switch {
 	case err == nil:
 		return 0

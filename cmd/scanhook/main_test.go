@@ -19,6 +19,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/scanhook/scanhook/internal/fakeforge"
+	"github.com/scanhook/scanhook/store/storetest"
 )
 
 // beMain makes the test binary behave as scanhook itself, so that a test can kill a real process.
@@ -45,6 +46,7 @@ func TestScripts(t *testing.T) {
 				return err
 			}
 			env.Setenv("ADDRESS", free.Addr().String())
+			env.Setenv("XDG_CACHE_HOME", filepath.Join(env.WorkDir, ".cache"))
 			return free.Close()
 		},
 	})
@@ -57,6 +59,8 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"final":   scriptFinal,   // final COMMIT: waits for its final status, which is on stdout
 	"publish": scriptPublish, // publish DIR: an HTTP server with its files, at $PUBLISHED
 	"serving": scriptServing, // serving ADDRESS: waits until Scanhook answers there
+
+	"postgres": scriptPostgres, // postgres: an empty database of the script's own, at $POSTGRES; skips the script without PostgreSQL
 }
 
 func scriptExits(ts *testscript.TestScript, _ bool, args []string) {
@@ -124,6 +128,10 @@ func scriptPublish(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv("PUBLISHED", server.URL)
 }
 
+func scriptPostgres(ts *testscript.TestScript, _ bool, _ []string) {
+	ts.Setenv("POSTGRES", storetest.PostgresURL(ts.Value("t").(testing.TB)))
+}
+
 func scriptServing(ts *testscript.TestScript, _ bool, args []string) {
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if response, err := http.Get("http://" + args[0] + "/readyz"); err == nil {
@@ -138,7 +146,7 @@ func scriptServing(ts *testscript.TestScript, _ bool, args []string) {
 func TestHelpFitsIntoATerminal(t *testing.T) {
 	t.Parallel()
 	lines := []string{"", "upload", "hooks", "hooks sync", "recover", "epss import", "epss show", "send", "explain", "init", "serve",
-		"demo", "migrate", "backup", "check", "version", "help", "completion bash"}
+		"demo", "migrate", "backup", "move", "check", "version", "help", "completion bash"}
 	for _, line := range lines {
 		got := command(t, append(strings.Fields(line), "--help")...)
 		got.expect(t, 0, "Usage:")

@@ -11,6 +11,7 @@ import (
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/config"
 	"github.com/scanhook/scanhook/internal/reconcile"
+	"github.com/scanhook/scanhook/internal/suggest"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/platforms/gitea"
 	"github.com/scanhook/scanhook/platforms/github"
@@ -175,7 +176,7 @@ func projectsOf(args []string, cfg *config.Config, policies core.Policies) ([]st
 		}
 		if !slices.Contains(names, platform) {
 			return nil, fmt.Errorf("%q does not start with a platform that is on (%s), a slash and the project%s", arg,
-				strings.Join(names, ", "), config.Suggestion(platform, names))
+				strings.Join(names, ", "), suggest.DidYouMean(platform, names))
 		}
 		if err := platforms.CheckProject(project); err != nil {
 			return nil, err

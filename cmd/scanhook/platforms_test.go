@@ -72,11 +72,11 @@ func (w *tower) Parse(header http.Header, body []byte) (core.Delivery, error) {
 	if err := platforms.DecodeObject(body, &payload); err != nil || event != "Arrival" {
 		return core.Delivery{}, fmt.Errorf("%w: %s: %w", core.ErrInvalid, event, err)
 	}
-	push, err := platforms.CompletePush(core.Push{
-		Project: core.Project{Name: payload.Project, Ref: "7", DefaultBranch: payload.Branch, URL: w.URL + "/" + payload.Project},
-		Ref:     "refs/heads/" + payload.Branch, Before: platforms.CommitID(payload.Before), After: platforms.CommitID(payload.After),
-		CommitSHA: platforms.FirstCommit(payload.After),
-	})
+	project := core.Project{Name: payload.Project, Ref: "7", DefaultBranch: payload.Branch, URL: w.URL + "/" + payload.Project}
+	moved := platforms.PushPayload{
+		Ref: platforms.Text("refs/heads/" + payload.Branch), Before: payload.Before, After: payload.After,
+	}
+	push, err := platforms.CompletePush(moved.Push(project, ""))
 	return core.Delivery{
 		Platform: w.Name, Key: platforms.HashKey(event, body), Name: event, Project: payload.Project, Event: push,
 	}, err
@@ -145,7 +145,7 @@ func TestNewKindOfPlatform(t *testing.T) {
 		t.Fatal(err)
 	}
 	command(t, "send", writeFile(t, string(payload)), "--event", "push", "--platform", "tower", "--config", file).
-		expect(t, 0, "Arrival sent to "+w.scanhook+"/webhooks/tower: 202", `"scan_created"`)
+		expect(t, 0, "Arrival sent to "+w.scanhook+"/webhooks/tower: 202", `"accepted"`)
 	status := eventually(t, "the final status", func() (core.Status, bool) { return board.final(sample.Head) })
 	if status.State != core.StatusFailure || status.Description != "5 new (3 critical, 2 high)" {
 		t.Errorf("status %+v", status)

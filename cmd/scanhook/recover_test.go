@@ -44,16 +44,6 @@ func commitOn(t *testing.T, dir, branch, parent string) string {
 	return sha
 }
 
-func openDatabase(t *testing.T, w *sandbox) *store.Store {
-	t.Helper()
-	db, err := store.Open(t.Context(), store.Config{URL: w.config.Database.URL.Reveal()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	return db
-}
-
 // untilLookedAt waits until all projects have had their first look.
 func untilLookedAt(t *testing.T, w *sandbox, db *store.Store, projects []string) {
 	t.Helper()
@@ -71,7 +61,7 @@ func outage(t *testing.T, w *sandbox, projects []string, head string, miss func(
 	t.Helper()
 	w.release(t)
 	doomed := process(t, w)
-	db := openDatabase(t, w)
+	db := w.look(t)
 	for _, project := range projects {
 		first := fakeforge.PushSpec{Project: project, Ref: "refs/heads/main", After: head}
 		if _, err := w.push(t.Context(), first); err != nil {

@@ -51,7 +51,7 @@ type sandbox struct {
 // sandboxConfig is what a sandbox is made of: a kind of fakeForges and a directory for the database are required.
 type sandboxConfig struct {
 	kind     string
-	dir      string // for the database; must exist
+	dir      string // for the database and the mirrors; must exist
 	host     string // where all listens, a loopback address; 127.0.0.1 when empty
 	database string // another database's URL
 	recover  string // how often missed pushes are looked for; never when empty, so that only webhooks make scans
@@ -71,6 +71,7 @@ platforms:
 api:
   tokens: [{name: demo, token: "${API_TOKEN}", role: admin}]
 recover: {every: %[7]s}
+runner: {cache: %[8]q}
 `
 
 // newSandbox starts the platform and prepares Scanhook's configuration; start brings Scanhook up.
@@ -96,7 +97,7 @@ func newSandbox(ctx context.Context, cfg sandboxConfig) (*sandbox, error) {
 		cfg.database = "sqlite:" + filepath.Join(cfg.dir, "scanhook.db")
 	}
 	text := fmt.Sprintf(sandboxConfiguration, w.scanhook, cfg.database, cfg.kind, w.platform.Base(),
-		w.platform.APIURL(w.platform.Base()), receiver.Addr().String(), cmp.Or(cfg.recover, "0"))
+		w.platform.APIURL(w.platform.Base()), receiver.Addr().String(), cmp.Or(cfg.recover, "0"), filepath.Join(cfg.dir, "mirrors"))
 	if cfg.extra == "" {
 		cfg.extra = "repositories: [{match: '**'}]"
 	}

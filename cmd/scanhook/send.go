@@ -19,6 +19,7 @@ import (
 
 	"github.com/scanhook/scanhook/cmd/scanhook/cli"
 	"github.com/scanhook/scanhook/internal/config"
+	"github.com/scanhook/scanhook/internal/suggest"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/webhooks"
 )
@@ -50,6 +51,9 @@ func newSend(opts *cli.Options) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if s.platform, err = choosePlatform(cfg, s.platform); err != nil {
+				return err
+			}
 			payload, err := readPayload(cmd, args[0])
 			if err != nil {
 				return err
@@ -59,13 +63,29 @@ func newSend(opts *cli.Options) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&s.event, "event", "",
 		"`NAME` of the event: push, workflow_run, pipeline or the header's text (required)")
-	cmd.Flags().StringVar(&s.platform, "platform", "github", "the platform's `KEY` in the configuration")
+	cmd.Flags().StringVar(&s.platform, "platform", "",
+		"the platform's `KEY` in the configuration (default: the only one)")
 	cmd.Flags().StringVar(&s.to, "to", "",
 		"`URL` of Scanhook or of the webhook itself (default: this machine, server.listen)")
 	cmd.Flags().StringVar(&s.secret, "secret", "", "sign with `SECRET` instead of the configured one")
 	_ = cmd.RegisterFlagCompletionFunc("event", completeEvents(opts, &s.platform))
 	_ = cmd.RegisterFlagCompletionFunc("platform", opts.CompletePlatforms())
 	return cmd
+}
+
+// choosePlatform returns the name of a configured platform; it may be left out where there is only one.
+func choosePlatform(cfg *config.Config, name string) (string, error) {
+	names := slices.Sorted(maps.Keys(cfg.Platforms))
+	switch {
+	case slices.Contains(names, name):
+		return name, nil
+	case name == "" && len(names) == 1:
+		return names[0], nil
+	case name == "":
+		return "", cli.WrongUse("--platform is missing: it must be one of %s", strings.Join(names, ", "))
+	}
+	return "", cli.WrongUse("no platform %q is configured: --platform must be one of %s%s", name,
+		strings.Join(names, ", "), suggest.DidYouMean(name, names))
 }
 
 // readPayload reads at most what Scanhook would take.
@@ -118,12 +138,7 @@ func judgeAnswer(status int) error {
 
 // sign makes the headers of the call as the platform would.
 func (s sending) sign(cfg *config.Config, payload []byte) (call platforms.Call, header http.Header, err error) {
-	p, known := cfg.Platforms[s.platform]
-	if !known {
-		names := slices.Sorted(maps.Keys(cfg.Platforms))
-		return call, nil, cli.WrongUse("no platform %q is configured: --platform must be one of %s%s", s.platform,
-			strings.Join(names, ", "), config.Suggestion(s.platform, names))
-	}
+	p := cfg.Platforms[s.platform]
 	kind := kindOf(p)
 	call = platforms.Call{Event: cmp.Or(kind.Events[s.event], s.event), Body: payload}
 	switch prefix := kind.SigningPrefix; {
@@ -203,6 +218,7 @@ func loopback(listen string) (string, error) {
 
 func completeEvents(opts *cli.Options, platform *string) cobra.CompletionFunc {
 	return opts.CompleteNames(func(cfg *config.Config) []string {
-		return slices.Sorted(maps.Keys(kindOf(cfg.Platforms[*platform]).Events))
+		name, _ := choosePlatform(cfg, *platform)
+		return slices.Sorted(maps.Keys(kindOf(cfg.Platforms[name]).Events))
 	})
 }

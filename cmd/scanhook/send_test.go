@@ -35,7 +35,7 @@ func TestSendSignsWithSigningToken(t *testing.T) {
 		return command(t, args...)
 	}
 	for _, args := range [][]string{{"--secret", w.secrets["SECRET"]}, nil, {"--secret", token}} {
-		send(args...).expect(t, 0, "Push Hook sent to", `"scan_exists"`)
+		send(args...).expect(t, 0, "Push Hook sent to", `"accepted"`)
 	}
 	send("--secret", w.secrets["SECRET"]).expect(t, 1, ": 401 Unauthorized", "enter the signing token in this webhook")
 	command(t, "check", "--config", w.file(t)).expect(t, 0, "warn  signatures of gitlab/acme/shop: 1 call refused",

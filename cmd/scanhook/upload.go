@@ -18,7 +18,8 @@ Scanhook, which compares it with the baseline and posts the commit status. A lat
 
 The project, the commit and the branch come from the CI variables of GitHub Actions, GitLab CI, Gitea and Forgejo
 Actions; for pull and merge requests the commit is the head of the source branch, not the merge that CI made of it.
-Elsewhere the commit is HEAD of the git repository here, and --project and --platform must be given.
+Elsewhere the commit is HEAD of the git repository here, and --project and --platform must be given. A project of which no
+webhook call has come yet is known by its numeric id only: CI systems tell it, elsewhere it is --project-id.
 
 The server is --server, else SCANHOOK_URL, else server.public_url of the configuration where there is one. The token,
 one of api.tokens with the role scanner, is best given in the environment variable SCANHOOK_API_TOKEN: command lines
@@ -70,6 +71,8 @@ func addUploadFlags(cmd *cobra.Command, u *upload.Upload, opts *cli.Options) {
 	flags.StringVar(&u.Commit.Platform, "platform", "",
 		"the platform's `KEY` in the server's configuration (default: by the CI system, where it tells)")
 	flags.StringVar(&u.Commit.Project, "project", "", "full `PATH` of the project, such as acme/shop")
+	flags.StringVar(&u.Commit.ProjectID, "project-id", "",
+		"the platform's numeric `ID` of the project; needed before its first webhook call, refused where a call said another (default: by the CI system)")
 	flags.StringVar(&u.Commit.Branch, "branch", "", "`NAME` of the branch")
 	flags.StringVar(&u.Scan, "scan", "",
 		"`REF` of the scan to deliver to, or the link to its page, instead of the commit's")
@@ -80,7 +83,7 @@ func addUploadFlags(cmd *cobra.Command, u *upload.Upload, opts *cli.Options) {
 	flags.DurationVar(&u.Retry, "retry-for", 2*time.Minute, "how much `TIME` to try again while the server is out of reach; 0 tries once")
 	_ = cmd.RegisterFlagCompletionFunc("scanner", completeScanners(opts))
 	_ = cmd.RegisterFlagCompletionFunc("platform", opts.CompletePlatforms())
-	for _, name := range []string{"commit", "project", "branch", "scan", "server", "token", "retry-for"} {
+	for _, name := range []string{"commit", "project", "project-id", "branch", "scan", "server", "token", "retry-for"} {
 		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
 	}
 }

@@ -54,7 +54,8 @@ func uploads(t *testing.T, extra string) (*sandbox, func(stdin string, args ...s
 	startSandbox(t, w)
 	env := environment(map[string]string{
 		"SCANHOOK_URL": w.scanhook + "/", "SCANHOOK_API_TOKEN": w.apiToken + "\n",
-		"GITHUB_REPOSITORY": "acme/shop", "GITHUB_SHA": headSHA, "GITHUB_REF_NAME": "main", "GITHUB_REF_TYPE": "branch",
+		"GITHUB_REPOSITORY": "acme/shop", "GITHUB_REPOSITORY_ID": "42", "GITHUB_SHA": headSHA, "GITHUB_REF_NAME": "main",
+		"GITHUB_REF_TYPE": "branch",
 	})
 	return w, func(stdin string, args ...string) outcome {
 		got := uploadWith(t, env, stdin, args...)

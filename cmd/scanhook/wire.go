@@ -24,7 +24,9 @@ import (
 	"github.com/scanhook/scanhook/internal/epss"
 	"github.com/scanhook/scanhook/internal/health"
 	"github.com/scanhook/scanhook/internal/httpx"
+	"github.com/scanhook/scanhook/internal/ingest"
 	"github.com/scanhook/scanhook/internal/metrics"
+	"github.com/scanhook/scanhook/internal/mirror"
 	"github.com/scanhook/scanhook/internal/poll"
 	"github.com/scanhook/scanhook/internal/reconcile"
 	"github.com/scanhook/scanhook/internal/reports"
@@ -42,6 +44,7 @@ import (
 // app is Scanhook put together: what answers requests, and the loops that work behind it.
 type app struct {
 	store   *store.Store
+	mirrors *mirror.Cache
 	handler http.Handler
 	metrics http.Handler
 	pages   *web.Web
@@ -62,6 +65,9 @@ func newAppOn(ctx context.Context, cfg *config.Config, host sqldb.HostClock, log
 	if w.policies, err = policiesOf(cfg); err != nil {
 		return nil, err
 	}
+	if w.rules, err = rulesOf(cfg, w.policies); err != nil {
+		return nil, err
+	}
 	if w.platforms, err = platformsOf(cfg); err != nil {
 		return nil, err
 	}
@@ -70,7 +76,7 @@ func newAppOn(ctx context.Context, cfg *config.Config, host sqldb.HostClock, log
 	}
 	app, err := w.assemble()
 	if err != nil {
-		return nil, errors.Join(err, w.db.Close())
+		return nil, errors.Join(err, w.mirrors.Close(), w.db.Close())
 	}
 	return app, nil
 }
@@ -80,10 +86,12 @@ type wiring struct {
 	config    *config.Config
 	log       *slog.Logger
 	policies  core.Policies
+	rules     map[string]secretRules
 	platforms platforms.Set
 	db        *store.Store
 	throttle  *httpx.LoginThrottle
 	meter     *metrics.Meter
+	mirrors   *mirror.Cache
 	runner    *runner.Runner
 	poster    *statuses.Poster
 	health    *health.Health
@@ -101,7 +109,7 @@ func policiesOf(cfg *config.Config) (core.Policies, error) {
 		policies = append(policies, core.Rule{Match: repository.Match, Policy: core.Policy{
 			Context: core.OnlyBMP(repository.Context), Branches: repository.Branches, Tags: repository.Tags,
 			Scanners: repository.Scanners, Gate: gateOf(failOn, repository.Gate),
-			Supersede: repository.Supersede, ScanTimeout: repository.ScanTimeout,
+			Supersede: repository.Supersede, ScanTimeout: repository.ScanTimeout, ScanHistory: int(repository.ScanHistory),
 			Anomalies: core.AnomalyMode(repository.Anomalies),
 		}})
 	}
@@ -109,7 +117,9 @@ func policiesOf(cfg *config.Config) (core.Policies, error) {
 }
 
 func gateOf(failOn core.Severity, gate config.Gate) core.Gate {
-	return core.Gate{FailOn: failOn, NewOnly: gate.NewOnly, EPSS: gate.EPSS, KEV: gate.KEV}
+	return core.Gate{
+		FailOn: failOn, NewOnly: gate.NewOnly, EPSS: gate.EPSS, KEV: gate.KEV, FailUnsearched: gate.Coverage == "fail",
+	}
 }
 
 // openStore waits for another process that serves the same file to end.
@@ -144,8 +154,9 @@ func kindsOf(cfg *config.Config) core.Scanners {
 
 // assemble makes the parts in the order in which they need each other.
 func (w *wiring) assemble() (a *app, err error) {
+	w.mirrors = w.newMirrors()
 	w.runner = runner.New(runner.Config{
-		Jobs: w.db, Platforms: w.platforms, Scanners: scannersOf(w.config), MaxPaths: w.config.Runner.MaxPaths,
+		Jobs: w.db, Platforms: w.platforms, Scanners: w.scanners(), Policies: w.policies, Mirrors: w.mirrors,
 		AI: aiOf(w.config), Log: w.log,
 	})
 	w.poster = statuses.New(statuses.Config{
@@ -153,7 +164,7 @@ func (w *wiring) assemble() (a *app, err error) {
 	})
 	w.health = health.New(health.Config{
 		Store: w.db, Platforms: monitoredPlatforms(w.config), Scanners: slices.Sorted(maps.Keys(w.config.Scanners)),
-		Disks: disksOf(w.config), Log: w.log, Now: w.db.Now,
+		Disks: w.disks(), Log: w.log, Now: w.db.Now,
 		Fault: w.runner.Fault, Pause: w.poster.PausedUntil, LastPost: w.poster.LastPost,
 	})
 	if err := w.meter.Add(w.health); err != nil {
@@ -166,15 +177,27 @@ func (w *wiring) assemble() (a *app, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return &app{store: w.db, handler: handler, metrics: w.meter.Handler(), pages: w.pages, loops: w.loops()}, nil
+	return &app{store: w.db, mirrors: w.mirrors, handler: handler, metrics: w.meter.Handler(), pages: w.pages, loops: w.loops()}, nil
 }
 
-// scannersOf are the scanners that run here.
-func scannersOf(cfg *config.Config) map[string]runner.Scanner {
+// newMirrors makes the cache of repositories. A history is fetched as deep as the deepest one that is searched.
+func (w *wiring) newMirrors() *mirror.Cache {
+	depth := 0
+	for _, rule := range w.policies {
+		depth = max(depth, rule.Policy.ScanHistory)
+	}
+	settings := w.config.Runner
+	return mirror.New(mirror.Config{
+		Dir: settings.Cache, Size: int64(settings.CacheSize), MaxPaths: settings.MaxPaths, Depth: depth, Log: w.log,
+	})
+}
+
+// scanners are the scanners that run here.
+func (w *wiring) scanners() map[string]runner.Scanner {
 	scanners := map[string]runner.Scanner{}
-	for name, s := range cfg.Scanners {
+	for name, s := range w.config.Scanners {
 		if !s.Upload {
-			scanners[name] = runner.Scanner{Builtin: s.Builtin, Command: s.Command, Timeout: s.Timeout}
+			scanners[name] = runner.Scanner{Builtin: s.Builtin, Command: s.Command, Timeout: s.Timeout, Rules: w.rules[name].of}
 		}
 	}
 	return scanners
@@ -214,10 +237,14 @@ func monitoredPlatforms(cfg *config.Config) (monitored []health.Platform) {
 	return monitored
 }
 
-// disksOf names the directories that fill up: an embedded database, and where commits are checked out.
-func disksOf(cfg *config.Config) map[string]string {
+// disks names the directories that fill up: an embedded database, and where commits are fetched and checked out.
+func (w *wiring) disks() map[string]string {
 	disks := map[string]string{"checkouts": os.TempDir()}
-	if file := cfg.Database.URL.File(); file != "" {
+	_ = w.mirrors.Probe() // which chooses the directory; the runner tells of its faults
+	if w.mirrors.Dir != "" {
+		disks["mirrors"] = w.mirrors.Dir
+	}
+	if file := w.config.Database.URL.File(); file != "" {
 		disks["database"] = filepath.Dir(file)
 	}
 	return disks
@@ -311,8 +338,9 @@ func (w *wiring) loops() []func(context.Context) {
 	hooks := reconcile.NewHooks(reconcile.Config{
 		Store: w.db, Platforms: w.platforms, Address: hookAddresses(cfg), Every: every, Log: w.log, Now: w.db.Now,
 	})
+	calls := ingest.New(ingest.Config{Store: w.db, Platforms: w.platforms, Version: buildVersion(), Log: w.log})
 	return []func(context.Context){
-		w.runner.Run, w.poster.Run, w.health.Run, metadata.Run, lists.Run, projects.Run, hooks.Run, retention.Run,
+		calls.Run, w.runner.Run, w.poster.Run, w.health.Run, metadata.Run, lists.Run, projects.Run, hooks.Run, retention.Run,
 		keepTime(w.db, w.log),
 	}
 }
@@ -368,4 +396,4 @@ func keepTime(db *store.Store, log *slog.Logger) func(context.Context) {
 	return poll.Loop{Name: "clock", Every: keepTimeEvery, Once: once, Log: log}.Run
 }
 
-func (a *app) close() error { return a.store.Close() }
+func (a *app) close() error { return errors.Join(a.mirrors.Close(), a.store.Close()) }

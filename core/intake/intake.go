@@ -1,9 +1,8 @@
 // Package intake decides what becomes of deliveries and of requests for scans. A batch is decided in three steps, between
-// which the store loads and saves: Admit, Decide, Supersede.
+// which the store loads and saves: Admit, Decide, and what follows from where refs stand: Move, Lefts, Supersede.
 package intake
 
 import (
-	"cmp"
 	"slices"
 
 	"github.com/scanhook/scanhook/core"
@@ -12,8 +11,10 @@ import (
 // Request is a delivery to keep, a commit that must have a scan, or both.
 type Request struct {
 	Delivery *core.Delivery // nil for uploads and requests by hand
+	Kept     int64          // where the delivery is kept already; 0 where it is not
 	Scan     *core.Scan     // as it is opened; nil where nothing is to be scanned
 	Policy   core.Policy
+	Word     *Word          // on where a ref stands; nil where the request says nothing of it
 	Pipeline *core.Pipeline // nil for everything but pipeline events
 	Actor    string         // who named the commit, where nobody announced it
 	Ignored  string         // why nothing is to be scanned
@@ -23,8 +24,8 @@ type Request struct {
 // project could otherwise use up those of another.
 type Key struct{ Platform, Delivery, Project string }
 
-// Key identifies the delivery of a request that has one.
-func (r *Request) Key() Key { return Key{r.Delivery.Platform, r.Delivery.Key, r.Delivery.Project} }
+// KeyOf identifies a delivery.
+func KeyOf(d *core.Delivery) Key { return Key{d.Platform, d.Key, d.Project} }
 
 // Received is a delivery that was received before.
 type Received struct {
@@ -36,16 +37,15 @@ type Received struct {
 type Item struct {
 	*Request
 	Scan     *core.Scan // a copy of the request's, with the ID of the scan that the commit has
-	Refused  string     // why the call is not authorized
 	Repeats  *Item      // the same delivery, earlier in the batch
-	Created  bool       // the request opened the scan
+	Created  bool       // the request opened the scan, whose ID is known now
 	Informed bool       // the request has facts of the push that the scan was opened without
 	Receipt  core.Receipt
 }
 
-// Open tells whether the request is neither refused nor a duplicate.
+// Open tells whether the request is no duplicate.
 func (i *Item) Open() bool {
-	return i.Repeats == nil && i.Refused == "" && i.Receipt.Outcome != core.Duplicate
+	return i.Repeats == nil && i.Receipt.Outcome != core.Duplicate
 }
 
 // Asks tells whether the request asks for a scan that is still to be opened or found.
@@ -56,22 +56,22 @@ func (i *Item) fromPush() bool {
 	return i.Scan.Origin == "push" || i.Scan.Origin == core.OriginReconcile
 }
 
-// Admit finds refused calls and duplicates. A delivery that was ignored before and asks for a scan now is not a duplicate:
+// Admit finds duplicates. A delivery that was ignored before and asks for a scan now is not a duplicate:
 // an administrator sends it again after correcting the configuration.
-func Admit(requests []*Request, refused map[*Request]string, received map[Key]Received) []*Item {
+func Admit(requests []*Request, received map[Key]Received) []*Item {
 	items := make([]*Item, len(requests))
 	first := map[Key]*Item{}
 	for n, request := range requests {
-		item := &Item{Request: request, Refused: refused[request]}
+		item := &Item{Request: request}
 		items[n] = item
 		if request.Scan != nil {
 			scan := *request.Scan
 			item.Scan = &scan
 		}
-		if request.Delivery == nil || item.Refused != "" {
-			continue
+		if request.Delivery == nil || request.Kept != 0 {
+			continue // what is kept has proved to be no duplicate
 		}
-		key := request.Key()
+		key := KeyOf(request.Delivery)
 		if item.Repeats = first[key]; item.Repeats != nil {
 			continue
 		}
@@ -86,8 +86,8 @@ func Admit(requests []*Request, refused map[*Request]string, received map[Key]Re
 // Plan is what is saved of a batch.
 type Plan struct {
 	Joins     []core.Scan // what existing scans learn from requests, by ID
-	Moves     []*Item     // pushes whose place among those of their branch is to be found
-	Restarts  []Restart   // that may be due, in the order of their scans
+	Moves     []*Item     // with words on where refs stand
+	Restarts  []Restart   // that may be due
 	Opened    []core.Scan // new scans, which get a pending status
 	Jobs      []core.Job
 	FileTasks []int64 // scans whose changed files are to be counted by the platform
@@ -97,48 +97,78 @@ type Plan struct {
 	Kept      []*Item // whose deliveries are kept
 }
 
-// Restart has jobs of a scan run again that ended too early: a newer push had superseded the scan, and a push names its
-// commit again; or they failed before the push, when the commit was not there yet.
+// Restart has jobs of a scan run again that ended too early: a newer push had superseded the scan, and its commit is where a
+// ref stands again or what another ref has brought, too; or they failed before the push, when the commit was not there yet.
 type Restart struct {
-	ScanID int64
-	Failed bool // also the jobs that failed
+	ScanID     int64
+	Superseded bool // the jobs that were superseded
+	Failed     bool // the jobs that failed
 }
 
 // Due tells whether jobs of the scan ended too early, by the scan as it is when the plan is saved: another process may have
 // superseded it meanwhile.
 func (r Restart) Due(scan core.Scan) bool {
-	return scan.SupersededBy != "" || r.Failed && scan.Status == core.ScanFailed
+	return r.Superseded && scan.SupersededBy != "" || r.Failed && scan.SupersededBy == "" && scan.Status == core.ScanFailed
 }
 
-// Decide decides what is saved. opened has the ids of the scans that the batch opened, by reference id; existing is the
-// latest scan of a commit whose scan existed.
-func Decide(items []*Item, opened map[string]int64, existing func(*core.Scan) core.Scan) (p Plan) {
-	restarts := map[int64]Restart{}
+// Openers are the items that ask for a scan that none of them has opened, one for each reference id: the first one.
+func Openers(items []*Item) (openers []*Item) {
+	seen := map[string]bool{}
+	for _, item := range items {
+		if item.Asks() && !seen[item.Scan.ReferenceID] {
+			seen[item.Scan.ReferenceID] = true
+			if !item.Created {
+				openers = append(openers, item)
+			}
+		}
+	}
+	return openers
+}
+
+// Reissue gives those items a reference id of their own whose commit has no scan, because a scan of another project has the
+// reference id. It tells whether there are any.
+func Reissue(items []*Item, existing func(*core.Scan) core.Scan, fresh func() string) bool {
+	type commit struct {
+		project int64
+		sha     string
+	}
+	issued := map[commit]string{}
+	for _, item := range items {
+		if !item.Asks() || item.Created || existing(item.Scan).ID != 0 {
+			continue
+		}
+		of := commit{item.Scan.ProjectID, item.Scan.CommitSHA}
+		if issued[of] == "" {
+			issued[of] = fresh()
+		}
+		item.Scan.ReferenceID = issued[of]
+	}
+	return len(issued) > 0
+}
+
+// Decide decides what is saved. Items that opened a scan are marked as Created; existing is the latest scan of a commit whose
+// scan existed.
+func Decide(items []*Item, existing func(*core.Scan) core.Scan) (p Plan) {
 	for _, item := range items {
 		if item.Asks() {
-			p.scan(item, opened, existing, restarts)
+			p.scan(item, existing)
+		}
+		if item.counts() {
+			p.Moves = append(p.Moves, item)
 		}
 	}
 	for _, item := range items {
 		p.keep(item)
 	}
-	for _, restart := range restarts {
-		p.Restarts = append(p.Restarts, restart)
-	}
-	slices.SortFunc(p.Restarts, func(a, b Restart) int { return cmp.Compare(a.ScanID, b.ScanID) })
 	return p
 }
 
 // scan plans what a request for a scan leads to.
-func (p *Plan) scan(item *Item, opened map[string]int64, existing func(*core.Scan) core.Scan, restarts map[int64]Restart) {
-	id, created := opened[item.Scan.ReferenceID]
-	if created {
-		p.open(item, id)
+func (p *Plan) scan(item *Item, existing func(*core.Scan) core.Scan) {
+	if item.Created {
+		p.open(item)
 	} else {
-		p.join(item, existing(item.Scan), restarts)
-	}
-	if moves(item) {
-		p.Moves = append(p.Moves, item)
+		p.join(item, existing(item.Scan))
 	}
 	news := item.Created || item.Informed
 	if news && item.Scan.ChangedFilesTruncated && core.IsCommitSHA(item.Scan.BeforeSHA) {
@@ -152,12 +182,11 @@ func (p *Plan) scan(item *Item, opened map[string]int64, existing func(*core.Sca
 	}
 }
 
-func (p *Plan) open(item *Item, id int64) {
-	item.Created, item.Scan.ID = true, id
+func (p *Plan) open(item *Item) {
 	item.Receipt = core.Receipt{Outcome: core.ScanCreated, Reference: item.Scan.ReferenceID}
 	p.Opened = append(p.Opened, *item.Scan)
 	for _, scanner := range item.Policy.Scanners {
-		p.Jobs = append(p.Jobs, core.Job{ScanID: id, Scanner: scanner})
+		p.Jobs = append(p.Jobs, core.Job{ScanID: item.Scan.ID, Scanner: scanner})
 	}
 	if item.Actor == "" {
 		return
@@ -169,32 +198,26 @@ func (p *Plan) open(item *Item, id int64) {
 	p.Audit = append(p.Audit, core.AuditOf(*item.Scan, item.Actor, action))
 }
 
-// join adds to the existing scan what it lacks: that another branch points at the commit, and the facts of the push where
-// the scan was opened without one.
-func (p *Plan) join(item *Item, existing core.Scan, restarts map[int64]Restart) {
+// join adds to the existing scan what it lacks: that another branch points at the commit, how the default branch came to it,
+// and the facts of the push where the scan was opened without one.
+func (p *Plan) join(item *Item, existing core.Scan) {
 	news := item.Scan
 	item.Receipt = core.Receipt{Outcome: core.ScanExists, Reference: existing.ReferenceID}
-	elsewhere := news.Branch != existing.Branch && news.Branch != "" && existing.Branch != ""
+	elsewhere := news.Ref != existing.Ref && news.Ref != "" && existing.Ref != ""
 	item.Informed = news.BeforeSHA != "" && existing.BeforeSHA == "" ||
 		news.NumChangedFiles != nil && existing.NumChangedFiles == nil
 	news.ID = existing.ID
-	if item.Informed || elsewhere && !existing.SharedRefs {
+	if item.Informed || elsewhere && (!existing.SharedRefs || news.OnDefaultBranch()) {
 		news.SharedRefs = elsewhere || existing.SharedRefs
 		p.Joins = append(p.Joins, *news)
 	}
-	if item.fromPush() {
-		restarts[existing.ID] = Restart{existing.ID, item.Informed || restarts[existing.ID].Failed}
+	restart := Restart{ScanID: existing.ID, Superseded: elsewhere, Failed: item.Informed}
+	if (elsewhere || item.Informed) && item.fromPush() && !slices.Contains(p.Restarts, restart) {
+		p.Restarts = append(p.Restarts, restart)
 	}
 }
 
-// moves tells whether the request says that a branch moved to the commit of its scan.
-func moves(item *Item) bool {
-	scan := item.Scan
-	return scan.Branch != "" && scan.BeforeSHA != scan.CommitSHA &&
-		(item.Created || scan.BeforeSHA != "" && item.fromPush())
-}
-
-// keep completes the receipt, and plans to keep the delivery unless it is refused or a duplicate.
+// keep completes the receipt, and plans to keep the delivery unless it is a duplicate.
 func (p *Plan) keep(item *Item) {
 	switch {
 	case item.Repeats != nil:
@@ -210,51 +233,4 @@ func (p *Plan) keep(item *Item) {
 	if item.Delivery != nil {
 		p.Kept = append(p.Kept, item)
 	}
-}
-
-// Superseded is a scan whose jobs end, because its branch moved on before they started.
-type Superseded struct {
-	ScanID int64
-	By     string // the commit to which the branch moved
-}
-
-// Successors are the requests whose pushes supersede the scan of the commit where their branch stood before. A scan that
-// was opened before its push, by a pipeline that was faster, counts as new when the push comes.
-func Successors(items []*Item) (successors []*Item) {
-	for n, item := range items {
-		if item.Scan == nil || !item.Created && !item.Informed || !item.Policy.Supersede {
-			continue
-		}
-		// Gitea's test button pushes a commit onto itself, which must not end the commit's own scan.
-		ontoItself := item.Scan.BeforeSHA == item.Scan.CommitSHA
-		if core.IsCommitSHA(item.Scan.BeforeSHA) && !ontoItself && !setBack(item.Scan, items[n+1:]) {
-			successors = append(successors, item)
-		}
-	}
-	return successors
-}
-
-// setBack tells whether a later request of the batch sets the branch back to where it stood before the scan.
-func setBack(scan *core.Scan, later []*Item) bool {
-	return slices.ContainsFunc(later, func(item *Item) bool {
-		return item.Asks() && item.Scan.Branch == scan.Branch && item.Scan.CommitSHA == scan.BeforeSHA &&
-			item.Scan.SourcePlatform == scan.SourcePlatform && item.Scan.ProjectName == scan.ProjectName
-	})
-}
-
-// Supersede decides which scans the successors end. before is the latest scan of the commit where a successor's branch
-// stood before, with ID 0 where there is none. Only this direct predecessor can end: platforms deliver out of order, and a
-// late push must not end the scan of a newer one. Scans that other branches point at go on.
-func Supersede(successors []*Item, before func(*core.Scan) core.Scan) (ended []Superseded) {
-	decided := map[int64]bool{}
-	for _, successor := range slices.Backward(successors) {
-		scan := before(successor.Scan)
-		if scan.ID == 0 || decided[scan.ID] || scan.Branch != successor.Scan.Branch || scan.Status.Ended() || scan.SharedRefs {
-			continue
-		}
-		decided[scan.ID] = true
-		ended = append(ended, Superseded{scan.ID, successor.Scan.CommitSHA})
-	}
-	slices.SortFunc(ended, func(a, b Superseded) int { return cmp.Compare(a.ScanID, b.ScanID) })
-	return ended
 }

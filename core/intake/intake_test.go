@@ -8,6 +8,7 @@ import (
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/intake"
+	"github.com/scanhook/scanhook/core/refs"
 )
 
 // sha is a commit id of one letter.
@@ -20,8 +21,9 @@ func push(key, before, after string, change ...func(*intake.Request)) *intake.Re
 		Delivery: &core.Delivery{Platform: "github", Key: key, Project: "acme/shop"},
 		Scan: &core.Scan{
 			SourcePlatform: "github", ProjectName: "acme/shop", ReferenceID: after, CommitSHA: sha(after), BeforeSHA: sha(before),
-			Branch: "main", Origin: "push", NumChangedFiles: &files,
+			ProjectID: 1, Ref: "refs/heads/main", Branch: "main", Origin: "push", NumChangedFiles: &files,
 		},
+		Word:   word("refs/heads/main", before, after),
 		Policy: core.Policy{Scanners: []string{"builtin", "trivy"}, Supersede: true},
 	}
 	for _, c := range change {
@@ -30,11 +32,23 @@ func push(key, before, after string, change ...func(*intake.Request)) *intake.Re
 	return r
 }
 
+// word says that a ref went from one commit to another; "0" is none.
+func word(ref, before, after string) *intake.Word {
+	commit := func(letter string) string {
+		if letter == "0" {
+			return ""
+		}
+		return sha(letter)
+	}
+	w := &intake.Word{RefKey: intake.RefKey{Project: 1, Name: ref}}
+	w.Before, w.After = commit(before), commit(after)
+	return w
+}
+
 func TestAdmit(t *testing.T) {
 	t.Parallel()
 	ignored := &intake.Request{Delivery: &core.Delivery{Platform: "github", Key: "a", Project: "acme/shop"}, Ignored: "no"}
 	other := push("a", "1", "2", func(r *intake.Request) { r.Delivery.Project = "acme/other" })
-	refused := push("a", "1", "2")
 	byHand := push("a", "1", "2", func(r *intake.Request) { r.Delivery = nil })
 	before := func(r intake.Received) map[intake.Key]intake.Received {
 		return map[intake.Key]intake.Received{{Platform: "github", Delivery: "a", Project: "acme/shop"}: r}
@@ -42,24 +56,21 @@ func TestAdmit(t *testing.T) {
 	cases := map[string]struct {
 		requests []*intake.Request
 		received map[intake.Key]intake.Received
-		open     string // one letter for each request: o open, d duplicate, r repeats, x refused
+		open     string // one letter for each request: o open, d duplicate, r repeats
 	}{
-		"new":                            {[]*intake.Request{push("a", "1", "2")}, nil, "o"},
-		"received before":                {[]*intake.Request{push("a", "1", "2")}, before(intake.Received{ReferenceID: "2"}), "d"},
-		"ignored before, a scan now":     {[]*intake.Request{push("a", "1", "2")}, before(intake.Received{Ignored: true}), "o"},
-		"ignored before and now":         {[]*intake.Request{ignored}, before(intake.Received{Ignored: true}), "d"},
-		"the id of another project":      {[]*intake.Request{other}, before(intake.Received{}), "o"},
-		"twice in a batch":               {[]*intake.Request{push("a", "1", "2"), push("a", "1", "2")}, nil, "or"},
-		"twice, and received before":     {[]*intake.Request{push("a", "1", "2"), push("a", "1", "2")}, before(intake.Received{}), "dr"},
-		"refused, then the right secret": {[]*intake.Request{refused, push("a", "1", "2")}, nil, "xo"},
-		"by hand":                        {[]*intake.Request{byHand, byHand}, before(intake.Received{}), "oo"},
+		"new":                        {[]*intake.Request{push("a", "1", "2")}, nil, "o"},
+		"received before":            {[]*intake.Request{push("a", "1", "2")}, before(intake.Received{ReferenceID: "2"}), "d"},
+		"ignored before, a scan now": {[]*intake.Request{push("a", "1", "2")}, before(intake.Received{Ignored: true}), "o"},
+		"ignored before and now":     {[]*intake.Request{ignored}, before(intake.Received{Ignored: true}), "d"},
+		"the id of another project":  {[]*intake.Request{other}, before(intake.Received{}), "o"},
+		"twice in a batch":           {[]*intake.Request{push("a", "1", "2"), push("a", "1", "2")}, nil, "or"},
+		"twice, and received before": {[]*intake.Request{push("a", "1", "2"), push("a", "1", "2")}, before(intake.Received{}), "dr"},
+		"by hand":                    {[]*intake.Request{byHand, byHand}, before(intake.Received{}), "oo"},
 	}
 	for name, c := range cases {
 		got := ""
-		for _, item := range intake.Admit(c.requests, map[*intake.Request]string{refused: "no signature"}, c.received) {
+		for _, item := range intake.Admit(c.requests, c.received) {
 			switch {
-			case item.Refused != "":
-				got += "x"
 			case item.Repeats != nil:
 				got += "r"
 			case item.Receipt.Outcome == core.Duplicate:
@@ -90,7 +101,7 @@ func TestDecide(t *testing.T) {
 	t.Parallel()
 	two := 2
 	complete := core.Scan{
-		ID: 7, ReferenceID: "old", CommitSHA: sha("2"), BeforeSHA: sha("1"), Branch: "main", NumChangedFiles: &two,
+		ID: 7, ReferenceID: "old", CommitSHA: sha("2"), BeforeSHA: sha("1"), Ref: "refs/heads/main", NumChangedFiles: &two,
 		Status: core.ScanCompleted,
 	}
 	changed := func(change func(*core.Scan)) core.Scan {
@@ -98,16 +109,17 @@ func TestDecide(t *testing.T) {
 		change(&scan)
 		return scan
 	}
-	bare := changed(func(s *core.Scan) { s.BeforeSHA, s.Branch, s.NumChangedFiles, s.Status = "", "", nil, core.ScanFailed })
+	bare := changed(func(s *core.Scan) { s.BeforeSHA, s.Ref, s.NumChangedFiles, s.Status = "", "", nil, core.ScanFailed })
 	superseded := changed(func(s *core.Scan) { s.Status, s.SupersededBy = core.ScanFailed, sha("3") })
 	failed := changed(func(s *core.Scan) { s.Status = core.ScanFailed })
-	onBranch := func(r *intake.Request) { r.Scan.Branch = "feature" }
+	onBranch := func(r *intake.Request) { r.Scan.Ref = "refs/heads/feature" }
 	upload := func(r *intake.Request) {
 		r.Delivery, r.Scan.Origin, r.Scan.BeforeSHA, r.Scan.NumChangedFiles, r.Actor = nil, "upload", "", nil, "ci"
+		r.Word.Source = refs.Named
 	}
 	truncated := func(r *intake.Request) { r.Scan.ChangedFilesTruncated = true }
 	pipeline := func(r *intake.Request) {
-		r.Pipeline, r.Scan.Origin, r.Scan.BeforeSHA = &core.Pipeline{ID: 3}, "pipeline", ""
+		r.Pipeline, r.Scan.Origin, r.Scan.BeforeSHA, r.Word = &core.Pipeline{ID: 3}, "pipeline", "", nil
 	}
 	ignore := func(r *intake.Request) { r.Scan, r.Ignored = nil, "a note" }
 	exists, created := core.ScanExists, core.ScanCreated
@@ -120,26 +132,25 @@ func TestDecide(t *testing.T) {
 		"too many files to list":  {push("a", "1", "2", truncated), core.Scan{}, summary{Outcomes: []core.Outcome{created}, Moves: 1, Jobs: 2, FileTasks: 1, Kept: 1}},
 		"a new branch":            {push("a", "0", "2", truncated), core.Scan{}, summary{Outcomes: []core.Outcome{created}, Moves: 1, Jobs: 2, Kept: 1}},
 		"an upload":               {push("a", "1", "2", upload), core.Scan{}, summary{Outcomes: []core.Outcome{created}, Moves: 1, Jobs: 2, Audit: []core.AuditAction{core.AuditScanOpened}}},
-		"a rescan":                {push("a", "1", "2", upload, func(r *intake.Request) { r.Scan.Origin = core.OriginRescan }), core.Scan{}, summary{Outcomes: []core.Outcome{created}, Moves: 1, Jobs: 2, Audit: []core.AuditAction{core.AuditRescan}}},
-		"ignored":                 {push("a", "1", "2", ignore), core.Scan{}, summary{Outcomes: []core.Outcome{core.OutcomeIgnored}, Kept: 1}},
-		"a pipeline":              {push("a", "1", "2", pipeline), core.Scan{}, summary{Outcomes: []core.Outcome{core.PipelineRecorded}, Moves: 1, Jobs: 2, Kept: 1}},
+		"a rescan":                {push("a", "1", "2", upload, func(r *intake.Request) { r.Scan.Origin, r.Word = core.OriginRescan, nil }), core.Scan{}, summary{Outcomes: []core.Outcome{created}, Jobs: 2, Audit: []core.AuditAction{core.AuditRescan}}},
+		"ignored":                 {push("a", "1", "2", ignore), core.Scan{}, summary{Outcomes: []core.Outcome{core.OutcomeIgnored}, Moves: 1, Kept: 1}},
+		"a pipeline":              {push("a", "1", "2", pipeline), core.Scan{}, summary{Outcomes: []core.Outcome{core.PipelineRecorded}, Jobs: 2, Kept: 1}},
 		"known":                   {push("a", "1", "2"), complete, summary{Outcomes: []core.Outcome{exists}, Moves: 1, Kept: 1}},
 		"an upload of a known":    {push("a", "1", "2", upload), complete, summary{Outcomes: []core.Outcome{exists}}},
 		"a second branch":         {push("a", "0", "2", onBranch), complete, summary{Outcomes: []core.Outcome{exists}, Joins: 1, Shared: true, Moves: 1, Kept: 1}},
 		"a third branch":          {push("a", "0", "2", onBranch), changed(func(s *core.Scan) { s.SharedRefs = true }), summary{Outcomes: []core.Outcome{exists}, Moves: 1, Kept: 1}},
 		"the push after a report": {push("a", "1", "2"), bare, summary{Outcomes: []core.Outcome{exists}, Joins: 1, Moves: 1, Restarts: 1, Informed: 1, Kept: 1}},
-		"superseded before":       {push("a", "1", "2"), superseded, summary{Outcomes: []core.Outcome{exists}, Moves: 1, Restarts: 1, Kept: 1}},
+		"superseded before":       {push("a", "1", "2"), superseded, summary{Outcomes: []core.Outcome{exists}, Moves: 1, Kept: 1}},
 		"failed after its push":   {push("a", "1", "2"), failed, summary{Outcomes: []core.Outcome{exists}, Moves: 1, Kept: 1}},
 		"an upload of superseded": {push("a", "1", "2", upload), superseded, summary{Outcomes: []core.Outcome{exists}}},
-		"onto itself":             {push("a", "2", "2"), complete, summary{Outcomes: []core.Outcome{exists}, Kept: 1}},
+		"onto itself":             {push("a", "2", "2"), complete, summary{Outcomes: []core.Outcome{exists}, Moves: 1, Kept: 1}},
 	}
 	for name, c := range cases {
-		items := intake.Admit([]*intake.Request{c.request}, nil, nil)
-		opened := map[string]int64{}
-		if c.existing.ID == 0 {
-			opened["2"] = 9
+		items := intake.Admit([]*intake.Request{c.request}, nil)
+		if opened := c.existing.ID == 0; opened && items[0].Asks() {
+			items[0].Created, items[0].Scan.ID = true, 9
 		}
-		plan := intake.Decide(items, opened, func(*core.Scan) core.Scan { return c.existing })
+		plan := intake.Decide(items, func(*core.Scan) core.Scan { return c.existing })
 		got := summary{
 			Joins: len(plan.Joins), Moves: len(plan.Moves), Jobs: len(plan.Jobs), FileTasks: len(plan.FileTasks),
 			Informed: len(plan.Informed), Kept: len(plan.Kept),
@@ -167,55 +178,12 @@ func TestDecideRestartsOnce(t *testing.T) {
 	t.Parallel()
 	existing := core.Scan{ID: 7, CommitSHA: sha("2"), Status: core.ScanFailed, SupersededBy: sha("3"), BeforeSHA: sha("1")}
 	files := func(r *intake.Request) { r.Scan.NumChangedFiles = nil }
-	items := intake.Admit([]*intake.Request{push("a", "1", "2", files), push("b", "1", "2"), push("c", "1", "2", files), push("c", "1", "2")}, nil, nil)
-	plan := intake.Decide(items, nil, func(*core.Scan) core.Scan { return existing })
+	items := intake.Admit([]*intake.Request{push("a", "1", "2", files), push("b", "1", "2"), push("c", "1", "2", files), push("c", "1", "2")}, nil)
+	plan := intake.Decide(items, func(*core.Scan) core.Scan { return existing })
 	if diff := cmp.Diff([]intake.Restart{{ScanID: 7, Failed: true}}, plan.Restarts); diff != "" {
 		t.Errorf("restarts (-want +got):\n%s", diff)
 	}
 	if last := items[3].Receipt; last.Outcome != core.Duplicate || len(plan.Kept) != 3 {
 		t.Errorf("the repeated delivery: %+v, %d kept", last, len(plan.Kept))
-	}
-}
-
-func TestSupersede(t *testing.T) {
-	t.Parallel()
-	pending := core.Scan{ID: 1, Branch: "main", Status: core.ScanPending}
-	changed := func(change func(*core.Scan)) core.Scan {
-		scan := pending
-		change(&scan)
-		return scan
-	}
-	cases := map[string]struct {
-		requests []*intake.Request
-		before   core.Scan
-		by       string
-	}{
-		"a push onto it":       {[]*intake.Request{push("a", "1", "2")}, pending, "2"},
-		"two: the latest":      {[]*intake.Request{push("a", "1", "2"), push("b", "1", "3")}, pending, "3"},
-		"of another branch":    {[]*intake.Request{push("a", "1", "2")}, changed(func(s *core.Scan) { s.Branch = "feature" }), ""},
-		"it has ended":         {[]*intake.Request{push("a", "1", "2")}, changed(func(s *core.Scan) { s.Status = core.ScanFailed }), ""},
-		"others point at it":   {[]*intake.Request{push("a", "1", "2")}, changed(func(s *core.Scan) { s.SharedRefs = true }), ""},
-		"there is none":        {[]*intake.Request{push("a", "1", "2")}, core.Scan{}, ""},
-		"switched off":         {[]*intake.Request{push("a", "1", "2", func(r *intake.Request) { r.Policy.Supersede = false })}, pending, ""},
-		"onto itself":          {[]*intake.Request{push("a", "2", "2")}, pending, ""},
-		"a new branch":         {[]*intake.Request{push("a", "0", "2")}, pending, ""},
-		"there and back again": {[]*intake.Request{push("a", "1", "2"), push("b", "2", "1")}, pending, ""},
-	}
-	for name, c := range cases {
-		items := intake.Admit(c.requests, nil, nil)
-		intake.Decide(items, map[string]int64{"1": 11, "2": 12, "3": 13}, nil)
-		var successors []*intake.Item
-		for _, item := range intake.Successors(items) {
-			if item.Scan.BeforeSHA == sha("1") {
-				successors = append(successors, item)
-			}
-		}
-		got := ""
-		for _, ended := range intake.Supersede(successors, func(*core.Scan) core.Scan { return c.before }) {
-			got += ended.By[:1]
-		}
-		if got != c.by {
-			t.Errorf("%s: superseded by %q, want %q", name, got, c.by)
-		}
 	}
 }

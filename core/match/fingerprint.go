@@ -154,9 +154,11 @@ type place struct {
 // candidate is a finding, of the report or an earlier one, as the matcher needs it.
 type candidate struct {
 	place
-	anchor  anchor
-	ended   bool // it has its partner, or cannot have one
-	foreign bool // an older version of Scanhook stored its fingerprint and no anchor
+	commit   string // of a finding in history, or empty
+	severity core.Severity
+	anchor   anchor
+	ended    bool // it has its partner, or cannot have one
+	foreign  bool // an older version of Scanhook stored its fingerprint and no anchor
 }
 
 // anchor is what the matcher needs to recognise a finding in another commit, besides its place. It is stored with the

@@ -35,9 +35,15 @@ func between(f core.Finding, before, after string) core.Finding {
 // knownOf is what the store keeps of compared findings.
 func knownOf(findings []core.Finding) (known match.Baseline) {
 	for _, f := range findings {
-		known.Add(match.BaselineFinding{Fingerprint: f.Fingerprint, Anchor: f.Anchor, File: f.File, Line: f.Line})
+		known.Add(match.BaselineFinding{Fingerprint: f.Fingerprint, Anchor: f.Anchor, File: f.File, Line: f.Line, Commit: f.Commit})
 	}
 	return known
+}
+
+// in is a finding in history, of a commit.
+func in(commit string, f core.Finding) core.Finding {
+	f.Commit = commit
+	return f
 }
 
 // recognised tells for each finding of after the index of the one before that it is, or -1.

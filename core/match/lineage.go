@@ -38,6 +38,15 @@ func (l lineage) oldFile(file string) string {
 	return file
 }
 
+// newFile is the name that a file has now, which is the one that it had if nothing is known.
+func (l lineage) newFile(file string) (name string, deleted bool) {
+	change := l.byOld[file]
+	if change == nil {
+		return file, false
+	}
+	return change.New, change.New == ""
+}
+
 // before finds the old place of a line; ok is false for a new line, or if unknown.
 func (l lineage) before(at place) (was place, ok bool) {
 	change := l.byNew[at.file]
@@ -120,7 +129,9 @@ func renamedFiles(fresh, old []candidate) map[string]string {
 func files(side []candidate) map[string]bool {
 	names := map[string]bool{"": true}
 	for _, c := range side {
-		names[c.file] = true
+		if c.commit == "" {
+			names[c.file] = true
+		}
 	}
 	return names
 }

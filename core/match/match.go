@@ -5,13 +5,19 @@
 // Reading order: match.go, pairing.go, lineage.go, fingerprint.go.
 package match
 
-import "github.com/scanhook/scanhook/core"
+import (
+	"slices"
+
+	"github.com/scanhook/scanhook/core"
+)
 
 // Previous is what a report is compared with: earlier findings of the same scanner.
 type Previous struct {
 	Baseline   Baseline      // of the baseline; empty when the scanner did not complete there: all findings are new, none is fixed
 	Changes    *core.Changes // since the baseline's commit; nil where unknown
 	SameBranch Baseline      // of the last scan of the same branch, unless that is the baseline
+
+	Unsearched func(file string) bool // files whose earlier findings stay, because they were not searched; nil for none
 }
 
 // Compare sets Fingerprint, Anchor and BaselineState of the findings of one scanner, and returns how many findings of the
@@ -26,13 +32,23 @@ func Compare(findings []core.Finding, past Previous) (absent int) {
 
 // Comparison is the result of comparing a report with earlier findings.
 type Comparison struct {
-	Absent    int // findings of the baseline that are gone
+	Absent    int // findings of the baseline that are gone; those in history never are
 	Unchanged int // findings that the baseline has
+	Kept      []Kept
 
-	known []bool    // by index of the finding: whether the baseline has it
-	held  []string  // the fingerprint that the finding keeps, or empty
-	made  []imprint // the fingerprint of a new finding
-	fresh []candidate
+	known  []bool    // by index of the finding: whether the baseline has it
+	held   []string  // the fingerprint that the finding keeps, or empty
+	alerts []int64   // that the finding keeps, or 0
+	moved  []bool    // whether the finding has another place or severity than the one that it was recognised as
+	made   []imprint // the fingerprint of a new finding
+	fresh  []candidate
+}
+
+// Kept is an earlier finding that the report does not have, but whose file was not searched.
+type Kept struct {
+	Fingerprint string
+	AlertID     int64
+	State       core.BaselineState
 }
 
 // Prepared is a report that is ready to be compared.
@@ -51,27 +67,68 @@ func (p Prepared) Compare(past Previous) *Comparison {
 	m, n := p.matcher, len(p.fresh)
 	m.reset()
 	c := &Comparison{
-		Absent: past.Baseline.Len(), known: make([]bool, n), held: make([]string, n), made: make([]imprint, n), fresh: m.fresh,
+		Absent: past.Baseline.inTree(), known: make([]bool, n), held: make([]string, n), alerts: make([]int64, n),
+		moved: make([]bool, n), made: make([]imprint, n), fresh: m.fresh,
 	}
-	for i, old := range m.run(past.Baseline.side, past.Baseline.prints, newLineage(past.Changes)) {
+	lines := newLineage(past.Changes)
+	pair := m.run(past.Baseline.side, past.Baseline.prints, lines)
+	for i, old := range pair {
 		if old != none {
-			c.known[i], c.held[i] = true, past.Baseline.prints[old]
-			c.Absent--
+			m.keep(c, i, past.Baseline, old)
+			c.known[i] = true
 			c.Unchanged++
+			if past.Baseline.side[old].commit == "" {
+				c.Absent--
+			}
 		}
 	}
+	c.keepUnsearched(past, past.Baseline, pair, lines, core.Unchanged)
+	c.Absent, c.Unchanged = c.Absent-len(c.Kept), c.Unchanged+len(c.Kept)
 	used := past.Baseline.used()
 	branch := past.SameBranch.without(used)
-	for i, old := range m.run(branch.side, branch.prints, lineage{}) {
+	pair = m.run(branch.side, branch.prints, lineage{})
+	for i, old := range pair {
 		if old != none {
-			c.held[i] = branch.prints[old]
+			m.keep(c, i, branch, old)
 			used[branch.prints[old]] = true
 		}
 	}
+	c.keepUnsearched(past, branch, pair, lineage{}, core.New)
 	m.number(c, used)
 	m.reset()
 	return c
 }
+
+// keepUnsearched keeps the findings of trees without a partner whose files were not searched.
+func (c *Comparison) keepUnsearched(past Previous, before Baseline, pair []int, lines lineage, state core.BaselineState) {
+	if past.Unsearched == nil {
+		return
+	}
+	found := make([]bool, before.Len())
+	for _, old := range pair {
+		if old != none {
+			found[old] = true
+		}
+	}
+	for i, old := range before.side {
+		file, deleted := lines.newFile(old.file)
+		if !found[i] && old.commit == "" && !deleted && past.Unsearched(file) {
+			c.Kept = append(c.Kept, Kept{before.prints[i], before.alerts[i], state})
+		}
+	}
+}
+
+// keep lets the i-th finding be an earlier one.
+func (m *matcher) keep(c *Comparison, i int, before Baseline, old int) {
+	c.held[i], c.alerts[i] = before.prints[old], before.alerts[old]
+	c.moved[i] = m.fresh[i].place != before.side[old].place || m.fresh[i].severity != before.side[old].severity
+}
+
+// Alerts are the alerts of the findings, by their index, as far as they were recognised; else 0.
+func (c *Comparison) Alerts() []int64 { return c.alerts }
+
+// Moved tells whether the i-th finding was recognised as one with another place or severity.
+func (c *Comparison) Moved(i int) bool { return c.moved[i] }
 
 // Apply sets Fingerprint, Anchor and BaselineState of f, the i-th finding.
 func (c *Comparison) Apply(i int, f *core.Finding) {
@@ -109,16 +166,20 @@ func (m *matcher) number(c *Comparison, u used) {
 
 // BaselineFinding is an earlier finding, as far as the matcher needs it.
 type BaselineFinding struct {
-	Fingerprint string `db:"fingerprint"`
-	Anchor      string `db:"anchor"`
-	File        string `db:"file"`
-	Line        int    `db:"line"`
+	Fingerprint string
+	Anchor      string
+	File        string
+	Line        int
+	Commit      string // of a finding in history, or empty
+	Severity    core.Severity
+	AlertID     int64
 }
 
 // Baseline are the findings of an earlier scan.
 type Baseline struct {
 	side   []candidate
-	prints []string // by index of side
+	prints []string // by index of side, as the others
+	alerts []int64
 }
 
 // BaselineOf is a baseline of these findings.
@@ -132,18 +193,35 @@ func BaselineOf(findings ...BaselineFinding) Baseline {
 
 // NewBaseline is an empty baseline with memory for about so many findings.
 func NewBaseline(about int) Baseline {
-	return Baseline{side: make([]candidate, 0, about), prints: make([]string, 0, about)}
+	return Baseline{side: make([]candidate, 0, about), prints: make([]string, 0, about), alerts: make([]int64, 0, about)}
 }
 
 // Add appends a finding. The texts of its fingerprint and file are not copied.
 func (b *Baseline) Add(f BaselineFinding) {
 	a, current := parseAnchor(f.Anchor)
-	b.side = append(b.side, candidate{place: place{f.File, f.Line}, anchor: a, foreign: !current})
-	b.prints = append(b.prints, f.Fingerprint)
+	b.side = append(b.side, candidate{
+		place: place{f.File, f.Line}, commit: f.Commit, severity: f.Severity, anchor: a, foreign: !current,
+	})
+	b.prints, b.alerts = append(b.prints, f.Fingerprint), append(b.alerts, f.AlertID)
+}
+
+// Alerts are the alerts of the findings, in order.
+func (b Baseline) Alerts() []int64 {
+	return slices.Sorted(slices.Values(b.alerts))
 }
 
 // Len is the number of findings.
 func (b Baseline) Len() int { return len(b.prints) }
+
+// inTree is the number of findings that are not in history.
+func (b Baseline) inTree() (n int) {
+	for i := range b.side {
+		if b.side[i].commit == "" {
+			n++
+		}
+	}
+	return n
+}
 
 // used are fingerprints that no other finding may get.
 type used map[string]bool
@@ -161,6 +239,7 @@ func (b Baseline) without(u used) (rest Baseline) {
 	for i, fingerprint := range b.prints {
 		if !u[fingerprint] {
 			rest.side, rest.prints = append(rest.side, b.side[i]), append(rest.prints, fingerprint)
+			rest.alerts = append(rest.alerts, b.alerts[i])
 		}
 	}
 	return rest

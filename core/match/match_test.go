@@ -141,6 +141,9 @@ func TestCompareHidesNothing(t *testing.T) {
 			if random.IntN(2) == 0 {
 				f = between(f, fmt.Sprint("b", random.IntN(3)), fmt.Sprint("a", random.IntN(3)))
 			}
+			if random.IntN(3) == 0 {
+				f = in(fmt.Sprint("c", random.IntN(2)), f)
+			}
 			findings = append(findings, f)
 		}
 		return findings
@@ -156,17 +159,22 @@ func TestCompareHidesNothing(t *testing.T) {
 		absent := match.Compare(after, match.Previous{
 			Baseline: knownOf(before), Changes: changes[random.IntN(len(changes))], SameBranch: knownOf(branch),
 		})
-		prints := map[string]bool{}
-		unchanged := 0
+		prints, known := map[string]bool{}, map[string]bool{}
 		for _, f := range after {
 			prints[f.Fingerprint] = true
 			if f.BaselineState == core.Unchanged {
-				unchanged++
+				known[f.Fingerprint] = true
 			}
 		}
-		if len(prints) != len(after) || unchanged+absent != len(before) {
-			t.Fatalf("%d findings, %d fingerprints, %d unchanged, %d absent of %d:\n%+v\n%+v",
-				len(after), len(prints), unchanged, absent, len(before), before, after)
+		gone := 0
+		for _, f := range before {
+			if f.Commit == "" && !known[f.Fingerprint] {
+				gone++
+			}
+		}
+		if len(prints) != len(after) || absent != gone {
+			t.Fatalf("%d findings, %d fingerprints, %d unchanged, %d absent, want %d:\n%+v\n%+v",
+				len(after), len(prints), len(known), absent, gone, before, after)
 		}
 	}
 }
@@ -238,5 +246,46 @@ func BenchmarkCompare(b *testing.B) {
 				match.Compare(slices.Clone(after), match.Previous{Baseline: known})
 			}
 		})
+	}
+}
+
+// What was in a file that was not searched is not gone, under the name that the file has now.
+func TestCompareKeepsWhatWasNotSearched(t *testing.T) {
+	t.Parallel()
+	renamed := &core.Changes{Files: []core.FileChange{{Old: "a.go", New: "b.go", Opaque: true}}}
+	deleted := &core.Changes{Files: []core.FileChange{{Old: "a.go"}}}
+	x, y := at("a.go:1", "x()"), at("a.go:5", "y()")
+	for name, test := range map[string]struct {
+		changes *core.Changes
+		left    string
+		after   []core.Finding
+		kept    int
+		absent  int
+	}{
+		"the file":                       {nil, "a.go", nil, 2, 0},
+		"the file, one was found in it":  {nil, "a.go", []core.Finding{y}, 1, 0},
+		"another file":                   {nil, "b.go", nil, 0, 2},
+		"renamed":                        {renamed, "b.go", nil, 2, 0},
+		"another file of its old name":   {renamed, "a.go", nil, 0, 2},
+		"deleted":                        {deleted, "a.go", nil, 0, 2},
+		"in history":                     {nil, "a.go", []core.Finding{in("c1", x)}, 1, 0},
+		"in history, in the deleted one": {deleted, "", []core.Finding{in("c1", x), in("c1", y)}, 0, 0},
+	} {
+		before := []core.Finding{x, y, in("c0", at("a.go:9", "z()"))}
+		match.Compare(before, match.Previous{})
+		c := match.Prepare(core.Report{Findings: test.after}).Compare(match.Previous{
+			Baseline: knownOf(before), Changes: test.changes, Unsearched: func(file string) bool { return file == test.left },
+		})
+		if len(c.Kept) != test.kept || c.Absent != test.absent || c.Unchanged != len(test.after)+test.kept {
+			t.Errorf("%s: %+v are kept, %d absent, %d unchanged", name, c.Kept, c.Absent, c.Unchanged)
+		}
+	}
+	branch := []core.Finding{x}
+	match.Compare(branch, match.Previous{})
+	c := match.Prepare(core.Report{}).Compare(match.Previous{
+		SameBranch: knownOf(branch), Unsearched: func(string) bool { return true },
+	})
+	if len(c.Kept) != 1 || c.Kept[0].State != core.New || c.Kept[0].Fingerprint != branch[0].Fingerprint {
+		t.Errorf("of the branch are kept: %+v", c.Kept)
 	}
 }

@@ -40,20 +40,23 @@ func newMatcher(n int, from source) *matcher {
 	share(n, func(i int, scratch *core.Finding) {
 		f := from(i, scratch)
 		m.ids[i] = identityOf(f)
-		m.fresh[i] = candidate{place: place{f.File, f.Line}, anchor: anchorOf(f, m.ids[i])}
+		m.fresh[i] = candidate{place: place{f.File, f.Line}, commit: f.Commit, severity: f.Severity, anchor: anchorOf(f, m.ids[i])}
 	})
 	m.order = byPlace(m.fresh, m.compareMessages)
 	return m
 }
 
 // byPlace is the order of candidates by file and line, so that the order of the report does not matter; compare orders
-// those in one line.
+// those in one line. In a file, those in history come last, so that they do not change how those in the tree are numbered.
 func byPlace(side []candidate, compare func(a, b int) int) []int {
 	ranks := rankFiles(side)
 	type spot struct{ file, line, index int }
 	spots := make([]spot, len(side))
 	for i := range side {
-		spots[i] = spot{ranks[side[i].file], side[i].line, i}
+		spots[i] = spot{2 * ranks[side[i].file], side[i].line, i}
+		if side[i].commit != "" {
+			spots[i].file++
+		}
 	}
 	slices.SortFunc(spots, func(a, b spot) int {
 		switch {
@@ -107,15 +110,20 @@ func (m *matcher) run(earlier []candidate, prints []string, lines lineage) (pair
 	m.pair = slices.Repeat([]int{none}, len(m.fresh))
 	if len(earlier) > 0 {
 		m.matchOlderVersions()
-		m.matchLines()
-		m.matchMoved()
-		m.matchRenamed()
-		m.matchElsewhere()
+		m.matchAll()
 	}
 	for i := range m.fresh {
 		m.fresh[i].ended = m.pair[i] != none
 	}
 	return m.pair
+}
+
+// matchTrees pairs findings in the trees of two commits.
+func (m *matcher) matchTrees() {
+	m.matchLines()
+	m.matchMoved()
+	m.matchRenamed()
+	m.matchElsewhere()
 }
 
 func (m *matcher) setOld(earlier []candidate, prints []string) {
@@ -200,6 +208,81 @@ func (m *matcher) matchElsewhere() {
 		rate, ok = a.likeness(b)
 		return rate, ok && commonLines(a.around, b.around) >= minElsewhere
 	})
+}
+
+// inHistory tells whether a side has findings in history.
+func inHistory(side []candidate) bool {
+	for i := range side {
+		if side[i].commit != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// matchAll pairs findings in trees by all that is known of lines, and those in history by commit and code alone: their line
+// is in no tree that git's diff maps.
+func (m *matcher) matchAll() {
+	if !inHistory(m.fresh) && !inHistory(m.old) {
+		m.matchTrees()
+		return
+	}
+	m.matchCommits()
+	m.withoutHistory(m.matchTrees)
+	m.matchHistory()
+}
+
+// matchCommits pairs findings in history whose commit, file, line and code are the same.
+func (m *matcher) matchCommits() {
+	at := func(c candidate) (group, bool) {
+		return group{file: c.commit + "\x00" + c.file, line: c.line, key: c.anchor.key}, c.commit != ""
+	}
+	m.match(at, at, sameCode)
+}
+
+// withoutHistory lets match see only findings in trees. Those without a partner are open again afterwards.
+func (m *matcher) withoutHistory(match func()) {
+	freshEnded, oldEnded := setAside(m.fresh), setAside(m.old)
+	match()
+	for i := range m.old {
+		m.old[i].ended = oldEnded[i]
+	}
+	for i, old := range m.pair {
+		m.fresh[i].ended = freshEnded[i] || old != none
+		if old != none {
+			m.old[old].ended = true
+		}
+	}
+}
+
+// setAside ends findings in history, and returns what had ended before.
+func setAside(side []candidate) (ended []bool) {
+	ended = make([]bool, len(side))
+	for i := range side {
+		ended[i] = side[i].ended
+		side[i].ended = ended[i] || side[i].commit != ""
+	}
+	return ended
+}
+
+// matchHistory pairs findings of equal code of which at least one is in history: first in one file, then in any.
+func (m *matcher) matchHistory() {
+	either := func(candidate) bool { return true }
+	past := func(c candidate) bool { return c.commit != "" }
+	tree := func(c candidate) bool { return c.commit == "" }
+	for _, file := range []func(candidate) string{func(c candidate) string { return c.file }, func(candidate) string { return "" }} {
+		grouped := func(counts func(candidate) bool) func(candidate) (group, bool) {
+			return func(c candidate) (group, bool) { return group{file: file(c), key: c.anchor.key}, counts(c) }
+		}
+		m.match(grouped(past), grouped(either), sameCode)
+		m.match(grouped(tree), grouped(past), sameCode)
+	}
+}
+
+// sameCode accepts all findings of a group. What is around them in another commit says little.
+func sameCode(a, b anchor) (rate int, ok bool) {
+	rate, _ = a.likeness(b)
+	return rate, true
 }
 
 // minShare is the number of findings for which another goroutine pays off.

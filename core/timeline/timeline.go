@@ -4,6 +4,7 @@ package timeline
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/scanhook/scanhook/core"
@@ -72,9 +73,9 @@ func (r Record) Events() []Event {
 
 func deliveryText(d core.KeptDelivery) string {
 	if d.Event == core.OriginReconcile {
-		return fmt.Sprintf("Found by recover, no webhook had announced it: %s", d.Outcome)
+		return fmt.Sprintf("Found by recover, no webhook had announced it: %s", d.Result())
 	}
-	return fmt.Sprintf("%s announced %q with %s: %s", d.Platform, d.Event, verificationText(d), d.Outcome)
+	return fmt.Sprintf("%s announced %q with %s: %s", d.Platform, d.Event, verificationText(d), d.Result())
 }
 
 // verificationText says how the call was verified.
@@ -100,12 +101,36 @@ func jobEvents(j core.Job, scan core.Scan) []Event {
 	switch {
 	case j.FinishedAt != nil && j.State == core.JobCompleted:
 		text := fmt.Sprintf("%s delivered its report; findings: %d, fixed: %d", j.Scanner, j.NumFindings, j.NumAbsent)
-		return []Event{begin, {At: *j.FinishedAt, Stage: "job", Text: text}}
+		end := Event{At: *j.FinishedAt, Stage: "job", Text: text}
+		if c := j.Coverage(); c != nil {
+			end.Text += fmt.Sprintf(", searched: %d", c.Searched)
+			end.Detail = leftOut(*c)
+		}
+		return []Event{begin, end}
 	case j.FinishedAt != nil:
 		return []Event{begin, {*j.FinishedAt, "job", fmt.Sprintf("%s %s", j.Scanner, j.State), j.Error, j.State == core.JobFailed}}
 	}
 	begin.Detail, begin.Problem = j.Error, j.StartedAt == nil
 	return []Event{begin}
+}
+
+// leftOut names what a scanner did not search though it can hold code.
+func leftOut(c core.Coverage) string {
+	var parts []string
+	for _, left := range c.Left {
+		if !left.Reason.MayHoldCode() {
+			continue
+		}
+		part := fmt.Sprintf("%d not searched, %s", left.Count, left.Reason.Meaning())
+		if len(left.Names) > 0 {
+			part += ": " + strings.Join(left.Names, ", ")
+			if hidden := left.Hidden(); hidden > 0 {
+				part += fmt.Sprintf(" and %d more", hidden)
+			}
+		}
+		parts = append(parts, part)
+	}
+	return strings.Join(parts, "; ")
 }
 
 func triageEvent(e core.TriageEvent) Event {

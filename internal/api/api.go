@@ -81,6 +81,12 @@ func (a *API) problem(ctx context.Context, err error) error {
 	return huma.NewError(problem.Status, problem.Detail)
 }
 
+// ProjectPath is part of the input of every operation on one project.
+type ProjectPath struct {
+	Platform string `path:"platform" maxLength:"200" example:"github"`
+	Project  string `path:"project" maxLength:"500" doc:"full path as one segment, with %2F for /" example:"acme%2Fshop"`
+}
+
 // text is a string column that can be null, as JSON has it.
 func text[T ~string](value *T) *string {
 	if value == nil {

@@ -47,15 +47,9 @@ func viewAudit(e core.AuditEvent) auditView {
 }
 
 func (a *API) listAudit(ctx context.Context, in *listAuditInput) (*paging.Output[auditView], error) {
-	var before int64
-	if err := paging.Decode(in.Cursor, &before); err != nil {
-		return nil, err
-	}
-	events, err := a.Store.ListAudit(ctx, store.AuditFilter{
-		Action: core.AuditAction(in.Action), Actor: in.Actor, Project: in.Project, Before: before, Limit: in.Limit + 1,
-	})
-	if err != nil {
-		return nil, err
-	}
-	return paging.Page(events, in.Limit, viewAudit, func(last core.AuditEvent) string { return paging.Cursor(last.ID) }), nil
+	return paging.List(in.Input, func(before int64, limit int) ([]core.AuditEvent, error) {
+		return a.Store.ListAudit(ctx, store.AuditFilter{
+			Action: core.AuditAction(in.Action), Actor: in.Actor, Project: in.Project, Before: before, Limit: limit,
+		})
+	}, viewAudit, func(e core.AuditEvent) int64 { return e.ID })
 }

@@ -36,6 +36,7 @@ func TestEveryWriteIsAudited(t *testing.T) {
 		{"viewer", "POST", "/findings/{id}/feedback", "/api/v1/findings/1/feedback", `{"user_verdict":"TP"}`, "triage"},
 		{"viewer", "DELETE", "/findings/{id}/feedback", "/api/v1/findings/1/feedback", "", "triage"},
 		{"scanner", "PATCH", "/metrics/{id}", fmt.Sprintf("/api/v1/metrics/%d", runs[0].ID), `{"expected":true}`, "expected"},
+		{"admin", "POST", "/deliveries/{id}/derive", fmt.Sprintf("/api/v1/deliveries/%d/derive", b.setAside(t)), "", "derive again"},
 		{"admin", "DELETE", "/scans/{ref}", "/api/v1/scans/" + ref, "", "scan deleted"},
 	} {
 		called[call.method+" /api/v1"+call.route] = true

@@ -66,7 +66,7 @@ func (a *API) listFindings(ctx context.Context, in *listFindingsInput) (*paging.
 	if err := in.resume(&filter); err != nil {
 		return nil, err
 	}
-	scan, err := a.Store.GetScan(ctx, in.Ref)
+	scan, err := a.Store.AwaitScan(ctx, in.Ref)
 	if err != nil {
 		return nil, err
 	}
@@ -80,11 +80,13 @@ func (a *API) listFindings(ctx context.Context, in *listFindingsInput) (*paging.
 // findingView is a finding as the API shows it.
 type findingView struct {
 	ID               int64    `json:"id"`
+	Alert            int      `json:"alert" doc:"number of its alert in the project: the same finding through all commits"`
 	Tool             string   `json:"tool"`
 	RuleID           string   `json:"rule_id"`
 	File             string   `json:"file"`
 	Line             int      `json:"line" doc:"1-based; 0 where unknown"`
 	EndLine          int      `json:"end_line,omitempty"`
+	Commit           string   `json:"commit_sha,omitempty" doc:"the commit that brought a finding in history, which is no longer in the tree; none for others"`
 	Severity         string   `json:"severity" enum:"Critical,High,Medium,Low"`
 	Title            string   `json:"title"`
 	Message          string   `json:"message"`
@@ -108,7 +110,7 @@ type findingView struct {
 
 func viewFinding(f core.Finding) findingView {
 	return findingView{
-		ID: f.ID, Tool: f.Tool, RuleID: f.RuleID, File: f.File, Line: f.Line, EndLine: f.EndLine,
+		ID: f.ID, Alert: f.AlertNumber, Tool: f.Tool, RuleID: f.RuleID, File: f.File, Line: f.Line, EndLine: f.EndLine, Commit: f.Commit,
 		Severity: string(f.Severity), Title: f.Title, Message: f.Message, CVEID: f.CVEID, CWE: f.CWE,
 		HelpURI: f.HelpURI, Snippet: f.Snippet, Fingerprint: f.Fingerprint, BaselineState: string(f.BaselineState),
 		Suppressed: f.Suppressed, TriageDecision: text(f.TriageDecision), AIVerdict: f.AIVerdict,

@@ -33,7 +33,7 @@ var configured = core.Scanners{
 
 func setup(t testing.TB, scanners ...string) *bench {
 	t.Helper()
-	return setupOn(t, storetest.Engines[0], scanners...)
+	return setupOn(t, storetest.SQLite, scanners...)
 }
 
 func setupOn(t testing.TB, e storetest.Engine, scanners ...string) *bench {
@@ -60,7 +60,7 @@ func setupOn(t testing.TB, e storetest.Engine, scanners ...string) *bench {
 func (b *bench) push(t testing.TB, n int) string {
 	t.Helper()
 	d, p := storetest.PushOf(n)
-	receipt, err := b.store.AcceptPush(t.Context(), d, p)
+	receipt, err := b.store.Accept(t.Context(), storetest.With(d, p))
 	if err != nil {
 		t.Fatal(err)
 	}

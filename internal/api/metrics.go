@@ -26,28 +26,21 @@ func (a *API) RegisterMetrics(api huma.API) {
 }
 
 type listMetricsInput struct {
-	Cursor   string `query:"cursor" maxLength:"200" doc:"the value of next in the answer before"`
-	Limit    int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
-	Platform string `path:"platform" maxLength:"200" example:"github"`
-	Project  string `path:"project" maxLength:"500" doc:"full path, with %2F for /" example:"acme%2Fshop"`
-	Name     string `query:"pipeline_name" maxLength:"1000"`
-	Branch   string `query:"branch" maxLength:"1000"`
-	Commit   string `query:"commit" maxLength:"64" doc:"full commit id"`
+	ProjectPath
+	Cursor string `query:"cursor" maxLength:"200" doc:"the value of next in the answer before"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
+	Name   string `query:"pipeline_name" maxLength:"1000"`
+	Branch string `query:"branch" maxLength:"1000"`
+	Commit string `query:"commit" maxLength:"64" doc:"full commit id"`
 }
 
 func (a *API) listMetrics(ctx context.Context, in *listMetricsInput) (*paging.Output[metricView], error) {
-	filter := store.MetricFilter{
-		Platform: in.Platform, Project: in.Project, Name: in.Name, Branch: in.Branch, CommitSHA: in.Commit,
-		Limit: in.Limit + 1,
-	}
-	if err := paging.Decode(in.Cursor, &filter.Before); err != nil {
-		return nil, err
-	}
-	metrics, err := a.Store.ListMetrics(ctx, filter)
-	if err != nil {
-		return nil, err
-	}
-	return paging.Page(metrics, in.Limit, viewMetric, func(last store.Metric) string { return paging.Cursor(last.ID) }), nil
+	return paging.List(paging.Input{Cursor: in.Cursor, Limit: in.Limit}, func(before int64, limit int) ([]store.Metric, error) {
+		return a.Store.ListMetrics(ctx, store.MetricFilter{
+			Platform: in.Platform, Project: in.Project, Name: in.Name, Branch: in.Branch, CommitSHA: in.Commit,
+			Before: before, Limit: limit,
+		})
+	}, viewMetric, func(m store.Metric) int64 { return m.ID })
 }
 
 type patchMetricInput struct {

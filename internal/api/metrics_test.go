@@ -42,11 +42,11 @@ func (b *bench) runs(t *testing.T, n int) {
 		if i > n {
 			bytes *= 4
 		}
-		_, err := b.store.RecordPipeline(t.Context(), d, core.Pipeline{
+		_, err := b.store.Accept(t.Context(), storetest.With(d, core.Pipeline{
 			Project: push.Project, ID: int64(i), Attempt: 1, Name: "CI", Branch: []string{"main", "main", "side"}[i%3],
 			CommitSHA: push.CommitSHA, Status: "completed", Conclusion: "success", Duration: &duration, ArtifactBytes: &bytes,
 			FinishedAt: time.Date(2026, 11, 23, 12, i, 0, 0, time.UTC),
-		})
+		}))
 		if err != nil {
 			t.Fatal(err)
 		}

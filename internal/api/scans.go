@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,7 +27,9 @@ func (a *API) RegisterScans(api huma.API) {
 		"One scan with its jobs and commit statuses"), a.getScan)
 	create := operation(httpx.Scanner, http.MethodPost, "/scans", "create-scan", "Scan a commit that no webhook announced")
 	create.DefaultStatus = http.StatusAccepted
-	create.Errors = append(create.Errors, http.StatusNotFound)
+	create.Errors = append(create.Errors, http.StatusNotFound, http.StatusConflict)
+	create.Description = "A name is answered 404 until a webhook call of the project has come, unless project_id tells which it is; 409 " +
+		"where project_id is not that of the project with the name."
 	register(a, api, create, a.createScan)
 	rescan := operation(httpx.Scanner, http.MethodPost, "/scans/{ref}/rescan", "rescan", "Scan the same commit once more")
 	rescan.DefaultStatus = http.StatusAccepted
@@ -46,18 +49,12 @@ type listScansInput struct {
 }
 
 func (a *API) listScans(ctx context.Context, in *listScansInput) (*paging.Output[scanView], error) {
-	var before int64
-	if err := paging.Decode(in.Cursor, &before); err != nil {
-		return nil, err
-	}
-	scans, err := a.Store.ListScans(ctx, store.ScanFilter{
-		Platform: in.Platform, Project: in.Project, Branch: in.Branch, CommitSHA: in.Commit,
-		Status: core.ScanStatus(in.Status), Verdict: core.Verdict(in.Verdict), Before: before, Limit: in.Limit + 1,
-	})
-	if err != nil {
-		return nil, err
-	}
-	return paging.Page(scans, in.Limit, viewScan, func(last core.Scan) string { return paging.Cursor(last.ID) }), nil
+	return paging.List(in.Input, func(before int64, limit int) ([]core.Scan, error) {
+		return a.Store.ListScans(ctx, store.ScanFilter{
+			Platform: in.Platform, Project: in.Project, Branch: in.Branch, CommitSHA: in.Commit,
+			Status: core.ScanStatus(in.Status), Verdict: core.Verdict(in.Verdict), Before: before, Limit: limit,
+		})
+	}, viewScan, func(s core.Scan) int64 { return s.ID })
 }
 
 // ScanRef is part of the input of every operation on one scan.
@@ -67,19 +64,23 @@ type ScanRef struct {
 
 type scanDetail struct {
 	scanView
-	Deciding    []int64      `json:"deciding" doc:"ids of findings because of which the verdict is fail, the gravest first, at most 50"`
-	NumDeciding int          `json:"num_deciding" doc:"how many they are in all"`
-	Baseline    string       `json:"baseline_commit,omitempty" doc:"the commit that findings were compared with"`
-	Jobs        []jobView    `json:"jobs"`
-	Statuses    []statusView `json:"statuses"`
+	Deciding    []int64       `json:"deciding" doc:"ids of findings because of which the verdict is fail, the gravest first, at most 50"`
+	NumDeciding int           `json:"num_deciding" doc:"how many they are in all"`
+	Baseline    string        `json:"baseline_commit,omitempty" doc:"the commit that findings were compared with"`
+	Coverage    *coverageView `json:"coverage" doc:"what all scanners searched and left out; null where none tells"`
+	Jobs        []jobView     `json:"jobs"`
+	Statuses    []statusView  `json:"statuses"`
 }
 
 type scanOutput struct{ Body scanDetail }
 
 func (a *API) getScan(ctx context.Context, in *ScanRef) (*scanOutput, error) {
-	scan, err := a.Store.GetScan(ctx, in.Ref)
+	scan, derived, err := a.Store.GetPromised(ctx, in.Ref)
 	if err != nil {
 		return nil, err
+	}
+	if !derived {
+		return &scanOutput{scanDetail{scanView: viewScan(scan), Deciding: []int64{}, Jobs: []jobView{}, Statuses: []statusView{}}}, nil
 	}
 	detail, err := a.detail(ctx, scan)
 	if err != nil {
@@ -100,7 +101,7 @@ func (a *API) detail(ctx context.Context, scan core.Scan) (scanDetail, error) {
 	baseline, err := a.Store.BaselineCommit(ctx, scan)
 	return scanDetail{
 		scanView: viewScan(scan), Deciding: scan.DecidingIDs(), NumDeciding: scan.NumDeciding,
-		Baseline: baseline, Jobs: views(jobs, viewJob), Statuses: views(statuses, viewStatus),
+		Baseline: baseline, Coverage: viewCoverage(core.CoverageOf(jobs)), Jobs: views(jobs, viewJob), Statuses: views(statuses, viewStatus),
 	}, err
 }
 
@@ -108,6 +109,7 @@ type createScanInput struct {
 	Body struct {
 		Platform string `json:"platform" minLength:"1" doc:"key in the configuration" example:"github"`
 		Project  string `json:"project" minLength:"1" maxLength:"500" example:"acme/shop"`
+		ID       int64  `json:"project_id,omitempty" minimum:"1" doc:"the platform's numeric id of the project; needed until a webhook of it came"`
 		Commit   string `json:"commit" doc:"full commit id"`
 		Branch   string `json:"branch,omitempty" maxLength:"500"`
 	}
@@ -125,8 +127,17 @@ func (a *API) createScan(ctx context.Context, in *createScanInput) (*receiptOutp
 	if err != nil {
 		return nil, err
 	}
+	named.ProjectRef = refOf(in.Body.ID)
 	receipt, err := a.Store.AcceptCommit(ctx, named, author(ctx))
 	return answerReceipt(receipt, err)
+}
+
+// refOf is the id of a project as it is kept; empty for 0.
+func refOf(id int64) string {
+	if id == 0 {
+		return ""
+	}
+	return strconv.FormatInt(id, 10)
 }
 
 // scanOf is the scan of a commit that a client names, if there can be such a commit.
@@ -189,7 +200,7 @@ type scanView struct {
 	Verdict               *string    `json:"verdict" enum:"pass,fail" doc:"null until the scan is completed"`
 	VerdictReason         string     `json:"verdict_reason" doc:"the rules of the gate that decided" example:"fail_on: high, new findings only"`
 	Summary               string     `json:"summary" example:"2 new (1 critical, 1 high), 14 known, 3 fixed"`
-	Error                 string     `json:"error,omitempty" doc:"why a failed scan failed"`
+	Error                 string     `json:"error,omitempty" doc:"why a failed scan failed, or why the call is set aside that asks for a pending one"`
 	SupersededBy          string     `json:"superseded_by,omitempty" doc:"the newer commit because of which it was not scanned"`
 	NumChangedFiles       *int       `json:"num_changed_files"`
 	ChangedFilesTruncated bool       `json:"changed_files_truncated" doc:"num_changed_files is a lower bound"`
@@ -219,12 +230,37 @@ type jobView struct {
 	Baseline    string     `json:"baseline_commit,omitempty" doc:"the last commit before in which this scanner completed"`
 	StartedAt   *time.Time `json:"started_at"`
 	FinishedAt  *time.Time `json:"finished_at"`
+
+	Coverage *coverageView `json:"coverage" doc:"null where the scanner does not tell"`
+}
+
+// coverageView is what was searched, and what was left out.
+type coverageView struct {
+	Searched int            `json:"searched" doc:"files"`
+	Left     []omissionView `json:"left"`
+}
+
+// omissionView is what was left out for one reason.
+type omissionView struct {
+	Reason string   `json:"reason" example:"size" doc:"size, archive, encoding, LFS, error, time and history can hold code, and count as not searched; allow list, binary and submodule do not"` //nolint:lll // one doc
+	Count  int      `json:"count"`
+	Names  []string `json:"names" doc:"the first 20"`
+}
+
+func viewCoverage(c *core.Coverage) *coverageView {
+	if c == nil {
+		return nil
+	}
+	return &coverageView{c.Searched, views(c.Left, func(o core.Omission) omissionView {
+		return omissionView{string(o.Reason), o.Count, append([]string{}, o.Names...)}
+	})}
 }
 
 func viewJob(j core.Job) jobView {
 	return jobView{
 		Scanner: j.Scanner, State: string(j.State), Attempt: j.Attempt, Error: j.Error, NumFindings: j.NumFindings,
 		NumAbsent: j.NumAbsent, Baseline: j.BaselineCommit, StartedAt: j.StartedAt, FinishedAt: j.FinishedAt,
+		Coverage: viewCoverage(j.Coverage()),
 	}
 }
 

@@ -2,9 +2,13 @@ package api_test
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
@@ -78,5 +82,49 @@ func TestListsPage(t *testing.T) {
 	b.call(t, "viewer", "GET", "/api/v1/scans?branch=main&status=pending&commit="+storetest.SHA(2), "", &bad)
 	if len(bad.Items) != 1 {
 		t.Errorf("filtered: %d scans, want 1", len(bad.Items))
+	}
+}
+
+func TestScanTellsItsCoverage(t *testing.T) {
+	t.Parallel()
+	b := setup(t, "trivy")
+	ref := b.push(t, 1)
+	var scan struct {
+		Coverage any `json:"coverage"`
+		Jobs     []struct {
+			Coverage any `json:"coverage"`
+		} `json:"jobs"`
+	}
+	b.call(t, "viewer", http.MethodGet, "/api/v1/scans/"+ref, "", &scan)
+	if scan.Coverage != nil {
+		t.Errorf("before a report: %v", scan.Coverage)
+	}
+	searched := &core.Coverage{Searched: 12}
+	searched.LeaveOut(core.LeftSize, 2, "big.sql")
+	searched.LeaveOut(core.LeftHistory, 7)
+	report := core.Report{Coverage: searched, Findings: []core.Finding{
+		{RuleID: "key", File: "a.env", Line: 1, Severity: core.High, Commit: storetest.SHA(7)},
+	}}
+	if _, err := b.store.PutReport(t.Context(), ref, "trivy", report); err != nil {
+		t.Fatal(err)
+	}
+	b.call(t, "viewer", http.MethodGet, "/api/v1/scans/"+ref, "", &scan)
+	want := map[string]any{"searched": 12.0, "left": []any{
+		map[string]any{"reason": "history", "count": 7.0, "names": []any{}},
+		map[string]any{"reason": "size", "count": 2.0, "names": []any{"big.sql"}},
+	}}
+	for of, got := range map[string]any{"scan": scan.Coverage, "job": scan.Jobs[len(scan.Jobs)-1].Coverage} {
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("coverage of the %s (-want +got):\n%s", of, diff)
+		}
+	}
+	var findings struct {
+		Items []struct {
+			Commit string `json:"commit_sha"`
+		} `json:"items"`
+	}
+	b.call(t, "viewer", http.MethodGet, "/api/v1/scans/"+ref+"/findings", "", &findings)
+	if len(findings.Items) != 1 || findings.Items[0].Commit != storetest.SHA(7) {
+		t.Errorf("findings: %+v", findings)
 	}
 }

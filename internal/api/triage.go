@@ -92,9 +92,13 @@ func answerFinding(found store.Triaged, err error) (*findingOutput, error) {
 	}}
 	by, decision := found.Decision, found.Finding.TriageDecision
 	if by != nil && decision != nil && *decision == by.Decision {
-		out.Body.DecidedBy = &decisionView{by.ID, string(by.Source), by.Author, by.Comment, by.FindingID, by.Timestamp}
+		out.Body.DecidedBy = viewDecision(*by)
 	}
 	return out, nil
+}
+
+func viewDecision(by core.TriageDecision) *decisionView {
+	return &decisionView{by.ID, string(by.Source), by.Author, by.Comment, by.FindingID, by.Timestamp}
 }
 
 func (a *API) getFinding(ctx context.Context, in *FindingID) (*findingOutput, error) {
@@ -183,18 +187,12 @@ type historyInput struct {
 }
 
 func (a *API) listHistory(ctx context.Context, in *historyInput) (*paging.Output[eventView], error) {
-	var after int64
-	if err := paging.Decode(in.Cursor, &after); err != nil {
-		return nil, err
-	}
 	if _, err := a.Store.GetFinding(ctx, in.ID); err != nil {
 		return nil, err
 	}
-	events, err := a.Store.ListTriage(ctx, in.ID, after, in.Limit+1)
-	if err != nil {
-		return nil, err
-	}
-	return paging.Page(events, in.Limit, viewEvent, func(last core.TriageEvent) string { return paging.Cursor(last.ID) }), nil
+	return paging.List(in.Input, func(after int64, limit int) ([]core.TriageEvent, error) {
+		return a.Store.ListTriage(ctx, in.ID, after, limit)
+	}, viewEvent, func(e core.TriageEvent) int64 { return e.ID })
 }
 
 // optional is a field of a PATCH: if it is omitted it stays as it is, null clears it.

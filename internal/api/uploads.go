@@ -58,7 +58,7 @@ func upload(path, id, summary string) huma.Operation {
 	op.Errors = append(op.Errors, http.StatusNotFound, http.StatusConflict, http.StatusRequestEntityTooLarge)
 	op.BodyReadTimeout = uploadTimeout
 	op.Description = "Accepted are the reports of scanners of kind upload that the repository lists, or of all where it lists " +
-		"none; 409 for a scanner that runs here. The format of the body is recognized by its content: " + reports.Known() +
+		"none; 409 for a scanner that runs here, or a project_id that is not that of the project with the name. The format of the body is recognized by its content: " + reports.Known() +
 		". Content-Encoding: gzip is accepted."
 	op.RequestBody = &huma.RequestBody{
 		Required: true, Content: map[string]*huma.MediaType{"application/json": {}, "application/sarif+json": {}},
@@ -102,7 +102,7 @@ type resultsOutput struct {
 }
 
 func (a *API) putResults(ctx context.Context, in *putResultsInput) (*resultsOutput, error) {
-	scan, err := a.Store.GetScan(ctx, in.Ref)
+	scan, err := a.Store.AwaitScan(ctx, in.Ref)
 	if err != nil {
 		return nil, err
 	}
@@ -114,6 +114,7 @@ type putByCommitInput struct {
 	Scanner  string `path:"scanner" maxLength:"64" example:"trivy"`
 	Platform string `query:"platform" required:"true" doc:"key in the configuration" example:"github"`
 	Project  string `query:"project" required:"true" maxLength:"500" example:"acme/shop"`
+	ID       int64  `query:"project_id" minimum:"1" doc:"the platform's numeric id of the project; needed until a webhook of it came"`
 	Commit   string `query:"commit" required:"true" doc:"full commit id"`
 	Branch   string `query:"branch" maxLength:"500"`
 }
@@ -123,6 +124,7 @@ func (a *API) putResultsByCommit(ctx context.Context, in *putByCommitInput) (*re
 	if err != nil {
 		return nil, err
 	}
+	named.ProjectRef = refOf(in.ID)
 	return a.put(ctx, in.Upload, in.Scanner, named, func() (core.Scan, error) {
 		receipt, err := a.Store.AcceptCommit(ctx, named, author(ctx))
 		if err != nil {

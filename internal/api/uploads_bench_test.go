@@ -140,7 +140,7 @@ func (u uploads) timed(project string, n int) time.Duration {
 
 func (u uploads) put(project string, n int) {
 	u.b.Helper()
-	url := u.server.URL + "/api/v1/results/gitleaks?platform=github&branch=main&project=" + project + "&commit=" +
+	url := u.server.URL + "/api/v1/results/gitleaks?platform=github&branch=main&project=" + project + "&project_id=42&commit=" +
 		storetest.SHA(n)
 	report, err := os.Open(u.file)
 	if err != nil {

@@ -59,6 +59,11 @@ func TestUploadByCommit(t *testing.T) {
 	b := setup(t)
 	query := "?platform=github&branch=main&project=acme/shop&commit="
 	var got results
+	unknown := b.call(t, "scanner", "PUT", "/api/v1/results/trivy"+query+storetest.SHA(7), report, nil)
+	if text := detail(t, unknown); unknown.Code != 404 || !strings.Contains(text, "no webhook of this project came yet") {
+		t.Errorf("a project of which nothing but the name is known: %d %s", unknown.Code, text)
+	}
+	query = "?project_id=42" + strings.Replace(query, "?", "&", 1)
 	b.call(t, "scanner", "PUT", "/api/v1/results/trivy"+query+storetest.SHA(7), report, &got)
 	if got.Scan == "" || got.Status != "completed" || got.Stored != 2 {
 		t.Errorf("a commit that no webhook announced: %+v", got)
@@ -67,6 +72,10 @@ func TestUploadByCommit(t *testing.T) {
 	b.call(t, "scanner", "PUT", "/api/v1/results/trivy"+query+storetest.SHA(7), report, &got)
 	if got.Scan != first || got.Stored != 2 {
 		t.Errorf("the same again: %+v, want scan %s", got, first)
+	}
+	b.push(t, 1) // which proves the id that the job stated
+	if named := b.call(t, "scanner", "PUT", "/api/v1/results/trivy"+strings.Replace(query, "42", "43", 1)+storetest.SHA(7), report, nil); named.Code != 409 {
+		t.Errorf("a name that is another project's: %d %s", named.Code, named.Body)
 	}
 	for name, path := range map[string]string{
 		"short commit":       "/api/v1/results/trivy" + query + "abc",
@@ -266,5 +275,28 @@ func TestUploadIsComparedWithItsMergeBase(t *testing.T) {
 				t.Errorf("want %d known, got %+v", test.unchanged, got)
 			}
 		})
+	}
+}
+
+// What was found in a file that the tool could not read the next time is not fixed.
+func TestUploadsFixNothingInFilesThatWereNotRead(t *testing.T) {
+	t.Parallel()
+	const before, after = `{"generated_at":"","metrics":{},"errors":[],"results":[{"test_id":"B602","test_name":"popen","filename":"./app.py",
+		"line_number":9,"issue_severity":"HIGH","issue_text":"shell","code":"9 run(x, shell=True)\n"}]}`,
+		`{"generated_at":"","metrics":{},"errors":[{"filename":"./app.py","reason":"syntax error while parsing AST from file"}],"results":[]}`
+	const checks, unparsed = `{"check_type":"terraform","results":{"failed_checks":[{"check_id":"CKV_X_1","check_name":"Bucket is private",
+		"file_path":"/main.tf","repo_file_path":"/main.tf","file_line_range":[1,2],"severity":"HIGH"}],"parsing_errors":[]}}`,
+		`{"check_type":"terraform","results":{"failed_checks":[],"parsing_errors":["/main.tf"]}}`
+	for name, reports := range map[string][]string{"bandit": {before, after}, "checkov": {checks, unparsed}} {
+		b := setup(t, "linter")
+		for n, want := range []string{"1 new (1 high)", "0 new, 1 known, 1 not searched"} {
+			ref := b.push(t, n+1)
+			answer := b.deliver(t, "/api/v1/scans/"+ref+"/results/linter", strings.NewReader(reports[n]))
+			var scan results
+			b.call(t, "viewer", http.MethodGet, "/api/v1/scans/"+ref, "", &scan)
+			if answer.Code != http.StatusOK || scan.Summary != want {
+				t.Errorf("%s, commit %d: %d, %q, want %q", name, n+1, answer.Code, scan.Summary, want)
+			}
+		}
 	}
 }

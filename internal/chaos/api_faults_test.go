@@ -1,3 +1,5 @@
+//go:build linux
+
 package chaos
 
 import (
@@ -42,15 +44,12 @@ type apiFaults struct {
 	breaches []string // calls during a pause
 }
 
-// window is a span of time.
-type window struct{ from, until time.Time }
-
 // pause is a time in which a process must not call. Each call in it is refused again, as platforms do, because an answer
 // can be lost with its connection or with the process that called.
 type pause struct {
-	window
-	told int       // refusals that were sent
-	sure time.Time // when the process must have known of the pause
+	from, until time.Time
+	told        int       // refusals that were sent
+	sure        time.Time // when the process must have known of the pause
 }
 
 // certainAfter is how many refusals it takes until a process must know of a pause.
@@ -98,7 +97,7 @@ func (f *apiFaults) limit(process string, now time.Time) *fakeforge.Fault {
 		return nil
 	}
 	length := underWay + time.Duration(1+f.random.IntN(limitPause))*time.Second
-	f.pauses[process] = pause{window: window{from: now, until: now.Add(length)}, told: 1, sure: now}
+	f.pauses[process] = pause{from: now, until: now.Add(length), told: 1, sure: now}
 	fault := f.refusal(length)
 	f.counts[fmt.Sprint(fault.Status, " Retry-After")]++
 	return fault
@@ -162,6 +161,13 @@ func (f *apiFaults) forget(process string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.pauses, process)
+}
+
+// lostAnswers counts the answers that can have been lost.
+func (f *apiFaults) lostAnswers() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.counts["lost answer"] + f.counts["hanging"] + f.counts["dropped"]
 }
 
 // end stops all faults, so that all work can end.

@@ -1,12 +1,15 @@
+//go:build linux
+
 package chaos
 
 import (
 	"flag"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"github.com/scanhook/scanhook/internal/servetest"
 )
 
 // binaries is where TestMain keeps the scanhook that several tests share.
@@ -25,30 +28,15 @@ func TestMain(m *testing.M) {
 }
 
 // compiled is the outcome of the only build of the source as it is.
-var compiled = sync.OnceValues(func() (said []byte, err error) {
-	return compile(filepath.Join(binaries, "scanhook"), raceFlags...)
+var compiled = sync.OnceValue(func() error {
+	return servetest.Compile(filepath.Join(binaries, "scanhook"), ".", raceFlags...)
 })
 
 // built is the scanhook of the source as it is.
 func built(t *testing.T) string {
 	t.Helper()
-	if said, err := compiled(); err != nil {
-		t.Fatalf("building scanhook: %v\n%s", err, said)
+	if err := compiled(); err != nil {
+		t.Fatal(err)
 	}
 	return filepath.Join(binaries, "scanhook")
-}
-
-// builtWith is a scanhook that was compiled with flags.
-func builtWith(t *testing.T, flags ...string) string {
-	t.Helper()
-	binary := filepath.Join(t.TempDir(), "scanhook")
-	if said, err := compile(binary, flags...); err != nil {
-		t.Fatalf("building scanhook: %v\n%s", err, said)
-	}
-	return binary
-}
-
-func compile(binary string, flags ...string) ([]byte, error) {
-	args := append(append([]string{"build", "-o", binary}, flags...), "../../cmd/scanhook")
-	return exec.Command("go", args...).CombinedOutput()
 }

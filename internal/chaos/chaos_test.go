@@ -1,15 +1,20 @@
+//go:build linux
+
 package chaos
 
 import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
+	"net/http"
 	"os"
-	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/scanhook/scanhook/internal/fakeforge"
+	"github.com/scanhook/scanhook/internal/servetest"
 )
 
 // Flags of a long run; without -chaos.duration the tests are a smoke test.
@@ -24,13 +29,21 @@ var (
 // full tells whether a long run was asked for.
 func full() bool { return *duration > 0 }
 
-// settleTime bounds how long it may take until all is at rest: leases of the dead run out after 30 seconds, and a job
-// may have been held by three of them.
-const settleTime = 4 * time.Minute
-
 // shareSending of the whole time is for the deliveries on PostgreSQL. The rest is for building, for coming to rest, and
 // for what runs afterwards: SQLite, and the proofs that mistakes are found.
 const shareSending = 0.5
+
+// scale is how much of everything a run has.
+type scale struct {
+	servetest.Load
+	Kills       int           // kill -9
+	Restarts    int           // of the database
+	Freezes     int           // of the database: it stands still and keeps its connections
+	Revocations int           // of the token's rights, for a while
+	Stalls      int           // processes stopped for longer than a lease and then continued
+	Hang        time.Duration // at most, of a platform that hangs
+	Mended      string        // the binary that replaces the first one half way; empty for none
+}
 
 // longestHang of a platform is longer than Scanhook waits for it.
 const longestHang = 18 * time.Second
@@ -41,26 +54,45 @@ func TestChaosPostgres(t *testing.T) {
 	if !full() {
 		t.Parallel()
 	}
-	s := scale{Seed: *seed, Deliveries: 400, PerSecond: 80, Checked: 20, Kills: 2, Restarts: 1}
+	s := scale{Load: servetest.Load{Seed: *seed, Deliveries: 400, PerSecond: 80, Checked: 20}, Kills: 2, Restarts: 1}
 	if full() {
 		s = scale{
-			Seed: *seed, Deliveries: *deliveries, Checked: 300, Kills: 12, Restarts: 3, Freezes: 1, Stalls: 1,
-			Revocations: 2, Hang: longestHang,
+			Load:  servetest.Load{Seed: *seed, Deliveries: *deliveries, Checked: 300},
+			Kills: 12, Restarts: 3, Freezes: 1, Stalls: 1, Revocations: 2, Hang: longestHang,
 		}
 		s.PerSecond = float64(s.Deliveries) / (shareSending * duration.Seconds())
 	}
-	check(t, postgresDatabase(t), 2, s)
+	check(t, servetest.OwnPostgres(t), 2, s)
 }
 
 // One process has a database file of its own.
 func TestChaosSQLite(t *testing.T) {
 	wanted(t)
 	t.Parallel()
-	s := scale{Seed: *seed, Deliveries: 300, PerSecond: 80, Checked: 10, Kills: 2}
+	s := scale{Load: servetest.Load{Seed: *seed, Deliveries: 300, PerSecond: 80, Checked: 10}, Kills: 2}
 	if full() {
-		s = scale{Seed: *seed, Deliveries: *deliveries / 16, PerSecond: 40, Checked: 40, Kills: 10, Hang: longestHang}
+		s = scale{Load: servetest.Load{Seed: *seed, Deliveries: *deliveries / 16, PerSecond: 40, Checked: 40}, Kills: 10, Hang: longestHang}
 	}
-	check(t, sqliteDatabase(t), 1, s)
+	check(t, servetest.SQLite(t), 1, s)
+}
+
+// The parser fails for a while: what it could not read is kept, and derived by the next version.
+func TestChaosParserFails(t *testing.T) {
+	wanted(t)
+	t.Parallel()
+	s := scale{Load: servetest.Load{Seed: *seed, Deliveries: 200, PerSecond: 60, NoReports: true}, Kills: 1}
+	if full() {
+		s.Deliveries, s.Kills = *deliveries/16, 4
+	}
+	s.Mended = built(t)
+	fails := servetest.Overlay(t, []servetest.Edit{{
+		File: "platforms/platforms.go", Old: "	return platform.Parse(header, body)\n",
+		New: "	delivery, err = platform.Parse(header, body)\n	return delivery, fmt.Errorf(\"it cannot be read: %v\", err)\n",
+	}})
+	binary := servetest.Build(t, append(fails, "-ldflags=-X main.version=failing")...)
+	if found := run(t, binary, servetest.SQLite(t), 1, s); len(found) > 0 {
+		t.Errorf("promises were broken; again with -chaos.seed=%d\n%s", s.Seed, found)
+	}
 }
 
 // wanted skips what kills processes for half a minute in a plain go test ./...
@@ -71,70 +103,79 @@ func wanted(t *testing.T) {
 	}
 }
 
-func check(t *testing.T, db database, processes int, s scale) {
+func check(t *testing.T, db servetest.Database, processes int, s scale) {
 	t.Helper()
 	if found := run(t, built(t), db, processes, s); len(found) > 0 {
 		t.Errorf("promises were broken; again with -chaos.seed=%d\n%s", s.Seed, found)
 	}
 }
 
+// posting is how many statuses a process posts at the same time.
+const posting = 16
+
 // run lets it happen, and returns which promises were broken.
-func run(t *testing.T, binary string, db database, processes int, s scale) violations {
+func run(t *testing.T, binary string, db servetest.Database, processes int, s scale) servetest.Violations {
 	t.Helper()
-	c := newCluster(t, binary, db, processes, s)
-	c.start(t)
-	pushes := planPushes(s, platformNames, c.checked)
-	sending := newSender(c)
-	leading := newDisruptor(c, s, func() float64 { return float64(sending.sent.Load()) / float64(len(pushes)) })
+	c, faults := hostileCluster(t, servetest.Options{
+		Database: db, Binaries: slices.Repeat([]string{binary}, processes), Checked: s.Checked,
+	}, s)
+	c.Start()
+	pushes := s.Plan(c.Checked)
+	sending := servetest.NewSender(c)
+	leading := newDisruptor(c, faults, s, func() float64 { return float64(sending.Sent()) / float64(len(pushes)) })
+	leading.mend = func(r *servetest.Replica) {
+		r.Stop(t)
+		r.Binary = s.Mended
+		r.Start()
+	}
 	began := time.Now()
-	needed := time.Duration(float64(s.Deliveries) / s.PerSecond * float64(time.Second))
-	ctx, cancel := context.WithTimeout(t.Context(), needed+settleTime)
+	ctx, cancel := context.WithTimeout(t.Context(), s.Needed()+servetest.SettleTime)
 	defer cancel()
 	var both sync.WaitGroup
 	var failed [2]error
 	both.Go(func() { failed[0] = leading.run(ctx) })
-	both.Go(func() { failed[1] = sending.run(ctx, pushes, needed) })
+	both.Go(func() { failed[1] = sending.Run(ctx, pushes, s.Needed()) })
 	both.Wait()
 	sent := time.Since(began)
-	for _, p := range c.platforms {
-		p.end()
+	excuses := posting * (leading.kills + leading.restarts + leading.freezes + leading.stalls)
+	for _, f := range faults {
+		f.end()
+		excuses += f.lostAnswers()
 	}
-	settled, err := c.settle(t)
-	t.Logf("\n%s", c.summary(t, sending, leading, sent, settled))
-	c.keep(t)
+	settled, err := c.Settle(t)
+	t.Logf("\n%s", leading.summary(t, sending, sent, settled))
+	c.KeepLogs(t, *kept)
 	if err := errors.Join(failed[0], failed[1], err); err != nil {
 		t.Error(err)
 	}
-	return c.check(t, sending, leading, pushes)
+	found := c.Check(t, sending, pushes, excuses)
+	for platform, f := range faults {
+		for _, breach := range f.breaches {
+			found.Break(servetest.IgnoredLimit, "%s: %s", platform, breach)
+		}
+	}
+	return found
 }
 
-// settle waits until nothing is under way any more.
-func (c *cluster) settle(t *testing.T) (time.Duration, error) {
+// hostileCluster makes a cluster whose platforms answer with faults.
+func hostileCluster(t *testing.T, o servetest.Options, s scale) (*servetest.Cluster, map[string]*apiFaults) {
 	t.Helper()
-	db, began, left := c.database.open(t), time.Now(), -1
-	for time.Since(began) < settleTime {
-		var err error
-		if left, err = pendingWork(t.Context(), db); err == nil && left == 0 {
-			return time.Since(began), nil
-		}
-		time.Sleep(200 * time.Millisecond)
+	faults := map[string]*apiFaults{}
+	o.Faults = map[string]func(*http.Request) *fakeforge.Fault{}
+	for _, platform := range servetest.PlatformNames {
+		faults[platform] = newAPIFaults(s)
+		o.Faults[platform] = faults[platform].fault
 	}
-	return time.Since(began), fmt.Errorf("after %s, %d jobs and statuses were still open", settleTime, left)
-}
-
-// keep copies the logs to where they outlive the test.
-func (c *cluster) keep(t *testing.T) {
-	t.Helper()
-	if *kept == "" {
-		return
-	}
-	for _, r := range c.replicas {
-		text, err := os.ReadFile(r.log)
-		if err == nil {
-			err = os.WriteFile(filepath.Join(*kept, c.database.driver+"-"+filepath.Base(r.log)), text, 0o600)
-		}
-		if err != nil {
-			t.Error(err)
+	c := servetest.NewCluster(t, o)
+	for i, r := range c.Replicas {
+		r.Died = func() {
+			for platform, f := range faults {
+				f.forget(c.Platforms[platform].Addresses[i])
+			}
 		}
 	}
+	for platform, f := range faults {
+		f.platform = c.Platforms[platform].Server
+	}
+	return c, faults
 }

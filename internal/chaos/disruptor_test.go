@@ -1,3 +1,5 @@
+//go:build linux
+
 package chaos
 
 import (
@@ -10,6 +12,7 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/internal/poll"
+	"github.com/scanhook/scanhook/internal/servetest"
 )
 
 const (
@@ -20,11 +23,13 @@ const (
 
 // disruptor causes the disruptions, each at a fixed share of the deliveries.
 type disruptor struct {
-	*cluster
+	*servetest.Cluster
+	faults   map[string]*apiFaults // by platform
 	scale    scale
 	random   *rand.Rand
 	progress func() float64 // share of the deliveries that were sent
 	stalling sync.WaitGroup
+	mend     func(*servetest.Replica) // gives it another binary
 
 	kills, restarts, freezes, stalls, revocations int
 }
@@ -34,8 +39,8 @@ type disruption struct {
 	do func(context.Context) error
 }
 
-func newDisruptor(c *cluster, s scale, progress func() float64) *disruptor {
-	return &disruptor{cluster: c, scale: s, random: rand.New(rand.NewPCG(s.Seed, 3)), progress: progress}
+func newDisruptor(c *servetest.Cluster, faults map[string]*apiFaults, s scale, progress func() float64) *disruptor {
+	return &disruptor{Cluster: c, faults: faults, scale: s, random: rand.New(rand.NewPCG(s.Seed, 3)), progress: progress}
 }
 
 // program spreads the disruptions over the run; the order among them is the seed's.
@@ -49,9 +54,17 @@ func (d *disruptor) program() []disruption {
 	spread(d.scale.Kills, d.kill)
 	spread(d.scale.Stalls, d.stall)
 	spread(d.scale.Revocations, d.revoke)
-	if d.database.outage != nil {
+	if d.Database.Server != nil {
 		spread(d.scale.Restarts, d.restart)
 		spread(d.scale.Freezes, d.freeze)
+	}
+	if d.scale.Mended != "" {
+		all = append(all, disruption{0.5, func(context.Context) error {
+			for _, r := range d.Replicas {
+				d.mend(r)
+			}
+			return nil
+		}})
 	}
 	slices.SortFunc(all, func(a, b disruption) int { return cmp.Compare(a.at, b.at) })
 	return all
@@ -76,8 +89,8 @@ func (d *disruptor) run(ctx context.Context) error {
 // kill ends a random running process.
 func (d *disruptor) kill(ctx context.Context) error {
 	for poll.Sleep(ctx, 10*time.Millisecond) {
-		victim := d.replicas[d.random.IntN(len(d.replicas))]
-		if victim.kill() == nil {
+		victim := d.Replicas[d.random.IntN(len(d.Replicas))]
+		if victim.Kill() == nil {
 			d.kills++
 			return nil
 		}
@@ -87,7 +100,7 @@ func (d *disruptor) kill(ctx context.Context) error {
 
 func (d *disruptor) restart(context.Context) error {
 	mode := []string{"fast", "immediate"}[d.restarts%2]
-	if err := d.database.outage(mode, time.Duration(d.random.Int64N(int64(longestOutage)))); err != nil {
+	if err := d.Database.Server.Outage(mode, time.Duration(d.random.Int64N(int64(longestOutage)))); err != nil {
 		return fmt.Errorf("restarting the database: %w", err)
 	}
 	d.restarts++
@@ -95,7 +108,7 @@ func (d *disruptor) restart(context.Context) error {
 }
 
 func (d *disruptor) freeze(context.Context) error {
-	if err := d.database.freeze(*freeze); err != nil {
+	if err := d.Database.Server.Freeze(*freeze); err != nil {
 		return fmt.Errorf("freezing the database: %w", err)
 	}
 	d.freezes++
@@ -104,14 +117,14 @@ func (d *disruptor) freeze(context.Context) error {
 
 // revoke takes the token's rights away on one platform after the other.
 func (d *disruptor) revoke(context.Context) error {
-	d.platforms[platformNames[d.revocations%len(platformNames)]].revoke(revokeTime)
+	d.faults[servetest.PlatformNames[d.revocations%len(servetest.PlatformNames)]].revoke(revokeTime)
 	d.revocations++
 	return nil
 }
 
 func (d *disruptor) stall(ctx context.Context) error {
-	victim := d.replicas[d.random.IntN(len(d.replicas))]
+	victim := d.Replicas[d.random.IntN(len(d.Replicas))]
 	d.stalls++
-	d.stalling.Go(func() { victim.stall(stallTime, ctx.Done()) })
+	d.stalling.Go(func() { victim.Stall(stallTime, ctx.Done()) })
 	return nil
 }

@@ -1,56 +1,55 @@
+//go:build linux
+
 package chaos
 
 import (
-	"encoding/json"
-	"os"
-	"path/filepath"
-	"strings"
+	"os/exec"
+	"path"
 	"testing"
+
+	"github.com/scanhook/scanhook/internal/servetest"
 )
 
 // mutant is an edit of the source that makes Scanhook break a promise. It is compiled from a copy.
 type mutant struct {
-	edits   []edit
+	edits   []servetest.Edit
 	scale   scale
 	promise string // that must be found broken
 	always  bool   // tried in the smoke test too
 }
 
-type edit struct{ file, old, new string }
-
 // mutants are mistakes that a run must notice.
 var mutants = map[string]mutant{
 	"acknowledges before it is on disk": {
-		edits: []edit{{
-			"store/intake.go",
-			"	if err := s.intake.Do(ctx, item); err != nil {\n		return core.Receipt{}, sqldb.Classify(err)\n	}\n",
-			"	later := *item\n	go func() { _ = s.intake.Do(context.Background(), &later) }()\n" +
-				"	if item.Scan != nil {\n		return core.Receipt{Outcome: core.ScanCreated, Reference: item.Scan.ReferenceID}, nil\n	}\n" +
-				"	_ = sqldb.Classify\n",
+		edits: []servetest.Edit{{
+			File: "store/deliveries.go",
+			Old:  "	if err := s.keeping.Do(ctx, item); err != nil {\n",
+			New: "	later := &keeping{Call: call, key: item.key}\n" +
+				"	go func() { _ = s.keeping.Do(context.Background(), later) }()\n	if err := ctx.Err(); err != nil {\n",
 		}},
-		scale: scale{Deliveries: 300, PerSecond: 60, Restarts: 1}, promise: lost, always: true,
+		scale: scale{Load: servetest.Load{Deliveries: 300, PerSecond: 60}, Restarts: 1}, promise: servetest.Lost, always: true,
 	},
 	"takes a failed post for a posted status": {
-		edits: []edit{{"internal/statuses/statuses.go", "if err == nil {", "if err == nil || !errors.Is(err, platforms.ErrTooEarly) {"}},
-		scale: scale{Deliveries: 300, PerSecond: 60}, promise: wrongStatus,
+		edits: []servetest.Edit{{File: "internal/statuses/statuses.go", Old: "if err == nil {", New: "if err == nil || !errors.Is(err, platforms.ErrTooEarly) {"}},
+		scale: scale{Load: servetest.Load{Deliveries: 300, PerSecond: 60}}, promise: servetest.WrongStatus,
 	},
 	"lets two workers have one job": {
-		edits: []edit{
-			{"store/jobs.go", "`lease_until <= :expired AND lapses", "`lease_until <> :expired AND lapses"},
-			{"store/jobs.go", "`id = :id AND state = 'running' AND worker = :worker AND attempt = :attempt`", "`id = :id`"},
+		edits: []servetest.Edit{
+			{File: "store/jobs.go", Old: "`lease_until <= :expired AND lapses", New: "`lease_until <> :expired AND lapses"},
+			{File: "store/jobs.go", Old: "`id = :id AND state = 'running' AND worker = :worker AND attempt = :attempt`", New: "`id = :id`"},
 		},
-		scale: scale{Deliveries: 200, PerSecond: 20, Checked: 60}, promise: duplicated,
+		scale: scale{Load: servetest.Load{Deliveries: 200, PerSecond: 20, Checked: 60}}, promise: servetest.Duplicated,
 	},
 	"takes the living for dead": {
-		edits: []edit{{"store/jobs.go", "`lease_until <= :expired AND lapses", "`lease_until <> :expired AND lapses"}},
-		scale: scale{Deliveries: 200, PerSecond: 20, Checked: 60}, promise: falselyDead,
+		edits: []servetest.Edit{{File: "store/jobs.go", Old: "`lease_until <= :expired AND lapses", New: "`lease_until <> :expired AND lapses"}},
+		scale: scale{Load: servetest.Load{Deliveries: 200, PerSecond: 20, Checked: 60}}, promise: servetest.FalselyDead,
 	},
 	"calls in spite of Retry-After": {
-		edits: []edit{
-			{"platforms/throttle.go", "left > 0", "left > 1<<62"},
-			{"internal/statuses/statuses.go", "s.pauses.Paused(s.platform, s.Now())", "s.pauses.Paused(\"\", s.Now())"},
+		edits: []servetest.Edit{
+			{File: "platforms/throttle.go", Old: "left > 0", New: "left > 1<<62"},
+			{File: "internal/statuses/statuses.go", Old: "s.pauses.Paused(s.platform, s.Now())", New: "s.pauses.Paused(\"\", s.Now())"},
 		},
-		scale: scale{Deliveries: 900, PerSecond: 60}, promise: ignoredLimit,
+		scale: scale{Load: servetest.Load{Deliveries: 900, PerSecond: 60}}, promise: servetest.IgnoredLimit,
 	},
 }
 
@@ -63,9 +62,9 @@ func TestChaosFindsMutants(t *testing.T) {
 				t.Skip("part of the long run only")
 			}
 			t.Parallel()
-			db := postgresDatabase(t)
+			db := servetest.OwnPostgres(t)
 			m.scale.Seed = *seed
-			found := run(t, builtWith(t, overlay(t, m.edits)...), db, 2, m.scale)
+			found := run(t, servetest.Build(t, servetest.Overlay(t, m.edits)...), db, 2, m.scale)
 			if len(found[m.promise]) == 0 {
 				t.Errorf("the run did not find: %s; it found:\n%s", m.promise, found)
 			}
@@ -80,45 +79,13 @@ func TestMutantsFitTheSource(t *testing.T) {
 	for name, m := range mutants {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			overlay(t, m.edits)
+			build := append([]string{"build"}, servetest.Overlay(t, m.edits)...)
+			for _, edit := range m.edits {
+				build = append(build, "github.com/scanhook/scanhook/"+path.Dir(edit.File))
+			}
+			if said, err := exec.Command("go", build...).CombinedOutput(); err != nil {
+				t.Errorf("%v\n%s", err, said)
+			}
 		})
 	}
-}
-
-// overlay tells the compiler to take edited copies of source files.
-func overlay(t *testing.T, edits []edit) (flags []string) {
-	t.Helper()
-	dir, texts := t.TempDir(), map[string]string{}
-	for _, e := range edits {
-		file, err := filepath.Abs(filepath.Join("../..", e.file))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, read := texts[file]; !read {
-			text, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			texts[file] = string(text)
-		}
-		if strings.Count(texts[file], e.old) != 1 {
-			t.Fatalf("%s has changed: change this edit so that it makes the mistake again: %s", e.file, e.old)
-		}
-		texts[file] = strings.Replace(texts[file], e.old, e.new, 1)
-	}
-	replace := map[string]string{}
-	for file, text := range texts {
-		replace[file] = filepath.Join(dir, filepath.Base(file))
-		if err := os.WriteFile(replace[file], []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	list, err := json.Marshal(map[string]any{"Replace": replace})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "overlay.json"), list, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return []string{"-overlay", filepath.Join(dir, "overlay.json")}
 }

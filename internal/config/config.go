@@ -2,17 +2,20 @@
 //
 // It is strict: an unknown key, a wrong type, a duplicate key, an undefined ${VAR} or a value that makes no sense is an
 // error with file, line and key path, and all errors are reported at once. Reading order: config.go (what can be written),
-// load.go (from file to Config), decode.go, validate.go. Secrets are kept in types that print as "[redacted]".
+// load.go (from file to Config), validate.go; package strictyaml reads the YAML. Secrets are kept in types that print as "[redacted]".
 package config
 
 import (
+	"math"
 	"net"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/bmatcuk/doublestar/v4"
+	"github.com/dustin/go-humanize"
 )
 
 // Config is the whole configuration with every default filled in, as Parse returns it.
@@ -196,11 +199,33 @@ const (
 type Scanner struct {
 	Builtin string `yaml:"builtin"` // BuiltinGitleaks
 	// Command is an argument vector, never shell text. "{source}" in it becomes the directory of the commit's files,
-	// "{output}" the file that the report is read from; without an "{output}" it is read from standard output.
+	// "{output}" the file that the report is read from; without an "{output}" it is read from standard output. An argument
+	// with "{changed}" is repeated for each file that changed since the baseline.
 	Command []string      `yaml:"command"`
 	Upload  bool          `yaml:"upload"`  // the report is delivered through the API
 	Format  string        `yaml:"format"`  // FormatSARIF or FormatJSON
 	Timeout time.Duration `yaml:"timeout"` // after which a run is stopped; positive
+
+	SecretRules `yaml:",inline"` // of Builtin, for all repositories
+	Archives    bool             `yaml:"archives"` // Builtin looks into archives, of all repositories
+}
+
+// SecretRules is what is added to the built-in rules for secrets.
+type SecretRules struct {
+	Rules string `yaml:"rules"` // path of a file with rules in gitleaks' TOML
+	Allow Allow  `yaml:"allow"`
+}
+
+// IsEmpty reports whether nothing is added.
+func (r SecretRules) IsEmpty() bool {
+	return r.Rules == "" && len(r.Allow.Paths)+len(r.Allow.Regexes)+len(r.Allow.Rules) == 0
+}
+
+// Allow is what the built-in scanner leaves out.
+type Allow struct {
+	Paths   []string `yaml:"paths"`   // regular expressions; files whose path has a match are not searched
+	Regexes []string `yaml:"regexes"` // regular expressions; secrets that have a match are not reported
+	Rules   []string `yaml:"rules"`   // ids of rules that are not used
 }
 
 // EPSS says where the likelihood of vulnerabilities being exploited is learned from. While it is not Enabled, nothing
@@ -239,8 +264,23 @@ type Retention struct {
 
 // Runner bounds what a scan that runs here may cost.
 type Runner struct {
-	MaxPaths int64 `yaml:"max_paths"` // files and directories of a commit; with more, its scan fails; positive
+	Cache     string `yaml:"cache"`      // directory of the projects' mirrors; empty: among the user's caches
+	CacheSize Size   `yaml:"cache_size"` // of all mirrors; positive
+	MaxPaths  int64  `yaml:"max_paths"`  // files and directories of a commit; with more, its scan fails; positive
 }
+
+// Size is a number of bytes.
+type Size int64
+
+// SetText reads a number with a unit.
+func (s *Size) SetText(text string) bool {
+	bytes, err := humanize.ParseBytes(text)
+	*s = Size(min(bytes, math.MaxInt64))
+	return err == nil
+}
+
+// Form says how a size is written.
+func (*Size) Form() string { return "a size such as 20GiB or 500MB" }
 
 // Age is how old something may get; 0 is for ever.
 type Age time.Duration
@@ -248,8 +288,39 @@ type Age time.Duration
 // Duration is the age as a duration; 0 is for ever.
 func (a Age) Duration() time.Duration { return time.Duration(a) }
 
+const day = 24 * time.Hour
+
+// SetText reads a number of days, a duration, or that there is no end.
+func (a *Age) SetText(text string) bool {
+	if text == "forever" || text == "never" || text == "0" {
+		*a = 0
+		return true
+	}
+	if number, inDays := strings.CutSuffix(text, "d"); inDays {
+		days, err := strconv.ParseUint(number, 10, 16)
+		*a = Age(time.Duration(days) * day)
+		return err == nil && days > 0
+	}
+	age, err := time.ParseDuration(text)
+	*a = Age(age)
+	return err == nil && age > 0
+}
+
+// Form says how an age is written.
+func (*Age) Form() string { return "a time such as 30d or 12h, or forever" }
+
 // Interval is a time between two runs; 0 is never.
 type Interval time.Duration
+
+// SetText reads a duration.
+func (i *Interval) SetText(text string) bool {
+	duration, err := time.ParseDuration(text)
+	*i = Interval(duration)
+	return err == nil && duration >= 0
+}
+
+// Form says how an interval is written.
+func (*Interval) Form() string { return "a duration such as 30m or 1h, or 0 for never" }
 
 // Policy is what is done with a repository's pushes.
 type Policy struct {
@@ -260,7 +331,10 @@ type Policy struct {
 	Gate        Gate          `yaml:"gate"`
 	Supersede   bool          `yaml:"supersede"`    // a newer push to a branch ends what has not started for the older
 	ScanTimeout time.Duration `yaml:"scan_timeout"` // after which a scan without all its reports fails; positive
+	ScanHistory int64         `yaml:"scan_history"` // commits of a push that are searched, the newest; positive
 	Anomalies   string        `yaml:"anomalies"`    // what unusual pipeline runs do: report, fail or off
+	Archives    bool          `yaml:"archives"`     // the built-in scanner looks into archives, as Scanner.Archives does for all
+	Gitleaks    SecretRules   `yaml:"gitleaks"`     // beside what the built-in scanner has for all repositories
 }
 
 // Never is the FailOn that lets every scan pass.
@@ -272,6 +346,8 @@ type Gate struct {
 	NewOnly bool    `yaml:"new_only"` // findings that the default branch has already do not count
 	EPSS    float64 `yaml:"epss"`     // 0–1: CVEs that are as likely exploited or more fail too; 0 does not ask
 	KEV     bool    `yaml:"kev"`      // CVEs that are known to be exploited fail too
+
+	Coverage string `yaml:"coverage"` // what a scan that left out possible code does: tell or fail
 }
 
 // Repository gives a policy to the repositories that Match; what an entry does not set comes from Config.Defaults.

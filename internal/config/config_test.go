@@ -5,8 +5,11 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/scanhook/scanhook/internal/config/strictyaml"
 )
 
 func TestReferenceEqualsDefaults(t *testing.T) {
@@ -63,9 +66,9 @@ func TestReferenceIsValidWithEverySettingUncommented(t *testing.T) {
 // schema lists all keys that structure and what it holds can have.
 func schema(structure reflect.Type) []string {
 	var keys []string
-	for _, f := range fieldsOf(structure) {
-		keys = append(keys, f.key)
-		inner := structure.FieldByIndex(f.index).Type
+	for _, f := range strictyaml.Fields(structure) {
+		keys = append(keys, f.Key)
+		inner := structure.FieldByIndex(f.Index).Type
 		for inner.Kind() == reflect.Map || inner.Kind() == reflect.Slice || inner.Kind() == reflect.Pointer {
 			inner = inner.Elem()
 		}
@@ -108,6 +111,34 @@ repositories:
 	for platform, want := range map[string]bool{"github": true, "gitlab": true, "ghes": false, "none": false} {
 		if verifies := got.Verifies(platform); verifies != want {
 			t.Errorf("%s: want on %t, got %t", platform, want, verifies)
+		}
+	}
+}
+
+func TestRecoverEvery(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]time.Duration{
+		"": time.Hour, "recover: {}": time.Hour, "recover: {every: 0}": 0, "recover: {every: 0s}": 0, "recover: {every: 10m}": 10 * time.Minute,
+	} {
+		if got := time.Duration(mustParse(t, text, nil).Recover.Every); got != want {
+			t.Errorf("%q is every %s, want %s", text, got, want)
+		}
+	}
+	for _, text := range []string{"-1h", "5", "soon", "true"} {
+		problems := problemsOf(t, "recover: {every: "+text+"}", nil)
+		if len(problems) != 1 || !strings.Contains(problems[0], "recover.every must be a duration such as 30m or 1h, or 0 for never") {
+			t.Errorf("every: %s: problems = %q", text, problems)
+		}
+	}
+}
+
+func TestAges(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]time.Duration{
+		"30d": 30 * day, "36h": 36 * time.Hour, "forever": 0, "never": 0, "0": 0, `"${UNSET:-}"`: 90 * day,
+	} {
+		if got := mustParse(t, "retention: {scans: "+text+"}", nil).Retention.Scans.Duration(); got != want {
+			t.Errorf("%s: %s, want %s", text, got, want)
 		}
 	}
 }

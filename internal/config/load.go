@@ -1,7 +1,6 @@
 package config
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -9,16 +8,15 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
 
-	"go.yaml.in/yaml/v3"
+	"github.com/scanhook/scanhook/internal/config/strictyaml"
 )
 
-// maxSize bounds the file, in bytes; ten thousand repositories fit.
-const maxSize = 1 << 20
+// Error holds all that is wrong with a configuration file.
+type Error = strictyaml.Error
 
 // Load reads the file at path. A platform has one of the types. lookupEnv answers for ${VAR}, usually os.LookupEnv.
 // Errors are those of the file system, or *Error for what the file says.
@@ -39,57 +37,26 @@ func read(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer file.Close()
-	return io.ReadAll(io.LimitReader(file, maxSize+1))
+	return io.ReadAll(io.LimitReader(file, strictyaml.MaxSize+1))
 }
 
 // Parse reads a configuration from data; name stands for the file in messages. Every error is an *Error.
 func Parse(name string, data []byte, types []PlatformType, lookupEnv func(string) (string, bool)) (*Config, error) {
-	root, problem := parseDocument(data)
-	if problem != nil {
-		return nil, &Error{File: name, Problems: []Problem{*problem}}
-	}
 	config := builtin()
 	config.Types = types
-	config.Source = Source{File: name, Lines: map[string]int{}}
-	found := newReport()
-	d := decoder{report: found, config: config, lookupEnv: lookupEnv, budget: maxValues}
-	if root != nil {
-		d.decode("", root, reflect.ValueOf(config).Elem())
-	}
-	config.complete()
-	if d.budget > 0 { // otherwise most of the file was not looked at
-		v := validator{report: found, config: config}
+	found := strictyaml.Decode(data, config, lookupEnv)
+	config.Source = Source{File: name, Lines: found.Lines}
+	if found.Whole() {
+		config.complete()
+		v := validator{Report: found, config: config}
 		v.validate()
 	}
-	if len(found.problems) > 0 {
-		sortByPlace(found.problems)
-		return nil, &Error{File: name, Problems: found.problems}
+	if err := found.Err(name); err != nil {
+		return nil, err
 	}
 	config.prune()
-	sortByPlace(found.warnings)
-	config.Warnings = located(name, found.warnings)
+	config.Warnings = found.Warnings(name)
 	return config, nil
-}
-
-// parseDocument returns the root of the only document in data, or nil when there is nothing but comments.
-func parseDocument(data []byte) (*yaml.Node, *Problem) {
-	if len(data) > maxSize {
-		return nil, &Problem{Line: 1, Column: 1, Message: fmt.Sprintf("the file is larger than %d MiB", maxSize>>20)}
-	}
-	decoder := yaml.NewDecoder(bytes.NewReader(data))
-	var document, more yaml.Node
-	if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
-		return nil, nil
-	} else if err != nil {
-		return nil, syntaxProblem(data, err)
-	}
-	if err := decoder.Decode(&more); err == nil {
-		at := placeOf(&more)
-		return nil, &Problem{at.line, at.column, "", "a second document starts here: write one, without ---"}
-	} else if !errors.Is(err, io.EOF) {
-		return nil, syntaxProblem(data, err)
-	}
-	return document.Content[0], nil
 }
 
 // builtin is the configuration of an empty file.
@@ -108,25 +75,32 @@ func builtin() *Config {
 		AI:        AI{Timeout: time.Minute, MaxFindings: 20},
 		Recover:   Recover{Every: Interval(time.Hour)},
 		Retention: Retention{Deliveries: Age(30 * day), Scans: Age(90 * day), KeepScans: 50},
-		Runner:    Runner{MaxPaths: 2_000_000},
+		Runner:    Runner{CacheSize: 20 << 30, MaxPaths: 2_000_000},
 		Defaults: Policy{
 			Context:     "scanhook",
 			Branches:    []string{"**"},
 			Tags:        []string{},
 			Scanners:    []string{BuiltinGitleaks},
-			Gate:        Gate{FailOn: "high", NewOnly: true},
+			Gate:        Gate{FailOn: "high", NewOnly: true, Coverage: "tell"},
 			Supersede:   true,
 			ScanTimeout: time.Hour,
+			ScanHistory: 1000,
 			Anomalies:   "report",
+			Gitleaks:    SecretRules{Allow: noAllow()},
 		},
 	}
 }
 
-func (s *Scanner) inherit(*Config) { *s = Scanner{Format: FormatSARIF, Timeout: 10 * time.Minute} }
+// Inherit gives a scanner its defaults.
+func (s *Scanner) Inherit(any) {
+	*s = Scanner{Format: FormatSARIF, Timeout: 10 * time.Minute, SecretRules: SecretRules{Allow: noAllow()}}
+}
 
-// inherit relies on Config.Defaults being decoded before Config.Repositories: the decoder follows the order of the
+func noAllow() Allow { return Allow{Paths: []string{}, Regexes: []string{}, Rules: []string{}} }
+
+// Inherit relies on Config.Defaults being decoded before Config.Repositories: the decoder follows the order of the
 // struct's fields, not that of the file.
-func (r *Repository) inherit(from *Config) { r.Policy = from.Defaults }
+func (r *Repository) Inherit(root any) { r.Policy = root.(*Config).Defaults }
 
 // complete fills in what depends on other values.
 func (c *Config) complete() {
@@ -137,7 +111,7 @@ func (c *Config) complete() {
 	}
 	if _, declared := c.Scanners[BuiltinGitleaks]; !declared {
 		var scanner Scanner
-		scanner.inherit(c)
+		scanner.Inherit(c)
 		scanner.Builtin = BuiltinGitleaks
 		c.Scanners[BuiltinGitleaks] = scanner
 	}

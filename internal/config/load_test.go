@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/scanhook/scanhook/internal/config/strictyaml"
 )
 
 func TestLoad(t *testing.T) {
@@ -44,7 +46,7 @@ func TestParseIsBounded(t *testing.T) {
 	many := "repositories:\n  - &r {match: a, branches: [" + strings.Repeat("a,", 5000) + "]}\n" +
 		strings.Repeat("  - *r\n", 1000)
 	for name, text := range map[string]string{
-		"is larger than": strings.Repeat("#\n", maxSize/2+1),
+		"is larger than": strings.Repeat("#\n", strictyaml.MaxSize/2+1),
 		"holds more":     many,
 	} {
 		if got := problemsOf(t, text, nil); len(got) != 1 || !strings.Contains(got[0], name) {
@@ -88,7 +90,7 @@ func TestParseFillsDefaults(t *testing.T) {
 		"ghes":   {Type: "github", URL: "https://ghes.example.com"},
 	}
 	want.Scanners = map[string]Scanner{
-		"gitleaks": {Builtin: BuiltinGitleaks, Format: FormatSARIF, Timeout: 10 * time.Minute},
+		"gitleaks": {Builtin: BuiltinGitleaks, Format: FormatSARIF, Timeout: 10 * time.Minute, SecretRules: SecretRules{Allow: noAllow()}},
 	}
 	want.Source = Source{File: "c.yaml", Lines: map[string]int{
 		"platforms": 1, "platforms.ghes": 1, "platforms.ghes.type": 1, "platforms.ghes.url": 1,
@@ -162,7 +164,7 @@ platforms: {github: {webhook_secrets: [a-long-secret], token: a-long-token}}
 	if diff := cmp.Diff(want, got.Repositories); diff != "" {
 		t.Errorf("repositories (-want +got):\n%s", diff)
 	}
-	if base.Context != "security" || base.Gate != (Gate{FailOn: "low", NewOnly: true}) {
+	if base.Context != "security" || base.Gate != (Gate{FailOn: "low", NewOnly: true, Coverage: "tell"}) {
 		t.Errorf("defaults = %+v", base)
 	}
 	if len(got.Warnings) != 0 {
@@ -215,7 +217,7 @@ repositories:
   - {match: github/a/*, gate: &strict {fail_on: low, new_only: false}}
   - {match: github/b/*, gate: *strict}
 `, nil)
-	if want := (Gate{FailOn: "low"}); got.Repositories[1].Gate != want {
+	if want := (Gate{FailOn: "low", Coverage: "tell"}); got.Repositories[1].Gate != want {
 		t.Errorf("gate = %+v, want %+v", got.Repositories[1].Gate, want)
 	}
 }

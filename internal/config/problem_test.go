@@ -6,7 +6,16 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/scanhook/scanhook/internal/config/strictyaml"
 )
+
+func topKeys() (keys []string) {
+	for _, f := range strictyaml.Fields(reflect.TypeFor[Config]()) {
+		keys = append(keys, f.Key)
+	}
+	return keys
+}
 
 func TestParseTellsAllProblemsWithPlaceAndMend(t *testing.T) {
 	t.Parallel()
@@ -21,17 +30,17 @@ func TestParseTellsAllProblemsWithPlaceAndMend(t *testing.T) {
 		},
 		"unknown key on top": {
 			"servr: {}\n", []string{`c.yaml:1:1: unknown key "servr" (did you mean "server"? valid keys: server, ` +
-				strings.Join(keysOf(fieldsOf(reflect.TypeFor[Config]()))[1:], ", ") + ")"},
+				strings.Join(topKeys()[1:], ", ") + ")"},
 		},
 		"unknown key, nothing near": {
 			"defaults:\n  gate:\n    cvss: 7\n",
-			[]string{`c.yaml:3:5: unknown key "cvss" in defaults.gate (valid keys: fail_on, new_only, epss, kev)`},
+			[]string{`c.yaml:3:5: unknown key "cvss" in defaults.gate (valid keys: fail_on, new_only, epss, kev, coverage)`},
 		},
 		"unknown key in a repository": {
 			"repositories:\n  - match: '**'\n    branch: [x]\n",
 			[]string{`c.yaml:3:5: unknown key "branch" in repositories[0] (did you mean "branches"? ` +
 				"valid keys: branches, match, webhook_secrets, signing_tokens, context, tags, scanners, gate, supersede, " +
-				"scan_timeout, anomalies)"},
+				"scan_timeout, scan_history, anomalies, archives, gitleaks)"},
 		},
 		"duplicate keys": {
 			"server:\n  listen: ':1'\n  listen: ':2'\nserver: {}\n",

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/scanhook/scanhook/internal/config/strictyaml"
 )
 
 // Origin is what gives a repository a value.
@@ -36,8 +38,8 @@ func (c *Config) Effective(entry int) []Setting {
 }
 
 func (c *Config) effective(entry, prefix string, values reflect.Value) (list []Setting) {
-	for _, f := range fieldsOf(values.Type()) {
-		key, value := join(prefix, f.key), values.FieldByIndex(f.index)
+	for _, f := range strictyaml.Fields(values.Type()) {
+		key, value := strictyaml.Join(prefix, f.Key), values.FieldByIndex(f.Index)
 		if value.Kind() == reflect.Struct {
 			list = append(list, c.effective(entry, key, value)...)
 			continue
@@ -46,7 +48,7 @@ func (c *Config) effective(entry, prefix string, values reflect.Value) (list []S
 		for _, origin := range []struct {
 			from Origin
 			path string
-		}{{FromRepository, join(entry, key)}, {FromDefaults, join("defaults", key)}} {
+		}{{FromRepository, strictyaml.Join(entry, key)}, {FromDefaults, strictyaml.Join("defaults", key)}} {
 			if line, set := c.Source.Lines[origin.path]; set {
 				setting.From, setting.Line = origin.from, line
 				break
@@ -133,12 +135,12 @@ func walk(path string, value reflect.Value, visit func(path string, value reflec
 			walk(path, value.Elem(), visit)
 		}
 	case reflect.Struct:
-		for _, field := range fieldsOf(value.Type()) {
-			walk(join(path, field.key), value.FieldByIndex(field.index), visit)
+		for _, field := range strictyaml.Fields(value.Type()) {
+			walk(strictyaml.Join(path, field.Key), value.FieldByIndex(field.Index), visit)
 		}
 	case reflect.Map:
 		for entries := value.MapRange(); entries.Next(); {
-			walk(join(path, fmt.Sprint(entries.Key())), entries.Value(), visit)
+			walk(strictyaml.Join(path, fmt.Sprint(entries.Key())), entries.Value(), visit)
 		}
 	case reflect.Slice:
 		for i := range value.Len() {

@@ -14,12 +14,15 @@ import (
 	"strings"
 
 	"github.com/bmatcuk/doublestar/v4"
+
+	"github.com/scanhook/scanhook/internal/config/strictyaml"
+	"github.com/scanhook/scanhook/internal/suggest"
 )
 
 // validator finds what is well formed but makes no sense. Its messages name keys, scanners and what may be written
 // instead, and never a value: one that came from the wrong variable may be a secret.
 type validator struct {
-	*report
+	*strictyaml.Report
 	config *Config
 }
 
@@ -51,9 +54,9 @@ func (v *validator) checkListen(key, address string) {
 	_, port, err := net.SplitHostPort(address)
 	number, notNumber := strconv.ParseUint(port, 10, 16)
 	if err != nil || notNumber != nil || strings.ContainsAny(address, "/ ") {
-		v.errorf(key, `must be host:port, such as ":8080" or "127.0.0.1:8080"`)
+		v.Errorf(key, `must be host:port, such as ":8080" or "127.0.0.1:8080"`)
 	} else if number == 0 {
-		v.warnf(key, "has port 0: another free port is taken at each start")
+		v.Warnf(key, "has port 0: another free port is taken at each start")
 	}
 }
 
@@ -67,9 +70,9 @@ func (v *validator) validateProxies() {
 		}
 		switch {
 		case err != nil || network.Addr().Is4In6():
-			v.errorf(path, "must be an address or a network, such as 10.0.0.5, 10.0.0.0/8 or fd00::/8")
+			v.Errorf(path, "must be an address or a network, such as 10.0.0.5, 10.0.0.0/8 or fd00::/8")
 		case network.Bits() == 0:
-			v.warnf(path, "trusts everybody: every caller can choose the address that the log and the limits see")
+			v.Warnf(path, "trusts everybody: every caller can choose the address that the log and the limits see")
 		}
 	}
 }
@@ -81,28 +84,28 @@ func (v *validator) validateDatabase() {
 	switch scheme {
 	case "sqlite":
 		if strings.Trim(rest, "/") == "" {
-			v.errorf(path, "names no file: write sqlite:scanhook.db")
+			v.Errorf(path, "names no file: write sqlite:scanhook.db")
 		}
 	case "postgres", "postgresql":
 		if _, err := v.config.Database.URL.parse(); err != nil || !strings.HasPrefix(rest, "//") {
-			v.errorf(path, "must look like postgres://user:password@host/database; in the password write %%40 for @, "+
+			v.Errorf(path, "must look like postgres://user:password@host/database; in the password write %%40 for @, "+
 				"%%2F for / and the like (percent-encoding)")
 		}
 	default:
-		v.errorf(path, "must start with sqlite: or postgres://")
+		v.Errorf(path, "must start with sqlite: or postgres://")
 	}
 }
 
 func (v *validator) validatePlatforms() {
 	if len(v.config.Platforms) == 0 {
-		v.warnf("platforms", "has no entry: no webhook is accepted")
+		v.Warnf("platforms", "has no entry: no webhook is accepted")
 	}
 	for _, key := range slices.Sorted(maps.Keys(v.config.Platforms)) {
-		path, platform := join("platforms", key), v.config.Platforms[key]
+		path, platform := strictyaml.Join("platforms", key), v.config.Platforms[key]
 		v.checkName(path, key)
 		v.checkChoice(path+".type", platform.Type, v.typeNames()...)
 		if _, known := typeNamed(v.config.Types, platform.Type); known && platform.URL == "" {
-			v.errorf(path+".url", "is missing: write the address at which people open the platform")
+			v.Errorf(path+".url", "is missing: write the address at which people open the platform")
 		} else if platform.URL != "" {
 			v.checkURL(path+".url", platform.URL)
 		}
@@ -129,11 +132,11 @@ func (v *validator) validateApp(path, platform string) {
 	switch app := v.config.Platforms[platform].App; {
 	case app == nil:
 	case v.lacks(platform, hasApps):
-		v.errorf(path, "is for %s only: use token", v.only(hasApps))
+		v.Errorf(path, "is for %s only: use token", v.only(hasApps))
 	case app.ID <= 0:
-		v.errorf(path+".id", "must be the App's id, a number above zero")
+		v.Errorf(path+".id", "must be the App's id, a number above zero")
 	case app.PrivateKeyFile == "":
-		v.errorf(path+".private_key_file", "is missing: write the path of the App's private key (PEM)")
+		v.Errorf(path+".private_key_file", "is missing: write the path of the App's private key (PEM)")
 	}
 }
 
@@ -142,11 +145,11 @@ func (v *validator) validateSecrets(path, key string, platform Platform) {
 	v.checkSecret(path+".token", platform.Token)
 	switch {
 	case anyGiven(platform.SigningTokens) && v.lacks(key, signs):
-		v.errorf(path+".signing_tokens", "is for %s only: use webhook_secrets", v.only(signs))
+		v.Errorf(path+".signing_tokens", "is for %s only: use webhook_secrets", v.only(signs))
 	case !v.config.Verifies(key):
-		v.warnf(path, "has no webhook secret and is off: set %s.webhook_secrets", path)
+		v.Warnf(path, "has no webhook secret and is off: set %s.webhook_secrets", path)
 	case !platform.Posts():
-		v.warnf(path, "has no token: commit statuses are kept and shown, but not posted")
+		v.Warnf(path, "has no token: commit statuses are kept and shown, but not posted")
 	}
 }
 
@@ -182,7 +185,7 @@ func (v *validator) warnOfMany(path, platform string) {
 		}
 	}
 	if n > manySecrets {
-		v.warnf(path, "is verified with %d secrets, each of which is tried on every call: give several repositories one",
+		v.Warnf(path, "is verified with %d secrets, each of which is tried on every call: give several repositories one",
 			n)
 	}
 }
@@ -194,14 +197,14 @@ func (v *validator) validateTokens() {
 		v.checkChoice(path+".role", token.Role, RoleViewer, RoleScanner, RoleAdmin)
 		v.checkToken(path+".token", token.Token)
 		if token.Name == "" {
-			v.errorf(path+".name", "is missing: say whose token this is")
+			v.Errorf(path+".name", "is missing: say whose token this is")
 		} else if first, taken := names[token.Name]; taken {
-			v.errorf(path+".name", "is the name of api.tokens[%d] already", first)
+			v.Errorf(path+".name", "is the name of api.tokens[%d] already", first)
 		}
-		if !v.wrote(path + ".token") {
-			v.errorf(path+".token", `is missing: write "${NAME:-}" for one that may be left out`)
+		if !v.Wrote(path + ".token") {
+			v.Errorf(path+".token", `is missing: write "${NAME:-}" for one that may be left out`)
 		} else if first, taken := tokens[token.Token]; taken && !isEmpty(token.Token) {
-			v.errorf(path+".token", "is the token of api.tokens[%d] already: give each its own", first)
+			v.Errorf(path+".token", "is the token of api.tokens[%d] already: give each its own", first)
 		}
 		names[token.Name], tokens[token.Token] = i, i
 	}
@@ -212,7 +215,7 @@ const minToken = 16
 
 func (v *validator) checkToken(path string, token Secret) {
 	if text := token.Reveal(); text != "" && len(strings.TrimSpace(text)) < minToken {
-		v.errorf(path, "has fewer than %d characters and can be guessed: openssl rand -hex 32 makes a good one", minToken)
+		v.Errorf(path, "has fewer than %d characters and can be guessed: openssl rand -hex 32 makes a good one", minToken)
 		return
 	}
 	v.checkSecret(path, token)
@@ -229,13 +232,13 @@ func (v *validator) validateOIDC() {
 	}
 	v.checkURL(at+".issuer", oidc.Issuer)
 	if strings.HasPrefix(oidc.Issuer, "http:") {
-		v.warnf(at+".issuer", "is not encrypted: everybody on the network path can log in as anybody")
+		v.Warnf(at+".issuer", "is not encrypted: everybody on the network path can log in as anybody")
 	}
 	if oidc.ClientID == "" {
-		v.errorf(at+".client_id", "is missing: write the id that the provider gave to Scanhook")
+		v.Errorf(at+".client_id", "is missing: write the id that the provider gave to Scanhook")
 	}
 	if len(oidc.Admins)+len(oidc.Viewers) == 0 {
-		v.errorf(at+".viewers", `is missing: say who may log in, such as "*@example.com", "group:developers" or "*"`)
+		v.Errorf(at+".viewers", `is missing: say who may log in, such as "*@example.com", "group:developers" or "*"`)
 	}
 }
 
@@ -245,20 +248,21 @@ func (v *validator) validateMatches(at string, matches []string) {
 		kind, name, prefixed := strings.Cut(match, ":")
 		known := match == "*" || strings.Contains(match, "@") || prefixed && name != "" && (kind == "group" || kind == "sub")
 		if err != nil || !known {
-			v.errorf(fmt.Sprintf("%s[%d]", at, i), `must be an e-mail address, with * for any part of it, "group:NAME", "sub:ID" or "*"`)
+			v.Errorf(fmt.Sprintf("%s[%d]", at, i), `must be an e-mail address, with * for any part of it, "group:NAME", "sub:ID" or "*"`)
 		}
 	}
 }
 
 func (v *validator) validateScanners() {
 	for _, name := range slices.Sorted(maps.Keys(v.config.Scanners)) {
-		path, scanner := join("scanners", name), v.config.Scanners[name]
+		path, scanner := strictyaml.Join("scanners", name), v.config.Scanners[name]
 		v.checkName(path, name)
 		v.checkChoice(path+".format", scanner.Format, FormatSARIF, FormatJSON)
 		if scanner.Builtin != "" {
 			v.checkChoice(path+".builtin", scanner.Builtin, BuiltinGitleaks)
 		}
 		v.validateCommand(path+".command", scanner.Command)
+		v.validateBuiltin(path, scanner)
 		v.validateSource(path, scanner)
 	}
 }
@@ -272,7 +276,16 @@ func (v *validator) validateSource(path string, scanner Scanner) {
 		}
 	}
 	if ways != 1 {
-		v.errorf(path, "must have exactly one of builtin, command and upload: true, not %d", ways)
+		v.Errorf(path, "must have exactly one of builtin, command and upload: true, not %d", ways)
+	}
+}
+
+// validateBuiltin refuses what the built-in scanner alone understands. What its rules hold is checked by who loads them.
+func (v *validator) validateBuiltin(path string, scanner Scanner) {
+	for _, key := range []string{".rules", ".allow", ".archives"} {
+		if scanner.Builtin == "" && v.Wrote(path+key) {
+			v.Errorf(path+key, "is for builtin: %s only: other scanners have files of their own for it", BuiltinGitleaks)
+		}
 	}
 }
 
@@ -280,13 +293,13 @@ var placeholder = regexp.MustCompile(`\{[a-z_-]+\}`)
 
 func (v *validator) validateCommand(path string, command []string) {
 	if command != nil && (len(command) == 0 || command[0] == "") {
-		v.errorf(path, "must start with the program to run")
+		v.Errorf(path, "must start with the program to run")
 	}
-	known := []string{"{source}", "{output}"}
+	known := []string{"{source}", "{output}", "{changed}"}
 	for i, argument := range command {
 		for _, word := range placeholder.FindAllString(argument, -1) {
-			if hint := Suggestion(word, known); hint != "" && !slices.Contains(known, word) {
-				v.warnf(fmt.Sprintf("%s[%d]", path, i), "holds %s, which is passed on as it is%s", word, hint)
+			if hint := suggest.DidYouMean(word, known); hint != "" && !slices.Contains(known, word) {
+				v.Warnf(fmt.Sprintf("%s[%d]", path, i), "holds %s, which is passed on as it is%s", word, hint)
 			}
 		}
 	}
@@ -300,7 +313,7 @@ func (v *validator) validateEPSS() {
 		}
 	}
 	if epss.Enabled && epss.URL == "" && epss.KEVURL == "" {
-		v.warnf("epss", "is enabled but has neither url nor kev_url: nothing is fetched")
+		v.Warnf("epss", "is enabled but has neither url nor kev_url: nothing is fetched")
 	}
 }
 
@@ -311,16 +324,16 @@ func (v *validator) validateAI() {
 	ai := v.config.AI
 	v.checkSecret("ai.token", ai.Token)
 	if ai.MaxFindings < 1 || ai.MaxFindings > maxAsked {
-		v.errorf("ai.max_findings", "must be between 1 and %d", maxAsked)
+		v.Errorf("ai.max_findings", "must be between 1 and %d", maxAsked)
 	}
 	switch {
 	case ai.Enabled():
 		v.checkURL("ai.url", ai.URL)
 		if ai.Model == "" {
-			v.errorf("ai.model", "is missing: write the name that the service gives the model")
+			v.Errorf("ai.model", "is missing: write the name that the service gives the model")
 		}
 	case ai.MayDismiss:
-		v.warnf("ai.may_dismiss", "does nothing: there is no ai.url, so no AI is asked")
+		v.Warnf("ai.may_dismiss", "does nothing: there is no ai.url, so no AI is asked")
 	}
 }
 
@@ -334,46 +347,58 @@ const maxKept = 1_000_000
 func (v *validator) validateRetention() {
 	kept := v.config.Retention
 	if kept.Deliveries != 0 && kept.Deliveries < redeliverable {
-		v.errorf("retention.deliveries", "must be 7d or more: a delivery that comes again must be recognised")
+		v.Errorf("retention.deliveries", "must be 7d or more: a delivery that comes again must be recognised")
 	}
 	if kept.Scans != 0 && kept.Scans < Age(day) {
-		v.errorf("retention.scans", "must be 1d or more")
+		v.Errorf("retention.scans", "must be 1d or more")
 	}
 	if kept.KeepScans < 1 || kept.KeepScans > maxKept {
-		v.errorf("retention.keep_scans", "must be between 1 and %d", maxKept)
+		v.Errorf("retention.keep_scans", "must be between 1 and %d", maxKept)
 	}
 }
 
-// maxPaths is what git can hold in some dozens of GiB of memory.
-const maxPaths = 100_000_000
+const (
+	maxPaths     = 100_000_000 // what git can hold in some dozens of GiB of memory
+	maxHistory   = 100_000     // commits, whose directories a first scan fetches
+	minCacheSize = 1 << 20
+)
 
 func (v *validator) validateRunner() {
+	if v.config.Runner.CacheSize < minCacheSize {
+		v.Errorf("runner.cache_size", "must be 1MiB or more")
+	}
 	if n := v.config.Runner.MaxPaths; n < 1 || n > maxPaths {
-		v.errorf("runner.max_paths", "must be between 1 and %d", maxPaths)
+		v.Errorf("runner.max_paths", "must be between 1 and %d", maxPaths)
 	}
 }
 
 // validatePolicy checks what the file sets below path; inherited values are checked where they are set.
 func (v *validator) validatePolicy(path string, policy Policy) {
-	if v.wrote(path+".context") && !validContext(policy.Context) {
-		v.errorf(path+".context", "must be a name of 1 to 255 characters on one line")
+	if v.Wrote(path+".context") && !validContext(policy.Context) {
+		v.Errorf(path+".context", "must be a name of 1 to 255 characters on one line")
 	}
-	if v.wrote(path + ".branches") {
+	if v.Wrote(path + ".branches") {
 		v.checkGlobs(path+".branches", policy.Branches)
 	}
-	if v.wrote(path + ".tags") {
+	if v.Wrote(path + ".tags") {
 		v.checkGlobs(path+".tags", policy.Tags)
 	}
-	if v.wrote(path + ".gate.fail_on") {
+	if v.Wrote(path + ".gate.fail_on") {
 		v.checkChoice(path+".gate.fail_on", policy.Gate.FailOn, "critical", "high", "medium", "low", Never)
 	}
-	if !(policy.Gate.EPSS >= 0 && policy.Gate.EPSS <= 1) && v.wrote(path+".gate.epss") {
-		v.errorf(path+".gate.epss", "must be a probability from 0 to 1, such as 0.1; 0 switches it off")
+	if !(policy.Gate.EPSS >= 0 && policy.Gate.EPSS <= 1) && v.Wrote(path+".gate.epss") {
+		v.Errorf(path+".gate.epss", "must be a probability from 0 to 1, such as 0.1; 0 switches it off")
 	}
-	if v.wrote(path + ".anomalies") {
+	if v.Wrote(path + ".gate.coverage") {
+		v.checkChoice(path+".gate.coverage", policy.Gate.Coverage, "tell", "fail")
+	}
+	if n := policy.ScanHistory; v.Wrote(path+".scan_history") && (n < 1 || n > maxHistory) {
+		v.Errorf(path+".scan_history", "must be between 1 and %d", maxHistory)
+	}
+	if v.Wrote(path + ".anomalies") {
 		v.checkChoice(path+".anomalies", policy.Anomalies, "report", "fail", "off")
 	}
-	if v.wrote(path + ".scanners") {
+	if v.Wrote(path + ".scanners") {
 		v.checkScanners(path+".scanners", policy.Scanners)
 	}
 }
@@ -390,15 +415,15 @@ func (v *validator) checkGlobs(path string, globs []string) {
 
 func (v *validator) checkScanners(path string, names []string) {
 	if len(names) == 0 && !v.takesUploads() {
-		v.warnf(path, "is empty, and no scanner has upload: true: every scan waits in vain for a report, and fails")
+		v.Warnf(path, "is empty, and no scanner has upload: true: every scan waits in vain for a report, and fails")
 	}
 	for i, name := range names {
 		element := fmt.Sprintf("%s[%d]", path, i)
 		if _, known := v.config.Scanners[name]; !known {
 			available := slices.Sorted(maps.Keys(v.config.Scanners))
-			v.errorf(element, "names the unknown scanner %q%s", name, validNames(name, "names", available))
+			v.Errorf(element, "names the unknown scanner %q%s", name, suggest.Valid(name, "names", available))
 		} else if slices.Index(names, name) < i {
-			v.errorf(element, "names the scanner %q for the second time", name)
+			v.Errorf(element, "names the scanner %q for the second time", name)
 		}
 	}
 }
@@ -414,7 +439,7 @@ func (v *validator) takesUploads() bool {
 
 func (v *validator) validateRepositories() {
 	if len(v.config.Repositories) == 0 {
-		v.warnf("repositories", `has no entry: every push is answered "ignored"; write - match: "**" to scan all`)
+		v.Warnf("repositories", `has no entry: every push is answered "ignored"; write - match: "**" to scan all`)
 	}
 	first := map[string]int{}
 	for i, repository := range v.config.Repositories {
@@ -439,8 +464,8 @@ func (v *validator) warnOfStranger(path, match string) {
 		return
 	}
 	platforms := slices.Sorted(maps.Keys(v.config.Platforms))
-	v.warnf(path, "begins with none of the configured platforms: write platform/project, such as github/acme/*%s",
-		validNames(start, "platforms", platforms))
+	v.Warnf(path, "begins with none of the configured platforms: write platform/project, such as github/acme/*%s",
+		suggest.Valid(start, "platforms", platforms))
 }
 
 // warnOfShadow warns of an entry that nothing reaches, because an earlier one matches the same. first holds the
@@ -448,7 +473,7 @@ func (v *validator) warnOfStranger(path, match string) {
 func (v *validator) warnOfShadow(path, match string, first map[string]int) {
 	for _, wider := range []string{"**", "**/*", "*/**", match} {
 		if earlier, ok := first[wider]; ok {
-			v.warnf(path, "is never reached: repositories[%d] matches the same, and the first match wins", earlier)
+			v.Warnf(path, "is never reached: repositories[%d] matches the same, and the first match wins", earlier)
 			return
 		}
 	}
@@ -460,11 +485,11 @@ func (v *validator) validateRepositorySecrets(path string, repository Repository
 	reached := v.reached(repository)
 	takesTokens := func(platform string) bool { return signs(v.config.typeOf(platform)) }
 	if anyGiven(repository.SigningTokens) && !slices.ContainsFunc(reached, takesTokens) {
-		v.errorf(path+".signing_tokens", "is for %s only: use webhook_secrets", v.only(signs))
+		v.Errorf(path+".signing_tokens", "is for %s only: use webhook_secrets", v.only(signs))
 	}
 	for _, list := range []string{".webhook_secrets", ".signing_tokens"} {
-		if v.wrote(path+list) && !repository.any() {
-			v.warnf(path+list, "is empty: these repositories have no secret of their own")
+		if v.Wrote(path+list) && !repository.any() {
+			v.Warnf(path+list, "is empty: these repositories have no secret of their own")
 			break
 		}
 	}
@@ -485,7 +510,7 @@ func (v *validator) reached(repository Repository) []string {
 func (v *validator) warnOfSharing(path string, secrets []Secret, platform string, own []Secret) {
 	for i, secret := range secrets {
 		if !isEmpty(secret) && slices.Contains(own, secret) {
-			v.warnf(fmt.Sprintf("%s[%d]", path, i), "is a secret of platforms.%s, too: who knows it may speak for all of "+
+			v.Warnf(fmt.Sprintf("%s[%d]", path, i), "is a secret of platforms.%s, too: who knows it may speak for all of "+
 				"its repositories", platform)
 		}
 	}
@@ -497,7 +522,7 @@ func (v *validator) checkHookSecrets(path string, secrets HookSecrets) {
 	for i, token := range secrets.SigningTokens {
 		key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(token.Reveal(), "whsec_"))
 		if !isEmpty(token) && (err != nil || len(key) == 0) {
-			v.warnf(fmt.Sprintf("%s.signing_tokens[%d]", path, i), "is not a signing token: whsec_ and base64")
+			v.Warnf(fmt.Sprintf("%s.signing_tokens[%d]", path, i), "is not a signing token: whsec_ and base64")
 		}
 	}
 }
@@ -515,18 +540,18 @@ func (v *validator) checkSecret(path string, secret Secret) {
 	switch text := secret.Reveal(); {
 	case isEmpty(secret):
 	case strings.TrimSpace(text) != text:
-		v.errorf(path, "starts or ends with white space, perhaps the line break of the file that it was read from: take it "+
+		v.Errorf(path, "starts or ends with white space, perhaps the line break of the file that it was read from: take it "+
 			"away, the other side does not send it")
 	case len(text) < minSecret:
-		v.warnf(path, "is so short that it can be guessed: use %d characters or more, better 32", minSecret)
+		v.Warnf(path, "is so short that it can be guessed: use %d characters or more, better 32", minSecret)
 	}
 }
 
 func (v *validator) checkGlob(path, glob string) {
 	if glob == "" {
-		v.errorf(path, "is missing: write a name or a glob such as release/**")
+		v.Errorf(path, "is missing: write a name or a glob such as release/**")
 	} else if !doublestar.ValidatePattern(glob) {
-		v.errorf(path, "is not a glob: close every [ and {, and write \\ before one that is meant as it is")
+		v.Errorf(path, "is not a glob: close every [ and {, and write \\ before one that is meant as it is")
 	}
 }
 
@@ -535,11 +560,11 @@ func (v *validator) checkURL(path, address string) {
 	parsed, err := url.Parse(address)
 	switch {
 	case err != nil || parsed.Hostname() == "" || parsed.Scheme != "http" && parsed.Scheme != "https":
-		v.errorf(path, "must be an address that starts with https:// or http:// and a host")
+		v.Errorf(path, "must be an address that starts with https:// or http:// and a host")
 	case parsed.User != nil:
-		v.errorf(path, "must not hold a user name or password")
+		v.Errorf(path, "must not hold a user name or password")
 	case strings.ContainsAny(address, "?#"):
-		v.errorf(path, "must end with its path, without ? and #")
+		v.Errorf(path, "must end with its path, without ? and #")
 	}
 }
 
@@ -552,9 +577,9 @@ func (v *validator) checkChoice(path, word string, choices ...string) {
 	}
 	switch {
 	case word == "":
-		v.errorf(path, "is missing: write %s", list)
+		v.Errorf(path, "is missing: write %s", list)
 	case !slices.Contains(choices, word):
-		v.errorf(path, "must be %s%s", list, Suggestion(word, choices))
+		v.Errorf(path, "must be %s%s", list, suggest.DidYouMean(word, choices))
 	}
 }
 
@@ -563,6 +588,6 @@ var pathSegment = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
 // checkName wants a name that can stand in an address as it is.
 func (v *validator) checkName(path, name string) {
 	if !pathSegment.MatchString(name) {
-		v.errorf(path, "has a name that cannot be part of an address: use lower-case letters, digits, - and _")
+		v.Errorf(path, "has a name that cannot be part of an address: use lower-case letters, digits, - and _")
 	}
 }

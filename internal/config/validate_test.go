@@ -41,9 +41,15 @@ func TestValidationOfServerAndDatabase(t *testing.T) {
 		},
 		"max_paths, none":     {"runner: {max_paths: 0}", paths},
 		"max_paths, too many": {"runner: {max_paths: 100000001}", paths},
-		"database, mysql":     {"database: {url: mysql://a}", database},
-		"database, file":      {"database: {url: scanhook.db}", database},
-		"database, empty":     {"database: {url: ''}", database},
+		"cache_size, none":    {"runner: {cache_size: 0}", "c.yaml:1:22: runner.cache_size must be 1MiB or more"},
+		"cache_size, no unit that there is": {
+			"runner: {cache_size: 2GG}", "c.yaml:1:22: runner.cache_size must be a size such as 20GiB or 500MB",
+		},
+		"scan_history, none":     {"defaults: {scan_history: 0}", "c.yaml:1:26: defaults.scan_history must be between 1 and 100000"},
+		"scan_history, too long": {"defaults: {scan_history: 100001}", "c.yaml:1:26: defaults.scan_history must be between 1 and 100000"},
+		"database, mysql":        {"database: {url: mysql://a}", database},
+		"database, file":         {"database: {url: scanhook.db}", database},
+		"database, empty":        {"database: {url: ''}", database},
 		"database, no file": {
 			"database: {url: 'sqlite://'}", "c.yaml:1:17: database.url names no file: write sqlite:scanhook.db",
 		},
@@ -93,7 +99,7 @@ ai: {url: "https://user@x", max_findings: 0}
 		"c.yaml:5:10: scanners.idle.command must start with the program to run",
 		"c.yaml:6:3: scanners.a/b has a name that cannot be part of an address: use lower-case letters, digits, - and _",
 		`c.yaml:7:10: unknown key "comand" in scanners.typo (did you mean "command"? ` +
-			"valid keys: command, builtin, upload, format, timeout)",
+			"valid keys: command, builtin, upload, format, timeout, rules, allow, archives)",
 		"c.yaml:9:12: defaults.context must be a name of 1 to 255 characters on one line",
 		"c.yaml:10:14: defaults.branches[0] " + notGlob,
 		"c.yaml:11:10: defaults.tags[0] is missing: write a name or a glob such as release/**",
@@ -130,7 +136,7 @@ platforms:
     signing_tokens: [not-base64!]
     token: glpat-long-enough
 scanners:
-  semgrep: {command: [semgrep, "{ouput}", "{json}", "{source}"]}
+  semgrep: {command: [semgrep, "{ouput}", "{json}", "{source}", "{chaned}", "{changed}"]}
 repositories:
   - match: acme/*
   - match: git*/**
@@ -147,6 +153,7 @@ ai: {may_dismiss: true}
 			"use 8 characters or more, better 32",
 		"c.yaml:6:22: platforms.gitlab.signing_tokens[0] is not a signing token: whsec_ and base64",
 		`c.yaml:9:32: scanners.semgrep.command[1] holds {ouput}, which is passed on as it is (did you mean "{output}"?)`,
+		`c.yaml:9:65: scanners.semgrep.command[4] holds {chaned}, which is passed on as it is (did you mean "{changed}"?)`,
 		"c.yaml:11:12: repositories[0].match begins with none of the configured platforms: " +
 			"write platform/project, such as github/acme/* (valid platforms: github, gitlab)",
 		"c.yaml:14:12: repositories[3].match is never reached: repositories[2] matches the same, and the first match wins",
@@ -207,6 +214,23 @@ repositories: [{match: github/a/*, anomalies: fail}, {match: "**"}]
 	}
 }
 
+func TestGateOnCoverage(t *testing.T) {
+	t.Parallel()
+	config := mustParse(t, `
+defaults: {gate: {coverage: fail}}
+repositories: [{match: github/a/*, gate: {coverage: tell}}, {match: "**", gate: {fail_on: low}}]
+`, nil)
+	for i, want := range []string{"tell", "fail"} {
+		if got := config.Repositories[i].Gate.Coverage; got != want {
+			t.Errorf("repositories[%d].gate.coverage = %q, want %q", i, got, want)
+		}
+	}
+	problems := problemsOf(t, "defaults: {gate: {coverage: ignore}}", nil)
+	if len(problems) != 1 || !strings.Contains(problems[0], "defaults.gate.coverage must be tell or fail") {
+		t.Errorf("problems = %q", problems)
+	}
+}
+
 func TestValidationOfRetention(t *testing.T) {
 	t.Parallel()
 	const age = "c.yaml:1:20: retention.scans must be a time such as 30d or 12h, or forever"
@@ -231,6 +255,19 @@ func TestValidationOfRetention(t *testing.T) {
 				t.Errorf("problems (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestRulesAreForTheBuiltinScanner(t *testing.T) {
+	t.Parallel()
+	const why = " is for builtin: gitleaks only: other scanners have files of their own for it"
+	got := problemsOf(t, "scanners:\n  a: {upload: true, rules: b.toml}\n  c: {command: [d], archives: true}\n"+
+		"  e: {command: [f], allow: {paths: [g]}}\n  gitleaks: {builtin: gitleaks, rules: h.toml, archives: true, allow: {rules: [i]}}\n", nil)
+	want := []string{
+		"c.yaml:2:28: scanners.a.rules" + why, "c.yaml:3:31: scanners.c.archives" + why, "c.yaml:4:21: scanners.e.allow" + why,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("problems (-want +got):\n%s", diff)
 	}
 }
 

@@ -46,7 +46,7 @@ func TestTruncatedPushIsCompared(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
 			d, push := storetest.PushOf(1, c.change)
-			receipt, err := b.store.AcceptPush(t.Context(), d, push)
+			receipt, err := b.store.Accept(t.Context(), storetest.With(d, push))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -61,10 +61,10 @@ func setup(t *testing.T, errs ...error) *bench {
 func (b *bench) run(t *testing.T, n int) {
 	t.Helper()
 	d, push := storetest.PushOf(n)
-	_, err := b.store.RecordPipeline(t.Context(), d, core.Pipeline{
+	_, err := b.store.Accept(t.Context(), storetest.With(d, core.Pipeline{
 		Project: push.Project, ID: int64(n), Attempt: 1, Name: "CI", Branch: "main", CommitSHA: push.CommitSHA,
 		Status: "completed", Conclusion: "success", FinishedAt: b.now, AskArtifacts: true,
-	})
+	}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -163,7 +163,7 @@ func TestScheduleFinishesInterruptedImports(t *testing.T) {
 	w := newFixture(t)
 	w.URLs = nil
 	d, p := storetest.PushOf(1)
-	receipt, err := w.Store.AcceptPush(t.Context(), d, p)
+	receipt, err := w.Store.Accept(t.Context(), storetest.With(d, p))
 	if err != nil {
 		t.Fatal(err)
 	}

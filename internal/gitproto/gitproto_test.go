@@ -42,7 +42,7 @@ func TestListRefsVersion2(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := []core.Head{{Ref: "refs/heads/trunk", SHA: storetest.SHA(1)}, {Ref: "refs/tags/v1", SHA: storetest.SHA(3)}}
+			want := []core.Ref{{Name: "refs/heads/trunk", SHA: storetest.SHA(1)}, {Name: "refs/tags/v1", SHA: storetest.SHA(3)}}
 			if diff := cmp.Diff(want, refs.Heads); diff != "" || refs.DefaultBranch != "trunk" {
 				t.Errorf("default branch %q, heads (-want +got):\n%s", refs.DefaultBranch, diff)
 			}
@@ -55,14 +55,14 @@ func TestListRefsVersion2(t *testing.T) {
 
 func TestListRefsVersion0(t *testing.T) {
 	t.Parallel()
-	tagged := append([]core.Head{branch("main", 1), {Ref: "refs/tags/v1", SHA: storetest.SHA(2)}},
-		core.Head{Ref: "refs/tags/v1^{}", SHA: storetest.SHA(1)}, core.Head{Ref: "refs/heads/a\x1bb", SHA: storetest.SHA(3)})
+	tagged := append([]core.Ref{branch("main", 1), {Name: "refs/tags/v1", SHA: storetest.SHA(2)}},
+		core.Ref{Name: "refs/tags/v1^{}", SHA: storetest.SHA(1)}, core.Ref{Name: "refs/heads/a\x1bb", SHA: storetest.SHA(3)})
 	for name, test := range map[string]struct {
-		refs []core.Head
-		want []core.Head
+		refs []core.Ref
+		want []core.Ref
 	}{
 		"an empty repository": {nil, nil},
-		"an annotated tag":    {tagged, []core.Head{branch("main", 1), {Ref: "refs/tags/v1", SHA: storetest.SHA(1)}}},
+		"an annotated tag":    {tagged, []core.Ref{branch("main", 1), {Name: "refs/tags/v1", SHA: storetest.SHA(1)}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -87,7 +87,7 @@ func TestListRefsErrors(t *testing.T) {
 			_, _ = w.Write([]byte(body))
 		}
 	}
-	whole := advertisement([]core.Head{branch("main", 1)})
+	whole := advertisement([]core.Ref{branch("main", 1)})
 	for name, test := range map[string]struct {
 		answer  func(http.ResponseWriter, *http.Request)
 		refused bool
@@ -123,9 +123,9 @@ func TestListRefsErrors(t *testing.T) {
 
 func TestListRefsIsBounded(t *testing.T) {
 	t.Parallel()
-	var many []core.Head
+	var many []core.Ref
 	for n := range MaxRefs + 5 {
-		many = append(many, core.Head{Ref: "refs/heads/" + storetest.SHA(n), SHA: storetest.SHA(n)})
+		many = append(many, core.Ref{Name: "refs/heads/" + storetest.SHA(n), SHA: storetest.SHA(n)})
 	}
 	remote := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(advertisement(many))) })
 	refs, err := New(nil, time.Now).ListRefs(t.Context(), remote)

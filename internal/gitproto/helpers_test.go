@@ -28,22 +28,22 @@ func capabilities(announce bool) string {
 		packet("object-format=sha1") + "0000"
 }
 
-func advertisement(refs []core.Head) string {
+func advertisement(refs []core.Ref) string {
 	var text strings.Builder
 	text.WriteString(packet("# service=git-upload-pack") + "0000")
 	if len(refs) == 0 {
 		text.WriteString(packet(strings.Repeat("0", 40) + " capabilities^{}\x00agent=git/2"))
 	} else {
-		text.WriteString(packet(refs[0].SHA + " HEAD\x00multi_ack symref=HEAD:" + refs[0].Ref + " agent=git/2"))
+		text.WriteString(packet(refs[0].SHA + " HEAD\x00multi_ack symref=HEAD:" + refs[0].Name + " agent=git/2"))
 	}
 	for _, h := range refs {
-		text.WriteString(packet(h.SHA + " " + h.Ref))
+		text.WriteString(packet(h.SHA + " " + h.Name))
 	}
 	return text.String() + "0000"
 }
 
-func branch(name string, n int) core.Head {
-	return core.Head{Ref: "refs/heads/" + name, SHA: storetest.SHA(n)}
+func branch(name string, n int) core.Ref {
+	return core.Ref{Name: "refs/heads/" + name, SHA: storetest.SHA(n)}
 }
 
 // lender is a platform whose client others may use.

@@ -14,7 +14,7 @@ const MaxRefs = 10_000
 
 // Refs is where the branches and tags of a project stand at one moment.
 type Refs struct {
-	Heads         []core.Head
+	Heads         []core.Ref
 	DefaultBranch string // short name, empty if the server does not tell
 	Truncated     bool   // there are more than MaxRefs
 
@@ -46,13 +46,13 @@ func (r *Refs) add(id, ref string) bool {
 		r.byName = map[string]int{}
 	}
 	r.byName[name] = len(r.Heads)
-	r.Heads = append(r.Heads, core.Head{Ref: name, SHA: strings.ToLower(id)})
+	r.Heads = append(r.Heads, core.Ref{Name: name, SHA: strings.ToLower(id)})
 	return true
 }
 
 // storable tells whether a ref is a branch or tag whose name fits into the database and the log.
 func storable(ref string) bool {
-	return core.Head{Ref: ref}.Name() != "" && len(ref) <= platforms.MaxText && utf8.ValidString(ref) &&
+	return core.Ref{Name: ref}.Short() != "" && len(ref) <= platforms.MaxText && utf8.ValidString(ref) &&
 		!strings.ContainsFunc(ref, unicode.IsControl)
 }
 

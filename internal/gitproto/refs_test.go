@@ -10,7 +10,7 @@ import (
 )
 
 func FuzzRefs(f *testing.F) {
-	f.Add(advertisement([]core.Head{branch("main", 1)}), false)
+	f.Add(advertisement([]core.Ref{branch("main", 1)}), false)
 	f.Add(packet(storetest.SHA(1)+" HEAD symref-target:refs/heads/a peeled:"+storetest.SHA(2))+"0000", true)
 	f.Add("0003", true)
 	f.Fuzz(func(t *testing.T, body string, listed bool) {
@@ -21,7 +21,7 @@ func FuzzRefs(f *testing.F) {
 		}
 		_ = packets{bufio.NewReader(strings.NewReader(body))}.section(add)
 		for _, h := range refs.Heads {
-			if !core.IsCommitSHA(h.SHA) || h.Name() == "" || !storable(h.Ref) {
+			if !core.IsCommitSHA(h.SHA) || h.Short() == "" || !storable(h.Name) {
 				t.Errorf("head %+v", h)
 			}
 		}

@@ -1,7 +1,6 @@
 package growth
 
 import (
-	"database/sql"
 	"flag"
 	"fmt"
 	"os"
@@ -9,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scanhook/scanhook/internal/servetest"
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
@@ -42,7 +42,7 @@ func TestGrowth(t *testing.T) {
 	if *pushes == 0 {
 		t.Skip("make bench measures it")
 	}
-	binary := build(t)
+	binary := servetest.Build(t)
 	var rows []string
 	for _, e := range storetest.Engines {
 		for _, shape := range shapes {
@@ -67,7 +67,7 @@ func grow(t *testing.T, binary string, e storetest.Engine, shape, when string) s
 	t.Helper()
 	s := start(t, binary, e.URL(t), e.Name)
 	defer s.stop()
-	s.muteAnalyze()
+	storetest.SetOnAllTables(t, s.database, noAnalyze)
 	first := s.measure(load{Shape: shape, From: 0, To: window()})
 	sixth := max(window(), *pushes/6)
 	s.measure(load{Shape: shape, From: window(), To: sixth})
@@ -109,28 +109,12 @@ func (s *server) measure(order load) figures {
 	return f
 }
 
-// muteAnalyze stops PostgreSQL from updating statistics by itself. Dead rows are still removed.
-func (s *server) muteAnalyze() {
-	if s.engine != "postgres" {
-		return
-	}
-	for _, table := range []string{"scans", "scan_jobs", "findings", "deliveries", "commit_statuses", "status_posts", "status_holds"} {
-		s.exec(`ALTER TABLE ` + table + ` SET (autovacuum_analyze_threshold = 2000000000)`)
-	}
-}
+// noAnalyze stops PostgreSQL from updating statistics by itself. Dead rows are still removed.
+const noAnalyze = "autovacuum_analyze_threshold = 2000000000"
 
 func (s *server) exec(statement string, args ...any) {
 	s.t.Helper()
-	driver, dsn := "postgres", s.database
-	if s.engine == "sqlite" {
-		driver, dsn = "sqlite", "file:"+strings.TrimPrefix(s.database, "sqlite:")+"?_pragma=busy_timeout(60000)"
-	}
-	db, err := sql.Open(driver, dsn)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer func() { _ = db.Close() }()
-	if _, err := db.ExecContext(s.t.Context(), statement, args...); err != nil {
+	if _, err := storetest.Connect(s.t, s.database).ExecContext(s.t.Context(), statement, args...); err != nil {
 		s.t.Fatalf("%s: %v", statement, err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"net/http"
 	"net/url"
@@ -132,7 +133,7 @@ func (g *generator) one(n int) {
 	case newBranches:
 		branch, before = fmt.Sprint("feature-", n), strings.Repeat("0", 40)
 	case projects:
-		project, before = fmt.Sprint("acme/app-", n%50), sha(n-50)
+		project, before = projectOf(n), sha(n-numProjects)
 	}
 	if c := n / checkedEvery; n%checkedEvery == 1 && c+1 < len(g.Checked) {
 		g.push("acme/checked", "main", g.Checked[c], g.Checked[c+1], n)
@@ -158,7 +159,7 @@ func (g *generator) push(project, branch, before, after string, n int) {
 	payload := map[string]any{
 		"ref": "refs/heads/" + branch, "before": before, "after": after, "head_commit": commit, "commits": []any{commit},
 		"repository": map[string]any{
-			"id": 7000 + len(project), "name": name, "full_name": project, "default_branch": "main",
+			"id": idOf(project), "name": name, "full_name": project, "default_branch": "main",
 			"owner": map[string]string{"login": owner}, "html_url": "https://github.example/" + project,
 		},
 		"pad": "",
@@ -175,9 +176,12 @@ func (g *generator) push(project, branch, before, after string, n int) {
 	})
 }
 
+// idOf is the platform's id of a project.
+func idOf(project string) int64 { return 7000 + int64(crc32.ChecksumIEEE([]byte(project))) }
+
 // upload brings a report with two findings, which are those of the commit before.
 func (g *generator) upload(project, commit, branch string) {
-	query := url.Values{"platform": {"github"}, "project": {project}, "commit": {commit}, "branch": {branch}}
+	query := url.Values{"platform": {"github"}, "project": {project}, "commit": {commit}, "branch": {branch}, "project_id": {fmt.Sprint(idOf(project))}}
 	text := strings.Repeat("m", bodySize/2-200)
 	body := fmt.Appendf(nil, `{"tool":"lint","findings":[`+
 		`{"rule_id":"R1","file":"a.go","line":1,"severity":"Low","message":%q},`+

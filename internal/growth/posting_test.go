@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scanhook/scanhook/internal/servetest"
 	"github.com/scanhook/scanhook/store/sqldb"
 	"github.com/scanhook/scanhook/store/storetest"
 )
@@ -18,7 +19,7 @@ func TestPosting(t *testing.T) {
 	if *statuses == 0 {
 		t.Skip("make bench measures it")
 	}
-	binary := build(t)
+	binary := servetest.Build(t)
 	few, many := min(fewDue, *statuses/10), *statuses
 	var rows []string
 	for _, e := range storetest.Engines {
@@ -44,8 +45,8 @@ func post(t *testing.T, binary string, e storetest.Engine, all, due int, when st
 	if _, err := sqldb.Migrate(t.Context(), sqldb.Config{URL: database}, sqldb.Up, 0); err != nil {
 		t.Fatal(err)
 	}
+	storetest.SetOnAllTables(t, database, noAnalyze)
 	s := &server{t: t, engine: e.Name, database: database}
-	s.muteAnalyze()
 	s.fill(all, due)
 	if when == early {
 		s.exec(`ANALYZE`)
@@ -75,11 +76,15 @@ func (s *server) fill(all, due int) {
 		commit = `REPLACE(PRINTF('%40d', n), ' ', 'a')`
 	}
 	s.exec(numbers+`
-		INSERT INTO scans (id, reference_id, source_platform, project_name, branch, commit_sha, status, timestamp, deadline_at)
-		SELECT n, `+uuid+`, 'github', 'acme/app-' || (n % 50), 'main', `+commit+`, 'completed', `+now+`, `+now+` FROM numbers`, all)
+		INSERT INTO projects (id, platform, name, name_key, seen_at)
+		SELECT n, 'github', 'acme/app-' || (n - 1), 'acme/app-' || (n - 1), `+now+` FROM numbers`, numProjects)
+	project := fmt.Sprintf(`(n %% %d)`, numProjects)
+	s.exec(numbers+`
+		INSERT INTO scans (id, reference_id, project_id, source_platform, project_name, branch, commit_sha, status, timestamp, deadline_at)
+		SELECT n, `+uuid+`, 1 + `+project+`, 'github', 'acme/app-' || `+project+`, 'main', `+commit+`, 'completed', `+now+`, `+now+` FROM numbers`, all)
 	s.exec(`
-		INSERT INTO commit_statuses (scan_id, source_platform, project_name, commit_sha, branch, context, state, description,
+		INSERT INTO commit_statuses (first_scan_id, scan_id, source_platform, project_id, commit_sha, branch, context, state, description,
 			next_attempt_at, desired_at, due_since, revision, posted_revision)
-		SELECT id, source_platform, project_name, commit_sha, branch, 'scanhook', 'success', 'No findings',
+		SELECT id, id, source_platform, project_id, commit_sha, branch, 'scanhook', 'success', 'No findings',
 			timestamp, timestamp, timestamp, 1, CASE WHEN id > $1 THEN 0 ELSE 1 END FROM scans`, all-due)
 }

@@ -8,12 +8,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/scanhook/scanhook/internal/servetest"
 	_ "github.com/scanhook/scanhook/store" // the drivers
 )
 
@@ -38,16 +38,6 @@ repositories:
   - {match: "*/acme/checked", scanners: [echo]}
   - {match: "**", scanners: [lint]}
 `
-
-// build compiles scanhook.
-func build(t *testing.T) string {
-	t.Helper()
-	binary := filepath.Join(t.TempDir(), "scanhook")
-	if said, err := exec.Command("go", "build", "-o", binary, "../../cmd/scanhook").CombinedOutput(); err != nil {
-		t.Fatalf("building scanhook: %v\n%s", err, said)
-	}
-	return binary
-}
 
 // server is a `scanhook serve`.
 type server struct {
@@ -80,7 +70,7 @@ func start(t *testing.T, binary, database, engine string) *server {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(binary, "serve", "--config", file)
-	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = append(os.Environ(), "SECRET="+secret, "TOKEN="+token, "TMPDIR="+dir), dir, out, out
+	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = append(os.Environ(), "SECRET="+secret, "TOKEN="+token, "TMPDIR="+dir, "XDG_CACHE_HOME="+dir), dir, out, out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -122,16 +112,15 @@ func (s *server) stop() {
 
 // cpu is what the server has used so far, with its children and with the processes of its PostgreSQL.
 func (s *server) cpu() time.Duration {
-	used, _ := cpuOf(s.process.Pid)
+	used := servetest.StatOf(s.process.Pid).CPU
 	for _, pid := range s.backends() {
-		one, _ := cpuOf(pid)
-		used += one
+		used += servetest.StatOf(pid).CPU
 	}
 	return used
 }
 
 // backends are the processes of PostgreSQL.
-func (s *server) backends() (pids []int) {
+func (s *server) backends() []int {
 	if s.engine != "postgres" {
 		return nil
 	}
@@ -144,32 +133,6 @@ func (s *server) backends() (pids []int) {
 	if err := db.QueryRowContext(s.t.Context(), `SELECT pg_backend_pid()`).Scan(&own); err != nil {
 		s.t.Fatal(err)
 	}
-	_, leader := cpuOf(own)
-	found, _ := filepath.Glob("/proc/[0-9]*")
-	for _, path := range found {
-		pid, _ := strconv.Atoi(filepath.Base(path))
-		if _, parent := cpuOf(pid); parent == leader && pid != own {
-			pids = append(pids, pid)
-		}
-	}
-	return pids
-}
-
-// cpuOf reads what a process has used, its ended children included, and its parent; zeros where it is gone.
-func cpuOf(pid int) (used time.Duration, parent int) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, 0
-	}
-	_, rest, _ := strings.Cut(string(text), ") ")
-	fields := strings.Fields(rest)
-	if len(fields) < 15 {
-		return 0, 0
-	}
-	parent, _ = strconv.Atoi(fields[1])
-	for _, field := range fields[11:15] { // utime, stime and those of children
-		ticks, _ := strconv.Atoi(field)
-		used += time.Duration(ticks) * 10 * time.Millisecond
-	}
-	return used, parent
+	leader := servetest.StatOf(own).Parent
+	return slices.DeleteFunc(servetest.Processes(), func(pid int) bool { return pid == own || servetest.StatOf(pid).Parent != leader })
 }

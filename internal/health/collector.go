@@ -25,6 +25,7 @@ func (h *Health) Collect(to chan<- prometheus.Metric) {
 	}
 	if s.err == nil {
 		r.gauge("database_ping_seconds", "Time that the database took to answer.", s.flow.Ping.Seconds())
+		h.collectCalls(r, s.flow)
 		h.collectJobs(r, s.flow.Jobs)
 		h.collectStatuses(r, s.flow)
 		collectScans(r, s.flow)
@@ -33,6 +34,18 @@ func (h *Health) Collect(to chan<- prometheus.Metric) {
 	h.collectPauses(r)
 	h.collectHooks(r)
 	collectDisks(r, s.disks)
+}
+
+func (h *Health) collectCalls(r gauges, flow store.Flow) {
+	for name, p := range h.byPlatform(flow.Kept) {
+		r.gauge("deliveries_kept", "Webhook calls that are on disk and not derived yet.", float64(p.count), "platform", name)
+		r.gauge("oldest_kept_delivery_age_seconds", "Time since the oldest of them came; 0 where there is none.",
+			r.age(p.since), "platform", name)
+	}
+	for name, p := range h.byPlatform(flow.SetAside) {
+		r.gauge("deliveries_set_aside", "Webhook calls that could not be derived; they are kept until they are.",
+			float64(p.count), "platform", name)
+	}
 }
 
 func (h *Health) collectJobs(r gauges, rows []store.JobsUnderWay) {

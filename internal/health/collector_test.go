@@ -16,11 +16,11 @@ func TestCollect(t *testing.T) {
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		w := newFixture(t, e)
 		d, p := storetest.PushOf(1)
-		if _, err := w.store.AcceptPush(t.Context(), d, p); err != nil {
+		if _, err := w.store.Accept(t.Context(), storetest.With(d, p)); err != nil {
 			t.Fatal(err)
 		}
 		d, p = storetest.PushOf(2, func(d *core.Delivery, _ *core.Push) { d.Platform = "left" })
-		if _, err := w.store.AcceptPush(t.Context(), d, p); err != nil {
+		if _, err := w.store.Accept(t.Context(), storetest.With(d, p)); err != nil {
 			t.Fatal(err)
 		}
 		w.now = w.now.Add(time.Minute)

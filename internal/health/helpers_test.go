@@ -46,7 +46,7 @@ func newFixture(t *testing.T, e storetest.Engine, change ...func(*health.Config)
 func (w *fixture) call(t *testing.T, project string) {
 	t.Helper()
 	d := core.Delivery{Platform: "github", Key: fmt.Sprint(project, w.now), Name: "ping", Project: project}
-	if _, err := w.store.AcceptIgnored(t.Context(), d, "ping"); err != nil {
+	if _, err := w.store.Accept(t.Context(), storetest.With(d, core.Ignored{Reason: "ping"})); err != nil {
 		t.Fatal(err)
 	}
 }

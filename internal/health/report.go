@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store"
 )
 
 // The states that lines begin with.
@@ -18,9 +19,10 @@ const (
 )
 
 const (
-	longWait  = 10 * time.Minute // after which a status that should be posted is stuck
-	oldList   = 72 * time.Hour   // EPSS is published every day
-	longPause = 5 * time.Second  // longer than the pace of our own calls
+	longWait    = 10 * time.Minute // after which a status that should be posted is stuck
+	longBacklog = time.Minute      // after which a call that should be derived is stuck
+	oldList     = 72 * time.Hour   // EPSS is published every day
+	longPause   = 5 * time.Second  // longer than the pace of our own calls
 )
 
 // Report is the state of each hop from the push to the commit status, a line each. Everybody can read it: it has counts and
@@ -64,6 +66,7 @@ func (h *Health) databaseLines(p *report, s snapshot) {
 	} else {
 		p.line(s.queue == 0, "intake", "%d deliveries wait for the database", s.queue)
 	}
+	h.callLines(p, s.flow)
 	var pending, running backlog
 	for _, jobs := range s.flow.Jobs {
 		if jobs.State == core.JobPending {
@@ -95,6 +98,18 @@ func (h *Health) databaseLines(p *report, s snapshot) {
 		edition := editionOf(list)
 		p.line(list.Kind != core.FeedEPSS || p.now.Sub(edition) < oldList, "list "+string(list.Kind),
 			"of %s, %d entries", edition.UTC().Format(time.DateOnly), list.NumRows)
+	}
+}
+
+// callLines are for the calls that are on disk and from which nothing has followed yet.
+func (h *Health) callLines(p *report, flow store.Flow) {
+	for _, kept := range flow.Kept {
+		late := p.now.Sub(kept.Since) > longBacklog
+		p.line(!late, "calls of "+h.nameOf(kept.Platform), "%d kept and not derived yet%s", kept.Count, p.oldest(backlog{kept.Count, kept.Since}))
+	}
+	for _, failed := range flow.SetAside {
+		p.line(false, "calls of "+h.nameOf(failed.Platform), "%d set aside%s; /deliveries?state=failed says why",
+			failed.Count, p.oldest(backlog{failed.Count, failed.Since}))
 	}
 }
 

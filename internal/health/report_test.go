@@ -14,12 +14,12 @@ import (
 func TestReportHasEveryHop(t *testing.T) {
 	t.Parallel()
 	pause := time.Time{}
-	w := newFixture(t, storetest.Engines[0], func(cfg *health.Config) {
+	w := newFixture(t, storetest.SQLite, func(cfg *health.Config) {
 		cfg.Pause = func(string) time.Time { return pause }
 	})
 	pause = w.now.Add(20 * time.Minute)
 	d, p := storetest.PushOf(1)
-	if _, err := w.store.AcceptPush(t.Context(), d, p); err != nil {
+	if _, err := w.store.Accept(t.Context(), storetest.With(d, p)); err != nil {
 		t.Fatal(err)
 	}
 	list := core.Feed{Kind: core.FeedEPSS, Source: "test", Date: w.now.AddDate(0, 0, -5),
@@ -37,14 +37,40 @@ func TestReportHasEveryHop(t *testing.T) {
 	lacks(t, text, "acme", "webhooks of gitlab")
 }
 
+// Calls that are kept are derived at once: a backlog tells of a fault, and so does each call that is set aside.
+func TestCallsThatWaitAreReported(t *testing.T) {
+	t.Parallel()
+	w := newFixture(t, storetest.SQLite)
+	report := func(later time.Duration) string {
+		w.now = w.now.Add(later)
+		return w.Report(t.Context())
+	}
+	lacks(t, report(0), "calls of")
+	d, _ := storetest.PushOf(1)
+	if _, err := w.store.Keep(t.Context(), core.Call{Delivery: d, Raw: []byte("x"), Unread: true}); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, report(30*time.Second), "ok    calls of github: 1 kept and not derived yet (oldest 30s ago)")
+	contains(t, report(time.Minute), "warn  calls of github: 1 kept and not derived yet (oldest 1m30s ago)")
+	_, err := w.store.Derive(t.Context(), store.Deriver{Version: "1", Most: 9, Read: func(core.KeptCall) (core.Delivery, error) {
+		return core.Delivery{}, core.ErrInvalid
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := report(time.Minute)
+	contains(t, text, "warn  calls of github: 1 set aside (oldest 2m30s ago); /deliveries?state=failed says why")
+	lacks(t, text, "not derived yet")
+}
+
 // A token that may not post is reported, unless there is no token at all.
 func TestTokenThatMayNotPostIsReported(t *testing.T) {
 	t.Parallel()
 	for _, platform := range []string{"github", "gitea"} {
-		w := newFixture(t, storetest.Engines[0])
+		w := newFixture(t, storetest.SQLite)
 		d, p := storetest.PushOf(1)
 		d.Platform = platform
-		if _, err := w.store.AcceptPush(t.Context(), d, p); err != nil {
+		if _, err := w.store.Accept(t.Context(), storetest.With(d, p)); err != nil {
 			t.Fatal(err)
 		}
 		claimed, err := w.store.ClaimStatuses(t.Context(), []string{platform}, 1, time.Minute)

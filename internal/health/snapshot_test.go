@@ -12,7 +12,7 @@ import (
 // However many callers there are, the database is read once; a caller that hangs up does not cancel it.
 func TestSnapshotsAreShared(t *testing.T) {
 	t.Parallel()
-	w := newFixture(t, storetest.Engines[0])
+	w := newFixture(t, storetest.SQLite)
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
 	contains(t, w.Report(over), "ok    database")

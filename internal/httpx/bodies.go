@@ -210,6 +210,22 @@ func (b *Bodies) acquire(ctx context.Context, s slots) error {
 	}
 }
 
+// Shrink exchanges the slot for one of size bytes, where less than what was read is still needed and such a one is free.
+func (s *Slot) Shrink(size int64) {
+	for class := range max(s.class, 0) {
+		if size > s.bodies.classes[class].UpTo {
+			continue
+		}
+		select {
+		case s.bodies.classes[class].taken <- struct{}{}:
+			s.Release()
+			s.class = class
+			return
+		default: // the next larger one
+		}
+	}
+}
+
 // Release gives the slot back.
 func (s *Slot) Release() {
 	s.transfer.End()

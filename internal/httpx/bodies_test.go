@@ -231,3 +231,31 @@ func TestStalledSendersLoseTheConnection(t *testing.T) {
 		_ = conn.Close()
 	}
 }
+
+func TestShrink(t *testing.T) {
+	t.Parallel()
+	bodies := httpx.NewBodies(time.Millisecond, httpx.Class{UpTo: 10, AtOnce: 1}, httpx.Class{UpTo: 100, AtOnce: 1}, httpx.Class{UpTo: 1000, AtOnce: 1})
+	grown := func(size int64) *httpx.Slot {
+		slot := bodies.Slot()
+		if err := slot.Grow(t.Context(), size); err != nil {
+			t.Fatalf("%d bytes: %v", size, err)
+		}
+		return slot
+	}
+	large := grown(500)
+	large.Shrink(11)
+	second := grown(500) // the large one is free
+	second.Shrink(5)
+	third := grown(500)
+	third.Shrink(5) // nothing smaller is free
+	if err := bodies.Slot().Grow(t.Context(), 500); !errors.Is(err, core.ErrBusy) {
+		t.Errorf("a second large one: %v", err)
+	}
+	for _, slot := range []*httpx.Slot{large, second, third} {
+		slot.Release()
+	}
+	for _, size := range []int64{5, 50, 500} {
+		defer grown(size).Release()
+	}
+	bodies.Slot().Shrink(1)
+}

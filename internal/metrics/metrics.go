@@ -73,11 +73,8 @@ func histogram(registry *prometheus.Registry, name, help string, buckets []float
 	return vec
 }
 
-// Outcomes of a call besides those of core.
-const (
-	OutcomeInvalid core.Outcome = "invalid" // authentic, but not what its event header says
-	OutcomeFailed  core.Outcome = "failed"  // not stored; the platform was asked to send it again
-)
+// OutcomeFailed is that of a call that was not stored, besides those of core. The platform was asked to send it again.
+const OutcomeFailed core.Outcome = "failed"
 
 type webhooks struct{ deliveries, refused *prometheus.CounterVec }
 

@@ -28,7 +28,7 @@ func scrape(t *testing.T, m *metrics.Meter) string {
 
 func use(m *metrics.Meter) {
 	m.Delivered("github", core.Push{}, core.ScanCreated)
-	m.Delivered("github", nil, metrics.OutcomeInvalid)
+	m.Delivered("github", nil, metrics.OutcomeFailed)
 	m.Refused("gitlab")
 	m.Bodies(1)
 	m.Arriving(17)
@@ -49,7 +49,7 @@ func TestMeterCounts(t *testing.T) {
 	for _, want := range []string{
 		`scanhook_build_info{go="go1.`,
 		`scanhook_webhook_deliveries_total{event="push",outcome="scan_created",platform="github"} 1`,
-		`scanhook_webhook_deliveries_total{event="other",outcome="invalid",platform="github"} 1`,
+		`scanhook_webhook_deliveries_total{event="other",outcome="failed",platform="github"} 1`,
 		`scanhook_webhook_refused_total{platform="gitlab"} 1`,
 		`scanhook_http_requests_total{code="202",method="POST",route="/webhooks/:platform"} 1`,
 		`scanhook_http_request_duration_seconds_bucket{method="POST",route="/webhooks/:platform",le="0.005"} 1`,

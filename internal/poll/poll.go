@@ -3,20 +3,22 @@
 package poll
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
 )
 
 const (
-	maxPause = 30 * time.Second       // between two tries while the work keeps failing
-	rest     = 100 * time.Millisecond // after a try without work, so that one try finds what many rings announce
+	maxPause    = 30 * time.Second       // between two tries while the work keeps failing
+	defaultRest = 100 * time.Millisecond // after a try without work, so that one try finds what many rings announce
 )
 
 // Loop describes one background loop.
 type Loop struct {
 	Name  string        // for the log
 	Every time.Duration // the longest pause between two tries
+	Rest  time.Duration // the shortest one after a try without work; 100 ms by default
 	Wake  *Bell         // may be nil
 	Once  func(context.Context) (worked bool, err error)
 	Log   *slog.Logger
@@ -25,7 +27,7 @@ type Loop struct {
 // Run blocks until ctx ends. It begins with a try, repeats it at once while Once has worked, and doubles the pause while it
 // fails. A failure is logged once when it begins and once when it is over.
 func (l Loop) Run(ctx context.Context) {
-	failures := 0
+	failures, rest := 0, cmp.Or(l.Rest, defaultRest)
 	for ctx.Err() == nil {
 		wake := l.listen()
 		worked, err := l.Once(ctx)

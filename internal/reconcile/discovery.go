@@ -17,31 +17,31 @@ const (
 	trackChunk  = 200              // projects that one transaction begins to track
 	startPause  = 10 * time.Second // until the first sync of tracked projects: webhooks that the platforms held back come first
 	startSpread = 20 * time.Second
+	lookAgain   = time.Hour // after which all projects are looked at: one that was gone may bear its name again
 )
-
-// projectKey is a platform, and a project's name or number there.
-type projectKey struct{ platform, project string }
-
-func keyOfName(p store.KnownProject) projectKey   { return projectKey{p.SourcePlatform, p.ProjectName} }
-func keyOfNumber(p store.KnownProject) projectKey { return projectKey{p.SourcePlatform, p.ProjectRef} }
 
 // discovery finds projects to track, and remembers which are tracked.
 type discovery struct {
 	*Config
-	found             poll.Bell // rings when there are new projects
-	started           bool
-	scans, deliveries int64                 // ids up to which rows were read
-	known             map[projectKey]bool   // by name
-	names             map[projectKey]string // by number
+	found   poll.Bell // rings when there are new projects
+	started bool      // the projects that were tracked at the start have their time
+	last    int64     // id up to which projects were looked at
+	whole   time.Time // when all were
+	tracked map[int64]bool
 }
 
 func newDiscovery(cfg *Config) *discovery {
-	return &discovery{Config: cfg, known: map[projectKey]bool{}, names: map[projectKey]string{}}
+	return &discovery{Config: cfg, tracked: map[int64]bool{}}
 }
 
-// discover begins to track new projects: those of scans and deliveries, and those that the configuration names.
+// discover begins to track new projects: those that are known, and those that the configuration names.
 func (d *discovery) discover(ctx context.Context) (worked bool, err error) {
-	fresh, err := d.undiscovered(ctx)
+	since := d.last - overlap
+	whole := d.whole.IsZero() || d.Now().Sub(d.whole) >= lookAgain
+	if whole {
+		since = 0
+	}
+	fresh, last, err := d.undiscovered(ctx, since)
 	if err != nil {
 		return false, err
 	}
@@ -56,8 +56,12 @@ func (d *discovery) discover(ctx context.Context) (worked bool, err error) {
 			return false, err
 		}
 	}
+	d.last = max(d.last, last)
 	for _, project := range fresh {
-		d.remember(project)
+		d.tracked[project.ID] = project.ID != 0 // else it is known by its id next time
+	}
+	if whole {
+		d.whole = d.Now()
 	}
 	if len(fresh) > 0 {
 		d.found.Ring()
@@ -70,68 +74,35 @@ func (d *discovery) afterStart() time.Duration {
 	return min(startPause+rand.N(startSpread), d.Every)
 }
 
-func (d *discovery) remember(p store.KnownProject) {
-	d.known[keyOfName(p)] = true
-	d.names[keyOfNumber(p)] = p.ProjectName
-}
-
-// undiscovered lists the configured projects that were mentioned since the last call and are not tracked yet. Of the names
-// of one project only the latest counts.
-func (d *discovery) undiscovered(ctx context.Context) ([]store.KnownProject, error) {
-	scanned, err := d.Store.ListScanned(ctx, d.scans-overlap)
+// undiscovered lists the configured projects that became known after the one with an id and are not tracked yet. If it is 0, those
+// that only the configuration names are among them. last is the highest id that it looked at.
+func (d *discovery) undiscovered(ctx context.Context, since int64) (fresh []store.KnownProject, last int64, err error) {
+	projects, err := d.Store.ListKnownProjects(ctx, since)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	announced, err := d.Store.ListAnnounced(ctx, d.deliveries-overlap)
-	if err != nil {
-		return nil, err
+	for _, project := range projects {
+		last = max(last, project.ID)
 	}
-	d.scans, d.deliveries = lastID(scanned, d.scans), lastID(announced, d.deliveries)
-	all := slices.Concat(latestNames(scanned), unscanned(announced, scanned))
-	all = append(all, unmentioned(NamedProjects(d.Policies), all)...)
-	return slices.DeleteFunc(all, func(project store.KnownProject) bool { return d.knows(project) || !d.wanted(project) }), nil
+	if since == 0 {
+		projects = append(projects, onlyNamed(NamedProjects(d.Policies), projects)...)
+	}
+	return slices.DeleteFunc(projects, func(p store.KnownProject) bool { return d.tracked[p.ID] || !d.wanted(p) }), last, nil
 }
 
-func lastID(list []store.KnownProject, before int64) int64 {
-	if len(list) == 0 {
-		return before
+// onlyNamed keeps the named projects that are not known, each once. Platforms compare names without case.
+func onlyNamed(named, known []store.KnownProject) []store.KnownProject {
+	type key struct{ platform, name string }
+	keyOf := func(p store.KnownProject) key { return key{p.SourcePlatform, core.ProjectKey(p.ProjectName)} }
+	seen := map[key]bool{}
+	for _, p := range known {
+		seen[keyOf(p)] = true
 	}
-	return max(before, list[len(list)-1].LastID)
-}
-
-// latestNames drops the names that projects had before they were renamed.
-func latestNames(list []store.KnownProject) []store.KnownProject {
-	named := map[projectKey]bool{}
-	var latest []store.KnownProject
-	for _, p := range slices.Backward(list) {
-		if p.ProjectRef == "" || !named[keyOfNumber(p)] {
-			latest = append(latest, p)
-		}
-		named[keyOfNumber(p)] = true
-	}
-	slices.Reverse(latest)
-	return latest
-}
-
-// unscanned keeps the announced projects that have no scan.
-func unscanned(announced, scanned []store.KnownProject) []store.KnownProject {
-	has := map[projectKey]bool{}
-	for _, p := range scanned {
-		has[keyOfName(p)] = true
-	}
-	return slices.DeleteFunc(announced, func(p store.KnownProject) bool { return has[keyOfName(p)] })
-}
-
-// unmentioned keeps the configured projects that nothing else mentions. Platforms compare names without case.
-func unmentioned(configured, mentioned []store.KnownProject) []store.KnownProject {
-	key := func(p store.KnownProject) projectKey {
-		return projectKey{p.SourcePlatform, core.ProjectKey(p.ProjectName)}
-	}
-	known := map[projectKey]bool{}
-	for _, p := range mentioned {
-		known[key(p)] = true
-	}
-	return slices.DeleteFunc(configured, func(p store.KnownProject) bool { return known[key(p)] })
+	return slices.DeleteFunc(named, func(p store.KnownProject) bool {
+		again := seen[keyOf(p)]
+		seen[keyOf(p)] = true
+		return again
+	})
 }
 
 // NamedProjects lists the projects that policies name without a glob.
@@ -144,11 +115,6 @@ func NamedProjects(policies core.Policies) []store.KnownProject {
 		}
 	}
 	return projects
-}
-
-// knows tells whether a project is tracked under its name. A project with a new name is news.
-func (d *discovery) knows(p store.KnownProject) bool {
-	return d.known[keyOfName(p)] && (p.ProjectRef == "" || d.names[keyOfNumber(p)] == p.ProjectName)
 }
 
 // wanted tells whether a project is configured and its name can be part of an address.

@@ -22,14 +22,16 @@ import (
 
 const shop = "acme/shop"
 
+var theShop = store.KnownProject{SourcePlatform: "github", ProjectName: shop}
+
 // gitServer lists refs as servers of protocol version 0 do.
 type gitServer struct {
 	platforms.Platform
 	base string
 
 	mu     sync.Mutex
-	refs   map[string][]core.Head // by project; the first one is where HEAD points
-	status int                    // of the answer, 200 when 0
+	refs   map[string][]core.Ref // by project; the first one is where HEAD points
+	status int                   // of the answer, 200 when 0
 	header http.Header
 	asked  int
 
@@ -39,7 +41,7 @@ type gitServer struct {
 
 func newGitServer(t *testing.T) *gitServer {
 	t.Helper()
-	s := &gitServer{refs: map[string][]core.Head{}, header: http.Header{}}
+	s := &gitServer{refs: map[string][]core.Ref{}, header: http.Header{}}
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
 	s.base = server.URL
@@ -73,16 +75,16 @@ func (s *gitServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func advertisement(refs []core.Head) string {
+func advertisement(refs []core.Ref) string {
 	var text strings.Builder
 	text.WriteString(packet("# service=git-upload-pack") + "0000")
 	if len(refs) == 0 {
 		text.WriteString(packet(strings.Repeat("0", 40) + " capabilities^{}\x00agent=git/2"))
 	} else {
-		text.WriteString(packet(refs[0].SHA + " HEAD\x00multi_ack symref=HEAD:" + refs[0].Ref + " agent=git/2"))
+		text.WriteString(packet(refs[0].SHA + " HEAD\x00multi_ack symref=HEAD:" + refs[0].Name + " agent=git/2"))
 	}
 	for _, h := range refs {
-		text.WriteString(packet(h.SHA + " " + h.Ref))
+		text.WriteString(packet(h.SHA + " " + h.Name))
 	}
 	return text.String() + "0000"
 }
@@ -90,13 +92,13 @@ func advertisement(refs []core.Head) string {
 // packet frames a line of git's protocol.
 func packet(line string) string { return fmt.Sprintf("%04x%s\n", len(line)+5, line) }
 
-func (s *gitServer) push(project string, heads ...core.Head) {
+func (s *gitServer) push(project string, heads ...core.Ref) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, h := range heads {
 		moved := false
 		for i := range s.refs[project] {
-			if s.refs[project][i].Ref == h.Ref {
+			if s.refs[project][i].Name == h.Name {
 				s.refs[project][i], moved = h, true
 			}
 		}
@@ -104,6 +106,13 @@ func (s *gitServer) push(project string, heads ...core.Head) {
 			s.refs[project] = append(s.refs[project], h)
 		}
 	}
+}
+
+// cut leaves the first refs of a project only.
+func (s *gitServer) cut(project string, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refs[project] = s.refs[project][:n]
 }
 
 // rename makes the server redirect from one project to another, as platforms do.
@@ -124,8 +133,8 @@ func (s *gitServer) answer(status int, header ...string) {
 	}
 }
 
-func branch(name string, n int) core.Head {
-	return core.Head{Ref: "refs/heads/" + name, SHA: storetest.SHA(n)}
+func branch(name string, n int) core.Ref {
+	return core.Ref{Name: "refs/heads/" + name, SHA: storetest.SHA(n)}
 }
 
 // bench is a Projects for github/acme/shop with a clock that the test moves.
@@ -136,6 +145,12 @@ type bench struct {
 	now   time.Time
 	log   strings.Builder
 	lines slog.Handler // into log
+}
+
+// eachEngine runs a test with a bench on each engine.
+func eachEngine(t *testing.T, test func(t *testing.T, b *bench)) {
+	t.Helper()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) { test(t, setup(t, e)) })
 }
 
 func setup(t *testing.T, e storetest.Engine, tags ...string) *bench {
@@ -178,7 +193,7 @@ func (b *bench) announce(t *testing.T, n int, change ...func(*core.Delivery, *co
 	t.Helper()
 	b.now = b.now.Add(time.Second)
 	d, p := storetest.PushOf(n, change...)
-	if _, err := b.store.AcceptPush(t.Context(), d, p); err != nil {
+	if _, err := b.store.Accept(t.Context(), storetest.With(d, p)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -217,8 +232,12 @@ func wantScans(t *testing.T, b *bench, want ...string) {
 // wantSuperseded compares by which commits scans were superseded.
 func wantSuperseded(t *testing.T, b *bench, want map[int]string) {
 	t.Helper()
+	project, err := b.store.GetProject(t.Context(), "github", shop)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for n, by := range want {
-		shops := store.TrackedProject{SourcePlatform: "github", ProjectName: shop}
+		shops := store.TrackedProject{ProjectID: project.ID}
 		scans, err := b.store.ListScansOf(t.Context(), shops, []string{storetest.SHA(n)})
 		if err != nil || len(scans) != 1 || number(scans[0].SupersededBy) != by {
 			t.Errorf("commit %d: %+v, %v, want one scan, superseded by %s", n, scans, err, by)
@@ -291,7 +310,7 @@ func (f *hookForge) check(t *testing.T, db *store.Store, dry bool) HookResult {
 	var results []HookResult
 	f.calls = nil
 	err := hooks.CheckNow(t.Context(), CheckOrder{
-		Projects: []store.KnownProject{{SourcePlatform: "github", ProjectName: "acme/shop"}}, DryRun: dry,
+		Projects: []store.KnownProject{theShop}, DryRun: dry,
 		Report: func(result HookResult) { results = append(results, result) },
 	})
 	if err != nil || len(results) != 2 {

@@ -15,7 +15,7 @@ func TestMissingDeliveriesAreRequestedOnce(t *testing.T) {
 	t.Parallel()
 	db := storetest.Open(t, store.Config{Now: func() time.Time { return hookNoon }})
 	known, _ := storetest.PushOf(1)
-	if _, err := db.AcceptIgnored(t.Context(), known, "kept"); err != nil {
+	if _, err := db.Accept(t.Context(), storetest.With(known, core.Ignored{Reason: "kept"})); err != nil {
 		t.Fatal(err)
 	}
 	forge := newHookForge(platforms.Hook{State: platforms.HookActive}, failedAt(5, "b"), failedAt(4, known.Key), failedAt(3, "a"))

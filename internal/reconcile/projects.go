@@ -160,11 +160,10 @@ type SyncOrder struct {
 func (p *Projects) SyncNow(ctx context.Context, order SyncOrder) error {
 	projects := order.Projects
 	if len(projects) == 0 {
-		all, err := p.discovery.undiscovered(ctx)
-		if err != nil {
+		var err error
+		if projects, _, err = p.discovery.undiscovered(ctx, 0); err != nil {
 			return err
 		}
-		projects = distinct(all)
 	}
 	var reporting sync.Mutex
 	syncs, ctx := errgroup.WithContext(ctx)
@@ -181,16 +180,6 @@ func (p *Projects) SyncNow(ctx context.Context, order SyncOrder) error {
 		})
 	}
 	return syncs.Wait()
-}
-
-// distinct keeps the first of several mentions of one project.
-func distinct(projects []store.KnownProject) []store.KnownProject {
-	seen := map[projectKey]bool{}
-	return slices.DeleteFunc(projects, func(p store.KnownProject) bool {
-		again := seen[keyOfName(p)]
-		seen[keyOfName(p)] = true
-		return again
-	})
 }
 
 func (p *Projects) syncNow(ctx context.Context, project store.KnownProject, order SyncOrder) (SyncResult, error) {
@@ -210,10 +199,9 @@ func (p *Projects) syncNow(ctx context.Context, project store.KnownProject, orde
 func (p *Projects) syncDry(ctx context.Context, project store.KnownProject, all bool) (SyncResult, error) {
 	tracked, err := p.Store.GetTrackedProject(ctx, project.SourcePlatform, project.ProjectName)
 	if errors.Is(err, core.ErrNotFound) {
-		tracked = store.TrackedProject{
-			SourcePlatform: project.SourcePlatform, ProjectName: project.ProjectName, ProjectRef: project.ProjectRef,
-		}
-	} else if err != nil {
+		tracked, err = p.untracked(ctx, project)
+	}
+	if err != nil {
 		return SyncResult{}, err
 	}
 	result, err := p.compare(ctx, tracked, all)
@@ -222,4 +210,19 @@ func (p *Projects) syncDry(ctx context.Context, project store.KnownProject, all 
 	}
 	result.Err = err
 	return result, nil
+}
+
+// untracked is a project as it would be tracked, with its number if it is known.
+func (p *Projects) untracked(ctx context.Context, project store.KnownProject) (store.TrackedProject, error) {
+	tracked := store.TrackedProject{
+		SourcePlatform: project.SourcePlatform, ProjectName: project.ProjectName, ProjectRef: project.ProjectRef,
+	}
+	known, err := p.Store.GetProject(ctx, project.SourcePlatform, project.ProjectName)
+	if err == nil && known.GoneAt == nil {
+		tracked.ProjectID = known.ID
+	}
+	if errors.Is(err, core.ErrNotFound) {
+		err = nil
+	}
+	return tracked, err
 }

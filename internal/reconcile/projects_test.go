@@ -18,8 +18,7 @@ import (
 // The late webhook of a recovered push, replicas and syncs at the same moment: one scan.
 func TestNeverASecondScan(t *testing.T) {
 	t.Parallel()
-	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
-		b := setup(t, e)
+	eachEngine(t, func(t *testing.T, b *bench) {
 		b.announce(t, 1)
 		b.git.push(shop, branch("main", 1))
 		b.pass(t, time.Second)
@@ -31,12 +30,12 @@ func TestNeverASecondScan(t *testing.T) {
 			for _, replica := range []*Projects{b.Projects, twin, b.Projects, twin} {
 				racing.Go(func() { _, _ = replica.syncs(false).Once(t.Context()) })
 				racing.Go(func() {
-					_, _ = replica.syncNow(t.Context(), store.KnownProject{SourcePlatform: "github", ProjectName: shop}, SyncOrder{})
+					_, _ = replica.syncNow(t.Context(), theShop, SyncOrder{})
 				})
 			}
 			racing.Go(func() {
 				d, p := storetest.PushOf(n)
-				_, _ = b.store.AcceptPush(t.Context(), d, p)
+				_, _ = b.store.Accept(t.Context(), storetest.With(d, p))
 			})
 			racing.Wait()
 			b.pass(t, 2*time.Hour)
@@ -61,7 +60,7 @@ func TestSyncNowOfAllRefs(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		b := setup(t, e, "v*")
-		tag := core.Head{Ref: "refs/tags/v1", SHA: storetest.SHA(3)}
+		tag := core.Ref{Name: "refs/tags/v1", SHA: storetest.SHA(3)}
 		b.git.push(shop, branch("main", 1), branch("old", 2), branch("twin", 2), tag)
 		b.announce(t, 1)
 		b.pass(t, time.Minute)
@@ -92,14 +91,29 @@ func TestSyncNowOfAllRefs(t *testing.T) {
 	})
 }
 
+// What a webhook has announced is not missed, though the project is not tracked yet.
+func TestDryRunOfAnUntrackedProject(t *testing.T) {
+	t.Parallel()
+	eachEngine(t, func(t *testing.T, b *bench) {
+		b.announce(t, 1)
+		b.git.push(shop, branch("main", 1))
+		result, err := b.syncNow(t.Context(), theShop, SyncOrder{DryRun: true})
+		if err != nil || result.Err != nil || result.Refs != 1 || len(result.Missed) != 0 {
+			t.Errorf("%+v, %v, want nothing missed", result, err)
+		}
+		if _, err := b.store.GetTrackedProject(t.Context(), "github", shop); !errors.Is(err, core.ErrNotFound) {
+			t.Errorf("tracked after a dry run: %v", err)
+		}
+	})
+}
+
 func TestSyncNowLeavesLeasedProjectsAlone(t *testing.T) {
 	t.Parallel()
-	b := setup(t, storetest.Engines[0])
-	p := store.KnownProject{SourcePlatform: "github", ProjectName: shop}
-	if _, err := b.store.ClaimProject(t.Context(), p, time.Minute); err != nil {
+	b := setup(t, storetest.SQLite)
+	if _, err := b.store.ClaimProject(t.Context(), theShop, time.Minute); err != nil {
 		t.Fatal(err)
 	}
-	err := b.SyncNow(t.Context(), SyncOrder{Projects: []store.KnownProject{p}, Report: func(result SyncResult) {
+	err := b.SyncNow(t.Context(), SyncOrder{Projects: []store.KnownProject{theShop}, Report: func(result SyncResult) {
 		if !errors.Is(result.Err, core.ErrConflict) {
 			t.Errorf("result %+v, want core.ErrConflict", result)
 		}
@@ -111,7 +125,7 @@ func TestSyncNowLeavesLeasedProjectsAlone(t *testing.T) {
 
 func TestRefusalIsLoggedOnceAndBacksOff(t *testing.T) {
 	t.Parallel()
-	b := setup(t, storetest.Engines[0])
+	b := setup(t, storetest.SQLite)
 	b.announce(t, 1)
 	b.git.answer(http.StatusUnauthorized)
 	for range 24 * 60 {
@@ -137,7 +151,7 @@ func TestRefusalIsLoggedOnceAndBacksOff(t *testing.T) {
 
 func TestRateLimitPausesThePlatform(t *testing.T) {
 	t.Parallel()
-	b := setup(t, storetest.Engines[0])
+	b := setup(t, storetest.SQLite)
 	for _, project := range []string{"acme/a", "acme/b", "acme/c"} {
 		b.announce(t, 1, func(d *core.Delivery, p *core.Push) {
 			d.Key, d.Project, p.Project.Name, p.Project.Ref = project, project, project, project

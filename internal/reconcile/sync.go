@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/gitproto"
@@ -42,8 +43,8 @@ type SyncResult struct {
 	Truncated         bool  // not all branches and tags were compared
 	Err               error // why the project could not be compared
 
-	settled []core.Head // to be remembered when all that was missed is accepted
-	gone    []string
+	known store.Picture // before the platform was asked
+	seen  []core.Ref    // what needs no scan: refs that stand elsewhere, are gone, or were in doubt
 }
 
 // MissedPush is the push that a webhook would have announced.
@@ -83,25 +84,26 @@ func (s *syncer) sync(ctx context.Context, t store.TrackedProject, all bool) (Sy
 			return result, err
 		}
 	}
-	return result, s.Store.PutHeads(ctx, t.ID, result.settled, result.gone)
+	return result, s.Store.SeeRefs(ctx, t, result.known, result.seen)
 }
 
 func (s *syncer) accept(ctx context.Context, result SyncResult, push core.Push) (core.Receipt, error) {
-	return s.Store.AcceptPush(ctx, core.Delivery{
+	asked := result.known.At.Format(time.RFC3339Nano) // the same may be missed again, when its scan was removed
+	return s.Store.Accept(ctx, core.Delivery{
 		Platform: result.Platform, Project: result.Project, Name: core.OriginReconcile,
-		Key:        platforms.DeliveryKey(core.OriginReconcile, result.Project, push.Ref+"@"+push.After, push.Before),
-		ReceivedAt: s.Now().UTC(), Event: push,
-	}, push)
+		Key:        platforms.DeliveryKey(core.OriginReconcile, result.Project, push.Ref+"@"+push.After, push.Before, asked),
+		ReceivedAt: result.known.At, Event: push,
+	})
 }
 
 // compare finds what a project misses, and changes nothing. With all, refs that have always been there count too.
 func (s *syncer) compare(ctx context.Context, t store.TrackedProject, all bool) (SyncResult, error) {
 	result := SyncResult{Platform: t.SourcePlatform, Project: t.ProjectName, First: t.SyncedAt == nil}
-	known, err := s.recall(ctx, t)
+	// Read before the server is asked: a webhook that arrives before its answer is about something newer.
+	picture, err := s.Store.GetPicture(ctx, t.ProjectID)
 	if err != nil {
 		return result, err
 	}
-	// Read before the server is asked: a webhook that arrives before its answer is about something newer.
 	last, err := s.lastScan(ctx, t)
 	if err != nil {
 		return result, err
@@ -114,16 +116,13 @@ func (s *syncer) compare(ctx context.Context, t store.TrackedProject, all bool) 
 		t.ProjectName = result.Project // a different spelling is the same name
 	}
 	result.Project, result.Refs, result.Truncated = t.ProjectName, len(refs.Heads), refs.Truncated
-	if len(refs.Heads) == 0 && len(known.heads) > 0 {
+	if len(refs.Heads) == 0 && len(picture.Refs) > 0 {
 		return result, fmt.Errorf("%s shows no branch any more, which is not believed: nothing is forgotten", remote.URL)
 	}
 	if refs.DefaultBranch == "" {
 		refs.DefaultBranch = last.DefaultBranch
 	}
-	known.all = all
-	if err := s.recallScans(ctx, last, known.changed(refs), known); err != nil {
-		return result, err
-	}
+	known := memory{Picture: picture, first: result.First, all: all}
 	pushes := s.candidates(t, refs, known, projectOf(t, remote, last, refs))
 	if pushes, err = s.uncovered(ctx, t, pushes); err != nil {
 		return result, err
@@ -134,28 +133,9 @@ func (s *syncer) compare(ctx context.Context, t store.TrackedProject, all bool) 
 
 // memory is what is known of a project before a sync.
 type memory struct {
-	first bool                 // the project was never synced before
-	all   bool                 // refs that have always been there are wanted too
-	heads map[string]core.Head // by ref: where they stood at the last sync
-	last  map[string]core.Scan // by branch or tag: its newest scan
-}
-
-// recall reads what is known of a project's refs, without the scans. An orphaned ref counts as moved: it stands at a commit
-// that it should have left, because pushes there and back may have been announced in the wrong order.
-func (s *syncer) recall(ctx context.Context, t store.TrackedProject) (memory, error) {
-	known := memory{first: t.SyncedAt == nil, heads: map[string]core.Head{}, last: map[string]core.Scan{}}
-	heads, err := s.Store.ListHeads(ctx, t.ID)
-	if err != nil {
-		return known, err
-	}
-	for _, h := range heads {
-		known.heads[h.Ref] = h
-	}
-	orphaned, err := s.Store.ListOrphanedRefs(ctx, t)
-	for _, ref := range orphaned {
-		delete(known.heads, ref)
-	}
-	return known, err
+	store.Picture
+	first bool // the project was never synced before
+	all   bool // refs that have always been there are wanted too
 }
 
 // lastScan returns the newest scan of a project, or one without an id if there is none.
@@ -207,30 +187,6 @@ func (s *syncer) newName(t store.TrackedProject, remote platforms.Remote, path s
 	return name, nil
 }
 
-// recallScans adds the newest scans of the refs that have moved.
-func (s *syncer) recallScans(ctx context.Context, last core.Scan, changed []core.Head, known memory) error {
-	names := make([]string, len(changed))
-	for i, h := range changed {
-		names[i] = h.Name()
-	}
-	scans, err := s.Store.ListLastScans(ctx, last, names)
-	for _, scan := range scans {
-		known.last[scan.Branch] = scan
-	}
-	return err
-}
-
-// changed lists the refs that moved since the last sync.
-func (m memory) changed(refs gitproto.Refs) []core.Head {
-	var changed []core.Head
-	for _, h := range refs.Heads {
-		if m.all || m.heads[h.Ref].SHA != h.SHA {
-			changed = append(changed, h)
-		}
-	}
-	return changed
-}
-
 // projectOf describes the project as a webhook would.
 func projectOf(t store.TrackedProject, remote platforms.Remote, last core.Scan, refs gitproto.Refs) core.Project {
 	project := core.Project{
@@ -246,43 +202,33 @@ func projectOf(t store.TrackedProject, remote platforms.Remote, last core.Scan, 
 func (s *syncer) candidates(t store.TrackedProject, refs gitproto.Refs, known memory, project core.Project) []core.Push {
 	policy, _ := s.Policies.For(t.SourcePlatform, t.ProjectName)
 	var pushes []core.Push
-	for _, h := range known.changed(refs) {
-		if push, ok := known.candidate(h, policy, project, refs.DefaultBranch); ok {
+	for _, ref := range refs.Heads {
+		if push, ok := known.candidate(ref, policy, project, refs.DefaultBranch); ok {
 			pushes = append(pushes, push)
 		}
 	}
 	return pushes
 }
 
-// candidate returns the push that would have announced a ref. ok is false if none is missed: the ref is where it was, it was
-// there before the first sync, or the policy does not want it.
+// candidate returns the push that would have announced a ref. ok is false if none is missed: the ref is where it was and what
+// stands there is not superseded, it was there before the first sync, or the policy does not want it.
 func (m memory) candidate(
-	h core.Head, policy core.Policy, project core.Project, defaultBranch string,
+	ref core.Ref, policy core.Policy, project core.Project, defaultBranch string,
 ) (push core.Push, ok bool) {
-	before, seen := m.before(h)
-	isDefault := h.Ref == "refs/heads/"+defaultBranch
-	usual := before == h.SHA || !seen && m.first && !isDefault
-	if usual && !m.all {
+	before, known := m.Refs[ref.Name]
+	isDefault := ref.Name == core.BranchRef(defaultBranch)
+	usual := before.SHA == ref.SHA || !known && m.first && !isDefault
+	if usual && !m.all && !m.Superseded[ref.Name] {
 		return core.Push{}, false
 	}
-	created := !seen || before == h.SHA
-	if created {
-		before = strings.Repeat("0", len(h.SHA))
-	}
 	push = core.Push{
-		Project: project, Ref: h.Ref, Before: before, After: h.SHA, CommitSHA: h.SHA, Created: created,
+		Project: project, Ref: ref.Name, Before: before.SHA, After: ref.SHA, CommitSHA: ref.SHA,
+		Created: !known || before.SHA == ref.SHA,
+	}
+	if push.Created {
+		push.Before = strings.Repeat("0", len(ref.SHA))
 	}
 	return push, policy.Refuses(push) == ""
-}
-
-// before returns where a ref stood last, as far as we know; ok is false for one that was never seen.
-func (m memory) before(h core.Head) (sha string, ok bool) {
-	head, seen := m.heads[h.Ref]
-	scan, scanned := m.last[h.Name()]
-	if scanned && (!seen || scan.Timestamp.After(head.SeenAt)) {
-		return scan.CommitSHA, true
-	}
-	return head.SHA, seen
 }
 
 // uncovered keeps the pushes whose commit has no scan that covers them.
@@ -305,35 +251,48 @@ func (s *syncer) uncovered(ctx context.Context, t store.TrackedProject, pushes [
 	}), nil
 }
 
-// covers tells whether a push needs nothing beyond a scan. A scan of another branch must know that it is shared, and one that
-// a newer push superseded must be revived. A scan of the project under an earlier name stays as it is.
+// covers tells whether a push needs nothing beyond a scan. A scan of another branch must know that it is shared.
 func covers(scan core.Scan, push core.Push) bool {
-	own := scan.Branch == push.Branch()+push.Tag() || scan.Branch == ""
-	return scan.SupersededBy == "" && (own || scan.SharedRefs) || scan.ProjectName != push.Project.Name
+	return scan.SupersededBy == "" && (scan.Ref == push.Ref || scan.Ref == "" || scan.SharedRefs)
 }
 
-// divide sorts the refs: at most so many are missed, the others are left for the next sync, or settled.
+// divide sorts the refs: at most so many are missed, the others are left for the next sync, or only seen.
 func (r *SyncResult) divide(refs gitproto.Refs, known memory, pushes []core.Push, most int) {
-	left := map[string]bool{}
+	missed := map[string]bool{}
 	for i, push := range pushes {
+		missed[push.Ref] = true
 		if i < most {
 			r.Missed = append(r.Missed, MissedPush{Push: push})
-			continue
+		} else {
+			r.Left++
 		}
-		left[push.Ref] = true
 	}
-	r.Left = len(left)
-	r.settled = slices.DeleteFunc(known.changed(refs), func(h core.Head) bool { return left[h.Ref] })
-	r.gone = known.gone(refs)
+	r.known = known.Picture
+	for _, ref := range refs.Heads {
+		if !missed[ref.Name] && (known.Refs[ref.Name].SHA != ref.SHA || known.Doubtful[ref.Name]) {
+			r.seen = append(r.seen, ref)
+		}
+	}
+	for _, name := range known.gone(refs) {
+		r.seen = append(r.seen, core.Ref{Name: name})
+	}
 }
 
-// gone lists the refs that exist no more. It is unknown if not all refs were listed.
-func (m memory) gone(refs gitproto.Refs) []string {
-	var gone []string
-	for ref := range m.heads {
-		if !refs.Has(ref) && !refs.Truncated {
-			gone = append(gone, ref)
+// gone lists the known refs that do not exist. That is unknown if not all refs were listed.
+func (m memory) gone(refs gitproto.Refs) (gone []string) {
+	if refs.Truncated {
+		return nil
+	}
+	for name := range m.Refs {
+		if !refs.Has(name) {
+			gone = append(gone, name)
 		}
 	}
+	for name := range m.Doubtful {
+		if _, known := m.Refs[name]; !known && !refs.Has(name) {
+			gone = append(gone, name)
+		}
+	}
+	slices.Sort(gone)
 	return gone
 }

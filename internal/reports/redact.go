@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 
 	"github.com/rs/zerolog"
+	"github.com/zricethezav/gitleaks/v8/config"
 	"github.com/zricethezav/gitleaks/v8/detect"
 	"github.com/zricethezav/gitleaks/v8/logging"
 	"github.com/zricethezav/gitleaks/v8/report"
@@ -123,7 +125,7 @@ func (r reportRedactor) mask(text string) string {
 	return masked
 }
 
-// maySecret tells whether a text has a word that could be a token, or an address with a credential. It saves most of the
+// maySecret tells whether a text has a word that could be a token, or an address with a credential, or what an added rule asks for. It saves most of the
 // millions of texts of a report from the rules, which are slow.
 func maySecret(text string) bool {
 	length, digit, upper, lower := 0, false, false, false
@@ -146,7 +148,7 @@ func maySecret(text string) bool {
 			return true
 		}
 	}
-	return strings.Contains(text, "-----BEGIN")
+	return strings.Contains(text, "-----BEGIN") || addedMay(text)
 }
 
 // RedactText makes what a program said fit to be stored, shown and posted: on one line, without terminal escapes, without
@@ -182,11 +184,11 @@ func maskByRules(text string) (masked string) {
 			masked = hidden
 		}
 	}()
-	detector, err := SecretRules()
+	rules, err := Masking()
 	if err != nil {
 		return hidden
 	}
-	leaks := detector.DetectContext(context.Background(), detect.Fragment{Raw: text, StartLine: 1}) //nolint:staticcheck // the only type until v9
+	leaks := rules.DetectContext(context.Background(), detect.Fragment{Raw: text, StartLine: 1}) //nolint:staticcheck // the only type until v9
 	return NewRedactor(leaks).Text(text, nil)
 }
 
@@ -199,10 +201,58 @@ var SecretRules = sync.OnceValues(func() (*detect.Detector, error) {
 	if err != nil {
 		return nil, fmt.Errorf("loading the rules of gitleaks: %w", err)
 	}
+	return strict(detector), nil
+})
+
+// NewDetector searches by other rules as SecretRules does.
+func NewDetector(rules config.Config) *detect.Detector { return strict(detect.NewDetector(rules)) }
+
+func strict(detector *detect.Detector) *detect.Detector {
 	detector.IgnoreGitleaksAllow = true
 	detector.MaxDecodeDepth = maxDecodeDepth
-	return detector, nil
-})
+	return detector
+}
+
+// masking are the rules that texts are masked by, where they are not the built-in ones alone.
+var masking atomic.Pointer[maskingRules]
+
+type maskingRules struct {
+	detector *detect.Detector
+	keywords []string // of the rules that are added: texts without them need no search
+	always   bool     // an added rule has no keywords
+}
+
+// MaskBy masks by other rules from now on, the added ones and those that are built in. Added rules are last.
+func MaskBy(rules config.Config, added []config.Rule) {
+	if len(added) == 0 {
+		masking.Store(nil)
+		return
+	}
+	by := &maskingRules{detector: NewDetector(rules)}
+	for _, rule := range added {
+		by.keywords = append(by.keywords, rule.Keywords...)
+		by.always = by.always || len(rule.Keywords) == 0
+	}
+	masking.Store(by)
+}
+
+// Masking are the rules that texts are masked by.
+func Masking() (*detect.Detector, error) {
+	if by := masking.Load(); by != nil {
+		return by.detector, nil
+	}
+	return SecretRules()
+}
+
+// addedMay tells whether an added rule can find something in a text.
+func addedMay(text string) bool {
+	by := masking.Load()
+	if by == nil || by.always {
+		return by != nil
+	}
+	text = strings.ToLower(text)
+	return slices.ContainsFunc(by.keywords, func(word string) bool { return strings.Contains(text, word) })
+}
 
 // Redactor masks the secrets that the built-in rules found in a text.
 type Redactor struct {

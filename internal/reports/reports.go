@@ -9,9 +9,9 @@ import (
 	"strings"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/jsonscan"
 	"github.com/scanhook/scanhook/internal/reports/collect"
 	"github.com/scanhook/scanhook/internal/reports/formats"
-	"github.com/scanhook/scanhook/internal/reports/jsonscan"
 )
 
 // Limits bounds what a report may cost.

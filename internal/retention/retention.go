@@ -1,5 +1,6 @@
-// Package retention removes what has been kept long enough: deliveries, and scans that nothing needs any more. It works in
-// small batches with pauses between them, so that it slows nothing else down. Triage decisions outlive the scans.
+// Package retention removes what has been kept long enough: deliveries, scans that nothing needs any more, and what earlier
+// searches came to with rules that are no longer used. It works in small batches with pauses between them, so that it slows
+// nothing else down. Triage decisions outlive the scans.
 package retention
 
 import (
@@ -21,6 +22,7 @@ const (
 	// keepBranches is long: a branch that has not moved for so long counts as deleted, because deletions are rarely announced,
 	// unless it is known to exist.
 	keepBranches = 365 * 24 * time.Hour
+	keepIgnored  = 24 * time.Hour           // the bodies of ignored calls
 	keepRemoved  = 2 * 365 * 24 * time.Hour // the references of removed scans
 )
 
@@ -38,6 +40,7 @@ type Config struct {
 type Keeper struct {
 	Config
 	tables map[store.AgingTable]time.Duration
+	bodies int64 // the delivery up to which bodies were looked at
 }
 
 // New returns a keeper; Run makes it work. Another table to prune is another line here.
@@ -66,8 +69,9 @@ func (k *Keeper) once(ctx context.Context) (worked bool, err error) {
 			err = errors.Join(err, k.pruneTable(ctx, table, k.before(keep)))
 		}
 	}
+	err = errors.Join(err, k.pruneBodies(ctx))
 	if k.Scans > 0 {
-		err = errors.Join(err, k.pruneScans(ctx))
+		err = errors.Join(err, k.pruneScans(ctx), k.pruneSearched(ctx))
 	}
 	return false, err
 }
@@ -90,6 +94,19 @@ func (k *Keeper) pruneTable(ctx context.Context, table store.AgingTable, before 
 	}
 }
 
+func (k *Keeper) pruneBodies(ctx context.Context) error {
+	total := 0
+	defer func() { k.log("delivery_bodies", total) }()
+	for {
+		removed, next, err := k.Store.PruneBodies(ctx, k.before(keepIgnored), k.bodies)
+		total += removed
+		if err != nil || next == 0 || !poll.Sleep(ctx, batchPause) {
+			return err
+		}
+		k.bodies = next
+	}
+}
+
 func (k *Keeper) pruneScans(ctx context.Context) error {
 	total := 0
 	defer func() { k.log("scans", total) }()
@@ -101,6 +118,18 @@ func (k *Keeper) pruneScans(ctx context.Context) error {
 		removed, next, err := k.Store.PruneScans(ctx, rule, after)
 		total += removed
 		if after = next; err != nil || next == 0 || !poll.Sleep(ctx, batchPause) {
+			return err
+		}
+	}
+}
+
+func (k *Keeper) pruneSearched(ctx context.Context) error {
+	total := 0
+	defer func() { k.log("searches", total) }()
+	for after := (store.SearchedRules{}); ; {
+		removed, next, err := k.Store.PruneSearched(ctx, k.before(k.Scans), after)
+		total += removed
+		if after = next; err != nil || next == (store.SearchedRules{}) || removed > 0 && !poll.Sleep(ctx, batchPause) {
 			return err
 		}
 	}

@@ -3,6 +3,7 @@ package retention
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -26,16 +27,19 @@ func keep(t *testing.T, cfg Config, ages ...time.Duration) (scans []core.Scan, l
 	for n, age := range ages {
 		now = today.Add(-age)
 		d, p := storetest.PushOf(n + 1)
-		receipt, err := cfg.Store.AcceptPush(t.Context(), d, p)
+		receipt, err := cfg.Store.Accept(t.Context(), storetest.With(d, p))
+		if err != nil {
+			t.Fatal(err)
+		}
+		scan, err := cfg.Store.GetScan(t.Context(), receipt.Reference)
+		if err == nil {
+			err = cfg.Store.RecordSearch(t.Context(), scan, fmt.Sprint("rules ", n), nil, time.Time{})
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
 		now = now.Add(2 * time.Hour)
 		if _, err := cfg.Store.ExpireScans(t.Context(), false); err != nil {
-			t.Fatal(err)
-		}
-		scan, err := cfg.Store.GetScan(t.Context(), receipt.Reference)
-		if err != nil {
 			t.Fatal(err)
 		}
 		scans = append(scans, scan)
@@ -72,6 +76,7 @@ func TestKeeper(t *testing.T) {
 	}{
 		"the defaults":     {Config{Deliveries: 30 * day, Scans: 90 * day, KeepScans: 50}, 6, 2, "table=deliveries rows=4"},
 		"few of a project": {Config{Deliveries: 365 * day, Scans: 90 * day, KeepScans: 1}, 3, 6, "table=scans rows=3"},
+		"searches":         {Config{Scans: 90 * day, KeepScans: 50}, 6, 6, "table=searches rows=3"},
 		"a few more":       {Config{Scans: 90 * day, KeepScans: 5}, 5, 6, "table=scans rows=1"},
 		"for ever":         {Config{KeepScans: 1}, 6, 6, ""},
 	}

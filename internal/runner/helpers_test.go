@@ -21,8 +21,10 @@ import (
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/ai"
+	"github.com/scanhook/scanhook/internal/mirror"
 	"github.com/scanhook/scanhook/internal/runner/git/gittest"
 	"github.com/scanhook/scanhook/internal/runner/sandbox"
+	"github.com/scanhook/scanhook/internal/runner/sandbox/sandboxtest"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/store"
 	"github.com/scanhook/scanhook/store/storetest"
@@ -56,7 +58,7 @@ func shOut(script string) []string { return append(sh(script), "-", "{output}") 
 // scan runs a shell script as the scanner "lint" over a checkout.
 func scan(t *testing.T, space sandbox.Workspace, timeout time.Duration, argv ...string) (core.Report, error) {
 	t.Helper()
-	return Scanner{Command: argv, Timeout: timeout}.run(t.Context(), "lint", space)
+	return Scanner{Command: argv, Timeout: timeout}.run(t.Context(), "lint", space, nil)
 }
 
 // bench is a runner with a store, a git server and everything it says.
@@ -70,7 +72,7 @@ type bench struct {
 // newBench makes a runner whose only scanner is called gitleaks, as in the store's test policy.
 func newBench(t *testing.T, scanner Scanner) *bench {
 	t.Helper()
-	return newBenchOn(t, storetest.Engines[0], scanner)
+	return newBenchOn(t, storetest.SQLite, scanner)
 }
 
 func newBenchOn(t *testing.T, e storetest.Engine, scanner Scanner) *bench {
@@ -82,12 +84,13 @@ func newBenchOn(t *testing.T, e storetest.Engine, scanner Scanner) *bench {
 		Jobs:      jobs,
 		Platforms: platforms.Set{"github": platform{server: b.server, authorization: basic(token)}},
 		Scanners:  map[string]Scanner{"gitleaks": scanner},
+		Mirrors:   mirror.New(mirror.Config{Dir: filepath.Join(t.TempDir(), "mirrors")}),
 		TempDir:   temp,
 		Worker:    "here",
 		Log:       slog.New(slog.NewTextHandler(b.log, nil)),
 	})
 	t.Cleanup(func() {
-		assertEmpty(t, temp)
+		sandboxtest.WantEmpty(t, temp)
 		if strings.Contains(b.log.String(), token) || strings.Contains(b.log.String(), basic(token)[6:]) {
 			t.Errorf("the credential is in the log:\n%s", b.log)
 		}
@@ -99,7 +102,7 @@ func newBenchOn(t *testing.T, e storetest.Engine, scanner Scanner) *bench {
 func (b *bench) accept(t *testing.T, project, sha string) string {
 	t.Helper()
 	receipt, err := b.Jobs.AcceptCommit(t.Context(), core.Scan{
-		SourcePlatform: "github", ProjectName: project, CommitSHA: sha, Branch: "main", DefaultBranch: "main",
+		SourcePlatform: "github", ProjectName: project, ProjectRef: "1", CommitSHA: sha, Branch: "main", DefaultBranch: "main",
 	}, "")
 	if err != nil {
 		t.Fatal(err)
@@ -196,34 +199,6 @@ func glob(dir, name string) []string {
 	return found
 }
 
-// open makes a workspace that the test removes, and makes sure that nothing of it is left.
-func open(t *testing.T) sandbox.Workspace {
-	t.Helper()
-	parent := t.TempDir()
-	space, err := sandbox.New(parent, defaultDisk)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := space.Remove(); err != nil {
-			t.Error(err)
-		}
-		assertEmpty(t, parent)
-	})
-	return space
-}
-
-func assertEmpty(t *testing.T, dir string) {
-	t.Helper()
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, entry := range entries {
-		t.Errorf("%s was left behind", entry.Name())
-	}
-}
-
 // platform is one that can only be fetched from.
 type platform struct {
 	platforms.Platform
@@ -291,6 +266,16 @@ func (h mergeBases) MergeBase(_ context.Context, _, branch, _ string) (string, e
 		return "", platforms.ErrUnknownCommit
 	}
 	return h.base, nil
+}
+
+// movedTo has its projects under another name.
+type movedTo struct {
+	platform
+	name string
+}
+
+func (m movedTo) Remote(ctx context.Context, _ string) (platforms.Remote, error) {
+	return m.platform.Remote(ctx, m.name)
 }
 
 const aiToken = "sk-test-0123456789"

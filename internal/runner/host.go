@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/scanhook/scanhook/internal/mirror"
 	"github.com/scanhook/scanhook/internal/runner/git"
 	"github.com/scanhook/scanhook/internal/runner/sandbox"
 )
@@ -19,12 +20,13 @@ const (
 
 // host tells whether this host can run jobs. While it cannot, no job is claimed: another replica may be able to.
 type host struct {
-	log    *slog.Logger
-	fault  atomic.Pointer[sandbox.HostFault] // nil while it can
-	mu     sync.Mutex
-	probed time.Time
-	logged time.Time // when the log was last told of a fault
-	down   bool      // what the log was told
+	log     *slog.Logger
+	mirrors *mirror.Cache
+	fault   atomic.Pointer[sandbox.HostFault] // nil while it can
+	mu      sync.Mutex
+	probed  time.Time
+	logged  time.Time // when the log was last told of a fault
+	down    bool      // what the log was told
 }
 
 // Fault is why no job starts on this host; nil while jobs do.
@@ -59,9 +61,12 @@ func (h *host) AllFail(ctx context.Context, dir string, fault error) bool {
 	return h.Fault() != nil
 }
 
-// Probe does what every job does first: it makes a workspace and runs git.
+// Probe does what every job does first: it makes a workspace, writes where the mirrors are and runs git.
 func (h *host) Probe(ctx context.Context, dir string) {
-	fault := sandbox.Probe(dir)
+	fault := sandbox.Probe(sandbox.Place{Dir: dir})
+	if fault == nil {
+		fault = h.mirrors.Probe()
+	}
 	if fault == nil {
 		_, fault = git.Version(ctx)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/runner/git/gittest"
+	"github.com/scanhook/scanhook/internal/runner/gitleaks"
 )
 
 // Commits wait for a fault of the host, which is logged once, and are scanned when it is repaired.
@@ -29,10 +30,17 @@ func TestHostFaultsAreWaitedFor(t *testing.T) {
 			},
 			func(b *bench, _ string) { _ = os.Remove(b.TempDir); _ = os.Mkdir(b.TempDir, 0o700) }, "let Scanhook write to ",
 		},
+		"a file for the mirrors": {
+			func(b *bench, dir string) {
+				b.Mirrors.Dir = filepath.Join(dir, "file")
+				_ = os.WriteFile(b.Mirrors.Dir, nil, 0o600)
+			},
+			func(b *bench, _ string) { _ = os.Remove(b.Mirrors.Dir) }, "or let runner.cache name a directory where it may",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, Scanner{Command: sh(clean)})
+			b := newBench(t, Scanner{Builtin: gitleaks.Name})
 			test.harm(b, t.TempDir())
 			first := b.accept(t, "acme/shop", b.server.Commit(t, "acme/shop", gittest.Files{"a": "b\n"}))
 			second := b.accept(t, "acme/other", b.server.Commit(t, "acme/other", gittest.Files{"a": "b\n"}))

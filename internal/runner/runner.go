@@ -1,4 +1,5 @@
-// Package runner claims jobs, checks the commit out, runs the scanner and hands its report to the store.
+// Package runner claims jobs, brings the project's mirror up to date, searches git's objects or runs a command over the files of
+// the commit, and hands the report to the store.
 //
 // Everything that it touches is a stranger's: the repository, what the git server answers, what a scanner prints. So each job
 // has a workspace of its own, bounded in time and disk, which is always removed; git and the scanners see nothing of our
@@ -13,17 +14,21 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/url"
 	"os"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/lease"
+	"github.com/scanhook/scanhook/internal/mirror"
 	"github.com/scanhook/scanhook/internal/poll"
 	"github.com/scanhook/scanhook/internal/reports"
 	"github.com/scanhook/scanhook/internal/runner/git"
+	"github.com/scanhook/scanhook/internal/runner/gitleaks"
 	"github.com/scanhook/scanhook/internal/runner/sandbox"
 	"github.com/scanhook/scanhook/internal/runner/source"
 	"github.com/scanhook/scanhook/platforms"
@@ -70,9 +75,10 @@ type Config struct {
 	Scanners  map[string]Scanner // by their key in the configuration, without those that upload their reports
 	Workers   int                // jobs at a time, 2 by default
 	Lease     time.Duration      // a job whose lease is not extended for so long goes to another worker; 30 seconds by default
+	Policies  core.Policies      // how many commits of a push are searched
+	Mirrors   *mirror.Cache      // of the projects' repositories; by default in the user's caches
 	TempDir   string             // where workspaces are made; the system's by default
-	MaxDisk   int64              // bytes that one job may occupy, checkout included; 2 GiB by default
-	MaxPaths  int64              // files and directories that a commit may have; 2,000,000 by default
+	MaxDisk   int64              // bytes that one job may occupy, the files of the commit included; 2 GiB by default
 	AI        *AI                // reviews new findings; none by default
 	Worker    string             // names this process in the jobs it holds; by default one that no other process has
 	Log       *slog.Logger       // silent by default
@@ -93,6 +99,7 @@ func New(cfg Config) *Runner {
 	cfg.Lease = cmp.Or(cfg.Lease, defaultLease)
 	cfg.TempDir = cmp.Or(cfg.TempDir, os.TempDir())
 	cfg.MaxDisk = cmp.Or(cfg.MaxDisk, defaultDisk)
+	cfg.Mirrors = cmp.Or(cfg.Mirrors, mirror.New(mirror.Config{}))
 	if cfg.Worker == "" {
 		cfg.Worker = processName()
 	}
@@ -101,7 +108,7 @@ func New(cfg Config) *Runner {
 	}
 	return &Runner{
 		Config: cfg, claimable: slices.Sorted(maps.Keys(cfg.Scanners)), reviews: make(chan reviewTask, maxWaiting),
-		database: lease.NewAvailability(cfg.Lease, cfg.Jobs.Shared()), host: &host{log: cfg.Log},
+		database: lease.NewAvailability(cfg.Lease, cfg.Jobs.Shared()), host: &host{log: cfg.Log, mirrors: cfg.Mirrors},
 	}
 }
 
@@ -139,7 +146,10 @@ type task struct {
 	job   core.Job
 	scan  core.Scan
 	space sandbox.Workspace // zero before it is made
+	part  partial           // that a command looks at
 	saved *core.Report      // nil before the store has it
+
+	searched *search // what was searched, for later scans; nil before, and of commands that always look at everything
 }
 
 func (t *task) attrs() []any {
@@ -228,14 +238,17 @@ func (r *Runner) examine(ctx context.Context, t *task) (report core.Report, agai
 	}()
 	report, err := r.scanCommit(ctx, t)
 	if err != nil {
-		if fault := sandbox.FaultOf(err, r.TempDir); fault != nil {
+		if fault := (sandbox.Place{Dir: r.TempDir}).FaultOf(err); fault != nil {
 			err = retryable{fault, true}
+		} else if errors.As(err, new(mirror.Damaged)) {
+			err = retryable{err, true}
 		} else if fetch := new(git.FetchError); errors.As(err, fetch) {
 			err = retryable{err, fetch.Unreachable}
 		}
 		report.Failure = err.Error()
 	}
-	reports.Redact(&report) // once, after git, the scanner and the checkout have added to it
+	reports.Redact(&report) // once, after git, the scanner and the files have added to it
+	t.part.addTo(&report)
 	if may := new(retryable); errors.As(err, may) {
 		again = may
 	}
@@ -257,14 +270,14 @@ func (r *Runner) scanCommit(ctx context.Context, t *task) (core.Report, error) {
 	if err != nil {
 		return core.Report{}, err
 	}
-	repo := git.Repo{Space: space, Remote: remote, MaxPaths: r.MaxPaths}
-	if err := checkOut(ctx, repo, t.scan.CommitSHA); err != nil {
-		return core.Report{}, err
+	switch {
+	case len(scanner.Command) > 0:
+		return r.runOverFiles(ctx, t, scanner, remote)
+	case scanner.Builtin == gitleaks.Name:
+		return r.searchObjects(ctx, t, scanner, remote)
 	}
-	report, err := scanner.run(ctx, t.job.Scanner, space)
-	source.Describe(report.Findings, space.Source)
-	report.Changes = r.changesSince(ctx, repo, t)
-	return report, err
+	return core.Report{}, fmt.Errorf("scanners.%s has neither a command nor a known builtin: the one there is is %s",
+		t.job.Scanner, gitleaks.Name)
 }
 
 func (r *Runner) remoteOf(ctx context.Context, scan core.Scan) (platforms.Remote, error) {
@@ -280,36 +293,61 @@ func (r *Runner) remoteOf(ctx context.Context, scan core.Scan) (platforms.Remote
 	return remote, nil
 }
 
-func checkOut(ctx context.Context, repo git.Repo, sha string) error {
-	ctx, cancel := repo.Space.Bound(ctx, fetchTimeout, fmt.Errorf("the commit could not be fetched within %s: "+
-		"the platform is too slow or the repository too large", fetchTimeout))
-	defer cancel(nil)
-	return repo.Checkout(ctx, sha)
+// projectOf is the project whose mirror has a scan's commit. The platform's number of it stays when its name changes, and is the
+// same for all databases whose processes share a cache. They may call different platforms by the same name, so their hosts count.
+func projectOf(scan core.Scan, remote platforms.Remote) mirror.Project {
+	host := remote.URL
+	if address, err := url.Parse(remote.URL); err == nil {
+		host = strings.ToLower(address.Host)
+	}
+	project := cmp.Or(scan.ProjectRef, strings.ToLower(scan.ProjectName))
+	return mirror.Project{Key: host + "/" + scan.SourcePlatform + "/" + project, Remote: remote}
 }
 
-// changesSince compares the commit with its baseline, line by line. It is an aid: without it, findings are recognised by
-// their code alone, so a failure of it does not fail the job.
-func (r *Runner) changesSince(ctx context.Context, repo git.Repo, t *task) *core.Changes {
-	log := r.Log.With(t.attrs()...)
+const notCompared = "baseline not compared line by line"
+
+// changesIn compares the commit with its baseline, line by line. It is an aid: without it, findings are recognised by their
+// code alone, so only a damaged mirror, which is made anew, is an error.
+func (r *Runner) changesIn(ctx context.Context, m *mirror.Mirror, t *task, base string) (*core.Changes, error) {
+	if base == "" {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, changesTimeout, fmt.Errorf("it took more than %s", changesTimeout))
+	defer cancel()
+	known, err := m.Reach(ctx, base)
+	if err == nil && !known {
+		err = errors.New("the platform does not hand it out")
+	}
+	var changes *core.Changes
+	if err == nil {
+		changes, err = m.Diff(ctx, base, t.scan.CommitSHA)
+	}
+	if err != nil {
+		r.Log.Info(notCompared, append(t.attrs(), "baseline", base, keyError, err)...)
+	}
+	if errors.As(err, new(mirror.Damaged)) {
+		return nil, err
+	}
+	return changes, nil
+}
+
+// withMergeBase is the scan of a task with the commit where its branch left the default branch, if anybody knows it.
+func (r *Runner) withMergeBase(ctx context.Context, t *task) core.Scan {
 	scan, err := r.Platforms.FindMergeBase(ctx, t.scan, r.Jobs.RecordMergeBase)
 	if err != nil {
-		log.Info("merge base not known, compared with the default branch", keyError, err)
+		r.Log.Info("merge base not known, compared with the default branch", append(t.attrs(), keyError, err)...)
 	}
+	return scan
+}
+
+// baselineOf is the commit that the findings of a job will be compared with, or empty, and the scan with its merge base.
+func (r *Runner) baselineOf(ctx context.Context, t *task) (scan core.Scan, base string) {
+	scan = r.withMergeBase(ctx, t)
 	base, err := r.Jobs.GetBaseline(ctx, scan, t.job)
-	if err != nil {
-		if !errors.Is(err, core.ErrNotFound) {
-			log.Warn("baseline not known", keyError, err)
-		}
-		return nil
+	if err != nil && !errors.Is(err, core.ErrNotFound) {
+		r.Log.Warn("baseline not known", append(t.attrs(), keyError, err)...)
 	}
-	ctx, cancel := t.space.Bound(ctx, changesTimeout, fmt.Errorf("it took more than %s", changesTimeout))
-	defer cancel(nil)
-	changes, err := repo.Diff(ctx, base, scan.CommitSHA)
-	if err != nil {
-		log.Info("baseline not compared line by line", "baseline", base, keyError, err)
-		return nil
-	}
-	return changes
+	return scan, base
 }
 
 // decide turns a failure that may pass into a retry. Faults of the host are logged once, not for each job.
@@ -350,7 +388,11 @@ func (r *Runner) settle(ctx context.Context, t *task, end outcome) error {
 
 // finish hands the report over. A report that the store can never take fails the job: another scan would make the same one.
 func (r *Runner) finish(ctx context.Context, t *task, report core.Report) error {
-	err := r.step(ctx, func(ctx context.Context) error { return r.Jobs.FinishJob(ctx, t.job, report) })
+	job := t.job
+	if t.searched != nil && t.searched.baseline.ScanID > 0 { // what it was searched against, though there may be a nearer one now
+		job.BaselineScanID = &t.searched.baseline.ScanID
+	}
+	err := r.step(ctx, func(ctx context.Context) error { return r.Jobs.FinishJob(ctx, job, report) })
 	if err != nil {
 		err = fmt.Errorf("settling job %d: %w", t.job.ID, err)
 	}
@@ -385,6 +427,9 @@ func (r *Runner) done(ctx context.Context, t *task) {
 		return
 	}
 	if t.saved != nil {
+		if t.searched != nil && t.saved.Failure == "" {
+			r.recordSearch(ctx, t.searched)
+		}
 		r.showCode(ctx, t)
 		r.askLater(ctx, t.job, t.scan, t.saved.Findings, t.space.Source)
 	}
@@ -403,6 +448,7 @@ func (r *Runner) showCode(ctx context.Context, t *task) {
 	ctx, cancel := context.WithTimeoutCause(ctx, codeTimeout, fmt.Errorf("it took more than %s", codeTimeout))
 	defer cancel()
 	found, err := r.Jobs.ListWithoutCode(ctx, t.job, maxShown)
+	found = slices.DeleteFunc(found, isPast) // the code of now is not theirs
 	if err == nil && len(found) > 0 {
 		source.Quote(ctx, found, all, t.space.Source)
 		keeping, cancel := context.WithTimeout(context.WithoutCancel(ctx), codeTimeout)
@@ -413,6 +459,9 @@ func (r *Runner) showCode(ctx context.Context, t *task) {
 		r.Log.Warn("code around findings not kept", append(t.attrs(), keyError, err)...)
 	}
 }
+
+// isPast tells whether a finding is in history only.
+func isPast(f core.Finding) bool { return f.Commit != "" }
 
 // sweep ends the scans whose deadline has passed and removes the workspaces of processes that were killed.
 func (r *Runner) sweep(ctx context.Context) (bool, error) {

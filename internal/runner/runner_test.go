@@ -14,8 +14,10 @@ import (
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/secrets"
 	"github.com/scanhook/scanhook/internal/lease"
+	"github.com/scanhook/scanhook/internal/mirror"
 	"github.com/scanhook/scanhook/internal/runner/git/gittest"
 	"github.com/scanhook/scanhook/internal/runner/gitleaks"
+	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
@@ -87,8 +89,8 @@ func TestOnceFails(t *testing.T) {
 		"scanner that hangs": {Scanner{Command: sh(`sleep 600`), Timeout: 200e6}, nil, "gitleaks did not end within 200ms"},
 		"unknown builtin":    {Scanner{Builtin: "other"}, nil, "neither a command nor a known builtin"},
 		"unknown platform":   {Scanner{}, func(b *bench) { b.Platforms = nil }, `no platform called "github"`},
-		"disk that is full":  {Scanner{}, func(b *bench) { b.MaxDisk = 1 }, "of disk"},
-		"too many paths":     {Scanner{}, func(b *bench) { b.MaxPaths = 1 }, "more than 1 paths"},
+		"disk that is full":  {Scanner{Builtin: gitleaks.Name}, func(b *bench) { b.MaxDisk = 1 }, "of disk"},
+		"too many paths":     {Scanner{Builtin: gitleaks.Name}, func(b *bench) { b.Mirrors.MaxPaths = 1 }, "more than 1 paths"},
 		"panic":              {Scanner{}, func(b *bench) { b.Platforms["github"] = nil }, "crashed inside Scanhook"},
 	}
 	for name, test := range tests {
@@ -373,7 +375,7 @@ func TestBranchIsComparedWithItsMergeBase(t *testing.T) {
 			}
 			b.Platforms["github"] = forked
 			receipt, err := b.Jobs.AcceptCommit(t.Context(), core.Scan{
-				SourcePlatform: "github", ProjectName: "p", CommitSHA: b.server.Amend(t, "p", "branch"),
+				SourcePlatform: "github", ProjectName: "p", ProjectRef: "1", CommitSHA: b.server.Amend(t, "p", "branch"),
 				Branch: "feature", DefaultBranch: "main",
 			}, "")
 			if err != nil {
@@ -397,6 +399,7 @@ func TestChangesAreAnAidOnly(t *testing.T) {
 	gone := gittest.NewServer(t, func(w http.ResponseWriter, _ *http.Request) bool { return false })
 	sha := gone.Commit(t, "p", gittest.Files{"a.js": "\n\n" + function("a")})
 	b.Platforms["github"] = platform{server: gone}
+	b.Mirrors = mirror.New(mirror.Config{Dir: t.TempDir()}) // which has never seen the baseline
 	reference := b.accept(t, "p", sha)
 	b.mustWork(t, true)
 	if scan, _, _ := b.get(t, reference); scan.Summary != "0 new, 1 known" {
@@ -431,5 +434,26 @@ func TestCodeIsKeptOfNewFindings(t *testing.T) {
 	_, _, found := b.get(t, reference)
 	if len(found) != 2 || found[0].Code == "" || found[0].BaselineState != core.New || found[1].Code != "" {
 		t.Errorf("the second scan: %+v", found)
+	}
+}
+
+// Installations that call different platforms by the same name may share a cache, but no mirrors.
+func TestMirrorsBelongToAHost(t *testing.T) {
+	t.Parallel()
+	keyOf := func(platform, ref, address string) string {
+		scan := core.Scan{SourcePlatform: platform, ProjectRef: ref, ProjectName: "Acme/Shop"}
+		return projectOf(scan, platforms.Remote{URL: address}).Key
+	}
+	one := keyOf("gitlab", "7", "https://one.example/acme/shop.git")
+	for _, other := range []string{
+		keyOf("gitlab", "7", "https://two.example/acme/shop.git"), keyOf("gitlab", "7", "https://one.example:8443/acme/shop.git"),
+		keyOf("gitea", "7", "https://one.example/acme/shop.git"), keyOf("gitlab", "", "https://one.example/acme/shop.git"),
+	} {
+		if one == other {
+			t.Errorf("want mirrors of their own, got %q twice", one)
+		}
+	}
+	if renamed := keyOf("gitlab", "7", "https://ONE.example/acme/store.git"); renamed != one {
+		t.Errorf("want the mirror kept when the project is renamed, got %q and %q", one, renamed)
 	}
 }

@@ -3,6 +3,8 @@ package runner
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -20,8 +22,9 @@ import (
 
 // The placeholders in a scanner's command.
 const (
-	sourcePlaceholder = "{source}"
-	outputPlaceholder = "{output}"
+	sourcePlaceholder  = "{source}"
+	outputPlaceholder  = "{output}"
+	changedPlaceholder = "{changed}"
 )
 
 // maxReport bounds the report of a scanner, in bytes.
@@ -32,37 +35,45 @@ const defaultTimeout = 10 * time.Minute
 // Scanner says how to run one scanner; either Builtin or Command is set.
 type Scanner struct {
 	Builtin string        // "gitleaks"
-	Command []string      // argument vector; {source} and {output} are replaced in each argument
+	Command []string      // argument vector; {source} and {output} are replaced in each argument, {changed} by one for each file
 	Timeout time.Duration // 10 minutes by default
+
+	Rules func(platform, project string) *gitleaks.Rules // of Builtin; those that are built in by default
 }
 
-// run runs the scanner of a name over a checkout.
-func (s Scanner) run(ctx context.Context, name string, space sandbox.Workspace) (core.Report, error) {
-	timeout := cmp.Or(s.Timeout, defaultTimeout)
-	ctx, cancel := space.Bound(ctx, timeout, fmt.Errorf("%s did not end within %s and was stopped: "+
-		"raise scanners.%s.timeout or let it look at less", name, timeout, name))
-	defer cancel(nil)
-	switch {
-	case len(s.Command) > 0:
-		report, err := runCommand(ctx, cancel, name, s.Command, space)
-		source.MakeRelative(&report, space.Source)
-		return report, err
-	case s.Builtin == gitleaks.Name:
-		return gitleaks.Search(ctx, space.Source)
+// rulesFor returns what a project is searched by.
+func (s Scanner) rulesFor(platform, project string) (*gitleaks.Rules, error) {
+	if s.Rules == nil {
+		return gitleaks.LoadRules()
 	}
-	return core.Report{}, fmt.Errorf("scanners.%s has neither a command nor a known builtin: the one there is is %s",
-		name, gitleaks.Name)
+	return s.Rules(platform, project), nil
+}
+
+// version is another one for each command of a scanner with a name. Rules that the program has elsewhere are not known.
+func (s Scanner) version(name string) string {
+	sum := sha256.Sum256([]byte(name + "\x00" + strings.Join(s.Command, "\x00")))
+	return "command " + hex.EncodeToString(sum[:])
+}
+
+// run runs the command of the scanner with a name over a checkout. One that mentions {changed} gets paths instead of it.
+func (s Scanner) run(ctx context.Context, name string, space sandbox.Workspace, changed []string) (core.Report, error) {
+	timeout := cmp.Or(s.Timeout, defaultTimeout)
+	ctx, cancel := space.Bound(ctx, timeout, tooSlow(name, timeout))
+	defer cancel(nil)
+	report, err := runCommand(ctx, cancel, name, s.Command, changed, space)
+	source.MakeRelative(&report, space.Source)
+	return report, err
 }
 
 // runCommand runs a scanner over the checkout and reads its report, from its {output} file or else its standard output.
 //
 // Scanners exit with a code other than 0 if they have found something. So a report with results counts whatever the code, an
 // empty one only with code 0. Errors are sentences; what a killed scanner did report is returned beside them.
-func runCommand(ctx context.Context, cancel context.CancelCauseFunc, name string, argv []string, space sandbox.Workspace) (
-	core.Report, error,
-) {
+func runCommand(
+	ctx context.Context, cancel context.CancelCauseFunc, name string, argv, changed []string, space sandbox.Workspace,
+) (core.Report, error) {
 	output := filepath.Join(space.Reports, "report")
-	cmd, err := prepare(ctx, name, argv, output, space)
+	cmd, err := prepare(ctx, name, argv, changed, output, space)
 	if err != nil {
 		return core.Report{}, err
 	}
@@ -71,18 +82,20 @@ func runCommand(ctx context.Context, cancel context.CancelCauseFunc, name string
 	if ctx.Err() != nil {
 		return core.Report{}, context.Cause(ctx)
 	}
-	if fault := sandbox.FaultOf(err, filepath.Dir(space.Root)); fault != nil || err != nil && !sandbox.Exited(err) {
+	if fault := space.Place().FaultOf(err); fault != nil || err != nil && !sandbox.Exited(err) {
 		return core.Report{}, fmt.Errorf("%s could not be run: %w", name, cmp.Or(fault, err))
 	}
 	report, err := judge(name, cmd.ProcessState, output, strings.ReplaceAll(said.String(), space.Source+"/", ""))
 	if err != nil && space.Fits() == nil {
-		err = cmp.Or(sandbox.FaultInOutput(err, said.String(), filepath.Dir(space.Root)), err)
+		err = cmp.Or(space.Place().FaultInOutput(err, said.String()), err)
 	}
 	return report, err
 }
 
 // prepare looks the program up before the checkout is its working directory: a relative path must not lead into it.
-func prepare(ctx context.Context, name string, argv []string, output string, space sandbox.Workspace) (*exec.Cmd, error) {
+func prepare(
+	ctx context.Context, name string, argv, changed []string, output string, space sandbox.Workspace,
+) (*exec.Cmd, error) {
 	program, err := exec.LookPath(argv[0])
 	if err == nil {
 		program, err = filepath.Abs(program)
@@ -91,14 +104,29 @@ func prepare(ctx context.Context, name string, argv []string, output string, spa
 		return nil, fmt.Errorf("%q cannot be found: install it where Scanhook runs, or correct scanners.%s.command: %w",
 			argv[0], name, err)
 	}
-	placeholders := strings.NewReplacer(sourcePlaceholder, space.Source, outputPlaceholder, output)
 	cmd := exec.CommandContext(ctx, program)
 	for _, arg := range argv[1:] {
-		cmd.Args = append(cmd.Args, placeholders.Replace(arg))
+		cmd.Args = append(cmd.Args, fill(arg, changed, space.Source, output)...)
 	}
 	cmd.Dir = space.Source
 	cmd.Env = space.Environment()
 	return cmd, nil
+}
+
+// fill returns an argument with its placeholders replaced, once for each changed file where it mentions them. What a path holds
+// is not replaced, and none is taken for an option.
+func fill(arg string, changed []string, source, output string) (filled []string) {
+	if !strings.Contains(arg, changedPlaceholder) {
+		changed = []string{""}
+	}
+	for _, path := range changed {
+		if strings.HasPrefix(path, "-") {
+			path = "./" + path
+		}
+		replacer := strings.NewReplacer(sourcePlaceholder, source, outputPlaceholder, output, changedPlaceholder, path)
+		filled = append(filled, replacer.Replace(arg))
+	}
+	return filled
 }
 
 // capture runs cmd and keeps the end of its output in said. fromStdout writes its standard output to the file output, and
@@ -154,6 +182,10 @@ func readReport(path string) (core.Report, error) {
 
 func mentions(argv []string, placeholder string) bool {
 	return strings.Contains(strings.Join(argv, "\x00"), placeholder)
+}
+
+func tooSlow(name string, timeout time.Duration) error {
+	return fmt.Errorf("%s did not end within %s and was stopped: raise scanners.%s.timeout or let it look at less", name, timeout, name)
 }
 
 func tooLong(name string) error {

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/scanhook/scanhook/internal/runner/git/gittest"
+	"github.com/scanhook/scanhook/internal/runner/sandbox/sandboxtest"
 )
 
 func TestCommandScanners(t *testing.T) {
@@ -39,7 +40,7 @@ func TestCommandScanners(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			space := open(t)
+			space := sandboxtest.Open(t)
 			gittest.Write(t, space.Source, gittest.Files{"app.js": "x\ny\n", "planted.sh": "#!/bin/sh\necho '" + oneFinding + "'\n"})
 			if err := os.Chmod(filepath.Join(space.Source, "planted.sh"), 0o700); err != nil {
 				t.Fatal(err)
@@ -58,7 +59,7 @@ func TestCommandScanners(t *testing.T) {
 func TestCommandScannerSeesOnlyItsJob(t *testing.T) {
 	t.Setenv("SCANHOOK_SECRET", "hunter2")
 	t.Setenv("PATH", os.Getenv("PATH")+":.:relative/bin")
-	space := open(t)
+	space := sandboxtest.Open(t)
 	script := `{ pwd; env | sort | grep -v -e ^_= -e ^SHLVL= -e ^OLDPWD=; } >&2; exit 1`
 	_, err := scan(t, space, time.Minute, sh(script)...)
 	if err == nil {
@@ -92,7 +93,7 @@ func TestCommandScannerIsStoppedWithItsChildren(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			space := open(t)
+			space := sandboxtest.Open(t)
 			timeout := 4 * time.Second
 			if !strings.Contains(test.failure, "within") {
 				timeout = time.Minute
@@ -121,7 +122,7 @@ func TestCommandScannerOutputIsBounded(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			space := open(t)
+			space := sandboxtest.Open(t)
 			space.Limit = test.limit
 			_, err := scan(t, space, time.Minute, test.argv...)
 			if err == nil || !strings.Contains(err.Error(), test.failure) {

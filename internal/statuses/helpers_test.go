@@ -65,7 +65,7 @@ func setup(t *testing.T, errs ...error) *bench {
 func (b *bench) push(t *testing.T, n int) core.Scan {
 	t.Helper()
 	d, p := storetest.PushOf(n, storetest.OnBranch(fmt.Sprint("b", n)))
-	receipt, err := b.store.AcceptPush(t.Context(), d, p)
+	receipt, err := b.store.Accept(t.Context(), storetest.With(d, p))
 	if err != nil {
 		t.Fatal(err)
 	}

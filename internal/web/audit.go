@@ -38,10 +38,8 @@ func (w *Web) ShowAudit(c *gin.Context) error {
 		"action": string(filter.Action), "actor": filter.Actor, "project": filter.Project,
 	})
 	page.Filtered = len(query) > 0
-	if len(list) > auditPerPage {
-		list = list[:auditPerPage]
-		page.Older = layout.Beside(query, "before", list[auditPerPage-1].ID)
-	}
-	page.Events = list
+	page.Events, page.Older = layout.Forward(list, auditPerPage, func(last core.AuditEvent) string {
+		return layout.Beside(query, "before", last.ID)
+	})
 	return w.Render(c, http.StatusOK, "audit", "Audit", page)
 }

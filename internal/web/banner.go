@@ -27,6 +27,8 @@ func bannerOf(scan core.Scan) banner {
 	case scan.Status == core.ScanFailed:
 		return banner{"error", "!", "Scan failed", scan.Error,
 			"The code was not judged. Fix what the scanner reports below, then scan the commit again."}
+	case scan.Verdict != nil && *scan.Verdict == core.Fail && scan.NumDeciding == 0:
+		return banner{"fail", "✗", "Failed", "Not all that may hold code was searched.", "What was not searched, and what to do about it, is listed below."}
 	case scan.Verdict != nil && *scan.Verdict == core.Fail:
 		return banner{"fail", "✗", "Failed", failedBy(scan),
 			"Fix them and push again, or mark what is no real problem as a false positive below."}

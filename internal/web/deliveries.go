@@ -26,17 +26,17 @@ type deliveriesPage struct {
 	Silent      silentHooks
 	Failing     []store.HookCheck // webhooks that need repair
 	Platforms   []string
-	Outcomes    []core.Outcome
+	States      []core.DeliveryState
 	SecretUsage secretUsage // empty for visitors who have not logged in
 }
 
 // ShowDeliveries lists webhook calls, the newest first.
 func (w *Web) ShowDeliveries(c *gin.Context) error {
 	filter := store.DeliveryFilter{
-		Platform: c.Query("platform"), Project: c.Query("project"), Outcome: core.Outcome(c.Query("outcome")),
+		Platform: c.Query("platform"), Project: c.Query("project"), State: core.DeliveryState(c.Query("state")),
 	}
 	query := layout.Query(map[string]string{
-		"platform": filter.Platform, "project": filter.Project, "outcome": string(filter.Outcome),
+		"platform": filter.Platform, "project": filter.Project, "state": string(filter.State),
 	})
 	list, links, err := layout.Page(layout.PositionOf(c), deliveriesPerPage, query, func(d core.KeptDelivery) int64 { return d.ID },
 		func(at layout.Position, limit int) ([]core.KeptDelivery, error) {
@@ -52,7 +52,7 @@ func (w *Web) ShowDeliveries(c *gin.Context) error {
 	}
 	page := deliveriesPage{
 		Filter: filter, Filtered: len(query) > 0, Deliveries: list, Pager: links, Silent: w.silentHooks(), Failing: failing,
-		Platforms: w.Platforms.names(filter.Platform), Outcomes: core.KeptOutcomes,
+		Platforms: w.Platforms.names(filter.Platform), States: core.DeliveryStates,
 	}
 	if who, err := w.Sessions.Visitor(c); err == nil && who.Known() {
 		if page.SecretUsage, err = w.secretUsage(c.Request.Context()); err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/scanhook/scanhook/core/liveness"
 	"github.com/scanhook/scanhook/internal/web"
 	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/storetest"
 )
 
 func TestDeliveriesAreListedAndFiltered(t *testing.T) {
@@ -18,11 +19,11 @@ func TestDeliveriesAreListedAndFiltered(t *testing.T) {
 	contains(t, s.page("/deliveries"), "No deliveries yet")
 	scan := s.scanned(1, finding())
 	ignored := core.Delivery{Platform: "github", Key: "k", Name: "star<b>", Project: "acme/shop"}
-	if _, err := s.store.AcceptIgnored(t.Context(), ignored, "nothing to do & more"); err != nil {
+	if _, err := s.store.Accept(t.Context(), storetest.With(ignored, core.Ignored{Reason: "nothing to do & more"})); err != nil {
 		t.Fatal(err)
 	}
 	contains(t, s.page("/deliveries"), "star&lt;b&gt;", "nothing to do &amp; more", "/hooks/scans/"+scan.ReferenceID, "scan_created")
-	only := s.page("/deliveries?outcome=ignored")
+	only := s.page("/deliveries?state=ignored")
 	contains(t, only, "star&lt;b&gt;", "Show all")
 	lacks(t, only, scan.ReferenceID)
 }
@@ -46,7 +47,7 @@ func TestSilentWebhooksAreNamed(t *testing.T) {
 		"acme/p17", "and 12 more", "/hooks/projects/github/acme/quiet")
 	lacks(t, page, "acme/p18")
 	ignored := core.Delivery{Platform: "github", Key: "k", Name: "ping", Project: "acme/other"}
-	if _, err := s.store.AcceptIgnored(t.Context(), ignored, "ping"); err != nil {
+	if _, err := s.store.Accept(t.Context(), storetest.With(ignored, core.Ignored{Reason: "ping"})); err != nil {
 		t.Fatal(err)
 	}
 	lacks(t, s.page("/projects/github/acme/other"), "last call", "Silent since")
@@ -104,9 +105,9 @@ func TestFailingWebhooksAreNamedOnTheFirstPageAndTheProjects(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	contains(t, s.page("/"), "Webhooks that need repair", "<bdi>Acme/Shop</bdi>", "<bdi>acme/other</bdi>")
+	contains(t, s.page("/"), "Webhooks that need repair", "<bdi>acme/shop</bdi>", "<bdi>acme/other</bdi>")
 	project := s.page("/projects/github/acme/shop")
-	contains(t, project, "Webhooks that need repair", "<bdi>Acme/Shop</bdi>", "group <bdi>acme</bdi>")
+	contains(t, project, "Webhooks that need repair", "<bdi>acme/shop</bdi>", "group <bdi>acme</bdi>")
 	lacks(t, project, "acme/other")
 }
 
@@ -125,7 +126,8 @@ func TestSecretsAreShownToThoseWhoLoggedIn(t *testing.T) {
 		{SecretID: "0c0c0c0c", Place: "webhook_secrets[0]", MaySign: true},
 	} {
 		delivery := core.Delivery{Platform: "gitlab", Key: "k", Name: "Push Hook", Project: "acme/<shop>", Verification: proof}
-		if _, err := s.store.AcceptIgnored(t.Context(), delivery, "x"); (err != nil) != (i == 1) {
+		call := core.Call{Delivery: storetest.With(delivery, core.Ignored{Reason: "x"}), Raw: []byte("{}")}
+		if _, err := s.store.Keep(t.Context(), call); (err != nil) != (i == 1) {
 			t.Fatalf("call %d: %v", i, err)
 		}
 	}

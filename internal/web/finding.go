@@ -12,6 +12,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/alerts"
 	"github.com/scanhook/scanhook/core/patch"
 	"github.com/scanhook/scanhook/internal/web/text"
 	"github.com/scanhook/scanhook/store"
@@ -30,59 +31,45 @@ const (
 // findingView is a finding as its card shows it.
 type findingView struct {
 	core.Finding
-	Heading  string
-	Body     string // the message, where it says more than the heading
-	Link     string // to the line on the platform, or empty
-	Help     string // http(s), or empty
-	CVE      string // link, or empty
-	CWELink  string // link, or empty
-	Decides  bool   // it is one of those that failed the gate
-	Triage   core.Triage
-	Undoable *core.TriageDecision // a person's decision that holds and can be withdrawn; nil where there is none
-	Code     []codeLine
-	Patch    []codeLine
-	History  []core.TriageEvent
-	Absent   bool
-	Proven   bool // the red team could exploit it
-	AIShare  float64
-	HasShare bool
+	Alert        string // shop#17, or empty
+	AlertAddress string // of the alert's page, below the base
+	Heading      string
+	Body         string // the message, where it says more than the heading
+	Link         string // to the line on the platform, or empty
+	Help         string // http(s), or empty
+	CVE          string // link, or empty
+	CWELink      string // link, or empty
+	Decides      bool   // it is one of those that failed the gate
+	Triage       core.Triage
+	Undoable     *core.TriageDecision // a person's decision that holds and can be withdrawn; nil where there is none
+	Code         []codeLine
+	Patch        []codeLine
+	History      []core.TriageEvent
+	Absent       bool
+	Past         *past // nil for a finding in the tree
+	Proven       bool  // the red team could exploit it
+	AIShare      float64
+	HasShare     bool
 }
 
 // viewFindings adds decisions and histories, each in one query.
 func (w *Web) viewFindings(
 	ctx context.Context, scan core.Scan, baseline string, findings []core.Finding,
 ) ([]findingView, error) {
-	ids := make([]int64, len(findings))
-	views := make([]findingView, len(findings))
-	for i, f := range findings {
-		ids[i], views[i] = f.ID, w.viewFinding(scan, baseline, f)
-	}
-	if err := w.fillDecisions(ctx, scan, views); err != nil {
+	decisions, err := w.Store.ListDecisions(ctx, findings)
+	if err != nil {
 		return nil, err
 	}
-	events, err := w.Store.ListHistories(ctx, ids, maxHistory)
-	for _, event := range events {
-		i := slices.Index(ids, event.FindingID)
-		views[i].History = append(views[i].History, event)
-	}
-	return views, err
-}
-
-// fillDecisions sets the decisions that visitors can withdraw.
-func (w *Web) fillDecisions(ctx context.Context, scan core.Scan, views []findingView) error {
-	var prints []string
-	for _, f := range views {
-		if f.TriageDecision != nil {
-			prints = append(prints, f.Fingerprint)
-		}
-	}
-	decisions, err := w.Store.ListDecisions(ctx, scan, prints)
-	for i, f := range views {
-		if d, decided := decisions[f.Fingerprint]; decided && d.Source == core.ByPerson && f.Triage == d.Decision {
+	histories, err := w.Store.ListHistories(ctx, findings, maxHistory)
+	views := make([]findingView, len(findings))
+	for i, f := range findings {
+		views[i] = w.viewFinding(scan, baseline, f)
+		views[i].History = histories[f.ID]
+		if d, decided := decisions[f.AlertID]; decided && d.Source == core.ByPerson && views[i].Triage == d.Decision {
 			views[i].Undoable = &d
 		}
 	}
-	return err
+	return views, err
 }
 
 // viewFinding is a finding of a scan; baseline is the commit that it was compared with.
@@ -92,6 +79,10 @@ func (w *Web) viewFinding(scan core.Scan, baseline string, f core.Finding) findi
 		CVE: cveLink(f.CVEID), CWELink: cweLink(f.CWE), Decides: slices.Contains(scan.DecidingIDs(), f.ID),
 		Code: codeOf(f), Absent: f.BaselineState == core.Absent,
 	}
+	if f.AlertNumber > 0 {
+		view.Alert = alerts.Name(scan.ProjectName, f.AlertNumber)
+		view.AlertAddress = alertAddress(scan.SourcePlatform, scan.ProjectName, f.AlertNumber)
+	}
 	// Scanners repeat their title at the beginning of the message.
 	rest, repeated := strings.CutPrefix(strings.TrimSpace(f.Message), view.Heading)
 	view.Body = strings.TrimSpace(strings.TrimPrefix(rest, "."))
@@ -99,7 +90,10 @@ func (w *Web) viewFinding(scan core.Scan, baseline string, f core.Finding) findi
 		view.Body = f.Message
 	}
 	sha := scan.CommitSHA
-	if view.Absent { // its line is in the baseline
+	switch view.Past = w.Platforms.pastOf(scan, f.Commit); {
+	case view.Past != nil:
+		sha = f.Commit
+	case view.Absent: // its line is in the baseline
 		sha = baseline
 	}
 	view.Link = w.Platforms.lineLink(scan, sha, f)
@@ -213,10 +207,13 @@ func (w *Web) findingOf(c *gin.Context) (store.Triaged, error) {
 	return w.Store.GetFinding(c.Request.Context(), id)
 }
 
-func findingID(c *gin.Context) (int64, error) {
+func findingID(c *gin.Context) (int64, error) { return idIn(c, "finding") }
+
+// idIn is the id in the address of a row of some kind.
+func idIn(c *gin.Context, kind string) (int64, error) {
 	id, err := strconv.ParseInt(c.Param("id"), 10, 64)
 	if err != nil {
-		return 0, fmt.Errorf("%w: the id of a finding is a number", core.ErrNotFound)
+		return 0, fmt.Errorf("%w: the id of a %s is a number", core.ErrNotFound, kind)
 	}
 	return id, nil
 }

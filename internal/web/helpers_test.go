@@ -125,7 +125,7 @@ func (s *site) login() {
 func (s *site) scanned(n int, findings ...core.Finding) core.Scan {
 	s.t.Helper()
 	delivery, push := storetest.PushOf(n)
-	receipt, err := s.store.AcceptPush(s.t.Context(), delivery, push)
+	receipt, err := s.store.Accept(s.t.Context(), storetest.With(delivery, push))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -317,9 +317,9 @@ func hostileScan(t *testing.T, s *site) core.Scan {
 	t.Helper()
 	delivery, push := storetest.PushOf(1, func(d *core.Delivery, p *core.Push) {
 		p.Project.Name, p.Project.URL, p.Project.DefaultBranch, p.Ref = "acme/"+evil, "javascript:alert(1)", evil, "refs/heads/"+evil
-		d.Project, d.Name = p.Project.Name, evil
+		d.Project, d.Name, p.Project.Ref = p.Project.Name, evil, "666"
 	})
-	receipt, err := s.store.AcceptPush(t.Context(), delivery, push)
+	receipt, err := s.store.Accept(t.Context(), storetest.With(delivery, push))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -394,7 +394,7 @@ func (s *site) ran(n int, bytes int64) {
 		Status: "completed", Conclusion: "success", Duration: &duration, ArtifactBytes: &bytes, FinishedAt: end, UpdatedAt: end,
 	}
 	delivery := core.Delivery{Platform: "github", Key: fmt.Sprint("run-", n), Name: "workflow_run", Project: "acme/shop"}
-	if _, err := s.store.RecordPipeline(s.t.Context(), delivery, run); err != nil {
+	if _, err := s.store.Accept(s.t.Context(), storetest.With(delivery, run)); err != nil {
 		s.t.Fatal(err)
 	}
 }

@@ -2,10 +2,15 @@ package web
 
 import (
 	"maps"
+	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
+	"github.com/gin-gonic/gin"
+
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/web/layout"
 	"github.com/scanhook/scanhook/internal/web/text"
 	"github.com/scanhook/scanhook/platforms"
 )
@@ -67,6 +72,13 @@ func inside(path string) bool {
 	return path != "" && !slices.ContainsFunc(strings.Split(path, "/"), func(segment string) bool {
 		return segment == "" || segment == "." || segment == ".."
 	})
+}
+
+// redirect leads from a page of a project under its old name to the one under its present name.
+func (w *Web) redirect(c *gin.Context, path string, query map[string]string) error {
+	to := url.URL{Path: path, RawQuery: layout.Query(query).Encode()}
+	c.Redirect(http.StatusFound, w.Base.Path(to.String()))
+	return nil
 }
 
 // names are the choices of a filter: the configured platforms, and the one that is chosen.

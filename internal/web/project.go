@@ -4,21 +4,24 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/gin-gonic/gin"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/alerts"
 	"github.com/scanhook/scanhook/core/liveness"
 	"github.com/scanhook/scanhook/internal/web/chart"
+	"github.com/scanhook/scanhook/internal/web/layout"
 	"github.com/scanhook/scanhook/internal/web/text"
 	"github.com/scanhook/scanhook/store"
 )
 
 const (
 	trendLength   = 40
+	daysLength    = 90
 	metricsLength = 60
 	recentLength  = 5
 )
@@ -37,6 +40,8 @@ type projectPage struct {
 	Failing           []store.HookCheck // webhooks of this project that need repair
 	Trend             *chart.Chart
 	TrendPoints       []store.TrendPoint
+	Days              *chart.Chart
+	DayPoints         []alerts.Day
 	Pipelines         []pipeline
 }
 
@@ -52,8 +57,12 @@ func (w *Web) ShowProject(c *gin.Context) error {
 	ctx := c.Request.Context()
 	page := projectPage{Platform: c.Param("platform")}
 	var err error
-	if page.Project, err = w.Store.ProjectName(ctx, page.Platform, strings.Trim(c.Param("project"), "/")); err != nil {
+	asked := strings.Trim(c.Param("project"), "/")
+	if page.Project, err = w.Store.ProjectName(ctx, page.Platform, asked); err != nil {
 		return err
+	}
+	if !core.SameProject(page.Project, asked) {
+		return w.redirect(c, fmt.Sprintf("/projects/%s/%s", page.Platform, page.Project), nil)
 	}
 	page.Match, page.Rule = w.ruleOf(page.Platform, page.Project)
 	if err := w.fillActivity(ctx, &page); err != nil {
@@ -132,6 +141,10 @@ func (w *Web) fillCharts(ctx context.Context, page *projectPage) error {
 		return err
 	}
 	page.TrendPoints, page.Trend = trend, chart.Trend(trend)
+	if page.DayPoints, err = w.Store.ListDays(ctx, page.Platform, page.Project, daysLength); err != nil {
+		return err
+	}
+	page.Days = chart.Days(page.DayPoints)
 	runs, err := w.Store.ListMetrics(ctx, store.MetricFilter{Platform: page.Platform, Project: page.Project, Limit: metricsLength})
 	if err != nil {
 		return err
@@ -154,9 +167,9 @@ func (w *Web) fillCharts(ctx context.Context, page *projectPage) error {
 
 // MarkExpected records a person's decision that an unusual run is the new normal.
 func (w *Web) MarkExpected(c *gin.Context) error {
-	id, err := strconv.ParseInt(c.Param("id"), 10, 64)
+	id, err := idIn(c, "run")
 	if err != nil {
-		return fmt.Errorf("%w: the id of a run is a number", core.ErrNotFound)
+		return err
 	}
 	who, err := w.Sessions.Visitor(c)
 	if err != nil {
@@ -167,4 +180,56 @@ func (w *Web) MarkExpected(c *gin.Context) error {
 	}
 	c.Redirect(http.StatusSeeOther, w.Base.Local(c.PostForm("back")))
 	return nil
+}
+
+const projectsPerPage = 50
+
+// projectsPage lists the projects with the latest scan of their default branches.
+type projectsPage struct {
+	Platform  string
+	Failing   bool
+	Filtered  bool
+	Projects  []projectLine
+	Pager     layout.Pager
+	Platforms []string
+}
+
+// projectLine is a project in the list.
+type projectLine struct {
+	store.ProjectState
+	Banner banner
+}
+
+// ShowProjects lists the projects of all platforms.
+func (w *Web) ShowProjects(c *gin.Context) error {
+	filter := store.ProjectFilter{
+		Platform: c.Query("platform"), Failing: c.Query("failing") == "yes", Limit: projectsPerPage + 1,
+		AfterPlatform: c.Query("from"), AfterProject: c.Query("after"),
+	}
+	list, err := w.Store.ListProjects(c.Request.Context(), filter)
+	if err != nil {
+		return err
+	}
+	query := layout.Query(map[string]string{"platform": filter.Platform})
+	if filter.Failing {
+		query.Set("failing", "yes")
+	}
+	page := projectsPage{
+		Platform: filter.Platform, Failing: filter.Failing, Filtered: len(query) > 0,
+		Platforms: w.Platforms.names(filter.Platform),
+	}
+	if filter.AfterPlatform != "" {
+		page.Pager.First = "?" + query.Encode()
+	}
+	list, page.Pager.Next = layout.Forward(list, projectsPerPage, func(last store.ProjectState) string {
+		return "?" + query.Encode() + "&" + url.Values{"from": {last.SourcePlatform}, "after": {last.ProjectName}}.Encode()
+	})
+	for _, project := range list {
+		line := projectLine{ProjectState: project, Banner: banner{"pending", "…", "Waiting", "", ""}}
+		if project.Head != nil {
+			line.Banner = bannerOf(*project.Head)
+		}
+		page.Projects = append(page.Projects, line)
+	}
+	return w.Render(c, http.StatusOK, "projects", "Projects", page)
 }

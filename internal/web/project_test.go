@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/web"
 	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/storetest"
 )
 
 func TestProjectPage(t *testing.T) {
@@ -47,6 +49,27 @@ func TestProjectPage(t *testing.T) {
 	}
 }
 
+// Links to a project under the name that it had lead to its pages.
+func TestOldNamesLeadToTheNew(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.scanned(1, finding())
+	d, p := storetest.PushOf(2, func(d *core.Delivery, p *core.Push) { d.Project, p.Project.Name = "acme/store", "acme/store" })
+	if _, err := s.store.Accept(t.Context(), storetest.With(d, p)); err != nil {
+		t.Fatal(err)
+	}
+	for from, to := range map[string]string{
+		"/projects/github/Acme/Shop":                            "/hooks/projects/github/acme/store",
+		"/alerts/github/acme/shop/1":                            "/hooks/alerts/github/acme/store/1",
+		"/alerts?platform=github&project=acme/shop&state=fixed": "/hooks/alerts?platform=github&project=acme%2Fstore&state=fixed",
+	} {
+		if answer := s.ask(from, nil); answer.Code != http.StatusFound || answer.Header().Get("Location") != to {
+			t.Errorf("%s: %d %s, want %s", from, answer.Code, answer.Header().Get("Location"), to)
+		}
+	}
+	contains(t, s.page("/alerts/github/acme/store/1"), "store#1")
+}
+
 func TestBrokenTokenIsShownEverywhere(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -60,4 +83,37 @@ func TestBrokenTokenIsShownEverywhere(t *testing.T) {
 	contains(t, s.page("/scans/"+scan.ReferenceID), "github answered 403")
 	contains(t, s.page("/explain/"+scan.CommitSHA), "it is on hold until the token is repaired", "github answered 403 after 0s; not posted",
 		"github takes no statuses of acme/shop from us; they are kept, next attempt")
+}
+
+func TestProjectsAreListedAndFailingOnesFound(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	contains(t, s.page("/projects"), "No projects yet")
+	for n := range 60 {
+		delivery, push := storetest.PushOf(n+1, func(d *core.Delivery, p *core.Push) {
+			p.Project.Name = fmt.Sprintf("acme/p%02d", n)
+			d.Project, p.Project.Ref = p.Project.Name, p.Project.Name
+		})
+		receipt, err := s.store.Accept(t.Context(), storetest.With(delivery, push))
+		if err != nil {
+			t.Fatal(err)
+		}
+		report := core.Report{}
+		if n == 58 {
+			report.Findings = []core.Finding{finding()}
+		}
+		if _, err := s.store.PutReport(t.Context(), receipt.Reference, "gitleaks", report); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := s.page("/projects")
+	contains(t, first, "Passed", `href="/hooks/projects/github/acme/p00"`)
+	lacks(t, first, "acme/p50")
+	contains(t, s.page("/projects"+link(t, first, "next")), "acme/p50", "acme/p59", "Failed", `<a href="?">First</a>`)
+	failing := s.page("/projects?failing=yes")
+	contains(t, failing, "acme/p58", "1 new (1 high)", "Show all")
+	if n := strings.Count(failing, `class="state`); n != 1 {
+		t.Errorf("%d projects fail", n)
+	}
+	contains(t, s.page("/projects?platform=none"), "No project of this platform")
 }

@@ -90,7 +90,7 @@ func TestHostileTextIsTextOnEveryPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	ignored, _ := storetest.PushOf(3, func(d *core.Delivery, _ *core.Push) { d.Project, d.Name = evil, evil })
-	if _, err := s.store.AcceptIgnored(t.Context(), ignored, evil); err != nil {
+	if _, err := s.store.Accept(t.Context(), storetest.With(ignored, core.Ignored{Reason: evil})); err != nil {
 		t.Fatal(err)
 	}
 	claimed, err := s.store.ClaimStatuses(t.Context(), []string{"github"}, 10, time.Minute)

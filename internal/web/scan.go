@@ -13,6 +13,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/web/live"
 	"github.com/scanhook/scanhook/internal/web/text"
 	"github.com/scanhook/scanhook/store"
 )
@@ -35,6 +36,7 @@ type scanPage struct {
 	BaseLink string
 	Took     time.Duration // 0 while it runs
 	Jobs     []core.Job
+	Coverage *core.Coverage // of all jobs; nil where none tells
 	Statuses []statusLine
 	Counts   counts
 	List     findingList
@@ -81,7 +83,7 @@ func (w *Web) ShowScan(c *gin.Context) error {
 		return err
 	}
 	page := scanPage{Scan: scan, Project: w.Platforms.repository(scan), Commit: w.Platforms.commitLink(scan, scan.CommitSHA)}
-	page.Done = doneOf(c)
+	page.Done = newDone(c)
 	if err := w.describe(ctx, &page); err != nil {
 		return err
 	}
@@ -109,13 +111,13 @@ func (w *Web) describe(ctx context.Context, page *scanPage) (err error) {
 		return err
 	}
 	page.BaseLink = w.Platforms.commitLink(page.Scan, page.Baseline)
-	page.Counts = countsOf(tallies, page.Jobs)
+	page.Counts, page.Coverage = countsOf(tallies, page.Jobs), core.CoverageOf(page.Jobs)
 	page.Banner = bannerOf(page.Scan)
 	if page.Banner.Kind == "pass" {
 		page.Banner.Why = passed(page.Counts)
 	}
 	page.Statuses = w.statusLines(statuses)
-	page.Version, page.Live = versionOf(page.Scan, page.Jobs, statuses), w.changing(page.Scan, statuses)
+	page.Version, page.Live = live.Version(page.Scan, page.Jobs, statuses), w.live.Changing(page.Scan, statuses)
 	if page.Scan.StartedAt != nil && page.Scan.FinishedAt != nil {
 		page.Took = page.Scan.FinishedAt.Sub(*page.Scan.StartedAt).Round(time.Millisecond)
 	}

@@ -39,6 +39,56 @@ func TestScanPageShowsNewFindings(t *testing.T) {
 	contains(t, s.page("/scans/"+scan.ReferenceID+"?show=absent"), "Gone")
 }
 
+func TestScanPageShowsHistoryAndCoverage(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	scan := s.scanned(1)
+	searched := &core.Coverage{Searched: 12}
+	searched.LeaveOut(core.LeftAllowed, 1, "yarn.lock")
+	searched.LeaveOut(core.LeftSize, 3, evil, "big.sql")
+	report := core.Report{Coverage: searched, Findings: []core.Finding{finding(), finding(func(f *core.Finding) {
+		f.File, f.Commit = "old.env", storetest.SHA(7)
+	})}}
+	if _, err := s.store.PutReport(t.Context(), scan.ReferenceID, "gitleaks", report); err != nil {
+		t.Fatal(err)
+	}
+	page := s.page("/scans/" + scan.ReferenceID)
+	contains(t, page, "2 new (2 high), 3 not searched", "12 files searched. 3 not searched that may hold code.",
+		"<b>3</b> larger than is searched: <code", "big.sql</code> and 1 more.", "Keep large data out of the repository",
+		"<b>1</b> exempt by the rules: <code", "yarn.lock", "https://git.example/acme/shop/commit/"+storetest.SHA(7),
+		"Revoke it where it was issued", "clones and caches keep it", "https://git.example/acme/shop/blob/"+storetest.SHA(7)+"/old.env#L3",
+		"https://git.example/acme/shop/blob/"+scan.CommitSHA+"/a/b.env#L3", "New <b>2</b>")
+	lacks(t, page, "<script>alert")
+	if n := strings.Count(page, "In history:"); n != 1 || strings.Index(page, "larger than") > strings.Index(page, "exempt by") {
+		t.Errorf("%d findings are in history; what can hold code comes first", n)
+	}
+	contains(t, s.page("/alerts/github/acme/shop/2"), "In history:", "https://git.example/acme/shop/commit/"+storetest.SHA(7))
+	lacks(t, s.page("/alerts/github/acme/shop/1"), "In history:")
+	contains(t, s.page("/explain/"+scan.CommitSHA), "searched: 12", "3 not searched, larger than is searched:")
+	next := s.scanned(2)
+	if _, err := s.store.PutReport(t.Context(), next.ReferenceID, "gitleaks", report); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, s.page("/scans/"+next.ReferenceID), "0 new, 2 known, 3 not searched", `<span class="badge">in history</span>`)
+}
+
+// Without a finding, what was not searched fails the scan, and the page says what to do.
+func TestScanPageOfAScanThatFailsForCoverage(t *testing.T) {
+	t.Parallel()
+	policy := storetest.Policy
+	policy.Gate.FailUnsearched = true
+	cfg := store.Config{Policies: core.Policies{{Match: "**", Policy: policy}}}
+	s := newSite(t, func(c *web.Config) { c.Store, c.Policies = storetest.Open(t, cfg), cfg.Policies })
+	scan := s.scanned(1)
+	searched := &core.Coverage{}
+	searched.LeaveOut(core.LeftHistory, 7)
+	if _, err := s.store.PutReport(t.Context(), scan.ReferenceID, "gitleaks", core.Report{Coverage: searched}); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, s.page("/scans/"+scan.ReferenceID), "Failed", "No findings, 7 not searched", "Not all that may hold code was searched.",
+		"coverage: fail", "<b>7</b> commits farther back than are searched.")
+}
+
 func TestHostileReportsShowAsText(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

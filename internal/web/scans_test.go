@@ -14,7 +14,7 @@ func TestScansAreFilteredAndPaged(t *testing.T) {
 	contains(t, s.page("/"), "No scans yet", "/webhooks/github")
 	for n := range 60 {
 		delivery, push := storetest.PushOf(n+1, storetest.OnBranch(fmt.Sprintf("b%d", n%2)))
-		if _, err := s.store.AcceptPush(t.Context(), delivery, push); err != nil {
+		if _, err := s.store.Accept(t.Context(), storetest.With(delivery, push)); err != nil {
 			t.Fatal(err)
 		}
 	}

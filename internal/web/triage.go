@@ -95,8 +95,8 @@ func (d done) in(back string) string {
 	return target.String()
 }
 
-// doneOf reads from the address what in has written there. Of is 0 where that is not valid.
-func doneOf(c *gin.Context) done {
+// newDone reads from the address what in has written there. Of is 0 where that is not valid.
+func newDone(c *gin.Context) done {
 	d := done{What: c.Query("done")}
 	switch d.What {
 	case doneFalsePositive, doneReal, doneUndo, doneTooLate:

@@ -34,9 +34,9 @@ func TestFeedbackTurnsTheVerdict(t *testing.T) {
 		path, _, _ := strings.Cut(strings.TrimPrefix(location, "/hooks"), "#")
 		return s.page(path)
 	}
-	contains(t, say("FP"), "Passed", "0 new, 1 dismissed", "as a false positive. The scan is now <b>passed</b>", "scanhook: success",
+	contains(t, say("FP"), "Passed", "0 new, 1 dismissed", "as a false positive. <span class=\"now\">The scan is now <b>passed</b>", "scanhook: success",
 		"On its way to github.", "History (1)", "<bdi>ada</bdi>", "&lt;i&gt;a fixture")
-	contains(t, say("TP"), "Failed", "1 new (1 high)", "History (2)", "as real. The scan is now <b>failed</b>")
+	contains(t, say("TP"), "Failed", "1 new (1 high)", "History (2)", "as real. <span class=\"now\">The scan is now <b>failed</b>")
 	if answer := s.ask("/findings/1/feedback", url.Values{"verdict": {"maybe"}}); answer.Code != http.StatusBadRequest {
 		t.Errorf("a strange verdict: %d", answer.Code)
 	}

@@ -13,13 +13,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"sync"
 	"time"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/liveness"
 	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/internal/web/layout"
+	"github.com/scanhook/scanhook/internal/web/live"
 	"github.com/scanhook/scanhook/internal/web/signin"
 	"github.com/scanhook/scanhook/store"
 )
@@ -70,9 +70,8 @@ type Setting struct {
 type Web struct {
 	Config
 	*layout.Layout
-	origin  *http.CrossOriginProtection
-	stop    sync.Once
-	stopped chan struct{}
+	origin *http.CrossOriginProtection
+	live   *live.Streams
 }
 
 // New returns the pages; Register makes them reachable. It fails if PublicURL is not a URL.
@@ -87,7 +86,7 @@ func New(cfg Config) (*Web, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading public_url: %w", err)
 	}
-	w := &Web{Config: cfg, origin: http.NewCrossOriginProtection(), stopped: make(chan struct{})}
+	w := &Web{Config: cfg, origin: http.NewCrossOriginProtection()}
 	if public.Host != "" { // behind a proxy, requests can bear another Host
 		if err := w.origin.AddTrustedOrigin(public.Scheme + "://" + public.Host); err != nil {
 			return nil, fmt.Errorf("reading public_url: %w", err)
@@ -96,6 +95,9 @@ func New(cfg Config) (*Web, error) {
 	sessions := signin.New(signin.Config{
 		Store: cfg.Store, Tokens: cfg.Tokens, OIDC: cfg.OIDC, PublicURL: public, Public: cfg.Public,
 		Throttle: cfg.Throttle, Log: cfg.Log, Now: cfg.Now,
+	})
+	w.live = live.New(live.Config{
+		Store: cfg.Store, Sessions: sessions, Posts: func(platform string) bool { return cfg.Platforms[platform].Posts },
 	})
 	w.Layout, err = layout.New(layout.Config{
 		Files: files, Base: httpx.BaseOf(public), Sessions: sessions, Log: cfg.Log, Now: cfg.Now,
@@ -107,4 +109,4 @@ func New(cfg Config) (*Web, error) {
 }
 
 // Stop ends the event streams of open pages, which would keep a server from shutting down.
-func (w *Web) Stop() { w.stop.Do(func() { close(w.stopped) }) }
+func (w *Web) Stop() { w.live.Stop() }

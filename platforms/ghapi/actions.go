@@ -19,6 +19,10 @@ const maxEventFile = 25 << 20
 // https://docs.github.com/en/actions/reference/workflows-and-actions/variables. It is false outside a workflow.
 func WorkflowCommit(getenv func(string) string) (commit platforms.CICommit, found bool) {
 	commit.Project, commit.SHA = getenv("GITHUB_REPOSITORY"), getenv("GITHUB_SHA")
+	if commit.ProjectID = getenv("GITHUB_REPOSITORY_ID"); commit.ProjectID == "" && commit.Project != "" { // older runners
+		event, _ := readEvent(getenv("GITHUB_EVENT_PATH"))
+		commit.ProjectID = event.Repository.ID.ID()
+	}
 	switch {
 	case commit.Project == "":
 		return commit, false
@@ -33,6 +37,9 @@ func WorkflowCommit(getenv func(string) string) (commit platforms.CICommit, foun
 // ofPullRequest names the commit that was pushed: GITHUB_SHA is a merge that nobody pushed, or the base branch.
 func ofPullRequest(commit platforms.CICommit, getenv func(string) string) platforms.CICommit {
 	event, err := readEvent(getenv("GITHUB_EVENT_PATH"))
+	if err == nil && event.PullRequest.Head.SHA == "" {
+		err = errors.New("GITHUB_EVENT_PATH has no pull_request.head.sha")
+	}
 	if err != nil {
 		commit.Err = fmt.Errorf("the commit of the pull request is not known: %w", err)
 	}
@@ -44,8 +51,11 @@ func ofPullRequest(commit platforms.CICommit, getenv func(string) string) platfo
 	return commit
 }
 
-// workflowEvent is the part of a workflow's event that describes a pull request.
+// workflowEvent is the part of a workflow's event that describes its repository and a pull request.
 type workflowEvent struct {
+	Repository struct {
+		ID platforms.Number `json:"id"`
+	} `json:"repository"`
 	PullRequest struct {
 		Head struct {
 			SHA  string `json:"sha"`
@@ -70,9 +80,6 @@ func readEvent(path string) (workflowEvent, error) {
 	defer func() { _ = file.Close() }()
 	if err := json.NewDecoder(io.LimitReader(file, maxEventFile)).Decode(&event); err != nil {
 		return event, fmt.Errorf("reading GITHUB_EVENT_PATH: %w", err)
-	}
-	if event.PullRequest.Head.SHA == "" {
-		return event, errors.New("GITHUB_EVENT_PATH has no pull_request.head.sha")
 	}
 	return event, nil
 }

@@ -51,6 +51,7 @@ type Traits struct {
 	MayLackRuns   bool // old servers announce no workflow runs and no statuses
 	ActsAsApp     bool // the credential is that of an App
 	NoStatusID    bool // an announced status has another number than in the API
+	RefEvents     bool // not all branches that come and go are announced by pushes: create and delete events announce them
 }
 
 // Clients opens the API for a project.
@@ -104,6 +105,11 @@ func New(config platforms.Config, traits Traits) (*Server, error) {
 
 // HTTPClient is the one that all calls go through.
 func (s *Server) HTTPClient() *http.Client { return s.Calls }
+
+// Recall is part of platforms.Keeper.
+func (s *Server) Recall(verifiedBy string, signed bool) (platforms.Verification, error) {
+	return s.Keys.Recall(verifiedBy, signed)
+}
 
 // Dial wraps a client for the address of the API; go-github wants it with a final slash.
 func (s *Server) Dial(client *http.Client) *gogithub.Client {

@@ -17,7 +17,13 @@ import (
 const contentType = "json"
 
 // hookEvents are the events that ParseEvent uses.
-func hookEvents() []string { return []string{"push", "workflow_run", "status"} }
+func (s *Server) hookEvents() []string {
+	events := []string{"push", "workflow_run", "status", "repository"} // the last tells of new names
+	if s.Traits.RefEvents {
+		events = append(events, "create", "delete")
+	}
+	return events
+}
 
 // Hooks lists the webhooks of a target that call address. For an organisation that is a person the error is
 // platforms.ErrNoHookAccess.
@@ -75,7 +81,7 @@ func (s *Server) toHook(target core.HookTarget, found *gogithub.Hook, address st
 
 // judgeEvents makes missing events of an App a problem, because only a person can choose them.
 func (s *Server) judgeEvents(hook *platforms.Hook, fault func(bool, string, ...any)) {
-	lacking := platforms.Lacking(hook.Events, hookEvents()...)
+	lacking := platforms.Lacking(hook.Events, s.hookEvents()...)
 	noPush := slices.Contains(lacking, "push")
 	if len(lacking) == 0 || slices.Contains(hook.Events, "*") || s.Traits.MayLackRuns && !noPush {
 		return
@@ -108,7 +114,7 @@ func (s *Server) AddHook(ctx context.Context, project, address string) error {
 	target := core.HookTarget{Scope: core.ScopeProject, Owner: project}
 	api, secret, err := s.openHook(ctx, target)
 	if err == nil {
-		_, answer, failed := api.Create(ctx, desiredHook(secret, address, nil))
+		_, answer, failed := api.Create(ctx, s.desiredHook(secret, address, nil))
 		err = s.HookError(answer, failed)
 	}
 	return Wrap(err, "adding a webhook to %s", target)
@@ -118,7 +124,7 @@ func (s *Server) AddHook(ctx context.Context, project, address string) error {
 func (s *Server) RepairHook(ctx context.Context, hook platforms.Hook, address string) error {
 	api, secret, err := s.openHook(ctx, hook.HookTarget)
 	if err == nil {
-		desired := desiredHook(secret, platforms.OwnAddress(hook.URL, address), hook.Events)
+		desired := s.desiredHook(secret, platforms.OwnAddress(hook.URL, address), hook.Events)
 		answer, failed := api.Edit(ctx, hook.ID, desired)
 		err = s.HookError(answer, failed)
 	}
@@ -134,9 +140,9 @@ func (s *Server) openHook(ctx context.Context, target core.HookTarget) (api Hook
 	return api, secret, err
 }
 
-func desiredHook(secret, address string, events []string) *gogithub.Hook {
+func (s *Server) desiredHook(secret, address string, events []string) *gogithub.Hook {
 	hook := &gogithub.Hook{
-		Events: append(slices.Clone(events), platforms.Lacking(events, hookEvents()...)...),
+		Events: append(slices.Clone(events), platforms.Lacking(events, s.hookEvents()...)...),
 		Active: gogithub.Bool(true),
 		Config: &gogithub.HookConfig{
 			URL: &address, Secret: &secret, ContentType: gogithub.String(contentType), InsecureSSL: gogithub.String("0"),

@@ -3,6 +3,7 @@ package ghapi
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/platforms"
@@ -15,6 +16,8 @@ type repository struct {
 	HTMLURL       platforms.Text   `json:"html_url"`
 	CloneURL      platforms.Text   `json:"clone_url"`
 	DefaultBranch platforms.Text   `json:"default_branch"`
+	UpdatedAt     platforms.Time   `json:"updated_at"`
+	PushedAt      platforms.Time   `json:"pushed_at"` // which GitHub has of pushes, where updated_at stays behind
 }
 
 // ParseEvent reads the payload of an event and names its project, which is empty where the event has none.
@@ -26,6 +29,12 @@ func (s *Server) ParseEvent(name string, payload []byte) (event core.Event, proj
 		return s.parseWorkflowRun(payload)
 	case "status":
 		return s.parseStatus(payload)
+	case "repository":
+		return s.parseProjectChange(payload)
+	case "create", "delete":
+		if s.Traits.RefEvents {
+			return s.parseRefEvent(name, payload)
+		}
 	}
 	var other struct {
 		Repository repository `json:"repository"`
@@ -66,50 +75,88 @@ func (s *Server) project(r repository) (core.Project, error) {
 		URL:           platforms.WebAddress(r.HTMLURL, s.Web.JoinPath(path).String()),
 		CloneURL:      platforms.WebAddress(r.CloneURL, s.cloneURL(path)),
 		DefaultBranch: string(r.DefaultBranch),
+		AsOf:          latest(r.UpdatedAt.Time, r.PushedAt.Time),
 	}, nil
+}
+
+// decode reads a payload into event, and translates the repository in there.
+func (s *Server) decode(payload []byte, event any, in *repository) (core.Project, error) {
+	if err := platforms.DecodeObject(payload, event); err != nil {
+		return core.Project{}, err
+	}
+	return s.project(*in)
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// parseProjectChange reads an event about the repository itself.
+func (s *Server) parseProjectChange(payload []byte) (core.Event, string, error) {
+	var event struct {
+		Action     platforms.Text `json:"action"`
+		Repository repository     `json:"repository"`
+	}
+	project, err := s.decode(payload, &event, &event.Repository)
+	if err != nil {
+		return nil, "", err
+	}
+	action := string(event.Action)
+	return core.ProjectChange{Project: project, Action: action, Deleted: action == "deleted"}, project.Name, nil
 }
 
 // pushPayload is the part of a push that we use. Gitea has total_commits, GitHub has created, deleted and forced.
 type pushPayload struct {
-	Ref        platforms.Text `json:"ref"`
-	Before     platforms.Text `json:"before"`
-	After      platforms.Text `json:"after"`
-	Created    bool           `json:"created"`
-	Deleted    bool           `json:"deleted"`
-	Forced     bool           `json:"forced"`
+	platforms.PushPayload
+	Created    bool `json:"created"`
+	Deleted    bool `json:"deleted"`
+	Forced     bool `json:"forced"`
 	HeadCommit struct {
 		ID platforms.Text `json:"id"`
 	} `json:"head_commit"`
-	Commits      platforms.Commits `json:"commits"`
-	TotalCommits platforms.Number  `json:"total_commits"`
-	Repository   repository        `json:"repository"`
+	TotalCommits platforms.Number `json:"total_commits"`
+	Repository   repository       `json:"repository"`
 }
 
 func (s *Server) parsePush(payload []byte) (core.Event, string, error) {
 	var push pushPayload
-	if err := platforms.DecodeObject(payload, &push); err != nil {
-		return nil, "", err
-	}
-	project, err := s.project(push.Repository)
+	project, err := s.decode(payload, &push, &push.Repository)
 	if err != nil {
 		return nil, "", err
 	}
-	event, err := platforms.CompletePush(push.translate(project))
+	pushed := push.Push(project, push.TotalCommits, push.HeadCommit.ID)
+	pushed.Created, pushed.Deleted, pushed.Forced = push.Created, push.Deleted, push.Forced
+	event, err := platforms.CompletePush(pushed)
 	return event, project.Name, err
 }
 
-func (push pushPayload) translate(project core.Project) core.Push {
-	return core.Push{
-		Project:   project,
-		Ref:       string(push.Ref),
-		Before:    platforms.CommitID(push.Before),
-		After:     platforms.CommitID(push.After),
-		CommitSHA: platforms.FirstCommit(push.HeadCommit.ID, push.After),
-		Created:   push.Created,
-		Deleted:   push.Deleted,
-		Forced:    push.Forced,
-		Files:     platforms.CountFiles(push.Commits, push.TotalCommits.Int()),
+// parseRefEvent reads the event of a branch that was created or deleted, perhaps without a push: when a branch is renamed.
+func (s *Server) parseRefEvent(name string, payload []byte) (core.Event, string, error) {
+	var event struct {
+		Ref        platforms.Text `json:"ref"` // without refs/heads/
+		Type       platforms.Text `json:"ref_type"`
+		SHA        platforms.Text `json:"sha"` // of a created one
+		Repository repository     `json:"repository"`
 	}
+	project, err := s.decode(payload, &event, &event.Repository)
+	switch {
+	case err != nil:
+		return nil, "", err
+	case event.Type != "branch" || event.Ref == "":
+		return core.Ignored{Reason: "tags are seen through their push events"}, project.Name, nil
+	case name == "create" && !core.IsCommitSHA(string(event.SHA)):
+		return core.Ignored{Reason: "the event does not name the branch's commit"}, project.Name, nil
+	}
+	push := core.Push{Project: project, Ref: "refs/heads/" + string(event.Ref), Deleted: name == "delete"}
+	if !push.Deleted {
+		push.Created, push.After = true, platforms.CommitID(event.SHA)
+		push.Before, push.CommitSHA = strings.Repeat("0", len(push.After)), push.After
+	}
+	completed, err := platforms.CompletePush(push)
+	return completed, project.Name, err
 }
 
 // statusPayload is the payload of the event status.
@@ -128,10 +175,7 @@ type statusPayload struct {
 // parseStatus ignores a status without a number, because nothing tells what it came after.
 func (s *Server) parseStatus(payload []byte) (core.Event, string, error) {
 	var event statusPayload
-	if err := platforms.DecodeObject(payload, &event); err != nil {
-		return nil, "", err
-	}
-	project, err := s.project(event.Repository)
+	project, err := s.decode(payload, &event, &event.Repository)
 	if err != nil {
 		return core.Ignored{Reason: "statuses are results, and this one names no project"}, "", nil
 	}
@@ -168,9 +212,9 @@ type workflowRun struct {
 	HeadRepository struct {
 		FullName platforms.Text `json:"full_name"`
 	} `json:"head_repository"`
-	PullRequests []struct {
+	PullRequests platforms.List[struct {
 		Number platforms.Number `json:"number"`
-	} `json:"pull_requests"`
+	}] `json:"pull_requests"`
 }
 
 func (s *Server) parseWorkflowRun(payload []byte) (core.Event, string, error) {
@@ -178,10 +222,7 @@ func (s *Server) parseWorkflowRun(payload []byte) (core.Event, string, error) {
 		Run        workflowRun `json:"workflow_run"`
 		Repository repository  `json:"repository"`
 	}
-	if err := platforms.DecodeObject(payload, &event); err != nil {
-		return nil, "", err
-	}
-	project, err := s.project(event.Repository)
+	project, err := s.decode(payload, &event, &event.Repository)
 	if err != nil {
 		return nil, "", err
 	}

@@ -44,6 +44,7 @@ func New(config platforms.Config) (*Platform, error) {
 	}
 	server, err := ghapi.New(config, ghapi.Traits{
 		Title: "Gitea", Links: links, HidesSecrets: true, SignsJSONOnly: true, MayLackRuns: true, NoStatusID: true,
+		RefEvents:     true,
 		PostAdvice:    "give the token the scope write:repository, and its owner the right to write to the project",
 		HookAdvice:    "the token the scope write:repository, of an administrator of the project",
 		AddressAdvice: "correct api_url",

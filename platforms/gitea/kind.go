@@ -32,7 +32,7 @@ func Kind() platforms.Kind {
   Target URL    {url}
   Content type  application/json
   Secret        {secret}
-  Trigger on    Custom events: Push, Workflow run, Status
+  Trigger on    Custom events: Push, Create, Delete, Repository, Workflow run, Status
 `,
 		},
 		Imitates: "github",

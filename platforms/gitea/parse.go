@@ -3,7 +3,6 @@ package gitea
 import (
 	"cmp"
 	"crypto/rand"
-	"fmt"
 	"net/http"
 	"strings"
 
@@ -41,23 +40,22 @@ func signatureOf(header http.Header) string {
 }
 
 // Parse translates a verified call.
-func (p *Platform) Parse(header http.Header, body []byte) (delivery core.Delivery, err error) {
+func (p *Platform) Parse(header http.Header, body []byte) (core.Delivery, error) {
 	event := cmp.Or(header.Get(eventHeader), header.Get(copiedEventHeader))
-	delivery = core.Delivery{
+	delivery := core.Delivery{
 		Platform: p.Name, Name: platforms.Clean(event), ReceivedAt: p.Now().UTC(), Key: platforms.HashKey(event, body),
-	}
-	if delivery.Name == "" {
-		return core.Delivery{}, fmt.Errorf("%w: the header %s is missing: only webhooks of Gitea and Forgejo belong to this"+
-			" address", core.ErrInvalid, eventHeader)
 	}
 	if id := cmp.Or(header.Get(deliveryHeader), header.Get(copiedDeliveryHeader)); id != "" { // new in each call
 		delivery.Key = platforms.DeliveryKey("delivery", id)
 	}
-	delivery.Event, delivery.Project, err = p.ParseEvent(delivery.Name, body)
-	if err != nil {
-		return core.Delivery{}, fmt.Errorf("parsing %s: %w", delivery.Name, err)
-	}
-	return delivery, nil
+	return platforms.Translate(delivery, eventHeader, "Gitea and Forgejo", func() (core.Event, string, error) {
+		return p.ParseEvent(delivery.Name, body)
+	})
+}
+
+// Keep is part of platforms.Keeper.
+func (p *Platform) Keep(header http.Header, body []byte) (http.Header, []byte) {
+	return platforms.Headers(header, eventHeader, deliveryHeader, copiedEventHeader, copiedDeliveryHeader), body
 }
 
 // sign makes the headers of a call as Gitea does.

@@ -3,8 +3,6 @@ package gitea_test
 import (
 	"errors"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -17,27 +15,11 @@ import (
 func TestParseGoldens(t *testing.T) {
 	t.Parallel()
 	platform := newPlatform(t, platforms.Config{URL: "https://git.example.com/sub"})
-	paths, err := filepath.Glob("testdata/*.json")
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("no payloads in testdata: %v", err)
-	}
-	for _, path := range paths {
-		t.Run(filepath.Base(path), func(t *testing.T) {
-			t.Parallel()
-			body, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			event, _, _ := strings.Cut(filepath.Base(path), ".")
-			header := headerOf(event)
-			header.Set("X-Gitea-Delivery", "guid")
-			delivery, err := platform.Parse(header, body)
-			if err != nil {
-				t.Fatal(err)
-			}
-			platformtest.Golden(t, filepath.Base(path)+".golden", delivery)
-		})
-	}
+	platformtest.ParseGoldens(t, platform, func(event string) http.Header {
+		header := headerOf(event)
+		header.Set("X-Gitea-Delivery", "guid")
+		return header
+	})
 }
 
 const tinyPush = `{"ref":"refs/heads/main","after":"` + platformtest.SHA + `","repository":{"full_name":"acme/widgets"}}`
@@ -93,5 +75,32 @@ func TestStatusEventHasNoNumber(t *testing.T) {
 	seen, used := delivery.Event.(core.ObservedStatus)
 	if err != nil || !used || seen.ID != 0 || seen.State != core.StatusPending || delivery.Project != "acme/widgets" {
 		t.Errorf("delivery %+v, %v", delivery, err)
+	}
+}
+
+// Of a branch that is deleted or renamed, Gitea sends no push.
+func TestBranchesThatComeAndGo(t *testing.T) {
+	t.Parallel()
+	zeros := strings.Repeat("0", 40)
+	for body, want := range map[string]core.Push{
+		`create {"sha":"` + platformtest.SHA + `","ref":"feature/a","ref_type":"branch"`: {
+			Ref: "refs/heads/feature/a", Before: zeros, After: platformtest.SHA, CommitSHA: platformtest.SHA, Created: true,
+		},
+		`delete {"ref":"feature/a","ref_type":"branch"`:                        {Ref: "refs/heads/feature/a", Deleted: true},
+		`create {"sha":"` + platformtest.SHA + `","ref":"v1","ref_type":"tag"`: {},
+		`create {"sha":"","ref":"main","ref_type":"branch"`:                    {},
+		`delete {"ref":"v1","ref_type":"tag"`:                                  {},
+	} {
+		name, body, _ := strings.Cut(body, " ")
+		platform := newPlatform(t, platforms.Config{})
+		delivery, err := platform.Parse(headerOf(name), []byte(body+`,"repository":{"full_name":"acme/widgets"}}`))
+		if err != nil || delivery.Project != "acme/widgets" {
+			t.Fatalf("%s: %+v, %v", body, delivery, err)
+		}
+		push, _ := delivery.Event.(core.Push)
+		push.Project = core.Project{}
+		if push != want {
+			t.Errorf("%s: %+v, want %+v", body, push, want)
+		}
 	}
 }

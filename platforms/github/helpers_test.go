@@ -11,7 +11,6 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -133,7 +132,7 @@ func complete(hook fakeforge.Hook) fakeforge.Hook {
 	}
 	hook.Secret = strings.TrimPrefix(hook.Secret, "-")
 	if hook.Events == nil {
-		hook.Events = []string{"push", "workflow_run", "status"}
+		hook.Events = []string{"push", "workflow_run", "status", "repository"}
 	}
 	return hook
 }
@@ -205,19 +204,4 @@ func judged(t *testing.T, err error, says string, denied bool) {
 	if refusal := new(platforms.Denied); errors.As(err, &refusal) != denied {
 		t.Errorf("want it denied %t, got %v", denied, err)
 	}
-}
-
-// goldens are our own payloads; the part before the dot is the event.
-func goldens(t testing.TB) []string {
-	t.Helper()
-	paths, err := filepath.Glob("testdata/*.json")
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("no payloads in testdata: %v", err)
-	}
-	return paths
-}
-
-func eventOf(path string) string {
-	name, _, _ := strings.Cut(filepath.Base(path), ".")
-	return name
 }

@@ -36,7 +36,7 @@ func TestAddHook(t *testing.T) {
 	kept := server.Hooks()
 	want := fakeforge.Hook{
 		ID: kept[0].ID, Project: "acme/widgets", URL: hookAddress, Secret: "the secret",
-		Events: []string{"push", "workflow_run", "status"},
+		Events: []string{"push", "workflow_run", "status", "repository"},
 	}
 	if diff := cmp.Diff([]fakeforge.Hook{want}, kept); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
@@ -52,7 +52,7 @@ func TestHooksAreJudgedAndRepaired(t *testing.T) {
 	}{
 		"as wanted":      {hook: fakeforge.Hook{}},
 		"everything":     {hook: fakeforge.Hook{Events: []string{"*"}}},
-		"more events":    {hook: fakeforge.Hook{Events: []string{"issues", "workflow_run", "status", "push"}}},
+		"more events":    {hook: fakeforge.Hook{Events: []string{"issues", "workflow_run", "status", "repository", "push"}}},
 		"off":            {fakeforge.Hook{Off: true}, true, "switched off"},
 		"no secret":      {fakeforge.Hook{Secret: "-"}, true, "no secret"},
 		"form":           {fakeforge.Hook{Form: true}, false, `content type is "form"`},
@@ -153,7 +153,7 @@ func TestHookOfAnApp(t *testing.T) {
 	}
 	faults := strings.Join(hooks[0].Faults, "; ")
 	if !hooks[0].Broken || faults != `it has no secret; its content type is "form"` ||
-		hooks[0].Problem != "subscribe the App to push and status in its settings" {
+		hooks[0].Problem != "subscribe the App to push and status and repository in its settings" {
 		t.Errorf("judged as %+v", hooks[0])
 	}
 	if err := platform.RepairHook(t.Context(), hooks[0], hookAddress); err != nil {
@@ -173,7 +173,7 @@ func TestRedeliveryOfAnApp(t *testing.T) {
 	var code atomic.Int32
 	code.Store(503)
 	address := receiverOf(t, &code)
-	server.AddHook(fakeforge.Hook{URL: address, Secret: "the secret", Events: []string{"push", "workflow_run", "status"}})
+	server.AddHook(fakeforge.Hook{URL: address, Secret: "the secret", Events: []string{"push", "workflow_run", "status", "repository"}})
 	sha := strings.Repeat("ab", 20)
 	if err := server.Declare("acme/widgets", sha); err != nil {
 		t.Fatal(err)
@@ -319,7 +319,7 @@ func TestRedeliveryOfOrganisations(t *testing.T) {
 	var code atomic.Int32
 	code.Store(503)
 	address := receiverOf(t, &code)
-	server.AddHook(fakeforge.Hook{Group: "acme", URL: address, Secret: "x", Events: []string{"push", "workflow_run", "status"}})
+	server.AddHook(fakeforge.Hook{Group: "acme", URL: address, Secret: "x", Events: []string{"push", "workflow_run", "status", "repository"}})
 	sha := strings.Repeat("ab", 20)
 	if err := server.Declare("acme/widgets", sha); err != nil {
 		t.Fatal(err)

@@ -31,7 +31,7 @@ func Kind() platforms.Kind {
   Payload URL   {url}
   Content type  application/json
   Secret        {secret}
-  Events        Let me select individual events: Pushes, Workflow runs, Statuses
+  Events        Let me select individual events: Pushes, Workflow runs, Statuses, Repositories
 `,
 		},
 		HasApps:      true,

@@ -15,6 +15,7 @@ const (
 	eventHeader  = "X-GitHub-Event"
 	guidHeader   = "X-GitHub-Delivery" // the same for all webhooks that announce one event
 	hookIDHeader = "X-GitHub-Hook-ID"
+	targetHeader = "X-GitHub-Hook-Installation-Target-" // begins the names of those of an App
 )
 
 // Parse translates a verified call. Both content types of GitHub are read: JSON, and a form with the field payload.
@@ -25,18 +26,18 @@ func (p *Platform) Parse(header http.Header, body []byte) (core.Delivery, error)
 		ReceivedAt: p.Now().UTC(),
 		Key:        deliveryKey(header, body),
 	}
-	if delivery.Name == "" {
-		return core.Delivery{}, fmt.Errorf("%w: the header %s is missing: only webhooks of GitHub belong to this address",
-			core.ErrInvalid, eventHeader)
-	}
-	payload, err := jsonOf(header, body)
-	if err == nil {
-		delivery.Event, delivery.Project, err = p.ParseEvent(delivery.Name, payload)
-	}
-	if err != nil {
-		return core.Delivery{}, fmt.Errorf("parsing %s: %w", delivery.Name, err)
-	}
-	return delivery, nil
+	return platforms.Translate(delivery, eventHeader, "GitHub", func() (core.Event, string, error) {
+		payload, err := jsonOf(header, body)
+		if err != nil {
+			return nil, "", err
+		}
+		return p.ParseEvent(delivery.Name, payload)
+	})
+}
+
+// Keep is part of platforms.Keeper.
+func (p *Platform) Keep(header http.Header, body []byte) (http.Header, []byte) {
+	return platforms.Headers(header, eventHeader, guidHeader, hookIDHeader, targetHeader+"ID", targetHeader+"Type"), body
 }
 
 // deliveryKey tells two webhooks apart that announce the same event: GitHub gives both deliveries the same GUID.
@@ -48,9 +49,8 @@ func deliveryKey(header http.Header, body []byte) string {
 	if hook := header.Get(hookIDHeader); hook != "" {
 		return platforms.DeliveryKey(hook, guid)
 	}
-	const target = "X-GitHub-Hook-Installation-Target-"
-	if id := header.Get(target + "ID"); id != "" {
-		return platforms.DeliveryKey(header.Get(target+"Type"), id, guid)
+	if id := header.Get(targetHeader + "ID"); id != "" {
+		return platforms.DeliveryKey(header.Get(targetHeader+"Type"), id, guid)
 	}
 	return platforms.DeliveryKey("delivery", guid)
 }

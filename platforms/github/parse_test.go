@@ -3,8 +3,6 @@ package github_test
 import (
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -16,22 +14,11 @@ import (
 func TestParseGoldens(t *testing.T) {
 	t.Parallel()
 	platform := newPlatform(t, platforms.Config{URL: "https://git.example.com/sub"})
-	for _, path := range goldens(t) {
-		t.Run(filepath.Base(path), func(t *testing.T) {
-			t.Parallel()
-			body, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			header := headerOf(eventOf(path))
-			header.Set("X-GitHub-Delivery", "guid")
-			delivery, err := platform.Parse(header, body)
-			if err != nil {
-				t.Fatal(err)
-			}
-			platformtest.Golden(t, filepath.Base(path)+".golden", delivery)
-		})
-	}
+	platformtest.ParseGoldens(t, platform, func(event string) http.Header {
+		header := headerOf(event)
+		header.Set("X-GitHub-Delivery", "guid")
+		return header
+	})
 }
 
 const tinyPush = `{"ref":"refs/heads/main","after":"` + platformtest.SHA + `",` +
@@ -98,12 +85,8 @@ func TestDeliveryKey(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, path := range goldens(f) {
-		body, err := os.ReadFile(path)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(eventOf(path), "application/json", body)
+	for _, payload := range platformtest.Payloads(f) {
+		f.Add(payload.Event, "application/json", payload.Body)
 	}
 	f.Add("push", "application/x-www-form-urlencoded", []byte("payload="+url.QueryEscape(tinyPush)))
 	platform := newPlatform(f, platforms.Config{})

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -219,20 +218,8 @@ func tokenServer(t *testing.T, code int, self string, userCode int) string {
 	return server.URL + "/sub"
 }
 
-// goldens are our own payloads; the part before the dot is the event, with underscores for blanks.
-func goldens(t testing.TB) []string {
-	t.Helper()
-	paths, err := filepath.Glob("testdata/*.json")
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("no payloads in testdata: %v", err)
-	}
-	return paths
-}
-
-func eventOf(path string) string {
-	name, _, _ := strings.Cut(filepath.Base(path), ".")
-	return strings.ReplaceAll(name, "_", " ")
-}
+// eventOf is the event that the name of a payload's file stands for, with underscores for blanks.
+func eventOf(name string) string { return strings.ReplaceAll(name, "_", " ") }
 
 // mergeWorld is a GitLab with a commit that has pipelines.
 type mergeWorld struct {

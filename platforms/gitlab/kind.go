@@ -41,9 +41,9 @@ func ciCommit(getenv func(string) string) (platforms.CICommit, bool) {
 	}
 	return platforms.CICommit{
 		Platform: "gitlab",
-		Project:  getenv("CI_PROJECT_PATH"),
-		SHA:      cmp.Or(getenv("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA"), getenv("CI_COMMIT_SHA")),
-		Branch:   cmp.Or(getenv("CI_COMMIT_BRANCH"), sourceBranch(getenv), branch),
+		Project:  getenv("CI_PROJECT_PATH"), ProjectID: getenv("CI_PROJECT_ID"),
+		SHA:    cmp.Or(getenv("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA"), getenv("CI_COMMIT_SHA")),
+		Branch: cmp.Or(getenv("CI_COMMIT_BRANCH"), sourceBranch(getenv), branch),
 	}, getenv("CI_PROJECT_PATH") != ""
 }
 

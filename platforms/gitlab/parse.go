@@ -1,10 +1,15 @@
 package gitlab
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/scanhook/scanhook/core"
@@ -18,12 +23,16 @@ const (
 	kindPipeline = "pipeline"
 )
 
+// projectChanges are the events about a project itself. There is none of its own for a namespace that gets another name.
+var projectChanges = []string{"project_create", "project_update", "project_rename", "project_transfer", "project_destroy"}
+
 // envelope identifies the event and the project, in hooks of projects, groups and the whole system.
 type envelope struct {
 	ObjectKind        platforms.Text   `json:"object_kind"`
 	EventName         platforms.Text   `json:"event_name"`
 	PathWithNamespace platforms.Text   `json:"path_with_namespace"`
 	ProjectID         platforms.Number `json:"project_id"`
+	UpdatedAt         platforms.Time   `json:"updated_at"` // of events about the project itself
 	Project           projectPayload   `json:"project"`
 	Repository        repository       `json:"repository"`
 }
@@ -36,15 +45,76 @@ func (p *Platform) Parse(header http.Header, body []byte) (core.Delivery, error)
 		ReceivedAt: p.now().UTC(),
 		Key:        deliveryKey(header, body),
 	}
-	if delivery.Name == "" {
-		return core.Delivery{}, fmt.Errorf("%w: the header %s is missing: only webhooks of GitLab belong to this address",
-			core.ErrInvalid, eventHeader)
+	return platforms.Translate(delivery, eventHeader, "GitLab", func() (core.Event, string, error) {
+		return p.event(delivery.Name, body)
+	})
+}
+
+// Keep is part of platforms.Keeper. The variables of a pipeline may be secrets.
+func (p *Platform) Keep(header http.Header, body []byte) (http.Header, []byte) {
+	kept := platforms.Headers(header, eventHeader, idHeader, retryHeader)
+	switch header.Get(eventHeader) {
+	case "Pipeline Hook", "System Hook":
+		return kept, withoutVariables(body)
 	}
-	var err error
-	if delivery.Event, delivery.Project, err = p.event(delivery.Name, body); err != nil {
-		return core.Delivery{}, fmt.Errorf("parsing %s: %w", delivery.Name, err)
+	return kept, body
+}
+
+// withoutVariables empties the variables of a pipeline in a body, and leaves all other bytes as they are: what is read later is
+// what was authorized now. It returns nothing of a body that cannot be read, which could still hold them.
+func withoutVariables(body []byte) []byte {
+	kept := bytes.Clone(body)
+	read := eachMember(kept, "object_attributes", func(attributes []byte) {
+		eachMember(attributes, "variables", empty)
+	})
+	if !read {
+		return nil
 	}
-	return delivery, nil
+	return kept
+}
+
+// eachMember visits the values of all members of an object that encoding/json takes for one of the name. It returns false for
+// what is not one JSON object.
+func eachMember(object []byte, name string, visit func(value []byte)) bool {
+	decoder := json.NewDecoder(bytes.NewReader(object))
+	if begin, err := decoder.Token(); err != nil || begin != json.Delim('{') {
+		return false
+	}
+	for decoder.More() {
+		var value extent
+		key, err := decoder.Token()
+		if err != nil || decoder.Decode(&value) != nil {
+			return false
+		}
+		if text, _ := key.(string); strings.EqualFold(text, name) {
+			end := decoder.InputOffset()
+			visit(object[end-int64(value) : end])
+		}
+	}
+	_, err := decoder.Token()
+	_, end := decoder.Token()
+	return err == nil && errors.Is(end, io.EOF)
+}
+
+// extent is the length of a value, in bytes.
+type extent int
+
+// UnmarshalJSON never fails.
+func (e *extent) UnmarshalJSON(data []byte) error {
+	*e = extent(len(data))
+	return nil
+}
+
+// empty makes a value a list without elements. Of one byte, it is a digit.
+func empty(value []byte) {
+	if len(value) > 1 {
+		copy(value, "[]"+strings.Repeat(" ", len(value)-2))
+	}
+}
+
+// Recall is part of platforms.Keeper.
+func (p *Platform) Recall(verifiedBy string, signed bool) (platforms.Verification, error) {
+	return p.keys.Recall(verifiedBy, signed)
 }
 
 func (p *Platform) event(name string, body []byte) (core.Event, string, error) {
@@ -65,6 +135,8 @@ func (p *Platform) event(name string, body []byte) (core.Event, string, error) {
 		return p.parsePipeline(outer, body)
 	case used:
 		return p.parsePush(outer, body)
+	case name == "System Hook" && slices.Contains(projectChanges, kind) && path != "":
+		return p.parseProjectChange(kind, outer)
 	}
 	if platforms.CheckProject(path) != nil {
 		path = ""
@@ -110,14 +182,15 @@ func reasonToIgnore(name, kind string) string {
 }
 
 // deliveryKey is stable over retries since GitLab 17.4. Before, GitLab has no such id: X-Gitlab-Webhook-UUID changes
-// with every attempt, and X-Gitlab-Event-UUID is shared by different events.
+// with every attempt, and X-Gitlab-Event-UUID is shared by different events of one chain. Nor does the body alone tell events
+// apart: a branch that goes the same way twice is announced by the same bytes.
 func deliveryKey(header http.Header, body []byte) string {
 	for _, name := range []string{idHeader, retryHeader} {
 		if id := header.Get(name); id != "" {
 			return platforms.DeliveryKey("delivery", id)
 		}
 	}
-	return platforms.HashKey(header.Get(eventHeader), body)
+	return platforms.HashKey(header.Get(eventHeader)+header.Get(chainHeader), body)
 }
 
 // projectPayload is the part of a payload's project that we use.
@@ -174,14 +247,20 @@ func (p *Platform) toProject(e envelope) (core.Project, error) {
 	return project, nil
 }
 
+func (p *Platform) parseProjectChange(kind string, outer envelope) (core.Event, string, error) {
+	project, err := p.toProject(outer)
+	if err != nil {
+		return nil, "", err
+	}
+	project.AsOf = outer.UpdatedAt.Time
+	return core.ProjectChange{Project: project, Action: kind, Deleted: kind == "project_destroy"}, project.Name, nil
+}
+
 // pushPayload is the part of a push or tag push that we use.
 type pushPayload struct {
-	Ref          platforms.Text    `json:"ref"`
-	Before       platforms.Text    `json:"before"`
-	After        platforms.Text    `json:"after"`
-	CheckoutSHA  platforms.Text    `json:"checkout_sha"`
-	Commits      platforms.Commits `json:"commits"`
-	TotalCommits platforms.Number  `json:"total_commits_count"`
+	platforms.PushPayload
+	CheckoutSHA  platforms.Text   `json:"checkout_sha"` // after is the tag object where a tag is annotated
+	TotalCommits platforms.Number `json:"total_commits_count"`
 }
 
 func (p *Platform) parsePush(outer envelope, body []byte) (core.Event, string, error) {
@@ -193,31 +272,19 @@ func (p *Platform) parsePush(outer envelope, body []byte) (core.Event, string, e
 	if err != nil {
 		return nil, "", err
 	}
-	event, err := platforms.CompletePush(push.translate(project))
+	event, err := platforms.CompletePush(push.Push(project, push.TotalCommits, push.CheckoutSHA))
 	return event, project.Name, err
-}
-
-// translate takes the commit from checkout_sha: after is the tag object where a tag is annotated.
-func (push pushPayload) translate(project core.Project) core.Push {
-	return core.Push{
-		Project:   project,
-		Ref:       string(push.Ref),
-		Before:    platforms.CommitID(push.Before),
-		After:     platforms.CommitID(push.After),
-		CommitSHA: platforms.FirstCommit(push.CheckoutSHA, push.After),
-		Files:     platforms.CountFiles(push.Commits, push.TotalCommits.Int()),
-	}
 }
 
 // pipelinePayload is the part of a pipeline event that we use. The variables are left out on purpose: they may hold
 // secrets in clear text.
 type pipelinePayload struct {
 	Attributes attributes `json:"object_attributes"`
-	Builds     []struct {
+	Builds     platforms.List[struct {
 		Artifacts struct {
 			Size platforms.Number `json:"size"`
 		} `json:"artifacts_file"`
-	} `json:"builds"`
+	}] `json:"builds"`
 	MergeRequest struct {
 		IID    platforms.Number `json:"iid"`
 		Source platforms.Number `json:"source_project_id"`

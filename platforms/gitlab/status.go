@@ -28,6 +28,9 @@ func (p *Platform) PostStatus(ctx context.Context, status core.Status) (platform
 	if status.State == core.StatusPending && status.PostedState == core.StatusPending {
 		return platforms.Posted{PipelinePin: status.PipelinePin, ID: status.PostedID}, nil
 	}
+	if status.ProjectRef == "" {
+		ctx = platforms.WithoutRedirects(ctx) // the name may come from somebody who gave the project away
+	}
 	posted, err := p.post(ctx, status)
 	if errors.Is(err, platforms.ErrUnknownCommit) {
 		err = p.hidden(ctx, status, err)

@@ -62,6 +62,23 @@ func TestPostStatusSendsRunningOnce(t *testing.T) {
 	}
 }
 
+// The old name of a project keeps redirecting to it: where only the name is known, the status must not follow.
+func TestPostStatusFollowsAProjectByItsNumberOnly(t *testing.T) {
+	t.Parallel()
+	for ref, follows := range map[string]bool{"": false, "15": true} {
+		gitlab := &fake{post: func(w http.ResponseWriter, _ map[string]any) {
+			w.Header().Set("Location", "/sub/api/v4/projects/7/statuses/"+platformtest.SHA)
+			w.WriteHeader(http.StatusTemporaryRedirect)
+		}}
+		platform, _ := gitlab.start(t)
+		status := platformtest.Status(core.StatusSuccess)
+		status.ProjectRef = ref
+		if _, err := platform.PostStatus(t.Context(), status); err == nil || (len(gitlab.sent) > 1) != follows {
+			t.Errorf("number %q: want redirects followed %t, got %d calls, %v", ref, follows, len(gitlab.sent), err)
+		}
+	}
+}
+
 func TestPostStatusPinsThePipeline(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {

@@ -17,7 +17,8 @@ import (
 
 const (
 	eventHeader     = "X-Gitlab-Event"
-	retryHeader     = "Idempotency-Key" // the same when GitLab sends a call again, since 17.4
+	chainHeader     = "X-Gitlab-Event-UUID" // the same for events of which one led to the other, since 14.8
+	retryHeader     = "Idempotency-Key"     // the same when GitLab sends a call again, since 17.4
 	tokenHeader     = "X-Gitlab-Token"
 	idHeader        = "Webhook-Id"
 	timestampHeader = "Webhook-Timestamp"

@@ -5,13 +5,16 @@ import (
 	"errors"
 	"flag"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/platforms"
 )
 
 var update = flag.Bool("update", false, "write the goldens anew")
@@ -38,17 +41,65 @@ func Golden(t testing.TB, name string, got any) {
 	}
 }
 
+// Payload is the body of a webhook call in testdata.
+type Payload struct {
+	Name  string // of the file
+	Event string // the first part of that
+	Body  []byte
+}
+
+// Payloads reads testdata/*.json.
+func Payloads(t testing.TB) []Payload {
+	t.Helper()
+	paths, err := filepath.Glob("testdata/*.json")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no payloads in testdata: %v", err)
+	}
+	list := make([]Payload, len(paths))
+	for i, path := range paths {
+		event, _, _ := strings.Cut(filepath.Base(path), ".")
+		body, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list[i] = Payload{filepath.Base(path), event, body}
+	}
+	return list
+}
+
+// ParseGoldens compares what an adapter makes of each payload with the golden beside it.
+func ParseGoldens(t *testing.T, platform platforms.Platform, header func(event string) http.Header) {
+	t.Helper()
+	for _, payload := range Payloads(t) {
+		t.Run(payload.Name, func(t *testing.T) {
+			t.Parallel()
+			delivery, err := platform.Parse(header(payload.Event), payload.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			Golden(t, payload.Name+".golden", delivery)
+		})
+	}
+}
+
 // Recorded reads a file of the test data beside the repository. The test is skipped where there is none.
 func Recorded(t testing.TB, path string) []byte {
 	t.Helper()
-	body, err := os.ReadFile(filepath.Join(root(t), "..", "shared", "testdata", path))
-	if errors.Is(err, fs.ErrNotExist) {
-		t.Skipf("the recorded data is absent: %v", err)
-	}
+	body, err := os.ReadFile(RecordedPath(t, path))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return body
+}
+
+// RecordedPath is where a file or folder of the test data is. The test is skipped where there is none.
+func RecordedPath(t testing.TB, path string) string {
+	t.Helper()
+	found := filepath.Join(root(t), "..", "shared", "testdata", filepath.FromSlash(path))
+	if _, err := os.Stat(found); errors.Is(err, fs.ErrNotExist) {
+		t.Skipf("the recorded data is absent: %v", err)
+	}
+	return found
 }
 
 // root is the folder of go.mod.

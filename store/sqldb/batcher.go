@@ -139,5 +139,12 @@ func (b *Batcher[T]) Len() int {
 	return len(b.waiting)
 }
 
+// Busy tells whether items are being written or wait for it.
+func (b *Batcher[T]) Busy() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.running
+}
+
 // Wait returns when no item waits or is being written.
 func (b *Batcher[T]) Wait() { b.draining.Wait() }

@@ -17,12 +17,20 @@ const (
 	// The server ends a transaction whose process is stopped or cut off, and with it the locks that other replicas wait for.
 	// The timeout is shorter than the one of urgent transactions, so that those who wait get through, and much longer than
 	// anything that happens between two statements.
+	beginTransaction = `BEGIN; SET LOCAL jit = off; SET LOCAL max_parallel_workers_per_gather = 0;
+	SET LOCAL enable_bitmapscan = off; SET LOCAL enable_seqscan = off; SET LOCAL enable_mergejoin = off;
+	SET LOCAL enable_hashjoin = off; SET LOCAL idle_in_transaction_session_timeout = '5s'`
+
+	// beginSession sets the same for statements outside of transactions. Behind a pooler it holds for whichever connection
+	// the statement goes to.
 	//
-	// A bitmap scan visits the entries of all rows that have left an index until the table is vacuumed: a claim would visit
-	// everything that was ever claimed. An index scan marks such entries and skips them from then on. A table without
-	// statistics looks small for a long time, so it must not be read whole either.
-	beginTransaction = `BEGIN; SET LOCAL jit = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_seqscan = off;
-	SET LOCAL idle_in_transaction_session_timeout = '5s'`
+	// Compiling a statement or starting processes for it takes longer than running any of ours. A bitmap scan reads all rows
+	// that match where the first of them are asked for, and visits the entries of all that have left an index until the
+	// table is vacuumed: a claim would visit everything that was ever claimed. An index scan marks such entries and skips
+	// them from then on. A table without statistics looks small for a long time, and a rare mark in it frequent, so it must
+	// not be read whole either, nor to be joined: each row that is known leads to the others by a key.
+	beginSession = `SET jit = off; SET max_parallel_workers_per_gather = 0; SET enable_bitmapscan = off; SET enable_seqscan = off;
+	SET enable_mergejoin = off; SET enable_hashjoin = off`
 
 	// answerTimeout is how long a server may leave data unacknowledged before the connection counts as dead. Without it the
 	// system tries for a quarter of an hour.
@@ -33,10 +41,6 @@ const (
 	cancelGrace = time.Second
 )
 
-// disableJIT avoids compiling statements, which takes longer than running any of ours. Behind a pooler it holds for
-// whichever connection the statement goes to, so transactions repeat it.
-const disableJIT = `SET jit = off`
-
 // sessions opens sessions of PostgreSQL. What they need is set by SQL, because poolers refuse startup parameters.
 type sessions struct{ driver.Connector }
 
@@ -45,7 +49,7 @@ func (s sessions) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := c.ExecContext(ctx, disableJIT, nil); err != nil {
+	if _, err := c.ExecContext(ctx, beginSession, nil); err != nil {
 		return nil, errors.Join(fmt.Errorf("preparing the session: %w", err), c.Close())
 	}
 	return c, nil

@@ -20,7 +20,9 @@ func TestTransactionsBringTheirSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = tx.Rollback() }()
-	for name, want := range map[string]string{"jit": "off", "idle_in_transaction_session_timeout": "5s"} {
+	for name, want := range map[string]string{
+		"jit": "off", "enable_seqscan": "off", "enable_hashjoin": "off", "idle_in_transaction_session_timeout": "5s",
+	} {
 		var got string
 		if err := tx.GetContext(t.Context(), &got, `SHOW `+name); err != nil || got != want {
 			t.Errorf("%s is %q, %v, want %q", name, got, err, want)
@@ -29,7 +31,9 @@ func TestTransactionsBringTheirSettings(t *testing.T) {
 	if err := tx.Rollback(); err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]string{"jit": "off", "idle_in_transaction_session_timeout": "0"} {
+	for name, want := range map[string]string{
+		"jit": "off", "enable_seqscan": "off", "enable_hashjoin": "off", "idle_in_transaction_session_timeout": "0",
+	} {
 		var got string
 		if err := db.GetContext(t.Context(), &got, `SHOW `+name); err != nil || got != want {
 			t.Errorf("outside of transactions, %s is %q, %v, want %q", name, got, err, want)

@@ -8,24 +8,44 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
-// DB is an open database with the rules of its engine.
+// DB is an open database with the rules of its engine. Its second pool serves urgent transactions and their reads on a
+// server. On an embedded database it is one connection for all transactions: compiled statements and pages in memory
+// are of use to the next one.
 type DB struct {
 	*sqlx.DB
 	dialect
-	urgent  *sqlx.DB // connections for urgent transactions alone; DB itself where all share one writer
-	writing *writer
-	serving *flock.Flock // of an embedded database, held by the process that serves it
+	transactions [2]*sqlx.DB // by priority
+	urgent       *sqlx.DB    // for reads that urgent transactions depend on
+	second       *sqlx.DB    // nil for a command that does one thing
+	writing      *writer
+	serving      *flock.Flock // of an embedded database, held by the process that serves it
 }
 
 func newDB(pool *sqlx.DB, d dialect) *DB {
-	return &DB{DB: pool, dialect: d, urgent: pool, writing: newWriter(d)}
+	return &DB{
+		DB: pool, dialect: d, transactions: [...]*sqlx.DB{normal: pool, urgent: pool}, urgent: pool, writing: newWriter(d),
+	}
+}
+
+// reserve opens the second pool.
+func (db *DB) reserve(cfg Config) (err error) {
+	if db.second, err = db.open(db.reservedDSN, db.reserved, cfg); err != nil {
+		return err
+	}
+	db.transactions[urgent] = db.second
+	if db.singleWriter {
+		db.transactions[normal] = db.second
+	} else {
+		db.urgent = db.second
+	}
+	return nil
 }
 
 // Close closes all connections.
 func (db *DB) Close() error {
 	err := db.DB.Close()
-	if db.urgent != db.DB {
-		err = errors.Join(db.urgent.Close(), err)
+	if db.second != nil {
+		err = errors.Join(db.second.Close(), err)
 	}
 	if db.serving != nil {
 		err = errors.Join(err, db.serving.Unlock())
@@ -62,16 +82,12 @@ func (db *DB) transactAs(ctx context.Context, as priority, work func(*sqlx.Tx) e
 		return Classify(err)
 	}
 	defer release()
-	pool := db.DB
-	if as == urgent {
-		pool = db.urgent
-	}
-	tx, err := pool.BeginTxx(ctx, nil)
+	tx, err := db.transactions[as].BeginTxx(ctx, nil)
 	if err != nil {
 		return Classify(err)
 	}
+	defer func() { _ = tx.Rollback() }() // also where work panics: somebody may recover, and the connection must be free
 	if err := work(tx); err != nil {
-		_ = tx.Rollback()
 		return Classify(err)
 	}
 	return Classify(tx.Commit())

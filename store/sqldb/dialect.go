@@ -8,38 +8,35 @@ import (
 
 // dialect is all that differs between the two engines.
 type dialect struct {
-	ForUpdate  string // locks the selected rows until the transaction ends; empty where one transaction writes at a time
-	SkipLocked string // the same, leaving out rows that others hold
+	ForUpdate   string // locks the selected rows until the transaction ends; empty where one transaction writes at a time
+	SkipLocked  string // the same, leaving out rows that others hold
+	ForKeyShare string // keeps the selected rows from being deleted until the transaction ends
 
 	name         string // folder of the migrations
 	driver       string // name in database/sql
 	migrate      string // name in sql-migrate
 	singleWriter bool   // one write transaction at a time: wait in Go, where waiting is fair and cheap
 	maxConns     int
-	urgentConns  int        // connections for urgent transactions; 0 where all share one writer anyway
+	reserved     int        // connections of the second pool, see DB
+	dsn          string     // of the pools' connections, for the driver
+	reservedDSN  string     // the same for the second pool
 	file         string     // path of an embedded database
 	serverTime   string     // asks a server for its time
 	copies       bool       // rows in bulk come by COPY
 	rows         *rowSource // where an embedded database reads rows in bulk
 	tableScans   string     // permits plans that read whole tables, until the transaction ends
-	schemaParts  string     // lists columns and indexes as text
 }
 
 var (
 	postgres = dialect{
 		name: "postgres", driver: "postgres", migrate: "postgres",
-		ForUpdate: "FOR UPDATE", SkipLocked: "FOR UPDATE SKIP LOCKED", maxConns: 14, urgentConns: 2,
+		ForUpdate: "FOR UPDATE", SkipLocked: "FOR UPDATE SKIP LOCKED", ForKeyShare: "FOR KEY SHARE", maxConns: 14, reserved: 2,
 		copies: true, serverTime: `SELECT clock_timestamp()`,
-		tableScans: `SET LOCAL work_mem = '64MB'; SET LOCAL enable_seqscan = on; SET LOCAL enable_bitmapscan = on`,
-		schemaParts: `SELECT 'column ' || table_name || '.' || column_name FROM information_schema.columns
-			WHERE table_schema = current_schema()
-			UNION SELECT 'index ' || indexname FROM pg_indexes WHERE schemaname = current_schema()`,
+		tableScans: `SET LOCAL work_mem = '64MB'; SET LOCAL enable_seqscan = on; SET LOCAL enable_bitmapscan = on;
+			SET LOCAL enable_mergejoin = on; SET LOCAL enable_hashjoin = on`,
 	}
 	sqlite = dialect{
-		name: "sqlite", driver: "sqlite", migrate: "sqlite3", singleWriter: true, maxConns: 8,
-		schemaParts: `SELECT 'column ' || t.name || '.' || c.name FROM sqlite_schema t JOIN pragma_table_info(t.name) c
-			WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%'
-			UNION SELECT 'index ' || name FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL`,
+		name: "sqlite", driver: "sqlite", migrate: "sqlite3", singleWriter: true, maxConns: 8, reserved: 1,
 	}
 )
 
@@ -49,12 +46,12 @@ func (d dialect) Embedded() bool { return d.file != "" }
 // LockKey takes an advisory lock until the transaction ends. key is an SQL expression for a text, over the rows that the
 // clause from selects with its arguments: no row, no lock. SQLite has one writer at a time and needs none.
 func (d dialect) LockKey(ctx context.Context, tx *sqlx.Tx, key, from string, args ...any) error {
-	return d.lock(ctx, tx, `pg_advisory_xact_lock(hashtextextended(`+key+`, 0)) `+from, args)
+	return d.lock(ctx, tx, `pg_advisory_xact_lock(hashtextextended(`+key+`, `+schemaKey+`)) `+from, args)
 }
 
 // ShareKey takes the lock of LockKey beside others that share it.
 func (d dialect) ShareKey(ctx context.Context, tx *sqlx.Tx, key, from string, args ...any) error {
-	return d.lock(ctx, tx, `pg_advisory_xact_lock_shared(hashtextextended(`+key+`, 0)) `+from, args)
+	return d.lock(ctx, tx, `pg_advisory_xact_lock_shared(hashtextextended(`+key+`, `+schemaKey+`)) `+from, args)
 }
 
 // LockTable takes a table's advisory lock until the transaction ends. A lock of the table itself would wait for
@@ -71,6 +68,9 @@ func (d dialect) TryLockTable(ctx context.Context, tx *sqlx.Tx, table string) (l
 	err = tx.GetContext(ctx, &locked, `SELECT pg_try_advisory_xact_lock(`+tableKey(table)+`)`)
 	return locked, err
 }
+
+// schemaKey keeps those apart who share a database in schemas of their own.
+const schemaKey = `COALESCE(current_schema()::regnamespace::oid::int, 0)`
 
 // tableKey differs between schemas.
 func tableKey(table string) string { return `'` + table + `'::regclass::oid::bigint` }

@@ -29,10 +29,23 @@ func (db *DB) Serve(ctx context.Context) error {
 	db.serving = flock.New(db.beside(".serve"))
 	_, err := db.serving.TryLockContext(waiting, lockPause)
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		return fmt.Errorf("%w: another scanhook serves %s; stop it first, or use PostgreSQL, which several can serve",
-			core.ErrConflict, db.file)
+		return fmt.Errorf("%w; or use PostgreSQL, which several can serve", db.errServed())
 	}
 	return err
+}
+
+// ServeNow is Serve without waiting, for a command beside which nobody may serve.
+func (db *DB) ServeNow() error {
+	db.serving = flock.New(db.beside(".serve"))
+	locked, err := db.serving.TryLock()
+	if err == nil && !locked {
+		err = db.errServed()
+	}
+	return err
+}
+
+func (db *DB) errServed() error {
+	return fmt.Errorf("%w: another scanhook serves %s; stop it first", core.ErrConflict, db.file)
 }
 
 // beside names a file that belongs to an embedded database, whichever link leads to that.
@@ -116,7 +129,7 @@ func backUp(ctx context.Context, db *sqlx.DB, file string) (size int64, err erro
 
 // checkCopy reads all of a copy.
 func checkCopy(ctx context.Context, path string) error {
-	copied, _, err := open(sqlite, "file:"+uriPath.Replace(path)+"?mode=ro&immutable=1", Config{})
+	copied, err := sqlite.open("file:"+uriPath.Replace(path)+"?mode=ro&immutable=1", 1, Config{})
 	if err != nil {
 		return err
 	}

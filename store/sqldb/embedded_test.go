@@ -85,13 +85,9 @@ func TestServeFollowsLinks(t *testing.T) {
 func TestBackupWhilePushesComeIn(t *testing.T) {
 	t.Parallel()
 	url := storetest.SQLiteURL(t)
-	s, err := store.Open(t.Context(), store.Config{URL: url, Policies: core.Policies{{Match: "**", Policy: storetest.Policy}}, Scanners: storetest.Scanners})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
+	s := storetest.OpenAt(t, url, store.Config{})
 	d, p := storetest.PushOf(1)
-	before, err := s.AcceptPush(t.Context(), d, p)
+	before, err := s.Accept(t.Context(), storetest.With(d, p))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +101,7 @@ func TestBackupWhilePushesComeIn(t *testing.T) {
 		pushing.Go(func() {
 			for n := 2 + worker; !stop.Load(); n += 4 {
 				d, p := storetest.PushOf(n)
-				if _, err := s.AcceptPush(t.Context(), d, p); err != nil {
+				if _, err := s.Accept(t.Context(), storetest.With(d, p)); err != nil {
 					t.Error(err)
 				}
 			}
@@ -121,11 +117,7 @@ func TestBackupWhilePushesComeIn(t *testing.T) {
 	if info, err := os.Stat(file); err != nil || info.Size() != size || info.Mode().Perm() != 0o600 {
 		t.Errorf("got %+v, %v; want %d bytes for the owner only", info, err, size)
 	}
-	restored, err := store.Open(t.Context(), store.Config{URL: "sqlite:" + file})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = restored.Close() })
+	restored := storetest.OpenAt(t, "sqlite:"+file, store.Config{})
 	if got, err := restored.GetScan(t.Context(), before.Reference); err != nil || got.Status != core.ScanCompleted || got.Summary != "1 new (1 high)" {
 		t.Errorf("restored %s %q, %v", got.Status, got.Summary, err)
 	}

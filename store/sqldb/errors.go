@@ -110,10 +110,10 @@ func IsUndefined(err error) bool {
 }
 
 // isPostgresUnavailable names the SQLSTATE classes: 08 connection, 53 resources, 57 operator intervention, 58 system, 40
-// serialization and deadlock, 25006 for a server that became a read-only replica, and 25P03 for a transaction that
-// was idle for too long.
+// serialization and deadlock, 25006 for a server that became a read-only replica, 25P03 for a transaction that
+// was idle for too long, and 55P03 for one that waited longer for a lock than the role's lock_timeout says.
 func isPostgresUnavailable(code string) bool {
-	for _, class := range []string{"08", "53", "57", "58", "40", "25006", "25P03"} {
+	for _, class := range []string{"08", "53", "57", "58", "40", "25006", "25P03", "55P03"} {
 		if strings.HasPrefix(code, class) {
 			return true
 		}

@@ -2,16 +2,12 @@ package sqldb
 
 import (
 	"context"
-	"crypto/sha256"
 	"database/sql"
 	"database/sql/driver"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -27,7 +23,7 @@ import (
 const MigrationsTable = "schema_migrations"
 
 const (
-	advisoryLock = 0x5ca_4400_c     // any number that all replicas agree on
+	advisoryLock = 0x5ca_4400       // any number that all replicas agree on, beside the schema's
 	repeatAfter  = 15 * time.Second // how often Config.Waiting is called
 	keepAlive    = 10 * time.Second // how often the transaction of the lock executes something
 )
@@ -76,10 +72,11 @@ func (m migration) run(ctx context.Context, to migrate.MigrationDirection, steps
 		return 0, err
 	}
 	defer unlock()
-	if err := checkSchema(ctx, m.db, m.dialect); err != nil {
-		return 0, err
-	}
-	if to == migrate.Up {
+	newer, err := checkSchema(ctx, m.db, m.dialect)
+	switch {
+	case err == nil && newer != "" && to == migrate.Down:
+		err = fmt.Errorf("%w: it has %s", errNewer, newer)
+	case err == nil && to == migrate.Up:
 		err = m.recordHashes(ctx) // before they are applied, so that none that is applied lacks its hash
 	}
 	if err == nil {
@@ -95,20 +92,16 @@ func (m migration) run(ctx context.Context, to migrate.MigrationDirection, steps
 }
 
 func (m migration) apply(ctx context.Context, to migrate.MigrationDirection, steps int) (int, error) {
-	set := migrate.MigrationSet{TableName: MigrationsTable}
+	set := migrate.MigrationSet{TableName: MigrationsTable, IgnoreUnknown: true} // which checkSchema has looked at
 	n, err := set.ExecMaxContext(ctx, m.db.DB, m.dialect.migrate, m.dialect.source(), to, steps)
-	var plan *migrate.PlanError
 	var failed *migrate.TxError // which hides what went wrong from errors.Is
-	switch {
-	case errors.As(err, &plan):
-		return n, fmt.Errorf("%w: %w", errNewer, err)
-	case errors.As(err, &failed):
+	if errors.As(err, &failed) {
 		return n, fmt.Errorf("applying %s: %w", failed.Migration.Id, failed.Err)
 	}
 	return n, err
 }
 
-var errNewer = fmt.Errorf("%w: the database is newer than this scanhook, install the newer version", core.ErrConflict)
+var errNewer = fmt.Errorf("%w: the database is newer than this scanhook: migrate down with the newer one", core.ErrConflict)
 
 // acquire keeps other processes from migrating until unlock. The context that it returns ends when the lock is lost.
 func (m migration) acquire(ctx context.Context) (locked context.Context, unlock func(), err error) {
@@ -156,7 +149,7 @@ func (m migration) lockAdvisory(ctx context.Context) (*sqlx.Tx, error) {
 			return nil, explainPooler(ctx, m.db, err)
 		}
 		locked := false
-		err = tx.GetContext(ctx, &locked, `SELECT pg_try_advisory_xact_lock($1)`, advisoryLock)
+		err = tx.GetContext(ctx, &locked, `SELECT pg_try_advisory_xact_lock($1, `+schemaKey+`)`, advisoryLock)
 		if err == nil && locked {
 			// Longer than keepAlive, and bounded because the process may be cut off.
 			_, err = tx.ExecContext(ctx, `SET LOCAL idle_in_transaction_session_timeout = '1min'`)
@@ -185,7 +178,7 @@ func (m migration) holder(ctx context.Context) string {
 			COALESCE(a.xact_start, a.backend_start) AS since
 		FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
 		WHERE l.locktype = 'advisory' AND l.granted AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-			AND l.classid = 0 AND l.objid = $1 AND l.objsubid = 1 LIMIT 1`, advisoryLock)
+			AND l.classid = $1 AND l.objid::int = `+schemaKey+` AND l.objsubid = 2 LIMIT 1`, advisoryLock)
 	if err != nil {
 		return "another process migrates the database"
 	}
@@ -271,54 +264,90 @@ func pause(ctx context.Context, d time.Duration) {
 // than this binary expects, on which the first statement that needs the difference would fail.
 const hashesTable = "schema_texts"
 
-// hashes are those of this binary's migrations. Line ends do not count, because a checkout may change them.
-func (d dialect) hashes() (map[string]string, error) {
-	hashes := map[string]string{}
-	files, err := fs.Glob(migrations.Files, d.name+"/*.sql")
-	for _, file := range files {
-		text, err := migrations.Files.ReadFile(file)
-		if err != nil {
-			return nil, err
-		}
-		sum := sha256.Sum256([]byte(strings.ReplaceAll(string(text), "\r\n", "\n")))
-		hashes[strings.TrimPrefix(file, d.name+"/")] = hex.EncodeToString(sum[:])
-	}
-	return hashes, err
-}
-
-// checkSchema tells whether the migrations that were applied to a database are those of this binary, and changes nothing.
-func checkSchema(ctx context.Context, db *sqlx.DB, d dialect) error {
+// checkSchema tells whether the migrations that were applied to a database are those of this binary, and changes nothing. Later
+// ones than ours are permitted: while a newer scanhook is rolled out, older ones run and start beside it. newer is the last of
+// them.
+func checkSchema(ctx context.Context, db *sqlx.DB, d dialect) (newer string, err error) {
 	var applied []string
-	err := db.SelectContext(ctx, &applied, `SELECT id FROM `+MigrationsTable+` ORDER BY id`)
+	err = db.SelectContext(ctx, &applied, `SELECT id FROM `+MigrationsTable+` ORDER BY id`)
 	if IsUndefined(err) {
-		return nil
+		return "", nil
 	}
 	if err != nil {
-		return err
+		return "", err
 	}
 	recorded, err := recordedHashes(ctx, db)
 	if err != nil {
-		return err
+		return "", err
 	}
-	ours, err := d.hashes()
+	ours, err := migrations.Hashes(d.name)
+	if err != nil {
+		return "", err
+	}
+	last := slices.Max(slices.Collect(maps.Keys(ours)))
+	for _, id := range applied {
+		switch hash, known := ours[id]; {
+		case !known && id > last:
+			newer = id
+		case !known:
+			return "", otherSchema("it has " + id)
+		case recorded[id] != hash:
+			return "", otherSchema(id + " was different when it was applied")
+		}
+	}
+	return newer, nil
+}
+
+// Tables lists the tables that the migrations of this binary make, for a database to which exactly these were applied.
+// core.ErrNotFound where no scanhook has opened the database yet, core.ErrConflict where some are missing or there are others.
+func (db *DB) Tables(ctx context.Context) (tables []string, err error) {
+	if err := db.CheckComplete(ctx); err != nil {
+		return nil, err
+	}
+	memory, err := sqlx.Open(sqlite.driver, ":memory:")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = memory.Close() }()
+	memory.SetMaxOpenConns(1)
+	set := migrate.MigrationSet{TableName: MigrationsTable}
+	if _, err := set.ExecContext(ctx, memory.DB, sqlite.migrate, sqlite.source(), migrate.Up); err != nil {
+		return nil, err
+	}
+	err = memory.SelectContext(ctx, &tables, `
+		SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name <> '`+MigrationsTable+`' ORDER BY name`)
+	return tables, err
+}
+
+// CheckComplete tells whether exactly the migrations of this binary were applied. Errors are those of Tables.
+func (db *DB) CheckComplete(ctx context.Context) error {
+	if err := db.checkComplete(ctx); err != nil {
+		return fmt.Errorf("looking at the schema: %w", Classify(err))
+	}
+	return nil
+}
+
+func (db *DB) checkComplete(ctx context.Context) error {
+	newer, err := checkSchema(ctx, db.DB, db.dialect)
 	if err != nil {
 		return err
 	}
-	whole := true
-	for _, id := range applied {
-		switch ours, known := ours[id]; {
-		case !known:
-			return fmt.Errorf("%w: it has %s", errNewer, id)
-		case recorded[id] == "":
-			whole = false
-		case recorded[id] != ours:
-			return otherSchema(id + " was different when it was applied")
-		}
+	if newer != "" {
+		return fmt.Errorf("%w: a newer scanhook has applied %s: use that one", core.ErrConflict, newer)
 	}
-	if !whole { // it was made before there were hashes
-		return compareSchema(ctx, db, d, applied)
+	ours, err := migrations.Hashes(db.name)
+	if err != nil {
+		return err
 	}
-	return nil
+	var applied int
+	err = db.GetContext(ctx, &applied, `SELECT COUNT(*) FROM `+MigrationsTable)
+	switch {
+	case IsUndefined(err), err == nil && applied == 0:
+		return fmt.Errorf("%w: no scanhook has made its tables in it", core.ErrNotFound)
+	case err == nil && applied < len(ours):
+		return fmt.Errorf("%w: it is older than this scanhook: bring it up to date with scanhook migrate", core.ErrConflict)
+	}
+	return err
 }
 
 func otherSchema(how string) error {
@@ -342,23 +371,26 @@ func recordedHashes(ctx context.Context, db *sqlx.DB) (map[string]string, error)
 	return recorded, err
 }
 
-// recordHashes keeps the hashes of migrations before they are applied, and those of a database that has this schema but no
-// hashes.
+// recordHashes keeps the hashes of migrations before they are applied.
 func (m migration) recordHashes(ctx context.Context) error {
 	recorded, err := recordedHashes(ctx, m.db)
 	if err != nil {
 		return err
 	}
-	ours, err := m.dialect.hashes()
-	if err != nil || maps.Equal(recorded, ours) {
+	ours, err := migrations.Hashes(m.dialect.name)
+	if err != nil {
 		return err
 	}
+	maps.DeleteFunc(ours, func(id, hash string) bool { return recorded[id] == hash })
+	if len(ours) == 0 { // the database's user may own the tables only
+		return nil
+	}
 	_, err = m.db.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS `+hashesTable+` (id TEXT PRIMARY KEY, sha256 TEXT NOT NULL)`)
-	for _, id := range slices.Sorted(maps.Keys(ours)) {
-		if err == nil && recorded[id] != ours[id] {
+	for id, hash := range ours {
+		if err == nil {
 			_, err = m.db.ExecContext(ctx, m.db.Rebind(`
 				INSERT INTO `+hashesTable+` (id, sha256) VALUES (?, ?)
-				ON CONFLICT (id) DO UPDATE SET sha256 = excluded.sha256`), id, ours[id])
+				ON CONFLICT (id) DO UPDATE SET sha256 = excluded.sha256`), id, hash)
 		}
 	}
 	return err
@@ -371,45 +403,4 @@ func (m migration) forgetHashes(ctx context.Context) error {
 		return nil
 	}
 	return err
-}
-
-// compareSchema looks for differences to the schema that the applied migrations would make, in an SQLite database in
-// memory for both engines: they have the same tables, columns and indexes.
-func compareSchema(ctx context.Context, db *sqlx.DB, d dialect, applied []string) error {
-	memory, err := sqlx.Open(sqlite.driver, ":memory:")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = memory.Close() }()
-	memory.SetMaxOpenConns(1)
-	set := migrate.MigrationSet{TableName: MigrationsTable}
-	if _, err := set.ExecMaxContext(ctx, memory.DB, sqlite.migrate, sqlite.source(), migrate.Up, len(applied)); err != nil {
-		return err
-	}
-	var want, have []string
-	if err := memory.SelectContext(ctx, &want, sqlite.schemaParts); err != nil {
-		return err
-	}
-	if err := db.SelectContext(ctx, &have, d.schemaParts); err != nil {
-		return err
-	}
-	return compareParts(want, have)
-}
-
-// compareParts permits other tables and indexes beside ours.
-func compareParts(want, have []string) error {
-	tables := map[string]bool{}
-	for _, part := range want {
-		if !slices.Contains(have, part) {
-			return otherSchema("it has no " + part)
-		}
-		table, _, _ := strings.Cut(part, ".")
-		tables[table] = true
-	}
-	for _, part := range have {
-		if table, _, column := strings.Cut(part, "."); column && tables[table] && !slices.Contains(want, part) {
-			return otherSchema("it has the " + part)
-		}
-	}
-	return nil
 }

@@ -102,6 +102,21 @@ func TestWaitingForTheMigrationLockIsReported(t *testing.T) {
 	})
 }
 
+// Two installations may share a database in schemas of their own.
+func TestAnotherSchemasMigrationIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	release, err := sqldb.LockMigrations(t.Context(), storetest.PostgresURL(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cfg := sqldb.Config{URL: storetest.PostgresURL(t), Waiting: func(what string) { cancel(errors.New(what)) }}
+	if _, err := sqldb.Migrate(ctx, cfg, sqldb.Up, 0); err != nil {
+		t.Error(err, context.Cause(ctx))
+	}
+}
+
 // The transaction that holds the lock must not delay what waits for all older transactions.
 func TestIndexIsMadeConcurrentlyUnderTheMigrationLock(t *testing.T) {
 	t.Parallel()
@@ -135,7 +150,7 @@ func TestStoresStartBehindPooler(t *testing.T) {
 				return
 			}
 			d, p := storetest.PushOf(1)
-			if _, err := s.AcceptPush(t.Context(), d, p); err != nil {
+			if _, err := s.Accept(t.Context(), storetest.With(d, p)); err != nil {
 				t.Error(err)
 			}
 			if err := s.Close(); err != nil {
@@ -178,14 +193,10 @@ func TestOtherTextOfMigrationIsRefused(t *testing.T) {
 		for change, want := range map[string]string{
 			"": "", // the same text
 			`UPDATE schema_texts SET sha256 = 'another'`: "0001_init.sql was different",
-			// What was made before texts were kept is compared.
-			`DROP TABLE schema_texts`:                                              "",
-			`DROP TABLE schema_texts; ALTER TABLE scans DROP COLUMN stale`:         "it has no column scans.stale",
-			`DROP TABLE schema_texts; DROP TABLE removed_scans`:                    "it has no column removed_scans.",
-			`DROP TABLE schema_texts; DROP INDEX scans_by_branch`:                  "it has no index scans_by_branch",
-			`DROP TABLE schema_texts; ALTER TABLE scans ADD COLUMN gone TEXT`:      "it has the column scans.gone",
-			`DROP TABLE schema_texts; CREATE TABLE of_somebody (id TEXT)`:          "",
-			`DELETE FROM schema_texts; ALTER TABLE scan_jobs DROP COLUMN failures`: "it has no column scan_jobs.failures",
+			// Such a database is from before the first release, whatever it holds.
+			`DROP TABLE schema_texts`:                                      "0001_init.sql was different",
+			`DELETE FROM schema_texts`:                                     "0001_init.sql was different",
+			`INSERT INTO schema_migrations (id) VALUES ('0000_other.sql')`: "it has 0000_other.sql",
 		} {
 			url := e.URL(t)
 			if _, err := sqldb.Migrate(t.Context(), sqldb.Config{URL: url}, sqldb.Up, 0); err != nil {
@@ -222,6 +233,32 @@ func TestTextsGoWithTheirMigrations(t *testing.T) {
 		storetest.Execute(t, url, `INSERT INTO schema_texts (id, sha256) VALUES ('0001_init.sql', 'none is there')`)
 		if err := migrateOnce(t, url, sqldb.Up); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// While a newer Scanhook is rolled out, older ones run beside it, and start again.
+func TestOpenBesideNewerScanhook(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		url := e.URL(t)
+		if err := migrateOnce(t, url, sqldb.Up); err != nil {
+			t.Fatal(err)
+		}
+		storetest.Execute(t, url, `
+			CREATE TABLE of_newer (id BIGINT); ALTER TABLE scans ADD COLUMN of_newer TEXT;
+			INSERT INTO schema_texts (id, sha256) VALUES ('9999_newer.sql', 'its own');
+			INSERT INTO schema_migrations (id, applied_at) VALUES ('9999_newer.sql', CURRENT_TIMESTAMP)`)
+		for command, err := range map[string]error{
+			"check": sqldb.Probe(t.Context(), url), "serve": openAndClose(t, url), "migrate": migrateOnce(t, url, sqldb.Up),
+		} {
+			if err != nil {
+				t.Errorf("%s: %v", command, err)
+			}
+		}
+		err := migrateOnce(t, url, sqldb.Down)
+		if !errors.Is(err, core.ErrConflict) || !strings.Contains(err.Error(), "migrate down with the newer one: it has 9999_newer.sql") {
+			t.Errorf("migrate down: %v, want to be referred to the newer scanhook", err)
 		}
 	})
 }

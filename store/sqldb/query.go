@@ -3,6 +3,8 @@ package sqldb
 import (
 	"context"
 	"database/sql"
+	sqldriver "database/sql/driver"
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"strings"
@@ -52,22 +54,54 @@ func SelectNamed(ctx context.Context, tx *sqlx.Tx, dest any, query string, arg a
 	return rows.Err()
 }
 
-// SelectIn runs a query with lists among its arguments, see sqlx.In, and scans all rows into dest.
+// SelectIn runs a query with lists among its arguments, each in IN (?), and scans all rows into dest.
 func SelectIn(ctx context.Context, q sqlx.ExtContext, dest any, query string, args ...any) error {
-	expanded, args, err := sqlx.In(query, args...)
+	expanded, args, err := In(q.DriverName(), query, args)
 	if err != nil {
 		return err
 	}
 	return sqlx.SelectContext(ctx, q, dest, q.Rebind(expanded), args...)
 }
 
-// ExecIn runs a statement with lists among its arguments, see sqlx.In, and returns how many rows it changed.
+// ExecIn runs a statement with lists among its arguments, each in IN (?), and returns how many rows it changed.
 func ExecIn(ctx context.Context, tx *sqlx.Tx, statement string, args ...any) (int64, error) {
-	expanded, args, err := sqlx.In(statement, args...)
+	expanded, args, err := In(tx.DriverName(), statement, args)
 	if err != nil {
 		return 0, err
 	}
 	return Exec(ctx, tx, expanded, args...)
+}
+
+// In expands the lists among the arguments. SQLite gets each as one argument: the statement is compiled once for lists of
+// all lengths, and is planned as if every list were short. It would read a table whole rather than look up many keys in
+// it, if its statistics were made when the table was small.
+func In(engine, query string, args []any) (string, []any, error) {
+	if engine != sqlite.driver {
+		return sqlx.In(query, args...)
+	}
+	var expanded strings.Builder
+	bound := make([]any, len(args))
+	for i, arg := range args {
+		before, after, found := strings.Cut(query, "?")
+		if !found {
+			return "", nil, fmt.Errorf("%d arguments for fewer places in %s", len(args), query)
+		}
+		expanded.WriteString(before)
+		query, bound[i] = after, arg
+		_, valuer := arg.(sqldriver.Valuer)
+		if kind := reflect.ValueOf(arg); valuer || kind.Kind() != reflect.Slice || kind.Type().Elem().Kind() == reflect.Uint8 {
+			expanded.WriteString("?")
+			continue
+		}
+		list, err := json.Marshal(arg)
+		if err != nil {
+			return "", nil, err
+		}
+		expanded.WriteString("SELECT value FROM json_each(?)")
+		bound[i] = string(list)
+	}
+	expanded.WriteString(query)
+	return expanded.String(), bound, nil
 }
 
 // Exec runs a statement and returns how many rows it changed.
@@ -132,12 +166,18 @@ type KeysetUnion struct {
 // AddTable adds the rows of the table that meet all conditions.
 func (u *KeysetUnion) AddTable(where Conditions) { u.AddSource(u.Table, where) }
 
+// AddKeyed is AddTable for conditions with a key, to which few rows belong. They are sorted by an expression: else
+// PostgreSQL, which expects many, may walk through the table in the order of the ids until it has met them.
+func (u *KeysetUnion) AddKeyed(where Conditions) { u.add(u.Table, where, `id + 0`) }
+
 // AddSource adds the rows of a source, a table or a subquery with an alias, that meet all conditions.
-func (u *KeysetUnion) AddSource(source string, where Conditions) {
-	where.Add(u.Before > 0, `id < ?`, u.Before)
-	where.Add(u.After > 0, `id > ?`, u.After)
+func (u *KeysetUnion) AddSource(source string, where Conditions) { u.add(source, where, `id`) }
+
+func (u *KeysetUnion) add(source string, where Conditions, order string) {
+	where.Add(u.Before > 0, order+` < ?`, u.Before)
+	where.Add(u.After > 0, order+` > ?`, u.After)
 	u.parts = append(u.parts, `
-		SELECT id FROM (SELECT id FROM `+source+` `+where.SQL()+` ORDER BY id `+u.direction()+` LIMIT ?) AS part`)
+		SELECT id FROM (SELECT id FROM `+source+` `+where.SQL()+` ORDER BY `+order+` `+u.direction()+` LIMIT ?) AS part`)
 	u.args = append(append(u.args, where.Args...), u.Limit)
 }
 

@@ -31,12 +31,9 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 		_ = pool.Close()
 		return nil, fmt.Errorf("migrating database: %w", Classify(err))
 	}
-	if d.urgentConns > 0 {
-		if db.urgent, _, err = connect(cfg); err != nil {
-			_ = pool.Close()
-			return nil, fmt.Errorf("opening database: %w", err)
-		}
-		db.urgent.SetMaxOpenConns(d.urgentConns)
+	if err := db.reserve(cfg); err != nil {
+		_ = pool.Close()
+		return nil, fmt.Errorf("opening database: %w", err)
 	}
 	return db, nil
 }
@@ -86,7 +83,7 @@ func Probe(ctx context.Context, url string) error {
 	if err := db.probeWrites(ctx); err != nil {
 		return err
 	}
-	if err := checkSchema(ctx, db.DB, db.dialect); err != nil {
+	if _, err := checkSchema(ctx, db.DB, db.dialect); err != nil {
 		return fmt.Errorf("looking at the schema: %w", Classify(err))
 	}
 	return nil
@@ -124,6 +121,11 @@ func CheckIntegrity(ctx context.Context, url string) error {
 		return err
 	}
 	defer func() { _ = db.Close() }()
+	return db.CheckIntegrity(ctx)
+}
+
+// CheckIntegrity looks for damage in an embedded database.
+func (db *DB) CheckIntegrity(ctx context.Context) error {
 	var answer string
 	if err := db.GetContext(ctx, &answer, `PRAGMA quick_check(1)`); err != nil {
 		return fmt.Errorf("looking through the database: %w", Classify(err))
@@ -142,4 +144,22 @@ func Skew(ctx context.Context, url string) (time.Duration, error) {
 	}
 	defer func() { _ = db.Close() }()
 	return NewClock(db, HostClock{}, nil).Sync(ctx)
+}
+
+// Volatile names the settings of the PostgreSQL server at url because of which a commit may be lost with the server, or does not
+// wait for the standbys that shall have it; none on SQLite. Errors are those of Attach, too.
+func Volatile(ctx context.Context, url string) (settings []string, err error) {
+	db, err := Attach(ctx, url)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = db.Close() }()
+	if db.Embedded() {
+		return nil, nil
+	}
+	err = db.SelectContext(ctx, &settings, `
+		SELECT name || ' = ' || setting FROM pg_settings WHERE (name, setting) IN (('fsync', 'off'), ('synchronous_commit', 'off'))
+		OR name = 'synchronous_commit' AND setting = 'local' AND current_setting('synchronous_standby_names') <> ''
+		ORDER BY name`)
+	return settings, Classify(err)
 }

@@ -1,11 +1,16 @@
 package sqldb_test
 
 import (
+	"context"
 	"errors"
 	neturl "net/url"
 	"os"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/store/sqldb"
@@ -86,11 +91,7 @@ func TestBrokenDatabaseAdvises(t *testing.T) {
 
 func TestServerThatOnlyReadsAdvises(t *testing.T) {
 	t.Parallel()
-	url := storetest.PostgresURL(t)
-	if err := migrateOnce(t, url, sqldb.Up); err != nil {
-		t.Fatal(err)
-	}
-	storetest.Execute(t, url, `DELETE FROM schema_texts`) // so that something is to be written
+	url := storetest.PostgresURL(t) // empty, so that something is to be written
 	for command, err := range map[string]error{
 		"check":   sqldb.Probe(t.Context(), url+"&default_transaction_read_only=on"),
 		"serve":   openAndClose(t, url+"&default_transaction_read_only=on"),
@@ -99,6 +100,24 @@ func TestServerThatOnlyReadsAdvises(t *testing.T) {
 		if !errors.Is(err, core.ErrUnavailable) || !strings.Contains(err.Error(), "name the primary") {
 			t.Errorf("%s: %v, want advice", command, err)
 		}
+	}
+}
+
+func TestVolatile(t *testing.T) {
+	t.Parallel()
+	url, sqlite := storetest.PostgresURL(t), storetest.SQLiteURL(t)
+	if err := openAndClose(t, sqlite); err != nil {
+		t.Fatal(err)
+	}
+	for setting, want := range map[string][]string{"on": nil, "remote_apply": nil, "local": nil, "off": {"synchronous_commit = off"}} {
+		got, err := sqldb.Volatile(t.Context(), url+"&synchronous_commit="+setting)
+		got = slices.DeleteFunc(got, func(s string) bool { return s == "fsync = off" }) // as a server for tests may have it
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("synchronous_commit %s: %q, %v, want %q", setting, got, err, want)
+		}
+	}
+	if got, err := sqldb.Volatile(t.Context(), sqlite); err != nil || got != nil {
+		t.Errorf("SQLite: %q, %v", got, err)
 	}
 }
 
@@ -146,5 +165,22 @@ func TestRoleThatMayCreateNothingAdvises(t *testing.T) {
 		if errors.Is(err, core.ErrUnavailable) || err == nil || !strings.Contains(err.Error(), "GRANT CREATE ON SCHEMA") {
 			t.Errorf("%s: %v, want advice", command, err)
 		}
+	}
+}
+
+// Work that panics leaves its connection, and the right to write, to the next one.
+func TestPanicEndsTheTransaction(t *testing.T) {
+	t.Parallel()
+	db := openDB(t, storetest.SQLiteURL(t))
+	for range 3 {
+		func() {
+			defer func() { _ = recover() }()
+			_ = db.Transact(t.Context(), func(*sqlx.Tx) error { panic("a fault") })
+		}()
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := db.Transact(ctx, func(*sqlx.Tx) error { return nil }); err != nil {
+		t.Error(err)
 	}
 }

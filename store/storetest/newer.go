@@ -29,30 +29,6 @@ func AddColumns(t testing.TB, url string) {
 	}
 }
 
-// Connect opens the database at url without a store, until the test ends.
-func Connect(t testing.TB, url string) *sql.DB {
-	t.Helper()
-	driver, dsn := "postgres", url
-	if file, embedded := strings.CutPrefix(url, "sqlite:"); embedded {
-		driver, dsn = "sqlite", "file:"+file+"?_pragma=busy_timeout(10000)"
-	}
-	db, err := sql.Open(driver, dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	db.SetMaxIdleConns(0)
-	t.Cleanup(func() { _ = db.Close() })
-	return db
-}
-
-// Execute runs statements in the database at url without a store.
-func Execute(t testing.TB, url, statements string) {
-	t.Helper()
-	if _, err := Connect(t, url).ExecContext(t.Context(), statements); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func addingColumns(t testing.TB, db *sql.DB, tables string) string {
 	t.Helper()
 	rows, err := db.QueryContext(t.Context(), tables)

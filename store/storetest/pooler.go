@@ -25,8 +25,8 @@ func PoolerURL(t testing.TB, mode string) (pooled, direct string) {
 		t.Skip("pgbouncer is not installed")
 	}
 	name := "test_" + strings.ReplaceAll(uuid.NewString(), "-", "")
-	execute(t, base, `CREATE DATABASE `+name)
-	t.Cleanup(func() { execute(t, base, `DROP DATABASE `+name+` WITH (FORCE)`) })
+	Execute(t, base, `CREATE DATABASE `+name)
+	t.Cleanup(func() { Execute(t, base, `DROP DATABASE `+name+` WITH (FORCE)`) })
 	server, err := url.Parse(base)
 	if err != nil {
 		t.Fatal(err)

@@ -4,8 +4,6 @@ package storetest
 
 import (
 	"cmp"
-	"context"
-	"database/sql"
 	"fmt"
 	"net/url"
 	"os"
@@ -42,8 +40,7 @@ var (
 // Open returns a fresh store on SQLite in the test's temporary directory.
 func Open(t testing.TB, cfg store.Config) *store.Store {
 	t.Helper()
-	cfg.URL = SQLiteURL(t)
-	return open(t, cfg)
+	return OpenAt(t, SQLiteURL(t), cfg)
 }
 
 // SQLiteURL names a database file that does not exist yet and goes away with the test.
@@ -61,25 +58,16 @@ func PostgresURL(t testing.TB) string {
 		t.Skipf("%s is not set: no PostgreSQL to test on", postgresURL)
 	}
 	schema := "test_" + strings.ReplaceAll(uuid.NewString(), "-", "")
-	execute(t, base, `CREATE SCHEMA `+schema)
-	t.Cleanup(func() { execute(t, base, `DROP SCHEMA `+schema+` CASCADE`) })
+	Execute(t, base, `CREATE SCHEMA `+schema)
+	t.Cleanup(func() { Execute(t, base, `DROP SCHEMA `+schema+` CASCADE`) })
 	return base + "&search_path=" + url.QueryEscape(schema)
 }
 
-func execute(t testing.TB, dsn, statement string) {
+// OpenAt returns a store of the database at url, as another process has it, until the test ends. It has the tests' policies and
+// scanners where cfg has none.
+func OpenAt(t testing.TB, url string, cfg store.Config) *store.Store {
 	t.Helper()
-	db, err := sql.Open("postgres", dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = db.Close() }()
-	if _, err := db.ExecContext(context.WithoutCancel(t.Context()), statement); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func open(t testing.TB, cfg store.Config) *store.Store {
-	t.Helper()
+	cfg.URL = url
 	if cfg.Policies == nil {
 		cfg.Policies = core.Policies{{Match: "**", Policy: Policy}}
 	}
@@ -103,14 +91,17 @@ type Engine struct {
 	URL  func(testing.TB) string
 }
 
-// Engines are the databases that every behaviour is tested on.
-var Engines = []Engine{{"sqlite", SQLiteURL}, {"postgres", PostgresURL}}
+// The databases that every behaviour is tested on.
+var (
+	SQLite   = Engine{"sqlite", SQLiteURL}
+	Postgres = Engine{"postgres", PostgresURL}
+	Engines  = []Engine{SQLite, Postgres}
+)
 
 // Open returns a fresh store on the engine.
 func (e Engine) Open(t testing.TB, cfg store.Config) *store.Store {
 	t.Helper()
-	cfg.URL = e.URL(t)
-	return open(t, cfg)
+	return OpenAt(t, e.URL(t), cfg)
 }
 
 // EachEngine runs a test on both engines.
@@ -140,6 +131,12 @@ func PushOf(n int, change ...func(*core.Delivery, *core.Push)) (core.Delivery, c
 	}
 	push.CommitSHA = cmp.Or(push.CommitSHA, push.After)
 	return delivery, push
+}
+
+// With is a delivery of an event.
+func With(d core.Delivery, event core.Event) core.Delivery {
+	d.Event = event
+	return d
 }
 
 // OnBranch moves a push to another branch.

@@ -24,6 +24,14 @@ type Check struct {
 	Adapter     func(platform string) (platforms.Platform, error)
 	HookAddress func(platform string) string
 	MaySign     func(platform, project string) bool // a signing token is configured for the project
+	Rules       func(scanner string) Rules          // of a built-in scanner
+	RulesFault  error                               // what is wrong with them, a line for each mistake
+}
+
+// Rules are how many rules a built-in scanner has.
+type Rules struct {
+	General int
+	Entries []int // for each of the configuration's repositories
 }
 
 // Secret is a secret of a platform, without the secret itself.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/store/sqldb"
@@ -46,4 +47,21 @@ func (c Check) integrity(ctx context.Context) []Line {
 		return []Line{{Fail, subject, err.Error()}}
 	}
 	return []Line{{OK, subject, "nothing is damaged"}}
+}
+
+// durability looks for settings of a server by which a 2xx is worth less than it says.
+func (c Check) durability(ctx context.Context) []Line {
+	if c.Database.URL.File() != "" {
+		return nil
+	}
+	const subject = "durability of the database"
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	switch settings, err := sqldb.Volatile(ctx, c.Database.URL.Reveal()); {
+	case err != nil:
+		return []Line{{Off, subject, fmt.Sprintf("not known: %v", err)}}
+	case len(settings) > 0:
+		return []Line{{Warn, subject, strings.Join(settings, ", ") + ": with the server, calls are lost that were answered 2xx; set it to on"}}
+	}
+	return []Line{{OK, subject, "a commit is on disk, and on the standbys that synchronous_standby_names asks for"}}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"github.com/scanhook/scanhook/internal/health"
+	"github.com/scanhook/scanhook/internal/mirror"
 	"github.com/scanhook/scanhook/internal/runner/git"
 	"github.com/scanhook/scanhook/internal/runner/sandbox"
 )
@@ -31,6 +32,7 @@ func (c Check) machine(ctx context.Context) []Line {
 	lines := []Line{c.git(ctx)}
 	if c.runsScanners() {
 		lines = append(lines, c.workspaces(ctx), space("disk of the workspaces", os.TempDir()))
+		lines = append(lines, c.mirrors()...)
 	}
 	if file := c.Database.URL.File(); file != "" {
 		lines = append(lines, space("disk of the database", filepath.Dir(file)))
@@ -79,7 +81,7 @@ func (c Check) runsScanners() bool {
 func (c Check) workspaces(ctx context.Context) Line {
 	const subject = "workspaces"
 	dir := os.TempDir()
-	if err := sandbox.Probe(dir); err != nil {
+	if err := sandbox.Probe(sandbox.Place{Dir: dir}); err != nil {
 		return Line{Fail, subject, err.Error()}
 	}
 	if c.runsCommands() && !executes(ctx, dir) {
@@ -87,6 +89,24 @@ func (c Check) workspaces(ctx context.Context) Line {
 			"programs there fail; let TMPDIR name another directory", dir)}
 	}
 	return Line{OK, subject, "are made in " + dir}
+}
+
+// mirrors tries what each job does in the directory of the mirrors, which it makes.
+func (c Check) mirrors() []Line {
+	const subject = "mirrors"
+	cache := mirror.New(mirror.Config{Dir: c.Runner.Cache})
+	defer func() { _ = cache.Close() }()
+	switch err := cache.Probe(); {
+	case err != nil:
+		return []Line{{Fail, subject, err.Error()}}
+	case cache.IsPrivate():
+		return []Line{{Warn, subject, "are kept below " + os.TempDir() + " until the process ends, so that after each start every project is " +
+			"fetched anew: let runner.cache name a directory that stays"}}
+	}
+	return []Line{
+		{OK, subject, fmt.Sprintf("are kept in %s, up to %s", cache.Dir, humanize.IBytes(uint64(c.Runner.CacheSize)))},
+		space("disk of the mirrors", cache.Dir),
+	}
 }
 
 func (c Check) runsCommands() bool {

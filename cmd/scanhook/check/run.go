@@ -18,11 +18,13 @@ func (c Check) Run(ctx context.Context) []Line {
 	lines = append(lines, c.clocks(ctx)...)
 	if database.Verdict != Fail {
 		lines = append(lines, c.integrity(ctx)...)
+		lines = append(lines, c.durability(ctx)...)
 		lines = append(lines, c.holds(ctx)...)
 		lines = append(lines, c.secrets(ctx)...)
 		lines = append(lines, c.silentHooks(ctx)...)
 	}
 	lines = append(append(lines, c.api()), c.machine(ctx)...)
+	lines = append(lines, c.rules()...)
 	for _, name := range slices.Sorted(maps.Keys(c.Scanners)) {
 		lines = append(lines, c.scanner(name))
 	}

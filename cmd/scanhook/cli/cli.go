@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/scanhook/scanhook/core"
-	"github.com/scanhook/scanhook/internal/config"
+	"github.com/scanhook/scanhook/internal/suggest"
 )
 
 // UsageError is a command line that makes no sense, as opposed to a command that failed.
@@ -24,6 +24,12 @@ func (e *UsageError) Unwrap() error { return e.Err }
 
 // WrongUse returns a UsageError with a sentence.
 func WrongUse(format string, args ...any) error { return &UsageError{fmt.Errorf(format, args...)} }
+
+// NoAnswer is the error of a command that got no answer: a server is out of reach, or the time is up.
+type NoAnswer struct{ Err error }
+
+func (e *NoAnswer) Error() string { return e.Err.Error() }
+func (e *NoAnswer) Unwrap() error { return e.Err }
 
 // Strict makes wrong arguments a UsageError, like wrong flags.
 func Strict(cmd *cobra.Command) *cobra.Command {
@@ -69,7 +75,7 @@ func OnlyCommands(cmd *cobra.Command, args []string) error {
 	if starts := cmd.SuggestionsFor(args[0]); len(starts) > 0 { // the argument is the beginning of these
 		return fmt.Errorf("there is no command %q; did you mean %q?", args[0], starts[0])
 	}
-	if near := config.Nearest(args[0], names); near != "" {
+	if near := suggest.Nearest(args[0], names); near != "" {
 		return fmt.Errorf("there is no command %q; did you mean %q?", args[0], near)
 	}
 	return fmt.Errorf("there is no command %q; there are: %s", args[0], strings.Join(names, ", "))
@@ -81,7 +87,7 @@ func WrongFlag(cmd *cobra.Command, err error) error {
 	if errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() == "" {
 		var names []string
 		cmd.Flags().VisitAll(func(flag *pflag.Flag) { names = append(names, flag.Name) })
-		if near := config.Nearest(unknown.GetSpecifiedName(), names); near != "" {
+		if near := suggest.Nearest(unknown.GetSpecifiedName(), names); near != "" {
 			err = fmt.Errorf("%w; did you mean --%s?", err, near)
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/mattn/go-isatty"
 )
 
-// Meter shows how far an import is, in one line of a terminal that it rewrites. Without a terminal it is silent.
+// Meter shows how far an import or a copy is, in one line of a terminal that it rewrites. Without a terminal it is silent.
 type Meter struct {
 	out   io.Writer // nil: silent
 	name  string
@@ -40,7 +40,7 @@ func (c *counted) Read(p []byte) (int, error) {
 	n, err := c.Reader.Read(p)
 	c.done += int64(n)
 	if c.size > 0 {
-		c.meter.show("%d %% read", 100*min(c.done, c.size)/c.size)
+		c.meter.Share("read", c.done, c.size)
 	} else {
 		c.meter.show("%d MB read", c.done>>20)
 	}
@@ -49,6 +49,11 @@ func (c *counted) Read(p []byte) (int, error) {
 
 // Rows shows how many rows are stored.
 func (m *Meter) Rows(n int) { m.show("%s rows stored", humanize.Comma(int64(n))) }
+
+// Share shows which part of all is done.
+func (m *Meter) Share(what string, done, all int64) {
+	m.show("%d %% %s", 100*min(done, all)/max(all, 1), what)
+}
 
 // Clear empties the line for what is printed next.
 func (m *Meter) Clear() {

@@ -26,12 +26,6 @@ const (
 	maxAnswer    = 8 << 20 // bytes that are read of an answer
 )
 
-// NoAnswer is the error of a command that got no verdict: the server is out of reach, or the time is up.
-type NoAnswer struct{ err error }
-
-func (e *NoAnswer) Error() string { return e.err.Error() }
-func (e *NoAnswer) Unwrap() error { return e.err }
-
 // client calls a running Scanhook. While that cannot be reached or asks to come again later, it tries again until a
 // time; say receives what it waits for.
 type client struct {
@@ -69,15 +63,15 @@ func (c *client) call(ctx context.Context, method, path string, open func() (io.
 	}
 	response, err := c.retrying().Do(request)
 	if err != nil {
-		return &NoAnswer{fmt.Errorf("%w: is that where Scanhook is reached? --server names another address", err)}
+		return &cli.NoAnswer{Err: fmt.Errorf("%w: is that where Scanhook is reached? --server names another address", err)}
 	}
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	switch {
 	case err != nil:
-		return &NoAnswer{fmt.Errorf("reading the answer: %w", err)}
+		return &cli.NoAnswer{Err: fmt.Errorf("reading the answer: %w", err)}
 	case causeOfStatus(response) != "":
-		return &NoAnswer{refused(response, body)}
+		return &cli.NoAnswer{Err: refused(response, body)}
 	case response.StatusCode/100 != 2:
 		return refused(response, body)
 	}

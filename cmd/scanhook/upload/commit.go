@@ -14,10 +14,11 @@ import (
 
 // Commit says which commit a report is about.
 type Commit struct {
-	Platform string // key in the server's configuration
-	Project  string // full path
-	SHA      string // full
-	Branch   string // short; empty when unknown
+	Platform  string // key in the server's configuration
+	Project   string // full path
+	SHA       string // full
+	Branch    string // short; empty when unknown
+	ProjectID string // the platform's numeric id; empty when unknown
 }
 
 // complete fills what is empty from the variables of the CI system, else the commit from git.
@@ -26,8 +27,11 @@ func (c *Commit) complete(ctx context.Context, env Env, ci CI) (err error) {
 		if found.Err != nil && c.SHA == "" {
 			return cli.WrongUse("%w; give it with --commit", found.Err)
 		}
+		if c.Project == "" { // otherwise the id may be that of another one
+			c.ProjectID = cmp.Or(c.ProjectID, found.ProjectID)
+		}
 		*c = Commit{
-			Platform: cmp.Or(c.Platform, found.Platform), Project: cmp.Or(c.Project, found.Project),
+			ProjectID: c.ProjectID, Platform: cmp.Or(c.Platform, found.Platform), Project: cmp.Or(c.Project, found.Project),
 			SHA: cmp.Or(c.SHA, found.SHA), Branch: cmp.Or(c.Branch, found.Branch),
 		}
 	}

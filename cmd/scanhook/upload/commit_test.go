@@ -37,57 +37,57 @@ func TestCommitOfCI(t *testing.T) {
 		"GitHub push": {Commit{}, map[string]string{
 			"GITHUB_REPOSITORY": "acme/shop", "GITHUB_SHA": headSHA, "GITHUB_REF_NAME": "release/1", "GITHUB_REF_TYPE": "branch",
 			"GITHUB_EVENT_NAME": "push", "GITHUB_HEAD_REF": "",
-		}, Commit{"github", "acme/shop", headSHA, "release/1"}},
+		}, Commit{"github", "acme/shop", headSHA, "release/1", ""}},
 		"GitHub tag": {Commit{}, map[string]string{
 			"GITHUB_REPOSITORY": "acme/shop", "GITHUB_SHA": headSHA, "GITHUB_REF_NAME": "v1", "GITHUB_REF_TYPE": "tag",
-		}, Commit{"github", "acme/shop", headSHA, ""}},
+		}, Commit{"github", "acme/shop", headSHA, "", ""}},
 		"GitHub pull request": {Commit{}, map[string]string{
 			"GITHUB_REPOSITORY": "acme/shop", "GITHUB_SHA": mergeSHA, "GITHUB_REF_NAME": "7/merge", "GITHUB_REF_TYPE": "branch",
 			"GITHUB_EVENT_NAME": "pull_request", "GITHUB_HEAD_REF": "fix", "GITHUB_EVENT_PATH": pull,
-		}, Commit{"github", "acme/shop", headSHA, "fix"}},
+		}, Commit{"github", "acme/shop", headSHA, "fix", ""}},
 		"GitHub review, without GITHUB_HEAD_REF": {Commit{}, map[string]string{
 			"GITHUB_REPOSITORY": "acme/shop", "GITHUB_SHA": mergeSHA, "GITHUB_REF_NAME": "7/merge", "GITHUB_REF_TYPE": "branch",
 			"GITHUB_EVENT_NAME": "pull_request_review", "GITHUB_EVENT_PATH": pull,
-		}, Commit{"github", "acme/shop", headSHA, "fix"}},
+		}, Commit{"github", "acme/shop", headSHA, "fix", ""}},
 		"GitHub pull request of a fork's main": {Commit{}, map[string]string{
 			"GITHUB_REPOSITORY": "acme/shop", "GITHUB_SHA": mergeSHA, "GITHUB_EVENT_NAME": "pull_request_target",
 			"GITHUB_HEAD_REF": "main", "GITHUB_EVENT_PATH": fork,
-		}, Commit{"github", "acme/shop", headSHA, "eve/shop:main"}},
+		}, Commit{"github", "acme/shop", headSHA, "eve/shop:main", ""}},
 		"GitHub pull request, commit given": {Commit{SHA: flagSHA}, map[string]string{
 			"GITHUB_REPOSITORY": "acme/shop", "GITHUB_SHA": mergeSHA, "GITHUB_EVENT_NAME": "pull_request",
 			"GITHUB_HEAD_REF": "fix",
-		}, Commit{"github", "acme/shop", flagSHA, "fix"}},
+		}, Commit{"github", "acme/shop", flagSHA, "fix", ""}},
 		"Gitea": {Commit{Platform: "gitea"}, map[string]string{
 			"GITEA_ACTIONS": "true", "GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": "acme/shop", "GITHUB_SHA": mergeSHA,
 			"GITHUB_EVENT_NAME": "pull_request", "GITHUB_HEAD_REF": "fix", "GITHUB_EVENT_PATH": bare,
-		}, Commit{"gitea", "acme/shop", headSHA, "fix"}},
+		}, Commit{"gitea", "acme/shop", headSHA, "fix", ""}},
 		"GitLab branch": {Commit{}, map[string]string{
 			"CI_PROJECT_PATH": "acme/sub/shop", "CI_COMMIT_SHA": headSHA, "CI_COMMIT_BRANCH": "main",
 			"CI_COMMIT_REF_NAME": "main",
-		}, Commit{"gitlab", "acme/sub/shop", headSHA, "main"}},
+		}, Commit{"gitlab", "acme/sub/shop", headSHA, "main", ""}},
 		"GitLab, with a variable of GitHub's": {Commit{}, map[string]string{
 			"CI_PROJECT_PATH": "acme/shop", "CI_COMMIT_SHA": headSHA, "CI_COMMIT_BRANCH": "main", "GITHUB_REPOSITORY": "acme/mirror",
-		}, Commit{"gitlab", "acme/shop", headSHA, "main"}},
+		}, Commit{"gitlab", "acme/shop", headSHA, "main", ""}},
 		"GitLab tag": {Commit{}, map[string]string{
 			"CI_PROJECT_PATH": "acme/shop", "CI_COMMIT_SHA": headSHA, "CI_COMMIT_TAG": "v1", "CI_COMMIT_REF_NAME": "v1",
-		}, Commit{"gitlab", "acme/shop", headSHA, ""}},
+		}, Commit{"gitlab", "acme/shop", headSHA, "", ""}},
 		"GitLab merge request, detached": {Commit{}, map[string]string{
 			"CI_PROJECT_PATH": "acme/shop", "CI_COMMIT_SHA": headSHA, "CI_MERGE_REQUEST_SOURCE_BRANCH_SHA": "",
 			"CI_MERGE_REQUEST_SOURCE_BRANCH_NAME": "fix", "CI_MERGE_REQUEST_SOURCE_PROJECT_PATH": "acme/shop",
 			"CI_COMMIT_REF_NAME": "fix",
-		}, Commit{"gitlab", "acme/shop", headSHA, "fix"}},
+		}, Commit{"gitlab", "acme/shop", headSHA, "fix", ""}},
 		"GitLab merged result": {Commit{}, map[string]string{
 			"CI_PROJECT_PATH": "acme/shop", "CI_COMMIT_SHA": mergeSHA, "CI_MERGE_REQUEST_SOURCE_BRANCH_SHA": headSHA,
 			"CI_MERGE_REQUEST_SOURCE_BRANCH_NAME": "fix", "CI_COMMIT_REF_NAME": "fix",
-		}, Commit{"gitlab", "acme/shop", headSHA, "fix"}},
+		}, Commit{"gitlab", "acme/shop", headSHA, "fix", ""}},
 		"GitLab merge request of a fork's main": {Commit{}, map[string]string{
 			"CI_PROJECT_PATH": "acme/shop", "CI_COMMIT_SHA": headSHA, "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME": "main",
 			"CI_MERGE_REQUEST_SOURCE_PROJECT_PATH": "eve/shop", "CI_MERGE_REQUEST_REF_PATH": "refs/merge-requests/7/head",
 			"CI_COMMIT_REF_NAME": "main",
-		}, Commit{"gitlab", "acme/shop", headSHA, "refs/merge-requests/7/head"}},
-		"flags win": {Commit{"forge", "a/b", flagSHA, "next"}, map[string]string{
+		}, Commit{"gitlab", "acme/shop", headSHA, "refs/merge-requests/7/head", ""}},
+		"flags win": {Commit{"forge", "a/b", flagSHA, "next", ""}, map[string]string{
 			"CI_PROJECT_PATH": "acme/shop", "CI_COMMIT_SHA": headSHA, "CI_COMMIT_BRANCH": "main",
-		}, Commit{"forge", "a/b", flagSHA, "next"}},
+		}, Commit{"forge", "a/b", flagSHA, "next", ""}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -117,7 +117,7 @@ func TestCommitOfCIRefuses(t *testing.T) {
 	}{
 		"no project":     {Commit{Platform: "github", SHA: flagSHA}, nil, "--project"},
 		"no platform":    {Commit{Project: "acme/shop", SHA: flagSHA}, nil, "--platform"},
-		"short commit":   {Commit{"github", "acme/shop", "1234567", ""}, nil, "--commit must be a full commit id"},
+		"short commit":   {Commit{"github", "acme/shop", "1234567", "", ""}, nil, "--commit must be a full commit id"},
 		"no event":       {Commit{}, event(""), "GITHUB_EVENT_PATH is not set; give it with --commit"},
 		"event is gone":  {Commit{}, event("gone.json"), "no such file"},
 		"event is empty": {Commit{}, event(writeFile(t, "{}")), "has no pull_request.head.sha"},

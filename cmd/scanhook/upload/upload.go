@@ -137,6 +137,9 @@ func (u *Upload) path() string {
 	query := url.Values{
 		"platform": {u.Commit.Platform}, "project": {u.Commit.Project}, "commit": {u.Commit.SHA}, "branch": {u.Commit.Branch},
 	}
+	if u.Commit.ProjectID != "" {
+		query.Set("project_id", u.Commit.ProjectID)
+	}
 	return scanner + "?" + query.Encode()
 }
 

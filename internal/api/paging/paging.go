@@ -2,9 +2,10 @@
 package paging
 
 import (
-	_ "embed"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/scanhook/scanhook/core"
@@ -15,7 +16,7 @@ var ErrCursor = fmt.Errorf("%w: cursor is not one that a list answered as next; 
 
 // Input is part of the input of every list.
 type Input struct {
-	Cursor string `query:"cursor" maxLength:"200" doc:"the value of next in the answer before"`
+	Cursor string `query:"cursor" maxLength:"9000" doc:"the value of next in the answer before"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"50"`
 }
 
@@ -42,9 +43,29 @@ func Page[T, V any](rows []T, limit int, view func(T) V, next func(T) string) *O
 	return out
 }
 
+// List is the answer of a list that is sorted by one key. rows reads at most limit rows after the key of a cursor, the zero
+// value on the first page.
+func List[K, T, V any](
+	in Input, rows func(after K, limit int) ([]T, error), view func(T) V, key func(T) K,
+) (*Output[V], error) {
+	var after K
+	if err := Decode(in.Cursor, &after); err != nil {
+		return nil, err
+	}
+	list, err := rows(after, in.Limit+1)
+	if err != nil {
+		return nil, err
+	}
+	return Page(list, in.Limit, view, func(last T) string { return Cursor(key(last)) }), nil
+}
+
 // Cursor encodes the sort key of the last item of a page. Clients must not depend on the form of the text.
 func Cursor(keys ...any) string {
-	return base64.RawURLEncoding.EncodeToString([]byte(strings.TrimSpace(fmt.Sprintln(keys...))))
+	raw, err := json.Marshal(keys)
+	if err != nil {
+		panic(fmt.Sprintf("paging: %v cannot be the keys of a list: %v", keys, err)) // a fault of ours: keys are numbers and texts
+	}
+	return base64.RawURLEncoding.EncodeToString(raw)
 }
 
 // Decode reads a cursor into pointers; an empty cursor does not change them.
@@ -53,11 +74,18 @@ func Decode(cursor string, keys ...any) error {
 		return nil
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err == nil {
-		_, err = fmt.Sscan(string(raw), keys...)
-	}
 	if err != nil {
 		return ErrCursor
 	}
+	read := slices.Clone(keys)
+	if err := json.Unmarshal(raw, &read); err != nil || len(read) != len(keys) || slices.ContainsFunc(keys, unstorable) {
+		return ErrCursor
+	}
 	return nil
+}
+
+// unstorable reports whether a key is a text that PostgreSQL refuses, which is in no row.
+func unstorable(key any) bool {
+	text, ok := key.(*string)
+	return ok && strings.IndexByte(*text, 0) >= 0
 }

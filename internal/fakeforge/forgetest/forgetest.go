@@ -56,7 +56,7 @@ type Forge struct {
 }
 
 // Start serves a forge below a sub-path until the test ends.
-func Start(t *testing.T, kind *Kind, cfg fakeforge.Config) Forge {
+func Start(t testing.TB, kind *Kind, cfg fakeforge.Config) Forge {
 	t.Helper()
 	sample, err := gitrepo.Sample(t.Context(), t.TempDir())
 	if err != nil {
@@ -80,7 +80,7 @@ func Start(t *testing.T, kind *Kind, cfg fakeforge.Config) Forge {
 func (f Forge) StatusPath(sha string) string { return f.Kind.Statuses + sha }
 
 // Call sends JSON to a path of the API and returns the answer with its decoded body.
-func (f Forge) Call(t *testing.T, method, path, body string) (*http.Response, map[string]any) {
+func (f Forge) Call(t testing.TB, method, path, body string) (*http.Response, map[string]any) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, f.API+path, strings.NewReader(body))
 	if err != nil {
@@ -96,7 +96,7 @@ func (f Forge) Call(t *testing.T, method, path, body string) (*http.Response, ma
 }
 
 // Do sends a request and reads the answer.
-func Do(t *testing.T, request *http.Request) (*http.Response, []byte) {
+func Do(t testing.TB, request *http.Request) (*http.Response, []byte) {
 	t.Helper()
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
@@ -117,7 +117,7 @@ type Request struct {
 }
 
 // Receive serves a webhook's receiver, which answers 202.
-func Receive(t *testing.T) (address string, calls <-chan Request) {
+func Receive(t testing.TB) (address string, calls <-chan Request) {
 	t.Helper()
 	queue := make(chan Request, 10)
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -134,7 +134,7 @@ func Receive(t *testing.T) (address string, calls <-chan Request) {
 }
 
 // WantHeader compares the named headers.
-func WantHeader(t *testing.T, header http.Header, want map[string]string) {
+func WantHeader(t testing.TB, header http.Header, want map[string]string) {
 	t.Helper()
 	for name, value := range want {
 		if got := header.Get(name); got != value {
@@ -144,13 +144,13 @@ func WantHeader(t *testing.T, header http.Header, want map[string]string) {
 }
 
 // Git runs git in dir with a fixed author and no configuration, and returns what it prints.
-func Git(t *testing.T, dir string, args ...string) string {
+func Git(t testing.TB, dir string, args ...string) string {
 	t.Helper()
 	return GitInput(t, dir, "", args...)
 }
 
 // GitInput is Git with a standard input.
-func GitInput(t *testing.T, dir, input string, args ...string) string {
+func GitInput(t testing.TB, dir, input string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "git", args...)
 	cmd.Dir, cmd.Stdin = dir, strings.NewReader(input)
@@ -165,7 +165,7 @@ func GitInput(t *testing.T, dir, input string, args ...string) string {
 }
 
 // Commits makes a bare repository in dir with n commits on main, in one process, and returns their ids, oldest first.
-func Commits(t *testing.T, dir string, n int) []string {
+func Commits(t testing.TB, dir string, n int) []string {
 	t.Helper()
 	var stream strings.Builder
 	for i := range n {
@@ -180,7 +180,7 @@ func Commits(t *testing.T, dir string, n int) []string {
 }
 
 // History grows the sample repository into every kind of push, and returns the ids by name.
-func (f Forge) History(t *testing.T) map[string]string {
+func (f Forge) History(t testing.TB) map[string]string {
 	t.Helper()
 	dir := f.Sample.Dir
 	ids := map[string]string{"first": f.Sample.Before, "head": f.Sample.Head}
@@ -203,30 +203,8 @@ func (f Forge) History(t *testing.T) map[string]string {
 	return ids
 }
 
-// Recorded is a file of the recorded payloads and API descriptions. The test is skipped where they are absent.
-func Recorded(t *testing.T, path string) string {
-	t.Helper()
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for !exists(filepath.Join(dir, "go.mod")) {
-		dir = filepath.Dir(dir)
-	}
-	file := filepath.Join(dir, "..", "shared", "testdata", filepath.FromSlash(path))
-	if !exists(file) {
-		t.Skipf("%s is absent", file)
-	}
-	return file
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
-}
-
 // ReadJSON decodes a file.
-func ReadJSON(t *testing.T, file string) map[string]any {
+func ReadJSON(t testing.TB, file string) map[string]any {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -236,7 +214,7 @@ func ReadJSON(t *testing.T, file string) map[string]any {
 }
 
 // Decode decodes a JSON object.
-func Decode(t *testing.T, text []byte) map[string]any {
+func Decode(t testing.TB, text []byte) map[string]any {
 	t.Helper()
 	decoded := map[string]any{}
 	if err := json.Unmarshal(text, &decoded); err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/scanhook/scanhook/internal/fakeforge"
 	"github.com/scanhook/scanhook/internal/fakeforge/forgetest"
+	"github.com/scanhook/scanhook/platforms/platformtest"
 )
 
 func TestGitHubDescribesTheTokenInHeaders(t *testing.T) {
@@ -35,7 +36,7 @@ func TestGitHubDescribesTheTokenInHeaders(t *testing.T) {
 // TestGitHubEventsFitThePublishedSchemas compares with the schemas of octokit/webhooks, which allow no unknown field.
 func TestGitHubEventsFitThePublishedSchemas(t *testing.T) {
 	t.Parallel()
-	dir := forgetest.Recorded(t, "octokit__webhooks/payload-schemas/api.github.com")
+	dir := platformtest.RecordedPath(t, "octokit__webhooks/payload-schemas/api.github.com")
 	p := forgetest.Start(t, forgetest.GitHub, fakeforge.Config{})
 	ids := p.History(t)
 	for name, spec := range map[string]fakeforge.PushSpec{
@@ -100,7 +101,7 @@ func add(t *testing.T, compiler *jsonschema.Compiler, address, file string) {
 
 func TestGitHubAnswersFitTheAPIDescription(t *testing.T) {
 	t.Parallel()
-	document, err := openapi3.NewLoader().LoadFromFile(forgetest.Recorded(t, "openapi/github/api.github.com.subset.json"))
+	document, err := openapi3.NewLoader().LoadFromFile(platformtest.RecordedPath(t, "openapi/github/api.github.com.subset.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

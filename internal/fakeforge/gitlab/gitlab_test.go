@@ -10,6 +10,7 @@ import (
 
 	"github.com/scanhook/scanhook/internal/fakeforge"
 	"github.com/scanhook/scanhook/internal/fakeforge/forgetest"
+	"github.com/scanhook/scanhook/platforms/platformtest"
 )
 
 func TestGitLabDescribesItsToken(t *testing.T) {
@@ -46,7 +47,7 @@ func TestGitLabEventsHaveTheRecordedFields(t *testing.T) {
 		t.Fatal(err)
 	}
 	for file, d := range map[string]fakeforge.Delivery{"push": push, "tag_push": tag, "pipeline": pipeline} {
-		want := forgetest.ReadJSON(t, forgetest.Recorded(t, "gitlab-docs/current/"+file+".json"))
+		want := forgetest.ReadJSON(t, platformtest.RecordedPath(t, "gitlab-docs/current/"+file+".json"))
 		delete(want, "source_pipeline") // only child pipelines have one
 		if lost := missing("", want, forgetest.Decode(t, d.Body)); len(lost) > 0 {
 			t.Errorf("%s lacks %v", file, lost)
@@ -78,7 +79,7 @@ func missing(path string, want, got any) (lost []string) {
 
 func TestGitLabAnswersFitTheAPIDescription(t *testing.T) {
 	t.Parallel()
-	document := forgetest.ReadJSON(t, forgetest.Recorded(t, "openapi/gitlab/gitlab-api-v4.subset.json"))
+	document := forgetest.ReadJSON(t, platformtest.RecordedPath(t, "openapi/gitlab/gitlab-api-v4.subset.json"))
 	p := forgetest.Start(t, forgetest.GitLab, fakeforge.Config{Token: forgetest.Token})
 	_, status := p.Call(t, http.MethodPost, p.StatusPath(p.Sample.Head), `{"state":"success"}`)
 	_, commit := p.Call(t, http.MethodGet, "/projects/77/repository/commits/"+p.Sample.Head, "")

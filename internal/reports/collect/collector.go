@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/scanhook/scanhook/core"
-	"github.com/scanhook/scanhook/internal/reports/jsonscan"
+	"github.com/scanhook/scanhook/internal/jsonscan"
 )
 
 // NoReason is the reason for a finding that its scanner suppresses without saying why.
@@ -55,6 +55,7 @@ type Collector struct {
 	Report core.Report
 
 	findings ChunkList[core.Finding]
+	failed   map[string]bool // files
 }
 
 // New returns a Collector for the report in r.
@@ -163,6 +164,35 @@ func (c *Collector) Fail(reason string) {
 		reason = known + "; " + reason
 	}
 	c.Report.Failure = Clean(reason, c.Limits.Message())
+}
+
+// FailFile records that the tool could not read a file, whose earlier findings may still be there.
+func (c *Collector) FailFile(file string) {
+	file = c.Place(file)
+	if file == "" || c.failed[file] {
+		return
+	}
+	if c.failed == nil {
+		c.failed, c.Report.Coverage = make(map[string]bool), new(core.Coverage)
+	}
+	c.failed[file] = true
+	c.Report.Coverage.LeaveOut(core.LeftError, 1, file)
+}
+
+// FailFiles records the files of a list, whose elements name reads. What is no list names none.
+func (c *Collector) FailFiles(name func() (string, error)) error {
+	list, err := c.IsArray()
+	if err != nil {
+		return err
+	}
+	if !list {
+		return c.Skip()
+	}
+	return c.Array(func() error {
+		file, err := name()
+		c.FailFile(file)
+		return err
+	})
 }
 
 // Finish returns the report, its findings as those of the tool where they do not name another.

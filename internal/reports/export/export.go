@@ -198,6 +198,7 @@ func (r *toolRun) invocation() []sarifInvocation {
 		return nil
 	}
 	invocation := sarifInvocation{
+		Properties:          coverageOf(r.job),
 		ExecutionSuccessful: r.job.State == core.JobCompleted,
 		StartTimeUTC:        sarifTime(r.job.StartedAt),
 		EndTimeUTC:          sarifTime(r.job.FinishedAt),
@@ -207,6 +208,13 @@ func (r *toolRun) invocation() []sarifInvocation {
 		invocation.Notifications = []sarifNotification{{Level: "error", Message: sarifMessage{reason}}}
 	}
 	return []sarifInvocation{invocation}
+}
+
+func coverageOf(job core.Job) *sarifInvocationProperties {
+	if searched := job.Coverage(); searched != nil {
+		return &sarifInvocationProperties{searched}
+	}
+	return nil
 }
 
 func sarifTime(t *time.Time) string {
@@ -284,6 +292,9 @@ func (rule *toolRule) unlike(f core.Finding) *sarif.OwnProperties {
 	}
 	if f.CVEID != cmp.Or(collect.CVE(f.RuleID), f.CVEID, collect.CVE(f.Message)) {
 		own.CVEID = &f.CVEID
+	}
+	if f.Commit != "" {
+		own.Commit = &f.Commit
 	}
 	if own == (sarif.OwnProperties{}) {
 		return nil
@@ -399,6 +410,12 @@ type sarifInvocation struct {
 	StartTimeUTC        string              `json:"startTimeUtc,omitempty"`
 	EndTimeUTC          string              `json:"endTimeUtc,omitempty"`
 	Notifications       []sarifNotification `json:"toolExecutionNotifications,omitempty"`
+
+	Properties *sarifInvocationProperties `json:"properties,omitempty"`
+}
+
+type sarifInvocationProperties struct {
+	Coverage *core.Coverage `json:"scanhook/coverage"` // what was searched and left out
 }
 
 type sarifNotification struct {

@@ -5,8 +5,8 @@ import (
 	"strings"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/jsonscan"
 	"github.com/scanhook/scanhook/internal/reports/collect"
-	"github.com/scanhook/scanhook/internal/reports/jsonscan"
 )
 
 // Bandit is the format of bandit -f json.
@@ -24,9 +24,20 @@ func looksLikeBandit(seen jsonscan.Sniff) bool {
 }
 
 func parseBandit(c *collect.Collector) (core.Report, error) {
-	err := c.Object(jsonscan.Members{"results": func() error {
-		return collect.Results(c, func(wire *banditResult) { c.Add(wire.finding()) })
-	}})
+	err := c.Object(jsonscan.Members{
+		"results": func() error {
+			return collect.Results(c, func(wire *banditResult) { c.Add(wire.finding()) })
+		},
+		"errors": func() error {
+			return c.FailFiles(func() (string, error) {
+				var wire collect.Lenient[struct {
+					File string `json:"filename"`
+				}]
+				err := c.Decode(&wire)
+				return wire.Value.File, err
+			})
+		},
+	})
 	return c.Finish("bandit"), err
 }
 

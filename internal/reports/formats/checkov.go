@@ -5,8 +5,8 @@ import (
 	"strings"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/jsonscan"
 	"github.com/scanhook/scanhook/internal/reports/collect"
-	"github.com/scanhook/scanhook/internal/reports/jsonscan"
 )
 
 // Checkov is the format of checkov -o json.
@@ -31,6 +31,13 @@ func parseCheckov(c *collect.Collector) (core.Report, error) {
 				f := wire.finding(c)
 				f.Suppressed = new(cmp.Or(wire.CheckResult.Comment, "checkov:skip"))
 				c.Add(f)
+			})
+		},
+		"parsing_errors": func() error {
+			return c.FailFiles(func() (string, error) {
+				var file collect.Lenient[string]
+				err := c.Decode(&file)
+				return file.Value, err
 			})
 		},
 	}

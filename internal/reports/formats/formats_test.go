@@ -245,3 +245,29 @@ func claims(r io.Reader) ([]string, error) {
 	}
 	return names, err
 }
+
+// A file that a tool could not read is left out, once, by the path that its findings have.
+func TestFilesThatAToolCouldNotReadAreLeftOut(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`{"errors":[{"filename":"./app.py","reason":"syntax error"},{"filename":"app.py"}],"generated_at":"","metrics":{},"results":[]}`: "app.py",
+		`{"errors":[{"filename":7},"x",null],"generated_at":"","metrics":{},"results":[]}`:                                               "",
+		`{"errors":{},"generated_at":"","metrics":{},"results":[]}`:                                                                      "",
+		`{"check_type":"terraform","results":{"failed_checks":[],"parsing_errors":["/main.tf","/b.tf",7]}}`:                              "main.tf b.tf",
+		`{"check_type":"terraform","results":{"failed_checks":[],"parsing_errors":null}}`:                                                "",
+		`{"results":[],"errors":[{"level":"warn","type":"Syntax error","message":"no","path":"src/a.js"}]}`:                              "src/a.js",
+	} {
+		report, err := reportstest.Parse(text)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		var left []string
+		if report.Coverage != nil {
+			left = report.Coverage.Left[0].Names
+		}
+		if got := strings.Join(left, " "); got != want || report.Coverage != nil && report.Coverage.NotSearched() != len(left) {
+			t.Errorf("%s: left out %q, want %q", text, got, want)
+		}
+	}
+}

@@ -4,8 +4,8 @@ import (
 	"cmp"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/jsonscan"
 	"github.com/scanhook/scanhook/internal/reports/collect"
-	"github.com/scanhook/scanhook/internal/reports/jsonscan"
 )
 
 // Gitleaks is the format of gitleaks -f json.

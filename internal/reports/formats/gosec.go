@@ -6,8 +6,8 @@ import (
 	"strings"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/jsonscan"
 	"github.com/scanhook/scanhook/internal/reports/collect"
-	"github.com/scanhook/scanhook/internal/reports/jsonscan"
 )
 
 // Gosec is the format of gosec -fmt json.

@@ -5,8 +5,8 @@ import (
 	"strings"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/jsonscan"
 	"github.com/scanhook/scanhook/internal/reports/collect"
-	"github.com/scanhook/scanhook/internal/reports/jsonscan"
 )
 
 // Semgrep is the format of semgrep --json.
@@ -38,16 +38,19 @@ func parseSemgrep(c *collect.Collector) (core.Report, error) {
 	return c.Finish("semgrep"), err
 }
 
-// readSemgrepErrors fails the report by the errors that are more than warnings about single files.
+// readSemgrepErrors notes the files that semgrep could not read, and fails the report by the errors that are more than warnings
+// about single files.
 func readSemgrepErrors(c *collect.Collector) error {
 	return c.Array(func() error {
 		var wire collect.Lenient[struct {
 			Level   string `json:"level"`
 			Message string `json:"message"`
+			Path    string `json:"path"`
 		}]
 		if err := c.Decode(&wire); err != nil {
 			return err
 		}
+		c.FailFile(wire.Value.Path)
 		if wire.Value.Level == "error" {
 			c.Fail("semgrep: " + cmp.Or(wire.Value.Message, "an error that the report does not explain"))
 		}

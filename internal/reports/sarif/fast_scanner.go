@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/scanhook/scanhook/core/intern"
-	"github.com/scanhook/scanhook/internal/reports/jsonscan"
+	"github.com/scanhook/scanhook/internal/jsonscan"
 )
 
 // The members that are read, of each object.

@@ -218,6 +218,7 @@ type OwnProperties struct {
 	HelpURI *string `json:"help_uri,omitempty"`
 	CVEID   *string `json:"cve_id,omitempty"`
 	Snippet *string `json:"snippet,omitempty"`
+	Commit  *string `json:"commit_sha,omitempty"` // of a finding in history
 }
 
 // Fingerprints are what a tool says identifies a result, as name=value. Values that are not strings, against the

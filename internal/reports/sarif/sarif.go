@@ -11,8 +11,8 @@ import (
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/intern"
+	"github.com/scanhook/scanhook/internal/jsonscan"
 	"github.com/scanhook/scanhook/internal/reports/collect"
-	"github.com/scanhook/scanhook/internal/reports/jsonscan"
 )
 
 const (
@@ -469,5 +469,8 @@ func applyOwn(finding *core.Finding, own *OwnProperties, limits collect.Limits) 
 	}
 	if own.Snippet != nil {
 		finding.Snippet = collect.Clean(*own.Snippet, limits.Snippet())
+	}
+	if own.Commit != nil && core.IsCommitSHA(*own.Commit) {
+		finding.Commit = *own.Commit
 	}
 }

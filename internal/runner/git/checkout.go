@@ -1,7 +1,6 @@
 package git
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,30 +10,25 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/dustin/go-humanize"
-
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/gitproto"
 	"github.com/scanhook/scanhook/internal/runner/sandbox"
 )
 
 // Checkout fetches a commit and lays it out in the workspace's source directory, without history, tags, submodules and LFS
-// objects. Errors are sentences without the credential; a FetchError may be gone at the next try.
+// objects. Errors are those of Fetch.
 func (r Repo) Checkout(ctx context.Context, sha string) error {
 	if err := fetchable(r.Remote.URL, sha); err != nil {
 		return err
 	}
 	sha = strings.ToLower(sha)
-	if err := r.run(ctx, "init", "--quiet", "--template=", "--object-format="+objectFormat(sha)); err != nil {
+	if err := r.initialize(ctx, sha, ".git"); err != nil {
 		return fmt.Errorf("preparing the checkout: %w", err)
 	}
-	if err := r.neutralizeAttributes(); err != nil {
-		return fmt.Errorf("preparing the checkout: %w", err)
-	}
-	err := r.runAuthorized(ctx, "fetch", "--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules",
+	err := r.Fetch(ctx, sha, nil, "fetch", "--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules",
 		"--no-auto-maintenance", "--", r.Remote.URL, sha)
 	if err != nil {
-		return r.explain(ctx, sha, err)
+		return err
 	}
 	if err := r.countPaths(ctx, sha); err != nil {
 		return fmt.Errorf("checking out %s: %w", core.ShortSHA(sha), err)
@@ -43,6 +37,49 @@ func (r Repo) Checkout(ctx context.Context, sha string) error {
 		return fmt.Errorf("checking out %s: %w", core.ShortSHA(sha), err)
 	}
 	return r.Space.Fits()
+}
+
+// LayOut lays a commit out in the workspace's source directory, as files and a repository of that one commit. Its objects are
+// those of another repository, in a directory of objects that is not written to.
+func (r Repo) LayOut(ctx context.Context, sha, objects string) error {
+	err := r.initialize(ctx, sha, ".git")
+	for name, text := range map[string]string{"objects/info/alternates": objects, "shallow": sha} {
+		if err == nil {
+			err = r.write(filepath.Join(".git", filepath.FromSlash(name)), text+"\n")
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("preparing the files of %s: %w", core.ShortSHA(sha), err)
+	}
+	if err := r.run(ctx, "checkout", "--quiet", "--force", "--detach", sha); err != nil {
+		return fmt.Errorf("laying out %s: %w", core.ShortSHA(sha), err)
+	}
+	return r.Space.Fits()
+}
+
+// InitBare makes an empty repository without a work tree, for the kind of ids that a commit has.
+func (r Repo) InitBare(ctx context.Context, sha string) error {
+	return r.initialize(ctx, sha, ".", "--bare")
+}
+
+func (r Repo) initialize(ctx context.Context, sha, dir string, options ...string) error {
+	args := []string{"init", "--quiet", "--template=", "--object-format=" + objectFormat(sha)}
+	if err := r.run(ctx, append(args, options...)...); err != nil {
+		return err
+	}
+	return r.neutralizeAttributes(dir)
+}
+
+// Fetch runs a git command that fetches a commit, or what it holds, with the credential; git reads from in, which may be nil.
+// Errors are sentences without the credential; a FetchError may be gone at the next try.
+func (r Repo) Fetch(ctx context.Context, sha string, in io.Reader, args ...string) error {
+	if err := fetchable(r.Remote.URL, sha); err != nil {
+		return err
+	}
+	if err := r.runAuthorized(ctx, in, args...); err != nil {
+		return r.explain(ctx, sha, err)
+	}
+	return nil
 }
 
 // FetchError is a failed fetch that may succeed at the next try. Unreachable tells that the server cannot be reached or
@@ -81,44 +118,25 @@ func objectFormat(sha string) string {
 // be "none", so it is unspecified.
 const attributes = "* -text -crlf !eol -ident !filter !working-tree-encoding !diff !merge\n"
 
-func (r Repo) neutralizeAttributes() error {
-	dir := filepath.Join(r.Space.Source, ".git", "info")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+// neutralizeAttributes writes them into the repository itself, whose directory it is given.
+func (r Repo) neutralizeAttributes(dir string) error {
+	return r.write(filepath.Join(dir, "info", "attributes"), attributes)
+}
+
+// write writes a file of the repository itself.
+func (r Repo) write(name, text string) error {
+	path := filepath.Join(r.Space.Source, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, "attributes"), []byte(attributes), 0o600)
+	return os.WriteFile(path, []byte(text), 0o600)
 }
 
-// countPaths refuses a commit with too many paths before git holds them all in memory: a dozen objects can name more than
-// fits on any disk. Directories count too, because there can be as many empty ones.
+// countPaths refuses a commit with too many paths before git holds them all in memory. Directories count too, because there
+// can be as many empty ones.
 func (r Repo) countPaths(ctx context.Context, sha string) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	count := &pathCounter{max: r.maxPaths(), full: func(what string) {
-		cancel(fmt.Errorf("the commit has more than %s: take generated files out of the repository, or raise "+
-			"runner.max_paths", what))
-	}}
-	return r.start(ctx, r.environment(), count, []string{"ls-tree", "-r", "-t", "-z", "--name-only", sha})
-}
-
-// pathCounter counts paths that end with NUL, and gives up when there are too many.
-type pathCounter struct {
-	max, paths, bytes int64
-	full              func(what string)
-}
-
-func (c *pathCounter) Write(p []byte) (int, error) {
-	c.paths += int64(bytes.Count(p, []byte{0}))
-	c.bytes += int64(len(p))
-	switch {
-	case c.paths > c.max:
-		c.full(humanize.Comma(c.max) + " paths")
-	case c.bytes > maxPathName*c.max:
-		c.full(humanize.Comma(maxPathName*c.max) + " bytes in the names of its paths")
-	default:
-		return len(p), nil
-	}
-	return 0, io.ErrShortWrite
+	each := func(string) error { return nil }
+	return r.Records(ctx, nil, 0, each, "ls-tree", "-r", "-t", "-z", "--name-only", sha)
 }
 
 // explain turns a failed fetch into a sentence. Git's exit code is always the same, so a harmless request tells whether the
@@ -132,7 +150,7 @@ func (r Repo) explain(ctx context.Context, sha string, failure error) error {
 		return FetchError{fmt.Errorf("%s cannot be fetched: it is too slow, or broke off before the end; check how it does and "+
 			"that it can be reached from here, through every proxy: %w", r.Remote.URL, failure), true}
 	}
-	if r.runAuthorized(ctx, "ls-remote", "--quiet", "--", r.Remote.URL, "HEAD") == nil {
+	if r.runAuthorized(ctx, nil, "ls-remote", "--quiet", "--", r.Remote.URL, "HEAD") == nil {
 		return FetchError{fmt.Errorf("%s does not hand out commit %s: it is gone after a force push, holds what git refuses, "+
 			"or the server lets no commit be fetched by its id (uploadpack.allowAnySHA1InWant): %w",
 			r.Remote.URL, core.ShortSHA(sha), failure), false}

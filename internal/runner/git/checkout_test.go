@@ -17,6 +17,7 @@ import (
 
 	"github.com/scanhook/scanhook/internal/runner/git/gittest"
 	"github.com/scanhook/scanhook/internal/runner/gitleaks"
+	"github.com/scanhook/scanhook/internal/runner/sandbox/sandboxtest"
 	"github.com/scanhook/scanhook/platforms"
 )
 
@@ -43,7 +44,7 @@ func TestCheckout(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			space := open(t)
+			space := sandboxtest.Open(t)
 			if err := (Repo{Space: space, Remote: server.Remote(test.project)}).Checkout(t.Context(), test.sha); err != nil {
 				t.Fatal(err)
 			}
@@ -61,7 +62,7 @@ func TestCheckoutMakesSymbolicLinksPlainFiles(t *testing.T) {
 	if err := os.Symlink("/etc/passwd", filepath.Join(server.Dir, "p.git", "link")); err != nil {
 		t.Fatal(err)
 	}
-	space := open(t)
+	space := sandboxtest.Open(t)
 	if err := (Repo{Space: space, Remote: server.Remote("p")}).Checkout(t.Context(), server.Amend(t, "p", "link")); err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +99,7 @@ func TestCheckoutFailures(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			err := Repo{Space: open(t), Remote: platforms.Remote{URL: test.url}}.Checkout(t.Context(), test.sha)
+			err := Repo{Space: sandboxtest.Open(t), Remote: platforms.Remote{URL: test.url}}.Checkout(t.Context(), test.sha)
 			if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "hunter2") {
 				t.Errorf("want ...%s..., got %v", test.want, err)
 			}
@@ -119,7 +120,7 @@ func TestCheckoutSaysWhenTheServerRefusesIDs(t *testing.T) {
 	sha := server.Commit(t, "p", gittest.Files{"a": "b\n"})
 	server.Amend(t, "p", "second")
 	gittest.Git(t, filepath.Join(server.Dir, "p.git"), "config", "uploadpack.allowAnySHA1InWant", "false")
-	err := Repo{Space: open(t), Remote: server.Remote("p")}.Checkout(t.Context(), sha)
+	err := Repo{Space: sandboxtest.Open(t), Remote: server.Remote("p")}.Checkout(t.Context(), sha)
 	if err == nil || !strings.Contains(err.Error(), "uploadpack.allowAnySHA1InWant") {
 		t.Errorf("want advice for the server, got %v", err)
 	}
@@ -133,7 +134,7 @@ func TestCheckoutStopsAtLimits(t *testing.T) {
 
 	t.Run("disk", func(t *testing.T) {
 		t.Parallel()
-		space := open(t)
+		space := sandboxtest.Open(t)
 		space.Limit = 1 << 20
 		ctx, cancel := space.Bound(t.Context(), time.Minute, errLate)
 		defer cancel(nil)
@@ -148,7 +149,7 @@ func TestCheckoutStopsAtLimits(t *testing.T) {
 		silent := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hang }))
 		defer silent.Close()
 		defer close(hang)
-		space := open(t)
+		space := sandboxtest.Open(t)
 		ctx, cancel := space.Bound(t.Context(), 300*time.Millisecond, errLate)
 		defer cancel(nil)
 		err := Repo{Space: space, Remote: platforms.Remote{URL: silent.URL + "/p.git"}}.Checkout(ctx, sha)
@@ -170,7 +171,7 @@ func TestCheckoutChecksObjects(t *testing.T) {
 		return gittest.Git(t, dir, "hash-object", "-t", "commit", "-w", "--literally", "object")
 	}
 	old := commit(gittest.Git(t, dir, "rev-parse", "HEAD^{tree}"))
-	if err := (Repo{Space: open(t), Remote: server.Remote("p")}).Checkout(t.Context(), old); err != nil {
+	if err := (Repo{Space: sandboxtest.Open(t), Remote: server.Remote("p")}).Checkout(t.Context(), old); err != nil {
 		t.Errorf("want an old commit checked out, got %v", err)
 	}
 	blob, err := hex.DecodeString(gittest.Git(t, dir, "rev-parse", "HEAD:a"))
@@ -179,7 +180,7 @@ func TestCheckoutChecksObjects(t *testing.T) {
 	}
 	gittest.Write(t, dir, gittest.Files{"tree": "100644 .git\x00" + string(blob)})
 	hostile := commit(gittest.Git(t, dir, "hash-object", "-t", "tree", "-w", "--literally", "tree"))
-	if err := (Repo{Space: open(t), Remote: server.Remote("p")}).Checkout(t.Context(), hostile); err == nil {
+	if err := (Repo{Space: sandboxtest.Open(t), Remote: server.Remote("p")}).Checkout(t.Context(), hostile); err == nil {
 		t.Error("want a tree with .git in it refused")
 	}
 }
@@ -227,12 +228,19 @@ func TestCheckoutLaysOutWhatWasPushed(t *testing.T) {
 		content[name+"/secret.txt"] = evasion.text
 	}
 	gittest.Write(t, dir, content)
-	space := open(t)
-	if err := (Repo{Space: space, Remote: server.Remote("p")}).Checkout(t.Context(), server.Amend(t, "p", "evade")); err != nil {
+	space := sandboxtest.Open(t)
+	sha := server.Amend(t, "p", "evade")
+	if err := (Repo{Space: space, Remote: server.Remote("p")}).Checkout(t.Context(), sha); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(content, tree(t, space.Source, true)); diff != "" {
-		t.Errorf("checkout (-want +got):\n%s", diff)
+	beside := sandboxtest.Open(t)
+	if err := (Repo{Space: beside}).LayOut(t.Context(), sha, filepath.Join(space.Source, ".git", "objects")); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{space.Source, beside.Source} {
+		if diff := cmp.Diff(content, tree(t, dir, true)); diff != "" {
+			t.Errorf("files (-want +got):\n%s", diff)
+		}
 	}
 	found, err := gitleaks.Search(t.Context(), space.Source)
 	if err != nil || len(found.Findings) < len(evasions) {
@@ -288,7 +296,7 @@ func TestCheckoutCountsPathsBeforeItLaysThemOut(t *testing.T) {
 			t.Parallel()
 			server := gittest.NewServer(t)
 			server.Commit(t, "p", gittest.Files{"a": "b\n"})
-			space := open(t)
+			space := sandboxtest.Open(t)
 			sha := grow(t, server, test.levels, test.leaf)
 			err := Repo{Space: space, Remote: server.Remote("p"), MaxPaths: test.max}.Checkout(t.Context(), sha)
 			if test.want == "" {
@@ -351,7 +359,7 @@ func TestCheckoutSaysWhenTheServerIsCutOff(t *testing.T) {
 				}
 			})
 			server.Proxy.Store(&cut)
-			space := open(t)
+			space := sandboxtest.Open(t)
 			err := Repo{Space: space, Remote: server.Remote("p"), Patience: time.Second}.Checkout(t.Context(), sha)
 			if err == nil || !strings.Contains(err.Error(), "too slow, or broke off") || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("want what to do about a slow server, and ...%s..., got %v", test.want, err)

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -26,7 +24,7 @@ func (r Repo) Diff(ctx context.Context, base, head string) (*core.Changes, error
 		return nil, err
 	}
 	from, to := strings.ToLower(base), strings.ToLower(head)
-	err := r.runAuthorized(ctx, "fetch", "--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules",
+	err := r.runAuthorized(ctx, nil, "fetch", "--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules",
 		"--no-auto-maintenance", "--negotiation-tip="+to, "--", r.Remote.URL, from)
 	if err != nil {
 		return nil, fmt.Errorf("fetching %s: %w", core.ShortSHA(base), err)
@@ -34,18 +32,29 @@ func (r Repo) Diff(ctx context.Context, base, head string) (*core.Changes, error
 	if err := r.countPaths(ctx, from); err != nil { // a report from outside may be of any commit
 		return nil, fmt.Errorf("comparing with %s: %w", core.ShortSHA(base), err)
 	}
-	output := filepath.Join(r.Space.Temp, "changes.diff")
-	err = r.run(ctx, "diff", "--output="+output, "--unified=0", "--ignore-all-space", "--find-renames",
-		"--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/", from, to, "--")
-	if err != nil {
-		return nil, fmt.Errorf("comparing with %s: %w", core.ShortSHA(base), err)
-	}
-	file, err := os.Open(output)
+	changes, err := r.Compare(ctx, from, to)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = file.Close() }()
-	changed, err := parseDiff(file)
+	changes.Base = base
+	return changes, nil
+}
+
+// Compare compares two commits that are in the repository, with the contents of all files in which they differ.
+func (r Repo) Compare(ctx context.Context, base, head string) (*core.Changes, error) {
+	out, in := io.Pipe()
+	ran := make(chan error, 1)
+	go func() {
+		err := r.Run(ctx, nil, in, "diff", "--unified=0", "--ignore-all-space", "--find-renames", "--no-ext-diff", "--no-textconv",
+			"--no-color", "--src-prefix=a/", "--dst-prefix=b/", base, head, "--")
+		_ = in.Close()
+		ran <- err
+	}()
+	changed, err := parseDiff(out)
+	_ = out.CloseWithError(err) // git ends
+	if said := <-ran; said != nil && (err == nil || ctx.Err() != nil) {
+		return nil, fmt.Errorf("comparing with %s: %w", core.ShortSHA(base), said)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading what git says of %s: %w", core.ShortSHA(base), err)
 	}

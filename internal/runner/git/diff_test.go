@@ -11,6 +11,7 @@ import (
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/match"
 	"github.com/scanhook/scanhook/internal/runner/git/gittest"
+	"github.com/scanhook/scanhook/internal/runner/sandbox/sandboxtest"
 )
 
 func TestDiffCommits(t *testing.T) {
@@ -28,7 +29,7 @@ func TestDiffCommits(t *testing.T) {
 		"binary": "\x00\x02", "blank": "a\n\t\tb\n", "tail": "a\nc",
 	})
 	head := server.Amend(t, "p", "second")
-	space := open(t)
+	space := sandboxtest.Open(t)
 	if err := (Repo{Space: space, Remote: server.Remote("p")}).Checkout(t.Context(), head); err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +62,7 @@ func TestDiffCommitsHeedsNoAttributes(t *testing.T) {
 		base := server.Commit(t, "p", gittest.Files{"a.go": "a\nb\n", ".gitattributes": attributes + "\n"})
 		gittest.Write(t, filepath.Join(server.Dir, "p.git"), gittest.Files{"a.go": "a\nnew\nb\n"})
 		head := server.Amend(t, "p", "second")
-		space := open(t)
+		space := sandboxtest.Open(t)
 		if err := (Repo{Space: space, Remote: server.Remote("p")}).Checkout(t.Context(), head); err != nil {
 			t.Fatal(err)
 		}
@@ -83,7 +84,7 @@ func TestDiffCommitsFails(t *testing.T) {
 	t.Parallel()
 	server := gittest.NewServer(t)
 	head := server.Commit(t, "p", gittest.Files{"a": "b\n"})
-	space := open(t)
+	space := sandboxtest.Open(t)
 	if err := (Repo{Space: space, Remote: server.Remote("p")}).Checkout(t.Context(), head); err != nil {
 		t.Fatal(err)
 	}

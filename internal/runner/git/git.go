@@ -11,7 +11,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -70,7 +69,8 @@ type Repo struct {
 	Patience time.Duration // with a server that sends next to nothing, in whole seconds; a minute by default
 }
 
-func (r Repo) maxPaths() int64         { return cmp.Or(r.MaxPaths, defaultMaxPaths) }
+// PathLimit is how many paths a commit may have.
+func (r Repo) PathLimit() int64        { return cmp.Or(r.MaxPaths, defaultMaxPaths) }
 func (r Repo) patience() time.Duration { return cmp.Or(r.Patience, defaultPatience) }
 
 // Version asks git for its version. Its error says what to do.
@@ -79,18 +79,23 @@ func Version(ctx context.Context) (string, error) {
 	defer cancel()
 	said, err := exec.CommandContext(ctx, "git", "--version").Output()
 	if err != nil {
-		return "", sandbox.StartFault("git", err, os.TempDir())
+		return "", sandbox.Place{Dir: os.TempDir()}.StartFault("git", err)
 	}
 	return strings.TrimPrefix(strings.TrimSpace(string(said)), "git version "), nil
 }
 
 func (r Repo) run(ctx context.Context, args ...string) error {
-	return r.start(ctx, r.environment(), nil, args)
+	return r.Run(ctx, nil, nil, args...)
+}
+
+// Run runs a git command that needs no credential, between in and out, which may be nil.
+func (r Repo) Run(ctx context.Context, in io.Reader, out io.Writer, args ...string) error {
+	return r.start(ctx, r.environment(), in, out, args)
 }
 
 // runAuthorized gives git the credential, through its environment: arguments can be read by every user of the host, and a
 // configuration file by the scanner. Git sends it to the project's own address only.
-func (r Repo) runAuthorized(ctx context.Context, args ...string) error {
+func (r Repo) runAuthorized(ctx context.Context, in io.Reader, args ...string) error {
 	environment := r.environment()
 	if r.Remote.Authorization != "" {
 		environment = append(environment,
@@ -99,10 +104,10 @@ func (r Repo) runAuthorized(ctx context.Context, args ...string) error {
 			"GIT_CONFIG_VALUE_0=Authorization: "+r.Remote.Authorization,
 		)
 	}
-	return r.start(ctx, environment, nil, args)
+	return r.start(ctx, environment, in, nil, args)
 }
 
-func (r Repo) start(ctx context.Context, environment []string, stdout io.Writer, args []string) error {
+func (r Repo) start(ctx context.Context, environment []string, in io.Reader, out io.Writer, args []string) error {
 	options := append(slices.Clone(hardened), "-c", fmt.Sprintf("http.lowSpeedTime=%d", r.patience()/time.Second))
 	for _, fault := range harmless {
 		options = append(options, "-c", "fetch.fsck."+fault+"=ignore")
@@ -111,12 +116,12 @@ func (r Repo) start(ctx context.Context, environment []string, stdout io.Writer,
 	cmd := r.limited(ctx, append(options, args...))
 	cmd.Dir = r.Space.Source
 	cmd.Env = environment
-	cmd.Stdout, cmd.Stderr = stdout, stderr
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, out, stderr
 	switch err := sandbox.RunGroup(cmd); {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case err != nil && !sandbox.Exited(err):
-		return sandbox.StartFault("git", err, filepath.Dir(r.Space.Root))
+		return r.Space.Place().StartFault("git", err)
 	case err != nil:
 		return r.failed(err, stderr.String())
 	}
@@ -126,7 +131,7 @@ func (r Repo) start(ctx context.Context, environment []string, stdout io.Writer,
 // limited is git with limits: a few objects can unfold to more than any host has.
 func (r Repo) limited(ctx context.Context, args []string) *exec.Cmd {
 	git, err := exec.LookPath("git")
-	cmd := sandbox.Limited(ctx, gitMemory+bytesPerPath*r.maxPaths(), r.Space.Limit, git, args)
+	cmd := sandbox.Limited(ctx, gitMemory+bytesPerPath*r.PathLimit(), r.Space.Limit, git, args)
 	cmd.Err = cmp.Or(err, cmd.Err)
 	return cmd
 }
@@ -165,13 +170,13 @@ func (r Repo) failed(err error, stderr string) error {
 	notRun := cannotRun(err)
 	err = fmt.Errorf("git said %q (%w)", r.lastWords(stderr), err)
 	if notRun {
-		return sandbox.StartFault("git", err, filepath.Dir(r.Space.Root))
+		return r.Space.Place().StartFault("git", err)
 	}
-	if fault := sandbox.FaultInOutput(err, stderr, filepath.Dir(r.Space.Root)); fault != nil {
+	if fault := r.Space.Place().FaultInOutput(err, stderr); fault != nil {
 		return fault
 	}
 	switch {
-	case strings.Contains(stderr, "Out of memory"):
+	case strings.Contains(strings.ToLower(stderr), "out of memory"):
 		return sandbox.LimitExceeded{Err: fmt.Errorf("git needs more memory for this commit than it may use: take large files out of the "+
 			"repository, or raise runner.max_paths, by which it may use more: %w", err)}
 	case isBroken(stderr):

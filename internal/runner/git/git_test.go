@@ -11,6 +11,7 @@ import (
 
 	"github.com/scanhook/scanhook/internal/runner/git/gittest"
 	"github.com/scanhook/scanhook/internal/runner/sandbox"
+	"github.com/scanhook/scanhook/internal/runner/sandbox/sandboxtest"
 )
 
 // The credential goes to the server and nowhere else.
@@ -35,7 +36,7 @@ func TestCheckoutKeepsTheCredential(t *testing.T) {
 		return false
 	})
 	sha := server.Commit(t, "p", gittest.Files{"a": "b\n"})
-	space := open(t)
+	space := sandboxtest.Open(t)
 	remote := server.Remote("p")
 	remote.Authorization = basic(token)
 	if err := (Repo{Space: space, Remote: remote}).Checkout(t.Context(), sha); err != nil {
@@ -68,7 +69,7 @@ func TestCheckoutDoesNotFollowRedirects(t *testing.T) {
 	sha := server.Commit(t, "p", gittest.Files{"a": "b\n"})
 	remote := server.Remote("p")
 	remote.Authorization = basic(token)
-	if err := (Repo{Space: open(t), Remote: remote}).Checkout(t.Context(), sha); err == nil {
+	if err := (Repo{Space: sandboxtest.Open(t), Remote: remote}).Checkout(t.Context(), sha); err == nil {
 		t.Error("want an error")
 	}
 	elsewhere.Close()
@@ -87,7 +88,7 @@ func TestCheckoutScrubsWhatTheServerSays(t *testing.T) {
 	})
 	remote := server.Remote("p")
 	remote.Authorization = basic(token)
-	err := Repo{Space: open(t), Remote: remote}.Checkout(t.Context(), strings.Repeat("a", 40))
+	err := Repo{Space: sandboxtest.Open(t), Remote: remote}.Checkout(t.Context(), strings.Repeat("a", 40))
 	if err == nil || strings.Contains(err.Error(), token) || strings.Contains(err.Error(), basic(token)[6:]) {
 		t.Errorf("want an error without the credential, got %v", err)
 	}
@@ -122,7 +123,7 @@ func TestGitIsBounded(t *testing.T) {
 	if !onLinux() {
 		t.Skip("limits are read from /proc")
 	}
-	space := open(t)
+	space := sandboxtest.Open(t)
 	git := Repo{Space: space}
 	if err := git.run(t.Context(), "init", "--quiet", "--template="); err != nil {
 		t.Fatal(err)

@@ -11,28 +11,12 @@ import (
 	"testing"
 
 	"github.com/scanhook/scanhook/internal/runner/git/gittest"
-	"github.com/scanhook/scanhook/internal/runner/sandbox"
 )
 
 const token = "glpat-veryverysecret"
 
 func basic(password string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte("oauth2:"+password))
-}
-
-// open makes a workspace that the test removes.
-func open(t *testing.T) sandbox.Workspace {
-	t.Helper()
-	space, err := sandbox.New(t.TempDir(), 2<<30)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := space.Remove(); err != nil {
-			t.Error(err)
-		}
-	})
-	return space
 }
 
 // tree reads all gittest.Files below dir.

@@ -15,8 +15,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/zricethezav/gitleaks/v8/config"
-	"github.com/zricethezav/gitleaks/v8/detect"
 	"github.com/zricethezav/gitleaks/v8/report"
 	"github.com/zricethezav/gitleaks/v8/sources"
 	"golang.org/x/sync/errgroup"
@@ -29,14 +27,16 @@ import (
 const (
 	Name = "gitleaks" // of the tool in findings
 
+	MaxSecrets = 20_000 // that a scan may find
+
 	maxFile       = 10 << 20 // bytes; larger files are data, not code
-	maxSecrets    = 20_000
 	parallelFiles = 4
 	maxSnippet    = 4 << 10 // bytes
 )
 
-var errTooManySecrets = fmt.Errorf("gitleaks stopped after %d secrets: take generated files out of the repository",
-	maxSecrets)
+// ErrTooManySecrets is the failure of a scan that found more secrets than anybody could look at.
+var ErrTooManySecrets = fmt.Errorf("gitleaks stopped after %d secrets: take generated files out of the repository",
+	MaxSecrets)
 
 // panicked carries a panic to the goroutine of the caller.
 type panicked string
@@ -45,24 +45,29 @@ func (p panicked) Error() string { return string(p) }
 
 // search is one run over a checkout.
 type search struct {
-	detector *detect.Detector
-	root     *os.Root
-	mu       sync.Mutex
-	found    []core.Finding
+	rules *Rules
+	root  *os.Root
+	mu    sync.Mutex
+	found []core.Finding
 }
 
-// Search looks for secrets in the regular files below dir, except those of git itself.
+// Search looks for secrets in the regular files below dir, except those of git itself, by the built-in rules.
 func Search(ctx context.Context, dir string) (core.Report, error) {
-	detector, err := reports.SecretRules()
+	rules, err := LoadRules()
 	if err != nil {
 		return core.Report{}, err
 	}
+	return rules.SearchFiles(ctx, dir)
+}
+
+// SearchFiles looks for secrets in the regular files below dir, except those of git itself.
+func (r *Rules) SearchFiles(ctx context.Context, dir string) (core.Report, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return core.Report{}, fmt.Errorf("opening the checkout: %w", err)
 	}
 	defer func() { _ = root.Close() }()
-	s := &search{detector: detector, root: root}
+	s := &search{rules: r, root: root}
 	if err := s.run(ctx, dir); err != nil {
 		return core.Report{}, err
 	}
@@ -103,12 +108,7 @@ func (s *search) run(ctx context.Context, dir string) error {
 	return nil
 }
 
-// allowed tells whether the rules exempt a path: images, fonts, lock files, vendored packages.
-func (s *search) allowed(name string) bool {
-	return slices.ContainsFunc(s.detector.Config.Allowlists, func(list *config.Allowlist) bool {
-		return list.PathAllowed(filepath.ToSlash(name))
-	})
-}
+func (s *search) allowed(name string) bool { return s.rules.Allowed(filepath.ToSlash(name)) }
 
 // file searches one file. It runs on a goroutine of its own, where a panic of the library would end the process.
 func (s *search) file(ctx context.Context, name string) (err error) {
@@ -130,28 +130,24 @@ func (s *search) file(ctx context.Context, name string) (err error) {
 	source := sources.File{Content: file}
 	err = source.Fragments(ctx, func(fragment sources.Fragment, err error) error {
 		fragment.FilePath = filepath.ToSlash(name)
-		leaks = append(leaks, s.detect(ctx, fragment)...)
-		if len(leaks) > maxSecrets {
-			return errTooManySecrets
+		leaks = append(leaks, s.rules.detect(ctx, fragment)...)
+		if len(leaks) > MaxSecrets {
+			return ErrTooManySecrets
 		}
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	return s.add(toFindings(leaks))
-}
-
-func (s *search) detect(ctx context.Context, fragment sources.Fragment) []report.Finding {
-	return s.detector.DetectContext(ctx, detect.Fragment(fragment)) //nolint:staticcheck // the only type it takes until v9
+	return s.add(toFindings(leaks, reports.NewRedactor(leaks)))
 }
 
 func (s *search) add(findings []core.Finding) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.found = append(s.found, findings...)
-	if len(s.found) > maxSecrets {
-		return errTooManySecrets
+	if len(s.found) > MaxSecrets {
+		return ErrTooManySecrets
 	}
 	return nil
 }
@@ -168,8 +164,7 @@ var criticalRules = []string{
 }
 
 // toFindings converts what gitleaks found in one file, without the secrets, also those of other findings on the same line.
-func toFindings(leaks []report.Finding) []core.Finding {
-	redactor := reports.NewRedactor(leaks)
+func toFindings(leaks []report.Finding, redactor reports.Redactor) []core.Finding {
 	findings := make([]core.Finding, 0, len(leaks))
 	for _, leak := range leaks {
 		findings = append(findings, core.Finding{

@@ -212,10 +212,7 @@ func TestSeverityOfRule(t *testing.T) {
 
 func TestPanicOfTheLibrary(t *testing.T) {
 	t.Parallel()
-	detector, err := reports.SecretRules()
-	if err != nil {
-		t.Fatal(err)
-	}
+	rules := rulesOf(t)
 	dir := t.TempDir()
 	gittest.Write(t, dir, gittest.Files{"a": "b"})
 	defer func() {
@@ -223,7 +220,7 @@ func TestPanicOfTheLibrary(t *testing.T) {
 			t.Errorf("want the panic on our goroutine, got %v", cause)
 		}
 	}()
-	withoutRoot := &search{detector: detector}
+	withoutRoot := &search{rules: rules}
 	_ = withoutRoot.run(t.Context(), dir)
 	t.Error("want a panic")
 }
@@ -234,15 +231,11 @@ func FuzzSecretsAreMasked(f *testing.F) {
 	f.Add("\n\n\t\"", "\"", "key: '"+privateKey+"'")
 	f.Add(strings.Repeat("x", 5000), "\r\n", "\x00\xff")
 	f.Add("", "=", "curl -u user:")
-	detector, err := reports.SecretRules()
-	if err != nil {
-		f.Fatal(err)
-	}
+	rules := rulesOf(f)
 	f.Fuzz(func(t *testing.T, before, between, after string) {
 		text := before + githubToken + between + githubToken2 + after + githubToken + between
-		search := &search{detector: detector}
-		leaks := search.detect(t.Context(), sources.Fragment{Raw: text, FilePath: "a", StartLine: 1})
-		for _, finding := range toFindings(leaks) {
+		leaks := rules.detect(t.Context(), sources.Fragment{Raw: text, FilePath: "a", StartLine: 1})
+		for _, finding := range toFindings(leaks, reports.NewRedactor(leaks)) {
 			if strings.Contains(finding.Snippet, githubToken) || strings.Contains(finding.Snippet, githubToken2) {
 				t.Errorf("a secret is shown: %q", finding.Snippet)
 			}

@@ -18,6 +18,15 @@ var (
 		"Pq3Wz8Xn5Kt7Lv2Yb9Mc4Rd1Fe6Gh0Ji3Uo8Sa5Tw7Qx2Zy\n-----END RSA " + "PRIVATE KEY-----"
 )
 
+func rulesOf(t testing.TB) *Rules {
+	t.Helper()
+	rules, err := LoadRules()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rules
+}
+
 // searchIn runs gitleaks over a directory and makes sure that no planted secret is in the result.
 func searchIn(t *testing.T, content gittest.Files) []core.Finding {
 	t.Helper()
@@ -27,11 +36,15 @@ func searchIn(t *testing.T, content gittest.Files) []core.Finding {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := fmt.Sprintf("%+v", report)
+	wantNoSecret(t, fmt.Sprintf("%+v", report))
+	return report.Findings
+}
+
+func wantNoSecret(t *testing.T, text string) {
+	t.Helper()
 	for _, secret := range []string{githubToken[4:], githubToken2[4:], apiKey, "MIIEow", "Pq3Wz8"} {
 		if strings.Contains(text, secret) {
 			t.Errorf("%s is in the findings: %s", secret, text)
 		}
 	}
-	return report.Findings
 }

@@ -14,7 +14,7 @@ import (
 
 const maxSecretLines = 200 // of a finding that may be a secret; a certificate has some dozens
 
-// Redact masks the secrets that gitleaks finds in a text file, and hides the lines on which one of the findings reports
+// Redact masks the secrets that the rules find in a text file, and hides the lines on which one of the findings reports
 // another. Lines keep their numbers.
 func Redact(
 	ctx context.Context, name, text string, findings []core.Finding,
@@ -24,15 +24,15 @@ func Redact(
 			err = panicked(fmt.Sprintf("masking %s: %v", name, cause))
 		}
 	}()
-	detector, err := reports.SecretRules()
+	masking, err := reports.Masking()
 	if err != nil {
 		return "", by, err
 	}
-	s := search{detector: detector}
+	rules := &Rules{detector: masking}
 	var leaks []report.Finding
 	// Some rules need the name, and others exempt whole files by their name: so the text is searched with and without it.
 	for _, path := range []string{"", name} {
-		leaks = append(leaks, s.detect(ctx, sources.Fragment{Raw: text, FilePath: path, StartLine: 1})...)
+		leaks = append(leaks, rules.detect(ctx, sources.Fragment{Raw: text, FilePath: path, StartLine: 1})...)
 	}
 	if ctx.Err() != nil { // the search did not end
 		return "", by, context.Cause(ctx)

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,17 +17,24 @@ type HostFault struct{ Err error }
 func (f HostFault) Error() string { return f.Err.Error() }
 func (f HostFault) Unwrap() error { return f.Err }
 
+// Place is a directory of the host.
+type Place struct {
+	Dir     string
+	Setting string // what names it, for advice; TMPDIR by default
+}
+
+// Of the advice, %[1]s is the directory of a place, and %[2]s its setting.
 const (
-	makeRoom   = "make room in %s, or let TMPDIR name a directory that has more"
-	letWrite   = "let Scanhook write to %s, or let TMPDIR name a directory where it may"
-	makeDir    = "make the directory %s, or let TMPDIR name one that there is"
-	checkDisk  = "check the disk of %s"
+	makeRoom   = "make room in %[1]s, or let %[2]s name a directory that has more"
+	letWrite   = "let Scanhook write to %[1]s, or let %[2]s name a directory where it may"
+	makeDir    = "make the directory %[1]s, or let %[2]s name one that there is"
+	checkDisk  = "check the disk of %[1]s"
 	moreFiles  = "let Scanhook have more open files (ulimit -n)"
 	moreMemory = "let Scanhook have more memory and processes"
 )
 
 // hostFaults are the errors of the system that are faults of the host. words is how programs report them, where these words
-// cannot be about the program itself; advice is what to do about the directory of workspaces.
+// cannot be about the program itself; advice is what to do about the place.
 var hostFaults = []struct {
 	errno  syscall.Errno
 	words  string
@@ -45,21 +53,21 @@ var hostFaults = []struct {
 // workspacePath is the part of a path that differs from job to job, and must not make equal faults differ.
 var workspacePath = regexp.MustCompile(`[^\s"]*` + dirPrefix + `\d+/?`)
 
-func advised(err error, advice, dir string) error {
-	if strings.Contains(advice, "%s") {
-		advice = fmt.Sprintf(advice, dir)
+func (p Place) advised(err error, advice string) error {
+	if strings.Contains(advice, "%") {
+		advice = fmt.Sprintf(advice, p.Dir, cmp.Or(p.Setting, "TMPDIR"))
 	}
 	return HostFault{fmt.Errorf("%s: %s", workspacePath.ReplaceAllString(err.Error(), ""), advice)}
 }
 
-// FaultOf returns err with advice if it is a fault of the host, whose workspaces are in dir; nil otherwise.
-func FaultOf(err error, dir string) error {
+// FaultOf returns err with advice if it is a fault of the host; nil otherwise.
+func (p Place) FaultOf(err error) error {
 	if errors.As(err, new(HostFault)) {
 		return err
 	}
 	for _, fault := range hostFaults {
 		if errors.Is(err, fault.errno) {
-			return advised(err, fault.advice, dir)
+			return p.advised(err, fault.advice)
 		}
 	}
 	return nil
@@ -67,38 +75,38 @@ func FaultOf(err error, dir string) error {
 
 // FaultInOutput returns err with advice if a line of the failed program's output ends with the words for a fault of the host;
 // nil otherwise. Lines that git passes on from a server do not count.
-func FaultInOutput(err error, output, dir string) error {
+func (p Place) FaultInOutput(err error, output string) error {
 	for line := range strings.Lines(output) {
 		line = strings.TrimRight(line, "\r\n .")
 		for _, fault := range hostFaults {
 			if fault.words != "" && strings.HasSuffix(line, ": "+fault.words) && !strings.HasPrefix(line, "remote: ") {
-				return advised(err, fault.advice, dir)
+				return p.advised(err, fault.advice)
 			}
 		}
 	}
 	return nil
 }
 
-// workspaceFault turns the failure to make a workspace into a fault of the host.
-func workspaceFault(err error, dir string) error {
+// Unusable turns the failure to make or lock something in a place into a fault of the host.
+func (p Place) Unusable(err error) error {
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, fs.ErrNotExist):
-		return advised(err, makeDir, dir)
-	case FaultOf(err, dir) != nil:
-		return FaultOf(err, dir)
+		return p.advised(err, makeDir)
+	case p.FaultOf(err) != nil:
+		return p.FaultOf(err)
 	}
-	return advised(err, letWrite, dir)
+	return p.advised(err, letWrite)
 }
 
-// StartFault turns the failure to start a program into a fault of the host.
-func StartFault(program string, err error, dir string) error {
+// StartFault turns the failure to start a program, which works in a place, into a fault of the host.
+func (p Place) StartFault(program string, err error) error {
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
 		return HostFault{fmt.Errorf("%s is not installed: install it where Scanhook runs: %w", program, err)}
-	case FaultOf(err, dir) != nil:
-		return FaultOf(err, dir)
+	case p.FaultOf(err) != nil:
+		return p.FaultOf(err)
 	}
 	return HostFault{fmt.Errorf("%s cannot be run: let Scanhook execute it: %w", program, err)}
 }

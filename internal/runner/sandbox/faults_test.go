@@ -1,4 +1,4 @@
-package sandbox
+package sandbox_test
 
 import (
 	"errors"
@@ -8,11 +8,14 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/scanhook/scanhook/internal/runner/sandbox"
 )
 
 func TestFaultsOfTheHost(t *testing.T) {
 	t.Parallel()
 	plain := errors.New("git said no")
+	jobs := sandbox.Place{Dir: "/jobs"}
 	for name, test := range map[string]struct {
 		err  error
 		said string
@@ -36,9 +39,9 @@ func TestFaultsOfTheHost(t *testing.T) {
 		"connection":       {syscall.ECONNREFUSED, "", ""},
 		"none of anything": {plain, "", ""},
 	} {
-		got := FaultOf(test.err, "/jobs")
+		got := jobs.FaultOf(test.err)
 		if got == nil {
-			got = FaultInOutput(test.err, test.said, "/jobs")
+			got = jobs.FaultInOutput(test.err, test.said)
 		}
 		if (got != nil) != (test.want != "") || got != nil && !strings.Contains(got.Error(), test.want) {
 			t.Errorf("%s: want %q, got %v", name, test.want, got)

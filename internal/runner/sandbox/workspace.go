@@ -24,14 +24,15 @@ const (
 	StaleAge   = time.Minute // a younger workspace may not be locked yet
 )
 
-// Workspace is the private directory of one job: the checkout, and beside it what git and scanners may write to.
+// Workspace is the private directory of one job: files of the commit, and beside it what git and scanners may write to.
 type Workspace struct {
 	Root    string // absolute and without symbolic links, as scanners report it
-	Source  string // the checkout
+	Source  string // the files
 	Home    string
 	Temp    string
 	Reports string
-	Limit   int64 // bytes
+	Limit   int64  // bytes
+	Setting string // that names the place where it is; TMPDIR by default
 
 	lock *flock.Flock // held as long as the process lives
 }
@@ -39,8 +40,11 @@ type Workspace struct {
 // New makes a workspace below a directory. It fails for faults of the host only.
 func New(parent string, limit int64) (Workspace, error) {
 	space, err := makeWorkspace(parent, limit)
-	return space, workspaceFault(err, parent)
+	return space, Place{Dir: parent}.Unusable(err)
 }
+
+// Place is where the workspace is.
+func (w Workspace) Place() Place { return Place{filepath.Dir(w.Root), w.Setting} }
 
 func makeWorkspace(parent string, limit int64) (Workspace, error) {
 	root, err := os.MkdirTemp(parent, dirPrefix)
@@ -71,14 +75,14 @@ func makeWorkspace(parent string, limit int64) (Workspace, error) {
 	return space, nil
 }
 
-// Probe makes a workspace below dir, writes to it and removes it. Its error says what to do.
-func Probe(dir string) error {
-	space, err := New(dir, 2*probeSize)
+// Probe makes a workspace in a place, writes to it and removes it. Its error says what to do.
+func Probe(place Place) error {
+	space, err := makeWorkspace(place.Dir, 2*probeSize)
 	if err != nil {
-		return err
+		return place.Unusable(err)
 	}
 	err = os.WriteFile(filepath.Join(space.Source, "probe"), make([]byte, probeSize), 0o600)
-	return workspaceFault(errors.Join(err, space.Remove()), dir)
+	return place.Unusable(errors.Join(err, space.Remove()))
 }
 
 // lockDir locks a directory for this process; an error if another process has it. A lock also holds across containers,

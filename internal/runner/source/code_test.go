@@ -8,11 +8,12 @@ import (
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/runner/git/gittest"
+	"github.com/scanhook/scanhook/internal/runner/sandbox/sandboxtest"
 )
 
 func TestCodeAroundFindings(t *testing.T) {
 	t.Parallel()
-	space := open(t)
+	space := sandboxtest.Open(t)
 	gittest.Write(t, space.Source, gittest.Files{
 		"app.py": "1\n2\n3\n\tfour\r\n5\n6\n7\n8\n9\n",
 		"keys":   "# one\n" + privateKey + "\nuser = 'x'\nt = '" + githubToken + "'\nend\n",
@@ -55,7 +56,7 @@ func TestCodeAroundFindings(t *testing.T) {
 // Each file is looked at once for all of its findings.
 func TestCodeOfManyFindings(t *testing.T) {
 	t.Parallel()
-	space := open(t)
+	space := sandboxtest.Open(t)
 	content := gittest.Files{}
 	var found []core.Finding
 	for n := range 500 {

@@ -12,11 +12,12 @@ import (
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/runner/git/gittest"
+	"github.com/scanhook/scanhook/internal/runner/sandbox/sandboxtest"
 )
 
 func TestMakeRelativeAndDescribe(t *testing.T) {
 	t.Parallel()
-	space := open(t)
+	space := sandboxtest.Open(t)
 	gittest.Write(t, space.Source, gittest.Files{
 		"src/app.js": "one\n\t two  \nthree\x00\xff\nfour", "long": strings.Repeat("ä", maxLine) + "\nafter\n",
 	})
@@ -70,6 +71,12 @@ func TestMakeRelativeAndDescribe(t *testing.T) {
 	MakeRelative(&message, space.Source)
 	if got := message.Findings[0].Message; got != "see a.c:1" {
 		t.Errorf("want a message without the place of the checkout, got %q", got)
+	}
+	left := core.Report{Coverage: new(core.Coverage)}
+	left.Coverage.LeaveOut(core.LeftError, 1, strings.TrimPrefix(space.Source, "/")+"/a.c")
+	MakeRelative(&left, space.Source)
+	if got := left.Coverage.Left[0].Names[0]; got != "a.c" {
+		t.Errorf("want the name of what was not searched without the place of the checkout, got %q", got)
 	}
 	long := core.Report{Findings: []core.Finding{{File: "long", Line: 1}}}
 	Describe(long.Findings, space.Source)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/alerts"
 	"github.com/scanhook/scanhook/core/anomaly"
 	"github.com/scanhook/scanhook/internal/web/text"
 	"github.com/scanhook/scanhook/store"
@@ -51,25 +52,48 @@ func Trend(points []store.TrendPoint) *Chart {
 	if len(points) < 2 {
 		return nil
 	}
-	highest := 0
-	for _, p := range points {
-		highest = max(highest, p.Open, p.New, p.Fixed)
-	}
-	s := scale{len(points), max(roundTop(float64(highest)), 2)}
-	c := newChart("Findings on the default branch, scan by scan", s, func(v float64) string { return fmt.Sprintf("%.0f", v) })
-	for _, line := range []struct {
-		kind  string
-		value func(store.TrendPoint) int
-	}{
+	return counts("Findings on the default branch, scan by scan", points, []count[store.TrendPoint]{
 		{"open", func(p store.TrendPoint) int { return p.Open }},
 		{"new", func(p store.TrendPoint) int { return p.New }},
 		{"fixed", func(p store.TrendPoint) int { return p.Fixed }},
-	} {
-		var path []string
-		for i, p := range points {
-			path = append(path, s.point(i, float64(line.value(p))))
+	})
+}
+
+// Days shows how many alerts are open at the end of each day, by severity; nil for fewer than two days.
+func Days(days []alerts.Day) *Chart {
+	if len(days) < 2 {
+		return nil
+	}
+	return counts("Open alerts on the default branch, day by day", days, []count[alerts.Day]{
+		{"critical", func(d alerts.Day) int { return d.Critical }},
+		{"high", func(d alerts.Day) int { return d.High }},
+		{"medium", func(d alerts.Day) int { return d.Medium }},
+		{"low", func(d alerts.Day) int { return d.Low }},
+	})
+}
+
+// count is a number that each of the rows of a chart has.
+type count[R any] struct {
+	name string
+	of   func(R) int
+}
+
+// counts draws numbers of rows, each as a line.
+func counts[R any](title string, rows []R, lines []count[R]) *Chart {
+	highest := 0
+	for _, row := range rows {
+		for _, line := range lines {
+			highest = max(highest, line.of(row))
 		}
-		c.Lines = append(c.Lines, Line{line.kind, line.kind, strings.Join(path, " ")})
+	}
+	s := scale{len(rows), max(roundTop(float64(highest)), 2)}
+	c := newChart(title, s, func(v float64) string { return fmt.Sprintf("%.0f", v) })
+	for _, line := range lines {
+		var path []string
+		for i, row := range rows {
+			path = append(path, s.point(i, float64(line.of(row))))
+		}
+		c.Lines = append(c.Lines, Line{line.name, line.name, strings.Join(path, " ")})
 	}
 	return c
 }

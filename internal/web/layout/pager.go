@@ -59,6 +59,15 @@ func Page[R any](
 	return rows, links, nil
 }
 
+// Forward cuts off the row by which a list that only leads on is longer than a page, and returns the query of the page after
+// it: next is that of the page after a row. It is empty on the last page.
+func Forward[R any](rows []R, size int, next func(last R) string) ([]R, string) {
+	if len(rows) <= size {
+		return rows, ""
+	}
+	return rows[:size], next(rows[size-1])
+}
+
 // Beside is the query of the page that begins next to a row; side is before or after.
 func Beside(query url.Values, side string, id int64) string {
 	position := url.Values{side: {strconv.FormatInt(id, 10)}}.Encode()

@@ -67,6 +67,10 @@
       const other = fresh.getElementById(region.id);
       if (other) morph(region, other);
     });
+    // Only the finding that was judged last says how the scan stands now.
+    document.querySelectorAll("[data-judged]").forEach((card) => {
+      if (!fresh.getElementById(card.id)) card.querySelectorAll(".now").forEach((node) => node.remove());
+    });
     follow(fresh);
   };
 
@@ -99,6 +103,7 @@
 
   const judge = async (form, button) => {
     const card = form.closest("article");
+    const turn = ++asked;
     card.dataset.judged = "";
     const answer = await fetch(button.hasAttribute("formaction") ? button.formAction : form.action, {
       method: "POST", body: new URLSearchParams(new FormData(form, button)), headers: { Accept: "text/html" },
@@ -110,8 +115,12 @@
       complain(card, "You are not logged in any more. Log in in another tab, then press the button again.");
     } else {
       form.querySelector("textarea").value = "";
+      if (turn < shown) { // by another finding that was judged meanwhile
+        morph(card, page.getElementById(card.id));
+        return refresh();
+      }
       history.replaceState(null, "", answer.url);
-      show(page, ++asked);
+      show(page, turn);
       if (document.activeElement === document.body) card.querySelector("button[value]")?.focus({ preventScroll: true });
     }
   };

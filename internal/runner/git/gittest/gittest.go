@@ -32,7 +32,7 @@ type Server struct {
 type Proxy func(w http.ResponseWriter, r *http.Request, next http.Handler)
 
 // NewServer starts a server. It lets each look see a request first and answer it.
-func NewServer(t *testing.T, looks ...func(http.ResponseWriter, *http.Request) (answered bool)) *Server {
+func NewServer(t testing.TB, looks ...func(http.ResponseWriter, *http.Request) (answered bool)) *Server {
 	t.Helper()
 	execPath, err := exec.Command("git", "--exec-path").Output()
 	if err != nil {
@@ -61,7 +61,7 @@ func NewServer(t *testing.T, looks ...func(http.ResponseWriter, *http.Request) (
 }
 
 // Commit makes a repository with one commit and returns the commit's id.
-func (s *Server) Commit(t *testing.T, project string, content Files, initArgs ...string) string {
+func (s *Server) Commit(t testing.TB, project string, content Files, initArgs ...string) string {
 	t.Helper()
 	dir := filepath.Join(s.Dir, project+".git")
 	Git(t, s.Dir, append([]string{"init", "--quiet", "--initial-branch=main", dir}, initArgs...)...)
@@ -71,7 +71,7 @@ func (s *Server) Commit(t *testing.T, project string, content Files, initArgs ..
 }
 
 // Amend commits everything in the repository's work tree.
-func (s *Server) Amend(t *testing.T, project, message string) string {
+func (s *Server) Amend(t testing.TB, project, message string) string {
 	t.Helper()
 	dir := filepath.Join(s.Dir, project+".git")
 	Git(t, dir, "add", "--all", "--force")
@@ -85,7 +85,7 @@ func (s *Server) Remote(project string) platforms.Remote {
 }
 
 // Write writes files below a directory.
-func Write(t *testing.T, dir string, content Files) {
+func Write(t testing.TB, dir string, content Files) {
 	t.Helper()
 	for name, text := range content {
 		path := filepath.Join(dir, name)
@@ -99,7 +99,7 @@ func Write(t *testing.T, dir string, content Files) {
 }
 
 // Git runs git for the test itself.
-func Git(t *testing.T, dir string, args ...string) string {
+func Git(t testing.TB, dir string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command("git", args...)
 	cmd.Dir = dir
@@ -111,4 +111,24 @@ func Git(t *testing.T, dir string, args ...string) string {
 		t.Fatalf("git %v: %v\n%s", args, err, output)
 	}
 	return strings.TrimSpace(string(output))
+}
+
+// Record notes the command lines of git from now on, for tests that do not run beside others. It returns what was noted so far.
+func Record(t *testing.T) (lines func() []string) {
+	t.Helper()
+	git, err := exec.LookPath("git")
+	if err != nil {
+		t.Skip("git is not installed")
+	}
+	dir := t.TempDir()
+	noted := filepath.Join(dir, "lines")
+	script := "#!/bin/sh\necho \"$*\" >>'" + noted + "'\nexec '" + git + "' \"$@\"\n"
+	if err := os.WriteFile(filepath.Join(dir, "git"), []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+string(filepath.ListSeparator)+os.Getenv("PATH"))
+	return func() []string {
+		text, _ := os.ReadFile(noted)
+		return strings.Split(strings.TrimSpace(string(text)), "\n")
+	}
 }

@@ -1,0 +1,70 @@
+package mirror
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+
+	"github.com/gofrs/flock"
+
+	"github.com/scanhook/scanhook/internal/runner/git"
+	"github.com/scanhook/scanhook/internal/runner/sandbox"
+)
+
+// Damaged is what reading fails with where the mirror does not hold what it should.
+type Damaged struct{ Err error }
+
+func (d Damaged) Error() string { return "the mirror is damaged: " + d.Err.Error() }
+func (d Damaged) Unwrap() error { return d.Err }
+
+// Mirror is the mirror of a project as long as a read of Use runs.
+type Mirror struct {
+	cache *Cache
+	repo  git.Repo
+	name  string
+	head  string      // the commit that it was brought up to date for
+	dir   os.FileInfo // tells it from the one that is made in its place
+}
+
+// open tells whether there is a mirror, and remembers which.
+func (m *Mirror) open() bool {
+	info, err := os.Stat(m.repo.Space.Source)
+	m.dir = info
+	return err == nil && info.IsDir()
+}
+
+// replaced tells whether there is another mirror in its place, or none.
+func (m *Mirror) replaced() bool {
+	now, err := os.Stat(m.repo.Space.Source)
+	return err != nil || !os.SameFile(now, m.dir)
+}
+
+// depth is how many commits are fetched before the one that is asked for.
+func (m *Mirror) depth() int { return m.cache.Depth }
+
+func (m *Mirror) log() *slog.Logger { return m.cache.Log }
+
+func (m *Mirror) holdLock(ctx context.Context) (*flock.Flock, error) {
+	return m.cache.lockFetch(ctx, m.name)
+}
+
+// judge tells a damaged mirror from the faults of the host, the limits of a job and its end.
+func (m *Mirror) judge(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() != nil || errors.As(err, new(sandbox.HostFault)) || errors.As(err, new(sandbox.LimitExceeded)) ||
+		errors.As(err, new(git.FetchError)) || errors.As(err, new(Damaged)) {
+		return err
+	}
+	return Damaged{err}
+}
+
+// lines runs git and calls each for every line that it writes.
+func (m *Mirror) lines(ctx context.Context, in []byte, each func(string) error, args ...string) error {
+	return m.judge(ctx, m.repo.Records(ctx, bytes.NewReader(in), '\n', each, args...))
+}
+
+// records runs git and calls each for everything that it writes before a zero byte.
+func (m *Mirror) records(ctx context.Context, in []byte, each func(string) error, args ...string) error {
+	return m.judge(ctx, m.repo.Records(ctx, bytes.NewReader(in), 0, each, args...))
+}

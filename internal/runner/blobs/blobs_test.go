@@ -1,0 +1,561 @@
+package blobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/mirror"
+	"github.com/scanhook/scanhook/internal/runner/git"
+	"github.com/scanhook/scanhook/internal/runner/git/gittest"
+	"github.com/scanhook/scanhook/internal/runner/gitleaks"
+	"github.com/scanhook/scanhook/internal/runner/sandbox"
+	"github.com/scanhook/scanhook/internal/runner/sandbox/sandboxtest"
+)
+
+// Planted secrets, put together here so that no scanner takes this file for leaky.
+var (
+	githubToken  = "ghp_" + "1a2B3c4D5e6F7g8H9i0J1k2L3m4N5o6P7q8R"
+	githubToken2 = "ghp_" + "zY9xW8vU7tS6rQ5pO4nM3lK2jI1hG0fE9dC8"
+)
+
+const project = "p"
+
+// world is a project on a git server, and the mirrors of it.
+type world struct {
+	server *gittest.Server
+	cache  *mirror.Cache
+	rules  *gitleaks.Rules
+}
+
+func rulesOf(t testing.TB) *gitleaks.Rules {
+	t.Helper()
+	rules, err := gitleaks.LoadRules()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rules
+}
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	w := &world{server: gittest.NewServer(t), cache: mirror.New(mirror.Config{Dir: filepath.Join(t.TempDir(), "mirrors")}), rules: rulesOf(t)}
+	w.server.Commit(t, project, gittest.Files{"README": "read me\n"})
+	gittest.Git(t, w.dir(), "config", "uploadpack.allowFilter", "true")
+	return w
+}
+
+func (w *world) dir() string { return filepath.Join(w.server.Dir, project+".git") }
+
+func (w *world) commit(t testing.TB, content gittest.Files) string {
+	t.Helper()
+	gittest.Write(t, w.dir(), content)
+	return w.server.Amend(t, project, "more")
+}
+
+func (w *world) remove(t *testing.T, names ...string) string {
+	t.Helper()
+	for _, name := range names {
+		if err := os.Remove(filepath.Join(w.dir(), name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return w.server.Amend(t, project, "less")
+}
+
+// scan searches a commit and adds what it found to what is known.
+func (w *world) scan(t testing.TB, scan Scan, head string) (result Result) {
+	t.Helper()
+	scan.Rules = w.rules
+	if scan.Base != "" && scan.Known != nil { // it was searched
+		scan.Trees = []string{scan.Base}
+	}
+	p := mirror.Project{Key: "test/1", Remote: w.server.Remote(project)}
+	err := w.cache.Use(t.Context(), p, head, func(ctx context.Context, m *mirror.Mirror) (err error) {
+		result, err = scan.Run(ctx, m, head)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := fmt.Sprintf("%+v", result); strings.Contains(text, githubToken[4:]) || strings.Contains(text, githubToken2[4:]) {
+		t.Errorf("a secret is in the result: %s", text)
+	}
+	if scan.Known != nil {
+		maps.Copy(scan.Known, result.Fresh)
+	}
+	return result
+}
+
+// where are the files of findings.
+func where(found []core.Finding) (all []string) {
+	for _, f := range found {
+		all = append(all, fmt.Sprintf("%s:%d", f.File, f.Line))
+	}
+	return all
+}
+
+// lines are the commits and places of the findings in history.
+func (r Result) lines() (all []string) {
+	for _, f := range r.History {
+		all = append(all, fmt.Sprintf("%s %s:%d", f.Commit, f.File, f.Line))
+	}
+	return all
+}
+
+func leak(token string) string { return "token = '" + token + "'\n" }
+
+// A commit has the findings that its checkout has.
+func TestScanFindsWhatACheckoutHas(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	if err := os.Symlink("ghp_"+githubToken2[4:], filepath.Join(w.dir(), "link")); err != nil {
+		t.Fatal(err)
+	}
+	content := gittest.Files{
+		"a.py": leak(githubToken), "copy/a.py": leak(githubToken), "deploy.yaml": "x: 1\n" + leak(githubToken2), "image.png": leak(githubToken),
+		"node_modules/a.js": leak(githubToken), "clean.go": "package clean\n", "empty": "", "ä b/c": leak(githubToken2), "x.zip.d/a": leak(githubToken),
+		"latin1": "gr\xfc\xdfe\n" + leak(githubToken), "main.tf": "password = \"xK92" + "vLq0PmZ7tRw4YcB8nDf6\"\n",
+	}
+	for n := range 60 {
+		content[fmt.Sprintf("src/%d.go", n)] = fmt.Sprintf("package src // %d\n", n)
+	}
+	head := w.commit(t, content)
+	space := sandboxtest.Open(t)
+	if err := (git.Repo{Space: space, Remote: w.server.Remote(project)}).Checkout(t.Context(), head); err != nil {
+		t.Fatal(err)
+	}
+	checkout, err := gitleaks.Search(t.Context(), space.Source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := w.scan(t, Scan{}, head)
+	inOrder := cmpopts.SortSlices(func(a, b core.Finding) bool { return a.File+a.RuleID < b.File+b.RuleID })
+	if diff := cmp.Diff(checkout.Findings, got.Findings, inOrder); diff != "" || len(got.Findings) < 8 {
+		t.Errorf("findings of %d (-checkout +objects):\n%s", len(checkout.Findings), diff)
+	}
+	want := core.Coverage{Searched: 69, Left: []core.Omission{{Reason: core.LeftAllowed, Count: 2, Names: []string{"image.png", "node_modules/a.js"}}}}
+	if diff := cmp.Diff(want, got.Coverage); diff != "" {
+		t.Errorf("coverage (-want +got):\n%s", diff)
+	}
+}
+
+// Each contents is searched once; what is found later is what a scan of everything finds.
+func TestScanReadsWhatIsNew(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := w.commit(t, gittest.Files{"a": leak(githubToken), "b": "two\n", "large.so": "\x7fELF" + strings.Repeat("\x00\x01\x02", 999)})
+	known := core.SearchedContents{}
+	if got := w.scan(t, Scan{Known: known}, first); got.Coverage.Searched != 3 || !slices.Equal(where(got.Findings), []string{"a:1"}) {
+		t.Fatalf("got %+v", got)
+	}
+	second := w.commit(t, gittest.Files{"b": "changed\n", "copy": leak(githubToken), "c": "x\n" + leak(githubToken2)})
+	got := w.scan(t, Scan{Known: known, Base: first}, second)
+	if !slices.Equal(where(got.Findings), []string{"a:1", "c:2", "copy:1"}) || got.Coverage.Searched != 2 || len(got.Fresh) != 1 {
+		t.Errorf("want two contents searched and three findings, got %+v", got)
+	}
+	if left := got.Coverage.Left; len(left) != 1 || left[0].Reason != core.LeftBinary || !slices.Equal(left[0].Names, []string{"large.so"}) {
+		t.Errorf("want it told again what is left out, got %+v", left)
+	}
+	moved := w.remove(t, "a", "copy")
+	got = w.scan(t, Scan{Known: known, Base: second}, moved)
+	if !slices.Equal(where(got.Findings), []string{"c:2"}) || got.Coverage.Searched != 0 {
+		t.Errorf("want nothing searched, got %+v", got)
+	}
+	anew := w.scan(t, Scan{}, moved)
+	if diff := cmp.Diff(anew.Findings, got.Findings); diff != "" {
+		t.Errorf("findings (-anew +step by step):\n%s", diff)
+	}
+}
+
+// What was added and removed within one push is found in the commit that brought it.
+func TestScanSearchesHistory(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	base := w.commit(t, gittest.Files{"old": leak(githubToken)})
+	known := core.SearchedContents{}
+	w.scan(t, Scan{Known: known}, base)
+	bad := w.commit(t, gittest.Files{"secret": "key = '" + githubToken2 + "'\n", "moved": "m\n" + leak(githubToken2)})
+	w.remove(t, "secret", "moved")
+	head := w.commit(t, gittest.Files{"elsewhere": "m\n" + leak(githubToken2)})
+	got := w.scan(t, Scan{Known: known, Base: base}, head)
+	if !slices.Equal(where(got.Findings), []string{"elsewhere:2", "old:1"}) {
+		t.Errorf("in the tree: %v", where(got.Findings))
+	}
+	if len(got.History) != 1 || got.History[0].Commit != bad || got.History[0].File != "secret" || got.History[0].Line != 1 {
+		t.Errorf("want the secret in %s, got %+v", bad, got.History)
+	}
+	short := w.scan(t, Scan{Known: core.SearchedContents{}, Base: base, History: 1}, head)
+	if left := short.Coverage.Left; len(short.History) != 0 || len(left) != 1 || left[0].Reason != core.LeftHistory || left[0].Count != 2 {
+		t.Errorf("want two commits left out and told, got %+v", short)
+	}
+	gone := w.scan(t, Scan{Known: known, Base: strings.Repeat("a", 40)}, head)
+	if left := gone.Coverage.Left; len(gone.Findings) != 2 || len(left) != 1 || left[0].Reason != core.LeftHistory {
+		t.Errorf("want the tree searched without a base, and told that the commits were not, got %+v", gone)
+	}
+	unsearched := w.scan(t, Scan{Base: base}, head)
+	if len(unsearched.Findings) != 2 || len(unsearched.History) != 1 || unsearched.Coverage.Searched != 4 {
+		t.Errorf("want all of the tree searched, and the commits after a base that was not, got %+v", unsearched)
+	}
+	whole := w.scan(t, Scan{Base: bad, Whole: true}, head)
+	if len(whole.History) != 1 || whole.History[0].Commit != bad {
+		t.Errorf("want what the first commit brought, got %+v", whole)
+	}
+}
+
+// Every version of a file that is edited elsewhere holds the same secret: it is one finding, in the tree or in one commit.
+func TestTheSameSecretIsOneFinding(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	base := w.commit(t, gittest.Files{"clean": "x\n"})
+	var brought string
+	for n := range 4 {
+		sha := w.commit(t, gittest.Files{
+			"stays": leak(githubToken) + strings.Repeat("# more\n", n), "goes": strings.Repeat("# more\n", n) + leak(githubToken2),
+			"other": fmt.Sprintf("x = 1 # %d\nkey = '%s'\n", n, githubToken2),
+		})
+		if n == 0 {
+			brought = sha
+		}
+	}
+	head := w.remove(t, "goes", "other")
+	got := w.scan(t, Scan{Base: base}, head)
+	if !slices.Equal(where(got.Findings), []string{"stays:1"}) {
+		t.Errorf("in the tree: %v", where(got.Findings))
+	}
+	if want := []string{brought + " goes:1", brought + " other:2"}; !slices.Equal(got.lines(), want) {
+		t.Errorf("want each once, in %s, got %v", brought, got.lines())
+	}
+}
+
+// What a baseline had stays in history, as far as today's rules find it; what the mirror does not have stays as it was.
+func TestFindingsStayInHistory(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	older := w.commit(t, gittest.Files{"older": leak(githubToken)})
+	w.remove(t, "older")
+	base := w.commit(t, gittest.Files{"a": "a = '" + githubToken2 + "'\n", "b": "b = '" + githubToken2 + "'\n"})
+	known := core.SearchedContents{}
+	w.scan(t, Scan{Known: known}, older)
+	first := w.scan(t, Scan{Known: known}, base)
+	past := append(first.Findings, core.Finding{RuleID: "github-pat", File: "older", Line: 1, Commit: older},
+		core.Finding{RuleID: "x", File: "none", Line: 9, Snippet: "lost", Commit: strings.Repeat("b", 40)},
+		core.Finding{RuleID: "x", File: "older/not", Line: 9, Snippet: "moved", Commit: older})
+	for i := range first.Findings {
+		past[i].Commit = base
+	}
+	w.remove(t, "a")
+	head := w.commit(t, gittest.Files{"b": "b = '" + githubToken2 + "'\n# more\n"})
+	for _, known := range []core.SearchedContents{known, nil} { // the same rules, and other ones
+		got := w.scan(t, Scan{Known: known, Base: base, Past: past}, head)
+		want := []string{base + " a:1", older + " older:1", strings.Repeat("b", 40) + " none:9", older + " older/not:9"}
+		if !slices.Equal(where(got.Findings), []string{"b:1"}) || !slices.Equal(got.lines(), want) {
+			t.Errorf("want %v in history, got %v and %v", want, where(got.Findings), got.lines())
+		}
+	}
+	none := []core.Finding{{RuleID: "github-pat", File: "README", Line: 1, Commit: base}}
+	if got := w.scan(t, Scan{Known: known, Base: base, Past: none}, head); len(got.lines()) != 0 {
+		t.Errorf("want what today's rules do not find ended, got %v", got.lines())
+	}
+}
+
+// Coverage names a file by the path that it has now, and both files of equal contents.
+func TestCoverageNamesWhatTheTreeHas(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	program, noise := "\x7fELF"+strings.Repeat("\x00\x01\x02", 999), "PK\x03\x04"+strings.Repeat("\x00\x01\x02\xfe\xff", 200)
+	first := w.commit(t, gittest.Files{"old.so": program, "old.zip": noise})
+	known := core.SearchedContents{}
+	w.scan(t, Scan{Known: known}, first)
+	w.remove(t, "old.so", "old.zip")
+	second := w.commit(t, gittest.Files{"new.so": program, "copy/of.so": program, "new.zip": noise})
+	got := w.scan(t, Scan{Known: known, Base: first}, second).Coverage
+	want := core.Coverage{Left: []core.Omission{
+		{Reason: core.LeftArchive, Count: 1, Names: []string{"new.zip"}},
+		{Reason: core.LeftBinary, Count: 2, Names: []string{"copy/of.so", "new.so"}},
+	}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("coverage (-want +got):\n%s", diff)
+	}
+}
+
+// A file that a push adds is in the tree and in a commit, but it is one file.
+func TestCoverageCountsAFileOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	base := w.commit(t, gittest.Files{"old.png": "1\n"})
+	w.commit(t, gittest.Files{"gone.png": "2\n"})
+	w.remove(t, "gone.png")
+	head := w.commit(t, gittest.Files{"new.png": "3\n", "a": "1\n"})
+	got := w.scan(t, Scan{Base: base, Known: core.SearchedContents{}}, head).Coverage
+	want := core.Coverage{Searched: 1, Left: []core.Omission{{Reason: core.LeftAllowed, Count: 2, Names: []string{"new.png", "gone.png"}}}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("coverage (-want +got):\n%s", diff)
+	}
+}
+
+// A commit cannot blind the search.
+func TestScanIsNotBlinded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	// The author's own git must not encode what is committed.
+	gittest.Write(t, w.dir(), gittest.Files{".git/info/attributes": "* !working-tree-encoding !filter !text\n"})
+	head := w.commit(t, gittest.Files{
+		".gitattributes": "* working-tree-encoding=UTF-16 export-ignore filter=lfs -diff binary\n", "a.txt": leak(githubToken),
+		".gitignore": "*\n", ".gitleaksignore": "a.txt:github-pat:1\n", ".gitleaks.toml": "[allowlist]\npaths = ['.*']\n",
+		"wide.txt":  "\xff\xfet\x00o\x00k\x00e\x00n\x00 \x00=\x00 \x00" + strings.Join(strings.Split(githubToken2, ""), "\x00") + "\x00\n\x00",
+		"mz.py":     "MZ" + leak(githubToken),
+		"deep/.env": leak(githubToken) + "# gitleaks:allow\n",
+	})
+	got := w.scan(t, Scan{}, head)
+	if want := []string{"a.txt:1", "deep/.env:1", "mz.py:1", "wide.txt:1"}; !slices.Equal(slices.Compact(where(got.Findings)), want) {
+		t.Errorf("want %v, got %v", want, where(got.Findings))
+	}
+}
+
+// Files with findings are laid out as they are in git, also where a new mirror does not have them yet.
+func TestLayOut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	if err := os.Symlink("t = '"+githubToken+"'", filepath.Join(w.dir(), "link")); err != nil {
+		t.Fatal(err)
+	}
+	content := gittest.Files{"a": "one\r\n" + leak(githubToken), "deep/er/b": leak(githubToken2), "clean": "x\n", ".gitattributes": "* text eol=lf\n"}
+	gittest.Write(t, w.dir(), gittest.Files{".git/info/attributes": "* -text\n"})
+	head := w.commit(t, content)
+	result := w.scan(t, Scan{}, head)
+	w.cache = mirror.New(mirror.Config{Dir: filepath.Join(t.TempDir(), "other")})
+	dir := t.TempDir()
+	err := w.cache.Use(t.Context(), mirror.Project{Key: "test/1", Remote: w.server.Remote(project)}, head,
+		func(ctx context.Context, m *mirror.Mirror) error {
+			files := append(result.Files, mirror.File{Path: "../outside", Blob: result.Files[0].Blob}, mirror.File{Path: "a/b", Blob: result.Files[0].Blob})
+			return LayOut(ctx, m, files, dir)
+		})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"a", "deep/er/b", "link"} {
+		info, err := os.Lstat(filepath.Join(dir, name))
+		if err != nil || !info.Mode().IsRegular() {
+			t.Errorf("%s: want a plain file, got %v, %v", name, info, err)
+			continue
+		}
+		if text, _ := os.ReadFile(filepath.Join(dir, name)); content[name] != "" && string(text) != content[name] {
+			t.Errorf("%s: got %q", name, text)
+		}
+	}
+	for _, name := range []string{"clean", "../outside", ".gitattributes"} {
+		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+			t.Errorf("%s was laid out", name)
+		}
+	}
+}
+
+// A fault of the host is none of a path. It does not run beside other tests, because the whole process gets no more files.
+func TestLayOutTellsFaultsOfTheHost(t *testing.T) { //nolint:paralleltest // see above
+	dir := t.TempDir()
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = root.Close() }()
+	if err := errors.Join(write(root, "a/b", []byte("x")), write(root, "../c", nil), write(root, "a", nil), write(root, strings.Repeat("n", 999), nil)); err != nil {
+		t.Errorf("want what the system does not take left out, got %v", err)
+	}
+	if text, err := os.ReadFile(filepath.Join(dir, "a", "b")); string(text) != "x" {
+		t.Errorf("got %q, %v", text, err)
+	}
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	none := limit
+	none.Cur = 0
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &none); err != nil {
+		t.Fatal(err)
+	}
+	err = write(root, "d", []byte("x"))
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if !errors.As(err, new(sandbox.HostFault)) {
+		t.Errorf("want the fault told, got %v", err)
+	}
+}
+
+func TestScanStops(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	head := w.commit(t, gittest.Files{"a": leak(githubToken)})
+	why := errors.New("time is up")
+	p := mirror.Project{Key: "test/1", Remote: w.server.Remote(project)}
+	err := w.cache.Use(t.Context(), p, head, func(ctx context.Context, m *mirror.Mirror) error {
+		ctx, cancel := context.WithCancelCause(ctx)
+		cancel(why)
+		_, err := Scan{Rules: w.rules}.Run(ctx, m, head)
+		return err
+	})
+	if !errors.Is(err, why) {
+		t.Errorf("want %v, got %v", why, err)
+	}
+	err = w.cache.Use(t.Context(), p, head, func(ctx context.Context, m *mirror.Mirror) error {
+		run := &search{Scan: Scan{Rules: w.rules, Workers: 1}, mirror: m, wanted: map[core.ContentsKey]string{}, result: Result{Fresh: core.SearchedContents{}}}
+		run.found.Store(gitleaks.MaxSecrets)
+		return errors.Join(run.list(ctx, head), run.searchAll(ctx))
+	})
+	if !errors.Is(err, gitleaks.ErrTooManySecrets) {
+		t.Errorf("want %v, got %v", gitleaks.ErrTooManySecrets, err)
+	}
+}
+
+// Few contents at many paths are not made into more findings than a scan may have, not even for a moment.
+func TestFindingsAreBoundedWhereTheyArePlaced(t *testing.T) {
+	t.Parallel()
+	rules := rulesOf(t)
+	half, other := core.Contents{}, core.Contents{}
+	for n := range gitleaks.MaxSecrets / 2 {
+		half.Findings = append(half.Findings, core.Finding{Snippet: fmt.Sprint("half ", n)})
+		other.Findings = append(other.Findings, core.Finding{Snippet: fmt.Sprint("other ", n)})
+	}
+	class := rules.ClassOf("a")
+	for name, test := range map[string]struct {
+		tree    []mirror.File
+		changes []mirror.Change
+		want    error
+	}{
+		"full":          {[]mirror.File{{Path: "a", Blob: "1"}}, []mirror.Change{{Commit: "c", File: mirror.File{Path: "a", Blob: "2"}}}, nil},
+		"in the tree":   {[]mirror.File{{Path: "a", Blob: "1"}, {Path: "b", Blob: "1"}, {Path: "c", Blob: "1"}}, nil, gitleaks.ErrTooManySecrets},
+		"in the commit": {[]mirror.File{{Path: "a", Blob: "1"}, {Path: "b", Blob: "1"}}, []mirror.Change{{Commit: "c", File: mirror.File{Path: "a", Blob: "2"}}}, gitleaks.ErrTooManySecrets},
+	} {
+		run := &search{placed: make(map[core.ContentsKey]bool), Scan: Scan{Rules: rules, Known: core.SearchedContents{{Blob: "1", Class: class}: half, {Blob: "2", Class: class}: other}}}
+		run.tree, run.changes = test.tree, test.changes
+		err := run.place()
+		if placed := len(run.result.Findings) + len(run.result.History); !errors.Is(err, test.want) || placed != gitleaks.MaxSecrets {
+			t.Errorf("%s: want %v, got %d findings, %v", name, test.want, placed, err)
+		}
+	}
+}
+
+// A push of a few files starts five processes of git: one to fetch, one each to list the commit, its base and what lies between
+// them, and one to read.
+func TestPushStartsFewProcesses(t *testing.T) {
+	w := newWorld(t)
+	content := gittest.Files{}
+	for n := range 100 {
+		content[fmt.Sprintf("src/%d.go", n)] = fmt.Sprintf("package src // %d\n", n)
+	}
+	known := core.SearchedContents{}
+	base := w.commit(t, content)
+	w.scan(t, Scan{Known: known}, base)
+	head := w.commit(t, gittest.Files{"src/1.go": "x\n", "src/2.go": leak(githubToken), "src/3.go": "z\n"})
+	started := gittest.Record(t)
+	result := w.scan(t, Scan{Known: known, Base: base}, head)
+	if len(result.Findings) != 1 || result.Coverage.Searched != 3 {
+		t.Errorf("want the secret and three contents searched, got %+v", result)
+	}
+	var commands []string
+	for _, line := range started() {
+		for _, command := range []string{"fetch", "ls-tree", "log", "rev-list", "diff-tree", "cat-file"} {
+			if slices.Contains(strings.Fields(line), command) {
+				commands = append(commands, command)
+			}
+		}
+	}
+	if diff := cmp.Diff([]string{"fetch", "ls-tree", "ls-tree", "log", "cat-file"}, commands); diff != "" || len(started()) != len(commands) {
+		t.Errorf("commands (-want +got):\n%s%s", diff, started())
+	}
+}
+
+// cpu is the time that this process and its children have computed; those of the git server are among them.
+func cpu(b *testing.B) time.Duration {
+	b.Helper()
+	total := time.Duration(0)
+	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
+		var usage syscall.Rusage
+		if err := syscall.Getrusage(who, &usage); err != nil {
+			b.Fatal(err)
+		}
+		total += time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+	}
+	return total
+}
+
+// code is a file of a size that looks like a program.
+func code(random *rand.Rand, size int) string {
+	words := []string{"func", "return", "err", "config", "token", "request", "nil", "value", "password", "key", "range", "client", "if", "string"}
+	var text strings.Builder
+	for text.Len() < size {
+		for range 4 + random.IntN(8) {
+			text.WriteString(words[random.IntN(len(words))] + " ")
+		}
+		fmt.Fprintf(&text, "= %x(%q)\n", random.Uint32(), words[random.IntN(len(words))])
+	}
+	return text.String()
+}
+
+// BenchmarkScan prints what scans of a project of 1,000 files and 9 MB compute: the search of a checkout, the first scan of
+// git's objects, and that of a push that changes 3 files. Run: go test -run - -bench Scan -benchtime 3x ./internal/runner/blobs
+func BenchmarkScan(b *testing.B) {
+	w, random, content := newWorld(b), rand.New(rand.NewPCG(1, 2)), gittest.Files{}
+	for n := range 1000 {
+		content[fmt.Sprintf("src/%d/file%d.go", n%30, n)] = code(random, 9000)
+	}
+	base := w.commit(b, content)
+	measure := func(name string, prepare, work func()) {
+		b.Run(name, func(b *testing.B) {
+			computed := time.Duration(0)
+			for b.Loop() {
+				b.StopTimer()
+				prepare()
+				before := cpu(b)
+				b.StartTimer()
+				work()
+				computed += cpu(b) - before
+			}
+			b.ReportMetric(float64(computed.Microseconds())/1000/float64(b.N), "cpu-ms/op")
+		})
+	}
+	nothing := func() {}
+	measure("checkout", nothing, func() {
+		space, err := sandbox.New(b.TempDir(), 2<<30)
+		if err == nil {
+			err = git.Repo{Space: space, Remote: w.server.Remote(project)}.Checkout(b.Context(), base)
+		}
+		if err == nil {
+			_, err = gitleaks.Search(b.Context(), space.Source)
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+	})
+	anew := func() { w.cache = mirror.New(mirror.Config{Dir: b.TempDir()}) }
+	measure("first", anew, func() { w.scan(b, Scan{}, base) })
+
+	known, head, next := core.SearchedContents{}, base, base
+	anew()
+	w.scan(b, Scan{Known: known}, base)
+	measure("push", func() {
+		change := gittest.Files{}
+		for n := range 3 {
+			change[fmt.Sprintf("src/%d/file%d.go", n, n)] = code(random, 9000)
+		}
+		head, next = next, w.commit(b, change)
+	}, func() {
+		if got := w.scan(b, Scan{Known: known, Base: head}, next); got.Coverage.Searched != 3 {
+			b.Fatalf("want three contents searched, got %+v", got.Coverage)
+		}
+	})
+}

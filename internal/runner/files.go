@@ -1,0 +1,293 @@
+package runner
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/secrets"
+	"github.com/scanhook/scanhook/internal/mirror"
+	"github.com/scanhook/scanhook/internal/runner/blobs"
+	"github.com/scanhook/scanhook/internal/runner/source"
+	"github.com/scanhook/scanhook/platforms"
+	"github.com/scanhook/scanhook/store"
+)
+
+// maxChanged bounds the paths that a command gets, in bytes: systems take no more. With more, it looks at all files.
+const maxChanged = 100 << 10
+
+// maxPushed is how many pushes that were not searched are looked at, the newest: one forced push after the other takes them away.
+const maxPushed = 50
+
+// everything is what a command gets instead of changed files where these are not known: the directory that it runs in.
+var everything = []string{"."}
+
+// runOverFiles runs a command over the files of the commit. Each job has files of its own: commands write to the directory that
+// they run in, and one must not find what another one has made.
+//
+// It returns findings even if it returns an error.
+func (r *Runner) runOverFiles(
+	ctx context.Context, t *task, scanner Scanner, remote platforms.Remote,
+) (report core.Report, err error) {
+	scan, base := r.baselineOf(ctx, t)
+	if mentions(scanner.Command, changedPlaceholder) {
+		t.searched = &search{task: t, scan: scan, version: scanner.version(t.job.Scanner)}
+	}
+	err = r.Mirrors.Use(ctx, projectOf(t.scan, remote), t.scan.CommitSHA, func(ctx context.Context, m *mirror.Mirror) error {
+		if err := m.LayOut(ctx, t.space); err != nil {
+			return err
+		}
+		changes, err := r.changesIn(ctx, m, t, base)
+		if err != nil {
+			return err
+		}
+		t.part = partial{files: everything}
+		if changes != nil && t.searched != nil {
+			if t.part, err = r.partOf(ctx, m, t.searched, base); err != nil {
+				return err
+			}
+		}
+		if len(t.part.files) > 0 {
+			report, err = scanner.run(ctx, t.job.Scanner, t.space, t.part.files)
+		}
+		source.Describe(report.Findings, t.space.Source)
+		source.Describe(t.part.kept, t.space.Source)
+		report.Changes = changes
+		return err
+	})
+	return report, err
+}
+
+// partial is a job of a command that looks only at what has changed since the baseline.
+type partial struct {
+	files []string       // that it looks at
+	kept  []core.Finding // of the baseline, in the files that it does not look at; without secrets
+}
+
+// partOf chooses the files that have changed since the baseline or were not searched for it, and keeps what it has in the others.
+// With more than a command line takes, or where another command made the baseline, it is everything.
+func (r *Runner) partOf(ctx context.Context, m *mirror.Mirror, s *search, base string) (partial, error) {
+	known, usable, err := r.knownFrom(ctx, s, base)
+	if err != nil || !usable {
+		return partial{files: everything}, err
+	}
+	changed, gone, err := m.Changed(ctx, base, s.scan.CommitSHA)
+	if err != nil {
+		return partial{}, err
+	}
+	left, all, err := unsearchedAt(ctx, m, s.scan.CommitSHA, known.Coverage, gone)
+	if err != nil || all {
+		return partial{files: everything}, err
+	}
+	files := slices.Compact(slices.Sorted(slices.Values(slices.Concat(changed, left))))
+	size, differ := 0, make(map[string]bool)
+	for _, path := range slices.Concat(files, gone) {
+		size += len(path) + 1
+		differ[core.Printable(path)] = true
+	}
+	if size > maxChanged {
+		return partial{files: everything}, nil
+	}
+	same := slices.DeleteFunc(known.Findings, func(f core.Finding) bool { return f.File == "" || differ[f.File] })
+	return partial{files: files, kept: same}, nil
+}
+
+// knownFrom is the baseline of a job, usable if it is of that commit and the same command made it.
+func (r *Runner) knownFrom(ctx context.Context, s *search, base string) (known store.Baseline, usable bool, err error) {
+	err = r.step(ctx, func(ctx context.Context) (err error) {
+		if usable, err = r.Jobs.IsSearched(ctx, s.scan.ProjectID, base, s.version); err != nil || !usable {
+			return err
+		}
+		known, err = r.Jobs.ListBaseline(ctx, s.scan, s.task.job, base)
+		if errors.Is(err, core.ErrNotFound) {
+			usable, err = false, nil
+		}
+		return err
+	})
+	if err != nil {
+		return store.Baseline{}, false, retryable{err, true}
+	}
+	return known, usable, nil
+}
+
+// unsearchedAt finds the files of a commit that its baseline did not search. It may be all of them where that is not known, or
+// where what was left out is no file.
+func unsearchedAt(
+	ctx context.Context, m *mirror.Mirror, sha string, base *core.Coverage, gone []string,
+) (files []string, all bool, err error) {
+	left, known := base.UnsearchedFiles()
+	if len(left) == 0 || !known {
+		return nil, !known, nil
+	}
+	_, err = m.Files(ctx, sha, func(f mirror.File) {
+		if left[core.Printable(f.Path)] {
+			files = append(files, f.Path)
+		}
+	})
+	for _, path := range slices.Concat(files, gone) {
+		delete(left, core.Printable(path))
+	}
+	return files, len(left) > 0, err
+}
+
+// addTo adds what is kept to the report of the command, unless it tells of it by itself.
+func (p partial) addTo(report *core.Report) {
+	type place struct {
+		rule, file string
+		line       int
+	}
+	told := make(map[place]bool)
+	for _, f := range report.Findings {
+		told[place{f.RuleID, f.File, f.Line}] = true
+	}
+	for _, f := range p.kept {
+		if !told[place{f.RuleID, f.File, f.Line}] {
+			report.Findings, report.Results = append(report.Findings, f), report.Results+1
+		}
+	}
+}
+
+// search is the job of the built-in scanner, or of a command that looks only at changed files.
+type search struct {
+	task     *task
+	scan     core.Scan // with its merge base
+	baseline store.Baseline
+	version  string // of the rules, or the command, and of all else that decides what is found
+	blobs    blobs.Scan
+	since    time.Time             // when it began to read what earlier ones came to; zero if it needs none of that
+	fresh    core.SearchedContents // what it found out, once it has ended
+}
+
+// searchObjects searches what a push brings in git's objects, without a checkout. Its report has findings of the tree, and
+// after them those that only former commits have.
+func (r *Runner) searchObjects(ctx context.Context, t *task, scanner Scanner, remote platforms.Remote) (core.Report, error) {
+	s, err := r.prepareSearch(ctx, t, scanner)
+	if err != nil {
+		return core.Report{}, err
+	}
+	timeout := cmp.Or(scanner.Timeout, defaultTimeout)
+	ctx, cancel := t.space.Bound(ctx, fetchTimeout+timeout, tooSlow(t.job.Scanner, fetchTimeout+timeout))
+	defer cancel(nil)
+	var result blobs.Result
+	var changes *core.Changes
+	err = r.Mirrors.Use(ctx, projectOf(s.scan, remote), s.scan.CommitSHA, func(ctx context.Context, m *mirror.Mirror) (err error) {
+		searching, cancel := t.space.Bound(ctx, timeout, tooSlow(t.job.Scanner, timeout))
+		defer cancel(nil)
+		if result, err = s.blobs.Run(searching, m, s.scan.CommitSHA); err != nil {
+			return err
+		}
+		if s.blobs.Base == "" && !s.blobs.Root && core.IsZeroSHA(s.scan.BeforeSHA) { // where the branch left another one is not known
+			result.Coverage.LeaveOut(core.LeftHistory, 1)
+		}
+		if err := blobs.LayOut(searching, m, result.Files, t.space.Source); err != nil {
+			return err
+		}
+		if len(s.baseline.Findings) > 0 { // else none of them can have moved
+			changes, err = r.changesIn(ctx, m, t, s.baseline.CommitSHA)
+		}
+		return err
+	})
+	if err != nil {
+		return core.Report{}, err
+	}
+	s.fresh, t.searched = result.Fresh, s
+	source.Describe(result.Findings, t.space.Source)
+	found := append(result.Findings, result.History...)
+	return core.Report{Findings: found, Results: len(found), Coverage: &result.Coverage, Changes: changes}, nil
+}
+
+// prepareSearch finds out from what commit on is to be searched, and what is known already. Without an answer of the database
+// the search would leave something out, so it waits for one.
+func (r *Runner) prepareSearch(ctx context.Context, t *task, scanner Scanner) (*search, error) {
+	rules, err := scanner.rulesFor(t.scan.SourcePlatform, t.scan.ProjectName)
+	if err != nil {
+		return nil, err
+	}
+	s := &search{task: t, scan: r.withMergeBase(ctx, t), version: rules.Version()}
+	policy, _ := r.Policies.For(s.scan.SourcePlatform, s.scan.ProjectName)
+	s.blobs = blobs.Scan{Rules: rules, History: policy.ScanHistory}
+	since := r.Jobs.Now()
+	err = r.step(ctx, func(ctx context.Context) (err error) {
+		if s.baseline, err = r.Jobs.LoadBaseline(ctx, s.scan, t.job); err != nil {
+			return err
+		}
+		if err := r.chooseBase(ctx, s); err != nil {
+			return err
+		}
+		s.blobs.Known, err = r.Jobs.ListSearched(ctx, s.scan.ProjectID, s.version)
+		return err
+	})
+	if err != nil {
+		return nil, retryable{err, true}
+	}
+	if len(s.blobs.Known)+len(s.blobs.Trees) > 0 {
+		s.since = since
+	}
+	s.blobs.Past = pastOf(s.baseline)
+	return s, nil
+}
+
+// chooseBase chooses the commit after which commits are searched: that of the baseline, or where the branch left the default
+// branch, or else the one onto which everything was pushed that was not searched. What was pushed and not searched since counts
+// also where a forced push has taken it away: it was there to be read.
+func (r *Runner) chooseBase(ctx context.Context, s *search) error {
+	s.blobs.Base = cmp.Or(s.baseline.CommitSHA, s.scan.MergeBaseSHA)
+	left, err := r.Jobs.FindUnsearched(ctx, s.scan, s.version)
+	if err != nil {
+		return err
+	}
+	switch {
+	case s.blobs.Base == "":
+		s.blobs.Base, s.blobs.Whole = left.From, left.Begins
+	case left.Begins:
+		left.Pushed = append(left.Pushed, left.From)
+	}
+	if known := slices.Index(left.Pushed, s.blobs.Base); known >= 0 {
+		left.Pushed = left.Pushed[:known]
+	}
+	s.blobs.Pushed = left.Pushed[:min(len(left.Pushed), maxPushed)]
+	s.blobs.Root = s.blobs.Base == "" && core.IsZeroSHA(s.scan.BeforeSHA) && s.scan.Branch == s.scan.DefaultBranch
+	for _, sha := range slices.Compact([]string{s.blobs.Base, s.scan.BeforeSHA}) {
+		searched, err := r.Jobs.IsSearched(ctx, s.scan.ProjectID, sha, s.version)
+		if err != nil {
+			return err
+		}
+		if searched {
+			s.blobs.Trees = append(s.blobs.Trees, sha)
+		}
+	}
+	return nil
+}
+
+// mask is what stands in the place of a secret.
+var mask = regexp.MustCompile(secrets.Prefix + "[0-9a-f]+")
+
+// pastOf are the findings of a baseline, each with the commit that has it: those in history first, which are older.
+func pastOf(base store.Baseline) (past []core.Finding) {
+	var tree []core.Finding
+	for _, f := range base.Findings {
+		f.PartialFingerprint = mask.FindString(f.Snippet)
+		if f.Commit == "" {
+			f.Commit = base.CommitSHA
+			tree = append(tree, f)
+		} else {
+			past = append(past, f)
+		}
+	}
+	return append(past, tree...)
+}
+
+// recordSearch keeps for later scans what a search found out whose report is stored: they do not look again at what it searched,
+// so nobody would report it if its report was lost. It is an aid: without it, they search the same again.
+func (r *Runner) recordSearch(ctx context.Context, s *search) {
+	err := r.step(ctx, func(ctx context.Context) error {
+		return r.Jobs.RecordSearch(ctx, s.scan, s.version, s.fresh, s.since)
+	})
+	if err != nil {
+		r.Log.Warn("search not recorded, it will be done again", append(s.task.attrs(), keyError, err)...)
+	}
+}

@@ -1,0 +1,476 @@
+package runner
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/runner/git/gittest"
+	"github.com/scanhook/scanhook/internal/runner/gitleaks"
+	"github.com/scanhook/scanhook/store/storetest"
+)
+
+// picker reports each line with eval( in it of the files that it is given, which it notes in a file.
+func picker(notes string) Scanner {
+	script := `printf '%s ' "$@" >>"$0"; echo >>"$0"; grep -rnH --include=*.js --exclude-dir=.git 'eval(' "$@" | awk -F: '
+		BEGIN { printf "{\"findings\":[" }
+		{ printf "%s{\"rule_id\":\"eval\",\"severity\":\"low\",\"message\":\"evil\",\"file\":\"%s\",\"line\":%s}", (NR > 1 ? "," : ""), $1, $2 }
+		END { print "]}" }'`
+	return Scanner{Command: []string{"sh", "-c", script, notes, "{changed}"}}
+}
+
+// A command that looks at changed files only does not let the findings of others end.
+func TestCommandsOverChangedFiles(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		notes := filepath.Join(t.TempDir(), "notes")
+		b := newBenchOn(t, e, picker(notes))
+		b.server.Commit(t, "p", gittest.Files{"a.js": function("a"), "b.js": function("b"), "gone.js": function("c"), "readme": "x\n"})
+		dir := filepath.Join(b.server.Dir, "p.git")
+		scan := func(message string) (core.Scan, []core.Finding) {
+			t.Helper()
+			reference := b.accept(t, "p", b.server.Amend(t, "p", message))
+			b.mustWork(t, true)
+			scan, job, findings := b.get(t, reference)
+			if job.State != core.JobCompleted {
+				t.Fatalf("%s: %s", message, job.Error)
+			}
+			return scan, findings
+		}
+		_, first := scan("first")
+		gittest.Git(t, dir, "rm", "--quiet", "gone.js")
+		gittest.Write(t, dir, gittest.Files{"a.js": "\n" + function("a"), "-x.js": function("x"), "{output}": "x\n", "d/a b.js": "x\n"})
+		second, found := scan("second")
+		third, same := scan("third")
+		gittest.Write(t, dir, gittest.Files{"b.js": "x\n"})
+		fourth, _ := scan("fourth")
+
+		text, err := os.ReadFile(notes)
+		want := ". \n./-x.js a.js d/a b.js {output} \nb.js \n"
+		if diff := cmp.Diff(want, string(text)); diff != "" || err != nil {
+			t.Errorf("arguments (-want +got):\n%s%v", diff, err)
+		}
+		for _, test := range []struct{ got, want string }{
+			{second.Summary, "1 new (1 low), 2 known, 1 fixed"}, {third.Summary, "0 new, 3 known"}, {fourth.Summary, "0 new, 2 known, 1 fixed"},
+		} {
+			if !strings.HasPrefix(test.got, test.want) {
+				t.Errorf("want %q, got %q", test.want, test.got)
+			}
+		}
+		prints := func(findings []core.Finding) map[string]string {
+			all := map[string]string{}
+			for _, f := range findings {
+				all[f.File] = f.Fingerprint + f.Snippet
+			}
+			return all
+		}
+		if was, is, still := prints(first), prints(found), prints(same); was["b.js"] != is["b.js"] || was["a.js"] != is["a.js"] ||
+			!cmp.Equal(is, still) {
+			t.Errorf("want the same findings, got %v, %v, %v", was, is, still)
+		}
+	})
+}
+
+// Without the platform's baseline, and with more files than a command line takes, a command looks at all of them.
+func TestCommandsOverManyChangedFiles(t *testing.T) {
+	t.Parallel()
+	notes := filepath.Join(t.TempDir(), "notes")
+	b := newBench(t, picker(notes))
+	b.accept(t, "p", b.server.Commit(t, "p", gittest.Files{"a.js": function("a")}))
+	b.mustWork(t, true)
+	content := gittest.Files{}
+	for n := range 600 {
+		content[strings.Repeat("n", 150)+"/"+strings.Repeat("f", 20+n%200)+string(rune('a'+n/200))] = "x\n"
+	}
+	gittest.Write(t, filepath.Join(b.server.Dir, "p.git"), content)
+	reference := b.accept(t, "p", b.server.Amend(t, "p", "many"))
+	b.mustWork(t, true)
+	text, _ := os.ReadFile(notes)
+	if scan, _, _ := b.get(t, reference); string(text) != ". \n. \n" || scan.Summary != "0 new, 1 known" {
+		t.Errorf("want everything looked at, got %.80q, %q", text, scan.Summary)
+	}
+}
+
+// unparsing cannot parse the files that it is given with the word bad in them, and notes what it is given in a file.
+func unparsing(notes string) Scanner {
+	script := `printf '%s ' "$@" >>"$0"; echo >>"$0"; grep -rl --include=*.py --exclude-dir=.git bad "$@" | awk '
+		BEGIN { printf "{\"errors\":[" }
+		{ printf "%s{\"filename\":\"%s\",\"reason\":\"syntax error\"}", (NR > 1 ? "," : ""), $0 }
+		END { print "],\"generated_at\":\"\",\"metrics\":{},\"results\":[]}" }'`
+	return Scanner{Command: []string{"sh", "-c", script, notes, "{changed}"}}
+}
+
+// notesOf returns what scanners noted since the last call.
+func notesOf(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err == nil {
+		err = os.Remove(file)
+	}
+	if err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	return strings.ReplaceAll(string(text), " \n", "\n")
+}
+
+// What a command could not search is looked at again, though it did not change.
+func TestCommandsOverFilesThatWereNotSearched(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		notes, head := filepath.Join(t.TempDir(), "notes"), noCommit
+		p := pushes{newBenchOn(t, e, unparsing(notes)), t}
+		many := gittest.Files{}
+		for n := range 21 { // more than are kept by name
+			many[fmt.Sprintf("d/%02d.py", n)] = "bad\n"
+		}
+		for _, step := range []struct {
+			name    string
+			content gittest.Files
+			given   string
+			left    int
+		}{
+			{"the first", gittest.Files{"x y.py": "bad\n", "z.py": "bad\n", "b": "1\n"}, ".\n", 2},
+			{"another file", gittest.Files{"b": "2\n"}, "b x y.py z.py\n", 2},
+			{"one is mended", gittest.Files{"x y.py": "good\n"}, "x y.py z.py\n", 1},
+			{"the other one is removed", gittest.Files{"z.py": ""}, "", 0},
+			{"nothing is left", gittest.Files{"b": "3\n"}, "b\n", 0},
+			{"many are broken", many, strings.Join(slices.Sorted(maps.Keys(many)), " ") + "\n", 21},
+			{"not all names are known", gittest.Files{"b": "4\n"}, ".\n", 21},
+		} {
+			before := head
+			head = p.commit(step.content)
+			job := p.wants(p.push("main", before, head), core.Pass)
+			left := 0
+			if c := job.Coverage(); c != nil {
+				left = c.NotSearched()
+			}
+			if given := notesOf(t, notes); given != step.given || left != step.left {
+				t.Errorf("%s: want %d not searched of %q, got %d of %q", step.name, step.left, step.given, left, given)
+			}
+		}
+	})
+}
+
+// What one command found, or did not, says nothing of another one.
+func TestChangedCommandsLookAtEverything(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		notes := filepath.Join(t.TempDir(), "notes")
+		p := pushes{newBenchOn(t, e, unparsing(notes)), t}
+		first := p.commit(gittest.Files{"a.js": function("a")})
+		p.wants(p.push("main", noCommit, first), core.Pass)
+		p.Scanners["gitleaks"] = picker(notes)
+		second := p.commit(gittest.Files{"b": "1\n"})
+		p.wants(p.push("main", first, second), core.Pass, "a.js:2")
+		third := p.commit(gittest.Files{"b": "2\n"})
+		p.wants(p.push("main", second, third), core.Pass, "a.js:2")
+		if given := notesOf(t, notes); given != ".\n.\nb\n" {
+			t.Errorf("want everything once for each command, got %q", given)
+		}
+	})
+}
+
+// Commands of one scan do not see what another one has written, and the repository that they see is that of the commit.
+func TestCommandsSeeTheirCommit(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, Scanner{Command: sh(`test ! -e mark && touch mark && test "$(cat a)" = '$Id$' && test "$(git log --format=%s)" = second && ` + clean)})
+	b.server.Commit(t, "p", gittest.Files{"a": "$Id: 1 $\n", ".gitattributes": "a ident\n"})
+	for range 2 {
+		reference := b.accept(t, "p", b.server.Amend(t, "p", "second"))
+		b.mustWork(t, true)
+		if _, job, _ := b.get(t, reference); job.State != core.JobCompleted {
+			t.Errorf("want it done, got %s", job.Error)
+		}
+	}
+}
+
+// pushes are made to one project, "p".
+type pushes struct {
+	*bench
+	t *testing.T
+}
+
+func newPushes(t *testing.T, e storetest.Engine) pushes {
+	t.Helper()
+	return pushes{newBenchOn(t, e, Scanner{Builtin: gitleaks.Name}), t}
+}
+
+func (p pushes) dir() string { return filepath.Join(p.server.Dir, "p.git") }
+
+// commit adds a commit; an empty text removes the file.
+func (p pushes) commit(content gittest.Files) string {
+	p.t.Helper()
+	if _, err := os.Stat(p.dir()); err != nil {
+		sha := p.server.Commit(p.t, "p", content)
+		gittest.Git(p.t, p.dir(), "config", "uploadpack.allowFilter", "true")
+		return sha
+	}
+	for name, text := range content {
+		if text != "" {
+			gittest.Write(p.t, p.dir(), gittest.Files{name: text})
+		} else if err := os.Remove(filepath.Join(p.dir(), name)); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	return p.server.Amend(p.t, "p", "more")
+}
+
+// push has a commit scanned that was pushed onto another one, and returns the scan's reference.
+func (p pushes) push(branch, before, sha string) string {
+	p.t.Helper()
+	reference := p.announce(branch, before, sha)
+	p.mustWork(p.t, true)
+	return reference
+}
+
+func (p pushes) announce(branch, before, sha string) string {
+	p.t.Helper()
+	receipt, err := p.Jobs.AcceptCommit(p.t.Context(), core.Scan{
+		SourcePlatform: "github", ProjectName: "p", ProjectRef: "1", CommitSHA: sha, BeforeSHA: before, Branch: branch, DefaultBranch: "main",
+	}, "")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return receipt.Reference
+}
+
+// fail lets a scan fail that nothing else is wrong with.
+func (p pushes) fail(branch, before, sha string) {
+	p.t.Helper()
+	working := p.Scanners["gitleaks"]
+	p.Scanners["gitleaks"] = Scanner{Builtin: "other"}
+	reference := p.push(branch, before, sha)
+	p.Scanners["gitleaks"] = working
+	if scan, _, _ := p.get(p.t, reference); scan.Status != core.ScanFailed {
+		p.t.Fatalf("want it failed, got %s", scan.Status)
+	}
+}
+
+// wants expects a completed scan with findings, as "file:line" or "file:line in commit", in any order.
+func (p pushes) wants(reference string, verdict core.Verdict, want ...string) core.Job {
+	p.t.Helper()
+	scan, job, findings := p.get(p.t, reference)
+	var got []string
+	for _, f := range findings {
+		place := fmt.Sprintf("%s:%d", f.File, f.Line)
+		if f.Commit != "" {
+			place += " in " + f.Commit
+		}
+		got = append(got, place)
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if scan.Status != core.ScanCompleted || *scan.Verdict != verdict || !slices.Equal(got, want) {
+		p.t.Errorf("want %s with %q, got %s, %s with %q", verdict, want, scan.Status, scan.Summary+scan.Error, got)
+	}
+	return job
+}
+
+const noCommit = "0000000000000000000000000000000000000000"
+
+func secret(token string) string { return "token = '" + token + "'\n" }
+
+// What was added and removed within one push fails the commit, and so does what a push brought that was not scanned itself.
+// It stays in history from then on.
+func TestPushIsSearchedWhole(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		p := newPushes(t, e)
+		base := p.commit(gittest.Files{"a": "1\n"})
+		p.wants(p.push("main", noCommit, base), core.Pass)
+		bad := p.commit(gittest.Files{"leak": secret(githubToken)})
+		head := p.commit(gittest.Files{"leak": ""})
+		job := p.wants(p.push("main", base, head), core.Fail, "leak:1 in "+bad)
+		if c := job.Coverage(); c == nil || c.Searched != 1 || len(c.Left) != 0 {
+			t.Errorf("want one file searched, got %+v", c)
+		}
+		worse := p.commit(gittest.Files{"other": secret(githubToken2)})
+		p.fail("main", head, worse)
+		next := p.commit(gittest.Files{"other": "", "b": "2\n"})
+		p.wants(p.push("main", worse, next), core.Fail, "leak:1 in "+bad, "other:1 in "+worse)
+		clean := p.commit(gittest.Files{"c": "3\n"})
+		job = p.wants(p.push("main", next, clean), core.Pass, "leak:1 in "+bad, "other:1 in "+worse)
+		if job.NumUnchanged != 2 || job.NumAbsent != 0 || job.Coverage().Searched != 1 {
+			t.Errorf("want what is in history known, and one file searched, got %+v", job)
+		}
+		tree := p.commit(gittest.Files{"leak": secret(githubToken)})
+		p.wants(p.push("main", clean, tree), core.Pass, "leak:1", "other:1 in "+worse)
+		gone := p.commit(gittest.Files{"leak": ""})
+		p.wants(p.push("main", tree, gone), core.Pass, "leak:1 in "+tree, "other:1 in "+worse)
+	})
+}
+
+// Before anything of a project was searched, a push tells which commits it brings.
+func TestFirstPushIsSearchedFromItsBeginning(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		p := newPushes(t, e)
+		old := p.commit(gittest.Files{"old": secret(githubToken)})
+		base := p.commit(gittest.Files{"old": ""})
+		bad := p.commit(gittest.Files{"leak": secret(githubToken)})
+		p.fail("main", base, bad)
+		head := p.commit(gittest.Files{"leak": ""})
+		p.wants(p.push("main", bad, head), core.Fail, "leak:1 in "+bad)
+		if got := gittest.Git(t, p.dir(), "rev-parse", head+"~3"); got != old {
+			t.Fatalf("the first commit is %s", got)
+		}
+
+		q := newPushes(t, e)
+		first := q.commit(gittest.Files{"leak": secret(githubToken)})
+		q.fail("main", noCommit, first)
+		q.wants(q.push("main", first, q.commit(gittest.Files{"leak": ""})), core.Fail, "leak:1 in "+first)
+	})
+}
+
+// What was found and never reported is found by the next push: a commit counts as searched when its report is there.
+func TestLostReportIsSearchedAgain(t *testing.T) {
+	t.Parallel()
+	p := newPushes(t, storetest.SQLite)
+	base := p.commit(gittest.Files{"a": "1\n"})
+	bad := p.commit(gittest.Files{"leak": secret(githubToken)})
+	head := p.commit(gittest.Files{"leak": ""})
+	p.announce("main", base, head)
+	lost, err := p.claim(t.Context(), "here")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if end, err := p.work(t.Context(), lost); err != nil || len(end.report.Findings) != 1 {
+		t.Fatalf("want it found, got %+v, %v", end.report, err)
+	}
+	if err := p.settle(t.Context(), lost, outcome{report: core.Report{Failure: "the report was lost"}}); err != nil {
+		t.Fatal(err)
+	}
+	p.done(t.Context(), lost)
+	next := p.commit(gittest.Files{"b": "2\n"})
+	p.wants(p.push("main", head, next), core.Fail, "leak:1 in "+bad)
+}
+
+// What a push brought whose scan failed is searched with the next one, also where a forced push took it away.
+func TestForcedPushHidesNothing(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		p := newPushes(t, e)
+		base := p.commit(gittest.Files{"a": "1\n"})
+		p.wants(p.push("main", noCommit, base), core.Pass)
+		bad := p.commit(gittest.Files{"leak": secret(githubToken)})
+		p.fail("main", base, bad)
+		gittest.Git(t, p.dir(), "reset", "--quiet", "--hard", base)
+		next := p.commit(gittest.Files{"b": "2\n"})
+		p.wants(p.push("main", bad, next), core.Fail, "leak:1 in "+bad)
+	})
+}
+
+// A secret cannot be moved out of sight: to a path that the rules exempt.
+func TestExemptPathHidesNoHistory(t *testing.T) {
+	t.Parallel()
+	p := newPushes(t, storetest.SQLite)
+	base := p.commit(gittest.Files{"a": "1\n"})
+	p.wants(p.push("main", noCommit, base), core.Pass)
+	bad := p.commit(gittest.Files{"app.env": secret(githubToken)})
+	head := p.commit(gittest.Files{"app.env": "", "node_modules/x.js": secret(githubToken)})
+	p.wants(p.push("main", base, head), core.Fail, "app.env:1 in "+bad)
+}
+
+// The push that begins a project brings all of its commits.
+func TestFirstPushOfAProjectIsSearchedFromItsRoot(t *testing.T) {
+	t.Parallel()
+	p := newPushes(t, storetest.SQLite)
+	bad := p.commit(gittest.Files{"leak": secret(githubToken)})
+	head := p.commit(gittest.Files{"leak": ""})
+	p.wants(p.push("main", noCommit, head), core.Fail, "leak:1 in "+bad)
+}
+
+// A branch is searched from where it left the default branch, also where that was not searched.
+func TestBranchIsSearchedFromItsMergeBase(t *testing.T) {
+	t.Parallel()
+	for _, searched := range []bool{true, false} {
+		p := newPushes(t, storetest.Engines[0])
+		before := p.commit(gittest.Files{"main": secret(githubToken)})
+		base := p.commit(gittest.Files{"main": "x\n"})
+		if searched {
+			p.push("main", noCommit, before)
+			p.push("main", before, base)
+		}
+		p.Platforms["github"] = mergeBases{platform: p.Platforms["github"].(platform), base: base}
+		gittest.Git(t, p.dir(), "checkout", "--quiet", "-b", "topic")
+		bad := p.commit(gittest.Files{"leak": "key = '" + githubToken2 + "'\n"})
+		head := p.commit(gittest.Files{"leak": ""})
+		want := []string{"leak:1 in " + bad}
+		if searched {
+			want = append(want, "main:1 in "+before)
+		}
+		p.wants(p.push("topic", noCommit, head), core.Fail, want...)
+		// A push that rewrites the branch leaves only what a branch still has.
+		gittest.Git(t, p.dir(), "reset", "--quiet", "--hard", base)
+		p.wants(p.push("topic", head, p.commit(gittest.Files{"b": "2\n"})), core.Pass, want[1:]...)
+	}
+}
+
+// A project keeps its mirror when it is renamed, and gets another one when that is lost.
+func TestProjectKeepsItsMirror(t *testing.T) {
+	t.Parallel()
+	p := newPushes(t, storetest.Engines[0])
+	first := p.commit(gittest.Files{"a": secret(githubToken)})
+	p.push("main", noCommit, first)
+	mirrors := glob(p.Mirrors.Dir, "*/git")
+	if err := os.Rename(p.dir(), filepath.Join(p.server.Dir, "renamed.git")); err != nil {
+		t.Fatal(err)
+	}
+	renamed := filepath.Join(p.server.Dir, "renamed.git")
+	p.Platforms["github"] = movedTo{p.Platforms["github"].(platform), "renamed"}
+	gittest.Write(t, renamed, gittest.Files{"b": secret(githubToken2)})
+	second := p.server.Amend(t, "renamed", "second")
+	p.wants(p.push("main", first, second), core.Fail, "a:1", "b:1")
+	if got := glob(p.Mirrors.Dir, "*/git"); len(got) != 1 || !slices.Equal(got, mirrors) {
+		t.Errorf("want the mirror %v, got %v", mirrors, got)
+	}
+	for _, damage := range []func(dir string) error{
+		os.RemoveAll, func(dir string) error { return os.RemoveAll(filepath.Join(dir, "objects")) },
+		func(dir string) error { return os.Truncate(filepath.Join(dir, "HEAD"), 0) },
+	} {
+		if err := damage(glob(p.Mirrors.Dir, "*/git")[0]); err != nil {
+			t.Fatal(err)
+		}
+		gittest.Write(t, renamed, gittest.Files{"more": "x" + second})
+		third := p.server.Amend(t, "renamed", "more")
+		job := p.wants(p.push("main", second, third), core.Pass, "a:1", "b:1")
+		if job.NumUnchanged != 2 {
+			t.Errorf("want both known, got %+v", job)
+		}
+		second = third
+	}
+}
+
+// A commit has no hold on the search, and what is not searched is told.
+func TestSearchIsNotEvaded(t *testing.T) {
+	t.Parallel()
+	p := newPushes(t, storetest.Engines[0])
+	gittest.Git(t, p.server.Dir, "init", "--quiet", "p.git")
+	gittest.Write(t, p.dir(), gittest.Files{".git/info/attributes": "* !working-tree-encoding !filter !text\n"})
+	gittest.Git(t, p.dir(), "config", "uploadpack.allowAnySHA1InWant", "true")
+	gittest.Git(t, p.dir(), "commit", "--quiet", "--allow-empty", "--message", "empty")
+	gittest.Git(t, p.dir(), "update-index", "--add", "--cacheinfo", "160000,"+strings.Repeat("a", 40)+",sub/module")
+	gittest.Write(t, p.dir(), gittest.Files{
+		".gitattributes": "* working-tree-encoding=UTF-16 export-ignore filter=lfs -diff binary\n", "a.txt": secret(githubToken),
+		".gitleaks.toml": "[allowlist]\npaths = ['.*']\n", ".gitleaksignore": "a.txt:github-pat:1\n", "b.so": "\x7fELF" + strings.Repeat("\x00\x01\x02", 999),
+	})
+	gittest.Git(t, p.dir(), "add", "--force", ".gitattributes", "a.txt", ".gitleaks.toml", ".gitleaksignore", "b.so")
+	gittest.Git(t, p.dir(), "commit", "--quiet", "--message", "evades")
+	head := gittest.Git(t, p.dir(), "rev-parse", "HEAD")
+	reference := p.push("main", noCommit, head)
+	job := p.wants(reference, core.Fail, "a.txt:1")
+	want := []core.Omission{{Reason: core.LeftAllowed, Count: 1, Names: []string{".gitleaks.toml"}}, {Reason: core.LeftBinary, Count: 1, Names: []string{"b.so"}}, {Reason: core.LeftSubmodule, Count: 1}}
+	if c := job.Coverage(); c == nil || c.Searched != 3 || fmt.Sprint(c.Left) != fmt.Sprint(want) {
+		t.Errorf("coverage: %+v", c)
+	}
+	if _, _, found := p.get(t, reference); found[0].Code == "" || found[0].CodeLine != 1 {
+		t.Errorf("want the code around it, got %+v", found[0])
+	}
+}

@@ -1,0 +1,6 @@
+package sandbox
+
+// What tests of workspaces know of their insides.
+const DirPrefix = dirPrefix
+
+var LockDir = lockDir
