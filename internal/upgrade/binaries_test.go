@@ -47,13 +47,11 @@ func previousBinary(t *testing.T) string {
 	root := servetest.Root(t)
 	commit := cmp.Or(*previous, lastRelease(t, root))
 	if commit == "" {
-		t.Log("CHANGELOG.md names no release: the source as it is takes the part of the previous one")
+		t.Log("no commit brought a release into CHANGELOG.md: the source as it is takes the part of the previous one")
 		return servetest.Build(t)
 	}
 	dir := t.TempDir()
-	if err := checkOut(root, commit, dir); err != nil && shallow(root) {
-		t.Skipf("the clone is shallow, git fetch --unshallow brings the last release: %v", err)
-	} else if err != nil {
+	if err := checkOut(root, commit, dir); err != nil {
 		t.Fatal(err)
 	}
 	binary := filepath.Join(dir, "bin-previous")
@@ -64,18 +62,25 @@ func previousBinary(t *testing.T) string {
 	return binary
 }
 
-// lastRelease is the commit of the topmost release in CHANGELOG.md, empty before the first.
+// lastRelease is the commit that brought the topmost release into CHANGELOG.md, empty before the first.
 func lastRelease(t *testing.T, root string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(root, "CHANGELOG.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	release := regexp.MustCompile(`(?m)^## \[\d.*\n+Commit: ([0-9a-f]{40})$`).FindSubmatch(text)
-	if release == nil {
+	heading := regexp.MustCompile(`(?m)^## \[\d.*$`).Find(text)
+	if heading == nil {
 		return ""
 	}
-	return string(release[1])
+	if shallow(root) {
+		t.Skip("the clone is shallow: git fetch --unshallow brings the last release")
+	}
+	commit, err := exec.Command("git", "-C", root, "log", "-1", "--format=%H", "-S"+string(heading), "--", "CHANGELOG.md").Output()
+	if err != nil {
+		t.Fatalf("looking for the commit of the release %q: %v", heading, err)
+	}
+	return string(bytes.TrimSpace(commit))
 }
 
 // shallow tells whether a clone lacks the history.

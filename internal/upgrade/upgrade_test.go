@@ -22,7 +22,7 @@ var (
 	deliveries = flag.Int("upgrade.deliveries", 0, "deliveries on each engine; 0: a smoke test")
 	perSecond  = flag.Float64("upgrade.rate", 40, "deliveries a second")
 	kept       = flag.String("upgrade.keep", "", "directory to copy the logs to")
-	previous   = flag.String("upgrade.previous", "", "commit that is upgraded from; empty: that of the last release in CHANGELOG.md")
+	previous   = flag.String("upgrade.previous", "", "commit that is upgraded from; empty: the one that brought the last release into CHANGELOG.md")
 )
 
 // step replaces the process of a replica when a share of the pushes has been sent.
