@@ -197,6 +197,7 @@ const (
 	LeftTime      LeftOut = "time"       // the time was up
 	LeftHistory   LeftOut = "history"    // commits farther back than are searched
 	LeftSubmodule LeftOut = "submodule"  // another repository
+	LeftSecrets   LeftOut = "secrets"    // beyond more findings than anybody could look at
 )
 
 // MayHoldCode tells whether what was left out can be code of the project that was to be searched. The allow list is the
@@ -209,6 +210,7 @@ var meanings = map[LeftOut]string{
 	LeftArchive: "in archives that cannot be opened or hold too much", LeftEncoding: "in an encoding that is not read",
 	LeftPointer: "kept by Git LFS, only their pointers were searched", LeftError: "the scanner failed on them",
 	LeftTime: "the time was up", LeftHistory: "commits farther back than are searched", LeftSubmodule: "submodules, which are other repositories",
+	LeftSecrets: "beyond more findings than are listed",
 }
 
 // Meaning says what the reason means, for people.
@@ -232,6 +234,22 @@ type Omission struct {
 type Coverage struct {
 	Searched int        `json:"searched"` // files
 	Left     []Omission `json:"left,omitempty"`
+	Commits  bool       `json:"commits,omitempty"` // it searched former commits too: what these have is in history when it leaves the tree
+	History  []Stretch  `json:"history,omitempty"` // the commits that were left out, for the next scan to go on with
+}
+
+// Stretch are commits that were not searched: all that the tips reach and the bases do not.
+type Stretch struct {
+	Tips    []string `json:"tips"`
+	Bases   []string `json:"bases,omitempty"`
+	Commits int      `json:"commits"` // at least so many
+}
+
+// LeaveCommits notes that commits were not searched. They are told until a later scan has searched them.
+func (c *Coverage) LeaveCommits(s Stretch) {
+	s.Commits = max(s.Commits, 1)
+	c.LeaveOut(LeftHistory, s.Commits)
+	c.History = append(c.History, s)
 }
 
 // LeaveOut notes that something was not searched. Without a name only the count grows.
@@ -250,6 +268,14 @@ func (c *Coverage) LeaveOut(reason LeftOut, count int, names ...string) {
 	if reason != LeftAllowed {
 		left.More = append(left.More, names[room:]...)
 	}
+}
+
+// Unread are the commits that were left out.
+func (c *Coverage) Unread() []Stretch {
+	if c == nil {
+		return nil
+	}
+	return c.History
 }
 
 // Add takes over what another part of the scan searched and left out.
@@ -312,6 +338,9 @@ type Contents struct {
 	Coverage Coverage  // with names like these
 }
 
+// IsClean tells whether nothing was found and nothing left out.
+func (c Contents) IsClean() bool { return len(c.Findings)+len(c.Coverage.Left) == 0 }
+
 // At returns the findings as those of a path.
 func (c Contents) At(path string) []Finding {
 	path = Printable(path)
@@ -347,5 +376,15 @@ type ContentsKey struct {
 }
 
 // SearchedContents is what is known of contents that were searched. Contents without findings in which nothing was left out
-// are not in it.
+// are in it only after a search that did not come to its end.
 type SearchedContents map[ContentsKey]Contents
+
+// HasClean tells whether clean contents are among them.
+func (c SearchedContents) HasClean() bool {
+	for _, contents := range c {
+		if contents.IsClean() {
+			return true
+		}
+	}
+	return false
+}

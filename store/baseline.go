@@ -246,6 +246,18 @@ func (s *Store) LoadBaseline(ctx context.Context, scan core.Scan, job core.Job) 
 	return base, nil
 }
 
+// LoadCoverage returns what a scanner searched when it was last completed for a commit; nil where it was not, or does not tell.
+func (s *Store) LoadCoverage(ctx context.Context, project int64, sha, scanner string) (*core.Coverage, error) {
+	var job core.Job
+	err := s.db.GetContext(ctx, &job.CoverageJSON, s.db.Rebind(`
+		SELECT j.coverage FROM scans s JOIN scan_jobs j ON j.scan_id = s.id AND j.scanner = ? AND j.state = 'completed'
+		WHERE s.project_id + 0 = ? AND s.commit_sha = ? ORDER BY s.attempt DESC LIMIT 1`), scanner, project, sha)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return nil, fmt.Errorf("loading coverage: %w", sqldb.Classify(err))
+	}
+	return job.Coverage(), nil
+}
+
 // Unsearched is what was pushed before a scan and not searched.
 type Unsearched struct {
 	From   string   // the commit onto which all of it was pushed; empty where none is known
@@ -318,7 +330,7 @@ func (s *Store) compareAgain(ctx context.Context, tx *sqlx.Tx, scan core.Scan, j
 	scans := make([]int64, len(late))
 	for i, run := range late {
 		scans[i] = run.ScanID
-		if err := compareLate(ctx, tx, run, scan.ID, job.ID); err != nil {
+		if err := compareLate(ctx, tx, run, scan, job.ID); err != nil {
 			return fmt.Errorf("comparing a branch again: %w", err)
 		}
 	}
@@ -341,7 +353,7 @@ func runsWithout(ctx context.Context, tx *sqlx.Tx, scan core.Scan, scanner strin
 
 // compareLate marks findings as unchanged of whose alerts the base has one. A finding whose code has
 // changed since stays new.
-func compareLate(ctx context.Context, tx *sqlx.Tx, run lateRun, baseScan, baseJob int64) error {
+func compareLate(ctx context.Context, tx *sqlx.Tx, run lateRun, base core.Scan, baseJob int64) error {
 	_, err := tx.ExecContext(ctx, tx.Rebind(`
 		UPDATE findings SET baseline_state = 'unchanged'
 		WHERE job_id = ? AND baseline_state = 'new' AND alert_id IN (SELECT alert_id FROM findings WHERE job_id = ?)`),
@@ -349,7 +361,7 @@ func compareLate(ctx context.Context, tx *sqlx.Tx, run lateRun, baseScan, baseJo
 	if err != nil {
 		return err
 	}
-	if err := keepLate(ctx, tx, run, baseJob); err != nil {
+	if err := keepLate(ctx, tx, run, base.CommitSHA, baseJob); err != nil {
 		return err
 	}
 	_, err = tx.ExecContext(ctx, tx.Rebind(`
@@ -357,39 +369,73 @@ func compareLate(ctx context.Context, tx *sqlx.Tx, run lateRun, baseScan, baseJo
 			num_unchanged = (SELECT COUNT(*) FROM findings WHERE job_id = ? AND baseline_state = 'unchanged'),
 			num_absent = (SELECT COUNT(*) FROM findings WHERE job_id = ? AND commit_sha = '' AND alert_id NOT IN (
 				SELECT alert_id FROM findings WHERE job_id = ?))
-		WHERE id = ?`), baseScan, run.JobID, run.JobID, baseJob, run.JobID, run.JobID)
+		WHERE id = ?`), base.ID, run.JobID, run.JobID, baseJob, run.JobID, run.JobID)
 	if err != nil {
 		return err
 	}
-	return nameBaseline(ctx, tx, run.ScanID, baseScan)
+	return nameBaseline(ctx, tx, run.ScanID, base.ID)
 }
 
-// keepLate lets a run have the findings of its base in files that it did not search. Where it left out more files than are kept
-// by name, that is any file.
-func keepLate(ctx context.Context, tx *sqlx.Tx, run lateRun, baseJob int64) error {
-	unsearched := core.Job{CoverageJSON: run.Coverage}.Coverage().Unsearched()
-	if unsearched == nil {
+// keepLate lets a run have the findings of its base in files that it did not search, where it left out more files than are kept
+// by name in any file. Of a scanner that searches commits, those that the run does not have any more are in history.
+func keepLate(ctx context.Context, tx *sqlx.Tx, run lateRun, baseSHA string, baseJob int64) error {
+	coverage := core.Job{CoverageJSON: run.Coverage}.Coverage()
+	unsearched, past := coverage.Unsearched(), coverage != nil && coverage.Commits
+	if unsearched == nil && !past {
 		return nil
 	}
 	var gone []core.Finding
 	err := tx.SelectContext(ctx, &gone, tx.Rebind(`
-		SELECT id, file FROM findings WHERE job_id = ? AND commit_sha = '' AND alert_id NOT IN (
+		SELECT id, file, rule_id, snippet, commit_sha FROM findings WHERE job_id = ? AND alert_id NOT IN (
 			SELECT alert_id FROM findings WHERE job_id = ?)`), baseJob, run.JobID)
 	if err != nil {
 		return err
 	}
-	var ids []int64
+	elsewhere, err := codeOf(ctx, tx, run.JobID, past && len(gone) > 0)
+	if err != nil {
+		return err
+	}
+	var inTree, inHistory []int64
 	for _, f := range gone {
-		if unsearched(f.File) {
-			ids = append(ids, f.ID)
+		switch {
+		case f.Commit == "" && unsearched != nil && unsearched(f.File):
+			inTree = append(inTree, f.ID)
+		case past && !elsewhere[codeKey{f.RuleID, f.Snippet}]:
+			inHistory = append(inHistory, f.ID)
 		}
 	}
+	if err := copyLate(ctx, tx, run, inTree, ""); err != nil {
+		return err
+	}
+	return copyLate(ctx, tx, run, inHistory, baseSHA)
+}
+
+// codeKey is what a secret looks like wherever it is.
+type codeKey struct{ rule, snippet string }
+
+// codeOf is the code of a job's findings.
+func codeOf(ctx context.Context, tx *sqlx.Tx, job int64, wanted bool) (map[codeKey]bool, error) {
+	if !wanted {
+		return nil, nil
+	}
+	var found []core.Finding
+	err := tx.SelectContext(ctx, &found, tx.Rebind(`SELECT rule_id, snippet FROM findings WHERE job_id = ? AND snippet <> ''`), job)
+	code := make(map[codeKey]bool, len(found))
+	for _, f := range found {
+		code[codeKey{f.RuleID, f.Snippet}] = true
+	}
+	return code, err
+}
+
+// copyLate lets a run have findings of its base, known, and if a commit is given in the history that ends there.
+func copyLate(ctx context.Context, tx *sqlx.Tx, run lateRun, ids []int64, commit string) error {
 	columns := `alert_id, fingerprint, ` + strings.Join(reportedNames(), ", ")
 	kept := strings.Replace(columns, "baseline_state", "'unchanged'", 1)
+	kept = strings.Replace(kept, "commit_sha", "CASE commit_sha WHEN '' THEN CAST(? AS TEXT) ELSE commit_sha END", 1)
 	for chunk := range slices.Chunk(ids, sqldb.RowsPerStatement) {
 		_, err := sqldb.ExecIn(ctx, tx, `
 			INSERT INTO findings (scan_id, job_id, `+columns+`)
-			SELECT ?, ?, `+kept+` FROM findings WHERE id IN (?) ORDER BY id`, run.ScanID, run.JobID, chunk)
+			SELECT ?, ?, `+kept+` FROM findings WHERE id IN (?) ORDER BY id`, run.ScanID, run.JobID, commit, chunk)
 		if err != nil {
 			return err
 		}

@@ -455,3 +455,27 @@ func TestLateBaseFixesNothingInAFileThatWasNotSearched(t *testing.T) {
 		}
 	})
 }
+
+// The base may be scanned after a branch whose scanner searches commits: what the branch has removed from the tree is in its history.
+func TestLateBaseFixesNothingInHistory(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := scannedBy(t, e, "semgrep")
+		branch := leaves(t, s, 1)
+		moved := in("moved.sql", "c")
+		moved.Snippet = "key = 'REDACTED-1'"
+		deliver(t, s, branch, "semgrep", core.Report{Coverage: &core.Coverage{Commits: true}, Findings: []core.Finding{moved}})
+		older, was := in("older.sql", "b"), moved
+		older.Commit, was.File = storetest.SHA(77), "was.sql"
+		base := pushed(t, s, 1)
+		deliver(t, s, base, "semgrep", core.Report{Findings: []core.Finding{in("a.sql", "a"), older, was}})
+		branch = get(t, s, branch.ReferenceID)
+		found := findingsOf(t, s, branch)
+		if branch.Summary != "1 new (1 low), 2 known, 1 fixed" || len(found) != 3 {
+			t.Errorf("got %q with %+v", branch.Summary, found)
+		}
+		if f := found["a"]; f.Commit != base.CommitSHA || f.BaselineState != core.Unchanged || found["b"].Commit != storetest.SHA(77) {
+			t.Errorf("want them in the commits that have them, got %+v", found)
+		}
+	})
+}

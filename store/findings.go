@@ -386,20 +386,8 @@ func (s *Store) ListSearched(ctx context.Context, project int64, rules string) (
 func (s *Store) RecordSearch(
 	ctx context.Context, scan core.Scan, rules string, fresh core.SearchedContents, since time.Time,
 ) error {
-	rows := make([]contentsRow, 0, len(fresh))
-	for key, contents := range fresh {
-		result, err := packContents(contents)
-		if err != nil {
-			return fmt.Errorf("recording a search: %w", err)
-		}
-		rows = append(rows, contentsRow{scan.ProjectID, rules, key.Blob, key.Class, result})
-	}
-	// In one order, so that two transactions do not wait for each other's rows.
-	slices.SortFunc(rows, func(a, b contentsRow) int { return cmp.Or(cmp.Compare(a.Blob, b.Blob), cmp.Compare(a.Class, b.Class)) })
 	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
-		given := sqldb.GivenOf("fresh", "project_id BIGINT, rules TEXT, blob TEXT, class TEXT, result TEXT", rows)
-		_, err := s.db.ExecGiven(ctx, tx, given, given.Insert(`searched_contents`)+`
-			ON CONFLICT (project_id, rules, blob, class) DO UPDATE SET result = excluded.result`)
+		err := s.putContents(ctx, tx, scan, rules, fresh)
 		if err != nil {
 			return err
 		}
@@ -414,6 +402,47 @@ func (s *Store) RecordSearch(
 	})
 	if err != nil {
 		return fmt.Errorf("recording a search: %w", sqldb.Classify(err))
+	}
+	return nil
+}
+
+// RecordContents keeps what was found in contents, and which were clean, of a search that did not come to its end.
+func (s *Store) RecordContents(ctx context.Context, scan core.Scan, rules string, fresh core.SearchedContents) error {
+	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error { return s.putContents(ctx, tx, scan, rules, fresh) })
+	if err != nil {
+		return fmt.Errorf("recording a part of a search: %w", sqldb.Classify(err))
+	}
+	return nil
+}
+
+func (s *Store) putContents(ctx context.Context, tx *sqlx.Tx, scan core.Scan, rules string, fresh core.SearchedContents) error {
+	rows := make([]contentsRow, 0, len(fresh))
+	for key, contents := range fresh {
+		result, err := packContents(contents)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, contentsRow{scan.ProjectID, rules, key.Blob, key.Class, result})
+	}
+	// In one order, so that two transactions do not wait for each other's rows.
+	slices.SortFunc(rows, func(a, b contentsRow) int { return cmp.Or(cmp.Compare(a.Blob, b.Blob), cmp.Compare(a.Class, b.Class)) })
+	given := sqldb.GivenOf("fresh", "project_id BIGINT, rules TEXT, blob TEXT, class TEXT, result TEXT", rows)
+	_, err := s.db.ExecGiven(ctx, tx, given, given.Insert(`searched_contents`)+`
+		ON CONFLICT (project_id, rules, blob, class) DO UPDATE SET result = excluded.result`)
+	return err
+}
+
+// ForgetClean removes what is kept of clean contents, once a search has come to its end.
+func (s *Store) ForgetClean(ctx context.Context, project int64, rules string) error {
+	clean, err := packContents(core.Contents{})
+	if err == nil {
+		err = s.db.Transact(ctx, func(tx *sqlx.Tx) error {
+			_, err := sqldb.Exec(ctx, tx, `DELETE FROM searched_contents WHERE project_id = ? AND rules = ? AND result = ?`, project, rules, clean)
+			return err
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("removing clean contents: %w", sqldb.Classify(err))
 	}
 	return nil
 }

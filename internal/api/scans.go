@@ -242,7 +242,7 @@ type coverageView struct {
 
 // omissionView is what was left out for one reason.
 type omissionView struct {
-	Reason string   `json:"reason" example:"size" doc:"size, archive, encoding, LFS, error, time and history can hold code, and count as not searched; allow list, binary and submodule do not"` //nolint:lll // one doc
+	Reason string   `json:"reason" example:"size" doc:"size, archive, encoding, LFS, error, time, secrets and history can hold code, and count as not searched; allow list, binary and submodule do not"` //nolint:lll // one doc
 	Count  int      `json:"count"`
 	Names  []string `json:"names" doc:"the first 20"`
 }

@@ -51,47 +51,105 @@ type Change struct {
 	File
 }
 
-// History is what commits bring that came after another one.
+// Range are the commits that the heads reach and the bases do not. All must be in the mirror, as Reach tells.
+type Range struct {
+	Heads, Bases []string
+	Done         []string // what they reach was searched before: it does not count as left out
+}
+
+func (r Range) args(not ...[]string) []string {
+	args := slices.Clone(r.Heads)
+	for _, sha := range slices.Concat(not...) {
+		args = append(args, "^"+sha)
+	}
+	return append(args, "--")
+}
+
+// History is what the commits of a range bring.
 type History struct {
 	Commits []string // the oldest first
 	Changes []Change // each contents of a path once, in the first commit that brings it
 	Beyond  int      // how many more commits there are, older than these, which were left out
-	Open    bool     // the baseline was not met: further commits may be older than what was fetched
+	Open    bool     // some of them have parents that were not fetched: there are more
+	Tips    []string // from which the commits that were left out are reached
 }
 
-// Between lists what the commits bring that the heads reach and base does not, at most so many of them, the newest. A merge
-// brings only what differs from all its parents. All must be in the mirror, as Reach tells; base may be empty.
-func (m *Mirror) Between(ctx context.Context, base string, heads []string, most int) (h History, err error) {
+// maxTips bounds the commits from which others are reached. Where there would be more, it is the heads of the range.
+const maxTips = 1000
+
+// Between lists what the commits of a range bring, at most so many of them, the newest. A merge brings only what differs
+// from all its parents.
+func (m *Mirror) Between(ctx context.Context, r Range, most int) (h History, err error) {
 	ends, err := m.ends()
 	if err != nil {
 		return History{}, err
 	}
-	commits := slices.Clone(heads)
-	if base != "" {
-		commits = append(commits, "^"+base)
-	}
-	commits = append(commits, "--")
-	// The newest come first, so that what is too much is older.
+	// The newest come first and children before their parents, so that what is too much is older.
 	p := &changeParser{most: m.repo.PathLimit()}
 	listing := *m
 	listing.repo.MaxPaths = 4*p.most + 2*int64(most) + 2 // records: the parser counts paths
-	err = listing.records(ctx, nil, p.read, append([]string{"log", fmt.Sprintf("--max-count=%d", most), "--format=tformat:%H", "-z", "--raw",
-		"--no-abbrev", "-r", "-t", "-c", "--root", "--no-renames"}, commits...)...)
+	err = listing.records(ctx, nil, p.read, append([]string{"log", fmt.Sprintf("--max-count=%d", most), "--date-order", "--format=tformat:%H %P",
+		"-z", "--raw", "--no-abbrev", "-r", "-t", "-c", "--root", "--no-renames"}, r.args(r.Bases)...)...)
 	if err != nil && !p.full {
 		return History{}, err
 	}
 	h = p.history()
-	isEnd := func(commit string) bool { return ends[commit] }
-	if h.Open = slices.ContainsFunc(h.Commits, isEnd); len(h.Commits) < most && !p.full {
-		return h, nil
+	if h.Tips, err = m.hiddenParents(ctx, h.Commits, ends); err != nil {
+		return History{}, err
 	}
-	all := 0
-	err = m.lines(ctx, nil, func(commit string) error {
-		all, h.Open = all+1, h.Open || ends[commit]
-		return nil
-	}, append([]string{"rev-list"}, commits...)...)
-	h.Beyond = all - len(h.Commits)
+	h.Open = len(h.Tips) > 0
+	if len(h.Commits) == most || p.full {
+		err = m.countRest(ctx, r, p, &h, ends)
+	}
+	if len(h.Tips) > maxTips {
+		h.Tips = r.Heads
+	}
 	return h, err
+}
+
+// countRest counts the commits of a range that were not listed, and finds out from where they are reached.
+func (m *Mirror) countRest(ctx context.Context, r Range, p *changeParser, h *History, ends map[string]bool) error {
+	listed, next := make(map[string]bool), make(map[string]bool)
+	for _, sha := range h.Commits {
+		listed[sha] = true
+	}
+	for _, sha := range slices.Concat(r.Heads, slices.Concat(p.parents...)) {
+		next[sha] = true
+	}
+	return m.lines(ctx, nil, func(commit string) error {
+		if listed[commit] {
+			return nil
+		}
+		h.Beyond, h.Open = h.Beyond+1, h.Open || ends[commit]
+		if next[commit] {
+			h.Tips = append(h.Tips, commit)
+		}
+		return nil
+	}, append([]string{"rev-list"}, r.args(r.Bases, r.Done)...)...)
+}
+
+// hiddenParents are the parents of commits at the ends that were not fetched. Git tells of them only in the commit as it is
+// stored.
+func (m *Mirror) hiddenParents(ctx context.Context, commits []string, ends map[string]bool) (parents []string, err error) {
+	var at []string
+	for _, sha := range commits {
+		if ends[sha] {
+			at = append(at, sha)
+		}
+	}
+	if len(at) == 0 {
+		return nil, nil
+	}
+	err = m.records(ctx, []byte(strings.Join(at, "\n")+"\n"), func(record string) error {
+		header, _, _ := strings.Cut(record, "\n\n")
+		for line := range strings.SplitSeq(header, "\n") {
+			if sha, is := strings.CutPrefix(line, "parent "); is && !slices.Contains(parents, sha) {
+				parents = append(parents, sha)
+			}
+		}
+		return nil
+	}, "rev-list", "--header", "--no-walk=unsorted", "--stdin")
+	return parents, err
 }
 
 // ends are the commits whose parents were not fetched.
@@ -107,7 +165,7 @@ func (m *Mirror) ends() (map[string]bool, error) {
 	return ends, nil
 }
 
-// changeParser reads the records of git log -z --raw: the id of a commit, and for each of its files ":MODE MODE ID ID STATUS"
+// changeParser reads the records of git log -z --raw: the ids of a commit and its parents, and for each of its files ":MODE MODE ID ID STATUS"
 // and then the path; of a merge "::", a mode and an id of each parent and then its own. Before the first file of a commit stands
 // a line break or, of a merge, an empty record.
 //
@@ -118,8 +176,9 @@ type changeParser struct {
 	full        bool   // it stopped before the end
 	blob        string // of the file whose path comes next; empty if it is none that the commit brings
 	inFile      bool
-	commits     []string // the newest first
-	changes     [][]File // of each of them
+	commits     []string   // the newest first
+	parents     [][]string // of each of them, as the next
+	changes     [][]File
 }
 
 var errFull = errors.New("the commits bring more than is listed")
@@ -132,11 +191,17 @@ func (p *changeParser) read(record string) error {
 	switch {
 	case strings.HasPrefix(record, ":"):
 		return p.readHead(record)
-	case core.IsCommitSHA(record):
-		p.commits, p.changes = append(p.commits, record), append(p.changes, nil)
 	case record != "":
-		return Damaged{fmt.Errorf("git listed %.80q", record)}
+		return p.readCommit(strings.Fields(record))
 	}
+	return nil
+}
+
+func (p *changeParser) readCommit(ids []string) error {
+	if !core.IsCommitSHA(ids[0]) {
+		return Damaged{fmt.Errorf("git listed %.80q", ids)}
+	}
+	p.commits, p.parents, p.changes = append(p.commits, ids[0]), append(p.parents, ids[1:]), append(p.changes, nil)
 	return nil
 }
 
@@ -160,7 +225,7 @@ func (p *changeParser) readPath(path string) error {
 	if p.paths++; p.paths > p.most && last == 0 {
 		return git.TooManyPaths(p.most)
 	} else if p.paths > p.most {
-		p.commits, p.changes, p.full = p.commits[:last], p.changes[:last], true
+		p.commits, p.parents, p.changes, p.full = p.commits[:last], p.parents[:last], p.changes[:last], true
 		return errFull
 	}
 	if p.blob != "" {

@@ -152,7 +152,7 @@ func TestFilesAreBounded(t *testing.T) {
 		}
 		bomb := gittest.Git(t, dir, "commit-tree", "-p", base, "-m", "bomb", tree)
 		err := c.Use(t.Context(), f.project("p"), bomb, func(ctx context.Context, m *Mirror) error {
-			if _, err := m.Between(ctx, base, []string{bomb}, 10); !errors.As(err, new(sandbox.LimitExceeded)) {
+			if _, err := m.Between(ctx, Range{Heads: []string{bomb}, Bases: []string{base}}, 10); !errors.As(err, new(sandbox.LimitExceeded)) {
 				t.Errorf("%s: want what the commit brings refused, got %v", name, err)
 			}
 			_, err := m.Files(ctx, bomb, func(File) {})

@@ -114,7 +114,7 @@ func between(t *testing.T, c *Cache, p Project, base, head string, most int) (h 
 			return fmt.Errorf("no %s: %w", base, err)
 		}
 		var err error
-		h, err = m.Between(ctx, base, []string{head}, most)
+		h, err = m.Between(ctx, Range{Heads: []string{head}, Bases: []string{base}}, most)
 		return err
 	})
 	if err != nil {

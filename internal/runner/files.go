@@ -160,6 +160,7 @@ type search struct {
 	blobs    blobs.Scan
 	since    time.Time             // when it began to read what earlier ones came to; zero if it needs none of that
 	fresh    core.SearchedContents // what it found out, once it has ended
+	whole    bool                  // nothing of it is left for the next one but commits that its coverage tells
 }
 
 // searchObjects searches what a push brings in git's objects, without a checkout. Its report has findings of the tree, and
@@ -175,15 +176,14 @@ func (r *Runner) searchObjects(ctx context.Context, t *task, scanner Scanner, re
 	var result blobs.Result
 	var changes *core.Changes
 	err = r.Mirrors.Use(ctx, projectOf(s.scan, remote), s.scan.CommitSHA, func(ctx context.Context, m *mirror.Mirror) (err error) {
-		searching, cancel := t.space.Bound(ctx, timeout, tooSlow(t.job.Scanner, timeout))
-		defer cancel(nil)
-		if result, err = s.blobs.Run(searching, m, s.scan.CommitSHA); err != nil {
+		s.blobs.Time = timeout
+		if result, err = s.blobs.Run(ctx, m, s.scan.CommitSHA); err != nil {
 			return err
 		}
 		if s.blobs.Base == "" && !s.blobs.Root && core.IsZeroSHA(s.scan.BeforeSHA) { // where the branch left another one is not known
-			result.Coverage.LeaveOut(core.LeftHistory, 1)
+			result.Coverage.LeaveCommits(core.Stretch{Tips: []string{s.scan.CommitSHA}})
 		}
-		if err := blobs.LayOut(searching, m, result.Files, t.space.Source); err != nil {
+		if err := blobs.LayOut(ctx, m, result.Files, t.space.Source); err != nil {
 			return err
 		}
 		if len(s.baseline.Findings) > 0 { // else none of them can have moved
@@ -194,7 +194,8 @@ func (r *Runner) searchObjects(ctx context.Context, t *task, scanner Scanner, re
 	if err != nil {
 		return core.Report{}, err
 	}
-	s.fresh, t.searched = result.Fresh, s
+	result.Coverage.Commits = true
+	s.fresh, s.whole, t.searched = result.Fresh, result.Whole, s
 	source.Describe(result.Findings, t.space.Source)
 	found := append(result.Findings, result.History...)
 	return core.Report{Findings: found, Results: len(found), Coverage: &result.Coverage, Changes: changes}, nil
@@ -260,6 +261,27 @@ func (r *Runner) chooseBase(ctx context.Context, s *search) error {
 			s.blobs.Trees = append(s.blobs.Trees, sha)
 		}
 	}
+	return r.goOn(ctx, s)
+}
+
+// goOn finds out which commits earlier scans left out: those that came before the base where that is a commit of the same
+// branch, and on a branch that has left another one those that its last scan left out.
+func (r *Runner) goOn(ctx context.Context, s *search) error {
+	before := s.scan.BeforeSHA
+	switch {
+	case s.blobs.Base == "":
+	case s.blobs.Base == s.baseline.CommitSHA && (before == s.blobs.Base || s.scan.Ref == core.BranchRef(s.scan.DefaultBranch)):
+		s.blobs.Left = s.baseline.Coverage.Unread()
+	case before == s.blobs.Base || slices.Contains(s.blobs.Trees, before):
+		last, err := r.Jobs.LoadCoverage(ctx, s.scan.ProjectID, before, s.task.job.Scanner)
+		if err != nil {
+			return err
+		}
+		s.blobs.Left = last.Unread()
+		if before != s.blobs.Base {
+			s.blobs.Done = []string{before}
+		}
+	}
 	return nil
 }
 
@@ -285,7 +307,14 @@ func pastOf(base store.Baseline) (past []core.Finding) {
 // so nobody would report it if its report was lost. It is an aid: without it, they search the same again.
 func (r *Runner) recordSearch(ctx context.Context, s *search) {
 	err := r.step(ctx, func(ctx context.Context) error {
-		return r.Jobs.RecordSearch(ctx, s.scan, s.version, s.fresh, s.since)
+		if !s.whole {
+			return r.Jobs.RecordContents(ctx, s.scan, s.version, s.fresh)
+		}
+		err := r.Jobs.RecordSearch(ctx, s.scan, s.version, s.fresh, s.since)
+		if err == nil && s.blobs.Known.HasClean() {
+			err = r.Jobs.ForgetClean(ctx, s.scan.ProjectID, s.version)
+		}
+		return err
 	})
 	if err != nil {
 		r.Log.Warn("search not recorded, it will be done again", append(s.task.attrs(), keyError, err)...)

@@ -329,6 +329,99 @@ func TestFirstPushIsSearchedFromItsBeginning(t *testing.T) {
 	})
 }
 
+// Commits beyond scan_history stay told, and fail the commit where coverage does, until they are searched: an empty commit
+// does not hide them. The next pushes go on with them, also where the mirror did not have them.
+func TestCommitsBeyondHistoryAreTold(t *testing.T) {
+	t.Parallel()
+	for _, depth := range []int{3, 1000} {
+		p := newPushes(t, storetest.Engines[0])
+		p.Mirrors.Depth = depth
+		p.Policies = core.Policies{{Match: "**", Policy: core.Policy{ScanHistory: 3}}}
+		base := p.commit(gittest.Files{"a": "1\n"})
+		p.wants(p.push("main", noCommit, base), core.Pass)
+		bad := p.commit(gittest.Files{"leak": secret(githubToken)})
+		p.commit(gittest.Files{"leak": ""})
+		for n := range 7 {
+			p.commit(gittest.Files{"a": fmt.Sprint(n)})
+		}
+		before := base
+		var told []int
+		for {
+			gittest.Git(t, p.dir(), "commit", "--quiet", "--allow-empty", "--message", "nothing")
+			head := gittest.Git(t, p.dir(), "rev-parse", "HEAD")
+			reference := p.push("main", before, head)
+			scan, job, found := p.get(t, reference)
+			told, before = append(told, job.Coverage().NotSearched()), head
+			if told[len(told)-1] == 0 || len(told) > 9 {
+				if len(found) != 1 || found[0].Commit != bad || *scan.Verdict != core.Fail {
+					t.Errorf("depth %d: want the secret in %s, got %+v", depth, bad, found)
+				}
+				break
+			}
+			if len(found) > 0 || !strings.Contains(scan.Summary, " not searched") {
+				t.Errorf("depth %d: want no findings yet, and word of the rest, got %+v, %q", depth, found, scan.Summary)
+			}
+		}
+		if len(told) < 4 || depth == 1000 && !slices.Equal(told, []int{7, 5, 3, 1, 0}) {
+			t.Errorf("depth %d: told %v", depth, told)
+		}
+	}
+}
+
+// On a branch, what its last scan left out counts, and what it searched does not.
+func TestBranchTellsWhatIsLeft(t *testing.T) {
+	t.Parallel()
+	p := newPushes(t, storetest.Engines[0])
+	base := p.commit(gittest.Files{"a": "1\n"})
+	p.push("main", noCommit, base)
+	p.Platforms["github"] = mergeBases{platform: p.Platforms["github"].(platform), base: base}
+	p.Policies = core.Policies{{Match: "**", Policy: core.Policy{ScanHistory: 2}}}
+	gittest.Git(t, p.dir(), "checkout", "--quiet", "-b", "topic")
+	before := noCommit
+	for n := range 3 {
+		head := p.commit(gittest.Files{"a": fmt.Sprint("b", n)})
+		if job := p.wants(p.push("topic", before, head), core.Pass); job.Coverage().NotSearched() != 0 {
+			t.Errorf("push %d: told %+v", n, job.Coverage())
+		}
+		before = head
+	}
+	var head string
+	for n := range 5 {
+		head = p.commit(gittest.Files{"a": fmt.Sprint("c", n)})
+	}
+	for n := range 2 {
+		if job := p.wants(p.push("topic", before, head), core.Pass); job.Coverage().NotSearched() != 3 {
+			t.Errorf("want three told, got %+v", job.Coverage())
+		}
+		before, head = head, p.commit(gittest.Files{"a": fmt.Sprint("d", n)})
+	}
+}
+
+// A search that has too little time is no failure: pushes are judged, and go on with it.
+func TestSearchGoesOnWhereTimeWasUp(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		p := newPushes(t, e)
+		base := p.commit(gittest.Files{"a": "1\n"})
+		p.push("main", noCommit, base)
+		bad := p.commit(gittest.Files{"leak": secret(githubToken), "stays": secret(githubToken2)})
+		head := p.commit(gittest.Files{"leak": ""})
+		p.Scanners["gitleaks"] = Scanner{Builtin: gitleaks.Name, Timeout: 1}
+		job := p.wants(p.push("main", base, head), core.Pass)
+		if c := job.Coverage(); c.NotSearched() != 3 {
+			t.Errorf("want two commits and a file told, got %+v", c)
+		}
+		next := p.commit(gittest.Files{"b": "1\n"})
+		p.push("main", head, next)
+		p.Scanners["gitleaks"] = Scanner{Builtin: gitleaks.Name}
+		last := p.commit(gittest.Files{"b": "2\n"})
+		job = p.wants(p.push("main", next, last), core.Fail, "leak:1 in "+bad, "stays:1")
+		if c := job.Coverage(); c.NotSearched() != 0 {
+			t.Errorf("want nothing left, got %+v", c)
+		}
+	})
+}
+
 // What was found and never reported is found by the next push: a commit counts as searched when its report is there.
 func TestLostReportIsSearchedAgain(t *testing.T) {
 	t.Parallel()

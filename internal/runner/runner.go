@@ -294,14 +294,21 @@ func (r *Runner) remoteOf(ctx context.Context, scan core.Scan) (platforms.Remote
 }
 
 // projectOf is the project whose mirror has a scan's commit. The platform's number of it stays when its name changes, and is the
-// same for all databases whose processes share a cache. They may call different platforms by the same name, so their hosts count.
+// same for all databases whose processes share a cache. They may call different platforms by the same name, so their addresses count.
 func projectOf(scan core.Scan, remote platforms.Remote) mirror.Project {
-	host := remote.URL
-	if address, err := url.Parse(remote.URL); err == nil {
-		host = strings.ToLower(address.Host)
-	}
 	project := cmp.Or(scan.ProjectRef, strings.ToLower(scan.ProjectName))
-	return mirror.Project{Key: host + "/" + scan.SourcePlatform + "/" + project, Remote: remote}
+	return mirror.Project{Key: installation(scan, remote) + "/" + scan.SourcePlatform + "/" + project, Remote: remote}
+}
+
+// installation is the address of a platform: where a project is fetched from, without its path there.
+func installation(scan core.Scan, remote platforms.Remote) string {
+	address, err := url.Parse(remote.URL)
+	if err != nil {
+		return remote.URL
+	}
+	parts := strings.Split(strings.Trim(address.Path, "/"), "/")
+	above := max(len(parts)-len(strings.Split(scan.ProjectName, "/")), 0)
+	return strings.Join(append([]string{strings.ToLower(address.Host)}, parts[:above]...), "/")
 }
 
 const notCompared = "baseline not compared line by line"

@@ -453,6 +453,9 @@ func TestMirrorsBelongToAHost(t *testing.T) {
 			t.Errorf("want mirrors of their own, got %q twice", one)
 		}
 	}
+	if keyOf("gitlab", "7", "https://one.example/a/acme/shop.git") == keyOf("gitlab", "7", "https://one.example/b/acme/shop.git") {
+		t.Error("want mirrors of their own for two installations of one host")
+	}
 	if renamed := keyOf("gitlab", "7", "https://ONE.example/acme/store.git"); renamed != one {
 		t.Errorf("want the mirror kept when the project is renamed, got %q and %q", one, renamed)
 	}

@@ -11,8 +11,9 @@ var advices = map[core.LeftOut]string{
 	core.LeftEncoding:  "Store them as UTF-8.",
 	core.LeftPointer:   "Git LFS keeps their contents outside of git: let CI scan them and upload the report.",
 	core.LeftError:     "The scanner's own report or log says why.",
-	core.LeftTime:      "Scan again, or give scans more time (scan_timeout in the configuration).",
-	core.LeftHistory:   "scan_history in the configuration says how many commits of a push are searched.",
+	core.LeftTime:      "The next scan goes on from there; scanners.NAME.timeout in the configuration gives it more time.",
+	core.LeftSecrets:   "Take generated files out of the repository, or let the scanner allow their paths (rules of the scanner).",
+	core.LeftHistory:   "The next scans go on with them, scan_history (in the configuration) at a time; scanhook scan --history searches them at once.",
 	core.LeftSubmodule: "Let their own pushes be scanned (repositories in the configuration).",
 	core.LeftAllowed:   "The rules of the scanner say so.",
 }

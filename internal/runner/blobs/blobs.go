@@ -6,13 +6,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -25,6 +24,7 @@ import (
 const (
 	defaultHistory = 1000
 	defaultWorkers = 2
+	defaultTime    = 10 * time.Minute
 	worthProcess   = 20 // contents to read, for which one more process of git is worth its start
 )
 
@@ -38,7 +38,10 @@ type Scan struct {
 	Root    bool                  // without a base, all commits before the head are searched
 	Pushed  []string              // further heads to be searched, that the present one may not reach
 	Past    []core.Finding        // of an earlier scan, with their commits: what these had stays in history
-	History int                   // commits after the base that are searched, the newest; 1,000 by default
+	Left    []core.Stretch        // commits that earlier scans left out: it goes on with them as far as History goes
+	Done    []string              // commits that were searched with all before them but for Left
+	History int                   // commits that are searched, the newest; 1,000 by default
+	Time    time.Duration         // for searching contents: what is not searched by then is left out; 10 minutes by default
 	Workers int                   // contents that are searched at the same time; 2 by default
 }
 
@@ -49,6 +52,7 @@ type Result struct {
 	Coverage core.Coverage         // searched now; left out of tree and commits, but for exempt files that were searched before
 	Files    []mirror.File         // of the tree that have findings
 	Fresh    core.SearchedContents // to be kept for later scans
+	Whole    bool                  // everything was searched but for the commits that Coverage.History tells
 }
 
 // search is one run of a scan.
@@ -57,30 +61,41 @@ type search struct {
 	mirror  *mirror.Mirror
 	tree    []mirror.File
 	past    []mirror.Change // where findings were before
+	pastAt  []int           // which of Past these are
 	lost    []core.Finding  // whose places the mirror does not have
 	changes []mirror.Change
-	wanted  map[core.ContentsKey]string // contents to be searched, and a path of theirs
+	listed  int                         // commits whose changes these are
+	ranges  []core.Stretch              // in which these are
+	rest    []core.Stretch              // of these ranges, what is left out
+	later   []core.Stretch              // commits of which none was looked at
+	wanted  map[core.ContentsKey]string // contents to be searched, and a path of theirs; in the end those that were not
 	placed  map[core.ContentsKey]bool   // contents whose findings are reported
 	found   atomic.Int64
-	mu      sync.Mutex // guards the result while contents are searched
+	mu      sync.Mutex   // guards the result while contents are searched
+	stopped core.LeftOut // why contents are left that were not searched; empty while there is no reason
 	result  Result
 }
 
-// Run searches the tree of a commit and the commits after the base. Errors are those of the mirror, the end of the context,
-// and gitleaks.ErrTooManySecrets. It may be called again after mirror.Damaged.
+// Run searches the tree of a commit and the commits after the base. What the time or gitleaks.MaxSecrets leave out is
+// coverage. Errors are those of the mirror and the end of the context. It may be called again after mirror.Damaged.
 func (s Scan) Run(ctx context.Context, m *mirror.Mirror, head string) (Result, error) {
-	s.History, s.Workers = cmp.Or(s.History, defaultHistory), cmp.Or(s.Workers, defaultWorkers)
-	run := &search{Scan: s, mirror: m, wanted: make(map[core.ContentsKey]string), placed: make(map[core.ContentsKey]bool), result: Result{Fresh: core.SearchedContents{}}}
+	s.History, s.Workers, s.Time = cmp.Or(s.History, defaultHistory), cmp.Or(s.Workers, defaultWorkers), cmp.Or(s.Time, defaultTime)
+	run := newSearch(s, m)
 	if err := run.list(ctx, head); err != nil {
 		return Result{}, err
 	}
-	if err := run.searchAll(ctx); err != nil {
+	if err := run.searchInTime(ctx); err != nil {
 		return Result{}, err
 	}
-	if err := run.place(); err != nil {
-		return Result{}, err
-	}
+	run.place()
 	return run.result, nil
+}
+
+func newSearch(s Scan, m *mirror.Mirror) *search {
+	return &search{
+		Scan: s, mirror: m, wanted: make(map[core.ContentsKey]string), placed: make(map[core.ContentsKey]bool),
+		result: Result{Fresh: core.SearchedContents{}},
+	}
 }
 
 // list finds out which contents the head and the commits before it have that are not searched yet.
@@ -115,25 +130,40 @@ func (s *search) listTree(ctx context.Context, sha string, each func(mirror.File
 	return err
 }
 
-// listHistory lists what the commits after the base bring. Where the base is gone nobody knows which these are.
+// listHistory lists what the commits after the base bring, and then of those that earlier scans left out.
 func (s *search) listHistory(ctx context.Context, head string) error {
+	if err := s.listPushed(ctx, head); err != nil {
+		return err
+	}
+	for _, left := range s.Left {
+		if err := s.listLeft(ctx, left); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// listPushed lists what the commits after the base bring. Where the base is gone nobody knows which these are.
+func (s *search) listPushed(ctx context.Context, head string) error {
 	if s.Base == "" && !s.Root {
 		return nil
 	}
-	if s.Base != "" {
-		if reached, err := s.reach(ctx, s.Base); !reached {
-			return err
-		}
+	pushed, err := s.reachable(ctx, s.Pushed)
+	if err != nil {
+		return err
 	}
-	heads := []string{head}
-	for _, sha := range s.Pushed {
-		reached, err := s.reach(ctx, sha)
-		if err != nil {
-			return err
-		}
-		if reached {
-			heads = append(heads, sha)
-		}
+	s.result.Coverage.LeaveOut(core.LeftHistory, len(s.Pushed)-len(pushed))
+	heads := append([]string{head}, pushed...)
+	if s.Base == "" {
+		return s.listRange(ctx, mirror.Range{Heads: heads, Done: s.Done})
+	}
+	reached, err := s.mirror.Reach(ctx, s.Base)
+	if err != nil {
+		return err
+	}
+	if !reached {
+		s.later = append(s.later, core.Stretch{Tips: heads, Commits: 1})
+		return nil
 	}
 	if s.Whole {
 		err := s.listTree(ctx, s.Base, func(f mirror.File) { s.changes = append(s.changes, mirror.Change{Commit: s.Base, File: f}) })
@@ -141,26 +171,59 @@ func (s *search) listHistory(ctx context.Context, head string) error {
 			return err
 		}
 	}
-	history, err := s.mirror.Between(ctx, s.Base, heads, s.History)
+	return s.listRange(ctx, mirror.Range{Heads: heads, Bases: []string{s.Base}, Done: s.Done})
+}
+
+// listLeft goes on with commits that an earlier scan left out. Those that the server does not hand out are reached by nothing
+// any more.
+func (s *search) listLeft(ctx context.Context, left core.Stretch) error {
+	if s.listed >= s.History {
+		s.later = append(s.later, left)
+		return nil
+	}
+	tips, err := s.reachable(ctx, left.Tips)
+	if err != nil || len(tips) == 0 {
+		return err
+	}
+	bases, err := s.reachable(ctx, left.Bases)
+	if err == nil {
+		err = s.listRange(ctx, mirror.Range{Heads: tips, Bases: bases})
+	}
+	if errors.As(err, new(sandbox.LimitExceeded)) { // the next of them brings too many paths
+		s.later = append(s.later, left)
+		return nil
+	}
+	return err
+}
+
+// listRange lists what the newest commits of a range bring, as many as may still be searched.
+func (s *search) listRange(ctx context.Context, r mirror.Range) error {
+	history, err := s.mirror.Between(ctx, r, s.History-s.listed)
 	if err != nil {
 		return err
 	}
-	s.changes = append(s.changes, history.Changes...)
-	beyond := history.Beyond
-	if history.Open { // at least one
-		beyond = max(beyond, 1)
+	s.changes, s.listed = append(s.changes, history.Changes...), s.listed+len(history.Commits)
+	if len(history.Commits) > 0 {
+		s.ranges = append(s.ranges, core.Stretch{Tips: r.Heads, Bases: r.Bases, Commits: len(history.Commits) + history.Beyond})
 	}
-	s.result.Coverage.LeaveOut(core.LeftHistory, beyond)
+	if len(history.Tips) > 0 {
+		s.rest = append(s.rest, core.Stretch{Tips: history.Tips, Bases: slices.Concat(r.Bases, r.Done), Commits: max(history.Beyond, 1)})
+	}
 	return nil
 }
 
-// reach makes sure that a commit is there, or tells that at least one is not searched.
-func (s *search) reach(ctx context.Context, sha string) (bool, error) {
-	reached, err := s.mirror.Reach(ctx, sha)
-	if err == nil && !reached {
-		s.result.Coverage.LeaveOut(core.LeftHistory, 1)
+// reachable are those of the commits that the mirror has or the server hands out.
+func (s *search) reachable(ctx context.Context, shas []string) (reached []string, err error) {
+	for _, sha := range shas {
+		known, err := s.mirror.Reach(ctx, sha)
+		if err != nil {
+			return nil, err
+		}
+		if known {
+			reached = append(reached, sha)
+		}
 	}
-	return reached, err
+	return reached, nil
 }
 
 // listPast lists the files in which findings were before: today's rules decide what is in them.
@@ -177,7 +240,7 @@ func (s *search) listPast(ctx context.Context) error {
 		if file.Blob == "" {
 			s.lost = append(s.lost, s.Past[i])
 		} else {
-			s.past = append(s.past, mirror.Change{Commit: s.Past[i].Commit, File: file})
+			s.past, s.pastAt = append(s.past, mirror.Change{Commit: s.Past[i].Commit, File: file}), append(s.pastAt, i)
 		}
 	}
 	return nil
@@ -215,6 +278,26 @@ func (s *search) want(file mirror.File, tell bool) {
 	if _, wanted := s.wanted[key]; !known && !wanted {
 		s.wanted[key] = file.Path
 	}
+}
+
+// searchInTime searches the wanted contents. What was searched counts also if the time was too short for the rest, or more
+// was found than anybody could look at: the next scan goes on from there.
+func (s *search) searchInTime(ctx context.Context) error {
+	searching, cancel := context.WithTimeout(ctx, s.Time)
+	defer cancel()
+	err := s.searchAll(searching)
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case errors.Is(err, gitleaks.ErrTooManySecrets):
+		s.stopped = core.LeftSecrets
+	case errors.Is(searching.Err(), context.DeadlineExceeded) && err != nil:
+		s.stopped = core.LeftTime
+	default:
+		s.result.Whole = true
+		return err
+	}
+	return nil
 }
 
 // searchAll reads and searches the wanted contents, with one git process for each worker.
@@ -299,10 +382,8 @@ func (s *search) searchOne(ctx context.Context, objects *mirror.Objects, key cor
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.result.Coverage.Searched += contents.Coverage.Searched
-	if len(contents.Findings) > 0 || len(contents.Coverage.Left) > 0 {
-		contents.Coverage.Searched = 0 // only this scan did
-		s.result.Fresh[key] = contents
-	}
+	contents.Coverage.Searched = 0 // only this scan did
+	s.result.Fresh[key] = contents
 	return nil
 }
 
@@ -316,56 +397,103 @@ func withoutPath(c core.Coverage, path string) {
 	}
 }
 
-// contentsOf is what is known of a file now.
-func (s *search) contentsOf(file mirror.File, remarkable map[string]bool) (core.ContentsKey, core.Contents) {
+// contentsOf is what is known of a file now. It is not searched yet where the search stopped before.
+func (s *search) contentsOf(file mirror.File, remarkable map[string]bool) (key core.ContentsKey, contents core.Contents, searched bool) {
 	if !remarkable[file.Blob] || s.Rules.Allowed(file.Path) {
-		return core.ContentsKey{}, core.Contents{}
+		return core.ContentsKey{}, core.Contents{}, true
 	}
-	key := core.ContentsKey{Blob: file.Blob, Class: s.Rules.ClassOf(file.Path)}
+	key = core.ContentsKey{Blob: file.Blob, Class: s.Rules.ClassOf(file.Path)}
 	if contents, fresh := s.result.Fresh[key]; fresh {
-		return key, contents
+		return key, contents, true
 	}
-	return key, s.Known[key]
+	_, wanted := s.wanted[key]
+	return key, s.Known[key], !wanted
 }
 
-// remarkable are the blobs of which anything is kept: the others need no look at their paths.
+// remarkable are the blobs of which anything is known but that they are clean, or that were not searched: the others need no
+// look at their paths.
 func (s *search) remarkable() map[string]bool {
 	blobs := make(map[string]bool)
 	for _, kept := range []core.SearchedContents{s.Known, s.result.Fresh} {
-		for key := range kept {
-			blobs[key.Blob] = true
+		for key, contents := range kept {
+			if !contents.IsClean() {
+				blobs[key.Blob] = true
+			}
 		}
+	}
+	for key := range s.wanted {
+		blobs[key.Blob] = true
 	}
 	return blobs
 }
 
 // place reports what is known of the contents at all paths that have them.
-func (s *search) place() error {
+func (s *search) place() {
+	maps.DeleteFunc(s.wanted, func(key core.ContentsKey, _ string) bool {
+		_, searched := s.result.Fresh[key]
+		return searched
+	})
 	remarkable := s.remarkable()
-	if err := s.placeInTree(remarkable); err != nil {
-		return err
+	s.placeInTree(remarkable)
+	if !s.placeInHistory(remarkable) { // the next scan looks at all these commits again
+		s.rest, s.result.Whole = s.ranges, false
 	}
-	return s.placeInHistory(remarkable)
+	for _, left := range slices.Concat(s.rest, s.later) {
+		s.result.Coverage.LeaveCommits(left)
+	}
+	if s.result.Whole { // contents of a commit that was searched are clean if nothing is kept of them
+		maps.DeleteFunc(s.result.Fresh, func(_ core.ContentsKey, c core.Contents) bool { return c.IsClean() })
+	}
 }
 
-func (s *search) placeInTree(remarkable map[string]bool) error {
+// placeInTree reports the findings of the tree.
+func (s *search) placeInTree(remarkable map[string]bool) {
+	s.putFirst(remarkable)
 	for _, file := range s.tree {
-		key, contents := s.contentsOf(file, remarkable)
-		s.placed[key] = true
-		findings, err := s.at(file.Path, contents)
-		if err != nil {
-			return err
-		}
-		s.result.Coverage.Add(contents.CoverageAt(file.Path))
-		if len(findings) > 0 {
-			s.result.Files = append(s.result.Files, file)
-		}
-		s.result.Findings = append(s.result.Findings, findings...)
+		s.placeFile(file, remarkable)
 	}
 	slices.SortStableFunc(s.result.Findings, func(a, b core.Finding) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.RuleID, b.RuleID))
 	})
-	return nil
+}
+
+// putFirst puts the files first that the commits brought, where the tree has more findings than are reported: the others are
+// known.
+func (s *search) putFirst(remarkable map[string]bool) {
+	all := 0
+	for _, file := range s.tree {
+		_, contents, _ := s.contentsOf(file, remarkable)
+		all += len(contents.Findings)
+	}
+	if all <= gitleaks.MaxSecrets {
+		return
+	}
+	brought := make(map[mirror.File]bool)
+	for _, change := range s.changes {
+		brought[change.File] = true
+	}
+	rank := func(f mirror.File) int {
+		if brought[f] {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(s.tree, func(a, b mirror.File) int { return rank(a) - rank(b) })
+}
+
+func (s *search) placeFile(file mirror.File, remarkable map[string]bool) {
+	key, contents, searched := s.contentsOf(file, remarkable)
+	s.placed[key] = true
+	s.result.Coverage.Add(contents.CoverageAt(file.Path))
+	switch {
+	case !searched:
+		s.result.Coverage.LeaveOut(s.stopped, 1, core.Printable(file.Path))
+	case !s.hasRoom(contents):
+		s.result.Coverage.LeaveOut(core.LeftSecrets, 1, core.Printable(file.Path))
+	case len(contents.Findings) > 0:
+		s.result.Files = append(s.result.Files, file)
+		s.result.Findings = append(s.result.Findings, contents.At(file.Path)...)
+	}
 }
 
 // sight is what a secret looks like wherever it is: many contents have the same one. The mask alone would not tell enough, as
@@ -380,23 +508,29 @@ func sightOf(f core.Finding) sight {
 }
 
 // placeInHistory reports what only former commits have, in the oldest of them. What the tree has too, at whatever path and
-// in whatever contents, is a finding of the tree.
-func (s *search) placeInHistory(remarkable map[string]bool) error {
+// in whatever contents, is a finding of the tree. What was in history before stays there, however much it is. It returns
+// false if not everything that the commits brought is searched and reported.
+func (s *search) placeInHistory(remarkable map[string]bool) (whole bool) {
 	seen := make(map[sight]bool)
 	for _, f := range s.result.Findings {
 		seen[sightOf(f)] = true
 	}
+	whole = true
 	for n, change := range slices.Concat(s.past, s.changes) {
-		key, contents := s.contentsOf(change.File, remarkable)
-		if s.placed[key] {
-			continue
-		}
-		s.placed[key] = true
-		if n >= len(s.past) {
-			s.result.Coverage.Add(contents.CoverageAt(change.Path))
-		}
-		if err := s.placeInCommit(change, contents, seen); err != nil {
-			return err
+		key, contents, searched := s.contentsOf(change.File, remarkable)
+		isPast := n < len(s.past)
+		switch {
+		case s.placed[key] && (searched || isPast):
+		case !searched && isPast:
+			s.lost = append(s.lost, s.Past[s.pastAt[n]])
+		case !searched, !isPast && !s.hasRoom(contents):
+			whole = false
+		default:
+			s.placed[key] = true
+			if !isPast {
+				s.result.Coverage.Add(contents.CoverageAt(change.Path))
+			}
+			s.placeInCommit(change, contents, seen)
 		}
 	}
 	for _, f := range s.lost {
@@ -405,82 +539,21 @@ func (s *search) placeInHistory(remarkable map[string]bool) error {
 			s.result.History = append(s.result.History, f)
 		}
 	}
-	return s.bounded(0)
+	return whole
 }
 
-func (s *search) placeInCommit(change mirror.Change, contents core.Contents, seen map[sight]bool) error {
-	findings, err := s.at(change.Path, contents)
-	if err != nil {
-		return err
-	}
-	for _, f := range findings {
+func (s *search) placeInCommit(change mirror.Change, contents core.Contents, seen map[sight]bool) {
+	for _, f := range contents.At(change.Path) {
 		if look := sightOf(f); !seen[look] {
 			seen[look] = true
 			f.Commit = change.Commit
 			s.result.History = append(s.result.History, f)
 		}
 	}
-	return nil
 }
 
-// at returns the findings of contents at a path. Few contents may stand at so many paths that their findings would fill the
-// memory, so these are counted first.
-func (s *search) at(path string, contents core.Contents) ([]core.Finding, error) {
-	if err := s.bounded(len(contents.Findings)); err != nil {
-		return nil, err
-	}
-	return contents.At(path), nil
-}
-
-// bounded fails if so many more findings are too many.
-func (s *search) bounded(more int) error {
-	if len(s.result.Findings)+len(s.result.History)+more > gitleaks.MaxSecrets {
-		return gitleaks.ErrTooManySecrets
-	}
-	return nil
-}
-
-// LayOut writes files of the mirror below a directory, plain ones whatever they are in the commit, for those who show the code
-// around findings. A file whose path the system does not take is left out.
-func LayOut(ctx context.Context, m *mirror.Mirror, files []mirror.File, dir string) error {
-	if len(files) == 0 {
-		return nil
-	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return fmt.Errorf("laying out files: %w", err)
-	}
-	defer func() { _ = root.Close() }()
-	var ids []string
-	for _, file := range files {
-		ids = append(ids, file.Blob)
-	}
-	objects, err := m.Objects(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = objects.Close() }()
-	if err := objects.Ensure(ctx, ids); err != nil {
-		return err
-	}
-	for _, file := range files {
-		data, _, err := objects.Blob(ctx, file.Blob, gitleaks.MaxBlob)
-		if err != nil {
-			return err
-		}
-		if err := write(root, file.Path, data); err != nil {
-			return fmt.Errorf("laying out files: %w", err)
-		}
-	}
-	return nil
-}
-
-// write writes a file unless the system does not take its path. It fails for faults of the host only.
-func write(root *os.Root, path string, data []byte) error {
-	name := filepath.FromSlash(path)
-	err := root.MkdirAll(filepath.Dir(name), 0o700)
-	if err == nil {
-		err = root.WriteFile(name, data, 0o600)
-	}
-	return sandbox.Place{Dir: filepath.Dir(root.Name())}.FaultOf(err)
+// hasRoom tells whether a scan may have these findings too. Few contents may stand at so many paths that their findings would
+// fill the memory, so it is asked before they are made.
+func (s *search) hasRoom(contents core.Contents) bool {
+	return len(contents.Findings) == 0 || len(s.result.Findings)+len(s.result.History)+len(contents.Findings) <= gitleaks.MaxSecrets
 }

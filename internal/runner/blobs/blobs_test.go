@@ -80,7 +80,7 @@ func (w *world) remove(t *testing.T, names ...string) string {
 func (w *world) scan(t testing.TB, scan Scan, head string) (result Result) {
 	t.Helper()
 	scan.Rules = w.rules
-	if scan.Base != "" && scan.Known != nil { // it was searched
+	if scan.Base != "" && scan.Known != nil && scan.Trees == nil { // it was searched
 		scan.Trees = []string{scan.Base}
 	}
 	p := mirror.Project{Key: "test/1", Remote: w.server.Remote(project)}
@@ -411,13 +411,113 @@ func TestScanStops(t *testing.T) {
 	if !errors.Is(err, why) {
 		t.Errorf("want %v, got %v", why, err)
 	}
-	err = w.cache.Use(t.Context(), p, head, func(ctx context.Context, m *mirror.Mirror) error {
-		run := &search{Scan: Scan{Rules: w.rules, Workers: 1}, mirror: m, wanted: map[core.ContentsKey]string{}, result: Result{Fresh: core.SearchedContents{}}}
-		run.found.Store(gitleaks.MaxSecrets)
-		return errors.Join(run.list(ctx, head), run.searchAll(ctx))
+}
+
+// A search that stopped before its end keeps what it came to, tells what is left, and the next one goes on from there.
+func TestScanGoesOnWhereItStopped(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	base := w.commit(t, gittest.Files{"clean": "x\n"})
+	content := gittest.Files{}
+	for n := range 30 {
+		content[fmt.Sprintf("%d.py", n)] = fmt.Sprintf("# %d\n%s", n, leak(githubToken))
+	}
+	bad := w.commit(t, content)
+	w.remove(t, "7.py")
+	head := w.commit(t, gittest.Files{"more": "y\n"})
+	known := core.SearchedContents{}
+	got := w.scan(t, Scan{Known: known, Base: base, Time: time.Nanosecond}, head)
+	left := got.Coverage.Left
+	if got.Whole || len(left) != 2 || left[0].Reason != core.LeftHistory || left[0].Count != 3 || left[1].Reason != core.LeftTime || left[1].Count != 30 {
+		t.Fatalf("want three commits and the files of the tree left, got %+v", got)
+	}
+	if want := []core.Stretch{{Tips: []string{head}, Bases: []string{base}, Commits: 3}}; cmp.Diff(want, got.Coverage.History) != "" {
+		t.Errorf("want to begin with these commits again, got %+v", got.Coverage.History)
+	}
+	next := w.commit(t, gittest.Files{"next": "z\n"})
+	got = w.scan(t, Scan{Known: known, Trees: []string{}, Base: head, Left: got.Coverage.History}, next)
+	if !got.Whole || len(got.Coverage.Left) != 0 || len(got.Findings) != 29 || len(got.History) != 0 {
+		t.Errorf("want all searched, and the secret once, got %+v", got)
+	}
+	if len(got.Fresh) != 30 {
+		t.Errorf("want what has findings kept alone, got %d contents of %s", len(got.Fresh), bad)
+	}
+}
+
+// A search that found too much keeps what it found, and finds the rest step by step.
+func TestScanStopsAtTooManySecrets(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	base := w.commit(t, gittest.Files{"clean": "x\n"})
+	head := w.commit(t, gittest.Files{"a": leak(githubToken), "b": leak(githubToken2), "clean": "y\n"})
+	var result Result
+	err := w.cache.Use(t.Context(), mirror.Project{Key: "test/1", Remote: w.server.Remote(project)}, head, func(ctx context.Context, m *mirror.Mirror) error {
+		run := newSearch(Scan{Rules: w.rules, Base: base, Known: core.SearchedContents{}, Workers: 1, Time: time.Hour, History: 9}, m)
+		run.found.Store(gitleaks.MaxSecrets - 1)
+		if err := errors.Join(run.list(ctx, head), run.searchInTime(ctx)); err != nil {
+			return err
+		}
+		run.place()
+		result = run.result
+		return nil
 	})
-	if !errors.Is(err, gitleaks.ErrTooManySecrets) {
-		t.Errorf("want %v, got %v", gitleaks.ErrTooManySecrets, err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := result.Coverage.Left
+	if result.Whole || len(result.Findings) != 1 || len(left) != 2 || left[1].Reason != core.LeftSecrets || left[1].Count < 1 {
+		t.Fatalf("want one found, and the other told, got %+v", result)
+	}
+	next := w.commit(t, gittest.Files{"clean": "z\n"})
+	got := w.scan(t, Scan{Known: result.Fresh, Trees: []string{}, Base: head, Left: result.Coverage.History}, next)
+	if !got.Whole || len(got.Findings) != 2 || len(got.Coverage.Left) != 0 {
+		t.Errorf("want both found, got %+v", got)
+	}
+}
+
+// Commits that were left out are told until they are searched, also where what is pushed meanwhile is an empty commit.
+func TestScanGoesOnWithCommits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	base := w.commit(t, gittest.Files{"clean": "x\n"})
+	known := core.SearchedContents{}
+	w.scan(t, Scan{Known: known}, base)
+	bad := w.commit(t, gittest.Files{"secret": leak(githubToken)})
+	w.remove(t, "secret")
+	for n := range 4 {
+		w.commit(t, gittest.Files{"clean": fmt.Sprint(n)})
+	}
+	head := w.commit(t, gittest.Files{"clean": "last"})
+	got := w.scan(t, Scan{Known: known, Base: base, History: 2}, head)
+	for _, want := range []int{5, 4, 3, 2, 1, 0} {
+		left := got.Coverage.NotSearched()
+		if !got.Whole || left != want || len(got.History) != 0 {
+			t.Fatalf("want %d commits left, got %+v", want, got)
+		}
+		if want == 0 {
+			break
+		}
+		gittest.Git(t, w.dir(), "commit", "--quiet", "--allow-empty", "-m", "nothing")
+		next := gittest.Git(t, w.dir(), "rev-parse", "HEAD")
+		got = w.scan(t, Scan{Known: known, Base: head, Left: got.Coverage.History, History: 2}, next)
+		head = next
+		if want == 1 && !slices.Equal(got.lines(), []string{bad + " secret:1"}) {
+			t.Errorf("want the secret in the last of them, got %v", got.lines())
+		}
+		got.History = nil
+	}
+	gone := []core.Stretch{{Tips: []string{strings.Repeat("a", 40)}, Commits: 7}}
+	next := w.commit(t, gittest.Files{"clean": "again"})
+	if got := w.scan(t, Scan{Known: known, Base: head, Left: gone}, next); got.Coverage.NotSearched() != 0 {
+		t.Errorf("want no word of commits that the server does not have, got %+v", got.Coverage)
+	}
+	full := []core.Stretch{{Tips: []string{bad}, Bases: []string{base}, Commits: 7}}
+	if got := w.scan(t, Scan{Known: known, Base: head, Left: full, History: 1}, next); got.Coverage.NotSearched() != 7 {
+		t.Errorf("want the others told where there is no room for them, got %+v", got.Coverage)
+	}
+	side := w.scan(t, Scan{Known: known, Base: base, Done: []string{head}, History: 1}, next)
+	if side.Coverage.NotSearched() != 0 {
+		t.Errorf("want what was searched before not told, got %+v", side.Coverage)
 	}
 }
 
@@ -434,17 +534,30 @@ func TestFindingsAreBoundedWhereTheyArePlaced(t *testing.T) {
 	for name, test := range map[string]struct {
 		tree    []mirror.File
 		changes []mirror.Change
-		want    error
+		left    map[core.LeftOut]string
 	}{
-		"full":          {[]mirror.File{{Path: "a", Blob: "1"}}, []mirror.Change{{Commit: "c", File: mirror.File{Path: "a", Blob: "2"}}}, nil},
-		"in the tree":   {[]mirror.File{{Path: "a", Blob: "1"}, {Path: "b", Blob: "1"}, {Path: "c", Blob: "1"}}, nil, gitleaks.ErrTooManySecrets},
-		"in the commit": {[]mirror.File{{Path: "a", Blob: "1"}, {Path: "b", Blob: "1"}}, []mirror.Change{{Commit: "c", File: mirror.File{Path: "a", Blob: "2"}}}, gitleaks.ErrTooManySecrets},
+		"full": {[]mirror.File{{Path: "a", Blob: "1"}}, []mirror.Change{{Commit: "c", File: mirror.File{Path: "a", Blob: "2"}}}, nil},
+		"in the tree": {
+			[]mirror.File{{Path: "a", Blob: "1"}, {Path: "b", Blob: "1"}, {Path: "c", Blob: "1"}},
+			[]mirror.Change{{Commit: "c", File: mirror.File{Path: "c", Blob: "1"}}}, map[core.LeftOut]string{core.LeftSecrets: "b"},
+		},
+		"in the commit": {
+			[]mirror.File{{Path: "a", Blob: "1"}, {Path: "b", Blob: "1"}},
+			[]mirror.Change{{Commit: "c", File: mirror.File{Path: "a", Blob: "2"}}}, map[core.LeftOut]string{core.LeftHistory: ""},
+		},
 	} {
-		run := &search{placed: make(map[core.ContentsKey]bool), Scan: Scan{Rules: rules, Known: core.SearchedContents{{Blob: "1", Class: class}: half, {Blob: "2", Class: class}: other}}}
-		run.tree, run.changes = test.tree, test.changes
-		err := run.place()
-		if placed := len(run.result.Findings) + len(run.result.History); !errors.Is(err, test.want) || placed != gitleaks.MaxSecrets {
-			t.Errorf("%s: want %v, got %d findings, %v", name, test.want, placed, err)
+		run := newSearch(Scan{Rules: rules, Known: core.SearchedContents{{Blob: "1", Class: class}: half, {Blob: "2", Class: class}: other}}, nil)
+		run.tree, run.changes, run.ranges = test.tree, test.changes, []core.Stretch{{Tips: []string{"c"}, Commits: 1}}
+		run.place()
+		if placed := len(run.result.Findings) + len(run.result.History); placed != gitleaks.MaxSecrets {
+			t.Errorf("%s: got %d findings", name, placed)
+		}
+		left := make(map[core.LeftOut]string)
+		for _, o := range run.result.Coverage.Left {
+			left[o.Reason] = strings.Join(o.Names, " ")
+		}
+		if diff := cmp.Diff(test.left, left, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s: left out (-want +got):\n%s", name, diff)
 		}
 	}
 }

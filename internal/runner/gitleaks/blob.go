@@ -28,7 +28,7 @@ var archives = []string{
 }
 
 // Search looks for secrets in contents that stand at a path, whose name is used for the rules and for coverage. What cannot be
-// searched is coverage; the only errors are the end of the context and ErrTooManySecrets.
+// searched is coverage, also more secrets than MaxSecrets; the only error is the end of the context.
 func (r *Rules) Search(ctx context.Context, path string, data []byte) (core.Contents, error) {
 	s := &contentSearch{rules: r, left: maxUnpacked}
 	if err := s.file(ctx, place{rules: path, name: path}, data, 0); err != nil {
@@ -101,11 +101,14 @@ func (s *contentSearch) text(ctx context.Context, at place, text string) error {
 	case err != nil:
 		s.leaveOut(core.LeftError, at)
 		return nil
-	case len(s.result.Findings)+len(found.leaks) > MaxSecrets:
-		return ErrTooManySecrets
+	}
+	leaks, room := found.leaks, MaxSecrets-len(s.result.Findings)
+	if len(leaks) > room {
+		s.leaveOut(core.LeftSecrets, at)
+		leaks = leaks[:room]
 	}
 	s.result.Coverage.Searched++
-	for _, f := range toFindings(found.leaks, redactor) {
+	for _, f := range toFindings(leaks, redactor) {
 		f.File = at.inside
 		s.result.Findings = append(s.result.Findings, f)
 	}

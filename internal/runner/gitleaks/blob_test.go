@@ -152,8 +152,9 @@ func TestContentsStop(t *testing.T) {
 		t.Errorf("want %v, got %v", why, err)
 	}
 	full := &contentSearch{rules: rules, result: core.Contents{Findings: make([]core.Finding, MaxSecrets)}}
-	if err := full.file(t.Context(), place{}, []byte("token = '"+githubToken+"'\n"), 0); !errors.Is(err, ErrTooManySecrets) {
-		t.Errorf("want %v, got %v", ErrTooManySecrets, err)
+	err := full.file(t.Context(), place{name: "a"}, []byte("token = '"+githubToken+"'\n"), 0)
+	if left := full.result.Coverage.Left; err != nil || len(full.result.Findings) != MaxSecrets || len(left) != 1 || left[0].Reason != core.LeftSecrets {
+		t.Errorf("want what is too much told, got %d findings, %+v, %v", len(full.result.Findings), left, err)
 	}
 	broken := &Rules{}
 	if got, err := broken.Search(t.Context(), "a", []byte("b")); err != nil || got.Coverage.Left[0].Reason != core.LeftError {
