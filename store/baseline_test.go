@@ -38,7 +38,7 @@ func TestEachScannerIsComparedWithItsLastCompleteRun(t *testing.T) {
 			t.Errorf("baselines (-want +got):\n%s", diff)
 		}
 		named := third.BaselineScanID
-		if named == nil || *named != second.ID || third.Summary != "1 new (1 low), 2 known, 1 fixed" {
+		if named == nil || *named != second.ID || third.Summary != "1 new (1 high), 2 known, 1 fixed" {
 			t.Errorf("want the newest baseline named and one fixed, got %v, %q", named, third.Summary)
 		}
 		fixed, err := s.ListFindings(t.Context(), third, store.FindingFilter{BaselineState: core.Absent, Limit: 10})
@@ -471,7 +471,7 @@ func TestLateBaseFixesNothingInHistory(t *testing.T) {
 		deliver(t, s, base, "semgrep", core.Report{Findings: []core.Finding{in("a.sql", "a"), older, was}})
 		branch = get(t, s, branch.ReferenceID)
 		found := findingsOf(t, s, branch)
-		if branch.Summary != "1 new (1 low), 2 known, 1 fixed" || len(found) != 3 {
+		if branch.Summary != "1 new (1 high), 2 known, 1 fixed" || len(found) != 3 {
 			t.Errorf("got %q with %+v", branch.Summary, found)
 		}
 		if f := found["a"]; f.Commit != base.CommitSHA || f.BaselineState != core.Unchanged || found["b"].Commit != storetest.SHA(77) {

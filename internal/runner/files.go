@@ -35,7 +35,7 @@ func (r *Runner) runOverFiles(
 ) (report core.Report, err error) {
 	scan, base := r.baselineOf(ctx, t)
 	if mentions(scanner.Command, changedPlaceholder) {
-		t.searched = &search{task: t, scan: scan, version: scanner.version(t.job.Scanner)}
+		t.searched = &search{task: t, scan: scan, version: scanner.version(t.job.Scanner), whole: true}
 	}
 	err = r.Mirrors.Use(ctx, projectOf(t.scan, remote), t.scan.CommitSHA, func(ctx context.Context, m *mirror.Mirror) error {
 		if err := m.LayOut(ctx, t.space); err != nil {
