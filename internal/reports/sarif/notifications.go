@@ -10,6 +10,8 @@ import (
 	"github.com/scanhook/scanhook/internal/reports/collect"
 )
 
+const maxReason = 8 << 10 // bytes of a reason for a failure
+
 // Notification is what a tool says about its own run (3.58).
 type Notification struct {
 	Level      string                       `json:"level"`
@@ -21,8 +23,8 @@ type Notification struct {
 	}] `json:"exception"`
 }
 
-// text is what the notification says, for people.
-func (n Notification) text() string {
+// says is the text of the notification, for people.
+func (n Notification) says() string {
 	text := cmp.Or(n.Message.Text, n.Message.Markdown, n.Exception.Value.Message, n.Descriptor.ID, n.Message.ID)
 	return substitute(core.Clip(text, maxReason), n.Message.Arguments, maxReason)
 }
@@ -45,7 +47,7 @@ type trouble struct {
 
 func (t *trouble) add(notifications []Notification) {
 	for _, n := range notifications {
-		text := n.text()
+		text := n.says()
 		switch {
 		case n.Level == "error":
 			t.error = cmp.Or(t.error, text, "an error that the report does not explain")
@@ -73,16 +75,6 @@ func placesOf(n Notification, text string) (files []location) {
 	return files
 }
 
-// leaveOut records what the invocations could not search.
-func (r *run) leaveOut(paths *paths) {
-	for _, invocation := range r.invocations {
-		for _, file := range invocation.trouble.files {
-			r.FailFile(paths.path(file))
-		}
-		r.FailSomewhere(invocation.trouble.other)
-	}
-}
-
 // failureOf takes the reason from the most informative of the places that have one.
 func failureOf(wire Invocation) string {
 	code := ""
@@ -105,7 +97,7 @@ func failureOf(wire Invocation) string {
 // textOf is the first text among notifications of a level, or of any.
 func textOf(notifications []Notification, level string) string {
 	for _, notification := range notifications {
-		if text := notification.text(); text != "" && (level == "" || level == notification.Level) {
+		if text := notification.says(); text != "" && (level == "" || level == notification.Level) {
 			return text
 		}
 	}

@@ -18,7 +18,6 @@ const (
 	version     = "2.1.0" // the only one that is a standard; drafts before and after it have other members
 	maxBases    = 100     // directories that every file is compared with; tools write a handful
 	maxToolName = 100     // bytes of a tool's name in a message
-	maxReason   = 8 << 10 // bytes of a reason for a failure
 )
 
 // Format is SARIF.
@@ -384,6 +383,16 @@ func (r *run) failAsInvocations() {
 		if reason != "" {
 			r.Fail(fmt.Sprintf("%s: %s", tool, reason))
 		}
+	}
+}
+
+// leaveOut records what the invocations could not search.
+func (r *run) leaveOut(paths *paths) {
+	for _, invocation := range r.invocations {
+		for _, file := range invocation.trouble.files {
+			r.FailFile(paths.path(file))
+		}
+		r.FailSomewhere(invocation.trouble.other)
 	}
 }
 
