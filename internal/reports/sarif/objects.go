@@ -161,27 +161,6 @@ type ReportingDescriptor struct {
 	Properties collect.Lenient[PropertyBag] `json:"properties"`
 }
 
-// Invocation is one run of a tool (3.20).
-type Invocation struct {
-	ExecutionSuccessful        *bool                   `json:"executionSuccessful"`
-	ExecutionNotifications     []Notification          `json:"toolExecutionNotifications"`
-	ConfigurationNotifications []Notification          `json:"toolConfigurationNotifications"`
-	ExitCodeDescription        string                  `json:"exitCodeDescription"`
-	ExitSignalName             string                  `json:"exitSignalName"`
-	ProcessStartFailureMessage string                  `json:"processStartFailureMessage"`
-	ExitCode                   *float64                `json:"exitCode"`
-	WorkingDirectory           ArtifactLocation        `json:"workingDirectory"`
-	RuleConfigurationOverrides []ConfigurationOverride `json:"ruleConfigurationOverrides"`
-}
-
-// ConfigurationOverride is the level that an invocation gives to a rule (3.51).
-type ConfigurationOverride struct {
-	Descriptor    ReportingDescriptorReference `json:"descriptor"`
-	Configuration struct {
-		Level string `json:"level"`
-	} `json:"configuration"`
-}
-
 // PropertyBag has the members of property bags that tools agree on without a standard, so in any type.
 type PropertyBag struct {
 	Tags             any `json:"tags"`

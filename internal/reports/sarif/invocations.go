@@ -12,6 +12,27 @@ import (
 
 const maxReason = 8 << 10 // bytes of a reason for a failure
 
+// Invocation is one run of a tool (3.20).
+type Invocation struct {
+	ExecutionSuccessful        *bool                   `json:"executionSuccessful"`
+	ExecutionNotifications     []Notification          `json:"toolExecutionNotifications"`
+	ConfigurationNotifications []Notification          `json:"toolConfigurationNotifications"`
+	ExitCodeDescription        string                  `json:"exitCodeDescription"`
+	ExitSignalName             string                  `json:"exitSignalName"`
+	ProcessStartFailureMessage string                  `json:"processStartFailureMessage"`
+	ExitCode                   *float64                `json:"exitCode"`
+	WorkingDirectory           ArtifactLocation        `json:"workingDirectory"`
+	RuleConfigurationOverrides []ConfigurationOverride `json:"ruleConfigurationOverrides"`
+}
+
+// ConfigurationOverride is the level that an invocation gives to a rule (3.51).
+type ConfigurationOverride struct {
+	Descriptor    ReportingDescriptorReference `json:"descriptor"`
+	Configuration struct {
+		Level string `json:"level"`
+	} `json:"configuration"`
+}
+
 // Notification is what a tool says about its own run (3.58).
 type Notification struct {
 	Level      string                       `json:"level"`
