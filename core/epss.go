@@ -1,7 +1,9 @@
 package core
 
 import (
+	"cmp"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -80,4 +82,42 @@ func isDigits(text string) bool {
 		}
 	}
 	return true
+}
+
+// numbered and listed begin the ids of known vulnerabilities: those of the first are followed by a number.
+var (
+	numbered = prefixes("CVE GO GMS PYSEC RUSTSEC RHSA RHBA RHEA ELSA ALAS ALAS2 ALAS2022 ALAS2023 MAL OSV NSWG EUVD PRISMA SONATYPE WS TEMP BIT HSEC CGA")
+	listed   = prefixes("GHSA SNYK DSA DLA USN SUSE OPENSUSE")
+)
+
+func prefixes(words string) map[string]bool {
+	set := make(map[string]bool)
+	for _, word := range strings.Fields(words) {
+		set[word] = true
+	}
+	return set
+}
+
+// bareID is an id behind which a tool may write the package.
+var bareID = regexp.MustCompile(`^(CVE-\d{4}-\d{4,19}|GHSA(-[0-9A-Z]{4}){3})`)
+
+// VulnerabilityID is the id of a known vulnerability in upper case, or empty for any other text. Snyk's ids of rules about resources
+// and code look alike and are none.
+func VulnerabilityID(text string) string {
+	prefix, rest, found := strings.Cut(text, "-")
+	if strings.HasPrefix(text, "npm:") {
+		return strings.ToUpper(text)
+	}
+	if !found || rest == "" || len(prefix) > 10 {
+		return ""
+	}
+	prefix = strings.ToUpper(prefix)
+	if counted := numbered[prefix] && strings.IndexByte("0123456789", rest[0]) >= 0; !listed[prefix] && !counted {
+		return ""
+	}
+	id := prefix + "-" + strings.ToUpper(rest)
+	if strings.HasPrefix(id, "SNYK-CC-") || strings.HasPrefix(id, "SNYK-CODE-") || prefix == "CVE" && !bareID.MatchString(id) {
+		return ""
+	}
+	return cmp.Or(bareID.FindString(id), id)
 }

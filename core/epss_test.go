@@ -27,3 +27,18 @@ func TestParseCVE(t *testing.T) {
 		}
 	}
 }
+
+func TestVulnerabilityID(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"CVE-2024-3094": "CVE-2024-3094", "cve-2024-3094-xz-utils": "CVE-2024-3094", "CVE-list": "", "CVE-2024-1": "",
+		"GHSA-jfh8-c2jp-5v3q": "GHSA-JFH8-C2JP-5V3Q", "ghsa-jfh8-c2jp-5v3q-log4j": "GHSA-JFH8-C2JP-5V3Q",
+		"GO-2024-2687": "GO-2024-2687", "go-vet": "", "RUSTSEC-2021-0001": "RUSTSEC-2021-0001", "DSA-5655-1": "DSA-5655-1",
+		"SNYK-JS-LODASH-567746": "SNYK-JS-LODASH-567746", "SNYK-CC-TF-1": "", "npm:ms:20170412": "NPM:MS:20170412",
+		"no-danger": "", "B101": "", "": "", "CVE-": "", "-": "",
+	} {
+		if got := core.VulnerabilityID(text); got != want {
+			t.Errorf("%q is %q, want %q", text, got, want)
+		}
+	}
+}

@@ -115,6 +115,7 @@ type Finding struct {
 	Fingerprint   string        `db:"fingerprint"`
 	Anchor        string        `db:"anchor"` // by which core/match recognises the finding in another commit
 	BaselineState BaselineState `db:"baseline_state"`
+	MatchedBy     string        `db:"matched_by"` // why it counts as an earlier finding: a match.Evidence, or empty
 	Suppressed    *string       `db:"suppressed"` // why the scanner itself suppresses it, or nil
 
 	TriageDecision   *Triage  `db:"triage_decision"`
@@ -135,10 +136,22 @@ type Finding struct {
 	// Dismissed findings count as neither new nor known; read where pages list findings, never written.
 	Dismissed bool `db:"dismissed,computed"`
 
-	// PartialFingerprint identifies the finding according to the report; an input of Fingerprint, not stored.
+	// PartialFingerprint identifies the finding according to the report; an input of Anchor, not stored. It has a line for each
+	// fingerprint of the tool, "name=value", or one value alone.
 	PartialFingerprint string `db:"-"`
+	// About is what else tells the finding from others; an input of Fingerprint and Anchor, not stored.
+	About About `db:"-"`
 	// Surroundings are the lines around the finding in the checkout; zero without one. An input of Anchor, not stored.
 	Surroundings Surroundings `db:"-"`
+}
+
+// About is what a report says of a finding that makes it the same in another commit. Lists are separated by spaces.
+type About struct {
+	Package     string // the vulnerable one, as a package URL where the report has that; without its version
+	Aliases     string // ids of the vulnerability in other lists: GHSA, CVE, those of vendors
+	Resource    string // that breaks the rule, such as aws_s3_bucket.logs
+	FormerRules string // ids that the rule had before
+	Absolute    bool   // File was an absolute path where the scanner ran, and it is not known where the repository was
 }
 
 // AIMayDismiss tells whether an AI's decision can keep the finding from failing the gate. Only people dismiss what is

@@ -2,7 +2,6 @@ package core
 
 import (
 	"cmp"
-	"path"
 	"slices"
 	"strings"
 
@@ -70,10 +69,10 @@ type Packed struct {
 // record is a finding: indexes of names, and lengths of its texts, which lie side by side in a chunk from start on.
 type record struct {
 	tool, rule, severity, file, title, cve, cwe, help uint32
-	commit                                            uint32
+	commit, about                                     uint32
 	line, endLine                                     int32
 	chunk, start, message, snippet, print, suppressed uint32
-	isSuppressed                                      bool
+	isSuppressed, absolute                            bool
 	surroundings                                      Surroundings
 }
 
@@ -110,6 +109,7 @@ func (p *Packed) Get(i int, f *Finding) {
 		Tool: name(r.tool), RuleID: name(r.rule), Severity: Severity(name(r.severity)), File: name(r.file),
 		Title: name(r.title), CVEID: name(r.cve), CWE: name(r.cwe), HelpURI: name(r.help),
 		Line: int(r.line), EndLine: int(r.endLine), Surroundings: r.surroundings, Commit: name(r.commit),
+		About: aboutOf(name(r.about), r.absolute),
 	}
 	rest := p.chunk(r.chunk)[r.start:]
 	cut := func(length uint32) (text string) {
@@ -142,8 +142,25 @@ func (p *Packed) name(r *record, f *Finding) {
 	r.tool, r.rule, r.severity = p.number(f.Tool, r.tool), p.number(f.RuleID, r.rule), p.number(string(f.Severity), r.severity)
 	r.file, r.title = p.number(f.File, r.file), p.number(f.Title, r.title)
 	r.cve, r.cwe, r.help = p.number(f.CVEID, r.cve), p.number(f.CWE, r.cwe), p.number(f.HelpURI, r.help)
-	r.commit = p.number(f.Commit, r.commit)
+	r.commit, r.about, r.absolute = p.number(f.Commit, r.commit), p.number(f.About.text(), r.about), f.About.Absolute
 	r.line, r.endLine, r.surroundings = int32(f.Line), int32(f.EndLine), f.Surroundings
+}
+
+// text joins the texts, of which none contains NUL.
+func (a About) text() string {
+	if a == (About{Absolute: a.Absolute}) {
+		return ""
+	}
+	return strings.Join([]string{a.Package, a.Aliases, a.Resource, a.FormerRules}, "\x00")
+}
+
+// aboutOf is the reverse of text.
+func aboutOf(text string, absolute bool) About {
+	a := About{Absolute: absolute}
+	for _, part := range [...]*string{&a.Package, &a.Aliases, &a.Resource, &a.FormerRules} {
+		*part, text, _ = strings.Cut(text, "\x00")
+	}
+	return a
 }
 
 // number is the number of a name. It tries the guess first.
@@ -305,11 +322,11 @@ func (c *Coverage) Unsearched() func(file string) bool {
 	if len(left) == 0 && known {
 		return nil
 	}
-	return func(file string) bool { return !known || left[archiveOf(file)] || left[path.Dir(file)+"/"] }
+	return func(file string) bool { return !known || left[archiveOf(file)] }
 }
 
-// UnsearchedFiles are the files that Unsearched tells of, those that hold archives' members instead of these, and directories whose
-// files it may be, which end with a slash. known is false where there are others.
+// UnsearchedFiles are the files that Unsearched tells of, those that hold archives' members instead of these. known is false
+// where there are others.
 func (c *Coverage) UnsearchedFiles() (left map[string]bool, known bool) {
 	left, known = make(map[string]bool), true
 	if c == nil {

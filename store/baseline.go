@@ -85,7 +85,7 @@ func selectKept(ctx context.Context, tx *sqlx.Tx, jobs []int64, kept []match.Kep
 				continue
 			}
 			delete(states, f.Fingerprint)
-			f.BaselineState, f.TriageDecision = state, nil // which decisions of the project give it
+			f.BaselineState, f.MatchedBy, f.TriageDecision = state, string(match.ByKeeping), nil // which decisions of the project give it
 			list = append(list, f)
 		}
 	}
@@ -218,7 +218,7 @@ func (s *Store) ListBaseline(ctx context.Context, scan core.Scan, job core.Job, 
 	known.CommitSHA, known.Coverage = base.CommitSHA, base.coverage()
 	for i := range known.Findings {
 		f := &known.Findings[i]
-		f.Anchor, f.BaselineState, f.TriageDecision = "", "", nil
+		f.Anchor, f.BaselineState, f.MatchedBy, f.TriageDecision = "", "", "", nil
 	}
 	return known, nil
 }
@@ -355,9 +355,9 @@ func runsWithout(ctx context.Context, tx *sqlx.Tx, scan core.Scan, scanner strin
 // changed since stays new.
 func compareLate(ctx context.Context, tx *sqlx.Tx, run lateRun, base core.Scan, baseJob int64) error {
 	_, err := tx.ExecContext(ctx, tx.Rebind(`
-		UPDATE findings SET baseline_state = 'unchanged'
+		UPDATE findings SET baseline_state = 'unchanged', matched_by = CASE WHEN matched_by = '' THEN ? ELSE matched_by END
 		WHERE job_id = ? AND baseline_state = 'new' AND alert_id IN (SELECT alert_id FROM findings WHERE job_id = ?)`),
-		run.JobID, baseJob)
+		match.ByAlert, run.JobID, baseJob)
 	if err != nil {
 		return err
 	}
@@ -430,8 +430,9 @@ func codeOf(ctx context.Context, tx *sqlx.Tx, job int64, wanted bool) (map[codeK
 // copyLate lets a run have findings of its base, known, and if a commit is given in the history that ends there.
 func copyLate(ctx context.Context, tx *sqlx.Tx, run lateRun, ids []int64, commit string) error {
 	columns := `alert_id, fingerprint, ` + strings.Join(reportedNames(), ", ")
-	kept := strings.Replace(columns, "baseline_state", "'unchanged'", 1)
-	kept = strings.Replace(kept, "commit_sha", "CASE commit_sha WHEN '' THEN CAST(? AS TEXT) ELSE commit_sha END", 1)
+	kept := strings.NewReplacer(
+		"baseline_state", "'unchanged'", "matched_by", "'"+string(match.ByKeeping)+"'",
+		"commit_sha", "CASE commit_sha WHEN '' THEN CAST(? AS TEXT) ELSE commit_sha END").Replace(columns)
 	for chunk := range slices.Chunk(ids, sqldb.RowsPerStatement) {
 		_, err := sqldb.ExecIn(ctx, tx, `
 			INSERT INTO findings (scan_id, job_id, `+columns+`)

@@ -68,7 +68,7 @@ func (s *Store) ListFindings(ctx context.Context, scan core.Scan, f FindingFilte
 	}
 	if f.BaselineState == core.Absent {
 		for i := range list {
-			list[i].BaselineState = core.Absent
+			list[i].BaselineState, list[i].MatchedBy = core.Absent, ""
 		}
 	}
 	return list, nil
@@ -149,7 +149,7 @@ func (s *Store) PageFindings(ctx context.Context, scan core.Scan, page FindingPa
 	}
 	if page.State == core.Absent {
 		for i := range list {
-			list[i].BaselineState = core.Absent
+			list[i].BaselineState, list[i].MatchedBy = core.Absent, ""
 		}
 	}
 	return list, nil
@@ -317,6 +317,7 @@ var reported = []struct {
 	{"commit_sha", func(f *core.Finding) any { return f.Commit }},
 	{"anchor", func(f *core.Finding) any { return f.Anchor }},
 	{"baseline_state", func(f *core.Finding) any { return string(f.BaselineState) }},
+	{"matched_by", func(f *core.Finding) any { return f.MatchedBy }},
 	{"suppressed", func(f *core.Finding) any { return f.Suppressed }},
 	{"triage_decision", func(f *core.Finding) any { return (*string)(f.TriageDecision) }},
 }

@@ -342,7 +342,7 @@ func (d *reportBatch) index() map[string]int {
 func reportedAlike(before, f core.Finding) bool {
 	f.AIVerdict, f.AIConfidence, f.AIReasoning = before.AIVerdict, before.AIConfidence, before.AIReasoning
 	f.RemediationPatch, f.RedTeamSuccess, f.PartialFingerprint = before.RemediationPatch, before.RedTeamSuccess, ""
-	f.Surroundings, f.Code, f.CodeLine = before.Surroundings, before.Code, before.CodeLine
+	f.Surroundings, f.Code, f.CodeLine, f.About = before.Surroundings, before.Code, before.CodeLine, before.About
 	return reflect.DeepEqual(before, f)
 }
 

@@ -65,6 +65,7 @@ type reportOutcome struct {
 	Files         []string `json:"files"` // of the findings, each once
 	DistinctFiles *int     `json:"distinct_files"`
 	Severities    []string `json:"severities"` // of the findings, sorted
+	MatchedBy     []string `json:"matched_by"` // of the findings, sorted
 	NoMessages    []string `json:"no_messages"`
 	Refused       string   `json:"refused"` // what the answer with a 4xx says
 	NotPass       bool     `json:"not_pass"`
@@ -246,6 +247,7 @@ type playedFinding struct {
 	File     string
 	Message  string
 	Severity string
+	Evidence string `json:"matched_by"`
 }
 
 func (p *reportPlay) findings(commit string) []playedFinding {
@@ -313,9 +315,10 @@ func numberIn(summary, word string) int {
 }
 
 func compareFindings(findings []playedFinding, want reportOutcome) (problems []string) {
-	var files, severities []string
+	var files, severities, evidence []string
 	for _, finding := range findings {
 		files, severities = append(files, finding.File), append(severities, finding.Severity)
+		evidence = append(evidence, finding.Evidence)
 		if slices.Contains(want.NoMessages, finding.Message) {
 			problems = append(problems, fmt.Sprintf("%q is a finding", finding.Message))
 		}
@@ -328,6 +331,10 @@ func compareFindings(findings []playedFinding, want reportOutcome) (problems []s
 	}
 	if want.DistinctFiles != nil && len(files) != *want.DistinctFiles {
 		problems = append(problems, fmt.Sprintf("findings in %q, want %d files", files, *want.DistinctFiles))
+	}
+	slices.Sort(evidence)
+	if want.MatchedBy != nil && !slices.Equal(evidence, want.MatchedBy) {
+		problems = append(problems, fmt.Sprintf("matched by %q, want %q", evidence, want.MatchedBy))
 	}
 	if want.Severities != nil && !slices.Equal(severities, want.Severities) {
 		problems = append(problems, fmt.Sprintf("severities %q, want %q", severities, want.Severities))

@@ -48,7 +48,7 @@ var within = map[string][]string{
 	"core":                       {"core/anomaly", "core/intern", "core/patch"},
 	"core/alerts":                {"core"},
 	"core/intake":                {"core", "core/refs"},
-	"core/match":                 {"core"},
+	"core/match":                 {"core", "core/secrets"},
 	"core/naming":                {"core"},
 	"core/secrets":               {"core"},
 	"core/timeline":              {"core"},

@@ -1,25 +1,22 @@
 package match
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"regexp"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 	"unicode"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/secrets"
 )
 
-// fingerprintVersion begins every fingerprint and anchor, so that another algorithm can follow without making all findings
-// new: Compare also recognises fingerprints of older versions.
+// fingerprintVersion begins every fingerprint, so that another algorithm can follow without making all findings new: Compare
+// also recognises fingerprints of older versions.
 const fingerprintVersion = "v2:"
-
-// advisory matches rule ids that are a known vulnerability of a dependency.
-var advisory = regexp.MustCompile(`(?i)^((CVE|GO|GMS|PYSEC|RUSTSEC|RHSA|ELSA|ALAS)-\d{4}|(GHSA|SNYK|DSA|DLA|USN)-)`)
 
 // identity is a finding independent of its place: its rule and the code that it points at.
 type identity [sha256.Size]byte
@@ -27,19 +24,30 @@ type identity [sha256.Size]byte
 // identityOf omits the file, because files are renamed. Of code with several lines it uses only the first, because the
 // others are often edited while the finding stays; surroundings tell such findings apart. White space does not count.
 //
-// Without code, the identity is the message (see plainMessage) together with the tool's own fingerprint, which is not
-// reliable alone: some tools write the same constant everywhere. The identity of a vulnerable dependency is its advisory,
-// because the text of the advisory changes.
-func identityOf(f *core.Finding) identity {
-	about := "code\x00" + firstLine(f.Snippet)
-	switch {
-	case advisory.MatchString(f.RuleID):
-		about = "advisory"
-	case about == "code\x00":
-		about = "message\x00" + f.PartialFingerprint + "\x00" + plainMessage(f.Message)
+// Without code, the identity is the message (see plainMessage) and the resource that it is about, or the mask of a secret. The
+// identity of a vulnerable package is its advisory, because the text of the advisory changes. The tool's own fingerprint is
+// no part of it: it may change while the finding stays.
+func identityOf(f *core.Finding, rule string) identity {
+	switch code := firstLine(f.Snippet); {
+	case isAdvisory(f) && f.About.Package != "":
+		return hash(rule, "advisory", plainPackage(f.About.Package))
+	case isAdvisory(f):
+		return hash(rule, "advisory")
+	case code != "":
+		return hash(rule, "code", code)
 	}
-	return sha256.Sum256([]byte(f.RuleID + "\x00" + about))
+	return hash(rule, "message", cmp.Or(f.About.Resource, maskOf(f)), plainMessage(f.Message))
 }
+
+// maskOf is what the tool's fingerprint of a secret was replaced by, or empty: secrets without code are told apart by it.
+func maskOf(f *core.Finding) string {
+	if strings.HasPrefix(f.PartialFingerprint, secrets.Prefix) {
+		return f.PartialFingerprint
+	}
+	return ""
+}
+
+func hash(parts ...string) identity { return sha256.Sum256([]byte(strings.Join(parts, "\x00"))) }
 
 // imprint is a fingerprint without its version.
 type imprint [16]byte
@@ -73,38 +81,6 @@ func firstLine(code string) string {
 		}
 	}
 	return first
-}
-
-// positionsV1 are the places inside a message where a tool repeats line numbers.
-var positionsV1 = regexp.MustCompile(`(?i)\b(lines?|columns?|col)[ :]*\d+|:\d+`)
-
-// printsV1 are the fingerprints of the first version, which old baselines have: a hash of rule, file, the whole code and
-// the index among equal findings, by line.
-func printsV1(side []candidate, from source) []string {
-	byLine := make([]int, len(side))
-	for i := range byLine {
-		byLine[i] = i
-	}
-	sort.SliceStable(byLine, func(a, b int) bool { return side[byLine[a]].line < side[byLine[b]].line })
-
-	prints := make([]string, len(side))
-	seen := make(map[string]int, len(side))
-	var scratch core.Finding
-	for _, i := range byLine {
-		same := sameV1(*from(i, &scratch))
-		sum := sha256.Sum256([]byte(same + "\x00" + strconv.Itoa(seen[same])))
-		seen[same]++
-		prints[i] = "v1:" + hex.EncodeToString(sum[:16])
-	}
-	return prints
-}
-
-func sameV1(f core.Finding) string {
-	context := collapse(f.Snippet)
-	if context == "" {
-		context = f.PartialFingerprint + "\x00" + collapse(positionsV1.ReplaceAllString(f.Message, ""))
-	}
-	return f.RuleID + "\x00" + f.File + "\x00" + context
 }
 
 // plainMessage is a message without what changes while the finding stays the same: white space, and positions, which move
@@ -142,164 +118,19 @@ func isPosition(text string) bool {
 	return slices.Contains([]string{"line", "lines", "column", "columns", "col"}, strings.ToLower(word))
 }
 
-// source returns the i-th finding. It writes into scratch what it cannot point at.
-type source func(i int, scratch *core.Finding) *core.Finding
-
-// place is a line of a file.
-type place struct {
-	file string
-	line int
+// isAdvisory tells whether a finding is a vulnerable package, whose text and place in the manifest change while it stays.
+func isAdvisory(f *core.Finding) bool {
+	return f.About.Package != "" || core.VulnerabilityID(f.RuleID) != ""
 }
 
-// candidate is a finding, of the report or an earlier one, as the matcher needs it.
-type candidate struct {
-	place
-	commit   string // of a finding in history, or empty
-	severity core.Severity
-	anchor   anchor
-	ended    bool // it has its partner, or cannot have one
-	foreign  bool // an older version of Scanhook stored its fingerprint and no anchor
-}
-
-// anchor is what the matcher needs to recognise a finding in another commit, besides its place. It is stored with the
-// finding as text that begins with the version.
-type anchor struct {
-	key     uint64 // of the identity
-	rule    uint16 // digests of texts, 0 for an empty one
-	message uint16
-	tool    uint16 // of the tool's own fingerprint
-	around  core.Surroundings
-}
-
-const anchorSize = 8 + 3*2 + 2*2*reach // bytes
-
-func anchorOf(f *core.Finding, id identity) anchor {
-	a := anchor{
-		key: id.key(), rule: digestWords(f.RuleID), message: digestWords(dropPositions(f.Message)),
-		tool: digestWords(f.PartialFingerprint), around: f.Surroundings,
-	}
-	if !hasLines(a.around) {
-		a.around = belowFirst(f.Snippet)
-	}
-	return a
-}
-
-func (a anchor) String() string {
-	raw := make([]byte, 0, anchorSize)
-	raw = binary.BigEndian.AppendUint64(raw, a.key)
-	for _, part := range [...]uint16{a.rule, a.message, a.tool} {
-		raw = binary.BigEndian.AppendUint16(raw, part)
-	}
-	for _, part := range a.around {
-		raw = binary.BigEndian.AppendUint16(raw, part)
-	}
-	return fingerprintVersion + hex.EncodeToString(raw)
-}
-
-// parseAnchor reads an anchor of the current version; ok is false for anything else.
-func parseAnchor(text string) (a anchor, ok bool) {
-	encoded, ours := strings.CutPrefix(text, fingerprintVersion)
-	var raw [anchorSize]byte
-	if !ours || len(encoded) != hex.EncodedLen(len(raw)) {
-		return anchor{}, false
-	}
-	if _, err := hex.Decode(raw[:], []byte(encoded)); err != nil {
-		return anchor{}, false
-	}
-	part := func(i int) uint16 { return binary.BigEndian.Uint16(raw[8+2*i:]) }
-	a = anchor{key: binary.BigEndian.Uint64(raw[:]), rule: part(0), message: part(1), tool: part(2)}
-	for i := range a.around {
-		a.around[i] = part(3 + i)
-	}
-	return a, true
-}
-
-// likeness is how much two anchors with the same key agree, from 0. ok is false if both surroundings are known and have
-// no line in common: then an equal line was removed here and added there.
-func (a anchor) likeness(b anchor) (rate int, ok bool) {
-	lines := commonLines(a.around, b.around)
-	if lines == 0 && hasLines(a.around) && hasLines(b.around) {
-		return 0, false
-	}
-	rate = 2 * lines
-	if a.message == b.message {
-		rate++
-	}
-	if a.tool == b.tool && a.tool != 0 {
-		rate++
-	}
-	return rate, true
-}
-
-// reach is how many lines count as the surroundings of a finding, on either side.
-const reach = len(core.Surroundings{}) / 2
-
-// DigestLine is the digest of a line of code without white space; 0 for a line without letters and digits, such as a
-// closing brace, because such lines are everywhere.
-func DigestLine(line string) uint16 {
-	if !strings.ContainsFunc(line, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }) {
-		return 0
-	}
-	return digestWords(line)
-}
-
-// digestWords is the digest of a text without white space; 0 for an empty one.
-func digestWords(text string) uint16 {
-	const offset, prime = 2166136261, 16777619 // FNV-1a
-	hash, empty := uint32(offset), true
-	for word := range strings.FieldsSeq(text) {
-		empty = false
-		for i := range len(word) {
-			hash = (hash ^ uint32(word[i])) * prime
+// plainPackage is a package without its version and what qualifies that, and in one case.
+func plainPackage(name string) string {
+	name = strings.ToLower(strings.TrimSpace(name))
+	if strings.HasPrefix(name, "pkg:") {
+		name = name[:strings.IndexAny(name+"?", "?#")]
+		if at := strings.LastIndexByte(name, '@'); at > strings.LastIndexByte(name, '/') {
+			name = name[:at]
 		}
 	}
-	if empty {
-		return 0
-	}
-	return max(uint16(hash>>16)^uint16(hash&0xffff), 1)
-}
-
-// SurroundingsOf are the surroundings from the digests of the lines before and after a finding, both in the order of the file
-// and without zeros.
-func SurroundingsOf(before, after []uint16) core.Surroundings {
-	var s core.Surroundings
-	for i := range min(reach, len(before)) {
-		s[i] = before[len(before)-1-i]
-	}
-	copy(s[reach:], after[:min(reach, len(after))])
-	return s
-}
-
-// hasLines tells whether any line around the finding is known.
-func hasLines(s core.Surroundings) bool { return s != core.Surroundings{} }
-
-// commonLines counts the lines that both have, in any order.
-func commonLines(s, other core.Surroundings) (lines int) {
-	for _, digest := range s {
-		for i, match := range other {
-			if digest != 0 && digest == match {
-				other[i] = 0
-				lines++
-				break
-			}
-		}
-	}
-	return lines
-}
-
-// belowFirst are the surroundings that a snippet contains: its lines after the first one.
-func belowFirst(code string) core.Surroundings {
-	var digests []uint16
-	for line := range strings.Lines(code) {
-		if digest := DigestLine(line); digest != 0 {
-			digests = append(digests, digest)
-		}
-		if len(digests) > reach {
-			break
-		}
-	}
-	if len(digests) == 0 {
-		return core.Surroundings{}
-	}
-	return SurroundingsOf(nil, digests[1:])
+	return name
 }

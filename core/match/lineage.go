@@ -1,7 +1,6 @@
 package match
 
 import (
-	"path"
 	"sort"
 
 	"github.com/scanhook/scanhook/core"
@@ -11,6 +10,7 @@ import (
 type lineage struct {
 	known        bool // false without Changes
 	byOld, byNew map[string]*core.FileChange
+	moved        map[string]string // see movedCheckout
 }
 
 func newLineage(changes *core.Changes) lineage {
@@ -32,6 +32,9 @@ func newLineage(changes *core.Changes) lineage {
 
 // oldFile is the name that a file had; its present one if unknown.
 func (l lineage) oldFile(file string) string {
+	if was, moved := l.moved[file]; moved {
+		return was
+	}
 	if change := l.byNew[file]; change != nil && change.Old != "" {
 		return change.Old
 	}
@@ -50,8 +53,9 @@ func (l lineage) newFile(file string) (name string, deleted bool) {
 // before finds the old place of a line; ok is false for a new line, or if unknown.
 func (l lineage) before(at place) (was place, ok bool) {
 	change := l.byNew[at.file]
+	_, moved := l.moved[at.file]
 	switch {
-	case !l.known || at.file == "" || at.line < 1:
+	case !l.known || at.file == "" || at.line < 1 || moved:
 		return place{}, false
 	case change == nil:
 		return at, true
@@ -102,82 +106,4 @@ func oldLines(h core.Hunk) (begin, end int) {
 		return h.OldLine + 1, h.OldLine + 1
 	}
 	return h.OldLine, h.OldLine + h.OldCount
-}
-
-// clue is evidence of a rename if it occurs in one file on each side: a finding alone, with the base name of its file,
-// or with its line.
-type clue struct {
-	key  uint64
-	name string
-	line int
-}
-
-// renamedFiles maps new names to old ones.
-func renamedFiles(fresh, old []candidate) map[string]string {
-	isFile, wasFile := files(fresh), files(old)
-	came := clues(fresh, wasFile)
-	went := clues(old, isFile)
-	votes := map[[2]string]int{}
-	for c, file := range came {
-		if was := went[c]; file != "" && was != "" {
-			votes[[2]string{file, was}]++
-		}
-	}
-	return elect(votes)
-}
-
-func files(side []candidate) map[string]bool {
-	names := map[string]bool{"": true}
-	for _, c := range side {
-		if c.commit == "" {
-			names[c.file] = true
-		}
-	}
-	return names
-}
-
-// clues maps each clue to its file, among the files that the other side does not have; to "" if it occurs in several.
-func clues(side []candidate, elsewhere map[string]bool) map[clue]string {
-	found := map[clue]string{}
-	for _, c := range side {
-		if c.ended || elsewhere[c.file] {
-			continue
-		}
-		key := c.anchor.key
-		for _, hint := range []clue{{key: key}, {key: key, name: path.Base(c.file)}, {key: key, line: c.line}} {
-			if at, known := found[hint]; known && at != c.file {
-				found[hint] = ""
-				continue
-			}
-			found[hint] = c.file
-		}
-	}
-	return found
-}
-
-// elect returns the pairs of files of which each has more votes for the other than for any third file.
-func elect(votes map[[2]string]int) map[string]string {
-	most, tied := map[[2]string]int{}, map[[2]string]bool{}
-	sides := func(pair [2]string) [][2]string { return [][2]string{{"new", pair[0]}, {"old", pair[1]}} }
-	for pair, n := range votes {
-		for _, side := range sides(pair) {
-			switch {
-			case n > most[side]:
-				most[side], tied[side] = n, false
-			case n == most[side]:
-				tied[side] = true
-			}
-		}
-	}
-	elected := map[string]string{}
-	for pair, n := range votes {
-		wins := true
-		for _, side := range sides(pair) {
-			wins = wins && n == most[side] && !tied[side]
-		}
-		if wins {
-			elected[pair[0]] = pair[1]
-		}
-	}
-	return elected
 }

@@ -2,7 +2,7 @@
 // keeps its fingerprint when its code moves, is indented anew, or its file is renamed. It uses only what the report says
 // and, where known, git's diff.
 //
-// Reading order: match.go, pairing.go, lineage.go, fingerprint.go.
+// Reading order: match.go, versions.go, passes.go, pairing.go, renames.go, lineage.go, anchor.go, fingerprint.go.
 package match
 
 import (
@@ -20,7 +20,7 @@ type Previous struct {
 	Unsearched func(file string) bool // files whose earlier findings stay, because they were not searched; nil for none
 }
 
-// Compare sets Fingerprint, Anchor and BaselineState of the findings of one scanner, and returns how many findings of the
+// Compare sets Fingerprint, Anchor, BaselineState and MatchedBy of the findings of one scanner, and returns how many findings of the
 // baseline are gone. See Prepared.Compare.
 func Compare(findings []core.Finding, past Previous) (absent int) {
 	compared := Prepare(core.Report{Findings: findings}).Compare(past)
@@ -36,9 +36,10 @@ type Comparison struct {
 	Unchanged int // findings that the baseline has
 	Kept      []Kept
 
-	known  []bool    // by index of the finding: whether the baseline has it
-	held   []string  // the fingerprint that the finding keeps, or empty
-	alerts []int64   // that the finding keeps, or 0
+	known  []bool   // by index of the finding: whether the baseline has it
+	held   []string // the fingerprint that the finding keeps, or empty
+	alerts []int64  // that the finding keeps, or 0
+	by     []Evidence
 	moved  []bool    // whether the finding has another place or severity than the one that it was recognised as
 	made   []imprint // the fingerprint of a new finding
 	fresh  []candidate
@@ -68,7 +69,7 @@ func (p Prepared) Compare(past Previous) *Comparison {
 	m.reset()
 	c := &Comparison{
 		Absent: past.Baseline.inTree(), known: make([]bool, n), held: make([]string, n), alerts: make([]int64, n),
-		moved: make([]bool, n), made: make([]imprint, n), fresh: m.fresh,
+		moved: make([]bool, n), by: make([]Evidence, n), made: make([]imprint, n), fresh: m.fresh,
 	}
 	lines := newLineage(past.Changes)
 	pair := m.run(past.Baseline.side, past.Baseline.prints, lines)
@@ -90,8 +91,10 @@ func (p Prepared) Compare(past Previous) *Comparison {
 	for i, old := range pair {
 		if old != none {
 			m.keep(c, i, branch, old)
-			used[branch.prints[old]] = true
 		}
+	}
+	for _, fingerprint := range branch.prints {
+		used[fingerprint] = true
 	}
 	c.keepUnsearched(past, branch, pair, lineage{}, core.New)
 	m.number(c, used)
@@ -120,7 +123,7 @@ func (c *Comparison) keepUnsearched(past Previous, before Baseline, pair []int, 
 
 // keep lets the i-th finding be an earlier one.
 func (m *matcher) keep(c *Comparison, i int, before Baseline, old int) {
-	c.held[i], c.alerts[i] = before.prints[old], before.alerts[old]
+	c.held[i], c.alerts[i], c.by[i] = before.prints[old], before.alerts[old], m.by[i]
 	c.moved[i] = m.fresh[i].place != before.side[old].place || m.fresh[i].severity != before.side[old].severity
 }
 
@@ -130,10 +133,10 @@ func (c *Comparison) Alerts() []int64 { return c.alerts }
 // Moved tells whether the i-th finding was recognised as one with another place or severity.
 func (c *Comparison) Moved(i int) bool { return c.moved[i] }
 
-// Apply sets Fingerprint, Anchor and BaselineState of f, the i-th finding.
+// Apply sets Fingerprint, Anchor, BaselineState and MatchedBy of f, the i-th finding.
 func (c *Comparison) Apply(i int, f *core.Finding) {
 	f.Anchor = c.fresh[i].anchor.String()
-	f.BaselineState, f.Fingerprint = core.New, c.held[i]
+	f.BaselineState, f.Fingerprint, f.MatchedBy = core.New, c.held[i], string(c.by[i])
 	if c.known[i] {
 		f.BaselineState = core.Unchanged
 	}
@@ -198,9 +201,9 @@ func NewBaseline(about int) Baseline {
 
 // Add appends a finding. The texts of its fingerprint and file are not copied.
 func (b *Baseline) Add(f BaselineFinding) {
-	a, current := parseAnchor(f.Anchor)
+	a, v := readAnchor(f.Anchor)
 	b.side = append(b.side, candidate{
-		place: place{f.File, f.Line}, commit: f.Commit, severity: f.Severity, anchor: a, foreign: !current,
+		place: place{f.File, f.Line}, commit: f.Commit, severity: f.Severity, anchor: a, version: v,
 	})
 	b.prints, b.alerts = append(b.prints, f.Fingerprint), append(b.alerts, f.AlertID)
 }

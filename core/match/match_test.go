@@ -137,7 +137,13 @@ func TestCompareHidesNothing(t *testing.T) {
 			code := []string{"", "x()", "y()", "x()\nz()"}[random.IntN(4)]
 			f := at(fmt.Sprintf("%c.go:%d", 'a'+random.IntN(3), random.IntN(9)), code)
 			f.RuleID, f.Message = fmt.Sprint("r", random.IntN(2)), fmt.Sprint("m", random.IntN(2))
-			f.PartialFingerprint = []string{"", "constant", fmt.Sprint(random.IntN(5))}[random.IntN(3)]
+			f.PartialFingerprint = []string{"", "constant", fmt.Sprint(random.IntN(5)), fmt.Sprint("stable-", random.IntN(5))}[random.IntN(4)]
+			f.About = core.About{
+				Package:     []string{"", "", "", "p", "q"}[random.IntN(5)],
+				Aliases:     []string{"", "CVE-2099-1111", "CVE-2099-2222 GHSA-aaaa-bbbb-cccc"}[random.IntN(3)],
+				FormerRules: []string{"", "", "r0", "r2 r1"}[random.IntN(4)],
+				Absolute:    random.IntN(4) == 0,
+			}
 			if random.IntN(2) == 0 {
 				f = between(f, fmt.Sprint("b", random.IntN(3)), fmt.Sprint("a", random.IntN(3)))
 			}
@@ -164,6 +170,11 @@ func TestCompareHidesNothing(t *testing.T) {
 			prints[f.Fingerprint] = true
 			if f.BaselineState == core.Unchanged {
 				known[f.Fingerprint] = true
+			}
+			if recognised := slices.ContainsFunc(slices.Concat(before, branch), func(b core.Finding) bool {
+				return b.Fingerprint == f.Fingerprint
+			}); recognised != (f.MatchedBy != "") {
+				t.Fatalf("recognised: %t, by %q: %+v", recognised, f.MatchedBy, f)
 			}
 		}
 		gone := 0

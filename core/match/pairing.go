@@ -27,6 +27,11 @@ type matcher struct {
 	prints   []string    // fingerprints of the earlier findings
 	oldOrder []int
 	pair     []int              // by index of the findings: the partner, or none
+	by       []Evidence         // by index of the findings: why it has its partner
+	now      Evidence           // of the pairs that are made at the moment
+	closed   []bool             // by index of the findings: it takes no part
+	taken    []bool             // by index of the earlier findings: it has its partner
+	dressed  bool               // the findings have the anchors of another version or rule
 	shifts   map[string][]shift // of the lines of the earlier files
 
 	cellsLeft int // work that may still be done on equal findings
@@ -39,8 +44,11 @@ func newMatcher(n int, from source) *matcher {
 	}
 	share(n, func(i int, scratch *core.Finding) {
 		f := from(i, scratch)
-		m.ids[i] = identityOf(f)
-		m.fresh[i] = candidate{place: place{f.File, f.Line}, commit: f.Commit, severity: f.Severity, anchor: anchorOf(f, m.ids[i])}
+		m.ids[i] = identityOf(f, f.RuleID)
+		m.fresh[i] = candidate{
+			place: place{f.File, f.Line}, commit: f.Commit, severity: f.Severity, anchor: anchorOf(f, m.ids[i], f.RuleID),
+			absolute: f.About.Absolute, renamed: f.About.FormerRules != "",
+		}
 	})
 	m.order = byPlace(m.fresh, m.compareMessages)
 	return m
@@ -97,192 +105,15 @@ func (m *matcher) compareMessages(a, b int) int {
 func (m *matcher) reset() {
 	m.cellsLeft = maxCells
 	m.old, m.prints, m.oldOrder, m.pair, m.shifts = nil, nil, nil, nil, map[string][]shift{}
+	m.closed, m.taken, m.by = nil, nil, nil
 	for i := range m.fresh {
 		m.fresh[i].ended = false
 	}
 }
 
-// run returns for each finding the index of its partner among earlier ones, or none. It ignores findings that ended
-// before.
-func (m *matcher) run(earlier []candidate, prints []string, lines lineage) (pair []int) {
-	m.setOld(earlier, prints)
-	m.lines = lines
-	m.pair = slices.Repeat([]int{none}, len(m.fresh))
-	if len(earlier) > 0 {
-		m.matchOlderVersions()
-		m.matchAll()
-	}
-	for i := range m.fresh {
-		m.fresh[i].ended = m.pair[i] != none
-	}
-	return m.pair
-}
-
-// matchTrees pairs findings in the trees of two commits.
-func (m *matcher) matchTrees() {
-	m.matchLines()
-	m.matchMoved()
-	m.matchRenamed()
-	m.matchElsewhere()
-}
-
-func (m *matcher) setOld(earlier []candidate, prints []string) {
-	m.old, m.prints = earlier, prints
-	for i := range m.old {
-		m.old[i].ended = m.old[i].foreign
-	}
-	m.oldOrder = byPlace(m.old, func(a, b int) int { return a - b })
-}
-
 func (m *matcher) join(fresh, old int) {
-	m.pair[fresh] = old
-	m.fresh[fresh].ended, m.old[old].ended = true, true
-}
-
-// matchOlderVersions pairs findings with those of a baseline that an older version of Scanhook stored, by its rule.
-func (m *matcher) matchOlderVersions() {
-	older := map[string]int{}
-	for i := range m.old {
-		if m.old[i].ended {
-			older[m.prints[i]] = i
-		}
-	}
-	if len(older) == 0 {
-		return
-	}
-	for i, fingerprint := range printsV1(m.fresh, m.source) {
-		if old, found := older[fingerprint]; found && !m.fresh[i].ended {
-			m.join(i, old)
-		}
-	}
-}
-
-// matchLines pairs findings of one rule whose line is the same according to the diff. A finding in such a line cannot have
-// a partner elsewhere.
-func (m *matcher) matchLines() {
-	if !m.lines.known {
-		return
-	}
-	at := func(c candidate) group { return group{file: c.file, line: c.line, key: uint64(c.anchor.rule)} }
-	m.match(func(c candidate) (group, bool) {
-		was, same := m.lines.before(c.place)
-		c.place = was
-		return at(c), same
-	}, func(c candidate) (group, bool) { return at(c), true }, sameLine)
-	for i := range m.fresh {
-		_, same := m.lines.before(m.fresh[i].place)
-		m.fresh[i].ended = m.fresh[i].ended || same
-	}
-	for i := range m.old {
-		_, same := m.lines.after(m.old[i].place)
-		m.old[i].ended = m.old[i].ended || same
-	}
-}
-
-// sameLine accepts findings of one rule in one line that have the same code or the same message: some tools report
-// everything about a file in its first line.
-func sameLine(a, b anchor) (rate int, ok bool) {
-	rate, _ = a.likeness(b)
-	if a.key == b.key {
-		rate += 2 * len(a.around)
-	}
-	return rate, a.key == b.key || a.message == b.message
-}
-
-// matchMoved pairs findings in equal lines of one file.
-func (m *matcher) matchMoved() {
-	m.match(func(c candidate) (group, bool) {
-		return group{file: m.lines.oldFile(c.file), key: c.anchor.key}, true
-	}, inFile, anchor.likeness)
-}
-
-func inFile(c candidate) (group, bool) { return group{file: c.file, key: c.anchor.key}, true }
-
-// minElsewhere is how many surrounding lines must agree for code that moved to another file.
-const minElsewhere = 2
-
-// matchElsewhere pairs findings in equal lines between equal lines, in any file.
-func (m *matcher) matchElsewhere() {
-	anywhere := func(c candidate) (group, bool) { return group{key: c.anchor.key}, hasLines(c.anchor.around) }
-	m.match(anywhere, anywhere, func(a, b anchor) (rate int, ok bool) {
-		rate, ok = a.likeness(b)
-		return rate, ok && commonLines(a.around, b.around) >= minElsewhere
-	})
-}
-
-// inHistory tells whether a side has findings in history.
-func inHistory(side []candidate) bool {
-	for i := range side {
-		if side[i].commit != "" {
-			return true
-		}
-	}
-	return false
-}
-
-// matchAll pairs findings in trees by all that is known of lines, and those in history by commit and code alone: their line
-// is in no tree that git's diff maps.
-func (m *matcher) matchAll() {
-	if !inHistory(m.fresh) && !inHistory(m.old) {
-		m.matchTrees()
-		return
-	}
-	m.matchCommits()
-	m.withoutHistory(m.matchTrees)
-	m.matchHistory()
-}
-
-// matchCommits pairs findings in history whose commit, file, line and code are the same.
-func (m *matcher) matchCommits() {
-	at := func(c candidate) (group, bool) {
-		return group{file: c.commit + "\x00" + c.file, line: c.line, key: c.anchor.key}, c.commit != ""
-	}
-	m.match(at, at, sameCode)
-}
-
-// withoutHistory lets match see only findings in trees. Those without a partner are open again afterwards.
-func (m *matcher) withoutHistory(match func()) {
-	freshEnded, oldEnded := setAside(m.fresh), setAside(m.old)
-	match()
-	for i := range m.old {
-		m.old[i].ended = oldEnded[i]
-	}
-	for i, old := range m.pair {
-		m.fresh[i].ended = freshEnded[i] || old != none
-		if old != none {
-			m.old[old].ended = true
-		}
-	}
-}
-
-// setAside ends findings in history, and returns what had ended before.
-func setAside(side []candidate) (ended []bool) {
-	ended = make([]bool, len(side))
-	for i := range side {
-		ended[i] = side[i].ended
-		side[i].ended = ended[i] || side[i].commit != ""
-	}
-	return ended
-}
-
-// matchHistory pairs findings of equal code of which at least one is in history: first in one file, then in any.
-func (m *matcher) matchHistory() {
-	either := func(candidate) bool { return true }
-	past := func(c candidate) bool { return c.commit != "" }
-	tree := func(c candidate) bool { return c.commit == "" }
-	for _, file := range []func(candidate) string{func(c candidate) string { return c.file }, func(candidate) string { return "" }} {
-		grouped := func(counts func(candidate) bool) func(candidate) (group, bool) {
-			return func(c candidate) (group, bool) { return group{file: file(c), key: c.anchor.key}, counts(c) }
-		}
-		m.match(grouped(past), grouped(either), sameCode)
-		m.match(grouped(tree), grouped(past), sameCode)
-	}
-}
-
-// sameCode accepts all findings of a group. What is around them in another commit says little.
-func sameCode(a, b anchor) (rate int, ok bool) {
-	rate, _ = a.likeness(b)
-	return rate, true
+	m.pair[fresh], m.by[fresh] = old, m.now
+	m.fresh[fresh].ended, m.old[old].ended, m.taken[old] = true, true, true
 }
 
 // minShare is the number of findings for which another goroutine pays off.
@@ -311,22 +142,6 @@ func share(n int, work func(i int, scratch *core.Finding)) {
 	if len(panics) > 0 {
 		panic(<-panics)
 	}
-}
-
-// matchRenamed pairs findings in renamed files where git's diff is unknown: a file with findings only before and a file
-// with findings only now are the same file if their findings are in equal lines. Ambiguous files are not paired.
-func (m *matcher) matchRenamed() {
-	if m.lines.known {
-		return
-	}
-	renamed := renamedFiles(m.fresh, m.old)
-	if len(renamed) == 0 {
-		return
-	}
-	m.match(func(c candidate) (group, bool) {
-		was, moved := renamed[c.file]
-		return group{file: was, key: c.anchor.key}, moved
-	}, inFile, anchor.likeness)
 }
 
 // group is what findings must have in common to be paired.

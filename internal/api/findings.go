@@ -96,6 +96,7 @@ type findingView struct {
 	Snippet          string   `json:"snippet,omitempty"`
 	Fingerprint      string   `json:"fingerprint"`
 	BaselineState    string   `json:"baseline_state" enum:"new,unchanged,absent"`
+	MatchedBy        string   `json:"matched_by,omitempty" doc:"why it counts as an earlier finding: the evidence; none for one that does not, or that an older version stored" enum:"fingerprint,advisory,place,line,tool,code,message,renamed,context,commit,history,alert,kept"`
 	Suppressed       *string  `json:"suppressed" doc:"why the scanner itself hides it"`
 	TriageDecision   *string  `json:"triage_decision" enum:"TP,FP"`
 	AIVerdict        *string  `json:"ai_verdict"`
@@ -113,7 +114,7 @@ func viewFinding(f core.Finding) findingView {
 		ID: f.ID, Alert: f.AlertNumber, Tool: f.Tool, RuleID: f.RuleID, File: f.File, Line: f.Line, EndLine: f.EndLine, Commit: f.Commit,
 		Severity: string(f.Severity), Title: f.Title, Message: f.Message, CVEID: f.CVEID, CWE: f.CWE,
 		HelpURI: f.HelpURI, Snippet: f.Snippet, Fingerprint: f.Fingerprint, BaselineState: string(f.BaselineState),
-		Suppressed: f.Suppressed, TriageDecision: text(f.TriageDecision), AIVerdict: f.AIVerdict,
+		MatchedBy: f.MatchedBy, Suppressed: f.Suppressed, TriageDecision: text(f.TriageDecision), AIVerdict: f.AIVerdict,
 		AIConfidence: f.AIConfidence, AIReasoning: f.AIReasoning, RemediationPatch: f.RemediationPatch,
 		RedTeamSuccess: f.RedTeamSuccess, EPSSProbability: f.EPSSProbability, EPSSPercentile: f.EPSSPercentile, KEV: f.KEV,
 	}

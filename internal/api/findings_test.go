@@ -1,12 +1,15 @@
 package api_test
 
 import (
+	"encoding/json"
 	"net/http"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/match"
 )
 
 type riskPage struct {
@@ -61,5 +64,37 @@ func TestFindingsSortedByRisk(t *testing.T) {
 		if answer.Code != http.StatusUnprocessableEntity {
 			t.Errorf("a cursor of the other order: %d %s", answer.Code, answer.Body)
 		}
+	}
+}
+
+// The description of the API names every kind of evidence.
+func TestFindingsDescribeEvidence(t *testing.T) {
+	t.Parallel()
+	var description struct {
+		Components struct {
+			Schemas map[string]struct {
+				Properties map[string]json.RawMessage
+			}
+		}
+	}
+	setup(t).call(t, "", "GET", "/openapi.json", "", &description)
+	found := false
+	for _, schema := range description.Components.Schemas {
+		var property struct{ Enum []match.Evidence }
+		raw, has := schema.Properties["matched_by"]
+		if !has {
+			continue
+		}
+		found = true
+		if err := json.Unmarshal(raw, &property); err != nil {
+			t.Fatal(err)
+		}
+		slices.Sort(property.Enum)
+		if diff := cmp.Diff(match.Evidences(), property.Enum); diff != "" {
+			t.Errorf("evidence (-want +got):\n%s", diff)
+		}
+	}
+	if !found {
+		t.Error("no schema has matched_by")
 	}
 }

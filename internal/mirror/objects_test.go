@@ -30,7 +30,9 @@ func TestObjects(t *testing.T) {
 		if _, _, err := objects.Blob(ctx, ids["small"], 100); !errors.Is(err, ErrMissing) {
 			t.Errorf("want contents left for later, got %v", err)
 		}
-		objects.Close()
+		if err := objects.Close(); err != nil {
+			t.Error(err)
+		}
 		if err := m.Ensure(ctx, []string{ids["empty"], ids["small"], ids["large"]}); err != nil {
 			return err
 		}
@@ -54,8 +56,11 @@ func TestObjects(t *testing.T) {
 		if _, _, err := objects.Blob(ctx, "HEAD\ncontents", 1000); err == nil || errors.As(err, new(Damaged)) {
 			t.Errorf("want what is no id refused, got %v", err)
 		}
-		objects.Close()
-		objects.Close()
+		for _, again := range []error{objects.Close(), objects.Close()} {
+			if again != nil {
+				t.Error(again)
+			}
+		}
 		if _, _, err := objects.Blob(ctx, ids["small"], 100); err == nil {
 			t.Error("want nothing after the end")
 		}
@@ -87,7 +92,7 @@ func TestContentsOfWhatWasNeverRead(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		defer objects.Close()
+		defer func() { _ = objects.Close() }()
 		missing, err := objects.missing(ctx, []string{
 			gittest.Git(t, f.dir("p"), "rev-parse", "HEAD:small"), gittest.Git(t, f.dir("p"), "rev-parse", "HEAD:large"),
 		})
@@ -115,7 +120,7 @@ func TestObjectsAnswerManyRequests(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		defer objects.Close()
+		defer func() { _ = objects.Close() }()
 		var ids []string
 		for n := range 5000 {
 			ids = append(ids, fmt.Sprintf("%064x", n))
@@ -145,7 +150,7 @@ func TestObjectsEndWithTheirContext(t *testing.T) {
 		}
 		cancel(why)
 		_, _, err = objects.Blob(ctx, sha, 100)
-		objects.Close()
+		_ = objects.Close()
 		return err
 	})
 	if !errors.Is(err, why) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/alerts"
+	"github.com/scanhook/scanhook/core/match"
 	"github.com/scanhook/scanhook/core/patch"
 	"github.com/scanhook/scanhook/internal/web/text"
 	"github.com/scanhook/scanhook/store"
@@ -45,6 +46,7 @@ type findingView struct {
 	Code         []codeLine
 	Patch        []codeLine
 	History      []core.TriageEvent
+	Evidence     string // why it counts as a known one, or empty
 	Absent       bool
 	Past         *past // nil for a finding in the tree
 	Proven       bool  // the red team could exploit it
@@ -78,6 +80,9 @@ func (w *Web) viewFinding(scan core.Scan, baseline string, f core.Finding) findi
 		Finding: f, Heading: firstLine(cmp.Or(f.Title, f.Message, f.RuleID)), Help: text.WebLink(f.HelpURI),
 		CVE: cveLink(f.CVEID), CWELink: cweLink(f.CWE), Decides: slices.Contains(scan.DecidingIDs(), f.ID),
 		Code: codeOf(f), Absent: f.BaselineState == core.Absent,
+	}
+	if f.BaselineState == core.Unchanged {
+		view.Evidence = match.Evidence(f.MatchedBy).Meaning()
 	}
 	if f.AlertNumber > 0 {
 		view.Alert = alerts.Name(scan.ProjectName, f.AlertNumber)

@@ -130,3 +130,14 @@ func TestASecretOfSeveralLinesIsShownAsOne(t *testing.T) {
 		t.Errorf("it is shown in %d lines", n)
 	}
 }
+
+// A known finding says why it counts as an earlier one.
+func TestKnownFindingsNameTheEvidence(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	first := s.scanned(1, finding(func(f *core.Finding) { f.Line, f.Snippet = 3, "danger(x)" }))
+	second := s.scanned(2, finding(func(f *core.Finding) { f.Line, f.Snippet = 30, "danger(x)" }))
+	contains(t, s.page("/scans/"+second.ReferenceID), "<small>same code</small>")
+	contains(t, s.page("/scans/"+second.ReferenceID+"?show=unchanged"), "known by the same code")
+	lacks(t, s.page("/scans/"+first.ReferenceID), "same code")
+}

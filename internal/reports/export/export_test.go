@@ -88,7 +88,7 @@ func TestExportReadsBackTheSame(t *testing.T) {
 func sameFindings(t *testing.T, want, got []core.Finding) {
 	t.Helper()
 	ours := cmpopts.IgnoreFields(core.Finding{}, "JobID", "ScanID", "ID", "Fingerprint", "BaselineState", "TriageDecision",
-		"PartialFingerprint", "Suppressed")
+		"PartialFingerprint", "About", "Suppressed")
 	if diff := cmp.Diff(want, got, ours); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -111,7 +111,7 @@ func TestExportOfEachFixtureReadsBackTheSame(t *testing.T) {
 		got := reportstest.MustParse(t, exported(t, nil, want...)).Findings
 		key := func(f core.Finding) string { return fmt.Sprint(f.Tool, f.RuleID, f.Title) }
 		sorted := cmpopts.SortSlices(func(a, b core.Finding) bool { return key(a) < key(b) })
-		if diff := cmp.Diff(want, got, sorted, cmpopts.IgnoreFields(core.Finding{}, "PartialFingerprint")); diff != "" {
+		if diff := cmp.Diff(want, got, sorted, cmpopts.IgnoreFields(core.Finding{}, "PartialFingerprint", "About")); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}

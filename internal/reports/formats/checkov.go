@@ -83,6 +83,7 @@ func (wire *checkovCheck) finding(c *collect.Collector) core.Finding {
 		CVEID:              collect.CVE(details.ID),
 		HelpURI:            cmp.Or(cmp.Or(collect.Texts(wire.Guideline)...), details.Link),
 		PartialFingerprint: cmp.Or(pkg.Name, wire.Resource),
+		About:              pkg.About(details.ID),
 	}
 	if strings.Contains(wire.RepoFilePath, "..") {
 		f.File = wire.FilePath // checkov was started outside of the repository
@@ -96,7 +97,7 @@ func (wire *checkovCheck) finding(c *collect.Collector) core.Finding {
 	if strings.HasPrefix(details.Status, "fixed in ") {
 		f.Message = c.WithAdvice(f.Message, collect.FixedIn(strings.TrimPrefix(details.Status, "fixed in ")))
 	}
-	f.Snippet = joinCode(wire.CodeBlock)
+	f.Snippet, f.About.Resource = joinCode(wire.CodeBlock), wire.Resource
 	return f
 }
 

@@ -66,19 +66,17 @@ type gitlabScan struct {
 	Messages []struct{ Level, Value string }
 }
 
-// judge fails the report of a scan that says that it failed. Errors of one that succeeded leave something out.
+// judge fails the report of a scan that says that it failed.
 func (g *gitlab) judge(scan gitlabScan) {
-	failed := scan.Status == "failure"
+	if scan.Status != "failure" {
+		return
+	}
 	for _, message := range scan.Messages {
-		switch grave := message.Level == "fatal" || message.Level == "error"; {
-		case grave && failed:
+		if message.Level == "fatal" || message.Level == "error" {
 			g.Fail(message.Value)
-		case grave:
-			g.Complain(message.Value)
-			g.FailSomewhere(1)
 		}
 	}
-	if failed && g.Report.Failure == "" {
+	if g.Report.Failure == "" {
 		g.Fail("the scan failed and its report does not say why")
 	}
 }
@@ -142,6 +140,7 @@ func (g *gitlab) vulnerability(wire *gitlabVulnerability) core.Finding {
 		CWE:                cwe,
 		HelpURI:            wire.help(),
 		PartialFingerprint: cmp.Or(wire.Tracking.Value.join(), pkg.Name),
+		About:              pkg.About(aliases(wire.Identifiers)...),
 	}
 	switch address := place.address(); {
 	case place.Image != "":
@@ -171,6 +170,14 @@ func identify(identifiers []gitlabIdentifier) (cve, cwe, rule string) {
 		}
 	}
 	return cve, cwe, rule
+}
+
+// aliases are the ids of the vulnerability itself. The others are classes of weaknesses, or an analyzer's own rules.
+func aliases(identifiers []gitlabIdentifier) (ids []string) {
+	for _, id := range identifiers {
+		ids = append(ids, strings.Join(collect.Texts(id.Value), " "), id.Name)
+	}
+	return slices.DeleteFunc(ids, func(id string) bool { return core.VulnerabilityID(id) == "" })
 }
 
 func (wire *gitlabVulnerability) help() string {

@@ -41,8 +41,7 @@ func readGosecErrors(c *collect.Collector) error {
 			return err
 		}
 		line := strconv.Itoa(collect.Line(wire[0].Line))
-		c.FailDirectory(file)
-		c.Complain("gosec could not read " + core.Clip(file, maxPath) + ":" + line + ": " + wire[0].Error)
+		c.Fail("partial: gosec could not read " + core.Clip(file, maxPath) + ":" + line + ": " + wire[0].Error)
 		return nil
 	})
 }

@@ -54,6 +54,7 @@ type grypeMatch struct {
 	Artifact struct {
 		Name      string `json:"name"`
 		Version   string `json:"version"`
+		PURL      string `json:"purl"`
 		Locations []struct {
 			Path string `json:"path"`
 		} `json:"locations"`
@@ -62,7 +63,7 @@ type grypeMatch struct {
 
 func (wire *grypeMatch) finding(c *collect.Collector) core.Finding {
 	vulnerability, artifact := &wire.Vulnerability, &wire.Artifact
-	pkg := collect.Dependency{Name: artifact.Name, Version: artifact.Version}
+	pkg := collect.Dependency{Name: artifact.Name, Version: artifact.Version, URL: artifact.PURL}
 	ids, description := []string{vulnerability.ID}, vulnerability.Description
 	for _, related := range wire.Related {
 		ids, description = append(ids, related.ID), cmp.Or(description, related.Description)
@@ -78,6 +79,7 @@ func (wire *grypeMatch) finding(c *collect.Collector) core.Finding {
 		CVEID:              collect.CVE(ids...),
 		HelpURI:            vulnerability.DataSource,
 		PartialFingerprint: pkg.Name,
+		About:              pkg.About(ids...),
 	}
 	if len(artifact.Locations) > 0 {
 		f.File = artifact.Locations[0].Path

@@ -44,10 +44,7 @@ func parseNative(c *collect.Collector) (core.Report, error) {
 }
 
 func (n *native) read() error {
-	findings := func() error {
-		_, err := n.EachResult(n.readFinding)
-		return err
-	}
+	findings := func() error { return n.Array(n.readFinding) }
 	alone, err := n.IsArray()
 	switch {
 	case err != nil:
@@ -62,9 +59,12 @@ func (n *native) read() error {
 	})
 }
 
-func (n *native) readFinding(value []byte) error {
+func (n *native) readFinding() error {
+	if err := n.CountResult(); err != nil {
+		return err
+	}
 	var wire nativeFinding
-	if err := n.Unmarshal(value, &wire); err != nil {
+	if err := n.Decode(&wire); err != nil {
 		return err
 	}
 	finding, err := n.finding(wire)

@@ -99,8 +99,9 @@ type snykVulnerability struct {
 	FixedIn        any      `json:"fixedIn"`
 	NearestFixedIn any      `json:"nearestFixedInVersion"`
 	Identifiers    collect.Lenient[struct {
-		CVE any `json:"CVE"`
-		CWE any `json:"CWE"`
+		CVE  any `json:"CVE"`
+		CWE  any `json:"CWE"`
+		GHSA any `json:"GHSA"`
 	}] `json:"identifiers"`
 	Filtered collect.Lenient[struct {
 		Ignored []struct {
@@ -128,6 +129,7 @@ func (s *snyk) vulnerability(wire *snykVulnerability) core.Finding {
 		CVEID:              collect.CVE(collect.Texts(ids.CVE)...),
 		CWE:                collect.CWENamed(collect.Texts(ids.CWE)...),
 		PartialFingerprint: pkg.Name,
+		About:              pkg.About(append(collect.Texts(ids.CVE), collect.Texts(ids.GHSA)...)...),
 	}
 	if strings.HasPrefix(wire.ID, "SNYK-") {
 		f.HelpURI = "https://security.snyk.io/vuln/" + wire.ID
@@ -161,6 +163,7 @@ type snykIssue struct {
 }
 
 func (s *snyk) issue(wire *snykIssue) core.Finding {
+	resource := strings.Join(collect.Texts(wire.Path), ".")
 	f := core.Finding{
 		RuleID:             wire.ID,
 		Line:               collect.Line(wire.Line),
@@ -168,7 +171,8 @@ func (s *snyk) issue(wire *snykIssue) core.Finding {
 		Title:              wire.Title,
 		Message:            s.WithAdvice(cmp.Or(wire.Issue, wire.Title), wire.Resolve),
 		HelpURI:            wire.Documentation,
-		PartialFingerprint: strings.Join(collect.Texts(wire.Path), "."),
+		PartialFingerprint: resource,
+		About:              core.About{Resource: resource},
 	}
 	if wire.IsIgnored {
 		f.Suppressed = new("ignored by the Snyk policy")

@@ -162,12 +162,15 @@ func isEcosystem(target string) bool {
 type trivyFinding struct {
 	VulnerabilityID, PkgName, PkgPath, InstalledVersion, FixedVersion string
 
+	PkgIdentifier collect.Lenient[struct{ PURL string }]
+
 	Title, Description, Status, PrimaryURL string
 	Severity, CweIDs, VendorIDs            any
 	References                             any
 
 	ID, AVDID, Message, Resolution string
 	CauseMetadata                  struct {
+		Resource           string
 		StartLine, EndLine float64
 		Code               struct {
 			Lines []struct {
@@ -190,7 +193,7 @@ type trivyModified struct {
 }
 
 func (t *trivy) vulnerability(wire *trivyFinding) core.Finding {
-	pkg := collect.Dependency{Name: wire.PkgName, Version: wire.InstalledVersion}
+	pkg := collect.Dependency{Name: wire.PkgName, Version: wire.InstalledVersion, URL: wire.PkgIdentifier.Value.PURL}
 	return core.Finding{
 		RuleID:             wire.VulnerabilityID,
 		File:               wire.PkgPath,
@@ -201,6 +204,7 @@ func (t *trivy) vulnerability(wire *trivyFinding) core.Finding {
 		CWE:                collect.CWENamed(collect.Texts(wire.CweIDs)...),
 		HelpURI:            cmp.Or(wire.PrimaryURL, cmp.Or(collect.Texts(wire.References)...)),
 		PartialFingerprint: wire.PkgName,
+		About:              pkg.About(collect.Texts(wire.VendorIDs)...),
 	}
 }
 
@@ -221,6 +225,7 @@ func (t *trivy) misconfiguration(wire *trivyFinding) core.Finding {
 		Message:  t.WithAdvice(cmp.Or(wire.Message, wire.Description, wire.Title), wire.Resolution),
 		HelpURI:  cmp.Or(wire.PrimaryURL, cmp.Or(collect.Texts(wire.References)...)),
 		Snippet:  strings.Join(code, "\n"),
+		About:    core.About{Resource: cause.Resource},
 	}
 }
 
@@ -255,5 +260,6 @@ func (t *trivy) license(wire *trivyFinding) core.Finding {
 		Message:            message + ".",
 		HelpURI:            wire.Link,
 		PartialFingerprint: wire.PkgName,
+		About:              core.About{Package: wire.PkgName},
 	}
 }

@@ -119,6 +119,9 @@ func Render(report core.Report) string {
 		fmt.Fprintf(&out, "  title   %s\n  message %s\n", f.Title, f.Message)
 		fmt.Fprintf(&out, "  ids     %q %q %q\n", f.CVEID, f.CWE, f.HelpURI)
 		fmt.Fprintf(&out, "  snippet %q\n  partial %q\n", f.Snippet, f.PartialFingerprint)
+		if f.About != (core.About{}) {
+			fmt.Fprintf(&out, "  about   %+v\n", f.About)
+		}
 		if f.Suppressed != nil {
 			fmt.Fprintf(&out, "  hidden  %q\n", *f.Suppressed)
 		}
@@ -150,6 +153,7 @@ func CheckStorable(t testing.TB, f core.Finding) {
 	t.Helper()
 	texts := []string{
 		f.Tool, f.RuleID, f.File, f.Title, f.Message, f.CVEID, f.CWE, f.HelpURI, f.Snippet, f.PartialFingerprint,
+		f.About.Package, f.About.Aliases, f.About.Resource, f.About.FormerRules,
 	}
 	if f.Suppressed != nil {
 		texts = append(texts, *f.Suppressed)

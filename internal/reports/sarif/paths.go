@@ -25,11 +25,10 @@ var (
 type paths struct {
 	bases       map[string]ArtifactLocation // by uriBaseId, as the report has them
 	artifacts   []ArtifactLocation
-	maxPath     int                 // bytes
-	directories map[string]base     // by uriBaseId
-	tops        []base              // the absolute ones that are stated relative to no other
-	ran         []base              // where the tool ran
-	known       map[location]string // also makes a million findings share the names of a few thousand files
+	maxPath     int             // bytes
+	directories map[string]base // by uriBaseId
+	absolute    []base
+	known       map[location]place // also makes a million findings share the names of a few thousand files
 }
 
 // location is a file as results name it.
@@ -39,46 +38,45 @@ type location struct {
 	artifact int32  // where the file is described when uri is empty; -1 is none
 }
 
+// place is a path below the repository's root, or one of which it is not known where that is.
+type place struct {
+	path     string
+	absolute bool
+}
+
 // base is a directory that files may be stated relative to.
 type base struct {
 	path     string
 	absolute bool // path is clean and has a leading slash
 	root     bool // its name says that it is the repository's root
-	below    bool // it is stated relative to another base
-}
-
-// contains tells whether an absolute path is the directory or below it.
-func (b base) contains(file string) bool {
-	rest, found := strings.CutPrefix(file, strings.TrimRight(b.path, "/"))
-	return found && (rest == "" || rest[0] == '/')
 }
 
 // newPaths takes the bases and artifacts of a run, and the directories in which the tool ran.
 func newPaths(bases map[string]ArtifactLocation, artifacts []ArtifactLocation, directories []string, maxPath int) *paths {
 	p := &paths{
 		bases: bases, artifacts: artifacts, maxPath: maxPath,
-		directories: make(map[string]base), known: make(map[location]string),
+		directories: make(map[string]base), known: make(map[location]place),
 	}
 	for id := range bases {
 		directory := p.resolve(id)
 		p.directories[id] = directory
-		if directory.absolute && !directory.below {
-			p.tops = append(p.tops, directory)
+		if directory.absolute {
+			p.absolute = append(p.absolute, directory)
 		}
 	}
 	for _, uri := range directories {
 		if directory, absolute := toPath(uri); absolute {
-			p.ran = append(p.ran, base{path: path.Clean(directory), absolute: true})
+			p.absolute = append(p.absolute, base{path: path.Clean(directory), absolute: true})
 		}
 	}
 	return p
 }
 
 // path is the location's path relative to the repository's root, or empty where the report names no file.
-// It never leaves the root, whatever the report says.
-func (p *paths) path(l location) string {
+// It never leaves the root, whatever the report says. An absolute one is below no directory that the report names.
+func (p *paths) path(l location) (relative string, isAbsolute bool) {
 	if found, ok := p.known[l]; ok {
-		return found
+		return found.path, found.absolute
 	}
 	uri, uriBase := l.uri, l.base
 	if uri == "" && l.artifact >= 0 && int(l.artifact) < len(p.artifacts) {
@@ -91,45 +89,35 @@ func (p *paths) path(l location) string {
 	}
 	file = path.Clean("/" + file)
 	if absolute {
-		file = p.strip(file)
+		stripped := p.strip(file)
+		file, absolute = stripped, stripped == file
 	}
 	file = collect.Clean(strings.TrimLeft(file, "/"), p.maxPath)
-	p.known[l] = file
-	return file
+	p.known[l] = place{file, absolute}
+	return file, absolute
 }
 
-// strip makes an absolute path relative to the base named as the repository's root, else to the outermost base: those inside are
-// its directories. Where no base contains the file, the nearest directory in which the tool ran counts.
+// strip makes an absolute path relative to the directory named as the repository's root, else to the nearest directory.
 func (p *paths) strip(file string) string {
-	best := nearest(p.ran, file)
-	found := false
-	for _, candidate := range p.tops {
-		if candidate.path == "/" || !candidate.contains(file) { // the root of the machine is no repository
+	var best base
+	for _, candidate := range p.absolute {
+		rest, below := strings.CutPrefix(file, strings.TrimRight(candidate.path, "/"))
+		if !below || rest != "" && !strings.HasPrefix(rest, "/") {
 			continue
 		}
-		outer := candidate.root == best.root && len(candidate.path) < len(best.path)
-		if !found || outer || candidate.root && !best.root {
-			best, found = candidate, true
-		}
-	}
-	return strings.TrimPrefix(file, best.path)
-}
-
-// nearest is the longest of the directories that contain a file; an empty one where there is none.
-func nearest(directories []base, file string) (best base) {
-	for _, candidate := range directories {
-		if candidate.contains(file) && len(candidate.path) > len(best.path) {
+		closer := candidate.root == best.root && len(candidate.path) > len(best.path)
+		if closer || candidate.root && !best.root {
 			best = candidate
 		}
 	}
-	return best
+	return strings.TrimPrefix(file, best.path)
 }
 
 // resolve follows a uriBaseId through originalUriBaseIds up to an absolute directory, or as far as it is known.
 func (p *paths) resolve(id string) base {
 	const longest = 16
 	directory := base{root: rootName.MatchString(id)}
-	for step := range longest {
+	for range longest {
 		next, known := p.bases[id]
 		if !known {
 			return directory
@@ -137,7 +125,7 @@ func (p *paths) resolve(id string) base {
 		parent, absolute := toPath(core.Clip(next.URI, p.maxPath))
 		directory.path = path.Join(parent, directory.path)
 		if absolute {
-			directory.path, directory.absolute, directory.below = path.Clean("/"+directory.path), true, step > 0
+			directory.path, directory.absolute = path.Clean("/"+directory.path), true
 			return directory
 		}
 		id = next.URIBaseID

@@ -26,9 +26,10 @@ type component struct {
 type rule struct {
 	id, guid, name    string
 	title, text, help string
-	cve, cwe          string
+	cve, cwe, former  string
 	severity          core.Severity // of its level; empty where it has none
-	security          core.Severity // of its security-severity, likewise
+	score             float64       // its security-severity
+	scored            bool
 	messages          map[string]Message
 }
 
@@ -66,7 +67,7 @@ func readRule(c *collect.Collector) (rule, error) {
 	}
 	severity, err := severityOf(c, wire.DefaultConfiguration.Level, "defaultConfiguration.level")
 	bag, name := wire.Properties.Value, c.Limits.Name()
-	security, _ := bag.Severity()
+	score, scored := bag.Score()
 	title := strings.TrimSpace(cmp.Or(wire.ShortDescription.Text, wire.Name))
 	text := cmp.Or(wire.ShortDescription.Text, wire.FullDescription.Text, wire.ShortDescription.Markdown, wire.Name)
 	return rule{
@@ -78,8 +79,10 @@ func readRule(c *collect.Collector) (rule, error) {
 		help:     collect.WebAddress(wire.HelpURI, name),
 		cve:      cveOfRule(wire, bag),
 		cwe:      cweOfRule(wire, bag),
+		former:   collect.Clean(strings.Join(wire.DeprecatedIDs.Value, " "), name),
 		severity: severity,
-		security: security,
+		score:    score,
+		scored:   scored,
 		messages: wire.MessageStrings,
 	}, err
 }

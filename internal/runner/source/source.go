@@ -29,7 +29,9 @@ func MakeRelative(report *core.Report, dir string) {
 	report.Failure = here.Replace(report.Failure)
 	for i := range report.Findings {
 		f := &report.Findings[i]
-		f.File = relative(f.File, dir)
+		if inside := relative(f.File, dir); inside != f.File {
+			f.File, f.About.Absolute = inside, false
+		}
 		f.Title, f.Message, f.Snippet = here.Replace(f.Title), here.Replace(f.Message), here.Replace(f.Snippet)
 	}
 	if report.Coverage == nil {

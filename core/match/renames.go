@@ -1,0 +1,216 @@
+package match
+
+import (
+	"path"
+	"slices"
+	"strings"
+)
+
+// clue is a sign of a rename if it occurs in one file on each side: the code of a finding alone, with the base name of its
+// file, or with its line.
+type clue struct {
+	key  uint64
+	name string
+	line int
+}
+
+// files are a pair of names, the new one and the old one.
+type files struct{ now, was string }
+
+// signs are what two files have in common.
+type signs struct {
+	votes       int
+	key         uint64
+	line        int
+	distinctive bool // the code of two findings, or the code of one rule in two lines
+}
+
+func (s *signs) add(c clue) {
+	if s.votes == 0 {
+		s.key = c.key
+	}
+	s.distinctive = s.distinctive || c.key != s.key || c.line > 0 && s.line > 0 && c.line != s.line
+	if c.line > 0 {
+		s.line = c.line
+	}
+	s.votes++
+}
+
+// renamedFiles maps new names to old ones. One line of code is no evidence, because an equal one may have been removed there and
+// added here: it takes distinctive code, or several files that kept their names in another directory.
+func renamedFiles(fresh, old []candidate) map[string]string {
+	isFile, wasFile := names(fresh), names(old)
+	came := clues(fresh, wasFile)
+	went := clues(old, isFile)
+	votes := map[files]*signs{}
+	for c, now := range came {
+		if was := went[c]; now != "" && was != "" {
+			pair := files{now, was}
+			if votes[pair] == nil {
+				votes[pair] = new(signs)
+			}
+			votes[pair].add(c)
+		}
+	}
+	together := map[files]int{}
+	elected := elect(votes)
+	for _, pair := range elected {
+		if path.Base(pair.now) == path.Base(pair.was) {
+			together[files{path.Dir(pair.now), path.Dir(pair.was)}]++
+		}
+	}
+	renamed := map[string]string{}
+	for _, pair := range elected {
+		moved := path.Base(pair.now) == path.Base(pair.was) && together[files{path.Dir(pair.now), path.Dir(pair.was)}] > 1
+		if votes[pair].distinctive || moved {
+			renamed[pair.now] = pair.was
+		}
+	}
+	return renamed
+}
+
+func names(side []candidate) map[string]bool {
+	names := map[string]bool{"": true}
+	for i := range side {
+		if side[i].commit == "" {
+			names[side[i].file] = true
+		}
+	}
+	return names
+}
+
+// clues maps each clue to its file, among the files that the other side does not have; to "" if it occurs in several.
+func clues(side []candidate, elsewhere map[string]bool) map[clue]string {
+	found := map[clue]string{}
+	for i := range side {
+		c := &side[i]
+		if c.ended || elsewhere[c.file] || c.anchor.kind&ofCode == 0 && c.version != secondVersion {
+			continue
+		}
+		key := c.anchor.key
+		for _, hint := range []clue{{key: key}, {key: key, name: path.Base(c.file)}, {key: key, line: c.line}} {
+			if at, known := found[hint]; known && at != c.file {
+				found[hint] = ""
+				continue
+			}
+			found[hint] = c.file
+		}
+	}
+	return found
+}
+
+// elect returns the pairs of files of which each has more votes for the other than for any third file.
+func elect(votes map[files]*signs) (elected []files) {
+	most, tied := map[[2]string]int{}, map[[2]string]bool{}
+	sides := func(pair files) [2][2]string { return [2][2]string{{"now", pair.now}, {"was", pair.was}} }
+	for pair, s := range votes {
+		for _, side := range sides(pair) {
+			switch {
+			case s.votes > most[side]:
+				most[side], tied[side] = s.votes, false
+			case s.votes == most[side]:
+				tied[side] = true
+			}
+		}
+	}
+	for pair, s := range votes {
+		wins := true
+		for _, side := range sides(pair) {
+			wins = wins && s.votes == most[side] && !tied[side]
+		}
+		if wins {
+			elected = append(elected, pair)
+		}
+	}
+	return elected
+}
+
+const (
+	minEnd  = 3 // directories and file that absolute paths in two checkouts have in common
+	maxEnds = 8 // files with the same end; more tell nothing
+)
+
+// machineRoots are directories below which each user, machine or job has one of its own.
+var machineRoots = []string{"builds", "home", "Users", "users", "tmp", "private", "runner", "agent", "buildkite", "data", "mnt"}
+
+// movedCheckout maps files that a report names by absolute paths to the names that they had in another checkout. It is one that
+// has moved: none of these files was known by its path, and each side is below a directory of a machine's own.
+func movedCheckout(fresh, old []candidate) map[string]string {
+	was := names(old)
+	known := map[string][]string{}
+	for file := range was {
+		end := ending(file)
+		known[end] = append(known[end], file)
+	}
+	votes, absolute := map[files]*signs{}, map[string]bool{}
+	for i := range fresh {
+		file := fresh[i].file
+		if !fresh[i].absolute || absolute[file] {
+			continue
+		}
+		if was[file] {
+			return nil
+		}
+		absolute[file] = true
+		voteForRoots(votes, file, known[ending(file)])
+	}
+	moved := map[string]string{}
+	for _, root := range elect(votes) {
+		for file := range absolute {
+			if rest, below := strings.CutPrefix(file, root.now+"/"); below && was[path.Join(root.was, rest)] {
+				moved[file] = path.Join(root.was, rest)
+			}
+		}
+	}
+	return moved
+}
+
+// ending are the last parts of a path, or empty where it has not so many.
+func ending(file string) string {
+	parts := strings.Split(file, "/")
+	if len(parts) < minEnd || file == "" {
+		return ""
+	}
+	return path.Join(parts[len(parts)-minEnd:]...)
+}
+
+func voteForRoots(votes map[files]*signs, file string, known []string) {
+	if ending(file) == "" || len(known) > maxEnds {
+		return
+	}
+	for _, was := range known {
+		roots := rootsOf(file, was)
+		if !roots.areMachines() {
+			continue
+		}
+		if votes[roots] == nil {
+			votes[roots] = new(signs)
+		}
+		votes[roots].votes++
+	}
+}
+
+// rootsOf are the directories in which two paths have their longest end in common.
+func rootsOf(file, was string) files {
+	a, b := strings.Split(file, "/"), strings.Split(was, "/")
+	for len(a) > 0 && len(b) > 0 && a[len(a)-1] == b[len(b)-1] {
+		a, b = a[:len(a)-1], b[:len(b)-1]
+	}
+	return files{strings.Join(a, "/"), strings.Join(b, "/")}
+}
+
+// areMachines tells whether two directories are those of machines, users or jobs, not two of one repository: they part where such
+// directories do, or by a mere number.
+func (roots files) areMachines() bool {
+	a, b := strings.Split(roots.now, "/"), strings.Split(roots.was, "/")
+	if len(a) < 2 || len(b) < 2 || !slices.Contains(machineRoots, a[0]) || !slices.Contains(machineRoots, b[0]) {
+		return false
+	}
+	same := 0
+	for same < min(len(a), len(b)) && a[same] == b[same] {
+		same++
+	}
+	return same <= 1 || same <= 3 && same < min(len(a), len(b)) && isNumber(a[same]) && isNumber(b[same])
+}
+
+func isNumber(text string) bool { return strings.Trim(text, "0123456789") == "" }

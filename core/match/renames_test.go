@@ -1,0 +1,52 @@
+package match_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scanhook/scanhook/core"
+)
+
+// A file counts as renamed only with evidence.
+func TestCompareRecognisesRenames(t *testing.T) {
+	t.Parallel()
+	type list = []core.Finding
+	absolute := func(f core.Finding) core.Finding {
+		f.About.Absolute = true
+		return f
+	}
+	tests := map[string]struct {
+		before, after list
+		want          []int
+	}{
+		"one line of code":                  {list{at("a.js:10", "danger(input)")}, list{at("d.js:200", "danger(input)")}, []int{-1}},
+		"in the same line":                  {list{at("a.js:10", "danger(input)")}, list{at("d.js:10", "danger(input)")}, []int{-1}},
+		"one file name":                     {list{at("a/x.js:10", "danger(input)")}, list{at("d/x.js:10", "danger(input)")}, []int{-1}},
+		"messages, no code":                 {list{about("a.js:10", "one"), about("a.js:20", "two")}, list{about("d.js:10", "one"), about("d.js:20", "two")}, []int{-1, -1}},
+		"two lines of code":                 {list{at("a.js:10", "one()"), at("a.js:20", "two()")}, list{at("d.js:12", "one()"), at("d.js:22", "two()")}, []int{0, 1}},
+		"equal code in equal lines":         {list{at("a.js:10", "x()"), at("a.js:20", "x()")}, list{at("d.js:10", "x()"), at("d.js:20", "x()")}, []int{0, 1}},
+		"equal code in other lines":         {list{at("a.js:10", "x()"), at("a.js:20", "x()")}, list{at("d.js:110", "x()"), at("d.js:200", "x()")}, []int{-1, -1}},
+		"code of several lines":             {list{at("a.js:10", "x(\none,\ntwo)")}, list{at("d.js:90", "x(\none,\ntwo)")}, []int{0}},
+		"two files of one directory":        {list{at("a/x.js:1", "x()"), at("a/y.js:1", "y()")}, list{at("d/x.js:1", "x()"), at("d/y.js:1", "y()")}, []int{0, 1}},
+		"another checkout":                  {list{absolute(about("builds/a1/0/acme/shop/src/app.js:10", "m"))}, list{absolute(about("builds/z9/1/acme/shop/src/app.js:12", "m"))}, []int{0}},
+		"another slot of the machine":       {list{absolute(about("builds/a1/0/acme/shop/app.js:10", "m"))}, list{absolute(about("builds/a1/1/acme/shop/app.js:12", "m"))}, []int{0}},
+		"another home":                      {list{absolute(about("home/ada/shop/src/app.js:10", "m"))}, list{absolute(about("home/bob/shop/src/app.js:12", "m"))}, []int{0}},
+		"another module, named alike":       {list{absolute(about("builds/acme/shop/a/src/main/app.js:10", "m"))}, list{absolute(about("builds/acme/shop/b/src/main/app.js:10", "m"))}, []int{-1}},
+		"another module, in a container":    {list{absolute(about("src/a/src/main/app.js:10", "m"))}, list{absolute(about("src/b/src/main/app.js:10", "m"))}, []int{-1}},
+		"directories of the repository":     {list{about("builds/a1/0/acme/shop/src/app.js:10", "m")}, list{about("builds/z9/1/acme/shop/src/app.js:12", "m")}, []int{-1}},
+		"a checkout that stands as it did":  {list{absolute(about("home/ada/a/b/c.js:1", "m")), absolute(about("home/ada/x.js:1", "n"))}, list{absolute(about("home/bob/a/b/c.js:1", "m")), absolute(about("home/ada/x.js:1", "n"))}, []int{-1, 1}},
+		"a short path in another checkout":  {list{absolute(about("home/ada/app.js:10", "m"))}, list{absolute(about("home/bob/app.js:12", "m"))}, []int{-1}},
+		"manifests in another checkout":     {list{absolute(advised("CVE-2099-1", "home/ada/shop/web/go.sum", "p", ""))}, list{absolute(advised("CVE-2099-1", "home/bob/shop/web/go.sum", "p", ""))}, []int{0}},
+		"one that was and one that was not": {list{absolute(about("tmp/a/p/q/r.js:1", "m"))}, list{absolute(about("tmp/b/p/q/r.js:1", "m")), absolute(about("tmp/b/p/q/s.js:1", "m"))}, []int{0, -1}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, _ := recognised(test.before, test.after, nil)
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("partners (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
