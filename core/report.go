@@ -2,6 +2,7 @@ package core
 
 import (
 	"cmp"
+	"path"
 	"slices"
 	"strings"
 
@@ -322,11 +323,11 @@ func (c *Coverage) Unsearched() func(file string) bool {
 	if len(left) == 0 && known {
 		return nil
 	}
-	return func(file string) bool { return !known || left[archiveOf(file)] }
+	return func(file string) bool { return !known || left[archiveOf(file)] || left[path.Dir(file)+"/"] }
 }
 
-// UnsearchedFiles are the files that Unsearched tells of, those that hold archives' members instead of these. known is false
-// where there are others.
+// UnsearchedFiles are the files that Unsearched tells of, those that hold archives' members instead of these, and directories whose
+// files it may be, which end with a slash. known is false where there are others.
 func (c *Coverage) UnsearchedFiles() (left map[string]bool, known bool) {
 	left, known = make(map[string]bool), true
 	if c == nil {

@@ -203,7 +203,7 @@ func TestLargeUploadsGoOneAtATime(t *testing.T) {
 	if answer := b.serve(request); answer.Code == http.StatusOK {
 		t.Errorf("a second large one was taken meanwhile: %s", answer.Body)
 	}
-	if _, err := io.WriteString(rest, `]}`); err != nil || rest.Close() != nil || <-first != http.StatusOK {
+	if _, err := io.WriteString(rest, `{"results":[]}]}`); err != nil || rest.Close() != nil || <-first != http.StatusOK {
 		t.Error("the first large one was not taken")
 	}
 }

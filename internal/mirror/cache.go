@@ -161,7 +161,7 @@ func (c *Cache) Use(ctx context.Context, p Project, sha string, read func(contex
 	for try := 1; ; try++ {
 		m, err := c.update(ctx, name, p.Remote, strings.ToLower(sha))
 		if err == nil {
-			err = read(ctx, m)
+			err = m.lend(ctx, read)
 		} else {
 			err = c.blame(ctx, err)
 		}

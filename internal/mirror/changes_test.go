@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,12 +12,12 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/runner/git"
 	"github.com/scanhook/scanhook/internal/runner/git/gittest"
 	"github.com/scanhook/scanhook/internal/runner/sandbox"
-	"github.com/scanhook/scanhook/internal/runner/sandbox/sandboxtest"
 )
 
 func TestBetweenListsWhatCommitsBring(t *testing.T) {
@@ -188,8 +189,8 @@ func TestBetweenBoundsWhatIsListed(t *testing.T) {
 	}
 }
 
-// A mirror compares two commits as a checkout does, whatever attributes they set.
-func TestDiffIsThatOfACheckout(t *testing.T) {
+// A mirror compares two commits line by line, whatever attributes they set.
+func TestDiff(t *testing.T) {
 	t.Parallel()
 	f, c := newForge(t), newCache(t)
 	long := strings.Repeat("a line of some length\n", 50)
@@ -197,24 +198,231 @@ func TestDiffIsThatOfACheckout(t *testing.T) {
 	head := f.commit(t, "p", gittest.Files{
 		"a": "1\n2.5\n3\n4\n", "old": "", "new": "first\n" + long, "gone": "", "bin": "\x00\x02", ".gitattributes": "* -diff\n",
 	})
-	space := sandboxtest.Open(t)
-	repo := git.Repo{Space: space, Remote: f.Remote("p")}
-	if err := repo.Checkout(t.Context(), head); err != nil {
-		t.Fatal(err)
-	}
-	want, err := repo.Diff(t.Context(), base, head)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var got *core.Changes
-	err = c.Use(t.Context(), f.project("p"), head, func(ctx context.Context, m *Mirror) (err error) {
+	err := c.Use(t.Context(), f.project("p"), head, func(ctx context.Context, m *Mirror) (err error) {
 		if err := os.Remove(m.repo.Space.Temp); err != nil { // a killed process would leave what it writes there
 			return err
 		}
-		got, err = m.Diff(ctx, base, head)
+		for _, path := range []string{"src/b", "src", "a/b"} {
+			none, err := m.Diff(ctx, base, head, func(differs string) bool { return differs == path })
+			if diff := cmp.Diff(&core.Changes{Base: base}, none); err != nil || diff != "" {
+				t.Errorf("%v, changes where %s matters (-want +got):\n%s", err, path, diff)
+			}
+		}
+		got, err = m.Diff(ctx, base, head, func(differs string) bool { return differs == "gone" })
 		return err
 	})
-	if diff := cmp.Diff(want, got); err != nil || diff != "" || len(want.Files) != 5 {
-		t.Errorf("%v, changes of %d files (-checkout +mirror):\n%s", err, len(want.Files), diff)
+	want := &core.Changes{Base: base, Files: []core.FileChange{
+		{New: ".gitattributes", Hunks: []core.Hunk{{OldLine: 0, OldCount: 0, NewLine: 1, NewCount: 1}}},
+		{Old: "a", New: "a", Hunks: []core.Hunk{{OldLine: 2, OldCount: 1, NewLine: 2, NewCount: 1}, {OldLine: 3, OldCount: 0, NewLine: 4, NewCount: 1}}},
+		{Old: "bin", New: "bin", Opaque: true},
+		{Old: "gone", Hunks: []core.Hunk{{OldLine: 1, OldCount: 1, NewLine: 0, NewCount: 0}}},
+		{Old: "old", New: "new", Hunks: []core.Hunk{{OldLine: 0, OldCount: 0, NewLine: 1, NewCount: 1}}},
+	}}
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("%v, changes (-want +got):\n%s", err, diff)
+	}
+}
+
+// repository is one with random history, which a mirror reads where it is.
+type repository struct {
+	dir     string
+	commits []string
+}
+
+// names are parts of paths: some of them stand elsewhere in git's order if they are directories.
+var names = []string{"a", "a.b", "a-b", "a0", "d", "with space", "\xff\xfe", "new\nline", "\"q\"", "ü"}
+
+func randomPath(r *rand.Rand) string {
+	parts := make([]string, 1+r.IntN(3))
+	for n := range parts {
+		parts[n] = names[r.IntN(len(names))]
+	}
+	return strings.Join(parts, "/")
+}
+
+func quoted(path string) string {
+	var text strings.Builder
+	for _, b := range []byte(path) {
+		if b == '/' {
+			text.WriteByte(b)
+			continue
+		}
+		fmt.Fprintf(&text, "\\%03o", b)
+	}
+	return `"` + text.String() + `"`
+}
+
+// newRandom makes commits of files, links and submodules, some of them merges and roots, whose clocks differ.
+func newRandom(t *testing.T, r *rand.Rand, commits int) repository {
+	t.Helper()
+	dir := t.TempDir()
+	gittest.Git(t, dir, "init", "--quiet", "--bare", ".")
+	var in strings.Builder
+	for n := 1; n <= commits; n++ {
+		fmt.Fprintf(&in, "commit refs/heads/c%d\nmark :%d\ncommitter A <a> %d +0000\ndata 0\n", n, n, 1_700_000_000+20*n+r.IntN(90))
+		if n > 1 && r.IntN(12) > 0 {
+			fmt.Fprintf(&in, "from :%d\n", max(1, n-1-r.IntN(4)))
+			for range max(0, r.IntN(5)-2) {
+				fmt.Fprintf(&in, "merge :%d\n", 1+r.IntN(n-1))
+			}
+		}
+		for range r.IntN(6) {
+			path := quoted(randomPath(r))
+			switch r.IntN(12) {
+			case 0, 1:
+				fmt.Fprintf(&in, "D %s\n", path)
+			case 2:
+				fmt.Fprintf(&in, "M 160000 %040x %s\n", 1+r.IntN(3), path)
+			default:
+				mode, text := []string{"100644", "100644", "100755", "120000"}[r.IntN(4)], fmt.Sprint("text ", r.IntN(8))
+				fmt.Fprintf(&in, "M %s inline %s\ndata %d\n%s\n", mode, path, len(text), text)
+			}
+		}
+	}
+	input := filepath.Join(t.TempDir(), "input")
+	if err := os.WriteFile(input, []byte(in.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	gittest.Git(t, dir, "-c", "alias.take=!git fast-import --quiet <"+input, "take")
+	made := repository{dir: dir}
+	for n := range commits {
+		made.commits = append(made.commits, gittest.Git(t, dir, "rev-parse", fmt.Sprint("refs/heads/c", n+1)))
+	}
+	return made
+}
+
+// files are what git tells of, split at zero bytes, as "PATH BLOB" without directories, submodules and what was deleted; and how
+// many submodules there are.
+func (r repository) files(t *testing.T, args ...string) (list []string, submodules int) {
+	t.Helper()
+	records := strings.Split(gittest.Git(t, r.dir, args...), "\x00")
+	for _, record := range records {
+		head, path, _ := strings.Cut(record, "\t")
+		switch fields := strings.Fields(head); {
+		case len(fields) == 3 && fields[0] == "160000":
+			submodules++
+		case len(fields) == 3:
+			list = append(list, path+" "+fields[2])
+		}
+	}
+	return list, submodules
+}
+
+// brought is what git's log tells of commits, the newest first, and of their files.
+func (r repository) brought(t *testing.T, args ...string) (commits []string, changes [][]Change) {
+	t.Helper()
+	args = append([]string{"log", "--date-order", "--format=tformat:%H", "-z", "--raw", "--no-abbrev", "-r", "-c", "--root", "--no-renames"}, args...)
+	records := strings.Split(gittest.Git(t, r.dir, args...), "\x00")
+	for n := 0; n < len(records); n++ {
+		record := strings.TrimPrefix(records[n], "\n")
+		parents := len(record) - len(strings.TrimLeft(record, ":"))
+		if parents == 0 && record != "" {
+			commits, changes = append(commits, record), append(changes, nil)
+		}
+		if parents == 0 {
+			continue
+		}
+		n++
+		fields, last := strings.Fields(record[parents:]), len(changes)-1
+		if mode, id := fields[parents], fields[2*parents+1]; mode != "160000" && mode != "000000" {
+			changes[last] = append(changes[last], Change{commits[last], File{records[n], id}})
+		}
+	}
+	return commits, changes
+}
+
+// What is read object by object is what git's own commands tell: of merges, roots, clocks that differ, and odd names.
+func TestWalksAreThoseOfGit(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(6) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			r := rand.New(rand.NewPCG(seed, 3))
+			made := newRandom(t, r, 60)
+			space := sandbox.Workspace{Root: made.dir, Source: made.dir, Home: made.dir, Temp: made.dir, Limit: 1 << 30}
+			m := &Mirror{cache: New(Config{}), repo: git.Repo{Space: space}}
+			defer m.close()
+			any := func() string { return made.commits[r.IntN(len(made.commits))] }
+			for range 25 {
+				some := func(most int) (list []string) {
+					for range r.IntN(most + 1) {
+						list = append(list, any())
+					}
+					return list
+				}
+				from := Range{Heads: append(some(1), any()), Bases: some(2), Done: some(1)}
+				wantOfHistory(t, made, m, from, 1+r.IntN(60))
+				wantOfTree(t, made, m, from.Heads[0])
+				wantOfChanged(t, made, m, any(), from.Heads[0])
+			}
+		})
+	}
+}
+
+// without is an argument of git for the commits that some do not reach.
+func without(heads []string, lists ...[]string) []string {
+	args := slices.Clone(heads)
+	for _, sha := range slices.Concat(lists...) {
+		args = append(args, "^"+sha)
+	}
+	return append(args, "--")
+}
+
+func wantOfHistory(t *testing.T, made repository, m *Mirror, r Range, most int) {
+	t.Helper()
+	all, changes := made.brought(t, without(r.Heads, r.Bases)...)
+	listed := all[:min(most, len(all))]
+	want := History{Commits: slices.Clone(listed), Changes: firstOf(changes[:len(listed)])}
+	slices.Reverse(want.Commits)
+	if len(listed) < len(all) {
+		next := slices.Concat(r.Heads, strings.Fields(gittest.Git(t, made.dir, append([]string{"log", "--no-walk", "--format=%P"}, listed...)...)))
+		for _, sha := range strings.Fields(gittest.Git(t, made.dir, append([]string{"rev-list"}, without(r.Heads, r.Bases, r.Done)...)...)) {
+			if slices.Contains(listed, sha) {
+				continue
+			}
+			want.Beyond++
+			if slices.Contains(next, sha) {
+				want.Tips = append(want.Tips, sha)
+			}
+		}
+	}
+	got, err := m.Between(t.Context(), r, most)
+	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); err != nil || diff != "" {
+		t.Fatalf("%v, %d of %v (-git +mirror):\n%s", err, most, r, diff)
+	}
+}
+
+func wantOfTree(t *testing.T, made repository, m *Mirror, sha string) {
+	t.Helper()
+	want, submodules := made.files(t, "ls-tree", "-r", "-z", "--full-tree", sha)
+	var got []string
+	n, err := m.Files(t.Context(), sha, func(f File) { got = append(got, f.Path+" "+f.Blob) })
+	if diff := cmp.Diff(want, got); err != nil || diff != "" || n != submodules {
+		t.Fatalf("%v, files of %s and %d submodules, want %d (-git +mirror):\n%s", err, sha, n, submodules, diff)
+	}
+}
+
+func wantOfChanged(t *testing.T, made repository, m *Mirror, base, head string) {
+	t.Helper()
+	names := func(filter string) []string {
+		text := gittest.Git(t, made.dir, "diff-tree", "-r", "-z", "--name-only", "--no-renames", "--diff-filter="+filter, base, head)
+		return slices.DeleteFunc(strings.Split(text, "\x00"), func(name string) bool { return name == "" })
+	}
+	submodules := map[string]bool{}
+	for record := range strings.SplitSeq(gittest.Git(t, made.dir, "ls-tree", "-r", "-z", head), "\x00") {
+		if about, path, _ := strings.Cut(record, "\t"); strings.HasPrefix(about, "160000") {
+			submodules[path] = true
+		}
+	}
+	want := slices.DeleteFunc(names("AMT"), func(name string) bool { return submodules[name] })
+	changed, gone, err := m.Changed(t.Context(), base, head)
+	if diff := cmp.Diff(want, changed, cmpopts.EquateEmpty()); err != nil || diff != "" {
+		t.Fatalf("%v, changed (-git +mirror):\n%s", err, diff)
+	}
+	for _, name := range names("D") {
+		if !slices.Contains(gone, name) {
+			t.Fatalf("%q is gone, not in %q", name, gone)
+		}
 	}
 }

@@ -89,24 +89,18 @@ func (m *Mirror) Fetch(ctx context.Context, sha string) error {
 // Ensure fetches the contents of those files that the mirror does not have, together. Errors are those of git.Fetch, and
 // Damaged.
 func (m *Mirror) Ensure(ctx context.Context, blobs []string) error {
-	objects, err := m.Objects(ctx)
+	objects, err := m.reader(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = objects.Close() }()
-	return objects.Ensure(ctx, blobs)
-}
-
-// Ensure is that of the mirror, without another process.
-func (o *Objects) Ensure(ctx context.Context, blobs []string) error {
-	m, packs := o.mirror, o.mirror.packs()
-	missing, err := o.missing(ctx, blobs)
+	packs := m.packs()
+	missing, err := objects.missing(ctx, blobs)
 	if err != nil || len(missing) == 0 {
 		return err
 	}
 	return m.change(ctx, func() error {
 		if !slices.Equal(m.packs(), packs) { // another job may have fetched them meanwhile
-			if missing, err = o.missing(ctx, missing); err != nil || len(missing) == 0 {
+			if missing, err = objects.missing(ctx, missing); err != nil || len(missing) == 0 {
 				return err
 			}
 		}

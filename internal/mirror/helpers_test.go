@@ -73,7 +73,7 @@ func contents(ctx context.Context, m *Mirror, sha string) (gittest.Files, error)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = objects.Close() }()
+	defer objects.Close()
 	got := gittest.Files{}
 	for path, id := range ids {
 		data, _, err := objects.Blob(ctx, id, 64<<20)

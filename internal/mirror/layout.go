@@ -58,11 +58,10 @@ func empty(dir string) error {
 
 // check reads files of which git could not make use.
 func (m *Mirror) check(ctx context.Context, blobs []string) error {
-	objects, err := m.Objects(ctx)
+	objects, err := m.reader(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = objects.Close() }()
 	for _, id := range blobs {
 		_, _, err := objects.Blob(ctx, id, maxChecked)
 		if errors.Is(err, ErrMissing) {
@@ -73,16 +72,4 @@ func (m *Mirror) check(ctx context.Context, blobs []string) error {
 		}
 	}
 	return nil
-}
-
-// Changed are the files of a commit that differ from those of another one, and those that are gone since, by their exact paths.
-func (m *Mirror) Changed(ctx context.Context, base, head string) (changed, gone []string, err error) {
-	err = m.differences(ctx, base, head, func(_, now side, path string) {
-		if now.isFile() {
-			changed = append(changed, path)
-		} else {
-			gone = append(gone, path)
-		}
-	})
-	return changed, gone, err
 }

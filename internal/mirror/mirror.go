@@ -1,7 +1,6 @@
 package mirror
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -19,13 +18,17 @@ type Damaged struct{ Err error }
 func (d Damaged) Error() string { return "the mirror is damaged: " + d.Err.Error() }
 func (d Damaged) Unwrap() error { return d.Err }
 
-// Mirror is the mirror of a project as long as a read of Use runs.
+// Mirror is the mirror of a project as long as a read of Use runs. It is for one goroutine.
 type Mirror struct {
 	cache *Cache
 	repo  git.Repo
 	name  string
 	head  string      // the commit that it was brought up to date for
 	dir   os.FileInfo // tells it from the one that is made in its place
+
+	objects *Objects          // what reads, once it was needed
+	trees   map[string][]byte // directories that were read, by their ids
+	kept    int64             // bytes of them
 }
 
 // open tells whether there is a mirror, and remembers which.
@@ -59,12 +62,37 @@ func (m *Mirror) judge(ctx context.Context, err error) error {
 	return Damaged{err}
 }
 
-// lines runs git and calls each for every line that it writes.
-func (m *Mirror) lines(ctx context.Context, in []byte, each func(string) error, args ...string) error {
-	return m.judge(ctx, m.repo.Records(ctx, bytes.NewReader(in), '\n', each, args...))
+// reader is the git process that reads what the goroutine of the mirror asks for, one for all of that.
+func (m *Mirror) reader(ctx context.Context) (*Objects, error) {
+	if m.objects != nil && !m.objects.over.Load() {
+		return m.objects, nil
+	}
+	m.close()
+	objects, err := m.Objects(ctx)
+	if err != nil {
+		return nil, err
+	}
+	m.objects = objects
+	return objects, nil
 }
 
-// records runs git and calls each for everything that it writes before a zero byte.
-func (m *Mirror) records(ctx context.Context, in []byte, each func(string) error, args ...string) error {
-	return m.judge(ctx, m.repo.Records(ctx, bytes.NewReader(in), 0, each, args...))
+// Blob returns the contents of a file, as that of Objects.
+func (m *Mirror) Blob(ctx context.Context, id string, most int64) (data []byte, size int64, err error) {
+	objects, err := m.reader(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	return objects.Blob(ctx, id, most)
+}
+
+// lend calls read, and ends the process that it let read.
+func (m *Mirror) lend(ctx context.Context, read func(context.Context, *Mirror) error) error {
+	defer m.close()
+	return read(ctx, m)
+}
+
+func (m *Mirror) close() {
+	if m.objects != nil {
+		m.objects.Close()
+	}
 }

@@ -11,27 +11,37 @@ import (
 	"hash"
 	"io"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
-)
+	"sync/atomic"
 
-const maxRequests = 200 // that are sent together: a pipe takes 16 KiB on every system
+	"github.com/scanhook/scanhook/core"
+)
 
 // ErrMissing is returned for an object that the mirror does not have.
 var ErrMissing = errors.New("the mirror does not have the object")
 
-// Objects reads objects by their ids, with one git process for all of them. It is for one goroutine.
+// What git is asked for: the kind and size of an object, or also what it holds.
+const (
+	askInfo     = "info"
+	askContents = "contents"
+)
+
+const kindBlob = "blob"
+
+// Objects reads objects by their names, with one git process for all of them. It is for one goroutine.
 type Objects struct {
 	mirror   *Mirror
 	requests *os.File
 	answers  *os.File
 	lines    *bufio.Reader
-	close    func() error
+	kill     context.CancelFunc // ends git
+	end      func() error       // waits for it, and returns what it said
+	over     atomic.Bool
 }
 
-// Objects starts a reader, which ends with the context or by Close.
+// Objects starts a reader, which ends by Close, and with the context of a call that does not end before it.
 func (m *Mirror) Objects(ctx context.Context) (*Objects, error) {
 	requestsOut, requests, err := os.Pipe()
 	if err != nil {
@@ -41,20 +51,24 @@ func (m *Mirror) Objects(ctx context.Context) (*Objects, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("reading git's objects: %w", err), requestsOut.Close(), requests.Close())
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan error, 1)
 	go func() {
-		err := m.repo.Run(ctx, requestsOut, answersIn, "cat-file", "--batch-command")
+		err := m.repo.Run(running, requestsOut, answersIn, "cat-file", "--batch-command", "--buffer")
 		// Closed here, so that a reader does not wait for an answer of a process that is gone.
 		_, _ = requestsOut.Close(), answersIn.Close()
 		ended <- err
 	}()
 	o := &Objects{mirror: m, requests: requests, answers: answers, lines: bufio.NewReaderSize(answers, 64<<10)}
-	o.close = sync.OnceValue(func() error {
-		_ = requests.Close() // git ends
+	o.kill = func() {
+		o.over.Store(true)
+		cancel()
+	}
+	o.end = sync.OnceValue(func() error {
+		_ = requests.Close()
 		_, _ = io.Copy(io.Discard, o.lines)
 		err := <-ended
-		cancel()
+		o.kill()
 		_ = answers.Close()
 		return err
 	})
@@ -62,112 +76,146 @@ func (m *Mirror) Objects(ctx context.Context) (*Objects, error) {
 }
 
 // Close ends git's process.
-func (o *Objects) Close() error { return o.close() }
+func (o *Objects) Close() {
+	o.kill()
+	_ = o.end()
+}
+
+// answer is what git says of an object, without a kind where there is none.
+type answer struct {
+	kind, id string
+	size     int64
+	data     []byte // if it was asked for
+}
 
 // Blob returns the contents of a file, whole and as its id says they are; nil for one of more than so many bytes. Errors are
 // ErrMissing and Damaged.
 func (o *Objects) Blob(ctx context.Context, id string, most int64) (data []byte, size int64, err error) {
-	kind, size, err := o.ask(ctx, "info", id)
+	found, err := o.askOne(ctx, askInfo, id, 0)
 	switch {
 	case err != nil:
 		return nil, 0, err
-	case kind != "blob":
-		return nil, 0, Damaged{fmt.Errorf("%s is a %s, not the contents of a file", id, kind)}
-	case size > most:
-		return nil, size, nil
+	case found.kind == "":
+		return nil, 0, fmt.Errorf("%w: %s", ErrMissing, id)
+	case found.kind != kindBlob:
+		return nil, 0, Damaged{fmt.Errorf("%s is a %s, not the contents of a file", id, found.kind)}
+	case found.size > most:
+		return nil, found.size, nil
 	}
-	if _, _, err = o.ask(ctx, "contents", id); err != nil {
-		return nil, 0, err
-	}
-	data = make([]byte, size+1)
-	if _, err := io.ReadFull(o.lines, data); err != nil {
-		return nil, 0, o.broken(ctx, err)
-	}
-	data = data[:size]
-	if sumOf(data, len(id)) != id {
-		return nil, 0, Damaged{fmt.Errorf("%s has other contents than its id says", id)}
-	}
-	return data, size, nil
+	found, err = o.askOne(ctx, askContents, id, most)
+	return found.data, found.size, err
 }
 
-// ask sends a request and reads the first line of its answer, "ID TYPE SIZE".
-func (o *Objects) ask(ctx context.Context, what, id string) (kind string, size int64, err error) {
-	if err := o.request(ctx, what, id); err != nil {
-		return "", 0, err
-	}
-	return o.answer(ctx, id)
+// askOne asks for one object.
+func (o *Objects) askOne(ctx context.Context, what, name string, most int64) (found answer, err error) {
+	err = o.askAll(ctx, what, []string{name}, most, func(_ int, a answer) error {
+		found = a
+		return nil
+	})
+	return found, err
 }
 
-// request asks for objects at once: so few that neither git nor we wait until the other one reads.
-func (o *Objects) request(ctx context.Context, what string, ids ...string) error {
+// askAll asks for objects together and calls each for every answer, in order. It fails where one to be read has more than so
+// many bytes. After an error of its own or of each, git's process is over: answers would be left to be read.
+func (o *Objects) askAll(ctx context.Context, what string, names []string, most int64, each func(n int, a answer) error) error {
 	var lines strings.Builder
-	for _, id := range ids {
-		if strings.ContainsAny(id, " \n") || id == "" {
-			return fmt.Errorf("%.80q is not the id of an object", id)
+	for _, name := range names {
+		if strings.Contains(name, "\n") || name == "" {
+			return fmt.Errorf("%.80q is not the name of an object", name)
 		}
-		lines.WriteString(what + " " + id + "\n")
+		lines.WriteString(what + " " + name + "\n")
 	}
-	if _, err := io.WriteString(o.requests, lines.String()); err != nil {
+	defer context.AfterFunc(ctx, o.kill)()
+	// Git answers nothing before it has read everything, so that neither side waits for the other one.
+	if _, err := io.WriteString(o.requests, lines.String()+"flush\n"); err != nil {
 		return o.broken(ctx, err)
+	}
+	for n, name := range names {
+		a, err := o.answer(ctx, what, name, most)
+		if err == nil {
+			err = each(n, a)
+		}
+		if err != nil {
+			o.kill()
+			return err
+		}
 	}
 	return nil
 }
 
-func (o *Objects) answer(ctx context.Context, id string) (kind string, size int64, err error) {
+// answer reads an answer: "ID KIND SIZE" and perhaps what the object holds, or the name and that it is missing.
+func (o *Objects) answer(ctx context.Context, what, name string, most int64) (a answer, err error) {
 	line, err := o.lines.ReadString('\n')
 	if err != nil {
-		return "", 0, o.broken(ctx, err)
+		return a, o.broken(ctx, err)
+	}
+	if strings.HasSuffix(line, " missing\n") || strings.HasSuffix(line, " ambiguous\n") {
+		return a, nil
 	}
 	fields := strings.Fields(line)
-	if len(fields) == 2 && fields[1] == "missing" {
-		return "", 0, fmt.Errorf("%w: %s", ErrMissing, id)
+	if len(fields) == 3 && core.IsCommitSHA(fields[0]) && (fields[0] == name || !core.IsCommitSHA(name)) {
+		a.id, a.kind = fields[0], fields[1]
+		a.size, err = strconv.ParseInt(fields[2], 10, 64)
 	}
-	if len(fields) == 3 && fields[0] == id {
-		if size, err = strconv.ParseInt(fields[2], 10, 64); err == nil {
-			return fields[1], size, nil
-		}
+	switch {
+	case a.id == "" || err != nil || a.size < 0:
+		return answer{}, Damaged{fmt.Errorf("git answered %.80q", line)}
+	case what == askContents && a.size > most:
+		return answer{}, errTooLarge
+	case what == askContents:
+		a.data, err = o.read(ctx, a)
 	}
-	return "", 0, Damaged{fmt.Errorf("git answered %.80q", line)}
+	return a, err
+}
+
+// errTooLarge is returned for an object that has more bytes than the caller takes.
+var errTooLarge = errors.New("the object is too large")
+
+// read reads what an object holds, as its id says it is.
+func (o *Objects) read(ctx context.Context, a answer) ([]byte, error) {
+	data := make([]byte, a.size+1) // a line break follows
+	if _, err := io.ReadFull(o.lines, data); err != nil {
+		return nil, o.broken(ctx, err)
+	}
+	data = data[:a.size]
+	if sumOf(a.kind, data, len(a.id)) != a.id {
+		return nil, Damaged{fmt.Errorf("%s has other contents than its id says", a.id)}
+	}
+	return data, nil
 }
 
 // missing are those of the objects that the mirror does not have.
 func (o *Objects) missing(ctx context.Context, ids []string) (missing []string, err error) {
-	for some := range slices.Chunk(ids, maxRequests) {
-		if err := o.request(ctx, "info", some...); err != nil {
-			return nil, err
+	err = o.askAll(ctx, askInfo, ids, 0, func(n int, a answer) error {
+		if a.kind == "" {
+			missing = append(missing, ids[n])
 		}
-		for _, id := range some {
-			switch _, _, err := o.answer(ctx, id); {
-			case errors.Is(err, ErrMissing):
-				missing = append(missing, id)
-			case err != nil:
-				return nil, err
-			}
-		}
-	}
-	return missing, nil
+		return nil
+	})
+	return missing, err
 }
 
 // broken explains why git's process ended.
 func (o *Objects) broken(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
+		o.kill()
 		return context.Cause(ctx)
 	}
-	if said := o.close(); said != nil {
+	if said := o.end(); said != nil {
 		err = said
 	}
 	return o.mirror.judge(ctx, fmt.Errorf("reading git's objects: %w", err))
 }
 
-// sumOf is the id that a file's contents have, of so many hexadecimal digits.
-func sumOf(data []byte, digits int) string {
+// sumOf is the id that an object of a kind has, of so many hexadecimal digits.
+func sumOf(kind string, data []byte, digits int) string {
 	var sum hash.Hash
 	if digits == 2*sha256.Size {
 		sum = sha256.New()
 	} else {
 		sum = sha1.New() //nolint:gosec // it is git's own checksum, which tells damage, not forgery
 	}
-	_, _ = fmt.Fprintf(sum, "blob %d\x00", len(data)) // a hash takes everything
+	_, _ = fmt.Fprintf(sum, "%s %d\x00", kind, len(data)) // a hash takes everything
 	_, _ = sum.Write(data)
 	return hex.EncodeToString(sum.Sum(nil))
 }

@@ -2,7 +2,6 @@ package mirror
 
 import (
 	"context"
-	"fmt"
 	"iter"
 	"slices"
 	"strings"
@@ -30,7 +29,7 @@ func (m *Mirror) Find(ctx context.Context, places []Place) ([]File, error) {
 	if err := at.ask(ctx, places, func(p Place) []Place { return []Place{p, {p.Commit, ""}} }); err != nil {
 		return nil, err
 	}
-	left := slices.DeleteFunc(slices.Clone(places), func(p Place) bool { return at.answers[p].kind == "blob" || !at.hasCommit(p) })
+	left := slices.DeleteFunc(slices.Clone(places), func(p Place) bool { return at.answers[p].kind == kindBlob || !at.hasCommit(p) })
 	if err := at.ask(ctx, left, cuts); err != nil {
 		return nil, err
 	}
@@ -98,15 +97,12 @@ type lookup struct {
 	answers map[Place]answer
 }
 
-// answer is what git says of a place: nothing where there is nothing.
-type answer struct{ kind, id string }
-
 func (l *lookup) hasCommit(p Place) bool { return l.answers[Place{p.Commit, ""}].kind == "tree" }
 
 // file is the file that the path of a place means.
 func (l *lookup) file(p Place) File {
 	for _, cut := range cuts(p) {
-		if a := l.answers[cut]; a.kind == "blob" {
+		if a := l.answers[cut]; a.kind == kindBlob {
 			return File{cut.Path, a.id}
 		}
 	}
@@ -143,22 +139,16 @@ func (l *lookup) askFor(ctx context.Context, places []Place) error {
 	if len(places) == 0 {
 		return nil
 	}
-	var in strings.Builder
-	for _, p := range places {
-		in.WriteString(p.Commit + ":" + p.Path + "\n")
+	objects, err := l.mirror.reader(ctx)
+	if err != nil {
+		return err
 	}
-	asking := *l.mirror
-	asking.repo.MaxPaths = int64(in.Len()) // how much git answers is up to us, not to a commit
-	next := 0
-	return asking.lines(ctx, []byte(in.String()), func(line string) error {
-		if next == len(places) {
-			return Damaged{fmt.Errorf("git answered %.80q", line)}
-		}
-		// What is missing is answered with its name, which may have spaces.
-		if fields := strings.Fields(line); len(fields) == 3 && core.IsCommitSHA(fields[0]) {
-			l.answers[places[next]] = answer{fields[1], fields[0]}
-		}
-		next++
+	names := make([]string, len(places))
+	for n, p := range places {
+		names[n] = p.Commit + ":" + p.Path
+	}
+	return objects.askAll(ctx, askInfo, names, 0, func(n int, a answer) error {
+		l.answers[places[n]] = a
 		return nil
-	}, "cat-file", "--batch-check", "--buffer")
+	})
 }

@@ -41,7 +41,7 @@ func (r *Runner) runOverFiles(
 		if err := m.LayOut(ctx, t.space); err != nil {
 			return err
 		}
-		changes, err := r.changesIn(ctx, m, t, base)
+		changes, err := r.changesIn(ctx, m, t, base, anyFile)
 		if err != nil {
 			return err
 		}
@@ -180,15 +180,10 @@ func (r *Runner) searchObjects(ctx context.Context, t *task, scanner Scanner, re
 		if result, err = s.blobs.Run(ctx, m, s.scan.CommitSHA); err != nil {
 			return err
 		}
-		if s.blobs.Base == "" && !s.blobs.Root && core.IsZeroSHA(s.scan.BeforeSHA) { // where the branch left another one is not known
-			result.Coverage.LeaveCommits(core.Stretch{Tips: []string{s.scan.CommitSHA}})
-		}
 		if err := blobs.LayOut(ctx, m, result.Files, t.space.Source); err != nil {
 			return err
 		}
-		if len(s.baseline.Findings) > 0 { // else none of them can have moved
-			changes, err = r.changesIn(ctx, m, t, s.baseline.CommitSHA)
-		}
+		changes, err = r.movesIn(ctx, m, s, result)
 		return err
 	})
 	if err != nil {
@@ -199,6 +194,21 @@ func (r *Runner) searchObjects(ctx context.Context, t *task, scanner Scanner, re
 	source.Describe(result.Findings, t.space.Source)
 	found := append(result.Findings, result.History...)
 	return core.Report{Findings: found, Results: len(found), Coverage: &result.Coverage, Changes: changes}, nil
+}
+
+// movesIn compares the commit with its baseline, line by line, if a file that has findings in either of them differs: other
+// changes move none.
+func (r *Runner) movesIn(ctx context.Context, m *mirror.Mirror, s *search, found blobs.Result) (*core.Changes, error) {
+	if len(s.baseline.Findings) == 0 {
+		return nil, nil
+	}
+	files := make(map[string]bool)
+	for _, list := range [][]core.Finding{s.baseline.Findings, found.Findings, found.History} {
+		for _, f := range list {
+			files[f.File] = true
+		}
+	}
+	return r.changesIn(ctx, m, s.task, s.baseline.CommitSHA, func(path string) bool { return files[path] })
 }
 
 // prepareSearch finds out from what commit on is to be searched, and what is known already. Without an answer of the database
@@ -251,7 +261,8 @@ func (r *Runner) chooseBase(ctx context.Context, s *search) error {
 		left.Pushed = left.Pushed[:known]
 	}
 	s.blobs.Pushed = left.Pushed[:min(len(left.Pushed), maxPushed)]
-	s.blobs.Root = s.blobs.Base == "" && core.IsZeroSHA(s.scan.BeforeSHA) && s.scan.Branch == s.scan.DefaultBranch
+	s.blobs.Branch = core.IsZeroSHA(s.scan.BeforeSHA)
+	s.blobs.Root = s.blobs.Base == "" && s.blobs.Branch && s.scan.Branch == s.scan.DefaultBranch
 	for _, sha := range slices.Compact([]string{s.blobs.Base, s.scan.BeforeSHA}) {
 		searched, err := r.Jobs.IsSearched(ctx, s.scan.ProjectID, sha, s.version)
 		if err != nil {

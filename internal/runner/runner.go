@@ -313,9 +313,14 @@ func installation(scan core.Scan, remote platforms.Remote) string {
 
 const notCompared = "baseline not compared line by line"
 
-// changesIn compares the commit with its baseline, line by line. It is an aid: without it, findings are recognised by their
-// code alone, so only a damaged mirror, which is made anew, is an error.
-func (r *Runner) changesIn(ctx context.Context, m *mirror.Mirror, t *task, base string) (*core.Changes, error) {
+// anyFile is for changesIn where it is not known which files matter.
+func anyFile(string) bool { return true }
+
+// changesIn compares the commit with its baseline, line by line, unless no file that matters differs. It is an aid: without it,
+// findings are recognised by their code alone, so only a damaged mirror, which is made anew, is an error.
+func (r *Runner) changesIn(
+	ctx context.Context, m *mirror.Mirror, t *task, base string, matters func(path string) bool,
+) (*core.Changes, error) {
 	if base == "" {
 		return nil, nil
 	}
@@ -327,7 +332,7 @@ func (r *Runner) changesIn(ctx context.Context, m *mirror.Mirror, t *task, base 
 	}
 	var changes *core.Changes
 	if err == nil {
-		changes, err = m.Diff(ctx, base, t.scan.CommitSHA)
+		changes, err = m.Diff(ctx, base, t.scan.CommitSHA, matters)
 	}
 	if err != nil {
 		r.Log.Info(notCompared, append(t.attrs(), "baseline", base, keyError, err)...)

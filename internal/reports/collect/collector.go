@@ -5,6 +5,7 @@ package collect
 import (
 	"cmp"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"path"
 	"strings"
@@ -54,8 +55,9 @@ type Collector struct {
 	Pack   bool // asks a format that large reports come in to pack its findings into Report.Packed
 	Report core.Report
 
-	findings ChunkList[core.Finding]
-	failed   map[string]bool // files
+	findings  ChunkList[core.Finding]
+	left      map[string]bool // files that were left out
+	complaint string          // the first error that the tool reports, or empty
 }
 
 // New returns a Collector for the report in r.
@@ -78,12 +80,9 @@ func Results[T any](c *Collector, visit func(*T)) error {
 
 // ResultsOrNull is Results, and tells whether there was an array.
 func ResultsOrNull[T any](c *Collector, visit func(*T)) (found bool, err error) {
-	return c.ArrayOrNull(func() error {
-		if err := c.CountResult(); err != nil {
-			return err
-		}
+	return c.EachResult(func(value []byte) error {
 		element := new(T)
-		if err := c.Decode(&element); err != nil { // null makes element nil
+		if err := c.Unmarshal(value, &element); err != nil { // null makes element nil
 			return err
 		}
 		if element == nil {
@@ -94,15 +93,38 @@ func ResultsOrNull[T any](c *Collector, visit func(*T)) (found bool, err error) 
 	})
 }
 
-// CountResult counts one more result of the report, before it is read.
-func (c *Collector) CountResult() error {
+// EachResult visits the elements of an array of results undecoded, null counting as an empty one, and tells whether there was an
+// array. Of elements that are equal byte by byte it visits the first: the tool said the same twice. They are told by hashes with
+// a seed of their own, so that nobody can make different ones collide.
+func (c *Collector) EachResult(visit func(value []byte) error) (found bool, err error) {
+	seed, seen := maphash.MakeSeed(), make(map[uint64]struct{})
+	return c.ArrayOrNull(func() error {
+		if err := c.countResult(); err != nil {
+			return err
+		}
+		value, err := c.Read()
+		if err != nil {
+			return err
+		}
+		hash := maphash.Bytes(seed, value)
+		if _, twin := seen[hash]; twin {
+			c.LeaveOut()
+			return nil
+		}
+		seen[hash] = struct{}{}
+		return visit(value)
+	})
+}
+
+// countResult counts one more result of the report, before it is read.
+func (c *Collector) countResult() error {
 	if c.Report.Results++; c.Report.Results > c.Limits.MaxResults {
 		return fmt.Errorf("%w: the report has more than %d results", core.ErrTooLarge, c.Limits.MaxResults)
 	}
 	return nil
 }
 
-// LeaveOut counts a result that is no finding.
+// LeaveOut counts a result that is no finding, or a repeated one.
 func (c *Collector) LeaveOut() { c.Report.Skipped++ }
 
 // Add makes a finding storable and keeps it. The finding stays in its place until Finish.
@@ -184,15 +206,52 @@ func (c *Collector) Fail(reason string) {
 
 // FailFile records that the tool could not read a file, whose earlier findings may still be there.
 func (c *Collector) FailFile(file string) {
-	file = c.Place(file)
-	if file == "" || c.failed[file] {
+	if file = c.Place(file); file == "" {
+		c.FailSomewhere(1)
 		return
 	}
-	if c.failed == nil {
-		c.failed, c.Report.Coverage = make(map[string]bool), new(core.Coverage)
+	c.leaveOut(core.LeftError, file)
+}
+
+// FailDirectory is FailFile for a tool that leaves out the other files of the same directory, too.
+func (c *Collector) FailDirectory(file string) {
+	c.leaveOut(core.LeftError, path.Dir(c.Place(file))+"/")
+}
+
+// FailSomewhere records errors that name no file, so that any file may not have been read.
+func (c *Collector) FailSomewhere(errors int) {
+	if errors > 0 {
+		c.coverage().LeaveOut(core.LeftError, errors)
 	}
-	c.failed[file] = true
-	c.Report.Coverage.LeaveOut(core.LeftError, 1, file)
+}
+
+// SkipFile records that the tool left out a file for its size.
+func (c *Collector) SkipFile(file string) {
+	if file = c.Place(file); file != "" {
+		c.leaveOut(core.LeftSize, file)
+	}
+}
+
+// Complain keeps the reason of an error that does not fail the report. A report of errors and no results has failed by them.
+func (c *Collector) Complain(reason string) { c.complaint = cmp.Or(c.complaint, reason) }
+
+// leaveOut counts each file once.
+func (c *Collector) leaveOut(reason core.LeftOut, file string) {
+	if c.left[file] {
+		return
+	}
+	if c.left == nil {
+		c.left = make(map[string]bool)
+	}
+	c.left[file] = true
+	c.coverage().LeaveOut(reason, 1, file)
+}
+
+func (c *Collector) coverage() *core.Coverage {
+	if c.Report.Coverage == nil {
+		c.Report.Coverage = new(core.Coverage)
+	}
+	return c.Report.Coverage
 }
 
 // FailFiles records the files of a list, whose elements name reads. What is no list names none.
@@ -213,6 +272,9 @@ func (c *Collector) FailFiles(name func() (string, error)) error {
 
 // Finish returns the report, its findings as those of the tool where they do not name another.
 func (c *Collector) Finish(tool string) core.Report {
+	if c.Report.Results == 0 {
+		c.Fail(c.complaint)
+	}
 	c.Report.Findings = c.findings.Slice()
 	tool = Clean(tool, c.Limits.Name())
 	for i := range c.Report.Findings {

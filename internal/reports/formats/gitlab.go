@@ -66,17 +66,19 @@ type gitlabScan struct {
 	Messages []struct{ Level, Value string }
 }
 
-// judge fails the report of a scan that says that it failed.
+// judge fails the report of a scan that says that it failed. Errors of one that succeeded leave something out.
 func (g *gitlab) judge(scan gitlabScan) {
-	if scan.Status != "failure" {
-		return
-	}
+	failed := scan.Status == "failure"
 	for _, message := range scan.Messages {
-		if message.Level == "fatal" || message.Level == "error" {
+		switch grave := message.Level == "fatal" || message.Level == "error"; {
+		case grave && failed:
 			g.Fail(message.Value)
+		case grave:
+			g.Complain(message.Value)
+			g.FailSomewhere(1)
 		}
 	}
-	if g.Report.Failure == "" {
+	if failed && g.Report.Failure == "" {
 		g.Fail("the scan failed and its report does not say why")
 	}
 }

@@ -41,7 +41,8 @@ func readGosecErrors(c *collect.Collector) error {
 			return err
 		}
 		line := strconv.Itoa(collect.Line(wire[0].Line))
-		c.Fail("partial: gosec could not read " + core.Clip(file, maxPath) + ":" + line + ": " + wire[0].Error)
+		c.FailDirectory(file)
+		c.Complain("gosec could not read " + core.Clip(file, maxPath) + ":" + line + ": " + wire[0].Error)
 		return nil
 	})
 }

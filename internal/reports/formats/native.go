@@ -44,7 +44,10 @@ func parseNative(c *collect.Collector) (core.Report, error) {
 }
 
 func (n *native) read() error {
-	findings := func() error { return n.Array(n.readFinding) }
+	findings := func() error {
+		_, err := n.EachResult(n.readFinding)
+		return err
+	}
 	alone, err := n.IsArray()
 	switch {
 	case err != nil:
@@ -59,12 +62,9 @@ func (n *native) read() error {
 	})
 }
 
-func (n *native) readFinding() error {
-	if err := n.CountResult(); err != nil {
-		return err
-	}
+func (n *native) readFinding(value []byte) error {
 	var wire nativeFinding
-	if err := n.Decode(&wire); err != nil {
+	if err := n.Unmarshal(value, &wire); err != nil {
 		return err
 	}
 	finding, err := n.finding(wire)

@@ -34,28 +34,70 @@ func parseSemgrep(c *collect.Collector) (core.Report, error) {
 			return collect.Results(c, func(wire *semgrepResult) { c.Add(wire.finding(c)) })
 		},
 		"errors": func() error { return readSemgrepErrors(c) },
+		"paths":  func() error { return readSemgrepPaths(c) },
 	})
 	return c.Finish("semgrep"), err
 }
 
-// readSemgrepErrors notes the files that semgrep could not read, and fails the report by the errors that are more than warnings
-// about single files.
+// readSemgrepErrors notes the files that semgrep could not read. Errors of no file fail the report: what then is missing, nobody
+// knows.
 func readSemgrepErrors(c *collect.Collector) error {
 	return c.Array(func() error {
-		var wire collect.Lenient[struct {
-			Level   string `json:"level"`
-			Message string `json:"message"`
-			Path    string `json:"path"`
-		}]
+		var wire collect.Lenient[semgrepError]
 		if err := c.Decode(&wire); err != nil {
 			return err
 		}
-		c.FailFile(wire.Value.Path)
-		if wire.Value.Level == "error" {
-			c.Fail("semgrep: " + cmp.Or(wire.Value.Message, "an error that the report does not explain"))
+		file, failed := wire.Value.file(), wire.Value.Level == "error"
+		reason := "semgrep: " + cmp.Or(wire.Value.Message, "an error that the report does not explain")
+		switch {
+		case failed && file == "":
+			c.Fail(reason)
+		case failed:
+			c.Complain(reason)
 		}
+		c.FailFile(file)
 		return nil
 	})
+}
+
+// semgrepError is a parse error, a timeout or another mishap, as several versions of semgrep write it.
+type semgrepError struct {
+	Level    string `json:"level"`
+	Message  string `json:"message"`
+	Path     string `json:"path"`
+	Location collect.Lenient[struct {
+		Path string `json:"path"`
+	}] `json:"location"`
+	Spans collect.Lenient[[]struct {
+		File string `json:"file"`
+	}] `json:"spans"`
+}
+
+func (e semgrepError) file() string {
+	for _, span := range e.Spans.Value {
+		return cmp.Or(e.Path, e.Location.Value.Path, span.File)
+	}
+	return cmp.Or(e.Path, e.Location.Value.Path)
+}
+
+// readSemgrepPaths notes the files that semgrep skipped though it was to search them. Most are skipped because somebody said so.
+func readSemgrepPaths(c *collect.Collector) error {
+	return c.Object(jsonscan.Members{"skipped": func() error {
+		return c.Array(func() error {
+			var wire collect.Lenient[struct {
+				Path   string `json:"path"`
+				Reason string `json:"reason"`
+			}]
+			err := c.Decode(&wire)
+			switch reason := wire.Value.Reason; {
+			case reason == "too_big", reason == "exceeded_size_limit":
+				c.SkipFile(wire.Value.Path)
+			case strings.Contains(reason, "analysis_failed"), strings.Contains(reason, "timeout"):
+				c.FailFile(wire.Value.Path)
+			}
+			return err
+		})
+	}})
 }
 
 // semgrepResult is one result of semgrep --json.

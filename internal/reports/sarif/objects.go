@@ -162,37 +162,6 @@ type ReportingDescriptor struct {
 	Properties collect.Lenient[PropertyBag] `json:"properties"`
 }
 
-// Invocation is one run of a tool (3.20).
-type Invocation struct {
-	ExecutionSuccessful        *bool                   `json:"executionSuccessful"`
-	ExecutionNotifications     []Notification          `json:"toolExecutionNotifications"`
-	ConfigurationNotifications []Notification          `json:"toolConfigurationNotifications"`
-	ExitCodeDescription        string                  `json:"exitCodeDescription"`
-	ExitSignalName             string                  `json:"exitSignalName"`
-	ProcessStartFailureMessage string                  `json:"processStartFailureMessage"`
-	ExitCode                   *float64                `json:"exitCode"`
-	WorkingDirectory           ArtifactLocation        `json:"workingDirectory"`
-	RuleConfigurationOverrides []ConfigurationOverride `json:"ruleConfigurationOverrides"`
-}
-
-// ConfigurationOverride is the level that an invocation gives to a rule (3.51).
-type ConfigurationOverride struct {
-	Descriptor    ReportingDescriptorReference `json:"descriptor"`
-	Configuration struct {
-		Level string `json:"level"`
-	} `json:"configuration"`
-}
-
-// Notification is what a tool says about its own run (3.58).
-type Notification struct {
-	Level      string                       `json:"level"`
-	Message    Message                      `json:"message"`
-	Descriptor ReportingDescriptorReference `json:"descriptor"`
-	Exception  collect.Lenient[struct {
-		Message string `json:"message"`
-	}] `json:"exception"`
-}
-
 // PropertyBag has the members of property bags that tools agree on without a standard, so in any type.
 type PropertyBag struct {
 	Tags             any `json:"tags"`
@@ -204,13 +173,18 @@ type PropertyBag struct {
 	Own collect.Lenient[*OwnProperties] `json:"scanhook"`
 }
 
-// Score reads a security-severity: a number from 0 to 10 that some write as a string, as GitHub asks, and some not.
-func (b PropertyBag) Score() (score float64, ok bool) {
-	for _, word := range collect.Texts(b.SecuritySeverity) {
-		score, err := strconv.ParseFloat(strings.TrimSpace(word), 64)
-		return score, err == nil && score >= 0 && score <= 10
+// Severity reads a security-severity: a number from 0 to 10 that some write as a string, as GitHub asks, and some not, or a word
+// for a severity. Other words, such as undefined, say nothing.
+func (b PropertyBag) Severity() (severity core.Severity, ok bool) {
+	for _, text := range collect.Texts(b.SecuritySeverity) {
+		switch word := strings.ToLower(strings.TrimSpace(text)); word {
+		case "unknown", "none", "error", "warning", "note":
+			return "", false
+		default:
+			return core.SeverityFromWord(word)
+		}
 	}
-	return 0, false
+	return "", false
 }
 
 // OwnProperties are what our own exports say of a finding where SARIF has no place for it: how it differs from its rule, and

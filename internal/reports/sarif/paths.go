@@ -25,9 +25,10 @@ var (
 type paths struct {
 	bases       map[string]ArtifactLocation // by uriBaseId, as the report has them
 	artifacts   []ArtifactLocation
-	maxPath     int             // bytes
-	directories map[string]base // by uriBaseId
-	absolute    []base
+	maxPath     int                // bytes
+	directories map[string]base    // by uriBaseId
+	tops        []base             // the absolute ones that are stated relative to no other
+	ran         []base             // where the tool ran
 	known       map[location]place // also makes a million findings share the names of a few thousand files
 }
 
@@ -49,6 +50,13 @@ type base struct {
 	path     string
 	absolute bool // path is clean and has a leading slash
 	root     bool // its name says that it is the repository's root
+	below    bool // it is stated relative to another base
+}
+
+// contains tells whether an absolute path is the directory or below it.
+func (b base) contains(file string) bool {
+	rest, found := strings.CutPrefix(file, strings.TrimRight(b.path, "/"))
+	return found && (rest == "" || rest[0] == '/')
 }
 
 // newPaths takes the bases and artifacts of a run, and the directories in which the tool ran.
@@ -60,13 +68,13 @@ func newPaths(bases map[string]ArtifactLocation, artifacts []ArtifactLocation, d
 	for id := range bases {
 		directory := p.resolve(id)
 		p.directories[id] = directory
-		if directory.absolute {
-			p.absolute = append(p.absolute, directory)
+		if directory.absolute && !directory.below {
+			p.tops = append(p.tops, directory)
 		}
 	}
 	for _, uri := range directories {
 		if directory, absolute := toPath(uri); absolute {
-			p.absolute = append(p.absolute, base{path: path.Clean(directory), absolute: true})
+			p.ran = append(p.ran, base{path: path.Clean(directory), absolute: true})
 		}
 	}
 	return p
@@ -97,27 +105,38 @@ func (p *paths) path(l location) (relative string, isAbsolute bool) {
 	return file, absolute
 }
 
-// strip makes an absolute path relative to the directory named as the repository's root, else to the nearest directory.
+// strip makes an absolute path relative to the base named as the repository's root, else to the outermost base: those inside are
+// its directories. Where no base contains the file, the nearest directory in which the tool ran counts.
 func (p *paths) strip(file string) string {
-	var best base
-	for _, candidate := range p.absolute {
-		rest, below := strings.CutPrefix(file, strings.TrimRight(candidate.path, "/"))
-		if !below || rest != "" && !strings.HasPrefix(rest, "/") {
+	best := nearest(p.ran, file)
+	found := false
+	for _, candidate := range p.tops {
+		if candidate.path == "/" || !candidate.contains(file) { // the root of the machine is no repository
 			continue
 		}
-		closer := candidate.root == best.root && len(candidate.path) > len(best.path)
-		if closer || candidate.root && !best.root {
-			best = candidate
+		outer := candidate.root == best.root && len(candidate.path) < len(best.path)
+		if !found || outer || candidate.root && !best.root {
+			best, found = candidate, true
 		}
 	}
 	return strings.TrimPrefix(file, best.path)
+}
+
+// nearest is the longest of the directories that contain a file; an empty one where there is none.
+func nearest(directories []base, file string) (best base) {
+	for _, candidate := range directories {
+		if candidate.contains(file) && len(candidate.path) > len(best.path) {
+			best = candidate
+		}
+	}
+	return best
 }
 
 // resolve follows a uriBaseId through originalUriBaseIds up to an absolute directory, or as far as it is known.
 func (p *paths) resolve(id string) base {
 	const longest = 16
 	directory := base{root: rootName.MatchString(id)}
-	for range longest {
+	for step := range longest {
 		next, known := p.bases[id]
 		if !known {
 			return directory
@@ -125,7 +144,7 @@ func (p *paths) resolve(id string) base {
 		parent, absolute := toPath(core.Clip(next.URI, p.maxPath))
 		directory.path = path.Join(parent, directory.path)
 		if absolute {
-			directory.path, directory.absolute = path.Clean("/"+directory.path), true
+			directory.path, directory.absolute, directory.below = path.Clean("/"+directory.path), true, step > 0
 			return directory
 		}
 		id = next.URIBaseID

@@ -28,8 +28,7 @@ type rule struct {
 	title, text, help string
 	cve, cwe, former  string
 	severity          core.Severity // of its level; empty where it has none
-	score             float64       // its security-severity
-	scored            bool
+	security          core.Severity // of its security-severity, likewise
 	messages          map[string]Message
 }
 
@@ -67,7 +66,7 @@ func readRule(c *collect.Collector) (rule, error) {
 	}
 	severity, err := severityOf(c, wire.DefaultConfiguration.Level, "defaultConfiguration.level")
 	bag, name := wire.Properties.Value, c.Limits.Name()
-	score, scored := bag.Score()
+	security, _ := bag.Severity()
 	title := strings.TrimSpace(cmp.Or(wire.ShortDescription.Text, wire.Name))
 	text := cmp.Or(wire.ShortDescription.Text, wire.FullDescription.Text, wire.ShortDescription.Markdown, wire.Name)
 	return rule{
@@ -81,8 +80,7 @@ func readRule(c *collect.Collector) (rule, error) {
 		cwe:      cweOfRule(wire, bag),
 		former:   collect.Clean(strings.Join(wire.DeprecatedIDs.Value, " "), name),
 		severity: severity,
-		score:    score,
-		scored:   scored,
+		security: security,
 		messages: wire.MessageStrings,
 	}, err
 }

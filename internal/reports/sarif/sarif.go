@@ -6,7 +6,6 @@ package sarif
 import (
 	"cmp"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/scanhook/scanhook/core"
@@ -19,7 +18,6 @@ const (
 	version     = "2.1.0" // the only one that is a standard; drafts before and after it have other members
 	maxBases    = 100     // directories that every file is compared with; tools write a handful
 	maxToolName = 100     // bytes of a tool's name in a message
-	maxReason   = 8 << 10 // bytes of a reason for a failure
 )
 
 // Format is SARIF.
@@ -45,22 +43,22 @@ func parse(c *collect.Collector) (core.Report, error) {
 
 // readLog reads one log, run by run.
 func readLog(c *collect.Collector) error {
-	found, runs := "", false
+	found, runs, external := "", 0, false
 	err := c.Object(jsonscan.Members{
 		"version": func() error { return readVersion(c, &found) },
-		"runs": func() error {
-			runs = true
-			return readRuns(c)
+		"runs":    func() error { return readRuns(c, &runs) },
+		"inlineExternalProperties": func() error {
+			external = true
+			return readExternal(c)
 		},
-		"inlineExternalProperties": func() error { return readExternal(c) },
 	})
 	switch {
 	case err != nil:
 		return err
 	case found == "":
 		return c.Invalid("the report has no version; it must be %q", version)
-	case !runs:
-		return c.Invalid("the report has no runs")
+	case runs == 0 && !external:
+		return c.Invalid("the report has no runs, so it does not say that anything was examined")
 	}
 	return nil
 }
@@ -75,8 +73,9 @@ func readVersion(c *collect.Collector, into *string) error {
 	return nil
 }
 
-func readRuns(c *collect.Collector) error {
+func readRuns(c *collect.Collector, runs *int) error {
 	found, err := c.ArrayOrNull(func() error {
+		*runs++
 		r := newRun(c)
 		if err := r.read(); err != nil {
 			return err
@@ -109,6 +108,7 @@ type run struct {
 	invocations []invocation
 	pending     collect.ChunkList[pendingResult]
 	references  map[reference]*reference // one copy of each: thousands of results refer to the same rule
+	results     int                      // that the run lists
 	result      Result                   // the one that is being read
 	fast        fastResult
 	texts       intern.Texts
@@ -133,6 +133,7 @@ type invocation struct {
 	failure   string // why it did not do its work, or empty
 	directory string // where it ran, a URI
 	overrides []override
+	trouble   trouble
 }
 
 // override is a level that the invocation configured for a rule.
@@ -159,21 +160,19 @@ func (r *run) read() error {
 }
 
 func (r *run) readResults() error {
-	return r.Array(func() error {
-		if err := r.CountResult(); err != nil {
-			return err
-		}
-		if err := r.readResult(); err != nil {
+	_, err := r.EachResult(func(value []byte) error {
+		r.results++
+		if err := r.decodeResult(value); err != nil {
 			return err
 		}
 		return r.addResult(&r.result)
 	})
+	return err
 }
 
-func (r *run) readResult() error {
-	value, err := r.Read()
-	if err != nil || r.fast.decode(value, &r.result) {
-		return err
+func (r *run) decodeResult(value []byte) error {
+	if r.fast.decode(value, &r.result) {
+		return nil
 	}
 	r.result = Result{}
 	result := &r.result
@@ -233,10 +232,13 @@ func (r *run) reference(result *Result) *reference {
 	return &first
 }
 
-// isProblem distinguishes failed checks from passed and undecided ones. Those have no level (3.27.10); where a tool states one
-// all the same, it counts: a finding too many is better than a lost one.
+// isProblem tells failed checks, and those that a person has to decide, from passed ones (3.27.9), whatever level these state.
 func isProblem(result *Result) bool {
-	return result.Kind == "" || result.Kind == "fail" || result.Level != "" && result.Level != "none"
+	switch strings.ToLower(result.Kind) {
+	case "", "fail", "open", "review":
+		return true
+	}
+	return false
 }
 
 // suppression is why the scanner hides a result. One accepted suppression is enough (3.35.3: accepted is the default).
@@ -253,8 +255,8 @@ func suppression(suppressions []Suppression, limit int) *string {
 func (p *pendingResult) applyProperties(finding *core.Finding, result *Result, limits collect.Limits) {
 	bag := result.Properties.Value
 	tags := collect.Texts(bag.Tags)
-	if score, ok := bag.Score(); ok {
-		finding.Severity, p.scored = core.SeverityFromScore(score), true
+	if severity, ok := bag.Severity(); ok {
+		finding.Severity, p.scored = severity, true
 	}
 	finding.CVEID = cmp.Or(collect.CVE(tags...), collect.CVE(collect.Texts(bag.CVE)...))
 	finding.CWE = cmp.Or(cweOfTaxa(result.Taxa), collect.CWE(tags...), collect.CWENamed(collect.Texts(bag.CWE)...), cweOfSecret(tags))
@@ -331,6 +333,8 @@ func (r *run) readInvocations() error {
 		if wire.ExecutionSuccessful != nil && !*wire.ExecutionSuccessful {
 			invocation.failure = failureOf(wire)
 		}
+		invocation.trouble.add(wire.ExecutionNotifications)
+		invocation.trouble.add(wire.ConfigurationNotifications)
 		for _, o := range wire.RuleConfigurationOverrides {
 			severity, err := severityOf(r.Collector, o.Configuration.Level, "ruleConfigurationOverrides.configuration.level")
 			if err != nil {
@@ -343,38 +347,6 @@ func (r *run) readInvocations() error {
 	})
 }
 
-// failureOf takes the reason from the most informative of the places that have one.
-func failureOf(wire Invocation) string {
-	code := ""
-	if wire.ExitCode != nil {
-		code = "exit code " + strconv.FormatFloat(*wire.ExitCode, 'f', -1, 64)
-	}
-	return strings.TrimSpace(cmp.Or(
-		textOf(wire.ExecutionNotifications, "error"),
-		wire.ExitCodeDescription,
-		textOf(wire.ConfigurationNotifications, "error"),
-		textOf(wire.ExecutionNotifications, ""),
-		textOf(wire.ConfigurationNotifications, ""),
-		wire.ProcessStartFailureMessage,
-		wire.ExitSignalName,
-		code,
-		"the execution was not successful and the report does not say why",
-	))
-}
-
-// textOf is the first text among notifications of a level, or of any.
-func textOf(notifications []Notification, level string) string {
-	for _, notification := range notifications {
-		message := notification.Message
-		text := cmp.Or(message.Text, message.Markdown, notification.Exception.Value.Message,
-			notification.Descriptor.ID, message.ID)
-		if text != "" && (level == "" || level == notification.Level) {
-			return substitute(core.Clip(text, maxReason), message.Arguments, maxReason)
-		}
-	}
-	return ""
-}
-
 // finish completes the run's findings by what they refer to.
 func (r *run) finish() {
 	r.failAsInvocations()
@@ -384,6 +356,7 @@ func (r *run) finish() {
 		directories = append(directories, invocation.directory)
 	}
 	paths := newPaths(r.bases, r.artifacts, directories, r.Limits.Name())
+	r.leaveOut(paths)
 	name := collect.Clean(r.tool.driver.name, r.Limits.Name())
 	r.pending.Drain(func(p *pendingResult) {
 		finding := p.finding
@@ -400,13 +373,29 @@ func (r *run) finish() {
 	})
 }
 
-// failAsInvocations fails the report of a tool that failed: no findings from it do not mean that all is well.
+// failAsInvocations fails the report of a tool that failed, or that tells of an error and of no result: no findings from it do not
+// mean that all is well.
 func (r *run) failAsInvocations() {
 	tool := collect.Clean(cmp.Or(r.tool.driver.name, "the scanner"), maxToolName)
 	for _, invocation := range r.invocations {
-		if invocation.failure != "" {
-			r.Fail(fmt.Sprintf("%s: %s", tool, invocation.failure))
+		reason := invocation.failure
+		if r.results == 0 {
+			reason = cmp.Or(reason, invocation.trouble.error)
 		}
+		if reason != "" {
+			r.Fail(fmt.Sprintf("%s: %s", tool, reason))
+		}
+	}
+}
+
+// leaveOut records what the invocations could not search.
+func (r *run) leaveOut(paths *paths) {
+	for _, invocation := range r.invocations {
+		for _, file := range invocation.trouble.files {
+			name, _ := paths.path(file)
+			r.FailFile(name)
+		}
+		r.FailSomewhere(invocation.trouble.other)
 	}
 }
 
@@ -430,8 +419,8 @@ func (r *run) severity(stated core.Severity, p *pendingResult, rule *rule, rules
 	switch {
 	case p.scored:
 		return stated
-	case rule.scored:
-		return core.SeverityFromScore(rule.score)
+	case rule.security != "":
+		return rule.security
 	case stated != "":
 		return stated
 	}

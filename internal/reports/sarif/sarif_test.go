@@ -254,11 +254,37 @@ func TestParseRecorded(t *testing.T) {
 				}
 				return
 			}
+			if noRuns(want) {
+				refusedWithoutRuns(t, err)
+				return
+			}
 			if err != nil {
 				t.Fatal(err)
 			}
 			compare(t, want, got)
 		})
+	}
+}
+
+// noRuns tells whether a recorded log has an empty list of runs.
+func noRuns(want reportstest.Recorded) bool {
+	name := filepath.Base(want.Path)
+	return name == "Empty runs.sarif" || strings.Contains(want.Path, "NessusConverter") && name == "InvalidResults.sarif"
+}
+
+// tellsOfErrors tells whether a recorded log has a notification of an error.
+func tellsOfErrors(want reportstest.Recorded) bool {
+	switch filepath.Base(want.Path) {
+	case "NotificationExceptionWithStack.sarif", "NestedInnerExceptionsInNotifications.sarif":
+		return true
+	}
+	return false
+}
+
+func refusedWithoutRuns(t *testing.T, err error) {
+	t.Helper()
+	if !errors.Is(err, core.ErrInvalid) || !strings.Contains(err.Error(), "no runs") {
+		t.Errorf("want an invalid report, got %v", err)
 	}
 }
 
@@ -270,7 +296,7 @@ func compare(t *testing.T, want reportstest.Recorded, got core.Report) {
 	if len(got.Findings)+got.Skipped != got.Results {
 		t.Errorf("%d results are not %d findings and %d skipped", got.Results, len(got.Findings), got.Skipped)
 	}
-	failed := want.Features["executionSuccessful=false"] > 0
+	failed := want.Features["executionSuccessful=false"] > 0 || want.Results == 0 && tellsOfErrors(want)
 	if failed != (got.Failure != "") && want.Features["external property files"] == 0 {
 		t.Errorf("unexpected failure %q", got.Failure)
 	}
@@ -451,6 +477,46 @@ func peak(work func()) float64 {
 		case <-ticker.C:
 			runtime.ReadMemStats(&now)
 			highest = max(highest, now.HeapAlloc)
+		}
+	}
+}
+
+// What a tool says of its own run is coverage: errors, and warnings that a file was not read.
+func TestNotificationsAreCoverage(t *testing.T) {
+	t.Parallel()
+	const result = `{"ruleId":"a","locations":[{"physicalLocation":{"artifactLocation":{"uri":"b.js"}}}]}`
+	at := func(uri string) string {
+		return `"locations":[{"physicalLocation":{"artifactLocation":{"uri":"` + uri + `","uriBaseId":"ROOT"}}}]`
+	}
+	for name, test := range map[string]struct {
+		notification, results, want string
+	}{
+		"error in a file":      {`{"level":"error","message":{"text":"no"},` + at("src/a.js") + `}`, result, "src/a.js"},
+		"error":                {`{"level":"error","message":{"text":"no"}}`, result, "+1"},
+		"error and no results": {`{"level":"error","message":{"text":"no"}}`, ``, "+1 failed"},
+		"warning":              {`{"level":"warning","message":{"text":"rule x is old"},` + at("src/a.js") + `}`, result, ""},
+		"note":                 {`{"level":"note","message":{"text":"syntax error"},` + at("src/a.js") + `}`, result, ""},
+		"parse error":          {`{"message":{"text":"Parsing failed"},` + at("src/a.js") + `}`, ``, "src/a.js"},
+		"syntax error by text": {`{"descriptor":{"id":"Syntax error"},"level":"warning","message":{"text":"Syntax error at line src/a.js:3:\n x"}}`, ``, "src/a.js"},
+		"timeout by text":      {`{"descriptor":{"id":"Timeout"},"level":"warning","message":{"text":"Timeout when running a.b on src/a b.js:\n "}}`, ``, "src/a b.js"},
+		"timeout anywhere":     {`{"level":"warning","message":{"text":"The analysis timed out"}}`, result, "+1"},
+	} {
+		report := reportstest.MustParse(t, reportstest.SARIF(`"tool":{"driver":{"name":"x"}},"results":[`+test.results+`],
+			"originalUriBaseIds":{"ROOT":{"uri":"file:///home/ci/shop/"}},
+			"invocations":[{"executionSuccessful":true,"toolExecutionNotifications":[`+test.notification+`]}]`))
+		got := ""
+		if report.Coverage != nil {
+			left := report.Coverage.Left[0]
+			got = strings.Join(left.Names, " ")
+			if left.Hidden() > 0 {
+				got = fmt.Sprintf("+%d", left.Hidden())
+			}
+		}
+		if report.Failure != "" {
+			got += " failed"
+		}
+		if got != test.want {
+			t.Errorf("%s: left out %q, want %q", name, got, test.want)
 		}
 	}
 }

@@ -36,6 +36,7 @@ type Scan struct {
 	Base    string                // the commits after it are searched; empty to search the tree alone
 	Whole   bool                  // nothing that came before the base counts: the base brings its tree
 	Root    bool                  // without a base, all commits before the head are searched
+	Branch  bool                  // without a base, the head is of a branch whose beginning nobody knows, which is told
 	Pushed  []string              // further heads to be searched, that the present one may not reach
 	Past    []core.Finding        // of an earlier scan, with their commits: what these had stays in history
 	Left    []core.Stretch        // commits that earlier scans left out: it goes on with them as far as History goes
@@ -146,6 +147,9 @@ func (s *search) listHistory(ctx context.Context, head string) error {
 // listPushed lists what the commits after the base bring. Where the base is gone nobody knows which these are.
 func (s *search) listPushed(ctx context.Context, head string) error {
 	if s.Base == "" && !s.Root {
+		if s.Branch {
+			s.later = append(s.later, core.Stretch{Tips: []string{head}})
+		}
 		return nil
 	}
 	pushed, err := s.reachable(ctx, s.Pushed)
@@ -300,7 +304,12 @@ func (s *search) searchInTime(ctx context.Context) error {
 	return nil
 }
 
-// searchAll reads and searches the wanted contents, with one git process for each worker.
+// source is where a worker reads contents of files.
+type source interface {
+	Blob(ctx context.Context, id string, most int64) (data []byte, size int64, err error)
+}
+
+// searchAll reads and searches the wanted contents, with one git process for each worker, of which the mirror has the first.
 func (s *search) searchAll(ctx context.Context) error {
 	if len(s.wanted) == 0 {
 		return nil
@@ -310,12 +319,7 @@ func (s *search) searchAll(ctx context.Context) error {
 		blobs = append(blobs, key.Blob)
 	}
 	slices.Sort(blobs)
-	objects, err := s.mirror.Objects(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = objects.Close() }()
-	if err := objects.Ensure(ctx, slices.Compact(blobs)); err != nil {
+	if err := s.mirror.Ensure(ctx, slices.Compact(blobs)); err != nil {
 		return err
 	}
 	workers, working := errgroup.WithContext(ctx)
@@ -331,11 +335,11 @@ func (s *search) searchAll(ctx context.Context) error {
 		}
 		return nil
 	})
-	workers.Go(func() error { return s.searchEach(working, objects, keys) })
+	workers.Go(func() error { return s.searchEach(working, s.mirror, keys) })
 	for range min(s.Workers-1, len(s.wanted)/worthProcess) {
 		workers.Go(func() error { return s.work(working, keys) })
 	}
-	err = workers.Wait()
+	err := workers.Wait()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -348,21 +352,21 @@ func (s *search) work(ctx context.Context, keys <-chan core.ContentsKey) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = objects.Close() }()
+	defer objects.Close()
 	return s.searchEach(ctx, objects, keys)
 }
 
-func (s *search) searchEach(ctx context.Context, objects *mirror.Objects, keys <-chan core.ContentsKey) error {
+func (s *search) searchEach(ctx context.Context, from source, keys <-chan core.ContentsKey) error {
 	for key := range keys {
-		if err := s.searchOne(ctx, objects, key); err != nil {
+		if err := s.searchOne(ctx, from, key); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *search) searchOne(ctx context.Context, objects *mirror.Objects, key core.ContentsKey) error {
-	data, size, err := objects.Blob(ctx, key.Blob, gitleaks.MaxBlob)
+func (s *search) searchOne(ctx context.Context, from source, key core.ContentsKey) error {
+	data, size, err := from.Blob(ctx, key.Blob, gitleaks.MaxBlob)
 	if errors.Is(err, mirror.ErrMissing) { // it was there a moment ago
 		return mirror.Damaged{Err: err}
 	}

@@ -562,32 +562,46 @@ func TestFindingsAreBoundedWhereTheyArePlaced(t *testing.T) {
 	}
 }
 
-// A push of a few files starts five processes of git: one to fetch, one each to list the commit, its base and what lies between
-// them, and one to read.
+// A push of a few files starts two processes of git: one to fetch, and one to read commits, directories and files.
 func TestPushStartsFewProcesses(t *testing.T) {
 	w := newWorld(t)
-	content := gittest.Files{}
+	content := gittest.Files{"old": leak(githubToken2)}
 	for n := range 100 {
 		content[fmt.Sprintf("src/%d.go", n)] = fmt.Sprintf("package src // %d\n", n)
 	}
 	known := core.SearchedContents{}
 	base := w.commit(t, content)
-	w.scan(t, Scan{Known: known}, base)
+	past := w.scan(t, Scan{Known: known}, base).Findings
+	past[0].Commit = base
 	head := w.commit(t, gittest.Files{"src/1.go": "x\n", "src/2.go": leak(githubToken), "src/3.go": "z\n"})
 	started := gittest.Record(t)
-	result := w.scan(t, Scan{Known: known, Base: base}, head)
-	if len(result.Findings) != 1 || result.Coverage.Searched != 3 {
-		t.Errorf("want the secret and three contents searched, got %+v", result)
+	scan := Scan{Rules: w.rules, Known: known, Trees: []string{base}, Base: base, Past: past}
+	p := mirror.Project{Key: "test/1", Remote: w.server.Remote(project)}
+	err := w.cache.Use(t.Context(), p, head, func(ctx context.Context, m *mirror.Mirror) error {
+		result, err := scan.Run(ctx, m, head)
+		if len(result.Findings) != 2 || result.Coverage.Searched != 3 {
+			t.Errorf("want the secrets and three contents searched, got %+v", result)
+		}
+		if err == nil {
+			err = LayOut(ctx, m, result.Files, t.TempDir())
+		}
+		if err == nil {
+			_, err = m.Diff(ctx, base, head, func(path string) bool { return path == "old" })
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	var commands []string
 	for _, line := range started() {
-		for _, command := range []string{"fetch", "ls-tree", "log", "rev-list", "diff-tree", "cat-file"} {
+		for _, command := range []string{"fetch", "ls-tree", "log", "rev-list", "diff-tree", "diff", "cat-file"} {
 			if slices.Contains(strings.Fields(line), command) {
 				commands = append(commands, command)
 			}
 		}
 	}
-	if diff := cmp.Diff([]string{"fetch", "ls-tree", "ls-tree", "log", "cat-file"}, commands); diff != "" || len(started()) != len(commands) {
+	if diff := cmp.Diff([]string{"fetch", "cat-file"}, commands); diff != "" || len(started()) != len(commands) {
 		t.Errorf("commands (-want +got):\n%s%s", diff, started())
 	}
 }

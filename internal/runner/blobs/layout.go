@@ -26,16 +26,11 @@ func LayOut(ctx context.Context, m *mirror.Mirror, files []mirror.File, dir stri
 	for _, file := range files {
 		ids = append(ids, file.Blob)
 	}
-	objects, err := m.Objects(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = objects.Close() }()
-	if err := objects.Ensure(ctx, ids); err != nil {
+	if err := m.Ensure(ctx, ids); err != nil {
 		return err
 	}
 	for _, file := range files {
-		data, _, err := objects.Blob(ctx, file.Blob, gitleaks.MaxBlob)
+		data, _, err := m.Blob(ctx, file.Blob, gitleaks.MaxBlob)
 		if err != nil {
 			return err
 		}

@@ -1,0 +1,288 @@
+package mirror
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/scanhook/scanhook/internal/runner/sandbox"
+)
+
+const (
+	maxPathName = 256      // bytes of a path, on average over those of a commit
+	maxPath     = 1 << 20  // bytes of one
+	maxKept     = 16 << 20 // bytes of directories that are remembered
+	maxAhead    = 200      // entries whose directories are read together
+)
+
+// Git's kinds of entries, in their modes. What is neither is a submodule.
+const (
+	modeKind = 0o170000
+	modeTree = 0o040000
+	modeFile = 0o100000
+	modeLink = 0o120000
+)
+
+// File is a file of a commit. Links are files with their target as contents.
+type File struct {
+	Path string
+	Blob string // id of its contents
+}
+
+// Files calls each for every file of a commit, in git's order. Submodules are not files: how many there are is returned.
+func (m *Mirror) Files(ctx context.Context, sha string, each func(File)) (submodules int, err error) {
+	tree, err := m.treeOf(ctx, sha)
+	if err != nil {
+		return 0, err
+	}
+	err = m.walk(func(path string, e item) {
+		if e.isFile() {
+			each(File{path, e.object()})
+		} else if e.isSubmodule() {
+			submodules++
+		}
+	}).through(ctx, "", tree, nil)
+	return submodules, err
+}
+
+// treeOf is the id of the directory of a commit, or of what a tag names.
+func (m *Mirror) treeOf(ctx context.Context, sha string) (string, error) {
+	o, err := m.reader(ctx)
+	if err != nil {
+		return "", err
+	}
+	found, err := o.askOne(ctx, askInfo, sha+"^{tree}", 0)
+	if err == nil && found.kind != "tree" {
+		err = Damaged{fmt.Errorf("%w: %s", ErrMissing, sha)}
+	}
+	return found.id, err
+}
+
+// item is what a directory has by a name.
+type item struct {
+	mode     uint64
+	name, id []byte
+}
+
+func (e item) isTree() bool       { return e.mode&modeKind == modeTree }
+func (e item) isFile() bool       { return e.mode&modeKind == modeFile || e.mode&modeKind == modeLink }
+func (e item) isSubmodule() bool  { return !e.isTree() && !e.isFile() }
+func (e item) object() string     { return hex.EncodeToString(e.id) }
+func (e item) equals(o item) bool { return bytes.Equal(e.id, o.id) && e.mode == o.mode }
+
+// compare is git's order of names in a directory, in which those of directories end with a slash. It tells a directory from a
+// file of the same name.
+func (e item) compare(o item) int {
+	common := min(len(e.name), len(o.name))
+	if c := bytes.Compare(e.name[:common], o.name[:common]); c != 0 {
+		return c
+	}
+	return e.at(common) - o.at(common)
+}
+
+// at is the byte of the name at a place up to its end.
+func (e item) at(n int) int {
+	switch {
+	case n < len(e.name):
+		return int(e.name[n])
+	case e.isTree():
+		return '/'
+	}
+	return 0
+}
+
+// tree is the rest of a directory that is being read.
+type tree struct {
+	rest []byte
+	size int // bytes of an id
+	next item
+	more bool
+}
+
+// advance reads the next item: "MODE NAME", a zero byte and the id.
+func (t *tree) advance() error {
+	if t.more = len(t.rest) > 0; !t.more {
+		return nil
+	}
+	mode, rest, spaced := bytes.Cut(t.rest, []byte{' '})
+	name, rest, ended := bytes.Cut(rest, []byte{0})
+	bits, err := strconv.ParseUint(string(mode), 8, 32)
+	if !spaced || !ended || err != nil || len(name) == 0 || len(rest) < t.size {
+		return Damaged{errors.New("a directory cannot be read")}
+	}
+	t.next, t.rest = item{bits, name, rest[:t.size]}, rest[t.size:]
+	return nil
+}
+
+// find goes on to an item, which comes after those that were looked for before, and tells whether it is there.
+func (t *tree) find(e item) (found item, ok bool, err error) {
+	for t.more {
+		switch c := t.next.compare(e); {
+		case c == 0:
+			return t.next, true, nil
+		case c > 0:
+			return item{}, false, nil
+		}
+		if err := t.advance(); err != nil {
+			return item{}, false, err
+		}
+	}
+	return item{}, false, nil
+}
+
+// walk lists what a directory has, and all below it, that others do not have in its place. Equal directories are not read.
+type walk struct {
+	mirror      *Mirror
+	most        int64
+	paths, size int64 // that may still come; a dozen objects can name more than fits on any disk
+	full        bool  // there were more
+	each        func(path string, e item)
+}
+
+func (m *Mirror) walk(each func(path string, e item)) *walk {
+	most := m.repo.PathLimit()
+	return &walk{mirror: m, most: most, paths: most, size: maxPathName * most, each: each}
+}
+
+// step is what a directory has that others do not have, and what these have in its place if it is a directory.
+type step struct {
+	item
+	others []string
+}
+
+// through walks through a directory with an id, by a path that ends with a slash, beside others in its place.
+func (w *walk) through(ctx context.Context, path, id string, others []string) error {
+	if slices.Contains(others, id) {
+		return nil
+	}
+	steps, err := w.compare(ctx, path, id, others)
+	if err != nil {
+		return err
+	}
+	ahead := 0
+	for n, s := range steps {
+		w.each(path+string(s.name), s.item)
+		if !s.isTree() {
+			continue
+		}
+		if n >= ahead {
+			ahead = min(n+maxAhead, len(steps))
+			if err := w.readAhead(ctx, steps[n:ahead]); err != nil {
+				return err
+			}
+		}
+		if err := w.through(ctx, path+string(s.name)+"/", s.object(), s.others); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// compare are the entries of a directory that none of the others has.
+func (w *walk) compare(ctx context.Context, path, id string, others []string) (steps []step, err error) {
+	now, err := w.mirror.tree(ctx, id)
+	olds := make([]*tree, len(others))
+	for n := 0; n < len(others) && err == nil; n++ {
+		olds[n], err = w.mirror.tree(ctx, others[n])
+	}
+	for err == nil && now.more {
+		s, known, failed := stepOf(now.next, olds)
+		if err = failed; err == nil && !known {
+			steps, err = append(steps, s), w.count(len(path)+len(s.name))
+		}
+		if err == nil {
+			err = now.advance()
+		}
+	}
+	return steps, err
+}
+
+// stepOf looks for an item in other directories, and tells whether one has it.
+func stepOf(e item, olds []*tree) (s step, known bool, err error) {
+	s.item = e
+	for _, old := range olds {
+		was, ok, err := old.find(e)
+		if err != nil || ok && was.equals(e) {
+			return s, ok, err
+		}
+		if ok && e.isTree() {
+			s.others = append(s.others, was.object())
+		}
+	}
+	return s, false, nil
+}
+
+// count fails where there are more paths than a commit may have.
+func (w *walk) count(length int) error {
+	w.paths, w.size = w.paths-1, w.size-int64(length)
+	w.full = w.paths < 0 || w.size < 0
+	switch {
+	case w.paths < 0:
+		return tooMany("more than " + humanize.Comma(w.most) + " paths")
+	case w.size < 0:
+		return tooMany("more than " + humanize.Comma(maxPathName*w.most) + " bytes in the names of its paths")
+	case length > maxPath:
+		return tooMany("a path of more than a megabyte")
+	}
+	return nil
+}
+
+func tooMany(what string) error {
+	return sandbox.LimitExceeded{Err: errors.New("the commit has " + what + ": take generated files out of the repository, or raise " +
+		"runner.max_paths")}
+}
+
+// readAhead reads the directories below that will be needed, together.
+func (w *walk) readAhead(ctx context.Context, steps []step) error {
+	var ids []string
+	for _, s := range steps {
+		if s.isTree() {
+			ids = append(append(ids, s.object()), s.others...)
+		}
+	}
+	slices.Sort(ids)
+	ids = slices.DeleteFunc(slices.Compact(ids), func(id string) bool { return w.mirror.trees[id] != nil })
+	if len(ids) < 2 {
+		return nil
+	}
+	return w.mirror.readTrees(ctx, ids)
+}
+
+// tree begins to read a directory.
+func (m *Mirror) tree(ctx context.Context, id string) (*tree, error) {
+	if m.trees[id] == nil {
+		if err := m.readTrees(ctx, []string{id}); err != nil {
+			return nil, err
+		}
+	}
+	t := &tree{rest: m.trees[id], size: len(id) / 2}
+	return t, t.advance()
+}
+
+// readTrees reads directories and remembers them, the last one in any case.
+func (m *Mirror) readTrees(ctx context.Context, ids []string) error {
+	o, err := m.reader(ctx)
+	if err != nil {
+		return err
+	}
+	err = o.askAll(ctx, askContents, ids, maxPathName*m.repo.PathLimit(), func(n int, a answer) error {
+		if a.kind != "tree" {
+			return Damaged{fmt.Errorf("%w: the directory %s", ErrMissing, ids[n])}
+		}
+		if m.kept += a.size; m.kept > maxKept || m.trees == nil {
+			m.trees, m.kept = make(map[string][]byte), a.size
+		}
+		m.trees[a.id] = a.data
+		return nil
+	})
+	if errors.Is(err, errTooLarge) {
+		return tooMany("a directory of more than its paths may have")
+	}
+	return err
+}
