@@ -21,7 +21,8 @@ import (
 // previous is what the findings of a job are matched with, and the jobs that had it.
 type previous struct {
 	match.Previous
-	jobs []int64
+	jobs       []int64
+	suppressed map[int64]bool // alerts of which the baseline's scanner suppressed the findings
 }
 
 // loadPrevious loads what the findings of a job are matched with, and sets the job's baseline. changes are those since a
@@ -37,6 +38,9 @@ func loadPrevious(
 		job.BaselineScanID, past.jobs = &base.ScanID, []int64{base.JobID}
 		if past.Baseline, err = selectBaseline(ctx, tx, base, match.Baseline{}); err != nil {
 			return past, fmt.Errorf("reading the baseline: %w", err)
+		}
+		if past.suppressed, err = suppressedIn(ctx, tx, base); err != nil {
+			return past, fmt.Errorf("reading what the baseline suppresses: %w", err)
 		}
 		if err := nameBaseline(ctx, tx, scan.ID, base.ScanID); err != nil {
 			return past, fmt.Errorf("naming the baseline: %w", err)
@@ -55,6 +59,18 @@ func loadPrevious(
 		return past, fmt.Errorf("reading the branch's last run: %w", err)
 	}
 	return past, nil
+}
+
+// suppressedIn are the alerts of the findings of a run that its scanner suppressed.
+func suppressedIn(ctx context.Context, tx *sqlx.Tx, run completeRun) (map[int64]bool, error) {
+	var list []int64
+	err := tx.SelectContext(ctx, &list, tx.Rebind(`
+		SELECT alert_id FROM findings WHERE scan_id = ? AND suppressed IS NOT NULL AND job_id + 0 = ?`), run.ScanID, run.JobID)
+	set := make(map[int64]bool, len(list))
+	for _, alert := range list {
+		set[alert] = true
+	}
+	return set, err
 }
 
 // onBranchOnly is the last complete run on the scan's branch. What that has and the baseline has not, or no more, stays the
@@ -352,11 +368,12 @@ func runsWithout(ctx context.Context, tx *sqlx.Tx, scan core.Scan, scanner strin
 }
 
 // compareLate marks findings as unchanged of whose alerts the base has one. A finding whose code has
-// changed since stays new.
+// changed since stays new, and so does one that only the base suppresses.
 func compareLate(ctx context.Context, tx *sqlx.Tx, run lateRun, base core.Scan, baseJob int64) error {
 	_, err := tx.ExecContext(ctx, tx.Rebind(`
 		UPDATE findings SET baseline_state = 'unchanged', matched_by = CASE WHEN matched_by = '' THEN ? ELSE matched_by END
-		WHERE job_id = ? AND baseline_state = 'new' AND alert_id IN (SELECT alert_id FROM findings WHERE job_id = ?)`),
+		WHERE job_id = ? AND baseline_state = 'new' AND alert_id IN (SELECT old.alert_id FROM findings old
+			WHERE old.job_id = ? AND (old.suppressed IS NULL OR findings.suppressed IS NOT NULL))`),
 		match.ByAlert, run.JobID, baseJob)
 	if err != nil {
 		return err

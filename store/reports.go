@@ -149,7 +149,8 @@ func (s *Store) putReport(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job 
 		return fmt.Errorf("reading findings in files that were not searched: %w", err)
 	}
 	d.alerts = append(d.compared.Alerts(), alertsOf(d.kept)...)
-	job.Finish(d.Report, d.compared.Unchanged, d.compared.Absent, s.clock.Timestamp())
+	d.bare = d.bared(past.suppressed)
+	job.Finish(d.Report, d.compared.Unchanged-len(d.bare), d.compared.Absent, s.clock.Timestamp())
 	job.NumFindings = d.Len()
 	d.job, d.ids = job, nil
 	if err := s.replaceFindings(ctx, tx, scan, d); err != nil {
@@ -181,6 +182,7 @@ type reportBatch struct {
 	compared *match.Comparison
 	kept     []core.Finding                // of earlier scans, in files that were not searched; they come after those of the report
 	alerts   []int64                       // of the findings, by their number in the report; 0 where not known yet
+	bare     map[int]bool                  // findings, by their number in the report, that the baseline's scanner suppressed
 	decided  map[int64]core.TriageDecision // what holds in the project, by alert
 	ids      map[int]int64                 // of the findings that the job has already, by their number in the report
 	tally    *core.ReportTally             // of the findings that were inserted
@@ -198,6 +200,26 @@ func (d *reportBatch) compare(past match.Previous, decided map[int64]core.Triage
 	d.compared, d.decided, d.tally = d.examined.Compare(past), decided, &core.ReportTally{Gate: gate}
 }
 
+// bared finds the findings that their scanner suppressed in the baseline, and now does not: nobody vouches for them any more, so
+// they are new.
+func (d *reportBatch) bared(suppressed map[int64]bool) (bare map[int]bool) {
+	if len(suppressed) == 0 {
+		return nil
+	}
+	bare = make(map[int]bool)
+	var scratch core.Finding
+	for i, alert := range d.compared.Alerts() {
+		if !suppressed[alert] {
+			continue
+		}
+		f := *d.At(i, &scratch)
+		if d.compared.Apply(i, &f); f.BaselineState == core.Unchanged && f.Suppressed == nil {
+			bare[i] = true
+		}
+	}
+	return bare
+}
+
 // Len is how many findings the job has in the end.
 func (d *reportBatch) Len() int { return d.Report.Len() + len(d.kept) }
 
@@ -208,6 +230,9 @@ func (d *reportBatch) finding(i int) *core.Finding {
 		f = d.At(i, f)
 		f.Tool = cmp.Or(f.Tool, d.job.Scanner)
 		d.compared.Apply(i, f)
+		if d.bare[i] {
+			f.BaselineState = core.New
+		}
 	} else {
 		*f = d.kept[i-reported]
 	}

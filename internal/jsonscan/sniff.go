@@ -3,6 +3,7 @@ package jsonscan
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -52,12 +53,29 @@ func checkHead(head []byte) error {
 		return fmt.Errorf("%w: the report is in UTF-16; write it in UTF-8", core.ErrInvalid)
 	case bytes.HasPrefix(head, []byte("\x1f\x8b")):
 		return fmt.Errorf("%w: the report is compressed; say so with Content-Encoding: gzip", core.ErrInvalid)
-	case !bytes.ContainsAny(bytes.TrimSpace(head)[:1], "{[\"tfn-0123456789"):
+	case !bytes.ContainsAny(bytes.TrimSpace(head)[:1], "{[\"tfn-0123456789"), hasBanner(bytes.TrimSpace(head)):
 		line, _, _ := bytes.Cut(bytes.TrimSpace(head), []byte("\n"))
 		return fmt.Errorf("%w: the report begins with %q, which is not valid JSON: if that is a banner or a log line, have the "+
 			"scanner write its report to a file of its own", core.ErrInvalid, core.Clip(core.Printable(string(line)), maxKey))
 	}
 	return nil
+}
+
+// hasBanner tells whether the first line is no JSON though it begins like it, as [INFO] and 2026-01-02 do, and a later one begins
+// an object or an array.
+func hasBanner(head []byte) bool {
+	line, rest, _ := bytes.Cut(head, []byte("\n"))
+	if !bytes.Contains(rest, []byte("\n{")) && !bytes.Contains(rest, []byte("\n[")) && !bytes.HasPrefix(rest, []byte("{")) &&
+		!bytes.HasPrefix(rest, []byte("[")) {
+		return false
+	}
+	decoder := json.NewDecoder(bytes.NewReader(line))
+	for {
+		_, err := decoder.Token()
+		if wrong := new(json.SyntaxError); err != nil {
+			return errors.As(err, &wrong)
+		}
+	}
 }
 
 // isUTF16 recognizes UTF-16 without a byte order mark by its first character, which is ASCII in every report.

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/scanhook/scanhook/internal/jsonscan"
+
 	"github.com/scanhook/scanhook/internal/reports/reportstest"
 )
 
@@ -40,7 +42,7 @@ func TestParseTellsFormatsApart(t *testing.T) {
 		"SARIF by runs":             {reportstest.SARIF(`"results":[{},{}]`), 2},
 		"SARIF behind a BOM":        {"\uFEFF" + reportstest.SARIF(`"results":[{}]`), 1},
 		"SARIF in an array":         {"[" + reportstest.SARIF(`"results":[{}]`) + "," + reportstest.SARIF(`"results":[{}]`) + "]", 2},
-		"SARIF without runs in it":  {`{"runs":[],"version":"2.1.0"}`, 0},
+		"SARIF with an empty run":   {`{"runs":[{}],"version":"2.1.0"}`, 0},
 		"SARIF without results":     {reportstest.SARIF(`"tool":{"driver":{"name":"staticcheck"}}`), 0},
 		"SARIF with null results":   {reportstest.SARIF(`"results":null`), 0},
 		"findings":                  {`{"tool":"x","findings":[` + finding + `]}`, 1},
@@ -50,7 +52,7 @@ func TestParseTellsFormatsApart(t *testing.T) {
 		"nothing found, null":       {"null\n", 0},
 		"format far into the file": {
 			`{"$schema":"x/sarif-2.1.0.json","properties":{"pad":"` + strings.Repeat(" ", 1<<17) + `"},` +
-				`"version":"2.1.0","runs":[]}`,
+				`"version":"2.1.0","runs":[{}]}`,
 			0,
 		},
 	}
@@ -61,5 +63,24 @@ func TestParseTellsFormatsApart(t *testing.T) {
 				t.Errorf("want %d results, got %d", test.results, got)
 			}
 		})
+	}
+}
+
+// A line before the report is named, also where it begins as JSON does.
+func TestSniffNamesBanners(t *testing.T) {
+	t.Parallel()
+	for text, banner := range map[string]bool{
+		"[INFO] scanning\n{\"runs\":[]}":            true,
+		"2026-01-02 scanning\n[]":                   true,
+		"[1/3] scanning\ndone\n[\n]":                true,
+		"{\n\"runs\":[]}":                           false,
+		"[\n[1],\n{}\n]":                            false,
+		"[1,\n{}]":                                  false,
+		"{\"a\": \"" + "\\n" + "\",\n\"b\":[\n{}]}": false,
+	} {
+		_, err := jsonscan.NewCursor(strings.NewReader(text), jsonscan.Options{MaxBytes: 1 << 20, MaxElements: 10}).Sniff()
+		if named := err != nil && strings.Contains(err.Error(), "banner"); named != banner {
+			t.Errorf("%q: %v", text, err)
+		}
 	}
 }

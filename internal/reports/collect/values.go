@@ -64,6 +64,34 @@ func Line(number float64) int {
 	return int(number)
 }
 
+// LineOf is Line for a number that some tools write as a text.
+func LineOf(value any) int {
+	for _, text := range Texts(value) {
+		number, _ := strconv.ParseFloat(strings.TrimSpace(text), 64)
+		return Line(number)
+	}
+	return 0
+}
+
+// SeverityOrScore is Severity for tools that say unknown, or nothing, where they have no word for it: the highest of the CVSS scores
+// decides then.
+func SeverityOrScore(value any, scores ...float64) core.Severity {
+	word := strings.ToLower(strings.TrimSpace(strings.Join(Texts(value), " ")))
+	if word != "" && word != "unknown" {
+		return Severity(value)
+	}
+	highest := 0.0
+	for _, score := range scores {
+		if score <= 10 {
+			highest = max(highest, score)
+		}
+	}
+	if highest > 0 {
+		return core.SeverityFromScore(highest)
+	}
+	return Severity(value)
+}
+
 // EndLine makes the end of a region agree with its beginning: the same line where the report does not say (SARIF 3.30.7).
 func EndLine(start, end int) int {
 	if start == 0 {

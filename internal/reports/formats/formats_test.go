@@ -136,13 +136,18 @@ var notReports = map[string]string{
 	"empty_with_error.json":   "the messages of a package manager",
 }
 
-// moreThanCounted are findings in places where the manifest's script does not look, less those that a report repeats.
+// moreThanCounted are findings in places where the manifest's script does not look, less those that a report repeats, and those of
+// another severity.
 var moreThanCounted = map[string]map[core.Severity]int{
 	// snyk container test: "applications" inside of the image
-	"snykcontainer_issue_9270.json": {core.Critical: 1, core.High: 2, core.Medium: 9},
+	"snykcontainer_issue_9270.json": {core.Critical: 1, core.High: 2, core.Medium: 9, core.Low: -7},
 	"snykcontainer_issue_epss.json": {core.Critical: 1, core.High: 2, core.Medium: 9},
 	// taken out by a VEX document, and so suppressed
 	"npm-with-suppressed.json.golden": {core.Low: 1},
+	// one vulnerability on several paths
+	"all_projects_issue4277.json": {core.High: -18, core.Medium: -14, core.Low: -1},
+	// without a word for its severity, but with a score
+	"issue_9618.json": {core.High: 1, core.Medium: -1},
 	// one finding twice
 	"repeated_findings.json": {core.Medium: -1},
 	"dd2.json":               {core.Medium: -1},
@@ -286,5 +291,30 @@ func TestFilesThatAToolCouldNotReadAreLeftOut(t *testing.T) {
 		if got := strings.Join(left, " "); got != want {
 			t.Errorf("%s: left out %q, want %q", text, got, want)
 		}
+	}
+}
+
+// Where a tool has no word for the severity, or the word unknown, the score decides.
+func TestUnknownSeverityIsScored(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{
+		"grype, null":    `{"matches":[{"vulnerability":{"id":"CVE-2098-1111","severity":null,"cvss":[{"metrics":{"baseScore":9.8}}]},"artifact":{"name":"x"}}]}`,
+		"grype, unknown": `{"matches":[{"vulnerability":{"id":"CVE-2098-1111","severity":"Unknown","cvss":[{"metrics":{"baseScore":5}},{"metrics":{"baseScore":9.8}}]},"artifact":{"name":"x"}}]}`,
+		"grype, related": `{"matches":[{"vulnerability":{"id":"GHSA-q2wr-7h4c-m9xp","severity":"Unknown"},"relatedVulnerabilities":[{"id":"CVE-2098-1111","cvss":[{"metrics":{"baseScore":9.8}}]}],"artifact":{"name":"x"}}]}`,
+		"trivy, unknown": `{"SchemaVersion":2,"ArtifactName":".","Results":[{"Target":"go.mod","Class":"lang-pkgs","Vulnerabilities":[{"VulnerabilityID":"CVE-2098-1111","PkgName":"x","Severity":"UNKNOWN","CVSS":{"nvd":{"V3Score":9.8}}}]}]}`,
+	} {
+		if f := reportstest.Only(t, text); f.Severity != core.Critical {
+			t.Errorf("%s: %s", name, f.Severity)
+		}
+	}
+}
+
+// Semgrep's platform writes positions as numbers and as texts.
+func TestSemgrepPositionsMayBeTexts(t *testing.T) {
+	t.Parallel()
+	f := reportstest.Only(t, `{"vulns":[{"title":"DoS","advisory":{"ruleId":"r","severity":"HIGH"},"matchedDependency":{"name":"x"},
+		"dependencyFileLocation":{"path":"package-lock.json","startLine":"12"}}]}`)
+	if f.File != "package-lock.json" || f.Line != 12 {
+		t.Errorf("%+v", f)
 	}
 }

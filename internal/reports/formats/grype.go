@@ -40,6 +40,7 @@ type grypeMatch struct {
 		Fix         struct {
 			Versions any `json:"versions"`
 		} `json:"fix"`
+		CVSS collect.Lenient[[]grypeScore] `json:"cvss"`
 		EPSS collect.Lenient[[]struct {
 			CVE string `json:"cve"`
 		}] `json:"epss"`
@@ -48,8 +49,9 @@ type grypeMatch struct {
 		}] `json:"cwes"`
 	} `json:"vulnerability"`
 	Related []struct {
-		ID          string `json:"id"`
-		Description string `json:"description"`
+		ID          string                        `json:"id"`
+		Description string                        `json:"description"`
+		CVSS        collect.Lenient[[]grypeScore] `json:"cvss"`
 	} `json:"relatedVulnerabilities"`
 	Artifact struct {
 		Name      string `json:"name"`
@@ -59,6 +61,26 @@ type grypeMatch struct {
 			Path string `json:"path"`
 		} `json:"locations"`
 	} `json:"artifact"`
+}
+
+// grypeScore is a score of a vulnerability; there are several, of authors and of versions of CVSS.
+type grypeScore struct {
+	Metrics struct {
+		BaseScore float64 `json:"baseScore"`
+	} `json:"metrics"`
+}
+
+// scores are those of the vulnerability and those under its other ids.
+func (wire *grypeMatch) scores() (list []float64) {
+	for _, score := range wire.Vulnerability.CVSS.Value {
+		list = append(list, score.Metrics.BaseScore)
+	}
+	for _, related := range wire.Related {
+		for _, score := range related.CVSS.Value {
+			list = append(list, score.Metrics.BaseScore)
+		}
+	}
+	return list
 }
 
 func (wire *grypeMatch) finding(c *collect.Collector) core.Finding {
@@ -73,7 +95,7 @@ func (wire *grypeMatch) finding(c *collect.Collector) core.Finding {
 	}
 	f := core.Finding{
 		RuleID:             vulnerability.ID,
-		Severity:           collect.Severity(vulnerability.Severity),
+		Severity:           collect.SeverityOrScore(vulnerability.Severity, wire.scores()...),
 		Title:              pkg.Title(vulnerability.ID),
 		Message:            c.WithAdvice(description, collect.FixedIn(collect.Texts(vulnerability.Fix.Versions)...)),
 		CVEID:              collect.CVE(ids...),

@@ -213,8 +213,8 @@ func parseSemgrepPlatform(c *collect.Collector) (core.Report, error) {
 type semgrepFinding struct {
 	CheckID      string                           `json:"check_id"`
 	Path         string                           `json:"path"`
-	Line         float64                          `json:"line"`
-	EndLine      float64                          `json:"end_line"`
+	Line         any                              `json:"line"`
+	EndLine      any                              `json:"end_line"`
 	Message      string                           `json:"message"`
 	Severity     any                              `json:"severity"` // a number from semgrep ci, a word from the API
 	MatchBasedID string                           `json:"match_based_id"`
@@ -228,9 +228,9 @@ type semgrepFinding struct {
 		CWENames any `json:"cwe_names"`
 	} `json:"rule"`
 	Location struct {
-		FilePath string  `json:"file_path"`
-		Line     float64 `json:"line"`
-		EndLine  float64 `json:"end_line"`
+		FilePath string `json:"file_path"`
+		Line     any    `json:"line"`
+		EndLine  any    `json:"end_line"`
 	} `json:"location"`
 }
 
@@ -239,8 +239,8 @@ func addSemgrepFinding(c *collect.Collector, wire *semgrepFinding) {
 	f := core.Finding{
 		RuleID:             rule,
 		File:               cmp.Or(wire.Path, wire.Location.FilePath),
-		Line:               collect.Line(max(wire.Line, wire.Location.Line)),
-		EndLine:            collect.Line(max(wire.EndLine, wire.Location.EndLine)),
+		Line:               max(collect.LineOf(wire.Line), collect.LineOf(wire.Location.Line)),
+		EndLine:            max(collect.LineOf(wire.EndLine), collect.LineOf(wire.Location.EndLine)),
 		Severity:           semgrepSeverity(wire.Severity),
 		Title:              lastPart(rule),
 		Message:            cmp.Or(wire.Message, wire.RuleMessage),
@@ -279,8 +279,8 @@ type semgrepVulnerability struct {
 		Version any `json:"versionSpecifier"`
 	} `json:"closestSafeDependency"`
 	Place struct {
-		Path string  `json:"path"`
-		Line float64 `json:"startLine"`
+		Path string `json:"path"`
+		Line any    `json:"startLine"`
 	} `json:"dependencyFileLocation"`
 }
 
@@ -292,7 +292,7 @@ func (wire *semgrepVulnerability) finding(c *collect.Collector) core.Finding {
 	return core.Finding{
 		RuleID:             cmp.Or(cve, advisory.RuleID, wire.Title),
 		File:               wire.Place.Path,
-		Line:               collect.Line(wire.Place.Line),
+		Line:               collect.LineOf(wire.Place.Line),
 		Severity:           semgrepSeverity(advisory.Severity),
 		Title:              pkg.Title(wire.Title),
 		Message:            c.WithAdvice(advisory.Description, collect.FixedIn(collect.Texts(wire.Safe.Version)...)),

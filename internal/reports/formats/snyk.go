@@ -2,6 +2,8 @@ package formats
 
 import (
 	"cmp"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/scanhook/scanhook/core"
@@ -41,13 +43,38 @@ type snykProject struct {
 	target, shown, path, failure string
 	ok                           *bool
 	findings                     []*core.Finding
+	issues                       []*snykVulnerability // in the order of the report
+	known                        map[snykKey]*snykVulnerability
+}
+
+// snykKey is what makes a vulnerability of a project the same on another path.
+type snykKey struct{ id, pkg string }
+
+// gather joins the paths of a vulnerability, which the report lists one by one. It is ignored where all of them are.
+func (s *snyk) gather(project *snykProject, wire *snykVulnerability, ignored *string) {
+	key := snykKey{wire.ID, cmp.Or(wire.Name, wire.PackageName)}
+	wire.ignored = ignored
+	wire.paths = append(wire.paths, wire.way())
+	first := project.known[key]
+	if first == nil {
+		if project.known == nil {
+			project.known = make(map[snykKey]*snykVulnerability)
+		}
+		project.known[key], project.issues = wire, append(project.issues, wire)
+		return
+	}
+	s.LeaveOut()
+	first.paths = append(first.paths, wire.paths...)
+	if ignored == nil {
+		first.ignored = nil
+	}
 }
 
 func (s *snyk) readProject() error {
 	var project snykProject
 	err := s.Object(jsonscan.Members{
 		"vulnerabilities": func() error {
-			return collect.Results(s.Collector, func(wire *snykVulnerability) { s.keep(&project, s.vulnerability(wire)) })
+			return collect.Results(s.Collector, func(wire *snykVulnerability) { s.gather(&project, wire, nil) })
 		},
 		"infrastructureAsCodeIssues": func() error {
 			return collect.Results(s.Collector, func(wire *snykIssue) { s.keep(&project, s.issue(wire)) })
@@ -60,6 +87,9 @@ func (s *snyk) readProject() error {
 		"error":             s.Text(&project.failure),
 		"ok":                func() error { return s.Decode(&project.ok) },
 	})
+	for _, issue := range project.issues {
+		s.keep(&project, s.vulnerability(issue))
+	}
 	for _, finding := range project.findings {
 		finding.File = s.Place(cmp.Or(project.shown, project.target))
 	}
@@ -73,12 +103,11 @@ func (s *snyk) readProject() error {
 func (s *snyk) readFiltered(project *snykProject) error {
 	return s.Object(jsonscan.Members{"ignore": func() error {
 		return collect.Results(s.Collector, func(wire *snykVulnerability) {
-			f := s.vulnerability(wire)
-			f.Suppressed = new("ignored by the Snyk policy")
+			reason := "ignored by the Snyk policy"
 			for _, ignored := range wire.Filtered.Value.Ignored {
-				f.Suppressed = new(cmp.Or(ignored.Reason, *f.Suppressed))
+				reason = cmp.Or(ignored.Reason, reason)
 			}
-			s.keep(project, f)
+			s.gather(project, wire, &reason)
 		})
 	}})
 }
@@ -89,6 +118,9 @@ func (s *snyk) keep(project *snykProject, f core.Finding) {
 
 // snykVulnerability is a vulnerable dependency, once for each path on which it comes into the project.
 type snykVulnerability struct {
+	paths   []string // of all that were joined with it; empty for a direct dependency
+	ignored *string  // why the policy ignores it, or nil
+
 	ID             string   `json:"id"`
 	Title          string   `json:"title"`
 	Severity       any      `json:"severity"`
@@ -114,8 +146,8 @@ func (s *snyk) vulnerability(wire *snykVulnerability) core.Finding {
 	pkg := collect.Dependency{Name: cmp.Or(wire.Name, wire.PackageName), Version: wire.Version}
 	ids := wire.Identifiers.Value
 	text := wire.Title + " in " + pkg.Name + "."
-	if len(wire.From) > 2 {
-		text += " It comes with " + strings.Join(withoutVersions(wire.From[1:len(wire.From)-1]), " > ") + "."
+	if ways := wire.ways(); ways != "" {
+		text += " It comes with " + ways + "."
 	}
 	fixed := collect.Texts(wire.FixedIn)
 	if len(fixed) == 0 {
@@ -130,11 +162,31 @@ func (s *snyk) vulnerability(wire *snykVulnerability) core.Finding {
 		CWE:                collect.CWENamed(collect.Texts(ids.CWE)...),
 		PartialFingerprint: pkg.Name,
 		About:              pkg.About(append(collect.Texts(ids.CVE), collect.Texts(ids.GHSA)...)...),
+		Suppressed:         wire.ignored,
 	}
 	if strings.HasPrefix(wire.ID, "SNYK-") {
 		f.HelpURI = "https://security.snyk.io/vuln/" + wire.ID
 	}
 	return f
+}
+
+// way is the path on which the package comes into the project, without both ends; empty for a direct dependency.
+func (wire *snykVulnerability) way() string {
+	if len(wire.From) <= 2 {
+		return ""
+	}
+	return strings.Join(withoutVersions(wire.From[1:len(wire.From)-1]), " > ")
+}
+
+// ways lists the paths, in an order that does not change from report to report.
+func (wire *snykVulnerability) ways() string {
+	const listed = 10
+	paths := slices.DeleteFunc(slices.Compact(slices.Sorted(slices.Values(wire.paths))), func(way string) bool { return way == "" })
+	more := ""
+	if len(paths) > listed {
+		paths, more = paths[:listed], "; and on "+strconv.Itoa(len(paths)-listed)+" other ways"
+	}
+	return strings.Join(paths, "; ") + more
 }
 
 // withoutVersions takes the versions off packages: they change more often than the path on which a vulnerability comes.

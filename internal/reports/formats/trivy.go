@@ -166,6 +166,7 @@ type trivyFinding struct {
 
 	Title, Description, Status, PrimaryURL string
 	Severity, CweIDs, VendorIDs            any
+	CVSS                                   collect.Lenient[map[string]struct{ V2Score, V3Score, V40Score float64 }]
 	References                             any
 
 	ID, AVDID, Message, Resolution string
@@ -194,10 +195,14 @@ type trivyModified struct {
 
 func (t *trivy) vulnerability(wire *trivyFinding) core.Finding {
 	pkg := collect.Dependency{Name: wire.PkgName, Version: wire.InstalledVersion, URL: wire.PkgIdentifier.Value.PURL}
+	var scores []float64
+	for _, by := range wire.CVSS.Value {
+		scores = append(scores, cmp.Or(by.V40Score, by.V3Score, by.V2Score))
+	}
 	return core.Finding{
 		RuleID:             wire.VulnerabilityID,
 		File:               wire.PkgPath,
-		Severity:           collect.Severity(wire.Severity),
+		Severity:           collect.SeverityOrScore(wire.Severity, scores...),
 		Title:              pkg.Title(cmp.Or(wire.Title, wire.VulnerabilityID)),
 		Message:            t.WithAdvice(cmp.Or(wire.Description, wire.Title), collect.FixedIn(wire.FixedVersion)),
 		CVEID:              collect.CVE(collect.Texts(wire.VendorIDs)...),
