@@ -38,7 +38,7 @@ func TestEachScannerIsComparedWithItsLastCompleteRun(t *testing.T) {
 			t.Errorf("baselines (-want +got):\n%s", diff)
 		}
 		named := third.BaselineScanID
-		if named == nil || *named != second.ID || third.Summary != "1 new (1 high), 2 known, 1 fixed" {
+		if named == nil || *named != second.ID || third.Summary != "1 new (1 low), 2 known, 1 fixed" {
 			t.Errorf("want the newest baseline named and one fixed, got %v, %q", named, third.Summary)
 		}
 		fixed, err := s.ListFindings(t.Context(), third, store.FindingFilter{BaselineState: core.Absent, Limit: 10})
