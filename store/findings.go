@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -353,11 +354,22 @@ type contentsRow struct {
 
 // IsSearched tells whether a commit of a project, and all that came before it, was searched with rules of a version.
 func (s *Store) IsSearched(ctx context.Context, project int64, sha, rules string) (bool, error) {
-	var searched bool
-	err := s.db.GetContext(ctx, &searched, s.db.Rebind(`
-		SELECT EXISTS (SELECT 1 FROM searched_commits WHERE project_id = ? AND rules = ? AND commit_sha = ?)`), project, rules, sha)
+	searched, err := s.FindSearched(ctx, project, rules, sha)
+	return len(searched) > 0, err
+}
+
+// FindSearched returns those of a few commits of a project that were searched with rules of a version, with all that came before
+// them. One that is named twice is returned twice.
+func (s *Store) FindSearched(ctx context.Context, project int64, rules string, shas ...string) (searched []string, err error) {
+	// A list would be looked for among all commits of the project, by an engine without statistics.
+	each := slices.Repeat([]string{`SELECT commit_sha FROM searched_commits WHERE project_id = ? AND rules = ? AND commit_sha = ?`}, len(shas))
+	var args []any
+	for _, sha := range shas {
+		args = append(args, project, rules, sha)
+	}
+	err = s.db.SelectContext(ctx, &searched, s.db.Rebind(strings.Join(each, ` UNION ALL `)), args...)
 	if err != nil {
-		return false, fmt.Errorf("looking for a searched commit: %w", sqldb.Classify(err))
+		return nil, fmt.Errorf("looking for searched commits: %w", sqldb.Classify(err))
 	}
 	return searched, nil
 }

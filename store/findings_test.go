@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/alerts"
@@ -356,6 +357,11 @@ func TestSearchesAreKept(t *testing.T) {
 			if got, err := s.IsSearched(t.Context(), test.project, test.sha, test.rules); err != nil || got != test.want {
 				t.Errorf("%+v: got %t, %v", test, got, err)
 			}
+		}
+		found, err := s.FindSearched(t.Context(), project, "rules 1", two.CommitSHA, storetest.SHA(3), one.CommitSHA, "")
+		inOrder := cmpopts.SortSlices(func(a, b string) bool { return a < b })
+		if diff := cmp.Diff([]string{two.CommitSHA, one.CommitSHA}, found, inOrder); err != nil || diff != "" {
+			t.Errorf("%v, searched (-want +got):\n%s", err, diff)
 		}
 		for project, rules := range map[int64]string{project: "rules 2", other: "rules 1"} {
 			if got, err := s.ListSearched(t.Context(), project, rules); err != nil || len(got) != 0 {

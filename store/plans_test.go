@@ -82,7 +82,7 @@ func newPlanned(t *testing.T, e storetest.Engine) planned {
 
 var largeTables = []string{
 	"scans", "outcomes", "scan_jobs", "findings", "deliveries", "delivery_bodies", "commit_statuses", "status_posts", "refs", "ref_doubts",
-	"alerts", "open_alerts", "pipeline_metrics", "enrichment_tasks",
+	"alerts", "open_alerts", "pipeline_metrics", "enrichment_tasks", "searched_commits",
 }
 
 // fill takes in pushes of all shapes, first those of one, and ends all but the last of them.
@@ -131,6 +131,8 @@ func (p planned) fill(first string, analyzed int) {
 		p.exec(`INSERT INTO ` + table + ` SELECT project_id, 'refs/heads/merged-' || s.id || '-' || f.n, commit_sha, timestamp
 			FROM scans s JOIN (SELECT id AS n FROM scans LIMIT 4) f ON TRUE`)
 	}
+	p.exec(`INSERT INTO searched_commits (project_id, rules, commit_sha, searched_at) SELECT project_id, 'rules', commit_sha, MIN(timestamp)
+		FROM scans GROUP BY project_id, commit_sha`)
 	if analyzed == planParts {
 		p.exec(`ANALYZE`)
 	}
@@ -169,6 +171,10 @@ func (p planned) wayOfAPush(e *store.Explainer, n int, d core.Delivery, push cor
 	step("baseline", func(ctx context.Context) error {
 		_, _ = p.GetBaseline(ctx, scan, job)
 		return nil
+	})
+	step("search", func(ctx context.Context) error {
+		_, err := p.FindSearched(ctx, scan.ProjectID, "rules", scan.BeforeSHA, scan.CommitSHA)
+		return err
 	})
 	step("finish", func(ctx context.Context) error {
 		return p.FinishJob(ctx, job, core.Report{Findings: []core.Finding{finding("R1", core.High)}})

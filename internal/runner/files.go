@@ -263,14 +263,9 @@ func (r *Runner) chooseBase(ctx context.Context, s *search) error {
 	s.blobs.Pushed = left.Pushed[:min(len(left.Pushed), maxPushed)]
 	s.blobs.Branch = core.IsZeroSHA(s.scan.BeforeSHA)
 	s.blobs.Root = s.blobs.Base == "" && s.blobs.Branch && s.scan.Branch == s.scan.DefaultBranch
-	for _, sha := range slices.Compact([]string{s.blobs.Base, s.scan.BeforeSHA}) {
-		searched, err := r.Jobs.IsSearched(ctx, s.scan.ProjectID, sha, s.version)
-		if err != nil {
-			return err
-		}
-		if searched {
-			s.blobs.Trees = append(s.blobs.Trees, sha)
-		}
+	before := slices.Compact([]string{s.blobs.Base, s.scan.BeforeSHA})
+	if s.blobs.Trees, err = r.Jobs.FindSearched(ctx, s.scan.ProjectID, s.version, before...); err != nil {
+		return err
 	}
 	return r.goOn(ctx, s)
 }
