@@ -128,40 +128,80 @@ func TestBetweenTellsWhereHistoryEnds(t *testing.T) {
 	}
 }
 
-// A few objects that name more files than a commit may have are refused, also where all their directories are empty.
+// grow makes a tree with ten entries to each level, of which only one object a level is stored, and commits it.
+func (f *forge) grow(t *testing.T, project, parent string, levels int, leaf string) (sha string) {
+	t.Helper()
+	dir := f.dir(project)
+	object := func(mode, kind, id string, names ...string) string {
+		var entries strings.Builder
+		for _, name := range names {
+			fmt.Fprintf(&entries, "%s %s %s\t%s\n", mode, kind, id, name)
+		}
+		gittest.Write(t, dir, gittest.Files{".git/entries": entries.String()})
+		return gittest.Git(t, dir, "-c", "alias.maketree=!git mktree <.git/entries", "maketree")
+	}
+	names := make([]string, 10)
+	for i := range names {
+		names[i] = fmt.Sprintf("%s%d", leaf, i)
+	}
+	id := object("", "", "") // no file at all: what is below the lowest directories is an empty tree
+	if leaf != "" {
+		id = object("100644", "blob", gittest.Git(t, dir, "rev-parse", parent+":a"), names...)
+	}
+	for range levels {
+		id = object("040000", "tree", id, names...)
+	}
+	return gittest.Git(t, dir, "commit-tree", "-p", parent, "-m", "bomb", id)
+}
+
+// A few objects that name more files than a commit may have are refused, also where all their directories are empty: a dozen
+// of them make more paths than anything could list.
 func TestFilesAreBounded(t *testing.T) {
 	t.Parallel()
 	f := newForge(t)
-	c := newCache(t)
-	c.MaxPaths = 1000
 	base := f.commit(t, "p", gittest.Files{"a": "1\n"})
-	dir := f.dir("p")
-	for name, leaf := range map[string]string{"files": gittest.Git(t, dir, "rev-parse", "HEAD:"), "nothing": ""} {
-		tree := leaf
-		for range 5 {
-			var list strings.Builder
-			for n := range 10 {
-				if tree != "" {
-					fmt.Fprintf(&list, "040000 tree %s\td%d\n", tree, n)
+	for name, test := range map[string]struct {
+		levels int
+		leaf   string
+		most   int64
+		want   string
+	}{
+		"files":             {9, "f", 100_000, "more than 100,000 paths"},
+		"empty directories": {9, "", 100_000, "more than 100,000 paths"},
+		"few objects":       {5, "f", 1000, "more than 1,000 paths"},
+		"long names":        {3, strings.Repeat("n", 200), 1000, "names of its paths"},
+		"as many as may be": {2, "f", 1110, ""},
+		"one more":          {2, "f", 1109, "more than 1,109 paths"},
+	} {
+		bomb := f.grow(t, "p", base, test.levels, test.leaf)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCache(t)
+			c.MaxPaths = test.most
+			err := c.Use(t.Context(), f.project("p"), bomb, func(ctx context.Context, m *Mirror) error {
+				for n, list := range []func() error{
+					func() error { _, err := m.Files(ctx, bomb, func(File) {}); return err },
+					func() error {
+						_, err := m.Between(ctx, Range{Heads: []string{bomb}, Bases: []string{base}}, 10)
+						return err
+					},
+					func() error { _, _, err := m.Changed(ctx, base, bomb); return err },
+				} {
+					err := list()
+					if test.want == "" && err != nil {
+						t.Errorf("%d: %v", n, err)
+					}
+					if test.want != "" && (!errors.As(err, new(sandbox.LimitExceeded)) || !strings.Contains(err.Error(), test.want) ||
+						!strings.Contains(err.Error(), "runner.max_paths")) {
+						t.Errorf("%d: want ...%s..., got %v", n, test.want, err)
+					}
 				}
-			}
-			input := filepath.Join(t.TempDir(), "list")
-			if err := os.WriteFile(input, []byte(list.String()), 0o600); err != nil {
+				return nil
+			})
+			if err != nil {
 				t.Fatal(err)
 			}
-			tree = gittest.Git(t, dir, "-c", "alias.make=!git mktree <"+input, "make")
-		}
-		bomb := gittest.Git(t, dir, "commit-tree", "-p", base, "-m", "bomb", tree)
-		err := c.Use(t.Context(), f.project("p"), bomb, func(ctx context.Context, m *Mirror) error {
-			if _, err := m.Between(ctx, Range{Heads: []string{bomb}, Bases: []string{base}}, 10); !errors.As(err, new(sandbox.LimitExceeded)) {
-				t.Errorf("%s: want what the commit brings refused, got %v", name, err)
-			}
-			_, err := m.Files(ctx, bomb, func(File) {})
-			return err
 		})
-		if !errors.As(err, new(sandbox.LimitExceeded)) || !strings.Contains(err.Error(), "1,000 paths") {
-			t.Errorf("%s: want the limit of paths, got %v", name, err)
-		}
 	}
 }
 

@@ -19,7 +19,6 @@ import (
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/mirror"
-	"github.com/scanhook/scanhook/internal/runner/git"
 	"github.com/scanhook/scanhook/internal/runner/git/gittest"
 	"github.com/scanhook/scanhook/internal/runner/gitleaks"
 	"github.com/scanhook/scanhook/internal/runner/sandbox"
@@ -74,6 +73,16 @@ func (w *world) remove(t *testing.T, names ...string) string {
 		}
 	}
 	return w.server.Amend(t, project, "less")
+}
+
+// checkOut lays a commit out as the files of a workspace.
+func (w *world) checkOut(t testing.TB, space sandbox.Workspace, sha string) {
+	t.Helper()
+	p := mirror.Project{Key: "test/1", Remote: w.server.Remote(project)}
+	err := w.cache.Use(t.Context(), p, sha, func(ctx context.Context, m *mirror.Mirror) error { return m.LayOut(ctx, space) })
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // scan searches a commit and adds what it found to what is known.
@@ -135,9 +144,7 @@ func TestScanFindsWhatACheckoutHas(t *testing.T) {
 	}
 	head := w.commit(t, content)
 	space := sandboxtest.Open(t)
-	if err := (git.Repo{Space: space, Remote: w.server.Remote(project)}).Checkout(t.Context(), head); err != nil {
-		t.Fatal(err)
-	}
+	w.checkOut(t, space, head)
 	checkout, err := gitleaks.Search(t.Context(), space.Source)
 	if err != nil {
 		t.Fatal(err)
@@ -658,13 +665,11 @@ func BenchmarkScan(b *testing.B) {
 	nothing := func() {}
 	measure("checkout", nothing, func() {
 		space, err := sandbox.New(b.TempDir(), 2<<30)
-		if err == nil {
-			err = git.Repo{Space: space, Remote: w.server.Remote(project)}.Checkout(b.Context(), base)
-		}
-		if err == nil {
-			_, err = gitleaks.Search(b.Context(), space.Source)
-		}
 		if err != nil {
+			b.Fatal(err)
+		}
+		w.checkOut(b, space, base)
+		if _, err = gitleaks.Search(b.Context(), space.Source); err != nil {
 			b.Fatal(err)
 		}
 	})

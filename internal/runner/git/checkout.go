@@ -8,36 +8,11 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/gitproto"
 	"github.com/scanhook/scanhook/internal/runner/sandbox"
 )
-
-// Checkout fetches a commit and lays it out in the workspace's source directory, without history, tags, submodules and LFS
-// objects. Errors are those of Fetch.
-func (r Repo) Checkout(ctx context.Context, sha string) error {
-	if err := fetchable(r.Remote.URL, sha); err != nil {
-		return err
-	}
-	sha = strings.ToLower(sha)
-	if err := r.initialize(ctx, sha, ".git"); err != nil {
-		return fmt.Errorf("preparing the checkout: %w", err)
-	}
-	err := r.Fetch(ctx, sha, nil, "fetch", "--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules",
-		"--no-auto-maintenance", "--", r.Remote.URL, sha)
-	if err != nil {
-		return err
-	}
-	if err := r.countPaths(ctx, sha); err != nil {
-		return fmt.Errorf("checking out %s: %w", core.ShortSHA(sha), err)
-	}
-	if err := r.run(ctx, "checkout", "--quiet", "--force", "--detach", sha); err != nil {
-		return fmt.Errorf("checking out %s: %w", core.ShortSHA(sha), err)
-	}
-	return r.Space.Fits()
-}
 
 // LayOut lays a commit out in the workspace's source directory, as files and a repository of that one commit. Its objects are
 // those of another repository, in a directory of objects that is not written to.
@@ -130,13 +105,6 @@ func (r Repo) write(name, text string) error {
 		return err
 	}
 	return os.WriteFile(path, []byte(text), 0o600)
-}
-
-// countPaths refuses a commit with too many paths before git holds them all in memory. Directories count too, because there
-// can be as many empty ones.
-func (r Repo) countPaths(ctx context.Context, sha string) error {
-	each := func(string) error { return nil }
-	return r.Records(ctx, nil, 0, each, "ls-tree", "-r", "-t", "-z", "--name-only", sha)
 }
 
 // explain turns a failed fetch into a sentence. Git's exit code is always the same, so a harmless request tells whether the

@@ -3,7 +3,6 @@ package git
 import (
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -45,7 +44,7 @@ func TestCheckout(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			space := sandboxtest.Open(t)
-			if err := (Repo{Space: space, Remote: server.Remote(test.project)}).Checkout(t.Context(), test.sha); err != nil {
+			if err := checkOut(t.Context(), Repo{Space: space, Remote: server.Remote(test.project)}, test.sha); err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(test.want, tree(t, space.Source, true)); diff != "" {
@@ -63,7 +62,7 @@ func TestCheckoutMakesSymbolicLinksPlainFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	space := sandboxtest.Open(t)
-	if err := (Repo{Space: space, Remote: server.Remote("p")}).Checkout(t.Context(), server.Amend(t, "p", "link")); err != nil {
+	if err := checkOut(t.Context(), Repo{Space: space, Remote: server.Remote("p")}, server.Amend(t, "p", "link")); err != nil {
 		t.Fatal(err)
 	}
 	info, err := os.Lstat(filepath.Join(space.Source, "link"))
@@ -99,7 +98,7 @@ func TestCheckoutFailures(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			err := Repo{Space: sandboxtest.Open(t), Remote: platforms.Remote{URL: test.url}}.Checkout(t.Context(), test.sha)
+			err := checkOut(t.Context(), Repo{Space: sandboxtest.Open(t), Remote: platforms.Remote{URL: test.url}}, test.sha)
 			if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "hunter2") {
 				t.Errorf("want ...%s..., got %v", test.want, err)
 			}
@@ -120,7 +119,7 @@ func TestCheckoutSaysWhenTheServerRefusesIDs(t *testing.T) {
 	sha := server.Commit(t, "p", gittest.Files{"a": "b\n"})
 	server.Amend(t, "p", "second")
 	gittest.Git(t, filepath.Join(server.Dir, "p.git"), "config", "uploadpack.allowAnySHA1InWant", "false")
-	err := Repo{Space: sandboxtest.Open(t), Remote: server.Remote("p")}.Checkout(t.Context(), sha)
+	err := checkOut(t.Context(), Repo{Space: sandboxtest.Open(t), Remote: server.Remote("p")}, sha)
 	if err == nil || !strings.Contains(err.Error(), "uploadpack.allowAnySHA1InWant") {
 		t.Errorf("want advice for the server, got %v", err)
 	}
@@ -138,7 +137,7 @@ func TestCheckoutStopsAtLimits(t *testing.T) {
 		space.Limit = 1 << 20
 		ctx, cancel := space.Bound(t.Context(), time.Minute, errLate)
 		defer cancel(nil)
-		err := Repo{Space: space, Remote: server.Remote("p")}.Checkout(ctx, sha)
+		err := checkOut(ctx, Repo{Space: space, Remote: server.Remote("p")}, sha)
 		if err == nil || !strings.Contains(err.Error(), "1 MiB of disk") {
 			t.Errorf("want the disk limit, got %v", err)
 		}
@@ -152,7 +151,7 @@ func TestCheckoutStopsAtLimits(t *testing.T) {
 		space := sandboxtest.Open(t)
 		ctx, cancel := space.Bound(t.Context(), 300*time.Millisecond, errLate)
 		defer cancel(nil)
-		err := Repo{Space: space, Remote: platforms.Remote{URL: silent.URL + "/p.git"}}.Checkout(ctx, sha)
+		err := checkOut(ctx, Repo{Space: space, Remote: platforms.Remote{URL: silent.URL + "/p.git"}}, sha)
 		if !errors.Is(err, errLate) {
 			t.Errorf("want the time limit, got %v", err)
 		}
@@ -171,7 +170,7 @@ func TestCheckoutChecksObjects(t *testing.T) {
 		return gittest.Git(t, dir, "hash-object", "-t", "commit", "-w", "--literally", "object")
 	}
 	old := commit(gittest.Git(t, dir, "rev-parse", "HEAD^{tree}"))
-	if err := (Repo{Space: sandboxtest.Open(t), Remote: server.Remote("p")}).Checkout(t.Context(), old); err != nil {
+	if err := checkOut(t.Context(), Repo{Space: sandboxtest.Open(t), Remote: server.Remote("p")}, old); err != nil {
 		t.Errorf("want an old commit checked out, got %v", err)
 	}
 	blob, err := hex.DecodeString(gittest.Git(t, dir, "rev-parse", "HEAD:a"))
@@ -180,7 +179,7 @@ func TestCheckoutChecksObjects(t *testing.T) {
 	}
 	gittest.Write(t, dir, gittest.Files{"tree": "100644 .git\x00" + string(blob)})
 	hostile := commit(gittest.Git(t, dir, "hash-object", "-t", "tree", "-w", "--literally", "tree"))
-	if err := (Repo{Space: sandboxtest.Open(t), Remote: server.Remote("p")}).Checkout(t.Context(), hostile); err == nil {
+	if err := checkOut(t.Context(), Repo{Space: sandboxtest.Open(t), Remote: server.Remote("p")}, hostile); err == nil {
 		t.Error("want a tree with .git in it refused")
 	}
 }
@@ -230,7 +229,7 @@ func TestCheckoutLaysOutWhatWasPushed(t *testing.T) {
 	gittest.Write(t, dir, content)
 	space := sandboxtest.Open(t)
 	sha := server.Amend(t, "p", "evade")
-	if err := (Repo{Space: space, Remote: server.Remote("p")}).Checkout(t.Context(), sha); err != nil {
+	if err := checkOut(t.Context(), Repo{Space: space, Remote: server.Remote("p")}, sha); err != nil {
 		t.Fatal(err)
 	}
 	beside := sandboxtest.Open(t)
@@ -245,79 +244,6 @@ func TestCheckoutLaysOutWhatWasPushed(t *testing.T) {
 	found, err := gitleaks.Search(t.Context(), space.Source)
 	if err != nil || len(found.Findings) < len(evasions) {
 		t.Errorf("want a secret in each of %d gittest.Files, got %d, %v", len(evasions), len(found.Findings), err)
-	}
-}
-
-// grow makes a tree with ten entries to each level, of which only one object a level is stored, and commits it.
-func grow(t *testing.T, server *gittest.Server, levels int, leaf string) (sha string) {
-	t.Helper()
-	dir := filepath.Join(server.Dir, "p.git")
-	object := func(mode, kind, id string, names ...string) string {
-		var entries strings.Builder
-		for _, name := range names {
-			fmt.Fprintf(&entries, "%s %s %s\t%s\n", mode, kind, id, name)
-		}
-		gittest.Write(t, dir, gittest.Files{".git/entries": entries.String()})
-		return gittest.Git(t, dir, "-c", "alias.maketree=!git mktree <.git/entries", "maketree")
-	}
-	names := make([]string, 10)
-	for i := range names {
-		names[i] = fmt.Sprintf("%s%d", leaf, i)
-	}
-	id := gittest.Git(t, dir, "rev-parse", "HEAD:a")
-	if leaf == "" { // no file at all: what is below the lowest directories is an empty tree
-		id = object("", "", "")
-	} else {
-		id = object("100644", "blob", id, names...)
-	}
-	for range levels {
-		id = object("040000", "tree", id, names...)
-	}
-	return gittest.Git(t, dir, "commit-tree", "-m", "bomb", id)
-}
-
-// A dozen objects make more paths than git could ever lay out. Nothing of them is laid out, and no index is made.
-func TestCheckoutCountsPathsBeforeItLaysThemOut(t *testing.T) {
-	t.Parallel()
-	tests := map[string]struct {
-		levels int
-		leaf   string
-		max    int64
-		want   string
-	}{
-		"files":             {9, "f", 100_000, "more than 100,000 paths"},
-		"empty directories": {9, "", 100_000, "more than 100,000 paths"},
-		"long names":        {3, strings.Repeat("n", 200), 1000, "names of its paths"},
-		"as many as may be": {2, "f", 1110, ""},
-		"one more":          {2, "f", 1109, "more than 1,109 paths"},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			server := gittest.NewServer(t)
-			server.Commit(t, "p", gittest.Files{"a": "b\n"})
-			space := sandboxtest.Open(t)
-			sha := grow(t, server, test.levels, test.leaf)
-			err := Repo{Space: space, Remote: server.Remote("p"), MaxPaths: test.max}.Checkout(t.Context(), sha)
-			if test.want == "" {
-				if err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), "runner.max_paths") {
-				t.Errorf("want ...%s..., got %v", test.want, err)
-			}
-			if errors.As(err, new(FetchError)) {
-				t.Error("another try does not help")
-			}
-			if got := tree(t, space.Source, true); len(got) > 0 {
-				t.Errorf("%d gittest.Files were laid out", len(got))
-			}
-			if _, err := os.Stat(filepath.Join(space.Source, ".git", "index")); !errors.Is(err, os.ErrNotExist) {
-				t.Errorf("an index was made: %v", err)
-			}
-		})
 	}
 }
 
@@ -360,7 +286,7 @@ func TestCheckoutSaysWhenTheServerIsCutOff(t *testing.T) {
 			})
 			server.Proxy.Store(&cut)
 			space := sandboxtest.Open(t)
-			err := Repo{Space: space, Remote: server.Remote("p"), Patience: time.Second}.Checkout(t.Context(), sha)
+			err := checkOut(t.Context(), Repo{Space: space, Remote: server.Remote("p"), Patience: time.Second}, sha)
 			if err == nil || !strings.Contains(err.Error(), "too slow, or broke off") || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("want what to do about a slow server, and ...%s..., got %v", test.want, err)
 			}

@@ -17,30 +17,8 @@ const (
 	maxDiffLine = 4 << 10 // bytes of a line that are read
 )
 
-// Diff fetches the base commit beside the head that is checked out, of which the server sends only what differs, and compares
-// them. White space does not count, and renamed files are followed.
-func (r Repo) Diff(ctx context.Context, base, head string) (*core.Changes, error) {
-	if err := fetchable(r.Remote.URL, base); err != nil {
-		return nil, err
-	}
-	from, to := strings.ToLower(base), strings.ToLower(head)
-	err := r.runAuthorized(ctx, nil, "fetch", "--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules",
-		"--no-auto-maintenance", "--negotiation-tip="+to, "--", r.Remote.URL, from)
-	if err != nil {
-		return nil, fmt.Errorf("fetching %s: %w", core.ShortSHA(base), err)
-	}
-	if err := r.countPaths(ctx, from); err != nil { // a report from outside may be of any commit
-		return nil, fmt.Errorf("comparing with %s: %w", core.ShortSHA(base), err)
-	}
-	changes, err := r.Compare(ctx, from, to)
-	if err != nil {
-		return nil, err
-	}
-	changes.Base = base
-	return changes, nil
-}
-
-// Compare compares two commits that are in the repository, with the contents of all files in which they differ.
+// Compare compares two commits that are in the repository, with the contents of all files in which they differ. White space does
+// not count, and renamed files are followed.
 func (r Repo) Compare(ctx context.Context, base, head string) (*core.Changes, error) {
 	out, in := io.Pipe()
 	ran := make(chan error, 1)

@@ -39,7 +39,7 @@ func TestCheckoutKeepsTheCredential(t *testing.T) {
 	space := sandboxtest.Open(t)
 	remote := server.Remote("p")
 	remote.Authorization = basic(token)
-	if err := (Repo{Space: space, Remote: remote}).Checkout(t.Context(), sha); err != nil {
+	if err := checkOut(t.Context(), Repo{Space: space, Remote: remote}, sha); err != nil {
 		t.Fatal(err)
 	}
 	mu.Lock()
@@ -69,7 +69,7 @@ func TestCheckoutDoesNotFollowRedirects(t *testing.T) {
 	sha := server.Commit(t, "p", gittest.Files{"a": "b\n"})
 	remote := server.Remote("p")
 	remote.Authorization = basic(token)
-	if err := (Repo{Space: sandboxtest.Open(t), Remote: remote}).Checkout(t.Context(), sha); err == nil {
+	if err := checkOut(t.Context(), Repo{Space: sandboxtest.Open(t), Remote: remote}, sha); err == nil {
 		t.Error("want an error")
 	}
 	elsewhere.Close()
@@ -88,7 +88,7 @@ func TestCheckoutScrubsWhatTheServerSays(t *testing.T) {
 	})
 	remote := server.Remote("p")
 	remote.Authorization = basic(token)
-	err := Repo{Space: sandboxtest.Open(t), Remote: remote}.Checkout(t.Context(), strings.Repeat("a", 40))
+	err := checkOut(t.Context(), Repo{Space: sandboxtest.Open(t), Remote: remote}, strings.Repeat("a", 40))
 	if err == nil || strings.Contains(err.Error(), token) || strings.Contains(err.Error(), basic(token)[6:]) {
 		t.Errorf("want an error without the credential, got %v", err)
 	}

@@ -2,12 +2,15 @@ package git
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
 	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/scanhook/scanhook/internal/runner/git/gittest"
@@ -17,6 +20,29 @@ const token = "glpat-veryverysecret"
 
 func basic(password string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte("oauth2:"+password))
+}
+
+// fetch makes a bare repository beside the files of a workspace and fetches commits into it.
+func fetch(ctx context.Context, r Repo, shas ...string) (bare Repo, err error) {
+	bare = r
+	bare.Space.Source = filepath.Join(r.Space.Root, "bare")
+	err = errors.Join(os.MkdirAll(bare.Space.Source, 0o700), bare.InitBare(ctx, shas[0]))
+	for _, sha := range shas {
+		if err == nil {
+			err = bare.Fetch(ctx, sha, nil, "fetch", "--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules",
+				"--no-auto-maintenance", "--", r.Remote.URL, strings.ToLower(sha))
+		}
+	}
+	return bare, err
+}
+
+// checkOut fetches a commit and lays it out.
+func checkOut(ctx context.Context, r Repo, sha string) error {
+	bare, err := fetch(ctx, r, sha)
+	if err != nil {
+		return err
+	}
+	return r.LayOut(ctx, strings.ToLower(sha), filepath.Join(bare.Space.Source, "objects"))
 }
 
 // tree reads all gittest.Files below dir.
