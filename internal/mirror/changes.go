@@ -26,6 +26,8 @@ type History struct {
 	Beyond  int      // how many more commits there are, older than these, which were left out
 	Open    bool     // some of them have parents that were not fetched: there are more
 	Tips    []string // from which the commits that were left out are reached
+
+	Done map[string]bool // the commits that what was searched before reaches
 }
 
 // maxTips bounds the commits from which others are reached. Where there would be more, it is the heads of the range.
@@ -54,6 +56,9 @@ func (m *Mirror) Between(ctx context.Context, r Range, most int) (h History, err
 	h.Open = len(h.Tips) > 0 || after.cut
 	if len(listed) < len(after.found) {
 		err = m.countRest(ctx, r, listed, &h)
+	}
+	if err == nil && len(r.Done) > 0 {
+		h.Done, err = m.reached(ctx, r)
 	}
 	if len(h.Tips) > maxTips || after.cut {
 		h.Tips = r.Heads
@@ -110,6 +115,19 @@ func (m *Mirror) countRest(ctx context.Context, r Range, listed []*commit, h *Hi
 		}
 	}
 	return nil
+}
+
+// reached are the commits that what was searched before reaches.
+func (m *Mirror) reached(ctx context.Context, r Range) (map[string]bool, error) {
+	done, err := m.since(ctx, r.Bases, r.Done)
+	if err != nil {
+		return nil, err
+	}
+	commits := make(map[string]bool)
+	for _, c := range done.found {
+		commits[c.id] = true
+	}
+	return commits, nil
 }
 
 // hiddenParents are the parents of commits that were not fetched.

@@ -65,6 +65,7 @@ type search struct {
 	pastAt  []int           // which of Past these are
 	lost    []core.Finding  // whose places the mirror does not have
 	changes []mirror.Change
+	done    map[mirror.Change]bool      // of these, what was searched: contents of which nothing is known are clean
 	listed  int                         // commits whose changes these are
 	ranges  []core.Stretch              // in which these are
 	rest    []core.Stretch              // of these ranges, what is left out
@@ -95,6 +96,7 @@ func (s Scan) Run(ctx context.Context, m *mirror.Mirror, head string) (Result, e
 func newSearch(s Scan, m *mirror.Mirror) *search {
 	return &search{
 		Scan: s, mirror: m, wanted: make(map[core.ContentsKey]string), placed: make(map[core.ContentsKey]bool),
+		done:   make(map[mirror.Change]bool),
 		result: Result{Fresh: core.SearchedContents{}},
 	}
 }
@@ -207,6 +209,9 @@ func (s *search) listRange(ctx context.Context, r mirror.Range) error {
 		return err
 	}
 	s.changes, s.listed = append(s.changes, history.Changes...), s.listed+len(history.Commits)
+	for _, change := range history.Changes {
+		s.done[change] = history.Done[change.Commit] // what was left out is listed again, without it
+	}
 	if len(history.Commits) > 0 {
 		s.ranges = append(s.ranges, core.Stretch{Tips: r.Heads, Bases: r.Bases, Commits: len(history.Commits) + history.Beyond})
 	}
@@ -262,7 +267,9 @@ func (s *search) wantAll(before map[mirror.File]bool) {
 		want(file, true)
 	}
 	for _, change := range s.changes {
-		want(change.File, true)
+		if !s.done[change] {
+			want(change.File, true)
+		}
 	}
 	for _, place := range s.past {
 		want(place.File, false)

@@ -569,6 +569,32 @@ func TestFindingsAreBoundedWhereTheyArePlaced(t *testing.T) {
 	}
 }
 
+// What was between the beginning of a branch and the push before is not read again, and what was found there stays; commits
+// that were left out then are read.
+func TestScanOfABranchReadsWhatIsNew(t *testing.T) {
+	t.Parallel()
+	w, known := newWorld(t), core.SearchedContents{}
+	base := w.commit(t, gittest.Files{"a": "0\n"})
+	w.scan(t, Scan{Known: known}, base)
+	leaky := w.commit(t, gittest.Files{"a": leak(githubToken)})
+	w.commit(t, gittest.Files{"a": "2\n", "b": "two\n"})
+	before := w.commit(t, gittest.Files{"a": "3\n"})
+	if first := w.scan(t, Scan{Known: known, Base: base}, before); first.Coverage.Searched != 4 || len(first.History) != 1 {
+		t.Fatalf("want all versions searched, got %+v", first)
+	}
+	head := w.commit(t, gittest.Files{"c": "4\n"})
+	scan := Scan{Known: known, Base: base, Done: []string{before}}
+	got := w.scan(t, scan, head)
+	if want := []string{leaky + " a:1"}; got.Coverage.Searched != 3 || !slices.Equal(got.lines(), want) {
+		t.Errorf("want %q, and but for the tree nothing of the branch searched, got %q, %+v", want, got.lines(), got.Coverage)
+	}
+	scan.Left = []core.Stretch{{Tips: []string{leaky}, Bases: []string{base}, Commits: 1}}
+	scan.Known = core.SearchedContents{}
+	if got := w.scan(t, scan, head); !slices.Equal(got.lines(), []string{leaky + " a:1"}) {
+		t.Errorf("want what was left out searched, got %q, %+v", got.lines(), got.Coverage)
+	}
+}
+
 // A push of a few files starts two processes of git: one to fetch, and one to read commits, directories and files.
 func TestPushStartsFewProcesses(t *testing.T) {
 	w := newWorld(t)
