@@ -27,6 +27,7 @@ type Mirror struct {
 	dir   os.FileInfo // tells it from the one that is made in its place
 
 	objects *Objects          // what reads, once it was needed
+	sizes   map[string]int64  // of the contents of files that Ensure has found
 	trees   map[string][]byte // directories that were read, by their ids
 	kept    int64             // bytes of them
 }

@@ -91,19 +91,37 @@ type answer struct {
 // Blob returns the contents of a file, whole and as its id says they are; nil for one of more than so many bytes. Errors are
 // ErrMissing and Damaged.
 func (o *Objects) Blob(ctx context.Context, id string, most int64) (data []byte, size int64, err error) {
+	size, known := o.mirror.sizes[id]
+	if !known {
+		if size, err = o.sizeOf(ctx, id); err != nil {
+			return nil, 0, err
+		}
+	}
+	if size > most {
+		return nil, size, nil
+	}
+	found, err := o.askOne(ctx, askContents, id, size)
+	switch {
+	case err == nil && found.kind != kindBlob: // it was there a moment ago
+		err = fmt.Errorf("%w: %s", ErrMissing, id)
+	case errors.Is(err, errTooLarge):
+		err = Damaged{fmt.Errorf("%s has another size than before", id)}
+	}
+	return found.data, found.size, err
+}
+
+// sizeOf is how many bytes the contents of a file have: what is too large is not read.
+func (o *Objects) sizeOf(ctx context.Context, id string) (int64, error) {
 	found, err := o.askOne(ctx, askInfo, id, 0)
 	switch {
 	case err != nil:
-		return nil, 0, err
+		return 0, err
 	case found.kind == "":
-		return nil, 0, fmt.Errorf("%w: %s", ErrMissing, id)
+		return 0, fmt.Errorf("%w: %s", ErrMissing, id)
 	case found.kind != kindBlob:
-		return nil, 0, Damaged{fmt.Errorf("%s is a %s, not the contents of a file", id, found.kind)}
-	case found.size > most:
-		return nil, found.size, nil
+		return 0, Damaged{fmt.Errorf("%s is a %s, not the contents of a file", id, found.kind)}
 	}
-	found, err = o.askOne(ctx, askContents, id, most)
-	return found.data, found.size, err
+	return found.size, nil
 }
 
 // askOne asks for one object.
@@ -184,14 +202,19 @@ func (o *Objects) read(ctx context.Context, a answer) ([]byte, error) {
 	return data, nil
 }
 
-// missing are those of the objects that the mirror does not have.
+// missing are those of the objects that the mirror does not have. The sizes of the others are remembered.
 func (o *Objects) missing(ctx context.Context, ids []string) (missing []string, err error) {
+	sizes := make(map[string]int64) // another one: the former may be read now
 	err = o.askAll(ctx, askInfo, ids, 0, func(n int, a answer) error {
-		if a.kind == "" {
+		switch a.kind {
+		case "":
 			missing = append(missing, ids[n])
+		case kindBlob:
+			sizes[a.id] = a.size
 		}
 		return nil
 	})
+	o.mirror.sizes = sizes
 	return missing, err
 }
 
