@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -120,4 +121,45 @@ func VulnerabilityID(text string) string {
 		return ""
 	}
 	return cmp.Or(bareID.FindString(id), id)
+}
+
+// AllIDs are the ids of a finding's vulnerability as reports state them, separated by spaces; empty where there are not several.
+func (f Finding) AllIDs() string {
+	if f.About.Aliases == "" {
+		return ""
+	}
+	ids := strings.Fields(f.About.Aliases)
+	for _, id := range []string{f.CVEID, VulnerabilityID(f.RuleID)} {
+		if id != "" && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) < 2 {
+		return ""
+	}
+	slices.Sort(ids)
+	return strings.Join(ids, " ")
+}
+
+// CVEsOf are the CVE ids among ids that are separated by spaces.
+func CVEsOf(ids string) (list []string) {
+	for id := range strings.FieldsSeq(ids) {
+		if strings.HasPrefix(id, cvePrefix) {
+			list = append(list, id)
+		}
+	}
+	return list
+}
+
+// Riskiest is the one of a vulnerability's CVE ids by which it is judged: one that is known to be exploited, else the most probable.
+// Where nothing tells them apart it stays the current one.
+func Riskiest(current string, ids []string, known map[string]Score) string {
+	best := current
+	for _, id := range ids {
+		is, was := known[id], known[best]
+		if best == "" || is.KEV && !was.KEV || is.KEV == was.KEV && is.Probability > was.Probability {
+			best = id
+		}
+	}
+	return best
 }

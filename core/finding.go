@@ -112,6 +112,9 @@ type Finding struct {
 	CodeLine int      `db:"code_line"`  // number of the first line of Code, 0 without
 	Commit   string   `db:"commit_sha"` // that brought a finding in history; empty for one in the tree
 
+	// VulnerabilityIDs are all ids of its vulnerability, separated by spaces, where it has several. CVEID is then the riskiest.
+	VulnerabilityIDs string `db:"vulnerability_ids"`
+
 	Fingerprint   string        `db:"fingerprint"`
 	Anchor        string        `db:"anchor"` // by which core/match recognises the finding in another commit
 	BaselineState BaselineState `db:"baseline_state"`

@@ -61,7 +61,7 @@ func (s *Store) putFeed(
 	if err != nil {
 		return change, err
 	}
-	if err := keepRisksBefore(ctx, tx, id, s.clock.Timestamp().Add(-openFor)); err != nil {
+	if err := s.keepRisksBefore(ctx, tx, id, s.clock.Timestamp().Add(-openFor)); err != nil {
 		return change, err
 	}
 	if change, err = s.replaceFeed(ctx, tx, feed, o.Progress); err != nil {
@@ -270,7 +270,7 @@ func affected(ctx context.Context, tx *sqlx.Tx, statements ...string) (int, erro
 
 // keepRisksBefore keeps what was known, before an import, of the CVEs that heads name. epss_changes is the work that
 // the import leaves behind: a CVE stays in it with what was known when it was last judged.
-func keepRisksBefore(ctx context.Context, tx *sqlx.Tx, importID int64, since time.Time) error {
+func (s *Store) keepRisksBefore(ctx context.Context, tx *sqlx.Tx, importID int64, since time.Time) error {
 	_, err := tx.ExecContext(ctx, tx.Rebind(`
 		INSERT INTO epss_changes (cve_id, import_id, was_probability, was_kev)
 		SELECT named.cve_id, ?, COALESCE(e.probability, 0), COALESCE(e.kev, FALSE)
@@ -279,6 +279,32 @@ func keepRisksBefore(ctx context.Context, tx *sqlx.Tx, importID int64, since tim
 		LEFT JOIN epss_data e ON e.cve_id = named.cve_id
 		WHERE TRUE
 		ON CONFLICT (cve_id) DO UPDATE SET import_id = excluded.import_id`), importID, since)
+	if err != nil {
+		return err
+	}
+	return s.keepAliasesBefore(ctx, tx, importID, since)
+}
+
+// keepAliasesBefore does so with the CVEs that are ids of a vulnerability besides the one by which it is judged.
+func (s *Store) keepAliasesBefore(ctx context.Context, tx *sqlx.Tx, importID int64, since time.Time) error {
+	named, err := aliasesAtHeads(ctx, tx, since)
+	if err != nil {
+		return err
+	}
+	ids := cvesOf(named)
+	rows := make([]core.Score, len(ids))
+	for i, id := range ids {
+		rows[i].CVEID = id
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	_, err = s.db.ExecGiven(ctx, tx, sqldb.GivenOf("named", "cve_id TEXT", rows), `
+		INSERT INTO epss_changes (cve_id, import_id, was_probability, was_kev)
+		SELECT w.cve_id, ?, COALESCE(e.probability, 0), COALESCE(e.kev, FALSE)
+		FROM named w LEFT JOIN epss_data e ON e.cve_id = w.cve_id
+		WHERE TRUE
+		ON CONFLICT (cve_id) DO UPDATE SET import_id = excluded.import_id`, importID)
 	return err
 }
 

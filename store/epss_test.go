@@ -260,3 +260,26 @@ func writeCSV(b *testing.B, feed core.Feed) string {
 	}
 	return name
 }
+
+// A vulnerability with several ids is judged by the riskiest of them, as things are known at any time.
+func TestRiskIsTheHighestOfAllIDs(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{Policies: asking(func(*core.Gate) {})})
+		several := vulnerable(0, core.Low)
+		several.About.Aliases = cve(1) + " " + cve(2) + " GHSA-Q2WR-7H4C-M9XP"
+		scan := pushed(t, s, 1)
+		run(t, s, several, vulnerable(3, core.Low))
+		shows(t, s, scan, core.StatusSuccess, "2 new (2 low)")
+		put(t, s, scores(firstDay, 0.01, 0.02, 0.5))
+		turned(t, s, 1)
+		shows(t, s, scan, core.StatusFailure, "2 new (2 low), CVE-2024-0002 now at EPSS 0.5")
+		put(t, s, catalog(1))
+		turned(t, s, 0)
+		put(t, s, scores(firstDay.AddDate(0, 0, 1), 0.01, 0.02, 0.03))
+		turned(t, s, 0)
+		put(t, s, catalog())
+		turned(t, s, 1)
+		shows(t, s, scan, core.StatusSuccess, "2 new (2 low)")
+	})
+}

@@ -312,6 +312,7 @@ var reported = []struct {
 	{"title", func(f *core.Finding) any { return f.Title }},
 	{"message", func(f *core.Finding) any { return f.Message }},
 	{"cve_id", func(f *core.Finding) any { return f.CVEID }},
+	{"vulnerability_ids", func(f *core.Finding) any { return f.VulnerabilityIDs }},
 	{"cwe", func(f *core.Finding) any { return f.CWE }},
 	{"help_uri", func(f *core.Finding) any { return f.HelpURI }},
 	{"snippet", func(f *core.Finding) any { return f.Snippet }},

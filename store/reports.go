@@ -228,7 +228,7 @@ func (d *reportBatch) finding(i int) *core.Finding {
 	f := &d.scratch
 	if reported := d.Report.Len(); i < reported {
 		f = d.At(i, f)
-		f.Tool = cmp.Or(f.Tool, d.job.Scanner)
+		f.Tool, f.VulnerabilityIDs = cmp.Or(f.Tool, d.job.Scanner), f.AllIDs()
 		d.compared.Apply(i, f)
 		if d.bare[i] {
 			f.BaselineState = core.New
@@ -368,6 +368,9 @@ func reportedAlike(before, f core.Finding) bool {
 	f.AIVerdict, f.AIConfidence, f.AIReasoning = before.AIVerdict, before.AIConfidence, before.AIReasoning
 	f.RemediationPatch, f.RedTeamSuccess, f.PartialFingerprint = before.RemediationPatch, before.RedTeamSuccess, ""
 	f.Surroundings, f.Code, f.CodeLine, f.About = before.Surroundings, before.Code, before.CodeLine, before.About
+	if f.VulnerabilityIDs != "" && f.VulnerabilityIDs == before.VulnerabilityIDs {
+		f.CVEID = before.CVEID // which is chosen among them
+	}
 	return reflect.DeepEqual(before, f)
 }
 

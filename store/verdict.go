@@ -282,7 +282,35 @@ func (s *Store) changedHeads(ctx context.Context) (scans []int64, err error) {
 		JOIN epss_changes m ON m.cve_id = f.cve_id
 		WHERE `+latestAttempt+`
 		ORDER BY head.id`), s.clock.Timestamp().Add(-openFor))
-	return scans, err
+	if err != nil {
+		return nil, err
+	}
+	others, err := s.headsByAlias(ctx)
+	scans = append(scans, others...)
+	slices.Sort(scans)
+	return slices.Compact(scans), err
+}
+
+// headsByAlias are the heads with findings of which an import has changed another id than the one by which they are judged.
+func (s *Store) headsByAlias(ctx context.Context) (scans []int64, err error) {
+	named, err := aliasesAtHeads(ctx, s.db, s.clock.Timestamp().Add(-openFor))
+	if err != nil || len(named) == 0 {
+		return nil, err
+	}
+	var changed []string
+	if err := s.db.SelectContext(ctx, &changed, `SELECT cve_id FROM epss_changes`); err != nil {
+		return nil, err
+	}
+	slices.Sort(changed)
+	for _, row := range named {
+		if slices.ContainsFunc(core.CVEsOf(row.VulnerabilityIDs), func(id string) bool {
+			_, found := slices.BinarySearch(changed, id)
+			return found
+		}) {
+			scans = append(scans, row.ScanID)
+		}
+	}
+	return scans, nil
 }
 
 // heads are the completed scans of the commits where the projects' default branches stand, and of each other branch that moved
@@ -303,6 +331,11 @@ func (s *Store) judge(
 	}
 	if left := core.CoverageOf(jobs); left != nil {
 		notSearched = left.NotSearched()
+	}
+	if findings > 0 {
+		if err := s.chooseRiskiest(ctx, tx, scan.ID); err != nil {
+			return nil, fmt.Errorf("choosing among vulnerability ids: %w", err)
+		}
 	}
 	gate := s.policyOf(*scan).Gate
 	if tally != nil && !gate.AsksRisk() && findings <= tally.Len() {
@@ -440,4 +473,72 @@ func (s *Store) putVerdicts(ctx context.Context, tx *sqlx.Tx, scans []core.Scan)
 		return err
 	}
 	return s.putOutcomes(ctx, tx, scans, nil)
+}
+
+// aliased is a finding whose vulnerability has several ids.
+type aliased struct {
+	ID               int64  `db:"id"`
+	ScanID           int64  `db:"scan_id"`
+	CVEID            string `db:"cve_id"`
+	VulnerabilityIDs string `db:"vulnerability_ids"`
+}
+
+// aliasesAtHeads are the ids of vulnerabilities that have several, in the scans of heads.
+func aliasesAtHeads(ctx context.Context, q sqlx.ExtContext, since time.Time) (list []aliased, err error) {
+	err = sqlx.SelectContext(ctx, q, &list, q.Rebind(`
+		SELECT DISTINCT f.scan_id, f.vulnerability_ids FROM (`+heads+`) head JOIN findings f ON f.scan_id = head.id
+		WHERE f.vulnerability_ids <> ''`), since)
+	return list, err
+}
+
+// chooseRiskiest lets the findings of a scan whose vulnerabilities have several CVE ids bear the one by which they are judged, as
+// things are known now.
+func (s *Store) chooseRiskiest(ctx context.Context, tx *sqlx.Tx, scan int64) error {
+	var list []aliased
+	err := tx.SelectContext(ctx, &list, tx.Rebind(`
+		SELECT id, cve_id, vulnerability_ids FROM findings WHERE scan_id = ? AND vulnerability_ids <> ''`), scan)
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	known, err := scoresOf(ctx, tx, cvesOf(list))
+	if err != nil {
+		return err
+	}
+	var changed []aliased
+	for _, f := range list {
+		if chosen := core.Riskiest(f.CVEID, core.CVEsOf(f.VulnerabilityIDs), known); chosen != f.CVEID {
+			f.CVEID = chosen
+			changed = append(changed, f)
+		}
+	}
+	if len(changed) == 0 {
+		return nil
+	}
+	_, err = s.db.ExecGiven(ctx, tx, sqldb.GivenOf("chosen", "id BIGINT, cve_id TEXT", changed), `
+		UPDATE findings SET cve_id = w.cve_id FROM chosen w WHERE findings.id = w.id`)
+	return err
+}
+
+// scoresOf is what is published about CVEs.
+func scoresOf(ctx context.Context, tx *sqlx.Tx, ids []string) (map[string]core.Score, error) {
+	known := make(map[string]core.Score)
+	for chunk := range slices.Chunk(ids, sqldb.RowsPerStatement) {
+		var rows []core.Score
+		if err := sqldb.SelectIn(ctx, tx, &rows, `SELECT cve_id, probability, percentile, kev FROM epss_data WHERE cve_id IN (?)`, chunk); err != nil {
+			return nil, err
+		}
+		for _, row := range rows {
+			known[row.CVEID] = row
+		}
+	}
+	return known, nil
+}
+
+// cvesOf are the CVE ids of vulnerabilities, each once.
+func cvesOf(list []aliased) (ids []string) {
+	for _, f := range list {
+		ids = append(ids, core.CVEsOf(f.VulnerabilityIDs)...)
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
 }

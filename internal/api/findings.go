@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"net/http"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -91,6 +92,7 @@ type findingView struct {
 	Title            string   `json:"title"`
 	Message          string   `json:"message"`
 	CVEID            string   `json:"cve_id,omitempty"`
+	VulnerabilityIDs []string `json:"vulnerability_ids,omitempty" doc:"all ids of a vulnerability that has several; cve_id is the riskiest"`
 	CWE              string   `json:"cwe,omitempty"`
 	HelpURI          string   `json:"help_uri,omitempty"`
 	Snippet          string   `json:"snippet,omitempty"`
@@ -113,7 +115,8 @@ func viewFinding(f core.Finding) findingView {
 	return findingView{
 		ID: f.ID, Alert: f.AlertNumber, Tool: f.Tool, RuleID: f.RuleID, File: f.File, Line: f.Line, EndLine: f.EndLine, Commit: f.Commit,
 		Severity: string(f.Severity), Title: f.Title, Message: f.Message, CVEID: f.CVEID, CWE: f.CWE,
-		HelpURI: f.HelpURI, Snippet: f.Snippet, Fingerprint: f.Fingerprint, BaselineState: string(f.BaselineState),
+		VulnerabilityIDs: strings.Fields(f.VulnerabilityIDs),
+		HelpURI:          f.HelpURI, Snippet: f.Snippet, Fingerprint: f.Fingerprint, BaselineState: string(f.BaselineState),
 		MatchedBy: f.MatchedBy, Suppressed: f.Suppressed, TriageDecision: text(f.TriageDecision), AIVerdict: f.AIVerdict,
 		AIConfidence: f.AIConfidence, AIReasoning: f.AIReasoning, RemediationPatch: f.RemediationPatch,
 		RedTeamSuccess: f.RedTeamSuccess, EPSSProbability: f.EPSSProbability, EPSSPercentile: f.EPSSPercentile, KEV: f.KEV,
