@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 )
@@ -116,7 +117,8 @@ type Finding struct {
 	VulnerabilityIDs string `db:"vulnerability_ids"`
 
 	Fingerprint   string        `db:"fingerprint"`
-	Anchor        string        `db:"anchor"` // by which core/match recognises the finding in another commit
+	Anchor        string        `db:"anchor"`      // by which core/match recognises the finding in another commit
+	SecretHash    string        `db:"secret_hash"` // keyed, of the secret that it is about, or empty; never shown. See HashOfSecret
 	BaselineState BaselineState `db:"baseline_state"`
 	MatchedBy     string        `db:"matched_by"` // why it counts as an earlier finding: a match.Evidence, or empty
 	Suppressed    *string       `db:"suppressed"` // why the scanner itself suppresses it, or nil
@@ -144,6 +146,10 @@ type Finding struct {
 	PartialFingerprint string `db:"-"`
 	// About is what else tells the finding from others; an input of Fingerprint and Anchor, not stored.
 	About About `db:"-"`
+	// Secret is what a report says alone of the secret, until the finding is masked.
+	Secret string `db:"-"`
+	// Former has the texts of before masks had a key, where those differ; see Formerly. An input of Anchor, not stored.
+	Former string `db:"-"`
 	// Surroundings are the lines around the finding in the checkout; zero without one. An input of Anchor, not stored.
 	Surroundings Surroundings `db:"-"`
 }
@@ -155,6 +161,34 @@ type About struct {
 	Resource    string // that breaks the rule, such as aws_s3_bucket.logs
 	FormerRules string // ids that the rule had before
 	Absolute    bool   // File was an absolute path where the scanner ran, and it is not known where the repository was
+}
+
+// What Finding.SecretHash begins with tells what it is a hash of.
+const (
+	HashOfSecret = '=' // the secret itself
+	HashOfLines  = '~' // the text in which the secret is somewhere
+)
+
+// SetFormer keeps the texts by which the finding was recognised while masks had no key, if they were others.
+func (f *Finding) SetFormer(was *Finding) {
+	if was.Snippet != f.Snippet || was.Message != f.Message || was.PartialFingerprint != f.PartialFingerprint {
+		f.Former = was.Snippet + formerBorder + was.Message + formerBorder + was.PartialFingerprint
+	}
+}
+
+const formerBorder = "\x00" // is in no text that is stored
+
+// Formerly is the finding with the texts of before masks had a key. Masks leave no text empty: one that was empty came later.
+func (f *Finding) Formerly() *Finding {
+	texts := strings.Split(f.Former, formerBorder)
+	if len(texts) != 3 {
+		return f
+	}
+	was := *f
+	for i, text := range []*string{&was.Snippet, &was.Message, &was.PartialFingerprint} {
+		*text = cmp.Or(texts[i], *text)
+	}
+	return &was
 }
 
 // AIMayDismiss tells whether an AI's decision can keep the finding from failing the gate. Only people dismiss what is

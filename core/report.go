@@ -73,6 +73,8 @@ type record struct {
 	commit, about                                     uint32
 	line, endLine                                     int32
 	chunk, start, message, snippet, print, suppressed uint32
+	hash                                              uint8
+	former                                            uint32
 	isSuppressed, absolute                            bool
 	surroundings                                      Surroundings
 }
@@ -118,6 +120,7 @@ func (p *Packed) Get(i int, f *Finding) {
 		return text
 	}
 	f.Message, f.Snippet, f.PartialFingerprint = cut(r.message), cut(r.snippet), cut(r.print)
+	f.SecretHash, f.Former = cut(uint32(r.hash)), cut(r.former)
 	if r.isSuppressed {
 		reason := cut(r.suppressed)
 		f.Suppressed = &reason
@@ -133,7 +136,7 @@ func (p *Packed) Put(i int, f *Finding) {
 	sameReason := before.Suppressed == nil && f.Suppressed == nil ||
 		before.Suppressed != nil && f.Suppressed != nil && *before.Suppressed == *f.Suppressed
 	if before.Message != f.Message || before.Snippet != f.Snippet || before.PartialFingerprint != f.PartialFingerprint ||
-		!sameReason {
+		before.SecretHash != f.SecretHash || before.Former != f.Former || !sameReason {
 		p.write(r, f)
 	}
 }
@@ -178,7 +181,11 @@ func (p *Packed) write(r *record, f *Finding) {
 	if r.isSuppressed = f.Suppressed != nil; r.isSuppressed {
 		reason = *f.Suppressed
 	}
-	size := len(f.Message) + len(f.Snippet) + len(f.PartialFingerprint) + len(reason)
+	texts := [...]string{f.Message, f.Snippet, f.PartialFingerprint, f.SecretHash, f.Former, reason}
+	size := 0
+	for _, text := range texts {
+		size += len(text)
+	}
 	if p.filling.Len()+size > p.filling.Cap() {
 		if p.filling.Len() > 0 {
 			p.texts = append(p.texts, p.filling.String())
@@ -188,8 +195,8 @@ func (p *Packed) write(r *record, f *Finding) {
 	}
 	r.chunk, r.start = uint32(len(p.texts)), uint32(p.filling.Len())
 	r.message, r.snippet, r.print = uint32(len(f.Message)), uint32(len(f.Snippet)), uint32(len(f.PartialFingerprint))
-	r.suppressed = uint32(len(reason))
-	for _, text := range [...]string{f.Message, f.Snippet, f.PartialFingerprint, reason} {
+	r.hash, r.former, r.suppressed = uint8(len(f.SecretHash)), uint32(len(f.Former)), uint32(len(reason))
+	for _, text := range texts {
 		p.filling.WriteString(text)
 	}
 }

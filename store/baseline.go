@@ -253,7 +253,7 @@ func (s *Store) LoadBaseline(ctx context.Context, scan core.Scan, job core.Job) 
 	if err == nil && run.found() {
 		base.ScanID, base.CommitSHA, base.Coverage = run.ScanID, run.CommitSHA, run.coverage()
 		err = s.db.SelectContext(ctx, &base.Findings, s.db.Rebind(`
-			SELECT tool, rule_id, file, line, end_line, severity, title, message, cwe, snippet, commit_sha
+			SELECT tool, rule_id, file, line, end_line, severity, title, message, cwe, snippet, secret_hash, commit_sha
 			FROM findings WHERE job_id = ? ORDER BY id`), run.JobID)
 	}
 	if err != nil {
@@ -563,24 +563,24 @@ func getRef(ctx context.Context, q sqlx.ExtContext, project int64, name string) 
 // selectBaseline reads the findings of a run, without those whose alerts are among the others.
 func selectBaseline(ctx context.Context, tx *sqlx.Tx, run completeRun, others match.Baseline) (match.Baseline, error) {
 	rows, err := tx.QueryContext(ctx, tx.Rebind(`
-		SELECT fingerprint, anchor, file, line, severity, alert_id, commit_sha FROM findings WHERE job_id = ?`), run.JobID)
+		SELECT fingerprint, anchor, secret_hash, file, line, severity, alert_id, commit_sha FROM findings WHERE job_id = ?`), run.JobID)
 	if err != nil {
 		return match.Baseline{}, err
 	}
 	defer func() { _ = rows.Close() }()
 	known, kept, among := match.NewBaseline(run.NumFindings), intern.Texts{}, others.Alerts()
 	for rows.Next() {
-		var fingerprint, anchor, file, severity, commit sql.RawBytes
+		var fingerprint, anchor, hash, file, severity, commit sql.RawBytes
 		var line int
 		var alert int64
-		if err := rows.Scan(&fingerprint, &anchor, &file, &line, &severity, &alert, &commit); err != nil {
+		if err := rows.Scan(&fingerprint, &anchor, &hash, &file, &line, &severity, &alert, &commit); err != nil {
 			return match.Baseline{}, err
 		}
 		if _, left := slices.BinarySearch(among, alert); left {
 			continue
 		}
 		known.Add(match.BaselineFinding{
-			Fingerprint: kept.Copy(fingerprint), Anchor: string(anchor), File: kept.Name(file), Line: line,
+			Fingerprint: kept.Copy(fingerprint), Anchor: string(anchor), SecretHash: string(hash), File: kept.Name(file), Line: line,
 			Severity: core.Severity(kept.Name(severity)), AlertID: alert, Commit: kept.Name(commit),
 		})
 	}

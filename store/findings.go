@@ -318,6 +318,7 @@ var reported = []struct {
 	{"snippet", func(f *core.Finding) any { return f.Snippet }},
 	{"commit_sha", func(f *core.Finding) any { return f.Commit }},
 	{"anchor", func(f *core.Finding) any { return f.Anchor }},
+	{"secret_hash", func(f *core.Finding) any { return f.SecretHash }},
 	{"baseline_state", func(f *core.Finding) any { return string(f.BaselineState) }},
 	{"matched_by", func(f *core.Finding) any { return f.MatchedBy }},
 	{"suppressed", func(f *core.Finding) any { return f.Suppressed }},
@@ -334,6 +335,7 @@ func reportedNames() (names []string) {
 // keptFinding is a finding as it is kept with the contents that it is in.
 type keptFinding struct {
 	Tool, Rule, File, Title, Message, CWE, Snippet, Fingerprint string        `json:",omitempty"`
+	Hash, Former                                                string        `json:",omitempty"`
 	Severity                                                    core.Severity `json:",omitempty"`
 	Line, EndLine                                               int           `json:",omitempty"`
 }
@@ -557,7 +559,8 @@ func packContents(c core.Contents) (string, error) {
 	kept := keptContents{Left: c.Coverage.Left}
 	for _, f := range c.Findings {
 		kept.Findings = append(kept.Findings, keptFinding{
-			f.Tool, f.RuleID, f.File, f.Title, f.Message, f.CWE, f.Snippet, f.PartialFingerprint, f.Severity, f.Line, f.EndLine,
+			f.Tool, f.RuleID, f.File, f.Title, f.Message, f.CWE, f.Snippet, f.PartialFingerprint, f.SecretHash, f.Former,
+			f.Severity, f.Line, f.EndLine,
 		})
 	}
 	text, err := json.Marshal(kept)
@@ -573,7 +576,8 @@ func unpackContents(text string) (c core.Contents, err error) {
 	for _, f := range kept.Findings {
 		c.Findings = append(c.Findings, core.Finding{
 			Tool: f.Tool, RuleID: f.Rule, File: f.File, Title: f.Title, Message: f.Message, CWE: f.CWE, Snippet: f.Snippet,
-			PartialFingerprint: f.Fingerprint, Severity: f.Severity, Line: f.Line, EndLine: f.EndLine,
+			PartialFingerprint: f.Fingerprint, SecretHash: f.Hash, Former: f.Former, Severity: f.Severity, Line: f.Line,
+			EndLine: f.EndLine,
 		})
 	}
 	return c, nil

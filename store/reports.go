@@ -152,7 +152,7 @@ func (s *Store) putReport(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job 
 	d.bare = d.bared(past.suppressed)
 	job.Finish(d.Report, d.compared.Unchanged-len(d.bare), d.compared.Absent, s.clock.Timestamp())
 	job.NumFindings = d.Len()
-	d.job, d.ids = job, nil
+	d.job, d.ids, d.hashed = job, nil, nil
 	if err := s.replaceFindings(ctx, tx, scan, d); err != nil {
 		return err
 	}
@@ -181,6 +181,7 @@ type reportBatch struct {
 	job      core.Job
 	compared *match.Comparison
 	kept     []core.Finding                // of earlier scans, in files that were not searched; they come after those of the report
+	hashed   []int                         // findings whose alerts are of before secrets had hashes
 	alerts   []int64                       // of the findings, by their number in the report; 0 where not known yet
 	bare     map[int]bool                  // findings, by their number in the report, that the baseline's scanner suppressed
 	decided  map[int64]core.TriageDecision // what holds in the project, by alert
@@ -272,6 +273,9 @@ func (s *Store) replaceFindings(ctx context.Context, tx *sqlx.Tx, scan core.Scan
 	}
 	if err := s.insertFindings(ctx, tx, d); err != nil {
 		return err
+	}
+	if err := hashAlerts(ctx, tx, scan, d); err != nil {
+		return fmt.Errorf("keeping hashes of alerts: %w", err)
 	}
 	if err := s.closeUnseenOf(ctx, tx, scan, gone); err != nil {
 		return fmt.Errorf("closing alerts: %w", err)
@@ -371,6 +375,7 @@ func reportedAlike(before, f core.Finding) bool {
 	if f.VulnerabilityIDs != "" && f.VulnerabilityIDs == before.VulnerabilityIDs {
 		f.CVEID = before.CVEID // which is chosen among them
 	}
+	f.Former = before.Former
 	return reflect.DeepEqual(before, f)
 }
 
@@ -437,34 +442,95 @@ const keysPerProject = 4
 func findAlerts(
 	ctx context.Context, tx *sqlx.Tx, project int64, last int, d *reportBatch, lacking []int,
 ) (found []int64, err error) {
-	byKey, keys := make(map[string]int, len(lacking)), make([]string, len(lacking))
-	for n, i := range lacking {
-		keys[n] = alerts.Key(d.finding(i))
-		byKey[keys[n]] = i
-	}
-	take := func(rows []alerts.Alert) {
-		for _, row := range rows {
-			if i, wanted := byKey[row.Key]; wanted {
-				d.alerts[i] = row.ID
-				found = append(found, row.ID)
-			}
-		}
-	}
-	const ofProject = `SELECT id, key FROM alerts WHERE project_id = ?`
+	wanted := newWantedAlerts(d, lacking)
+	const ofProject = `SELECT id, key, secret_hash FROM alerts WHERE project_id = ?`
 	if last <= keysPerProject*len(lacking) {
-		var rows []alerts.Alert
-		err := tx.SelectContext(ctx, &rows, tx.Rebind(ofProject), project)
-		take(rows)
-		return found, err
+		var rows []keyedAlert
+		if err := tx.SelectContext(ctx, &rows, tx.Rebind(ofProject), project); err != nil {
+			return nil, err
+		}
+		return wanted.give(d, rows), nil
 	}
-	for chunk := range slices.Chunk(keys, sqldb.RowsPerStatement) {
-		var rows []alerts.Alert
+	var all []keyedAlert
+	for chunk := range slices.Chunk(wanted.keys, sqldb.RowsPerStatement) {
+		var rows []keyedAlert
 		if err := sqldb.SelectIn(ctx, tx, &rows, ofProject+` AND key IN (?)`, project, chunk); err != nil {
 			return nil, err
 		}
-		take(rows)
+		all = append(all, rows...)
 	}
-	return found, nil
+	return wanted.give(d, all), nil
+}
+
+// keyedAlert is an alert as findings are given theirs.
+type keyedAlert struct {
+	ID         int64  `db:"id"`
+	Key        string `db:"key"`
+	SecretHash string `db:"secret_hash"`
+}
+
+// wantedAlerts are the keys under which findings may have alerts.
+type wantedAlerts struct {
+	keys        []string
+	own, former map[string]int // findings by their key, and by the one that each had while masks had no key
+}
+
+func newWantedAlerts(d *reportBatch, lacking []int) wantedAlerts {
+	w := wantedAlerts{make([]string, 0, len(lacking)), make(map[string]int, len(lacking)), make(map[string]int)}
+	want := func(keys map[string]int, key string, i int) {
+		keys[key] = i
+		w.keys = append(w.keys, key)
+	}
+	for _, i := range lacking {
+		f := d.finding(i)
+		want(w.own, alerts.Key(f), i)
+		if former := d.compared.Former(i); former != "" {
+			want(w.former, alerts.KeyOf(former, f.Tool), i)
+		}
+	}
+	return w
+}
+
+// give gives findings the alerts of their keys, or else those of the keys of before. Such an alert is that of one secret: of the first
+// that comes.
+func (w wantedAlerts) give(d *reportBatch, rows []keyedAlert) (found []int64) {
+	take := func(keys map[string]int, row keyedAlert) (i int, taken bool) {
+		i, taken = keys[row.Key]
+		if taken = taken && d.alerts[i] == 0; taken {
+			d.alerts[i] = row.ID
+			found = append(found, row.ID)
+		}
+		return i, taken
+	}
+	for _, row := range rows {
+		take(w.own, row)
+	}
+	for _, row := range rows {
+		if i, former := w.former[row.Key]; !former || row.SecretHash != "" && row.SecretHash != d.finding(i).SecretHash {
+			continue
+		}
+		if i, taken := take(w.former, row); taken {
+			d.hashed = append(d.hashed, i)
+		}
+	}
+	return found
+}
+
+// hashAlerts keeps of which secrets alerts are that were made before secrets had hashes.
+func hashAlerts(ctx context.Context, tx *sqlx.Tx, scan core.Scan, d *reportBatch) error {
+	var ids []int64
+	for _, i := range slices.Concat(d.compared.Hashed, d.hashed) {
+		ids = append(ids, d.alerts[i])
+	}
+	for chunk := range slices.Chunk(ids, sqldb.RowsPerStatement) {
+		_, err := sqldb.ExecIn(ctx, tx, `
+			UPDATE alerts SET secret_hash = f.secret_hash FROM findings f
+			WHERE alerts.id IN (?) AND f.scan_id = ? AND f.alert_id = alerts.id AND alerts.secret_hash = ''`, chunk, scan.ID)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // addAlerts makes new alerts of findings, numbered in the order of the report.

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/secrets"
 	"github.com/scanhook/scanhook/store"
 	"github.com/scanhook/scanhook/store/sqldb"
 	"github.com/scanhook/scanhook/store/storetest"
@@ -307,6 +308,98 @@ func TestRefusalsAreOverWithTheNextSignature(t *testing.T) {
 				t.Errorf("call %d: want %d refused, got %+v, %v", i, step.refused, evidence.Refused, err)
 			}
 			now = now.Add(time.Second)
+		}
+	})
+}
+
+// The first process makes the key, and all have the same one, also those that begin at the same time and those that come later.
+func TestInstallationHasOneKey(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		url := e.URL(t)
+		if db, err := sqldb.Migrate(t.Context(), sqldb.Config{URL: url}, sqldb.Up, 0); err != nil {
+			t.Fatal(db, err)
+		}
+		var ids [4]string
+		var starting sync.WaitGroup
+		for i := range ids {
+			starting.Go(func() {
+				s, err := store.Open(t.Context(), store.Config{URL: url})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				ids[i] = s.SecretKey().ID()
+				_ = s.Close()
+			})
+		}
+		starting.Wait()
+		later := storetest.OpenAt(t, url, store.Config{}).SecretKey().ID()
+		for _, id := range ids {
+			if id != later || id == (secrets.Key{}).ID() {
+				t.Errorf("want one key, got %v and %s", ids, later)
+			}
+		}
+		if other := e.Open(t, store.Config{}).SecretKey().ID(); other == later {
+			t.Error("want another key for another installation")
+		}
+	})
+}
+
+// asBefore is a finding as it was stored while secrets had no hashes, and hashed the same secret as it is found now.
+func asBefore(s *store.Store, rule, secret string) (before, now core.Finding) {
+	before = finding(rule, core.High)
+	now = before
+	before.Snippet, now.Snippet = "x := "+secrets.Keyless.Mask(secret), "x := "+s.SecretKey().Mask(secret)
+	now.SecretHash = s.SecretKey().Hash(secret)
+	now.SetFormer(&before)
+	return before, now
+}
+
+// What was found and dismissed before secrets had hashes is the same for the same secret, and from then on for no other one,
+// though both looked alike.
+func TestFindingsOfBeforeHashesAreCarriedOver(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := scannedBy(t, e, "gitleaks")
+		before, now := asBefore(s, "token", "one")
+		_, other := asBefore(s, "token", "another")
+		other.Former = now.Former // it was ground to look alike
+		put := func(n int, branch string, f core.Finding) core.Finding {
+			scan := scanOn(t, s, n, branch, f)
+			return findingsOf(t, s, scan)["token"]
+		}
+		first := put(1, "feature", before)
+		say(t, s, first, core.FalsePositive)
+		known := put(2, "feature", now)
+		if known.AlertID != first.AlertID || known.SecretHash != now.SecretHash || decisionOf(known) != core.FalsePositive {
+			t.Errorf("want the same alert, dismissed, and its hash, got %+v", known)
+		}
+		if fresh := put(3, "another", now); fresh.AlertID != first.AlertID || decisionOf(fresh) != core.FalsePositive {
+			t.Errorf("want it dismissed on another branch, got %+v", fresh)
+		}
+		for n, branch := range []string{"feature", "third"} {
+			if fresh := put(4+n, branch, other); fresh.AlertID == first.AlertID || decisionOf(fresh) != "" || fresh.BaselineState != core.New {
+				t.Errorf("want another secret new on %s, got %+v", branch, fresh)
+			}
+		}
+	})
+}
+
+// An alert that no branch has any more, of before there were hashes, is that of the first secret that comes with its looks.
+func TestAlertOfBeforeHashesIsOfOneSecret(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := scannedBy(t, e, "gitleaks")
+		before, now := asBefore(s, "token", "one")
+		_, other := asBefore(s, "token", "another")
+		other.Former = now.Former
+		first := findingsOf(t, s, scanOn(t, s, 1, "old", before))["token"]
+		same := findingsOf(t, s, scanOn(t, s, 2, "new", now))["token"]
+		third := findingsOf(t, s, scanOn(t, s, 3, "other", other))["token"]
+		again := findingsOf(t, s, scanOn(t, s, 4, "again", now))["token"]
+		if same.AlertID != first.AlertID || again.AlertID != first.AlertID || third.AlertID == first.AlertID {
+			t.Errorf("want one alert for the first secret and one for the other, got %d, %d, %d, %d", first.AlertID, same.AlertID, again.AlertID, third.AlertID)
 		}
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"database/sql"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -24,6 +25,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/secrets"
 	"github.com/scanhook/scanhook/internal/poll"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
@@ -61,6 +63,7 @@ type Store struct {
 	reporting sqldb.Slots
 	written   cache[writtenKey, time.Time] // when intake last wrote what it need not write again for a while
 	projects  cache[recallKey, recalled]
+	key       secrets.Key               // zero where only Attach has opened it
 	refused   atomic.Pointer[refusal]   // nil when the last deliveries were written
 	claims    atomic.Int64              // of statuses
 	lastKept  atomic.Pointer[time.Time] // when a call was kept; nil before the first
@@ -77,10 +80,43 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, err
 	}
 	s := newStore(db, cfg)
-	if err := s.clock.Begin(ctx); err != nil {
+	err = s.clock.Begin(ctx)
+	if err == nil {
+		s.key, err = loadKey(ctx, db)
+	}
+	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+// SecretKey is the key by which this installation masks secrets that are found, and tells them apart.
+func (s *Store) SecretKey() secrets.Key { return s.key }
+
+// loadKey reads the key of the installation. The first process that asks makes it.
+func loadKey(ctx context.Context, db *sqldb.DB) (secrets.Key, error) {
+	var stored []byte
+	const query = `SELECT secret_key FROM installation WHERE id = 1`
+	err := db.GetContext(ctx, &stored, query)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = db.Transact(ctx, func(tx *sqlx.Tx) error {
+			fresh := make([]byte, secrets.KeySize)
+			_, _ = rand.Read(fresh) // which never fails
+			_, err := tx.ExecContext(ctx, tx.Rebind(`
+				INSERT INTO installation (id, secret_key) VALUES (1, ?) ON CONFLICT (id) DO NOTHING`), fresh)
+			return err
+		})
+		if err == nil {
+			err = db.GetContext(ctx, &stored, query) // another process may have been first
+		}
+	}
+	if err == nil && len(stored) != secrets.KeySize {
+		err = fmt.Errorf("%w: it has %d bytes, not %d: somebody has changed the table installation", core.ErrConflict, len(stored), secrets.KeySize)
+	}
+	if err != nil {
+		return secrets.Key{}, fmt.Errorf("loading the key of secrets: %w", sqldb.Classify(err))
+	}
+	return secrets.NewKey([secrets.KeySize]byte(stored)), nil
 }
 
 // Attach opens the database at url as it is, for a command that reads it or does one thing. The schema is not touched; the

@@ -55,8 +55,11 @@ func Name(project string, number int) string { return fmt.Sprintf("%s#%d", path.
 // Key is what makes two findings of a project one alert where core/match does not: their fingerprint, which contains the rule,
 // and their tool, because several tools may number findings of one rule in one file in different orders. It is a digest, so that
 // the index of all keys is small.
-func Key(f *core.Finding) string {
-	sum := sha256.Sum256([]byte(f.Fingerprint + " " + f.Tool))
+func Key(f *core.Finding) string { return KeyOf(f.Fingerprint, f.Tool) }
+
+// KeyOf is the key of findings of a tool with a fingerprint.
+func KeyOf(fingerprint, tool string) string {
+	sum := sha256.Sum256([]byte(fingerprint + " " + tool))
 	return base64.RawURLEncoding.EncodeToString(sum[:keySize])
 }
 

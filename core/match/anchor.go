@@ -33,7 +33,31 @@ type candidate struct {
 	ended    bool    // it has its partner, or cannot have one
 	absolute bool    // see core.About
 	renamed  bool    // its rule had other ids before
+	masked   bool    // it had other masks while these had no key
 }
+
+// Findings whose code is a secret are the same only if their keyed hashes are equal: everything else that is kept of a secret has so
+// few digits that somebody can make another text with the same ones. A hash of the secret itself also joins findings in lines that
+// were edited, or that are elsewhere now.
+
+// secretHash is core.Finding.SecretHash: a sign of what it is a hash of, and the hash. It is zero where none is known.
+type secretHash [1 + 12]byte
+
+func secretHashOf(text string) (h secretHash) {
+	if len(text) != 1+hex.EncodedLen(len(h)-1) {
+		return secretHash{}
+	}
+	if _, err := hex.Decode(h[1:], []byte(text[1:])); err != nil {
+		return secretHash{}
+	}
+	h[0] = text[0]
+	return h
+}
+
+func (h secretHash) known() bool { return h != secretHash{} }
+
+// exact tells whether it is a hash of the secret alone.
+func (h secretHash) exact() bool { return h[0] == core.HashOfSecret }
 
 // anchor is what the matcher needs to recognise a finding in another commit, besides its place. It is stored with the
 // finding as text that begins with the version.
@@ -45,6 +69,7 @@ type anchor struct {
 	shape   uint32            // of the flagged expression; 0 where that is not known
 	prints  [maxPrints]uint32 // of the tool's own fingerprints, 0 for none
 	around  core.Surroundings // of an advisory, the digests of its ids
+	secret  secretHash        // stored beside it
 }
 
 // kind tells what an anchor is of.
@@ -61,7 +86,8 @@ const anchorSize = 8 + 2*2 + 1 + 4 + 2*2*reach // bytes, without the tool's fing
 
 func anchorOf(f *core.Finding, id identity, rule string) anchor {
 	a := anchor{key: id.key(), rule: digestWords(rule), message: digestWords(dropPositions(f.Message)), around: f.Surroundings}
-	if isAdvisory(f) {
+	a.secret = secretHashOf(f.SecretHash)
+	if isAdvisory(f) && !a.secret.known() {
 		a.kind, a.key, a.around = ofAdvisory, packageKey(f.About.Package), idsOf(f)
 		return a
 	}
@@ -137,9 +163,11 @@ func (a anchor) likeness(b anchor) (rate int, ok bool) {
 	return rate, true
 }
 
-// parted tells whether two anchors are of different packages. Those of the second version know a package only as the tool's
-// fingerprint.
-func (a anchor) parted(b anchor) bool { return a.kind&packaged != 0 && a.prints[0] != b.prints[0] }
+// parted tells whether an anchor is of another secret than an earlier one, or of another package. Those of the second version know a
+// package only as the tool's fingerprint.
+func (a anchor) parted(b anchor) bool {
+	return b.secret.known() && a.secret != b.secret || a.kind&packaged != 0 && a.prints[0] != b.prints[0]
+}
 
 func (a anchor) sharesPrint(b anchor) bool {
 	for _, one := range a.prints {
@@ -319,6 +347,7 @@ type version uint8
 const (
 	firstVersion   version = iota // a fingerprint alone
 	secondVersion                 // an anchor without what the third has; the tool's fingerprint is a part of its key
+	keylessVersion                // the current one, of a finding whose masks had no key
 	currentVersion                // see anchor
 )
 
@@ -360,17 +389,21 @@ func parseSecond(text string) (a anchor, ok bool) {
 // advisoryV2 matches the rule ids that the second version took for a known vulnerability of a dependency.
 var advisoryV2 = regexp.MustCompile(`(?i)^((CVE|GO|GMS|PYSEC|RUSTSEC|RHSA|ELSA|ALAS)-\d{4}|(GHSA|SNYK|DSA|DLA|USN)-)`)
 
-// secondAnchorOf is the anchor that the second version made of a finding.
-func secondAnchorOf(f *core.Finding, rule string) anchor {
-	var id identity
+// secondIdentityOf is the identity that the second version gave a finding.
+func secondIdentityOf(f *core.Finding, rule string) identity {
 	switch code := firstLine(f.Snippet); {
 	case advisoryV2.MatchString(rule):
-		id = hash(rule, "advisory")
+		return hash(rule, "advisory")
 	case code != "":
-		id = hash(rule, "code", code)
-	default:
-		id = hash(rule, "message", f.PartialFingerprint, plainMessage(f.Message))
+		return hash(rule, "code", code)
 	}
+	return hash(rule, "message", f.PartialFingerprint, plainMessage(f.Message))
+}
+
+// secondAnchorOf is the anchor that the second version, whose masks had no key, made of a finding.
+func secondAnchorOf(f *core.Finding, rule string) anchor {
+	f = f.Formerly()
+	id := secondIdentityOf(f, rule)
 	a := anchor{key: id.key(), rule: digestWords(rule), message: digestWords(dropPositions(f.Message)), around: f.Surroundings}
 	a.prints[0] = uint32(digestWords(f.PartialFingerprint))
 	switch {

@@ -15,6 +15,7 @@ const (
 	ByPlace       Evidence = "place"
 	ByLine        Evidence = "line"
 	ByTool        Evidence = "tool"
+	BySecret      Evidence = "secret"
 	ByCode        Evidence = "code"
 	ByMessage     Evidence = "message"
 	ByRename      Evidence = "renamed"
@@ -32,6 +33,7 @@ var meanings = map[Evidence]string{
 	ByPlace:       "same place in an unchanged file",
 	ByLine:        "same line by git's diff",
 	ByTool:        "same tool fingerprint",
+	BySecret:      "same secret",
 	ByCode:        "same code",
 	ByMessage:     "same message in the same file",
 	ByRename:      "same code in a renamed file",

@@ -24,11 +24,13 @@ type identity [sha256.Size]byte
 // identityOf omits the file, because files are renamed. Of code with several lines it uses only the first, because the
 // others are often edited while the finding stays; surroundings tell such findings apart. White space does not count.
 //
-// Without code, the identity is the message (see plainMessage) and the resource that it is about, or the mask of a secret. The
+// The identity of a secret whose hash is known is that hash. Without code, the identity is the message (see plainMessage) and the resource that it is about, or the mask of a secret. The
 // identity of a vulnerable package is its advisory, because the text of the advisory changes. The tool's own fingerprint is
 // no part of it: it may change while the finding stays.
 func identityOf(f *core.Finding, rule string) identity {
 	switch code := firstLine(f.Snippet); {
+	case secretHashOf(f.SecretHash).known():
+		return hash(rule, "secret", f.SecretHash)
 	case isAdvisory(f) && f.About.Package != "":
 		return hash(rule, "advisory", plainPackage(f.About.Package))
 	case isAdvisory(f):

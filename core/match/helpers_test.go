@@ -35,7 +35,7 @@ func between(f core.Finding, before, after string) core.Finding {
 // knownOf is what the store keeps of compared findings.
 func knownOf(findings []core.Finding) (known match.Baseline) {
 	for _, f := range findings {
-		known.Add(match.BaselineFinding{Fingerprint: f.Fingerprint, Anchor: f.Anchor, File: f.File, Line: f.Line, Commit: f.Commit})
+		known.Add(match.BaselineFinding{Fingerprint: f.Fingerprint, Anchor: f.Anchor, File: f.File, Line: f.Line, Commit: f.Commit, SecretHash: f.SecretHash})
 	}
 	return known
 }

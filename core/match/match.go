@@ -35,6 +35,7 @@ type Comparison struct {
 	Absent    int // findings of the baseline that are gone; those in history never are
 	Unchanged int // findings that the baseline has
 	Kept      []Kept
+	Hashed    []int // findings whose secret's hash is known, and was not of the one that each was recognised as
 
 	known  []bool   // by index of the finding: whether the baseline has it
 	held   []string // the fingerprint that the finding keeps, or empty
@@ -42,6 +43,7 @@ type Comparison struct {
 	by     []Evidence
 	moved  []bool    // whether the finding has another place or severity than the one that it was recognised as
 	made   []imprint // the fingerprint of a new finding
+	former map[int]imprint
 	fresh  []candidate
 }
 
@@ -69,7 +71,8 @@ func (p Prepared) Compare(past Previous) *Comparison {
 	m.reset()
 	c := &Comparison{
 		Absent: past.Baseline.inTree(), known: make([]bool, n), held: make([]string, n), alerts: make([]int64, n),
-		moved: make([]bool, n), by: make([]Evidence, n), made: make([]imprint, n), fresh: m.fresh,
+		moved: make([]bool, n), by: make([]Evidence, n), made: make([]imprint, n),
+		former: make(map[int]imprint, len(m.former)), fresh: m.fresh,
 	}
 	lines := newLineage(past.Changes)
 	pair := m.run(past.Baseline.side, past.Baseline.prints, lines)
@@ -124,6 +127,9 @@ func (c *Comparison) keepUnsearched(past Previous, before Baseline, pair []int, 
 // keep lets the i-th finding be an earlier one.
 func (m *matcher) keep(c *Comparison, i int, before Baseline, old int) {
 	c.held[i], c.alerts[i], c.by[i] = before.prints[old], before.alerts[old], m.by[i]
+	if m.fresh[i].anchor.secret.known() && !before.side[old].anchor.secret.known() {
+		c.Hashed = append(c.Hashed, i)
+	}
 	c.moved[i] = m.fresh[i].place != before.side[old].place || m.fresh[i].severity != before.side[old].severity
 }
 
@@ -145,24 +151,50 @@ func (c *Comparison) Apply(i int, f *core.Finding) {
 	}
 }
 
+// Former is the fingerprint that the i-th finding, a new one, had while masks had no key; empty where it had no other one.
+func (c *Comparison) Former(i int) string {
+	if print, differs := c.former[i]; differs {
+		return print.String()
+	}
+	return ""
+}
+
 // number makes the fingerprints of new findings. Findings in equal lines of one file are numbered.
 func (m *matcher) number(c *Comparison, u used) {
-	var count map[identity]int
-	var text []byte
+	var n numbering
 	for at, i := range m.order {
 		file := m.fresh[i].file
 		if at == 0 || file != m.fresh[m.order[at-1]].file {
-			count = make(map[identity]int)
+			n = numbering{file: file, used: u, count: make(map[identity]int)}
 		}
-		for id := m.ids[i]; c.held[i] == ""; {
-			c.made[i] = id.imprint(file, count[id])
-			count[id]++
-			if len(u) == 0 {
-				break
-			}
-			if text = c.made[i].append(text[:0]); !u[string(text)] {
-				break
-			}
+		if c.held[i] != "" {
+			continue
+		}
+		c.made[i] = n.next(m.ids[i])
+		if former, differs := m.former[i]; differs {
+			c.former[i] = n.next(former)
+		}
+	}
+}
+
+// numbering numbers the findings of a file that have one identity.
+type numbering struct {
+	file  string
+	used  used
+	count map[identity]int
+	text  []byte
+}
+
+// next is the next fingerprint of an identity that is not used.
+func (n *numbering) next(id identity) (made imprint) {
+	for {
+		made = id.imprint(n.file, n.count[id])
+		n.count[id]++
+		if len(n.used) == 0 {
+			return made
+		}
+		if n.text = made.append(n.text[:0]); !n.used[string(n.text)] {
+			return made
 		}
 	}
 }
@@ -175,6 +207,7 @@ type BaselineFinding struct {
 	Line        int
 	Commit      string // of a finding in history, or empty
 	Severity    core.Severity
+	SecretHash  string
 	AlertID     int64
 }
 
@@ -202,6 +235,7 @@ func NewBaseline(about int) Baseline {
 // Add appends a finding. The texts of its fingerprint and file are not copied.
 func (b *Baseline) Add(f BaselineFinding) {
 	a, v := readAnchor(f.Anchor)
+	a.secret = secretHashOf(f.SecretHash)
 	b.side = append(b.side, candidate{
 		place: place{f.File, f.Line}, commit: f.Commit, severity: f.Severity, anchor: a, version: v,
 	})

@@ -195,7 +195,7 @@ func TestCompareTellsMaskedSecretsApart(t *testing.T) {
 	t.Parallel()
 	report := func(line int, code string) []core.Finding {
 		f := core.Finding{Tool: "semgrep", RuleID: "hardcoded-token", File: "a.py", Line: line, Message: "A token.", Snippet: code}
-		secrets.MaskFinding(&f)
+		secrets.Key{}.MaskFinding(&f)
 		return []core.Finding{f}
 	}
 	old := report(3, "token = 'one-secret-value'")

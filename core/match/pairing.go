@@ -19,8 +19,10 @@ const none = -1
 type matcher struct {
 	source source
 	ids    []identity
-	fresh  []candidate // by index of the findings
-	order  []int       // indexes of findings in the order of the code
+	former map[int]identity // of findings with a mask, while masks had no key
+	exact  bool             // the hash of a secret itself is known
+	fresh  []candidate      // by index of the findings
+	order  []int            // indexes of findings in the order of the code
 
 	lines    lineage
 	old      []candidate // by index of the earlier findings
@@ -40,16 +42,23 @@ type matcher struct {
 func newMatcher(n int, from source) *matcher {
 	m := &matcher{
 		source: from,
-		ids:    make([]identity, n), fresh: make([]candidate, n),
+		ids:    make([]identity, n), fresh: make([]candidate, n), former: make(map[int]identity),
 	}
+	var mu sync.Mutex // guards former
 	share(n, func(i int, scratch *core.Finding) {
 		f := from(i, scratch)
 		m.ids[i] = identityOf(f, f.RuleID)
 		m.fresh[i] = candidate{
 			place: place{f.File, f.Line}, commit: f.Commit, severity: f.Severity, anchor: anchorOf(f, m.ids[i], f.RuleID),
-			absolute: f.About.Absolute, renamed: f.About.FormerRules != "",
+			absolute: f.About.Absolute, renamed: f.About.FormerRules != "", masked: f.Former != "",
+		}
+		if f.Former != "" {
+			mu.Lock()
+			m.former[i] = secondIdentityOf(f.Formerly(), f.RuleID)
+			mu.Unlock()
 		}
 	})
+	m.exact = slices.ContainsFunc(m.fresh, func(c candidate) bool { return c.anchor.secret.exact() })
 	m.order = byPlace(m.fresh, m.compareMessages)
 	return m
 }

@@ -7,11 +7,13 @@ import (
 // matchTrees pairs findings in the trees of two commits.
 func (m *matcher) matchTrees() {
 	m.matchLines()
+	m.matchSecretsInFile()
 	m.matchPrints()
 	m.matchMoved()
 	m.matchWords()
 	m.matchRenamed()
 	m.matchElsewhere()
+	m.matchSecrets()
 }
 
 // matchLines pairs findings of one rule whose line is the same according to the diff. A finding in such a line cannot have
@@ -222,7 +224,7 @@ func (m *matcher) matchHistory() {
 // sameCode accepts all findings of a group. What is around them in another commit says little.
 func sameCode(a, b anchor) (rate int, ok bool) {
 	rate, _ = a.likeness(b)
-	return rate, true
+	return rate, !a.parted(b)
 }
 
 // matchRenamed pairs findings in renamed files where git's diff is unknown: a file with findings only before and a file
@@ -316,4 +318,29 @@ func (known entries) next(e entry, old []candidate) int {
 		return none
 	}
 	return list[0]
+}
+
+// bySecret groups findings of one rule and one secret.
+func bySecret(file string, c candidate) (group, bool) {
+	return group{file: file, key: c.anchor.key}, c.anchor.secret.exact()
+}
+
+// matchSecretsInFile pairs equal secrets in one file, whatever their lines are now.
+func (m *matcher) matchSecretsInFile() {
+	if !m.exact {
+		return
+	}
+	m.now = BySecret
+	m.match(func(c candidate) (group, bool) { return bySecret(m.lines.oldFile(c.file), c) },
+		func(c candidate) (group, bool) { return bySecret(c.file, c) }, sameCode)
+}
+
+// matchSecrets pairs equal secrets in all files.
+func (m *matcher) matchSecrets() {
+	if !m.exact {
+		return
+	}
+	m.now = BySecret
+	anywhere := func(c candidate) (group, bool) { return bySecret("", c) }
+	m.match(anywhere, anywhere, sameCode)
 }

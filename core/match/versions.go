@@ -26,6 +26,7 @@ func (m *matcher) run(earlier []candidate, prints []string, lines lineage) (pair
 		m.lines.moved = movedCheckout(m.fresh, m.old)
 		m.matchFirstVersion()
 		m.matchVersion(currentVersion)
+		m.matchFormer()
 		m.matchVersion(secondVersion)
 	}
 	for i := range m.fresh {
@@ -63,6 +64,26 @@ func (m *matcher) matchVersion(v version) {
 	m.undress()
 }
 
+// matchFormer pairs findings with earlier ones that have a mask and no hash, by the texts that they had while masks had no key.
+func (m *matcher) matchFormer() {
+	if len(m.former) == 0 {
+		return
+	}
+	m.reopen(currentVersion)
+	left := false
+	for i := range m.old {
+		a := m.old[i].anchor
+		m.old[i].ended = m.old[i].ended || a.secret.known() || a.kind&(ofSecret|ofCode) == ofCode
+		left = left || !m.old[i].ended
+	}
+	if !left {
+		return
+	}
+	m.dress(keylessVersion, func(f *core.Finding) string { return f.RuleID }, func(c *candidate) bool { return c.masked })
+	m.matchAll()
+	m.undress()
+}
+
 // formerRule is the n-th of the ids that a finding's rule had before, or empty.
 func formerRule(f *core.Finding, n int) string {
 	if former := strings.Fields(f.About.FormerRules); n < len(former) {
@@ -96,6 +117,10 @@ func (m *matcher) dress(v version, rule func(*core.Finding) string, which func(*
 			c.ended = true
 		case v == secondVersion:
 			c.anchor = secondAnchorOf(f, id)
+		case v == keylessVersion:
+			was := *f.Formerly()
+			was.SecretHash = ""
+			c.anchor = anchorOf(&was, identityOf(&was, id), id)
 		default:
 			c.anchor = anchorOf(f, identityOf(f, id), id)
 		}
@@ -150,7 +175,7 @@ func printsV1(side []candidate, from source) []string {
 	seen := make(map[string]int, len(side))
 	var scratch core.Finding
 	for _, i := range byLine {
-		same := sameV1(*from(i, &scratch))
+		same := sameV1(*from(i, &scratch).Formerly())
 		sum := sha256.Sum256([]byte(same + "\x00" + strconv.Itoa(seen[same])))
 		seen[same]++
 		prints[i] = "v1:" + hex.EncodeToString(sum[:16])

@@ -1,10 +1,8 @@
-// Package secrets recognises findings whose code is a secret, and masks secrets in their texts.
+// Package secrets recognises findings whose code is a secret, masks secrets in their texts, and tells secrets apart.
 package secrets
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"maps"
 	"regexp"
 	"slices"
@@ -17,6 +15,7 @@ import (
 const (
 	Prefix     = "REDACTED-" // of every Mask
 	minLiteral = 3           // bytes; shorter literals are not searched for in other texts
+	maxMask    = 16          // bytes; a longer text that begins like a mask may be a secret
 )
 
 var (
@@ -43,48 +42,70 @@ func In(f *core.Finding) bool {
 		secretRules.MatchString(f.RuleID) && !harmlessRules.MatchString(f.RuleID) || secretTitles.MatchString(f.Title)
 }
 
-// Mask replaces a secret. Its four digits tell secrets apart, so that a new secret in the place of a known one is a new
-// finding. 16 bits are too few to test a guess of the secret. Text that is masked already stays as it is.
-func Mask(secret string) string {
-	if IsMasked(secret) {
-		return secret
-	}
-	sum := sha256.Sum256([]byte(strings.Join(strings.Fields(secret), "")))
-	return Prefix + hex.EncodeToString(sum[:2])
-}
-
 // IsMasked tells whether a text is a mask, ours or a scanner's, and not a secret.
 func IsMasked(text string) bool {
-	return strings.Trim(text, "*. ") == "" || strings.HasPrefix(text, "REDACTED") || text == "[hidden]"
+	return strings.Trim(text, "*. ") == "" || strings.HasPrefix(text, "REDACTED") && len(text) <= maxMask || text == "[hidden]"
 }
 
-// MaskFinding masks the secret of a finding for which In is true. It masks each line of the code as a whole, because
+// MaskFinding masks the secret of a finding for which In is true, and hashes it. It masks each line of the code as a whole, because
 // nobody knows where in the line the secret is. In title and message it masks what the code has between quotes, what
 // they quote themselves, and digests. It masks the tool's own fingerprint, because a guess of the secret could be
 // tested with it. Text that is masked already stays as it is.
-func MaskFinding(f *core.Finding) {
+func (k Key) MaskFinding(f *core.Finding) {
 	if strings.HasPrefix(f.PartialFingerprint, Prefix) && strings.Contains(f.Snippet, f.PartialFingerprint) {
 		return // the built-in scanner's, which knows exactly where the secret is
 	}
-	known := literalsOf(f.Snippet)
-	f.Title, f.Message = maskQuoted(f.Title, known), maskQuoted(f.Message, known)
+	if f.SecretHash == "" {
+		f.SecretHash = k.HashLines(aboutSecret(f))
+	}
+	known := k.literalsOf(f.Snippet)
+	f.Title, f.Message = k.maskQuoted(f.Title, known), k.maskQuoted(f.Message, known)
+	f.Secret = ""
 	if f.PartialFingerprint != "" {
-		f.PartialFingerprint = Mask(f.PartialFingerprint)
+		f.PartialFingerprint = k.Mask(f.PartialFingerprint)
 	}
 	lines := strings.Split(f.Snippet, "\n")
 	for i, line := range lines {
-		lines[i] = maskLine(line)
+		lines[i] = k.maskLine(line)
 	}
 	f.Snippet = strings.Join(lines, "\n")
 }
 
-// maskLine leaves lines that only close a block, and lines that are masked already.
-func maskLine(line string) string {
+// aboutSecret is what a report has of a secret: alone, or in the code, or in what the message quotes. It is empty where all of that
+// is masked.
+func aboutSecret(f *core.Finding) string {
+	about := cmp.Or(f.Secret, strings.TrimSpace(f.Snippet))
+	if about == "" {
+		var quotes strings.Builder
+		for _, pattern := range quoting {
+			for _, match := range pattern.FindAllStringSubmatch(f.Message, -1) {
+				quotes.WriteString(strings.Join(match[1:], "") + "\n")
+			}
+		}
+		about = strings.TrimSpace(quotes.String())
+	}
+	var kept strings.Builder
+	for line := range strings.Lines(about) {
+		if !isHarmless(strings.TrimSpace(line)) {
+			kept.WriteString(line)
+		}
+	}
+	return kept.String()
+}
+
+// maskLine leaves lines that hold no secret.
+func (k Key) maskLine(line string) string {
 	text := strings.TrimSpace(line)
-	if strings.Contains(text, Prefix) || IsMasked(text) || len(text) <= minLiteral && !strings.ContainsFunc(text, isLetterOrDigit) {
+	if isHarmless(text) {
 		return line
 	}
-	return Mask(text)
+	return k.Mask(text)
+}
+
+// isHarmless tells whether a line only closes a block, or is masked already. One that has more than a mask is not: anybody can write
+// one beside a secret.
+func isHarmless(line string) bool {
+	return IsMasked(line) || len(line) <= minLiteral && !strings.ContainsFunc(line, isLetterOrDigit)
 }
 
 func isLetterOrDigit(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
@@ -99,11 +120,11 @@ var (
 )
 
 // literalsOf replaces the texts between quotes and the values of plain assignments in code.
-func literalsOf(code string) *strings.Replacer {
+func (k Key) literalsOf(code string) *strings.Replacer {
 	masks := map[string]string{}
 	for _, match := range literal.FindAllStringSubmatch(code, -1) {
 		if text := strings.Join(match[1:], ""); len(text) >= minLiteral {
-			masks[text] = Mask(text)
+			masks[text] = k.Mask(text)
 		}
 	}
 	return Replacer(masks)
@@ -121,16 +142,19 @@ func Replacer(masks map[string]string) *strings.Replacer {
 	return strings.NewReplacer(pairs...)
 }
 
-func maskQuoted(text string, known *strings.Replacer) string {
+// quoting finds texts that may be secrets in a sentence.
+var quoting = []*regexp.Regexp{quoted, assigned, digest}
+
+func (k Key) maskQuoted(text string, known *strings.Replacer) string {
 	text = known.Replace(text)
-	for _, pattern := range []*regexp.Regexp{quoted, assigned, digest} {
-		text = MaskGroups(text, pattern)
+	for _, pattern := range quoting {
+		text = k.MaskGroups(text, pattern)
 	}
 	return text
 }
 
 // MaskGroups masks what the groups of a pattern match in a text.
-func MaskGroups(text string, pattern *regexp.Regexp) string {
+func (k Key) MaskGroups(text string, pattern *regexp.Regexp) string {
 	var masked strings.Builder
 	from := 0
 	for _, match := range pattern.FindAllStringSubmatchIndex(text, -1) {
@@ -139,7 +163,7 @@ func MaskGroups(text string, pattern *regexp.Regexp) string {
 			if begin < 0 || strings.Contains(text[begin:end], Prefix) {
 				continue
 			}
-			masked.WriteString(text[from:begin] + Mask(text[begin:end]))
+			masked.WriteString(text[from:begin] + k.Mask(text[begin:end]))
 			from = end
 		}
 	}

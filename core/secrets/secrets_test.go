@@ -73,13 +73,13 @@ func TestMaskFinding(t *testing.T) {
 		"beside a mask":   {Snippet: "a = 'REDACTED-0000'\nb = 'hunter2'"},
 	}
 	for name, f := range tests {
-		secrets.MaskFinding(&f)
+		secrets.Key{}.MaskFinding(&f)
 		all := f.Title + f.Message + f.Snippet + f.PartialFingerprint
 		if !strings.Contains(all, secrets.Prefix) || strings.Contains(all, "ter2") || strings.Contains(all, "f3bbbd66") {
 			t.Errorf("%s: %+v", name, f)
 		}
 		again := f
-		secrets.MaskFinding(&again)
+		secrets.Key{}.MaskFinding(&again)
 		if again != f {
 			t.Errorf("%s: again %+v, was %+v", name, again, f)
 		}
@@ -88,7 +88,7 @@ func TestMaskFinding(t *testing.T) {
 		Title: "Detected a password", Message: "Don't keep passwords in code, it isn't safe: use a vault.", Snippet: "}",
 	}
 	hidden := plain
-	if secrets.MaskFinding(&hidden); hidden != plain {
+	if (secrets.Key{}).MaskFinding(&hidden); hidden != plain {
 		t.Errorf("want nothing changed, got %+v", hidden)
 	}
 }

@@ -159,7 +159,7 @@ func (a *API) put(
 // limits are those of the configuration, or the defaults.
 func (a *API) limits() reports.Limits {
 	limits := a.Limits
-	limits.Verbatim = true
+	limits.Verbatim, limits.Key = true, a.Store.SecretKey()
 	if limits.MaxResults == 0 {
 		limits.MaxResults = maxResults
 	}

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/scanhook/scanhook/core/secrets"
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
@@ -296,6 +297,36 @@ func TestUploadsFixNothingInFilesThatWereNotRead(t *testing.T) {
 			b.call(t, "viewer", http.MethodGet, "/api/v1/scans/"+ref, "", &scan)
 			if answer.Code != http.StatusOK || scan.Summary != want {
 				t.Errorf("%s, commit %d: %d, %q, want %q", name, n+1, answer.Code, scan.Summary, want)
+			}
+		}
+	}
+}
+
+// A dummy whose mask was made to be that of a secret stands for nothing, and what tells secrets apart is never shown.
+func TestUploadedSecretsAreToldApart(t *testing.T) {
+	t.Parallel()
+	const secret = "correct-horse-battery"
+	dummy := ""
+	for n := 0; secrets.Keyless.Mask(dummy) != secrets.Keyless.Mask(secret); n++ {
+		dummy = fmt.Sprint("dummy-", n)
+	}
+	b := setup(t, "linter")
+	key := b.store.SecretKey()
+	for n, step := range []struct{ secret, want string }{
+		{dummy, "1 new (1 high)"}, {dummy, "0 new, 1 known"}, {secret, "1 new (1 high), 1 fixed"}, {secret, "0 new, 1 known"},
+	} {
+		ref := b.push(t, n+1)
+		report := fmt.Sprintf(`[{"RuleID":"r","Description":"A secret","File":"a","StartLine":1,"Secret":"%s"}]`, step.secret)
+		b.deliver(t, "/api/v1/scans/"+ref+"/results/linter", strings.NewReader(report))
+		var scan results
+		b.call(t, "viewer", http.MethodGet, "/api/v1/scans/"+ref, "", &scan)
+		if scan.Summary != step.want {
+			t.Errorf("commit %d: %q, want %q", n+1, scan.Summary, step.want)
+		}
+		for _, path := range []string{"/findings", "/sarif", ""} {
+			answer := b.call(t, "viewer", http.MethodGet, "/api/v1/scans/"+ref+path, "", nil)
+			if body := answer.Body.String(); strings.Contains(body, key.Hash(step.secret)[1:]) || strings.Contains(body, key.HashLines(step.secret)[1:]) {
+				t.Errorf("the hash of a secret is in %s: %s", path, body)
 			}
 		}
 	}

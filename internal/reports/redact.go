@@ -2,6 +2,7 @@ package reports
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -61,13 +62,15 @@ func replacerOf(texts []string) *strings.Replacer {
 	return secrets.Replacer(masks)
 }
 
-// Redact removes all secrets from a report, whatever its format. Whether a finding is about a secret is decided by
-// core.Finding.HoldsSecret alone. Redacting twice changes nothing.
-func Redact(of *core.Report) {
+// Redact removes all secrets from a report, whatever its format, and tells them apart by the key. Whether a finding is about a secret
+// is decided by secrets.In alone. Redacting twice changes nothing.
+func Redact(of *core.Report, key secrets.Key) {
 	if of.Failure != "" {
 		of.Failure = RedactText(of.Failure)
 	}
-	r := reportRedactor{secret: map[ruleKey]bool{}, masked: map[string]string{}}
+	r := newReportRedactor(key)
+	former := newReportRedactor(secrets.Keyless)
+	r.former = &former
 	for i := range of.Findings {
 		r.redact(&of.Findings[i])
 	}
@@ -82,11 +85,17 @@ func Redact(of *core.Report) {
 
 // reportRedactor decides once for all findings of a rule whether they are secrets.
 type reportRedactor struct {
+	key    secrets.Key
 	secret map[ruleKey]bool
 	masked map[string]string
+	former *reportRedactor // which masks as was done while masks had no key; nil of itself
 }
 
-// ruleKey is all that core.Finding.HoldsSecret looks at.
+func newReportRedactor(key secrets.Key) reportRedactor {
+	return reportRedactor{key: key, secret: map[ruleKey]bool{}, masked: map[string]string{}}
+}
+
+// ruleKey is all that secrets.In looks at.
 type ruleKey struct{ tool, rule, title, cwe string }
 
 func (r reportRedactor) redact(f *core.Finding) (changed bool) {
@@ -98,8 +107,9 @@ func (r reportRedactor) redact(f *core.Finding) (changed bool) {
 	}
 	before := *f
 	if secret {
-		secrets.MaskFinding(f)
+		r.key.MaskFinding(f)
 	}
+	f.Secret = ""
 	for _, text := range []*string{&f.Title, &f.Message, &f.Snippet, f.Suppressed} {
 		if text != nil && maySecret(*text) {
 			masked := r.mask(*text)
@@ -107,8 +117,21 @@ func (r reportRedactor) redact(f *core.Finding) (changed bool) {
 			*text = masked
 		}
 	}
-	return changed || before.Title != f.Title || before.Message != f.Message || before.Snippet != f.Snippet ||
+	changed = changed || before.Title != f.Title || before.Message != f.Message || before.Snippet != f.Snippet ||
 		before.PartialFingerprint != f.PartialFingerprint
+	if changed && r.former != nil {
+		r.recall(before, f)
+	}
+	return changed || before.SecretHash != f.SecretHash
+}
+
+// recall keeps what a finding was while masks had no key, where that is something else.
+func (r reportRedactor) recall(before core.Finding, f *core.Finding) {
+	if before.Suppressed != nil { // f has the text
+		before.Suppressed = new(*before.Suppressed)
+	}
+	r.former.redact(&before)
+	f.SetFormer(&before)
 }
 
 // mask is maskSecrets, once for equal texts. After maxSearches texts it masks every word that could be a token instead.
@@ -117,10 +140,10 @@ func (r reportRedactor) mask(text string) string {
 	switch {
 	case known:
 	case len(r.masked) < maxSearches:
-		masked = maskSecrets(text)
+		masked = maskSecrets(text, r.key)
 		r.masked[text] = masked
 	default:
-		masked = secrets.MaskGroups(addressed.ReplaceAllString(text, "$1"+credentialMask+"@"), tokenLike)
+		masked = r.key.MaskGroups(addressed.ReplaceAllString(text, "$1"+credentialMask+"@"), tokenLike)
 	}
 	return masked
 }
@@ -151,12 +174,19 @@ func maySecret(text string) bool {
 	return strings.Contains(text, "-----BEGIN") || addedMay(text)
 }
 
+// ofProcess masks texts that nobody compares with those of another process.
+var ofProcess = sync.OnceValue(func() secrets.Key {
+	var random [secrets.KeySize]byte
+	_, _ = rand.Read(random[:]) // which never fails
+	return secrets.NewKey(random)
+})
+
 // RedactText makes what a program said fit to be stored, shown and posted: on one line, without terminal escapes, without
 // secrets, and without the credentials that are given, those of the task at hand.
 func RedactText(text string, known ...string) string {
 	text = core.Printable(core.WithoutEscapes(text))
 	text = secrets.Replacer(masksOf(known)).Replace(text)
-	return strings.Join(strings.Fields(maskSecrets(text)), " ")
+	return strings.Join(strings.Fields(maskSecrets(text, ofProcess())), " ")
 }
 
 func masksOf(known []string) map[string]string {
@@ -169,16 +199,16 @@ func masksOf(known []string) map[string]string {
 }
 
 // maskSecrets masks the credentials of this process, those in addresses and headers, and what the built-in rules know.
-func maskSecrets(text string) string {
+func maskSecrets(text string, key secrets.Key) string {
 	if ours := credentials.Load(); ours != nil {
 		text = ours.Replace(text)
 	}
 	text = addressed.ReplaceAllString(text, "$1"+credentialMask+"@")
 	text = requested.ReplaceAllString(text, "$1"+credentialMask)
-	return maskByRules(text)
+	return maskByRules(text, key)
 }
 
-func maskByRules(text string) (masked string) {
+func maskByRules(text string, key secrets.Key) (masked string) {
 	defer func() {
 		if recover() != nil { // a panic of the library, whose message may hold the text
 			masked = hidden
@@ -189,7 +219,7 @@ func maskByRules(text string) (masked string) {
 		return hidden
 	}
 	leaks := rules.DetectContext(context.Background(), detect.Fragment{Raw: text, StartLine: 1}) //nolint:staticcheck // the only type until v9
-	return NewRedactor(leaks).Text(text, nil)
+	return NewRedactor(leaks, key).Text(text, nil)
 }
 
 // SecretRules are the built-in rules. They are loaded once in a process, because the library reads its rules through
@@ -261,16 +291,16 @@ type Redactor struct {
 }
 
 // NewRedactor takes what the rules found in one text. Its lines are numbered from 1.
-func NewRedactor(leaks []report.Finding) Redactor {
+func NewRedactor(leaks []report.Finding, key secrets.Key) Redactor {
 	masks, encoded := map[string]string{}, map[int]bool{}
 	for _, leak := range leaks {
 		for piece := range strings.Lines(leak.Secret) {
 			if piece = strings.TrimSpace(piece); len(piece) >= minPiece {
-				masks[piece] = secrets.Mask(leak.Secret)
+				masks[piece] = key.Mask(leak.Secret)
 			}
 		}
 		if leak.Secret != "" {
-			masks[leak.Secret] = secrets.Mask(leak.Secret)
+			masks[leak.Secret] = key.Mask(leak.Secret)
 		}
 		for line := leak.StartLine; !strings.Contains(leak.Line, leak.Match) && line <= leak.EndLine; line++ {
 			encoded[line] = true
@@ -300,4 +330,4 @@ func (r Redactor) Text(text string, secret map[int]bool) string {
 	return strings.Join(lines, "\n")
 }
 
-var remainder = regexp.MustCompile(`[A-Za-z0-9+_-]*(` + secrets.Prefix + `[0-9a-f]{4})[A-Za-z0-9+_-]*`)
+var remainder = regexp.MustCompile(`[A-Za-z0-9+_-]*(` + secrets.MaskPattern + `)[A-Za-z0-9+_-]*`)

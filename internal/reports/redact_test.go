@@ -3,10 +3,12 @@ package reports_test
 import (
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/match"
 	"github.com/scanhook/scanhook/core/secrets"
 	"github.com/scanhook/scanhook/internal/reports"
 )
@@ -81,9 +83,82 @@ func TestParseMasksWhatTheRulesKnow(t *testing.T) {
 		if strings.Contains(all, token[:12]) || strings.ContainsAny(all, "\x1b\u202e") {
 			t.Errorf("%s: %s, %+v", how, report.Failure, f)
 		}
-		if want := "q(\"" + secrets.Mask(token) + "\")\uFFFD"; f.Snippet != want {
+		if want := "q(\"" + (secrets.Key{}).Mask(token) + "\")\uFFFD"; f.Snippet != want {
 			t.Errorf("%s: want %q, got %q", how, want, f.Snippet)
 		}
+	}
+}
+
+// twin is a text like the planted one, whose mask was the same while masks had no key.
+func twin() string {
+	want := secrets.Keyless.Mask(planted)
+	for n := 0; ; n++ {
+		text := fmt.Sprintf("sw0rdfish-%d", n)
+		same := secrets.Keyless.Mask(text) == want
+		for _, line := range []string{"t = '%s'", "t = \"%s\"", "x=%s"} { // which are masked as a whole
+			same = same || secrets.Keyless.Mask(fmt.Sprintf(line, text)) == secrets.Keyless.Mask(fmt.Sprintf(line, planted))
+		}
+		if same {
+			return text
+		}
+	}
+}
+
+// No dummy stands for a secret, in whichever format it is reported; the same secret is the same finding, also where it was found
+// while masks had no key.
+func TestReportsTellSecretsApart(t *testing.T) {
+	t.Parallel()
+	key, theirs, dummy := secrets.NewKey([secrets.KeySize]byte{1}), secrets.NewKey([secrets.KeySize]byte{2}), twin()
+	for name, text := range secretReports {
+		for how, parse := range parsers {
+			read := func(secret string, key secrets.Key) []core.Finding {
+				report, err := parse(strings.NewReader(fmt.Sprintf(text, secret)), reports.Limits{Key: key})
+				if err != nil || report.Len() != 1 {
+					t.Fatalf("%s, %s: want a finding, got %d, %v", name, how, report.Len(), err)
+				}
+				var f core.Finding
+				return []core.Finding{*report.At(0, &f)}
+			}
+			against := func(before, now []core.Finding) core.BaselineState {
+				match.Compare(before, match.Previous{})
+				f := before[0]
+				match.Compare(now, match.Previous{Baseline: match.BaselineOf(match.BaselineFinding{
+					Fingerprint: f.Fingerprint, Anchor: f.Anchor, File: f.File, Line: f.Line, SecretHash: f.SecretHash,
+				})})
+				return now[0].BaselineState
+			}
+			if state := against(read(dummy, key), read(planted, key)); state != core.New {
+				t.Errorf("%s, %s: want a secret new behind the mask of a dummy, got %s", name, how, state)
+			}
+			if state := against(read(planted, key), read(planted, key)); state != core.Unchanged {
+				t.Errorf("%s, %s: want the same secret known, got %s", name, how, state)
+			}
+			if state := against(read(planted, secrets.Keyless), read(planted, key)); state != core.Unchanged {
+				t.Errorf("%s, %s: want what was found before there were keys known, got %s", name, how, state)
+			}
+			if one, other := read(planted, key)[0], read(planted, theirs)[0]; one.SecretHash == "" || one.SecretHash == other.SecretHash ||
+				secrets.MaskIn(textsOf(&one)) == secrets.MaskIn(textsOf(&other)) {
+				t.Errorf("%s, %s: want two installations to have different masks and hashes, got\n%+v\n%+v", name, how, one, other)
+			}
+		}
+	}
+}
+
+// What is masked in other findings changes nothing either.
+func TestFindingsBesideSecretsStayKnown(t *testing.T) {
+	t.Parallel()
+	read := func(key secrets.Key) []core.Finding {
+		report := core.Report{Findings: []core.Finding{{Tool: "t", RuleID: "sql", File: "a.go", Line: 3, Snippet: "q(\"" + token + "\")"}}}
+		reports.Redact(&report, key)
+		return report.Findings
+	}
+	before, now := read(secrets.Keyless), read(secrets.NewKey([secrets.KeySize]byte{1}))
+	match.Compare(before, match.Previous{})
+	match.Compare(now, match.Previous{Baseline: match.BaselineOf(match.BaselineFinding{
+		Fingerprint: before[0].Fingerprint, Anchor: before[0].Anchor, File: "a.go", Line: 5,
+	})})
+	if f := now[0]; f.BaselineState != core.Unchanged || f.Snippet == before[0].Snippet || f.SecretHash != "" {
+		t.Errorf("want it known with another mask, got %+v", f)
 	}
 }
 
@@ -92,7 +167,7 @@ func TestRedactText(t *testing.T) {
 	for text, want := range map[string]string{
 		"it broke\n\tat line 3 ":                                     "it broke at line 3",
 		"\x1b[31mfatal:\x1b[0m\r\nno\x00 \u202ewhat\x1b]0;t\x07":     "fatal: no\uFFFD \uFFFDwhat",
-		"token " + token + " is bad":                                 "token " + secrets.Mask(token) + " is bad",
+		"token " + token + " is bad":                                 "token <mask> is bad",
 		"clone https://ada:" + planted + "@git.example.com/a.git":    "clone https://[credential]@git.example.com/a.git",
 		"clone https://" + planted + "@git.example.com/a.git":        "clone https://[credential]@git.example.com/a.git",
 		"GET /api?a=1&private_token=" + planted + "&b=2":             "GET /api?a=1&private_token=[credential]&b=2",
@@ -102,7 +177,8 @@ func TestRedactText(t *testing.T) {
 		"": "",
 	} {
 		got := reports.RedactText(text, "s3cr3t-of-job", "")
-		if got != want {
+		only := regexp.MustCompile(secrets.MaskPattern).ReplaceAllString(got, "<mask>")
+		if only != want {
 			t.Errorf("%q: want %q, got %q", text, want, got)
 		}
 		if again := reports.RedactText(got); again != got {

@@ -18,7 +18,8 @@ import (
 type Limits = collect.Limits
 
 // Parse reads one report to its end, without the fields of findings that only the store can know: ids, Fingerprint and
-// BaselineState. RuleID, Title and Tool are empty where the report does not say. No secret is in what it returns.
+// BaselineState. RuleID, Title and Tool are empty where the report does not say. No secret is in what it returns; the key of
+// the limits tells them apart.
 //
 // Errors wrap core.ErrInvalid, with line, column, byte offset and JSON pointer of the mistake, or core.ErrTooLarge.
 // Whatever r itself fails with is passed on. The report is empty on errors.
@@ -29,11 +30,12 @@ func Parse(r io.Reader, limits Limits) (core.Report, error) { return parse(r, li
 func ParsePacked(r io.Reader, limits Limits) (core.Report, error) { return parse(r, limits, true) }
 
 func parse(r io.Reader, limits Limits, pack bool) (core.Report, error) {
-	report, err := read(collect.New(r, limits, pack))
+	c := collect.New(r, limits, pack)
+	report, err := read(c)
 	if err != nil {
 		return core.Report{}, fmt.Errorf("parsing report: %w", err)
 	}
-	Redact(&report)
+	Redact(&report, c.Limits.Key)
 	return report, nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"regexp"
 	"slices"
 	"time"
 
@@ -52,10 +51,10 @@ func (r *Runner) runOverFiles(
 			}
 		}
 		if len(t.part.files) > 0 {
-			report, err = scanner.run(ctx, t.job.Scanner, t.space, t.part.files)
+			report, err = scanner.run(ctx, t.job.Scanner, t.space, t.part.files, r.key)
 		}
-		source.Describe(report.Findings, t.space.Source)
-		source.Describe(t.part.kept, t.space.Source)
+		source.Describe(report.Findings, r.key, t.space.Source)
+		source.Describe(t.part.kept, r.key, t.space.Source)
 		report.Changes = changes
 		return err
 	})
@@ -191,7 +190,7 @@ func (r *Runner) searchObjects(ctx context.Context, t *task, scanner Scanner, re
 	}
 	result.Coverage.Commits = true
 	s.fresh, s.whole, t.searched = result.Fresh, result.Whole, s
-	source.Describe(result.Findings, t.space.Source)
+	source.Describe(result.Findings, r.key, t.space.Source)
 	found := append(result.Findings, result.History...)
 	return core.Report{Findings: found, Results: len(found), Coverage: &result.Coverage, Changes: changes}, nil
 }
@@ -218,6 +217,7 @@ func (r *Runner) prepareSearch(ctx context.Context, t *task, scanner Scanner) (*
 	if err != nil {
 		return nil, err
 	}
+	rules = rules.WithKey(r.key)
 	s := &search{task: t, scan: r.withMergeBase(ctx, t), version: rules.Version()}
 	policy, _ := r.Policies.For(s.scan.SourcePlatform, s.scan.ProjectName)
 	s.blobs = blobs.Scan{Rules: rules, History: policy.ScanHistory}
@@ -291,14 +291,11 @@ func (r *Runner) goOn(ctx context.Context, s *search) error {
 	return nil
 }
 
-// mask is what stands in the place of a secret.
-var mask = regexp.MustCompile(secrets.Prefix + "[0-9a-f]+")
-
 // pastOf are the findings of a baseline, each with the commit that has it: those in history first, which are older.
 func pastOf(base store.Baseline) (past []core.Finding) {
 	var tree []core.Finding
 	for _, f := range base.Findings {
-		f.PartialFingerprint = mask.FindString(f.Snippet)
+		f.PartialFingerprint = secrets.MaskIn(f.Snippet)
 		if f.Commit == "" {
 			f.Commit = base.CommitSHA
 			tree = append(tree, f)

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/secrets"
 	"github.com/scanhook/scanhook/internal/ai"
 	"github.com/scanhook/scanhook/internal/mirror"
 	"github.com/scanhook/scanhook/internal/runner/git/gittest"
@@ -58,7 +59,7 @@ func shOut(script string) []string { return append(sh(script), "-", "{output}") 
 // scan runs a shell script as the scanner "lint" over a checkout.
 func scan(t *testing.T, space sandbox.Workspace, timeout time.Duration, argv ...string) (core.Report, error) {
 	t.Helper()
-	return Scanner{Command: argv, Timeout: timeout}.run(t.Context(), "lint", space, nil)
+	return Scanner{Command: argv, Timeout: timeout}.run(t.Context(), "lint", space, nil, secrets.Key{})
 }
 
 // bench is a runner with a store, a git server and everything it says.

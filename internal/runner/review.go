@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/secrets"
 	"github.com/scanhook/scanhook/internal/ai"
 	"github.com/scanhook/scanhook/internal/poll"
 	"github.com/scanhook/scanhook/internal/reports"
@@ -162,7 +163,7 @@ func (r *Runner) review(ctx context.Context, next reviewTask) {
 
 // ask asks about one finding and keeps the answer with it.
 func (r *Runner) ask(ctx context.Context, c candidate) (core.TriageUpdate, error) {
-	question, err := c.request(ctx)
+	question, err := c.request(ctx, r.key)
 	if err != nil {
 		return core.TriageUpdate{}, err
 	}
@@ -176,9 +177,9 @@ func (r *Runner) ask(ctx context.Context, c candidate) (core.TriageUpdate, error
 }
 
 // request is what the AI is asked about a finding, without the secrets of its file, which the scanner may have repeated.
-func (c candidate) request(ctx context.Context) (ai.ReviewRequest, error) {
+func (c candidate) request(ctx context.Context, key secrets.Key) (ai.ReviewRequest, error) {
 	if c.file.redacted == "" {
-		redacted, redactor, err := gitleaks.Redact(ctx, c.file.name, c.file.text, c.file.findings)
+		redacted, redactor, err := gitleaks.Redact(ctx, key, c.file.name, c.file.text, c.file.findings)
 		if err != nil {
 			return ai.ReviewRequest{}, err
 		}

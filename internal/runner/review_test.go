@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/core"
-	"github.com/scanhook/scanhook/core/secrets"
 	"github.com/scanhook/scanhook/internal/runner/git/gittest"
 )
 
@@ -40,7 +39,7 @@ func TestReviewKeepsWhatTheAISays(t *testing.T) {
 		}
 	}
 	prompt := o.prompt.Load().(string)
-	if strings.Contains(prompt, githubToken) || strings.Contains(prompt, apiKey) || !strings.Contains(prompt, secrets.Mask(githubToken)) {
+	if strings.Contains(prompt, githubToken) || strings.Contains(prompt, apiKey) || !strings.Contains(prompt, b.key.Mask(githubToken)) {
 		t.Errorf("the prompt shows secrets:\n%s", prompt)
 	}
 	if log := b.log.String(); !strings.Contains(log, "AI review done") || !strings.Contains(log, "dismissed=1") {

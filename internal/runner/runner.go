@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/secrets"
 	"github.com/scanhook/scanhook/internal/lease"
 	"github.com/scanhook/scanhook/internal/mirror"
 	"github.com/scanhook/scanhook/internal/poll"
@@ -91,6 +92,7 @@ type Runner struct {
 	reviews   chan reviewTask // wait for the AI
 	database  *lease.Availability
 	host      *host
+	key       secrets.Key // by which secrets are masked and told apart
 }
 
 // New makes a Runner; it does nothing until Run.
@@ -109,6 +111,7 @@ func New(cfg Config) *Runner {
 	return &Runner{
 		Config: cfg, claimable: slices.Sorted(maps.Keys(cfg.Scanners)), reviews: make(chan reviewTask, maxWaiting),
 		database: lease.NewAvailability(cfg.Lease, cfg.Jobs.Shared()), host: &host{log: cfg.Log, mirrors: cfg.Mirrors},
+		key: cfg.Jobs.SecretKey(),
 	}
 }
 
@@ -247,7 +250,7 @@ func (r *Runner) examine(ctx context.Context, t *task) (report core.Report, agai
 		}
 		report.Failure = err.Error()
 	}
-	reports.Redact(&report) // once, after git, the scanner and the files have added to it
+	reports.Redact(&report, r.key) // once, after git, the scanner and the files have added to it
 	t.part.addTo(&report)
 	if may := new(retryable); errors.As(err, may) {
 		again = may
@@ -462,7 +465,7 @@ func (r *Runner) showCode(ctx context.Context, t *task) {
 	found, err := r.Jobs.ListWithoutCode(ctx, t.job, maxShown)
 	found = slices.DeleteFunc(found, isPast) // the code of now is not theirs
 	if err == nil && len(found) > 0 {
-		source.Quote(ctx, found, all, t.space.Source)
+		source.Quote(ctx, r.key, found, all, t.space.Source)
 		keeping, cancel := context.WithTimeout(context.WithoutCancel(ctx), codeTimeout)
 		defer cancel()
 		err = r.Jobs.PutCode(keeping, t.job, found)

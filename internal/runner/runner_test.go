@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/core"
-	"github.com/scanhook/scanhook/core/secrets"
 	"github.com/scanhook/scanhook/internal/lease"
 	"github.com/scanhook/scanhook/internal/mirror"
 	"github.com/scanhook/scanhook/internal/runner/git/gittest"
@@ -34,7 +33,7 @@ func TestOnceScansACommit(t *testing.T) {
 	if scan.Status != core.ScanCompleted || *scan.Verdict != core.Fail || job.State != core.JobCompleted {
 		t.Errorf("want a completed scan that fails, got %+v, %+v", scan, job)
 	}
-	if len(findings) != 1 || findings[0].File != "a/b.py" || findings[0].Snippet != "TOKEN = '"+secrets.Mask(githubToken)+"'" {
+	if len(findings) != 1 || findings[0].File != "a/b.py" || findings[0].Snippet != "TOKEN = '"+b.key.Mask(githubToken)+"'" {
 		t.Errorf("want the token, masked, got %+v", findings)
 	}
 }
@@ -421,7 +420,7 @@ func TestCodeIsKeptOfNewFindings(t *testing.T) {
 	reference := b.accept(t, "acme/shop", first)
 	b.mustWork(t, true)
 	_, _, known := b.get(t, reference)
-	shown := "package a\nfunc A() {}\nvar t = \"" + secrets.Mask(githubToken) + "\""
+	shown := "package a\nfunc A() {}\nvar t = \"" + b.key.Mask(githubToken) + "\""
 	if len(known) != 1 || known[0].CodeLine != 1 || known[0].Code != shown {
 		t.Errorf("the first scan: %+v", known)
 	}

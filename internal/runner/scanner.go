@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/secrets"
 	"github.com/scanhook/scanhook/internal/reports"
 	"github.com/scanhook/scanhook/internal/runner/gitleaks"
 	"github.com/scanhook/scanhook/internal/runner/sandbox"
@@ -56,11 +57,13 @@ func (s Scanner) version(name string) string {
 }
 
 // run runs the command of the scanner with a name over a checkout. One that mentions {changed} gets paths instead of it.
-func (s Scanner) run(ctx context.Context, name string, space sandbox.Workspace, changed []string) (core.Report, error) {
+func (s Scanner) run(
+	ctx context.Context, name string, space sandbox.Workspace, changed []string, key secrets.Key,
+) (core.Report, error) {
 	timeout := cmp.Or(s.Timeout, defaultTimeout)
 	ctx, cancel := space.Bound(ctx, timeout, tooSlow(name, timeout))
 	defer cancel(nil)
-	report, err := runCommand(ctx, cancel, name, s.Command, changed, space)
+	report, err := runCommand(ctx, cancel, name, s.Command, changed, space, key)
 	source.MakeRelative(&report, space.Source)
 	return report, err
 }
@@ -70,7 +73,7 @@ func (s Scanner) run(ctx context.Context, name string, space sandbox.Workspace, 
 // Scanners exit with a code other than 0 if they have found something. So a report with results counts whatever the code, an
 // empty one only with code 0. Errors are sentences; what a killed scanner did report is returned beside them.
 func runCommand(
-	ctx context.Context, cancel context.CancelCauseFunc, name string, argv, changed []string, space sandbox.Workspace,
+	ctx context.Context, cancel context.CancelCauseFunc, name string, argv, changed []string, space sandbox.Workspace, key secrets.Key,
 ) (core.Report, error) {
 	output := filepath.Join(space.Reports, "report")
 	cmd, err := prepare(ctx, name, argv, changed, output, space)
@@ -85,7 +88,7 @@ func runCommand(
 	if fault := space.Place().FaultOf(err); fault != nil || err != nil && !sandbox.Exited(err) {
 		return core.Report{}, fmt.Errorf("%s could not be run: %w", name, cmp.Or(fault, err))
 	}
-	report, err := judge(name, cmd.ProcessState, output, strings.ReplaceAll(said.String(), space.Source+"/", ""))
+	report, err := judge(name, cmd.ProcessState, output, strings.ReplaceAll(said.String(), space.Source+"/", ""), key)
 	if err != nil && space.Fits() == nil {
 		err = cmp.Or(space.Place().FaultInOutput(err, said.String()), err)
 	}
@@ -147,8 +150,8 @@ func capture(cmd *exec.Cmd, said *sandbox.Tail, output string, fromStdout bool, 
 }
 
 // judge decides what a scanner that has ended has reported.
-func judge(name string, state *os.ProcessState, output, said string) (core.Report, error) {
-	report, err := readReport(output)
+func judge(name string, state *os.ProcessState, output, said string, key secrets.Key) (core.Report, error) {
+	report, err := readReport(output, key)
 	if err == nil && (state.Success() || state.Exited() && report.Results > 0 || report.Failure != "") {
 		return report, nil
 	}
@@ -160,7 +163,7 @@ func judge(name string, state *os.ProcessState, output, said string) (core.Repor
 	return report, fmt.Errorf("%s ended with %s; it said: %s", name, state, said)
 }
 
-func readReport(path string) (core.Report, error) {
+func readReport(path string, key secrets.Key) (core.Report, error) {
 	info, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
@@ -177,7 +180,7 @@ func readReport(path string) (core.Report, error) {
 		return core.Report{}, err
 	}
 	defer func() { _ = file.Close() }()
-	return reports.Parse(file, reports.Limits{MaxBytes: maxReport})
+	return reports.Parse(file, reports.Limits{MaxBytes: maxReport, Key: key})
 }
 
 func mentions(argv []string, placeholder string) bool {

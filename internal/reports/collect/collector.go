@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/secrets"
 	"github.com/scanhook/scanhook/internal/jsonscan"
 )
 
@@ -27,11 +28,13 @@ type Format struct {
 	Parse      func(*Collector) (core.Report, error)
 }
 
-// Limits bounds what a report may cost. A zero field means its default.
+// Limits bounds what a report may cost, and says how it is read. A zero field means its default.
 type Limits struct {
 	MaxBytes   int64 // of the report, after decompression; default 512 MiB
 	MaxResults int   // default 1,000,000
 	MaxText    int   // bytes of a message; a snippet gets half of it, names and paths a quarter; default 8 KiB
+
+	Key secrets.Key // by which secrets are masked and told apart
 
 	// Verbatim refuses text that can only be stored changed: NUL, what is not UTF-8, halves of characters. Without, it
 	// is replaced by U+FFFD.
@@ -142,6 +145,7 @@ func (c *Collector) Add(f core.Finding) *core.Finding {
 	f.Message = cmp.Or(Clean(strings.TrimSpace(f.Message), message), f.RuleID)
 	f.Snippet = Clean(f.Snippet, c.Limits.Snippet())
 	f.PartialFingerprint = Clean(f.PartialFingerprint, message)
+	f.Secret = Clean(f.Secret, message)
 	if f.Suppressed != nil {
 		f.Suppressed = new(Clean(cmp.Or(strings.TrimSpace(*f.Suppressed), NoReason), message))
 	}

@@ -22,12 +22,12 @@ func WebAddress(address string, limit int) string {
 	return parsed.String()
 }
 
-// SecretFingerprint distinguishes a secret from others. It is empty for one that the scanner masked: all of those look alike.
-func SecretFingerprint(secret string) string {
+// Unmasked is a secret, or empty for one that the scanner masked: all of those look alike.
+func Unmasked(secret string) string {
 	if secrets.IsMasked(secret) {
 		return ""
 	}
-	return secrets.Mask(secret)
+	return secret
 }
 
 // numbered is a line of source code with its number before it: "12: code", "12 code".

@@ -84,7 +84,7 @@ func (g *gitlab) judge(scan gitlabScan) {
 }
 
 // gitlabVulnerability has the members of versions 2 to 15 of GitLab's format. What it quotes of the code
-// (raw_source_code_extract) is not read, because it is the secret where secrets are reported.
+// (raw_source_code_extract) is the secret where secrets are reported: it is read only to tell that from others.
 type gitlabVulnerability struct {
 	Name        string                          `json:"name"`
 	Message     string                          `json:"message"`
@@ -96,6 +96,7 @@ type gitlabVulnerability struct {
 	Identifiers []gitlabIdentifier              `json:"identifiers"`
 	Links       []struct{ URL string }          `json:"links"`
 	Tracking    collect.Lenient[gitlabTracking] `json:"tracking"`
+	Extract     collect.Lenient[string]         `json:"raw_source_code_extract"`
 }
 
 type gitlabLocation struct {
@@ -143,6 +144,7 @@ func (g *gitlab) vulnerability(wire *gitlabVulnerability) core.Finding {
 		HelpURI:            wire.help(),
 		PartialFingerprint: cmp.Or(wire.Tracking.Value.join(), pkg.Name),
 		About:              pkg.About(aliases(wire.Identifiers)...),
+		Secret:             collect.Unmasked(wire.Extract.Value),
 	}
 	switch address := place.address(); {
 	case place.Image != "":

@@ -23,20 +23,22 @@ func looksLikeGitleaks(seen jsonscan.Sniff) bool {
 func parseGitleaks(c *collect.Collector) (core.Report, error) {
 	err := collect.Results(c, func(wire *gitleaksFinding) {
 		rule := cmp.Or(wire.RuleID, wire.Rule)
-		where := ""
+		secret, where := collect.Unmasked(cmp.Or(wire.Secret, wire.Offender)), ""
 		if wire.Commit != "" {
 			where = "It is in commit " + core.ShortSHA(wire.Commit) + "."
 		}
 		c.Add(core.Finding{
-			RuleID:             rule,
-			File:               wire.File,
-			Line:               collect.Line(max(wire.StartLine, wire.LineNumber)),
-			EndLine:            collect.Line(wire.EndLine),
-			Severity:           core.High,
-			Title:              cmp.Or(wire.Description, rule),
-			Message:            c.WithAdvice(cmp.Or(wire.Description, rule), where),
-			CWE:                collect.SecretInCode,
-			PartialFingerprint: collect.SecretFingerprint(cmp.Or(wire.Secret, wire.Offender)),
+			RuleID:   rule,
+			File:     wire.File,
+			Line:     collect.Line(max(wire.StartLine, wire.LineNumber)),
+			EndLine:  collect.Line(wire.EndLine),
+			Severity: core.High,
+			Title:    cmp.Or(wire.Description, rule),
+			Message:  c.WithAdvice(cmp.Or(wire.Description, rule), where),
+			CWE:      collect.SecretInCode,
+			Secret:   secret,
+
+			PartialFingerprint: secret,
 		})
 	})
 	return c.Finish("gitleaks"), err

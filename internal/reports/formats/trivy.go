@@ -237,14 +237,16 @@ func (t *trivy) misconfiguration(wire *trivyFinding) core.Finding {
 // secret keeps nothing of the code, though Trivy writes asterisks in place of the secret.
 func (t *trivy) secret(wire *trivyFinding) core.Finding {
 	return core.Finding{
-		RuleID:             wire.RuleID,
-		Line:               collect.Line(wire.StartLine),
-		EndLine:            collect.Line(wire.EndLine),
-		Severity:           collect.Severity(wire.Severity),
-		Title:              wire.Title,
-		Message:            strings.TrimSpace(cmp.Or(wire.Title, wire.RuleID) + " in the code."),
-		CWE:                collect.SecretInCode,
-		PartialFingerprint: collect.SecretFingerprint(wire.Match),
+		RuleID:   wire.RuleID,
+		Line:     collect.Line(wire.StartLine),
+		EndLine:  collect.Line(wire.EndLine),
+		Severity: collect.Severity(wire.Severity),
+		Title:    wire.Title,
+		Message:  strings.TrimSpace(cmp.Or(wire.Title, wire.RuleID) + " in the code."),
+		CWE:      collect.SecretInCode,
+		Secret:   collect.Unmasked(wire.Match),
+
+		PartialFingerprint: collect.Unmasked(wire.Match),
 	}
 }
 

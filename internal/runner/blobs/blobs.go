@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/secrets"
 	"github.com/scanhook/scanhook/internal/mirror"
 	"github.com/scanhook/scanhook/internal/runner/gitleaks"
 	"github.com/scanhook/scanhook/internal/runner/sandbox"
@@ -507,25 +508,53 @@ func (s *search) placeFile(file mirror.File, remarkable map[string]bool) {
 	}
 }
 
-// sight is what a secret looks like wherever it is: many contents have the same one. The mask alone would not tell enough, as
-// it has few digits.
-type sight struct{ rule, mask, snippet, file string }
+// sight is what a secret is wherever it is: many contents have the same one.
+type sight struct{ rule, hash string }
 
-func sightOf(f core.Finding) sight {
+func sightOf(f core.Finding) sight { return sight{f.RuleID, f.SecretHash} }
+
+// sights are the secrets that are reported.
+type sights struct {
+	seen   map[sight]bool
+	former map[formerSight]bool // what those that are in the tree looked like before secrets had hashes
+}
+
+// formerSight is what a secret looked like, wherever it was. The mask alone would not tell enough, as it has few digits.
+type formerSight struct{ rule, mask, snippet, file string }
+
+func formerSightOf(f *core.Finding) formerSight {
+	f = f.Formerly()
 	if f.Snippet == "" { // it is encoded in the file
-		return sight{f.RuleID, f.PartialFingerprint, "", f.File}
+		return formerSight{f.RuleID, f.PartialFingerprint, "", f.File}
 	}
-	return sight{f.RuleID, f.PartialFingerprint, f.Snippet, ""}
+	return formerSight{f.RuleID, secrets.MaskIn(f.Snippet), f.Snippet, ""}
+}
+
+// isNew tells whether a finding in history is to be reported: nothing is that is reported already, or was before as what is in the tree.
+func (s sights) isNew(f core.Finding) bool {
+	known := s.seen[sightOf(f)]
+	s.seen[sightOf(f)] = true
+	if f.SecretHash == "" {
+		former := formerSightOf(&f)
+		known = s.former[former]
+		s.former[former] = true
+	}
+	return !known
+}
+
+func sightsOf(tree []core.Finding) sights {
+	s := sights{make(map[sight]bool), make(map[formerSight]bool)}
+	for i := range tree {
+		s.seen[sightOf(tree[i])], s.former[formerSightOf(&tree[i])] = true, true
+	}
+	return s
 }
 
 // placeInHistory reports what only former commits have, in the oldest of them. What the tree has too, at whatever path and
 // in whatever contents, is a finding of the tree. What was in history before stays there, however much it is. It returns
 // false if not everything that the commits brought is searched and reported.
 func (s *search) placeInHistory(remarkable map[string]bool) (whole bool) {
-	seen := make(map[sight]bool)
-	for _, f := range s.result.Findings {
-		seen[sightOf(f)] = true
-	}
+	seen := sightsOf(s.result.Findings)
 	whole = true
 	for n, change := range slices.Concat(s.past, s.changes) {
 		key, contents, searched := s.contentsOf(change.File, remarkable)
@@ -545,18 +574,16 @@ func (s *search) placeInHistory(remarkable map[string]bool) (whole bool) {
 		}
 	}
 	for _, f := range s.lost {
-		if look := sightOf(f); !seen[look] {
-			seen[look] = true
+		if seen.isNew(f) {
 			s.result.History = append(s.result.History, f)
 		}
 	}
 	return whole
 }
 
-func (s *search) placeInCommit(change mirror.Change, contents core.Contents, seen map[sight]bool) {
+func (s *search) placeInCommit(change mirror.Change, contents core.Contents, seen sights) {
 	for _, f := range contents.At(change.Path) {
-		if look := sightOf(f); !seen[look] {
-			seen[look] = true
+		if seen.isNew(f) {
 			f.Commit = change.Commit
 			s.result.History = append(s.result.History, f)
 		}

@@ -91,9 +91,9 @@ func (s *contentSearch) text(ctx context.Context, at place, text string) error {
 	if bare := withoutZeros(text); err == nil && bare != "" {
 		err = leaksIn(ctx, s.rules, at.rules, bare, found)
 	}
-	redactor := reports.NewRedactor(found.leaks)
+	var others []report.Finding
 	if err == nil && s.rules.extended && len(found.leaks) > 0 {
-		redactor, err = s.redactor(ctx, text, found.leaks)
+		others, err = s.others(ctx, text)
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -108,22 +108,22 @@ func (s *contentSearch) text(ctx context.Context, at place, text string) error {
 		leaks = leaks[:room]
 	}
 	s.result.Coverage.Searched++
-	for _, f := range toFindings(leaks, redactor) {
+	for _, f := range toFindings(leaks, append(others, found.leaks...), s.rules.key) {
 		f.File = at.inside
 		s.result.Findings = append(s.result.Findings, f)
 	}
 	return nil
 }
 
-// redactor masks what was found, and beside it what the administrator allows.
-func (s *contentSearch) redactor(ctx context.Context, text string, leaks []report.Finding) (reports.Redactor, error) {
+// others is what is masked besides what was found: what the administrator allows.
+func (s *contentSearch) others(ctx context.Context, text string) ([]report.Finding, error) {
 	masking, err := reports.Masking()
 	if err != nil {
-		return reports.Redactor{}, err
+		return nil, err
 	}
 	more := &distinct{seen: make(map[leakKey]bool)}
 	err = leaksIn(ctx, &Rules{detector: masking}, "", text, more)
-	return reports.NewRedactor(append(more.leaks, leaks...)), err
+	return more.leaks, err
 }
 
 // leaksIn searches a text window by window. A match that begins in what two windows share belongs to the later one: the

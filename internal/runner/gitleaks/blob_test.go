@@ -16,6 +16,7 @@ import (
 	"github.com/zricethezav/gitleaks/v8/regexp"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/secrets"
 	"github.com/scanhook/scanhook/internal/runner/git/gittest"
 )
 
@@ -67,7 +68,7 @@ func TestContentsHaveTheFindingsOfACheckout(t *testing.T) {
 		"main.txt": "password = \"" + apiKey + "\"\n", "id_rsa": "\n" + privateKey + "\n", "crlf": strings.ReplaceAll("a\n"+line+privateKey+"\n", "\n", "\r\n"),
 		"keys/store.p12": "\x30\x82\x01", "image.png": line, "node_modules/a.js": line, "yarn.lock": line, "latin1": "caf\xe9\n" + line + "gr\xfc\xdf\xffe\n",
 		"x.zip.d/a.py": line, "config.gz.py": line, "ä b.py": line, "last": "a\nb\n" + strings.TrimSpace(line),
-		"two":     "a = '" + githubToken + "', b = '" + githubToken2 + "'\n",
+		"two":     "a = '" + githubToken + "'\nb = '" + githubToken2 + "'\n",
 		"encoded": "b = '" + base64.StdEncoding.EncodeToString([]byte("token = "+githubToken2+"\n")) + "'\n",
 		"wide":    strings.Repeat("x=1;", 4000) + "a = '" + githubToken + "'" + strings.Repeat(";y=2", 4000) + "\n",
 		"bytes":   "\x00\xff" + strings.TrimSpace(line) + "\x00\n", "octokit/auth-token/README.md": line,
@@ -235,5 +236,34 @@ func TestClassesTellAllConditionsApart(t *testing.T) {
 	}
 	if _, err := newRules(withConditions(maxConditions + 1)); err == nil {
 		t.Error("want more conditions refused")
+	}
+}
+
+// The key decides what masks and hashes look like, and the version tells keys apart; what findings were without one is kept.
+func TestSearchWithKeys(t *testing.T) {
+	t.Parallel()
+	text := []byte("a = '" + githubToken + "'\nb = '" + githubToken2 + "'\n" + privateKey + "\n")
+	rules := rulesOf(t)
+	search := func(rules *Rules) []core.Finding {
+		contents, err := rules.Search(t.Context(), "a", text)
+		if err != nil || len(contents.Findings) != 3 {
+			t.Fatalf("want three secrets, got %+v, %v", contents, err)
+		}
+		slices.SortFunc(contents.Findings, func(a, b core.Finding) int { return a.Line - b.Line })
+		return contents.Findings
+	}
+	key, other := secrets.NewKey([secrets.KeySize]byte{1}), secrets.NewKey([secrets.KeySize]byte{2})
+	ours, theirs, keyless := search(rules.WithKey(key)), search(rules.WithKey(other)), search(rules.WithKey(secrets.Keyless))
+	for i, f := range ours {
+		if f.SecretHash == "" || f.SecretHash == theirs[i].SecretHash || f.PartialFingerprint == theirs[i].PartialFingerprint ||
+			f.Snippet == theirs[i].Snippet {
+			t.Errorf("want other masks and another hash with another key, got %+v and %+v", f, theirs[i])
+		}
+		if f.Formerly().Snippet != keyless[i].Snippet || keyless[i].SecretHash != "" {
+			t.Errorf("want to know what %+v was, %+v", f, keyless[i])
+		}
+	}
+	if rules.WithKey(key).Version() == rules.WithKey(other).Version() || rules.WithKey(key).Version() == rules.Version() {
+		t.Error("want another version for each key")
 	}
 }

@@ -139,7 +139,7 @@ func (s *search) file(ctx context.Context, name string) (err error) {
 	if err != nil {
 		return err
 	}
-	return s.add(toFindings(leaks, reports.NewRedactor(leaks)))
+	return s.add(toFindings(leaks, nil, s.rules.key))
 }
 
 func (s *search) add(findings []core.Finding) error {
@@ -163,25 +163,35 @@ var criticalRules = []string{
 	"kubernetes-", "openshift-", "pulumi-", "flyio-", "heroku-", "cloudflare-", "doppler-", "1password-",
 }
 
-// toFindings converts what gitleaks found in one file, without the secrets, also those of other findings on the same line.
-func toFindings(leaks []report.Finding, redactor reports.Redactor) []core.Finding {
+// toFindings converts what gitleaks found in one file, without the secrets, also those of other findings on the same line and of
+// others, which are not reported.
+func toFindings(leaks, others []report.Finding, key secrets.Key) []core.Finding {
+	all := slices.Concat(others, leaks)
+	redactor, former := reports.NewRedactor(all, key), reports.NewRedactor(all, secrets.Keyless)
 	findings := make([]core.Finding, 0, len(leaks))
 	for _, leak := range leaks {
-		findings = append(findings, core.Finding{
-			Tool:               Name,
-			RuleID:             leak.RuleID,
-			File:               core.Printable(leak.File),
-			Line:               leak.StartLine,
-			EndLine:            lastLine(leak),
-			Severity:           severityOfRule(leak.RuleID),
-			Title:              leak.Description,
-			Message:            leak.Description + advice,
-			CWE:                "CWE-798",
-			Snippet:            snippetOf(leak, redactor),
-			PartialFingerprint: secrets.Mask(leak.Secret),
-		})
+		f, was := toFinding(leak, redactor, key), toFinding(leak, former, secrets.Keyless)
+		f.SetFormer(&was)
+		findings = append(findings, f)
 	}
 	return findings
+}
+
+func toFinding(leak report.Finding, redactor reports.Redactor, key secrets.Key) core.Finding {
+	return core.Finding{
+		Tool:               Name,
+		RuleID:             leak.RuleID,
+		File:               core.Printable(leak.File),
+		Line:               leak.StartLine,
+		EndLine:            lastLine(leak),
+		Severity:           severityOfRule(leak.RuleID),
+		Title:              leak.Description,
+		Message:            leak.Description + advice,
+		CWE:                "CWE-798",
+		Snippet:            snippetOf(leak, redactor, key),
+		PartialFingerprint: key.Mask(leak.Secret),
+		SecretHash:         key.Hash(leak.Secret),
+	}
 }
 
 // lastLine counts again, because gitleaks miscounts at the end of a file.
@@ -203,14 +213,14 @@ func severityOfRule(rule string) core.Severity {
 }
 
 // snippetOf returns the lines of the secret, with the secret masked.
-func snippetOf(leak report.Finding, redactor reports.Redactor) string {
+func snippetOf(leak report.Finding, redactor reports.Redactor, key secrets.Key) string {
 	lines := linesOf(leak)
 	if lines == "" || redactor.Encoded(leak.StartLine) || redactor.Encoded(leak.EndLine) {
 		return ""
 	}
 	text := redactor.Line(lines)
 	if len(text) > maxSnippet {
-		at := max(strings.Index(text, secrets.Mask(leak.Secret)), 0)
+		at := max(strings.Index(text, key.Mask(leak.Secret)), 0)
 		text = text[max(at-maxSnippet/4, 0):min(at+maxSnippet/4, len(text))]
 	}
 	return core.Printable(strings.TrimSpace(text))

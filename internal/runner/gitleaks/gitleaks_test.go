@@ -32,12 +32,13 @@ func TestFindSecrets(t *testing.T) {
 	})
 	want := []core.Finding{
 		{RuleID: "generic-api-key", File: "deploy.yml", Line: 1, EndLine: 1, Severity: core.High,
-			Snippet: `api_key: "` + secrets.Mask(apiKey) + `"`},
-		{RuleID: "private-key", File: "keys/id_rsa", Line: 2, EndLine: 5, Severity: core.Critical, Snippet: secrets.Mask(privateKey)},
+			Snippet: `api_key: "` + secrets.Key{}.Mask(apiKey) + `"`, SecretHash: secrets.Key{}.Hash(apiKey)},
+		{RuleID: "private-key", File: "keys/id_rsa", Line: 2, EndLine: 5, Severity: core.Critical, Snippet: secrets.Key{}.Mask(privateKey),
+			SecretHash: secrets.Key{}.Hash(privateKey)},
 		{RuleID: "github-pat", File: "src/config.py", Line: 3, EndLine: 3, Severity: core.Critical,
-			Snippet: `TOKEN = "` + secrets.Mask(githubToken) + `"  # gitleaks:allow`},
+			Snippet: `TOKEN = "` + secrets.Key{}.Mask(githubToken) + `"  # gitleaks:allow`, SecretHash: secrets.Key{}.Hash(githubToken)},
 	}
-	ignored := cmpopts.IgnoreFields(core.Finding{}, "Tool", "Title", "Message", "CWE", "PartialFingerprint")
+	ignored := cmpopts.IgnoreFields(core.Finding{}, "Tool", "Title", "Message", "CWE", "PartialFingerprint", "Former")
 	if diff := cmp.Diff(want, got, ignored); diff != "" {
 		t.Errorf("findings (-want +got):\n%s", diff)
 	}
@@ -235,7 +236,7 @@ func FuzzSecretsAreMasked(f *testing.F) {
 	f.Fuzz(func(t *testing.T, before, between, after string) {
 		text := before + githubToken + between + githubToken2 + after + githubToken + between
 		leaks := rules.detect(t.Context(), sources.Fragment{Raw: text, FilePath: "a", StartLine: 1})
-		for _, finding := range toFindings(leaks, reports.NewRedactor(leaks)) {
+		for _, finding := range toFindings(leaks, nil, rules.key) {
 			if strings.Contains(finding.Snippet, githubToken) || strings.Contains(finding.Snippet, githubToken2) {
 				t.Errorf("a secret is shown: %q", finding.Snippet)
 			}

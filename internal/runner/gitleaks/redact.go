@@ -17,7 +17,7 @@ const maxSecretLines = 200 // of a finding that may be a secret; a certificate h
 // Redact masks the secrets that the rules find in a text file, and hides the lines on which one of the findings reports
 // another. Lines keep their numbers.
 func Redact(
-	ctx context.Context, name, text string, findings []core.Finding,
+	ctx context.Context, key secrets.Key, name, text string, findings []core.Finding,
 ) (redacted string, by reports.Redactor, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -37,7 +37,7 @@ func Redact(
 	if ctx.Err() != nil { // the search did not end
 		return "", by, context.Cause(ctx)
 	}
-	by = reports.NewRedactor(leaks)
+	by = reports.NewRedactor(leaks, key)
 	return by.Text(text, secretLines(findings)), by, nil
 }
 

@@ -18,12 +18,13 @@ import (
 	"github.com/zricethezav/gitleaks/v8/report"
 	"github.com/zricethezav/gitleaks/v8/sources"
 
+	"github.com/scanhook/scanhook/core/secrets"
 	"github.com/scanhook/scanhook/internal/reports"
 	"github.com/scanhook/scanhook/internal/runner/rules"
 )
 
 // revision changes whenever the same rules find something else in the same contents.
-const revision = 2
+const revision = 3
 
 const (
 	maxConditions = 64 // on paths: all that a class tells apart
@@ -39,6 +40,7 @@ type Rules struct {
 	added    []config.Rule            // by extensions
 	extended bool
 	unpacks  bool // archives are opened, two levels deep and up to 10 MiB
+	key      secrets.Key
 }
 
 // LoadRules returns the rules, which are loaded once in a process.
@@ -73,6 +75,14 @@ func (r *Rules) WithArchives() *Rules {
 	opening.unpacks = true
 	opening.Version = func() string { return r.Version() + "-archives" }
 	return &opening
+}
+
+// WithKey returns the rules with the key by which secrets are masked and told apart.
+func (r *Rules) WithKey(key secrets.Key) *Rules {
+	keyed := *r
+	keyed.key = key
+	keyed.Version = func() string { return r.Version() + "-" + key.ID() }
+	return &keyed
 }
 
 // Count is the number of rules.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/secrets"
 	"github.com/scanhook/scanhook/internal/reports"
 	"github.com/scanhook/scanhook/internal/runner/rules"
 )
@@ -138,12 +139,12 @@ func TestAllowedSecretsAreMasked(t *testing.T) {
 	if said := reports.RedactText("fatal: " + line); hasSecret(said) {
 		t.Errorf("want no secret in logs, got %s", said)
 	}
-	code, _, err := Redact(t.Context(), "testdata/a.py", line, nil)
+	code, _, err := Redact(t.Context(), secrets.Key{}, "testdata/a.py", line, nil)
 	if err != nil || hasSecret(code) {
 		t.Errorf("want no secret in code, got %s, %v", code, err)
 	}
 	report := core.Report{Findings: []core.Finding{{Tool: "t", RuleID: "r", Title: "login with " + ownSecret, Message: "m"}}}
-	reports.Redact(&report)
+	reports.Redact(&report, secrets.Key{})
 	if hasSecret(report.Findings[0].Title) {
 		t.Errorf("want no secret in reports, got %+v", report.Findings)
 	}

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/secrets"
 	"github.com/scanhook/scanhook/internal/runner/gitleaks"
 )
 
@@ -17,9 +18,9 @@ const (
 	maxCodeRead  = 8 << 20 // bytes of all files together: each is searched for secrets as a whole
 )
 
-// Quote fills in the code around findings, which are some of all, until ctx ends. Secrets are masked. Files are read in the
+// Quote fills in the code around findings, which are some of all, until ctx ends. Secrets are masked by the key. Files are read in the
 // order in which found names them.
-func Quote(ctx context.Context, found, all []core.Finding, dir string) {
+func Quote(ctx context.Context, key secrets.Key, found, all []core.Finding, dir string) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return
@@ -39,7 +40,7 @@ func Quote(ctx context.Context, found, all []core.Finding, dir string) {
 			return
 		}
 		// Nothing is shown of a file that could not be searched for secrets.
-		if redacted, _, err := gitleaks.Redact(ctx, name, text, beside[name]); ok && err == nil {
+		if redacted, _, err := gitleaks.Redact(ctx, key, name, text, beside[name]); ok && err == nil {
 			quoteFile(redacted, byFile[name])
 		}
 	}

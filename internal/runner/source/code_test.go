@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/secrets"
 	"github.com/scanhook/scanhook/internal/runner/git/gittest"
 	"github.com/scanhook/scanhook/internal/runner/sandbox/sandboxtest"
 )
@@ -40,7 +41,7 @@ func TestCodeAroundFindings(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			found := []core.Finding{test.give}
-			Quote(t.Context(), found, found, space.Source)
+			Quote(t.Context(), secrets.Key{}, found, found, space.Source)
 			if found[0].CodeLine != test.line || test.code != "" && found[0].Code != test.code {
 				t.Errorf("line %d: %q, want %d: %q", found[0].CodeLine, found[0].Code, test.line, test.code)
 			}
@@ -69,7 +70,7 @@ func TestCodeOfManyFindings(t *testing.T) {
 	gittest.Write(t, space.Source, content)
 	const shownFindings = 1000
 	start := time.Now()
-	Quote(t.Context(), found[:shownFindings], found, space.Source)
+	Quote(t.Context(), secrets.Key{}, found[:shownFindings], found, space.Source)
 	shown := 0
 	for _, f := range found {
 		shown += min(f.CodeLine, 1)

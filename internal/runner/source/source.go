@@ -18,9 +18,11 @@ import (
 )
 
 const (
-	maxFile     = 32 << 20  // bytes of a file that snippets are read from
-	maxLine     = 4 << 10   // bytes of a line
-	maxTextFile = 512 << 10 // bytes of a file that people or an AI see; larger ones are generated
+	maxFile = 32 << 20 // bytes of a file that snippets are read from
+	maxLine = 4 << 10  // bytes of a line
+
+	maxSecretLines = 100       // after the first one of a finding; a private key has some dozens
+	maxTextFile    = 512 << 10 // bytes of a file that people or an AI see; larger ones are generated
 )
 
 // MakeRelative makes a scanner's report independent of where the checkout was.
@@ -57,9 +59,9 @@ func relative(file, dir string) string {
 	return strings.TrimPrefix(file, "./")
 }
 
-// Describe adds to findings what their report lacks and the checkout has: the code of their line, unless it holds a secret,
-// and the digests of the lines around it, by which they are recognised when lines move.
-func Describe(findings []core.Finding, dir string) {
+// Describe adds to findings what their report lacks and the checkout has: the code of their line, or a hash of it by the key if it
+// holds a secret, and the digests of the lines around it, by which they are recognised when lines move.
+func Describe(findings []core.Finding, key secrets.Key, dir string) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return
@@ -73,12 +75,12 @@ func Describe(findings []core.Finding, dir string) {
 	}
 	for file, found := range byFile {
 		slices.SortStableFunc(found, func(a, b *core.Finding) int { return cmp.Compare(a.Line, b.Line) })
-		describeFile(root, file, found)
+		describeFile(root, file, found, key)
 	}
 }
 
 // describeFile leaves findings as they are if the file may not be read: the author of the report chose its name.
-func describeFile(root *os.Root, name string, found []*core.Finding) {
+func describeFile(root *os.Root, name string, found []*core.Finding, key secrets.Key) {
 	name = filepath.FromSlash(name)
 	info, err := root.Lstat(name)
 	if err != nil || !info.Mode().IsRegular() || info.Size() > maxFile {
@@ -89,26 +91,62 @@ func describeFile(root *os.Root, name string, found []*core.Finding) {
 		return
 	}
 	defer func() { _ = file.Close() }()
-	lines := readLines(bufio.NewReaderSize(io.LimitReader(file, maxFile), maxLine), found)
+	lines := readLines(bufio.NewReaderSize(io.LimitReader(file, maxFile), maxLine), found, key)
 	for _, f := range found {
 		f.Surroundings = lines.around(f.Line)
+		if lacksSecret(f) {
+			f.SecretHash = cmp.Or(key.JoinLines(lines.hashed(f.Line, lastOf(f))), f.SecretHash)
+		}
 	}
 }
+
+// lacksSecret tells whether a finding is about a secret of which nothing but its lines can be known. Those say more than the report,
+// which may have masked it.
+func lacksSecret(f *core.Finding) bool {
+	return !strings.HasPrefix(f.SecretHash, string(core.HashOfSecret)) && secrets.In(f)
+}
+
+// lastOf is the last line of a finding that counts for its hash.
+func lastOf(f *core.Finding) int { return min(max(f.Line, f.EndLine), f.Line+maxSecretLines) }
 
 // codeLines are the lines of a file that have code.
 type codeLines struct {
 	numbers []int
 	digests []uint16
+	secret  []secretLine // in which a secret may be
+}
+
+// secretLine is a line by its number, and its part of a hash.
+type secretLine struct {
+	number int
+	hash   string
+}
+
+// hashed joins the parts of the lines from first to last.
+func (l codeLines) hashed(first, last int) string {
+	at, _ := slices.BinarySearchFunc(l.secret, first, func(line secretLine, number int) int { return cmp.Compare(line.number, number) })
+	var parts strings.Builder
+	for ; at < len(l.secret) && l.secret[at].number <= last; at++ {
+		parts.WriteString(l.secret[at].hash)
+	}
+	return parts.String()
 }
 
 // readLines reads a file and fills in the snippets of the findings, which are sorted by line.
-func readLines(file *bufio.Reader, found []*core.Finding) (l codeLines) {
+func readLines(file *bufio.Reader, found []*core.Finding, key secrets.Key) (l codeLines) {
+	last := 0 // line in which a secret may be
 	for number := 1; ; number++ {
-		text, err := readLine(file)
+		text, whole, err := readLine(file)
 		for ; len(found) > 0 && found[0].Line == number; found = found[1:] {
-			if found[0].Snippet == "" && !secrets.In(found[0]) {
+			switch {
+			case lacksSecret(found[0]):
+				last = max(last, lastOf(found[0]))
+			case found[0].Snippet == "" && !secrets.In(found[0]):
 				found[0].Snippet = text
 			}
+		}
+		if number <= last {
+			l.secret = append(l.secret, secretLine{number, key.HashLine(whole)})
 		}
 		if digest := match.DigestLine(text); digest != 0 {
 			l.numbers, l.digests = append(l.numbers, number), append(l.digests, digest)
@@ -128,14 +166,15 @@ func (l codeLines) around(line int) core.Surroundings {
 	return match.SurroundingsOf(l.digests[:at], after)
 }
 
-// readLine returns the next line, at most maxLine bytes of it.
-func readLine(file *bufio.Reader) (string, error) {
+// readLine returns the next line, at most maxLine bytes of it as a text, and all of it as it is.
+func readLine(file *bufio.Reader) (text, whole string, err error) {
 	begin, err := file.ReadSlice('\n')
-	text := core.Printable(strings.TrimSpace(string(begin)))
-	for errors.Is(err, bufio.ErrBufferFull) {
-		_, err = file.ReadSlice('\n')
+	text, whole = core.Printable(strings.TrimSpace(string(begin))), string(begin)
+	if !errors.Is(err, bufio.ErrBufferFull) {
+		return text, whole, err
 	}
-	return text, err
+	rest, err := file.ReadBytes('\n')
+	return text, whole + string(rest), err
 }
 
 // ReadText reads a text file of a checkout. Neither the repository nor the scanner, who chose the name, can make it read

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/secrets"
 	"github.com/scanhook/scanhook/internal/runner/git/gittest"
 	"github.com/scanhook/scanhook/internal/runner/sandbox/sandboxtest"
 )
@@ -59,9 +60,12 @@ func TestMakeRelativeAndDescribe(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			report := core.Report{Findings: []core.Finding{test.give}}
 			MakeRelative(&report, space.Source)
-			Describe(report.Findings, space.Source)
+			Describe(report.Findings, secrets.Key{}, space.Source)
 			want := test.give
 			want.File, want.Snippet = test.file, test.snippet
+			if strings.HasPrefix(name, "about a secret") {
+				want.SecretHash = secrets.Key{}.HashLines("one")
+			}
 			if diff := cmp.Diff(want, report.Findings[0], cmpopts.IgnoreFields(core.Finding{}, "Surroundings")); diff != "" {
 				t.Errorf("finding (-want +got):\n%s", diff)
 			}
@@ -79,7 +83,7 @@ func TestMakeRelativeAndDescribe(t *testing.T) {
 		t.Errorf("want the name of what was not searched without the place of the checkout, got %q", got)
 	}
 	long := core.Report{Findings: []core.Finding{{File: "long", Line: 1}}}
-	Describe(long.Findings, space.Source)
+	Describe(long.Findings, secrets.Key{}, space.Source)
 	if got := len(long.Findings[0].Snippet); got == 0 || got > maxLine {
 		t.Errorf("want at most %d bytes of a long line, got %d", maxLine, got)
 	}
