@@ -120,7 +120,7 @@ func (m *Mirror) Reach(ctx context.Context, sha string) (bool, error) {
 	}
 	err = m.Fetch(ctx, sha)
 	if refusal := new(git.FetchError); errors.As(err, refusal) && !refusal.Unreachable {
-		return false, nil
+		return false, m.prove(ctx)
 	}
 	return err == nil, err
 }

@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/runner/git"
 )
 
 const (
@@ -104,8 +106,18 @@ func (m *Mirror) Ensure(ctx context.Context, blobs []string) error {
 				return err
 			}
 		}
-		return m.fetchBlobs(ctx, missing)
+		err = m.fetchBlobs(ctx, missing)
+		if errors.As(err, new(git.FetchError)) {
+			err = cmp.Or(m.prove(ctx), err)
+		}
+		return err
 	})
+}
+
+// prove fails where the mirror is damaged: what git says of a fetch is the same for that and for what a server refuses, and a
+// process that reads since before the damage does not notice it.
+func (m *Mirror) prove(ctx context.Context) error {
+	return m.judge(ctx, m.repo.Run(ctx, nil, nil, "cat-file", "-e", m.head+"^{tree}"))
 }
 
 // packs are the names of the files that hold objects.

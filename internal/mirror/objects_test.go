@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -150,5 +152,39 @@ func TestObjectsEndWithTheirContext(t *testing.T) {
 	})
 	if !errors.Is(err, why) {
 		t.Errorf("want the cause, got %v", err)
+	}
+}
+
+// A process that reads since before a mirror was damaged does not notice that; a fetch does, which is not the server's refusal.
+func TestDamageIsNoRefusal(t *testing.T) {
+	t.Parallel()
+	for name, ask := range map[string]func(context.Context, *Mirror) error{
+		"of a commit": func(ctx context.Context, m *Mirror) error {
+			_, err := m.Reach(ctx, strings.Repeat("a", 40))
+			return err
+		},
+		"of a file": func(ctx context.Context, m *Mirror) error { return m.Ensure(ctx, []string{strings.Repeat("a", 40)}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f, c := newForge(t), newCache(t)
+			sha := f.commit(t, "p", gittest.Files{"a": "1\n"})
+			tries := 0
+			err := c.Use(t.Context(), f.project("p"), sha, func(ctx context.Context, m *Mirror) error {
+				if _, err := m.Files(ctx, sha, func(File) {}); err != nil {
+					return err
+				}
+				if tries++; tries > 1 {
+					return nil
+				}
+				if err := os.Truncate(filepath.Join(gitDir(t, c), "HEAD"), 0); err != nil {
+					return err
+				}
+				return ask(ctx, m)
+			})
+			if err != nil || tries != 2 {
+				t.Errorf("want the mirror made anew once, got %d tries, %v", tries, err)
+			}
+		})
 	}
 }
