@@ -150,6 +150,8 @@ type Finding struct {
 	Secret string `db:"-"`
 	// Former has the texts of before masks had a key, where those differ; see Formerly. An input of Anchor, not stored.
 	Former string `db:"-"`
+	// Shape is a digest of the flagged expression in the checkout, see match.ShapeOf; 0 without one. An input of Anchor, not stored.
+	Shape uint32 `db:"-"`
 	// Surroundings are the lines around the finding in the checkout; zero without one. An input of Anchor, not stored.
 	Surroundings Surroundings `db:"-"`
 }

@@ -376,6 +376,7 @@ func reportedAlike(before, f core.Finding) bool {
 		f.CVEID = before.CVEID // which is chosen among them
 	}
 	f.Former = before.Former
+	f.Shape = before.Shape
 	return reflect.DeepEqual(before, f)
 }
 

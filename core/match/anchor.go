@@ -97,7 +97,7 @@ func anchorOf(f *core.Finding, id identity, rule string) anchor {
 	if f.Snippet != "" {
 		a.kind |= ofCode
 	}
-	a.prints = printsOf(f)
+	a.shape, a.prints = f.Shape, printsOf(f)
 	if !hasLines(a.around) {
 		a.around = belowFirst(f.Snippet)
 	}

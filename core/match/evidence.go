@@ -22,6 +22,7 @@ const (
 	ByContext     Evidence = "context"
 	ByCommit      Evidence = "commit"
 	ByHistory     Evidence = "history"
+	ByEdit        Evidence = "edited"
 	ByAlert       Evidence = "alert"
 	ByKeeping     Evidence = "kept"
 )
@@ -40,6 +41,7 @@ var meanings = map[Evidence]string{
 	ByContext:     "same code between the same lines",
 	ByCommit:      "same code in the same commit",
 	ByHistory:     "same code in history",
+	ByEdit:        "same expression in an edited line",
 	ByAlert:       "same alert at the commit that it left from",
 	ByKeeping:     "earlier scan: its file was not searched",
 }

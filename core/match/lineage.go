@@ -107,3 +107,28 @@ func oldLines(h core.Hunk) (begin, end int) {
 	}
 	return h.OldLine, h.OldLine + h.OldCount
 }
+
+// hunkOf is the number of the hunk that a line is in, from 1; 0 for a line that did not change, or if unknown.
+func (l lineage) hunkOf(at place) int { return within(l.byNew[at.file], at.line, reversed) }
+
+// oldHunkOf is hunkOf of a line of the older commit.
+func (l lineage) oldHunkOf(at place) int {
+	return within(l.byOld[at.file], at.line, func(h core.Hunk) core.Hunk { return h })
+}
+
+func within(change *core.FileChange, line int, turn func(core.Hunk) core.Hunk) int {
+	if change == nil || change.Opaque || line < 1 {
+		return 0
+	}
+	n := sort.Search(len(change.Hunks), func(i int) bool {
+		begin, _ := oldLines(turn(change.Hunks[i]))
+		return begin > line
+	})
+	if n == 0 {
+		return 0
+	}
+	if _, end := oldLines(turn(change.Hunks[n-1])); line >= end {
+		return 0
+	}
+	return n
+}

@@ -14,6 +14,7 @@ func (m *matcher) matchTrees() {
 	m.matchRenamed()
 	m.matchElsewhere()
 	m.matchSecrets()
+	m.matchEdited()
 }
 
 // matchLines pairs findings of one rule whose line is the same according to the diff. A finding in such a line cannot have
@@ -62,7 +63,7 @@ type named struct {
 // sighted are the findings with each fingerprint of the tool: an index, or none where there are several.
 type sighted map[named]int
 
-func (s sighted) add(i int, file string, a anchor) {
+func (s sighted) see(i int, file string, a anchor) {
 	for _, one := range a.prints {
 		if one == 0 {
 			continue
@@ -82,7 +83,7 @@ func (m *matcher) matchPrints() {
 	came, went := sighted{}, sighted{}
 	for _, i := range m.order {
 		if !m.fresh[i].ended {
-			came.add(i, m.lines.oldFile(m.fresh[i].file), m.fresh[i].anchor)
+			came.see(i, m.lines.oldFile(m.fresh[i].file), m.fresh[i].anchor)
 		}
 	}
 	if len(came) == 0 {
@@ -90,7 +91,7 @@ func (m *matcher) matchPrints() {
 	}
 	for _, i := range m.oldOrder {
 		if !m.old[i].ended {
-			went.add(i, m.old[i].file, m.old[i].anchor)
+			went.see(i, m.old[i].file, m.old[i].anchor)
 		}
 	}
 	for _, i := range m.order {
@@ -147,6 +148,23 @@ func (m *matcher) matchElsewhere() {
 		rate, ok = a.likeness(b)
 		return rate, ok && commonLines(a.around, b.around) >= minElsewhere
 	})
+}
+
+// matchEdited pairs findings of one rule inside one hunk of git's diff, in their order, where the flagged expression has the same
+// shape: the line was edited in place. Secrets are never paired so: another value is another secret.
+func (m *matcher) matchEdited() {
+	if !m.lines.known {
+		return
+	}
+	m.now = ByEdit
+	in := func(c candidate, file string, hunk int) (group, bool) {
+		key := uint64(c.anchor.rule)<<32 | uint64(c.anchor.shape)
+		return group{file: file, line: hunk, key: key}, hunk > 0 && c.anchor.shape != 0 && c.anchor.kind&ofSecret == 0 && !c.anchor.secret.known()
+	}
+	m.match(
+		func(c candidate) (group, bool) { return in(c, m.lines.oldFile(c.file), m.lines.hunkOf(c.place)) },
+		func(c candidate) (group, bool) { return in(c, c.file, m.lines.oldHunkOf(c.place)) },
+		func(anchor, anchor) (rate int, ok bool) { return 0, true })
 }
 
 // inHistory tells whether a side has findings in history.

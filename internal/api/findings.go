@@ -98,7 +98,7 @@ type findingView struct {
 	Snippet          string   `json:"snippet,omitempty"`
 	Fingerprint      string   `json:"fingerprint"`
 	BaselineState    string   `json:"baseline_state" enum:"new,unchanged,absent"`
-	MatchedBy        string   `json:"matched_by,omitempty" doc:"why it counts as an earlier finding: the evidence; none for one that does not, or that an older version stored" enum:"fingerprint,advisory,place,line,tool,secret,code,message,renamed,context,commit,history,alert,kept"`
+	MatchedBy        string   `json:"matched_by,omitempty" doc:"why it counts as an earlier finding: the evidence; none for one that does not, or that an older version stored" enum:"fingerprint,advisory,place,line,tool,secret,code,message,renamed,context,commit,history,edited,alert,kept"`
 	Suppressed       *string  `json:"suppressed" doc:"why the scanner itself hides it"`
 	TriageDecision   *string  `json:"triage_decision" enum:"TP,FP"`
 	AIVerdict        *string  `json:"ai_verdict"`

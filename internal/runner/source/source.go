@@ -132,22 +132,45 @@ func (l codeLines) hashed(first, last int) string {
 	return parts.String()
 }
 
+// maxExpression is how many lines of a flagged expression are looked at.
+const maxExpression = 12
+
+// expression is what a finding flags, from its line on.
+type expression struct {
+	of    *core.Finding
+	code  string
+	lines int
+}
+
+// add adds a line and tells whether it was the last one.
+func (e *expression) add(line string) (ended bool) {
+	e.code, e.lines = e.code+line+"\n", e.lines+1
+	e.of.Shape = match.ShapeOf(e.code, e.of.File)
+	return e.lines == maxExpression || !match.Continues(e.code, e.of.File)
+}
+
 // readLines reads a file and fills in the snippets of the findings, which are sorted by line.
 func readLines(file *bufio.Reader, found []*core.Finding, key secrets.Key) (l codeLines) {
 	last := 0 // line in which a secret may be
+	var open []*expression
 	for number := 1; ; number++ {
 		text, whole, err := readLine(file)
 		for ; len(found) > 0 && found[0].Line == number; found = found[1:] {
-			switch {
-			case lacksSecret(found[0]):
+			if lacksSecret(found[0]) {
 				last = max(last, lastOf(found[0]))
-			case found[0].Snippet == "" && !secrets.In(found[0]):
+			}
+			if secrets.In(found[0]) {
+				continue
+			}
+			if found[0].Snippet == "" {
 				found[0].Snippet = text
 			}
+			open = append(open, &expression{of: found[0]})
 		}
 		if number <= last {
 			l.secret = append(l.secret, secretLine{number, key.HashLine(whole)})
 		}
+		open = slices.DeleteFunc(open, func(e *expression) bool { return e.add(text) || err != nil })
 		if digest := match.DigestLine(text); digest != 0 {
 			l.numbers, l.digests = append(l.numbers, number), append(l.digests, digest)
 		}

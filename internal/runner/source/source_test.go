@@ -126,3 +126,25 @@ func TestReadText(t *testing.T) {
 		}
 	}
 }
+
+// What a finding flags goes on until its brackets are closed, so that a formatter may wrap it. Of secrets nothing is kept.
+func TestDescribeFollowsExpressions(t *testing.T) {
+	t.Parallel()
+	space := sandboxtest.Open(t)
+	gittest.Write(t, space.Source, gittest.Files{
+		"a.py": "import os\nx = eval(text, {'a': 1})\n",
+		"b.py": "import os\n\n\nx = eval(\n    text,\n    {\"a\": 1},\n)\nother()\n",
+		"c.py": "x = eval(\n" + strings.Repeat("    text,\n", 2*maxExpression) + ")\n",
+	})
+	found := []core.Finding{
+		{RuleID: "r", File: "a.py", Line: 2}, {RuleID: "r", File: "b.py", Line: 4}, {RuleID: "r", File: "b.py", Line: 8},
+		{RuleID: "r", File: "a.py", Line: 2, CWE: "CWE-798"}, {RuleID: "r", File: "c.py", Line: 1},
+	}
+	Describe(found, secrets.Key{}, space.Source)
+	switch one := found[0].Shape; {
+	case one == 0 || one != found[1].Shape || one == found[2].Shape || found[2].Shape == 0 || found[4].Shape == 0:
+		t.Errorf("shapes %x, %x of the wrapped one, %x of another, %x of a long one", one, found[1].Shape, found[2].Shape, found[4].Shape)
+	case found[3].Shape != 0:
+		t.Errorf("a secret has the shape %x", found[3].Shape)
+	}
+}

@@ -1,0 +1,174 @@
+package match
+
+import (
+	"path"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// ShapeOf is a digest of an expression by which it is recognised where its line was edited: the same for other white space, quotes,
+// line breaks, trailing commas, semicolons and comments, and for variables with other names. Calls, members, words of the language
+// and literals count as they are; of a literal only 16 bits, because it can be a secret. It is 0 where too little is left to tell
+// expressions apart. The name of the file tells how comments begin.
+func ShapeOf(code, file string) uint32 {
+	shape := make([]byte, 0, 256)
+	names, tokens := map[string]byte{}, tokensOf(code, file)
+	telling := false
+	for i, token := range tokens {
+		switch {
+		case token.kind == wordToken && !isFixed(tokens, i):
+			if names[token.text] == 0 {
+				names[token.text] = byte(min(len(names)+1, 255))
+			}
+			shape = append(shape, 1, names[token.text])
+		case token.kind == literalToken:
+			digest := digestWords(token.text)
+			shape, telling = append(shape, 2, byte(digest>>8), byte(digest)), true
+		default:
+			shape = append(append(shape, 3), token.text...)
+			telling = telling || token.kind == wordToken && !slices.Contains(languageWords, token.text)
+		}
+	}
+	if !telling {
+		return 0
+	}
+	return digest32(string(shape))
+}
+
+// Continues tells whether an expression goes on in the next line: it has an open bracket.
+func Continues(code, file string) bool {
+	depth := 0
+	for _, token := range tokensOf(code, file) {
+		switch token.text {
+		case "(", "[":
+			depth++
+		case ")", "]":
+			depth--
+		}
+	}
+	return depth > 0
+}
+
+// languageWords are keywords of common languages. They are no variables, and say little alone.
+var languageWords = strings.Fields(`if else elif for foreach while do switch case default return def func function fn var let const new
+	delete class struct interface enum import from package use in is not and or try except catch finally throw raise with as await async
+	yield lambda True False None null nil true false undefined this self super public private protected static final void go defer range
+	break continue pass assert global typeof instanceof sizeof end begin then unless print echo`)
+
+// isFixed tells whether a word is no variable: it is called, a member of another, or a word of the language.
+func isFixed(tokens []token, i int) bool {
+	called := i+1 < len(tokens) && tokens[i+1].text == "("
+	member := i > 0 && slices.Contains([]string{".", "->", "::", "@"}, tokens[i-1].text)
+	return called || member || slices.Contains(languageWords, tokens[i].text)
+}
+
+type tokenKind uint8
+
+const (
+	wordToken tokenKind = iota
+	literalToken
+	signToken
+)
+
+type token struct {
+	kind tokenKind
+	text string
+}
+
+// maxTokens bounds what is looked at of an expression.
+const maxTokens = 512
+
+// tokensOf are the words, literals and signs of code, without comments, semicolons, and commas before a closing bracket.
+func tokensOf(code, file string) (tokens []token) {
+	comments := commentsOf(file)
+	for code = comments.cut(code); code != "" && len(tokens) < maxTokens; code = comments.cut(code) {
+		next, size := nextToken(code)
+		code = code[size:]
+		switch last := len(tokens) - 1; {
+		case next.text == ";":
+			continue
+		case last >= 0 && tokens[last].text == "," && (next.text == ")" || next.text == "]" || next.text == "}"):
+			tokens = tokens[:last]
+		}
+		tokens = append(tokens, next)
+	}
+	if last := len(tokens) - 1; last >= 0 && tokens[last].text == "," {
+		tokens = tokens[:last]
+	}
+	return tokens
+}
+
+func nextToken(code string) (next token, size int) {
+	first, size := utf8.DecodeRuneInString(code)
+	switch {
+	case strings.ContainsRune("\"'`", first):
+		return quoted(code)
+	case isWordRune(first):
+		size = strings.IndexFunc(code+" ", func(r rune) bool { return !isWordRune(r) })
+		kind := wordToken
+		if unicode.IsDigit(first) {
+			kind = literalToken
+		}
+		return token{kind, code[:size]}, size
+	case strings.HasPrefix(code, "->"), strings.HasPrefix(code, "::"):
+		size = 2
+	}
+	return token{signToken, code[:size]}, size
+}
+
+func isWordRune(r rune) bool {
+	return r == '_' || r == '$' || unicode.IsLetter(r) || unicode.IsDigit(r)
+}
+
+// quoted is a literal between quotes of any kind, up to the end of the code where it is not closed.
+func quoted(code string) (token, int) {
+	quote, text := code[0], strings.Builder{}
+	for i := 1; i < len(code); i++ {
+		switch c := code[i]; {
+		case c == quote:
+			return token{literalToken, "'" + text.String()}, i + 1
+		case c == '\\' && i+1 < len(code):
+			i++
+			if !strings.ContainsRune("\"'`", rune(code[i])) {
+				text.WriteByte('\\')
+			}
+			text.WriteByte(code[i])
+		default:
+			text.WriteByte(c)
+		}
+	}
+	return token{literalToken, "'" + text.String()}, len(code)
+}
+
+// comments are the beginnings of those that go on to the end of the line.
+type comments []string
+
+func commentsOf(file string) comments {
+	switch strings.ToLower(path.Ext(file)) {
+	case ".py", ".rb", ".sh", ".bash", ".yml", ".yaml", ".toml", ".pl", ".r", ".ps1", ".ex", ".exs", ".nix":
+		return comments{"#"}
+	case ".sql", ".lua", ".hs":
+		return comments{"--"}
+	case ".tf", ".hcl", ".php":
+		return comments{"#", "//"}
+	}
+	return comments{"//"}
+}
+
+// cut removes white space and comments from the beginning.
+func (c comments) cut(code string) string {
+	for {
+		code = strings.TrimLeftFunc(code, unicode.IsSpace)
+		begins := func(mark string) bool { return strings.HasPrefix(code, mark) }
+		switch {
+		case slices.ContainsFunc(c, begins):
+			_, code, _ = strings.Cut(code, "\n")
+		case begins("/*"):
+			_, code, _ = strings.Cut(code, "*/")
+		default:
+			return code
+		}
+	}
+}
