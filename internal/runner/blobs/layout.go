@@ -2,6 +2,7 @@ package blobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -31,6 +32,9 @@ func LayOut(ctx context.Context, m *mirror.Mirror, files []mirror.File, dir stri
 	}
 	for _, file := range files {
 		data, _, err := m.Blob(ctx, file.Blob, gitleaks.MaxBlob)
+		if errors.Is(err, mirror.ErrMissing) { // it was there a moment ago
+			return mirror.Damaged{Err: err}
+		}
 		if err != nil {
 			return err
 		}
