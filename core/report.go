@@ -296,6 +296,15 @@ func (c *Coverage) LeaveOut(reason LeftOut, count int, names ...string) {
 	}
 }
 
+// PutUnread replaces the commits that were left out.
+func (c *Coverage) PutUnread(left []Stretch) {
+	c.Left = slices.DeleteFunc(slices.Clone(c.Left), func(o Omission) bool { return o.Reason == LeftHistory })
+	c.History = nil
+	for _, stretch := range left {
+		c.LeaveCommits(stretch)
+	}
+}
+
 // Unread are the commits that were left out.
 func (c *Coverage) Unread() []Stretch {
 	if c == nil {

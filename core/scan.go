@@ -149,11 +149,12 @@ func (j *Job) Finish(report Report, unchanged, absent int, now time.Time) {
 	if j.State == JobFailed {
 		j.NumAbsent = 0
 	}
-	j.putCoverage(report.Coverage)
+	j.PutCoverage(report.Coverage)
 	j.FinishedAt = &now
 }
 
-func (j *Job) putCoverage(c *Coverage) {
+// PutCoverage replaces what the scanner searched and left out; nil where it does not tell.
+func (j *Job) PutCoverage(c *Coverage) {
 	j.CoverageJSON = ""
 	if c != nil {
 		text, _ := json.Marshal(c) // numbers and texts always have a JSON form
@@ -164,7 +165,7 @@ func (j *Job) putCoverage(c *Coverage) {
 // Coverage is what the scanner searched and left out; nil where it does not tell.
 func (j Job) Coverage() *Coverage {
 	c := new(Coverage)
-	if json.Unmarshal([]byte(j.CoverageJSON), c) != nil { // written by putCoverage; empty where the scanner does not tell
+	if json.Unmarshal([]byte(j.CoverageJSON), c) != nil { // written by PutCoverage; empty where the scanner does not tell
 		return nil
 	}
 	return c

@@ -180,6 +180,7 @@ type reportBatch struct {
 	examined match.Prepared
 	job      core.Job
 	compared *match.Comparison
+	known    bool                          // new findings count as known
 	kept     []core.Finding                // of earlier scans, in files that were not searched; they come after those of the report
 	hashed   []int                         // findings whose alerts are of before secrets had hashes
 	alerts   []int64                       // of the findings, by their number in the report; 0 where not known yet
@@ -231,8 +232,11 @@ func (d *reportBatch) finding(i int) *core.Finding {
 		f = d.At(i, f)
 		f.Tool, f.VulnerabilityIDs = cmp.Or(f.Tool, d.job.Scanner), f.AllIDs()
 		d.compared.Apply(i, f)
-		if d.bare[i] {
+		switch {
+		case d.bare[i]:
 			f.BaselineState = core.New
+		case d.known:
+			f.BaselineState = core.Unchanged
 		}
 	} else {
 		*f = d.kept[i-reported]

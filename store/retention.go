@@ -12,9 +12,6 @@ import (
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
-// pruneBatch is how many rows one transaction of retention reads or removes, so that none delays a webhook.
-const pruneBatch = 500
-
 // AgingTable is a table whose rows are removed when they are old, without other conditions.
 type AgingTable string
 
@@ -100,16 +97,6 @@ func (s *Store) PruneBodies(ctx context.Context, before time.Time, after int64) 
 		return 0, 0, fmt.Errorf("pruning bodies of deliveries: %w", err)
 	}
 	return removed, next, nil
-}
-
-// prune runs work in one transaction, unless another replica is pruning at this moment: then nothing is done.
-func (s *Store) prune(ctx context.Context, work func(*sqlx.Tx) error) error {
-	return s.db.Transact(ctx, func(tx *sqlx.Tx) error {
-		if locked, err := s.db.TryLockTable(ctx, tx, "removed_scans"); err != nil || !locked {
-			return err
-		}
-		return work(tx)
-	})
 }
 
 // scanBatch is how many scans are looked at together, and may go in one transaction.

@@ -333,12 +333,11 @@ func (s *Store) ListStatuses(ctx context.Context, scan core.Scan) ([]core.Status
 
 // removeStatuses removes what the scans let their commits show, unless another attempt says it by now.
 func removeStatuses(ctx context.Context, tx *sqlx.Tx, scans []core.Scan) error {
-	firsts := make([]int64, len(scans))
+	firsts, ids := make([]int64, len(scans)), make([]int64, len(scans))
 	for i, scan := range scans {
-		firsts[i] = scan.First()
+		firsts[i], ids[i] = scan.First(), scan.ID
 	}
-	_, err := sqldb.ExecIn(ctx, tx, `DELETE FROM commit_statuses WHERE first_scan_id IN (?) AND scan_id IN (?)`,
-		firsts, scanIDs(scans))
+	_, err := sqldb.ExecIn(ctx, tx, `DELETE FROM commit_statuses WHERE first_scan_id IN (?) AND scan_id IN (?)`, firsts, ids)
 	return err
 }
 

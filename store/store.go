@@ -232,6 +232,19 @@ func (s *Store) write(ctx context.Context, work func(*sqlx.Tx) error) error {
 	return err
 }
 
+// pruneBatch is how many rows one transaction of retention reads or removes, so that none delays a webhook.
+const pruneBatch = 500
+
+// prune runs work in one transaction, unless another replica is pruning at this moment: then nothing is done.
+func (s *Store) prune(ctx context.Context, work func(*sqlx.Tx) error) error {
+	return s.db.Transact(ctx, func(tx *sqlx.Tx) error {
+		if locked, err := s.db.TryLockTable(ctx, tx, "removed_scans"); err != nil || !locked {
+			return err
+		}
+		return work(tx)
+	})
+}
+
 // intakeTimeout bounds the transaction of a batch, including the grace of a cancelled statement: GitHub and GitLab hang
 // up after ten seconds, and must hear of a failure before.
 const intakeTimeout = 7 * time.Second

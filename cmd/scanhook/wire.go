@@ -61,14 +61,8 @@ func newApp(ctx context.Context, cfg *config.Config, log *slog.Logger) (*app, er
 func newAppOn(ctx context.Context, cfg *config.Config, host sqldb.HostClock, log *slog.Logger) (*app, error) {
 	reports.HideCredentials(cfg.Credentials()...)
 	w := &wiring{config: cfg, log: log, throttle: httpx.NewLoginThrottle(), meter: metrics.New(buildVersion())}
-	var err error
-	if w.policies, err = policiesOf(cfg); err != nil {
-		return nil, err
-	}
-	if w.rules, err = rulesOf(cfg, w.policies); err != nil {
-		return nil, err
-	}
-	if w.platforms, err = platformsOf(cfg); err != nil {
+	err := w.readConfig()
+	if err != nil {
 		return nil, err
 	}
 	if w.db, err = w.openStore(ctx, host); err != nil {
@@ -96,6 +90,18 @@ type wiring struct {
 	poster    *statuses.Poster
 	health    *health.Health
 	pages     *web.Web
+}
+
+// readConfig makes what needs no database.
+func (w *wiring) readConfig() (err error) {
+	if w.policies, err = policiesOf(w.config); err != nil {
+		return err
+	}
+	if w.rules, err = rulesOf(w.config, w.policies); err != nil {
+		return err
+	}
+	w.platforms, err = platformsOf(w.config)
+	return err
 }
 
 // policiesOf turns the repositories of the configuration into rules, in their order.

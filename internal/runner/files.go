@@ -4,13 +4,18 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/secrets"
+	"github.com/scanhook/scanhook/internal/gitproto"
 	"github.com/scanhook/scanhook/internal/mirror"
+	"github.com/scanhook/scanhook/internal/reports"
 	"github.com/scanhook/scanhook/internal/runner/blobs"
+	"github.com/scanhook/scanhook/internal/runner/gitleaks"
 	"github.com/scanhook/scanhook/internal/runner/source"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/store"
@@ -321,5 +326,141 @@ func (r *Runner) recordSearch(ctx context.Context, s *search) {
 	})
 	if err != nil {
 		r.Log.Warn("search not recorded, it will be done again", append(s.task.attrs(), keyError, err)...)
+	}
+}
+
+// HistoryDepth is how many commits the mirror of a project gets at once while all of them are searched.
+const HistoryDepth = 10_000
+
+const (
+	headPause    = 2 * time.Second  // between two looks for the scan of the default branch's head
+	headPatience = 10 * time.Minute // after which one that has not ended is no longer waited for
+	pageOfRefs   = 1000
+)
+
+// HistoryResult is what a search of all commits came to.
+type HistoryResult struct {
+	blobs.Progress
+	Refs  int       // branches, tags and requests
+	Added int       // secrets that the scan did not have
+	Scan  core.Scan // that has them
+}
+
+// SearchHistory searches all commits that the branches, tags and requests of a project reach, and adds what it finds to the scan of
+// the default branch's head, as known. core.ErrNotFound when that head was not scanned, core.ErrConflict when its scan does not
+// end; other errors are those of the platform, git and the database.
+func (r *Runner) SearchHistory(ctx context.Context, project core.KeptProject, report func(blobs.Progress)) (result HistoryResult, err error) {
+	scan := core.Scan{
+		ProjectID: project.ID, SourcePlatform: project.Platform, ProjectName: project.Name, ProjectRef: project.Ref,
+		DefaultBranch: project.DefaultBranch,
+	}
+	name, rules, err := r.searcherOf(scan)
+	if err != nil {
+		return result, err
+	}
+	remote, err := r.remoteOf(ctx, scan)
+	if err != nil {
+		return result, err
+	}
+	heads := &projectHeads{names: make(map[string]bool)}
+	if err := heads.list(ctx, r, &scan, remote); err != nil {
+		return result, err
+	}
+	if _, err = r.Jobs.FindHead(ctx, scan.ProjectID, scan.DefaultBranch, name); err != nil && !errors.Is(err, core.ErrConflict) {
+		return result, err
+	}
+	all := &blobs.History{
+		Jobs: r.Jobs, Project: scan.ProjectID, Rules: rules, Heads: heads.commits, Report: report,
+		Time: cmp.Or(r.Scanners[name].Timeout, defaultTimeout),
+	}
+	err = r.Mirrors.Use(ctx, projectOf(scan, remote), heads.commits[0], all.Run)
+	result.Progress, result.Refs = all.Progress, len(heads.names)
+	if err == nil {
+		err = r.addHistory(ctx, all, store.History{
+			Project: scan.ProjectID, Branch: scan.DefaultBranch, Scanner: name, Rules: rules.Version(), Heads: heads.commits, Left: all.Rest(),
+		}, &result)
+	}
+	return result, err
+}
+
+// searcherOf is the first of the project's scanners that searches commits.
+func (r *Runner) searcherOf(scan core.Scan) (name string, rules *gitleaks.Rules, err error) {
+	policy, _ := r.Policies.For(scan.SourcePlatform, scan.ProjectName)
+	for _, name := range policy.Scanners {
+		if scanner := r.Scanners[name]; scanner.Builtin == gitleaks.Name {
+			rules, err := scanner.rulesFor(scan.SourcePlatform, scan.ProjectName)
+			if err != nil {
+				return "", nil, err
+			}
+			return name, rules.WithKey(r.key), nil
+		}
+	}
+	return "", nil, fmt.Errorf("none of the scanners of %s searches commits: add %s to its scanners", scan.ProjectName, gitleaks.Name)
+}
+
+// projectHeads are where the refs of a project stand.
+type projectHeads struct {
+	names   map[string]bool
+	commits []string // that of the default branch first
+}
+
+func (h *projectHeads) add(ref core.Ref) {
+	if !h.names[ref.Name] && !slices.Contains(h.commits, ref.SHA) {
+		h.commits = append(h.commits, ref.SHA)
+	}
+	h.names[ref.Name] = true
+}
+
+// list asks the platform where branches and tags stand, and which is the default branch, and the database for requests.
+func (h *projectHeads) list(ctx context.Context, r *Runner, scan *core.Scan, remote platforms.Remote) error {
+	refs, err := gitproto.New(r.Platforms[scan.SourcePlatform], r.Jobs.Now).ListRefs(ctx, remote)
+	if err != nil {
+		return fmt.Errorf("listing the branches of %s: %w", scan.ProjectName, err)
+	}
+	scan.DefaultBranch = cmp.Or(refs.DefaultBranch, scan.DefaultBranch)
+	first := slices.IndexFunc(refs.Heads, func(ref core.Ref) bool { return ref.Name == core.BranchRef(scan.DefaultBranch) })
+	if first >= 0 {
+		h.add(refs.Heads[first])
+	}
+	for _, ref := range refs.Heads {
+		h.add(ref)
+	}
+	for after, more := "", true; more; {
+		known, err := r.Jobs.ListRefs(ctx, scan.SourcePlatform, scan.ProjectName, after, pageOfRefs)
+		if err != nil {
+			return err
+		}
+		for _, ref := range known {
+			if after = ref.Name; !strings.HasPrefix(ref.Name, "refs/heads/") && !strings.HasPrefix(ref.Name, "refs/tags/") {
+				h.add(ref.Ref)
+			}
+		}
+		more = len(known) == pageOfRefs
+	}
+	if len(h.commits) == 0 {
+		return fmt.Errorf("%w: %s has no branches", core.ErrNotFound, scan.ProjectName)
+	}
+	return nil
+}
+
+// addHistory adds what was found to the scan of the default branch's head, once that has ended.
+func (r *Runner) addHistory(ctx context.Context, all *blobs.History, put store.History, result *HistoryResult) error {
+	found := core.Report{Findings: all.Findings()}
+	reports.Redact(&found, r.key)
+	put.Findings = found.Findings
+	for deadline := r.Jobs.Now().Add(headPatience); ; {
+		var err error
+		result.Scan, result.Added, err = r.Jobs.PutHistory(ctx, put)
+		if !errors.Is(err, core.ErrConflict) || r.Jobs.Now().After(deadline) {
+			return err
+		}
+		waiting := all.Progress
+		waiting.Waiting = true
+		all.Report(waiting)
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(headPause):
+		}
 	}
 }

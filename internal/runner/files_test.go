@@ -1,6 +1,8 @@
 package runner
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -12,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/runner/blobs"
 	"github.com/scanhook/scanhook/internal/runner/git/gittest"
 	"github.com/scanhook/scanhook/internal/runner/gitleaks"
 	"github.com/scanhook/scanhook/store/storetest"
@@ -565,5 +568,157 @@ func TestSearchIsNotEvaded(t *testing.T) {
 	}
 	if _, _, found := p.get(t, reference); found[0].Code == "" || found[0].CodeLine != 1 {
 		t.Errorf("want the code around it, got %+v", found[0])
+	}
+}
+
+// searchHistory searches all commits of the project.
+func (p pushes) searchHistory(ctx context.Context, report func(blobs.Progress)) (HistoryResult, error) {
+	p.t.Helper()
+	project, err := p.Jobs.FindProject(ctx, "github", "p")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return p.SearchHistory(ctx, project, report)
+}
+
+func (p pushes) mustSearchHistory() HistoryResult {
+	p.t.Helper()
+	result, err := p.searchHistory(p.t.Context(), func(blobs.Progress) {})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return result
+}
+
+// All commits that any ref reaches are searched once, however deep the mirror is; what they have is known, in the commit that brought
+// it, and stays in later scans. Nothing of it fails a commit.
+func TestHistoryIsSearchedWhole(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		p := newPushes(t, e)
+		p.Mirrors.Depth = 4
+		p.Policies = core.Policies{{Match: "**", Policy: core.Policy{Scanners: []string{"gitleaks"}, ScanHistory: 3}}}
+		old := p.commit(gittest.Files{"old": secret(githubToken), "stays": "x\n" + secret(githubToken2)})
+		p.commit(gittest.Files{"old": ""})
+		for n := range 12 {
+			p.commit(gittest.Files{"a": fmt.Sprint(n)})
+		}
+		gittest.Git(t, p.dir(), "checkout", "--quiet", "-b", "side")
+		side := p.commit(gittest.Files{"side": "key = 'ghp_" + "Q7wE5rT3yU1iO9pA2sD4fG6hJ8kL0zX1cV5b" + "'\n"})
+		gittest.Git(t, p.dir(), "checkout", "--quiet", "main")
+		before := gittest.Git(t, p.dir(), "rev-parse", "HEAD")
+		head := p.commit(gittest.Files{"a": "last"})
+		p.wants(p.push("main", before, head), core.Fail, "stays:2")
+		reference := p.push("topic", noCommit, gittest.Git(t, p.dir(), "rev-parse", "HEAD~1"))
+		if _, job, _ := p.get(t, reference); job.Coverage() == nil {
+			t.Fatal("want the branch searched")
+		}
+
+		result := p.mustSearchHistory()
+		if result.Searched != 16 || result.Left != 0 || result.Added != 2 || result.Scan.CommitSHA != head {
+			t.Errorf("got %+v", result)
+		}
+		want := []string{"old:1 in " + old, "side:1 in " + side, "stays:2"}
+		job := p.wants(result.Scan.ReferenceID, core.Fail, want...) // of the secret in the tree, which is new
+		if job.NumFindings != 3 || job.NumUnchanged != 2 || job.Coverage().NotSearched() != 0 {
+			t.Errorf("want two known and nothing left, got %+v", job)
+		}
+		next := p.commit(gittest.Files{"a": "next"})
+		job = p.wants(p.push("main", head, next), core.Pass, want...)
+		if job.NumUnchanged != 3 || job.NumAbsent != 0 {
+			t.Errorf("want all known, got %+v", job)
+		}
+		if again := p.mustSearchHistory(); again.Added != 0 || again.Searched != 17 || again.Scan.CommitSHA != next {
+			t.Errorf("want nothing added twice, got %+v", again)
+		}
+	})
+}
+
+// What earlier scans left out of the commits is no longer told once all are searched, also on branches.
+func TestHistoryEndsWhatIsTold(t *testing.T) {
+	t.Parallel()
+	p := newPushes(t, storetest.Engines[0])
+	p.Policies = core.Policies{{Match: "**", Policy: core.Policy{Scanners: []string{"gitleaks"}, ScanHistory: 1}}}
+	base := p.commit(gittest.Files{"a": "1\n"})
+	p.push("main", noCommit, base)
+	p.Platforms["github"] = mergeBases{platform: p.Platforms["github"].(platform), base: base}
+	gittest.Git(t, p.dir(), "checkout", "--quiet", "-b", "topic")
+	p.commit(gittest.Files{"b": "1\n"})
+	topic := p.commit(gittest.Files{"b": "2\n"})
+	left := func(reference string) int {
+		t.Helper()
+		_, job, _ := p.get(t, reference)
+		return job.Coverage().NotSearched()
+	}
+	reference := p.push("topic", noCommit, topic)
+	if left(reference) != 1 {
+		t.Fatalf("want a commit left, got %d", left(reference))
+	}
+	p.mustSearchHistory()
+	if left(reference) != 0 {
+		t.Errorf("want none left, got %d", left(reference))
+	}
+	if next := p.push("topic", topic, p.commit(gittest.Files{"b": "3\n"})); left(next) != 0 {
+		t.Errorf("want none told again, got %d", left(next))
+	}
+}
+
+// A search that was interrupted reads nothing again.
+func TestHistoryGoesOnWhereItWas(t *testing.T) {
+	t.Parallel()
+	p := newPushes(t, storetest.Engines[0])
+	p.Policies = core.Policies{{Match: "**", Policy: core.Policy{Scanners: []string{"gitleaks"}}}}
+	bad := p.commit(gittest.Files{"leak": secret(githubToken)})
+	p.commit(gittest.Files{"leak": ""})
+	head := p.commit(gittest.Files{"a": "1\n"})
+	p.push("main", gittest.Git(t, p.dir(), "rev-parse", "HEAD~1"), head)
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err := p.searchHistory(ctx, func(blobs.Progress) { cancel() })
+	if !errors.Is(err, context.Canceled) {
+		t.Fatalf("want it interrupted, got %v", err)
+	}
+	project, err := p.Jobs.FindProject(t.Context(), "github", "p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules, err := gitleaks.LoadRules()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules = rules.WithKey(p.key)
+	searched, _, err := p.Jobs.LoadProgress(t.Context(), project.ID, rules.Version())
+	if err != nil || len(searched) != 3 || !searched[bad] {
+		t.Errorf("want three commits kept, got %v, %v", searched, err)
+	}
+	result := p.mustSearchHistory()
+	p.wants(result.Scan.ReferenceID, core.Pass, "leak:1 in "+bad)
+	searched, known, err := p.Jobs.LoadProgress(t.Context(), project.ID, rules.Version())
+	if err != nil || len(searched)+len(known) != 0 {
+		t.Errorf("want nothing kept in the end, got %v, %v, %v", searched, known, err)
+	}
+}
+
+// Without a scan of the default branch's head there is nothing to which findings could be added.
+func TestHistoryNeedsAScan(t *testing.T) {
+	t.Parallel()
+	p := newPushes(t, storetest.Engines[0])
+	base := p.commit(gittest.Files{"a": "1\n"})
+	if _, err := p.Jobs.FindProject(t.Context(), "github", "p"); !errors.Is(err, core.ErrNotFound) {
+		t.Fatalf("want it unknown, got %v", err)
+	}
+	p.fail("main", noCommit, base)
+	if _, err := p.searchHistory(t.Context(), func(blobs.Progress) {}); err == nil {
+		t.Error("want no search without a scanner that searches commits")
+	}
+	p.Policies = core.Policies{{Match: "**", Policy: core.Policy{Scanners: []string{"semgrep", "gitleaks"}}}}
+	if _, err := p.searchHistory(t.Context(), func(blobs.Progress) {}); !errors.Is(err, core.ErrNotFound) {
+		t.Errorf("want %v, got %v", core.ErrNotFound, err)
+	}
+	next := p.commit(gittest.Files{"a": "2\n"})
+	p.push("main", base, next)
+	p.Scanners["gitleaks"] = Scanner{Builtin: gitleaks.Name, Timeout: 1}
+	result := p.mustSearchHistory()
+	if _, job, _ := p.get(t, result.Scan.ReferenceID); result.Left == 0 || !slices.ContainsFunc(job.Coverage().Left, func(o core.Omission) bool { return o.Reason == core.LeftHistory }) {
+		t.Errorf("want what is left told, got %+v, %+v", result, job.Coverage())
 	}
 }

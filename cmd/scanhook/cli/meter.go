@@ -55,6 +55,9 @@ func (m *Meter) Share(what string, done, all int64) {
 	m.show("%d %% %s", 100*min(done, all)/max(all, 1), what)
 }
 
+// Text shows what it waits for.
+func (m *Meter) Text(what string) { m.show("%s", what) }
+
 // Clear empties the line for what is printed next.
 func (m *Meter) Clear() {
 	if m.shown != "" {

@@ -19,7 +19,6 @@ import (
 	"github.com/scanhook/scanhook/core/secrets"
 	"github.com/scanhook/scanhook/internal/mirror"
 	"github.com/scanhook/scanhook/internal/runner/gitleaks"
-	"github.com/scanhook/scanhook/internal/runner/sandbox"
 )
 
 const (
@@ -42,6 +41,7 @@ type Scan struct {
 	Past    []core.Finding        // of an earlier scan, with their commits: what these had stays in history
 	Left    []core.Stretch        // commits that earlier scans left out: it goes on with them as far as History goes
 	Done    []string              // commits that were searched with all before them but for Left
+	Skip    map[string]bool       // commits whose contents were searched: they need no search
 	History int                   // commits that are searched, the newest; 1,000 by default
 	Time    time.Duration         // for searching contents: what is not searched by then is left out; 10 minutes by default
 	Workers int                   // contents that are searched at the same time; 2 by default
@@ -54,6 +54,7 @@ type Result struct {
 	Coverage core.Coverage         // searched now; left out of tree and commits, but for exempt files that were searched before
 	Files    []mirror.File         // of the tree that have findings
 	Fresh    core.SearchedContents // to be kept for later scans
+	Commits  []string              // that were looked at
 	Whole    bool                  // everything was searched but for the commits that Coverage.History tells
 }
 
@@ -82,8 +83,7 @@ type search struct {
 // Run searches the tree of a commit and the commits after the base. What the time or gitleaks.MaxSecrets leave out is
 // coverage. Errors are those of the mirror and the end of the context. It may be called again after mirror.Damaged.
 func (s Scan) Run(ctx context.Context, m *mirror.Mirror, head string) (Result, error) {
-	s.History, s.Workers, s.Time = cmp.Or(s.History, defaultHistory), cmp.Or(s.Workers, defaultWorkers), cmp.Or(s.Time, defaultTime)
-	run := newSearch(s, m)
+	run := newSearch(s.withDefaults(), m)
 	if err := run.list(ctx, head); err != nil {
 		return Result{}, err
 	}
@@ -92,6 +92,11 @@ func (s Scan) Run(ctx context.Context, m *mirror.Mirror, head string) (Result, e
 	}
 	run.place()
 	return run.result, nil
+}
+
+func (s Scan) withDefaults() Scan {
+	s.History, s.Workers, s.Time = cmp.Or(s.History, defaultHistory), cmp.Or(s.Workers, defaultWorkers), cmp.Or(s.Time, defaultTime)
+	return s
 }
 
 func newSearch(s Scan, m *mirror.Mirror) *search {
@@ -181,28 +186,6 @@ func (s *search) listPushed(ctx context.Context, head string) error {
 	return s.listRange(ctx, mirror.Range{Heads: heads, Bases: []string{s.Base}, Done: s.Done})
 }
 
-// listLeft goes on with commits that an earlier scan left out. Those that the server does not hand out are reached by nothing
-// any more.
-func (s *search) listLeft(ctx context.Context, left core.Stretch) error {
-	if s.listed >= s.History {
-		s.later = append(s.later, left)
-		return nil
-	}
-	tips, err := s.reachable(ctx, left.Tips)
-	if err != nil || len(tips) == 0 {
-		return err
-	}
-	bases, err := s.reachable(ctx, left.Bases)
-	if err == nil {
-		err = s.listRange(ctx, mirror.Range{Heads: tips, Bases: bases})
-	}
-	if errors.As(err, new(sandbox.LimitExceeded)) { // the next of them brings too many paths
-		s.later = append(s.later, left)
-		return nil
-	}
-	return err
-}
-
 // listRange lists what the newest commits of a range bring, as many as may still be searched.
 func (s *search) listRange(ctx context.Context, r mirror.Range) error {
 	history, err := s.mirror.Between(ctx, r, s.History-s.listed)
@@ -213,6 +196,7 @@ func (s *search) listRange(ctx context.Context, r mirror.Range) error {
 	for _, change := range history.Changes {
 		s.done[change] = history.Done[change.Commit] // what was left out is listed again, without it
 	}
+	s.result.Commits = append(s.result.Commits, history.Commits...)
 	if len(history.Commits) > 0 {
 		s.ranges = append(s.ranges, core.Stretch{Tips: r.Heads, Bases: r.Bases, Commits: len(history.Commits) + history.Beyond})
 	}
@@ -268,7 +252,7 @@ func (s *search) wantAll(before map[mirror.File]bool) {
 		want(file, true)
 	}
 	for _, change := range s.changes {
-		if !s.done[change] {
+		if !s.done[change] && !s.Skip[change.Commit] {
 			want(change.File, true)
 		}
 	}

@@ -1,0 +1,234 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store/sqldb"
+)
+
+// History is what a search of all commits of a project came to.
+type History struct {
+	Project  int64
+	Branch   string // the default branch, to whose head it is added
+	Scanner  string
+	Rules    string         // the version that it was searched by
+	Heads    []string       // commits that were searched with all that came before them
+	Findings []core.Finding // each with its commit
+	Left     []core.Stretch // what was left out
+}
+
+// progressOf are the rules under which it is kept how far a search of all commits is: each commit that it has searched, alone,
+// and the contents that are not clean.
+func progressOf(rules string) string { return "history " + rules }
+
+// LoadProgress returns which commits a search of all commits of a project has searched already, and what it found.
+func (s *Store) LoadProgress(ctx context.Context, project int64, rules string) (map[string]bool, core.SearchedContents, error) {
+	known, err := s.ListSearched(ctx, project, progressOf(rules))
+	var commits []string
+	if err == nil {
+		err = s.db.SelectContext(ctx, &commits, s.db.Rebind(`
+			SELECT commit_sha FROM searched_commits WHERE project_id = ? AND rules = ?`), project, progressOf(rules))
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("loading how far the history is searched: %w", sqldb.Classify(err))
+	}
+	searched := make(map[string]bool, len(commits))
+	for _, sha := range commits {
+		searched[sha] = true
+	}
+	return searched, known, nil
+}
+
+// RecordProgress keeps which further commits a search of all commits has searched, and what it found.
+func (s *Store) RecordProgress(ctx context.Context, project int64, rules string, commits []string, fresh core.SearchedContents) error {
+	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
+		if err := s.putContents(ctx, tx, core.Scan{ProjectID: project}, progressOf(rules), fresh); err != nil {
+			return err
+		}
+		return s.putSearched(ctx, tx, project, progressOf(rules), commits)
+	})
+	if err != nil {
+		return fmt.Errorf("recording how far the history is searched: %w", sqldb.Classify(err))
+	}
+	return nil
+}
+
+func (s *Store) putSearched(ctx context.Context, tx *sqlx.Tx, project int64, rules string, commits []string) error {
+	if len(commits) == 0 {
+		return nil
+	}
+	given, now := sqldb.Given{Name: "searched", Columns: "project_id BIGINT, rules TEXT, commit_sha TEXT, searched_at TIMESTAMPTZ"}, s.clock.Timestamp()
+	for _, sha := range commits {
+		given.Rows = append(given.Rows, []any{project, rules, sha, now})
+	}
+	_, err := s.db.ExecGiven(ctx, tx, given, given.Insert(`searched_commits`)+`
+		ON CONFLICT (project_id, rules, commit_sha) DO UPDATE SET searched_at = excluded.searched_at`)
+	return err
+}
+
+// FindHead returns the scan of the commit where a branch stands, in which a scanner was completed; core.ErrNotFound where there
+// is none, core.ErrConflict while the scanner has not ended for a commit of the branch.
+func (s *Store) FindHead(ctx context.Context, project int64, branch, scanner string) (core.Scan, error) {
+	scan, _, err := findHead(ctx, s.db, project, branch, scanner)
+	if err != nil {
+		return core.Scan{}, fmt.Errorf("looking for the scan of %s: %w", branch, sqldb.Classify(err))
+	}
+	return scan, nil
+}
+
+func findHead(ctx context.Context, q sqlx.ExtContext, project int64, branch, scanner string) (scan core.Scan, job core.Job, err error) {
+	ref := core.BranchRef(branch)
+	var open int
+	err = sqlx.GetContext(ctx, q, &open, q.Rebind(`
+		SELECT COUNT(*) FROM scans s JOIN scan_jobs j ON j.scan_id = s.id AND j.scanner = ? AND j.state IN ('pending', 'running')
+		WHERE s.project_id = ? AND s.ref = ? AND s.status IN ('pending', 'processing')`), scanner, project, ref)
+	if err == nil && open > 0 {
+		err = fmt.Errorf("%w: %s is about to search a commit of %s", core.ErrConflict, scanner, branch)
+	}
+	if err != nil {
+		return scan, job, err
+	}
+	head, err := getRef(ctx, q, project, ref)
+	if err == nil {
+		err = sqlx.GetContext(ctx, q, &job, q.Rebind(`
+			SELECT `+sqldb.Qualify("j", jobColumns)+` FROM scans s JOIN scan_jobs j ON j.scan_id = s.id AND j.scanner = ? AND j.state = 'completed'
+			WHERE s.project_id + 0 = ? AND s.commit_sha = ? ORDER BY s.attempt DESC LIMIT 1`), scanner, project, head.SHA)
+	}
+	if errors.Is(err, sql.ErrNoRows) {
+		err = fmt.Errorf("%w: %s has not searched the commit where %s stands", core.ErrNotFound, scanner, branch)
+	}
+	if err == nil {
+		err = sqlx.GetContext(ctx, q, &scan, q.Rebind(`SELECT `+scanColumns+` FROM scans WHERE id = ?`), job.ScanID)
+	}
+	return scan, job, err
+}
+
+// PutHistory adds what a search of all commits found to the scan of the default branch's head, from where the next scans take it:
+// it is known, and never fixed. What earlier scans left out of the commits is no longer told, unless this search left it out
+// too. It returns the scan and how many findings are new to it. Errors are those of FindHead.
+func (s *Store) PutHistory(ctx context.Context, h History) (scan core.Scan, added int, err error) {
+	err = s.write(ctx, func(tx *sqlx.Tx) error {
+		// No scan is opened meanwhile, which would not see what is added.
+		if _, err := sqldb.Exec(ctx, tx, `SELECT id FROM projects WHERE id = ? `+s.db.ForUpdate, h.Project); err != nil {
+			return err
+		}
+		var job core.Job
+		if scan, job, err = findHead(ctx, tx, h.Project, h.Branch, h.Scanner); err != nil {
+			return err
+		}
+		if scan, err = s.lockForReport(ctx, tx, scan.ID); err != nil {
+			return err
+		}
+		if added, err = s.addHistory(ctx, tx, scan, job, h); err != nil {
+			return err
+		}
+		if err := s.settleScan(ctx, tx, scan.ID, nil); err != nil {
+			return err
+		}
+		return s.closeHistory(ctx, tx, scan, h)
+	})
+	if err != nil {
+		return core.Scan{}, 0, fmt.Errorf("adding history: %w", err)
+	}
+	return scan, added, nil
+}
+
+// addHistory adds findings to a completed job, without those whose code it has.
+func (s *Store) addHistory(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job core.Job, h History) (added int, err error) {
+	code, err := codeOf(ctx, tx, job.ID, true)
+	if err != nil {
+		return 0, err
+	}
+	var fresh []core.Finding
+	for _, f := range h.Findings {
+		if f.Snippet == "" || !code[codeKey{f.RuleID, f.Snippet}] {
+			fresh = append(fresh, f)
+		}
+	}
+	d := newReportBatch(core.Report{Findings: fresh})
+	d.job, d.known, d.ids = job, true, make(map[int]int64)
+	var past previous
+	if past.Baseline, err = selectBaseline(ctx, tx, completeRun{ScanID: scan.ID, JobID: job.ID, NumFindings: job.NumFindings}, past.Baseline); err != nil {
+		return 0, err
+	}
+	decided, err := s.decisionsIn(ctx, tx, scan)
+	if err != nil {
+		return 0, err
+	}
+	d.compare(past.Previous, decided, s.policyOf(scan).Gate)
+	d.alerts = d.compared.Alerts()
+	for i, alert := range d.alerts {
+		if alert != 0 { // it is one of the job's findings
+			d.ids[i] = alert
+		}
+	}
+	found, err := s.giveAlerts(ctx, tx, scan, d)
+	if err != nil {
+		return 0, err
+	}
+	added = d.Len() - len(d.ids)
+	if err := s.insertFindings(ctx, tx, d); err != nil {
+		return 0, err
+	}
+	if err := s.describeAlerts(ctx, tx, scan, found); err != nil {
+		return 0, err
+	}
+	return added, putUnread(ctx, tx, job, added, h.Left)
+}
+
+// putUnread updates a job that has got further findings, all known, and what it left out of the commits.
+func putUnread(ctx context.Context, tx *sqlx.Tx, job core.Job, added int, left []core.Stretch) error {
+	coverage := job.Coverage()
+	if coverage == nil {
+		coverage = new(core.Coverage)
+	}
+	coverage.PutUnread(left)
+	job.PutCoverage(coverage)
+	_, err := sqldb.Exec(ctx, tx, `
+		UPDATE scan_jobs SET coverage = ?, num_findings = num_findings + ?, num_unchanged = num_unchanged + ? WHERE id = ?`,
+		job.CoverageJSON, added, added, job.ID)
+	return err
+}
+
+// closeHistory ends a search of all commits: the heads count as searched, and their scans no longer tell of commits that are left
+// out. A search that left out something itself goes on where it was.
+func (s *Store) closeHistory(ctx context.Context, tx *sqlx.Tx, scan core.Scan, h History) error {
+	if len(h.Left) > 0 {
+		return nil
+	}
+	if err := s.putSearched(ctx, tx, h.Project, h.Rules, h.Heads); err != nil {
+		return err
+	}
+	for _, table := range []string{`searched_commits`, `searched_contents`} {
+		if _, err := sqldb.Exec(ctx, tx, `DELETE FROM `+table+` WHERE project_id = ? AND rules = ?`, h.Project, progressOf(h.Rules)); err != nil {
+			return err
+		}
+	}
+	var again []int64
+	for chunk := range slices.Chunk(h.Heads, sqldb.RowsPerStatement) {
+		var told []core.Job
+		err := sqldb.SelectIn(ctx, tx, &told, `
+			SELECT `+sqldb.Qualify("j", jobColumns)+` FROM scans s JOIN scan_jobs j ON j.scan_id = s.id AND j.scanner = ? AND j.state = 'completed'
+			WHERE s.project_id + 0 = ? AND s.commit_sha IN (?) AND s.id <> ? AND j.coverage LIKE '%"history":%'`, h.Scanner, h.Project, chunk, scan.ID)
+		if err != nil {
+			return err
+		}
+		for _, job := range told {
+			again = append(again, job.ScanID)
+			if err := putUnread(ctx, tx, job, 0, nil); err != nil {
+				return err
+			}
+		}
+	}
+	if len(again) == 0 {
+		return nil
+	}
+	return s.judgeAll(ctx, tx, again, 0)
+}
