@@ -187,7 +187,7 @@ const (
 func printsOf(f *core.Finding) (digests [maxPrints]uint32) {
 	n := 0
 	for line := range strings.Lines(f.PartialFingerprint) {
-		if value := printValue(strings.TrimSpace(line)); n < maxPrints && identifies(value, f.File) {
+		if value := unnumbered(printValue(strings.TrimSpace(line))); n < maxPrints && identifies(value, f.File) {
 			digests[n] = digest32(value)
 			n++
 		}
@@ -203,6 +203,12 @@ func printValue(text string) string {
 	}
 	return value
 }
+
+// numberedHash is a hash that several findings can have, and which one of them it is.
+var numberedHash = regexp.MustCompile(`^([0-9a-fA-F]{8,})[:_][0-9]{1,4}$`)
+
+// unnumbered is a fingerprint without that number, which another finding gets when one before it is gone.
+func unnumbered(value string) string { return numberedHash.ReplaceAllString(value, "$1") }
 
 // identifies tells whether a fingerprint can be that of one finding: tools write columns, places, and the same sentence for
 // all of their findings. That of a secret is masked.

@@ -14,9 +14,9 @@ const (
 	ByAdvisory    Evidence = "advisory"
 	ByPlace       Evidence = "place"
 	ByLine        Evidence = "line"
-	ByTool        Evidence = "tool"
 	BySecret      Evidence = "secret"
 	ByCode        Evidence = "code"
+	ByTool        Evidence = "tool"
 	ByMessage     Evidence = "message"
 	ByRename      Evidence = "renamed"
 	ByContext     Evidence = "context"
@@ -33,9 +33,9 @@ var meanings = map[Evidence]string{
 	ByAdvisory:    "same vulnerability, package and manifest",
 	ByPlace:       "same place in an unchanged file",
 	ByLine:        "same line by git's diff",
-	ByTool:        "same tool fingerprint",
 	BySecret:      "same secret",
 	ByCode:        "same code",
+	ByTool:        "same tool fingerprint",
 	ByMessage:     "same message in the same file",
 	ByRename:      "same code in a renamed file",
 	ByContext:     "same code between the same lines",

@@ -8,8 +8,9 @@ import (
 func (m *matcher) matchTrees() {
 	m.matchLines()
 	m.matchSecretsInFile()
-	m.matchPrints()
 	m.matchMoved()
+	m.matchPrints()
+	m.matchMessages()
 	m.matchWords()
 	m.matchRenamed()
 	m.matchElsewhere()
@@ -77,7 +78,8 @@ func (s sighted) see(i int, file string, a anchor) {
 }
 
 // matchPrints pairs findings of one rule and file that have a fingerprint of the tool in common which no others have. A tool that
-// writes the same for all joins nothing, and one that writes another joins nothing either.
+// writes the same for all joins nothing, and one that writes another joins nothing either. Places and code come before it: when one
+// of two findings in equal lines is gone, many tools give its fingerprint to the other.
 func (m *matcher) matchPrints() {
 	m.now = ByTool
 	came, went := sighted{}, sighted{}
@@ -125,13 +127,19 @@ func (m *matcher) matchWords() {
 // matchMoved pairs findings in equal lines of one file.
 func (m *matcher) matchMoved() {
 	m.now = ByCode
-	m.match(func(c candidate) (group, bool) {
-		return group{file: m.lines.oldFile(c.file), key: c.anchor.key}, true
-	}, inFile, anchor.likeness)
-	for i := range m.fresh {
-		if m.by[i] == ByCode && m.fresh[i].anchor.kind&ofCode == 0 {
-			m.by[i] = ByMessage
-		}
+	m.match(m.movedInFile(ofCode), inFile, anchor.likeness)
+}
+
+// matchMessages pairs findings without code that have the same message in one file.
+func (m *matcher) matchMessages() {
+	m.now = ByMessage
+	m.match(m.movedInFile(0), inFile, anchor.likeness)
+}
+
+// movedInFile groups findings of one identity in one file, those with code or those without.
+func (m *matcher) movedInFile(code kind) func(candidate) (group, bool) {
+	return func(c candidate) (group, bool) {
+		return group{file: m.lines.oldFile(c.file), key: c.anchor.key}, c.anchor.kind&ofCode == code
 	}
 }
 
