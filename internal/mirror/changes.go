@@ -2,9 +2,11 @@ package mirror
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/runner/sandbox"
 )
 
 // Change is a file as a commit brings it.
@@ -79,9 +81,11 @@ func (m *Mirror) listChanges(ctx context.Context, after *ancestry, most int) (li
 				brought = append(brought, Change{c.id, File{path, e.object()}})
 			}
 		}
-		if err := w.through(ctx, "", c.tree, after.treesBefore(c)); w.full && n > 0 {
+		err := w.through(ctx, "", c.tree, after.treesBefore(c))
+		if n > 0 && errors.As(err, new(sandbox.LimitExceeded)) {
 			break
-		} else if err != nil {
+		}
+		if err != nil {
 			return nil, nil, err
 		}
 		listed, changes = append(listed, c), append(changes, brought)

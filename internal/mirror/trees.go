@@ -19,6 +19,7 @@ const (
 	maxPath     = 1 << 20  // bytes of one
 	maxKept     = 16 << 20 // bytes of directories that are remembered
 	maxAhead    = 200      // entries whose directories are read together
+	maxCompared = 16 << 10 // bytes of directories that are compared, on average over the paths of a commit
 )
 
 // Git's kinds of entries, in their modes. What is neither is a submodule.
@@ -97,10 +98,17 @@ func (e item) at(n int) int {
 	return 0
 }
 
+// kept is the item without the directory that it was read from, which may be large.
+func (e item) kept() item {
+	both := slices.Concat(e.name, e.id)
+	return item{e.mode, both[:len(e.name):len(e.name)], both[len(e.name):]}
+}
+
 // tree is the rest of a directory that is being read.
 type tree struct {
 	rest []byte
-	size int // bytes of an id
+	all  int64 // bytes of the whole
+	size int   // bytes of an id
 	next item
 	more bool
 }
@@ -141,13 +149,13 @@ type walk struct {
 	mirror      *Mirror
 	most        int64
 	paths, size int64 // that may still come; a dozen objects can name more than fits on any disk
-	full        bool  // there were more
+	compared    int64 // bytes that may still be compared: what others have too is no path, but takes its time
 	each        func(path string, e item)
 }
 
 func (m *Mirror) walk(each func(path string, e item)) *walk {
 	most := m.repo.PathLimit()
-	return &walk{mirror: m, most: most, paths: most, size: maxPathName * most, each: each}
+	return &walk{mirror: m, most: most, paths: most, size: maxPathName * most, compared: maxCompared * most, each: each}
 }
 
 // step is what a directory has that others do not have, and what these have in its place if it is a directory.
@@ -186,11 +194,7 @@ func (w *walk) through(ctx context.Context, path, id string, others []string) er
 
 // compare are the entries of a directory that none of the others has.
 func (w *walk) compare(ctx context.Context, path, id string, others []string) (steps []step, err error) {
-	now, err := w.mirror.tree(ctx, id)
-	olds := make([]*tree, len(others))
-	for n := 0; n < len(others) && err == nil; n++ {
-		olds[n], err = w.mirror.tree(ctx, others[n])
-	}
+	now, olds, err := w.open(ctx, id, others)
 	for err == nil && now.more {
 		s, known, failed := stepOf(now.next, olds)
 		if err = failed; err == nil && !known {
@@ -199,13 +203,46 @@ func (w *walk) compare(ctx context.Context, path, id string, others []string) (s
 		if err == nil {
 			err = now.advance()
 		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
 	}
 	return steps, err
 }
 
+// open begins to read a directory and the others in its place, which are in memory at once.
+func (w *walk) open(ctx context.Context, id string, others []string) (now *tree, olds []*tree, err error) {
+	if ctx.Err() != nil {
+		return nil, nil, context.Cause(ctx)
+	}
+	if now, err = w.mirror.tree(ctx, id); err != nil {
+		return nil, nil, err
+	}
+	open := now.all
+	for _, other := range others {
+		old, err := w.mirror.tree(ctx, other)
+		if err != nil {
+			return nil, nil, err
+		}
+		olds, open = append(olds, old), open+old.all
+		w.compared -= now.all + old.all // each entry is looked for in each of them
+		if err := w.weigh(open); err != nil {
+			return nil, nil, err
+		}
+	}
+	return now, olds, nil
+}
+
+// weigh fails where more is compared than a commit may have, in all or at once.
+func (w *walk) weigh(open int64) error {
+	if w.compared < 0 || open > maxPathName*w.most {
+		return tooMany("directories that are too large to be compared with those of the commits before")
+	}
+	return nil
+}
+
 // stepOf looks for an item in other directories, and tells whether one has it.
 func stepOf(e item, olds []*tree) (s step, known bool, err error) {
-	s.item = e
 	for _, old := range olds {
 		was, ok, err := old.find(e)
 		if err != nil || ok && was.equals(e) {
@@ -215,13 +252,13 @@ func stepOf(e item, olds []*tree) (s step, known bool, err error) {
 			s.others = append(s.others, was.object())
 		}
 	}
+	s.item = e.kept()
 	return s, false, nil
 }
 
 // count fails where there are more paths than a commit may have.
 func (w *walk) count(length int) error {
 	w.paths, w.size = w.paths-1, w.size-int64(length)
-	w.full = w.paths < 0 || w.size < 0
 	switch {
 	case w.paths < 0:
 		return tooMany("more than " + humanize.Comma(w.most) + " paths")
@@ -251,7 +288,7 @@ func (w *walk) readAhead(ctx context.Context, steps []step) error {
 	if len(ids) < 2 {
 		return nil
 	}
-	return w.mirror.readTrees(ctx, ids)
+	return w.mirror.readTrees(ctx, ids[:min(len(ids), 2*maxAhead)])
 }
 
 // tree begins to read a directory.
@@ -261,7 +298,7 @@ func (m *Mirror) tree(ctx context.Context, id string) (*tree, error) {
 			return nil, err
 		}
 	}
-	t := &tree{rest: m.trees[id], size: len(id) / 2}
+	t := &tree{rest: m.trees[id], all: int64(len(m.trees[id])), size: len(id) / 2}
 	return t, t.advance()
 }
 

@@ -1,0 +1,70 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/scanhook/scanhook/internal/runner/git/gittest"
+	"github.com/scanhook/scanhook/internal/runner/sandbox"
+)
+
+// tree stores a directory of what lines of git's mktree say.
+func (f *forge) tree(t *testing.T, project string, lines ...string) string {
+	t.Helper()
+	gittest.Write(t, f.dir(project), gittest.Files{".git/entries": strings.Join(lines, "\n") + "\n"})
+	return gittest.Git(t, f.dir(project), "-c", "alias.maketree=!git mktree <.git/entries", "maketree")
+}
+
+// What a commit has in common with the one before is no path of it, but large directories that are compared again and again are
+// refused all the same. They do not hold up the commits after them.
+func TestComparisonsAreBounded(t *testing.T) {
+	t.Parallel()
+	f, c := newForge(t), newCache(t)
+	c.MaxPaths = 1000
+	p, dir := f.project("p"), f.dir("p")
+	blob := gittest.Git(t, dir, "rev-parse", f.commit(t, "p", gittest.Files{"a": "1\n"})+":a")
+	var files []string
+	for n := range 4000 {
+		files = append(files, fmt.Sprintf("100644 blob %s\t%04d", blob, n))
+	}
+	root := func(below string) string {
+		var dirs []string
+		for n := range 100 {
+			dirs = append(dirs, fmt.Sprintf("040000 tree %s\td%02d", below, n))
+		}
+		return f.tree(t, "p", dirs...)
+	}
+	without, with := root(f.tree(t, "p", files[1:]...)), root(f.tree(t, "p", files...))
+	base := gittest.Git(t, dir, "commit-tree", "-m", "before", without)
+	large := gittest.Git(t, dir, "commit-tree", "-m", "large", "-p", base, with)
+	small := gittest.Git(t, dir, "commit-tree", "-m", "small", "-p", large, f.tree(t, "p", files[0]))
+	if h := between(t, c, p, base, small, 10); len(h.Commits) != 1 || h.Commits[0] != small || h.Beyond != 1 {
+		t.Errorf("want the last commit and word of the one before, got %+v", h)
+	}
+	err := c.Use(t.Context(), p, large, func(ctx context.Context, m *Mirror) error {
+		_, err := m.Between(ctx, Range{Heads: []string{large}, Bases: []string{base}}, 10)
+		return err
+	})
+	if !errors.As(err, new(sandbox.LimitExceeded)) || !strings.Contains(err.Error(), "too large to be compared") {
+		t.Errorf("want a limit, got %v", err)
+	}
+}
+
+// A walk ends with its job, also among directories that are in memory.
+func TestWalksEndWithTheirJob(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	empty, root, raw := strings.Repeat("0", 40), strings.Repeat("1", 40), strings.Repeat("\x00", 20)
+	m := &Mirror{trees: map[string][]byte{empty: {}, root: []byte("40000 a\x00" + raw + "40000 b\x00" + raw)}}
+	seen := 0
+	err := m.walk(func(string, item) {
+		seen++
+		cancel()
+	}).through(ctx, "", root, nil)
+	if !errors.Is(err, context.Canceled) || seen != 1 {
+		t.Errorf("want the walk to end, got %v after %d entries", err, seen)
+	}
+}
