@@ -103,7 +103,7 @@ func (p planned) fill(first string, analyzed int) {
 			p.t.Fatal(err)
 		}
 		if part == analyzed {
-			p.exec(`ANALYZE`)
+			storetest.Analyze(p.t, p.url)
 		}
 	}
 	p.exec(`UPDATE scan_jobs SET state = 'completed' WHERE state = 'pending'`)
@@ -134,7 +134,7 @@ func (p planned) fill(first string, analyzed int) {
 	p.exec(`INSERT INTO searched_commits (project_id, rules, commit_sha, searched_at) SELECT project_id, 'rules', commit_sha, MIN(timestamp)
 		FROM scans GROUP BY project_id, commit_sha`)
 	if analyzed == planParts {
-		p.exec(`ANALYZE`)
+		storetest.Analyze(p.t, p.url)
 	}
 }
 

@@ -35,11 +35,25 @@ func Execute(t testing.TB, url, statements string) {
 // It does nothing on SQLite.
 func SetOnAllTables(t testing.TB, url, parameter string) {
 	t.Helper()
-	if strings.HasPrefix(url, "sqlite:") {
-		return
+	if !strings.HasPrefix(url, "sqlite:") {
+		Execute(t, url, onAllTables(`ALTER TABLE %I SET (`+parameter+`)`))
 	}
-	Execute(t, url, `DO $$ DECLARE made name; BEGIN
+}
+
+// Analyze ANALYZEs the tables of the database at url, and of no other test that shares the server.
+func Analyze(t testing.TB, url string) {
+	t.Helper()
+	if strings.HasPrefix(url, "sqlite:") {
+		Execute(t, url, `ANALYZE`)
+	} else {
+		Execute(t, url, onAllTables(`ANALYZE %I`))
+	}
+}
+
+// onAllTables runs a statement for each of the test's own tables in PostgreSQL.
+func onAllTables(statement string) string {
+	return `DO $$ DECLARE made name; BEGIN
 		FOR made IN SELECT tablename FROM pg_tables WHERE schemaname = current_schema() LOOP
-			EXECUTE format('ALTER TABLE %I SET (`+parameter+`)', made);
-		END LOOP; END $$`)
+			EXECUTE format('` + statement + `', made);
+		END LOOP; END $$`
 }
