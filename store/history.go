@@ -206,10 +206,8 @@ func (s *Store) closeHistory(ctx context.Context, tx *sqlx.Tx, scan core.Scan, h
 	if err := s.putSearched(ctx, tx, h.Project, h.Rules, h.Heads); err != nil {
 		return err
 	}
-	for _, table := range []string{`searched_commits`, `searched_contents`} {
-		if _, err := sqldb.Exec(ctx, tx, `DELETE FROM `+table+` WHERE project_id = ? AND rules = ?`, h.Project, progressOf(h.Rules)); err != nil {
-			return err
-		}
+	if err := s.endProgress(ctx, tx, h); err != nil {
+		return err
 	}
 	var again []int64
 	for chunk := range slices.Chunk(h.Heads, sqldb.RowsPerStatement) {
@@ -231,4 +229,22 @@ func (s *Store) closeHistory(ctx context.Context, tx *sqlx.Tx, scan core.Scan, h
 		return nil
 	}
 	return s.judgeAll(ctx, tx, again, 0)
+}
+
+// endProgress makes what was found a part of what is known with the rules: contents of a searched commit of which nothing is known
+// are clean.
+func (s *Store) endProgress(ctx context.Context, tx *sqlx.Tx, h History) error {
+	clean, err := packContents(core.Contents{})
+	if err == nil {
+		_, err = sqldb.Exec(ctx, tx, `
+			INSERT INTO searched_contents (project_id, rules, blob, class, result)
+			SELECT project_id, CAST(? AS TEXT), blob, class, result FROM searched_contents WHERE project_id = ? AND rules = ? AND result <> ?
+			ON CONFLICT (project_id, rules, blob, class) DO NOTHING`, h.Rules, h.Project, progressOf(h.Rules), clean)
+	}
+	for _, table := range []string{`searched_commits`, `searched_contents`} {
+		if err == nil {
+			_, err = sqldb.Exec(ctx, tx, `DELETE FROM `+table+` WHERE project_id = ? AND rules = ?`, h.Project, progressOf(h.Rules))
+		}
+	}
+	return err
 }

@@ -634,6 +634,29 @@ func TestHistoryIsSearchedWhole(t *testing.T) {
 	})
 }
 
+// A secret in the tree of a branch that no scan has looked at stays found when the branch is pushed to afterwards.
+func TestHistoryKnowsWhatTreesHave(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		p := newPushes(t, e)
+		p.Policies = core.Policies{{Match: "**", Policy: core.Policy{Scanners: []string{"gitleaks"}}}}
+		base := p.commit(gittest.Files{"a": "1\n"})
+		gittest.Git(t, p.dir(), "checkout", "--quiet", "-b", "side")
+		side := p.commit(gittest.Files{"leak": secret(githubToken)})
+		gittest.Git(t, p.dir(), "checkout", "--quiet", "main")
+		p.push("main", noCommit, base)
+		if result := p.mustSearchHistory(); result.Added != 1 {
+			t.Errorf("want it found, got %+v", result)
+		}
+		p.Platforms["github"] = mergeBases{platform: p.Platforms["github"].(platform), base: base}
+		gittest.Git(t, p.dir(), "checkout", "--quiet", "side")
+		next := p.push("side", side, p.commit(gittest.Files{"b": "1\n"}))
+		if _, _, found := p.get(t, next); len(found) != 1 || found[0].File != "leak" || found[0].BaselineState == core.Absent {
+			t.Errorf("want it found in the tree, got %+v", found)
+		}
+	})
+}
+
 // What earlier scans left out of the commits is no longer told once all are searched, also on branches.
 func TestHistoryEndsWhatIsTold(t *testing.T) {
 	t.Parallel()

@@ -1,0 +1,47 @@
+package store_test
+
+import (
+	"testing"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/storetest"
+)
+
+// searchedAll ends a search of all commits.
+func searchedAll(t *testing.T, s *store.Store, scan core.Scan, h store.History) {
+	t.Helper()
+	h.Project, h.Branch, h.Scanner, h.Rules = scan.ProjectID, "main", "gitleaks", "rules 1"
+	if _, _, err := s.PutHistory(t.Context(), h); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Once the heads count as searched, contents of them of which nothing is known are clean: so what was found is known, but for what a
+// scan has found out meanwhile.
+func TestHistoryKeepsContents(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := scannedBy(t, e, "gitleaks")
+		scan := deliver(t, s, pushed(t, s, 1), "gitleaks", core.Report{})
+		key := func(blob string) core.ContentsKey { return core.ContentsKey{Blob: blob, Class: "0"} }
+		of := func(rule string) core.Contents {
+			return core.Contents{Findings: []core.Finding{finding(rule, core.Low)}}
+		}
+		if err := s.RecordContents(t.Context(), scan, "rules 1", core.SearchedContents{key("both"): of("scan")}); err != nil {
+			t.Fatal(err)
+		}
+		fresh := core.SearchedContents{key("both"): of("history"), key("one"): of("history"), key("clean"): {}}
+		if err := s.RecordProgress(t.Context(), scan.ProjectID, "rules 1", []string{scan.CommitSHA}, fresh); err != nil {
+			t.Fatal(err)
+		}
+		searchedAll(t, s, scan, store.History{Heads: []string{scan.CommitSHA}})
+		known, err := s.ListSearched(t.Context(), scan.ProjectID, "rules 1")
+		if err != nil || len(known) != 2 || known[key("both")].Findings[0].RuleID != "scan" || known[key("one")].Findings[0].RuleID != "history" {
+			t.Errorf("got %+v, %v", known, err)
+		}
+		if commits, kept, err := s.LoadProgress(t.Context(), scan.ProjectID, "rules 1"); err != nil || len(commits)+len(kept) > 0 {
+			t.Errorf("want no progress kept, got %v, %v, %v", commits, kept, err)
+		}
+	})
+}
