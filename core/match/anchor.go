@@ -178,6 +178,13 @@ func (a anchor) sharesPrint(b anchor) bool {
 	return false
 }
 
+// printedApart tells whether nothing is known of the code of either anchor, and the tool's fingerprints of both have none in common.
+func (a anchor) printedApart(b anchor) bool {
+	var unknown [maxPrints]uint32
+	blind := (a.kind|b.kind)&ofCode == 0 && !hasLines(a.around) && !hasLines(b.around)
+	return blind && a.prints != unknown && b.prints != unknown && !a.sharesPrint(b)
+}
+
 const (
 	maxPrints = 3 // fingerprints of the tool that are kept
 	minPrint  = 8 // bytes; a shorter value occurs by chance

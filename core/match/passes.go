@@ -10,9 +10,10 @@ func (m *matcher) matchTrees() {
 	m.matchSecretsInFile()
 	m.matchMoved()
 	m.matchPrints()
-	m.matchMessages()
+	alike := m.toldApart()
+	m.matchMessages(alike)
 	m.matchWords()
-	m.matchRenamed()
+	m.matchRenamed(alike)
 	m.matchElsewhere()
 	m.matchSecrets()
 	m.matchEdited()
@@ -130,10 +131,67 @@ func (m *matcher) matchMoved() {
 	m.match(m.movedInFile(ofCode), inFile, anchor.likeness)
 }
 
-// matchMessages pairs findings without code that have the same message in one file.
-func (m *matcher) matchMessages() {
+// matchMessages pairs findings without code that have the same message in one file. The tool's fingerprints tell them apart, but in
+// a line of the same number as before, unless git's diff tells that it is another one.
+func (m *matcher) matchMessages(alike rating) {
 	m.now = ByMessage
-	m.match(m.movedInFile(0), inFile, anchor.likeness)
+	m.match(m.movedInFile(0), inFile, alike)
+	if m.lines.known {
+		return
+	}
+	is := m.movedInFile(0)
+	inLine := func(c candidate, g group) group {
+		g.line = c.line
+		return g
+	}
+	m.match(func(c candidate) (group, bool) {
+		g, ok := is(c)
+		return inLine(c, g), ok && c.line > 0
+	}, func(c candidate) (group, bool) {
+		g, ok := inFile(c)
+		return inLine(c, g), ok
+	}, anchor.likeness)
+}
+
+// toldApart rates findings by their likeness, and tells those apart of which nothing but the message is the same while the tool
+// gave them other fingerprints. Those of a tool that gives new ones each time tell nothing.
+func (m *matcher) toldApart() rating {
+	if !m.keepsPrints() {
+		return anchor.likeness
+	}
+	return func(a, b anchor) (rate int, ok bool) {
+		rate, ok = a.likeness(b)
+		return rate, ok && !a.printedApart(b)
+	}
+}
+
+// minPrinted is how many findings a side must have before it tells whether a tool's fingerprints are new each time.
+const minPrinted = 3
+
+// keepsPrints tells whether some of the tool's fingerprints are in both reports, or these have too few to tell.
+func (m *matcher) keepsPrints() bool {
+	is, was := printsIn(m.fresh), printsIn(m.old)
+	if min(len(is), len(was)) < minPrinted {
+		return true
+	}
+	for one := range is {
+		if was[one] {
+			return true
+		}
+	}
+	return false
+}
+
+func printsIn(side []candidate) map[uint32]bool {
+	prints := map[uint32]bool{}
+	for i := range side {
+		for _, one := range side[i].anchor.prints {
+			if one != 0 {
+				prints[one] = true
+			}
+		}
+	}
+	return prints
 }
 
 // movedInFile groups findings of one identity in one file, those with code or those without.
@@ -255,7 +313,7 @@ func sameCode(a, b anchor) (rate int, ok bool) {
 
 // matchRenamed pairs findings in renamed files where git's diff is unknown: a file with findings only before and a file
 // with findings only now are the same file if distinctive code is in both. Ambiguous files are not paired.
-func (m *matcher) matchRenamed() {
+func (m *matcher) matchRenamed(alike rating) {
 	if m.lines.known {
 		return
 	}
@@ -267,7 +325,7 @@ func (m *matcher) matchRenamed() {
 	m.match(func(c candidate) (group, bool) {
 		was, moved := renamed[c.file]
 		return group{file: was, key: c.anchor.key}, moved
-	}, inFile, anchor.likeness)
+	}, inFile, alike)
 }
 
 // entry is an id that is listed for a package in a manifest.

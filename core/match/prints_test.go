@@ -37,6 +37,23 @@ func TestCompareUsesFingerprintsOfTools(t *testing.T) {
 		"a number that identifies": {
 			list{printed(about("a.js:10", "1 of it"), "stable-1")}, list{printed(about("a.js:90", "2 of it"), "stable-1")}, []int{0},
 		},
+		"another one with the same message": {
+			list{printed(about("a.js:10", "m"), first)}, list{printed(about("a.js:300", "m"), "primaryLocationLineHash=a2b1c0be54aa3f91:1")}, []int{-1},
+		},
+		"another fingerprint in the same line": {
+			list{printed(about("a.js:10", "m"), first)}, list{printed(about("a.js:10", "m"), "primaryLocationLineHash=a2b1c0be54aa3f91:1")}, []int{0},
+		},
+		"moved to the line of one that is gone": {
+			list{printed(about("a.js:10", "m"), "stable-1"), printed(about("a.js:20", "m"), "stable-2")}, list{printed(about("a.js:10", "m"), "stable-2")}, []int{1},
+		},
+		"of two that have one, the first is gone": {
+			list{printed(about("a.js:10", "m"), first), printed(about("a.js:90", "m"), second)}, list{printed(about("a.js:91", "m"), first)}, []int{1},
+		},
+		"a tool that gives new ones each time": {
+			list{printed(about("a.js:10", "m"), "random-1"), printed(about("a.js:20", "m"), "random-2"), printed(about("a.js:30", "m"), "random-3")},
+			list{printed(about("a.js:11", "m"), "random-4"), printed(about("a.js:21", "m"), "random-5"), printed(about("a.js:31", "m"), "random-6")},
+			[]int{0, 1, 2},
+		},
 	} {
 		got, _ := recognised(test.before, test.after, nil)
 		if !slices.Equal(got, test.want) {
