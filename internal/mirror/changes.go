@@ -136,16 +136,10 @@ func (m *Mirror) reached(ctx context.Context, r Range) (map[string]bool, error) 
 
 // hiddenParents are the parents of commits that were not fetched.
 func hiddenParents(commits []*commit) (parents []string) {
-	met := make(map[string]bool)
 	for _, c := range commits {
-		for _, parent := range c.hidden {
-			if !met[parent] {
-				met[parent] = true
-				parents = append(parents, parent)
-			}
-		}
+		parents = append(parents, c.hidden...)
 	}
-	return parents
+	return distinct(parents)
 }
 
 // firstOf are changes without those that an older commit brings, the oldest first. They are given newest commit first.

@@ -20,8 +20,10 @@ import (
 )
 
 const (
-	maxCommit  = 32 << 20 // bytes of a commit with its message
-	maxHistory = 500_000  // commits that are looked at
+	maxCommit  = 32 << 20       // bytes of a commit with its message
+	maxHistory = 500_000        // commits that are looked at
+	maxLinks   = 2 * maxHistory // to their parents: each merge can have thousands
+	maxBeside  = 50             // directories before a commit that are compared with its own: what only others have counts as brought
 
 	// lateCommits are how many commits are still looked at after all that are left seem to be known: clocks differ.
 	lateCommits = 5
@@ -74,7 +76,22 @@ func parseCommit(id string, data []byte) (*commit, error) {
 	if len(c.tree) != len(id) {
 		return nil, Damaged{fmt.Errorf("the commit %s cannot be read", id)}
 	}
+	c.parents = distinct(c.parents)
 	return c, nil
+}
+
+// distinct are ids without those that come again.
+func distinct(ids []string) (some []string) {
+	if len(ids) < 2 {
+		return ids
+	}
+	met := make(map[string]bool)
+	for _, id := range ids {
+		if !met[id] {
+			met[id], some = true, append(some, id)
+		}
+	}
+	return some
 }
 
 // dateOf is the time, in seconds, behind a name and an address.
@@ -132,6 +149,7 @@ type ancestry struct {
 	met     map[string]*commit
 	waiting queue
 	unknown int       // of those that wait
+	links   int       // from those that were met to parents
 	found   []*commit // that were looked at and were not known then
 	cut     bool      // there is more than was looked at
 }
@@ -248,6 +266,9 @@ func (a *ancestry) load(ctx context.Context, sha string) (*commit, error) {
 	if err != nil {
 		return nil, err
 	}
+	if a.links += len(c.parents); a.links > maxLinks {
+		return nil, tooMany("merges of more parents in its history than are followed")
+	}
 	if same := a.met[c.id]; same != nil { // a tag names it
 		c = same
 	} else {
@@ -283,7 +304,8 @@ func (a *ancestry) treesBefore(c *commit) (trees []string) {
 	for _, parent := range c.parents {
 		trees = append(trees, a.met[parent].tree)
 	}
-	return trees
+	trees = distinct(trees)
+	return trees[:min(len(trees), maxBeside)]
 }
 
 // queue is a heap of commits: the newest first, and among those of one time the one that was met first.

@@ -198,7 +198,7 @@ func (w *walk) compare(ctx context.Context, path, id string, others []string) (s
 	for err == nil && now.more {
 		s, known, failed := stepOf(now.next, olds)
 		if err = failed; err == nil && !known {
-			steps, err = append(steps, s), w.count(len(path)+len(s.name))
+			steps, err = append(steps, s), w.count(len(path)+len(s.name), len(s.others))
 		}
 		if err == nil {
 			err = now.advance()
@@ -248,7 +248,7 @@ func stepOf(e item, olds []*tree) (s step, known bool, err error) {
 		if err != nil || ok && was.equals(e) {
 			return s, ok, err
 		}
-		if ok && e.isTree() {
+		if ok && e.isTree() && (len(s.others) == 0 || !slices.Contains(s.others, was.object())) {
 			s.others = append(s.others, was.object())
 		}
 	}
@@ -256,9 +256,9 @@ func stepOf(e item, olds []*tree) (s step, known bool, err error) {
 	return s, false, nil
 }
 
-// count fails where there are more paths than a commit may have.
-func (w *walk) count(length int) error {
-	w.paths, w.size = w.paths-1, w.size-int64(length)
+// count fails where there are more paths than a commit may have. Others in the place of one count as well: they fill the memory.
+func (w *walk) count(length, others int) error {
+	w.paths, w.size = w.paths-1-int64(max(others-1, 0)), w.size-int64(length)
 	switch {
 	case w.paths < 0:
 		return tooMany("more than " + humanize.Comma(w.most) + " paths")

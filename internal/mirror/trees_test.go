@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -66,5 +67,50 @@ func TestWalksEndWithTheirJob(t *testing.T) {
 	}).through(ctx, "", root, nil)
 	if !errors.Is(err, context.Canceled) || seen != 1 {
 		t.Errorf("want the walk to end, got %v after %d entries", err, seen)
+	}
+}
+
+// A merge may name one parent thousands of times, or thousands of them: they are read once, and only some of them are compared.
+func TestParentsAreBounded(t *testing.T) {
+	t.Parallel()
+	id := func(n int) string { return fmt.Sprintf("%040x", n) }
+	text := "tree " + id(1) + "\n" + strings.Repeat("parent "+id(2)+"\n", 20_000) + "parent " + id(3) + "\n\nmessage"
+	c, err := parseCommit(id(0), []byte(text))
+	if err != nil || len(c.parents) != 2 || c.parents[0] != id(2) || c.parents[1] != id(3) {
+		t.Fatalf("want each parent once, got %v, %d of them", err, len(c.parents))
+	}
+	a := &ancestry{met: map[string]*commit{id(2): {tree: id(1)}, id(3): {tree: id(1)}}}
+	if trees := a.treesBefore(c); len(trees) != 1 || trees[0] != id(1) {
+		t.Errorf("want their directory once, got %q", trees)
+	}
+	for n := range 1000 {
+		c.parents = append(c.parents, id(10+n))
+		a.met[id(10+n)] = &commit{tree: id(10 + n)}
+	}
+	if trees := a.treesBefore(c); len(trees) != maxBeside {
+		t.Errorf("want %d directories, got %d", maxBeside, len(trees))
+	}
+}
+
+// Many directories in the place of one count as paths: each entry would remember them all.
+func TestOthersInPlaceAreCounted(t *testing.T) {
+	t.Parallel()
+	m, others := &Mirror{trees: make(map[string][]byte)}, []string(nil)
+	m.repo.MaxPaths = 100
+	entries := func(n byte) (text []byte) {
+		for i := range byte(10) {
+			text = append(fmt.Appendf(text, "40000 %d\x00", i), slices.Repeat([]byte{n}, 20)...)
+		}
+		return text
+	}
+	for n := range byte(20) {
+		others = append(others, strings.Repeat(fmt.Sprintf("%02x", n+2), 20))
+		m.trees[others[n]] = entries(n + 2)
+	}
+	head := strings.Repeat("01", 20)
+	m.trees[head] = entries(1)
+	err := m.walk(func(string, item) {}).through(t.Context(), "", head, others)
+	if !errors.As(err, new(sandbox.LimitExceeded)) || !strings.Contains(err.Error(), "more than 100 paths") {
+		t.Errorf("want a limit, got %v", err)
 	}
 }
