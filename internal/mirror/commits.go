@@ -120,26 +120,63 @@ func (m *Mirror) ends() (map[string]bool, error) {
 	return ends, nil
 }
 
+// Absence is why a commit cannot be reached.
+type Absence int
+
+const (
+	Refused  Absence = iota // the server fails to hand it out, which it may not at the next try
+	Gone                    // the server does not have it
+	NoCommit                // it is a file or a directory, which a tag may name
+)
+
 // Reach makes sure that a commit is in the mirror, and fetches it if need be. It returns false if the server does not hand
-// it out.
+// it out, or if it is none; WhyNot tells which.
 func (m *Mirror) Reach(ctx context.Context, sha string) (bool, error) {
 	sha = strings.ToLower(sha)
-	if m.Has(sha) {
-		return true, nil
+	if !core.IsCommitSHA(sha) {
+		return false, nil
 	}
-	o, err := m.reader(ctx)
-	if err != nil || !core.IsCommitSHA(sha) {
+	kind, err := m.kindOf(ctx, sha)
+	if err == nil && kind == "" && !m.Has(sha) { // what was fetched and is not there any more is damage
+		if err = m.Fetch(ctx, sha); err == nil {
+			kind, err = m.kindOf(ctx, sha)
+		}
+	}
+	refusal := new(git.FetchError)
+	switch {
+	case errors.As(err, refusal) && !refusal.Unreachable:
+		if refusal.Gone {
+			return false, m.miss(ctx, sha, Gone)
+		}
+		return false, m.miss(ctx, sha, Refused)
+	case err != nil:
 		return false, err
+	case kind == kindBlob || kind == "tree":
+		return false, m.miss(ctx, sha, NoCommit)
 	}
-	found, err := o.askOne(ctx, askInfo, sha, 0)
-	if err != nil || found.kind == "commit" {
-		return err == nil, err
+	return true, nil
+}
+
+// WhyNot tells why Reach has not reached a commit.
+func (m *Mirror) WhyNot(sha string) Absence { return m.absent[strings.ToLower(sha)] }
+
+// miss notes why a commit is not there, unless the mirror is damaged, which may be the reason.
+func (m *Mirror) miss(ctx context.Context, sha string, why Absence) error {
+	if m.absent == nil {
+		m.absent = make(map[string]Absence)
 	}
-	err = m.Fetch(ctx, sha)
-	if refusal := new(git.FetchError); errors.As(err, refusal) && !refusal.Unreachable {
-		return false, m.prove(ctx)
+	m.absent[sha] = why
+	return m.prove(ctx)
+}
+
+// kindOf is of what kind an object is, or what a tag names; empty where the mirror does not have it.
+func (m *Mirror) kindOf(ctx context.Context, sha string) (string, error) {
+	o, err := m.reader(ctx)
+	if err != nil {
+		return "", err
 	}
-	return err == nil, err
+	found, err := o.askOne(ctx, askInfo, sha+"^{}", 0)
+	return found.kind, err
 }
 
 // ancestry finds the commits that some heads reach and a base does not, the newest first, as git's log does.

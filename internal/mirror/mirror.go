@@ -30,6 +30,7 @@ type Mirror struct {
 	sizes   map[string]int64  // of the contents of files that Ensure has found
 	trees   map[string][]byte // directories that were read, by their ids
 	kept    int64             // bytes of them
+	absent  map[string]Absence
 }
 
 // open tells whether there is a mirror, and remembers which.

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/gitproto"
@@ -58,10 +59,12 @@ func (r Repo) Fetch(ctx context.Context, sha string, in io.Reader, args ...strin
 }
 
 // FetchError is a failed fetch that may succeed at the next try. Unreachable tells that the server cannot be reached or
-// is broken. Otherwise it refuses: a fresh commit may not have reached all of its replicas.
+// is broken. Otherwise it refuses: a fresh commit may not have reached all of its replicas. Gone tells that it says it has no such
+// commit.
 type FetchError struct {
 	Err         error
 	Unreachable bool
+	Gone        bool
 }
 
 func (e FetchError) Error() string { return e.Err.Error() }
@@ -107,6 +110,9 @@ func (r Repo) write(name, text string) error {
 	return os.WriteFile(path, []byte(text), 0o600)
 }
 
+// notThere is what git's server says of a commit that it does not have, or that nothing reaches.
+const notThere = "not our ref"
+
 // explain turns a failed fetch into a sentence. Git's exit code is always the same, so a harmless request tells whether the
 // server is out of reach or does not hand the commit out. After a broken transfer it would prove nothing: small answers
 // may come while packs do not.
@@ -116,16 +122,16 @@ func (r Repo) explain(ctx context.Context, sha string, failure error) error {
 	}
 	if errors.As(failure, new(brokenTransfer)) {
 		return FetchError{fmt.Errorf("%s cannot be fetched: it is too slow, or broke off before the end; check how it does and "+
-			"that it can be reached from here, through every proxy: %w", r.Remote.URL, failure), true}
+			"that it can be reached from here, through every proxy: %w", r.Remote.URL, failure), true, false}
 	}
 	if r.runAuthorized(ctx, nil, "ls-remote", "--quiet", "--", r.Remote.URL, "HEAD") == nil {
 		return FetchError{fmt.Errorf("%s does not hand out commit %s: it is gone after a force push, holds what git refuses, "+
 			"or the server lets no commit be fetched by its id (uploadpack.allowAnySHA1InWant): %w",
-			r.Remote.URL, core.ShortSHA(sha), failure), false}
+			r.Remote.URL, core.ShortSHA(sha), failure), false, strings.Contains(failure.Error(), notThere)}
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	return FetchError{fmt.Errorf("%s cannot be fetched: check that it can be reached from here and that the platform's "+
-		"token may read the project: %w", r.Remote.URL, failure), gitproto.Unavailable(ctx, r.Remote)}
+		"token may read the project: %w", r.Remote.URL, failure), gitproto.Unavailable(ctx, r.Remote), false}
 }

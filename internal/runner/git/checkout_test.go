@@ -106,6 +106,9 @@ func TestCheckoutFailures(t *testing.T) {
 			if got := errors.As(err, &found); got != test.retryable || found.Unreachable != test.away {
 				t.Errorf("want retryable %t and away %t, got %t and %t", test.retryable, test.away, got, found.Unreachable)
 			}
+			if found.Gone != strings.Contains(name, "a commit that is not there") {
+				t.Errorf("gone: %t, %v", found.Gone, err)
+			}
 		})
 	}
 }
