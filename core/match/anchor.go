@@ -319,7 +319,7 @@ func idsOf(f *core.Finding) (digests core.Surroundings) {
 		}
 	}
 	slices.Sort(ids)
-	ids = slices.Compact(ids)
+	ids = withoutBulletins(slices.Compact(ids))
 	byList := func(id string) int {
 		if strings.HasPrefix(id, "CVE-") {
 			return 0
@@ -332,6 +332,18 @@ func idsOf(f *core.Finding) (digests core.Surroundings) {
 		digests[2*i], digests[2*i+1] = uint16(digest>>16), uint16(digest)
 	}
 	return digests
+}
+
+// bulletin matches the ids under which distributions fix several vulnerabilities of a package at once.
+var bulletin = regexp.MustCompile(`^(RHSA|RHBA|RHEA|ELSA|ALAS[0-9A-Z]*|DSA|DLA|USN|SUSE|OPENSUSE)-`)
+
+// withoutBulletins leaves out bulletins where the vulnerability itself has an id: another one of the package may be in the same.
+func withoutBulletins(ids []string) []string {
+	own := func(id string) bool { return strings.HasPrefix(id, "CVE-") || strings.HasPrefix(id, "GHSA-") }
+	if !slices.ContainsFunc(ids, own) {
+		return ids
+	}
+	return slices.DeleteFunc(ids, bulletin.MatchString)
 }
 
 // ids are what idsOf made.

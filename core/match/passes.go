@@ -334,17 +334,22 @@ type entry struct {
 	key  uint64
 	id   uint32
 	line int
+	rule uint16 // or 0 for that of any
 }
 
 // entries are the earlier advisories without a partner, in the order of their lines.
 type entries map[entry][]int
 
-// matchAdvisories pairs vulnerable packages that have any id in common, in one manifest: those in the same line first. Where
-// either report does not name the package, the id counts alone.
+// matchAdvisories pairs vulnerable packages that have any id in common, in one manifest: those of one rule and those in the same
+// line first, as others may have that rule's id for an alias. Where either report does not name the package, the id counts alone.
 func (m *matcher) matchAdvisories() {
 	m.now = ByAdvisory
 	if slices.ContainsFunc(m.fresh, isOpenAdvisory) && slices.ContainsFunc(m.old, isOpenAdvisory) {
 		for _, alike := range []func(candidate) (entry, bool){
+			func(c candidate) (entry, bool) {
+				return entry{key: c.anchor.key, rule: c.anchor.rule, line: c.line}, true
+			},
+			func(c candidate) (entry, bool) { return entry{key: c.anchor.key, rule: c.anchor.rule}, true },
 			func(c candidate) (entry, bool) { return entry{key: c.anchor.key, line: c.line}, true },
 			func(c candidate) (entry, bool) { return entry{key: c.anchor.key}, true },
 		} {
@@ -385,7 +390,7 @@ func (entries) each(c candidate, file string, of func(candidate) (entry, bool), 
 		return
 	}
 	for _, id := range c.anchor.ids() {
-		visit(entry{file, e.key, id, e.line})
+		visit(entry{file, e.key, id, e.line, e.rule})
 	}
 }
 
