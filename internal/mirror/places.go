@@ -2,11 +2,13 @@ package mirror
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"slices"
 	"strings"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/runner/sandbox"
 )
 
 // Place is where a file was.
@@ -41,7 +43,7 @@ func (m *Mirror) Find(ctx context.Context, places []Place) ([]File, error) {
 }
 
 // findInLists finds what was not found by its name: contents that were not fetched, and names that are not printable, are seen
-// in lists only.
+// in lists only. In a commit with more paths than may be listed nothing is.
 func (m *Mirror) findInLists(ctx context.Context, places []Place, found []File, known func(Place) bool) error {
 	unseen := make(map[string][]int)
 	for n, place := range places {
@@ -51,7 +53,11 @@ func (m *Mirror) findInLists(ctx context.Context, places []Place, found []File, 
 	}
 	for commit, numbers := range unseen {
 		listed := make(map[string]File)
-		if _, err := m.Files(ctx, commit, func(f File) { listed[core.Printable(f.Path)] = f }); err != nil {
+		_, err := m.Files(ctx, commit, func(f File) { listed[core.Printable(f.Path)] = f })
+		if errors.As(err, new(sandbox.LimitExceeded)) { // an earlier scan came to an end with it, by other limits
+			continue
+		}
+		if err != nil {
 			return err
 		}
 		seen := make(map[string]File) // by the path of a place, which may have thousands of readings

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/runner/git/gittest"
 )
 
@@ -44,6 +45,27 @@ func TestFind(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// A commit with more paths than may be listed hides what is at places of others from nobody.
+func TestFindBesideABomb(t *testing.T) {
+	t.Parallel()
+	f, c := newForge(t), newCache(t)
+	c.MaxPaths = 1000
+	odd := "odd\nname"
+	good := f.commit(t, "p", gittest.Files{"a": "1\n", odd: "1\n"})
+	bomb := f.grow(t, "p", good, 5, "f")
+	places := []Place{{bomb, "none"}, {good, core.Printable(odd)}}
+	err := c.Use(t.Context(), f.project("p"), bomb, func(ctx context.Context, m *Mirror) error {
+		found, err := m.Find(ctx, places)
+		if err == nil && (found[0].Blob != "" || found[1].Path != odd) {
+			t.Errorf("want what is there, got %q", found)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
