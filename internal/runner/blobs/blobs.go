@@ -19,6 +19,7 @@ import (
 	"github.com/scanhook/scanhook/core/secrets"
 	"github.com/scanhook/scanhook/internal/mirror"
 	"github.com/scanhook/scanhook/internal/runner/gitleaks"
+	"github.com/scanhook/scanhook/internal/runner/sandbox"
 )
 
 const (
@@ -116,7 +117,8 @@ func (s *search) list(ctx context.Context, head string) error {
 	s.result.Coverage.LeaveOut(core.LeftSubmodule, submodules)
 	before := make(map[mirror.File]bool)
 	for _, sha := range s.Trees {
-		if err := s.listTree(ctx, sha, func(f mirror.File) { before[f] = true }); err != nil {
+		err := s.listTree(ctx, sha, func(f mirror.File) { before[f] = true })
+		if err != nil && !isTooMuch(err) {
 			return err
 		}
 	}
@@ -165,26 +167,43 @@ func (s *search) listPushed(ctx context.Context, head string) error {
 		return err
 	}
 	s.result.Coverage.LeaveOut(core.LeftHistory, len(s.Pushed)-len(pushed))
-	heads := append([]string{head}, pushed...)
+	r := mirror.Range{Heads: append([]string{head}, pushed...), Done: s.Done}
 	if s.Base == "" {
-		return s.listRange(ctx, mirror.Range{Heads: heads, Done: s.Done})
+		return s.listWithinLimits(ctx, r)
 	}
 	reached, err := s.mirror.Reach(ctx, s.Base)
 	if err != nil {
 		return err
 	}
 	if !reached {
-		s.later = append(s.later, core.Stretch{Tips: heads, Commits: 1})
+		s.later = append(s.later, core.Stretch{Tips: r.Heads, Commits: 1})
 		return nil
 	}
 	if s.Whole {
 		err := s.listTree(ctx, s.Base, func(f mirror.File) { s.changes = append(s.changes, mirror.Change{Commit: s.Base, File: f}) })
+		if isTooMuch(err) {
+			s.later, err = append(s.later, core.Stretch{Tips: []string{s.Base}, Commits: 1}), nil
+		}
 		if err != nil {
 			return err
 		}
 	}
-	return s.listRange(ctx, mirror.Range{Heads: heads, Bases: []string{s.Base}, Done: s.Done})
+	r.Bases = []string{s.Base}
+	return s.listWithinLimits(ctx, r)
 }
+
+// listWithinLimits lists what the newest commits of a range bring, or leaves them out where one of them is too large for that.
+func (s *search) listWithinLimits(ctx context.Context, r mirror.Range) error {
+	err := s.listRange(ctx, r)
+	if isTooMuch(err) {
+		s.later = append(s.later, core.Stretch{Tips: r.Heads, Bases: slices.Concat(r.Bases, r.Done), Commits: 1})
+		return nil
+	}
+	return err
+}
+
+// isTooMuch tells whether a commit is larger than can be listed, which it will be for the next scan too.
+func isTooMuch(err error) bool { return errors.As(err, new(sandbox.LimitExceeded)) }
 
 // listRange lists what the newest commits of a range bring, as many as may still be searched.
 func (s *search) listRange(ctx context.Context, r mirror.Range) error {

@@ -529,6 +529,37 @@ func TestScanGoesOnWithCommits(t *testing.T) {
 	}
 }
 
+// A commit of history that brings more than can be listed ends no scan: it is told, and the tree is searched.
+func TestScanLeavesOutWhatIsTooMuch(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.cache.MaxPaths = 50
+	base := w.commit(t, gittest.Files{"clean": "x\n"})
+	head := w.commit(t, gittest.Files{"secret": leak(githubToken)})
+	many := gittest.Files{}
+	for n := range 60 {
+		many[fmt.Sprint(n)] = "x\n"
+	}
+	replaced := w.commit(t, many)
+	want := []core.Stretch{{Tips: []string{head, replaced}, Bases: []string{base}, Commits: 1}}
+	for _, scan := range []Scan{
+		{Base: base, Pushed: []string{replaced}, Trees: []string{replaced}},
+		{Base: head, Left: want, Past: []core.Finding{{Commit: replaced, File: "gone", RuleID: "r"}}},
+	} {
+		got := w.scan(t, scan, head)
+		if diff := cmp.Diff(want, got.Coverage.History); diff != "" || !slices.Equal(where(got.Findings), []string{"secret:1"}) {
+			t.Errorf("%q, left out (-want +got):\n%s", where(got.Findings), diff)
+		}
+		if len(got.History) != len(scan.Past) {
+			t.Errorf("want what was known to stay, got %+v", got.History)
+		}
+	}
+	replacing := w.scan(t, Scan{Base: replaced, Whole: true, Pushed: []string{head}}, head)
+	if first := replacing.Coverage.History; len(first) == 0 || first[0].Tips[0] != replaced {
+		t.Errorf("want word of the base, got %+v", replacing.Coverage)
+	}
+}
+
 // Few contents at many paths are not made into more findings than a scan may have, not even for a moment.
 func TestFindingsAreBoundedWhereTheyArePlaced(t *testing.T) {
 	t.Parallel()
