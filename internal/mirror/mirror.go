@@ -46,6 +46,9 @@ func (m *Mirror) replaced() bool {
 	return err != nil || !os.SameFile(now, m.dir)
 }
 
+// PathLimit is how many paths a commit may have.
+func (m *Mirror) PathLimit() int64 { return m.repo.PathLimit() }
+
 // depth is how many commits are fetched before the one that is asked for.
 func (m *Mirror) depth() int { return m.cache.Depth }
 

@@ -560,6 +560,49 @@ func TestScanLeavesOutWhatIsTooMuch(t *testing.T) {
 	}
 }
 
+// A branch of more commits than one scan searches goes on with those that it left out: what was searched before takes no room.
+func TestScanGoesOnWithALongBranch(t *testing.T) {
+	t.Parallel()
+	w, known := newWorld(t), core.SearchedContents{}
+	base := w.commit(t, gittest.Files{"clean": "x\n"})
+	head := ""
+	for n := range 5 {
+		head = w.commit(t, gittest.Files{"clean": fmt.Sprint(n)})
+	}
+	got := w.scan(t, Scan{Known: known, Base: base, History: 2}, head)
+	for _, want := range []int{3, 2, 1, 0} {
+		if left := got.Coverage.NotSearched(); left != want {
+			t.Fatalf("want %d commits left, got %+v", want, got.Coverage)
+		}
+		next := w.commit(t, gittest.Files{"clean": fmt.Sprint("next ", want)})
+		got = w.scan(t, Scan{Known: known, Base: base, Done: []string{head}, Left: got.Coverage.History, History: 2}, next)
+		head = next
+	}
+}
+
+// What the commits of a scan bring is bounded together, whatever number of ranges they are in.
+func TestScanBoundsWhatRangesBring(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.cache.MaxPaths = 50
+	var commits []string
+	for n := range 4 {
+		files := gittest.Files{}
+		for i := range 40 {
+			files[fmt.Sprint(i)] = fmt.Sprintln(n, i)
+		}
+		commits = append(commits, w.commit(t, files))
+	}
+	left := []core.Stretch{
+		{Tips: commits[2:3], Bases: commits[1:2], Commits: 1},
+		{Tips: commits[1:2], Bases: commits[:1], Commits: 1},
+	}
+	got := w.scan(t, Scan{Base: commits[2], Left: left}, commits[3])
+	if diff := cmp.Diff(left[1:], got.Coverage.History); diff != "" || got.Coverage.Searched != 81 { // and the first file
+		t.Errorf("%d searched, left out (-want +got):\n%s", got.Coverage.Searched, diff)
+	}
+}
+
 // Few contents at many paths are not made into more findings than a scan may have, not even for a moment.
 func TestFindingsAreBoundedWhereTheyArePlaced(t *testing.T) {
 	t.Parallel()

@@ -132,7 +132,7 @@ func (s Scan) runPast(ctx context.Context, m *mirror.Mirror) (Result, error) {
 // listLeft goes on with commits that an earlier scan left out. Those that the server does not hand out are reached by nothing
 // any more.
 func (s *search) listLeft(ctx context.Context, left core.Stretch) error {
-	if s.listed >= s.History {
+	if s.isFull() {
 		s.later = append(s.later, left)
 		return nil
 	}
