@@ -271,11 +271,37 @@ type Stretch struct {
 	Commits int      `json:"commits"` // at least so many
 }
 
+// Every scan keeps what is left, so that is bounded.
+const (
+	maxStretches = 20
+	maxTips      = 1000 // of stretches that became one
+)
+
 // LeaveCommits notes that commits were not searched. They are told until a later scan has searched them.
 func (c *Coverage) LeaveCommits(s Stretch) {
 	s.Commits = max(s.Commits, 1)
 	c.LeaveOut(LeftHistory, s.Commits)
-	c.History = append(c.History, s)
+	if c.History = append(c.History, s); len(c.History) > maxStretches {
+		c.History = []Stretch{joined(c.History)}
+	}
+}
+
+// joined is one stretch that has the commits of several, and perhaps some that were searched. Of too many tips it has the first
+// ones, which are the newest.
+func joined(all []Stretch) (one Stretch) {
+	tips := make(map[string]bool)
+	for _, s := range all {
+		one.Commits += s.Commits
+		for _, tip := range s.Tips {
+			if !tips[tip] && len(tips) < maxTips {
+				tips[tip], one.Tips = true, append(one.Tips, tip)
+			}
+		}
+	}
+	one.Bases = slices.DeleteFunc(slices.Clone(all[0].Bases), func(base string) bool {
+		return slices.ContainsFunc(all, func(s Stretch) bool { return !slices.Contains(s.Bases, base) })
+	})
+	return one
 }
 
 // LeaveOut notes that something was not searched. Without a name only the count grows.

@@ -79,6 +79,34 @@ func TestCoverage(t *testing.T) {
 	}
 }
 
+// What is left of many scans stays small, and says how much it is.
+func TestLeftCommitsAreBounded(t *testing.T) {
+	t.Parallel()
+	var c core.Coverage
+	for n := range 20 {
+		c.LeaveCommits(core.Stretch{Tips: []string{fmt.Sprint(n), "tip"}, Bases: []string{"all", fmt.Sprint("base ", n)}, Commits: 2})
+	}
+	if len(c.Unread()) != 20 {
+		t.Fatalf("want each of a few kept as it is, got %+v", c.Unread())
+	}
+	var many []string
+	for n := range 2000 {
+		many = append(many, fmt.Sprint("many ", n))
+	}
+	c.LeaveCommits(core.Stretch{Tips: many, Bases: []string{"other", "all"}})
+	if left := c.Unread(); len(left) != 1 || left[0].Commits != 41 || len(left[0].Tips) != 1000 || c.NotSearched() != 41 {
+		t.Fatalf("want one of 41 commits, got %d stretches, %d commits not searched", len(left), c.NotSearched())
+	}
+	one := c.Unread()[0]
+	if diff := cmp.Diff([]string{"0", "tip", "1"}, one.Tips[:3]); diff != "" || len(one.Bases) != 1 || one.Bases[0] != "all" {
+		t.Errorf("bases %q, tips (-want +got):\n%s", one.Bases, diff)
+	}
+	c.PutUnread(c.Unread())
+	if len(c.Unread()) != 1 || c.NotSearched() != 41 {
+		t.Errorf("want it kept, got %d commits not searched", c.NotSearched())
+	}
+}
+
 func TestUnsearched(t *testing.T) {
 	t.Parallel()
 	many := make([]string, 50)
