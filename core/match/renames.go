@@ -128,6 +128,8 @@ func elect(votes map[files]*signs) (elected []files) {
 const (
 	minEnd  = 3 // directories and file that absolute paths in two checkouts have in common
 	maxEnds = 8 // files with the same end; more tell nothing
+
+	maxRoots = 8 // checkouts that a report names; more tell nothing
 )
 
 // machineRoots are directories below which each user, machine or job has one of its own.
@@ -154,8 +156,11 @@ func movedCheckout(fresh, old []candidate) map[string]string {
 		absolute[file] = true
 		voteForRoots(votes, file, known[ending(file)])
 	}
-	moved := map[string]string{}
-	for _, root := range elect(votes) {
+	moved, roots := map[string]string{}, elect(votes)
+	if len(roots) > maxRoots {
+		return nil
+	}
+	for _, root := range roots {
 		for file := range absolute {
 			if rest, below := strings.CutPrefix(file, root.now+"/"); below && was[path.Join(root.was, rest)] {
 				moved[file] = path.Join(root.was, rest)

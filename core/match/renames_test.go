@@ -1,6 +1,7 @@
 package match_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -48,5 +49,24 @@ func TestCompareRecognisesRenames(t *testing.T) {
 				t.Errorf("partners (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// A report that names very many checkouts tells nothing of any, and takes no work for each pair of a checkout and a file.
+func TestCompareRecognisesFewCheckouts(t *testing.T) {
+	t.Parallel()
+	for _, checkouts := range []int{8, 9} {
+		var before, after []core.Finding
+		for i := range checkouts {
+			for user, side := range map[string]*[]core.Finding{"ada": &before, "bob": &after} {
+				f := about(fmt.Sprintf("home/%s%d/shop%d/src/app.js:10", user, i, i), "m")
+				f.About.Absolute = true
+				*side = append(*side, f)
+			}
+		}
+		_, absent := recognised(before, after, nil)
+		if known := absent == 0; known != (checkouts == 8) {
+			t.Errorf("%d checkouts: %d findings are gone", checkouts, absent)
+		}
 	}
 }
