@@ -10,15 +10,16 @@ import (
 
 // ShapeOf is a digest of an expression by which it is recognised where its line was edited: the same for other white space, quotes,
 // line breaks, trailing commas, semicolons and comments, and for variables with other names. Calls, members, words of the language
-// and literals count as they are; of a literal only 16 bits, because it can be a secret. It is 0 where too little is left to tell
-// expressions apart. The name of the file tells how comments begin.
+// and literals count as they are; of a literal only 16 bits, because it can be a secret. In a file of no language whose words are
+// known to be variables, all words count as they are. It is 0 where too little is left to tell expressions apart, and of code that
+// is too long. The name of the file tells the language.
 func ShapeOf(code, file string) uint32 {
-	shape := make([]byte, 0, 256)
-	names, tokens := map[string]byte{}, tokensOf(code, file)
-	telling := false
+	shape, variables := make([]byte, 0, 256), hasVariables(file)
+	tokens, all := tokensOf(code, file)
+	names, telling := map[string]byte{}, false
 	for i, token := range tokens {
 		switch {
-		case token.kind == wordToken && !isFixed(tokens, i):
+		case token.kind == wordToken && variables && !isFixed(tokens, i):
 			if names[token.text] == 0 {
 				names[token.text] = byte(min(len(names)+1, 255))
 			}
@@ -31,7 +32,7 @@ func ShapeOf(code, file string) uint32 {
 			telling = telling || token.kind == wordToken && !slices.Contains(languageWords, token.text)
 		}
 	}
-	if !telling {
+	if !telling || !all || len(tokens) < 2 {
 		return 0
 	}
 	return digest32(string(shape))
@@ -40,7 +41,8 @@ func ShapeOf(code, file string) uint32 {
 // Continues tells whether an expression goes on in the next line: it has an open bracket.
 func Continues(code, file string) bool {
 	depth := 0
-	for _, token := range tokensOf(code, file) {
+	tokens, _ := tokensOf(code, file)
+	for _, token := range tokens {
 		switch token.text {
 		case "(", "[":
 			depth++
@@ -80,8 +82,9 @@ type token struct {
 // maxTokens bounds what is looked at of an expression.
 const maxTokens = 512
 
-// tokensOf are the words, literals and signs of code, without comments, semicolons, and commas before a closing bracket.
-func tokensOf(code, file string) (tokens []token) {
+// tokensOf are the words, literals and signs of code, without comments, semicolons, and commas before a closing bracket. It tells
+// whether these are all.
+func tokensOf(code, file string) (tokens []token, all bool) {
 	comments := commentsOf(file)
 	for code = comments.cut(code); code != "" && len(tokens) < maxTokens; code = comments.cut(code) {
 		next, size := nextToken(code)
@@ -97,7 +100,7 @@ func tokensOf(code, file string) (tokens []token) {
 	if last := len(tokens) - 1; last >= 0 && tokens[last].text == "," {
 		tokens = tokens[:last]
 	}
-	return tokens
+	return tokens, code == ""
 }
 
 func nextToken(code string) (next token, size int) {
@@ -106,7 +109,9 @@ func nextToken(code string) (next token, size int) {
 	case strings.ContainsRune("\"'`", first):
 		return quoted(code)
 	case isWordRune(first):
-		size = strings.IndexFunc(code+" ", func(r rune) bool { return !isWordRune(r) })
+		if size = strings.IndexFunc(code, func(r rune) bool { return !isWordRune(r) }); size < 0 {
+			size = len(code)
+		}
 		kind := wordToken
 		if unicode.IsDigit(first) {
 			kind = literalToken
@@ -154,7 +159,19 @@ func commentsOf(file string) comments {
 	case ".tf", ".hcl", ".php":
 		return comments{"#", "//"}
 	}
-	return comments{"//"}
+	if hasVariables(file) {
+		return comments{"//"}
+	}
+	return nil
+}
+
+// withVariables are the extensions of languages in which a word that is no keyword, call or member is a variable. In files for
+// configuration, scripts for a shell, and those of unknown languages it can be a value.
+var withVariables = strings.Fields(`.py .pyi .rb .pl .pm .r .ex .exs .lua .hs .php .go .js .jsx .mjs .cjs .ts .tsx .mts .cts .vue .svelte .java .kt .kts
+	.scala .groovy .c .h .cc .cpp .cxx .hh .hpp .hxx .cs .fs .m .mm .swift .rs .dart .sol .zig .v`)
+
+func hasVariables(file string) bool {
+	return slices.Contains(withVariables, strings.ToLower(path.Ext(file)))
 }
 
 // cut removes white space and comments from the beginning.
@@ -165,7 +182,7 @@ func (c comments) cut(code string) string {
 		switch {
 		case slices.ContainsFunc(c, begins):
 			_, code, _ = strings.Cut(code, "\n")
-		case begins("/*"):
+		case slices.Contains(c, "//") && begins("/*"):
 			_, code, _ = strings.Cut(code, "*/")
 		default:
 			return code

@@ -1,6 +1,7 @@
 package match_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/scanhook/scanhook/core"
@@ -32,6 +33,14 @@ func TestShapeOf(t *testing.T) {
 		"another operator":       {"a.py", "f(a + b)", "f(a - b)", false},
 		"one argument more":      {"a.py", "f(a)", "f(a, b)", false},
 		"another keyword":        {"a.py", "return f(a)", "yield f(a)", false},
+		"a value of YAML":        {"a.yml", "privileged: yes", "privileged: no", false},
+		"a command of a shell":   {"run.sh", "chmod a /etc", "chown a /etc", false},
+		"an image":               {"Dockerfile", "FROM alpine", "FROM debian", false},
+		"a value of Terraform":   {"main.tf", "acl = private", "acl = public", false},
+		"an unknown language":    {"a.zzz", "open public", "open private", false},
+		"no comment of it":       {"a.zzz", "get http://a", "get http://b", false},
+		"no comment of a shell":  {"run.sh", "rm a/* b", "rm a/* c", false},
+		"all tokens":             {"a.py", "f(" + strings.Repeat("x+", 250) + "y)", "f(" + strings.Repeat("z+", 250) + "y)", true},
 	}
 	for name, test := range tests {
 		one, other := match.ShapeOf(test.one, test.file), match.ShapeOf(test.other, test.file)
@@ -39,7 +48,7 @@ func TestShapeOf(t *testing.T) {
 			t.Errorf("%s: %s is %x, %s is %x, want them the same: %t", name, test.one, one, test.other, other, test.same)
 		}
 	}
-	for _, nothing := range []string{"", "x = y", "return x", "}", ";", "# eval(x)"} {
+	for _, nothing := range []string{"f(" + strings.Repeat("x + ", 512) + "1)", "", "x = y", "return x", "}", ";", "# eval(x)"} {
 		if shape := match.ShapeOf(nothing, "a.py"); shape != 0 {
 			t.Errorf("%q has the shape %x", nothing, shape)
 		}

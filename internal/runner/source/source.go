@@ -142,11 +142,18 @@ type expression struct {
 	lines int
 }
 
-// add adds a line and tells whether it was the last one.
-func (e *expression) add(line string) (ended bool) {
+// add adds a line and tells whether it was the last one. An expression whose end is not seen has no shape.
+func (e *expression) add(line string, cut bool) (ended bool) {
 	e.code, e.lines = e.code+line+"\n", e.lines+1
+	e.of.Shape = 0
+	if cut {
+		return true
+	}
+	if match.Continues(e.code, e.of.File) {
+		return e.lines == maxExpression
+	}
 	e.of.Shape = match.ShapeOf(e.code, e.of.File)
-	return e.lines == maxExpression || !match.Continues(e.code, e.of.File)
+	return true
 }
 
 // readLines reads a file and fills in the snippets of the findings, which are sorted by line.
@@ -170,7 +177,7 @@ func readLines(file *bufio.Reader, found []*core.Finding, key secrets.Key) (l co
 		if number <= last {
 			l.secret = append(l.secret, secretLine{number, key.HashLine(whole)})
 		}
-		open = slices.DeleteFunc(open, func(e *expression) bool { return e.add(text) || err != nil })
+		open = slices.DeleteFunc(open, func(e *expression) bool { return e.add(text, len(whole) > maxLine) || err != nil })
 		if digest := match.DigestLine(text); digest != 0 {
 			l.numbers, l.digests = append(l.numbers, number), append(l.digests, digest)
 		}

@@ -135,15 +135,18 @@ func TestDescribeFollowsExpressions(t *testing.T) {
 		"a.py": "import os\nx = eval(text, {'a': 1})\n",
 		"b.py": "import os\n\n\nx = eval(\n    text,\n    {\"a\": 1},\n)\nother()\n",
 		"c.py": "x = eval(\n" + strings.Repeat("    text,\n", 2*maxExpression) + ")\n",
+		"d.py": "x = eval(text)" + strings.Repeat(" ", maxLine) + "+ 1\n",
 	})
 	found := []core.Finding{
 		{RuleID: "r", File: "a.py", Line: 2}, {RuleID: "r", File: "b.py", Line: 4}, {RuleID: "r", File: "b.py", Line: 8},
-		{RuleID: "r", File: "a.py", Line: 2, CWE: "CWE-798"}, {RuleID: "r", File: "c.py", Line: 1},
+		{RuleID: "r", File: "a.py", Line: 2, CWE: "CWE-798"}, {RuleID: "r", File: "c.py", Line: 1}, {RuleID: "r", File: "d.py", Line: 1},
 	}
 	Describe(found, secrets.Key{}, space.Source)
 	switch one := found[0].Shape; {
-	case one == 0 || one != found[1].Shape || one == found[2].Shape || found[2].Shape == 0 || found[4].Shape == 0:
-		t.Errorf("shapes %x, %x of the wrapped one, %x of another, %x of a long one", one, found[1].Shape, found[2].Shape, found[4].Shape)
+	case one == 0 || one != found[1].Shape || one == found[2].Shape || found[2].Shape == 0:
+		t.Errorf("shapes %x, %x of the wrapped one, %x of another", one, found[1].Shape, found[2].Shape)
+	case found[4].Shape != 0 || found[5].Shape != 0:
+		t.Errorf("what is too long to be seen whole has the shape %x or %x", found[4].Shape, found[5].Shape)
 	case found[3].Shape != 0:
 		t.Errorf("a secret has the shape %x", found[3].Shape)
 	}
