@@ -322,9 +322,19 @@ func (c *Coverage) LeaveOut(reason LeftOut, count int, names ...string) {
 	}
 }
 
-// PutUnread replaces the commits that were left out.
+// PutUnread replaces the commits that were left out, but for those of which nothing but their number is known.
 func (c *Coverage) PutUnread(left []Stretch) {
-	c.Left = slices.DeleteFunc(slices.Clone(c.Left), func(o Omission) bool { return o.Reason == LeftHistory })
+	lost := 0
+	c.Left = slices.DeleteFunc(slices.Clone(c.Left), func(o Omission) bool {
+		if o.Reason == LeftHistory {
+			lost += o.Count
+		}
+		return o.Reason == LeftHistory
+	})
+	for _, stretch := range c.History {
+		lost -= stretch.Commits
+	}
+	c.LeaveOut(LeftHistory, lost)
 	c.History = nil
 	for _, stretch := range left {
 		c.LeaveCommits(stretch)

@@ -107,6 +107,22 @@ func TestLeftCommitsAreBounded(t *testing.T) {
 	}
 }
 
+// Commits of which nothing but their number is known are told also when others are replaced.
+func TestPutUnread(t *testing.T) {
+	t.Parallel()
+	var c core.Coverage
+	c.LeaveOut(core.LeftHistory, 2)
+	c.LeaveOut(core.LeftSize, 1, "large")
+	c.LeaveCommits(core.Stretch{Tips: []string{"a"}, Commits: 7})
+	for _, want := range []int{4, 3} {
+		left := make([]core.Stretch, want-3)
+		c.PutUnread(left)
+		if c.NotSearched() != want || len(c.Unread()) != len(left) {
+			t.Errorf("want %d, got %+v", want, c)
+		}
+	}
+}
+
 func TestUnsearched(t *testing.T) {
 	t.Parallel()
 	many := make([]string, 50)

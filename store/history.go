@@ -19,9 +19,10 @@ type History struct {
 	Branch   string // the default branch, to whose head it is added
 	Scanner  string
 	Rules    string         // the version that it was searched by
-	Heads    []string       // commits that were searched with all that came before them
+	Heads    []string       // commits that were searched with all that came before them, but for what is left
 	Findings []core.Finding // each with its commit
 	Left     []core.Stretch // what was left out
+	Lost     []string       // further heads, that could not be searched
 }
 
 // progressOf are the rules under which it is kept how far a search of all commits is: each commit that it has searched, alone,
@@ -180,7 +181,20 @@ func (s *Store) addHistory(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job
 	if err := s.describeAlerts(ctx, tx, scan, found); err != nil {
 		return 0, err
 	}
-	return added, putUnread(ctx, tx, job, added, h.Left)
+	return added, putUnread(ctx, tx, job, added, h.unread(scan.CommitSHA, job.Coverage().Unread()))
+}
+
+// unread is what a scan tells of the commits after a search of all of them. What it left out itself stays left if its commit came
+// after the search began.
+func (h History) unread(commit string, own []core.Stretch) (left []core.Stretch) {
+	if !slices.Contains(h.Heads, commit) {
+		left = slices.Clone(own)
+	}
+	left = append(left, h.Left...)
+	if len(h.Lost) > 0 {
+		left = append(left, core.Stretch{Tips: h.Lost, Commits: len(h.Lost)})
+	}
+	return left
 }
 
 // putUnread updates a job that has got further findings, all known, and what it left out of the commits.

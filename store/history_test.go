@@ -3,6 +3,8 @@ package store_test
 import (
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/store"
 	"github.com/scanhook/scanhook/store/storetest"
@@ -44,4 +46,35 @@ func TestHistoryKeepsContents(t *testing.T) {
 			t.Errorf("want no progress kept, got %v, %v, %v", commits, kept, err)
 		}
 	})
+}
+
+// What a search of all commits leaves out replaces what the scan told, unless that is of a commit that came after it began. Heads that
+// it could not search are told.
+func TestHistoryPutsWhatIsLeft(t *testing.T) {
+	t.Parallel()
+	own := core.Stretch{Tips: []string{storetest.SHA(5)}, Commits: 3}
+	lost := core.Stretch{Tips: []string{storetest.SHA(8)}, Commits: 1}
+	for name, test := range map[string]struct {
+		history store.History
+		want    []core.Stretch
+	}{
+		"all":        {store.History{Heads: []string{storetest.SHA(1)}}, nil},
+		"another":    {store.History{Heads: []string{storetest.SHA(7)}}, []core.Stretch{own}},
+		"but a head": {store.History{Heads: []string{storetest.SHA(1)}, Lost: lost.Tips}, []core.Stretch{lost}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+				s := scannedBy(t, e, "gitleaks")
+				var coverage core.Coverage
+				coverage.LeaveCommits(own)
+				scan := deliver(t, s, pushed(t, s, 1), "gitleaks", core.Report{Coverage: &coverage})
+				searchedAll(t, s, scan, test.history)
+				got, err := s.LoadCoverage(t.Context(), scan.ProjectID, scan.CommitSHA, "gitleaks")
+				if diff := cmp.Diff(test.want, got.Unread()); diff != "" || err != nil {
+					t.Errorf("%v (-want +got):\n%s", err, diff)
+				}
+			})
+		})
+	}
 }

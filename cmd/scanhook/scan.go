@@ -13,6 +13,7 @@ import (
 
 	"github.com/scanhook/scanhook/cmd/scanhook/cli"
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/gitproto"
 	"github.com/scanhook/scanhook/internal/runner"
 	"github.com/scanhook/scanhook/internal/runner/blobs"
 	"github.com/scanhook/scanhook/platforms"
@@ -135,6 +136,7 @@ func (s *historyScan) print(out io.Writer, publicURL string, project core.KeptPr
 		return json.NewEncoder(out).Encode(map[string]any{
 			"platform": project.Platform, "project": project.Name, "commits": result.Searched, "refs": result.Refs,
 			"findings": result.Found, "added": result.Added, "not_searched": result.Left, "files_not_searched": result.Skipped,
+			"refs_not_searched": result.Refused, "more_refs": result.More,
 			"scan": result.Scan.ReferenceID, "commit_sha": result.Scan.CommitSHA, "url": page,
 		})
 	}
@@ -145,8 +147,15 @@ func (s *historyScan) print(out io.Writer, publicURL string, project core.KeptPr
 		fmt.Fprintf(out, "%s in these commits could not be searched.\n", core.Plural(result.Skipped, "file"))
 	}
 	if result.Left > 0 {
-		fmt.Fprintf(out, "At least %s left: there are more secrets than are listed, or the scanner's timeout is too short for one commit.\n",
-			core.Plural(result.Left, "commit"))
+		fmt.Fprintf(out, "At least %s left: there are more secrets than are listed, the scanner's timeout is too short for one commit, a commit "+
+			"brings more paths than runner.max_paths, or there are more than 500,000 commits.\n", core.Plural(result.Left, "commit"))
+	}
+	if result.Refused > 0 {
+		fmt.Fprintf(out, "The platform does not hand out %s where branches, tags or requests stand, which were not searched.\n",
+			core.Plural(result.Refused, "commit"))
+	}
+	if result.More {
+		fmt.Fprintf(out, "There are more than %s branches and tags: the others were not looked at.\n", humanize.Comma(gitproto.MaxRefs))
 	}
 	fmt.Fprintf(out, "Revoke each where it was issued, then dismiss it as revoked: %s\n", page)
 	return nil

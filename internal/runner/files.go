@@ -342,6 +342,7 @@ const (
 type HistoryResult struct {
 	blobs.Progress
 	Refs  int       // branches, tags and requests
+	More  bool      // there are more branches and tags, which were not looked at
 	Added int       // secrets that the scan did not have
 	Scan  core.Scan // that has them
 }
@@ -374,10 +375,11 @@ func (r *Runner) SearchHistory(ctx context.Context, project core.KeptProject, re
 		Time: cmp.Or(r.Scanners[name].Timeout, defaultTimeout),
 	}
 	err = r.Mirrors.Use(ctx, projectOf(scan, remote), heads.commits[0], all.Run)
-	result.Progress, result.Refs = all.Progress, len(heads.names)
+	result.Progress, result.Refs, result.More = all.Progress, len(heads.names), heads.more
 	if err == nil {
 		err = r.addHistory(ctx, all, store.History{
-			Project: scan.ProjectID, Branch: scan.DefaultBranch, Scanner: name, Rules: rules.Version(), Heads: heads.commits, Left: all.Rest(),
+			Project: scan.ProjectID, Branch: scan.DefaultBranch, Scanner: name, Rules: rules.Version(),
+			Heads: all.Reached(), Left: all.Rest(), Lost: all.Lost(),
 		}, &result)
 	}
 	return result, err
@@ -402,6 +404,7 @@ func (r *Runner) searcherOf(scan core.Scan) (name string, rules *gitleaks.Rules,
 type projectHeads struct {
 	names   map[string]bool
 	commits []string // that of the default branch first
+	more    bool     // there are more branches and tags
 }
 
 func (h *projectHeads) add(ref core.Ref) {
@@ -417,7 +420,7 @@ func (h *projectHeads) list(ctx context.Context, r *Runner, scan *core.Scan, rem
 	if err != nil {
 		return fmt.Errorf("listing the branches of %s: %w", scan.ProjectName, err)
 	}
-	scan.DefaultBranch = cmp.Or(refs.DefaultBranch, scan.DefaultBranch)
+	scan.DefaultBranch, h.more = cmp.Or(refs.DefaultBranch, scan.DefaultBranch), refs.Truncated
 	first := slices.IndexFunc(refs.Heads, func(ref core.Ref) bool { return ref.Name == core.BranchRef(scan.DefaultBranch) })
 	if first >= 0 {
 		h.add(refs.Heads[first])

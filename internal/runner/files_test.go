@@ -686,6 +686,63 @@ func TestHistoryEndsWhatIsTold(t *testing.T) {
 	}
 }
 
+// A head that cannot be fetched does not count as searched, and is told. Files that tags name are no commits.
+func TestHistoryTellsWhatItCannotReach(t *testing.T) {
+	t.Parallel()
+	p := newPushes(t, storetest.Engines[0])
+	p.Policies = core.Policies{{Match: "**", Policy: core.Policy{Scanners: []string{"gitleaks"}}}}
+	head := p.commit(gittest.Files{"a": "1\n"})
+	p.push("main", noCommit, head)
+	gittest.Git(t, p.dir(), "tag", "file", "HEAD:a")
+	file := filepath.Join(t.TempDir(), "commit")
+	text := "tree " + gittest.Git(t, p.dir(), "rev-parse", "HEAD^{tree}") + "\n\nwithout an author\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refused := gittest.Git(t, p.dir(), "hash-object", "-t", "commit", "--literally", "-w", file)
+	gittest.Git(t, p.dir(), "update-ref", "refs/heads/refused", refused)
+	result := p.mustSearchHistory()
+	_, job, _ := p.get(t, result.Scan.ReferenceID)
+	if left := job.Coverage().Unread(); result.Refused != 1 || result.Left != 0 || len(left) != 1 || !slices.Equal(left[0].Tips, []string{refused}) {
+		t.Errorf("want the head told, got %+v, %+v", result, left)
+	}
+	rules, err := gitleaks.LoadRules()
+	if err != nil {
+		t.Fatal(err)
+	}
+	searched, err := p.Jobs.FindSearched(t.Context(), result.Scan.ProjectID, rules.WithKey(p.key).Version(), head, refused)
+	if err != nil || !slices.Equal(searched, []string{head}) {
+		t.Errorf("want only main searched, got %v, %v", searched, err)
+	}
+}
+
+// Commits that cannot be listed are told, and the search ends.
+func TestHistoryEndsBeforeWhatCannotBeListed(t *testing.T) {
+	t.Parallel()
+	p := newPushes(t, storetest.Engines[0])
+	p.Policies = core.Policies{{Match: "**", Policy: core.Policy{Scanners: []string{"gitleaks"}}}}
+	p.commit(gittest.Files{"a": "1\n"})
+	many, none := gittest.Files{}, gittest.Files{}
+	for n := range 30 {
+		many[fmt.Sprint(n)], none[fmt.Sprint(n)] = "1\n", ""
+	}
+	p.commit(many)
+	before := p.commit(none)
+	head := p.commit(gittest.Files{"a": "2\n"})
+	p.Mirrors.MaxPaths = 20
+	p.wants(p.push("main", before, head), core.Pass)
+	rounds := 0
+	project, err := p.Jobs.FindProject(t.Context(), "github", "p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	result, err := p.SearchHistory(t.Context(), project, func(blobs.Progress) { rounds++ })
+	_, job, _ := p.get(t, result.Scan.ReferenceID)
+	if err != nil || result.Left == 0 || result.Searched != 2 || rounds > 5 || len(job.Coverage().Unread()) == 0 {
+		t.Errorf("want it to end after two commits, got %+v after %d rounds, %v", result, rounds, err)
+	}
+}
+
 // A search that was interrupted reads nothing again.
 func TestHistoryGoesOnWhereItWas(t *testing.T) {
 	t.Parallel()

@@ -66,6 +66,17 @@ func (w *world) commit(t testing.TB, content gittest.Files) string {
 	return w.server.Amend(t, project, "more")
 }
 
+// refused adds a commit to the server that git does not take from it.
+func (w *world) refused(t *testing.T) (sha string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "commit")
+	text := "tree " + gittest.Git(t, w.dir(), "rev-parse", "HEAD^{tree}") + "\n\nwithout an author\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return gittest.Git(t, w.dir(), "hash-object", "-t", "commit", "--literally", "-w", file)
+}
+
 func (w *world) remove(t *testing.T, names ...string) string {
 	t.Helper()
 	for _, name := range names {
@@ -518,6 +529,10 @@ func TestScanGoesOnWithCommits(t *testing.T) {
 	next := w.commit(t, gittest.Files{"clean": "again"})
 	if got := w.scan(t, Scan{Known: known, Base: head, Left: gone}, next); got.Coverage.NotSearched() != 0 {
 		t.Errorf("want no word of commits that the server does not have, got %+v", got.Coverage)
+	}
+	refused := []core.Stretch{{Tips: []string{w.refused(t), gone[0].Tips[0]}, Commits: 7}}
+	if got := w.scan(t, Scan{Known: known, Base: head, Left: refused}, next); got.Coverage.NotSearched() != 7 {
+		t.Errorf("want what cannot be fetched told on, got %+v", got.Coverage)
 	}
 	full := []core.Stretch{{Tips: []string{bad}, Bases: []string{base}, Commits: 7}}
 	if got := w.scan(t, Scan{Known: known, Base: head, Left: full, History: 1}, next); got.Coverage.NotSearched() != 7 {

@@ -20,6 +20,7 @@ type Progress struct {
 	Left     int  // that are known; there may be more
 	Found    int  // secrets, those of the tree included
 	Skipped  int  // files of these commits that could not be searched though they may hold code
+	Refused  int  // heads that the server does not hand out
 	Waiting  bool // for another scan to end
 }
 
@@ -34,6 +35,8 @@ type History struct {
 	Report  func(Progress)
 
 	Progress
+	heads []string // that were reached, with all before them but for the rest
+	lost  []string // that were not, though the server may have them
 	rest  []core.Stretch
 	skip  map[string]bool
 	known core.SearchedContents
@@ -46,18 +49,49 @@ func (h *History) Run(ctx context.Context, m *mirror.Mirror) (err error) {
 	if h.skip, h.known, err = h.Jobs.LoadProgress(ctx, h.Project, h.Rules.Version()); err != nil {
 		return err
 	}
-	h.rest, h.found, h.Progress = []core.Stretch{{Tips: h.Heads}}, make(map[sight]core.Finding), Progress{}
+	h.found, h.Progress = make(map[sight]core.Finding), Progress{}
+	if err := h.reach(ctx, m); err != nil {
+		return err
+	}
 	for len(h.rest) > 0 {
-		before := len(h.known)
+		known, rest := len(h.known), h.rest
 		whole, err := h.some(ctx, m)
 		if err != nil {
 			return err
 		}
-		if !whole && len(h.known) == before { // it would come to the same again
+		if len(h.known) == known && (!whole || areSame(h.rest, rest)) { // it would come to the same again
 			break
 		}
 	}
 	return nil
+}
+
+// reach finds out which heads there are to be searched. A tag that names a file or a directory is none.
+func (h *History) reach(ctx context.Context, m *mirror.Mirror) error {
+	h.heads, h.lost = nil, nil
+	for _, sha := range h.Heads {
+		reached, err := m.Reach(ctx, sha)
+		switch why := m.WhyNot(sha); {
+		case err != nil:
+			return err
+		case reached:
+			h.heads = append(h.heads, sha)
+		case why == mirror.NoCommit:
+		default:
+			h.Refused++
+			if why == mirror.Refused {
+				h.lost = append(h.lost, sha)
+			}
+		}
+	}
+	h.rest = []core.Stretch{{Tips: h.heads}}
+	return nil
+}
+
+func areSame(a, b []core.Stretch) bool {
+	return slices.EqualFunc(a, b, func(a, b core.Stretch) bool {
+		return slices.Equal(a.Tips, b.Tips) && slices.Equal(a.Bases, b.Bases) && a.Commits == b.Commits
+	})
 }
 
 // some searches the next commits, the newest, and keeps that it did.
@@ -66,8 +100,10 @@ func (h *History) some(ctx context.Context, m *mirror.Mirror) (whole bool, err e
 	if err != nil {
 		return false, err
 	}
+	rest := result.Coverage.Unread()
+	whole = h.keep(result.History) && result.Whole
 	var searched []string
-	if result.Whole {
+	if whole && !areSame(rest, h.rest) {
 		searched = slices.DeleteFunc(result.Commits, func(sha string) bool { return h.skip[sha] })
 		h.count(result)
 	}
@@ -77,30 +113,49 @@ func (h *History) some(ctx context.Context, m *mirror.Mirror) (whole bool, err e
 	for key, contents := range result.Fresh {
 		h.known[key] = contents
 	}
-	for _, f := range result.History { // of older commits than those before
-		h.found[sightOf(f)] = f
+	if whole || !result.Whole {
+		h.rest = rest
 	}
-	h.rest, h.Left, h.Found = result.Coverage.Unread(), 0, len(h.found)
+	h.Left, h.Found = 0, len(h.found)
 	for _, stretch := range h.rest {
-		h.Left += stretch.Commits
+		h.Left += max(stretch.Commits, 1)
 	}
 	if err := h.Jobs.RecordProgress(ctx, h.Project, h.Rules.Version(), searched, result.Fresh); err != nil {
 		return false, err
 	}
 	h.Report(h.Progress)
-	return result.Whole, nil
+	return whole, nil
+}
+
+// keep keeps what was found, in older commits than those before. It returns false if there is more than anybody could look at.
+func (h *History) keep(found []core.Finding) (all bool) {
+	all = true
+	for _, f := range found {
+		if _, known := h.found[sightOf(f)]; known || len(h.found) < gitleaks.MaxSecrets {
+			h.found[sightOf(f)] = f
+		} else {
+			all = false
+		}
+	}
+	return all
 }
 
 // count counts commits and files of a search that came to its end.
 func (h *History) count(result Result) {
-	files := core.Coverage{Left: result.Coverage.Left}
+	files := core.Coverage{Left: result.Coverage.Left, History: result.Coverage.History}
 	files.PutUnread(nil)
 	h.Skipped += files.NotSearched()
 	h.Searched += len(result.Commits)
 }
 
-// Rest are the commits that were not searched.
+// Reached are the heads that were searched with all that came before them, but for Rest.
+func (h *History) Reached() []string { return h.heads }
+
+// Rest are the commits of these heads that were not searched.
 func (h *History) Rest() []core.Stretch { return h.rest }
+
+// Lost are the heads that could not be searched, as the server refused them though it may have them.
+func (h *History) Lost() []string { return h.lost }
 
 // Findings are what was found, each in the oldest of the commits that have it, by file and line.
 func (h *History) Findings() (found []core.Finding) {
@@ -129,24 +184,43 @@ func (s Scan) runPast(ctx context.Context, m *mirror.Mirror) (Result, error) {
 	return run.result, nil
 }
 
-// listLeft goes on with commits that an earlier scan left out. Those that the server does not hand out are reached by nothing
-// any more.
+// listLeft goes on with commits that an earlier scan left out. Those that the server does not have are reached by nothing any more.
 func (s *search) listLeft(ctx context.Context, left core.Stretch) error {
 	if s.isFull() {
 		s.later = append(s.later, left)
 		return nil
 	}
 	tips, err := s.reachable(ctx, left.Tips)
-	if err != nil || len(tips) == 0 {
+	if err != nil {
 		return err
+	}
+	if refused := s.refusedOf(left.Tips, tips); len(refused) > 0 {
+		left := core.Stretch{Tips: refused, Bases: left.Bases, Commits: left.Commits}
+		if len(tips) > 0 {
+			left.Commits = 1 // nobody knows how many of them
+		}
+		s.later = append(s.later, left)
+	}
+	if len(tips) == 0 {
+		return nil
 	}
 	bases, err := s.reachable(ctx, left.Bases)
 	if err == nil {
 		err = s.listRange(ctx, mirror.Range{Heads: tips, Bases: bases})
 	}
 	if errors.As(err, new(sandbox.LimitExceeded)) { // the next of them brings too many paths
-		s.later = append(s.later, left)
+		s.later = append(s.later, core.Stretch{Tips: tips, Bases: left.Bases, Commits: left.Commits})
 		return nil
 	}
 	return err
+}
+
+// refusedOf are those of some commits that were not reached though the server may have them.
+func (s *search) refusedOf(shas, reached []string) (refused []string) {
+	for _, sha := range shas {
+		if !slices.Contains(reached, sha) && s.mirror.WhyNot(sha) == mirror.Refused {
+			refused = append(refused, sha)
+		}
+	}
+	return refused
 }
