@@ -229,6 +229,26 @@ func TestBetweenBoundsWhatIsListed(t *testing.T) {
 	}
 }
 
+// A message of any size hides neither its commit nor those around it.
+func TestBetweenBesideALongMessage(t *testing.T) {
+	t.Parallel()
+	f, c := newForge(t), newCache(t)
+	p, dir := f.project("p"), f.dir("p")
+	base := f.commit(t, "p", gittest.Files{"a": "1\n"})
+	before := f.commit(t, "p", gittest.Files{"b": "1\n"})
+	gittest.Write(t, dir, gittest.Files{".git/message": strings.Repeat("a line of a message\n", maxCommit/20+1), "c": "1\n"})
+	gittest.Git(t, dir, "add", "c")
+	gittest.Git(t, dir, "commit", "--quiet", "--file", ".git/message")
+	long := gittest.Git(t, dir, "rev-parse", "HEAD")
+	head := f.commit(t, "p", gittest.Files{"d": "1\n"})
+	if h := between(t, c, p, base, head, 10); !slices.Equal(paths(h), []string{"b", "c", "d"}) || !slices.Equal(h.Commits, []string{before, long, head}) {
+		t.Errorf("want all that the commits bring, got %q of %q", paths(h), h.Commits)
+	}
+	if h := between(t, c, p, long, head, 10); !slices.Equal(paths(h), []string{"d"}) || len(h.Commits) != 1 {
+		t.Errorf("want what came after the message, got %q of %q", paths(h), h.Commits)
+	}
+}
+
 // A mirror compares two commits line by line, whatever attributes they set.
 func TestDiff(t *testing.T) {
 	t.Parallel()

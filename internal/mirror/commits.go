@@ -49,13 +49,46 @@ func (m *Mirror) commit(ctx context.Context, sha string) (*commit, error) {
 	found, err := o.askOne(ctx, askContents, sha+"^{commit}", maxCommit)
 	switch {
 	case errors.Is(err, errTooLarge):
-		return nil, tooMany("a message of more than 32 megabytes in its history")
+		return m.outline(ctx, sha)
 	case err != nil:
 		return nil, err
 	case found.kind != "commit":
 		return nil, Damaged{fmt.Errorf("%w: the commit %s", ErrMissing, sha)}
 	}
 	return parseCommit(found.id, found.data)
+}
+
+// outline is what git tells of a commit whose message is too large to be read: all but its date, which is of 1970.
+func (m *Mirror) outline(ctx context.Context, sha string) (*commit, error) {
+	o, err := m.reader(ctx)
+	if err != nil {
+		return nil, err
+	}
+	names := []string{sha + "^{commit}", sha + "^{tree}"}
+	for n := range maxBeside + 1 {
+		names = append(names, fmt.Sprintf("%s^%d", sha, n+1))
+	}
+	var ids []string // git answers that there is no further parent
+	err = o.askAll(ctx, askInfo, names, 0, func(_ int, a answer) error {
+		if a.id != "" {
+			ids = append(ids, a.id)
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case len(ids) < 2:
+		return nil, Damaged{fmt.Errorf("%w: the commit %s", ErrMissing, sha)}
+	}
+	ends, err := m.ends()
+	switch {
+	case err != nil:
+		return nil, err
+	case ends[ids[0]] || len(ids) == len(names): // there are parents that git does not tell, or was not asked for
+		return nil, tooMany("a message of more than 32 megabytes in its history")
+	}
+	return &commit{id: ids[0], tree: ids[1], parents: distinct(ids[2:])}, nil
 }
 
 // parseCommit reads the head of a commit. As with git, one without a readable date is of 1970.
