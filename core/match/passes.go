@@ -1,6 +1,7 @@
 package match
 
 import (
+	"cmp"
 	"slices"
 )
 
@@ -344,21 +345,13 @@ type entries map[entry][]int
 // line first, as others may have that rule's id for an alias. Where either report does not name the package, the id counts alone.
 func (m *matcher) matchAdvisories() {
 	m.now = ByAdvisory
-	if slices.ContainsFunc(m.fresh, isOpenAdvisory) && slices.ContainsFunc(m.old, isOpenAdvisory) {
-		for _, alike := range []func(candidate) (entry, bool){
-			func(c candidate) (entry, bool) {
-				return entry{key: c.anchor.key, rule: c.anchor.rule, line: c.line}, true
-			},
-			func(c candidate) (entry, bool) { return entry{key: c.anchor.key, rule: c.anchor.rule}, true },
-			func(c candidate) (entry, bool) { return entry{key: c.anchor.key, line: c.line}, true },
-			func(c candidate) (entry, bool) { return entry{key: c.anchor.key}, true },
-		} {
-			m.joinEntries(alike, alike)
+	if m.hasOpenAdvisories() {
+		m.joinAdvisories(m.lines.oldFile)
+	}
+	if !m.lines.known && m.hasOpenAdvisories() {
+		if renamed := renamedManifests(m.fresh, m.old); len(renamed) > 0 {
+			m.joinAdvisories(func(file string) string { return cmp.Or(renamed[file], file) })
 		}
-		unnamed := func(c candidate) (entry, bool) { return entry{}, c.anchor.key == 0 }
-		either := func(candidate) (entry, bool) { return entry{}, true }
-		m.joinEntries(unnamed, either)
-		m.joinEntries(either, unnamed)
 	}
 	for _, side := range [][]candidate{m.fresh, m.old} {
 		for i := range side {
@@ -367,15 +360,38 @@ func (m *matcher) matchAdvisories() {
 	}
 }
 
+// hasOpenAdvisories tells whether both sides have any.
+func (m *matcher) hasOpenAdvisories() bool {
+	return slices.ContainsFunc(m.fresh, isOpenAdvisory) && slices.ContainsFunc(m.old, isOpenAdvisory)
+}
+
+// joinAdvisories pairs those in a manifest that had the name that oldFile tells.
+func (m *matcher) joinAdvisories(oldFile func(string) string) {
+	for _, alike := range []func(candidate) (entry, bool){
+		func(c candidate) (entry, bool) {
+			return entry{key: c.anchor.key, rule: c.anchor.rule, line: c.line}, true
+		},
+		func(c candidate) (entry, bool) { return entry{key: c.anchor.key, rule: c.anchor.rule}, true },
+		func(c candidate) (entry, bool) { return entry{key: c.anchor.key, line: c.line}, true },
+		func(c candidate) (entry, bool) { return entry{key: c.anchor.key}, true },
+	} {
+		m.joinEntries(oldFile, alike, alike)
+	}
+	unnamed := func(c candidate) (entry, bool) { return entry{}, c.anchor.key == 0 }
+	either := func(candidate) (entry, bool) { return entry{}, true }
+	m.joinEntries(oldFile, unnamed, either)
+	m.joinEntries(oldFile, either, unnamed)
+}
+
 func isOpenAdvisory(c candidate) bool { return !c.ended && c.anchor.kind&ofAdvisory != 0 }
 
-func (m *matcher) joinEntries(freshEntry, oldEntry func(candidate) (entry, bool)) {
+func (m *matcher) joinEntries(oldFile func(string) string, freshEntry, oldEntry func(candidate) (entry, bool)) {
 	known := entries{}
 	for _, i := range m.oldOrder {
 		known.each(m.old[i], m.old[i].file, oldEntry, func(e entry) { known[e] = append(known[e], i) })
 	}
 	for _, i := range m.order {
-		known.each(m.fresh[i], m.lines.oldFile(m.fresh[i].file), freshEntry, func(e entry) {
+		known.each(m.fresh[i], oldFile(m.fresh[i].file), freshEntry, func(e entry) {
 			if old := known.next(e, m.old); old != none && !m.fresh[i].ended {
 				m.join(i, old)
 			}

@@ -1,13 +1,14 @@
 package match
 
 import (
+	"maps"
 	"path"
 	"slices"
 	"strings"
 )
 
 // clue is a sign of a rename if it occurs in one file on each side: the code of a finding alone, with the base name of its
-// file, or with its line.
+// file, or with its line. An advisory's is its package and id.
 type clue struct {
 	key  uint64
 	name string
@@ -84,10 +85,10 @@ func clues(side []candidate, elsewhere map[string]bool) map[clue]string {
 	found := map[clue]string{}
 	for i := range side {
 		c := &side[i]
-		if c.ended || elsewhere[c.file] || c.anchor.kind&ofCode == 0 && c.version != secondVersion {
+		if c.ended || c.commit != "" || elsewhere[c.file] || c.anchor.kind&(ofCode|ofAdvisory) == 0 && c.version != secondVersion {
 			continue
 		}
-		key := c.anchor.key
+		key := c.anchor.clueKey()
 		for _, hint := range []clue{{key: key}, {key: key, name: path.Base(c.file)}, {key: key, line: c.line}} {
 			if at, known := found[hint]; known && at != c.file {
 				found[hint] = ""
@@ -97,6 +98,21 @@ func clues(side []candidate, elsewhere map[string]bool) map[clue]string {
 		}
 	}
 	return found
+}
+
+// clueKey is the key of an anchor in clues. An advisory has one, whatever the number of its ids: one finding is no evidence.
+func (a anchor) clueKey() uint64 {
+	if ids := a.ids(); a.kind&ofAdvisory != 0 && len(ids) > 0 {
+		return a.key ^ uint64(ids[0])<<32
+	}
+	return a.key
+}
+
+// renamedManifests are the renamed files that kept their names in another directory, as manifests do.
+func renamedManifests(fresh, old []candidate) map[string]string {
+	renamed := renamedFiles(fresh, old)
+	maps.DeleteFunc(renamed, func(now, was string) bool { return path.Base(now) != path.Base(was) })
+	return renamed
 }
 
 // elect returns the pairs of files of which each has more votes for the other than for any third file.
