@@ -162,6 +162,7 @@ type search struct {
 	baseline store.Baseline
 	version  string // of the rules, or the command, and of all else that decides what is found
 	blobs    blobs.Scan
+	beyond   int                   // pushes that were not searched and are not looked at
 	since    time.Time             // when it began to read what earlier ones came to; zero if it needs none of that
 	fresh    core.SearchedContents // what it found out, once it has ended
 	whole    bool                  // nothing of it is left for the next one but commits that its coverage tells
@@ -194,6 +195,7 @@ func (r *Runner) searchObjects(ctx context.Context, t *task, scanner Scanner, re
 		return core.Report{}, err
 	}
 	result.Coverage.Commits = true
+	result.Coverage.LeaveOut(core.LeftHistory, s.beyond)
 	s.fresh, s.whole, t.searched = result.Fresh, result.Whole, s
 	source.Describe(result.Findings, r.key, t.space.Source)
 	found := append(result.Findings, result.History...)
@@ -266,6 +268,7 @@ func (r *Runner) chooseBase(ctx context.Context, s *search) error {
 		left.Pushed = left.Pushed[:known]
 	}
 	s.blobs.Pushed = left.Pushed[:min(len(left.Pushed), maxPushed)]
+	s.beyond = len(left.Pushed) - len(s.blobs.Pushed)
 	s.blobs.Branch = core.IsZeroSHA(s.scan.BeforeSHA)
 	s.blobs.Root = s.blobs.Base == "" && s.blobs.Branch && s.scan.Branch == s.scan.DefaultBranch
 	before := slices.Compact([]string{s.blobs.Base, s.scan.BeforeSHA})

@@ -463,6 +463,26 @@ func TestForcedPushHidesNothing(t *testing.T) {
 	})
 }
 
+// Forced pushes that are more than are looked at are told.
+func TestManyForcedPushesAreTold(t *testing.T) {
+	t.Parallel()
+	p := newPushes(t, storetest.Engines[0])
+	base := p.commit(gittest.Files{"a": "1\n"})
+	p.push("main", noCommit, base)
+	before := base
+	for n := range maxPushed + 3 {
+		gittest.Git(t, p.dir(), "reset", "--quiet", "--hard", base)
+		lost := p.commit(gittest.Files{"b": fmt.Sprint(n)})
+		p.fail("main", before, lost)
+		before = lost
+	}
+	gittest.Git(t, p.dir(), "reset", "--quiet", "--hard", base)
+	job := p.wants(p.push("main", before, p.commit(gittest.Files{"c": "1\n"})), core.Pass)
+	if n := job.Coverage().NotSearched(); n != 3 {
+		t.Errorf("want three told, got %+v", job.Coverage())
+	}
+}
+
 // A secret cannot be moved out of sight: to a path that the rules exempt.
 func TestExemptPathHidesNoHistory(t *testing.T) {
 	t.Parallel()
