@@ -43,31 +43,40 @@ type snykProject struct {
 	target, shown, path, failure string
 	ok                           *bool
 	findings                     []*core.Finding
-	issues                       []*snykVulnerability // in the order of the report
-	known                        map[snykKey]*snykVulnerability
+	dependencies                 []*snykDependency // in the order of the report
+	known                        map[snykKey]*snykDependency
 }
 
 // snykKey is what makes a vulnerability of a project the same on another path.
 type snykKey struct{ id, pkg string }
 
+// snykDependency is a vulnerability of a project, with all paths on which it comes into it. The report says everything else again for
+// each path, and that is not kept.
+type snykDependency struct {
+	finding      core.Finding // without its message
+	text, advice string
+	paths        []string // empty for a direct dependency
+}
+
 // gather joins the paths of a vulnerability, which the report lists one by one. It is ignored where all of them are.
 func (s *snyk) gather(project *snykProject, wire *snykVulnerability, ignored *string) {
 	key := snykKey{wire.ID, cmp.Or(wire.Name, wire.PackageName)}
-	wire.ignored = ignored
-	wire.paths = append(wire.paths, wire.way())
-	first := project.known[key]
-	if first == nil {
+	joined := project.known[key]
+	switch {
+	case joined == nil:
 		if project.known == nil {
-			project.known = make(map[snykKey]*snykVulnerability)
+			project.known = make(map[snykKey]*snykDependency)
 		}
-		project.known[key], project.issues = wire, append(project.issues, wire)
-		return
+		joined = wire.dependency()
+		joined.finding.Suppressed = ignored
+		project.known[key], project.dependencies = joined, append(project.dependencies, joined)
+	default:
+		s.LeaveOut()
+		if ignored == nil {
+			joined.finding.Suppressed = nil
+		}
 	}
-	s.LeaveOut()
-	first.paths = append(first.paths, wire.paths...)
-	if ignored == nil {
-		first.ignored = nil
-	}
+	joined.paths = append(joined.paths, wire.way())
 }
 
 func (s *snyk) readProject() error {
@@ -87,8 +96,8 @@ func (s *snyk) readProject() error {
 		"error":             s.Text(&project.failure),
 		"ok":                func() error { return s.Decode(&project.ok) },
 	})
-	for _, issue := range project.issues {
-		s.keep(&project, s.vulnerability(issue))
+	for _, dependency := range project.dependencies {
+		s.keep(&project, s.vulnerability(dependency))
 	}
 	for _, finding := range project.findings {
 		finding.File = s.Place(cmp.Or(project.shown, project.target))
@@ -118,9 +127,6 @@ func (s *snyk) keep(project *snykProject, f core.Finding) {
 
 // snykVulnerability is a vulnerable dependency, once for each path on which it comes into the project.
 type snykVulnerability struct {
-	paths   []string // of all that were joined with it; empty for a direct dependency
-	ignored *string  // why the policy ignores it, or nil
-
 	ID             string   `json:"id"`
 	Title          string   `json:"title"`
 	Severity       any      `json:"severity"`
@@ -142,13 +148,9 @@ type snykVulnerability struct {
 	}] `json:"filtered"`
 }
 
-func (s *snyk) vulnerability(wire *snykVulnerability) core.Finding {
+func (wire *snykVulnerability) dependency() *snykDependency {
 	pkg := collect.Dependency{Name: cmp.Or(wire.Name, wire.PackageName), Version: wire.Version}
 	ids := wire.Identifiers.Value
-	text := wire.Title + " in " + pkg.Name + "."
-	if ways := wire.ways(); ways != "" {
-		text += " It comes with " + ways + "."
-	}
 	fixed := collect.Texts(wire.FixedIn)
 	if len(fixed) == 0 {
 		fixed = collect.Texts(wire.NearestFixedIn)
@@ -157,16 +159,23 @@ func (s *snyk) vulnerability(wire *snykVulnerability) core.Finding {
 		RuleID:             wire.ID,
 		Severity:           collect.Severity(wire.Severity),
 		Title:              pkg.Title(wire.Title),
-		Message:            s.WithAdvice(text, collect.FixedIn(fixed...)),
 		CVEID:              collect.CVE(collect.Texts(ids.CVE)...),
 		CWE:                collect.CWENamed(collect.Texts(ids.CWE)...),
 		PartialFingerprint: pkg.Name,
 		About:              pkg.About(append(collect.Texts(ids.CVE), collect.Texts(ids.GHSA)...)...),
-		Suppressed:         wire.ignored,
 	}
 	if strings.HasPrefix(wire.ID, "SNYK-") {
 		f.HelpURI = "https://security.snyk.io/vuln/" + wire.ID
 	}
+	return &snykDependency{finding: f, text: wire.Title + " in " + pkg.Name + ".", advice: collect.FixedIn(fixed...)}
+}
+
+func (s *snyk) vulnerability(of *snykDependency) core.Finding {
+	f, text := of.finding, of.text
+	if ways := of.ways(); ways != "" {
+		text += " It comes with " + ways + "."
+	}
+	f.Message = s.WithAdvice(text, of.advice)
 	return f
 }
 
@@ -179,9 +188,9 @@ func (wire *snykVulnerability) way() string {
 }
 
 // ways lists the paths, in an order that does not change from report to report.
-func (wire *snykVulnerability) ways() string {
+func (of *snykDependency) ways() string {
 	const listed = 10
-	paths := slices.DeleteFunc(slices.Compact(slices.Sorted(slices.Values(wire.paths))), func(way string) bool { return way == "" })
+	paths := slices.DeleteFunc(slices.Compact(slices.Sorted(slices.Values(of.paths))), func(way string) bool { return way == "" })
 	more := ""
 	if len(paths) > listed {
 		paths, more = paths[:listed], "; and on "+strconv.Itoa(len(paths)-listed)+" other ways"
