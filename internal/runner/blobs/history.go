@@ -3,14 +3,12 @@ package blobs
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
 	"time"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/mirror"
 	"github.com/scanhook/scanhook/internal/runner/gitleaks"
-	"github.com/scanhook/scanhook/internal/runner/sandbox"
 	"github.com/scanhook/scanhook/store"
 )
 
@@ -208,7 +206,7 @@ func (s *search) listLeft(ctx context.Context, left core.Stretch) error {
 	if err == nil {
 		err = s.listRange(ctx, mirror.Range{Heads: tips, Bases: bases})
 	}
-	if errors.As(err, new(sandbox.LimitExceeded)) { // the next of them brings too many paths
+	if isTooMuch(err) {
 		s.later = append(s.later, core.Stretch{Tips: tips, Bases: left.Bases, Commits: left.Commits})
 		return nil
 	}
