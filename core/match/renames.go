@@ -38,7 +38,7 @@ func (s *signs) add(c clue) {
 }
 
 // renamedFiles maps new names to old ones. One line of code is no evidence, because an equal one may have been removed there and
-// added here: it takes distinctive code, or several files that kept their names in another directory.
+// added here: it takes distinctive code, or several files that kept their names below another directory.
 func renamedFiles(fresh, old []candidate) map[string]string {
 	isFile, wasFile := names(fresh), names(old)
 	came := clues(fresh, wasFile)
@@ -57,12 +57,12 @@ func renamedFiles(fresh, old []candidate) map[string]string {
 	elected := elect(votes)
 	for _, pair := range elected {
 		if path.Base(pair.now) == path.Base(pair.was) {
-			together[files{path.Dir(pair.now), path.Dir(pair.was)}]++
+			together[rootsOf(pair.now, pair.was)]++
 		}
 	}
 	renamed := map[string]string{}
 	for _, pair := range elected {
-		moved := path.Base(pair.now) == path.Base(pair.was) && together[files{path.Dir(pair.now), path.Dir(pair.was)}] > 1
+		moved := path.Base(pair.now) == path.Base(pair.was) && together[rootsOf(pair.now, pair.was)] > 1
 		if votes[pair].distinctive || moved {
 			renamed[pair.now] = pair.was
 		}

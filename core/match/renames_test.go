@@ -30,6 +30,8 @@ func TestCompareRecognisesRenames(t *testing.T) {
 		"equal code in other lines":        {list{at("a.js:10", "x()"), at("a.js:20", "x()")}, list{at("d.js:110", "x()"), at("d.js:200", "x()")}, []int{-1, -1}},
 		"code of several lines":            {list{at("a.js:10", "x(\none,\ntwo)")}, list{at("d.js:90", "x(\none,\ntwo)")}, []int{0}},
 		"two files of one directory":       {list{at("a/x.js:1", "x()"), at("a/y.js:1", "y()")}, list{at("d/x.js:1", "x()"), at("d/y.js:1", "y()")}, []int{0, 1}},
+		"two files below one directory":    {list{at("a/p/x.js:1", "x()"), at("a/q/y.js:1", "y()")}, list{at("d/p/x.js:1", "x()"), at("d/q/y.js:1", "y()")}, []int{0, 1}},
+		"two files of two directories":     {list{at("a/x.js:1", "x()"), at("b/y.js:1", "y()")}, list{at("d/x.js:1", "x()"), at("e/y.js:1", "y()")}, []int{-1, -1}},
 		"another checkout":                 {list{absolute(about("builds/a1/0/acme/shop/src/app.js:10", "m"))}, list{absolute(about("builds/z9/1/acme/shop/src/app.js:12", "m"))}, []int{0}},
 		"another slot of the machine":      {list{absolute(about("builds/a1/0/acme/shop/app.js:10", "m"))}, list{absolute(about("builds/a1/1/acme/shop/app.js:12", "m"))}, []int{0}},
 		"another home":                     {list{absolute(about("home/ada/shop/src/app.js:10", "m"))}, list{absolute(about("home/bob/shop/src/app.js:12", "m"))}, []int{0}},
