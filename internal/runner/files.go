@@ -269,8 +269,10 @@ func (r *Runner) chooseBase(ctx context.Context, s *search) error {
 	}
 	s.blobs.Pushed = left.Pushed[:min(len(left.Pushed), maxPushed)]
 	s.beyond = len(left.Pushed) - len(s.blobs.Pushed)
-	s.blobs.Branch = core.IsZeroSHA(s.scan.BeforeSHA)
-	s.blobs.Root = s.blobs.Base == "" && s.blobs.Branch && s.scan.Branch == s.scan.DefaultBranch
+	isNew, isDefault := core.IsZeroSHA(s.scan.BeforeSHA), s.scan.Branch == s.scan.DefaultBranch
+	// A scan that was asked for does not say after what it was pushed. What the default branch had before its first scan nobody pushed.
+	s.blobs.Branch = isNew || s.scan.BeforeSHA == "" && s.scan.Branch != "" && !isDefault
+	s.blobs.Root = s.blobs.Base == "" && isNew && isDefault
 	before := slices.Compact([]string{s.blobs.Base, s.scan.BeforeSHA})
 	if s.blobs.Trees, err = r.Jobs.FindSearched(ctx, s.scan.ProjectID, s.version, before...); err != nil {
 		return err

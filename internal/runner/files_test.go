@@ -463,6 +463,19 @@ func TestForcedPushHidesNothing(t *testing.T) {
 	})
 }
 
+// Where a branch begins is not known either when a scan of it was asked for; of the default branch, that is no fault.
+func TestBranchWhoseScanWasAskedForTellsWhatIsLeft(t *testing.T) {
+	t.Parallel()
+	for branch, want := range map[string]int{"topic": 1, "main": 0} {
+		p := newPushes(t, storetest.Engines[0])
+		p.commit(gittest.Files{"leak": secret(githubToken)})
+		head := p.commit(gittest.Files{"leak": ""})
+		if job := p.wants(p.push(branch, "", head), core.Pass); job.Coverage().NotSearched() != want {
+			t.Errorf("%s: want %d told, got %+v", branch, want, job.Coverage())
+		}
+	}
+}
+
 // Forced pushes that are more than are looked at are told.
 func TestManyForcedPushesAreTold(t *testing.T) {
 	t.Parallel()
