@@ -136,13 +136,16 @@ func (l *List[T]) UnmarshalJSON(data []byte) error {
 		*l = plain
 		return nil
 	}
-	decoder, is := openList(data)
-	if !is {
+	if !isList(data) {
 		return nil
 	}
-	for *l = (List[T]{}); decoder.More() && len(*l) < maxListed; {
+	*l = List[T]{}
+	for text := range jsonscan.Elements(data) {
+		if len(*l) == maxListed {
+			break
+		}
 		var element T
-		_ = decoder.Decode(&element)
+		_ = json.Unmarshal(text, &element)
 		*l = append(*l, element)
 	}
 	return nil
@@ -157,12 +160,8 @@ func readPlain[T any](data []byte) (list []T, is bool) {
 	return list, true
 }
 
-// openList leads to the first element of a list.
-func openList(data []byte) (decoder *json.Decoder, is bool) {
-	decoder = json.NewDecoder(bytes.NewReader(data))
-	token, err := decoder.Token()
-	return decoder, err == nil && token == json.Delim('[')
-}
+// isList tells whether a value is a list.
+func isList(value []byte) bool { return len(value) > 0 && value[0] == '[' }
 
 // Number is a number of a payload, as an integer, a float or a string; the zero value and null mean that there is none.
 type Number string

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/jsonscan"
 )
 
 const (
@@ -125,18 +126,18 @@ func (c *Commits) UnmarshalJSON(data []byte) error {
 		*c = plain
 		return nil
 	}
-	decoder, is := openList(data)
-	if !is {
+	if !isList(data) {
 		return nil
 	}
 	files := 0
-	for *c = []Commit{}; decoder.More(); {
+	*c = []Commit{}
+	for text := range jsonscan.Elements(data) {
 		if len(*c) == maxListedCommits || files > maxCountedFiles {
 			*c = append(*c, Commit{}) // stands for the rest
 			return nil
 		}
 		var commit boundedCommit
-		_ = decoder.Decode(&commit)
+		_ = commit.UnmarshalJSON(text)
 		files += Commit(commit).listed()
 		*c = append(*c, Commit(commit))
 	}
@@ -160,14 +161,14 @@ type boundedList []string
 
 // UnmarshalJSON never fails.
 func (l *boundedList) UnmarshalJSON(data []byte) error {
-	decoder, is := openList(data)
-	if !is {
+	if !isList(data) {
 		return nil
 	}
-	for *l = []string{}; decoder.More() && len(*l) < maxListedFiles; {
+	*l = []string{}
+	for text := range jsonscan.Elements(data) {
 		var file string
-		if decoder.Decode(&file) != nil {
-			return nil
+		if len(*l) == maxListedFiles || json.Unmarshal(text, &file) != nil {
+			break
 		}
 		*l = append(*l, file)
 	}

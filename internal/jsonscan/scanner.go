@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"math/bits"
 )
 
@@ -43,6 +44,36 @@ func NewScanner(r io.Reader) *Scanner { return &Scanner{reader: r} }
 
 // scannerOf returns a Scanner of a document in memory, which it leaves as it is.
 func scannerOf(document []byte) Scanner { return Scanner{window: document, failed: io.EOF} }
+
+// Elements are the elements of a list, each as its text without a copy; what is not a list has none. They end before an error.
+func Elements(list []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		s := scannerOf(list)
+		if c, err := s.Next(); err != nil || c != '[' {
+			return
+		}
+		s.at++
+		for first := true; s.nextElement(first); first = false {
+			begin := s.at
+			if s.scan(1) != nil || !yield(s.window[begin:s.at:s.at]) {
+				return
+			}
+		}
+	}
+}
+
+// nextElement goes on to the next element of a list, if there is one.
+func (s *Scanner) nextElement(first bool) bool {
+	c, err := s.need()
+	if err != nil {
+		return false
+	}
+	if done, err := s.separate(c, ']', first); done || err != nil {
+		return false
+	}
+	_, err = s.need()
+	return err == nil
+}
 
 // Offset of the next byte.
 func (s *Scanner) Offset() int64 { return s.base + int64(s.at) }

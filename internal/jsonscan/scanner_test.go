@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -56,4 +57,21 @@ func valid(r io.Reader) error {
 		return errors.New("more than a value")
 	}
 	return nil
+}
+
+func TestElements(t *testing.T) {
+	t.Parallel()
+	for list, want := range map[string][]string{
+		`[]`: nil, ` [ ] `: nil, `null`: nil, `"[1]"`: nil, `{"a": [1]}`: nil, ``: nil,
+		`["a", {"b": [1, "]"]} ,[2],null]`: {`"a"`, `{"b": [1, "]"]}`, `[2]`, `null`},
+		`[1, 2`:                            {`1`, `2`}, `[1 2]`: {`1`}, `[1, ]`: {`1`}, `[1, x]`: {`1`},
+	} {
+		var got []string
+		for element := range jsonscan.Elements([]byte(list)) {
+			got = append(got, string(element))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: got %q, want %q", list, got, want)
+		}
+	}
 }
