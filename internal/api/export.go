@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -14,24 +15,25 @@ import (
 	"github.com/scanhook/scanhook/store"
 )
 
-const (
-	sarifType  = "application/sarif+json"
-	exportPage = 2000 // findings that are in memory at a time
-)
+const exportPage = 2000 // findings that are in memory at a time
 
-// RegisterExport describes the export of a scan.
+// RegisterExport describes the export of a scan, in each format.
 func (a *API) RegisterExport(api huma.API) {
-	op := operation(httpx.Viewer, http.MethodGet, "/scans/{ref}/sarif", "export-sarif",
-		"A scan as SARIF 2.1.0, with what is new, known and fixed, and what was dismissed")
-	op.Responses = map[string]*huma.Response{"200": {
-		Description: "One run for each tool; fixed findings are results with the baselineState absent.",
-		Content:     map[string]*huma.MediaType{sarifType: {Schema: &huma.Schema{Type: huma.TypeObject}}},
-	}}
-	register(a, api, op, a.exportSARIF)
+	for _, format := range export.Formats {
+		op := operation(httpx.Viewer, http.MethodGet, "/scans/{ref}/"+format.Name, "export-"+format.Name, "A scan as "+format.Says)
+		mediaType, _, _ := strings.Cut(format.MediaType, ";")
+		op.Responses = map[string]*huma.Response{"200": {
+			Description: "The document. What a reader finds incomplete broke off, and is to be asked for again.",
+			Content:     map[string]*huma.MediaType{mediaType: {Schema: &huma.Schema{}}},
+		}}
+		register(a, api, op, func(ctx context.Context, in *ScanRef) (*huma.StreamResponse, error) {
+			return a.export(ctx, in.Ref, format)
+		})
+	}
 }
 
-func (a *API) exportSARIF(ctx context.Context, in *ScanRef) (*huma.StreamResponse, error) {
-	scan, err := a.Store.GetScan(ctx, in.Ref)
+func (a *API) export(ctx context.Context, ref string, format export.Format) (*huma.StreamResponse, error) {
+	scan, err := a.Store.GetScan(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
@@ -39,16 +41,17 @@ func (a *API) exportSARIF(ctx context.Context, in *ScanRef) (*huma.StreamRespons
 	if err != nil {
 		return nil, err
 	}
-	written, err := export.New(scan, jobs, a.findingsOf(ctx, scan, jobs))
+	document, err := export.New(scan, jobs, a.findingsOf(ctx, scan, jobs))
 	if err != nil {
 		return nil, err
 	}
+	document.Version = a.Version
 	return &huma.StreamResponse{Body: func(answer huma.Context) {
-		answer.SetHeader("Content-Type", sarifType)
+		answer.SetHeader("Content-Type", format.MediaType)
 		answer.SetHeader("Content-Disposition",
-			fmt.Sprintf(`attachment; filename="scanhook-%s.sarif"`, core.ShortSHA(scan.CommitSHA)))
-		if err := written.WriteSARIF(answer.BodyWriter()); err != nil {
-			a.Log.WarnContext(ctx, "export broke off; its reader sees that it is not complete", "scan", in.Ref, "error", err)
+			fmt.Sprintf(`attachment; filename="scanhook-%s%s"`, core.ShortSHA(scan.CommitSHA), format.Extension))
+		if err := document.Write(answer.BodyWriter(), format); err != nil {
+			a.Log.WarnContext(ctx, "export broke off; its reader sees that it is not complete", "scan", ref, "error", err)
 		}
 	}}, nil
 }

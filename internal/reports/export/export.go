@@ -1,31 +1,38 @@
-// Package export writes scans as SARIF 2.1.0.
+// Package export writes scans in the formats of other programs: SARIF, GitLab's reports, CSV.
 package export
 
 import (
 	"bufio"
-	"cmp"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
-	"net/url"
-	"slices"
-	"strings"
-	"time"
 
 	"github.com/scanhook/scanhook/core"
-	"github.com/scanhook/scanhook/internal/reports/collect"
-	"github.com/scanhook/scanhook/internal/reports/sarif"
 )
 
 // Source hands out the findings of a scan, and after them those of its baseline that it fixed (with the BaselineState
 // absent): of one tool, or of all tools where tool is empty.
 type Source func(tool string) iter.Seq2[core.Finding, error]
 
-// Export is a scan that can be written as a SARIF log. It keeps the rules of the scan, not its findings: the source hands
-// them out twice, so that a scan of any size can be written.
+// Format is one that scans are written in.
+type Format struct {
+	Name, MediaType string
+	Extension       string // of files, with its dot
+	Says            string // what readers of it learn, as a noun
+	write           func(*Export, *bufio.Writer) error
+}
+
+// Formats are all formats.
+var Formats = []Format{SARIF, CodeQuality, SAST, CSV}
+
+// Export is a scan that can be written. It keeps the rules of the scan, not its findings: the source hands them out twice, so
+// that a scan of any size can be written.
 type Export struct {
+	Version string // of this program, which some formats name; may be empty
+
 	scan     core.Scan
+	jobs     []core.Job
 	findings Source
 	runs     []*toolRun
 }
@@ -42,442 +49,28 @@ func New(scan core.Scan, jobs []core.Job, findings Source) (*Export, error) {
 	for _, job := range jobs {
 		catalogue.addJob(job)
 	}
-	return &Export{scan: scan, findings: findings, runs: catalogue.runs}, nil
+	return &Export{scan: scan, jobs: jobs, findings: findings, runs: catalogue.runs}, nil
 }
 
-// WriteSARIF writes the scan as SARIF 2.1.0 with one run for each tool. On an error, w holds a part of a log that no
-// reader of JSON accepts.
-func (e *Export) WriteSARIF(w io.Writer) error {
+// Write writes the scan in a format. On an error, w holds a part of a document, which must not be taken for a whole one.
+func (e *Export) Write(w io.Writer, format Format) error {
 	out := bufio.NewWriterSize(w, 64<<10)
-	if err := e.write(out); err != nil {
-		return fmt.Errorf("exporting scan: %w", err)
-	}
-	if err := out.Flush(); err != nil {
+	if err := errors.Join(format.write(e, out), out.Flush()); err != nil {
 		return fmt.Errorf("exporting scan: %w", err)
 	}
 	return nil
 }
 
-// write does not look at errors of the writer, which Flush returns.
-func (e *Export) write(out *bufio.Writer) error {
-	_, _ = out.WriteString(`{"$schema":"https://json.schemastore.org/sarif-2.1.0.json","version":"2.1.0","runs":[`)
-	for i, run := range e.runs {
-		if i > 0 {
-			_, _ = out.WriteString(",\n")
-		}
-		if err := e.writeRun(out, run); err != nil {
-			return err
-		}
-	}
-	_, _ = out.WriteString("]}\n")
-	return nil
-}
-
-// writeRun writes the description of a run, and before its closing brace the results.
-func (e *Export) writeRun(out *bufio.Writer, run *toolRun) error {
-	head, err := json.Marshal(e.describe(run))
-	if err != nil {
-		return err
-	}
-	_, _ = out.Write(head[:len(head)-1])
-	_, _ = out.WriteString(`,"results":[`)
-	encoder := json.NewEncoder(out)
-	encoder.SetEscapeHTML(false)
-	if run.findings > 0 {
-		err = e.writeResults(out, encoder, run)
-	}
-	_, _ = out.WriteString("]}")
-	return err
-}
-
-func (e *Export) writeResults(out *bufio.Writer, encoder *json.Encoder, run *toolRun) error {
-	separator := "\n"
-	for finding, err := range e.findings(run.tool) {
-		if err != nil {
-			return err
-		}
-		if finding.Tool != run.tool {
-			continue // for a tool without a name the source hands out those of all tools
-		}
-		_, _ = out.WriteString(separator)
-		separator = ","
-		if err := encoder.Encode(run.result(finding)); err != nil {
-			return err
+// open hands out the findings that are neither fixed, nor suppressed, nor dismissed.
+func (e *Export) open() iter.Seq2[core.Finding, error] {
+	return func(yield func(core.Finding, error) bool) {
+		for finding, err := range e.findings("") {
+			if err == nil && (finding.BaselineState == core.Absent || len(suppressions(finding)) > 0) {
+				continue
+			}
+			if !yield(finding, err) || err != nil {
+				return
+			}
 		}
 	}
-	return nil
-}
-
-// catalogue collects the runs of an export: one for each tool, and one for each scanner that found nothing.
-type catalogue struct {
-	runs   []*toolRun
-	byTool map[string]*toolRun
-	byJob  map[int64][]*toolRun
-}
-
-// toolRun is one tool's part of an export.
-type toolRun struct {
-	tool     string
-	findings int
-	job      core.Job // the zero value where only the baseline has findings of the tool
-	rules    []*toolRule
-	byID     map[string]*toolRule
-}
-
-// toolRule is what the findings of a rule have in common.
-type toolRule struct {
-	id, title, help, cwe string
-	index                int
-	severity             core.Severity // of the most severe finding
-}
-
-func newCatalogue() *catalogue {
-	return &catalogue{byTool: make(map[string]*toolRun), byJob: make(map[int64][]*toolRun)}
-}
-
-func (c *catalogue) run(tool string) *toolRun {
-	run := c.byTool[tool]
-	if run == nil {
-		run = &toolRun{tool: tool, byID: make(map[string]*toolRule)}
-		c.byTool[tool] = run
-		c.runs = append(c.runs, run)
-	}
-	return run
-}
-
-func (c *catalogue) add(f core.Finding) {
-	run := c.run(f.Tool)
-	run.findings++
-	run.rule(f)
-	if !slices.Contains(c.byJob[f.JobID], run) {
-		c.byJob[f.JobID] = append(c.byJob[f.JobID], run)
-	}
-}
-
-// addJob notes in the runs of a job how it ended.
-func (c *catalogue) addJob(job core.Job) {
-	if job.State != core.JobCompleted && job.State != core.JobFailed {
-		return
-	}
-	runs := c.byJob[job.ID]
-	if len(runs) == 0 {
-		runs = []*toolRun{c.run(job.Scanner)}
-	}
-	for _, run := range runs {
-		if run.job.State != core.JobFailed {
-			run.job = job
-		}
-	}
-}
-
-// rule adds the finding to its rule. The rule says only what all its findings say.
-func (r *toolRun) rule(f core.Finding) {
-	rule := r.byID[f.RuleID]
-	if rule == nil {
-		rule = &toolRule{
-			id: strings.Clone(f.RuleID), title: cmp.Or(f.Title, f.RuleID), help: f.HelpURI, cwe: f.CWE,
-			index: len(r.rules), severity: f.Severity,
-		}
-		r.byID[rule.id] = rule
-		r.rules = append(r.rules, rule)
-	}
-	if rule.cwe != f.CWE {
-		rule.cwe = ""
-	}
-	if f.Severity.Rank() > rule.severity.Rank() {
-		rule.severity = f.Severity
-	}
-}
-
-// name is the tool's, or that of its scanner in the configuration where reports do not name it.
-func (r *toolRun) name() string { return cmp.Or(r.tool, r.job.Scanner, "unknown") }
-
-// invocation says how the tool ended; nil without a job.
-func (r *toolRun) invocation() []sarifInvocation {
-	if r.job.State == "" {
-		return nil
-	}
-	invocation := sarifInvocation{
-		Properties:          coverageOf(r.job),
-		ExecutionSuccessful: r.job.State == core.JobCompleted,
-		StartTimeUTC:        sarifTime(r.job.StartedAt),
-		EndTimeUTC:          sarifTime(r.job.FinishedAt),
-	}
-	if !invocation.ExecutionSuccessful {
-		reason := cmp.Or(r.job.Error, "the scanner failed")
-		invocation.Notifications = []sarifNotification{{Level: "error", Message: sarifMessage{reason}}}
-	}
-	return []sarifInvocation{invocation}
-}
-
-func coverageOf(job core.Job) *sarifInvocationProperties {
-	if searched := job.Coverage(); searched != nil {
-		return &sarifInvocationProperties{searched}
-	}
-	return nil
-}
-
-func sarifTime(t *time.Time) string {
-	if t == nil {
-		return ""
-	}
-	return t.UTC().Format("2006-01-02T15:04:05.000Z")
-}
-
-// sourceRoot is the usual name of the repository's root.
-const sourceRoot = "%SRCROOT%"
-
-// falsePositive justifies the suppression of a finding that was dismissed.
-const falsePositive = "Marked as a false positive in Scanhook."
-
-// describe returns a run without its results.
-func (e *Export) describe(run *toolRun) sarifRun {
-	described := sarifRun{
-		Tool:              sarifTool{sarifDriver{Name: run.name(), Rules: make([]sarifRule, 0, len(run.rules))}},
-		Invocations:       run.invocation(),
-		AutomationDetails: sarifAutomation{ID: "scanhook/" + run.name() + "/", GUID: e.scan.ReferenceID},
-		Bases:             map[string]sarifBaseLocation{sourceRoot: {sarifMessage{"The root of the repository."}}},
-	}
-	if e.scan.RepoURL != "" {
-		described.VersionControl = []sarifVersionControl{{
-			RepositoryURI: e.scan.RepoURL, RevisionID: e.scan.CommitSHA, Branch: e.scan.Branch,
-			MappedTo: sarifArtifact{URIBaseID: sourceRoot},
-		}}
-	}
-	for _, rule := range run.rules {
-		described.Tool.Driver.Rules = append(described.Tool.Driver.Rules, rule.describe())
-	}
-	return described
-}
-
-func (rule *toolRule) describe() sarifRule {
-	tags := []string{"security"}
-	if rule.cwe != "" {
-		tags = append(tags, "external/cwe/"+strings.ToLower(rule.cwe))
-	}
-	return sarifRule{
-		ID: rule.id, Name: rule.id, ShortDescription: sarifMessage{rule.title}, HelpURI: rule.help,
-		Configuration: sarifConfiguration{levelOf(rule.severity)},
-		Properties:    sarifRuleProperties{Tags: tags, SecuritySeverity: securitySeverity(rule.severity)},
-	}
-}
-
-func (r *toolRun) result(f core.Finding) sarifResult {
-	result := sarifResult{
-		RuleID: f.RuleID, Level: levelOf(f.Severity), Message: sarifMessage{cmp.Or(f.Message, f.Title, f.RuleID)},
-		PartialFingerprints: fingerprintOf(f), BaselineState: string(f.BaselineState), Suppressions: suppressions(f),
-		Properties: sarifResultProperties{SecuritySeverity: securitySeverity(f.Severity), CVE: f.CVEID, CWE: f.CWE},
-	}
-	if f.File != "" {
-		result.Locations = []sarifLocation{locationOf(f)}
-	}
-	if rule := r.byID[f.RuleID]; rule != nil { // nil for findings that were uploaded while we write
-		result.RuleIndex = &rule.index
-		result.Properties.Own = rule.unlike(f)
-	}
-	return result
-}
-
-// unlike is what a reader could not learn from the rule and the standard's members.
-func (rule *toolRule) unlike(f core.Finding) *sarif.OwnProperties {
-	var own sarif.OwnProperties
-	if f.Title != rule.title {
-		own.Title = &f.Title
-	}
-	if f.HelpURI != rule.help {
-		own.HelpURI = &f.HelpURI
-	}
-	if f.Snippet != "" && !hasRegion(f) {
-		own.Snippet = &f.Snippet
-	}
-	if f.CVEID != cmp.Or(collect.CVE(f.RuleID), f.CVEID, collect.CVE(f.Message)) {
-		own.CVEID = &f.CVEID
-	}
-	if f.Commit != "" {
-		own.Commit = &f.Commit
-	}
-	if own == (sarif.OwnProperties{}) {
-		return nil
-	}
-	return &own
-}
-
-// hasRegion tells whether the finding has a line, without which there is no region.
-func hasRegion(f core.Finding) bool { return f.File != "" && f.Line > 0 }
-
-func locationOf(f core.Finding) (location sarifLocation) {
-	location.Physical.Artifact = sarifArtifact{URI: (&url.URL{Path: f.File}).String(), URIBaseID: sourceRoot}
-	if !hasRegion(f) {
-		return location
-	}
-	location.Physical.Region = &sarifRegion{StartLine: f.Line, EndLine: f.EndLine}
-	if f.Snippet != "" {
-		location.Physical.Region.Snippet = &sarifMessage{f.Snippet}
-	}
-	return location
-}
-
-// suppressions are the scanner's own, whose reason may be just a kind, and the dismissal by a person or the AI.
-func suppressions(f core.Finding) (all []sarifSuppression) {
-	if f.Suppressed != nil {
-		own := sarifSuppression{Kind: "inSource", Status: "accepted", Justification: *f.Suppressed}
-		if *f.Suppressed == "inSource" || *f.Suppressed == "external" {
-			own.Kind, own.Justification = *f.Suppressed, ""
-		}
-		all = append(all, own)
-	}
-	if f.TriageDecision != nil && *f.TriageDecision == core.FalsePositive {
-		all = append(all, sarifSuppression{Kind: "external", Status: "accepted", Justification: falsePositive})
-	}
-	return all
-}
-
-// fingerprintOf names the fingerprint by its version: scanhook/v1.
-func fingerprintOf(f core.Finding) map[string]string {
-	version, _, known := strings.Cut(f.Fingerprint, ":")
-	if !known {
-		return nil
-	}
-	return map[string]string{"scanhook/" + version: f.Fingerprint}
-}
-
-func levelOf(severity core.Severity) string {
-	switch severity {
-	case core.Critical, core.High:
-		return "error"
-	case core.Medium:
-		return "warning"
-	}
-	return "note"
-}
-
-// securitySeverity is the middle of the scores that mean a severity.
-func securitySeverity(severity core.Severity) string {
-	switch severity {
-	case core.Critical:
-		return "9.5"
-	case core.High:
-		return "8.0"
-	case core.Medium:
-		return "5.5"
-	}
-	return "2.0"
-}
-
-// The types below are the parts of SARIF 2.1.0 that exports are made of.
-
-type sarifRun struct {
-	Tool              sarifTool                    `json:"tool"`
-	Invocations       []sarifInvocation            `json:"invocations,omitempty"`
-	AutomationDetails sarifAutomation              `json:"automationDetails"`
-	VersionControl    []sarifVersionControl        `json:"versionControlProvenance,omitempty"`
-	Bases             map[string]sarifBaseLocation `json:"originalUriBaseIds"`
-}
-
-type sarifTool struct {
-	Driver sarifDriver `json:"driver"`
-}
-
-type sarifDriver struct {
-	Name  string      `json:"name"`
-	Rules []sarifRule `json:"rules"`
-}
-
-type sarifRule struct {
-	ID               string              `json:"id"`
-	Name             string              `json:"name,omitempty"`
-	ShortDescription sarifMessage        `json:"shortDescription"`
-	HelpURI          string              `json:"helpUri,omitempty"`
-	Configuration    sarifConfiguration  `json:"defaultConfiguration"`
-	Properties       sarifRuleProperties `json:"properties"`
-}
-
-type sarifConfiguration struct {
-	Level string `json:"level"`
-}
-
-type sarifRuleProperties struct {
-	Tags             []string `json:"tags"`
-	SecuritySeverity string   `json:"security-severity"`
-}
-
-type sarifMessage struct {
-	Text string `json:"text"`
-}
-
-type sarifInvocation struct {
-	ExecutionSuccessful bool                `json:"executionSuccessful"`
-	StartTimeUTC        string              `json:"startTimeUtc,omitempty"`
-	EndTimeUTC          string              `json:"endTimeUtc,omitempty"`
-	Notifications       []sarifNotification `json:"toolExecutionNotifications,omitempty"`
-
-	Properties *sarifInvocationProperties `json:"properties,omitempty"`
-}
-
-type sarifInvocationProperties struct {
-	Coverage *core.Coverage `json:"scanhook/coverage"` // what was searched and left out
-}
-
-type sarifNotification struct {
-	Level   string       `json:"level"`
-	Message sarifMessage `json:"message"`
-}
-
-type sarifAutomation struct {
-	ID   string `json:"id"`
-	GUID string `json:"guid,omitempty"`
-}
-
-type sarifVersionControl struct {
-	RepositoryURI string        `json:"repositoryUri"`
-	RevisionID    string        `json:"revisionId,omitempty"`
-	Branch        string        `json:"branch,omitempty"`
-	MappedTo      sarifArtifact `json:"mappedTo"`
-}
-
-type sarifBaseLocation struct {
-	Description sarifMessage `json:"description"`
-}
-
-type sarifResult struct {
-	RuleID              string                `json:"ruleId"`
-	RuleIndex           *int                  `json:"ruleIndex,omitempty"`
-	Level               string                `json:"level"`
-	Message             sarifMessage          `json:"message"`
-	Locations           []sarifLocation       `json:"locations,omitempty"`
-	PartialFingerprints map[string]string     `json:"partialFingerprints,omitempty"`
-	BaselineState       string                `json:"baselineState,omitempty"`
-	Suppressions        []sarifSuppression    `json:"suppressions,omitempty"`
-	Properties          sarifResultProperties `json:"properties"`
-}
-
-type sarifLocation struct {
-	Physical struct {
-		Artifact sarifArtifact `json:"artifactLocation"`
-		Region   *sarifRegion  `json:"region,omitempty"`
-	} `json:"physicalLocation"`
-}
-
-type sarifArtifact struct {
-	URI       string `json:"uri,omitempty"`
-	URIBaseID string `json:"uriBaseId"`
-}
-
-type sarifRegion struct {
-	StartLine int           `json:"startLine,omitempty"`
-	EndLine   int           `json:"endLine,omitempty"`
-	Snippet   *sarifMessage `json:"snippet,omitempty"`
-}
-
-type sarifSuppression struct {
-	Kind          string `json:"kind"`
-	Status        string `json:"status"`
-	Justification string `json:"justification,omitempty"`
-}
-
-type sarifResultProperties struct {
-	SecuritySeverity string               `json:"security-severity"`
-	CVE              string               `json:"cve,omitempty"`
-	CWE              string               `json:"cwe,omitempty"`
-	Own              *sarif.OwnProperties `json:"scanhook,omitempty"`
 }

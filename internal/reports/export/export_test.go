@@ -197,6 +197,10 @@ func exported(t testing.TB, jobs []core.Job, findings ...core.Finding) string {
 }
 
 func write(w io.Writer, jobs []core.Job, findings []core.Finding) error {
+	return writeAs(w, export.SARIF, jobs, findings)
+}
+
+func writeAs(w io.Writer, format export.Format, jobs []core.Job, findings []core.Finding) error {
 	written, err := export.New(core.Scan{
 		ReferenceID: "6ba7b810-9dad-41d1-80b4-00c04fd430c8", CommitSHA: strings.Repeat("a1", 20), Branch: "main",
 		RepoURL: "https://github.com/acme/shop",
@@ -204,7 +208,7 @@ func write(w io.Writer, jobs []core.Job, findings []core.Finding) error {
 	if err != nil {
 		return err
 	}
-	return written.WriteSARIF(w)
+	return written.Write(w, format)
 }
 
 func sourceOf(findings []core.Finding) export.Source {
