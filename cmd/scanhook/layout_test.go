@@ -17,7 +17,7 @@ const module = "github.com/scanhook/scanhook/"
 
 // layers are the packages by their layer. A package imports packages of lower layers only.
 var layers = map[string]int{
-	"cmd/scanhook": 3, "cmd/scanhook/check": 3, "cmd/scanhook/upload": 3, "cmd/scanhook/cli": 3,
+	"cmd/scanhook": 3, "cmd/scanhook/check": 3, "cmd/scanhook/upload": 3, "cmd/scanhook/remote": 3, "cmd/scanhook/cli": 3,
 
 	"webhooks": 2, "internal/api": 2, "internal/web": 2, "internal/statuses": 2, "internal/runner": 2, "internal/epss": 2,
 	"internal/ingest": 2, "internal/reconcile": 2, "internal/enrich": 2, "internal/health": 2, "internal/retention": 2,
@@ -60,9 +60,10 @@ var within = map[string][]string{
 	"internal/runner/blobs":      {"internal/runner/gitleaks"},
 	"internal/runner/git":        {"internal/gitproto", "internal/reports", "platforms"},
 	"internal/runner/source":     {"internal/runner/gitleaks"},
-	"cmd/scanhook":               {"cmd/scanhook/check", "cmd/scanhook/upload", "cmd/scanhook/cli"},
+	"cmd/scanhook":               {"cmd/scanhook/check", "cmd/scanhook/upload", "cmd/scanhook/remote", "cmd/scanhook/cli"},
 	"cmd/scanhook/check":         {"cmd/scanhook/cli"},
-	"cmd/scanhook/upload":        {"cmd/scanhook/cli"},
+	"cmd/scanhook/upload":        {"cmd/scanhook/remote", "cmd/scanhook/cli"},
+	"cmd/scanhook/remote":        {"cmd/scanhook/cli"},
 	"platforms":                  {"internal/jsonscan"},
 	"platforms/ghapi":            {"platforms"},
 

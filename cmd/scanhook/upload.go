@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/scanhook/scanhook/cmd/scanhook/cli"
+	"github.com/scanhook/scanhook/cmd/scanhook/remote"
 	"github.com/scanhook/scanhook/cmd/scanhook/upload"
 	"github.com/scanhook/scanhook/internal/config"
 )
@@ -31,8 +31,8 @@ and 3 when the server could not be reached in that time.`
 
 func newUpload(opts *cli.Options) *cobra.Command { return newUploadWith(opts, os.LookupEnv) }
 
-func newUploadWith(opts *cli.Options, env upload.Env) *cobra.Command {
-	u := upload.Upload{Version: buildVersion(), CI: platformKinds.CICommit}
+func newUploadWith(opts *cli.Options, env remote.Env) *cobra.Command {
+	u := upload.Upload{Target: newTarget()}
 	cmd := &cobra.Command{
 		Use: "upload REPORT --scanner NAME", Short: "Deliver a scanner's report, usually from a CI job",
 		Long: uploadHelp,
@@ -41,14 +41,7 @@ func newUploadWith(opts *cli.Options, env upload.Env) *cobra.Command {
 			"    --platform github --project acme/shop",
 		Args: cli.Exactly(1), ValidArgsFunction: cli.CompleteFiles("sarif", "json", "gz"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			configured := func() (string, error) {
-				cfg, err := config.Load(opts.Config, opts.Types, env)
-				if err != nil {
-					return "", err
-				}
-				return cfg.Server.PublicURL, nil
-			}
-			if err := u.Complete(cmd.Context(), env, configured); err != nil {
+			if err := u.Complete(cmd.Context(), env, configuredServer(opts, env)); err != nil {
 				return err
 			}
 			report, err := upload.OpenReport(cmd, args[0])
@@ -64,26 +57,18 @@ func newUploadWith(opts *cli.Options, env upload.Env) *cobra.Command {
 }
 
 func addUploadFlags(cmd *cobra.Command, u *upload.Upload, opts *cli.Options) {
+	addTargetFlags(cmd, &u.Target, opts)
 	flags := cmd.Flags()
 	flags.StringVar(&u.Scanner, "scanner", "",
 		"`NAME` of the scanner in the server's configuration, such as trivy (required)")
-	flags.StringVar(&u.Commit.SHA, "commit", "", "full `SHA` of the commit that was scanned")
-	flags.StringVar(&u.Commit.Platform, "platform", "",
-		"the platform's `KEY` in the server's configuration (default: by the CI system, where it tells)")
-	flags.StringVar(&u.Commit.Project, "project", "", "full `PATH` of the project, such as acme/shop")
 	flags.StringVar(&u.Commit.ProjectID, "project-id", "",
 		"the platform's numeric `ID` of the project; needed before its first webhook call, refused where a call said another (default: by the CI system)")
 	flags.StringVar(&u.Commit.Branch, "branch", "", "`NAME` of the branch")
-	flags.StringVar(&u.Scan, "scan", "",
-		"`REF` of the scan to deliver to, or the link to its page, instead of the commit's")
-	flags.StringVar(&u.Server, "server", "", "`URL` of Scanhook (also SCANHOOK_URL)")
-	flags.StringVar(&u.Token, "token", "", "API `TOKEN` (better SCANHOOK_API_TOKEN)")
 	flags.BoolVar(&u.Gate, "gate", false, "exit with 1 when the verdict is fail, or the scan failed")
 	flags.BoolVar(&u.JSON, "json", false, "print one JSON document")
-	flags.DurationVar(&u.Retry, "retry-for", 2*time.Minute, "how much `TIME` to try again while the server is out of reach; 0 tries once")
+	flags.DurationVar(&u.Wait, "wait", 0, "how much `TIME` to wait for the verdict, such as 30m; 0: what is known by then is enough")
 	_ = cmd.RegisterFlagCompletionFunc("scanner", completeScanners(opts))
-	_ = cmd.RegisterFlagCompletionFunc("platform", opts.CompletePlatforms())
-	for _, name := range []string{"commit", "project", "project-id", "branch", "scan", "server", "token", "retry-for"} {
+	for _, name := range []string{"project-id", "branch", "wait"} {
 		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
 	}
 }

@@ -20,9 +20,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
 
 	"github.com/scanhook/scanhook/cmd/scanhook/cli"
-	"github.com/scanhook/scanhook/cmd/scanhook/upload"
+	"github.com/scanhook/scanhook/cmd/scanhook/remote"
 	"github.com/scanhook/scanhook/internal/fakeforge/gitrepo"
 )
 
@@ -31,7 +32,7 @@ const (
 	flagSHA = "3333333333333333333333333333333333333333"
 )
 
-func environment(variables map[string]string) upload.Env {
+func environment(variables map[string]string) remote.Env {
 	return func(name string) (string, bool) {
 		value, set := variables[name]
 		return value, set
@@ -65,10 +66,15 @@ func uploads(t *testing.T, extra string) (*sandbox, func(stdin string, args ...s
 }
 
 // uploadWith runs the command in an environment of its own, with the exit code that run would give.
-func uploadWith(t *testing.T, env upload.Env, stdin string, args ...string) outcome {
+func uploadWith(t *testing.T, env remote.Env, stdin string, args ...string) outcome {
+	t.Helper()
+	return commandWith(t, newUploadWith, env, stdin, args...)
+}
+
+func commandWith(t *testing.T, make func(*cli.Options, remote.Env) *cobra.Command, env remote.Env, stdin string, args ...string) outcome {
 	t.Helper()
 	var out, errs bytes.Buffer
-	cmd := cli.Strict(newUploadWith(&cli.Options{Config: filepath.Join(t.TempDir(), "config.yaml")}, env))
+	cmd := cli.Strict(make(&cli.Options{Config: filepath.Join(t.TempDir(), "config.yaml")}, env))
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
 	cmd.SetArgs(args)
 	cmd.SetIn(strings.NewReader(stdin))

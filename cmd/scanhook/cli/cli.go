@@ -48,6 +48,11 @@ func Exactly(n int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error { return accept(cmd, args, len(args) == n) }
 }
 
+// AtMost accepts n arguments or fewer.
+func AtMost(n int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error { return accept(cmd, args, len(args) <= n) }
+}
+
 // AtLeast accepts n arguments or more.
 func AtLeast(n int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error { return accept(cmd, args, len(args) >= n) }

@@ -1,4 +1,6 @@
-package upload
+// Package remote is what commands share that talk to a running Scanhook, usually from a CI job: which server and which commit they
+// are about, and what is known of its scan.
+package remote
 
 import (
 	"context"
@@ -26,9 +28,9 @@ const (
 	maxAnswer    = 8 << 20 // bytes that are read of an answer
 )
 
-// client calls a running Scanhook. While that cannot be reached or asks to come again later, it tries again until a
+// Client calls a running Scanhook. While that cannot be reached or asks to come again later, it tries again until a
 // time; say receives what it waits for.
-type client struct {
+type Client struct {
 	server, token string
 	version       string // of this program
 	until         time.Time
@@ -36,53 +38,80 @@ type client struct {
 	cause         string // of the next try
 }
 
-// get fills out with the answer to GET.
-func (c *client) get(ctx context.Context, path string, out any) error {
-	return c.call(ctx, http.MethodGet, path, nil, out)
+// Get fills out with the answer to GET of a path below /api/v1.
+func (c *Client) Get(ctx context.Context, path string, out any) error {
+	return c.call(ctx, http.MethodGet, path, nil, func(body io.Reader) error { return decode(body, out) })
 }
 
-// put sends what open returns, a new reader at each try, compressed with gzip.
-func (c *client) put(ctx context.Context, path string, open func() (io.Reader, error), out any) error {
-	return c.call(ctx, http.MethodPut, path, open, out)
+// Put sends what open returns, a new reader at each try, compressed with gzip.
+func (c *Client) Put(ctx context.Context, path string, open func() (io.Reader, error), out any) error {
+	return c.call(ctx, http.MethodPut, path, open, func(body io.Reader) error { return decode(body, out) })
 }
 
-func (c *client) call(ctx context.Context, method, path string, open func() (io.Reader, error), out any) error {
-	request, err := retryablehttp.NewRequestWithContext(ctx, method, c.server+"/api/v1"+path, nil)
+// Download copies the answer to GET. With an error, out holds a part of it.
+func (c *Client) Download(ctx context.Context, path string, out io.Writer) error {
+	return c.call(ctx, http.MethodGet, path, nil, func(body io.Reader) error {
+		if _, err := io.Copy(out, body); err != nil {
+			return &cli.NoAnswer{Err: fmt.Errorf("reading the answer: %w", err)}
+		}
+		return nil
+	})
+}
+
+func decode(body io.Reader, out any) error {
+	text, err := io.ReadAll(io.LimitReader(body, maxAnswer))
+	if err != nil {
+		return &cli.NoAnswer{Err: fmt.Errorf("reading the answer: %w", err)}
+	}
+	if err := json.Unmarshal(text, out); err != nil {
+		return ErrNotScanhook
+	}
+	return nil
+}
+
+func (c *Client) call(ctx context.Context, method, path string, open func() (io.Reader, error), read func(io.Reader) error) error {
+	request, err := c.request(ctx, method, path, open)
 	if err != nil {
 		return err
-	}
-	request.Header.Set("Authorization", "Bearer "+c.token)
-	request.Header.Set("User-Agent", "scanhook/"+c.version)
-	if open != nil {
-		if err := request.SetBody(open); err != nil {
-			return err
-		}
-		request.Header.Set("Content-Type", "application/json")
-		request.Header.Set("Content-Encoding", "gzip")
-		request.Header.Set("Expect", "100-continue") // a refused token is answered before the report is on its way
 	}
 	response, err := c.retrying().Do(request)
 	if err != nil {
 		return &cli.NoAnswer{Err: fmt.Errorf("%w: is that where Scanhook is reached? --server names another address", err)}
 	}
 	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode/100 == 2 {
+		return read(response.Body)
+	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
-	switch {
-	case err != nil:
-		return &cli.NoAnswer{Err: fmt.Errorf("reading the answer: %w", err)}
-	case causeOfStatus(response) != "":
-		return &cli.NoAnswer{Err: refused(response, body)}
-	case response.StatusCode/100 != 2:
-		return refused(response, body)
+	if err == nil {
+		err = refused(response, body)
 	}
-	if err := json.Unmarshal(body, out); err != nil {
-		return errNotScanhook
+	if causeOfStatus(response) != "" {
+		return &cli.NoAnswer{Err: err}
 	}
-	return nil
+	return err
+}
+
+func (c *Client) request(ctx context.Context, method, path string, open func() (io.Reader, error)) (*retryablehttp.Request, error) {
+	request, err := retryablehttp.NewRequestWithContext(ctx, method, c.server+"/api/v1"+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Authorization", "Bearer "+c.token)
+	request.Header.Set("User-Agent", "scanhook/"+c.version)
+	if open != nil {
+		if err := request.SetBody(open); err != nil {
+			return nil, err
+		}
+		request.Header.Set("Content-Type", "application/json")
+		request.Header.Set("Content-Encoding", "gzip")
+		request.Header.Set("Expect", "100-continue") // a refused token is answered before the report is on its way
+	}
+	return request, nil
 }
 
 // retrying follows no redirect: it would turn the PUT into a GET, or carry the token elsewhere.
-func (c *client) retrying() *retryablehttp.Client {
+func (c *Client) retrying() *retryablehttp.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.ResponseHeaderTimeout = 2 * time.Minute // of storing, after the last byte
 	return &retryablehttp.Client{
@@ -96,7 +125,7 @@ func (c *client) retrying() *retryablehttp.Client {
 }
 
 // check reports whether to try once more.
-func (c *client) check(ctx context.Context, response *http.Response, err error) (bool, error) {
+func (c *Client) check(ctx context.Context, response *http.Response, err error) (bool, error) {
 	if ctx.Err() != nil {
 		return false, ctx.Err()
 	}
@@ -108,7 +137,7 @@ func (c *client) check(ctx context.Context, response *http.Response, err error) 
 
 // pause waits as long as the server asks for, else longer from try to try, and never beyond the time that is left. All
 // jobs of a CI system would come back at once without the random part.
-func (c *client) pause(least, most time.Duration, tries int, response *http.Response) time.Duration {
+func (c *Client) pause(least, most time.Duration, tries int, response *http.Response) time.Duration {
 	wait := max(retryablehttp.DefaultBackoff(least, most, tries, response), least)
 	wait += rand.N(wait/4 + 1)
 	wait = min(wait, time.Until(c.until))
@@ -156,7 +185,8 @@ type refusal struct {
 	} `json:"errors"`
 }
 
-var errNotScanhook = errors.New("the answer is not Scanhook's: does the address lead to it?")
+// ErrNotScanhook is the error of an answer that another program gave.
+var ErrNotScanhook = errors.New("the answer is not Scanhook's: does the address lead to it?")
 
 func refused(response *http.Response, body []byte) error {
 	if to := response.Header.Get("Location"); response.StatusCode/100 == 3 && to != "" {

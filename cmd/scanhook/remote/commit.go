@@ -1,4 +1,4 @@
-package upload
+package remote
 
 import (
 	"cmp"
@@ -12,7 +12,7 @@ import (
 	"github.com/scanhook/scanhook/core"
 )
 
-// Commit says which commit a report is about.
+// Commit says which commit a command is about.
 type Commit struct {
 	Platform  string // key in the server's configuration
 	Project   string // full path
