@@ -51,6 +51,7 @@ type TriageDecision struct {
 	Comment   string       `db:"comment"`
 	FindingID int64        `db:"finding_id"` // the finding that was judged; it may have been deleted
 	Timestamp time.Time    `db:"timestamp"`
+	Batch     string       `db:"batch"` // of decisions that were made together, and are withdrawn together; empty for one alone
 }
 
 // PrevailingDecision returns the decision that counts, nil when there is none. decisions are in the order in which they were made.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/alerts"
+	"github.com/scanhook/scanhook/store/catalog"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
@@ -347,7 +348,9 @@ func (s *Store) describeAlerts(ctx context.Context, tx *sqlx.Tx, scan core.Scan,
 func describe(ctx context.Context, tx *sqlx.Tx, scan core.Scan, ids []int64, all bool) error {
 	for chunk := range slices.Chunk(ids, sqldb.RowsPerStatement) {
 		_, err := sqldb.ExecIn(ctx, tx, `
-			UPDATE alerts SET tool = f.tool, rule_id = f.rule_id, severity = f.severity, title = f.title, file = f.file, line = f.line
+			UPDATE alerts SET tool = f.tool, rule_id = f.rule_id, severity = f.severity, title = f.title, file = f.file, line = f.line,
+				cve_id = f.cve_id,
+				words = SUBSTR(f.message, 1, 500) || ' ' || f.vulnerability_ids || ' ' || f.cve_id || ' ' || f.cwe
 			FROM findings f
 			WHERE alerts.id IN (?) AND f.scan_id = ? AND f.alert_id = alerts.id AND (? OR NOT EXISTS (
 				SELECT 1 FROM alert_heads h JOIN findings has ON has.scan_id = h.scan_id AND has.alert_id = alerts.id
@@ -389,51 +392,23 @@ func (s *Store) ListDays(ctx context.Context, platform, name string, limit int) 
 
 var alertColumns = sqldb.ColumnsOf[alerts.Alert]()
 
-// AlertFilter selects alerts of a project, the newest first.
-type AlertFilter struct {
-	Platform, Project string
-	State             alerts.State // Open means on the default branch, where that is known; empty selects all
-	Before            int32        // number of the last alert already read, or 0
-	Limit             int
-}
+// Catalog lists alerts of all projects.
+func (s *Store) Catalog() *catalog.Catalog { return catalog.New(s.db, s.clock.Now) }
 
-// ListAlerts returns alerts of a project.
-func (s *Store) ListAlerts(ctx context.Context, f AlertFilter) ([]alerts.Alert, error) {
-	list := []alerts.Alert{}
-	project, err := s.FindProject(ctx, f.Platform, f.Project)
-	if err == nil && f.State == alerts.Open && project.DefaultBranch != "" {
-		err = s.listOpen(ctx, &list, project, f)
-	} else if err == nil {
-		var where sqldb.Conditions
-		order := `number`
-		if f.State == "" || f.State == alerts.Open {
-			order = `id`
-			where.Add(true, `id > ?`, alerts.IDOf(project.ID, 0))
-			where.Add(f.Before > 0, `id < ?`, alerts.IDOf(project.ID, int(f.Before)))
-			where.Add(f.Before <= 0, `id < ?`, alerts.IDOf(project.ID+1, 0))
-		} else {
-			where.Add(true, `project_id = ?`, project.ID)
-			where.Add(true, `state <> 'open'`) // as the index has it
-			where.Add(f.Before > 0, `number < ?`, f.Before)
-		}
-		where.Add(f.State != "", `state = ?`, f.State)
-		err = s.db.SelectContext(ctx, &list, s.db.Rebind(`
-			SELECT `+alertColumns+` FROM alerts `+where.SQL()+` ORDER BY `+order+` DESC LIMIT ?`), append(where.Args, f.Limit)...)
+// InProject are the projects that a filter of the catalog has for one project's name: none where it is unknown, and nil, which means
+// all, where no name is given.
+func (s *Store) InProject(ctx context.Context, platform, name string) ([]int64, error) {
+	if platform == "" && name == "" {
+		return nil, nil
 	}
-	if err = sqldb.Classify(err); err != nil && !errors.Is(err, core.ErrNotFound) {
-		return nil, fmt.Errorf("listing alerts: %w", err)
+	project, err := s.FindProject(ctx, platform, name)
+	switch {
+	case errors.Is(err, core.ErrNotFound):
+		return []int64{}, nil
+	case err != nil:
+		return nil, fmt.Errorf("finding project: %w", err)
 	}
-	return list, nil
-}
-
-// listOpen reads what is open on the default branch.
-func (s *Store) listOpen(ctx context.Context, list *[]alerts.Alert, project core.KeptProject, f AlertFilter) error {
-	var where sqldb.Conditions
-	where.Add(true, `head_id = (SELECT id FROM alert_heads WHERE project_id = ? AND ref = ?)`, project.ID, core.BranchRef(project.DefaultBranch))
-	where.Add(f.Before > 0, `alert_id < ?`, alerts.IDOf(project.ID, int(f.Before)))
-	return s.db.SelectContext(ctx, list, s.db.Rebind(`
-		SELECT `+alertColumns+` FROM (SELECT alert_id FROM open_alerts `+where.SQL()+` ORDER BY alert_id DESC LIMIT ?) shown
-		JOIN alerts ON alerts.id = shown.alert_id ORDER BY id DESC`), append(where.Args, f.Limit)...)
+	return []int64{project.ID}, nil
 }
 
 // AlertStory is an alert with where it is open and what was said about it.
@@ -491,10 +466,13 @@ func (s *Store) loadAlertHeads(ctx context.Context, story *AlertStory) error {
 			story.LastSeen = &story.Heads[i].SeenAt
 		}
 	}
-	return s.db.GetContext(ctx, &story.Finding, s.db.Rebind(`
-		SELECT COALESCE(MAX((SELECT MAX(f.id) FROM findings f WHERE f.scan_id = h.scan_id AND f.alert_id = ?)), 0)
-		FROM alert_heads h WHERE h.project_id = ?`), story.ID, story.ProjectID)
+	return s.db.GetContext(ctx, &story.Finding, s.db.Rebind(newestFinding), story.ID, story.ProjectID)
 }
+
+// newestFinding is the id of an alert's newest finding at the heads of a project, or 0.
+const newestFinding = `
+	SELECT COALESCE(MAX((SELECT MAX(f.id) FROM findings f WHERE f.scan_id = h.scan_id AND f.alert_id = ?)), 0)
+	FROM alert_heads h WHERE h.project_id = ?`
 
 func (s *Store) loadAlertScans(ctx context.Context, story *AlertStory) error {
 	last := story.FirstSeenScanID

@@ -18,6 +18,7 @@ import (
 	"github.com/scanhook/scanhook/core/alerts"
 	"github.com/scanhook/scanhook/core/match"
 	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/catalog"
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
@@ -183,13 +184,24 @@ func (l *lives) check(t *testing.T) {
 	l.checkDay(t)
 }
 
-// checkList compares the list of alerts.
-func (l *lives) checkList(t *testing.T, open map[string][]int) {
+// listAlerts are all alerts of a project on a shelf, the newest first.
+func listAlerts(t *testing.T, s *store.Store, project string, shelf catalog.Shelf) []catalog.Item {
 	t.Helper()
-	all, err := l.ListAlerts(t.Context(), store.AlertFilter{Platform: "github", Project: l.name, Limit: 1000})
+	projects, err := s.InProject(t.Context(), "github", project)
 	if err != nil {
 		t.Fatal(err)
 	}
+	page, err := s.Catalog().List(t.Context(), catalog.Filter{Shelf: shelf, Projects: projects}, catalog.Newest, "", 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return page.Items
+}
+
+// checkList compares the list of alerts.
+func (l *lives) checkList(t *testing.T, open map[string][]int) {
+	t.Helper()
+	all := listAlerts(t, l.Store, l.name, "")
 	anywhere := slices.Concat(slices.Collect(maps.Values(open))...)
 	rules := map[int]string{}
 	for rule, number := range l.numbers {
@@ -210,10 +222,7 @@ func (l *lives) checkList(t *testing.T, open map[string][]int) {
 	if len(l.numbers) != len(all) {
 		t.Errorf("%d alerts of %d flaws", len(all), len(l.numbers))
 	}
-	onMain, err := l.ListAlerts(t.Context(), store.AlertFilter{Platform: "github", Project: l.name, State: alerts.Open, Limit: 1000})
-	if err != nil {
-		t.Fatal(err)
-	}
+	onMain := listAlerts(t, l.Store, l.name, catalog.Open)
 	var numbers []int
 	for _, alert := range onMain {
 		numbers = append(numbers, alert.Number)
@@ -224,6 +233,38 @@ func (l *lives) checkList(t *testing.T, open map[string][]int) {
 	slices.Reverse(numbers)
 	if !slices.Equal(numbers, open["refs/heads/main"]) {
 		t.Errorf("open on main %v, want %v", numbers, open["refs/heads/main"])
+	}
+	l.checkTallies(t)
+}
+
+// checkTallies compares the numbers that the database keeps with the alerts.
+func (l *lives) checkTallies(t *testing.T) {
+	t.Helper()
+	projects, err := l.InProject(t.Context(), "github", l.name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, shelf := range catalog.Shelves {
+		want := map[string]int{}
+		for _, alert := range listAlerts(t, l.Store, l.name, shelf) {
+			want[string(alert.Severity)]++
+		}
+		facets, err := l.Catalog().Facets(t.Context(), catalog.Filter{Shelf: shelf, Projects: projects})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum := 0
+		for _, n := range want {
+			sum += n
+		}
+		if facets.Total.N != sum || facets.Shelves[shelf].N != sum {
+			t.Errorf("%d alerts are %s, tallied are %d, counted %d", sum, shelf, facets.Shelves[shelf].N, facets.Total.N)
+		}
+		for _, value := range facets.Severities {
+			if value.N != want[value.Name] {
+				t.Errorf("%d %s alerts are %s, want %d", value.N, value.Name, shelf, want[value.Name])
+			}
+		}
 	}
 }
 
@@ -338,23 +379,14 @@ func TestAlertsAreNumberedConcurrently(t *testing.T) {
 			})
 		}
 		racing.Wait()
-		all, err := s.ListAlerts(t.Context(), store.AlertFilter{Platform: "github", Project: "acme/shop", Limit: 1000})
-		if err != nil || len(all) != each*(branches+1) {
-			t.Fatalf("%d alerts, %v, want %d", len(all), err, each*(branches+1))
+		all := listAlerts(t, s, "acme/shop", "")
+		if len(all) != each*(branches+1) {
+			t.Fatalf("%d alerts, want %d", len(all), each*(branches+1))
 		}
 		for i, alert := range all {
 			if alert.Number != len(all)-i {
 				t.Fatalf("alert %d is numbered %d", len(all)-i, alert.Number)
 			}
-		}
-		last := all[9].Number
-		page, err := s.ListAlerts(t.Context(), store.AlertFilter{Platform: "github", Project: "acme/shop", Before: int32(last), Limit: 5})
-		if err != nil || len(page) != 5 || page[0].Number != last-1 {
-			t.Errorf("the next page: %v, %v", page, err)
-		}
-		page, err = s.ListAlerts(t.Context(), store.AlertFilter{Platform: "github", Project: "acme/shop", Before: -1, Limit: 5})
-		if err != nil || len(page) != 5 || page[0].Number != len(all) {
-			t.Errorf("before no number: %v, %v", page, err)
 		}
 	})
 }

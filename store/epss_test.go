@@ -48,10 +48,10 @@ func TestPutFeedHoldsTheLatestEditions(t *testing.T) {
 		}{
 			{scores(firstDay, 0.1, 0.2, 0.3), core.FeedChange{Added: 3}},
 			{scores(firstDay, 0.1, 0.2, 0.3), core.FeedChange{}},
-			{catalog(1, 2, 4), core.FeedChange{Added: 3}},
-			{catalog(1, 2, 4), core.FeedChange{}},
+			{kevCatalog(1, 2, 4), core.FeedChange{Added: 3}},
+			{kevCatalog(1, 2, 4), core.FeedChange{}},
 			{scores(firstDay.AddDate(0, 0, 1), -1, -1, 0.4, 0.5), core.FeedChange{Added: 1, Changed: 1, Removed: 2}},
-			{catalog(1, 3), core.FeedChange{Added: 1, Removed: 2}},
+			{kevCatalog(1, 3), core.FeedChange{Added: 1, Removed: 2}},
 		}
 		for i, step := range steps {
 			if got := put(t, s, step.feed); got != step.want {
@@ -274,11 +274,11 @@ func TestRiskIsTheHighestOfAllIDs(t *testing.T) {
 		put(t, s, scores(firstDay, 0.01, 0.02, 0.5))
 		turned(t, s, 1)
 		shows(t, s, scan, core.StatusFailure, "2 new (2 low), CVE-2024-0002 now at EPSS 0.5")
-		put(t, s, catalog(1))
+		put(t, s, kevCatalog(1))
 		turned(t, s, 0)
 		put(t, s, scores(firstDay.AddDate(0, 0, 1), 0.01, 0.02, 0.03))
 		turned(t, s, 0)
-		put(t, s, catalog())
+		put(t, s, kevCatalog())
 		turned(t, s, 1)
 		shows(t, s, scan, core.StatusSuccess, "2 new (2 low)")
 	})

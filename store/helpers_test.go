@@ -554,7 +554,7 @@ func scores(date time.Time, probabilities ...float64) core.Feed {
 }
 
 // catalog is an edition of KEV that lists the n-th vulnerabilities.
-func catalog(list ...int) core.Feed {
+func kevCatalog(list ...int) core.Feed {
 	feed := core.Feed{Kind: core.FeedKEV, Version: "2026.11.23", Source: "kev.json"}
 	for _, n := range list {
 		feed.Scores = append(feed.Scores, core.Score{CVEID: cve(n), KEV: true})

@@ -547,14 +547,14 @@ func (s *Store) addAlerts(ctx context.Context, tx *sqlx.Tx, scan core.Scan, last
 	err := s.db.Load(ctx, tx, sqldb.Bulk{
 		Table: "alerts", Columns: []string{
 			"id", "project_id", "number", "key", "tool", "rule_id", "severity", "title", "file", "line", "state",
-			"first_seen", "first_seen_scan_id",
+			"first_seen", "first_seen_scan_id", "cve_id", "words",
 		},
 		Rows: len(fresh),
 		Row: func(n int, values []any) []any {
 			f, number := d.finding(fresh[n]), last+1+n
 			state := alerts.StateOf(f.Suppressed == nil, true, nil)
 			return append(values, alerts.IDOf(scan.ProjectID, number), scan.ProjectID, number, alerts.Key(f), f.Tool, f.RuleID,
-				string(f.Severity), f.Title, f.File, f.Line, string(state), now, scan.ID)
+				string(f.Severity), f.Title, f.File, f.Line, string(state), now, scan.ID, f.CVEID, alerts.Words(f))
 		},
 	})
 	if err != nil {

@@ -3,10 +3,12 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/alerts"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
@@ -49,12 +51,16 @@ func loadFinding(ctx context.Context, q sqlx.ExtContext, id int64) (found core.T
 // PatchFinding does.
 func (s *Store) RecordFeedback(ctx context.Context, feedback core.Feedback) (Triaged, error) {
 	return s.triage(ctx, feedback.FindingID, feedback.Update(), func(tx *sqlx.Tx, _ []core.TriageDecision) error {
-		feedback.Timestamp = s.clock.Timestamp()
-		_, err := tx.NamedExecContext(ctx, `
-			INSERT INTO feedbacks (finding_id, user_verdict, comments, author, timestamp)
-			VALUES (:finding_id, :user_verdict, :comments, :author, :timestamp)`, feedback)
-		return err
+		return s.putFeedback(ctx, tx, feedback)
 	})
+}
+
+func (s *Store) putFeedback(ctx context.Context, tx *sqlx.Tx, feedback core.Feedback) error {
+	feedback.Timestamp = s.clock.Timestamp()
+	_, err := tx.NamedExecContext(ctx, `
+		INSERT INTO feedbacks (finding_id, user_verdict, comments, author, timestamp)
+		VALUES (:finding_id, :user_verdict, :comments, :author, :timestamp)`, feedback)
+	return err
 }
 
 // WithdrawFeedback withdraws the decision of people on a finding, here and in the other scans of the project: earlier
@@ -62,15 +68,18 @@ func (s *Store) RecordFeedback(ctx context.Context, feedback core.Feedback) (Tri
 // decision of a person, core.ErrConflict when it is another one than the withdrawal means.
 func (s *Store) WithdrawFeedback(ctx context.Context, w core.Withdrawal) (Triaged, error) {
 	return s.triage(ctx, w.FindingID, w.Update(), func(tx *sqlx.Tx, before []core.TriageDecision) error {
-		decision, err := w.Pick(before)
-		if err != nil {
-			return err
-		}
-		_, err = tx.ExecContext(ctx, tx.Rebind(`
-			UPDATE feedbacks SET withdrawn_at = ? WHERE finding_id = ? AND withdrawn_at IS NULL`),
-			s.clock.Timestamp(), decision.FindingID)
-		return err
+		return s.withdraw(ctx, tx, w, before)
 	})
+}
+
+func (s *Store) withdraw(ctx context.Context, tx *sqlx.Tx, w core.Withdrawal, before []core.TriageDecision) error {
+	decision, err := w.Pick(before)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, tx.Rebind(`
+		UPDATE feedbacks SET withdrawn_at = ? WHERE finding_id = ? AND withdrawn_at IS NULL`), s.clock.Timestamp(), decision.FindingID)
+	return err
 }
 
 // PatchFinding applies an update to a finding. Its decision is propagated to the same finding in the other scans of the
@@ -150,6 +159,17 @@ func (s *Store) saveTriage(ctx context.Context, tx *sqlx.Tx, before core.Triaged
 	if len(c.Scans) == 0 {
 		return nil
 	}
+	if err := s.recordTriage(ctx, tx, before, c); err != nil {
+		return err
+	}
+	if err := s.judgeAll(ctx, tx, c.Scans, before.Scan.ID); err != nil {
+		return err
+	}
+	return s.decideAlert(ctx, tx, before.Scan.ProjectID, before.Finding.AlertID)
+}
+
+// recordTriage writes what an update changes about an alert and its findings.
+func (s *Store) recordTriage(ctx context.Context, tx *sqlx.Tx, before core.Triaged, c core.TriageChange) error {
 	if err := s.putDecisions(ctx, tx, before.Scan.ProjectID, before.Finding.AlertID, c.Decisions); err != nil {
 		return err
 	}
@@ -169,13 +189,7 @@ func (s *Store) saveTriage(ctx context.Context, tx *sqlx.Tx, before core.Triaged
 	if err := recordEvent(ctx, tx, c.Event); err != nil {
 		return err
 	}
-	if err := s.audit(ctx, tx, c.Audit); err != nil {
-		return err
-	}
-	if err := s.judgeAll(ctx, tx, c.Scans, before.Scan.ID); err != nil {
-		return err
-	}
-	return s.decideAlert(ctx, tx, before.Scan.ProjectID, before.Finding.AlertID)
+	return s.audit(ctx, tx, c.Audit)
 }
 
 // decideAlert lets the heads of a project show what was decided on one of its alerts.
@@ -205,6 +219,140 @@ func (s *Store) decideAlert(ctx context.Context, tx *sqlx.Tx, project, alert int
 		}
 	}
 	return err
+}
+
+// MaxBatch is how many alerts one transaction decides on.
+const MaxBatch = 100
+
+// Batch is one decision of a person on several alerts, which is withdrawn as one.
+type Batch struct {
+	Key     string  // names the batch; the decisions of several calls may have one
+	Alerts  []int64 // at most MaxBatch
+	Verdict core.Triage
+	Comment string
+	Author  string
+}
+
+// DecideAlerts decides on alerts in one transaction, and judges each scan again once. Alerts that no head has any more are left as
+// they are; decided are the others. core.ErrInvalid when the batch breaks a bound.
+func (s *Store) DecideAlerts(ctx context.Context, b Batch) (decided int, err error) {
+	if len(b.Alerts) > MaxBatch || b.Key == "" {
+		return 0, fmt.Errorf("deciding on alerts: %w: a batch has a key and at most %d alerts", core.ErrInvalid, MaxBatch)
+	}
+	err = s.triageTogether(ctx, b.Alerts, func(tx *sqlx.Tx, before core.Triaged) (change core.TriageChange, err error) {
+		feedback := core.Feedback{FindingID: before.Finding.ID, UserVerdict: b.Verdict, Comments: b.Comment, Author: b.Author}
+		if err := feedback.Update().Check(); err != nil {
+			return change, err
+		}
+		if change, err = feedback.Update().Triage(before, s.clock.Timestamp()); err != nil {
+			return change, err
+		}
+		for i, decision := range change.Decisions {
+			if decision.ID == 0 && decision.Source == core.ByPerson {
+				change.Decisions[i].Batch = b.Key
+			}
+		}
+		decided++
+		return change, s.putFeedback(ctx, tx, feedback)
+	}, func() { decided = 0 })
+	if err != nil {
+		return 0, fmt.Errorf("deciding on alerts: %w", err)
+	}
+	return decided, nil
+}
+
+// WithdrawBatch withdraws at most MaxBatch of the decisions of a batch that still hold, in one transaction. left are those that
+// another call has to withdraw.
+func (s *Store) WithdrawBatch(ctx context.Context, key, author string) (withdrawn, left int, err error) {
+	const ofBatch = `FROM alert_decisions WHERE batch = ? AND batch <> '' AND source = 'person'`
+	var ids []int64
+	err = s.db.SelectContext(ctx, &ids, s.db.Rebind(`SELECT alert_id `+ofBatch+` ORDER BY id LIMIT ?`), key, MaxBatch)
+	if err == nil {
+		err = s.triageTogether(ctx, ids, func(tx *sqlx.Tx, before core.Triaged) (change core.TriageChange, err error) {
+			withdrawal := core.Withdrawal{FindingID: before.Finding.ID, Author: author}
+			if change, err = withdrawal.Update().Triage(before, s.clock.Timestamp()); err != nil {
+				return change, err
+			}
+			withdrawn++
+			return change, s.withdraw(ctx, tx, withdrawal, before.Decisions)
+		}, func() { withdrawn = 0 })
+	}
+	if err == nil {
+		err = s.db.GetContext(ctx, &left, s.db.Rebind(`SELECT COUNT(*) `+ofBatch), key)
+	}
+	if err != nil {
+		return 0, 0, fmt.Errorf("withdrawing a batch: %w", sqldb.Classify(err))
+	}
+	if withdrawn == 0 {
+		left = 0 // no head has them any more
+	}
+	return withdrawn, left, nil
+}
+
+// HasBatch tells whether decisions of a person's batch hold.
+func (s *Store) HasBatch(ctx context.Context, key, author string) (has bool, err error) {
+	err = s.db.GetContext(ctx, &has, s.db.Rebind(`
+		SELECT EXISTS (SELECT 1 FROM alert_decisions WHERE batch = ? AND batch <> '' AND author = ?)`), key, author)
+	return has, sqldb.Classify(err)
+}
+
+// triageTogether applies updates to the newest findings of alerts in one transaction, which begins with again.
+func (s *Store) triageTogether(
+	ctx context.Context, ids []int64, update func(*sqlx.Tx, core.Triaged) (core.TriageChange, error), again func(),
+) error {
+	ids = slices.Compact(slices.Sorted(slices.Values(ids))) // in one order, so that no two transactions wait for each other
+	return s.writeIn(ctx, s.triaging, func(tx *sqlx.Tx) error {
+		again()
+		var changed []core.Triaged
+		var scans []int64
+		for _, id := range ids {
+			before, err := s.loadNewest(ctx, tx, id)
+			if err != nil || before.Finding.ID == 0 {
+				if err != nil {
+					return err
+				}
+				continue
+			}
+			change, err := update(tx, before)
+			if err == nil && len(change.Scans) > 0 {
+				err = s.recordTriage(ctx, tx, before, change)
+				changed, scans = append(changed, before), append(scans, change.Scans...)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return s.settleTogether(ctx, tx, changed, scans)
+	})
+}
+
+// loadNewest is loadTriaged for the newest finding of an alert at a head; it is zero where no head has one.
+func (s *Store) loadNewest(ctx context.Context, tx *sqlx.Tx, alert int64) (core.Triaged, error) {
+	var finding int64
+	err := tx.GetContext(ctx, &finding, tx.Rebind(newestFinding), alert, alerts.ProjectOf(alert))
+	if err != nil || finding == 0 {
+		return core.Triaged{}, err
+	}
+	return s.loadTriaged(ctx, tx, finding)
+}
+
+// settleTogether judges the scans again that decisions concern, each once, and lets heads show what was decided.
+func (s *Store) settleTogether(ctx context.Context, tx *sqlx.Tx, changed []core.Triaged, scans []int64) error {
+	if len(changed) == 0 {
+		return nil
+	}
+	slices.Sort(scans)
+	for chunk := range slices.Chunk(slices.Compact(scans), sqldb.RowsPerStatement) {
+		if err := s.judgeAll(ctx, tx, chunk, 0); err != nil {
+			return err
+		}
+	}
+	for _, before := range changed {
+		if err := s.decideAlert(ctx, tx, before.Scan.ProjectID, before.Finding.AlertID); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // lockProjectOf lets one transaction at a time triage a project, and no report that would miss the decision.
@@ -243,8 +391,8 @@ func (s *Store) putDecisions(ctx context.Context, tx *sqlx.Tx, project, alert in
 		return err
 	}
 	_, err = tx.NamedExecContext(ctx, `
-		INSERT INTO alert_decisions (project_id, alert_id, source, decision, author, comment, finding_id, timestamp)
-		VALUES (:project_id, :alert_id, :source, :decision, :author, :comment, :finding_id, :timestamp)`, fresh)
+		INSERT INTO alert_decisions (project_id, alert_id, source, decision, author, comment, finding_id, timestamp, batch)
+		VALUES (:project_id, :alert_id, :source, :decision, :author, :comment, :finding_id, :timestamp, :batch)`, fresh)
 	return err
 }
 

@@ -133,7 +133,7 @@ func TestDecidingFindingsAreThoseThatFailTheGate(t *testing.T) {
 		for name, gate := range gates {
 			s := e.Open(t, store.Config{Policies: asking(func(g *core.Gate) { *g = gate })})
 			put(t, s, scores(firstDay, 0.01, 0.3))
-			put(t, s, catalog(2))
+			put(t, s, kevCatalog(2))
 			scanOn(t, s, 1, "main", everyKind("known")...)
 			fresh := everyKind("fresh")
 			fresh[5].Suppressed = new("nosec")
@@ -186,7 +186,7 @@ func TestAIDismisses(t *testing.T) {
 				patch(t, s, f, dismissal)
 				if c.exploited { // only later, so that it was dismissed before
 					wantStatus(t, s, scan, "before", core.StatusSuccess, "0 new, 1 dismissed")
-					put(t, s, catalog(0))
+					put(t, s, kevCatalog(0))
 					turned(t, s, 1)
 				}
 				f = findingsOf(t, s, scan)["dependency-0"]
@@ -285,7 +285,7 @@ func TestGateAsksRiskOfNewScans(t *testing.T) {
 			storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 				s := e.Open(t, store.Config{Policies: asking(c.gate)})
 				put(t, s, scores(firstDay, 0.1, 0.3, 0.01))
-				put(t, s, catalog(2))
+				put(t, s, kevCatalog(2))
 				scan := pushed(t, s, 1)
 				run(t, s, vulnerable(0, core.Medium), vulnerable(1, core.Medium), vulnerable(2, core.Medium),
 					vulnerable(3, core.Medium))
@@ -307,7 +307,7 @@ func TestImportsTurnVerdictsOfOpenBranches(t *testing.T) {
 		clock.advance(29 * 24 * time.Hour)
 		head := scanOn(t, s, 3, "topic", vulnerable(0, core.Medium))
 		open := scanOn(t, s, 4, "topic", vulnerable(0, core.Medium))
-		put(t, s, catalog(0))
+		put(t, s, kevCatalog(0))
 		turned(t, s, 2)
 		shows(t, s, before, core.StatusFailure, "1 new (1 medium), CVE-2024-0000 now in KEV")
 		shows(t, s, open, core.StatusFailure, "1 new (1 medium), CVE-2024-0000 now in KEV")
@@ -333,7 +333,7 @@ func TestImportsTurnVerdictsOfHeads(t *testing.T) {
 		turned(t, s, 0)
 		last = get(t, s, last.ReferenceID)
 
-		put(t, s, catalog(0))
+		put(t, s, kevCatalog(0))
 		turned(t, s, 1)
 		turned(t, s, 0)
 		shows(t, s, head, core.StatusFailure, "2 new (1 medium, 1 low), CVE-2024-0000 now in KEV")
@@ -346,7 +346,7 @@ func TestImportsTurnVerdictsOfHeads(t *testing.T) {
 		put(t, s, scores(firstDay, 0.02)) // still in KEV: nothing to say
 		turned(t, s, 0)
 		shows(t, s, head, core.StatusFailure, "2 new (1 medium, 1 low), CVE-2024-0000 now in KEV")
-		put(t, s, catalog(7))
+		put(t, s, kevCatalog(7))
 		turned(t, s, 1)
 		shows(t, s, head, core.StatusSuccess, "2 new (1 medium, 1 low), CVE-2024-0000 no longer in KEV")
 		put(t, s, scores(firstDay, 0.5, 0.5))
@@ -366,12 +366,12 @@ func TestImportsAddUpUntilVerdictsAreJudgedAgain(t *testing.T) {
 		s := e.Open(t, store.Config{Policies: asking(func(*core.Gate) {})})
 		scan := pushed(t, s, 1)
 		run(t, s, vulnerable(0, core.Medium))
-		put(t, s, catalog(0))
+		put(t, s, kevCatalog(0))
 		put(t, s, scores(firstDay, 0.01))
 		turned(t, s, 1)
 		shows(t, s, scan, core.StatusFailure, "1 new (1 medium), CVE-2024-0000 now in KEV")
-		put(t, s, catalog(1))
-		put(t, s, catalog(0, 1))
+		put(t, s, kevCatalog(1))
+		put(t, s, kevCatalog(0, 1))
 		turned(t, s, 0)
 		shows(t, s, scan, core.StatusFailure, "1 new (1 medium), CVE-2024-0000 now in KEV")
 	})
@@ -388,7 +388,7 @@ func TestImportsLeaveRescansAlone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		put(t, s, catalog(0))
+		put(t, s, kevCatalog(0))
 		turned(t, s, 0)
 		again := get(t, s, receipt.Reference)
 		shows(t, s, again, core.StatusPending, "Scan in progress")
@@ -429,7 +429,7 @@ func putRandomFeeds(t *testing.T, s *store.Store, random *rand.Rand) {
 	t.Helper()
 	day := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	put(t, s, scores(day.AddDate(0, 0, 0), random.Float64(), random.Float64(), random.Float64()))
-	put(t, s, catalog(1+random.IntN(3), 4))
+	put(t, s, kevCatalog(1+random.IntN(3), 4))
 	if _, err := s.ReevaluateHeads(t.Context()); err != nil {
 		t.Fatal(err)
 	}

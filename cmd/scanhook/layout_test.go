@@ -31,7 +31,7 @@ var layers = map[string]int{
 	"internal/jsonscan": 1, "internal/reports/collect": 1, "internal/reports/sarif": 1, "internal/reports/formats": 1,
 	"internal/reports/export": 1, "internal/reports/reportstest": 3,
 
-	"store/sqldb": 1, "store/move": 1,
+	"store/sqldb": 1, "store/move": 1, "store/catalog": 1,
 
 	"core": 0, "core/alerts": 0, "core/anomaly": 0, "core/intake": 0, "core/refs": 0, "core/intern": 0, "core/liveness": 0, "core/match": 0, "core/naming": 0, "core/patch": 0, "core/secrets": 0,
 	"core/timeline": 0, "migrations": 0, "internal/poll": 0, "internal/config": 0, "internal/config/strictyaml": 0, "internal/suggest": 0,
@@ -40,7 +40,7 @@ var layers = map[string]int{
 	"store/storetest": 3, "platforms/platformtest": 3, "internal/chaos": 3, "internal/upgrade": 3, "internal/failover": 3, "internal/bench": 3, "internal/growth": 3, "internal/scanbench": 3, "internal/servetest": 3, // for tests only
 	"internal/fakeforge/forgetest": 3,
 
-	"internal/web/layout": 2, "internal/web/live": 2, "internal/web/signin": 2, "internal/web/chart": 2, "internal/web/text": 1, "internal/api/paging": 1,
+	"internal/web/layout": 2, "internal/web/live": 2, "internal/web/signin": 2, "internal/web/chart": 2, "internal/web/workbench": 2, "internal/web/text": 1, "internal/api/paging": 1,
 }
 
 // within are the imports inside a layer: of a package below the one that imports it, or beside it in cmd.
@@ -72,8 +72,9 @@ var within = map[string][]string{
 	"internal/fakeforge/gitlab": {"internal/fakeforge", "internal/fakeforge/gitrepo"},
 	"internal/fakeforge/gitea":  {"internal/fakeforge", "internal/fakeforge/gitrepo", "internal/fakeforge/github"},
 
-	"store":      {"store/sqldb"},
-	"store/move": {"store/sqldb"},
+	"store":         {"store/sqldb", "store/catalog"},
+	"store/catalog": {"store/sqldb"},
+	"store/move":    {"store/sqldb"},
 
 	"internal/servetest": {"internal/fakeforge/forgetest"}, // both for tests only
 
@@ -83,9 +84,10 @@ var within = map[string][]string{
 	"internal/reports/collect": {"internal/jsonscan"},
 	"internal/reports/export":  {"internal/reports/sarif", "internal/reports/collect"},
 
-	"internal/web":        {"internal/web/layout", "internal/web/live", "internal/web/signin", "internal/web/chart"},
-	"internal/web/layout": {"internal/web/signin"},
-	"internal/web/live":   {"internal/web/signin"},
+	"internal/web":           {"internal/web/layout", "internal/web/live", "internal/web/signin", "internal/web/chart", "internal/web/workbench"},
+	"internal/web/layout":    {"internal/web/signin"},
+	"internal/web/live":      {"internal/web/signin"},
+	"internal/web/workbench": {"internal/web/layout"},
 }
 
 // libraries are the import paths, or their beginnings, that only some packages may import.
@@ -97,7 +99,7 @@ var libraries = map[string][]string{
 	"github.com/google/go-github/":    {"platforms/ghapi", "platforms/github", "platforms/gitea"},
 	"github.com/xanzy/go-gitlab":      {"platforms/gitlab"},
 	"github.com/zricethezav/gitleaks": {"internal/runner/gitleaks", "internal/runner/rules", "internal/reports"},
-	"github.com/gin-gonic/gin":        {"webhooks", "internal/api", "internal/web", "internal/web/layout", "internal/web/live", "internal/web/signin", "internal/httpx", "internal/health", "cmd/scanhook"},
+	"github.com/gin-gonic/gin":        {"webhooks", "internal/api", "internal/web", "internal/web/layout", "internal/web/live", "internal/web/signin", "internal/web/workbench", "internal/httpx", "internal/health", "cmd/scanhook"},
 	"github.com/klauspost/compress/":  {"internal/httpx"},
 	"github.com/prometheus/":          {"internal/metrics", "internal/health"},
 	module + "internal/config":        {"cmd/scanhook", "cmd/scanhook/check", "cmd/scanhook/cli", "cmd/scanhook/upload", "internal/config"},

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"path"
 	"time"
+	"unicode/utf8"
 
 	"github.com/scanhook/scanhook/core"
 )
@@ -41,6 +42,16 @@ type Alert struct {
 	FirstSeenScanID int64         `db:"first_seen_scan_id"` // of a scan that may have been removed
 	LastSeen        *time.Time    `db:"last_seen"`          // before it stopped being open somewhere; nil if it never did
 	LastSeenScanID  *int64        `db:"last_seen_scan_id"`
+	CVEID           string        `db:"cve_id"` // by which it is judged, or empty
+}
+
+// maxWords is how many characters of a message can be searched.
+const maxWords = 500
+
+// Words is what a search reads of a finding besides its title, file and rule.
+func Words(f *core.Finding) string {
+	message := []rune(f.Message[:min(len(f.Message), utf8.UTFMax*maxWords)])
+	return string(message[:min(len(message), maxWords)]) + " " + f.VulnerabilityIDs + " " + f.CVEID + " " + f.CWE
 }
 
 // IDOf is the id of the alert with a number in its project: no index is needed to find one by the other, and ids keep the order of
@@ -48,6 +59,9 @@ type Alert struct {
 func IDOf(project int64, number int) int64 { return project<<numberBits + int64(number) }
 
 const numberBits = 32
+
+// ProjectOf is the project of the alert with an id.
+func ProjectOf(alert int64) int64 { return alert >> numberBits }
 
 // Name is what people call an alert: shop#17.
 func Name(project string, number int) string { return fmt.Sprintf("%s#%d", path.Base(project), number) }

@@ -1,52 +1,224 @@
 package api
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
+	"fmt"
 	"net/http"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/alerts"
 	"github.com/scanhook/scanhook/internal/api/paging"
 	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/catalog"
 )
 
 // RegisterAlerts describes the operations on alerts.
 func (a *API) RegisterAlerts(api huma.API) {
 	list := operation(httpx.Viewer, http.MethodGet, "/alerts", "list-alerts",
-		"Alerts of a project, the newest first: those that are open on its default branch, or others")
+		"Alerts of all projects or of one: those that are open on default branches, or others")
 	register(a, api, list, a.listAlerts)
+
+	facets := operation(httpx.Viewer, http.MethodGet, "/alert-facets", "count-alerts",
+		"How many alerts a filter selects, by severity, tool, rule, project, age and directory")
+	facets.Description = "Of each facet at most twelve values are named, those with most alerts. Numbers are exact to 10,000; above, those with more: true are lower bounds."
+	register(a, api, facets, a.countAlerts)
 
 	read := operation(httpx.Viewer, http.MethodGet, "/alerts/{platform}/{project}/{number}", "get-alert",
 		"One alert: where it is open, when it was seen, and who decided what")
 	read.Description = "An alert is the same finding through all commits of a project; it outlives the scans that saw it. " +
 		"The slashes of the project's path are written %2F."
 	register(a, api, read, a.getAlert)
+
+	decide := operation(httpx.Viewer, http.MethodPost, "/alert-decisions", "decide-alerts",
+		"A person's decision on several alerts, or on all that a filter selects")
+	decide.Description = "One call decides on at most 100 alerts, in one transaction. With a filter, next is where to go on: " +
+		"call again with it and with the same batch until it is empty. A batch is withdrawn as one."
+	decide.DefaultStatus = http.StatusOK
+	register(a, api, decide, a.decideAlerts)
+
+	undo := operation(httpx.Viewer, http.MethodDelete, "/alert-decisions/{batch}", "withdraw-batch",
+		"Withdraws the decisions of a batch that still hold, at most 100 a call: call again until left is 0")
+	undo.DefaultStatus = http.StatusOK
+	register(a, api, undo, a.withdrawBatch)
+}
+
+// AlertFilter selects alerts.
+type AlertFilter struct {
+	Platform string `query:"platform" maxLength:"200" example:"github" doc:"with project; without both: all projects"`
+	Project  string `query:"project" maxLength:"500" example:"acme/shop"`
+	State    string `query:"state" enum:"open,branch,dismissed,fixed,all" default:"open" doc:"open: on the default branch, or anywhere where that is not known; branch: elsewhere only"`
+	Severity string `query:"severity" enum:"Critical,High,Medium,Low"`
+	Tool     string `query:"tool" maxLength:"2048"`
+	Rule     string `query:"rule" maxLength:"2048"`
+	Path     string `query:"path" maxLength:"2048" doc:"a file, or a directory that ends with a slash" example:"src/"`
+	Age      string `query:"age" enum:"day,week,month,quarter,older" doc:"since it was seen first: less than a day, to a week, to 30 days, to 90 days, more"`
+	KEV      bool   `query:"kev" doc:"known to be exploited, by CISA's catalog"`
+	Text     string `query:"q" maxLength:"200" doc:"in title, file, rule, message, CVE or CWE"`
+}
+
+// filter is the filter as the catalog has it.
+func (a *API) filter(ctx context.Context, in AlertFilter) (f catalog.Filter, err error) {
+	f = catalog.Filter{
+		Shelf: catalog.Shelf(in.State), Severity: core.Severity(in.Severity), Tool: in.Tool, Rule: in.Rule, Path: in.Path,
+		Age: catalog.Age(in.Age), KEV: in.KEV, Text: in.Text,
+	}
+	if in.State == "all" {
+		f.Shelf = ""
+	}
+	if (in.Platform == "") != (in.Project == "") {
+		return f, fmt.Errorf("%w: platform and project name one project together; leave out both for all", core.ErrInvalid)
+	}
+	f.Projects, err = a.Store.InProject(ctx, in.Platform, in.Project)
+	return f, err
 }
 
 type listAlertsInput struct {
 	paging.Input
-	Platform string `query:"platform" required:"true" maxLength:"200" example:"github"`
-	Project  string `query:"project" required:"true" maxLength:"500" example:"acme/shop"`
-	State    string `query:"state" enum:"open,dismissed,fixed,all" default:"open" doc:"open: on the default branch, where that is known"`
+	AlertFilter
+	Sort string `query:"sort" enum:"severity,newest,oldest" default:"newest"`
 }
 
-func (a *API) listAlerts(ctx context.Context, in *listAlertsInput) (*paging.Output[alertView], error) {
-	state := alerts.State(in.State)
-	if in.State == "all" {
-		state = ""
-	}
-	name, err := a.Store.ProjectName(ctx, in.Platform, in.Project)
+func (a *API) listAlerts(ctx context.Context, in *listAlertsInput) (*paging.Output[alertItem], error) {
+	f, err := a.filter(ctx, in.AlertFilter)
 	if err != nil {
 		return nil, err
 	}
-	return paging.List(in.Input, func(before int32, limit int) ([]alerts.Alert, error) {
-		return a.Store.ListAlerts(ctx, store.AlertFilter{
-			Platform: in.Platform, Project: in.Project, State: state, Before: before, Limit: limit,
-		})
-	}, func(alert alerts.Alert) alertView { return viewAlert(name, alert) }, func(alert alerts.Alert) int32 { return int32(alert.Number) })
+	var after string
+	if err := paging.Decode(in.Cursor, &after); err != nil {
+		return nil, err
+	}
+	page, err := a.Store.Catalog().List(ctx, f, catalog.Sort(in.Sort), after, in.Limit)
+	if err != nil {
+		return nil, err
+	}
+	out := &paging.Output[alertItem]{}
+	out.Body.Items = views(page.Items, viewItem)
+	if page.Next != "" {
+		out.Body.Next = paging.Cursor(page.Next)
+	}
+	return out, nil
+}
+
+// alertItem is an alert in a list.
+type alertItem struct {
+	ID       int64  `json:"id" doc:"for decisions on several alerts"`
+	Platform string `json:"source_platform"`
+	Project  string `json:"project_name"`
+	alertView
+	CVEID string   `json:"cve_id"`
+	EPSS  *float64 `json:"epss" doc:"probability of being exploited within 30 days; null where unknown"`
+	KEV   bool     `json:"kev"`
+}
+
+func viewItem(item catalog.Item) alertItem {
+	return alertItem{item.ID, item.Platform, item.Project, viewAlert(item.Project, item.Alert), item.CVEID, present(item.EPSS), item.KEV}
+}
+
+type countAlertsInput struct{ AlertFilter }
+
+// countView is a number of alerts.
+type countView struct {
+	N    int  `json:"n"`
+	More bool `json:"more" doc:"there are more than n"`
+}
+
+// facetView is a value of a facet.
+type facetView struct {
+	Name     string `json:"name"`
+	Platform string `json:"source_platform,omitempty" doc:"of a project"`
+	countView
+}
+
+type facetsOutput struct {
+	Body struct {
+		Total      countView   `json:"total"`
+		KEV        countView   `json:"kev"`
+		Severities []facetView `json:"severity"`
+		Tools      []facetView `json:"tool"`
+		Rules      []facetView `json:"rule"`
+		Projects   []facetView `json:"project"`
+		Ages       []facetView `json:"age" doc:"empty where more than 10,000 alerts match"`
+		Paths      []facetView `json:"path" doc:"of one project; directories end with a slash"`
+	}
+}
+
+func (a *API) countAlerts(ctx context.Context, in *countAlertsInput) (*facetsOutput, error) {
+	f, err := a.filter(ctx, in.AlertFilter)
+	if err != nil {
+		return nil, err
+	}
+	facets, err := a.Store.Catalog().Facets(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	out := &facetsOutput{}
+	out.Body.Total, out.Body.KEV = countView(facets.Total), countView(facets.KEV)
+	for values, into := range map[*[]catalog.Value]*[]facetView{
+		&facets.Severities: &out.Body.Severities, &facets.Tools: &out.Body.Tools, &facets.Rules: &out.Body.Rules,
+		&facets.Projects: &out.Body.Projects, &facets.Ages: &out.Body.Ages, &facets.Paths: &out.Body.Paths,
+	} {
+		*into = views(*values, func(v catalog.Value) facetView { return facetView{v.Name, v.Platform, countView(v.Count)} })
+	}
+	return out, nil
+}
+
+type decideAlertsInput struct {
+	AlertFilter
+	Body struct {
+		Alerts   []int64 `json:"alerts,omitempty" maxItems:"100" doc:"ids as the list has them; without, the filter of the query selects"`
+		Verdict  string  `json:"user_verdict" enum:"TP,FP" doc:"true or false positive"`
+		Comments string  `json:"comments,omitempty" maxLength:"10240"`
+		Batch    string  `json:"batch,omitempty" maxLength:"100" doc:"of the call before, to go on with the same filter"`
+		Next     string  `json:"next,omitempty" maxLength:"100" doc:"of the call before"`
+	}
+}
+
+type batchOutput struct {
+	Body struct {
+		Batch string `json:"batch" doc:"for going on, and for withdrawing all"`
+		Done  int    `json:"done" doc:"of this call"`
+		Next  string `json:"next" doc:"where the next call goes on; empty at the end"`
+		Left  int    `json:"left" doc:"how many a filter selects besides, counted to 10,000"`
+	}
+}
+
+func (a *API) decideAlerts(ctx context.Context, in *decideAlertsInput) (*batchOutput, error) {
+	batch := store.Batch{
+		Key: cmp.Or(in.Body.Batch, rand.Text()), Alerts: in.Body.Alerts, Verdict: core.Triage(in.Body.Verdict), Comment: in.Body.Comments,
+		Author: author(ctx),
+	}
+	var part catalog.Batch
+	if batch.Alerts == nil {
+		f, err := a.filter(ctx, in.AlertFilter)
+		if err == nil {
+			part, err = a.Store.Catalog().Batch(ctx, f, in.Body.Next, store.MaxBatch)
+		}
+		if err != nil {
+			return nil, err
+		}
+		batch.Alerts = part.Alerts
+	}
+	decided, err := a.Store.DecideAlerts(ctx, batch)
+	out := &batchOutput{}
+	out.Body.Batch, out.Body.Done, out.Body.Next, out.Body.Left = batch.Key, decided, part.Next, part.Left
+	return out, err
+}
+
+type withdrawBatchInput struct {
+	Batch string `path:"batch" maxLength:"100"`
+}
+
+func (a *API) withdrawBatch(ctx context.Context, in *withdrawBatchInput) (*batchOutput, error) {
+	withdrawn, left, err := a.Store.WithdrawBatch(ctx, in.Batch, author(ctx))
+	out := &batchOutput{}
+	out.Body.Batch, out.Body.Done, out.Body.Left = in.Batch, withdrawn, left
+	return out, err
 }
 
 // alertView is an alert as the API shows it; its fields have the names of the columns.

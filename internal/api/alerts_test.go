@@ -3,6 +3,7 @@ package api_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -82,16 +83,79 @@ func TestListAlerts(t *testing.T) {
 		t.Errorf("the second page: %+v", second)
 	}
 	b.call(t, "viewer", "POST", high+"/feedback", `{"user_verdict":"FP"}`, nil)
-	for state, want := range map[string]int{"open": 1, "dismissed": 1, "fixed": 0, "all": 2} {
-		if got := list("&state=" + state); len(got.Items) != want {
-			t.Errorf("%s: %+v, want %d", state, got.Items, want)
+	for query, want := range map[string]int{
+		"&state=open": 1, "&state=dismissed": 1, "&state=fixed": 0, "&state=branch": 0, "&state=all": 2, "&state=all&severity=High": 1,
+		"&state=all&age=day": 2, "&state=all&age=older": 0, "&state=all&q=no such text": 0, "&state=all&kev=true": 0, "&state=all&sort=severity": 2,
+	} {
+		if got := list(strings.ReplaceAll(query, " ", "%20")); len(got.Items) != want {
+			t.Errorf("%s: %+v, want %d", query, got.Items, want)
 		}
 	}
 	for query, want := range map[string]int{
 		"?platform=github": 422, "?platform=github&project=acme/none": 200, "?platform=github&project=acme/shop&state=new": 422,
+		"": 200, "?cursor=x": 422,
 	} {
 		if answer := b.call(t, "viewer", "GET", "/api/v1/alerts"+query, "", nil); answer.Code != want {
 			t.Errorf("%s: %d %s, want %d", query, answer.Code, answer.Body, want)
+		}
+	}
+}
+
+func TestCountAlerts(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	reported(t, b)
+	var got struct {
+		Total    struct{ N int }
+		Severity []struct {
+			Name string
+			N    int
+		}
+		Project []struct {
+			Name     string
+			Platform string `json:"source_platform"`
+			N        int
+		}
+	}
+	if answer := b.call(t, "viewer", "GET", "/api/v1/alert-facets", "", &got); answer.Code != http.StatusOK {
+		t.Fatalf("%d %s", answer.Code, answer.Body)
+	}
+	if got.Total.N != 2 || len(got.Severity) != 2 || got.Severity[0].Name != "High" || got.Severity[0].N != 1 || len(got.Project) != 1 ||
+		got.Project[0].Name != "acme/shop" || got.Project[0].Platform != "github" || got.Project[0].N != 2 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// decided is the answer of a decision on several alerts.
+type decided struct {
+	Batch, Next string
+	Done, Left  int
+}
+
+func TestDecideAlertsTogether(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	reported(t, b)
+	var all, undone decided
+	answer := b.call(t, "viewer", "POST", "/api/v1/alert-decisions", `{"user_verdict":"FP","comments":"fixtures"}`, &all)
+	if answer.Code != http.StatusOK || all.Done != 2 || all.Left != 0 || all.Next != "" || all.Batch == "" {
+		t.Fatalf("%d %s", answer.Code, answer.Body)
+	}
+	count := func(query string) int {
+		var list results
+		b.call(t, "viewer", "GET", "/api/v1/alerts"+query, "", &list)
+		return len(list.Items)
+	}
+	if open, dismissed := count(""), count("?state=dismissed"); open != 0 || dismissed != 2 {
+		t.Errorf("%d open, %d dismissed", open, dismissed)
+	}
+	if answer := b.call(t, "viewer", "DELETE", "/api/v1/alert-decisions/"+all.Batch, "", &undone); answer.Code != http.StatusOK ||
+		undone.Done != 2 || undone.Left != 0 || count("") != 2 {
+		t.Errorf("%d %s", answer.Code, answer.Body)
+	}
+	for body, want := range map[string]int{`{"user_verdict":"no"}`: 422, `{"user_verdict":"TP","alerts":[7]}`: 200, `{"user_verdict":"TP","next":"x"}`: 422} {
+		if answer := b.call(t, "viewer", "POST", "/api/v1/alert-decisions", body, nil); answer.Code != want {
+			t.Errorf("%s: %d %s", body, answer.Code, answer.Body)
 		}
 	}
 }

@@ -195,6 +195,7 @@ var bodyFields = map[string][]string{
 	"PATCH /api/v1/findings/{id}":         {"triage_decision", "ai_verdict", "ai_reasoning", "remediation_patch"},
 	"POST /api/v1/findings/{id}/feedback": {"user_verdict", "comments"},
 	"PATCH /api/v1/metrics/{id}":          {"expected"},
+	"POST /api/v1/alert-decisions":        {"user_verdict", "comments", "batch", "next"},
 }
 
 // with is the request where a parameter, escaped, or a field of the body, as JSON, has another value.

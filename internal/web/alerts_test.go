@@ -1,7 +1,13 @@
 package web_test
 
 import (
+	"maps"
 	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/scanhook/scanhook/core"
@@ -32,10 +38,88 @@ func TestAlertPages(t *testing.T) {
 	judged := s.page("/alerts/github/acme/shop/" + string(rune('0'+number)))
 	contains(t, judged, "dismissed", "false positive", "a test key", "No branch.", "/hooks/findings/")
 	contains(t, s.page("/alerts?platform=github&project=acme/shop&state=dismissed"), "shop#"+string(rune('0'+number)))
-	contains(t, s.page("/alerts?platform=github&project=acme/shop&state=fixed"), "No fixed alerts")
+	contains(t, s.page("/alerts?platform=github&project=acme/shop&state=fixed"), "No alert here")
 	for _, path := range []string{"/alerts/github/acme/shop/9", "/alerts/github/acme/shop/x", "/alerts/github/acme/none/1"} {
 		if answer := s.ask(path, nil); answer.Code != http.StatusNotFound {
 			t.Errorf("%s: %d", path, answer.Code)
 		}
+	}
+}
+
+func TestAlertsByFacets(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.scanned(1, finding(), finding(func(f *core.Finding) {
+		f.RuleID, f.Title, f.Message, f.Snippet, f.File, f.Severity = "other", "Old openssl", "openssl 1.1 is CVE-2024-3094", "OTHER", "src/go.mod", core.Critical
+	}))
+	page := s.page("/alerts")
+	contains(t, page, "shop#1", "shop#2", "Critical</bdi></a> <span>1</span>", "aws-key</bdi>", "last 24 hours", "Log in to judge", "acme/shop</bdi></a> <span>2</span>")
+	for query, want := range map[string][]string{
+		"?severity=critical": {"shop#2"}, "?rule=aws-key": {"shop#1"}, "?q=OPENSSL": {"shop#2"}, "?q=cve-2024-3094": {"shop#2"}, "?q=100%25": nil,
+		"?state=branch": nil, "?project=acme/shop&platform=github&path=src/": {"shop#2"}, "?project=acme/shop&platform=github&path=a/b.env": {"shop#1"},
+		"?age=day&sort=oldest": {"shop#1", "shop#2"}, "?age=older": nil, "?tool=gitleaks": {"shop#1", "shop#2"}, "?kev=yes": nil, "?severity=odd&age=odd": {"shop#1", "shop#2"},
+	} {
+		page := s.page("/alerts" + query)
+		contains(t, page, want...)
+		for _, name := range []string{"shop#1", "shop#2"} {
+			if !slices.Contains(want, name) {
+				lacks(t, page, name)
+			}
+		}
+	}
+	contains(t, s.page("/alerts?group=rule"), `rule=other"`, `rule=aws-key"`)
+	contains(t, s.page("/alerts?group=file"), "path=src%2Fgo.mod", "path=a%2Fb.env")
+	contains(t, s.page("/alerts?group=project&q=key"), "project=acme%2Fshop")
+	if answer := s.ask("/alerts?after=x", nil); answer.Code != http.StatusBadRequest {
+		t.Errorf("after no alert: %d", answer.Code)
+	}
+}
+
+func TestDecisionsOnManyAlerts(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	scan := s.scanned(1, finding(), finding(func(f *core.Finding) { f.RuleID, f.Snippet = "other", "OTHER" }))
+	s.login()
+	contains(t, s.page("/alerts"), `name="alert"`, "All 2 that match")
+	send := func(path string, form url.Values) string {
+		t.Helper()
+		answer := s.ask(path, form)
+		if answer.Code != http.StatusSeeOther {
+			t.Fatalf("%s: %d %s", path, answer.Code, answer.Body)
+		}
+		return s.page(strings.TrimPrefix(answer.Header().Get("Location"), "/hooks"))
+	}
+	back := url.Values{"back": {"/hooks/alerts?rule=aws-key"}}
+	decide := func(more url.Values) url.Values {
+		form := url.Values{"verdict": {"FP"}, "comments": {"fixtures"}}
+		maps.Copy(form, back)
+		maps.Copy(form, more)
+		return form
+	}
+	page := send("/alerts/decide", decide(url.Values{"all": {"yes"}, "filter": {"rule=aws-key"}}))
+	contains(t, page, "You marked 1 alert as false positive.", "Undo all of it", "No alert here")
+	contains(t, s.page("/alerts"), "shop#2")
+	lacks(t, s.page("/alerts"), "shop#1")
+	contains(t, s.page("/alerts?state=dismissed"), "shop#1")
+	batch := regexp.MustCompile(`name="batch" value="(\w+)"`).FindStringSubmatch(page)[1]
+	page = send("/alerts/undo", url.Values{"batch": {batch}, "back": back["back"]})
+	contains(t, page, "You withdrew the decision on 1 alert.", "shop#1")
+	findings, err := s.store.ListFindings(t.Context(), scan, store.FindingFilter{Limit: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	selected := url.Values{"alert": {strconv.FormatInt(findings[0].AlertID, 10), strconv.FormatInt(findings[1].AlertID, 10)}, "verdict": {"TP"}}
+	contains(t, send("/alerts/decide", decide(selected)), "You marked 2 alerts as real.")
+	// Nobody is led to go on with what somebody else's link names.
+	lacks(t, s.page("/alerts?done=FP&n=3&left=9&batch=guessed&filter=state%3Dopen"), "You marked")
+	for name, form := range map[string]url.Values{
+		"none": decide(nil), "no number": decide(url.Values{"alert": {"x"}}), "no verdict": decide(url.Values{"alert": {"1"}, "verdict": {"x"}}),
+	} {
+		if answer := s.ask("/alerts/decide", form); answer.Code != http.StatusBadRequest {
+			t.Errorf("%s: %d", name, answer.Code)
+		}
+	}
+	if answer := s.ask("/alerts/decide", decide(url.Values{"batch": {"guessed"}, "alert": {"1"}})); answer.Code != http.StatusConflict {
+		t.Errorf("a guessed batch: %d", answer.Code)
 	}
 }

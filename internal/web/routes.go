@@ -31,7 +31,7 @@ func (w *Web) Register(router *gin.Engine) {
 	reading.GET("/scans/:ref/events", w.Handle(w.live.Events))
 	reading.GET("/findings/:id", w.Handle(w.ToFinding))
 	reading.GET("/findings/:id/patch", w.Handle(w.DownloadPatch))
-	reading.GET("/alerts", w.Handle(w.ShowAlerts))
+	reading.GET("/alerts", w.Handle(w.workbench.ShowAlerts))
 	reading.GET("/alerts/:platform/*alert", w.Handle(w.ShowAlert))
 	reading.GET("/projects", w.Handle(w.ShowProjects))
 	reading.GET("/projects/:platform/*project", w.Handle(w.ShowProject))
@@ -42,6 +42,8 @@ func (w *Web) Register(router *gin.Engine) {
 	pages.POST("/scans/:ref/rescan", w.member, w.Handle(w.Rescan))
 	pages.POST("/findings/:id/feedback", w.member, w.Handle(w.GiveFeedback))
 	pages.POST("/findings/:id/undo", w.member, w.Handle(w.UndoFeedback))
+	pages.POST("/alerts/decide", w.member, w.Handle(w.workbench.Decide))
+	pages.POST("/alerts/undo", w.member, w.Handle(w.workbench.Undo))
 	pages.POST("/metrics/:id/expected", w.member, w.Handle(w.MarkExpected))
 
 	pages.GET("/audit", w.administrator, w.Handle(w.ShowAudit))

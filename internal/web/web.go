@@ -21,6 +21,7 @@ import (
 	"github.com/scanhook/scanhook/internal/web/layout"
 	"github.com/scanhook/scanhook/internal/web/live"
 	"github.com/scanhook/scanhook/internal/web/signin"
+	"github.com/scanhook/scanhook/internal/web/workbench"
 	"github.com/scanhook/scanhook/store"
 )
 
@@ -70,8 +71,9 @@ type Setting struct {
 type Web struct {
 	Config
 	*layout.Layout
-	origin *http.CrossOriginProtection
-	live   *live.Streams
+	origin    *http.CrossOriginProtection
+	live      *live.Streams
+	workbench *workbench.Pages
 }
 
 // New returns the pages; Register makes them reachable. It fails if PublicURL is not a URL.
@@ -105,6 +107,7 @@ func New(cfg Config) (*Web, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading page templates: %w", err)
 	}
+	w.workbench = workbench.New(workbench.Config{Store: cfg.Store, Layout: w.Layout})
 	return w, nil
 }
 

@@ -179,6 +179,15 @@ func (s *sample) write(t testing.TB, url string) {
 		if _, err := tx.ExecContext(t.Context(), `PRAGMA defer_foreign_keys = ON`); err != nil {
 			return err
 		}
+		var triggers []string // what they would write is among the rows
+		if err := tx.SelectContext(t.Context(), &triggers, `SELECT name FROM sqlite_schema WHERE type = 'trigger'`); err != nil {
+			return err
+		}
+		for _, trigger := range triggers {
+			if _, err := tx.ExecContext(t.Context(), `DROP TRIGGER `+trigger); err != nil {
+				return err
+			}
+		}
 		for table, rows := range s.rows {
 			for _, r := range rows {
 				columns := slices.Sorted(maps.Keys(r))

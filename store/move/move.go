@@ -192,6 +192,9 @@ func (m mover) copyRows(ctx context.Context, t table) (checksum, error) {
 	defer reading.close()
 	told := 0
 	var unread error
+	if err := m.setTriggers(ctx, t, "DISABLE"); err != nil { // what they would write is copied, too
+		return checksum{}, err
+	}
 	err = m.target.Load(ctx, m.to, sqldb.Bulk{
 		Table: t.name, Columns: t.columnNames(), Rows: int(count),
 		Row: func(_ int, values []any) []any {
@@ -206,8 +209,23 @@ func (m mover) copyRows(ctx context.Context, t table) (checksum, error) {
 		err = unread
 	case err == nil && reading.rows.Next():
 		err = fmt.Errorf("%w: SQLite counts %d rows and has more: the file is damaged", core.ErrConflict, count)
+	case err == nil:
+		err = m.setTriggers(ctx, t, "ENABLE")
 	}
 	return reading.sum, err
+}
+
+// setTriggers turns those triggers of a table on or off that run after rows have come, and write to other tables.
+func (m mover) setTriggers(ctx context.Context, t table, state string) error {
+	var names []string
+	err := m.to.SelectContext(ctx, &names, `
+		SELECT tgname FROM pg_trigger WHERE tgrelid = CAST($1 AS REGCLASS) AND NOT tgisinternal AND tgtype & 2 = 0 ORDER BY tgname`, t.name)
+	for _, name := range names {
+		if err == nil {
+			_, err = m.to.ExecContext(ctx, `ALTER TABLE `+t.name+` `+state+` TRIGGER `+name)
+		}
+	}
+	return err
 }
 
 // compare reads the copy of a table.

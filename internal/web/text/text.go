@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -120,6 +121,18 @@ func Percent(share float64) string {
 
 // Percentile is the share of all vulnerabilities that are less likely exploited than one; it is never all of them.
 func Percentile(share float64) string { return Percent(min(share, 0.999)) }
+
+// Number writes a number with separators: 12,345. It is empty for a negative one, which is unknown.
+func Number(n int) string {
+	if n < 0 {
+		return ""
+	}
+	digits := strconv.Itoa(n)
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
+}
 
 // UpTo is a number of things that were counted as far as most.
 func UpTo(n, most int, one, more string) string {

@@ -1,0 +1,19 @@
+-- +migrate Up
+-- Pages of the lists, by the shelf of migration 0006.
+CREATE INDEX alerts_listed ON alerts
+    ((CASE WHEN on_default THEN 'open' WHEN state = 'open' THEN 'branch' ELSE state END), severity, first_seen, id);
+CREATE INDEX alerts_listed_in_project ON alerts
+    (project_id, (CASE WHEN on_default THEN 'open' WHEN state = 'open' THEN 'branch' ELSE state END), severity, first_seen, id);
+CREATE INDEX alerts_listed_by_rule ON alerts
+    ((SUBSTR(rule_id, 1, 200)), (CASE WHEN on_default THEN 'open' WHEN state = 'open' THEN 'branch' ELSE state END), severity, first_seen, id);
+CREATE INDEX alerts_by_cve ON alerts (cve_id) WHERE cve_id <> '';
+CREATE INDEX alert_decisions_of_batch ON alert_decisions (batch, id) WHERE batch <> '';
+CREATE INDEX epss_data_kev ON epss_data (cve_id) WHERE kev;
+
+-- +migrate Down
+DROP INDEX epss_data_kev;
+DROP INDEX alert_decisions_of_batch;
+DROP INDEX alerts_by_cve;
+DROP INDEX alerts_listed_by_rule;
+DROP INDEX alerts_listed_in_project;
+DROP INDEX alerts_listed;

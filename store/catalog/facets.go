@@ -1,0 +1,284 @@
+package catalog
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store/sqldb"
+)
+
+// maxValues is how many values of a facet are named, those with most alerts.
+const maxValues = 12
+
+// Count is a number of alerts. It is exact unless More is set.
+type Count struct {
+	N    int
+	More bool // there are more than N
+}
+
+// Value is a value of a facet.
+type Value struct {
+	Name     string
+	Platform string // of a project
+	ID       int64  // of a project
+	Count
+}
+
+// Facets are the alerts that a filter selects, by what else can be asked of them.
+type Facets struct {
+	Total      Count
+	Shelves    map[Shelf]Count // nil where no tally knows
+	Severities []Value
+	Tools      []Value
+	Rules      []Value
+	Projects   []Value
+	Ages       []Value // empty where there are too many alerts to count each
+	Paths      []Value // below the filter's path; only of one project
+	KEV        Count
+}
+
+// Facets counts what a filter selects.
+func (c *Catalog) Facets(ctx context.Context, f Filter) (facets Facets, err error) {
+	if !f.narrow() {
+		if facets, err = c.fromTallies(ctx, f); err != nil {
+			return facets, wrap("counting alerts", err)
+		}
+	}
+	if f.narrow() || facets.Total.N <= MaxCounted {
+		cells, more, err := c.cells(ctx, f)
+		if err != nil {
+			return facets, wrap("counting alerts", err)
+		}
+		shelves := facets.Shelves
+		facets = gather(cells, more)
+		facets.Shelves = shelves
+	}
+	if len(f.Projects) == 1 {
+		if facets.Paths, err = c.paths(ctx, f); err != nil {
+			return facets, wrap("counting files", err)
+		}
+	}
+	if facets.KEV, err = c.countKEV(ctx, f); err != nil {
+		return facets, wrap("counting exploited vulnerabilities", err)
+	}
+	return facets, wrap("naming projects", c.nameProjects(ctx, facets.Projects))
+}
+
+// tallied are the conditions that tallies know.
+func (f Filter) tallied() (where sqldb.Conditions) {
+	where.Add(true, `n > 0`)
+	where.Add(f.Shelf != "", `shelf = ?`, string(f.Shelf))
+	where.Add(f.Projects != nil, `project_id IN (?)`, atLeastOne(f.Projects))
+	where.Add(f.Severity != "", `severity = ?`, string(f.Severity))
+	where.Add(f.Tool != "", `tool = ?`, cut(f.Tool))
+	where.Add(f.Rule != "", `rule_id = ?`, cut(f.Rule))
+	return where
+}
+
+func (c *Catalog) fromTallies(ctx context.Context, f Filter) (facets Facets, err error) {
+	facets.Shelves = map[Shelf]Count{}
+	anywhere := f
+	anywhere.Shelf = ""
+	shelves, err := c.tally(ctx, anywhere, `shelf`)
+	for _, shelf := range shelves {
+		facets.Shelves[Shelf(shelf.Name)] = shelf.Count
+	}
+	for _, shelf := range f.shelves() {
+		facets.Total.N += facets.Shelves[shelf].N
+	}
+	if err != nil || facets.Total.N <= MaxCounted {
+		return facets, err
+	}
+	for column, values := range map[string]*[]Value{
+		`severity`: &facets.Severities, `tool`: &facets.Tools, `rule_id`: &facets.Rules, `project_id`: &facets.Projects,
+	} {
+		if *values, err = c.tally(ctx, f, column); err != nil {
+			return facets, err
+		}
+	}
+	bySeverity(facets.Severities)
+	return facets, nil
+}
+
+// tally sums up the tallies that a filter selects by one of their columns.
+func (c *Catalog) tally(ctx context.Context, f Filter, column string) (values []Value, err error) {
+	var list []struct {
+		Name string `db:"name"`
+		ID   int64  `db:"id"`
+		N    int    `db:"n"`
+	}
+	name, id := column, `0`
+	if column == `project_id` {
+		name, id = `''`, column
+	}
+	where := f.tallied()
+	err = sqldb.SelectIn(ctx, c.db, &list, `
+		SELECT `+name+` AS name, `+id+` AS id, CAST(SUM(n) AS BIGINT) AS n FROM alert_tallies `+where.SQL()+`
+		GROUP BY `+column+` ORDER BY SUM(n) DESC, `+column+` LIMIT ?`, append(where.Args, maxValues)...)
+	for _, row := range list {
+		values = append(values, Value{Name: row.Name, ID: row.ID, Count: Count{N: row.N}})
+	}
+	return values, err
+}
+
+// cell is how many alerts have the same value in every facet.
+type cell struct {
+	Severity  string `db:"severity"`
+	Tool      string `db:"tool"`
+	Rule      string `db:"rule"`
+	ProjectID int64  `db:"project_id"`
+	Age       string `db:"age"`
+	N         int    `db:"n"`
+}
+
+// cells reads at most MaxCounted alerts and counts them; more tells that there are others.
+func (c *Catalog) cells(ctx context.Context, f Filter) (cells []cell, more bool, err error) {
+	now := c.now()
+	var ages []any
+	for _, age := range Ages[:len(Ages)-1] {
+		ages = append(ages, before(now, days[age][1]))
+	}
+	const selected = `severity, SUBSTR(tool, 1, 200) AS tool, SUBSTR(rule_id, 1, 200) AS rule, project_id, first_seen`
+	const query = `SELECT severity, tool, rule, project_id, age, COUNT(*) AS n FROM (
+		SELECT severity, tool, rule, project_id, CASE WHEN first_seen >= ? THEN 'day' WHEN first_seen >= ? THEN 'week'
+			WHEN first_seen >= ? THEN 'month' WHEN first_seen >= ? THEN 'quarter' ELSE 'older' END AS age FROM (`
+	more, err = c.counted(f, func(w walk) (read int, err error) {
+		var found []cell
+		with, walked, args := w.parts(now, selected)
+		err = sqldb.SelectIn(ctx, c.db, &found, with+query+walked+`) walked) aged GROUP BY severity, tool, rule, project_id, age`,
+			append(slices.Clone(ages), args...)...)
+		for _, cell := range found {
+			read += cell.N
+		}
+		cells = append(cells, found...)
+		return read, err
+	})
+	return cells, more, err
+}
+
+// counted does the walks that a filter consists of until MaxCounted alerts were read; more tells that there are others.
+func (c *Catalog) counted(f Filter, do func(w walk) (read int, err error)) (more bool, err error) {
+	left := MaxCounted + 1
+	for _, severity := range f.severities() {
+		for _, shelf := range f.shelves() {
+			w := walk{Filter: f, severity: severity, limit: left}
+			w.Shelf = shelf
+			read, err := do(w)
+			if left -= read; err != nil || left <= 0 {
+				return left <= 0, err
+			}
+		}
+	}
+	return false, nil
+}
+
+// gather sums up cells by each facet.
+func gather(cells []cell, more bool) (f Facets) {
+	severities, tools, rules, ages := map[string]int{}, map[string]int{}, map[string]int{}, map[string]int{}
+	projects := map[int64]int{}
+	for _, cell := range cells {
+		f.Total.N += cell.N
+		severities[cell.Severity] += cell.N
+		tools[cell.Tool] += cell.N
+		rules[cell.Rule] += cell.N
+		ages[cell.Age] += cell.N
+		projects[cell.ProjectID] += cell.N
+	}
+	if f.Total.More = more; more {
+		f.Total.N = MaxCounted
+	}
+	f.Severities, f.Tools, f.Rules = most(severities, more), most(tools, more), most(rules, more)
+	for id, n := range projects {
+		f.Projects = append(f.Projects, Value{ID: id, Count: Count{n, more}})
+	}
+	f.Projects = largest(f.Projects)
+	bySeverity(f.Severities)
+	for _, age := range Ages {
+		if n := ages[string(age)]; n > 0 {
+			f.Ages = append(f.Ages, Value{Name: string(age), Count: Count{n, more}})
+		}
+	}
+	return f
+}
+
+func most(counts map[string]int, more bool) (values []Value) {
+	for name, n := range counts {
+		values = append(values, Value{Name: name, Count: Count{n, more}})
+	}
+	return largest(values)
+}
+
+// largest are the values with most alerts.
+func largest(values []Value) []Value {
+	slices.SortFunc(values, func(a, b Value) int {
+		return cmp.Or(cmp.Compare(b.N, a.N), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
+	})
+	return values[:min(len(values), maxValues)]
+}
+
+func bySeverity(values []Value) {
+	slices.SortFunc(values, func(a, b Value) int {
+		return cmp.Compare(core.Severity(b.Name).Rank(), core.Severity(a.Name).Rank())
+	})
+}
+
+// paths counts alerts by the next part of their paths: directories end with a slash.
+func (c *Catalog) paths(ctx context.Context, f Filter) ([]Value, error) {
+	prefix := f.Path[:strings.LastIndexByte(f.Path, '/')+1]
+	find := `STRPOS`
+	if c.db.Embedded() {
+		find = `INSTR`
+	}
+	counts, start := map[string]int{}, len([]rune(prefix))+1
+	more, err := c.counted(f, func(w walk) (read int, err error) {
+		var found []struct {
+			Part string `db:"part"`
+			N    int    `db:"n"`
+		}
+		with, walked, args := w.parts(c.now(), `file`)
+		err = sqldb.SelectIn(ctx, c.db, &found, with+`
+			SELECT part, COUNT(*) AS n FROM (
+				SELECT CASE WHEN `+find+`(rest, '/') > 0 THEN SUBSTR(rest, 1, `+find+`(rest, '/')) ELSE rest END AS part FROM (
+					SELECT SUBSTR(file, ?) AS rest FROM (`+walked+`) walked) named) parted
+			GROUP BY part`, append([]any{start}, args...)...)
+		for _, row := range found {
+			counts[prefix+row.Part] += row.N
+			read += row.N
+		}
+		return read, err
+	})
+	return most(counts, more), err
+}
+
+// countKEV counts alerts of vulnerabilities that are known to be exploited.
+func (c *Catalog) countKEV(ctx context.Context, f Filter) (Count, error) {
+	f.KEV = true
+	n, err := c.count(ctx, walk{Filter: f, severity: f.Severity, limit: MaxCounted + 1})
+	return Count{min(n, MaxCounted), n > MaxCounted}, err
+}
+
+// count counts what a walk finds.
+func (c *Catalog) count(ctx context.Context, w walk) (n int, err error) {
+	var found []int
+	with, walked, args := w.parts(c.now(), `1 AS one`)
+	err = sqldb.SelectIn(ctx, c.db, &found, with+`SELECT COUNT(*) FROM (`+walked+`) walked`, args...)
+	if err == nil {
+		n = found[0]
+	}
+	return n, err
+}
+
+func (c *Catalog) nameProjects(ctx context.Context, values []Value) error {
+	var ids []int64
+	for _, value := range values {
+		ids = append(ids, value.ID)
+	}
+	named, err := c.projects(ctx, ids)
+	for i := range values {
+		values[i].Platform, values[i].Name = named[values[i].ID].Platform, named[values[i].ID].Name
+	}
+	return err
+}

@@ -1,0 +1,75 @@
+package catalog_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store/catalog"
+	"github.com/scanhook/scanhook/store/storetest"
+)
+
+func TestFacetsCount(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := stocked(t, e)
+		counts := func(f catalog.Filter) map[string]string {
+			facets, err := s.Catalog().Facets(t.Context(), f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text := func(values []catalog.Value) (all string) {
+				for _, v := range values {
+					all += fmt.Sprintf("%s %d,", v.Name, v.N)
+				}
+				return all
+			}
+			return map[string]string{
+				"severity": text(facets.Severities), "rule": text(facets.Rules), "project": text(facets.Projects), "age": text(facets.Ages),
+				"path": text(facets.Paths), "kev": fmt.Sprint(facets.KEV.N), "total": fmt.Sprint(facets.Total.N), "tool": text(facets.Tools),
+			}
+		}
+		if diff := cmp.Diff(map[string]string{
+			"severity": "Critical 1,High 2,Low 1,", "rule": "rule-1 2,rule-0 1,rule-2 1,", "project": "acme/app 3,acme/shop 1,",
+			"age": "week 3,month 1,", "path": "", "kev": "1", "total": "4", "tool": "gitleaks 4,",
+		}, counts(catalog.Filter{Shelf: catalog.Open})); diff != "" {
+			t.Errorf("all (-want +got):\n%s", diff)
+		}
+		app, err := s.InProject(t.Context(), "github", "acme/app")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := counts(catalog.Filter{Shelf: catalog.Open, Projects: app, Path: "src/"})
+		if got["path"] != "src/a/ 2,src/b/ 1," || got["project"] != "acme/app 3," {
+			t.Errorf("below src: %v", got)
+		}
+		if got := counts(catalog.Filter{Shelf: catalog.Open, Projects: app, Path: "src/a/", Severity: core.High}); got["path"] != "src/a/f2.go 1," {
+			t.Errorf("below src/a: %v", got)
+		}
+	})
+}
+
+func TestGroups(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := stocked(t, e)
+		for by, want := range map[catalog.Grouping]string{
+			catalog.ByRule:    "rule-1 Critical 2,rule-0 High 1,rule-2 High 1,",
+			catalog.ByFile:    "src/a/f4.go Critical 1,src/a/f2.go High 1,src/b/f3.go High 1,src/b/f1.go Low 1,",
+			catalog.ByProject: "acme/app Critical 3,acme/shop Low 1,",
+		} {
+			for _, text := range []string{"", "flaw"} {
+				groups, err := s.Catalog().Groups(t.Context(), catalog.Filter{Shelf: catalog.Open, Text: text}, by)
+				got := ""
+				for _, g := range groups {
+					got += fmt.Sprintf("%s %s %d,", g.Name, g.Worst, g.N)
+				}
+				if err != nil || got != want {
+					t.Errorf("by %s, with %q: %s, %v, want %s", by, text, got, err, want)
+				}
+			}
+		}
+	})
+}

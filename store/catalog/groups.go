@@ -1,0 +1,123 @@
+package catalog
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store/sqldb"
+)
+
+// Grouping is what the alerts of a group have in common.
+type Grouping string
+
+// The groupings.
+const (
+	ByRule    Grouping = "rule"
+	ByFile    Grouping = "file"
+	ByProject Grouping = "project"
+)
+
+// Groupings are all of them.
+var Groupings = []Grouping{ByRule, ByFile, ByProject}
+
+// maxGroups is how many groups a list has, the worst ones.
+const maxGroups = 100
+
+// Group is what alerts with the same rule, file or project sum up to.
+type Group struct {
+	Value
+	Project string // of a file, or the group itself
+	Worst   core.Severity
+}
+
+// rankOf is core.Severity.Rank as SQL.
+const rankOf = `CASE severity WHEN 'Critical' THEN 4 WHEN 'High' THEN 3 WHEN 'Medium' THEN 2 ELSE 1 END`
+
+// grouped is a group as a database counts it.
+type grouped struct {
+	Name      string `db:"name"`
+	ProjectID int64  `db:"project_id"`
+	Rank      int    `db:"worst"`
+	N         int    `db:"n"`
+}
+
+// Groups returns the worst groups of what a filter selects, those of the highest severity first, the largest of them first. Files are
+// grouped within their projects; of those, and where no tally knows the filter, at most MaxCounted alerts are looked at.
+func (c *Catalog) Groups(ctx context.Context, f Filter, by Grouping) (groups []Group, err error) {
+	var list []grouped
+	more := false
+	if by == ByFile || f.narrow() {
+		list, more, err = c.countGroups(ctx, f, by)
+	} else {
+		list, err = c.tallyGroups(ctx, f, by)
+	}
+	if err != nil {
+		return nil, wrap("grouping alerts", err)
+	}
+	values := make([]Value, len(list))
+	for i, g := range list {
+		values[i] = Value{Name: g.Name, ID: g.ProjectID, Count: Count{g.N, more}}
+	}
+	named, err := c.projects(ctx, projectsOf(list))
+	for i, g := range list {
+		group := Group{Value: values[i], Worst: core.Severities[len(core.Severities)-g.Rank]}
+		group.Platform, group.Project = named[g.ProjectID].Platform, named[g.ProjectID].Name
+		if by == ByProject {
+			group.Name = group.Project
+		}
+		groups = append(groups, group)
+	}
+	return groups, wrap("naming projects", err)
+}
+
+func projectsOf(list []grouped) (ids []int64) {
+	for _, g := range list {
+		ids = append(ids, g.ProjectID)
+	}
+	return ids
+}
+
+// groupedBy are the columns that groups of a kind have in common.
+var groupedBy = map[Grouping]struct{ name, project string }{
+	ByRule: {`rule_id`, `0`}, ByFile: {`file`, `project_id`}, ByProject: {`''`, `project_id`},
+}
+
+func (c *Catalog) tallyGroups(ctx context.Context, f Filter, by Grouping) (list []grouped, err error) {
+	where, columns := f.tallied(), groupedBy[by]
+	err = sqldb.SelectIn(ctx, c.db, &list, `
+		SELECT `+columns.name+` AS name, `+columns.project+` AS project_id, MAX(`+rankOf+`) AS worst, CAST(SUM(n) AS BIGINT) AS n
+		FROM alert_tallies `+where.SQL()+` GROUP BY 1, 2 ORDER BY 3 DESC, 4 DESC, 1, 2 LIMIT ?`, append(where.Args, maxGroups)...)
+	return list, err
+}
+
+func (c *Catalog) countGroups(ctx context.Context, f Filter, by Grouping) (list []grouped, more bool, err error) {
+	columns := groupedBy[by]
+	type key struct {
+		name    string
+		project int64
+	}
+	sums := map[key]grouped{}
+	more, err = c.counted(f, func(w walk) (read int, err error) {
+		var found []grouped
+		with, walked, args := w.parts(c.now(), `severity, project_id, rule_id, file`)
+		err = sqldb.SelectIn(ctx, c.db, &found, with+`
+			SELECT `+columns.name+` AS name, `+columns.project+` AS project_id, MAX(`+rankOf+`) AS worst, COUNT(*) AS n
+			FROM (`+walked+`) walked GROUP BY 1, 2`, args...)
+		for _, g := range found {
+			read += g.N
+			sum := sums[key{g.Name, g.ProjectID}]
+			g.N, g.Rank = g.N+sum.N, max(g.Rank, sum.Rank)
+			sums[key{g.Name, g.ProjectID}] = g
+		}
+		return read, err
+	})
+	for _, g := range sums {
+		list = append(list, g)
+	}
+	slices.SortFunc(list, func(a, b grouped) int {
+		return cmp.Or(cmp.Compare(b.Rank, a.Rank), cmp.Compare(b.N, a.N), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ProjectID, b.ProjectID))
+	})
+	return list[:min(len(list), maxGroups)], more, err
+}
