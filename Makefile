@@ -10,7 +10,7 @@ export GOFLAGS := $(GOFLAGS) -tags=nomsgpack
 # Releases search for secrets with RE2, which takes a fifth of the time; go run and go test work without it.
 RELEASE_TAGS := nomsgpack,gore2regex
 
-.PHONY: help build systems check test race plans engines bench bench-scan growth eval chaos upgrade failover structure lint vuln e2e e2e-gitea run demo clean
+.PHONY: help build systems check test race plans engines bench bench-scan growth eval chaos upgrade failover structure lint vuln e2e e2e-gitea docs run demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,10 @@ e2e-gitea: ## a real Gitea pushes and shows our status (builds Gitea, about 3 mi
 e2e: ## the pages in a real Chromium; pictures in bin/screenshots
 	mkdir -p bin/screenshots
 	SCANHOOK_SCREENSHOTS=$(CURDIR)/bin/screenshots go test -count=1 -run Browser -v ./cmd/scanhook
+
+docs: ## writes the schema and the pages of docs/reference that are made of the program
+	go test -count=1 ./internal/config -run Schema -update
+	go test -count=1 ./cmd/scanhook -run DocumentsOf -update
 
 run: ## serve with config.yaml
 	go run ./cmd/scanhook serve

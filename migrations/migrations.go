@@ -16,6 +16,13 @@ import (
 //go:embed postgres/*.sql sqlite/*.sql
 var Files embed.FS
 
+// Newest is the number of the newest migration, with leading zeros.
+func Newest() string {
+	files, _ := fs.Glob(Files, "postgres/*.sql") // in the order of their names; the pattern is right
+	number, _, _ := strings.Cut(path.Base(files[len(files)-1]), "_")
+	return number
+}
+
 // Hashes are those of an engine's migrations, by their file names. Line ends do not count, because a checkout may change them.
 func Hashes(engine string) (map[string]string, error) {
 	hashes := map[string]string{}

@@ -19,9 +19,12 @@ const (
 // token, and a POST that became a GET would look like a success. While a rate limit holds it makes no call and returns
 // RateLimited, so all calls to a platform should share one client.
 func NewClient(base *http.Client) *http.Client {
-	client := http.Client{Timeout: callTimeout}
+	client := http.Client{}
 	if base != nil {
 		client = *base
+	}
+	if client.Timeout == 0 {
+		client.Timeout = callTimeout
 	}
 	if client.Transport == nil {
 		client.Transport = http.DefaultTransport

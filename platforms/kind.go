@@ -19,7 +19,7 @@ type Config struct {
 	Scopes         []Scope          // secrets of some projects only, in the configuration's order
 	Token          string           // access token; may be empty
 	App            *App             // acts instead of Token, where the kind has Apps; nil without one
-	HTTPClient     *http.Client     // nil is one with a timeout of 15 s
+	HTTPClient     *http.Client     // nil is the default one; without a timeout it gets one of 15 s
 	Now            func() time.Time // nil is time.Now
 }
 

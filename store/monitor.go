@@ -66,6 +66,26 @@ type ScansInState struct {
 // IntakeQueue is how many deliveries wait in this process to be written.
 func (s *Store) IntakeQueue() int { return s.keeping.Len() + s.intake.Len() }
 
+// Connections are those to the database.
+type Connections struct {
+	Max, InUse, Idle int
+	Waits            int64 // times that somebody waited for one
+	Waited           time.Duration
+}
+
+// Connections tells of all connections of this process together.
+func (s *Store) Connections() (all Connections) {
+	for _, pool := range s.db.Pools() {
+		stats := pool.Stats()
+		all.Max += stats.MaxOpenConnections
+		all.InUse += stats.InUse
+		all.Idle += stats.Idle
+		all.Waits += stats.WaitCount
+		all.Waited += stats.WaitDuration
+	}
+	return all
+}
+
 // ReadFlow runs a handful of queries that indexes answer.
 func (s *Store) ReadFlow(ctx context.Context) (flow Flow, err error) {
 	start := time.Now()

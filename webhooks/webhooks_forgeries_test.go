@@ -72,7 +72,7 @@ func sealAs(t testing.TB, platform string, config fakeforge.Config, event, body 
 func TestSecretsVerifyTheirOwnProjectsOnly(t *testing.T) {
 	t.Parallel()
 	s := storetest.Open(t, store.Config{})
-	meter := metrics.New("test")
+	meter := metrics.New(metrics.Build{Version: "test"})
 	handler := serveScoped(t, s, meter)
 	for platform, forgeries := range map[string]map[string]forgery{"github": githubForgeries, "gitlab": gitlabForgeries} {
 		for name, f := range forgeries {

@@ -117,7 +117,7 @@ func TestCheckLooksForDamage(t *testing.T) {
 // looksAfter has the server check the webhooks of the projects.
 func looksAfter(t *testing.T, w *sandbox, projects ...string) {
 	t.Helper()
-	set, err := platformsOf(w.config)
+	set, err := platformsOf(w.config, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

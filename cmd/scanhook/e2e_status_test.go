@@ -264,7 +264,7 @@ func TestForeignStatusIsFoundByAsking(t *testing.T) {
 			}
 			ahead := func() time.Time { return time.Now().Add(2 * time.Minute) }
 			db := storetest.OpenAt(t, w.config.Database.URL.Reveal(), store.Config{Now: ahead})
-			set, err := platformsOf(w.config)
+			set, err := platformsOf(w.config, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

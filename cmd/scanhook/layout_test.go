@@ -149,7 +149,7 @@ func TestPackagesImportDownwardsOnly(t *testing.T) {
 	for _, p := range packages(t) {
 		layer, known := layers[p.name()]
 		if !known {
-			t.Errorf("%s has no layer: give it one in this test and in README", p.name())
+			t.Errorf("%s has no layer: give it one in this test and in docs/architecture.md", p.name())
 		}
 		for _, path := range p.Imports {
 			below, ours := layers[strings.TrimPrefix(path, module)]

@@ -72,7 +72,8 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	root.Version = buildVersion()
 	root.SetVersionTemplate(versionLine())
 	for _, command := range []func(*cli.Options) *cobra.Command{
-		newServe, newDemo, newInit, newMigrate, newBackup, newMove, newCheck, newSend, newUpload, newWait, newExport, newExplain, newHooks, newRecover, newScan, newEPSS,
+		newServe, newDemo, newInit, newMigrate, newBackup, newMove, newConfig, newCheck, newSend, newUpload, newWait, newExport, newExplain, newHooks,
+		newRecover, newScan, newEPSS,
 		newVersion,
 	} {
 		root.AddCommand(cli.Strict(command(&opts)))

@@ -37,8 +37,13 @@ func TestMain(m *testing.M) {
 // those of scriptCommands, and a free address in $ADDRESS.
 func TestScripts(t *testing.T) {
 	t.Parallel()
-	testscript.Run(t, testscript.Params{
-		Dir: filepath.Join("testdata", "script"), Cmds: scriptCommands, RequireUniqueNames: true,
+	testscript.Run(t, scriptParams(filepath.Join("testdata", "script")))
+}
+
+// scriptParams are those of the scripts in a directory.
+func scriptParams(dir string) testscript.Params {
+	return testscript.Params{
+		Dir: dir, Cmds: scriptCommands, RequireUniqueNames: true,
 		Setup: func(env *testscript.Env) error {
 			env.Values["t"] = env.T()
 			free, err := net.Listen("tcp", "127.0.0.1:0")
@@ -49,15 +54,16 @@ func TestScripts(t *testing.T) {
 			env.Setenv("XDG_CACHE_HOME", filepath.Join(env.WorkDir, ".cache"))
 			return free.Close()
 		},
-	})
+	}
 }
 
 var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"exits":   scriptExits,   // exits CODE PROGRAM ARG...: like exec, with an exit code
-	"sandbox": scriptSandbox, // sandbox KIND [FILE]: a fake forge and a running Scanhook, FILE is added to its configuration
+	"sandbox": scriptSandbox, // sandbox KIND [FILE [EVERY]]: a fake forge and a running Scanhook; FILE is added to its configuration, EVERY is that of recover
 	"push":    scriptPush,    // push BRANCH BEFORE AFTER: a commit of acme/shop is pushed; the payload is on stdout
 	"final":   scriptFinal,   // final COMMIT: waits for its final status, which is on stdout
 	"publish": scriptPublish, // publish DIR: an HTTP server with its files, at $PUBLISHED
+	"shell":   scriptShell,   // shell FILE: has sh run the commands of a document, with the values of this machine in them
 	"serving": scriptServing, // serving ADDRESS: waits until Scanhook answers there
 
 	"postgres": scriptPostgres, // postgres: an empty database of the script's own, at $POSTGRES; skips the script without PostgreSQL
@@ -83,6 +89,9 @@ func scriptSandbox(ts *testscript.TestScript, _ bool, args []string) {
 	cfg := sandboxConfig{kind: args[0]}
 	if len(args) > 1 {
 		cfg.extra = ts.ReadFile(args[1])
+	}
+	if len(args) > 2 {
+		cfg.recover = args[2]
 	}
 	w, sample := setup(t, cfg)
 	startSandbox(t, w)
@@ -146,7 +155,7 @@ func scriptServing(ts *testscript.TestScript, _ bool, args []string) {
 func TestHelpFitsIntoATerminal(t *testing.T) {
 	t.Parallel()
 	lines := []string{"", "upload", "hooks", "hooks sync", "recover", "epss import", "epss show", "send", "explain", "init", "serve",
-		"demo", "migrate", "backup", "move", "check", "version", "help", "completion bash"}
+		"demo", "migrate", "backup", "move", "config", "config schema", "check", "version", "help", "completion bash"}
 	for _, line := range lines {
 		got := command(t, append(strings.Fields(line), "--help")...)
 		got.expect(t, 0, "Usage:")

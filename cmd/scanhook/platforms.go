@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"maps"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/scanhook/scanhook/cmd/scanhook/check"
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/config"
+	"github.com/scanhook/scanhook/internal/metrics"
 	"github.com/scanhook/scanhook/internal/reconcile"
 	"github.com/scanhook/scanhook/internal/suggest"
 	"github.com/scanhook/scanhook/platforms"
@@ -35,11 +37,11 @@ func platformTypes() []config.PlatformType {
 }
 
 // platformsOf makes an adapter for each configured platform. One that cannot verify any call is off; the
-// configuration's warnings say so.
-func platformsOf(cfg *config.Config) (platforms.Set, error) {
+// configuration's warnings say so. A nil meter keeps nothing of what platforms say of their limits.
+func platformsOf(cfg *config.Config, meter *metrics.Meter) (platforms.Set, error) {
 	set := platforms.Set{}
 	for name := range cfg.Platforms {
-		platform, err := platformOf(cfg, name)
+		platform, err := meteredPlatform(cfg, name, meter)
 		if err != nil {
 			return nil, err
 		}
@@ -49,6 +51,10 @@ func platformsOf(cfg *config.Config) (platforms.Set, error) {
 }
 
 func platformOf(cfg *config.Config, name string) (platforms.Platform, error) {
+	return meteredPlatform(cfg, name, nil)
+}
+
+func meteredPlatform(cfg *config.Config, name string, meter *metrics.Meter) (platforms.Platform, error) {
 	p := cfg.Platforms[name]
 	kind := kindOf(p)
 	credential, err := readApp(p.App)
@@ -59,6 +65,7 @@ func platformOf(cfg *config.Config, name string) (platforms.Platform, error) {
 	return kind.New(platforms.Config{
 		Name: name, URL: p.URL, APIURL: p.APIURL, Token: p.Token.Reveal(), App: credential,
 		WebhookSecrets: own.WebhookSecrets, SigningTokens: own.SigningTokens, Scopes: scopesOf(cfg, name),
+		HTTPClient: &http.Client{Transport: meter.ReadLimits(name, http.DefaultTransport)},
 	})
 }
 

@@ -65,7 +65,7 @@ func (r *recovery) run(cmd *cobra.Command, opts *cli.Options, args []string) err
 	if r.policies, err = policiesOf(cfg); err != nil {
 		return err
 	}
-	if r.set, err = platformsOf(cfg); err != nil {
+	if r.set, err = platformsOf(cfg, nil); err != nil {
 		return err
 	}
 	r.set = enabled(cfg, r.set)

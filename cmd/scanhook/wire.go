@@ -35,6 +35,7 @@ import (
 	"github.com/scanhook/scanhook/internal/statuses"
 	"github.com/scanhook/scanhook/internal/web"
 	"github.com/scanhook/scanhook/internal/web/signin"
+	"github.com/scanhook/scanhook/migrations"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/store"
 	"github.com/scanhook/scanhook/store/sqldb"
@@ -60,7 +61,7 @@ func newApp(ctx context.Context, cfg *config.Config, log *slog.Logger) (*app, er
 // newAppOn is newApp on a host with a clock of its own, in tests.
 func newAppOn(ctx context.Context, cfg *config.Config, host sqldb.HostClock, log *slog.Logger) (*app, error) {
 	reports.HideCredentials(cfg.Credentials()...)
-	w := &wiring{config: cfg, log: log, throttle: httpx.NewLoginThrottle(), meter: metrics.New(buildVersion())}
+	w := &wiring{config: cfg, log: log, throttle: httpx.NewLoginThrottle(), meter: newMeter()}
 	err := w.readConfig()
 	if err != nil {
 		return nil, err
@@ -73,6 +74,10 @@ func newAppOn(ctx context.Context, cfg *config.Config, host sqldb.HostClock, log
 		return nil, errors.Join(err, w.mirrors.Close(), w.db.Close())
 	}
 	return app, nil
+}
+
+func newMeter() *metrics.Meter {
+	return metrics.New(metrics.Build{Version: buildVersion(), Migration: migrations.Newest()})
 }
 
 // wiring is what the parts of an app are made of, and the parts that others need.
@@ -100,7 +105,7 @@ func (w *wiring) readConfig() (err error) {
 	if w.rules, err = rulesOf(w.config, w.policies); err != nil {
 		return err
 	}
-	w.platforms, err = platformsOf(w.config)
+	w.platforms, err = platformsOf(w.config, w.meter)
 	return err
 }
 
@@ -163,7 +168,7 @@ func (w *wiring) assemble() (a *app, err error) {
 	w.mirrors = w.newMirrors()
 	w.runner = runner.New(runner.Config{
 		Jobs: w.db, Platforms: w.platforms, Scanners: w.scanners(), Policies: w.policies, Mirrors: w.mirrors,
-		AI: aiOf(w.config), Log: w.log,
+		AI: aiOf(w.config), Meter: w.meter, Log: w.log,
 	})
 	w.poster = statuses.New(statuses.Config{
 		Store: w.db, Platforms: w.platforms, Pace: paceOf(w.config), Meter: w.meter, Log: w.log, Now: w.db.Now,

@@ -65,12 +65,12 @@ func (c *Config) typeOf(platform string) PlatformType {
 
 // Server says where Scanhook listens and how people reach it.
 type Server struct {
-	Listen    string `yaml:"listen"`     // TCP address, host:port; an empty host listens everywhere
-	PublicURL string `yaml:"public_url"` // http(s), no trailing slash; links in commit statuses start with it
+	Listen    string `yaml:"listen" jsonschema:"pattern=^[^/ ]*:[0-9]+$"`               // TCP address, host:port; an empty host listens everywhere
+	PublicURL string `yaml:"public_url" jsonschema:"pattern=^[Hh][Tt][Tt][Pp][Ss]?://"` // http(s), no trailing slash; links in commit statuses start with it
 
 	TrustedProxies []string `yaml:"trusted_proxies"` // addresses and CIDRs whose X-Forwarded-For is believed
 
-	MetricsListen string `yaml:"metrics_listen"` // where /metrics is served instead, host:port; empty: on Listen
+	MetricsListen string `yaml:"metrics_listen" jsonschema:"pattern=^[^/ ]*:[0-9]+$"` // where /metrics is served instead, host:port; empty: on Listen
 }
 
 // IsLocal reports whether PublicURL leads nowhere but to the machine that uses it.
@@ -86,7 +86,7 @@ func (s Server) IsLocal() bool {
 
 // Database says where everything is kept.
 type Database struct {
-	URL DatabaseURL `yaml:"url"` // sqlite:FILE or postgres://…
+	URL DatabaseURL `yaml:"url" jsonschema:"pattern=^(sqlite|postgres|postgresql):"` // sqlite:FILE or postgres://…
 }
 
 // PlatformType is what the configuration must know about a kind of Git platform. Who parses a configuration hands over
@@ -111,9 +111,9 @@ func typeNamed(types []PlatformType, name string) (PlatformType, bool) {
 
 // Platform is one instance of a Git platform.
 type Platform struct {
-	Type            string `yaml:"type"`    // name of a PlatformType; default: the platform's key
-	URL             string `yaml:"url"`     // http(s) base of its pages, without trailing slash
-	APIURL          string `yaml:"api_url"` // empty: derived from URL
+	Type            string `yaml:"type" jsonschema:"enum=@types@"` // name of a PlatformType; default: the platform's key
+	URL             string `yaml:"url"`                            // http(s) base of its pages, without trailing slash
+	APIURL          string `yaml:"api_url"`                        // empty: derived from URL
 	HookSecrets     `yaml:",inline"`
 	Token           Secret        `yaml:"token"`             // posts statuses and fetches; empty: nothing is posted
 	App             *App          `yaml:"app"`               // instead of Token, where the type has Apps; nil when not configured
@@ -130,7 +130,7 @@ func (p Platform) Posts() bool { return !isEmpty(p.Token) || p.App != nil }
 
 // HookSecrets verify calls: any of them does, so that one can be exchanged without a gap.
 type HookSecrets struct {
-	WebhookSecrets []Secret `yaml:"webhook_secrets"` // none of them is empty
+	WebhookSecrets []Secret `yaml:"webhook_secrets"` // verify its calls; none of them is empty
 	SigningTokens  []Secret `yaml:"signing_tokens"`  // whsec_…, where the type has them; none of them is empty
 
 	WebhookPlaces []int `yaml:"-"` // where each of WebhookSecrets stands in the file's list, which may hold empty ones
@@ -159,9 +159,9 @@ const (
 
 // Token is a bearer token of the API.
 type Token struct {
-	Name  string `yaml:"name"`  // unique; stands in the log and beside what was done with it
-	Token Secret `yaml:"token"` // never empty
-	Role  string `yaml:"role"`  // RoleViewer, RoleScanner or RoleAdmin
+	Name  string `yaml:"name" jsonschema:"required"`                                     // unique; stands in the log and beside what was done with it
+	Token Secret `yaml:"token" jsonschema:"required"`                                    // the token itself: openssl rand -hex 32
+	Role  string `yaml:"role" jsonschema:"required,enum=viewer,enum=scanner,enum=admin"` // what it may do
 }
 
 // Web says who may look at the pages.
@@ -197,14 +197,14 @@ const (
 
 // Scanner says how one scanner's report comes about: exactly one of Builtin, Command and Upload is set.
 type Scanner struct {
-	Builtin string `yaml:"builtin"` // BuiltinGitleaks
+	Builtin string `yaml:"builtin" jsonschema:"enum=gitleaks"` // BuiltinGitleaks
 	// Command is an argument vector, never shell text. "{source}" in it becomes the directory of the commit's files,
 	// "{output}" the file that the report is read from; without an "{output}" it is read from standard output. An argument
 	// with "{changed}" is repeated for each file that changed since the baseline.
 	Command []string      `yaml:"command"`
-	Upload  bool          `yaml:"upload"`  // the report is delivered through the API
-	Format  string        `yaml:"format"`  // FormatSARIF or FormatJSON
-	Timeout time.Duration `yaml:"timeout"` // after which a run is stopped; positive
+	Upload  bool          `yaml:"upload"`                                   // the report is delivered through the API
+	Format  string        `yaml:"format" jsonschema:"enum=sarif,enum=json"` // FormatSARIF or FormatJSON
+	Timeout time.Duration `yaml:"timeout"`                                  // after which a run is stopped; positive
 
 	SecretRules `yaml:",inline"` // of Builtin, for all repositories
 	Archives    bool             `yaml:"archives"` // Builtin looks into archives, of all repositories
@@ -239,12 +239,12 @@ type EPSS struct {
 
 // AI is a service with OpenAI's API that is asked about new findings. Without a URL, nobody is.
 type AI struct {
-	URL         string        `yaml:"url"`          // http(s) base of its API, without trailing slash; empty: off
-	Model       string        `yaml:"model"`        // as the service calls it
-	Token       Secret        `yaml:"token"`        // empty where the service asks for none
-	Timeout     time.Duration `yaml:"timeout"`      // for one answer; positive
-	MayDismiss  bool          `yaml:"may_dismiss"`  // its false positives stop to count for the gate
-	MaxFindings int64         `yaml:"max_findings"` // asked about for each scanner of a scan; positive
+	URL         string        `yaml:"url"`                                              // http(s) base of its API, without trailing slash; empty: off
+	Model       string        `yaml:"model"`                                            // as the service calls it
+	Token       Secret        `yaml:"token"`                                            // empty where the service asks for none
+	Timeout     time.Duration `yaml:"timeout"`                                          // for one answer; positive
+	MayDismiss  bool          `yaml:"may_dismiss"`                                      // its false positives stop to count for the gate
+	MaxFindings int64         `yaml:"max_findings" jsonschema:"minimum=1,maximum=1000"` // asked about for each scanner of a scan; positive
 }
 
 // Enabled reports whether there is somebody to ask.
@@ -258,15 +258,15 @@ type Recover struct {
 // Retention says how long things are kept.
 type Retention struct {
 	Deliveries Age   `yaml:"deliveries"`
-	Scans      Age   `yaml:"scans"`      // those that nothing needs any more
-	KeepScans  int64 `yaml:"keep_scans"` // the newest scans of each project that are kept however old; positive
+	Scans      Age   `yaml:"scans"`                                             // those that nothing needs any more
+	KeepScans  int64 `yaml:"keep_scans" jsonschema:"minimum=1,maximum=1000000"` // the newest scans of each project that are kept however old; positive
 }
 
 // Runner bounds what a scan that runs here may cost.
 type Runner struct {
-	Cache     string `yaml:"cache"`      // directory of the projects' mirrors; empty: among the user's caches
-	CacheSize Size   `yaml:"cache_size"` // of all mirrors; positive
-	MaxPaths  int64  `yaml:"max_paths"`  // files and directories of a commit; with more, its scan fails; positive
+	Cache     string `yaml:"cache"`                                              // directory of the projects' mirrors; empty: among the user's caches
+	CacheSize Size   `yaml:"cache_size"`                                         // of all mirrors; positive
+	MaxPaths  int64  `yaml:"max_paths" jsonschema:"minimum=1,maximum=100000000"` // files and directories of a commit; with more, its scan fails; positive
 }
 
 // Size is a number of bytes.
@@ -329,12 +329,12 @@ type Policy struct {
 	Tags        []string      `yaml:"tags"`     // globs of the tags that are scanned
 	Scanners    []string      `yaml:"scanners"` // names in Config.Scanners; none: a scan waits for uploads
 	Gate        Gate          `yaml:"gate"`
-	Supersede   bool          `yaml:"supersede"`    // a newer push to a branch ends what has not started for the older
-	ScanTimeout time.Duration `yaml:"scan_timeout"` // after which a scan without all its reports fails; positive
-	ScanHistory int64         `yaml:"scan_history"` // commits of a push that are searched, the newest; positive
-	Anomalies   string        `yaml:"anomalies"`    // what unusual pipeline runs do: report, fail or off
-	Archives    bool          `yaml:"archives"`     // the built-in scanner looks into archives, as Scanner.Archives does for all
-	Gitleaks    SecretRules   `yaml:"gitleaks"`     // beside what the built-in scanner has for all repositories
+	Supersede   bool          `yaml:"supersede"`                                             // a newer push to a branch ends what has not started for the older
+	ScanTimeout time.Duration `yaml:"scan_timeout"`                                          // after which a scan without all its reports fails; positive
+	ScanHistory int64         `yaml:"scan_history" jsonschema:"minimum=1,maximum=100000"`    // commits of a push that are searched, the newest; positive
+	Anomalies   string        `yaml:"anomalies" jsonschema:"enum=report,enum=fail,enum=off"` // what unusual pipeline runs do: report, fail or off
+	Archives    bool          `yaml:"archives"`                                              // the built-in scanner looks into archives, as Scanner.Archives does for all
+	Gitleaks    SecretRules   `yaml:"gitleaks"`                                              // beside what the built-in scanner has for all repositories
 }
 
 // Never is the FailOn that lets every scan pass.
@@ -342,17 +342,17 @@ const Never = "never"
 
 // Gate says which findings make a commit status red.
 type Gate struct {
-	FailOn  string  `yaml:"fail_on"`  // critical, high, medium, low (that and graver), or Never
-	NewOnly bool    `yaml:"new_only"` // findings that the default branch has already do not count
-	EPSS    float64 `yaml:"epss"`     // 0–1: CVEs that are as likely exploited or more fail too; 0 does not ask
-	KEV     bool    `yaml:"kev"`      // CVEs that are known to be exploited fail too
+	FailOn  string  `yaml:"fail_on" jsonschema:"enum=critical,enum=high,enum=medium,enum=low,enum=never"` // critical, high, medium, low (that and graver), or Never
+	NewOnly bool    `yaml:"new_only"`                                                                     // findings that the default branch has already do not count
+	EPSS    float64 `yaml:"epss" jsonschema:"minimum=0,maximum=1"`                                        // 0–1: CVEs that are as likely exploited or more fail too; 0 does not ask
+	KEV     bool    `yaml:"kev"`                                                                          // CVEs that are known to be exploited fail too
 
-	Coverage string `yaml:"coverage"` // what a scan that left out possible code does: tell or fail
+	Coverage string `yaml:"coverage" jsonschema:"enum=tell,enum=fail"` // what a scan that left out possible code does: tell or fail
 }
 
 // Repository gives a policy to the repositories that Match; what an entry does not set comes from Config.Defaults.
 type Repository struct {
-	Match       string           `yaml:"match"` // glob over platform/project; ** crosses slashes
+	Match       string           `yaml:"match" jsonschema:"required"` // glob over platform/project; ** crosses slashes
 	HookSecrets `yaml:",inline"` // verify calls about the repositories whose first entry with secrets this is
 	Policy      `yaml:",inline"`
 }

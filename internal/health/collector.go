@@ -32,6 +32,7 @@ func (h *Health) Collect(to chan<- prometheus.Metric) {
 		collectLists(r, s.flow.Lists)
 	}
 	h.collectPauses(r)
+	h.collectConnections(r)
 	h.collectHooks(r)
 	collectDisks(r, s.disks)
 }
@@ -126,6 +127,15 @@ func (h *Health) collectPauses(r gauges) {
 	}
 }
 
+func (h *Health) collectConnections(r gauges) {
+	all := h.Store.Connections()
+	r.gauge("database_connections_max", "Connections to the database that this process may open.", float64(all.Max))
+	r.gauge("database_connections", "Connections to the database that are open.", float64(all.InUse), "state", "in_use")
+	r.gauge("database_connections", "Connections to the database that are open.", float64(all.Idle), "state", "idle")
+	r.counter("database_connection_waits_total", "Times that somebody waited for a connection to the database.", float64(all.Waits))
+	r.counter("database_connection_wait_seconds_total", "Time that was waited for connections to the database.", all.Waited.Seconds())
+}
+
 func (h *Health) collectHooks(r gauges) {
 	for _, name := range h.platformNames() {
 		sum := h.summarize(name)
@@ -170,6 +180,11 @@ func (r gauges) gauge(name, help string, value float64, labels ...string) {
 	}
 	desc := prometheus.NewDesc("scanhook_"+name, help, names, nil)
 	r.to <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, values...)
+}
+
+// counter sends a number that only grows.
+func (r gauges) counter(name, help string, value float64) {
+	r.to <- prometheus.MustNewConstMetric(prometheus.NewDesc("scanhook_"+name, help, nil, nil), prometheus.CounterValue, value)
 }
 
 func (r gauges) flag(name, help string, on bool, labels ...string) {

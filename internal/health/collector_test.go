@@ -30,6 +30,8 @@ func TestCollect(t *testing.T) {
 		expect(t, w, "scanhook_scans_open", `{status="pending"} 2`, `{status="processing"} 0`)
 		expect(t, w, "scanhook_recent_scans", `{status="pending",verdict=""} 2`)
 		expect(t, w, "scanhook_database_up", `scanhook_database_up 1`)
+		expect(t, w, "scanhook_database_connections", `{state="idle"}`, `{state="in_use"}`)
+		expect(t, w, "scanhook_database_connection_waits_total", `scanhook_database_connection_waits_total `)
 		expect(t, w, "scanhook_disk_free_bytes", `{use="data"}`)
 		registry := prometheus.NewRegistry()
 		registry.MustRegister(w)

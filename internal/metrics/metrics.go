@@ -30,14 +30,22 @@ type Meter struct {
 	webhooks webhooks
 	requests requests
 	posts    posts
+	jobs     *prometheus.HistogramVec
+	limits   limits
 }
 
-// New returns a meter with the metrics of the process and of the Go runtime. Version is that of Scanhook.
-func New(version string) *Meter {
+// Build is what is running.
+type Build struct {
+	Version   string
+	Migration string // the newest that it brings, by its number
+}
+
+// New returns a meter with the metrics of the process and of the Go runtime.
+func New(running Build) *Meter {
 	registry := prometheus.NewRegistry()
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "scanhook_build_info", Help: "Always 1; the labels name what is running.",
-		ConstLabels: prometheus.Labels{"version": version, "go": runtime.Version()},
+		ConstLabels: prometheus.Labels{"version": running.Version, "go": runtime.Version(), "migration": running.Migration},
 	})
 	build.Set(1)
 	registry.MustRegister(
@@ -45,12 +53,17 @@ func New(version string) *Meter {
 	)
 	return &Meter{
 		registry: registry,
-		webhooks: newWebhooks(registry), requests: newRequests(registry), posts: newPosts(registry),
+		webhooks: newWebhooks(registry), requests: newRequests(registry), posts: newPosts(registry), limits: newLimits(registry),
+		jobs: histogram(registry, "job_seconds", "Time that jobs took which ran here, by how they ended: done, failed, retried.", waits,
+			"scanner", "outcome"),
 	}
 }
 
 // Add adds a collector to each scrape. Two collectors with the same metrics cannot be added.
 func (m *Meter) Add(collector prometheus.Collector) error { return m.registry.Register(collector) }
+
+// Describe sends what there is to count, also where nothing was counted yet. What Add added is not among it.
+func (m *Meter) Describe(to chan<- *prometheus.Desc) { m.registry.Describe(to) }
 
 // Handler answers scrapes, in the text format or in another one that the scraper prefers.
 func (m *Meter) Handler() http.Handler {

@@ -39,15 +39,16 @@ func use(m *metrics.Meter) {
 	m.TriedToPost(status, metrics.RateLimited)
 	m.Paused("github", time.Minute)
 	m.FirstFinal("github", 7*time.Second)
+	m.JobEnded("gitleaks", metrics.JobDone, 3*time.Second)
 }
 
 func TestMeterCounts(t *testing.T) {
 	t.Parallel()
-	m := metrics.New("v1")
+	m := metrics.New(metrics.Build{Version: "v1", Migration: "0042"})
 	use(m)
 	text := scrape(t, m)
 	for _, want := range []string{
-		`scanhook_build_info{go="go1.`,
+		`scanhook_build_info{go="go1.`, `,migration="0042",version="v1"} 1`,
 		`scanhook_webhook_deliveries_total{event="push",outcome="scan_created",platform="github"} 1`,
 		`scanhook_webhook_deliveries_total{event="other",outcome="failed",platform="github"} 1`,
 		`scanhook_webhook_refused_total{platform="gitlab"} 1`,
@@ -58,7 +59,7 @@ func TestMeterCounts(t *testing.T) {
 		`scanhook_status_posts_total{outcome="rate_limited",platform="github"} 1`,
 		`scanhook_statuses_posted_total{platform="github",state="failure"} 1`,
 		`scanhook_platform_rate_limit_seconds_total{platform="github"} 60`,
-		`scanhook_push_to_status_seconds_sum{platform="github"} 7`,
+		`scanhook_push_to_status_seconds_sum{platform="github"} 7`, `scanhook_job_seconds_sum{outcome="done",scanner="gitleaks"} 3`,
 		`go_goroutines`, `process_open_fds`,
 	} {
 		if !strings.Contains(text, want) {
@@ -72,7 +73,7 @@ func TestMeterCounts(t *testing.T) {
 
 func TestScrapeParsesAndLints(t *testing.T) {
 	t.Parallel()
-	m := metrics.New("v1")
+	m := metrics.New(metrics.Build{Version: "v1", Migration: "0042"})
 	use(m)
 	text := scrape(t, m)
 	parser := expfmt.NewTextParser(model.UTF8Validation)
@@ -91,7 +92,7 @@ func TestScrapeParsesAndLints(t *testing.T) {
 // What clients choose does not become a label.
 func TestClientsCreateNoSeries(t *testing.T) {
 	t.Parallel()
-	m := metrics.New("v1")
+	m := metrics.New(metrics.Build{Version: "v1", Migration: "0042"})
 	use(m)
 	m.Answered(metrics.Request{Method: "BREW", Code: 404})
 	before := strings.Count(scrape(t, m), "\n")

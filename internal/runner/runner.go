@@ -25,6 +25,7 @@ import (
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/secrets"
 	"github.com/scanhook/scanhook/internal/lease"
+	"github.com/scanhook/scanhook/internal/metrics"
 	"github.com/scanhook/scanhook/internal/mirror"
 	"github.com/scanhook/scanhook/internal/poll"
 	"github.com/scanhook/scanhook/internal/reports"
@@ -80,6 +81,7 @@ type Config struct {
 	Mirrors   *mirror.Cache      // of the projects' repositories; by default in the user's caches
 	TempDir   string             // where workspaces are made; the system's by default
 	MaxDisk   int64              // bytes that one job may occupy, the files of the commit included; 2 GiB by default
+	Meter     *metrics.Meter     // counts jobs; nil counts none
 	AI        *AI                // reviews new findings; none by default
 	Worker    string             // names this process in the jobs it holds; by default one that no other process has
 	Log       *slog.Logger       // silent by default
@@ -151,6 +153,7 @@ type task struct {
 	space sandbox.Workspace // zero before it is made
 	part  partial           // that a command looks at
 	saved *core.Report      // nil before the store has it
+	began time.Time         // that it works
 
 	searched *search // what was searched, for later scans; nil before, and of commands that always look at everything
 }
@@ -215,6 +218,7 @@ func (r *Runner) step(ctx context.Context, step func(context.Context) error) err
 
 // work scans the commit. An interrupted job has no outcome: its report may be about the interruption.
 func (r *Runner) work(ctx context.Context, t *task) (outcome, error) {
+	t.began = time.Now()
 	report, again := r.examine(ctx, t)
 	if ctx.Err() != nil {
 		return outcome{}, context.Cause(ctx)
@@ -390,6 +394,7 @@ func (r *Runner) settle(ctx context.Context, t *task, end outcome) error {
 	if end.retry != nil {
 		err := r.step(ctx, func(ctx context.Context) error { return r.Jobs.RetryJob(ctx, t.job, *end.retry) })
 		if err == nil {
+			r.Meter.JobEnded(t.job.Scanner, metrics.JobRetried, time.Since(t.began))
 			r.Log.Log(ctx, end.level, "job failed, it will be tried again", append(t.attrs(), keyError, end.retry.Reason)...)
 			return nil
 		}
@@ -418,8 +423,10 @@ func (r *Runner) finish(ctx context.Context, t *task, report core.Report) error 
 		failed := core.Report{Failure: "its report could not be stored: see the log, and please report it"}
 		return errors.Join(err, r.step(ctx, func(ctx context.Context) error { return r.Jobs.FinishJob(ctx, t.job, failed) }))
 	case report.Failure != "":
+		r.Meter.JobEnded(job.Scanner, metrics.JobFailed, time.Since(t.began))
 		r.Log.Warn("job failed", append(t.attrs(), keyError, report.Failure)...)
 	default:
+		r.Meter.JobEnded(job.Scanner, metrics.JobDone, time.Since(t.began))
 		r.Log.Info("job done", append(t.attrs(), keyFindings, len(report.Findings))...)
 	}
 	t.saved = &report

@@ -53,6 +53,14 @@ func (db *DB) Close() error {
 	return err
 }
 
+// Pools are the pools of connections.
+func (db *DB) Pools() []*sqlx.DB {
+	if db.second == nil {
+		return []*sqlx.DB{db.DB}
+	}
+	return []*sqlx.DB{db.DB, db.second}
+}
+
 // Ping tells whether the database answers; core.ErrUnavailable when it does not.
 func (db *DB) Ping(ctx context.Context) error {
 	var one int
