@@ -2,14 +2,60 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"sync"
+	"syscall"
 	"time"
 
+	"github.com/scanhook/scanhook/internal/config"
 	"github.com/scanhook/scanhook/internal/httpx"
 )
+
+// listen listens on a TCP address or a Unix socket. Errors say what to change.
+func listen(server config.Server) (net.Listener, error) {
+	socket := server.Socket()
+	if socket == "" {
+		listener, err := net.Listen("tcp", server.Listen)
+		if err != nil {
+			return nil, fmt.Errorf("listening on %s: %w; change server.listen or stop what holds it", server.Listen, err)
+		}
+		return listener, nil
+	}
+	if conn, err := net.Dial("unix", socket); err == nil {
+		_ = conn.Close()
+		return nil, fmt.Errorf("listening on %s: another process does; change server.listen or stop it", server.Listen)
+	} else if errors.Is(err, syscall.ECONNREFUSED) {
+		_ = os.Remove(socket) // of a process that was killed
+	}
+	listener, err := net.Listen("unix", socket)
+	if err == nil {
+		err = os.Chmod(socket, socketMode)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listening on %s: %w; the folder must exist and be writable", server.Listen, err)
+	}
+	return listener, nil
+}
+
+// socketMode lets the group in, which a proxy may be a member of.
+const socketMode = 0o660
+
+// fromSocket is the address of callers through a Unix socket, which have none: they are on this machine.
+const fromSocket = "127.0.0.1:0"
+
+// hangUp closes a connection at once. TLS would wait until the other side has taken its farewell.
+func hangUp(conn net.Conn) {
+	if encrypted, ok := conn.(*tls.Conn); ok {
+		conn = encrypted.NetConn()
+	}
+	_ = conn.Close()
+}
 
 // maxConnections is how many connections are open at once; more wait in the system's queue, where they cost nothing.
 const maxConnections = 1024
@@ -93,6 +139,9 @@ func (l *limitedListener) connContext(ctx context.Context, conn net.Conn) contex
 func (l *limitedListener) follow(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, _ := r.Context().Value(connKey{}).(net.Conn)
+		if _, isSocket := l.Addr().(*net.UnixAddr); isSocket {
+			r.RemoteAddr = fromSocket
+		}
 		transfer := l.conns.transfer(conn)
 		transfer.Pause()
 		if r.ContentLength == 0 || r.Body == http.NoBody {
@@ -137,12 +186,12 @@ func (t *connTracker) track(conn net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew, http.StateActive:
 		if t.receiving[conn] == nil {
-			t.receiving[conn] = t.transfers.Begin(func() { _ = conn.Close() }) // net/http reports the end
+			t.receiving[conn] = t.transfers.Begin(func() { hangUp(conn) }) // net/http reports the end
 		}
 		return
 	case http.StateIdle:
 		if t.crowded {
-			_ = conn.Close()
+			hangUp(conn)
 		} else {
 			t.idle[conn] = true
 		}
@@ -165,7 +214,7 @@ func (t *connTracker) evict() {
 	t.crowded = true
 	for conn := range t.idle {
 		delete(t.idle, conn)
-		_ = conn.Close()
+		hangUp(conn)
 		return
 	}
 }

@@ -188,6 +188,9 @@ func callWebhook(ctx context.Context, address string, header http.Header, payloa
 func (s sending) address(cfg *config.Config) (string, error) {
 	base := s.to
 	if base == "" {
+		if cfg.Server.TLS.Enabled() || cfg.Server.Socket() != "" { // whose certificate names no loopback address
+			return hookAddress(cfg.Server.PublicURL, s.platform), nil
+		}
 		own, err := loopback(cfg.Server.Listen)
 		return hookAddress(own, s.platform), err
 	}

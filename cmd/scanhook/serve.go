@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -52,10 +53,12 @@ func newServe(opts *cli.Options) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			listener, err := net.Listen("tcp", cfg.Server.Listen)
+			if app.tls, err = newTLS(cfg.Server.TLS, log); err != nil {
+				return errors.Join(err, app.close())
+			}
+			listener, err := listen(cfg.Server)
 			if err != nil {
-				return errors.Join(fmt.Errorf("listening on %s: %w; change server.listen or stop what holds it",
-					cfg.Server.Listen, err), app.close())
+				return errors.Join(err, app.close())
 			}
 			if err := app.offerMetrics(cfg.Server.MetricsListen, log); err != nil {
 				return errors.Join(err, listener.Close(), app.close())
@@ -166,6 +169,14 @@ func boundMemory() {
 	}
 }
 
+// encrypted is a listener of TLS, if the app speaks it.
+func (a *app) encrypted(listener net.Listener) net.Listener {
+	if a.tls == nil {
+		return listener
+	}
+	return tls.NewListener(listener, a.tls)
+}
+
 // serve answers requests and runs the loops until ctx ends. It then stops accepting, lets requests and posts under way
 // finish, gives back the jobs it holds, and returns.
 func (a *app) serve(ctx context.Context, listener net.Listener, log *slog.Logger) error {
@@ -183,7 +194,7 @@ func (a *app) serve(ctx context.Context, listener net.Listener, log *slog.Logger
 		running.Go(func() { loop(loops) })
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(limited) }()
+	go func() { failed <- server.Serve(a.encrypted(limited)) }()
 
 	var err error
 	select {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -49,6 +50,7 @@ type app struct {
 	handler http.Handler
 	metrics http.Handler
 	pages   *web.Web
+	tls     *tls.Config // nil: none is spoken
 	loops   []func(context.Context)
 }
 
@@ -313,13 +315,18 @@ func (w *wiring) newHandler() (http.Handler, error) {
 	webhooks.New(webhooks.Config{Platforms: w.platforms, Store: w.db, Meter: w.meter, Log: w.log}).Register(router)
 	api.New(api.Config{
 		Store: w.db, Platforms: w.platforms, Tokens: tokensOf(w.config), Version: buildVersion(), Report: w.health.Report,
-		Throttle: w.throttle, Log: w.log,
+		PublicURL: w.config.Server.PublicURL,
+		Throttle:  w.throttle, Log: w.log,
 	}).Register(router)
 	if w.config.Server.MetricsListen == "" {
 		router.GET(metricsPath, gin.WrapH(w.meter.Handler()))
 	}
 	w.pages.Register(router)
-	return httpx.Compress(httpx.DropFinalSlash(httpx.AnswerHead(router)))
+	public, err := url.Parse(w.config.Server.PublicURL)
+	if err != nil {
+		return nil, fmt.Errorf("reading server.public_url: %w", err)
+	}
+	return httpx.Compress(httpx.AcceptBase(httpx.BaseOf(public), router, httpx.DropFinalSlash(httpx.AnswerHead(router))))
 }
 
 func tokensOf(cfg *config.Config) httpx.Tokens {

@@ -26,6 +26,7 @@ type Config struct {
 	Tokens    httpx.Tokens
 	Limits    reports.Limits // of uploaded reports; zero fields have defaults
 	Version   string
+	PublicURL string                       // where programs reach Scanhook; empty where unknown
 	Report    func(context.Context) string // the state of every hop, for /readyz?verbose; nil where unknown
 	Throttle  *httpx.LoginThrottle         // shared with the pages; nil: its own
 	Log       *slog.Logger

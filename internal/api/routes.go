@@ -28,7 +28,7 @@ func (a *API) Register(router *gin.Engine) {
 	router.GET("/healthz", func(c *gin.Context) { c.String(http.StatusOK, "ok\n") })
 	router.GET("/readyz", httpx.Handle(a.Log, a.ready))
 
-	described := humagin.New(router, describe(a.Version))
+	described := humagin.New(router, describe(a.Version, a.PublicURL))
 	guard(described, a.Tokens, a.Throttle)
 	huma.AutoRegister(described, a) // calls every method of API whose name begins with Register
 	router.GET("/docs", httpx.Handle(a.Log, docs(described.OpenAPI())))
@@ -58,12 +58,15 @@ func readiness(err error) int {
 	return http.StatusOK
 }
 
-func describe(version string) huma.Config {
+func describe(version, address string) huma.Config {
 	cfg := huma.DefaultConfig("Scanhook", version)
 	cfg.DocsPath = ""     // the default page loads scripts from elsewhere
 	cfg.SchemasPath = ""  // the description has them all
 	cfg.CreateHooks = nil // no $schema link in every answer
 	cfg.RejectUnknownQueryParameters = true
+	if address != "" {
+		cfg.Servers = []*huma.Server{{URL: address}}
+	}
 	cfg.Info.Description = "Scans of commits, their findings, and the upload of scanners' reports. " +
 		"Errors are problem documents (RFC 9457) whose detail says what to do."
 	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{

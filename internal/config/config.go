@@ -7,8 +7,6 @@ package config
 
 import (
 	"math"
-	"net"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -61,27 +59,6 @@ func (c *Config) Verifies(platform string) bool {
 func (c *Config) typeOf(platform string) PlatformType {
 	found, _ := typeNamed(c.Types, c.Platforms[platform].Type)
 	return found
-}
-
-// Server says where Scanhook listens and how people reach it.
-type Server struct {
-	Listen    string `yaml:"listen" jsonschema:"pattern=^[^/ ]*:[0-9]+$"`               // TCP address, host:port; an empty host listens everywhere
-	PublicURL string `yaml:"public_url" jsonschema:"pattern=^[Hh][Tt][Tt][Pp][Ss]?://"` // http(s), no trailing slash; links in commit statuses start with it
-
-	TrustedProxies []string `yaml:"trusted_proxies"` // addresses and CIDRs whose X-Forwarded-For is believed
-
-	MetricsListen string `yaml:"metrics_listen" jsonschema:"pattern=^[^/ ]*:[0-9]+$"` // where /metrics is served instead, host:port; empty: on Listen
-}
-
-// IsLocal reports whether PublicURL leads nowhere but to the machine that uses it.
-func (s Server) IsLocal() bool {
-	parsed, err := url.Parse(s.PublicURL)
-	if err != nil {
-		return false
-	}
-	host := parsed.Hostname()
-	ip := net.ParseIP(host)
-	return strings.EqualFold(host, "localhost") || ip != nil && (ip.IsLoopback() || ip.IsUnspecified())
 }
 
 // Database says where everything is kept.

@@ -4,13 +4,10 @@ import (
 	"encoding/base64"
 	"fmt"
 	"maps"
-	"net"
-	"net/netip"
 	"net/url"
 	"path"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/bmatcuk/doublestar/v4"
@@ -39,42 +36,6 @@ func (v *validator) validate() {
 	v.validateRunner()
 	v.validatePolicy("defaults", v.config.Defaults)
 	v.validateRepositories()
-}
-
-func (v *validator) validateServer() {
-	v.checkListen("server.listen", v.config.Server.Listen)
-	if v.config.Server.MetricsListen != "" {
-		v.checkListen("server.metrics_listen", v.config.Server.MetricsListen)
-	}
-	v.checkURL("server.public_url", v.config.Server.PublicURL)
-	v.validateProxies()
-}
-
-func (v *validator) checkListen(key, address string) {
-	_, port, err := net.SplitHostPort(address)
-	number, notNumber := strconv.ParseUint(port, 10, 16)
-	if err != nil || notNumber != nil || strings.ContainsAny(address, "/ ") {
-		v.Errorf(key, `must be host:port, such as ":8080" or "127.0.0.1:8080"`)
-	} else if number == 0 {
-		v.Warnf(key, "has port 0: another free port is taken at each start")
-	}
-}
-
-// validateProxies wants addresses and networks: who is trusted can choose whose address a call seems to come from.
-func (v *validator) validateProxies() {
-	for i, proxy := range v.config.Server.TrustedProxies {
-		path := fmt.Sprintf("server.trusted_proxies[%d]", i)
-		network, err := netip.ParsePrefix(proxy)
-		if address, notAddress := netip.ParseAddr(proxy); notAddress == nil && address.Zone() == "" {
-			network, err = netip.PrefixFrom(address, address.BitLen()), nil
-		}
-		switch {
-		case err != nil || network.Addr().Is4In6():
-			v.Errorf(path, "must be an address or a network, such as 10.0.0.5, 10.0.0.0/8 or fd00::/8")
-		case network.Bits() == 0:
-			v.Warnf(path, "trusts everybody: every caller can choose the address that the log and the limits see")
-		}
-	}
 }
 
 func (v *validator) validateDatabase() {

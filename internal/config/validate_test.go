@@ -26,6 +26,16 @@ func TestValidationOfServerAndDatabase(t *testing.T) {
 			"server: {metrics_listen: localhost}",
 			`c.yaml:1:26: server.metrics_listen must be host:port, such as ":8080" or "127.0.0.1:8080"`,
 		},
+		"listen, a socket's name": {
+			"server: {listen: 'unix:scanhook.sock'}",
+			"c.yaml:1:18: server.listen must name the socket by its whole path, such as unix:/run/scanhook/scanhook.sock",
+		},
+		"tls, no key": {
+			"server: {tls: {cert_file: a}}", "c.yaml:1:10: server.tls.key_file is missing: write the path of the certificate's key (PEM)",
+		},
+		"tls, no certificate": {
+			"server: {tls: {key_file: a}}", "c.yaml:1:10: server.tls.cert_file is missing: write the path of the certificate (PEM)",
+		},
 		"listen, a URL":         {"server: {listen: 'http://a:80'}", listen},
 		"public_url, no scheme": {"server: {public_url: example.com}", address},
 		"public_url, no host":   {"server: {public_url: 'http://:80'}", address},

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/gin-gonic/gin"
 	"github.com/klauspost/compress/gzhttp"
 )
 
@@ -47,6 +48,28 @@ func DropFinalSlash(next http.Handler) http.Handler {
 		*shorter.URL = *r.URL
 		shorter.URL.Path, shorter.URL.RawPath = path, strings.TrimRight(r.URL.RawPath, "/")
 		next.ServeHTTP(w, &shorter)
+	})
+}
+
+// AcceptBase also answers requests whose path still has the base before it, for proxies that do not take it away. A base that
+// begins like one of the routes is left alone: nobody could tell the two apart.
+func AcceptBase(base Base, router *gin.Engine, next http.Handler) http.Handler {
+	if base == "" {
+		return next
+	}
+	first, _, _ := strings.Cut(strings.TrimPrefix(string(base), "/"), "/")
+	for _, route := range router.Routes() {
+		if name, _, _ := strings.Cut(strings.TrimPrefix(route.Path, "/"), "/"); name == first {
+			return next
+		}
+	}
+	stripped := http.StripPrefix(string(base), next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, string(base)+"/") {
+			stripped.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
 	})
 }
 

@@ -48,6 +48,27 @@ func TestHeadAnswersWhereGetDoes(t *testing.T) {
 	}
 }
 
+// A proxy may take the base away, or leave it.
+func TestAcceptBase(t *testing.T) {
+	t.Parallel()
+	router := httpx.NewRouter(slog.New(slog.DiscardHandler))
+	router.GET("/scans/:ref", func(c *gin.Context) { c.String(http.StatusOK, c.Param("ref")+" "+c.Request.URL.RawQuery) })
+	router.GET("/", func(c *gin.Context) { c.String(http.StatusOK, "first page") })
+	for _, test := range []struct{ base, path, want string }{
+		{"", "/scans/a?b=c", "a b=c"},
+		{"/scan/hook", "/scans/a", "a "}, {"/scan/hook", "/scan/hook/scans/a%2Fb?c=d", "a/b c=d"}, {"/scan/hook", "/scan/hook/", "first page"},
+		{"/scan/hook", "/scan/hooked/scans/a", ""}, {"/scan/hook", "/scan/scans/a", ""},
+		{"/scans", "/scans/a", "a "}, {"/scans", "/scans/scans/a", ""}, // nobody could tell
+	} {
+		answer := httptest.NewRecorder()
+		request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, test.path, nil)
+		httpx.AcceptBase(httpx.Base(test.base), router, router).ServeHTTP(answer, request)
+		if got := answer.Body.String(); answer.Code == http.StatusOK != (test.want != "") || test.want != "" && got != test.want {
+			t.Errorf("%s below %q: %d %q, want %q", test.path, test.base, answer.Code, got, test.want)
+		}
+	}
+}
+
 func TestCompress(t *testing.T) {
 	t.Parallel()
 	text := strings.Repeat("the same again ", 1000)

@@ -2,16 +2,22 @@ package check
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/scanhook/scanhook/cmd/scanhook/cli"
 )
 
 // Run looks at one thing of the configuration after another.
 func (c Check) Run(ctx context.Context) []Line {
 	database := c.database(ctx)
-	lines := append(c.configuration(), c.server(), database)
+	lines := append(append(c.configuration(), c.server()), c.certificate(time.Now())...)
+	lines = append(lines, database)
 	for _, name := range slices.Sorted(maps.Keys(c.Platforms)) {
 		lines = append(lines, c.platform(ctx, name))
 	}
@@ -53,6 +59,35 @@ func (c Check) server() Line {
 		return Line{Warn, "server", text + ", which works on this machine only; set server.public_url"}
 	}
 	return Line{OK, "server", text}
+}
+
+// soonOver is how long before its end a certificate is told of: those of Let's Encrypt are renewed a month before.
+const soonOver = 14 * 24 * time.Hour
+
+// certificate looks at what TLS is spoken with.
+func (c Check) certificate(now time.Time) []Line {
+	if !c.Server.TLS.Enabled() {
+		return nil
+	}
+	const subject = "certificate"
+	pair, err := tls.LoadX509KeyPair(c.Server.TLS.CertFile, c.Server.TLS.KeyFile)
+	if err != nil {
+		return []Line{{Fail, subject, fmt.Sprintf("%v; correct server.tls, whose files must fit together", err)}}
+	}
+	public, err := url.Parse(c.Server.PublicURL)
+	if err == nil {
+		err = pair.Leaf.VerifyHostname(public.Hostname())
+	}
+	switch text := "until " + cli.Stamp(pair.Leaf.NotAfter); {
+	case now.After(pair.Leaf.NotAfter):
+		return []Line{{Fail, subject, "has ended: it was good " + text + "; renew it"}}
+	case err != nil:
+		return []Line{{Fail, subject, fmt.Sprintf("%v; take one for the host of server.public_url", err)}}
+	case now.Add(soonOver).After(pair.Leaf.NotAfter):
+		return []Line{{Warn, subject, text + "; renew it, the files are read again by themselves"}}
+	default:
+		return []Line{{OK, subject, text}}
+	}
 }
 
 func (c Check) api() Line {
