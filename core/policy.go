@@ -21,6 +21,7 @@ type Policy struct {
 	ScanTimeout time.Duration
 	ScanHistory int // commits of a push that are searched, the newest
 	Anomalies   AnomalyMode
+	Publish     Publishing
 }
 
 // Rule gives a Policy to the repositories that Match, a glob over "platform/project".

@@ -19,6 +19,40 @@ const (
 	StatusCancelled StatusState = "cancelled" // superseded by a newer push
 )
 
+// StatusKind is how a platform shows a status.
+type StatusKind string
+
+// The kinds. Only some platforms have check runs.
+const (
+	KindStatus StatusKind = "status" // a commit status
+	KindCheck  StatusKind = "check"  // a check run
+)
+
+// Publishing is what a commit shows for its scan.
+type Publishing string
+
+// The ways to publish. Any other value means PublishStatus.
+const (
+	PublishStatus Publishing = "status"
+	PublishCheck  Publishing = "check"
+	PublishBoth   Publishing = "both"
+)
+
+// Kinds are those that a commit shows, on a platform that has check runs or not. There is always one.
+func (p Publishing) Kinds(checks bool) []StatusKind {
+	switch {
+	case checks && p == PublishBoth:
+		return []StatusKind{KindStatus, KindCheck}
+	case checks && p == PublishCheck:
+		return []StatusKind{KindCheck}
+	}
+	return []StatusKind{KindStatus}
+}
+
+// CheckContext is the name of a scan's check run, derived from that of its commit status. It is another one because GitHub wants
+// both to succeed where a required check has the name of both.
+func CheckContext(context string) string { return context + "/check" }
+
 // Status is the desired status of a commit, with what was posted so far.
 type Status struct {
 	FirstScanID      int64       `db:"first_scan_id"` // names the commit
@@ -30,6 +64,7 @@ type Status struct {
 	CommitSHA        string      `db:"commit_sha"`
 	Branch           string      `db:"branch"`
 	Context          string      `db:"context"`
+	Kind             StatusKind  `db:"kind"`
 	State            StatusState `db:"state"`
 	Description      string      `db:"description"`
 	TargetURL        string      `db:"target_url"`

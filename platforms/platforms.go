@@ -193,6 +193,41 @@ func StatusReaderOf(platform Platform) (StatusReader, bool) {
 	return reader, able
 }
 
+// CheckRunner is a Platform that shows check runs beside commit statuses: with a summary, and findings on the lines of a change.
+type CheckRunner interface {
+	// ShowsChecks tells whether the configured credential can make check runs at all.
+	ShowsChecks() bool
+	// PostCheck makes the platform show a check run: a new one where status.PostedID is 0, else that one. A permission that is
+	// missing is ErrRefused; other errors are those of PostStatus.
+	PostCheck(ctx context.Context, status core.Status, report CheckReport) (Posted, error)
+}
+
+// CheckReport is what a check run says besides its state.
+type CheckReport struct {
+	Summary     string // Markdown
+	Annotations []Annotation
+}
+
+// Annotation is a finding at a place of the commit's tree.
+type Annotation struct {
+	File           string // relative to the repository's root
+	Line, EndLine  int    // 1-based; 0 where unknown
+	Severity       core.Severity
+	Title, Message string // plain text
+}
+
+// CheckRunnerOf is the platform as a CheckRunner, if it shows check runs.
+func CheckRunnerOf(platform Platform) (CheckRunner, bool) {
+	runner, able := platform.(CheckRunner)
+	return runner, able && runner.ShowsChecks()
+}
+
+// ShowChecks tells whether a platform shows check runs.
+func (s Set) ShowChecks(platform string) bool {
+	_, able := CheckRunnerOf(s[platform])
+	return able
+}
+
 // MergeBaseFinder is a Platform that knows the history of its projects, which a shallow checkout does not. The runner and
 // the API ask for it through FindMergeBase.
 type MergeBaseFinder interface {

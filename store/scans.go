@@ -29,13 +29,18 @@ func scansAs(alias string) string {
 
 // GetScan finds a scan by its reference_id; core.ErrNotFound when there is none.
 func (s *Store) GetScan(ctx context.Context, reference string) (core.Scan, error) {
-	var scan core.Scan
 	id, err := scanID(ctx, s.db, reference)
-	if err == nil {
-		err = sqldb.Classify(s.db.GetContext(ctx, &scan, s.db.Rebind(`SELECT `+scanColumns+` FROM scans WHERE id = ?`), id))
-	}
 	if err != nil {
 		return core.Scan{}, fmt.Errorf("getting scan: %w", err)
+	}
+	return s.GetScanByID(ctx, id)
+}
+
+// GetScanByID finds a scan by its row's id; core.ErrNotFound when there is none.
+func (s *Store) GetScanByID(ctx context.Context, id int64) (scan core.Scan, err error) {
+	err = s.db.GetContext(ctx, &scan, s.db.Rebind(`SELECT `+scanColumns+` FROM scans WHERE id = ?`), id)
+	if err != nil {
+		return core.Scan{}, fmt.Errorf("getting scan: %w", sqldb.Classify(err))
 	}
 	return scan, nil
 }
@@ -434,15 +439,6 @@ func whyMissing(ctx context.Context, q sqlx.ExtContext, reference string) error 
 	return fmt.Errorf("%w: %s, commit %s, was scanned on %s (%s); the scan was removed on %s, as the configuration's"+
 		" retention says", core.ErrGone, was.ProjectName, core.ShortSHA(was.CommitSHA),
 		was.ScannedAt.Format(time.DateOnly), was.Outcome, was.RemovedAt.Format(time.DateOnly))
-}
-
-// policyOf is the scan's present policy. A repository that has left the configuration keeps the strictest defaults.
-func (s *Store) policyOf(scan core.Scan) core.Policy {
-	policy, known := s.policies.For(scan.SourcePlatform, scan.ProjectName)
-	if !known {
-		policy.Gate = core.Gate{FailOn: core.High, NewOnly: true}
-	}
-	return policy
 }
 
 // lockScan reads a scan and keeps other jobs of it from settling at the same time: of two that finish together each

@@ -18,26 +18,35 @@ var statusColumns = sqldb.ColumnsOf[core.Status]() + `, ` + fromProject("")
 
 // putStatuses puts what the commits of the scans should show for them.
 func (s *Store) putStatuses(ctx context.Context, tx *sqlx.Tx, scans []core.Scan) error {
-	statuses := make([]core.Status, len(scans))
-	for i, scan := range scans {
-		statuses[i] = s.desiredStatus(scan)
-		statuses[i].Context = scan.Context
-		statuses[i].State, statuses[i].Description = core.StatusFor(scan)
+	var statuses []core.Status
+	for _, scan := range scans {
+		state, text := core.StatusFor(scan)
+		statuses = append(statuses, s.desiredOf(scan, state, text)...)
 	}
 	return s.putDesired(ctx, tx, statuses)
 }
 
+// desiredOf are the statuses of each kind that a scan's commit shows.
+func (s *Store) desiredOf(scan core.Scan, state core.StatusState, text string) (list []core.Status) {
+	for _, kind := range s.policyOf(scan).Publish.Kinds(s.checks != nil && s.checks(scan.SourcePlatform)) {
+		status := s.desiredStatus(scan)
+		status.Kind, status.Context, status.State, status.Description = kind, scan.Context, state, text
+		if kind == core.KindCheck {
+			status.Context = core.CheckContext(scan.Context)
+		}
+		list = append(list, status)
+	}
+	return list
+}
+
 // putWaiting lets a commit show what its scan waits for.
 func (s *Store) putWaiting(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job core.Job) error {
-	status := s.desiredStatus(scan)
-	status.Context, status.State = scan.Context, core.StatusPending
-	status.Description = core.Truncate("Waiting: " + job.Scanner + ": " + job.Error)
-	return s.putDesired(ctx, tx, []core.Status{status})
+	return s.putDesired(ctx, tx, s.desiredOf(scan, core.StatusPending, core.Truncate("Waiting: "+job.Scanner+": "+job.Error)))
 }
 
 // desiredColumns are those in which statuses are put.
 const desiredColumns = "first_scan_id BIGINT, scan_id BIGINT, project_id BIGINT, source_platform TEXT, commit_sha TEXT, branch TEXT, " +
-	"context TEXT, state TEXT, description TEXT, target_url TEXT, next_attempt_at TIMESTAMPTZ, held BOOLEAN, last_error TEXT, " +
+	"context TEXT, kind TEXT, state TEXT, description TEXT, target_url TEXT, next_attempt_at TIMESTAMPTZ, held BOOLEAN, last_error TEXT, " +
 	"desired_at TIMESTAMPTZ, due_since TIMESTAMPTZ"
 
 // putDesired puts desired statuses, at most one for each commit and context. The row of a commit and context keeps the
@@ -64,7 +73,7 @@ func (s *Store) putDesired(ctx context.Context, tx *sqlx.Tx, statuses []core.Sta
 		ON CONFLICT (first_scan_id, context) DO UPDATE SET
 			scan_id = excluded.scan_id, branch = excluded.branch,
 			state = excluded.state, description = excluded.description, target_url = excluded.target_url,
-			desired_at = excluded.desired_at, due_since = excluded.due_since, revision = commit_statuses.revision + 1,
+			desired_at = excluded.desired_at, due_since = excluded.due_since, kind = excluded.kind, revision = commit_statuses.revision + 1,
 			attempts = 0, given_up = FALSE, held = excluded.held, last_error = excluded.last_error,
 			next_attempt_at = CASE WHEN commit_statuses.next_attempt_at > excluded.next_attempt_at AND NOT commit_statuses.given_up
 				AND commit_statuses.branch = excluded.branch THEN commit_statuses.next_attempt_at ELSE excluded.next_attempt_at END
@@ -77,7 +86,7 @@ func (s *Store) putDesired(ctx context.Context, tx *sqlx.Tx, statuses []core.Sta
 func (s *Store) desiredStatus(scan core.Scan) core.Status {
 	now := s.clock.Timestamp()
 	status := core.Status{
-		FirstScanID: scan.First(), ScanID: scan.ID, ProjectID: scan.ProjectID, SourcePlatform: scan.SourcePlatform,
+		FirstScanID: scan.First(), ScanID: scan.ID, ProjectID: scan.ProjectID, SourcePlatform: scan.SourcePlatform, Kind: core.KindStatus,
 		CommitSHA: scan.CommitSHA, Branch: scan.Branch, NextAttemptAt: now, DesiredAt: now, DueSince: now,
 	}
 	if s.publicURL != "" {
@@ -287,7 +296,7 @@ func (s *Store) lease(
 	err = s.claimAll(ctx, tx, &leased, claim{
 		table: `commit_statuses`, set: setLease, rows: theseNamed, guard: unleased,
 		columns: claimedColumns + `,
-			(SELECT timestamp FROM scans s WHERE s.id = scan_id AND s.context = commit_statuses.context) AS pushed_at`,
+			(SELECT timestamp FROM scans s WHERE s.id = scan_id AND (s.context = commit_statuses.context OR kind = 'check')) AS pushed_at`,
 	}, lease, map[string]any{"commits": commits, "keys": texts})
 	return leased, err
 }

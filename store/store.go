@@ -41,13 +41,14 @@ const (
 
 // Config says where the data lives and what the transactions need to know.
 type Config struct {
-	URL       string            // sqlite:FILE or postgres://…
-	PublicURL string            // what the links in commit statuses start with, without a trailing slash; may be empty
-	Policies  core.Policies     // what to do for which repository
-	Scanners  core.Scanners     // all that are configured: whose reports are taken from outside
-	Now       func() time.Time  // for tests that set the time; nil for the clocks of database and host
-	Host      sqldb.HostClock   // the machine's when zero
-	Waiting   func(what string) // is told at once and then now and then what the migration waits for; may be nil
+	URL       string                     // sqlite:FILE or postgres://…
+	PublicURL string                     // what the links in commit statuses start with, without a trailing slash; may be empty
+	Policies  core.Policies              // what to do for which repository
+	Checks    func(platform string) bool // whether the platform has check runs; nil where none has
+	Scanners  core.Scanners              // all that are configured: whose reports are taken from outside
+	Now       func() time.Time           // for tests that set the time; nil for the clocks of database and host
+	Host      sqldb.HostClock            // the machine's when zero
+	Waiting   func(what string)          // is told at once and then now and then what the migration waits for; may be nil
 }
 
 // Store is a migrated database.
@@ -55,6 +56,7 @@ type Store struct {
 	db        *sqldb.DB
 	clock     *sqldb.Clock
 	policies  core.Policies
+	checks    func(platform string) bool
 	scanners  core.Scanners
 	publicURL string
 	intake    *sqldb.Batcher[*asked]
@@ -132,7 +134,7 @@ func Attach(ctx context.Context, cfg Config) (*Store, error) {
 func newStore(db *sqldb.DB, cfg Config) *Store {
 	s := &Store{
 		db: db, clock: sqldb.NewClock(db, cfg.Host, cfg.Now), policies: cfg.Policies, scanners: cfg.Scanners,
-		publicURL: cfg.PublicURL, triaging: sqldb.NewSlots(maxTriaging), reporting: sqldb.NewSlots(maxReporting),
+		checks: cfg.Checks, publicURL: cfg.PublicURL, triaging: sqldb.NewSlots(maxTriaging), reporting: sqldb.NewSlots(maxReporting),
 	}
 	s.fresh.most = maxFresh
 	s.intake = sqldb.NewBatcher(s.commitIntake)
@@ -341,4 +343,13 @@ func (c *cache[K, V]) put(key K, value V) {
 		c.entries = map[K]V{}
 	}
 	c.entries[key] = value
+}
+
+// policyOf is the scan's present policy. A repository that has left the configuration keeps the strictest defaults.
+func (s *Store) policyOf(scan core.Scan) core.Policy {
+	policy, known := s.policies.For(scan.SourcePlatform, scan.ProjectName)
+	if !known {
+		policy.Gate = core.Gate{FailOn: core.High, NewOnly: true}
+	}
+	return policy
 }

@@ -123,7 +123,7 @@ func policiesOf(cfg *config.Config) (core.Policies, error) {
 			Context: core.OnlyBMP(repository.Context), Branches: repository.Branches, Tags: repository.Tags,
 			Scanners: repository.Scanners, Gate: gateOf(failOn, repository.Gate),
 			Supersede: repository.Supersede, ScanTimeout: repository.ScanTimeout, ScanHistory: int(repository.ScanHistory),
-			Anomalies: core.AnomalyMode(repository.Anomalies),
+			Anomalies: core.AnomalyMode(repository.Anomalies), Publish: core.Publishing(repository.Publish),
 		}})
 	}
 	return policies, nil
@@ -139,7 +139,7 @@ func gateOf(failOn core.Severity, gate config.Gate) core.Gate {
 func (w *wiring) openStore(ctx context.Context, host sqldb.HostClock) (*store.Store, error) {
 	db, err := store.Open(ctx, store.Config{
 		URL: w.config.Database.URL.Reveal(), PublicURL: w.config.Server.PublicURL, Policies: w.policies,
-		Scanners: kindsOf(w.config), Host: host,
+		Scanners: kindsOf(w.config), Host: host, Checks: w.platforms.ShowChecks,
 		Waiting: func(what string) { w.log.Info("waiting to bring the schema up to date", "because", what) },
 	})
 	if err != nil {

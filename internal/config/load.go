@@ -86,6 +86,7 @@ func builtin() *Config {
 			ScanTimeout: time.Hour,
 			ScanHistory: 1000,
 			Anomalies:   "report",
+			Publish:     "status",
 			Gitleaks:    SecretRules{Allow: noAllow()},
 		},
 	}

@@ -359,6 +359,9 @@ func (v *validator) validatePolicy(path string, policy Policy) {
 	if v.Wrote(path + ".anomalies") {
 		v.checkChoice(path+".anomalies", policy.Anomalies, "report", "fail", "off")
 	}
+	if v.Wrote(path + ".publish") {
+		v.checkChoice(path+".publish", policy.Publish, "status", "check", "both")
+	}
 	if v.Wrote(path + ".scanners") {
 		v.checkScanners(path+".scanners", policy.Scanners)
 	}

@@ -69,6 +69,9 @@ func (s *Server) isToken(token string) bool {
 	return subtle.ConstantTimeCompare([]byte(token), []byte(s.cfg.Token)) == 1
 }
 
+// AccessToken is the token that gives access to the API.
+func (s *Server) AccessToken() string { return s.cfg.Token }
+
 // BearerToken is the token in an Authorization header with one of the schemes, or empty.
 func BearerToken(r *http.Request, schemes ...string) string {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")

@@ -22,7 +22,7 @@ const (
 // checkAfter is how long after its post a status is checked; 0 if it is not, because it will change anyway or because
 // the platform cannot be asked.
 func (p *Poster) checkAfter(status core.Status) time.Duration {
-	if _, ok := platforms.StatusReaderOf(p.Platforms[status.SourcePlatform]); !ok || status.State == core.StatusPending {
+	if _, ok := platforms.StatusReaderOf(p.Platforms[status.SourcePlatform]); !ok || status.State == core.StatusPending || status.Kind == core.KindCheck { // only its App changes a check run
 		return 0
 	}
 	return firstCheck

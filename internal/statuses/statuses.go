@@ -5,6 +5,7 @@ package statuses
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -134,12 +135,29 @@ func (s *sender) post(ctx context.Context, status core.Status) (store.PostResult
 	posting, cancel := context.WithTimeout(context.WithoutCancel(ctx), postTimeout)
 	defer cancel()
 	began := s.Now()
-	posted, err := platforms.Post(posting, s.Platforms[s.platform], status)
+	posted, err := s.show(posting, status)
 	end := s.outcome(status, posted, err)
 	end.Latency = s.Now().Sub(began)
 	s.logOutcome(status, end, err)
 	s.measure(status, end, err)
 	return end, nil
+}
+
+// show has the platform show a status as its kind demands.
+func (s *sender) show(ctx context.Context, status core.Status) (platforms.Posted, error) {
+	platform := s.Platforms[s.platform]
+	if status.Kind != core.KindCheck {
+		return platforms.Post(ctx, platform, status)
+	}
+	runner, able := platforms.CheckRunnerOf(platform)
+	if !able {
+		return platforms.Posted{}, fmt.Errorf("%w: the platform has no check runs, or no App is configured for it", platforms.ErrRefused)
+	}
+	report, err := s.checkReport(ctx, status)
+	if err != nil {
+		return platforms.Posted{}, err
+	}
+	return runner.PostCheck(ctx, status, report)
 }
 
 // outcome decides what happens next. A rate limit holds for the whole platform.

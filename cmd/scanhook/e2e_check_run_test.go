@@ -1,0 +1,81 @@
+package main
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/scanhook/scanhook/internal/config"
+	fakegithub "github.com/scanhook/scanhook/internal/fakeforge/github"
+)
+
+// An App shows what is new on the lines of the change, and the check run follows later decisions and reports.
+func TestCheckRunOfAnApp(t *testing.T) {
+	t.Parallel()
+	w, sample := setup(t, sandboxConfig{kind: "github", extra: `
+defaults: {publish: both}
+scanners: {trivy: {upload: true}}
+repositories: [{match: "**", scanners: [trivy]}]`})
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "app.pem")
+	text := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	app := w.config.Platforms["github"]
+	app.Token, app.App = "", &config.App{ID: 4, PrivateKeyFile: file}
+	w.config.Platforms["github"] = app
+	startSandbox(t, w)
+	sha := sample.Head
+	upload := func(rules ...string) outcome {
+		env := environment(map[string]string{"SCANHOOK_URL": w.scanhook, "SCANHOOK_API_TOKEN": w.apiToken})
+		return uploadWith(t, env, reportOf(rules...), "-", "--scanner", "trivy", "--platform", "github", "--project", "acme/shop",
+			"--project-id", "42", "--commit", sha, "--branch", "main")
+	}
+	upload("a", "b").expect(t, 0, "completed, fail: 2 new (2 high)")
+	run := checkRunOf(t, w, sha, func(run fakegithub.CheckRun) bool { return run.Status == "completed" })
+	if run.Name != "scanhook/check" || *run.Conclusion != "failure" || len(run.Output.Annotations) != 2 ||
+		run.Output.Annotations[0].Path != "main.go" || !strings.Contains(run.Output.Summary, "2 new") {
+		t.Errorf("the check run is %+v", run)
+	}
+	upload().expect(t, 0, "completed, pass")
+	again := checkRunOf(t, w, sha, func(run fakegithub.CheckRun) bool { return run.Status == "completed" && *run.Conclusion == "success" })
+	if again.ID != run.ID {
+		t.Errorf("check run %d became %d", run.ID, again.ID)
+	}
+}
+
+// checkRunOf waits until the newest check run of a commit is as wanted.
+func checkRunOf(t *testing.T, w *sandbox, sha string, wanted func(fakegithub.CheckRun) bool) fakegithub.CheckRun {
+	t.Helper()
+	return eventually(t, "the check run of "+sha, func() (newest fakegithub.CheckRun, ok bool) {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
+			w.platform.Base()+"/api/v3/repos/acme/shop/commits/"+sha+"/check-runs", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "token "+w.platform.AccessToken())
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		var list struct {
+			Runs []fakegithub.CheckRun `json:"check_runs"`
+		}
+		if err := json.NewDecoder(response.Body).Decode(&list); err != nil || len(list.Runs) == 0 {
+			return newest, false
+		}
+		return list.Runs[0], wanted(list.Runs[0])
+	})
+}
