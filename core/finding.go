@@ -193,6 +193,9 @@ func (f *Finding) Formerly() *Finding {
 	return &was
 }
 
+// IsPast tells whether the finding is in history only.
+func (f Finding) IsPast() bool { return f.Commit != "" }
+
 // AIMayDismiss tells whether an AI's decision can keep the finding from failing the gate. Only people dismiss what is
 // Critical, known to be exploited or proven by a red team. A finding can become one of these later, so the store
 // checks the same rule in SQL at each verdict.

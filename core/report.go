@@ -19,8 +19,9 @@ type Report struct {
 	By       string  // name of the token that uploaded it; empty for scanners that run here
 	Digest   string  // SHA-256 of the uploaded document, in hexadecimal; empty without one
 
-	Changes  *Changes  // since the commit of the baseline; nil where unknown
-	Coverage *Coverage // nil where the scanner does not tell
+	Changes  *Changes          // since the commit of the baseline; nil where unknown
+	Moved    map[string]string // files that the scanner names in another way than the repository, and as they are named there
+	Coverage *Coverage         // nil where the scanner does not tell
 }
 
 // Len is how many findings the report has.
@@ -33,6 +34,37 @@ func (r Report) At(i int, scratch *Finding) *Finding {
 	}
 	r.Packed.Get(i-len(r.Findings), scratch)
 	return scratch
+}
+
+// Each visits the findings, and keeps those that visit has changed.
+func (r *Report) Each(visit func(*Finding) (changed bool)) {
+	for i := range r.Findings {
+		visit(&r.Findings[i])
+	}
+	var f Finding
+	for i := range r.Packed.Len() {
+		r.Packed.Get(i, &f)
+		if visit(&f) {
+			r.Packed.Put(i, &f)
+		}
+	}
+}
+
+// All are the findings of the report, nil where there are more than so many.
+func (r Report) All(most int) []Finding {
+	switch {
+	case r.Packed.Len() == 0:
+		return r.Findings
+	case r.Len() > most:
+		return nil
+	}
+	all := slices.Grow(slices.Clone(r.Findings), r.Packed.Len())
+	for i := range r.Packed.Len() {
+		var f Finding
+		r.Packed.Get(i, &f)
+		all = append(all, f)
+	}
+	return all
 }
 
 // Changes are the differences between two commits, from git's diff.
@@ -77,6 +109,7 @@ type record struct {
 	former                                            uint32
 	isSuppressed, absolute                            bool
 	surroundings                                      Surroundings
+	shape                                             uint32
 }
 
 // Len is how many findings there are.
@@ -111,7 +144,7 @@ func (p *Packed) Get(i int, f *Finding) {
 	*f = Finding{
 		Tool: name(r.tool), RuleID: name(r.rule), Severity: Severity(name(r.severity)), File: name(r.file),
 		Title: name(r.title), CVEID: name(r.cve), CWE: name(r.cwe), HelpURI: name(r.help),
-		Line: int(r.line), EndLine: int(r.endLine), Surroundings: r.surroundings, Commit: name(r.commit),
+		Line: int(r.line), EndLine: int(r.endLine), Surroundings: r.surroundings, Shape: r.shape, Commit: name(r.commit),
 		About: aboutOf(name(r.about), r.absolute),
 	}
 	rest := p.chunk(r.chunk)[r.start:]
@@ -147,7 +180,7 @@ func (p *Packed) name(r *record, f *Finding) {
 	r.file, r.title = p.number(f.File, r.file), p.number(f.Title, r.title)
 	r.cve, r.cwe, r.help = p.number(f.CVEID, r.cve), p.number(f.CWE, r.cwe), p.number(f.HelpURI, r.help)
 	r.commit, r.about, r.absolute = p.number(f.Commit, r.commit), p.number(f.About.text(), r.about), f.About.Absolute
-	r.line, r.endLine, r.surroundings = int32(f.Line), int32(f.EndLine), f.Surroundings
+	r.line, r.endLine, r.surroundings, r.shape = int32(f.Line), int32(f.EndLine), f.Surroundings, f.Shape
 }
 
 // text joins the texts, of which none contains NUL.

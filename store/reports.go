@@ -140,6 +140,7 @@ func (s *Store) putReport(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job 
 	if err != nil {
 		return err
 	}
+	past.Moved = d.Moved
 	decided, err := s.decisionsIn(ctx, tx, scan)
 	if err != nil {
 		return err

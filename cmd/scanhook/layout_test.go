@@ -27,7 +27,7 @@ var layers = map[string]int{
 	"internal/fakeforge/github": 1, "internal/fakeforge/gitlab": 1, "internal/fakeforge/gitea": 1, "internal/fakeforge/gitrepo": 1,
 	"internal/metrics": 1, "internal/lease": 1, "internal/gitproto": 1,
 	"internal/mirror": 1, "internal/runner/git": 1,
-	"internal/runner/rules": 1, "internal/runner/blobs": 2, "internal/runner/gitleaks": 2, "internal/runner/source": 2, "internal/runner/git/gittest": 3,
+	"internal/runner/rules": 1, "internal/runner/blobs": 2, "internal/runner/gitleaks": 2, "internal/runner/source": 2, "internal/runner/evidence": 2, "internal/runner/git/gittest": 3,
 	"internal/jsonscan": 1, "internal/reports/collect": 1, "internal/reports/sarif": 1, "internal/reports/formats": 1,
 	"internal/reports/export": 1, "internal/reports/reportstest": 3,
 
@@ -56,7 +56,8 @@ var within = map[string][]string{
 	"internal/config/strictyaml": {"internal/suggest"},
 	"internal/gitproto":          {"platforms"},
 	"internal/mirror":            {"internal/gitproto", "internal/runner/git", "platforms"},
-	"internal/runner":            {"internal/runner/blobs", "internal/runner/gitleaks", "internal/runner/source"},
+	"internal/runner":            {"internal/runner/blobs", "internal/runner/evidence", "internal/runner/gitleaks", "internal/runner/source"},
+	"internal/runner/evidence":   {"internal/runner/blobs", "internal/runner/source"},
 	"internal/runner/blobs":      {"internal/runner/gitleaks"},
 	"internal/runner/git":        {"internal/gitproto", "internal/reports", "platforms"},
 	"internal/runner/source":     {"internal/runner/gitleaks"},

@@ -19,7 +19,8 @@ Scanhook, which compares it with the baseline and posts the commit status. A lat
 The project, the commit and the branch come from the CI variables of GitHub Actions, GitLab CI, Gitea and Forgejo
 Actions; for pull and merge requests the commit is the head of the source branch, not the merge that CI made of it.
 Elsewhere the commit is HEAD of the git repository here, and --project and --platform must be given. A project of which no
-webhook call has come yet is known by its numeric id only: CI systems tell it, elsewhere it is --project-id.
+webhook call has come yet is known by its numeric id only: CI systems tell it, elsewhere it is --project-id. Run it in the
+checkout that was scanned: the files of a report that names them by absolute paths are made relative to its root.
 
 The server is --server, else SCANHOOK_URL, else server.public_url of the configuration where there is one. The token,
 one of api.tokens with the role scanner, is best given in the environment variable SCANHOOK_API_TOKEN: command lines

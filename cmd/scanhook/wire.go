@@ -33,6 +33,7 @@ import (
 	"github.com/scanhook/scanhook/internal/reports"
 	"github.com/scanhook/scanhook/internal/retention"
 	"github.com/scanhook/scanhook/internal/runner"
+	"github.com/scanhook/scanhook/internal/runner/evidence"
 	"github.com/scanhook/scanhook/internal/statuses"
 	"github.com/scanhook/scanhook/internal/web"
 	"github.com/scanhook/scanhook/internal/web/signin"
@@ -316,7 +317,10 @@ func (w *wiring) newHandler() (http.Handler, error) {
 	api.New(api.Config{
 		Store: w.db, Platforms: w.platforms, Tokens: tokensOf(w.config), Version: buildVersion(), Report: w.health.Report,
 		PublicURL: w.config.Server.PublicURL,
-		Throttle:  w.throttle, Log: w.log,
+		Evidence: evidence.New(evidence.Config{
+			Jobs: w.db, Platforms: w.platforms, Mirrors: w.mirrors, Fault: w.runner.Fault, Log: w.log,
+		}),
+		Throttle: w.throttle, Log: w.log,
 	}).Register(router)
 	if w.config.Server.MetricsListen == "" {
 		router.GET(metricsPath, gin.WrapH(w.meter.Handler()))

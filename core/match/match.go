@@ -17,6 +17,8 @@ type Previous struct {
 	Changes    *core.Changes // since the baseline's commit; nil where unknown
 	SameBranch Baseline      // of the last scan of the same branch, unless that is the baseline
 
+	Moved map[string]string // names of files as earlier reports may have them, and as they are in the repository
+
 	Unsearched func(file string) bool // files whose earlier findings stay, because they were not searched; nil for none
 }
 
@@ -75,7 +77,7 @@ func (p Prepared) Compare(past Previous) *Comparison {
 		former: make(map[int]imprint, len(m.former)), fresh: m.fresh,
 	}
 	lines := newLineage(past.Changes)
-	pair := m.run(past.Baseline.side, past.Baseline.prints, lines)
+	pair := m.run(past.Baseline.named(past.Moved), past.Baseline.prints, lines)
 	for i, old := range pair {
 		if old != none {
 			m.keep(c, i, past.Baseline, old)
@@ -90,7 +92,7 @@ func (p Prepared) Compare(past Previous) *Comparison {
 	c.Absent, c.Unchanged = c.Absent-len(c.Kept), c.Unchanged+len(c.Kept)
 	used := past.Baseline.used()
 	branch := past.SameBranch.without(used)
-	pair = m.run(branch.side, branch.prints, lineage{})
+	pair = m.run(branch.named(past.Moved), branch.prints, lineage{})
 	for i, old := range pair {
 		if old != none {
 			m.keep(c, i, branch, old)
@@ -258,6 +260,20 @@ func (b Baseline) inTree() (n int) {
 		}
 	}
 	return n
+}
+
+// named are the findings with the names that their files have in the repository.
+func (b Baseline) named(moved map[string]string) []candidate {
+	if len(moved) == 0 {
+		return b.side
+	}
+	side := slices.Clone(b.side)
+	for i := range side {
+		if name, other := moved[side[i].file]; other && side[i].commit == "" {
+			side[i].file = name
+		}
+	}
+	return side
 }
 
 // used are fingerprints that no other finding may get.

@@ -38,7 +38,7 @@ func (s *signs) add(c clue) {
 }
 
 // renamedFiles maps new names to old ones. One line of code is no evidence, because an equal one may have been removed there and
-// added here: it takes distinctive code, or several files that kept their names below another directory.
+// added here: it takes distinctive code, or several files whose names changed alike. What these show holds for all files.
 func renamedFiles(fresh, old []candidate) map[string]string {
 	isFile, wasFile := names(fresh), names(old)
 	came := clues(fresh, wasFile)
@@ -53,21 +53,92 @@ func renamedFiles(fresh, old []candidate) map[string]string {
 			votes[pair].add(c)
 		}
 	}
-	together := map[files]int{}
-	elected := elect(votes)
+	elected, alike := elect(votes), map[alteration]int{}
 	for _, pair := range elected {
-		if path.Base(pair.now) == path.Base(pair.was) {
-			together[rootsOf(pair.now, pair.was)]++
+		if change, regular := alterationOf(pair); regular {
+			alike[change]++
 		}
 	}
-	renamed := map[string]string{}
+	maps.DeleteFunc(alike, func(_ alteration, files int) bool { return files < 2 })
+	renamed, taken := map[string]string{}, map[string]bool{}
 	for _, pair := range elected {
-		moved := path.Base(pair.now) == path.Base(pair.was) && together[rootsOf(pair.now, pair.was)] > 1
-		if votes[pair].distinctive || moved {
-			renamed[pair.now] = pair.was
+		if change, regular := alterationOf(pair); votes[pair].distinctive || regular && alike[change] > 0 {
+			renamed[pair.now], taken[pair.was] = pair.was, true
+		}
+	}
+	for _, now := range slices.Sorted(maps.Keys(isFile)) {
+		if wasFile[now] || renamed[now] != "" || len(alike) > maxAlterations {
+			continue
+		}
+		was := undo(alike, now, func(was string) bool { return wasFile[was] && !isFile[was] && !taken[was] })
+		if was != "" {
+			renamed[now], taken[was] = was, true
 		}
 	}
 	return renamed
+}
+
+// alteration is how the names of files changed: the directories in which they are, or a part of their own names.
+type alteration struct {
+	dirs     files // of files that kept their names
+	now, was string
+}
+
+const (
+	minCommon      = 3   // letters and digits of a name that stay, its extension left out, where another part of it changes
+	maxAlterations = 100 // of the names of several files each; more tell nothing
+)
+
+// alterationOf is how a name changed. Names that have little in common are not of one kind.
+func alterationOf(pair files) (a alteration, regular bool) {
+	now, was := path.Base(pair.now), path.Base(pair.was)
+	if now == was {
+		return alteration{dirs: rootsOf(pair.now, pair.was)}, true
+	}
+	head := 0
+	for head < min(len(now), len(was)) && now[head] == was[head] {
+		head++
+	}
+	tail := 0
+	for tail < min(len(now), len(was))-head && now[len(now)-1-tail] == was[len(was)-1-tail] {
+		tail++
+	}
+	stays := strings.TrimSuffix(now[:head]+now[len(now)-tail:], path.Ext(now))
+	a.now, a.was = now[head:len(now)-tail], was[head:len(was)-tail]
+	return a, path.Dir(pair.now) == path.Dir(pair.was) && len(stays) >= minCommon
+}
+
+// undo is the name that a file had before the one of the alterations by which it had one; empty where several may be meant.
+func undo(alike map[alteration]int, now string, isName func(string) bool) (was string) {
+	for a := range alike {
+		for _, name := range a.undo(now) {
+			if !isName(name) || name == was {
+				continue
+			}
+			if was != "" {
+				return ""
+			}
+			was = name
+		}
+	}
+	return was
+}
+
+// undo lists the names that a file may have had.
+func (a alteration) undo(now string) (names []string) {
+	if a.dirs != (files{}) {
+		if rest, below := strings.CutPrefix(path.Join("/", now), path.Join("/", a.dirs.now)+"/"); below || a.dirs.now == "" {
+			names = append(names, path.Join(a.dirs.was, strings.TrimPrefix(rest, "/")))
+		}
+		return names
+	}
+	dir, base := path.Split(now)
+	for at := range len(base) + 1 {
+		if rest, found := strings.CutPrefix(base[at:], a.now); found {
+			names = append(names, dir+base[:at]+a.was+rest)
+		}
+	}
+	return names
 }
 
 func names(side []candidate) map[string]bool {

@@ -86,9 +86,9 @@ const maxTokens = 512
 // whether these are all.
 func tokensOf(code, file string) (tokens []token, all bool) {
 	comments := commentsOf(file)
-	for code = comments.cut(code); code != "" && len(tokens) < maxTokens; code = comments.cut(code) {
+	for code = comments.cut(code, true); code != "" && len(tokens) < maxTokens; {
 		next, size := nextToken(code)
-		code = code[size:]
+		code = comments.cut(code[size:], strings.Contains(";&|()", next.text))
 		switch last := len(tokens) - 1; {
 		case next.text == ";":
 			continue
@@ -147,22 +147,27 @@ func quoted(code string) (token, int) {
 	return token{literalToken, "'" + text.String()}, len(code)
 }
 
-// comments are the beginnings of those that go on to the end of the line.
-type comments []string
+// comments are those of a language.
+type comments struct {
+	marks   []string // that begin one which goes on to the end of the line
+	atWords bool     // a mark counts only where a word could begin
+}
 
 func commentsOf(file string) comments {
 	switch strings.ToLower(path.Ext(file)) {
-	case ".py", ".rb", ".sh", ".bash", ".yml", ".yaml", ".toml", ".pl", ".r", ".ps1", ".ex", ".exs", ".nix":
-		return comments{"#"}
+	case ".sh", ".bash", ".yml", ".yaml", ".pl", ".pm", ".ps1":
+		return comments{[]string{"#"}, true}
+	case ".py", ".pyi", ".rb", ".toml", ".r", ".ex", ".exs", ".nix":
+		return comments{[]string{"#"}, false}
 	case ".sql", ".lua", ".hs":
-		return comments{"--"}
+		return comments{[]string{"--"}, false}
 	case ".tf", ".hcl", ".php":
-		return comments{"#", "//"}
+		return comments{[]string{"#", "//"}, false}
 	}
 	if hasVariables(file) {
-		return comments{"//"}
+		return comments{[]string{"//"}, false}
 	}
-	return nil
+	return comments{}
 }
 
 // withVariables are the extensions of languages in which a word that is no keyword, call or member is a variable. In files for
@@ -174,15 +179,17 @@ func hasVariables(file string) bool {
 	return slices.Contains(withVariables, strings.ToLower(path.Ext(file)))
 }
 
-// cut removes white space and comments from the beginning.
-func (c comments) cut(code string) string {
+// cut removes white space and comments from the beginning, before which there is nothing or a token.
+func (c comments) cut(code string, atBegin bool) string {
 	for {
-		code = strings.TrimLeftFunc(code, unicode.IsSpace)
+		rest := strings.TrimLeftFunc(code, unicode.IsSpace)
+		atBegin, code = atBegin || len(rest) < len(code), rest
 		begins := func(mark string) bool { return strings.HasPrefix(code, mark) }
 		switch {
-		case slices.ContainsFunc(c, begins):
+		case (atBegin || !c.atWords) && slices.ContainsFunc(c.marks, begins):
 			_, code, _ = strings.Cut(code, "\n")
-		case slices.Contains(c, "//") && begins("/*"):
+			atBegin = true
+		case slices.Contains(c.marks, "//") && begins("/*"):
 			_, code, _ = strings.Cut(code, "*/")
 		default:
 			return code

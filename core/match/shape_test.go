@@ -40,6 +40,12 @@ func TestShapeOf(t *testing.T) {
 		"an unknown language":    {"a.zzz", "open public", "open private", false},
 		"no comment of it":       {"a.zzz", "get http://a", "get http://b", false},
 		"no comment of a shell":  {"run.sh", "rm a/* b", "rm a/* c", false},
+		"a comment of a shell":   {"run.sh", "rm a b # both", "rm a b", true},
+		"after a semicolon":      {"run.sh", "rm a b;# both", "rm a b", true},
+		"a mark in a word":       {"run.sh", "rm a#b", "rm a#c", false},
+		"a mark in an expansion": {"run.sh", "rm ${a#x}", "rm ${a#y}", false},
+		"a mark in YAML":         {"a.yml", "run: a#b", "run: a#c", false},
+		"a comment of YAML":      {"a.yml", "privileged: yes # why", "privileged: yes", true},
 		"all tokens":             {"a.py", "f(" + strings.Repeat("x+", 250) + "y)", "f(" + strings.Repeat("z+", 250) + "y)", true},
 	}
 	for name, test := range tests {

@@ -25,6 +25,7 @@ type Config struct {
 	Platforms platforms.Set // for whose commits scans can be created
 	Tokens    httpx.Tokens
 	Limits    reports.Limits // of uploaded reports; zero fields have defaults
+	Evidence  Evidence       // of git, for uploaded reports; nil for none
 	Version   string
 	PublicURL string                       // where programs reach Scanhook; empty where unknown
 	Report    func(context.Context) string // the state of every hop, for /readyz?verbose; nil where unknown

@@ -38,6 +38,13 @@ const (
 	mergeBaseTimeout = 5 * time.Second
 )
 
+// Evidence adds to reports what git knows of their findings, as far as that is to be had soon.
+type Evidence interface {
+	// AddEvidence changes the report of a scanner for a commit, before it is stored. stored must be called afterwards, with the job
+	// that has the report, or with none.
+	AddEvidence(ctx context.Context, scan core.Scan, scanner string, report *core.Report) (stored func(*core.Job))
+}
+
 // RegisterUploads describes the operations that take reports. There is a slot for one large report at a time, and enough
 // slots for small ones that a platform which answers slowly for merge bases does not block uploads. Sizes are the memory
 // that a report can take until it is stored.
@@ -68,6 +75,8 @@ func upload(path, id, summary string) huma.Operation {
 
 // Upload passes the body of a request to an operation unread, so that a report is parsed while it arrives.
 type Upload struct {
+	Root string `query:"root" maxLength:"4096" doc:"directory of the checkout in which the scanner ran: files below it are made relative to it"`
+
 	reader   io.Reader
 	encoding string
 }
@@ -148,12 +157,19 @@ func (a *API) put(
 	if err != nil {
 		return nil, err
 	}
+	reports.StripRoot(&report, in.Root)
 	scan, err := open()
 	if err != nil {
 		return nil, err
 	}
-	a.findMergeBase(ctx, scan)
-	return a.store(ctx, scan.ReferenceID, scanner, report)
+	scan = a.findMergeBase(ctx, scan)
+	stored := func(*core.Job) {}
+	if a.Evidence != nil {
+		stored = a.Evidence.AddEvidence(ctx, scan, scanner, &report)
+	}
+	out, job, err := a.store(ctx, scan.ReferenceID, scanner, report)
+	stored(job)
+	return out, err
 }
 
 // limits are those of the configuration, or the defaults.
@@ -240,27 +256,30 @@ func unpack(reader io.Reader, encoding string) (io.Reader, error) {
 }
 
 // findMergeBase asks the platform where the scan's branch left the default branch, and records the answer. The upload goes
-// on if that fails.
-func (a *API) findMergeBase(ctx context.Context, scan core.Scan) {
+// on if that fails. It returns the scan with it.
+func (a *API) findMergeBase(ctx context.Context, scan core.Scan) core.Scan {
 	ctx, cancel := context.WithTimeout(ctx, mergeBaseTimeout)
 	defer cancel()
-	if _, err := a.Platforms.FindMergeBase(ctx, scan, a.Store.RecordMergeBase); err != nil {
+	scan, err := a.Platforms.FindMergeBase(ctx, scan, a.Store.RecordMergeBase)
+	if err != nil {
 		a.Log.InfoContext(ctx, "merge base not known, compared with the default branch", "scan", scan.ReferenceID,
 			"project", scan.ProjectName, "commit", scan.CommitSHA, "error", err)
 	}
+	return scan
 }
 
-func (a *API) store(ctx context.Context, reference, scanner string, report core.Report) (*resultsOutput, error) {
+// store also returns the job that has the report.
+func (a *API) store(ctx context.Context, reference, scanner string, report core.Report) (out *resultsOutput, of *core.Job, err error) {
 	report.By = author(ctx)
 	scan, err := a.Store.PutReport(ctx, reference, scanner, report)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	jobs, err := a.Store.ListJobs(ctx, scan)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	out := &resultsOutput{}
+	out = &resultsOutput{}
 	out.Body.Scan, out.Body.Status, out.Body.Verdict = scan.ReferenceID, string(scan.Status), text(scan.Verdict)
 	out.Body.Summary, out.Body.Error = scan.Summary, scan.Error
 	out.Body.Results, out.Body.Stored, out.Body.Skipped = report.Results, report.Len(), report.Skipped
@@ -270,10 +289,11 @@ func (a *API) store(ctx context.Context, reference, scanner string, report core.
 			out.Body.WaitingFor = append(out.Body.WaitingFor, job.Scanner)
 		}
 		if job.Scanner == scanner {
+			of = &job
 			out.Body.Unchanged, out.Body.New = job.NumUnchanged, job.NumFindings-job.NumUnchanged
 		}
 	}
-	return out, nil
+	return out, of, nil
 }
 
 type failInput struct {
@@ -285,5 +305,6 @@ type failInput struct {
 }
 
 func (a *API) failScanner(ctx context.Context, in *failInput) (*resultsOutput, error) {
-	return a.store(ctx, in.Ref, in.Body.Scanner, core.Report{Failure: reports.RedactText(in.Body.Reason)})
+	out, _, err := a.store(ctx, in.Ref, in.Body.Scanner, core.Report{Failure: reports.RedactText(in.Body.Reason)})
+	return out, err
 }

@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -138,6 +139,24 @@ func (c *Cache) Close() error {
 type Project struct {
 	Key    string // stays the same when the project gets another name
 	Remote platforms.Remote
+}
+
+// ProjectOf is the project whose mirror has a scan's commit. The platform's number of it stays when its name changes, and is the
+// same for all databases whose processes share a cache. They may call different platforms by the same name, so their addresses count.
+func ProjectOf(scan core.Scan, remote platforms.Remote) Project {
+	project := cmp.Or(scan.ProjectRef, strings.ToLower(scan.ProjectName))
+	return Project{Key: installation(scan, remote) + "/" + scan.SourcePlatform + "/" + project, Remote: remote}
+}
+
+// installation is the address of a platform: where a project is fetched from, without its path there.
+func installation(scan core.Scan, remote platforms.Remote) string {
+	address, err := url.Parse(remote.URL)
+	if err != nil {
+		return remote.URL
+	}
+	parts := strings.Split(strings.Trim(address.Path, "/"), "/")
+	above := max(len(parts)-len(strings.Split(scan.ProjectName, "/")), 0)
+	return strings.Join(append([]string{strings.ToLower(address.Host)}, parts[:above]...), "/")
 }
 
 // Use brings the mirror of a project up to date with a commit and the history before it, unless another job did so already,

@@ -71,16 +71,7 @@ func Redact(of *core.Report, key secrets.Key) {
 	r := newReportRedactor(key)
 	former := newReportRedactor(secrets.Keyless)
 	r.former = &former
-	for i := range of.Findings {
-		r.redact(&of.Findings[i])
-	}
-	var f core.Finding
-	for i := range of.Packed.Len() {
-		of.Packed.Get(i, &f)
-		if r.redact(&f) {
-			of.Packed.Put(i, &f)
-		}
-	}
+	of.Each(r.redact)
 }
 
 // reportRedactor decides once for all findings of a rule whether they are secrets.

@@ -6,6 +6,7 @@ package reports
 import (
 	"fmt"
 	"io"
+	"path"
 	"strings"
 
 	"github.com/scanhook/scanhook/core"
@@ -37,6 +38,31 @@ func parse(r io.Reader, limits Limits, pack bool) (core.Report, error) {
 	}
 	Redact(&report, c.Limits.Key)
 	return report, nil
+}
+
+// StripRoot makes the files of a report that are below a directory, that of the checkout where its scanner ran, relative to it.
+func StripRoot(of *core.Report, root string) {
+	root = strings.Trim(path.Clean(strings.ReplaceAll(root, `\`, "/")), "/")
+	if root == "" || root == "." {
+		return
+	}
+	of.Each(func(f *core.Finding) (changed bool) {
+		inside, below := strings.CutPrefix(f.File, root+"/")
+		if below {
+			f.File, f.About.Absolute = inside, false
+		}
+		return below
+	})
+	if of.Coverage == nil {
+		return
+	}
+	for _, left := range of.Coverage.Left {
+		for _, names := range [][]string{left.Names, left.More} {
+			for i, name := range names {
+				names[i] = strings.TrimPrefix(strings.TrimPrefix(name, "/"), root+"/")
+			}
+		}
+	}
 }
 
 func read(c *collect.Collector) (core.Report, error) {

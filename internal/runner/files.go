@@ -41,7 +41,7 @@ func (r *Runner) runOverFiles(
 	if mentions(scanner.Command, changedPlaceholder) {
 		t.searched = &search{task: t, scan: scan, version: scanner.version(t.job.Scanner), whole: true}
 	}
-	err = r.Mirrors.Use(ctx, projectOf(t.scan, remote), t.scan.CommitSHA, func(ctx context.Context, m *mirror.Mirror) error {
+	err = r.Mirrors.Use(ctx, mirror.ProjectOf(t.scan, remote), t.scan.CommitSHA, func(ctx context.Context, m *mirror.Mirror) error {
 		if err := m.LayOut(ctx, t.space); err != nil {
 			return err
 		}
@@ -58,6 +58,11 @@ func (r *Runner) runOverFiles(
 		if len(t.part.files) > 0 {
 			report, err = scanner.run(ctx, t.job.Scanner, t.space, t.part.files, r.key)
 		}
+		places, _, lost := source.Locate(ctx, m, t.scan.CommitSHA, source.Named(report))
+		if lost != nil {
+			return cmp.Or(err, lost)
+		}
+		places.MoveIn(&report, changes)
 		source.Describe(report.Findings, r.key, t.space.Source)
 		source.Describe(t.part.kept, r.key, t.space.Source)
 		report.Changes = changes
@@ -180,7 +185,7 @@ func (r *Runner) searchObjects(ctx context.Context, t *task, scanner Scanner, re
 	defer cancel(nil)
 	var result blobs.Result
 	var changes *core.Changes
-	err = r.Mirrors.Use(ctx, projectOf(s.scan, remote), s.scan.CommitSHA, func(ctx context.Context, m *mirror.Mirror) (err error) {
+	err = r.Mirrors.Use(ctx, mirror.ProjectOf(s.scan, remote), s.scan.CommitSHA, func(ctx context.Context, m *mirror.Mirror) (err error) {
 		s.blobs.Time = timeout
 		if result, err = s.blobs.Run(ctx, m, s.scan.CommitSHA); err != nil {
 			return err
@@ -379,7 +384,7 @@ func (r *Runner) SearchHistory(ctx context.Context, project core.KeptProject, re
 		Jobs: r.Jobs, Project: scan.ProjectID, Rules: rules, Heads: heads.commits, Report: report,
 		Time: cmp.Or(r.Scanners[name].Timeout, defaultTimeout),
 	}
-	err = r.Mirrors.Use(ctx, projectOf(scan, remote), heads.commits[0], all.Run)
+	err = r.Mirrors.Use(ctx, mirror.ProjectOf(scan, remote), heads.commits[0], all.Run)
 	result.Progress, result.Refs, result.More = all.Progress, len(heads.names), heads.more
 	if err == nil {
 		err = r.addHistory(ctx, all, store.History{

@@ -23,6 +23,7 @@ import (
 	"github.com/scanhook/scanhook/core/secrets"
 	"github.com/scanhook/scanhook/internal/ai"
 	"github.com/scanhook/scanhook/internal/mirror"
+	"github.com/scanhook/scanhook/internal/runner/evidence"
 	"github.com/scanhook/scanhook/internal/runner/git/gittest"
 	"github.com/scanhook/scanhook/internal/runner/sandbox"
 	"github.com/scanhook/scanhook/internal/runner/sandbox/sandboxtest"
@@ -102,8 +103,21 @@ func newBenchOn(t *testing.T, e storetest.Engine, scanner Scanner) *bench {
 // accept opens a scan of a commit and returns its reference.
 func (b *bench) accept(t *testing.T, project, sha string) string {
 	t.Helper()
+	return b.acceptAs(t, project, "1", sha)
+}
+
+// knowing is git's knowledge of the bench's projects. A report waits so long for it.
+func (b *bench) knowing(patience time.Duration) *evidence.Git {
+	return evidence.New(evidence.Config{
+		Jobs: b.Jobs, Platforms: b.Platforms, Mirrors: b.Mirrors, TempDir: b.TempDir, Patience: patience, Log: b.Log,
+	})
+}
+
+// acceptAs opens a scan of a commit of a project with that number.
+func (b *bench) acceptAs(t *testing.T, project, number, sha string) string {
+	t.Helper()
 	receipt, err := b.Jobs.AcceptCommit(t.Context(), core.Scan{
-		SourcePlatform: "github", ProjectName: project, ProjectRef: "1", CommitSHA: sha, Branch: "main", DefaultBranch: "main",
+		SourcePlatform: "github", ProjectName: project, ProjectRef: number, CommitSHA: sha, Branch: "main", DefaultBranch: "main",
 	}, "")
 	if err != nil {
 		t.Fatal(err)

@@ -80,7 +80,7 @@ func (r *Runner) askLater(ctx context.Context, job core.Job, scan core.Scan, fin
 // are left out.
 func (r *Runner) candidates(ctx context.Context, job core.Job, all []core.Finding, dir string) ([]candidate, error) {
 	findings, err := r.Jobs.ListUndecided(ctx, job, r.AI.MaxFindings)
-	findings = slices.DeleteFunc(findings, isPast) // there is no code of theirs to show
+	findings = slices.DeleteFunc(findings, core.Finding.IsPast) // there is no code of theirs to show
 	if err != nil || len(findings) == 0 {
 		return nil, err
 	}

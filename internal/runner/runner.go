@@ -14,11 +14,9 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"net/url"
 	"os"
 	"runtime/debug"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -29,10 +27,10 @@ import (
 	"github.com/scanhook/scanhook/internal/mirror"
 	"github.com/scanhook/scanhook/internal/poll"
 	"github.com/scanhook/scanhook/internal/reports"
+	"github.com/scanhook/scanhook/internal/runner/evidence"
 	"github.com/scanhook/scanhook/internal/runner/git"
 	"github.com/scanhook/scanhook/internal/runner/gitleaks"
 	"github.com/scanhook/scanhook/internal/runner/sandbox"
-	"github.com/scanhook/scanhook/internal/runner/source"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/store"
 )
@@ -47,7 +45,6 @@ const (
 	defaultWorkers = 2
 	defaultLease   = 30 * time.Second
 	defaultDisk    = 2 << 30
-	maxShown       = 1000 // findings of a job that are kept with code; more are hardly read
 )
 
 const (
@@ -55,9 +52,7 @@ const (
 	sweepEvery   = 10 * time.Second
 	explainAfter = 30 * time.Second // until then another replica may have begun
 
-	fetchTimeout   = 10 * time.Minute
-	changesTimeout = time.Minute
-	codeTimeout    = 10 * time.Second // for the code around the findings of a job
+	fetchTimeout = 10 * time.Minute
 
 	retryPause        = 15 * time.Second // after the first failure, then twice as long each time
 	longestRetryPause = 2 * time.Minute
@@ -300,54 +295,14 @@ func (r *Runner) remoteOf(ctx context.Context, scan core.Scan) (platforms.Remote
 	return remote, nil
 }
 
-// projectOf is the project whose mirror has a scan's commit. The platform's number of it stays when its name changes, and is the
-// same for all databases whose processes share a cache. They may call different platforms by the same name, so their addresses count.
-func projectOf(scan core.Scan, remote platforms.Remote) mirror.Project {
-	project := cmp.Or(scan.ProjectRef, strings.ToLower(scan.ProjectName))
-	return mirror.Project{Key: installation(scan, remote) + "/" + scan.SourcePlatform + "/" + project, Remote: remote}
-}
-
-// installation is the address of a platform: where a project is fetched from, without its path there.
-func installation(scan core.Scan, remote platforms.Remote) string {
-	address, err := url.Parse(remote.URL)
-	if err != nil {
-		return remote.URL
-	}
-	parts := strings.Split(strings.Trim(address.Path, "/"), "/")
-	above := max(len(parts)-len(strings.Split(scan.ProjectName, "/")), 0)
-	return strings.Join(append([]string{strings.ToLower(address.Host)}, parts[:above]...), "/")
-}
-
-const notCompared = "baseline not compared line by line"
-
 // anyFile is for changesIn where it is not known which files matter.
 func anyFile(string) bool { return true }
 
-// changesIn compares the commit with its baseline, line by line, unless no file that matters differs. It is an aid: without it,
-// findings are recognised by their code alone, so only a damaged mirror, which is made anew, is an error.
+// changesIn compares the commit of a task with its baseline.
 func (r *Runner) changesIn(
 	ctx context.Context, m *mirror.Mirror, t *task, base string, matters func(path string) bool,
 ) (*core.Changes, error) {
-	if base == "" {
-		return nil, nil
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, changesTimeout, fmt.Errorf("it took more than %s", changesTimeout))
-	defer cancel()
-	known, err := m.Reach(ctx, base)
-	if err == nil && !known {
-		err = errors.New("the platform does not hand it out")
-	}
-	var changes *core.Changes
-	if err == nil {
-		changes, err = m.Diff(ctx, base, t.scan.CommitSHA, matters)
-	}
-	if err != nil {
-		r.Log.Info(notCompared, append(t.attrs(), "baseline", base, keyError, err)...)
-	}
-	if errors.As(err, new(mirror.Damaged)) {
-		return nil, err
-	}
-	return changes, nil
+	return evidence.ChangesIn(ctx, m, r.Log.With(t.attrs()...), base, t.scan.CommitSHA, matters)
 }
 
 // withMergeBase is the scan of a task with the commit where its branch left the default branch, if anybody knows it.
@@ -452,38 +407,13 @@ func (r *Runner) done(ctx context.Context, t *task) {
 		if t.searched != nil && t.saved.Failure == "" {
 			r.recordSearch(ctx, t.searched)
 		}
-		r.showCode(ctx, t)
+		evidence.ShowCode(ctx, r.Jobs, r.Log.With(t.attrs()...), t.job, *t.saved, t.space.Source)
 		r.askLater(ctx, t.job, t.scan, t.saved.Findings, t.space.Source)
 	}
 	if err := t.space.Remove(); err != nil {
 		r.Log.Error("workspace not removed, remove it by hand", "dir", t.space.Root, keyError, err)
 	}
 }
-
-// showCode stores the code around the findings of a finished job, for people to read. No commit status waits for it; a
-// finding that is left without it, when the time is over or after a crash, still links to its place.
-func (r *Runner) showCode(ctx context.Context, t *task) {
-	all := t.saved.Findings
-	if len(all) == 0 {
-		return
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, codeTimeout, fmt.Errorf("it took more than %s", codeTimeout))
-	defer cancel()
-	found, err := r.Jobs.ListWithoutCode(ctx, t.job, maxShown)
-	found = slices.DeleteFunc(found, isPast) // the code of now is not theirs
-	if err == nil && len(found) > 0 {
-		source.Quote(ctx, r.key, found, all, t.space.Source)
-		keeping, cancel := context.WithTimeout(context.WithoutCancel(ctx), codeTimeout)
-		defer cancel()
-		err = r.Jobs.PutCode(keeping, t.job, found)
-	}
-	if err != nil {
-		r.Log.Warn("code around findings not kept", append(t.attrs(), keyError, err)...)
-	}
-}
-
-// isPast tells whether a finding is in history only.
-func isPast(f core.Finding) bool { return f.Commit != "" }
 
 // sweep ends the scans whose deadline has passed and removes the workspaces of processes that were killed.
 func (r *Runner) sweep(ctx context.Context) (bool, error) {

@@ -441,7 +441,7 @@ func TestMirrorsBelongToAHost(t *testing.T) {
 	t.Parallel()
 	keyOf := func(platform, ref, address string) string {
 		scan := core.Scan{SourcePlatform: platform, ProjectRef: ref, ProjectName: "Acme/Shop"}
-		return projectOf(scan, platforms.Remote{URL: address}).Key
+		return mirror.ProjectOf(scan, platforms.Remote{URL: address}).Key
 	}
 	one := keyOf("gitlab", "7", "https://one.example/acme/shop.git")
 	for _, other := range []string{

@@ -54,19 +54,31 @@ func (c *Commit) complete(ctx context.Context, env Env, ci CI) (err error) {
 // gitTimeout bounds a question to git that it answers from one file.
 const gitTimeout = 10 * time.Second
 
+// CheckoutRoot is the root of the checkout that the working directory is in, by which a report may name its files; empty where that is
+// not known.
+func CheckoutRoot(ctx context.Context) string {
+	out, _ := askGit(ctx, "rev-parse", "--show-toplevel")
+	return out
+}
+
 // headCommit is the commit that is checked out in the working directory. The directory may belong to another user, as
 // in most containers; the question runs nothing of it.
 func headCommit(ctx context.Context) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, gitTimeout)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "git", "-c", "safe.directory=*", "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
-	cmd.WaitDelay = time.Second
-	out, err := cmd.Output()
+	out, err := askGit(ctx, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
 		return "", cli.WrongUse("the commit is not known, and git is not installed to ask: give it with --commit")
 	case err != nil:
 		return "", cli.WrongUse("the commit is not known: run this inside the git repository, or give it with --commit")
 	}
-	return strings.TrimSpace(string(out)), nil
+	return out, nil
+}
+
+func askGit(ctx context.Context, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, gitTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "git", append([]string{"-c", "safe.directory=*"}, args...)...)
+	cmd.WaitDelay = time.Second
+	out, err := cmd.Output()
+	return strings.TrimSpace(string(out)), err
 }

@@ -3,6 +3,7 @@
 package upload
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -25,6 +26,7 @@ type Upload struct {
 	Gate    bool          // Run fails when the verdict is fail, or the scan failed
 	JSON    bool          // prints one JSON document
 	Wait    time.Duration // for the verdict; 0: what is known by then is enough
+	Root    string        // of the checkout, by which the report may name its files; empty where none is known
 }
 
 // Complete finds what the flags do not say: in the environment, in git and, for the server, in the configuration, which
@@ -34,6 +36,7 @@ func (u *Upload) Complete(ctx context.Context, env remote.Env, configured func()
 		return cli.WrongUse("--scanner is missing or a path: give the scanner's name in the server's configuration, " +
 			"such as trivy")
 	}
+	u.Root = cmp.Or(u.Root, remote.CheckoutRoot(ctx))
 	return u.Target.Complete(ctx, env, configured)
 }
 
@@ -85,12 +88,17 @@ func (u *Upload) put(ctx context.Context, api *remote.Client, report *Report) (a
 
 // path is that of the report below /api/v1.
 func (u *Upload) path() string {
-	scanner := "/results/" + url.PathEscape(u.Scanner)
-	if u.Scan != "" {
-		return "/scans/" + url.PathEscape(u.Scan) + scanner
+	scanner, query := "/results/"+url.PathEscape(u.Scanner), url.Values{}
+	if u.Root != "" {
+		query.Set("root", u.Root)
 	}
-	query := url.Values{
-		"platform": {u.Commit.Platform}, "project": {u.Commit.Project}, "commit": {u.Commit.SHA}, "branch": {u.Commit.Branch},
+	if u.Scan != "" {
+		return strings.TrimSuffix("/scans/"+url.PathEscape(u.Scan)+scanner+"?"+query.Encode(), "?")
+	}
+	for name, value := range map[string]string{
+		"platform": u.Commit.Platform, "project": u.Commit.Project, "commit": u.Commit.SHA, "branch": u.Commit.Branch,
+	} {
+		query.Set(name, value)
 	}
 	if u.Commit.ProjectID != "" {
 		query.Set("project_id", u.Commit.ProjectID)

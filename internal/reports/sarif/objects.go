@@ -1,12 +1,14 @@
 package sarif
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/match"
 	"github.com/scanhook/scanhook/internal/reports/collect"
 )
 
@@ -118,6 +120,34 @@ type PhysicalLocation struct {
 	ArtifactLocation ArtifactLocation `json:"artifactLocation"`
 	Region           Region           `json:"region"`
 	ContextRegion    Region           `json:"contextRegion"`
+}
+
+// code is the code of the region, and the lines around it as far as the report has them.
+func (p *PhysicalLocation) code() (snippet string, around core.Surroundings) {
+	context, first := p.ContextRegion.Snippet.Text, int(p.Region.StartLine-p.ContextRegion.StartLine)
+	snippet = p.Region.Snippet.Text
+	if context == "" {
+		return snippet, around
+	}
+	lines := strings.Split(context, "\n")
+	if p.ContextRegion.StartLine < 1 || first < 0 || first >= len(lines) || len(lines) > maxContext {
+		return cmp.Or(snippet, context), around
+	}
+	last := min(first+1+max(int(p.Region.EndLine-p.Region.StartLine), 0), len(lines))
+	around = match.SurroundingsOf(digests(lines[:first]), digests(lines[last:]))
+	return cmp.Or(snippet, strings.Join(lines[first:last], "\n")), around
+}
+
+const maxContext = 200 // lines around a region that are looked at
+
+// digests are those of lines that say something.
+func digests(lines []string) (list []uint16) {
+	for _, line := range lines {
+		if digest := match.DigestLine(line); digest != 0 {
+			list = append(list, digest)
+		}
+	}
+	return list
 }
 
 // ArtifactLocation names a file or a directory (3.4).

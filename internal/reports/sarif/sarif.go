@@ -277,8 +277,8 @@ func (p *pendingResult) applyLocation(finding *core.Finding, locations []Locatio
 		p.artifact = toIndex(place.ArtifactLocation.Index)
 		finding.Line = collect.Line(place.Region.StartLine)
 		finding.EndLine = collect.EndLine(finding.Line, collect.Line(place.Region.EndLine))
-		snippet := cmp.Or(place.Region.Snippet.Text, place.ContextRegion.Snippet.Text)
-		finding.Snippet = collect.Clean(snippet, limits.Snippet())
+		snippet, around := place.code()
+		finding.Snippet, finding.Surroundings = collect.Clean(snippet, limits.Snippet()), around
 		return
 	}
 }

@@ -23,7 +23,7 @@ func (r Repo) Compare(ctx context.Context, base, head string) (*core.Changes, er
 	out, in := io.Pipe()
 	ran := make(chan error, 1)
 	go func() {
-		err := r.Run(ctx, nil, in, "diff", "--unified=0", "--ignore-all-space", "--find-renames", "--no-ext-diff", "--no-textconv",
+		err := r.Run(ctx, nil, in, "diff", "--unified=0", "--diff-algorithm=histogram", "--ignore-all-space", "--find-renames", "--no-ext-diff", "--no-textconv",
 			"--no-color", "--src-prefix=a/", "--dst-prefix=b/", base, head, "--")
 		_ = in.Close()
 		ran <- err
