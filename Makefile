@@ -20,7 +20,7 @@ build: ## one static binary: bin/scanhook
 
 systems: ## builds for Windows, and type checks for macOS
 	GOOS=windows CGO_ENABLED=0 go build -o /dev/null ./cmd/scanhook
-	GOOS=darwin CGO_ENABLED=0 go vet ./cmd/scanhook ./internal/health ./internal/runner/...
+	GOOS=darwin CGO_ENABLED=0 go vet ./cmd/scanhook ./internal/cage ./internal/health ./internal/runner/...
 
 check: lint vuln race plans ## most of what CI checks; .ci/run is all of it
 

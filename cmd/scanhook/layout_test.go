@@ -35,7 +35,7 @@ var layers = map[string]int{
 
 	"core": 0, "core/alerts": 0, "core/anomaly": 0, "core/intake": 0, "core/refs": 0, "core/intern": 0, "core/liveness": 0, "core/match": 0, "core/naming": 0, "core/patch": 0, "core/secrets": 0,
 	"core/timeline": 0, "migrations": 0, "internal/poll": 0, "internal/config": 0, "internal/config/strictyaml": 0, "internal/suggest": 0,
-	"internal/runner/sandbox": 0, "internal/runner/sandbox/sandboxtest": 3,
+	"internal/cage": 0, "internal/runner/sandbox": 0, "internal/runner/sandbox/sandboxtest": 3,
 
 	"store/storetest": 3, "platforms/platformtest": 3, "internal/chaos": 3, "internal/upgrade": 3, "internal/failover": 3, "internal/bench": 3, "internal/growth": 3, "internal/scanbench": 3, "internal/servetest": 3, // for tests only
 	"internal/fakeforge/forgetest": 3,
@@ -52,6 +52,7 @@ var within = map[string][]string{
 	"core/naming":                {"core"},
 	"core/secrets":               {"core"},
 	"core/timeline":              {"core"},
+	"internal/cage":              {"internal/runner/sandbox"},
 	"internal/config":            {"internal/config/strictyaml", "internal/suggest"},
 	"internal/config/strictyaml": {"internal/suggest"},
 	"internal/gitproto":          {"platforms"},
@@ -99,6 +100,7 @@ var libraries = map[string][]string{
 	"github.com/rubenv/sql-migrate":   {"store/sqldb"},
 	"github.com/google/go-github/":    {"platforms/ghapi", "platforms/github", "platforms/gitea"},
 	"github.com/xanzy/go-gitlab":      {"platforms/gitlab"},
+	"github.com/landlock-lsm/":        {"internal/cage"},
 	"github.com/zricethezav/gitleaks": {"internal/runner/gitleaks", "internal/runner/rules", "internal/reports"},
 	"github.com/gin-gonic/gin":        {"webhooks", "internal/api", "internal/web", "internal/web/layout", "internal/web/live", "internal/web/signin", "internal/web/workbench", "internal/httpx", "internal/health", "cmd/scanhook"},
 	"github.com/klauspost/compress/":  {"internal/httpx"},

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/scanhook/scanhook/cmd/scanhook/cli"
+	"github.com/scanhook/scanhook/internal/cage"
 )
 
 // Exit codes.
@@ -28,6 +29,9 @@ const (
 )
 
 func main() {
+	if err := cage.Conceal(); err != nil {
+		fmt.Fprintln(os.Stderr, "scanhook: warning: other processes can see secrets of this one:", err)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()

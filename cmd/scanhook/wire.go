@@ -20,6 +20,7 @@ import (
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/ai"
 	"github.com/scanhook/scanhook/internal/api"
+	"github.com/scanhook/scanhook/internal/cage"
 	"github.com/scanhook/scanhook/internal/config"
 	"github.com/scanhook/scanhook/internal/enrich"
 	"github.com/scanhook/scanhook/internal/epss"
@@ -168,10 +169,13 @@ func kindsOf(cfg *config.Config) core.Scanners {
 
 // assemble makes the parts in the order in which they need each other.
 func (w *wiring) assemble() (a *app, err error) {
+	if err := w.requireCage(); err != nil {
+		return nil, err
+	}
 	w.mirrors = w.newMirrors()
 	w.runner = runner.New(runner.Config{
 		Jobs: w.db, Platforms: w.platforms, Scanners: w.scanners(), Policies: w.policies, Mirrors: w.mirrors,
-		AI: aiOf(w.config), Meter: w.meter, Log: w.log,
+		Hidden: w.hidden(), AI: aiOf(w.config), Meter: w.meter, Log: w.log,
 	})
 	w.poster = statuses.New(statuses.Config{
 		Store: w.db, Platforms: w.platforms, Pace: paceOf(w.config), Meter: w.meter, Log: w.log, Now: w.db.Now,
@@ -179,7 +183,7 @@ func (w *wiring) assemble() (a *app, err error) {
 	w.health = health.New(health.Config{
 		Store: w.db, Platforms: monitoredPlatforms(w.config), Scanners: slices.Sorted(maps.Keys(w.config.Scanners)),
 		Disks: w.disks(), Log: w.log, Now: w.db.Now,
-		Fault: w.runner.Fault, Pause: w.poster.PausedUntil, LastPost: w.poster.LastPost,
+		Cage: w.cageLevel(), Fault: w.runner.Fault, Pause: w.poster.PausedUntil, LastPost: w.poster.LastPost,
 	})
 	if err := w.meter.Add(w.health); err != nil {
 		return nil, err
@@ -211,10 +215,52 @@ func (w *wiring) scanners() map[string]runner.Scanner {
 	scanners := map[string]runner.Scanner{}
 	for name, s := range w.config.Scanners {
 		if !s.Upload {
-			scanners[name] = runner.Scanner{Builtin: s.Builtin, Command: s.Command, Timeout: s.Timeout, Rules: w.rules[name].of}
+			scanners[name] = runner.Scanner{
+				Builtin: s.Builtin, Command: s.Command, Timeout: s.Timeout, Read: s.Read, Write: s.Write, Network: s.Network,
+				ForksNetwork: s.NetworkForks, Memory: int64(s.Memory), Rules: w.rules[name].of,
+			}
 		}
 	}
 	return scanners
+}
+
+// requireCage is an error where commands may run in a full cage only, and the kernel gives none.
+func (w *wiring) requireCage() error {
+	if level := w.cageLevel(); level != nil && w.config.Runner.Cage == config.CageRequire && !level().IsFull() {
+		return fmt.Errorf("runner.cage is require, but the cage here is %s: %s, or write cage: best; scanhook check shows more",
+			level(), level().Advice())
+	}
+	return nil
+}
+
+// cageLevel is nil where no command runs.
+func (w *wiring) cageLevel() func() cage.Level {
+	for _, scanner := range w.config.Scanners {
+		if scanner.Command != nil {
+			return cage.Kernel
+		}
+	}
+	return nil
+}
+
+// hidden are the files of Scanhook itself, which no command may see.
+func (w *wiring) hidden() (paths []string) {
+	_ = w.mirrors.Probe() // which chooses the directory; the runner tells of its faults
+	files := []string{w.config.Source.File, w.mirrors.Dir, filepath.Join(os.TempDir(), "scanhook-*")}
+	if file := w.config.Database.URL.File(); file != "" {
+		files = append(files, file+"*")
+	}
+	for _, platform := range w.config.Platforms {
+		if platform.App != nil {
+			files = append(files, platform.App.PrivateKeyFile)
+		}
+	}
+	for _, file := range files {
+		if path, err := filepath.Abs(file); err == nil && file != "" {
+			paths = append(paths, path)
+		}
+	}
+	return paths
 }
 
 // aiOf is nil where no AI is configured.

@@ -183,6 +183,12 @@ type Scanner struct {
 	Format  string        `yaml:"format" jsonschema:"enum=sarif,enum=json"` // FormatSARIF or FormatJSON
 	Timeout time.Duration `yaml:"timeout"`                                  // after which a run is stopped; positive
 
+	Network      bool     `yaml:"network"`       // Command may use it, for commits of the project itself
+	NetworkForks bool     `yaml:"network_forks"` // and for those of forks, if Network is set
+	Read         []string `yaml:"read"`          // files and directories that Command may read besides; absolute
+	Write        []string `yaml:"write"`         // and change
+	Memory       Size     `yaml:"memory"`        // of all processes of Command together; positive
+
 	SecretRules `yaml:",inline"` // of Builtin, for all repositories
 	Archives    bool             `yaml:"archives"` // Builtin looks into archives, of all repositories
 }
@@ -243,8 +249,15 @@ type Retention struct {
 type Runner struct {
 	Cache     string `yaml:"cache"`                                              // directory of the projects' mirrors; empty: among the user's caches
 	CacheSize Size   `yaml:"cache_size"`                                         // of all mirrors; positive
+	Cage      string `yaml:"cage" jsonschema:"enum=best,enum=require"`           // CageRequire or CageBest: what is done where the kernel gives commands no full cage
 	MaxPaths  int64  `yaml:"max_paths" jsonschema:"minimum=1,maximum=100000000"` // files and directories of a commit; with more, its scan fails; positive
 }
+
+// What is done where the kernel gives no full cage to commands.
+const (
+	CageRequire = "require" // they are not run
+	CageBest    = "best"    // they are run in what it gives
+)
 
 // Size is a number of bytes.
 type Size int64

@@ -75,7 +75,7 @@ func builtin() *Config {
 		AI:        AI{Timeout: time.Minute, MaxFindings: 20},
 		Recover:   Recover{Every: Interval(time.Hour)},
 		Retention: Retention{Deliveries: Age(30 * day), Scans: Age(90 * day), KeepScans: 50},
-		Runner:    Runner{CacheSize: 20 << 30, MaxPaths: 2_000_000},
+		Runner:    Runner{CacheSize: 20 << 30, MaxPaths: 2_000_000, Cage: CageBest},
 		Defaults: Policy{
 			Context:     "scanhook",
 			Branches:    []string{"**"},
@@ -94,7 +94,10 @@ func builtin() *Config {
 
 // Inherit gives a scanner its defaults.
 func (s *Scanner) Inherit(any) {
-	*s = Scanner{Format: FormatSARIF, Timeout: 10 * time.Minute, SecretRules: SecretRules{Allow: noAllow()}}
+	*s = Scanner{
+		Format: FormatSARIF, Timeout: 10 * time.Minute, SecretRules: SecretRules{Allow: noAllow()},
+		Network: true, Read: []string{}, Write: []string{}, Memory: 4 << 30,
+	}
 }
 
 func noAllow() Allow { return Allow{Paths: []string{}, Regexes: []string{}, Rules: []string{}} }

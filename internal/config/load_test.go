@@ -90,7 +90,10 @@ func TestParseFillsDefaults(t *testing.T) {
 		"ghes":   {Type: "github", URL: "https://ghes.example.com"},
 	}
 	want.Scanners = map[string]Scanner{
-		"gitleaks": {Builtin: BuiltinGitleaks, Format: FormatSARIF, Timeout: 10 * time.Minute, SecretRules: SecretRules{Allow: noAllow()}},
+		"gitleaks": {
+			Builtin: BuiltinGitleaks, Format: FormatSARIF, Timeout: 10 * time.Minute, SecretRules: SecretRules{Allow: noAllow()},
+			Network: true, Read: []string{}, Write: []string{}, Memory: 4 << 30,
+		},
 	}
 	want.Source = Source{File: "c.yaml", Lines: map[string]int{
 		"platforms": 1, "platforms.ghes": 1, "platforms.ghes.type": 1, "platforms.ghes.url": 1,

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/url"
 	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -225,6 +226,24 @@ func (v *validator) validateScanners() {
 		v.validateCommand(path+".command", scanner.Command)
 		v.validateBuiltin(path, scanner)
 		v.validateSource(path, scanner)
+		v.validateCage(path, scanner)
+	}
+}
+
+// validateCage checks what a command may do.
+func (v *validator) validateCage(path string, scanner Scanner) {
+	for key, names := range map[string][]string{"read": scanner.Read, "write": scanner.Write} {
+		for i, name := range names {
+			if !filepath.IsAbs(name) {
+				v.Errorf(fmt.Sprintf("%s.%s[%d]", path, key, i), "must be an absolute path")
+			}
+		}
+	}
+	if scanner.Memory < leastMemory {
+		v.Errorf(path+".memory", "must be 64MiB or more")
+	}
+	if scanner.NetworkForks && !scanner.Network {
+		v.Warnf(path+".network_forks", "changes nothing without network: true")
 	}
 }
 
@@ -241,11 +260,16 @@ func (v *validator) validateSource(path string, scanner Scanner) {
 	}
 }
 
-// validateBuiltin refuses what the built-in scanner alone understands. What its rules hold is checked by who loads them.
+// validateBuiltin refuses what only other scanners understand. What its rules hold is checked by who loads them.
 func (v *validator) validateBuiltin(path string, scanner Scanner) {
 	for _, key := range []string{".rules", ".allow", ".archives"} {
 		if scanner.Builtin == "" && v.Wrote(path+key) {
 			v.Errorf(path+key, "is for builtin: %s only: other scanners have files of their own for it", BuiltinGitleaks)
+		}
+	}
+	for _, key := range []string{".network", ".network_forks", ".read", ".write", ".memory"} {
+		if scanner.Command == nil && v.Wrote(path+key) {
+			v.Errorf(path+key, "is for scanners with a command only")
 		}
 	}
 }
@@ -322,6 +346,7 @@ const (
 	maxPaths     = 100_000_000 // what git can hold in some dozens of GiB of memory
 	maxHistory   = 100_000     // commits, whose directories a first scan fetches
 	minCacheSize = 1 << 20
+	leastMemory  = 64 << 20 // of a command: with less, most programs do not even start
 )
 
 func (v *validator) validateRunner() {
@@ -331,6 +356,7 @@ func (v *validator) validateRunner() {
 	if n := v.config.Runner.MaxPaths; n < 1 || n > maxPaths {
 		v.Errorf("runner.max_paths", "must be between 1 and %d", maxPaths)
 	}
+	v.checkChoice("runner.cage", v.config.Runner.Cage, CageBest, CageRequire)
 }
 
 // validatePolicy checks what the file sets below path; inherited values are checked where they are set.

@@ -51,7 +51,17 @@ func TestValidationOfServerAndDatabase(t *testing.T) {
 		},
 		"max_paths, none":     {"runner: {max_paths: 0}", paths},
 		"max_paths, too many": {"runner: {max_paths: 100000001}", paths},
-		"cache_size, none":    {"runner: {cache_size: 0}", "c.yaml:1:22: runner.cache_size must be 1MiB or more"},
+		"cage, unknown":       {"runner: {cage: none}", "c.yaml:1:16: runner.cage must be best or require"},
+		"read, relative": {
+			"scanners: {lint: {command: [lint], read: [rules]}}", "c.yaml:1:43: scanners.lint.read[0] must be an absolute path",
+		},
+		"write, no command": {
+			"scanners: {lint: {upload: true, write: [/rules]}}", "c.yaml:1:33: scanners.lint.write is for scanners with a command only",
+		},
+		"memory, little": {
+			"scanners: {lint: {command: [lint], memory: 1MiB}}", "c.yaml:1:44: scanners.lint.memory must be 64MiB or more",
+		},
+		"cache_size, none": {"runner: {cache_size: 0}", "c.yaml:1:22: runner.cache_size must be 1MiB or more"},
 		"cache_size, no unit that there is": {
 			"runner: {cache_size: 2GG}", "c.yaml:1:22: runner.cache_size must be a size such as 20GiB or 500MB",
 		},
@@ -109,7 +119,7 @@ ai: {url: "https://user@x", max_findings: 0}
 		"c.yaml:5:10: scanners.idle.command must start with the program to run",
 		"c.yaml:6:3: scanners.a/b has a name that cannot be part of an address: use lower-case letters, digits, - and _",
 		`c.yaml:7:10: unknown key "comand" in scanners.typo (did you mean "command"? ` +
-			"valid keys: command, builtin, upload, format, timeout, rules, allow, archives)",
+			"valid keys: command, builtin, upload, format, timeout, network, network_forks, read, write, memory, rules, allow, archives)",
 		"c.yaml:9:12: defaults.context must be a name of 1 to 255 characters on one line",
 		"c.yaml:10:14: defaults.branches[0] " + notGlob,
 		"c.yaml:11:10: defaults.tags[0] is missing: write a name or a glob such as release/**",

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/core/liveness"
+	"github.com/scanhook/scanhook/internal/cage"
 	"github.com/scanhook/scanhook/store"
 )
 
@@ -25,6 +26,7 @@ type Config struct {
 	Now       func() time.Time // time.Now when nil
 	Timeout   time.Duration    // of the database for all queries together; 2 seconds when 0
 
+	Cage     func() cage.Level               // what the kernel gives to commands; nil where none runs here
 	Fault    func() error                    // why no job can start here, nil while jobs can; the function is nil where none ever does
 	Pause    func(platform string) time.Time // until when a platform wants no calls; zero when it does not
 	LastPost func(platform string) time.Time // when this process last posted a status; zero for never

@@ -34,6 +34,9 @@ func (h *Health) Report(ctx context.Context) string {
 	if h.Fault != nil {
 		h.machineLine(p)
 	}
+	if h.Cage != nil {
+		h.cageLine(p)
+	}
 	for _, platform := range h.Platforms {
 		h.platformLine(p, platform)
 		h.hooksLine(p, platform)
@@ -120,6 +123,14 @@ func (h *Health) machineLine(p *report) {
 		return
 	}
 	p.line(true, "machine", "can check commits out")
+}
+
+func (h *Health) cageLine(p *report) {
+	level, more := h.Cage(), ""
+	if !level.IsFull() {
+		more = "; scanhook check says what commands can do, and what to do about it"
+	}
+	p.line(level.IsFull(), "cage", "%s%s", level, more)
 }
 
 func (h *Health) platformLine(p *report, platform Platform) {

@@ -113,6 +113,12 @@ func (c *Cache) IsPrivate() bool {
 	return c.private.Root != ""
 }
 
+// ScannersDir is the directory for what commands keep between their jobs. The cache is open, as in a read of Use.
+func (c *Cache) ScannersDir() string { return filepath.Join(c.Dir, scannersDir) }
+
+// Unusable turns the failure to make or lock something in the directory of the cache into a fault of the host.
+func (c *Cache) Unusable(err error) error { return c.place().Unusable(err) }
+
 func (c *Cache) place() sandbox.Place { return sandbox.Place{Dir: c.Dir, Setting: setting} }
 
 // Probe does what every use does first: it makes the directory and writes to it. Its error says what to do.

@@ -26,6 +26,9 @@ const (
 	goneDir   = ".gone-" // being removed
 )
 
+// scannersDir stands beside the mirrors: in it is what commands keep between their jobs.
+const scannersDir = "scanners"
+
 // directory holds mirrors and their locks.
 type directory string
 
@@ -114,7 +117,7 @@ func (d directory) trim(size int64, log *slog.Logger) {
 func (d directory) list() (mirrors []stored, total int64) {
 	entries, _ := os.ReadDir(string(d))
 	for _, entry := range entries {
-		if !entry.IsDir() {
+		if !entry.IsDir() || entry.Name() == scannersDir {
 			continue
 		}
 		name, _, left := strings.Cut(entry.Name(), ".")

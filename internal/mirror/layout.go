@@ -37,7 +37,7 @@ func (m *Mirror) LayOut(ctx context.Context, space sandbox.Workspace) error {
 	repo := git.Repo{Space: space, MaxPaths: m.repo.MaxPaths}
 	bounded, cancel := space.Bound(ctx, layoutTimeout, fmt.Errorf("the commit could not be laid out within %s", layoutTimeout))
 	defer cancel(nil)
-	err := repo.LayOut(bounded, m.head, filepath.Join(m.repo.Space.Source, "objects"))
+	err := repo.LayOut(bounded, m.head, m.ObjectsDir())
 	if err == nil || bounded.Err() != nil {
 		return err
 	}
@@ -46,6 +46,9 @@ func (m *Mirror) LayOut(ctx context.Context, space sandbox.Workspace) error {
 	}
 	return err
 }
+
+// ObjectsDir is where git keeps the objects of the mirror.
+func (m *Mirror) ObjectsDir() string { return filepath.Join(m.repo.Space.Source, "objects") }
 
 // empty removes what an earlier try has laid out.
 func empty(dir string) error {

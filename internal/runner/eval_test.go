@@ -199,7 +199,10 @@ func gosecScanner(t *testing.T, program string) Scanner {
 	for _, name := range []string{"GOMODCACHE", "GOCACHE", "GOPROXY", "GOSUMDB"} {
 		command = append(command, name+"="+goEnv(t.Context(), name))
 	}
-	return Scanner{Command: append(command, program, "-quiet", "-no-fail", "-fmt", "sarif", "-out", "{output}", "./...")}
+	return Scanner{
+		Command: append(command, program, "-quiet", "-no-fail", "-fmt", "sarif", "-out", "{output}", "./..."), Network: true,
+		Read: []string{goEnv(t.Context(), "GOROOT"), program}, Write: []string{goEnv(t.Context(), "GOMODCACHE"), goEnv(t.Context(), "GOCACHE")},
+	}
 }
 
 func goEnv(ctx context.Context, name string) string {

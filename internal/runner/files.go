@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/secrets"
+	"github.com/scanhook/scanhook/internal/cage"
 	"github.com/scanhook/scanhook/internal/gitproto"
 	"github.com/scanhook/scanhook/internal/mirror"
 	"github.com/scanhook/scanhook/internal/reports"
@@ -56,7 +58,7 @@ func (r *Runner) runOverFiles(
 			}
 		}
 		if len(t.part.files) > 0 {
-			report, err = scanner.run(ctx, t.job.Scanner, t.space, t.part.files, r.key)
+			report, err = r.runConfined(ctx, m, t, scanner)
 		}
 		places, _, lost := source.Locate(ctx, m, t.scan.CommitSHA, source.Named(report))
 		if lost != nil {
@@ -69,6 +71,27 @@ func (r *Runner) runOverFiles(
 		return err
 	})
 	return report, err
+}
+
+// runConfined runs a command over the files of a job.
+func (r *Runner) runConfined(ctx context.Context, m *mirror.Mirror, t *task, scanner Scanner) (core.Report, error) {
+	in, release, err := r.confine(t, m)
+	if err != nil {
+		return core.Report{}, err
+	}
+	defer release()
+	return scanner.run(ctx, t.job.Scanner, in, t.part.files, r.key)
+}
+
+// confine makes the place where the command of a job is run. The caller releases it.
+func (r *Runner) confine(t *task, m *mirror.Mirror) (in confinement, release func(), err error) {
+	in = confinement{level: cage.Kernel(), space: t.space, hidden: r.Hidden, objects: m.ObjectsDir()}
+	home, lock, err := takeHome(filepath.Join(r.Mirrors.ScannersDir(), t.job.Scanner))
+	if err != nil {
+		return in, nil, r.Mirrors.Unusable(err)
+	}
+	in.space.Home = home
+	return in, func() { _ = lock.Close() }, nil
 }
 
 // partial is a job of a command that looks only at what has changed since the baseline.

@@ -26,7 +26,7 @@ func picker(notes string) Scanner {
 		BEGIN { printf "{\"findings\":[" }
 		{ printf "%s{\"rule_id\":\"eval\",\"severity\":\"low\",\"message\":\"evil\",\"file\":\"%s\",\"line\":%s}", (NR > 1 ? "," : ""), $1, $2 }
 		END { print "]}" }'`
-	return Scanner{Command: []string{"sh", "-c", script, notes, "{changed}"}}
+	return Scanner{Command: []string{"sh", "-c", script, notes, "{changed}"}, Write: []string{filepath.Dir(notes)}}
 }
 
 // A command that looks at changed files only does not let the findings of others end.
@@ -107,7 +107,7 @@ func unparsing(notes string) Scanner {
 		BEGIN { printf "{\"errors\":[" }
 		{ printf "%s{\"filename\":\"%s\",\"reason\":\"syntax error\"}", (NR > 1 ? "," : ""), $0 }
 		END { print "],\"generated_at\":\"\",\"metrics\":{},\"results\":[]}" }'`
-	return Scanner{Command: []string{"sh", "-c", script, notes, "{changed}"}}
+	return Scanner{Command: []string{"sh", "-c", script, notes, "{changed}"}, Write: []string{filepath.Dir(notes)}}
 }
 
 // notesOf returns what scanners noted since the last call.

@@ -11,17 +11,17 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strconv"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/secrets"
 	"github.com/scanhook/scanhook/internal/ai"
+	"github.com/scanhook/scanhook/internal/cage"
 	"github.com/scanhook/scanhook/internal/mirror"
 	"github.com/scanhook/scanhook/internal/runner/evidence"
 	"github.com/scanhook/scanhook/internal/runner/git/gittest"
@@ -60,7 +60,8 @@ func shOut(script string) []string { return append(sh(script), "-", "{output}") 
 // scan runs a shell script as the scanner "lint" over a checkout.
 func scan(t *testing.T, space sandbox.Workspace, timeout time.Duration, argv ...string) (core.Report, error) {
 	t.Helper()
-	return Scanner{Command: argv, Timeout: timeout}.run(t.Context(), "lint", space, nil, secrets.Key{})
+	in := confinement{level: cage.Kernel(), space: space}
+	return Scanner{Command: argv, Timeout: timeout}.run(t.Context(), "lint", in, nil, secrets.Key{})
 }
 
 // bench is a runner with a store, a git server and everything it says.
@@ -183,7 +184,7 @@ func (b *bench) waits(t *testing.T, reference, reason string) {
 // waiting is a scanner that tells when it has begun and ends when the file go appears.
 func waiting(dir string) Scanner {
 	script := `touch "$1/begun"; until [ -e "$1/go" ]; do sleep 0.01; done; ` + clean
-	return Scanner{Command: append(sh(script), "-", dir)}
+	return Scanner{Command: append(sh(script), "-", dir), Write: []string{dir}}
 }
 
 // begin runs once in the background until the scanner has begun; done delivers once's error.
@@ -225,25 +226,20 @@ func (p platform) Remote(_ context.Context, project string) (platforms.Remote, e
 	return platforms.Remote{URL: p.server.URL + "/" + project + ".git", Authorization: p.authorization}, nil
 }
 
-// assertGone waits for the end of the process whose id stands in the file: a killed process is gone when its new parent
-// has looked after it.
-func assertGone(t *testing.T, file string) {
+// assertGone waits for the end of all processes that were called with an argument: a killed process is gone when its new parent has
+// looked after it. In the cage, a process has another number.
+func assertGone(t *testing.T, argument string) {
 	t.Helper()
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil {
-		t.Fatal(err)
-	}
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		state, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-		if syscall.Kill(pid, 0) != nil || err == nil && strings.Contains(string(state), ") Z ") {
+		lists, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+		if !slices.ContainsFunc(lists, func(list string) bool {
+			text, _ := os.ReadFile(list)
+			return slices.Contains(strings.Split(string(text), "\x00"), argument)
+		}) {
 			return
 		}
 	}
-	t.Errorf("the child %d lives on", pid)
+	t.Errorf("the child with %s lives on", argument)
 }
 
 // grepper reports each line with eval( in it, without any snippet, as a scanner would that is simple.

@@ -77,6 +77,7 @@ type Config struct {
 	TempDir   string             // where workspaces are made; the system's by default
 	MaxDisk   int64              // bytes that one job may occupy, the files of the commit included; 2 GiB by default
 	Meter     *metrics.Meter     // counts jobs; nil counts none
+	Hidden    []string           // files and directories that no command may see, whatever it is granted; see cage.Hidden
 	AI        *AI                // reviews new findings; none by default
 	Worker    string             // names this process in the jobs it holds; by default one that no other process has
 	Log       *slog.Logger       // silent by default

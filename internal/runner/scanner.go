@@ -10,11 +10,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/gofrs/flock"
+
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/secrets"
+	"github.com/scanhook/scanhook/internal/cage"
 	"github.com/scanhook/scanhook/internal/reports"
 	"github.com/scanhook/scanhook/internal/runner/gitleaks"
 	"github.com/scanhook/scanhook/internal/runner/sandbox"
@@ -39,6 +44,12 @@ type Scanner struct {
 	Command []string      // argument vector; {source} and {output} are replaced in each argument, {changed} by one for each file
 	Timeout time.Duration // 10 minutes by default
 
+	// What Command may do, besides reading programs and libraries of the system and changing the files of its job.
+	Read, Write  []string // files and directories, absolute
+	Network      bool     // for commits of the project itself
+	ForksNetwork bool     // for those of forks too
+	Memory       int64    // bytes of all its processes; 4 GiB by default
+
 	Rules func(platform, project string) *gitleaks.Rules // of Builtin; those that are built in by default
 }
 
@@ -57,14 +68,12 @@ func (s Scanner) version(name string) string {
 }
 
 // run runs the command of the scanner with a name over a checkout. One that mentions {changed} gets paths instead of it.
-func (s Scanner) run(
-	ctx context.Context, name string, space sandbox.Workspace, changed []string, key secrets.Key,
-) (core.Report, error) {
+func (s Scanner) run(ctx context.Context, name string, in confinement, changed []string, key secrets.Key) (core.Report, error) {
 	timeout := cmp.Or(s.Timeout, defaultTimeout)
-	ctx, cancel := space.Bound(ctx, timeout, tooSlow(name, timeout))
+	ctx, cancel := in.bound(ctx, timeout, tooSlow(name, timeout))
 	defer cancel(nil)
-	report, err := runCommand(ctx, cancel, name, s.Command, changed, space, key)
-	source.MakeRelative(&report, space.Source)
+	report, err := s.runCommand(ctx, cancel, name, in, changed, key)
+	source.MakeRelative(&report, in.space.Source)
 	return report, err
 }
 
@@ -72,48 +81,45 @@ func (s Scanner) run(
 //
 // Scanners exit with a code other than 0 if they have found something. So a report with results counts whatever the code, an
 // empty one only with code 0. Errors are sentences; what a killed scanner did report is returned beside them.
-func runCommand(
-	ctx context.Context, cancel context.CancelCauseFunc, name string, argv, changed []string, space sandbox.Workspace, key secrets.Key,
+func (s Scanner) runCommand(
+	ctx context.Context, cancel context.CancelCauseFunc, name string, in confinement, changed []string, key secrets.Key,
 ) (core.Report, error) {
-	output := filepath.Join(space.Reports, "report")
-	cmd, err := prepare(ctx, name, argv, changed, output, space)
+	space := in.space
+	output := filepath.Join(space.Reports, reportName)
+	argv, err := s.arguments(name, changed, space.Source, output)
 	if err != nil {
 		return core.Report{}, err
 	}
 	said := new(sandbox.Tail)
-	err = capture(cmd, said, output, !mentions(argv, outputPlaceholder), func() { cancel(tooLong(name)) })
+	ended, err := s.capture(ctx, in, argv, said, output, func() { cancel(tooLong(name)) })
 	if ctx.Err() != nil {
 		return core.Report{}, context.Cause(ctx)
 	}
-	if fault := space.Place().FaultOf(err); fault != nil || err != nil && !sandbox.Exited(err) {
-		return core.Report{}, fmt.Errorf("%s could not be run: %w", name, cmp.Or(fault, err))
+	if err != nil {
+		return core.Report{}, fmt.Errorf("%s could not be run: %w", name, in.faultOf(name, err))
 	}
-	report, err := judge(name, cmd.ProcessState, output, strings.ReplaceAll(said.String(), space.Source+"/", ""), key)
-	if err != nil && space.Fits() == nil {
-		err = cmp.Or(space.Place().FaultInOutput(err, said.String()), err)
+	report, err := judge(name, ended, space, strings.ReplaceAll(said.String(), space.Source+"/", ""), key)
+	if err != nil {
+		err = cmp.Or(space.Fits(), space.Place().FaultInOutput(err, said.String()), err)
 	}
 	return report, err
 }
 
-// prepare looks the program up before the checkout is its working directory: a relative path must not lead into it.
-func prepare(
-	ctx context.Context, name string, argv, changed []string, output string, space sandbox.Workspace,
-) (*exec.Cmd, error) {
-	program, err := exec.LookPath(argv[0])
+// arguments looks the program up before the checkout is its working directory: a relative path must not lead into it.
+func (s Scanner) arguments(name string, changed []string, source, output string) ([]string, error) {
+	program, err := exec.LookPath(s.Command[0])
 	if err == nil {
 		program, err = filepath.Abs(program)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%q cannot be found: install it where Scanhook runs, or correct scanners.%s.command: %w",
-			argv[0], name, err)
+			s.Command[0], name, err)
 	}
-	cmd := exec.CommandContext(ctx, program)
-	for _, arg := range argv[1:] {
-		cmd.Args = append(cmd.Args, fill(arg, changed, space.Source, output)...)
+	argv := []string{program}
+	for _, arg := range s.Command[1:] {
+		argv = append(argv, fill(arg, changed, source, output)...)
 	}
-	cmd.Dir = space.Source
-	cmd.Env = space.Environment()
-	return cmd, nil
+	return argv, nil
 }
 
 // fill returns an argument with its placeholders replaced, once for each changed file where it mentions them. What a path holds
@@ -132,39 +138,50 @@ func fill(arg string, changed []string, source, output string) (filled []string)
 	return filled
 }
 
-// capture runs cmd and keeps the end of its output in said. fromStdout writes its standard output to the file output, and
-// full is called if that grows too large.
-func capture(cmd *exec.Cmd, said *sandbox.Tail, output string, fromStdout bool, full func()) error {
-	cmd.Stdout, cmd.Stderr = said, said
-	if !fromStdout {
-		return sandbox.RunGroup(cmd)
+// capture runs a program and keeps the end of its output in said. Its standard output is written to the file output unless it is
+// told of that, and full is called if it grows too large.
+func (s Scanner) capture(
+	ctx context.Context, in confinement, argv []string, said *sandbox.Tail, output string, full func(),
+) (cage.Result, error) {
+	spec := s.spec(in, argv[0])
+	if mentions(s.Command, outputPlaceholder) {
+		return in.level.Execute(ctx, spec, argv, said, said)
 	}
 	file, err := os.OpenFile(output, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
-		return err
+		return cage.Result{}, err
 	}
 	into := &sandbox.Capped{Writer: file, Left: maxReport, Full: full}
-	cmd.Stdout = into
-	err = sandbox.RunGroup(cmd)
-	return errors.Join(err, into.Err, file.Close())
+	ended, err := in.level.Execute(ctx, spec, argv, into, said)
+	return ended, errors.Join(err, into.Err, file.Close())
 }
 
 // judge decides what a scanner that has ended has reported.
-func judge(name string, state *os.ProcessState, output, said string, key secrets.Key) (core.Report, error) {
-	report, err := readReport(output, key)
-	if err == nil && (state.Success() || state.Exited() && report.Results > 0 || report.Failure != "") {
+func judge(name string, ended cage.Result, space sandbox.Workspace, said string, key secrets.Key) (core.Report, error) {
+	report, err := readReport(space, key)
+	if err == nil && (ended.Success() || ended.Exited() && report.Results > 0 || report.Failure != "") {
 		return report, nil
 	}
-	said = cmp.Or(reports.RedactText(said), "nothing")
+	if ended.Ended != "" {
+		return report, fmt.Errorf("%s %s and was stopped: raise scanners.%s.memory or let it look at less", name, ended.Ended, name)
+	}
+	said = cmp.Or(reports.RedactText(said), "nothing") + adviceOn(name, said)
 	if err != nil {
 		return core.Report{}, fmt.Errorf("%s ended with %s and left no report that can be read (%w); it said: %s",
-			name, state, err, said)
+			name, ended, err, said)
 	}
-	return report, fmt.Errorf("%s ended with %s; it said: %s", name, state, said)
+	return report, fmt.Errorf("%s ended with %s; it said: %s", name, ended, said)
 }
 
-func readReport(path string, key secrets.Key) (core.Report, error) {
-	info, err := os.Lstat(path)
+// readReport reads the report that a scanner has left. The scanner may have put anything in its place.
+func readReport(space sandbox.Workspace, key secrets.Key) (core.Report, error) {
+	root, err := os.OpenRoot(space.Root)
+	if err != nil {
+		return core.Report{}, err
+	}
+	defer func() { _ = root.Close() }()
+	name := filepath.Join(filepath.Base(space.Reports), reportName)
+	info, err := root.Lstat(name)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		return core.Report{}, errors.New("it wrote none")
@@ -175,13 +192,16 @@ func readReport(path string, key secrets.Key) (core.Report, error) {
 	case info.Size() == 0:
 		return core.Report{}, errors.New("it is empty")
 	}
-	file, err := os.Open(path)
+	file, err := root.Open(name)
 	if err != nil {
 		return core.Report{}, err
 	}
-	defer func() { _ = file.Close() }()
+	defer file.Close()
 	return reports.Parse(file, reports.Limits{MaxBytes: maxReport, Key: key})
 }
+
+// reportName is the file in the workspace's directory for reports.
+const reportName = "report"
 
 func mentions(argv []string, placeholder string) bool {
 	return strings.Contains(strings.Join(argv, "\x00"), placeholder)
@@ -193,4 +213,108 @@ func tooSlow(name string, timeout time.Duration) error {
 
 func tooLong(name string) error {
 	return fmt.Errorf("%s wrote a report of more than %d MiB and was stopped: let it look at less", name, maxReport>>20)
+}
+
+// confinement is where the command of a job is run.
+type confinement struct {
+	level   cage.Level
+	space   sandbox.Workspace // its Home is that of the scanner, if it has one
+	hidden  cage.Hidden
+	objects string // of git, that the repository beside the files reads
+	fork    bool   // the commit is that of a fork
+}
+
+// spec says what a scanner's command may do.
+func (s Scanner) spec(in confinement, program string) cage.Spec {
+	space, network := in.space, s.Network
+	if in.fork {
+		network = s.Network && s.ForksNetwork
+	}
+	read := slices.Concat(cage.System(network), cage.ProgramFiles(program), s.Read)
+	write := append(in.hidden.Without(s.Write...), space.Source, space.Home, space.Temp, space.Reports)
+	granted := in.hidden.Without(read...)
+	if in.objects != "" {
+		granted = append(granted, in.objects)
+	}
+	return cage.Spec{
+		Read: granted, Write: write, Network: network, Dir: space.Source, Env: space.Environment(),
+		View: space.View, Memory: s.Memory, File: space.Limit,
+	}
+}
+
+// bound returns a context that ends after the timeout, with late as its cause, or when the command needs more disk than it may.
+func (in confinement) bound(ctx context.Context, timeout time.Duration, late error) (context.Context, context.CancelCauseFunc) {
+	ctx, cancel := in.space.Bound(ctx, timeout, late)
+	if strings.HasPrefix(in.space.Home, in.space.Root) {
+		return ctx, cancel
+	}
+	ctx, free := keptIn(in.space.Home).Bound(ctx, timeout, late)
+	return ctx, func(cause error) {
+		free(cause)
+		cancel(cause)
+	}
+}
+
+// faultOf tells a fault of the host, which another try may not meet, from one of the scanner.
+func (in confinement) faultOf(name string, err error) error {
+	if fault := in.space.Place().FaultOf(err); fault != nil {
+		return fault
+	}
+	if errors.As(err, new(cage.Unmade)) {
+		return sandbox.HostFault{Err: fmt.Errorf("%w; scanhook check tells what the kernel gives", err)}
+	}
+	if advice := adviceOn(name, err.Error()); advice != "" {
+		return fmt.Errorf("%w%s", err, advice)
+	}
+	return err
+}
+
+// adviceOn is what to do where a command was refused something, perhaps by its cage; empty where nothing says so.
+func adviceOn(name, said string) string {
+	lower := strings.ToLower(said)
+	for _, refusal := range []string{"permission denied", "no such file or directory", "read-only file system", "operation not permitted",
+		"network is unreachable", "could not resolve", "temporary failure in name resolution"} {
+		if strings.Contains(lower, refusal) {
+			return fmt.Sprintf(" (it sees only what it is granted: see network, read and write of scanners.%s)", name)
+		}
+	}
+	return ""
+}
+
+// maxHome is what a scanner may keep between its jobs, in bytes.
+const maxHome = 4 << 30
+
+func keptIn(home string) sandbox.Workspace {
+	return sandbox.Workspace{Root: home, Limit: maxHome}
+}
+
+// maxHomes is how many jobs of a scanner run at once on the hosts that share a directory.
+const maxHomes = 1000
+
+// takeHome takes one of the directories that a scanner keeps between its jobs, such as its database of vulnerabilities. Each job has one
+// for itself: programs do not expect that another one writes there too. One that has become too large is emptied.
+func takeHome(scanner string) (home string, lock *flock.Flock, err error) {
+	if err := os.MkdirAll(scanner, 0o700); err != nil {
+		return "", nil, fmt.Errorf("making the directory that a scanner keeps: %w", err)
+	}
+	for n := range maxHomes {
+		home = filepath.Join(scanner, strconv.Itoa(n+1))
+		lock := flock.New(home + ".lock")
+		held, err := lock.TryLock()
+		if err == nil && !held {
+			_ = lock.Close()
+			continue
+		}
+		if err == nil && keptIn(home).Fits() != nil {
+			err = os.RemoveAll(home)
+		}
+		if err == nil {
+			err = os.MkdirAll(home, 0o700)
+		}
+		if err != nil {
+			return "", nil, errors.Join(fmt.Errorf("taking the directory that a scanner keeps: %w", err), lock.Close())
+		}
+		return home, lock, nil
+	}
+	return "", nil, fmt.Errorf("all of the %d directories in %s are in use", maxHomes, scanner)
 }

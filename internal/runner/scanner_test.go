@@ -1,6 +1,8 @@
 package runner
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -78,8 +80,8 @@ func TestCommandScannerSeesOnlyItsJob(t *testing.T) {
 
 func TestCommandScannerIsStoppedWithItsChildren(t *testing.T) {
 	t.Parallel()
-	const child = `sleep 600 & echo $! > "$HOME/child"; `
-	const quietChild = `sleep 600 >/dev/null 2>&1 & echo $! > "$HOME/child"; `
+	const child = `sleep "$1" & `
+	const quietChild = `sleep "$1" >/dev/null 2>&1 & `
 	tests := map[string]struct {
 		script  string
 		failure string
@@ -88,6 +90,8 @@ func TestCommandScannerIsStoppedWithItsChildren(t *testing.T) {
 		"deaf to polite signals":     {`trap '' TERM INT; ` + child + `while :; do sleep 600; done`, "did not end within 4s"},
 		"leaving a child behind":     {child + clean, ""},
 		"leaving a quiet child":      {quietChild + clean, ""},
+		"leaving one of a session":   {`setsid ` + quietChild + clean, ""},
+		"leaving one of a grandson":  {`(setsid sh -c 'sleep "$1" & exec sleep "$1"' - "$1" >/dev/null 2>&1 &) & ` + clean, ""},
 		"leaving a child on failure": {child + `exit 3`, "exit status 3"},
 	}
 	for name, test := range tests {
@@ -98,11 +102,12 @@ func TestCommandScannerIsStoppedWithItsChildren(t *testing.T) {
 			if !strings.Contains(test.failure, "within") {
 				timeout = time.Minute
 			}
-			_, err := scan(t, space, timeout, sh(test.script)...)
+			length := fmt.Sprintf("600.%d", rand.Uint64())
+			_, err := scan(t, space, timeout, append(sh(test.script), "-", length)...)
 			if (err != nil) != (test.failure != "") || err != nil && !strings.Contains(err.Error(), test.failure) {
 				t.Errorf("want failure %q, got %v", test.failure, err)
 			}
-			assertGone(t, filepath.Join(space.Home, "child"))
+			assertGone(t, length)
 		})
 	}
 }

@@ -13,6 +13,8 @@ import (
 
 	"github.com/dustin/go-humanize"
 
+	"github.com/scanhook/scanhook/internal/cage"
+	"github.com/scanhook/scanhook/internal/config"
 	"github.com/scanhook/scanhook/internal/health"
 	"github.com/scanhook/scanhook/internal/mirror"
 	"github.com/scanhook/scanhook/internal/runner/git"
@@ -33,6 +35,9 @@ func (c Check) machine(ctx context.Context) []Line {
 	if c.runsScanners() {
 		lines = append(lines, c.workspaces(ctx), space("disk of the workspaces", os.TempDir()))
 		lines = append(lines, c.mirrors()...)
+	}
+	if c.runsCommands() {
+		lines = append(lines, c.cage(cage.Kernel()))
 	}
 	if file := c.Database.URL.File(); file != "" {
 		lines = append(lines, space("disk of the database", filepath.Dir(file)))
@@ -118,6 +123,23 @@ func (c Check) runsCommands() bool {
 	return false
 }
 
+// cage tells what the kernel gives to commands, and what they can do in it.
+func (c Check) cage(level cage.Level) Line {
+	line := Line{OK, "cage", level.String()}
+	if level.IsFull() {
+		return line
+	}
+	line.Verdict = Warn
+	if c.Runner.Cage == config.CageRequire {
+		line.Verdict = Fail
+	}
+	if level.Fault != "" {
+		line.Text += " (" + level.Fault + ")"
+	}
+	line.Text += "; a command can " + strings.Join(level.Gaps(), ", and ") + "; " + level.Advice()
+	return line
+}
+
 // executes reports whether a program in dir can be run.
 func executes(ctx context.Context, dir string) bool {
 	if runtime.GOOS == "windows" {
@@ -132,7 +154,9 @@ func executes(ctx context.Context, dir string) bool {
 	if err := os.WriteFile(program, []byte("#!/bin/sh\n"), 0o700); err != nil { //nolint:gosec // it is to be run
 		return true
 	}
-	return !errors.Is(exec.CommandContext(ctx, program).Run(), os.ErrPermission)
+	cmd := exec.CommandContext(ctx, program)
+	cmd.Env = []string{}
+	return !errors.Is(cmd.Run(), os.ErrPermission)
 }
 
 func space(subject, dir string) Line {

@@ -77,7 +77,9 @@ func (r Repo) patience() time.Duration { return cmp.Or(r.Patience, defaultPatien
 func Version(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, versionTimeout)
 	defer cancel()
-	said, err := exec.CommandContext(ctx, "git", "--version").Output()
+	cmd := exec.CommandContext(ctx, "git", "--version")
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH")} // without our secrets
+	said, err := cmd.Output()
 	if err != nil {
 		return "", sandbox.Place{Dir: os.TempDir()}.StartFault("git", err)
 	}

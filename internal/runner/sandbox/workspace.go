@@ -31,6 +31,7 @@ type Workspace struct {
 	Home    string
 	Temp    string
 	Reports string
+	View    string // empty: a command's own view of the files is mounted there
 	Limit   int64  // bytes
 	Setting string // that names the place where it is; TMPDIR by default
 
@@ -65,9 +66,10 @@ func makeWorkspace(parent string, limit int64) (Workspace, error) {
 		Home:    filepath.Join(root, "home"),
 		Temp:    filepath.Join(root, "tmp"),
 		Reports: filepath.Join(root, "reports"),
+		View:    filepath.Join(root, "view"),
 		Limit:   limit,
 	}
-	for _, dir := range []string{space.Source, space.Home, space.Temp, space.Reports} {
+	for _, dir := range []string{space.Source, space.Home, space.Temp, space.Reports, space.View} {
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			return Workspace{}, errors.Join(fmt.Errorf("making a workspace: %w", err), space.Remove())
 		}
