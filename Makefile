@@ -10,7 +10,7 @@ export GOFLAGS := $(GOFLAGS) -tags=nomsgpack
 # Releases search for secrets with RE2, which takes a fifth of the time; go run and go test work without it.
 RELEASE_TAGS := nomsgpack,gore2regex
 
-.PHONY: help build systems check test race plans engines bench bench-scan growth eval chaos upgrade failover structure lint vuln e2e e2e-gitea docs run demo clean
+.PHONY: help build systems check test race plans engines bench bench-scan growth eval chaos upgrade failover structure lint vuln rules e2e e2e-gitea docs run demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ lint: ## format, vet and the linters of .golangci.yml
 
 vuln: ## known vulnerabilities in what we call, where their database can be reached
 	.ci/vulncheck
+
+rules: ## the alerts fire when they should, and the dashboard's queries are right, by Prometheus itself (builds it, 4 minutes)
+	cd .ci/rules && GOFLAGS= go test -count=1 ./...
 
 e2e-gitea: ## a real Gitea pushes and shows our status (builds Gitea, about 3 minutes)
 	SCANHOOK_TEST_GITEA=$$(.ci/gitea) go test -run Gitea -v ./cmd/scanhook
