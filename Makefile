@@ -42,8 +42,8 @@ bench: ## calls: verification only, a transaction each, and ours; then as a data
 		-growth.pushes=$(or $(PUSHES),30000) -growth.statuses=$(or $(STATUSES),300000)
 
 growth: ## what each step of a push costs with 1,000 scans, 100,000 and 1,000,000, and how many indexes a push changes (15 minutes; SIZES=1000,100000: 3)
-	$(PG) go test -v -count=1 -timeout 2h -run 'Sizes|IndexesOfAPush' ./internal/growth \
-		-growth.sizes=$(SIZES)
+	$(PG) go test -v -count=1 -timeout 2h -run 'Sizes|IndexesOfAPush|AlertLists' ./internal/growth \
+		-growth.sizes=$(SIZES) -growth.alerts=$(or $(ALERTS),1000000)
 
 bench-scan: ## what scans cost beside the gitleaks command on the same tree; and damaged mirrors under load (1 hour; FILES=1000 ROUNDS=1: 20 minutes; TAGS=gore2regex)
 	go test -v -count=1 -timeout 3h ./internal/scanbench -scanbench.files=$(or $(FILES),1000$(comma)5000) \

@@ -11,6 +11,7 @@ type AuditAction string
 // The actions. AuditTriage stands for every triage update, by people and by machines.
 const (
 	AuditTriage        AuditAction = "triage"
+	AuditComment       AuditAction = "comment"       // on an alert, without a decision
 	AuditExpected      AuditAction = "expected"      // an unusual pipeline run was marked as expected, or no longer
 	AuditReport        AuditAction = "report"        // a scanner's report was uploaded
 	AuditReportFailed  AuditAction = "report failed" // an upload said that its scanner failed
@@ -25,7 +26,7 @@ const (
 
 // AuditActions are all actions, in the order in which people look for them.
 var AuditActions = []AuditAction{
-	AuditTriage, AuditReport, AuditReportFailed, AuditConfiguration, AuditExpected, AuditScanOpened, AuditRescan,
+	AuditTriage, AuditComment, AuditReport, AuditReportFailed, AuditConfiguration, AuditExpected, AuditScanOpened, AuditRescan,
 	AuditScanDeleted, AuditDeriveAgain, AuditLogin, AuditLoginRefused,
 }
 

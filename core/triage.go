@@ -146,7 +146,7 @@ type TriageEvent struct {
 // For is the event in the history of one finding of the alert.
 func (e TriageEvent) For(finding int64) TriageEvent {
 	e.Origin = e.Source
-	if e.FindingID == finding {
+	if e.FindingID == finding || e.Remarks() {
 		return e
 	}
 	return e.propagatedTo(finding)
@@ -173,6 +173,20 @@ func (e TriageEvent) Withdrawn() bool {
 	verdict, changed := changes["user_verdict"]
 	return changed && verdict == nil
 }
+
+// Remark is a person's comment on an alert, which changes nothing; ErrInvalid for one that is empty or too long.
+func Remark(alert, finding int64, decision *Triage, author, comment string, now time.Time) (TriageEvent, error) {
+	comment = strings.TrimSpace(comment)
+	if comment == "" {
+		return TriageEvent{}, fmt.Errorf("%w: the comment is empty", ErrInvalid)
+	}
+	return TriageEvent{
+		AlertID: alert, FindingID: finding, Source: ByPerson, Author: author, Changes: "{}", Decision: decision, Comment: comment, Timestamp: now,
+	}, checkText("comments", comment, maxComment)
+}
+
+// Remarks tells whether the event is a comment that changed nothing.
+func (e TriageEvent) Remarks() bool { return e.Changes == "{}" }
 
 // checkText refuses NUL, which no database stores, and texts above the limit.
 func checkText(name, text string, limit int) error {

@@ -414,13 +414,13 @@ func (s *Store) InProject(ctx context.Context, platform, name string) ([]int64, 
 // AlertStory is an alert with where it is open and what was said about it.
 type AlertStory struct {
 	alerts.Alert
-	Project   core.KeptProject
-	Heads     []AlertHead          // where it is open, at most maxHeads
-	Decision  *core.TriageDecision // that prevails; nil where nobody has decided
-	Events    []core.TriageEvent   // the oldest first, at most maxEvents
-	FirstScan string               // reference_id of the scan that saw it first, empty if that was removed
-	LastScan  string               // of one of the last that saw it; empty if that was removed
-	Finding   int64                // as it is in the newest scan of a head that has it, or 0
+	Project  core.KeptProject
+	Heads    []AlertHead          // where it is open, at most maxHeads
+	Decision *core.TriageDecision // that prevails; nil where nobody has decided
+	Events   []core.TriageEvent   // the oldest first, at most maxEvents
+	First    *core.Scan           // that saw it first; nil if it was removed
+	LastScan string               // reference_id of one of the last that saw it; empty if that was removed
+	Finding  int64                // as it is in the newest scan of a head that has it, or 0
 }
 
 // AlertHead is a branch or request where an alert is open.
@@ -428,6 +428,9 @@ type AlertHead struct {
 	Ref    string    `db:"ref"`
 	SeenAt time.Time `db:"seen_at"`
 	Scan   *string   `db:"scan"` // reference_id; nil if it was removed
+	Commit *string   `db:"commit_sha"`
+	File   *string   `db:"file"` // where it is there; nil where that is not known any more
+	Line   *int      `db:"line"`
 }
 
 const (
@@ -455,9 +458,12 @@ func (s *Store) GetAlert(ctx context.Context, platform, name string, number int)
 
 func (s *Store) loadAlertHeads(ctx context.Context, story *AlertStory) error {
 	err := s.db.SelectContext(ctx, &story.Heads, s.db.Rebind(`
-		SELECT h.ref, h.seen_at, (SELECT s.reference_id FROM scans s WHERE s.id = h.scan_id) AS scan FROM alert_heads h
+		SELECT h.ref, h.seen_at, s.reference_id AS scan, s.commit_sha, f.file, f.line
+		FROM alert_heads h
+		LEFT JOIN scans s ON s.id = h.scan_id
+		LEFT JOIN findings f ON f.id = (SELECT MAX(same.id) FROM findings same WHERE same.scan_id = h.scan_id AND same.alert_id = ?)
 		WHERE h.project_id = ? AND EXISTS (SELECT 1 FROM open_alerts o WHERE o.head_id = h.id AND o.alert_id = ?)
-		ORDER BY h.ref LIMIT ?`), story.ProjectID, story.ID, maxHeads)
+		ORDER BY h.ref LIMIT ?`), story.ID, story.ProjectID, story.ID, maxHeads)
 	if err != nil {
 		return err
 	}
@@ -480,10 +486,10 @@ func (s *Store) loadAlertScans(ctx context.Context, story *AlertStory) error {
 		last = *story.LastSeenScanID
 	}
 	var scans []core.Scan
-	err := sqldb.SelectIn(ctx, s.db, &scans, `SELECT id, reference_id FROM scans WHERE id IN (?)`, []int64{story.FirstSeenScanID, last})
-	for _, scan := range scans {
+	err := sqldb.SelectIn(ctx, s.db, &scans, `SELECT `+scanColumns+` FROM scans WHERE id IN (?)`, []int64{story.FirstSeenScanID, last})
+	for i, scan := range scans {
 		if scan.ID == story.FirstSeenScanID {
-			story.FirstScan = scan.ReferenceID
+			story.First = &scans[i]
 		}
 		if scan.ID == last {
 			story.LastScan = scan.ReferenceID

@@ -410,7 +410,7 @@ func TestAlertTellsItsStory(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if story.State != alerts.Open || !story.FirstSeen.Equal(born) || !story.LastSeen.Equal(p.now) || story.FirstScan != "" ||
+		if story.State != alerts.Open || !story.FirstSeen.Equal(born) || !story.LastSeen.Equal(p.now) || story.First != nil ||
 			story.LastScan != last.ReferenceID || story.Finding != findingsOf(t, p.Store, last)["lasting"].ID {
 			t.Errorf("the lasting one: %+v", story)
 		}

@@ -221,6 +221,30 @@ func (s *Store) decideAlert(ctx context.Context, tx *sqlx.Tx, project, alert int
 	return err
 }
 
+// CommentAlert adds a person's comment to the history of an alert, and decides nothing.
+func (s *Store) CommentAlert(ctx context.Context, story AlertStory, author, comment string) error {
+	var decision *core.Triage
+	if story.Decision != nil {
+		decision = &story.Decision.Decision
+	}
+	event, err := core.Remark(story.ID, story.Finding, decision, author, comment, s.clock.Timestamp())
+	if err == nil {
+		err = s.writeIn(ctx, s.triaging, func(tx *sqlx.Tx) error {
+			if err := recordEvent(ctx, tx, event); err != nil {
+				return err
+			}
+			return s.audit(ctx, tx, core.AuditEvent{
+				Actor: author, Action: core.AuditComment, ProjectID: &story.ProjectID, SourcePlatform: story.Project.Platform, ProjectName: story.Project.Name,
+				Subject: alerts.Name(story.Project.Name, story.Number),
+			})
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("commenting alert: %w", err)
+	}
+	return nil
+}
+
 // MaxBatch is how many alerts one transaction decides on.
 const MaxBatch = 100
 
@@ -402,7 +426,7 @@ func (s *Store) ListTriage(ctx context.Context, finding, after int64, limit int)
 	list := []core.TriageEvent{}
 	err := s.db.SelectContext(ctx, &list, s.db.Rebind(`
 		SELECT `+eventColumns+` FROM triage_events
-		WHERE alert_id = (SELECT alert_id FROM findings WHERE findings.id = ?) AND (finding_id = ? OR decides) AND id > ?
+		WHERE alert_id = (SELECT alert_id FROM findings WHERE findings.id = ?) AND (finding_id = ? OR decides OR changes = '{}') AND id > ?
 		ORDER BY id LIMIT ?`), finding, finding, after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("listing triage: %w", sqldb.Classify(err))
@@ -423,7 +447,7 @@ func (s *Store) ListHistories(ctx context.Context, findings []core.Finding, limi
 	histories := map[int64][]core.TriageEvent{}
 	for _, event := range events {
 		for _, f := range findings {
-			if event.AlertID == f.AlertID && (event.Decides || event.FindingID == f.ID) {
+			if event.AlertID == f.AlertID && (event.Decides || event.Remarks() || event.FindingID == f.ID) {
 				histories[f.ID] = append(histories[f.ID], event.For(f.ID))
 			}
 		}

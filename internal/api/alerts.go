@@ -35,6 +35,11 @@ func (a *API) RegisterAlerts(api huma.API) {
 		"The slashes of the project's path are written %2F."
 	register(a, api, read, a.getAlert)
 
+	comment := operation(httpx.Viewer, http.MethodPost, "/alerts/{platform}/{project}/{number}/comments", "comment-alert",
+		"A comment on an alert, without a decision: it is in the alert's history")
+	comment.DefaultStatus = http.StatusCreated
+	register(a, api, comment, a.commentAlert)
+
 	decide := operation(httpx.Viewer, http.MethodPost, "/alert-decisions", "decide-alerts",
 		"A person's decision on several alerts, or on all that a filter selects")
 	decide.Description = "One call decides on at most 100 alerts, in one transaction. With a filter, next is where to go on: " +
@@ -244,12 +249,31 @@ func viewAlert(project string, alert alerts.Alert) alertView {
 	}
 }
 
-type getAlertInput struct {
+// AlertPath is part of the input of every operation on one alert.
+type AlertPath struct {
 	ProjectPath
 	Number int `path:"number" minimum:"1" maximum:"2147483647"`
 }
 
 type alertOutput struct{ Body alertDetail }
+
+type commentAlertInput struct {
+	AlertPath
+	Body struct {
+		Comments string `json:"comments" minLength:"1" maxLength:"10240"`
+	}
+}
+
+func (a *API) commentAlert(ctx context.Context, in *commentAlertInput) (*alertOutput, error) {
+	story, err := a.Store.GetAlert(ctx, in.Platform, in.Project, in.Number)
+	if err == nil {
+		err = a.Store.CommentAlert(ctx, story, author(ctx), in.Body.Comments)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return a.getAlert(ctx, &in.AlertPath)
+}
 
 // alertDetail is an alert with its history.
 type alertDetail struct {
@@ -272,7 +296,7 @@ type headView struct {
 	SeenAt time.Time `json:"seen_at"`
 }
 
-func (a *API) getAlert(ctx context.Context, in *getAlertInput) (*alertOutput, error) {
+func (a *API) getAlert(ctx context.Context, in *AlertPath) (*alertOutput, error) {
 	story, err := a.Store.GetAlert(ctx, in.Platform, in.Project, in.Number)
 	if err != nil {
 		return nil, err
@@ -280,7 +304,7 @@ func (a *API) getAlert(ctx context.Context, in *getAlertInput) (*alertOutput, er
 	project := story.Project.Name
 	out := alertDetail{
 		alertView: viewAlert(project, story.Alert), Platform: story.Project.Platform, Project: project,
-		FirstScan: present(story.FirstScan), LastScan: present(story.LastScan), Finding: present(story.Finding),
+		FirstScan: firstScan(story), LastScan: present(story.LastScan), Finding: present(story.Finding),
 		OpenAt:  views(story.Heads, func(h store.AlertHead) headView { return headView{h.Ref, h.Scan, h.SeenAt} }),
 		History: []eventView{},
 	}
@@ -291,6 +315,13 @@ func (a *API) getAlert(ctx context.Context, in *getAlertInput) (*alertOutput, er
 		out.History = append(out.History, viewEvent(event))
 	}
 	return &alertOutput{out}, nil
+}
+
+func firstScan(story store.AlertStory) *string {
+	if story.First == nil {
+		return nil
+	}
+	return &story.First.ReferenceID
 }
 
 // present is nil for a value that is missing.

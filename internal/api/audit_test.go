@@ -35,6 +35,7 @@ func TestEveryWriteIsAudited(t *testing.T) {
 		{"scanner", "PATCH", "/findings/{id}", "/api/v1/findings/1", `{"ai_verdict":"unsure"}`, "triage"},
 		{"viewer", "POST", "/findings/{id}/feedback", "/api/v1/findings/1/feedback", `{"user_verdict":"TP"}`, "triage"},
 		{"viewer", "DELETE", "/findings/{id}/feedback", "/api/v1/findings/1/feedback", "", "triage"},
+		{"viewer", "POST", "/alerts/{platform}/{project}/{number}/comments", "/api/v1/alerts/github/acme%2Fshop/1/comments", `{"comments":"seen"}`, "comment"},
 		{"viewer", "POST", "/alert-decisions", "/api/v1/alert-decisions?severity=High", `{"user_verdict":"TP","batch":"one"}`, "triage"},
 		{"viewer", "DELETE", "/alert-decisions/{batch}", "/api/v1/alert-decisions/one", "", "triage"},
 		{"scanner", "PATCH", "/metrics/{id}", fmt.Sprintf("/api/v1/metrics/%d", runs[0].ID), `{"expected":true}`, "expected"},

@@ -190,12 +190,13 @@ func (d endpoint) describe(operation map[string]any, good map[string]string, fie
 
 // bodyFields are the texts in bodies, with the fields that must be there too.
 var bodyFields = map[string][]string{
-	"POST /api/v1/scans":                  {"platform", "project", "commit", "branch"},
-	"POST /api/v1/scans/{ref}/fail":       {"scanner", "reason"},
-	"PATCH /api/v1/findings/{id}":         {"triage_decision", "ai_verdict", "ai_reasoning", "remediation_patch"},
-	"POST /api/v1/findings/{id}/feedback": {"user_verdict", "comments"},
-	"PATCH /api/v1/metrics/{id}":          {"expected"},
-	"POST /api/v1/alert-decisions":        {"user_verdict", "comments", "batch", "next"},
+	"POST /api/v1/scans":                                         {"platform", "project", "commit", "branch"},
+	"POST /api/v1/scans/{ref}/fail":                              {"scanner", "reason"},
+	"PATCH /api/v1/findings/{id}":                                {"triage_decision", "ai_verdict", "ai_reasoning", "remediation_patch"},
+	"POST /api/v1/findings/{id}/feedback":                        {"user_verdict", "comments"},
+	"PATCH /api/v1/metrics/{id}":                                 {"expected"},
+	"POST /api/v1/alerts/{platform}/{project}/{number}/comments": {"comments"},
+	"POST /api/v1/alert-decisions":                               {"user_verdict", "comments", "batch", "next"},
 }
 
 // with is the request where a parameter, escaped, or a field of the body, as JSON, has another value.

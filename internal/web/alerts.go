@@ -2,6 +2,7 @@ package web
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -26,36 +27,132 @@ func alertAddress(platform, project string, number int) string {
 type alertPage struct {
 	store.AlertStory
 	Name, Heading string
+	Came          string       // link to the commit that brought it, or empty
+	Request       string       // the request that brought it: 7; or empty
+	Heads         []alertPlace // where it is now
 	Decided       *core.Triage // what the prevailing decision says; nil where nobody has decided
-	Past          *past        // where it is a finding in history; else nil
+	Secret        bool         // it is one that leaked
+
+	// Its newest finding at a head, as its card shows it, and the scan that the card speaks of; Card is nil where no head has it.
+	Card     *findingView
+	Scan     core.Scan
+	Banner   banner
+	Statuses []statusLine
+	Done     done
+}
+
+// alertPlace is where an alert is at a head.
+type alertPlace struct {
+	store.AlertHead
+	Link string // to the line on the platform, or empty
 }
 
 // ShowAlert shows one alert with its history.
 func (w *Web) ShowAlert(c *gin.Context) error {
-	platform := c.Param("platform")
-	project, last := path.Split(strings.Trim(c.Param("alert"), "/"))
-	number, err := strconv.ParseInt(last, 10, 32)
+	platform, project, number, err := alertIn(c)
 	if err != nil {
-		return fmt.Errorf("%w: the address of an alert ends with its number", core.ErrNotFound)
+		return err
 	}
-	project = strings.TrimSuffix(project, "/")
-	story, err := w.Store.GetAlert(c.Request.Context(), platform, project, int(number))
+	story, err := w.Store.GetAlert(c.Request.Context(), platform, project, number)
 	if err != nil {
 		return err
 	}
 	if !core.SameProject(story.Project.Name, project) {
-		return w.redirect(c, alertAddress(platform, story.Project.Name, int(number)), nil)
+		return w.redirect(c, alertAddress(platform, story.Project.Name, number), nil)
 	}
-	page := alertPage{AlertStory: story, Name: alerts.Name(story.Project.Name, story.Number), Heading: firstLine(cmp.Or(story.Title, story.RuleID))}
+	page := alertPage{
+		AlertStory: story, Name: alerts.Name(story.Project.Name, story.Number), Heading: firstLine(cmp.Or(story.Title, story.RuleID)),
+		Done: newDone(c),
+	}
 	if story.Decision != nil {
 		page.Decided = &story.Decision.Decision
 	}
-	if story.Finding != 0 {
-		found, err := w.Store.GetFinding(c.Request.Context(), story.Finding)
-		if err != nil && !errors.Is(err, core.ErrNotFound) { // a newer report may just have replaced it
-			return err
-		}
-		page.Past = w.Platforms.pastOf(found.Scan, found.Finding.Commit)
+	if story.First != nil {
+		page.Came = w.Platforms.commitLink(*story.First, story.First.CommitSHA)
+		page.Request = requestOf(story.First.Ref)
+	}
+	if err := w.showCard(c.Request.Context(), &page); err != nil {
+		return err
+	}
+	for _, head := range story.Heads {
+		page.Heads = append(page.Heads, alertPlace{head, w.placeLink(page.Scan, head)})
 	}
 	return w.Render(c, http.StatusOK, "alert", text.Visible(page.Name+" "+page.Heading), page)
+}
+
+// requestOf is the number of the request that a full name means, or empty.
+func requestOf(ref string) string {
+	parts := strings.Split(ref, "/")
+	if len(parts) == 4 && (parts[1] == "pull" || parts[1] == "merge-requests") {
+		return parts[2]
+	}
+	return ""
+}
+
+// alertIn is the alert that an address names.
+func alertIn(c *gin.Context) (platform, project string, number int, err error) {
+	project, last := path.Split(strings.Trim(c.Param("alert"), "/"))
+	n, err := strconv.ParseInt(last, 10, 32)
+	if err != nil {
+		return "", "", 0, fmt.Errorf("%w: the address of an alert ends with its number", core.ErrNotFound)
+	}
+	return c.Param("platform"), strings.TrimSuffix(project, "/"), int(n), nil
+}
+
+// showCard fills in the alert's newest finding.
+func (w *Web) showCard(ctx context.Context, page *alertPage) error {
+	if page.Finding == 0 {
+		return nil
+	}
+	found, err := w.Store.GetFinding(ctx, page.Finding)
+	if errors.Is(err, core.ErrNotFound) { // a newer report has just replaced it
+		return nil
+	} else if err != nil {
+		return err
+	}
+	statuses, err := w.Store.ListStatuses(ctx, found.Scan)
+	if err != nil {
+		return err
+	}
+	baseline, err := w.Store.BaselineCommit(ctx, found.Scan)
+	if err != nil {
+		return err
+	}
+	cards, err := w.viewFindings(ctx, found.Scan, baseline, []core.Finding{found.Finding})
+	if err != nil {
+		return err
+	}
+	page.Card, page.Scan, page.Banner, page.Statuses = &cards[0], found.Scan, bannerOf(found.Scan), w.statusLines(statuses)
+	page.Secret = found.Finding.SecretHash != ""
+	page.Card.History = nil // the page has that of the alert
+	return nil
+}
+
+// placeLink leads to the line of an alert in the commit of a head. scan tells how the platform's addresses look.
+func (w *Web) placeLink(scan core.Scan, head store.AlertHead) string {
+	if head.Commit == nil || head.File == nil || head.Line == nil {
+		return ""
+	}
+	return w.Platforms.lineLink(scan, *head.Commit, core.Finding{File: *head.File, Line: *head.Line})
+}
+
+// CommentAlert adds a comment to an alert.
+func (w *Web) CommentAlert(c *gin.Context) error {
+	platform, project, number, err := alertIn(c)
+	if err != nil {
+		return err
+	}
+	who, err := w.Sessions.Visitor(c)
+	if err != nil {
+		return err
+	}
+	story, err := w.Store.GetAlert(c.Request.Context(), platform, project, number)
+	if err == nil {
+		err = w.Store.CommentAlert(c.Request.Context(), story, who.Name, commentOf(c))
+	}
+	if err != nil {
+		return err
+	}
+	c.Redirect(http.StatusSeeOther, w.Base.Path(alertAddress(platform, story.Project.Name, number))+"#history")
+	return nil
 }

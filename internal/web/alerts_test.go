@@ -23,7 +23,7 @@ func TestAlertPages(t *testing.T) {
 	contains(t, list, "shop#1", "shop#2", `href="/hooks/alerts/github/acme/shop/2"`)
 	lacks(t, list, "<script>alert")
 	page := s.page("/alerts/github/acme/shop/2")
-	contains(t, page, "shop#2", "refs/heads/main", "/hooks/scans/"+scan.ReferenceID, "Nobody has judged it.")
+	contains(t, page, "shop#2", "refs/heads/main", "/hooks/scans/"+scan.ReferenceID, "Nobody has judged it.", "commit/"+scan.CommitSHA, "of <bdi>main</bdi>", `<mark>OTHER</mark>`, "Log in to judge")
 	lacks(t, page, "<script>alert")
 	findings, err := s.store.ListFindings(t.Context(), scan, store.FindingFilter{Limit: 10})
 	if err != nil {
@@ -39,6 +39,17 @@ func TestAlertPages(t *testing.T) {
 	contains(t, judged, "dismissed", "false positive", "a test key", "No branch.", "/hooks/findings/")
 	contains(t, s.page("/alerts?platform=github&project=acme/shop&state=dismissed"), "shop#"+string(rune('0'+number)))
 	contains(t, s.page("/alerts?platform=github&project=acme/shop&state=fixed"), "No alert here")
+	s.login()
+	if answer := s.ask("/comments/github/acme/shop/1", url.Values{"comments": {"see the ticket\r\nof ops"}}); answer.Code != http.StatusSeeOther ||
+		answer.Header().Get("Location") != "/hooks/alerts/github/acme/shop/1#history" {
+		t.Errorf("comment: %d %s", answer.Code, answer.Header().Get("Location"))
+	}
+	contains(t, s.page("/alerts/github/acme/shop/1"), "commented", "see the ticket\nof ops")
+	for path, want := range map[string]int{"/comments/github/acme/shop/1": http.StatusBadRequest, "/comments/github/acme/shop/77": http.StatusNotFound} {
+		if answer := s.ask(path, url.Values{"comments": {" "}}); answer.Code != want {
+			t.Errorf("%s: %d, want %d", path, answer.Code, want)
+		}
+	}
 	for _, path := range []string{"/alerts/github/acme/shop/9", "/alerts/github/acme/shop/x", "/alerts/github/acme/none/1"} {
 		if answer := s.ask(path, nil); answer.Code != http.StatusNotFound {
 			t.Errorf("%s: %d", path, answer.Code)

@@ -44,6 +44,7 @@ func (w *Web) Register(router *gin.Engine) {
 	pages.POST("/findings/:id/undo", w.member, w.Handle(w.UndoFeedback))
 	pages.POST("/alerts/decide", w.member, w.Handle(w.workbench.Decide))
 	pages.POST("/alerts/undo", w.member, w.Handle(w.workbench.Undo))
+	pages.POST("/comments/:platform/*alert", w.member, w.Handle(w.CommentAlert))
 	pages.POST("/metrics/:id/expected", w.member, w.Handle(w.MarkExpected))
 
 	pages.GET("/audit", w.administrator, w.Handle(w.ShowAudit))

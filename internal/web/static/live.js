@@ -17,11 +17,15 @@
 
   // morph makes a node look like a fresh one and keeps all nodes that both have, so that focus, typed text, unfolded
   // details and the scroll position stay as they are.
+  // A finding that was judged here changes only as the answers say that are about it: others may have been made before.
+  const isSettled = (node, fresh) => node.localName === "article" && node.dataset.judged !== undefined && !fresh.querySelector(".done");
+
   const morph = (node, fresh) => {
     if (node.nodeType !== Node.ELEMENT_NODE) {
       if (node.data !== fresh.data) node.data = fresh.data;
       return;
     }
+    if (isSettled(node, fresh)) return;
     for (const { name, value } of fresh.attributes) {
       if (!isOurs(node, name) && node.getAttribute(name) !== value) node.setAttribute(name, value);
     }
@@ -69,7 +73,7 @@
     });
     // Only the finding that was judged last says how the scan stands now.
     document.querySelectorAll("[data-judged]").forEach((card) => {
-      if (!fresh.getElementById(card.id)) card.querySelectorAll(".now").forEach((node) => node.remove());
+      if (!fresh.getElementById(card.id)?.querySelector(".done")) card.querySelectorAll(".now").forEach((node) => node.remove());
     });
     follow(fresh);
   };
@@ -78,10 +82,11 @@
 
   const refresh = async () => {
     const turn = ++asked;
-    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+    const address = location.href; // it says which finding was judged last
+    const answer = await fetch(address, { headers: { Accept: "text/html" } });
     if (!answer.ok || answer.redirected) return undefined;
     const page = await parse(answer);
-    return turn < shown ? refresh() : show(page, turn);
+    return turn < shown || address !== location.href ? refresh() : show(page, turn);
   };
 
   // follow listens for changes as long as the server says that some will come.
@@ -99,6 +104,7 @@
     notice.className = "notice error";
     notice.textContent = text;
     card.querySelector(".outcome").replaceChildren(notice);
+    delete card.dataset.judged;
   };
 
   const judge = async (form, button) => {
@@ -127,7 +133,7 @@
 
   document.addEventListener("submit", (event) => {
     const form = event.target;
-    if (!form.matches("form.triage")) return;
+    if (!form.matches("article form.triage")) return;
     event.preventDefault();
     if (form.hasAttribute("aria-busy")) return;
     form.setAttribute("aria-busy", "true");
@@ -153,6 +159,35 @@
     const base = document.querySelector("[data-findings]")?.dataset.findings;
     if (id && base && !document.getElementById(`finding-${id}`) && !arrival?.redirectCount) location.replace(base + id);
   };
+
+  // In a list, j and k lead to the next and the previous alert, x selects it, ? tells so.
+  const list = document.querySelector("[data-keys]");
+  const move = (by) => {
+    const links = [...list.querySelectorAll("a.what")];
+    const at = links.indexOf(document.activeElement?.closest("li")?.querySelector("a.what"));
+    links[Math.min(Math.max(at + by, 0), links.length - 1)]?.focus();
+  };
+  const keys = {
+    j: () => move(1), k: () => move(-1), x: () => document.activeElement?.closest("li")?.querySelector("input")?.click(),
+    "?": () => { const help = document.querySelector("[data-help]"); help.hidden = !help.hidden; },
+  };
+  if (list) {
+    document.addEventListener("keydown", (event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("textarea, select, [type=search]")) return;
+      keys[event.key]?.();
+    });
+  }
+
+  // One box selects the whole page.
+  document.querySelectorAll("[data-pick]").forEach((pick) => {
+    pick.closest("[hidden]").hidden = false;
+    pick.addEventListener("change", () => {
+      list.querySelectorAll("input[type=checkbox]").forEach((box) => { box.checked = pick.checked; });
+    });
+  });
+
+  // Where the page is narrow, filters are unfolded on demand.
+  if (matchMedia("(max-width: 52rem)").matches) document.querySelector("details.facets")?.removeAttribute("open");
 
   enhance(document);
   follow(document);

@@ -156,6 +156,19 @@ func Decision(d *core.Triage) string {
 	return "real"
 }
 
+// Opinion is an AI's verdict in words, or as it is where it is none of those that AIs are asked for.
+func Opinion(verdict string) string {
+	switch strings.ToLower(strings.NewReplacer(" ", "_", "-", "_").Replace(verdict)) {
+	case "true_positive", "tp":
+		return "thinks that it is real"
+	case "false_positive", "fp":
+		return "thinks that it is a false positive"
+	case "unsure", "uncertain", "needs_review", "unknown":
+		return "is not sure"
+	}
+	return "says: " + Short(verdict, MaxName)
+}
+
 // WebLink is a link to a web page, or empty: javascript:, data: and the like must not become links.
 func WebLink(link string) string {
 	parsed, err := url.Parse(strings.TrimSpace(link))
