@@ -22,11 +22,13 @@ const (
 	AuditLogin         AuditAction = "login"         // a session on the pages began
 	AuditLoginRefused  AuditAction = "login refused" // an address tried wrong tokens
 	AuditConfiguration AuditAction = "configuration" // Scanhook started with other settings than before
+
+	AuditReportReplaced AuditAction = "report replaced" // by another one of the same scanner and category
 )
 
 // AuditActions are all actions, in the order in which people look for them.
 var AuditActions = []AuditAction{
-	AuditTriage, AuditComment, AuditReport, AuditReportFailed, AuditConfiguration, AuditExpected, AuditScanOpened, AuditRescan,
+	AuditTriage, AuditComment, AuditReport, AuditReportReplaced, AuditReportFailed, AuditConfiguration, AuditExpected, AuditScanOpened, AuditRescan,
 	AuditScanDeleted, AuditDeriveAgain, AuditLogin, AuditLoginRefused,
 }
 
@@ -56,8 +58,7 @@ func AuditOf(scan Scan, actor string, action AuditAction) AuditEvent {
 	}
 }
 
-// AuditOfReport is the event of an uploaded report. The job is as it was before, so that the event says what the report
-// replaces.
+// AuditOfReport is the event of an uploaded report. The job is as it was before.
 func AuditOfReport(scan Scan, before Job, report Report) AuditEvent {
 	event := AuditOf(scan, report.By, AuditReport)
 	event.Subject = before.Scanner + " for " + event.Subject
@@ -65,16 +66,26 @@ func AuditOfReport(scan Scan, before Job, report Report) AuditEvent {
 	if report.Digest != "" {
 		event.Detail += ", SHA-256 " + report.Digest
 	}
-	switch {
-	case before.FinishedAt == nil:
-	case before.State == JobCompleted:
-		event.Detail += fmt.Sprintf("; replaces the report of %s with %s", before.FinishedAt.UTC().Format(time.RFC3339),
-			Plural(before.NumFindings, "finding"))
-	default:
-		event.Detail += fmt.Sprintf("; it had %s: %s", before.State, before.Error)
-	}
 	if report.Failure != "" {
 		event.Action, event.Detail = AuditReportFailed, event.Detail+": "+report.Failure
+	}
+	return event
+}
+
+// AuditOfReplacement is the event of a report with what it replaces: the one of an ended job as it was before, and who brought that,
+// or empty.
+func AuditOfReplacement(event AuditEvent, before Job, by string) AuditEvent {
+	at := before.FinishedAt.UTC().Format(time.RFC3339)
+	if by != "" {
+		at += " by " + by
+	}
+	if before.State == JobCompleted {
+		event.Detail += fmt.Sprintf("; replaces the report of %s with %s", at, Plural(before.NumFindings, "finding"))
+	} else {
+		event.Detail += fmt.Sprintf("; it had %s at %s: %s", before.State, at, before.Error)
+	}
+	if event.Action == AuditReport {
+		event.Action = AuditReportReplaced
 	}
 	return event
 }

@@ -12,10 +12,11 @@ import (
 
 // Policy is what the configuration says about one repository.
 type Policy struct {
-	Context     string   // name of the commit status
-	Branches    []string // globs; ** crosses slashes
-	Tags        []string // globs; none by default
-	Scanners    []string // keys of the configuration's scanners, each becomes a job
+	Context     string              // name of the commit status
+	Branches    []string            // globs; ** crosses slashes
+	Tags        []string            // globs; none by default
+	Scanners    []string            // keys of the configuration's scanners, each becomes a job
+	Categories  map[string][]string // by scanner: those of whose reports a scan waits for; one that is not in it becomes one job
 	Gate        Gate
 	Supersede   bool
 	ScanTimeout time.Duration
@@ -88,6 +89,71 @@ func (p Policy) RefusesPipeline(run Pipeline) string {
 		return "the event names no pipeline or no commit"
 	}
 	return ""
+}
+
+// Jobs names the jobs that a scan waits for.
+func (p Policy) Jobs() (names []string) {
+	for _, scanner := range p.Scanners {
+		names = append(names, p.JobsOf(scanner)...)
+	}
+	return names
+}
+
+// JobsOf names the jobs of one scanner that a scan waits for.
+func (p Policy) JobsOf(scanner string) (names []string) {
+	if len(p.Categories[scanner]) == 0 {
+		return []string{scanner}
+	}
+	for _, category := range p.Categories[scanner] {
+		names = append(names, JobName(scanner, category))
+	}
+	return names
+}
+
+// maxCategories bounds the jobs of one scanner in a scan.
+const maxCategories = 100
+
+// JobPlan is how the jobs of a scan change before it takes reports.
+type JobPlan struct {
+	Renamed int64    // id of the job that has waited for any report of the scanner, and becomes that of the first category; 0 for none
+	Name    string   // that it gets
+	Await   []string // further jobs that the scan waits for
+}
+
+// PlanReports decides how the jobs of a scan change when reports of these categories of a scanner come. ErrInvalid where there would be
+// too many.
+func (p Policy) PlanReports(scan Scan, jobs []Job, scanner string, categories []string) (plan JobPlan, err error) {
+	known := map[string]bool{}
+	for _, job := range jobs {
+		if ScannerOf(job.Scanner) == scanner {
+			known[job.Scanner] = true
+		}
+	}
+	wanted := []string{}
+	for _, category := range categories {
+		wanted = append(wanted, JobName(scanner, category))
+	}
+	for _, job := range jobs {
+		waits := job.State == JobPending || job.State == JobSuperseded || job.State == JobFailed && job.Worker == "" // in vain until now
+		if job.Scanner == scanner && waits && !slices.Contains(wanted, scanner) && len(wanted) > 0 && !known[wanted[0]] {
+			plan.Renamed, plan.Name = job.ID, wanted[0]
+			known[wanted[0]] = true
+			delete(known, scanner)
+		}
+	}
+	for _, name := range wanted {
+		known[name] = true
+	}
+	for _, name := range p.JobsOf(scanner) {
+		if !known[name] && len(p.Categories[scanner]) > 0 && !scan.Status.Ended() {
+			plan.Await, known[name] = append(plan.Await, name), true
+		}
+	}
+	if len(known) > maxCategories {
+		err = fmt.Errorf("%w: the commit would have reports of more than %d categories of %s: does the name of the category change with each run?",
+			ErrInvalid, maxCategories, scanner)
+	}
+	return plan, err
 }
 
 // ScannerKind says where a scanner runs.

@@ -1,6 +1,7 @@
 package core_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -64,5 +65,51 @@ func TestScopesSpeakForTheFirstMatch(t *testing.T) {
 	}
 	if got := scopes.Of("gitlab", "acme/web"); got != -1 {
 		t.Errorf("another platform: want no scope, got %d", got)
+	}
+}
+
+// The job that waits for any report of a scanner becomes that of the first category; with configured categories a scan waits for all.
+func TestPlanReports(t *testing.T) {
+	t.Parallel()
+	job := func(id int64, name string, state core.JobState) core.Job {
+		return core.Job{ID: id, Scanner: name, State: state}
+	}
+	plain, other := job(1, "codeql", core.JobPending), job(2, "trivy", core.JobPending)
+	listed := core.Policy{Scanners: []string{"codeql", "trivy"}, Categories: map[string][]string{"codeql": {"go", "js"}}}
+	if diff := cmp.Diff([]string{"codeql/go", "codeql/js", "trivy"}, listed.Jobs()); diff != "" {
+		t.Errorf("jobs (-want +got):\n%s", diff)
+	}
+	for name, c := range map[string]struct {
+		policy     core.Policy
+		jobs       []core.Job
+		categories []string
+		want       core.JobPlan
+	}{
+		"no category":            {core.Policy{}, []core.Job{plain, other}, []string{""}, core.JobPlan{}},
+		"the first category":     {core.Policy{}, []core.Job{plain, other}, []string{"go"}, core.JobPlan{Renamed: 1, Name: "codeql/go"}},
+		"two at once":            {core.Policy{}, []core.Job{plain}, []string{"go", "js"}, core.JobPlan{Renamed: 1, Name: "codeql/go"}},
+		"one of them is none":    {core.Policy{}, []core.Job{plain}, []string{"go", ""}, core.JobPlan{}},
+		"the second category":    {core.Policy{}, []core.Job{job(1, "codeql/go", core.JobCompleted)}, []string{"js"}, core.JobPlan{}},
+		"after a plain report":   {core.Policy{}, []core.Job{job(1, "codeql", core.JobCompleted)}, []string{"js"}, core.JobPlan{}},
+		"too late":               {core.Policy{}, []core.Job{job(1, "codeql", core.JobFailed)}, []string{"js"}, core.JobPlan{Renamed: 1, Name: "codeql/js"}},
+		"the category is there":  {core.Policy{}, []core.Job{plain, job(3, "codeql/go", core.JobFailed)}, []string{"go"}, core.JobPlan{}},
+		"configured":             {listed, []core.Job{job(1, "codeql/go", core.JobPending), job(2, "codeql/js", core.JobPending)}, []string{"go"}, core.JobPlan{}},
+		"configured since":       {listed, []core.Job{plain}, []string{"js"}, core.JobPlan{Renamed: 1, Name: "codeql/js", Await: []string{"codeql/go"}}},
+		"configured, not listed": {listed, nil, []string{"rust"}, core.JobPlan{Await: []string{"codeql/go", "codeql/js"}}},
+	} {
+		got, err := c.policy.PlanReports(core.Scan{Status: core.ScanPending}, c.jobs, "codeql", c.categories)
+		if diff := cmp.Diff(c.want, got); diff != "" || err != nil {
+			t.Errorf("%s (-want +got):\n%s%v", name, diff, err)
+		}
+	}
+	if ended, err := listed.PlanReports(core.Scan{Status: core.ScanCompleted}, nil, "codeql", []string{"go"}); len(ended.Await) > 0 || err != nil {
+		t.Errorf("an ended scan waits again: %+v, %v", ended, err)
+	}
+	var many []core.Job
+	for n := range 100 {
+		many = append(many, job(int64(n), core.JobName("codeql", "run-"+strings.Repeat("x", n)), core.JobCompleted))
+	}
+	if _, err := listed.PlanReports(core.Scan{}, many, "codeql", []string{"one more"}); !errors.Is(err, core.ErrInvalid) {
+		t.Errorf("a category for each run: %v", err)
 	}
 }

@@ -2,9 +2,12 @@ package core
 
 import (
 	"cmp"
+	"fmt"
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/bmatcuk/doublestar/v4"
 
 	"github.com/scanhook/scanhook/core/intern"
 )
@@ -16,12 +19,17 @@ type Report struct {
 	Results  int     // results as the scanner counts them, including those that are left out
 	Skipped  int     // results that are left out: fixed already (absent), or no problem (pass, notApplicable, informational…)
 	Failure  string  // why the scanner failed, as it says, or empty; its findings are stored all the same
+	Category string  // the part of the commit that it is about, where the scanner has several reports; empty for all
 	By       string  // name of the token that uploaded it; empty for scanners that run here
 	Digest   string  // SHA-256 of the uploaded document, in hexadecimal; empty without one
 
 	Changes  *Changes          // since the commit of the baseline; nil where unknown
 	Moved    map[string]string // files that the scanner names in another way than the repository, and as they are named there
 	Coverage *Coverage         // nil where the scanner does not tell
+
+	// Files are those that the scanner looked at, where it looked at what has changed since the baseline only: what that has in others
+	// stays. nil for all.
+	Files map[string]bool
 }
 
 // Len is how many findings the report has.
@@ -65,6 +73,14 @@ func (r Report) All(most int) []Finding {
 		all = append(all, f)
 	}
 	return all
+}
+
+// Outside tells which files the scanner did not look at. What the baseline has in them stays; nil for none.
+func (r Report) Outside() func(file string) bool {
+	if r.Files == nil {
+		return r.Coverage.Outside()
+	}
+	return func(file string) bool { return file != "" && !r.Files[file] }
 }
 
 // Changes are the differences between two commits, from git's diff.
@@ -253,6 +269,8 @@ const (
 	LeftEncoding  LeftOut = "encoding"   // text in an encoding that is not read
 	LeftPointer   LeftOut = "LFS"        // what Git LFS keeps elsewhere; only its pointer was searched
 	LeftError     LeftOut = "error"      // the scanner failed on it
+	LeftSkipped   LeftOut = "skipped"    // the scanner's own settings exempt it
+	LeftOutside   LeftOut = "outside"    // the report does not say that it is about it
 	LeftTime      LeftOut = "time"       // the time was up
 	LeftHistory   LeftOut = "history"    // commits farther back than are searched
 	LeftSubmodule LeftOut = "submodule"  // another repository
@@ -260,8 +278,11 @@ const (
 )
 
 // MayHoldCode tells whether what was left out can be code of the project that was to be searched. The allow list is the
-// administrator's word, a binary is no code, and a submodule is scanned in its own project.
-func (r LeftOut) MayHoldCode() bool { return r != LeftAllowed && r != LeftBinary && r != LeftSubmodule }
+// administrator's word, and what a scanner skips that of whoever set it up; a binary is no code, and a submodule is scanned in its own
+// project.
+func (r LeftOut) MayHoldCode() bool {
+	return r != LeftAllowed && r != LeftSkipped && r != LeftBinary && r != LeftSubmodule
+}
 
 // meanings complete "3 not searched: …".
 var meanings = map[LeftOut]string{
@@ -269,7 +290,8 @@ var meanings = map[LeftOut]string{
 	LeftArchive: "in archives that cannot be opened or hold too much", LeftEncoding: "in an encoding that is not read",
 	LeftPointer: "kept by Git LFS, only their pointers were searched", LeftError: "the scanner failed on them",
 	LeftTime: "the time was up", LeftHistory: "commits farther back than are searched", LeftSubmodule: "submodules, which are other repositories",
-	LeftSecrets: "beyond more findings than are listed",
+	LeftSecrets: "beyond more findings than are listed", LeftSkipped: "left out by the scanner's own settings",
+	LeftOutside: "outside of what the report covers",
 }
 
 // Meaning says what the reason means, for people.
@@ -295,6 +317,8 @@ type Coverage struct {
 	Left     []Omission `json:"left,omitempty"`
 	Commits  bool       `json:"commits,omitempty"` // it searched former commits too: what these have is in history when it leaves the tree
 	History  []Stretch  `json:"history,omitempty"` // the commits that were left out, for the next scan to go on with
+	Partial  bool       `json:"partial,omitempty"` // it looked at a part of the commit only
+	Paths    []string   `json:"paths,omitempty"`   // globs of the files in that part; none where nobody names them
 }
 
 // Stretch are commits that were not searched: all that the tips reach and the bases do not.
@@ -400,26 +424,97 @@ func (c Coverage) NotSearched() (n int) {
 	return n
 }
 
+// LookedAt notes that a scanner looked only at the files that globs match or, without globs, at some that nobody names.
+func (c *Coverage) LookedAt(globs ...string) {
+	c.Partial, c.Paths = true, globs
+	var outside []string
+	if len(globs) > 0 {
+		outside = []string{"all but " + Clip(strings.Join(globs, " "), maxOutside)}
+	}
+	c.LeaveOut(LeftOutside, 1, outside...)
+}
+
+const (
+	maxGlob    = 500 // bytes
+	maxOutside = 200 // bytes of the text that names what was looked at
+)
+
+// CleanGlob is a glob of files below the repository's root, or of directories that they are in. ErrInvalid for what is none.
+func CleanGlob(glob string) (string, error) {
+	clean := cmp.Or(strings.TrimPrefix(path.Clean("/"+strings.TrimSpace(glob)), "/"), "**")
+	if len(clean) > maxGlob || !doublestar.ValidatePattern(clean) || Printable(clean) != clean {
+		return "", fmt.Errorf("%w: %.64q is no glob of paths below the repository's root, such as services/api/**", ErrInvalid, glob)
+	}
+	return clean, nil
+}
+
+// Outside tells which files a scanner did not look at because it looked at a part of the commit only. nil where that was all, or
+// where it is not known which part.
+func (c *Coverage) Outside() func(file string) bool {
+	if c == nil || len(c.Paths) == 0 {
+		return nil
+	}
+	plain, seen := make(map[string]bool), make(map[string]bool) // findings are more than files
+	var globs []string
+	for _, glob := range c.Paths {
+		if plain[glob] = true; strings.ContainsAny(glob, `*?[{\`) {
+			globs = append(globs, glob)
+		}
+	}
+	return func(file string) bool {
+		outside, known := seen[file]
+		if !known {
+			outside = !covers(plain, globs, archiveOf(file))
+			seen[file] = outside
+		}
+		return outside
+	}
+}
+
+// covers tells whether a file or a directory that it is in is named, or matched by a glob.
+func covers(plain map[string]bool, globs []string, file string) bool {
+	for at := file; at != "." && at != "/"; at = path.Dir(at) {
+		if plain[at] || matchesAny(globs, at) {
+			return true
+		}
+	}
+	return false
+}
+
 // Unsearched tells which files were not searched, or not whole, so that findings in them may still be there. Where it is not
 // known which, it is all. What the allow list exempts counts as searched: it is the administrator's word. nil where nothing was
 // left out.
 func (c *Coverage) Unsearched() func(file string) bool {
-	left, known := c.UnsearchedFiles()
-	if len(left) == 0 && known {
+	left, known := c.unsearched(func(r LeftOut) bool { return r.mayBeFile() })
+	outside := c.Outside()
+	if len(left) == 0 && known && outside == nil {
 		return nil
 	}
-	return func(file string) bool { return !known || left[archiveOf(file)] || left[path.Dir(file)+"/"] }
+	return func(file string) bool {
+		return !known || left[archiveOf(file)] || left[path.Dir(file)+"/"] || outside != nil && outside(file)
+	}
 }
 
 // UnsearchedFiles are the files that Unsearched tells of, those that hold archives' members instead of these, and directories whose
-// files it may be, which end with a slash. known is false where there are others.
+// files it may be, which end with a slash. What the scanner's own settings exempt is not among them: it would not search that now
+// either. known is false where there are others.
 func (c *Coverage) UnsearchedFiles() (left map[string]bool, known bool) {
+	left, known = c.unsearched(func(r LeftOut) bool { return r.mayBeFile() && r != LeftSkipped })
+	return left, known && (c == nil || !c.Partial)
+}
+
+// mayBeFile tells whether what was left out can be a file in which earlier findings may still be.
+func (r LeftOut) mayBeFile() bool {
+	return r != LeftAllowed && r != LeftSubmodule && r != LeftHistory && r != LeftOutside
+}
+
+func (c *Coverage) unsearched(counts func(LeftOut) bool) (left map[string]bool, known bool) {
 	left, known = make(map[string]bool), true
 	if c == nil {
 		return left, known
 	}
 	for _, o := range c.Left {
-		if o.Reason == LeftAllowed || o.Reason == LeftSubmodule || o.Reason == LeftHistory { // the last two are no files
+		if !counts(o.Reason) {
 			continue
 		}
 		for _, name := range slices.Concat(o.Names, o.More) {
@@ -427,7 +522,7 @@ func (c *Coverage) UnsearchedFiles() (left map[string]bool, known bool) {
 		}
 		known = known && o.Count <= len(o.Names)+len(o.More)
 	}
-	return left, known
+	return left, known && (!c.Partial || len(c.Paths) > 0)
 }
 
 // archiveOf is the file of the repository that holds a file, which may be a member of an archive.

@@ -165,3 +165,53 @@ func TestUnsearched(t *testing.T) {
 		}
 	}
 }
+
+// Nothing outside of what a report is about counts as searched; of one that nobody knows the extent of, nothing does.
+func TestCoverageOfAPart(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		globs                []string
+		unsearched, searched []string
+	}{
+		"a directory":  {[]string{"services/api"}, []string{"services/web/a.go", "a.go", "services/api2/a.go", ""}, []string{"services/api/x/a.go"}},
+		"globs":        {[]string{"src/**", "*.mod"}, []string{"lib/a.go", "b/go.mod"}, []string{"src/a/b.go", "go.mod"}},
+		"an archive":   {[]string{"lib"}, []string{"a.zip!b.txt"}, []string{"lib/a.zip!b.txt"}},
+		"all":          {[]string{"**"}, nil, []string{"a", "b/c", ""}},
+		"nobody knows": {nil, []string{"a", "b/c", ""}, nil},
+	} {
+		var coverage core.Coverage
+		coverage.LookedAt(c.globs...)
+		unsearched, outside := coverage.Unsearched(), coverage.Outside()
+		for _, file := range c.unsearched {
+			if !unsearched(file) || (outside != nil) != (c.globs != nil) || outside != nil && !outside(file) {
+				t.Errorf("%s: %q counts as searched", name, file)
+			}
+		}
+		for _, file := range c.searched {
+			if unsearched(file) || outside(file) {
+				t.Errorf("%s: %q does not count as searched", name, file)
+			}
+		}
+		if _, known := coverage.UnsearchedFiles(); known || coverage.NotSearched() != 1 {
+			t.Errorf("%s: %+v", name, coverage)
+		}
+	}
+	for glob, want := range map[string]string{
+		"./src/": "src", "/a/**": "a/**", ".": "**", "../x": "x", " b ": "b", "[": "", "a\x00": "", strings.Repeat("x", 501): "",
+	} {
+		got, err := core.CleanGlob(glob)
+		if got != want || (err != nil) != (want == "") {
+			t.Errorf("%q: %q, %v", glob, got, err)
+		}
+	}
+}
+
+// What a scanner's own settings exempt is neither searched nor waited for.
+func TestCoverageOfWhatIsSkipped(t *testing.T) {
+	t.Parallel()
+	var coverage core.Coverage
+	coverage.LeaveOut(core.LeftSkipped, 1, "vendor/a.js")
+	if left, known := coverage.UnsearchedFiles(); !coverage.Unsearched()("vendor/a.js") || coverage.NotSearched() != 0 || len(left) > 0 || !known {
+		t.Errorf("%+v: %v %t", coverage, left, known)
+	}
+}

@@ -3,6 +3,7 @@ package core
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -118,7 +119,7 @@ func (s JobState) Ended() bool { return s != JobPending && s != JobRunning }
 type Job struct {
 	ID           int64      `db:"id"`
 	ScanID       int64      `db:"scan_id"`
-	Scanner      string     `db:"scanner"` // the scanner's key in the configuration
+	Scanner      string     `db:"scanner"` // its JobName
 	State        JobState   `db:"state"`
 	Attempt      int        `db:"attempt"`      // how often it was started; together with the worker it identifies a claim
 	Worker       string     `db:"worker"`       // who runs it, or ran it last
@@ -137,6 +138,28 @@ type Job struct {
 
 	BaselineScanID *int64 `db:"baseline_scan_id"`         // the scan whose findings of the same scanner are the baseline
 	BaselineCommit string `db:"baseline_commit,computed"` // of that scan; only listed, not stored
+}
+
+// MaxCategory bounds the name of a category, in bytes.
+const MaxCategory = 200
+
+// CleanCategory is the name of a category as it is kept; empty for none. Slashes around it do not count.
+func CleanCategory(name string) string {
+	return strings.Trim(strings.Join(strings.Fields(Printable(name)), " "), "/ ")
+}
+
+// JobName names the job of a scanner, or of one category of its reports: codeql/language:go. Names of scanners have no slash.
+func JobName(scanner, category string) string {
+	if category == "" {
+		return scanner
+	}
+	return scanner + "/" + category
+}
+
+// ScannerOf is the scanner of a job, its key in the configuration.
+func ScannerOf(job string) string {
+	scanner, _, _ := strings.Cut(job, "/")
+	return scanner
 }
 
 // Uploader is the Worker of jobs whose reports are uploaded.

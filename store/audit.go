@@ -24,6 +24,33 @@ func (s *Store) audit(ctx context.Context, tx *sqlx.Tx, event core.AuditEvent) e
 	return err
 }
 
+// auditReport notes who brought a report, and which one it replaces: before is its job as it was.
+func (s *Store) auditReport(ctx context.Context, tx *sqlx.Tx, scan core.Scan, before core.Job, report core.Report) error {
+	event := core.AuditOfReport(scan, before, report)
+	if before.FinishedAt == nil {
+		return s.audit(ctx, tx, event)
+	}
+	var by []string
+	err := tx.SelectContext(ctx, &by, tx.Rebind(`
+		SELECT actor FROM audit_events WHERE reference_id = ? AND subject = ? ORDER BY id DESC LIMIT 1`),
+		scan.ReferenceID, event.Bounded().Subject)
+	if err == nil {
+		err = s.audit(ctx, tx, core.AuditOfReplacement(event, before, strings.Join(by, "")))
+	}
+	return err
+}
+
+// ListReplacements returns by whom and when the reports of a scan were replaced, the newest first.
+func (s *Store) ListReplacements(ctx context.Context, scan core.Scan, limit int) (list []core.AuditEvent, err error) {
+	err = s.db.SelectContext(ctx, &list, s.db.Rebind(`
+		SELECT `+auditColumns+` FROM audit_events WHERE reference_id = ? AND action = ? ORDER BY id DESC LIMIT ?`),
+		scan.ReferenceID, core.AuditReportReplaced, limit)
+	if err != nil {
+		return nil, fmt.Errorf("listing replaced reports: %w", sqldb.Classify(err))
+	}
+	return list, nil
+}
+
 // RecordAudit keeps an event that changes no other row.
 func (s *Store) RecordAudit(ctx context.Context, event core.AuditEvent) error {
 	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error { return s.audit(ctx, tx, event) })

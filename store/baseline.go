@@ -23,6 +23,8 @@ type previous struct {
 	match.Previous
 	jobs       []int64
 	suppressed map[int64]bool // alerts of which the baseline's scanner suppressed the findings
+	found      bool           // there is a baseline of the job's own
+	foreign    bool           // the baseline is of other categories: what the report does not have of it may be in theirs
 }
 
 // loadPrevious loads what the findings of a job are matched with, and sets the job's baseline. changes are those since a
@@ -34,7 +36,7 @@ func loadPrevious(
 	if err != nil {
 		return past, fmt.Errorf("choosing the baseline: %w", err)
 	}
-	if base.found() {
+	if past.found = base.found(); past.found {
 		job.BaselineScanID, past.jobs = &base.ScanID, []int64{base.JobID}
 		if past.Baseline, err = selectBaseline(ctx, tx, base, match.Baseline{}); err != nil {
 			return past, fmt.Errorf("reading the baseline: %w", err)
@@ -217,26 +219,16 @@ func (s *Store) GetBaseline(ctx context.Context, scan core.Scan, job core.Job) (
 	return base.CommitSHA, nil
 }
 
-// ListBaseline returns the baseline of a job with all that a report states of findings of the tree, as long as it is that of a
-// commit; core.ErrNotFound otherwise.
-func (s *Store) ListBaseline(ctx context.Context, scan core.Scan, job core.Job, sha string) (known Baseline, err error) {
-	base, err := baselineOf(ctx, s.db, scan, job)
-	if err == nil && (!base.found() || base.CommitSHA != sha) {
+// FindBaseline returns the baseline of a job without its findings, as long as it is that of a commit; core.ErrNotFound otherwise.
+func (s *Store) FindBaseline(ctx context.Context, scan core.Scan, job core.Job, sha string) (Baseline, error) {
+	run, err := baselineOf(ctx, s.db, scan, job)
+	if err == nil && (!run.found() || run.CommitSHA != sha) {
 		err = fmt.Errorf("%w: %s is not compared with %s", core.ErrNotFound, job.Scanner, sha)
 	}
-	if err == nil {
-		err = s.db.SelectContext(ctx, &known.Findings, s.db.Rebind(`
-			SELECT `+strings.Join(reportedNames(), ", ")+` FROM findings WHERE job_id = ? AND commit_sha = ''`), base.JobID)
-	}
 	if err != nil {
-		return Baseline{}, fmt.Errorf("listing the baseline: %w", sqldb.Classify(err))
+		return Baseline{}, fmt.Errorf("looking for the baseline: %w", sqldb.Classify(err))
 	}
-	known.CommitSHA, known.Coverage = base.CommitSHA, base.coverage()
-	for i := range known.Findings {
-		f := &known.Findings[i]
-		f.Anchor, f.BaselineState, f.MatchedBy, f.TriageDecision = "", "", "", nil
-	}
-	return known, nil
+	return Baseline{ScanID: run.ScanID, CommitSHA: run.CommitSHA, Coverage: run.coverage()}, nil
 }
 
 // Baseline is what a job's findings will be compared with.

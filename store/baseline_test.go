@@ -99,9 +99,12 @@ func TestLoadBaseline(t *testing.T) {
 		if err != nil || base.CommitSHA != first.CommitSHA || len(base.Findings) != 2 {
 			t.Fatalf("want the first commit with two findings, got %+v, %v", base, err)
 		}
-		tree, err := s.ListBaseline(t.Context(), second, job, first.CommitSHA)
-		if err != nil || len(tree.Findings) != 1 || !cmp.Equal(tree.Coverage, report.Coverage) || !cmp.Equal(base.Coverage, report.Coverage) {
-			t.Errorf("want one finding in the tree and one file not searched, got %+v, %v", tree, err)
+		known, err := s.FindBaseline(t.Context(), second, job, first.CommitSHA)
+		if err != nil || known.ScanID != first.ID || !cmp.Equal(known.Coverage, report.Coverage) || !cmp.Equal(base.Coverage, report.Coverage) {
+			t.Errorf("want the first scan and one file not searched, got %+v, %v", known, err)
+		}
+		if _, err := s.FindBaseline(t.Context(), second, job, second.CommitSHA); !errors.Is(err, core.ErrNotFound) {
+			t.Errorf("the baseline of another commit: %v", err)
 		}
 		for i, f := range base.Findings {
 			was := report.Findings[i]

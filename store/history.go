@@ -178,6 +178,9 @@ func (s *Store) addHistory(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job
 	if err := s.insertFindings(ctx, tx, d); err != nil {
 		return 0, err
 	}
+	if err := hashAlerts(ctx, tx, scan, d); err != nil {
+		return 0, err
+	}
 	if err := s.describeAlerts(ctx, tx, scan, found); err != nil {
 		return 0, err
 	}

@@ -2,7 +2,10 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -288,4 +291,120 @@ func (s *Store) expireScan(ctx context.Context, tx *sqlx.Tx, id int64, lapsed ti
 		return err
 	}
 	return s.settleScan(ctx, tx, id, nil)
+}
+
+// jobsForReports are the jobs of the scanner that reports are of, as they were, or new ones.
+func (s *Store) jobsForReports(
+	ctx context.Context, tx *sqlx.Tx, scan core.Scan, scanner string, reports []core.Report,
+) (jobs []core.Job, err error) {
+	known, err := jobsByScan(ctx, tx, []int64{scan.ID})
+	if err != nil {
+		return nil, err
+	}
+	var categories []string
+	for _, report := range reports {
+		categories = append(categories, report.Category)
+	}
+	plan, err := s.policyOf(scan).PlanReports(scan, known[scan.ID], scanner, categories)
+	if err != nil {
+		return nil, err
+	}
+	if plan.Renamed != 0 {
+		if _, err := sqldb.Exec(ctx, tx, `UPDATE scan_jobs SET scanner = ? WHERE id = ?`, plan.Name, plan.Renamed); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range plan.Await {
+		if _, err := sqldb.Exec(ctx, tx, `INSERT INTO scan_jobs (scan_id, scanner) VALUES (?, ?)`, scan.ID, name); err != nil {
+			return nil, err
+		}
+	}
+	for _, category := range categories {
+		job, err := jobForReport(ctx, tx, scan, core.JobName(scanner, category))
+		if err != nil {
+			return nil, err
+		}
+		jobs = append(jobs, job)
+	}
+	return jobs, nil
+}
+
+// jobForReport is the job of a name as it was, or a new one. A job that a worker has, or ended, accepts no reports from
+// outside, whatever the configuration has become.
+func jobForReport(ctx context.Context, tx *sqlx.Tx, scan core.Scan, name string) (core.Job, error) {
+	var job core.Job
+	err := tx.GetContext(ctx, &job, tx.Rebind(`
+		INSERT INTO scan_jobs (scan_id, scanner, worker) VALUES (?, ?, ?)
+		ON CONFLICT (scan_id, scanner) DO UPDATE SET worker = excluded.worker
+			WHERE scan_jobs.state IN ('pending', 'superseded') OR scan_jobs.worker IN ('', excluded.worker)
+		RETURNING `+jobColumns), scan.ID, name, core.Uploader)
+	if errors.Is(err, sql.ErrNoRows) {
+		return job, fmt.Errorf("%w: %s ran here for this commit and takes no report for it from outside; "+
+			"ask for a rescan, and bring the report for that", core.ErrConflict, name)
+	}
+	return job, err
+}
+
+// loadForeign loads for a category that has no baseline those of the scanner's other categories, and of its reports without one: the
+// category may be new, or have another name now, and what it reports is known all the same.
+func (p *previous) loadForeign(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job *core.Job) error {
+	if p.found || job.Worker != core.Uploader {
+		return nil
+	}
+	names, err := relatedJobs(ctx, tx, scan, job.Scanner)
+	if err != nil {
+		return err
+	}
+	p.suppressed = map[int64]bool{}
+	for _, name := range names {
+		run, err := baselineOf(ctx, tx, scan, core.Job{Scanner: name})
+		if err != nil {
+			return err
+		}
+		if !run.found() {
+			continue
+		}
+		p.foreign, job.BaselineScanID = true, &run.ScanID
+		findings, err := selectBaseline(ctx, tx, run, p.Baseline)
+		if err != nil {
+			return err
+		}
+		p.Baseline = p.Baseline.With(findings)
+		suppressed, err := suppressedIn(ctx, tx, run)
+		if err != nil {
+			return err
+		}
+		maps.Copy(p.suppressed, suppressed)
+		if err := nameBaseline(ctx, tx, scan.ID, run.ScanID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// relatedJobs names the jobs of a scanner, but for one, that were completed where a scan may have its baseline.
+func relatedJobs(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job string) (names []string, err error) {
+	branch, err := comparedWith(ctx, tx, scan)
+	if err != nil {
+		return nil, err
+	}
+	head, err := getRef(ctx, tx, scan.ProjectID, branch)
+	if err != nil {
+		return nil, err
+	}
+	err = sqldb.SelectIn(ctx, tx, &names, `
+		SELECT DISTINCT j.scanner FROM scans s JOIN scan_jobs j ON j.scan_id = s.id AND j.state = 'completed'
+		WHERE s.commit_sha IN (?) AND s.project_id + 0 = ? AND s.commit_sha <> ?`,
+		[]string{scan.MergeBaseSHA, scan.BeforeSHA, head.SHA, head.BeforeSHA}, scan.ProjectID, scan.CommitSHA)
+	names = slices.DeleteFunc(names, func(name string) bool { return name == job || core.ScannerOf(name) != core.ScannerOf(job) })
+	slices.Sort(names)
+	return names, err
+}
+
+// absent is how many findings of the baseline are gone.
+func (p previous) absent(unmatched int) int {
+	if p.foreign {
+		return 0
+	}
+	return unmatched
 }

@@ -3,6 +3,7 @@ package store_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -265,4 +266,97 @@ func noJob(t *testing.T, s *store.Store, by store.Claimant, what string) {
 	if job, _, err := s.ClaimJob(t.Context(), by); !errors.Is(err, core.ErrNotFound) {
 		t.Fatalf("%s was handed to %s: %+v, %v", what, by.Worker, job, err)
 	}
+}
+
+// Reports of two categories are the work of two jobs; both are taken at once, the plain one that waited is renamed, and each is
+// compared with its own baseline.
+func TestReportsOfCategoriesStandSideBySide(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := scannedBy(t, e)
+		of := func(category string, findings ...string) core.Report {
+			report := found(findings...)
+			report.Category = category
+			return report
+		}
+		put := func(scan core.Scan, reports ...core.Report) (core.Scan, string) {
+			t.Helper()
+			scan, err := s.PutReport(t.Context(), scan.ReferenceID, "semgrep", reports...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			jobs, err := s.ListJobs(t.Context(), scan)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var told []string
+			for _, job := range jobs {
+				told = append(told, fmt.Sprintf("%s %d-%d", job.Scanner, job.NumFindings, job.NumAbsent))
+			}
+			slices.Sort(told)
+			return scan, strings.Join(told, ", ")
+		}
+		first, second := pushed(t, s, 1), pushed(t, s, 2)
+		if scan, jobs := put(first, of("go", "a"), of("js", "b", "c")); jobs != "semgrep/go 1-0, semgrep/js 2-0" || scan.Status != core.ScanCompleted {
+			t.Errorf("%s: %s", scan.Status, jobs)
+		}
+		if scan, jobs := put(second, of("js", "b")); jobs != "semgrep/js 1-1" || scan.Summary != "0 new, 1 known, 1 fixed" {
+			t.Errorf("%s: %s", scan.Summary, jobs)
+		}
+		scan, jobs := put(second, of("new", "a"))
+		if jobs != "semgrep/js 1-1, semgrep/new 1-0" || scan.Summary != "0 new, 2 known, 1 fixed" {
+			t.Errorf("a category without a baseline: %s: %s", scan.Summary, jobs)
+		}
+		gone, err := s.ListFindings(t.Context(), scan, store.FindingFilter{BaselineState: core.Absent, Limit: 10})
+		if err != nil || len(gone) != 1 || gone[0].RuleID != "c" {
+			t.Errorf("want c fixed, got %+v, %v", gone, err)
+		}
+		replaced, err := s.ListReplacements(t.Context(), scan, 10)
+		if err != nil || len(replaced) != 0 {
+			t.Errorf("no report was replaced: %+v, %v", replaced, err)
+		}
+		put(second, of("js", "b", "c"))
+		replaced, err = s.ListReplacements(t.Context(), scan, 10)
+		if err != nil || len(replaced) != 1 || !strings.HasPrefix(replaced[0].Subject, "semgrep/js for commit") {
+			t.Errorf("want the report of semgrep/js replaced, got %+v, %v", replaced, err)
+		}
+	})
+}
+
+// What a report is not about stays as it was, with all that is known of it.
+func TestReportOfAPartKeepsTheRest(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := scannedBy(t, e)
+		vulnerable := core.Finding{
+			RuleID: "GHSA-q2wr-7h4c-m9xp", File: "lib/go.mod", Severity: core.High, Message: "m", CVEID: "CVE-2098-1111",
+			About: core.About{Package: "pkg:golang/x", Aliases: "GHSA-q2wr-7h4c-m9xp CVE-2098-1111"},
+		}
+		inside := finding("inside", core.High)
+		inside.File = "src/a.go"
+		deliver(t, s, pushed(t, s, 1), "semgrep", core.Report{Findings: []core.Finding{vulnerable, inside}})
+		part := core.Report{Coverage: new(core.Coverage)}
+		part.Coverage.LookedAt("src/**")
+		second, third := pushed(t, s, 2), pushed(t, s, 3)
+		deliver(t, s, second, "semgrep", part)
+		if got := get(t, s, second.ReferenceID).Summary; got != "0 new, 1 known, 1 fixed, 1 not searched" {
+			t.Errorf("a part: %s", got)
+		}
+		listed := func(scan core.Scan) core.Finding {
+			t.Helper()
+			list, err := s.ListFindings(t.Context(), scan, store.FindingFilter{Limit: 10})
+			if err != nil || len(list) != 1 {
+				t.Fatalf("want a finding, got %+v, %v", list, err)
+			}
+			return list[0]
+		}
+		kept := listed(second)
+		if kept.VulnerabilityIDs != vulnerable.AllIDs() || kept.VulnerabilityIDs == "" || kept.CVEID != "CVE-2098-1111" || kept.Anchor == "" {
+			t.Errorf("what is kept has lost something: %+v", kept)
+		}
+		deliver(t, s, third, "semgrep", core.Report{Findings: []core.Finding{vulnerable}})
+		if again := listed(third); again.AlertID != kept.AlertID || again.BaselineState != core.Unchanged {
+			t.Errorf("it is another one after that: %+v", again)
+		}
+	})
 }

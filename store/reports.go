@@ -3,8 +3,6 @@ package store
 import (
 	"cmp"
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -28,12 +26,15 @@ func (s *Store) AdmitReport(platform, project, scanner string) error {
 	return s.scanners.AdmitReport(policy, scanner)
 }
 
-// PutReport takes a scanner's report from outside and notes who brought it. The same scanner again replaces its findings.
-// It returns the scan as it stands afterwards. core.ErrNotFound when there is no such scan, core.ErrConflict when the
-// scanner runs here or ran here for this commit, core.ErrInvalid when the repository does not take its reports.
-func (s *Store) PutReport(ctx context.Context, reference, scanner string, report core.Report) (core.Scan, error) {
+// PutReport takes the reports of a scanner from outside, one for each category, and notes who brought them. The same scanner and
+// category again replaces its findings. It returns the scan as it stands afterwards. core.ErrNotFound when there is no such scan,
+// core.ErrConflict when the scanner runs here or ran here for this commit, core.ErrInvalid when the repository does not take its reports.
+func (s *Store) PutReport(ctx context.Context, reference, scanner string, reports ...core.Report) (core.Scan, error) {
 	var scan core.Scan
-	d := newReportBatch(report)
+	batches := make([]*reportBatch, len(reports))
+	for i, report := range reports {
+		batches[i] = newReportBatch(report)
+	}
 	err := s.writeIn(ctx, s.reporting, func(tx *sqlx.Tx) error {
 		id, err := scanID(ctx, tx, reference)
 		if err != nil {
@@ -45,15 +46,17 @@ func (s *Store) PutReport(ctx context.Context, reference, scanner string, report
 		if err := s.AdmitReport(scan.SourcePlatform, scan.ProjectName, scanner); err != nil {
 			return err
 		}
-		job, err := jobForReport(ctx, tx, scan, scanner)
+		jobs, err := s.jobsForReports(ctx, tx, scan, scanner, reports)
 		if err != nil {
 			return err
 		}
-		if err := s.audit(ctx, tx, core.AuditOfReport(scan, job, report)); err != nil {
-			return err
-		}
-		if err := s.putReport(ctx, tx, scan, job, d); err != nil {
-			return err
+		for i, d := range batches { // when all jobs are there, so that the scan ends with the last one
+			if err := s.auditReport(ctx, tx, scan, jobs[i], d.Report); err != nil {
+				return err
+			}
+			if err := s.putReport(ctx, tx, scan, jobs[i], d); err != nil {
+				return err
+			}
 		}
 		return tx.GetContext(ctx, &scan, tx.Rebind(`SELECT `+scanColumns+` FROM scans WHERE id = ?`), id)
 	})
@@ -61,22 +64,6 @@ func (s *Store) PutReport(ctx context.Context, reference, scanner string, report
 		return core.Scan{}, fmt.Errorf("taking report of %s: %w", scanner, err)
 	}
 	return scan, nil
-}
-
-// jobForReport is the scanner's job as it was, or a new one. A job that a worker has, or ended, accepts no reports from
-// outside, whatever the configuration has become.
-func jobForReport(ctx context.Context, tx *sqlx.Tx, scan core.Scan, scanner string) (core.Job, error) {
-	var job core.Job
-	err := tx.GetContext(ctx, &job, tx.Rebind(`
-		INSERT INTO scan_jobs (scan_id, scanner, worker) VALUES (?, ?, ?)
-		ON CONFLICT (scan_id, scanner) DO UPDATE SET worker = excluded.worker
-			WHERE scan_jobs.state IN ('pending', 'superseded') OR scan_jobs.worker IN ('', excluded.worker)
-		RETURNING `+jobColumns), scan.ID, scanner, core.Uploader)
-	if errors.Is(err, sql.ErrNoRows) {
-		return job, fmt.Errorf("%w: %s ran here for this commit and takes no report for it from outside; "+
-			"ask for a rescan, and bring the report for that", core.ErrConflict, scanner)
-	}
-	return job, err
 }
 
 // FinishJob ends a claimed job with its report, and with the last job the scan: findings, baseline, gate, verdict and
@@ -141,9 +128,15 @@ func (s *Store) putReport(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job 
 		return err
 	}
 	past.Moved = d.Moved
+	if err := past.loadForeign(ctx, tx, scan, &job); err != nil {
+		return fmt.Errorf("reading the baseline of other categories: %w", err)
+	}
 	decided, err := s.decisionsIn(ctx, tx, scan)
 	if err != nil {
 		return err
+	}
+	if !past.foreign {
+		past.Unsearched, past.Outside = d.Coverage.Unsearched(), d.Outside()
 	}
 	d.compare(past.Previous, decided, s.policyOf(scan).Gate)
 	if d.kept, err = selectKept(ctx, tx, past.jobs, d.compared.Kept); err != nil {
@@ -151,7 +144,7 @@ func (s *Store) putReport(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job 
 	}
 	d.alerts = append(d.compared.Alerts(), alertsOf(d.kept)...)
 	d.bare = d.bared(past.suppressed)
-	job.Finish(d.Report, d.compared.Unchanged-len(d.bare), d.compared.Absent, s.clock.Timestamp())
+	job.Finish(d.Report, d.compared.Unchanged-len(d.bare), past.absent(d.compared.Absent), s.clock.Timestamp())
 	job.NumFindings = d.Len()
 	d.job, d.ids, d.hashed = job, nil, nil
 	if err := s.replaceFindings(ctx, tx, scan, d); err != nil {
@@ -199,7 +192,6 @@ func newReportBatch(report core.Report) *reportBatch {
 
 // compare matches the findings with those before, and takes over what was decided on them.
 func (d *reportBatch) compare(past match.Previous, decided map[int64]core.TriageDecision, gate core.Gate) {
-	past.Unsearched = d.Coverage.Unsearched()
 	d.compared, d.decided, d.tally = d.examined.Compare(past), decided, &core.ReportTally{Gate: gate}
 }
 
@@ -231,7 +223,7 @@ func (d *reportBatch) finding(i int) *core.Finding {
 	f := &d.scratch
 	if reported := d.Report.Len(); i < reported {
 		f = d.At(i, f)
-		f.Tool, f.VulnerabilityIDs = cmp.Or(f.Tool, d.job.Scanner), f.AllIDs()
+		f.Tool, f.VulnerabilityIDs = cmp.Or(f.Tool, core.ScannerOf(d.job.Scanner)), f.AllIDs()
 		d.compared.Apply(i, f)
 		switch {
 		case d.bare[i]:

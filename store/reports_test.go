@@ -172,9 +172,9 @@ func TestReportsAndRescansAreAudited(t *testing.T) {
 		subject := "trivy for commit " + core.ShortSHA(scan.CommitSHA)
 		want := []string{
 			"ci report: " + subject + ": 2 findings, SHA-256 5ca4",
-			"mallory report: " + subject + ": 0 findings, SHA-256 5ca4; replaces the report of 2026-11-23T12:00:01Z with 2 findings",
-			"ann report failed: " + subject + ": 0 findings, SHA-256 5ca4; replaces the report of 2026-11-23T12:00:02Z with 0 findings: no database",
-			"bob report: " + subject + ": 1 finding, SHA-256 5ca4; it had failed: no database",
+			"mallory report replaced: " + subject + ": 0 findings, SHA-256 5ca4; replaces the report of 2026-11-23T12:00:01Z by ci with 2 findings",
+			"ann report failed: " + subject + ": 0 findings, SHA-256 5ca4: no database; replaces the report of 2026-11-23T12:00:02Z by mallory with 0 findings",
+			"bob report replaced: " + subject + ": 1 finding, SHA-256 5ca4; it had failed at 2026-11-23T12:00:03Z by ann: no database",
 			"eve rescan: commit " + core.ShortSHA(scan.CommitSHA) + ": ",
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -191,7 +191,7 @@ func TestReportsAndRescansAreAudited(t *testing.T) {
 			}
 		}
 		for _, text := range []string{
-			"ci brought the report of trivy", "mallory brought the report", "ann said that a scanner failed", "bob brought",
+			"ci brought the report of trivy", "mallory replaced the report", "ann said that a scanner failed", "bob replaced",
 			"eve had the commit scanned once more",
 		} {
 			if !strings.Contains(story, text) {

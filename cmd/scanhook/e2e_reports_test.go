@@ -28,8 +28,11 @@ type reportCase struct {
 	Why   string          `json:"why"`
 	Gate  json.RawMessage `json:"gate"`  // of the repository; fail_on high, new_only true without
 	Entry string          `json:"entry"` // more keys of the repository, in YAML's flow style
-	KEV   []string        `json:"kev"`   // vulnerabilities that are known to be exploited before it begins
-	Steps []reportStep    `json:"steps"`
+
+	Scanner string `json:"scanner"` // whose reports they are; probe without, or parts, of whose categories scans wait for go and js
+
+	KEV   []string     `json:"kev"` // vulnerabilities that are known to be exploited before it begins
+	Steps []reportStep `json:"steps"`
 }
 
 // reportStep is a push with the upload that follows, another upload to a commit (Again), or a person's decision (Triage).
@@ -39,6 +42,7 @@ type reportStep struct {
 	Before string          `json:"before"`
 	Push   pushedFiles     `json:"push"`
 	Again  bool            `json:"again"`
+	Query  string          `json:"query"`  // of the upload: category, partial, paths
 	Report json.RawMessage `json:"report"` // a text stands for itself, anything else for a document
 	Expect reportOutcome   `json:"expect"`
 	Triage *struct {
@@ -89,7 +93,7 @@ func TestReportsGetTheRightVerdict(t *testing.T) {
 		for id, c := range cases {
 			t.Run(id, func(t *testing.T) {
 				t.Parallel()
-				(&reportPlay{t: t, w: w, project: "acme/" + id, scans: map[string]string{}}).play(c)
+				(&reportPlay{t: t, w: w, project: "acme/" + id, scanner: cmp.Or(c.Scanner, probe), scans: map[string]string{}}).play(c)
 			})
 		}
 	})
@@ -112,10 +116,10 @@ func readReportCase(t *testing.T, file string) (c reportCase) {
 // repositoriesOf configures a repository for each case. A flow mapping of YAML takes JSON as it is.
 func repositoriesOf(cases map[string]reportCase) string {
 	var text strings.Builder
-	text.WriteString("\nscanners: {probe: {upload: true}}\nrepositories:\n")
+	text.WriteString("\nscanners: {probe: {upload: true}, parts: {upload: true, categories: [go, js]}}\nrepositories:\n")
 	for id, c := range cases {
 		gate := cmp.Or(string(c.Gate), `{"fail_on": "high", "new_only": true}`)
-		entry := strings.TrimSuffix("scanners: [probe], "+c.Entry, ", ")
+		entry := strings.TrimSuffix("scanners: ["+cmp.Or(c.Scanner, probe)+"], "+c.Entry, ", ")
 		fmt.Fprintf(&text, "  - {match: github/acme/%s, %s, gate: %s}\n", id, entry, gate)
 	}
 	return text.String()
@@ -139,8 +143,12 @@ type reportPlay struct {
 	t       *testing.T
 	w       *sandbox
 	project string
+	scanner string
 	scans   map[string]string // reference ids, by the names of commits
 }
+
+// probe is the scanner of cases that name none.
+const probe = "probe"
 
 func (p *reportPlay) play(c reportCase) {
 	for n, step := range c.Steps {
@@ -222,7 +230,7 @@ func (p *reportPlay) upload(step reportStep) uploadAnswer {
 	}
 	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
 	defer cancel()
-	url := p.w.scanhook + "/api/v1/scans/" + p.scans[step.Commit] + "/results/probe"
+	url := p.w.scanhook + "/api/v1/scans/" + p.scans[step.Commit] + "/results/" + p.scanner + "?" + step.Query
 	request, err := http.NewRequestWithContext(ctx, http.MethodPut, url, bytes.NewReader(report))
 	if err != nil {
 		p.t.Fatal(err)

@@ -77,8 +77,11 @@ func showScore(cmd *cobra.Command, db *store.Store, cve string) error {
 	if score.KEV {
 		exploited = "known to be exploited (CISA KEV)"
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "%s: EPSS %.5g, percentile %.5g, %s\n", score.CVEID, score.Probability,
-		score.Percentile, exploited)
+	likely := "no EPSS score is published"
+	if score.Probability > 0 {
+		likely = fmt.Sprintf("EPSS %.5g, percentile %.5g", score.Probability, score.Percentile)
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "%s: %s, %s\n", score.CVEID, likely, exploited)
 	return nil
 }
 

@@ -14,7 +14,13 @@ import (
 )
 
 const uploadHelp = `Delivers a scanner's report (SARIF 2.1.0 or JSON findings, - for standard input) to a running
-Scanhook, which compares it with the baseline and posts the commit status. A later report of the same scanner replaces it.
+Scanhook, which compares it with the baseline and posts the commit status. A later report of the same scanner replaces it,
+unless it is of another category: several jobs of CI may bring a part each, which stand side by side. SARIF names its category
+(automationDetails.id up to its last slash), others get one with --category.
+
+A scanner that looked at some files only says nothing of the others. Name what it looked at with --paths, once for each glob, and
+name both paths of renamed files (git diff --name-only --no-renames); or say --partial where that is not known. What the report
+does not have in other files stays as it was, and does not count as fixed.
 
 The project, the commit and the branch come from the CI variables of GitHub Actions, GitLab CI, Gitea and Forgejo
 Actions; for pull and merge requests the commit is the head of the source branch, not the merge that CI made of it.
@@ -65,11 +71,14 @@ func addUploadFlags(cmd *cobra.Command, u *upload.Upload, opts *cli.Options) {
 	flags.StringVar(&u.Commit.ProjectID, "project-id", "",
 		"the platform's numeric `ID` of the project; needed before its first webhook call, refused where a call said another (default: by the CI system)")
 	flags.StringVar(&u.Commit.Branch, "branch", "", "`NAME` of the branch")
+	flags.StringVar(&u.Category, "category", "", "`NAME` of the part of the commit that the report is about, such as language:go")
+	flags.BoolVar(&u.Partial, "partial", false, "the scanner looked at a part of the files, nobody knows which: nothing counts as fixed")
+	flags.StringArrayVar(&u.Paths, "paths", nil, "`GLOB` of the files that the scanner looked at, such as 'services/api/**'; may be repeated")
 	flags.BoolVar(&u.Gate, "gate", false, "exit with 1 when the verdict is fail, or the scan failed")
 	flags.BoolVar(&u.JSON, "json", false, "print one JSON document")
 	flags.DurationVar(&u.Wait, "wait", 0, "how much `TIME` to wait for the verdict, such as 30m; 0: what is known by then is enough")
 	_ = cmd.RegisterFlagCompletionFunc("scanner", completeScanners(opts))
-	for _, name := range []string{"project-id", "branch", "wait"} {
+	for _, name := range []string{"project-id", "branch", "category", "paths", "wait"} {
 		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
 	}
 }

@@ -123,12 +123,23 @@ func policiesOf(cfg *config.Config) (core.Policies, error) {
 		}
 		policies = append(policies, core.Rule{Match: repository.Match, Policy: core.Policy{
 			Context: core.OnlyBMP(repository.Context), Branches: repository.Branches, Tags: repository.Tags,
-			Scanners: repository.Scanners, Gate: gateOf(failOn, repository.Gate),
+			Scanners: repository.Scanners, Categories: categoriesOf(cfg), Gate: gateOf(failOn, repository.Gate),
 			Supersede: repository.Supersede, ScanTimeout: repository.ScanTimeout, ScanHistory: int(repository.ScanHistory),
 			Anomalies: core.AnomalyMode(repository.Anomalies), Publish: core.Publishing(repository.Publish),
 		}})
 	}
 	return policies, nil
+}
+
+// categoriesOf are those of whose reports scans wait for, by scanner.
+func categoriesOf(cfg *config.Config) map[string][]string {
+	categories := map[string][]string{}
+	for name, scanner := range cfg.Scanners {
+		if len(scanner.Categories) > 0 {
+			categories[name] = scanner.Categories
+		}
+	}
+	return categories
 }
 
 func gateOf(failOn core.Severity, gate config.Gate) core.Gate {

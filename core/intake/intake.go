@@ -185,7 +185,7 @@ func (p *Plan) scan(item *Item, existing func(*core.Scan) core.Scan) {
 func (p *Plan) open(item *Item) {
 	item.Receipt = core.Receipt{Outcome: core.ScanCreated, Reference: item.Scan.ReferenceID}
 	p.Opened = append(p.Opened, *item.Scan)
-	for _, scanner := range item.Policy.Scanners {
+	for _, scanner := range item.Policy.Jobs() {
 		p.Jobs = append(p.Jobs, core.Job{ScanID: item.Scan.ID, Scanner: scanner})
 	}
 	if item.Actor == "" {

@@ -20,6 +20,9 @@ type Previous struct {
 	Moved map[string]string // names of files as earlier reports may have them, and as they are in the repository
 
 	Unsearched func(file string) bool // files whose earlier findings stay, because they were not searched; nil for none
+	// Outside are files that nobody looked at, because they are as in the baseline or the report is not about them: what the baseline
+	// has in them stays, and has not moved to where the report has the same. nil for none.
+	Outside func(file string) bool
 }
 
 // Compare sets Fingerprint, Anchor, BaselineState and MatchedBy of the findings of one scanner, and returns how many findings of the
@@ -77,7 +80,9 @@ func (p Prepared) Compare(past Previous) *Comparison {
 		former: make(map[int]imprint, len(m.former)), fresh: m.fresh,
 	}
 	lines := newLineage(past.Changes)
-	pair := m.run(past.Baseline.named(past.Moved), past.Baseline.prints, lines)
+	m.outside = past.Outside
+	side := past.Baseline.named(past.Moved)
+	pair := m.run(side, past.Baseline.prints, lines)
 	for i, old := range pair {
 		if old != none {
 			m.keep(c, i, past.Baseline, old)
@@ -88,11 +93,12 @@ func (p Prepared) Compare(past Previous) *Comparison {
 			}
 		}
 	}
-	c.keepUnsearched(past, past.Baseline, pair, lines, core.Unchanged)
+	c.keepWhere(past.Baseline, side, pair, lines, core.Unchanged, past.Unsearched, past.Outside)
 	c.Absent, c.Unchanged = c.Absent-len(c.Kept), c.Unchanged+len(c.Kept)
 	used := past.Baseline.used()
 	branch := past.SameBranch.without(used)
-	pair = m.run(branch.named(past.Moved), branch.prints, lineage{})
+	side = branch.named(past.Moved)
+	pair = m.run(side, branch.prints, lineage{})
 	for i, old := range pair {
 		if old != none {
 			m.keep(c, i, branch, old)
@@ -101,15 +107,19 @@ func (p Prepared) Compare(past Previous) *Comparison {
 	for _, fingerprint := range branch.prints {
 		used[fingerprint] = true
 	}
-	c.keepUnsearched(past, branch, pair, lineage{}, core.New)
+	c.keepWhere(branch, side, pair, lineage{}, core.New, past.Unsearched)
 	m.number(c, used)
 	m.reset()
 	return c
 }
 
-// keepUnsearched keeps the findings of trees without a partner whose files were not searched.
-func (c *Comparison) keepUnsearched(past Previous, before Baseline, pair []int, lines lineage, state core.BaselineState) {
-	if past.Unsearched == nil {
+// keepWhere keeps the findings of trees without a partner in files of which any condition is true that is not nil. side has the
+// findings with their files as the repository names them.
+func (c *Comparison) keepWhere(
+	before Baseline, side []candidate, pair []int, lines lineage, state core.BaselineState, conditions ...func(file string) bool,
+) {
+	conditions = slices.DeleteFunc(conditions, func(is func(string) bool) bool { return is == nil })
+	if len(conditions) == 0 {
 		return
 	}
 	found := make([]bool, before.Len())
@@ -118,9 +128,12 @@ func (c *Comparison) keepUnsearched(past Previous, before Baseline, pair []int, 
 			found[old] = true
 		}
 	}
-	for i, old := range before.side {
+	for i, old := range side {
 		file, deleted := lines.newFile(old.file)
-		if !found[i] && old.commit == "" && !deleted && past.Unsearched(file) {
+		if found[i] || old.commit != "" || deleted {
+			continue
+		}
+		if slices.ContainsFunc(conditions, func(is func(string) bool) bool { return is(file) }) {
 			c.Kept = append(c.Kept, Kept{before.prints[i], before.alerts[i], state})
 		}
 	}
@@ -242,6 +255,13 @@ func (b *Baseline) Add(f BaselineFinding) {
 		place: place{f.File, f.Line}, commit: f.Commit, severity: f.Severity, anchor: a, version: v,
 	})
 	b.prints, b.alerts = append(b.prints, f.Fingerprint), append(b.alerts, f.AlertID)
+}
+
+// With is a baseline that has the findings of another one too.
+func (b Baseline) With(other Baseline) Baseline {
+	return Baseline{
+		side: slices.Concat(b.side, other.side), prints: slices.Concat(b.prints, other.prints), alerts: slices.Concat(b.alerts, other.alerts),
+	}
 }
 
 // Alerts are the alerts of the findings, in order.

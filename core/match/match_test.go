@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -298,5 +299,29 @@ func TestCompareKeepsWhatWasNotSearched(t *testing.T) {
 	})
 	if len(c.Kept) != 1 || c.Kept[0].State != core.New || c.Kept[0].Fingerprint != branch[0].Fingerprint {
 		t.Errorf("of the branch are kept: %+v", c.Kept)
+	}
+}
+
+// What is in files that nobody looked at stays there: it has not moved to where the report has the same, but it may be told of itself.
+func TestCompareKeepsWhatIsOutside(t *testing.T) {
+	t.Parallel()
+	copied := func(place string) core.Finding { return between(at(place, "danger(x)"), "before", "after") }
+	before := []core.Finding{copied("lib/a.go:3"), at("src/b.go:4", "other(x)"), at("lib/told.go:5", "told(x)")}
+	match.Compare(before, match.Previous{})
+	past := match.Previous{Baseline: knownOf(before), Outside: func(file string) bool { return strings.HasPrefix(file, "lib/") }}
+	after := []core.Finding{copied("src/a.go:3"), at("lib/told.go:9", "told(x)")}
+	compared := match.Prepare(core.Report{Findings: after}).Compare(past)
+	for i := range after {
+		compared.Apply(i, &after[i])
+	}
+	if after[0].BaselineState != core.New || after[1].BaselineState != core.Unchanged || compared.Absent != 1 || len(compared.Kept) != 1 {
+		t.Fatalf("want the copy new, one kept and one gone: %+v, %d, %+v", after, compared.Absent, compared.Kept)
+	}
+	if kept := compared.Kept[0]; kept.Fingerprint != before[0].Fingerprint || kept.State != core.Unchanged {
+		t.Errorf("%+v is kept", kept)
+	}
+	branch := match.Prepare(core.Report{}).Compare(match.Previous{SameBranch: knownOf(before), Outside: past.Outside})
+	if len(branch.Kept) != 0 {
+		t.Errorf("%+v is kept of the branch, though the files are as in the baseline", branch.Kept)
 	}
 }

@@ -24,6 +24,7 @@ type matcher struct {
 	fresh  []candidate      // by index of the findings
 	order  []int            // indexes of findings in the order of the code
 
+	outside  func(file string) bool // see Previous
 	lines    lineage
 	old      []candidate // by index of the earlier findings
 	prints   []string    // fingerprints of the earlier findings

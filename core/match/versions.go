@@ -15,8 +15,8 @@ import (
 // run returns for each finding the index of its partner among earlier ones, or none. It ignores findings that ended
 // before.
 func (m *matcher) run(earlier []candidate, prints []string, lines lineage) (pair []int) {
-	m.setOld(earlier, prints)
 	m.lines = lines
+	m.setOld(earlier, prints)
 	m.pair, m.closed = slices.Repeat([]int{none}, len(m.fresh)), make([]bool, len(m.fresh))
 	m.by = make([]Evidence, len(m.fresh))
 	for i := range m.fresh {
@@ -38,6 +38,14 @@ func (m *matcher) run(earlier []candidate, prints []string, lines lineage) (pair
 func (m *matcher) setOld(earlier []candidate, prints []string) {
 	m.old, m.prints, m.taken = earlier, prints, make([]bool, len(earlier))
 	m.oldOrder = byPlace(m.old, func(a, b int) int { return a - b })
+	if m.outside == nil {
+		return
+	}
+	told := names(m.fresh)
+	for i := range m.old {
+		file, deleted := m.lines.newFile(m.old[i].file)
+		m.taken[i] = !deleted && !told[file] && m.old[i].commit == "" && m.outside(file)
+	}
 }
 
 // maxFormerRules bounds how many ids a rule may have had.

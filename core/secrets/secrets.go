@@ -64,6 +64,7 @@ func (k Key) MaskFinding(f *core.Finding) {
 	if f.PartialFingerprint != "" {
 		f.PartialFingerprint = k.Mask(f.PartialFingerprint)
 	}
+	f.About.Resource = k.maskQuoted(f.About.Resource, known) // Checkov's is a digest of the secret
 	lines := strings.Split(f.Snippet, "\n")
 	for i, line := range lines {
 		lines[i] = k.maskLine(line)

@@ -152,6 +152,8 @@ func auditEvent(e core.AuditEvent) Event {
 	switch e.Action {
 	case core.AuditReport:
 		step.Stage, step.Text = "job", fmt.Sprintf("%s brought the report of %s", e.Actor, e.Subject)
+	case core.AuditReportReplaced:
+		step.Stage, step.Text = "job", fmt.Sprintf("%s replaced the report of %s", e.Actor, e.Subject)
 	case core.AuditReportFailed:
 		step.Stage, step.Text = "job", fmt.Sprintf("%s said that a scanner failed: %s", e.Actor, e.Subject)
 	case core.AuditScanOpened:

@@ -45,7 +45,7 @@ func TestEveryWriteIsAudited(t *testing.T) {
 		called[call.method+" /api/v1"+call.route] = true
 		if call.method == "PATCH" || strings.HasSuffix(call.route, "feedback") { // which speak of what the report brought
 			b.call(t, "scanner", "PUT", "/api/v1/scans/"+ref+"/results/trivy", report, nil)
-			want = append(want, "ci: report")
+			want = append(want, "ci: report replaced")
 			call.path = strings.Replace(call.path, "findings/1", fmt.Sprintf("findings/%d", b.finding(t, ref)), 1)
 		}
 		if answer := b.call(t, call.role, call.method, call.path, call.body, nil); answer.Code >= 300 {

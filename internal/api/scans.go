@@ -238,11 +238,13 @@ type jobView struct {
 type coverageView struct {
 	Searched int            `json:"searched" doc:"files"`
 	Left     []omissionView `json:"left"`
+	Partial  bool           `json:"partial,omitempty" doc:"the scanner looked at a part of the commit only: nothing outside of it counts as fixed"`
+	Paths    []string       `json:"paths,omitempty" doc:"globs of the files in that part, where they are known"`
 }
 
 // omissionView is what was left out for one reason.
 type omissionView struct {
-	Reason string   `json:"reason" example:"size" doc:"size, archive, encoding, LFS, error, time, secrets and history can hold code, and count as not searched; allow list, binary and submodule do not"` //nolint:lll // one doc
+	Reason string   `json:"reason" example:"size" doc:"size, archive, encoding, LFS, error, time, secrets, history and outside can hold code, and count as not searched; allow list, skipped, binary and submodule do not"` //nolint:lll // one doc
 	Count  int      `json:"count"`
 	Names  []string `json:"names" doc:"the first 20"`
 }
@@ -251,7 +253,7 @@ func viewCoverage(c *core.Coverage) *coverageView {
 	if c == nil {
 		return nil
 	}
-	return &coverageView{c.Searched, views(c.Left, func(o core.Omission) omissionView {
+	return &coverageView{Searched: c.Searched, Partial: c.Partial, Paths: c.Paths, Left: views(c.Left, func(o core.Omission) omissionView {
 		return omissionView{string(o.Reason), o.Count, append([]string{}, o.Names...)}
 	})}
 }

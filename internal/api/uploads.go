@@ -66,7 +66,8 @@ func upload(path, id, summary string) huma.Operation {
 	op.BodyReadTimeout = uploadTimeout
 	op.Description = "Accepted are the reports of scanners of kind upload that the repository lists, or of all where it lists " +
 		"none; 409 for a scanner that runs here, or a project_id that is not that of the project with the name. The format of the body is recognized by its content: " + reports.Known() +
-		". Content-Encoding: gzip is accepted."
+		". Content-Encoding: gzip is accepted. Reports of several categories stand side by side: a category is automationDetails.id of a " +
+		"SARIF run up to its last slash, or what category says for the whole document."
 	op.RequestBody = &huma.RequestBody{
 		Required: true, Content: map[string]*huma.MediaType{"application/json": {}, "application/sarif+json": {}},
 	}
@@ -88,9 +89,43 @@ func (u *Upload) Resolve(ctx huma.Context) []error {
 	return nil
 }
 
+// Scope is the part of the commit that a report is about.
+type Scope struct {
+	Category string   `query:"category" maxLength:"200" example:"language:go" doc:"of the whole document, whatever it says itself"`
+	Partial  bool     `query:"partial" doc:"the scanner looked at a part of the files, which nobody names: nothing counts as fixed"`
+	Paths    []string `query:"paths,explode" maxItems:"1000" example:"[\"services/api/**\"]" doc:"globs of the files that the scanner looked at; what it does not report in others stays as it was"` //nolint:lll // one doc
+}
+
+// clean refuses what no path can match.
+func (s *Scope) clean() error {
+	for i, glob := range s.Paths {
+		clean, err := core.CleanGlob(glob)
+		if err != nil {
+			return fmt.Errorf("paths: %w", err)
+		}
+		s.Paths[i] = clean
+	}
+	return nil
+}
+
+// bound notes in reports what they are about.
+func (s Scope) bound(parts []core.Report) {
+	if !s.Partial && len(s.Paths) == 0 {
+		return
+	}
+	for i := range parts {
+		r := &parts[i]
+		if r.Coverage == nil {
+			r.Coverage = new(core.Coverage)
+		}
+		r.Coverage.LookedAt(s.Paths...)
+	}
+}
+
 type putResultsInput struct {
 	ScanRef
 	Upload
+	Scope
 	Scanner string `path:"scanner" maxLength:"64" example:"trivy"`
 }
 
@@ -115,11 +150,12 @@ func (a *API) putResults(ctx context.Context, in *putResultsInput) (*resultsOutp
 	if err != nil {
 		return nil, err
 	}
-	return a.put(ctx, in.Upload, in.Scanner, scan, func() (core.Scan, error) { return scan, nil })
+	return a.put(ctx, in.Upload, in.Scope, in.Scanner, scan, func() (core.Scan, error) { return scan, nil })
 }
 
 type putByCommitInput struct {
 	Upload
+	Scope
 	Scanner  string `path:"scanner" maxLength:"64" example:"trivy"`
 	Platform string `query:"platform" required:"true" doc:"key in the configuration" example:"github"`
 	Project  string `query:"project" required:"true" maxLength:"500" example:"acme/shop"`
@@ -134,7 +170,7 @@ func (a *API) putResultsByCommit(ctx context.Context, in *putByCommitInput) (*re
 		return nil, err
 	}
 	named.ProjectRef = refOf(in.ID)
-	return a.put(ctx, in.Upload, in.Scanner, named, func() (core.Scan, error) {
+	return a.put(ctx, in.Upload, in.Scope, in.Scanner, named, func() (core.Scan, error) {
 		receipt, err := a.Store.AcceptCommit(ctx, named, author(ctx))
 		if err != nil {
 			return core.Scan{}, err
@@ -146,30 +182,48 @@ func (a *API) putResultsByCommit(ctx context.Context, in *putByCommitInput) (*re
 // put refuses a scanner before it reads the report, and reads the report before it opens the scan, so that nothing is
 // stored of a report that is refused or malformed.
 func (a *API) put(
-	ctx context.Context, in Upload, scanner string, named core.Scan, open func() (core.Scan, error),
+	ctx context.Context, in Upload, of Scope, scanner string, named core.Scan, open func() (core.Scan, error),
 ) (*resultsOutput, error) {
+	if err := of.clean(); err != nil {
+		return nil, err
+	}
 	if err := a.Store.AdmitReport(named.SourcePlatform, named.ProjectName, scanner); err != nil {
 		return nil, err
 	}
 	slot := a.uploads.Slot()
 	defer slot.Release()
-	report, err := a.readReport(ctx, in, slot)
+	parts, err := a.readReport(ctx, in, slot, core.CleanCategory(of.Category))
 	if err != nil {
 		return nil, err
 	}
-	reports.StripRoot(&report, in.Root)
+	for i := range parts {
+		reports.StripRoot(&parts[i], in.Root)
+	}
+	of.bound(parts)
 	scan, err := open()
 	if err != nil {
 		return nil, err
 	}
 	scan = a.findMergeBase(ctx, scan)
-	stored := func(*core.Job) {}
-	if a.Evidence != nil {
-		stored = a.Evidence.AddEvidence(ctx, scan, scanner, &report)
-	}
-	out, job, err := a.store(ctx, scan.ReferenceID, scanner, report)
-	stored(job)
+	stored := a.addEvidence(ctx, scan, scanner, parts)
+	out, jobs, err := a.store(ctx, scan.ReferenceID, scanner, parts)
+	stored(jobs)
 	return out, err
+}
+
+// addEvidence changes the reports of a scanner. stored is to be called with their jobs by name, or none.
+func (a *API) addEvidence(ctx context.Context, scan core.Scan, scanner string, parts []core.Report) (stored func(map[string]*core.Job)) {
+	shows := map[string]func(*core.Job){}
+	for i := range parts {
+		if name := core.JobName(scanner, parts[i].Category); a.Evidence != nil {
+			shows[name] = a.Evidence.AddEvidence(ctx, scan, name, &parts[i])
+		}
+	}
+	return func(jobs map[string]*core.Job) {
+		for name, show := range shows {
+			show(jobs[name])
+		}
+	}
 }
 
 // limits are those of the configuration, or the defaults.
@@ -186,19 +240,23 @@ func (a *API) limits() reports.Limits {
 }
 
 // readReport parses a report while it arrives. It reads on only while the slot allows it.
-func (a *API) readReport(ctx context.Context, in Upload, slot *httpx.Slot) (core.Report, error) {
+func (a *API) readReport(ctx context.Context, in Upload, slot *httpx.Slot, category string) ([]core.Report, error) {
 	wire := &counter{source: http.MaxBytesReader(nil, io.NopCloser(in.reader), maxUpload)}
 	reader, err := unpack(wire, in.encoding)
 	if err != nil {
-		return core.Report{}, err
+		return nil, err
 	}
 	body := &guarded{ctx: ctx, source: reader, wire: wire, slot: slot, digest: sha256.New()}
-	report, err := reports.ParsePacked(body, a.limits())
+	limits := a.limits()
+	limits.Category = category
+	parsed, err := reports.ParsePacked(body, limits)
 	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
-		return core.Report{}, fmt.Errorf("%w: the upload exceeds %d bytes", core.ErrTooLarge, tooLarge.Limit)
+		return nil, fmt.Errorf("%w: the upload exceeds %d bytes", core.ErrTooLarge, tooLarge.Limit)
 	}
-	report.Digest = hex.EncodeToString(body.digest.Sum(nil))
-	return report, err
+	for i := range parsed {
+		parsed[i].Digest = hex.EncodeToString(body.digest.Sum(nil))
+	}
+	return parsed, err
 }
 
 // guarded reads an unpacked report, as long as there is memory for what has arrived, and ends a decompression bomb.
@@ -268,10 +326,16 @@ func (a *API) findMergeBase(ctx context.Context, scan core.Scan) core.Scan {
 	return scan
 }
 
-// store also returns the job that has the report.
-func (a *API) store(ctx context.Context, reference, scanner string, report core.Report) (out *resultsOutput, of *core.Job, err error) {
-	report.By = author(ctx)
-	scan, err := a.Store.PutReport(ctx, reference, scanner, report)
+// store also returns the jobs that have the reports, by their names.
+func (a *API) store(
+	ctx context.Context, reference, scanner string, parts []core.Report,
+) (out *resultsOutput, of map[string]*core.Job, err error) {
+	of = map[string]*core.Job{}
+	for i := range parts {
+		parts[i].By = author(ctx)
+		of[core.JobName(scanner, parts[i].Category)] = nil
+	}
+	scan, err := a.Store.PutReport(ctx, reference, scanner, parts...)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -282,15 +346,20 @@ func (a *API) store(ctx context.Context, reference, scanner string, report core.
 	out = &resultsOutput{}
 	out.Body.Scan, out.Body.Status, out.Body.Verdict = scan.ReferenceID, string(scan.Status), text(scan.Verdict)
 	out.Body.Summary, out.Body.Error = scan.Summary, scan.Error
-	out.Body.Results, out.Body.Stored, out.Body.Skipped = report.Results, report.Len(), report.Skipped
+	for _, report := range parts {
+		out.Body.Results += report.Results
+		out.Body.Stored += report.Len()
+		out.Body.Skipped += report.Skipped
+	}
 	out.Body.WaitingFor = []string{}
 	for _, job := range jobs {
 		if !job.State.Ended() {
 			out.Body.WaitingFor = append(out.Body.WaitingFor, job.Scanner)
 		}
-		if job.Scanner == scanner {
-			of = &job
-			out.Body.Unchanged, out.Body.New = job.NumUnchanged, job.NumFindings-job.NumUnchanged
+		if _, ours := of[job.Scanner]; ours {
+			of[job.Scanner] = &job
+			out.Body.Unchanged += job.NumUnchanged
+			out.Body.New += job.NumFindings - job.NumUnchanged
 		}
 	}
 	return out, of, nil
@@ -299,12 +368,14 @@ func (a *API) store(ctx context.Context, reference, scanner string, report core.
 type failInput struct {
 	ScanRef
 	Body struct {
-		Scanner string `json:"scanner" minLength:"1" maxLength:"64"`
-		Reason  string `json:"reason" minLength:"1" maxLength:"1000"`
+		Scanner  string `json:"scanner" minLength:"1" maxLength:"64"`
+		Category string `json:"category,omitempty" maxLength:"200" doc:"of its reports, where it has several"`
+		Reason   string `json:"reason" minLength:"1" maxLength:"1000"`
 	}
 }
 
 func (a *API) failScanner(ctx context.Context, in *failInput) (*resultsOutput, error) {
-	out, _, err := a.store(ctx, in.Ref, in.Body.Scanner, core.Report{Failure: reports.RedactText(in.Body.Reason)})
+	failed := core.Report{Category: core.CleanCategory(in.Body.Category), Failure: reports.RedactText(in.Body.Reason)}
+	out, _, err := a.store(ctx, in.Ref, in.Body.Scanner, []core.Report{failed})
 	return out, err
 }

@@ -331,3 +331,48 @@ func TestUploadedSecretsAreToldApart(t *testing.T) {
 		}
 	}
 }
+
+// A report says by its own words or by the query of which part of the commit it is.
+func TestUploadOfAPart(t *testing.T) {
+	t.Parallel()
+	b := setup(t, "trivy")
+	path := "/api/v1/scans/" + b.push(t, 1) + "/results/trivy?"
+	var got results
+	b.call(t, "scanner", "PUT", path+"category=/api/", report, &got)
+	if got.New != 2 || got.Status != "completed" {
+		t.Errorf("the first category: %+v", got)
+	}
+	const log = `{"version":"2.1.0","runs":[{"automationDetails":{"id":"web/1"},"results":[{"ruleId":"a","level":"error"}]},
+		{"automationDetails":{"id":"doc/1"},"results":[]}]}`
+	b.call(t, "scanner", "PUT", path+"paths=web/**&paths=a,b", log, &got)
+	if got.Stored != 1 || got.New != 1 || got.Summary != "3 new (2 high, 1 low), 2 not searched" {
+		t.Errorf("two more: %+v", got)
+	}
+	var scan struct {
+		Jobs []struct {
+			Scanner  string
+			Coverage *struct {
+				Partial bool
+				Paths   []string
+			}
+		}
+	}
+	b.call(t, "viewer", "GET", strings.TrimSuffix(path, "/results/trivy?"), "", &scan)
+	var jobs []string
+	for _, job := range scan.Jobs {
+		text := job.Scanner
+		if job.Coverage != nil {
+			text += fmt.Sprint(" ", job.Coverage.Partial, " ", job.Coverage.Paths)
+		}
+		jobs = append(jobs, text)
+	}
+	slices.Sort(jobs)
+	if want := []string{"trivy/api", "trivy/doc true [web/** a,b]", "trivy/web true [web/** a,b]"}; !slices.Equal(jobs, want) {
+		t.Errorf("want %q, got %q", want, jobs)
+	}
+	for _, query := range []string{"paths=%5B", "paths=%00", "partial=maybe", "category=" + strings.Repeat("x", 201)} {
+		if answer := b.call(t, "scanner", "PUT", path+query, report, nil); answer.Code != 422 {
+			t.Errorf("%.20s: %d %s", query, answer.Code, answer.Body)
+		}
+	}
+}

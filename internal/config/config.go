@@ -6,6 +6,7 @@
 package config
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -189,8 +190,37 @@ type Scanner struct {
 	Write        []string `yaml:"write"`         // and change
 	Memory       Size     `yaml:"memory"`        // of all processes of Command together; positive
 
+	// Categories are those of whose reports a scan waits for, where Upload brings several side by side; none: one report will do.
+	Categories []string `yaml:"categories"`
+
 	SecretRules `yaml:",inline"` // of Builtin, for all repositories
 	Archives    bool             `yaml:"archives"` // Builtin looks into archives, of all repositories
+}
+
+const maxCategory = 200 // bytes
+
+// wrongCategory says what is wrong with the n-th category; empty for nothing.
+func (s Scanner) wrongCategory(n int) string {
+	category := s.Categories[n]
+	switch {
+	case !s.Upload:
+		return "is for upload: true only: what runs here makes one report"
+	case strings.Trim(category, "/ ") != category || category == "" || len(category) > maxCategory || strings.ContainsAny(category, "\r\n\t"):
+		return "must be a category's name, such as language:go, on one line, without a slash or a space around it"
+	case slices.Index(s.Categories, category) < n:
+		return fmt.Sprintf("names the category %q for the second time", category)
+	}
+	return ""
+}
+
+// takesUploads tells whether any scanner does.
+func takesUploads(scanners map[string]Scanner) bool {
+	for _, scanner := range scanners {
+		if scanner.Upload {
+			return true
+		}
+	}
+	return false
 }
 
 // SecretRules is what is added to the built-in rules for secrets.

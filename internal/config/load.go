@@ -96,7 +96,7 @@ func builtin() *Config {
 func (s *Scanner) Inherit(any) {
 	*s = Scanner{
 		Format: FormatSARIF, Timeout: 10 * time.Minute, SecretRules: SecretRules{Allow: noAllow()},
-		Network: true, Read: []string{}, Write: []string{}, Memory: 4 << 30,
+		Network: true, Read: []string{}, Write: []string{}, Memory: 4 << 30, Categories: []string{},
 	}
 }
 

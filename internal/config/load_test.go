@@ -92,7 +92,7 @@ func TestParseFillsDefaults(t *testing.T) {
 	want.Scanners = map[string]Scanner{
 		"gitleaks": {
 			Builtin: BuiltinGitleaks, Format: FormatSARIF, Timeout: 10 * time.Minute, SecretRules: SecretRules{Allow: noAllow()},
-			Network: true, Read: []string{}, Write: []string{}, Memory: 4 << 30,
+			Network: true, Read: []string{}, Write: []string{}, Memory: 4 << 30, Categories: []string{},
 		},
 	}
 	want.Source = Source{File: "c.yaml", Lines: map[string]int{

@@ -227,6 +227,11 @@ func (v *validator) validateScanners() {
 		v.validateBuiltin(path, scanner)
 		v.validateSource(path, scanner)
 		v.validateCage(path, scanner)
+		for i := range scanner.Categories {
+			if problem := scanner.wrongCategory(i); problem != "" {
+				v.Errorf(fmt.Sprintf("%s.categories[%d]", path, i), "%s", problem)
+			}
+		}
 	}
 }
 
@@ -404,7 +409,7 @@ func (v *validator) checkGlobs(path string, globs []string) {
 }
 
 func (v *validator) checkScanners(path string, names []string) {
-	if len(names) == 0 && !v.takesUploads() {
+	if len(names) == 0 && !takesUploads(v.config.Scanners) {
 		v.Warnf(path, "is empty, and no scanner has upload: true: every scan waits in vain for a report, and fails")
 	}
 	for i, name := range names {
@@ -416,15 +421,6 @@ func (v *validator) checkScanners(path string, names []string) {
 			v.Errorf(element, "names the scanner %q for the second time", name)
 		}
 	}
-}
-
-func (v *validator) takesUploads() bool {
-	for _, scanner := range v.config.Scanners {
-		if scanner.Upload {
-			return true
-		}
-	}
-	return false
 }
 
 func (v *validator) validateRepositories() {

@@ -119,7 +119,7 @@ ai: {url: "https://user@x", max_findings: 0}
 		"c.yaml:5:10: scanners.idle.command must start with the program to run",
 		"c.yaml:6:3: scanners.a/b has a name that cannot be part of an address: use lower-case letters, digits, - and _",
 		`c.yaml:7:10: unknown key "comand" in scanners.typo (did you mean "command"? ` +
-			"valid keys: command, builtin, upload, format, timeout, network, network_forks, read, write, memory, rules, allow, archives)",
+			"valid keys: command, builtin, upload, format, timeout, network, network_forks, read, write, memory, categories, rules, allow, archives)",
 		"c.yaml:9:12: defaults.context must be a name of 1 to 255 characters on one line",
 		"c.yaml:10:14: defaults.branches[0] " + notGlob,
 		"c.yaml:11:10: defaults.tags[0] is missing: write a name or a glob such as release/**",
@@ -392,5 +392,23 @@ repositories: [{match: github/acme/*, `+text+`}]`, nil)
 		if want == "" && all != "" || !strings.Contains(all, want) || strings.Contains(all, "the-secret") {
 			t.Errorf("%s: want %q, got %q", text, want, all)
 		}
+	}
+}
+
+func TestValidationOfCategories(t *testing.T) {
+	t.Parallel()
+	const name = "must be a category's name, such as language:go, on one line, without a slash or a space around it"
+	for text, want := range map[string]string{
+		"scanners: {a: {upload: true, categories: [go, go]}}": `c.yaml:1:47: scanners.a.categories[1] names the category "go" for the second time`,
+		"scanners: {a: {upload: true, categories: [/go]}}":    "c.yaml:1:43: scanners.a.categories[0] " + name,
+		"scanners: {a: {upload: true, categories: ['']}}":     "c.yaml:1:43: scanners.a.categories[0] " + name,
+		"scanners: {a: {command: [x], categories: [go]}}":     "c.yaml:1:43: scanners.a.categories[0] is for upload: true only: what runs here makes one report",
+	} {
+		if got := strings.Join(problemsOf(t, text, nil), "\n"); got != want {
+			t.Errorf("%s: want %q, got %q", text, want, got)
+		}
+	}
+	if got := mustParse(t, "scanners: {a: {upload: true, categories: [build/a, b]}}", nil).Scanners["a"].Categories; len(got) != 2 {
+		t.Errorf("categories: %q", got)
 	}
 }

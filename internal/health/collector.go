@@ -59,7 +59,7 @@ func (h *Health) collectJobs(r gauges, rows []store.JobsUnderWay) {
 		jobs[key{scanner, core.JobPending}], jobs[key{scanner, core.JobRunning}] = backlog{}, backlog{}
 	}
 	for _, row := range rows {
-		at := key{row.Scanner, row.State}
+		at := key{core.ScannerOf(row.Scanner), row.State}
 		if _, known := jobs[at]; !known {
 			at.scanner = other
 		}

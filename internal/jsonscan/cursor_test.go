@@ -30,7 +30,7 @@ func TestVerbatim(t *testing.T) {
 		"ignored":     {`{"findings":[],"more":[{"x":"\u0000"}]}`, "/more/0: holds a NUL character"},
 		"trivy":       {"{\"SchemaVersion\":2,\"Results\":[{\"Target\":\"\xff\",\"Vulnerabilities\":[]}]}", "not UTF-8"},
 	} {
-		for _, parse := range []func(io.Reader, reports.Limits) (core.Report, error){reports.Parse, reports.ParsePacked} {
+		for _, parse := range []func(io.Reader, reports.Limits) (core.Report, error){reports.Parse, reportstest.Packed} {
 			if _, err := parse(strings.NewReader(test.report), reports.Limits{}); err != nil {
 				t.Errorf("%s: %v, want it to be taken by those who want what there is", name, err)
 			}

@@ -109,7 +109,7 @@ func (r reportRedactor) redact(f *core.Finding) (changed bool) {
 		}
 	}
 	changed = changed || before.Title != f.Title || before.Message != f.Message || before.Snippet != f.Snippet ||
-		before.PartialFingerprint != f.PartialFingerprint
+		before.PartialFingerprint != f.PartialFingerprint || before.About != f.About
 	if changed && r.former != nil {
 		r.recall(before, f)
 	}

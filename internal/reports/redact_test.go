@@ -11,6 +11,7 @@ import (
 	"github.com/scanhook/scanhook/core/match"
 	"github.com/scanhook/scanhook/core/secrets"
 	"github.com/scanhook/scanhook/internal/reports"
+	"github.com/scanhook/scanhook/internal/reports/reportstest"
 )
 
 const (
@@ -47,7 +48,7 @@ var secretReports = map[string]string{
 }
 
 var parsers = map[string]func(io.Reader, reports.Limits) (core.Report, error){
-	"parsed": reports.Parse, "packed": reports.ParsePacked,
+	"parsed": reports.Parse, "packed": reportstest.Packed,
 }
 
 func TestParseKeepsNoSecret(t *testing.T) {

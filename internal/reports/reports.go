@@ -24,20 +24,28 @@ type Limits = collect.Limits
 //
 // Errors wrap core.ErrInvalid, with line, column, byte offset and JSON pointer of the mistake, or core.ErrTooLarge.
 // Whatever r itself fails with is passed on. The report is empty on errors.
-func Parse(r io.Reader, limits Limits) (core.Report, error) { return parse(r, limits, false) }
-
-// ParsePacked is Parse for reports that are stored as they are: where large reports come in a format, its findings are
-// packed.
-func ParsePacked(r io.Reader, limits Limits) (core.Report, error) { return parse(r, limits, true) }
-
-func parse(r io.Reader, limits Limits, pack bool) (core.Report, error) {
-	c := collect.New(r, limits, pack)
-	report, err := read(c)
+func Parse(r io.Reader, limits Limits) (core.Report, error) {
+	all, err := parse(r, limits, false)
 	if err != nil {
-		return core.Report{}, fmt.Errorf("parsing report: %w", err)
+		return core.Report{}, err
 	}
-	Redact(&report, c.Limits.Key)
-	return report, nil
+	return all[0], nil
+}
+
+// ParsePacked is Parse for reports that are stored as they are: one for each category that the document has, or one of the category
+// of the limits. Where large reports come in a format, findings are packed.
+func ParsePacked(r io.Reader, limits Limits) ([]core.Report, error) { return parse(r, limits, true) }
+
+func parse(r io.Reader, limits Limits, pack bool) ([]core.Report, error) {
+	c := collect.New(r, limits, pack)
+	all, err := read(c)
+	if err != nil {
+		return nil, fmt.Errorf("parsing report: %w", err)
+	}
+	for i := range all {
+		Redact(&all[i], c.Limits.Key)
+	}
+	return all, nil
 }
 
 // StripRoot makes the files of a report that are below a directory, that of the checkout where its scanner ran, relative to it.
@@ -65,22 +73,22 @@ func StripRoot(of *core.Report, root string) {
 	}
 }
 
-func read(c *collect.Collector) (core.Report, error) {
+func read(c *collect.Collector) ([]core.Report, error) {
 	seen, err := c.Sniff()
 	if err != nil {
-		return core.Report{}, err
+		return nil, err
 	}
 	for _, format := range formats.All {
 		if !format.Recognizes(seen) {
 			continue
 		}
-		report, err := format.Parse(c)
+		all, err := format.Parse(c)
 		if err != nil {
-			return core.Report{}, err
+			return nil, err
 		}
-		return report, c.End()
+		return all, c.End()
 	}
-	return core.Report{}, unknown(c, seen)
+	return nil, unknown(c, seen)
 }
 
 // unknown is the error for a report in no known format. Of what is not even JSON it says where it breaks.

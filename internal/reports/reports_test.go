@@ -2,6 +2,7 @@ package reports_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -170,4 +171,56 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("it holds %q, verbatim: %v", fault, err)
 		}
 	})
+}
+
+// Runs of several categories become several reports, wherever the category stands; what fails one leaves the others alone.
+func TestParsePackedSplitsCategories(t *testing.T) {
+	t.Parallel()
+	run := func(category, results, more string) string {
+		return `{"results":[` + results + `],"automationDetails":{"id":"` + category + `"}` + more + `}`
+	}
+	unread := `,"invocations":[{"toolExecutionNotifications":[{"level":"error","message":{"text":"no"},
+		"locations":[{"physicalLocation":{"artifactLocation":{"uri":"a.js"}}}]}]}]`
+	log := `{"version":"2.1.0","runs":[` + strings.Join([]string{
+		run("/language:go/1", `{"ruleId":"a"}`, ""), run("js/", `{"ruleId":"b"}`, unread), run("language:go/2", `{"ruleId":"c"}`, unread),
+		run("js/x", `{"ruleId":"d"}`, unread), run("no-category", "", ""), run("failed/", "", unread), run("build/linux/1", "", ""),
+	}, ",") + `]}`
+	list, err := reports.ParsePacked(strings.NewReader(log), reports.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range list {
+		text := r.Category + ":"
+		for i := range r.Len() {
+			text += " " + r.At(i, new(core.Finding)).RuleID
+		}
+		if r.Coverage != nil {
+			text += fmt.Sprintf(", left %d", r.Coverage.NotSearched())
+		}
+		if r.Failure != "" {
+			text += ", failed"
+		}
+		got = append(got, text)
+	}
+	want := []string{"language:go: a c, left 1", "js: b d, left 1", ":", "failed:, left 1, failed", "build/linux:"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	whole, err := reports.ParsePacked(strings.NewReader(log), reports.Limits{Category: "mine"})
+	if err != nil || len(whole) != 1 || whole[0].Category != "mine" || whole[0].Len() != 4 {
+		t.Errorf("want one report of the category that was asked for, got %+v, %v", whole, err)
+	}
+	if _, err := reports.ParsePacked(strings.NewReader(log), reports.Limits{MaxResults: 3}); !errors.Is(err, core.ErrTooLarge) {
+		t.Errorf("more results than may be: %v", err)
+	}
+	many := `{"version":"2.1.0","runs":[` + run("0/", "", "")
+	for n := range 100 {
+		many += "," + run(strings.Repeat("x", n+1)+"/", "", "")
+	}
+	for _, text := range []string{many + "]}", `{"version":"2.1.0","runs":[` + run(strings.Repeat("x", 201)+"/", "", "") + "]}"} {
+		if _, err := reports.ParsePacked(strings.NewReader(text), reports.Limits{}); !errors.Is(err, core.ErrTooLarge) {
+			t.Errorf("%.80s: %v", text, err)
+		}
+	}
 }

@@ -123,7 +123,7 @@ func examineCommit(t *testing.T, b *bench, h history, v *version, scanner string
 			if err != nil {
 				t.Fatal(err)
 			}
-			return parsed
+			return parsed[0]
 		}
 		return uploadOf(s.findings)
 	}

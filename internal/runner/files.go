@@ -51,14 +51,14 @@ func (r *Runner) runOverFiles(
 		if err != nil {
 			return err
 		}
-		t.part = partial{files: everything}
+		looked := partial{files: everything}
 		if changes != nil && t.searched != nil {
-			if t.part, err = r.partOf(ctx, m, t.searched, base); err != nil {
+			if looked, err = r.partOf(ctx, m, t.searched, base); err != nil {
 				return err
 			}
 		}
-		if len(t.part.files) > 0 {
-			report, err = r.runConfined(ctx, m, t, scanner)
+		if len(looked.files) > 0 {
+			report, err = r.runConfined(ctx, m, t, scanner, looked.files)
 		}
 		places, _, lost := source.Locate(ctx, m, t.scan.CommitSHA, source.Named(report))
 		if lost != nil {
@@ -66,21 +66,20 @@ func (r *Runner) runOverFiles(
 		}
 		places.MoveIn(&report, changes)
 		source.Describe(report.Findings, r.key, t.space.Source)
-		source.Describe(t.part.kept, r.key, t.space.Source)
-		report.Changes = changes
+		report.Changes, report.Files = changes, looked.differ
 		return err
 	})
 	return report, err
 }
 
 // runConfined runs a command over the files of a job.
-func (r *Runner) runConfined(ctx context.Context, m *mirror.Mirror, t *task, scanner Scanner) (core.Report, error) {
+func (r *Runner) runConfined(ctx context.Context, m *mirror.Mirror, t *task, scanner Scanner, files []string) (core.Report, error) {
 	in, release, err := r.confine(t, m)
 	if err != nil {
 		return core.Report{}, err
 	}
 	defer release()
-	return scanner.run(ctx, t.job.Scanner, in, t.part.files, r.key)
+	return scanner.run(ctx, t.job.Scanner, in, files, r.key)
 }
 
 // confine makes the place where the command of a job is run. The caller releases it.
@@ -94,13 +93,13 @@ func (r *Runner) confine(t *task, m *mirror.Mirror) (in confinement, release fun
 	return in, func() { _ = lock.Close() }, nil
 }
 
-// partial is a job of a command that looks only at what has changed since the baseline.
+// partial is what a command looks at.
 type partial struct {
-	files []string       // that it looks at
-	kept  []core.Finding // of the baseline, in the files that it does not look at; without secrets
+	files  []string        // what it gets in place of {changed}
+	differ map[string]bool // these and those that are gone, as reports name them: what the baseline has in others stays; nil where that is none
 }
 
-// partOf chooses the files that have changed since the baseline or were not searched for it, and keeps what it has in the others.
+// partOf chooses the files that have changed since the baseline or were not searched for it, and makes it the job's.
 // With more than a command line takes, or where another command made the baseline, it is everything.
 func (r *Runner) partOf(ctx context.Context, m *mirror.Mirror, s *search, base string) (partial, error) {
 	known, usable, err := r.knownFrom(ctx, s, base)
@@ -124,8 +123,8 @@ func (r *Runner) partOf(ctx context.Context, m *mirror.Mirror, s *search, base s
 	if size > maxChanged {
 		return partial{files: everything}, nil
 	}
-	same := slices.DeleteFunc(known.Findings, func(f core.Finding) bool { return f.File == "" || differ[f.File] })
-	return partial{files: files, kept: same}, nil
+	s.baseline = known
+	return partial{files, differ}, nil
 }
 
 // knownFrom is the baseline of a job, usable if it is of that commit and the same command made it.
@@ -134,7 +133,7 @@ func (r *Runner) knownFrom(ctx context.Context, s *search, base string) (known s
 		if usable, err = r.Jobs.IsSearched(ctx, s.scan.ProjectID, base, s.version); err != nil || !usable {
 			return err
 		}
-		known, err = r.Jobs.ListBaseline(ctx, s.scan, s.task.job, base)
+		known, err = r.Jobs.FindBaseline(ctx, s.scan, s.task.job, base)
 		if errors.Is(err, core.ErrNotFound) {
 			usable, err = false, nil
 		}
@@ -164,23 +163,6 @@ func unsearchedAt(
 		delete(left, core.Printable(path))
 	}
 	return files, len(left) > 0, err
-}
-
-// addTo adds what is kept to the report of the command, unless it tells of it by itself.
-func (p partial) addTo(report *core.Report) {
-	type place struct {
-		rule, file string
-		line       int
-	}
-	told := make(map[place]bool)
-	for _, f := range report.Findings {
-		told[place{f.RuleID, f.File, f.Line}] = true
-	}
-	for _, f := range p.kept {
-		if !told[place{f.RuleID, f.File, f.Line}] {
-			report.Findings, report.Results = append(report.Findings, f), report.Results+1
-		}
-	}
 }
 
 // search is the job of the built-in scanner, or of a command that looks only at changed files.

@@ -147,7 +147,6 @@ type task struct {
 	job   core.Job
 	scan  core.Scan
 	space sandbox.Workspace // zero before it is made
-	part  partial           // that a command looks at
 	saved *core.Report      // nil before the store has it
 	began time.Time         // that it works
 
@@ -251,7 +250,6 @@ func (r *Runner) examine(ctx context.Context, t *task) (report core.Report, agai
 		report.Failure = err.Error()
 	}
 	reports.Redact(&report, r.key) // once, after git, the scanner and the files have added to it
-	t.part.addTo(&report)
 	if may := new(retryable); errors.As(err, may) {
 		again = may
 	}

@@ -16,6 +16,8 @@ var advices = map[core.LeftOut]string{
 	core.LeftHistory:   "The next scans go on with them, scan_history (in the configuration) at a time; scanhook scan --history searches them at once.",
 	core.LeftSubmodule: "Let their own pushes be scanned (repositories in the configuration).",
 	core.LeftAllowed:   "The rules of the scanner say so.",
+	core.LeftSkipped:   "Its ignore files or its command line say so.",
+	core.LeftOutside:   "Who brought it said that the scanner looked at a part of the files only.",
 }
 
 // omission is what was not searched for one reason.

@@ -21,6 +21,7 @@ import (
 const (
 	pageSize    = 50 // findings in full on one page
 	foldedSize  = 20 // findings in one line each, in a folded list
+	maxReplaced = 20 // reports that replaced others
 	reloadEvery = 5  // seconds between reloads of a running scan without JavaScript
 
 	dismissedTab = "dismissed" // in the address; the other lists have the names of baseline states
@@ -36,7 +37,8 @@ type scanPage struct {
 	BaseLink string
 	Took     time.Duration // 0 while it runs
 	Jobs     []core.Job
-	Coverage *core.Coverage // of all jobs; nil where none tells
+	Coverage *core.Coverage    // of all jobs; nil where none tells
+	Replaced []core.AuditEvent // reports that took the place of earlier ones, the newest first
 	Statuses []statusLine
 	Counts   counts
 	List     findingList
@@ -97,6 +99,9 @@ func (w *Web) ShowScan(c *gin.Context) error {
 // describe fills in everything about a scan but its findings.
 func (w *Web) describe(ctx context.Context, page *scanPage) (err error) {
 	if page.Jobs, err = w.Store.ListJobs(ctx, page.Scan); err != nil {
+		return err
+	}
+	if page.Replaced, err = w.Store.ListReplacements(ctx, page.Scan, maxReplaced); err != nil {
 		return err
 	}
 	statuses, err := w.Store.ListStatuses(ctx, page.Scan)

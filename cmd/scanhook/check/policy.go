@@ -28,7 +28,7 @@ func (c Check) scanner(name string) Line {
 	case s.Upload && !c.mayUpload():
 		return Line{Warn, subject, "no report can be uploaded; set api.tokens with the role scanner"}
 	case s.Upload:
-		return Line{OK, subject, "reports are uploaded, with scanhook upload or the API"}
+		return Line{OK, subject, "reports are uploaded, with scanhook upload or the API" + awaited(s.Categories)}
 	}
 	program, err := exec.LookPath(s.Command[0])
 	if err != nil {
@@ -36,6 +36,14 @@ func (c Check) scanner(name string) Line {
 			err, name)}
 	}
 	return Line{OK, subject, program}
+}
+
+// awaited says for which reports of a scanner a scan waits, where that is not just one.
+func awaited(categories []string) string {
+	if len(categories) == 0 {
+		return ""
+	}
+	return "; scans wait for those of " + strings.Join(categories, ", ")
 }
 
 // rules tells of the mistakes in the rules of built-in scanners.

@@ -27,6 +27,10 @@ type Upload struct {
 	JSON    bool          // prints one JSON document
 	Wait    time.Duration // for the verdict; 0: what is known by then is enough
 	Root    string        // of the checkout, by which the report may name its files; empty where none is known
+
+	Category string   // of the report, whatever it says itself; empty: as it says
+	Partial  bool     // the scanner looked at a part of the commit, which nobody names
+	Paths    []string // globs of the files that it looked at; none: at all
 }
 
 // Complete finds what the flags do not say: in the environment, in git and, for the server, in the configuration, which
@@ -37,6 +41,9 @@ func (u *Upload) Complete(ctx context.Context, env remote.Env, configured func()
 			"such as trivy")
 	}
 	u.Root = cmp.Or(u.Root, remote.CheckoutRoot(ctx))
+	if u.Partial && len(u.Paths) > 0 {
+		return cli.WrongUse("--partial says that nobody knows which files the scanner looked at, --paths names them: give one of them")
+	}
 	return u.Target.Complete(ctx, env, configured)
 }
 
@@ -88,10 +95,7 @@ func (u *Upload) put(ctx context.Context, api *remote.Client, report *Report) (a
 
 // path is that of the report below /api/v1.
 func (u *Upload) path() string {
-	scanner, query := "/results/"+url.PathEscape(u.Scanner), url.Values{}
-	if u.Root != "" {
-		query.Set("root", u.Root)
-	}
+	scanner, query := "/results/"+url.PathEscape(u.Scanner), u.scope()
 	if u.Scan != "" {
 		return strings.TrimSuffix("/scans/"+url.PathEscape(u.Scan)+scanner+"?"+query.Encode(), "?")
 	}
@@ -104,6 +108,24 @@ func (u *Upload) path() string {
 		query.Set("project_id", u.Commit.ProjectID)
 	}
 	return scanner + "?" + query.Encode()
+}
+
+// scope says of which part of the commit the report is, and where its scanner ran.
+func (u *Upload) scope() url.Values {
+	query := url.Values{}
+	if u.Root != "" {
+		query.Set("root", u.Root)
+	}
+	if u.Category != "" {
+		query.Set("category", u.Category)
+	}
+	if u.Partial {
+		query.Set("partial", "true")
+	}
+	for _, glob := range u.Paths {
+		query.Add("paths", glob)
+	}
+	return query
 }
 
 // answer is what the API says of a stored report.

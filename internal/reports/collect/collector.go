@@ -8,6 +8,7 @@ import (
 	"hash/maphash"
 	"io"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/scanhook/scanhook/core"
@@ -18,6 +19,9 @@ import (
 // NoReason is the reason for a finding that its scanner suppresses without saying why.
 const NoReason = "suppressed by the scanner"
 
+// maxCategories bounds the categories of one document. Each becomes a job of its scan.
+const maxCategories = 100
+
 // maxElements bounds arrays whose elements are kept: of nothing but {} a report can hold a hundred million rules.
 const maxElements = 1_000_000
 
@@ -25,7 +29,7 @@ const maxElements = 1_000_000
 type Format struct {
 	Name       string // for people, with what the format is recognized by
 	Recognizes func(jsonscan.Sniff) bool
-	Parse      func(*Collector) (core.Report, error)
+	Parse      func(*Collector) ([]core.Report, error) // one for each category that the document has, at least one
 }
 
 // Limits bounds what a report may cost, and says how it is read. A zero field means its default.
@@ -35,6 +39,9 @@ type Limits struct {
 	MaxText    int   // bytes of a message; a snippet gets half of it, names and paths a quarter; default 8 KiB
 
 	Key secrets.Key // by which secrets are masked and told apart
+
+	// Category is that of the whole report, whatever the report says; empty: as it says.
+	Category string
 
 	// Verbatim refuses text that can only be stored changed: NUL, what is not UTF-8, halves of characters. Without, it
 	// is replaced by U+FFFD.
@@ -50,17 +57,26 @@ func (l Limits) Snippet() int { return l.MaxText / 2 }
 // Name is the most bytes of a name, a path or an address.
 func (l Limits) Name() int { return l.MaxText / 4 }
 
+// part is what is known of a part of a document, or of the whole.
+type part struct {
+	Report core.Report
+
+	findings  ChunkList[core.Finding]
+	left      map[string]bool // files that were left out
+	complaint string          // the first error that the tool reports, or empty
+}
+
 // Collector reads one report and gathers its findings. Reports are read element by element, because a single array in
 // them can be as long as the report.
 type Collector struct {
 	*jsonscan.Cursor
 	Limits Limits
 	Pack   bool // asks a format that large reports come in to pack its findings into Report.Packed
-	Report core.Report
+	part        // that is being read; the whole document where it has no parts
 
-	findings  ChunkList[core.Finding]
-	left      map[string]bool // files that were left out
-	complaint string          // the first error that the tool reports, or empty
+	results int     // of all parts
+	split   bool    // parts of different categories become different reports
+	parts   []*part // that are complete, one for each category
 }
 
 // New returns a Collector for the report in r.
@@ -71,7 +87,7 @@ func New(r io.Reader, limits Limits, pack bool) *Collector {
 	cursor := jsonscan.NewCursor(r, jsonscan.Options{
 		MaxBytes: limits.MaxBytes, MaxElements: max(maxElements, limits.MaxResults), Verbatim: limits.Verbatim,
 	})
-	return &Collector{Cursor: cursor, Limits: limits, Pack: pack}
+	return &Collector{Cursor: cursor, Limits: limits, Pack: pack, split: pack && limits.Category == ""}
 }
 
 // Results visits the elements of an array of results, null counting as an empty one. Each visit either adds the
@@ -121,7 +137,8 @@ func (c *Collector) EachResult(visit func(value []byte) error) (found bool, err 
 
 // countResult counts one more result of the report, before it is read.
 func (c *Collector) countResult() error {
-	if c.Report.Results++; c.Report.Results > c.Limits.MaxResults {
+	c.Report.Results++
+	if c.results++; c.results > c.Limits.MaxResults {
 		return fmt.Errorf("%w: the report has more than %d results", core.ErrTooLarge, c.Limits.MaxResults)
 	}
 	return nil
@@ -198,14 +215,7 @@ func (c *Collector) Text(into *string) func() error {
 
 // Fail records why the tool could not do all of its work. The first reasons are the ones that explain.
 func (c *Collector) Fail(reason string) {
-	reason = strings.Join(strings.Fields(reason), " ")
-	switch known := c.Report.Failure; {
-	case reason == "" || len(known) > c.Limits.Message()/2 || strings.Contains(known, reason):
-		return
-	case known != "":
-		reason = known + "; " + reason
-	}
-	c.Report.Failure = Clean(reason, c.Limits.Message())
+	c.fail(strings.Join(strings.Fields(reason), " "), c.Limits.Message())
 }
 
 // FailFile records that the tool could not read a file, whose earlier findings may still be there.
@@ -219,7 +229,11 @@ func (c *Collector) FailFile(file string) {
 
 // FailDirectory is FailFile for a tool that leaves out the other files of the same directory, too.
 func (c *Collector) FailDirectory(file string) {
-	c.leaveOut(core.LeftError, path.Dir(c.Place(file))+"/")
+	if file = c.Place(file); file == "" {
+		c.FailSomewhere(1)
+		return
+	}
+	c.leaveOut(core.LeftError, path.Dir(file)+"/")
 }
 
 // FailSomewhere records errors that name no file, so that any file may not have been read.
@@ -229,34 +243,15 @@ func (c *Collector) FailSomewhere(errors int) {
 	}
 }
 
-// SkipFile records that the tool left out a file for its size.
-func (c *Collector) SkipFile(file string) {
+// SkipFile records that the tool left out a file on purpose.
+func (c *Collector) SkipFile(reason core.LeftOut, file string) {
 	if file = c.Place(file); file != "" {
-		c.leaveOut(core.LeftSize, file)
+		c.leaveOut(reason, file)
 	}
 }
 
 // Complain keeps the reason of an error that does not fail the report. A report of errors and no results has failed by them.
 func (c *Collector) Complain(reason string) { c.complaint = cmp.Or(c.complaint, reason) }
-
-// leaveOut counts each file once.
-func (c *Collector) leaveOut(reason core.LeftOut, file string) {
-	if c.left[file] {
-		return
-	}
-	if c.left == nil {
-		c.left = make(map[string]bool)
-	}
-	c.left[file] = true
-	c.coverage().LeaveOut(reason, 1, file)
-}
-
-func (c *Collector) coverage() *core.Coverage {
-	if c.Report.Coverage == nil {
-		c.Report.Coverage = new(core.Coverage)
-	}
-	return c.Report.Coverage
-}
 
 // FailFiles records the files of a list, whose elements name reads. What is no list names none.
 func (c *Collector) FailFiles(name func() (string, error)) error {
@@ -274,8 +269,63 @@ func (c *Collector) FailFiles(name func() (string, error)) error {
 	})
 }
 
-// Finish returns the report, its findings as those of the tool where they do not name another.
-func (c *Collector) Finish(tool string) core.Report {
+// Part reads a part of the document that may have a category of its own, which read returns. Parts of one category become one
+// report. Where the whole document is to become one, categories do not count.
+func (c *Collector) Part(read func() (category string, err error)) error {
+	if !c.split {
+		_, err := read()
+		return err
+	}
+	whole := c.part
+	c.part = part{}
+	if c.Pack {
+		c.Report.Packed = new(core.Packed)
+	}
+	category, err := read()
+	if err != nil {
+		return err
+	}
+	if c.Report.Category = core.CleanCategory(category); len(c.Report.Category) > core.MaxCategory {
+		return c.TooLarge("a category of more than %d bytes", core.MaxCategory)
+	}
+	c.finishPart("")
+	done := c.part
+	c.part = whole
+	return c.keepPart(&done)
+}
+
+// keepPart adds a part to those of its category.
+func (c *Collector) keepPart(done *part) error {
+	known := slices.IndexFunc(c.parts, func(p *part) bool { return p.Report.Category == done.Report.Category })
+	switch {
+	case known >= 0:
+		c.parts[known].join(done)
+		c.parts[known].fail(done.Report.Failure, c.Limits.Message())
+	case len(c.parts) == maxCategories:
+		return c.TooLarge("more than %d categories", maxCategories)
+	default:
+		c.parts = append(c.parts, done)
+	}
+	return nil
+}
+
+// Finish returns the report, its findings as those of the tool where they do not name another: one for each category of its parts.
+func (c *Collector) Finish(tool string) []core.Report {
+	c.finishPart(tool)
+	if len(c.parts) == 0 {
+		c.Report.Category = c.Limits.Category
+		return []core.Report{c.Report}
+	}
+	all := make([]core.Report, len(c.parts))
+	for i, p := range c.parts {
+		p.fail(c.Report.Failure, c.Limits.Message()) // of the document as a whole
+		all[i] = p.Report
+	}
+	return all
+}
+
+// finishPart completes what is being read.
+func (c *Collector) finishPart(tool string) {
 	if c.Report.Results == 0 {
 		c.Fail(c.complaint)
 	}
@@ -286,5 +336,57 @@ func (c *Collector) Finish(tool string) core.Report {
 			finding.Tool = tool
 		}
 	}
-	return c.Report
+}
+
+// join adds all of another part but its failure.
+func (p *part) join(other *part) {
+	p.Report.Findings = append(p.Report.Findings, other.Report.Findings...)
+	if other.Report.Packed.Len() > 0 {
+		var f core.Finding
+		for i := range other.Report.Packed.Len() {
+			other.Report.Packed.Get(i, &f)
+			p.Report.Packed.Add(&f)
+		}
+	}
+	p.Report.Results += other.Report.Results
+	p.Report.Skipped += other.Report.Skipped
+	if other.Report.Coverage == nil {
+		return
+	}
+	for _, omission := range other.Report.Coverage.Left {
+		named := slices.Concat(omission.Names, omission.More)
+		for _, file := range named {
+			p.leaveOut(omission.Reason, file)
+		}
+		p.coverage().LeaveOut(omission.Reason, omission.Count-len(named))
+	}
+}
+
+// fail adds a reason why the tool could not do all of its work. The first ones are those that explain.
+func (p *part) fail(reason string, limit int) {
+	switch known := p.Report.Failure; {
+	case reason == "" || len(known) > limit/2 || strings.Contains(known, reason):
+		return
+	case known != "":
+		reason = known + "; " + reason
+	}
+	p.Report.Failure = Clean(reason, limit)
+}
+
+// leaveOut counts each file once.
+func (p *part) leaveOut(reason core.LeftOut, file string) {
+	if p.left == nil {
+		p.left = make(map[string]bool)
+	}
+	if !p.left[file] {
+		p.left[file] = true
+		p.coverage().LeaveOut(reason, 1, file)
+	}
+}
+
+func (p *part) coverage() *core.Coverage {
+	if p.Report.Coverage == nil {
+		p.Report.Coverage = new(core.Coverage)
+	}
+	return p.Report.Coverage
 }

@@ -51,3 +51,23 @@ func Unnumbered(code string, start, end int) string {
 	}
 	return strings.Join(kept, "\n")
 }
+
+var (
+	// unread matches warnings that a file was not searched, or not whole: those that Semgrep and others do not call errors.
+	unread = regexp.MustCompile(`(?i)(syntax|pars(e|er|ing)|lexical)[ -]?(error|fail)|(could not|cannot|failed to|unable to) (be )?pars|` +
+		`partial ?pars|time(d )?[ -]?out|out of memory`)
+
+	// placed finds the file in the first line of Semgrep's: "Syntax error at line src/a.js:3:", "Timeout when running x on a.js:".
+	placed = regexp.MustCompile(`^[^\n]*?\b(?:at line|on) ([^\n]+?)(?::\d+)?:[ \t]*(?:\n|$)`)
+)
+
+// SaysUnread tells whether a warning says that something was not searched, or not whole.
+func SaysUnread(text string) bool { return unread.MatchString(text) }
+
+// FileIn is the file that a warning is about, or empty.
+func FileIn(text string) string {
+	if found := placed.FindStringSubmatch(text); found != nil {
+		return found[1]
+	}
+	return ""
+}

@@ -23,7 +23,7 @@ func looksLikeBandit(seen jsonscan.Sniff) bool {
 	return seen.Has("generated_at", "metrics") && (results.IsNothing() || !seen.Has("results"))
 }
 
-func parseBandit(c *collect.Collector) (core.Report, error) {
+func parseBandit(c *collect.Collector) ([]core.Report, error) {
 	err := c.Object(jsonscan.Members{
 		"results": func() error {
 			return collect.Results(c, func(wire *banditResult) { c.Add(wire.finding()) })

@@ -21,7 +21,7 @@ func looksLikeCheckov(seen jsonscan.Sniff) bool {
 
 // parseCheckov reads the report of one framework, an array of them, or the mere totals that checkov writes where it finds
 // no file to check.
-func parseCheckov(c *collect.Collector) (core.Report, error) {
+func parseCheckov(c *collect.Collector) ([]core.Report, error) {
 	checks := jsonscan.Members{
 		"failed_checks": func() error {
 			return collect.Results(c, func(wire *checkovCheck) { c.Add(wire.finding(c)) })

@@ -260,17 +260,26 @@ func claims(r io.Reader) ([]string, error) {
 func TestFilesThatAToolCouldNotReadAreLeftOut(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		`{"errors":[{"filename":"./app.py","reason":"syntax error"},{"filename":"app.py"}],"generated_at":"","metrics":{},"results":[]}`: "app.py",
-		`{"errors":[{"filename":7},"x",null],"generated_at":"","metrics":{},"results":[]}`:                                               "+3",
-		`{"errors":{},"generated_at":"","metrics":{},"results":[]}`:                                                                      "",
-		`{"check_type":"terraform","results":{"failed_checks":[],"parsing_errors":["/main.tf","/b.tf",7]}}`:                              "b.tf main.tf +1",
-		`{"check_type":"terraform","results":{"failed_checks":[],"parsing_errors":null}}`:                                                "",
-		`{"results":[],"errors":[{"level":"warn","type":"Syntax error","message":"no","path":"src/a.js"}]}`:                              "src/a.js",
-		`{"results":[],"errors":[{"level":"error","type":"Timeout","location":{"path":"src/a.js"}}]}`:                                    "src/a.js failed",
-		`{"results":[],"errors":[{"level":"warn","type":["PartialParsing",[]],"spans":[{"file":"src/a.js"}]}]}`:                          "src/a.js",
-		`{"results":[],"errors":[],"paths":{"skipped":[{"path":"big.js","reason":"too_big"},{"path":"x","reason":"other"}]}}`:            "big.js",
-		`{"Golang errors":{"/src/cart/a.go":[{"line":3,"error":"no"}],"/main.go":[{"line":3,"error":"no"}]},"Issues":[]}`:                "./ src/cart/ failed",
-		`{"version":"15.0.0","scan":{"status":"success","messages":[{"level":"error","value":"no"}]},"vulnerabilities":[]}`:              "+1 failed",
+		`{"errors":[{"filename":"./app.py","reason":"syntax error"},{"filename":"app.py"}],"generated_at":"","metrics":{},"results":[]}`:                      "app.py",
+		`{"errors":[{"filename":7},"x",null],"generated_at":"","metrics":{},"results":[]}`:                                                                    "+3",
+		`{"errors":{},"generated_at":"","metrics":{},"results":[]}`:                                                                                           "",
+		`{"check_type":"terraform","results":{"failed_checks":[],"parsing_errors":["/main.tf","/b.tf",7]}}`:                                                   "b.tf main.tf +1",
+		`{"check_type":"terraform","results":{"failed_checks":[],"parsing_errors":null}}`:                                                                     "",
+		`{"results":[],"errors":[{"level":"warn","type":"Syntax error","message":"no","path":"src/a.js"}]}`:                                                   "src/a.js",
+		`{"results":[],"errors":[{"level":"error","type":"Timeout","location":{"path":"src/a.js"}}]}`:                                                         "src/a.js failed",
+		`{"results":[],"errors":[{"level":"warn","type":["PartialParsing",[]],"spans":[{"file":"src/a.js"}]}]}`:                                               "src/a.js",
+		`{"results":[],"errors":[],"paths":{"skipped":[{"path":"big.js","reason":"too_big"},{"path":"x","reason":"other"}]}}`:                                 "big.js",
+		`{"results":[],"errors":[],"paths":{"skipped":[{"path":"a.js","reason":"semgrepignore_patterns_match"},{"path":"a.js","reason":"wrong_language"}]}}`:  "a.js",
+		`{"results":[],"errors":[],"paths":{"skipped":[{"path":"a.js","reason":"analysis_failed_parser_or_internal_error"}]}}`:                                "a.js",
+		`{"Golang errors":{"/src/cart/a.go":[{"line":3,"error":"no"}],"/main.go":[{"line":3,"error":"no"}]},"Issues":[]}`:                                     "./ src/cart/ failed",
+		`{"version":"15.0.0","scan":{"status":"success","messages":[{"level":"error","value":"no"}]},"vulnerabilities":[]}`:                                   "+1 failed",
+		`{"version":"15.0.0","scan":{"status":"success","messages":[{"level":"warn","value":"Syntax error at line src/a.js:3:\n no"}]},"vulnerabilities":[]}`: "src/a.js",
+		`{"version":"15.0.0","scan":{"status":"success","messages":[{"level":"warn","value":"deprecated"}]},"vulnerabilities":[]}`:                            "",
+		`[{"ok":true,"packageManager":"npm","vulnerabilities":[]},{"ok":false,"error":"no lock file","path":"/b","displayTargetFile":"b/package.json"}]`:      "b/package.json failed",
+		`[{"ok":false,"vulnerabilities":[{"id":"SNYK-1","name":"x","title":"DoS","severity":"low","semver":{}}]},{"ok":false,"error":"no","path":"/b"}]`:      "+1",
+		`{"ClusterName":"c","Resources":[{"Kind":"Pod","Name":"a","Error":"no image"},{"Kind":"Pod","Name":"b","Results":[{"Target":"t","Class":"config",
+			"Misconfigurations":[{"ID":"KSV001","Severity":"LOW"}]}]}]}`: "+1",
+		`{"ClusterName":"c","Resources":[{"Kind":"Pod","Name":"a","Error":"no image"}]}`: "+1 failed",
 	} {
 		report, err := reportstest.Parse(text)
 		if err != nil {

@@ -34,7 +34,7 @@ type gitlab struct {
 	complete bool // the report has a list of vulnerabilities, though perhaps an empty one
 }
 
-func parseGitLab(c *collect.Collector) (core.Report, error) {
+func parseGitLab(c *collect.Collector) ([]core.Report, error) {
 	g := &gitlab{Collector: c}
 	var scan collect.Lenient[gitlabScan]
 	err := g.Object(jsonscan.Members{
@@ -43,9 +43,9 @@ func parseGitLab(c *collect.Collector) (core.Report, error) {
 	})
 	switch {
 	case err != nil:
-		return core.Report{}, err
+		return nil, err
 	case !g.complete:
-		return core.Report{}, g.InvalidIn("vulnerabilities",
+		return nil, g.InvalidIn("vulnerabilities",
 			"is missing; a GitLab report without findings has an empty list")
 	}
 	g.judge(scan.Value)
@@ -66,7 +66,8 @@ type gitlabScan struct {
 	Messages []struct{ Level, Value string }
 }
 
-// judge fails the report of a scan that says that it failed. Errors of one that succeeded leave something out.
+// judge fails the report of a scan that says that it failed. Errors of one that succeeded leave something out, and so do warnings
+// that something was not read.
 func (g *gitlab) judge(scan gitlabScan) {
 	failed := scan.Status == "failure"
 	for _, message := range scan.Messages {
@@ -75,7 +76,9 @@ func (g *gitlab) judge(scan gitlabScan) {
 			g.Fail(message.Value)
 		case grave:
 			g.Complain(message.Value)
-			g.FailSomewhere(1)
+			g.FailFile(collect.FileIn(message.Value))
+		case collect.SaysUnread(message.Value):
+			g.FailFile(collect.FileIn(message.Value))
 		}
 	}
 	if failed && g.Report.Failure == "" {

@@ -20,7 +20,7 @@ func looksLikeGitleaks(seen jsonscan.Sniff) bool {
 }
 
 // parseGitleaks reads the leaks. gitleaks states no severity: a secret that anybody can read is always High.
-func parseGitleaks(c *collect.Collector) (core.Report, error) {
+func parseGitleaks(c *collect.Collector) ([]core.Report, error) {
 	err := collect.Results(c, func(wire *gitleaksFinding) {
 		rule := cmp.Or(wire.RuleID, wire.Rule)
 		secret, where := collect.Unmasked(cmp.Or(wire.Secret, wire.Offender)), ""

@@ -21,7 +21,7 @@ func looksLikeGosec(seen jsonscan.Sniff) bool {
 		seen.Has(gosecErrors)
 }
 
-func parseGosec(c *collect.Collector) (core.Report, error) {
+func parseGosec(c *collect.Collector) ([]core.Report, error) {
 	err := c.Object(jsonscan.Members{
 		"Issues":    func() error { return collect.Results(c, func(wire *gosecIssue) { c.Add(wire.finding()) }) },
 		gosecErrors: func() error { return readGosecErrors(c) },

@@ -22,7 +22,7 @@ func looksLikeGrype(seen jsonscan.Sniff) bool {
 	return matches.Array && matches.HasAny("vulnerability", "artifact")
 }
 
-func parseGrype(c *collect.Collector) (core.Report, error) {
+func parseGrype(c *collect.Collector) ([]core.Report, error) {
 	err := c.Object(jsonscan.Members{"matches": func() error {
 		return collect.Results(c, func(wire *grypeMatch) { c.Add(wire.finding(c)) })
 	}})

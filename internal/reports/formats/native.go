@@ -37,7 +37,7 @@ type native struct {
 	tool string
 }
 
-func parseNative(c *collect.Collector) (core.Report, error) {
+func parseNative(c *collect.Collector) ([]core.Report, error) {
 	n := &native{Collector: c}
 	err := n.read()
 	return n.Finish(n.tool), err

@@ -28,7 +28,7 @@ func looksLikeSemgrep(seen jsonscan.Sniff) bool {
 	return false
 }
 
-func parseSemgrep(c *collect.Collector) (core.Report, error) {
+func parseSemgrep(c *collect.Collector) ([]core.Report, error) {
 	err := c.Object(jsonscan.Members{
 		"results": func() error {
 			return collect.Results(c, func(wire *semgrepResult) { c.Add(wire.finding(c)) })
@@ -80,7 +80,16 @@ func (e semgrepError) file() string {
 	return cmp.Or(e.Path, e.Location.Value.Path)
 }
 
-// readSemgrepPaths notes the files that semgrep skipped though it was to search them. Most are skipped because somebody said so.
+// semgrepSkips are why semgrep skips files. Rules that a file is not for, and files of other languages, leave nothing out.
+var semgrepSkips = map[string]core.LeftOut{
+	"too_big": core.LeftSize, "exceeded_size_limit": core.LeftSize, "minified": core.LeftSize, "binary": core.LeftBinary,
+	"always_skipped": core.LeftSkipped, "semgrepignore_patterns_match": core.LeftSkipped, "gitignore_patterns_match": core.LeftSkipped,
+	"cli_include_flags_do_not_match": core.LeftSkipped, "cli_exclude_flags_match": core.LeftSkipped,
+	"excluded_by_config": core.LeftSkipped, "dotfile": core.LeftSkipped,
+	"insufficient_permissions": core.LeftError, "too_many_matches": core.LeftError,
+}
+
+// readSemgrepPaths notes the files that semgrep skipped, which it lists with --verbose.
 func readSemgrepPaths(c *collect.Collector) error {
 	return c.Object(jsonscan.Members{"skipped": func() error {
 		return c.Array(func() error {
@@ -89,11 +98,12 @@ func readSemgrepPaths(c *collect.Collector) error {
 				Reason string `json:"reason"`
 			}]
 			err := c.Decode(&wire)
-			switch reason := wire.Value.Reason; {
-			case reason == "too_big", reason == "exceeded_size_limit":
-				c.SkipFile(wire.Value.Path)
-			case strings.Contains(reason, "analysis_failed"), strings.Contains(reason, "timeout"):
-				c.FailFile(wire.Value.Path)
+			why, known := semgrepSkips[wire.Value.Reason]
+			if strings.Contains(wire.Value.Reason, "analysis_failed") || strings.Contains(wire.Value.Reason, "timeout") {
+				why, known = core.LeftError, true
+			}
+			if known {
+				c.SkipFile(why, wire.Value.Path)
 			}
 			return err
 		})
@@ -197,7 +207,7 @@ func looksLikeSemgrepPlatform(seen jsonscan.Sniff) bool {
 		vulns.Array && (vulns.Empty || vulns.HasAny("advisory", "dependencyFileLocation")))
 }
 
-func parseSemgrepPlatform(c *collect.Collector) (core.Report, error) {
+func parseSemgrepPlatform(c *collect.Collector) ([]core.Report, error) {
 	err := c.Object(jsonscan.Members{
 		"findings": func() error {
 			return collect.Results(c, func(wire *semgrepFinding) { addSemgrepFinding(c, wire) })

@@ -32,7 +32,7 @@ type snyk struct {
 	*collect.Collector
 }
 
-func parseSnyk(c *collect.Collector) (core.Report, error) {
+func parseSnyk(c *collect.Collector) ([]core.Report, error) {
 	s := &snyk{Collector: c}
 	err := s.OneOrMany(s.readProject)
 	return s.Finish("snyk"), err
@@ -79,6 +79,7 @@ func (s *snyk) gather(project *snykProject, wire *snykVulnerability, ignored *st
 	joined.paths = append(joined.paths, wire.way())
 }
 
+// readProject reads one project. One that Snyk failed on leaves out its manifest, or files that nobody names.
 func (s *snyk) readProject() error {
 	var project snykProject
 	err := s.Object(jsonscan.Members{
@@ -103,7 +104,8 @@ func (s *snyk) readProject() error {
 		finding.File = s.Place(cmp.Or(project.shown, project.target))
 	}
 	if project.failure != "" && project.ok != nil && !*project.ok {
-		s.Fail(strings.Trim("snyk: "+project.path+": "+project.failure, ": "))
+		s.Complain(strings.Trim("snyk: "+project.path+": "+project.failure, ": "))
+		s.FailFile(cmp.Or(project.shown, project.target))
 	}
 	return err
 }

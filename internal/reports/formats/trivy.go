@@ -30,7 +30,7 @@ type trivy struct {
 	owner string // the cluster's resource that results belong to, or empty
 }
 
-func parseTrivy(c *collect.Collector) (core.Report, error) {
+func parseTrivy(c *collect.Collector) ([]core.Report, error) {
 	t := &trivy{Collector: c}
 	err := t.read()
 	return t.Finish("trivy"), err
@@ -55,23 +55,25 @@ func (t *trivy) read() error {
 	})
 }
 
+// readResource reads what was found in a resource. One that Trivy failed on leaves out files that nobody names.
 func (t *trivy) readResource() error {
 	var namespace, kind, name, failure string
 	t.owner = ""
-	return t.Object(jsonscan.Members{
+	err := t.Object(jsonscan.Members{
 		"Namespace": t.Text(&namespace),
 		"Kind":      t.Text(&kind),
 		"Name":      t.Text(&name),
-		"Error": func() error {
-			err := t.Text(&failure)()
-			t.Fail("trivy: " + kind + " " + name + ": " + failure)
-			return err
-		},
+		"Error":     t.Text(&failure),
 		"Results": func() error {
 			t.owner = strings.Trim(namespace+"/"+kind+"/"+name, "/")
 			return t.Array(t.readResult)
 		},
 	})
+	if failure != "" {
+		t.Complain("trivy: " + kind + " " + name + ": " + failure)
+		t.FailSomewhere(1)
+	}
+	return err
 }
 
 // trivyTarget is what a result is about.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -171,16 +172,35 @@ func CheckStorable(t testing.TB, f core.Finding) {
 	}
 }
 
-// CheckPacked asserts that ParsePacked finds the same as Parse.
+// Packed is ParsePacked of a document as one report, whatever categories it has.
+func Packed(r io.Reader, limits reports.Limits) (core.Report, error) {
+	limits.Category = "all"
+	list, err := reports.ParsePacked(r, limits)
+	if err != nil {
+		return core.Report{}, err
+	}
+	list[0].Category = ""
+	return list[0], nil
+}
+
+// CheckPacked asserts that ParsePacked finds the same as Parse, of all categories together.
 func CheckPacked(t testing.TB, raw []byte, limits reports.Limits) {
 	t.Helper()
 	want, open := reports.Parse(bytes.NewReader(raw), limits)
-	got, packed := reports.ParsePacked(bytes.NewReader(raw), limits)
+	got, packed := Packed(bytes.NewReader(raw), limits)
 	if (open == nil) != (packed == nil) || open != nil && open.Error() != packed.Error() {
 		t.Fatalf("want %v, got %v", open, packed)
 	}
 	if diff := cmp.Diff(want, unpacked(got), cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("packed (-want +got):\n%s", diff)
+	}
+	parts, err := reports.ParsePacked(bytes.NewReader(raw), limits)
+	findings := 0
+	for _, part := range parts {
+		findings += part.Len()
+	}
+	if (err == nil) != (open == nil) || findings != want.Len() {
+		t.Errorf("by category: %d findings, want %d; %v", findings, want.Len(), err)
 	}
 }
 

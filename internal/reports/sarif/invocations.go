@@ -2,7 +2,6 @@ package sarif
 
 import (
 	"cmp"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -50,15 +49,6 @@ func (n Notification) says() string {
 	return substitute(core.Clip(text, maxReason), n.Message.Arguments, maxReason)
 }
 
-var (
-	// unread matches warnings that a file was not searched, or not whole: those that Semgrep and others do not call errors.
-	unread = regexp.MustCompile(`(?i)(syntax|pars(e|er|ing)|lexical)[ -]?(error|fail)|(could not|cannot|failed to|unable to) (be )?pars|` +
-		`partial ?pars|time(d )?[ -]?out|out of memory`)
-
-	// placed finds the file in the first line of Semgrep's: "Syntax error at line src/a.js:3:", "Timeout when running x on a.js:".
-	placed = regexp.MustCompile(`^[^\n]*?\b(?:at line|on) ([^\n]+?)(?::\d+)?:[ \t]*(?:\n|$)`)
-)
-
 // trouble is what an invocation says of what it could not do: errors, and warnings that a file was not read.
 type trouble struct {
 	error string     // the first error, or empty
@@ -72,7 +62,7 @@ func (t *trouble) add(notifications []Notification) {
 		switch {
 		case n.Level == "error":
 			t.error = cmp.Or(t.error, text, "an error that the report does not explain")
-		case n.Level != "" && n.Level != "warning", !unread.MatchString(n.Descriptor.ID + " " + text):
+		case n.Level != "" && n.Level != "warning", !collect.SaysUnread(n.Descriptor.ID + " " + text):
 			continue
 		}
 		files := placesOf(n, text)
@@ -90,8 +80,8 @@ func placesOf(n Notification, text string) (files []location) {
 			files = append(files, location{uri: core.Clip(at.URI, maxURI), base: at.URIBaseID, artifact: toIndex(at.Index)})
 		}
 	}
-	if found := placed.FindStringSubmatch(text); len(files) == 0 && found != nil {
-		files = append(files, location{uri: found[1], artifact: -1})
+	if file := collect.FileIn(text); len(files) == 0 && file != "" {
+		files = append(files, location{uri: file, artifact: -1})
 	}
 	return files
 }

@@ -31,12 +31,12 @@ func looksLikeSARIF(seen jsonscan.Sniff) bool {
 	return seen.Has("runs") || seen.Has("inlineExternalProperties") || strings.Contains(seen.Schema, "sarif")
 }
 
-func parse(c *collect.Collector) (core.Report, error) {
+func parse(c *collect.Collector) ([]core.Report, error) {
 	if c.Pack {
 		c.Report.Packed = new(core.Packed)
 	}
 	if err := c.OneOrMany(func() error { return readLog(c) }); err != nil {
-		return core.Report{}, err
+		return nil, err
 	}
 	return c.Finish(""), nil
 }
@@ -76,12 +76,14 @@ func readVersion(c *collect.Collector, into *string) error {
 func readRuns(c *collect.Collector, runs *int) error {
 	found, err := c.ArrayOrNull(func() error {
 		*runs++
-		r := newRun(c)
-		if err := r.read(); err != nil {
-			return err
-		}
-		r.finish()
-		return nil
+		return c.Part(func() (category string, err error) {
+			r := newRun(c)
+			if err := r.read(); err != nil {
+				return "", err
+			}
+			r.finish()
+			return r.category, nil
+		})
 	})
 	if err == nil && !found {
 		return c.Invalid("is null, with which SARIF says that the results could not be fetched")
@@ -103,6 +105,7 @@ func readExternal(c *collect.Collector) error {
 type run struct {
 	*collect.Collector
 	tool        tool
+	category    string
 	artifacts   []ArtifactLocation
 	bases       map[string]ArtifactLocation
 	invocations []invocation
@@ -151,6 +154,7 @@ func newRun(c *collect.Collector) *run {
 func (r *run) read() error {
 	return r.Object(jsonscan.Members{
 		"tool":                           func() error { return r.tool.read(r.Collector) },
+		"automationDetails":              r.readAutomation,
 		"results":                        r.readResults,
 		"artifacts":                      r.readArtifacts,
 		"invocations":                    r.readInvocations,
@@ -291,6 +295,17 @@ func (p *pendingResult) applyMessage(finding *core.Finding, message *Message, li
 		return
 	}
 	finding.Message = plainText(cmp.Or(message.Text, message.Markdown), message.Arguments, limits.Message())
+}
+
+// readAutomation reads the category of the run: its id up to the last slash (3.17.3). What follows tells runs of one category apart.
+func (r *run) readAutomation() error {
+	var details collect.Lenient[struct {
+		ID string `json:"id"`
+	}]
+	err := r.Decode(&details)
+	id := details.Value.ID
+	r.category = id[:max(strings.LastIndexByte(id, '/'), 0)]
+	return err
 }
 
 func (r *run) readArtifacts() error {

@@ -53,7 +53,7 @@ func ChangesIn(
 // finding that is left without it, when the time is over or after a crash, still links to its place.
 func ShowCode(ctx context.Context, jobs *store.Store, log *slog.Logger, job core.Job, report core.Report, dir string) {
 	all := report.All(maxBeside)
-	if len(all) == 0 {
+	if len(all) == 0 && report.Files == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, codeTimeout, fmt.Errorf("it took more than %s", codeTimeout))
@@ -61,7 +61,7 @@ func ShowCode(ctx context.Context, jobs *store.Store, log *slog.Logger, job core
 	found, err := jobs.ListWithoutCode(ctx, job, maxShown)
 	found = slices.DeleteFunc(found, core.Finding.IsPast) // the code of now is not theirs
 	if err == nil && len(found) > 0 {
-		source.Quote(ctx, jobs.SecretKey(), found, all, dir)
+		source.Quote(ctx, jobs.SecretKey(), found, slices.Concat(all, found), dir) // some may be those of earlier scans
 		keeping, cancel := context.WithTimeout(context.WithoutCancel(ctx), codeTimeout)
 		defer cancel()
 		err = jobs.PutCode(keeping, job, found)
