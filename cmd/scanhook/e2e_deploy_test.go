@@ -90,7 +90,7 @@ func text(t *testing.T, dir, file string) string {
 }
 
 // mostExposed is the exposure that systemd may find at most, in tenths; 100 is a service without any protection.
-const mostExposed = 20
+const mostExposed = 30
 
 func TestDocumentsOfSystemd(t *testing.T) {
 	t.Parallel()
