@@ -66,7 +66,7 @@ const (
 	// MaxCounted is up to which number alerts are counted one by one.
 	MaxCounted = 10_000
 	// maxSearched is in how many alerts of a severity a text is looked for, the newest ones.
-	maxSearched = 50_000
+	maxSearched = 20_000
 	// maxKey is the length in characters to which indexes and tallies cut names.
 	maxKey = 200
 )

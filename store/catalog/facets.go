@@ -42,19 +42,14 @@ type Facets struct {
 
 // Facets counts what a filter selects.
 func (c *Catalog) Facets(ctx context.Context, f Filter) (facets Facets, err error) {
-	if !f.narrow() {
-		if facets, err = c.fromTallies(ctx, f); err != nil {
-			return facets, wrap("counting alerts", err)
-		}
-	}
-	if f.narrow() || facets.Total.N <= MaxCounted {
+	if f.narrow() {
 		cells, more, err := c.cells(ctx, f)
 		if err != nil {
 			return facets, wrap("counting alerts", err)
 		}
-		shelves := facets.Shelves
 		facets = gather(cells, more)
-		facets.Shelves = shelves
+	} else if facets, err = c.fromTallies(ctx, f); err != nil {
+		return facets, wrap("counting alerts", err)
 	}
 	if len(f.Projects) == 1 {
 		if facets.Paths, err = c.paths(ctx, f); err != nil {
@@ -89,7 +84,7 @@ func (c *Catalog) fromTallies(ctx context.Context, f Filter) (facets Facets, err
 	for _, shelf := range f.shelves() {
 		facets.Total.N += facets.Shelves[shelf].N
 	}
-	if err != nil || facets.Total.N <= MaxCounted {
+	if err != nil || facets.Total.N == 0 {
 		return facets, err
 	}
 	for column, values := range map[string]*[]Value{
@@ -100,7 +95,49 @@ func (c *Catalog) fromTallies(ctx context.Context, f Filter) (facets Facets, err
 		}
 	}
 	bySeverity(facets.Severities)
-	return facets, nil
+	if facets.Total.N <= MaxCounted {
+		facets.Ages, err = c.ages(ctx, f)
+	}
+	return facets, err
+}
+
+// ages counts alerts by their age, along an index.
+func (c *Catalog) ages(ctx context.Context, f Filter) ([]Value, error) {
+	counts := map[string]int{}
+	more, err := c.counted(f, func(w walk) (read int, err error) {
+		var found []cell
+		_, walked, args := w.parts(c.now(), `first_seen`)
+		err = sqldb.SelectIn(ctx, c.db, &found, `SELECT age, COUNT(*) AS n FROM (SELECT `+aged+` AS age FROM (`+walked+`) walked) aged GROUP BY age`,
+			append(c.bounds(), args...)...)
+		for _, cell := range found {
+			counts[cell.Age] += cell.N
+			read += cell.N
+		}
+		return read, err
+	})
+	return valuesOf(counts, more), err
+}
+
+// aged is the age of an alert as SQL, with the bounds of the ages as parameters.
+const aged = `CASE WHEN first_seen >= ? THEN 'day' WHEN first_seen >= ? THEN 'week' WHEN first_seen >= ? THEN 'month'
+	WHEN first_seen >= ? THEN 'quarter' ELSE 'older' END`
+
+// bounds are the moments at which ages begin, but for the oldest.
+func (c *Catalog) bounds() (bounds []any) {
+	now := c.now()
+	for _, age := range Ages[:len(Ages)-1] {
+		bounds = append(bounds, before(now, days[age][1]))
+	}
+	return bounds
+}
+
+func valuesOf(ages map[string]int, more bool) (values []Value) {
+	for _, age := range Ages {
+		if n := ages[string(age)]; n > 0 {
+			values = append(values, Value{Name: string(age), Count: Count{n, more}})
+		}
+	}
+	return values
 }
 
 // tally sums up the tallies that a filter selects by one of their columns.
@@ -136,20 +173,14 @@ type cell struct {
 
 // cells reads at most MaxCounted alerts and counts them; more tells that there are others.
 func (c *Catalog) cells(ctx context.Context, f Filter) (cells []cell, more bool, err error) {
-	now := c.now()
-	var ages []any
-	for _, age := range Ages[:len(Ages)-1] {
-		ages = append(ages, before(now, days[age][1]))
-	}
 	const selected = `severity, SUBSTR(tool, 1, 200) AS tool, SUBSTR(rule_id, 1, 200) AS rule, project_id, first_seen`
 	const query = `SELECT severity, tool, rule, project_id, age, COUNT(*) AS n FROM (
-		SELECT severity, tool, rule, project_id, CASE WHEN first_seen >= ? THEN 'day' WHEN first_seen >= ? THEN 'week'
-			WHEN first_seen >= ? THEN 'month' WHEN first_seen >= ? THEN 'quarter' ELSE 'older' END AS age FROM (`
+		SELECT severity, tool, rule, project_id, ` + aged + ` AS age FROM (`
 	more, err = c.counted(f, func(w walk) (read int, err error) {
 		var found []cell
-		with, walked, args := w.parts(now, selected)
+		with, walked, args := w.parts(c.now(), selected)
 		err = sqldb.SelectIn(ctx, c.db, &found, with+query+walked+`) walked) aged GROUP BY severity, tool, rule, project_id, age`,
-			append(slices.Clone(ages), args...)...)
+			append(c.bounds(), args...)...)
 		for _, cell := range found {
 			read += cell.N
 		}
@@ -196,11 +227,7 @@ func gather(cells []cell, more bool) (f Facets) {
 	}
 	f.Projects = largest(f.Projects)
 	bySeverity(f.Severities)
-	for _, age := range Ages {
-		if n := ages[string(age)]; n > 0 {
-			f.Ages = append(f.Ages, Value{Name: string(age), Count: Count{n, more}})
-		}
-	}
+	f.Ages = valuesOf(ages, more)
 	return f
 }
 
