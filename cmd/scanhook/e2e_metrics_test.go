@@ -183,6 +183,15 @@ func TestMetricsMayHaveAnAddressOfTheirOwn(t *testing.T) {
 	if code != http.StatusOK || !strings.Contains(text, "scanhook_build_info") {
 		t.Errorf("at its own address: %d", code)
 	}
+	if code, text := fetch(t, "http://"+listener.Addr().String()+"/debug/pprof/goroutine?debug=1"); code != http.StatusOK || !strings.Contains(text, "goroutine profile") {
+		t.Errorf("a profile: %d", code)
+	}
+	stranger := httptest.NewRequestWithContext(ctx, http.MethodGet, "/debug/pprof/", nil) // from 192.0.2.1
+	refused := httptest.NewRecorder()
+	onThisMachine(func(http.ResponseWriter, *http.Request) { t.Error("a stranger gets a profile") })(refused, stranger)
+	if refused.Code != http.StatusForbidden {
+		t.Errorf("a stranger: %d", refused.Code)
+	}
 	cancel()
 	<-served
 }

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/pprof" // registers at the default mux too, which nobody serves
+	"net/netip"
 	"os"
 	"os/signal"
 	"os/user"
@@ -119,9 +121,26 @@ func (a *app) offerMetrics(address string, log *slog.Logger) error {
 	return nil
 }
 
+// onThisMachine refuses everybody else: a profile costs time, and shows how the process works.
+func onThisMachine(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		caller, err := netip.ParseAddrPort(r.RemoteAddr)
+		if err != nil || !caller.Addr().Unmap().IsLoopback() {
+			http.Error(w, "profiles are for callers on this machine", http.StatusForbidden)
+			return
+		}
+		next(w, r)
+	}
+}
+
 func serveMetrics(ctx context.Context, listener net.Listener, metrics http.Handler, log *slog.Logger) {
 	mux := http.NewServeMux()
 	mux.Handle("GET "+metricsPath, metrics)
+	for path, profile := range map[string]http.HandlerFunc{
+		"": pprof.Index, "profile": pprof.Profile, "symbol": pprof.Symbol, "trace": pprof.Trace,
+	} {
+		mux.Handle("GET /debug/pprof/"+path, onThisMachine(profile))
+	}
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout}
 	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

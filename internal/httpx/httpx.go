@@ -60,7 +60,7 @@ func ProblemOf(err error) Problem {
 	case status == http.StatusServiceUnavailable:
 		problem.Detail = "The database does not answer, or cannot write. Nothing was stored; send the request again later."
 	case status == http.StatusInternalServerError:
-		problem.Detail = "Something failed inside Scanhook. The log has the reason, with this request's time and path."
+		problem.Detail = "Something failed inside Scanhook. The log has the reason, beside the id in this answer's header X-Request-Id."
 	}
 	return problem
 }
@@ -71,7 +71,7 @@ func Report(c *gin.Context, log *slog.Logger, err error) Problem {
 	problem := ProblemOf(err)
 	_ = c.Error(err)
 	if problem.Status == http.StatusInternalServerError {
-		log.Error("request failed", "method", c.Request.Method, "path", c.Request.URL.Path, "error", err)
+		log.Error("request failed", "method", c.Request.Method, "path", c.Request.URL.Path, idKey, c.GetString(idKey), "error", err)
 	}
 	if problem.Status == http.StatusServiceUnavailable {
 		c.Header("Retry-After", RetryAfter)
@@ -129,7 +129,7 @@ func unrouted(status int, detail string) gin.HandlerFunc {
 
 func recoverPanic(log *slog.Logger) gin.HandlerFunc {
 	return gin.CustomRecoveryWithWriter(nil, func(c *gin.Context, cause any) {
-		log.Error("request panicked", "method", c.Request.Method, "path", c.Request.URL.Path, "panic", cause)
+		log.Error("request panicked", "method", c.Request.Method, "path", c.Request.URL.Path, idKey, c.GetString(idKey), "panic", cause)
 		status := http.StatusInternalServerError
 		c.Header("Content-Type", "application/problem+json")
 		c.AbortWithStatusJSON(status, ProblemOf(errPanicked))

@@ -3,9 +3,11 @@ package httpx
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -15,8 +17,11 @@ import (
 )
 
 const (
-	reasonKey = "reason" // in Gin's context
-	maxPath   = 200      // bytes of a path in the log; longer ones lead nowhere
+	reasonKey = "reason"  // in Gin's context
+	idKey     = "request" // in Gin's context, and in the log
+
+	idHeader = "X-Request-Id"
+	maxPath  = 200 // bytes of a path in the log; longer ones lead nowhere
 
 	logEvery    = time.Minute // for each reason and client
 	maxLogged   = 256         // reasons and clients that are distinguished in a minute
@@ -26,17 +31,32 @@ const (
 // Refuse sets the reason that the log gives for the refusal of a request. The reasons must be few: see LimitedLog.
 func Refuse(c *gin.Context, reason string) { c.Set(reasonKey, reason) }
 
-// logRequest logs each request. Requests that are refused, or that fail because the database is unreachable, are logged
+// someID is an id that a client or a proxy may have given to a request.
+var someID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+// identify gives a request the id by which the log, the answer and whoever asks about it name it: that which it came with,
+// so that a proxy's log has the same one, or a new one.
+func identify(c *gin.Context) string {
+	id := c.GetHeader(idHeader)
+	if !someID.MatchString(id) {
+		id = rand.Text()
+	}
+	c.Set(idKey, id)
+	c.Header(idHeader, id)
+	return id
+}
+
+// logRequest logs each request with its id. Requests that are refused, or that fail because the database is unreachable, are logged
 // once a minute for each reason and client. The path is logged without the query, which could hold secrets by mistake.
 func logRequest(log *slog.Logger) gin.HandlerFunc {
 	limited := NewLimitedLog(log)
 	return func(c *gin.Context) {
-		start := time.Now()
+		start, id := time.Now(), identify(c)
 		c.Next()
 		status, path := c.Writer.Status(), c.Request.URL.Path
 		args := []any{
 			"method", Method(c.Request), "path", path[:min(len(path), maxPath)], "status", status,
-			"duration", time.Since(start).Round(time.Microsecond),
+			"duration", time.Since(start).Round(time.Microsecond), idKey, id,
 		}
 		switch {
 		case status >= http.StatusBadRequest && status != http.StatusInternalServerError:

@@ -36,6 +36,33 @@ func TestLogLeavesOutProbesAndAssets(t *testing.T) {
 	}
 }
 
+// The log and the answer have the same id: the request's own if it is one, else a new one.
+func TestRequestsHaveIDs(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	logger := slog.New(slog.NewTextHandler(&log, nil))
+	router := httpx.NewRouter(logger)
+	router.GET("/page", httpx.Handle(logger, func(c *gin.Context) error {
+		if c.Query("fail") != "" {
+			return errors.New("broken")
+		}
+		return nil
+	}))
+	for given, kept := range map[string]bool{"": false, "a-1.B_2": true, strings.Repeat("a", 65): false, "a b": false, "a\nb": false} {
+		log.Reset()
+		answer, request := httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/page?fail=yes", nil)
+		request.Header.Set("X-Request-Id", given)
+		router.ServeHTTP(answer, request)
+		id := answer.Header().Get("X-Request-Id")
+		if (id == given) != kept || !regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`).MatchString(id) {
+			t.Errorf("given %q: answered with %q", given, id)
+		}
+		if n := strings.Count(log.String(), "request="+id); n != 2 { // why it failed, and that it was answered
+			t.Errorf("the log has the id %d times:\n%s", n, log.String())
+		}
+	}
+}
+
 // A refusal is in the log once, however often it happens, with the reason of the handler.
 func TestLogHasRefusalsOnce(t *testing.T) {
 	t.Parallel()
