@@ -119,7 +119,9 @@ func (s JobState) Ended() bool { return s != JobPending && s != JobRunning }
 type Job struct {
 	ID           int64      `db:"id"`
 	ScanID       int64      `db:"scan_id"`
-	Scanner      string     `db:"scanner"` // its JobName
+	ProjectID    int64      `db:"project_id"` // of the scan, whose jobs take turns with those of others
+	Fork         bool       `db:"fork"`       // the scan is of a fork's commit: it comes after those of the project's own
+	Scanner      string     `db:"scanner"`    // its JobName
 	State        JobState   `db:"state"`
 	Attempt      int        `db:"attempt"`      // how often it was started; together with the worker it identifies a claim
 	Worker       string     `db:"worker"`       // who runs it, or ran it last

@@ -580,7 +580,7 @@ func (s *Store) insertJobs(ctx context.Context, tx *sqlx.Tx, jobs []core.Job) er
 	if len(jobs) == 0 {
 		return nil
 	}
-	given := sqldb.GivenOf("jobs", "scan_id BIGINT, scanner TEXT", jobs)
+	given := sqldb.GivenOf("jobs", "scan_id BIGINT, project_id BIGINT, fork BOOLEAN, scanner TEXT", jobs)
 	_, err := s.db.ExecGiven(ctx, tx, given, given.Insert(`scan_jobs`))
 	return err
 }

@@ -24,14 +24,17 @@ const (
 
 // Claimant is the worker that asks for a job.
 type Claimant struct {
-	Worker   string        // names a worker that does one job at a time, unique as long as its process lives
-	Scanners []string      // what the worker can run
-	Lease    time.Duration // for so long no other worker gets the job
-	InGrace  bool          // after an outage of the database: an expired lease does not mean that its worker is dead
+	Worker     string        // names a worker that does one job at a time, unique as long as its process lives
+	Scanners   []string      // what the worker can run
+	Lease      time.Duration // for so long no other worker gets the job
+	InGrace    bool          // after an outage of the database: an expired lease does not mean that its worker is dead
+	After      int64         // the project that had its turn; the one with the next number is next, after the last the first
+	PerProject int           // jobs of a project that may run at the same time; 0 for any number
 }
 
 // ClaimJob leases a job to a worker: one that it holds already, because the answer to its claim was lost or its report
-// could not be stored; else the oldest that is pending, or whose lease expired, so that its worker counts as dead.
+// could not be stored; else one whose lease expired, so that its worker counts as dead; else the oldest of the project whose turn it
+// is. The jobs of forks have their turns when no others can be claimed.
 // core.ErrNotFound when there is nothing to do.
 func (s *Store) ClaimJob(ctx context.Context, by Claimant) (core.Job, core.Scan, error) {
 	var job core.Job
@@ -54,55 +57,181 @@ func (s *Store) ClaimJob(ctx context.Context, by Claimant) (core.Job, core.Scan,
 	return job, scan, nil
 }
 
-// claimJob claims the job that the worker holds, or else the oldest that can be claimed.
+// claiming is one call of ClaimJob.
+type claiming struct {
+	*Store
+	tx     *sqlx.Tx
+	by     Claimant
+	job    *core.Job
+	wanted string // the scanners, as rows of named parameters
+}
+
+// claimJob claims the job that the worker holds, one whose worker is dead, or else the next in turn.
 func (s *Store) claimJob(ctx context.Context, tx *sqlx.Tx, job *core.Job, by Claimant) error {
 	if len(by.Scanners) == 0 {
 		return fmt.Errorf("%w: no scanners to claim for", core.ErrNotFound)
 	}
+	var wanted []string
+	for i := range by.Scanners {
+		wanted = append(wanted, fmt.Sprintf("(:scanner%d)", i))
+	}
+	c := claiming{s, tx, by, job, strings.Join(wanted, ", ")}
+	if err := c.claim(ctx, c.heldJob()); !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	if err := c.endPauses(ctx); err != nil {
+		return err
+	}
+	err := c.claimInTurn(ctx, `NOT j.fork`)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = c.claimInTurn(ctx, `j.fork`)
+	}
+	return err
+}
+
+func (c claiming) parameters() map[string]any {
+	now := c.clock.Timestamp()
 	args := map[string]any{
-		"worker": by.Worker, "expired": s.expiredBefore(s.clock.Timestamp(), by.InGrace), "max_lapses": maxLapses,
+		"worker": c.by.Worker, "expired": c.expiredBefore(now, c.by.InGrace), "max_lapses": maxLapses, "per_project": c.by.PerProject, "now": now,
 	}
-	wanted := make([]string, len(by.Scanners))
-	for i, scanner := range by.Scanners {
-		name := fmt.Sprint("scanner", i)
-		args[name], wanted[i] = scanner, `(:`+name+`)`
+	for i, scanner := range c.by.Scanners {
+		args[fmt.Sprint("scanner", i)] = scanner
 	}
-	return s.claimOne(ctx, tx, job, claim{
+	return args
+}
+
+// jobQuery is a query for the id of one, with what must hold of it besides.
+type jobQuery struct {
+	id    string
+	holds string
+	given map[string]any
+}
+
+// claim leases the job that is found; sql.ErrNoRows where there is none.
+func (c claiming) claim(ctx context.Context, q jobQuery) error {
+	args := c.parameters()
+	maps.Copy(args, q.given)
+	return c.claimOne(ctx, c.tx, c.job, claim{
 		table: `scan_jobs`,
 		set: setLease + `, state = 'running', attempt = attempt + 1, started_at = COALESCE(started_at, :now),
 			lapses = lapses + CASE WHEN state = 'running' AND worker <> :worker THEN 1 ELSE 0 END,
 			lost_workers = CASE WHEN state = 'running' AND worker <> :worker THEN ` + lostWorkers + ` ELSE lost_workers END,
 			worker = :worker`,
-		rows: `id = COALESCE(
-			(SELECT id FROM scan_jobs WHERE state = 'running' AND worker >= :worker AND worker <= :worker ORDER BY worker LIMIT 1),
-			(` + s.oldestJob(strings.Join(wanted, ", ")) + `))`,
-		guard: `(state = 'pending' AND (not_before IS NULL OR not_before <= :now)
-			OR state = 'running' AND (worker = :worker OR ` + abandoned + `))`,
-		columns: jobColumns,
-	}, by.Lease, args)
+		rows: `id = (` + q.id + `)`, guard: `(` + q.holds + `)`, columns: jobColumns,
+	}, c.by.Lease, args)
 }
 
 // abandoned is true for a running job whose worker counts as dead, and that may be tried again.
 const abandoned = `lease_until <= :expired AND lapses + 1 < :max_lapses`
 
-// oldestJob finds the oldest job of the wanted scanners that can be claimed, by its number: the first of those that never
-// started, of those that were postponed, and one whose worker is dead. Each of them is the first entry of an index that
-// holds no others, however many jobs have ended or wait for another scanner.
-func (s *Store) oldestJob(wanted string) string {
-	each := func(conditions, order string) string {
-		return `SELECT (SELECT j.id FROM scan_jobs j
-			WHERE j.state = 'pending' AND j.scanner >= w.scanner AND j.scanner <= w.scanner AND ` + conditions + `
-			ORDER BY j.scanner, ` + order + ` LIMIT 1 ` + s.db.SkipLocked + `) AS id FROM wanted w`
+// heldJob is the job that the worker has already, or else one whose worker is dead. An index holds the running ones alone.
+func (c claiming) heldJob() jobQuery {
+	return jobQuery{
+		id: `COALESCE(
+			(SELECT id FROM scan_jobs WHERE state = 'running' AND worker >= :worker AND worker <= :worker ORDER BY worker LIMIT 1),
+			(SELECT id FROM scan_jobs
+				WHERE state = 'running' AND worker >= '' AND scanner IN (WITH wanted (scanner) AS (VALUES ` + c.wanted + `) SELECT scanner FROM wanted)
+					AND ` + abandoned + ` ORDER BY worker LIMIT 1 ` + c.db.SkipLocked + `))`,
+		holds: `state = 'running' AND (worker = :worker OR ` + abandoned + `)`,
 	}
-	return `WITH wanted (scanner) AS (VALUES ` + wanted + `)
-		SELECT MIN(id) FROM (
-			` + each(`j.not_before IS NULL`, `j.id`) + `
-			UNION ALL
-			` + each(`j.not_before IS NOT NULL AND j.not_before <= :now`, `j.not_before`) + `
-			UNION ALL
-			SELECT (SELECT id FROM scan_jobs
-				WHERE state = 'running' AND worker >= '' AND scanner IN (SELECT scanner FROM wanted) AND ` + abandoned + `
-				ORDER BY worker LIMIT 1 ` + s.db.SkipLocked + `)) AS claimable`
+}
+
+// pausesPerClaim is how many jobs return from their pause with a claim.
+const pausesPerClaim = 20
+
+// endPauses gives jobs that were postponed until now their turn again.
+func (c claiming) endPauses(ctx context.Context) error {
+	for _, scanner := range c.by.Scanners {
+		var over []int64
+		err := c.tx.SelectContext(ctx, &over, c.tx.Rebind(`
+			SELECT id FROM scan_jobs
+			WHERE state = 'pending' AND scanner >= ? AND scanner <= ? AND not_before IS NOT NULL AND not_before <= ?
+			ORDER BY scanner, not_before LIMIT ? `+c.db.SkipLocked), scanner, scanner, c.clock.Timestamp(), pausesPerClaim)
+		if err != nil {
+			return err
+		}
+		for _, id := range over {
+			if _, err := sqldb.Exec(ctx, c.tx, `UPDATE scan_jobs SET not_before = NULL WHERE id = ? AND state = 'pending'`, id); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// claimInTurn claims a job of the next project that has one and may run another. lane tells the jobs of forks from the others. Each
+// question finds the first entry of an index, however many jobs wait; those projects are passed over that have as many running as
+// they may, which are no more than there are workers.
+func (c claiming) claimInTurn(ctx context.Context, lane string) error {
+	after, again := c.by.After, false
+	for {
+		project, err := c.nextProject(ctx, lane, after)
+		if err != nil {
+			return err
+		}
+		if again && (project == noProject || project > c.by.After) {
+			return sql.ErrNoRows
+		}
+		if project == noProject {
+			after, again = noProject, true
+			continue
+		}
+		free, err := c.lockTurn(ctx, project)
+		if err == nil && free {
+			err = c.claim(ctx, c.oldestJobOf(project, lane))
+		}
+		if (err != nil || free) && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		after = project
+	}
+}
+
+// noProject comes before all others. Project 0 is that of jobs which ended before jobs had one, and were begun again since.
+const noProject = -1
+
+// nextProject is the one with the lowest number after another that has a job in a lane, or noProject.
+func (c claiming) nextProject(ctx context.Context, lane string, after int64) (project int64, err error) {
+	args := c.parameters()
+	args["after"] = after
+	query, list, err := sqlx.Named(`
+		WITH wanted (scanner) AS (VALUES `+c.wanted+`)
+		SELECT COALESCE(MIN(project_id), -1) FROM (
+			SELECT (SELECT j.project_id FROM scan_jobs j
+				WHERE j.state = 'pending' AND j.not_before IS NULL AND `+lane+` AND j.scanner >= w.scanner AND j.scanner <= w.scanner
+					AND j.project_id > :after
+				ORDER BY j.scanner, j.project_id, j.id LIMIT 1) AS project_id FROM wanted w) AS next`, args)
+	if err != nil {
+		return 0, err
+	}
+	return project, c.tx.GetContext(ctx, &project, c.tx.Rebind(query), list...)
+}
+
+// turnLocks tells the locks of turns from other advisory locks.
+const turnLocks = 0x5ca9
+
+// lockTurn keeps other processes from claiming a job of the project at the same time: together they would run too many. It does not wait.
+func (c claiming) lockTurn(ctx context.Context, project int64) (free bool, err error) {
+	if c.by.PerProject == 0 || c.db.Embedded() {
+		return true, nil
+	}
+	err = c.tx.GetContext(ctx, &free, `SELECT pg_try_advisory_xact_lock($1, $2)`, turnLocks, int32(project)) //nolint:gosec // equal numbers share a lock
+	return free, err
+}
+
+// oldestJobOf is the oldest job of a project in a lane, unless the project has as many running as it may.
+func (c claiming) oldestJobOf(project int64, lane string) jobQuery {
+	return jobQuery{
+		id: `WITH wanted (scanner) AS (VALUES ` + c.wanted + `)
+			SELECT MIN(id) FROM (
+				SELECT (SELECT j.id FROM scan_jobs j
+					WHERE j.state = 'pending' AND j.not_before IS NULL AND ` + lane + ` AND j.scanner >= w.scanner AND j.scanner <= w.scanner
+						AND j.project_id >= :project AND j.project_id <= :project
+					ORDER BY j.scanner, j.project_id, j.id LIMIT 1 ` + c.db.SkipLocked + `) AS id FROM wanted w) AS oldest`,
+		holds: `state = 'pending' AND (:per_project = 0 OR :per_project > (
+			SELECT COUNT(*) FROM scan_jobs r WHERE r.state = 'running' AND r.worker >= '' AND r.project_id = :project))`,
+		given: map[string]any{"project": project},
+	}
 }
 
 // expiredBefore is until when a lease must have expired to prove that its worker is dead.
@@ -315,7 +444,8 @@ func (s *Store) jobsForReports(
 		}
 	}
 	for _, name := range plan.Await {
-		if _, err := sqldb.Exec(ctx, tx, `INSERT INTO scan_jobs (scan_id, scanner) VALUES (?, ?)`, scan.ID, name); err != nil {
+		if _, err := sqldb.Exec(ctx, tx, `INSERT INTO scan_jobs (scan_id, project_id, scanner) VALUES (?, ?, ?)`, scan.ID,
+			scan.ProjectID, name); err != nil {
 			return nil, err
 		}
 	}
@@ -334,10 +464,10 @@ func (s *Store) jobsForReports(
 func jobForReport(ctx context.Context, tx *sqlx.Tx, scan core.Scan, name string) (core.Job, error) {
 	var job core.Job
 	err := tx.GetContext(ctx, &job, tx.Rebind(`
-		INSERT INTO scan_jobs (scan_id, scanner, worker) VALUES (?, ?, ?)
+		INSERT INTO scan_jobs (scan_id, project_id, scanner, worker) VALUES (?, ?, ?, ?)
 		ON CONFLICT (scan_id, scanner) DO UPDATE SET worker = excluded.worker
 			WHERE scan_jobs.state IN ('pending', 'superseded') OR scan_jobs.worker IN ('', excluded.worker)
-		RETURNING `+jobColumns), scan.ID, name, core.Uploader)
+		RETURNING `+jobColumns), scan.ID, scan.ProjectID, name, core.Uploader)
 	if errors.Is(err, sql.ErrNoRows) {
 		return job, fmt.Errorf("%w: %s ran here for this commit and takes no report for it from outside; "+
 			"ask for a rescan, and bring the report for that", core.ErrConflict, name)

@@ -261,6 +261,168 @@ func TestJobSurvivesWhatIsNoDeath(t *testing.T) {
 	}
 }
 
+// takeTurns has one process claim all jobs, and returns the numbers of their projects in that order.
+func takeTurns(t *testing.T, s *store.Store, by store.Claimant) (projects []int64) {
+	t.Helper()
+	for n := 0; ; n++ {
+		by.Worker = fmt.Sprint("w", n)
+		job, _, err := s.ClaimJob(t.Context(), by)
+		if errors.Is(err, core.ErrNotFound) {
+			return projects
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		projects, by.After = append(projects, job.ProjectID), job.ProjectID
+	}
+}
+
+func TestProjectsTakeTurns(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		for n := range 6 { // the first one is noisy
+			pushed(t, s, n, inProject("acme/a"), storetest.OnBranch(fmt.Sprint("b", n)))
+		}
+		for n := range 2 {
+			pushed(t, s, 100+n, inProject("acme/b"), storetest.OnBranch(fmt.Sprint("b", n)))
+		}
+		pushed(t, s, 200, inProject("acme/c"))
+		got := takeTurns(t, s, by("", scanners...))
+		if len(got) != 9 {
+			t.Fatalf("want 9 jobs claimed, got %v", got)
+		}
+		a, b, c := got[0], got[1], got[2]
+		if want := []int64{a, b, c, a, b, a, a, a, a}; a == b || b == c || !slices.Equal(got, want) {
+			t.Errorf("want turns as in %v, got %v", want, got)
+		}
+	})
+}
+
+func TestProjectsRunSoManyJobs(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		for n := range 5 {
+			pushed(t, s, n, inProject("acme/a"), storetest.OnBranch(fmt.Sprint("b", n)))
+			pushed(t, s, 100+n, inProject("acme/b"), storetest.OnBranch(fmt.Sprint("b", n)))
+		}
+		two := by("", scanners...)
+		two.PerProject = 2
+		if got := takeTurns(t, s, two); len(got) != 4 {
+			t.Fatalf("want two jobs of each of two projects, got %v", got)
+		}
+		two.Worker = "w0"
+		job := claimJob(t, s, two) // which it holds
+		if err := s.FinishJob(t.Context(), job, core.Report{}); err != nil {
+			t.Fatal(err)
+		}
+		two.Worker = "another"
+		if next := claimJob(t, s, two); next.ProjectID != job.ProjectID {
+			t.Errorf("want a job of the project that has room, %d, got one of %d", job.ProjectID, next.ProjectID)
+		}
+		noJob(t, s, by("", "lint"), "a job of another scanner")
+	})
+}
+
+// Many processes claim at the same time, and run no more jobs of a project than they may together.
+func TestProjectsRunSoManyJobsOfAllProcesses(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		for n := range 30 {
+			pushed(t, s, n, inProject(fmt.Sprint("acme/", n%3)), storetest.OnBranch(fmt.Sprint("b", n)))
+		}
+		var mu sync.Mutex
+		var wg sync.WaitGroup
+		running := map[int64]int{}
+		for n := range 12 {
+			wg.Go(func() {
+				for i := range 4 {
+					claimant := by(fmt.Sprint(n, "/", i), scanners...)
+					claimant.PerProject = 2
+					job, _, err := s.ClaimJob(t.Context(), claimant)
+					if errors.Is(err, core.ErrNotFound) {
+						continue
+					}
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					mu.Lock()
+					running[job.ProjectID]++
+					mu.Unlock()
+				}
+			})
+		}
+		wg.Wait()
+		for project, n := range running {
+			if n != 2 {
+				t.Errorf("want 2 jobs of project %d running, got %d", project, n)
+			}
+		}
+	})
+}
+
+// The jobs of forks come after those of the projects themselves.
+func TestForksComeLast(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		url := e.URL(t)
+		s, err := store.Open(t.Context(), store.Config{URL: url, Policies: core.Policies{{Match: "**", Policy: storetest.Policy}}, Scanners: storetest.Scanners})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = s.Close() })
+		pushed(t, s, 1, inProject("acme/a"))
+		pushed(t, s, 2, inProject("acme/b"))
+		db := storetest.Connect(t, url)
+		if _, err := db.ExecContext(t.Context(), `UPDATE scan_jobs SET fork = TRUE WHERE id = (SELECT MIN(id) FROM scan_jobs)`); err != nil {
+			t.Fatal(err)
+		}
+		first, second := claimJob(t, s, by("v", scanners...)), claimJob(t, s, by("w", scanners...))
+		if first.Fork || !second.Fork || first.ID < second.ID {
+			t.Errorf("want the fork's job last, got %+v and %+v", first, second)
+		}
+	})
+}
+
+// A job that a release makes which knows nothing of turns has its turns.
+func TestTurnsOfAnOlderRelease(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		if err := s.Fill(t.Context(), 1); err != nil {
+			t.Fatal(err)
+		}
+		if job := claimJob(t, s, by("w", scanners...)); job.ProjectID == 0 {
+			t.Errorf("want the job with its project, got %+v", job)
+		}
+	})
+}
+
+// A job that was postponed has its turn again when its pause is over.
+func TestPostponedJobsTakeTurns(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		clock := newClock()
+		s := e.Open(t, store.Config{Now: clock.Now})
+		pushed(t, s, 1, inProject("acme/a"))
+		postponed := claimJob(t, s, by("w", scanners...))
+		if err := s.RetryJob(t.Context(), postponed, store.Retry{Pause: 30 * time.Second, Reason: "away"}); err != nil {
+			t.Fatal(err)
+		}
+		pushed(t, s, 2, inProject("acme/a"), storetest.OnBranch("other"))
+		if other := claimJob(t, s, by("v", scanners...)); other.ID == postponed.ID {
+			t.Error("claimed during its pause")
+		}
+		clock.advance(30 * time.Second)
+		if again := claimJob(t, s, by("w", scanners...)); again.ID != postponed.ID {
+			t.Errorf("want job %d again, got %d", postponed.ID, again.ID)
+		}
+	})
+}
+
 func noJob(t *testing.T, s *store.Store, by store.Claimant, what string) {
 	t.Helper()
 	if job, _, err := s.ClaimJob(t.Context(), by); !errors.Is(err, core.ErrNotFound) {

@@ -165,7 +165,7 @@ func (p planned) wayOfAPush(e *store.Explainer, n int, d core.Delivery, push cor
 	}
 	step("derive", func(ctx context.Context) error { return p.deriveAll(ctx, calls) })
 	step("claim", func(ctx context.Context) (err error) {
-		job, scan, err = p.ClaimJob(ctx, store.Claimant{Worker: "w", Scanners: []string{"gitleaks"}, Lease: time.Minute})
+		job, scan, err = p.ClaimJob(ctx, store.Claimant{Worker: "w", Scanners: []string{"gitleaks"}, Lease: time.Minute, After: 3, PerProject: 2})
 		return err
 	})
 	step("baseline", func(ctx context.Context) error {
@@ -338,7 +338,7 @@ var keys = regexp.MustCompile(`\b(id|rowid|reference_id|commit_sha|before_sha|me
 // because they hold few, or few for each row that is asked for, as alerts_by_key does where it is walked.
 var walked = []string{
 	"scans_open", "outcomes_in_project", "deliveries_kept", "alerts_by_key",
-	"scan_jobs_fresh", "scan_jobs_postponed", "scan_jobs_held", "commit_statuses_due", "commit_statuses_held", "commit_statuses_to_check",
+	"scan_jobs_turns", "scan_jobs_fork_turns", "scan_jobs_postponed", "scan_jobs_held", "commit_statuses_due", "commit_statuses_held", "commit_statuses_to_check",
 }
 
 // mostRows is how many rows of a table a statement may look at: as many as one may change. smallTable is how many rows the
@@ -402,6 +402,43 @@ func TestClaimReadsTheSameHoweverManyWait(t *testing.T) {
 				t.Errorf("held %t: %d statements and %d rows with a hundred, %d and %d with thousands",
 					held, few, fewRows, many, manyRows)
 			}
+		}
+	})
+}
+
+// A claim of a job reads no more rows with thousands waiting than with a hundred.
+func TestClaimOfAJobReadsTheSameHoweverManyWait(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		read := func(hundreds int) (statements, rows int) {
+			p := newPlanned(t, e)
+			if err := p.Fill(t.Context(), hundreds); err != nil {
+				t.Fatal(err)
+			}
+			explainer := p.Explain(t, p.url)
+			for _, worker := range []string{"v", "w"} {
+				_, _, err := p.ClaimJob(t.Context(), store.Claimant{
+					Worker: worker, Scanners: []string{"gitleaks", "lint"}, Lease: time.Minute, After: 5, PerProject: 2,
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, s := range explainer.Take() {
+				statements++
+				for _, r := range s.Reads {
+					rows += r.Rows
+					if r.Index == "" && r.Table == "scan_jobs" {
+						t.Errorf("%+v in%s", r, s.SQL)
+					}
+				}
+			}
+			return statements, rows
+		}
+		few, fewRows := read(1)
+		many, manyRows := read(30)
+		if few != many || fewRows < manyRows { // of a table of a page or two, PostgreSQL may read more
+			t.Errorf("%d statements and %d rows with a hundred, %d and %d with thousands", few, fewRows, many, manyRows)
 		}
 	})
 }

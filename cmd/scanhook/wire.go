@@ -186,7 +186,7 @@ func (w *wiring) assemble() (a *app, err error) {
 	w.mirrors = w.newMirrors()
 	w.runner = runner.New(runner.Config{
 		Jobs: w.db, Platforms: w.platforms, Scanners: w.scanners(), Policies: w.policies, Mirrors: w.mirrors,
-		Hidden: w.hidden(), AI: aiOf(w.config), Meter: w.meter, Log: w.log,
+		PerProject: int(w.config.Runner.PerProject), Hidden: w.hidden(), AI: aiOf(w.config), Meter: w.meter, Log: w.log,
 	})
 	w.poster = statuses.New(statuses.Config{
 		Store: w.db, Platforms: w.platforms, Pace: paceOf(w.config), Meter: w.meter, Log: w.log, Now: w.db.Now,
@@ -257,7 +257,7 @@ func (w *wiring) cageLevel() func() cage.Level {
 // hidden are the files of Scanhook itself, which no command may see.
 func (w *wiring) hidden() (paths []string) {
 	_ = w.mirrors.Probe() // which chooses the directory; the runner tells of its faults
-	files := []string{w.config.Source.File, w.mirrors.Dir, filepath.Join(os.TempDir(), "scanhook-*")}
+	files := []string{w.config.Source.File, w.config.Server.TLS.KeyFile, w.mirrors.Dir, filepath.Join(os.TempDir(), "scanhook-*")}
 	if file := w.config.Database.URL.File(); file != "" {
 		files = append(files, file+"*")
 	}

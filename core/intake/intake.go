@@ -186,7 +186,7 @@ func (p *Plan) open(item *Item) {
 	item.Receipt = core.Receipt{Outcome: core.ScanCreated, Reference: item.Scan.ReferenceID}
 	p.Opened = append(p.Opened, *item.Scan)
 	for _, scanner := range item.Policy.Jobs() {
-		p.Jobs = append(p.Jobs, core.Job{ScanID: item.Scan.ID, Scanner: scanner})
+		p.Jobs = append(p.Jobs, core.Job{ScanID: item.Scan.ID, ProjectID: item.Scan.ProjectID, Scanner: scanner})
 	}
 	if item.Actor == "" {
 		return

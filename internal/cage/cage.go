@@ -25,6 +25,7 @@ type Spec struct {
 	Env []string // all of its environment
 
 	View      string // an empty directory, over which the program's own view of the files is mounted
+	Temp      string // one of Write, which is also /tmp in that view; none if empty
 	Memory    int64  // bytes of all its processes together, and of each alone
 	File      int64  // bytes of the largest file that it may write
 	Processes int    // and threads, at the same time

@@ -176,6 +176,11 @@ type view struct {
 func (v view) at(path string) string { return filepath.Join(v.root, path) }
 
 func (v view) fill(spec Spec) error {
+	if spec.Temp != "" { // first, as what is granted may be in the system's own
+		if err := v.bind(spec.Temp, "/tmp", true); err != nil {
+			return fmt.Errorf("showing /tmp: %w", err)
+		}
+	}
 	writable := make(map[string]bool)
 	for _, path := range spec.Write {
 		writable[path] = true

@@ -166,6 +166,30 @@ func TestRunGrantsFiles(t *testing.T) {
 	})
 }
 
+// Programs write to /tmp, whatever TMPDIR says. It is theirs alone.
+func TestRunGivesATemporaryDirectory(t *testing.T) {
+	eachLevel(t, func(t *testing.T, level cage.Level) {
+		p := newPlace(t)
+		p.spec.Temp = filepath.Join(t.TempDir(), "temp")
+		if err := os.Mkdir(p.spec.Temp, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		p.spec.Write = append(p.spec.Write, p.spec.Temp)
+		p.wantDone(level, "write", filepath.Join(p.spec.Temp, "a"))
+		p.wantDone(level, "write", filepath.Join(p.work(), "a"))
+		p.wantRefused(level, "read", p.secret)
+		if !level.View {
+			p.wantRefused(level, "write", "/tmp/scanhook-test")
+			return
+		}
+		p.wantDone(level, "read", "/tmp/a")
+		p.wantDone(level, "write", "/tmp/b")
+		if _, err := os.Stat(filepath.Join(p.spec.Temp, "b")); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestRunKeepsProcessesAway(t *testing.T) {
 	const marker = "hunter2-in-the-environment"
 	victim := exec.Command("sleep", "600")

@@ -277,10 +277,11 @@ type Retention struct {
 
 // Runner bounds what a scan that runs here may cost.
 type Runner struct {
-	Cache     string `yaml:"cache"`                                              // directory of the projects' mirrors; empty: among the user's caches
-	CacheSize Size   `yaml:"cache_size"`                                         // of all mirrors; positive
-	Cage      string `yaml:"cage" jsonschema:"enum=best,enum=require"`           // CageRequire or CageBest: what is done where the kernel gives commands no full cage
-	MaxPaths  int64  `yaml:"max_paths" jsonschema:"minimum=1,maximum=100000000"` // files and directories of a commit; with more, its scan fails; positive
+	Cache      string `yaml:"cache"`                                              // directory of the projects' mirrors; empty: among the user's caches
+	CacheSize  Size   `yaml:"cache_size"`                                         // of all mirrors; positive
+	Cage       string `yaml:"cage" jsonschema:"enum=best,enum=require"`           // CageRequire or CageBest: what is done where the kernel gives commands no full cage
+	PerProject int64  `yaml:"per_project" jsonschema:"minimum=1,maximum=1000"`    // jobs of a project that run at once, in all processes; positive
+	MaxPaths   int64  `yaml:"max_paths" jsonschema:"minimum=1,maximum=100000000"` // files and directories of a commit; with more, its scan fails; positive
 }
 
 // What is done where the kernel gives no full cage to commands.

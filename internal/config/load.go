@@ -75,7 +75,7 @@ func builtin() *Config {
 		AI:        AI{Timeout: time.Minute, MaxFindings: 20},
 		Recover:   Recover{Every: Interval(time.Hour)},
 		Retention: Retention{Deliveries: Age(30 * day), Scans: Age(90 * day), KeepScans: 50},
-		Runner:    Runner{CacheSize: 20 << 30, MaxPaths: 2_000_000, Cage: CageBest},
+		Runner:    Runner{CacheSize: 20 << 30, MaxPaths: 2_000_000, Cage: CageBest, PerProject: 2},
 		Defaults: Policy{
 			Context:     "scanhook",
 			Branches:    []string{"**"},

@@ -352,6 +352,8 @@ const (
 	maxHistory   = 100_000     // commits, whose directories a first scan fetches
 	minCacheSize = 1 << 20
 	leastMemory  = 64 << 20 // of a command: with less, most programs do not even start
+
+	maxPerProject = 1000 // more than anybody has workers
 )
 
 func (v *validator) validateRunner() {
@@ -360,6 +362,9 @@ func (v *validator) validateRunner() {
 	}
 	if n := v.config.Runner.MaxPaths; n < 1 || n > maxPaths {
 		v.Errorf("runner.max_paths", "must be between 1 and %d", maxPaths)
+	}
+	if n := v.config.Runner.PerProject; n < 1 || n > maxPerProject {
+		v.Errorf("runner.per_project", "must be between 1 and %d", maxPerProject)
 	}
 	v.checkChoice("runner.cage", v.config.Runner.Cage, CageBest, CageRequire)
 }

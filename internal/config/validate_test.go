@@ -51,6 +51,7 @@ func TestValidationOfServerAndDatabase(t *testing.T) {
 		},
 		"max_paths, none":     {"runner: {max_paths: 0}", paths},
 		"max_paths, too many": {"runner: {max_paths: 100000001}", paths},
+		"per_project, none":   {"runner: {per_project: 0}", "c.yaml:1:23: runner.per_project must be between 1 and 1000"},
 		"cage, unknown":       {"runner: {cage: none}", "c.yaml:1:16: runner.cage must be best or require"},
 		"read, relative": {
 			"scanners: {lint: {command: [lint], read: [rules]}}", "c.yaml:1:43: scanners.lint.read[0] must be an absolute path",

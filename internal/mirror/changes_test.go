@@ -7,9 +7,11 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -203,6 +205,73 @@ func TestFilesAreBounded(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What a few objects unfold to is refused without unfolding it: in less time than counting it takes, and in little memory. So are
+// directories that are too deep, and one that is too wide.
+func TestBombsTakeNoMemory(t *testing.T) { // alone, as it measures the memory of the process
+	f := newForge(t)
+	base := f.commit(t, "p", gittest.Files{"a": "1\n"})
+	dir := f.dir("p")
+	blob := gittest.Git(t, dir, "rev-parse", base+":a")
+	maketree := func(entries string) string {
+		gittest.Write(t, dir, gittest.Files{".git/entries": entries})
+		return gittest.Git(t, dir, "-c", "alias.maketree=!git mktree --missing <.git/entries", "maketree")
+	}
+	commit := func(tree string) string { return gittest.Git(t, dir, "commit-tree", "-p", base, "-m", "bomb", tree) }
+	many := func(n int, format string) string {
+		var entries strings.Builder
+		for i := range n {
+			fmt.Fprintf(&entries, format, i)
+		}
+		return maketree(entries.String())
+	}
+	wide := many(5000, "100644 blob "+blob+"\tfile-%d\n")
+	for name, test := range map[string]struct{ bomb, want string }{
+		"files":             {f.grow(t, "p", base, 9, "f"), "more than 2,000,000 paths"},
+		"empty directories": {f.grow(t, "p", base, 9, ""), "more than 2,000,000 paths"},
+		"long names":        {f.grow(t, "p", base, 6, strings.Repeat("n", 250)), "paths"},
+		"submodules": {
+			commit(many(2000, "040000 tree "+many(2000, "160000 commit "+base+"\tm-%d\n")+"\td-%d\n")), "more than 2,000,000 paths",
+		},
+		"wide in wide": {commit(many(1000, "040000 tree "+wide+"\tdir-%d\n")), "more than 2,000,000 paths"},
+		"deep":         {f.dig(t, "p", base, blob, 5000), "more than 4,096 deep"},
+	} {
+		c := newCache(t)
+		err := c.Use(t.Context(), f.project("p"), test.bomb, func(ctx context.Context, m *Mirror) error {
+			runtime.GC()
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			began := time.Now()
+			var kept []File
+			_, err := m.Files(ctx, test.bomb, func(f File) { kept = append(kept, f) })
+			took := time.Since(began)
+			runtime.ReadMemStats(&after)
+			if !errors.As(err, new(sandbox.LimitExceeded)) || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("%s: want ...%s..., got %v", name, test.want, err)
+			}
+			if used := (after.TotalAlloc - before.TotalAlloc) >> 20; used > 50 || len(kept) > 0 {
+				t.Errorf("%s: it took %d MiB, and %d files were kept", name, used, len(kept))
+			}
+			t.Logf("%s: %s, %d KiB allocated", name, took, (after.TotalAlloc-before.TotalAlloc)>>10)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// dig makes a commit with so many directories in each other.
+func (f *forge) dig(t *testing.T, project, parent, blob string, depth int) (sha string) {
+	t.Helper()
+	dir := f.dir(project)
+	var stream strings.Builder
+	fmt.Fprintf(&stream, "commit refs/heads/deep\ncommitter a <a@b> 1 +0000\ndata 4\ndeep\nfrom %s\nM 100644 %s %sf\n",
+		parent, blob, strings.Repeat("d/", depth))
+	gittest.Write(t, dir, gittest.Files{".git/stream": stream.String()})
+	gittest.Git(t, dir, "-c", "alias.import=!git fast-import --quiet <.git/stream", "import")
+	return gittest.Git(t, dir, "rev-parse", "refs/heads/deep")
 }
 
 // Commits that bring more paths together than one may have are listed as far as that goes, the newest first.

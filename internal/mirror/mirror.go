@@ -26,10 +26,11 @@ type Mirror struct {
 	head  string      // the commit that it was brought up to date for
 	dir   os.FileInfo // tells it from the one that is made in its place
 
-	objects *Objects          // what reads, once it was needed
-	sizes   map[string]int64  // of the contents of files that Ensure has found
-	trees   map[string][]byte // directories that were read, by their ids
-	kept    int64             // bytes of them
+	objects *Objects            // what reads, once it was needed
+	sizes   map[string]int64    // of the contents of files that Ensure has found
+	trees   map[string][]byte   // directories that were read, by their ids
+	kept    int64               // bytes of them
+	extents map[string][2]int64 // paths below directories that were measured, and their bytes, by the ids of these
 	absent  map[string]Absence
 }
 

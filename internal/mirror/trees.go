@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/dustin/go-humanize"
 
@@ -18,6 +19,7 @@ const (
 	maxPathName = 256      // bytes of a path, on average over those of a commit
 	maxPath     = 1 << 20  // bytes of one
 	maxKept     = 16 << 20 // bytes of directories that are remembered
+	maxDepth    = 4096     // directories in each other; newer versions of git lay out no more
 	maxAhead    = 200      // entries whose directories are read together
 	maxCompared = 16 << 10 // bytes of directories that are compared, on average over the paths of a commit
 )
@@ -169,6 +171,11 @@ func (w *walk) through(ctx context.Context, path, id string, others []string) er
 	if slices.Contains(others, id) {
 		return nil
 	}
+	if len(others) == 0 {
+		if err := w.foresee(ctx, path, id); err != nil {
+			return err
+		}
+	}
 	steps, err := w.compare(ctx, path, id, others)
 	if err != nil {
 		return err
@@ -259,15 +266,108 @@ func stepOf(e item, olds []*tree) (s step, known bool, err error) {
 // count fails where there are more paths than a commit may have. Others in the place of one count as well: they fill the memory.
 func (w *walk) count(length, others int) error {
 	w.paths, w.size = w.paths-1-int64(max(others-1, 0)), w.size-int64(length)
-	switch {
-	case w.paths < 0:
-		return tooMany("more than " + humanize.Comma(w.most) + " paths")
-	case w.size < 0:
-		return tooMany("more than " + humanize.Comma(maxPathName*w.most) + " bytes in the names of its paths")
-	case length > maxPath:
+	if length > maxPath {
 		return tooMany("a path of more than a megabyte")
 	}
+	return extent{w.most - w.paths, maxPathName*w.most - w.size}.check(w.most)
+}
+
+// extent is how many paths are below a directory, and how long they are together from there on, in bytes.
+type extent struct{ paths, bytes int64 }
+
+// check fails where it is more than a commit may have.
+func (e extent) check(most int64) error {
+	switch {
+	case e.paths > most:
+		return tooMany("more than " + humanize.Comma(most) + " paths")
+	case e.bytes > maxPathName*most:
+		return tooMany("more than " + humanize.Comma(maxPathName*most) + " bytes in the names of its paths")
+	}
 	return nil
+}
+
+// foresee fails where a directory that is new as a whole has more than may still come. It reads each directory below it once, wherever
+// else it stands, so it finds out in no time and without memory what the walk would take both for.
+func (w *walk) foresee(ctx context.Context, path, id string) error {
+	s := &survey{mirror: w.mirror, most: w.most}
+	below, err := s.of(ctx, id, strings.Count(path, "/"))
+	if err != nil {
+		return err
+	}
+	return extent{
+		w.most - w.paths + below.paths, maxPathName*w.most - w.size + below.bytes + below.paths*int64(len(path)),
+	}.check(w.most)
+}
+
+// survey measures directories.
+type survey struct {
+	mirror *Mirror
+	most   int64
+	read   int64 // entries of all directories that were read
+}
+
+func (s *survey) of(ctx context.Context, id string, depth int) (all extent, err error) {
+	if known, measured := s.mirror.extents[id]; measured {
+		return extent{known[0], known[1]}, nil
+	}
+	if depth > maxDepth {
+		return all, tooMany(fmt.Sprintf("directories more than %s deep in each other", humanize.Comma(maxDepth)))
+	}
+	if ctx.Err() != nil {
+		return all, context.Cause(ctx)
+	}
+	now, err := s.mirror.tree(ctx, id)
+	for err == nil && now.more {
+		var some []item
+		if some, err = now.take(maxAhead); err == nil {
+			err = s.add(ctx, &all, some, depth)
+		}
+	}
+	if err == nil {
+		if s.mirror.extents == nil {
+			s.mirror.extents = make(map[string][2]int64)
+		}
+		s.mirror.extents[id] = [2]int64{all.paths, all.bytes}
+	}
+	return all, err
+}
+
+// add adds some entries of a directory to its extent.
+func (s *survey) add(ctx context.Context, all *extent, some []item, depth int) error {
+	var ids []string
+	for _, e := range some {
+		if _, measured := s.mirror.extents[e.object()]; e.isTree() && !measured {
+			ids = append(ids, e.object())
+		}
+	}
+	if err := s.mirror.readMissing(ctx, ids); err != nil {
+		return err
+	}
+	s.read += int64(len(some))
+	for _, e := range some {
+		var below extent
+		if e.isTree() {
+			var err error
+			if below, err = s.of(ctx, e.object(), depth+1); err != nil {
+				return err
+			}
+		}
+		all.paths += 1 + below.paths
+		all.bytes += int64(len(e.name)) + below.bytes + below.paths*int64(len(e.name)+1)
+		if err := all.check(s.most); err != nil {
+			return err
+		}
+	}
+	return extent{s.read, 0}.check(s.most) // the paths of what is not measured to its end
+}
+
+// take reads up to so many entries.
+func (t *tree) take(most int) (some []item, err error) {
+	for err == nil && t.more && len(some) < most {
+		some = append(some, t.next)
+		err = t.advance()
+	}
+	return some, err
 }
 
 func tooMany(what string) error {
@@ -283,12 +383,17 @@ func (w *walk) readAhead(ctx context.Context, steps []step) error {
 			ids = append(append(ids, s.object()), s.others...)
 		}
 	}
+	return w.mirror.readMissing(ctx, ids)
+}
+
+// readMissing reads those directories that are not remembered, together.
+func (m *Mirror) readMissing(ctx context.Context, ids []string) error {
 	slices.Sort(ids)
-	ids = slices.DeleteFunc(slices.Compact(ids), func(id string) bool { return w.mirror.trees[id] != nil })
+	ids = slices.DeleteFunc(slices.Compact(ids), func(id string) bool { return m.trees[id] != nil })
 	if len(ids) < 2 {
 		return nil
 	}
-	return w.mirror.readTrees(ctx, ids[:min(len(ids), 2*maxAhead)])
+	return m.readTrees(ctx, ids[:min(len(ids), 2*maxAhead)])
 }
 
 // tree begins to read a directory.

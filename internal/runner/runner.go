@@ -67,20 +67,21 @@ const crashed = "the scan crashed inside Scanhook: see the log, and please repor
 
 // Config is what a Runner needs; the zero value of every optional field is its default.
 type Config struct {
-	Jobs      *store.Store
-	Platforms platforms.Set
-	Scanners  map[string]Scanner // by their key in the configuration, without those that upload their reports
-	Workers   int                // jobs at a time, 2 by default
-	Lease     time.Duration      // a job whose lease is not extended for so long goes to another worker; 30 seconds by default
-	Policies  core.Policies      // how many commits of a push are searched
-	Mirrors   *mirror.Cache      // of the projects' repositories; by default in the user's caches
-	TempDir   string             // where workspaces are made; the system's by default
-	MaxDisk   int64              // bytes that one job may occupy, the files of the commit included; 2 GiB by default
-	Meter     *metrics.Meter     // counts jobs; nil counts none
-	Hidden    []string           // files and directories that no command may see, whatever it is granted; see cage.Hidden
-	AI        *AI                // reviews new findings; none by default
-	Worker    string             // names this process in the jobs it holds; by default one that no other process has
-	Log       *slog.Logger       // silent by default
+	Jobs       *store.Store
+	Platforms  platforms.Set
+	Scanners   map[string]Scanner // by their key in the configuration, without those that upload their reports
+	Workers    int                // jobs at a time, 2 by default
+	PerProject int                // of them, those of one project, in all processes; 0 for any number
+	Lease      time.Duration      // a job whose lease is not extended for so long goes to another worker; 30 seconds by default
+	Policies   core.Policies      // how many commits of a push are searched
+	Mirrors    *mirror.Cache      // of the projects' repositories; by default in the user's caches
+	TempDir    string             // where workspaces are made; the system's by default
+	MaxDisk    int64              // bytes that one job may occupy, the files of the commit included; 2 GiB by default
+	Meter      *metrics.Meter     // counts jobs; nil counts none
+	Hidden     []string           // files and directories that no command may see, whatever it is granted; see cage.Hidden
+	AI         *AI                // reviews new findings; none by default
+	Worker     string             // names this process in the jobs it holds; by default one that no other process has
+	Log        *slog.Logger       // silent by default
 }
 
 // Runner runs jobs.
@@ -91,6 +92,8 @@ type Runner struct {
 	database  *lease.Availability
 	host      *host
 	key       secrets.Key // by which secrets are masked and told apart
+	claiming  sync.Mutex  // guards turn: one worker claims at a time
+	turn      int64       // the project that had it last
 }
 
 // New makes a Runner; it does nothing until Run.
@@ -182,7 +185,11 @@ func (r *Runner) claim(ctx context.Context, worker string) (*task, error) {
 	if !r.host.CanWork(ctx, r.TempDir) {
 		return nil, core.ErrNotFound
 	}
-	by := store.Claimant{Worker: worker, Scanners: r.claimable, Lease: r.Lease, InGrace: r.database.InGrace()}
+	r.claiming.Lock()
+	defer r.claiming.Unlock()
+	by := store.Claimant{
+		Worker: worker, Scanners: r.claimable, Lease: r.Lease, InGrace: r.database.InGrace(), After: r.turn, PerProject: r.PerProject,
+	}
 	t := new(task)
 	err := r.shortStep(ctx, func(ctx context.Context) (err error) {
 		t.job, t.scan, err = r.Jobs.ClaimJob(ctx, by)
@@ -191,6 +198,7 @@ func (r *Runner) claim(ctx context.Context, worker string) (*task, error) {
 	if err != nil {
 		return nil, fmt.Errorf("claiming a job: %w", err)
 	}
+	r.turn = t.scan.ProjectID
 	return t, nil
 }
 

@@ -238,7 +238,7 @@ func (s Scanner) spec(in confinement, program string) cage.Spec {
 	}
 	return cage.Spec{
 		Read: granted, Write: write, Network: network, Dir: space.Source, Env: space.Environment(),
-		View: space.View, Memory: s.Memory, File: space.Limit,
+		View: space.View, Temp: space.Temp, Memory: s.Memory, File: space.Limit,
 	}
 }
 

@@ -25,6 +25,7 @@ const (
 	defaultHistory = 1000
 	defaultWorkers = 2
 	defaultTime    = 10 * time.Minute
+	defaultPerFile = 30 * time.Second
 	worthProcess   = 20 // contents to read, for which one more process of git is worth its start
 )
 
@@ -44,6 +45,7 @@ type Scan struct {
 	Skip    map[string]bool       // commits whose contents were searched: they need no search
 	History int                   // commits that are searched, the newest; 1,000 by default
 	Time    time.Duration         // for searching contents: what is not searched by then is left out; 10 minutes by default
+	PerFile time.Duration         // for searching the contents of one file: those that take longer are left out; 30 seconds by default
 	Workers int                   // contents that are searched at the same time; 2 by default
 }
 
@@ -75,6 +77,7 @@ type search struct {
 	wanted  map[core.ContentsKey]string // contents to be searched, and a path of theirs; in the end those that were not
 	placed  map[core.ContentsKey]bool   // contents whose findings are reported
 	found   atomic.Int64
+	slow    atomic.Bool  // contents took longer than PerFile
 	mu      sync.Mutex   // guards the result while contents are searched
 	stopped core.LeftOut // why contents are left that were not searched; empty while there is no reason
 	result  Result
@@ -96,6 +99,7 @@ func (s Scan) Run(ctx context.Context, m *mirror.Mirror, head string) (Result, e
 
 func (s Scan) withDefaults() Scan {
 	s.History, s.Workers, s.Time = cmp.Or(s.History, defaultHistory), cmp.Or(s.Workers, defaultWorkers), cmp.Or(s.Time, defaultTime)
+	s.PerFile = cmp.Or(s.PerFile, defaultPerFile)
 	return s
 }
 
@@ -209,6 +213,8 @@ func (s *search) searchInTime(ctx context.Context) error {
 		s.stopped = core.LeftSecrets
 	case errors.Is(searching.Err(), context.DeadlineExceeded) && err != nil:
 		s.stopped = core.LeftTime
+	case s.slow.Load() && err == nil:
+		s.stopped = core.LeftTime
 	default:
 		s.result.Whole = true
 		return err
@@ -288,8 +294,17 @@ func (s *search) searchOne(ctx context.Context, from source, key core.ContentsKe
 	var contents core.Contents
 	if size > gitleaks.MaxBlob {
 		contents.Coverage.LeaveOut(core.LeftSize, 1, "")
-	} else if contents, err = s.Rules.Search(ctx, s.wanted[key], data); err != nil {
-		return err
+	} else {
+		searching, cancel := context.WithTimeout(ctx, s.PerFile)
+		defer cancel()
+		contents, err = s.Rules.Search(searching, s.wanted[key], data)
+		if err != nil && ctx.Err() == nil { // the next scan tries it again
+			s.slow.Store(true)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
 	}
 	if s.found.Add(int64(len(contents.Findings))) > gitleaks.MaxSecrets {
 		return gitleaks.ErrTooManySecrets

@@ -463,6 +463,24 @@ func TestScanGoesOnWhereItStopped(t *testing.T) {
 	}
 }
 
+// A file that takes too long is left out and tried again; the others are searched.
+func TestScanLeavesOutWhatTakesTooLong(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	base := w.commit(t, gittest.Files{"clean": "x\n"})
+	head := w.commit(t, gittest.Files{"slow.txt": strings.Repeat("words of no meaning = 1\n", 200_000), "a.py": leak(githubToken)})
+	known := core.SearchedContents{}
+	got := w.scan(t, Scan{Known: known, Base: base, PerFile: 50 * time.Millisecond}, head)
+	left := slices.IndexFunc(got.Coverage.Left, func(o core.Omission) bool { return o.Reason == core.LeftTime })
+	if got.Whole || left < 0 || !slices.Equal(got.Coverage.Left[left].Names, []string{"slow.txt"}) || len(got.Findings) != 1 {
+		t.Fatalf("want the slow file left out alone, got %+v", got)
+	}
+	got = w.scan(t, Scan{Known: known, Base: base, Left: got.Coverage.History}, head)
+	if !got.Whole || len(got.Coverage.Left) != 0 {
+		t.Errorf("want it searched in the end, got %+v", got)
+	}
+}
+
 // A search that found too much keeps what it found, and finds the rest step by step.
 func TestScanStopsAtTooManySecrets(t *testing.T) {
 	t.Parallel()
