@@ -44,11 +44,11 @@ func (p Policies) For(platform, project string) (policy Policy, ok bool) {
 
 // Find is the place of the rule for a project; -1 for a repository that is not configured.
 func (p Policies) Find(platform, project string) int {
-	return slices.IndexFunc(p, func(rule Rule) bool { return matchesProject(rule.Match, platform, project) })
+	return slices.IndexFunc(p, func(rule Rule) bool { return MatchesProject(rule.Match, platform, project) })
 }
 
-// matchesProject tells whether a glob over platform/project matches a project. Like the platforms, it ignores case.
-func matchesProject(glob, platform, project string) bool {
+// MatchesProject tells whether a glob over platform/project matches a project. Like the platforms, it ignores case.
+func MatchesProject(glob, platform, project string) bool {
 	matched, _ := doublestar.Match(strings.ToLower(glob), ProjectKey(platform+"/"+project))
 	return matched
 }
@@ -203,12 +203,13 @@ func (s Scanners) AdmitReport(p Policy, scanner string) error {
 }
 
 func matchesAny(globs []string, name string) bool {
-	for _, glob := range globs {
-		if matched, _ := doublestar.Match(glob, name); matched {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(globs, func(glob string) bool { return Matches(glob, name) })
+}
+
+// Matches tells whether a glob matches a name; ** crosses slashes.
+func Matches(glob, name string) bool {
+	matched, _ := doublestar.Match(glob, name)
+	return matched
 }
 
 // Scopes are the globs over platform/project of those repositories in the configuration that have webhook secrets of
@@ -220,10 +221,10 @@ type Scopes []string
 // acme/shop under the name acme/shop.git.
 func (s Scopes) Of(platform, project string) int {
 	for i, glob := range s {
-		if matchesProject(glob, platform, project) {
+		if MatchesProject(glob, platform, project) {
 			return i
 		}
-		if matchesProject(glob, platform, ProjectAddress(project)) {
+		if MatchesProject(glob, platform, ProjectAddress(project)) {
 			return -1
 		}
 	}

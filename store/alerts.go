@@ -10,6 +10,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/core/alerts"
 	"github.com/scanhook/scanhook/store/catalog"
 	"github.com/scanhook/scanhook/store/sqldb"
@@ -395,15 +396,19 @@ var alertColumns = sqldb.ColumnsOf[alerts.Alert]()
 // Catalog lists alerts of all projects.
 func (s *Store) Catalog() *catalog.Catalog { return catalog.New(s.db, s.clock.Now) }
 
-// InProject are the projects that a filter of the catalog has for one project's name: none where it is unknown, and nil, which means
-// all, where no name is given.
-func (s *Store) InProject(ctx context.Context, platform, name string) ([]int64, error) {
+// InProject are the projects that a filter of the catalog has for one project's name, if whoever asks may do the act there: none
+// where it is unknown. Where no name is given, they are all in which they may; nil means all that there are.
+func (s *Store) InProject(ctx context.Context, act access.Act, platform, name string) ([]int64, error) {
+	shown, err := s.seenBy(ctx, act)
+	if err != nil {
+		return nil, fmt.Errorf("finding projects: %w", err)
+	}
 	if platform == "" && name == "" {
-		return nil, nil
+		return shown.filter(), nil
 	}
 	project, err := s.FindProject(ctx, platform, name)
 	switch {
-	case errors.Is(err, core.ErrNotFound):
+	case errors.Is(err, core.ErrNotFound) || err == nil && !shown.has(project.ID):
 		return []int64{}, nil
 	case err != nil:
 		return nil, fmt.Errorf("finding project: %w", err)

@@ -15,6 +15,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/core/alerts"
 	"github.com/scanhook/scanhook/core/match"
 	"github.com/scanhook/scanhook/store"
@@ -187,7 +188,7 @@ func (l *lives) check(t *testing.T) {
 // listAlerts are all alerts of a project on a shelf, the newest first.
 func listAlerts(t *testing.T, s *store.Store, project string, shelf catalog.Shelf) []catalog.Item {
 	t.Helper()
-	projects, err := s.InProject(t.Context(), "github", project)
+	projects, err := s.InProject(t.Context(), access.Read, "github", project)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,7 +241,7 @@ func (l *lives) checkList(t *testing.T, open map[string][]int) {
 // checkTallies compares the numbers that the database keeps with the alerts.
 func (l *lives) checkTallies(t *testing.T) {
 	t.Helper()
-	projects, err := l.InProject(t.Context(), "github", l.name)
+	projects, err := l.InProject(t.Context(), access.Read, "github", l.name)
 	if err != nil {
 		t.Fatal(err)
 	}

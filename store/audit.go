@@ -9,6 +9,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
@@ -143,13 +144,18 @@ type AuditFilter struct {
 	Limit   int
 }
 
-// ListAudit returns who did what, the newest first.
+// ListAudit returns who did what, the newest first. Those who administer only some projects see the events of these.
 func (s *Store) ListAudit(ctx context.Context, filter AuditFilter) ([]core.AuditEvent, error) {
 	project, err := s.projectsNamed(ctx, "", filter.Project)
 	if err != nil {
 		return nil, fmt.Errorf("listing audit events: %w", err)
 	}
+	shown, err := s.seenBy(ctx, access.Administer)
+	if err != nil {
+		return nil, fmt.Errorf("listing audit events: %w", err)
+	}
 	var where sqldb.Conditions
+	shown.limit(&where, `project_id`)
 	where.Add(filter.Action != "", "action = ?", filter.Action)
 	where.Add(filter.Actor != "", "actor = ?", filter.Actor)
 	project.idsTo(&where)

@@ -11,6 +11,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/core/intake"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
@@ -421,26 +422,38 @@ type DeliveryFilter struct {
 	Limit             int
 }
 
-// ListDeliveries returns the newest deliveries first; with After, those that come directly before that one in the list.
+// ListDeliveries returns the newest deliveries first that those who ask may see; with After, those that come directly before that
+// one in the list.
 func (s *Store) ListDeliveries(ctx context.Context, f DeliveryFilter) ([]core.KeptDelivery, error) {
 	var list []core.KeptDelivery
-	union, err := s.deliveryUnion(ctx, f)
-	if err == nil && !union.Empty() {
-		picked, args := union.With()
-		err = s.db.SelectContext(ctx, &list, s.db.Rebind(picked+`
-			SELECT `+sqldb.Qualify("d", deliveryColumns)+`, `+referenceOfDelivery+`
-			FROM picked JOIN deliveries d ON d.id = picked.id LEFT JOIN scans s ON s.id = d.scan_id
-			ORDER BY d.id DESC`), args...)
+	unions, err := s.deliveryUnions(ctx, f)
+	for _, union := range unions {
+		if err == nil {
+			var some []core.KeptDelivery
+			picked, args := union.With()
+			err = s.db.SelectContext(ctx, &some, s.db.Rebind(picked+`
+				SELECT `+sqldb.Qualify("d", deliveryColumns)+`, `+referenceOfDelivery+`
+				FROM picked JOIN deliveries d ON d.id = picked.id LEFT JOIN scans s ON s.id = d.scan_id
+				ORDER BY d.id DESC`), args...)
+			list = append(list, some...)
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("listing deliveries: %w", sqldb.Classify(err))
 	}
-	return list, nil
+	return pageOf(list, func(d core.KeptDelivery) int64 { return d.ID }, f.After, f.Limit), nil
 }
 
-func (s *Store) deliveryUnion(ctx context.Context, f DeliveryFilter) (*sqldb.KeysetUnion, error) {
-	union := &sqldb.KeysetUnion{Table: `deliveries`, Before: f.Before, After: f.After, Limit: f.Limit}
-	switch {
+func (f DeliveryFilter) union() *sqldb.KeysetUnion {
+	return &sqldb.KeysetUnion{Table: `deliveries`, Before: f.Before, After: f.After, Limit: f.Limit}
+}
+
+func (s *Store) deliveryUnions(ctx context.Context, f DeliveryFilter) (unions []*sqldb.KeysetUnion, err error) {
+	shown, err := s.seenBy(ctx, access.Read)
+	if err != nil {
+		return nil, err
+	}
+	switch union := f.union(); {
 	case f.ScanID != 0:
 		opened := f.conditions()
 		opened.Add(true, `outcome = 'scan_created' AND id = (SELECT delivery_id FROM scans WHERE scans.id = ?)`, f.ScanID)
@@ -448,19 +461,28 @@ func (s *Store) deliveryUnion(ctx context.Context, f DeliveryFilter) (*sqldb.Key
 		others := f.conditions()
 		others.Add(true, `outcome <> 'scan_created'`)
 		union.AddKeyed(others)
-		return union, nil
-	case f == (DeliveryFilter{Before: f.Before, After: f.After, Limit: f.Limit}):
+		return append(unions, union), nil
+	case shown.all && f == (DeliveryFilter{Before: f.Before, After: f.After, Limit: f.Limit}):
 		union.AddTable(f.conditions())
-		return union, nil
+		return append(unions, union), nil
 	}
-	scopes, err := s.deliveryScopes(ctx, f)
+	scopes, err := s.deliveryScopes(ctx, f, shown)
 	if err != nil {
 		return nil, err
 	}
+	for some := range slices.Chunk(scopes, projectsPerUnion) {
+		unions = append(unions, f.unionOf(some))
+	}
+	return unions, nil
+}
+
+// unionOf reads the deliveries of scopes, those in each state along an index.
+func (f DeliveryFilter) unionOf(scopes []deliveryScope) *sqldb.KeysetUnion {
 	states := []core.DeliveryState{f.State}
 	if f.State == "" {
 		states = core.DeliveryStates
 	}
+	union := f.union()
 	for _, scope := range scopes {
 		for _, f.State = range states {
 			where := f.conditions()
@@ -472,7 +494,7 @@ func (s *Store) deliveryUnion(ctx context.Context, f DeliveryFilter) (*sqldb.Key
 			union.AddTable(where)
 		}
 	}
-	return union, nil
+	return union
 }
 
 // keptDeliveries is a table of the calls that are still to be derived, which are few. Its order makes engines read their own
@@ -486,9 +508,15 @@ type deliveryScope struct {
 	args []any
 }
 
-// deliveryScopes are the projects that a filter names, and the calls of that name whose project is not known; else the
-// platforms.
-func (s *Store) deliveryScopes(ctx context.Context, f DeliveryFilter) (scopes []deliveryScope, err error) {
+// deliveryScopes are the projects that a filter names, and the calls of that name whose project is not known, or those that may
+// be shown; else the platforms.
+func (s *Store) deliveryScopes(ctx context.Context, f DeliveryFilter, shown shownProjects) (scopes []deliveryScope, err error) {
+	if f.Project == "" && !shown.all {
+		for _, id := range shown.on(f.Platform) {
+			scopes = append(scopes, deliveryScope{`project_id = ?`, []any{id}})
+		}
+		return scopes, nil
+	}
 	platforms := []string{f.Platform}
 	if f.Platform == "" {
 		platforms, err = s.db.DistinctValues(ctx, `deliveries`, `platform`)
@@ -501,10 +529,15 @@ func (s *Store) deliveryScopes(ctx context.Context, f DeliveryFilter) (scopes []
 	}
 	named, err := s.projectsNamed(ctx, f.Platform, f.Project)
 	for _, project := range named.members {
-		scopes = append(scopes, deliveryScope{`project_id = ?`, []any{project.ID}})
+		if shown.has(project.ID) {
+			scopes = append(scopes, deliveryScope{`project_id = ?`, []any{project.ID}})
+		}
 	}
+	actor, _ := access.Of(ctx)
 	for _, platform := range platforms {
-		scopes = append(scopes, deliveryScope{`project_id IS NULL AND platform = ? AND project_name = ?`, []any{platform, f.Project}})
+		if shown.all || actor.MayIn(access.Read, access.Project{Platform: platform, Name: f.Project}) {
+			scopes = append(scopes, deliveryScope{`project_id IS NULL AND platform = ? AND project_name = ?`, []any{platform, f.Project}})
+		}
 	}
 	return scopes, err
 }

@@ -71,10 +71,11 @@ func (s *Store) LimitPages(t *testing.T, n int) {
 
 // PlanOfScans are the steps in which SQLite would answer ListScans.
 func (s *Store) PlanOfScans(ctx context.Context, f ScanFilter) (steps []string, err error) {
-	union, err := s.scanUnion(ctx, f)
-	if err != nil || union.Empty() {
+	unions, err := s.scanUnions(ctx, f)
+	if err != nil || len(unions) == 0 {
 		return nil, err
 	}
+	union := unions[0]
 	var plan []struct {
 		ID, Parent, NotUsed int
 		Detail              string

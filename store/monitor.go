@@ -11,6 +11,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/core/timeline"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
@@ -208,9 +209,14 @@ func (s *Store) ExplainCommit(ctx context.Context, sha string) ([]timeline.Recor
 		return nil, fmt.Errorf("explaining commit: %w: %.64q is not a commit id of at least seven characters", core.ErrInvalid, sha)
 	}
 	var scans []core.Scan
-	err := s.db.SelectContext(ctx, &scans, s.db.Rebind(`
-		SELECT `+scanColumns+` FROM scans
-		WHERE commit_sha >= ? AND commit_sha < ? ORDER BY id + 0 DESC LIMIT ?`), sha, sha+"g", maxExplained)
+	shown, err := s.seenBy(ctx, access.Read)
+	var where sqldb.Conditions
+	where.Add(true, `commit_sha >= ? AND commit_sha < ?`, sha, sha+"g")
+	shown.limit(&where, `project_id + 0`)
+	if err == nil {
+		err = s.db.SelectContext(ctx, &scans, s.db.Rebind(`
+			SELECT `+scanColumns+` FROM scans `+where.SQL()+` ORDER BY id + 0 DESC LIMIT ?`), append(where.Args, maxExplained)...)
+	}
 	if err == nil && len(scans) == 0 {
 		err = fmt.Errorf("%w: no commit that begins with %s has been announced or scanned", core.ErrNotFound, sha)
 	}

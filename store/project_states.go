@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
@@ -46,8 +47,12 @@ func (s *Store) ListProjects(ctx context.Context, f ProjectFilter) (list []Proje
 	if !f.Failing { // most are scanned
 		page = min(f.Limit, page)
 	}
+	shown, err := s.seenBy(ctx, access.Read)
+	if err != nil {
+		return nil, fmt.Errorf("listing projects: %w", err)
+	}
 	for more := true; more && len(list) < f.Limit; {
-		some, err := s.projectStates(ctx, f.Platform, after, page)
+		some, err := s.projectStates(ctx, shown, f.Platform, after, page)
 		if err != nil {
 			return nil, fmt.Errorf("listing projects: %w", sqldb.Classify(err))
 		}
@@ -63,8 +68,11 @@ func (s *Store) ListProjects(ctx context.Context, f ProjectFilter) (list []Proje
 }
 
 // projectStates reads the next live projects after one, and how their default branches stand.
-func (s *Store) projectStates(ctx context.Context, platform string, after ProjectState, limit int) (list []ProjectState, err error) {
+func (s *Store) projectStates(
+	ctx context.Context, shown shownProjects, platform string, after ProjectState, limit int,
+) (list []ProjectState, err error) {
 	var where sqldb.Conditions
+	shown.limit(&where, `id`)
 	where.Add(true, `gone_at IS NULL`)
 	where.Add(platform != "", `platform = ?`, platform)
 	where.Add(true, `(platform, name_key) > (?, ?)`, after.SourcePlatform, after.Key)
@@ -211,12 +219,12 @@ func (s *Store) ListTrend(ctx context.Context, platform, project string, limit i
 	}
 	var list []TrendPoint
 	if err == nil {
-		var union *sqldb.KeysetUnion
-		union, err = s.scanUnion(ctx, ScanFilter{
+		var unions []*sqldb.KeysetUnion
+		unions, err = s.scanUnions(ctx, ScanFilter{
 			Platform: platform, Project: project, Branch: found.DefaultBranch, Status: core.ScanCompleted, Limit: limit,
 		})
-		if err == nil {
-			list, err = s.trendOf(ctx, union, found, limit)
+		if err == nil && len(unions) > 0 {
+			list, err = s.trendOf(ctx, unions[0], found, limit)
 		}
 	}
 	if err != nil {

@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/core/naming"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
@@ -52,8 +51,18 @@ func (s *Store) projectNamed(ctx context.Context, db *sqlx.DB, platform, name st
 	return project, nil
 }
 
-// FindProject is GetProject for those who look at a project: they may know it by the name that it had before it was renamed.
+// FindProject is GetProject for those who look at a project: they may know it by the name that it had before it was renamed. One
+// that they must not know of is not found.
 func (s *Store) FindProject(ctx context.Context, platform, name string) (core.KeptProject, error) {
+	project, err := s.findProject(ctx, platform, name)
+	actor, asked := access.Of(ctx)
+	if err == nil && asked && !actor.Sees(access.Project{Platform: project.Platform, Name: project.Name}) {
+		return core.KeptProject{}, fmt.Errorf("project %s: %w", name, core.ErrNotFound)
+	}
+	return project, err
+}
+
+func (s *Store) findProject(ctx context.Context, platform, name string) (core.KeptProject, error) {
 	project, err := s.GetProject(ctx, platform, name)
 	if err == nil && bears(project) || err != nil && !errors.Is(err, core.ErrNotFound) {
 		return project, err
@@ -351,9 +360,9 @@ type namedProjects struct {
 
 // idsTo makes the filter one of the conditions on rows that have the project's number.
 func (n namedProjects) idsTo(where *sqldb.Conditions) {
-	ids := []string{`0`}
-	for _, project := range n.members {
-		ids = append(ids, strconv.FormatInt(project.ID, 10))
+	ids := make([]int64, len(n.members))
+	for i, project := range n.members {
+		ids[i] = project.ID
 	}
-	where.Add(n.given != "", `project_id IN (`+strings.Join(ids, `, `)+`)`)
+	where.Add(n.given != "", `project_id IN (`+sqldb.IDs(ids)+`)`)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
@@ -214,44 +215,63 @@ type ScanFilter struct {
 	Limit                                int
 }
 
-// ListScans returns the newest scans first; with After, those that come directly before that one in the list.
+// ListScans returns the newest scans first that those who ask may see; with After, those that come directly before that one in
+// the list.
 func (s *Store) ListScans(ctx context.Context, f ScanFilter) ([]core.Scan, error) {
 	list := []core.Scan{}
-	union, err := s.scanUnion(ctx, f)
-	if err == nil && !union.Empty() {
-		picked, args := union.With()
-		err = s.db.SelectContext(ctx, &list, s.db.Rebind(picked+`
-			SELECT `+scansAs("scans")+`
-			FROM picked JOIN scans ON scans.id = picked.id ORDER BY scans.id DESC`), args...)
+	unions, err := s.scanUnions(ctx, f)
+	for _, union := range unions {
+		if err == nil {
+			var some []core.Scan
+			picked, args := union.With()
+			err = s.db.SelectContext(ctx, &some, s.db.Rebind(picked+`
+				SELECT `+scansAs("scans")+`
+				FROM picked JOIN scans ON scans.id = picked.id ORDER BY scans.id DESC`), args...)
+			list = append(list, some...)
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("listing scans: %w", sqldb.Classify(err))
 	}
-	return list, nil
+	return pageOf(list, func(scan core.Scan) int64 { return scan.ID }, f.After, f.Limit), nil
 }
 
-// scanUnion reads the scans that a filter selects, each kind of them from its own index.
-func (s *Store) scanUnion(ctx context.Context, f ScanFilter) (*sqldb.KeysetUnion, error) {
-	union := &sqldb.KeysetUnion{Table: `scans`, Before: f.Before, After: f.After, Limit: f.Limit}
-	if f == (ScanFilter{Before: f.Before, After: f.After, Limit: f.Limit}) {
-		union.AddTable(f.conditions())
-		return union, nil
-	}
-	scopes, err := s.scanScopes(ctx, f)
+// scanUnions read the scans that a filter selects, each kind of them from its own index.
+func (s *Store) scanUnions(ctx context.Context, f ScanFilter) (unions []*sqldb.KeysetUnion, err error) {
+	shown, err := s.seenBy(ctx, access.ReadScans)
 	if err != nil {
 		return nil, err
 	}
-	for _, scope := range scopes {
-		if f.CommitSHA != "" {
-			union.AddKeyed(scope.and(f.conditions()))
-			continue
+	if shown.all && f == (ScanFilter{Before: f.Before, After: f.After, Limit: f.Limit}) {
+		union := f.union()
+		union.AddTable(f.conditions())
+		return append(unions, union), nil
+	}
+	scopes, err := s.scanScopes(ctx, f, shown)
+	if err != nil {
+		return nil, err
+	}
+	for some := range slices.Chunk(scopes, projectsPerUnion) {
+		union := f.union()
+		for _, scope := range some {
+			if f.CommitSHA != "" {
+				union.AddKeyed(scope.and(f.conditions()))
+				continue
+			}
+			addScans(union, f, scope)
+			if err := s.addHead(ctx, union, f, scope); err != nil {
+				return nil, err
+			}
 		}
-		addScans(union, f, scope)
-		if err := s.addHead(ctx, union, f, scope); err != nil {
-			return nil, err
+		if !union.Empty() { // no scan has such a verdict and status
+			unions = append(unions, union)
 		}
 	}
-	return union, nil
+	return unions, nil
+}
+
+func (f ScanFilter) union() *sqldb.KeysetUnion {
+	return &sqldb.KeysetUnion{Table: `scans`, Before: f.Before, After: f.After, Limit: f.Limit}
 }
 
 // addScans adds the ended scans of a scope by their outcome, and the open ones, which are few.
@@ -305,20 +325,27 @@ func (s scanScope) and(where sqldb.Conditions) sqldb.Conditions {
 	return where
 }
 
-// scanScopes are the projects that a filter names, else its platform, or all of them.
-func (s *Store) scanScopes(ctx context.Context, f ScanFilter) (scopes []scanScope, err error) {
+// scanScopes are the projects that a filter names, or those that may be shown; else its platform, or all of them.
+func (s *Store) scanScopes(ctx context.Context, f ScanFilter, shown shownProjects) (scopes []scanScope, err error) {
+	column := `project_id`
+	if f.CommitSHA != "" { // by which the scans are found
+		column += ` + 0`
+	}
 	platforms := []string{f.Platform}
 	switch {
 	case f.Project != "":
-		column := `project_id`
-		if f.CommitSHA != "" { // by which the scans are found
-			column += ` + 0`
-		}
 		named, err := s.projectsNamed(ctx, f.Platform, f.Project)
 		for _, project := range named.members {
-			scopes = append(scopes, scanScope{column, project.ID})
+			if shown.has(project.ID) {
+				scopes = append(scopes, scanScope{column, project.ID})
+			}
 		}
 		return scopes, err
+	case !shown.all:
+		for _, id := range shown.on(f.Platform) {
+			scopes = append(scopes, scanScope{column, id})
+		}
+		return scopes, nil
 	case f.Platform == "" && f.CommitSHA != "":
 		return []scanScope{{}}, nil
 	case f.Platform == "":

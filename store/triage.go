@@ -8,6 +8,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/core/alerts"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
@@ -320,7 +321,8 @@ func (s *Store) HasBatch(ctx context.Context, key, author string) (has bool, err
 	return has, sqldb.Classify(err)
 }
 
-// triageTogether applies updates to the newest findings of alerts in one transaction, which begins with again.
+// triageTogether applies updates to the newest findings of alerts in one transaction, which begins with again. All of them are left as
+// they are where whoever asks may not judge one.
 func (s *Store) triageTogether(
 	ctx context.Context, ids []int64, update func(*sqlx.Tx, core.Triaged) (core.TriageChange, error), again func(),
 ) error {
@@ -336,6 +338,9 @@ func (s *Store) triageTogether(
 					return err
 				}
 				continue
+			}
+			if err := admitTo(ctx, access.Judge, before.Scan); err != nil {
+				return err
 			}
 			change, err := update(tx, before)
 			if err == nil && len(change.Scans) > 0 {

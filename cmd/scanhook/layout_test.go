@@ -23,7 +23,7 @@ var layers = map[string]int{
 	"internal/ingest": 2, "internal/reconcile": 2, "internal/enrich": 2, "internal/health": 2, "internal/retention": 2,
 	"platforms/github": 2, "platforms/gitlab": 2, "platforms/gitea": 2, "platforms/ghapi": 1,
 
-	"platforms": 1, "store": 1, "internal/reports": 1, "internal/httpx": 1, "internal/ai": 1, "internal/fakeforge": 1,
+	"platforms": 1, "store": 1, "internal/reports": 1, "internal/httpx": 1, "internal/auth": 1, "internal/ai": 1, "internal/fakeforge": 1,
 	"internal/fakeforge/github": 1, "internal/fakeforge/gitlab": 1, "internal/fakeforge/gitea": 1, "internal/fakeforge/gitrepo": 1,
 	"internal/metrics": 1, "internal/lease": 1, "internal/gitproto": 1,
 	"internal/mirror": 1, "internal/runner/git": 1,
@@ -33,7 +33,7 @@ var layers = map[string]int{
 
 	"store/sqldb": 1, "store/move": 1, "store/catalog": 1,
 
-	"core": 0, "core/alerts": 0, "core/anomaly": 0, "core/intake": 0, "core/refs": 0, "core/intern": 0, "core/liveness": 0, "core/match": 0, "core/naming": 0, "core/patch": 0, "core/secrets": 0,
+	"core": 0, "core/access": 0, "core/alerts": 0, "core/anomaly": 0, "core/intake": 0, "core/refs": 0, "core/intern": 0, "core/liveness": 0, "core/match": 0, "core/naming": 0, "core/patch": 0, "core/secrets": 0,
 	"core/timeline": 0, "migrations": 0, "internal/poll": 0, "internal/config": 0, "internal/config/strictyaml": 0, "internal/suggest": 0,
 	"internal/cage": 0, "internal/runner/sandbox": 0, "internal/runner/sandbox/sandboxtest": 3,
 
@@ -46,6 +46,7 @@ var layers = map[string]int{
 // within are the imports inside a layer: of a package below the one that imports it, or beside it in cmd.
 var within = map[string][]string{
 	"core":                       {"core/anomaly", "core/intern", "core/patch"},
+	"core/access":                {"core"},
 	"core/alerts":                {"core"},
 	"core/intake":                {"core", "core/refs"},
 	"core/match":                 {"core", "core/secrets"},
@@ -53,6 +54,7 @@ var within = map[string][]string{
 	"core/secrets":               {"core"},
 	"core/timeline":              {"core"},
 	"internal/cage":              {"internal/runner/sandbox"},
+	"internal/auth":              {"store"},
 	"internal/config":            {"internal/config/strictyaml", "internal/suggest"},
 	"internal/config/strictyaml": {"internal/suggest"},
 	"internal/gitproto":          {"platforms"},

@@ -19,7 +19,6 @@ import (
 	fakegitea "github.com/scanhook/scanhook/internal/fakeforge/gitea"
 	fakegithub "github.com/scanhook/scanhook/internal/fakeforge/github"
 	fakegitlab "github.com/scanhook/scanhook/internal/fakeforge/gitlab"
-	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/internal/web"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
@@ -152,9 +151,7 @@ func (w *sandbox) mayBrowse(r *http.Request) bool {
 
 // loginLink is an address that opens a page of Scanhook and logs in, once.
 func (w *sandbox) loginLink(page string) string {
-	token := w.config.API.Tokens[0]
-	return w.scanhook + w.pages.Load().Sessions.Invite(
-		httpx.Token{Name: token.Name, Token: token.Token.Reveal(), Role: httpx.Role(token.Role)}, page)
+	return w.scanhook + w.pages.Load().Sessions.Invite(tokenOf(w.config.API.Tokens[0]), page)
 }
 
 func (w *sandbox) hookURL() string { return w.scanhook + "/webhooks/" + w.kind }

@@ -29,7 +29,7 @@ webhook call has come yet is known by its numeric id only: CI systems tell it, e
 checkout that was scanned: the files of a report that names them by absolute paths are made relative to its root.
 
 The server is --server, else SCANHOOK_URL, else server.public_url of the configuration where there is one. The token,
-one of api.tokens with the role scanner, is best given in the environment variable SCANHOOK_API_TOKEN: command lines
+one of api.tokens with the role uploader, is best given in the environment variable SCANHOOK_API_TOKEN: command lines
 can be read by others.
 
 A server that cannot be reached, or that asks to come again later, is tried again for two minutes (--retry-for). The exit

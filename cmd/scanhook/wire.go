@@ -18,8 +18,10 @@ import (
 
 	"github.com/scanhook/scanhook/cmd/scanhook/check"
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/internal/ai"
 	"github.com/scanhook/scanhook/internal/api"
+	"github.com/scanhook/scanhook/internal/auth"
 	"github.com/scanhook/scanhook/internal/cage"
 	"github.com/scanhook/scanhook/internal/config"
 	"github.com/scanhook/scanhook/internal/enrich"
@@ -49,7 +51,8 @@ import (
 type app struct {
 	store   *store.Store
 	mirrors *mirror.Cache
-	handler http.Handler
+	router  *gin.Engine  // all routes
+	handler http.Handler // answers requests with them
 	metrics http.Handler
 	pages   *web.Web
 	tls     *tls.Config // nil: none is spoken
@@ -202,11 +205,19 @@ func (w *wiring) assemble() (a *app, err error) {
 	if w.pages, err = w.newPages(); err != nil {
 		return nil, err
 	}
-	handler, err := w.newHandler()
+	router, err := w.newRouter()
 	if err != nil {
 		return nil, err
 	}
-	return &app{store: w.db, mirrors: w.mirrors, handler: handler, metrics: w.meter.Handler(), pages: w.pages, loops: w.loops()}, nil
+	public, err := url.Parse(w.config.Server.PublicURL)
+	if err != nil {
+		return nil, fmt.Errorf("reading server.public_url: %w", err)
+	}
+	handler, err := httpx.Compress(httpx.AcceptBase(httpx.BaseOf(public), router, httpx.DropFinalSlash(httpx.AnswerHead(router))))
+	if err != nil {
+		return nil, err
+	}
+	return &app{store: w.db, mirrors: w.mirrors, router: router, handler: handler, metrics: w.meter.Handler(), pages: w.pages, loops: w.loops()}, nil
 }
 
 // newMirrors makes the cache of repositories. A history is fetched as deep as the deepest one that is searched.
@@ -358,14 +369,18 @@ func oidcOf(cfg config.OIDC) *signin.OIDC {
 	if !cfg.Enabled() {
 		return nil
 	}
+	var people []signin.People
+	for _, entry := range cfg.People {
+		people = append(people, signin.People{Matches: entry.Who, Grant: grantOf(entry.Grant)})
+	}
 	return &signin.OIDC{
 		Issuer: cfg.Issuer, ClientID: cfg.ClientID, ClientSecret: cfg.ClientSecret.Reveal(), Name: cfg.Name,
-		Scopes: cfg.Scopes, GroupsClaim: cfg.GroupsClaim, Admins: cfg.Admins, Viewers: cfg.Viewers,
+		Scopes: cfg.Scopes, GroupsClaim: cfg.GroupsClaim, People: people,
 	}
 }
 
-// newHandler answers all requests.
-func (w *wiring) newHandler() (http.Handler, error) {
+// newRouter has all routes.
+func (w *wiring) newRouter() (*gin.Engine, error) {
 	router := httpx.NewRouter(w.log, health.Observe(w.meter))
 	if err := router.SetTrustedProxies(w.config.Server.TrustedProxies); err != nil {
 		return nil, fmt.Errorf("reading server.trusted_proxies: %w", err)
@@ -383,19 +398,22 @@ func (w *wiring) newHandler() (http.Handler, error) {
 		router.GET(metricsPath, gin.WrapH(w.meter.Handler()))
 	}
 	w.pages.Register(router)
-	public, err := url.Parse(w.config.Server.PublicURL)
-	if err != nil {
-		return nil, fmt.Errorf("reading server.public_url: %w", err)
-	}
-	return httpx.Compress(httpx.AcceptBase(httpx.BaseOf(public), router, httpx.DropFinalSlash(httpx.AnswerHead(router))))
+	return router, nil
 }
 
-func tokensOf(cfg *config.Config) httpx.Tokens {
-	var tokens httpx.Tokens
+func tokensOf(cfg *config.Config) (tokens auth.Tokens) {
 	for _, t := range cfg.API.Tokens {
-		tokens = append(tokens, httpx.Token{Name: t.Name, Token: t.Token.Reveal(), Role: httpx.Role(t.Role)})
+		tokens = append(tokens, tokenOf(t))
 	}
 	return tokens
+}
+
+func tokenOf(t config.Token) auth.Token {
+	return auth.Token{Name: t.Name, Token: t.Token.Reveal(), Grant: grantOf(t.Grant), Expires: t.Expires.End()}
+}
+
+func grantOf(g config.Grant) access.Grant {
+	return access.Grant{Role: access.Role(g.Role), Projects: g.Projects, Scanners: g.Scanners}
 }
 
 const metricsPath = "/metrics"

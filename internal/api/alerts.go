@@ -11,43 +11,43 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/core/alerts"
 	"github.com/scanhook/scanhook/internal/api/paging"
-	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/store"
 	"github.com/scanhook/scanhook/store/catalog"
 )
 
 // RegisterAlerts describes the operations on alerts.
 func (a *API) RegisterAlerts(api huma.API) {
-	list := operation(httpx.Viewer, http.MethodGet, "/alerts", "list-alerts",
+	list := operation(access.Read, http.MethodGet, "/alerts", "list-alerts",
 		"Alerts of all projects or of one: those that are open on default branches, or others")
 	register(a, api, list, a.listAlerts)
 
-	facets := operation(httpx.Viewer, http.MethodGet, "/alert-facets", "count-alerts",
+	facets := operation(access.Read, http.MethodGet, "/alert-facets", "count-alerts",
 		"How many alerts a filter selects, by severity, tool, rule, project, age and directory")
 	facets.Description = "Of each facet at most twelve values are named, those with most alerts. Numbers are exact to 10,000; above, those with more: true are lower bounds."
 	register(a, api, facets, a.countAlerts)
 
-	read := operation(httpx.Viewer, http.MethodGet, "/alerts/{platform}/{project}/{number}", "get-alert",
+	read := operation(access.Read, http.MethodGet, "/alerts/{platform}/{project}/{number}", "get-alert",
 		"One alert: where it is open, when it was seen, and who decided what")
 	read.Description = "An alert is the same finding through all commits of a project; it outlives the scans that saw it. " +
 		"The slashes of the project's path are written %2F."
 	register(a, api, read, a.getAlert)
 
-	comment := operation(httpx.Viewer, http.MethodPost, "/alerts/{platform}/{project}/{number}/comments", "comment-alert",
+	comment := operation(access.Judge, http.MethodPost, "/alerts/{platform}/{project}/{number}/comments", "comment-alert",
 		"A comment on an alert, without a decision: it is in the alert's history")
 	comment.DefaultStatus = http.StatusCreated
 	register(a, api, comment, a.commentAlert)
 
-	decide := operation(httpx.Viewer, http.MethodPost, "/alert-decisions", "decide-alerts",
+	decide := operation(access.Judge, http.MethodPost, "/alert-decisions", "decide-alerts",
 		"A person's decision on several alerts, or on all that a filter selects")
 	decide.Description = "One call decides on at most 100 alerts, in one transaction. With a filter, next is where to go on: " +
 		"call again with it and with the same batch until it is empty. A batch is withdrawn as one."
 	decide.DefaultStatus = http.StatusOK
 	register(a, api, decide, a.decideAlerts)
 
-	undo := operation(httpx.Viewer, http.MethodDelete, "/alert-decisions/{batch}", "withdraw-batch",
+	undo := operation(access.Judge, http.MethodDelete, "/alert-decisions/{batch}", "withdraw-batch",
 		"Withdraws the decisions of a batch that still hold, at most 100 a call: call again until left is 0")
 	undo.DefaultStatus = http.StatusOK
 	register(a, api, undo, a.withdrawBatch)
@@ -68,7 +68,7 @@ type AlertFilter struct {
 }
 
 // filter is the filter as the catalog has it.
-func (a *API) filter(ctx context.Context, in AlertFilter) (f catalog.Filter, err error) {
+func (a *API) filter(ctx context.Context, act access.Act, in AlertFilter) (f catalog.Filter, err error) {
 	f = catalog.Filter{
 		Shelf: catalog.Shelf(in.State), Severity: core.Severity(in.Severity), Tool: in.Tool, Rule: in.Rule, Path: in.Path,
 		Age: catalog.Age(in.Age), KEV: in.KEV, Text: in.Text,
@@ -79,7 +79,7 @@ func (a *API) filter(ctx context.Context, in AlertFilter) (f catalog.Filter, err
 	if (in.Platform == "") != (in.Project == "") {
 		return f, fmt.Errorf("%w: platform and project name one project together; leave out both for all", core.ErrInvalid)
 	}
-	f.Projects, err = a.Store.InProject(ctx, in.Platform, in.Project)
+	f.Projects, err = a.Store.InProject(ctx, act, in.Platform, in.Project)
 	return f, err
 }
 
@@ -90,7 +90,7 @@ type listAlertsInput struct {
 }
 
 func (a *API) listAlerts(ctx context.Context, in *listAlertsInput) (*paging.Output[alertItem], error) {
-	f, err := a.filter(ctx, in.AlertFilter)
+	f, err := a.filter(ctx, access.Read, in.AlertFilter)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +154,7 @@ type facetsOutput struct {
 }
 
 func (a *API) countAlerts(ctx context.Context, in *countAlertsInput) (*facetsOutput, error) {
-	f, err := a.filter(ctx, in.AlertFilter)
+	f, err := a.filter(ctx, access.Read, in.AlertFilter)
 	if err != nil {
 		return nil, err
 	}
@@ -200,7 +200,7 @@ func (a *API) decideAlerts(ctx context.Context, in *decideAlertsInput) (*batchOu
 	}
 	var part catalog.Batch
 	if batch.Alerts == nil {
-		f, err := a.filter(ctx, in.AlertFilter)
+		f, err := a.filter(ctx, access.Judge, in.AlertFilter)
 		if err == nil {
 			part, err = a.Store.Catalog().Batch(ctx, f, in.Body.Next, store.MaxBatch)
 		}

@@ -13,6 +13,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gin-gonic/gin"
 
+	"github.com/scanhook/scanhook/core/access"
+	"github.com/scanhook/scanhook/internal/auth"
 	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/internal/reports"
 	"github.com/scanhook/scanhook/platforms"
@@ -23,7 +25,7 @@ import (
 type Config struct {
 	Store     *store.Store
 	Platforms platforms.Set // for whose commits scans can be created
-	Tokens    httpx.Tokens
+	Tokens    auth.Tokens
 	Limits    reports.Limits // of uploaded reports; zero fields have defaults
 	Evidence  Evidence       // of git, for uploaded reports; nil for none
 	Version   string
@@ -36,6 +38,7 @@ type Config struct {
 // API answers under /api/v1.
 type API struct {
 	Config
+	guard   auth.Guard
 	uploads *httpx.Bodies // that are being read; RegisterUploads sets its limits
 }
 
@@ -44,14 +47,18 @@ func New(cfg Config) *API {
 	if cfg.Throttle == nil {
 		cfg.Throttle = httpx.NewLoginThrottle()
 	}
-	return &API{Config: cfg}
+	return &API{Config: cfg, guard: auth.Guard{Store: cfg.Store}}
 }
 
-// operation describes one endpoint that takes a role.
-func operation(role httpx.Role, method, path, id, summary string) huma.Operation {
+// operation describes one endpoint that does an act. Its security names the roles that may do it.
+func operation(act access.Act, method, path, id, summary string) huma.Operation {
+	var roles []string
+	for _, role := range access.RolesFor(act) {
+		roles = append(roles, string(role))
+	}
 	op := huma.Operation{
 		OperationID: id, Method: method, Path: "/api/v1" + path, Summary: summary,
-		Security: []map[string][]string{{bearer: {string(role)}}},
+		Security: []map[string][]string{{bearer: roles}}, Metadata: map[string]any{actOf: act},
 		Errors: []int{
 			http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusServiceUnavailable,
 		},
@@ -62,10 +69,23 @@ func operation(role httpx.Role, method, path, id, summary string) huma.Operation
 	return op
 }
 
+// naming is an input whose body or query names what the operation is about. What the path names is admitted before the input is
+// read.
+type naming interface {
+	names() (store.Object, string) // the string is a scanner, or empty
+}
+
 // register adds an operation. Its handler returns plain errors; this is where they become answers.
 func register[I, O any](a *API, api huma.API, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
-	huma.Register(api, op, func(ctx context.Context, in *I) (*O, error) {
-		out, err := handler(ctx, in)
+	act, _ := op.Metadata[actOf].(access.Act)
+	huma.Register(api, op, func(ctx context.Context, in *I) (out *O, err error) {
+		if named, does := any(in).(naming); does {
+			object, scanner := named.names()
+			err = a.guard.AdmitTo(ctx, access.Wish{Act: act, Scanner: scanner}, object)
+		}
+		if err == nil {
+			out, err = handler(ctx, in)
+		}
 		if err != nil {
 			return nil, a.problem(ctx, err)
 		}

@@ -8,14 +8,14 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/internal/api/paging"
-	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/store"
 )
 
 // RegisterAudit describes the audit log.
 func (a *API) RegisterAudit(api huma.API) {
-	register(a, api, operation(httpx.Admin, http.MethodGet, "/audit", "list-audit",
+	register(a, api, operation(access.Administer, http.MethodGet, "/audit", "list-audit",
 		"Who brought reports and changed triage, scans and the configuration, the newest first"), a.listAudit)
 }
 

@@ -27,31 +27,31 @@ func TestEveryWriteIsAudited(t *testing.T) {
 	called := map[string]bool{}
 	var want []string
 	for _, call := range []struct{ role, method, route, path, body, action string }{
-		{"scanner", "PUT", "/scans/{ref}/results/{scanner}", "/api/v1/scans/" + ref + "/results/trivy", report, "report"},
+		{"uploader", "PUT", "/scans/{ref}/results/{scanner}", "/api/v1/scans/" + ref + "/results/trivy", report, "report"},
 		{"admin", "PUT", "/results/{scanner}", byCommit, report, "scan opened"},
-		{"scanner", "POST", "/scans/{ref}/fail", "/api/v1/scans/" + ref + "/fail", `{"scanner":"trivy","reason":"no"}`, "report failed"},
-		{"scanner", "POST", "/scans", "/api/v1/scans", commit, "scan opened"},
-		{"scanner", "POST", "/scans/{ref}/rescan", "/api/v1/scans/" + ref + "/rescan", "", "rescan"},
-		{"scanner", "PATCH", "/findings/{id}", "/api/v1/findings/1", `{"ai_verdict":"unsure"}`, "triage"},
-		{"viewer", "POST", "/findings/{id}/feedback", "/api/v1/findings/1/feedback", `{"user_verdict":"TP"}`, "triage"},
-		{"viewer", "DELETE", "/findings/{id}/feedback", "/api/v1/findings/1/feedback", "", "triage"},
-		{"viewer", "POST", "/alerts/{platform}/{project}/{number}/comments", "/api/v1/alerts/github/acme%2Fshop/1/comments", `{"comments":"seen"}`, "comment"},
-		{"viewer", "POST", "/alert-decisions", "/api/v1/alert-decisions?severity=High", `{"user_verdict":"TP","batch":"one"}`, "triage"},
-		{"viewer", "DELETE", "/alert-decisions/{batch}", "/api/v1/alert-decisions/one", "", "triage"},
-		{"scanner", "PATCH", "/metrics/{id}", fmt.Sprintf("/api/v1/metrics/%d", runs[0].ID), `{"expected":true}`, "expected"},
+		{"uploader", "POST", "/scans/{ref}/fail", "/api/v1/scans/" + ref + "/fail", `{"scanner":"trivy","reason":"no"}`, "report failed"},
+		{"uploader", "POST", "/scans", "/api/v1/scans", commit, "scan opened"},
+		{"uploader", "POST", "/scans/{ref}/rescan", "/api/v1/scans/" + ref + "/rescan", "", "rescan"},
+		{"machine", "PATCH", "/findings/{id}", "/api/v1/findings/1", `{"ai_verdict":"unsure"}`, "triage"},
+		{"triager", "POST", "/findings/{id}/feedback", "/api/v1/findings/1/feedback", `{"user_verdict":"TP"}`, "triage"},
+		{"triager", "DELETE", "/findings/{id}/feedback", "/api/v1/findings/1/feedback", "", "triage"},
+		{"triager", "POST", "/alerts/{platform}/{project}/{number}/comments", "/api/v1/alerts/github/acme%2Fshop/1/comments", `{"comments":"seen"}`, "comment"},
+		{"triager", "POST", "/alert-decisions", "/api/v1/alert-decisions?severity=High", `{"user_verdict":"TP","batch":"one"}`, "triage"},
+		{"triager", "DELETE", "/alert-decisions/{batch}", "/api/v1/alert-decisions/one", "", "triage"},
+		{"machine", "PATCH", "/metrics/{id}", fmt.Sprintf("/api/v1/metrics/%d", runs[0].ID), `{"expected":true}`, "expected"},
 		{"admin", "POST", "/deliveries/{id}/derive", fmt.Sprintf("/api/v1/deliveries/%d/derive", b.setAside(t)), "", "derive again"},
 		{"admin", "DELETE", "/scans/{ref}", "/api/v1/scans/" + ref, "", "scan deleted"},
 	} {
 		called[call.method+" /api/v1"+call.route] = true
 		if call.method == "PATCH" || strings.HasSuffix(call.route, "feedback") { // which speak of what the report brought
-			b.call(t, "scanner", "PUT", "/api/v1/scans/"+ref+"/results/trivy", report, nil)
+			b.call(t, "uploader", "PUT", "/api/v1/scans/"+ref+"/results/trivy", report, nil)
 			want = append(want, "ci: report replaced")
 			call.path = strings.Replace(call.path, "findings/1", fmt.Sprintf("findings/%d", b.finding(t, ref)), 1)
 		}
 		if answer := b.call(t, call.role, call.method, call.path, call.body, nil); answer.Code >= 300 {
 			t.Errorf("%s %s: %d %s", call.method, call.path, answer.Code, answer.Body)
 		}
-		name := map[string]string{"viewer": "reader", "scanner": "ci", "admin": "root"}[call.role]
+		name := map[string]string{"triager": "ada", "uploader": "ci", "machine": "ci", "admin": "root"}[call.role]
 		want = append(want, name+": "+call.action)
 		if call.path == byCommit {
 			want = append(want, name+": report")

@@ -8,18 +8,18 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/internal/api/paging"
-	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/store"
 )
 
 // RegisterDeliveries describes the operations on webhook calls.
 func (a *API) RegisterDeliveries(api huma.API) {
-	register(a, api, operation(httpx.Viewer, http.MethodGet, "/deliveries", "list-deliveries",
+	register(a, api, operation(access.Read, http.MethodGet, "/deliveries", "list-deliveries",
 		"Webhook calls that proved to be authentic, and what comparisons of branches found, the newest first"), a.listDeliveries)
-	register(a, api, operation(httpx.Viewer, http.MethodGet, "/deliveries/{id}", "get-delivery",
+	register(a, api, operation(access.Read, http.MethodGet, "/deliveries/{id}", "get-delivery",
 		"What became of a webhook call"), a.getDelivery)
-	again := operation(httpx.Admin, http.MethodPost, "/deliveries/{id}/derive", "derive-delivery",
+	again := operation(access.Administer, http.MethodPost, "/deliveries/{id}/derive", "derive-delivery",
 		"Derive a webhook call once more that was set aside")
 	again.DefaultStatus = http.StatusAccepted
 	again.Errors = append(again.Errors, http.StatusConflict)

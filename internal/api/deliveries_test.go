@@ -61,7 +61,7 @@ func TestDeliveryFromTheCallToItsScan(t *testing.T) {
 	kept := b.keep(t, 3)
 	path := "/api/v1/deliveries/1"
 	var delivery deliveryAnswer
-	b.call(t, "viewer", "GET", path, "", &delivery)
+	b.call(t, "triager", "GET", path, "", &delivery)
 	if delivery.State != "kept" || delivery.Outcome != "" || delivery.Scan != kept.Reference || delivery.DerivedAt != nil {
 		t.Errorf("before it is derived: %+v", delivery)
 	}
@@ -71,19 +71,19 @@ func TestDeliveryFromTheCallToItsScan(t *testing.T) {
 		CommitSHA   string `json:"commit_sha"`
 		ProjectName string `json:"project_name"`
 	}
-	b.call(t, "viewer", "GET", "/api/v1/scans/"+kept.Reference, "", &scan)
+	b.call(t, "triager", "GET", "/api/v1/scans/"+kept.Reference, "", &scan)
 	if scan.Status != "pending" || scan.ReferenceID != kept.Reference || scan.CommitSHA != storetest.SHA(3) || scan.ProjectName != "acme/shop" {
 		t.Errorf("the scan before: %+v", scan)
 	}
 	b.derive(t, 3, nil)
-	b.call(t, "viewer", "GET", path, "", &delivery)
+	b.call(t, "triager", "GET", path, "", &delivery)
 	if delivery.State != "derived" || delivery.Outcome != "scan_created" || delivery.Scan != kept.Reference || delivery.DerivedAt == nil {
 		t.Errorf("afterwards: %+v", delivery)
 	}
 	if got, err := b.store.GetScan(t.Context(), kept.Reference); err != nil || got.CommitSHA != storetest.SHA(3) {
 		t.Errorf("the scan afterwards: %+v, %v", got, err)
 	}
-	if answer := b.call(t, "viewer", "GET", "/api/v1/deliveries/2", "", nil); answer.Code != http.StatusNotFound {
+	if answer := b.call(t, "triager", "GET", "/api/v1/deliveries/2", "", nil); answer.Code != http.StatusNotFound {
 		t.Errorf("an unknown delivery: %d", answer.Code)
 	}
 	if answer := b.call(t, "admin", "POST", path+"/derive", "", nil); answer.Code != http.StatusConflict {
@@ -98,7 +98,7 @@ func TestUploadBeforeItsCallIsDerived(t *testing.T) {
 	kept := b.keep(t, 3)
 	derived := time.AfterFunc(50*time.Millisecond, func() { b.derive(t, 3, nil) })
 	defer derived.Stop()
-	answer := b.call(t, "scanner", "PUT", "/api/v1/scans/"+kept.Reference+"/results/trivy", report, nil)
+	answer := b.call(t, "uploader", "PUT", "/api/v1/scans/"+kept.Reference+"/results/trivy", report, nil)
 	if answer.Code != http.StatusOK {
 		t.Errorf("answer: %d %s", answer.Code, answer.Body)
 	}
@@ -109,7 +109,7 @@ func TestDeliveryThatIsSetAside(t *testing.T) {
 	b := setup(t, "trivy")
 	id := b.setAside(t)
 	var list struct{ Items []deliveryAnswer }
-	b.call(t, "viewer", "GET", "/api/v1/deliveries?state=failed", "", &list)
+	b.call(t, "triager", "GET", "/api/v1/deliveries?state=failed", "", &list)
 	if len(list.Items) != 1 || list.Items[0].ID != id || !strings.Contains(list.Items[0].Error, "out of order") {
 		t.Fatalf("set aside: %+v", list)
 	}
@@ -119,7 +119,7 @@ func TestDeliveryThatIsSetAside(t *testing.T) {
 	}
 	b.derive(t, 77, nil)
 	delivery = deliveryAnswer{}
-	b.call(t, "viewer", "GET", "/api/v1/deliveries/1", "", &delivery)
+	b.call(t, "triager", "GET", "/api/v1/deliveries/1", "", &delivery)
 	if delivery.State != "derived" || delivery.Error != "" {
 		t.Errorf("derived again: %+v", delivery)
 	}

@@ -10,12 +10,12 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/scanhook/scanhook/core"
-	"github.com/scanhook/scanhook/internal/httpx"
+	"github.com/scanhook/scanhook/core/access"
 )
 
 // RegisterEPSS describes the scores of vulnerabilities.
 func (a *API) RegisterEPSS(api huma.API) {
-	op := operation(httpx.Viewer, http.MethodGet, "/epss/{cve}", "get-epss",
+	op := operation(access.ReadScans, http.MethodGet, "/epss/{cve}", "get-epss",
 		"How likely a CVE is exploited (EPSS), and whether it is known to be (CISA KEV)")
 	register(a, api, op, a.getEPSS)
 }

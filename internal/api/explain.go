@@ -8,13 +8,13 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/core/timeline"
-	"github.com/scanhook/scanhook/internal/httpx"
 )
 
 // RegisterExplain describes the timeline of a commit.
 func (a *API) RegisterExplain(api huma.API) {
-	op := operation(httpx.Viewer, http.MethodGet, "/explain/{sha}", "explain-commit",
+	op := operation(access.Read, http.MethodGet, "/explain/{sha}", "explain-commit",
 		"Everything that happened to a commit, in order, and who did it")
 	op.Errors = append(op.Errors, http.StatusNotFound)
 	register(a, api, op, a.explain)

@@ -13,7 +13,7 @@ func TestExplainNamesUploaders(t *testing.T) {
 	t.Parallel()
 	b := setup(t, "trivy")
 	ref := b.push(t, 1)
-	b.call(t, "scanner", "PUT", "/api/v1/scans/"+ref+"/results/trivy", report, nil)
+	b.call(t, "uploader", "PUT", "/api/v1/scans/"+ref+"/results/trivy", report, nil)
 	b.call(t, "admin", "PUT", "/api/v1/scans/"+ref+"/results/trivy", `{"findings":[]}`, nil)
 	var got struct {
 		Items []struct {
@@ -21,7 +21,7 @@ func TestExplainNamesUploaders(t *testing.T) {
 			Steps       []struct{ Hop, Text, Detail string }
 		}
 	}
-	b.call(t, "viewer", "GET", "/api/v1/explain/"+storetest.SHA(1)[:12], "", &got)
+	b.call(t, "triager", "GET", "/api/v1/explain/"+storetest.SHA(1)[:12], "", &got)
 	if len(got.Items) != 1 || got.Items[0].ReferenceID != ref {
 		t.Fatalf("timelines: %+v", got)
 	}
@@ -39,7 +39,7 @@ func TestExplainNamesUploaders(t *testing.T) {
 		}
 	}
 	for path, code := range map[string]int{"abc": 422, storetest.SHA(9): 404} {
-		if answer := b.call(t, "viewer", "GET", "/api/v1/explain/"+path, "", nil); answer.Code != code {
+		if answer := b.call(t, "triager", "GET", "/api/v1/explain/"+path, "", nil); answer.Code != code {
 			t.Errorf("%s: %d, want %d", path, answer.Code, code)
 		}
 	}

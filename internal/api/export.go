@@ -10,7 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/scanhook/scanhook/core"
-	"github.com/scanhook/scanhook/internal/httpx"
+	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/internal/reports/export"
 	"github.com/scanhook/scanhook/store"
 )
@@ -20,7 +20,7 @@ const exportPage = 2000 // findings that are in memory at a time
 // RegisterExport describes the export of a scan, in each format.
 func (a *API) RegisterExport(api huma.API) {
 	for _, format := range export.Formats {
-		op := operation(httpx.Viewer, http.MethodGet, "/scans/{ref}/"+format.Name, "export-"+format.Name, "A scan as "+format.Says)
+		op := operation(access.ReadScans, http.MethodGet, "/scans/{ref}/"+format.Name, "export-"+format.Name, "A scan as "+format.Says)
 		mediaType, _, _ := strings.Cut(format.MediaType, ";")
 		op.Responses = map[string]*huma.Response{"200": {
 			Description: "The document. What a reader finds incomplete broke off, and is to be asked for again.",

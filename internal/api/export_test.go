@@ -14,8 +14,8 @@ func TestExportSARIF(t *testing.T) {
 	t.Parallel()
 	b := setup(t, "linter")
 	ref := b.push(t, 1)
-	b.call(t, "scanner", "PUT", "/api/v1/scans/"+ref+"/results/linter", report, nil)
-	answer := b.call(t, "viewer", "GET", "/api/v1/scans/"+ref+"/sarif", "", nil)
+	b.call(t, "uploader", "PUT", "/api/v1/scans/"+ref+"/results/linter", report, nil)
+	answer := b.call(t, "triager", "GET", "/api/v1/scans/"+ref+"/sarif", "", nil)
 	if got := answer.Header().Get("Content-Type"); answer.Code != 200 || got != "application/sarif+json" {
 		t.Fatalf("%d %s: %s", answer.Code, got, answer.Body)
 	}
@@ -41,8 +41,8 @@ func TestExportSARIFPages(t *testing.T) {
 		fmt.Fprintf(&body, `{"rule_id":"r%d","tool":"t%d","file":"f%d.go","line":1,"severity":"low","snippet":"%d"},`,
 			i%7, i%2, i, i)
 	}
-	b.call(t, "scanner", "PUT", "/api/v1/scans/"+ref+"/results/linter", "["+strings.TrimSuffix(body.String(), ",")+"]", nil)
-	answer := b.call(t, "viewer", "GET", "/api/v1/scans/"+ref+"/sarif", "", nil)
+	b.call(t, "uploader", "PUT", "/api/v1/scans/"+ref+"/results/linter", "["+strings.TrimSuffix(body.String(), ",")+"]", nil)
+	answer := b.call(t, "triager", "GET", "/api/v1/scans/"+ref+"/sarif", "", nil)
 	var log struct {
 		Runs []struct {
 			Tool    struct{ Driver struct{ Name string } }
@@ -69,7 +69,7 @@ func TestExportSARIFIsDescribedAndGuarded(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	nowhere := "/api/v1/scans/6ba7b810-9dad-11d1-80b4-00c04fd430c8/sarif"
-	if got := b.call(t, "viewer", "GET", nowhere, "", nil); got.Code != 404 {
+	if got := b.call(t, "triager", "GET", nowhere, "", nil); got.Code != 404 {
 		t.Errorf("a scan that does not exist: %d", got.Code)
 	}
 	if got := b.call(t, "", "GET", "/api/v1/scans/x/sarif", "", nil); got.Code != 401 {

@@ -9,14 +9,14 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/internal/api/paging"
-	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/store"
 )
 
 // RegisterFindings describes the list of findings.
 func (a *API) RegisterFindings(api huma.API) {
-	register(a, api, operation(httpx.Viewer, http.MethodGet, "/scans/{ref}/findings", "list-findings",
+	register(a, api, operation(access.ReadScans, http.MethodGet, "/scans/{ref}/findings", "list-findings",
 		"Findings of a scan, the gravest or riskiest first; with baseline_state=absent those that it fixed"), a.listFindings)
 }
 

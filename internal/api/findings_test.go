@@ -39,7 +39,7 @@ func TestFindingsSortedByRisk(t *testing.T) {
 	cursor := ""
 	for range report.Findings {
 		var page riskPage
-		b.call(t, "viewer", http.MethodGet, "/api/v1/scans/"+ref+"/findings?sort=risk&limit=1&cursor="+cursor, "", &page)
+		b.call(t, "triager", http.MethodGet, "/api/v1/scans/"+ref+"/findings?sort=risk&limit=1&cursor="+cursor, "", &page)
 		for _, item := range page.Items {
 			got = append(got, item.RuleID)
 		}
@@ -50,17 +50,17 @@ func TestFindingsSortedByRisk(t *testing.T) {
 	}
 
 	var first riskPage
-	b.call(t, "viewer", http.MethodGet, "/api/v1/scans/"+ref+"/findings?sort=risk&limit=2", "", &first)
+	b.call(t, "triager", http.MethodGet, "/api/v1/scans/"+ref+"/findings?sort=risk&limit=2", "", &first)
 	if item := first.Items[1]; item.Probability == nil || *item.Probability != 0.3 || !first.Items[0].KEV || item.KEV {
 		t.Errorf("items = %+v", first.Items)
 	}
 	var gravest riskPage
-	b.call(t, "viewer", http.MethodGet, "/api/v1/scans/"+ref+"/findings?limit=1", "", &gravest)
+	b.call(t, "triager", http.MethodGet, "/api/v1/scans/"+ref+"/findings?limit=1", "", &gravest)
 	if gravest.Items[0].RuleID != "secret" {
 		t.Errorf("by default the first is %q, want the gravest", gravest.Items[0].RuleID)
 	}
 	for _, query := range []string{"cursor=" + first.Next, "sort=risk&cursor=" + gravest.Next} {
-		answer := b.call(t, "viewer", http.MethodGet, "/api/v1/scans/"+ref+"/findings?"+query, "", nil)
+		answer := b.call(t, "triager", http.MethodGet, "/api/v1/scans/"+ref+"/findings?"+query, "", nil)
 		if answer.Code != http.StatusUnprocessableEntity {
 			t.Errorf("a cursor of the other order: %d %s", answer.Code, answer.Body)
 		}

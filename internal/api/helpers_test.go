@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/internal/api"
+	"github.com/scanhook/scanhook/internal/auth"
 	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/store"
@@ -48,10 +50,12 @@ func setupOn(t testing.TB, e storetest.Engine, scanners ...string) *bench {
 	}
 	log := slog.New(slog.DiscardHandler)
 	router := httpx.NewRouter(log)
-	api.New(api.Config{Store: b.store, Version: "test", Log: log, Platforms: b.platforms, Tokens: httpx.Tokens{
-		{Name: "reader", Token: "viewer-token", Role: httpx.Viewer},
-		{Name: "ci", Token: "scanner-token", Role: httpx.Scanner},
-		{Name: "root", Token: "admin-token", Role: httpx.Admin},
+	api.New(api.Config{Store: b.store, Version: "test", Log: log, Platforms: b.platforms, Tokens: auth.Tokens{
+		{Name: "eve", Token: "reader-token", Grant: access.Grant{Role: access.Reader}},
+		{Name: "ada", Token: "triager-token", Grant: access.Grant{Role: access.Triager}},
+		{Name: "ci", Token: "machine-token", Grant: access.Grant{Role: access.Triager}},
+		{Name: "ci", Token: "uploader-token", Grant: access.Grant{Role: access.Uploader}},
+		{Name: "root", Token: "admin-token", Grant: access.Grant{Role: access.Admin}},
 	}}).Register(router)
 	b.handler = router
 	return b
@@ -131,9 +135,9 @@ type findingAnswer struct {
 func reported(t *testing.T, b *bench) (scan, high, low string) {
 	t.Helper()
 	ref := b.push(t, 1)
-	b.call(t, "scanner", "PUT", "/api/v1/scans/"+ref+"/results/trivy", report, nil)
+	b.call(t, "uploader", "PUT", "/api/v1/scans/"+ref+"/results/trivy", report, nil)
 	var list results
-	b.call(t, "viewer", "GET", "/api/v1/scans/"+ref+"/findings", "", &list)
+	b.call(t, "triager", "GET", "/api/v1/scans/"+ref+"/findings", "", &list)
 	if len(list.Items) != 2 {
 		t.Fatalf("findings: %+v", list)
 	}
@@ -168,7 +172,7 @@ func (b *bench) deliver(t *testing.T, path string, body io.Reader) *httptest.Res
 }
 
 func (b *bench) serve(request *http.Request) *httptest.ResponseRecorder {
-	request.Header.Set("Authorization", "Bearer scanner-token")
+	request.Header.Set("Authorization", "Bearer uploader-token")
 	recorder := httptest.NewRecorder()
 	b.handler.ServeHTTP(recorder, request)
 	return recorder
@@ -189,7 +193,7 @@ func (b *bench) audit(t *testing.T) (list []string) {
 func (b *bench) finding(t *testing.T, ref string) int {
 	t.Helper()
 	var got results
-	b.call(t, "viewer", "GET", "/api/v1/scans/"+ref+"/findings", "", &got)
+	b.call(t, "triager", "GET", "/api/v1/scans/"+ref+"/findings", "", &got)
 	if len(got.Items) == 0 {
 		t.Fatal("no findings")
 	}

@@ -7,20 +7,20 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/core/anomaly"
 	"github.com/scanhook/scanhook/internal/api/paging"
-	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/store"
 )
 
 // RegisterMetrics describes the operations on pipeline runs.
 func (a *API) RegisterMetrics(api huma.API) {
-	list := operation(httpx.Viewer, http.MethodGet, "/projects/{platform}/{project}/metrics", "list-metrics",
+	list := operation(access.Read, http.MethodGet, "/projects/{platform}/{project}/metrics", "list-metrics",
 		"Runs of a project's pipelines, the newest first, with the expected range of each")
 	list.Description = "The slashes of the project's path are written %2F."
 	register(a, api, list, a.listMetrics)
 
-	mark := operation(httpx.Scanner, http.MethodPatch, "/metrics/{id}", "patch-metric",
+	mark := operation(access.Judge, http.MethodPatch, "/metrics/{id}", "patch-metric",
 		"Mark a run as expected: its commit status turns green, and later runs are compared with the new level")
 	register(a, api, mark, a.patchMetric)
 }

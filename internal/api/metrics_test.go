@@ -60,7 +60,7 @@ func TestListMetrics(t *testing.T) {
 	var seen []int64
 	for path, next := metricsPath+"?limit=20", "x"; next != ""; path = metricsPath + "?limit=20&cursor=" + next {
 		var page metricPage
-		if answer := b.call(t, "viewer", http.MethodGet, path, "", &page); answer.Code != http.StatusOK {
+		if answer := b.call(t, "triager", http.MethodGet, path, "", &page); answer.Code != http.StatusOK {
 			t.Fatalf("%d %s", answer.Code, answer.Body)
 		}
 		for _, item := range page.Items {
@@ -76,13 +76,13 @@ func TestListMetrics(t *testing.T) {
 		"?commit=" + storetest.SHA(3): 1,
 	} {
 		var page metricPage
-		b.call(t, "viewer", http.MethodGet, metricsPath+query, "", &page)
+		b.call(t, "triager", http.MethodGet, metricsPath+query, "", &page)
 		if len(page.Items) != want {
 			t.Errorf("%s: %d runs, want %d", query, len(page.Items), want)
 		}
 	}
 	var none metricPage
-	b.call(t, "viewer", http.MethodGet, "/api/v1/projects/github/acme%2Fother/metrics", "", &none)
+	b.call(t, "triager", http.MethodGet, "/api/v1/projects/github/acme%2Fother/metrics", "", &none)
 	if none.Items == nil || len(none.Items) != 0 {
 		t.Errorf("runs of a project without any: %+v", none)
 	}
@@ -96,7 +96,7 @@ func TestPatchMetric(t *testing.T) {
 	b := setup(t)
 	b.runs(t, 48)
 	var page metricPage
-	b.call(t, "viewer", http.MethodGet, metricsPath+"?branch=main&limit=2", "", &page)
+	b.call(t, "triager", http.MethodGet, metricsPath+"?branch=main&limit=2", "", &page)
 	last, before := page.Items[0], page.Items[1]
 	if last.AnomalyScore == nil || last.AnomalyReason != "artifact 41 MB → 164 MB (+300 %)" ||
 		last.Ranges.Artifact == nil || math.Round(last.Ranges.Artifact.Median) != 41e6 || last.Ranges.Artifact.High > 164e6 {
@@ -107,7 +107,7 @@ func TestPatchMetric(t *testing.T) {
 	}
 	path := fmt.Sprintf("/api/v1/metrics/%d", last.ID)
 	var marked metric
-	answer := b.call(t, "scanner", http.MethodPatch, path, `{"expected":true}`, &marked)
+	answer := b.call(t, "machine", http.MethodPatch, path, `{"expected":true}`, &marked)
 	if answer.Code != http.StatusOK || !marked.Expected || marked.ExpectedBy != "ci" {
 		t.Errorf("marked: %d %+v", answer.Code, marked)
 	}
@@ -115,10 +115,10 @@ func TestPatchMetric(t *testing.T) {
 		role, path, body string
 		want             int
 	}{
-		{"viewer", path, `{"expected":true}`, http.StatusForbidden},
-		{"scanner", "/api/v1/metrics/4711", `{"expected":true}`, http.StatusNotFound},
-		{"scanner", "/api/v1/metrics/0", `{"expected":true}`, http.StatusUnprocessableEntity},
-		{"scanner", path, `{}`, http.StatusUnprocessableEntity},
+		{"uploader", path, `{"expected":true}`, http.StatusForbidden},
+		{"triager", "/api/v1/metrics/4711", `{"expected":true}`, http.StatusNotFound},
+		{"triager", "/api/v1/metrics/0", `{"expected":true}`, http.StatusUnprocessableEntity},
+		{"triager", path, `{}`, http.StatusUnprocessableEntity},
 	} {
 		if answer := b.call(t, c.role, http.MethodPatch, c.path, c.body, nil); answer.Code != c.want {
 			t.Errorf("%+v: %d", c, answer.Code)

@@ -7,14 +7,14 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/internal/api/paging"
-	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/store"
 )
 
 // RegisterRefs describes the refs of a project.
 func (a *API) RegisterRefs(api huma.API) {
-	register(a, api, operation(httpx.Viewer, http.MethodGet, "/projects/{platform}/{project}/refs", "list-refs",
+	register(a, api, operation(access.Read, http.MethodGet, "/projects/{platform}/{project}/refs", "list-refs",
 		"Where the branches and tags of a project stand, in the order of their names"), a.listRefs)
 }
 

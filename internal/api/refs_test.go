@@ -23,7 +23,7 @@ func TestRefsTellWhereTheyStand(t *testing.T) {
 	var got []map[string]any
 	for path := "/api/v1/projects/github/Acme%2Fshop/refs?limit=1"; path != "" && len(got) < 9; {
 		var page results
-		if answer := b.call(t, "viewer", "GET", path, "", &page); answer.Code != 200 {
+		if answer := b.call(t, "triager", "GET", path, "", &page); answer.Code != 200 {
 			t.Fatalf("%s: %d %s", path, answer.Code, answer.Body)
 		}
 		got, path = append(got, page.Items...), ""
@@ -35,7 +35,7 @@ func TestRefsTellWhereTheyStand(t *testing.T) {
 		got[2]["sha"] != storetest.SHA(1) || got[2]["moved_at"] == nil || got[0]["name"] != "refs/heads/"+wide {
 		t.Errorf("refs %+v", got)
 	}
-	if answer := b.call(t, "viewer", "GET", "/api/v1/projects/github/acme%2Fother/refs", "", nil); answer.Code != 404 {
+	if answer := b.call(t, "triager", "GET", "/api/v1/projects/github/acme%2Fother/refs", "", nil); answer.Code != 404 {
 		t.Errorf("an unknown project: %d", answer.Code)
 	}
 }
@@ -54,7 +54,7 @@ func TestOldNamesAnswer(t *testing.T) {
 		"/api/v1/alerts?platform=github&project=acme/shop&state=all": 2,
 	} {
 		var page results
-		if answer := b.call(t, "viewer", "GET", path, "", &page); answer.Code != 200 || len(page.Items) != want {
+		if answer := b.call(t, "triager", "GET", path, "", &page); answer.Code != 200 || len(page.Items) != want {
 			t.Errorf("%s: %d %s, want %d", path, answer.Code, answer.Body, want)
 		}
 		if name := page.Items[0]["name"]; strings.Contains(path, "alerts") && !strings.HasPrefix(name.(string), "store#") {
@@ -62,7 +62,7 @@ func TestOldNamesAnswer(t *testing.T) {
 		}
 	}
 	var alert map[string]any
-	b.call(t, "viewer", "GET", "/api/v1/alerts/github/acme%2Fshop/1", "", &alert)
+	b.call(t, "triager", "GET", "/api/v1/alerts/github/acme%2Fshop/1", "", &alert)
 	if alert["project_name"] != "acme/store" || !strings.HasSuffix(scan, alert["first_scan"].(string)) {
 		t.Errorf("alert %+v", alert)
 	}

@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -14,30 +15,44 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/access"
+	"github.com/scanhook/scanhook/internal/auth"
 	"github.com/scanhook/scanhook/internal/httpx"
 )
 
 const bearer = "bearer"
 
-// guard adds what every request must pass before its operation runs.
-func guard(described huma.API, tokens httpx.Tokens, throttle *httpx.LoginThrottle) {
-	authorizer := authorizer{tokens, throttle, described}
-	described.UseMiddleware(authorizer.authorize, checkAddress(described), checkBody(described))
+// actOf is the key under which an operation's metadata hold what it does.
+const actOf = "act"
+
+// protect adds what every request must pass before its operation runs.
+func protect(described huma.API, who authorizer) {
+	who.described = described
+	described.UseMiddleware(who.authorize, checkAddress(described), checkBody(described))
 }
 
-// authorizer lets a request pass if its token has the role of the operation.
+// authorizer lets a request pass if who sent it may do what the operation does, to what its path names.
 type authorizer struct {
-	tokens    httpx.Tokens
+	tokens    auth.Tokens
 	throttle  *httpx.LoginThrottle
+	guard     auth.Guard
+	now       func() time.Time
+	log       *slog.Logger
 	described huma.API
 }
 
 func (a authorizer) authorize(ctx huma.Context, next func(huma.Context)) {
-	name, status, detail := a.check(ctx)
+	actor, status, detail := a.identify(ctx)
 	if status == 0 {
-		ctx = huma.WithValue(ctx, requestKey{}, humagin.Unwrap(ctx))
-		next(huma.WithValue(ctx, bearerName{}, name))
-		return
+		ctx = huma.WithContext(ctx, context.WithValue(access.With(ctx.Context(), actor), requestKey{}, humagin.Unwrap(ctx)))
+		act, _ := ctx.Operation().Metadata[actOf].(access.Act)
+		err := a.guard.Admit(ctx.Context(), act, ctx.Operation().Path, ctx.Param)
+		if err == nil {
+			next(ctx)
+			return
+		}
+		problem := httpx.Report(humagin.Unwrap(ctx), a.log, err)
+		status, detail = problem.Status, problem.Detail
 	}
 	if status == http.StatusUnauthorized {
 		ctx.SetHeader("WWW-Authenticate", `Bearer realm="scanhook"`)
@@ -47,46 +62,43 @@ func (a authorizer) authorize(ctx huma.Context, next func(huma.Context)) {
 
 const sendToken = "Send a token from api.tokens in the header Authorization: Bearer TOKEN"
 
-// check returns the name of the token of a request that may pass, or the status and text of the answer.
-func (a authorizer) check(ctx huma.Context) (name string, status int, detail string) {
-	needed := httpx.Role(ctx.Operation().Security[0][bearer][0])
+// identify finds out who sent a request, or the status and text of the answer.
+func (a authorizer) identify(ctx huma.Context) (actor access.Actor, status int, detail string) {
 	scheme, sent, _ := strings.Cut(ctx.Header("Authorization"), " ")
 	sent = strings.TrimSpace(sent)
-	switch token, ok := a.tokens.Find(sent); {
+	token, ok := a.tokens.Find(sent)
+	switch {
 	case len(a.tokens) == 0:
-		return "", http.StatusUnauthorized, "The API is closed: no token is configured. Set one under api.tokens."
+		return actor, http.StatusUnauthorized, "The API is closed: no token is configured. Set one under api.tokens."
 	case !strings.EqualFold(scheme, bearer) || sent == "":
 		httpx.Refuse(humagin.Unwrap(ctx), "API call without a token")
-		return "", http.StatusUnauthorized, sendToken + "."
+		return actor, http.StatusUnauthorized, sendToken + "."
 	case !ok:
-		return a.refuse(ctx)
-	case !token.Role.Includes(needed):
-		httpx.Refuse(humagin.Unwrap(ctx), "API call with a token of a lower role")
-		return "", http.StatusForbidden,
-			fmt.Sprintf("This needs a token with the role %s; yours has the role %s.", needed, token.Role)
-	default:
-		return token.Name, 0, ""
+		status, detail = a.refuse(ctx)
+		return actor, status, detail
 	}
+	if err := token.Check(a.now()); err != nil {
+		httpx.Refuse(humagin.Unwrap(ctx), "API call with a token that has expired")
+		return actor, http.StatusUnauthorized, err.Error()
+	}
+	return token.Actor(), 0, ""
 }
 
 // refuse is the answer to a wrong token; it is delayed after many of them.
-func (a authorizer) refuse(ctx huma.Context) (name string, status int, detail string) {
+func (a authorizer) refuse(ctx huma.Context) (status int, detail string) {
 	if wait := a.throttle.Refuse(humagin.Unwrap(ctx), "API call with a wrong token"); wait > 0 {
-		return "", http.StatusTooManyRequests, sendToken + "; this one is not among them, like many before it from your address."
+		return http.StatusTooManyRequests, sendToken + "; this one is not among them, like many before it from your address."
 	}
-	return "", http.StatusUnauthorized, sendToken + "; this one is not among them."
+	return http.StatusUnauthorized, sendToken + "; this one is not among them."
 }
 
 // requestKey is the key under which a request's context holds Gin's.
 type requestKey struct{}
 
-// bearerName is the key under which a request's context holds the name of its token.
-type bearerName struct{}
-
-// author is the name of the token with which the request came.
+// author is the name of who sent the request.
 func author(ctx context.Context) string {
-	name, _ := ctx.Value(bearerName{}).(string)
-	return name
+	actor, _ := access.Of(ctx)
+	return actor.Name
 }
 
 // checkAddress refuses paths and queries that no database can store.

@@ -30,9 +30,9 @@ func TestRoles(t *testing.T) {
 	}{
 		{"", "GET", "/api/v1/scans", 401},
 		{"wrong", "GET", "/api/v1/scans", 401},
-		{"viewer", "GET", "/api/v1/scans", 200},
-		{"viewer", "PUT", "/api/v1/scans/" + ref + "/results/x", 403},
-		{"scanner", "DELETE", "/api/v1/scans/" + ref, 403},
+		{"triager", "GET", "/api/v1/scans", 200},
+		{"triager", "PUT", "/api/v1/scans/" + ref + "/results/x", 403},
+		{"uploader", "DELETE", "/api/v1/scans/" + ref, 403},
 		{"admin", "DELETE", "/api/v1/scans/" + ref, 204},
 		{"admin", "GET", "/api/v1/scans/" + ref, 404},
 		{"", "GET", "/healthz", 200},
@@ -75,7 +75,7 @@ func TestWrongTokensAreSlowedDown(t *testing.T) {
 	if text := detail(t, got); !strings.Contains(text, "like many before it") {
 		t.Errorf("detail: %s", text)
 	}
-	if got := b.call(t, "viewer", "GET", "/api/v1/scans", "", nil); got.Code != http.StatusOK {
+	if got := b.call(t, "triager", "GET", "/api/v1/scans", "", nil); got.Code != http.StatusOK {
 		t.Errorf("a right token: %d", got.Code)
 	}
 }
@@ -146,7 +146,7 @@ type endpoint struct {
 func (b *bench) endpoints(t *testing.T) (list []endpoint) {
 	t.Helper()
 	ref := b.push(t, 1)
-	b.call(t, "scanner", "PUT", "/api/v1/scans/"+ref+"/results/trivy", report, nil)
+	b.call(t, "uploader", "PUT", "/api/v1/scans/"+ref+"/results/trivy", report, nil)
 	b.runs(t, 1)
 	runs, err := b.store.ListMetrics(t.Context(), store.MetricFilter{Platform: "github", Project: "acme/shop", Limit: 1})
 	if err != nil || len(runs) == 0 {

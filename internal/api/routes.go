@@ -29,7 +29,7 @@ func (a *API) Register(router *gin.Engine) {
 	router.GET("/readyz", httpx.Handle(a.Log, a.ready))
 
 	described := humagin.New(router, describe(a.Version, a.PublicURL))
-	guard(described, a.Tokens, a.Throttle)
+	protect(described, authorizer{tokens: a.Tokens, throttle: a.Throttle, guard: a.guard, now: a.Store.Now, log: a.Log})
 	huma.AutoRegister(described, a) // calls every method of API whose name begins with Register
 	router.GET("/docs", httpx.Handle(a.Log, docs(described.OpenAPI())))
 }
@@ -77,8 +77,8 @@ func describe(version, address string) huma.Config {
 
 // endpoint is one line of the page at /docs.
 type endpoint struct {
-	Method, Path, Summary, Description, Role string
-	Parameters                               []*huma.Param
+	Method, Path, Summary, Description, Roles string
+	Parameters                                []*huma.Param
 }
 
 // docs renders the description for people, without scripts and without files from other hosts. The page never changes, so
@@ -107,8 +107,8 @@ func endpoints(described *huma.OpenAPI) []endpoint {
 			http.MethodPatch: item.Patch, http.MethodDelete: item.Delete,
 		} {
 			if op != nil {
-				role := op.Security[0][bearer][0]
-				list = append(list, endpoint{method, path, op.Summary, op.Description, role, op.Parameters})
+				roles := strings.Join(op.Security[0][bearer], ", ")
+				list = append(list, endpoint{method, path, op.Summary, op.Description, roles, op.Parameters})
 			}
 		}
 	}

@@ -14,27 +14,27 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/internal/api/paging"
-	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/store"
 )
 
 // RegisterScans describes the operations on scans.
 func (a *API) RegisterScans(api huma.API) {
-	register(a, api, operation(httpx.Viewer, http.MethodGet, "/scans", "list-scans", "Scans, the newest first"), a.listScans)
-	register(a, api, operation(httpx.Viewer, http.MethodGet, "/scans/{ref}", "get-scan",
+	register(a, api, operation(access.ReadScans, http.MethodGet, "/scans", "list-scans", "Scans, the newest first"), a.listScans)
+	register(a, api, operation(access.ReadScans, http.MethodGet, "/scans/{ref}", "get-scan",
 		"One scan with its jobs and commit statuses"), a.getScan)
-	create := operation(httpx.Scanner, http.MethodPost, "/scans", "create-scan", "Scan a commit that no webhook announced")
+	create := operation(access.Bring, http.MethodPost, "/scans", "create-scan", "Scan a commit that no webhook announced")
 	create.DefaultStatus = http.StatusAccepted
 	create.Errors = append(create.Errors, http.StatusNotFound, http.StatusConflict)
 	create.Description = "A name is answered 404 until a webhook call of the project has come, unless project_id tells which it is; 409 " +
 		"where project_id is not that of the project with the name."
 	register(a, api, create, a.createScan)
-	rescan := operation(httpx.Scanner, http.MethodPost, "/scans/{ref}/rescan", "rescan", "Scan the same commit once more")
+	rescan := operation(access.Rescan, http.MethodPost, "/scans/{ref}/rescan", "rescan", "Scan the same commit once more")
 	rescan.DefaultStatus = http.StatusAccepted
 	register(a, api, rescan, a.rescan)
-	register(a, api, operation(httpx.Admin, http.MethodDelete, "/scans/{ref}", "delete-scan",
+	register(a, api, operation(access.Administer, http.MethodDelete, "/scans/{ref}", "delete-scan",
 		"Delete a scan with everything that belongs to it"), a.deleteScan)
 }
 
@@ -113,6 +113,15 @@ type createScanInput struct {
 		Commit   string `json:"commit" doc:"full commit id"`
 		Branch   string `json:"branch,omitempty" maxLength:"500"`
 	}
+}
+
+func (in *createScanInput) names() (object store.Object, scanner string) {
+	return projectNamed(in.Body.Platform, in.Body.Project), ""
+}
+
+// projectNamed is a project that a body or a query names.
+func projectNamed(platform, name string) store.Object {
+	return store.Object{Kind: store.ProjectObject, Project: access.Project{Platform: platform, Name: name}}
 }
 
 type receiptOutput struct {

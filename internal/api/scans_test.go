@@ -17,16 +17,16 @@ func TestFailAndRescan(t *testing.T) {
 	b := setup(t, "trivy")
 	ref := b.push(t, 1)
 	var got results
-	b.call(t, "scanner", "POST", "/api/v1/scans/"+ref+"/fail", `{"scanner":"trivy","reason":"no database"}`, &got)
+	b.call(t, "uploader", "POST", "/api/v1/scans/"+ref+"/fail", `{"scanner":"trivy","reason":"no database"}`, &got)
 	if got.Status != "failed" {
 		t.Errorf("after giving up: %+v", got)
 	}
-	if answer := b.call(t, "scanner", "POST", "/api/v1/scans/"+ref+"/rescan", "", &got); answer.Code != 202 || got.Scan == ref {
+	if answer := b.call(t, "uploader", "POST", "/api/v1/scans/"+ref+"/rescan", "", &got); answer.Code != 202 || got.Scan == ref {
 		t.Errorf("rescan: %d %+v", answer.Code, got)
 	}
 	body := fmt.Sprintf(`{"platform":"github","project":"acme/shop","commit":%q}`, storetest.SHA(1))
 	var again results
-	b.call(t, "scanner", "POST", "/api/v1/scans", body, &again)
+	b.call(t, "uploader", "POST", "/api/v1/scans", body, &again)
 	if again.Scan != got.Scan {
 		t.Errorf("asking for a scanned commit: %s, want the latest attempt %s", again.Scan, got.Scan)
 	}
@@ -42,13 +42,13 @@ func TestScanNamesWhatDecidedItsVerdict(t *testing.T) {
 		Deciding        []int64
 		NumDeciding     int `json:"num_deciding"`
 	}
-	b.call(t, "viewer", "GET", scan, "", &got)
+	b.call(t, "triager", "GET", scan, "", &got)
 	if got.Verdict != "fail" || got.VerdictReason != "fail_on: high, new findings only" || got.NumDeciding != 1 ||
 		len(got.Deciding) != 1 || !strings.HasSuffix(high, fmt.Sprint("/", got.Deciding[0])) {
 		t.Errorf("a scan that fails: %+v", got)
 	}
-	b.call(t, "viewer", "POST", high+"/feedback", `{"user_verdict":"FP"}`, nil)
-	b.call(t, "viewer", "GET", scan, "", &got)
+	b.call(t, "triager", "POST", high+"/feedback", `{"user_verdict":"FP"}`, nil)
+	b.call(t, "triager", "GET", scan, "", &got)
 	if got.Verdict != "pass" || got.VerdictReason == "" || got.NumDeciding != 0 || len(got.Deciding) != 0 {
 		t.Errorf("a scan that passes: %+v", got)
 	}
@@ -63,7 +63,7 @@ func TestListsPage(t *testing.T) {
 	var seen []string
 	for path := "/api/v1/scans?limit=2"; path != ""; {
 		var page results
-		b.call(t, "viewer", "GET", path, "", &page)
+		b.call(t, "triager", "GET", path, "", &page)
 		for _, item := range page.Items {
 			seen = append(seen, item["commit_sha"].(string))
 		}
@@ -76,10 +76,10 @@ func TestListsPage(t *testing.T) {
 		t.Errorf("scans listed: %v", seen)
 	}
 	var bad results
-	if got := b.call(t, "viewer", "GET", "/api/v1/scans?cursor=%21", "", &bad); got.Code != 422 {
+	if got := b.call(t, "triager", "GET", "/api/v1/scans?cursor=%21", "", &bad); got.Code != 422 {
 		t.Errorf("a made-up cursor: %d", got.Code)
 	}
-	b.call(t, "viewer", "GET", "/api/v1/scans?branch=main&status=pending&commit="+storetest.SHA(2), "", &bad)
+	b.call(t, "triager", "GET", "/api/v1/scans?branch=main&status=pending&commit="+storetest.SHA(2), "", &bad)
 	if len(bad.Items) != 1 {
 		t.Errorf("filtered: %d scans, want 1", len(bad.Items))
 	}
@@ -95,7 +95,7 @@ func TestScanTellsItsCoverage(t *testing.T) {
 			Coverage any `json:"coverage"`
 		} `json:"jobs"`
 	}
-	b.call(t, "viewer", http.MethodGet, "/api/v1/scans/"+ref, "", &scan)
+	b.call(t, "triager", http.MethodGet, "/api/v1/scans/"+ref, "", &scan)
 	if scan.Coverage != nil {
 		t.Errorf("before a report: %v", scan.Coverage)
 	}
@@ -108,7 +108,7 @@ func TestScanTellsItsCoverage(t *testing.T) {
 	if _, err := b.store.PutReport(t.Context(), ref, "trivy", report); err != nil {
 		t.Fatal(err)
 	}
-	b.call(t, "viewer", http.MethodGet, "/api/v1/scans/"+ref, "", &scan)
+	b.call(t, "triager", http.MethodGet, "/api/v1/scans/"+ref, "", &scan)
 	want := map[string]any{"searched": 12.0, "left": []any{
 		map[string]any{"reason": "history", "count": 7.0, "names": []any{}},
 		map[string]any{"reason": "size", "count": 2.0, "names": []any{"big.sql"}},
@@ -123,7 +123,7 @@ func TestScanTellsItsCoverage(t *testing.T) {
 			Commit string `json:"commit_sha"`
 		} `json:"items"`
 	}
-	b.call(t, "viewer", http.MethodGet, "/api/v1/scans/"+ref+"/findings", "", &findings)
+	b.call(t, "triager", http.MethodGet, "/api/v1/scans/"+ref+"/findings", "", &findings)
 	if len(findings.Items) != 1 || findings.Items[0].Commit != storetest.SHA(7) {
 		t.Errorf("findings: %+v", findings)
 	}

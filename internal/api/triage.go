@@ -11,8 +11,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/internal/api/paging"
-	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/store"
 )
 
@@ -21,10 +21,10 @@ const maxTriageBody = 2 << 20
 
 // RegisterTriage describes the operations on one finding.
 func (a *API) RegisterTriage(api huma.API) {
-	read := operation(httpx.Viewer, http.MethodGet, "/findings/{id}", "get-finding", "One finding, and whose decision on it holds")
+	read := operation(access.ReadScans, http.MethodGet, "/findings/{id}", "get-finding", "One finding, and whose decision on it holds")
 	register(a, api, read, a.getFinding)
 
-	patch := operation(httpx.Scanner, http.MethodPatch, "/findings/{id}", "patch-finding",
+	patch := operation(access.Judge, http.MethodPatch, "/findings/{id}", "patch-finding",
 		"What a scanner, an AI or a red team knows about a finding; omitted fields stay as they are, null clears one")
 	patch.Description = "A decision reaches the same finding in other scans of the project, and the commit statuses " +
 		"that it changes. A person's feedback overrides triage_decision; red_team_success makes it TP until a person " +
@@ -33,12 +33,12 @@ func (a *API) RegisterTriage(api huma.API) {
 	patch.MaxBodyBytes = maxTriageBody
 	register(a, api, patch, a.patchFinding)
 
-	feedback := operation(httpx.Viewer, http.MethodPost, "/findings/{id}/feedback", "give-feedback",
+	feedback := operation(access.Judge, http.MethodPost, "/findings/{id}/feedback", "give-feedback",
 		"A person's decision on a finding: it holds in the whole project until a person decides again")
 	feedback.DefaultStatus = http.StatusCreated
 	register(a, api, feedback, a.giveFeedback)
 
-	withdraw := operation(httpx.Viewer, http.MethodDelete, "/findings/{id}/feedback", "withdraw-feedback",
+	withdraw := operation(access.Judge, http.MethodDelete, "/findings/{id}/feedback", "withdraw-feedback",
 		"Withdraws a person's decision on a finding, in the whole project")
 	withdraw.Description = "What machines and the red team have decided holds again as it did before, and they can decide " +
 		"again; if they have not, the finding is undecided. A machine's own decision is withdrawn with PATCH and a " +
@@ -47,7 +47,7 @@ func (a *API) RegisterTriage(api huma.API) {
 	withdraw.DefaultStatus = http.StatusOK
 	register(a, api, withdraw, a.withdrawFeedback)
 
-	history := operation(httpx.Viewer, http.MethodGet, "/findings/{id}/history", "list-history",
+	history := operation(access.ReadScans, http.MethodGet, "/findings/{id}/history", "list-history",
 		"Who decided what about a finding, the oldest first")
 	register(a, api, history, a.listHistory)
 }

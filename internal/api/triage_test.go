@@ -15,21 +15,21 @@ func TestFeedback(t *testing.T) {
 	b := setup(t)
 	scan, high, _ := reported(t, b)
 	var got findingAnswer
-	answer := b.call(t, "viewer", "POST", high+"/feedback", `{"user_verdict":"FP","comments":"a test key"}`, &got)
+	answer := b.call(t, "triager", "POST", high+"/feedback", `{"user_verdict":"FP","comments":"a test key"}`, &got)
 	if answer.Code != http.StatusCreated || got.TriageDecision == nil || *got.TriageDecision != "FP" ||
 		got.Verdict == nil || *got.Verdict != "pass" || got.Summary != "1 new (1 low), 1 dismissed" {
 		t.Errorf("FP: %d %s", answer.Code, answer.Body)
 	}
-	if by := got.DecidedBy; by == nil || by.Source != "person" || by.Author != "reader" || by.Comment != "a test key" {
+	if by := got.DecidedBy; by == nil || by.Source != "person" || by.Author != "ada" || by.Comment != "a test key" {
 		t.Errorf("decided by %+v", got.DecidedBy)
 	}
 	var detail results
-	b.call(t, "viewer", "GET", scan, "", &detail)
+	b.call(t, "triager", "GET", scan, "", &detail)
 	if len(detail.Statuses) != 1 || detail.Statuses[0]["state"] != "success" {
 		t.Errorf("wanted statuses: %+v", detail.Statuses)
 	}
 	var fresh findingAnswer
-	b.call(t, "viewer", "GET", high, "", &fresh)
+	b.call(t, "triager", "GET", high, "", &fresh)
 	if diff := cmp.Diff(got, fresh); diff != "" {
 		t.Errorf("reading it again (-answer +got):\n%s", diff)
 	}
@@ -41,14 +41,14 @@ func TestFeedbackIsWithdrawn(t *testing.T) {
 	_, high, _ := reported(t, b)
 	withdraw := func(query string, want int) (got findingAnswer) {
 		t.Helper()
-		if answer := b.call(t, "viewer", "DELETE", high+"/feedback"+query, "", &got); answer.Code != want {
+		if answer := b.call(t, "triager", "DELETE", high+"/feedback"+query, "", &got); answer.Code != want {
 			t.Errorf("withdrawing %s: %d %s", query, answer.Code, answer.Body)
 		}
 		return got
 	}
 	withdraw("", http.StatusNotFound)
 	var said findingAnswer
-	b.call(t, "viewer", "POST", high+"/feedback", `{"user_verdict":"FP"}`, &said)
+	b.call(t, "triager", "POST", high+"/feedback", `{"user_verdict":"FP"}`, &said)
 	withdraw(fmt.Sprintf("?word=%d", said.DecidedBy.ID+1), http.StatusConflict)
 	got := withdraw(fmt.Sprintf("?word=%d&comments=a+mistake", said.DecidedBy.ID), http.StatusOK)
 	if got.TriageDecision != nil || got.DecidedBy != nil || got.Verdict == nil || *got.Verdict != "fail" {
@@ -74,7 +74,7 @@ func TestPatchChangesOnlyWhatItNames(t *testing.T) {
 	}
 	for _, step := range steps {
 		var f findingAnswer
-		if answer := b.call(t, "scanner", "PATCH", high, step.body, &f); answer.Code != http.StatusOK {
+		if answer := b.call(t, "machine", "PATCH", high, step.body, &f); answer.Code != http.StatusOK {
 			t.Fatalf("%s: %d %s", step.body, answer.Code, answer.Body)
 		}
 		got := inJSON(f.TriageDecision, f.AIVerdict, f.AIConfidence, f.AIReasoning, f.RemediationPatch, f.RedTeamSuccess)
@@ -83,7 +83,7 @@ func TestPatchChangesOnlyWhatItNames(t *testing.T) {
 		}
 	}
 	var other findingAnswer
-	b.call(t, "viewer", "GET", low, "", &other)
+	b.call(t, "triager", "GET", low, "", &other)
 	if got := inJSON(other.TriageDecision, other.AIConfidence); got != "null null" || other.DecidedBy != nil {
 		t.Errorf("the other finding changed: %s", got)
 	}
@@ -98,26 +98,26 @@ func TestTriageRefuses(t *testing.T) {
 		role, method, path, body string
 		want                     int
 	}{
-		"a viewer patches":        {"viewer", "PATCH", high, `{}`, 403},
+		"a reader patches":        {"reader", "PATCH", high, `{}`, 403},
 		"nobody gives feedback":   {"", "POST", high + "/feedback", `{"user_verdict":"FP"}`, 401},
-		"an unknown field":        {"scanner", "PATCH", high, `{"severity":"Low"}`, 422},
-		"a third decision":        {"scanner", "PATCH", high, `{"triage_decision":"maybe"}`, 422},
-		"a wrong type":            {"scanner", "PATCH", high, `{"red_team_success":"yes"}`, 422},
-		"too sure":                {"scanner", "PATCH", high, `{"ai_confidence":1.5}`, 422},
-		"a patch that is prose":   {"scanner", "PATCH", high, `{"remediation_patch":"use a vault"}`, 422},
-		"a patch of 300 kB":       {"scanner", "PATCH", high, long("remediation_patch", 300_000), 422},
-		"a body of 3 MB":          {"scanner", "PATCH", high, long("remediation_patch", 3_000_000), 413},
-		"a NUL":                   {"scanner", "PATCH", high, `{"ai_reasoning":"a\u0000b"}`, 422},
-		"not JSON":                {"scanner", "PATCH", high, `{`, 400},
-		"no such finding":         {"scanner", "PATCH", "/api/v1/findings/4711", `{"ai_confidence":1}`, 404},
-		"no such id":              {"viewer", "GET", "/api/v1/findings/abc", "", 422},
-		"an id beyond all":        {"viewer", "GET", "/api/v1/findings/99999999999999999999", "", 422},
-		"feedback without word":   {"viewer", "POST", high + "/feedback", `{"comments":"hm"}`, 422},
-		"feedback that says null": {"viewer", "POST", high + "/feedback", `{"user_verdict":null}`, 422},
+		"an unknown field":        {"machine", "PATCH", high, `{"severity":"Low"}`, 422},
+		"a third decision":        {"machine", "PATCH", high, `{"triage_decision":"maybe"}`, 422},
+		"a wrong type":            {"machine", "PATCH", high, `{"red_team_success":"yes"}`, 422},
+		"too sure":                {"machine", "PATCH", high, `{"ai_confidence":1.5}`, 422},
+		"a patch that is prose":   {"machine", "PATCH", high, `{"remediation_patch":"use a vault"}`, 422},
+		"a patch of 300 kB":       {"machine", "PATCH", high, long("remediation_patch", 300_000), 422},
+		"a body of 3 MB":          {"machine", "PATCH", high, long("remediation_patch", 3_000_000), 413},
+		"a NUL":                   {"machine", "PATCH", high, `{"ai_reasoning":"a\u0000b"}`, 422},
+		"not JSON":                {"machine", "PATCH", high, `{`, 400},
+		"no such finding":         {"machine", "PATCH", "/api/v1/findings/4711", `{"ai_confidence":1}`, 404},
+		"no such id":              {"triager", "GET", "/api/v1/findings/abc", "", 422},
+		"an id beyond all":        {"triager", "GET", "/api/v1/findings/99999999999999999999", "", 422},
+		"feedback without word":   {"triager", "POST", high + "/feedback", `{"comments":"hm"}`, 422},
+		"feedback that says null": {"triager", "POST", high + "/feedback", `{"user_verdict":null}`, 422},
 		"a long comment": {
-			"viewer", "POST", high + "/feedback", `{"user_verdict":"FP",` + long("comments", 11_000)[1:], 422,
+			"triager", "POST", high + "/feedback", `{"user_verdict":"FP",` + long("comments", 11_000)[1:], 422,
 		},
-		"history of nothing": {"viewer", "GET", "/api/v1/findings/4711/history", "", 404},
+		"history of nothing": {"triager", "GET", "/api/v1/findings/4711/history", "", 404},
 	} {
 		answer := b.call(t, c.role, c.method, c.path, c.body, nil)
 		if answer.Code != c.want || detail(t, answer) == "" {
@@ -130,8 +130,8 @@ func TestHistory(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	_, high, _ := reported(t, b)
-	b.call(t, "scanner", "PATCH", high, `{"triage_decision":"FP","ai_verdict":"FP"}`, nil)
-	b.call(t, "scanner", "PATCH", high, `{"red_team_success":true}`, nil)
+	b.call(t, "machine", "PATCH", high, `{"triage_decision":"FP","ai_verdict":"FP"}`, nil)
+	b.call(t, "machine", "PATCH", high, `{"red_team_success":true}`, nil)
 	b.call(t, "admin", "POST", high+"/feedback", `{"user_verdict":"TP","comments":"it is real"}`, nil)
 	want := []string{
 		`ai ci {"ai_verdict":"FP","triage_decision":"FP"} FP `,
@@ -141,7 +141,7 @@ func TestHistory(t *testing.T) {
 	var got []string
 	for path := high + "/history?limit=2"; ; {
 		var page results
-		b.call(t, "viewer", "GET", path, "", &page)
+		b.call(t, "triager", "GET", path, "", &page)
 		for _, e := range page.Items {
 			changes, _ := json.Marshal(e["changes"])
 			line := fmt.Sprint(e["source"], " ", e["author"], " ", string(changes), " ", e["triage_decision"], " ", e["comment"])

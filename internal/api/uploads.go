@@ -18,8 +18,10 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/internal/reports"
+	"github.com/scanhook/scanhook/store"
 )
 
 const (
@@ -56,12 +58,12 @@ func (a *API) RegisterUploads(api huma.API) {
 		"Upload one scanner's report for a scan; another one of the same scanner replaces it"), a.putResults)
 	register(a, api, upload("/results/{scanner}", "put-results-by-commit",
 		"The same from a CI job that knows only its commit; creates the scan if there is none"), a.putResultsByCommit)
-	register(a, api, operation(httpx.Scanner, http.MethodPost, "/scans/{ref}/fail", "fail-scanner",
+	register(a, api, operation(access.Bring, http.MethodPost, "/scans/{ref}/fail", "fail-scanner",
 		"A scanner gives up, with a reason"), a.failScanner)
 }
 
 func upload(path, id, summary string) huma.Operation {
-	op := operation(httpx.Scanner, http.MethodPut, path, id, summary)
+	op := operation(access.Bring, http.MethodPut, path, id, summary)
 	op.Errors = append(op.Errors, http.StatusNotFound, http.StatusConflict, http.StatusRequestEntityTooLarge)
 	op.BodyReadTimeout = uploadTimeout
 	op.Description = "Accepted are the reports of scanners of kind upload that the repository lists, or of all where it lists " +
@@ -162,6 +164,10 @@ type putByCommitInput struct {
 	ID       int64  `query:"project_id" minimum:"1" doc:"the platform's numeric id of the project; needed until a webhook of it came"`
 	Commit   string `query:"commit" required:"true" doc:"full commit id"`
 	Branch   string `query:"branch" maxLength:"500"`
+}
+
+func (in *putByCommitInput) names() (object store.Object, scanner string) {
+	return projectNamed(in.Platform, in.Project), in.Scanner
 }
 
 func (a *API) putResultsByCommit(ctx context.Context, in *putByCommitInput) (*resultsOutput, error) {
@@ -372,6 +378,10 @@ type failInput struct {
 		Category string `json:"category,omitempty" maxLength:"200" doc:"of its reports, where it has several"`
 		Reason   string `json:"reason" minLength:"1" maxLength:"1000"`
 	}
+}
+
+func (in *failInput) names() (object store.Object, scanner string) {
+	return store.Object{Kind: store.ScanObject, Key: in.Ref}, in.Body.Scanner
 }
 
 func (a *API) failScanner(ctx context.Context, in *failInput) (*resultsOutput, error) {

@@ -16,7 +16,9 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/internal/api"
+	"github.com/scanhook/scanhook/internal/auth"
 	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/store"
@@ -121,8 +123,8 @@ func newUploads(b *testing.B, e storetest.Engine, file string) uploads {
 	s := e.Open(b, store.Config{Policies: core.Policies{{Match: "**", Policy: storetest.Policy}}})
 	log := slog.New(slog.DiscardHandler)
 	router := httpx.NewRouter(log)
-	api.New(api.Config{Store: s, Log: log, Platforms: platforms.Set{"github": nil}, Tokens: httpx.Tokens{
-		{Name: "ci", Token: "scanner-token", Role: httpx.Scanner},
+	api.New(api.Config{Store: s, Log: log, Platforms: platforms.Set{"github": nil}, Tokens: auth.Tokens{
+		{Name: "ci", Token: "uploader-token", Grant: access.Grant{Role: access.Uploader}},
 	}}).Register(router)
 	server := httptest.NewServer(router)
 	b.Cleanup(server.Close)
@@ -151,7 +153,7 @@ func (u uploads) put(project string, n int) {
 	if err != nil {
 		u.b.Fatal(err)
 	}
-	request.Header.Set("Authorization", "Bearer scanner-token")
+	request.Header.Set("Authorization", "Bearer uploader-token")
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
 		u.b.Fatal(err)

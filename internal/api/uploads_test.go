@@ -22,7 +22,7 @@ func TestUpload(t *testing.T) {
 	b := setup(t, "trivy", "semgrep")
 	path := "/api/v1/scans/" + b.push(t, 1) + "/results/"
 	var got results
-	b.call(t, "scanner", "PUT", path+"trivy", report, &got)
+	b.call(t, "uploader", "PUT", path+"trivy", report, &got)
 	if got.Results != 2 || got.Stored != 2 || got.New != 2 || got.Status != "processing" || len(got.WaitingFor) != 1 {
 		t.Errorf("first of two reports: %+v", got)
 	}
@@ -30,7 +30,7 @@ func TestUpload(t *testing.T) {
 	zip := gzip.NewWriter(&packed)
 	fmt.Fprint(zip, `{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"semgrep"}},"results":[]}]}`)
 	_ = zip.Close()
-	b.call(t, "scanner", "PUT", path+"semgrep", packed.String(), &got, "Content-Encoding", "gzip")
+	b.call(t, "uploader", "PUT", path+"semgrep", packed.String(), &got, "Content-Encoding", "gzip")
 	if got.Status != "completed" || got.Verdict == nil || *got.Verdict != "fail" || got.Summary != "2 new (1 high, 1 low)" {
 		t.Errorf("both reports: %+v", got)
 	}
@@ -45,11 +45,11 @@ func TestUpload(t *testing.T) {
 		"empty":            {"trivy", "", nil, 422},
 		"scanner's name":   {".hidden", report, nil, 422},
 	} {
-		if answer := b.call(t, "scanner", "PUT", path+c.scanner, c.body, &got, c.header...); answer.Code != c.want || detail(t, answer) == "" {
+		if answer := b.call(t, "uploader", "PUT", path+c.scanner, c.body, &got, c.header...); answer.Code != c.want || detail(t, answer) == "" {
 			t.Errorf("%s: %d %s, want %d", name, answer.Code, answer.Body, c.want)
 		}
 	}
-	b.call(t, "viewer", "GET", strings.TrimSuffix(path, "/results/"), "", &got)
+	b.call(t, "triager", "GET", strings.TrimSuffix(path, "/results/"), "", &got)
 	if got.Status != "completed" || got.Summary != "2 new (1 high, 1 low)" || len(got.Jobs) != 2 || len(got.Statuses) != 1 {
 		t.Errorf("malformed reports changed the scan: %+v", got)
 	}
@@ -60,22 +60,22 @@ func TestUploadByCommit(t *testing.T) {
 	b := setup(t)
 	query := "?platform=github&branch=main&project=acme/shop&commit="
 	var got results
-	unknown := b.call(t, "scanner", "PUT", "/api/v1/results/trivy"+query+storetest.SHA(7), report, nil)
+	unknown := b.call(t, "uploader", "PUT", "/api/v1/results/trivy"+query+storetest.SHA(7), report, nil)
 	if text := detail(t, unknown); unknown.Code != 404 || !strings.Contains(text, "no webhook of this project came yet") {
 		t.Errorf("a project of which nothing but the name is known: %d %s", unknown.Code, text)
 	}
 	query = "?project_id=42" + strings.Replace(query, "?", "&", 1)
-	b.call(t, "scanner", "PUT", "/api/v1/results/trivy"+query+storetest.SHA(7), report, &got)
+	b.call(t, "uploader", "PUT", "/api/v1/results/trivy"+query+storetest.SHA(7), report, &got)
 	if got.Scan == "" || got.Status != "completed" || got.Stored != 2 {
 		t.Errorf("a commit that no webhook announced: %+v", got)
 	}
 	first := got.Scan
-	b.call(t, "scanner", "PUT", "/api/v1/results/trivy"+query+storetest.SHA(7), report, &got)
+	b.call(t, "uploader", "PUT", "/api/v1/results/trivy"+query+storetest.SHA(7), report, &got)
 	if got.Scan != first || got.Stored != 2 {
 		t.Errorf("the same again: %+v, want scan %s", got, first)
 	}
 	b.push(t, 1) // which proves the id that the job stated
-	if named := b.call(t, "scanner", "PUT", "/api/v1/results/trivy"+strings.Replace(query, "42", "43", 1)+storetest.SHA(7), report, nil); named.Code != 409 {
+	if named := b.call(t, "uploader", "PUT", "/api/v1/results/trivy"+strings.Replace(query, "42", "43", 1)+storetest.SHA(7), report, nil); named.Code != 409 {
 		t.Errorf("a name that is another project's: %d %s", named.Code, named.Body)
 	}
 	for name, path := range map[string]string{
@@ -85,7 +85,7 @@ func TestUploadByCommit(t *testing.T) {
 		"unknown platform":   "/api/v1/results/trivy?platform=nope&project=acme/shop&commit=" + storetest.SHA(7),
 		"unknown repository": "/api/v1/results/trivy?platform=github&project=else/where&commit=" + storetest.SHA(7),
 	} {
-		answer := b.call(t, "scanner", "PUT", path, report, &got)
+		answer := b.call(t, "uploader", "PUT", path, report, &got)
 		if answer.Code != 422 && answer.Code != 404 || detail(t, answer) == "" {
 			t.Errorf("%s: %d", name, answer.Code)
 		}
@@ -119,7 +119,7 @@ func TestUploadsOfScannersThatRunHereAreRefused(t *testing.T) {
 		}
 	}
 	var got results
-	b.call(t, "viewer", "GET", "/api/v1/scans", "", &got)
+	b.call(t, "triager", "GET", "/api/v1/scans", "", &got)
 	if len(got.Items) != 1 || got.Items[0]["status"] != "pending" {
 		t.Errorf("refused reports left %v", got.Items)
 	}
@@ -156,7 +156,7 @@ func TestBombsEndEarly(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t, "trivy")
-			answer := b.call(t, "scanner", http.MethodPut, "/api/v1/scans/"+b.push(t, 1)+"/results/trivy", test.body, nil,
+			answer := b.call(t, "uploader", http.MethodPut, "/api/v1/scans/"+b.push(t, 1)+"/results/trivy", test.body, nil,
 				"Content-Encoding", "gzip")
 			if text := detail(t, answer); answer.Code/100 != 4 || !strings.Contains(text, test.want) {
 				t.Errorf("%d %q, want %q", answer.Code, text, test.want)
@@ -176,7 +176,7 @@ func TestUniformReportsAreNoBombs(t *testing.T) {
 	}
 	head := `{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"dull"}},"results":[`
 	body := pack(t, head, strings.TrimSuffix(results.String(), ",")+`]}]}`, 1)
-	answer := b.call(t, "scanner", http.MethodPut, "/api/v1/scans/"+b.push(t, 1)+"/results/trivy", body, nil,
+	answer := b.call(t, "uploader", http.MethodPut, "/api/v1/scans/"+b.push(t, 1)+"/results/trivy", body, nil,
 		"Content-Encoding", "gzip")
 	if answer.Code != http.StatusOK {
 		t.Errorf("%d %s", answer.Code, answer.Body)
@@ -225,21 +225,21 @@ func TestUploadsAreTakenVerbatimOrNotAtAll(t *testing.T) {
 			`{"findings":[],"nobody":{TEXT:[]}}`,
 		} {
 			for what, text := range unstorable {
-				answer := b.call(t, "scanner", "PUT", path, strings.ReplaceAll(template, "TEXT", text.quoted), nil)
+				answer := b.call(t, "uploader", "PUT", path, strings.ReplaceAll(template, "TEXT", text.quoted), nil)
 				if answer.Code != http.StatusUnprocessableEntity || !strings.Contains(detail(t, answer), "line 1, column ") {
 					t.Errorf("%s in %s: %d %s", what, template, answer.Code, answer.Body)
 				}
 			}
 			for _, text := range odd() {
 				quoted, _ := json.Marshal(text)
-				if answer := b.call(t, "scanner", "PUT", path, strings.ReplaceAll(template, "TEXT", string(quoted)), nil); answer.Code >= 500 {
+				if answer := b.call(t, "uploader", "PUT", path, strings.ReplaceAll(template, "TEXT", string(quoted)), nil); answer.Code >= 500 {
 					t.Errorf("%.40q in %s: %d %s", text, template, answer.Code, answer.Body)
 				}
 			}
 		}
 		for _, number := range []string{"-1", "1e400", "2147483648", "9223372036854775808", "1.5", "1e9"} {
 			body := `{"findings":[{"rule_id":"a","severity":"low","file":"x.go","line":` + number + `,"end_line":` + number + `}]}`
-			if answer := b.call(t, "scanner", "PUT", path, body, nil); answer.Code >= 500 {
+			if answer := b.call(t, "uploader", "PUT", path, body, nil); answer.Code >= 500 {
 				t.Errorf("line %s: %d %s", number, answer.Code, answer.Body)
 			}
 		}
@@ -261,7 +261,7 @@ func TestUploadIsComparedWithItsMergeBase(t *testing.T) {
 			t.Parallel()
 			b := setup(t, "trivy")
 			deliver := func(reference, report string) {
-				b.call(t, "scanner", http.MethodPut, "/api/v1/scans/"+reference+"/results/trivy", report, nil)
+				b.call(t, "uploader", http.MethodPut, "/api/v1/scans/"+reference+"/results/trivy", report, nil)
 			}
 			deliver(b.push(t, 1), report)
 			deliver(b.push(t, 2), `{"findings":[]}`)
@@ -270,7 +270,7 @@ func TestUploadIsComparedWithItsMergeBase(t *testing.T) {
 				b.platforms["github"] = mergeBases{base: push.CommitSHA}
 			}
 			var got struct{ New, Unchanged int }
-			b.call(t, "scanner", http.MethodPut, "/api/v1/results/trivy?platform=github&project=acme/shop&branch=feature&commit="+
+			b.call(t, "uploader", http.MethodPut, "/api/v1/results/trivy?platform=github&project=acme/shop&branch=feature&commit="+
 				fmt.Sprintf("%040x", 77), report, &got)
 			if got.Unchanged != test.unchanged || got.New != 1-test.unchanged {
 				t.Errorf("want %d known, got %+v", test.unchanged, got)
@@ -294,7 +294,7 @@ func TestUploadsFixNothingInFilesThatWereNotRead(t *testing.T) {
 			ref := b.push(t, n+1)
 			answer := b.deliver(t, "/api/v1/scans/"+ref+"/results/linter", strings.NewReader(reports[n]))
 			var scan results
-			b.call(t, "viewer", http.MethodGet, "/api/v1/scans/"+ref, "", &scan)
+			b.call(t, "triager", http.MethodGet, "/api/v1/scans/"+ref, "", &scan)
 			if answer.Code != http.StatusOK || scan.Summary != want {
 				t.Errorf("%s, commit %d: %d, %q, want %q", name, n+1, answer.Code, scan.Summary, want)
 			}
@@ -319,12 +319,12 @@ func TestUploadedSecretsAreToldApart(t *testing.T) {
 		report := fmt.Sprintf(`[{"RuleID":"r","Description":"A secret","File":"a","StartLine":1,"Secret":"%s"}]`, step.secret)
 		b.deliver(t, "/api/v1/scans/"+ref+"/results/linter", strings.NewReader(report))
 		var scan results
-		b.call(t, "viewer", http.MethodGet, "/api/v1/scans/"+ref, "", &scan)
+		b.call(t, "triager", http.MethodGet, "/api/v1/scans/"+ref, "", &scan)
 		if scan.Summary != step.want {
 			t.Errorf("commit %d: %q, want %q", n+1, scan.Summary, step.want)
 		}
 		for _, path := range []string{"/findings", "/sarif", ""} {
-			answer := b.call(t, "viewer", http.MethodGet, "/api/v1/scans/"+ref+path, "", nil)
+			answer := b.call(t, "triager", http.MethodGet, "/api/v1/scans/"+ref+path, "", nil)
 			if body := answer.Body.String(); strings.Contains(body, key.Hash(step.secret)[1:]) || strings.Contains(body, key.HashLines(step.secret)[1:]) {
 				t.Errorf("the hash of a secret is in %s: %s", path, body)
 			}
@@ -338,13 +338,13 @@ func TestUploadOfAPart(t *testing.T) {
 	b := setup(t, "trivy")
 	path := "/api/v1/scans/" + b.push(t, 1) + "/results/trivy?"
 	var got results
-	b.call(t, "scanner", "PUT", path+"category=/api/", report, &got)
+	b.call(t, "uploader", "PUT", path+"category=/api/", report, &got)
 	if got.New != 2 || got.Status != "completed" {
 		t.Errorf("the first category: %+v", got)
 	}
 	const log = `{"version":"2.1.0","runs":[{"automationDetails":{"id":"web/1"},"results":[{"ruleId":"a","level":"error"}]},
 		{"automationDetails":{"id":"doc/1"},"results":[]}]}`
-	b.call(t, "scanner", "PUT", path+"paths=web/**&paths=a,b", log, &got)
+	b.call(t, "uploader", "PUT", path+"paths=web/**&paths=a,b", log, &got)
 	if got.Stored != 1 || got.New != 1 || got.Summary != "3 new (2 high, 1 low), 2 not searched" {
 		t.Errorf("two more: %+v", got)
 	}
@@ -357,7 +357,7 @@ func TestUploadOfAPart(t *testing.T) {
 			}
 		}
 	}
-	b.call(t, "viewer", "GET", strings.TrimSuffix(path, "/results/trivy?"), "", &scan)
+	b.call(t, "triager", "GET", strings.TrimSuffix(path, "/results/trivy?"), "", &scan)
 	var jobs []string
 	for _, job := range scan.Jobs {
 		text := job.Scanner
@@ -371,7 +371,7 @@ func TestUploadOfAPart(t *testing.T) {
 		t.Errorf("want %q, got %q", want, jobs)
 	}
 	for _, query := range []string{"paths=%5B", "paths=%00", "partial=maybe", "category=" + strings.Repeat("x", 201)} {
-		if answer := b.call(t, "scanner", "PUT", path+query, report, nil); answer.Code != 422 {
+		if answer := b.call(t, "uploader", "PUT", path+query, report, nil); answer.Code != 422 {
 			t.Errorf("%.20s: %d %s", query, answer.Code, answer.Body)
 		}
 	}

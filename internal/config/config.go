@@ -123,47 +123,6 @@ type App struct {
 	PrivateKeyFile string `yaml:"private_key_file"` // path of its PEM file
 }
 
-// API says who may call /api/v1.
-type API struct {
-	Tokens []Token `yaml:"tokens"` // those that were given; entries with an empty token are left out
-}
-
-// The roles of API tokens; each may do what the one before it may.
-const (
-	RoleViewer  = "viewer"
-	RoleScanner = "scanner"
-	RoleAdmin   = "admin"
-)
-
-// Token is a bearer token of the API.
-type Token struct {
-	Name  string `yaml:"name" jsonschema:"required"`                                     // unique; stands in the log and beside what was done with it
-	Token Secret `yaml:"token" jsonschema:"required"`                                    // the token itself: openssl rand -hex 32
-	Role  string `yaml:"role" jsonschema:"required,enum=viewer,enum=scanner,enum=admin"` // what it may do
-}
-
-// Web says who may look at the pages.
-type Web struct {
-	Public bool `yaml:"public"` // everybody may read; judging findings still takes a login
-	OIDC   OIDC `yaml:"oidc"`   // people log in there, beside API.Tokens
-}
-
-// OIDC is an identity provider (OpenID Connect). Without an Issuer there is none. Admins and Viewers are globs of
-// verified e-mail addresses, "group:NAME", "sub:ID", or "*" for everybody whom the provider lets in.
-type OIDC struct {
-	Issuer       string   `yaml:"issuer"` // http(s), exactly as the provider writes it in its tokens; empty: off
-	ClientID     string   `yaml:"client_id"`
-	ClientSecret Secret   `yaml:"client_secret"`
-	Name         string   `yaml:"name"`         // what people call it; default: the issuer's host
-	Scopes       []string `yaml:"scopes"`       // asked for beside openid
-	GroupsClaim  string   `yaml:"groups_claim"` // claim that lists a person's groups
-	Admins       []string `yaml:"admins"`
-	Viewers      []string `yaml:"viewers"`
-}
-
-// Enabled reports whether people can log in there.
-func (o OIDC) Enabled() bool { return o.Issuer != "" }
-
 // BuiltinGitleaks is the scanner that is compiled in.
 const BuiltinGitleaks = "gitleaks"
 

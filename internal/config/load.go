@@ -15,9 +15,6 @@ import (
 	"github.com/scanhook/scanhook/internal/config/strictyaml"
 )
 
-// Error holds all that is wrong with a configuration file.
-type Error = strictyaml.Error
-
 // Load reads the file at path. A platform has one of the types. lookupEnv answers for ${VAR}, usually os.LookupEnv.
 // Errors are those of the file system, or *Error for what the file says.
 func Load(path string, types []PlatformType, lookupEnv func(string) (string, bool)) (*Config, error) {
@@ -55,6 +52,8 @@ func Parse(name string, data []byte, types []PlatformType, lookupEnv func(string
 		return nil, err
 	}
 	config.prune()
+	config.API.modernize()
+	config.Web.OIDC.modernize()
 	config.Warnings = found.Warnings(name)
 	return config, nil
 }

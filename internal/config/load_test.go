@@ -189,7 +189,7 @@ platforms:
 api:
   tokens:
     - {name: off, token: "${OLD:-}", role: admin}
-    - {name: on, token: "${NEW}", role: viewer}
+    - {name: on, token: "${NEW}", role: reader}
 defaults: {supersede: "${SUPERSEDE}", scan_timeout: "${NONE:-}"}
 `, variables{"OLD": "", "NEW": "s3cr#t: [${x long", "APP_ID": "42", "PAUSE": "2s", "SUPERSEDE": "false"})
 
@@ -205,7 +205,7 @@ defaults: {supersede: "${SUPERSEDE}", scan_timeout: "${NONE:-}"}
 	if gitlab := got.Platforms["gitlab"]; gitlab.Enabled() || gitlab.App != nil {
 		t.Errorf("gitlab = %+v, want it off and without an App", gitlab)
 	}
-	if diff := cmp.Diff([]Token{{"on", "s3cr#t: [${x long", RoleViewer}}, got.API.Tokens); diff != "" {
+	if diff := cmp.Diff([]Token{{Name: "on", Token: "s3cr#t: [${x long", Grant: Grant{Role: RoleReader}}}, got.API.Tokens); diff != "" {
 		t.Errorf("tokens (-want +got):\n%s", diff)
 	}
 	if got.Defaults.Supersede || got.Defaults.ScanTimeout != time.Hour {

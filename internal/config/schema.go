@@ -15,7 +15,7 @@ var schemaText string
 const schemaTypes = `"@types@"`
 
 // Schema is the JSON Schema (2020-12) of the file, by which editors complete and check it. A platform has one of the types.
-// It refuses nothing that Load takes; what only Load can tell, such as a scanner that is not declared, it lets pass.
+// It refuses nothing that Load takes but the old names of roles; what only Load can tell, such as a scanner that is not declared, it lets pass.
 func Schema(types []PlatformType) []byte {
 	var names []string
 	for _, t := range types {

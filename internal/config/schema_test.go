@@ -341,6 +341,8 @@ func mapped(of reflect.Type) *jsonschema.Schema {
 		return only(goDuration+"|^0$", "0", "0")
 	case reflect.TypeFor[Size]():
 		return only(`^[0-9][0-9.,]* ?[A-Za-z]*$`, fmt.Sprint(minCacheSize), "")
+	case reflect.TypeFor[Date]():
+		return &jsonschema.Schema{Type: "string", Pattern: `^[0-9]{4}-[0-9]{2}-[0-9]{2}$`}
 	case reflect.TypeFor[Secret](), reflect.TypeFor[DatabaseURL]():
 		return &jsonschema.Schema{Type: "string"}
 	}

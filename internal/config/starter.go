@@ -13,7 +13,7 @@ var starter string
 // StarterValues is what a new installation does not share with others.
 type StarterValues struct {
 	PublicURL string // http(s)
-	APIToken  string // of a token with the role scanner, fresh random text; empty leaves it out
+	APIToken  string // of a token with the role uploader, fresh random text; empty leaves it out
 	Platforms []StarterPlatform
 }
 

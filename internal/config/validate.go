@@ -4,25 +4,14 @@ import (
 	"encoding/base64"
 	"fmt"
 	"maps"
-	"net/url"
-	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 
-	"github.com/bmatcuk/doublestar/v4"
-
 	"github.com/scanhook/scanhook/internal/config/strictyaml"
 	"github.com/scanhook/scanhook/internal/suggest"
 )
-
-// validator finds what is well formed but makes no sense. Its messages name keys, scanners and what may be written
-// instead, and never a value: one that came from the wrong variable may be a secret.
-type validator struct {
-	*strictyaml.Report
-	config *Config
-}
 
 func (v *validator) validate() {
 	v.validateServer()
@@ -149,69 +138,6 @@ func (v *validator) warnOfMany(path, platform string) {
 	if n > manySecrets {
 		v.Warnf(path, "is verified with %d secrets, each of which is tried on every call: give several repositories one",
 			n)
-	}
-}
-
-func (v *validator) validateTokens() {
-	names, tokens := map[string]int{}, map[Secret]int{}
-	for i, token := range v.config.API.Tokens {
-		path := fmt.Sprintf("api.tokens[%d]", i)
-		v.checkChoice(path+".role", token.Role, RoleViewer, RoleScanner, RoleAdmin)
-		v.checkToken(path+".token", token.Token)
-		if token.Name == "" {
-			v.Errorf(path+".name", "is missing: say whose token this is")
-		} else if first, taken := names[token.Name]; taken {
-			v.Errorf(path+".name", "is the name of api.tokens[%d] already", first)
-		}
-		if !v.Wrote(path + ".token") {
-			v.Errorf(path+".token", `is missing: write "${NAME:-}" for one that may be left out`)
-		} else if first, taken := tokens[token.Token]; taken && !isEmpty(token.Token) {
-			v.Errorf(path+".token", "is the token of api.tokens[%d] already: give each its own", first)
-		}
-		names[token.Name], tokens[token.Token] = i, i
-	}
-}
-
-// minToken is the length in bytes below which a token of the API can be found by trying, however slowly.
-const minToken = 16
-
-func (v *validator) checkToken(path string, token Secret) {
-	if text := token.Reveal(); text != "" && len(strings.TrimSpace(text)) < minToken {
-		v.Errorf(path, "has fewer than %d characters and can be guessed: openssl rand -hex 32 makes a good one", minToken)
-		return
-	}
-	v.checkSecret(path, token)
-}
-
-func (v *validator) validateOIDC() {
-	const at = "web.oidc"
-	oidc := v.config.Web.OIDC
-	v.checkSecret(at+".client_secret", oidc.ClientSecret)
-	v.validateMatches(at+".admins", oidc.Admins)
-	v.validateMatches(at+".viewers", oidc.Viewers)
-	if !oidc.Enabled() {
-		return
-	}
-	v.checkURL(at+".issuer", oidc.Issuer)
-	if strings.HasPrefix(oidc.Issuer, "http:") {
-		v.Warnf(at+".issuer", "is not encrypted: everybody on the network path can log in as anybody")
-	}
-	if oidc.ClientID == "" {
-		v.Errorf(at+".client_id", "is missing: write the id that the provider gave to Scanhook")
-	}
-	if len(oidc.Admins)+len(oidc.Viewers) == 0 {
-		v.Errorf(at+".viewers", `is missing: say who may log in, such as "*@example.com", "group:developers" or "*"`)
-	}
-}
-
-func (v *validator) validateMatches(at string, matches []string) {
-	for i, match := range matches {
-		_, err := path.Match(match, "")
-		kind, name, prefixed := strings.Cut(match, ":")
-		known := match == "*" || strings.Contains(match, "@") || prefixed && name != "" && (kind == "group" || kind == "sub")
-		if err != nil || !known {
-			v.Errorf(fmt.Sprintf("%s[%d]", at, i), `must be an e-mail address, with * for any part of it, "group:NAME", "sub:ID" or "*"`)
-		}
 	}
 }
 
@@ -447,18 +373,6 @@ func (v *validator) validateRepositories() {
 	}
 }
 
-// warnOfStranger warns of a match that begins with no configured platform, most often because the platform was left
-// out ("acme/*").
-func (v *validator) warnOfStranger(path, match string) {
-	start, _, _ := strings.Cut(match, "/")
-	if start == "" || !doublestar.ValidatePattern(start) || len(v.reached(Repository{Match: match})) > 0 {
-		return
-	}
-	platforms := slices.Sorted(maps.Keys(v.config.Platforms))
-	v.Warnf(path, "begins with none of the configured platforms: write platform/project, such as github/acme/*%s",
-		suggest.Valid(start, "platforms", platforms))
-}
-
 // warnOfShadow warns of an entry that nothing reaches, because an earlier one matches the same. first holds the
 // earlier matches with their indexes.
 func (v *validator) warnOfShadow(path, match string, first map[string]int) {
@@ -491,12 +405,6 @@ func (v *validator) validateRepositorySecrets(path string, repository Repository
 	}
 }
 
-func (v *validator) reached(repository Repository) []string {
-	return slices.DeleteFunc(slices.Sorted(maps.Keys(v.config.Platforms)), func(platform string) bool {
-		return !repository.Reaches(platform)
-	})
-}
-
 // warnOfSharing warns of secrets of repositories that are the platform's as well.
 func (v *validator) warnOfSharing(path string, secrets []Secret, platform string, own []Secret) {
 	for i, secret := range secrets {
@@ -515,70 +423,5 @@ func (v *validator) checkHookSecrets(path string, secrets HookSecrets) {
 		if !isEmpty(token) && (err != nil || len(key) == 0) {
 			v.Warnf(fmt.Sprintf("%s.signing_tokens[%d]", path, i), "is not a signing token: whsec_ and base64")
 		}
-	}
-}
-
-func (v *validator) checkSecrets(path string, secrets []Secret) {
-	for i, secret := range secrets {
-		v.checkSecret(fmt.Sprintf("%s[%d]", path, i), secret)
-	}
-}
-
-// minSecret is the length in bytes below which a secret can be found by trying.
-const minSecret = 8
-
-func (v *validator) checkSecret(path string, secret Secret) {
-	switch text := secret.Reveal(); {
-	case isEmpty(secret):
-	case strings.TrimSpace(text) != text:
-		v.Errorf(path, "starts or ends with white space, perhaps the line break of the file that it was read from: take it "+
-			"away, the other side does not send it")
-	case len(text) < minSecret:
-		v.Warnf(path, "is so short that it can be guessed: use %d characters or more, better 32", minSecret)
-	}
-}
-
-func (v *validator) checkGlob(path, glob string) {
-	if glob == "" {
-		v.Errorf(path, "is missing: write a name or a glob such as release/**")
-	} else if !doublestar.ValidatePattern(glob) {
-		v.Errorf(path, "is not a glob: close every [ and {, and write \\ before one that is meant as it is")
-	}
-}
-
-// checkURL wants the address of a web page or API below which paths can be built.
-func (v *validator) checkURL(path, address string) {
-	parsed, err := url.Parse(address)
-	switch {
-	case err != nil || parsed.Hostname() == "" || parsed.Scheme != "http" && parsed.Scheme != "https":
-		v.Errorf(path, "must be an address that starts with https:// or http:// and a host")
-	case parsed.User != nil:
-		v.Errorf(path, "must not hold a user name or password")
-	case strings.ContainsAny(address, "?#"):
-		v.Errorf(path, "must end with its path, without ? and #")
-	}
-}
-
-// checkChoice wants one word out of a few.
-func (v *validator) checkChoice(path, word string, choices ...string) {
-	last := len(choices) - 1
-	list := choices[last]
-	if last > 0 {
-		list = strings.Join(choices[:last], ", ") + " or " + list
-	}
-	switch {
-	case word == "":
-		v.Errorf(path, "is missing: write %s", list)
-	case !slices.Contains(choices, word):
-		v.Errorf(path, "must be %s%s", list, suggest.DidYouMean(word, choices))
-	}
-}
-
-var pathSegment = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
-
-// checkName wants a name that can stand in an address as it is.
-func (v *validator) checkName(path, name string) {
-	if !pathSegment.MatchString(name) {
-		v.Errorf(path, "has a name that cannot be part of an address: use lower-case letters, digits, - and _")
 	}
 }

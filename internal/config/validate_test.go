@@ -310,7 +310,7 @@ func TestValidationOfPlatformsAndTokens(t *testing.T) {
     app: {private_key_file: x}
 api:
   tokens:
-    - {name: a, token: a-long-enough-token, role: viewer}
+    - {name: a, token: a-long-enough-token, role: reader}
     - {name: a, token: a-long-enough-token, role: owner}
     - {role: amdin}
 `, nil)
@@ -325,10 +325,10 @@ api:
 		"c.yaml:14:5: platforms.third.app.id must be the App's id, a number above zero",
 		"c.yaml:18:14: api.tokens[1].name is the name of api.tokens[0] already",
 		"c.yaml:18:24: api.tokens[1].token is the token of api.tokens[0] already: give each its own",
-		"c.yaml:18:51: api.tokens[1].role must be viewer, scanner or admin",
+		"c.yaml:18:51: api.tokens[1].role must be reader, triager, uploader or admin",
 		"c.yaml:19:7: api.tokens[2].name is missing: say whose token this is",
 		`c.yaml:19:7: api.tokens[2].token is missing: write "${NAME:-}" for one that may be left out`,
-		`c.yaml:19:14: api.tokens[2].role must be viewer, scanner or admin (did you mean "admin"?)`,
+		`c.yaml:19:14: api.tokens[2].role must be reader, triager, uploader or admin (did you mean "admin"?)`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("problems (-want +got):\n%s", diff)
@@ -347,7 +347,7 @@ func TestSecretsWithWhiteSpaceAtTheirEndsAreRefused(t *testing.T) {
   gitlab:
     signing_tokens: [" whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]
 api:
-  tokens: [{name: a, token: "${FROM_A_FILE}", role: viewer}]
+  tokens: [{name: a, token: "${FROM_A_FILE}", role: reader}]
 repositories:
   - match: "**"
     webhook_secrets: ["\ttab in front"]

@@ -1,6 +1,6 @@
 // Package httpx is what the packages that answer HTTP requests share: handlers that return errors, the one table from
-// errors to status codes, problem documents (RFC 9457), request logging, API tokens, and limits on what clients may
-// occupy. Reading order: httpx.go, log.go, tokens.go with throttle.go, bodies.go with transfers.go.
+// errors to status codes, problem documents (RFC 9457), request logging, and limits on what clients may occupy or
+// guess. Reading order: httpx.go, log.go, throttle.go, bodies.go with transfers.go.
 package httpx
 
 import (

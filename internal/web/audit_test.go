@@ -19,12 +19,12 @@ func TestAuditIsForAdministrators(t *testing.T) {
 	}
 	s.login()
 	if answer := s.ask("/audit", nil); answer.Code != http.StatusForbidden {
-		t.Errorf("a viewer sees %d", answer.Code)
+		t.Errorf("a triager sees %d", answer.Code)
 	}
 	if strings.Contains(s.page("/"), "/hooks/audit") {
 		t.Error("a viewer is led to a page that is closed")
 	}
-	admin := newSite(t, func(cfg *web.Config) { cfg.Store, cfg.Tokens[0].Role = s.store, "admin" })
+	admin := newSite(t, func(cfg *web.Config) { cfg.Store, cfg.Tokens[0].Grant.Role = s.store, "admin" })
 	admin.login()
 	event := core.AuditEvent{Actor: "<b>x</b>", Action: core.AuditTriage, ProjectName: "a/<i>", Subject: "\u202e", Detail: "d"}
 	if err := s.store.RecordAudit(t.Context(), event); err != nil {

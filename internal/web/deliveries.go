@@ -3,10 +3,12 @@ package web
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"github.com/gin-gonic/gin"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/core/liveness"
 	"github.com/scanhook/scanhook/internal/web/layout"
 	"github.com/scanhook/scanhook/store"
@@ -27,7 +29,7 @@ type deliveriesPage struct {
 	Failing     []store.HookCheck // webhooks that need repair
 	Platforms   []string
 	States      []core.DeliveryState
-	SecretUsage secretUsage // empty for visitors who have not logged in
+	SecretUsage secretUsage // empty for visitors who have not logged in, or see only some projects
 }
 
 // ShowDeliveries lists webhook calls, the newest first.
@@ -46,15 +48,15 @@ func (w *Web) ShowDeliveries(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	failing, err := w.Store.ListFailingHooks(c.Request.Context())
+	failing, err := w.failingHooks(c)
 	if err != nil {
 		return err
 	}
 	page := deliveriesPage{
-		Filter: filter, Filtered: len(query) > 0, Deliveries: list, Pager: links, Silent: w.silentHooks(), Failing: failing,
+		Filter: filter, Filtered: len(query) > 0, Deliveries: list, Pager: links, Silent: w.silentHooks(c), Failing: failing,
 		Platforms: w.Platforms.names(filter.Platform), States: core.DeliveryStates,
 	}
-	if who, err := w.Sessions.Visitor(c); err == nil && who.Known() {
+	if who, err := w.Sessions.Visitor(c); err == nil && who.Known() && who.Everywhere(access.Read) {
 		if page.SecretUsage, err = w.secretUsage(c.Request.Context()); err != nil {
 			return err
 		}
@@ -63,7 +65,7 @@ func (w *Web) ShowDeliveries(c *gin.Context) error {
 	return w.Render(c, http.StatusOK, "deliveries", "Deliveries", page)
 }
 
-// secretUsage is which secrets verified calls, and when; it is for visitors who have logged in.
+// secretUsage is which secrets verified calls, and when; it is for visitors who have logged in and may read of all projects.
 type secretUsage struct {
 	Secrets []secretLine
 	Refused []core.RefusedProject
@@ -111,11 +113,22 @@ type silentHooks struct {
 	More  int // that are not named
 }
 
-func (w *Web) silentHooks() (silent silentHooks) {
-	if w.Silent != nil {
-		silent.Hooks = w.Silent()
+func (w *Web) silentHooks(c *gin.Context) (silent silentHooks) {
+	if who, err := w.Sessions.Visitor(c); err == nil && w.Silent != nil {
+		silent.Hooks = slices.DeleteFunc(w.Silent(), func(hook liveness.Health) bool {
+			return !who.MayIn(access.Read, access.Project{Platform: hook.Platform, Name: hook.Project})
+		})
 	}
 	silent.More = max(0, len(silent.Hooks)-maxSilent)
 	silent.Hooks = silent.Hooks[:len(silent.Hooks)-silent.More]
 	return silent
+}
+
+// failingHooks are the webhooks that need repair, for visitors who may read of all projects: one may be of many.
+func (w *Web) failingHooks(c *gin.Context) ([]store.HookCheck, error) {
+	who, err := w.Sessions.Visitor(c)
+	if err != nil || !who.Everywhere(access.Read) {
+		return nil, err
+	}
+	return w.Store.ListFailingHooks(c.Request.Context())
 }

@@ -22,6 +22,8 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/access"
+	"github.com/scanhook/scanhook/internal/auth"
 	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/internal/web"
 	"github.com/scanhook/scanhook/internal/web/signin"
@@ -46,7 +48,7 @@ func newSite(t testing.TB, change ...func(*web.Config)) *site {
 	t.Helper()
 	cfg := web.Config{
 		Store:     storetest.Open(t, store.Config{}),
-		Tokens:    httpx.Tokens{{Name: "ada", Token: token, Role: "viewer"}, {Name: "empty", Token: "", Role: "admin"}},
+		Tokens:    auth.Tokens{{Name: "ada", Token: token, Grant: access.Grant{Role: access.Triager}}, {Name: "empty", Token: "", Grant: access.Grant{Role: access.Admin}}},
 		Platforms: web.Platforms{"github": {Links: github.Kind().Links, URL: "https://github.com", Posts: true}},
 		Policies:  core.Policies{{Match: "**", Policy: storetest.Policy}},
 		PublicURL: "https://scanhook.example/hooks", Public: true, Log: discard,
@@ -256,7 +258,10 @@ func company(p *idp) func(*web.Config) {
 		cfg.OIDC = &signin.OIDC{
 			Issuer: p.URL, ClientID: "scanhook", ClientSecret: clientSecret, Name: "Example login",
 			Scopes: []string{"email"}, GroupsClaim: "groups",
-			Admins: []string{"group:security", "sub:root-1"}, Viewers: []string{"*@example.com", "BOB@kelvin.example"},
+			People: []signin.People{
+				{Matches: []string{"group:security", "sub:root-1"}, Grant: access.Grant{Role: access.Admin}},
+				{Matches: []string{"*@example.com", "BOB@kelvin.example"}, Grant: access.Grant{Role: access.Triager}},
+			},
 		}
 	}
 }

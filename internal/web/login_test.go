@@ -9,7 +9,8 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/core"
-	"github.com/scanhook/scanhook/internal/httpx"
+	"github.com/scanhook/scanhook/core/access"
+	"github.com/scanhook/scanhook/internal/auth"
 	"github.com/scanhook/scanhook/internal/web"
 	"github.com/scanhook/scanhook/internal/web/signin"
 	"github.com/scanhook/scanhook/store"
@@ -38,7 +39,7 @@ func TestProviderDecidesWhoMayLogIn(t *testing.T) {
 		claims map[string]any
 		want   int
 	}{
-		"a viewer":            {map[string]any{"email": "bob@example.com", "email_verified": true}, http.StatusSeeOther},
+		"a triager":           {map[string]any{"email": "bob@example.com", "email_verified": true}, http.StatusSeeOther},
 		"an admin by subject": {map[string]any{"sub": "root-1"}, http.StatusSeeOther},
 		"another company":     {map[string]any{"email": "eve@example.org", "email_verified": true}, http.StatusForbidden},
 		"a look-alike":        {map[string]any{"email": "eve@example.com.evil.org", "email_verified": true}, http.StatusForbidden},
@@ -95,7 +96,7 @@ func TestConfigurationTakesRolesAwayAtOnce(t *testing.T) {
 	s.ask(s.toProvider(p, "/hooks/"), nil)
 	s.page("/deliveries")
 	for name, change := range map[string]func(*signin.OIDC){
-		"she is no viewer any more": func(o *signin.OIDC) { o.Viewers = []string{"bob@example.com"} },
+		"she is not named any more": func(o *signin.OIDC) { o.People[1].Matches = []string{"bob@example.com"} },
 		"the secret was exchanged":  func(o *signin.OIDC) { o.ClientSecret = "another" },
 		"another provider":          func(o *signin.OIDC) { o.Issuer = "https://login.example" },
 	} {
@@ -229,7 +230,7 @@ func TestInvitationLogsInOnce(t *testing.T) {
 	s := newSite(t, private)
 	local := func(r *http.Request) { r.RemoteAddr = "127.0.0.1:4711" }
 	invite := func() string {
-		return s.pages.Sessions.Invite(httpx.Token{Name: "ada", Token: token, Role: "viewer"}, "/projects")[len("/hooks"):]
+		return s.pages.Sessions.Invite(auth.Token{Name: "ada", Token: token, Grant: access.Grant{Role: access.Triager}}, "/projects")[len("/hooks"):]
 	}
 	link := invite()
 	if answer := s.ask(link, nil); answer.Code != http.StatusNotFound || s.cookie != "" {
@@ -300,7 +301,7 @@ func TestExchangedTokenEndsItsSessions(t *testing.T) {
 	s.login()
 	s.page("/")
 	other := newSite(t, private, func(cfg *web.Config) {
-		cfg.Store, cfg.Tokens = s.store, httpx.Tokens{{Name: "ada", Token: "another", Role: "viewer"}}
+		cfg.Store, cfg.Tokens = s.store, auth.Tokens{{Name: "ada", Token: "another", Grant: access.Grant{Role: access.Triager}}}
 	})
 	other.cookie = s.cookie
 	if answer := other.ask("/", nil); answer.Code != http.StatusSeeOther {

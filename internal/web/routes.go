@@ -8,6 +8,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/internal/httpx"
 )
 
@@ -24,30 +25,35 @@ func (w *Web) Register(router *gin.Engine) {
 	pages.GET("/static/:file", w.Static)
 	w.registerLogin(pages)
 
-	reading := pages.Group("/", w.reader)
-	reading.GET("/", w.Handle(w.ShowScans))
-	reading.GET("/scans", w.Handle(w.ShowScans))
-	reading.GET("/scans/:ref", w.Handle(w.ShowScan))
-	reading.GET("/scans/:ref/events", w.Handle(w.live.Events))
-	reading.GET("/findings/:id", w.Handle(w.ToFinding))
-	reading.GET("/findings/:id/patch", w.Handle(w.DownloadPatch))
-	reading.GET("/alerts", w.Handle(w.workbench.ShowAlerts))
-	reading.GET("/alerts/:platform/*alert", w.Handle(w.ShowAlert))
-	reading.GET("/projects", w.Handle(w.ShowProjects))
-	reading.GET("/projects/:platform/*project", w.Handle(w.ShowProject))
-	reading.GET("/deliveries", w.Handle(w.ShowDeliveries))
-	reading.GET("/explain", w.Handle(w.ToTimeline))
-	reading.GET("/explain/:sha", w.Handle(w.ShowTimeline))
-
-	pages.POST("/scans/:ref/rescan", w.member, w.Handle(w.Rescan))
-	pages.POST("/findings/:id/feedback", w.member, w.Handle(w.GiveFeedback))
-	pages.POST("/findings/:id/undo", w.member, w.Handle(w.UndoFeedback))
-	pages.POST("/alerts/decide", w.member, w.Handle(w.workbench.Decide))
-	pages.POST("/alerts/undo", w.member, w.Handle(w.workbench.Undo))
-	pages.POST("/comments/:platform/*alert", w.member, w.Handle(w.CommentAlert))
-	pages.POST("/metrics/:id/expected", w.member, w.Handle(w.MarkExpected))
-
-	pages.GET("/audit", w.administrator, w.Handle(w.ShowAudit))
+	for _, page := range []struct {
+		act          access.Act
+		method, path string
+		show         func(*gin.Context) error
+	}{
+		{access.ReadScans, http.MethodGet, "/", w.ShowScans},
+		{access.ReadScans, http.MethodGet, "/scans", w.ShowScans},
+		{access.ReadScans, http.MethodGet, "/scans/:ref", w.ShowScan},
+		{access.ReadScans, http.MethodGet, "/scans/:ref/events", w.live.Events},
+		{access.Rescan, http.MethodPost, "/scans/:ref/rescan", w.Rescan},
+		{access.ReadScans, http.MethodGet, "/findings/:id", w.ToFinding},
+		{access.ReadScans, http.MethodGet, "/findings/:id/patch", w.DownloadPatch},
+		{access.Judge, http.MethodPost, "/findings/:id/feedback", w.GiveFeedback},
+		{access.Judge, http.MethodPost, "/findings/:id/undo", w.UndoFeedback},
+		{access.Read, http.MethodGet, "/alerts", w.workbench.ShowAlerts},
+		{access.Judge, http.MethodPost, "/alerts/decide", w.workbench.Decide},
+		{access.Judge, http.MethodPost, "/alerts/undo", w.workbench.Undo},
+		{access.Read, http.MethodGet, "/alerts/:platform/*alert", w.ShowAlert},
+		{access.Judge, http.MethodPost, "/comments/:platform/*alert", w.CommentAlert},
+		{access.Read, http.MethodGet, "/projects", w.ShowProjects},
+		{access.Read, http.MethodGet, "/projects/:platform/*project", w.ShowProject},
+		{access.Judge, http.MethodPost, "/metrics/:id/expected", w.MarkExpected},
+		{access.Read, http.MethodGet, "/deliveries", w.ShowDeliveries},
+		{access.Read, http.MethodGet, "/explain", w.ToTimeline},
+		{access.Read, http.MethodGet, "/explain/:sha", w.ShowTimeline},
+		{access.Administer, http.MethodGet, "/audit", w.ShowAudit},
+	} {
+		pages.Handle(page.method, page.path, w.admit(page.act), w.Handle(page.show))
+	}
 	router.NoRoute(w.protect, w.Handle(func(*gin.Context) error {
 		return fmt.Errorf("%w: there is nothing at this path; the API is described at /docs", core.ErrNotFound)
 	}))
@@ -92,39 +98,25 @@ func checkInput(c *gin.Context) error {
 	return httpx.CheckValues(c.Request.PostForm)
 }
 
-// reader passes visitors who may read, and asks others to log in.
-func (w *Web) reader(c *gin.Context) {
-	who, err := w.Sessions.Visitor(c)
-	if err != nil {
-		w.Fail(c, err)
-		return
-	}
-	if !w.Public && !who.Known() {
-		w.askToLogin(c, w.Base.Here(c))
-	}
-}
-
-// member passes visitors who have logged in.
-func (w *Web) member(c *gin.Context) {
-	who, err := w.Sessions.Visitor(c)
-	switch {
-	case err != nil:
-		w.Fail(c, err)
-	case !who.Known():
-		w.askToLogin(c, c.PostForm("back"))
-	}
-}
-
-// administrator passes visitors who have logged in with the role admin.
-func (w *Web) administrator(c *gin.Context) {
-	who, err := w.Sessions.Visitor(c)
-	switch {
-	case err != nil:
-		w.Fail(c, err)
-	case !who.Known():
-		w.askToLogin(c, w.Base.Here(c))
-	case !who.Admin():
-		w.Fail(c, fmt.Errorf("%w: this page takes the role admin, yours is %s", core.ErrForbidden, who.Role))
+// admit passes visitors who may do an act to what the address names. Who has not logged in and may not is asked to.
+func (w *Web) admit(act access.Act) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		who, err := w.Sessions.Visitor(c)
+		if err == nil && !who.Known() && !who.May(act) {
+			back := c.PostForm("back")
+			if c.Request.Method != http.MethodPost {
+				back = w.Base.Here(c)
+			}
+			w.askToLogin(c, back)
+			return
+		}
+		if err == nil {
+			c.Request = c.Request.WithContext(access.With(c.Request.Context(), who.Actor))
+			err = w.guard.Admit(c.Request.Context(), act, c.FullPath(), c.Param)
+		}
+		if err != nil {
+			w.Fail(c, err)
+		}
 	}
 }
 

@@ -130,7 +130,7 @@ func TestHostileTextIsTextOnEveryPage(t *testing.T) {
 func TestNoInputIsAnInternalError(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
-		s := newSite(t, func(cfg *web.Config) { cfg.Store, cfg.Tokens[0].Role = e.Open(t, store.Config{}), "admin" })
+		s := newSite(t, func(cfg *web.Config) { cfg.Store, cfg.Tokens[0].Grant.Role = e.Open(t, store.Config{}), "admin" })
 		scan := s.scanned(1, finding())
 		found, err := s.store.PageFindings(t.Context(), scan, store.FindingPage{State: core.New, Limit: 1})
 		if err != nil {

@@ -10,7 +10,8 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/core"
-	"github.com/scanhook/scanhook/internal/httpx"
+	"github.com/scanhook/scanhook/core/access"
+	"github.com/scanhook/scanhook/internal/auth"
 	"github.com/scanhook/scanhook/internal/web"
 	"github.com/scanhook/scanhook/store"
 	"github.com/scanhook/scanhook/store/storetest"
@@ -203,13 +204,15 @@ func TestManyFindingsArePaged(t *testing.T) {
 	}
 }
 
-// A failed scan can be repeated by one click, with the role scanner.
+// A failed scan can be repeated by one click, by those who do not only read.
 func TestScanAgain(t *testing.T) {
 	t.Parallel()
-	for role, may := range map[string]bool{"viewer": false, "scanner": true, "admin": true} {
+	for role, may := range map[string]bool{"reader": false, "triager": true, "uploader": true, "admin": true} {
 		t.Run(role, func(t *testing.T) {
 			t.Parallel()
-			s := newSite(t, func(cfg *web.Config) { cfg.Tokens = httpx.Tokens{{Name: "ada", Token: token, Role: httpx.Role(role)}} })
+			s := newSite(t, func(cfg *web.Config) {
+				cfg.Tokens = auth.Tokens{{Name: "ada", Token: token, Grant: access.Grant{Role: access.Role(role)}}}
+			})
 			failed, err := s.store.PutReport(t.Context(), s.scanned(1).ReferenceID, "gitleaks", core.Report{Failure: "out of memory"})
 			if err != nil {
 				t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/internal/web/layout"
 	"github.com/scanhook/scanhook/store"
 )
@@ -80,10 +81,11 @@ type overview struct {
 // Unnamed is how many more projects are on hold.
 func (o *overview) Unnamed() int { return o.NumHolds - len(o.Holds) }
 
-// overview is for the first page of all scans; it is nil on the others.
+// overview is for the first page of all scans, and visitors who may read of all projects; else it is nil.
 func (w *Web) overview(c *gin.Context, first bool) (*overview, error) {
-	if !first {
-		return nil, nil
+	who, err := w.Sessions.Visitor(c)
+	if err != nil || !first || !who.Everywhere(access.Read) {
+		return nil, err
 	}
 	var posting []string
 	for name, platform := range w.Platforms {
@@ -95,6 +97,6 @@ func (w *Web) overview(c *gin.Context, first bool) (*overview, error) {
 	if err != nil {
 		return nil, err
 	}
-	failing, err := w.Store.ListFailingHooks(c.Request.Context())
-	return &overview{Overview: known, Holds: known.Holds, Silent: w.silentHooks(), Failing: failing}, err
+	failing, err := w.failingHooks(c)
+	return &overview{Overview: known, Holds: known.Holds, Silent: w.silentHooks(c), Failing: failing}, err
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/liveness"
+	"github.com/scanhook/scanhook/internal/auth"
 	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/internal/web/layout"
 	"github.com/scanhook/scanhook/internal/web/live"
@@ -31,7 +32,7 @@ var files embed.FS
 // Config holds what the pages need.
 type Config struct {
 	Store     *store.Store
-	Tokens    httpx.Tokens                        // each opens a session
+	Tokens    auth.Tokens                         // each opens a session
 	OIDC      *signin.OIDC                        // opens sessions too; nil where none is configured
 	Platforms Platforms                           // by key in the configuration
 	Secrets   []Secret                            // of webhooks, in the configuration's order
@@ -39,7 +40,7 @@ type Config struct {
 	Policies  core.Policies
 	Rules     func(entry int) Rule // what Policies[entry] was read from; nil where unknown
 	PublicURL string               // how browsers reach Scanhook; a sub-path in it begins all links
-	Public    bool                 // everybody may read; judging findings still takes a session
+	Public    bool                 // visitors who have not logged in are readers of everything
 	Log       *slog.Logger
 	Now       func() time.Time     // time.Now when nil
 	Throttle  *httpx.LoginThrottle // shared with the API; nil: its own
@@ -71,6 +72,7 @@ type Setting struct {
 type Web struct {
 	Config
 	*layout.Layout
+	guard     auth.Guard
 	origin    *http.CrossOriginProtection
 	live      *live.Streams
 	workbench *workbench.Pages
@@ -88,7 +90,7 @@ func New(cfg Config) (*Web, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading public_url: %w", err)
 	}
-	w := &Web{Config: cfg, origin: http.NewCrossOriginProtection()}
+	w := &Web{Config: cfg, guard: auth.Guard{Store: cfg.Store}, origin: http.NewCrossOriginProtection()}
 	if public.Host != "" { // behind a proxy, requests can bear another Host
 		if err := w.origin.AddTrustedOrigin(public.Scheme + "://" + public.Host); err != nil {
 			return nil, fmt.Errorf("reading public_url: %w", err)

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/access"
+	"github.com/scanhook/scanhook/internal/auth"
 	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/internal/web"
 )
@@ -61,7 +63,7 @@ func TestEventsAreBoundedForEachPerson(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	pages, err := web.New(web.Config{Store: s.store, Public: true, PublicURL: "http://scanhook.example", Log: discard,
-		Tokens: httpx.Tokens{{Name: "ada", Token: token, Role: "viewer"}}})
+		Tokens: auth.Tokens{{Name: "ada", Token: token, Grant: access.Grant{Role: access.Triager}}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/store/catalog"
 	"github.com/scanhook/scanhook/store/storetest"
 )
@@ -37,7 +38,7 @@ func TestFacetsCount(t *testing.T) {
 		}, counts(catalog.Filter{Shelf: catalog.Open})); diff != "" {
 			t.Errorf("all (-want +got):\n%s", diff)
 		}
-		app, err := s.InProject(t.Context(), "github", "acme/app")
+		app, err := s.InProject(t.Context(), access.Read, "github", "acme/app")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/store"
 	"github.com/scanhook/scanhook/store/catalog"
 	"github.com/scanhook/scanhook/store/storetest"
@@ -117,7 +118,7 @@ func TestFiltersSelect(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := stocked(t, e)
-		shop, err := s.InProject(t.Context(), "github", "acme/shop")
+		shop, err := s.InProject(t.Context(), access.Read, "github", "acme/shop")
 		if err != nil || len(shop) != 1 {
 			t.Fatal(shop, err)
 		}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
 
 	"github.com/jmoiron/sqlx"
@@ -126,6 +127,15 @@ func OneRow(result sql.Result, err error, conflict string) error {
 		return fmt.Errorf("%w: %s", core.ErrConflict, conflict)
 	}
 	return nil
+}
+
+// IDs are ids as they stand in a list of a statement, IN (…). The id 0, which no row has, is among them: no engine takes an empty one.
+func IDs(ids []int64) string {
+	list := []string{`0`}
+	for _, id := range ids {
+		list = append(list, strconv.FormatInt(id, 10))
+	}
+	return strings.Join(list, `, `)
 }
 
 // Conditions collects the parts of a WHERE clause with their arguments.

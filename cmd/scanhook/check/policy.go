@@ -26,7 +26,7 @@ func (c Check) scanner(name string) Line {
 	case s.Builtin != "":
 		return Line{OK, subject, "built in, " + describeRules(c.Rules(name).General, s.SecretRules, s.Archives)}
 	case s.Upload && !c.mayUpload():
-		return Line{Warn, subject, "no report can be uploaded; set api.tokens with the role scanner"}
+		return Line{Warn, subject, "no report can be uploaded; set api.tokens with the role uploader"}
 	case s.Upload:
 		return Line{OK, subject, "reports are uploaded, with scanhook upload or the API" + awaited(s.Categories)}
 	}
@@ -78,7 +78,7 @@ func describeRules(n int, own config.SecretRules, archives bool) string {
 }
 
 func (c Check) mayUpload() bool {
-	return slices.ContainsFunc(c.API.Tokens, func(t config.Token) bool { return t.Role != config.RoleViewer })
+	return slices.ContainsFunc(c.API.Tokens, func(t config.Token) bool { return t.Role == config.RoleUploader || t.Role == config.RoleAdmin })
 }
 
 func (c Check) repositories() []Line {

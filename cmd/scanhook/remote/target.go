@@ -40,7 +40,7 @@ func (e Env) get(name string) string {
 // Complete looks in the environment, in git and, for the server, in the configuration, which configured reads.
 func (t *Target) Complete(ctx context.Context, env Env, configured func() (string, error)) error {
 	if t.Token = cmp.Or(strings.TrimSpace(t.Token), env.get("SCANHOOK_API_TOKEN")); t.Token == "" {
-		return cli.WrongUse("no token: set SCANHOOK_API_TOKEN to one of api.tokens with the role scanner")
+		return cli.WrongUse("no token: set SCANHOOK_API_TOKEN to one of api.tokens with the role uploader")
 	}
 	var err error
 	if t.Server, err = t.findServer(env, configured); err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/scanhook/scanhook/core"
-	"github.com/scanhook/scanhook/internal/httpx"
+	"github.com/scanhook/scanhook/internal/auth"
 	"github.com/scanhook/scanhook/store"
 )
 
@@ -21,13 +21,13 @@ type invitations struct {
 }
 
 type invitation struct {
-	token httpx.Token
+	token auth.Token
 	back  string // where it leads, below the base
 }
 
 // Invite returns the path of a link. Who follows it first from this machine is logged in like the holder of the token,
 // and is redirected to back.
-func (s *Sessions) Invite(token httpx.Token, back string) string {
+func (s *Sessions) Invite(token auth.Token, back string) string {
 	code := rand.Text()
 	s.invitations.mu.Lock()
 	defer s.invitations.mu.Unlock()

@@ -20,7 +20,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/scanhook/scanhook/core"
-	"github.com/scanhook/scanhook/internal/httpx"
+	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/internal/web/text"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/store"
@@ -35,9 +35,7 @@ const (
 	attemptSeconds = 600
 )
 
-// OIDC is an identity provider (OpenID Connect) that people log in with. Matches are globs of e-mail addresses that the
-// provider has verified, "group:" and a group's name, or "sub:" and the subject of an account; "*" is everybody whom
-// the provider lets in.
+// OIDC is an identity provider (OpenID Connect) that people log in with.
 type OIDC struct {
 	Issuer       string // address of the provider
 	ClientID     string
@@ -45,8 +43,14 @@ type OIDC struct {
 	Name         string   // for people
 	Scopes       []string // openid is always requested
 	GroupsClaim  string   // claim of the identity token that lists groups
-	Admins       []string // matches of those with the role admin
-	Viewers      []string // matches of those with the role viewer
+	People       []People // who may log in; each entry that matches somebody adds to what they may do
+}
+
+// People are granted a role. Matches are globs of e-mail addresses that the provider has verified, "group:" and a group's
+// name, or "sub:" and the subject of an account; "*" is everybody whom the provider lets in.
+type People struct {
+	Matches []string
+	Grant   access.Grant
 }
 
 // ToProvider sends a browser to the identity provider.
@@ -78,9 +82,8 @@ func (s *Sessions) FromProvider(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	role := s.provider.roleOf(who)
-	if role == "" {
-		return fmt.Errorf("%w: %s knows you as %q, who is not among web.oidc.viewers and web.oidc.admins; ask the administrator",
+	if len(s.provider.actorOf(who).Grants) == 0 {
+		return fmt.Errorf("%w: %s knows you as %q, who is not among web.oidc.people; ask the administrator",
 			core.ErrForbidden, s.provider.Name, text.Visible(who.Name))
 	}
 	id := rand.Text()
@@ -203,15 +206,15 @@ func (p *provider) exchange(ctx context.Context, code string, try attempt) (pers
 	return personOf(identity, p.GroupsClaim)
 }
 
-// roleOf is the highest role of a person, or "" for a person who may not log in.
-func (p *provider) roleOf(who person) httpx.Role {
-	switch {
-	case slices.ContainsFunc(p.Admins, who.matches):
-		return httpx.Admin
-	case slices.ContainsFunc(p.Viewers, who.matches):
-		return httpx.Viewer
+// actorOf is a person with what they are granted: nothing, if they may not log in.
+func (p *provider) actorOf(who person) access.Actor {
+	actor := access.Actor{Name: who.Name}
+	for _, people := range p.People {
+		if slices.ContainsFunc(people.Matches, who.matches) {
+			actor.Grants = append(actor.Grants, people.Grant)
+		}
 	}
-	return ""
+	return actor
 }
 
 // person is who an identity provider says that somebody is. It is kept with the session, so that a change of the

@@ -22,6 +22,8 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/access"
+	"github.com/scanhook/scanhook/internal/auth"
 	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/store"
 )
@@ -35,30 +37,33 @@ const (
 // Config holds what logging in needs.
 type Config struct {
 	Store     *store.Store
-	Tokens    httpx.Tokens
+	Tokens    auth.Tokens
 	OIDC      *OIDC    // nil where no identity provider is configured
 	PublicURL *url.URL // how browsers reach Scanhook
-	Public    bool     // everybody may read
+	Public    bool     // who has not logged in is a reader
 	Throttle  *httpx.LoginThrottle
 	Log       *slog.Logger
 	Now       func() time.Time
 }
 
-// Visitor is who looks at a page; the zero value has not logged in.
+// Visitor is who looks at a page. One who has not logged in has no name, and may read where everybody may.
 type Visitor struct {
-	Name string // of the token that the session was opened with, or of the person
-	Role httpx.Role
-	key  string // of the session
+	access.Actor        // named after the token that the session was opened with, or the person
+	key          string // of the session
 }
 
 // Known tells whether the visitor has logged in.
 func (v Visitor) Known() bool { return v.Name != "" }
 
-// Admin tells whether the visitor may see what everybody does.
-func (v Visitor) Admin() bool { return v.Role.Includes(httpx.Admin) }
+// MayTo tells whether the visitor may do an act to a scan.
+func (v Visitor) MayTo(act access.Act, scan core.Scan) bool {
+	return v.MayIn(act, access.Project{Platform: scan.SourcePlatform, Name: scan.ProjectName})
+}
 
-// MayScan tells whether the visitor may have a commit scanned.
-func (v Visitor) MayScan() bool { return v.Role.Includes(httpx.Scanner) }
+// Judges tells whether the visitor may judge what a project has.
+func (v Visitor) Judges(platform, project string) bool {
+	return v.MayIn(access.Judge, access.Project{Platform: platform, Name: project})
+}
 
 // Sessions opens, finds and ends the sessions of people.
 type Sessions struct {
@@ -84,6 +89,9 @@ func New(cfg Config) *Sessions {
 // log, once a minute.
 func (s *Sessions) LogIn(c *gin.Context, typed string) (ok bool, wait time.Duration, err error) {
 	if token, ok := s.Tokens.Find(strings.TrimSpace(typed)); ok {
+		if err := token.Check(s.Now()); err != nil {
+			return false, 0, err
+		}
 		id := rand.Text()
 		return true, 0, s.open(c, id, store.Session{Key: sessionKey(token.Token, id)}, token.Name)
 	}
@@ -125,25 +133,38 @@ func (s *Sessions) putCookie(c *gin.Context, name, value string, seconds int) {
 }
 
 // Visitor finds whose session a request belongs to, once per request. A token that was removed from the configuration
-// or exchanged ends the sessions that were opened with it.
+// or exchanged ends the sessions that were opened with it, and so does its end.
 func (s *Sessions) Visitor(c *gin.Context) (Visitor, error) {
 	if who, ok := c.Get(visitorKey); ok {
 		return who.(Visitor), nil
 	}
-	who := Visitor{}
-	if id, err := c.Cookie(cookieName); err == nil && len(id) == len(rand.Text()) {
-		if who, err = s.find(c.Request.Context(), id); err != nil {
-			return Visitor{}, err
-		}
+	id, _ := c.Cookie(cookieName)
+	who, err := s.find(c.Request.Context(), id)
+	if err != nil {
+		return Visitor{}, err
 	}
 	c.Set(visitorKey, who)
 	return who, nil
 }
 
+// stranger is who has not logged in.
+func (s *Sessions) stranger() (who Visitor) {
+	if s.Public {
+		who.Grants = []access.Grant{{Role: access.Reader}}
+	}
+	return who
+}
+
+// find finds the visitor with a session's secret.
 func (s *Sessions) find(ctx context.Context, id string) (Visitor, error) {
-	byKey := make(map[string]httpx.Token, len(s.Tokens))
+	if len(id) != len(rand.Text()) {
+		return s.stranger(), nil
+	}
+	byKey := make(map[string]auth.Token, len(s.Tokens))
 	for _, token := range s.Tokens {
-		byKey[sessionKey(token.Token, id)] = token
+		if token.Check(s.Now()) == nil {
+			byKey[sessionKey(token.Token, id)] = token
+		}
 	}
 	keys := slices.Collect(maps.Keys(byKey))
 	if s.provider != nil {
@@ -152,26 +173,30 @@ func (s *Sessions) find(ctx context.Context, id string) (Visitor, error) {
 	session, err := s.Store.FindSession(ctx, keys)
 	switch {
 	case errors.Is(err, core.ErrNotFound):
-		return Visitor{}, nil
-	case err != nil || session.Person == "":
-		token := byKey[session.Key]
-		return Visitor{Name: token.Name, Role: token.Role, key: session.Key}, err
+		return s.stranger(), nil
+	case err != nil:
+		return Visitor{}, err
+	case session.Person == "":
+		return Visitor{byKey[session.Key].Actor(), session.Key}, nil
 	}
 	who, err := decodePerson(session.Person)
-	if role := s.provider.roleOf(who); err == nil && role != "" {
-		return Visitor{Name: who.Name, Role: role, key: session.Key}, nil
+	if err != nil {
+		return Visitor{}, err
 	}
-	return Visitor{}, err
+	if actor := s.provider.actorOf(who); len(actor.Grants) > 0 {
+		return Visitor{actor, session.Key}, nil
+	}
+	return s.stranger(), nil
 }
 
-// Admits tells whether a request comes from a browser that may read here.
+// Admits tells whether a request comes from a browser that may read all projects here.
 func (s *Sessions) Admits(r *http.Request) bool {
-	cookie, err := r.Cookie(cookieName)
-	if s.Public || err != nil || len(cookie.Value) != len(rand.Text()) {
-		return s.Public
+	id := ""
+	if cookie, err := r.Cookie(cookieName); err == nil {
+		id = cookie.Value
 	}
-	who, err := s.find(r.Context(), cookie.Value)
-	return err == nil && who.Known()
+	who, err := s.find(r.Context(), id)
+	return err == nil && who.Everywhere(access.Read)
 }
 
 // LogOut ends a session.

@@ -13,6 +13,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/internal/web/text"
 	"github.com/scanhook/scanhook/store"
 	"github.com/scanhook/scanhook/store/catalog"
@@ -115,7 +116,7 @@ func (p *Pages) selected(ctx context.Context, filter, after string) (b catalog.B
 		return b, fmt.Errorf("%w: the form's filter is no address", core.ErrInvalid)
 	}
 	v := viewOf(query)
-	if err := v.within(ctx, p.Store.InProject); err != nil {
+	if err := v.within(ctx, p.Store, access.Judge); err != nil {
 		return b, err
 	}
 	return p.Store.Catalog().Batch(ctx, v.Filter, after, store.MaxBatch)

@@ -10,6 +10,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/core/alerts"
 	"github.com/scanhook/scanhook/internal/web/layout"
 	"github.com/scanhook/scanhook/internal/web/text"
@@ -90,7 +91,7 @@ func (p *Pages) ShowAlerts(c *gin.Context) error {
 			return nil
 		}
 	}
-	if err := v.within(ctx, p.Store.InProject); err != nil {
+	if err := v.within(ctx, p.Store, access.Read); err != nil {
 		return err
 	}
 	shown := page{

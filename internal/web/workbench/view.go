@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/access"
+	"github.com/scanhook/scanhook/store"
 	"github.com/scanhook/scanhook/store/catalog"
 )
 
@@ -50,9 +52,9 @@ func known[T ~string](words []T, text string, other T) T {
 	return other
 }
 
-// within limits the view to its project.
-func (v *view) within(ctx context.Context, find func(ctx context.Context, platform, name string) ([]int64, error)) (err error) {
-	v.Projects, err = find(ctx, v.query.Get("platform"), v.query.Get("project"))
+// within limits the view to its project, or to those in which the visitor may do an act.
+func (v *view) within(ctx context.Context, projects *store.Store, act access.Act) (err error) {
+	v.Projects, err = projects.InProject(ctx, act, v.query.Get("platform"), v.query.Get("project"))
 	return err
 }
 

@@ -1,31 +1,36 @@
-package httpx
+package auth
 
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"fmt"
+	"time"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/access"
 )
-
-// Role is what a person or the bearer of a token may do. Each includes the ones before it.
-type Role string
-
-// The roles.
-const (
-	Viewer  Role = "viewer"  // read, and judge findings
-	Scanner Role = "scanner" // and upload reports, ask for scans
-	Admin   Role = "admin"   // and delete scans, read the audit log
-)
-
-var rank = map[Role]int{Viewer: 1, Scanner: 2, Admin: 3}
-
-// Includes tells whether the role may do what another one may.
-func (r Role) Includes(needed Role) bool { return rank[r] >= rank[needed] }
 
 // Token is a secret of the configuration: programs send it with each request, and people log in with it. What they do
 // bears its name.
 type Token struct {
-	Name  string
-	Token string
-	Role  Role
+	Name    string
+	Token   string
+	Grant   access.Grant
+	Expires time.Time // from then on it is refused; zero: never
+}
+
+// Actor is who bears the token.
+func (t Token) Actor() access.Actor {
+	return access.Actor{Name: t.Name, Grants: []access.Grant{t.Grant}}
+}
+
+// Check is nil while the token may be used; core.ErrDenied after its end.
+func (t Token) Check(now time.Time) error {
+	if t.Expires.IsZero() || now.Before(t.Expires) {
+		return nil
+	}
+	return fmt.Errorf("%w: this token expired at %s; ask an administrator for another one", core.ErrDenied,
+		t.Expires.UTC().Format(time.RFC3339))
 }
 
 // Tokens are all that are configured.

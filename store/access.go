@@ -1,0 +1,212 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/access"
+	"github.com/scanhook/scanhook/store/sqldb"
+)
+
+// Session is a login to the pages. The key is not what the browser holds, so that nobody who reads the database can log
+// in with it.
+type Session struct {
+	Key    string `db:"key"`
+	Person string `db:"person"` // who it is, as the pages show it; empty when the key determines it
+}
+
+// PutSession keeps a session for the given time; sessions that are over are cleared away.
+func (s *Store) PutSession(ctx context.Context, session Session, lasts time.Duration) error {
+	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
+		now := s.clock.Timestamp()
+		if _, err := tx.ExecContext(ctx, tx.Rebind(`DELETE FROM sessions WHERE expires_at <= ?`), now); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, tx.Rebind(`INSERT INTO sessions (key, person, expires_at) VALUES (?, ?, ?)`),
+			session.Key, session.Person, now.Add(lasts))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("keeping session: %w", err)
+	}
+	return nil
+}
+
+// FindSession returns the session under one of the keys that is not over; core.ErrNotFound when none has.
+func (s *Store) FindSession(ctx context.Context, keys []string) (Session, error) {
+	if len(keys) == 0 {
+		return Session{}, fmt.Errorf("finding session: %w", core.ErrNotFound)
+	}
+	query, args, err := sqlx.In(`SELECT key, person FROM sessions WHERE key IN (?) AND expires_at > ? LIMIT 1`, keys, s.clock.Timestamp())
+	if err != nil {
+		return Session{}, fmt.Errorf("finding session: %w", err)
+	}
+	var session Session
+	if err := s.db.GetContext(ctx, &session, s.db.Rebind(query), args...); err != nil {
+		return Session{}, fmt.Errorf("finding session: %w", sqldb.Classify(err))
+	}
+	return session, nil
+}
+
+// DeleteSession ends a session; one that does not exist has ended already.
+func (s *Store) DeleteSession(ctx context.Context, key string) error {
+	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
+		_, err := tx.ExecContext(ctx, tx.Rebind(`DELETE FROM sessions WHERE key = ?`), key)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("ending session: %w", err)
+	}
+	return nil
+}
+
+// Object is what a request names: a scan by its reference_id, a finding, a run or a delivery by its id, or a project by its name.
+type Object struct {
+	Kind    ObjectKind
+	Key     string         // of any other than a project
+	Project access.Project // of a project
+}
+
+// ObjectKind is the kind of an Object.
+type ObjectKind string
+
+// The kinds.
+const (
+	ScanObject     ObjectKind = "scan"
+	FindingObject  ObjectKind = "finding"
+	RunObject      ObjectKind = "run"
+	DeliveryObject ObjectKind = "delivery"
+	ProjectObject  ObjectKind = "project"
+)
+
+// ofObject are the statements that find the project of an object, in the order in which they are tried. A scan may be promised
+// by a call that is derived while they are, or may have been removed.
+var ofObject = map[ObjectKind][]string{
+	ScanObject: {scanProject, `
+		SELECT platform, project_name FROM deliveries WHERE promised = ? AND state = 'failed' LIMIT 1`, `
+		SELECT platform, project_name FROM deliveries WHERE promised = ? AND state = 'kept' LIMIT 1`, scanProject, `
+		SELECT source_platform, project_name FROM removed_scans WHERE reference_id = ?`},
+	FindingObject: {`
+		SELECT p.platform, p.name FROM findings f JOIN scans s ON s.id = f.scan_id JOIN projects p ON p.id = s.project_id WHERE f.id = ?`},
+	RunObject: {`
+		SELECT p.platform, p.name FROM pipeline_metrics m JOIN projects p ON p.id = m.project_id WHERE m.id = ?`},
+	DeliveryObject: {`
+		SELECT d.platform, COALESCE(p.name, d.project_name) FROM deliveries d LEFT JOIN projects p ON p.id = d.project_id WHERE d.id = ?`},
+}
+
+const scanProject = `SELECT p.platform, p.name FROM scans s JOIN projects p ON p.id = s.project_id WHERE s.reference_id = ?`
+
+// ProjectOf finds the project of an object, by its present name; core.ErrNotFound where there is no such object. A project that is
+// not known is itself: somebody may be about to make it known.
+func (s *Store) ProjectOf(ctx context.Context, o Object) (p access.Project, err error) {
+	if o.Kind == ProjectObject {
+		found, err := s.FindProject(ctx, o.Project.Platform, o.Project.Name)
+		if errors.Is(err, core.ErrNotFound) {
+			return o.Project, nil
+		}
+		return access.Project{Platform: found.Platform, Name: found.Name}, err
+	}
+	var key any
+	if o.Kind == ScanObject {
+		parsed, err := uuid.Parse(o.Key)
+		if err != nil {
+			return p, access.ErrUnseen
+		}
+		key = parsed.String()
+	} else if key, err = strconv.ParseInt(o.Key, 10, 64); err != nil {
+		return p, access.ErrUnseen
+	}
+	for _, statement := range ofObject[o.Kind] {
+		err := sqldb.Classify(s.db.QueryRowxContext(ctx, s.db.Rebind(statement), key).Scan(&p.Platform, &p.Name))
+		if !errors.Is(err, core.ErrNotFound) {
+			return p, err
+		}
+	}
+	return p, access.ErrUnseen
+}
+
+// shownProjects are the projects that lists show to those who ask.
+type shownProjects struct {
+	all      bool // also those that are not known yet
+	projects []core.KeptProject
+}
+
+// seenBy finds the projects in which whoever asks may do an act. Scanhook itself sees all.
+func (s *Store) seenBy(ctx context.Context, act access.Act) (shownProjects, error) {
+	actor, somebody := access.Of(ctx)
+	if !somebody || actor.Everywhere(act) {
+		return shownProjects{all: true}, nil
+	}
+	var projects []core.KeptProject
+	if actor.May(act) {
+		if err := s.db.SelectContext(ctx, &projects, `SELECT id, platform, name FROM projects ORDER BY id`); err != nil {
+			return shownProjects{}, sqldb.Classify(err)
+		}
+	}
+	var shown shownProjects
+	for _, p := range projects {
+		if actor.MayIn(act, access.Project{Platform: p.Platform, Name: p.Name}) {
+			shown.projects = append(shown.projects, p)
+		}
+	}
+	return shown, nil
+}
+
+// has tells whether a project is among them.
+func (n shownProjects) has(id int64) bool {
+	return n.all || slices.ContainsFunc(n.projects, func(p core.KeptProject) bool { return p.ID == id })
+}
+
+// on are those of a platform, or of all where it is empty.
+func (n shownProjects) on(platform string) (ids []int64) {
+	for _, p := range n.projects {
+		if platform == "" || p.Platform == platform {
+			ids = append(ids, p.ID)
+		}
+	}
+	return ids
+}
+
+// filter are all of them as filters have them: nil is whatever there is.
+func (n shownProjects) filter() []int64 {
+	if n.all {
+		return nil
+	}
+	return append([]int64{}, n.on("")...)
+}
+
+// limit makes them a condition on a column with the project's number.
+func (n shownProjects) limit(where *sqldb.Conditions, column string) {
+	where.Add(!n.all, column+` IN (`+sqldb.IDs(n.on(""))+`)`)
+}
+
+// admitTo is nil where whoever asks may do an act to a scan.
+func admitTo(ctx context.Context, act access.Act, scan core.Scan) error {
+	actor, somebody := access.Of(ctx)
+	if !somebody {
+		return nil
+	}
+	return actor.Admit(access.Wish{Act: act}, func() (access.Project, error) {
+		return access.Project{Platform: scan.SourcePlatform, Name: scan.ProjectName}, nil
+	})
+}
+
+// projectsPerUnion is how many projects one union reads lists of: engines take some hundred parts.
+const projectsPerUnion = 100
+
+// pageOf joins the pages of several unions to one, the newest first.
+func pageOf[T any](list []T, id func(T) int64, after int64, limit int) []T {
+	slices.SortFunc(list, func(a, b T) int { return int(min(max(id(b)-id(a), -1), 1)) })
+	if over := len(list) - limit; over > 0 && after > 0 { // those that come directly before it
+		return list[over:]
+	}
+	return list[:min(len(list), limit)]
+}

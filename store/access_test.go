@@ -1,0 +1,187 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/access"
+	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/storetest"
+)
+
+func TestSessionsEnd(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		now := time.Date(2026, time.March, 2, 9, 0, 0, 0, time.UTC)
+		s := e.Open(t, store.Config{Now: func() time.Time { return now }})
+		for _, key := range []string{"kept", "logged out"} {
+			if err := s.PutSession(t.Context(), store.Session{Key: key, Person: "who " + key}, time.Hour); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.DeleteSession(t.Context(), "logged out"); err != nil {
+			t.Fatal(err)
+		}
+		find := func(keys ...string) (string, bool) {
+			session, err := s.FindSession(t.Context(), keys)
+			if err != nil && !errors.Is(err, core.ErrNotFound) {
+				t.Fatal(err)
+			}
+			if err == nil && session.Person != "who "+session.Key {
+				t.Errorf("%+v is of another person", session)
+			}
+			return session.Key, err == nil
+		}
+		if key, ok := find("unknown", "kept"); !ok || key != "kept" {
+			t.Errorf("found %q, %v; want the session that was kept", key, ok)
+		}
+		if _, ok := find("logged out", "unknown"); ok {
+			t.Error("a session goes on after its end")
+		}
+		if _, ok := find(); ok {
+			t.Error("no key has a session")
+		}
+		now = now.Add(time.Hour)
+		if _, ok := find("kept"); ok {
+			t.Error("a session outlives its time")
+		}
+	})
+}
+
+// asks is the context of somebody with a role in projects.
+func asks(t *testing.T, role access.Role, projects ...string) context.Context {
+	return access.With(t.Context(), access.Actor{Name: "ada", Grants: []access.Grant{{Role: role, Projects: projects}}})
+}
+
+// Lists show those who ask their part, page by page, however many projects that are.
+func TestListsShowWhatOneMaySee(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		const mine, rounds = 130, 2 // projects, and scans of each
+		n := 0
+		for range rounds {
+			for i := range 2 * mine {
+				n += 10
+				name := fmt.Sprintf("%s/p%d", []string{"acme", "other"}[i%2], i/2)
+				d, push := storetest.PushOf(n, func(d *core.Delivery, p *core.Push) {
+					d.Project, p.Project = name, core.Project{Name: name, Ref: fmt.Sprint(i + 1), DefaultBranch: "main"}
+				})
+				receipt, err := s.Accept(t.Context(), storetest.With(d, push))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if i%4 < 2 { // of the others, the scans have not ended
+					if _, err := s.PutReport(t.Context(), receipt.Reference, "gitleaks", core.Report{}); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+		}
+		ctx := asks(t, access.Reader, "github/ACME/*")
+		var scans, calls []string
+		var first int64
+		for before := int64(0); ; {
+			page, err := s.ListScans(ctx, store.ScanFilter{Before: before, Limit: 37})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, scan := range page {
+				if before != 0 && scan.ID >= before || !strings.HasPrefix(scan.ProjectName, "acme/") {
+					t.Fatalf("scan %d of %s follows %d", scan.ID, scan.ProjectName, before)
+				}
+				before = scan.ID
+				scans = append(scans, scan.ReferenceID)
+			}
+			if len(page) < 37 {
+				first = before
+				break
+			}
+		}
+		back, err := s.ListScans(ctx, store.ScanFilter{After: first, Limit: 5})
+		if err != nil || len(back) != 5 || back[0].ReferenceID != scans[len(scans)-6] || back[4].ReferenceID != scans[len(scans)-2] {
+			t.Errorf("back from the first: %d scans, %v", len(back), err)
+		}
+		for before := int64(0); ; {
+			page, err := s.ListDeliveries(ctx, store.DeliveryFilter{Before: before, Limit: 50})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, d := range page {
+				calls, before = append(calls, d.ProjectName), d.ID
+			}
+			if len(page) < 50 {
+				break
+			}
+		}
+		if len(scans) != mine*rounds || len(calls) != mine*rounds || slices.ContainsFunc(calls, func(name string) bool {
+			return !strings.HasPrefix(name, "acme/")
+		}) {
+			t.Errorf("%d scans and %d calls, want %d of acme", len(scans), len(calls), mine*rounds)
+		}
+		projects, err := s.ListProjects(ctx, store.ProjectFilter{Limit: 2 * mine})
+		if err != nil || len(projects) != mine {
+			t.Errorf("%d projects, %v, want %d", len(projects), err, mine)
+		}
+	})
+}
+
+// Whoever must not know of a project finds nothing of it under its name, nor under a commit.
+func TestProjectsAreHiddenFromOthers(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		receipt, err := s.Accept(t.Context(), storetest.With(storetest.PushOf(1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		scan, err := s.PutReport(t.Context(), receipt.Reference, "gitleaks", core.Report{By: "ci"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		look := func(ctx context.Context) (seen []string) {
+			if _, err := s.FindProject(ctx, "github", "acme/shop"); err == nil {
+				seen = append(seen, "project")
+			}
+			if _, err := s.ExplainCommit(ctx, scan.CommitSHA); err == nil {
+				seen = append(seen, "timeline")
+			}
+			if list, err := s.ListScans(ctx, store.ScanFilter{Project: "acme/shop", Limit: 9}); err == nil && len(list) > 0 {
+				seen = append(seen, "scans")
+			}
+			if list, err := s.ListScans(ctx, store.ScanFilter{CommitSHA: scan.CommitSHA, Limit: 9}); err == nil && len(list) > 0 {
+				seen = append(seen, "commit")
+			}
+			if list, err := s.ListDeliveries(ctx, store.DeliveryFilter{Project: "acme/shop", Limit: 9}); err == nil && len(list) > 0 {
+				seen = append(seen, "calls")
+			}
+			if list, err := s.ListAudit(ctx, store.AuditFilter{Limit: 9}); err == nil && len(list) > 0 {
+				seen = append(seen, "audit")
+			}
+			return seen
+		}
+		for name, c := range map[string]struct {
+			ctx  context.Context
+			want []string
+		}{
+			"Scanhook":                {t.Context(), []string{"project", "timeline", "scans", "commit", "calls", "audit"}},
+			"the project's admin":     {asks(t, access.Admin, "github/acme/*"), []string{"project", "timeline", "scans", "commit", "calls", "audit"}},
+			"the project's reader":    {asks(t, access.Reader, "github/acme/*"), []string{"project", "timeline", "scans", "commit", "calls"}},
+			"the project's uploader":  {asks(t, access.Uploader, "github/acme/*"), []string{"project", "scans", "commit"}},
+			"another project's admin": {asks(t, access.Admin, "github/other/*"), nil},
+			"nobody":                  {access.With(t.Context(), access.Actor{}), nil},
+		} {
+			if diff := cmp.Diff(c.want, look(c.ctx)); diff != "" {
+				t.Errorf("%s sees (-want +got):\n%s", name, diff)
+			}
+		}
+	})
+}
