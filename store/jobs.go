@@ -215,7 +215,8 @@ func (c claiming) lockTurn(ctx context.Context, project int64) (free bool, err e
 	if c.by.PerProject == 0 || c.db.Embedded() {
 		return true, nil
 	}
-	err = c.tx.GetContext(ctx, &free, `SELECT pg_try_advisory_xact_lock($1, $2)`, turnLocks, int32(project)) //nolint:gosec // equal numbers share a lock
+	// Projects whose numbers are equal in 32 bits share a lock.
+	err = c.tx.GetContext(ctx, &free, `SELECT pg_try_advisory_xact_lock($1, $2)`, turnLocks, int32(project))
 	return free, err
 }
 
