@@ -80,7 +80,10 @@ const (
 	ofAdvisory                  // a vulnerable package
 	ofSecret                    // the code is masked
 	packaged                    // not stored: the fingerprint is the name of a package, and parts
+	ofMuch                      // the code has enough letters and digits to be found again by them alone
 )
+
+const minTelling = 20 // letters and digits of such code; git's blame asks for as many
 
 const anchorSize = 8 + 2*2 + 1 + 4 + 2*2*reach // bytes, without the tool's fingerprints
 
@@ -97,11 +100,25 @@ func anchorOf(f *core.Finding, id identity, rule string) anchor {
 	if f.Snippet != "" {
 		a.kind |= ofCode
 	}
+	if a.kind == ofCode && saysMuch(firstLine(f.Snippet)) {
+		a.kind |= ofMuch
+	}
 	a.shape, a.prints = f.Shape, printsOf(f)
 	if !hasLines(a.around) {
 		a.around = belowFirst(f.Snippet)
 	}
 	return a
+}
+
+// saysMuch tells whether a line of code has enough letters and digits.
+func saysMuch(line string) bool {
+	n := 0
+	for _, r := range line {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			n++
+		}
+	}
+	return n >= minTelling
 }
 
 func (a anchor) String() string {

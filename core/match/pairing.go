@@ -184,9 +184,34 @@ func (m *matcher) match(freshGroup, oldGroup func(candidate) (group, bool), rate
 	m.learnShifts()
 	for i := range equals {
 		g := &equals[i]
-		for m.align(g, rate) {
-			g.fresh, g.old = m.open(g.fresh, m.fresh), m.open(g.old, m.old)
+		for _, least := range m.stages(g) {
+			for m.align(g, atLeast(rate, least)) {
+				g.fresh, g.old = m.open(g.fresh, m.fresh), m.open(g.old, m.old)
+			}
 		}
+	}
+}
+
+// maxStaged is how many pairs a group may have for its findings to be paired in stages.
+const maxStaged = 1 << 14
+
+// stages are how much the findings of a group must be alike to be paired, the most first: where functions change places, those that
+// have everything around them in common are the same, whatever lies between them.
+func (m *matcher) stages(g *members) []int {
+	if len(g.fresh) == 1 || len(g.old) == 1 || len(g.fresh)*len(g.old) > maxStaged {
+		return []int{0}
+	}
+	return []int{2 * len(core.Surroundings{}), len(core.Surroundings{}), 0}
+}
+
+// atLeast accepts only findings that are so much alike.
+func atLeast(rate rating, least int) rating {
+	if least == 0 {
+		return rate
+	}
+	return func(a, b anchor) (int, bool) {
+		rated, ok := rate(a, b)
+		return rated, ok && rated >= least
 	}
 }
 

@@ -1,6 +1,7 @@
 package match_test
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -82,5 +83,30 @@ func TestCompareHistoryInAnyOrder(t *testing.T) {
 				t.Fatalf("%s:%d has another fingerprint beside findings in history", before[i].File, before[i].Line)
 			}
 		}
+	}
+}
+
+// amid gives a finding the lines around it, half of them before it.
+func amid(f core.Finding, lines ...string) core.Finding {
+	var digests []uint16
+	for _, line := range lines {
+		digests = append(digests, match.DigestLine(line))
+	}
+	half := len(digests) / 2
+	f.Surroundings = match.SurroundingsOf(digests[:half], digests[half:])
+	return f
+}
+
+// Where functions change places, equal lines are told by all that is around them, before those are that have little in common.
+func TestCompareRecognisesWhatChangedPlaces(t *testing.T) {
+	t.Parallel()
+	in := func(line int, name string) core.Finding {
+		return amid(at(fmt.Sprintf("a.go:%d", line), "t.Fatal(err)"), name+"1", name+"2", "if err != nil {", name+"3", name+"4", name+"5")
+	}
+	before := []core.Finding{in(10, "a"), in(20, "b"), in(30, "c")}
+	after := []core.Finding{in(10, "c"), in(20, "b"), in(30, "a")}
+	got, _ := recognised(before, after, nil)
+	if diff := cmp.Diff([]int{2, 1, 0}, got); diff != "" {
+		t.Errorf("partners (-want +got):\n%s", diff)
 	}
 }

@@ -10,6 +10,7 @@ func (m *matcher) matchTrees() {
 	m.matchLines()
 	m.matchSecretsInFile()
 	m.matchMoved()
+	m.matchTelling()
 	m.matchPrints()
 	alike := m.toldApart()
 	m.matchMessages(alike)
@@ -130,6 +131,29 @@ func (m *matcher) matchWords() {
 func (m *matcher) matchMoved() {
 	m.now = ByCode
 	m.match(m.movedInFile(ofCode), inFile, anchor.likeness)
+}
+
+// matchTelling pairs findings whose code says much, and stands once in their file before and now: it was moved, whatever is around it.
+func (m *matcher) matchTelling() {
+	m.now = ByCode
+	count := func(side []candidate, file func(string) string) map[group]int {
+		times := map[group]int{}
+		for i := range side {
+			if c := &side[i]; c.commit == "" && c.anchor.kind&ofMuch != 0 {
+				times[group{file: file(c.file), key: c.anchor.key}]++
+			}
+		}
+		return times
+	}
+	is, was := count(m.fresh, m.lines.oldFile), count(m.old, func(file string) string { return file })
+	alone := func(c candidate, file string) (group, bool) {
+		g := group{file: file, key: c.anchor.key}
+		return g, c.anchor.kind&(ofMuch|ofSecret) == ofMuch && is[g] == 1 && was[g] == 1
+	}
+	m.match(
+		func(c candidate) (group, bool) { return alone(c, m.lines.oldFile(c.file)) },
+		func(c candidate) (group, bool) { return alone(c, c.file) },
+		sameCode)
 }
 
 // matchMessages pairs findings without code that have the same message in one file. The tool's fingerprints tell them apart, but in

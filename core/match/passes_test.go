@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/match"
 	"github.com/scanhook/scanhook/core/secrets"
@@ -163,6 +165,31 @@ func TestCompareJoinsNoTwoSecrets(t *testing.T) {
 			if old >= 0 && were[old] != are[i] {
 				t.Fatalf("%s is taken for %s:\n%+v\n%+v", are[i], were[old], f, before[old])
 			}
+		}
+	}
+}
+
+// Code that says much is the same wherever it is in its file, as long as it is there once.
+func TestCompareRecognisesTellingCode(t *testing.T) {
+	t.Parallel()
+	const much, little = "session.configure(password, options)", "eval(x)"
+	here := func(place, code string) core.Finding { return between(at(place, code), "one", "two") }
+	there := func(place, code string) core.Finding { return between(at(place, code), "three", "four") }
+	type list = []core.Finding
+	tests := map[string]struct {
+		before, after list
+		want          []int
+	}{
+		"much":            {list{here("a.py:5", much)}, list{there("a.py:90", much)}, []int{0}},
+		"little":          {list{here("a.py:5", little)}, list{there("a.py:90", little)}, []int{-1}},
+		"twice now":       {list{here("a.py:5", much)}, list{there("a.py:90", much), there("a.py:95", much)}, []int{-1, -1}},
+		"twice before":    {list{here("a.py:5", much), here("a.py:9", much)}, list{there("a.py:90", much)}, []int{-1}},
+		"in another file": {list{here("a.py:5", much)}, list{there("b.py:90", much)}, []int{-1}},
+	}
+	for name, test := range tests {
+		got, _ := recognised(test.before, test.after, nil)
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
 }

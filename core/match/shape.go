@@ -11,8 +11,8 @@ import (
 // ShapeOf is a digest of an expression by which it is recognised where its line was edited: the same for other white space, quotes,
 // line breaks, trailing commas, semicolons and comments, and for variables with other names. Calls, members, words of the language
 // and literals count as they are; of a literal only 16 bits, because it can be a secret. In a file of no language whose words are
-// known to be variables, all words count as they are. It is 0 where too little is left to tell expressions apart, and of code that
-// is too long. The name of the file tells the language.
+// known to be variables, all words count as they are. Where nothing else is left, variables
+// count as they are, too. It is 0 where too little is left to tell expressions apart, and of code that is too long. The name of the file tells the language.
 func ShapeOf(code, file string) uint32 {
 	shape, variables := make([]byte, 0, 256), hasVariables(file)
 	tokens, all := tokensOf(code, file)
@@ -32,16 +32,40 @@ func ShapeOf(code, file string) uint32 {
 			telling = telling || token.kind == wordToken && !slices.Contains(languageWords, token.text)
 		}
 	}
-	if !telling || !all || len(tokens) < 2 {
+	switch {
+	case !all || len(tokens) < 2:
 		return 0
+	case !telling:
+		return exactShape(tokens)
 	}
 	return digest32(string(shape))
 }
 
-// Continues tells whether an expression goes on in the next line: it has an open bracket.
+// exactShape is that of an expression of which nothing is left but variables and words of the language: all of them count. It is 0 where
+// there are no words.
+func exactShape(tokens []token) uint32 {
+	var words int
+	var text strings.Builder
+	for _, token := range tokens {
+		if token.kind == wordToken {
+			words++
+		}
+		text.WriteString(token.text + "\x00")
+	}
+	if words < 2 {
+		return 0
+	}
+	return digest32(text.String())
+}
+
+// Continues tells whether an expression goes on in the next line: it has an open bracket. The body of a function that is an argument
+// is no part of it.
 func Continues(code, file string) bool {
 	depth := 0
 	tokens, _ := tokensOf(code, file)
+	if opensBody(tokens) {
+		return false
+	}
 	for _, token := range tokens {
 		switch token.text {
 		case "(", "[":
@@ -51,6 +75,18 @@ func Continues(code, file string) bool {
 		}
 	}
 	return depth > 0
+}
+
+// opensBody tells whether code ends where the body of a function begins.
+func opensBody(tokens []token) bool {
+	last := len(tokens) - 1
+	if last < 1 || tokens[last].text != "{" {
+		return false
+	}
+	if before := tokens[last-1].text; before == ")" || before == ">" { // f(x) {, (x) => {
+		return true
+	}
+	return slices.ContainsFunc(tokens, func(t token) bool { return t.text == "func" || t.text == "function" || t.text == "fn" })
 }
 
 // languageWords are keywords of common languages. They are no variables, and say little alone.

@@ -46,6 +46,9 @@ func TestShapeOf(t *testing.T) {
 		"a mark in an expansion": {"run.sh", "rm ${a#x}", "rm ${a#y}", false},
 		"a mark in YAML":         {"a.yml", "run: a#b", "run: a#c", false},
 		"a comment of YAML":      {"a.yml", "privileged: yes # why", "privileged: yes", true},
+		"variables alone":        {"a.py", "x = y", "x  =  y # so", true},
+		"another variable alone": {"a.py", "x = y", "x = z", false},
+		"a body":                 {"a.go", "go func() {", "go func() { // why", true},
 		"all tokens":             {"a.py", "f(" + strings.Repeat("x+", 250) + "y)", "f(" + strings.Repeat("z+", 250) + "y)", true},
 	}
 	for name, test := range tests {
@@ -54,7 +57,7 @@ func TestShapeOf(t *testing.T) {
 			t.Errorf("%s: %s is %x, %s is %x, want them the same: %t", name, test.one, one, test.other, other, test.same)
 		}
 	}
-	for _, nothing := range []string{"f(" + strings.Repeat("x + ", 512) + "1)", "", "x = y", "return x", "}", ";", "# eval(x)"} {
+	for _, nothing := range []string{"f(" + strings.Repeat("x + ", 512) + "1)", "", "x =", "return", "}", ";", "# eval(x)"} {
 		if shape := match.ShapeOf(nothing, "a.py"); shape != 0 {
 			t.Errorf("%q has the shape %x", nothing, shape)
 		}

@@ -162,7 +162,9 @@ func linter(t *testing.T) Scanner {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Scanner{Command: []string{"env", linting + "=1", program, "-test.run=^TestEvalLint$", "-test.count=1"}}
+	return Scanner{
+		Command: []string{"env", linting + "=1", program, "-test.run=^TestEvalLint$", "-test.count=1"}, Read: []string{program},
+	}
 }
 
 func newReport(flaws []flaw) string {

@@ -32,13 +32,6 @@ const gosecModule = "github.com/securego/gosec/v2/cmd/gosec@v2.30.0"
 
 // histories are evolutions of real code, one commit for each released version, then commits that a script makes.
 var histories = []history{
-	{module: "github.com/lib/pq", versions: []string{
-		"v1.0.0", "v1.3.0", "v1.7.0", "v1.9.0", "v1.10.2", "v1.10.9", "v1.11.0", "v1.12.3",
-	}, scanners: []string{"gosec", "gitleaks"}},
-	{module: "github.com/spf13/cobra", versions: []string{
-		"v0.0.5", "v1.0.0", "v1.1.3", "v1.3.0", "v1.5.0", "v1.7.0", "v1.8.1", "v1.9.1", "v1.10.2",
-	}, scanners: []string{"gosec"}},
-	{module: "golang.org/x/crypto", versions: []string{"v0.1.0", "v0.24.0", "v0.52.0"}, wide: true, scanners: []string{"gosec", "gitleaks"}},
 	{module: "github.com/go-chi/chi/v5", versions: []string{
 		"v5.0.0", "v5.0.1", "v5.0.2", "v5.0.7", "v5.0.8", "v5.0.10", "v5.0.11", "v5.0.12", "v5.1.0", "v5.2.0", "v5.2.1", "v5.2.3", "v5.2.5",
 	}, scanners: []string{"lint"}, small: true},
@@ -63,6 +56,13 @@ var histories = []history{
 	{module: "golang.org/x/net", versions: []string{
 		"v0.10.0", "v0.11.0", "v0.12.0", "v0.13.0", "v0.14.0", "v0.15.0", "v0.16.0", "v0.17.0", "v0.18.0", "v0.19.0", "v0.20.0", "v0.21.0",
 	}, wide: true, scanners: []string{"lint"}},
+	{module: "github.com/lib/pq", versions: []string{
+		"v1.0.0", "v1.3.0", "v1.7.0", "v1.9.0", "v1.10.2", "v1.10.9", "v1.11.0", "v1.12.3",
+	}, scanners: []string{"gosec", "gitleaks"}},
+	{module: "github.com/spf13/cobra", versions: []string{
+		"v0.0.5", "v1.0.0", "v1.1.3", "v1.3.0", "v1.5.0", "v1.7.0", "v1.8.1", "v1.9.1", "v1.10.2",
+	}, scanners: []string{"gosec"}},
+	{module: "golang.org/x/crypto", versions: []string{"v0.1.0", "v0.24.0", "v0.52.0"}, wide: true, scanners: []string{"gosec", "gitleaks"}},
 }
 
 // TestEvalFingerprints scans the commits of histories one by one, through the whole of Scanhook, by both entry points, and holds what
@@ -81,16 +81,20 @@ func TestEvalFingerprints(t *testing.T) {
 	fmt.Println(header())
 	for _, h := range histories {
 		for _, scanner := range h.scanners {
-			if runnable, built := scanners[scanner]; built && (h.small || !small) {
+			runnable, built := scanners[scanner]
+			if !built || small && !h.small {
+				continue
+			}
+			t.Run(h.name()+" "+scanner, func(t *testing.T) {
 				began := time.Now()
 				result := evaluate(t, h, scanner, runnable, all.judged)
-				fmt.Printf("%s %s, %s\n%s\n", h.name(), scanner, time.Since(began).Round(time.Second), result)
+				fmt.Printf("%s, %s\n%s\n", t.Name(), time.Since(began).Round(time.Second), result)
 				all.add(result)
-			}
+				all.list(t)
+			})
 		}
 	}
 	fmt.Printf("all\n%s\n", all)
-	all.list(t)
 	all.hold(t, small)
 }
 
@@ -195,13 +199,14 @@ func buildGosec(t *testing.T) string {
 // gosecScanner lends gosec the module and build caches, which the runner keeps from scanners.
 func gosecScanner(t *testing.T, program string) Scanner {
 	t.Helper()
-	command := []string{"env", "GOFLAGS=-mod=mod", "GOTOOLCHAIN=local"}
+	command := []string{"env", "GOFLAGS=-mod=mod", "GOTOOLCHAIN=local", "PATH=" + os.Getenv("PATH")}
 	for _, name := range []string{"GOMODCACHE", "GOCACHE", "GOPROXY", "GOSUMDB"} {
 		command = append(command, name+"="+goEnv(t.Context(), name))
 	}
 	return Scanner{
 		Command: append(command, program, "-quiet", "-no-fail", "-fmt", "sarif", "-out", "{output}", "./..."), Network: true,
-		Read: []string{goEnv(t.Context(), "GOROOT"), program}, Write: []string{goEnv(t.Context(), "GOMODCACHE"), goEnv(t.Context(), "GOCACHE")},
+		Read:  []string{program, goEnv(t.Context(), "GOROOT")},
+		Write: []string{goEnv(t.Context(), "GOMODCACHE"), goEnv(t.Context(), "GOCACHE")},
 	}
 }
 
