@@ -2,6 +2,7 @@ package core
 
 import (
 	"cmp"
+	"fmt"
 	"strings"
 	"time"
 
@@ -16,7 +17,7 @@ type Delivery struct {
 	Project      string       // full path of the project, empty where the event has none
 	ProjectID    int64        `json:"-"` // number of the kept project; 0 while it is not known
 	ReceivedAt   time.Time    // UTC
-	Event        Event        // Push, Pipeline, ObservedStatus, ProjectChange or Ignored
+	Event        Event        // Push, Request, Pipeline, ObservedStatus, ProjectChange or Ignored
 	Verification Verification // how the call proved to be authentic
 }
 
@@ -31,6 +32,9 @@ func (d Delivery) Subject() Project {
 // OriginReconcile is the origin of a scan whose push no webhook announced, and the event name in the log of deliveries.
 const OriginReconcile = "recover"
 
+// OriginRequest is the origin of a scan that a request started.
+const OriginRequest = "request"
+
 // Origin is the origin of scans that the delivery starts.
 func (d Delivery) Origin() string {
 	if d.Name == OriginReconcile {
@@ -39,7 +43,7 @@ func (d Delivery) Origin() string {
 	return "push"
 }
 
-// Event is what a delivery announces: a Push, a Pipeline, an ObservedStatus, a ProjectChange or something Ignored.
+// Event is what a delivery announces: a Push, a Request, a Pipeline, an ObservedStatus, a ProjectChange or something Ignored.
 type Event interface {
 	// Subject is the project that the event is about, as the payload describes it; zero for what is ignored.
 	Subject() Project
@@ -60,6 +64,7 @@ type Push struct {
 	Created   bool
 	Deleted   bool
 	Forced    bool
+	Dropped   string `json:",omitempty"` // the commit that nobody wants scanned any more, because the ref was deleted; usually empty
 	Files     ChangedFiles
 }
 
@@ -68,6 +73,79 @@ func (p Push) Branch() string { return BranchOf(p.Ref) }
 
 // Tag is the short name of the tag that moved, or empty for anything else.
 func (p Push) Tag() string { return TagOf(p.Ref) }
+
+// RequestAction is what happened to a request.
+type RequestAction string
+
+// The actions that matter here.
+const (
+	RequestOpened     RequestAction = "opened" // or reopened
+	RequestPushed     RequestAction = "pushed" // it has another head
+	RequestRetargeted RequestAction = "retargeted"
+	RequestClosed     RequestAction = "closed" // or merged
+)
+
+// Request is a pull or merge request of a project, as an event describes it.
+type Request struct {
+	Project   Project // into which it is to be merged
+	Number    int64
+	Action    RequestAction
+	Head      string    // the commit to scan and to post to
+	Before    string    // the head before; empty where unknown
+	Ref       string    // its head among the project's refs
+	Branch    string    // short name, in its own repository
+	Target    string    // short name of the branch into which it is to be merged
+	Fork      bool      // the head belongs to another repository
+	UpdatedAt time.Time // as of when it is described; zero where the platform does not say
+}
+
+// Subject is part of Event.
+func (r Request) Subject() Project { return r.Project }
+
+// WithoutRef is part of Event.
+func (r Request) WithoutRef() Event {
+	r.Project.Ref = ""
+	return r
+}
+
+// Called is what people call the request.
+func (r Request) Called() string { return fmt.Sprintf("request %d", r.Number) }
+
+// Kept is the request as it is kept from then on.
+func (r Request) Kept(project int64) KeptRequest {
+	return KeptRequest{
+		ProjectID: project, Number: r.Number, Fork: r.Fork, HeadSHA: r.Head, Branch: r.Branch, Target: r.Target,
+		IsOpen: r.Action != RequestClosed, UpdatedAt: r.UpdatedAt,
+	}
+}
+
+// KeptRequest is what is known of a request. Its db tags are the columns of the table requests.
+type KeptRequest struct {
+	ProjectID int64     `db:"project_id"`
+	Number    int64     `db:"number"`
+	Fork      bool      `db:"fork"`
+	HeadSHA   string    `db:"head_sha"`
+	Branch    string    `db:"branch"`
+	Target    string    `db:"target"`
+	IsOpen    bool      `db:"is_open"`
+	UpdatedAt time.Time `db:"updated_at"`
+}
+
+// IsBefore tells whether an event describes the request as it was before what is known. Platforms give times in whole seconds:
+// within one of them, the commits tell.
+func (r Request) IsBefore(known KeptRequest) bool {
+	switch order := cmp.Compare(r.UpdatedAt.Unix(), known.UpdatedAt.Unix()); {
+	case known.Number == 0:
+		return false
+	case order != 0:
+		return order < 0
+	case r.Action == RequestClosed:
+		return false
+	case r.Action == RequestOpened:
+		return known.IsOpen && r.Head != known.HeadSHA
+	}
+	return !known.IsOpen
+}
 
 // Pipeline is one state of one run of a CI pipeline.
 type Pipeline struct {

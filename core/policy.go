@@ -23,7 +23,18 @@ type Policy struct {
 	ScanHistory int // commits of a push that are searched, the newest
 	Anomalies   AnomalyMode
 	Publish     Publishing
+	Forks       ForkMode
 }
+
+// ForkMode says what is done with requests from forks, whose code is a stranger's.
+type ForkMode string
+
+// The modes. Any other value means ForksBuiltin.
+const (
+	ForksBuiltin ForkMode = "builtin" // only what is built in looks at them
+	ForksAll     ForkMode = "all"     // they are scanned as pushes are
+	ForksOff     ForkMode = "off"     // they are not scanned, and their status fails
+)
 
 // Rule gives a Policy to the repositories that Match, a glob over "platform/project".
 type Rule struct {
@@ -66,6 +77,19 @@ func (p Policy) Refuses(push Push) string {
 		return fmt.Sprintf("%s is neither a branch nor a tag", push.Ref)
 	case !IsCommitSHA(push.CommitSHA):
 		return fmt.Sprintf("the push of %s names no commit", push.Ref)
+	}
+	return ""
+}
+
+// RefusesRequest says why a request is not scanned; empty for one that is. It is wanted as the branch is into which it goes.
+func (p Policy) RefusesRequest(r Request) string {
+	switch {
+	case r.Action == RequestClosed && r.Fork:
+		return r.Called() + " was closed: jobs that have not started end"
+	case r.Action == RequestClosed:
+		return r.Called() + " was closed; its branch is scanned when it is pushed"
+	case !p.wants(r.Target):
+		return fmt.Sprintf("%s goes into branch %s, which is not among the configured branches", r.Called(), r.Target)
 	}
 	return ""
 }
@@ -161,12 +185,34 @@ type ScannerKind string
 
 // The kinds.
 const (
-	RunsHere ScannerKind = "runs here" // built in, or a command
+	BuiltIn  ScannerKind = "built in"  // here, and reads what is scanned as data only
+	RunsHere ScannerKind = "runs here" // a command
 	Uploaded ScannerKind = "upload"    // elsewhere; its reports are uploaded
 )
 
 // Scanners are all that are configured, by name.
 type Scanners map[string]ScannerKind
+
+// NotOnForks are the scanners of a repository that do not look at code from forks.
+func (s Scanners) NotOnForks(p Policy) (names []string) {
+	for _, name := range p.Scanners {
+		if s[name] != BuiltIn && p.Forks != ForksAll {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// RefuseForks says why code from forks is not scanned at all; empty where it is.
+func (s Scanners) RefuseForks(p Policy) string {
+	switch {
+	case p.Forks == ForksOff:
+		return "not scanned: forks are off"
+	case p.Forks != ForksAll && len(s.NotOnForks(p)) == len(p.Scanners):
+		return "not scanned: no scanner of this repository looks at code from forks, see forks in the configuration"
+	}
+	return ""
+}
 
 // UploadsOf are the scanners whose uploaded reports a repository accepts: those of kind Uploaded that its policy lists or, where
 // it lists no scanner at all, all that are configured.
@@ -189,7 +235,7 @@ func (s Scanners) UploadsOf(p Policy) []string {
 func (s Scanners) AdmitReport(p Policy, scanner string) error {
 	uploads := s.UploadsOf(p)
 	switch {
-	case s[scanner] == RunsHere:
+	case s[scanner] == RunsHere || s[scanner] == BuiltIn:
 		return fmt.Errorf("%w: %s runs here and takes no reports from outside; rescan the commit to have it run again",
 			ErrConflict, scanner)
 	case slices.Contains(uploads, scanner):

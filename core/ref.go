@@ -1,6 +1,7 @@
 package core
 
 import (
+	"strconv"
 	"strings"
 	"time"
 )
@@ -44,7 +45,7 @@ func ShortSHA(id string) string {
 	return id
 }
 
-// Ref is a branch or tag of a project, and the commit where it stands. Its db tags are the columns of the table refs.
+// Ref is a branch, a tag or the head of a request of a project, and the commit where it stands. Its db tags are the columns of the table refs.
 type Ref struct {
 	ProjectID int64     `db:"project_id"`
 	Name      string    `db:"name"`       // full: refs/heads/main, refs/tags/v1
@@ -53,13 +54,13 @@ type Ref struct {
 	MovedAt   time.Time `db:"moved_at"`   // when it was first known to stand there
 }
 
-// Short is the short name of the branch or tag.
+// Short is the short name of the branch or tag; empty for the head of a request.
 func (r Ref) Short() string { return BranchOf(r.Name) + TagOf(r.Name) }
 
-// BranchRef is the full name of a branch, or empty where there is none.
+// BranchRef is the full name of a branch, or empty where there is none. CI names the head of a request from a fork by its full name.
 func BranchRef(branch string) string {
-	if branch == "" {
-		return ""
+	if branch == "" || IsRequestRef(branch) {
+		return branch
 	}
 	return branchPrefix + branch
 }
@@ -83,3 +84,29 @@ func QueueTarget(branch string) (target string, ok bool) {
 	}
 	return "", false
 }
+
+// requestRefs begin the refs of requests' heads: refs/pull/7/head, refs/merge-requests/7/head.
+var requestRefs = []string{"refs/pull/", "refs/merge-requests/"}
+
+// RequestOf is the number of the request whose head a ref is; ok is false for any other ref.
+func RequestOf(ref string) (number int64, ok bool) {
+	for _, prefix := range requestRefs {
+		rest, begins := strings.CutPrefix(ref, prefix)
+		digits, ends := strings.CutSuffix(rest, "/head")
+		number, err := strconv.ParseInt(digits, 10, 64)
+		if begins && ends && err == nil && number > 0 && strconv.FormatInt(number, 10) == digits {
+			return number, true
+		}
+	}
+	return 0, false
+}
+
+// IsRequestRef tells whether a ref is the head of a request.
+func IsRequestRef(ref string) bool {
+	_, is := RequestOf(ref)
+	return is
+}
+
+// IsForkBranch tells whether CI gave the branch of a request from a fork: owner/name:branch, which no branch can be called, or the
+// ref of the request's head.
+func IsForkBranch(branch string) bool { return strings.Contains(branch, ":") || IsRequestRef(branch) }

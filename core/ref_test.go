@@ -31,3 +31,20 @@ func TestSHA(t *testing.T) {
 		}
 	}
 }
+
+func TestRequestOf(t *testing.T) {
+	t.Parallel()
+	for ref, want := range map[string]int64{
+		"refs/pull/7/head": 7, "refs/merge-requests/12/head": 12, "refs/pull/7/merge": 0, "refs/pull/07/head": 0, "refs/pull/-7/head": 0,
+		"refs/pull//head": 0, "refs/pull/7/head/x": 0, "refs/heads/refs/pull/7/head": 0, "refs/pull/7 --upload-pack=x/head": 0, "": 0,
+	} {
+		if got, ok := core.RequestOf(ref); got != want || ok != (want > 0) {
+			t.Errorf("RequestOf(%q) = %d, %t", ref, got, ok)
+		}
+	}
+	for branch, want := range map[string]string{"": "", "main": "refs/heads/main", "refs/pull/7/head": "refs/pull/7/head"} {
+		if got := core.BranchRef(branch); got != want {
+			t.Errorf("BranchRef(%q) = %q", branch, got)
+		}
+	}
+}

@@ -275,6 +275,7 @@ const (
 	LeftHistory   LeftOut = "history"    // commits farther back than are searched
 	LeftSubmodule LeftOut = "submodule"  // another repository
 	LeftSecrets   LeftOut = "secrets"    // beyond more findings than anybody could look at
+	LeftFork      LeftOut = "fork"       // the whole scanner: it does not look at code from forks
 )
 
 // MayHoldCode tells whether what was left out can be code of the project that was to be searched. The allow list is the
@@ -292,6 +293,7 @@ var meanings = map[LeftOut]string{
 	LeftTime: "the time was up", LeftHistory: "commits farther back than are searched", LeftSubmodule: "submodules, which are other repositories",
 	LeftSecrets: "beyond more findings than are listed", LeftSkipped: "left out by the scanner's own settings",
 	LeftOutside: "outside of what the report covers",
+	LeftFork:    "scanners that do not run on code from forks",
 }
 
 // Meaning says what the reason means, for people.
@@ -412,6 +414,11 @@ func (c *Coverage) Add(other Coverage) {
 	for _, left := range other.Left {
 		c.LeaveOut(left.Reason, left.Count, slices.Concat(left.Names, left.More)...)
 	}
+}
+
+// leavesForks tells whether the scanner did not look at the commit, because it is from a fork.
+func (c *Coverage) leavesForks() bool {
+	return c != nil && slices.ContainsFunc(c.Left, func(o Omission) bool { return o.Reason == LeftFork })
 }
 
 // NotSearched is how much was left out that can hold code: files, and commits.

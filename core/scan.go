@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -53,7 +54,10 @@ type Scan struct {
 	SupersededBy          string     `db:"superseded_by"` // the commit whose push ended jobs of this scan, or empty
 	NumChangedFiles       *int       `db:"num_changed_files"`
 	ChangedFilesTruncated bool       `db:"changed_files_truncated"`
-	MergeBaseSHA          string     `db:"merge_base_sha"` // where the branch left the default branch; empty where unknown
+	MergeBaseSHA          string     `db:"merge_base_sha"` // where the branch left its target; empty where unknown
+	TargetBranch          string     `db:"target_branch"`  // of the open request with this head; empty where there is none
+	Fork                  bool       `db:"fork"`           // only requests from forks have brought the commit: it is a stranger's
+	Refused               string     `db:"refused"`        // why the commit is not scanned at all; empty where it is
 	BaselineScanID        *int64     `db:"baseline_scan_id"`
 	SharedRefs            bool       `db:"shared_refs"` // another branch points at the commit, too: never superseded
 	DeliveryID            *int64     `db:"delivery_id"` // the call that opened it; nil where none did
@@ -73,6 +77,15 @@ func (s Scan) First() int64 {
 // OnDefaultBranch tells whether the scan belongs to the project's default branch.
 func (s Scan) OnDefaultBranch() bool {
 	return s.DefaultBranch != "" && s.Ref == BranchRef(s.DefaultBranch)
+}
+
+// MergeTarget is the branch into which the commit is to go: that of its request, or else the default branch. What stands on the default
+// branch goes nowhere.
+func (s Scan) MergeTarget() string {
+	if s.OnDefaultBranch() {
+		return s.DefaultBranch
+	}
+	return cmp.Or(s.TargetBranch, s.DefaultBranch)
 }
 
 // Verdict is the decision of the gate about a completed scan.
@@ -196,6 +209,20 @@ func (j Job) Coverage() *Coverage {
 	return c
 }
 
+// ForeignJob is a job of a scanner that does not look at code from forks, which is all that it did not search.
+func ForeignJob(scan Scan, scanner string) Job {
+	job := Job{
+		ScanID: scan.ID, ProjectID: scan.ProjectID, Fork: scan.Fork, Scanner: scanner, State: JobCompleted, FinishedAt: &scan.Timestamp,
+	}
+	left := new(Coverage)
+	left.LeaveOut(LeftFork, 1, scanner)
+	job.PutCoverage(left)
+	return job
+}
+
+// LeftToOthers tells whether the scanner did not look at the commit, because it is from a fork.
+func (j Job) LeftToOthers() bool { return j.Coverage().leavesForks() }
+
 // CoverageOf is what the scanners of jobs searched and left out together; nil where none of them tells.
 func CoverageOf(jobs []Job) (sum *Coverage) {
 	for _, job := range jobs {
@@ -213,7 +240,10 @@ func CoverageOf(jobs []Job) (sum *Coverage) {
 // is overdue.
 func (s *Scan) Settle(jobs []Job, overdue bool, now time.Time) {
 	s.Status, s.Error = ScanStatusOf(jobs)
-	if len(jobs) == 0 && overdue {
+	switch {
+	case len(jobs) == 0 && s.Refused != "":
+		s.Status, s.Error = ScanFailed, s.Refused
+	case len(jobs) == 0 && overdue:
 		s.Status, s.Error = ScanFailed, DeadlineError(s.DeadlineAt.Sub(s.Timestamp))
 	}
 	s.Verdict, s.VerdictReason, s.Summary, s.FinishedAt = nil, "", "", nil
@@ -276,6 +306,12 @@ func supersededError(jobs []Job) string {
 
 // SupersededError is the reason of jobs that never started because the branch moved on to sha.
 func SupersededError(sha string) string { return "Superseded by a newer push: " + ShortSHA(sha) }
+
+// Closed stands in Scan.SupersededBy for a commit that nobody wants to merge any more.
+const Closed = "closed"
+
+// ClosedError is the reason of jobs that never started because the request that brought the commit was closed.
+const ClosedError = "Not scanned: the request was closed before"
 
 // DeadlineError is the reason of jobs that did not report within the scan timeout.
 func DeadlineError(timeout time.Duration) string {

@@ -82,6 +82,7 @@ type Status struct {
 	DueSince         time.Time   `db:"due_since"` // DesiredAt, or when the hold that it waited for ended
 	PostedAt         *time.Time  `db:"posted_at"`
 	LeftOut          string      `db:"left_out"`                // the part of the last post that the platform refused, and why; else empty
+	ShownIn          string      `db:"shown_in"`                // where else than on the commit in its project the last post stands; usually empty
 	PostedID         int64       `db:"posted_id"`               // the platform's id of the last post; 0 where unknown
 	ObservedID       int64       `db:"observed_id"`             // the greatest id that was observed in its place
 	RestoredRevision int64       `db:"restored_revision"`       // the last revision that restored ours
@@ -106,6 +107,8 @@ func StatusFor(s Scan) (StatusState, string) {
 	switch {
 	case !s.Status.Ended():
 		return StatusPending, "Scan in progress"
+	case s.Status == ScanFailed && s.Refused != "" && s.Error == s.Refused:
+		return StatusFailure, Truncate(s.Error)
 	case s.Status == ScanFailed && s.SupersededBy != "":
 		return StatusCancelled, Truncate(s.Error)
 	case s.Status == ScanFailed:

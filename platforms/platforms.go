@@ -45,6 +45,7 @@ type Posted struct {
 	PipelinePin string // the pipeline that the status landed in (GitLab), or empty
 	ID          int64  // the platform's number of the status; 0 where the answer does not tell
 	Code        int    // HTTP status of the answer; 0 where nothing had to be sent
+	ShownIn     string // where else than on the commit in its project it stands; usually empty
 	LeftOut     string // what Post left out of it because the platform refused it, with the reason; usually empty
 }
 
@@ -235,17 +236,17 @@ type MergeBaseFinder interface {
 	MergeBase(ctx context.Context, project, branch, sha string) (string, error)
 }
 
-// FindMergeBase asks a scan's platform where its branch left the default branch, saves the answer with keep and returns
+// FindMergeBase asks a scan's platform where its branch left the one into which it is to go, saves the answer with keep and returns
 // the scan with it. It asks nothing on the default branch itself, when the answer is known already, and on platforms
 // that are no MergeBaseFinder.
 func (s Set) FindMergeBase(
 	ctx context.Context, scan core.Scan, keep func(context.Context, core.Scan, string) error,
 ) (core.Scan, error) {
 	finder, able := s[scan.SourcePlatform].(MergeBaseFinder)
-	if !able || scan.MergeBaseSHA != "" || scan.DefaultBranch == "" || scan.OnDefaultBranch() {
+	if !able || scan.MergeBaseSHA != "" || scan.MergeTarget() == "" || scan.OnDefaultBranch() {
 		return scan, nil
 	}
-	sha, err := finder.MergeBase(ctx, scan.ProjectName, scan.DefaultBranch, scan.CommitSHA)
+	sha, err := finder.MergeBase(ctx, scan.ProjectName, scan.MergeTarget(), scan.CommitSHA)
 	if err != nil {
 		return scan, err
 	}

@@ -196,14 +196,20 @@ func firstSeen(ctx context.Context, q sqlx.ExtContext, scan core.Scan) (id int64
 	return id, err
 }
 
-// comparedWith is the full name of the branch with whose runs a scan is compared: the default one, or its own where that is
-// not known.
+// comparedWith is the full name of the branch with whose runs a scan is compared: that into which it is to go, or its own where that
+// is not known.
 func comparedWith(ctx context.Context, q sqlx.ExtContext, scan core.Scan) (ref string, err error) {
-	branch := scan.DefaultBranch
+	branch := scan.MergeTarget()
 	if branch == "" {
 		branch, err = defaultBranch(ctx, q, scan)
 	}
 	return cmp.Or(core.BranchRef(branch), scan.Ref), err
+}
+
+// defaultBranch is that of a scan's project.
+func defaultBranch(ctx context.Context, q sqlx.ExtContext, scan core.Scan) (branch string, err error) {
+	err = sqlx.GetContext(ctx, q, &branch, q.Rebind(`SELECT default_branch FROM projects WHERE id = ?`), scan.ProjectID)
+	return branch, err
 }
 
 // GetBaseline returns the commit that a job's findings will be compared with, as things stand; core.ErrNotFound when
@@ -305,18 +311,6 @@ func (s *Store) FindUnsearched(ctx context.Context, scan core.Scan, rules string
 	return u, nil
 }
 
-// RecordMergeBase keeps the commit where the scan's branch left the default branch.
-func (s *Store) RecordMergeBase(ctx context.Context, scan core.Scan, sha string) error {
-	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
-		_, err := tx.ExecContext(ctx, tx.Rebind(`UPDATE scans SET merge_base_sha = ? WHERE id = ?`), sha, scan.ID)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("recording merge base: %w", err)
-	}
-	return nil
-}
-
 // maxLate is how many branches, the newest, are compared again with the commit where they left the default branch.
 const maxLate = 200
 
@@ -331,6 +325,9 @@ type lateRun struct {
 // branch. Where both are announced at one time, a branch may be scanned first, and what it has from that commit is not
 // new.
 func (s *Store) compareAgain(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job core.Job) error {
+	if scan.Fork {
+		return nil
+	}
 	late, err := runsWithout(ctx, tx, scan, job.Scanner)
 	if err != nil || len(late) == 0 {
 		return err
@@ -476,9 +473,10 @@ type ancestor struct {
 const maxAncestors = 1000
 
 // completeScan is the newest scan of the commit with a complete run of the scanner, or null. Its parameters are those of args.
+// What a fork brought is compared with by itself only.
 // PostgreSQL takes "= 1" for rare and would begin with the runs; "<> 0" is common for it.
 const completeScan = `(SELECT MAX(s.id + 0) FROM scans s
-	WHERE s.commit_sha = chain.sha AND s.project_id + 0 = ? AND s.commit_sha <> ? AND (s.ref = ? OR ? = '') AND s.id + 0 < ?
+	WHERE s.commit_sha = chain.sha AND s.project_id + 0 = ? AND s.commit_sha <> ? AND (s.ref = ? OR ? = '' AND NOT s.fork) AND s.id + 0 < ?
 		AND (SELECT COUNT(*) FROM scan_jobs j WHERE j.scan_id = s.id AND j.scanner = ? AND j.state = 'completed') <> 0)`
 
 func (a ancestor) args(scan core.Scan, scanner string) []any {

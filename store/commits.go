@@ -1,12 +1,16 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
+	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
@@ -27,6 +31,37 @@ func (s *Store) Rescan(ctx context.Context, reference, by string) (core.Receipt,
 	}
 	scan.Origin = core.OriginRescan
 	return s.AcceptCommit(ctx, scan, by)
+}
+
+func (s *Store) scanOf(d core.Delivery, push core.Push, project core.KeptProject, policy core.Policy) *core.Scan {
+	scan := &core.Scan{
+		RepoURL: push.Project.URL, DefaultBranch: push.Project.DefaultBranch, Ref: push.Ref, Branch: push.Branch() + push.Tag(),
+		CommitSHA: push.CommitSHA, BeforeSHA: push.Before, Origin: d.Origin(),
+		NumChangedFiles: push.Files.Count, ChangedFilesTruncated: push.Files.Truncated || push.Files.Count == nil,
+	}
+	s.prepare(scan, project, policy)
+	return scan
+}
+
+func (s *Store) prepare(scan *core.Scan, project core.KeptProject, policy core.Policy) {
+	scan.ProjectID, scan.SourcePlatform = project.ID, project.Platform
+	scan.ProjectName, scan.ProjectRef = project.Name, project.Ref
+	scan.Fork = scan.Fork || core.IsForkBranch(scan.Branch)
+	if !scan.Fork || core.IsRequestRef(scan.Branch) {
+		scan.Ref = cmp.Or(scan.Ref, core.BranchRef(scan.Branch))
+	}
+	if scan.Refused = ""; scan.Fork {
+		scan.Refused = s.scanners.RefuseForks(policy)
+	}
+	scan.Context = policy.Context
+	scan.Attempt = max(scan.Attempt, 1)
+	scan.ReferenceID = uuid.NewString()
+	if scan.Attempt == 1 {
+		scan.ReferenceID = core.ReferenceOf(project.Platform, project.Ref, project.Name, scan.CommitSHA)
+	}
+	scan.Status = core.ScanPending
+	scan.Timestamp = s.clock.Timestamp()
+	scan.DeadlineAt = scan.Timestamp.Add(policy.ScanTimeout)
 }
 
 // nameCommit gives a further attempt the number of the commit's first one.
@@ -61,6 +96,7 @@ func joinScans(ctx context.Context, tx *sqlx.Tx, joins []core.Scan) error {
 		_, err := tx.NamedExecContext(ctx, `
 			UPDATE scans SET
 				shared_refs = shared_refs OR :shared_refs,
+				fork = fork OR ref = '' AND :fork,
 				repo_url = CASE WHEN repo_url = '' THEN :repo_url ELSE repo_url END,
 				ref = CASE WHEN ref = '' THEN :ref ELSE ref END,
 				branch = CASE WHEN branch = '' THEN :branch ELSE branch END,
@@ -90,7 +126,7 @@ func (s *Store) supersedeScans(ctx context.Context, tx *sqlx.Tx, list []intake.S
 	by := map[int64]string{}
 	for _, scan := range list {
 		by[scan.ScanID] = scan.By
-		ended.Rows = append(ended.Rows, []any{scan.ScanID, core.SupersededError(scan.By)})
+		ended.Rows = append(ended.Rows, []any{scan.ScanID, scan.Reason()})
 	}
 	var ids []int64
 	err := s.db.SelectGiven(ctx, tx, ended, &ids, `
@@ -200,6 +236,10 @@ type commitKey struct {
 	sha     string
 }
 
+func (k commitKey) order(other commitKey) int {
+	return cmp.Or(cmp.Compare(k.project, other.project), cmp.Compare(k.sha, other.sha))
+}
+
 func keyOf(scan *core.Scan) commitKey { return commitKey{scan.ProjectID, scan.CommitSHA} }
 
 func (k commitKey) args() []any { return []any{k.sha, k.project} }
@@ -221,3 +261,292 @@ var latestAttempt = `(SELECT COUNT(*) FROM scans later WHERE ` + sameCommit("lat
 
 // ofSameCommit joins the attempts twin of one scan, each of which examines the same commit.
 var ofSameCommit = `JOIN scans named ON ` + sameCommit("twin", "named") + ` WHERE named.id = ?`
+
+// foreignTo are the scanners that do not look at a scan's commit, because it is from a fork.
+func (s *Store) foreignTo(scan *core.Scan, policy core.Policy) []string {
+	if !scan.Fork {
+		return nil
+	}
+	return s.scanners.NotOnForks(policy)
+}
+
+// askForRequest completes what an event of a pull or merge request asks for. The branch of a request within the project is scanned when
+// it is pushed: the event only makes sure that there is a scan of it.
+func (s *Store) askForRequest(request *intake.Request, about core.Request, project core.KeptProject, wish intake.Wish) {
+	d := request.Delivery
+	if about.UpdatedAt.IsZero() {
+		about.UpdatedAt = s.cameAt(*d)
+	}
+	request.About, request.Word = &about, intake.HeadOf(project.ID, *d, about)
+	request.Closing = intake.ClosingOf(project.ID, about)
+	if wish.Commit == "" {
+		return
+	}
+	scan := &core.Scan{
+		RepoURL: about.Project.URL, DefaultBranch: about.Project.DefaultBranch, CommitSHA: about.Head, BeforeSHA: about.Before,
+		Origin: core.OriginRequest, ChangedFilesTruncated: !about.Fork, Fork: about.Fork, Branch: about.Branch,
+	}
+	if about.Fork {
+		scan.Ref, scan.Branch = about.Ref, about.Ref
+	} else {
+		scan.BeforeSHA = "" // which the push tells
+	}
+	s.prepare(scan, project, wish.Policy)
+	request.Scan, request.Foreign = scan, s.foreignTo(scan, wish.Policy)
+}
+
+var requestColumns = sqldb.ColumnsOf[core.KeptRequest]()
+
+// receiveRequests loads the requests that items are about, and leaves out what came too late.
+func receiveRequests(ctx context.Context, tx *sqlx.Tx, items []*intake.Item) ([]intake.Change, error) {
+	known := map[intake.RequestKey]core.KeptRequest{}
+	for _, item := range items {
+		if item.About == nil || !item.Open() {
+			continue
+		}
+		if _, read := known[item.Key()]; read {
+			continue
+		}
+		var request core.KeptRequest
+		err := tx.GetContext(ctx, &request, tx.Rebind(`SELECT `+requestColumns+` FROM requests WHERE project_id = ? AND number = ?`),
+			item.Key().Project, item.Key().Number)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return nil, fmt.Errorf("reading requests: %w", err)
+		}
+		known[item.Key()] = request
+	}
+	return intake.Receive(items, known), nil
+}
+
+// followRequests keeps what was told of requests, ends refused scans, and aims scans at the branches into which their commits go.
+func (s *Store) followRequests(ctx context.Context, tx *sqlx.Tx, plan intake.Plan) error {
+	for _, change := range plan.Changes {
+		_, err := tx.NamedExecContext(ctx, `
+			INSERT INTO requests (project_id, number, fork, head_sha, branch, target, is_open, updated_at)
+			VALUES (:project_id, :number, :fork, :head_sha, :branch, :target, :is_open, :updated_at)
+			ON CONFLICT (project_id, number) DO UPDATE SET fork = excluded.fork, head_sha = excluded.head_sha,
+				branch = excluded.branch, target = excluded.target, is_open = excluded.is_open, updated_at = excluded.updated_at`, change.Is)
+		if err != nil {
+			return fmt.Errorf("keeping requests: %w", err)
+		}
+	}
+	for _, scan := range plan.Opened {
+		if scan.Refused != "" {
+			if err := s.settleScan(ctx, tx, scan.ID, nil); err != nil {
+				return err
+			}
+		}
+	}
+	return s.aimScans(ctx, tx, plan)
+}
+
+// aimed is a commit whose scan may go into another branch than it was aimed at.
+type aimed struct {
+	ProjectID int64  `db:"project_id"`
+	CommitSHA string `db:"commit_sha"`
+	Branch    string `db:"branch"` // that was pushed, or empty
+	Target    string `db:"target"` // of the open request with this head, else with this branch; empty where there is none
+}
+
+// aimScans finds the open requests of commits that were pushed, or that requests are about.
+func (s *Store) aimScans(ctx context.Context, tx *sqlx.Tx, plan intake.Plan) error {
+	opened := map[commitKey]bool{}
+	var wanted []aimed
+	for _, scan := range plan.Opened {
+		opened[keyOf(&scan)] = true
+		wanted = append(wanted, aimed{ProjectID: scan.ProjectID, CommitSHA: scan.CommitSHA, Branch: core.BranchOf(scan.Ref)})
+	}
+	for _, change := range plan.Changes {
+		if key := (commitKey{change.Is.ProjectID, change.Is.HeadSHA}); !opened[key] {
+			wanted = append(wanted, aimed{ProjectID: key.project, CommitSHA: key.sha})
+		}
+	}
+	targets, err := s.targetsOf(ctx, tx, wanted)
+	if err != nil || len(targets) == 0 {
+		return err
+	}
+	latest, err := s.latestScans(ctx, tx, slices.Collect(maps.Keys(targets)))
+	if err != nil {
+		return err
+	}
+	for _, key := range slices.SortedFunc(maps.Keys(targets), commitKey.order) {
+		if aim, changed := intake.Retarget(latest[key], targets[key], opened[key]); changed {
+			if err := s.aimScan(ctx, tx, aim); err != nil {
+				return fmt.Errorf("deciding for another branch: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// targetsOf are the branches into which commits go, of those that go into any.
+func (s *Store) targetsOf(ctx context.Context, tx *sqlx.Tx, wanted []aimed) (map[commitKey]string, error) {
+	if len(wanted) == 0 {
+		return nil, nil
+	}
+	given := sqldb.GivenOf("wanted", "project_id BIGINT, commit_sha TEXT, branch TEXT", wanted)
+	newest := func(condition string) string {
+		return `(SELECT r.target FROM requests r WHERE r.project_id = w.project_id AND r.is_open AND ` + condition + `
+			ORDER BY r.updated_at DESC LIMIT 1)`
+	}
+	var found []aimed
+	err := s.db.SelectGiven(ctx, tx, given, &found, `
+		SELECT w.project_id, w.commit_sha, COALESCE(`+newest(`r.head_sha = w.commit_sha`)+`,
+			`+newest(`NOT r.fork AND r.branch = w.branch AND r.branch <> ''`)+`, '') AS target FROM wanted w`)
+	targets := map[commitKey]string{}
+	for _, one := range found {
+		if one.Target != "" {
+			targets[commitKey{one.ProjectID, one.CommitSHA}] = one.Target
+		}
+	}
+	return targets, err
+}
+
+// aimScan aims a scan at another branch. Scanners that ran here run once more, because other commits lie between; of reports from
+// elsewhere only the comparison is made anew.
+func (s *Store) aimScan(ctx context.Context, tx *sqlx.Tx, aim intake.Aim) error {
+	_, err := tx.ExecContext(ctx, tx.Rebind(`UPDATE scans SET target_branch = ? WHERE id = ?`), aim.Target, aim.ScanID)
+	if err != nil || !aim.Anew {
+		return err
+	}
+	scan, err := s.lockScan(ctx, tx, aim.ScanID)
+	if err != nil {
+		return err
+	}
+	deadline := s.clock.Timestamp().Add(scan.DeadlineAt.Sub(scan.Timestamp))
+	_, err = tx.ExecContext(ctx, tx.Rebind(`
+		UPDATE scans SET merge_base_sha = '', baseline_scan_id = NULL, deadline_at = ? WHERE id = ?`), deadline, scan.ID)
+	if err != nil {
+		return err
+	}
+	scan.MergeBaseSHA = ""
+	_, err = tx.ExecContext(ctx, tx.Rebind(`
+		UPDATE scan_jobs SET state = 'pending', error = '', failures = 0, not_before = NULL, finished_at = NULL, lease_until = NULL,
+			baseline_scan_id = NULL
+		WHERE scan_id = ? AND attempt > 0 AND worker <> ? AND state IN ('running', 'completed', 'failed')`), scan.ID, core.Uploader)
+	if err == nil {
+		err = compareUploads(ctx, tx, scan)
+	}
+	if err != nil {
+		return err
+	}
+	return s.settleScan(ctx, tx, scan.ID, nil)
+}
+
+// RecordMergeBase keeps the commit where the scan's branch left its target.
+func (s *Store) RecordMergeBase(ctx context.Context, scan core.Scan, sha string) error {
+	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
+		_, err := tx.ExecContext(ctx, tx.Rebind(`UPDATE scans SET merge_base_sha = ? WHERE id = ?`), sha, scan.ID)
+		if err == nil && scan.TargetBranch != "" {
+			err = s.compareAtBase(ctx, tx, scan.ID)
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("recording merge base: %w", err)
+	}
+	return nil
+}
+
+// compareUploads compares reports from elsewhere once more with what their commit is compared with now, by their alerts.
+func compareUploads(ctx context.Context, tx *sqlx.Tx, scan core.Scan) error {
+	jobs, err := jobsOf(ctx, tx, scan)
+	if err != nil {
+		return err
+	}
+	for _, job := range jobs {
+		if job.Worker != core.Uploader || job.State != core.JobCompleted {
+			continue
+		}
+		job.BaselineScanID = nil
+		base, err := baselineOf(ctx, tx, scan, job)
+		if err == nil {
+			err = compareByAlerts(ctx, tx, job.ID, base)
+		}
+		if err != nil {
+			return fmt.Errorf("comparing anew: %w", err)
+		}
+	}
+	return nil
+}
+
+// compareByAlerts makes those findings of a job known whose alerts the base has, and the others new.
+func compareByAlerts(ctx context.Context, tx *sqlx.Tx, job int64, base completeRun) error {
+	_, err := tx.ExecContext(ctx, tx.Rebind(`
+		UPDATE findings SET baseline_state = CASE WHEN alert_id IN (SELECT old.alert_id FROM findings old
+			WHERE old.job_id = ? AND (old.suppressed IS NULL OR findings.suppressed IS NOT NULL)) THEN 'unchanged' ELSE 'new' END
+		WHERE job_id = ?`), base.JobID, job)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, tx.Rebind(`
+		UPDATE scan_jobs SET baseline_scan_id = (SELECT s.id FROM scans s WHERE s.id = ?),
+			num_unchanged = (SELECT COUNT(*) FROM findings WHERE job_id = ? AND baseline_state = 'unchanged'),
+			num_absent = (SELECT COUNT(*) FROM findings WHERE job_id = ? AND commit_sha = '' AND alert_id NOT IN (
+				SELECT alert_id FROM findings WHERE job_id = ?))
+		WHERE id = ?`), base.ScanID, job, base.JobID, job, job)
+	return err
+}
+
+// compareAtBase does that once it is known where the commit of a request left its target.
+func (s *Store) compareAtBase(ctx context.Context, tx *sqlx.Tx, id int64) error {
+	scan, err := s.lockScan(ctx, tx, id)
+	if err == nil {
+		err = compareUploads(ctx, tx, scan)
+	}
+	if err == nil && scan.Status.Ended() {
+		err = s.settleScan(ctx, tx, id, nil)
+	}
+	return err
+}
+
+// adoptScans makes scans of commits from forks those of the project's own commits. Scanners that did not look at them do so now.
+func (s *Store) adoptScans(ctx context.Context, tx *sqlx.Tx, scans []core.Scan) error {
+	for _, scan := range scans {
+		was, err := s.lockScan(ctx, tx, scan.ID)
+		if err != nil {
+			return err
+		}
+		if !was.Fork {
+			continue
+		}
+		scan.DeadlineAt = s.clock.Timestamp().Add(was.DeadlineAt.Sub(was.Timestamp))
+		_, err = tx.NamedExecContext(ctx, `
+			UPDATE scans SET fork = FALSE, refused = '', superseded_by = '', ref = :ref, branch = :branch, shared_refs = :shared_refs,
+				before_sha = CASE WHEN `+notBeyond+` THEN :before_sha ELSE before_sha END, deadline_at = :deadline_at
+			WHERE id = :id`, scan)
+		if err == nil {
+			_, err = tx.ExecContext(ctx, tx.Rebind(`UPDATE scan_jobs SET fork = FALSE WHERE scan_id = ?`), scan.ID)
+		}
+		if err == nil {
+			_, err = tx.ExecContext(ctx, tx.Rebind(`
+				UPDATE scan_jobs SET state = 'pending', error = '', coverage = '', finished_at = NULL
+				WHERE scan_id = ? AND attempt = 0 AND worker = '' AND state IN ('completed', 'superseded')`), scan.ID)
+		}
+		if err == nil {
+			err = s.settleScan(ctx, tx, scan.ID, nil)
+		}
+		if err != nil {
+			return fmt.Errorf("adopting a commit from a fork: %w", err)
+		}
+	}
+	return nil
+}
+
+// endClosed ends the scans of commits that nobody wants any more.
+func (s *Store) endClosed(ctx context.Context, tx *sqlx.Tx, closings []intake.Closing) error {
+	if len(closings) == 0 {
+		return nil
+	}
+	keys := make([]commitKey, len(closings))
+	for i, closing := range closings {
+		keys[i] = commitKey{closing.Project, closing.Commit}
+	}
+	latest, err := s.latestScans(ctx, tx, keys)
+	if err != nil {
+		return err
+	}
+	return s.supersedeScans(ctx, tx, intake.Close(closings, func(c intake.Closing) core.Scan {
+		return latest[commitKey{c.Project, c.Commit}]
+	}))
+}

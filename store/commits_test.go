@@ -1,7 +1,10 @@
 package store_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/store"
@@ -59,6 +62,149 @@ func TestSupersededCommitIsPushedAgain(t *testing.T) {
 		run(t, s)
 		if st := statusOf(t, s, again); st.State != core.StatusSuccess {
 			t.Errorf("status = %s %q", st.State, st.Description)
+		}
+	})
+}
+
+// opened is an event of request 7 from a fork.
+func opened(n int, action core.RequestAction, change ...func(*core.Request)) (core.Delivery, core.Request) {
+	d, push := storetest.PushOf(n)
+	request := core.Request{
+		Project: push.Project, Number: 7, Action: action, Head: storetest.SHA(n), Ref: "refs/pull/7/head", Branch: "main", Target: "main", Fork: true,
+		UpdatedAt: time.Date(2026, 11, 23, 12, n, 0, 0, time.UTC),
+	}
+	for _, apply := range change {
+		apply(&request)
+	}
+	d.Name, d.Key = "pull_request", fmt.Sprint(d.Key, action, request.Target)
+	return d, request
+}
+
+// told takes such an event in, and returns the scan of its head.
+func told(t *testing.T, s *store.Store, n int, action core.RequestAction, change ...func(*core.Request)) core.Scan {
+	t.Helper()
+	d, request := opened(n, action, change...)
+	if _, err := s.Accept(t.Context(), storetest.With(d, request)); err != nil {
+		t.Fatal(err)
+	}
+	return get(t, s, core.ReferenceOf("github", request.Project.Ref, request.Project.Name, request.Head))
+}
+
+// forks is a store whose first scanner is built in, and whose second is a command.
+func forks(t *testing.T, e storetest.Engine, change ...func(*core.Policy)) *store.Store {
+	policy := storetest.Policy
+	policy.Scanners = []string{"gitleaks", "lint"}
+	for _, apply := range change {
+		apply(&policy)
+	}
+	return e.Open(t, store.Config{
+		Policies: core.Policies{{Match: "**", Policy: policy}}, Scanners: core.Scanners{"gitleaks": core.BuiltIn, "lint": core.RunsHere},
+	})
+}
+
+// Code from a fork waits for what is built in only. A push of the commit makes it the project's own.
+func TestForksAreAdopted(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := forks(t, e)
+		scan := told(t, s, 1, core.RequestOpened)
+		if !scan.Fork || scan.Ref != "refs/pull/7/head" || scan.TargetBranch != "main" {
+			t.Fatalf("%+v", scan)
+		}
+		run(t, s)
+		if scan = get(t, s, scan.ReferenceID); scan.Status != core.ScanCompleted || !strings.Contains(scan.Summary, "1 not searched") {
+			t.Fatalf("%s %q", scan.Status, scan.Summary)
+		}
+		scan = pushed(t, s, 1)
+		if scan.Fork || scan.Ref != "refs/heads/main" || scan.Status != core.ScanProcessing {
+			t.Errorf("adopted: %+v", scan)
+		}
+		if job := claimJob(t, s, by("w", "gitleaks", "lint")); job.Scanner != "lint" {
+			t.Errorf("claimed %s, want lint", job.Scanner)
+		}
+	})
+}
+
+func TestForksAreRefused(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		off := forks(t, e, func(p *core.Policy) { p.Forks = core.ForksOff })
+		scan := told(t, off, 1, core.RequestOpened)
+		wantStatus(t, off, scan, "forks are off", core.StatusFailure, "not scanned: forks are off")
+		if scan = pushed(t, off, 1); scan.Status != core.ScanPending || scan.Refused != "" {
+			t.Errorf("pushed: %+v", scan)
+		}
+		none := forks(t, e, func(p *core.Policy) { p.Scanners = []string{"lint"} })
+		scan = told(t, none, 2, core.RequestOpened)
+		if st := statusOf(t, none, scan); st.State != core.StatusFailure || !strings.HasPrefix(st.Description, "not scanned: no scanner") {
+			t.Errorf("status = %s %q", st.State, st.Description)
+		}
+	})
+}
+
+// The scan of a closed request ends, and begins when that is opened again.
+func TestClosedRequestsEnd(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := forks(t, e)
+		first := told(t, s, 1, core.RequestOpened)
+		second := told(t, s, 2, core.RequestPushed, func(r *core.Request) { r.Before = storetest.SHA(1) })
+		if first = get(t, s, first.ReferenceID); first.SupersededBy != second.CommitSHA {
+			t.Errorf("the former head: %+v", first)
+		}
+		later := func(seconds int) func(*core.Request) {
+			return func(r *core.Request) { r.UpdatedAt = r.UpdatedAt.Add(time.Duration(seconds) * time.Second) }
+		}
+		second = told(t, s, 2, core.RequestClosed, later(1))
+		if st := statusOf(t, s, second); st.State != core.StatusCancelled || st.Description != core.ClosedError {
+			t.Errorf("closed: %s %q", st.State, st.Description)
+		}
+		if refs, err := s.ListRefs(t.Context(), "github", "acme/shop", "", 10); err != nil || len(refs) != 0 {
+			t.Errorf("refs of a closed request: %+v, %v", refs, err)
+		}
+		d, request := opened(2, core.RequestOpened, later(2))
+		d.Key = "again"
+		if _, err := s.Accept(t.Context(), storetest.With(d, request)); err != nil {
+			t.Fatal(err)
+		}
+		if second = get(t, s, second.ReferenceID); second.Status.Ended() || second.SupersededBy != "" {
+			t.Errorf("opened again: %+v", second)
+		}
+		refs, err := s.ListRefs(t.Context(), "github", "acme/shop", "", 10)
+		if err != nil || len(refs) != 1 || refs[0].Name != "refs/pull/7/head" || refs[0].SHA != second.CommitSHA {
+			t.Errorf("refs: %+v, %v", refs, err)
+		}
+	})
+}
+
+// A request into another branch is decided anew: jobs that ran here run again, and reports are compared anew.
+func TestRetargetedRequestsAreComparedAnew(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		scanned(t, s, 1, found("old"))
+		release := pushed(t, s, 2, storetest.OnBranch("release"), newBranch)
+		deliver(t, s, release, "gitleaks", found("old", "released"))
+		feature := pushed(t, s, 3, storetest.OnBranch("feature"), newBranch)
+		if err := s.RecordMergeBase(t.Context(), feature, storetest.SHA(1)); err != nil {
+			t.Fatal(err)
+		}
+		feature = deliver(t, s, feature, "gitleaks", found("old", "released"))
+		if feature.Summary != "1 new (1 low), 1 known" {
+			t.Fatalf("compared with main: %q", feature.Summary)
+		}
+		own := func(target string) func(*core.Request) {
+			return func(r *core.Request) { r.Fork, r.Branch, r.Target = false, "feature", target }
+		}
+		feature = told(t, s, 3, core.RequestOpened, own("release"))
+		if feature.TargetBranch != "release" || feature.MergeBaseSHA != "" || !strings.HasSuffix(feature.Summary, "2 known") {
+			t.Fatalf("into release: %q, %+v", feature.Summary, feature)
+		}
+		if err := s.RecordMergeBase(t.Context(), feature, storetest.SHA(1)); err != nil {
+			t.Fatal(err)
+		}
+		if feature = get(t, s, feature.ReferenceID); feature.Summary != "1 new (1 low), 1 known" {
+			t.Errorf("with its merge base: %q", feature.Summary)
 		}
 	})
 }

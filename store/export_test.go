@@ -22,13 +22,13 @@ import (
 
 // AcceptTogether is Accept for pushes that come at the same time, and so in one transaction.
 func (s *Store) AcceptTogether(deliveries ...core.Delivery) error {
-	batch := make([]*asked, len(deliveries))
+	batch := make([]*answered, len(deliveries))
 	for i, d := range deliveries {
 		request, err := s.requestOf(context.Background(), d)
 		if err != nil {
 			return err
 		}
-		batch[i] = &asked{Request: request}
+		batch[i] = &answered{Request: request}
 	}
 	return s.commitIntake(batch)
 }

@@ -18,8 +18,8 @@ import (
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
-// asked is one request and, once its batch is on disk, the answer.
-type asked struct {
+// answered is one request and, once its batch is on disk, the answer.
+type answered struct {
 	intake.Request
 	receipt core.Receipt
 }
@@ -44,18 +44,24 @@ func (s *Store) requestOf(ctx context.Context, d core.Delivery) (request intake.
 	request = intake.Request{Delivery: &d, Policy: wish.Policy, Ignored: wish.Reason}
 	push, pushed := d.Event.(core.Push)
 	run, ran := d.Event.(core.Pipeline)
+	about, requested := d.Event.(core.Request)
 	switch {
 	case pushed && !wish.Idle:
 		project, err := s.resolveFor(ctx, &d, push.Project)
-		request.Word = intake.WordOf(project.ID, d, push)
+		request.Word, request.Closing = intake.WordOf(project.ID, d, push), intake.ClosingOf(project.ID, push)
 		request.Word.At = s.cameAt(d)
 		if wish.Commit != "" {
 			request.Scan = s.scanOf(d, push, project, wish.Policy)
 		}
 		return request, err
+	case requested && !wish.Idle:
+		project, err := s.resolveFor(ctx, &d, about.Project)
+		s.askForRequest(&request, about, project, wish)
+		return request, err
 	case ran && !wish.Idle:
 		project, err := s.resolveFor(ctx, &d, run.Project)
 		request.Scan, request.Pipeline = s.scanOfPipeline(run, project, wish.Policy), &run
+		request.Foreign = s.foreignTo(request.Scan, wish.Policy)
 		return request, err
 	}
 	change, changed := d.Event.(core.ProjectChange)
@@ -90,7 +96,9 @@ func (s *Store) AcceptCommit(ctx context.Context, scan core.Scan, by string) (co
 	if err := s.nameCommit(ctx, &scan); err != nil {
 		return core.Receipt{}, fmt.Errorf("accepting commit %s: %w", scan.CommitSHA, sqldb.Classify(err))
 	}
-	request := intake.Request{Scan: &scan, Policy: policy, Actor: by, Word: intake.Named(project.ID, scan)}
+	request := intake.Request{
+		Scan: &scan, Policy: policy, Actor: by, Word: intake.Named(project.ID, scan), Foreign: s.foreignTo(&scan, policy),
+	}
 	receipt, err := s.takeIn(ctx, request)
 	if err != nil {
 		return core.Receipt{}, fmt.Errorf("accepting commit %s: %w", scan.CommitSHA, err)
@@ -112,34 +120,9 @@ func (s *Store) resolveFor(ctx context.Context, d *core.Delivery, subject core.P
 	return project, err
 }
 
-func (s *Store) scanOf(d core.Delivery, push core.Push, project core.KeptProject, policy core.Policy) *core.Scan {
-	scan := &core.Scan{
-		RepoURL: push.Project.URL, DefaultBranch: push.Project.DefaultBranch, Ref: push.Ref, Branch: push.Branch() + push.Tag(),
-		CommitSHA: push.CommitSHA, BeforeSHA: push.Before, Origin: d.Origin(),
-		NumChangedFiles: push.Files.Count, ChangedFilesTruncated: push.Files.Truncated || push.Files.Count == nil,
-	}
-	s.prepare(scan, project, policy)
-	return scan
-}
-
-func (s *Store) prepare(scan *core.Scan, project core.KeptProject, policy core.Policy) {
-	scan.ProjectID, scan.SourcePlatform = project.ID, project.Platform
-	scan.ProjectName, scan.ProjectRef = project.Name, project.Ref
-	scan.Ref = cmp.Or(scan.Ref, core.BranchRef(scan.Branch))
-	scan.Context = policy.Context
-	scan.Attempt = max(scan.Attempt, 1)
-	scan.ReferenceID = uuid.NewString()
-	if scan.Attempt == 1 {
-		scan.ReferenceID = core.ReferenceOf(project.Platform, project.Ref, project.Name, scan.CommitSHA)
-	}
-	scan.Status = core.ScanPending
-	scan.Timestamp = s.clock.Timestamp()
-	scan.DeadlineAt = scan.Timestamp.Add(policy.ScanTimeout)
-}
-
 // takeIn returns when the request is on disk.
 func (s *Store) takeIn(ctx context.Context, request intake.Request) (core.Receipt, error) {
-	item := &asked{Request: request}
+	item := &answered{Request: request}
 	if err := s.intake.Do(ctx, item); err != nil {
 		return core.Receipt{}, sqldb.Classify(err)
 	}
@@ -147,7 +130,7 @@ func (s *Store) takeIn(ctx context.Context, request intake.Request) (core.Receip
 }
 
 // commitIntake writes a batch in one transaction, set by set: a handful of statements however many deliveries it holds.
-func (s *Store) commitIntake(batch []*asked) error {
+func (s *Store) commitIntake(batch []*answered) error {
 	requests := make([]*intake.Request, len(batch))
 	for n, item := range batch {
 		requests[n] = &item.Request
@@ -178,11 +161,16 @@ func (s *Store) takeInBatch(ctx context.Context, tx *sqlx.Tx, requests []*intake
 	if err := s.lockRefs(ctx, tx, items); err != nil {
 		return nil, err
 	}
+	changes, err := receiveRequests(ctx, tx, items)
+	if err != nil {
+		return nil, err
+	}
 	existing, err := s.openWanted(ctx, tx, items)
 	if err != nil {
 		return nil, err
 	}
 	plan := intake.Decide(items, existing)
+	plan.Changes = changes
 	return items, s.saveIntake(ctx, tx, plan)
 }
 
@@ -194,7 +182,10 @@ func (s *Store) saveIntake(ctx context.Context, tx *sqlx.Tx, plan intake.Plan) e
 		func() error { return s.restartScans(ctx, tx, plan.Restarts) },
 		func() error { return s.insertJobs(ctx, tx, plan.Jobs) },
 		func() error { return s.putStatuses(ctx, tx, plan.Opened) },
+		func() error { return s.adoptScans(ctx, tx, plan.Adopted) },
+		func() error { return s.followRequests(ctx, tx, plan) },
 		func() error { return s.moveRefs(ctx, tx, plan.Moves) },
+		func() error { return s.endClosed(ctx, tx, plan.Closings) },
 		func() error { return s.addFileTasks(ctx, tx, plan.FileTasks) },
 		func() error { return s.recordRuns(ctx, tx, plan.Runs, plan.Informed) },
 		func() error { return s.keepDeliveries(ctx, tx, plan.Kept) },
@@ -544,7 +535,7 @@ func (s *Store) openWanted(ctx context.Context, tx *sqlx.Tx, items []*intake.Ite
 const openedColumns = "reference_id UUID, project_id BIGINT, source_platform TEXT, project_name TEXT, repo_url TEXT, ref TEXT, " +
 	"branch TEXT, default_branch TEXT, commit_sha TEXT, before_sha TEXT, attempt BIGINT, first_scan_id BIGINT, context TEXT, " +
 	"origin TEXT, timestamp TIMESTAMPTZ, status TEXT, num_changed_files BIGINT, changed_files_truncated BOOLEAN, deadline_at TIMESTAMPTZ, " +
-	"delivery_id BIGINT"
+	"delivery_id BIGINT, fork BOOLEAN, refused TEXT"
 
 // insertScans opens the scans that do not exist yet. A reference id that another project's scan has is no error either, see
 // openWanted.
@@ -580,7 +571,7 @@ func (s *Store) insertJobs(ctx context.Context, tx *sqlx.Tx, jobs []core.Job) er
 	if len(jobs) == 0 {
 		return nil
 	}
-	given := sqldb.GivenOf("jobs", "scan_id BIGINT, project_id BIGINT, fork BOOLEAN, scanner TEXT", jobs)
-	_, err := s.db.ExecGiven(ctx, tx, given, given.Insert(`scan_jobs`))
+	given := sqldb.GivenOf("jobs", "scan_id BIGINT, project_id BIGINT, fork BOOLEAN, scanner TEXT, state TEXT, finished_at TIMESTAMPTZ, coverage TEXT", jobs)
+	_, err := s.db.ExecGiven(ctx, tx, given, given.Insert(`scan_jobs`)+`ON CONFLICT (scan_id, scanner) DO NOTHING`)
 	return err
 }

@@ -20,7 +20,7 @@ import (
 func (s *Store) scanOfPipeline(run core.Pipeline, project core.KeptProject, policy core.Policy) *core.Scan {
 	scan := &core.Scan{
 		RepoURL: run.Project.URL, DefaultBranch: run.Project.DefaultBranch, CommitSHA: run.CommitSHA, Origin: "pipeline",
-		ChangedFilesTruncated: true,
+		ChangedFilesTruncated: true, Fork: run.Foreign,
 	}
 	if !run.Foreign {
 		scan.Branch, scan.Ref = run.Branch+run.Tag, core.TagRef(run.Tag)

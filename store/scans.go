@@ -148,12 +148,6 @@ func (s *Store) BaselineCommit(ctx context.Context, scan core.Scan) (string, err
 	return sha, nil
 }
 
-// defaultBranch is that of a scan's project.
-func defaultBranch(ctx context.Context, q sqlx.ExtContext, scan core.Scan) (branch string, err error) {
-	err = sqlx.GetContext(ctx, q, &branch, q.Rebind(`SELECT default_branch FROM projects WHERE id = ?`), scan.ProjectID)
-	return branch, err
-}
-
 // GetLastScan returns the newest scan of a project, or core.ErrNotFound.
 func (s *Store) GetLastScan(ctx context.Context, platform, name string) (scan core.Scan, err error) {
 	project, err := s.GetProject(ctx, platform, name)

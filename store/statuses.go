@@ -361,6 +361,7 @@ type PostResult struct {
 	PipelinePin string        // the platform's pipeline that it was posted to, or empty
 	PostedID    int64         // the platform's number of it; 0 where unknown
 	LeftOut     string        // what was left out of it because the platform refused it, and why
+	ShownIn     string        // where else than on the commit in its project it stands; usually empty
 	CheckAfter  time.Duration // when to look whether it still stands; 0 is never
 	RetryAfter  time.Duration // when not Posted: the pause before the next attempt
 	GivenUp     bool          // when not Posted: nothing more is tried for this revision
@@ -466,10 +467,10 @@ func postedStatus(ctx context.Context, tx *sqlx.Tx, status core.Status, end Post
 		check = &at
 	}
 	return sqldb.Exec(ctx, tx, `
-		UPDATE commit_statuses SET posted_revision = ?, posted_state = ?, posted_at = ?, posted_id = ?, left_out = ?, check_at = ?,
+		UPDATE commit_statuses SET posted_revision = ?, posted_state = ?, posted_at = ?, posted_id = ?, left_out = ?, shown_in = ?, check_at = ?,
 			next_attempt_at = ?, attempts = 0, held = FALSE, last_error = '', lease_until = NULL, pipeline_pin = CASE WHEN ? = '' THEN pipeline_pin ELSE ? END
 		WHERE `+thisStatus+` AND lease_until = ?`,
-		status.Revision, status.State, now, end.PostedID, end.LeftOut, check, now, end.PipelinePin, end.PipelinePin,
+		status.Revision, status.State, now, end.PostedID, end.LeftOut, end.ShownIn, check, now, end.PipelinePin, end.PipelinePin,
 		status.FirstScanID, status.Context, status.LeaseUntil)
 }
 

@@ -59,7 +59,7 @@ type Store struct {
 	checks    func(platform string) bool
 	scanners  core.Scanners
 	publicURL string
-	intake    *sqldb.Batcher[*asked]
+	intake    *sqldb.Batcher[*answered]
 	keeping   *sqldb.Batcher[*keeping]
 	triaging  sqldb.Slots
 	reporting sqldb.Slots

@@ -260,6 +260,8 @@ var githubForgeries = map[string]forgery{
 	"with .git":            {"push", pushed(`"repository":{"full_name":"acme/shop.git"}`), nil},
 	"by way of its own":    {"push", pushed(`"repository":{"full_name":"mallory/x/../../acme/shop"}`), nil},
 	"hidden character":     {"push", pushed(`"repository":{"full_name":"acme/s\u0000hop"}`), nil},
+	"pull request":         {"pull_request", githubPull(victim), nil},
+	"merge group":          {"merge_group", githubGroup(victim), nil},
 	"workflow run":         {"workflow_run", githubRun("mallory/x", "acme/shop"), nil},
 	"run of its own fork":  {"workflow_run", githubRun("acme/shop", "acme/shop"), nil},
 	"ping":                 {"ping", `{"zen":"x",` + victim + `}`, nil},
@@ -273,6 +275,16 @@ var githubForgeries = map[string]forgery{
 var asForm = map[string]string{"Content-Type": "application/x-www-form-urlencoded"}
 
 func formOf(payload string) string { return "payload=" + url.QueryEscape(payload) }
+
+// githubPull is a request that claims to come from acme/shop.
+func githubPull(repository string) string {
+	return `{"action":"opened","number":7,"pull_request":{"number":7,"head":{"ref":"main","sha":"` + head + `","repo":{"id":42,"full_name":"acme/shop"}},` +
+		`"base":{"ref":"main","sha":"` + head + `","repo":{"id":42,"full_name":"acme/shop"}}},` + repository + `}`
+}
+
+func githubGroup(repository string) string {
+	return `{"action":"checks_requested","merge_group":{"head_sha":"` + head + `","head_ref":"refs/heads/gh-readonly-queue/main/pr-7"},` + repository + `}`
+}
 
 func githubRun(headRepository, repository string) string {
 	return `{"action":"completed","workflow_run":{"id":9,"run_attempt":1,"status":"completed","conclusion":"success",` +
@@ -290,7 +302,7 @@ var gitlabForgeries = map[string]forgery{
 	"system pipeline":  {"System Hook", gitlabRun("push", victims), nil},
 	"rename":           {"System Hook", `{"event_name":"project_rename","path_with_namespace":"acme/shop"}`, nil},
 	"old path":         {"System Hook", pushed(`"event_name":"push","path_with_namespace":"acme/shop"`), nil},
-	"merge request":    {"Merge Request Hook", `{"object_kind":"merge_request",` + victims + `}`, nil},
+	"merge request":    {"Merge Request Hook", gitlabRequest(victims), nil},
 	"page only":        {"Push Hook", pushed(`"project":{"web_url":"https://gitlab.com/acme/shop"}`), nil},
 	"homepage only":    {"Push Hook", pushed(`"repository":{"homepage":"https://gitlab.com/acme/shop"}`), nil},
 	"number for path":  {"Push Hook", pushed(`"project":{"path_with_namespace":"42"}`), nil},
@@ -299,6 +311,11 @@ var gitlabForgeries = map[string]forgery{
 	"emptied path":     {"Push Hook", pushed(`"project":{"path_with_namespace":""},"path_with_namespace":"acme/shop"`), nil},
 	"another spelling": {"Push Hook", pushed(`"project":{"path_with_namespace":"ACME/shop.git"}`), nil},
 	"unknown event":    {"Emoji Hook", `{` + victims + `}`, nil},
+}
+
+func gitlabRequest(projects string) string {
+	return `{"object_kind":"merge_request","object_attributes":{"iid":7,"action":"open","source_project_id":42,"target_project_id":42,` +
+		`"source_branch":"main","target_branch":"main","last_commit":{"id":"` + head + `"}},` + projects + `}`
 }
 
 func gitlabRun(source, projects string) string {

@@ -161,8 +161,8 @@ func TestCheckNamesWebhooksToMend(t *testing.T) {
 	check.expect(t, exitFailed,
 		"fail  webhook of project acme/off on gitlab: GitLab has disabled it after many failures",
 		"run scanhook hooks sync gitlab/acme/off",
-		"fail  webhook of project acme/mute on gitlab: it does not send push events; run scanhook hooks sync gitlab/acme/mute",
-		"warn  webhook of project acme/lax on gitlab: it does not send pipeline events; run scanhook hooks sync gitlab/acme/lax",
+		"fail  webhook of project acme/mute on gitlab: it does not send push events; it does not send merge request events; run scanhook hooks sync gitlab/acme/mute",
+		"warn  webhook of project acme/lax on gitlab: it does not send pipeline events; it does not send merge request events; run scanhook hooks sync gitlab/acme/lax",
 		"scanhook recover gitlab/acme/lax looks again")
 	if strings.Contains(check.out, "acme/fine") {
 		t.Errorf("it names a webhook that is right:\n%s", check.out)
@@ -192,7 +192,7 @@ func TestCheckTellsOfAWebhookOnce(t *testing.T) {
 			for _, hook := range hooks {
 				if err := w.platform.ChangeHook(hook.ID, func(h *fakeforge.Hook) {
 					if mended {
-						h.Events = []string{"push_events", "tag_push_events", "pipeline_events"}
+						h.Events = []string{"push_events", "tag_push_events", "pipeline_events", "merge_requests_events"}
 					}
 				}); err != nil {
 					t.Fatal(err)

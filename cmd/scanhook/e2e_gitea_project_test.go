@@ -68,7 +68,7 @@ func (p *giteaProject) addHook(t *testing.T, contentType, secret string) int64 {
 	var hook struct{ ID int64 }
 	p.call(t, http.MethodPost, "/repos/"+p.name+"/hooks", map[string]any{
 		"type": "gitea", "active": true,
-		"events": []string{"push", "create", "delete", "status", "pull_request", "workflow_run", "workflow_job"},
+		"events": []string{"push", "create", "delete", "status", "pull_request", "pull_request_sync", "workflow_run", "workflow_job"},
 		"config": map[string]string{"url": p.hookURL(), "content_type": contentType, "secret": secret},
 	}, &hook)
 	return hook.ID

@@ -28,6 +28,7 @@ func TestGitea(t *testing.T) {
 		"many commits": testGiteaManyCommits,
 		"test button":  testGiteaTestButton,
 		"forced push":  testGiteaForcedPush,
+		"fork":         testGiteaFork,
 		"pipeline":     testGiteaPipeline,
 		"restart":      testGiteaRestart,
 		"refusals":     testGiteaRefusals,

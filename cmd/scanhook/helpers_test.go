@@ -200,7 +200,10 @@ func addHook(w *sandbox, hook fakeforge.Hook) fakeforge.Hook {
 		hook.Secret = w.secrets["SECRET"]
 	}
 	if hook.Events == nil {
-		hook.Events = []string{"push", "workflow_run", "status", "repository", "push_events", "tag_push_events", "pipeline_events"}
+		hook.Events = []string{
+			"push", "workflow_run", "status", "repository", "pull_request",
+			"push_events", "tag_push_events", "pipeline_events", "merge_requests_events",
+		}
 	}
 	hook.URL = w.hookURL()
 	return w.platform.AddHook(hook)

@@ -129,6 +129,7 @@ func policiesOf(cfg *config.Config) (core.Policies, error) {
 			Scanners: repository.Scanners, Categories: categoriesOf(cfg), Gate: gateOf(failOn, repository.Gate),
 			Supersede: repository.Supersede, ScanTimeout: repository.ScanTimeout, ScanHistory: int(repository.ScanHistory),
 			Anomalies: core.AnomalyMode(repository.Anomalies), Publish: core.Publishing(repository.Publish),
+			Forks: core.ForkMode(repository.Forks),
 		}})
 	}
 	return policies, nil
@@ -173,9 +174,13 @@ func (w *wiring) openStore(ctx context.Context, host sqldb.HostClock) (*store.St
 func kindsOf(cfg *config.Config) core.Scanners {
 	kinds := core.Scanners{}
 	for name, s := range cfg.Scanners {
-		kinds[name] = core.RunsHere
-		if s.Upload {
+		switch {
+		case s.Upload:
 			kinds[name] = core.Uploaded
+		case s.Builtin != "":
+			kinds[name] = core.BuiltIn
+		default:
+			kinds[name] = core.RunsHere
 		}
 	}
 	return kinds

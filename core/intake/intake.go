@@ -16,6 +16,9 @@ type Request struct {
 	Policy   core.Policy
 	Word     *Word          // on where a ref stands; nil where the request says nothing of it
 	Pipeline *core.Pipeline // nil for everything but pipeline events
+	About    *core.Request  // the pull or merge request that the delivery is about; nil for others
+	Closing  *Closing       // what nobody wants scanned any more; usually nil
+	Foreign  []string       // scanners that do not look at the commit, because it is from a fork
 	Actor    string         // who named the commit, where nobody announced it
 	Ignored  string         // why nothing is to be scanned
 }
@@ -86,10 +89,13 @@ func Admit(requests []*Request, received map[Key]Received) []*Item {
 // Plan is what is saved of a batch.
 type Plan struct {
 	Joins     []core.Scan // what existing scans learn from requests, by ID
+	Adopted   []core.Scan // existing scans of commits from forks that are the project's own now, by ID, and what they learn
+	Changes   []Change    // of pull and merge requests
 	Moves     []*Item     // with words on where refs stand
 	Restarts  []Restart   // that may be due
 	Opened    []core.Scan // new scans, which get a pending status
 	Jobs      []core.Job
+	Closings  []Closing
 	FileTasks []int64 // scans whose changed files are to be counted by the platform
 	Runs      []*Item // with states of pipeline runs
 	Informed  []*Item // whose runs are judged again, because the changed files are known now
@@ -159,6 +165,9 @@ func Decide(items []*Item, existing func(*core.Scan) core.Scan) (p Plan) {
 	}
 	for _, item := range items {
 		p.keep(item)
+		if item.Open() && item.Closing != nil {
+			p.Closings = append(p.Closings, *item.Closing)
+		}
 	}
 	return p
 }
@@ -185,9 +194,7 @@ func (p *Plan) scan(item *Item, existing func(*core.Scan) core.Scan) {
 func (p *Plan) open(item *Item) {
 	item.Receipt = core.Receipt{Outcome: core.ScanCreated, Reference: item.Scan.ReferenceID}
 	p.Opened = append(p.Opened, *item.Scan)
-	for _, scanner := range item.Policy.Jobs() {
-		p.Jobs = append(p.Jobs, core.Job{ScanID: item.Scan.ID, ProjectID: item.Scan.ProjectID, Scanner: scanner})
-	}
+	p.Jobs = append(p.Jobs, item.jobs()...)
 	if item.Actor == "" {
 		return
 	}
@@ -198,6 +205,22 @@ func (p *Plan) open(item *Item) {
 	p.Audit = append(p.Audit, core.AuditOf(*item.Scan, item.Actor, action))
 }
 
+// jobs are those of the scan that the item has opened. A refused scan has none.
+func (i *Item) jobs() (jobs []core.Job) {
+	for _, scanner := range i.Policy.Jobs() {
+		switch {
+		case i.Scan.Refused != "":
+		case slices.Contains(i.Foreign, core.ScannerOf(scanner)):
+			jobs = append(jobs, core.ForeignJob(*i.Scan, scanner))
+		default:
+			jobs = append(jobs, core.Job{
+				ScanID: i.Scan.ID, ProjectID: i.Scan.ProjectID, Fork: i.Scan.Fork, Scanner: scanner, State: core.JobPending,
+			})
+		}
+	}
+	return jobs
+}
+
 // join adds to the existing scan what it lacks: that another branch points at the commit, how the default branch came to it,
 // and the facts of the push where the scan was opened without one.
 func (p *Plan) join(item *Item, existing core.Scan) {
@@ -205,8 +228,12 @@ func (p *Plan) join(item *Item, existing core.Scan) {
 	item.Receipt = core.Receipt{Outcome: core.ScanExists, Reference: existing.ReferenceID}
 	elsewhere := news.Ref != existing.Ref && news.Ref != "" && existing.Ref != ""
 	item.Informed = news.BeforeSHA != "" && existing.BeforeSHA == "" ||
-		news.NumChangedFiles != nil && existing.NumChangedFiles == nil
+		news.NumChangedFiles != nil && existing.NumChangedFiles == nil || news.Fork && news.Ref != "" && existing.Ref == ""
 	news.ID = existing.ID
+	if existing.Fork && !news.Fork && item.fromPush() {
+		p.adopt(item)
+		return
+	}
 	if item.Informed || elsewhere && (!existing.SharedRefs || news.OnDefaultBranch()) {
 		news.SharedRefs = elsewhere || existing.SharedRefs
 		p.Joins = append(p.Joins, *news)
@@ -215,6 +242,15 @@ func (p *Plan) join(item *Item, existing core.Scan) {
 	if (elsewhere || item.Informed) && item.fromPush() && !slices.Contains(p.Restarts, restart) {
 		p.Restarts = append(p.Restarts, restart)
 	}
+}
+
+// adopt makes a commit that requests from forks have brought the project's own: a push has brought it, too, so that all scanners
+// look at it.
+func (p *Plan) adopt(item *Item) {
+	item.Scan.SharedRefs = true // the request may still have it
+	p.Adopted = append(p.Adopted, *item.Scan)
+	item.Scan.Refused = ""
+	p.Jobs = append(p.Jobs, item.jobs()...)
 }
 
 // keep completes the receipt, and plans to keep the delivery unless it is a duplicate.

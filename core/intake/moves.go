@@ -44,7 +44,7 @@ func WordOf(project int64, d core.Delivery, push core.Push) *Word {
 
 // Named is what an upload or a person says who names a commit of a branch.
 func Named(project int64, scan core.Scan) *Word {
-	if scan.Branch == "" || scan.Origin == core.OriginRescan {
+	if scan.Branch == "" || scan.Fork || scan.Origin == core.OriginRescan {
 		return nil
 	}
 	return &Word{RefKey{project, core.BranchRef(scan.Branch)}, refs.Event{
@@ -150,7 +150,15 @@ func (m Moved) addLeft(lefts []Left, before, after string) []Left {
 // Superseded is a scan whose jobs end, because its ref moved on before they started.
 type Superseded struct {
 	ScanID int64
-	By     string // the commit to which the ref moved
+	By     string // the commit to which the ref moved, or core.Closed
+}
+
+// Reason is why the jobs end.
+func (s Superseded) Reason() string {
+	if s.By == core.Closed {
+		return core.ClosedError
+	}
+	return core.SupersededError(s.By)
 }
 
 // Supersede decides which scans of commits that refs have left end. latest is the latest scan of a commit, with ID 0 where

@@ -26,6 +26,15 @@ func WishOf(d core.Delivery, policies core.Policies) Wish {
 			return Wish{Policy: policy, Reason: refused}
 		}
 		return Wish{Policy: policy, Commit: event.CommitSHA}
+	case core.Request:
+		policy, known := policies.For(d.Platform, event.Project.Name)
+		if !known {
+			return Wish{Reason: NotConfigured(d.Platform, event.Project.Name), Idle: true}
+		}
+		if refused := policy.RefusesRequest(event); refused != "" {
+			return Wish{Policy: policy, Reason: refused, Idle: event.Action != core.RequestClosed && event.Action != core.RequestRetargeted}
+		}
+		return Wish{Policy: policy, Commit: event.Head}
 	case core.Pipeline:
 		policy, known := policies.For(d.Platform, event.Project.Name)
 		if !known {

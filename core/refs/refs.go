@@ -36,6 +36,7 @@ const (
 	Announced Source = iota // the platform, in any order
 	Seen                    // the platform, when it was asked; Before is what was known when the question was put
 	Named                   // an upload or a person, who do not tell where the ref stood before
+	Ordered                 // the platform, in the order in which it happened: what came too late was left out
 )
 
 // Event is one word on where a ref stands. A commit is empty where there is no such ref.
@@ -103,6 +104,8 @@ func (s *State) Apply(e Event, now time.Time) (steps []Step, ask bool) {
 		return s.see(e.Step, now)
 	case Named:
 		return s.name(e.Step, now)
+	case Ordered:
+		return s.take(e.Step, now), false
 	}
 	if s.Doubt != nil && s.Doubt.Named { // the platform knows better
 		*s = State{}
@@ -181,6 +184,16 @@ func (s *State) name(step Step, now time.Time) (steps []Step, ask bool) {
 	step.Before = s.SHA
 	s.doubt(now).Named = true
 	return s.follow(step, now), true
+}
+
+// take makes a step that nothing can come before.
+func (s *State) take(step Step, now time.Time) []Step {
+	s.Doubt = nil
+	if s.SHA == step.After {
+		return nil
+	}
+	step.Before = s.SHA
+	return s.follow(step, now)
 }
 
 // follow makes a step, and those that waited for it.

@@ -12,7 +12,7 @@ import (
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 // events reads words such as "1>2", "0>1" where the ref was created, "2>0" where it was deleted, "?>0" where the commit before
-// is not named, "=1>2" for an answer of the platform and "+2" for an upload. A number before a slash is a minute.
+// is not named, "=1>2" for an answer of the platform, "!2" for one that is known to be the newest and "+2" for an upload. A number before a slash is a minute.
 func events(t *testing.T, text string) (list []Event) {
 	t.Helper()
 	commit := func(word string) string {
@@ -35,6 +35,11 @@ func events(t *testing.T, text string) (list []Event) {
 			list = append(list, e)
 			continue
 		}
+		if ordered, ok := strings.CutPrefix(word, "!"); ok {
+			e.Source, e.After = Ordered, commit(ordered)
+			list = append(list, e)
+			continue
+		}
 		if answer, ok := strings.CutPrefix(word, "="); ok {
 			e.Source, word = Seen, answer
 		}
@@ -49,6 +54,9 @@ func TestApply(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"0>1":                     "1",
+		"!1 !3 !2":                "2",
+		"2>3 !4":                  "4", // no doubt is left
+		"!1 !0":                   "none",
 		"0>1 1>2 2>3":             "3",
 		"0>1 2>3 1>2":             "3", // each found its place
 		"0>1 2>3":                 "1 ask",

@@ -99,6 +99,8 @@ func jobEvents(j core.Job, scan core.Scan) []Event {
 		begin.Text += fmt.Sprintf("; it lost %s: %s", core.Plural(j.Lapses, "worker"), j.LostWorkers)
 	}
 	switch {
+	case j.LeftToOthers():
+		return []Event{{At: scan.Timestamp, Stage: "job", Text: j.Scanner + " does not run on code from forks"}}
 	case j.FinishedAt != nil && j.State == core.JobCompleted:
 		text := fmt.Sprintf("%s delivered its report; findings: %d, fixed: %d", j.Scanner, j.NumFindings, j.NumAbsent)
 		end := Event{At: *j.FinishedAt, Stage: "job", Text: text}
@@ -177,6 +179,9 @@ func verdictEvent(s core.Scan) Event {
 func statusEvent(s core.Status, waits bool) Event {
 	event := Event{At: s.DesiredAt, Stage: "status", Text: fmt.Sprintf("%s should show %s: %s", s.Context, s.State, s.Description)}
 	switch {
+	case s.PostedRevision == s.Revision && s.ShownIn != "":
+		event.Text += "; it is shown " + s.ShownIn
+		return event
 	case s.PostedRevision == s.Revision:
 		return event
 	case waits:

@@ -202,6 +202,8 @@ type scanView struct {
 	Branch                string     `json:"branch"`
 	CommitSHA             string     `json:"commit_sha"`
 	BeforeSHA             string     `json:"before_sha,omitempty"`
+	TargetBranch          string     `json:"target_branch,omitempty" doc:"into which the open request with this commit goes"`
+	Fork                  bool       `json:"fork,omitempty" doc:"only requests from forks have brought the commit"`
 	Attempt               int        `json:"attempt" doc:"1, and one more for each rescan of the commit"`
 	Origin                string     `json:"origin" doc:"what made us look at the commit" example:"push"`
 	Timestamp             time.Time  `json:"timestamp"`
@@ -210,7 +212,7 @@ type scanView struct {
 	VerdictReason         string     `json:"verdict_reason" doc:"the rules of the gate that decided" example:"fail_on: high, new findings only"`
 	Summary               string     `json:"summary" example:"2 new (1 critical, 1 high), 14 known, 3 fixed"`
 	Error                 string     `json:"error,omitempty" doc:"why a failed scan failed, or why the call is set aside that asks for a pending one"`
-	SupersededBy          string     `json:"superseded_by,omitempty" doc:"the newer commit because of which it was not scanned"`
+	SupersededBy          string     `json:"superseded_by,omitempty" doc:"the newer commit because of which it was not scanned, or closed as its request"`
 	NumChangedFiles       *int       `json:"num_changed_files"`
 	ChangedFilesTruncated bool       `json:"changed_files_truncated" doc:"num_changed_files is a lower bound"`
 	StartedAt             *time.Time `json:"started_at"`
@@ -221,7 +223,7 @@ func viewScan(s core.Scan) scanView {
 	return scanView{
 		ReferenceID: s.ReferenceID, SourcePlatform: s.SourcePlatform, ProjectName: s.ProjectName, RepoURL: s.RepoURL,
 		Branch: s.Branch, CommitSHA: s.CommitSHA, BeforeSHA: s.BeforeSHA, Attempt: s.Attempt, Origin: s.Origin,
-		Timestamp: s.Timestamp, Status: string(s.Status), Verdict: text(s.Verdict),
+		TargetBranch: s.TargetBranch, Fork: s.Fork, Timestamp: s.Timestamp, Status: string(s.Status), Verdict: text(s.Verdict),
 		VerdictReason: s.VerdictReason, Summary: s.Summary, Error: s.Error,
 		SupersededBy: s.SupersededBy, NumChangedFiles: s.NumChangedFiles,
 		ChangedFilesTruncated: s.ChangedFilesTruncated, StartedAt: s.StartedAt, FinishedAt: s.FinishedAt,
@@ -283,6 +285,7 @@ type statusView struct {
 	TargetURL   string     `json:"target_url,omitempty"`
 	Posted      bool       `json:"posted" doc:"the platform shows this, apart from left_out"`
 	LeftOut     string     `json:"left_out,omitempty" doc:"what the platform refused of what was posted last, and why"`
+	ShownIn     string     `json:"shown_in,omitempty" doc:"where else than on the commit in its project the last post stands"`
 	PostedState string     `json:"posted_state,omitempty"`
 	PostedAt    *time.Time `json:"posted_at"`
 	Attempts    int        `json:"attempts" doc:"failed attempts to post this"`
@@ -293,7 +296,7 @@ type statusView struct {
 func viewStatus(s core.Status) statusView {
 	return statusView{
 		Context: s.Context, State: string(s.State), Description: s.Description, TargetURL: s.TargetURL,
-		Posted: s.PostedRevision == s.Revision, LeftOut: s.LeftOut, PostedState: string(s.PostedState), PostedAt: s.PostedAt,
+		Posted: s.PostedRevision == s.Revision, LeftOut: s.LeftOut, ShownIn: s.ShownIn, PostedState: string(s.PostedState), PostedAt: s.PostedAt,
 		Attempts: s.Attempts, LastError: s.LastError, GivenUp: s.GivenUp,
 	}
 }

@@ -314,6 +314,7 @@ type Policy struct {
 	ScanHistory int64         `yaml:"scan_history" jsonschema:"minimum=1,maximum=100000"`    // commits of a push that are searched, the newest; positive
 	Anomalies   string        `yaml:"anomalies" jsonschema:"enum=report,enum=fail,enum=off"` // what unusual pipeline runs do: report, fail or off
 	Publish     string        `yaml:"publish" jsonschema:"enum=status,enum=check,enum=both"` // how a commit shows the verdict
+	Forks       string        `yaml:"forks" jsonschema:"enum=builtin,enum=all,enum=off"`     // what is done with requests from forks: builtin, all or off
 	Archives    bool          `yaml:"archives"`                                              // the built-in scanner looks into archives, as Scanner.Archives does for all
 	Gitleaks    SecretRules   `yaml:"gitleaks"`                                              // beside what the built-in scanner has for all repositories
 }

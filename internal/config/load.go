@@ -86,6 +86,7 @@ func builtin() *Config {
 			ScanHistory: 1000,
 			Anomalies:   "report",
 			Publish:     "status",
+			Forks:       "builtin",
 			Gitleaks:    SecretRules{Allow: noAllow()},
 		},
 	}

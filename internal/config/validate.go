@@ -324,6 +324,9 @@ func (v *validator) validatePolicy(path string, policy Policy) {
 	if v.Wrote(path + ".publish") {
 		v.checkChoice(path+".publish", policy.Publish, "status", "check", "both")
 	}
+	if v.Wrote(path + ".forks") {
+		v.checkChoice(path+".forks", policy.Forks, "builtin", "all", "off")
+	}
 	if v.Wrote(path + ".scanners") {
 		v.checkScanners(path+".scanners", policy.Scanners)
 	}

@@ -235,6 +235,24 @@ repositories: [{match: github/a/*, anomalies: fail}, {match: "**"}]
 	}
 }
 
+func TestForks(t *testing.T) {
+	t.Parallel()
+	config := mustParse(t, `
+platforms: {github: }
+defaults: {forks: off}
+repositories: [{match: github/a/*, forks: all}, {match: "**"}]
+`, nil)
+	for i, want := range []string{"all", "off"} {
+		if got := config.Repositories[i].Forks; got != want {
+			t.Errorf("repositories[%d].forks = %q, want %q", i, got, want)
+		}
+	}
+	problems := problemsOf(t, "defaults: {forks: no}", nil)
+	if len(problems) != 1 || !strings.Contains(problems[0], "defaults.forks must be builtin, all or off") {
+		t.Errorf("problems = %q", problems)
+	}
+}
+
 func TestGateOnCoverage(t *testing.T) {
 	t.Parallel()
 	config := mustParse(t, `

@@ -245,3 +245,31 @@ func (s *Server) AddPipeline(project, sha, ref string, jobs ...string) (int64, e
 	}
 	return s.forge.AddPipeline(repo, sha, ref, jobs), nil
 }
+
+// SendRequest sends the state of a request to hookURL as the forge would; see Push for what comes back.
+func (s *Server) SendRequest(ctx context.Context, hookURL string, spec RequestSpec) (Delivery, error) {
+	delivery, err := s.BuildRequest(spec)
+	if err != nil {
+		return Delivery{}, err
+	}
+	return s.Send(ctx, hookURL, delivery)
+}
+
+// BuildRequest makes the delivery of an event of a request without sending it. From then on the API knows the request.
+func (s *Server) BuildRequest(spec RequestSpec) (Delivery, error) {
+	base, err := s.Find(spec.Project)
+	if err != nil {
+		return Delivery{}, fmt.Errorf("building request: %w", err)
+	}
+	head, err := s.Find(cmp.Or(spec.From, spec.Project))
+	if err != nil {
+		return Delivery{}, fmt.Errorf("building request: %w", err)
+	}
+	spec.Target = cmp.Or(spec.Target, base.DefaultBranch)
+	if spec.At.IsZero() {
+		spec.At = s.cfg.Now()
+	}
+	s.keep(spec)
+	event, payload := s.forge.Request(spec, base, head)
+	return s.Build(event, base, payload)
+}

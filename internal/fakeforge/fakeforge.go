@@ -49,6 +49,7 @@ type Server struct {
 	client *http.Client
 	journal
 	hookLog
+	requests
 
 	mu           sync.Mutex
 	base         url.URL

@@ -31,6 +31,7 @@ type Forge struct {
 	NewCommits func(context.Context, Push) ([]string, error) // git revisions of the commits that count as pushed; none: no commits
 	Push       func(Push) (event string, payload any)        // the event of a push
 	Pipeline   func(PipelineSpec, Repository, gitrepo.Commit) (event string, payload any)
+	Request    func(RequestSpec, Repository, Repository) (event string, payload any) // into the first repository, from the second
 
 	RateLimits    func(after time.Duration) []Fault // the answers to too many calls
 	UnknownCommit func(sha string) Fault            // the answer about a commit that the API does not see yet

@@ -145,13 +145,18 @@ func (c *Cache) Close() error {
 type Project struct {
 	Key    string // stays the same when the project gets another name
 	Remote platforms.Remote
+	Ref    string // where the commit stands in the project, as the head of a request from a fork; empty for commits that branches reach
 }
 
 // ProjectOf is the project whose mirror has a scan's commit. The platform's number of it stays when its name changes, and is the
 // same for all databases whose processes share a cache. They may call different platforms by the same name, so their addresses count.
 func ProjectOf(scan core.Scan, remote platforms.Remote) Project {
 	project := cmp.Or(scan.ProjectRef, strings.ToLower(scan.ProjectName))
-	return Project{Key: installation(scan, remote) + "/" + scan.SourcePlatform + "/" + project, Remote: remote}
+	of := Project{Key: installation(scan, remote) + "/" + scan.SourcePlatform + "/" + project, Remote: remote}
+	if core.IsRequestRef(scan.Ref) {
+		of.Ref = scan.Ref
+	}
+	return of
 }
 
 // installation is the address of a platform: where a project is fetched from, without its path there.
@@ -184,7 +189,7 @@ func (c *Cache) Use(ctx context.Context, p Project, sha string, read func(contex
 	c.directory().touch(name)
 	defer c.trimSometimes()
 	for try := 1; ; try++ {
-		m, err := c.update(ctx, name, p.Remote, strings.ToLower(sha))
+		m, err := c.update(ctx, name, p, strings.ToLower(sha))
 		if err == nil {
 			err = m.lend(ctx, read)
 		} else {
@@ -232,9 +237,9 @@ func repoIn(dir string, remote platforms.Remote, limit, maxPaths int64) git.Repo
 }
 
 // mirrorOf is the mirror of a name, which may not be there.
-func (c *Cache) mirrorOf(name string, remote platforms.Remote, sha string) *Mirror {
-	repo := repoIn(c.directory().path(name), remote, c.Limit, c.MaxPaths)
-	return &Mirror{cache: c, name: name, head: sha, repo: repo}
+func (c *Cache) mirrorOf(name string, p Project, sha string) *Mirror {
+	repo := repoIn(c.directory().path(name), p.Remote, c.Limit, c.MaxPaths)
+	return &Mirror{cache: c, name: name, head: sha, at: p.Ref, repo: repo}
 }
 
 func (c *Cache) directory() directory { return directory(c.Dir) }
@@ -245,23 +250,23 @@ func (c *Cache) lockFetch(ctx context.Context, name string) (*flock.Flock, error
 }
 
 // update returns the mirror with a commit and its history. One process at a time fetches, for all that wait for it.
-func (c *Cache) update(ctx context.Context, name string, remote platforms.Remote, sha string) (*Mirror, error) {
+func (c *Cache) update(ctx context.Context, name string, p Project, sha string) (*Mirror, error) {
 	lock, err := c.lockFetch(ctx, name)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = lock.Close() }()
-	m := c.mirrorOf(name, remote, sha)
+	m := c.mirrorOf(name, p, sha)
 	switch {
 	case !m.open(), m.worn():
-		return c.renew(ctx, name, remote, sha)
+		return c.renew(ctx, name, p, sha)
 	case m.Has(sha):
 		return m, nil
 	}
 	m.tidy()
 	err = m.fetch(ctx, sha, leaveLarge) // what is new to a mirror is about to be read
 	if err != nil && m.mayBeBlamed(ctx, err) {
-		return c.renew(ctx, name, remote, sha)
+		return c.renew(ctx, name, p, sha)
 	}
 	if err != nil {
 		return nil, err
@@ -277,8 +282,8 @@ func (m *Mirror) mayBeBlamed(ctx context.Context, err error) bool {
 }
 
 // renew makes a mirror beside the one that there may be, and puts it in its place when it has the commit.
-func (c *Cache) renew(ctx context.Context, name string, remote platforms.Remote, sha string) (*Mirror, error) {
-	fresh := c.mirrorOf(name+freshDir, remote, sha)
+func (c *Cache) renew(ctx context.Context, name string, p Project, sha string) (*Mirror, error) {
+	fresh := c.mirrorOf(name+freshDir, p, sha)
 	space := fresh.repo.Space
 	if err := os.RemoveAll(space.Root); err != nil {
 		return nil, fmt.Errorf("making a mirror: %w", err)
@@ -301,7 +306,7 @@ func (c *Cache) renew(ctx context.Context, name string, remote platforms.Remote,
 	if err := os.Rename(space.Root, c.directory().path(name)); err != nil {
 		return nil, fmt.Errorf("making a mirror: %w", err)
 	}
-	m := c.mirrorOf(name, remote, sha)
+	m := c.mirrorOf(name, p, sha)
 	if !m.open() {
 		return nil, Damaged{errors.New("another program removed it")}
 	}

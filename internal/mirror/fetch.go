@@ -45,9 +45,22 @@ const (
 
 // fetch gets a commit and its history, with the contents of files that the filter does not leave out. A ref keeps the commit:
 // git tells the server only of what refs reach.
+//
+// The head of a request is asked for by its ref first: servers that hand out no commit that nothing of theirs reaches hand out that.
+// By its id then, where the request has another head by now.
 func (m *Mirror) fetch(ctx context.Context, sha, filter string) error {
+	if sha == m.head && core.IsRequestRef(m.at) {
+		err := m.fetchAs(ctx, m.at, sha, filter)
+		if err == nil && m.Has(sha) || err != nil && !errors.As(err, new(git.FetchError)) {
+			return err
+		}
+	}
+	return m.fetchAs(ctx, sha, sha, filter)
+}
+
+func (m *Mirror) fetchAs(ctx context.Context, name, sha, filter string) error {
 	args := append(m.promisor(), fetchOptions...)
-	args = append(args, filter, fmt.Sprintf("--depth=%d", m.depth()+1), "origin", "+"+sha+":"+m.ref(sha))
+	args = append(args, filter, fmt.Sprintf("--depth=%d", m.depth()+1), "origin", "+"+name+":"+m.ref(sha))
 	return m.bounded(ctx, func(ctx context.Context) error { return m.repo.Fetch(ctx, sha, nil, args...) })
 }
 

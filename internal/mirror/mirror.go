@@ -24,6 +24,7 @@ type Mirror struct {
 	repo  git.Repo
 	name  string
 	head  string      // the commit that it was brought up to date for
+	at    string      // the ref of the project where that stands, if it is the head of a request
 	dir   os.FileInfo // tells it from the one that is made in its place
 
 	objects *Objects            // what reads, once it was needed

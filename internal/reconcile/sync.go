@@ -284,12 +284,12 @@ func (m memory) gone(refs gitproto.Refs) (gone []string) {
 		return nil
 	}
 	for name := range m.Refs {
-		if !refs.Has(name) {
+		if !refs.Has(name) && !core.IsRequestRef(name) { // heads of requests are not listed
 			gone = append(gone, name)
 		}
 	}
 	for name := range m.Doubtful {
-		if _, known := m.Refs[name]; !known && !refs.Has(name) {
+		if _, known := m.Refs[name]; !known && !refs.Has(name) && !core.IsRequestRef(name) {
 			gone = append(gone, name)
 		}
 	}

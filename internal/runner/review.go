@@ -153,7 +153,7 @@ func (r *Runner) review(ctx context.Context, next reviewTask) {
 	defer cancel()
 	var result reviewResult
 	for _, c := range next.candidates {
-		result.add(r.ask(ctx, c))
+		result.add(r.ask(ctx, c, r.AI.MayDismiss && !next.scan.Fork)) // a stranger's code may persuade it
 		if ctx.Err() != nil || result.unanswered == maxUnanswered {
 			break
 		}
@@ -162,7 +162,7 @@ func (r *Runner) review(ctx context.Context, next reviewTask) {
 }
 
 // ask asks about one finding and keeps the answer with it.
-func (r *Runner) ask(ctx context.Context, c candidate) (core.TriageUpdate, error) {
+func (r *Runner) ask(ctx context.Context, c candidate, mayDismiss bool) (core.TriageUpdate, error) {
 	question, err := c.request(ctx, r.key)
 	if err != nil {
 		return core.TriageUpdate{}, err
@@ -171,7 +171,7 @@ func (r *Runner) ask(ctx context.Context, c candidate) (core.TriageUpdate, error
 	if err != nil {
 		return core.TriageUpdate{}, err
 	}
-	said := opinion.Update(question.Finding, r.AI.Client.Model, r.AI.MayDismiss)
+	said := opinion.Update(question.Finding, r.AI.Client.Model, mayDismiss)
 	_, err = r.Jobs.PatchFinding(ctx, question.Finding.ID, said)
 	return said, err
 }

@@ -270,6 +270,9 @@ func (r *Runner) scanCommit(ctx context.Context, t *task) (core.Report, error) {
 	if !configured {
 		return core.Report{}, fmt.Errorf("no scanner called %q is configured: add it to scanners", t.job.Scanner)
 	}
+	if left := r.notOnForks(t, scanner); left != nil {
+		return core.Report{Coverage: left}, nil
+	}
 	space, err := sandbox.New(r.TempDir, r.MaxDisk)
 	if err != nil {
 		return core.Report{}, err
@@ -287,6 +290,16 @@ func (r *Runner) scanCommit(ctx context.Context, t *task) (core.Report, error) {
 	}
 	return core.Report{}, fmt.Errorf("scanners.%s has neither a command nor a known builtin: the one there is is %s",
 		t.job.Scanner, gitleaks.Name)
+}
+
+// notOnForks is what a command leaves out that does not run on code from forks: all; nil for others. Such a job is there only where the
+// configuration has changed since.
+func (r *Runner) notOnForks(t *task, scanner Scanner) *core.Coverage {
+	policy, _ := r.Policies.For(t.scan.SourcePlatform, t.scan.ProjectName)
+	if !t.scan.Fork || len(scanner.Command) == 0 || policy.Forks == core.ForksAll {
+		return nil
+	}
+	return core.ForeignJob(t.scan, t.job.Scanner).Coverage()
 }
 
 func (r *Runner) remoteOf(ctx context.Context, scan core.Scan) (platforms.Remote, error) {

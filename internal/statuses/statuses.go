@@ -165,7 +165,7 @@ func (p *Poster) outcome(status core.Status, posted platforms.Posted, err error)
 	if err == nil {
 		return store.PostResult{
 			Posted: true, PipelinePin: posted.PipelinePin, PostedID: posted.ID, Code: posted.Code,
-			LeftOut: posted.LeftOut, CheckAfter: p.checkAfter(status),
+			LeftOut: posted.LeftOut, ShownIn: posted.ShownIn, CheckAfter: p.checkAfter(status),
 		}
 	}
 	if limited := new(platforms.RateLimited); errors.As(err, &limited) {

@@ -22,6 +22,10 @@ func bannerOf(scan core.Scan) banner {
 		return banner{"pending", "…", "Waiting", "No scanner has started yet.", "This page follows the scan by itself."}
 	case scan.Status == core.ScanProcessing:
 		return banner{"pending", "…", "Scanning", "", "This page follows the scan by itself."}
+	case scan.Status == core.ScanFailed && scan.Refused != "" && scan.Error == scan.Refused:
+		return banner{"error", "!", "Not scanned", scan.Error, "forks in the configuration says what is done with requests from forks."}
+	case scan.Status == core.ScanFailed && scan.SupersededBy == core.Closed:
+		return banner{"cancelled", "–", "Closed", scan.Error, "It is scanned when the request is opened again."}
 	case scan.Status == core.ScanFailed && scan.SupersededBy != "":
 		return banner{"cancelled", "–", "Superseded", scan.Error, "Look at the scan of the newer commit instead."}
 	case scan.Status == core.ScanFailed:

@@ -14,6 +14,7 @@ var advices = map[core.LeftOut]string{
 	core.LeftTime:      "The next scan goes on from there; scanners.NAME.timeout in the configuration gives it more time.",
 	core.LeftSecrets:   "Take generated files out of the repository, or let the scanner allow their paths (rules of the scanner).",
 	core.LeftHistory:   "The next scans go on with them, scan_history (in the configuration) at a time; scanhook scan --history searches them at once.",
+	core.LeftFork:      "They look at the commit when it is pushed to the project itself; forks: all in the configuration lets them look at strangers' code.",
 	core.LeftSubmodule: "Let their own pushes be scanned (repositories in the configuration).",
 	core.LeftAllowed:   "The rules of the scanner say so.",
 	core.LeftSkipped:   "Its ignore files or its command line say so.",

@@ -170,6 +170,8 @@ func (w *Web) posting(s core.Status) string {
 		return fmt.Sprintf("Shown on %s, after another program had replaced it.", s.SourcePlatform)
 	case s.PostedRevision == s.Revision && s.LeftOut != "":
 		return fmt.Sprintf("Shown on %s, but not in full: %s.", s.SourcePlatform, s.LeftOut)
+	case s.PostedRevision == s.Revision && s.ShownIn != "":
+		return fmt.Sprintf("Shown on %s %s.", s.SourcePlatform, s.ShownIn)
 	case s.PostedRevision == s.Revision:
 		return fmt.Sprintf("Shown on %s.", s.SourcePlatform)
 	case s.GivenUp:

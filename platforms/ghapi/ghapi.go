@@ -51,6 +51,7 @@ type Traits struct {
 	MayLackRuns   bool // old servers announce no workflow runs and no statuses
 	ActsAsApp     bool // the credential is that of an App
 	NoStatusID    bool // an announced status has another number than in the API
+	MergeQueue    bool // it has merge queues, and webhooks may ask for their events
 	RefEvents     bool // not all branches that come and go are announced by pushes: create and delete events announce them
 }
 

@@ -18,9 +18,12 @@ const contentType = "json"
 
 // hookEvents are the events that ParseEvent uses.
 func (s *Server) hookEvents() []string {
-	events := []string{"push", "workflow_run", "status", "repository"} // the last tells of new names
+	events := []string{"push", "workflow_run", "status", "repository", "pull_request"} // repository tells of new names
 	if s.Traits.RefEvents {
-		events = append(events, "create", "delete")
+		events = append(events, "create", "delete", "pull_request_sync") // new commits of a request are ticked apart
+	}
+	if s.Traits.MergeQueue {
+		events = append(events, "merge_group")
 	}
 	return events
 }
@@ -83,7 +86,10 @@ func (s *Server) toHook(target core.HookTarget, found *gogithub.Hook, address st
 func (s *Server) judgeEvents(hook *platforms.Hook, fault func(bool, string, ...any)) {
 	lacking := platforms.Lacking(hook.Events, s.hookEvents()...)
 	noPush := slices.Contains(lacking, "push")
-	if len(lacking) == 0 || slices.Contains(hook.Events, "*") || s.Traits.MayLackRuns && !noPush {
+	if s.Traits.MayLackRuns && !noPush {
+		lacking = slices.DeleteFunc(lacking, func(event string) bool { return !strings.HasPrefix(event, "pull_request") })
+	}
+	if len(lacking) == 0 || slices.Contains(hook.Events, "*") {
 		return
 	}
 	events := strings.Join(lacking, " and ")

@@ -31,6 +31,10 @@ func (s *Server) ParseEvent(name string, payload []byte) (event core.Event, proj
 		return s.parseStatus(payload)
 	case "repository":
 		return s.parseProjectChange(payload)
+	case "pull_request":
+		return s.parsePullRequest(payload)
+	case "merge_group":
+		return s.parseMergeGroup(payload)
 	case "create", "delete":
 		if s.Traits.RefEvents {
 			return s.parseRefEvent(name, payload)
@@ -57,8 +61,6 @@ func reasonToIgnore(event string) string {
 		return "a branch or tag that comes or goes is seen through its push event"
 	case "check_run", "check_suite":
 		return "checks are results: they start no scan"
-	case "pull_request", "pull_request_target", "merge_group":
-		return event + " events start no scan: the push of their branch does"
 	}
 	return event + " events are not used: push and workflow_run are enough for this webhook"
 }
@@ -131,6 +133,103 @@ func (s *Server) parsePush(payload []byte) (core.Event, string, error) {
 	pushed.Created, pushed.Deleted, pushed.Forced = push.Created, push.Deleted, push.Forced
 	event, err := platforms.CompletePush(pushed)
 	return event, project.Name, err
+}
+
+// pullRequest is the part of a pull request that we use. The commit that merging would result in is left out on purpose: a status on
+// it would hide that of the head.
+type pullRequest struct {
+	Number    platforms.Number `json:"number"`
+	UpdatedAt platforms.Time   `json:"updated_at"`
+	Head      side             `json:"head"`
+	Base      side             `json:"base"`
+}
+
+// side is one of the two branches of a pull request. Its repository is null where a fork was deleted.
+type side struct {
+	Ref  platforms.Text `json:"ref"`
+	SHA  platforms.Text `json:"sha"`
+	Repo struct {
+		ID platforms.Number `json:"id"`
+	} `json:"repo"`
+}
+
+// pullRequestPayload is the part of the event pull_request that we use.
+type pullRequestPayload struct {
+	Action      platforms.Text `json:"action"`
+	PullRequest pullRequest    `json:"pull_request"`
+	Before      platforms.Text `json:"before"`
+	Changes     struct {
+		Base struct {
+			Ref struct {
+				From platforms.Text `json:"from"`
+			} `json:"ref"`
+		} `json:"base"`
+		Ref struct { // of Gitea
+			From platforms.Text `json:"from"`
+		} `json:"ref"`
+	} `json:"changes"`
+	Repository repository `json:"repository"`
+}
+
+// requestActions are the actions by which a request gets another head, another target or another state. GitHub synchronizes, Gitea has
+// synchronized.
+var requestActions = map[platforms.Text]core.RequestAction{
+	"opened": core.RequestOpened, "reopened": core.RequestOpened, "closed": core.RequestClosed,
+	"synchronize": core.RequestPushed, "synchronized": core.RequestPushed, "edited": core.RequestRetargeted,
+}
+
+func (s *Server) parsePullRequest(payload []byte) (core.Event, string, error) {
+	var event pullRequestPayload
+	project, err := s.decode(payload, &event, &event.Repository)
+	if err != nil {
+		return nil, "", err
+	}
+	from := event.Changes.Base.Ref.From + event.Changes.Ref.From
+	pull, action := event.PullRequest, requestActions[event.Action]
+	switch {
+	case action == "" || action == core.RequestRetargeted && from == "":
+		return core.Ignored{Reason: "the pull request has the same commits and the same target as before"}, project.Name, nil
+	case pull.Number.Int() <= 0 || !core.IsCommitSHA(string(pull.Head.SHA)) || pull.Base.Ref == "":
+		return nil, "", fmt.Errorf("%w: the pull request has no number, no head or no base", core.ErrInvalid)
+	}
+	return core.Request{
+		Project: project, Number: pull.Number.Int(), Action: action, Head: string(pull.Head.SHA), Before: platforms.CommitID(event.Before),
+		Ref: fmt.Sprintf("refs/pull/%d/head", pull.Number.Int()), Branch: string(pull.Head.Ref), Target: string(pull.Base.Ref),
+		Fork: project.Ref == "" || pull.Head.Repo.ID.ID() != project.Ref, UpdatedAt: pull.UpdatedAt.Time,
+	}, project.Name, nil
+}
+
+// parseMergeGroup reads what happens in a merge queue. Its branches are pushed, too.
+func (s *Server) parseMergeGroup(payload []byte) (core.Event, string, error) {
+	var event struct {
+		Action platforms.Text `json:"action"`
+		Reason platforms.Text `json:"reason"`
+		Group  struct {
+			SHA platforms.Text `json:"head_sha"`
+			Ref platforms.Text `json:"head_ref"` // full
+		} `json:"merge_group"`
+		Repository repository `json:"repository"`
+	}
+	project, err := s.decode(payload, &event, &event.Repository)
+	if err != nil {
+		return nil, "", err
+	}
+	head := string(event.Group.SHA)
+	switch {
+	case event.Action == "destroyed" && event.Reason == "merged":
+		return core.Ignored{Reason: "the merge queue has merged: the push of its target tells"}, project.Name, nil
+	case event.Action != "destroyed" && event.Action != "checks_requested":
+		return core.Ignored{Reason: "the merge queue asks for nothing"}, project.Name, nil
+	case !core.IsCommitSHA(head):
+		return nil, "", fmt.Errorf("%w: the merge group has no head_sha", core.ErrInvalid)
+	}
+	none := strings.Repeat("0", len(head))
+	push := core.Push{Project: project, Ref: string(event.Group.Ref), Before: none, After: head, CommitSHA: head}
+	if event.Action == "destroyed" {
+		push.Before, push.After, push.Dropped = head, none, head
+	}
+	completed, err := platforms.CompletePush(push)
+	return completed, project.Name, err
 }
 
 // parseRefEvent reads the event of a branch that was created or deleted, perhaps without a push: when a branch is renamed.

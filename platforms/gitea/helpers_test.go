@@ -56,7 +56,7 @@ func (g *tape) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.calls = append(g.calls, r.Method+" "+r.URL.RequestURI())
-	hook := `{"id":1,"type":"gitea","active":true,"events":["push","issues"],
+	hook := `{"id":1,"type":"gitea","active":true,"events":["push","issues","pull_request","pull_request_sync"],
 		"branch_filter":"main","authorization_header":"Bearer x",
 		"config":{"content_type":"json","url":"` + hookAddress + `"}}`
 	switch r.Method {

@@ -22,7 +22,7 @@ func TestHooks(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]any{
-		"type": "gitea", "active": true, "events": []any{"push", "workflow_run", "status", "repository", "create", "delete"},
+		"type": "gitea", "active": true, "events": []any{"push", "workflow_run", "status", "repository", "pull_request", "create", "delete", "pull_request_sync"},
 		"config": map[string]any{
 			"url": hookAddress, "content_type": "json", "insecure_ssl": "0", "secret": platformtest.Secret,
 		},

@@ -12,7 +12,7 @@ import (
 func Kind() platforms.Kind {
 	return platforms.Kind{
 		Name: "gitea", Title: "Gitea", Aliases: []string{"forgejo"},
-		Events: map[string]string{"push": "push", "workflow_run": "workflow_run"},
+		Events: map[string]string{"push": "push", "pull_request": "pull_request", "workflow_run": "workflow_run"},
 		Sign:   sign,
 		Links:  links,
 		CI: func(getenv func(string) string) (platforms.CICommit, bool) {
@@ -32,7 +32,7 @@ func Kind() platforms.Kind {
   Target URL    {url}
   Content type  application/json
   Secret        {secret}
-  Trigger on    Custom events: Push, Create, Delete, Repository, Workflow run, Status
+  Trigger on    Custom events: Push, Create, Delete, Repository, Pull request, Pull request synchronized, Workflow run, Status
 `,
 		},
 		Imitates: "github",

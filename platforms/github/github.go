@@ -61,7 +61,9 @@ func configure(config platforms.Config) (*Platform, error) {
 	if web, err := platforms.ParseBase(config.URL); err == nil && config.APIURL == "" {
 		config.APIURL = apiAddress(web)
 	}
-	server, err := ghapi.New(config, ghapi.Traits{Title: "GitHub", Links: links, Failed: failedRenewal})
+	server, err := ghapi.New(config, ghapi.Traits{
+		Title: "GitHub", Links: links, Failed: failedRenewal, MergeQueue: isCloud(config.URL) && config.App == nil,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -80,9 +82,16 @@ func configure(config platforms.Config) (*Platform, error) {
 	return p, nil
 }
 
+// isCloud tells whether it is GitHub itself that is at an address. Older Enterprise Servers refuse webhooks for events that they do not
+// have.
+func isCloud(address string) bool {
+	web, err := platforms.ParseBase(address)
+	return err == nil && (web.Hostname() == host || strings.HasSuffix(web.Hostname(), ".ghe.com"))
+}
+
 // apiAddress follows GitHub's three hostings: the cloud, data residency below ghe.com, and Enterprise Server.
 func apiAddress(web *url.URL) string {
-	if web.Hostname() == host || strings.HasSuffix(web.Hostname(), ".ghe.com") {
+	if isCloud(web.String()) {
 		return web.Scheme + "://api." + web.Host
 	}
 	return web.JoinPath("api", "v3").String()

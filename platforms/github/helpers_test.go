@@ -132,7 +132,7 @@ func complete(hook fakeforge.Hook) fakeforge.Hook {
 	}
 	hook.Secret = strings.TrimPrefix(hook.Secret, "-")
 	if hook.Events == nil {
-		hook.Events = []string{"push", "workflow_run", "status", "repository"}
+		hook.Events = []string{"push", "workflow_run", "status", "repository", "pull_request"}
 	}
 	return hook
 }

@@ -186,10 +186,13 @@ func (p *Platform) deliveries(ctx context.Context, hook platforms.Hook, since ti
 	return list, nil
 }
 
+// redelivered are the events that are asked for again.
+var redelivered = []string{"push", "pull_request", "merge_group", "workflow_run"}
+
 // unused tells deliveries that Parse would ignore, statuses, which are outdated later, and deliveries without an id.
 func unused(delivery *gogithub.HookDelivery) bool {
 	event := delivery.GetEvent()
-	return event != "push" && event != "workflow_run" || delivery.GetGUID() == "" || delivery.GetID() == 0
+	return !slices.Contains(redelivered, event) || delivery.GetGUID() == "" || delivery.GetID() == 0
 }
 
 // appHeader finds the ids that identify an App's webhook: the API tells them only in the headers of a delivery.

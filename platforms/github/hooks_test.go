@@ -36,7 +36,7 @@ func TestAddHook(t *testing.T) {
 	kept := server.Hooks()
 	want := fakeforge.Hook{
 		ID: kept[0].ID, Project: "acme/widgets", URL: hookAddress, Secret: "the secret",
-		Events: []string{"push", "workflow_run", "status", "repository"},
+		Events: []string{"push", "workflow_run", "status", "repository", "pull_request"},
 	}
 	if diff := cmp.Diff([]fakeforge.Hook{want}, kept); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
@@ -50,15 +50,18 @@ func TestHooksAreJudgedAndRepaired(t *testing.T) {
 		broken bool
 		fault  string // one of the faults; empty: none
 	}{
-		"as wanted":      {hook: fakeforge.Hook{}},
-		"everything":     {hook: fakeforge.Hook{Events: []string{"*"}}},
-		"more events":    {hook: fakeforge.Hook{Events: []string{"issues", "workflow_run", "status", "repository", "push"}}},
-		"off":            {fakeforge.Hook{Off: true}, true, "switched off"},
-		"no secret":      {fakeforge.Hook{Secret: "-"}, true, "no secret"},
-		"form":           {fakeforge.Hook{Form: true}, false, `content type is "form"`},
-		"no TLS":         {fakeforge.Hook{Insecure: true}, false, "certificate"},
-		"plain http":     {fakeforge.Hook{URL: "http://scan.example.com/webhooks/github/"}, false, "it calls http://"},
-		"no runs":        {fakeforge.Hook{Events: []string{"push"}}, false, "send workflow_run and status"},
+		"as wanted":   {hook: fakeforge.Hook{}},
+		"everything":  {hook: fakeforge.Hook{Events: []string{"*"}}},
+		"more events": {hook: fakeforge.Hook{Events: []string{"issues", "workflow_run", "status", "repository", "push", "pull_request"}}},
+		"off":         {fakeforge.Hook{Off: true}, true, "switched off"},
+		"no secret":   {fakeforge.Hook{Secret: "-"}, true, "no secret"},
+		"form":        {fakeforge.Hook{Form: true}, false, `content type is "form"`},
+		"no TLS":      {fakeforge.Hook{Insecure: true}, false, "certificate"},
+		"plain http":  {fakeforge.Hook{URL: "http://scan.example.com/webhooks/github/"}, false, "it calls http://"},
+		"no runs":     {fakeforge.Hook{Events: []string{"push"}}, false, "send workflow_run and status"},
+		"no requests": {
+			fakeforge.Hook{Events: []string{"push", "workflow_run", "status", "repository"}}, false, "send pull_request",
+		},
 		"no pushes":      {fakeforge.Hook{Events: []string{"workflow_run"}}, true, "send push and status"},
 		"another place":  {hook: fakeforge.Hook{URL: "https://elsewhere.example.com/webhooks/github"}},
 		"another system": {hook: fakeforge.Hook{URL: "https://scan.example.com/webhooks/ghes"}},
@@ -153,7 +156,7 @@ func TestHookOfAnApp(t *testing.T) {
 	}
 	faults := strings.Join(hooks[0].Faults, "; ")
 	if !hooks[0].Broken || faults != `it has no secret; its content type is "form"` ||
-		hooks[0].Problem != "subscribe the App to push and status and repository in its settings" {
+		hooks[0].Problem != "subscribe the App to push and status and repository and pull_request in its settings" {
 		t.Errorf("judged as %+v", hooks[0])
 	}
 	if err := platform.RepairHook(t.Context(), hooks[0], hookAddress); err != nil {

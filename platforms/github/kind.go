@@ -12,7 +12,7 @@ import (
 func Kind() platforms.Kind {
 	return platforms.Kind{
 		Name: "github", Title: "GitHub", URL: "https://" + host,
-		Events: map[string]string{"push": "push", "workflow_run": "workflow_run", "ping": "ping"},
+		Events: map[string]string{"push": "push", "pull_request": "pull_request", "workflow_run": "workflow_run", "ping": "ping"},
 		Sign:   sign,
 		Links:  links,
 		CI: func(getenv func(string) string) (platforms.CICommit, bool) {
@@ -31,7 +31,7 @@ func Kind() platforms.Kind {
   Payload URL   {url}
   Content type  application/json
   Secret        {secret}
-  Events        Let me select individual events: Pushes, Workflow runs, Statuses, Repositories
+  Events        Let me select individual events: Pushes, Pull requests, Merge groups, Workflow runs, Statuses, Repositories
 `,
 		},
 		HasApps:      true,

@@ -101,7 +101,7 @@ func TestIgnoredSaysWhy(t *testing.T) {
 	t.Parallel()
 	platform := newPlatform(t, platforms.Config{})
 	for event, want := range map[string]string{
-		"ping": "the webhook works", "status": "results", "delete": "push event", "pull_request": "branch",
+		"ping": "the webhook works", "status": "results", "delete": "push event",
 		"invented": "not used",
 	} {
 		delivery, err := platform.Parse(headerOf(event), []byte(`{"repository":{"full_name":"../.."}}`))

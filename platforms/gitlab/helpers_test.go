@@ -128,7 +128,7 @@ func (f *forge) complete(hook fakeforge.Hook) fakeforge.Hook {
 	}
 	hook.Secret = strings.TrimPrefix(hook.Secret, "-")
 	if hook.Events == nil {
-		hook.Events = []string{"push_events", "tag_push_events", "pipeline_events"}
+		hook.Events = []string{"push_events", "tag_push_events", "pipeline_events", "merge_requests_events"}
 	}
 	return hook
 }

@@ -26,6 +26,7 @@ type webhook struct {
 	Push           bool             `json:"push_events"`
 	TagPush        bool             `json:"tag_push_events"`
 	Pipeline       bool             `json:"pipeline_events"`
+	MergeRequest   bool             `json:"merge_requests_events"`
 	VerifySSL      bool             `json:"enable_ssl_verification"`
 	AlertStatus    platforms.Text   `json:"alert_status"`
 	Template       platforms.Text   `json:"custom_webhook_template"`
@@ -40,6 +41,7 @@ type desiredHook struct {
 	Push      bool   `json:"push_events"`
 	TagPush   bool   `json:"tag_push_events"`
 	Pipeline  bool   `json:"pipeline_events"`
+	Requests  bool   `json:"merge_requests_events"`
 	VerifySSL bool   `json:"enable_ssl_verification"`
 	Token     string `json:"token,omitempty"`
 	Signing   string `json:"signing_token,omitempty"`
@@ -102,6 +104,7 @@ func (p *Platform) toHook(target core.HookTarget, found webhook, address string)
 	fault(!found.Push, true, "it does not send push events")
 	fault(!found.TagPush, false, "it does not send tag push events")
 	fault(!found.Pipeline, false, "it does not send pipeline events")
+	fault(!found.MergeRequest, false, "it does not send merge request events")
 	fault(found.Template != "", true, "it has a custom template")
 	fault(!found.VerifySSL && strings.HasPrefix(address, "https:"), false, "it does not verify our certificate")
 	token, signing, _ := p.keys.For(target)
@@ -169,7 +172,7 @@ func (p *Platform) desiredHook(target core.HookTarget, address string) (desiredH
 		signing = keyPrefix + strings.TrimPrefix(signing, keyPrefix)
 	}
 	return desiredHook{
-		URL: address, Push: true, TagPush: true, Pipeline: true, VerifySSL: true, Token: token, Signing: signing,
+		URL: address, Push: true, TagPush: true, Pipeline: true, Requests: true, VerifySSL: true, Token: token, Signing: signing,
 	}, err
 }
 
@@ -207,7 +210,7 @@ func (e hookEvent) key() string {
 }
 
 func (e hookEvent) used() bool {
-	return slices.Contains([]string{"push_hooks", "tag_push_hooks", "pipeline_hooks"}, string(e.Trigger)) && e.key() != ""
+	return slices.Contains([]string{"push_hooks", "tag_push_hooks", "pipeline_hooks", "merge_request_hooks"}, string(e.Trigger)) && e.key() != ""
 }
 
 // eventsPage selects events.

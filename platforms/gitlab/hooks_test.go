@@ -36,7 +36,7 @@ func TestAddHook(t *testing.T) {
 	slices.Sort(kept.Events)
 	want := fakeforge.Hook{
 		ID: kept.ID, Project: ofWidgets.Owner, URL: f.address, Secret: "the secret", SigningToken: signing,
-		Events: []string{"pipeline_events", "push_events", "tag_push_events"},
+		Events: []string{"merge_requests_events", "pipeline_events", "push_events", "tag_push_events"},
 	}
 	if diff := cmp.Diff(want, kept); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
@@ -56,8 +56,9 @@ func TestHooksAreJudgedAndRepaired(t *testing.T) {
 		"as wanted":    {hook: fakeforge.Hook{}},
 		"of the group": {hook: fakeforge.Hook{Group: "acme"}},
 		"more events": {hook: fakeforge.Hook{
-			Events: []string{"merge_requests_events", "push_events", "tag_push_events", "pipeline_events"},
+			Events: []string{"merge_requests_events", "push_events", "tag_push_events", "pipeline_events", "issues_events"},
 		}},
+		"no requests":       {fakeforge.Hook{Events: []string{"push_events", "tag_push_events", "pipeline_events"}}, false, "merge request events"},
 		"no secrets":        {fakeforge.Hook{Secret: "-"}, true, "no secret token"},
 		"no signing token":  {fakeforge.Hook{Secret: "x"}, false, "no signing token"},
 		"final slash":       {fakeforge.Hook{URL: "/"}, false, "it calls http://"},

@@ -10,7 +10,7 @@ import (
 func Kind() platforms.Kind {
 	return platforms.Kind{
 		Name: "gitlab", Title: "GitLab", URL: defaultURL,
-		Events:        map[string]string{"push": "Push Hook", "tag_push": "Tag Push Hook", "pipeline": "Pipeline Hook"},
+		Events:        map[string]string{"push": "Push Hook", "tag_push": "Tag Push Hook", "merge_request": "Merge Request Hook", "pipeline": "Pipeline Hook"},
 		Sign:          sign,
 		SigningPrefix: keyPrefix,
 		Links:         links,
@@ -25,7 +25,7 @@ func Kind() platforms.Kind {
 			Form: `Settings > Webhooks > Add new webhook, of a project or a group
   URL           {url}
   Secret token  {secret}
-  Trigger       Push events, Tag push events, Pipeline events
+  Trigger       Push events, Tag push events, Merge request events, Pipeline events
 `,
 		},
 		New: func(config platforms.Config) (platforms.Platform, error) { return New(config) },

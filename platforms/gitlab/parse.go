@@ -21,6 +21,7 @@ const (
 	kindPush     = "push"
 	kindTagPush  = "tag_push"
 	kindPipeline = "pipeline"
+	kindRequest  = "merge_request"
 )
 
 // projectChanges are the events about a project itself. There is none of its own for a namespace that gets another name.
@@ -127,12 +128,14 @@ func (p *Platform) event(name string, body []byte) (core.Event, string, error) {
 		return nil, "", err
 	}
 	path := p.path(outer)
-	switch used := kind == kindPush || kind == kindTagPush || kind == kindPipeline; {
+	switch used := slices.Contains([]string{kindPush, kindTagPush, kindPipeline, kindRequest}, kind); {
 	case used && path == "" && cmp.Or(outer.ProjectID.ID(), outer.Project.ID.ID()) != "":
 		return core.Ignored{Reason: "the event names its project by number only, as some tests of webhooks do: a scan" +
 			" needs its path"}, "", nil
 	case kind == kindPipeline:
 		return p.parsePipeline(outer, body)
+	case kind == kindRequest:
+		return p.parseRequest(outer, body)
 	case used:
 		return p.parsePush(outer, body)
 	case name == "System Hook" && slices.Contains(projectChanges, kind) && path != "":
@@ -159,6 +162,8 @@ func (e envelope) kind(name string) (string, error) {
 		announced = kindTagPush
 	case "Pipeline Hook":
 		announced = kindPipeline
+	case "Merge Request Hook":
+		announced = kindRequest
 	case "System Hook":
 		return stated, nil
 	default:
@@ -173,12 +178,10 @@ func (e envelope) kind(name string) (string, error) {
 
 func reasonToIgnore(name, kind string) string {
 	switch {
-	case name == "Merge Request Hook" || kind == "merge_request":
-		return "merge requests start no scan: the push of their branch does"
 	case kind != "":
-		return "system events of the kind " + kind + " are not used: push, tag_push and pipeline are enough"
+		return "system events of the kind " + kind + " are not used: push, tag_push, merge_request and pipeline are enough"
 	}
-	return name + " events are not used: push, tag push and pipeline events are enough for this webhook"
+	return name + " events are not used: push, tag push, merge request and pipeline events are enough for this webhook"
 }
 
 // deliveryKey is stable over retries since GitLab 17.4. Before, GitLab has no such id: X-Gitlab-Webhook-UUID changes
@@ -382,4 +385,63 @@ func (payload pipelinePayload) parent() *core.PipelineParent {
 		return nil
 	}
 	return &core.PipelineParent{Project: path, ID: payload.Parent.PipelineID.Int()}
+}
+
+// requestPayload is the part of a merge request event that we use.
+type requestPayload struct {
+	Attributes struct {
+		IID        platforms.Number `json:"iid"`
+		Action     platforms.Text   `json:"action"`
+		OldRev     platforms.Text   `json:"oldrev"` // only with new commits, and not always then
+		Source     platforms.Number `json:"source_project_id"`
+		Target     platforms.Number `json:"target_project_id"`
+		Branch     platforms.Text   `json:"source_branch"`
+		Into       platforms.Text   `json:"target_branch"`
+		UpdatedAt  platforms.Time   `json:"updated_at"`
+		LastCommit struct {
+			ID platforms.Text `json:"id"`
+		} `json:"last_commit"`
+	} `json:"object_attributes"`
+	Changes struct {
+		Target struct {
+			Previous platforms.Text `json:"previous"`
+		} `json:"target_branch"`
+	} `json:"changes"`
+}
+
+// parseRequest takes every update for one that may bring commits, or another target: GitLab says so only sometimes, and what is known
+// tells.
+func (p *Platform) parseRequest(outer envelope, body []byte) (core.Event, string, error) {
+	var payload requestPayload
+	if err := platforms.DecodeObject(body, &payload); err != nil {
+		return nil, "", err
+	}
+	project, err := p.toProject(outer)
+	if err != nil {
+		return nil, "", err
+	}
+	from := payload.Attributes
+	number, head := from.IID.Int(), string(from.LastCommit.ID)
+	request := core.Request{
+		Project: project, Number: number, Head: head, Before: platforms.CommitID(from.OldRev),
+		Ref: fmt.Sprintf("refs/merge-requests/%d/head", number), Branch: string(from.Branch), Target: string(from.Into),
+		Fork: from.Source.ID() == "" || from.Source.ID() != from.Target.ID(), UpdatedAt: from.UpdatedAt.Time,
+	}
+	switch from.Action {
+	case "open", "reopen":
+		request.Action = core.RequestOpened
+	case "update":
+		request.Action = core.RequestPushed
+		if payload.Changes.Target.Previous != "" && request.Before == "" {
+			request.Action = core.RequestRetargeted
+		}
+	case "close", "merge":
+		request.Action = core.RequestClosed
+	default:
+		return core.Ignored{Reason: "the merge request has the same commits and the same target as before"}, project.Name, nil
+	}
+	if number <= 0 || request.Target == "" || !core.IsCommitSHA(head) && request.Action != core.RequestClosed {
+		return core.Ignored{Reason: "the merge request has no number, no last commit or no target"}, project.Name, nil
+	}
+	return request, project.Name, nil
 }

@@ -26,12 +26,18 @@ func (p *Platform) PostStatus(ctx context.Context, status core.Status) (platform
 		return platforms.Posted{}, fmt.Errorf("%w: the status names no project or no commit", platforms.ErrRefused)
 	}
 	if status.State == core.StatusPending && status.PostedState == core.StatusPending {
-		return platforms.Posted{PipelinePin: status.PipelinePin, ID: status.PostedID}, nil
+		return platforms.Posted{PipelinePin: status.PipelinePin, ID: status.PostedID, ShownIn: status.ShownIn}, nil
 	}
 	if status.ProjectRef == "" {
 		ctx = platforms.WithoutRedirects(ctx) // the name may come from somebody who gave the project away
 	}
-	posted, err := p.post(ctx, status)
+	post := p.post
+	if number, fork := core.RequestOf(status.Branch); fork {
+		post = func(ctx context.Context, status core.Status) (platforms.Posted, error) {
+			return p.climb(ctx, status, number)
+		}
+	}
+	posted, err := post(ctx, status)
 	if errors.Is(err, platforms.ErrUnknownCommit) {
 		err = p.hidden(ctx, status, err)
 	}
@@ -206,6 +212,9 @@ func (p *Platform) LatestStatus(ctx context.Context, status core.Status) (core.O
 	if !core.IsCommitSHA(status.CommitSHA) {
 		return core.ObservedStatus{}, fmt.Errorf("%w: the status names no commit", platforms.ErrRefused)
 	}
+	if _, pinned := pinned(status); core.IsRequestRef(status.Branch) && !pinned {
+		return core.ObservedStatus{}, fmt.Errorf("%w: the status does not stand in the project", platforms.ErrUnknownCommit)
+	}
 	options := &gogitlab.GetCommitStatusesOptions{
 		Name: &status.Context, ListOptions: gogitlab.ListOptions{PerPage: jobsPerPage},
 	}
@@ -275,4 +284,148 @@ func isRepeated(err error) bool {
 	var answer *gogitlab.ErrorResponse
 	return errors.As(err, &answer) && answer.Response.StatusCode == http.StatusBadRequest &&
 		strings.Contains(strings.ToLower(answer.Message), "cannot transition")
+}
+
+// step is a place where the status of a merge request from a fork can be shown.
+type step struct {
+	pin  string // begins PipelinePin of a status that stands there
+	text string // for people
+	post func(context.Context, *gogitlab.MergeRequest, core.Status) (platforms.Posted, error)
+}
+
+// errNoPlace tells that a merge request does not have the place of a step.
+var errNoPlace = errors.New("there is no such place")
+
+// ladder are the steps, the best first. A status without a pipeline in the project itself is none: it makes a pipeline that no merge
+// request looks at. A job counts in the pipeline of the merge request, and where that has none in a pipeline of the fork's own project,
+// where the token needs the role Developer.
+func (p *Platform) ladder() []step {
+	return []step{
+		{"", "in the pipeline of the merge request", p.postToRequest},
+		{"fork:", "in the fork's own project", p.postToFork},
+		{"check:", "as an external status check of the merge request", p.postAsCheck},
+		{"note:", "as a note on the merge request, which blocks no merge: it counts once a pipeline of the merge request runs in this project, " +
+			"or the owner of the token gets the role Developer in the fork's", p.postAsNote},
+	}
+}
+
+// climb posts the status of a merge request from a fork on the first step that takes it. A state that is pending on a step ends there.
+// The platform says where the fork is: what a webhook says of it would let its sender choose the project that is posted to.
+func (p *Platform) climb(ctx context.Context, status core.Status, number int64) (platforms.Posted, error) {
+	request, answer, err := p.api.MergeRequests.GetMergeRequest(projectID(status), int(number), nil, gogitlab.WithContext(ctx))
+	if err = p.classify(answer, err); err != nil {
+		return platforms.Posted{}, fmt.Errorf("reading merge request %d: %w", number, err)
+	}
+	steps := p.ladder()
+	for n, step := range p.ladder() {
+		if status.PostedState == core.StatusPending && step.pin != "" && strings.HasPrefix(status.PipelinePin, step.pin) &&
+			status.PipelinePin != step.pin {
+			steps = steps[n:]
+			break
+		}
+	}
+	for _, step := range steps {
+		var posted platforms.Posted
+		if posted, err = step.post(ctx, request, status); err == nil {
+			posted.PipelinePin, posted.ShownIn = step.pin+posted.PipelinePin, step.text
+			return posted, nil
+		}
+		if !errors.Is(err, errNoPlace) && !errors.As(err, new(*platforms.Denied)) && !errors.Is(err, platforms.ErrUnknownCommit) {
+			break
+		}
+	}
+	return platforms.Posted{}, err
+}
+
+// postToRequest posts to the newest pipeline of the merge request that runs in the project.
+func (p *Platform) postToRequest(ctx context.Context, _ *gogitlab.MergeRequest, status core.Status) (platforms.Posted, error) {
+	pin, known := pinned(status)
+	if !known {
+		var err error
+		if pin, err = p.newestMergePipeline(ctx, status); err != nil {
+			return platforms.Posted{}, err
+		}
+	}
+	if pin == 0 {
+		return platforms.Posted{}, errNoPlace
+	}
+	return p.send(ctx, status, pin)
+}
+
+// postToFork posts to the project that the merge request comes from.
+func (p *Platform) postToFork(ctx context.Context, request *gogitlab.MergeRequest, status core.Status) (platforms.Posted, error) {
+	if request.SourceProjectID <= 0 || request.SourceProjectID == request.TargetProjectID {
+		return platforms.Posted{}, errNoPlace
+	}
+	status.PipelinePin = strings.TrimPrefix(status.PipelinePin, "fork:")
+	status.ProjectRef, status.Branch, status.MergePipeline = strconv.Itoa(request.SourceProjectID), request.SourceBranch, 0
+	return p.post(ctx, status)
+}
+
+// postAsCheck answers the external status check that has the name of the status. GitLab Ultimate has such checks.
+func (p *Platform) postAsCheck(ctx context.Context, request *gogitlab.MergeRequest, status core.Status) (platforms.Posted, error) {
+	checks, answer, err := p.api.ExternalStatusChecks.ListMergeStatusChecks(projectID(status), request.IID, nil, gogitlab.WithContext(ctx))
+	if err = p.classify(answer, err); err != nil {
+		return platforms.Posted{}, err
+	}
+	for _, check := range checks {
+		if check.Name != status.Context || request.SHA != status.CommitSHA {
+			continue
+		}
+		options := &gogitlab.SetExternalStatusCheckStatusOptions{
+			SHA: &status.CommitSHA, ExternalStatusCheckID: &check.ID, Status: gogitlab.Ptr(checkState(status.State)),
+		}
+		answer, err := p.api.ExternalStatusChecks.SetExternalStatusCheckStatus(projectID(status), request.IID, options, gogitlab.WithContext(ctx))
+		if err = p.classify(answer, err); err != nil {
+			return platforms.Posted{}, err
+		}
+		return platforms.Posted{PipelinePin: strconv.Itoa(check.ID), Code: answer.StatusCode}, nil
+	}
+	return platforms.Posted{}, errNoPlace
+}
+
+func checkState(state core.StatusState) string {
+	switch state {
+	case core.StatusPending:
+		return "pending"
+	case core.StatusSuccess:
+		return "passed"
+	default:
+		return "failed"
+	}
+}
+
+// postAsNote writes one note on the merge request, and changes that later. Nothing is written while the scan is in progress.
+func (p *Platform) postAsNote(ctx context.Context, request *gogitlab.MergeRequest, status core.Status) (platforms.Posted, error) {
+	pin, known := strings.CutPrefix(status.PipelinePin, "note:")
+	if status.State == core.StatusPending || request.SHA != status.CommitSHA {
+		return platforms.Posted{PipelinePin: strings.TrimPrefix(status.PipelinePin, "note:")}, nil
+	}
+	body := noteOf(status)
+	if id, err := strconv.Atoi(pin); known && err == nil {
+		_, answer, err := p.api.Notes.UpdateMergeRequestNote(projectID(status), request.IID, id,
+			&gogitlab.UpdateMergeRequestNoteOptions{Body: &body}, gogitlab.WithContext(ctx))
+		if err = p.classify(answer, err); err == nil {
+			return platforms.Posted{PipelinePin: pin, Code: answer.StatusCode}, nil
+		}
+		if !errors.Is(err, platforms.ErrUnknownCommit) { // somebody has deleted it
+			return platforms.Posted{}, err
+		}
+	}
+	note, answer, err := p.api.Notes.CreateMergeRequestNote(projectID(status), request.IID,
+		&gogitlab.CreateMergeRequestNoteOptions{Body: &body}, gogitlab.WithContext(ctx))
+	if err = p.classify(answer, err); err != nil {
+		return platforms.Posted{}, err
+	}
+	return platforms.Posted{PipelinePin: strconv.Itoa(note.ID), Code: answer.StatusCode}, nil
+}
+
+// noteOf is one line of Markdown. Texts from outside are code, in which nobody is mentioned and nothing is commanded.
+func noteOf(status core.Status) string {
+	code := func(text string) string { return "`" + strings.ReplaceAll(core.Line(text), "`", "'") + "`" }
+	text := fmt.Sprintf("%s for %s: **%s**, %s", code(status.Context), core.ShortSHA(status.CommitSHA), status.State, code(status.Description))
+	if target := platforms.WebAddress(platforms.Text(status.TargetURL), ""); target != "" {
+		text += " ([details](<" + target + ">))"
+	}
+	return text
 }

@@ -23,7 +23,7 @@ type events struct{ objects }
 // register adds routes and describes this part of the forge.
 func (e events) register(f *fakeforge.Forge) {
 	f.MaxCommits, f.NewCommits = maxCommits, newCommits
-	f.Push, f.Pipeline = e.push, e.workflowRun
+	f.Push, f.Pipeline, f.Request = e.push, e.workflowRun, e.pullRequest
 	f.Sign, f.KeyPerHook = sign, true
 	e.Route("GET "+repositoryRoot+"/compare/{range...}", e.compare)
 }
@@ -118,4 +118,38 @@ func sign(d fakeforge.Delivery, hook fakeforge.Hook, _ fakeforge.Repository) (ht
 	header.Set("X-Hub-Signature", "sha1="+legacy)
 	header.Set("X-Hub-Signature-256", "sha256="+signature)
 	return header, nil
+}
+
+// pullRequest is the event of a pull request. Gitea synchronized what GitHub synchronizes, and has no repository for a fork that was
+// deleted.
+func (e events) pullRequest(spec fakeforge.RequestSpec, base, head fakeforge.Repository) (event string, payload any) {
+	state, action := "open", spec.Action
+	switch action {
+	case "closed":
+		state = "closed"
+	case "synchronize":
+		action = "synchronized"
+	}
+	from := map[string]any{"label": spec.Branch, "ref": spec.Branch, "sha": spec.Head, "repo_id": head.ID, "repo": e.repository(head)}
+	if spec.Gone {
+		from["ref"], from["repo_id"], from["repo"] = fmt.Sprintf("refs/pull/%d/head", spec.Number), -1, nil
+	}
+	pull := map[string]any{
+		"id": spec.Number + 90_000, "number": spec.Number, "state": state, "title": "Change " + spec.Branch, "user": e.user(fakeforge.Pusher),
+		"html_url": fmt.Sprintf("%s/%s/pulls/%d", e.Base(), base.Project, spec.Number), "merged": false, "head": from,
+		"base": map[string]any{
+			"label": spec.Target, "ref": spec.Target, "sha": strings.Repeat("b", len(spec.Head)), "repo_id": base.ID, "repo": e.repository(base),
+		},
+		"updated_at": timestamp(spec.At), "created_at": timestamp(spec.At),
+	}
+	payloads := map[string]any{
+		"action": action, "number": spec.Number, "pull_request": pull, "repository": e.repository(base), "sender": e.user(fakeforge.Pusher),
+	}
+	switch {
+	case action == "synchronized":
+		payloads["before"], payloads["after"] = spec.Before, spec.Head
+	case spec.Was != "":
+		payloads["changes"] = map[string]any{"ref": map[string]any{"from": spec.Was}}
+	}
+	return "pull_request", payloads
 }

@@ -29,7 +29,7 @@ type events struct {
 // register adds routes and describes this part of the forge.
 func (e *events) register(f *fakeforge.Forge) {
 	f.MaxCommits, f.NewCommits = maxCommits, newCommits
-	f.Push, f.Pipeline = e.push, e.workflowRun
+	f.Push, f.Pipeline, f.Request = e.push, e.workflowRun, e.pullRequest
 	e.Route("GET "+repositoryRoot+"/actions/runs/{run}/artifacts", e.listArtifacts)
 	e.Route("GET "+repositoryRoot+"/compare/{range...}", e.compare)
 }
@@ -250,4 +250,46 @@ func (e *events) compare(r *http.Request) fakeforge.Answer {
 	return fakeforge.OK(map[string]any{
 		"merge_base_commit": map[string]any{"sha": common}, "commits": []any{}, "files": []any{},
 	})
+}
+
+// pullRequest is the event of a pull request. That of new commits has the commits, that of another target has the former one.
+func (e *events) pullRequest(spec fakeforge.RequestSpec, base, head fakeforge.Repository) (event string, payload any) {
+	api := fmt.Sprintf("%s/repos/%s/pulls/%d", e.APIURL(e.Base()), base.Project, spec.Number)
+	state, author := "open", e.user(fakeforge.Pusher.Login, fakeforge.Pusher.ID, "User")
+	if spec.Action == "closed" {
+		state = "closed"
+	}
+	pull := map[string]any{
+		"id": spec.Number + 90_000, "node_id": nodeID("PullRequest", spec.Number), "number": spec.Number, "state": state, "url": api,
+		"html_url": fmt.Sprintf("%s/%s/pull/%d", e.Base(), base.Project, spec.Number), "title": "Change " + spec.Branch, "user": author,
+		"body": nil, "locked": false, "draft": false, "merged": false, "created_at": textTime(spec.At), "updated_at": textTime(spec.At),
+		"merge_commit_sha": strings.Repeat("e", len(spec.Head)),
+		"head":             e.side(spec.Branch, spec.Head, head), "base": e.side(spec.Target, strings.Repeat("b", len(spec.Head)), base),
+	}
+	if spec.Gone {
+		pull["head"].(map[string]any)["repo"] = nil
+	}
+	payloads := map[string]any{
+		"action": spec.Action, "number": spec.Number, "pull_request": pull, "repository": e.repository(base, textTime), "sender": author,
+	}
+	switch spec.Action {
+	case "synchronize":
+		payloads["before"], payloads["after"] = spec.Before, spec.Head
+	case "edited":
+		payloads["changes"] = map[string]any{}
+		if spec.Was != "" {
+			payloads["changes"] = map[string]any{"base": map[string]any{
+				"ref": map[string]any{"from": spec.Was}, "sha": map[string]any{"from": strings.Repeat("a", len(spec.Head))},
+			}}
+		}
+	}
+	return "pull_request", payloads
+}
+
+// side is one of the two branches of a pull request.
+func (e *events) side(branch, sha string, repo fakeforge.Repository) map[string]any {
+	return map[string]any{
+		"label": repo.Owner() + ":" + branch, "ref": branch, "sha": sha, "repo": e.repository(repo, textTime),
+		"user": e.user(repo.Owner(), organizationID(repo), "User"),
+	}
 }

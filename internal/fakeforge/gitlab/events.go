@@ -22,7 +22,7 @@ type events struct{ objects }
 // register describes this part of the forge.
 func (e events) register(f *fakeforge.Forge) {
 	f.MaxCommits, f.NewCommits = maxCommits, newCommits
-	f.Push, f.Pipeline = e.push, e.pipeline
+	f.Push, f.Pipeline, f.Request = e.push, e.pipeline, e.request
 }
 
 // pushEvent has the field names of GitLab's push and tag push events.
@@ -194,4 +194,38 @@ func (e events) mergeRequest(p fakeforge.PipelineSpec, r fakeforge.Repository) a
 // finished tells whether the pipeline has ended.
 func finished(p fakeforge.PipelineSpec) bool {
 	return slices.Contains([]string{"success", "failed", "canceled", "skipped"}, p.Status)
+}
+
+// request is the event of a merge request. Its times have the format of events, and oldrev comes with new commits only.
+func (e events) request(spec fakeforge.RequestSpec, base, head fakeforge.Repository) (event string, payload any) {
+	action := map[string]string{"opened": "open", "reopened": "reopen", "closed": "close"}[spec.Action]
+	attributes := e.mergeRequestEntity(spec, base, head)
+	attributes["action"] = cmp.Or(action, "update")
+	attributes["updated_at"], attributes["created_at"] = timestamp(spec.At), timestamp(spec.At)
+	attributes["last_commit"] = map[string]any{"id": spec.Head, "message": "Change", "title": "Change"}
+	attributes["source"], attributes["target"] = e.project(head), e.project(base)
+	changes := map[string]any{}
+	if spec.Was != "" {
+		changes["target_branch"] = map[string]any{"previous": spec.Was, "current": spec.Target}
+	}
+	if spec.Before != "" {
+		attributes["oldrev"] = spec.Before
+	}
+	return "Merge Request Hook", map[string]any{
+		"object_kind": "merge_request", "event_type": "merge_request", "user": e.user(), "project": e.project(base),
+		"repository": e.repository(base), "object_attributes": attributes, "changes": changes, "labels": []any{},
+	}
+}
+
+// mergeRequestEntity has the fields of a merge request that events and the API share.
+func (o objects) mergeRequestEntity(spec fakeforge.RequestSpec, base, head fakeforge.Repository) map[string]any {
+	state := "opened"
+	if spec.Action == "closed" {
+		state = "closed"
+	}
+	return map[string]any{
+		"id": spec.Number + 90_000, "iid": spec.Number, "title": "Change " + spec.Branch, "state": state,
+		"source_branch": spec.Branch, "target_branch": spec.Target, "source_project_id": head.ID, "target_project_id": base.ID,
+		"sha": spec.Head, "merge_commit_sha": nil, "draft": false,
+	}
 }

@@ -46,6 +46,7 @@ type hookRequest struct {
 	Push      *bool   `json:"push_events"`
 	TagPush   *bool   `json:"tag_push_events"`
 	Pipeline  *bool   `json:"pipeline_events"`
+	Requests  *bool   `json:"merge_requests_events"`
 	VerifySSL *bool   `json:"enable_ssl_verification"`
 	Template  *string `json:"custom_webhook_template"`
 }
@@ -64,6 +65,7 @@ func (w hookRequest) apply(hook *fakeforge.Hook) {
 	}
 	switches := map[string]*bool{
 		"push_events": w.Push, "tag_push_events": w.TagPush, "pipeline_events": w.Pipeline,
+		"merge_requests_events": w.Requests,
 	}
 	for name, on := range switches {
 		if on == nil {
