@@ -67,6 +67,23 @@ func TestParseKeepsNoSecret(t *testing.T) {
 	}
 }
 
+// Checkov names a secret by its digest, by which a guess could be tested.
+func TestParseKeepsNoDigestOfASecret(t *testing.T) {
+	t.Parallel()
+	const digest = "f3bbbd66a63d4bf1747940578ec3d0103530e21d"
+	text := fmt.Sprintf(secretReports["Checkov"], digest)
+	for how, parse := range parsers {
+		report, err := parse(strings.NewReader(text), reports.Limits{})
+		if err != nil || report.Len() != 1 {
+			t.Fatalf("%s: %d, %v", how, report.Len(), err)
+		}
+		f := report.At(0, new(core.Finding))
+		if all := textsOf(f) + f.About.Resource; strings.Contains(all, digest[:8]) || f.About.Resource == "" {
+			t.Errorf("%s: %+v", how, f)
+		}
+	}
+}
+
 // What the built-in rules know is masked in findings of every kind, and in the words of scanners.
 func TestParseMasksWhatTheRulesKnow(t *testing.T) {
 	t.Parallel()

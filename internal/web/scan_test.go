@@ -73,6 +73,23 @@ func TestScanPageShowsHistoryAndCoverage(t *testing.T) {
 	contains(t, s.page("/scans/"+next.ReferenceID), "0 new, 2 known, 3 not searched", `<span class="badge">in history</span>`)
 }
 
+// The page says which reports took the place of others, by whom and when, and what a report is about.
+func TestScanPageTellsOfReplacedReports(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	scan := s.scanned(1, finding())
+	lacks(t, s.page("/scans/"+scan.ReferenceID), "replaced")
+	part := core.Report{By: "nightly", Coverage: new(core.Coverage)}
+	part.Coverage.LookedAt("src/**")
+	beside := core.Report{By: "nightly", Category: "language:go"}
+	if _, err := s.store.PutReport(t.Context(), scan.ReferenceID, "gitleaks", part, beside); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, s.page("/scans/"+scan.ReferenceID), "Reports that replaced earlier ones: 1", "<b>nightly</b>", "gitleaks for commit", "with 1 finding",
+		"<b>gitleaks/language:go</b>", "outside of what the report covers: <code", "all but src/**")
+	contains(t, s.page("/explain/"+scan.CommitSHA), "nightly replaced the report of gitleaks", "nightly brought the report of gitleaks/language:go")
+}
+
 // Without a finding, what was not searched fails the scan, and the page says what to do.
 func TestScanPageOfAScanThatFailsForCoverage(t *testing.T) {
 	t.Parallel()
