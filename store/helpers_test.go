@@ -588,3 +588,7 @@ func awaitBlocked(t *testing.T, tx *sqlx.Tx) error {
 	}
 	return nil
 }
+
+func inProject(name string) func(*core.Delivery, *core.Push) {
+	return called(name, name)
+}

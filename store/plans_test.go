@@ -43,10 +43,6 @@ var shapes = map[string]func(n int) (core.Delivery, core.Push){
 	},
 }
 
-func inProject(name string) func(*core.Delivery, *core.Push) {
-	return called(name, name)
-}
-
 // planned is a database in which the next push is explained.
 type planned struct {
 	*store.Store
