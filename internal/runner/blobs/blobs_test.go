@@ -468,14 +468,14 @@ func TestScanLeavesOutWhatTakesTooLong(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	base := w.commit(t, gittest.Files{"clean": "x\n"})
-	head := w.commit(t, gittest.Files{"slow.txt": strings.Repeat("words of no meaning = 1\n", 200_000), "a.py": leak(githubToken)})
+	head := w.commit(t, gittest.Files{"slow.txt": strings.Repeat("words of no meaning = 1\n", 60_000), "a.py": leak(githubToken)})
 	known := core.SearchedContents{}
-	got := w.scan(t, Scan{Known: known, Base: base, PerFile: 50 * time.Millisecond}, head)
+	got := w.scan(t, Scan{Known: known, Base: base, PerFile: 300 * time.Millisecond}, head)
 	left := slices.IndexFunc(got.Coverage.Left, func(o core.Omission) bool { return o.Reason == core.LeftTime })
 	if got.Whole || left < 0 || !slices.Equal(got.Coverage.Left[left].Names, []string{"slow.txt"}) || len(got.Findings) != 1 {
 		t.Fatalf("want the slow file left out alone, got %+v", got)
 	}
-	got = w.scan(t, Scan{Known: known, Base: base, Left: got.Coverage.History}, head)
+	got = w.scan(t, Scan{Known: known, Base: base, Left: got.Coverage.History, PerFile: time.Hour}, head)
 	if !got.Whole || len(got.Coverage.Left) != 0 {
 		t.Errorf("want it searched in the end, got %+v", got)
 	}
@@ -489,7 +489,7 @@ func TestScanStopsAtTooManySecrets(t *testing.T) {
 	head := w.commit(t, gittest.Files{"a": leak(githubToken), "b": leak(githubToken2), "clean": "y\n"})
 	var result Result
 	err := w.cache.Use(t.Context(), mirror.Project{Key: "test/1", Remote: w.server.Remote(project)}, head, func(ctx context.Context, m *mirror.Mirror) error {
-		run := newSearch(Scan{Rules: w.rules, Base: base, Known: core.SearchedContents{}, Workers: 1, Time: time.Hour, History: 9}, m)
+		run := newSearch(Scan{Rules: w.rules, Base: base, Known: core.SearchedContents{}, Workers: 1, Time: time.Hour, PerFile: time.Hour, History: 9}, m)
 		run.found.Store(gitleaks.MaxSecrets - 1)
 		if err := errors.Join(run.list(ctx, head), run.searchInTime(ctx)); err != nil {
 			return err
