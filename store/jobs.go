@@ -207,17 +207,12 @@ func (c claiming) nextProject(ctx context.Context, lane string, after int64) (pr
 	return project, c.tx.GetContext(ctx, &project, c.tx.Rebind(query), list...)
 }
 
-// turnLocks tells the locks of turns from other advisory locks.
-const turnLocks = 0x5ca9
-
 // lockTurn keeps other processes from claiming a job of the project at the same time: together they would run too many. It does not wait.
 func (c claiming) lockTurn(ctx context.Context, project int64) (free bool, err error) {
-	if c.by.PerProject == 0 || c.db.Embedded() {
+	if c.by.PerProject == 0 {
 		return true, nil
 	}
-	// Projects whose numbers are equal in 32 bits share a lock.
-	err = c.tx.GetContext(ctx, &free, `SELECT pg_try_advisory_xact_lock($1, $2)`, turnLocks, int32(project))
-	return free, err
+	return c.db.TryLockKey(ctx, c.tx, fmt.Sprint("turn ", project))
 }
 
 // oldestJobOf is the oldest job of a project in a lane, unless the project has as many running as it may.

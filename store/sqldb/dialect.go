@@ -54,6 +54,15 @@ func (d dialect) ShareKey(ctx context.Context, tx *sqlx.Tx, key, from string, ar
 	return d.lock(ctx, tx, `pg_advisory_xact_lock_shared(hashtextextended(`+key+`, `+schemaKey+`)) `+from, args)
 }
 
+// TryLockKey takes the lock of a text as LockKey does, without waiting: locked is false where another transaction holds it.
+func (d dialect) TryLockKey(ctx context.Context, tx *sqlx.Tx, key string) (locked bool, err error) {
+	if d.singleWriter {
+		return true, nil
+	}
+	err = tx.GetContext(ctx, &locked, `SELECT pg_try_advisory_xact_lock(hashtextextended($1, `+schemaKey+`))`, key)
+	return locked, err
+}
+
 // LockTable takes a table's advisory lock until the transaction ends. A lock of the table itself would wait for
 // autovacuum.
 func (d dialect) LockTable(ctx context.Context, tx *sqlx.Tx, table string) error {
