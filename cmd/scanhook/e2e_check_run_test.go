@@ -48,6 +48,28 @@ repositories: [{match: "**", scanners: [trivy]}]`})
 		run.Output.Annotations[0].Path != "main.go" || !strings.Contains(run.Output.Summary, "2 new") {
 		t.Errorf("the check run is %+v", run)
 	}
+	var scans struct {
+		Items []struct {
+			Ref string `json:"reference_id"`
+		}
+	}
+	ask(t, w, "GET", "/api/v1/scans?commit="+sha, "", &scans)
+	var findings struct {
+		Items []struct {
+			ID     int64
+			RuleID string `json:"rule_id"`
+		}
+	}
+	ask(t, w, "GET", "/api/v1/scans/"+scans.Items[0].Ref+"/findings", "", &findings)
+	for _, finding := range findings.Items {
+		if finding.RuleID == "a" {
+			mark(t, w, finding.ID, "FP")
+		}
+	}
+	judged := checkRunOf(t, w, sha, func(run fakegithub.CheckRun) bool { return run.Output.Title == "1 new (1 high), 1 dismissed" })
+	if *judged.Conclusion != "failure" || strings.Contains(judged.Output.Summary, "| a |") || !strings.Contains(judged.Output.Summary, "| b |") {
+		t.Errorf("after a dismissal the check run is %+v", judged)
+	}
 	upload().expect(t, 0, "completed, pass")
 	again := checkRunOf(t, w, sha, func(run fakegithub.CheckRun) bool { return run.Status == "completed" && *run.Conclusion == "success" })
 	if again.ID != run.ID {

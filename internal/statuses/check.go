@@ -30,14 +30,14 @@ func (s *sender) checkReport(ctx context.Context, status core.Status) (platforms
 	if err != nil {
 		return platforms.CheckReport{}, err
 	}
-	findings, err := s.Store.ListFindings(ctx, scan, store.FindingFilter{BaselineState: core.New, ByRisk: true, Limit: maxAnnotations})
+	findings, err := s.Store.PageFindings(ctx, scan, store.FindingPage{State: core.New, Limit: maxAnnotations})
 	if err != nil {
 		return platforms.CheckReport{}, err
 	}
 	return describeCheck(scan, core.CoverageOf(jobs), findings, status.TargetURL), nil
 }
 
-// describeCheck makes the report of an ended scan from its new findings, the gravest first.
+// describeCheck makes the report of an ended scan from its new findings that are not dismissed, the most urgent first.
 func describeCheck(scan core.Scan, coverage *core.Coverage, found []core.Finding, page string) (report platforms.CheckReport) {
 	var text strings.Builder
 	fmt.Fprintf(&text, "**%s**\n", markdown(cmp.Or(scan.Summary, scan.Error, string(scan.Status))))
@@ -47,23 +47,19 @@ func describeCheck(scan core.Scan, coverage *core.Coverage, found []core.Finding
 	if coverage != nil && coverage.NotSearched() > 0 {
 		fmt.Fprintf(&text, "\nNot searched: %d, which may hold findings.\n", coverage.NotSearched())
 	}
-	listed := 0
 	for _, f := range found {
-		if f.Suppressed != nil || f.TriageDecision != nil && *f.TriageDecision == core.FalsePositive {
-			continue
-		}
 		if f.File != "" && f.Commit == "" {
 			report.Annotations = append(report.Annotations, annotate(f))
 		}
-		if listed++; listed <= maxListed {
-			if listed == 1 {
-				text.WriteString("\n| severity | new finding | place |\n| --- | --- | --- |\n")
-			}
-			fmt.Fprintf(&text, "| %s | %s | %s |\n", f.Severity, markdown(cmp.Or(f.Title, f.RuleID)), markdown(placeOf(f)))
-		}
 	}
-	if listed > maxListed {
-		fmt.Fprintf(&text, "\nand %d more\n", listed-maxListed)
+	if len(found) > 0 {
+		text.WriteString("\n| severity | new finding | place |\n| --- | --- | --- |\n")
+	}
+	for _, f := range found[:min(len(found), maxListed)] {
+		fmt.Fprintf(&text, "| %s | %s | %s |\n", f.Severity, markdown(cmp.Or(f.Title, f.RuleID)), markdown(placeOf(f)))
+	}
+	if rest := len(found) - maxListed; rest > 0 {
+		fmt.Fprintf(&text, "\nand %d more\n", rest)
 	}
 	if page != "" {
 		fmt.Fprintf(&text, "\n[All findings, and what to do about them](%s)\n", page)

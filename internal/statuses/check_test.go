@@ -88,18 +88,16 @@ func TestChecksArePostedBesideStatuses(t *testing.T) {
 
 func TestCheckReportTellsNewFindingsFirst(t *testing.T) {
 	t.Parallel()
-	dismissed := core.FalsePositive
 	report := describeCheck(core.Scan{Summary: "2 new (1 critical, 1 high)", VerdictReason: "fail_on: high"},
 		&core.Coverage{Left: []core.Omission{{Reason: core.LeftOut("size"), Count: 3}}}, []core.Finding{
 			{Severity: core.Critical, Title: "Key [x](http://evil) @acme | <b>", File: "a.go", Line: 3, Commit: strings.Repeat("c", 40)},
 			{Severity: core.High, RuleID: "G1", Message: "m\x1b[31m", File: "b.go", Line: 7, EndLine: 9},
-			{Severity: core.High, RuleID: "G2", File: "c.go", Line: 1, TriageDecision: &dismissed},
 			{Severity: core.Low, Title: "no place"},
 		}, "https://scanhook.example/scans/r")
 	if len(report.Annotations) != 1 || report.Annotations[0].File != "b.go" || strings.Contains(report.Annotations[0].Message, "\x1b") {
 		t.Errorf("annotations are %+v", report.Annotations)
 	}
-	for _, unwanted := range []string{"](http://evil", "@acme", "<b>", "G2"} {
+	for _, unwanted := range []string{"](http://evil", "@acme", "<b>"} {
 		if strings.Contains(report.Summary, unwanted) {
 			t.Errorf("%q is in the summary:\n%s", unwanted, report.Summary)
 		}

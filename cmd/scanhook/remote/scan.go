@@ -14,11 +14,22 @@ import (
 	"github.com/scanhook/scanhook/cmd/scanhook/cli"
 )
 
+// Verdict is pass or fail; empty where there is none, and null in JSON.
+type Verdict string
+
+// MarshalJSON writes null where there is none.
+func (v Verdict) MarshalJSON() ([]byte, error) {
+	if v == "" {
+		return []byte("null"), nil
+	}
+	return json.Marshal(string(v))
+}
+
 // State is how far a scan is, and what it came to.
 type State struct {
 	Scan       string   `json:"scan"`
 	Status     string   `json:"status"`
-	Verdict    string   `json:"verdict"` // empty where it is null: while the scan goes on, and when it failed
+	Verdict    Verdict  `json:"verdict"` // none while the scan goes on, and when it failed
 	Summary    string   `json:"summary"`
 	Error      string   `json:"error"`
 	WaitingFor []string `json:"waiting_for"`
@@ -53,11 +64,11 @@ func (s State) Judge() error {
 
 // detail is the API's answer about a scan.
 type detail struct {
-	Ref     string `json:"reference_id"`
-	Status  string `json:"status"`
-	Verdict string `json:"verdict"`
-	Summary string `json:"summary"`
-	Error   string `json:"error"`
+	Ref     string  `json:"reference_id"`
+	Status  string  `json:"status"`
+	Verdict Verdict `json:"verdict"`
+	Summary string  `json:"summary"`
+	Error   string  `json:"error"`
 	Jobs    []struct {
 		Scanner string `json:"scanner"`
 		State   string `json:"state"`
@@ -237,21 +248,4 @@ func (n News) Write(out io.Writer, sentence string) error {
 type Result struct {
 	State
 	News
-}
-
-// WriteJSON writes verdict null where there is none yet.
-func (r Result) WriteJSON(out io.Writer) error {
-	document := struct {
-		Result
-		Verdict *string `json:"verdict"`
-	}{Result: r, Verdict: r.NullableVerdict()}
-	return json.NewEncoder(out).Encode(document)
-}
-
-// NullableVerdict is nil where there is no verdict.
-func (s State) NullableVerdict() *string {
-	if s.Verdict == "" {
-		return nil
-	}
-	return &s.Verdict
 }

@@ -63,7 +63,7 @@ func (u *Upload) Run(ctx context.Context, out, errs io.Writer, report *Report) e
 		fmt.Fprintln(errs, "the report was stored, but what it says cannot be shown:", err)
 	}
 	if u.JSON {
-		err = known.writeJSON(out)
+		err = json.NewEncoder(out).Encode(known)
 	} else {
 		err = known.Write(out, known.describe(u.Scanner))
 	}
@@ -150,12 +150,4 @@ func (a answer) describe(scanner string) string {
 type outcome struct {
 	answer
 	remote.News
-}
-
-// writeJSON writes verdict null where there is none yet.
-func (o outcome) writeJSON(out io.Writer) error {
-	return json.NewEncoder(out).Encode(struct {
-		outcome
-		Verdict *string `json:"verdict"`
-	}{outcome: o, Verdict: o.NullableVerdict()})
 }
