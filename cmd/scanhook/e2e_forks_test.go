@@ -4,13 +4,14 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/scanhook/scanhook/internal/fakeforge"
+	"github.com/scanhook/scanhook/internal/fakeforge/forgetest"
+	fakegitlab "github.com/scanhook/scanhook/internal/fakeforge/gitlab"
 	"github.com/scanhook/scanhook/internal/fakeforge/gitrepo"
 )
 
@@ -27,23 +28,23 @@ func fork(t *testing.T, cfg sandboxConfig) (*forked, gitrepo.Checkout) {
 	t.Helper()
 	w, sample := setup(t, cfg)
 	f := &forked{sandbox: w, base: sample.Dir, fork: filepath.Join(t.TempDir(), "fork"), clock: time.Now().Add(-time.Hour)}
-	f.git(t, "", "clone", "--quiet", sample.Dir, f.fork)
+	forgetest.Git(t, "", "clone", "--quiet", sample.Dir, f.fork)
 	w.platform.AddRepository(fakeforge.Repository{Project: "eve/shop", Dir: f.fork, DefaultBranch: "main"})
 	f.request = fakeforge.RequestSpec{Project: "acme/shop", Number: 7, From: "eve/shop", Branch: "main", Target: "main"}
 	return f, sample
 }
 
-func (f *forked) git(t *testing.T, dir string, args ...string) string {
+// onForks runs a test on each kind of platform, where Scanhook serves a project with a fork. extra is added to its configuration.
+func onForks(t *testing.T, extra string, test func(t *testing.T, f *forked, sample gitrepo.Checkout)) {
 	t.Helper()
-	options := []string{"-c", "user.name=Eve", "-c", "user.email=eve@example.com", "-c", "protocol.file.allow=always"}
-	if dir != "" {
-		options = append(options, "-C", dir)
+	for _, kind := range []string{"github", "gitlab", "gitea"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			f, sample := fork(t, sandboxConfig{kind: kind, extra: extra})
+			startSandbox(t, f.sandbox)
+			test(t, f, sample)
+		})
 	}
-	out, err := exec.CommandContext(t.Context(), "git", append(options, args...)...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("git %v: %v\n%s", args, err, out)
-	}
-	return strings.TrimSpace(string(out))
 }
 
 // commit adds a file to the fork, and makes it the head of the request in the project, as platforms do.
@@ -52,15 +53,25 @@ func (f *forked) commit(t *testing.T, name, text string) string {
 	if err := os.WriteFile(filepath.Join(f.fork, name), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	f.git(t, f.fork, "add", name)
-	f.git(t, f.fork, "commit", "--quiet", "--message", "Change "+name)
-	sha := f.git(t, f.fork, "rev-parse", "HEAD")
+	forgetest.Git(t, f.fork, "add", name)
+	forgetest.Git(t, f.fork, "commit", "--quiet", "--message", "Change "+name)
+	sha := forgetest.Git(t, f.fork, "rev-parse", "HEAD")
 	ref := "refs/pull/7/head"
 	if f.kind == "gitlab" {
-		ref = "refs/merge-requests/7/head"
+		ref = fakegitlab.MergeRequestRef(7, false)
 	}
-	f.git(t, f.base, "fetch", "--quiet", f.fork, "+HEAD:"+ref)
+	forgetest.Git(t, f.base, "fetch", "--quiet", f.fork, "+HEAD:"+ref)
 	return sha
+}
+
+// pipeline makes the pipeline of the merge request that a member ran in the project, without which GitLab shows nothing there.
+func (f *forked) pipeline(t *testing.T, sha string) {
+	t.Helper()
+	if f.kind == "gitlab" {
+		if _, err := f.platform.AddPipeline("acme/shop", sha, fakegitlab.MergeRequestRef(7, false), "build"); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // tell announces the request after an action.
@@ -84,78 +95,61 @@ func head(sha string) func(*fakeforge.RequestSpec) {
 	return func(spec *fakeforge.RequestSpec) { spec.Before, spec.Head = spec.Head, sha }
 }
 
-// shows waits until a commit shows a state and a text, in the project.
-func (f *forked) shows(t *testing.T, sha, state, text string) fakeforge.Status {
+// open opens the request with a commit that adds a file.
+func (f *forked) open(t *testing.T, name, text string) (sha string) {
 	t.Helper()
-	if f.kind == "gitlab" && state != "success" {
-		state = map[string]string{"failure": "failed", "error": "failed"}[state]
+	sha = f.commit(t, name, text)
+	f.pipeline(t, sha)
+	f.tell(t, "opened", head(sha))
+	return sha
+}
+
+// shows waits until a commit shows a state, success or failure, and a text, in the project.
+func (f *forked) shows(t *testing.T, sha, state, text string) {
+	t.Helper()
+	if f.kind == "gitlab" && state == "failure" {
+		state = "failed"
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	for ctx.Err() == nil {
-		for _, status := range f.platform.Statuses("acme/shop", sha) {
-			if status.Context == "scanhook" && status.State == state && strings.Contains(status.Description, text) {
-				return status
-			}
-		}
-		time.Sleep(20 * time.Millisecond)
+	_, err := f.platform.Wait(ctx, func(s fakeforge.Status) bool {
+		return s.Project == "acme/shop" && s.SHA == sha && s.Context == "scanhook" && s.State == state && strings.Contains(s.Description, text)
+	})
+	if err != nil {
+		t.Fatalf("%s never showed %s %q: %v; statuses: %+v", sha, state, text, err, f.platform.Statuses("acme/shop", sha))
 	}
-	t.Fatalf("%s never showed %s %q, but %+v", sha, state, text, f.platform.Statuses("acme/shop", sha))
-	return fakeforge.Status{}
 }
-
-var forkKinds = []string{"github", "gitlab", "gitea"}
 
 const secretText = "aws_key = \"AKIA" + "Z7QPLM2VXK4RTJWN\"\n"
-
-// pipeline makes the pipeline of the merge request that a member ran in the project, without which GitLab shows nothing there.
-func (f *forked) pipeline(t *testing.T, sha string) {
-	t.Helper()
-	if f.kind == "gitlab" {
-		if _, err := f.platform.AddPipeline("acme/shop", sha, "refs/merge-requests/7/head", "build"); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
 
 // A request from a fork gets its status on its head, with each push, and again after it was closed.
 func TestRequestsFromForksGetTheirStatus(t *testing.T) {
 	t.Parallel()
-	for _, kind := range forkKinds {
-		t.Run(kind, func(t *testing.T) {
-			t.Parallel()
-			f, sample := fork(t, sandboxConfig{kind: kind})
-			startSandbox(t, f.sandbox)
-			pushTo(t, f.sandbox, "main", "", sample.Head)
-			finalOf(t, f.sandbox, sample.Head)
-			first := f.commit(t, "key.txt", secretText)
-			f.pipeline(t, first)
-			f.tell(t, "opened", head(first))
-			f.shows(t, first, "failure", "1 new (1 ")
-			second := f.commit(t, "key.txt", "nothing any more\n")
-			f.pipeline(t, second)
-			f.tell(t, "synchronize", head(second))
-			f.shows(t, second, "failure", "1 new (1 ") // in the first commit, which is to be merged, too
-			f.tell(t, "closed")
-			f.tell(t, "reopened")
-			if refused := f.platform.Refused(); len(refused) > 0 {
-				t.Errorf("the platform refused %+v", refused)
-			}
-			if status := f.platform.Statuses("acme/shop", strings.Repeat("e", 40)); len(status) > 0 {
-				t.Errorf("statuses on the merge commit: %+v", status)
-			}
-		})
-	}
+	onForks(t, "", func(t *testing.T, f *forked, sample gitrepo.Checkout) {
+		pushTo(t, f.sandbox, "main", "", sample.Head)
+		finalOf(t, f.sandbox, sample.Head)
+		first := f.open(t, "key.txt", secretText)
+		f.shows(t, first, "failure", "1 new (1 ")
+		second := f.commit(t, "key.txt", "nothing any more\n")
+		f.pipeline(t, second)
+		f.tell(t, "synchronize", head(second))
+		f.shows(t, second, "failure", "1 new (1 ") // in the first commit, which is to be merged, too
+		f.tell(t, "closed")
+		f.tell(t, "reopened")
+		if refused := f.platform.Refused(); len(refused) > 0 {
+			t.Errorf("the platform refused %+v", refused)
+		}
+		if status := f.platform.Statuses("acme/shop", strings.Repeat("e", 40)); len(status) > 0 {
+			t.Errorf("statuses on the merge commit: %+v", status)
+		}
+	})
 }
 
 // A scanner with a command does not run on strangers' code: the status waits for the built-in one only, and counts the other as not
 // searched. Once the commit is pushed to the project itself, it runs.
 func TestCommandsDoNotRunOnForks(t *testing.T) {
 	t.Parallel()
-	for _, kind := range forkKinds {
-		t.Run(kind, func(t *testing.T) {
-			t.Parallel()
-			f, sample := fork(t, sandboxConfig{kind: kind, extra: `
+	lint := `
 scanners:
   lint:
     command:
@@ -166,102 +160,69 @@ scanners:
         if [ -e strange.txt ]; then echo '{"findings": [{"rule_id": "ran", "file": "strange.txt", "line": 1, "severity": "low"}]}' >"$0"; fi
       - "{output}"
     format: json
-repositories: [{match: "**", scanners: [gitleaks, lint]}]`})
-			startSandbox(t, f.sandbox)
-			pushTo(t, f.sandbox, "main", "", sample.Head)
-			finalOf(t, f.sandbox, sample.Head)
-			sha := f.commit(t, "strange.txt", "nothing\n")
-			f.pipeline(t, sha)
-			f.tell(t, "opened", head(sha))
-			f.shows(t, sha, "success", "5 known, 1 not searched")
-			var scan struct {
-				Fork bool `json:"fork"`
-			}
-			list := struct {
-				Items []struct {
-					Ref string `json:"reference_id"`
-				} `json:"items"`
-			}{}
-			ask(t, f.sandbox, "GET", "/api/v1/scans?commit="+sha, "", &list)
-			ask(t, f.sandbox, "GET", "/api/v1/scans/"+list.Items[0].Ref, "", &scan)
-			if !scan.Fork {
-				t.Error("the scan does not say that it is of a fork")
-			}
-			f.git(t, f.base, "update-ref", "refs/heads/main", sha)
-			pushTo(t, f.sandbox, "main", sample.Head, sha)
-			f.shows(t, sha, "success", "1 new (1 low), 5 known")
-		})
-	}
+repositories: [{match: "**", scanners: [gitleaks, lint]}]`
+	onForks(t, lint, func(t *testing.T, f *forked, sample gitrepo.Checkout) {
+		pushTo(t, f.sandbox, "main", "", sample.Head)
+		finalOf(t, f.sandbox, sample.Head)
+		sha := f.open(t, "strange.txt", "nothing\n")
+		f.shows(t, sha, "success", "5 known, 1 not searched")
+		var scan struct {
+			Fork bool `json:"fork"`
+		}
+		scans := scansOf(t, f.sandbox, sha)
+		ask(t, f.sandbox, "GET", "/api/v1/scans/"+scans[0].Ref, "", &scan)
+		if !scan.Fork {
+			t.Error("the scan does not say that it is of a fork")
+		}
+		forgetest.Git(t, f.base, "update-ref", "refs/heads/main", sha)
+		pushTo(t, f.sandbox, "main", sample.Head, sha)
+		f.shows(t, sha, "success", "1 new (1 low), 5 known")
+	})
 }
 
 // Where forks are off, the status says so and fails, at once.
 func TestForksAreOff(t *testing.T) {
 	t.Parallel()
-	for _, kind := range forkKinds {
-		t.Run(kind, func(t *testing.T) {
-			t.Parallel()
-			f, _ := fork(t, sandboxConfig{kind: kind, extra: `repositories: [{match: "**", forks: off}]`})
-			startSandbox(t, f.sandbox)
-			sha := f.commit(t, "readme.txt", "nothing\n")
-			f.pipeline(t, sha)
-			f.tell(t, "opened", head(sha))
-			f.shows(t, sha, "failure", "not scanned: forks are off")
-		})
-	}
+	onForks(t, `repositories: [{match: "**", forks: off}]`, func(t *testing.T, f *forked, _ gitrepo.Checkout) {
+		sha := f.open(t, "readme.txt", "nothing\n")
+		f.shows(t, sha, "failure", "not scanned: forks are off")
+	})
 }
 
 // A request with another target is decided anew: what the new target does not have is new.
 func TestRetargetedRequestsAreDecidedAnew(t *testing.T) {
 	t.Parallel()
-	for _, kind := range forkKinds {
-		t.Run(kind, func(t *testing.T) {
-			t.Parallel()
-			f, sample := fork(t, sandboxConfig{kind: kind})
-			startSandbox(t, f.sandbox)
-			f.git(t, f.base, "branch", "release", sample.Before)
-			pushTo(t, f.sandbox, "main", "", sample.Before)
-			finalOf(t, f.sandbox, sample.Before)
-			pushTo(t, f.sandbox, "release", "", sample.Before)
-			pushTo(t, f.sandbox, "main", sample.Before, sample.Head)
-			finalOf(t, f.sandbox, sample.Head)
-			sha := f.commit(t, "readme.txt", "nothing\n")
-			f.pipeline(t, sha)
-			f.tell(t, "opened", head(sha))
-			f.shows(t, sha, "success", "5 known")
-			f.tell(t, "edited", func(spec *fakeforge.RequestSpec) { spec.Was, spec.Target = "main", "release" })
-			f.shows(t, sha, "failure", "4 new (3 critical, 1 high), 1 known")
-		})
-	}
+	onForks(t, "", func(t *testing.T, f *forked, sample gitrepo.Checkout) {
+		forgetest.Git(t, f.base, "branch", "release", sample.Before)
+		pushTo(t, f.sandbox, "main", "", sample.Before)
+		finalOf(t, f.sandbox, sample.Before)
+		pushTo(t, f.sandbox, "release", "", sample.Before)
+		pushTo(t, f.sandbox, "main", sample.Before, sample.Head)
+		finalOf(t, f.sandbox, sample.Head)
+		sha := f.open(t, "readme.txt", "nothing\n")
+		f.shows(t, sha, "success", "5 known")
+		f.tell(t, "edited", func(spec *fakeforge.RequestSpec) { spec.Was, spec.Target = "main", "release" })
+		f.shows(t, sha, "failure", "4 new (3 critical, 1 high), 1 known")
+	})
 }
 
 // A request within the project is scanned once, by the push of its branch, and compared with where it left its target.
 func TestRequestsWithinTheProjectAreScannedOnce(t *testing.T) {
 	t.Parallel()
-	for _, kind := range forkKinds {
-		t.Run(kind, func(t *testing.T) {
-			t.Parallel()
-			f, sample := fork(t, sandboxConfig{kind: kind})
-			startSandbox(t, f.sandbox)
-			pushTo(t, f.sandbox, "main", "", sample.Before)
-			finalOf(t, f.sandbox, sample.Before)
-			f.request.From, f.request.Branch = "acme/shop", "feature"
-			f.git(t, f.base, "branch", "feature", sample.Head)
-			f.git(t, f.base, "branch", "release", sample.Before)
-			f.tell(t, "opened", head(sample.Head))
-			pushTo(t, f.sandbox, "feature", "", sample.Head)
-			f.shows(t, sample.Head, "failure", "4 new (3 critical, 1 high), 1 known")
-			f.tell(t, "closed")
-			list := struct {
-				Items []struct {
-					Branch string `json:"branch"`
-				} `json:"items"`
-			}{}
-			ask(t, f.sandbox, "GET", "/api/v1/scans?commit="+sample.Head, "", &list)
-			if len(list.Items) != 1 || list.Items[0].Branch != "feature" {
-				t.Errorf("scans: %+v, want one of the branch", list.Items)
-			}
-		})
-	}
+	onForks(t, "", func(t *testing.T, f *forked, sample gitrepo.Checkout) {
+		pushTo(t, f.sandbox, "main", "", sample.Before)
+		finalOf(t, f.sandbox, sample.Before)
+		f.request.From, f.request.Branch = "acme/shop", "feature"
+		forgetest.Git(t, f.base, "branch", "feature", sample.Head)
+		forgetest.Git(t, f.base, "branch", "release", sample.Before)
+		f.tell(t, "opened", head(sample.Head))
+		pushTo(t, f.sandbox, "feature", "", sample.Head)
+		f.shows(t, sample.Head, "failure", "4 new (3 critical, 1 high), 1 known")
+		f.tell(t, "closed")
+		if scans := scansOf(t, f.sandbox, sample.Head); len(scans) != 1 || scans[0].Branch != "feature" {
+			t.Errorf("scans: %+v, want one of the branch", scans)
+		}
+	})
 }
 
 // GitLab lets a status of a merge request from a fork count in a pipeline of the merge request, or of the fork. Where the token may
@@ -320,9 +281,7 @@ func TestMergeGroupsAreScanned(t *testing.T) {
 	}
 	finalOf(t, w, sample.Head)
 	pushTo(t, w, "gh-readonly-queue/main/pr-7-"+sample.Before, "", sample.Head)
-	var list struct{ Items []any }
-	ask(t, w, "GET", "/api/v1/scans?commit="+sample.Head, "", &list)
-	if len(list.Items) != 1 {
-		t.Errorf("%d scans, want one", len(list.Items))
+	if scans := scansOf(t, w, sample.Head); len(scans) != 1 {
+		t.Errorf("%d scans, want one", len(scans))
 	}
 }

@@ -2,11 +2,10 @@ package main
 
 import (
 	"context"
-	"os/exec"
-	"strings"
 	"testing"
 
 	"github.com/scanhook/scanhook/internal/fakeforge"
+	"github.com/scanhook/scanhook/internal/fakeforge/forgetest"
 	fakegitlab "github.com/scanhook/scanhook/internal/fakeforge/gitlab"
 	"github.com/scanhook/scanhook/internal/fakeforge/gitrepo"
 )
@@ -65,17 +64,8 @@ func TestMergedResultsGetTheirStatus(t *testing.T) {
 
 func mergedResult(t *testing.T, sample gitrepo.Checkout) string {
 	t.Helper()
-	git := func(args ...string) string {
-		cmd := exec.Command("git", append([]string{"-C", sample.Dir, "-c", "user.name=Ada", "-c", "user.email=ada@example.com"},
-			args...)...)
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Fatalf("git %v: %v\n%s", args, err, out)
-		}
-		return strings.TrimSpace(string(out))
-	}
-	sha := git("commit-tree", "-p", sample.Before, "-p", sample.Head, "-m", "Merge", sample.Head+"^{tree}")
-	git("update-ref", fakegitlab.MergeRequestRef(1, true), sha)
+	sha := forgetest.Git(t, sample.Dir, "commit-tree", "-p", sample.Before, "-p", sample.Head, "-m", "Merge", sample.Head+"^{tree}")
+	forgetest.Git(t, sample.Dir, "update-ref", fakegitlab.MergeRequestRef(1, true), sha)
 	return sha
 }
 

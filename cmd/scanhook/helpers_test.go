@@ -233,6 +233,22 @@ func ask(t *testing.T, w *sandbox, method, path, body string, out any) {
 	}
 }
 
+// listedScan is what tests read of a scan in the API's list.
+type listedScan struct {
+	Ref    string `json:"reference_id"`
+	Branch string `json:"branch"`
+}
+
+// scansOf asks the API for the scans of a commit.
+func scansOf(t *testing.T, w *sandbox, sha string) []listedScan {
+	t.Helper()
+	var list struct {
+		Items []listedScan `json:"items"`
+	}
+	ask(t, w, http.MethodGet, "/api/v1/scans?commit="+sha, "", &list)
+	return list.Items
+}
+
 // eventually asks until there is an answer, and ends the test when none has come within a minute.
 func eventually[T any](t *testing.T, what string, ask func() (T, bool)) T {
 	t.Helper()
