@@ -381,6 +381,20 @@ func (c *Coverage) LeaveOut(reason LeftOut, count int, names ...string) {
 	}
 }
 
+// Rename gives what was left out other names, also that of which no name is kept.
+func (c *Coverage) Rename(as func(name string) string) {
+	if c == nil {
+		return
+	}
+	for _, left := range c.Left {
+		for _, names := range [][]string{left.Names, left.More} {
+			for i, name := range names {
+				names[i] = as(name)
+			}
+		}
+	}
+}
+
 // PutUnread replaces the commits that were left out, but for those of which nothing but their number is known.
 func (c *Coverage) PutUnread(left []Stretch) {
 	lost := 0

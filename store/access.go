@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -204,7 +205,7 @@ const projectsPerUnion = 100
 
 // pageOf joins the pages of several unions to one, the newest first.
 func pageOf[T any](list []T, id func(T) int64, after int64, limit int) []T {
-	slices.SortFunc(list, func(a, b T) int { return int(min(max(id(b)-id(a), -1), 1)) })
+	slices.SortFunc(list, func(a, b T) int { return cmp.Compare(id(b), id(a)) })
 	if over := len(list) - limit; over > 0 && after > 0 { // those that come directly before it
 		return list[over:]
 	}

@@ -175,7 +175,7 @@ func (s *Store) restartScans(ctx context.Context, tx *sqlx.Tx, restarts []intake
 
 // restartScan restarts jobs that were superseded and, where the scan came before its push, those that failed here.
 func (s *Store) restartScan(ctx context.Context, tx *sqlx.Tx, scan core.Scan, restart intake.Restart) error {
-	deadline := s.clock.Timestamp().Add(scan.DeadlineAt.Sub(scan.Timestamp))
+	deadline := s.nextDeadline(scan)
 	_, err := tx.ExecContext(ctx, tx.Rebind(`UPDATE scans SET superseded_by = '', deadline_at = ? WHERE id = ?`), deadline, scan.ID)
 	if err != nil {
 		return err
@@ -413,7 +413,7 @@ func (s *Store) aimScan(ctx context.Context, tx *sqlx.Tx, aim intake.Aim) error 
 	if err != nil {
 		return err
 	}
-	deadline := s.clock.Timestamp().Add(scan.DeadlineAt.Sub(scan.Timestamp))
+	deadline := s.nextDeadline(scan)
 	_, err = tx.ExecContext(ctx, tx.Rebind(`
 		UPDATE scans SET merge_base_sha = '', baseline_scan_id = NULL, deadline_at = ? WHERE id = ?`), deadline, scan.ID)
 	if err != nil {
@@ -433,11 +433,12 @@ func (s *Store) aimScan(ctx context.Context, tx *sqlx.Tx, aim intake.Aim) error 
 	return s.settleScan(ctx, tx, scan.ID, nil)
 }
 
-// RecordMergeBase keeps the commit where the scan's branch left its target.
+// RecordMergeBase keeps the commit where the scan's branch left its target, unless the scan has got another target since.
 func (s *Store) RecordMergeBase(ctx context.Context, scan core.Scan, sha string) error {
 	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
-		_, err := tx.ExecContext(ctx, tx.Rebind(`UPDATE scans SET merge_base_sha = ? WHERE id = ?`), sha, scan.ID)
-		if err == nil && scan.TargetBranch != "" {
+		changed, err := sqldb.Exec(ctx, tx, `
+			UPDATE scans SET merge_base_sha = ? WHERE id = ? AND target_branch = ? AND merge_base_sha <> ?`, sha, scan.ID, scan.TargetBranch, sha)
+		if err == nil && changed > 0 && scan.TargetBranch != "" {
 			err = s.compareAtBase(ctx, tx, scan.ID)
 		}
 		return err
@@ -462,6 +463,9 @@ func compareUploads(ctx context.Context, tx *sqlx.Tx, scan core.Scan) error {
 		base, err := baselineOf(ctx, tx, scan, job)
 		if err == nil {
 			err = compareByAlerts(ctx, tx, job.ID, base)
+		}
+		if err == nil && base.found() {
+			err = nameBaseline(ctx, tx, scan.ID, base.ScanID)
 		}
 		if err != nil {
 			return fmt.Errorf("comparing anew: %w", err)
@@ -510,7 +514,7 @@ func (s *Store) adoptScans(ctx context.Context, tx *sqlx.Tx, scans []core.Scan) 
 		if !was.Fork {
 			continue
 		}
-		scan.DeadlineAt = s.clock.Timestamp().Add(was.DeadlineAt.Sub(was.Timestamp))
+		scan.DeadlineAt = s.nextDeadline(was)
 		_, err = tx.NamedExecContext(ctx, `
 			UPDATE scans SET fork = FALSE, refused = '', superseded_by = '', ref = :ref, branch = :branch, shared_refs = :shared_refs,
 				before_sha = CASE WHEN `+notBeyond+` THEN :before_sha ELSE before_sha END, deadline_at = :deadline_at

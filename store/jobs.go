@@ -39,11 +39,16 @@ type Claimant struct {
 func (s *Store) ClaimJob(ctx context.Context, by Claimant) (core.Job, core.Scan, error) {
 	var job core.Job
 	var scan core.Scan
+	none := false
 	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
-		if err := s.claimJob(ctx, tx, &job, by); err != nil {
+		err := s.claimJob(ctx, tx, &job, by)
+		if none = errors.Is(err, sql.ErrNoRows); none {
+			return nil // the pauses that it found over have ended all the same
+		}
+		if err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, tx.Rebind(`
+		_, err = tx.ExecContext(ctx, tx.Rebind(`
 			UPDATE scans SET status = 'processing', started_at = COALESCE(started_at, ?)
 			WHERE id = ? AND status = 'pending'`), s.clock.Timestamp(), job.ScanID)
 		if err != nil {
@@ -51,6 +56,9 @@ func (s *Store) ClaimJob(ctx context.Context, by Claimant) (core.Job, core.Scan,
 		}
 		return tx.GetContext(ctx, &scan, tx.Rebind(`SELECT `+scanColumns+` FROM scans WHERE id = ?`), job.ScanID)
 	})
+	if err == nil && none {
+		err = core.ErrNotFound
+	}
 	if err != nil {
 		return core.Job{}, core.Scan{}, fmt.Errorf("claiming job: %w", err)
 	}
@@ -422,7 +430,7 @@ func (s *Store) expireScan(ctx context.Context, tx *sqlx.Tx, id int64, lapsed ti
 func (s *Store) jobsForReports(
 	ctx context.Context, tx *sqlx.Tx, scan core.Scan, scanner string, reports []core.Report,
 ) (jobs []core.Job, err error) {
-	known, err := jobsByScan(ctx, tx, []int64{scan.ID})
+	known, err := jobsOf(ctx, tx, scan)
 	if err != nil {
 		return nil, err
 	}
@@ -430,7 +438,7 @@ func (s *Store) jobsForReports(
 	for _, report := range reports {
 		categories = append(categories, report.Category)
 	}
-	plan, err := s.policyOf(scan).PlanReports(scan, known[scan.ID], scanner, categories)
+	plan, err := s.policyOf(scan).PlanReports(scan, known, scanner, categories)
 	if err != nil {
 		return nil, err
 	}

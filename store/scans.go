@@ -180,9 +180,9 @@ func (s *Store) ListJobs(ctx context.Context, scan core.Scan) ([]core.Job, error
 	return list, nil
 }
 
-func jobsOf(ctx context.Context, tx *sqlx.Tx, scan core.Scan) (jobs []core.Job, err error) {
-	err = tx.SelectContext(ctx, &jobs, tx.Rebind(`SELECT `+jobColumns+` FROM scan_jobs WHERE scan_id = ? ORDER BY id`), scan.ID)
-	return jobs, err
+func jobsOf(ctx context.Context, tx *sqlx.Tx, scan core.Scan) ([]core.Job, error) {
+	jobs, err := jobsByScan(ctx, tx, []int64{scan.ID})
+	return jobs[scan.ID], err
 }
 
 // ListScansOf returns all scans of a tracked project's commits, the oldest first.

@@ -289,6 +289,11 @@ func (s *Store) DeadlineOf(scan core.Scan) time.Time {
 	return scan.DeadlineAt.Add(s.Jumped(scan.Timestamp))
 }
 
+// nextDeadline is when a scan that begins once more has had its time.
+func (s *Store) nextDeadline(scan core.Scan) time.Time {
+	return s.clock.Timestamp().Add(cmp.Or(s.policyOf(scan).ScanTimeout, scan.DeadlineAt.Sub(scan.Timestamp)))
+}
+
 // isOverdue is false for scans that were waiting when this process started, until its clock has proven itself.
 func (s *Store) isOverdue(scan core.Scan, now time.Time) bool {
 	return s.clock.Proven(scan.Timestamp) && !s.DeadlineOf(scan).After(now)

@@ -287,29 +287,37 @@ func (s *Store) DecideAlerts(ctx context.Context, b Batch) (decided int, err err
 }
 
 // WithdrawBatch withdraws at most MaxBatch of the decisions of a batch that still hold, in one transaction. left are those that
-// another call has to withdraw.
+// another call has to withdraw. Decisions on alerts that no head has any more stay.
 func (s *Store) WithdrawBatch(ctx context.Context, key, author string) (withdrawn, left int, err error) {
-	const ofBatch = `FROM alert_decisions WHERE batch = ? AND batch <> '' AND source = 'person'`
-	var ids []int64
-	err = s.db.SelectContext(ctx, &ids, s.db.Rebind(`SELECT alert_id `+ofBatch+` ORDER BY id LIMIT ?`), key, MaxBatch)
-	if err == nil {
-		err = s.triageTogether(ctx, ids, func(tx *sqlx.Tx, before core.Triaged) (change core.TriageChange, err error) {
-			withdrawal := core.Withdrawal{FindingID: before.Finding.ID, Author: author}
-			if change, err = withdrawal.Update().Triage(before, s.clock.Timestamp()); err != nil {
-				return change, err
-			}
-			withdrawn++
-			return change, s.withdraw(ctx, tx, withdrawal, before.Decisions)
-		}, func() { withdrawn = 0 })
+	const ofBatch = `FROM alert_decisions WHERE batch = ? AND batch <> '' AND source = 'person' AND id > ?`
+	withdraw := func(tx *sqlx.Tx, before core.Triaged) (change core.TriageChange, err error) {
+		if !slices.ContainsFunc(before.Decisions, func(d core.TriageDecision) bool { return d.Batch == key }) {
+			return change, nil // somebody has decided anew
+		}
+		withdrawal := core.Withdrawal{FindingID: before.Finding.ID, Author: author}
+		if change, err = withdrawal.Update().Triage(before, s.clock.Timestamp()); err != nil {
+			return change, err
+		}
+		withdrawn++
+		return change, s.withdraw(ctx, tx, withdrawal, before.Decisions)
+	}
+	last := int64(0)
+	for more := true; more && withdrawn == 0 && err == nil; {
+		var decisions []core.TriageDecision
+		err = s.db.SelectContext(ctx, &decisions, s.db.Rebind(`SELECT id, alert_id `+ofBatch+` ORDER BY id LIMIT ?`), key, last, MaxBatch)
+		var ids []int64
+		for _, decision := range decisions {
+			ids, last = append(ids, decision.AlertID), decision.ID
+		}
+		if more = len(ids) > 0; err == nil && more {
+			err = s.triageTogether(ctx, ids, withdraw, func() { withdrawn = 0 })
+		}
 	}
 	if err == nil {
-		err = s.db.GetContext(ctx, &left, s.db.Rebind(`SELECT COUNT(*) `+ofBatch), key)
+		err = s.db.GetContext(ctx, &left, s.db.Rebind(`SELECT COUNT(*) `+ofBatch), key, last)
 	}
 	if err != nil {
 		return 0, 0, fmt.Errorf("withdrawing a batch: %w", sqldb.Classify(err))
-	}
-	if withdrawn == 0 {
-		left = 0 // no head has them any more
 	}
 	return withdrawn, left, nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -30,8 +31,8 @@ func listen(server config.Server) (net.Listener, error) {
 	if conn, err := net.Dial("unix", socket); err == nil {
 		_ = conn.Close()
 		return nil, fmt.Errorf("listening on %s: another process does; change server.listen or stop it", server.Listen)
-	} else if errors.Is(err, syscall.ECONNREFUSED) {
-		_ = os.Remove(socket) // of a process that was killed
+	} else if info, _ := os.Lstat(socket); errors.Is(err, syscall.ECONNREFUSED) && info != nil && info.Mode().Type() == fs.ModeSocket {
+		_ = os.Remove(socket) // of a process that was killed; any other file is refused in the same way
 	}
 	listener, err := net.Listen("unix", socket)
 	if err == nil {

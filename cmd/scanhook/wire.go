@@ -192,6 +192,7 @@ func (w *wiring) assemble() (a *app, err error) {
 		return nil, err
 	}
 	w.mirrors = w.newMirrors()
+	_ = w.mirrors.Probe() // which chooses the directory; the runner tells of its faults
 	w.runner = runner.New(runner.Config{
 		Jobs: w.db, Platforms: w.platforms, Scanners: w.scanners(), Policies: w.policies, Mirrors: w.mirrors,
 		PerProject: int(w.config.Runner.PerProject), Hidden: w.hidden(), AI: aiOf(w.config), Meter: w.meter, Log: w.log,
@@ -214,11 +215,7 @@ func (w *wiring) assemble() (a *app, err error) {
 	if err != nil {
 		return nil, err
 	}
-	public, err := url.Parse(w.config.Server.PublicURL)
-	if err != nil {
-		return nil, fmt.Errorf("reading server.public_url: %w", err)
-	}
-	handler, err := httpx.Compress(httpx.AcceptBase(httpx.BaseOf(public), router, httpx.DropFinalSlash(httpx.AnswerHead(router))))
+	handler, err := httpx.Compress(httpx.AcceptBase(w.pages.Base, router, httpx.DropFinalSlash(httpx.AnswerHead(router))))
 	if err != nil {
 		return nil, err
 	}
@@ -272,7 +269,6 @@ func (w *wiring) cageLevel() func() cage.Level {
 
 // hidden are the files of Scanhook itself, which no command may see.
 func (w *wiring) hidden() (paths []string) {
-	_ = w.mirrors.Probe() // which chooses the directory; the runner tells of its faults
 	files := []string{w.config.Source.File, w.config.Server.TLS.KeyFile, w.mirrors.Dir, filepath.Join(os.TempDir(), "scanhook-*")}
 	if file := w.config.Database.URL.File(); file != "" {
 		files = append(files, file+"*")
@@ -327,7 +323,6 @@ func monitoredPlatforms(cfg *config.Config) (monitored []health.Platform) {
 // disks names the directories that fill up: an embedded database, and where commits are fetched and checked out.
 func (w *wiring) disks() map[string]string {
 	disks := map[string]string{"checkouts": os.TempDir()}
-	_ = w.mirrors.Probe() // which chooses the directory; the runner tells of its faults
 	if w.mirrors.Dir != "" {
 		disks["mirrors"] = w.mirrors.Dir
 	}

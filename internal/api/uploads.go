@@ -98,8 +98,11 @@ type Scope struct {
 	Paths    []string `query:"paths,explode" maxItems:"1000" example:"[\"services/api/**\"]" doc:"globs of the files that the scanner looked at; what it does not report in others stays as it was"` //nolint:lll // one doc
 }
 
-// clean refuses what no path can match.
+// clean refuses what no path can match, and what contradicts itself.
 func (s *Scope) clean() error {
+	if s.Partial && len(s.Paths) > 0 {
+		return fmt.Errorf("%w: partial says that nobody knows which files the scanner looked at, paths says which: give one of them", core.ErrInvalid)
+	}
 	for i, glob := range s.Paths {
 		clean, err := core.CleanGlob(glob)
 		if err != nil {
@@ -259,8 +262,9 @@ func (a *API) readReport(ctx context.Context, in Upload, slot *httpx.Slot, categ
 	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
 		return nil, fmt.Errorf("%w: the upload exceeds %d bytes", core.ErrTooLarge, tooLarge.Limit)
 	}
+	digest := hex.EncodeToString(body.digest.Sum(nil))
 	for i := range parsed {
-		parsed[i].Digest = hex.EncodeToString(body.digest.Sum(nil))
+		parsed[i].Digest = digest
 	}
 	return parsed, err
 }

@@ -18,6 +18,8 @@ import (
 
 	landlock "github.com/landlock-lsm/go-landlock/landlock/syscall"
 	"golang.org/x/sys/unix"
+
+	"github.com/scanhook/scanhook/internal/runner/sandbox"
 )
 
 // Kernel is what the kernel under this process gives, which is tried once.
@@ -110,9 +112,8 @@ func outcome(messages *os.File, helper *os.ProcessState, waited error) (Result, 
 	if err != nil {
 		return Result{}, err
 	}
-	var exit *exec.ExitError
 	switch {
-	case result != nil && (waited == nil || errors.As(waited, &exit) || errors.Is(waited, exec.ErrWaitDelay)):
+	case result != nil && (waited == nil || sandbox.Exited(waited) || errors.Is(waited, exec.ErrWaitDelay)):
 		return *result, nil
 	case result != nil:
 		return *result, waited

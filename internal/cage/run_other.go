@@ -4,9 +4,7 @@ package cage
 
 import (
 	"context"
-	"errors"
 	"io"
-	"os/exec"
 	"runtime"
 
 	"github.com/scanhook/scanhook/internal/runner/sandbox"
@@ -21,9 +19,8 @@ func (Level) Execute(ctx context.Context, spec Spec, argv []string, stdout, stde
 	cmd := sandbox.Limited(ctx, spec.Memory, spec.File, argv[0], argv[1:])
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = spec.Dir, spec.Env, stdout, stderr
 	err := sandbox.RunGroup(cmd)
-	exit := new(exec.ExitError)
 	switch {
-	case err != nil && !errors.As(err, &exit):
+	case err != nil && !sandbox.Exited(err):
 		return Result{}, err
 	case cmd.ProcessState.ExitCode() < 0:
 		return Result{Signal: "killed"}, nil

@@ -165,9 +165,7 @@ func (v *validator) validateGrant(at string, grant Grant) {
 		if v.Wrote(at+key) && len(globs) == 0 {
 			v.Errorf(at+key, "is empty: name what the role is for, or leave the key out for all")
 		}
-		for i, glob := range globs {
-			v.checkGlob(fmt.Sprintf("%s%s[%d]", at, key, i), glob)
-		}
+		v.checkGlobs(at+key, globs)
 	}
 	for i, glob := range grant.Projects {
 		v.warnOfStranger(fmt.Sprintf("%s.projects[%d]", at, i), glob)

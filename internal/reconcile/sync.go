@@ -283,13 +283,14 @@ func (m memory) gone(refs gitproto.Refs) (gone []string) {
 	if refs.Truncated {
 		return nil
 	}
+	missing := func(name string) bool { return !refs.Has(name) && !core.IsRequestRef(name) } // heads of requests are not listed
 	for name := range m.Refs {
-		if !refs.Has(name) && !core.IsRequestRef(name) { // heads of requests are not listed
+		if missing(name) {
 			gone = append(gone, name)
 		}
 	}
 	for name := range m.Doubtful {
-		if _, known := m.Refs[name]; !known && !refs.Has(name) && !core.IsRequestRef(name) {
+		if _, known := m.Refs[name]; !known && missing(name) {
 			gone = append(gone, name)
 		}
 	}

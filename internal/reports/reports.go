@@ -61,16 +61,7 @@ func StripRoot(of *core.Report, root string) {
 		}
 		return below
 	})
-	if of.Coverage == nil {
-		return
-	}
-	for _, left := range of.Coverage.Left {
-		for _, names := range [][]string{left.Names, left.More} {
-			for i, name := range names {
-				names[i] = strings.TrimPrefix(strings.TrimPrefix(name, "/"), root+"/")
-			}
-		}
-	}
+	of.Coverage.Rename(func(name string) string { return strings.TrimPrefix(strings.TrimPrefix(name, "/"), root+"/") })
 }
 
 func read(c *collect.Collector) ([]core.Report, error) {

@@ -85,7 +85,11 @@ func (r *Runner) runConfined(ctx context.Context, m *mirror.Mirror, t *task, sca
 // confine makes the place where the command of a job is run. The caller releases it.
 func (r *Runner) confine(t *task, m *mirror.Mirror) (in confinement, release func(), err error) {
 	in = confinement{level: cage.Kernel(), space: t.space, hidden: r.Hidden, objects: m.ObjectsDir(), fork: t.scan.Fork}
-	home, lock, err := takeHome(filepath.Join(r.Mirrors.ScannersDir(), t.job.Scanner))
+	kept := filepath.Join(r.Mirrors.ScannersDir(), t.job.Scanner)
+	if t.scan.Fork {
+		kept = filepath.Join(kept, "forks") // what a stranger's code leaves there must not reach other jobs
+	}
+	home, lock, err := takeHome(kept)
 	if err != nil {
 		return in, nil, r.Mirrors.Unusable(err)
 	}

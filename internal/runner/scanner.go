@@ -100,7 +100,7 @@ func (s Scanner) runCommand(
 	}
 	report, err := judge(name, ended, space, strings.ReplaceAll(said.String(), space.Source+"/", ""), key)
 	if err != nil {
-		err = cmp.Or(space.Fits(), space.Place().FaultInOutput(err, said.String()), err)
+		err = cmp.Or(space.Fits(), in.faultInOutput(err, said.String()), err)
 	}
 	return report, err
 }
@@ -226,10 +226,7 @@ type confinement struct {
 
 // spec says what a scanner's command may do.
 func (s Scanner) spec(in confinement, program string) cage.Spec {
-	space, network := in.space, s.Network
-	if in.fork {
-		network = s.Network && s.ForksNetwork
-	}
+	space, network := in.space, s.Network && (!in.fork || s.ForksNetwork)
 	read := slices.Concat(cage.System(network), cage.ProgramFiles(program), s.Read)
 	write := append(in.hidden.Without(s.Write...), space.Source, space.Home, space.Temp, space.Reports)
 	granted := in.hidden.Without(read...)
@@ -269,6 +266,15 @@ func (in confinement) faultOf(name string, err error) error {
 	return err
 }
 
+// faultInOutput tells a fault of the host by what a command printed. In the cage's view all is read-only that the command was not
+// granted, which is no fault of the host.
+func (in confinement) faultInOutput(err error, said string) error {
+	if in.level.View {
+		said = strings.ReplaceAll(said, ": Read-only file system", "")
+	}
+	return in.space.Place().FaultInOutput(err, said)
+}
+
 // adviceOn is what to do where a command was refused something, perhaps by its cage; empty where nothing says so.
 func adviceOn(name, said string) string {
 	lower := strings.ToLower(said)
@@ -306,7 +312,7 @@ func takeHome(scanner string) (home string, lock *flock.Flock, err error) {
 			continue
 		}
 		if err == nil && keptIn(home).Fits() != nil {
-			err = os.RemoveAll(home)
+			err = keptIn(home).Remove()
 		}
 		if err == nil {
 			err = os.MkdirAll(home, 0o700)

@@ -58,7 +58,10 @@ func describeCheck(scan core.Scan, coverage *core.Coverage, found []core.Finding
 	for _, f := range found[:min(len(found), maxListed)] {
 		fmt.Fprintf(&text, "| %s | %s | %s |\n", f.Severity, markdown(cmp.Or(f.Title, f.RuleID)), markdown(placeOf(f)))
 	}
-	if rest := len(found) - maxListed; rest > 0 {
+	switch rest := len(found) - maxListed; {
+	case len(found) == maxAnnotations: // there may be more than were read
+		text.WriteString("\nand more\n")
+	case rest > 0:
 		fmt.Fprintf(&text, "\nand %d more\n", rest)
 	}
 	if page != "" {

@@ -18,17 +18,12 @@ import (
 	"github.com/scanhook/scanhook/store"
 )
 
-// alertAddress is the address of an alert's page, below the base.
-func alertAddress(platform, project string, number int) string {
-	return fmt.Sprintf("/alerts/%s/%s/%d", platform, project, number)
-}
-
 // alertPage is one alert.
 type alertPage struct {
 	store.AlertStory
 	Name, Heading string
 	Came          string       // link to the commit that brought it, or empty
-	Request       string       // the request that brought it: 7; or empty
+	Request       int64        // the request that brought it, or 0
 	Heads         []alertPlace // where it is now
 	Decided       *core.Triage // what the prevailing decision says; nil where nobody has decided
 	Secret        bool         // it is one that leaked
@@ -58,10 +53,10 @@ func (w *Web) ShowAlert(c *gin.Context) error {
 		return err
 	}
 	if !core.SameProject(story.Project.Name, project) {
-		return w.redirect(c, alertAddress(platform, story.Project.Name, number), nil)
+		return w.redirect(c, text.AlertAddress(platform, story.Project.Name, number), nil)
 	}
 	page := alertPage{
-		AlertStory: story, Name: alerts.Name(story.Project.Name, story.Number), Heading: firstLine(cmp.Or(story.Title, story.RuleID)),
+		AlertStory: story, Name: alerts.Name(story.Project.Name, story.Number), Heading: text.FirstLine(cmp.Or(story.Title, story.RuleID)),
 		Done: newDone(c),
 	}
 	if story.Decision != nil {
@@ -69,7 +64,7 @@ func (w *Web) ShowAlert(c *gin.Context) error {
 	}
 	if story.First != nil {
 		page.Came = w.Platforms.commitLink(*story.First, story.First.CommitSHA)
-		page.Request = requestOf(story.First.Ref)
+		page.Request, _ = core.RequestOf(story.First.Ref)
 	}
 	if err := w.showCard(c.Request.Context(), &page); err != nil {
 		return err
@@ -78,15 +73,6 @@ func (w *Web) ShowAlert(c *gin.Context) error {
 		page.Heads = append(page.Heads, alertPlace{head, w.placeLink(page.Scan, head)})
 	}
 	return w.Render(c, http.StatusOK, "alert", text.Visible(page.Name+" "+page.Heading), page)
-}
-
-// requestOf is the number of the request that a full name means, or empty.
-func requestOf(ref string) string {
-	parts := strings.Split(ref, "/")
-	if len(parts) == 4 && (parts[1] == "pull" || parts[1] == "merge-requests") {
-		return parts[2]
-	}
-	return ""
 }
 
 // alertIn is the alert that an address names.
@@ -124,7 +110,6 @@ func (w *Web) showCard(ctx context.Context, page *alertPage) error {
 	}
 	page.Card, page.Scan, page.Banner, page.Statuses = &cards[0], found.Scan, bannerOf(found.Scan), w.statusLines(statuses)
 	page.Secret = found.Finding.SecretHash != ""
-	page.Card.History = nil // the page has that of the alert
 	return nil
 }
 
@@ -153,6 +138,6 @@ func (w *Web) CommentAlert(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	c.Redirect(http.StatusSeeOther, w.Base.Path(alertAddress(platform, story.Project.Name, number))+"#history")
+	c.Redirect(http.StatusSeeOther, w.Base.Path(text.AlertAddress(platform, story.Project.Name, number))+"#history")
 	return nil
 }

@@ -54,7 +54,16 @@ type findingView struct {
 	HasShare     bool
 }
 
-// viewFindings adds decisions and histories, each in one query.
+// addHistories adds to the views what was said about the findings, in one query.
+func (w *Web) addHistories(ctx context.Context, views []findingView, findings []core.Finding) error {
+	histories, err := w.Store.ListHistories(ctx, findings, maxHistory)
+	for i, f := range findings {
+		views[i].History = histories[f.ID]
+	}
+	return err
+}
+
+// viewFindings adds decisions, in one query.
 func (w *Web) viewFindings(
 	ctx context.Context, scan core.Scan, baseline string, findings []core.Finding,
 ) ([]findingView, error) {
@@ -62,22 +71,20 @@ func (w *Web) viewFindings(
 	if err != nil {
 		return nil, err
 	}
-	histories, err := w.Store.ListHistories(ctx, findings, maxHistory)
 	views := make([]findingView, len(findings))
 	for i, f := range findings {
 		views[i] = w.viewFinding(scan, baseline, f)
-		views[i].History = histories[f.ID]
 		if d, decided := decisions[f.AlertID]; decided && d.Source == core.ByPerson && views[i].Triage == d.Decision {
 			views[i].Undoable = &d
 		}
 	}
-	return views, err
+	return views, nil
 }
 
 // viewFinding is a finding of a scan; baseline is the commit that it was compared with.
 func (w *Web) viewFinding(scan core.Scan, baseline string, f core.Finding) findingView {
 	view := findingView{
-		Finding: f, Heading: firstLine(cmp.Or(f.Title, f.Message, f.RuleID)), Help: text.WebLink(f.HelpURI),
+		Finding: f, Heading: text.FirstLine(cmp.Or(f.Title, f.Message, f.RuleID)), Help: text.WebLink(f.HelpURI),
 		CVE: cveLink(f.CVEID), CWELink: cweLink(f.CWE), Decides: slices.Contains(scan.DecidingIDs(), f.ID),
 		Code: codeOf(f), Absent: f.BaselineState == core.Absent,
 	}
@@ -86,7 +93,7 @@ func (w *Web) viewFinding(scan core.Scan, baseline string, f core.Finding) findi
 	}
 	if f.AlertNumber > 0 {
 		view.Alert = alerts.Name(scan.ProjectName, f.AlertNumber)
-		view.AlertAddress = alertAddress(scan.SourcePlatform, scan.ProjectName, f.AlertNumber)
+		view.AlertAddress = text.AlertAddress(scan.SourcePlatform, scan.ProjectName, f.AlertNumber)
 	}
 	// Scanners repeat their title at the beginning of the message.
 	rest, repeated := strings.CutPrefix(strings.TrimSpace(f.Message), view.Heading)
@@ -113,11 +120,6 @@ func (w *Web) viewFinding(scan core.Scan, baseline string, f core.Finding) findi
 		view.Patch = diff(*f.RemediationPatch)
 	}
 	return view
-}
-
-func firstLine(message string) string {
-	line, _, _ := strings.Cut(strings.TrimSpace(message), "\n")
-	return strings.TrimSpace(line)
 }
 
 func cveLink(id string) string {

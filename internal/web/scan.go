@@ -297,6 +297,9 @@ func (w *Web) fillLists(ctx context.Context, page *scanPage, name, number string
 	if err == nil {
 		list.Findings, err = w.viewFindings(ctx, page.Scan, page.Baseline, findings)
 	}
+	if err == nil {
+		err = w.addHistories(ctx, list.Findings, findings)
+	}
 	page.List = list
 	if err != nil || shown != tabs[0] || list.Page > 1 {
 		return err

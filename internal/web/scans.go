@@ -97,6 +97,6 @@ func (w *Web) overview(c *gin.Context, first bool) (*overview, error) {
 	if err != nil {
 		return nil, err
 	}
-	failing, err := w.failingHooks(c)
+	failing, err := w.Store.ListFailingHooks(c.Request.Context())
 	return &overview{Overview: known, Holds: known.Holds, Silent: w.silentHooks(c), Failing: failing}, err
 }

@@ -62,7 +62,7 @@ func reasonToIgnore(event string) string {
 	case "check_run", "check_suite":
 		return "checks are results: they start no scan"
 	}
-	return event + " events are not used: push and workflow_run are enough for this webhook"
+	return event + " events are not used: push, pull_request and workflow_run are enough for this webhook"
 }
 
 // project translates the repository; its path must be safe because addresses are built from it.

@@ -27,6 +27,9 @@ func (p *Platform) ShowsChecks() bool { return p.app != nil }
 func (p *Platform) PostCheck(ctx context.Context, status core.Status, report platforms.CheckReport) (platforms.Posted, error) {
 	posted, err := p.postCheck(ctx, status, report)
 	if err != nil {
+		if p.Clients != nil {
+			p.Clients.Forget(status.ProjectName) // the App may have been installed anew
+		}
 		return platforms.Posted{}, fmt.Errorf("posting check run of %s to %s: %w", status.ProjectName, p.Name, err)
 	}
 	return posted, nil
@@ -44,24 +47,20 @@ func (p *Platform) postCheck(ctx context.Context, status core.Status, report pla
 		ctx = platforms.WithoutRedirects(ctx)
 	}
 	c := checkRun{Platform: p, client: client, owner: owner, name: name, status: status, report: report}
-	if again := status.State == core.StatusPending && status.PostedState != "" && status.PostedState != core.StatusPending; again {
+	if status.State == core.StatusPending && status.PostedState != "" && status.PostedState != core.StatusPending {
 		c.status.PostedID = 0 // the commit is scanned once more, which is a run of its own
 	}
 	annotations := annotationsOf(report)
 	if status.State == core.StatusPending || c.status.PostedID != 0 && status.PostedState != core.StatusPending {
 		annotations = nil
 	}
-	first := annotations[:min(len(annotations), annotationsPerCall)]
-	if posted, err = c.send(ctx, first); err != nil {
-		return posted, err
-	}
-	for c.status.PostedID = posted.ID; len(annotations) > annotationsPerCall; {
-		annotations = annotations[annotationsPerCall:]
-		if posted, err = c.send(ctx, annotations[:min(len(annotations), annotationsPerCall)]); err != nil {
+	for {
+		n := min(len(annotations), annotationsPerCall)
+		if posted, err = c.send(ctx, annotations[:n]); err != nil || n == len(annotations) {
 			return posted, err
 		}
+		annotations, c.status.PostedID = annotations[n:], posted.ID
 	}
-	return posted, nil
 }
 
 // checkRun is one that is being posted.

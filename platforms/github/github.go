@@ -58,11 +58,12 @@ func configure(config platforms.Config) (*Platform, error) {
 	if config.URL == "" {
 		config.URL = "https://" + host
 	}
-	if web, err := platforms.ParseBase(config.URL); err == nil && config.APIURL == "" {
+	web, err := platforms.ParseBase(config.URL)
+	if err == nil && config.APIURL == "" {
 		config.APIURL = apiAddress(web)
 	}
 	server, err := ghapi.New(config, ghapi.Traits{
-		Title: "GitHub", Links: links, Failed: failedRenewal, MergeQueue: isCloud(config.URL) && config.App == nil,
+		Title: "GitHub", Links: links, Failed: failedRenewal, MergeQueue: err == nil && isCloud(web) && config.App == nil,
 	})
 	if err != nil {
 		return nil, err
@@ -84,14 +85,13 @@ func configure(config platforms.Config) (*Platform, error) {
 
 // isCloud tells whether it is GitHub itself that is at an address. Older Enterprise Servers refuse webhooks for events that they do not
 // have.
-func isCloud(address string) bool {
-	web, err := platforms.ParseBase(address)
-	return err == nil && (web.Hostname() == host || strings.HasSuffix(web.Hostname(), ".ghe.com"))
+func isCloud(web *url.URL) bool {
+	return web.Hostname() == host || strings.HasSuffix(web.Hostname(), ".ghe.com")
 }
 
 // apiAddress follows GitHub's three hostings: the cloud, data residency below ghe.com, and Enterprise Server.
 func apiAddress(web *url.URL) string {
-	if isCloud(web.String()) {
+	if isCloud(web) {
 		return web.Scheme + "://api." + web.Host
 	}
 	return web.JoinPath("api", "v3").String()

@@ -6,11 +6,16 @@ import (
 	"github.com/scanhook/scanhook/platforms"
 )
 
+// events are the kinds of events that are used, and how headers announce them.
+var events = map[string]string{
+	kindPush: "Push Hook", kindTagPush: "Tag Push Hook", kindRequest: "Merge Request Hook", kindPipeline: "Pipeline Hook",
+}
+
 // Kind describes gitlab.com and self-managed GitLab.
 func Kind() platforms.Kind {
 	return platforms.Kind{
 		Name: "gitlab", Title: "GitLab", URL: defaultURL,
-		Events:        map[string]string{"push": "Push Hook", "tag_push": "Tag Push Hook", "merge_request": "Merge Request Hook", "pipeline": "Pipeline Hook"},
+		Events:        events,
 		Sign:          sign,
 		SigningPrefix: keyPrefix,
 		Links:         links,

@@ -128,7 +128,7 @@ func (p *Platform) event(name string, body []byte) (core.Event, string, error) {
 		return nil, "", err
 	}
 	path := p.path(outer)
-	switch used := slices.Contains([]string{kindPush, kindTagPush, kindPipeline, kindRequest}, kind); {
+	switch _, used := events[kind]; {
 	case used && path == "" && cmp.Or(outer.ProjectID.ID(), outer.Project.ID.ID()) != "":
 		return core.Ignored{Reason: "the event names its project by number only, as some tests of webhooks do: a scan" +
 			" needs its path"}, "", nil
@@ -154,22 +154,16 @@ func (e envelope) kind(name string) (string, error) {
 	if stated == "" {
 		stated = string(e.EventName)
 	}
-	var announced string
-	switch name {
-	case "Push Hook":
-		announced = kindPush
-	case "Tag Push Hook":
-		announced = kindTagPush
-	case "Pipeline Hook":
-		announced = kindPipeline
-	case "Merge Request Hook":
-		announced = kindRequest
-	case "System Hook":
+	if name == "System Hook" {
 		return stated, nil
-	default:
-		return "", nil
 	}
-	if stated != "" && stated != announced {
+	announced := ""
+	for kind, header := range events {
+		if header == name {
+			announced = kind
+		}
+	}
+	if announced != "" && stated != "" && stated != announced {
 		return "", fmt.Errorf("%w: the header says %s and the body says %q: remove the custom template of the webhook",
 			core.ErrInvalid, name, stated)
 	}
@@ -177,8 +171,7 @@ func (e envelope) kind(name string) (string, error) {
 }
 
 func reasonToIgnore(name, kind string) string {
-	switch {
-	case kind != "":
+	if kind != "" {
 		return "system events of the kind " + kind + " are not used: push, tag_push, merge_request and pipeline are enough"
 	}
 	return name + " events are not used: push, tag push, merge request and pipeline events are enough for this webhook"

@@ -293,6 +293,15 @@ type step struct {
 	post func(context.Context, *gogitlab.MergeRequest, core.Status) (platforms.Posted, error)
 }
 
+// pinOf is a status's pin on the step, without what it begins with; empty for one that stands on another step.
+func (s step) pinOf(status core.Status) string {
+	pin, here := strings.CutPrefix(status.PipelinePin, s.pin)
+	if !here {
+		return ""
+	}
+	return pin
+}
+
 // errNoPlace tells that a merge request does not have the place of a step.
 var errNoPlace = errors.New("there is no such place")
 
@@ -317,16 +326,17 @@ func (p *Platform) climb(ctx context.Context, status core.Status, number int64) 
 		return platforms.Posted{}, fmt.Errorf("reading merge request %d: %w", number, err)
 	}
 	steps := p.ladder()
-	for n, step := range p.ladder() {
-		if status.PostedState == core.StatusPending && step.pin != "" && strings.HasPrefix(status.PipelinePin, step.pin) &&
-			status.PipelinePin != step.pin {
+	for n, step := range steps {
+		if status.PostedState == core.StatusPending && step.pin != "" && step.pinOf(status) != "" {
 			steps = steps[n:]
 			break
 		}
 	}
 	for _, step := range steps {
 		var posted platforms.Posted
-		if posted, err = step.post(ctx, request, status); err == nil {
+		at := status
+		at.PipelinePin = step.pinOf(status)
+		if posted, err = step.post(ctx, request, at); err == nil {
 			posted.PipelinePin, posted.ShownIn = step.pin+posted.PipelinePin, step.text
 			return posted, nil
 		}
@@ -357,7 +367,6 @@ func (p *Platform) postToFork(ctx context.Context, request *gogitlab.MergeReques
 	if request.SourceProjectID <= 0 || request.SourceProjectID == request.TargetProjectID {
 		return platforms.Posted{}, errNoPlace
 	}
-	status.PipelinePin = strings.TrimPrefix(status.PipelinePin, "fork:")
 	status.ProjectRef, status.Branch, status.MergePipeline = strconv.Itoa(request.SourceProjectID), request.SourceBranch, 0
 	return p.post(ctx, status)
 }
@@ -397,12 +406,12 @@ func checkState(state core.StatusState) string {
 
 // postAsNote writes one note on the merge request, and changes that later. Nothing is written while the scan is in progress.
 func (p *Platform) postAsNote(ctx context.Context, request *gogitlab.MergeRequest, status core.Status) (platforms.Posted, error) {
-	pin, known := strings.CutPrefix(status.PipelinePin, "note:")
+	pin := status.PipelinePin
 	if status.State == core.StatusPending || request.SHA != status.CommitSHA {
-		return platforms.Posted{PipelinePin: strings.TrimPrefix(status.PipelinePin, "note:")}, nil
+		return platforms.Posted{PipelinePin: pin}, nil
 	}
 	body := noteOf(status)
-	if id, err := strconv.Atoi(pin); known && err == nil {
+	if id, err := strconv.Atoi(pin); err == nil {
 		_, answer, err := p.api.Notes.UpdateMergeRequestNote(projectID(status), request.IID, id,
 			&gogitlab.UpdateMergeRequestNoteOptions{Body: &body}, gogitlab.WithContext(ctx))
 		if err = p.classify(answer, err); err == nil {

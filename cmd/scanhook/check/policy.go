@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/internal/config"
 )
 
@@ -78,7 +79,9 @@ func describeRules(n int, own config.SecretRules, archives bool) string {
 }
 
 func (c Check) mayUpload() bool {
-	return slices.ContainsFunc(c.API.Tokens, func(t config.Token) bool { return t.Role == config.RoleUploader || t.Role == config.RoleAdmin })
+	return slices.ContainsFunc(c.API.Tokens, func(t config.Token) bool {
+		return slices.Contains(access.RolesFor(access.Bring), access.Role(t.Role))
+	})
 }
 
 func (c Check) repositories() []Line {

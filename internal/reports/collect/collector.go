@@ -278,9 +278,7 @@ func (c *Collector) Part(read func() (category string, err error)) error {
 	}
 	whole := c.part
 	c.part = part{}
-	if c.Pack {
-		c.Report.Packed = new(core.Packed)
-	}
+	c.Report.Packed = new(core.Packed) // only packed documents are split
 	category, err := read()
 	if err != nil {
 		return err

@@ -309,23 +309,14 @@ func (s *search) searchOne(ctx context.Context, from source, key core.ContentsKe
 	if s.found.Add(int64(len(contents.Findings))) > gitleaks.MaxSecrets {
 		return gitleaks.ErrTooManySecrets
 	}
-	withoutPath(contents.Coverage, s.wanted[key])
+	path := core.Printable(s.wanted[key])
+	contents.Coverage.Rename(func(name string) string { return strings.TrimPrefix(name, path) }) // they may stand at other paths too
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.result.Coverage.Searched += contents.Coverage.Searched
 	contents.Coverage.Searched = 0 // only this scan did
 	s.result.Fresh[key] = contents
 	return nil
-}
-
-// withoutPath makes names relative to the path at which contents were searched: they may stand at others too.
-func withoutPath(c core.Coverage, path string) {
-	path = core.Printable(path)
-	for _, left := range c.Left {
-		for i, name := range left.Names {
-			left.Names[i] = strings.TrimPrefix(name, path)
-		}
-	}
 }
 
 // contentsOf is what is known of a file now. It is not searched yet where the search stopped before.

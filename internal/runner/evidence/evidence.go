@@ -189,6 +189,8 @@ func (g *Git) gather(ctx context.Context, u *upload, names []string) (found *fac
 	if err != nil {
 		return nil, err
 	}
+	ctx, free := space.Bound(ctx, gatherTimeout, fmt.Errorf("it took more than %s", gatherTimeout))
+	defer free(nil)
 	found = &facts{space: space}
 	if err := g.read(ctx, u, remote, base, names, found); err != nil {
 		found.remove()

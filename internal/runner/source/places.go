@@ -62,6 +62,9 @@ func Search(names []string) *Searched {
 func Locate(
 	ctx context.Context, m *mirror.Mirror, sha string, names []string,
 ) (places Places, files []mirror.File, err error) {
+	if len(names) == 0 {
+		return places, nil, nil
+	}
 	search := Search(names)
 	seen := map[string]mirror.File{}
 	_, err = m.Files(ctx, sha, func(f mirror.File) {
@@ -205,12 +208,7 @@ func (p Places) MoveIn(report *core.Report, changes *core.Changes) {
 			}
 			return moved
 		})
-		if report.Coverage != nil {
-			for _, left := range report.Coverage.Left {
-				p.moveNames(left.Names)
-				p.moveNames(left.More)
-			}
-		}
+		report.Coverage.Rename(p.fileOf)
 	}
 	if changes == nil {
 		return
@@ -220,19 +218,17 @@ func (p Places) MoveIn(report *core.Report, changes *core.Changes) {
 	}
 }
 
-func (p Places) moveNames(names []string) {
-	for i, name := range names {
-		if file, known := p.moved[name]; known {
-			names[i] = file
-			continue
-		}
-		for _, r := range p.roots {
-			if file, below := r.at(name); below && r.named != "" {
-				names[i] = file
-				break
-			}
+// fileOf is the file that a name in a report means; any other name stays.
+func (p Places) fileOf(name string) string {
+	if file, known := p.moved[name]; known {
+		return file
+	}
+	for _, r := range p.roots {
+		if file, below := r.at(name); below && r.named != "" {
+			return file
 		}
 	}
+	return name
 }
 
 const describedAtOnce = 4096 // packed findings

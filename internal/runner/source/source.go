@@ -36,16 +36,7 @@ func MakeRelative(report *core.Report, dir string) {
 		}
 		f.Title, f.Message, f.Snippet = here.Replace(f.Title), here.Replace(f.Message), here.Replace(f.Snippet)
 	}
-	if report.Coverage == nil {
-		return
-	}
-	for _, left := range report.Coverage.Left {
-		for _, names := range [][]string{left.Names, left.More} {
-			for i, name := range names {
-				names[i] = relative(name, dir)
-			}
-		}
-	}
+	report.Coverage.Rename(func(name string) string { return relative(name, dir) })
 }
 
 // relative makes a path relative to the checkout. Paths elsewhere stay as they are.

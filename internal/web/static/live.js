@@ -15,11 +15,11 @@
   const isOurs = (node, name) => name === "open" || name === "aria-busy" || name.startsWith("data-judged") ||
     (name === "hidden" && node.dataset.copy !== undefined);
 
-  // morph makes a node look like a fresh one and keeps all nodes that both have, so that focus, typed text, unfolded
-  // details and the scroll position stay as they are.
   // A finding that was judged here changes only as the answers say that are about it: others may have been made before.
   const isSettled = (node, fresh) => node.localName === "article" && node.dataset.judged !== undefined && !fresh.querySelector(".done");
 
+  // morph makes a node look like a fresh one and keeps all nodes that both have, so that focus, typed text, unfolded
+  // details and the scroll position stay as they are.
   const morph = (node, fresh) => {
     if (node.nodeType !== Node.ELEMENT_NODE) {
       if (node.data !== fresh.data) node.data = fresh.data;

@@ -5,10 +5,11 @@ import (
 	"fmt"
 	"math"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/dustin/go-humanize"
 
 	"github.com/scanhook/scanhook/core"
 )
@@ -127,11 +128,18 @@ func Number(n int) string {
 	if n < 0 {
 		return ""
 	}
-	digits := strconv.Itoa(n)
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits
+	return humanize.Comma(int64(n))
+}
+
+// FirstLine is the first line of a text that has one.
+func FirstLine(text string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	return strings.TrimSpace(line)
+}
+
+// AlertAddress is the address of an alert's page, below the base.
+func AlertAddress(platform, project string, number int) string {
+	return fmt.Sprintf("/alerts/%s/%s/%d", platform, project, number)
 }
 
 // UpTo is a number of things that were counted as far as most.

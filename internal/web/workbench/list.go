@@ -3,7 +3,6 @@ package workbench
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"net/http"
 	"strings"
 
@@ -24,7 +23,6 @@ type page struct {
 	Platform, Project string // empty: all
 	Title             string
 	Total             string
-	N                 int
 	Text              string // that is looked for
 	Hidden            []option
 	Shelves           []link
@@ -117,7 +115,7 @@ func (p *Pages) fill(ctx context.Context, v view, shown *page) error {
 	if err != nil {
 		return err
 	}
-	shown.Total, shown.N = counted(facets.Total), facets.Total.N
+	shown.Total = counted(facets.Total)
 	shown.Shelves, shown.Facets = v.shelves(facets), v.facets(facets)
 	for _, sort := range []catalog.Sort{catalog.BySeverity, catalog.Newest, catalog.Oldest} {
 		shown.Sorts = append(shown.Sorts, link{labels[string(sort)], "", v.with("sort", string(sort), "group", ""), v.group == "" && sort == v.sort})
@@ -152,8 +150,10 @@ func (p *Pages) fill(ctx context.Context, v view, shown *page) error {
 }
 
 func lineOf(item catalog.Item) line {
-	heading, _, _ := strings.Cut(strings.TrimSpace(cmp.Or(item.Title, item.RuleID)), "\n")
-	return line{item, alerts.Name(item.Project, item.Number), fmt.Sprintf("/alerts/%s/%s/%d", item.Platform, item.Project, item.Number), heading}
+	return line{
+		item, alerts.Name(item.Project, item.Number), text.AlertAddress(item.Platform, item.Project, item.Number),
+		text.FirstLine(cmp.Or(item.Title, item.RuleID)),
+	}
 }
 
 // counted is a number as people read it.
@@ -203,7 +203,10 @@ func (v view) facets(f catalog.Facets) (list []facet) {
 		var links []link
 		for _, value := range values {
 			if value.Name != "" {
-				label := cmp.Or(labels[value.Name], value.Name)
+				label := value.Name
+				if name == "age" { // the other values are names of their own
+					label = labels[value.Name]
+				}
 				links = append(links, link{label, counted(value.Count), v.with(name, value.Name), strings.EqualFold(v.query.Get(name), value.Name)})
 			}
 		}
