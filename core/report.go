@@ -3,6 +3,7 @@ package core
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -577,15 +578,9 @@ func (c Contents) CoverageAt(path string) Coverage {
 	path = Printable(path)
 	placed := Coverage{Searched: c.Coverage.Searched, Left: slices.Clone(c.Coverage.Left)}
 	for i, left := range placed.Left {
-		placed.Left[i].Names, placed.Left[i].More = below(path, left.Names), below(path, left.More)
+		placed.Left[i].Names, placed.Left[i].More = slices.Clone(left.Names), slices.Clone(left.More)
 	}
-	return placed
-}
-
-func below(path string, names []string) (placed []string) {
-	for _, name := range names {
-		placed = append(placed, path+name)
-	}
+	placed.Rename(func(name string) string { return path + name })
 	return placed
 }
 
@@ -601,10 +596,5 @@ type SearchedContents map[ContentsKey]Contents
 
 // HasClean tells whether clean contents are among them.
 func (c SearchedContents) HasClean() bool {
-	for _, contents := range c {
-		if contents.IsClean() {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(slices.Collect(maps.Values(c)), Contents.IsClean)
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -183,6 +184,18 @@ func (s *Store) ListJobs(ctx context.Context, scan core.Scan) ([]core.Job, error
 func jobsOf(ctx context.Context, tx *sqlx.Tx, scan core.Scan) ([]core.Job, error) {
 	jobs, err := jobsByScan(ctx, tx, []int64{scan.ID})
 	return jobs[scan.ID], err
+}
+
+// jobsByScan sorts them here: asked for an order, PostgreSQL may read all jobs in it.
+func jobsByScan(ctx context.Context, tx *sqlx.Tx, scans []int64) (map[int64][]core.Job, error) {
+	var jobs []core.Job
+	err := sqldb.SelectIn(ctx, tx, &jobs, `SELECT `+jobColumns+` FROM scan_jobs WHERE scan_id IN (?)`, scans)
+	slices.SortFunc(jobs, func(a, b core.Job) int { return cmp.Compare(a.ID, b.ID) })
+	by := map[int64][]core.Job{}
+	for _, job := range jobs {
+		by[job.ScanID] = append(by[job.ScanID], job)
+	}
+	return by, err
 }
 
 // ListScansOf returns all scans of a tracked project's commits, the oldest first.

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -67,18 +66,6 @@ func (s *Store) settleScans(ctx context.Context, tx *sqlx.Tx, scans []core.Scan,
 		}
 	}
 	return s.putStatuses(ctx, tx, scans)
-}
-
-// jobsByScan sorts them here: asked for an order, PostgreSQL may read all jobs in it.
-func jobsByScan(ctx context.Context, tx *sqlx.Tx, scans []int64) (map[int64][]core.Job, error) {
-	var jobs []core.Job
-	err := sqldb.SelectIn(ctx, tx, &jobs, `SELECT `+jobColumns+` FROM scan_jobs WHERE scan_id IN (?)`, scans)
-	slices.SortFunc(jobs, func(a, b core.Job) int { return cmp.Compare(a.ID, b.ID) })
-	by := map[int64][]core.Job{}
-	for _, job := range jobs {
-		by[job.ScanID] = append(by[job.ScanID], job)
-	}
-	return by, err
 }
 
 // putSettled writes what Settle and judge have put into the scans; times are assignments of more columns, after a comma.

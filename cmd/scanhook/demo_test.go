@@ -18,7 +18,7 @@ import (
 var hrefs = regexp.MustCompile(`(?:href|src)="([^"]*)"`)
 
 // crawl follows every link that leads to this machine, from page to page, and returns those that do not answer 200 with
-// the page that has them, and all links elsewhere.
+// the page that has them, and all links elsewhere. Filters are tried one at a time: there are too many ways to join them.
 func crawl(ctx context.Context, client *http.Client, from string) (broken, elsewhere []string, seen map[string]string, err error) {
 	start, err := url.Parse(from)
 	if err != nil {
@@ -38,6 +38,9 @@ func crawl(ctx context.Context, client *http.Client, from string) (broken, elsew
 			}
 			link.Fragment = ""
 			if link.Host == "cwe.mitre.org" { // what kind of weakness it is
+				continue
+			}
+			if link.Path == at.Path && link.RawQuery != "" && at.RawQuery != "" {
 				continue
 			}
 			if link.Hostname() != start.Hostname() {

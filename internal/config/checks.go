@@ -44,6 +44,12 @@ func (v *validator) checkSecret(path string, secret Secret) {
 	}
 }
 
+func (v *validator) checkGlobs(path string, globs []string) {
+	for i, glob := range globs {
+		v.checkGlob(fmt.Sprintf("%s[%d]", path, i), glob)
+	}
+}
+
 func (v *validator) checkGlob(path, glob string) {
 	if glob == "" {
 		v.Errorf(path, "is missing: write a name or a glob such as release/**")

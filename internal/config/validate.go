@@ -336,12 +336,6 @@ func validContext(name string) bool {
 	return strings.TrimSpace(name) != "" && len(name) <= 255 && !strings.ContainsAny(name, "\r\n\t")
 }
 
-func (v *validator) checkGlobs(path string, globs []string) {
-	for i, glob := range globs {
-		v.checkGlob(fmt.Sprintf("%s[%d]", path, i), glob)
-	}
-}
-
 func (v *validator) checkScanners(path string, names []string) {
 	if len(names) == 0 && !takesUploads(v.config.Scanners) {
 		v.Warnf(path, "is empty, and no scanner has upload: true: every scan waits in vain for a report, and fails")

@@ -86,7 +86,7 @@ func entriesOf(t *testing.T, db *sql.DB) map[string]string {
 	return entries
 }
 
-var indexText = regexp.MustCompile(`(?s)CREATE (?:UNIQUE )?INDEX \w+\s+ON (\w+) \((.*?)\)\s*(?:WHERE (.*))?$`)
+var indexText = regexp.MustCompile(`(?s)CREATE (?:UNIQUE )?INDEX \w+\s+ON (\w+)\s*\((.*?)\)\s*(?:WHERE (.*))?$`)
 
 // entriesSQL selects the entries of an index: of one with a text by its expressions and its condition, of a constraint by
 // its columns.
