@@ -92,13 +92,13 @@ type Changes struct {
 
 // FileChange is a file that differs between two commits.
 type FileChange struct {
-	Old, New string // paths; Old is empty for a file that was added, New for one that was deleted
-	Hunks    []Hunk // in the order of the file, without lines of context
-	Opaque   bool   // it is unknown which lines are the same
+	Old, New  string // paths; Old is empty for a file that was added, New for one that was deleted
+	Hunks     []Hunk // in the order of the file, without lines of context
+	Opaque    bool   // it is unknown which lines are the same
+	Reordered bool   // the lines that were removed are those that were added
 }
 
-// Hunk is a run of lines that were replaced by others. As in a diff, a count of 0 means that the line is the one before
-// the gap.
+// Hunk is a run of lines that were replaced by others. As in a diff, a count of 0 means that the line stands before the gap.
 type Hunk struct{ OldLine, OldCount, NewLine, NewCount int }
 
 const (

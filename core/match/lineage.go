@@ -9,6 +9,7 @@ import (
 // lineage maps lines between two commits, in both directions.
 type lineage struct {
 	known        bool // false without Changes
+	reordered    bool // there are files whose lines have only changed places
 	byOld, byNew map[string]*core.FileChange
 	moved        map[string]string // see movedCheckout
 }
@@ -20,6 +21,7 @@ func newLineage(changes *core.Changes) lineage {
 	l := lineage{known: true, byOld: map[string]*core.FileChange{}, byNew: map[string]*core.FileChange{}}
 	for i := range changes.Files {
 		change := &changes.Files[i]
+		l.reordered = l.reordered || change.Reordered
 		if change.Old != "" {
 			l.byOld[change.Old] = change
 		}
@@ -49,6 +51,9 @@ func (l lineage) newFile(file string) (name string, deleted bool) {
 	}
 	return change.New, change.New == ""
 }
+
+// isReordered tells whether the lines of a file have only changed places.
+func isReordered(change *core.FileChange) bool { return change != nil && change.Reordered }
 
 // before finds the old place of a line; ok is false for a new line, or if unknown.
 func (l lineage) before(at place) (was place, ok bool) {

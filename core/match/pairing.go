@@ -164,6 +164,8 @@ type group struct {
 // members are the indexes of both sides of a group, in the order of the code.
 type members struct{ fresh, old []int }
 
+func (g members) clone() members { return members{slices.Clone(g.fresh), slices.Clone(g.old)} }
+
 // rating is how much two findings of a group are alike, from 0, and whether they can be the same at all.
 type rating func(a, b anchor) (rate int, ok bool)
 
@@ -183,13 +185,49 @@ func (m *matcher) match(freshGroup, oldGroup func(candidate) (group, bool), rate
 	}
 	m.learnShifts()
 	for i := range equals {
-		g := &equals[i]
+		g, all := &equals[i], equals[i].clone()
 		for _, least := range m.stages(g) {
 			for m.align(g, atLeast(rate, least)) {
 				g.fresh, g.old = m.open(g.fresh, m.fresh), m.open(g.old, m.old)
 			}
 		}
+		if len(g.fresh) > 0 && len(g.old) > 0 && len(all.fresh)*len(all.old) <= maxStaged {
+			m.rearrange(&all, rate)
+		}
 	}
+}
+
+// rearrange pairs findings of a group that are left, by giving others another partner that they can have as well: as many as possible
+// are paired.
+func (m *matcher) rearrange(g *members, rate rating) {
+	holders := make(map[int]int, len(g.old)) // of earlier findings
+	for _, fresh := range g.fresh {
+		if m.pair[fresh] != none {
+			holders[m.pair[fresh]] = fresh
+		}
+	}
+	for _, fresh := range g.fresh {
+		if cells := len(g.fresh) * len(g.old); !m.fresh[fresh].ended && cells <= m.cellsLeft {
+			m.cellsLeft -= cells
+			m.place(fresh, g.old, holders, make(map[int]bool, len(g.old)), rate)
+		}
+	}
+}
+
+// place finds a partner for a finding, one that is left or one whose holder can have another.
+func (m *matcher) place(fresh int, among []int, holders map[int]int, tried map[int]bool, rate rating) bool {
+	for _, old := range among {
+		if _, ok := rate(m.fresh[fresh].anchor, m.old[old].anchor); !ok || tried[old] {
+			continue
+		}
+		tried[old] = true
+		if holder, held := holders[old]; !held || m.place(holder, among, holders, tried, rate) {
+			holders[old] = fresh
+			m.join(fresh, old)
+			return true
+		}
+	}
+	return false
 }
 
 // maxStaged is how many pairs a group may have for its findings to be paired in stages.

@@ -110,3 +110,14 @@ func TestCompareRecognisesWhatChangedPlaces(t *testing.T) {
 		t.Errorf("partners (-want +got):\n%s", diff)
 	}
 }
+
+// As many findings of a group are paired as can be, also where one must leave its first partner to another.
+func TestCompareRearrangesPartners(t *testing.T) {
+	t.Parallel()
+	before := []core.Finding{between(at("a.go:10", "x()"), "p", "q"), between(at("a.go:20", "x()"), "r", "s")}
+	after := []core.Finding{between(at("a.go:10", "x()"), "p", "s"), between(at("a.go:20", "x()"), "q", "t")}
+	got, absent := recognised(before, after, nil)
+	if want := []int{1, 0}; !slices.Equal(got, want) || absent != 0 {
+		t.Errorf("absent %d, partners %v, want 0 and %v", absent, got, want)
+	}
+}

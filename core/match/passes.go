@@ -11,6 +11,7 @@ func (m *matcher) matchTrees() {
 	m.matchSecretsInFile()
 	m.matchMoved()
 	m.matchTelling()
+	m.matchReordered()
 	m.matchPrints()
 	alike := m.toldApart()
 	m.matchMessages(alike)
@@ -154,6 +155,20 @@ func (m *matcher) matchTelling() {
 		func(c candidate) (group, bool) { return alone(c, m.lines.oldFile(c.file)) },
 		func(c candidate) (group, bool) { return alone(c, c.file) },
 		sameCode)
+}
+
+// matchReordered pairs findings in equal lines of a file whose lines have only changed places: nothing in it is new, whatever git's
+// diff makes of lines that are there several times.
+func (m *matcher) matchReordered() {
+	if !m.lines.reordered {
+		return
+	}
+	m.now = ByCode
+	moved := m.movedInFile(ofCode)
+	m.match(func(c candidate) (group, bool) {
+		g, ok := moved(c)
+		return g, ok && isReordered(m.lines.byNew[c.file])
+	}, inFile, sameCode)
 }
 
 // matchMessages pairs findings without code that have the same message in one file. The tool's fingerprints tell them apart, but in

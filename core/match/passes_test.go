@@ -193,3 +193,19 @@ func TestCompareRecognisesTellingCode(t *testing.T) {
 		}
 	}
 }
+
+// In a file whose lines have only changed places nothing is new. In any other file, an equal line between other lines is.
+func TestCompareRecognisesReorderedFiles(t *testing.T) {
+	t.Parallel()
+	for _, reordered := range []bool{true, false} {
+		before := []core.Finding{between(at("a.go:2", "x()"), "p", "q")}
+		after := []core.Finding{between(at("a.go:9", "x()"), "r", "s")}
+		changes := &core.Changes{Files: []core.FileChange{
+			{Old: "a.go", New: "a.go", Reordered: reordered, Hunks: []core.Hunk{hunk(2, 1, 1, 0), hunk(9, 0, 9, 1)}},
+		}}
+		got, _ := recognised(before, after, changes)
+		if known := got[0] == 0; known != reordered {
+			t.Errorf("reordered %t: known %t", reordered, known)
+		}
+	}
+}

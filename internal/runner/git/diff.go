@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"strconv"
 	"strings"
@@ -44,11 +45,14 @@ type diffParser struct {
 	lines *bufio.Reader
 	files []core.FileChange
 	hunks int
+
+	seed maphash.Seed
+	left uint64 // the sum of the digests of the lines that the last file got, less that of those that it lost
 }
 
-// parseDiff returns the files of a diff in its order. The bodies of hunks are skipped.
+// parseDiff returns the files of a diff in its order.
 func parseDiff(r io.Reader) ([]core.FileChange, error) {
-	p := &diffParser{lines: bufio.NewReaderSize(r, maxDiffLine)}
+	p := &diffParser{lines: bufio.NewReaderSize(r, maxDiffLine), seed: maphash.MakeSeed()}
 	for {
 		line, err := p.line()
 		if err == nil {
@@ -110,13 +114,18 @@ func (p *diffParser) open(names string) error {
 	}
 	name, _ := unquote(names[:len(names)/2])
 	name = strings.TrimPrefix(name, "a/")
-	p.files = append(p.files, core.FileChange{Old: name, New: name})
+	p.files, p.left = append(p.files, core.FileChange{Old: name, New: name, Reordered: true}), 0
 	return nil
 }
 
-// named makes sure that the previous file has a name: a changed file must not count as unchanged.
+// named ends the previous file and makes sure that it has a name: a changed file must not count as unchanged.
 func (p *diffParser) named() error {
-	if n := len(p.files); n > 0 && p.files[n-1].Old == "" && p.files[n-1].New == "" {
+	if len(p.files) == 0 {
+		return nil
+	}
+	last := &p.files[len(p.files)-1]
+	last.Reordered = last.Reordered && p.left == 0 && len(last.Hunks) > 0 && !last.Opaque
+	if last.Old == "" && last.New == "" {
 		return errors.New("a file has no name that can be read")
 	}
 	return nil
@@ -134,7 +143,7 @@ func unquote(path string) (string, error) {
 	return core.Printable(plain), nil
 }
 
-// hunk reads "-12,3 +12,4 @@…" and skips the lines that follow.
+// hunk reads "-12,3 +12,4 @@…" and the lines that follow.
 func (p *diffParser) hunk(file *core.FileChange, ranges string) error {
 	var h core.Hunk
 	fields := strings.Fields(ranges)
@@ -153,9 +162,25 @@ func (p *diffParser) hunk(file *core.FileChange, ranges string) error {
 		}
 		if strings.HasPrefix(line, `\`) {
 			left++ // git's remark about a missing line break
+			continue
 		}
+		p.weigh(file, line)
 	}
 	return nil
+}
+
+// weigh adds the digest of a line that was added, and takes away that of one that was removed. White space does not count. Of a long
+// line not all is known.
+func (p *diffParser) weigh(file *core.FileChange, line string) {
+	if len(line) < 1 || len(line) >= maxDiffLine {
+		file.Reordered = false
+		return
+	}
+	digest := maphash.String(p.seed, strings.Join(strings.Fields(line[1:]), ""))
+	if line[0] == '-' {
+		digest = -digest
+	}
+	p.left += digest
 }
 
 func readRange(text, sign string, line, count *int) bool {

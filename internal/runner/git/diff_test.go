@@ -76,6 +76,29 @@ func TestDiffCommitsHeedsNoAttributes(t *testing.T) {
 	}
 }
 
+// A file whose lines change places says so, and no other one.
+func TestDiffCommitsTellsReordered(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", maxDiffLine)
+	server := gittest.NewServer(t)
+	base := server.Commit(t, "p", gittest.Files{
+		"swapped": "a\nb\nc\nd\n", "indented": "a\nb\nc\n", "edited": "a\nb\nc\n", "less": "a\nb\nb\nc\n", "long": long + "1\na\nb\n", "same": "s\n",
+	})
+	gittest.Write(t, filepath.Join(server.Dir, "p.git"), gittest.Files{
+		"swapped": "c\nd\na\nb\n", "indented": "\tb\n\tc\na\n", "edited": "b\na\nd\n", "less": "b\na\nc\n", "long": "a\nb\n" + long + "2\n", "added": "a\n",
+	})
+	head := server.Amend(t, "p", "second")
+	got, err := compare(t, Repo{Space: sandboxtest.Open(t), Remote: server.Remote("p")}, base, head)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range got.Files {
+		if want := file.New == "swapped" || file.New == "indented"; file.Reordered != want {
+			t.Errorf("%s: reordered is %t", file.New, file.Reordered)
+		}
+	}
+}
+
 func hunk(oldLine, oldCount, newLine, newCount int) core.Hunk {
 	return core.Hunk{OldLine: oldLine, OldCount: oldCount, NewLine: newLine, NewCount: newCount}
 }
