@@ -172,7 +172,7 @@ platforms:
     webhook_secrets: ["${SECRET}"]
     token: "${TOKEN}"
 api:
-  tokens: [{name: test, token: "${API_TOKEN}", role: reader}]
+  tokens: [{name: test, token: "${API_TOKEN}", role: triager}]
 recover: {every: %[4]s}
 runner: {cache: %[7]q}
 defaults: {tags: ["v*"]}
