@@ -251,7 +251,7 @@ const MaxBatch = 100
 
 // Batch is one decision of a person on several alerts, which is withdrawn as one.
 type Batch struct {
-	Key     string  // names the batch; the decisions of several calls may have one
+	Key     string  // names the batch; the decisions of several calls of its author may have one
 	Alerts  []int64 // at most MaxBatch
 	Verdict core.Triage
 	Comment string
@@ -259,7 +259,7 @@ type Batch struct {
 }
 
 // DecideAlerts decides on alerts in one transaction, and judges each scan again once. Alerts that no head has any more are left as
-// they are; decided are the others. core.ErrInvalid when the batch breaks a bound.
+// they are; decided are the others. core.ErrInvalid when the batch breaks a bound, core.ErrConflict when it is another author's.
 func (s *Store) DecideAlerts(ctx context.Context, b Batch) (decided int, err error) {
 	if len(b.Alerts) > MaxBatch || b.Key == "" {
 		return 0, fmt.Errorf("deciding on alerts: %w: a batch has a key and at most %d alerts", core.ErrInvalid, MaxBatch)
@@ -279,11 +279,29 @@ func (s *Store) DecideAlerts(ctx context.Context, b Batch) (decided int, err err
 		}
 		decided++
 		return change, s.putFeedback(ctx, tx, feedback)
-	}, func() { decided = 0 })
+	}, func(tx *sqlx.Tx) error {
+		decided = 0
+		return s.checkBatch(ctx, tx, b)
+	})
 	if err != nil {
 		return 0, fmt.Errorf("deciding on alerts: %w", err)
 	}
 	return decided, nil
+}
+
+// checkBatch keeps a batch to one author: who withdraws it must not withdraw what somebody else has decided. Nobody else joins it until
+// the transaction ends.
+func (s *Store) checkBatch(ctx context.Context, tx *sqlx.Tx, b Batch) error {
+	if err := s.db.LockKey(ctx, tx, `CAST(? AS TEXT)`, ``, "batch "+b.Key); err != nil {
+		return err
+	}
+	var others bool
+	err := tx.GetContext(ctx, &others, tx.Rebind(`
+		SELECT EXISTS (SELECT 1 FROM alert_decisions WHERE batch = ? AND batch <> '' AND author <> ?)`), b.Key, b.Author)
+	if err == nil && others {
+		err = fmt.Errorf("%w: the batch is somebody else's; decide without naming one, which begins another", core.ErrConflict)
+	}
+	return err
 }
 
 // WithdrawBatch withdraws at most MaxBatch of the decisions of a batch that still hold, in one transaction. left are those that
@@ -310,7 +328,10 @@ func (s *Store) WithdrawBatch(ctx context.Context, key, author string) (withdraw
 			ids, last = append(ids, decision.AlertID), decision.ID
 		}
 		if more = len(ids) > 0; err == nil && more {
-			err = s.triageTogether(ctx, ids, withdraw, func() { withdrawn = 0 })
+			err = s.triageTogether(ctx, ids, withdraw, func(*sqlx.Tx) error {
+				withdrawn = 0
+				return nil
+			})
 		}
 	}
 	if err == nil {
@@ -329,14 +350,16 @@ func (s *Store) HasBatch(ctx context.Context, key, author string) (has bool, err
 	return has, sqldb.Classify(err)
 }
 
-// triageTogether applies updates to the newest findings of alerts in one transaction, which begins with again. All of them are left as
-// they are where whoever asks may not judge one.
+// triageTogether applies updates to the newest findings of alerts in one transaction, each try of which begins with begin. All of them
+// are left as they are where whoever asks may not judge one.
 func (s *Store) triageTogether(
-	ctx context.Context, ids []int64, update func(*sqlx.Tx, core.Triaged) (core.TriageChange, error), again func(),
+	ctx context.Context, ids []int64, update func(*sqlx.Tx, core.Triaged) (core.TriageChange, error), begin func(*sqlx.Tx) error,
 ) error {
 	ids = slices.Compact(slices.Sorted(slices.Values(ids))) // in one order, so that no two transactions wait for each other
 	return s.writeIn(ctx, s.triaging, func(tx *sqlx.Tx) error {
-		again()
+		if err := begin(tx); err != nil {
+			return err
+		}
 		var changed []core.Triaged
 		var scans []int64
 		for _, id := range ids {

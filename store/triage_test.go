@@ -541,3 +541,29 @@ func TestUndoingLeavesTheDecisionsOfMachines(t *testing.T) {
 		wantStatus(t, s, two, "undone elsewhere", core.StatusFailure, "1 new (1 critical)")
 	})
 }
+
+func TestBatchBelongsToItsAuthor(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		scan := pushed(t, s, 1)
+		run(t, s, finding("one", core.High), finding("two", core.High))
+		f := findingsOf(t, s, scan)
+		decide := func(author, rule string, want error) {
+			t.Helper()
+			_, err := s.DecideAlerts(t.Context(), store.Batch{
+				Key: "monday", Alerts: []int64{f[rule].AlertID}, Verdict: core.FalsePositive, Author: author,
+			})
+			if !errors.Is(err, want) {
+				t.Errorf("%s decides on %s: %v, want %v", author, rule, err, want)
+			}
+		}
+		decide("ada", "one", nil)
+		decide("eve", "two", core.ErrConflict)
+		wantStatus(t, s, scan, "eve has joined nothing", core.StatusFailure, "1 new (1 high), 1 dismissed")
+		decide("ada", "two", nil)
+		if withdrawn, left, err := s.WithdrawBatch(t.Context(), "monday", "ada"); withdrawn != 2 || left != 0 || err != nil {
+			t.Errorf("%d withdrawn, %d left, %v", withdrawn, left, err)
+		}
+	})
+}

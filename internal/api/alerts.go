@@ -44,6 +44,7 @@ func (a *API) RegisterAlerts(api huma.API) {
 		"A person's decision on several alerts, or on all that a filter selects")
 	decide.Description = "One call decides on at most 100 alerts, in one transaction. With a filter, next is where to go on: " +
 		"call again with it and with the same batch until it is empty. A batch is withdrawn as one."
+	decide.Errors = append(decide.Errors, http.StatusConflict)
 	decide.DefaultStatus = http.StatusOK
 	register(a, api, decide, a.decideAlerts)
 
@@ -179,7 +180,7 @@ type decideAlertsInput struct {
 		Alerts   []int64 `json:"alerts,omitempty" maxItems:"100" doc:"ids as the list has them; without, the filter of the query selects"`
 		Verdict  string  `json:"user_verdict" enum:"TP,FP" doc:"true or false positive"`
 		Comments string  `json:"comments,omitempty" maxLength:"10240"`
-		Batch    string  `json:"batch,omitempty" maxLength:"100" doc:"of the call before, to go on with the same filter"`
+		Batch    string  `json:"batch,omitempty" maxLength:"100" doc:"of your call before, to go on with the same filter; 409 for somebody else's"`
 		Next     string  `json:"next,omitempty" maxLength:"100" doc:"of the call before"`
 	}
 }

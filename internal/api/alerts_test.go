@@ -149,6 +149,9 @@ func TestDecideAlertsTogether(t *testing.T) {
 	if open, dismissed := count(""), count("?state=dismissed"); open != 0 || dismissed != 2 {
 		t.Errorf("%d open, %d dismissed", open, dismissed)
 	}
+	if answer := b.call(t, "admin", "POST", "/api/v1/alert-decisions", `{"user_verdict":"TP","batch":"`+all.Batch+`"}`, nil); answer.Code != http.StatusConflict {
+		t.Errorf("somebody else joins the batch: %d %s", answer.Code, answer.Body)
+	}
 	if answer := b.call(t, "triager", "DELETE", "/api/v1/alert-decisions/"+all.Batch, "", &undone); answer.Code != http.StatusOK ||
 		undone.Done != 2 || undone.Left != 0 || count("") != 2 {
 		t.Errorf("%d %s", answer.Code, answer.Body)
