@@ -138,7 +138,7 @@ type Finding struct {
 	// AlertNumber is the number of the alert in its project; read with findings, never written.
 	AlertNumber int `db:"alert_number,computed"`
 
-	// Dismissed findings count as neither new nor known; read where pages list findings, never written.
+	// Dismissed findings count as neither new nor known, see FindingGroup.Dismissed; read with findings, never written.
 	Dismissed bool `db:"dismissed,computed"`
 
 	// PartialFingerprint identifies the finding according to the report; an input of Anchor, not stored. It has a line for each

@@ -306,12 +306,15 @@ func loadStates(ctx context.Context, tx *sqlx.Tx, ids []int64, present map[int64
 		return nil, nil
 	}
 	var list []struct {
-		ID   int64 `db:"id"`
-		Open bool  `db:"open"`
+		ID       int64         `db:"id"`
+		Open     bool          `db:"open"`
+		Severity core.Severity `db:"severity"`
+		KEV      bool          `db:"kev"`
 	}
 	err := sqldb.SelectIn(ctx, tx, &list, `
 		SELECT a.id, (SELECT COUNT(*) FROM alert_heads h WHERE h.project_id = a.project_id AND EXISTS (
-			SELECT 1 FROM open_alerts o WHERE o.head_id = h.id AND o.alert_id = a.id)) > 0 AS open
+			SELECT 1 FROM open_alerts o WHERE o.head_id = h.id AND o.alert_id = a.id)) > 0 AS open,
+			a.severity, EXISTS (SELECT 1 FROM epss_data e WHERE e.cve_id = a.cve_id AND e.kev) AS kev
 		FROM alerts a WHERE a.id IN (?)`, ids)
 	if err != nil {
 		return nil, err
@@ -319,7 +322,8 @@ func loadStates(ctx context.Context, tx *sqlx.Tx, ids []int64, present map[int64
 	decided, err := decisionsOn(ctx, tx, ids)
 	states := map[alerts.State][]int64{}
 	for _, alert := range list {
-		state := alerts.StateOf(alert.Open, present[alert.ID], decided[alert.ID])
+		like := core.Finding{Severity: alert.Severity, KEV: alert.KEV}
+		state := alerts.StateOf(alert.Open, present[alert.ID], like, decided[alert.ID])
 		states[state] = append(states[state], alert.ID)
 	}
 	return states, err

@@ -212,7 +212,7 @@ func (l *lives) checkList(t *testing.T, open map[string][]int) {
 		if alert.Number != len(all)-i || alert.RuleID != rules[alert.Number] {
 			t.Errorf("alert %d of %s is listed as number %d, want %s", alert.Number, alert.RuleID, len(all)-i, rules[alert.Number])
 		}
-		want := alerts.StateOf(slices.Contains(anywhere, alert.Number), false, nil)
+		want := alerts.StateOf(slices.Contains(anywhere, alert.Number), false, core.Finding{}, nil)
 		if want == alerts.Fixed && l.decided[alert.RuleID] == core.FalsePositive {
 			want = alerts.Dismissed
 		}

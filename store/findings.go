@@ -40,11 +40,11 @@ type FindingFilter struct {
 // severityRank is core.Severity.Rank in SQL.
 const severityRank = `CASE severity WHEN 'Critical' THEN 4 WHEN 'High' THEN 3 WHEN 'Medium' THEN 2 ELSE 1 END`
 
-// listedColumns are a finding's with what is known about its CVE; a probability of 0 means that EPSS has no score of it,
-// as of the newest in KEV.
+// listedColumns are a finding's with what is known about its CVE, and whether it is dismissed; a probability of 0 means that EPSS has
+// no score of it, as of the newest in KEV.
 var listedColumns = sqldb.Qualify("findings", findingColumns) + `, NULLIF(e.probability, 0) AS epss_probability,
 	CASE WHEN e.probability > 0 THEN e.percentile END AS epss_percentile, COALESCE(e.kev, FALSE) AS kev,
-	(SELECT number FROM alerts WHERE alerts.id = findings.alert_id) AS alert_number`
+	(SELECT number FROM alerts WHERE alerts.id = findings.alert_id) AS alert_number, ` + dismissed + ` AS dismissed`
 
 // ListFindings returns the findings that a scan reports, or with BaselineState Absent those of its baseline that the
 // same scanner no longer reports.
@@ -139,7 +139,7 @@ func (s *Store) PageFindings(ctx context.Context, scan core.Scan, page FindingPa
 	where := page.where(scan)
 	var list []core.Finding
 	query := s.db.Rebind(`
-		SELECT ` + listedColumns + `, ` + dismissed + ` AS dismissed
+		SELECT ` + listedColumns + `
 		FROM findings LEFT JOIN epss_data e ON e.cve_id = findings.cve_id
 		WHERE findings.id IN (
 			SELECT findings.id FROM findings LEFT JOIN epss_data e ON e.cve_id = findings.cve_id

@@ -545,7 +545,7 @@ func (s *Store) addAlerts(ctx context.Context, tx *sqlx.Tx, scan core.Scan, last
 		Rows: len(fresh),
 		Row: func(n int, values []any) []any {
 			f, number := d.finding(fresh[n]), last+1+n
-			state := alerts.StateOf(f.Suppressed == nil, true, nil)
+			state := alerts.StateOf(f.Suppressed == nil, true, *f, nil)
 			return append(values, alerts.IDOf(scan.ProjectID, number), scan.ProjectID, number, alerts.Key(f), f.Tool, f.RuleID,
 				string(f.Severity), f.Title, f.File, f.Line, string(state), now, scan.ID, f.CVEID, alerts.Words(f))
 		},

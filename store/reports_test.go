@@ -237,7 +237,7 @@ func TestPutReportKeepsEveryFieldOfManyFindings(t *testing.T) {
 		for i := range got {
 			want := report.Findings[i]
 			want.ID, want.ScanID, want.JobID = got[i].ID, scan.ID, got[0].JobID
-			want.AlertID, want.AlertNumber = got[i].AlertID, i+1
+			want.AlertID, want.AlertNumber, want.Dismissed = got[i].AlertID, i+1, want.Suppressed != nil
 			want.Fingerprint, want.Anchor, want.BaselineState = got[i].Fingerprint, got[i].Anchor, core.New
 			if diff := cmp.Diff(want, got[i]); diff != "" || want.Fingerprint == "" {
 				t.Fatalf("finding %d (-want +got):\n%s", i, diff)

@@ -489,7 +489,7 @@ func compareDismissals(t *testing.T, s *store.Store, scan core.Scan, gate core.G
 		if err != nil {
 			t.Fatal(err)
 		}
-		if dismissed, shown := listed[f.ID]; !shown || dismissed != facts.Dismissed() {
+		if dismissed, shown := listed[f.ID]; !shown || dismissed != facts.Dismissed() || f.Dismissed != dismissed {
 			t.Errorf("listed as dismissed: %t, %t; for the gate: %+v", dismissed, shown, facts)
 		}
 		counted[core.Tally{Severity: f.Severity, BaselineState: f.BaselineState, Dismissed: facts.Dismissed()}]++

@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"path"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -79,16 +80,30 @@ func KeyOf(fingerprint, tool string) string {
 
 const keySize = 12 // bytes
 
-// StateOf is the state of an alert. A branch can have its finding and not count it, as one that its scanner suppresses.
-func StateOf(open, present bool, decisions []core.TriageDecision) State {
-	decision := core.PrevailingDecision(decisions)
+// StateOf is the state of the alert of findings like one. A branch can have its finding and not count it, as one that its scanner
+// suppresses.
+func StateOf(open, present bool, like core.Finding, decisions []core.TriageDecision) State {
 	switch {
 	case open:
 		return Open
-	case present, decision != nil && decision.Decision == core.FalsePositive:
+	case present, dismissed(like, decisions):
 		return Dismissed
 	}
 	return Fixed
+}
+
+// dismissed tells whether decisions keep findings like one from counting.
+func dismissed(like core.Finding, decisions []core.TriageDecision) bool {
+	prevailing := core.PrevailingDecision(decisions)
+	if prevailing == nil {
+		return false
+	}
+	return core.FindingGroup{
+		Severity: like.Severity, Risk: core.Risk{KEV: like.KEV}, Decision: prevailing.Decision,
+		OnlyAI: !slices.ContainsFunc(decisions, func(d core.TriageDecision) bool {
+			return d.Decision == core.FalsePositive && d.Source != core.ByAI
+		}),
+	}.Dismissed()
 }
 
 // Sight is an alert in the last scan of a head, or in what is kept as open there.

@@ -44,16 +44,30 @@ func TestStateOf(t *testing.T) {
 		open, present bool
 		decisions     []core.TriageDecision
 		want          alerts.State
+		like          core.Finding
 	}{
-		"open somewhere": {true, false, nil, alerts.Open},
-		"dismissed, but not where only people may": {true, true, decided(core.ByAI, core.FalsePositive), alerts.Open},
-		"gone":                      {false, false, nil, alerts.Fixed},
-		"gone though real":          {false, false, decided(core.ByPerson, core.TruePositive), alerts.Fixed},
-		"suppressed by its scanner": {false, true, nil, alerts.Dismissed},
-		"dismissed":                 {false, true, decided(core.ByPerson, core.FalsePositive), alerts.Dismissed},
-		"dismissed and gone":        {false, false, decided(core.ByPerson, core.FalsePositive), alerts.Dismissed},
+		"open somewhere": {open: true, want: alerts.Open},
+		"dismissed, but not where only people may": {open: true, present: true, decisions: decided(core.ByAI, core.FalsePositive), want: alerts.Open},
+		"gone":                      {want: alerts.Fixed},
+		"gone though real":          {decisions: decided(core.ByPerson, core.TruePositive), want: alerts.Fixed},
+		"suppressed by its scanner": {present: true, want: alerts.Dismissed},
+		"dismissed":                 {present: true, decisions: decided(core.ByPerson, core.FalsePositive), want: alerts.Dismissed},
+		"dismissed and gone":        {decisions: decided(core.ByPerson, core.FalsePositive), want: alerts.Dismissed},
+		"dismissed by an AI": {
+			decisions: decided(core.ByAI, core.FalsePositive), like: core.Finding{Severity: core.High}, want: alerts.Dismissed,
+		},
+		"called false by an AI where only people dismiss": {
+			decisions: decided(core.ByAI, core.FalsePositive), like: core.Finding{Severity: core.Critical}, want: alerts.Fixed,
+		},
+		"exploited, and called false by an AI": {
+			decisions: decided(core.ByAI, core.FalsePositive), like: core.Finding{Severity: core.Low, KEV: true}, want: alerts.Fixed,
+		},
+		"called false by an AI and by a person": {
+			decisions: append(decided(core.ByPerson, core.FalsePositive), decided(core.ByAI, core.FalsePositive)...),
+			like:      core.Finding{Severity: core.Critical}, want: alerts.Dismissed,
+		},
 	} {
-		if got := alerts.StateOf(c.open, c.present, c.decisions); got != c.want {
+		if got := alerts.StateOf(c.open, c.present, c.like, c.decisions); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
 	}

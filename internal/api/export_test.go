@@ -85,3 +85,25 @@ func TestExportSARIFIsDescribedAndGuarded(t *testing.T) {
 		t.Error("the export is not described")
 	}
 }
+
+// The list and the exports show what the gate counts: an AI alone dismisses nothing critical.
+func TestExportsFollowTheGate(t *testing.T) {
+	t.Parallel()
+	b := setup(t, "linter")
+	ref := b.push(t, 1)
+	b.call(t, "uploader", "PUT", "/api/v1/scans/"+ref+"/results/linter", `[{"rule_id":"r","file":"x.go","line":1,"severity":"critical"}]`, nil)
+	path := fmt.Sprintf("/api/v1/findings/%d", b.finding(t, ref))
+	check := func(who string, want bool) {
+		t.Helper()
+		var found struct{ Dismissed bool }
+		b.call(t, "triager", "GET", path, "", &found)
+		document := b.call(t, "triager", "GET", "/api/v1/scans/"+ref+"/gl-codequality", "", nil).Body.String()
+		if found.Dismissed != want || strings.Contains(document, "x.go") == want {
+			t.Errorf("after %s called it false: dismissed %t, %s", who, found.Dismissed, document)
+		}
+	}
+	b.call(t, "machine", "PATCH", path, `{"triage_decision":"FP","ai_verdict":"FP"}`, nil)
+	check("an AI", false)
+	b.call(t, "triager", "POST", path+"/feedback", `{"user_verdict":"FP"}`, nil)
+	check("a person", true)
+}

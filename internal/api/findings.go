@@ -101,6 +101,7 @@ type findingView struct {
 	MatchedBy        string   `json:"matched_by,omitempty" doc:"why it counts as an earlier finding: the evidence; none for one that does not, or that an older version stored" enum:"fingerprint,advisory,place,line,tool,secret,code,message,renamed,context,commit,history,edited,alert,kept"`
 	Suppressed       *string  `json:"suppressed" doc:"why the scanner itself hides it"`
 	TriageDecision   *string  `json:"triage_decision" enum:"TP,FP"`
+	Dismissed        bool     `json:"dismissed" doc:"it does not count: suppressed, or called FP by somebody who may; an AI alone may not for Critical, known exploited and proven ones"`
 	AIVerdict        *string  `json:"ai_verdict"`
 	AIConfidence     *float64 `json:"ai_confidence"`
 	AIReasoning      *string  `json:"ai_reasoning"`
@@ -117,7 +118,7 @@ func viewFinding(f core.Finding) findingView {
 		Severity: string(f.Severity), Title: f.Title, Message: f.Message, CVEID: f.CVEID, CWE: f.CWE,
 		VulnerabilityIDs: strings.Fields(f.VulnerabilityIDs),
 		HelpURI:          f.HelpURI, Snippet: f.Snippet, Fingerprint: f.Fingerprint, BaselineState: string(f.BaselineState),
-		MatchedBy: f.MatchedBy, Suppressed: f.Suppressed, TriageDecision: text(f.TriageDecision), AIVerdict: f.AIVerdict,
+		MatchedBy: f.MatchedBy, Suppressed: f.Suppressed, TriageDecision: text(f.TriageDecision), Dismissed: f.Dismissed, AIVerdict: f.AIVerdict,
 		AIConfidence: f.AIConfidence, AIReasoning: f.AIReasoning, RemediationPatch: f.RemediationPatch,
 		RedTeamSuccess: f.RedTeamSuccess, EPSSProbability: f.EPSSProbability, EPSSPercentile: f.EPSSPercentile, KEV: f.KEV,
 	}

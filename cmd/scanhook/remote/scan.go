@@ -190,17 +190,16 @@ func (f Finding) place() string {
 type findingList struct {
 	Items []struct {
 		Finding
-		Suppressed     *string `json:"suppressed"`
-		TriageDecision *string `json:"triage_decision"`
+		Dismissed bool `json:"dismissed"`
 	} `json:"items"`
 	Next string `json:"next"`
 }
 
-// undismissed leaves out what does not count: suppressed in the code, or called a false positive before.
+// undismissed leaves out what does not count.
 func (l findingList) undismissed() []Finding {
 	list := []Finding{}
 	for _, item := range l.Items {
-		if item.Suppressed == nil && (item.TriageDecision == nil || *item.TriageDecision != "FP") {
+		if !item.Dismissed {
 			list = append(list, item.Finding)
 		}
 	}

@@ -61,11 +61,11 @@ func (e *Export) Write(w io.Writer, format Format) error {
 	return nil
 }
 
-// open hands out the findings that are neither fixed, nor suppressed, nor dismissed.
+// open hands out the findings that are neither fixed nor dismissed.
 func (e *Export) open() iter.Seq2[core.Finding, error] {
 	return func(yield func(core.Finding, error) bool) {
 		for finding, err := range e.findings("") {
-			if err == nil && (finding.BaselineState == core.Absent || len(suppressions(finding)) > 0) {
+			if err == nil && (finding.BaselineState == core.Absent || finding.Dismissed) {
 				continue
 			}
 			if !yield(finding, err) || err != nil {

@@ -87,14 +87,13 @@ func TestExportReadsBackTheSame(t *testing.T) {
 // sameFindings leaves out what only the store knows, and the words of suppressions, of which a reader takes the first.
 func sameFindings(t *testing.T, want, got []core.Finding) {
 	t.Helper()
-	ours := cmpopts.IgnoreFields(core.Finding{}, "JobID", "ScanID", "ID", "Fingerprint", "BaselineState", "TriageDecision",
+	ours := cmpopts.IgnoreFields(core.Finding{}, "JobID", "ScanID", "ID", "Fingerprint", "BaselineState", "TriageDecision", "Dismissed",
 		"PartialFingerprint", "About", "Suppressed", "SecretHash", "Former")
 	if diff := cmp.Diff(want, got, ours); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	for i := range min(len(want), len(got)) {
-		dismissed := want[i].TriageDecision != nil && *want[i].TriageDecision == core.FalsePositive
-		if hidden := want[i].Suppressed != nil || dismissed; hidden != (got[i].Suppressed != nil) {
+		if hidden := want[i].Dismissed; hidden != (got[i].Suppressed != nil) {
 			t.Errorf("%s: suppressed %v, want %v", want[i].RuleID, got[i].Suppressed, hidden)
 		}
 	}
@@ -119,6 +118,26 @@ func TestExportOfEachFixtureReadsBackTheSame(t *testing.T) {
 		sorted := cmpopts.SortSlices(func(a, b core.Finding) bool { return key(a) < key(b) })
 		if diff := cmp.Diff(want, got, sorted, cmpopts.IgnoreFields(core.Finding{}, "PartialFingerprint", "About", "SecretHash", "Former")); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// An AI's word alone dismisses nothing that only people may: each format shows what the gate counts.
+func TestExportsShowWhatCounts(t *testing.T) {
+	t.Parallel()
+	decision := core.FalsePositive
+	counts := core.Finding{Tool: "gosec", RuleID: "counts", File: "a.go", Severity: core.Critical, TriageDecision: &decision}
+	hidden := core.Finding{Tool: "gosec", RuleID: "hidden", File: "a.go", Severity: core.High, TriageDecision: &decision, Dismissed: true}
+	for _, format := range []export.Format{export.CodeQuality, export.SAST} {
+		text := exportedAs(t, format, nil, counts, hidden)
+		if !strings.Contains(text, "counts") || strings.Contains(text, "hidden") {
+			t.Errorf("%s: %s", format.Name, text)
+		}
+	}
+	for _, format := range []export.Format{export.SARIF, export.CSV} {
+		const dismissal = "Marked as a false positive"
+		if alone, both := exportedAs(t, format, nil, counts), exportedAs(t, format, nil, hidden); strings.Contains(alone, dismissal) || !strings.Contains(both, dismissal) {
+			t.Errorf("%s: %s\n%s", format.Name, alone, both)
 		}
 	}
 }
@@ -154,7 +173,7 @@ func samples() []core.Finding {
 		{
 			JobID: 1, Tool: "gosec", RuleID: "G304", File: "main.go", Line: 9, EndLine: 9, Severity: core.Low,
 			Title: "Another title", Message: "m", Fingerprint: "v1:02", BaselineState: core.Unchanged,
-			Suppressed: &reason, TriageDecision: &dismissed,
+			Suppressed: &reason, TriageDecision: &dismissed, Dismissed: true,
 		},
 		{
 			JobID: 1, Tool: "gosec", RuleID: "G101", File: "old.go", Line: 1, EndLine: 1, Severity: core.High, Title: "t",
@@ -162,7 +181,7 @@ func samples() []core.Finding {
 		},
 		{
 			JobID: 2, Tool: "trivy", RuleID: "CVE-2021-23337", Severity: core.High, Title: "lodash@4.17.20", Message: "Runs code.",
-			CVEID: "CVE-2021-23337", Fingerprint: "v1:03", BaselineState: core.New, TriageDecision: &dismissed,
+			CVEID: "CVE-2021-23337", Fingerprint: "v1:03", BaselineState: core.New, TriageDecision: &dismissed, Dismissed: true,
 		},
 		{
 			JobID: 2, Tool: "trivy", RuleID: "GHSA-1", File: "C:/x.lock", Severity: core.Medium,

@@ -279,7 +279,8 @@ func locationOf(f core.Finding) (location sarifLocation) {
 	return location
 }
 
-// suppressions are the scanner's own, whose reason may be just a kind, and the dismissal by a person or the AI.
+// suppressions are the scanner's own, whose reason may be just a kind, and the dismissal by a person or the AI. What was called a false
+// positive and counts all the same has none.
 func suppressions(f core.Finding) (all []sarifSuppression) {
 	if f.Suppressed != nil {
 		own := sarifSuppression{Kind: "inSource", Status: "accepted", Justification: *f.Suppressed}
@@ -288,7 +289,7 @@ func suppressions(f core.Finding) (all []sarifSuppression) {
 		}
 		all = append(all, own)
 	}
-	if f.TriageDecision != nil && *f.TriageDecision == core.FalsePositive {
+	if f.Dismissed && f.TriageDecision != nil && *f.TriageDecision == core.FalsePositive {
 		all = append(all, sarifSuppression{Kind: "external", Status: "accepted", Justification: falsePositive})
 	}
 	return all
