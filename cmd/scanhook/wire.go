@@ -49,14 +49,15 @@ import (
 
 // app is Scanhook put together: what answers requests, and the loops that work behind it.
 type app struct {
-	store   *store.Store
-	mirrors *mirror.Cache
-	router  *gin.Engine  // all routes
-	handler http.Handler // answers requests with them
-	metrics http.Handler
-	pages   *web.Web
-	tls     *tls.Config // nil: none is spoken
-	loops   []func(context.Context)
+	store    *store.Store
+	mirrors  *mirror.Cache
+	evidence *evidence.Git
+	router   *gin.Engine  // all routes
+	handler  http.Handler // answers requests with them
+	metrics  http.Handler
+	pages    *web.Web
+	tls      *tls.Config // nil: none is spoken
+	loops    []func(context.Context)
 }
 
 // newApp builds everything that the configuration asks for and opens the database, which it serves alone if it is a file.
@@ -98,6 +99,7 @@ type wiring struct {
 	throttle  *httpx.LoginThrottle
 	meter     *metrics.Meter
 	mirrors   *mirror.Cache
+	evidence  *evidence.Git
 	runner    *runner.Runner
 	poster    *statuses.Poster
 	health    *health.Health
@@ -197,6 +199,9 @@ func (w *wiring) assemble() (a *app, err error) {
 		Jobs: w.db, Platforms: w.platforms, Scanners: w.scanners(), Policies: w.policies, Mirrors: w.mirrors,
 		PerProject: int(w.config.Runner.PerProject), Hidden: w.hidden(), AI: aiOf(w.config), Meter: w.meter, Log: w.log,
 	})
+	w.evidence = evidence.New(evidence.Config{
+		Jobs: w.db, Platforms: w.platforms, Mirrors: w.mirrors, Fault: w.runner.Fault, Log: w.log,
+	})
 	w.poster = statuses.New(statuses.Config{
 		Store: w.db, Platforms: w.platforms, Pace: paceOf(w.config), Meter: w.meter, Log: w.log, Now: w.db.Now,
 	})
@@ -219,7 +224,10 @@ func (w *wiring) assemble() (a *app, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return &app{store: w.db, mirrors: w.mirrors, router: router, handler: handler, metrics: w.meter.Handler(), pages: w.pages, loops: w.loops()}, nil
+	return &app{
+		store: w.db, mirrors: w.mirrors, evidence: w.evidence, router: router, handler: handler, metrics: w.meter.Handler(), pages: w.pages,
+		loops: w.loops(),
+	}, nil
 }
 
 // newMirrors makes the cache of repositories. A history is fetched as deep as the deepest one that is searched.
@@ -388,11 +396,7 @@ func (w *wiring) newRouter() (*gin.Engine, error) {
 	webhooks.New(webhooks.Config{Platforms: w.platforms, Store: w.db, Meter: w.meter, Log: w.log}).Register(router)
 	api.New(api.Config{
 		Store: w.db, Platforms: w.platforms, Tokens: tokensOf(w.config), Version: buildVersion(), Report: w.health.Report,
-		PublicURL: w.config.Server.PublicURL,
-		Evidence: evidence.New(evidence.Config{
-			Jobs: w.db, Platforms: w.platforms, Mirrors: w.mirrors, Fault: w.runner.Fault, Log: w.log,
-		}),
-		Throttle: w.throttle, Log: w.log,
+		PublicURL: w.config.Server.PublicURL, Evidence: w.evidence, Throttle: w.throttle, Log: w.log,
 	}).Register(router)
 	if w.config.Server.MetricsListen == "" {
 		router.GET(metricsPath, gin.WrapH(w.meter.Handler()))
@@ -493,4 +497,8 @@ func keepTime(db *store.Store, log *slog.Logger) func(context.Context) {
 	return poll.Loop{Name: "clock", Every: keepTimeEvery, Once: once, Log: log}.Run
 }
 
-func (a *app) close() error { return errors.Join(a.mirrors.Close(), a.store.Close()) }
+// close ends what requests have left in the background before what that works with.
+func (a *app) close() error {
+	a.evidence.Close()
+	return errors.Join(a.mirrors.Close(), a.store.Close())
+}

@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,6 +29,20 @@ type bench struct {
 	store     *store.Store
 	platforms platforms.Set
 	handler   http.Handler
+	asked     questions
+}
+
+// questions are the reports about which git was asked, call by call.
+type questions struct {
+	mu    sync.Mutex
+	calls [][]string
+}
+
+func (q *questions) AddEvidence(_ context.Context, _ core.Scan, reports map[string]*core.Report) func(map[string]*core.Job) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.calls = append(q.calls, slices.Sorted(maps.Keys(reports)))
+	return func(map[string]*core.Job) {}
 }
 
 // configured are a scanner that runs here and some whose reports are uploaded.
@@ -50,7 +67,7 @@ func setupOn(t testing.TB, e storetest.Engine, scanners ...string) *bench {
 	}
 	log := slog.New(slog.DiscardHandler)
 	router := httpx.NewRouter(log)
-	api.New(api.Config{Store: b.store, Version: "test", Log: log, Platforms: b.platforms, Tokens: auth.Tokens{
+	api.New(api.Config{Store: b.store, Version: "test", Log: log, Platforms: b.platforms, Evidence: &b.asked, Tokens: auth.Tokens{
 		{Name: "eve", Token: "reader-token", Grant: access.Grant{Role: access.Reader}},
 		{Name: "ada", Token: "triager-token", Grant: access.Grant{Role: access.Triager}},
 		{Name: "ci", Token: "machine-token", Grant: access.Grant{Role: access.Triager}},

@@ -42,9 +42,9 @@ const (
 
 // Evidence adds to reports what git knows of their findings, as far as that is to be had soon.
 type Evidence interface {
-	// AddEvidence changes the report of a scanner for a commit, before it is stored. stored must be called afterwards, with the job
-	// that has the report, or with none.
-	AddEvidence(ctx context.Context, scan core.Scan, scanner string, report *core.Report) (stored func(*core.Job))
+	// AddEvidence changes the reports for a commit, by the names of their jobs, before they are stored. stored must be called afterwards,
+	// with the jobs that have them, or with none.
+	AddEvidence(ctx context.Context, scan core.Scan, reports map[string]*core.Report) (stored func(map[string]*core.Job))
 }
 
 // RegisterUploads describes the operations that take reports. There is a slot for one large report at a time, and enough
@@ -222,17 +222,14 @@ func (a *API) put(
 
 // addEvidence changes the reports of a scanner. stored is to be called with their jobs by name, or none.
 func (a *API) addEvidence(ctx context.Context, scan core.Scan, scanner string, parts []core.Report) (stored func(map[string]*core.Job)) {
-	shows := map[string]func(*core.Job){}
+	if a.Evidence == nil {
+		return func(map[string]*core.Job) {}
+	}
+	reports := map[string]*core.Report{}
 	for i := range parts {
-		if name := core.JobName(scanner, parts[i].Category); a.Evidence != nil {
-			shows[name] = a.Evidence.AddEvidence(ctx, scan, name, &parts[i])
-		}
+		reports[core.JobName(scanner, parts[i].Category)] = &parts[i]
 	}
-	return func(jobs map[string]*core.Job) {
-		for name, show := range shows {
-			show(jobs[name])
-		}
-	}
+	return a.Evidence.AddEvidence(ctx, scan, reports)
 }
 
 // limits are those of the configuration, or the defaults.

@@ -348,6 +348,9 @@ func TestUploadOfAPart(t *testing.T) {
 	if got.Stored != 1 || got.New != 1 || got.Summary != "3 new (2 high, 1 low), 2 not searched" {
 		t.Errorf("two more: %+v", got)
 	}
+	if want := [][]string{{"trivy/api"}, {"trivy/doc", "trivy/web"}}; !slices.EqualFunc(want, b.asked.calls, slices.Equal) {
+		t.Errorf("git was asked about %q, want %q", b.asked.calls, want)
+	}
 	var scan struct {
 		Jobs []struct {
 			Scanner  string

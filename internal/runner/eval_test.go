@@ -17,6 +17,7 @@ import (
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/match"
 	"github.com/scanhook/scanhook/internal/reports"
+	"github.com/scanhook/scanhook/internal/runner/evidence"
 	"github.com/scanhook/scanhook/internal/runner/gitleaks"
 	"github.com/scanhook/scanhook/store"
 )
@@ -138,7 +139,9 @@ func examineCommit(t *testing.T, b *bench, h history, v *version, scanner string
 			if err != nil {
 				t.Fatal(err)
 			}
-			b.knowing(time.Hour).AddEvidence(t.Context(), scan, "gitleaks", &brought)(nil)
+			git := b.knowing(evidence.Config{Patience: time.Hour})
+			git.AddEvidence(t.Context(), scan, map[string]*core.Report{"gitleaks": &brought})(nil)
+			git.Close()
 		}
 		if _, err := b.Jobs.PutReport(t.Context(), uploaded, "gitleaks", brought); err != nil {
 			t.Fatal(err)

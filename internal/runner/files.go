@@ -64,7 +64,7 @@ func (r *Runner) runOverFiles(
 		if lost != nil {
 			return cmp.Or(err, lost)
 		}
-		places.MoveIn(&report, changes)
+		places[0].MoveIn(&report, changes)
 		source.Describe(report.Findings, r.key, t.space.Source)
 		report.Changes, report.Files = changes, looked.differ
 		return err

@@ -107,11 +107,10 @@ func (b *bench) accept(t *testing.T, project, sha string) string {
 	return b.acceptAs(t, project, "1", sha)
 }
 
-// knowing is git's knowledge of the bench's projects. A report waits so long for it.
-func (b *bench) knowing(patience time.Duration) *evidence.Git {
-	return evidence.New(evidence.Config{
-		Jobs: b.Jobs, Platforms: b.Platforms, Mirrors: b.Mirrors, TempDir: b.TempDir, Patience: patience, Log: b.Log,
-	})
+// knowing is git's knowledge of the bench's projects.
+func (b *bench) knowing(cfg evidence.Config) *evidence.Git {
+	cfg.Jobs, cfg.Platforms, cfg.Mirrors, cfg.TempDir, cfg.Log = b.Jobs, b.Platforms, b.Mirrors, b.TempDir, b.Log
+	return evidence.New(cfg)
 }
 
 // acceptAs opens a scan of a commit of a project with that number.

@@ -42,30 +42,32 @@ const (
 	maxEndsAlike = 50   // files with one name that are compared with one of a report; more tell nothing
 )
 
-// Searched are files that a report names, while they are looked for in the repository.
+// Searched are files that reports name, while they are looked for in the repository.
 type Searched struct {
-	names  []string
-	byName map[string][]string // files of the repository by their last part, as far as the report names that
+	byName map[string][]string // files of the repository by their last part, as far as a report names that
 	tree   map[string]bool
 }
 
-// Search looks for files by the names that a report has for them.
-func Search(names []string) *Searched {
-	s := &Searched{names: names, byName: map[string][]string{}, tree: map[string]bool{}}
-	for _, name := range names {
-		s.byName[path.Base(name)] = nil
+// Search looks for files by the names that reports have for them.
+func Search(reports ...[]string) *Searched {
+	s := &Searched{byName: map[string][]string{}, tree: map[string]bool{}}
+	for _, names := range reports {
+		for _, name := range names {
+			s.byName[path.Base(name)] = nil
+		}
 	}
 	return s
 }
 
-// Locate finds the files that a report names in a commit, and those of them that can be read.
+// Locate finds the files that each of some reports names in a commit, and those of them all that can be read.
 func Locate(
-	ctx context.Context, m *mirror.Mirror, sha string, names []string,
-) (places Places, files []mirror.File, err error) {
-	if len(names) == 0 {
+	ctx context.Context, m *mirror.Mirror, sha string, reports ...[]string,
+) (places []Places, files []mirror.File, err error) {
+	places = make([]Places, len(reports))
+	search := Search(reports...)
+	if len(search.byName) == 0 {
 		return places, nil, nil
 	}
-	search := Search(names)
 	seen := map[string]mirror.File{}
 	_, err = m.Files(ctx, sha, func(f mirror.File) {
 		if path := core.Printable(f.Path); search.MayBe(path) {
@@ -73,12 +75,16 @@ func Locate(
 		}
 	})
 	if err != nil {
-		return places, nil, err
+		return nil, nil, err
 	}
-	places = search.Places()
-	for _, name := range places.Files() {
-		if len(files) < maxLocated {
-			files = append(files, seen[name])
+	read := map[string]bool{}
+	for i, names := range reports {
+		places[i] = search.Places(names)
+		located := places[i].Files()
+		for _, name := range located[:min(len(located), maxLocated)] {
+			if !read[name] {
+				read[name], files = true, append(files, seen[name])
+			}
 		}
 	}
 	return places, files, nil
@@ -94,11 +100,11 @@ func (s *Searched) MayBe(file string) bool {
 	return wanted
 }
 
-// Places tells where the files are, once all of the repository were noted. Files that the repository has under their names stay
-// there, unless all of them are below one directory of it and some only there.
-func (s *Searched) Places() Places {
+// Places tells where the files of one report are, once all of the repository were noted. Files that the repository has under their names
+// stay there, unless all of them are below one directory of it and some only there.
+func (s *Searched) Places(names []string) Places {
 	p := Places{moved: map[string]string{}, files: map[string]bool{}}
-	left := slices.DeleteFunc(slices.Clone(s.names), func(name string) bool { return s.tree[name] })
+	left := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return s.tree[name] })
 	for len(left) > 0 && len(p.roots) < maxRoots {
 		best, found := s.elect(left)
 		if !found {
@@ -106,8 +112,8 @@ func (s *Searched) Places() Places {
 		}
 		p.roots = append(p.roots, best)
 		named := left
-		if best.named == "" && s.hasAll(best) {
-			named = s.names
+		if best.named == "" && s.hasAll(names, best) {
+			named = names
 		}
 		for _, name := range named {
 			if file, below := best.at(name); below && s.tree[file] {
@@ -117,7 +123,7 @@ func (s *Searched) Places() Places {
 		left = slices.DeleteFunc(left, func(name string) bool { return p.moved[name] != "" })
 	}
 	p.strange = left
-	for _, name := range s.names {
+	for _, name := range names {
 		if file := cmp.Or(p.moved[name], name); s.tree[file] {
 			p.files[file] = true
 		}
@@ -125,8 +131,8 @@ func (s *Searched) Places() Places {
 	return p
 }
 
-func (s *Searched) hasAll(below root) bool {
-	return !slices.ContainsFunc(s.names, func(name string) bool {
+func (s *Searched) hasAll(names []string, below root) bool {
+	return !slices.ContainsFunc(names, func(name string) bool {
 		file, _ := below.at(name)
 		return !s.tree[file]
 	})

@@ -20,7 +20,7 @@ func placed(tree, named []string) (files []string, changes core.Changes) {
 	for _, name := range named {
 		report.Findings = append(report.Findings, core.Finding{File: name, About: core.About{Absolute: true}})
 	}
-	search.Places().MoveIn(&report, &changes)
+	search.Places(named).MoveIn(&report, &changes)
 	for _, f := range report.Findings {
 		files = append(files, f.File)
 	}
@@ -68,13 +68,14 @@ func TestPlaces(t *testing.T) {
 // A packed report is the same afterwards but for its files, and what was not searched is named as the repository does, too.
 func TestPlacesOfPackedReports(t *testing.T) {
 	t.Parallel()
-	search := source.Search([]string{"src/a.c"})
+	named := []string{"src/a.c"}
+	search := source.Search(named)
 	search.MayBe("a.c")
 	report := core.Report{Packed: new(core.Packed), Coverage: new(core.Coverage)}
 	report.Packed.Add(&core.Finding{RuleID: "r", File: "src/a.c", Line: 7, Message: "m"})
 	report.Packed.Add(&core.Finding{RuleID: "r", File: "src/a.c", Line: 8, Message: "m", Commit: "of history"})
 	report.Coverage.LeaveOut(core.LeftError, 2, "src/a.c", "src/b.c")
-	search.Places().MoveIn(&report, nil)
+	search.Places(named).MoveIn(&report, nil)
 	want := []core.Finding{{RuleID: "r", File: "a.c", Line: 7, Message: "m"}, {RuleID: "r", File: "src/a.c", Line: 8, Message: "m", Commit: "of history"}}
 	if diff := cmp.Diff(want, report.All(10)); diff != "" {
 		t.Errorf("findings (-want +got):\n%s", diff)
