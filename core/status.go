@@ -88,11 +88,11 @@ type Status struct {
 	RestoredRevision int64       `db:"restored_revision"`       // the last revision that restored ours
 	CheckAt          *time.Time  `db:"check_at"`                // when to compare it with what the platform shows
 	Probe            int         `db:"probe,computed"`          // not 0: this post tests whether a hold may end, for the n-th time
-	PushedAt         *time.Time  `db:"pushed_at,computed"`      // when the scan was requested; set only when claimed, and only for the scan's own status
+	PushedAt         *time.Time  `db:"pushed_at,computed"`      // when the scan was requested; set only when claimed, and only for the scan's own status while no other kind of it is final on the platform
 	MergePipeline    int64       `db:"merge_pipeline,computed"` // the commit's newest pipeline of a merge request (GitLab), or 0; set only when claimed
 }
 
-// FirstFinal tells whether s is the first final status after the push.
+// FirstFinal tells whether s is the first final status after the push, of whichever kind.
 func (s Status) FirstFinal() bool {
 	return s.PushedAt != nil && s.State != StatusPending && (s.PostedState == "" || s.PostedState == StatusPending)
 }

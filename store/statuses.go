@@ -295,8 +295,10 @@ func (s *Store) lease(
 	commits, texts := theseKeys(keys)
 	err = s.claimAll(ctx, tx, &leased, claim{
 		table: `commit_statuses`, set: setLease, rows: theseNamed, guard: unleased,
-		columns: claimedColumns + `,
-			(SELECT timestamp FROM scans s WHERE s.id = scan_id AND (s.context = commit_statuses.context OR kind = 'check')) AS pushed_at`,
+		columns: claimedColumns + `, (SELECT timestamp FROM scans s WHERE s.id = scan_id AND (s.context = commit_statuses.context OR kind = 'check')
+			AND NOT EXISTS (SELECT 1 FROM commit_statuses shown WHERE shown.first_scan_id = commit_statuses.first_scan_id
+				AND shown.context IN (s.context, s.context || '` + core.CheckContext("") + `') AND shown.context <> commit_statuses.context
+				AND shown.posted_state NOT IN ('', 'pending'))) AS pushed_at`,
 	}, lease, map[string]any{"commits": commits, "keys": texts})
 	return leased, err
 }

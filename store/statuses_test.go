@@ -314,3 +314,40 @@ func TestStatusStaysWhereItIsTaken(t *testing.T) {
 		nothingDue(t, s, "it stands in another pipeline")
 	})
 }
+
+// What a scan shows in two ways, the push has waited for once.
+func TestOneFinalStatusIsTheFirst(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		policy := storetest.Policy
+		policy.Publish = core.PublishBoth
+		s := e.Open(t, store.Config{
+			Policies: core.Policies{{Match: "**", Policy: policy}}, Checks: func(string) bool { return true },
+		})
+		pushTo(t, s, 1, "main")
+		post := func(what string, posts, firsts int) {
+			t.Helper()
+			for {
+				claimed, err := s.ClaimStatuses(t.Context(), []string{"github"}, 10, time.Minute)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(claimed) == 0 {
+					break
+				}
+				for _, status := range claimed {
+					if posts--; status.FirstFinal() {
+						firsts--
+					}
+					settle(t, s, status, store.PostResult{Posted: true})
+				}
+			}
+			if posts != 0 || firsts != 0 {
+				t.Errorf("%s: %d posts and %d first final ones too few", what, posts, firsts)
+			}
+		}
+		post("while the scan goes on", 2, 0)
+		run(t, s, finding("one", core.High))
+		post("with the verdict", 2, 1)
+	})
+}
