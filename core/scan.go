@@ -155,12 +155,17 @@ type Job struct {
 	BaselineCommit string `db:"baseline_commit,computed"` // of that scan; only listed, not stored
 }
 
-// MaxCategory bounds the name of a category, in bytes.
-const MaxCategory = 200
+// maxCategory bounds the name of a category, in bytes.
+const maxCategory = 200
 
-// CleanCategory is the name of a category as it is kept; empty for none. Slashes around it do not count.
-func CleanCategory(name string) string {
-	return strings.Trim(strings.Join(strings.Fields(Printable(name)), " "), "/ ")
+// CleanCategory is the name of a category as it is kept; empty for none. Slashes around it do not count. ErrTooLarge for one that is too
+// long.
+func CleanCategory(name string) (string, error) {
+	clean := strings.Trim(strings.Join(strings.Fields(Printable(name)), " "), "/ ")
+	if len(clean) > maxCategory {
+		return "", fmt.Errorf("%w: the name of a category has more than %d bytes", ErrTooLarge, maxCategory)
+	}
+	return clean, nil
 }
 
 // JobName names the job of a scanner, or of one category of its reports: codeql/language:go. Names of scanners have no slash.

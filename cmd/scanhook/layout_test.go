@@ -55,7 +55,7 @@ var within = map[string][]string{
 	"core/timeline":              {"core"},
 	"internal/cage":              {"internal/runner/sandbox"},
 	"internal/auth":              {"store"},
-	"internal/config":            {"internal/config/strictyaml", "internal/suggest"},
+	"internal/config":            {"core", "internal/config/strictyaml", "internal/suggest"},
 	"internal/config/strictyaml": {"internal/suggest"},
 	"internal/gitproto":          {"platforms"},
 	"internal/mirror":            {"internal/gitproto", "internal/runner/git", "platforms"},

@@ -58,8 +58,9 @@ func (a *API) RegisterUploads(api huma.API) {
 		"Upload one scanner's report for a scan; another one of the same scanner replaces it"), a.putResults)
 	register(a, api, upload("/results/{scanner}", "put-results-by-commit",
 		"The same from a CI job that knows only its commit; creates the scan if there is none"), a.putResultsByCommit)
-	register(a, api, operation(access.Bring, http.MethodPost, "/scans/{ref}/fail", "fail-scanner",
-		"A scanner gives up, with a reason"), a.failScanner)
+	fail := operation(access.Bring, http.MethodPost, "/scans/{ref}/fail", "fail-scanner", "A scanner gives up, with a reason")
+	fail.Errors = append(fail.Errors, http.StatusRequestEntityTooLarge)
+	register(a, api, fail, a.failScanner)
 }
 
 func upload(path, id, summary string) huma.Operation {
@@ -98,11 +99,16 @@ type Scope struct {
 	Paths    []string `query:"paths,explode" maxItems:"1000" example:"[\"services/api/**\"]" doc:"globs of the files that the scanner looked at; what it does not report in others stays as it was"` //nolint:lll // one doc
 }
 
-// clean refuses what no path can match, and what contradicts itself.
+// clean refuses what no path can match, what is no category, and what contradicts itself.
 func (s *Scope) clean() error {
 	if s.Partial && len(s.Paths) > 0 {
 		return fmt.Errorf("%w: partial says that nobody knows which files the scanner looked at, paths says which: give one of them", core.ErrInvalid)
 	}
+	category, err := core.CleanCategory(s.Category)
+	if err != nil {
+		return err
+	}
+	s.Category = category
 	for i, glob := range s.Paths {
 		clean, err := core.CleanGlob(glob)
 		if err != nil {
@@ -201,7 +207,7 @@ func (a *API) put(
 	}
 	slot := a.uploads.Slot()
 	defer slot.Release()
-	parts, err := a.readReport(ctx, in, slot, core.CleanCategory(of.Category))
+	parts, err := a.readReport(ctx, in, slot, of.Category)
 	if err != nil {
 		return nil, err
 	}
@@ -386,7 +392,11 @@ func (in *failInput) names() (object store.Object, scanner string) {
 }
 
 func (a *API) failScanner(ctx context.Context, in *failInput) (*resultsOutput, error) {
-	failed := core.Report{Category: core.CleanCategory(in.Body.Category), Failure: reports.RedactText(in.Body.Reason)}
+	category, err := core.CleanCategory(in.Body.Category)
+	if err != nil {
+		return nil, err
+	}
+	failed := core.Report{Category: category, Failure: reports.RedactText(in.Body.Reason)}
 	out, _, err := a.store(ctx, in.Ref, in.Body.Scanner, []core.Report{failed})
 	return out, err
 }

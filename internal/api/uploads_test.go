@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -377,5 +378,13 @@ func TestUploadOfAPart(t *testing.T) {
 		if answer := b.call(t, "uploader", "PUT", path+query, report, nil); answer.Code != 422 {
 			t.Errorf("%.20s: %d %s", query, answer.Code, answer.Body)
 		}
+	}
+	long := strings.Repeat("é", 101) // 202 bytes
+	if answer := b.call(t, "uploader", "PUT", path+"category="+url.QueryEscape(long), report, nil); answer.Code != 413 {
+		t.Errorf("a category that is too long: %d %s", answer.Code, answer.Body)
+	}
+	failed := `{"scanner":"trivy","reason":"r","category":"` + long + `"}`
+	if answer := b.call(t, "uploader", "POST", strings.Replace(path, "/results/trivy?", "/fail", 1), failed, nil); answer.Code != 413 {
+		t.Errorf("it fails: %d %s", answer.Code, answer.Body)
 	}
 }

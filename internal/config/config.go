@@ -15,6 +15,8 @@ import (
 
 	"github.com/bmatcuk/doublestar/v4"
 	"github.com/dustin/go-humanize"
+
+	"github.com/scanhook/scanhook/core"
 )
 
 // Config is the whole configuration with every default filled in, as Parse returns it.
@@ -156,20 +158,24 @@ type Scanner struct {
 	Archives    bool             `yaml:"archives"` // Builtin looks into archives, of all repositories
 }
 
-const maxCategory = 200 // bytes
-
-// wrongCategory says what is wrong with the n-th category; empty for nothing.
+// wrongCategory says all that is wrong with the n-th category, as reports are kept under clean names; empty for nothing.
 func (s Scanner) wrongCategory(n int) string {
+	var problems []string
 	category := s.Categories[n]
-	switch {
-	case !s.Upload:
-		return "is for upload: true only: what runs here makes one report"
-	case strings.Trim(category, "/ ") != category || category == "" || len(category) > maxCategory || strings.ContainsAny(category, "\r\n\t"):
-		return "must be a category's name, such as language:go, on one line, without a slash or a space around it"
-	case slices.Index(s.Categories, category) < n:
-		return fmt.Sprintf("names the category %q for the second time", category)
+	if !s.Upload {
+		problems = append(problems, "is for upload: true only: what runs here makes one report")
 	}
-	return ""
+	switch clean, err := core.CleanCategory(category); {
+	case err != nil:
+		problems = append(problems, "is "+err.Error())
+	case clean == "":
+		problems = append(problems, "must be a category's name, such as language:go")
+	case clean != category:
+		problems = append(problems, fmt.Sprintf("must be written as reports have it, %q", clean))
+	case slices.Index(s.Categories, category) < n:
+		problems = append(problems, fmt.Sprintf("names the category %q for the second time", category))
+	}
+	return strings.Join(problems, ", and ")
 }
 
 // takesUploads tells whether any scanner does.

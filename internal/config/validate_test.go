@@ -416,12 +416,19 @@ repositories: [{match: github/acme/*, `+text+`}]`, nil)
 
 func TestValidationOfCategories(t *testing.T) {
 	t.Parallel()
-	const name = "must be a category's name, such as language:go, on one line, without a slash or a space around it"
+	const name = "must be a category's name, such as language:go"
+	const uploads = "is for upload: true only: what runs here makes one report"
 	for text, want := range map[string]string{
-		"scanners: {a: {upload: true, categories: [go, go]}}": `c.yaml:1:47: scanners.a.categories[1] names the category "go" for the second time`,
-		"scanners: {a: {upload: true, categories: [/go]}}":    "c.yaml:1:43: scanners.a.categories[0] " + name,
-		"scanners: {a: {upload: true, categories: ['']}}":     "c.yaml:1:43: scanners.a.categories[0] " + name,
-		"scanners: {a: {command: [x], categories: [go]}}":     "c.yaml:1:43: scanners.a.categories[0] is for upload: true only: what runs here makes one report",
+		"scanners: {a: {upload: true, categories: [go, go]}}":    `c.yaml:1:47: scanners.a.categories[1] names the category "go" for the second time`,
+		"scanners: {a: {upload: true, categories: [/go]}}":       `c.yaml:1:43: scanners.a.categories[0] must be written as reports have it, "go"`,
+		`scanners: {a: {upload: true, categories: ["a  b"]}}`:    `c.yaml:1:43: scanners.a.categories[0] must be written as reports have it, "a b"`,
+		`scanners: {a: {upload: true, categories: ["a\u202e"]}}`: `c.yaml:1:43: scanners.a.categories[0] must be written as reports have it, "a�"`,
+		"scanners: {a: {upload: true, categories: [" + strings.Repeat("é", 101) + "]}}": "c.yaml:1:43: scanners.a.categories[0] " +
+			"is too large: the name of a category has more than 200 bytes",
+		"scanners: {a: {command: [x], categories: [/, b/]}}": "c.yaml:1:43: scanners.a.categories[0] " + uploads + ", and " + name +
+			"\nc.yaml:1:46: scanners.a.categories[1] " + uploads + `, and must be written as reports have it, "b"`,
+		"scanners: {a: {upload: true, categories: ['']}}": "c.yaml:1:43: scanners.a.categories[0] " + name,
+		"scanners: {a: {command: [x], categories: [go]}}": "c.yaml:1:43: scanners.a.categories[0] " + uploads,
 	} {
 		if got := strings.Join(problemsOf(t, text, nil), "\n"); got != want {
 			t.Errorf("%s: want %q, got %q", text, want, got)

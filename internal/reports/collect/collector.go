@@ -283,8 +283,8 @@ func (c *Collector) Part(read func() (category string, err error)) error {
 	if err != nil {
 		return err
 	}
-	if c.Report.Category = core.CleanCategory(category); len(c.Report.Category) > core.MaxCategory {
-		return c.TooLarge("a category of more than %d bytes", core.MaxCategory)
+	if c.Report.Category, err = core.CleanCategory(category); err != nil {
+		return err
 	}
 	c.finishPart("")
 	done := c.part
