@@ -242,11 +242,12 @@ func (w *wiring) newMirrors() *mirror.Cache {
 	})
 }
 
-// scanners are the scanners that run here.
+// scanners are the scanners that run here. Where a full cage is required, that was seen to for commands that are used only.
 func (w *wiring) scanners() map[string]runner.Scanner {
 	scanners := map[string]runner.Scanner{}
 	for name, s := range w.config.Scanners {
-		if !s.Upload {
+		unseen := s.Command != nil && w.config.Runner.Cage == config.CageRequire && !w.config.Uses(name)
+		if !s.Upload && !unseen {
 			scanners[name] = runner.Scanner{
 				Builtin: s.Builtin, Command: s.Command, Timeout: s.Timeout, Read: s.Read, Write: s.Write, Network: s.Network,
 				ForksNetwork: s.NetworkForks, Memory: int64(s.Memory), Rules: w.rules[name].of,
@@ -267,10 +268,8 @@ func (w *wiring) requireCage() error {
 
 // cageLevel is nil where no command runs.
 func (w *wiring) cageLevel() func() cage.Level {
-	for _, scanner := range w.config.Scanners {
-		if scanner.Command != nil {
-			return cage.Kernel
-		}
+	if w.config.RunsCommands() {
+		return cage.Kernel
 	}
 	return nil
 }

@@ -58,6 +58,23 @@ func (c *Config) Verifies(platform string) bool {
 	})
 }
 
+// Uses tells whether any repository uses a scanner. One that lists none takes all reports that are uploaded.
+func (c *Config) Uses(scanner string) bool {
+	return slices.ContainsFunc(c.Repositories, func(r Repository) bool {
+		return slices.Contains(r.Scanners, scanner) || len(r.Scanners) == 0 && c.Scanners[scanner].Upload
+	})
+}
+
+// RunsCommands tells whether the scanner of any repository is a command.
+func (c *Config) RunsCommands() bool {
+	for name, scanner := range c.Scanners {
+		if scanner.Command != nil && c.Uses(name) {
+			return true
+		}
+	}
+	return false
+}
+
 // typeOf is empty where the platform's type is not a known one.
 func (c *Config) typeOf(platform string) PlatformType {
 	found, _ := typeNamed(c.Types, c.Platforms[platform].Type)

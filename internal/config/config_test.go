@@ -100,6 +100,22 @@ func TestReaches(t *testing.T) {
 	}
 }
 
+func TestUses(t *testing.T) {
+	t.Parallel()
+	const scanners = "scanners: {lint: {command: [lint]}, brought: {upload: true}}\nrepositories: "
+	for repositories, want := range map[string]struct{ lint, brought bool }{
+		"[{match: '**'}]": {false, false},
+		"[{match: '**', scanners: [gitleaks, lint]}]":           {true, false},
+		"[{match: a/b, scanners: []}, {match: '**'}]":           {false, true},
+		"[{match: a/b, scanners: [lint, brought]}, {match: c}]": {true, true},
+	} {
+		got := mustParse(t, scanners+repositories, nil)
+		if got.Uses("lint") != want.lint || got.RunsCommands() != want.lint || got.Uses("brought") != want.brought {
+			t.Errorf("%s: the command %t, %t, the other %t", repositories, got.Uses("lint"), got.RunsCommands(), got.Uses("brought"))
+		}
+	}
+}
+
 func TestPlatformsAreOnByTheirRepositoriesSecrets(t *testing.T) {
 	t.Parallel()
 	got := mustParse(t, `

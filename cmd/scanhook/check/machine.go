@@ -36,7 +36,7 @@ func (c Check) machine(ctx context.Context) []Line {
 		lines = append(lines, c.workspaces(ctx), space("disk of the workspaces", os.TempDir()))
 		lines = append(lines, c.mirrors()...)
 	}
-	if c.runsCommands() {
+	if c.RunsCommands() {
 		lines = append(lines, c.cage(cage.Kernel()))
 	}
 	if file := c.Database.URL.File(); file != "" {
@@ -75,7 +75,7 @@ func isOlder(version string, least [2]int) bool {
 // runsScanners reports whether commits have to be fetched for a scanner that runs here.
 func (c Check) runsScanners() bool {
 	for name, scanner := range c.Scanners {
-		if !scanner.Upload && c.used(name) {
+		if !scanner.Upload && c.Uses(name) {
 			return true
 		}
 	}
@@ -89,7 +89,7 @@ func (c Check) workspaces(ctx context.Context) Line {
 	if err := sandbox.Probe(sandbox.Place{Dir: dir}); err != nil {
 		return Line{Fail, subject, err.Error()}
 	}
-	if c.runsCommands() && !executes(ctx, dir) {
+	if c.RunsCommands() && !executes(ctx, dir) {
 		return Line{Warn, subject, fmt.Sprintf("no program can be run in %s, which is mounted noexec perhaps: scanners that unpack "+
 			"programs there fail; let TMPDIR name another directory", dir)}
 	}
@@ -112,15 +112,6 @@ func (c Check) mirrors() []Line {
 		{OK, subject, fmt.Sprintf("are kept in %s, up to %s", cache.Dir, humanize.IBytes(uint64(c.Runner.CacheSize)))},
 		space("disk of the mirrors", cache.Dir),
 	}
-}
-
-func (c Check) runsCommands() bool {
-	for name, scanner := range c.Scanners {
-		if len(scanner.Command) > 0 && c.used(name) {
-			return true
-		}
-	}
-	return false
 }
 
 // cage tells what the kernel gives to commands, and what they can do in it.

@@ -10,17 +10,10 @@ import (
 	"github.com/scanhook/scanhook/internal/config"
 )
 
-// used reports whether any repository uses a scanner. One that lists none takes all reports that are uploaded.
-func (c Check) used(scanner string) bool {
-	return slices.ContainsFunc(c.Repositories, func(r config.Repository) bool {
-		return slices.Contains(r.Scanners, scanner) || len(r.Scanners) == 0 && c.Scanners[scanner].Upload
-	})
-}
-
 func (c Check) scanner(name string) Line {
 	subject, s := "scanner "+name, c.Scanners[name]
 	switch {
-	case !c.used(name):
+	case !c.Uses(name):
 		return Line{Off, subject, "no repository uses it"}
 	case s.Builtin != "" && c.RulesFault != nil:
 		return Line{Fail, subject, "its rules have mistakes, see above"}
