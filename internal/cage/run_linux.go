@@ -2,6 +2,7 @@ package cage
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -67,10 +68,11 @@ func try(ctx context.Context, level Level) error {
 }
 
 func runHelper(ctx context.Context, o order, argv []string, stdout, stderr io.Writer) (Result, error) {
-	encoded, err := json.Marshal(o)
+	written, err := o.write()
 	if err != nil {
-		return Result{}, err
+		return Result{}, Unmade{err.Error()}
 	}
+	defer written.Close()
 	messages, theirs, err := os.Pipe()
 	if err != nil {
 		return Result{}, err
@@ -86,9 +88,9 @@ func runHelper(ctx context.Context, o order, argv []string, stdout, stderr io.Wr
 
 	cmd := exec.CommandContext(ctx, self)
 	cmd.Args = append([]string{helperName, string(stageGuard)}, argv...)
-	cmd.Env = []string{orderVar + "=" + string(encoded)}
+	cmd.Env = []string{}
 	cmd.Stdout, cmd.Stderr = stdout, stderr
-	cmd.ExtraFiles = []*os.File{theirs, watched}
+	cmd.ExtraFiles = []*os.File{theirs, written, watched}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = lifeline.Close
 	cmd.WaitDelay = stopTime
@@ -132,17 +134,51 @@ const helperName = "scanhook-cage"
 // The files of a helper, beside the standard ones.
 const (
 	messagesFile = 3 // messages are written to it
-	lifelineFile = 4 // it ends when the helper must
+	orderFile    = 4 // the order is read from it
+	lifelineFile = 5 // it ends when the guard must
 )
 
-// order is a Spec on its way through the stages of the helper, in the environment variable orderVar.
+// order is a Spec on its way through the stages of the helper. It goes in a file in memory: a Spec has as many paths as there are to be
+// granted, and Linux takes no more than 128 KiB in a variable of the environment.
 type order struct {
 	Spec
 	Level Level
 	Probe bool // to make the cage and run nothing
 }
 
-const orderVar = "SCANHOOK_CAGE"
+func (o order) write() (*os.File, error) {
+	encoded, err := json.Marshal(o)
+	if err != nil {
+		return nil, err
+	}
+	fd, err := unix.MemfdCreate(helperName, unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("making a file in memory: %w", err)
+	}
+	file := os.NewFile(uintptr(fd), helperName)
+	if _, err := file.Write(encoded); err != nil {
+		_ = file.Close()
+		return nil, fmt.Errorf("writing to a file in memory: %w", err)
+	}
+	return file, nil
+}
+
+// readOrder reads the order wherever the stage before has left the file.
+func readOrder() (o order, err error) {
+	var file unix.Stat_t
+	if err := unix.Fstat(orderFile, &file); err != nil {
+		return o, fmt.Errorf("reading what the cage is to be: %w", err)
+	}
+	encoded := make([]byte, file.Size)
+	for read := 0; read < len(encoded); {
+		n, err := unix.Pread(orderFile, encoded[read:], int64(read))
+		if err != nil && !errors.Is(err, unix.EINTR) || n == 0 && err == nil {
+			return o, fmt.Errorf("reading what the cage is to be: %w", cmp.Or(err, io.ErrUnexpectedEOF))
+		}
+		read += max(n, 0)
+	}
+	return o, json.Unmarshal(encoded, &o)
+}
 
 // stage is what a helper does. Each runs the next one: the guard stays outside and ends what is inside, the init process is the first
 // one inside the namespaces, and the last one becomes the program. Without namespaces there is no init process.
@@ -165,8 +201,8 @@ func init() {
 // help never returns.
 func help(at stage, argv []string) {
 	unix.CloseOnExec(messagesFile)
-	var o order
-	err := json.Unmarshal([]byte(os.Getenv(orderVar)), &o)
+	unix.CloseOnExec(orderFile)
+	o, err := readOrder()
 	if err == nil {
 		switch at {
 		case stageGuard:
@@ -258,11 +294,11 @@ func (o order) initialize(argv []string) error {
 	return nil
 }
 
-// start runs the next stage, which has nothing open but the standard files and the one for messages.
+// start runs the next stage, which has nothing open but the standard files, the one for messages and the order.
 func start(next stage, argv []string, attributes *syscall.SysProcAttr) (pid int, err error) {
 	args := append([]string{helperName, string(next)}, argv...)
 	pid, err = syscall.ForkExec(self, args, &syscall.ProcAttr{ //nolint:gosec // running the program is what it is for
-		Env: os.Environ(), Files: []uintptr{0, 1, 2, messagesFile}, Sys: attributes,
+		Env: []string{}, Files: []uintptr{0, 1, 2, messagesFile, orderFile}, Sys: attributes,
 	})
 	if err != nil {
 		return 0, fmt.Errorf("starting a process in the cage: %w", err)

@@ -109,6 +109,29 @@ func eachLevel(t *testing.T, test func(t *testing.T, level cage.Level)) {
 	}
 }
 
+// A directory in which something is hidden is granted entry by entry, and those may be very many.
+func TestRunGrantsManyPaths(t *testing.T) {
+	eachLevel(t, func(t *testing.T, level cage.Level) {
+		p := newPlace(t)
+		dir := filepath.Join(t.TempDir(), strings.Repeat("long", 10))
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for n := range 5000 {
+			path := filepath.Join(dir, fmt.Sprint("file-", n))
+			if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if n > 0 {
+				p.spec.Read = append(p.spec.Read, path)
+			}
+		}
+		p.wantDone(level, "read", filepath.Join(dir, "file-4999"))
+		p.wantDone(level, "read", filepath.Join(dir, "file-1"))
+		p.wantRefused(level, "read", filepath.Join(dir, "file-0"))
+	})
+}
+
 func TestRunKeepsFilesAway(t *testing.T) {
 	eachLevel(t, func(t *testing.T, level cage.Level) {
 		p := newPlace(t)
