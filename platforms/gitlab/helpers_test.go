@@ -138,10 +138,12 @@ type fake struct {
 	pipeline string // JSON of the commit's last pipeline
 	post     func(w http.ResponseWriter, sent map[string]any)
 	sent     []map[string]any
+	read     []string // paths, each time that one was
 }
 
 func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodGet {
+		f.read = append(f.read, r.URL.Path)
 		_, _ = w.Write([]byte(`{"id":"x","last_pipeline":` + f.pipeline + `}`))
 		return
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	gogitlab "github.com/xanzy/go-gitlab"
@@ -290,7 +291,7 @@ func isRepeated(err error) bool {
 type step struct {
 	pin  string // begins PipelinePin of a status that stands there
 	text string // for people
-	post func(context.Context, *gogitlab.MergeRequest, core.Status) (platforms.Posted, error)
+	post func(context.Context, *mergeRequest, core.Status) (platforms.Posted, error)
 }
 
 // pinOf is a status's pin on the step, without what it begins with; empty for one that stands on another step.
@@ -300,6 +301,12 @@ func (s step) pinOf(status core.Status) string {
 		return ""
 	}
 	return pin
+}
+
+// mergeRequest is what a step needs to know of the merge request that it is for.
+type mergeRequest struct {
+	number int
+	read   func() (*gogitlab.MergeRequest, error) // the whole of it, which costs a call the first time
 }
 
 // errNoPlace tells that a merge request does not have the place of a step.
@@ -321,10 +328,14 @@ func (p *Platform) ladder() []step {
 // climb posts the status of a merge request from a fork on the first step that takes it. A state that is pending on a step ends there.
 // The platform says where the fork is: what a webhook says of it would let its sender choose the project that is posted to.
 func (p *Platform) climb(ctx context.Context, status core.Status, number int64) (platforms.Posted, error) {
-	request, answer, err := p.api.MergeRequests.GetMergeRequest(projectID(status), int(number), nil, gogitlab.WithContext(ctx))
-	if err = p.classify(answer, err); err != nil {
-		return platforms.Posted{}, fmt.Errorf("reading merge request %d: %w", number, err)
-	}
+	request := &mergeRequest{int(number), sync.OnceValues(func() (*gogitlab.MergeRequest, error) {
+		read, answer, err := p.api.MergeRequests.GetMergeRequest(projectID(status), int(number), nil, gogitlab.WithContext(ctx))
+		if err = p.classify(answer, err); err != nil {
+			return nil, fmt.Errorf("reading merge request %d: %w", number, err)
+		}
+		return read, nil
+	})}
+	var err error
 	steps := p.ladder()
 	for n, step := range steps {
 		if status.PostedState == core.StatusPending && step.pin != "" && step.pinOf(status) != "" {
@@ -348,7 +359,7 @@ func (p *Platform) climb(ctx context.Context, status core.Status, number int64) 
 }
 
 // postToRequest posts to the newest pipeline of the merge request that runs in the project.
-func (p *Platform) postToRequest(ctx context.Context, _ *gogitlab.MergeRequest, status core.Status) (platforms.Posted, error) {
+func (p *Platform) postToRequest(ctx context.Context, _ *mergeRequest, status core.Status) (platforms.Posted, error) {
 	pin, known := pinned(status)
 	if !known {
 		var err error
@@ -363,7 +374,11 @@ func (p *Platform) postToRequest(ctx context.Context, _ *gogitlab.MergeRequest, 
 }
 
 // postToFork posts to the project that the merge request comes from.
-func (p *Platform) postToFork(ctx context.Context, request *gogitlab.MergeRequest, status core.Status) (platforms.Posted, error) {
+func (p *Platform) postToFork(ctx context.Context, of *mergeRequest, status core.Status) (platforms.Posted, error) {
+	request, err := of.read()
+	if err != nil {
+		return platforms.Posted{}, err
+	}
 	if request.SourceProjectID <= 0 || request.SourceProjectID == request.TargetProjectID {
 		return platforms.Posted{}, errNoPlace
 	}
@@ -372,19 +387,26 @@ func (p *Platform) postToFork(ctx context.Context, request *gogitlab.MergeReques
 }
 
 // postAsCheck answers the external status check that has the name of the status. GitLab Ultimate has such checks.
-func (p *Platform) postAsCheck(ctx context.Context, request *gogitlab.MergeRequest, status core.Status) (platforms.Posted, error) {
-	checks, answer, err := p.api.ExternalStatusChecks.ListMergeStatusChecks(projectID(status), request.IID, nil, gogitlab.WithContext(ctx))
+func (p *Platform) postAsCheck(ctx context.Context, of *mergeRequest, status core.Status) (platforms.Posted, error) {
+	checks, answer, err := p.api.ExternalStatusChecks.ListMergeStatusChecks(projectID(status), of.number, nil, gogitlab.WithContext(ctx))
 	if err = p.classify(answer, err); err != nil {
 		return platforms.Posted{}, err
 	}
 	for _, check := range checks {
-		if check.Name != status.Context || request.SHA != status.CommitSHA {
+		if check.Name != status.Context {
 			continue
+		}
+		request, err := of.read()
+		if err != nil {
+			return platforms.Posted{}, err
+		}
+		if request.SHA != status.CommitSHA {
+			break
 		}
 		options := &gogitlab.SetExternalStatusCheckStatusOptions{
 			SHA: &status.CommitSHA, ExternalStatusCheckID: &check.ID, Status: gogitlab.Ptr(checkState(status.State)),
 		}
-		answer, err := p.api.ExternalStatusChecks.SetExternalStatusCheckStatus(projectID(status), request.IID, options, gogitlab.WithContext(ctx))
+		answer, err := p.api.ExternalStatusChecks.SetExternalStatusCheckStatus(projectID(status), of.number, options, gogitlab.WithContext(ctx))
 		if err = p.classify(answer, err); err != nil {
 			return platforms.Posted{}, err
 		}
@@ -405,14 +427,21 @@ func checkState(state core.StatusState) string {
 }
 
 // postAsNote writes one note on the merge request, and changes that later. Nothing is written while the scan is in progress.
-func (p *Platform) postAsNote(ctx context.Context, request *gogitlab.MergeRequest, status core.Status) (platforms.Posted, error) {
+func (p *Platform) postAsNote(ctx context.Context, of *mergeRequest, status core.Status) (platforms.Posted, error) {
 	pin := status.PipelinePin
-	if status.State == core.StatusPending || request.SHA != status.CommitSHA {
+	if status.State == core.StatusPending {
+		return platforms.Posted{PipelinePin: pin}, nil
+	}
+	request, err := of.read()
+	if err != nil {
+		return platforms.Posted{}, err
+	}
+	if request.SHA != status.CommitSHA {
 		return platforms.Posted{PipelinePin: pin}, nil
 	}
 	body := noteOf(status)
 	if id, err := strconv.Atoi(pin); err == nil {
-		_, answer, err := p.api.Notes.UpdateMergeRequestNote(projectID(status), request.IID, id,
+		_, answer, err := p.api.Notes.UpdateMergeRequestNote(projectID(status), of.number, id,
 			&gogitlab.UpdateMergeRequestNoteOptions{Body: &body}, gogitlab.WithContext(ctx))
 		if err = p.classify(answer, err); err == nil {
 			return platforms.Posted{PipelinePin: pin, Code: answer.StatusCode}, nil
@@ -421,7 +450,7 @@ func (p *Platform) postAsNote(ctx context.Context, request *gogitlab.MergeReques
 			return platforms.Posted{}, err
 		}
 	}
-	note, answer, err := p.api.Notes.CreateMergeRequestNote(projectID(status), request.IID,
+	note, answer, err := p.api.Notes.CreateMergeRequestNote(projectID(status), of.number,
 		&gogitlab.CreateMergeRequestNoteOptions{Body: &body}, gogitlab.WithContext(ctx))
 	if err = p.classify(answer, err); err != nil {
 		return platforms.Posted{}, err

@@ -2,7 +2,10 @@ package gitlab_test
 
 import (
 	"errors"
+	"io"
 	"net/http"
+	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -231,6 +234,43 @@ func TestPostStatusFindsTheMergeRequest(t *testing.T) {
 				t.Errorf("the final state: %+v, %v; want it to end %+v", final, err, posted)
 			}
 		})
+	}
+}
+
+// A merge request from a fork is read only where a step needs more of it than its number, and then once.
+func TestPostStatusReadsForksWhereNeeded(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		pipeline int64 // of the merge request, as events told
+		want     []string
+	}{
+		"a pipeline that events told of": {42, nil},
+		"nothing told": {0, []string{
+			"/sub/api/v4/projects/7/pipelines", "/sub/api/v4/projects/7/merge_requests/5",
+			"/sub/api/v4/projects/8/repository/commits/" + sha, "/sub/api/v4/projects/8/pipelines",
+		}},
+	} {
+		f := &fake{}
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/pipelines"):
+				f.read = append(f.read, r.URL.Path)
+				_, _ = io.WriteString(w, "[]")
+			case r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/merge_requests/"):
+				f.read = append(f.read, r.URL.Path)
+				_, _ = io.WriteString(w, `{"iid":5,"source_project_id":8,"target_project_id":7,"source_branch":"topic","sha":"`+sha+`"}`)
+			default:
+				f.ServeHTTP(w, r)
+			}
+		}))
+		defer server.Close()
+		f.pipeline = `{"id":77,"ref":"topic"}`
+		status := platformtest.Status(core.StatusSuccess)
+		status.ProjectRef, status.CommitSHA, status.Branch, status.MergePipeline = "7", sha, "refs/merge-requests/5/head", test.pipeline
+		_, err := newPlatform(t, platforms.Config{URL: server.URL + "/sub", Token: "the-token"}).PostStatus(t.Context(), status)
+		if err != nil || len(f.sent) != 1 || !slices.Equal(f.read, test.want) {
+			t.Errorf("%s: %v, %d posts, read %q, want %q", name, err, len(f.sent), f.read, test.want)
+		}
 	}
 }
 
