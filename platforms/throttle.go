@@ -2,6 +2,7 @@ package platforms
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -92,7 +93,9 @@ func (t *throttledTransport) learn(response *http.Response, now time.Time) {
 	wait, limited := Limited(response, now)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.scarce = scarceUntil(response, now)
+	if allowed, told := AllowanceOf(response.Header); told {
+		t.scarce = allowed.scarceUntil(response, now)
+	}
 	if until := now.Add(wait); limited && until.After(t.until) {
 		t.until = until
 	}
@@ -119,17 +122,51 @@ func LowPriority(ctx context.Context) context.Context {
 
 func isLowPriority(ctx context.Context) bool { return ctx.Value(lowPriority{}) != nil }
 
-// scarceUntil is until when calls of low priority should not be made, by the allowance in an answer's header; zero where
-// they may be made.
-func scarceUntil(response *http.Response, now time.Time) time.Time {
-	for _, prefix := range []string{"X-RateLimit-", "RateLimit-"} {
-		limit, err1 := strconv.ParseInt(response.Header.Get(prefix+"Limit"), 10, 64)
-		remaining, err2 := strconv.ParseInt(response.Header.Get(prefix+"Remaining"), 10, 64)
-		if err1 == nil && err2 == nil && remaining < limit/2 {
-			return now.Add(untilReset(response.Header.Get(prefix+"Reset"), timeOf(response, now)))
-		}
+// Allowance is how many calls a platform allows in its present period, and how many of them are left.
+type Allowance struct{ Limit, Left int64 }
+
+// AllowanceOf reads what an answer of GitHub, Gitea or GitLab says of the calls that are allowed; false where it says nothing, or of calls
+// only that are counted apart, as GitHub's searches.
+func AllowanceOf(header http.Header) (a Allowance, told bool) {
+	limit, err1 := strconv.ParseInt(limitHeader(header, "Limit"), 10, 64)
+	left, err2 := strconv.ParseInt(limitHeader(header, "Remaining"), 10, 64)
+	resource := header.Get("X-RateLimit-Resource")
+	return Allowance{limit, left}, err1 == nil && err2 == nil && (resource == "" || resource == "core")
+}
+
+// limitHeader is a header about a rate limit. GitLab's have no X- before them.
+func limitHeader(header http.Header, name string) string {
+	return cmp.Or(header.Get("X-RateLimit-"+name), header.Get("RateLimit-"+name))
+}
+
+// scarceUntil is until when calls of low priority should not be made; zero where they may be made.
+func (a Allowance) scarceUntil(response *http.Response, now time.Time) time.Time {
+	if a.Left >= a.Limit/2 {
+		return time.Time{}
 	}
-	return time.Time{}
+	return now.Add(untilReset(limitHeader(response.Header, "Reset"), timeOf(response, now)))
+}
+
+// WatchLimits passes calls to a platform on, and tells what each answer says of the calls that are allowed.
+func WatchLimits(base http.RoundTripper, tell func(Allowance)) http.RoundTripper {
+	return limitWatcher{base, tell}
+}
+
+type limitWatcher struct {
+	base http.RoundTripper
+	tell func(Allowance)
+}
+
+// RoundTrip is that of the base.
+func (w limitWatcher) RoundTrip(request *http.Request) (*http.Response, error) {
+	response, err := w.base.RoundTrip(request)
+	if err != nil {
+		return response, err
+	}
+	if allowed, told := AllowanceOf(response.Header); told {
+		w.tell(allowed)
+	}
+	return response, nil
 }
 
 // Limited tells whether an answer reports a rate limit, and how long to wait. It reads the headers of GitHub and GitLab:
@@ -143,10 +180,8 @@ func Limited(response *http.Response, now time.Time) (time.Duration, bool) {
 	if wait, ok := retryAfter(response.Header.Get("Retry-After"), now); ok {
 		return Wait(wait), true
 	}
-	for _, prefix := range []string{"X-RateLimit-", "RateLimit-"} {
-		if response.Header.Get(prefix+"Remaining") == "0" {
-			return untilReset(response.Header.Get(prefix+"Reset"), now), true
-		}
+	if limitHeader(response.Header, "Remaining") == "0" {
+		return untilReset(limitHeader(response.Header, "Reset"), now), true
 	}
 	limited := response.StatusCode == http.StatusTooManyRequests
 	return defaultWait, limited || bytes.Contains(errorBodyOf(response), []byte("secondary rate limit"))

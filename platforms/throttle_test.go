@@ -1,6 +1,7 @@
 package platforms_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -201,6 +202,80 @@ func TestLimited(t *testing.T) {
 		wait, limited := platforms.Limited(&http.Response{StatusCode: test.code, Header: header}, now)
 		if limited != (test.want > 0) || limited && wait != test.want {
 			t.Errorf("%s: want %s, got %s, %t", name, test.want, wait, limited)
+		}
+	}
+}
+
+func TestAllowanceOf(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		header map[string]string
+		want   platforms.Allowance
+		told   bool
+	}{
+		"GitHub":           {map[string]string{"X-RateLimit-Limit": "5000", "X-RateLimit-Remaining": "4999", "X-RateLimit-Resource": "core"}, platforms.Allowance{Limit: 5000, Left: 4999}, true},
+		"Gitea":            {map[string]string{"X-RateLimit-Limit": "5000", "X-RateLimit-Remaining": "4998"}, platforms.Allowance{Limit: 5000, Left: 4998}, true},
+		"GitLab":           {map[string]string{"RateLimit-Limit": "2000", "RateLimit-Remaining": "0"}, platforms.Allowance{Limit: 2000}, true},
+		"another resource": {map[string]string{"X-RateLimit-Limit": "30", "X-RateLimit-Remaining": "29", "X-RateLimit-Resource": "search"}, platforms.Allowance{}, false},
+		"no numbers":       {map[string]string{"X-RateLimit-Limit": "many", "X-RateLimit-Remaining": "few"}, platforms.Allowance{}, false},
+		"nothing":          {nil, platforms.Allowance{}, false},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			for key, value := range test.header {
+				w.Header().Set(key, value)
+			}
+		}))
+		var seen []platforms.Allowance
+		client := http.Client{Transport: platforms.WatchLimits(http.DefaultTransport, func(a platforms.Allowance) { seen = append(seen, a) })}
+		response, err := client.Get(server.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		server.Close()
+		if test.told != (len(seen) == 1) || test.told && seen[0] != test.want {
+			t.Errorf("%s: %+v", name, seen)
+		}
+	}
+}
+
+// What is counted apart, or told of by nobody, makes other calls neither scarce nor plenty.
+func TestScarcityIsThatOfCoreCalls(t *testing.T) {
+	t.Parallel()
+	header := http.Header{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for key, values := range header {
+			w.Header()[key] = values
+		}
+	}))
+	defer server.Close()
+	client := platforms.NewClient(nil)
+	try := func(ctx context.Context) error {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := client.Do(request)
+		if err == nil {
+			_ = response.Body.Close()
+		}
+		return err
+	}
+	for _, step := range []struct {
+		limit, left, resource string
+		scarce                bool
+	}{{"30", "1", "search", false}, {"5000", "4000", "core", false}, {"5000", "100", "core", true}, {"", "", "", true}, {"30", "29", "search", true}} {
+		header = http.Header{}
+		if step.limit != "" {
+			header.Set("X-RateLimit-Limit", step.limit)
+			header.Set("X-RateLimit-Remaining", step.left)
+			header.Set("X-RateLimit-Resource", step.resource)
+		}
+		if err := try(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := try(platforms.LowPriority(t.Context())); (err != nil) != step.scarce {
+			t.Errorf("after %+v: %v", step, err)
 		}
 	}
 }

@@ -65,7 +65,9 @@ func meteredPlatform(cfg *config.Config, name string, meter *metrics.Meter) (pla
 	return kind.New(platforms.Config{
 		Name: name, URL: p.URL, APIURL: p.APIURL, Token: p.Token.Reveal(), App: credential,
 		WebhookSecrets: own.WebhookSecrets, SigningTokens: own.SigningTokens, Scopes: scopesOf(cfg, name),
-		HTTPClient: &http.Client{Transport: meter.ReadLimits(name, http.DefaultTransport)},
+		HTTPClient: &http.Client{Transport: platforms.WatchLimits(http.DefaultTransport, func(a platforms.Allowance) {
+			meter.CallsLeft(name, a.Left, a.Limit)
+		})},
 	})
 }
 

@@ -1,8 +1,6 @@
 package metrics
 
 import (
-	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -40,35 +38,11 @@ func newLimits(registry *prometheus.Registry) limits {
 	}
 }
 
-// ReadLimits passes calls to a platform on, and keeps what the answers say of its rate limit: the headers of GitHub, Gitea and
-// GitLab. Platform is a key of the configuration.
-func (m *Meter) ReadLimits(platform string, base http.RoundTripper) http.RoundTripper {
-	if m == nil {
-		return base
+// CallsLeft keeps what a platform said last of the calls that it allows. Platform is a key of the configuration; one that tells of no limit
+// has no series.
+func (m *Meter) CallsLeft(platform string, left, allowed int64) {
+	if m != nil {
+		m.limits.allowed.WithLabelValues(platform).Set(float64(allowed))
+		m.limits.left.WithLabelValues(platform).Set(float64(left))
 	}
-	return limitReader{RoundTripper: base, left: m.limits.left.WithLabelValues, allowed: m.limits.allowed.WithLabelValues, platform: platform}
-}
-
-type limitReader struct {
-	http.RoundTripper
-	left, allowed func(...string) prometheus.Gauge // a platform that tells of no limit has no series
-	platform      string
-}
-
-func (r limitReader) RoundTrip(request *http.Request) (*http.Response, error) {
-	response, err := r.RoundTripper.RoundTrip(request)
-	if err != nil {
-		return response, err
-	}
-	resource := response.Header.Get("X-RateLimit-Resource") // GitHub counts searches and the like apart
-	for _, prefix := range []string{"X-RateLimit-", "RateLimit-"} {
-		allowed, err1 := strconv.ParseFloat(response.Header.Get(prefix+"Limit"), 64)
-		left, err2 := strconv.ParseFloat(response.Header.Get(prefix+"Remaining"), 64)
-		if err1 == nil && err2 == nil && (resource == "" || resource == "core") {
-			r.allowed(r.platform).Set(allowed)
-			r.left(r.platform).Set(left)
-			break
-		}
-	}
-	return response, nil
 }
