@@ -134,36 +134,40 @@ func (s *Store) ProjectOf(ctx context.Context, o Object) (p access.Project, err 
 	return p, access.ErrUnseen
 }
 
-// shownProjects are the projects that lists show to those who ask.
-type shownProjects struct {
-	all      bool // also those that are not known yet
-	projects []core.KeptProject
+// sight is what lists show to those who ask: the projects in which they may do an act.
+type sight struct {
+	all   bool // also those that are not known yet
+	actor access.Actor
+	act   access.Act
 }
 
-// seenBy finds the projects in which whoever asks may do an act. Scanhook itself sees all.
-func (s *Store) seenBy(ctx context.Context, act access.Act) (shownProjects, error) {
+// seenBy tells in which projects whoever asks may do an act. Scanhook itself sees all.
+func seenBy(ctx context.Context, act access.Act) sight {
 	actor, somebody := access.Of(ctx)
-	if !somebody || actor.Everywhere(act) {
-		return shownProjects{all: true}, nil
-	}
-	var projects []core.KeptProject
-	if actor.May(act) {
-		if err := s.db.SelectContext(ctx, &projects, `SELECT id, platform, name FROM projects ORDER BY id`); err != nil {
-			return shownProjects{}, sqldb.Classify(err)
-		}
-	}
-	var shown shownProjects
-	for _, p := range projects {
-		if actor.MayIn(act, access.Project{Platform: p.Platform, Name: p.Name}) {
-			shown.projects = append(shown.projects, p)
-		}
-	}
-	return shown, nil
+	return sight{!somebody || actor.Everywhere(act), actor, act}
 }
 
 // has tells whether a project is among them.
-func (n shownProjects) has(id int64) bool {
-	return n.all || slices.ContainsFunc(n.projects, func(p core.KeptProject) bool { return p.ID == id })
+func (v sight) has(p core.KeptProject) bool {
+	return v.all || v.actor.MayIn(v.act, access.Project{Platform: p.Platform, Name: p.Name})
+}
+
+// shownProjects are the projects of a sight.
+type shownProjects struct {
+	all      bool
+	projects []core.KeptProject
+}
+
+// shownTo finds the projects of a sight, which takes the names of all that there are: for lists that name none.
+func (s *Store) shownTo(ctx context.Context, sees sight) (shown shownProjects, err error) {
+	if shown.all = sees.all; shown.all || !sees.actor.May(sees.act) {
+		return shown, nil
+	}
+	if err := s.db.SelectContext(ctx, &shown.projects, `SELECT id, platform, name FROM projects ORDER BY id`); err != nil {
+		return shown, sqldb.Classify(err)
+	}
+	shown.projects = slices.DeleteFunc(shown.projects, func(p core.KeptProject) bool { return !sees.has(p) })
+	return shown, nil
 }
 
 // on are those of a platform, or of all where it is empty.

@@ -185,3 +185,48 @@ func TestProjectsAreHiddenFromOthers(t *testing.T) {
 		}
 	})
 }
+
+// Whoever asks for one project has the others' names not even read.
+func TestANamedProjectIsFoundByItsName(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		url := e.URL(t)
+		s, err := store.Open(t.Context(), store.Config{URL: url, Policies: core.Policies{{Match: "**", Policy: storetest.Policy}}, Scanners: storetest.Scanners})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = s.Close() })
+		if _, err := s.Accept(t.Context(), storetest.With(storetest.PushOf(1))); err != nil {
+			t.Fatal(err)
+		}
+		statements := s.Explain(t, url)
+		ctx := asks(t, access.Admin, "github/acme/*")
+		for what, list := range map[string]func() (int, error){
+			"scans": func() (int, error) {
+				list, err := s.ListScans(ctx, store.ScanFilter{Project: "acme/shop", Limit: 9})
+				return len(list), err
+			},
+			"deliveries": func() (int, error) {
+				list, err := s.ListDeliveries(ctx, store.DeliveryFilter{Project: "acme/shop", Limit: 9})
+				return len(list), err
+			},
+			"alerts": func() (int, error) {
+				list, err := s.InProject(ctx, access.Read, "github", "acme/shop")
+				return len(list), err
+			},
+			"audit": func() (int, error) {
+				_, err := s.ListAudit(ctx, store.AuditFilter{Project: "acme/shop", Limit: 9})
+				return 1, err
+			},
+		} {
+			if n, err := list(); err != nil || n != 1 {
+				t.Errorf("%s: %d, %v", what, n, err)
+			}
+			for _, statement := range statements.Take() {
+				if strings.Contains(statement.SQL, "FROM projects ORDER BY") {
+					t.Errorf("%s: all projects are read", what)
+				}
+			}
+		}
+	})
+}

@@ -403,16 +403,17 @@ func (s *Store) Catalog() *catalog.Catalog { return catalog.New(s.db, s.clock.No
 // InProject are the projects that a filter of the catalog has for one project's name, if whoever asks may do the act there: none
 // where it is unknown. Where no name is given, they are all in which they may; nil means all that there are.
 func (s *Store) InProject(ctx context.Context, act access.Act, platform, name string) ([]int64, error) {
-	shown, err := s.seenBy(ctx, act)
-	if err != nil {
-		return nil, fmt.Errorf("finding projects: %w", err)
-	}
+	sees := seenBy(ctx, act)
 	if platform == "" && name == "" {
+		shown, err := s.shownTo(ctx, sees)
+		if err != nil {
+			return nil, fmt.Errorf("finding projects: %w", err)
+		}
 		return shown.filter(), nil
 	}
 	project, err := s.FindProject(ctx, platform, name)
 	switch {
-	case errors.Is(err, core.ErrNotFound) || err == nil && !shown.has(project.ID):
+	case errors.Is(err, core.ErrNotFound) || err == nil && !sees.has(project):
 		return []int64{}, nil
 	case err != nil:
 		return nil, fmt.Errorf("finding project: %w", err)

@@ -150,12 +150,16 @@ func (s *Store) ListAudit(ctx context.Context, filter AuditFilter) ([]core.Audit
 	if err != nil {
 		return nil, fmt.Errorf("listing audit events: %w", err)
 	}
-	shown, err := s.seenBy(ctx, access.Administer)
-	if err != nil {
-		return nil, fmt.Errorf("listing audit events: %w", err)
-	}
 	var where sqldb.Conditions
-	shown.limit(&where, `project_id`)
+	sees := seenBy(ctx, access.Administer)
+	project.members = slices.DeleteFunc(project.members, func(p core.KeptProject) bool { return !sees.has(p) })
+	if filter.Project == "" {
+		shown, err := s.shownTo(ctx, sees)
+		if err != nil {
+			return nil, fmt.Errorf("listing audit events: %w", err)
+		}
+		shown.limit(&where, `project_id`)
+	}
 	where.Add(filter.Action != "", "action = ?", filter.Action)
 	where.Add(filter.Actor != "", "actor = ?", filter.Actor)
 	project.idsTo(&where)

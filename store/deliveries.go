@@ -449,10 +449,7 @@ func (f DeliveryFilter) union() *sqldb.KeysetUnion {
 }
 
 func (s *Store) deliveryUnions(ctx context.Context, f DeliveryFilter) (unions []*sqldb.KeysetUnion, err error) {
-	shown, err := s.seenBy(ctx, access.Read)
-	if err != nil {
-		return nil, err
-	}
+	sees := seenBy(ctx, access.Read)
 	switch union := f.union(); {
 	case f.ScanID != 0:
 		opened := f.conditions()
@@ -462,11 +459,11 @@ func (s *Store) deliveryUnions(ctx context.Context, f DeliveryFilter) (unions []
 		others.Add(true, `outcome <> 'scan_created'`)
 		union.AddKeyed(others)
 		return append(unions, union), nil
-	case shown.all && f == (DeliveryFilter{Before: f.Before, After: f.After, Limit: f.Limit}):
+	case sees.all && f == (DeliveryFilter{Before: f.Before, After: f.After, Limit: f.Limit}):
 		union.AddTable(f.conditions())
 		return append(unions, union), nil
 	}
-	scopes, err := s.deliveryScopes(ctx, f, shown)
+	scopes, err := s.deliveryScopes(ctx, f, sees)
 	if err != nil {
 		return nil, err
 	}
@@ -510,12 +507,13 @@ type deliveryScope struct {
 
 // deliveryScopes are the projects that a filter names, and the calls of that name whose project is not known, or those that may
 // be shown; else the platforms.
-func (s *Store) deliveryScopes(ctx context.Context, f DeliveryFilter, shown shownProjects) (scopes []deliveryScope, err error) {
-	if f.Project == "" && !shown.all {
+func (s *Store) deliveryScopes(ctx context.Context, f DeliveryFilter, sees sight) (scopes []deliveryScope, err error) {
+	if f.Project == "" && !sees.all {
+		shown, err := s.shownTo(ctx, sees)
 		for _, id := range shown.on(f.Platform) {
 			scopes = append(scopes, deliveryScope{`project_id = ?`, []any{id}})
 		}
-		return scopes, nil
+		return scopes, err
 	}
 	platforms := []string{f.Platform}
 	if f.Platform == "" {
@@ -529,13 +527,12 @@ func (s *Store) deliveryScopes(ctx context.Context, f DeliveryFilter, shown show
 	}
 	named, err := s.projectsNamed(ctx, f.Platform, f.Project)
 	for _, project := range named.members {
-		if shown.has(project.ID) {
+		if sees.has(project) {
 			scopes = append(scopes, deliveryScope{`project_id = ?`, []any{project.ID}})
 		}
 	}
-	actor, _ := access.Of(ctx)
 	for _, platform := range platforms {
-		if shown.all || actor.MayIn(access.Read, access.Project{Platform: platform, Name: f.Project}) {
+		if sees.has(core.KeptProject{Platform: platform, Name: f.Project}) {
 			scopes = append(scopes, deliveryScope{`project_id IS NULL AND platform = ? AND project_name = ?`, []any{platform, f.Project}})
 		}
 	}

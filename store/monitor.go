@@ -209,7 +209,7 @@ func (s *Store) ExplainCommit(ctx context.Context, sha string) ([]timeline.Recor
 		return nil, fmt.Errorf("explaining commit: %w: %.64q is not a commit id of at least seven characters", core.ErrInvalid, sha)
 	}
 	var scans []core.Scan
-	shown, err := s.seenBy(ctx, access.Read)
+	shown, err := s.shownTo(ctx, seenBy(ctx, access.Read))
 	var where sqldb.Conditions
 	where.Add(true, `commit_sha >= ? AND commit_sha < ?`, sha, sha+"g")
 	shown.limit(&where, `project_id + 0`)

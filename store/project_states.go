@@ -47,7 +47,7 @@ func (s *Store) ListProjects(ctx context.Context, f ProjectFilter) (list []Proje
 	if !f.Failing { // most are scanned
 		page = min(f.Limit, page)
 	}
-	shown, err := s.seenBy(ctx, access.Read)
+	shown, err := s.shownTo(ctx, seenBy(ctx, access.Read))
 	if err != nil {
 		return nil, fmt.Errorf("listing projects: %w", err)
 	}

@@ -245,16 +245,13 @@ func (s *Store) ListScans(ctx context.Context, f ScanFilter) ([]core.Scan, error
 
 // scanUnions read the scans that a filter selects, each kind of them from its own index.
 func (s *Store) scanUnions(ctx context.Context, f ScanFilter) (unions []*sqldb.KeysetUnion, err error) {
-	shown, err := s.seenBy(ctx, access.ReadScans)
-	if err != nil {
-		return nil, err
-	}
-	if shown.all && f == (ScanFilter{Before: f.Before, After: f.After, Limit: f.Limit}) {
+	sees := seenBy(ctx, access.ReadScans)
+	if sees.all && f == (ScanFilter{Before: f.Before, After: f.After, Limit: f.Limit}) {
 		union := f.union()
 		union.AddTable(f.conditions())
 		return append(unions, union), nil
 	}
-	scopes, err := s.scanScopes(ctx, f, shown)
+	scopes, err := s.scanScopes(ctx, f, sees)
 	if err != nil {
 		return nil, err
 	}
@@ -333,7 +330,7 @@ func (s scanScope) and(where sqldb.Conditions) sqldb.Conditions {
 }
 
 // scanScopes are the projects that a filter names, or those that may be shown; else its platform, or all of them.
-func (s *Store) scanScopes(ctx context.Context, f ScanFilter, shown shownProjects) (scopes []scanScope, err error) {
+func (s *Store) scanScopes(ctx context.Context, f ScanFilter, sees sight) (scopes []scanScope, err error) {
 	column := `project_id`
 	if f.CommitSHA != "" { // by which the scans are found
 		column += ` + 0`
@@ -343,16 +340,17 @@ func (s *Store) scanScopes(ctx context.Context, f ScanFilter, shown shownProject
 	case f.Project != "":
 		named, err := s.projectsNamed(ctx, f.Platform, f.Project)
 		for _, project := range named.members {
-			if shown.has(project.ID) {
+			if sees.has(project) {
 				scopes = append(scopes, scanScope{column, project.ID})
 			}
 		}
 		return scopes, err
-	case !shown.all:
+	case !sees.all:
+		shown, err := s.shownTo(ctx, sees)
 		for _, id := range shown.on(f.Platform) {
 			scopes = append(scopes, scanScope{column, id})
 		}
-		return scopes, nil
+		return scopes, err
 	case f.Platform == "" && f.CommitSHA != "":
 		return []scanScope{{}}, nil
 	case f.Platform == "":
