@@ -41,7 +41,7 @@ func (a *API) export(ctx context.Context, ref string, format export.Format) (*hu
 	if err != nil {
 		return nil, err
 	}
-	document, err := export.New(scan, jobs, a.findingsOf(ctx, scan, jobs))
+	document, err := export.New(scan, jobs, a.findingsOf(ctx, scan, jobs), format)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +50,7 @@ func (a *API) export(ctx context.Context, ref string, format export.Format) (*hu
 		answer.SetHeader("Content-Type", format.MediaType)
 		answer.SetHeader("Content-Disposition",
 			fmt.Sprintf(`attachment; filename="scanhook-%s%s"`, core.ShortSHA(scan.CommitSHA), format.Extension))
-		if err := document.Write(answer.BodyWriter(), format); err != nil {
+		if err := document.Write(answer.BodyWriter()); err != nil {
 			a.Log.WarnContext(ctx, "export broke off; its reader sees that it is not complete", "scan", ref, "error", err)
 		}
 	}}, nil

@@ -20,25 +20,32 @@ type Format struct {
 	Name, MediaType string
 	Extension       string // of files, with its dot
 	Says            string // what readers of it learn, as a noun
+	catalogued      bool   // tools and rules come before what they found
 	write           func(*Export, *bufio.Writer) error
 }
 
 // Formats are all formats.
 var Formats = []Format{SARIF, CodeQuality, SAST, CSV}
 
-// Export is a scan that can be written. It keeps the rules of the scan, not its findings: the source hands them out twice, so
-// that a scan of any size can be written.
+// Export is a scan that can be written in a format. It keeps no findings: the source hands them out, so that a scan of any size can be
+// written.
 type Export struct {
 	Version string // of this program, which some formats name; may be empty
 
+	format   Format
 	scan     core.Scan
 	jobs     []core.Job
 	findings Source
-	runs     []*toolRun
+	runs     []*toolRun // where the format begins with them
 }
 
-// New goes through a scan's findings to learn which tools and rules they have. Errors are those of the source.
-func New(scan core.Scan, jobs []core.Job, findings Source) (*Export, error) {
+// New gets an export ready. For a format that tells of tools and rules first, it goes through the scan's findings to learn which they
+// have. Errors are those of the source.
+func New(scan core.Scan, jobs []core.Job, findings Source, format Format) (*Export, error) {
+	e := &Export{format: format, scan: scan, jobs: jobs, findings: findings}
+	if !format.catalogued {
+		return e, nil
+	}
 	catalogue := newCatalogue()
 	for finding, err := range findings("") {
 		if err != nil {
@@ -49,13 +56,14 @@ func New(scan core.Scan, jobs []core.Job, findings Source) (*Export, error) {
 	for _, job := range jobs {
 		catalogue.addJob(job)
 	}
-	return &Export{scan: scan, jobs: jobs, findings: findings, runs: catalogue.runs}, nil
+	e.runs = catalogue.runs
+	return e, nil
 }
 
-// Write writes the scan in a format. On an error, w holds a part of a document, which must not be taken for a whole one.
-func (e *Export) Write(w io.Writer, format Format) error {
+// Write writes the scan. On an error, w holds a part of a document, which must not be taken for a whole one.
+func (e *Export) Write(w io.Writer) error {
 	out := bufio.NewWriterSize(w, 64<<10)
-	if err := errors.Join(format.write(e, out), out.Flush()); err != nil {
+	if err := errors.Join(e.format.write(e, out), out.Flush()); err != nil {
 		return fmt.Errorf("exporting scan: %w", err)
 	}
 	return nil

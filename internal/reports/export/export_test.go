@@ -150,8 +150,29 @@ func TestExportKeepsErrors(t *testing.T) {
 	failing := func(string) iter.Seq2[core.Finding, error] {
 		return func(yield func(core.Finding, error) bool) { yield(core.Finding{}, errBroken) }
 	}
-	if _, err := export.New(core.Scan{}, nil, failing); !errors.Is(err, errBroken) {
+	if _, err := export.New(core.Scan{}, nil, failing, export.SARIF); !errors.Is(err, errBroken) {
 		t.Errorf("the source's error is lost: %v", err)
+	}
+}
+
+// Only what begins with the rules of a scan needs its findings twice.
+func TestExportsReadFindingsAsOftenAsNeeded(t *testing.T) {
+	t.Parallel()
+	for _, format := range export.Formats {
+		read, want := 0, 1
+		if format.Name == export.SARIF.Name {
+			want = 2
+		}
+		source := func(string) iter.Seq2[core.Finding, error] {
+			return func(yield func(core.Finding, error) bool) { read++; yield(samples()[0], nil) }
+		}
+		document, err := export.New(core.Scan{}, nil, source, format)
+		if err == nil {
+			err = document.Write(io.Discard)
+		}
+		if err != nil || read != want {
+			t.Errorf("%s reads %d times, want %d: %v", format.Name, read, want, err)
+		}
 	}
 }
 
@@ -223,11 +244,11 @@ func writeAs(w io.Writer, format export.Format, jobs []core.Job, findings []core
 	written, err := export.New(core.Scan{
 		ReferenceID: "6ba7b810-9dad-41d1-80b4-00c04fd430c8", CommitSHA: strings.Repeat("a1", 20), Branch: "main",
 		RepoURL: "https://github.com/acme/shop",
-	}, jobs, sourceOf(findings))
+	}, jobs, sourceOf(findings), format)
 	if err != nil {
 		return err
 	}
-	return written.Write(w, format)
+	return written.Write(w)
 }
 
 func sourceOf(findings []core.Finding) export.Source {

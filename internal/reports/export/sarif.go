@@ -17,7 +17,7 @@ import (
 // SARIF has one run for each tool; fixed findings are results with the baselineState absent.
 var SARIF = Format{
 	Name: "sarif", MediaType: "application/sarif+json", Extension: ".sarif",
-	Says: "SARIF 2.1.0, with what is new, known and fixed, and what was dismissed", write: (*Export).writeSARIF,
+	Says: "SARIF 2.1.0, with what is new, known and fixed, and what was dismissed", catalogued: true, write: (*Export).writeSARIF,
 }
 
 // writeSARIF writes one run for each tool. It does not look at errors of the writer, which Flush returns.
