@@ -20,7 +20,8 @@ Scanhook does not know yet is waited for too: the webhook may be on its way.
 The token, one of api.tokens, is best given in the environment variable SCANHOOK_API_TOKEN. The exit code is 0 when the
 verdict is pass, 1 when it is fail or the scan failed, 2 for wrong use, and 3 when there was no verdict in time.`
 
-// verdictTimeout is longer than scan_timeout by default.
+// verdictTimeout is shorter than the hour after which GitLab ends a job by default, so that the job itself says why it has no verdict. A
+// scan may take longer: scan_timeout is an hour by default.
 const verdictTimeout = 40 * time.Minute
 
 func newWait(opts *cli.Options) *cobra.Command { return newWaitWith(opts, os.LookupEnv) }
