@@ -122,6 +122,7 @@ type Finding struct {
 	BaselineState BaselineState `db:"baseline_state"`
 	MatchedBy     string        `db:"matched_by"` // why it counts as an earlier finding: a match.Evidence, or empty
 	Suppressed    *string       `db:"suppressed"` // why the scanner itself suppresses it, or nil
+	Unresolved    bool          `db:"unresolved"` // it failed the gate when it came to the default branch
 
 	TriageDecision   *Triage  `db:"triage_decision"`
 	AIVerdict        *string  `db:"ai_verdict"`

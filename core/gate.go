@@ -20,6 +20,8 @@ type Gate struct {
 	KEV     bool     // findings whose CVE is known to be exploited fail, too
 
 	FailUnsearched bool // a scan fails that left something out that can hold code
+	FailUnresolved bool // a scan of the default branch fails as long as it has unresolved findings
+	FirstKnown     bool // what is found where nothing was scanned before counts as known
 }
 
 // ParseFailOn reads the value of fail_on in the configuration: critical, high, medium, low or never.
@@ -46,7 +48,12 @@ func (g Gate) Judge(tallies []Tally) Verdict {
 }
 
 func (g Gate) fails(t Tally) bool {
-	if t.Dismissed || g.NewOnly && t.BaselineState == Unchanged {
+	switch {
+	case t.Dismissed:
+		return false
+	case g.FailUnresolved && t.Unresolved:
+		return true
+	case g.NewOnly && t.BaselineState == Unchanged:
 		return false
 	}
 	return g.FailOn != Never && t.Severity.Rank() >= g.FailOn.Rank() || g.risky(t.MaxEPSS, t.KEV)
@@ -83,6 +90,9 @@ func (g Gate) DecidedBy(tallies []Tally, notSearched int) string {
 	}
 	if g.FailUnsearched {
 		add("coverage: fail", Gate{FailOn: Never, FailUnsearched: true})
+	}
+	if g.FailUnresolved {
+		add("unresolved: fail", Gate{FailOn: Never, FailUnresolved: true})
 	}
 	if len(failed) > 0 {
 		all = failed
@@ -164,9 +174,10 @@ func short(probability float64) string { return strconv.FormatFloat(probability,
 type Tally struct {
 	Severity      Severity      `db:"severity"`
 	BaselineState BaselineState `db:"baseline_state"`
-	Dismissed     bool          `db:"dismissed"` // a false positive, or suppressed by its scanner
-	MaxEPSS       float64       `db:"max_epss"`  // the highest probability of exploitation among their CVEs, 0–1
-	KEV           bool          `db:"kev"`       // one of their CVEs is known to be exploited
+	Dismissed     bool          `db:"dismissed"`  // a false positive, or suppressed by its scanner
+	Unresolved    bool          `db:"unresolved"` // known, because it failed the default branch before, and nobody has spoken of it
+	MaxEPSS       float64       `db:"max_epss"`   // the highest probability of exploitation among their CVEs, 0–1
+	KEV           bool          `db:"kev"`        // one of their CVEs is known to be exploited
 	N             int           `db:"n"`
 }
 
@@ -178,6 +189,7 @@ type FindingGroup struct {
 	Decision      Triage        `db:"decision"`   // empty where nobody has decided
 	OnlyAI        bool          `db:"only_ai"`    // nobody but an AI says FP
 	Exploited     bool          `db:"exploited"`  // by the red team
+	Unresolved    bool          `db:"unresolved"` // it failed the default branch before, and no person has decided since
 	Risk                        // of their CVE; empty where it does not matter for the gate
 	N             int           `db:"n"`
 }
@@ -192,8 +204,17 @@ func (g FindingGroup) Dismissed() bool {
 // Tally is the group for the gate and the summary.
 func (g FindingGroup) Tally() Tally {
 	return Tally{
-		Severity: g.Severity, BaselineState: g.BaselineState, Dismissed: g.Dismissed(), MaxEPSS: g.Probability, KEV: g.KEV, N: g.N,
+		Severity: g.Severity, BaselineState: g.BaselineState, Dismissed: g.Dismissed(),
+		Unresolved: g.Unresolved && g.BaselineState == Unchanged, MaxEPSS: g.Probability, KEV: g.KEV, N: g.N,
 	}
+}
+
+// Unresolves tells whether findings of the default branch are unresolved there from then on: they fail the gate, or were unresolved
+// before. What was decided on them does not count here: it may be withdrawn.
+func (g Gate) Unresolves(group FindingGroup) bool {
+	tally := group.Tally()
+	tally.Dismissed = group.Suppressed
+	return group.Unresolved || g.fails(tally)
 }
 
 // Fails tells whether each finding of the group fails the gate.
@@ -239,16 +260,20 @@ func (g Gate) risks(groups []FindingGroup) (list []Risk) {
 }
 
 // Summarize is the sentence that a developer reads beside the commit: "2 new (1 critical, 1 high), 14 known, 3 fixed".
-// Dismissed findings count as neither new nor known. What was not searched counts where it can hold code.
+// Each finding counts once, dismissed ones as neither new nor known; how many of the known ones are unresolved stands before them.
+// What was not searched counts where it can hold code.
 func Summarize(tallies []Tally, fixed, notSearched int) string {
 	bySeverity := map[Severity]int{}
-	fresh, known, dismissed := 0, 0, 0
+	fresh, unresolved, known, dismissed := 0, 0, 0, 0
 	for _, t := range tallies {
 		switch {
 		case t.Dismissed:
 			dismissed += t.N
 		case t.BaselineState == Unchanged:
 			known += t.N
+			if t.Unresolved {
+				unresolved += t.N
+			}
 		default:
 			fresh += t.N
 			bySeverity[t.Severity] += t.N
@@ -264,7 +289,7 @@ func Summarize(tallies []Tally, fixed, notSearched int) string {
 	for _, part := range []struct {
 		n    int
 		word string
-	}{{known, "known"}, {fixed, "fixed"}, {dismissed, "dismissed"}, {notSearched, "not searched"}} {
+	}{{unresolved, "unresolved"}, {known, "known"}, {fixed, "fixed"}, {dismissed, "dismissed"}, {notSearched, "not searched"}} {
 		if part.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.word))
 		}
@@ -285,6 +310,7 @@ func listSeverities(n map[Severity]int) string {
 // ReportTally sums up findings about which only their report is known: no triage, no vulnerability data.
 type ReportTally struct {
 	Gate     Gate
+	Default  bool // the scan is of the default branch: elsewhere, nothing is unresolved
 	Tallies  []Tally
 	First    []DecidingFinding // findings that fail the gate, the most severe first, at most MaxDeciding
 	Deciding int               // how many there are in all
@@ -300,7 +326,10 @@ type DecidingFinding struct {
 
 // Add counts a finding.
 func (t *ReportTally) Add(f *Finding) {
-	kind := Tally{Severity: f.Severity, BaselineState: f.BaselineState, Dismissed: f.Suppressed != nil}
+	kind := Tally{
+		Severity: f.Severity, BaselineState: f.BaselineState, Dismissed: f.Suppressed != nil,
+		Unresolved: f.Unresolved && f.BaselineState == Unchanged && t.Default,
+	}
 	n, known := t.at[kind]
 	if !known {
 		if t.at == nil {
@@ -331,7 +360,8 @@ func (t *ReportTally) Groups() []FindingGroup {
 	groups := make([]FindingGroup, len(t.Tallies))
 	for i, tally := range t.Tallies {
 		groups[i] = FindingGroup{
-			Severity: tally.Severity, BaselineState: tally.BaselineState, Suppressed: tally.Dismissed, N: tally.N,
+			Severity: tally.Severity, BaselineState: tally.BaselineState, Suppressed: tally.Dismissed,
+			Unresolved: tally.Unresolved, N: tally.N,
 		}
 	}
 	return groups

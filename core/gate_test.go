@@ -56,6 +56,11 @@ func TestSummarize(t *testing.T) {
 		"0 new, 1 known, 2 dismissed, 1200 not searched": {[]core.Tally{
 			tally(core.Low, core.Unchanged, false, 1), tally(core.Critical, core.New, true, 2),
 		}, 0, 1200},
+		"1 new (1 low), 2 unresolved, 6 known, 1 fixed, 3 dismissed, 5 not searched": {[]core.Tally{
+			tally(core.Low, core.New, false, 1), tally(core.Low, core.Unchanged, false, 4), tally(core.Low, core.New, true, 3),
+			{Severity: core.High, BaselineState: core.Unchanged, Unresolved: true, N: 2},
+		}, 1, 5},
+		"0 new, 1 unresolved, 1 known": {[]core.Tally{{BaselineState: core.Unchanged, Unresolved: true, N: 1}}, 0, 0},
 	}
 	for want, c := range cases {
 		if got := core.Summarize(c.tallies, c.fixed, c.left); got != want {
@@ -69,6 +74,8 @@ func TestDecidedBy(t *testing.T) {
 	severe := core.Tally{Severity: core.Critical, BaselineState: core.New, N: 1}
 	exploited := core.Tally{Severity: core.Low, BaselineState: core.New, N: 1, KEV: true, MaxEPSS: 0.2}
 	known := core.Tally{Severity: core.Critical, BaselineState: core.Unchanged, N: 1}
+	left, strict := known, core.Gate{FailOn: core.High, NewOnly: true, FailUnresolved: true}
+	left.Unresolved = true
 	full := core.Gate{FailOn: core.High, NewOnly: true, EPSS: 0.1, KEV: true}
 	whole := core.Gate{FailOn: core.High, FailUnsearched: true}
 	cases := map[string]struct {
@@ -84,6 +91,8 @@ func TestDecidedBy(t *testing.T) {
 		"one of three fails":            {full, []core.Tally{severe}, 1, "fail_on: high, new findings only"},
 		"two of three fail":             {full, []core.Tally{exploited}, 1, "epss: 0.1, kev: true, new findings only"},
 		"all three pass":                {full, []core.Tally{known}, 1, "fail_on: high, epss: 0.1, kev: true, new findings only"},
+		"unresolved, and told":          {core.Gate{FailOn: core.High, NewOnly: true}, []core.Tally{left}, 0, "fail_on: high, new findings only"},
+		"unresolved, which fails":       {strict, []core.Tally{left}, 0, "unresolved: fail, new findings only"},
 		"nothing can fail":              {core.Gate{FailOn: core.Never}, []core.Tally{severe}, 1, "fail_on: never"},
 		"not all was searched":          {whole, nil, 1, "coverage: fail"},
 		"all was searched":              {whole, nil, 0, "fail_on: high, coverage: fail"},
@@ -206,6 +215,27 @@ func TestGateSaysWhy(t *testing.T) {
 	for want, c := range cases {
 		if got := c.gate.Why(c.verdict, c.risks); got != want {
 			t.Errorf("Why = %q, want %q", got, want)
+		}
+	}
+}
+
+func TestUnresolves(t *testing.T) {
+	t.Parallel()
+	gate := core.Gate{FailOn: core.High, NewOnly: true, KEV: true}
+	for name, test := range map[string]struct {
+		group core.FindingGroup
+		want  bool
+	}{
+		"a new one that fails":                 {core.FindingGroup{Severity: core.High, BaselineState: core.New}, true},
+		"a new one that does not":              {core.FindingGroup{Severity: core.Low, BaselineState: core.New}, false},
+		"a new one that is exploited":          {core.FindingGroup{Severity: core.Low, BaselineState: core.New, Risk: core.Risk{KEV: true}}, true},
+		"a known one":                          {core.FindingGroup{Severity: core.High, BaselineState: core.Unchanged}, false},
+		"one that was so before":               {core.FindingGroup{Severity: core.Low, BaselineState: core.Unchanged, Unresolved: true}, true},
+		"one whose dismissal may be withdrawn": {core.FindingGroup{Severity: core.High, BaselineState: core.New, Decision: core.FalsePositive}, true},
+		"one that its scanner suppresses":      {core.FindingGroup{Severity: core.High, BaselineState: core.New, Suppressed: true}, false},
+	} {
+		if got := gate.Unresolves(test.group); got != test.want {
+			t.Errorf("%s: %t, want %t", name, got, test.want)
 		}
 	}
 }

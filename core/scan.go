@@ -8,8 +8,11 @@ import (
 	"time"
 )
 
-// OriginRescan is the origin of a further scan of a commit that had one.
-const OriginRescan = "rescan"
+// Origins of scans that are asked for here.
+const (
+	OriginRescan   = "rescan"   // a further scan of a commit that had one
+	OriginBaseline = "baseline" // a scan of a commit with which a branch is compared, and which nobody had scanned
+)
 
 // ScanStatus is the state of a scan.
 type ScanStatus string

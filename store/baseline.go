@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -23,13 +24,14 @@ type previous struct {
 	match.Previous
 	jobs       []int64
 	suppressed map[int64]bool // alerts of which the baseline's scanner suppressed the findings
+	unresolved map[int64]bool // alerts that are unresolved after the baseline, on the default branch
 	found      bool           // there is a baseline of the job's own
 	foreign    bool           // the baseline is of other categories: what the report does not have of it may be in theirs
 }
 
 // loadPrevious loads what the findings of a job are matched with, and sets the job's baseline. changes are those since a
 // commit, which count if that is the baseline's; they may be nil.
-func loadPrevious(
+func (s *Store) loadPrevious(
 	ctx context.Context, tx *sqlx.Tx, scan core.Scan, job *core.Job, changes *core.Changes,
 ) (past previous, err error) {
 	base, err := baselineOf(ctx, tx, scan, *job)
@@ -43,6 +45,9 @@ func loadPrevious(
 		}
 		if past.suppressed, err = suppressedIn(ctx, tx, base); err != nil {
 			return past, fmt.Errorf("reading what the baseline suppresses: %w", err)
+		}
+		if past.unresolved, err = s.unresolvedIn(ctx, tx, scan, base); err != nil {
+			return past, fmt.Errorf("reading what is unresolved: %w", err)
 		}
 		if err := nameBaseline(ctx, tx, scan.ID, base.ScanID); err != nil {
 			return past, fmt.Errorf("naming the baseline: %w", err)
@@ -73,6 +78,54 @@ func suppressedIn(ctx context.Context, tx *sqlx.Tx, run completeRun) (map[int64]
 		set[alert] = true
 	}
 	return set, err
+}
+
+// unresolvedIn are the alerts of a run that are unresolved after it. Only those of which that can be true are read, by index.
+func (s *Store) unresolvedIn(ctx context.Context, tx *sqlx.Tx, scan core.Scan, run completeRun) (map[int64]bool, error) {
+	gate := s.policyOf(scan).Gate
+	severities, states, risk := []core.Severity{""}, []core.BaselineState{core.New}, `FALSE`
+	for _, severity := range core.Severities {
+		if gate.Unresolves(core.FindingGroup{Severity: severity, BaselineState: core.New}) {
+			severities = append(severities, severity)
+		}
+	}
+	if !gate.NewOnly {
+		states = append(states, core.Unchanged)
+	}
+	if gate.AsksRisk() {
+		risk = `cve_id <> ''`
+	}
+	facts := `SELECT alert_id, severity, baseline_state, unresolved, 1 AS n, ` + riskFacts(`findings.cve_id`) + `
+		FROM findings WHERE scan_id = ? AND suppressed IS NULL AND job_id + 0 = ? AND `
+	var list []struct {
+		core.FindingGroup
+		AlertID int64 `db:"alert_id"`
+	}
+	err := sqldb.SelectIn(ctx, tx, &list, facts+`unresolved
+		UNION ALL `+facts+`baseline_state IN (?) AND (severity IN (?) OR `+risk+`)`,
+		run.ScanID, run.JobID, run.ScanID, run.JobID, states, severities)
+	set := map[int64]bool{}
+	for _, f := range list {
+		if gate.Unresolves(f.FindingGroup) {
+			set[f.AlertID] = true
+		}
+	}
+	return set, err
+}
+
+// markUnresolved marks the known findings of a job that are unresolved after its baseline.
+func (s *Store) markUnresolved(ctx context.Context, tx *sqlx.Tx, job int64, scan core.Scan, base completeRun) error {
+	set, err := s.unresolvedIn(ctx, tx, scan, base)
+	if err == nil {
+		_, err = tx.ExecContext(ctx, tx.Rebind(`UPDATE findings SET unresolved = FALSE WHERE job_id = ? AND unresolved`), job)
+	}
+	for chunk := range slices.Chunk(slices.Sorted(maps.Keys(set)), sqldb.RowsPerStatement) {
+		if err == nil {
+			_, err = sqldb.ExecIn(ctx, tx, `
+				UPDATE findings SET unresolved = TRUE WHERE job_id = ? AND baseline_state = 'unchanged' AND alert_id IN (?)`, job, chunk)
+		}
+	}
+	return err
 }
 
 // onBranchOnly is the last complete run on the scan's branch. What that has and the baseline has not, or no more, stays the
@@ -124,6 +177,9 @@ func nameBaseline(ctx context.Context, tx *sqlx.Tx, scan, chosen int64) error {
 // left the default branch. Where that has none, it is that of the nearest commit before it, or of the nearest one before
 // where the default branch stands.
 func baselineOf(ctx context.Context, q sqlx.ExtContext, scan core.Scan, job core.Job) (run completeRun, err error) {
+	if scan.Origin == core.OriginBaseline && scan.BeforeSHA == "" { // all that was scanned may have come after it
+		return completeRun{}, nil
+	}
 	branch, err := comparedWith(ctx, q, scan)
 	if err != nil {
 		return completeRun{}, err
@@ -260,57 +316,6 @@ func (s *Store) LoadBaseline(ctx context.Context, scan core.Scan, job core.Job) 
 	return base, nil
 }
 
-// LoadCoverage returns what a scanner searched when it was last completed for a commit; nil where it was not, or does not tell.
-func (s *Store) LoadCoverage(ctx context.Context, project int64, sha, scanner string) (*core.Coverage, error) {
-	var job core.Job
-	err := s.db.GetContext(ctx, &job.CoverageJSON, s.db.Rebind(`
-		SELECT j.coverage FROM scans s JOIN scan_jobs j ON j.scan_id = s.id AND j.scanner = ? AND j.state = 'completed'
-		WHERE s.project_id + 0 = ? AND s.commit_sha = ? ORDER BY s.attempt DESC LIMIT 1`), scanner, project, sha)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return nil, fmt.Errorf("loading coverage: %w", sqldb.Classify(err))
-	}
-	return job.Coverage(), nil
-}
-
-// Unsearched is what was pushed before a scan and not searched.
-type Unsearched struct {
-	From   string   // the commit onto which all of it was pushed; empty where none is known
-	Begins bool     // From was itself pushed and not searched, and nothing is known of what came before it
-	Pushed []string // the commits in between at which pushes ended, the newest first; a forced push may have taken some away
-}
-
-// FindUnsearched follows the pushes before a scan to the first that was searched with rules of a version, or of which nothing
-// is known.
-func (s *Store) FindUnsearched(ctx context.Context, scan core.Scan, rules string) (u Unsearched, err error) {
-	var chain []sql.NullString
-	err = s.db.SelectContext(ctx, &chain, s.db.Rebind(`
-		WITH RECURSIVE chain (sha, n) AS (
-			SELECT CAST(? AS TEXT), 1
-			UNION ALL
-			SELECT `+pushedOnto(`?`)+`, n + 1 FROM chain WHERE sha IS NOT NULL AND n < ? AND NOT EXISTS (
-				SELECT 1 FROM searched_commits c WHERE c.project_id = ? AND c.rules = ? AND c.commit_sha = chain.sha))
-		SELECT sha FROM chain ORDER BY n`), scan.BeforeSHA, scan.ProjectID, maxAncestors, scan.ProjectID, rules)
-	if err != nil {
-		return Unsearched{}, fmt.Errorf("looking for what was not searched: %w", sqldb.Classify(err))
-	}
-	passed := map[string]bool{scan.CommitSHA: true} // a ref may have been moved to and fro
-	for _, next := range chain {
-		if !next.Valid { // nobody had the commit scanned
-			break
-		}
-		if !core.IsCommitSHA(next.String) || passed[next.String] {
-			u.Begins = u.From != ""
-			break
-		}
-		if u.From != "" {
-			u.Pushed = append(u.Pushed, u.From)
-		}
-		u.From = next.String
-		passed[u.From] = true
-	}
-	return u, nil
-}
-
 // maxLate is how many branches, the newest, are compared again with the commit where they left the default branch.
 const maxLate = 200
 
@@ -335,7 +340,7 @@ func (s *Store) compareAgain(ctx context.Context, tx *sqlx.Tx, scan core.Scan, j
 	scans := make([]int64, len(late))
 	for i, run := range late {
 		scans[i] = run.ScanID
-		if err := compareLate(ctx, tx, run, scan, job.ID); err != nil {
+		if err := s.compareLate(ctx, tx, run, scan, job.ID); err != nil {
 			return fmt.Errorf("comparing a branch again: %w", err)
 		}
 	}
@@ -358,7 +363,7 @@ func runsWithout(ctx context.Context, tx *sqlx.Tx, scan core.Scan, scanner strin
 
 // compareLate marks findings as unchanged of whose alerts the base has one. A finding whose code has
 // changed since stays new, and so does one that only the base suppresses.
-func compareLate(ctx context.Context, tx *sqlx.Tx, run lateRun, base core.Scan, baseJob int64) error {
+func (s *Store) compareLate(ctx context.Context, tx *sqlx.Tx, run lateRun, base core.Scan, baseJob int64) error {
 	_, err := tx.ExecContext(ctx, tx.Rebind(`
 		UPDATE findings SET baseline_state = 'unchanged', matched_by = CASE WHEN matched_by = '' THEN ? ELSE matched_by END
 		WHERE job_id = ? AND baseline_state = 'new' AND alert_id IN (SELECT old.alert_id FROM findings old
@@ -368,6 +373,9 @@ func compareLate(ctx context.Context, tx *sqlx.Tx, run lateRun, base core.Scan, 
 		return err
 	}
 	if err := keepLate(ctx, tx, run, base.CommitSHA, baseJob); err != nil {
+		return err
+	}
+	if err := s.markUnresolved(ctx, tx, run.JobID, base, completeRun{ScanID: base.ID, JobID: baseJob}); err != nil {
 		return err
 	}
 	_, err = tx.ExecContext(ctx, tx.Rebind(`
@@ -414,23 +422,6 @@ func keepLate(ctx context.Context, tx *sqlx.Tx, run lateRun, baseSHA string, bas
 		return err
 	}
 	return copyLate(ctx, tx, run, inHistory, baseSHA)
-}
-
-// codeKey is what a secret looks like wherever it is.
-type codeKey struct{ rule, snippet string }
-
-// codeOf is the code of a job's findings.
-func codeOf(ctx context.Context, tx *sqlx.Tx, job int64, wanted bool) (map[codeKey]bool, error) {
-	if !wanted {
-		return nil, nil
-	}
-	var found []core.Finding
-	err := tx.SelectContext(ctx, &found, tx.Rebind(`SELECT rule_id, snippet FROM findings WHERE job_id = ? AND snippet <> ''`), job)
-	code := make(map[codeKey]bool, len(found))
-	for _, f := range found {
-		code[codeKey{f.RuleID, f.Snippet}] = true
-	}
-	return code, err
 }
 
 // copyLate lets a run have findings of its base, known, and if a commit is given in the history that ends there.
@@ -539,15 +530,6 @@ func runOf(ctx context.Context, q sqlx.ExtContext, scan core.Scan, scanner strin
 		return completeRun{}, nil
 	}
 	return run, err
-}
-
-// getRef reads where a ref stands; the zero core.Ref where it does not exist.
-func getRef(ctx context.Context, q sqlx.ExtContext, project int64, name string) (ref core.Ref, err error) {
-	err = sqlx.GetContext(ctx, q, &ref, q.Rebind(`SELECT `+refColumns+` FROM refs WHERE project_id = ? AND name = ?`), project, name)
-	if errors.Is(err, sql.ErrNoRows) {
-		return core.Ref{}, nil
-	}
-	return ref, err
 }
 
 // selectBaseline reads the findings of a run, without those whose alerts are among the others.

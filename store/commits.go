@@ -425,7 +425,7 @@ func (s *Store) aimScan(ctx context.Context, tx *sqlx.Tx, aim intake.Aim) error 
 			baseline_scan_id = NULL
 		WHERE scan_id = ? AND attempt > 0 AND worker <> ? AND state IN ('running', 'completed', 'failed')`), scan.ID, core.Uploader)
 	if err == nil {
-		err = compareUploads(ctx, tx, scan)
+		err = s.compareUploads(ctx, tx, scan)
 	}
 	if err != nil {
 		return err
@@ -450,7 +450,7 @@ func (s *Store) RecordMergeBase(ctx context.Context, scan core.Scan, sha string)
 }
 
 // compareUploads compares reports from elsewhere once more with what their commit is compared with now, by their alerts.
-func compareUploads(ctx context.Context, tx *sqlx.Tx, scan core.Scan) error {
+func (s *Store) compareUploads(ctx context.Context, tx *sqlx.Tx, scan core.Scan) error {
 	jobs, err := jobsOf(ctx, tx, scan)
 	if err != nil {
 		return err
@@ -462,7 +462,7 @@ func compareUploads(ctx context.Context, tx *sqlx.Tx, scan core.Scan) error {
 		job.BaselineScanID = nil
 		base, err := baselineOf(ctx, tx, scan, job)
 		if err == nil {
-			err = compareByAlerts(ctx, tx, job.ID, base)
+			err = s.compareByAlerts(ctx, tx, scan, job.ID, base)
 		}
 		if err == nil && base.found() {
 			err = nameBaseline(ctx, tx, scan.ID, base.ScanID)
@@ -475,11 +475,14 @@ func compareUploads(ctx context.Context, tx *sqlx.Tx, scan core.Scan) error {
 }
 
 // compareByAlerts makes those findings of a job known whose alerts the base has, and the others new.
-func compareByAlerts(ctx context.Context, tx *sqlx.Tx, job int64, base completeRun) error {
+func (s *Store) compareByAlerts(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job int64, base completeRun) error {
 	_, err := tx.ExecContext(ctx, tx.Rebind(`
 		UPDATE findings SET baseline_state = CASE WHEN alert_id IN (SELECT old.alert_id FROM findings old
 			WHERE old.job_id = ? AND (old.suppressed IS NULL OR findings.suppressed IS NOT NULL)) THEN 'unchanged' ELSE 'new' END
 		WHERE job_id = ?`), base.JobID, job)
+	if err == nil {
+		err = s.markUnresolved(ctx, tx, job, scan, base)
+	}
 	if err != nil {
 		return err
 	}
@@ -496,7 +499,7 @@ func compareByAlerts(ctx context.Context, tx *sqlx.Tx, job int64, base completeR
 func (s *Store) compareAtBase(ctx context.Context, tx *sqlx.Tx, id int64) error {
 	scan, err := s.lockScan(ctx, tx, id)
 	if err == nil {
-		err = compareUploads(ctx, tx, scan)
+		err = s.compareUploads(ctx, tx, scan)
 	}
 	if err == nil && scan.Status.Ended() {
 		err = s.settleScan(ctx, tx, id, nil)

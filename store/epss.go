@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -315,4 +316,182 @@ func dropUnchanged(ctx context.Context, tx *sqlx.Tx) error {
 		WHERE was_probability = COALESCE((SELECT e.probability FROM epss_data e WHERE e.cve_id = epss_changes.cve_id), 0)
 			AND was_kev = COALESCE((SELECT e.kev FROM epss_data e WHERE e.cve_id = epss_changes.cve_id), FALSE)`)
 	return err
+}
+
+// changedHeads omits the scan of a commit that is being scanned once more: the commit status belongs to the latest
+// attempt.
+func (s *Store) changedHeads(ctx context.Context) (scans []int64, err error) {
+	err = s.db.SelectContext(ctx, &scans, s.db.Rebind(`
+		SELECT DISTINCT head.id
+		FROM (`+heads+`) head
+		JOIN scans s ON s.id = head.id
+		JOIN findings f ON f.scan_id = head.id
+		JOIN epss_changes m ON m.cve_id = f.cve_id
+		WHERE `+latestAttempt+`
+		ORDER BY head.id`), s.clock.Timestamp().Add(-openFor))
+	if err != nil {
+		return nil, err
+	}
+	others, err := s.headsByAlias(ctx)
+	scans = append(scans, others...)
+	slices.Sort(scans)
+	return slices.Compact(scans), err
+}
+
+// headsByAlias are the heads with findings of which an import has changed another id than the one by which they are judged.
+func (s *Store) headsByAlias(ctx context.Context) (scans []int64, err error) {
+	named, err := aliasesAtHeads(ctx, s.db, s.clock.Timestamp().Add(-openFor))
+	if err != nil || len(named) == 0 {
+		return nil, err
+	}
+	var changed []string
+	if err := s.db.SelectContext(ctx, &changed, `SELECT cve_id FROM epss_changes`); err != nil {
+		return nil, err
+	}
+	slices.Sort(changed)
+	for _, row := range named {
+		if slices.ContainsFunc(core.CVEsOf(row.VulnerabilityIDs), func(id string) bool {
+			_, found := slices.BinarySearch(changed, id)
+			return found
+		}) {
+			scans = append(scans, row.ScanID)
+		}
+	}
+	return scans, nil
+}
+
+// heads are the completed scans of the commits where the projects' default branches stand, of each other branch that moved since a
+// time, and of open requests.
+const heads = `
+	SELECT s.id FROM refs r JOIN projects p ON p.id = r.project_id
+	JOIN scans s ON s.commit_sha = r.sha AND s.project_id + 0 = r.project_id AND s.status = 'completed'
+	WHERE r.name LIKE 'refs/heads/%' AND (r.name = 'refs/heads/' || p.default_branch OR r.moved_at >= ?)
+	UNION SELECT s.id FROM requests q
+	JOIN scans s ON s.commit_sha = q.head_sha AND s.project_id + 0 = q.project_id AND s.status = 'completed'
+	WHERE q.is_open`
+
+// openFor is how long a branch without pushes counts as open.
+const openFor = 30 * 24 * time.Hour
+
+// ReevaluateHeads judges the heads again that name CVEs which imports have changed, and puts new commit statuses for
+// those whose verdict changed, which it counts. Each is a transaction of its own; when one fails, the next call starts
+// over.
+func (s *Store) ReevaluateHeads(ctx context.Context) (turned int, err error) {
+	var newest sql.NullInt64
+	if err := s.db.GetContext(ctx, &newest, `SELECT MAX(import_id) FROM epss_changes`); err != nil || !newest.Valid {
+		return 0, sqldb.Classify(err)
+	}
+	scans, err := s.changedHeads(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("finding scans to judge again: %w", sqldb.Classify(err))
+	}
+	if turned, err = s.judgeEach(ctx, scans); err != nil {
+		return turned, err
+	}
+	err = s.db.Transact(ctx, func(tx *sqlx.Tx) error {
+		_, err := tx.ExecContext(ctx, tx.Rebind(`DELETE FROM epss_changes WHERE import_id <= ?`), newest.Int64)
+		return err
+	})
+	return turned, err
+}
+
+// JudgeHeads judges all heads again, because the gate may be another one, and counts those whose verdict changed. It puts new commit
+// statuses for these.
+func (s *Store) JudgeHeads(ctx context.Context) (turned int, err error) {
+	var scans []int64
+	err = s.db.SelectContext(ctx, &scans, s.db.Rebind(`
+		SELECT DISTINCT head.id FROM (`+heads+`) head JOIN scans s ON s.id = head.id WHERE `+latestAttempt+` ORDER BY head.id`),
+		s.clock.Timestamp().Add(-openFor))
+	if err != nil {
+		return 0, fmt.Errorf("finding heads to judge: %w", sqldb.Classify(err))
+	}
+	return s.judgeEach(ctx, scans)
+}
+
+// judgeEach counts those of the scans whose verdict changes.
+func (s *Store) judgeEach(ctx context.Context, scans []int64) (turned int, err error) {
+	for _, id := range scans {
+		changed, err := s.judgeAgain(ctx, id)
+		if err != nil {
+			return turned, fmt.Errorf("judging scan %d again: %w", id, err)
+		}
+		if changed {
+			turned++
+		}
+	}
+	return turned, nil
+}
+
+// judgeMoved judges the scans again of commits to which further branches have moved.
+func (s *Store) judgeMoved(ctx context.Context, tx *sqlx.Tx, joins []core.Scan) error {
+	var ids []int64
+	for _, scan := range joins {
+		if scan.BeforeSHA != "" { // a push
+			ids = append(ids, scan.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	return s.judgeAll(ctx, tx, ids, 0)
+}
+
+// Current is a scan that somebody looks at, judged again by what is known today if it is of a branch that is no longer judged when
+// that changes. Where that fails it is as it was.
+func (s *Store) Current(ctx context.Context, scan core.Scan) (core.Scan, error) {
+	var old bool
+	err := s.db.GetContext(ctx, &old, s.db.Rebind(`
+		SELECT COUNT(*) <> 0 FROM refs WHERE project_id = ? AND name = ? AND sha = ? AND moved_at < ?`),
+		scan.ProjectID, scan.Ref, scan.CommitSHA, s.clock.Timestamp().Add(-openFor))
+	if err != nil || !old || scan.Status != core.ScanCompleted || scan.OnDefaultBranch() {
+		return scan, sqldb.Classify(err)
+	}
+	if changed, err := s.judgeAgain(ctx, scan.ID); err != nil || !changed {
+		return scan, nil //nolint:nilerr // it is shown as it was
+	}
+	return s.GetScan(ctx, scan.ReferenceID)
+}
+
+// judgeAgain tells whether the verdict of a scan changed. Otherwise the scan keeps its summary.
+func (s *Store) judgeAgain(ctx context.Context, id int64) (changed bool, err error) {
+	err = s.db.Transact(ctx, func(tx *sqlx.Tx) error {
+		scan, err := s.lockScan(ctx, tx, id)
+		if err != nil || scan.Status != core.ScanCompleted {
+			return err
+		}
+		jobs, err := jobsOf(ctx, tx, scan)
+		if err != nil {
+			return err
+		}
+		verdict, summary := scan.Verdict, scan.Summary
+		if err := s.chooseRiskiest(ctx, tx, id, jobs); err != nil {
+			return err
+		}
+		groups, err := s.judge(ctx, tx, &scan, jobs, nil)
+		if err != nil {
+			return err
+		}
+		if err := s.showOpen(ctx, tx, scan, groups); err != nil {
+			return err
+		}
+		if changed = verdict == nil || *verdict != *scan.Verdict; !changed {
+			scan.Summary = summary
+		}
+		if err := s.putVerdicts(ctx, tx, []core.Scan{scan}); err != nil || !changed {
+			return err
+		}
+		return s.putStatuses(ctx, tx, []core.Scan{scan})
+	})
+	if changed && err == nil {
+		s.changed.Ring()
+	}
+	return changed, err
+}
+
+// aliasesAtHeads are the ids of vulnerabilities that have several, in the scans of heads.
+func aliasesAtHeads(ctx context.Context, q sqlx.ExtContext, since time.Time) (list []aliased, err error) {
+	err = sqlx.SelectContext(ctx, q, &list, q.Rebind(`
+		SELECT DISTINCT f.scan_id, f.vulnerability_ids FROM (`+heads+`) head JOIN findings f ON f.scan_id = head.id
+		WHERE f.vulnerability_ids <> ''`), since)
+	return list, err
 }

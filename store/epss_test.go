@@ -283,3 +283,58 @@ func TestRiskIsTheHighestOfAllIDs(t *testing.T) {
 		shows(t, s, scan, core.StatusSuccess, "2 new (2 low)")
 	})
 }
+
+// Heads are judged by the gate as it is now.
+func TestJudgeHeads(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		url := e.URL(t)
+		s := storetest.OpenAt(t, url, store.Config{})
+		scanned(t, s, 1, core.Report{Findings: []core.Finding{finding("old", core.Medium)}})
+		head := scanned(t, s, 2, core.Report{Findings: []core.Finding{finding("old", core.Medium), finding("new", core.Medium)}})
+		strict := storetest.Policy
+		strict.Gate.FailOn = core.Medium
+		later := storetest.OpenAt(t, url, store.Config{Policies: core.Policies{{Match: "**", Policy: strict}}})
+		for n, want := range []int{1, 0} {
+			if turned, err := later.JudgeHeads(t.Context()); turned != want || err != nil {
+				t.Errorf("call %d: %d turned, want %d; %v", n+1, turned, want, err)
+			}
+			wantStatus(t, later, get(t, later, head.ReferenceID), "with the strict gate", core.StatusFailure, "1 new (1 medium), 1 known")
+		}
+	})
+}
+
+// The branch of an open request is judged again however long it stands; another old one when somebody looks at it, or when a branch
+// moves to its commit.
+func TestOldHeadsAreJudged(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		url, clock := e.URL(t), newClock()
+		s := storetest.OpenAt(t, url, store.Config{Now: clock.Now})
+		report := core.Report{Findings: []core.Finding{finding("new", core.Medium)}}
+		scanned(t, s, 1, core.Report{})
+		var heads []core.Scan
+		for n := range 3 {
+			heads = append(heads, deliver(t, s, pushed(t, s, 10+n, storetest.OnBranch(fmt.Sprint("topic-", n))), "gitleaks", report))
+		}
+		told(t, s, 10, core.RequestOpened, func(r *core.Request) { r.Fork, r.Branch, r.Ref = false, "topic-0", "" })
+		clock.advance(60 * 24 * time.Hour)
+		strict := storetest.Policy
+		strict.Gate.FailOn = core.Medium
+		later := storetest.OpenAt(t, url, store.Config{Now: clock.Now, Policies: core.Policies{{Match: "**", Policy: strict}}})
+		if turned, err := later.JudgeHeads(t.Context()); turned != 1 || err != nil {
+			t.Errorf("%d turned, want that of the request; %v", turned, err)
+		}
+		wantStatus(t, later, heads[0], "of an open request", core.StatusFailure, "1 new (1 medium)")
+		wantStatus(t, later, heads[1], "before anybody looks", core.StatusSuccess, "1 new (1 medium)")
+		looked, err := later.Current(t.Context(), get(t, later, heads[1].ReferenceID))
+		if err != nil || looked.Verdict == nil || *looked.Verdict != core.Fail {
+			t.Errorf("looked at: %v, %v", looked.Verdict, err)
+		}
+		wantStatus(t, later, heads[1], "when somebody looks", core.StatusFailure, "1 new (1 medium)")
+		d, p := storetest.PushOf(12, storetest.OnBranch("another"))
+		d.Key, p.Before = "moves", heads[0].CommitSHA
+		accept(t, later, d, p)
+		wantStatus(t, later, heads[2], "when a branch moves there", core.StatusFailure, "1 new (1 medium)")
+	})
+}

@@ -67,12 +67,7 @@ func (s *Store) ListFindings(ctx context.Context, scan core.Scan, f FindingFilte
 	if err := s.db.SelectContext(ctx, &list, query, append(where.Args, f.Limit)...); err != nil {
 		return nil, fmt.Errorf("listing findings: %w", sqldb.Classify(err))
 	}
-	if f.BaselineState == core.Absent {
-		for i := range list {
-			list[i].BaselineState, list[i].MatchedBy = core.Absent, ""
-		}
-	}
-	return list, nil
+	return list, s.present(ctx, scan, list, f.BaselineState)
 }
 
 // page selects what comes after the last finding read, and returns the order in which that is meant.
@@ -148,12 +143,20 @@ func (s *Store) PageFindings(ctx context.Context, scan core.Scan, page FindingPa
 	if err := s.db.SelectContext(ctx, &list, query, append(where.Args, page.Limit, page.Offset)...); err != nil {
 		return nil, fmt.Errorf("paging findings: %w", sqldb.Classify(err))
 	}
-	if page.State == core.Absent {
-		for i := range list {
+	return list, s.present(ctx, scan, list, page.State)
+}
+
+// present says of listed findings what they are for their scan, in a list of some state or of all.
+func (s *Store) present(ctx context.Context, scan core.Scan, list []core.Finding, state core.BaselineState) error {
+	for i := range list {
+		if state == core.Absent {
 			list[i].BaselineState, list[i].MatchedBy = core.Absent, ""
 		}
 	}
-	return list, nil
+	if err := s.tellUnresolved(ctx, scan, list); err != nil {
+		return fmt.Errorf("listing what is unresolved: %w", sqldb.Classify(err))
+	}
+	return nil
 }
 
 // PlaceFinding finds the list of its scan in which a finding is; Offset is how many come before it.
@@ -322,6 +325,7 @@ var reported = []struct {
 	{"baseline_state", func(f *core.Finding) any { return string(f.BaselineState) }},
 	{"matched_by", func(f *core.Finding) any { return f.MatchedBy }},
 	{"suppressed", func(f *core.Finding) any { return f.Suppressed }},
+	{"unresolved", func(f *core.Finding) any { return f.Unresolved }},
 	{"triage_decision", func(f *core.Finding) any { return (*string)(f.TriageDecision) }},
 }
 

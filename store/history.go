@@ -265,3 +265,71 @@ func (s *Store) endProgress(ctx context.Context, tx *sqlx.Tx, h History) error {
 	}
 	return err
 }
+
+// codeKey is what a secret looks like wherever it is.
+type codeKey struct{ rule, snippet string }
+
+// codeOf is the code of a job's findings.
+func codeOf(ctx context.Context, tx *sqlx.Tx, job int64, wanted bool) (map[codeKey]bool, error) {
+	if !wanted {
+		return nil, nil
+	}
+	var found []core.Finding
+	err := tx.SelectContext(ctx, &found, tx.Rebind(`SELECT rule_id, snippet FROM findings WHERE job_id = ? AND snippet <> ''`), job)
+	code := make(map[codeKey]bool, len(found))
+	for _, f := range found {
+		code[codeKey{f.RuleID, f.Snippet}] = true
+	}
+	return code, err
+}
+
+// LoadCoverage returns what a scanner searched when it was last completed for a commit; nil where it was not, or does not tell.
+func (s *Store) LoadCoverage(ctx context.Context, project int64, sha, scanner string) (*core.Coverage, error) {
+	var job core.Job
+	err := s.db.GetContext(ctx, &job.CoverageJSON, s.db.Rebind(`
+		SELECT j.coverage FROM scans s JOIN scan_jobs j ON j.scan_id = s.id AND j.scanner = ? AND j.state = 'completed'
+		WHERE s.project_id + 0 = ? AND s.commit_sha = ? ORDER BY s.attempt DESC LIMIT 1`), scanner, project, sha)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return nil, fmt.Errorf("loading coverage: %w", sqldb.Classify(err))
+	}
+	return job.Coverage(), nil
+}
+
+// Unsearched is what was pushed before a scan and not searched.
+type Unsearched struct {
+	From   string   // the commit onto which all of it was pushed; empty where none is known
+	Begins bool     // From was itself pushed and not searched, and nothing is known of what came before it
+	Pushed []string // the commits in between at which pushes ended, the newest first; a forced push may have taken some away
+}
+
+// FindUnsearched follows the pushes before a scan to the first that was searched with rules of a version, or of which nothing
+// is known.
+func (s *Store) FindUnsearched(ctx context.Context, scan core.Scan, rules string) (u Unsearched, err error) {
+	var chain []sql.NullString
+	err = s.db.SelectContext(ctx, &chain, s.db.Rebind(`
+		WITH RECURSIVE chain (sha, n) AS (
+			SELECT CAST(? AS TEXT), 1
+			UNION ALL
+			SELECT `+pushedOnto(`?`)+`, n + 1 FROM chain WHERE sha IS NOT NULL AND n < ? AND NOT EXISTS (
+				SELECT 1 FROM searched_commits c WHERE c.project_id = ? AND c.rules = ? AND c.commit_sha = chain.sha))
+		SELECT sha FROM chain ORDER BY n`), scan.BeforeSHA, scan.ProjectID, maxAncestors, scan.ProjectID, rules)
+	if err != nil {
+		return Unsearched{}, fmt.Errorf("looking for what was not searched: %w", sqldb.Classify(err))
+	}
+	passed := map[string]bool{scan.CommitSHA: true} // a ref may have been moved to and fro
+	for _, next := range chain {
+		if !next.Valid { // nobody had the commit scanned
+			break
+		}
+		if !core.IsCommitSHA(next.String) || passed[next.String] {
+			u.Begins = u.From != ""
+			break
+		}
+		if u.From != "" {
+			u.Pushed = append(u.Pushed, u.From)
+		}
+		u.From = next.String
+		passed[u.From] = true
+	}
+	return u, nil
+}

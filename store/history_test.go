@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -77,4 +78,41 @@ func TestHistoryPutsWhatIsLeft(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What was pushed and not searched is followed to where a search begins.
+func TestFindUnsearched(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		created, back := pushed(t, s, 20, newBranch), pushed(t, s, 30, from(31))
+		for n := 3; n <= 6; n++ {
+			scan := pushed(t, s, n)
+			if n != 4 {
+				continue
+			}
+			if err := s.RecordSearch(t.Context(), scan, "rules", nil, time.Time{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		sha := storetest.SHA
+		for name, test := range map[string]struct {
+			scan  core.Scan
+			rules string
+			want  store.Unsearched
+		}{
+			"to a searched commit":       {pushed(t, s, 7), "rules", store.Unsearched{From: sha(4), Pushed: []string{sha(6), sha(5)}}},
+			"by other rules":             {pushed(t, s, 8, from(6)), "others", store.Unsearched{From: sha(2), Pushed: []string{sha(6), sha(5), sha(4), sha(3)}}},
+			"to a commit without a scan": {pushed(t, s, 9, from(90)), "rules", store.Unsearched{From: sha(90)}},
+			"a new branch":               {created, "rules", store.Unsearched{}},
+			"to a new branch":            {pushed(t, s, 21), "rules", store.Unsearched{From: sha(20), Begins: true}},
+			"to and fro":                 {pushed(t, s, 31, from(30)), "rules", store.Unsearched{From: sha(30), Begins: true}},
+			"to the commit that it had":  {back, "rules", store.Unsearched{From: sha(31), Begins: true}},
+		} {
+			got, err := s.FindUnsearched(t.Context(), test.scan, test.rules)
+			if diff := cmp.Diff(test.want, got); diff != "" || err != nil {
+				t.Errorf("%s (-want +got):\n%s%v", name, diff, err)
+			}
+		}
+	})
 }

@@ -185,6 +185,7 @@ func (s *Store) saveIntake(ctx context.Context, tx *sqlx.Tx, plan intake.Plan) e
 		func() error { return s.adoptScans(ctx, tx, plan.Adopted) },
 		func() error { return s.followRequests(ctx, tx, plan) },
 		func() error { return s.moveRefs(ctx, tx, plan.Moves) },
+		func() error { return s.judgeMoved(ctx, tx, plan.Joins) },
 		func() error { return s.endClosed(ctx, tx, plan.Closings) },
 		func() error { return s.addFileTasks(ctx, tx, plan.FileTasks) },
 		func() error { return s.recordRuns(ctx, tx, plan.Runs, plan.Informed) },

@@ -542,3 +542,9 @@ func (p previous) absent(unmatched int) int {
 	}
 	return unmatched
 }
+
+// isFirst tells whether a scan is the first of the default branch by the scanner of a job, or of the commit where a branch left it: there
+// is nothing to compare it with.
+func (p previous) isFirst(scan core.Scan) bool {
+	return !p.found && !p.foreign && (scan.OnDefaultBranch() || scan.Origin == core.OriginBaseline)
+}

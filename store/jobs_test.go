@@ -501,7 +501,7 @@ func TestReportOfAPartKeepsTheRest(t *testing.T) {
 		part.Coverage.LookedAt("src/**")
 		second, third := pushed(t, s, 2), pushed(t, s, 3)
 		deliver(t, s, second, "semgrep", part)
-		if got := get(t, s, second.ReferenceID).Summary; got != "0 new, 1 known, 1 fixed, 1 not searched" {
+		if got := get(t, s, second.ReferenceID).Summary; got != "0 new, 1 unresolved, 1 known, 1 fixed, 1 not searched" {
 			t.Errorf("a part: %s", got)
 		}
 		listed := func(scan core.Scan) core.Finding {

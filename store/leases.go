@@ -3,12 +3,14 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/intake"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
@@ -199,4 +201,56 @@ func (s *Store) repairScans(ctx context.Context) (int, error) {
 		}
 		return nil
 	})
+}
+
+// WaitsForBase tells whether a job of a scanner that runs here is to wait until the scanner has ended for the commit where the
+// branch left the default branch: what that has is not new on the branch, even if the branch is scanned first. It has that commit
+// scanned if nobody has asked for it, once. The job waits for half of its scan's time at most.
+func (s *Store) WaitsForBase(ctx context.Context, scan core.Scan, job core.Job) (waits bool, err error) {
+	base, onBranch := scan.MergeBaseSHA, scan.Ref != "" && scan.Ref == core.BranchRef(scan.Branch) // a fork's requests are no branches
+	half := s.DeadlineOf(scan).Sub(scan.Timestamp) / 2
+	if base == "" || base == scan.CommitSHA || !onBranch || scan.OnDefaultBranch() || s.clock.Timestamp().After(scan.Timestamp.Add(half)) {
+		return false, nil
+	}
+	var runs []core.Job
+	err = s.db.SelectContext(ctx, &runs, s.db.Rebind(`
+		SELECT s.id AS scan_id, COALESCE((SELECT j.state FROM scan_jobs j WHERE j.scan_id = s.id AND j.scanner = ?), '') AS state
+		FROM scans s WHERE s.project_id + 0 = ? AND s.commit_sha = ? ORDER BY s.attempt DESC`), job.Scanner, scan.ProjectID, base)
+	switch {
+	case err != nil:
+	case len(runs) == 0:
+		waits, err = s.openBase(ctx, scan, job)
+	case slices.ContainsFunc(runs, func(run core.Job) bool { return run.State == core.JobCompleted }):
+	case runs[0].State == core.JobSuperseded:
+		waits, err = true, s.write(ctx, func(tx *sqlx.Tx) error {
+			return s.restartScans(ctx, tx, []intake.Restart{{ScanID: runs[0].ScanID, Superseded: true}})
+		})
+	default:
+		waits = runs[0].State == core.JobPending || runs[0].State == core.JobRunning
+	}
+	if err != nil {
+		return false, fmt.Errorf("having the merge base scanned: %w", sqldb.Classify(err))
+	}
+	return waits, nil
+}
+
+// openBase opens the scan of the commit where a branch left the default branch, by the scanner of a job and all others that run here,
+// unless the project is not configured any more.
+func (s *Store) openBase(ctx context.Context, scan core.Scan, job core.Job) (opened bool, err error) {
+	policy, known := s.policies.For(scan.SourcePlatform, scan.ProjectName)
+	policy.Scanners = slices.DeleteFunc(slices.Clone(policy.Scanners), func(name string) bool {
+		return name != job.Scanner && s.scanners[name] == core.Uploaded
+	})
+	if !known || len(policy.Scanners) == 0 {
+		return false, nil
+	}
+	base := core.Scan{
+		RepoURL: scan.RepoURL, DefaultBranch: scan.DefaultBranch, CommitSHA: scan.MergeBaseSHA, Origin: core.OriginBaseline,
+	}
+	project := core.KeptProject{
+		ID: scan.ProjectID, Platform: scan.SourcePlatform, Name: scan.ProjectName, Ref: scan.ProjectRef, DefaultBranch: scan.DefaultBranch,
+	}
+	s.prepare(&base, project, policy)
+	_, err = s.takeIn(ctx, intake.Request{Scan: &base, Policy: policy})
+	return err == nil, err
 }

@@ -22,11 +22,12 @@ type ProjectState struct {
 	Branch         string     `db:"branch"`   // the default branch, or that of the newest scan where that is unknown
 	ProjectID      int64      `db:"id"`
 	Head           *core.Scan // nil where none has ended
+	Unresolved     int        // findings of the head that failed the gate and are neither fixed nor triaged
 }
 
-// Failing tells whether the gate fails the project, or whether its scan failed.
+// Failing tells whether the gate fails the project, by this commit or by what is open of earlier ones, or whether its scan failed.
 func (s ProjectState) Failing() bool {
-	return s.Head != nil && (s.Head.Status == core.ScanFailed || s.Head.Verdict != nil && *s.Head.Verdict == core.Fail)
+	return s.Unresolved > 0 || s.Head != nil && (s.Head.Status == core.ScanFailed || s.Head.Verdict != nil && *s.Head.Verdict == core.Fail)
 }
 
 // ProjectFilter selects projects in the order of platform and name. The After fields name the last one already seen.
@@ -90,12 +91,32 @@ func (s *Store) projectStates(
 	if err != nil {
 		return nil, err
 	}
+	unresolved, err := s.unresolvedAt(ctx, heads)
 	for i := range list {
 		if scan, ended := heads[list[i].ProjectID]; ended {
-			list[i].Head = &scan
+			list[i].Head, list[i].Unresolved = &scan, unresolved[scan.ID]
 		}
 	}
-	return list, nil
+	return list, err
+}
+
+// unresolvedAt counts the unresolved findings of heads, by scan.
+func (s *Store) unresolvedAt(ctx context.Context, heads map[int64]core.Scan) (map[int64]int, error) {
+	scans := []int64{0}
+	for _, scan := range heads {
+		scans = append(scans, scan.ID)
+	}
+	var rows []struct {
+		ScanID int64 `db:"scan_id"`
+		N      int   `db:"n"`
+	}
+	err := sqldb.SelectIn(ctx, s.db, &rows, `
+		SELECT scan_id, COUNT(*) AS n FROM findings WHERE scan_id IN (?) AND `+stillUnresolved+` GROUP BY scan_id`, scans)
+	unresolved := map[int64]int{}
+	for _, row := range rows {
+		unresolved[row.ScanID] = row.N
+	}
+	return unresolved, err
 }
 
 // addNewest looks at the newest scans of the projects of which none has ended or the default branch is not known.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -48,6 +49,15 @@ type Picture struct {
 	Refs       map[string]core.Ref // by name
 	Doubtful   map[string]bool     // of which events did not fit; one may have no ref
 	Superseded map[string]bool     // which stand where the scan ended because another ref moved on
+}
+
+// getRef reads where a ref stands; the zero core.Ref where it does not exist.
+func getRef(ctx context.Context, q sqlx.ExtContext, project int64, name string) (ref core.Ref, err error) {
+	err = sqlx.GetContext(ctx, q, &ref, q.Rebind(`SELECT `+refColumns+` FROM refs WHERE project_id = ? AND name = ?`), project, name)
+	if errors.Is(err, sql.ErrNoRows) {
+		return core.Ref{}, nil
+	}
+	return ref, err
 }
 
 // GetPicture returns what is known of the refs of a project.

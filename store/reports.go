@@ -123,7 +123,7 @@ func (s *Store) lockForReport(ctx context.Context, tx *sqlx.Tx, scan int64) (cor
 // putReport is the common way of both entry points: it loads what the report is compared with, replaces the findings of
 // the job, ends it, and judges the scan.
 func (s *Store) putReport(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job core.Job, d *reportBatch) error {
-	past, err := loadPrevious(ctx, tx, scan, &job, d.Changes)
+	past, err := s.loadPrevious(ctx, tx, scan, &job, d.Changes)
 	if err != nil {
 		return err
 	}
@@ -138,13 +138,18 @@ func (s *Store) putReport(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job 
 	if !past.foreign {
 		past.Unsearched, past.Outside = d.Coverage.Unsearched(), d.Outside()
 	}
-	d.compare(past.Previous, decided, s.policyOf(scan).Gate)
+	gate, onMain, err := s.gateOf(ctx, tx, scan)
+	if err != nil {
+		return err
+	}
+	d.compare(past.Previous, decided, gate)
+	d.unresolved, d.known, d.tally.Default = past.unresolved, gate.FirstKnown && past.isFirst(scan), onMain
 	if d.kept, err = selectKept(ctx, tx, past.jobs, d.compared.Kept); err != nil {
 		return fmt.Errorf("reading findings in files that were not searched: %w", err)
 	}
 	d.alerts = append(d.compared.Alerts(), alertsOf(d.kept)...)
 	d.bare = d.bared(past.suppressed)
-	job.Finish(d.Report, d.compared.Unchanged-len(d.bare), past.absent(d.compared.Absent), s.clock.Timestamp())
+	job.Finish(d.Report, d.unchanged(), past.absent(d.compared.Absent), s.clock.Timestamp())
 	job.NumFindings = d.Len()
 	d.job, d.ids, d.hashed = job, nil, nil
 	if err := s.replaceFindings(ctx, tx, scan, d); err != nil {
@@ -171,18 +176,19 @@ func endJob(ctx context.Context, tx *sqlx.Tx, job core.Job) error {
 // reportBatch is a report while it becomes the findings of a job.
 type reportBatch struct {
 	core.Report
-	examined match.Prepared
-	job      core.Job
-	compared *match.Comparison
-	known    bool                          // new findings count as known
-	kept     []core.Finding                // of earlier scans, in files that were not searched; they come after those of the report
-	hashed   []int                         // findings whose alerts are of before secrets had hashes
-	alerts   []int64                       // of the findings, by their number in the report; 0 where not known yet
-	bare     map[int]bool                  // findings, by their number in the report, that the baseline's scanner suppressed
-	decided  map[int64]core.TriageDecision // what holds in the project, by alert
-	ids      map[int]int64                 // of the findings that the job has already, by their number in the report
-	tally    *core.ReportTally             // of the findings that were inserted
-	scratch  core.Finding
+	examined   match.Prepared
+	job        core.Job
+	compared   *match.Comparison
+	known      bool                          // new findings count as known
+	unresolved map[int64]bool                // alerts that are unresolved after the baseline
+	kept       []core.Finding                // of earlier scans, in files that were not searched; they come after those of the report
+	hashed     []int                         // findings whose alerts are of before secrets had hashes
+	alerts     []int64                       // of the findings, by their number in the report; 0 where not known yet
+	bare       map[int]bool                  // findings, by their number in the report, that the baseline's scanner suppressed
+	decided    map[int64]core.TriageDecision // what holds in the project, by alert
+	ids        map[int]int64                 // of the findings that the job has already, by their number in the report
+	tally      *core.ReportTally             // of the findings that were inserted
+	scratch    core.Finding
 }
 
 // newReportBatch does what can be done before a transaction begins, and other transactions wait.
@@ -215,6 +221,14 @@ func (d *reportBatch) bared(suppressed map[int64]bool) (bare map[int]bool) {
 	return bare
 }
 
+// unchanged is how many findings of the job are known.
+func (d *reportBatch) unchanged() int {
+	if d.known {
+		return d.Len()
+	}
+	return d.compared.Unchanged - len(d.bare)
+}
+
 // Len is how many findings the job has in the end.
 func (d *reportBatch) Len() int { return d.Report.Len() + len(d.kept) }
 
@@ -235,6 +249,7 @@ func (d *reportBatch) finding(i int) *core.Finding {
 		*f = d.kept[i-reported]
 	}
 	f.ID, f.ScanID, f.JobID, f.AlertID = d.ids[i], d.job.ScanID, d.job.ID, d.alerts[i]
+	f.Unresolved = f.BaselineState == core.Unchanged && d.unresolved[f.AlertID]
 	core.PropagateTriage(f, d.decided)
 	return f
 }

@@ -473,6 +473,25 @@ func whyMissing(ctx context.Context, q sqlx.ExtContext, reference string) error 
 		was.ScannedAt.Format(time.DateOnly), was.Outcome, was.RemovedAt.Format(time.DateOnly))
 }
 
+// gateOf is the gate of a scan, and whether the scan is of the default branch: only there findings are unresolved.
+func (s *Store) gateOf(ctx context.Context, q sqlx.ExtContext, scan core.Scan) (gate core.Gate, onMain bool, err error) {
+	gate = s.policyOf(scan).Gate
+	if onMain, err = onDefault(ctx, q, scan); err != nil {
+		return gate, false, fmt.Errorf("asking where the default branch stands: %w", err)
+	}
+	gate.FailUnresolved = gate.FailUnresolved && onMain
+	return gate, onMain, nil
+}
+
+// onDefault tells whether a scan is of the default branch: of one of its commits, or of that where it stands.
+func onDefault(ctx context.Context, q sqlx.ExtContext, scan core.Scan) (is bool, err error) {
+	if scan.OnDefaultBranch() || scan.DefaultBranch == "" {
+		return scan.OnDefaultBranch(), nil
+	}
+	ref, err := getRef(ctx, q, scan.ProjectID, core.BranchRef(scan.DefaultBranch))
+	return ref.SHA == scan.CommitSHA, err
+}
+
 // lockScan reads a scan and keeps other jobs of it from settling at the same time: of two that finish together each
 // would see the other one running, and none would end the scan.
 func (s *Store) lockScan(ctx context.Context, tx *sqlx.Tx, id int64) (core.Scan, error) {

@@ -29,7 +29,16 @@ func (s *Store) GetFinding(ctx context.Context, id int64) (Triaged, error) {
 	return triaged(found), nil
 }
 
+// isUnresolved tells whether a finding failed the default branch before, and counts and waits for a person's word still.
+func isUnresolved(t core.Triaged) bool {
+	f := t.Finding
+	spoken := slices.ContainsFunc(t.Decisions, func(d core.TriageDecision) bool { return d.Source == core.ByPerson })
+	dismissed := f.Suppressed != nil || f.TriageDecision != nil && *f.TriageDecision == core.FalsePositive && f.AIMayDismiss()
+	return f.Unresolved && t.Scan.OnDefaultBranch() && !spoken && !dismissed
+}
+
 func triaged(t core.Triaged) Triaged {
+	t.Finding.Unresolved = isUnresolved(t)
 	return Triaged{t.Finding, t.Scan, core.PrevailingDecision(t.Decisions)}
 }
 

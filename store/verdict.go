@@ -2,10 +2,8 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/jmoiron/sqlx"
 
@@ -39,6 +37,9 @@ func (s *Store) settleScans(ctx context.Context, tx *sqlx.Tx, scans []core.Scan,
 		if !scan.Status.Ended() {
 			open = append(open, *scan)
 			continue
+		}
+		if err := s.chooseRiskiest(ctx, tx, scan.ID, jobs[scan.ID]); err != nil {
+			return err
 		}
 		if groups[scan.ID], err = s.judge(ctx, tx, scan, jobs[scan.ID], tally); err != nil {
 			return err
@@ -90,21 +91,13 @@ type judged struct {
 }
 
 // atHead is true for a scan s of the commit where its ref or the default branch stands.
-const atHead = `(SELECT COUNT(*) FROM refs r WHERE r.project_id = s.project_id
-	AND r.name IN (s.ref, 'refs/heads/' || s.default_branch) AND r.sha = s.commit_sha) <> 0`
+const atHead = `(COALESCE((SELECT r.sha FROM refs r WHERE r.project_id = s.project_id AND r.name = s.ref), '') = s.commit_sha
+	OR COALESCE((SELECT r.sha FROM refs r WHERE r.project_id = s.project_id AND r.name = 'refs/heads/' || s.default_branch), '') = s.commit_sha)`
 
-// judgeAll judges scans again that have ended, which it locks in one order for all transactions. The status of the
+// judgeAll judges scans again that have ended. The status of the
 // first one is put first.
 func (s *Store) judgeAll(ctx context.Context, tx *sqlx.Tx, ids []int64, first int64) error {
-	var scans []judged
-	err := sqldb.SelectIn(ctx, tx, &scans, `
-		SELECT `+scansAs("s")+`, `+latestAttempt+` AS latest, `+atHead+` AS head
-		FROM scans s WHERE s.id IN (?)
-		ORDER BY s.id `+s.db.ForUpdate, ids)
-	if err != nil {
-		return err
-	}
-	changed, err := s.judgeEnded(ctx, tx, scans)
+	scans, changed, err := s.judgeStored(ctx, tx, ids)
 	if err != nil {
 		return err
 	}
@@ -121,6 +114,18 @@ func (s *Store) judgeAll(ctx context.Context, tx *sqlx.Tx, ids []int64, first in
 		return err
 	}
 	return s.putStatuses(ctx, tx, others)
+}
+
+// judgeStored locks scans in one order for all transactions, judges those again that have ended, and tells whose verdict changed.
+func (s *Store) judgeStored(ctx context.Context, tx *sqlx.Tx, ids []int64) (scans []judged, changed map[int64]bool, err error) {
+	err = sqldb.SelectIn(ctx, tx, &scans, `
+		SELECT `+scansAs("s")+`, `+latestAttempt+` AS latest, `+atHead+` AS head
+		FROM scans s WHERE s.id IN (?)
+		ORDER BY s.id `+s.db.ForUpdate, ids)
+	if err == nil {
+		changed, err = s.judgeEnded(ctx, tx, scans)
+	}
+	return scans, changed, err
 }
 
 // judgeEnded judges those of the scans that have ended, and tells whose verdict changed. The others are left to their jobs.
@@ -194,119 +199,6 @@ func shownOnDefault(ctx context.Context, tx *sqlx.Tx, scans []core.Scan) (map[in
 	return shows, err
 }
 
-// openFor is how long a branch without pushes counts as open.
-const openFor = 30 * 24 * time.Hour
-
-// ReevaluateHeads judges the heads again that name CVEs which imports have changed, and puts new commit statuses for
-// those whose verdict changed, which it counts. Each is a transaction of its own; when one fails, the next call starts
-// over.
-func (s *Store) ReevaluateHeads(ctx context.Context) (turned int, err error) {
-	var newest sql.NullInt64
-	if err := s.db.GetContext(ctx, &newest, `SELECT MAX(import_id) FROM epss_changes`); err != nil || !newest.Valid {
-		return 0, sqldb.Classify(err)
-	}
-	scans, err := s.changedHeads(ctx)
-	if err != nil {
-		return 0, fmt.Errorf("finding scans to judge again: %w", sqldb.Classify(err))
-	}
-	for _, id := range scans {
-		changed, err := s.judgeAgain(ctx, id)
-		if err != nil {
-			return turned, fmt.Errorf("judging scan %d again: %w", id, err)
-		}
-		if changed {
-			turned++
-		}
-	}
-	err = s.db.Transact(ctx, func(tx *sqlx.Tx) error {
-		_, err := tx.ExecContext(ctx, tx.Rebind(`DELETE FROM epss_changes WHERE import_id <= ?`), newest.Int64)
-		return err
-	})
-	return turned, err
-}
-
-// judgeAgain tells whether the verdict of a scan changed. Otherwise the scan keeps its summary.
-func (s *Store) judgeAgain(ctx context.Context, id int64) (changed bool, err error) {
-	err = s.db.Transact(ctx, func(tx *sqlx.Tx) error {
-		scan, err := s.lockScan(ctx, tx, id)
-		if err != nil || scan.Status != core.ScanCompleted {
-			return err
-		}
-		jobs, err := jobsOf(ctx, tx, scan)
-		if err != nil {
-			return err
-		}
-		verdict, summary := scan.Verdict, scan.Summary
-		groups, err := s.judge(ctx, tx, &scan, jobs, nil)
-		if err != nil {
-			return err
-		}
-		if err := s.showOpen(ctx, tx, scan, groups); err != nil {
-			return err
-		}
-		if changed = verdict == nil || *verdict != *scan.Verdict; !changed {
-			scan.Summary = summary
-		}
-		if err := s.putVerdicts(ctx, tx, []core.Scan{scan}); err != nil || !changed {
-			return err
-		}
-		return s.putStatuses(ctx, tx, []core.Scan{scan})
-	})
-	if changed && err == nil {
-		s.changed.Ring()
-	}
-	return changed, err
-}
-
-// changedHeads omits the scan of a commit that is being scanned once more: the commit status belongs to the latest
-// attempt.
-func (s *Store) changedHeads(ctx context.Context) (scans []int64, err error) {
-	err = s.db.SelectContext(ctx, &scans, s.db.Rebind(`
-		SELECT DISTINCT head.id
-		FROM (`+heads+`) head
-		JOIN scans s ON s.id = head.id
-		JOIN findings f ON f.scan_id = head.id
-		JOIN epss_changes m ON m.cve_id = f.cve_id
-		WHERE `+latestAttempt+`
-		ORDER BY head.id`), s.clock.Timestamp().Add(-openFor))
-	if err != nil {
-		return nil, err
-	}
-	others, err := s.headsByAlias(ctx)
-	scans = append(scans, others...)
-	slices.Sort(scans)
-	return slices.Compact(scans), err
-}
-
-// headsByAlias are the heads with findings of which an import has changed another id than the one by which they are judged.
-func (s *Store) headsByAlias(ctx context.Context) (scans []int64, err error) {
-	named, err := aliasesAtHeads(ctx, s.db, s.clock.Timestamp().Add(-openFor))
-	if err != nil || len(named) == 0 {
-		return nil, err
-	}
-	var changed []string
-	if err := s.db.SelectContext(ctx, &changed, `SELECT cve_id FROM epss_changes`); err != nil {
-		return nil, err
-	}
-	slices.Sort(changed)
-	for _, row := range named {
-		if slices.ContainsFunc(core.CVEsOf(row.VulnerabilityIDs), func(id string) bool {
-			_, found := slices.BinarySearch(changed, id)
-			return found
-		}) {
-			scans = append(scans, row.ScanID)
-		}
-	}
-	return scans, nil
-}
-
-// heads are the completed scans of the commits where the projects' default branches stand, and of each other branch that moved
-// since a time.
-const heads = `
-	SELECT s.id FROM refs r JOIN projects p ON p.id = r.project_id
-	JOIN scans s ON s.commit_sha = r.sha AND s.project_id + 0 = r.project_id AND s.status = 'completed'
-	WHERE r.name LIKE 'refs/heads/%' AND (r.name = 'refs/heads/' || p.default_branch OR r.moved_at >= ?)`
-
 // judge loads the groups of an ended scan's findings, has them judged, and finds those that decided the verdict. A tally
 // of all findings spares reading them, if the gate asks for nothing else.
 func (s *Store) judge(
@@ -319,12 +211,10 @@ func (s *Store) judge(
 	if left := core.CoverageOf(jobs); left != nil {
 		notSearched = left.NotSearched()
 	}
-	if findings > 0 {
-		if err := s.chooseRiskiest(ctx, tx, scan.ID); err != nil {
-			return nil, fmt.Errorf("choosing among vulnerability ids: %w", err)
-		}
+	gate, onMain, err := s.gateOf(ctx, tx, *scan)
+	if err != nil {
+		return nil, err
 	}
-	gate := s.policyOf(*scan).Gate
 	if tally != nil && !gate.AsksRisk() && findings <= tally.Len() {
 		groups = tally.Groups()
 		scan.Judge(gate, groups, fixed, notSearched)
@@ -336,6 +226,9 @@ func (s *Store) judge(
 	}
 	if groups, err = findingGroups(ctx, tx, *scan, gate); err != nil {
 		return nil, fmt.Errorf("counting findings: %w", err)
+	}
+	for i := range groups {
+		groups[i].Unresolved = groups[i].Unresolved && onMain
 	}
 	scan.Judge(gate, groups, fixed, notSearched)
 	if err := putDeciding(ctx, tx, scan, gate, groups); err != nil {
@@ -355,7 +248,47 @@ func findingsIn(jobs []core.Job) (n int) {
 // gateFacts are the columns of core.FindingGroup that belong to a finding itself.
 const gateFacts = `severity, baseline_state, suppressed IS NOT NULL AS suppressed, COALESCE(triage_decision, '') AS decision,
 	CASE WHEN triage_decision = 'FP' THEN ` + byAI + ` ELSE FALSE END AS only_ai,
-	COALESCE(red_team_success, FALSE) AS exploited`
+	COALESCE(red_team_success, FALSE) AS exploited,
+	CASE WHEN unresolved THEN ` + unspoken + ` ELSE FALSE END AS unresolved`
+
+// unspoken is true for a finding on which no person's decision holds.
+const unspoken = `(SELECT COUNT(*) FROM alert_decisions w WHERE w.alert_id = findings.alert_id AND w.source = 'person') = 0`
+
+// stillUnresolved is Tally.Unresolved for lists.
+const stillUnresolved = `findings.unresolved AND NOT ` + dismissed + ` AND ` + unspoken
+
+// CountUnresolved is how many findings of a scan are unresolved.
+func (s *Store) CountUnresolved(ctx context.Context, scan core.Scan) (n int, err error) {
+	onMain, err := onDefault(ctx, s.db, scan)
+	if err == nil && onMain {
+		err = s.db.GetContext(ctx, &n, s.db.Rebind(`SELECT COUNT(*) FROM findings WHERE scan_id = ? AND `+stillUnresolved), scan.ID)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("counting unresolved findings: %w", sqldb.Classify(err))
+	}
+	return n, nil
+}
+
+// tellUnresolved leaves the mark of unresolved ones to those findings of a scan that are, as its status counts them.
+func (s *Store) tellUnresolved(ctx context.Context, scan core.Scan, list []core.Finding) error {
+	var marked, still []int64
+	for _, f := range list {
+		if f.Unresolved {
+			marked = append(marked, f.ID)
+		}
+	}
+	if len(marked) == 0 {
+		return nil
+	}
+	onMain, err := onDefault(ctx, s.db, scan)
+	if err == nil && onMain {
+		err = sqldb.SelectIn(ctx, s.db, &still, `SELECT id FROM findings WHERE id IN (?) AND `+stillUnresolved, marked)
+	}
+	for i := range list {
+		list[i].Unresolved = list[i].BaselineState != core.Absent && slices.Contains(still, list[i].ID)
+	}
+	return err
+}
 
 // riskFacts are those of its CVE, as they are now and as they were before the last import. Subqueries look each up by key,
 // whatever an engine knows or believes of the tables.
@@ -378,10 +311,10 @@ func findingGroups(ctx context.Context, tx *sqlx.Tx, scan core.Scan, gate core.G
 		cve = `cve_id`
 	}
 	err = tx.SelectContext(ctx, &groups, tx.Rebind(`
-		SELECT severity, baseline_state, suppressed, decision, only_ai, exploited, cve_id, n, `+riskFacts(`counted.cve_id`)+`
+		SELECT severity, baseline_state, suppressed, decision, only_ai, exploited, unresolved, cve_id, n, `+riskFacts(`counted.cve_id`)+`
 		FROM (SELECT `+gateFacts+`, `+cve+` AS cve_id, COUNT(*) AS n
 			FROM findings WHERE scan_id = ?
-			GROUP BY 1, 2, 3, 4, 5, 6, 7) counted`), scan.ID)
+			GROUP BY 1, 2, 3, 4, 5, 6, 7, 8) counted`), scan.ID)
 	return groups, err
 }
 
@@ -470,17 +403,12 @@ type aliased struct {
 	VulnerabilityIDs string `db:"vulnerability_ids"`
 }
 
-// aliasesAtHeads are the ids of vulnerabilities that have several, in the scans of heads.
-func aliasesAtHeads(ctx context.Context, q sqlx.ExtContext, since time.Time) (list []aliased, err error) {
-	err = sqlx.SelectContext(ctx, q, &list, q.Rebind(`
-		SELECT DISTINCT f.scan_id, f.vulnerability_ids FROM (`+heads+`) head JOIN findings f ON f.scan_id = head.id
-		WHERE f.vulnerability_ids <> ''`), since)
-	return list, err
-}
-
 // chooseRiskiest lets the findings of a scan whose vulnerabilities have several CVE ids bear the one by which they are judged, as
-// things are known now.
-func (s *Store) chooseRiskiest(ctx context.Context, tx *sqlx.Tx, scan int64) error {
+// things are known now. That is when its report comes, and for heads when an import changes what is known.
+func (s *Store) chooseRiskiest(ctx context.Context, tx *sqlx.Tx, scan int64, jobs []core.Job) error {
+	if findingsIn(jobs) == 0 {
+		return nil
+	}
 	var list []aliased
 	err := tx.SelectContext(ctx, &list, tx.Rebind(`
 		SELECT id, cve_id, vulnerability_ids FROM findings WHERE scan_id = ? AND vulnerability_ids <> ''`), scan)

@@ -26,7 +26,7 @@ func TestFinishJobComparesWithBaseline(t *testing.T) {
 		}
 		second := pushed(t, s, 2)
 		run(t, s, finding("old", core.High), finding("fresh", core.Medium))
-		if st := statusOf(t, s, second); st.State != core.StatusSuccess || st.Description != "1 new (1 medium), 1 known, 1 fixed" {
+		if st := statusOf(t, s, second); st.State != core.StatusSuccess || st.Description != "1 new (1 medium), 1 unresolved, 1 known, 1 fixed" {
 			t.Errorf("second commit: %s %q", st.State, st.Description)
 		}
 		second = get(t, s, second.ReferenceID)
@@ -597,4 +597,72 @@ func listedAs(t *testing.T, s *store.Store, scan core.Scan, want, branch string)
 			}
 		}
 	}
+}
+
+// What failed the default branch is unresolved there until it is fixed or a person has decided; elsewhere it is known.
+func TestUnresolved(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		for _, fails := range []bool{false, true} {
+			policy := storetest.Policy
+			policy.Scanners, policy.Gate.FailUnresolved = []string{"semgrep"}, fails
+			s := e.Open(t, store.Config{Policies: core.Policies{{Match: "**", Policy: policy}}})
+			want := func(when string, scan core.Scan, summary string, verdict core.Verdict) {
+				t.Helper()
+				scan = get(t, s, scan.ReferenceID)
+				if scan.Summary != summary || *scan.Verdict != verdict {
+					t.Errorf("unresolved fails: %t, %s: %q, %s; want %q, %s", fails, when, scan.Summary, *scan.Verdict, summary, verdict)
+				}
+			}
+			red := map[bool]core.Verdict{true: core.Fail, false: core.Pass}[fails]
+			bad, old := finding("bad", core.High), finding("old", core.Low)
+			deliver(t, s, pushed(t, s, 1), "semgrep", core.Report{Findings: []core.Finding{old}})
+			deliver(t, s, pushed(t, s, 2), "semgrep", core.Report{Findings: []core.Finding{old, bad}})
+			third := deliver(t, s, pushed(t, s, 3), "semgrep", core.Report{Findings: []core.Finding{old, bad}})
+			want("after it came", third, "0 new, 1 unresolved, 2 known", red)
+			fourth := deliver(t, s, pushed(t, s, 4), "semgrep", core.Report{Findings: []core.Finding{old, bad}})
+			want("one later", fourth, "0 new, 1 unresolved, 2 known", red)
+			branch := deliver(t, s, pushed(t, s, 20, storetest.OnBranch("side")), "semgrep", core.Report{Findings: []core.Finding{old, bad}})
+			want("on a branch", branch, "0 new, 2 known", core.Pass)
+			patch(t, s, findingsOf(t, s, fourth)["bad"], core.TriageUpdate{
+				Source: core.ByAI, TriageDecision: core.Change[core.Triage]{Set: true, Value: new(core.TruePositive)},
+			})
+			want("when an AI has judged", fourth, "0 new, 1 unresolved, 2 known", red)
+			say(t, s, findingsOf(t, s, fourth)["bad"], core.TruePositive)
+			want("when a person has judged", fourth, "0 new, 2 known", core.Pass)
+			fifth := deliver(t, s, pushed(t, s, 5), "semgrep", core.Report{Findings: []core.Finding{old, bad}})
+			want("after that", fifth, "0 new, 2 known", core.Pass)
+			if _, err := s.WithdrawFeedback(t.Context(), core.Withdrawal{FindingID: findingsOf(t, s, fifth)["bad"].ID, Author: "alice"}); err != nil {
+				t.Fatal(err)
+			}
+			want("when that is withdrawn", fifth, "0 new, 1 unresolved, 2 known", red)
+			sixth := deliver(t, s, pushed(t, s, 6), "semgrep", core.Report{Findings: []core.Finding{old}})
+			want("when it is fixed", sixth, "0 new, 1 known, 1 fixed", core.Pass)
+		}
+	})
+}
+
+// What the first scan of the default branch finds is known; that of another branch is not.
+func TestFirstScanIsTheBaseline(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		policy := storetest.Policy
+		policy.Scanners, policy.Gate.FirstKnown, policy.Gate.FailOn = []string{"semgrep"}, true, core.Low
+		s := e.Open(t, store.Config{Policies: core.Policies{{Match: "**", Policy: policy}}})
+		side, first := pushed(t, s, 20, storetest.OnBranch("side")), pushed(t, s, 1)
+		for n, step := range []struct {
+			scan core.Scan
+			want string
+		}{
+			{deliver(t, s, side, "semgrep", found("a", "b")), "2 new (2 low)"},
+			{deliver(t, s, first, "semgrep", found("a")), "0 new, 1 known"},
+			{deliver(t, s, first, "semgrep", found("a", "b")), "0 new, 2 known"},
+			{deliver(t, s, pushed(t, s, 2), "semgrep", found("a", "b", "d")), "1 new (1 low), 2 known"},
+			{deliver(t, s, pushed(t, s, 3), "semgrep", found("a", "b", "d")), "0 new, 1 unresolved, 3 known"},
+		} {
+			if got := step.scan; got.Summary != step.want {
+				t.Errorf("scan %d: %q, want %q", n, got.Summary, step.want)
+			}
+		}
+	})
 }

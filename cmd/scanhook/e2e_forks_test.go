@@ -176,7 +176,7 @@ repositories: [{match: "**", scanners: [gitleaks, lint]}]`
 		}
 		forgetest.Git(t, f.base, "update-ref", "refs/heads/main", sha)
 		pushTo(t, f.sandbox, "main", sample.Head, sha)
-		f.shows(t, sha, "success", "1 new (1 low), 5 known")
+		f.shows(t, sha, "success", "1 new (1 low), 5 unresolved, 5 known")
 	})
 }
 

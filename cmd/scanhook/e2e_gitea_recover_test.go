@@ -83,7 +83,7 @@ func testGiteaOutage(t *testing.T, w *giteaSandbox) {
 	for _, sha := range []string{p.sample.Head, feature, tagged} {
 		p.recovered(t, db, sha)
 	}
-	wantStatus(t, p.final(t, p.sample.Head), "failure", "4 new (3 critical, 1 high), 1 known")
+	wantStatus(t, p.final(t, p.sample.Head), "failure", "4 new (3 critical, 1 high), 1 unresolved, 1 known")
 	if said := p.said.lines("merge base not known"); len(said) > 0 {
 		t.Errorf("Gitea did not tell where the branch left main: %q", said)
 	}

@@ -14,7 +14,7 @@ func testGiteaForcedPush(t *testing.T, w *giteaSandbox) {
 	p.git(t, "reset", "--quiet", "--hard", p.sample.Before)
 	other := p.commit(t, "other.txt", "Another way.\n")
 	p.push(t, "--force", "main")
-	wantStatus(t, p.final(t, other), "success", "0 new, 5 known") // what was pushed once is known to whoever fetched it
+	wantStatus(t, p.final(t, other), "success", "0 new, 5 unresolved, 5 known") // what was pushed once is known to whoever fetched it
 }
 
 const giteaWorkflow = `
@@ -59,7 +59,7 @@ func testGiteaRestart(t *testing.T, w *giteaSandbox) {
 	}
 	w.stop(t)
 	w.start(t, true)
-	wantStatus(t, p.final(t, merged), "failure", "4 new (3 critical, 1 high), 1 known")
+	wantStatus(t, p.final(t, merged), "failure", "4 new (3 critical, 1 high), 1 unresolved, 1 known")
 }
 
 // refusedProjects are the only ones whose calls are not answered with 2xx.

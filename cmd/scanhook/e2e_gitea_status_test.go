@@ -112,7 +112,7 @@ func testGiteaToken(t *testing.T, w *giteaSandbox) {
 	p.permit(t, "write")
 	p.runs(t, "check").expect(t, exitFailed, "tried again now")
 	wantStatus(t, p.final(t, p.sample.Before), "failure", "1 new (1 high)")
-	wantStatus(t, p.final(t, p.sample.Head), "failure", "4 new (3 critical, 1 high), 1 known")
+	wantStatus(t, p.final(t, p.sample.Head), "failure", "4 new (3 critical, 1 high), 1 unresolved, 1 known")
 	for _, sha := range []string{p.sample.Before, p.sample.Head} {
 		if got := p.posted(t, sha); len(got) != 1 {
 			t.Errorf("statuses of %s: %q, want the last state only", sha, got)

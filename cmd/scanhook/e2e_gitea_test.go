@@ -55,7 +55,7 @@ func testGiteaFindings(t *testing.T, w *giteaSandbox) {
 	wantStatus(t, p.final(t, p.sample.Before), "failure", "1 new (1 high)")
 	p.push(t, "main")
 	second := p.final(t, p.sample.Head)
-	wantStatus(t, second, "failure", "4 new (3 critical, 1 high), 1 known")
+	wantStatus(t, second, "failure", "4 new (3 critical, 1 high), 1 unresolved, 1 known")
 
 	two := 2
 	want := giteaScan{
@@ -68,7 +68,7 @@ func testGiteaFindings(t *testing.T, w *giteaSandbox) {
 	p.git(t, "rm", "--quiet", "-r", "config", "internal")
 	clean := p.commit(t, "README.md", "# shop\n")
 	p.push(t, "main")
-	wantStatus(t, p.final(t, clean), "success", "0 new, 5 known") // secrets stay in history
+	wantStatus(t, p.final(t, clean), "success", "0 new, 5 unresolved, 5 known") // secrets stay in history
 	p.called(t, "status", p.name, func(giteaPayload) bool { return true })
 }
 
@@ -130,7 +130,7 @@ func testGiteaManyCommits(t *testing.T, w *giteaSandbox) {
 	}
 	p.push(t, "main")
 	reference := p.pushed(t, "refs/heads/main", last).answer.Scan
-	wantStatus(t, p.final(t, last), "success", "0 new, 5 known")
+	wantStatus(t, p.final(t, last), "success", "0 new, 5 unresolved, 5 known")
 	if got := p.scan(t, reference); !got.Truncated || got.ChangedFiles == nil || *got.ChangedFiles != 5 {
 		t.Errorf("scan = %+v, want at least 5 changed files", got)
 	}

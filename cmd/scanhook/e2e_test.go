@@ -28,7 +28,7 @@ func TestPushBecomesStatus(t *testing.T) {
 				first := finalOf(t, w, sample.Before)
 				pushTo(t, w, "main", sample.Before, sample.Head)
 				second := finalOf(t, w, sample.Head)
-				if first.Description != "1 new (1 high)" || second.Description != "4 new (3 critical, 1 high), 1 known" {
+				if first.Description != "1 new (1 high)" || second.Description != "4 new (3 critical, 1 high), 1 unresolved, 1 known" {
 					t.Errorf("statuses: %q, %q", first.Description, second.Description)
 				}
 				if refused := w.platform.Refused(); len(refused) > 0 {

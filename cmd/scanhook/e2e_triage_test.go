@@ -56,7 +56,7 @@ func TestFeedbackTurnsTheCommit(t *testing.T) {
 				clicked := time.Now()
 				mark(t, w, grave[0], "FP")
 				green := stateAfter(t, w, sample.Head, clicked, "success")
-				if red.State == "success" || green.Description != "0 new, 1 known, 4 dismissed" {
+				if red.State == "success" || green.Description != "0 new, 1 unresolved, 1 known, 4 dismissed" {
 					t.Errorf("%s %q, then %s %q", red.State, red.Description, green.State, green.Description)
 				}
 				t.Logf("from the click to the status: %s", green.At.Sub(clicked).Round(time.Millisecond))

@@ -151,6 +151,7 @@ func categoriesOf(cfg *config.Config) map[string][]string {
 func gateOf(failOn core.Severity, gate config.Gate) core.Gate {
 	return core.Gate{
 		FailOn: failOn, NewOnly: gate.NewOnly, EPSS: gate.EPSS, KEV: gate.KEV, FailUnsearched: gate.Coverage == "fail",
+		FailUnresolved: gate.Unresolved == "fail", FirstKnown: gate.FirstScan == "baseline",
 	}
 }
 
@@ -441,7 +442,20 @@ func (w *wiring) loops() []func(context.Context) {
 	calls := ingest.New(ingest.Config{Store: w.db, Platforms: w.platforms, Version: buildVersion(), Log: w.log})
 	return []func(context.Context){
 		calls.Run, w.runner.Run, w.poster.Run, w.health.Run, metadata.Run, lists.Run, projects.Run, hooks.Run, retention.Run,
-		keepTime(w.db, w.log),
+		keepTime(w.db, w.log), judgeHeads(w.db, w.log),
+	}
+}
+
+// judgeHeads judges where branches stand by the gates of the configuration, which may have changed since they were judged.
+func judgeHeads(db *store.Store, log *slog.Logger) func(context.Context) {
+	return func(ctx context.Context) {
+		turned, err := db.JudgeHeads(ctx)
+		if err != nil && ctx.Err() == nil {
+			log.Warn("branches not judged by the present gates: the next start tries again", "error", err)
+		}
+		if turned > 0 {
+			log.Info("verdicts turned by the present gates", "scans", turned)
+		}
 	}
 }
 

@@ -99,6 +99,7 @@ type findingView struct {
 	Fingerprint      string   `json:"fingerprint"`
 	BaselineState    string   `json:"baseline_state" enum:"new,unchanged,absent"`
 	MatchedBy        string   `json:"matched_by,omitempty" doc:"why it counts as an earlier finding: the evidence; none for one that does not, or that an older version stored" enum:"fingerprint,advisory,place,line,tool,secret,code,message,renamed,context,commit,history,edited,alert,kept"`
+	Unresolved       bool     `json:"unresolved,omitempty" doc:"it failed the default branch before, and is neither fixed nor decided on by a person"`
 	Suppressed       *string  `json:"suppressed" doc:"why the scanner itself hides it"`
 	TriageDecision   *string  `json:"triage_decision" enum:"TP,FP"`
 	Dismissed        bool     `json:"dismissed" doc:"it does not count: suppressed, or called FP by somebody who may; an AI alone may not for Critical, known exploited and proven ones"`
@@ -118,7 +119,8 @@ func viewFinding(f core.Finding) findingView {
 		Severity: string(f.Severity), Title: f.Title, Message: f.Message, CVEID: f.CVEID, CWE: f.CWE,
 		VulnerabilityIDs: strings.Fields(f.VulnerabilityIDs),
 		HelpURI:          f.HelpURI, Snippet: f.Snippet, Fingerprint: f.Fingerprint, BaselineState: string(f.BaselineState),
-		MatchedBy: f.MatchedBy, Suppressed: f.Suppressed, TriageDecision: text(f.TriageDecision), Dismissed: f.Dismissed, AIVerdict: f.AIVerdict,
+		MatchedBy: f.MatchedBy, Unresolved: f.Unresolved, Suppressed: f.Suppressed,
+		TriageDecision: text(f.TriageDecision), Dismissed: f.Dismissed, AIVerdict: f.AIVerdict,
 		AIConfidence: f.AIConfidence, AIReasoning: f.AIReasoning, RemediationPatch: f.RemediationPatch,
 		RedTeamSuccess: f.RedTeamSuccess, EPSSProbability: f.EPSSProbability, EPSSPercentile: f.EPSSPercentile, KEV: f.KEV,
 	}

@@ -66,6 +66,7 @@ type scanDetail struct {
 	scanView
 	Deciding    []int64       `json:"deciding" doc:"ids of findings because of which the verdict is fail, the gravest first, at most 50"`
 	NumDeciding int           `json:"num_deciding" doc:"how many they are in all"`
+	Unresolved  int           `json:"unresolved" doc:"known findings of the default branch that failed it before, and are neither fixed nor decided on by a person"`
 	Baseline    string        `json:"baseline_commit,omitempty" doc:"the commit that findings were compared with"`
 	Coverage    *coverageView `json:"coverage" doc:"what all scanners searched and left out; null where none tells"`
 	Jobs        []jobView     `json:"jobs"`
@@ -81,6 +82,9 @@ func (a *API) getScan(ctx context.Context, in *ScanRef) (*scanOutput, error) {
 	}
 	if !derived {
 		return &scanOutput{scanDetail{scanView: viewScan(scan), Deciding: []int64{}, Jobs: []jobView{}, Statuses: []statusView{}}}, nil
+	}
+	if scan, err = a.Store.Current(ctx, scan); err != nil {
+		return nil, err
 	}
 	detail, err := a.detail(ctx, scan)
 	if err != nil {
@@ -98,10 +102,14 @@ func (a *API) detail(ctx context.Context, scan core.Scan) (scanDetail, error) {
 	if err != nil {
 		return scanDetail{}, err
 	}
+	unresolved, err := a.Store.CountUnresolved(ctx, scan)
+	if err != nil {
+		return scanDetail{}, err
+	}
 	baseline, err := a.Store.BaselineCommit(ctx, scan)
 	return scanDetail{
 		scanView: viewScan(scan), Deciding: scan.DecidingIDs(), NumDeciding: scan.NumDeciding,
-		Baseline: baseline, Coverage: viewCoverage(core.CoverageOf(jobs)), Jobs: views(jobs, viewJob), Statuses: views(statuses, viewStatus),
+		Unresolved: unresolved, Baseline: baseline, Coverage: viewCoverage(core.CoverageOf(jobs)), Jobs: views(jobs, viewJob), Statuses: views(statuses, viewStatus),
 	}, err
 }
 

@@ -291,7 +291,7 @@ func TestUploadsFixNothingInFilesThatWereNotRead(t *testing.T) {
 		`{"check_type":"terraform","results":{"failed_checks":[],"parsing_errors":["/main.tf"]}}`
 	for name, reports := range map[string][]string{"bandit": {before, after}, "checkov": {checks, unparsed}} {
 		b := setup(t, "linter")
-		for n, want := range []string{"1 new (1 high)", "0 new, 1 known, 1 not searched"} {
+		for n, want := range []string{"1 new (1 high)", "0 new, 1 unresolved, 1 known, 1 not searched"} {
 			ref := b.push(t, n+1)
 			answer := b.deliver(t, "/api/v1/scans/"+ref+"/results/linter", strings.NewReader(reports[n]))
 			var scan results
@@ -314,7 +314,7 @@ func TestUploadedSecretsAreToldApart(t *testing.T) {
 	b := setup(t, "linter")
 	key := b.store.SecretKey()
 	for n, step := range []struct{ secret, want string }{
-		{dummy, "1 new (1 high)"}, {dummy, "0 new, 1 known"}, {secret, "1 new (1 high), 1 fixed"}, {secret, "0 new, 1 known"},
+		{dummy, "1 new (1 high)"}, {dummy, "0 new, 1 unresolved, 1 known"}, {secret, "1 new (1 high), 1 fixed"}, {secret, "0 new, 1 unresolved, 1 known"},
 	} {
 		ref := b.push(t, n+1)
 		report := fmt.Sprintf(`[{"RuleID":"r","Description":"A secret","File":"a","StartLine":1,"Secret":"%s"}]`, step.secret)

@@ -352,7 +352,9 @@ type Gate struct {
 	EPSS    float64 `yaml:"epss" jsonschema:"minimum=0,maximum=1"`                                        // 0–1: CVEs that are as likely exploited or more fail too; 0 does not ask
 	KEV     bool    `yaml:"kev"`                                                                          // CVEs that are known to be exploited fail too
 
-	Coverage string `yaml:"coverage" jsonschema:"enum=tell,enum=fail"` // what a scan that left out possible code does: tell or fail
+	Coverage   string `yaml:"coverage" jsonschema:"enum=tell,enum=fail"`       // what a scan that left out possible code does: tell or fail
+	Unresolved string `yaml:"unresolved" jsonschema:"enum=tell,enum=fail"`     // what findings do that failed the default branch and nobody has dealt with: tell or fail
+	FirstScan  string `yaml:"first_scan" jsonschema:"enum=gate,enum=baseline"` // what findings are where nothing was scanned before: gate (new ones) or baseline (known ones)
 }
 
 // Repository gives a policy to the repositories that Match; what an entry does not set comes from Config.Defaults.

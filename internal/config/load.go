@@ -80,7 +80,7 @@ func builtin() *Config {
 			Branches:    []string{"**"},
 			Tags:        []string{},
 			Scanners:    []string{BuiltinGitleaks},
-			Gate:        Gate{FailOn: "high", NewOnly: true, Coverage: "tell"},
+			Gate:        Gate{FailOn: "high", NewOnly: true, Coverage: "tell", Unresolved: "tell", FirstScan: "gate"},
 			Supersede:   true,
 			ScanTimeout: time.Hour,
 			ScanHistory: 1000,

@@ -167,7 +167,7 @@ platforms: {github: {webhook_secrets: [a-long-secret], token: a-long-token}}
 	if diff := cmp.Diff(want, got.Repositories); diff != "" {
 		t.Errorf("repositories (-want +got):\n%s", diff)
 	}
-	if base.Context != "security" || base.Gate != (Gate{FailOn: "low", NewOnly: true, Coverage: "tell"}) {
+	if base.Context != "security" || base.Gate != (Gate{FailOn: "low", NewOnly: true, Coverage: "tell", Unresolved: "tell", FirstScan: "gate"}) {
 		t.Errorf("defaults = %+v", base)
 	}
 	if len(got.Warnings) != 0 {
@@ -220,7 +220,7 @@ repositories:
   - {match: github/a/*, gate: &strict {fail_on: low, new_only: false}}
   - {match: github/b/*, gate: *strict}
 `, nil)
-	if want := (Gate{FailOn: "low", Coverage: "tell"}); got.Repositories[1].Gate != want {
+	if want := (Gate{FailOn: "low", Coverage: "tell", Unresolved: "tell", FirstScan: "gate"}); got.Repositories[1].Gate != want {
 		t.Errorf("gate = %+v, want %+v", got.Repositories[1].Gate, want)
 	}
 }

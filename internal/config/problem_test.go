@@ -34,7 +34,7 @@ func TestParseTellsAllProblemsWithPlaceAndMend(t *testing.T) {
 		},
 		"unknown key, nothing near": {
 			"defaults:\n  gate:\n    cvss: 7\n",
-			[]string{`c.yaml:3:5: unknown key "cvss" in defaults.gate (valid keys: fail_on, new_only, epss, kev, coverage)`},
+			[]string{`c.yaml:3:5: unknown key "cvss" in defaults.gate (valid keys: fail_on, new_only, epss, kev, coverage, unresolved, first_scan)`},
 		},
 		"unknown key in a repository": {
 			"repositories:\n  - match: '**'\n    branch: [x]\n",

@@ -73,6 +73,7 @@ repositories:
 		{"scanners", "[gitleaks]", FromRepository, 7}, {"gate.fail_on", "critical", FromRepository, 10},
 		{"gate.new_only", "false", FromRepository, 11}, {"gate.epss", "0", FromBuiltin, 0}, {"gate.kev", "true", FromDefaults, 3},
 		{"gate.coverage", "tell", FromBuiltin, 0},
+		{"gate.unresolved", "tell", FromBuiltin, 0}, {"gate.first_scan", "gate", FromBuiltin, 0},
 		{"supersede", "true", FromBuiltin, 0}, {"scan_timeout", "1h30m", FromDefaults, 2}, {"scan_history", "1000", FromBuiltin, 0},
 		{"anomalies", "report", FromBuiltin, 0}, {"publish", "status", FromBuiltin, 0}, {"forks", "builtin", FromBuiltin, 0},
 		{"archives", "false", FromBuiltin, 0}, {"gitleaks.rules", "", FromBuiltin, 0}, {"gitleaks.allow.paths", "[]", FromBuiltin, 0},

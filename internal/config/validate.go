@@ -315,6 +315,12 @@ func (v *validator) validatePolicy(path string, policy Policy) {
 	if v.Wrote(path + ".gate.coverage") {
 		v.checkChoice(path+".gate.coverage", policy.Gate.Coverage, "tell", "fail")
 	}
+	if v.Wrote(path + ".gate.unresolved") {
+		v.checkChoice(path+".gate.unresolved", policy.Gate.Unresolved, "tell", "fail")
+	}
+	if v.Wrote(path + ".gate.first_scan") {
+		v.checkChoice(path+".gate.first_scan", policy.Gate.FirstScan, "gate", "baseline")
+	}
 	if n := policy.ScanHistory; v.Wrote(path+".scan_history") && (n < 1 || n > maxHistory) {
 		v.Errorf(path+".scan_history", "must be between 1 and %d", maxHistory)
 	}

@@ -39,7 +39,10 @@ var everything = []string{"."}
 func (r *Runner) runOverFiles(
 	ctx context.Context, t *task, scanner Scanner, remote platforms.Remote,
 ) (report core.Report, err error) {
-	scan, base := r.baselineOf(ctx, t)
+	scan, base, err := r.baselineOf(ctx, t)
+	if err != nil {
+		return core.Report{}, err
+	}
 	if mentions(scanner.Command, changedPlaceholder) {
 		t.searched = &search{task: t, scan: scan, version: scanner.version(t.job.Scanner), whole: true}
 	}
@@ -242,6 +245,9 @@ func (r *Runner) prepareSearch(ctx context.Context, t *task, scanner Scanner) (*
 	s := &search{task: t, scan: r.withMergeBase(ctx, t), version: rules.Version()}
 	policy, _ := r.Policies.For(s.scan.SourcePlatform, s.scan.ProjectName)
 	s.blobs = blobs.Scan{Rules: rules, History: policy.ScanHistory}
+	if err := r.awaitBase(ctx, t, s.scan); err != nil {
+		return nil, err
+	}
 	since := r.Jobs.Now()
 	err = r.step(ctx, func(ctx context.Context) (err error) {
 		if s.baseline, err = r.Jobs.LoadBaseline(ctx, s.scan, t.job); err != nil {

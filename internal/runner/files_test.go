@@ -230,6 +230,11 @@ func (p pushes) push(branch, before, sha string) string {
 	p.t.Helper()
 	reference := p.announce(branch, before, sha)
 	p.mustWork(p.t, true)
+	if _, job, _ := p.get(p.t, reference); job.State == core.JobPending && job.Error == errBaseFirst.Error() {
+		p.mustWork(p.t, true)
+		p.pass(basePause)
+		p.mustWork(p.t, true)
+	}
 	return reference
 }
 
@@ -540,6 +545,30 @@ func TestBranchIsSearchedFromItsMergeBase(t *testing.T) {
 		gittest.Git(t, p.dir(), "reset", "--quiet", "--hard", base)
 		p.wants(p.push("topic", head, p.commit(gittest.Files{"b": "2\n"})), core.Pass, want[1:]...)
 	}
+}
+
+// A branch that is scanned before main waits for the scan of the commit where it left main: what that has is not new.
+func TestBaseIsScannedFirst(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		p := newPushes(t, e)
+		base := p.commit(gittest.Files{"main": secret(githubToken)})
+		p.Platforms["github"] = mergeBases{platform: p.Platforms["github"].(platform), base: base}
+		head := p.commit(gittest.Files{"topic": "x\n"})
+		reference := p.announce("topic", noCommit, head)
+		p.mustWork(t, true)
+		p.waits(t, reference, errBaseFirst.Error())
+		p.mustWork(t, true) // the base
+		p.pass(basePause)
+		p.mustWork(t, true)
+		if job := p.wants(reference, core.Pass, "main:1"); job.NumUnchanged != 1 {
+			t.Errorf("want the secret known, got %+v", job)
+		}
+		next := p.announce("other", noCommit, p.commit(gittest.Files{"other": "y\n"}))
+		p.mustWork(t, true)
+		p.wants(next, core.Pass, "main:1")
+		p.mustWork(t, false)
+	})
 }
 
 // A project keeps its mirror when it is renamed, and gets another one when that is lost.

@@ -56,6 +56,7 @@ const (
 
 	retryPause        = 15 * time.Second // after the first failure, then twice as long each time
 	longestRetryPause = 2 * time.Minute
+	basePause         = 2 * time.Second // of a job that waits for another one
 
 	handover    = 20 * time.Second // for a stopping process to settle or give back what it has
 	stepTimeout = 2 * time.Minute  // for the store to take the largest report
@@ -237,6 +238,9 @@ type retryable struct {
 
 func (f retryable) Unwrap() error { return f.error }
 
+// errBaseFirst makes a job wait for another one.
+var errBaseFirst = errors.New("the commit where the branch left the default branch is scanned first")
+
 // examine makes the report of a job. Whatever goes wrong is the report's Failure, including a panic in a scanner's library;
 // again is not nil if another try may succeed.
 func (r *Runner) examine(ctx context.Context, t *task) (report core.Report, again *retryable) {
@@ -334,14 +338,34 @@ func (r *Runner) withMergeBase(ctx context.Context, t *task) core.Scan {
 	return scan
 }
 
+// awaitBase makes a job wait until the commit where its branch left the default branch is scanned. Without an answer of the database
+// the job goes on: its findings are compared again when that commit's come.
+func (r *Runner) awaitBase(ctx context.Context, t *task, scan core.Scan) error {
+	waits := false
+	err := r.step(ctx, func(ctx context.Context) (err error) {
+		waits, err = r.Jobs.WaitsForBase(ctx, scan, t.job)
+		return err
+	})
+	if err != nil {
+		r.Log.Warn("merge base not scanned first", append(t.attrs(), keyError, err)...)
+	}
+	if waits {
+		return retryable{errBaseFirst, true}
+	}
+	return nil
+}
+
 // baselineOf is the commit that the findings of a job will be compared with, or empty, and the scan with its merge base.
-func (r *Runner) baselineOf(ctx context.Context, t *task) (scan core.Scan, base string) {
+func (r *Runner) baselineOf(ctx context.Context, t *task) (scan core.Scan, base string, err error) {
 	scan = r.withMergeBase(ctx, t)
-	base, err := r.Jobs.GetBaseline(ctx, scan, t.job)
+	if err := r.awaitBase(ctx, t, scan); err != nil {
+		return scan, "", err
+	}
+	base, err = r.Jobs.GetBaseline(ctx, scan, t.job)
 	if err != nil && !errors.Is(err, core.ErrNotFound) {
 		r.Log.Warn("baseline not known", append(t.attrs(), keyError, err)...)
 	}
-	return scan, base
+	return scan, base, nil
 }
 
 // decide turns a failure that may pass into a retry. Faults of the host are logged once, not for each job.
@@ -355,6 +379,9 @@ func (r *Runner) decide(ctx context.Context, t *task, report core.Report, again 
 		retry.Until = r.Jobs.DeadlineOf(t.scan)
 	}
 	level := slog.LevelWarn
+	if errors.Is(again.error, errBaseFirst) {
+		retry.Pause, level = basePause, slog.LevelDebug
+	}
 	if errors.As(again.error, new(sandbox.HostFault)) {
 		level = slog.LevelDebug
 		if r.host.AllFail(ctx, r.TempDir, again.error) {

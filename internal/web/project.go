@@ -229,6 +229,9 @@ func (w *Web) ShowProjects(c *gin.Context) error {
 		if project.Head != nil {
 			line.Banner = bannerOf(*project.Head)
 		}
+		if project.Unresolved > 0 && line.Banner.Kind == "pass" {
+			line.Banner.Kind, line.Banner.Mark, line.Banner.Label = "fail", "✗", "Unresolved"
+		}
 		page.Projects = append(page.Projects, line)
 	}
 	return w.Render(c, http.StatusOK, "projects", "Projects", page)

@@ -81,6 +81,9 @@ func (p scanPage) Nothing() string {
 func (w *Web) ShowScan(c *gin.Context) error {
 	ctx := c.Request.Context()
 	scan, err := w.Store.GetScan(ctx, c.Param("ref"))
+	if err == nil {
+		scan, err = w.Store.Current(ctx, scan)
+	}
 	if err != nil {
 		return err
 	}
@@ -117,6 +120,9 @@ func (w *Web) describe(ctx context.Context, page *scanPage) (err error) {
 	}
 	page.BaseLink = w.Platforms.commitLink(page.Scan, page.Baseline)
 	page.Counts, page.Coverage = countsOf(tallies, page.Jobs), core.CoverageOf(page.Jobs)
+	if page.Counts.Unresolved, err = w.Store.CountUnresolved(ctx, page.Scan); err != nil {
+		return err
+	}
 	page.Banner = bannerOf(page.Scan)
 	if page.Banner.Kind == "pass" {
 		page.Banner.Why = passed(page.Counts)
@@ -134,6 +140,8 @@ func passed(n counts) string {
 	switch {
 	case n.Fresh+n.Known+n.Fixed+n.Dismissed == 0:
 		return "The scanners found nothing."
+	case n.Unresolved > 0:
+		return fmt.Sprintf("This commit breaks no rule, and leaves %s of earlier commits unresolved.", core.Plural(n.Unresolved, "finding"))
 	case n.Fresh == 0:
 		return "This commit brings nothing new."
 	}
@@ -189,6 +197,7 @@ func (w *Web) posting(s core.Status) string {
 // counts are the findings of a scan by their state, each counted once, like in the summary.
 type counts struct {
 	Fresh, Known, Fixed, Dismissed int
+	Unresolved                     int             // of the known ones
 	BySeverity                     []severityCount // of the new ones that count
 }
 

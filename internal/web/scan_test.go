@@ -28,7 +28,7 @@ func TestScanPageShowsNewFindings(t *testing.T) {
 		f.Snippet = "one\ntwo\nthree"
 	}))
 	page := s.page("/scans/" + scan.ReferenceID)
-	contains(t, page, "Failed", "1 new (1 critical), 1 known, 1 fixed", "1 finding breaks the rule.",
+	contains(t, page, "Failed", "1 new (1 critical), 1 unresolved, 1 known, 1 fixed", "1 unresolved</span>", "1 finding breaks the rule.",
 		"fail_on: high, new findings only", "Injection", `href="https://rules.example/sql"`,
 		"https://git.example/acme/shop/blob/"+scan.CommitSHA+"/src/a%20b%23.go#L7-L9",
 		"https://git.example/acme/shop/blob/"+storetest.SHA(1)+"/a/b.env#L3", "Known findings", "Fixed findings",
@@ -70,7 +70,7 @@ func TestScanPageShowsHistoryAndCoverage(t *testing.T) {
 	if _, err := s.store.PutReport(t.Context(), next.ReferenceID, "gitleaks", report); err != nil {
 		t.Fatal(err)
 	}
-	contains(t, s.page("/scans/"+next.ReferenceID), "0 new, 2 known, 3 not searched", `<span class="badge">in history</span>`)
+	contains(t, s.page("/scans/"+next.ReferenceID), "0 new, 2 unresolved, 2 known, 3 not searched", `<span class="badge">in history</span>`)
 }
 
 // The page says which reports took the place of others, by whom and when, and what a report is about.

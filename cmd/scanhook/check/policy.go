@@ -129,5 +129,8 @@ func describeGate(gate config.Gate) string {
 	if unsearched {
 		red += ", and where code was not searched"
 	}
+	if gate.Unresolved == "fail" {
+		red += ", and on the default branch until that is resolved"
+	}
 	return red
 }
