@@ -1,12 +1,15 @@
 package platforms
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/scanhook/scanhook/core/access"
 )
 
 // Config is one configured platform, as an adapter takes it.
@@ -47,6 +50,9 @@ type Kind struct {
 	// CI reads the commit of a CI job from the variables of its environment; false where it is not a job of this kind.
 	CI func(getenv func(string) string) (CICommit, bool)
 
+	// Jobs says how jobs of this kind's CI prove who they are; nil where they cannot.
+	Jobs *JobTokens
+
 	Token TokenAdvice
 	Hook  HookAdvice
 
@@ -79,6 +85,34 @@ type CICommit struct {
 	SHA       string // full
 	Branch    string // short; empty when unknown
 	Err       error  // why SHA is unknown, or nil
+}
+
+// JobTokens are the OpenID Connect tokens that a platform gives to the jobs of its CI.
+type JobTokens struct {
+	// Issuer signs the tokens of the installation at an address. It is written as the tokens name it.
+	Issuer func(web *url.URL) string
+	// Read says what the claims of a verified token mean; access.Job.Platform stays empty. core.ErrForbidden, with what to do, for a job that
+	// may not bring reports.
+	Read func(claims []byte) (access.Job, error)
+	// Ask is how a job gets a token for an audience, by the variables of its environment; nil where it may have none, and of a kind whose jobs
+	// find their token in a variable.
+	Ask func(getenv func(string) string) AskForToken
+}
+
+// AskForToken gets a new token for an audience.
+type AskForToken func(ctx context.Context, audience string) (string, error)
+
+// JobToken is how the CI job that this process is gets a token; nil where it can have none.
+func (k Kinds) JobToken(getenv func(string) string) AskForToken {
+	for _, kind := range k {
+		if kind.Jobs == nil || kind.Jobs.Ask == nil {
+			continue
+		}
+		if ask := kind.Jobs.Ask(getenv); ask != nil {
+			return ask
+		}
+	}
+	return nil
 }
 
 // TokenAdvice says which access token a platform needs. The texts continue sentences.

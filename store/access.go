@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/access"
+	"github.com/scanhook/scanhook/core/naming"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
@@ -92,20 +94,21 @@ const (
 // by a call that is derived while they are, or may have been removed.
 var ofObject = map[ObjectKind][]string{
 	ScanObject: {scanProject, `
-		SELECT platform, project_name FROM deliveries WHERE promised = ? AND state = 'failed' LIMIT 1`, `
-		SELECT platform, project_name FROM deliveries WHERE promised = ? AND state = 'kept' LIMIT 1`, scanProject, `
-		SELECT source_platform, project_name FROM removed_scans WHERE reference_id = ?`},
+		SELECT platform, project_name, '', '' FROM deliveries WHERE promised = ? AND state = 'failed' LIMIT 1`, `
+		SELECT platform, project_name, '', '' FROM deliveries WHERE promised = ? AND state = 'kept' LIMIT 1`, scanProject, `
+		SELECT source_platform, project_name, '', '' FROM removed_scans WHERE reference_id = ?`},
 	FindingObject: {`
-		SELECT p.platform, p.name FROM findings f JOIN scans s ON s.id = f.scan_id JOIN projects p ON p.id = s.project_id WHERE f.id = ?`},
+		SELECT p.platform, p.name, p.platform_ref, s.commit_sha FROM findings f JOIN scans s ON s.id = f.scan_id JOIN projects p ON p.id = s.project_id WHERE f.id = ?`},
 	RunObject: {`
-		SELECT p.platform, p.name FROM pipeline_metrics m JOIN projects p ON p.id = m.project_id WHERE m.id = ?`},
+		SELECT p.platform, p.name, p.platform_ref, '' FROM pipeline_metrics m JOIN projects p ON p.id = m.project_id WHERE m.id = ?`},
 	DeliveryObject: {`
-		SELECT d.platform, COALESCE(p.name, d.project_name) FROM deliveries d LEFT JOIN projects p ON p.id = d.project_id WHERE d.id = ?`},
+		SELECT d.platform, COALESCE(p.name, d.project_name), '', '' FROM deliveries d LEFT JOIN projects p ON p.id = d.project_id WHERE d.id = ?`},
 }
 
-const scanProject = `SELECT p.platform, p.name FROM scans s JOIN projects p ON p.id = s.project_id WHERE s.reference_id = ?`
+const scanProject = `
+	SELECT p.platform, p.name, p.platform_ref, s.commit_sha FROM scans s JOIN projects p ON p.id = s.project_id WHERE s.reference_id = ?`
 
-// ProjectOf finds the project of an object, by its present name; core.ErrNotFound where there is no such object. A project that is
+// ProjectOf finds the project of an object, by its present name, and the commit that the object is of; core.ErrNotFound where there is no such object. A project that is
 // not known is itself: somebody may be about to make it known.
 func (s *Store) ProjectOf(ctx context.Context, o Object) (p access.Project, err error) {
 	if o.Kind == ProjectObject {
@@ -126,7 +129,7 @@ func (s *Store) ProjectOf(ctx context.Context, o Object) (p access.Project, err 
 		return p, access.ErrUnseen
 	}
 	for _, statement := range ofObject[o.Kind] {
-		err := sqldb.Classify(s.db.QueryRowxContext(ctx, s.db.Rebind(statement), key).Scan(&p.Platform, &p.Name))
+		err := sqldb.Classify(s.db.QueryRowxContext(ctx, s.db.Rebind(statement), key).Scan(&p.Platform, &p.Name, &p.Ref, &p.Commit))
 		if !errors.Is(err, core.ErrNotFound) {
 			return p, err
 		}
@@ -139,17 +142,19 @@ type sight struct {
 	all   bool // also those that are not known yet
 	actor access.Actor
 	act   access.Act
+
+	commit string // of which the list is, where it is of one: a CI job sees no more
 }
 
 // seenBy tells in which projects whoever asks may do an act. Scanhook itself sees all.
 func seenBy(ctx context.Context, act access.Act) sight {
 	actor, somebody := access.Of(ctx)
-	return sight{!somebody || actor.Everywhere(act), actor, act}
+	return sight{all: !somebody || actor.Everywhere(act), actor: actor, act: act}
 }
 
 // has tells whether a project is among them.
 func (v sight) has(p core.KeptProject) bool {
-	return v.all || v.actor.MayIn(v.act, access.Project{Platform: p.Platform, Name: p.Name})
+	return v.all || v.actor.MayIn(v.act, access.Project{Platform: p.Platform, Name: p.Name, Commit: v.commit})
 }
 
 // shownProjects are the projects of a sight.
@@ -214,4 +219,59 @@ func pageOf[T any](list []T, id func(T) int64, after int64, limit int) []T {
 		return list[over:]
 	}
 	return list[:min(len(list), limit)]
+}
+
+// OfJob completes what a CI job's token says by what is known here: the present name of its project, and the only commit that the job
+// may bring reports for. Only a project that calls of the platform have made known has any: the issuers of such tokens give them to
+// everybody. core.ErrForbidden with what to do where there is none.
+func (s *Store) OfJob(ctx context.Context, job access.Job) (access.Job, error) {
+	project, err := s.meant(ctx, naming.Sighting{Platform: job.Platform, Project: core.Project{Name: job.Project, Ref: job.Ref}})
+	switch unknown := errors.Is(err, core.ErrNotFound) || err == nil && project.Ref != job.Ref; {
+	case unknown:
+		return job, fmt.Errorf("%w: no webhook of %s (id %s) came yet, and only projects that have sent one take reports with the tokens of their "+
+			"CI jobs: push to it once its webhook is there", core.ErrForbidden, job.Project, job.Ref)
+	case err != nil:
+		return job, fmt.Errorf("finding the project of a CI job: %w", err)
+	case project.GoneAt != nil || !core.SameProject(project.Name, job.Project):
+		return job, fmt.Errorf("%w: the project with the id %s is %s here; the next webhook call will tell that it is %s now", core.ErrForbidden,
+			job.Ref, project.Name, job.Project)
+	case !job.OfRequest && !job.Fork:
+		job.Commit = job.SHA
+		return job, nil
+	}
+	request, err := s.requestOfJob(ctx, project.ID, job)
+	if err != nil {
+		return job, err
+	}
+	return job.Of(request)
+}
+
+// requestOfJob finds the request that a job is of. One that the token gives no number of is found by its branch, where the commit was not
+// pushed. Without a number, it is none where the job's commit was pushed.
+func (s *Store) requestOfJob(ctx context.Context, project int64, job access.Job) (request core.KeptRequest, err error) {
+	switch {
+	case job.Fork:
+		return core.KeptRequest{Fork: true}, nil
+	case job.Request != 0:
+		err = s.db.GetContext(ctx, &request, s.db.Rebind(`SELECT `+requestColumns+` FROM requests WHERE project_id = ? AND number = ?`),
+			project, job.Request)
+	default:
+		var pushed int
+		err = s.db.GetContext(ctx, &pushed, s.db.Rebind(`SELECT COUNT(*) FROM scans s WHERE `+ofCommit), commitKey{project, job.SHA}.args()...)
+		if err == nil && pushed > 0 {
+			return core.KeptRequest{HeadSHA: job.SHA, Branch: job.Branch}, nil
+		}
+		if err == nil {
+			err = s.db.GetContext(ctx, &request, s.db.Rebind(`SELECT `+requestColumns+` FROM requests
+				WHERE project_id = ? AND branch = ? AND is_open AND NOT fork ORDER BY updated_at DESC LIMIT 1`), project, job.Branch)
+		}
+	}
+	if errors.Is(err, sql.ErrNoRows) {
+		return request, fmt.Errorf("%w: no webhook told of the request that this CI job is of, so its head is not known: have the webhook send "+
+			"the events of pull or merge requests (scanhook hooks sync does), or send a token from api.tokens", core.ErrForbidden)
+	}
+	if err != nil {
+		return request, fmt.Errorf("finding the request of a CI job: %w", sqldb.Classify(err))
+	}
+	return request, nil
 }

@@ -230,3 +230,45 @@ func TestANamedProjectIsFoundByItsName(t *testing.T) {
 		}
 	})
 }
+
+// A CI job's commit is the one in its token, or the head of its request, in a project that the platform's calls have made known.
+func TestJobsHaveOneCommit(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := forks(t, e)
+		if _, err := s.Accept(t.Context(), storetest.With(storetest.PushOf(1))); err != nil {
+			t.Fatal(err)
+		}
+		own := func(r *core.Request) { r.Fork, r.Branch, r.Number = false, "feature", 8 }
+		told(t, s, 2, core.RequestOpened, own)
+		told(t, s, 3, core.RequestOpened)
+		job := access.Job{Platform: "github", Project: "Acme/shop", Ref: "42", SHA: storetest.SHA(9), Branch: "main"}
+		changed := func(change func(*access.Job)) access.Job {
+			other := job
+			change(&other)
+			return other
+		}
+		for name, test := range map[string]struct {
+			job    access.Job
+			commit string // empty: none
+			branch string
+		}{
+			"of a push":                  {job, storetest.SHA(9), "main"},
+			"of a request":               {changed(func(j *access.Job) { j.OfRequest, j.Request = true, 8 }), storetest.SHA(2), "feature"},
+			"of an unknown request":      {changed(func(j *access.Job) { j.OfRequest, j.Request = true, 9 }), "", ""},
+			"of a request from a fork":   {changed(func(j *access.Job) { j.OfRequest, j.Request = true, 7 }), "", ""},
+			"of a request by its branch": {changed(func(j *access.Job) { j.OfRequest, j.Branch = true, "feature" }), storetest.SHA(2), "feature"},
+			"of a request by its commit": {changed(func(j *access.Job) { j.OfRequest, j.SHA, j.Branch = true, storetest.SHA(1), "feature" }), storetest.SHA(1), "feature"},
+			"of a branch without one":    {changed(func(j *access.Job) { j.OfRequest, j.Branch = true, "main" }), "", ""},
+			"of a fork's code":           {changed(func(j *access.Job) { j.OfRequest, j.SHA, j.Fork = true, storetest.SHA(1), true }), "", ""},
+			"of another number":          {changed(func(j *access.Job) { j.Ref = "43" }), "", ""},
+			"of another name":            {changed(func(j *access.Job) { j.Project = "acme/site" }), "", ""},
+			"of another platform":        {changed(func(j *access.Job) { j.Platform = "gitlab" }), "", ""},
+		} {
+			got, err := s.OfJob(t.Context(), test.job)
+			if test.commit == "" && !errors.Is(err, core.ErrForbidden) || test.commit != "" && (err != nil || got.Commit != test.commit || got.Branch != test.branch) {
+				t.Errorf("%s: %+v, %v", name, got, err)
+			}
+		}
+	})
+}

@@ -246,6 +246,12 @@ func (s *Store) ListScans(ctx context.Context, f ScanFilter) ([]core.Scan, error
 // scanUnions read the scans that a filter selects, each kind of them from its own index.
 func (s *Store) scanUnions(ctx context.Context, f ScanFilter) (unions []*sqldb.KeysetUnion, err error) {
 	sees := seenBy(ctx, access.ReadScans)
+	if job := sees.actor.Job(); job != nil { // which sees the scans of its commit only
+		if f.CommitSHA != "" && f.CommitSHA != job.Commit {
+			return nil, nil
+		}
+		f.CommitSHA, sees.commit = job.Commit, job.Commit
+	}
 	if sees.all && f == (ScanFilter{Before: f.Before, After: f.After, Limit: f.Limit}) {
 		union := f.union()
 		union.AddTable(f.conditions())

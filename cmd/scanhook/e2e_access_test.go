@@ -93,8 +93,12 @@ func newWorld(t *testing.T, callers []caller) *world {
 		fmt.Fprintf(&tokens, "    - {name: %[1]s-%[2]s, token: %[3]s, role: %[1]s%[4]s}\n", c.role, c.scope, c.token(), scope)
 	}
 	address := storetest.SQLiteURL(t)
-	cfg, err := config.Parse("access", fmt.Appendf(nil, accessConfiguration, address, tokens.String()), platformTypes(),
-		func(string) (string, bool) { return "", false })
+	return worldOf(t, address, fmt.Sprintf(accessConfiguration, address, tokens.String()))
+}
+
+// worldOf is a world with a configuration, whose database is at an address.
+func worldOf(t *testing.T, address, configuration string) *world {
+	cfg, err := config.Parse("access", []byte(configuration), platformTypes(), func(string) (string, bool) { return "", false })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,7 +23,7 @@ var layers = map[string]int{
 	"internal/ingest": 2, "internal/reconcile": 2, "internal/enrich": 2, "internal/health": 2, "internal/retention": 2,
 	"platforms/github": 2, "platforms/gitlab": 2, "platforms/gitea": 2, "platforms/ghapi": 1,
 
-	"platforms": 1, "store": 1, "internal/reports": 1, "internal/httpx": 1, "internal/auth": 1, "internal/ai": 1, "internal/fakeforge": 1,
+	"platforms": 1, "store": 1, "internal/reports": 1, "internal/httpx": 1, "internal/auth": 1, "internal/auth/ci": 1, "internal/ai": 1, "internal/fakeforge": 1,
 	"internal/fakeforge/github": 1, "internal/fakeforge/gitlab": 1, "internal/fakeforge/gitea": 1, "internal/fakeforge/gitrepo": 1,
 	"internal/metrics": 1, "internal/lease": 1, "internal/gitproto": 1,
 	"internal/mirror": 1, "internal/runner/git": 1,
@@ -38,7 +38,7 @@ var layers = map[string]int{
 	"internal/cage": 0, "internal/runner/sandbox": 0, "internal/runner/sandbox/sandboxtest": 3,
 
 	"store/storetest": 3, "platforms/platformtest": 3, "internal/chaos": 3, "internal/upgrade": 3, "internal/failover": 3, "internal/bench": 3, "internal/growth": 3, "internal/scanbench": 3, "internal/servetest": 3, // for tests only
-	"internal/fakeforge/forgetest": 3,
+	"internal/fakeforge/forgetest": 3, "internal/auth/ci/citest": 3,
 
 	"internal/web/layout": 2, "internal/web/live": 2, "internal/web/signin": 2, "internal/web/chart": 2, "internal/web/workbench": 2, "internal/web/text": 1, "internal/api/paging": 1,
 }
@@ -54,7 +54,7 @@ var within = map[string][]string{
 	"core/secrets":               {"core"},
 	"core/timeline":              {"core"},
 	"internal/cage":              {"internal/runner/sandbox"},
-	"internal/auth":              {"store"},
+	"internal/auth":              {"internal/auth/ci", "store"},
 	"internal/config":            {"core", "internal/config/strictyaml", "internal/suggest"},
 	"internal/config/strictyaml": {"internal/suggest"},
 	"internal/gitproto":          {"platforms"},

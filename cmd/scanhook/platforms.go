@@ -1,15 +1,21 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/scanhook/scanhook/cmd/scanhook/check"
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/auth"
+	"github.com/scanhook/scanhook/internal/auth/ci"
 	"github.com/scanhook/scanhook/internal/config"
 	"github.com/scanhook/scanhook/internal/metrics"
 	"github.com/scanhook/scanhook/internal/reconcile"
@@ -30,7 +36,7 @@ func platformTypes() []config.PlatformType {
 	for _, kind := range platformKinds {
 		types = append(types, config.PlatformType{
 			Name: kind.Name, Title: kind.Title, Aliases: kind.Aliases, URL: kind.URL,
-			SigningTokens: kind.SigningPrefix != "", Apps: kind.HasApps,
+			SigningTokens: kind.SigningPrefix != "", Apps: kind.HasApps, JobTokens: kind.Jobs != nil,
 		})
 	}
 	return types
@@ -75,6 +81,29 @@ func meteredPlatform(cfg *config.Config, name string, meter *metrics.Meter) (pla
 func kindOf(p config.Platform) platforms.Kind {
 	kind, _ := platformKinds.Resolve(p.Type, p.APIURL)
 	return kind
+}
+
+// keysTimeout is for one call of an issuer of CI jobs' tokens.
+const keysTimeout = 10 * time.Second
+
+// jobsOf recognises the jobs of those platforms' CI whose own tokens are taken.
+func jobsOf(cfg *config.Config, db *store.Store, log *slog.Logger) auth.Jobs {
+	var list []ci.Platform
+	for _, name := range slices.Sorted(maps.Keys(cfg.Platforms)) {
+		p := cfg.Platforms[name]
+		kind := kindOf(p)
+		web, err := url.Parse(p.URL)
+		if err != nil || !p.CI.Tokens || kind.Jobs == nil {
+			continue
+		}
+		list = append(list, ci.Platform{
+			Name: name, Issuer: cmp.Or(p.CI.Issuer, kind.Jobs.Issuer(web)), Scanners: p.CI.Scanners, Read: kind.Jobs.Read,
+		})
+	}
+	return auth.Jobs{Store: db, Tokens: ci.New(ci.Config{
+		Audience: cfg.Server.PublicURL, Platforms: list, Now: db.Now, Log: log,
+		Client: platforms.NewClient(&http.Client{Timeout: keysTimeout}),
+	})}
 }
 
 // readApp is nil where none is configured.

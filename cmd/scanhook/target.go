@@ -13,7 +13,7 @@ import (
 // What the commands have in common that talk to a running Scanhook: upload, wait and export.
 
 func newTarget() remote.Target {
-	return remote.Target{Version: buildVersion(), CI: platformKinds.CICommit}
+	return remote.Target{Version: buildVersion(), CI: platformKinds.CICommit, Job: platformKinds.JobToken}
 }
 
 // completeTarget takes the commit from the arguments, where there is one, and what else is missing from the environment.

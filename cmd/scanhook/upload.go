@@ -30,7 +30,8 @@ checkout that was scanned: the files of a report that names them by absolute pat
 
 The server is --server, else SCANHOOK_URL, else server.public_url of the configuration where there is one. The token,
 one of api.tokens with the role uploader, is best given in the environment variable SCANHOOK_API_TOKEN: command lines
-can be read by others.
+can be read by others. Without it, a job of GitHub Actions with the permission id-token: write asks for its own token, and
+one of GitLab CI has it in SCANHOOK_ID_TOKEN (id_tokens), where the server takes them (platforms: {NAME: {ci: {tokens: true}}}).
 
 A server that cannot be reached, or that asks to come again later, is tried again for two minutes (--retry-for). The exit
 code is 0 when the report was stored, 1 when it was refused or, with --gate, when the verdict is fail, 2 for wrong use,

@@ -17,8 +17,9 @@ commit is the argument, else that of the CI job, else HEAD of the git repository
 In a CI job this is a gate also where the platform cannot require a commit status, as on GitLab Free. A commit of which
 Scanhook does not know yet is waited for too: the webhook may be on its way.
 
-The token, one of api.tokens, is best given in the environment variable SCANHOOK_API_TOKEN. The exit code is 0 when the
-verdict is pass, 1 when it is fail or the scan failed, 2 for wrong use, and 3 when there was no verdict in time.`
+The token, one of api.tokens, is best given in the environment variable SCANHOOK_API_TOKEN; without it the job's own is
+taken, as by upload. The exit code is 0 when the verdict is pass, 1 when it is fail or the scan failed, 2 for wrong use, and
+3 when there was no verdict in time.`
 
 // verdictTimeout is shorter than the hour after which GitLab ends a job by default, so that the job itself says why it has no verdict. A
 // scan may take longer: scan_timeout is an hour by default.

@@ -396,7 +396,7 @@ func (w *wiring) newRouter() (*gin.Engine, error) {
 	webhooks.New(webhooks.Config{Platforms: w.platforms, Store: w.db, Meter: w.meter, Log: w.log}).Register(router)
 	api.New(api.Config{
 		Store: w.db, Platforms: w.platforms, Tokens: tokensOf(w.config), Version: buildVersion(), Report: w.health.Report,
-		PublicURL: w.config.Server.PublicURL, Evidence: w.evidence, Throttle: w.throttle, Log: w.log,
+		PublicURL: w.config.Server.PublicURL, Jobs: jobsOf(w.config, w.db, w.log), Evidence: w.evidence, Throttle: w.throttle, Log: w.log,
 	}).Register(router)
 	if w.config.Server.MetricsListen == "" {
 		router.GET(metricsPath, gin.WrapH(w.meter.Handler()))

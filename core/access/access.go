@@ -41,6 +41,7 @@ const (
 var Roles = []Role{Reader, Triager, Uploader, Admin}
 
 var acts = map[Role][]Act{
+	CIJob:    {ReadScans, Bring},
 	Reader:   {ReadScans, Read},
 	Triager:  {ReadScans, Read, Rescan, Judge},
 	Uploader: {ReadScans, Rescan, Bring},
@@ -62,6 +63,7 @@ type Grant struct {
 	Role     Role
 	Projects []string // globs over platform/project; none: all of them
 	Scanners []string // globs of the scanners whose reports may be brought; none: all of them
+	Job      *Job     // the CI job whose commit it is for, and nothing else; nil for tokens and people
 }
 
 // allows tells whether the grant is for what is wished, in some project.
@@ -72,10 +74,15 @@ func (g Grant) allows(w Wish) bool {
 }
 
 // unbounded tells whether the grant is for all projects, whatever their names will be.
-func (g Grant) unbounded() bool { return len(g.Projects) == 0 || slices.Contains(g.Projects, "**") }
+func (g Grant) unbounded() bool {
+	return g.Job == nil && (len(g.Projects) == 0 || slices.Contains(g.Projects, "**"))
+}
 
 // covers tells whether the grant is for a project.
 func (g Grant) covers(p Project) bool {
+	if g.Job != nil {
+		return g.Job.covers(p)
+	}
 	return g.unbounded() || slices.ContainsFunc(g.Projects, func(glob string) bool {
 		return core.MatchesProject(glob, p.Platform, p.Name)
 	})
@@ -87,8 +94,12 @@ type Wish struct {
 	Scanner string // whose report it is about; empty for none
 }
 
-// Project is a project by its present name.
-type Project struct{ Platform, Name string }
+// Project is a project by its present name. What is asked about there may be of one commit.
+type Project struct {
+	Platform, Name string
+	Ref            string // the platform's numeric id of the project; empty where that does not matter
+	Commit         string // full id; empty where it is of none
+}
 
 // String is how globs and people write it.
 func (p Project) String() string { return p.Platform + "/" + p.Name }
@@ -163,6 +174,13 @@ func (a Actor) AdmitSomewhere(w Wish) error {
 
 // refuse says what would be needed for a wish.
 func (a Actor) refuse(w Wish, where string) error {
+	switch job := a.Job(); {
+	case job != nil && w.Act == Bring:
+		return fmt.Errorf("%w: CI jobs of %s do not bring reports of %.64q with their own token: add it to platforms.%s.ci.scanners, or send a "+
+			"token from api.tokens", core.ErrForbidden, job.Platform, w.Scanner, job.Platform)
+	case job != nil:
+		return errOwnCommit
+	}
 	scanner := ""
 	if w.Scanner != "" {
 		scanner = fmt.Sprintf(", for the scanner %.64q", w.Scanner)

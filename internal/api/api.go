@@ -26,6 +26,7 @@ type Config struct {
 	Store     *store.Store
 	Platforms platforms.Set // for whose commits scans can be created
 	Tokens    auth.Tokens
+	Jobs      auth.Jobs
 	Limits    reports.Limits // of uploaded reports; zero fields have defaults
 	Evidence  Evidence       // of git, for uploaded reports; nil for none
 	Version   string

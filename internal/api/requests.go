@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -17,6 +18,7 @@ import (
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/internal/auth"
+	"github.com/scanhook/scanhook/internal/auth/ci"
 	"github.com/scanhook/scanhook/internal/httpx"
 )
 
@@ -34,6 +36,7 @@ func protect(described huma.API, who authorizer) {
 // authorizer lets a request pass if who sent it may do what the operation does, to what its path names.
 type authorizer struct {
 	tokens    auth.Tokens
+	jobs      auth.Jobs
 	throttle  *httpx.LoginThrottle
 	guard     auth.Guard
 	now       func() time.Time
@@ -68,11 +71,13 @@ func (a authorizer) identify(ctx huma.Context) (actor access.Actor, status int, 
 	sent = strings.TrimSpace(sent)
 	token, ok := a.tokens.Find(sent)
 	switch {
-	case len(a.tokens) == 0:
+	case len(a.tokens) == 0 && a.jobs.Tokens == nil:
 		return actor, http.StatusUnauthorized, "The API is closed: no token is configured. Set one under api.tokens."
 	case !strings.EqualFold(scheme, bearer) || sent == "":
 		httpx.Refuse(humagin.Unwrap(ctx), "API call without a token")
 		return actor, http.StatusUnauthorized, sendToken + "."
+	case !ok && a.jobs.Takes(sent):
+		return a.identifyJob(ctx, sent)
 	case !ok:
 		status, detail = a.refuse(ctx)
 		return actor, status, detail
@@ -82,6 +87,25 @@ func (a authorizer) identify(ctx huma.Context) (actor access.Actor, status int, 
 		return actor, http.StatusUnauthorized, err.Error()
 	}
 	return token.Actor(), 0, ""
+}
+
+// identifyJob finds out which CI job sent a request with the token of its platform.
+func (a authorizer) identifyJob(ctx huma.Context, sent string) (actor access.Actor, status int, detail string) {
+	actor, err := a.jobs.Find(ctx.Context(), sent)
+	switch {
+	case err == nil:
+		return actor, 0, ""
+	case errors.Is(err, core.ErrDenied):
+		if wait := a.throttle.Refuse(humagin.Unwrap(ctx), "API call with a wrong token of a CI job"); wait > 0 {
+			return actor, http.StatusTooManyRequests, err.Error() + "; it is like many before it from your address"
+		}
+		return actor, http.StatusUnauthorized, err.Error()
+	}
+	problem := httpx.Report(humagin.Unwrap(ctx), a.log, err)
+	if errors.Is(err, ci.ErrNoKeys) {
+		problem.Detail = err.Error()
+	}
+	return actor, problem.Status, problem.Detail
 }
 
 // refuse is the answer to a wrong token; it is delayed after many of them.

@@ -29,7 +29,7 @@ func (a *API) Register(router *gin.Engine) {
 	router.GET("/readyz", httpx.Handle(a.Log, a.ready))
 
 	described := humagin.New(router, describe(a.Version, a.PublicURL))
-	protect(described, authorizer{tokens: a.Tokens, throttle: a.Throttle, guard: a.guard, now: a.Store.Now, log: a.Log})
+	protect(described, authorizer{tokens: a.Tokens, jobs: a.Jobs, throttle: a.Throttle, guard: a.guard, now: a.Store.Now, log: a.Log})
 	huma.AutoRegister(described, a) // calls every method of API whose name begins with Register
 	router.GET("/docs", httpx.Handle(a.Log, docs(described.OpenAPI())))
 }
@@ -70,7 +70,8 @@ func describe(version, address string) huma.Config {
 	cfg.Info.Description = "Scans of commits, their findings, and the upload of scanners' reports. " +
 		"Errors are problem documents (RFC 9457) whose detail says what to do."
 	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
-		bearer: {Type: "http", Scheme: "bearer", Description: "A token from api.tokens in the configuration."},
+		bearer: {Type: "http", Scheme: "bearer", Description: "A token from api.tokens in the configuration; in CI jobs, where the " +
+			"platform's ci.tokens is on, the OpenID Connect token of the job for the audience server.public_url, which brings reports for the job's commit."},
 	}
 	return cfg
 }

@@ -176,7 +176,9 @@ type putByCommitInput struct {
 }
 
 func (in *putByCommitInput) names() (object store.Object, scanner string) {
-	return projectNamed(in.Platform, in.Project), in.Scanner
+	object = projectNamed(in.Platform, in.Project)
+	object.Project.Ref, object.Project.Commit = refOf(in.ID), in.Commit
+	return object, in.Scanner
 }
 
 func (a *API) putResultsByCommit(ctx context.Context, in *putByCommitInput) (*resultsOutput, error) {
@@ -185,6 +187,9 @@ func (a *API) putResultsByCommit(ctx context.Context, in *putByCommitInput) (*re
 		return nil, err
 	}
 	named.ProjectRef = refOf(in.ID)
+	if actor, _ := access.Of(ctx); actor.Job() != nil { // whose token tells it, and is believed rather than what the job says
+		named.ProjectRef, named.Branch, named.CommitSHA = actor.Job().Ref, actor.Job().Branch, actor.Job().Commit
+	}
 	return a.put(ctx, in.Upload, in.Scope, in.Scanner, named, func() (core.Scan, error) {
 		receipt, err := a.Store.AcceptCommit(ctx, named, author(ctx))
 		if err != nil {

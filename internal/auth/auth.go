@@ -1,5 +1,5 @@
 // Package auth decides for every route of API, pages and event streams whether who calls may do what the route does, to what its
-// address names. Reading order: auth.go (the one place where routes are admitted, and what their addresses name), tokens.go. The
+// address names. Reading order: auth.go (the one place where routes are admitted, and what their addresses name), tokens.go, jobs.go. The
 // rule itself is in core/access; what lists show is decided by the same rule in the store.
 package auth
 
@@ -35,6 +35,12 @@ func (g Guard) Admit(ctx context.Context, act access.Act, route string, param fu
 // AdmitTo is nil where whoever asks with the context may do what is wished to an object.
 func (g Guard) AdmitTo(ctx context.Context, wish access.Wish, object store.Object) error {
 	actor, _ := access.Of(ctx)
+	if job := actor.Job(); job != nil && object.Kind == store.ProjectObject { // what it names is in its token, and is not looked up
+		if err := actor.AdmitSomewhere(wish); err != nil {
+			return err
+		}
+		return job.Admit(object.Project)
+	}
 	return actor.Admit(wish, func() (access.Project, error) { return g.Store.ProjectOf(ctx, object) })
 }
 

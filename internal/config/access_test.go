@@ -100,3 +100,31 @@ repositories: [{match: "**"}]
 		t.Errorf("warnings: %s", all)
 	}
 }
+
+func TestTokensOfJobsAreChecked(t *testing.T) {
+	t.Parallel()
+	got := mustParse(t, `platforms: {github: {webhook_secrets: [a-secret-of-webhooks], ci: {tokens: true, issuer: "http://token.example.com/x"}}}`, nil)
+	if ci := got.Platforms["github"].CI; !ci.Tokens || ci.Issuer != "http://token.example.com/x" {
+		t.Errorf("%+v", ci)
+	}
+	if all := strings.Join(got.Warnings, "\n"); !strings.Contains(all, "platforms.github.ci.issuer is not encrypted") {
+		t.Errorf("warnings: %s", all)
+	}
+	if mustParse(t, `platforms: {github: {webhook_secrets: [a-secret-of-webhooks]}}`, nil).Platforms["github"].CI.Tokens {
+		t.Error("tokens are taken without a word of the administrator")
+	}
+	all := strings.Join(problemsOf(t, `
+platforms:
+  gitea: {url: https://git.example.com, webhook_secrets: [a-secret-of-webhooks], ci: {tokens: true}}
+  github: {webhook_secrets: [a-secret-of-webhooks], ci: {tokens: true, issuer: token.example.com, scanners: []}}
+  gitlab: {webhook_secrets: [a-secret-of-webhooks], ci: {scanners: ["["]}}
+`, nil), "\n")
+	for _, problem := range []string{
+		"platforms.gitea.ci.tokens is for GitHub and GitLab only: give jobs one of api.tokens", "platforms.github.ci.issuer must",
+		"platforms.github.ci.scanners is empty", "platforms.gitlab.ci.scanners[0]",
+	} {
+		if !strings.Contains(all, problem) {
+			t.Errorf("no problem that %s in:\n%s", problem, all)
+		}
+	}
+}

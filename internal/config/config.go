@@ -95,6 +95,7 @@ type PlatformType struct {
 	URL           string   // default of Platform.URL; empty where each installation has its own
 	SigningTokens bool     // its calls can be signed with tokens
 	Apps          bool     // it can be called as an App
+	JobTokens     bool     // its CI gives jobs tokens of their own
 }
 
 // typeNamed finds a type by its name or an alias.
@@ -115,6 +116,15 @@ type Platform struct {
 	Token           Secret        `yaml:"token"`             // posts statuses and fetches; empty: nothing is posted
 	App             *App          `yaml:"app"`               // instead of Token, where the type has Apps; nil when not configured
 	MinPostInterval time.Duration `yaml:"min_post_interval"` // shortest pause between posts; 0: the reporter decides
+	CI              CI            `yaml:"ci"`                // what its CI's jobs may do with tokens of their own
+}
+
+// CI says what jobs of a platform's CI may do with the OpenID Connect tokens that the platform gives them: bring reports for the commit
+// that they work on, and read the scan of it.
+type CI struct {
+	Tokens   bool     `yaml:"tokens"`   // such tokens are taken
+	Issuer   string   `yaml:"issuer"`   // http(s), who signs them, exactly as they name it; default: by the platform's type and url
+	Scanners []string `yaml:"scanners"` // globs of the scanners whose reports jobs may bring; none: all
 }
 
 // Enabled reports whether the platform's own secrets can verify a call. See Config.Verifies.

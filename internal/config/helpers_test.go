@@ -10,8 +10,8 @@ import (
 
 // types are those of the real adapters.
 var types = []PlatformType{
-	{Name: "github", Title: "GitHub", URL: "https://github.com", Apps: true},
-	{Name: "gitlab", Title: "GitLab", URL: "https://gitlab.com", SigningTokens: true},
+	{Name: "github", Title: "GitHub", URL: "https://github.com", Apps: true, JobTokens: true},
+	{Name: "gitlab", Title: "GitLab", URL: "https://gitlab.com", SigningTokens: true, JobTokens: true},
 	{Name: "gitea", Title: "Gitea", Aliases: []string{"forgejo"}},
 }
 

@@ -26,7 +26,7 @@ func TestParseTellsAllProblemsWithPlaceAndMend(t *testing.T) {
 		"unknown key, nearest": {
 			"platforms:\n  github:\n    webhook_secret: [x]\n",
 			[]string{`c.yaml:3:5: unknown key "webhook_secret" in platforms.github (did you mean "webhook_secrets"? ` +
-				"valid keys: webhook_secrets, type, url, api_url, signing_tokens, token, app, min_post_interval)"},
+				"valid keys: webhook_secrets, type, url, api_url, signing_tokens, token, app, min_post_interval, ci)"},
 		},
 		"unknown key on top": {
 			"servr: {}\n", []string{`c.yaml:1:1: unknown key "servr" (did you mean "server"? valid keys: server, ` +

@@ -64,6 +64,7 @@ func (v *validator) validatePlatforms() {
 			v.checkURL(path+".api_url", platform.APIURL)
 		}
 		v.validateApp(path+".app", key)
+		v.validateCI(path+".ci", key)
 		v.validateSecrets(path, key, platform)
 		v.warnOfMany(path, key)
 	}
@@ -89,6 +90,25 @@ func (v *validator) validateApp(path, platform string) {
 	case app.PrivateKeyFile == "":
 		v.Errorf(path+".private_key_file", "is missing: write the path of the App's private key (PEM)")
 	}
+}
+
+// validateCI checks whose tokens are taken from the jobs of a platform.
+func (v *validator) validateCI(path, platform string) {
+	ci := v.config.Platforms[platform].CI
+	gives := func(t PlatformType) bool { return t.JobTokens }
+	if ci.Tokens && v.lacks(platform, gives) {
+		v.Errorf(path+".tokens", "is for %s only: give jobs one of api.tokens", v.only(gives))
+	}
+	if ci.Issuer != "" {
+		v.checkURL(path+".issuer", ci.Issuer)
+	}
+	if strings.HasPrefix(ci.Issuer, "http:") {
+		v.Warnf(path+".issuer", "is not encrypted: everybody on the network path can bring reports for any commit")
+	}
+	if v.Wrote(path+".scanners") && len(ci.Scanners) == 0 {
+		v.Errorf(path+".scanners", "is empty: name the scanners whose reports jobs may bring, or leave the key out for all")
+	}
+	v.checkGlobs(path+".scanners", ci.Scanners)
 }
 
 func (v *validator) validateSecrets(path, key string, platform Platform) {

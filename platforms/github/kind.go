@@ -20,6 +20,7 @@ func Kind() platforms.Kind {
 			commit.Platform = "github"
 			return commit, found
 		},
+		Jobs: Jobs(),
 		Token: platforms.TokenAdvice{
 			Variable: "GITHUB_TOKEN",
 			Needs:    `the repository permissions "Commit statuses: write", "Contents: read" and "Actions: read"`,

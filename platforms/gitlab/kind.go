@@ -20,6 +20,7 @@ func Kind() platforms.Kind {
 		SigningPrefix: keyPrefix,
 		Links:         links,
 		CI:            ciCommit,
+		Jobs:          Jobs(),
 		Token: platforms.TokenAdvice{
 			Variable: "GITLAB_TOKEN",
 			Needs:    "the scope api and the role Developer, of a project, group or person",

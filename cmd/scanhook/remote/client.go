@@ -31,11 +31,12 @@ const (
 // Client calls a running Scanhook. While that cannot be reached or asks to come again later, it tries again until a
 // time; say receives what it waits for.
 type Client struct {
-	server, token string
-	version       string // of this program
-	until         time.Time
-	say           io.Writer
-	cause         string // of the next try
+	server  string
+	token   Token
+	version string // of this program
+	until   time.Time
+	say     io.Writer
+	cause   string // of the next try
 }
 
 // Get fills out with the answer to GET of a path below /api/v1.
@@ -97,7 +98,9 @@ func (c *Client) request(ctx context.Context, method, path string, open func() (
 	if err != nil {
 		return nil, err
 	}
-	request.Header.Set("Authorization", "Bearer "+c.token)
+	if err := c.authorize(request.Request); err != nil {
+		return nil, err
+	}
 	request.Header.Set("User-Agent", "scanhook/"+c.version)
 	if open != nil {
 		if err := request.SetBody(open); err != nil {
@@ -110,6 +113,15 @@ func (c *Client) request(ctx context.Context, method, path string, open func() (
 	return request, nil
 }
 
+// authorize puts the token into a request, a new one before another try where the first may have ended.
+func (c *Client) authorize(request *http.Request) error {
+	token, err := c.token(request.Context())
+	if err == nil {
+		request.Header.Set("Authorization", "Bearer "+token)
+	}
+	return err
+}
+
 // retrying follows no redirect: it would turn the PUT into a GET, or carry the token elsewhere.
 func (c *Client) retrying() *retryablehttp.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
@@ -120,7 +132,7 @@ func (c *Client) retrying() *retryablehttp.Client {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		RetryWaitMin: firstPause, RetryWaitMax: longestPause, RetryMax: math.MaxInt, // the time is the limit
-		CheckRetry: c.check, Backoff: c.pause, ErrorHandler: retryablehttp.PassthroughErrorHandler,
+		CheckRetry: c.check, Backoff: c.pause, PrepareRetry: c.authorize, ErrorHandler: retryablehttp.PassthroughErrorHandler,
 	}
 }
 

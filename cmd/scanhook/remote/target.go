@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"path"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/scanhook/scanhook/cmd/scanhook/cli"
@@ -24,7 +25,13 @@ type Target struct {
 	Retry   time.Duration // after which a server that cannot be reached is given up
 	Version string        // of this program
 	CI      CI
+	Job     JobToken
+
+	token Token
 }
+
+// JobToken is how the CI job that this process is gets a token of its own; nil where it can have none.
+type JobToken func(getenv func(name string) string) platforms.AskForToken
 
 // CI reads the commit of a CI job from the variables of its environment; false outside of one.
 type CI func(getenv func(name string) string) (platforms.CICommit, bool)
@@ -39,12 +46,21 @@ func (e Env) get(name string) string {
 
 // Complete looks in the environment, in git and, for the server, in the configuration, which configured reads.
 func (t *Target) Complete(ctx context.Context, env Env, configured func() (string, error)) error {
-	if t.Token = cmp.Or(strings.TrimSpace(t.Token), env.get("SCANHOOK_API_TOKEN")); t.Token == "" {
-		return cli.WrongUse("no token: set SCANHOOK_API_TOKEN to one of api.tokens with the role uploader")
+	sent := cmp.Or(strings.TrimSpace(t.Token), env.get("SCANHOOK_API_TOKEN"), env.get("SCANHOOK_ID_TOKEN"))
+	var ask platforms.AskForToken
+	if sent == "" && t.Job != nil {
+		ask = t.Job(env.get)
+	}
+	if sent == "" && ask == nil {
+		return cli.WrongUse("no token: set SCANHOOK_API_TOKEN to one of api.tokens with the role uploader, or give the CI job one of its own: " +
+			"in GitHub Actions with permissions: {id-token: write}, in GitLab CI with id_tokens: {SCANHOOK_ID_TOKEN: {aud: the server's address}}")
 	}
 	var err error
 	if t.Server, err = t.findServer(env, configured); err != nil {
 		return err
+	}
+	if t.token = fixed(sent); sent == "" {
+		t.token = renewed(ask, cmp.Or(env.get("SCANHOOK_AUDIENCE"), t.Server))
 	}
 	if t.Scan == "" {
 		return t.Commit.complete(ctx, env, t.CI)
@@ -75,5 +91,41 @@ func checkServer(address string) (string, error) {
 
 // Client calls the server; say receives what it waits for.
 func (t *Target) Client(say io.Writer) *Client {
-	return &Client{server: t.Server, token: t.Token, version: t.Version, until: time.Now().Add(t.Retry), say: say}
+	token := t.token
+	if token == nil {
+		token = fixed(t.Token)
+	}
+	return &Client{server: t.Server, token: token, version: t.Version, until: time.Now().Add(t.Retry), say: say}
+}
+
+// Token is the token for the next call.
+type Token func(ctx context.Context) (string, error)
+
+// fixed is a token that stays.
+func fixed(token string) Token {
+	return func(context.Context) (string, error) { return token, nil }
+}
+
+// renewEvery is less than the life of a token, which for jobs of GitHub Actions is five minutes.
+const renewEvery = 2 * time.Minute
+
+// renewed is a token that is asked for again before it ends: waiting for a verdict takes longer.
+func renewed(ask platforms.AskForToken, audience string) Token {
+	var (
+		mu    sync.Mutex
+		token string
+		asked time.Time
+	)
+	return func(ctx context.Context) (string, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if token != "" && time.Since(asked) < renewEvery {
+			return token, nil
+		}
+		fresh, err := ask(ctx, audience)
+		if err == nil {
+			token, asked = fresh, time.Now()
+		}
+		return fresh, err
+	}
 }
