@@ -24,7 +24,14 @@ type Policy struct {
 	Anomalies   AnomalyMode
 	Publish     Publishing
 	Forks       ForkMode
+	Badges      BadgeMode
 }
+
+// BadgeMode says who may see how a project's default branch stands.
+type BadgeMode string
+
+// BadgesPublic lets everybody see it. With any other value there are no badges.
+const BadgesPublic BadgeMode = "public"
 
 // ForkMode says what is done with requests from forks, whose code is a stranger's.
 type ForkMode string

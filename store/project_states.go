@@ -188,6 +188,25 @@ func (s *Store) headScans(ctx context.Context, list []ProjectState) (map[int64]c
 	return heads, nil
 }
 
+// HeadScan is the ended scan by which a project's default branch stands, as in the list of projects; core.ErrNotFound where none has
+// ended.
+func (s *Store) HeadScan(ctx context.Context, project core.KeptProject) (core.Scan, error) {
+	state := []ProjectState{{ProjectID: project.ID, Branch: project.DefaultBranch, Scanned: true}}
+	err := s.addNewest(ctx, state)
+	var heads map[int64]core.Scan
+	if err == nil {
+		heads, err = s.headScans(ctx, state)
+	}
+	scan, ended := heads[project.ID]
+	switch {
+	case err != nil:
+		return scan, fmt.Errorf("finding the head of %s: %w", project.Name, sqldb.Classify(err))
+	case !ended:
+		return scan, fmt.Errorf("%w: no scan of the default branch of %s has ended", core.ErrNotFound, project.Name)
+	}
+	return scan, nil
+}
+
 // chainFrom finds the ended scan of the commit that the refs of branches have in a column, or of the nearest one before.
 func chainFrom(column string) func([]ProjectState) (string, []any) {
 	return func(list []ProjectState) (query string, args []any) {

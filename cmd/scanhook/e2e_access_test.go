@@ -28,7 +28,7 @@ import (
 var openToAll = []string{
 	"GET /healthz", "GET /readyz", "GET /metrics", "GET /docs", "GET /openapi.json", "GET /openapi.yaml", "GET /openapi-3.0.json",
 	"GET /openapi-3.0.yaml", "GET /static/:file", "GET /login", "POST /login", "GET /login/once/:code", "POST /logout",
-	"POST /webhooks/:platform",
+	"POST /webhooks/:platform", "GET /badge/:platform/*project", // only where the policy says so
 }
 
 const (

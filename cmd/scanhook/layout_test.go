@@ -40,7 +40,7 @@ var layers = map[string]int{
 	"store/storetest": 3, "platforms/platformtest": 3, "internal/chaos": 3, "internal/upgrade": 3, "internal/failover": 3, "internal/bench": 3, "internal/growth": 3, "internal/scanbench": 3, "internal/servetest": 3, // for tests only
 	"internal/fakeforge/forgetest": 3, "internal/auth/ci/citest": 3,
 
-	"internal/web/layout": 2, "internal/web/live": 2, "internal/web/signin": 2, "internal/web/chart": 2, "internal/web/workbench": 2, "internal/web/text": 1, "internal/api/paging": 1,
+	"internal/web/layout": 2, "internal/web/live": 2, "internal/web/signin": 2, "internal/web/chart": 2, "internal/web/badge": 2, "internal/web/workbench": 2, "internal/web/text": 1, "internal/api/paging": 1,
 }
 
 // within are the imports inside a layer: of a package below the one that imports it, or beside it in cmd.
@@ -88,7 +88,7 @@ var within = map[string][]string{
 	"internal/reports/collect": {"internal/jsonscan"},
 	"internal/reports/export":  {"internal/reports/sarif", "internal/reports/collect"},
 
-	"internal/web":           {"internal/web/layout", "internal/web/live", "internal/web/signin", "internal/web/chart", "internal/web/workbench"},
+	"internal/web":           {"internal/web/layout", "internal/web/live", "internal/web/signin", "internal/web/chart", "internal/web/badge", "internal/web/workbench"},
 	"internal/web/layout":    {"internal/web/signin"},
 	"internal/web/live":      {"internal/web/signin"},
 	"internal/web/workbench": {"internal/web/layout"},
@@ -104,7 +104,7 @@ var libraries = map[string][]string{
 	"github.com/xanzy/go-gitlab":      {"platforms/gitlab"},
 	"github.com/landlock-lsm/":        {"internal/cage"},
 	"github.com/zricethezav/gitleaks": {"internal/runner/gitleaks", "internal/runner/rules", "internal/reports"},
-	"github.com/gin-gonic/gin":        {"webhooks", "internal/api", "internal/web", "internal/web/layout", "internal/web/live", "internal/web/signin", "internal/web/workbench", "internal/httpx", "internal/health", "cmd/scanhook"},
+	"github.com/gin-gonic/gin":        {"webhooks", "internal/api", "internal/web", "internal/web/badge", "internal/web/layout", "internal/web/live", "internal/web/signin", "internal/web/workbench", "internal/httpx", "internal/health", "cmd/scanhook"},
 	"github.com/klauspost/compress/":  {"internal/httpx"},
 	"github.com/prometheus/":          {"internal/metrics", "internal/health"},
 	module + "internal/config":        {"cmd/scanhook", "cmd/scanhook/check", "cmd/scanhook/cli", "cmd/scanhook/upload", "internal/config"},

@@ -131,7 +131,7 @@ func policiesOf(cfg *config.Config) (core.Policies, error) {
 			Scanners: repository.Scanners, Categories: categoriesOf(cfg), Gate: gateOf(failOn, repository.Gate),
 			Supersede: repository.Supersede, ScanTimeout: repository.ScanTimeout, ScanHistory: int(repository.ScanHistory),
 			Anomalies: core.AnomalyMode(repository.Anomalies), Publish: core.Publishing(repository.Publish),
-			Forks: core.ForkMode(repository.Forks),
+			Forks: core.ForkMode(repository.Forks), Badges: core.BadgeMode(repository.Badges),
 		}})
 	}
 	return policies, nil

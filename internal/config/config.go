@@ -348,6 +348,7 @@ type Policy struct {
 	Anomalies   string        `yaml:"anomalies" jsonschema:"enum=report,enum=fail,enum=off"` // what unusual pipeline runs do: report, fail or off
 	Publish     string        `yaml:"publish" jsonschema:"enum=status,enum=check,enum=both"` // how a commit shows the verdict
 	Forks       string        `yaml:"forks" jsonschema:"enum=builtin,enum=all,enum=off"`     // what is done with requests from forks: builtin, all or off
+	Badges      string        `yaml:"badges" jsonschema:"enum=off,enum=public"`              // public: everybody may see a badge with the open findings of the default branch
 	Archives    bool          `yaml:"archives"`                                              // the built-in scanner looks into archives, as Scanner.Archives does for all
 	Gitleaks    SecretRules   `yaml:"gitleaks"`                                              // beside what the built-in scanner has for all repositories
 }

@@ -86,6 +86,7 @@ func builtin() *Config {
 			ScanHistory: 1000,
 			Anomalies:   "report",
 			Publish:     "status",
+			Badges:      "off",
 			Forks:       "builtin",
 			Gitleaks:    SecretRules{Allow: noAllow()},
 		},

@@ -347,6 +347,9 @@ func (v *validator) validatePolicy(path string, policy Policy) {
 	if v.Wrote(path + ".anomalies") {
 		v.checkChoice(path+".anomalies", policy.Anomalies, "report", "fail", "off")
 	}
+	if v.Wrote(path + ".badges") {
+		v.checkChoice(path+".badges", policy.Badges, "off", "public")
+	}
 	if v.Wrote(path + ".publish") {
 		v.checkChoice(path+".publish", policy.Publish, "status", "check", "both")
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/internal/httpx"
+	"github.com/scanhook/scanhook/internal/web/badge"
 )
 
 const (
@@ -23,6 +24,7 @@ const (
 func (w *Web) Register(router *gin.Engine) {
 	pages := router.Group("/", w.protect)
 	pages.GET("/static/:file", w.Static)
+	pages.GET("/badge/:platform/*project", w.Handle(badge.Config{Store: w.Store, Policies: w.Policies}.Show))
 	w.registerLogin(pages)
 
 	for _, page := range []struct {

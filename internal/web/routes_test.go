@@ -169,3 +169,30 @@ func TestNoInputIsAnInternalError(t *testing.T) {
 		}
 	})
 }
+
+// Everybody may see the badge of a project whose policy allows it, and of no other one.
+func TestBadgesArePublicWhereThePolicySaysSo(t *testing.T) {
+	t.Parallel()
+	public := storetest.Policy
+	public.Badges = core.BadgesPublic
+	s := newSite(t, private, func(cfg *web.Config) {
+		cfg.Policies = core.Policies{{Match: "github/acme/shop", Policy: public}, {Match: "**", Policy: storetest.Policy}}
+	})
+	badge := func(path string) (int, string) {
+		answer := s.ask("/badge/"+path, nil)
+		return answer.Code, answer.Body.String()
+	}
+	if code, _ := badge("github/acme/shop.svg"); code != http.StatusNotFound {
+		t.Errorf("before any push it is answered %d", code)
+	}
+	scan := s.scanned(1, core.Finding{Tool: "gitleaks", RuleID: "r", File: "a.go", Line: 1, Severity: core.High, Title: "t", Message: "m"})
+	code, drawn := badge("github/" + scan.ProjectName + ".svg")
+	if code != http.StatusOK || !strings.Contains(drawn, "scanhook: 1 high") {
+		t.Errorf("a project with a finding: %d\n%s", code, drawn)
+	}
+	for _, path := range []string{"github/acme/shop", "github/acme/other.svg", "gitlab/acme/shop.svg", "github/.svg", "github/acme/shop.svg/x"} {
+		if code, drawn := badge(path); code != http.StatusNotFound || strings.Contains(drawn, "1 high") {
+			t.Errorf("%s: %d\n%s", path, code, drawn)
+		}
+	}
+}

@@ -161,6 +161,16 @@ func (c *Catalog) tally(ctx context.Context, f Filter, column string) (values []
 	return values, err
 }
 
+// OpenBySeverity counts the alerts that are open on the default branch of a project.
+func (c *Catalog) OpenBySeverity(ctx context.Context, project int64) (map[core.Severity]int, error) {
+	values, err := c.tally(ctx, Filter{Shelf: Open, Projects: []int64{project}}, `severity`)
+	open := map[core.Severity]int{}
+	for _, value := range values {
+		open[core.Severity(value.Name)] = value.N
+	}
+	return open, wrap("counting open alerts", err)
+}
+
 // cell is how many alerts have the same value in every facet.
 type cell struct {
 	Severity  string `db:"severity"`
