@@ -11,6 +11,7 @@ import (
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/access"
+	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/internal/reports/export"
 	"github.com/scanhook/scanhook/store"
 )
@@ -52,6 +53,7 @@ func (a *API) export(ctx context.Context, ref string, format export.Format) (*hu
 			fmt.Sprintf(`attachment; filename="scanhook-%s%s"`, core.ShortSHA(scan.CommitSHA), format.Extension))
 		if err := document.Write(answer.BodyWriter()); err != nil {
 			a.Log.WarnContext(ctx, "export broke off; its reader sees that it is not complete", "scan", ref, "error", err)
+			httpx.BreakOff(answer.BodyWriter())
 		}
 	}}, nil
 }

@@ -3,10 +3,12 @@ package httpx
 import (
 	"context"
 	"fmt"
+	"io"
 	"mime"
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/gin-gonic/gin"
 	"github.com/klauspost/compress/gzhttp"
@@ -91,4 +93,12 @@ func isText(contentType string) bool {
 	kind, _, err := mime.ParseMediaType(contentType)
 	return err == nil && (kind == "text/html" || kind == "text/css" || kind == "text/javascript" || kind == "image/svg+xml" ||
 		kind == "application/json" || strings.HasSuffix(kind, "+json"))
+}
+
+// BreakOff lets the connection of an answer end before the answer does, where only a part of it could be made: its client then knows that
+// it has no whole document, and a proxy passes that on. What was not sent yet is not sent.
+func BreakOff(answer io.Writer) {
+	if w, ok := answer.(http.ResponseWriter); ok {
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now())
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -134,6 +135,41 @@ func TestFinalSlashLosesNoBody(t *testing.T) {
 		}
 		if got := fmt.Sprint(recorder.Code, " ", body); got != want {
 			t.Errorf("%s: got %q, want %q", request, got, want)
+		}
+	}
+}
+
+// Whoever gets a part of an answer gets an error with it, however long the part is and whether or not it is compressed.
+func TestBreakOff(t *testing.T) {
+	t.Parallel()
+	router := httpx.NewRouter(slog.New(slog.DiscardHandler))
+	router.GET("/:size", func(c *gin.Context) {
+		size, _ := strconv.Atoi(c.Param("size"))
+		c.Header("Content-Type", "application/json")
+		_, _ = io.WriteString(c.Writer, strings.Repeat("x", size))
+		httpx.BreakOff(c.Writer)
+	})
+	handler, err := httpx.Compress(httpx.AnswerHead(router))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	for _, size := range []string{"10", "5000", "5000000"} {
+		for _, encoding := range []string{"identity", "gzip"} {
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/"+size, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			request.Header.Set("Accept-Encoding", encoding)
+			answer, err := http.DefaultClient.Do(request)
+			if err == nil {
+				_, err = io.Copy(io.Discard, answer.Body)
+				_ = answer.Body.Close()
+			}
+			if err == nil {
+				t.Errorf("%s bytes, %s: taken for a whole answer", size, encoding)
+			}
 		}
 	}
 }
