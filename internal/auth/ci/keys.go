@@ -20,7 +20,7 @@ import (
 )
 
 // ErrNoKeys tells that an issuer is out of reach and that its keys are not known. It is core.ErrUnavailable, and the text is for everybody.
-var ErrNoKeys = fmt.Errorf("%w: the token cannot be verified now:", core.ErrUnavailable)
+var ErrNoKeys = fmt.Errorf("%w: the token cannot be verified now", core.ErrUnavailable)
 
 // algorithms are those by which the platforms sign. With one that has a shared key, the public key of an issuer would sign.
 var algorithms = []jose.SignatureAlgorithm{jose.RS256}
@@ -117,7 +117,7 @@ func (k *keys) ask(ctx context.Context) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if err != nil {
-		k.failure = fmt.Errorf("%w %s does not answer, or not as it should; try again later, Scanhook's log has the reason", ErrNoKeys, k.issuer)
+		k.failure = fmt.Errorf("%w: %s does not answer, or not as it should; try again later, Scanhook's log has the reason", ErrNoKeys, k.issuer)
 		k.askFrom = k.now().Add(failPause)
 		k.log.WarnContext(ctx, "the keys by which CI jobs' tokens are verified cannot be had; known ones stay good for a day",
 			"issuer", k.issuer, "error", shown(err.Error()))
