@@ -18,6 +18,7 @@ const (
 	AuditScanOpened    AuditAction = "scan opened"   // of a commit that no webhook announced
 	AuditRescan        AuditAction = "rescan"        // a commit is scanned again
 	AuditScanDeleted   AuditAction = "scan deleted"  // with its findings
+	AuditOverride      AuditAction = "override"      // the status of a commit was turned green, or that ended
 	AuditDeriveAgain   AuditAction = "derive again"  // a webhook call that was set aside
 	AuditLogin         AuditAction = "login"         // a session on the pages began
 	AuditLoginRefused  AuditAction = "login refused" // an address tried wrong tokens
@@ -29,7 +30,7 @@ const (
 // AuditActions are all actions, in the order in which people look for them.
 var AuditActions = []AuditAction{
 	AuditTriage, AuditComment, AuditReport, AuditReportReplaced, AuditReportFailed, AuditConfiguration, AuditExpected, AuditScanOpened, AuditRescan,
-	AuditScanDeleted, AuditDeriveAgain, AuditLogin, AuditLoginRefused,
+	AuditOverride, AuditScanDeleted, AuditDeriveAgain, AuditLogin, AuditLoginRefused,
 }
 
 // maxAuditText is the length in bytes that a subject or a detail is cut to.

@@ -81,6 +81,40 @@ const (
 	FalsePositive Triage = "FP"
 )
 
+// Reason is why a finding is dismissed.
+type Reason string
+
+// The reasons. All but AsFalsePositive dismiss a finding that is real: its decision is TruePositive.
+const (
+	AsFalsePositive Reason = "false_positive"
+	AcceptedRisk    Reason = "accepted_risk" // until an end
+	UsedInTests     Reason = "used_in_tests"
+	WontFix         Reason = "wont_fix"
+	Revoked         Reason = "revoked" // a secret that opens nothing any more
+)
+
+// Reasons are all reasons, as people choose among them.
+var Reasons = []Reason{AsFalsePositive, AcceptedRisk, UsedInTests, WontFix, Revoked}
+
+// Triage is the decision that belongs to the reason; empty for none.
+func (r Reason) Triage() Triage {
+	switch r {
+	case "":
+		return ""
+	case AsFalsePositive:
+		return FalsePositive
+	}
+	return TruePositive
+}
+
+// Words are the reason for people.
+func (r Reason) Words() string {
+	if r == WontFix {
+		return "won't fix"
+	}
+	return strings.ReplaceAll(string(r), "_", " ")
+}
+
 // BaselineState is how a finding relates to the baseline, in SARIF's words.
 type BaselineState string
 
@@ -138,6 +172,9 @@ type Finding struct {
 
 	// AlertNumber is the number of the alert in its project; read with findings, never written.
 	AlertNumber int `db:"alert_number,computed"`
+
+	// Reason is why a finding is dismissed that is real; read with findings, never written. See DismissedFor.
+	Reason Reason `db:"reason,computed"`
 
 	// Dismissed findings count as neither new nor known, see FindingGroup.Dismissed; read with findings, never written.
 	Dismissed bool `db:"dismissed,computed"`

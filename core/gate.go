@@ -174,7 +174,7 @@ func short(probability float64) string { return strconv.FormatFloat(probability,
 type Tally struct {
 	Severity      Severity      `db:"severity"`
 	BaselineState BaselineState `db:"baseline_state"`
-	Dismissed     bool          `db:"dismissed"`  // a false positive, or suppressed by its scanner
+	Dismissed     bool          `db:"dismissed"`  // by a person or a machine, or suppressed by its scanner
 	Unresolved    bool          `db:"unresolved"` // known, because it failed the default branch before, and nobody has spoken of it
 	MaxEPSS       float64       `db:"max_epss"`   // the highest probability of exploitation among their CVEs, 0–1
 	KEV           bool          `db:"kev"`        // one of their CVEs is known to be exploited
@@ -189,6 +189,7 @@ type FindingGroup struct {
 	Decision      Triage        `db:"decision"`   // empty where nobody has decided
 	OnlyAI        bool          `db:"only_ai"`    // nobody but an AI says FP
 	Exploited     bool          `db:"exploited"`  // by the red team
+	Accepted      bool          `db:"accepted"`   // real, and dismissed for another Reason
 	Unresolved    bool          `db:"unresolved"` // it failed the default branch before, and no person has decided since
 	Risk                        // of their CVE; empty where it does not matter for the gate
 	N             int           `db:"n"`
@@ -198,7 +199,18 @@ type FindingGroup struct {
 // even if that was found out later.
 func (g FindingGroup) Dismissed() bool {
 	finding := Finding{Severity: g.Severity, RedTeamSuccess: &g.Exploited, KEV: g.KEV}
-	return g.Suppressed || g.Decision == FalsePositive && (!g.OnlyAI || finding.AIMayDismiss())
+	return g.Suppressed || g.Accepted || g.Decision == FalsePositive && (!g.OnlyAI || finding.AIMayDismiss())
+}
+
+// DismissedFor is why the finding is dismissed; empty where it is not, or only by its scanner.
+func (f Finding) DismissedFor() Reason {
+	switch {
+	case !f.Dismissed:
+		return ""
+	case f.TriageDecision != nil && *f.TriageDecision == FalsePositive:
+		return AsFalsePositive
+	}
+	return f.Reason
 }
 
 // Tally is the group for the gate and the summary.

@@ -64,6 +64,7 @@ type Scan struct {
 	BaselineScanID        *int64     `db:"baseline_scan_id"`
 	SharedRefs            bool       `db:"shared_refs"` // another branch points at the commit, too: never superseded
 	DeliveryID            *int64     `db:"delivery_id"` // the call that opened it; nil where none did
+	OverrideJSON          string     `db:"override"`    // Override as it is stored
 	DeadlineAt            time.Time  `db:"deadline_at"`
 	StartedAt             *time.Time `db:"started_at"`
 	FinishedAt            *time.Time `db:"finished_at"`

@@ -1,7 +1,9 @@
 package core
 
 import (
+	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -104,19 +106,134 @@ func (s Status) DueBy(then time.Time) bool {
 
 // StatusFor is the state and text of the status that a commit should show for its scan.
 func StatusFor(s Scan) (StatusState, string) {
+	state, text := s.statusByVerdict()
+	o := s.Override()
+	switch {
+	case o == nil || state == StatusPending || state == StatusSuccess:
+		return state, Truncate(text)
+	case !o.Holds():
+		return state, Truncate("Override ended: " + text)
+	}
+	return StatusSuccess, Truncate(fmt.Sprintf("Overridden by %s: %s. %s", o.By, o.Reason, text))
+}
+
+// statusByVerdict is StatusFor without an override.
+func (s Scan) statusByVerdict() (StatusState, string) {
 	switch {
 	case !s.Status.Ended():
 		return StatusPending, "Scan in progress"
 	case s.Status == ScanFailed && s.Refused != "" && s.Error == s.Refused:
-		return StatusFailure, Truncate(s.Error)
+		return StatusFailure, s.Error
 	case s.Status == ScanFailed && s.SupersededBy != "":
-		return StatusCancelled, Truncate(s.Error)
+		return StatusCancelled, s.Error
 	case s.Status == ScanFailed:
-		return StatusError, Truncate("Scan failed: " + s.Error)
+		return StatusError, "Scan failed: " + s.Error
 	case s.Verdict != nil && *s.Verdict == Fail:
-		return StatusFailure, Truncate(s.Summary)
+		return StatusFailure, s.Summary
 	}
-	return StatusSuccess, Truncate(s.Summary)
+	return StatusSuccess, s.Summary
+}
+
+// Override is an administrator's word that turns the status of one commit green. It holds for what the administrator could see: more than
+// that ends it.
+type Override struct {
+	By      string     `json:"by"`
+	Reason  string     `json:"reason"`
+	At      time.Time  `json:"at"`
+	Seen    obstacle   `json:"seen"`
+	EndedAt *time.Time `json:"ended_at,omitempty"` // nil while it holds
+}
+
+// maxOverrideReason is the length of a reason in bytes.
+const maxOverrideReason = 500
+
+// Holds tells whether the override has not ended.
+func (o Override) Holds() bool { return o.EndedAt == nil }
+
+// obstacle is what keeps the status of a commit from being green.
+type obstacle struct {
+	Status   ScanStatus `json:"status"`
+	Error    string     `json:"error,omitempty"` // of a scan that failed
+	Rules    string     `json:"rules,omitempty"` // of the gate
+	Summary  string     `json:"summary,omitempty"`
+	Findings []int64    `json:"findings,omitempty"` // that decided, at most MaxDeciding
+	N        int        `json:"n,omitempty"`        // how many they are in all
+}
+
+func (s Scan) obstacle() obstacle {
+	return obstacle{s.Status, s.Error, s.VerdictReason, s.Summary, s.DecidingIDs(), s.NumDeciding}
+}
+
+// covers tells whether nothing else stands in the way now.
+func (o obstacle) covers(now obstacle) bool {
+	if o.Status != now.Status || o.Error != now.Error || now.N > o.N {
+		return false
+	}
+	if now.N == 0 && now.Status == ScanCompleted { // it is not a finding that fails it
+		return o.Rules == now.Rules && o.Summary == now.Summary
+	}
+	rules := strings.Split(o.Rules, ", ")
+	for rule := range strings.SplitSeq(now.Rules, ", ") {
+		if !slices.Contains(rules, rule) {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(now.Findings, func(id int64) bool { return !slices.Contains(o.Findings, id) })
+}
+
+// Override is the word about the scan's commit, or nil.
+func (s Scan) Override() *Override {
+	o := new(Override)
+	if json.Unmarshal([]byte(s.OverrideJSON), o) != nil { // written by putOverride; empty where there is none
+		return nil
+	}
+	return o
+}
+
+func (s *Scan) putOverride(o Override) {
+	text, _ := json.Marshal(o) // texts and numbers always have a JSON form
+	s.OverrideJSON = string(text)
+}
+
+// PutOverride turns the status of an ended scan's commit green. ErrConflict where that is not red, ErrInvalid without a reason.
+func (s *Scan) PutOverride(by, reason string, now time.Time) error {
+	reason = strings.Join(strings.Fields(reason), " ")
+	state, _ := StatusFor(*s)
+	switch {
+	case state == StatusPending:
+		return fmt.Errorf("%w: the scan has not ended; wait for its result before you override it", ErrConflict)
+	case state == StatusSuccess:
+		return fmt.Errorf("%w: the status is green already", ErrConflict)
+	case state == StatusCancelled:
+		return fmt.Errorf("%w: the commit was not scanned, %s; override the newer one", ErrConflict, s.Error)
+	case reason == "":
+		return fmt.Errorf("%w: say why the status is to be green", ErrInvalid)
+	case len(reason) > maxOverrideReason || strings.ContainsRune(reason, 0):
+		return fmt.Errorf("%w: the reason has %d bytes, at most %d without NUL are kept", ErrInvalid, len(reason), maxOverrideReason)
+	}
+	s.putOverride(Override{By: by, Reason: reason, At: now, Seen: s.obstacle()})
+	return nil
+}
+
+// ReviewOverride ends the override of a scan in whose way stands more than was overridden. It tells whether it ended just now.
+func (s *Scan) ReviewOverride(now time.Time) bool {
+	o := s.Override()
+	state, _ := s.statusByVerdict()
+	if o == nil || !o.Holds() || state == StatusPending || state == StatusSuccess || o.Seen.covers(s.obstacle()) {
+		return false
+	}
+	o.EndedAt = &now
+	s.putOverride(*o)
+	return true
+}
+
+// EndOverride takes an override back; ErrConflict where none holds.
+func (s *Scan) EndOverride() error {
+	if o := s.Override(); o == nil || !o.Holds() {
+		return fmt.Errorf("%w: no override holds for the commit of this scan, there is nothing to take back", ErrConflict)
+	}
+	s.OverrideJSON = ""
+	return nil
 }
 
 // PostOutcome is the result of an attempt to post a status.

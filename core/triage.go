@@ -22,12 +22,13 @@ const (
 // TriageSource is the origin of a triage update.
 type TriageSource string
 
-// The sources. Propagated exists only in the history: a decision on the same finding in another scan.
+// The sources. Only the history has Propagated, which is a decision on the same finding in another scan, and ByExpiry.
 const (
 	ByPerson   TriageSource = "person"
 	ByScanner  TriageSource = "scanner"
 	ByAI       TriageSource = "ai"
 	ByRedTeam  TriageSource = "red_team" // showed that the finding can be exploited
+	ByExpiry   TriageSource = "expiry"   // the end of an accepted risk came
 	Propagated TriageSource = "carried"
 )
 
@@ -37,6 +38,72 @@ func (s TriageSource) weight() int {
 		return 2
 	}
 	return 1
+}
+
+// Dismissal is why a finding is dismissed, and until when. Its db tags are columns of the table alert_decisions.
+type Dismissal struct {
+	Reason    Reason     `db:"reason"`     // empty where the decision says all: FalsePositive, or TruePositive that counts
+	ExpiresAt *time.Time `db:"expires_at"` // of an accepted risk: when it counts again
+}
+
+// Words say why and until when: accepted risk until 2027-03-01.
+func (d Dismissal) Words() string {
+	if d.ExpiresAt == nil {
+		return d.Reason.Words()
+	}
+	return d.Reason.Words() + " until " + d.ExpiresAt.UTC().Format(time.DateOnly)
+}
+
+// InUTC is the dismissal with its end as databases keep it.
+func (d Dismissal) InUTC() Dismissal {
+	if d.ExpiresAt != nil {
+		end := d.ExpiresAt.UTC().Truncate(time.Microsecond)
+		d.ExpiresAt = &end
+	}
+	return d
+}
+
+func (d Dismissal) equal(other Dismissal) bool {
+	ends := d.ExpiresAt == nil && other.ExpiresAt == nil ||
+		d.ExpiresAt != nil && other.ExpiresAt != nil && d.ExpiresAt.Equal(*other.ExpiresAt)
+	return d.Reason == other.Reason && ends
+}
+
+// maxAcceptance is for how long a risk can be accepted at most.
+const maxAcceptance = 5 * 365 * 24 * time.Hour
+
+// check compares a dismissal with the decision to which it belongs.
+func (d Dismissal) check(decision *Triage, source TriageSource) error {
+	switch accepted := d.Reason == AcceptedRisk; {
+	case d.Reason == "" && d.ExpiresAt == nil:
+		return nil
+	case d.Reason == "":
+		return fmt.Errorf("%w: expires_at is the end of an accepted risk: add the reason %s, or leave it out", ErrInvalid, AcceptedRisk)
+	case !slices.Contains(Reasons, d.Reason):
+		return fmt.Errorf("%w: the reason %q is none of %v", ErrInvalid, d.Reason, Reasons)
+	case decision == nil || *decision != d.Reason.Triage():
+		return fmt.Errorf("%w: the reason %s goes with the decision %s: FP is for false positives only", ErrInvalid, d.Reason, d.Reason.Triage())
+	case source == ByAI && d.Reason != AsFalsePositive:
+		return fmt.Errorf("%w: an AI may say false_positive; %s is for people to say", ErrInvalid, d.Reason)
+	case accepted && d.ExpiresAt == nil:
+		return fmt.Errorf("%w: an accepted risk has an end: add expires_at, such as 2027-03-01T00:00:00Z", ErrInvalid)
+	case !accepted && d.ExpiresAt != nil:
+		return fmt.Errorf("%w: only an accepted risk has an end: leave expires_at out", ErrInvalid)
+	}
+	return nil
+}
+
+// checkEnd refuses an end that has come, or is far away.
+func (d Dismissal) checkEnd(now time.Time) error {
+	switch {
+	case d.ExpiresAt == nil:
+		return nil
+	case !d.ExpiresAt.After(now):
+		return fmt.Errorf("%w: the end of the accepted risk, %s, is not in the future", ErrInvalid, d.ExpiresAt.UTC().Format(time.RFC3339))
+	case d.ExpiresAt.After(now.Add(maxAcceptance)):
+		return fmt.Errorf("%w: a risk can be accepted for five years at most; then look at it again", ErrInvalid)
+	}
+	return nil
 }
 
 // TriageDecision is a source's decision on an alert. It holds in all scans of the project until the source replaces it. Its db
@@ -52,6 +119,18 @@ type TriageDecision struct {
 	FindingID int64        `db:"finding_id"` // the finding that was judged; it may have been deleted
 	Timestamp time.Time    `db:"timestamp"`
 	Batch     string       `db:"batch"` // of decisions that were made together, and are withdrawn together; empty for one alone
+	Dismissal
+}
+
+// Grounds are why the decision dismisses, and until when; zero where it does not.
+func (d TriageDecision) Grounds() Dismissal { return groundsOf(&d.Decision, d.Dismissal) }
+
+// groundsOf completes the dismissal of a decision.
+func groundsOf(decision *Triage, d Dismissal) Dismissal {
+	if decision != nil && *decision == FalsePositive {
+		d.Reason = AsFalsePositive
+	}
+	return d
 }
 
 // PrevailingDecision returns the decision that counts, nil when there is none. decisions are in the order in which they were made.
@@ -86,12 +165,13 @@ type Feedback struct {
 	Timestamp   time.Time `db:"timestamp"`
 
 	WithdrawnAt *time.Time `db:"withdrawn_at"` // nil unless it was withdrawn
+	Dismissal
 }
 
 // Update is the feedback as a triage update.
 func (f Feedback) Update() TriageUpdate {
 	return TriageUpdate{
-		Source: ByPerson, Author: f.Author, Comment: f.Comments, TriageDecision: SetTo(f.UserVerdict),
+		Source: ByPerson, Author: f.Author, Comment: f.Comments, TriageDecision: SetTo(f.UserVerdict), Dismissal: f.Dismissal,
 	}
 }
 
@@ -158,6 +238,7 @@ func (e TriageEvent) propagatedTo(finding int64) TriageEvent {
 	if e.Withdrawn() {
 		changed["user_verdict"] = nil
 	}
+	e.said().note(changed)
 	e.Source, e.PropagatedFrom, e.FindingID = Propagated, &from, finding
 	changes, _ := json.Marshal(changed) // cannot fail
 	e.Changes = string(changes)
@@ -172,6 +253,34 @@ func (e TriageEvent) Withdrawn() bool {
 	}
 	verdict, changed := changes["user_verdict"]
 	return changed && verdict == nil
+}
+
+// Expired tells whether the end of an accepted risk came.
+func (e TriageEvent) Expired() bool { return e.Source == ByExpiry || e.Origin == ByExpiry }
+
+// Grounds are why the finding is dismissed from then on, as far as the event decided that; zero where it is not.
+func (e TriageEvent) Grounds() Dismissal { return groundsOf(e.Decision, e.said()) }
+
+// said is the reason that the changes name.
+func (e TriageEvent) said() (d Dismissal) {
+	var changes struct {
+		Reason    Reason     `json:"reason"`
+		ExpiresAt *time.Time `json:"expires_at"`
+	}
+	if json.Unmarshal([]byte(e.Changes), &changes) == nil && e.Decision != nil && *e.Decision == changes.Reason.Triage() {
+		d = Dismissal{changes.Reason, changes.ExpiresAt}
+	}
+	return d
+}
+
+// note adds a dismissal to what changed.
+func (d Dismissal) note(changed map[string]any) {
+	if d.Reason != "" {
+		changed["reason"] = d.Reason
+	}
+	if d.ExpiresAt != nil {
+		changed["expires_at"] = *d.InUTC().ExpiresAt
+	}
 }
 
 // Remark is a person's comment on an alert, which changes nothing; ErrInvalid for one that is empty or too long.
@@ -210,22 +319,33 @@ func SetTo[T comparable](value T) Change[T] { return Change[T]{Set: true, Value:
 
 // TriageUpdate changes what is known about a finding. Fields that are not set stay as they are.
 type TriageUpdate struct {
-	Source  TriageSource // ByPerson, ByScanner or ByAI
+	Source  TriageSource // ByPerson, ByScanner, ByAI or ByExpiry
 	Author  string
 	Comment string
 
 	TriageDecision   Change[Triage] // emptied by a person, it is withdrawn, and the machines' decision counts again
+	Dismissal                       // of the decision
 	AIVerdict        Change[string]
 	AIConfidence     Change[float64] // 0–1
 	AIReasoning      Change[string]
 	RemediationPatch Change[string] // a unified diff
 	RedTeamSuccess   Change[bool]
+
+	ended time.Time // ByExpiry: decisions that end by then are withdrawn
+}
+
+// Expiry withdraws the decisions on a finding whose end has come.
+func Expiry(now time.Time) TriageUpdate {
+	return TriageUpdate{Source: ByExpiry, Author: "scanhook", TriageDecision: Change[Triage]{Set: true}, ended: now}
 }
 
 // Check is nil for a valid update; ErrInvalid says what to correct.
 func (u TriageUpdate) Check() error {
 	if d := u.TriageDecision.Value; d != nil && *d != TruePositive && *d != FalsePositive {
 		return fmt.Errorf("%w: %q is neither TP nor FP", ErrInvalid, *d)
+	}
+	if err := u.check(u.TriageDecision.Value, u.Source); err != nil {
+		return err
 	}
 	if c := u.AIConfidence.Value; c != nil && (math.IsNaN(*c) || *c < 0 || *c > 1) {
 		return fmt.Errorf("%w: ai_confidence %v is not between 0 and 1", ErrInvalid, *c)
@@ -275,6 +395,9 @@ type TriageChange struct {
 
 // Triage applies the update to a finding, and its decision to the same finding in other scans.
 func (u TriageUpdate) Triage(t Triaged, now time.Time) (c TriageChange, err error) {
+	if err := u.checkEnd(now); err != nil {
+		return c, err
+	}
 	finding := t.Finding
 	decisions, changed := u.Apply(&finding, t.Decisions)
 	if len(changed) == 0 {
@@ -300,9 +423,16 @@ func (u TriageUpdate) Triage(t Triaged, now time.Time) (c TriageChange, err erro
 }
 
 // isReweighed tells whether a decision counts more or less than before though it may be the same: an AI's decision was
-// confirmed, or that was withdrawn.
+// confirmed, or that was withdrawn, or what is real is dismissed for another reason or no more.
 func isReweighed(before, after *TriageDecision) bool {
-	return before != nil && after != nil && (before.Source == ByAI) != (after.Source == ByAI)
+	was, is := Dismissal{}, Dismissal{}
+	if before != nil {
+		was = before.Dismissal
+	}
+	if after != nil {
+		is = after.Dismissal
+	}
+	return !was.equal(is) || before != nil && after != nil && (before.Source == ByAI) != (after.Source == ByAI)
 }
 
 // Apply changes f, whose decisions so far are given in the order in which they were made. It returns the decisions
@@ -364,18 +494,33 @@ func (u TriageUpdate) applyDecision(f *Finding, decisions []TriageDecision, chan
 	if !decision.Set {
 		return decisions
 	}
-	if u.Source == ByPerson {
+	if u.Reason == AsFalsePositive { // which FP says
+		u.Reason = ""
+	}
+	switch u.Source {
+	case ByExpiry:
+		return slices.DeleteFunc(decisions, func(d TriageDecision) bool {
+			ends := d.ExpiresAt != nil && !d.ExpiresAt.After(u.ended)
+			if ends {
+				changed["triage_decision"] = decision.Value
+			}
+			return ends
+		})
+	case ByPerson:
 		changed["user_verdict"] = decision.Value
+		u.note(changed)
 		return u.replaceDecisions(f, decisions, u.Source, decision.Value, u.Source)
 	}
 	i := slices.IndexFunc(decisions, func(d TriageDecision) bool { return d.Source.weight() == u.Source.weight() })
 	switch {
 	case i < 0 && decision.Value == nil:
 		return decisions
-	case i >= 0 && decision.Value != nil && decisions[i].Decision == *decision.Value && decisions[i].Source == u.Source:
+	case i >= 0 && decision.Value != nil && decisions[i].Decision == *decision.Value && decisions[i].Source == u.Source &&
+		decisions[i].Dismissal.equal(u.InUTC()):
 		return decisions
 	}
 	changed["triage_decision"] = decision.Value
+	u.note(changed)
 	return u.replaceDecisions(f, decisions, u.Source, decision.Value, ByScanner, ByAI)
 }
 
@@ -385,9 +530,13 @@ func (u TriageUpdate) replaceDecisions(f *Finding, decisions []TriageDecision, s
 	if decision == nil {
 		return decisions
 	}
-	return append(decisions, TriageDecision{
+	made := TriageDecision{
 		AlertID: f.AlertID, Source: source, Decision: *decision, Author: u.Author, Comment: u.Comment, FindingID: f.ID,
-	})
+	}
+	if source == u.Source { // an exploit dismisses nothing
+		made.Dismissal = u.InUTC()
+	}
+	return append(decisions, made)
 }
 
 // AuditEvent is the event of a triage update; changed is the result of Apply.
@@ -396,16 +545,24 @@ func (u TriageUpdate) AuditEvent(scan Scan, finding Finding, changed map[string]
 	event.Subject = fmt.Sprintf("finding %d (%s in %s:%d)", finding.ID, finding.RuleID, finding.File, finding.Line)
 	fields := []string{}
 	for field, value := range changed {
-		switch verdict, ok := value.(*Triage); {
-		case ok && verdict != nil:
-			field += " " + string(*verdict)
-		case ok:
-			field += " withdrawn"
+		switch said := value.(type) {
+		case *Triage:
+			if said == nil {
+				field += " withdrawn"
+			} else {
+				field += " " + string(*said)
+			}
+		case Reason:
+			field += " " + string(said)
+		case time.Time:
+			field += " " + said.Format(time.RFC3339)
 		}
 		fields = append(fields, field)
 	}
 	slices.Sort(fields)
-	event.Detail = string(u.Source) + " said " + strings.Join(fields, ", ")
+	if event.Detail = string(u.Source) + " said " + strings.Join(fields, ", "); u.Source == ByExpiry {
+		event.Detail = "expiry: the end of the accepted risk came, it counts again"
+	}
 	if u.Comment != "" {
 		event.Detail += ": " + u.Comment
 	}

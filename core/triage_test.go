@@ -5,6 +5,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -149,6 +150,14 @@ func TestTriageUpdateSetsOrEmptiesFields(t *testing.T) {
 	}
 }
 
+func dismissed(decision core.Triage, reason core.Reason, end *time.Time) core.TriageUpdate {
+	u := core.TriageUpdate{Dismissal: core.Dismissal{Reason: reason, ExpiresAt: end}}
+	if decision != "" {
+		u.TriageDecision = core.SetTo(decision)
+	}
+	return u
+}
+
 func TestTriageUpdateCheck(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
@@ -167,7 +176,16 @@ func TestTriageUpdateCheck(t *testing.T) {
 			core.TriageUpdate{RemediationPatch: core.SetTo(strings.Repeat("x", 256<<10+1))},
 			"remediation_patch has 262145 bytes",
 		},
-		"no patch": {core.TriageUpdate{RemediationPatch: core.SetTo("use a vault")}, "not a unified diff"},
+		"a reason alone":     {dismissed("", core.WontFix, nil), "goes with the decision TP"},
+		"a reason too much":  {dismissed(core.FalsePositive, core.WontFix, nil), "FP is for false positives only"},
+		"a strange reason":   {dismissed(core.TruePositive, "boredom", nil), "is none of"},
+		"a risk for ever":    {dismissed(core.TruePositive, core.AcceptedRisk, nil), "an accepted risk has an end"},
+		"an end of nothing":  {dismissed(core.TruePositive, "", new(time.Now())), "add the reason accepted_risk"},
+		"an end of another":  {dismissed(core.TruePositive, core.Revoked, new(time.Now())), "only an accepted risk has an end"},
+		"an AI that accepts": {core.TriageUpdate{Source: core.ByAI, TriageDecision: core.SetTo(core.TruePositive), Dismissal: core.Dismissal{Reason: core.WontFix}}, "for people to say"},
+		"an accepted risk":   {dismissed(core.TruePositive, core.AcceptedRisk, new(time.Now())), ""},
+		"FP, and a reason":   {dismissed(core.FalsePositive, core.AsFalsePositive, nil), ""},
+		"no patch":           {core.TriageUpdate{RemediationPatch: core.SetTo("use a vault")}, "not a unified diff"},
 	}
 	for name, c := range cases {
 		err := c.said.Check()

@@ -155,10 +155,10 @@ func (s *Store) moveOpen(ctx context.Context, tx *sqlx.Tx, head alertHead, scan 
 
 // sighted are the alerts of a scan, which is a parameter three times. Only those count of which the sum is above 0. It reads indexes
 // only, but for what is dismissed.
-const sighted = `
+var sighted = `
 	SELECT alert_id, 1 AS present, 1 AS counts, 0 AS open FROM findings WHERE scan_id = ?
 	UNION ALL SELECT alert_id, 1, -1, 0 FROM findings WHERE scan_id = ? AND suppressed IS NOT NULL
-	UNION ALL SELECT alert_id, 1, -1, 0 FROM findings WHERE scan_id = ? AND ` + falsePositives + ` AND ` + dismissed + `
+	UNION ALL SELECT alert_id, 1, -1, 0 FROM findings WHERE scan_id = ? AND ` + decidedOnes + ` AND ` + dismissed + `
 		AND suppressed IS NULL`
 
 // loadMove compares a scan with what is open at a head. It groups both, which takes the same time whatever an engine knows of

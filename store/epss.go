@@ -446,7 +446,7 @@ func (s *Store) Current(ctx context.Context, scan core.Scan) (core.Scan, error) 
 	if err != nil || !old || scan.Status != core.ScanCompleted || scan.OnDefaultBranch() {
 		return scan, sqldb.Classify(err)
 	}
-	if changed, err := s.judgeAgain(ctx, scan.ID); err != nil || !changed {
+	if changed, err := s.judgeAgain(ctx, scan.ID); err != nil || !changed && scan.OverrideJSON == "" {
 		return scan, nil //nolint:nilerr // it is shown as it was
 	}
 	return s.GetScan(ctx, scan.ReferenceID)

@@ -14,6 +14,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/store/catalog"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
@@ -44,7 +45,8 @@ const severityRank = `CASE severity WHEN 'Critical' THEN 4 WHEN 'High' THEN 3 WH
 // no score of it, as of the newest in KEV.
 var listedColumns = sqldb.Qualify("findings", findingColumns) + `, NULLIF(e.probability, 0) AS epss_probability,
 	CASE WHEN e.probability > 0 THEN e.percentile END AS epss_percentile, COALESCE(e.kev, FALSE) AS kev,
-	(SELECT number FROM alerts WHERE alerts.id = findings.alert_id) AS alert_number, ` + dismissed + ` AS dismissed`
+	(SELECT number FROM alerts WHERE alerts.id = findings.alert_id) AS alert_number, ` + dismissed + ` AS dismissed,
+	CASE WHEN findings.triage_decision = 'TP' THEN ` + prevailingReason + ` ELSE '' END AS reason`
 
 // ListFindings returns the findings that a scan reports, or with BaselineState Absent those of its baseline that the
 // same scanner no longer reports.
@@ -191,6 +193,8 @@ func (s *Store) CountFindings(ctx context.Context, scan core.Scan) ([]core.Tally
 		GROUP BY severity, baseline_state`
 	const overruled = `FROM findings WHERE scan_id = ? AND ` + falsePositives + ` AND suppressed IS NULL
 		AND ` + beyondAI + ` AND ` + byAI + ` GROUP BY severity, baseline_state`
+	accepts := `FROM findings WHERE scan_id = ? AND ` + truePositives + ` AND suppressed IS NULL
+		AND ` + dismissedReal + ` GROUP BY severity, baseline_state`
 	err := s.db.SelectContext(ctx, &tallies, s.db.Rebind(`
 		SELECT severity, baseline_state, dismissed, SUM(alike) AS n FROM (
 			SELECT severity, baseline_state, COALESCE(triage_decision, '') = 'FP' AS dismissed, COUNT(*) AS alike
@@ -198,9 +202,11 @@ func (s *Store) CountFindings(ctx context.Context, scan core.Scan) ([]core.Tally
 			UNION ALL SELECT severity, baseline_state, FALSE, -COUNT(*) `+suppressed+`
 			UNION ALL SELECT severity, baseline_state, TRUE, COUNT(*) `+suppressed+`
 			UNION ALL SELECT severity, baseline_state, TRUE, -COUNT(*) `+overruled+`
-			UNION ALL SELECT severity, baseline_state, FALSE, COUNT(*) `+overruled+`) counted
+			UNION ALL SELECT severity, baseline_state, FALSE, COUNT(*) `+overruled+`
+			UNION ALL SELECT severity, baseline_state, FALSE, -COUNT(*) `+accepts+`
+			UNION ALL SELECT severity, baseline_state, TRUE, COUNT(*) `+accepts+`) counted
 		GROUP BY severity, baseline_state, dismissed HAVING SUM(alike) > 0`),
-		scan.ID, scan.ID, scan.ID, scan.ID, scan.ID)
+		scan.ID, scan.ID, scan.ID, scan.ID, scan.ID, scan.ID, scan.ID)
 	if err != nil {
 		return nil, fmt.Errorf("counting findings: %w", sqldb.Classify(err))
 	}
@@ -209,8 +215,16 @@ func (s *Store) CountFindings(ctx context.Context, scan core.Scan) ([]core.Tally
 
 // dismissed is core.FindingGroup.Dismissed for lists, which page through more rows than are worth loading. A test compares
 // the two on random findings.
-const dismissed = `(findings.suppressed IS NOT NULL
-	OR COALESCE(findings.triage_decision, '') = 'FP' AND NOT (` + beyondAI + ` AND ` + byAI + `))`
+var dismissed = `(findings.suppressed IS NOT NULL
+	OR COALESCE(findings.triage_decision, '') = 'FP' AND NOT (` + beyondAI + ` AND ` + byAI + `)
+	OR COALESCE(findings.triage_decision, '') = 'TP' AND ` + dismissedReal + `)`
+
+// prevailingReason is why the decision that holds on a finding's alert dismisses it, and dismissedReal tells whether it does so though
+// the finding is real.
+var (
+	prevailingReason = catalog.ReasonOf(`findings.alert_id`)
+	dismissedReal    = prevailingReason + ` NOT IN ('', 'false_positive')`
+)
 
 // beyondAI is core.Finding.AIMayDismiss, negated.
 const beyondAI = `(findings.severity = 'Critical' OR COALESCE(findings.red_team_success, FALSE)
@@ -221,17 +235,15 @@ const byAI = `COALESCE((SELECT MAX(CASE w.source WHEN 'ai' THEN 1 ELSE 2 END)
 	FROM alert_decisions w WHERE w.alert_id = findings.alert_id AND w.decision = 'FP'), 0) = 1`
 
 // falsePositives finds those of a scan by the index of its findings, in which the decision is the fourth column.
-const falsePositives = `findings.baseline_state IN ('new', 'unchanged', 'absent')
-	AND findings.severity IN ('Critical', 'High', 'Medium', 'Low') AND findings.triage_decision = 'FP'`
+const falsePositives = inIndex + `findings.triage_decision = 'FP'`
 
-// countOpen is an SQL expression for how many findings of scan s meet a condition and are not dismissed: the rule of
-// dismissed by indexes only.
-func countOpen(condition string) string {
-	const count = `(SELECT COUNT(*) FROM findings WHERE scan_id = s.id AND `
-	return count + condition + `)
-		- ` + count + condition + ` AND suppressed IS NOT NULL)
-		- ` + count + condition + ` AND ` + falsePositives + ` AND suppressed IS NULL AND NOT (` + beyondAI + ` AND ` + byAI + `))`
-}
+// truePositives finds those that are real, and decidedOnes both.
+const (
+	truePositives = inIndex + `findings.triage_decision = 'TP'`
+	decidedOnes   = inIndex + `findings.triage_decision IN ('FP', 'TP')`
+	inIndex       = `findings.baseline_state IN ('new', 'unchanged', 'absent')
+	AND findings.severity IN ('Critical', 'High', 'Medium', 'Low') AND `
+)
 
 // ListUndecided returns the new findings of a job without any triage yet, the most severe first, at most limit.
 func (s *Store) ListUndecided(ctx context.Context, job core.Job, limit int) ([]core.Finding, error) {

@@ -310,3 +310,12 @@ func (s *Store) trendOf(
 		FROM scans s WHERE s.id IN (?) ORDER BY s.id`, ids[max(0, len(ids)-limit):])
 	return list, err
 }
+
+// countOpen is an SQL expression for how many findings of scan s meet a condition and are not dismissed: the rule of
+// dismissed by indexes only.
+func countOpen(condition string) string {
+	const count = `(SELECT COUNT(*) FROM findings WHERE scan_id = s.id AND `
+	return count + condition + `)
+		- ` + count + condition + ` AND suppressed IS NOT NULL)
+		- ` + count + condition + ` AND ` + decidedOnes + ` AND suppressed IS NULL AND ` + dismissed + `)`
+}

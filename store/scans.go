@@ -404,21 +404,17 @@ func (f ScanFilter) outcomes() (list []string) {
 // none.
 func (s *Store) DeleteScan(ctx context.Context, reference, by string) error {
 	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
-		id, err := scanID(ctx, tx, reference)
-		if err != nil {
-			return err
-		}
-		scan, err := s.lockScan(ctx, tx, id)
+		scan, err := s.lockScanNamed(ctx, tx, reference)
 		if err != nil {
 			return err
 		}
 		if err := s.closeUnseen(ctx, tx, scan); err != nil {
 			return err
 		}
-		if err := forgetScans(ctx, tx, []int64{id}); err != nil {
+		if err := forgetScans(ctx, tx, []int64{scan.ID}); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, tx.Rebind(`DELETE FROM scans WHERE id = ?`), id); err != nil {
+		if _, err := tx.ExecContext(ctx, tx.Rebind(`DELETE FROM scans WHERE id = ?`), scan.ID); err != nil {
 			return err
 		}
 		if err := removeStatuses(ctx, tx, []core.Scan{scan}); err != nil {
@@ -428,6 +424,56 @@ func (s *Store) DeleteScan(ctx context.Context, reference, by string) error {
 	})
 	if err != nil {
 		return fmt.Errorf("deleting scan: %w", err)
+	}
+	return nil
+}
+
+// OverrideScan turns the status of a scan's commit green, and audits who did and why. It is undone by more that stands in the way than
+// there is now; a newer commit and a newer scan of this one do not have it. core.ErrConflict where there is nothing to override.
+func (s *Store) OverrideScan(ctx context.Context, reference, by, reason string) error {
+	return s.changeOverride(ctx, reference, func(scan *core.Scan) (core.AuditEvent, error) {
+		state, text := core.StatusFor(*scan)
+		event := core.AuditOf(*scan, by, core.AuditOverride)
+		err := scan.PutOverride(by, reason, s.clock.Timestamp())
+		event.Detail = fmt.Sprintf("turned %s green: %s (it was: %s)", state, reason, text)
+		return event, err
+	})
+}
+
+// EndOverride takes back the word that turned the status of a scan's commit green; core.ErrConflict where none holds.
+func (s *Store) EndOverride(ctx context.Context, reference, by string) error {
+	return s.changeOverride(ctx, reference, func(scan *core.Scan) (core.AuditEvent, error) {
+		event := core.AuditOf(*scan, by, core.AuditOverride)
+		event.Detail = "taken back: the status is by the verdict again"
+		return event, scan.EndOverride()
+	})
+}
+
+func (s *Store) changeOverride(ctx context.Context, reference string, change func(*core.Scan) (core.AuditEvent, error)) error {
+	err := s.write(ctx, func(tx *sqlx.Tx) error {
+		scan, err := s.lockScanNamed(ctx, tx, reference)
+		if err != nil {
+			return err
+		}
+		var latest bool
+		err = tx.GetContext(ctx, &latest, tx.Rebind(`SELECT `+latestAttempt+` FROM scans s WHERE s.id = ?`), scan.ID)
+		if err == nil && !latest {
+			err = fmt.Errorf("%w: the commit was scanned again, and shows that scan's result", core.ErrConflict)
+		}
+		if err != nil {
+			return err
+		}
+		event, err := change(&scan)
+		if err == nil {
+			err = s.putOverride(ctx, tx, scan, event)
+		}
+		if err != nil {
+			return err
+		}
+		return s.putStatuses(ctx, tx, []core.Scan{scan})
+	})
+	if err != nil {
+		return fmt.Errorf("overriding a status: %w", err)
 	}
 	return nil
 }
@@ -506,6 +552,15 @@ func (s *Store) lockScan(ctx context.Context, tx *sqlx.Tx, id int64) (core.Scan,
 		err = sql.ErrNoRows
 	}
 	return append(scans, core.Scan{})[0], err
+}
+
+// lockScanNamed is lockScan for a reference_id.
+func (s *Store) lockScanNamed(ctx context.Context, tx *sqlx.Tx, reference string) (core.Scan, error) {
+	id, err := scanID(ctx, tx, reference)
+	if err != nil {
+		return core.Scan{}, err
+	}
+	return s.lockScan(ctx, tx, id)
 }
 
 // lockScans locks scans in one order for all transactions.

@@ -236,3 +236,101 @@ func TestDeleteScanDeletesWhatHangsOnIt(t *testing.T) {
 		}
 	})
 }
+
+// An override turns the status of one commit green, says who and why, and ends when more stands in the way than the administrator saw.
+func TestOverrideHoldsForWhatItSaw(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		clock := newClock()
+		s := e.Open(t, store.Config{Now: clock.Now})
+		scan := pushed(t, s, 1)
+		if err := s.OverrideScan(t.Context(), scan.ReferenceID, "root", "too early"); !errors.Is(err, core.ErrConflict) {
+			t.Errorf("before the end: %v", err)
+		}
+		deliver(t, s, scan, "gitleaks", core.Report{Findings: []core.Finding{finding("one", core.High), finding("two", core.Low)}})
+		if err := s.OverrideScan(t.Context(), scan.ReferenceID, "root", " \n"); !errors.Is(err, core.ErrInvalid) {
+			t.Errorf("without a reason: %v", err)
+		}
+		override(t, s, scan, "the fix\ncomes tomorrow")
+		const text = "Overridden by root: the fix comes tomorrow. 2 new (1 high, 1 low)"
+		wantStatus(t, s, scan, "overridden", core.StatusSuccess, text)
+		if v := get(t, s, scan.ReferenceID).Verdict; v == nil || *v != core.Fail {
+			t.Errorf("the verdict became %v", v)
+		}
+		if err := s.OverrideScan(t.Context(), scan.ReferenceID, "root", "again"); !errors.Is(err, core.ErrConflict) {
+			t.Errorf("a second time: %v", err)
+		}
+		deliver(t, s, scan, "gitleaks", core.Report{Findings: []core.Finding{finding("one", core.High), finding("two", core.Low)}})
+		wantStatus(t, s, scan, "the same report", core.StatusSuccess, text)
+		say(t, s, findingsOf(t, s, scan)["two"], core.FalsePositive)
+		wantStatus(t, s, scan, "less", core.StatusSuccess, "Overridden by root: the fix comes tomorrow. 1 new (1 high), 1 dismissed")
+		deliver(t, s, scan, "gitleaks", core.Report{Findings: []core.Finding{finding("one", core.High), finding("three", core.Critical)}})
+		wantStatus(t, s, scan, "a report that finds more", core.StatusFailure, "Override ended: 2 new (1 critical, 1 high)")
+		if o := get(t, s, scan.ReferenceID).Override(); o == nil || o.Holds() || o.By != "root" {
+			t.Errorf("the override: %+v", o)
+		}
+		wantOverrides(t, s, "ended: more stands in the way of the commit than was overridden",
+			"turned failure green: the fix\ncomes tomorrow (it was: 2 new (1 high, 1 low))")
+
+		override(t, s, scan, "that as well")
+		wantStatus(t, s, scan, "once more", core.StatusSuccess, "Overridden by root: that as well. 2 new (1 critical, 1 high)")
+		if err := s.EndOverride(t.Context(), scan.ReferenceID, "root"); err != nil {
+			t.Fatal(err)
+		}
+		wantStatus(t, s, scan, "taken back", core.StatusFailure, "2 new (1 critical, 1 high)")
+		if err := s.EndOverride(t.Context(), scan.ReferenceID, "root"); !errors.Is(err, core.ErrConflict) {
+			t.Errorf("taken back twice: %v", err)
+		}
+		wantOverrides(t, s, "taken back: the status is by the verdict again")
+	})
+}
+
+func override(t *testing.T, s *store.Store, scan core.Scan, reason string) {
+	t.Helper()
+	if err := s.OverrideScan(t.Context(), scan.ReferenceID, "root", reason); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// wantOverrides expects the newest events about overrides in the audit log.
+func wantOverrides(t *testing.T, s *store.Store, want ...string) {
+	t.Helper()
+	audit, err := s.ListAudit(t.Context(), store.AuditFilter{Action: core.AuditOverride, Limit: len(want)})
+	var got []string
+	for _, event := range audit {
+		got = append(got, event.Detail)
+	}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("audit: %q, %v, want %q", got, err, want)
+	}
+}
+
+// The next push and a newer scan of the commit are judged by themselves. A scan that failed can be overridden, until it fails for
+// another reason.
+func TestOverrideIsOfOneScan(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		scan := pushed(t, s, 1)
+		deliver(t, s, scan, "gitleaks", core.Report{Failure: "no rules"})
+		override(t, s, scan, "the scanner is broken")
+		wantStatus(t, s, scan, "a failed scan", core.StatusSuccess, "Overridden by root: the scanner is broken. Scan failed: gitleaks: no rules")
+		deliver(t, s, scan, "gitleaks", core.Report{Failure: "no memory"})
+		wantStatus(t, s, scan, "it fails otherwise", core.StatusError, "Override ended: Scan failed: gitleaks: no memory")
+		deliver(t, s, scan, "gitleaks", core.Report{Findings: []core.Finding{finding("one", core.High)}})
+		override(t, s, scan, "fine")
+		next := pushed(t, s, 2)
+		deliver(t, s, next, "gitleaks", core.Report{Findings: []core.Finding{finding("one", core.High), finding("two", core.High)}})
+		wantStatus(t, s, next, "the next push", core.StatusFailure, "1 new (1 high), 1 unresolved, 1 known")
+		again, err := s.Rescan(t.Context(), scan.ReferenceID, "root")
+		if err != nil {
+			t.Fatal(err)
+		}
+		newer := get(t, s, again.Reference)
+		deliver(t, s, newer, "gitleaks", core.Report{Findings: []core.Finding{finding("one", core.High)}})
+		wantStatus(t, s, newer, "a newer scan", core.StatusFailure, "1 new (1 high)")
+		if err := s.OverrideScan(t.Context(), scan.ReferenceID, "root", "the old one"); !errors.Is(err, core.ErrConflict) {
+			t.Errorf("the scan before: %v", err)
+		}
+	})
+}

@@ -20,10 +20,25 @@ var statusColumns = sqldb.ColumnsOf[core.Status]() + `, ` + fromProject("")
 func (s *Store) putStatuses(ctx context.Context, tx *sqlx.Tx, scans []core.Scan) error {
 	var statuses []core.Status
 	for _, scan := range scans {
+		if scan.ReviewOverride(s.clock.Timestamp()) {
+			event := core.AuditOf(scan, "scanhook", core.AuditOverride)
+			event.Detail = "ended: more stands in the way of the commit than was overridden"
+			if err := s.putOverride(ctx, tx, scan, event); err != nil {
+				return err
+			}
+		}
 		state, text := core.StatusFor(scan)
 		statuses = append(statuses, s.desiredOf(scan, state, text)...)
 	}
 	return s.putDesired(ctx, tx, statuses)
+}
+
+func (s *Store) putOverride(ctx context.Context, tx *sqlx.Tx, scan core.Scan, event core.AuditEvent) error {
+	_, err := tx.ExecContext(ctx, tx.Rebind(`UPDATE scans SET override = ? WHERE id = ?`), scan.OverrideJSON, scan.ID)
+	if err != nil {
+		return err
+	}
+	return s.audit(ctx, tx, event)
 }
 
 // desiredOf are the statuses of each kind that a scan's commit shows.

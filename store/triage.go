@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -66,10 +67,10 @@ func (s *Store) RecordFeedback(ctx context.Context, feedback core.Feedback) (Tri
 }
 
 func (s *Store) putFeedback(ctx context.Context, tx *sqlx.Tx, feedback core.Feedback) error {
-	feedback.Timestamp = s.clock.Timestamp()
+	feedback.Timestamp, feedback.Dismissal = s.clock.Timestamp(), feedback.InUTC()
 	_, err := tx.NamedExecContext(ctx, `
-		INSERT INTO feedbacks (finding_id, user_verdict, comments, author, timestamp)
-		VALUES (:finding_id, :user_verdict, :comments, :author, :timestamp)`, feedback)
+		INSERT INTO feedbacks (finding_id, user_verdict, reason, expires_at, comments, author, timestamp)
+		VALUES (:finding_id, :user_verdict, :reason, :expires_at, :comments, :author, :timestamp)`, feedback)
 	return err
 }
 
@@ -265,6 +266,7 @@ type Batch struct {
 	Verdict core.Triage
 	Comment string
 	Author  string
+	core.Dismissal
 }
 
 // DecideAlerts decides on alerts in one transaction, and judges each scan again once. Alerts that no head has any more are left as
@@ -273,8 +275,8 @@ func (s *Store) DecideAlerts(ctx context.Context, b Batch) (decided int, err err
 	if len(b.Alerts) > MaxBatch || b.Key == "" {
 		return 0, fmt.Errorf("deciding on alerts: %w: a batch has a key and at most %d alerts", core.ErrInvalid, MaxBatch)
 	}
-	err = s.triageTogether(ctx, b.Alerts, func(tx *sqlx.Tx, before core.Triaged) (change core.TriageChange, err error) {
-		feedback := core.Feedback{FindingID: before.Finding.ID, UserVerdict: b.Verdict, Comments: b.Comment, Author: b.Author}
+	err = s.triageTogether(ctx, b.Alerts, s.loadNewest, func(tx *sqlx.Tx, before core.Triaged) (change core.TriageChange, err error) {
+		feedback := core.Feedback{FindingID: before.Finding.ID, UserVerdict: b.Verdict, Comments: b.Comment, Author: b.Author, Dismissal: b.Dismissal}
 		if err := feedback.Update().Check(); err != nil {
 			return change, err
 		}
@@ -337,7 +339,7 @@ func (s *Store) WithdrawBatch(ctx context.Context, key, author string) (withdraw
 			ids, last = append(ids, decision.AlertID), decision.ID
 		}
 		if more = len(ids) > 0; err == nil && more {
-			err = s.triageTogether(ctx, ids, withdraw, func(*sqlx.Tx) error {
+			err = s.triageTogether(ctx, ids, s.loadNewest, withdraw, func(*sqlx.Tx) error {
 				withdrawn = 0
 				return nil
 			})
@@ -352,6 +354,56 @@ func (s *Store) WithdrawBatch(ctx context.Context, key, author string) (withdraw
 	return withdrawn, left, nil
 }
 
+// EndAcceptedRisks withdraws decisions whose end has come, on at most MaxBatch alerts, and judges the scans again that they concern. It
+// returns on how many alerts.
+func (s *Store) EndAcceptedRisks(ctx context.Context) (ended int, err error) {
+	var ids []int64
+	now := s.clock.Timestamp()
+	err = s.db.SelectContext(ctx, &ids, s.db.Rebind(endedDecisions), now, MaxBatch)
+	if err == nil && len(ids) > 0 {
+		err = s.triageTogether(ctx, ids, s.loadEnded, func(_ *sqlx.Tx, before core.Triaged) (core.TriageChange, error) {
+			ended++
+			return core.Expiry(now).Triage(before, now)
+		}, func(*sqlx.Tx) error {
+			ended = 0
+			return nil
+		})
+	}
+	if err != nil {
+		return 0, fmt.Errorf("ending accepted risks: %w", sqldb.Classify(err))
+	}
+	return ended, nil
+}
+
+const endedDecisions = `SELECT alert_id FROM alert_decisions WHERE expires_at <= ? ORDER BY expires_at LIMIT ?`
+
+// loadEnded is loadNewest also for an alert that no head has: by the finding that was judged, or what is known of that if it is gone.
+func (s *Store) loadEnded(ctx context.Context, tx *sqlx.Tx, alert int64) (core.Triaged, error) {
+	found, err := s.loadNewest(ctx, tx, alert)
+	if err != nil || found.Finding.ID != 0 {
+		return found, err
+	}
+	decided, err := decisionsOn(ctx, tx, []int64{alert})
+	if err != nil || len(decided[alert]) == 0 {
+		return found, err
+	}
+	judged := decided[alert][0].FindingID
+	if found, err = s.loadTriaged(ctx, tx, judged); !errors.Is(err, core.ErrNotFound) {
+		return found, err
+	}
+	project := alerts.ProjectOf(alert)
+	if err := s.db.LockKey(ctx, tx, `'project ' || id`, `FROM projects WHERE id = ?`, project); err != nil {
+		return found, err
+	}
+	found = core.Triaged{Decisions: decided[alert]}
+	if err := tx.GetContext(ctx, &found.Finding, tx.Rebind(`SELECT id AS alert_id, rule_id, file, line FROM alerts WHERE id = ?`), alert); err != nil {
+		return found, err
+	}
+	found.Finding.ID = judged
+	return found, tx.GetContext(ctx, &found.Scan, tx.Rebind(`
+		SELECT id AS project_id, platform AS source_platform, name AS project_name FROM projects WHERE id = ?`), project)
+}
+
 // HasBatch tells whether decisions of a person's batch hold.
 func (s *Store) HasBatch(ctx context.Context, key, author string) (has bool, err error) {
 	err = s.db.GetContext(ctx, &has, s.db.Rebind(`
@@ -359,10 +411,11 @@ func (s *Store) HasBatch(ctx context.Context, key, author string) (has bool, err
 	return has, sqldb.Classify(err)
 }
 
-// triageTogether applies updates to the newest findings of alerts in one transaction, each try of which begins with begin. All of them
-// are left as they are where whoever asks may not judge one.
+// triageTogether applies updates to findings of alerts, which load finds, in one transaction, each try of which begins with begin. All of
+// them are left as they are where whoever asks may not judge one.
 func (s *Store) triageTogether(
-	ctx context.Context, ids []int64, update func(*sqlx.Tx, core.Triaged) (core.TriageChange, error), begin func(*sqlx.Tx) error,
+	ctx context.Context, ids []int64, load func(context.Context, *sqlx.Tx, int64) (core.Triaged, error),
+	update func(*sqlx.Tx, core.Triaged) (core.TriageChange, error), begin func(*sqlx.Tx) error,
 ) error {
 	ids = slices.Compact(slices.Sorted(slices.Values(ids))) // in one order, so that no two transactions wait for each other
 	return s.writeIn(ctx, s.triaging, func(tx *sqlx.Tx) error {
@@ -372,7 +425,7 @@ func (s *Store) triageTogether(
 		var changed []core.Triaged
 		var scans []int64
 		for _, id := range ids {
-			before, err := s.loadNewest(ctx, tx, id)
+			before, err := load(ctx, tx, id)
 			if err != nil || before.Finding.ID == 0 {
 				if err != nil {
 					return err
@@ -410,6 +463,7 @@ func (s *Store) settleTogether(ctx context.Context, tx *sqlx.Tx, changed []core.
 	if len(changed) == 0 {
 		return nil
 	}
+	scans = slices.DeleteFunc(scans, func(id int64) bool { return id == 0 }) // of a finding that is gone
 	slices.Sort(scans)
 	for chunk := range slices.Chunk(slices.Compact(scans), sqldb.RowsPerStatement) {
 		if err := s.judgeAll(ctx, tx, chunk, 0); err != nil {
@@ -460,8 +514,8 @@ func (s *Store) putDecisions(ctx context.Context, tx *sqlx.Tx, project, alert in
 		return err
 	}
 	_, err = tx.NamedExecContext(ctx, `
-		INSERT INTO alert_decisions (project_id, alert_id, source, decision, author, comment, finding_id, timestamp, batch)
-		VALUES (:project_id, :alert_id, :source, :decision, :author, :comment, :finding_id, :timestamp, :batch)`, fresh)
+		INSERT INTO alert_decisions (project_id, alert_id, source, decision, reason, expires_at, author, comment, finding_id, timestamp, batch)
+		VALUES (:project_id, :alert_id, :source, :decision, :reason, :expires_at, :author, :comment, :finding_id, :timestamp, :batch)`, fresh)
 	return err
 }
 

@@ -13,7 +13,9 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/alerts"
 	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/catalog"
 	"github.com/scanhook/scanhook/store/storetest"
 )
 
@@ -566,4 +568,184 @@ func TestBatchBelongsToItsAuthor(t *testing.T) {
 			t.Errorf("%d withdrawn, %d left, %v", withdrawn, left, err)
 		}
 	})
+}
+
+// dismiss gives feedback that dismisses a finding for a reason.
+func dismiss(t *testing.T, s *store.Store, f core.Finding, why core.Dismissal) store.Triaged {
+	t.Helper()
+	after, err := s.RecordFeedback(t.Context(), core.Feedback{
+		FindingID: f.ID, UserVerdict: why.Reason.Triage(), Dismissal: why, Author: "alice", Comments: "because",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return after
+}
+
+// What is dismissed for another reason than being a false positive is real, and counts nowhere: neither in the verdict, nor in lists,
+// counts and trends, nor at the next commit.
+func TestReasonsDismissWhatIsReal(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		clock := newClock()
+		s := e.Open(t, store.Config{Now: clock.Now})
+		var all []core.Finding
+		for _, reason := range core.Reasons {
+			all = append(all, finding(string(reason), core.Critical))
+		}
+		scan := pushed(t, s, 1)
+		run(t, s, all...)
+		end := clock.Now().Add(48 * time.Hour)
+		for rule, f := range findingsOf(t, s, scan) {
+			why := core.Dismissal{Reason: core.Reason(rule)}
+			if why.Reason == core.AcceptedRisk {
+				why.ExpiresAt = &end
+			}
+			after := dismiss(t, s, f, why)
+			if got := decisionOf(after.Finding); got != why.Reason.Triage() || after.Finding.DismissedFor() != why.Reason {
+				t.Errorf("%s: the finding is %s because %q", rule, got, after.Finding.DismissedFor())
+			}
+			if got := after.Decision.Grounds(); got.Reason != why.Reason || (got.ExpiresAt == nil) != (why.ExpiresAt == nil) {
+				t.Errorf("%s: decided %+v", rule, got)
+			}
+		}
+		wantStatus(t, s, scan, "all are dismissed", core.StatusSuccess, "0 new, 5 dismissed")
+		checkCount(t, s, get(t, s, scan.ReferenceID), true)
+		later := pushed(t, s, 2)
+		run(t, s, all...)
+		wantStatus(t, s, later, "the next commit", core.StatusSuccess, "0 new, 5 dismissed")
+		wantDismissed(t, s, get(t, s, later.ReferenceID))
+
+		undo(t, s, findingsOf(t, s, later)["wont_fix"], "bob")
+		wantStatus(t, s, later, "one is undone", core.StatusSuccess, "0 new, 1 unresolved, 1 known, 4 dismissed")
+		wantStatus(t, s, scan, "there, too", core.StatusFailure, "1 new (1 critical), 4 dismissed")
+		say(t, s, findingsOf(t, s, later)["revoked"], core.TruePositive)
+		wantStatus(t, s, later, "one is real all the same", core.StatusSuccess, "0 new, 1 unresolved, 2 known, 3 dismissed")
+		patch(t, s, findingsOf(t, s, later)["used_in_tests"], core.TriageUpdate{RedTeamSuccess: core.SetTo(true)})
+		wantStatus(t, s, later, "one is proven", core.StatusSuccess, "0 new, 1 unresolved, 3 known, 2 dismissed")
+		if got := get(t, s, scan.ReferenceID).Summary; got != "3 new (3 critical), 2 dismissed" {
+			t.Errorf("the commit before: %q", got)
+		}
+	})
+}
+
+// wantDismissed expects that lists, alerts and facets tell why each finding of a scan is dismissed: the one for which its rule is named.
+func wantDismissed(t *testing.T, s *store.Store, scan core.Scan) {
+	t.Helper()
+	list, err := s.PageFindings(t.Context(), scan, store.FindingPage{Dismissed: true, Limit: 10})
+	if err != nil || len(list) != len(core.Reasons) {
+		t.Errorf("the list of what is dismissed: %+v, %v", list, err)
+	}
+	for _, f := range list {
+		if string(f.DismissedFor()) != f.RuleID || !f.Dismissed {
+			t.Errorf("%s is dismissed %t because %q", f.RuleID, f.Dismissed, f.DismissedFor())
+		}
+	}
+	facets, err := s.Catalog().Facets(t.Context(), catalog.Filter{Shelf: catalog.Dismissed})
+	if err != nil || facets.Total.N != len(core.Reasons) || len(facets.Reasons) != len(core.Reasons) {
+		t.Errorf("facets: %+v, %v", facets, err)
+	}
+	for _, reason := range core.Reasons {
+		page, err := s.Catalog().List(t.Context(), catalog.Filter{Reason: string(reason)}, catalog.Newest, "", 10)
+		if err != nil || len(page.Items) != 1 || page.Items[0].RuleID != string(reason) {
+			t.Errorf("alerts that are dismissed because %s: %+v, %v", reason, page, err)
+		}
+	}
+	trend, err := s.ListTrend(t.Context(), scan.SourcePlatform, scan.ProjectName, 10)
+	if err != nil || len(trend) == 0 || trend[len(trend)-1].Open != 0 {
+		t.Errorf("trend: %+v, %v", trend, err)
+	}
+}
+
+// An accepted risk counts again when its end has come, also where no branch has it any more, or no scan.
+func TestAcceptedRiskEnds(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		clock := newClock()
+		s := e.Open(t, store.Config{Now: clock.Now})
+		scan := pushed(t, s, 1)
+		run(t, s, finding("leak", core.High), finding("fixed", core.High), finding("real", core.Low))
+		end := clock.Now().Add(48 * time.Hour).In(time.FixedZone("", 3600))
+		f := findingsOf(t, s, scan)
+		accepted := core.Dismissal{Reason: core.AcceptedRisk, ExpiresAt: &end}
+		dismiss(t, s, f["leak"], accepted)
+		dismiss(t, s, f["fixed"], accepted)
+		patch(t, s, f["leak"], core.TriageUpdate{Source: core.ByAI, TriageDecision: core.SetTo(core.TruePositive)})
+		later := pushed(t, s, 2)
+		run(t, s, finding("leak", core.High), finding("real", core.Low))
+		clock.advance(47 * time.Hour)
+		wantEnded(t, s, 0)
+		wantStatus(t, s, scan, "before the end", core.StatusSuccess, "1 new (1 low), 2 dismissed")
+		clock.advance(time.Hour)
+		wantEnded(t, s, 2)
+		wantEnded(t, s, 0)
+		wantStatus(t, s, scan, "after the end", core.StatusFailure, "3 new (2 high, 1 low)")
+		if got := get(t, s, later.ReferenceID).Summary; got != "0 new, 1 unresolved, 2 known, 1 fixed" {
+			t.Errorf("the head after the end: %q", got)
+		}
+		history, err := s.ListTriage(t.Context(), f["leak"].ID, 0, 10)
+		if err != nil || len(history) != 3 || !history[2].Expired() || history[2].Origin != core.ByExpiry || history[2].Grounds().Reason != "" ||
+			history[2].Decision == nil || *history[2].Decision != core.TruePositive || history[0].Grounds().Reason != core.AcceptedRisk {
+			t.Errorf("history: %+v, %v", history, err)
+		}
+		audit, err := s.ListAudit(t.Context(), store.AuditFilter{Limit: 1})
+		if err != nil || audit[0].Actor != "scanhook" || audit[0].Detail != "expiry: the end of the accepted risk came, it counts again" {
+			t.Errorf("audit: %+v, %v", audit, err)
+		}
+		alert, err := s.GetAlert(t.Context(), scan.SourcePlatform, scan.ProjectName, f["fixed"].AlertNumber)
+		if err != nil || alert.State != alerts.Fixed || alert.Decision != nil {
+			t.Errorf("the alert that no branch has: %+v, %v", alert, err)
+		}
+	})
+}
+
+func wantEnded(t *testing.T, s *store.Store, want int) {
+	t.Helper()
+	if ended, err := s.EndAcceptedRisks(t.Context()); err != nil || ended != want {
+		t.Errorf("%d accepted risks ended, %v, want %d", ended, err, want)
+	}
+}
+
+func TestAcceptedRiskEndsAfterItsScan(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		clock := newClock()
+		s := e.Open(t, store.Config{Now: clock.Now})
+		scan := pushed(t, s, 1)
+		run(t, s, finding("leak", core.High))
+		f := findingsOf(t, s, scan)["leak"]
+		end := clock.Now().Add(time.Hour)
+		dismiss(t, s, f, core.Dismissal{Reason: core.AcceptedRisk, ExpiresAt: &end})
+		if err := s.DeleteScan(t.Context(), scan.ReferenceID, "root"); err != nil {
+			t.Fatal(err)
+		}
+		clock.advance(2 * time.Hour)
+		wantEnded(t, s, 1)
+		wantEnded(t, s, 0)
+		alert, err := s.GetAlert(t.Context(), scan.SourcePlatform, scan.ProjectName, f.AlertNumber)
+		if err != nil || alert.State != alerts.Fixed || alert.Decision != nil || len(alert.Events) != 2 || !alert.Events[1].Expired() {
+			t.Errorf("the alert: %+v, %v", alert, err)
+		}
+		again := pushed(t, s, 2)
+		run(t, s, finding("leak", core.High))
+		wantStatus(t, s, again, "it comes back", core.StatusFailure, "1 new (1 high)")
+	})
+}
+
+func TestEndsOfAcceptedRisksAreBounded(t *testing.T) {
+	t.Parallel()
+	clock := newClock()
+	s := storetest.OpenAt(t, storetest.SQLiteURL(t), store.Config{Now: clock.Now})
+	scan := pushed(t, s, 1)
+	run(t, s, finding("leak", core.High))
+	f := findingsOf(t, s, scan)["leak"]
+	for in, want := range map[time.Duration]string{0: "not in the future", -time.Hour: "not in the future", 6 * 365 * 24 * time.Hour: "five years"} {
+		end := clock.Now().Add(in)
+		_, err := s.RecordFeedback(t.Context(), core.Feedback{
+			FindingID: f.ID, UserVerdict: core.TruePositive, Dismissal: core.Dismissal{Reason: core.AcceptedRisk, ExpiresAt: &end},
+		})
+		if !errors.Is(err, core.ErrInvalid) || !strings.Contains(err.Error(), want) {
+			t.Errorf("an end in %s: %v, want %q", in, err, want)
+		}
+	}
 }

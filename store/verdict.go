@@ -246,8 +246,9 @@ func findingsIn(jobs []core.Job) (n int) {
 }
 
 // gateFacts are the columns of core.FindingGroup that belong to a finding itself.
-const gateFacts = `severity, baseline_state, suppressed IS NOT NULL AS suppressed, COALESCE(triage_decision, '') AS decision,
+var gateFacts = `severity, baseline_state, suppressed IS NOT NULL AS suppressed, COALESCE(triage_decision, '') AS decision,
 	CASE WHEN triage_decision = 'FP' THEN ` + byAI + ` ELSE FALSE END AS only_ai,
+	CASE WHEN triage_decision = 'TP' THEN ` + dismissedReal + ` ELSE FALSE END AS accepted,
 	COALESCE(red_team_success, FALSE) AS exploited,
 	CASE WHEN unresolved THEN ` + unspoken + ` ELSE FALSE END AS unresolved`
 
@@ -255,7 +256,7 @@ const gateFacts = `severity, baseline_state, suppressed IS NOT NULL AS suppresse
 const unspoken = `(SELECT COUNT(*) FROM alert_decisions w WHERE w.alert_id = findings.alert_id AND w.source = 'person') = 0`
 
 // stillUnresolved is Tally.Unresolved for lists.
-const stillUnresolved = `findings.unresolved AND NOT ` + dismissed + ` AND ` + unspoken
+var stillUnresolved = `findings.unresolved AND NOT ` + dismissed + ` AND ` + unspoken
 
 // CountUnresolved is how many findings of a scan are unresolved.
 func (s *Store) CountUnresolved(ctx context.Context, scan core.Scan) (n int, err error) {
@@ -311,10 +312,10 @@ func findingGroups(ctx context.Context, tx *sqlx.Tx, scan core.Scan, gate core.G
 		cve = `cve_id`
 	}
 	err = tx.SelectContext(ctx, &groups, tx.Rebind(`
-		SELECT severity, baseline_state, suppressed, decision, only_ai, exploited, unresolved, cve_id, n, `+riskFacts(`counted.cve_id`)+`
+		SELECT severity, baseline_state, suppressed, decision, only_ai, accepted, exploited, unresolved, cve_id, n, `+riskFacts(`counted.cve_id`)+`
 		FROM (SELECT `+gateFacts+`, `+cve+` AS cve_id, COUNT(*) AS n
 			FROM findings WHERE scan_id = ?
-			GROUP BY 1, 2, 3, 4, 5, 6, 7, 8) counted`), scan.ID)
+			GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9) counted`), scan.ID)
 	return groups, err
 }
 

@@ -40,7 +40,7 @@ const (
 // rolesOfPages are the roles that pages take. Those of the API are in its description.
 var rolesOfPages = map[string]string{
 	"GET /": everyRole, "GET /scans": everyRole, "GET /scans/:ref": everyRole, "GET /scans/:ref/events": everyRole,
-	"POST /scans/:ref/rescan": "triager uploader admin", "GET /findings/:id": everyRole, "GET /findings/:id/patch": everyRole,
+	"POST /scans/:ref/rescan": "triager uploader admin", "POST /scans/:ref/override": "admin", "POST /scans/:ref/override/end": "admin", "GET /findings/:id": everyRole, "GET /findings/:id/patch": everyRole,
 	"POST /findings/:id/feedback": judges, "POST /findings/:id/undo": judges, "GET /alerts": readers,
 	"POST /alerts/decide": judges, "POST /alerts/undo": judges, "POST /comments/:platform/*alert": judges,
 	"GET /alerts/:platform/*alert": readers, "GET /projects": readers, "GET /projects/:platform/*project": readers,

@@ -442,7 +442,7 @@ func (w *wiring) loops() []func(context.Context) {
 	calls := ingest.New(ingest.Config{Store: w.db, Platforms: w.platforms, Version: buildVersion(), Log: w.log})
 	return []func(context.Context){
 		calls.Run, w.runner.Run, w.poster.Run, w.health.Run, metadata.Run, lists.Run, projects.Run, hooks.Run, retention.Run,
-		keepTime(w.db, w.log), judgeHeads(w.db, w.log),
+		keepTime(w.db, w.log), judgeHeads(w.db, w.log), endAcceptedRisks(w.db, w.log),
 	}
 }
 
@@ -508,6 +508,18 @@ func keepTime(db *store.Store, log *slog.Logger) func(context.Context) {
 		return false, err
 	}
 	return poll.Loop{Name: "clock", Every: keepTimeEvery, Once: once, Log: log}.Run
+}
+
+// endAcceptedRisks lets findings count again when the end of their acceptance has come.
+func endAcceptedRisks(db *store.Store, log *slog.Logger) func(context.Context) {
+	once := func(ctx context.Context) (bool, error) {
+		ended, err := db.EndAcceptedRisks(ctx)
+		if ended > 0 {
+			log.Info("accepted risks have ended, their alerts count again", "alerts", ended)
+		}
+		return ended > 0, err
+	}
+	return poll.Loop{Name: "accepted risks", Every: time.Minute, Once: once, Log: log}.Run
 }
 
 // close ends what requests have left in the background before what that works with.

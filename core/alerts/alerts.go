@@ -100,6 +100,7 @@ func dismissed(like core.Finding, decisions []core.TriageDecision) bool {
 	}
 	return core.FindingGroup{
 		Severity: like.Severity, Risk: core.Risk{KEV: like.KEV}, Decision: prevailing.Decision,
+		Accepted: prevailing.Decision == core.TruePositive && prevailing.Reason != "",
 		OnlyAI: !slices.ContainsFunc(decisions, func(d core.TriageDecision) bool {
 			return d.Decision == core.FalsePositive && d.Source != core.ByAI
 		}),

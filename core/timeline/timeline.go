@@ -144,6 +144,14 @@ func triageEvent(e core.TriageEvent) Event {
 		return Event{At: e.Timestamp, Stage: "triage", Detail: e.Comment, Text: fmt.Sprintf(
 			"%s took a person's decision on finding %d back, which is now %s", e.Author, e.FindingID, decision)}
 	}
+	if e.Expired() {
+		return Event{At: e.Timestamp, Stage: "triage", Text: fmt.Sprintf(
+			"The risk of finding %d was accepted until now: it counts again, and is %s", e.FindingID, decision)}
+	}
+	if why := e.Grounds(); why.Reason != "" && why.Reason != core.AsFalsePositive {
+		return Event{At: e.Timestamp, Stage: "triage", Detail: e.Comment,
+			Text: fmt.Sprintf("%s (%s) dismissed finding %d: %s", e.Author, e.Source, e.FindingID, why.Words())}
+	}
 	return Event{At: e.Timestamp, Stage: "triage", Detail: e.Comment,
 		Text: fmt.Sprintf("%s (%s) marked finding %d as %s", e.Author, e.Source, e.FindingID, decision)}
 }
@@ -160,6 +168,9 @@ func auditEvent(e core.AuditEvent) Event {
 		step.Stage, step.Text = "job", fmt.Sprintf("%s said that a scanner failed: %s", e.Actor, e.Subject)
 	case core.AuditScanOpened:
 		step.Text = e.Actor + " named the commit, which no webhook had announced"
+	case core.AuditOverride:
+		step.Stage, step.Text = "status", fmt.Sprintf("%s: override: %s", e.Actor, e.Detail)
+		step.Detail = ""
 	case core.AuditRescan:
 		step.Text = e.Actor + " had the commit scanned once more"
 	}

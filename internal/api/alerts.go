@@ -42,7 +42,7 @@ func (a *API) RegisterAlerts(api huma.API) {
 
 	decide := operation(access.Judge, http.MethodPost, "/alert-decisions", "decide-alerts",
 		"A person's decision on several alerts, or on all that a filter selects")
-	decide.Description = "One call decides on at most 100 alerts, in one transaction. With a filter, next is where to go on: " +
+	decide.Description = aboutReasons + " One call decides on at most 100 alerts, in one transaction. With a filter, next is where to go on: " +
 		"call again with it and with the same batch until it is empty. A batch is withdrawn as one."
 	decide.Errors = append(decide.Errors, http.StatusConflict)
 	decide.DefaultStatus = http.StatusOK
@@ -63,6 +63,7 @@ type AlertFilter struct {
 	Tool     string `query:"tool" maxLength:"2048"`
 	Rule     string `query:"rule" maxLength:"2048"`
 	Path     string `query:"path" maxLength:"2048" doc:"a file, or a directory that ends with a slash" example:"src/"`
+	Reason   string `query:"reason" enum:"false_positive,accepted_risk,used_in_tests,wont_fix,revoked,suppressed" doc:"why it is dismissed; suppressed: by its scanner only"`
 	Age      string `query:"age" enum:"day,week,month,quarter,older" doc:"since it was seen first: less than a day, to a week, to 30 days, to 90 days, more"`
 	KEV      bool   `query:"kev" doc:"known to be exploited, by CISA's catalog"`
 	Text     string `query:"q" maxLength:"200" doc:"in title, file, rule, message, CVE or CWE"`
@@ -72,7 +73,7 @@ type AlertFilter struct {
 func (a *API) filter(ctx context.Context, act access.Act, in AlertFilter) (f catalog.Filter, err error) {
 	f = catalog.Filter{
 		Shelf: catalog.Shelf(in.State), Severity: core.Severity(in.Severity), Tool: in.Tool, Rule: in.Rule, Path: in.Path,
-		Age: catalog.Age(in.Age), KEV: in.KEV, Text: in.Text,
+		Age: catalog.Age(in.Age), KEV: in.KEV, Text: in.Text, Reason: in.Reason,
 	}
 	if in.State == "all" {
 		f.Shelf = ""
@@ -149,6 +150,7 @@ type facetsOutput struct {
 		Tools      []facetView `json:"tool"`
 		Rules      []facetView `json:"rule"`
 		Projects   []facetView `json:"project"`
+		Reasons    []facetView `json:"reason" doc:"why they are dismissed, with the state dismissed"`
 		Ages       []facetView `json:"age" doc:"empty where more than 10,000 alerts match"`
 		Paths      []facetView `json:"path" doc:"of one project; directories end with a slash"`
 	}
@@ -167,7 +169,7 @@ func (a *API) countAlerts(ctx context.Context, in *countAlertsInput) (*facetsOut
 	out.Body.Total, out.Body.KEV = countView(facets.Total), countView(facets.KEV)
 	for values, into := range map[*[]catalog.Value]*[]facetView{
 		&facets.Severities: &out.Body.Severities, &facets.Tools: &out.Body.Tools, &facets.Rules: &out.Body.Rules,
-		&facets.Projects: &out.Body.Projects, &facets.Ages: &out.Body.Ages, &facets.Paths: &out.Body.Paths,
+		&facets.Projects: &out.Body.Projects, &facets.Ages: &out.Body.Ages, &facets.Reasons: &out.Body.Reasons, &facets.Paths: &out.Body.Paths,
 	} {
 		*into = views(*values, func(v catalog.Value) facetView { return facetView{v.Name, v.Platform, countView(v.Count)} })
 	}
@@ -177,6 +179,7 @@ func (a *API) countAlerts(ctx context.Context, in *countAlertsInput) (*facetsOut
 type decideAlertsInput struct {
 	AlertFilter
 	Body struct {
+		Dismissing
 		Alerts   []int64 `json:"alerts,omitempty" maxItems:"100" doc:"ids as the list has them; without, the filter of the query selects"`
 		Verdict  string  `json:"user_verdict" enum:"TP,FP" doc:"true or false positive"`
 		Comments string  `json:"comments,omitempty" maxLength:"10240"`
@@ -197,7 +200,7 @@ type batchOutput struct {
 func (a *API) decideAlerts(ctx context.Context, in *decideAlertsInput) (*batchOutput, error) {
 	batch := store.Batch{
 		Key: cmp.Or(in.Body.Batch, rand.Text()), Alerts: in.Body.Alerts, Verdict: core.Triage(in.Body.Verdict), Comment: in.Body.Comments,
-		Author: author(ctx),
+		Author: author(ctx), Dismissal: in.Body.dismissal(),
 	}
 	var part catalog.Batch
 	if batch.Alerts == nil {

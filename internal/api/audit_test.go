@@ -30,6 +30,8 @@ func TestEveryWriteIsAudited(t *testing.T) {
 		{"uploader", "PUT", "/scans/{ref}/results/{scanner}", "/api/v1/scans/" + ref + "/results/trivy", report, "report"},
 		{"admin", "PUT", "/results/{scanner}", byCommit, report, "scan opened"},
 		{"uploader", "POST", "/scans/{ref}/fail", "/api/v1/scans/" + ref + "/fail", `{"scanner":"trivy","reason":"no"}`, "report failed"},
+		{"admin", "POST", "/scans/{ref}/override", "/api/v1/scans/" + ref + "/override", `{"reason":"tomorrow"}`, "override"},
+		{"admin", "DELETE", "/scans/{ref}/override", "/api/v1/scans/" + ref + "/override", "", "override"},
 		{"uploader", "POST", "/scans", "/api/v1/scans", commit, "scan opened"},
 		{"uploader", "POST", "/scans/{ref}/rescan", "/api/v1/scans/" + ref + "/rescan", "", "rescan"},
 		{"machine", "PATCH", "/findings/{id}", "/api/v1/findings/1", `{"ai_verdict":"unsure"}`, "triage"},

@@ -102,7 +102,8 @@ type findingView struct {
 	Unresolved       bool     `json:"unresolved,omitempty" doc:"it failed the default branch before, and is neither fixed nor decided on by a person"`
 	Suppressed       *string  `json:"suppressed" doc:"why the scanner itself hides it"`
 	TriageDecision   *string  `json:"triage_decision" enum:"TP,FP"`
-	Dismissed        bool     `json:"dismissed" doc:"it does not count: suppressed, or called FP by somebody who may; an AI alone may not for Critical, known exploited and proven ones"`
+	Dismissed        bool     `json:"dismissed" doc:"it does not count: suppressed, or dismissed by somebody who may; an AI alone may not for Critical, known exploited and proven ones"`
+	Reason           *string  `json:"reason" enum:"false_positive,accepted_risk,used_in_tests,wont_fix,revoked" doc:"why it is dismissed; null where nobody has"`
 	AIVerdict        *string  `json:"ai_verdict"`
 	AIConfidence     *float64 `json:"ai_confidence"`
 	AIReasoning      *string  `json:"ai_reasoning"`
@@ -120,7 +121,7 @@ func viewFinding(f core.Finding) findingView {
 		VulnerabilityIDs: strings.Fields(f.VulnerabilityIDs),
 		HelpURI:          f.HelpURI, Snippet: f.Snippet, Fingerprint: f.Fingerprint, BaselineState: string(f.BaselineState),
 		MatchedBy: f.MatchedBy, Unresolved: f.Unresolved, Suppressed: f.Suppressed,
-		TriageDecision: text(f.TriageDecision), Dismissed: f.Dismissed, AIVerdict: f.AIVerdict,
+		TriageDecision: text(f.TriageDecision), Dismissed: f.Dismissed, Reason: present(string(f.DismissedFor())), AIVerdict: f.AIVerdict,
 		AIConfidence: f.AIConfidence, AIReasoning: f.AIReasoning, RemediationPatch: f.RemediationPatch,
 		RedTeamSuccess: f.RedTeamSuccess, EPSSProbability: f.EPSSProbability, EPSSPercentile: f.EPSSPercentile, KEV: f.KEV,
 	}

@@ -192,6 +192,7 @@ func (d endpoint) describe(operation map[string]any, good map[string]string, fie
 var bodyFields = map[string][]string{
 	"POST /api/v1/scans":                                         {"platform", "project", "commit", "branch"},
 	"POST /api/v1/scans/{ref}/fail":                              {"scanner", "reason"},
+	"POST /api/v1/scans/{ref}/override":                          {"reason"},
 	"PATCH /api/v1/findings/{id}":                                {"triage_decision", "ai_verdict", "ai_reasoning", "remediation_patch"},
 	"POST /api/v1/findings/{id}/feedback":                        {"user_verdict", "comments"},
 	"PATCH /api/v1/metrics/{id}":                                 {"expected"},

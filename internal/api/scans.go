@@ -34,6 +34,17 @@ func (a *API) RegisterScans(api huma.API) {
 	rescan := operation(access.Rescan, http.MethodPost, "/scans/{ref}/rescan", "rescan", "Scan the same commit once more")
 	rescan.DefaultStatus = http.StatusAccepted
 	register(a, api, rescan, a.rescan)
+	override := operation(access.Administer, http.MethodPost, "/scans/{ref}/override", "override-scan",
+		"Turn the commit's status green, with a reason")
+	override.Description = "The status says who and why; the verdict stays what it is. It ends with a newer scan of the commit, and when more " +
+		"stands in the way than there is now, as after a report that finds more: then the status is red again and says so. Other commits do not have it."
+	override.Errors = append(override.Errors, http.StatusConflict)
+	register(a, api, override, a.overrideScan)
+	back := operation(access.Administer, http.MethodDelete, "/scans/{ref}/override", "end-override",
+		"Take back what turned the commit's status green")
+	back.DefaultStatus = http.StatusOK
+	back.Errors = append(back.Errors, http.StatusConflict)
+	register(a, api, back, a.endOverride)
 	register(a, api, operation(access.Administer, http.MethodDelete, "/scans/{ref}", "delete-scan",
 		"Delete a scan with everything that belongs to it"), a.deleteScan)
 }
@@ -194,6 +205,27 @@ func answerReceipt(receipt core.Receipt, err error) (*receiptOutput, error) {
 	return out, nil
 }
 
+type overrideInput struct {
+	ScanRef
+	Body struct {
+		Reason string `json:"reason" minLength:"1" maxLength:"500"`
+	}
+}
+
+func (a *API) overrideScan(ctx context.Context, in *overrideInput) (*scanOutput, error) {
+	if err := a.Store.OverrideScan(ctx, in.Ref, author(ctx), in.Body.Reason); err != nil {
+		return nil, err
+	}
+	return a.getScan(ctx, &in.ScanRef)
+}
+
+func (a *API) endOverride(ctx context.Context, in *ScanRef) (*scanOutput, error) {
+	if err := a.Store.EndOverride(ctx, in.Ref, author(ctx)); err != nil {
+		return nil, err
+	}
+	return a.getScan(ctx, in)
+}
+
 func (a *API) deleteScan(ctx context.Context, in *ScanRef) (*struct{}, error) {
 	if err := a.Store.DeleteScan(ctx, in.Ref, author(ctx)); err != nil {
 		return nil, err
@@ -225,6 +257,23 @@ type scanView struct {
 	ChangedFilesTruncated bool       `json:"changed_files_truncated" doc:"num_changed_files is a lower bound"`
 	StartedAt             *time.Time `json:"started_at"`
 	FinishedAt            *time.Time `json:"finished_at"`
+
+	Override *overrideView `json:"override" doc:"an administrator's word that turns the commit's status green; null where there is none"`
+}
+
+// overrideView is an override.
+type overrideView struct {
+	By        string     `json:"by"`
+	Reason    string     `json:"reason"`
+	Timestamp time.Time  `json:"timestamp"`
+	EndedAt   *time.Time `json:"ended_at" doc:"when more came than was overridden; null while it holds"`
+}
+
+func viewOverride(o *core.Override) *overrideView {
+	if o == nil {
+		return nil
+	}
+	return &overrideView{o.By, o.Reason, o.At, o.EndedAt}
 }
 
 func viewScan(s core.Scan) scanView {
@@ -235,6 +284,7 @@ func viewScan(s core.Scan) scanView {
 		VerdictReason: s.VerdictReason, Summary: s.Summary, Error: s.Error,
 		SupersededBy: s.SupersededBy, NumChangedFiles: s.NumChangedFiles,
 		ChangedFilesTruncated: s.ChangedFilesTruncated, StartedAt: s.StartedAt, FinishedAt: s.FinishedAt,
+		Override: viewOverride(s.Override()),
 	}
 }
 

@@ -128,3 +128,36 @@ func TestScanTellsItsCoverage(t *testing.T) {
 		t.Errorf("findings: %+v", findings)
 	}
 }
+
+func TestOverride(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	scan, _, _ := reported(t, b)
+	for name, c := range map[string]struct {
+		role, body string
+		want       int
+	}{
+		"a triager": {"triager", `{"reason":"fine"}`, http.StatusForbidden}, "a scanner": {"machine", `{"reason":"fine"}`, http.StatusForbidden},
+		"no reason": {"admin", `{}`, http.StatusUnprocessableEntity}, "an empty one": {"admin", `{"reason":"  "}`, http.StatusUnprocessableEntity},
+	} {
+		if answer := b.call(t, c.role, "POST", scan+"/override", c.body, nil); answer.Code != c.want {
+			t.Errorf("%s: %d %s", name, answer.Code, answer.Body)
+		}
+	}
+	var got struct {
+		results
+		Override *struct{ By, Reason string } `json:"override"`
+	}
+	answer := b.call(t, "admin", "POST", scan+"/override", `{"reason":"the fix comes tomorrow"}`, &got)
+	if answer.Code != http.StatusOK || got.Override == nil || got.Override.Reason != "the fix comes tomorrow" || *got.Verdict != "fail" ||
+		got.Statuses[0]["state"] != "success" || got.Statuses[0]["description"] != "Overridden by "+got.Override.By+": the fix comes tomorrow. "+got.Summary {
+		t.Errorf("overridden: %d %s", answer.Code, answer.Body)
+	}
+	if answer := b.call(t, "admin", "POST", scan+"/override", `{"reason":"again"}`, nil); answer.Code != http.StatusConflict {
+		t.Errorf("a second time: %d %s", answer.Code, answer.Body)
+	}
+	answer = b.call(t, "admin", "DELETE", scan+"/override", "", &got)
+	if answer.Code != http.StatusOK || got.Statuses[0]["state"] != "failure" {
+		t.Errorf("taken back: %d %s", answer.Code, answer.Body)
+	}
+}

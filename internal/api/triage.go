@@ -28,13 +28,14 @@ func (a *API) RegisterTriage(api huma.API) {
 		"What a scanner, an AI or a red team knows about a finding; omitted fields stay as they are, null clears one")
 	patch.Description = "A decision reaches the same finding in other scans of the project, and the commit statuses " +
 		"that it changes. A person's feedback overrides triage_decision; red_team_success makes it TP until a person " +
-		"gives feedback after it."
+		"gives feedback after it. " + aboutReasons
 	patch.Errors = append(patch.Errors, http.StatusRequestEntityTooLarge)
 	patch.MaxBodyBytes = maxTriageBody
 	register(a, api, patch, a.patchFinding)
 
 	feedback := operation(access.Judge, http.MethodPost, "/findings/{id}/feedback", "give-feedback",
 		"A person's decision on a finding: it holds in the whole project until a person decides again")
+	feedback.Description = aboutReasons
 	feedback.DefaultStatus = http.StatusCreated
 	register(a, api, feedback, a.giveFeedback)
 
@@ -52,6 +53,19 @@ func (a *API) RegisterTriage(api huma.API) {
 	register(a, api, history, a.listHistory)
 }
 
+const aboutReasons = "A reason dismisses the finding: the gate does not count it. FP stands for false positives only; what is dismissed for " +
+	"another reason is real, TP. An accepted risk has an end, expires_at, and counts again from then on."
+
+// Dismissing is part of the body of a decision.
+type Dismissing struct {
+	Reason    string     `json:"reason,omitempty" enum:"false_positive,accepted_risk,used_in_tests,wont_fix,revoked" doc:"why it is dismissed: false_positive with FP, the others with TP"`
+	ExpiresAt *time.Time `json:"expires_at,omitempty" doc:"of an accepted risk, which must have one: when it counts again" example:"2027-03-01T00:00:00Z"`
+}
+
+func (d Dismissing) dismissal() core.Dismissal {
+	return core.Dismissal{Reason: core.Reason(d.Reason), ExpiresAt: d.ExpiresAt}
+}
+
 // FindingID is part of the input of every operation on one finding.
 type FindingID struct {
 	ID int64 `path:"id" minimum:"1"`
@@ -65,6 +79,22 @@ type decisionView struct {
 	Comment   string    `json:"comment"`
 	FindingID int64     `json:"finding_id" doc:"on which it was made: this one, or the same finding in another scan"`
 	Timestamp time.Time `json:"timestamp"`
+
+	dismissalView
+}
+
+// dismissalView is why a decision dismisses.
+type dismissalView struct {
+	Reason    *string    `json:"reason" enum:"false_positive,accepted_risk,used_in_tests,wont_fix,revoked" doc:"why it is dismissed; null where it is not"`
+	ExpiresAt *time.Time `json:"expires_at" doc:"when an accepted risk counts again; null for others"`
+}
+
+func viewDismissal(why core.Dismissal) dismissalView {
+	view := dismissalView{ExpiresAt: why.ExpiresAt}
+	if reason := string(why.Reason); reason != "" {
+		view.Reason = &reason
+	}
+	return view
 }
 
 type findingDetail struct {
@@ -98,7 +128,7 @@ func answerFinding(found store.Triaged, err error) (*findingOutput, error) {
 }
 
 func viewDecision(by core.TriageDecision) *decisionView {
-	return &decisionView{by.ID, string(by.Source), by.Author, by.Comment, by.FindingID, by.Timestamp}
+	return &decisionView{by.ID, string(by.Source), by.Author, by.Comment, by.FindingID, by.Timestamp, viewDismissal(by.Grounds())}
 }
 
 func (a *API) getFinding(ctx context.Context, in *FindingID) (*findingOutput, error) {
@@ -109,6 +139,7 @@ func (a *API) getFinding(ctx context.Context, in *FindingID) (*findingOutput, er
 type patchFindingInput struct {
 	FindingID
 	Body struct {
+		Dismissing
 		TriageDecision   optional[core.Triage] `json:"triage_decision,omitempty" enum:"TP,FP"`
 		AIVerdict        optional[string]      `json:"ai_verdict,omitempty" maxLength:"64"`
 		AIConfidence     optional[float64]     `json:"ai_confidence,omitempty" minimum:"0" maximum:"1"`
@@ -125,6 +156,10 @@ func (a *API) patchFinding(ctx context.Context, in *patchFindingInput) (*finding
 		TriageDecision: in.Body.TriageDecision.Change, AIVerdict: in.Body.AIVerdict.Change,
 		AIConfidence: in.Body.AIConfidence.Change, AIReasoning: in.Body.AIReasoning.Change,
 		RemediationPatch: in.Body.RemediationPatch.Change, RedTeamSuccess: in.Body.RedTeamSuccess.Change,
+		Dismissal: in.Body.dismissal(),
+	}
+	if said := update.Reason.Triage(); said != "" && !update.TriageDecision.Set {
+		update.TriageDecision = core.SetTo(said)
 	}
 	if update.AIVerdict.Set || update.AIConfidence.Set || update.AIReasoning.Set {
 		update.Source = core.ByAI
@@ -136,6 +171,7 @@ func (a *API) patchFinding(ctx context.Context, in *patchFindingInput) (*finding
 type feedbackInput struct {
 	FindingID
 	Body struct {
+		Dismissing
 		UserVerdict string `json:"user_verdict" enum:"TP,FP" doc:"true or false positive"`
 		Comments    string `json:"comments,omitempty" maxLength:"10240"`
 	}
@@ -144,6 +180,7 @@ type feedbackInput struct {
 func (a *API) giveFeedback(ctx context.Context, in *feedbackInput) (*findingOutput, error) {
 	found, err := a.Store.RecordFeedback(ctx, core.Feedback{
 		FindingID: in.ID, UserVerdict: core.Triage(in.Body.UserVerdict), Comments: in.Body.Comments, Author: author(ctx),
+		Dismissal: in.Body.dismissal(),
 	})
 	return answerFinding(found, err)
 }
@@ -164,20 +201,23 @@ func (a *API) withdrawFeedback(ctx context.Context, in *withdrawInput) (*finding
 // eventView is an entry of a finding's history.
 type eventView struct {
 	ID          int64           `json:"id"`
-	Source      string          `json:"source" enum:"person,scanner,ai,carried"`
-	Origin      string          `json:"origin" enum:"person,scanner,ai,red_team" doc:"of a decision that was carried"`
+	Source      string          `json:"source" enum:"person,scanner,ai,expiry,carried"`
+	Origin      string          `json:"origin" enum:"person,scanner,ai,red_team,expiry" doc:"of a decision that was carried"`
 	CarriedFrom *int64          `json:"carried_from" doc:"the finding, of another scan, on which it was made"`
 	Author      string          `json:"author"`
 	Changes     json.RawMessage `json:"changes" doc:"the new values, by field"`
 	Decision    *string         `json:"triage_decision" enum:"TP,FP" doc:"the finding's from then on"`
 	Comment     string          `json:"comment"`
 	Timestamp   time.Time       `json:"timestamp"`
+
+	dismissalView
 }
 
 func viewEvent(e core.TriageEvent) eventView {
 	return eventView{
 		ID: e.ID, Source: string(e.Source), Origin: string(e.Origin), CarriedFrom: e.PropagatedFrom, Author: e.Author,
 		Changes: json.RawMessage(e.Changes), Decision: text(e.Decision), Comment: e.Comment, Timestamp: e.Timestamp,
+		dismissalView: viewDismissal(e.Grounds()),
 	}
 }
 

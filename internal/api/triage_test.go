@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -154,5 +155,81 @@ func TestHistory(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("history (-want +got):\n%s", diff)
+	}
+}
+
+// A reason dismisses what is real. The finding, its alert, the history and the lists name it.
+func TestReasonsOfADismissal(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	scan, high, low := reported(t, b)
+	end := time.Now().Add(48 * time.Hour).UTC().Truncate(time.Second)
+	for name, body := range map[string]string{
+		"FP that is real":   `{"user_verdict":"FP","reason":"wont_fix"}`,
+		"a strange reason":  `{"user_verdict":"TP","reason":"boredom"}`,
+		"a risk for ever":   `{"user_verdict":"TP","reason":"accepted_risk"}`,
+		"an end that was":   `{"user_verdict":"TP","reason":"accepted_risk","expires_at":"2020-01-01T00:00:00Z"}`,
+		"an end of nothing": fmt.Sprintf(`{"user_verdict":"TP","expires_at":%q}`, end.Format(time.RFC3339)),
+	} {
+		if answer := b.call(t, "triager", "POST", high+"/feedback", body, nil); answer.Code != http.StatusUnprocessableEntity || detail(t, answer) == "" {
+			t.Errorf("%s: %d %s", name, answer.Code, answer.Body)
+		}
+	}
+	if answer := b.call(t, "machine", "PATCH", high, `{"reason":"wont_fix","ai_verdict":"fine"}`, nil); answer.Code != http.StatusUnprocessableEntity {
+		t.Errorf("an AI that says more than it may: %d %s", answer.Code, answer.Body)
+	}
+	var got struct {
+		findingAnswer
+		Reason string `json:"reason"`
+		By     struct {
+			Reason    string    `json:"reason"`
+			ExpiresAt time.Time `json:"expires_at"`
+		} `json:"decided_by"`
+	}
+	body := fmt.Sprintf(`{"user_verdict":"TP","reason":"accepted_risk","expires_at":%q,"comments":"until the rewrite"}`, end.Format(time.RFC3339))
+	answer := b.call(t, "triager", "POST", high+"/feedback", body, &got)
+	if answer.Code != http.StatusCreated || *got.TriageDecision != "TP" || *got.Verdict != "pass" || got.Summary != "1 new (1 low), 1 dismissed" ||
+		got.Reason != "accepted_risk" || got.By.Reason != "accepted_risk" || !got.By.ExpiresAt.Equal(end) {
+		t.Errorf("accepted: %d %s", answer.Code, answer.Body)
+	}
+	if answer := b.call(t, "machine", "PATCH", low, `{"reason":"used_in_tests"}`, &got); answer.Code != http.StatusOK || got.Reason != "used_in_tests" {
+		t.Errorf("a scanner's reason: %d %s", answer.Code, answer.Body)
+	}
+	history := b.call(t, "triager", "GET", high+"/history", "", nil).Body.String()
+	for _, part := range []string{`"reason":"accepted_risk"`, `"user_verdict":"TP"`, end.Format(time.RFC3339)} {
+		if !strings.Contains(history, part) {
+			t.Errorf("the history lacks %s: %s", part, history)
+		}
+	}
+	for path, want := range map[string]string{
+		"/api/v1/alerts?reason=accepted_risk&state=all":  `"rule_id"`,
+		"/api/v1/alert-facets?state=dismissed":           `"reason":[{"name":"accepted_risk","n":1,"more":false},{"name":"used_in_tests","n":1,"more":false}]`,
+		scan + "/sarif":                                  `Dismissed in Scanhook: accepted risk.`,
+		scan + "/csv":                                    `Dismissed in Scanhook: used in tests.`,
+		"/api/v1/alerts?reason=wont_fix&state=dismissed": `"items":[]`,
+	} {
+		if answer := b.call(t, "triager", "GET", path, "", nil).Body.String(); !strings.Contains(answer, want) {
+			t.Errorf("%s lacks %s: %s", path, want, answer)
+		}
+	}
+	sast := b.call(t, "triager", "GET", scan+"/gl-sast", "", nil).Body.String()
+	if !strings.Contains(sast, `"vulnerabilities":[]`) {
+		t.Errorf("what is dismissed counts in GitLab: %s", sast)
+	}
+}
+
+func TestDecideAlertsForAReason(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	scan, _, _ := reported(t, b)
+	var done decided
+	answer := b.call(t, "triager", "POST", "/api/v1/alert-decisions?state=all", `{"user_verdict":"TP","reason":"wont_fix"}`, &done)
+	if answer.Code != http.StatusOK || done.Done != 2 {
+		t.Errorf("deciding: %d %s", answer.Code, answer.Body)
+	}
+	var after results
+	b.call(t, "triager", "GET", scan, "", &after)
+	if after.Statuses[0]["description"] != "0 new, 2 dismissed" {
+		t.Errorf("afterwards: %+v", after.Statuses)
 	}
 }

@@ -42,6 +42,7 @@ type findingView struct {
 	CWELink      string // link, or empty
 	Decides      bool   // it is one of those that failed the gate
 	Triage       core.Triage
+	Why          core.Dismissal       // why it is dismissed; zero where it is not
 	Undoable     *core.TriageDecision // a person's decision that holds and can be withdrawn; nil where there is none
 	Code         []codeLine
 	Patch        []codeLine
@@ -74,7 +75,11 @@ func (w *Web) viewFindings(
 	views := make([]findingView, len(findings))
 	for i, f := range findings {
 		views[i] = w.viewFinding(scan, baseline, f)
-		if d, decided := decisions[f.AlertID]; decided && d.Source == core.ByPerson && views[i].Triage == d.Decision {
+		d, decided := decisions[f.AlertID]
+		if !decided || views[i].Triage != d.Decision {
+			continue
+		}
+		if views[i].Why = d.Grounds(); d.Source == core.ByPerson {
 			views[i].Undoable = &d
 		}
 	}
@@ -110,7 +115,7 @@ func (w *Web) viewFinding(scan core.Scan, baseline string, f core.Finding) findi
 	}
 	view.Link = w.Platforms.lineLink(scan, sha, f)
 	if f.TriageDecision != nil {
-		view.Triage = *f.TriageDecision
+		view.Triage, view.Why.Reason = *f.TriageDecision, f.DismissedFor()
 	}
 	view.Proven = f.RedTeamSuccess != nil && *f.RedTeamSuccess
 	if f.AIConfidence != nil {

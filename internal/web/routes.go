@@ -37,6 +37,8 @@ func (w *Web) Register(router *gin.Engine) {
 		{access.ReadScans, http.MethodGet, "/scans/:ref", w.ShowScan},
 		{access.ReadScans, http.MethodGet, "/scans/:ref/events", w.live.Events},
 		{access.Rescan, http.MethodPost, "/scans/:ref/rescan", w.Rescan},
+		{access.Administer, http.MethodPost, "/scans/:ref/override", w.Override},
+		{access.Administer, http.MethodPost, "/scans/:ref/override/end", w.EndOverride},
 		{access.ReadScans, http.MethodGet, "/findings/:id", w.ToFinding},
 		{access.ReadScans, http.MethodGet, "/findings/:id/patch", w.DownloadPatch},
 		{access.Judge, http.MethodPost, "/findings/:id/feedback", w.GiveFeedback},

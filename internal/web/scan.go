@@ -364,6 +364,35 @@ func (w *Web) ToFinding(c *gin.Context) error {
 	return nil
 }
 
+// Red tells whether an administrator may turn the commit's status green.
+func (p scanPage) Red() bool {
+	state, _ := core.StatusFor(p.Scan)
+	return state == core.StatusFailure || state == core.StatusError
+}
+
+// Override turns the status of a scan's commit green.
+func (w *Web) Override(c *gin.Context) error {
+	return w.change(c, func(ctx context.Context, ref, who string) error {
+		return w.Store.OverrideScan(ctx, ref, who, commentOf(c))
+	})
+}
+
+// EndOverride takes that back.
+func (w *Web) EndOverride(c *gin.Context) error { return w.change(c, w.Store.EndOverride) }
+
+// change does something to a scan, and goes back to its page.
+func (w *Web) change(c *gin.Context, do func(ctx context.Context, ref, who string) error) error {
+	who, err := w.Sessions.Visitor(c)
+	if err == nil {
+		err = do(c.Request.Context(), c.Param("ref"), who.Name)
+	}
+	if err != nil {
+		return err
+	}
+	c.Redirect(http.StatusSeeOther, w.Base.Path("/scans/"+c.Param("ref")))
+	return nil
+}
+
 // Rescan starts another scan of a commit and leads to it.
 func (w *Web) Rescan(c *gin.Context) error {
 	who, err := w.Sessions.Visitor(c)

@@ -289,3 +289,27 @@ func (s *site) takes(path string) time.Duration {
 	s.page(path)
 	return time.Since(start)
 }
+
+func TestOverrideOnTheScansPage(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, func(cfg *web.Config) { cfg.Tokens[0].Grant.Role = "admin" })
+	s.login()
+	scan := s.scanned(1, finding())
+	path := "/scans/" + scan.ReferenceID
+	contains(t, s.page(path), "Turn the status green")
+	if answer := s.ask(path+"/override", url.Values{"comments": {" "}}); answer.Code != http.StatusBadRequest {
+		t.Errorf("without a reason: %d", answer.Code)
+	}
+	if answer := s.ask(path+"/override", url.Values{"comments": {"<i>tomorrow</i>"}}); answer.Code != http.StatusSeeOther {
+		t.Fatalf("override: %d %s", answer.Code, answer.Body)
+	}
+	page := s.page(path)
+	contains(t, page, "Overridden by <b><bdi>ada</bdi></b>", "&lt;i&gt;tomorrow", "scanhook: success", "Take the override back", "<b id=\"verdict-word\">Failed</b>")
+	lacks(t, page, "Turn the status green")
+	contains(t, s.page("/explain/"+scan.CommitSHA), "ada: override: turned failure green: &lt;i&gt;tomorrow")
+	contains(t, s.page("/audit?action=override"), "turned failure green")
+	if answer := s.ask(path+"/override/end", url.Values{}); answer.Code != http.StatusSeeOther {
+		t.Fatalf("taking it back: %d %s", answer.Code, answer.Body)
+	}
+	contains(t, s.page(path), "scanhook: failure", "Turn the status green")
+}

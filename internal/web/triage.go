@@ -11,6 +11,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/web/layout"
 	"github.com/scanhook/scanhook/store"
 )
 
@@ -24,16 +25,19 @@ const (
 
 // done is what a visitor has just done to a finding. The address of the page that they come back to holds it.
 type done struct {
-	What string // one of the constants above
+	What string // one of the constants above, or a core.Reason
 	Of   int64  // the finding; 0 for none
 }
 
 // GiveFeedback records a person's decision on a finding and goes back to the page with the form.
 func (w *Web) GiveFeedback(c *gin.Context) error {
-	verdict := c.PostForm("verdict")
-	return w.judge(c, verdict, func(id int64, who string) (store.Triaged, error) {
+	judgement, err := w.Judgement(c)
+	if err != nil {
+		return err
+	}
+	return w.judge(c, judgement.What(), func(id int64, who string) (store.Triaged, error) {
 		return w.Store.RecordFeedback(c.Request.Context(), core.Feedback{
-			FindingID: id, UserVerdict: core.Triage(verdict), Comments: commentOf(c), Author: who,
+			FindingID: id, UserVerdict: judgement.Verdict, Dismissal: judgement.Dismissal, Comments: commentOf(c), Author: who,
 		})
 	})
 }
@@ -99,7 +103,7 @@ func (d done) in(back string) string {
 func newDone(c *gin.Context) done {
 	d := done{What: c.Query("done")}
 	switch d.What {
-	case doneFalsePositive, doneReal, doneUndo, doneTooLate:
+	case doneFalsePositive, doneReal, doneUndo, doneTooLate, string(layout.ReasonOf(d.What)):
 		d.Of, _ = strconv.ParseInt(c.Query("finding"), 10, 64)
 	}
 	return d
@@ -114,6 +118,9 @@ func (d done) Sentence() string {
 		return "You marked this finding as real."
 	case doneUndo:
 		return "You withdrew the decision."
+	}
+	if reason := layout.ReasonOf(d.What); reason != "" {
+		return "You dismissed this finding: " + reason.Words() + "."
 	}
 	return "Nothing was withdrawn: the decision that you saw no longer holds. The history shows what was decided since."
 }

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/store"
@@ -76,4 +77,41 @@ func TestDecisionIsUndone(t *testing.T) {
 	if strings.Contains(page, `<input id="comment`) {
 		t.Error("Enter in a comment submits the form")
 	}
+}
+
+// A reason is chosen without JavaScript, and stands on the card, in the history and on the alert's page.
+func TestFindingIsDismissedForAReason(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.login()
+	scan := s.scanned(1, finding())
+	list, err := s.store.PageFindings(t.Context(), scan, store.FindingPage{State: core.New, Limit: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	card := fmt.Sprintf("/findings/%d/feedback", list[0].ID)
+	for _, form := range []url.Values{
+		{"verdict": {"dismiss"}}, {"verdict": {"dismiss"}, "reason": {"boredom"}},
+		{"verdict": {"dismiss"}, "reason": {"accepted_risk"}, "until": {"soon"}},
+		{"verdict": {"dismiss"}, "reason": {"accepted_risk"}, "until": {"2020-01-01"}},
+	} {
+		if answer := s.ask(card, form); answer.Code != http.StatusBadRequest {
+			t.Errorf("%v: %d", form, answer.Code)
+		}
+	}
+	say := func(reason, until string) string {
+		answer := s.ask(card, url.Values{"verdict": {"dismiss"}, "reason": {reason}, "until": {until}, "back": {"/hooks/scans/" + scan.ReferenceID}})
+		if answer.Code != http.StatusSeeOther {
+			t.Fatalf("%s: %d %s", reason, answer.Code, answer.Body)
+		}
+		path, _, _ := strings.Cut(strings.TrimPrefix(answer.Header().Get("Location"), "/hooks"), "#")
+		return s.page(path)
+	}
+	contains(t, say("revoked", ""), "0 new, 1 dismissed", "You dismissed this finding: revoked.", "→ revoked", "Undo “revoked”")
+	day := time.Now().UTC().AddDate(0, 1, 0).Format(time.DateOnly)
+	contains(t, say("accepted_risk", day), "Passed", "You dismissed this finding: accepted risk.", "→ accepted risk until "+day,
+		`<span class="badge">accepted risk until `+day, "Undo “accepted risk until "+day)
+	contains(t, say("accepted_risk", ""), "accepted risk until "+time.Now().UTC().AddDate(0, 0, 90).Format(time.DateOnly))
+	contains(t, s.page(fmt.Sprintf("/alerts/github/%s/%d", scan.ProjectName, list[0].AlertNumber)), "accepted risk until", "says person")
+	contains(t, s.page("/alerts?state=dismissed"), `<bdi>accepted risk</bdi>`, "reason=accepted_risk")
 }

@@ -82,10 +82,24 @@ type Filter struct {
 	Age      Age
 	KEV      bool   // known to be exploited
 	Text     string // in title, file, rule, message, or a vulnerability's id, in any case
+	Reason   string // why it is dismissed: a core.Reason, or Suppressed
+}
+
+// Suppressed stands for the reason of alerts that nobody but their scanner dismisses.
+const Suppressed = "suppressed"
+
+// ReasonOf is, as SQL, why the decision that holds on an alert dismisses it: core.PrevailingDecision and its Why. It is empty where none
+// does. alert is a column with the alert's id.
+func ReasonOf(alert string) string {
+	return `COALESCE((SELECT CASE w.decision WHEN 'FP' THEN 'false_positive' ELSE w.reason END FROM alert_decisions w
+		WHERE w.alert_id = ` + alert + `
+		ORDER BY CASE WHEN w.source IN ('person', 'red_team') THEN 0 ELSE 1 END, w.id DESC LIMIT 1), '')`
 }
 
 // narrow tells whether a filter asks for what no tally knows.
-func (f Filter) narrow() bool { return f.Path != "" || f.Age != "" || f.KEV || f.Text != "" }
+func (f Filter) narrow() bool {
+	return f.Path != "" || f.Age != "" || f.KEV || f.Text != "" || f.Reason != ""
+}
 
 // Item is an alert of a list.
 type Item struct {

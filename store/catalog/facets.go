@@ -37,6 +37,7 @@ type Facets struct {
 	Projects   []Value
 	Ages       []Value // empty where there are too many alerts to count each
 	Paths      []Value // below the filter's path; only of one project
+	Reasons    []Value // of what is dismissed; only of that shelf
 	KEV        Count
 }
 
@@ -54,6 +55,11 @@ func (c *Catalog) Facets(ctx context.Context, f Filter) (facets Facets, err erro
 	if len(f.Projects) == 1 {
 		if facets.Paths, err = c.paths(ctx, f); err != nil {
 			return facets, wrap("counting files", err)
+		}
+	}
+	if f.Shelf == Dismissed {
+		if facets.Reasons, err = c.reasons(ctx, f); err != nil {
+			return facets, wrap("counting reasons", err)
 		}
 	}
 	if facets.KEV, err = c.countKEV(ctx, f); err != nil {
@@ -283,6 +289,26 @@ func (c *Catalog) paths(ctx context.Context, f Filter) ([]Value, error) {
 			GROUP BY part`, append([]any{start}, args...)...)
 		for _, row := range found {
 			counts[prefix+row.Part] += row.N
+			read += row.N
+		}
+		return read, err
+	})
+	return most(counts, more), err
+}
+
+// reasons counts alerts by why they are dismissed.
+func (c *Catalog) reasons(ctx context.Context, f Filter) ([]Value, error) {
+	counts := map[string]int{}
+	more, err := c.counted(f, func(w walk) (read int, err error) {
+		var found []struct {
+			Reason string `db:"reason"`
+			N      int    `db:"n"`
+		}
+		with, walked, args := w.parts(c.now(), `alerts.id`)
+		err = sqldb.SelectIn(ctx, c.db, &found, with+`
+			SELECT reason, COUNT(*) AS n FROM (SELECT `+ReasonOf(`walked.id`)+` AS reason FROM (`+walked+`) walked) told GROUP BY reason`, args...)
+		for _, row := range found {
+			counts[cmp.Or(row.Reason, Suppressed)] += row.N
 			read += row.N
 		}
 		return read, err

@@ -149,8 +149,11 @@ func (f Filter) severities() []core.Severity {
 }
 
 func (f Filter) shelves() []Shelf {
-	if f.Shelf != "" {
+	switch {
+	case f.Shelf != "":
 		return []Shelf{f.Shelf}
+	case f.Reason != "":
+		return []Shelf{Dismissed}
 	}
 	return Shelves
 }
@@ -243,6 +246,9 @@ func (w walk) conditions(now time.Time) (where sqldb.Conditions) {
 		where.Add(true, `SUBSTR(file, 1, ?) = ?`, len([]rune(w.Path)), w.Path)
 	} else {
 		where.Add(w.Path != "", `file = ?`, w.Path)
+	}
+	if w.Reason != "" {
+		where.Add(true, ReasonOf(`alerts.id`)+` = ?`, strings.TrimPrefix(w.Reason, Suppressed))
 	}
 	if span, known := days[w.Age]; known {
 		where.Add(span[1] != 0, `first_seen >= ?`, before(now, span[1]))

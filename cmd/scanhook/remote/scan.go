@@ -33,12 +33,15 @@ type State struct {
 	Summary    string   `json:"summary"`
 	Error      string   `json:"error"`
 	WaitingFor []string `json:"waiting_for"`
+	Overridden string   `json:"overridden,omitempty"` // who turned the commit's status green all the same, and why
 }
 
 func (s State) String() string {
 	switch {
 	case len(s.WaitingFor) > 0:
 		return s.Status + ", waiting for " + strings.Join(s.WaitingFor, ", ")
+	case s.Overridden != "":
+		return fmt.Sprintf("%s, overridden by %s (%s)", s.Status, s.Overridden, cmp.Or(s.Error, s.Summary))
 	case s.Error != "":
 		return s.Status + ": " + s.Error
 	case s.Verdict != "":
@@ -54,6 +57,8 @@ func (s State) Ended() bool { return s.Status == "completed" || s.Status == "fai
 // it knows nothing.
 func (s State) Judge() error {
 	switch {
+	case s.Overridden != "" && s.Ended():
+		return nil
 	case s.Verdict == "fail" || s.Status == "failed":
 		return fmt.Errorf("the gate is closed: %s", cli.OneLine(cmp.Or(s.Error, s.Summary)))
 	case s.Ended() && s.Verdict != "pass":
@@ -76,6 +81,11 @@ type detail struct {
 	Statuses []struct {
 		TargetURL string `json:"target_url"`
 	} `json:"statuses"`
+	Override *struct {
+		By      string     `json:"by"`
+		Reason  string     `json:"reason"`
+		EndedAt *time.Time `json:"ended_at"`
+	} `json:"override"` // none from older servers
 }
 
 func (d *detail) state() State {
@@ -84,6 +94,9 @@ func (d *detail) state() State {
 		if job.State == "pending" || job.State == "running" {
 			s.WaitingFor = append(s.WaitingFor, job.Scanner)
 		}
+	}
+	if o := d.Override; o != nil && o.EndedAt == nil && d.Verdict != "pass" {
+		s.Overridden = o.By + ": " + o.Reason
 	}
 	return s
 }

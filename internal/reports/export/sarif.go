@@ -189,8 +189,13 @@ func sarifTime(t *time.Time) string {
 // sourceRoot is the usual name of the repository's root.
 const sourceRoot = "%SRCROOT%"
 
-// falsePositive justifies the suppression of a finding that was dismissed.
-const falsePositive = "Marked as a false positive in Scanhook."
+// justification is why a finding was dismissed.
+func justification(why core.Reason) string {
+	if why == core.AsFalsePositive {
+		return "Marked as a false positive in Scanhook."
+	}
+	return "Dismissed in Scanhook: " + why.Words() + "."
+}
 
 // describe returns a run without its results.
 func (e *Export) describe(run *toolRun) sarifRun {
@@ -289,8 +294,8 @@ func suppressions(f core.Finding) (all []sarifSuppression) {
 		}
 		all = append(all, own)
 	}
-	if f.Dismissed && f.TriageDecision != nil && *f.TriageDecision == core.FalsePositive {
-		all = append(all, sarifSuppression{Kind: "external", Status: "accepted", Justification: falsePositive})
+	if why := f.DismissedFor(); why != "" {
+		all = append(all, sarifSuppression{Kind: "external", Status: "accepted", Justification: justification(why)})
 	}
 	return all
 }

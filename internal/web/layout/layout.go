@@ -104,6 +104,7 @@ func (l *Layout) functions() template.FuncMap {
 		"plural":     core.Plural,
 		"upto":       func(n int, one, more string) string { return text.UpTo(n, store.MaxCounted, one, more) },
 		"decision":   text.Decision,
+		"said":       text.Said,
 		"opinion":    text.Opinion,
 		"seconds":    text.Seconds,
 		"days":       text.Days,

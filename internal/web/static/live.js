@@ -9,7 +9,7 @@
   // What must not be taken from the reader: typed text, what has the focus or is unfolded, and findings judged on this page.
   const inUse = (node) => node.localName === "article" && (node.dataset.judged !== undefined ||
     node.contains(document.activeElement) || node.querySelector("details[open]") !== null ||
-    [...node.querySelectorAll("textarea")].some((field) => field.value !== ""));
+    [...node.querySelectorAll("textarea, select")].some((field) => field.value !== ""));
 
   // Attributes that belong to the reader or to this script, not to the server.
   const isOurs = (node, name) => name === "open" || name === "aria-busy" || name.startsWith("data-judged") ||
@@ -120,7 +120,7 @@
     } else if (!page.getElementById(card.id)) {
       complain(card, "You are not logged in any more. Log in in another tab, then press the button again.");
     } else {
-      form.querySelector("textarea").value = "";
+      form.reset();
       if (turn < shown) { // by another finding that was judged meanwhile
         morph(card, page.getElementById(card.id));
         return refresh();

@@ -164,6 +164,14 @@ func Decision(d *core.Triage) string {
 	return "real"
 }
 
+// Said is a decision for people, with the reason for which it dismisses what is real.
+func Said(d *core.Triage, why core.Dismissal) string {
+	if why.Reason == "" || why.Reason == core.AsFalsePositive {
+		return Decision(d)
+	}
+	return why.Words()
+}
+
 // Opinion is an AI's verdict in words, or as it is where it is none of those that AIs are asked for.
 func Opinion(verdict string) string {
 	switch strings.ToLower(strings.NewReplacer(" ", "_", "-", "_").Replace(verdict)) {

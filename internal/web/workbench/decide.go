@@ -14,6 +14,7 @@ import (
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/access"
+	"github.com/scanhook/scanhook/internal/web/layout"
 	"github.com/scanhook/scanhook/internal/web/text"
 	"github.com/scanhook/scanhook/store"
 	"github.com/scanhook/scanhook/store/catalog"
@@ -21,8 +22,9 @@ import (
 
 // done is what the visitor has just done to many alerts. The address of the page that they come back to holds it.
 type done struct {
-	What    string // FP, TP or undone
+	What    string // FP, TP, a core.Reason or undone
 	N, Left int
+	Until   string // the end of accepted risks
 	Batch   string
 	Filter  string // of what is left, which begins after a cursor
 	After   string
@@ -35,7 +37,21 @@ func (d done) Sentence() string {
 		string(core.FalsePositive): "You marked %s as false positive.", string(core.TruePositive): "You marked %s as real.",
 		"undone": "You withdrew the decision on %s.",
 	}[d.What]
+	if reason := d.Reason(); reason != "" {
+		what = "You dismissed %s: " + reason.Words() + "."
+	}
 	return fmt.Sprintf(what, text.Number(d.N)+" "+strings.TrimPrefix(core.Plural(d.N, "alert"), strconv.Itoa(d.N)+" "))
+}
+
+// Reason is the one that was given, or empty.
+func (d done) Reason() core.Reason { return layout.ReasonOf(d.What) }
+
+// Verdict is what a form says to go on.
+func (d done) Verdict() string {
+	if d.Reason() != "" {
+		return "dismiss"
+	}
+	return d.What
 }
 
 // doneOf reads from the address what the visitor has done. It believes no address that somebody else made: only who decided knows the
@@ -43,11 +59,13 @@ func (d done) Sentence() string {
 func (p *Pages) doneOf(c *gin.Context) (*done, error) {
 	d := done{
 		What: c.Query("done"), Batch: c.Query("batch"), Filter: c.Query("filter"), After: c.Query("from"), Comment: c.Query("comments"),
+		Until: c.Query("until"),
 	}
 	d.N, _ = strconv.Atoi(c.Query("n"))
 	d.Left, _ = strconv.Atoi(c.Query("left"))
 	switch d.What {
-	case string(core.FalsePositive), string(core.TruePositive):
+	case "":
+	case string(core.FalsePositive), string(core.TruePositive), string(d.Reason()):
 		known, err := p.knows(c, d.Batch)
 		if err != nil || !known {
 			return nil, err
@@ -76,19 +94,20 @@ func (p *Pages) Decide(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	verdict := known([]core.Triage{core.FalsePositive, core.TruePositive}, c.PostForm("verdict"), "")
-	if verdict == "" {
-		return fmt.Errorf("%w: the form names no decision", core.ErrInvalid)
+	judgement, err := p.Layout.Judgement(c)
+	if err != nil {
+		return err
 	}
 	batch := store.Batch{
-		Key: c.PostForm("batch"), Verdict: verdict, Author: who.Name, Comment: strings.ReplaceAll(c.PostForm("comments"), "\r\n", "\n"),
+		Key: c.PostForm("batch"), Verdict: judgement.Verdict, Dismissal: judgement.Dismissal, Author: who.Name,
+		Comment: strings.ReplaceAll(c.PostForm("comments"), "\r\n", "\n"),
 	}
 	if batch.Key == "" {
 		batch.Key = rand.Text()
 	} else if known, err := p.knows(c, batch.Key); err != nil || !known {
 		return cmp.Or(err, fmt.Errorf("%w: nothing of what you were deciding on holds any more; begin anew", core.ErrConflict))
 	}
-	result := done{What: string(verdict), Batch: batch.Key, Comment: batch.Comment}
+	result := done{What: judgement.What(), Batch: batch.Key, Comment: batch.Comment, Until: judgement.Until()}
 	result.N, _ = strconv.Atoi(c.PostForm("n"))
 	if c.PostForm("all") == "" {
 		batch.Alerts, err = numbers(c.PostFormArray("alert"))
@@ -161,7 +180,7 @@ func (p *Pages) back(c *gin.Context, d done) {
 		target = &url.URL{Path: p.Layout.Base.Path("/alerts")}
 	}
 	query := target.Query()
-	for _, name := range []string{"after", "filter", "from", "left", "comments"} {
+	for _, name := range []string{"after", "filter", "from", "left", "comments", "until"} {
 		query.Del(name)
 	}
 	query.Set("done", d.What)
@@ -169,7 +188,7 @@ func (p *Pages) back(c *gin.Context, d done) {
 	query.Set("batch", d.Batch)
 	if d.Left > 0 {
 		query.Set("left", strconv.Itoa(d.Left))
-		for name, value := range map[string]string{"filter": d.Filter, "from": d.After, "comments": d.Comment} {
+		for name, value := range map[string]string{"filter": d.Filter, "from": d.After, "comments": d.Comment, "until": d.Until} {
 			if value != "" {
 				query.Set(name, value)
 			}

@@ -193,6 +193,7 @@ func (v view) chips() (chips []link) {
 	add("path", v.Path)
 	add("age", labels[string(v.Age)])
 	add("kev", "exploited (KEV)")
+	add("reason", core.Reason(v.Reason).Words())
 	add("q", "“"+v.Text+"”")
 	return chips
 }
@@ -204,8 +205,11 @@ func (v view) facets(f catalog.Facets) (list []facet) {
 		for _, value := range values {
 			if value.Name != "" {
 				label := value.Name
-				if name == "age" { // the other values are names of their own
+				switch name { // the values of others are names of their own
+				case "age":
 					label = labels[value.Name]
+				case "reason":
+					label = core.Reason(value.Name).Words()
 				}
 				links = append(links, link{label, counted(value.Count), v.with(name, value.Name), strings.EqualFold(v.query.Get(name), value.Name)})
 			}
@@ -218,6 +222,7 @@ func (v view) facets(f catalog.Facets) (list []facet) {
 	if f.KEV.N > 0 || v.KEV {
 		list = append(list, facet{"Exploited", []link{{"in CISA’s catalog (KEV)", counted(f.KEV), v.with("kev", "yes"), v.KEV}}})
 	}
+	add("Reason", "reason", f.Reasons)
 	add("First seen", "age", v.ages(f))
 	add("Rule", "rule", f.Rules)
 	if v.query.Get("project") == "" {

@@ -13,7 +13,15 @@ import (
 )
 
 // fields are the parameters of an address that select alerts.
-var fields = []string{"state", "platform", "project", "severity", "tool", "rule", "path", "age", "kev", "q"}
+var fields = []string{"state", "platform", "project", "severity", "tool", "rule", "path", "age", "kev", "reason", "q"}
+
+// reasons are why alerts are dismissed.
+var reasons = func() (words []string) {
+	for _, reason := range core.Reasons {
+		words = append(words, string(reason))
+	}
+	return append(words, catalog.Suppressed)
+}()
 
 // view is what an address asks for. Words that it does not know ask for nothing.
 type view struct {
@@ -37,6 +45,7 @@ func viewOf(address url.Values) view {
 	v.Age = known(catalog.Ages, v.query.Get("age"), "")
 	v.sort = known([]catalog.Sort{catalog.BySeverity, catalog.Newest, catalog.Oldest}, v.query.Get("sort"), catalog.BySeverity)
 	v.group = known(catalog.Groupings, v.query.Get("group"), "")
+	v.Reason = known(reasons, v.query.Get("reason"), "")
 	v.Tool, v.Rule, v.Path = v.query.Get("tool"), v.query.Get("rule"), v.query.Get("path")
 	v.KEV, v.Text, v.after = v.query.Get("kev") != "", v.query.Get("q"), v.query.Get("after")
 	return v
