@@ -90,8 +90,9 @@ func TestMainIsWhatItsMergeQueueBrought(t *testing.T) {
 			t.Errorf("scans of main: %+v, %v, want that of its head first", head, err)
 		}
 		states, err := s.ListProjects(t.Context(), store.ProjectFilter{Limit: 9})
-		if err != nil || len(states) != 1 || states[0].Head == nil || states[0].Head.CommitSHA != storetest.SHA(4) || states[0].Failing() {
-			t.Errorf("states: %+v, %v", states, err)
+		if err != nil || len(states) != 1 || states[0].Head == nil || states[0].Head.CommitSHA != storetest.SHA(4) ||
+			*states[0].Head.Verdict != core.Pass || states[0].Unresolved != 1 || !states[0].Failing() {
+			t.Errorf("states: %+v, %v, want that of its head, which passes and leaves a finding of before unresolved", states, err)
 		}
 		trend, err := s.ListTrend(t.Context(), "github", "acme/shop", 3)
 		if err != nil || len(trend) != 3 || trend[0].CommitSHA != storetest.SHA(2) || trend[2].CommitSHA != storetest.SHA(4) {

@@ -46,9 +46,13 @@ func Analyze(t testing.TB, url string) {
 	if strings.HasPrefix(url, "sqlite:") {
 		Execute(t, url, `ANALYZE`)
 	} else {
-		Execute(t, url, onAllTables(`ANALYZE %I`))
+		Execute(t, url, AnalyzeOwn)
 	}
 }
+
+// AnalyzeOwn is the statement that ANALYZEs the test's own tables in PostgreSQL. A plain ANALYZE locks those of all tests that share
+// the server, and two of them lock each other out.
+var AnalyzeOwn = onAllTables(`ANALYZE %I`)
 
 // onAllTables runs a statement for each of the test's own tables in PostgreSQL.
 func onAllTables(statement string) string {
