@@ -234,8 +234,8 @@ func TestGitLabShowsForksByTheLadder(t *testing.T) {
 		project, state    string
 		said              string
 	}{
-		"a pipeline of the request": {true, true, "acme/shop", "failed", "in the pipeline of the merge request"},
-		"a pipeline of the fork":    {false, false, "eve/shop", "failed", "in the fork's own project"},
+		"a pipeline of the request": {true, true, "acme/shop", "success", "in the pipeline of the merge request"},
+		"a pipeline of the fork":    {false, false, "eve/shop", "success", "in the fork's own project"},
 		"a note":                    {false, true, "acme/shop", "note", "as a note on the merge request"},
 	} {
 		t.Run(name, func(t *testing.T) {
