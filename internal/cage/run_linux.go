@@ -88,7 +88,7 @@ func runHelper(ctx context.Context, o order, argv []string, stdout, stderr io.Wr
 
 	cmd := exec.CommandContext(ctx, self)
 	cmd.Args = append([]string{helperName, string(stageGuard)}, argv...)
-	cmd.Env = []string{}
+	cmd.Env = helperEnv
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	cmd.ExtraFiles = []*os.File{theirs, written, watched}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -127,6 +127,9 @@ const maxMessages = 64 << 10 // bytes
 
 // self is this program, also after its file was replaced.
 const self = "/proc/self/exe"
+
+// helperEnv is the environment of a helper, which needs none.
+var helperEnv = []string{}
 
 // helperName is what this program is called while it is a helper.
 const helperName = "scanhook-cage"
