@@ -32,10 +32,8 @@ func (s *Store) GetFinding(ctx context.Context, id int64) (Triaged, error) {
 
 // isUnresolved tells whether a finding failed the default branch before, and counts and waits for a person's word still.
 func isUnresolved(t core.Triaged) bool {
-	f := t.Finding
 	spoken := slices.ContainsFunc(t.Decisions, func(d core.TriageDecision) bool { return d.Source == core.ByPerson })
-	dismissed := f.Suppressed != nil || f.TriageDecision != nil && *f.TriageDecision == core.FalsePositive && f.AIMayDismiss()
-	return f.Unresolved && t.Scan.OnDefaultBranch() && !spoken && !dismissed
+	return t.Finding.Unresolved && t.Scan.OnDefaultBranch() && !spoken && !t.Finding.Dismissed
 }
 
 func triaged(t core.Triaged) Triaged {

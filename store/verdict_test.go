@@ -642,6 +642,29 @@ func TestUnresolved(t *testing.T) {
 	})
 }
 
+// A finding by itself is unresolved where lists say so, also where a scanner calls a Critical one a false positive, which an AI may not.
+func TestUnresolvedIsTheSameInListsAndByItself(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		bad := finding("bad", core.Critical)
+		scanned(t, s, 1, core.Report{})
+		scanned(t, s, 2, core.Report{Findings: []core.Finding{bad}})
+		scan := scanned(t, s, 3, core.Report{Findings: []core.Finding{bad}})
+		for _, source := range []core.TriageSource{"", core.ByAI, core.ByScanner} {
+			listed := findingsOf(t, s, scan)["bad"]
+			if source != "" {
+				patch(t, s, listed, core.TriageUpdate{Source: source, TriageDecision: core.SetTo(core.FalsePositive)})
+				listed = findingsOf(t, s, scan)["bad"]
+			}
+			alone, err := s.GetFinding(t.Context(), listed.ID)
+			if want := source != core.ByScanner; err != nil || listed.Unresolved != want || alone.Finding.Unresolved != want {
+				t.Errorf("by %q: in the list %t, by itself %t, want %t; %v", source, listed.Unresolved, alone.Finding.Unresolved, want, err)
+			}
+		}
+	})
+}
+
 // What the first scan of the default branch finds is known; that of another branch is not.
 func TestFirstScanIsTheBaseline(t *testing.T) {
 	t.Parallel()
