@@ -301,7 +301,7 @@ func (o order) initialize(argv []string) error {
 func start(next stage, argv []string, attributes *syscall.SysProcAttr) (pid int, err error) {
 	args := append([]string{helperName, string(next)}, argv...)
 	pid, err = syscall.ForkExec(self, args, &syscall.ProcAttr{ //nolint:gosec // running the program is what it is for
-		Env: []string{}, Files: []uintptr{0, 1, 2, messagesFile, orderFile}, Sys: attributes,
+		Env: helperEnv, Files: []uintptr{0, 1, 2, messagesFile, orderFile}, Sys: attributes,
 	})
 	if err != nil {
 		return 0, fmt.Errorf("starting a process in the cage: %w", err)
