@@ -7,7 +7,7 @@
 //
 // # Reading order
 //
-//   - event.go: webhooks and what they announce; ref.go: refs and commits; policy.go: which of them are scanned, and how
+//   - event.go: webhooks and what they announce; ref.go: refs, commits and what differs between them; policy.go: which of them are scanned, and how
 //   - scan.go: scans and jobs; report.go and finding.go: what scanners say
 //   - gate.go: from findings to the verdict and its text; epss.go: what is known about vulnerabilities
 //   - triage.go: what people, scanners and AIs decide about a finding

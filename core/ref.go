@@ -110,3 +110,20 @@ func IsRequestRef(ref string) bool {
 // IsForkBranch tells whether CI gave the branch of a request from a fork: owner/name:branch, which no branch can be called, or the
 // ref of the request's head.
 func IsForkBranch(branch string) bool { return strings.Contains(branch, ":") || IsRequestRef(branch) }
+
+// Changes are the differences between two commits, from git's diff.
+type Changes struct {
+	Base  string       // the older commit's id
+	Files []FileChange // every file that differs
+}
+
+// FileChange is a file that differs between two commits.
+type FileChange struct {
+	Old, New  string // paths; Old is empty for a file that was added, New for one that was deleted
+	Hunks     []Hunk // in the order of the file, without lines of context
+	Opaque    bool   // it is unknown which lines are the same
+	Reordered bool   // the lines that were removed are those that were added
+}
+
+// Hunk is a run of lines that were replaced by others. As in a diff, a count of 0 means that the line stands before the gap.
+type Hunk struct{ OldLine, OldCount, NewLine, NewCount int }

@@ -3,7 +3,6 @@ package core
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -83,23 +82,6 @@ func (r Report) Outside() func(file string) bool {
 	}
 	return func(file string) bool { return file != "" && !r.Files[file] }
 }
-
-// Changes are the differences between two commits, from git's diff.
-type Changes struct {
-	Base  string       // the older commit's id
-	Files []FileChange // every file that differs
-}
-
-// FileChange is a file that differs between two commits.
-type FileChange struct {
-	Old, New  string // paths; Old is empty for a file that was added, New for one that was deleted
-	Hunks     []Hunk // in the order of the file, without lines of context
-	Opaque    bool   // it is unknown which lines are the same
-	Reordered bool   // the lines that were removed are those that were added
-}
-
-// Hunk is a run of lines that were replaced by others. As in a diff, a count of 0 means that the line stands before the gap.
-type Hunk struct{ OldLine, OldCount, NewLine, NewCount int }
 
 const (
 	packedChunk = 64 << 10 // bytes of texts that are allocated at once
@@ -596,5 +578,10 @@ type SearchedContents map[ContentsKey]Contents
 
 // HasClean tells whether clean contents are among them.
 func (c SearchedContents) HasClean() bool {
-	return slices.ContainsFunc(slices.Collect(maps.Values(c)), Contents.IsClean)
+	for _, contents := range c {
+		if contents.IsClean() {
+			return true
+		}
+	}
+	return false
 }

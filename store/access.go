@@ -108,8 +108,8 @@ var ofObject = map[ObjectKind][]string{
 const scanProject = `
 	SELECT p.platform, p.name, p.platform_ref, s.commit_sha FROM scans s JOIN projects p ON p.id = s.project_id WHERE s.reference_id = ?`
 
-// ProjectOf finds the project of an object, by its present name, and the commit that the object is of; core.ErrNotFound where there is no such object. A project that is
-// not known is itself: somebody may be about to make it known.
+// ProjectOf finds the project of an object, by its present name, and the commit that the object is of; core.ErrNotFound where there is no
+// such object. A project that is not known is itself: somebody may be about to make it known.
 func (s *Store) ProjectOf(ctx context.Context, o Object) (p access.Project, err error) {
 	if o.Kind == ProjectObject {
 		found, err := s.FindProject(ctx, o.Project.Platform, o.Project.Name)

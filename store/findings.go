@@ -155,10 +155,7 @@ func (s *Store) present(ctx context.Context, scan core.Scan, list []core.Finding
 			list[i].BaselineState, list[i].MatchedBy = core.Absent, ""
 		}
 	}
-	if err := s.tellUnresolved(ctx, scan, list); err != nil {
-		return fmt.Errorf("listing what is unresolved: %w", sqldb.Classify(err))
-	}
-	return nil
+	return s.tellUnresolved(ctx, scan, list)
 }
 
 // PlaceFinding finds the list of its scan in which a finding is; Offset is how many come before it.

@@ -94,10 +94,18 @@ type judged struct {
 const atHead = `(COALESCE((SELECT r.sha FROM refs r WHERE r.project_id = s.project_id AND r.name = s.ref), '') = s.commit_sha
 	OR COALESCE((SELECT r.sha FROM refs r WHERE r.project_id = s.project_id AND r.name = 'refs/heads/' || s.default_branch), '') = s.commit_sha)`
 
-// judgeAll judges scans again that have ended. The status of the
+// judgeAll judges scans again that have ended, which it locks in one order for all transactions. The status of the
 // first one is put first.
 func (s *Store) judgeAll(ctx context.Context, tx *sqlx.Tx, ids []int64, first int64) error {
-	scans, changed, err := s.judgeStored(ctx, tx, ids)
+	var scans []judged
+	err := sqldb.SelectIn(ctx, tx, &scans, `
+		SELECT `+scansAs("s")+`, `+latestAttempt+` AS latest, `+atHead+` AS head
+		FROM scans s WHERE s.id IN (?)
+		ORDER BY s.id `+s.db.ForUpdate, ids)
+	if err != nil {
+		return err
+	}
+	changed, err := s.judgeEnded(ctx, tx, scans)
 	if err != nil {
 		return err
 	}
@@ -114,18 +122,6 @@ func (s *Store) judgeAll(ctx context.Context, tx *sqlx.Tx, ids []int64, first in
 		return err
 	}
 	return s.putStatuses(ctx, tx, others)
-}
-
-// judgeStored locks scans in one order for all transactions, judges those again that have ended, and tells whose verdict changed.
-func (s *Store) judgeStored(ctx context.Context, tx *sqlx.Tx, ids []int64) (scans []judged, changed map[int64]bool, err error) {
-	err = sqldb.SelectIn(ctx, tx, &scans, `
-		SELECT `+scansAs("s")+`, `+latestAttempt+` AS latest, `+atHead+` AS head
-		FROM scans s WHERE s.id IN (?)
-		ORDER BY s.id `+s.db.ForUpdate, ids)
-	if err == nil {
-		changed, err = s.judgeEnded(ctx, tx, scans)
-	}
-	return scans, changed, err
 }
 
 // judgeEnded judges those of the scans that have ended, and tells whose verdict changed. The others are left to their jobs.
@@ -288,7 +284,10 @@ func (s *Store) tellUnresolved(ctx context.Context, scan core.Scan, list []core.
 	for i := range list {
 		list[i].Unresolved = list[i].BaselineState != core.Absent && slices.Contains(still, list[i].ID)
 	}
-	return err
+	if err != nil {
+		return fmt.Errorf("listing what is unresolved: %w", sqldb.Classify(err))
+	}
+	return nil
 }
 
 // riskFacts are those of its CVE, as they are now and as they were before the last import. Subqueries look each up by key,

@@ -327,12 +327,3 @@ func firstScan(story store.AlertStory) *string {
 	}
 	return &story.First.ReferenceID
 }
-
-// present is nil for a value that is missing.
-func present[T comparable](value T) *T {
-	var zero T
-	if value == zero {
-		return nil
-	}
-	return &value
-}

@@ -119,6 +119,15 @@ func text[T ~string](value *T) *string {
 	return &s
 }
 
+// present is nil for a value that is missing.
+func present[T comparable](value T) *T {
+	var zero T
+	if value == zero {
+		return nil
+	}
+	return &value
+}
+
 func views[T, V any](list []T, view func(T) V) []V {
 	out := make([]V, len(list))
 	for i, item := range list {

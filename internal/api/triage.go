@@ -90,11 +90,7 @@ type dismissalView struct {
 }
 
 func viewDismissal(why core.Dismissal) dismissalView {
-	view := dismissalView{ExpiresAt: why.ExpiresAt}
-	if reason := string(why.Reason); reason != "" {
-		view.Reason = &reason
-	}
-	return view
+	return dismissalView{present(string(why.Reason)), why.ExpiresAt}
 }
 
 type findingDetail struct {

@@ -88,7 +88,7 @@ type Filter struct {
 // Suppressed stands for the reason of alerts that nobody but their scanner dismisses.
 const Suppressed = "suppressed"
 
-// ReasonOf is, as SQL, why the decision that holds on an alert dismisses it: core.PrevailingDecision and its Why. It is empty where none
+// ReasonOf is, as SQL, why the decision that holds on an alert dismisses it: core.PrevailingDecision and its Grounds. It is empty where none
 // does. alert is a column with the alert's id.
 func ReasonOf(alert string) string {
 	return `COALESCE((SELECT CASE w.decision WHEN 'FP' THEN 'false_positive' ELSE w.reason END FROM alert_decisions w

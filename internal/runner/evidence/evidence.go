@@ -235,16 +235,9 @@ type known struct {
 
 // gather asks git. It returns no facts with an error.
 func (g *Git) gather(ctx context.Context, u *upload) (found *facts, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, gatherTimeout, fmt.Errorf("it took more than %s", gatherTimeout))
-	defer cancel()
-	defer context.AfterFunc(g.closing, cancel)()
 	platform, configured := g.Platforms[u.scan.SourcePlatform]
 	if !configured {
 		return nil, fmt.Errorf("no platform is called %q", u.scan.SourcePlatform)
-	}
-	remote, err := platform.Remote(ctx, u.scan.ProjectName)
-	if err != nil {
-		return nil, err
 	}
 	space, err := sandbox.New(g.TempDir, g.MaxDisk)
 	if err != nil {
@@ -252,10 +245,14 @@ func (g *Git) gather(ctx context.Context, u *upload) (found *facts, err error) {
 	}
 	ctx, free := space.Bound(ctx, gatherTimeout, fmt.Errorf("it took more than %s", gatherTimeout))
 	defer free(nil)
+	defer context.AfterFunc(g.closing, func() { free(errClosed) })()
 	found = &facts{space: space, of: map[string]known{}}
-	err = g.Mirrors.Use(ctx, mirror.ProjectOf(u.scan, remote), u.scan.CommitSHA, func(ctx context.Context, m *mirror.Mirror) error {
-		return g.read(ctx, m, u, found)
-	})
+	remote, err := platform.Remote(ctx, u.scan.ProjectName)
+	if err == nil {
+		err = g.Mirrors.Use(ctx, mirror.ProjectOf(u.scan, remote), u.scan.CommitSHA, func(ctx context.Context, m *mirror.Mirror) error {
+			return g.read(ctx, m, u, found)
+		})
+	}
 	if err != nil {
 		found.remove()
 		return nil, err
