@@ -191,11 +191,7 @@ func TestANamedProjectIsFoundByItsName(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		url := e.URL(t)
-		s, err := store.Open(t.Context(), store.Config{URL: url, Policies: core.Policies{{Match: "**", Policy: storetest.Policy}}, Scanners: storetest.Scanners})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = s.Close() })
+		s := storetest.OpenAt(t, url, store.Config{})
 		if _, err := s.Accept(t.Context(), storetest.With(storetest.PushOf(1))); err != nil {
 			t.Fatal(err)
 		}

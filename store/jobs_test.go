@@ -369,11 +369,7 @@ func TestForksComeLast(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		url := e.URL(t)
-		s, err := store.Open(t.Context(), store.Config{URL: url, Policies: core.Policies{{Match: "**", Policy: storetest.Policy}}, Scanners: storetest.Scanners})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = s.Close() })
+		s := storetest.OpenAt(t, url, store.Config{})
 		pushed(t, s, 1, inProject("acme/a"))
 		pushed(t, s, 2, inProject("acme/b"))
 		db := storetest.Connect(t, url)

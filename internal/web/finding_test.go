@@ -10,7 +10,6 @@ import (
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/web"
 	"github.com/scanhook/scanhook/platforms/gitlab"
-	"github.com/scanhook/scanhook/store"
 )
 
 func TestGitLabLinksLeadToLines(t *testing.T) {
@@ -85,10 +84,7 @@ func TestCodeAroundAFindingIsNumberedAndItsLinesMarked(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	scan := s.scanned(1, finding(func(f *core.Finding) { f.EndLine = 4 }))
-	found, err := s.store.PageFindings(t.Context(), scan, store.FindingPage{State: core.New, Limit: 1})
-	if err != nil || len(found) != 1 {
-		t.Fatal(found, err)
-	}
+	found := []core.Finding{s.firstNew(scan)}
 	found[0].Code, found[0].CodeLine = "one\n\ttwo\nthree\nfour\n<b>five</b>", 1
 	if err := s.store.PutCode(t.Context(), core.Job{ID: found[0].JobID}, found); err != nil {
 		t.Fatal(err)

@@ -145,6 +145,16 @@ func (s *site) scanned(n int, findings ...core.Finding) core.Scan {
 	return scan
 }
 
+// firstNew is the new finding that the page of a scan begins with.
+func (s *site) firstNew(scan core.Scan) core.Finding {
+	s.t.Helper()
+	found, err := s.store.PageFindings(s.t.Context(), scan, store.FindingPage{State: core.New, Limit: 1})
+	if err != nil || len(found) != 1 {
+		s.t.Fatal(found, err)
+	}
+	return found[0]
+}
+
 func finding(change ...func(*core.Finding)) core.Finding {
 	f := core.Finding{
 		Tool: "gitleaks", RuleID: "aws-key", File: "a/b.env", Line: 3, Severity: core.High, Title: "A key", Message: "A key.",
@@ -335,10 +345,7 @@ func hostileScan(t *testing.T, s *site) core.Scan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	found, err := s.store.PageFindings(t.Context(), scan, store.FindingPage{State: core.New, Limit: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
+	found := []core.Finding{s.firstNew(scan)}
 	found[0].Code, found[0].CodeLine = evil+"\n"+evil, 3
 	if err := s.store.PutCode(t.Context(), core.Job{ID: found[0].JobID}, found); err != nil {
 		t.Fatal(err)

@@ -132,13 +132,9 @@ func TestNoInputIsAnInternalError(t *testing.T) {
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := newSite(t, func(cfg *web.Config) { cfg.Store, cfg.Tokens[0].Grant.Role = e.Open(t, store.Config{}), "admin" })
 		scan := s.scanned(1, finding())
-		found, err := s.store.PageFindings(t.Context(), scan, store.FindingPage{State: core.New, Limit: 1})
-		if err != nil {
-			t.Fatal(err)
-		}
 		s.login()
 		params := map[string]string{
-			":ref": scan.ReferenceID, ":id": fmt.Sprint(found[0].ID), ":platform": "github", "*project": "acme/shop",
+			":ref": scan.ReferenceID, ":id": fmt.Sprint(s.firstNew(scan).ID), ":platform": "github", "*project": "acme/shop",
 			":sha": storetest.SHA(1), ":file": "style.css",
 		}
 		unstorable := []string{"%00", "a%00b", "%ff", "%c3", "%ed%a0%80"}

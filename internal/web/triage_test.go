@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/scanhook/scanhook/core"
-	"github.com/scanhook/scanhook/store"
 )
 
 func TestFeedbackTurnsTheVerdict(t *testing.T) {
@@ -17,19 +16,16 @@ func TestFeedbackTurnsTheVerdict(t *testing.T) {
 	s := newSite(t)
 	s.login()
 	scan := s.scanned(1, finding())
-	list, err := s.store.PageFindings(t.Context(), scan, store.FindingPage{State: core.New, Limit: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
+	first := s.firstNew(scan)
 	say := func(verdict string) string {
-		answer := s.ask(fmt.Sprintf("/findings/%d/feedback", list[0].ID), url.Values{
+		answer := s.ask(fmt.Sprintf("/findings/%d/feedback", first.ID), url.Values{
 			"verdict": {verdict}, "comments": {"<i>a fixture</i>"}, "back": {"/hooks/scans/" + scan.ReferenceID + "?page=1"},
 		})
 		if answer.Code != http.StatusSeeOther {
 			t.Fatalf("feedback: %d %s", answer.Code, answer.Body)
 		}
 		location := answer.Header().Get("Location")
-		if !strings.HasSuffix(location, fmt.Sprintf("#finding-%d", list[0].ID)) {
+		if !strings.HasSuffix(location, fmt.Sprintf("#finding-%d", first.ID)) {
 			t.Errorf("it leads to %s", location)
 		}
 		path, _, _ := strings.Cut(strings.TrimPrefix(location, "/hooks"), "#")
@@ -85,11 +81,8 @@ func TestFindingIsDismissedForAReason(t *testing.T) {
 	s := newSite(t)
 	s.login()
 	scan := s.scanned(1, finding())
-	list, err := s.store.PageFindings(t.Context(), scan, store.FindingPage{State: core.New, Limit: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	card := fmt.Sprintf("/findings/%d/feedback", list[0].ID)
+	first := s.firstNew(scan)
+	card := fmt.Sprintf("/findings/%d/feedback", first.ID)
 	for _, form := range []url.Values{
 		{"verdict": {"dismiss"}}, {"verdict": {"dismiss"}, "reason": {"boredom"}},
 		{"verdict": {"dismiss"}, "reason": {"accepted_risk"}, "until": {"soon"}},
@@ -112,6 +105,6 @@ func TestFindingIsDismissedForAReason(t *testing.T) {
 	contains(t, say("accepted_risk", day), "Passed", "You dismissed this finding: accepted risk.", "→ accepted risk until "+day,
 		`<span class="badge">accepted risk until `+day, "Undo “accepted risk until "+day)
 	contains(t, say("accepted_risk", ""), "accepted risk until "+time.Now().UTC().AddDate(0, 0, 90).Format(time.DateOnly))
-	contains(t, s.page(fmt.Sprintf("/alerts/github/%s/%d", scan.ProjectName, list[0].AlertNumber)), "accepted risk until", "says person")
+	contains(t, s.page(fmt.Sprintf("/alerts/github/%s/%d", scan.ProjectName, first.AlertNumber)), "accepted risk until", "says person")
 	contains(t, s.page("/alerts?state=dismissed"), `<bdi>accepted risk</bdi>`, "reason=accepted_risk")
 }
