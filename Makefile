@@ -27,7 +27,7 @@ check: lint vuln race plans ## most of what CI checks; .ci/run is all of it
 test: ## tests on SQLite, and on PostgreSQL where SCANHOOK_TEST_POSTGRES is set
 	go test ./...
 
-race: ## tests with the race detector, on SQLite and PostgreSQL (which need not sync: no test cuts the power)
+race: ## all tests, with the race detector where goroutines meet, on SQLite and PostgreSQL (which need not sync: no test cuts the power)
 	SCANHOOK_TEST_POSTGRES_REQUIRED=1 SCANHOOK_TEST_POSTGRES_SETTINGS='fsync=off full_page_writes=off' $(PG) .ci/race
 
 plans: ## every statement on the way of a push finds its rows by a key, on both engines
