@@ -81,9 +81,14 @@ const (
 	ofSecret                    // the code is masked
 	packaged                    // not stored: the fingerprint is the name of a package, and parts
 	ofMuch                      // the code has enough letters and digits to be found again by them alone
+	ofMost                      // it has enough for all files
 )
 
-const minTelling = 20 // letters and digits of such code; git's blame asks for as many
+// Letters and digits of such code. Git's blame asks for as many, of lines that were moved in a file and between files.
+const (
+	minMuch = 20
+	minMost = 40
+)
 
 const anchorSize = 8 + 2*2 + 1 + 4 + 2*2*reach // bytes, without the tool's fingerprints
 
@@ -100,8 +105,8 @@ func anchorOf(f *core.Finding, id identity, rule string) anchor {
 	if f.Snippet != "" {
 		a.kind |= ofCode
 	}
-	if a.kind == ofCode && saysMuch(firstLine(f.Snippet)) {
-		a.kind |= ofMuch
+	if a.kind == ofCode {
+		a.kind |= tellingOf(firstLine(f.Snippet))
 	}
 	a.shape, a.prints = f.Shape, printsOf(f)
 	if !hasLines(a.around) {
@@ -110,15 +115,21 @@ func anchorOf(f *core.Finding, id identity, rule string) anchor {
 	return a
 }
 
-// saysMuch tells whether a line of code has enough letters and digits.
-func saysMuch(line string) bool {
+// tellingOf tells how far a line of code is found again by itself.
+func tellingOf(line string) (telling kind) {
 	n := 0
 	for _, r := range line {
 		if unicode.IsLetter(r) || unicode.IsDigit(r) {
 			n++
 		}
 	}
-	return n >= minTelling
+	if n >= minMuch {
+		telling |= ofMuch
+	}
+	if n >= minMost {
+		telling |= ofMost
+	}
+	return telling
 }
 
 func (a anchor) String() string {

@@ -18,6 +18,7 @@ func (m *matcher) matchTrees() {
 	m.matchWords()
 	m.matchRenamed(alike)
 	m.matchElsewhere()
+	m.matchCopied()
 	m.matchSecrets()
 	m.matchEdited()
 }
@@ -137,23 +138,39 @@ func (m *matcher) matchMoved() {
 // matchTelling pairs findings whose code says much, and stands once in their file before and now: it was moved, whatever is around it.
 func (m *matcher) matchTelling() {
 	m.now = ByCode
-	count := func(side []candidate, file func(string) string) map[group]int {
+	m.matchAlone(ofMuch, m.lines.oldFile, func(file string) string { return file })
+}
+
+// matchCopied pairs findings whose code says most, and which git's diff removed from the only file that had it and added to the only
+// one that has it now.
+func (m *matcher) matchCopied() {
+	if !m.lines.known {
+		return
+	}
+	m.now = ByCode
+	any := func(string) string { return "" }
+	m.matchAlone(ofMost, any, any)
+}
+
+// matchAlone pairs findings whose code says enough and stands once before and now among the files that have one name.
+func (m *matcher) matchAlone(enough kind, newName, oldName func(file string) string) {
+	count := func(side []candidate, name func(string) string) map[group]int {
 		times := map[group]int{}
 		for i := range side {
-			if c := &side[i]; c.commit == "" && c.anchor.kind&ofMuch != 0 {
-				times[group{file: file(c.file), key: c.anchor.key}]++
+			if c := &side[i]; c.commit == "" && c.anchor.kind&enough != 0 {
+				times[group{file: name(c.file), key: c.anchor.key}]++
 			}
 		}
 		return times
 	}
-	is, was := count(m.fresh, m.lines.oldFile), count(m.old, func(file string) string { return file })
+	is, was := count(m.fresh, newName), count(m.old, oldName)
 	alone := func(c candidate, file string) (group, bool) {
 		g := group{file: file, key: c.anchor.key}
-		return g, c.anchor.kind&(ofMuch|ofSecret) == ofMuch && is[g] == 1 && was[g] == 1
+		return g, c.anchor.kind&(enough|ofSecret) == enough && is[g] == 1 && was[g] == 1
 	}
 	m.match(
-		func(c candidate) (group, bool) { return alone(c, m.lines.oldFile(c.file)) },
-		func(c candidate) (group, bool) { return alone(c, c.file) },
+		func(c candidate) (group, bool) { return alone(c, newName(c.file)) },
+		func(c candidate) (group, bool) { return alone(c, oldName(c.file)) },
 		sameCode)
 }
 

@@ -17,6 +17,12 @@ import (
 	"github.com/scanhook/scanhook/core/secrets"
 )
 
+// ruled gives a finding another rule.
+func ruled(f core.Finding, rule string) core.Finding {
+	f.RuleID = rule
+	return f
+}
+
 // secret gives a finding the hash of a secret.
 func secret(f core.Finding, value string) core.Finding {
 	f.SecretHash = (secrets.Key{}).Hash(value)
@@ -188,6 +194,36 @@ func TestCompareRecognisesTellingCode(t *testing.T) {
 	}
 	for name, test := range tests {
 		got, _ := recognised(test.before, test.after, nil)
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// Code that says most is the same in another file too, where git's diff knows that it left the one and came to the other.
+func TestCompareRecognisesCodeThatMovedToAnotherFile(t *testing.T) {
+	t.Parallel()
+	const most, much = "func (s *session) configureWithPassword(password string) { s.buffer = append(s.buffer, password) }", "session.configure(password, options)"
+	here := func(place, code string) core.Finding { return between(at(place, code), "one", "two") }
+	there := func(place, code string) core.Finding { return between(at(place, code), "three", "four") }
+	moved := &core.Changes{Files: []core.FileChange{
+		{Old: "a.go", New: "a.go", Hunks: []core.Hunk{hunk(5, 1, 4, 0)}}, {New: "b.go"},
+	}}
+	type list = []core.Finding
+	tests := map[string]struct {
+		changes       *core.Changes
+		before, after list
+		want          []int
+	}{
+		"most":               {moved, list{here("a.go:5", most)}, list{there("b.go:7", most)}, []int{0}},
+		"much":               {moved, list{here("a.go:5", much)}, list{there("b.go:7", much)}, []int{-1}},
+		"unknown changes":    {nil, list{here("a.go:5", most)}, list{there("b.go:7", most)}, []int{-1}},
+		"twice now":          {moved, list{here("a.go:5", most)}, list{there("b.go:7", most), there("b.go:9", most)}, []int{-1, -1}},
+		"still where it was": {moved, list{here("a.go:3", most)}, list{there("b.go:7", most), here("a.go:3", most)}, []int{-1, 0}},
+		"another rule":       {moved, list{here("a.go:5", most)}, list{ruled(there("b.go:7", most), "other")}, []int{-1}},
+	}
+	for name, test := range tests {
+		got, _ := recognised(test.before, test.after, test.changes)
 		if diff := cmp.Diff(test.want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
