@@ -87,6 +87,21 @@ func (s *Store) PutConfiguration(ctx context.Context, by string, settings map[st
 	return changed, nil
 }
 
+// CompareConfiguration returns the keys of settings that are not those of the last PutConfiguration; none before the first.
+func (s *Store) CompareConfiguration(ctx context.Context, settings map[string]string) (differ []string, err error) {
+	err = s.db.Transact(ctx, func(tx *sqlx.Tx) error {
+		before, err := listSettings(ctx, tx)
+		if len(before) > 0 {
+			differ = changedSettings(before, settings)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("comparing configuration: %w", sqldb.Classify(err))
+	}
+	return differ, nil
+}
+
 // changedSettings lists the keys of settings that were added, removed or changed, in their order.
 func changedSettings(before, after map[string]string) []string {
 	changed := []string{}

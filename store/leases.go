@@ -86,6 +86,30 @@ func (s *Store) TakeOver(ctx context.Context) error {
 	if err := s.db.Serve(ctx); err != nil {
 		return fmt.Errorf("taking over the database: %w", err)
 	}
+	return s.freeLeases(ctx)
+}
+
+// TakePart is TakeOver for a process that serves the database together with others, each a part of it. Leases are freed only
+// where no other process serves it; else they end by themselves.
+func (s *Store) TakePart(ctx context.Context) error {
+	if !s.db.Embedded() {
+		return nil
+	}
+	first, err := s.db.ServeFirst()
+	if err == nil && first {
+		err = s.freeLeases(ctx)
+	}
+	if err == nil {
+		err = s.db.ServeBeside(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("joining those that serve the database: %w", err)
+	}
+	return nil
+}
+
+// freeLeases frees what a process that is gone has leased.
+func (s *Store) freeLeases(ctx context.Context) error {
 	err := s.write(ctx, func(tx *sqlx.Tx) error {
 		_, err := tx.ExecContext(ctx, `UPDATE scan_jobs SET lease_until = started_at WHERE state = 'running'`)
 		for _, rows := range leasedRows {

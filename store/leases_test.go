@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -49,6 +50,47 @@ func TestTakeOverFreesEveryLease(t *testing.T) {
 		t.Fatal(err)
 	}
 	claimAll(open())
+}
+
+// Processes that share an embedded database leave each other's leases alone, and keep those out that want it for themselves.
+func TestTakePartLeavesLeasesAlone(t *testing.T) {
+	t.Parallel()
+	ctx, url := t.Context(), storetest.SQLiteURL(t)
+	first, second := storetest.OpenAt(t, url, store.Config{}), storetest.OpenAt(t, url, store.Config{})
+	if err := first.TakePart(ctx); err != nil {
+		t.Fatal(err)
+	}
+	d, p := storetest.PushOf(1)
+	if _, err := first.Accept(ctx, storetest.With(d, p)); err != nil {
+		t.Fatal(err)
+	}
+	by := store.Claimant{Worker: "w", Scanners: []string{"gitleaks"}, Lease: time.Hour}
+	if _, _, err := first.ClaimJob(ctx, by); err != nil {
+		t.Fatal(err)
+	}
+	if err := second.TakePart(ctx); err != nil {
+		t.Fatal(err)
+	}
+	by.Worker = "another"
+	if _, _, err := second.ClaimJob(ctx, by); !errors.Is(err, core.ErrNotFound) {
+		t.Errorf("the job of a living process: %v", err)
+	}
+	alone := storetest.OpenAt(t, url, store.Config{})
+	impatient, cancel := context.WithCancel(ctx)
+	cancel()
+	if err := alone.TakeOver(impatient); err == nil {
+		t.Error("a process has the database for itself beside two others")
+	}
+	if err := errors.Join(first.Close(), second.Close()); err != nil {
+		t.Fatal(err)
+	}
+	next := storetest.OpenAt(t, url, store.Config{})
+	if err := next.TakePart(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := next.ClaimJob(ctx, by); err != nil {
+		t.Errorf("the job of a process that is gone: %v", err)
+	}
 }
 
 // machine is a host whose clock can be set, and the database server's with it.

@@ -22,8 +22,12 @@ var alerts = map[string]struct{ fires, quiet string }{
 	"ScanhookDown":            {`up{job="scanhook",instance="a"} 1 0x10`, `up{job="scanhook",instance="a"} 1x10`},
 	"ScanhookRefusesWebhooks": {`scanhook_database_up 1 0x10`, `scanhook_database_up 1x10`},
 	"ScanhookCannotScan":      {`scanhook_runner_up 0x10`, `scanhook_runner_up 1x10`},
-	"ScanhookStatusesWait":    {`scanhook_oldest_unposted_status_age_seconds{platform="github"} 601x10`, `scanhook_oldest_unposted_status_age_seconds{platform="github"} 30x10`},
-	"ScanhookProjectsOnHold":  {`scanhook_projects_on_hold{platform="github"} 2x10`, `scanhook_projects_on_hold{platform="github"} 0x10`},
+	"ScanhookPartMissing": {
+		`scanhook_part{part="runner",instance="a"} 0x10` + "\n" + `scanhook_part{part="runner",instance="b"} 0x10`,
+		`scanhook_part{part="runner",instance="a"} 0x10` + "\n" + `scanhook_part{part="runner",instance="b"} 1x10`,
+	},
+	"ScanhookStatusesWait":   {`scanhook_oldest_unposted_status_age_seconds{platform="github"} 601x10`, `scanhook_oldest_unposted_status_age_seconds{platform="github"} 30x10`},
+	"ScanhookProjectsOnHold": {`scanhook_projects_on_hold{platform="github"} 2x10`, `scanhook_projects_on_hold{platform="github"} 0x10`},
 	"ScanhookStatusesGivenUp": {
 		`scanhook_status_posts_total{platform="github",outcome="given_up"} 0 0 0 0 0 1x6`,
 		`scanhook_status_posts_total{platform="github",outcome="given_up"} 5x10` + "\n" + `scanhook_status_posts_total{platform="github",outcome="posted"} 0+1x10`,

@@ -10,7 +10,8 @@ import (
 )
 
 func newCheck(opts *cli.Options) *cobra.Command {
-	return &cobra.Command{
+	var parts cli.Parts
+	cmd := &cobra.Command{
 		Use: "check", Short: "Test the configuration and what it needs, and change nothing",
 		Long: "Reads the configuration and prints a line for each part of it:\n" +
 			"  ok    works\n" +
@@ -18,10 +19,11 @@ func newCheck(opts *cli.Options) *cobra.Command {
 			"  warn  works, but probably not as intended\n" +
 			"  fail  is broken; the command exits with 1\n" +
 			"Statuses that wait because a token may not post them are tried again at once by the running server.",
-		Example: "  scanhook check --config /etc/scanhook/config.yaml",
-		Args:    cli.Exactly(0), ValidArgsFunction: cobra.NoFileCompletions,
+		Example: "  scanhook check --config /etc/scanhook/config.yaml\n" +
+			"  scanhook check --only=runner    # what serve --only=runner needs",
+		Args: cli.Exactly(0), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := opts.Load()
+			cfg, err := parts.Load(opts)
 			if err != nil {
 				return err
 			}
@@ -29,9 +31,12 @@ func newCheck(opts *cli.Options) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			inspection.Parts = parts
 			return check.Print(cmd.OutOrStdout(), inspection.Run(cmd.Context()))
 		},
 	}
+	parts.AddFlags(cmd)
+	return cmd
 }
 
 func newInspection(cfg *config.Config, file string) (check.Check, error) {

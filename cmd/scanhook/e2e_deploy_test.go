@@ -20,6 +20,7 @@ import (
 type compose struct {
 	Services map[string]struct {
 		Build, Image string
+		Command      []string
 		Environment  map[string]string
 		Volumes      []string
 		ReadOnly     bool     `yaml:"read_only"`
@@ -77,6 +78,40 @@ func TestDocumentsOfCompose(t *testing.T) {
 		if !strings.Contains(example, "\n"+used[1]+"=") {
 			t.Errorf("env.example does not name %s", used[1])
 		}
+	}
+}
+
+// Workers have what runs scanners, and no more.
+func TestDocumentsOfComposeWorkers(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(root, "deploy")
+	var c compose
+	if err := yaml.Unmarshal([]byte(text(t, dir, "compose.workers.yaml")), &c); err != nil {
+		t.Fatal(err)
+	}
+	worker, example := c.Services["worker"], text(t, dir, "env.example")
+	if !slices.Equal(worker.Command, []string{"serve", "--only=runner"}) || !slices.Equal(c.Services["scanhook"].Command, []string{"serve", "--except=runner"}) {
+		t.Errorf("they do %q and %q", worker.Command, c.Services["scanhook"].Command)
+	}
+	cfg, err := config.Load(filepath.Join(dir, "scanhook.yaml"), platformTypes(), func(name string) (string, bool) {
+		value, passed := worker.Environment[name]
+		variable := regexp.MustCompile(`\$\{(\w+)(:-)?`).FindStringSubmatch(value)
+		if variable != nil && !strings.Contains(example, "\n"+variable[1]+"=") {
+			t.Errorf("env.example does not name %s", variable[1])
+		}
+		if variable != nil && variable[2] == "" {
+			return "given", passed
+		}
+		return "", passed
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if warnings := cfg.WarningsFor(false, false); len(warnings) > 0 {
+		t.Errorf("a worker is warned of %q", warnings)
+	}
+	if !worker.ReadOnly || !slices.Equal(worker.CapDrop, []string{"ALL"}) || strings.Contains(fmt.Sprint(worker.Environment), "WEBHOOK_SECRET") {
+		t.Error("a worker has more than it needs")
 	}
 }
 

@@ -119,7 +119,7 @@ func (w *sandbox) listen() (net.Listener, error) {
 
 // start runs Scanhook as `scanhook serve` would.
 func (w *sandbox) start(ctx context.Context) error {
-	app, err := newAppOn(ctx, w.config, w.clock, w.log)
+	app, err := newAppAs(ctx, w.config, instance{host: w.clock}, w.log)
 	if err != nil {
 		return err
 	}

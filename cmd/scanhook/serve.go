@@ -14,6 +14,8 @@ import (
 	"os/signal"
 	"os/user"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -38,42 +40,54 @@ const (
 )
 
 func newServe(opts *cli.Options) *cobra.Command {
-	return &cobra.Command{
+	var parts cli.Parts
+	cmd := &cobra.Command{
 		Use: "serve", Short: "Receive webhooks, scan, and post commit statuses until stopped",
-		Example: "  scanhook serve --config /etc/scanhook/config.yaml", Args: cli.Exactly(0),
+		Long: "Receives webhooks, scans, and posts commit statuses until it is stopped.\n\n" +
+			"One process does all, or several with one database do some parts each, with --only or --except:\n" + cli.DescribeParts(),
+		Example: "  scanhook serve --config /etc/scanhook/config.yaml\n" +
+			"  scanhook serve --except=runner\n  scanhook serve --only=runner    # beside it, on another machine perhaps",
+		Args: cli.Exactly(0), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := opts.Load()
+			cfg, err := parts.Load(opts)
 			if err != nil {
 				return err
 			}
 			log := opts.Logger(cmd.ErrOrStderr())
 			defer ignoreHangups(log)()
-			for _, warning := range cfg.Warnings {
+			for _, warning := range cfg.WarningsFor(parts.HasAny(cli.Intake, cli.Reconcile), parts.Has(cli.Statuses)) {
 				log.Warn("configuration: " + warning)
 			}
-			app, err := awaitApp(cmd.Context(), cfg, log)
-			if err != nil {
-				return err
-			}
-			if app.tls, err = newTLS(cfg.Server.TLS, log); err != nil {
-				return errors.Join(err, app.close())
-			}
-			listener, err := listen(cfg.Server)
-			if err != nil {
-				return errors.Join(err, app.close())
-			}
-			if err := app.offerMetrics(cfg.Server.MetricsListen, log); err != nil {
-				return errors.Join(err, listener.Close(), app.close())
-			}
-			if err := noteConfiguration(cmd.Context(), app.store, cfg, log); err != nil {
-				return errors.Join(err, listener.Close(), app.close())
-			}
-			boundMemory()
-			log.Info("serving", "listen", listener.Addr().String(), "public_url", cfg.Server.PublicURL,
-				"database", cfg.Database.URL, "version", buildVersion())
-			return errors.Join(app.serve(cmd.Context(), listener, log), app.close())
+			return serveParts(cmd.Context(), cfg, parts, log)
 		},
 	}
+	parts.AddFlags(cmd)
+	return cmd
+}
+
+// serveParts works until ctx ends.
+func serveParts(ctx context.Context, cfg *config.Config, parts cli.Parts, log *slog.Logger) error {
+	app, err := awaitApp(ctx, cfg, parts, log)
+	if err != nil {
+		return err
+	}
+	if app.tls, err = newTLS(cfg.Server.TLS, log); err != nil {
+		return errors.Join(err, app.close())
+	}
+	listener, err := listen(cfg.Server)
+	if err != nil {
+		return errors.Join(err, app.close())
+	}
+	if err := app.offerMetrics(cfg.Server.MetricsListen, log); err != nil {
+		return errors.Join(err, listener.Close(), app.close())
+	}
+	if err := noteConfiguration(ctx, app.store, cfg, parts, log); err != nil {
+		return errors.Join(err, listener.Close(), app.close())
+	}
+	boundMemory()
+	log.Info("serving", "listen", listener.Addr().String(), "public_url", cfg.Server.PublicURL,
+		"database", cfg.Database.URL, "version", buildVersion(), "parts", parts.Here())
+	return errors.Join(app.serve(ctx, listener, log), app.close())
 }
 
 // ignoreHangups keeps SIGHUP from ending the process until the returned function is called. A closed terminal sends it,
@@ -91,9 +105,9 @@ func ignoreHangups(log *slog.Logger) (stop func()) {
 
 // awaitApp builds the app as soon as the database server can be reached: at boot it may start after us. Every other error
 // is final.
-func awaitApp(ctx context.Context, cfg *config.Config, log *slog.Logger) (*app, error) {
+func awaitApp(ctx context.Context, cfg *config.Config, parts cli.Parts, log *slog.Logger) (*app, error) {
 	for failures := 0; ; failures++ {
-		app, err := newApp(ctx, cfg, log)
+		app, err := newAppAs(ctx, cfg, instance{parts: parts}, log)
 		if !errors.Is(err, core.ErrUnavailable) || cfg.Database.URL.File() != "" || ctx.Err() != nil {
 			return app, err
 		}
@@ -148,12 +162,29 @@ func serveMetrics(ctx context.Context, listener net.Listener, metrics http.Handl
 	}
 }
 
-// noteConfiguration stores the configuration, so that the audit log shows when it changed.
-func noteConfiguration(ctx context.Context, db *store.Store, cfg *config.Config, log *slog.Logger) error {
+// noteConfiguration stores the configuration, so that the audit log shows when it changed. Of several processes that share
+// the parts, the one that derives scans does that.
+func noteConfiguration(ctx context.Context, db *store.Store, cfg *config.Config, parts cli.Parts, log *slog.Logger) error {
 	settings := cfg.Settings()
+	if !parts.Has(cli.Ingest) {
+		return compareConfiguration(ctx, db, settings, log)
+	}
 	changed, err := db.PutConfiguration(ctx, startedBy(), settings)
 	if err == nil && len(changed) > 0 && len(changed) < len(settings) { // all of them: the database is new
 		log.Info("the configuration is not the one of the last start", "changed", changed)
+	}
+	return err
+}
+
+// compareConfiguration warns where this process would judge otherwise than the one that stores its configuration.
+func compareConfiguration(ctx context.Context, db *store.Store, settings map[string]string, log *slog.Logger) error {
+	differ, err := db.CompareConfiguration(ctx, settings)
+	differ = slices.DeleteFunc(differ, func(key string) bool {
+		shared := slices.ContainsFunc([]string{"repositories", "defaults", "scanners"}, func(section string) bool { return strings.HasPrefix(key, section) })
+		return !shared || strings.Contains(key, ".webhook_secrets[") || strings.Contains(key, ".signing_tokens[")
+	})
+	if len(differ) > 0 {
+		log.Warn("the configuration differs from that of the process that does ingest, so verdicts may, too: give both the same", "in", differ)
 	}
 	return err
 }

@@ -16,7 +16,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
-	"github.com/scanhook/scanhook/cmd/scanhook/check"
+	"github.com/scanhook/scanhook/cmd/scanhook/cli"
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/internal/ai"
@@ -24,17 +24,11 @@ import (
 	"github.com/scanhook/scanhook/internal/auth"
 	"github.com/scanhook/scanhook/internal/cage"
 	"github.com/scanhook/scanhook/internal/config"
-	"github.com/scanhook/scanhook/internal/enrich"
-	"github.com/scanhook/scanhook/internal/epss"
 	"github.com/scanhook/scanhook/internal/health"
 	"github.com/scanhook/scanhook/internal/httpx"
-	"github.com/scanhook/scanhook/internal/ingest"
 	"github.com/scanhook/scanhook/internal/metrics"
 	"github.com/scanhook/scanhook/internal/mirror"
-	"github.com/scanhook/scanhook/internal/poll"
-	"github.com/scanhook/scanhook/internal/reconcile"
 	"github.com/scanhook/scanhook/internal/reports"
-	"github.com/scanhook/scanhook/internal/retention"
 	"github.com/scanhook/scanhook/internal/runner"
 	"github.com/scanhook/scanhook/internal/runner/evidence"
 	"github.com/scanhook/scanhook/internal/statuses"
@@ -63,18 +57,24 @@ type app struct {
 // newApp builds everything that the configuration asks for and opens the database, which it serves alone if it is a file.
 // Close it after use.
 func newApp(ctx context.Context, cfg *config.Config, log *slog.Logger) (*app, error) {
-	return newAppOn(ctx, cfg, sqldb.HostClock{}, log)
+	return newAppAs(ctx, cfg, instance{}, log)
 }
 
-// newAppOn is newApp on a host with a clock of its own, in tests.
-func newAppOn(ctx context.Context, cfg *config.Config, host sqldb.HostClock, log *slog.Logger) (*app, error) {
+// instance is what one process has of its own.
+type instance struct {
+	parts cli.Parts
+	host  sqldb.HostClock // the machine's when zero
+}
+
+// newAppAs is newApp for a process that does only some parts, or has a clock of its own, in tests.
+func newAppAs(ctx context.Context, cfg *config.Config, as instance, log *slog.Logger) (*app, error) {
 	reports.HideCredentials(cfg.Credentials()...)
-	w := &wiring{config: cfg, log: log, throttle: httpx.NewLoginThrottle(), meter: newMeter()}
+	w := &wiring{config: cfg, parts: as.parts, log: log, throttle: httpx.NewLoginThrottle(), meter: newMeter()}
 	err := w.readConfig()
 	if err != nil {
 		return nil, err
 	}
-	if w.db, err = w.openStore(ctx, host); err != nil {
+	if w.db, err = w.openStore(ctx, as.host); err != nil {
 		return nil, err
 	}
 	app, err := w.assemble()
@@ -91,6 +91,7 @@ func newMeter() *metrics.Meter {
 // wiring is what the parts of an app are made of, and the parts that others need.
 type wiring struct {
 	config    *config.Config
+	parts     cli.Parts
 	log       *slog.Logger
 	policies  core.Policies
 	rules     map[string]secretRules
@@ -155,7 +156,7 @@ func gateOf(failOn core.Severity, gate config.Gate) core.Gate {
 	}
 }
 
-// openStore waits for another process that serves the same file to end.
+// openStore waits for another process that serves the same file to end, unless each does some parts.
 func (w *wiring) openStore(ctx context.Context, host sqldb.HostClock) (*store.Store, error) {
 	db, err := store.Open(ctx, store.Config{
 		URL: w.config.Database.URL.Reveal(), PublicURL: w.config.Server.PublicURL, Policies: w.policies,
@@ -167,7 +168,11 @@ func (w *wiring) openStore(ctx context.Context, host sqldb.HostClock) (*store.St
 	}
 	waiting := time.AfterFunc(time.Second, func() { w.log.Info("waiting for the process that serves this database to end") })
 	defer waiting.Stop()
-	if err := db.TakeOver(ctx); err != nil {
+	serve := db.TakeOver
+	if !w.parts.Whole() {
+		serve = db.TakePart
+	}
+	if err := serve(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
@@ -208,8 +213,9 @@ func (w *wiring) assemble() (a *app, err error) {
 	})
 	w.health = health.New(health.Config{
 		Store: w.db, Platforms: monitoredPlatforms(w.config), Scanners: slices.Sorted(maps.Keys(w.config.Scanners)),
-		Disks: w.disks(), Log: w.log, Now: w.db.Now,
-		Cage: w.cageLevel(), Fault: w.runner.Fault, Pause: w.poster.PausedUntil, LastPost: w.poster.LastPost,
+		Disks: w.disks(), Parts: w.partsHere(), NoIntake: !w.parts.Has(cli.Intake), NoPosts: !w.parts.Has(cli.Statuses),
+		Log: w.log, Now: w.db.Now,
+		Cage: w.cageLevel(), Fault: w.fault(), Pause: w.poster.PausedUntil, LastPost: w.poster.LastPost,
 	})
 	if err := w.meter.Add(w.health); err != nil {
 		return nil, err
@@ -269,10 +275,25 @@ func (w *wiring) requireCage() error {
 
 // cageLevel is nil where no command runs.
 func (w *wiring) cageLevel() func() cage.Level {
-	if w.config.RunsCommands() {
+	if w.config.RunsCommands() && w.parts.Has(cli.Runner) {
 		return cage.Kernel
 	}
 	return nil
+}
+
+// fault is nil where no job runs.
+func (w *wiring) fault() func() error {
+	if w.parts.Has(cli.Runner) {
+		return w.runner.Fault
+	}
+	return nil
+}
+
+func (w *wiring) partsHere() (list []health.Part) {
+	for _, part := range cli.AllParts() {
+		list = append(list, health.Part{Name: string(part), Here: w.parts.Has(part)})
+	}
+	return list
 }
 
 // hidden are the files of Scanhook itself, which no command may see.
@@ -387,22 +408,43 @@ func oidcOf(cfg config.OIDC) *signin.OIDC {
 	}
 }
 
-// newRouter has all routes.
+// newRouter has the routes of the parts that this process does, and those by which it is watched.
 func (w *wiring) newRouter() (*gin.Engine, error) {
 	router := httpx.NewRouter(w.log, health.Observe(w.meter))
 	if err := router.SetTrustedProxies(w.config.Server.TrustedProxies); err != nil {
 		return nil, fmt.Errorf("reading server.trusted_proxies: %w", err)
 	}
-	webhooks.New(webhooks.Config{Platforms: w.platforms, Store: w.db, Meter: w.meter, Log: w.log}).Register(router)
-	api.New(api.Config{
-		Store: w.db, Platforms: w.platforms, Tokens: tokensOf(w.config), Version: buildVersion(), Report: w.health.Report,
-		PublicURL: w.config.Server.PublicURL, Jobs: jobsOf(w.config, w.db, w.log), Evidence: w.evidence, Throttle: w.throttle, Log: w.log,
-	}).Register(router)
+	program := w.newAPI()
+	program.MountHealth(router)
 	if w.config.Server.MetricsListen == "" {
 		router.GET(metricsPath, gin.WrapH(w.meter.Handler()))
 	}
-	w.pages.Register(router)
+	router.NoRoute(httpx.Handle(w.log, w.partElsewhere))
+	if w.parts.Has(cli.Intake) {
+		webhooks.New(webhooks.Config{Platforms: w.platforms, Store: w.db, Meter: w.meter, Log: w.log}).Register(router)
+	}
+	if w.parts.Has(cli.API) {
+		program.Register(router)
+	}
+	if w.parts.Has(cli.Web) {
+		w.pages.Register(router)
+	}
 	return router, nil
+}
+
+const metricsPath = "/metrics"
+
+// partElsewhere answers for paths that this process does not know.
+func (w *wiring) partElsewhere(*gin.Context) error {
+	return fmt.Errorf("%w: there is nothing at this path; this process does %s only, other paths are those of others", core.ErrNotFound,
+		w.parts.Here())
+}
+
+func (w *wiring) newAPI() *api.API {
+	return api.New(api.Config{
+		Store: w.db, Platforms: w.platforms, Tokens: tokensOf(w.config), Version: buildVersion(), Report: w.health.Report,
+		PublicURL: w.config.Server.PublicURL, Jobs: jobsOf(w.config, w.db, w.log), Evidence: w.evidence, Throttle: w.throttle, Log: w.log,
+	})
 }
 
 func tokensOf(cfg *config.Config) (tokens auth.Tokens) {
@@ -418,108 +460,6 @@ func tokenOf(t config.Token) auth.Token {
 
 func grantOf(g config.Grant) access.Grant {
 	return access.Grant{Role: access.Role(g.Role), Projects: g.Projects, Scanners: g.Scanners}
-}
-
-const metricsPath = "/metrics"
-
-// loops work in the background until their context ends.
-func (w *wiring) loops() []func(context.Context) {
-	cfg, every := w.config, time.Duration(w.config.Recover.Every)
-	lists := epss.New(epss.Config{
-		Store: w.db, URLs: feedsOf(cfg), Asked: askedFor(cfg), Every: cfg.EPSS.Every, Log: w.log,
-	})
-	metadata := enrich.New(enrich.Config{Store: w.db, Platforms: w.platforms, Log: w.log, Now: w.db.Now})
-	retention := retention.New(retention.Config{
-		Store: w.db, Deliveries: cfg.Retention.Deliveries.Duration(), Scans: cfg.Retention.Scans.Duration(),
-		KeepScans: int(cfg.Retention.KeepScans), Log: w.log, Now: w.db.Now,
-	})
-	projects := reconcile.NewProjects(reconcile.Config{
-		Store: w.db, Platforms: enabled(cfg, w.platforms), Policies: w.policies, Every: every, Log: w.log, Now: w.db.Now,
-	})
-	hooks := reconcile.NewHooks(reconcile.Config{
-		Store: w.db, Platforms: w.platforms, Address: hookAddresses(cfg), Every: every, Log: w.log, Now: w.db.Now,
-	})
-	calls := ingest.New(ingest.Config{Store: w.db, Platforms: w.platforms, Version: buildVersion(), Log: w.log})
-	return []func(context.Context){
-		calls.Run, w.runner.Run, w.poster.Run, w.health.Run, metadata.Run, lists.Run, projects.Run, hooks.Run, retention.Run,
-		keepTime(w.db, w.log), judgeHeads(w.db, w.log), endAcceptedRisks(w.db, w.log),
-	}
-}
-
-// judgeHeads judges where branches stand by the gates of the configuration, which may have changed since they were judged.
-func judgeHeads(db *store.Store, log *slog.Logger) func(context.Context) {
-	return func(ctx context.Context) {
-		turned, err := db.JudgeHeads(ctx)
-		if err != nil && ctx.Err() == nil {
-			log.Warn("branches not judged by the present gates: the next start tries again", "error", err)
-		}
-		if turned > 0 {
-			log.Info("verdicts turned by the present gates", "scans", turned)
-		}
-	}
-}
-
-// feedsOf names the lists to fetch: none unless that is switched on.
-func feedsOf(cfg *config.Config) map[core.FeedKind]string {
-	if !cfg.EPSS.Enabled {
-		return nil
-	}
-	return map[core.FeedKind]string{core.FeedEPSS: cfg.EPSS.URL, core.FeedKEV: cfg.EPSS.KEVURL}
-}
-
-// askedFor names the lists without which gates of the configuration would pass what they should not.
-func askedFor(cfg *config.Config) []core.FeedKind {
-	var scores, catalog []core.FeedKind
-	for _, repository := range cfg.Repositories {
-		if repository.Gate.EPSS > 0 {
-			scores = []core.FeedKind{core.FeedEPSS}
-		}
-		if repository.Gate.KEV {
-			catalog = []core.FeedKind{core.FeedKEV}
-		}
-	}
-	return append(scores, catalog...)
-}
-
-const keepTimeEvery = time.Minute
-
-// keepTime compares the clocks and corrects times that a wrong one has written. It logs when the host's begins to differ
-// from the database's, and when the one that is used has jumped.
-func keepTime(db *store.Store, log *slog.Logger) func(context.Context) {
-	differs, doubted := false, false
-	once := func(ctx context.Context) (bool, error) {
-		skew, err := db.SyncClock(ctx)
-		if err != nil {
-			return false, err
-		}
-		if skew != 0 && !differs {
-			log.Warn("the database's clock is used: " + check.ClockAdvice(skew, "the database's"))
-		}
-		differs = skew != 0
-		doubt := db.Doubt()
-		if doubt != 0 && !doubted {
-			log.Warn("the clock has jumped; it is followed when it stays so, and no deadline passes meanwhile", "by", doubt.Round(time.Second))
-		}
-		doubted = doubt != 0
-		corrected, err := db.RepairTimes(ctx)
-		if corrected > 0 {
-			log.Warn("times that a wrong clock had written were corrected", "rows", corrected)
-		}
-		return false, err
-	}
-	return poll.Loop{Name: "clock", Every: keepTimeEvery, Once: once, Log: log}.Run
-}
-
-// endAcceptedRisks lets findings count again when the end of their acceptance has come.
-func endAcceptedRisks(db *store.Store, log *slog.Logger) func(context.Context) {
-	once := func(ctx context.Context) (bool, error) {
-		ended, err := db.EndAcceptedRisks(ctx)
-		if ended > 0 {
-			log.Info("accepted risks have ended, their alerts count again", "alerts", ended)
-		}
-		return ended > 0, err
-	}
-	return poll.Loop{Name: "accepted risks", Every: time.Minute, Once: once, Log: log}.Run
 }
 
 // close ends what requests have left in the background before what that works with.

@@ -67,13 +67,15 @@ func setupOn(t testing.TB, e storetest.Engine, scanners ...string) *bench {
 	}
 	log := slog.New(slog.DiscardHandler)
 	router := httpx.NewRouter(log)
-	api.New(api.Config{Store: b.store, Version: "test", Log: log, Platforms: b.platforms, Evidence: &b.asked, Tokens: auth.Tokens{
+	program := api.New(api.Config{Store: b.store, Version: "test", Log: log, Platforms: b.platforms, Evidence: &b.asked, Tokens: auth.Tokens{
 		{Name: "eve", Token: "reader-token", Grant: access.Grant{Role: access.Reader}},
 		{Name: "ada", Token: "triager-token", Grant: access.Grant{Role: access.Triager}},
 		{Name: "ci", Token: "machine-token", Grant: access.Grant{Role: access.Triager}},
 		{Name: "ci", Token: "uploader-token", Grant: access.Grant{Role: access.Uploader}},
 		{Name: "root", Token: "admin-token", Grant: access.Grant{Role: access.Admin}},
-	}}).Register(router)
+	}})
+	program.MountHealth(router)
+	program.Register(router)
 	b.handler = router
 	return b
 }

@@ -23,11 +23,14 @@ var docsHTML string
 
 const readyTimeout = 2 * time.Second // for the database to answer
 
-// Register mounts the API, its description at /openapi.json and /docs, and the two health checks.
-func (a *API) Register(router *gin.Engine) {
+// MountHealth mounts the two health checks, which every process has.
+func (a *API) MountHealth(router gin.IRouter) {
 	router.GET("/healthz", func(c *gin.Context) { c.String(http.StatusOK, "ok\n") })
 	router.GET("/readyz", httpx.Handle(a.Log, a.ready))
+}
 
+// Register mounts the API, and its description at /openapi.json and /docs.
+func (a *API) Register(router *gin.Engine) {
 	described := humagin.New(router, describe(a.Version, a.PublicURL))
 	protect(described, authorizer{tokens: a.Tokens, jobs: a.Jobs, throttle: a.Throttle, guard: a.guard, now: a.Store.Now, log: a.Log})
 	huma.AutoRegister(described, a) // calls every method of API whose name begins with Register

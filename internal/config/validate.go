@@ -118,10 +118,23 @@ func (v *validator) validateSecrets(path, key string, platform Platform) {
 	case anyGiven(platform.SigningTokens) && v.lacks(key, signs):
 		v.Errorf(path+".signing_tokens", "is for %s only: use webhook_secrets", v.only(signs))
 	case !v.config.Verifies(key):
-		v.Warnf(path, "has no webhook secret and is off: set %s.webhook_secrets", path)
+		v.Warnf(path, noSecret+"set %s.webhook_secrets", path)
 	case !platform.Posts():
-		v.Warnf(path, "has no token: commit statuses are kept and shown, but not posted")
+		v.Warnf(path, noToken)
 	}
+}
+
+// Warnings that are for some processes only.
+const (
+	noSecret = "has no webhook secret and is off: "
+	noToken  = "has no token: commit statuses are kept and shown, but not posted"
+)
+
+// WarningsFor are the warnings for a process that takes calls of platforms, or does not, and posts statuses, or does not.
+func (c *Config) WarningsFor(takes, posts bool) []string {
+	return slices.DeleteFunc(slices.Clone(c.Warnings), func(warning string) bool {
+		return !takes && strings.Contains(warning, noSecret) || !posts && strings.Contains(warning, noToken)
+	})
 }
 
 func signs(t PlatformType) bool { return t.SigningTokens }

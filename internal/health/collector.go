@@ -19,6 +19,9 @@ func (h *Health) Collect(to chan<- prometheus.Metric) {
 	s := h.snapshots.get(context.Background())
 	r := gauges{to: to, now: h.Now()}
 	r.gauge("intake_queue_length", "Deliveries that wait in this process for the database.", float64(s.queue))
+	for _, part := range h.Parts {
+		r.flag("part", "Whether this process does a part of the work, as serve --only and --except say.", part.Here, "part", part.Name)
+	}
 	r.flag("database_up", "Whether the database answers and can write.", s.up())
 	if h.Fault != nil {
 		r.flag("runner_up", "Whether this process can check commits out; while it cannot, jobs wait.", h.Fault() == nil)

@@ -22,6 +22,9 @@ type Config struct {
 	Platforms []Platform
 	Scanners  []string          // by name; jobs of others are counted together
 	Disks     map[string]string // directories by their use, whose free space is reported
+	Parts     []Part            // of what Scanhook does
+	NoIntake  bool              // other processes take calls
+	NoPosts   bool              // other processes post statuses
 	Log       *slog.Logger
 	Now       func() time.Time // time.Now when nil
 	Timeout   time.Duration    // of the database for all queries together; 2 seconds when 0
@@ -37,6 +40,12 @@ type Platform struct {
 	Name   string
 	Listen bool // it has a secret to verify calls with
 	Posts  bool // it has a credential to post commit statuses with
+}
+
+// Part is a piece of what Scanhook does. Several processes can share the parts.
+type Part struct {
+	Name string
+	Here bool // this process does it
 }
 
 // Health knows the state of every hop.

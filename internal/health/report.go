@@ -30,6 +30,7 @@ const (
 func (h *Health) Report(ctx context.Context) string {
 	s := h.snapshots.get(ctx)
 	p := &report{now: h.Now()}
+	h.partsLine(p)
 	h.databaseLines(p, s)
 	if h.Fault != nil {
 		h.machineLine(p)
@@ -49,6 +50,21 @@ func (h *Health) Report(ctx context.Context) string {
 		p.line(!d.IsLow(), "disk "+d.use, "%s of %s free%s", gibibytes(d.Free), gibibytes(d.Total), d.fewFiles())
 	}
 	return p.text.String()
+}
+
+// partsLine says what this process does, where that is not everything.
+func (h *Health) partsLine(p *report) {
+	var here, elsewhere []string
+	for _, part := range h.Parts {
+		if part.Here {
+			here = append(here, part.Name)
+		} else {
+			elsewhere = append(elsewhere, part.Name)
+		}
+	}
+	if len(elsewhere) > 0 {
+		p.line(true, "parts", "%s here; other processes must do %s", strings.Join(here, ", "), strings.Join(elsewhere, ", "))
+	}
 }
 
 func gibibytes(n uint64) string { return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30)) }
@@ -136,10 +152,15 @@ func (h *Health) cageLine(p *report) {
 func (h *Health) platformLine(p *report, platform Platform) {
 	hop, pause := "platform "+platform.Name, h.pause(platform.Name)
 	switch {
-	case !platform.Listen:
+	case h.NoIntake && h.NoPosts:
+	case !platform.Listen && !h.NoIntake:
 		p.write(stateOff, hop, "has no secret: no call is accepted")
+	case h.NoPosts:
+		p.line(true, hop, "has a secret; other processes post its statuses")
+	case h.NoIntake && platform.Posts && pause <= longPause:
+		p.line(true, hop, "has a token; last post %s", p.ago(h.LastPost(platform.Name)))
 	case !platform.Posts:
-		p.line(false, hop, "has a secret but no token: statuses are kept and shown, not posted")
+		p.line(false, hop, "has %sno token: statuses are kept and shown, not posted", secretBut(h.NoIntake))
 	case pause > longPause:
 		p.line(false, hop, "wants no calls for %s; last post %s", rounded(pause), p.ago(h.LastPost(platform.Name)))
 	default:
@@ -147,15 +168,23 @@ func (h *Health) platformLine(p *report, platform Platform) {
 	}
 }
 
+// secretBut says that a platform has a secret, where that is this process's matter.
+func secretBut(elsewhere bool) string {
+	if elsewhere {
+		return ""
+	}
+	return "a secret but "
+}
+
 func (h *Health) lacksToken(platform string) bool {
-	return slices.ContainsFunc(h.Platforms, func(p Platform) bool { return p.Name == platform && !p.Posts })
+	return !h.NoPosts && slices.ContainsFunc(h.Platforms, func(p Platform) bool { return p.Name == platform && !p.Posts })
 }
 
 func (h *Health) hooksLine(p *report, platform Platform) {
 	sum := h.summarize(platform.Name)
 	hop := "webhooks of " + platform.Name
 	switch {
-	case !platform.Listen:
+	case !platform.Listen, h.NoIntake:
 	case h.hooks.Load() == nil:
 		p.write(stateOff, hop, "not looked at yet")
 	case sum.all:

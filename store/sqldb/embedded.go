@@ -24,20 +24,40 @@ const lockPause = 200 * time.Millisecond
 // Serve makes this process the one that serves an embedded database until Close; it waits for a process that is still
 // ending. core.ErrConflict when that goes on. The system frees the lock when a process dies.
 func (db *DB) Serve(ctx context.Context) error {
+	db.serving = flock.New(db.beside(".serve"))
+	return db.await(ctx, db.serving.TryLockContext)
+}
+
+// ServeFirst is Serve for a process that lets others serve beside it, unless one does already. It does not wait; first
+// tells that nobody serves the database. Call ServeBeside then.
+func (db *DB) ServeFirst() (first bool, err error) {
+	db.serving = flock.New(db.beside(".serve"))
+	return db.serving.TryLock()
+}
+
+// ServeBeside makes this process one of several that serve an embedded database, each a part of it, until Close. It waits
+// for a process that serves it alone; core.ErrConflict when that goes on.
+func (db *DB) ServeBeside(ctx context.Context) error {
+	if err := db.serving.Unlock(); err != nil { // locks cannot be exchanged on every system
+		return err
+	}
+	return db.await(ctx, db.serving.TryRLockContext)
+}
+
+// await tries for a lock for as long as the process that holds it may take to end.
+func (db *DB) await(ctx context.Context, try func(context.Context, time.Duration) (bool, error)) error {
 	waiting, cancel := context.WithTimeout(ctx, handover)
 	defer cancel()
-	db.serving = flock.New(db.beside(".serve"))
-	_, err := db.serving.TryLockContext(waiting, lockPause)
+	_, err := try(waiting, lockPause)
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		return fmt.Errorf("%w; or use PostgreSQL, which several can serve", db.errServed())
+		return fmt.Errorf("%w; or give each of them its parts (serve --only), or use PostgreSQL, which several can serve", db.errServed())
 	}
 	return err
 }
 
 // ServeNow is Serve without waiting, for a command beside which nobody may serve.
 func (db *DB) ServeNow() error {
-	db.serving = flock.New(db.beside(".serve"))
-	locked, err := db.serving.TryLock()
+	locked, err := db.ServeFirst()
 	if err == nil && !locked {
 		err = db.errServed()
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/scanhook/scanhook/cmd/scanhook/cli"
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/config"
 	"github.com/scanhook/scanhook/platforms"
@@ -17,7 +18,8 @@ import (
 // Check is a configuration with what is derived from it.
 type Check struct {
 	*config.Config
-	File        string // where the configuration was read from
+	File        string    // where the configuration was read from
+	Parts       cli.Parts // of scanhook serve, for which it is looked at
 	Policies    core.Policies
 	Projects    []store.KnownProject // those that the configuration names without a glob
 	Secrets     []Secret             // all that verify webhooks

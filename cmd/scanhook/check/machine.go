@@ -13,6 +13,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 
+	"github.com/scanhook/scanhook/cmd/scanhook/cli"
 	"github.com/scanhook/scanhook/internal/cage"
 	"github.com/scanhook/scanhook/internal/config"
 	"github.com/scanhook/scanhook/internal/health"
@@ -31,12 +32,15 @@ const (
 
 // machine checks what scanners that run here need, and the free space.
 func (c Check) machine(ctx context.Context) []Line {
-	lines := []Line{c.git(ctx)}
+	var lines []Line
+	if c.Parts.HasAny(cli.Runner, cli.API) { // which asks git about reports
+		lines = append(lines, c.git(ctx))
+	}
 	if c.runsScanners() {
 		lines = append(lines, c.workspaces(ctx), space("disk of the workspaces", os.TempDir()))
 		lines = append(lines, c.mirrors()...)
 	}
-	if c.RunsCommands() {
+	if c.RunsCommands() && c.Parts.Has(cli.Runner) {
 		lines = append(lines, c.cage(cage.Kernel()))
 	}
 	if file := c.Database.URL.File(); file != "" {
@@ -75,7 +79,7 @@ func isOlder(version string, least [2]int) bool {
 // runsScanners reports whether commits have to be fetched for a scanner that runs here.
 func (c Check) runsScanners() bool {
 	for name, scanner := range c.Scanners {
-		if !scanner.Upload && c.Uses(name) {
+		if !scanner.Upload && c.Uses(name) && c.Parts.Has(cli.Runner) {
 			return true
 		}
 	}

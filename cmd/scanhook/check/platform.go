@@ -19,14 +19,20 @@ const endsSoon = 14 * 24 * time.Hour
 
 func (c Check) platform(ctx context.Context, name string) Line {
 	subject, p := "platform "+name, c.Platforms[name]
-	if !c.Verifies(name) {
+	if c.Parts.HasAny(cli.Intake, cli.Reconcile) && !c.Verifies(name) {
 		return Line{Off, subject, fmt.Sprintf("no webhook secret; set platforms.%s.webhook_secrets", name)}
 	}
 	adapter, err := c.Adapter(name)
 	if err != nil {
 		return Line{Fail, subject, err.Error()}
 	}
-	text := fmt.Sprintf("verifies webhooks at %s, ", c.HookAddress(name))
+	text := ""
+	if c.Parts.Has(cli.Intake) {
+		text = fmt.Sprintf("verifies webhooks at %s, ", c.HookAddress(name))
+	}
+	if !c.Parts.Has(cli.Statuses) {
+		return Line{OK, subject, text + c.readFrom(name)}
+	}
 	if !p.Posts() {
 		return Line{Warn, subject, fmt.Sprintf("%sno token: statuses are kept and shown, not posted; "+
 			"set platforms.%s.token", text, name)}
@@ -37,6 +43,18 @@ func (c Check) platform(ctx context.Context, name string) Line {
 	}
 	verdict, news := judgeCredential(ctx, checker, name, posted(p))
 	return Line{verdict, subject, text + news}
+}
+
+// readFrom says what is asked of a platform to which no status is posted.
+func (c Check) readFrom(name string) string {
+	p := c.Platforms[name]
+	switch {
+	case !c.Parts.HasAny(cli.Runner, cli.Reconcile, cli.Enrich, cli.API):
+		return "nothing is asked of " + p.URL
+	case !p.Posts():
+		return fmt.Sprintf("public projects only are read from %s; for others set platforms.%s.token, one that may read is enough", p.URL, name)
+	}
+	return "projects are read from " + p.URL + " with a token"
 }
 
 // posted says where statuses go, and as whom.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/scanhook/scanhook/cmd/scanhook/cli"
 	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/internal/config"
 )
@@ -15,6 +16,8 @@ func (c Check) scanner(name string) Line {
 	switch {
 	case !c.Uses(name):
 		return Line{Off, subject, "no repository uses it"}
+	case s.Upload && !c.Parts.Has(cli.API), !s.Upload && !c.Parts.Has(cli.Runner):
+		return Line{Off, subject, "is for other processes"}
 	case s.Builtin != "" && c.RulesFault != nil:
 		return Line{Fail, subject, "its rules have mistakes, see above"}
 	case s.Builtin != "":

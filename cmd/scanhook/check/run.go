@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -13,11 +14,11 @@ import (
 	"github.com/scanhook/scanhook/cmd/scanhook/cli"
 )
 
-// Run looks at one thing of the configuration after another.
+// Run looks at one thing of the configuration after another, as far as the parts need it.
 func (c Check) Run(ctx context.Context) []Line {
 	database := c.database(ctx)
-	lines := append(append(c.configuration(), c.server()), c.certificate(time.Now())...)
-	lines = append(lines, database)
+	lines := append(append(c.configuration(), c.parts()...), c.server())
+	lines = append(append(lines, c.certificate(time.Now())...), database)
 	for _, name := range slices.Sorted(maps.Keys(c.Platforms)) {
 		lines = append(lines, c.platform(ctx, name))
 	}
@@ -25,32 +26,49 @@ func (c Check) Run(ctx context.Context) []Line {
 	if database.Verdict != Fail {
 		lines = append(lines, c.integrity(ctx)...)
 		lines = append(lines, c.durability(ctx)...)
-		lines = append(lines, c.holds(ctx)...)
-		lines = append(lines, c.secrets(ctx)...)
-		lines = append(lines, c.silentHooks(ctx)...)
+		lines = append(lines, c.pushes(ctx)...)
 	}
-	lines = append(append(lines, c.api()), c.machine(ctx)...)
-	lines = append(lines, c.rules()...)
+	if c.Parts.HasAny(cli.API, cli.Web) {
+		lines = append(lines, c.api())
+	}
+	lines = append(append(lines, c.machine(ctx)...), c.rules()...)
 	for _, name := range slices.Sorted(maps.Keys(c.Scanners)) {
 		lines = append(lines, c.scanner(name))
 	}
-	asked := c.askedHooks()
-	lines = append(append(lines, c.repositories()...), c.hooks(ctx, asked)...)
-	if database.Verdict != Fail {
-		lines = append(lines, c.failingHooks(ctx, asked)...)
+	lines = append(lines, c.repositories()...)
+	if c.Parts.Has(cli.Reconcile) {
+		lines = append(lines, c.webhooks(ctx, database.Verdict != Fail)...)
 	}
 	return lines
 }
 
-func (c Check) configuration() []Line {
-	if len(c.Warnings) == 0 {
-		return []Line{{OK, "configuration", c.File}}
+// pushes are what the database tells of those that came, and of their statuses.
+func (c Check) pushes(ctx context.Context) (lines []Line) {
+	if c.Parts.Has(cli.Statuses) {
+		lines = c.holds(ctx)
 	}
-	var lines []Line
-	for _, warning := range c.Warnings {
-		lines = append(lines, Line{Warn, "configuration", warning})
+	if c.Parts.Has(cli.Intake) {
+		lines = append(append(lines, c.secrets(ctx)...), c.silentHooks(ctx)...)
 	}
 	return lines
+}
+
+func (c Check) configuration() (lines []Line) {
+	for _, warning := range c.WarningsFor(c.Parts.HasAny(cli.Intake, cli.Reconcile), c.Parts.Has(cli.Statuses)) {
+		lines = append(lines, Line{Warn, "configuration", warning})
+	}
+	if lines == nil {
+		return []Line{{OK, "configuration", c.File}}
+	}
+	return lines
+}
+
+// parts says what this is looked at for, where that is not everything.
+func (c Check) parts() []Line {
+	if c.Parts.Whole() {
+		return nil
+	}
+	return []Line{{OK, "parts", fmt.Sprintf("%s; other processes must do %s", c.Parts.Here(), cmp.Or(c.Parts.Elsewhere(), "nothing"))}}
 }
 
 func (c Check) server() Line {

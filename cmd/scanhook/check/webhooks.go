@@ -46,6 +46,16 @@ func (a askedHooks) settled(target hookTarget) bool {
 	return a.reported[target] || surveyor != nil && surveyor.AllRight(target.HookTarget)
 }
 
+// webhooks looks at those of the configuration's projects, and at what a database has of others.
+func (c Check) webhooks(ctx context.Context, known bool) []Line {
+	asked := c.askedHooks()
+	lines := c.hooks(ctx, asked)
+	if known {
+		lines = append(lines, c.failingHooks(ctx, asked)...)
+	}
+	return lines
+}
+
 // hooks looks at the webhooks of the projects that the configuration names in full, where the platforms may be asked.
 func (c Check) hooks(ctx context.Context, asked askedHooks) []Line {
 	var lines []Line
