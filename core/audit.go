@@ -91,6 +91,82 @@ func AuditOfReplacement(event AuditEvent, before Job, by string) AuditEvent {
 	return event
 }
 
+// TurnedVerdict stands in the event of a report that took the place of one that failed the gate, and passes.
+const TurnedVerdict = "; this turned its verdict from fail to pass"
+
+// Revision is one of the reports that were brought for a job of a scan. Its db tags are the columns of the table reports.
+type Revision struct {
+	ID          int64     `db:"id"`
+	ScanID      int64     `db:"scan_id"`
+	Scanner     string    `db:"scanner"`  // the name of the job
+	Number      int       `db:"revision"` // 1, and one more for each report of the job
+	By          string    `db:"brought_by"`
+	Bringer     Bringer   `db:"bringer"`
+	ReceivedAt  time.Time `db:"received_at"`
+	Digest      string    `db:"digest"`       // SHA-256 of the document, in hexadecimal; empty where a scanner failed
+	Failure     string    `db:"failure"`      // why the scanner failed, or empty
+	NumFindings int       `db:"num_findings"` // of any severity
+	NumCritical int       `db:"num_critical"`
+	NumHigh     int       `db:"num_high"`
+	NumMedium   int       `db:"num_medium"`
+	NumLow      int       `db:"num_low"`
+	Turned      bool      `db:"turned"` // one before it failed the gate, and it does not
+}
+
+// RevisionOf is the report as the next revision after number.
+func RevisionOf(job Job, report Report, number int, now time.Time) Revision {
+	r := Revision{
+		ScanID: job.ScanID, Scanner: job.Scanner, Number: number + 1, By: report.By, Bringer: report.Bringer, ReceivedAt: now,
+		Digest: report.Digest, Failure: report.Failure, NumFindings: report.Len(),
+	}
+	var scratch Finding
+	for i := range report.Len() {
+		switch report.At(i, &scratch).Severity {
+		case Critical:
+			r.NumCritical++
+		case High:
+			r.NumHigh++
+		case Medium:
+			r.NumMedium++
+		default:
+			r.NumLow++
+		}
+	}
+	return r
+}
+
+// Counts are the findings by severity, for people: "1 critical, 2 low".
+func (r Revision) Counts() string {
+	return listSeverities(map[Severity]int{Critical: r.NumCritical, High: r.NumHigh, Medium: r.NumMedium, Low: r.NumLow})
+}
+
+// AdmitRevision is nil where a report may take the place of the last completed one of its job, or of none. ErrConflict with what to do
+// where that is another kind of caller's, or where none is ever replaced. settled is true for the same document once more, as when the
+// answer to it got lost.
+func (p Policy) AdmitRevision(last *Revision, next Report) (settled bool, err error) {
+	switch {
+	case last == nil:
+		return false, nil
+	case last.Bringer != "" && last.Bringer != next.Bringer:
+		return false, fmt.Errorf("%w: the report of %s for this commit was brought with the token of a %s (%s), and only such a token replaces it: "+
+			"send that, give the report a category of its own, or ask for a rescan and bring the report for that", ErrConflict, last.Scanner,
+			last.Bringer.called(), last.By)
+	case p.Replace != ReplaceNever:
+		return false, nil
+	case next.Failure == "" && next.Digest != "" && next.Digest == last.Digest:
+		return true, nil
+	}
+	return false, fmt.Errorf("%w: %s has a report for this commit, of %s by %s, and replace is never for this repository: have somebody who may judge "+
+		"findings ask for a rescan, and bring the report for that", ErrConflict, last.Scanner, last.ReceivedAt.UTC().Format(time.RFC3339), last.By)
+}
+
+func (b Bringer) called() string {
+	if b == ByToken {
+		return "program from the configuration"
+	}
+	return string(b)
+}
+
 // Bounded is the event with its texts cut to the stored length.
 func (e AuditEvent) Bounded() AuditEvent {
 	e.Subject, e.Detail = Clip(e.Subject, maxAuditText), Clip(e.Detail, maxAuditText)

@@ -252,6 +252,13 @@ func (s *Scan) Judge(gate Gate, groups []FindingGroup, fixed, notSearched int) {
 	}
 }
 
+// MarkReplaced says in the summary of a scan that passed that reports of its jobs took the place of ones that failed the gate.
+func (s *Scan) MarkReplaced(jobs []Job) {
+	if s.Verdict != nil && *s.Verdict == Pass && slices.ContainsFunc(jobs, func(j Job) bool { return j.Turned }) {
+		s.Summary = AppendReason(s.Summary, string(AuditReportReplaced))
+	}
+}
+
 // risks are the vulnerabilities of the findings that count, the most urgent first.
 func (g Gate) risks(groups []FindingGroup) (list []Risk) {
 	for _, group := range groups {

@@ -25,7 +25,14 @@ type Policy struct {
 	Publish     Publishing
 	Forks       ForkMode
 	Badges      BadgeMode
+	Replace     ReplaceMode
 }
+
+// ReplaceMode says whether a report takes the place of an earlier one.
+type ReplaceMode string
+
+// ReplaceNever keeps the first completed report of each scanner and category. With any other value the last one counts.
+const ReplaceNever ReplaceMode = "never"
 
 // BadgeMode says who may see how a project's default branch stands.
 type BadgeMode string

@@ -21,6 +21,7 @@ type Report struct {
 	Failure  string  // why the scanner failed, as it says, or empty; its findings are stored all the same
 	Category string  // the part of the commit that it is about, where the scanner has several reports; empty for all
 	By       string  // name of the token that uploaded it; empty for scanners that run here
+	Bringer  Bringer // what kind of caller that is
 	Digest   string  // SHA-256 of the uploaded document, in hexadecimal; empty without one
 
 	Changes  *Changes          // since the commit of the baseline; nil where unknown
@@ -31,6 +32,15 @@ type Report struct {
 	// stays. nil for all.
 	Files map[string]bool
 }
+
+// Bringer is the kind of caller that brings reports.
+type Bringer string
+
+// The kinds.
+const (
+	ByToken Bringer = "token"  // of the configuration
+	ByCIJob Bringer = "CI job" // with the token that its platform gave it
+)
 
 // Len is how many findings the report has.
 func (r Report) Len() int { return len(r.Findings) + r.Packed.Len() }

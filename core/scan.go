@@ -154,6 +154,7 @@ type Job struct {
 	StartedAt    *time.Time `db:"started_at"`
 	FinishedAt   *time.Time `db:"finished_at"`
 	CoverageJSON string     `db:"coverage"` // Coverage as it is stored
+	Turned       bool       `db:"turned"`   // an earlier report of it failed the gate, and the present one does not
 
 	BaselineScanID *int64 `db:"baseline_scan_id"`         // the scan whose findings of the same scanner are the baseline
 	BaselineCommit string `db:"baseline_commit,computed"` // of that scan; only listed, not stored

@@ -14,6 +14,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/core/intake"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
@@ -28,6 +29,12 @@ func (s *Store) Rescan(ctx context.Context, reference, by string) (core.Receipt,
 		SELECT MAX(attempt) + 1 FROM scans s WHERE `+ofCommit), keyOf(&scan).args()...)
 	if err != nil {
 		return core.Receipt{}, fmt.Errorf("counting attempts: %w", sqldb.Classify(err))
+	}
+	if s.policyOf(scan).Replace == core.ReplaceNever { // else who brings reports could begin anew
+		actor, asked := access.Of(ctx)
+		if asked && !actor.MayIn(access.Judge, access.Project{Platform: scan.SourcePlatform, Name: scan.ProjectName}) {
+			return core.Receipt{}, fmt.Errorf("%w: replace is never for this repository, so a rescan is for those who may judge findings", core.ErrForbidden)
+		}
 	}
 	scan.Origin = core.OriginRescan
 	return s.AcceptCommit(ctx, scan, by)

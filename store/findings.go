@@ -38,9 +38,6 @@ type FindingFilter struct {
 	Limit            int
 }
 
-// severityRank is core.Severity.Rank in SQL.
-const severityRank = `CASE severity WHEN 'Critical' THEN 4 WHEN 'High' THEN 3 WHEN 'Medium' THEN 2 ELSE 1 END`
-
 // listedColumns are a finding's with what is known about its CVE, and whether it is dismissed; a probability of 0 means that EPSS has
 // no score of it, as of the newest in KEV.
 var listedColumns = sqldb.Qualify("findings", findingColumns) + `, NULLIF(e.probability, 0) AS epss_probability,

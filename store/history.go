@@ -178,7 +178,7 @@ func (s *Store) addHistory(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job
 	if err := s.insertFindings(ctx, tx, d); err != nil {
 		return 0, err
 	}
-	if err := hashAlerts(ctx, tx, scan, d); err != nil {
+	if err := hashAlerts(ctx, tx, scan, d.toHash()); err != nil {
 		return 0, err
 	}
 	if err := s.describeAlerts(ctx, tx, scan, found); err != nil {

@@ -502,7 +502,7 @@ func (s *Store) showMoved(ctx context.Context, tx *sqlx.Tx, scan core.Scan, ref 
 	if err != nil {
 		return err
 	}
-	groups, err := findingGroups(ctx, tx, scan, s.policyOf(scan).Gate)
+	groups, err := findingGroups(ctx, tx, `scan_id`, scan.ID, s.policyOf(scan).Gate, true)
 	if err != nil {
 		return err
 	}

@@ -50,20 +50,38 @@ func (s *Store) PutReport(ctx context.Context, reference, scanner string, report
 		if err != nil {
 			return err
 		}
-		for i, d := range batches { // when all jobs are there, so that the scan ends with the last one
-			if err := s.auditReport(ctx, tx, scan, jobs[i], d.Report); err != nil {
-				return err
-			}
-			if err := s.putReport(ctx, tx, scan, jobs[i], d); err != nil {
-				return err
-			}
-		}
-		return tx.GetContext(ctx, &scan, tx.Rebind(`SELECT `+scanColumns+` FROM scans WHERE id = ?`), id)
+		scan, err = s.putReports(ctx, tx, scan, jobs, batches) // when all jobs are there, so that the scan ends with the last one
+		return err
 	})
 	if err != nil {
 		return core.Scan{}, fmt.Errorf("taking report of %s: %w", scanner, err)
 	}
 	return scan, nil
+}
+
+// putReports takes the reports of jobs, and returns the scan as it is with them.
+func (s *Store) putReports(ctx context.Context, tx *sqlx.Tx, scan core.Scan, jobs []core.Job, batches []*reportBatch) (after core.Scan, err error) {
+	for i, d := range batches {
+		if d.past, err = s.admitRevision(ctx, tx, scan, jobs[i], d.Report); err != nil {
+			return after, err
+		}
+		if d.past.settled {
+			continue
+		}
+		if d.past.red, err = s.wasRed(ctx, tx, scan, jobs[i]); err != nil {
+			return after, err
+		}
+		if err := s.putReport(ctx, tx, scan, jobs[i], d); err != nil {
+			return after, err
+		}
+	}
+	err = tx.GetContext(ctx, &after, tx.Rebind(`SELECT `+scanColumns+` FROM scans WHERE id = ?`), scan.ID)
+	for i, d := range batches {
+		if err == nil && !d.past.settled {
+			err = s.recordRevision(ctx, tx, scan, after, jobs[i], recorded{d.Report, d.past.number, d.job.Turned})
+		}
+	}
+	return after, err
 }
 
 // FinishJob ends a claimed job with its report, and with the last job the scan: findings, baseline, gate, verdict and
@@ -155,6 +173,10 @@ func (s *Store) putReport(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job 
 	if err := s.replaceFindings(ctx, tx, scan, d); err != nil {
 		return err
 	}
+	if job.Turned, err = d.turns(ctx, tx, job, gate, onMain); err != nil {
+		return err
+	}
+	d.job = job
 	if err := endJob(ctx, tx, job); err != nil {
 		return err
 	}
@@ -164,11 +186,21 @@ func (s *Store) putReport(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job 
 	return s.compareAgain(ctx, tx, scan, job)
 }
 
+// turns tells whether an earlier report of the job failed the gate, and this one does not: that stands still after one that only says that
+// the scanner failed.
+func (d *reportBatch) turns(ctx context.Context, tx *sqlx.Tx, job core.Job, gate core.Gate, onMain bool) (bool, error) {
+	if !d.past.red || d.Failure != "" {
+		return d.past.red, nil
+	}
+	red, err := failsAlone(ctx, tx, job, gate, onMain)
+	return !red, err
+}
+
 func endJob(ctx context.Context, tx *sqlx.Tx, job core.Job) error {
 	_, err := tx.NamedExecContext(ctx, `
 		UPDATE scan_jobs SET state = :state, error = :error, num_findings = :num_findings, num_unchanged = :num_unchanged,
 			num_absent = :num_absent, started_at = COALESCE(started_at, :finished_at), finished_at = :finished_at,
-			lease_until = NULL, baseline_scan_id = :baseline_scan_id, coverage = :coverage
+			lease_until = NULL, baseline_scan_id = :baseline_scan_id, coverage = :coverage, turned = :turned
 		WHERE id = :id`, job)
 	return err
 }
@@ -177,6 +209,7 @@ func endJob(ctx context.Context, tx *sqlx.Tx, job core.Job) error {
 type reportBatch struct {
 	core.Report
 	examined   match.Prepared
+	past       pastReports
 	job        core.Job
 	compared   *match.Comparison
 	known      bool                          // new findings count as known
@@ -286,7 +319,7 @@ func (s *Store) replaceFindings(ctx context.Context, tx *sqlx.Tx, scan core.Scan
 	if err := s.insertFindings(ctx, tx, d); err != nil {
 		return err
 	}
-	if err := hashAlerts(ctx, tx, scan, d); err != nil {
+	if err := hashAlerts(ctx, tx, scan, d.toHash()); err != nil {
 		return fmt.Errorf("keeping hashes of alerts: %w", err)
 	}
 	if err := s.closeUnseenOf(ctx, tx, scan, gone); err != nil {
@@ -437,6 +470,14 @@ func (s *Store) giveAlerts(ctx context.Context, tx *sqlx.Tx, scan core.Scan, d *
 	return found, nil
 }
 
+// toHash are alerts of before secrets had hashes.
+func (d *reportBatch) toHash() (ids []int64) {
+	for _, i := range slices.Concat(d.compared.Hashed, d.hashed) {
+		ids = append(ids, d.alerts[i])
+	}
+	return ids
+}
+
 // lacking are the findings without an alert, in the order of the report.
 func (d *reportBatch) lacking() (list []int) {
 	for i, alert := range d.alerts {
@@ -527,23 +568,6 @@ func (w wantedAlerts) give(d *reportBatch, rows []keyedAlert) (found []int64) {
 		}
 	}
 	return found
-}
-
-// hashAlerts keeps of which secrets alerts are that were made before secrets had hashes.
-func hashAlerts(ctx context.Context, tx *sqlx.Tx, scan core.Scan, d *reportBatch) error {
-	var ids []int64
-	for _, i := range slices.Concat(d.compared.Hashed, d.hashed) {
-		ids = append(ids, d.alerts[i])
-	}
-	for chunk := range slices.Chunk(ids, sqldb.RowsPerStatement) {
-		_, err := sqldb.ExecIn(ctx, tx, `
-			UPDATE alerts SET secret_hash = f.secret_hash FROM findings f
-			WHERE alerts.id IN (?) AND f.scan_id = ? AND f.alert_id = alerts.id AND alerts.secret_hash = ''`, chunk, scan.ID)
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // addAlerts makes new alerts of findings, numbered in the order of the report.

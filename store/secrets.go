@@ -240,3 +240,16 @@ func notSigned(project string, since time.Time) string {
 		" signing token in this webhook of the project or its groups, or remove the webhook",
 		project, since.UTC().Format(time.DateTime))
 }
+
+// hashAlerts keeps of which secrets alerts are that were made before secrets had hashes.
+func hashAlerts(ctx context.Context, tx *sqlx.Tx, scan core.Scan, ids []int64) error {
+	for chunk := range slices.Chunk(ids, sqldb.RowsPerStatement) {
+		_, err := sqldb.ExecIn(ctx, tx, `
+			UPDATE alerts SET secret_hash = f.secret_hash FROM findings f
+			WHERE alerts.id IN (?) AND f.scan_id = ? AND f.alert_id = alerts.id AND alerts.secret_hash = ''`, chunk, scan.ID)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -358,3 +358,6 @@ func (s *Store) policyOf(scan core.Scan) core.Policy {
 	}
 	return policy
 }
+
+// severityRank is core.Severity.Rank in SQL.
+const severityRank = `CASE severity WHEN 'Critical' THEN 4 WHEN 'High' THEN 3 WHEN 'Medium' THEN 2 ELSE 1 END`

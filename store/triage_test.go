@@ -305,7 +305,7 @@ func TestTriageSurvivesTheNextReport(t *testing.T) {
 		if _, err := s.PutReport(t.Context(), scan.ReferenceID, "gitleaks", report); err != nil {
 			t.Fatal(err)
 		}
-		wantStatus(t, s, scan, "a finding that comes back is still dismissed", core.StatusSuccess, "0 new, 1 dismissed")
+		wantStatus(t, s, scan, "a finding that comes back is still dismissed", core.StatusSuccess, "0 new, 1 dismissed, report replaced")
 	})
 }
 

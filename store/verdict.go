@@ -195,9 +195,18 @@ func shownOnDefault(ctx context.Context, tx *sqlx.Tx, scans []core.Scan) (map[in
 	return shows, err
 }
 
-// judge loads the groups of an ended scan's findings, has them judged, and finds those that decided the verdict. A tally
-// of all findings spares reading them, if the gate asks for nothing else.
+// judge gives an ended scan its verdict by the findings of its jobs, with the words that say why, and returns these in groups.
 func (s *Store) judge(
+	ctx context.Context, tx *sqlx.Tx, scan *core.Scan, jobs []core.Job, tally *core.ReportTally,
+) ([]core.FindingGroup, error) {
+	groups, err := s.judgeFindings(ctx, tx, scan, jobs, tally)
+	scan.MarkReplaced(jobs)
+	return groups, err
+}
+
+// judgeFindings loads the groups of an ended scan's findings, has them judged, and finds those that decided the verdict. A tally
+// of all findings spares reading them, if the gate asks for nothing else.
+func (s *Store) judgeFindings(
 	ctx context.Context, tx *sqlx.Tx, scan *core.Scan, jobs []core.Job, tally *core.ReportTally,
 ) (groups []core.FindingGroup, err error) {
 	fixed, findings, notSearched := 0, findingsIn(jobs), 0
@@ -220,17 +229,51 @@ func (s *Store) judge(
 		scan.Judge(gate, nil, fixed, notSearched)
 		return nil, nil
 	}
-	if groups, err = findingGroups(ctx, tx, *scan, gate); err != nil {
+	if groups, err = findingGroups(ctx, tx, `scan_id`, scan.ID, gate, onMain); err != nil {
 		return nil, fmt.Errorf("counting findings: %w", err)
-	}
-	for i := range groups {
-		groups[i].Unresolved = groups[i].Unresolved && onMain
 	}
 	scan.Judge(gate, groups, fixed, notSearched)
 	if err := putDeciding(ctx, tx, scan, gate, groups); err != nil {
 		return nil, fmt.Errorf("listing deciding findings: %w", err)
 	}
 	return groups, nil
+}
+
+// wasRed tells whether the report that a job has failed the gate, or else that of the same job in the last attempt that had one.
+func (s *Store) wasRed(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job core.Job) (bool, error) {
+	if job.FinishedAt == nil && scan.Attempt > 1 {
+		var earlier []core.Job
+		err := tx.SelectContext(ctx, &earlier, tx.Rebind(`
+			SELECT `+sqldb.Qualify("j", jobColumns)+` FROM scans s JOIN scan_jobs j ON j.scan_id = s.id AND j.scanner = ? AND j.worker = ?
+			WHERE `+ofCommit+` AND s.attempt < ? AND j.finished_at IS NOT NULL ORDER BY s.attempt DESC LIMIT 1`),
+			append(append([]any{job.Scanner, core.Uploader}, keyOf(&scan).args()...), scan.Attempt)...)
+		if err != nil || len(earlier) == 0 {
+			return false, err
+		}
+		job = earlier[0]
+	}
+	if job.FinishedAt == nil || job.Turned {
+		return job.Turned, nil
+	}
+	gate, onMain, err := s.gateOf(ctx, tx, scan)
+	if err != nil {
+		return false, err
+	}
+	return failsAlone(ctx, tx, job, gate, onMain)
+}
+
+// failsAlone tells whether the report of a job fails the gate.
+func failsAlone(ctx context.Context, tx *sqlx.Tx, job core.Job, gate core.Gate, onMain bool) (bool, error) {
+	groups, err := findingGroups(ctx, tx, `job_id`, job.ID, gate, onMain)
+	tallies := make([]core.Tally, len(groups))
+	for i, group := range groups {
+		tallies[i] = group.Tally()
+	}
+	notSearched := 0
+	if left := job.Coverage(); left != nil {
+		notSearched = left.NotSearched()
+	}
+	return gate.JudgeScan(tallies, notSearched) == core.Fail, err
 }
 
 // findingsIn is how many findings the reports of jobs have.
@@ -304,8 +347,11 @@ func riskFacts(cve string) string {
 		COALESCE(` + was(`was_kev`) + `, ` + now(`kev`) + `, FALSE) AS was_kev`
 }
 
-// findingGroups counts the findings of a scan. The CVE matters where the gate asks for risks, and for what an AI dismissed.
-func findingGroups(ctx context.Context, tx *sqlx.Tx, scan core.Scan, gate core.Gate) (groups []core.FindingGroup, err error) {
+// findingGroups counts the findings of a scan or of a job, by the column that has its number. The CVE matters where the gate asks for
+// risks, and for what an AI dismissed. Only on the default branch findings are unresolved.
+func findingGroups(
+	ctx context.Context, tx *sqlx.Tx, of string, id int64, gate core.Gate, onMain bool,
+) (groups []core.FindingGroup, err error) {
 	cve := `CASE WHEN triage_decision = 'FP' THEN cve_id ELSE '' END`
 	if gate.AsksRisk() {
 		cve = `cve_id`
@@ -313,8 +359,11 @@ func findingGroups(ctx context.Context, tx *sqlx.Tx, scan core.Scan, gate core.G
 	err = tx.SelectContext(ctx, &groups, tx.Rebind(`
 		SELECT severity, baseline_state, suppressed, decision, only_ai, accepted, exploited, unresolved, cve_id, n, `+riskFacts(`counted.cve_id`)+`
 		FROM (SELECT `+gateFacts+`, `+cve+` AS cve_id, COUNT(*) AS n
-			FROM findings WHERE scan_id = ?
-			GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9) counted`), scan.ID)
+			FROM findings WHERE `+of+` = ?
+			GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9) counted`), id)
+	for i := range groups {
+		groups[i].Unresolved = groups[i].Unresolved && onMain
+	}
 	return groups, err
 }
 

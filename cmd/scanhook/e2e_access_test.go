@@ -40,7 +40,8 @@ const (
 // rolesOfPages are the roles that pages take. Those of the API are in its description.
 var rolesOfPages = map[string]string{
 	"GET /": everyRole, "GET /scans": everyRole, "GET /scans/:ref": everyRole, "GET /scans/:ref/events": everyRole,
-	"POST /scans/:ref/rescan": "triager uploader admin", "POST /scans/:ref/override": "admin", "POST /scans/:ref/override/end": "admin", "GET /findings/:id": everyRole, "GET /findings/:id/patch": everyRole,
+	"GET /scans/:ref/reports/:report": everyRole,
+	"POST /scans/:ref/rescan":         "triager uploader admin", "POST /scans/:ref/override": "admin", "POST /scans/:ref/override/end": "admin", "GET /findings/:id": everyRole, "GET /findings/:id/patch": everyRole,
 	"POST /findings/:id/feedback": judges, "POST /findings/:id/undo": judges, "GET /alerts": readers,
 	"POST /alerts/decide": judges, "POST /alerts/undo": judges, "POST /comments/:platform/*alert": judges,
 	"GET /alerts/:platform/*alert": readers, "GET /projects": readers, "GET /projects/:platform/*project": readers,
@@ -129,6 +130,8 @@ func (w *world) seed(project string) things {
 	w.must(err)
 	findings, err := s.ListFindings(ctx, scan, store.FindingFilter{Limit: 2})
 	w.must(err)
+	reports, err := s.ListRevisions(ctx, scan, 1)
+	w.must(err)
 	batch := fmt.Sprintf("batch %d", w.n)
 	_, err = s.DecideAlerts(ctx, store.Batch{Key: batch, Alerts: []int64{findings[1].AlertID}, Verdict: core.TruePositive, Author: "seed"})
 	w.must(err)
@@ -154,7 +157,7 @@ func (w *world) seed(project string) things {
 		"ref": scan.ReferenceID, "sha": scan.CommitSHA, "finding": fmt.Sprint(findings[0].ID), "run": fmt.Sprint(runs[0].ID),
 		"number": fmt.Sprint(findings[0].AlertNumber), "delivery": w.setAside(named), "decision": fmt.Sprint(judged.Decision.ID),
 		"project": project, "platform": "github", "scanner": "trivy", "commit": scan.CommitSHA, "reason": "no", "mark": mark,
-		"user_verdict": "FP", "comments": "seen", "cve": "CVE-2024-3094", "batch": batch, "alerts": fmt.Sprint(findings[1].AlertID),
+		"user_verdict": "FP", "comments": "seen", "cve": "CVE-2024-3094", "batch": batch, "report": fmt.Sprint(reports[0].ID), "alerts": fmt.Sprint(findings[1].AlertID),
 	}
 }
 

@@ -133,6 +133,7 @@ func policiesOf(cfg *config.Config) (core.Policies, error) {
 			Supersede: repository.Supersede, ScanTimeout: repository.ScanTimeout, ScanHistory: int(repository.ScanHistory),
 			Anomalies: core.AnomalyMode(repository.Anomalies), Publish: core.Publishing(repository.Publish),
 			Forks: core.ForkMode(repository.Forks), Badges: core.BadgeMode(repository.Badges),
+			Replace: core.ReplaceMode(repository.Replace),
 		}})
 	}
 	return policies, nil

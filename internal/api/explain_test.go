@@ -32,7 +32,7 @@ func TestExplainNamesUploaders(t *testing.T) {
 	for _, text := range []string{
 		"delivery: github announced",
 		fmt.Sprintf("job: ci brought the report of trivy for commit 0000000: 2 findings, SHA-256 %x\n", sha256.Sum256([]byte(report))),
-		"job: root replaced the report of trivy for commit 0000000: 0 findings, SHA-256 ", "; replaces the report of ", " by ci with 2 findings\n",
+		"job: root replaced the report of trivy for commit 0000000: 0 findings, SHA-256 ", "; replaces the report of ", " by ci with 2 findings; this turned its verdict from fail to pass\n",
 	} {
 		if !strings.Contains(timeline, text) {
 			t.Errorf("want %q in:\n%s", text, timeline)

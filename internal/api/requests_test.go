@@ -154,7 +154,7 @@ func (b *bench) endpoints(t *testing.T) (list []endpoint) {
 	}
 	good := map[string]string{
 		"ref": ref, "scanner": "trivy", "platform": "github", "project": "acme/shop", "commit": storetest.SHA(7),
-		"sha": storetest.SHA(1), "cve": "CVE-2024-3094", "id": fmt.Sprint(b.finding(t, ref)), "number": "1",
+		"sha": storetest.SHA(1), "cve": "CVE-2024-3094", "id": fmt.Sprint(b.finding(t, ref)), "number": "1", "report": "1",
 	}
 	fields := map[string]any{
 		"platform": "github", "project": "acme/shop", "commit": storetest.SHA(8), "scanner": "trivy", "reason": "no",

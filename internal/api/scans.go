@@ -299,6 +299,7 @@ type jobView struct {
 	Baseline    string     `json:"baseline_commit,omitempty" doc:"the last commit before in which this scanner completed"`
 	StartedAt   *time.Time `json:"started_at"`
 	FinishedAt  *time.Time `json:"finished_at"`
+	Turned      bool       `json:"turned" doc:"an earlier report of it failed the gate, and the present one does not"`
 
 	Coverage *coverageView `json:"coverage" doc:"null where the scanner does not tell"`
 }
@@ -330,7 +331,7 @@ func viewCoverage(c *core.Coverage) *coverageView {
 func viewJob(j core.Job) jobView {
 	return jobView{
 		Scanner: j.Scanner, State: string(j.State), Attempt: j.Attempt, Error: j.Error, NumFindings: j.NumFindings,
-		NumAbsent: j.NumAbsent, Baseline: j.BaselineCommit, StartedAt: j.StartedAt, FinishedAt: j.FinishedAt,
+		NumAbsent: j.NumAbsent, Baseline: j.BaselineCommit, StartedAt: j.StartedAt, FinishedAt: j.FinishedAt, Turned: j.Turned,
 		Coverage: viewCoverage(j.Coverage()),
 	}
 }

@@ -58,6 +58,10 @@ func (a *API) RegisterUploads(api huma.API) {
 		"Upload one scanner's report for a scan; another one of the same scanner replaces it"), a.putResults)
 	register(a, api, upload("/results/{scanner}", "put-results-by-commit",
 		"The same from a CI job that knows only its commit; creates the scan if there is none"), a.putResultsByCommit)
+	register(a, api, operation(access.ReadScans, http.MethodGet, "/scans/{ref}/reports", "list-reports",
+		"The reports that were brought for a scan, those that were replaced included, the newest first"), a.listReports)
+	register(a, api, operation(access.ReadScans, http.MethodGet, "/scans/{ref}/reports/{report}", "get-report",
+		"One of them with its findings, as it had them"), a.getReport)
 	fail := operation(access.Bring, http.MethodPost, "/scans/{ref}/fail", "fail-scanner", "A scanner gives up, with a reason")
 	fail.Errors = append(fail.Errors, http.StatusRequestEntityTooLarge)
 	register(a, api, fail, a.failScanner)
@@ -70,7 +74,8 @@ func upload(path, id, summary string) huma.Operation {
 	op.Description = "Accepted are the reports of scanners of kind upload that the repository lists, or of all where it lists " +
 		"none; 409 for a scanner that runs here, or a project_id that is not that of the project with the name. The format of the body is recognized by its content: " + reports.Known() +
 		". Content-Encoding: gzip is accepted. Reports of several categories stand side by side: a category is automationDetails.id of a " +
-		"SARIF run up to its last slash, or what category says for the whole document."
+		"SARIF run up to its last slash, or what category says for the whole document. A completed report is replaced only by one of the same " +
+		"scanner and category that the same kind of caller brings, a token of the configuration or a CI job's own, and not where replace is never: 409."
 	op.RequestBody = &huma.RequestBody{
 		Required: true, Content: map[string]*huma.MediaType{"application/json": {}, "application/sarif+json": {}},
 	}
@@ -350,7 +355,7 @@ func (a *API) store(
 ) (out *resultsOutput, of map[string]*core.Job, err error) {
 	of = map[string]*core.Job{}
 	for i := range parts {
-		parts[i].By = author(ctx)
+		parts[i].By, parts[i].Bringer = author(ctx), bringer(ctx)
 		of[core.JobName(scanner, parts[i].Category)] = nil
 	}
 	scan, err := a.Store.PutReport(ctx, reference, scanner, parts...)
@@ -381,6 +386,105 @@ func (a *API) store(
 		}
 	}
 	return out, of, nil
+}
+
+// bringer is the kind of whoever brings a report.
+func bringer(ctx context.Context) core.Bringer {
+	if actor, _ := access.Of(ctx); actor.Job() != nil {
+		return core.ByCIJob
+	}
+	return core.ByToken
+}
+
+const maxListedReports = 500
+
+// reportView is one of the reports that were brought for a scan.
+type reportView struct {
+	ID         int64     `json:"id"`
+	Scanner    string    `json:"scanner" doc:"name of the job: the scanner, and behind a slash the category"`
+	Revision   int       `json:"revision" doc:"1, and one more for each report of the job"`
+	BroughtBy  string    `json:"brought_by"`
+	Bringer    string    `json:"bringer" enum:"token,CI job" doc:"what kind of caller that is; only its own kind replaces a report"`
+	ReceivedAt time.Time `json:"received_at"`
+	Digest     string    `json:"digest" doc:"SHA-256 of the document; empty where a scanner failed"`
+	Failure    string    `json:"failure,omitempty" doc:"why the scanner failed"`
+	Findings   int       `json:"num_findings"`
+	Critical   int       `json:"critical"`
+	High       int       `json:"high"`
+	Medium     int       `json:"medium"`
+	Low        int       `json:"low"`
+	Turned     bool      `json:"turned" doc:"an earlier report of the job failed the gate, and this one does not"`
+}
+
+func viewReport(r core.Revision) reportView {
+	return reportView{
+		ID: r.ID, Scanner: r.Scanner, Revision: r.Number, BroughtBy: r.By, Bringer: string(r.Bringer), ReceivedAt: r.ReceivedAt, Digest: r.Digest,
+		Failure: r.Failure, Findings: r.NumFindings, Critical: r.NumCritical, High: r.NumHigh, Medium: r.NumMedium, Low: r.NumLow, Turned: r.Turned,
+	}
+}
+
+type reportsOutput struct {
+	Body struct {
+		Items []reportView `json:"items"`
+	}
+}
+
+func (a *API) listReports(ctx context.Context, in *ScanRef) (*reportsOutput, error) {
+	scan, err := a.Store.GetScan(ctx, in.Ref)
+	if err != nil {
+		return nil, err
+	}
+	list, err := a.Store.ListRevisions(ctx, scan, maxListedReports)
+	out := &reportsOutput{}
+	out.Body.Items = []reportView{}
+	for _, r := range list {
+		out.Body.Items = append(out.Body.Items, viewReport(r))
+	}
+	return out, err
+}
+
+type reportInput struct {
+	ScanRef
+	Report int64 `path:"report" minimum:"1"`
+}
+
+// reportedView is a finding as a report had it.
+type reportedView struct {
+	Tool       string  `json:"tool"`
+	RuleID     string  `json:"rule_id"`
+	Severity   string  `json:"severity"`
+	File       string  `json:"file"`
+	Line       int     `json:"line"`
+	Title      string  `json:"title"`
+	Message    string  `json:"message"`
+	CVEID      string  `json:"cve_id,omitempty"`
+	Suppressed *string `json:"suppressed,omitempty" doc:"why it was suppressed in the code"`
+}
+
+type reportOutput struct {
+	Body struct {
+		reportView
+		Current bool           `json:"current" doc:"it is the one that counts"`
+		Kept    bool           `json:"kept" doc:"its findings are known still"`
+		Items   []reportedView `json:"findings" doc:"the gravest, at most 1,000"`
+	}
+}
+
+func (a *API) getReport(ctx context.Context, in *reportInput) (*reportOutput, error) {
+	scan, err := a.Store.GetScan(ctx, in.Ref)
+	if err != nil {
+		return nil, err
+	}
+	report, err := a.Store.GetRevision(ctx, scan, in.Report)
+	out := &reportOutput{}
+	out.Body.reportView, out.Body.Current, out.Body.Kept = viewReport(report.Revision), report.Current, report.Kept
+	out.Body.Items = []reportedView{}
+	for _, f := range report.Findings {
+		out.Body.Items = append(out.Body.Items, reportedView{
+			f.Tool, f.RuleID, string(f.Severity), f.File, f.Line, f.Title, f.Message, f.CVEID, f.Suppressed,
+		})
+	}
+	return out, err
 }
 
 type failInput struct {

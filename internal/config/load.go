@@ -87,6 +87,7 @@ func builtin() *Config {
 			Anomalies:   "report",
 			Publish:     "status",
 			Badges:      "off",
+			Replace:     "always",
 			Forks:       "builtin",
 			Gitleaks:    SecretRules{Allow: noAllow()},
 		},

@@ -363,6 +363,9 @@ func (v *validator) validatePolicy(path string, policy Policy) {
 	if v.Wrote(path + ".badges") {
 		v.checkChoice(path+".badges", policy.Badges, "off", "public")
 	}
+	if v.Wrote(path + ".replace") {
+		v.checkChoice(path+".replace", policy.Replace, "always", "never")
+	}
 	if v.Wrote(path + ".publish") {
 		v.checkChoice(path+".publish", policy.Publish, "status", "check", "both")
 	}

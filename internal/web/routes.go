@@ -36,6 +36,7 @@ func (w *Web) Register(router *gin.Engine) {
 		{access.ReadScans, http.MethodGet, "/scans", w.ShowScans},
 		{access.ReadScans, http.MethodGet, "/scans/:ref", w.ShowScan},
 		{access.ReadScans, http.MethodGet, "/scans/:ref/events", w.live.Events},
+		{access.ReadScans, http.MethodGet, "/scans/:ref/reports/:report", w.ShowReport},
 		{access.Rescan, http.MethodPost, "/scans/:ref/rescan", w.Rescan},
 		{access.Administer, http.MethodPost, "/scans/:ref/override", w.Override},
 		{access.Administer, http.MethodPost, "/scans/:ref/override/end", w.EndOverride},

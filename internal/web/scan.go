@@ -21,7 +21,7 @@ import (
 const (
 	pageSize    = 50 // findings in full on one page
 	foldedSize  = 20 // findings in one line each, in a folded list
-	maxReplaced = 20 // reports that replaced others
+	maxReports  = 50 // of a scan, the newest
 	reloadEvery = 5  // seconds between reloads of a running scan without JavaScript
 
 	dismissedTab = "dismissed" // in the address; the other lists have the names of baseline states
@@ -37,8 +37,8 @@ type scanPage struct {
 	BaseLink string
 	Took     time.Duration // 0 while it runs
 	Jobs     []core.Job
-	Coverage *core.Coverage    // of all jobs; nil where none tells
-	Replaced []core.AuditEvent // reports that took the place of earlier ones, the newest first
+	Coverage *core.Coverage  // of all jobs; nil where none tells
+	Reports  []core.Revision // that were brought, the newest first
 	Statuses []statusLine
 	Counts   counts
 	List     findingList
@@ -50,6 +50,11 @@ type scanPage struct {
 
 // Again tells whether there is a reason to scan the commit again.
 func (p scanPage) Again() bool { return p.Scan.Status == core.ScanFailed && p.Scan.SupersededBy == "" }
+
+// Replaced tells whether a report took the place of one that failed the gate.
+func (p scanPage) Replaced() bool {
+	return slices.ContainsFunc(p.Jobs, func(j core.Job) bool { return j.Turned })
+}
 
 // ReloadSeconds is for browsers without JavaScript.
 func (p scanPage) ReloadSeconds() int {
@@ -99,12 +104,38 @@ func (w *Web) ShowScan(c *gin.Context) error {
 	return w.Render(c, http.StatusOK, "scan", text.Visible(title), page)
 }
 
+// reportPage is one of the reports that were brought for a scan.
+type reportPage struct {
+	Scan   core.Scan
+	Report store.PastReport
+	Hidden int // findings that are not listed
+}
+
+// ShowReport shows a report as it was, also one that was replaced.
+func (w *Web) ShowReport(c *gin.Context) error {
+	ctx := c.Request.Context()
+	scan, err := w.Store.GetScan(ctx, c.Param("ref"))
+	if err != nil {
+		return err
+	}
+	id, err := strconv.ParseInt(c.Param("report"), 10, 64)
+	if err != nil {
+		return fmt.Errorf("%w: the scan has no report of this number", core.ErrNotFound)
+	}
+	report, err := w.Store.GetRevision(ctx, scan, id)
+	if err != nil {
+		return err
+	}
+	page := reportPage{scan, report, max(report.NumFindings-len(report.Findings), 0)}
+	return w.Render(c, http.StatusOK, "report", text.Visible("Report of "+report.Scanner+" for "+core.ShortSHA(scan.CommitSHA)), page)
+}
+
 // describe fills in everything about a scan but its findings.
 func (w *Web) describe(ctx context.Context, page *scanPage) (err error) {
 	if page.Jobs, err = w.Store.ListJobs(ctx, page.Scan); err != nil {
 		return err
 	}
-	if page.Replaced, err = w.Store.ListReplacements(ctx, page.Scan, maxReplaced); err != nil {
+	if page.Reports, err = w.Store.ListRevisions(ctx, page.Scan, maxReports); err != nil {
 		return err
 	}
 	statuses, err := w.Store.ListStatuses(ctx, page.Scan)

@@ -78,15 +78,30 @@ func TestScanPageTellsOfReplacedReports(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	scan := s.scanned(1, finding())
-	lacks(t, s.page("/scans/"+scan.ReferenceID), "replaced")
+	lacks(t, s.page("/scans/"+scan.ReferenceID), "replaced", "turned")
+	red := finding()
+	red.Message = "<script>alert('red')</script>"
+	if _, err := s.store.PutReport(t.Context(), scan.ReferenceID, "gitleaks", core.Report{By: "ci", Findings: []core.Finding{red}}); err != nil {
+		t.Fatal(err)
+	}
 	part := core.Report{By: "nightly", Coverage: new(core.Coverage)}
 	part.Coverage.LookedAt("src/**")
 	beside := core.Report{By: "nightly", Category: "language:go"}
 	if _, err := s.store.PutReport(t.Context(), scan.ReferenceID, "gitleaks", part, beside); err != nil {
 		t.Fatal(err)
 	}
-	contains(t, s.page("/scans/"+scan.ReferenceID), "Reports that replaced earlier ones: 1", "<b>nightly</b>", "gitleaks for commit", "with 1 finding",
+	contains(t, s.page("/scans/"+scan.ReferenceID), "Reports that were brought: 4", "<b><bdi>nightly</bdi></b>",
+		"1 finding (1 high)", "turned the verdict from fail to pass", "report replaced", "/reports/2", "/reports/3",
 		"<b>gitleaks/language:go</b>", "outside of what the report covers: <code", "all but src/**")
+	past := s.page("/scans/" + scan.ReferenceID + "/reports/2")
+	contains(t, past, "Report 2 of", "A later report took its place.", "a/b.env", "1 finding (1 high)")
+	lacks(t, past, "<script>alert")
+	contains(t, s.page("/scans/"+scan.ReferenceID+"/reports/3"), "This report counts.", "It has no findings.", "An earlier one failed the gate")
+	for _, unknown := range []string{"5", "0", "x", "99999999999999999999"} {
+		if code := s.ask("/scans/"+scan.ReferenceID+"/reports/"+unknown, nil).Code; code != http.StatusNotFound {
+			t.Errorf("report %s: %d", unknown, code)
+		}
+	}
 	contains(t, s.page("/explain/"+scan.CommitSHA), "nightly replaced the report of gitleaks", "nightly brought the report of gitleaks/language:go")
 }
 
