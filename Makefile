@@ -64,9 +64,8 @@ failover: ## a PostgreSQL primary is killed and its standby promoted under load,
 structure: ## files, functions and their ties, beside the budgets (ARGS=-v: the places; ARGS=-h: what is measured)
 	@go run ./.ci/structure $(ARGS)
 
-lint: ## format, vet and the linters of .golangci.yml
+lint: ## format and the linters of .golangci.yml, go vet's among them
 	test -z "$$(gofmt -l .)"
-	go vet ./...
 	$(LINT) run ./...
 
 vuln: ## known vulnerabilities in what we call, where their database can be reached
