@@ -49,8 +49,8 @@ bench-scan: ## what scans cost beside the gitleaks command on the same tree; and
 	go test -v -count=1 -timeout 3h ./internal/scanbench -scanbench.files=$(or $(FILES),1000$(comma)5000) \
 		-scanbench.rounds=$(or $(ROUNDS),3) -scanbench.tags=$(TAGS) -scanbench.damages=$(or $(DAMAGES),100)
 
-eval: ## anomalies on planted series, fingerprints on real histories (minutes)
-	SCANHOOK_EVAL=1 go test -run Eval -v -count=1 -timeout 30m ./core/... ./internal/runner
+eval: ## anomalies on planted series, fingerprints on real histories (15 minutes)
+	SCANHOOK_EVAL=1 go test -run Eval -v -count=1 -timeout 90m ./core/... ./internal/runner
 
 chaos: ## kill -9, database restarts and a hostile platform under 20,000 deliveries: nothing is lost (5 minutes)
 	go test -v -count=1 -timeout 2h ./internal/chaos -chaos.duration=$(or $(DURATION),5m)
