@@ -28,6 +28,9 @@ const (
 // Ended tells whether the scan is over.
 func (s ScanStatus) Ended() bool { return s == ScanCompleted || s == ScanFailed }
 
+// ForComparison tells whether the scan is one that nobody but a comparison asked for. Its commit shows no status.
+func (s Scan) ForComparison() bool { return s.Origin == OriginBaseline }
+
 // Scan is the examination of one commit of one project. Its db tags are the columns of the table scans.
 type Scan struct {
 	ID                    int64      `db:"id"`

@@ -514,19 +514,23 @@ func (s *Store) compareAtBase(ctx context.Context, tx *sqlx.Tx, id int64) error 
 	return err
 }
 
-// adoptScans makes scans of commits from forks those of the project's own commits. Scanners that did not look at them do so now.
+// adoptScans makes scans of commits from forks those of the project's own commits, and scans that were only compared with those of
+// commits that somebody asked for. Scanners that did not look at them do so now.
 func (s *Store) adoptScans(ctx context.Context, tx *sqlx.Tx, scans []core.Scan) error {
 	for _, scan := range scans {
 		was, err := s.lockScan(ctx, tx, scan.ID)
 		if err != nil {
 			return err
 		}
-		if !was.Fork {
+		if !was.Fork && !was.ForComparison() {
 			continue
 		}
 		scan.DeadlineAt = s.nextDeadline(was)
+		if !was.ForComparison() {
+			scan.Origin = was.Origin
+		}
 		_, err = tx.NamedExecContext(ctx, `
-			UPDATE scans SET fork = FALSE, refused = '', superseded_by = '', ref = :ref, branch = :branch, shared_refs = :shared_refs,
+			UPDATE scans SET origin = :origin, fork = FALSE, refused = '', superseded_by = '', ref = :ref, branch = :branch, shared_refs = :shared_refs,
 				before_sha = CASE WHEN `+notBeyond+` THEN :before_sha ELSE before_sha END, deadline_at = :deadline_at
 			WHERE id = :id`, scan)
 		if err == nil {
@@ -541,7 +545,7 @@ func (s *Store) adoptScans(ctx context.Context, tx *sqlx.Tx, scans []core.Scan) 
 			err = s.settleScan(ctx, tx, scan.ID, nil)
 		}
 		if err != nil {
-			return fmt.Errorf("adopting a commit from a fork: %w", err)
+			return fmt.Errorf("adopting a commit: %w", err)
 		}
 	}
 	return nil

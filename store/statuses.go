@@ -20,6 +20,9 @@ var statusColumns = sqldb.ColumnsOf[core.Status]() + `, ` + fromProject("")
 func (s *Store) putStatuses(ctx context.Context, tx *sqlx.Tx, scans []core.Scan) error {
 	var statuses []core.Status
 	for _, scan := range scans {
+		if scan.ForComparison() {
+			continue
+		}
 		if scan.ReviewOverride(s.clock.Timestamp()) {
 			event := core.AuditOf(scan, "scanhook", core.AuditOverride)
 			event.Detail = "ended: more stands in the way of the commit than was overridden"
@@ -56,6 +59,9 @@ func (s *Store) desiredOf(scan core.Scan, state core.StatusState, text string) (
 
 // putWaiting lets a commit show what its scan waits for.
 func (s *Store) putWaiting(ctx context.Context, tx *sqlx.Tx, scan core.Scan, job core.Job) error {
+	if scan.ForComparison() {
+		return nil
+	}
 	return s.putDesired(ctx, tx, s.desiredOf(scan, core.StatusPending, core.Truncate("Waiting: "+job.Scanner+": "+job.Error)))
 }
 

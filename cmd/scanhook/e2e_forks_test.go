@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"html"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -225,24 +228,32 @@ func TestRequestsWithinTheProjectAreScannedOnce(t *testing.T) {
 	})
 }
 
-// GitLab lets a status of a merge request from a fork count in a pipeline of the merge request, or of the fork. Where the token may
-// use neither, a note says it. The page and explain say where it stands.
+// GitLab lets a status of a merge request from a fork count in a pipeline of the merge request, or of the fork, or as an external status
+// check of the status's name. Where the token may use none, a note says it. The page, the API and explain say where it stands.
 func TestGitLabShowsForksByTheLadder(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		pipeline, strange bool
+		check             string
 		project, state    string
 		said              string
 	}{
-		"a pipeline of the request": {true, true, "acme/shop", "success", "in the pipeline of the merge request"},
-		"a pipeline of the fork":    {false, false, "eve/shop", "success", "in the fork's own project"},
-		"a note":                    {false, true, "acme/shop", "note", "as a note on the merge request"},
+		"a pipeline of the request": {true, true, "scanhook", "acme/shop", "success", "in the pipeline of the merge request"},
+		"a pipeline of the fork":    {false, false, "scanhook", "eve/shop", "success", "in the fork's own project"},
+		"a check":                   {false, true, "scanhook", "acme/shop", "passed", "as an external status check of the merge request"},
+		"a note":                    {false, true, "", "acme/shop", "note", "as a note on the merge request"},
+		"a note beside a check":     {false, true, "compliance", "acme/shop", "note", "as a note on the merge request"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f, _ := fork(t, sandboxConfig{kind: "gitlab"})
 			if c.strange {
 				f.platform.Estrange("eve/shop")
+			}
+			if c.check != "" {
+				if _, err := f.platform.AddCheck("acme/shop", c.check); err != nil {
+					t.Fatal(err)
+				}
 			}
 			startSandbox(t, f.sandbox)
 			sha := f.commit(t, "readme.txt", "nothing\n")
@@ -260,7 +271,47 @@ func TestGitLabShowsForksByTheLadder(t *testing.T) {
 				out := command(t, "explain", "--config", f.file(t), sha).out
 				return true, strings.Contains(out, "it is shown "+c.said)
 			})
+			page := shownPage(t, f.sandbox, "/scans/"+scansOf(t, f.sandbox, sha)[0].Ref)
+			if !strings.Contains(html.UnescapeString(page), "Shown on gitlab "+c.said) {
+				t.Errorf("the page does not say that it is shown %s", c.said)
+			}
 		})
+	}
+}
+
+// shownPage is a page as somebody sees it who has logged in.
+func shownPage(t *testing.T, w *sandbox, path string) string {
+	t.Helper()
+	answer, err := loggedIn(t, w).Get(w.scanhook + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil || answer.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %s, %v", path, answer.Status, err)
+	}
+	return string(text)
+}
+
+// A commit that was only compared with shows no status, until somebody pushes it.
+func TestComparedCommitsShowNoStatus(t *testing.T) {
+	t.Parallel()
+	f, sample := fork(t, sandboxConfig{kind: "github"})
+	startSandbox(t, f.sandbox)
+	sha := f.open(t, "readme.txt", "nothing\n")
+	f.shows(t, sha, "success", "0 new, 5 known")
+	if shown := f.platform.Statuses("acme/shop", sample.Head); len(shown) > 0 {
+		t.Errorf("the commit that the request began from shows %+v", shown)
+	}
+	out := command(t, "explain", "--config", f.file(t), sample.Head).out
+	if !strings.Contains(out, "the commit shows no status") {
+		t.Errorf("explain says\n%s", out)
+	}
+	pushTo(t, f.sandbox, "main", sample.Before, sample.Head)
+	f.shows(t, sample.Head, "failure", "5 new (3 critical, 2 high)") // the first scan of the project
+	if scans := scansOf(t, f.sandbox, sample.Head); len(scans) != 1 || scans[0].Branch != "main" {
+		t.Errorf("scans: %+v, want one, of the branch", scans)
 	}
 }
 

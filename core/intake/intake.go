@@ -89,7 +89,7 @@ func Admit(requests []*Request, received map[Key]Received) []*Item {
 // Plan is what is saved of a batch.
 type Plan struct {
 	Joins     []core.Scan // what existing scans learn from requests, by ID
-	Adopted   []core.Scan // existing scans of commits from forks that are the project's own now, by ID, and what they learn
+	Adopted   []core.Scan // existing scans that only forks or comparisons had asked for until now, by ID, and what they learn
 	Changes   []Change    // of pull and merge requests
 	Moves     []*Item     // with words on where refs stand
 	Restarts  []Restart   // that may be due
@@ -230,7 +230,7 @@ func (p *Plan) join(item *Item, existing core.Scan) {
 	item.Informed = news.BeforeSHA != "" && existing.BeforeSHA == "" ||
 		news.NumChangedFiles != nil && existing.NumChangedFiles == nil || news.Fork && news.Ref != "" && existing.Ref == ""
 	news.ID = existing.ID
-	if existing.Fork && !news.Fork && item.fromPush() {
+	if existing.Fork && !news.Fork && item.fromPush() || existing.ForComparison() && !news.ForComparison() {
 		p.adopt(item)
 		return
 	}
@@ -245,7 +245,7 @@ func (p *Plan) join(item *Item, existing core.Scan) {
 }
 
 // adopt makes a commit that requests from forks have brought the project's own: a push has brought it, too, so that all scanners
-// look at it.
+// look at it. The same holds of one that was only compared with, and that shows a status from now on.
 func (p *Plan) adopt(item *Item) {
 	item.Scan.SharedRefs = true // the request may still have it
 	p.Adopted = append(p.Adopted, *item.Scan)

@@ -41,8 +41,11 @@ func (r Record) Events() []Event {
 		}
 		events = append(events, Event{at, "delivery", deliveryText(d), d.Reason, false})
 	}
-	events = append(events, Event{r.Scan.Timestamp, "scan", fmt.Sprintf("Scan %s opened (%s, attempt %d)",
-		r.Scan.ReferenceID, r.Scan.Origin, r.Scan.Attempt), "", false})
+	opened := Event{At: r.Scan.Timestamp, Stage: "scan", Text: fmt.Sprintf("Scan %s opened (%s, attempt %d)", r.Scan.ReferenceID, r.Scan.Origin, r.Scan.Attempt)}
+	if r.Scan.ForComparison() {
+		opened.Detail = "only to compare a branch with it: the commit shows no status"
+	}
+	events = append(events, opened)
 	for _, job := range r.Jobs {
 		events = append(events, jobEvents(job, r.Scan)...)
 	}

@@ -246,6 +246,16 @@ func (s *Server) AddPipeline(project, sha, ref string, jobs ...string) (int64, e
 	return s.forge.AddPipeline(repo, sha, ref, jobs), nil
 }
 
+// AddCheck gives a project a check by another program, which its requests wait for, and returns the check's id. It is 0, and nothing
+// happens, where the forge has no such checks.
+func (s *Server) AddCheck(project, name string) (int64, error) {
+	repo, err := s.Find(project)
+	if err != nil || s.forge.AddCheck == nil {
+		return 0, err
+	}
+	return s.forge.AddCheck(repo, name), nil
+}
+
 // SendRequest sends the state of a request to hookURL as the forge would; see Push for what comes back.
 func (s *Server) SendRequest(ctx context.Context, hookURL string, spec RequestSpec) (Delivery, error) {
 	delivery, err := s.BuildRequest(spec)

@@ -38,6 +38,8 @@ type Forge struct {
 	Overwrite     func(Repository, Status) Answer   // applies the rules to the status of another account
 	// AddPipeline makes a CI pipeline with the forge's own jobs exist. Optional: nil where statuses do not depend on one.
 	AddPipeline func(r Repository, sha, ref string, jobs []string) (id int64)
+	// AddCheck gives a project a check by another program, which requests wait for beside statuses. Optional: nil where there are none.
+	AddCheck func(r Repository, name string) (id int64)
 }
 
 // Pages is how the addresses of a forge's pages for people are formed.

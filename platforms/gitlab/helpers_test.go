@@ -234,7 +234,13 @@ type mergeWorld struct {
 // startMergeWorld makes pipelines for the refs, in their order.
 func startMergeWorld(t *testing.T, sample gitrepo.Checkout, refs ...string) mergeWorld {
 	t.Helper()
-	server := fakegitlab.New(fakeforge.Config{Token: "the-token"})
+	return startFaultyWorld(t, sample, nil, refs...)
+}
+
+// startFaultyWorld has some calls answered with faults.
+func startFaultyWorld(t *testing.T, sample gitrepo.Checkout, faults func(*http.Request) *fakeforge.Fault, refs ...string) mergeWorld {
+	t.Helper()
+	server := fakegitlab.New(fakeforge.Config{Token: "the-token", Faults: faults})
 	listener := httptest.NewServer(server)
 	t.Cleanup(listener.Close)
 	server.AddRepository(fakeforge.Repository{Project: "acme/widgets", Dir: sample.Dir, DefaultBranch: "main"})
@@ -247,6 +253,20 @@ func startMergeWorld(t *testing.T, sample gitrepo.Checkout, refs ...string) merg
 		w.ids = append(w.ids, id)
 	}
 	return w
+}
+
+// openFromFork opens merge request 7 from a fork in which the token has no rights, with an external status check.
+func (w mergeWorld) openFromFork(t *testing.T, dir, head string) {
+	t.Helper()
+	w.AddRepository(fakeforge.Repository{Project: "eve/widgets", Dir: dir, DefaultBranch: "main"})
+	w.Estrange("eve/widgets")
+	_, err := w.BuildRequest(fakeforge.RequestSpec{Project: "acme/widgets", Number: 7, From: "eve/widgets", Branch: "topic", Head: head, Action: "opened"})
+	if err == nil {
+		_, err = w.AddCheck("acme/widgets", "scanhook")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func vectorHeader() http.Header {

@@ -309,6 +309,9 @@ type mergeRequest struct {
 	read   func() (*gogitlab.MergeRequest, error) // the whole of it, which costs a call the first time
 }
 
+// movedOn is where a status stands whose commit is not the head of the merge request any more.
+const movedOn = "nowhere: the merge request has another commit by now"
+
 // errNoPlace tells that a merge request does not have the place of a step.
 var errNoPlace = errors.New("there is no such place")
 
@@ -348,7 +351,7 @@ func (p *Platform) climb(ctx context.Context, status core.Status, number int64) 
 		at := status
 		at.PipelinePin = step.pinOf(status)
 		if posted, err = step.post(ctx, request, at); err == nil {
-			posted.PipelinePin, posted.ShownIn = step.pin+posted.PipelinePin, step.text
+			posted.PipelinePin, posted.ShownIn = step.pin+posted.PipelinePin, cmp.Or(posted.ShownIn, step.text)
 			return posted, nil
 		}
 		if !errors.Is(err, errNoPlace) && !errors.As(err, new(*platforms.Denied)) && !errors.Is(err, platforms.ErrUnknownCommit) {
@@ -386,33 +389,41 @@ func (p *Platform) postToFork(ctx context.Context, of *mergeRequest, status core
 	return p.post(ctx, status)
 }
 
+// mostChecks is more than a project has.
+const mostChecks = 100
+
 // postAsCheck answers the external status check that has the name of the status. GitLab Ultimate has such checks.
 func (p *Platform) postAsCheck(ctx context.Context, of *mergeRequest, status core.Status) (platforms.Posted, error) {
-	checks, answer, err := p.api.ExternalStatusChecks.ListMergeStatusChecks(projectID(status), of.number, nil, gogitlab.WithContext(ctx))
+	checks, answer, err := p.api.ExternalStatusChecks.ListMergeStatusChecks(projectID(status), of.number,
+		&gogitlab.ListOptions{PerPage: mostChecks}, gogitlab.WithContext(ctx))
 	if err = p.classify(answer, err); err != nil {
 		return platforms.Posted{}, err
 	}
 	for _, check := range checks {
-		if check.Name != status.Context {
-			continue
+		if check.Name == status.Context {
+			return p.answerCheck(ctx, of, check.ID, status)
 		}
-		request, err := of.read()
-		if err != nil {
-			return platforms.Posted{}, err
-		}
-		if request.SHA != status.CommitSHA {
-			break
-		}
-		options := &gogitlab.SetExternalStatusCheckStatusOptions{
-			SHA: &status.CommitSHA, ExternalStatusCheckID: &check.ID, Status: gogitlab.Ptr(checkState(status.State)),
-		}
-		answer, err := p.api.ExternalStatusChecks.SetExternalStatusCheckStatus(projectID(status), of.number, options, gogitlab.WithContext(ctx))
-		if err = p.classify(answer, err); err != nil {
-			return platforms.Posted{}, err
-		}
-		return platforms.Posted{PipelinePin: strconv.Itoa(check.ID), Code: answer.StatusCode}, nil
 	}
 	return platforms.Posted{}, errNoPlace
+}
+
+// answerCheck says nothing of a commit that is not the head any more, which GitLab refuses as a conflict. Before 16.5, it did not know of
+// pending checks: one that is not answered yet waits all the same.
+func (p *Platform) answerCheck(ctx context.Context, of *mergeRequest, check int, status core.Status) (platforms.Posted, error) {
+	options := &gogitlab.SetExternalStatusCheckStatusOptions{
+		SHA: &status.CommitSHA, ExternalStatusCheckID: &check, Status: gogitlab.Ptr(checkState(status.State)),
+	}
+	answer, err := p.api.ExternalStatusChecks.SetExternalStatusCheckStatus(projectID(status), of.number, options, gogitlab.WithContext(ctx))
+	err = p.classify(answer, err)
+	switch code := platforms.CodeOf(err); {
+	case code == http.StatusConflict:
+		return platforms.Posted{Code: code, ShownIn: movedOn}, nil
+	case errors.Is(err, platforms.ErrRefused) && status.State == core.StatusPending:
+		return platforms.Posted{PipelinePin: strconv.Itoa(check), Code: code}, nil
+	case err != nil:
+		return platforms.Posted{}, err
+	}
+	return platforms.Posted{PipelinePin: strconv.Itoa(check), Code: answer.StatusCode}, nil
 }
 
 func checkState(state core.StatusState) string {
@@ -437,7 +448,7 @@ func (p *Platform) postAsNote(ctx context.Context, of *mergeRequest, status core
 		return platforms.Posted{}, err
 	}
 	if request.SHA != status.CommitSHA {
-		return platforms.Posted{PipelinePin: pin}, nil
+		return platforms.Posted{PipelinePin: pin, ShownIn: movedOn}, nil
 	}
 	body := noteOf(status)
 	if id, err := strconv.Atoi(pin); err == nil {

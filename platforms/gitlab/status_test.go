@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/fakeforge"
 	fakegitlab "github.com/scanhook/scanhook/internal/fakeforge/gitlab"
 	"github.com/scanhook/scanhook/internal/fakeforge/gitrepo"
 	"github.com/scanhook/scanhook/platforms"
@@ -271,6 +272,58 @@ func TestPostStatusReadsForksWhereNeeded(t *testing.T) {
 		if err != nil || len(f.sent) != 1 || !slices.Equal(f.read, test.want) {
 			t.Errorf("%s: %v, %d posts, read %q, want %q", name, err, len(f.sent), f.read, test.want)
 		}
+	}
+}
+
+// An external status check of the status's name is answered where no pipeline takes the status. What GitLab refuses of it leads to a note, or
+// is right as it is: a check of an older head, and one that waits where GitLab knows no such state yet.
+func TestPostStatusAnswersChecks(t *testing.T) {
+	t.Parallel()
+	const asCheck, asNote = "as an external status check", "as a note"
+	old := fakeforge.Fault{Status: http.StatusBadRequest, Body: `{"error":"status does not have a valid value"}`}
+	for name, test := range map[string]struct {
+		state  core.StatusState
+		behind bool             // the commit is not the head any more
+		fault  *fakeforge.Fault // instead of an answer to the check
+		pin    string           // how it begins
+		where  string
+		shown  string // what the merge request shows last
+	}{
+		"waits":                    {state: core.StatusPending, pin: "check:", where: asCheck, shown: "pending"},
+		"passes":                   {state: core.StatusSuccess, pin: "check:", where: asCheck, shown: "passed"},
+		"fails":                    {state: core.StatusFailure, pin: "check:", where: asCheck, shown: "failed"},
+		"fails by an error":        {state: core.StatusError, pin: "check:", where: asCheck, shown: "failed"},
+		"of an older head":         {state: core.StatusSuccess, behind: true, pin: "check:", where: "nowhere"},
+		"waits, before 16.5":       {state: core.StatusPending, fault: &old, pin: "check:", where: asCheck},
+		"of one who cannot answer": {state: core.StatusFailure, fault: &fakeforge.Fault{Status: http.StatusForbidden}, pin: "note:", where: asNote, shown: "note"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sample, err := gitrepo.Sample(t.Context(), t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			w := startFaultyWorld(t, sample, func(r *http.Request) *fakeforge.Fault {
+				if strings.HasSuffix(r.URL.Path, "/status_check_responses") {
+					return test.fault
+				}
+				return nil
+			})
+			status := platformtest.Status(test.state)
+			status.CommitSHA, status.Branch = w.sha, fakegitlab.MergeRequestRef(7, false)
+			w.openFromFork(t, sample.Dir, map[bool]string{false: w.sha, true: sample.Before}[test.behind])
+			posted, err := w.PostStatus(t.Context(), status)
+			if err != nil || !strings.HasPrefix(posted.PipelinePin, test.pin) || !strings.HasPrefix(posted.ShownIn, test.where) {
+				t.Fatalf("posted %+v, %v; want it %s", posted, err, test.where)
+			}
+			shown := ""
+			for _, s := range w.Statuses("acme/widgets", w.sha) {
+				shown = s.State
+			}
+			if shown != test.shown {
+				t.Errorf("the merge request shows %q, want %q", shown, test.shown)
+			}
+		})
 	}
 }
 

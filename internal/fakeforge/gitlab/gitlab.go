@@ -25,7 +25,7 @@ func New(cfg fakeforge.Config) *fakeforge.Server {
 	events{o}.register(&forge)
 	commits{o, pipelines}.register(&forge)
 	statuses{o, pipelines}.register(&forge)
-	newRequests(o).addRoutes()
+	newRequests(o).register(&forge)
 	hooks{o, &limits{requests: map[string][]time.Time{}}}.register(&forge)
 	server.Become(forge)
 	return server

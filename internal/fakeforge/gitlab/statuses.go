@@ -16,11 +16,7 @@ import (
 	"github.com/scanhook/scanhook/internal/fakeforge"
 )
 
-const (
-	maxText = 255 // characters of a ref, target_url or description
-
-	mergeRequestRefs = "refs/merge-requests/"
-)
+const maxText = 255 // characters of a ref, target_url or description
 
 // statuses is the API of commit statuses, each of which becomes a job of a pipeline.
 type statuses struct {
@@ -381,91 +377,4 @@ func (p *pipelines) pipelineBasic(repo fakeforge.Repository, line *pipeline) map
 		"status": line.status(), "created_at": line.at.UTC(), "updated_at": line.at.UTC(),
 		"web_url": p.pipelineURL(repo, line.id),
 	}
-}
-
-// MergeRequestRef is the ref that the pipelines of a GitLab merge request run for: the head of its branch, or the
-// result of merging it. Events give the source branch in its place.
-func MergeRequestRef(number int64, merged bool) string {
-	if merged {
-		return fmt.Sprintf("%s%d/merge", mergeRequestRefs, number)
-	}
-	return fmt.Sprintf("%s%d/head", mergeRequestRefs, number)
-}
-
-// requests is the API of merge requests, their notes and external status checks.
-type requests struct {
-	objects
-	mu    sync.Mutex
-	notes map[int64]string // by id
-}
-
-func newRequests(o objects) *requests { return &requests{objects: o, notes: map[int64]string{}} }
-
-const requestRoot = projectRoot + "/merge_requests/{iid}"
-
-// addRoutes serves them. No project has external status checks, which GitLab Ultimate has.
-func (q *requests) addRoutes() {
-	q.Route("GET "+requestRoot, q.withRequest(q.show))
-	q.Route("GET "+requestRoot+"/status_checks", q.withRequest(func(*http.Request, fakeforge.RequestSpec) fakeforge.Answer {
-		return fakeforge.Refuse(http.StatusNotFound, "404 Not Found")
-	}))
-	q.Route("POST "+requestRoot+"/notes", q.withRequest(q.addNote))
-	q.Route("PUT "+requestRoot+"/notes/{note}", q.withRequest(q.editNote))
-}
-
-func (q *requests) withRequest(answer func(*http.Request, fakeforge.RequestSpec) fakeforge.Answer) fakeforge.Endpoint {
-	return func(r *http.Request) fakeforge.Answer {
-		repo, ok := q.RepositoryOf(r)
-		number, err := strconv.ParseInt(r.PathValue("iid"), 10, 64)
-		spec, known := q.FindRequest(repo.Project, number)
-		if !ok || err != nil || !known {
-			return fakeforge.Refuse(http.StatusNotFound, "404 Not found")
-		}
-		return answer(r, spec)
-	}
-}
-
-func (q *requests) show(_ *http.Request, spec fakeforge.RequestSpec) fakeforge.Answer {
-	base, _ := q.Repository(spec.Project)
-	head, _ := q.Repository(cmp.Or(spec.From, spec.Project))
-	entity := q.mergeRequestEntity(spec, base, head)
-	if spec.Gone {
-		entity["source_project_id"] = nil
-	}
-	return fakeforge.OK(entity)
-}
-
-func (q *requests) addNote(r *http.Request, spec fakeforge.RequestSpec) fakeforge.Answer {
-	id := q.NextID()
-	return q.putNote(r, spec, id, http.StatusCreated)
-}
-
-func (q *requests) editNote(r *http.Request, spec fakeforge.RequestSpec) fakeforge.Answer {
-	id, _ := strconv.ParseInt(r.PathValue("note"), 10, 64)
-	q.mu.Lock()
-	_, known := q.notes[id]
-	q.mu.Unlock()
-	if !known {
-		return fakeforge.Refuse(http.StatusNotFound, "404 Note Not Found")
-	}
-	return q.putNote(r, spec, id, http.StatusOK)
-}
-
-// putNote records a note as a status of the head, whose context is the note's first word, so that tests can wait for it. A line that begins
-// with a slash would command.
-func (q *requests) putNote(r *http.Request, spec fakeforge.RequestSpec, id int64, status int) fakeforge.Answer {
-	var note struct {
-		Body string `json:"body"`
-	}
-	if err := json.NewDecoder(r.Body).Decode(&note); err != nil || note.Body == "" || strings.HasPrefix(note.Body, "/") {
-		return *refuseCall("error", "body is missing")
-	}
-	q.mu.Lock()
-	q.notes[id] = note.Body
-	q.mu.Unlock()
-	q.Accept(fakeforge.Status{
-		Project: spec.Project, SHA: spec.Head, Ref: "note", Context: "note", State: "note", Description: note.Body, ID: id,
-		Creator: fakeforge.Bot.Login, At: q.Now().UTC(),
-	})
-	return fakeforge.Answer{Status: status, Body: map[string]any{"id": id, "body": note.Body, "noteable_iid": spec.Number}}
 }
