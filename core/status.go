@@ -88,6 +88,7 @@ type Status struct {
 	PostedID         int64       `db:"posted_id"`               // the platform's id of the last post; 0 where unknown
 	ObservedID       int64       `db:"observed_id"`             // the greatest id that was observed in its place
 	RestoredRevision int64       `db:"restored_revision"`       // the last revision that restored ours
+	Overwrites       int         `db:"overwrites"`              // how many times another program has replaced ours
 	CheckAt          *time.Time  `db:"check_at"`                // when to compare it with what the platform shows
 	Probe            int         `db:"probe,computed"`          // not 0: this post tests whether a hold may end, for the n-th time
 	PushedAt         *time.Time  `db:"pushed_at,computed"`      // when the scan was requested; set only when claimed, and only for the scan's own status while no other kind of it is final on the platform
@@ -341,9 +342,30 @@ func bare(text string) string {
 // HasContext tells whether a status of the context name replaces s on the platform. GitHub ignores the case.
 func (s Status) HasContext(name string) bool { return strings.EqualFold(OnlyBMP(s.Context), name) }
 
-// MayRestore tells whether our status is posted again after another program replaced it. It is, once for each desired
-// status. A second time could repeat forever.
-func (s Status) MayRestore() bool { return s.RestoredRevision != s.Revision }
+const (
+	firstRestorePause = 10 * time.Second // before ours is posted again that was replaced a second time
+	lastRestorePause  = 15 * time.Minute
+	contestedFrom     = 2 // replacements, from which on people are told
+)
+
+// RestorePause is how long after another program replaced our status ours is posted again. The first time it is at once. Then the
+// pauses grow, so that two programs that insist use up no limit of the platform.
+func (s Status) RestorePause() time.Duration {
+	pause := time.Duration(0)
+	for range s.Overwrites {
+		pause = min(max(2*pause, firstRestorePause), lastRestorePause)
+		if pause == lastRestorePause {
+			break
+		}
+	}
+	return pause
+}
+
+// Restores tells whether what is to be posted, or was posted last, puts ours in the place of another program's.
+func (s Status) Restores() bool { return s.RestoredRevision != 0 && s.RestoredRevision == s.Revision }
+
+// Contested tells whether another program has replaced our status more than once.
+func (s Status) Contested() bool { return s.Overwrites >= contestedFrom }
 
 // CreatorName names who posted the status.
 func (s ObservedStatus) CreatorName() string {
@@ -355,10 +377,11 @@ func (s ObservedStatus) CreatorName() string {
 
 // DriftText is the sentence that is stored about a status that replaced ours.
 func (s Status) DriftText(seen ObservedStatus) string {
-	if s.MayRestore() {
-		return fmt.Sprintf("%s posted it in the place of %s; ours is posted again, this once", seen.CreatorName(), s.State)
+	text := fmt.Sprintf("%s posted it in the place of %s; ours is posted again", seen.CreatorName(), s.State)
+	if pause := s.RestorePause(); pause > 0 {
+		text += fmt.Sprintf(" after a pause of %s", pause)
 	}
-	return fmt.Sprintf("%s posted it in the place of %s again; it is left alone", seen.CreatorName(), s.State)
+	return text
 }
 
 // Hold pauses the posting of a project's statuses, because the token may not post them. They stay stored. A probe

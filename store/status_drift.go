@@ -26,7 +26,7 @@ var driftReasons = map[core.Drift]string{
 }
 
 // ObserveStatus compares a status that a platform shows with ours of the same commit and context. One of another
-// program is kept with the attempts, and ours is posted again, once for each revision. One without a number has the
+// program is kept with the attempts, and ours is posted again after a pause that grows. One without a number has the
 // platform asked. The drift is empty where we have no status of that context.
 func (s *Store) ObserveStatus(ctx context.Context, platform string, seen core.ObservedStatus) (core.Drift, error) {
 	now := s.clock.Timestamp()
@@ -77,16 +77,13 @@ func (s *Store) statusIn(ctx context.Context, platform string, seen core.Observe
 
 // recordOverwrite does nothing where another process has handled it meanwhile.
 func (s *Store) recordOverwrite(ctx context.Context, status core.Status, seen core.ObservedStatus, now time.Time) error {
-	revision, restored := status.Revision, status.RestoredRevision
-	if status.MayRestore() {
-		revision, restored = revision+1, revision+1
-	}
+	at := now.Add(status.RestorePause())
 	return s.write(ctx, func(tx *sqlx.Tx) error {
 		first, err := sqldb.Exec(ctx, tx, `
-			UPDATE commit_statuses SET observed_id = ?, revision = ?, restored_revision = ?, attempts = 0, next_attempt_at = ?,
-				due_since = ?
+			UPDATE commit_statuses SET observed_id = ?, revision = revision + 1, restored_revision = revision + 1, overwrites = overwrites + 1,
+				attempts = 0, next_attempt_at = ?, due_since = ?
 			WHERE `+thisStatus+` AND revision = ? AND posted_revision = revision AND observed_id < ? AND lease_until IS NULL`,
-			seen.ID, revision, restored, now, now, status.FirstScanID, status.Context, status.Revision, seen.ID)
+			seen.ID, at, at, status.FirstScanID, status.Context, status.Revision, seen.ID)
 		if err != nil || first == 0 {
 			return err
 		}

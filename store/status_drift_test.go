@@ -29,7 +29,8 @@ func seenAs(scan core.Scan, id int64, state core.StatusState, description string
 func TestDrift(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
-		s := e.Open(t, store.Config{})
+		clock := newClock()
+		s := e.Open(t, store.Config{Now: clock.Now})
 		scan := postedScan(t, s)
 		ours := statusOf(t, s, scan)
 		other := seenAs(scan, 12, core.StatusSuccess, "fine")
@@ -46,24 +47,34 @@ func TestDrift(t *testing.T) {
 			{"the same again", seenAs(scan, 11, ours.State, ours.Description), core.DriftEqual, 0},
 			{"a stranger's", seenAs(scan, 13, core.StatusFailure, "no"), core.DriftForeign, 1},
 			{"a stranger's, announced twice", seenAs(scan, 13, core.StatusFailure, "no"), core.DriftPending, 0},
-			{"a stranger's, against ours again", seenAs(scan, 15, core.StatusFailure, "no"), core.DriftForeign, 0},
-			{"the same, found by asking", seenAs(scan, 15, core.StatusFailure, "no"), core.DriftOlder, 0},
-			{"a third one", seenAs(scan, 16, core.StatusFailure, "no"), core.DriftForeign, 0},
+			{"a stranger's, against ours again", seenAs(scan, 15, core.StatusFailure, "no"), core.DriftForeign, 1},
+			{"the same, found by asking", seenAs(scan, 15, core.StatusFailure, "no"), core.DriftPending, 0},
+			{"a third one", seenAs(scan, 17, core.StatusFailure, "no"), core.DriftForeign, 1},
 		} {
 			got, err := s.ObserveStatus(t.Context(), "github", step.seen)
 			if err != nil || got != step.want {
 				t.Fatalf("%s: %q, %v, want %q", step.name, got, err, step.want)
 			}
-			if step.name == "a stranger's, announced twice" {
+			switch step.name {
+			case "a stranger's, announced twice": // ours is due at once
 				settle(t, s, claimOne(t, s), store.PostResult{Posted: true, PostedID: 14})
+			case "the same, found by asking": // and the second time after a pause
+				if early, err := s.ClaimStatuses(t.Context(), []string{"github"}, 1, time.Minute); len(early) > 0 || err != nil {
+					t.Fatalf("claimed %+v, %v before the pause is over", early, err)
+				}
+				clock.advance(10 * time.Second)
+				settle(t, s, claimOne(t, s), store.PostResult{Posted: true, PostedID: 16})
 			}
 			if status := statusOf(t, s, scan); step.due != int(status.Revision-status.PostedRevision) {
 				t.Errorf("%s: revision %d, posted %d", step.name, status.Revision, status.PostedRevision)
 			}
 		}
 		list := posts(t, s, scan)
-		if len(list) != 4 || list[1].Outcome != core.PostOverwritten || list[3].Times != 2 {
+		if len(list) != 6 || list[1].Outcome != core.PostOverwritten || list[3].Outcome != core.PostOverwritten {
 			t.Errorf("posts = %+v", list)
+		}
+		if status := statusOf(t, s, scan); status.Overwrites != 3 || !status.Contested() || !status.Restores() {
+			t.Errorf("status = %+v, want it contested", status)
 		}
 	})
 }
@@ -98,17 +109,19 @@ func TestUnknownDriftHasThePlatformAsked(t *testing.T) {
 	})
 }
 
-// A new revision may be restored again.
-func TestEachRevisionIsRestoredOnce(t *testing.T) {
+// What is newly desired does not wait for the pause before ours is restored.
+func TestVerdictsDoNotWaitToBeRestored(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := e.Open(t, store.Config{PublicURL: "https://scan.example"})
 		scan := postedScan(t, s)
-		for id := int64(11); id < 17; id += 3 {
+		for id := int64(11); id < 20; id += 3 {
 			if got, err := s.ObserveStatus(t.Context(), "github", seenAs(scan, id, core.StatusPending, "")); got != core.DriftForeign || err != nil {
 				t.Fatalf("sighting %d = %q, %v", id, got, err)
 			}
-			settle(t, s, claimOne(t, s), store.PostResult{Posted: true, PostedID: id + 1})
+			if id == 11 {
+				settle(t, s, claimOne(t, s), store.PostResult{Posted: true, PostedID: id + 1})
+			}
 			if _, err := s.Rescan(t.Context(), scan.ReferenceID, "ops"); err != nil {
 				t.Fatal(err)
 			}

@@ -73,7 +73,7 @@ const desiredColumns = "first_scan_id BIGINT, scan_id BIGINT, project_id BIGINT,
 // putDesired puts desired statuses, at most one for each commit and context. The row of a commit and context keeps the
 // latest only: an equal one changes nothing, and a newer one replaces one that was not posted yet. One of an earlier
 // attempt comes too late. A pause that a platform asked for stays, unless the status is for another branch, which may
-// be writable when the first is not. What a hold keeps from being posted is due to nobody until the hold is lifted.
+// be writable when the first is not; that before ours is restored does not. What a hold keeps from being posted is due to nobody until the hold is lifted.
 func (s *Store) putDesired(ctx context.Context, tx *sqlx.Tx, statuses []core.Status) error {
 	if len(statuses) == 0 {
 		return nil
@@ -97,7 +97,8 @@ func (s *Store) putDesired(ctx context.Context, tx *sqlx.Tx, statuses []core.Sta
 			desired_at = excluded.desired_at, due_since = excluded.due_since, kind = excluded.kind, revision = commit_statuses.revision + 1,
 			attempts = 0, given_up = FALSE, held = excluded.held, last_error = excluded.last_error,
 			next_attempt_at = CASE WHEN commit_statuses.next_attempt_at > excluded.next_attempt_at AND NOT commit_statuses.given_up
-				AND commit_statuses.branch = excluded.branch THEN commit_statuses.next_attempt_at ELSE excluded.next_attempt_at END
+				AND commit_statuses.branch = excluded.branch
+				AND (commit_statuses.restored_revision <> commit_statuses.revision OR commit_statuses.last_error <> '') THEN commit_statuses.next_attempt_at ELSE excluded.next_attempt_at END
 		WHERE excluded.scan_id >= commit_statuses.scan_id AND (commit_statuses.state <> excluded.state
 			OR commit_statuses.description <> excluded.description OR commit_statuses.target_url <> excluded.target_url)`)
 	return err

@@ -32,6 +32,7 @@ var alerts = map[string]struct{ fires, quiet string }{
 		`scanhook_status_posts_total{platform="github",outcome="given_up"} 0 0 0 0 0 1x6`,
 		`scanhook_status_posts_total{platform="github",outcome="given_up"} 5x10` + "\n" + `scanhook_status_posts_total{platform="github",outcome="posted"} 0+1x10`,
 	},
+	"ScanhookStatusesContested": {`scanhook_statuses_contested_total{platform="github"} 0 0 0 0 0 1x6`, `scanhook_statuses_contested_total{platform="github"} 5x10`},
 	"ScanhookScannersLag": {
 		`scanhook_oldest_job_age_seconds{scanner="gitleaks",state="pending"} 901x10`,
 		`scanhook_oldest_job_age_seconds{scanner="trivy",state="pending"} 3600x10`,

@@ -194,8 +194,8 @@ func (w *sandbox) allPosted(t *testing.T, db *store.Store, callsBefore int, comm
 	}
 }
 
-// A stranger's status in the place of ours is put right once, and then left alone.
-func TestForeignStatusIsPutRightOnce(t *testing.T) {
+// A stranger's status in the place of ours is put right each time. From the second time on, people are told.
+func TestForeignStatusIsPutRightEachTime(t *testing.T) {
 	t.Parallel()
 	w, sample := setup(t, sandboxConfig{kind: "github"})
 	w.platform.AddHook(fakeforge.Hook{
@@ -226,21 +226,21 @@ func TestForeignStatusIsPutRightOnce(t *testing.T) {
 			})
 		})
 	}
-	overwrite()
-	seen("ours is posted again, this once")
-	eventually(t, "ours to be shown again", func() (any, bool) {
-		latest, _ := w.platform.Latest("acme/shop", sample.Before, "scanhook")
-		return nil, len(w.platform.Statuses("acme/shop", sample.Before)) == ours+2 && latest.Description == "1 new (1 high)"
-	})
-	atRest(t, db, sample.Before)
-	overwrite()
-	posts := seen("it is left alone")
-	statuses := w.platform.Statuses("acme/shop", sample.Before)
-	if last := statuses[len(statuses)-1]; len(statuses) != ours+3 || last.Creator != "ci-bot" {
-		t.Errorf("the platform has %+v, want the stranger's status left alone", statuses)
+	for n, what := range []string{"ours is posted again", "ours is posted again after a pause of 10s"} {
+		overwrite()
+		seen(what)
+		eventually(t, "ours to be shown again", func() (any, bool) {
+			latest, _ := w.platform.Latest("acme/shop", sample.Before, "scanhook")
+			return nil, len(w.platform.Statuses("acme/shop", sample.Before)) == ours+2*(n+1) && latest.Description == "1 new (1 high)"
+		})
+		atRest(t, db, sample.Before)
 	}
-	if len(posts) != ours+3 || posts[ours].Outcome != core.PostOverwritten || posts[ours+2].Outcome != core.PostOverwritten {
-		t.Errorf("posts = %+v", posts)
+	page := shownPage(t, w, "/scans/"+scansOf(t, w, sample.Before)[0].Ref)
+	if !strings.Contains(page, "after another program had replaced it 2 times") {
+		t.Error("the page does not tell of it")
+	}
+	if told := `scanhook_statuses_contested_total{platform="github"} 1`; !slices.Contains(scrape(t, w), told) {
+		t.Errorf("the metrics do not have %s", told)
 	}
 }
 

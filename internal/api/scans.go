@@ -350,12 +350,13 @@ type statusView struct {
 	Attempts    int        `json:"attempts" doc:"failed attempts to post this"`
 	LastError   string     `json:"last_error,omitempty"`
 	GivenUp     bool       `json:"given_up"`
+	Overwritten int        `json:"overwritten,omitempty" doc:"how many times another program has replaced it on the platform; it is posted again each time"`
 }
 
 func viewStatus(s core.Status) statusView {
 	return statusView{
 		Context: s.Context, State: string(s.State), Description: s.Description, TargetURL: s.TargetURL,
 		Posted: s.PostedRevision == s.Revision, LeftOut: s.LeftOut, ShownIn: s.ShownIn, PostedState: string(s.PostedState), PostedAt: s.PostedAt,
-		Attempts: s.Attempts, LastError: s.LastError, GivenUp: s.GivenUp,
+		Attempts: s.Attempts, LastError: s.LastError, GivenUp: s.GivenUp, Overwritten: s.Overwrites,
 	}
 }

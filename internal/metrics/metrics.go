@@ -209,8 +209,8 @@ func known(method string) string {
 var waits = []float64{1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 4 * 3600, 24 * 3600}
 
 type posts struct {
-	attempts, states, pauses, paused *prometheus.CounterVec
-	waits                            *prometheus.HistogramVec
+	attempts, states, contested, pauses, paused *prometheus.CounterVec
+	waits                                       *prometheus.HistogramVec
 }
 
 func newPosts(registry *prometheus.Registry) posts {
@@ -219,6 +219,8 @@ func newPosts(registry *prometheus.Registry) posts {
 			"platform", "outcome"),
 		states: counter(registry, "statuses_posted_total", "Commit statuses that the platform has accepted.",
 			"platform", "state"),
+		contested: counter(registry, "statuses_contested_total",
+			"Commit statuses that were posted again because another program had replaced them a second time or more.", "platform"),
 		pauses: counter(registry, "platform_rate_limits_total", "Times that a platform asked for a pause.", "platform"),
 		paused: counter(registry, "platform_rate_limit_seconds_total",
 			"Seconds of pause that a platform has asked for.", "platform"),
@@ -250,6 +252,9 @@ func (m *Meter) TriedToPost(status core.Status, outcome PostOutcome) {
 	m.posts.attempts.WithLabelValues(status.SourcePlatform, string(outcome)).Inc()
 	if outcome == Posted {
 		m.posts.states.WithLabelValues(status.SourcePlatform, string(status.State)).Inc()
+	}
+	if outcome == Posted && status.Restores() && status.Contested() {
+		m.posts.contested.WithLabelValues(status.SourcePlatform).Inc()
 	}
 }
 

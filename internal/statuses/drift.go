@@ -14,9 +14,10 @@ import (
 const (
 	firstCheck  = time.Minute // after a final status was posted
 	secondCheck = 15 * time.Minute
-	checkEvery  = 2 * time.Second // the pace of checks on a platform
-	lateCheck   = time.Hour       // a check that is so late is left out
-	idleAfter   = time.Second     // without anything to post
+	lastCheck   = 7 * 24 * time.Hour // of a status that was overwritten before
+	checkEvery  = 2 * time.Second    // the pace of checks on a platform
+	lateCheck   = time.Hour          // a check that is so late is left out
+	idleAfter   = time.Second        // without anything to post
 )
 
 // checkAfter is how long after its post a status is checked; 0 if it is not, because it will change anyway or because
@@ -57,10 +58,16 @@ func (s *sender) claimCheck(ctx context.Context) (core.Status, error) {
 }
 
 // nextCheck is how long after a check the next one comes. A status that a webhook has confirmed needs no other: a
-// webhook would also announce what overwrites it.
+// webhook would also announce what overwrites it. One that was overwritten before is checked for a week, ever more seldom.
 func nextCheck(status core.Status) time.Duration {
-	if status.ObservedID < status.PostedID && status.PostedAt != nil && status.CheckAt.Sub(*status.PostedAt) < secondCheck {
+	if status.PostedAt == nil {
+		return 0
+	}
+	switch age := status.CheckAt.Sub(*status.PostedAt); {
+	case age < secondCheck && (status.Overwrites > 0 || status.ObservedID < status.PostedID):
 		return secondCheck - firstCheck
+	case age < lastCheck && status.Overwrites > 0:
+		return age
 	}
 	return 0
 }

@@ -2,6 +2,7 @@ package statuses
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -22,10 +23,25 @@ func TestOverwrittenStatusIsRestored(t *testing.T) {
 	}
 	w.shown.ID = 78
 	check(time.Minute)
-	if got := b.post(t, scan, 0); got.PostedRevision != 3 || w.checked != 2 {
-		t.Errorf("status = %+v after %d checks, want it left alone", got, w.checked)
+	if got := b.post(t, scan, 9*time.Second); got.PostedRevision != 3 || w.checked != 2 {
+		t.Errorf("status = %+v after %d checks, want it posted after a pause", got, w.checked)
+	}
+	if got := b.post(t, scan, time.Second); got.PostedRevision != 4 || !got.Contested() {
+		t.Errorf("status = %+v after the pause, want it posted again", got)
+	}
+	if !strings.Contains(b.log.String(), "keeps replacing") {
+		t.Errorf("the log does not tell of it:\n%s", b.log)
+	}
+	w.shown = core.ObservedStatus{ID: got(b.store.ListStatuses(t.Context(), scan))[0].PostedID, State: core.StatusError}
+	for range 24 * 60 {
+		check(time.Minute)
+	}
+	if w.checked < 8 || w.checked > 12 {
+		t.Errorf("checked %d times within a day, want it ever more seldom", w.checked)
 	}
 }
+
+func got(list []core.Status, _ error) []core.Status { return list }
 
 func TestDriftIsCheckedTwice(t *testing.T) {
 	t.Parallel()

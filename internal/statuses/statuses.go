@@ -233,6 +233,9 @@ func (p *Poster) logOutcome(status core.Status, end store.PostResult, err error)
 		if end.LeftOut != "" {
 			log.Warn("the platform refused a text of a status, which was posted without it", "why", end.LeftOut)
 		}
+		if status.Restores() && status.Contested() {
+			log.Warn("another program keeps replacing this status, which was posted again", "times", status.Overwrites)
+		}
 		if status.Probe > 0 {
 			log.Info("hold ended: statuses of this project are posted again, those that waited too")
 			p.held.Delete(holdKey(status, ""))

@@ -200,13 +200,19 @@ func (w *Web) statusLines(statuses []core.Status) []statusLine {
 	return lines
 }
 
+// contestedAdvice is what to do about a status that another program insists on.
+const contestedAdvice = "Scanhook's explain page says who posts in its place: give that program another name for its status, or take the right to post from it."
+
 func (w *Web) posting(s core.Status) string {
 	platform, configured := w.Platforms[s.SourcePlatform]
 	switch {
-	case s.PostedRevision == s.Revision && s.ObservedID > s.PostedID:
-		return fmt.Sprintf("On %s, another program has replaced it again: it is left alone.", s.SourcePlatform)
-	case s.PostedRevision == s.Revision && s.RestoredRevision == s.Revision:
+	case s.PostedRevision == s.Revision && s.Contested():
+		return fmt.Sprintf("Shown on %s, after another program had replaced it %d times. %s", s.SourcePlatform, s.Overwrites, contestedAdvice)
+	case s.PostedRevision == s.Revision && s.Restores():
 		return fmt.Sprintf("Shown on %s, after another program had replaced it.", s.SourcePlatform)
+	case s.Restores() && s.Contested() && s.LastError == "":
+		return fmt.Sprintf("On %s, another program has replaced it %d times: it is posted again at %s UTC. %s", s.SourcePlatform, s.Overwrites,
+			s.NextAttemptAt.UTC().Format(time.TimeOnly), contestedAdvice)
 	case s.PostedRevision == s.Revision && s.LeftOut != "":
 		return fmt.Sprintf("Shown on %s, but not in full: %s.", s.SourcePlatform, s.LeftOut)
 	case s.PostedRevision == s.Revision && s.ShownIn != "":

@@ -213,7 +213,7 @@ func TestStatusOfAnotherProgramIsShown(t *testing.T) {
 	if _, err := s.store.ObserveStatus(t.Context(), "github", seen); err != nil {
 		t.Fatal(err)
 	}
-	contains(t, s.page("/scans/"+scan.ReferenceID), "On github, another program has replaced it again: it is left alone.")
+	contains(t, s.page("/scans/"+scan.ReferenceID), "On github, another program has replaced it 2 times: it is posted again at ")
 	contains(t, s.page("/explain/"+scan.CommitSHA), "github answered 201 after 85ms; it shows scanhook failure",
 		"A status that is not ours stands on github: scanhook success: &lt;b&gt;fine&lt;/b&gt;", "ci-&lt;i&gt;bot posted it in the place of failure")
 }
