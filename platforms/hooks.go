@@ -31,6 +31,33 @@ type Hook struct {
 	Faults  []string // what is wrong with it and RepairHook repairs
 	Hidden  string   // what the platform does not show of it, or empty
 	Problem string   // what only a person can repair, or empty: the address is not reached, an App lacks an event
+	Changes []HookChange
+}
+
+// HookSetting is one value of a webhook, by the platform's name for it. Secrets are told without their value.
+type HookSetting struct{ Name, Value string }
+
+// HookChange is a setting that RepairHook would write, or has to.
+type HookChange struct {
+	Name, From, To string
+}
+
+// ChangesOf compares the settings of a webhook with how it would be written. Both have the same ones in the same order.
+func ChangesOf(found, desired []HookSetting) (changes []HookChange) {
+	for i, setting := range desired {
+		if found[i].Value != setting.Value {
+			changes = append(changes, HookChange{setting.Name, found[i].Value, setting.Value})
+		}
+	}
+	return changes
+}
+
+// SecretSetting is that of a secret, of which no more is told than whether there is one.
+func SecretSetting(name, secret string) HookSetting {
+	if secret == "" {
+		return HookSetting{name, "none"}
+	}
+	return HookSetting{name, "the first of the configuration"}
 }
 
 // Lacking lists what of wanted is not in found.

@@ -285,8 +285,8 @@ type HookManager interface {
 	HookTargets(project string) []core.HookTarget
 	// Hooks finds the webhooks of a target that call address.
 	Hooks(ctx context.Context, target core.HookTarget, address string) ([]Hook, error)
-	// AddHook creates a webhook of a project for address, with the first configured secret.
-	AddHook(ctx context.Context, project, address string) error
+	// AddHook creates a webhook of a target for address, with the first configured secret.
+	AddHook(ctx context.Context, target core.HookTarget, address string) error
 	// RepairHook sets everything that Scanhook needs of a webhook, the secret included.
 	RepairHook(ctx context.Context, hook Hook, address string) error
 }
@@ -295,6 +295,34 @@ type HookManager interface {
 func HookManagerOf(platform Platform) (HookManager, bool) {
 	manager, able := platform.(HookManager)
 	return manager, able
+}
+
+// ProjectLister is a Platform that lists projects. scanhook hooks sync asks for it.
+type ProjectLister interface {
+	// Projects are the full paths of those whose webhooks the credential may manage; 10,000 at most. Errors are those of this
+	// package, or worth a retry.
+	Projects(ctx context.Context) ([]string, error)
+}
+
+// ProjectListerOf is the platform as a ProjectLister, if it is one.
+func ProjectListerOf(platform Platform) (ProjectLister, bool) {
+	lister, able := platform.(ProjectLister)
+	return lister, able
+}
+
+// HookDrafter is a Platform that says how a webhook is written. scanhook hooks sync --dry-run asks for it.
+type HookDrafter interface {
+	// DraftHook lists what AddHook would write, without secrets.
+	DraftHook(target core.HookTarget, address string) []HookSetting
+}
+
+// DraftOf lists what a platform's AddHook would write, as far as it tells.
+func DraftOf(platform HookManager, target core.HookTarget, address string) []HookSetting {
+	drafter, able := platform.(HookDrafter)
+	if !able {
+		return nil
+	}
+	return drafter.DraftHook(target, address)
 }
 
 // Redeliverer is a Platform that logs its deliveries. scanhook hooks sync and the package that has events delivered again

@@ -22,7 +22,7 @@ func testGiteaHooks(t *testing.T, w *giteaSandbox) {
 		t.Fatal(err)
 	}
 	place := core.HookTarget{Scope: core.ScopeProject, Owner: p.name}
-	if err := adapter.AddHook(t.Context(), p.name, p.hookURL()); err != nil {
+	if err := adapter.AddHook(t.Context(), core.HookTarget{Scope: core.ScopeProject, Owner: p.name}, p.hookURL()); err != nil {
 		t.Fatal(err)
 	}
 	hook := giteaHook(t, adapter, place, p.hookURL())

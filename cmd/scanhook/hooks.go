@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -12,8 +14,8 @@ import (
 	"github.com/scanhook/scanhook/cmd/scanhook/cli"
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/config"
+	"github.com/scanhook/scanhook/internal/suggest"
 	"github.com/scanhook/scanhook/platforms"
-	"github.com/scanhook/scanhook/store"
 )
 
 func newHooks(opts *cli.Options) *cobra.Command {
@@ -30,27 +32,32 @@ func newHooksSync(opts *cli.Options) *cobra.Command {
 	var s syncing
 	cmd := &cobra.Command{
 		Use: "sync [PROJECT...]", Short: "Give each project a correct webhook that calls this Scanhook",
-		Long: "Looks at the webhooks of each PROJECT, or of each project under repositories without a glob. A project\n" +
-			"that has none, nor one of its organisation, group or App, gets one. An existing one is corrected: address,\n" +
-			"content type, events, verification of our certificate, and with any of these the first configured secret.\n" +
-			"One that the platform has disabled is tested, which revives it. Other webhooks are left alone.\n\n" +
+		Long: "Looks at the webhooks of each PROJECT, or of each project under repositories without a glob; with --all, of\n" +
+			"those too that the globs match and whose webhooks the platform's token may manage. A project that has none,\n" +
+			"nor one of its organisation, group or App, gets one. An existing one is corrected: address, content type,\n" +
+			"events, verification of our certificate, and with any of these the first configured secret. One that the\n" +
+			"platform has disabled is tested, which revives it. Other webhooks are left alone.\n\n" +
+			"With --groups, each argument is an organisation or group, which gets one webhook for all its projects;\n" +
+			"without arguments, those of which repositories take everything, such as github/acme/**.\n\n" +
 			"The platform's token needs the right to it:\n" + hookRights(),
-		Example: "  scanhook hooks sync --dry-run\n  scanhook hooks sync github/acme/shop\n" +
-			"  scanhook hooks sync --rewrite    # after a new secret was put first",
+		Example: "  scanhook hooks sync --dry-run\n  scanhook hooks sync github/acme/shop\n  scanhook hooks sync --all\n" +
+			"  scanhook hooks sync --groups gitlab/acme\n  scanhook hooks sync --rewrite    # after a new secret was put first",
 		Args: cobra.ArbitraryArgs, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := opts.Load()
 			if err != nil {
 				return err
 			}
-			if s.projects, err = syncedProjects(cfg, args); err != nil {
+			s.config, s.out = cfg, cmd.OutOrStdout()
+			if err := s.choose(args); err != nil {
 				return &cli.UsageError{Err: err}
 			}
-			s.config, s.out = cfg, cmd.OutOrStdout()
 			return s.run(cmd.Context())
 		},
 	}
-	cmd.Flags().BoolVarP(&s.dry, "dry-run", "n", false, "only say what would be changed")
+	cmd.Flags().BoolVarP(&s.dry, "dry-run", "n", false, "only show what would be changed, - before and + after")
+	cmd.Flags().BoolVarP(&s.all, "all", "a", false, "also the projects that globs match, as far as the token sees them")
+	cmd.Flags().BoolVarP(&s.groups, "groups", "g", false, "webhooks of organisations and groups, not of projects")
 	cmd.Flags().BoolVar(&s.rewrite, "rewrite", false, "write what is right already too: the secret cannot be compared")
 	return cmd
 }
@@ -64,29 +71,77 @@ func hookRights() string {
 	return strings.Join(lines, "\n")
 }
 
-// syncedProjects are the arguments, or what the configuration names in full.
-func syncedProjects(cfg *config.Config, args []string) ([]store.KnownProject, error) {
-	policies, err := policiesOf(cfg)
-	if err != nil {
-		return nil, err
-	}
-	if len(args) > 0 {
-		return projectsOf(args, cfg, policies)
-	}
-	projects := namedProjects(cfg, policies)
-	if len(projects) == 0 {
-		return nil, errors.New("no entry of repositories names a project without a glob: give the projects, such as " +
-			"github/acme/shop")
-	}
-	return projects, nil
+// place is where a webhook is to be.
+type place struct {
+	platform string
+	core.HookTarget
 }
 
 // syncing is one run of scanhook hooks sync.
 type syncing struct {
-	config       *config.Config
-	projects     []store.KnownProject
-	dry, rewrite bool
-	out          io.Writer
+	config                    *config.Config
+	policies                  core.Policies
+	places                    []place
+	dry, rewrite, all, groups bool
+	out                       io.Writer
+	failed                    bool
+}
+
+// choose takes the arguments, or what the configuration names.
+func (s *syncing) choose(args []string) (err error) {
+	if s.policies, err = policiesOf(s.config); err != nil {
+		return err
+	}
+	if s.all && (s.groups || len(args) > 0) {
+		return errors.New("--all takes the projects of the configuration: leave out the arguments and --groups")
+	}
+	if s.groups {
+		s.places, err = groupsOf(args, s.config, s.policies)
+		return err
+	}
+	projects := namedProjects(s.config, s.policies)
+	if len(args) > 0 {
+		if projects, err = projectsOf(args, s.config, s.policies); err != nil {
+			return err
+		}
+	}
+	for _, project := range projects {
+		s.places = append(s.places, place{project.SourcePlatform, core.HookTarget{Scope: core.ScopeProject, Owner: project.ProjectName}})
+	}
+	if len(s.places) == 0 && !s.all {
+		return errors.New("no entry of repositories names a project without a glob: give the projects, such as " +
+			"github/acme/shop, or --all for those that the globs match, or --groups")
+	}
+	return nil
+}
+
+// groupsOf are the arguments, or the groups of which the configuration takes everything.
+func groupsOf(args []string, cfg *config.Config, policies core.Policies) (places []place, err error) {
+	if len(args) == 0 {
+		for _, rule := range policies {
+			for _, end := range []string{"/**", "/*"} {
+				if group, all := strings.CutSuffix(rule.Match, end); all && !strings.ContainsAny(group, `*?[]{}\`) && strings.Contains(group, "/") {
+					args = append(args, group)
+				}
+			}
+		}
+	}
+	if len(args) == 0 {
+		return nil, errors.New("no entry of repositories takes all of a group, such as github/acme/**: give the groups, such as github/acme")
+	}
+	for _, arg := range args {
+		platform, group, _ := strings.Cut(arg, "/")
+		if _, configured := cfg.Platforms[platform]; !configured {
+			names := slices.Sorted(maps.Keys(cfg.Platforms))
+			return nil, fmt.Errorf("%q does not start with a platform (%s), a slash and the group%s", arg, strings.Join(names, ", "),
+				suggest.DidYouMean(platform, names))
+		}
+		if err := platforms.CheckProject(group); err != nil {
+			return nil, err
+		}
+		places = append(places, place{platform, core.HookTarget{Scope: core.ScopeGroup, Owner: group}})
+	}
+	return places, nil
 }
 
 var errNotSynced = errors.New("not every webhook could be repaired: see the lines that start with failed")
@@ -94,32 +149,73 @@ var errNotSynced = errors.New("not every webhook could be repaired: see the line
 // run goes on with the next project when one fails.
 func (s *syncing) run(ctx context.Context) error {
 	syncers := map[string]*syncer{}
-	var failed bool
-	for _, project := range s.projects {
-		if syncers[project.SourcePlatform] == nil {
-			syncers[project.SourcePlatform] = s.syncer(project.SourcePlatform)
-		}
-		done, err := syncers[project.SourcePlatform].sync(ctx, project.ProjectName)
-		if err != nil {
-			done, failed = []deed{{"failed", err.Error()}}, true
-		}
-		for _, d := range done {
-			fmt.Fprintf(s.out, "%-9s %s/%s: %s\n", d.verb, project.SourcePlatform, project.ProjectName, cli.OneLine(d.text))
-		}
+	for name := range s.config.Platforms {
+		syncers[name] = s.syncer(name)
 	}
-	if failed {
+	if s.all {
+		s.addListed(ctx, syncers)
+	}
+	for _, at := range s.places {
+		done, err := syncers[at.platform].sync(ctx, at.HookTarget)
+		if err != nil {
+			done = []deed{{verb: failedVerb, text: err.Error()}}
+		}
+		s.tell(at.platform+"/"+at.Owner, done...)
+	}
+	if s.failed {
 		return errNotSynced
 	}
 	return nil
 }
 
-// deed is what was done for a project: a verb and a sentence.
-type deed struct{ verb, text string }
+// addListed adds the projects that globs match and platforms list.
+func (s *syncing) addListed(ctx context.Context, syncers map[string]*syncer) {
+	known := map[place]bool{}
+	for _, at := range s.places {
+		known[place{at.platform, core.HookTarget{Scope: at.Scope, Owner: core.ProjectKey(at.Owner)}}] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(syncers)) {
+		if !s.config.Verifies(name) {
+			continue
+		}
+		projects, err := syncers[name].list(ctx)
+		if err != nil {
+			s.tell(name, deed{verb: failedVerb, text: err.Error()})
+		}
+		for _, project := range projects {
+			_, configured := s.policies.For(name, project)
+			key := place{name, core.HookTarget{Scope: core.ScopeProject, Owner: core.ProjectKey(project)}}
+			if configured && !known[key] && platforms.CheckProject(project) == nil {
+				known[key] = true
+				s.places = append(s.places, place{name, core.HookTarget{Scope: core.ScopeProject, Owner: project}})
+			}
+		}
+	}
+}
+
+const failedVerb = "failed"
+
+func (s *syncing) tell(whose string, done ...deed) {
+	for _, d := range done {
+		s.failed = s.failed || d.verb == failedVerb
+		fmt.Fprintf(s.out, "%-9s %s: %s\n", d.verb, whose, cli.OneLine(d.text))
+		for _, line := range d.diff {
+			fmt.Fprintf(s.out, "  %s\n", cli.OneLine(line))
+		}
+	}
+}
+
+// deed is what was done for a project: a verb and a sentence, and what a dry run shows of the settings.
+type deed struct {
+	verb, text string
+	diff       []string
+}
 
 // syncer repairs the webhooks of one platform.
 type syncer struct {
 	*syncing
 	broken   error // why nothing can be done on this platform
+	adapter  platforms.Platform
 	manager  platforms.HookManager
 	tester   platforms.Redeliverer
 	surveyor *platforms.HookSurveyor
@@ -144,48 +240,74 @@ func (s *syncing) syncer(platform string) *syncer {
 	}
 	address := hookAddress(s.config.Server.PublicURL, platform)
 	return &syncer{
-		syncing: s, manager: manager, tester: tester, address: address,
+		syncing: s, adapter: adapter, manager: manager, tester: tester, address: address,
 		surveyor: platforms.NewHookSurveyor(manager, address),
 	}
 }
 
-func (s *syncer) sync(ctx context.Context, project string) ([]deed, error) {
+// list asks the platform for its projects.
+func (s *syncer) list(ctx context.Context) ([]string, error) {
 	if s.broken != nil {
 		return nil, s.broken
 	}
-	survey, err := s.surveyor.Survey(ctx, project)
-	switch {
-	case err != nil:
+	lister, able := platforms.ProjectListerOf(s.adapter)
+	if !able {
+		return nil, errors.New("this platform lists no projects: name them")
+	}
+	return lister.Projects(ctx)
+}
+
+func (s *syncer) sync(ctx context.Context, target core.HookTarget) ([]deed, error) {
+	if s.broken != nil {
+		return nil, s.broken
+	}
+	hooks, err := s.find(ctx, target)
+	if err != nil {
 		return nil, err
-	case len(survey.Hooks) == 0 && survey.Hidden != nil:
-		return nil, survey.Hidden
-	case len(survey.Hooks) == 0:
-		return s.add(ctx, project)
+	}
+	if len(hooks) == 0 {
+		return s.add(ctx, target)
 	}
 	var done []deed
-	for _, hook := range survey.Hooks {
+	for _, hook := range hooks {
 		d, err := s.repair(ctx, hook)
 		if err != nil {
 			return nil, err
 		}
 		done = append(done, d)
 	}
-	if len(survey.Hooks) > 1 {
-		done = append(done, deed{"note", "several webhooks call this address: one is enough, remove the others"})
+	if len(hooks) > 1 {
+		done = append(done, deed{verb: "note", text: "several webhooks call this address: one is enough, remove the others"})
 	}
 	return done, nil
 }
 
-func (s *syncer) add(ctx context.Context, project string) ([]deed, error) {
-	if s.dry {
-		return []deed{{"would add", "a webhook that calls " + s.address}}, nil
+// find has the webhooks through which the events of a project come, or those of a group itself.
+func (s *syncer) find(ctx context.Context, target core.HookTarget) ([]platforms.Hook, error) {
+	if target.Scope == core.ScopeGroup {
+		return s.manager.Hooks(ctx, target, s.address)
 	}
-	place := core.HookTarget{Scope: core.ScopeProject, Owner: project}
-	s.surveyor.Forget(place)
-	if err := s.manager.AddHook(ctx, project, s.address); err != nil {
+	survey, err := s.surveyor.Survey(ctx, target.Owner)
+	if err == nil && len(survey.Hooks) == 0 {
+		err = survey.Hidden
+	}
+	return survey.Hooks, err
+}
+
+func (s *syncer) add(ctx context.Context, target core.HookTarget) ([]deed, error) {
+	text := "a webhook that calls " + s.address
+	if s.dry {
+		would := deed{verb: "would add", text: text}
+		for _, setting := range platforms.DraftOf(s.manager, target, s.address) {
+			would.diff = append(would.diff, "+ "+setting.Name+": "+setting.Value)
+		}
+		return []deed{would}, nil
+	}
+	s.surveyor.Forget(target)
+	if err := s.manager.AddHook(ctx, target, s.address); err != nil {
 		return nil, err
 	}
-	return []deed{{"added", "a webhook that calls " + s.address}}, nil
+	return []deed{{verb: "added", text: text}}, nil
 }
 
 // repair writes a webhook that is not as it should be. One that was broken is tested then: that revives it, and shows at
@@ -194,23 +316,23 @@ func (s *syncer) repair(ctx context.Context, hook platforms.Hook) (deed, error) 
 	faults := strings.Join(hook.Faults, "; ")
 	switch {
 	case faults == "" && !s.rewrite && hook.Problem != "":
-		return deed{"note", "the webhook of " + hook.HookTarget.String() + " is right, but: " + hook.Problem}, nil
+		return deed{verb: "note", text: "the webhook of " + hook.HookTarget.String() + " is right, but: " + hook.Problem}, nil
 	case faults == "" && !s.rewrite && hook.Hidden != "":
 		text := "the webhook of %s is right; the platform does not show %s: --rewrite makes sure"
-		return deed{"ok", fmt.Sprintf(text, hook.HookTarget, hook.Hidden)}, nil
+		return deed{verb: "ok", text: fmt.Sprintf(text, hook.HookTarget, hook.Hidden)}, nil
 	case faults == "" && !s.rewrite:
-		return deed{"ok", "the webhook of " + hook.HookTarget.String() + " is right"}, nil
+		return deed{verb: "ok", text: "the webhook of " + hook.HookTarget.String() + " is right"}, nil
 	case faults == "":
 		faults = "written again"
 	}
 	if s.dry {
-		return deed{"would repair", "the webhook of " + hook.HookTarget.String() + ": " + faults}, nil
+		return deed{verb: "would repair", text: "the webhook of " + hook.HookTarget.String() + ": " + faults, diff: differences(hook)}, nil
 	}
 	s.surveyor.Forget(hook.HookTarget)
 	if err := s.manager.RepairHook(ctx, hook, s.address); err != nil {
 		return deed{}, err
 	}
-	repaired := deed{"repaired", "the webhook of " + hook.HookTarget.String() + ": " + faults}
+	repaired := deed{verb: "repaired", text: "the webhook of " + hook.HookTarget.String() + ": " + faults}
 	if !hook.Broken {
 		return repaired, nil
 	}
@@ -220,4 +342,12 @@ func (s *syncer) repair(ctx context.Context, hook platforms.Hook) (deed, error) 
 		err = nil // it will be called soon enough
 	}
 	return repaired, err
+}
+
+// differences are the settings that a repair changes. The secret is always written.
+func differences(hook platforms.Hook) (lines []string) {
+	for _, change := range hook.Changes {
+		lines = append(lines, "- "+change.Name+": "+change.From, "+ "+change.Name+": "+change.To)
+	}
+	return append(lines, "+ secret: the first of the configuration")
 }

@@ -66,14 +66,16 @@ func TestHooksSyncMends(t *testing.T) {
 		hook  fakeforge.Hook
 		check string // verdict of scanhook check before
 		fault string
+		diff  []string
 	}{
-		"github/off":      {"github", fakeforge.Hook{Off: true}, "fail", "it is switched off"},
-		"github/secret":   {"github", fakeforge.Hook{Secret: "another"}, "fail", "answered 401"},
-		"github/events":   {"github", fakeforge.Hook{Events: []string{"push"}}, "warn", "does not send workflow_run"},
-		"gitlab/disabled": {"gitlab", fakeforge.Hook{Failures: 40}, "fail", "GitLab has disabled it"},
-		"gitlab/secret":   {"gitlab", fakeforge.Hook{Secret: "another"}, "fail", "answered 401"},
+		"github/off":      {"github", fakeforge.Hook{Off: true}, "fail", "it is switched off", []string{"  - active: false\n  + active: true\n"}},
+		"github/secret":   {"github", fakeforge.Hook{Secret: "another"}, "fail", "answered 401", nil},
+		"github/events":   {"github", fakeforge.Hook{Events: []string{"push"}}, "warn", "does not send workflow_run", []string{"  - events: push\n  + events: push, workflow_run, "}},
+		"gitlab/disabled": {"gitlab", fakeforge.Hook{Failures: 40}, "fail", "GitLab has disabled it", nil},
+		"gitlab/secret":   {"gitlab", fakeforge.Hook{Secret: "another"}, "fail", "answered 401", nil},
 		"gitlab/group": {
 			"gitlab", fakeforge.Hook{Group: "acme", Events: []string{"push_events"}}, "warn", "pipeline events",
+			[]string{"  - pipeline_events: false\n  + pipeline_events: true\n"},
 		},
 	}
 	for name, test := range cases {
@@ -86,7 +88,7 @@ func TestHooksSyncMends(t *testing.T) {
 			announce(t, w, fakeforge.PushSpec{Project: "acme/shop", Ref: "refs/heads/main", After: sample.Before})
 			command(t, "check", "--config", w.file(t)).expect(t, map[string]int{"fail": 1}[test.check],
 				test.check+"  webhook "+project, test.fault, "run scanhook hooks sync")
-			syncs(t, w, "--dry-run").expect(t, 0, "would repair "+project, test.fault)
+			syncs(t, w, "--dry-run").expect(t, 0, append(test.diff, "would repair "+project, test.fault, "  + secret: the first of the configuration")...)
 			syncs(t, w).expect(t, 0, "repaired  "+project, test.fault)
 			syncs(t, w).expect(t, 0, "ok        "+project)
 			command(t, "check", "--config", w.file(t)).expect(t, 0, "ok    webhook "+project)
@@ -108,6 +110,42 @@ func TestHooksSyncDoubtsThePath(t *testing.T) {
 			w, _ := setup(t, sandboxConfig{kind: kind})
 			syncs(t, w, "nope/nope").expect(t, exitFailed, "failed    "+kind+"/nope/nope: ",
 				"answered 404, "+said[kind]+": the path may be misspelt or be no project's, else give the token")
+		})
+	}
+}
+
+// Globs are filled in with what the token sees; a group has one webhook for all. A dry run shows both as a diff.
+func TestHooksSyncOfGlobsAndGroups(t *testing.T) {
+	t.Parallel()
+	for kind, events := range map[string]string{
+		"github": "events: push, workflow_run, status, repository, pull_request", "gitlab": "merge_requests_events: true",
+		"gitea": "events: push, workflow_run, status, repository, pull_request, create, delete, pull_request_sync",
+	} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			w, sample := setup(t, sandboxConfig{kind: kind, extra: "repositories: [{match: " + kind + "/acme/s*}, {match: '" + kind + "/team/**'}]"})
+			startSandbox(t, w)
+			for _, project := range []string{"acme/site", "acme/other", "team/api", "team/web"} {
+				w.platform.AddRepository(fakeforge.Repository{Project: project, Dir: sample.Dir})
+			}
+			syncs(t, w).expect(t, exitUsage, "or --all for those that the globs match, or --groups")
+			syncs(t, w, "--all", "--groups").expect(t, exitUsage, "leave out the arguments and --groups")
+			syncs(t, w, "--groups", "no/team").expect(t, exitUsage, `"no/team" does not start with a platform (`+kind+")")
+			syncs(t, w, "--groups", "--dry-run").expect(t, 0, "would add "+kind+"/team: a webhook that calls "+w.hookURL(), "  + "+events+"\n",
+				"  + url: "+w.hookURL()+"\n", ": the first of the configuration\n")
+			if changes(w) != 0 {
+				t.Fatalf("a dry run changed something: %+v", w.platform.Calls())
+			}
+			syncs(t, w, "--groups").expect(t, 0, "added     "+kind+"/team: ")
+			all := syncs(t, w, "--all")
+			all.expect(t, 0, "added     "+kind+"/acme/shop: ", "added     "+kind+"/acme/site: ", "ok        "+kind+"/team/api: the webhook of group team is right")
+			if strings.Contains(all.out, "acme/other") {
+				t.Errorf("a project that nothing matches:\n%s", all.out)
+			}
+			syncs(t, w, "--groups").expect(t, 0, "ok        "+kind+"/team: ")
+			if hooks := w.platform.Hooks(); len(hooks) != 3 || hooks[0].Group != "team" || hooks[0].Secret != w.secrets["SECRET"] {
+				t.Errorf("the webhooks are %+v", hooks)
+			}
 		})
 	}
 }

@@ -8,6 +8,7 @@
 package fakeforge
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -202,6 +203,27 @@ func (s *Server) Find(project string) (Repository, error) {
 		return r, nil
 	}
 	return Repository{}, fmt.Errorf("%w: no project %q here; add it with AddRepository", core.ErrNotFound, project)
+}
+
+// Repositories are all of them, in the order of their ids.
+func (s *Server) Repositories() []Repository {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.SortedFunc(slices.Values(s.repositories), func(a, b Repository) int { return cmp.Compare(a.ID, b.ID) })
+}
+
+// DescribeRepositories lists a page of the caller's repositories in GitHub's way, all of which it administrates.
+func (s *Server) DescribeRepositories(r *http.Request) []map[string]any {
+	list := []map[string]any{}
+	if r.FormValue("page") != "1" {
+		return list
+	}
+	for _, repository := range s.Repositories() {
+		list = append(list, map[string]any{
+			"id": repository.ID, "full_name": repository.Project, "archived": false, "permissions": map[string]bool{"admin": true},
+		})
+	}
+	return list
 }
 
 // Projects are the paths of all repositories, in lower case.

@@ -292,7 +292,9 @@ func (f *hookForge) TestHook(_ context.Context, hook platforms.Hook) error {
 	return errors.Join(f.called("test %s", hook.HookTarget), f.test)
 }
 
-func (f *hookForge) AddHook(context.Context, string, string) error { return errors.ErrUnsupported }
+func (f *hookForge) AddHook(context.Context, core.HookTarget, string) error {
+	return errors.ErrUnsupported
+}
 func (f *hookForge) RepairHook(context.Context, platforms.Hook, string) error {
 	return errors.ErrUnsupported
 }

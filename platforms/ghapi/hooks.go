@@ -1,11 +1,13 @@
 package ghapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	gogithub "github.com/google/go-github/v62/github"
@@ -79,7 +81,24 @@ func (s *Server) toHook(target core.HookTarget, found *gogithub.Hook, address st
 	}
 	s.judgeEvents(&hook, fault)
 	judgeLastCall(&hook, found.LastResponse, fault)
+	hook.Changes = platforms.ChangesOf(settings(found), settings(s.desiredHook("", platforms.OwnAddress(hook.URL, address), found.Events)))
 	return hook
+}
+
+// settings are those of a webhook, without its secret.
+func settings(hook *gogithub.Hook) []platforms.HookSetting {
+	config := hook.GetConfig()
+	return []platforms.HookSetting{
+		{Name: "url", Value: platforms.ShownAddress(config.GetURL())}, {Name: "content_type", Value: config.GetContentType()},
+		{Name: "insecure_ssl", Value: cmp.Or(config.GetInsecureSSL(), "0")}, {Name: "active", Value: strconv.FormatBool(hook.GetActive())},
+		{Name: "events", Value: strings.Join(hook.Events, ", ")},
+	}
+}
+
+// DraftHook lists what AddHook would write.
+func (s *Server) DraftHook(target core.HookTarget, address string) []platforms.HookSetting {
+	secret, _, _ := s.Keys.For(target)
+	return append(settings(s.desiredHook("", address, nil)), platforms.SecretSetting("secret", secret))
 }
 
 // judgeEvents makes missing events of an App a problem, because only a person can choose them.
@@ -115,10 +134,12 @@ func judgeLastCall(hook *platforms.Hook, last map[string]any, fault func(bool, s
 	}
 }
 
-// AddHook creates a webhook of a project. GitHub pings it at once.
-func (s *Server) AddHook(ctx context.Context, project, address string) error {
-	target := core.HookTarget{Scope: core.ScopeProject, Owner: project}
+// AddHook creates a webhook. GitHub pings it at once.
+func (s *Server) AddHook(ctx context.Context, target core.HookTarget, address string) error {
 	api, secret, err := s.openHook(ctx, target)
+	if err == nil && api.Create == nil {
+		err = fmt.Errorf("%w: %s has one from the start", platforms.ErrNoHookAccess, target)
+	}
 	if err == nil {
 		_, answer, failed := api.Create(ctx, s.desiredHook(secret, address, nil))
 		err = s.HookError(answer, failed)

@@ -18,7 +18,7 @@ func TestHooks(t *testing.T) {
 	if hook := hookOf(t, platform); hook.Broken || len(hook.Faults) > 0 || hook.Hidden == "" {
 		t.Errorf("hook: %+v", hook)
 	}
-	if err := platform.AddHook(t.Context(), "acme/widgets", hookAddress); err != nil {
+	if err := platform.AddHook(t.Context(), core.HookTarget{Scope: core.ScopeProject, Owner: "acme/widgets"}, hookAddress); err != nil {
 		t.Fatal(err)
 	}
 	want := map[string]any{

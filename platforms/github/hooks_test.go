@@ -30,7 +30,7 @@ func TestAddHook(t *testing.T) {
 	if hooks := hooksOf(t, platform, ofWidgets); len(hooks) != 0 {
 		t.Fatalf("hooks of a fresh project: %+v", hooks)
 	}
-	if err := platform.AddHook(t.Context(), "acme/widgets", hookAddress); err != nil {
+	if err := platform.AddHook(t.Context(), core.HookTarget{Scope: core.ScopeProject, Owner: "acme/widgets"}, hookAddress); err != nil {
 		t.Fatal(err)
 	}
 	kept := server.Hooks()

@@ -24,7 +24,7 @@ func Kind() platforms.Kind {
 		Token: platforms.TokenAdvice{
 			Variable: "GITHUB_TOKEN",
 			Needs:    `the repository permissions "Commit statuses: write", "Contents: read" and "Actions: read"`,
-			ForHooks: `the permission "Webhooks: read and write" (classic tokens: admin:repo_hook)`,
+			ForHooks: `the permission "Webhooks: read and write" (classic tokens: admin:repo_hook), and for --groups "Organization webhooks" (admin:org_hook)`,
 		},
 		Hook: platforms.HookAdvice{
 			Note: "with the secret below and content type application/json",

@@ -110,7 +110,28 @@ func (p *Platform) toHook(target core.HookTarget, found webhook, address string)
 	token, signing, _ := p.keys.For(target)
 	fault(token != "" && lacks(found.TokenPresent), lacks(found.SigningPresent), "it has no secret token")
 	fault(signing != "" && lacks(found.SigningPresent), lacks(found.TokenPresent), "it has no signing token")
+	if desired, err := p.desiredHook(target, platforms.OwnAddress(found.URL, address)); err == nil {
+		hook.Changes = platforms.ChangesOf(desiredHook{
+			found.URL, found.Push, found.TagPush, found.Pipeline, found.MergeRequest, found.VerifySSL, "", "", string(found.Template),
+		}.settings(), desired.settings())
+	}
 	return hook
+}
+
+// settings are those of a webhook, without its secrets.
+func (d desiredHook) settings() []platforms.HookSetting {
+	return []platforms.HookSetting{
+		{Name: "url", Value: platforms.ShownAddress(d.URL)}, {Name: "push_events", Value: strconv.FormatBool(d.Push)},
+		{Name: "tag_push_events", Value: strconv.FormatBool(d.TagPush)}, {Name: "pipeline_events", Value: strconv.FormatBool(d.Pipeline)},
+		{Name: "merge_requests_events", Value: strconv.FormatBool(d.Requests)},
+		{Name: "enable_ssl_verification", Value: strconv.FormatBool(d.VerifySSL)}, {Name: "custom_webhook_template", Value: d.Template},
+	}
+}
+
+// DraftHook lists what AddHook would write.
+func (p *Platform) DraftHook(target core.HookTarget, address string) []platforms.HookSetting {
+	desired, _ := p.desiredHook(target, address)
+	return append(desired.settings(), platforms.SecretSetting("token", desired.Token), platforms.SecretSetting("signing_token", desired.Signing))
 }
 
 func stateOf(alert platforms.Text) platforms.HookState {
@@ -142,8 +163,7 @@ func (p *Platform) judgeLastCall(ctx context.Context, hook *platforms.Hook) erro
 }
 
 // AddHook creates a webhook.
-func (p *Platform) AddHook(ctx context.Context, project, address string) error {
-	target := core.HookTarget{Scope: core.ScopeProject, Owner: project}
+func (p *Platform) AddHook(ctx context.Context, target core.HookTarget, address string) error {
 	desired, err := p.desiredHook(target, address)
 	if err == nil {
 		err = p.callHooks(ctx, http.MethodPost, target, "", "", desired, nil)

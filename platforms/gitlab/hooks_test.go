@@ -29,7 +29,7 @@ var (
 func TestAddHook(t *testing.T) {
 	t.Parallel()
 	f := newForge(t, true)
-	if err := f.platform.AddHook(t.Context(), ofWidgets.Owner, f.address); err != nil {
+	if err := f.platform.AddHook(t.Context(), ofWidgets, f.address); err != nil {
 		t.Fatal(err)
 	}
 	kept := f.Hooks()[0]

@@ -24,7 +24,7 @@ func Kind() platforms.Kind {
 		Token: platforms.TokenAdvice{
 			Variable: "GITLAB_TOKEN",
 			Needs:    "the scope api and the role Developer, of a project, group or person",
-			ForHooks: "the role Maintainer",
+			ForHooks: "the role Maintainer, and for --groups Owner",
 		},
 		Hook: platforms.HookAdvice{
 			Note: `with the secret below as "Secret token"`,

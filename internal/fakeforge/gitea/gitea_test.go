@@ -97,7 +97,7 @@ func TestAdapterManagesHooks(t *testing.T) {
 	forge, adapter := start(t)
 	target := adapter.HookTargets(forge.Project)[0]
 	const address = "https://scan.example.com/webhooks/gitea"
-	if err := adapter.AddHook(t.Context(), forge.Project, address); err != nil {
+	if err := adapter.AddHook(t.Context(), target, address); err != nil {
 		t.Fatal(err)
 	}
 	found, err := adapter.Hooks(t.Context(), target, address)

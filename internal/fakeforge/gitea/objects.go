@@ -27,6 +27,7 @@ func (o objects) register(f *fakeforge.Forge) {
 		return []fakeforge.Fault{fakeforge.RateLimited(after)} // of the proxy in front: Gitea itself has no limit
 	}
 	o.Route("GET "+apiRoot+"/user", o.showUser)
+	o.Route("GET "+apiRoot+"/user/repos", func(r *http.Request) fakeforge.Answer { return fakeforge.OK(o.DescribeRepositories(r)) })
 	o.Route("GET "+apiRoot+"/repos/search", o.search)
 	o.Route("GET "+repositoryRoot, o.showRepository)
 }

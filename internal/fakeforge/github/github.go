@@ -43,6 +43,7 @@ func (a account) register(f *fakeforge.Forge) {
 	}
 	a.Route("GET "+apiRoot+"/rate_limit", a.showRateLimit)
 	a.Route("GET "+apiRoot+"/user", a.showUser)
+	a.Route("GET "+apiRoot+"/user/repos", func(r *http.Request) fakeforge.Answer { return fakeforge.OK(a.DescribeRepositories(r)) })
 }
 
 func (a account) setRateHeaders(header http.Header, calls int) {

@@ -2,6 +2,7 @@ package gitlab
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/scanhook/scanhook/internal/fakeforge"
@@ -19,9 +20,22 @@ func (c commits) register(f *fakeforge.Forge) {
 	f.UnknownCommit = func(string) fakeforge.Fault {
 		return fakeforge.Fault{Status: http.StatusNotFound, Body: `{"message":"404 Commit Not Found"}`}
 	}
+	c.Route("GET "+apiRoot+"/projects", c.listProjects)
 	c.Route("GET "+projectRoot, c.showProject)
 	c.Route("GET "+projectRoot+"/repository/commits/{sha}", c.showCommit)
 	c.Route("GET "+projectRoot+"/repository/merge_base", c.mergeBase)
+}
+
+// listProjects lists those after an id.
+func (c commits) listProjects(r *http.Request) fakeforge.Answer {
+	after, _ := strconv.ParseInt(r.FormValue("id_after"), 10, 64)
+	list := []map[string]any{}
+	for _, repository := range c.Repositories() {
+		if repository.ID > after {
+			list = append(list, map[string]any{"id": repository.ID, "path_with_namespace": repository.Project})
+		}
+	}
+	return fakeforge.OK(list)
 }
 
 func (c commits) showProject(r *http.Request) fakeforge.Answer {
