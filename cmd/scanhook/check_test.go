@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -321,5 +322,59 @@ func TestCheckNamesSilentWebhooks(t *testing.T) {
 	}
 	if strings.Contains(out.String(), "other/shop") {
 		t.Errorf("it names a project that is not configured:\n%s", out.String())
+	}
+}
+
+// A call goes through the public address and is found in the database, made by the platform where it can be asked for one.
+func TestCheckOnline(t *testing.T) {
+	t.Parallel()
+	for kind, want := range map[string]string{
+		"github": "ok    call of github: the webhook of project acme/shop has called ",
+		"gitlab": "ok    call of gitlab: the webhook of project acme/shop has called ",
+		"gitea":  "; gitea itself was not asked: no access to the webhooks: gitea sends no ping",
+	} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			w, sample := setup(t, sandboxConfig{kind: kind, extra: "repositories: [{match: " + kind + "/acme/shop}]"})
+			command(t, "check", "--online", "--config", w.file(t)).expect(t, exitFailed, "fail  public address: "+w.scanhook+"/healthz")
+			startSandbox(t, w)
+			syncs(t, w).expect(t, 0, "added")
+			pushTo(t, w, "main", "", sample.Head)
+			command(t, "check", "--online", "--config", w.file(t)).expect(t, 0,
+				"ok    public address: "+w.scanhook+"/healthz is answered by Scanhook", want, "is kept as delivery ")
+		})
+	}
+}
+
+// What stands in the way of calls is told with what to do about it.
+func TestCheckOnlineSaysWhatIsInTheWay(t *testing.T) {
+	t.Parallel()
+	answers := map[string]struct {
+		health, webhook int
+		want            string
+	}{
+		"another server": {404, 0, "is answered 404 by something else than Scanhook: let the proxy lead there to server.listen"},
+		"other secrets":  {200, 401, "the running server has other secrets than this configuration: restart it"},
+		"a redirect":     {200, 301, "platforms follow no redirect: write the address where it leads into server.public_url"},
+		"no database":    {200, 503, "Scanhook or its database is down: see its log"},
+		"a login":        {200, 403, "let the proxy pass calls of 25 MB on as they are, without a login"},
+		"a page":         {200, 200, "something else than Scanhook answers"},
+	}
+	for name, test := range answers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/healthz" {
+					w.WriteHeader(test.health)
+					fmt.Fprintln(w, "ok")
+					return
+				}
+				w.WriteHeader(test.webhook)
+			}))
+			t.Cleanup(proxy.Close)
+			text := fmt.Sprintf("server: {public_url: %q}\ndatabase: {url: %q}\nplatforms: {github: {webhook_secrets: [%q]}}\n", proxy.URL,
+				"sqlite:"+t.TempDir()+"/scanhook.db", "a-secret-of-32-characters-or-more")
+			command(t, "check", "--online", "--config", writeFile(t, text)).expect(t, exitFailed, test.want)
+		})
 	}
 }

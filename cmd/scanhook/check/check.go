@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"time"
 
 	"github.com/scanhook/scanhook/cmd/scanhook/cli"
@@ -25,9 +26,11 @@ type Check struct {
 	Secrets     []Secret             // all that verify webhooks
 	Adapter     func(platform string) (platforms.Platform, error)
 	HookAddress func(platform string) string
-	MaySign     func(platform, project string) bool // a signing token is configured for the project
-	Rules       func(scanner string) Rules          // of a built-in scanner
-	RulesFault  error                               // what is wrong with them, a line for each mistake
+	Online      bool                                                               // calls are to come in through the public address
+	Sign        func(platform string) (header http.Header, body []byte, err error) // a call that comes to nothing
+	MaySign     func(platform, project string) bool                                // a signing token is configured for the project
+	Rules       func(scanner string) Rules                                         // of a built-in scanner
+	RulesFault  error                                                              // what is wrong with them, a line for each mistake
 }
 
 // Rules are how many rules a built-in scanner has.

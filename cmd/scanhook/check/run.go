@@ -39,6 +39,9 @@ func (c Check) Run(ctx context.Context) []Line {
 	if c.Parts.Has(cli.Reconcile) {
 		lines = append(lines, c.webhooks(ctx, database.Verdict != Fail)...)
 	}
+	if c.Online {
+		lines = append(lines, c.online(ctx, slices.Sorted(maps.Keys(c.Platforms)))...)
+	}
 	return lines
 }
 
