@@ -188,6 +188,8 @@ type Finding struct {
 	Secret string `db:"-"`
 	// Former has the texts of before masks had a key, where those differ; see Formerly. An input of Anchor, not stored.
 	Former string `db:"-"`
+	// Details are what else the report says of it, as package details packs them; empty without any. They are stored beside the finding.
+	Details string `db:"-"`
 	// Shape is a digest of the flagged expression in the checkout, see match.ShapeOf; 0 without one. An input of Anchor, not stored.
 	Shape uint32 `db:"-"`
 	// Surroundings are the lines around the finding in the checkout; zero without one. An input of Anchor, not stored.
@@ -201,6 +203,23 @@ type About struct {
 	Resource    string // that breaks the rule, such as aws_s3_bucket.logs
 	FormerRules string // ids that the rule had before
 	Absolute    bool   // File was an absolute path where the scanner ran, and it is not known where the repository was
+}
+
+// text joins the texts, of which none contains NUL.
+func (a About) text() string {
+	if a == (About{Absolute: a.Absolute}) {
+		return ""
+	}
+	return strings.Join([]string{a.Package, a.Aliases, a.Resource, a.FormerRules}, "\x00")
+}
+
+// aboutOf is the reverse of text.
+func aboutOf(text string, absolute bool) About {
+	a := About{Absolute: absolute}
+	for _, part := range [...]*string{&a.Package, &a.Aliases, &a.Resource, &a.FormerRules} {
+		*part, text, _ = strings.Cut(text, "\x00")
+	}
+	return a
 }
 
 // What Finding.SecretHash begins with tells what it is a hash of.

@@ -28,6 +28,8 @@ type Report struct {
 	Moved    map[string]string // files that the scanner names in another way than the repository, and as they are named there
 	Coverage *Coverage         // nil where the scanner does not tell
 
+	Help map[RuleName]string // what rules with findings are about, as package details packs it
+
 	// Files are those that the scanner looked at, where it looked at what has changed since the baseline only: what that has in others
 	// stays. nil for all.
 	Files map[string]bool
@@ -41,6 +43,9 @@ const (
 	ByToken Bringer = "token"  // of the configuration
 	ByCIJob Bringer = "CI job" // with the token that its platform gave it
 )
+
+// RuleName names a rule of a tool.
+type RuleName struct{ Tool, Rule string }
 
 // Len is how many findings the report has.
 func (r Report) Len() int { return len(r.Findings) + r.Packed.Len() }
@@ -85,6 +90,18 @@ func (r Report) All(most int) []Finding {
 	return all
 }
 
+// EachDetailed visits the findings with details, in any order.
+func (r Report) EachDetailed(visit func(i int, details string)) {
+	for i := range r.Findings {
+		if r.Findings[i].Details != "" {
+			visit(i, r.Findings[i].Details)
+		}
+	}
+	if r.Packed != nil {
+		r.Packed.details.Each(func(i int, details string) { visit(len(r.Findings)+i, details) })
+	}
+}
+
 // Outside tells which files the scanner did not look at. What the baseline has in them stays; nil for none.
 func (r Report) Outside() func(file string) bool {
 	if r.Files == nil {
@@ -106,6 +123,7 @@ type Packed struct {
 	texts   []string // complete chunks
 	filling strings.Builder
 	names   intern.Texts // that many findings share
+	details intern.Rare
 }
 
 // record is a finding: indexes of names, and lengths of its texts, which lie side by side in a chunk from start on.
@@ -142,6 +160,7 @@ func (p *Packed) Add(f *Finding) {
 	p.write(&r, f)
 	last := &p.records[len(p.records)-1]
 	*last = append(*last, r)
+	p.details.Set(p.length, f.Details)
 	p.length++
 }
 
@@ -154,7 +173,7 @@ func (p *Packed) Get(i int, f *Finding) {
 		Tool: name(r.tool), RuleID: name(r.rule), Severity: Severity(name(r.severity)), File: name(r.file),
 		Title: name(r.title), CVEID: name(r.cve), CWE: name(r.cwe), HelpURI: name(r.help),
 		Line: int(r.line), EndLine: int(r.endLine), Surroundings: r.surroundings, Shape: r.shape, Commit: name(r.commit),
-		About: aboutOf(name(r.about), r.absolute),
+		About: aboutOf(name(r.about), r.absolute), Details: p.details.Get(i),
 	}
 	rest := p.chunk(r.chunk)[r.start:]
 	cut := func(length uint32) (text string) {
@@ -175,6 +194,7 @@ func (p *Packed) Put(i int, f *Finding) {
 	p.Get(i, &before)
 	r := p.at(i)
 	p.name(r, f)
+	p.details.Set(i, f.Details)
 	sameReason := before.Suppressed == nil && f.Suppressed == nil ||
 		before.Suppressed != nil && f.Suppressed != nil && *before.Suppressed == *f.Suppressed
 	if before.Message != f.Message || before.Snippet != f.Snippet || before.PartialFingerprint != f.PartialFingerprint ||
@@ -190,23 +210,6 @@ func (p *Packed) name(r *record, f *Finding) {
 	r.cve, r.cwe, r.help = p.number(f.CVEID, r.cve), p.number(f.CWE, r.cwe), p.number(f.HelpURI, r.help)
 	r.commit, r.about, r.absolute = p.number(f.Commit, r.commit), p.number(f.About.text(), r.about), f.About.Absolute
 	r.line, r.endLine, r.surroundings, r.shape = int32(f.Line), int32(f.EndLine), f.Surroundings, f.Shape
-}
-
-// text joins the texts, of which none contains NUL.
-func (a About) text() string {
-	if a == (About{Absolute: a.Absolute}) {
-		return ""
-	}
-	return strings.Join([]string{a.Package, a.Aliases, a.Resource, a.FormerRules}, "\x00")
-}
-
-// aboutOf is the reverse of text.
-func aboutOf(text string, absolute bool) About {
-	a := About{Absolute: absolute}
-	for _, part := range [...]*string{&a.Package, &a.Aliases, &a.Resource, &a.FormerRules} {
-		*part, text, _ = strings.Cut(text, "\x00")
-	}
-	return a
 }
 
 // number is the number of a name. It tries the guess first.

@@ -16,6 +16,7 @@ import (
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/intern"
 	"github.com/scanhook/scanhook/core/match"
+	"github.com/scanhook/scanhook/store/particulars"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
@@ -434,6 +435,9 @@ func copyLate(ctx context.Context, tx *sqlx.Tx, run lateRun, ids []int64, commit
 		_, err := sqldb.ExecIn(ctx, tx, `
 			INSERT INTO findings (scan_id, job_id, `+columns+`)
 			SELECT ?, ?, `+kept+` FROM findings WHERE id IN (?) ORDER BY id`, run.ScanID, run.JobID, commit, chunk)
+		if err == nil {
+			err = particulars.Copy(ctx, tx, run.JobID, chunk)
+		}
 		if err != nil {
 			return err
 		}

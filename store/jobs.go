@@ -548,3 +548,12 @@ func (p previous) absent(unmatched int) int {
 func (p previous) isFirst(scan core.Scan) bool {
 	return !p.found && !p.foreign && (scan.OnDefaultBranch() || scan.Origin == core.OriginBaseline)
 }
+
+func endJob(ctx context.Context, tx *sqlx.Tx, job core.Job) error {
+	_, err := tx.NamedExecContext(ctx, `
+		UPDATE scan_jobs SET state = :state, error = :error, num_findings = :num_findings, num_unchanged = :num_unchanged,
+			num_absent = :num_absent, started_at = COALESCE(started_at, :finished_at), finished_at = :finished_at,
+			lease_until = NULL, baseline_scan_id = :baseline_scan_id, coverage = :coverage, turned = :turned
+		WHERE id = :id`, job)
+	return err
+}

@@ -13,6 +13,7 @@ import (
 	"github.com/scanhook/scanhook/core/alerts"
 	"github.com/scanhook/scanhook/core/intake"
 	"github.com/scanhook/scanhook/core/match"
+	"github.com/scanhook/scanhook/store/particulars"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
@@ -196,20 +197,12 @@ func (d *reportBatch) turns(ctx context.Context, tx *sqlx.Tx, job core.Job, gate
 	return !red, err
 }
 
-func endJob(ctx context.Context, tx *sqlx.Tx, job core.Job) error {
-	_, err := tx.NamedExecContext(ctx, `
-		UPDATE scan_jobs SET state = :state, error = :error, num_findings = :num_findings, num_unchanged = :num_unchanged,
-			num_absent = :num_absent, started_at = COALESCE(started_at, :finished_at), finished_at = :finished_at,
-			lease_until = NULL, baseline_scan_id = :baseline_scan_id, coverage = :coverage, turned = :turned
-		WHERE id = :id`, job)
-	return err
-}
-
 // reportBatch is a report while it becomes the findings of a job.
 type reportBatch struct {
 	core.Report
 	examined   match.Prepared
 	past       pastReports
+	more       particulars.Batch
 	job        core.Job
 	compared   *match.Comparison
 	known      bool                          // new findings count as known
@@ -226,7 +219,7 @@ type reportBatch struct {
 
 // newReportBatch does what can be done before a transaction begins, and other transactions wait.
 func newReportBatch(report core.Report) *reportBatch {
-	return &reportBatch{Report: report, examined: match.Prepare(report)}
+	return &reportBatch{Report: report, examined: match.Prepare(report), more: particulars.NewBatch(report)}
 }
 
 // compare matches the findings with those before, and takes over what was decided on them.
@@ -317,6 +310,9 @@ func (s *Store) replaceFindings(ctx context.Context, tx *sqlx.Tx, scan core.Scan
 		return err
 	}
 	if err := s.insertFindings(ctx, tx, d); err != nil {
+		return err
+	}
+	if err := d.more.Put(ctx, s.db, tx, d.job, d.finding, d.kept); err != nil {
 		return err
 	}
 	if err := hashAlerts(ctx, tx, scan, d.toHash()); err != nil {
@@ -421,7 +417,7 @@ func reportedAlike(before, f core.Finding) bool {
 		f.CVEID = before.CVEID // which is chosen among them
 	}
 	f.Former = before.Former
-	f.Shape = before.Shape
+	f.Shape, f.Details = before.Shape, before.Details
 	return reflect.DeepEqual(before, f)
 }
 

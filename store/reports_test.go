@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/details"
 	"github.com/scanhook/scanhook/store"
 	"github.com/scanhook/scanhook/store/storetest"
 )
@@ -331,6 +332,77 @@ func TestFinishJobConcurrently(t *testing.T) {
 			if scan = get(t, s, scan.ReferenceID); scan.Status != core.ScanCompleted {
 				t.Fatalf("scan %d is %s", n, scan.Status)
 			}
+		}
+	})
+}
+
+// detailed are findings with details, one for each rule, and what the rules are about.
+func detailed(note string, rules ...string) core.Report {
+	report := core.Report{Help: map[core.RuleName]string{}, Packed: new(core.Packed)}
+	for _, rule := range rules {
+		f := core.Finding{Tool: "semgrep", RuleID: rule, File: rule + ".js", Line: 1, Severity: core.Low, Message: rule, Details: details.Pack(details.Details{Markdown: note + " " + rule})}
+		report.Packed.Add(&f)
+		report.Help[core.RuleName{Tool: "semgrep", Rule: rule}] = details.PackHelp(details.Help{Text: note + strings.Repeat(" about "+rule, 100)})
+	}
+	plain := finding("plain", core.Low)
+	report.Packed.Add(&plain)
+	return report
+}
+
+// besides is what is kept of the findings of a scan: details and help by rule.
+func besides(t *testing.T, s *store.Store, scan core.Scan) map[string]string {
+	t.Helper()
+	var findings []core.Finding
+	for _, f := range findingsOf(t, s, scan) {
+		findings = append(findings, f)
+	}
+	said, err := s.ListDetails(t.Context(), findings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	help, err := s.ListHelp(t.Context(), findings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]string{}
+	for _, f := range findings {
+		if text := said[f.ID].Markdown + strings.ReplaceAll(help.Of(f).Text, " about "+f.RuleID, ""); text != "" {
+			all[f.RuleID] = text
+		}
+	}
+	return all
+}
+
+// What a report says besides is kept with its findings: the newest report's, and that of findings which stay because their file was not
+// searched. It goes with the scan.
+func TestDetailsAreKept(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := scannedBy(t, e, "semgrep")
+		first := deliver(t, s, pushed(t, s, 1), "semgrep", detailed("old", "a", "b"))
+		want := map[string]string{"a": "old aold", "b": "old bold"}
+		if diff := cmp.Diff(want, besides(t, s, first)); diff != "" {
+			t.Error("first report", diff)
+		}
+		deliver(t, s, first, "semgrep", detailed("new", "b", "c"))
+		deliver(t, s, first, "semgrep", detailed("new", "b", "c"))
+		want = map[string]string{"b": "new bnew", "c": "new cnew"}
+		if diff := cmp.Diff(want, besides(t, s, first)); diff != "" {
+			t.Error("replaced", diff)
+		}
+		partial := detailed("part", "c")
+		partial.Coverage = new(core.Coverage)
+		partial.Coverage.LeaveOut(core.LeftError, 1, "b.js")
+		second := deliver(t, s, pushed(t, s, 2), "semgrep", partial)
+		want = map[string]string{"b": "new bnew", "c": "part cpart"}
+		if diff := cmp.Diff(want, besides(t, s, second)); diff != "" {
+			t.Error("kept", diff)
+		}
+		if err := s.DeleteScan(t.Context(), first.ReferenceID, "admin"); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, besides(t, s, second)); diff != "" {
+			t.Error("after the first scan was removed", diff)
 		}
 	})
 }

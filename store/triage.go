@@ -11,6 +11,8 @@ import (
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/core/alerts"
+	"github.com/scanhook/scanhook/core/details"
+	"github.com/scanhook/scanhook/store/particulars"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
@@ -28,6 +30,26 @@ func (s *Store) GetFinding(ctx context.Context, id int64) (Triaged, error) {
 		return Triaged{}, fmt.Errorf("getting finding: %w", err)
 	}
 	return triaged(found), nil
+}
+
+// ListDetails returns what reports say of findings besides, by their ids.
+func (s *Store) ListDetails(ctx context.Context, findings []core.Finding) (map[int64]details.Details, error) {
+	return particulars.List(ctx, s.db, findings)
+}
+
+// AddDetails adds what reports say of findings besides.
+func (s *Store) AddDetails(ctx context.Context, findings []core.Finding) error {
+	return particulars.Add(ctx, s.db, findings)
+}
+
+// HelpOf returns what rules of jobs are about.
+func (s *Store) HelpOf(ctx context.Context, jobs []core.Job) (map[core.RuleName]details.Help, error) {
+	return particulars.HelpOf(ctx, s.db, jobs)
+}
+
+// ListHelp returns what the rules of findings are about.
+func (s *Store) ListHelp(ctx context.Context, findings []core.Finding) (particulars.Help, error) {
+	return particulars.ListHelp(ctx, s.db, findings)
 }
 
 // isUnresolved tells whether a finding failed the default branch before, and counts and waits for a person's word still.

@@ -31,16 +31,16 @@ var layers = map[string]int{
 	"internal/jsonscan": 1, "internal/reports/collect": 1, "internal/reports/sarif": 1, "internal/reports/formats": 1,
 	"internal/reports/export": 1, "internal/reports/reportstest": 3,
 
-	"store/sqldb": 1, "store/move": 1, "store/catalog": 1,
+	"store/sqldb": 1, "store/move": 1, "store/catalog": 1, "store/particulars": 1,
 
-	"core": 0, "core/access": 0, "core/alerts": 0, "core/anomaly": 0, "core/intake": 0, "core/refs": 0, "core/intern": 0, "core/liveness": 0, "core/match": 0, "core/naming": 0, "core/patch": 0, "core/secrets": 0,
+	"core": 0, "core/access": 0, "core/alerts": 0, "core/anomaly": 0, "core/details": 0, "core/intake": 0, "core/refs": 0, "core/intern": 0, "core/liveness": 0, "core/match": 0, "core/naming": 0, "core/patch": 0, "core/secrets": 0,
 	"core/timeline": 0, "migrations": 0, "internal/poll": 0, "internal/config": 0, "internal/config/strictyaml": 0, "internal/suggest": 0,
 	"internal/cage": 0, "internal/runner/sandbox": 0, "internal/runner/sandbox/sandboxtest": 3,
 
 	"store/storetest": 3, "platforms/platformtest": 3, "internal/chaos": 3, "internal/upgrade": 3, "internal/failover": 3, "internal/bench": 3, "internal/growth": 3, "internal/scanbench": 3, "internal/servetest": 3, // for tests only
 	"internal/fakeforge/forgetest": 3, "internal/auth/ci/citest": 3,
 
-	"internal/web/layout": 2, "internal/web/live": 2, "internal/web/signin": 2, "internal/web/chart": 2, "internal/web/badge": 2, "internal/web/workbench": 2, "internal/web/text": 1, "internal/api/paging": 1,
+	"internal/web/layout": 2, "internal/web/live": 2, "internal/web/signin": 2, "internal/web/chart": 2, "internal/web/detail": 2, "internal/web/badge": 2, "internal/web/workbench": 2, "internal/web/text": 1, "internal/api/paging": 1,
 }
 
 // within are the imports inside a layer: of a package below the one that imports it, or beside it in cmd.
@@ -48,6 +48,7 @@ var within = map[string][]string{
 	"core":                       {"core/anomaly", "core/intern", "core/patch"},
 	"core/access":                {"core"},
 	"core/alerts":                {"core"},
+	"core/details":               {"core"},
 	"core/intake":                {"core", "core/refs"},
 	"core/match":                 {"core", "core/secrets"},
 	"core/naming":                {"core"},
@@ -76,9 +77,10 @@ var within = map[string][]string{
 	"internal/fakeforge/gitlab": {"internal/fakeforge", "internal/fakeforge/gitrepo"},
 	"internal/fakeforge/gitea":  {"internal/fakeforge", "internal/fakeforge/gitrepo", "internal/fakeforge/github"},
 
-	"store":         {"store/sqldb", "store/catalog"},
-	"store/catalog": {"store/sqldb"},
-	"store/move":    {"store/sqldb"},
+	"store":             {"store/sqldb", "store/catalog", "store/particulars"},
+	"store/catalog":     {"store/sqldb"},
+	"store/particulars": {"store/sqldb"},
+	"store/move":        {"store/sqldb"},
 
 	"internal/servetest": {"internal/fakeforge/forgetest"}, // both for tests only
 
@@ -88,7 +90,7 @@ var within = map[string][]string{
 	"internal/reports/collect": {"internal/jsonscan"},
 	"internal/reports/export":  {"internal/reports/sarif", "internal/reports/collect"},
 
-	"internal/web":           {"internal/web/layout", "internal/web/live", "internal/web/signin", "internal/web/chart", "internal/web/badge", "internal/web/workbench"},
+	"internal/web":           {"internal/web/layout", "internal/web/live", "internal/web/signin", "internal/web/chart", "internal/web/badge", "internal/web/detail", "internal/web/workbench"},
 	"internal/web/layout":    {"internal/web/signin"},
 	"internal/web/live":      {"internal/web/signin"},
 	"internal/web/workbench": {"internal/web/layout"},
@@ -96,7 +98,7 @@ var within = map[string][]string{
 
 // libraries are the import paths, or their beginnings, that only some packages may import.
 var libraries = map[string][]string{
-	"github.com/jmoiron/sqlx":         {"store", "store/sqldb", "store/move"},
+	"github.com/jmoiron/sqlx":         {"store", "store/sqldb", "store/move", "store/particulars"},
 	"github.com/lib/pq":               {"store/sqldb"},
 	"modernc.org/sqlite":              {"store/sqldb"},
 	"github.com/rubenv/sql-migrate":   {"store/sqldb"},
@@ -106,6 +108,7 @@ var libraries = map[string][]string{
 	"github.com/zricethezav/gitleaks": {"internal/runner/gitleaks", "internal/runner/rules", "internal/reports"},
 	"github.com/gin-gonic/gin":        {"webhooks", "internal/api", "internal/web", "internal/web/badge", "internal/web/layout", "internal/web/live", "internal/web/signin", "internal/web/workbench", "internal/httpx", "internal/health", "cmd/scanhook"},
 	"github.com/klauspost/compress/":  {"internal/httpx"},
+	"github.com/yuin/goldmark":        {"internal/web/detail"},
 	"github.com/prometheus/":          {"internal/metrics", "internal/health"},
 	module + "internal/config":        {"cmd/scanhook", "cmd/scanhook/check", "cmd/scanhook/cli", "cmd/scanhook/upload", "internal/config"},
 	module + "store/storetest":        {},

@@ -69,3 +69,28 @@ func (t *Texts) add(name string) uint32 {
 	t.names, t.numbers[name] = append(t.names, name), number
 	return number
 }
+
+// Rare are texts that few of many items have. The zero value is empty.
+type Rare struct{ texts map[int]string }
+
+// Set gives an item its text; an empty one is none.
+func (r *Rare) Set(i int, text string) {
+	switch {
+	case text == "":
+		delete(r.texts, i)
+	case r.texts == nil:
+		r.texts = map[int]string{i: text}
+	default:
+		r.texts[i] = text
+	}
+}
+
+// Get is the text of an item, or empty.
+func (r *Rare) Get(i int) string { return r.texts[i] }
+
+// Each visits the items with a text, in any order.
+func (r *Rare) Each(visit func(i int, text string)) {
+	for i, text := range r.texts {
+		visit(i, text)
+	}
+}

@@ -47,6 +47,9 @@ func (a *API) export(ctx context.Context, ref string, format export.Format) (*hu
 		return nil, err
 	}
 	document.Version = a.Version
+	if document.Help, err = a.Store.HelpOf(ctx, jobs); err != nil {
+		return nil, err
+	}
 	return &huma.StreamResponse{Body: func(answer huma.Context) {
 		answer.SetHeader("Content-Type", format.MediaType)
 		answer.SetHeader("Content-Disposition",
@@ -83,6 +86,9 @@ func (a *API) eachFinding(
 ) bool {
 	for {
 		findings, err := a.Store.ListFindings(ctx, scan, f)
+		if err == nil {
+			err = a.Store.AddDetails(ctx, findings)
+		}
 		if err != nil {
 			yield(core.Finding{}, err)
 			return false

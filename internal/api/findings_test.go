@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"testing"
@@ -96,5 +97,39 @@ func TestFindingsDescribeEvidence(t *testing.T) {
 	}
 	if !found {
 		t.Error("no schema has matched_by")
+	}
+}
+
+// What a report says besides is in the answer about one finding, and in the export, which reads back as it was.
+func TestFindingsHaveDetails(t *testing.T) {
+	t.Parallel()
+	b := setup(t, "trivy")
+	ref := b.push(t, 1)
+	const rich = `{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"trivy","rules":[{"id":"a","help":{"text":"h","markdown":"*h*"}}]}},"results":[
+		{"ruleId":"a","message":{"text":"From [input](1)"},"locations":[{"physicalLocation":{"artifactLocation":{"uri":"a.js"},"region":{"startLine":3}}}],
+		"relatedLocations":[{"id":1,"physicalLocation":{"artifactLocation":{"uri":"in.js"},"region":{"startLine":4}}}],
+		"codeFlows":[{"threadFlows":[{"locations":[{"location":{"message":{"text":"source"}}}]}]}]}]}]}`
+	type answer struct {
+		Details struct {
+			Text    string
+			Related []struct{ File string }
+			Flows   []struct{ Steps []struct{ Message string } }
+		}
+		RuleHelp struct{ Markdown string } `json:"rule_help"`
+	}
+	get := func(ref string) (got answer) {
+		b.call(t, "triager", http.MethodGet, fmt.Sprintf("/api/v1/findings/%d", b.finding(t, ref)), "", &got)
+		return got
+	}
+	b.call(t, "uploader", http.MethodPut, "/api/v1/scans/"+ref+"/results/trivy", rich, nil)
+	got := get(ref)
+	if got.Details.Text != "From [input](1)" || got.Details.Related[0].File != "in.js" || got.Details.Flows[0].Steps[0].Message != "source" || got.RuleHelp.Markdown != "*h*" {
+		t.Errorf("%+v", got)
+	}
+	exported := b.call(t, "triager", http.MethodGet, "/api/v1/scans/"+ref+"/sarif", "", nil).Body.String()
+	again := b.push(t, 2)
+	b.call(t, "uploader", http.MethodPut, "/api/v1/scans/"+again+"/results/trivy", exported, nil)
+	if diff := cmp.Diff(got, get(again)); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/access"
+	"github.com/scanhook/scanhook/core/details"
 	"github.com/scanhook/scanhook/internal/api/paging"
 	"github.com/scanhook/scanhook/store"
 )
@@ -102,6 +103,9 @@ type findingDetail struct {
 	Status    string        `json:"status" doc:"of the scan" enum:"pending,processing,completed,failed"`
 	Verdict   *string       `json:"verdict" doc:"of the scan, with this decision" enum:"pass,fail"`
 	Summary   string        `json:"summary" doc:"of the scan"`
+
+	Details  *details.Details `json:"details,omitempty" doc:"what the report says besides; only where one finding is asked for, like rule_help"`
+	RuleHelp *details.Help    `json:"rule_help,omitempty" doc:"what the rule is about"`
 }
 
 type findingOutput struct{ Body findingDetail }
@@ -129,7 +133,23 @@ func viewDecision(by core.TriageDecision) *decisionView {
 
 func (a *API) getFinding(ctx context.Context, in *FindingID) (*findingOutput, error) {
 	found, err := a.Store.GetFinding(ctx, in.ID)
-	return answerFinding(found, err)
+	answer, err := answerFinding(found, err)
+	if err != nil {
+		return nil, err
+	}
+	one := []core.Finding{found.Finding}
+	said, err := a.Store.ListDetails(ctx, one)
+	if err != nil {
+		return nil, err
+	}
+	help, err := a.Store.ListHelp(ctx, one)
+	if d, known := said[in.ID]; known {
+		answer.Body.Details = &d
+	}
+	if h := help.Of(found.Finding); !h.IsZero() {
+		answer.Body.RuleHelp = &h
+	}
+	return answer, err
 }
 
 type patchFindingInput struct {

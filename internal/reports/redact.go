@@ -18,6 +18,7 @@ import (
 	"github.com/zricethezav/gitleaks/v8/report"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/details"
 	"github.com/scanhook/scanhook/core/secrets"
 )
 
@@ -72,6 +73,35 @@ func Redact(of *core.Report, key secrets.Key) {
 	former := newReportRedactor(secrets.Keyless)
 	r.former = &former
 	of.Each(r.redact)
+	for rule, help := range of.Help {
+		if mayNeedMask(help) {
+			h, err := details.UnpackHelp(help)
+			h.Text, h.Markdown = r.mask(h.Text), r.mask(h.Markdown)
+			if of.Help[rule] = details.PackHelp(h); err != nil { // none of ours
+				delete(of.Help, rule)
+			}
+		}
+	}
+}
+
+// mayNeedMask tells whether packed details may hold a secret. What packing adds and escapes does not hide what the built-in rules look for.
+func mayNeedMask(packed string) bool { return maySecret(packed) || masking.Load() != nil }
+
+// maskDetails masks what a report says of a finding besides. Of a secret's code it keeps nothing.
+func (r reportRedactor) maskDetails(packed string, secret bool) string {
+	if packed == "" || !secret && !mayNeedMask(packed) {
+		return packed
+	}
+	return details.Edit(packed, func(d *details.Details) {
+		if secret {
+			d.WithoutCode()
+		}
+		d.EachText(func(text *string) {
+			if maySecret(*text) {
+				*text = r.mask(*text)
+			}
+		})
+	})
 }
 
 // reportRedactor decides once for all findings of a rule whether they are secrets.
@@ -100,7 +130,7 @@ func (r reportRedactor) redact(f *core.Finding) (changed bool) {
 	if secret {
 		r.key.MaskFinding(f)
 	}
-	f.Secret = ""
+	f.Secret, f.Details = "", r.maskDetails(f.Details, secret)
 	for _, text := range []*string{&f.Title, &f.Message, &f.Snippet, f.Suppressed} {
 		if text != nil && maySecret(*text) {
 			masked := r.mask(*text)
@@ -108,7 +138,7 @@ func (r reportRedactor) redact(f *core.Finding) (changed bool) {
 			*text = masked
 		}
 	}
-	changed = changed || before.Title != f.Title || before.Message != f.Message || before.Snippet != f.Snippet ||
+	changed = changed || before.Details != f.Details || before.Title != f.Title || before.Message != f.Message || before.Snippet != f.Snippet ||
 		before.PartialFingerprint != f.PartialFingerprint || before.About != f.About
 	if changed && r.former != nil {
 		r.recall(before, f)

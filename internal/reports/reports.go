@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/details"
 	"github.com/scanhook/scanhook/internal/jsonscan"
 	"github.com/scanhook/scanhook/internal/reports/collect"
 	"github.com/scanhook/scanhook/internal/reports/formats"
@@ -59,7 +60,9 @@ func StripRoot(of *core.Report, root string) {
 		if below {
 			f.File, f.About.Absolute = inside, false
 		}
-		return below
+		was := f.Details
+		f.Details = details.Rename(was, func(name string) string { return strings.TrimPrefix(name, root+"/") })
+		return below || f.Details != was
 	})
 	of.Coverage.Rename(func(name string) string { return strings.TrimPrefix(strings.TrimPrefix(name, "/"), root+"/") })
 }

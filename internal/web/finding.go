@@ -15,6 +15,7 @@ import (
 	"github.com/scanhook/scanhook/core/alerts"
 	"github.com/scanhook/scanhook/core/match"
 	"github.com/scanhook/scanhook/core/patch"
+	"github.com/scanhook/scanhook/internal/web/detail"
 	"github.com/scanhook/scanhook/internal/web/text"
 	"github.com/scanhook/scanhook/store"
 )
@@ -53,6 +54,7 @@ type findingView struct {
 	Proven       bool  // the red team could exploit it
 	AIShare      float64
 	HasShare     bool
+	More         *detail.View // what the report says besides; nil where it does not
 }
 
 // addHistories adds to the views what was said about the findings, in one query.
@@ -83,7 +85,45 @@ func (w *Web) viewFindings(
 			views[i].Undoable = &d
 		}
 	}
-	return views, nil
+	return views, w.addDetails(ctx, scan, baseline, findings, views)
+}
+
+// addDetails adds what reports say of the findings besides. What a rule is about stands with its first finding.
+func (w *Web) addDetails(ctx context.Context, scan core.Scan, baseline string, findings []core.Finding, views []findingView) error {
+	said, err := w.Store.ListDetails(ctx, findings)
+	if err != nil {
+		return err
+	}
+	help, err := w.Store.ListHelp(ctx, findings)
+	if err != nil {
+		return err
+	}
+	first := make(map[core.RuleName]int64)
+	for i, f := range findings {
+		sha := w.shaOf(scan, baseline, f)
+		more := detail.New(f, said[f.ID], help.Of(f), func(file string, line, end int) string {
+			return w.Platforms.lineLink(scan, sha, core.Finding{File: file, Line: line, EndLine: end})
+		})
+		rule := core.RuleName{Tool: f.Tool, Rule: f.RuleID}
+		if more != nil && more.Help != "" {
+			if more.HelpAt = first[rule]; more.HelpAt == 0 {
+				first[rule] = f.ID
+			}
+		}
+		views[i].More = more
+	}
+	return nil
+}
+
+// shaOf is the commit in which the places of a finding are.
+func (w *Web) shaOf(scan core.Scan, baseline string, f core.Finding) string {
+	switch {
+	case w.Platforms.pastOf(scan, f.Commit) != nil:
+		return f.Commit
+	case f.BaselineState == core.Absent: // its line is in the baseline
+		return baseline
+	}
+	return scan.CommitSHA
 }
 
 // viewFinding is a finding of a scan; baseline is the commit that it was compared with.
@@ -106,14 +146,8 @@ func (w *Web) viewFinding(scan core.Scan, baseline string, f core.Finding) findi
 	if !repeated || strings.HasSuffix(view.Heading, "…") {
 		view.Body = f.Message
 	}
-	sha := scan.CommitSHA
-	switch view.Past = w.Platforms.pastOf(scan, f.Commit); {
-	case view.Past != nil:
-		sha = f.Commit
-	case view.Absent: // its line is in the baseline
-		sha = baseline
-	}
-	view.Link = w.Platforms.lineLink(scan, sha, f)
+	view.Past = w.Platforms.pastOf(scan, f.Commit)
+	view.Link = w.Platforms.lineLink(scan, w.shaOf(scan, baseline, f), f)
 	if f.TriageDecision != nil {
 		view.Triage, view.Why.Reason = *f.TriageDecision, f.DismissedFor()
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/details"
 	"github.com/scanhook/scanhook/internal/web"
 	"github.com/scanhook/scanhook/platforms/gitlab"
 )
@@ -136,4 +137,25 @@ func TestKnownFindingsNameTheEvidence(t *testing.T) {
 	contains(t, s.page("/scans/"+second.ReferenceID), "<small>same code</small>")
 	contains(t, s.page("/scans/"+second.ReferenceID+"?show=unchanged"), "known by the same code")
 	lacks(t, s.page("/scans/"+first.ReferenceID), "same code")
+}
+
+// What a report says besides is on the card, as text or tame HTML, on the scan's page and on that of the alert.
+func TestCardsShowDetails(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	said := details.Details{
+		Markdown: "From [input](1) <script>alert(1)</script>", Related: []details.Place{{ID: new(1), File: "in.js", Line: 4, Message: "<b>here</b>"}},
+		Flows: []details.Flow{{Steps: []details.Place{{File: "in.js", Line: 4, Code: "req.body"}, {File: "a/b.env", Line: 3, Message: "sink"}}}},
+		Fixes: []details.Fix{{Message: "Escape it", Changes: []details.Change{{File: "a/b.env", Line: 3, Text: "KEY=$KEY"}}}},
+		Links: []details.Link{{Title: "CWE", URL: "https://cwe.mitre.org/"}, {Title: "bad", URL: "javascript:alert(1)"}},
+	}
+	scan := s.scanned(1, finding(func(f *core.Finding) { f.Details = details.Pack(said) }), finding(func(f *core.Finding) { f.Line = 9 }))
+	for _, path := range []string{"/scans/" + scan.ReferenceID, "/alerts/github/acme/shop/1"} {
+		page := s.page(path)
+		contains(t, page, "Path through the code: 2 steps, from in.js to a/b.env", "req.body", "1 related place", "&lt;b&gt;here&lt;/b&gt;",
+			`/blob/`+scan.CommitSHA+`/in.js#L4" rel="noopener noreferrer nofollow">input</a>`, "Fix that the scanner proposes", "KEY=$KEY", `href="https://cwe.mitre.org/"`)
+		if strings.Contains(page, "alert(1)</script>") || strings.Contains(page, "javascript:alert") {
+			t.Errorf("%s lets what a report says act", path)
+		}
+	}
 }

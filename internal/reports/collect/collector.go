@@ -346,6 +346,7 @@ func (p *part) join(other *part) {
 			p.Report.Packed.Add(&f)
 		}
 	}
+	p.addHelp(other.Report.Help)
 	p.Report.Results += other.Report.Results
 	p.Report.Skipped += other.Report.Skipped
 	if other.Report.Coverage == nil {
@@ -357,6 +358,19 @@ func (p *part) join(other *part) {
 			p.leaveOut(omission.Reason, file)
 		}
 		p.coverage().LeaveOut(omission.Reason, omission.Count-len(named))
+	}
+}
+
+// addHelp keeps the first that is said of a rule.
+func (p *part) addHelp(help map[core.RuleName]string) {
+	if p.Report.Help == nil {
+		p.Report.Help = help
+		return
+	}
+	for rule, text := range help {
+		if _, known := p.Report.Help[rule]; !known {
+			p.Report.Help[rule] = text
+		}
 	}
 }
 

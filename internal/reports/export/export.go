@@ -9,10 +9,11 @@ import (
 	"iter"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/details"
 )
 
 // Source hands out the findings of a scan, and after them those of its baseline that it fixed (with the BaselineState
-// absent): of one tool, or of all tools where tool is empty.
+// absent): of one tool, or of all tools where tool is empty. They have their details.
 type Source func(tool string) iter.Seq2[core.Finding, error]
 
 // Format is one that scans are written in.
@@ -30,7 +31,8 @@ var Formats = []Format{SARIF, CodeQuality, SAST, CSV}
 // Export is a scan that can be written in a format. It keeps no findings: the source hands them out, so that a scan of any size can be
 // written.
 type Export struct {
-	Version string // of this program, which some formats name; may be empty
+	Version string                         // of this program, which some formats name; may be empty
+	Help    map[core.RuleName]details.Help // what rules are about; may be nil
 
 	format   Format
 	scan     core.Scan
@@ -82,3 +84,6 @@ func (e *Export) open() iter.Seq2[core.Finding, error] {
 		}
 	}
 }
+
+// hasRegion tells whether the finding has a line, without which there is no region.
+func hasRegion(f core.Finding) bool { return f.File != "" && f.Line > 0 }

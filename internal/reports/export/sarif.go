@@ -5,11 +5,13 @@ import (
 	"cmp"
 	"encoding/json"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/details"
 	"github.com/scanhook/scanhook/internal/reports/collect"
 	"github.com/scanhook/scanhook/internal/reports/sarif"
 )
@@ -167,7 +169,7 @@ func (r *toolRun) invocation() []sarifInvocation {
 	}
 	if !invocation.ExecutionSuccessful {
 		reason := cmp.Or(r.job.Error, "the scanner failed")
-		invocation.Notifications = []sarifNotification{{Level: "error", Message: sarifMessage{reason}}}
+		invocation.Notifications = []sarifNotification{{Level: "error", Message: sarifMessage{Text: reason}}}
 	}
 	return []sarifInvocation{invocation}
 }
@@ -186,9 +188,6 @@ func sarifTime(t *time.Time) string {
 	return t.UTC().Format("2006-01-02T15:04:05.000Z")
 }
 
-// sourceRoot is the usual name of the repository's root.
-const sourceRoot = "%SRCROOT%"
-
 // justification is why a finding was dismissed.
 func justification(why core.Reason) string {
 	if why == core.AsFalsePositive {
@@ -203,7 +202,7 @@ func (e *Export) describe(run *toolRun) sarifRun {
 		Tool:              sarifTool{sarifDriver{Name: run.name(), Rules: make([]sarifRule, 0, len(run.rules))}},
 		Invocations:       run.invocation(),
 		AutomationDetails: sarifAutomation{ID: "scanhook/" + run.name() + "/", GUID: e.scan.ReferenceID},
-		Bases:             map[string]sarifBaseLocation{sourceRoot: {sarifMessage{"The root of the repository."}}},
+		Bases:             map[string]sarifBaseLocation{sourceRoot: {sarifMessage{Text: "The root of the repository."}}},
 	}
 	if e.scan.RepoURL != "" {
 		described.VersionControl = []sarifVersionControl{{
@@ -212,7 +211,9 @@ func (e *Export) describe(run *toolRun) sarifRun {
 		}}
 	}
 	for _, rule := range run.rules {
-		described.Tool.Driver.Rules = append(described.Tool.Driver.Rules, rule.describe())
+		wire := rule.describe()
+		wire.Help = helpMessage(e.Help[core.RuleName{Tool: run.tool, Rule: rule.id}])
+		described.Tool.Driver.Rules = append(described.Tool.Driver.Rules, wire)
 	}
 	return described
 }
@@ -223,7 +224,7 @@ func (rule *toolRule) describe() sarifRule {
 		tags = append(tags, "external/cwe/"+strings.ToLower(rule.cwe))
 	}
 	return sarifRule{
-		ID: rule.id, Name: rule.id, ShortDescription: sarifMessage{rule.title}, HelpURI: rule.help,
+		ID: rule.id, Name: rule.id, ShortDescription: sarifMessage{Text: rule.title}, HelpURI: rule.help,
 		Configuration: sarifConfiguration{levelOf(rule.severity)},
 		Properties:    sarifRuleProperties{Tags: tags, SecuritySeverity: securitySeverity(rule.severity)},
 	}
@@ -231,7 +232,7 @@ func (rule *toolRule) describe() sarifRule {
 
 func (r *toolRun) result(f core.Finding) sarifResult {
 	result := sarifResult{
-		RuleID: f.RuleID, Level: levelOf(f.Severity), Message: sarifMessage{cmp.Or(f.Message, f.Title, f.RuleID)},
+		RuleID: f.RuleID, Level: levelOf(f.Severity), Message: sarifMessage{Text: cmp.Or(f.Message, f.Title, f.RuleID)},
 		PartialFingerprints: fingerprintOf(f), BaselineState: string(f.BaselineState), Suppressions: suppressions(f),
 		Properties: sarifResultProperties{SecuritySeverity: securitySeverity(f.Severity), CVE: f.CVEID, CWE: f.CWE},
 	}
@@ -242,6 +243,7 @@ func (r *toolRun) result(f core.Finding) sarifResult {
 		result.RuleIndex = &rule.index
 		result.Properties.Own = rule.unlike(f)
 	}
+	result.addDetails(f.Details)
 	return result
 }
 
@@ -263,23 +265,20 @@ func (rule *toolRule) unlike(f core.Finding) *sarif.OwnProperties {
 	if f.Commit != "" {
 		own.Commit = &f.Commit
 	}
-	if own == (sarif.OwnProperties{}) {
+	if reflect.ValueOf(own).IsZero() {
 		return nil
 	}
 	return &own
 }
 
-// hasRegion tells whether the finding has a line, without which there is no region.
-func hasRegion(f core.Finding) bool { return f.File != "" && f.Line > 0 }
-
 func locationOf(f core.Finding) (location sarifLocation) {
-	location.Physical.Artifact = sarifArtifact{URI: (&url.URL{Path: f.File}).String(), URIBaseID: sourceRoot}
+	location.Physical = &sarifPhysical{Artifact: artifactOf(f.File)}
 	if !hasRegion(f) {
 		return location
 	}
 	location.Physical.Region = &sarifRegion{StartLine: f.Line, EndLine: f.EndLine}
 	if f.Snippet != "" {
-		location.Physical.Region.Snippet = &sarifMessage{f.Snippet}
+		location.Physical.Region.Snippet = &sarifMessage{Text: f.Snippet}
 	}
 	return location
 }
@@ -332,6 +331,110 @@ func securitySeverity(severity core.Severity) string {
 	return "2.0"
 }
 
+// sourceRoot is the usual name of the repository's root.
+const sourceRoot = "%SRCROOT%"
+
+func artifactOf(file string) sarifArtifact {
+	return sarifArtifact{URI: (&url.URL{Path: file}).String(), URIBaseID: sourceRoot}
+}
+
+// addDetails adds what the report says of a finding besides. What cannot be read is left out: it is no part of the result.
+func (r *sarifResult) addDetails(packed string) {
+	d, err := details.Unpack(packed)
+	if err != nil || d.IsZero() {
+		return
+	}
+	if d.Text != "" {
+		r.Message.Text = d.Text
+	}
+	r.Message.Markdown = d.Markdown
+	for _, p := range d.Places {
+		r.Locations = append(r.Locations, locationAt(p))
+	}
+	for _, p := range d.Related {
+		r.Related = append(r.Related, locationAt(p))
+	}
+	for _, flow := range d.Flows {
+		r.CodeFlows = append(r.CodeFlows, flowOf(flow))
+	}
+	var other []details.Fix
+	for _, fix := range d.Fixes {
+		if fix.Diff != "" {
+			other = append(other, fix)
+		} else {
+			r.Fixes = append(r.Fixes, sarifFixOf(fix))
+		}
+	}
+	if len(d.Links)+len(other) > 0 {
+		if r.Properties.Own == nil {
+			r.Properties.Own = new(sarif.OwnProperties)
+		}
+		r.Properties.Own.Links, r.Properties.Own.Fixes = d.Links, other
+	}
+}
+
+func locationAt(p details.Place) (l sarifLocation) {
+	l.ID = p.ID
+	if p.Message != "" {
+		l.Message = &sarifMessage{Text: p.Message}
+	}
+	if p.File == "" {
+		return l
+	}
+	l.Physical = &sarifPhysical{Artifact: artifactOf(p.File)}
+	if p.Line > 0 {
+		l.Physical.Region = &sarifRegion{StartLine: p.Line, EndLine: p.EndLine}
+		if p.Code != "" {
+			l.Physical.Region.Snippet = &sarifMessage{Text: p.Code}
+		}
+	}
+	return l
+}
+
+func flowOf(flow details.Flow) sarifCodeFlow {
+	thread := sarifThreadFlow{Locations: make([]sarifStep, len(flow.Steps))}
+	for i, p := range flow.Steps {
+		thread.Locations[i] = sarifStep{locationAt(p), p.Level}
+	}
+	wire := sarifCodeFlow{ThreadFlows: []sarifThreadFlow{thread}}
+	if flow.Message != "" {
+		wire.Message = &sarifMessage{Text: flow.Message}
+	}
+	return wire
+}
+
+func sarifFixOf(fix details.Fix) (wire sarifFix) {
+	if fix.Message != "" {
+		wire.Description = &sarifMessage{Text: fix.Message}
+	}
+	for _, c := range fix.Changes {
+		change := sarifReplacement{
+			Deleted: sarifRegion{StartLine: c.Line, EndLine: c.EndLine, StartColumn: c.Column, EndColumn: c.EndColumn},
+		}
+		if c.Text != "" {
+			change.Inserted = &sarifMessage{Text: c.Text}
+		}
+		last := len(wire.Changes) - 1
+		if artifact := artifactOf(c.File); last < 0 || wire.Changes[last].Artifact != artifact {
+			wire.Changes = append(wire.Changes, sarifChange{artifact, []sarifReplacement{change}})
+		} else {
+			wire.Changes[last].Replacements = append(wire.Changes[last].Replacements, change)
+		}
+	}
+	return wire
+}
+
+// helpMessage is what a rule is about, which must have a plain text (SARIF 3.12.3); nil without.
+func helpMessage(help details.Help) *sarifMessage {
+	switch {
+	case help.Markdown != "":
+		return &sarifMessage{Text: help.Markdown, Markdown: help.Markdown}
+	case help.Text != "":
+		return &sarifMessage{Text: help.Text}
+	}
+	return nil
+}
+
 // The types below are the parts of SARIF 2.1.0 that exports are made of.
 
 type sarifRun struct {
@@ -356,6 +459,7 @@ type sarifRule struct {
 	Name             string              `json:"name,omitempty"`
 	ShortDescription sarifMessage        `json:"shortDescription"`
 	HelpURI          string              `json:"helpUri,omitempty"`
+	Help             *sarifMessage       `json:"help,omitempty"`
 	Configuration    sarifConfiguration  `json:"defaultConfiguration"`
 	Properties       sarifRuleProperties `json:"properties"`
 }
@@ -370,7 +474,8 @@ type sarifRuleProperties struct {
 }
 
 type sarifMessage struct {
-	Text string `json:"text"`
+	Text     string `json:"text"`
+	Markdown string `json:"markdown,omitempty"`
 }
 
 type sarifInvocation struct {
@@ -413,6 +518,9 @@ type sarifResult struct {
 	Level               string                `json:"level"`
 	Message             sarifMessage          `json:"message"`
 	Locations           []sarifLocation       `json:"locations,omitempty"`
+	Related             []sarifLocation       `json:"relatedLocations,omitempty"`
+	CodeFlows           []sarifCodeFlow       `json:"codeFlows,omitempty"`
+	Fixes               []sarifFix            `json:"fixes,omitempty"`
 	PartialFingerprints map[string]string     `json:"partialFingerprints,omitempty"`
 	BaselineState       string                `json:"baselineState,omitempty"`
 	Suppressions        []sarifSuppression    `json:"suppressions,omitempty"`
@@ -420,10 +528,14 @@ type sarifResult struct {
 }
 
 type sarifLocation struct {
-	Physical struct {
-		Artifact sarifArtifact `json:"artifactLocation"`
-		Region   *sarifRegion  `json:"region,omitempty"`
-	} `json:"physicalLocation"`
+	ID       *int           `json:"id,omitempty"`
+	Message  *sarifMessage  `json:"message,omitempty"`
+	Physical *sarifPhysical `json:"physicalLocation,omitempty"`
+}
+
+type sarifPhysical struct {
+	Artifact sarifArtifact `json:"artifactLocation"`
+	Region   *sarifRegion  `json:"region,omitempty"`
 }
 
 type sarifArtifact struct {
@@ -432,9 +544,11 @@ type sarifArtifact struct {
 }
 
 type sarifRegion struct {
-	StartLine int           `json:"startLine,omitempty"`
-	EndLine   int           `json:"endLine,omitempty"`
-	Snippet   *sarifMessage `json:"snippet,omitempty"`
+	StartLine   int           `json:"startLine,omitempty"`
+	EndLine     int           `json:"endLine,omitempty"`
+	StartColumn int           `json:"startColumn,omitempty"`
+	EndColumn   int           `json:"endColumn,omitempty"`
+	Snippet     *sarifMessage `json:"snippet,omitempty"`
 }
 
 type sarifSuppression struct {
@@ -448,4 +562,33 @@ type sarifResultProperties struct {
 	CVE              string               `json:"cve,omitempty"`
 	CWE              string               `json:"cwe,omitempty"`
 	Own              *sarif.OwnProperties `json:"scanhook,omitempty"`
+}
+
+type sarifCodeFlow struct {
+	Message     *sarifMessage     `json:"message,omitempty"`
+	ThreadFlows []sarifThreadFlow `json:"threadFlows"`
+}
+
+type sarifThreadFlow struct {
+	Locations []sarifStep `json:"locations"`
+}
+
+type sarifStep struct {
+	Location sarifLocation `json:"location"`
+	Level    int           `json:"nestingLevel,omitempty"`
+}
+
+type sarifFix struct {
+	Description *sarifMessage `json:"description,omitempty"`
+	Changes     []sarifChange `json:"artifactChanges"`
+}
+
+type sarifChange struct {
+	Artifact     sarifArtifact      `json:"artifactLocation"`
+	Replacements []sarifReplacement `json:"replacements"`
+}
+
+type sarifReplacement struct {
+	Deleted  sarifRegion   `json:"deletedRegion"`
+	Inserted *sarifMessage `json:"insertedContent,omitempty"`
 }

@@ -16,10 +16,10 @@ import (
 var (
 	resultNames = []string{
 		"ruleId", "ruleIndex", "rule", "kind", "level", "message", "locations", "suppressions", "baselineState", "taxa",
-		"properties", "provenance", "partialFingerprints", "fingerprints",
+		"properties", "provenance", "partialFingerprints", "fingerprints", "codeFlows", "relatedLocations", "fixes",
 	}
 	messageNames  = []string{"text", "markdown", "id", "arguments"}
-	locationNames = []string{"physicalLocation"}
+	locationNames = []string{"physicalLocation", "id", "message"}
 	placeNames    = []string{"artifactLocation", "region", "contextRegion"}
 	artifactNames = []string{"uri", "uriBaseId", "index"}
 	regionNames   = []string{"startLine", "endLine", "snippet"}
@@ -60,7 +60,7 @@ func (s *fastResult) readMember(name string) {
 	case "level":
 		result.Level = s.internText()
 	case "message":
-		s.object(messageNames, s.readMessage)
+		s.object(messageNames, func(name string) { s.readMessage(&s.result.Message, name) })
 	case "locations":
 		s.array(s.readLocation)
 	case "partialFingerprints":
@@ -84,11 +84,17 @@ func (s *fastResult) readRare(name string) {
 		s.into(&result.Properties)
 	case "provenance":
 		s.into(&result.Provenance)
+	case "codeFlows":
+		result.CodeFlows = s.value()
+	case "relatedLocations":
+		result.RelatedLocations = s.value()
+	case "fixes":
+		result.Fixes = s.value()
 	}
 }
 
-func (s *fastResult) readMessage(name string) {
-	switch message := &s.result.Message; name {
+func (s *fastResult) readMessage(message *Message, name string) {
+	switch name {
 	case "text":
 		message.Text = s.texts.Copy(s.text())
 	case "markdown":
@@ -100,20 +106,28 @@ func (s *fastResult) readMessage(name string) {
 	}
 }
 
-// readLocation reads one of the locations; there is rarely more than one.
+// readLocation reads one of the locations; there is rarely more than one, and of very many only the first ones count.
 func (s *fastResult) readLocation() {
+	if len(s.result.Locations) == maxSkipped {
+		s.skip()
+		return
+	}
 	place := &s.place
 	if len(s.result.Locations) > 0 {
 		place = new(PhysicalLocation)
 	}
 	*place = PhysicalLocation{}
 	var location Location
-	s.object(locationNames, func(string) {
-		if s.null() {
-			return
+	s.object(locationNames, func(name string) {
+		switch {
+		case name == "id":
+			location.ID = s.numberInto(new(float64))
+		case name == "message":
+			s.object(messageNames, func(name string) { s.readMessage(&location.Message, name) })
+		case !s.null():
+			location.PhysicalLocation = place
+			s.object(placeNames, func(name string) { s.readPlace(place, name) })
 		}
-		location.PhysicalLocation = place
-		s.object(placeNames, func(name string) { s.readPlace(place, name) })
 	})
 	s.result.Locations = append(s.result.Locations, location)
 }
@@ -367,6 +381,16 @@ func (s *fastScanner) skip() {
 			s.at++
 		}
 	}
+}
+
+// value passes a value and returns it, null as nothing.
+func (s *fastScanner) value() []byte {
+	if s.null() {
+		return nil
+	}
+	from := s.at
+	s.skip()
+	return s.data[from:s.at]
 }
 
 func (s *fastScanner) skipString() {

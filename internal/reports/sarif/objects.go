@@ -2,12 +2,14 @@ package sarif
 
 import (
 	"cmp"
+	"encoding/json"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/details"
 	"github.com/scanhook/scanhook/core/match"
 	"github.com/scanhook/scanhook/internal/reports/collect"
 )
@@ -35,6 +37,11 @@ type Result struct {
 
 	PartialFingerprints Fingerprints `json:"partialFingerprints"`
 	Fingerprints        Fingerprints `json:"fingerprints"`
+
+	// What is read by readDetails, a part at a time.
+	CodeFlows        json.RawMessage `json:"codeFlows"`
+	RelatedLocations json.RawMessage `json:"relatedLocations"`
+	Fixes            json.RawMessage `json:"fixes"`
 }
 
 // ReportingDescriptorReference points at a rule or a taxon (3.52).
@@ -60,19 +67,27 @@ type Message struct {
 	Arguments []string `json:"arguments"`
 }
 
+// anyText is what the message states itself.
+func (m *Message) anyText() string { return cmp.Or(m.Text, m.Markdown) }
+
 // embeddedLink is SARIF's link from a message to a related location, by its number: [user input](1).
 var embeddedLink = regexp.MustCompile(`\[([^\[\]]*)\]\(\d+\)`)
 
 // plainText is a message as it is stored: arguments in their places, links reduced to their words.
 func plainText(text string, arguments []string, limit int) string {
-	text = core.Clip(text, 2*limit) // an argument may be repeated without end
-	if len(arguments) > 0 {         // without any, many tools quote code and do not escape its braces
-		text = substitute(text, arguments, limit)
-	}
+	text = withArguments(text, arguments, limit)
 	if strings.Contains(text, "](") {
 		text = embeddedLink.ReplaceAllString(text, "$1")
 	}
 	return collect.Clean(strings.TrimSpace(text), limit)
+}
+
+func withArguments(text string, arguments []string, limit int) string {
+	text = core.Clip(text, 2*limit) // an argument may be repeated without end
+	if len(arguments) > 0 {         // without any, many tools quote code and do not escape its braces
+		text = substitute(text, arguments, limit)
+	}
+	return text
 }
 
 // substitute replaces {0}, {1}… by arguments and the escapes {{ and }} by braces (3.11.5), up to about limit bytes.
@@ -113,6 +128,8 @@ func argument(index string, arguments []string) *string {
 // Location is a place that a result is about (3.28).
 type Location struct {
 	PhysicalLocation *PhysicalLocation `json:"physicalLocation"`
+	ID               *float64          `json:"id"`
+	Message          Message           `json:"message"`
 }
 
 // PhysicalLocation is a place in a file (3.29).
@@ -138,7 +155,10 @@ func (p *PhysicalLocation) code() (snippet string, around core.Surroundings) {
 	return cmp.Or(snippet, strings.Join(lines[first:last], "\n")), around
 }
 
-const maxContext = 200 // lines around a region that are looked at
+const (
+	maxContext = 200  // lines around a region that are looked at
+	maxSkipped = 1000 // elements of a list that are looked at for some of use
+)
 
 // digests are those of lines that say something.
 func digests(lines []string) (list []uint16) {
@@ -181,6 +201,7 @@ type ReportingDescriptor struct {
 	ShortDescription     Message                   `json:"shortDescription"`
 	FullDescription      Message                   `json:"fullDescription"`
 	HelpURI              string                    `json:"helpUri"`
+	Help                 Message                   `json:"help"`
 	DeprecatedIDs        collect.Lenient[[]string] `json:"deprecatedIds"`
 	MessageStrings       map[string]Message        `json:"messageStrings"`
 	DefaultConfiguration struct {
@@ -225,6 +246,9 @@ type OwnProperties struct {
 	CVEID   *string `json:"cve_id,omitempty"`
 	Snippet *string `json:"snippet,omitempty"`
 	Commit  *string `json:"commit_sha,omitempty"` // of a finding in history
+
+	Links []details.Link `json:"links,omitempty"` // pages about the finding
+	Fixes []details.Fix  `json:"fixes,omitempty"` // diffs
 }
 
 // Fingerprints are what a tool says identifies a result, as name=value. Values that are not strings, against the

@@ -39,6 +39,11 @@ type location struct {
 	artifact int32  // where the file is described when uri is empty; -1 is none
 }
 
+// at is how results name the file.
+func (a ArtifactLocation) at() location {
+	return location{uri: core.Clip(a.URI, maxURI), base: a.URIBaseID, artifact: toIndex(a.Index)}
+}
+
 // place is a path below the repository's root, or one of which it is not known where that is.
 type place struct {
 	path     string

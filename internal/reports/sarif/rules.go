@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/details"
 	"github.com/scanhook/scanhook/internal/jsonscan"
 	"github.com/scanhook/scanhook/internal/reports/collect"
 )
@@ -29,6 +30,7 @@ type rule struct {
 	cve, cwe, former  string
 	severity          core.Severity // of its level; empty where it has none
 	security          core.Severity // of its security-severity, likewise
+	about             details.Help
 	messages          map[string]Message
 }
 
@@ -81,8 +83,27 @@ func readRule(c *collect.Collector) (rule, error) {
 		former:   collect.Clean(strings.Join(wire.DeprecatedIDs.Value, " "), name),
 		severity: severity,
 		security: security,
+		about:    helpOf(&wire, title),
 		messages: wire.MessageStrings,
 	}, err
+}
+
+// helpOf is what a rule is about, where that is more than its title.
+func helpOf(wire *ReportingDescriptor, title string) details.Help {
+	text := wire.Help
+	if text.anyText() == "" {
+		text = wire.FullDescription
+	}
+	help := details.Help{
+		Text: collect.Clean(strings.TrimSpace(text.Text), details.MaxHelp), Markdown: collect.Clean(strings.TrimSpace(text.Markdown), details.MaxHelp),
+	}
+	if help.Markdown != "" {
+		help.Text = ""
+	}
+	if help.Text == title {
+		help.Text = ""
+	}
+	return help
 }
 
 func cveOfRule(wire ReportingDescriptor, bag PropertyBag) string {

@@ -9,15 +9,18 @@ import (
 	"strings"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/details"
 	"github.com/scanhook/scanhook/core/intern"
 	"github.com/scanhook/scanhook/internal/jsonscan"
 	"github.com/scanhook/scanhook/internal/reports/collect"
 )
 
 const (
-	version     = "2.1.0" // the only one that is a standard; drafts before and after it have other members
-	maxBases    = 100     // directories that every file is compared with; tools write a handful
-	maxToolName = 100     // bytes of a tool's name in a message
+	version     = "2.1.0"  // the only one that is a standard; drafts before and after it have other members
+	maxBases    = 100      // directories that every file is compared with; tools write a handful
+	maxToolName = 100      // bytes of a tool's name in a message
+	maxDetails  = 64 << 20 // bytes of what all results of a run say besides their findings; later ones are findings only
+	maxHelp     = 8 << 20  // bytes of what is kept of the rules of a run
 )
 
 // Format is SARIF.
@@ -116,6 +119,8 @@ type run struct {
 	fast        fastResult
 	texts       intern.Texts
 	unpacked    core.Finding // the packed one that is being completed
+	detailed    int          // bytes of details, about
+	helped      int          // bytes of what rules are about
 }
 
 // pendingResult is what a finding still lacks when its result has been read. There is one for each result, so it is small.
@@ -125,10 +130,11 @@ type pendingResult struct {
 	rule       *reference
 	message    *Message // nil where the result states its text
 	own        *OwnProperties
-	base       string // uriBaseId of the finding's file
-	artifact   int32  // index of the finding's file among the artifacts, or -1
-	invocation int32  // index of the invocation that made the result, or -1
-	scored     bool   // the severity comes from the result's own security-severity and is final
+	details    *pendingDetails // nil without
+	base       string          // uriBaseId of the finding's file
+	artifact   int32           // index of the finding's file among the artifacts, or -1
+	invocation int32           // index of the invocation that made the result, or -1
+	scored     bool            // the severity comes from the result's own security-severity and is final
 }
 
 // invocation is what a run of the tool says about itself.
@@ -210,6 +216,7 @@ func (r *run) addResult(result *Result) error {
 	p.applyMessage(&finding, &result.Message, r.Limits)
 	p.applyProperties(&finding, result, r.Limits)
 	p.applyLocation(&finding, result.Locations, r.Limits)
+	p.details = r.readDetails(result)
 	if r.Report.Packed != nil {
 		p.packed = r.Report.Packed.Len()
 		r.Report.Packed.Add(&finding)
@@ -382,6 +389,7 @@ func (r *run) finish() {
 		finding.Tool = name
 		finding.File, finding.About.Absolute = paths.path(location{uri: finding.File, base: p.base, artifact: p.artifact})
 		r.complete(finding, p, rules)
+		finding.Details = r.completeDetails(p.details, paths)
 		if p.finding == nil {
 			r.Report.Packed.Put(p.packed, finding)
 		}
@@ -419,9 +427,12 @@ func (r *run) complete(finding *core.Finding, p *pendingResult, rules *ruleBook)
 	rule := rules.find(p.rule)
 	finding.Severity = r.severity(finding.Severity, p, rule, rules)
 	if p.message != nil {
-		finding.Message = plainText(r.tool.lookUp(p.message, rule), p.message.Arguments, r.Limits.Message())
+		text := r.tool.lookUp(p.message, rule)
+		finding.Message = plainText(text, p.message.Arguments, r.Limits.Message())
+		p.details.link(text, p.message.Arguments)
 	}
 	describe(finding, rule)
+	r.keepHelp(finding, rule)
 	if finding.About.Package == "" && core.VulnerabilityID(finding.RuleID) != "" {
 		finding.About.Package = collect.PackageIn(finding.Message)
 	}
@@ -482,4 +493,55 @@ func applyOwn(finding *core.Finding, own *OwnProperties, limits collect.Limits) 
 	if own.Commit != nil && core.IsCommitSHA(*own.Commit) {
 		finding.Commit = *own.Commit
 	}
+}
+
+// readDetails reads what a result says besides its finding; nil without.
+func (r *run) readDetails(result *Result) *pendingDetails {
+	if !result.hasDetails() || r.detailed > maxDetails {
+		return nil
+	}
+	d := &detailReader{limits: r.Limits}
+	d.readPlaces(result.Locations)
+	d.readRelated(result.RelatedLocations)
+	d.readFlows(result.CodeFlows)
+	d.readFixes(result.Fixes)
+	d.readMessage(&result.Message)
+	if own := result.Properties.Value.Own.Value; own != nil {
+		d.readOwn(own)
+	}
+	if d.into.IsZero() {
+		return nil
+	}
+	r.detailed += d.size
+	return &d.into
+}
+
+// completeDetails resolves the files of the details.
+func (r *run) completeDetails(p *pendingDetails, paths *paths) string {
+	if p == nil {
+		return ""
+	}
+	i := 0
+	p.EachFile(func(file *string) {
+		*file, _ = paths.path(p.files[i])
+		i++
+	})
+	return details.Pack(p.Details)
+}
+
+// keepHelp keeps what a rule of a finding is about.
+func (r *run) keepHelp(finding *core.Finding, by *rule) {
+	if by.about.IsZero() {
+		return
+	}
+	name := core.RuleName{Tool: finding.Tool, Rule: finding.RuleID}
+	if _, known := r.Report.Help[name]; known || r.helped > maxHelp {
+		return
+	}
+	if r.Report.Help == nil {
+		r.Report.Help = make(map[core.RuleName]string)
+	}
+	packed := details.PackHelp(by.about)
+	r.helped += len(packed)
+	r.Report.Help[name] = packed
 }

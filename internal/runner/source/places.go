@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/details"
 	"github.com/scanhook/scanhook/core/secrets"
 	"github.com/scanhook/scanhook/internal/mirror"
 )
@@ -212,7 +213,9 @@ func (p Places) MoveIn(report *core.Report, changes *core.Changes) {
 			if moved = moved && f.Commit == ""; moved {
 				f.File, f.About.Absolute = file, false
 			}
-			return moved
+			was := f.Details
+			f.Details = details.Rename(was, p.besides)
+			return moved || f.Details != was
 		})
 		report.Coverage.Rename(p.fileOf)
 	}
@@ -235,6 +238,16 @@ func (p Places) fileOf(name string) string {
 		}
 	}
 	return name
+}
+
+// besides is the file that a name in the details of a finding means. No verdict depends on it, so that these files are not looked for:
+// what ran in a directory of the repository names them all as below that.
+func (p Places) besides(name string) string {
+	file := p.fileOf(name)
+	if file == name && name != "" && !p.files[name] && len(p.roots) == 1 && p.roots[0].named == "" {
+		return path.Join(p.roots[0].is, name)
+	}
+	return file
 }
 
 const describedAtOnce = 4096 // packed findings

@@ -1,0 +1,256 @@
+// Package detail gets what a report says of a finding besides its place and message ready for pages: the way through the code, related
+// places, fixes, links, and what the rule is about. All of it comes from strangers: Markdown becomes a small part of HTML, and nothing is
+// loaded from elsewhere.
+package detail
+
+import (
+	"fmt"
+	"html/template"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/details"
+	"github.com/scanhook/scanhook/core/patch"
+	"github.com/scanhook/scanhook/core/secrets"
+	"github.com/scanhook/scanhook/internal/web/text"
+)
+
+const (
+	maxLine      = 400 // characters
+	maxDiffLines = 400
+)
+
+// View are the details of one finding as its card shows them.
+type View struct {
+	ID      int64         // of the finding
+	Message template.HTML // instead of the finding's; empty where that says the same
+	Flows   []Flow
+	Places  []Place
+	Related []Place
+	Fixes   []Fix
+	Links   []details.Link
+	Omitted int
+	Help    template.HTML // what the rule is about; empty without
+	HelpAt  int64         // the finding of the page whose card shows that; 0 where this one does
+}
+
+// Place is a place, and where it is on the platform.
+type Place struct {
+	details.Place
+	Link string // or empty
+}
+
+// Flow is a way through the code.
+type Flow struct {
+	Number  int // from 1
+	Message string
+	Steps   []Place
+}
+
+// Ends says how long the way is, and where it leads from and to.
+func (f Flow) Ends() string {
+	steps, from, to := core.Plural(len(f.Steps), "step"), f.Steps[0].File, f.Steps[len(f.Steps)-1].File
+	if from == "" || to == "" || from == to {
+		return steps
+	}
+	return fmt.Sprintf("%s, from %s to %s", steps, text.Short(from, text.MaxName), text.Short(to, text.MaxName))
+}
+
+// Fix is a change that would end the finding, file by file.
+type Fix struct {
+	Message string
+	Parts   []Part
+}
+
+// Part is what a fix changes in one place.
+type Part struct {
+	Place Place // no file for a diff, which names its files itself
+	Lines []Line
+}
+
+// Line is a line of code as pages show it.
+type Line struct {
+	Number int    // 0 where unknown
+	Text   string // visible and cut
+	Kind   string // add, del, hunk or empty: the style
+}
+
+// Linker leads to lines of a file in the commit of a finding; empty where there is no address.
+type Linker func(file string, line, end int) string
+
+// New is the view of a finding's details; nil where a report says nothing besides.
+func New(f core.Finding, d details.Details, help details.Help, link Linker) *View {
+	if d.IsZero() && help.IsZero() {
+		return nil
+	}
+	v := &View{ID: f.ID, Places: placesOf(d.Places, link), Related: placesOf(d.Related, link), Omitted: d.Omitted, Help: helpOf(help)}
+	related := relatedTo(v.Related)
+	switch {
+	case d.Markdown != "":
+		v.Message = Markdown(d.Markdown, related)
+	case d.Text != "":
+		v.Message = linked(d.Text, related)
+	}
+	for i, flow := range d.Flows {
+		v.Flows = append(v.Flows, Flow{i + 1, flow.Message, placesOf(flow.Steps, link)})
+	}
+	for _, fix := range d.Fixes {
+		v.Fixes = append(v.Fixes, fixOf(f, fix, link))
+	}
+	for _, l := range d.Links {
+		if url := text.WebLink(l.URL); url != "" {
+			v.Links = append(v.Links, details.Link{Title: l.Title, URL: url})
+		}
+	}
+	return v
+}
+
+func helpOf(help details.Help) template.HTML {
+	if help.Markdown != "" {
+		return Markdown(help.Markdown, nil)
+	}
+	return paragraphs(help.Text)
+}
+
+func placesOf(places []details.Place, link Linker) (list []Place) {
+	for _, p := range places {
+		p.Code = strings.Trim(p.Code, "\r\n")
+		list = append(list, Place{Place: p, Link: link(p.File, p.Line, p.EndLine)})
+	}
+	return list
+}
+
+// relatedTo finds the addresses of related places by their ids.
+func relatedTo(places []Place) map[int]string {
+	links := make(map[int]string)
+	for _, p := range places {
+		if p.ID != nil && p.Link != "" {
+			links[*p.ID] = p.Link
+		}
+	}
+	return links
+}
+
+// CodeLines are the lines of a place's code.
+func (p Place) CodeLines() (lines []Line) {
+	if strings.TrimSpace(p.Code) == "" {
+		return nil
+	}
+	for i, source := range strings.Split(p.Code, "\n") {
+		line := Line{Text: text.Short(source, maxLine)}
+		if p.Line > 0 {
+			line.Number = p.Line + i
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// fixOf shows a fix as a diff, as far as the lines that it changes are known.
+func fixOf(f core.Finding, fix details.Fix, link Linker) Fix {
+	shown := Fix{Message: fix.Message}
+	if fix.Diff != "" {
+		part := Part{}
+		for line := range strings.Lines(fix.Diff) {
+			line = strings.TrimRight(line, "\r\n")
+			part.Lines = append(part.Lines, Line{Text: text.Short(line, maxLine), Kind: patch.LineKind(line)})
+		}
+		shown.Parts = append(shown.Parts, part)
+	}
+	code := codeOf(f)
+	for _, c := range fix.Changes {
+		part := Part{Place: Place{
+			Place: details.Place{File: c.File, Line: c.Line, EndLine: c.EndLine}, Link: link(c.File, c.Line, c.EndLine),
+		}}
+		before, known := code.between(c.File, c.Line, c.EndLine)
+		after := c.Text
+		if known {
+			after, known = replaced(before, c)
+		}
+		if known {
+			part.Lines = linesOf("-", "del", strings.Join(before, "\n"))
+		}
+		part.Lines = append(part.Lines, linesOf("+", "add", after)...)
+		shown.Parts = append(shown.Parts, part)
+	}
+	return shown
+}
+
+func linesOf(mark, kind, code string) (lines []Line) {
+	if code == "" {
+		return nil
+	}
+	for line := range strings.Lines(code) {
+		if lines = append(lines, Line{Text: text.Short(mark+strings.TrimRight(line, "\r\n"), maxLine), Kind: kind}); len(lines) == maxDiffLines {
+			break
+		}
+	}
+	return lines
+}
+
+// code are lines of a file that are known.
+type code struct {
+	file  string
+	first int
+	lines []string
+}
+
+// codeOf is the code around a finding, or that of its lines alone.
+func codeOf(f core.Finding) code {
+	if f.Code != "" && f.CodeLine > 0 {
+		return code{f.File, f.CodeLine, strings.Split(f.Code, "\n")}
+	}
+	lines := strings.Split(strings.Trim(f.Snippet, "\r\n"), "\n")
+	if f.Line == 0 || len(lines) != max(f.EndLine, f.Line)-f.Line+1 {
+		return code{}
+	}
+	return code{f.File, f.Line, lines}
+}
+
+// between are the lines from one to another; not known where a secret in them is masked.
+func (c code) between(file string, from, to int) (lines []string, known bool) {
+	to = max(from, to)
+	if file != c.file || c.first == 0 || from < c.first || to >= c.first+len(c.lines) {
+		return nil, false
+	}
+	lines = c.lines[from-c.first : to-c.first+1]
+	return lines, secrets.MaskIn(strings.Join(lines, "\n")) == ""
+}
+
+// replaced are the lines after a change, or its text alone where they are shorter than it says.
+func replaced(before []string, c details.Change) (after string, ok bool) {
+	first, last := []rune(before[0]), []rune(before[len(before)-1])
+	start, end := max(c.Column, 1)-1, len(last)
+	if c.EndColumn > 0 {
+		end = c.EndColumn - 1
+	}
+	if start > len(first) || end > len(last) || len(before) == 1 && end < start {
+		return c.Text, false
+	}
+	return string(first[:start]) + c.Text + string(last[end:]), true
+}
+
+// embedded is SARIF's link in a plain text: [words](1) or [words](https://…).
+var embedded = regexp.MustCompile(`\[([^\[\]]*)\]\(([^()\s]+)\)`)
+
+// linked is a plain text with its embedded links.
+func linked(plain string, related map[int]string) template.HTML {
+	var out strings.Builder
+	rest := 0
+	for _, at := range embedded.FindAllStringSubmatchIndex(plain, -1) {
+		out.WriteString(template.HTMLEscapeString(text.Visible(plain[rest:at[0]])))
+		words, address := template.HTMLEscapeString(text.Visible(plain[at[2]:at[3]])), plain[at[4]:at[5]]
+		if id, err := strconv.Atoi(address); err == nil {
+			address = related[id]
+		}
+		if address = text.WebLink(address); address != "" {
+			words = `<a href="` + template.HTMLEscapeString(address) + `" rel="noopener noreferrer nofollow">` + words + `</a>`
+		}
+		out.WriteString(words)
+		rest = at[1]
+	}
+	out.WriteString(template.HTMLEscapeString(text.Visible(plain[rest:])))
+	return asParagraphs(out.String())
+}

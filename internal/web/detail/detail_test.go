@@ -1,0 +1,62 @@
+package detail_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/details"
+	"github.com/scanhook/scanhook/internal/web/detail"
+)
+
+func link(file string, line, end int) string {
+	if file == "" {
+		return ""
+	}
+	return fmt.Sprintf("https://git.example/%s#L%d-%d", file, line, end)
+}
+
+func TestFixesAreDiffs(t *testing.T) {
+	t.Parallel()
+	f := core.Finding{File: "a.js", Line: 2, Code: "one\n  two(x)\nthree", CodeLine: 1}
+	for name, test := range map[string]struct {
+		fix  details.Fix
+		want string
+	}{
+		"part of a line": {details.Fix{Changes: []details.Change{{File: "a.js", Line: 2, Column: 7, EndColumn: 8, Text: "esc(x)"}}},
+			"del -  two(x)|add +  two(esc(x))"},
+		"whole lines":    {details.Fix{Changes: []details.Change{{File: "a.js", Line: 1, EndLine: 2, Text: "1\n2"}}}, "del -one|del -  two(x)|add +1|add +2"},
+		"removed":        {details.Fix{Changes: []details.Change{{File: "a.js", Line: 3}}}, "del -three"},
+		"lines unknown":  {details.Fix{Changes: []details.Change{{File: "b.js", Line: 9, Text: "x"}}}, "add +x"},
+		"beyond the end": {details.Fix{Changes: []details.Change{{File: "a.js", Line: 1, Column: 9, EndColumn: 12, Text: "x"}}}, "add +x"},
+		"diff":           {details.Fix{Diff: "@@ -1 +1 @@\n-a\n+b\n"}, "hunk @@ -1 +1 @@|del -a|add +b"},
+	} {
+		v := detail.New(f, details.Details{Fixes: []details.Fix{test.fix}}, details.Help{}, link)
+		var got []string
+		for _, line := range v.Fixes[0].Parts[0].Lines {
+			got = append(got, line.Kind+" "+line.Text)
+		}
+		if diff := cmp.Diff(test.want, strings.Join(got, "|")); diff != "" {
+			t.Error(name, diff)
+		}
+	}
+}
+
+func TestMessagesLinkToRelatedPlaces(t *testing.T) {
+	t.Parallel()
+	d := details.Details{Text: "From [<input>](1), not [x](2).", Related: []details.Place{{ID: new(1), File: "a.js", Line: 4}}}
+	v := detail.New(core.Finding{}, d, details.Help{Text: "Because <b>."}, link)
+	want := `<p class="text message" dir="auto">From <a href="https://git.example/a.js#L4-0" rel="noopener noreferrer nofollow">&lt;input&gt;</a>, not x.</p>`
+	if diff := cmp.Diff(want, string(v.Message)); diff != "" {
+		t.Error(diff)
+	}
+	if string(v.Help) != `<p class="text message" dir="auto">Because &lt;b&gt;.</p>` {
+		t.Error(v.Help)
+	}
+	if v := detail.New(core.Finding{}, details.Details{}, details.Help{}, link); v != nil {
+		t.Errorf("nothing becomes %+v", v)
+	}
+}
