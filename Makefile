@@ -10,7 +10,7 @@ export GOFLAGS := $(GOFLAGS) -tags=nomsgpack
 # Releases search for secrets with RE2, which takes a fifth of the time; go run and go test work without it.
 RELEASE_TAGS := nomsgpack,gore2regex
 
-.PHONY: help build systems check test race plans engines bench bench-scan growth eval chaos upgrade failover structure lint vuln rules e2e e2e-gitea docs run demo clean
+.PHONY: help build systems check test race plans engines bench bench-scan bombs growth eval chaos upgrade failover structure lint vuln rules e2e e2e-gitea docs run demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,9 +41,12 @@ bench: ## calls: verification only, a transaction each, and ours; then as a data
 	$(PG) go test -v -count=1 -timeout 2h ./internal/growth \
 		-growth.pushes=$(or $(PUSHES),30000) -growth.statuses=$(or $(STATUSES),300000)
 
-growth: ## what each step of a push costs with 1,000 scans, 100,000 and 1,000,000, and how many indexes a push changes (15 minutes; SIZES=1000,100000: 3)
-	$(PG) go test -v -count=1 -timeout 2h -run 'Sizes|IndexesOfAPush|AlertLists' ./internal/growth \
-		-growth.sizes=$(SIZES) -growth.alerts=$(or $(ALERTS),1000000)
+growth: ## what each step of a push costs with 1,000 scans, 100,000 and 1,000,000, a claim with 100,000 jobs waiting, and how many indexes a push changes (15 minutes; SIZES=1000,100000: 3)
+	$(PG) go test -v -count=1 -timeout 2h -run 'Sizes|Claims|IndexesOfAPush|AlertLists' ./internal/growth \
+		-growth.sizes=$(SIZES) -growth.alerts=$(or $(ALERTS),1000000) -growth.waiting=$(or $(WAITING),100000)
+
+bombs: ## how long commits of a few objects that unfold to too many paths take to be refused, beside the time in which git counts them (a minute)
+	go test -v -count=1 -run BombsTakeNoMemory ./internal/mirror -bombs.count
 
 bench-scan: ## what scans cost beside the gitleaks command on the same tree; and damaged mirrors under load (1 hour; FILES=1000 ROUNDS=1: 20 minutes; TAGS=gore2regex)
 	go test -v -count=1 -timeout 3h ./internal/scanbench -scanbench.files=$(or $(FILES),1000$(comma)5000) \

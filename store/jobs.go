@@ -206,8 +206,7 @@ func (c claiming) nextProject(ctx context.Context, lane string, after int64) (pr
 		WITH wanted (scanner) AS (VALUES `+c.wanted+`)
 		SELECT COALESCE(MIN(project_id), -1) FROM (
 			SELECT (SELECT j.project_id FROM scan_jobs j
-				WHERE j.state = 'pending' AND j.not_before IS NULL AND `+lane+` AND j.scanner >= w.scanner AND j.scanner <= w.scanner
-					AND j.project_id > :after
+				WHERE j.state = 'pending' AND j.not_before IS NULL AND `+lane+` AND (j.scanner, j.project_id) > (w.scanner, :after) AND j.scanner <= w.scanner
 				ORDER BY j.scanner, j.project_id, j.id LIMIT 1) AS project_id FROM wanted w) AS next`, args)
 	if err != nil {
 		return 0, err
@@ -229,8 +228,8 @@ func (c claiming) oldestJobOf(project int64, lane string) jobQuery {
 		id: `WITH wanted (scanner) AS (VALUES ` + c.wanted + `)
 			SELECT MIN(id) FROM (
 				SELECT (SELECT j.id FROM scan_jobs j
-					WHERE j.state = 'pending' AND j.not_before IS NULL AND ` + lane + ` AND j.scanner >= w.scanner AND j.scanner <= w.scanner
-						AND j.project_id >= :project AND j.project_id <= :project
+					WHERE j.state = 'pending' AND j.not_before IS NULL AND ` + lane + `
+						AND (j.scanner, j.project_id) >= (w.scanner, :project) AND (j.scanner, j.project_id) <= (w.scanner, :project)
 					ORDER BY j.scanner, j.project_id, j.id LIMIT 1 ` + c.db.SkipLocked + `) AS id FROM wanted w) AS oldest`,
 		holds: `state = 'pending' AND (:per_project = 0 OR :per_project > (
 			SELECT COUNT(*) FROM scan_jobs r WHERE r.state = 'running' AND r.worker >= '' AND r.project_id = :project))`,

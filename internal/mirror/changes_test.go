@@ -3,9 +3,11 @@ package mirror
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -227,7 +229,7 @@ func TestBombsTakeNoMemory(t *testing.T) { // alone, as it measures the memory o
 		return maketree(entries.String())
 	}
 	wide := many(5000, "100644 blob "+blob+"\tfile-%d\n")
-	for name, test := range map[string]struct{ bomb, want string }{
+	refused, bombs := map[string]time.Duration{}, map[string]struct{ bomb, want string }{
 		"files":             {f.grow(t, "p", base, 9, "f"), "more than 2,000,000 paths"},
 		"empty directories": {f.grow(t, "p", base, 9, ""), "more than 2,000,000 paths"},
 		"long names":        {f.grow(t, "p", base, 6, strings.Repeat("n", 250)), "paths"},
@@ -236,7 +238,8 @@ func TestBombsTakeNoMemory(t *testing.T) { // alone, as it measures the memory o
 		},
 		"wide in wide": {commit(many(1000, "040000 tree "+wide+"\tdir-%d\n")), "more than 2,000,000 paths"},
 		"deep":         {f.dig(t, "p", base, blob, 5000), "more than 4,096 deep"},
-	} {
+	}
+	for name, test := range bombs {
 		c := newCache(t)
 		err := c.Use(t.Context(), f.project("p"), test.bomb, func(ctx context.Context, m *Mirror) error {
 			runtime.GC()
@@ -253,13 +256,37 @@ func TestBombsTakeNoMemory(t *testing.T) { // alone, as it measures the memory o
 			if used := (after.TotalAlloc - before.TotalAlloc) >> 20; used > 50 || len(kept) > 0 {
 				t.Errorf("%s: it took %d MiB, and %d files were kept", name, used, len(kept))
 			}
-			t.Logf("%s: %s, %d KiB allocated", name, took, (after.TotalAlloc-before.TotalAlloc)>>10)
+			t.Logf("%-17s  %8d KiB allocated", name, (after.TotalAlloc-before.TotalAlloc)>>10)
+			refused[name] = took
 			return nil
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
+	if *countBombs {
+		for name, took := range refused {
+			counting := countPaths(t, dir, bombs[name].bomb)
+			t.Logf("%-17s  refused in %6.1f ms; git counts its paths, up to 2,000,000, in %7.1f ms: %.2f of that", name,
+				milliseconds(took), milliseconds(counting), took.Seconds()/counting.Seconds())
+		}
+	}
+}
+
+var countBombs = flag.Bool("bombs.count", false, "compare the refusals with how long git takes to count the paths")
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// countPaths is how long git takes to list as many paths of a commit as one may have, or all where it has fewer.
+func countPaths(t *testing.T, dir, sha string) time.Duration {
+	t.Helper()
+	began := time.Now()
+	counting := exec.CommandContext(t.Context(), "sh", "-c", "git ls-tree -r -t --name-only "+sha+" | head -n 2000000 | wc -l")
+	counting.Dir = dir
+	if out, err := counting.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return time.Since(began)
 }
 
 // dig makes a commit with so many directories in each other.
