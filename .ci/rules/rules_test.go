@@ -19,9 +19,10 @@ var deploy = filepath.Join("..", "..", "deploy")
 
 // alerts are series, a value a minute, with which each alert fires after ten minutes, and with which it does not.
 var alerts = map[string]struct{ fires, quiet string }{
-	"ScanhookDown":            {`up{job="scanhook",instance="a"} 1 0x10`, `up{job="scanhook",instance="a"} 1x10`},
-	"ScanhookRefusesWebhooks": {`scanhook_database_up 1 0x10`, `scanhook_database_up 1x10`},
-	"ScanhookCannotScan":      {`scanhook_runner_up 0x10`, `scanhook_runner_up 1x10`},
+	"ScanhookDown":                 {`up{job="scanhook",instance="a"} 1 0x10`, `up{job="scanhook",instance="a"} 1x10`},
+	"ScanhookRefusesWebhooks":      {`scanhook_database_up 1 0x10`, `scanhook_database_up 1x10`},
+	"ScanhookCannotScan":           {`scanhook_runner_up 0x10`, `scanhook_runner_up 1x10`},
+	"ScanhookConfigurationRefused": {`scanhook_config_current 0x10`, `scanhook_config_current 1x10`},
 	"ScanhookPartMissing": {
 		`scanhook_part{part="runner",instance="a"} 0x10` + "\n" + `scanhook_part{part="runner",instance="b"} 0x10`,
 		`scanhook_part{part="runner",instance="a"} 0x10` + "\n" + `scanhook_part{part="runner",instance="b"} 1x10`,

@@ -112,6 +112,16 @@ func processOf(t *testing.T, w *sandbox, program string) *exec.Cmd {
 	if err := os.WriteFile(file, []byte(w.yaml), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return startsWith(t, w, program, file)
+}
+
+// processWith is process with a configuration of its own.
+func processWith(t *testing.T, w *sandbox, file string) *exec.Cmd {
+	return startsWith(t, w, os.Args[0], file)
+}
+
+func startsWith(t *testing.T, w *sandbox, program, file string) *exec.Cmd {
+	t.Helper()
 	cmd := exec.Command(program, "serve", "--config", file)
 	cmd.Env = append(os.Environ(), beMain+"=1")
 	for name, value := range w.secrets {

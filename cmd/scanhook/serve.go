@@ -11,13 +11,11 @@ import (
 	"net/http/pprof" // registers at the default mux too, which nobody serves
 	"net/netip"
 	"os"
-	"os/signal"
 	"os/user"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -54,60 +52,103 @@ func newServe(opts *cli.Options) *cobra.Command {
 				return err
 			}
 			log := opts.Logger(cmd.ErrOrStderr())
-			defer ignoreHangups(log)()
-			for _, warning := range cfg.WarningsFor(parts.HasAny(cli.Intake, cli.Reconcile), parts.Has(cli.Statuses)) {
-				log.Warn("configuration: " + warning)
-			}
-			return serveParts(cmd.Context(), cfg, parts, log)
+			reload := newReloader(func() (*config.Config, error) { return parts.Load(opts) }, cfg, log)
+			defer reload.stop()
+			return serveParts(cmd.Context(), reload, parts)
 		},
 	}
 	parts.AddFlags(cmd)
 	return cmd
 }
 
-// serveParts works until ctx ends.
-func serveParts(ctx context.Context, cfg *config.Config, parts cli.Parts, log *slog.Logger) error {
-	app, err := awaitApp(ctx, cfg, parts, log)
+// serveParts works until ctx ends, with one configuration after the other. Who calls meanwhile waits at the listener, which stays.
+func serveParts(ctx context.Context, reload *reloader, parts cli.Parts) error {
+	as, log := instance{parts: parts, fault: reload.Fault}, reload.log
+	app, err := start(ctx, reload.current, as, log)
 	if err != nil {
 		return err
 	}
-	if app.tls, err = newTLS(cfg.Server.TLS, log); err != nil {
-		return errors.Join(err, app.close())
-	}
-	listener, err := listen(cfg.Server)
+	listener, err := listen(reload.current.Server)
 	if err != nil {
 		return errors.Join(err, app.close())
 	}
-	if err := app.offerMetrics(cfg.Server.MetricsListen, log); err != nil {
-		return errors.Join(err, listener.Close(), app.close())
-	}
-	if err := noteConfiguration(ctx, app.store, cfg, parts, log); err != nil {
-		return errors.Join(err, listener.Close(), app.close())
-	}
+	defer func() { _ = listener.Close() }()
 	boundMemory()
-	log.Info("serving", "listen", listener.Addr().String(), "public_url", cfg.Server.PublicURL,
-		"database", cfg.Database.URL, "version", buildVersion(), "parts", parts.Here())
-	return errors.Join(app.serve(ctx, listener, log), app.close())
+	for {
+		log.Info("serving", "listen", listener.Addr().String(), "public_url", reload.current.Server.PublicURL,
+			"database", reload.current.Database.URL, "version", buildVersion(), "parts", parts.Here())
+		next, err := app.serveUntil(ctx, reload, listener)
+		if err != nil || next == nil {
+			return err
+		}
+		if app, err = restart(ctx, reload, next, as); err != nil {
+			return err
+		}
+	}
 }
 
-// ignoreHangups keeps SIGHUP from ending the process until the returned function is called. A closed terminal sends it,
-// and so do people who expect a reload.
-func ignoreHangups(log *slog.Logger) (stop func()) {
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
+// restart starts with another configuration, or else with the one before.
+func restart(ctx context.Context, reload *reloader, next *config.Config, as instance) (*app, error) {
+	app, err := start(ctx, next, as, reload.log)
+	if err == nil {
+		reload.current = next
+		reload.fault.Store(nil)
+		return app, nil
+	}
+	reload.fail(err)
+	return start(ctx, reload.current, as, reload.log)
+}
+
+// start builds the app, which is not served yet.
+func start(ctx context.Context, cfg *config.Config, as instance, log *slog.Logger) (*app, error) {
+	for _, warning := range cfg.WarningsFor(as.parts.HasAny(cli.Intake, cli.Reconcile), as.parts.Has(cli.Statuses)) {
+		log.Warn("configuration: " + warning)
+	}
+	app, err := awaitApp(ctx, cfg, as, log)
+	if err != nil {
+		return nil, err
+	}
+	if app.tls, err = newTLS(cfg.Server.TLS, log); err != nil {
+		return nil, errors.Join(err, app.close())
+	}
+	if err := app.offerMetrics(cfg.Server.MetricsListen, log); err != nil {
+		return nil, errors.Join(err, app.close())
+	}
+	if err := noteConfiguration(ctx, app.store, cfg, as.parts, log); err != nil {
+		return nil, errors.Join(err, app.close())
+	}
+	return app, nil
+}
+
+// serveUntil serves until ctx ends or another configuration is there, which it returns. The app is closed afterwards.
+func (a *app) serveUntil(ctx context.Context, reload *reloader, listener net.Listener) (next *config.Config, err error) {
+	serving, end := context.WithCancel(ctx)
+	defer end()
+	noticed := make(chan *config.Config, 1)
 	go func() {
-		for range hangups {
-			log.Warn("SIGHUP changes nothing: the configuration is read at the start; restart to have it read again")
+		cfg := reload.next(serving)
+		if noticed <- cfg; cfg != nil {
+			reload.log.Info("reloading the configuration")
+			end()
 		}
 	}()
-	return func() { signal.Stop(hangups); close(hangups) }
+	err = errors.Join(a.serve(serving, keep(listener), reload.log), a.close())
+	end()
+	if next = <-noticed; next != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+		reload.log.Warn("requests that went on were ended for the reload", "error", err)
+		err = nil
+	}
+	if ctx.Err() != nil {
+		next = nil
+	}
+	return next, err
 }
 
 // awaitApp builds the app as soon as the database server can be reached: at boot it may start after us. Every other error
 // is final.
-func awaitApp(ctx context.Context, cfg *config.Config, parts cli.Parts, log *slog.Logger) (*app, error) {
+func awaitApp(ctx context.Context, cfg *config.Config, as instance, log *slog.Logger) (*app, error) {
 	for failures := 0; ; failures++ {
-		app, err := newAppAs(ctx, cfg, instance{parts: parts}, log)
+		app, err := newAppAs(ctx, cfg, as, log)
 		if !errors.Is(err, core.ErrUnavailable) || cfg.Database.URL.File() != "" || ctx.Err() != nil {
 			return app, err
 		}
@@ -253,7 +294,9 @@ func (a *app) serve(ctx context.Context, listener net.Listener, log *slog.Logger
 		log.Info("stopping")
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 		defer cancel()
-		err = server.Shutdown(closing)
+		if err = server.Shutdown(closing); err != nil {
+			_ = server.Close() // nobody goes on with what is about to be closed
+		}
 	}
 	stopLoops()
 	running.Wait()

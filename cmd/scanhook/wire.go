@@ -64,12 +64,13 @@ func newApp(ctx context.Context, cfg *config.Config, log *slog.Logger) (*app, er
 type instance struct {
 	parts cli.Parts
 	host  sqldb.HostClock // the machine's when zero
+	fault func() error    // why the configuration is not that of the file; nil where it is not read again
 }
 
 // newAppAs is newApp for a process that does only some parts, or has a clock of its own, in tests.
 func newAppAs(ctx context.Context, cfg *config.Config, as instance, log *slog.Logger) (*app, error) {
 	reports.HideCredentials(cfg.Credentials()...)
-	w := &wiring{config: cfg, parts: as.parts, log: log, throttle: httpx.NewLoginThrottle(), meter: newMeter()}
+	w := &wiring{config: cfg, parts: as.parts, reloaded: as.fault, log: log, throttle: httpx.NewLoginThrottle(), meter: newMeter()}
 	err := w.readConfig()
 	if err != nil {
 		return nil, err
@@ -92,6 +93,7 @@ func newMeter() *metrics.Meter {
 type wiring struct {
 	config    *config.Config
 	parts     cli.Parts
+	reloaded  func() error
 	log       *slog.Logger
 	policies  core.Policies
 	rules     map[string]secretRules
@@ -216,7 +218,7 @@ func (w *wiring) assemble() (a *app, err error) {
 		Store: w.db, Platforms: monitoredPlatforms(w.config), Scanners: slices.Sorted(maps.Keys(w.config.Scanners)),
 		Disks: w.disks(), Parts: w.partsHere(), NoIntake: !w.parts.Has(cli.Intake), NoPosts: !w.parts.Has(cli.Statuses),
 		Log: w.log, Now: w.db.Now,
-		Cage: w.cageLevel(), Fault: w.fault(), Pause: w.poster.PausedUntil, LastPost: w.poster.LastPost,
+		Cage: w.cageLevel(), Fault: w.fault(), Reloaded: w.reloaded, Pause: w.poster.PausedUntil, LastPost: w.poster.LastPost,
 	})
 	if err := w.meter.Add(w.health); err != nil {
 		return nil, err

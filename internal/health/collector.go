@@ -23,6 +23,7 @@ func (h *Health) Collect(to chan<- prometheus.Metric) {
 		r.flag("part", "Whether this process does a part of the work, as serve --only and --except say.", part.Here, "part", part.Name)
 	}
 	r.flag("database_up", "Whether the database answers and can write.", s.up())
+	r.flag("config_current", "Whether the configuration in use is that of its file; while it is not, the log says why.", h.isCurrent())
 	if h.Fault != nil {
 		r.flag("runner_up", "Whether this process can check commits out; while it cannot, jobs wait.", h.Fault() == nil)
 	}

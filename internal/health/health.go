@@ -30,6 +30,7 @@ type Config struct {
 	Timeout   time.Duration    // of the database for all queries together; 2 seconds when 0
 
 	Cage     func() cage.Level               // what the kernel gives to commands; nil where none runs here
+	Reloaded func() error                    // why the configuration is not that of its file; nil while it is, and the function where it is read once
 	Fault    func() error                    // why no job can start here, nil while jobs can; the function is nil where none ever does
 	Pause    func(platform string) time.Time // until when a platform wants no calls; zero when it does not
 	LastPost func(platform string) time.Time // when this process last posted a status; zero for never
@@ -76,6 +77,9 @@ func New(cfg Config) *Health {
 		store: cfg.Store, disks: cfg.Disks, timeout: cfg.Timeout, now: cfg.Now,
 	}}
 }
+
+// isCurrent tells whether the configuration in use is that of its file.
+func (h *Health) isCurrent() bool { return h.Reloaded == nil || h.Reloaded() == nil }
 
 // pause is how long a platform still wants no calls; not positive when it does not.
 func (h *Health) pause(platform string) time.Duration { return h.Pause(platform).Sub(h.Now()) }

@@ -31,6 +31,7 @@ func (h *Health) Report(ctx context.Context) string {
 	s := h.snapshots.get(ctx)
 	p := &report{now: h.Now()}
 	h.partsLine(p)
+	h.configurationLine(p)
 	h.databaseLines(p, s)
 	if h.Fault != nil {
 		h.machineLine(p)
@@ -64,6 +65,13 @@ func (h *Health) partsLine(p *report) {
 	}
 	if len(elsewhere) > 0 {
 		p.line(true, "parts", "%s here; other processes must do %s", strings.Join(here, ", "), strings.Join(elsewhere, ", "))
+	}
+}
+
+// configurationLine tells where the file was not taken. The reason, which may show what is in the file, is in the log.
+func (h *Health) configurationLine(p *report) {
+	if !h.isCurrent() {
+		p.line(false, "configuration", "the file has changed and cannot be used, the one before stays in use; the log says why, and scanhook check tries it")
 	}
 }
 
