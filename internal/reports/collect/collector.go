@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/details"
 	"github.com/scanhook/scanhook/core/secrets"
 	"github.com/scanhook/scanhook/internal/jsonscan"
 )
@@ -74,9 +75,10 @@ type Collector struct {
 	Pack   bool // asks a format that large reports come in to pack its findings into Report.Packed
 	part        // that is being read; the whole document where it has no parts
 
-	results int     // of all parts
-	split   bool    // parts of different categories become different reports
-	parts   []*part // that are complete, one for each category
+	detailed int     // bytes of the details of all parts
+	results  int     // of all parts
+	split    bool    // parts of different categories become different reports
+	parts    []*part // that are complete, one for each category
 }
 
 // New returns a Collector for the report in r.
@@ -163,10 +165,38 @@ func (c *Collector) Add(f core.Finding) *core.Finding {
 	f.Snippet = Clean(f.Snippet, c.Limits.Snippet())
 	f.PartialFingerprint = Clean(f.PartialFingerprint, message)
 	f.Secret = Clean(f.Secret, message)
+	f.Details = c.details(f.Details)
 	if f.Suppressed != nil {
 		f.Suppressed = new(Clean(cmp.Or(strings.TrimSpace(*f.Suppressed), NoReason), message))
 	}
 	return c.Keep(f)
+}
+
+// maxDetails bounds what all findings of a report have besides, in bytes; later ones are findings only.
+const maxDetails = 64 << 20
+
+// details makes storable what a format packed of a finding.
+func (c *Collector) details(packed string) string {
+	if c.detailed > maxDetails {
+		return ""
+	}
+	packed = details.Edit(packed, func(d *details.Details) {
+		d.EachFile(func(file *string) { *file = c.Place(*file) })
+		d.EachText(func(text *string) { *text = core.Printable(*text) })
+	})
+	c.detailed += len(packed)
+	return packed
+}
+
+// Links are pages about a finding, as details; the one that the finding names itself is not among them.
+func (c *Collector) Links(own string, addresses ...string) string {
+	var d details.Details
+	for _, address := range addresses[:min(len(addresses), details.MaxPlaces)] {
+		if url := WebAddress(address, c.Limits.Name()); url != "" && address != own {
+			d.Links = append(d.Links, details.Link{URL: url})
+		}
+	}
+	return details.Pack(d)
 }
 
 // about makes storable what a finding is about, in a file as the report names it.

@@ -10,7 +10,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/details"
 	"github.com/scanhook/scanhook/internal/reports"
 	"github.com/scanhook/scanhook/internal/reports/collect"
 	"github.com/scanhook/scanhook/internal/reports/formats"
@@ -325,5 +328,41 @@ func TestSemgrepPositionsMayBeTexts(t *testing.T) {
 		"dependencyFileLocation":{"path":"package-lock.json","startLine":"12"}}]}`)
 	if f.File != "package-lock.json" || f.Line != 12 {
 		t.Errorf("%+v", f)
+	}
+}
+
+// What formats besides SARIF say of findings is kept too: semgrep's way of the data and its fix, and links.
+func TestFormatsKeepDetails(t *testing.T) {
+	t.Parallel()
+	const semgrep = `{"version":"1","results":[{"check_id":"a.b","path":"./src/a.py","start":{"line":9,"col":3},"end":{"line":9,"col":8},"extra":{
+		"message":"m","severity":"ERROR","lines":"x","fix":"esc(x)","dataflow_trace":{
+			"taint_source":["CliLoc",[{"path":"src/in.py","start":{"line":1},"end":{"line":2}},"argv"]],
+			"intermediate_vars":[{"location":{"path":"src/in.py","start":{"line":3}},"content":"requires login"},7],
+			"taint_sink":["CliCall",[[{"path":"src/a.py","start":{"line":8}},"f(x)"],[],["CliLoc",[{"path":"src/f.py","start":{"line":5}},"eval(x)"]]]]}}},
+		{"check_id":"odd","path":"b.py","start":{"line":1},"end":{"line":1},"extra":{"message":"m","severity":"ERROR","lines":"x","fix":7,
+			"dataflow_trace":{"taint_source":[],"intermediate_vars":{},"taint_sink":["CliCall",["x"]]}}}],"errors":[],"paths":{}}`
+	report := reportstest.MustParse(t, semgrep)
+	got, _ := details.Unpack(report.Findings[0].Details)
+	want := details.Details{
+		Flows: []details.Flow{{Steps: []details.Place{
+			{File: "src/in.py", Line: 1, EndLine: 2, Code: "argv"}, {File: "src/in.py", Line: 3, EndLine: 3},
+			{File: "src/a.py", Line: 8, EndLine: 8, Code: "f(x)"}, {File: "src/f.py", Line: 5, EndLine: 5, Code: "eval(x)", Level: 1}}}},
+		Fixes: []details.Fix{{Changes: []details.Change{{File: "src/a.py", Line: 9, EndLine: 9, Column: 3, EndColumn: 8, Text: "esc(x)"}}}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" || report.Findings[1].Details != "" {
+		t.Error(report.Findings[1].Details, diff)
+	}
+	f := reportstest.Only(t, `{"SchemaVersion":2,"Results":[{"Target":"go.mod","Class":"lang-pkgs","Vulnerabilities":[{"VulnerabilityID":"CVE-2024-0001",
+		"PkgName":"p","Severity":"HIGH","PrimaryURL":"https://avd.example/1","References":["https://avd.example/1","https://a.example/","javascript:x"]}]}]}`)
+	if links, _ := details.Unpack(f.Details); len(links.Links) != 1 || links.Links[0].URL != "https://a.example/" {
+		t.Errorf("links: %+v", links.Links)
+	}
+	f = reportstest.Only(t, `{"version":"15.0.0","remediations":[7,{"fixes":[{"id":"v1"},{"id":"v2"}],"summary":"Upgrade","diff":"QEAgLTEgKzEgQEAKLWEKK2IK"}],
+		"vulnerabilities":[{"id":"v1","severity":"High","location":{"file":"a"},"identifiers":[{"type":"x","name":"n","value":"v","url":"https://a.example/"}],
+		"links":[{"url":"https://b.example/"}]}]}`)
+	got, _ = details.Unpack(f.Details)
+	want = details.Details{Links: []details.Link{{URL: "https://b.example/"}}, Fixes: []details.Fix{{Message: "Upgrade", Diff: "@@ -1 +1 @@\n-a\n+b\n"}}}
+	if diff := cmp.Diff(want, got); diff != "" || f.HelpURI != "https://a.example/" {
+		t.Error(f.HelpURI, diff)
 	}
 }

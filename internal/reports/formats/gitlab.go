@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/details"
 	"github.com/scanhook/scanhook/internal/jsonscan"
 	"github.com/scanhook/scanhook/internal/reports/collect"
 )
@@ -32,13 +33,23 @@ func looksLikeGitLab(seen jsonscan.Sniff) bool {
 type gitlab struct {
 	*collect.Collector
 	complete bool // the report has a list of vulnerabilities, though perhaps an empty one
+	byID     map[string]*core.Finding
+	fixes    map[string]details.Fix // by the id of the vulnerability
+}
+
+// gitlabRemediation is a diff that ends vulnerabilities.
+type gitlabRemediation struct {
+	Fixes   []struct{ ID string } `json:"fixes"`
+	Summary string                `json:"summary"`
+	Diff    []byte                `json:"diff"` // in base64
 }
 
 func parseGitLab(c *collect.Collector) ([]core.Report, error) {
-	g := &gitlab{Collector: c}
+	g := &gitlab{Collector: c, byID: make(map[string]*core.Finding), fixes: make(map[string]details.Fix)}
 	var scan collect.Lenient[gitlabScan]
 	err := g.Object(jsonscan.Members{
 		"vulnerabilities": g.readVulnerabilities,
+		"remediations":    g.readRemediations,
 		"scan":            func() error { return g.Decode(&scan) },
 	})
 	switch {
@@ -48,14 +59,58 @@ func parseGitLab(c *collect.Collector) ([]core.Report, error) {
 		return nil, g.InvalidIn("vulnerabilities",
 			"is missing; a GitLab report without findings has an empty list")
 	}
+	g.addFixes()
 	g.judge(scan.Value)
 	scanner := scan.Value.Scanner
 	return g.Finish(cmp.Or(scanner.Name, scanner.ID, strings.TrimSpace("gitlab "+scan.Value.Type))), nil
 }
 
 func (g *gitlab) readVulnerabilities() (err error) {
-	g.complete, err = collect.ResultsOrNull(g.Collector, func(wire *gitlabVulnerability) { g.Add(g.vulnerability(wire)) })
+	g.complete, err = collect.ResultsOrNull(g.Collector, func(wire *gitlabVulnerability) {
+		f := g.Add(g.vulnerability(wire))
+		if wire.ID != "" {
+			g.byID[wire.ID] = f
+		}
+	})
 	return err
+}
+
+// readRemediations keeps one for each vulnerability. What is no remediation is passed.
+func (g *gitlab) readRemediations() error {
+	list, err := g.IsArray()
+	if err != nil {
+		return err
+	}
+	if !list {
+		return g.Skip()
+	}
+	return g.Array(func() error {
+		var wire collect.Lenient[gitlabRemediation]
+		err := g.Decode(&wire)
+		fix := details.Fix{Message: core.Printable(core.Clip(wire.Value.Summary, details.MaxNote)), Diff: core.Printable(string(wire.Value.Diff))}
+		if fix.Diff == "" || len(fix.Diff) > details.MaxText {
+			return err
+		}
+		for _, of := range wire.Value.Fixes {
+			if of.ID != "" && len(g.fixes) < maxRemediations {
+				g.fixes[of.ID] = fix
+			}
+		}
+		return err
+	})
+}
+
+const maxRemediations = 1000
+
+// addFixes adds remediations to the findings that they are for; either list may come first.
+func (g *gitlab) addFixes() {
+	for id, fix := range g.fixes {
+		if f := g.byID[id]; f != nil {
+			d, _ := details.Unpack(f.Details) // packed just now
+			d.Fixes = append(d.Fixes, fix)
+			f.Details = details.Pack(d)
+		}
+	}
 }
 
 // gitlabScan is what a report says about the scan that made it.
@@ -89,6 +144,7 @@ func (g *gitlab) judge(scan gitlabScan) {
 // gitlabVulnerability has the members of versions 2 to 15 of GitLab's format. What it quotes of the code
 // (raw_source_code_extract) is the secret where secrets are reported: it is read only to tell that from others.
 type gitlabVulnerability struct {
+	ID          string                          `json:"id"`
 	Name        string                          `json:"name"`
 	Message     string                          `json:"message"`
 	Description string                          `json:"description"`
@@ -144,7 +200,8 @@ func (g *gitlab) vulnerability(wire *gitlabVulnerability) core.Finding {
 		Message:            g.WithAdvice(cmp.Or(wire.Description, wire.Message, wire.Name), wire.Solution),
 		CVEID:              cve,
 		CWE:                cwe,
-		HelpURI:            wire.help(),
+		HelpURI:            cmp.Or(wire.pages()...),
+		Details:            g.Links(cmp.Or(wire.pages()...), wire.pages()...),
 		PartialFingerprint: cmp.Or(wire.Tracking.Value.join(), pkg.Name),
 		About:              pkg.About(aliases(wire.Identifiers)...),
 		Secret:             collect.Unmasked(wire.Extract.Value),
@@ -187,18 +244,15 @@ func aliases(identifiers []gitlabIdentifier) (ids []string) {
 	return slices.DeleteFunc(ids, func(id string) bool { return core.VulnerabilityID(id) == "" })
 }
 
-func (wire *gitlabVulnerability) help() string {
+// pages are about the vulnerability, those of its identifiers first.
+func (wire *gitlabVulnerability) pages() (addresses []string) {
 	for _, id := range wire.Identifiers {
-		if id.URL != "" {
-			return id.URL
-		}
+		addresses = append(addresses, id.URL)
 	}
 	for _, link := range wire.Links {
-		if link.URL != "" {
-			return link.URL
-		}
+		addresses = append(addresses, link.URL)
 	}
-	return ""
+	return addresses
 }
 
 func (t gitlabTracking) join() string {

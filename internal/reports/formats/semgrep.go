@@ -2,9 +2,11 @@ package formats
 
 import (
 	"cmp"
+	"encoding/json"
 	"strings"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/details"
 	"github.com/scanhook/scanhook/internal/jsonscan"
 	"github.com/scanhook/scanhook/internal/reports/collect"
 )
@@ -112,10 +114,10 @@ func readSemgrepPaths(c *collect.Collector) error {
 
 // semgrepResult is one result of semgrep --json.
 type semgrepResult struct {
-	CheckID string                 `json:"check_id"`
-	Path    string                 `json:"path"`
-	Start   struct{ Line float64 } `json:"start"`
-	End     struct{ Line float64 } `json:"end"`
+	CheckID string       `json:"check_id"`
+	Path    string       `json:"path"`
+	Start   semgrepPoint `json:"start"`
+	End     semgrepPoint `json:"end"`
 	Extra   struct {
 		Message     string                           `json:"message"`
 		Severity    any                              `json:"severity"`
@@ -124,7 +126,125 @@ type semgrepResult struct {
 		IsIgnored   bool                             `json:"is_ignored"`
 		Metadata    collect.Lenient[semgrepMetadata] `json:"metadata"`
 		SCA         collect.Lenient[semgrepSCA]      `json:"sca_info"`
+		Fix         collect.Lenient[*string]         `json:"fix"` // the text that should stand there
+		Trace       collect.Lenient[semgrepTrace]    `json:"dataflow_trace"`
 	} `json:"extra"`
+}
+
+type semgrepPoint struct{ Line, Col float64 }
+
+// semgrepTrace is the way of data from a source to a sink. Both are ["CliLoc", place], or ["CliCall", [place of the call, steps, where it
+// leads to]].
+type semgrepTrace struct {
+	Source json.RawMessage `json:"taint_source"`
+	Steps  json.RawMessage `json:"intermediate_vars"`
+	Sink   json.RawMessage `json:"taint_sink"`
+}
+
+// semgrepPlace is a place in the code.
+type semgrepPlace struct {
+	Path  string       `json:"path"`
+	Start semgrepPoint `json:"start"`
+	End   semgrepPoint `json:"end"`
+}
+
+func (p semgrepPlace) step(code string, depth int) details.Place {
+	return details.Place{
+		File: p.Path, Line: collect.Line(p.Start.Line), EndLine: collect.EndLine(collect.Line(p.Start.Line), collect.Line(p.End.Line)),
+		Code: core.Clip(code, details.MaxNote), Level: depth,
+	}
+}
+
+const maxSemgrepCalls = 20 // calls in calls that a trace is followed through
+
+// way collects the steps of a trace.
+type way struct{ steps []details.Place }
+
+// follow adds one end of a trace, with the calls on the way to it.
+func (w *way) follow(end json.RawMessage, depth int) {
+	kind, value := pair(end)
+	var name string
+	if json.Unmarshal(kind, &name) != nil || depth > maxSemgrepCalls {
+		return
+	}
+	if name != "CliCall" {
+		w.add(value, depth)
+		return
+	}
+	for i, part := range parts(value, 3) {
+		switch i {
+		case 0:
+			w.add(part, depth)
+		case 1:
+			w.through(part, depth+1)
+		case 2:
+			w.follow(part, depth+1)
+		}
+	}
+}
+
+// add adds [place, code].
+func (w *way) add(value json.RawMessage, depth int) {
+	where, text := pair(value)
+	var place semgrepPlace
+	var code string
+	_ = json.Unmarshal(text, &code) // or no code
+	if json.Unmarshal(where, &place) == nil && len(w.steps) < details.MaxSteps {
+		w.steps = append(w.steps, place.step(unlessLogin(code), depth))
+	}
+}
+
+// through adds variables that the data goes through.
+func (w *way) through(list json.RawMessage, depth int) {
+	for _, element := range parts(list, details.MaxSteps) {
+		var variable struct {
+			Location semgrepPlace `json:"location"`
+			Content  string       `json:"content"`
+		}
+		if json.Unmarshal(element, &variable) == nil && len(w.steps) < details.MaxSteps {
+			w.steps = append(w.steps, variable.Location.step(unlessLogin(variable.Content), depth))
+		}
+	}
+}
+
+// parts are the first elements of a list.
+func parts(list json.RawMessage, most int) (some []json.RawMessage) {
+	if len(list) == 0 || list[0] != '[' {
+		return nil
+	}
+	for element := range jsonscan.Elements(list) {
+		if len(some) == most {
+			break
+		}
+		some = append(some, element)
+	}
+	return some
+}
+
+// pair are the two elements of a list; the second may be missing.
+func pair(list json.RawMessage) (first, second json.RawMessage) {
+	two := append(parts(list, 2), nil, nil)
+	return two[0], two[1]
+}
+
+// details are the way of the data, and the fix.
+func (wire *semgrepResult) details() string {
+	var d details.Details
+	var w way
+	trace := wire.Extra.Trace.Value
+	w.follow(trace.Source, 0)
+	w.through(trace.Steps, 0)
+	w.follow(trace.Sink, 0)
+	if len(w.steps) > 0 {
+		d.Flows = []details.Flow{{Steps: w.steps}}
+	}
+	if fix := wire.Extra.Fix.Value; fix != nil && len(*fix) <= details.MaxText {
+		d.Fixes = []details.Fix{{Changes: []details.Change{{
+			File: wire.Path, Line: collect.Line(wire.Start.Line), EndLine: collect.Line(wire.End.Line),
+			Column: collect.Line(wire.Start.Col), EndColumn: collect.Line(wire.End.Col), Text: *fix,
+		}}}}
+	}
+	return details.Pack(d)
 }
 
 // semgrepMetadata is what rules say about themselves, by convention.
@@ -164,6 +284,7 @@ func (wire *semgrepResult) finding(c *collect.Collector) core.Finding {
 		Snippet:            unlessLogin(extra.Lines),
 		PartialFingerprint: cmp.Or(unlessLogin(extra.Fingerprint), pkg.Name),
 		About:              pkg.About(collect.Texts(about.CVE)...),
+		Details:            wire.details(),
 	}
 	if extra.IsIgnored {
 		f.Suppressed = new("nosemgrep")
@@ -309,6 +430,7 @@ func (wire *semgrepVulnerability) finding(c *collect.Collector) core.Finding {
 		CVEID:              cve,
 		CWE:                collect.CWENamed(collect.Texts(references.CWEs)...),
 		HelpURI:            cmp.Or(collect.Texts(references.URLs)...),
+		Details:            c.Links(cmp.Or(collect.Texts(references.URLs)...), collect.Texts(references.URLs)...),
 		PartialFingerprint: pkg.Name,
 		About:              pkg.About(append(collect.Texts(references.CVEs), advisory.RuleID)...),
 	}

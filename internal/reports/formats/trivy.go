@@ -201,7 +201,9 @@ func (t *trivy) vulnerability(wire *trivyFinding) core.Finding {
 	for _, by := range wire.CVSS.Value {
 		scores = append(scores, cmp.Or(by.V40Score, by.V3Score, by.V2Score))
 	}
+	help := cmp.Or(wire.PrimaryURL, cmp.Or(collect.Texts(wire.References)...))
 	return core.Finding{
+		Details:            t.Links(help, collect.Texts(wire.References)...),
 		RuleID:             wire.VulnerabilityID,
 		File:               wire.PkgPath,
 		Severity:           collect.SeverityOrScore(wire.Severity, scores...),
@@ -209,7 +211,7 @@ func (t *trivy) vulnerability(wire *trivyFinding) core.Finding {
 		Message:            t.WithAdvice(cmp.Or(wire.Description, wire.Title), collect.FixedIn(wire.FixedVersion)),
 		CVEID:              collect.CVE(collect.Texts(wire.VendorIDs)...),
 		CWE:                collect.CWENamed(collect.Texts(wire.CweIDs)...),
-		HelpURI:            cmp.Or(wire.PrimaryURL, cmp.Or(collect.Texts(wire.References)...)),
+		HelpURI:            help,
 		PartialFingerprint: wire.PkgName,
 		About:              pkg.About(collect.Texts(wire.VendorIDs)...),
 	}
@@ -223,14 +225,16 @@ func (t *trivy) misconfiguration(wire *trivyFinding) core.Finding {
 			code = append(code, line.Content)
 		}
 	}
+	help := cmp.Or(wire.PrimaryURL, cmp.Or(collect.Texts(wire.References)...))
 	return core.Finding{
+		Details:  t.Links(help, collect.Texts(wire.References)...),
 		RuleID:   cmp.Or(wire.ID, wire.AVDID),
 		Line:     collect.Line(cause.StartLine),
 		EndLine:  collect.Line(cause.EndLine),
 		Severity: collect.Severity(wire.Severity),
 		Title:    wire.Title,
 		Message:  t.WithAdvice(cmp.Or(wire.Message, wire.Description, wire.Title), wire.Resolution),
-		HelpURI:  cmp.Or(wire.PrimaryURL, cmp.Or(collect.Texts(wire.References)...)),
+		HelpURI:  help,
 		Snippet:  strings.Join(code, "\n"),
 		About:    core.About{Resource: cause.Resource},
 	}

@@ -1,9 +1,12 @@
 package sarif_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -152,4 +155,36 @@ func TestDetailsBelowRoot(t *testing.T) {
 	if got, _ := details.Unpack(report.Findings[0].Details); len(got.Related) != 1 || got.Related[0].File != "src/a.js" {
 		t.Errorf("%+v", got)
 	}
+}
+
+// BenchmarkParseDetails reads results that all have a way through the code, as CodeQL writes them, and compares that with encoding/json.
+func BenchmarkParseDetails(b *testing.B) {
+	var out strings.Builder
+	for i := range 10_000 {
+		fmt.Fprintf(&out, `{"ruleId":"err","message":{"text":"From [input](1), number %d"},"locations":[{"physicalLocation":{"artifactLocation":{"uri":"src/f%d.js"},
+			"region":{"startLine":%d}}}],"relatedLocations":[{"id":1,"physicalLocation":{"artifactLocation":{"uri":"src/in.js"},"region":{"startLine":%d}}}],
+			"codeFlows":[{"threadFlows":[{"locations":[`, i, i%500, i+1, i+1)
+		for step := range 6 {
+			fmt.Fprintf(&out, `{"location":{"physicalLocation":{"artifactLocation":{"uri":"src/s%d.js","uriBaseId":"%%SRCROOT%%","index":%d},
+				"region":{"startLine":%d,"startColumn":9,"endColumn":20}},"message":{"text":"step %d of %d"}}},`, step, step, i+step+1, step, i)
+		}
+		out.WriteString("{}]}]}]},")
+	}
+	raw := []byte(reportstest.SARIF(rules + `,"results":[` + out.String() + `{"ruleId":"err","message":{"text":"last"}}]`))
+	b.SetBytes(int64(len(raw)))
+	var ours, trees time.Duration
+	for b.Loop() {
+		ours += timed(func() {
+			report, err := reportstest.Packed(bytes.NewReader(raw), reports.Limits{})
+			if err != nil {
+				b.Error(err)
+			}
+			report.EachDetailed(func(_ int, packed string) { details.Compress(packed) })
+		})
+		b.StopTimer()
+		var tree any
+		trees += timed(func() { _ = json.Unmarshal(raw, &tree) })
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(ours)/float64(trees), "x/any")
 }
