@@ -16,6 +16,7 @@ import (
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/internal/httpx"
 	"github.com/scanhook/scanhook/internal/metrics"
+	"github.com/scanhook/scanhook/internal/trace"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/store"
 )
@@ -33,6 +34,7 @@ type Config struct {
 	Platforms platforms.Set
 	Store     *store.Store
 	Meter     *metrics.Meter // may be nil
+	Trace     *trace.Tracer  // may be nil
 	Log       *slog.Logger
 }
 
@@ -80,7 +82,7 @@ type answer struct {
 }
 
 func (r *Receiver) receive(c *gin.Context) error {
-	name := c.Param("platform")
+	began, name := time.Now(), c.Param("platform")
 	platform, known := r.Platforms[name]
 	if !known {
 		return fmt.Errorf("%w: no platform %q is configured; check the end of the webhook's URL", core.ErrNotFound, name)
@@ -99,6 +101,9 @@ func (r *Receiver) receive(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
+	r.Trace.Record(trace.Span{Name: "receive", Ref: receipt.Reference, Start: began, End: time.Now(), Attributes: map[string]string{
+		"scanhook.platform": name, "scanhook.outcome": string(receipt.Outcome), "http.request.id": c.Writer.Header().Get("X-Request-Id"),
+	}})
 	c.JSON(statusOf(receipt), answer{
 		receipt.Outcome, strconv.FormatInt(receipt.Delivery, 10), receipt.Reference, receipt.Reason,
 	})

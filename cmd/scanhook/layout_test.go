@@ -25,7 +25,7 @@ var layers = map[string]int{
 
 	"platforms": 1, "store": 1, "internal/reports": 1, "internal/httpx": 1, "internal/auth": 1, "internal/auth/ci": 1, "internal/ai": 1, "internal/fakeforge": 1,
 	"internal/fakeforge/github": 1, "internal/fakeforge/gitlab": 1, "internal/fakeforge/gitea": 1, "internal/fakeforge/gitrepo": 1,
-	"internal/metrics": 1, "internal/lease": 1, "internal/gitproto": 1,
+	"internal/metrics": 1, "internal/trace": 1, "internal/lease": 1, "internal/gitproto": 1,
 	"internal/mirror": 1, "internal/runner/git": 1,
 	"internal/runner/rules": 1, "internal/runner/blobs": 2, "internal/runner/gitleaks": 2, "internal/runner/source": 2, "internal/runner/evidence": 2, "internal/runner/git/gittest": 3,
 	"internal/jsonscan": 1, "internal/reports/collect": 1, "internal/reports/sarif": 1, "internal/reports/formats": 1,

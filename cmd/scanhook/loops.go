@@ -22,7 +22,7 @@ import (
 // loops work in the background until their context ends: those of the parts that this process does, and what every
 // process needs.
 func (w *wiring) loops() []func(context.Context) {
-	list := []func(context.Context){keepTime(w.db, w.log), w.health.Run}
+	list := []func(context.Context){keepTime(w.db, w.log), w.health.Run, w.tracer.Run}
 	for _, loop := range slices.Concat(w.loopsOfPushes(), w.loopsOfUpkeep()) {
 		if w.parts.Has(loop.part) {
 			list = append(list, loop.run)

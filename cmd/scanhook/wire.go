@@ -32,6 +32,7 @@ import (
 	"github.com/scanhook/scanhook/internal/runner"
 	"github.com/scanhook/scanhook/internal/runner/evidence"
 	"github.com/scanhook/scanhook/internal/statuses"
+	"github.com/scanhook/scanhook/internal/trace"
 	"github.com/scanhook/scanhook/internal/web"
 	"github.com/scanhook/scanhook/internal/web/signin"
 	"github.com/scanhook/scanhook/migrations"
@@ -101,6 +102,7 @@ type wiring struct {
 	db        *store.Store
 	throttle  *httpx.LoginThrottle
 	meter     *metrics.Meter
+	tracer    *trace.Tracer // nil where no collector is configured
 	mirrors   *mirror.Cache
 	evidence  *evidence.Git
 	runner    *runner.Runner
@@ -117,8 +119,14 @@ func (w *wiring) readConfig() (err error) {
 	if w.rules, err = rulesOf(w.config, w.policies); err != nil {
 		return err
 	}
-	w.platforms, err = platformsOf(w.config, w.meter)
-	return err
+	if w.platforms, err = platformsOf(w.config, w.meter); err != nil {
+		return err
+	}
+	tracer, fault := trace.FromEnvironment(os.LookupEnv, buildVersion(), w.log)
+	if w.tracer = tracer; fault != nil { // the variables may be for other programs of this machine
+		w.log.Warn("pushes are not traced", "error", fault)
+	}
+	return nil
 }
 
 // policiesOf turns the repositories of the configuration into rules, in their order.
@@ -206,13 +214,14 @@ func (w *wiring) assemble() (a *app, err error) {
 	_ = w.mirrors.Probe() // which chooses the directory; the runner tells of its faults
 	w.runner = runner.New(runner.Config{
 		Jobs: w.db, Platforms: w.platforms, Scanners: w.scanners(), Policies: w.policies, Mirrors: w.mirrors,
-		PerProject: int(w.config.Runner.PerProject), Hidden: w.hidden(), AI: aiOf(w.config), Meter: w.meter, Log: w.log,
+		PerProject: int(w.config.Runner.PerProject), Hidden: w.hidden(), AI: aiOf(w.config), Meter: w.meter, Trace: w.tracer,
+		Log: w.log,
 	})
 	w.evidence = evidence.New(evidence.Config{
 		Jobs: w.db, Platforms: w.platforms, Mirrors: w.mirrors, Fault: w.runner.Fault, Log: w.log,
 	})
 	w.poster = statuses.New(statuses.Config{
-		Store: w.db, Platforms: w.platforms, Pace: paceOf(w.config), Meter: w.meter, Log: w.log, Now: w.db.Now,
+		Store: w.db, Platforms: w.platforms, Pace: paceOf(w.config), Meter: w.meter, Trace: w.tracer, Log: w.log, Now: w.db.Now,
 	})
 	w.health = health.New(health.Config{
 		Store: w.db, Platforms: monitoredPlatforms(w.config), Scanners: slices.Sorted(maps.Keys(w.config.Scanners)),
@@ -424,7 +433,7 @@ func (w *wiring) newRouter() (*gin.Engine, error) {
 	}
 	router.NoRoute(httpx.Handle(w.log, w.partElsewhere))
 	if w.parts.Has(cli.Intake) {
-		webhooks.New(webhooks.Config{Platforms: w.platforms, Store: w.db, Meter: w.meter, Log: w.log}).Register(router)
+		webhooks.New(webhooks.Config{Platforms: w.platforms, Store: w.db, Meter: w.meter, Trace: w.tracer, Log: w.log}).Register(router)
 	}
 	if w.parts.Has(cli.API) {
 		program.Register(router)

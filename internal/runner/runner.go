@@ -31,6 +31,7 @@ import (
 	"github.com/scanhook/scanhook/internal/runner/git"
 	"github.com/scanhook/scanhook/internal/runner/gitleaks"
 	"github.com/scanhook/scanhook/internal/runner/sandbox"
+	"github.com/scanhook/scanhook/internal/trace"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/store"
 )
@@ -79,6 +80,7 @@ type Config struct {
 	TempDir    string             // where workspaces are made; the system's by default
 	MaxDisk    int64              // bytes that one job may occupy, the files of the commit included; 2 GiB by default
 	Meter      *metrics.Meter     // counts jobs; nil counts none
+	Trace      *trace.Tracer      // of jobs; nil for none
 	Hidden     []string           // files and directories that no command may see, whatever it is granted; see cage.Hidden
 	AI         *AI                // reviews new findings; none by default
 	Worker     string             // names this process in the jobs it holds; by default one that no other process has
@@ -396,7 +398,7 @@ func (r *Runner) settle(ctx context.Context, t *task, end outcome) error {
 	if end.retry != nil {
 		err := r.step(ctx, func(ctx context.Context) error { return r.Jobs.RetryJob(ctx, t.job, *end.retry) })
 		if err == nil {
-			r.Meter.JobEnded(t.job.Scanner, metrics.JobRetried, time.Since(t.began))
+			r.ended(t, metrics.JobRetried, end.retry.Reason)
 			r.Log.Log(ctx, end.level, "job failed, it will be tried again", append(t.attrs(), keyError, end.retry.Reason)...)
 			return nil
 		}
@@ -425,14 +427,23 @@ func (r *Runner) finish(ctx context.Context, t *task, report core.Report) error 
 		failed := core.Report{Failure: "its report could not be stored: see the log, and please report it"}
 		return errors.Join(err, r.step(ctx, func(ctx context.Context) error { return r.Jobs.FinishJob(ctx, t.job, failed) }))
 	case report.Failure != "":
-		r.Meter.JobEnded(job.Scanner, metrics.JobFailed, time.Since(t.began))
+		r.ended(t, metrics.JobFailed, report.Failure)
 		r.Log.Warn("job failed", append(t.attrs(), keyError, report.Failure)...)
 	default:
-		r.Meter.JobEnded(job.Scanner, metrics.JobDone, time.Since(t.began))
+		r.ended(t, metrics.JobDone, "")
 		r.Log.Info("job done", append(t.attrs(), keyFindings, len(report.Findings))...)
 	}
 	t.saved = &report
 	return nil
+}
+
+// ended measures a job.
+func (r *Runner) ended(t *task, outcome metrics.JobOutcome, failure string) {
+	r.Meter.JobEnded(t.job.Scanner, outcome, time.Since(t.began))
+	r.Trace.Record(trace.Span{
+		Name: "scan " + t.job.Scanner, Ref: t.scan.ReferenceID, Start: t.began, End: time.Now(), Failure: failure,
+		Attributes: map[string]string{"scanhook.outcome": string(outcome), "scanhook.project": t.scan.ProjectName, "scanhook.commit": t.scan.CommitSHA},
+	})
 }
 
 // giveBack returns a job that a stopping process could not finish.

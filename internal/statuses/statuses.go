@@ -16,6 +16,7 @@ import (
 	"github.com/scanhook/scanhook/internal/lease"
 	"github.com/scanhook/scanhook/internal/metrics"
 	"github.com/scanhook/scanhook/internal/poll"
+	"github.com/scanhook/scanhook/internal/trace"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/store"
 )
@@ -49,6 +50,7 @@ type Config struct {
 	Platforms platforms.Set
 	Pace      map[string]time.Duration // shortest time between two posts to a platform; none when absent
 	Meter     *metrics.Meter           // may be nil
+	Trace     *trace.Tracer            // may be nil
 	Log       *slog.Logger
 	Now       func() time.Time // time.Now when nil
 }
@@ -261,6 +263,7 @@ func holdKey(status core.Status, branch string) string {
 
 // measure counts the outcome of a post.
 func (p *Poster) measure(status core.Status, end store.PostResult, err error) {
+	p.trace(status, end)
 	p.Meter.TriedToPost(status, metricOf(end, err))
 	if limited := new(platforms.RateLimited); errors.As(err, &limited) {
 		p.Meter.Paused(status.SourcePlatform, limited.After)
@@ -271,6 +274,23 @@ func (p *Poster) measure(status core.Status, end store.PostResult, err error) {
 	p.posted.Store(status.SourcePlatform, p.Now())
 	if status.FirstFinal() {
 		p.Meter.FirstFinal(status.SourcePlatform, p.Now().Sub(*status.PushedAt))
+	}
+}
+
+// trace records a post, and the whole push with the first final status.
+func (p *Poster) trace(status core.Status, end store.PostResult) {
+	now := p.Now()
+	post := trace.Span{
+		Name: "post status", Ref: trace.RefIn(status.TargetURL), Start: now.Add(-end.Latency), End: now, Failure: end.Error,
+		Attributes: map[string]string{
+			"scanhook.platform": status.SourcePlatform, "scanhook.project": status.ProjectName, "scanhook.commit": status.CommitSHA,
+			"scanhook.state": string(status.State),
+		},
+	}
+	p.Trace.Record(post)
+	if end.Posted && status.FirstFinal() {
+		post.Name, post.Whole, post.Start = "push", true, *status.PushedAt
+		p.Trace.Record(post)
 	}
 }
 

@@ -61,7 +61,8 @@ func unreached(err error) string {
 	case errors.As(err, &unknown):
 		return "enter the name in DNS, or correct server.public_url"
 	case errors.As(err, &certificate):
-		return "platforms refuse such a certificate too: take one for this host, and send those between it and its authority with it"
+		return "platforms refuse such a certificate too: take one for this host, and send those between it and its authority with it; an authority " +
+			"of your own is named by SSL_CERT_FILE here, and must be known to the platforms"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "nothing listens there: start scanhook serve, and the proxy in front of it"
 	case errors.As(err, &timeout) && timeout.Timeout():
