@@ -38,6 +38,7 @@
 //	propagate                to repeat a decision for the same finding in other scans
 //	dismissal                a decision that takes a finding out of the gate
 //	desired, posted status   what a commit should show; what we posted
+//	note                     the one comment of ours on a request, about its head
 //	drift                    the difference between what we posted and what the platform shows
 //	restore                  to post our status again after another program replaced it
 //	hold, probe              posting is paused for a project, with the reason; an attempt that tests whether it may go on

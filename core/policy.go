@@ -26,6 +26,7 @@ type Policy struct {
 	Forks       ForkMode
 	Badges      BadgeMode
 	Replace     ReplaceMode
+	Comment     CommentMode
 }
 
 // ReplaceMode says whether a report takes the place of an earlier one.
@@ -33,6 +34,15 @@ type ReplaceMode string
 
 // ReplaceNever keeps the first completed report of each scanner and category. With any other value the last one counts.
 const ReplaceNever ReplaceMode = "never"
+
+// CommentMode says what is written into the conversation of a pull or merge request.
+type CommentMode string
+
+// CommentNote is one comment, which is kept up to date. With any other value nothing is written.
+const CommentNote CommentMode = "note"
+
+// Writes tells whether requests get a comment.
+func (m CommentMode) Writes() bool { return m == CommentNote }
 
 // BadgeMode says who may see how a project's default branch stands.
 type BadgeMode string

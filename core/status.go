@@ -92,6 +92,7 @@ type Status struct {
 	CheckAt          *time.Time  `db:"check_at"`                // when to compare it with what the platform shows
 	Probe            int         `db:"probe,computed"`          // not 0: this post tests whether a hold may end, for the n-th time
 	PushedAt         *time.Time  `db:"pushed_at,computed"`      // when the scan was requested; set only when claimed, and only for the scan's own status while no other kind of it is final on the platform
+	Commented        bool        `db:"commented,computed"`      // its request has a comment that says the same; set only when posted
 	MergePipeline    int64       `db:"merge_pipeline,computed"` // the commit's newest pipeline of a merge request (GitLab), or 0; set only when claimed
 }
 

@@ -18,6 +18,8 @@ var (
 	ErrTooEarly = errors.New("too early: the platform makes a place for it in a moment")
 	// ErrRefused: the same call will never succeed.
 	ErrRefused = errors.New("refused for good")
+	// ErrGone: somebody has deleted what we had posted.
+	ErrGone = errors.New("it was deleted")
 	// ErrNoHookAccess: the token may not manage webhooks, or the platform does not offer it.
 	ErrNoHookAccess = errors.New("no access to the webhooks")
 	// ErrUndelivered: the platform repeated a delivery at once, and it failed again.

@@ -154,7 +154,19 @@ type CredentialChecker interface {
 // Credential is what a platform says about the configured token or App.
 type Credential struct {
 	ExpiresAt time.Time // zero where it does not expire, or where the platform does not tell
+	// Lacks says what is to be done before the credential serves what can be switched on besides commit statuses. What is not in it may still
+	// be refused.
+	Lacks map[Use]string
 }
+
+// Use is something that a credential may be good for besides commit statuses.
+type Use string
+
+// The uses.
+const (
+	UseChecks Use = "check runs"
+	UseNotes  Use = "comments on requests"
+)
 
 // CredentialCheckerOf is the platform as a CredentialChecker, if it is one.
 func CredentialCheckerOf(platform Platform) (CredentialChecker, bool) {
@@ -226,6 +238,38 @@ func CheckRunnerOf(platform Platform) (CheckRunner, bool) {
 // ShowChecks tells whether a platform shows check runs.
 func (s Set) ShowChecks(platform string) bool {
 	_, able := CheckRunnerOf(s[platform])
+	return able
+}
+
+// NoteKeeper is a Platform that has comments in the conversation of pull or merge requests. The package that posts statuses asks for it.
+type NoteKeeper interface {
+	// KeepNote makes a request show a note, and returns its number there. ErrGone where the comment was deleted that had note.ID: the next
+	// one gets another marker. A permission that is missing is ErrRefused; other errors are those of this package, or worth a retry.
+	KeepNote(ctx context.Context, project core.Project, request int64, note Note) (KeptNote, error)
+}
+
+// Note is the one comment of ours on a request.
+type Note struct {
+	ID     int64  // the platform's number of it; 0 where it is not known: then the oldest comment with the marker is taken, or a new one is made
+	Marker string // is in Text, and was in no comment before ours
+	Text   string // Markdown
+}
+
+// KeptNote is a note as the platform shows it.
+type KeptNote struct {
+	ID      int64
+	Written bool // it showed something else before
+}
+
+// NoteKeeperOf is the platform as a NoteKeeper, if it is one.
+func NoteKeeperOf(platform Platform) (NoteKeeper, bool) {
+	keeper, able := platform.(NoteKeeper)
+	return keeper, able
+}
+
+// KeepNotes tells whether requests of a platform can have a comment.
+func (s Set) KeepNotes(platform string) bool {
+	_, able := NoteKeeperOf(s[platform])
 	return able
 }
 

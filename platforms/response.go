@@ -150,6 +150,8 @@ func Advice(message, usual string) string {
 	switch {
 	case strings.Contains(message, "archived"):
 		return "the project is archived and takes no statuses until somebody unarchives it"
+	case strings.Contains(message, "locked"):
+		return "the conversation is locked: unlock it, or let the account of the token write there"
 	case strings.Contains(message, "ip allow list") || strings.Contains(message, "ip address") ||
 		strings.Contains(message, "your ip"):
 		return "add the address of this server to the list of allowed addresses there"

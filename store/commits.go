@@ -344,7 +344,28 @@ func (s *Store) followRequests(ctx context.Context, tx *sqlx.Tx, plan intake.Pla
 			}
 		}
 	}
+	if err := s.tellRequests(ctx, tx, plan.Changes); err != nil {
+		return err
+	}
 	return s.aimScans(ctx, tx, plan)
+}
+
+// tellRequests has the comments of requests written anew that were opened, or got another head, which may have been scanned before.
+func (s *Store) tellRequests(ctx context.Context, tx *sqlx.Tx, changes []intake.Change) error {
+	keys := []commitKey{}
+	for _, change := range changes {
+		if change.Is.IsOpen && (!change.Was.IsOpen || change.Was.HeadSHA != change.Is.HeadSHA) && s.commented != nil {
+			keys = append(keys, commitKey{change.Is.ProjectID, change.Is.HeadSHA})
+		}
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	latest, err := s.latestScans(ctx, tx, keys)
+	if err != nil {
+		return err
+	}
+	return s.wantNotes(ctx, tx, slices.SortedFunc(maps.Values(latest), func(a, b core.Scan) int { return cmp.Compare(a.ID, b.ID) }))
 }
 
 // aimed is a commit whose scan may go into another branch than it was aimed at.

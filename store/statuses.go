@@ -33,6 +33,9 @@ func (s *Store) putStatuses(ctx context.Context, tx *sqlx.Tx, scans []core.Scan)
 		state, text := core.StatusFor(scan)
 		statuses = append(statuses, s.desiredOf(scan, state, text)...)
 	}
+	if err := s.wantNotes(ctx, tx, scans); err != nil {
+		return err
+	}
 	return s.putDesired(ctx, tx, statuses)
 }
 
@@ -110,9 +113,7 @@ func (s *Store) desiredStatus(scan core.Scan) core.Status {
 	status := core.Status{
 		FirstScanID: scan.First(), ScanID: scan.ID, ProjectID: scan.ProjectID, SourcePlatform: scan.SourcePlatform, Kind: core.KindStatus,
 		CommitSHA: scan.CommitSHA, Branch: scan.Branch, NextAttemptAt: now, DesiredAt: now, DueSince: now,
-	}
-	if s.publicURL != "" {
-		status.TargetURL = s.publicURL + "/scans/" + scan.ReferenceID
+		TargetURL: s.PageOf(scan),
 	}
 	return status
 }

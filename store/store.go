@@ -27,6 +27,7 @@ import (
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/secrets"
 	"github.com/scanhook/scanhook/internal/poll"
+	"github.com/scanhook/scanhook/store/notes"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
 
@@ -45,6 +46,7 @@ type Config struct {
 	PublicURL string                     // what the links in commit statuses start with, without a trailing slash; may be empty
 	Policies  core.Policies              // what to do for which repository
 	Checks    func(platform string) bool // whether the platform has check runs; nil where none has
+	Notes     func(platform string) bool // whether requests can have a comment there; nil where none can
 	Scanners  core.Scanners              // all that are configured: whose reports are taken from outside
 	Now       func() time.Time           // for tests that set the time; nil for the clocks of database and host
 	Host      sqldb.HostClock            // the machine's when zero
@@ -57,6 +59,7 @@ type Store struct {
 	clock     *sqldb.Clock
 	policies  core.Policies
 	checks    func(platform string) bool
+	commented func(platform string) bool
 	scanners  core.Scanners
 	publicURL string
 	intake    *sqldb.Batcher[*answered]
@@ -134,7 +137,7 @@ func Attach(ctx context.Context, cfg Config) (*Store, error) {
 func newStore(db *sqldb.DB, cfg Config) *Store {
 	s := &Store{
 		db: db, clock: sqldb.NewClock(db, cfg.Host, cfg.Now), policies: cfg.Policies, scanners: cfg.Scanners,
-		checks: cfg.Checks, publicURL: cfg.PublicURL, triaging: sqldb.NewSlots(maxTriaging), reporting: sqldb.NewSlots(maxReporting),
+		checks: cfg.Checks, commented: cfg.Notes, publicURL: cfg.PublicURL, triaging: sqldb.NewSlots(maxTriaging), reporting: sqldb.NewSlots(maxReporting),
 	}
 	s.fresh.most = maxFresh
 	s.intake = sqldb.NewBatcher(s.commitIntake)
@@ -348,6 +351,34 @@ func (c *cache[K, V]) put(key K, value V) {
 		c.entries = map[K]V{}
 	}
 	c.entries[key] = value
+}
+
+// Notes are the comments of requests.
+func (s *Store) Notes() *notes.Notes { return notes.New(s.db, s.clock.Timestamp) }
+
+// wantNotes has the comments of open requests written anew whose heads these scans are of.
+func (s *Store) wantNotes(ctx context.Context, tx *sqlx.Tx, scans []core.Scan) error {
+	var commits []notes.Head
+	for _, scan := range scans {
+		if s.commented != nil && s.policyOf(scan).Comment.Writes() && s.commented(scan.SourcePlatform) {
+			commits = append(commits, notes.Head{ProjectID: scan.ProjectID, CommitSHA: scan.CommitSHA, Platform: scan.SourcePlatform})
+		}
+	}
+	return s.Notes().Want(ctx, tx, commits)
+}
+
+// CommentMode says whether requests of a project get a comment.
+func (s *Store) CommentMode(platform, project string) core.CommentMode {
+	policy, _ := s.policies.For(platform, project)
+	return policy.Comment
+}
+
+// PageOf is the address of a scan's page; empty where the address of the server is not configured.
+func (s *Store) PageOf(scan core.Scan) string {
+	if s.publicURL == "" {
+		return ""
+	}
+	return s.publicURL + "/scans/" + scan.ReferenceID
 }
 
 // policyOf is the scan's present policy. A repository that has left the configuration keeps the strictest defaults.

@@ -67,7 +67,7 @@ repositories: [{match: "**", scanners: [trivy]}]`})
 		}
 	}
 	judged := checkRunOf(t, w, sha, func(run fakegithub.CheckRun) bool { return run.Output.Title == "1 new (1 high), 1 dismissed" })
-	if *judged.Conclusion != "failure" || strings.Contains(judged.Output.Summary, "| a |") || !strings.Contains(judged.Output.Summary, "| b |") {
+	if *judged.Conclusion != "failure" || strings.Contains(judged.Output.Summary, "`a`") || !strings.Contains(judged.Output.Summary, "`b`") {
 		t.Errorf("after a dismissal the check run is %+v", judged)
 	}
 	upload().expect(t, 0, "completed, pass")

@@ -261,11 +261,15 @@ func TestGitLabShowsForksByTheLadder(t *testing.T) {
 				f.pipeline(t, sha)
 			}
 			f.tell(t, "opened", head(sha))
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
-			defer cancel()
-			status, err := f.platform.Wait(ctx, func(s fakeforge.Status) bool { return s.SHA == sha && s.State == c.state })
-			if err != nil || status.Project != c.project {
-				t.Fatalf("%+v, %v: want it in %s", status, err, c.project)
+			if c.state == "note" {
+				f.comment(t, "the note", func(text string) bool { return strings.Contains(text, "**success**") })
+			} else {
+				ctx, cancel := context.WithTimeout(t.Context(), patience)
+				defer cancel()
+				status, err := f.platform.Wait(ctx, func(s fakeforge.Status) bool { return s.SHA == sha && s.State == c.state })
+				if err != nil || status.Project != c.project {
+					t.Fatalf("%+v, %v: want it in %s", status, err, c.project)
+				}
 			}
 			eventually(t, "explain to say where it stands", func() (bool, bool) {
 				out := command(t, "explain", "--config", f.file(t), sha).out

@@ -175,7 +175,7 @@ api:
   tokens: [{name: test, token: "${API_TOKEN}", role: triager}]
 recover: {every: %[4]s}
 runner: {cache: %[7]q}
-defaults: {tags: ["v*"]}
+defaults: {tags: ["v*"], comment: %[8]s}
 repositories: [{match: %[5]q}]
 `
 
@@ -184,6 +184,7 @@ type giteaOptions struct {
 	token   string // of the account that Scanhook posts as
 	recover string // how often missed pushes are looked for; never when empty
 	match   string // the repositories, all of giteaOwner when empty
+	comment string // on requests; off when empty
 	likeHub bool   // configured as before Gitea was a type of its own
 }
 
@@ -200,7 +201,8 @@ func newGiteaReceiver(t *testing.T, gitea string, o giteaOptions) *giteaReceiver
 		kind = "    type: github\n    api_url: " + gitea + "/api/v1"
 	}
 	r.yaml = fmt.Sprintf(giteaConfiguration, r.address, "sqlite:"+filepath.Join(t.TempDir(), "scanhook.db"), gitea,
-		cmp.Or(o.recover, "0"), "gitea/"+cmp.Or(o.match, giteaOwner+"/*"), kind, filepath.Join(t.TempDir(), "mirrors"))
+		cmp.Or(o.recover, "0"), "gitea/"+cmp.Or(o.match, giteaOwner+"/*"), kind, filepath.Join(t.TempDir(), "mirrors"),
+		cmp.Or(o.comment, "off"))
 	r.useToken(t, o.token)
 	t.Cleanup(func() { r.stop(t) })
 	return r

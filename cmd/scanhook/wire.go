@@ -144,6 +144,7 @@ func policiesOf(cfg *config.Config) (core.Policies, error) {
 			Anomalies: core.AnomalyMode(repository.Anomalies), Publish: core.Publishing(repository.Publish),
 			Forks: core.ForkMode(repository.Forks), Badges: core.BadgeMode(repository.Badges),
 			Replace: core.ReplaceMode(repository.Replace),
+			Comment: core.CommentMode(repository.Comment),
 		}})
 	}
 	return policies, nil
@@ -171,7 +172,7 @@ func gateOf(failOn core.Severity, gate config.Gate) core.Gate {
 func (w *wiring) openStore(ctx context.Context, host sqldb.HostClock) (*store.Store, error) {
 	db, err := store.Open(ctx, store.Config{
 		URL: w.config.Database.URL.Reveal(), PublicURL: w.config.Server.PublicURL, Policies: w.policies,
-		Scanners: kindsOf(w.config), Host: host, Checks: w.platforms.ShowChecks,
+		Scanners: kindsOf(w.config), Host: host, Checks: w.platforms.ShowChecks, Notes: w.platforms.KeepNotes,
 		Waiting: func(what string) { w.log.Info("waiting to bring the schema up to date", "because", what) },
 	})
 	if err != nil {

@@ -88,6 +88,7 @@ func builtin() *Config {
 			Publish:     "status",
 			Badges:      "off",
 			Replace:     "always",
+			Comment:     "off",
 			Forks:       "builtin",
 			Gitleaks:    SecretRules{Allow: noAllow()},
 		},

@@ -366,6 +366,9 @@ func (v *validator) validatePolicy(path string, policy Policy) {
 	if v.Wrote(path + ".replace") {
 		v.checkChoice(path+".replace", policy.Replace, "always", "never")
 	}
+	if v.Wrote(path + ".comment") {
+		v.checkChoice(path+".comment", policy.Comment, "off", "note")
+	}
 	if v.Wrote(path + ".publish") {
 		v.checkChoice(path+".publish", policy.Publish, "status", "check", "both")
 	}

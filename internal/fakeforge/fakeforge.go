@@ -51,6 +51,7 @@ type Server struct {
 	journal
 	hookLog
 	requests
+	conversations
 
 	mu           sync.Mutex
 	base         url.URL

@@ -1,4 +1,4 @@
-// Package statuses posts what commits should show, and notices when they show something else. A desired status is a row
+// Package statuses posts what commits and requests should show, and notices when they show something else. A desired status is a row
 // that is claimed, posted and settled. Posting is at least once, in order per commit, and the latest desired status wins.
 package statuses
 
@@ -82,6 +82,9 @@ func (p *Poster) Run(ctx context.Context) {
 	for name := range p.Platforms {
 		s := &sender{Poster: p, platform: name}
 		senders.Go(func() { s.posts().Run(ctx) })
+		if keeper, ok := platforms.NoteKeeperOf(p.Platforms[name]); ok {
+			senders.Go(func() { s.notes(keeper).Run(ctx) })
+		}
 		if reader, ok := platforms.StatusReaderOf(p.Platforms[name]); ok {
 			senders.Go(func() { s.driftChecks(reader).Run(ctx) })
 		}
@@ -149,6 +152,7 @@ func (s *sender) post(ctx context.Context, status core.Status) (store.PostResult
 func (s *sender) show(ctx context.Context, status core.Status) (platforms.Posted, error) {
 	platform := s.Platforms[s.platform]
 	if status.Kind != core.KindCheck {
+		status.Commented = s.Store.CommentMode(s.platform, status.ProjectName).Writes()
 		return platforms.Post(ctx, platform, status)
 	}
 	runner, able := platforms.CheckRunnerOf(platform)

@@ -16,6 +16,7 @@ import (
 	"github.com/scanhook/scanhook/internal/web/live"
 	"github.com/scanhook/scanhook/internal/web/text"
 	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/notes"
 )
 
 const (
@@ -40,6 +41,7 @@ type scanPage struct {
 	Coverage *core.Coverage  // of all jobs; nil where none tells
 	Reports  []core.Revision // that were brought, the newest first
 	Statuses []statusLine
+	Notes    []noteLine
 	Counts   counts
 	List     findingList
 	Folded   []folded
@@ -159,6 +161,13 @@ func (w *Web) describe(ctx context.Context, page *scanPage) (err error) {
 		page.Banner.Why = passed(page.Counts)
 	}
 	page.Statuses = w.statusLines(statuses)
+	notes, err := w.Store.Notes().Of(ctx, page.Scan.ProjectID, page.Scan.CommitSHA)
+	if err != nil {
+		return err
+	}
+	for _, note := range notes {
+		page.Notes = append(page.Notes, noteLine{note.Number, writing(note)})
+	}
 	page.Version, page.Live = live.Version(page.Scan, page.Jobs, statuses), w.live.Changing(page.Scan, statuses)
 	if page.Scan.StartedAt != nil && page.Scan.FinishedAt != nil {
 		page.Took = page.Scan.FinishedAt.Sub(*page.Scan.StartedAt).Round(time.Millisecond)
@@ -229,6 +238,26 @@ func (w *Web) posting(s core.Status) string {
 		return fmt.Sprintf("Not posted yet (%s), trying again: %s", core.Plural(s.Attempts, "attempt"), s.LastError)
 	}
 	return fmt.Sprintf("On its way to %s.", strings.TrimSpace(s.SourcePlatform))
+}
+
+// noteLine is the comment of a request whose head the commit is.
+type noteLine struct {
+	Request int64
+	Writing string // a sentence
+}
+
+func writing(n notes.Note) string {
+	switch {
+	case n.PostedRevision == n.Revision && n.NoteID == 0:
+		return "Written when its scan has ended."
+	case n.PostedRevision == n.Revision:
+		return "Up to date."
+	case n.GivenUp:
+		return "Not written, given up: " + n.LastError
+	case n.LastError != "":
+		return "Not written yet, trying again: " + n.LastError
+	}
+	return "On its way."
 }
 
 // counts are the findings of a scan by their state, each counted once, like in the summary.

@@ -21,6 +21,16 @@ func (s *Server) ProbeToken(ctx context.Context, path string) (*gogithub.Respons
 	return answer, s.ProbeError(answer, err, "its API is not at "+s.API.String()+", "+s.Traits.AddressAdvice)
 }
 
+// ProbeList makes a call that shows whether the credential may list something at all.
+func (s *Server) ProbeList(ctx context.Context, path string) error {
+	client, err := s.Clients.Client(ctx, "")
+	if err != nil {
+		return err
+	}
+	answer, err := s.Call(ctx, client, http.MethodGet, path, nil, nil)
+	return s.Classify(answer, err)
+}
+
 // ProbeError adds two cases to Classify: a call about the credential has no project that could be hidden, so a 404 means
 // notFound, and its answer has to be one of the API.
 func (s *Server) ProbeError(answer *gogithub.Response, err error, notFound string) error {

@@ -1,7 +1,7 @@
 // Package ghapi is what GitHub and Gitea have in common: their payloads, their signature and the calls of the API that
 // both answer alike. The adapters platforms/github and platforms/gitea embed its Server and add what is their own.
 //
-// Reading order: ghapi.go, signature.go, payload.go, client.go, status.go, metadata.go, hooks.go, credential.go, errors.go;
+// Reading order: ghapi.go, signature.go, payload.go, client.go, status.go, comment.go, metadata.go, hooks.go, credential.go, errors.go;
 // actions.go reads the variables of CI jobs.
 package ghapi
 
@@ -39,6 +39,7 @@ type Traits struct {
 	Links platforms.Links
 
 	PostAdvice    string // what a person must do where a status may not be posted
+	NoteAdvice    string // what a person must give where requests may not be commented
 	HookAdvice    string // what a person must give where webhooks may not be managed
 	AddressAdvice string // what a person must do where the API is not found
 	// Advise is the advice that a refusal's own header or message gives, or empty; nil: there is none.

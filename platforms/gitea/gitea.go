@@ -31,6 +31,7 @@ var (
 	_ platforms.CredentialChecker = (*Platform)(nil)
 	_ platforms.ClientSharer      = (*Platform)(nil)
 	_ platforms.StatusReader      = (*Platform)(nil)
+	_ platforms.NoteKeeper        = (*Platform)(nil)
 	_ platforms.MergeBaseFinder   = (*Platform)(nil)
 	_ platforms.MetadataFetcher   = (*Platform)(nil)
 	_ platforms.HookManager       = (*Platform)(nil)
@@ -48,6 +49,7 @@ func New(config platforms.Config) (*Platform, error) {
 		Title: "Gitea", Links: links, HidesSecrets: true, SignsJSONOnly: true, MayLackRuns: true, NoStatusID: true,
 		RefEvents:     true,
 		PostAdvice:    "give the token the scope write:repository, and its owner the right to write to the project",
+		NoteAdvice:    "give the token the scope write:issue, and its owner the right to write to the project",
 		HookAdvice:    "the token the scope write:repository, of an administrator of the project",
 		AddressAdvice: "correct api_url",
 	})
@@ -83,11 +85,17 @@ func (p *Platform) Remote(_ context.Context, project string) (platforms.Remote, 
 	return p.RemoteWith(project, p.Token), nil
 }
 
-// CheckCredential lists projects: a token with the scope write:repository alone may not read about its owner.
+// CheckCredential lists projects: a token with the scope write:repository alone may not read about its owner. It lists issues to see
+// whether the token has a scope for them; that it may write them does not show.
 func (p *Platform) CheckCredential(ctx context.Context) (found platforms.Credential, err error) {
 	if p.Clients == nil {
 		return found, platforms.ErrNoToken
 	}
-	_, err = p.ProbeToken(ctx, "repos/search?limit=1")
-	return found, ghapi.Wrap(err, "checking the token")
+	if _, err = p.ProbeToken(ctx, "repos/search?limit=1"); err != nil {
+		return found, ghapi.Wrap(err, "checking the token")
+	}
+	if code := platforms.CodeOf(p.ProbeList(ctx, "repos/issues/search?limit=1")); code == http.StatusForbidden {
+		found.Lacks = map[platforms.Use]string{platforms.UseNotes: p.Traits.NoteAdvice}
+	}
+	return found, nil
 }

@@ -108,6 +108,9 @@ func (c checkRun) send(ctx context.Context, annotations []*gogithub.CheckRunAnno
 	return platforms.Posted{ID: run.GetID(), Code: answer.StatusCode}, nil
 }
 
+// checksAdvice is what an App needs for check runs.
+const checksAdvice = "give the App the permission \"Checks: read and write\", and accept that for the installation"
+
 // withoutHold makes a refusal of a permission one of the check run alone: commit statuses need another permission.
 func withoutHold(err error) error {
 	denied := new(platforms.Denied)
@@ -115,7 +118,7 @@ func withoutHold(err error) error {
 		return err
 	}
 	return &platforms.HTTPError{Code: platforms.CodeOf(err), Err: fmt.Errorf(
-		"%w: the App may not make check runs: give it the permission Checks (write), and accept that for the installation", platforms.ErrRefused)}
+		"%w: the App may not make check runs: %s", platforms.ErrRefused, checksAdvice)}
 }
 
 func stateOfCheck(state core.StatusState) (status string, conclusion *string) {

@@ -115,7 +115,7 @@ func TestCheckRunsThatAreForbiddenHoldNothing(t *testing.T) {
 	server.RefuseStatuses(http.StatusForbidden)
 	_, err := platform.PostCheck(t.Context(), status, platforms.CheckReport{Summary: "s"})
 	denied := new(platforms.Denied)
-	if !errors.Is(err, platforms.ErrRefused) || errors.As(err, &denied) || !strings.Contains(err.Error(), "Checks (write)") {
+	if !errors.Is(err, platforms.ErrRefused) || errors.As(err, &denied) || !strings.Contains(err.Error(), "Checks: read and write") {
 		t.Errorf("got %v", err)
 	}
 	_, withToken := forge(t, false)

@@ -20,7 +20,7 @@ const scopesHeader = "X-Oauth-Scopes"
 func (p *Platform) CheckCredential(ctx context.Context) (found platforms.Credential, err error) {
 	switch {
 	case p.app != nil:
-		err = p.checkApp(ctx)
+		found, err = p.checkApp(ctx)
 	case p.Clients == nil:
 		return found, platforms.ErrNoToken
 	default:
@@ -42,33 +42,51 @@ func (p *Platform) checkToken(ctx context.Context) (found platforms.Credential, 
 	}
 	found.ExpiresAt = answer.TokenExpiration.Time
 	scopes := strings.Join(answer.Header.Values(scopesHeader), ", ")
-	if _, classic := answer.Header[scopesHeader]; classic && !mayPost(scopes) {
+	_, classic := answer.Header[scopesHeader]
+	if classic && !mayPost(scopes) {
 		return found, &platforms.Denied{Err: fmt.Errorf("the token of %s has the scopes %q and lacks repo (or repo:status,"+
 			" where all projects are public): add it", p.Name, platforms.Clean(scopes))}
+	}
+	found.Lacks = map[platforms.Use]string{}
+	if classic && !hasScope(scopes, "repo", "public_repo") {
+		found.Lacks[platforms.UseNotes] = p.Traits.NoteAdvice
 	}
 	return found, nil
 }
 
 // mayPost tells whether the scopes of a classic token let it post statuses, in public projects at least.
-func mayPost(scopes string) bool {
+func mayPost(scopes string) bool { return hasScope(scopes, "repo", "public_repo", "repo:status") }
+
+func hasScope(scopes string, wanted ...string) bool {
 	return slices.ContainsFunc(strings.Split(scopes, ","), func(scope string) bool {
-		return slices.Contains([]string{"repo", "public_repo", "repo:status"}, strings.TrimSpace(scope))
+		return slices.Contains(wanted, strings.TrimSpace(scope))
 	})
 }
 
 // checkApp checks the permissions that the App asks of those who install it. Whether they have granted them shows in
 // their projects.
-func (p *Platform) checkApp(ctx context.Context) error {
+func (p *Platform) checkApp(ctx context.Context) (credential platforms.Credential, err error) {
 	found, answer, err := p.app.asApp.Apps.Get(ctx, "")
 	notFound := fmt.Sprintf("it has no App %d, correct app.id", p.app.config.ID)
 	if err := p.ProbeError(answer, err, notFound); err != nil {
-		return err
+		return credential, err
 	}
-	if granted := found.GetPermissions(); granted != nil && granted.GetStatuses() != "write" {
-		return &platforms.Denied{Err: fmt.Errorf("the App %d of %s lacks the permission \"Commit statuses: write\": give it in"+
+	granted := found.GetPermissions()
+	if granted == nil {
+		return credential, nil
+	}
+	if granted.GetStatuses() != "write" {
+		return credential, &platforms.Denied{Err: fmt.Errorf("the App %d of %s lacks the permission \"Commit statuses: write\": give it in"+
 			" its settings, and have its owners accept it where it is installed", p.app.config.ID, p.Name)}
 	}
-	return nil
+	credential.Lacks = map[platforms.Use]string{}
+	if granted.GetChecks() != "write" {
+		credential.Lacks[platforms.UseChecks] = checksAdvice
+	}
+	if granted.GetPullRequests() != "write" && granted.GetIssues() != "write" {
+		credential.Lacks[platforms.UseNotes] = p.Traits.NoteAdvice
+	}
+	return credential, nil
 }
 
 func (p *Platform) addAdvice() {
@@ -78,6 +96,8 @@ func (p *Platform) addAdvice() {
 	traits.AddressAdvice = "correct api_url"
 	traits.PostAdvice = "give the token access to the project and the permission \"Commit statuses: write\" (classic" +
 		" tokens: repo:status)"
+	traits.NoteAdvice = "give the token the permission \"Pull requests: read and write\" (classic tokens: repo, or public_repo where all" +
+		" projects are public)"
 	traits.HookAdvice = "the token the permission \"Webhooks: read and write\" (classic tokens: admin:repo_hook)"
 	if p.Web.Hostname() != host {
 		onGitea := " (on Gitea and Forgejo, configure the type gitea)"
@@ -86,6 +106,7 @@ func (p *Platform) addAdvice() {
 	}
 	if p.app != nil {
 		traits.PostAdvice = "install the App on the project and give it the permission \"Commit statuses: write\""
+		traits.NoteAdvice = "give the App the permission \"Pull requests: read and write\", and accept that for the installation"
 		traits.HookAdvice = "the App a webhook in its settings, or the permission \"Webhooks: read and write\""
 	}
 }

@@ -2,7 +2,9 @@ package github_test
 
 import (
 	"errors"
+	"maps"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -65,7 +67,7 @@ func TestCheckCredentialOfAnApp(t *testing.T) {
 		says   string
 		denied bool
 	}{
-		"right":       {reply{200, `{"id":4,"permissions":{"statuses":"write","contents":"read"}}`, nil}, "", false},
+		"right":       {reply{200, `{"id":4,"permissions":{"statuses":"write","checks":"write","pull_requests":"write"}}`, nil}, "", false},
 		"may nothing": {reply{200, `{"id":4,"permissions":{"contents":"read"}}`, nil}, "Commit statuses: write", true},
 		"may read":    {reply{200, `{"id":4,"permissions":{"statuses":"read"}}`, nil}, "Commit statuses: write", true},
 		"wrong key":   {reply{401, `{"message":"A JSON web token could not be decoded"}`, nil}, "the key of the App is wrong", true},
@@ -80,5 +82,27 @@ func TestCheckCredentialOfAnApp(t *testing.T) {
 				t.Errorf("asked %v", calls)
 			}
 		})
+	}
+}
+
+// What is switched on besides commit statuses needs more permissions.
+func TestCredentialsTellWhatTheyLack(t *testing.T) {
+	t.Parallel()
+	description := platformtest.Describe(t, "openapi/github/api.github.com.subset.json", "/sub/api/v3")
+	both := []platforms.Use{platforms.UseChecks, platforms.UseNotes}
+	for permissions, want := range map[string][]platforms.Use{
+		`"checks":"write","pull_requests":"write"`: nil,
+		`"checks":"write","issues":"write"`:        nil,
+		`"checks":"write"`:                         {platforms.UseNotes},
+		`"checks":"read","pull_requests":"read"`:   both,
+		`"contents":"read"`:                        both,
+	} {
+		server := description.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			reply{200, `{"id":4,"permissions":{"statuses":"write",` + permissions + `}}`, nil}.write(w)
+		})
+		found, err := newApp(t, server).CheckCredential(t.Context())
+		if lacks := slices.Sorted(maps.Keys(found.Lacks)); err != nil || !slices.Equal(lacks, want) {
+			t.Errorf("%s: lacks %v, %v; want %v", permissions, lacks, err, want)
+		}
 	}
 }

@@ -1,7 +1,7 @@
 // Package gitlab is the adapter for gitlab.com and self-managed GitLab, below a sub-path too. It verifies and
 // translates their webhooks and system hooks, posts commit statuses and tells where to fetch from.
 //
-// Reading order: kind.go, gitlab.go, verify.go, parse.go, status.go, metadata.go, hooks.go, credential.go, errors.go.
+// Reading order: kind.go, gitlab.go, verify.go, parse.go, status.go, comment.go, metadata.go, hooks.go, credential.go, errors.go.
 package gitlab
 
 import (
@@ -47,6 +47,7 @@ var (
 	_ platforms.CredentialChecker = (*Platform)(nil)
 	_ platforms.ClientSharer      = (*Platform)(nil)
 	_ platforms.StatusReader      = (*Platform)(nil)
+	_ platforms.NoteKeeper        = (*Platform)(nil)
 	_ platforms.MergeBaseFinder   = (*Platform)(nil)
 	_ platforms.MetadataFetcher   = (*Platform)(nil)
 	_ platforms.HookManager       = (*Platform)(nil)

@@ -437,10 +437,11 @@ func checkState(state core.StatusState) string {
 	}
 }
 
-// postAsNote writes one note on the merge request, and changes that later. Nothing is written while the scan is in progress.
+// postAsNote writes one note on the merge request, and changes that later. Nothing is written while the scan is in
+// progress, nor where the request has a comment that is kept up to date.
 func (p *Platform) postAsNote(ctx context.Context, of *mergeRequest, status core.Status) (platforms.Posted, error) {
 	pin := status.PipelinePin
-	if status.State == core.StatusPending {
+	if status.State == core.StatusPending || status.Commented {
 		return platforms.Posted{PipelinePin: pin}, nil
 	}
 	request, err := of.read()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/scanhook/scanhook/cmd/scanhook/cli"
@@ -41,7 +42,7 @@ func (c Check) platform(ctx context.Context, name string) Line {
 	if !ok {
 		return Line{OK, subject, text + "statuses posted to " + posted(p)}
 	}
-	verdict, news := judgeCredential(ctx, checker, name, posted(p))
+	verdict, news := c.judgeCredential(ctx, checker, name, posted(p))
 	return Line{verdict, subject, text + news}
 }
 
@@ -57,6 +58,23 @@ func (c Check) readFrom(name string) string {
 	return "projects are read from " + p.URL + " with a token"
 }
 
+// uses are what is switched on for repositories of a platform besides commit statuses.
+func (c Check) uses(platform string) (list []platforms.Use) {
+	on := map[platforms.Use]bool{}
+	for _, repository := range c.Repositories {
+		if repository.Reaches(platform) {
+			on[platforms.UseNotes] = on[platforms.UseNotes] || core.CommentMode(repository.Comment).Writes()
+			on[platforms.UseChecks] = on[platforms.UseChecks] || slices.Contains(core.Publishing(repository.Publish).Kinds(true), core.KindCheck)
+		}
+	}
+	for _, use := range []platforms.Use{platforms.UseChecks, platforms.UseNotes} {
+		if on[use] {
+			list = append(list, use)
+		}
+	}
+	return list
+}
+
 // posted says where statuses go, and as whom.
 func posted(p config.Platform) string {
 	if p.App == nil {
@@ -67,7 +85,7 @@ func posted(p config.Platform) string {
 
 // judgeCredential asks the platform what the credential is good for. If the platform cannot
 // be asked now, the credential may still be right: that is a warning.
-func judgeCredential(ctx context.Context, checker platforms.CredentialChecker, name, where string) (Verdict, string) {
+func (c Check) judgeCredential(ctx context.Context, checker platforms.CredentialChecker, name, where string) (Verdict, string) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	found, err := checker.CheckCredential(ctx)
@@ -85,6 +103,11 @@ func judgeCredential(ctx context.Context, checker platforms.CredentialChecker, n
 	case !found.ExpiresAt.IsZero() && left < endsSoon:
 		return Warn, fmt.Sprintf("statuses posted to %s until its token ends on %s; renew it there and set "+
 			"platforms.%s.token", where, found.ExpiresAt.UTC().Format(time.DateOnly), name)
+	}
+	for _, use := range c.uses(name) {
+		if advice := found.Lacks[use]; advice != "" {
+			return Warn, fmt.Sprintf("statuses posted to %s, but not the %s that are switched on: %s", where, use, advice)
+		}
 	}
 	return OK, "statuses posted to " + where
 }

@@ -4,6 +4,7 @@ package gitea
 
 import (
 	"github.com/scanhook/scanhook/internal/fakeforge"
+	"github.com/scanhook/scanhook/internal/fakeforge/github"
 )
 
 // New makes a fake Gitea without repositories.
@@ -17,6 +18,7 @@ func New(cfg fakeforge.Config) *fakeforge.Server {
 	events{o}.register(&forge)
 	statuses{o}.register(&forge)
 	hooks{o}.addRoutes()
+	github.IssueComments{Server: server, API: o.commentAPI()}.Register(repositoryRoot)
 	server.Become(forge)
 	return server
 }

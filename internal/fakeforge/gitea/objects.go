@@ -1,6 +1,7 @@
 package gitea
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -29,6 +30,7 @@ func (o objects) register(f *fakeforge.Forge) {
 	o.Route("GET "+apiRoot+"/user", o.showUser)
 	o.Route("GET "+apiRoot+"/user/repos", func(r *http.Request) fakeforge.Answer { return fakeforge.OK(o.DescribeRepositories(r)) })
 	o.Route("GET "+apiRoot+"/repos/search", o.search)
+	o.Route("GET "+apiRoot+"/repos/issues/search", func(*http.Request) fakeforge.Answer { return fakeforge.OK([]any{}) })
 	o.Route("GET "+repositoryRoot, o.showRepository)
 }
 
@@ -90,3 +92,21 @@ func person(p gitrepo.Person) map[string]any {
 }
 
 func timestamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// commentAPI lists all comments on one page.
+func (o objects) commentAPI() fakeforge.CommentAPI {
+	return fakeforge.CommentAPI{
+		Describe: func(c fakeforge.Comment) map[string]any {
+			return map[string]any{
+				"id": c.ID, "body": c.Body, "user": o.user(fakeforge.Account{ID: fakeforge.Bot.ID, Login: c.Author}),
+				"html_url": fmt.Sprintf("%s/%s/pulls/%d#issuecomment-%d", o.Base(), c.Project, c.Request, c.ID),
+			}
+		},
+		NotFound: notFound(),
+		Locked:   fakeforge.Refuse(http.StatusForbidden, "issue is locked"),
+		Invalid: func(problem string) fakeforge.Answer {
+			return fakeforge.Refuse(http.StatusUnprocessableEntity, "[Body]: "+problem)
+		},
+		MaxBody: 1 << 20,
+	}
+}

@@ -24,6 +24,7 @@ func New(cfg fakeforge.Config) *fakeforge.Server {
 	(&events{objects: o, artifacts: map[int64][]int64{}}).register(&forge)
 	statuses{o}.register(&forge)
 	hooks{o}.register(&forge)
+	IssueComments{server, o.commentAPI()}.Register(repositoryRoot)
 	(&checks{objects: o, runs: map[int64]*CheckRun{}}).register(&forge)
 	server.Become(forge)
 	return server

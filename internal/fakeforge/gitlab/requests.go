@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -28,7 +29,6 @@ func MergeRequestRef(number int64, merged bool) string {
 type requests struct {
 	objects
 	mu     sync.Mutex
-	notes  map[int64]string           // by id
 	checks map[string][]externalCheck // by project
 }
 
@@ -40,7 +40,7 @@ type externalCheck struct {
 }
 
 func newRequests(o objects) *requests {
-	return &requests{objects: o, notes: map[int64]string{}, checks: map[string][]externalCheck{}}
+	return &requests{objects: o, checks: map[string][]externalCheck{}}
 }
 
 const requestRoot = projectRoot + "/merge_requests/{iid}"
@@ -51,8 +51,7 @@ func (q *requests) register(f *fakeforge.Forge) {
 	q.Route("GET "+requestRoot, q.withRequest(q.show))
 	q.Route("GET "+requestRoot+"/status_checks", q.withRequest(q.listChecks))
 	q.Route("POST "+requestRoot+"/status_check_responses", q.withRequest(q.answerCheck))
-	q.Route("POST "+requestRoot+"/notes", q.withRequest(q.addNote))
-	q.Route("PUT "+requestRoot+"/notes/{note}", q.withRequest(q.editNote))
+	notes{q}.addRoutes()
 }
 
 func (q *requests) withRequest(answer func(*http.Request, fakeforge.RequestSpec) fakeforge.Answer) fakeforge.Endpoint {
@@ -75,41 +74,6 @@ func (q *requests) show(_ *http.Request, spec fakeforge.RequestSpec) fakeforge.A
 		entity["source_project_id"] = nil
 	}
 	return fakeforge.OK(entity)
-}
-
-func (q *requests) addNote(r *http.Request, spec fakeforge.RequestSpec) fakeforge.Answer {
-	id := q.NextID()
-	return q.putNote(r, spec, id, http.StatusCreated)
-}
-
-func (q *requests) editNote(r *http.Request, spec fakeforge.RequestSpec) fakeforge.Answer {
-	id, _ := strconv.ParseInt(r.PathValue("note"), 10, 64)
-	q.mu.Lock()
-	_, known := q.notes[id]
-	q.mu.Unlock()
-	if !known {
-		return fakeforge.Refuse(http.StatusNotFound, "404 Note Not Found")
-	}
-	return q.putNote(r, spec, id, http.StatusOK)
-}
-
-// putNote records a note as a status of the head, whose context is the note's first word, so that tests can wait for it. A line that begins
-// with a slash would command.
-func (q *requests) putNote(r *http.Request, spec fakeforge.RequestSpec, id int64, status int) fakeforge.Answer {
-	var note struct {
-		Body string `json:"body"`
-	}
-	if err := json.NewDecoder(r.Body).Decode(&note); err != nil || note.Body == "" || strings.HasPrefix(note.Body, "/") {
-		return *refuseCall("error", "body is missing")
-	}
-	q.mu.Lock()
-	q.notes[id] = note.Body
-	q.mu.Unlock()
-	q.Accept(fakeforge.Status{
-		Project: spec.Project, SHA: spec.Head, Ref: "note", Context: "note", State: "note", Description: note.Body, ID: id,
-		Creator: fakeforge.Bot.Login, At: q.Now().UTC(),
-	})
-	return fakeforge.Answer{Status: status, Body: map[string]any{"id": id, "body": note.Body, "noteable_iid": spec.Number}}
 }
 
 // addCheck gives a project, which is one of GitLab Ultimate then, an external status check.
@@ -171,4 +135,67 @@ func (q *requests) answerCheck(r *http.Request, spec fakeforge.RequestSpec) fake
 		"id": q.NextID(), "merge_request": map[string]any{"iid": spec.Number},
 		"external_status_check": map[string]any{"id": check.id, "name": check.name, "external_url": "https://checks.example/"},
 	}}
+}
+
+// maxNote is how many bytes of a note GitLab takes.
+const maxNote = 1_000_000
+
+// notes is the API of the notes of merge requests.
+type notes struct{ *requests }
+
+func (n notes) addRoutes() {
+	api := n.api()
+	root := requestRoot + "/notes"
+	one := n.withRequest(func(r *http.Request, spec fakeforge.RequestSpec) fakeforge.Answer {
+		return n.OneComment(api, r, spec.Project, spec.Number, r.PathValue("note"))
+	})
+	n.Route("GET "+root, n.withRequest(func(r *http.Request, spec fakeforge.RequestSpec) fakeforge.Answer {
+		return n.ListComments(api, r, spec)
+	}))
+	n.Route("POST "+root, n.obeying(n.withRequest(func(r *http.Request, spec fakeforge.RequestSpec) fakeforge.Answer {
+		return n.PostComment(api, r, spec)
+	})))
+	n.Route("GET "+root+"/{note}", one)
+	n.Route("PUT "+root+"/{note}", n.obeying(one))
+}
+
+func (n notes) api() fakeforge.CommentAPI {
+	return fakeforge.CommentAPI{
+		Describe: func(c fakeforge.Comment) map[string]any {
+			return map[string]any{
+				"id": c.ID, "body": c.Body, "author": map[string]any{"id": fakeforge.Bot.ID, "username": c.Author}, "system": false,
+				"noteable_type": "MergeRequest", "noteable_iid": c.Request, "resolvable": false,
+			}
+		},
+		NotFound: fakeforge.Refuse(http.StatusNotFound, "404 Not found"),
+		Locked:   fakeforge.Refuse(http.StatusForbidden, "403 Forbidden"),
+		Invalid:  func(problem string) fakeforge.Answer { return *refuseCall("error", problem) },
+		MaxBody:  maxNote,
+		Newest:   true,
+		Pages: func(_ *http.Request, page, pages int) http.Header {
+			header := http.Header{"X-Page": {strconv.Itoa(page)}, "X-Total-Pages": {strconv.Itoa(pages)}, "X-Next-Page": {""}}
+			if page < pages {
+				header.Set("X-Next-Page", strconv.Itoa(page+1))
+			}
+			return header
+		},
+	}
+}
+
+// obeying refuses what GitLab would take for a command, a line that begins with a slash outside of code.
+func (n notes) obeying(rules fakeforge.Endpoint) fakeforge.Endpoint {
+	return func(r *http.Request) fakeforge.Answer {
+		var note struct {
+			Body string `json:"body"`
+		}
+		text, err := io.ReadAll(r.Body)
+		if err == nil {
+			err = json.Unmarshal(text, &note)
+		}
+		if err != nil || strings.Contains("\n"+note.Body, "\n/") {
+			return *refuseCall("error", "the note is a command")
+		}
+		r.Body = io.NopCloser(strings.NewReader(string(text)))
+		return rules(r)
+	}
 }

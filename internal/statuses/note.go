@@ -1,0 +1,243 @@
+package statuses
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/lease"
+	"github.com/scanhook/scanhook/platforms"
+	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/notes"
+)
+
+const (
+	noteTimeout   = 40 * time.Second // it may take three calls
+	noteLease     = time.Minute      // longer than a post may take
+	parallelNotes = 4
+	checkNote     = 15 * time.Minute // after one was written
+)
+
+// noteAdvice is what becomes of a comment that the platform refuses.
+const noteAdvice = "; the comment is tried for 15 minutes, and again with the next change of the verdict"
+
+// notes is the worker that writes the comments of requests.
+func (s *sender) notes(keeper platforms.NoteKeeper) lease.Worker[notes.Note, notes.End] {
+	return lease.Worker[notes.Note, notes.End]{
+		Name: "notes " + s.platform, Log: s.Log, Wake: s.Store.Changed(), Every: claimEvery,
+		Parallel: parallelNotes, Batch: parallelNotes, Lease: noteLease, Handover: settleTimeout,
+		Claim: func(ctx context.Context, most int) ([]notes.Note, error) {
+			if s.pauses.Paused(s.platform, s.Now()) {
+				return nil, nil
+			}
+			return s.Store.Notes().Claim(ctx, s.platform, most, noteLease)
+		},
+		Work: func(ctx context.Context, note notes.Note) (notes.End, error) { return s.write(ctx, keeper, note) },
+		Settle: func(ctx context.Context, note notes.Note, end notes.End) error {
+			settling, cancel := context.WithTimeout(ctx, settleTimeout)
+			defer cancel()
+			return s.Store.Notes().Settle(settling, note, end)
+		},
+	}
+}
+
+// write makes a request show its comment. It outlives ctx: the outcome of an interrupted call would be unknown.
+func (s *sender) write(ctx context.Context, keeper platforms.NoteKeeper, note notes.Note) (notes.End, error) {
+	writing, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTimeout)
+	defer cancel()
+	subject, err := s.Store.Notes().Subject(writing, note)
+	if err != nil {
+		return notes.End{}, err
+	}
+	text, err := s.noteText(writing, note, subject)
+	if err != nil {
+		return notes.End{}, err
+	}
+	sum := sha256.Sum256([]byte(text))
+	digest := hex.EncodeToString(sum[:])
+	if text == "" || digest == note.Digest && !note.Checked() {
+		return notes.End{Posted: true, NoteID: note.NoteID, Digest: note.Digest}, nil
+	}
+	kept, err := keeper.KeepNote(writing, core.Project{Name: subject.ProjectName, Ref: subject.ProjectRef}, note.Number,
+		platforms.Note{ID: note.NoteID, Marker: note.Marker, Text: hidden(note.Marker) + text})
+	end := s.endOf(note, kept, digest, err)
+	s.logNote(note, subject, end, err)
+	return end, nil
+}
+
+// hidden is a text in Markdown that nobody sees.
+func hidden(text string) string { return "<!-- scanhook " + text + " -->\n" }
+
+// noteText is what the request is to show; empty for nothing new: it is closed, or comments are off, or none was written yet and its head
+// is still being scanned.
+func (s *sender) noteText(ctx context.Context, note notes.Note, subject notes.Subject) (string, error) {
+	if !subject.IsOpen || subject.ScanID == 0 || !s.Store.CommentMode(note.SourcePlatform, subject.ProjectName).Writes() {
+		return "", nil
+	}
+	told, err := s.read(ctx, subject.ScanID)
+	if err != nil || !told.scan.Status.Ended() && note.NoteID == 0 {
+		return "", err
+	}
+	return noteOf(told, s.Store.PageOf(told.scan)), nil
+}
+
+// noteOf is the text about the head of a request.
+func noteOf(t told, page string) string {
+	state, text := core.StatusFor(t.scan)
+	head := fmt.Sprintf("### %s: %s\n\n%s, commit %s\n", plain(t.scan.Context), words[state], plain(text), core.ShortSHA(t.scan.CommitSHA))
+	if !t.scan.Status.Ended() {
+		return head
+	}
+	return head + describe(t.scan, t.coverage, t.found, page)
+}
+
+// words are what people call the states.
+var words = map[core.StatusState]string{
+	core.StatusPending: "in progress", core.StatusSuccess: "passed", core.StatusFailure: "failed", core.StatusError: "could not be judged",
+	core.StatusCancelled: "not judged",
+}
+
+// endOf decides what happens next. A rate limit holds for the whole platform. A comparison that fails is left out: the comment was posted.
+func (p *Poster) endOf(note notes.Note, kept platforms.KeptNote, digest string, err error) notes.End {
+	limited := new(platforms.RateLimited)
+	if errors.As(err, &limited) {
+		p.pauses.Delay(note.SourcePlatform, p.Now(), limited.After)
+	}
+	switch {
+	case err == nil:
+		end := notes.End{Posted: true, NoteID: kept.ID, Digest: digest, Written: kept.Written}
+		if kept.Written && !note.Checked() {
+			end.CheckAfter = checkNote
+		}
+		return end
+	case errors.Is(err, platforms.ErrGone):
+		return notes.End{Gone: true}
+	case note.Checked():
+		return notes.End{Posted: true, NoteID: note.NoteID, Digest: note.Digest}
+	}
+	return decideNote(note, err, p.Now().Sub(note.DesiredAt)-p.Store.Jumped(note.DesiredAt))
+}
+
+// decideNote turns a failed post into what happens next. The note has been due for age.
+func decideNote(note notes.Note, err error, age time.Duration) notes.End {
+	retry := platforms.RetryAfter(err, firstPause, note.Attempts, age)
+	end := notes.End{Error: reason(err), RetryAfter: retry.After, GivenUp: retry.GivenUp}
+	switch limited := new(platforms.RateLimited); {
+	case errors.As(err, &limited):
+		end.Waiting = true
+	case errors.Is(err, platforms.ErrNoToken):
+		end.RetryAfter, end.GivenUp = noTokenPause, false
+	case errors.Is(err, platforms.ErrRefused):
+		end.GivenUp = end.GivenUp || age > refusedGrace || platforms.CodeOf(err) == 0
+		end.Error += noteAdvice
+	}
+	return end
+}
+
+func (p *Poster) logNote(note notes.Note, subject notes.Subject, end notes.End, err error) {
+	log := p.Log.With("platform", note.SourcePlatform, "project", subject.ProjectName, "request", note.Number)
+	switch {
+	case end.Posted && end.Written && note.Checked():
+		log.Warn("somebody changed our comment of a request, it is put right this once")
+	case end.Posted && end.Written:
+		log.Info("comment written")
+	case end.Gone:
+		log.Info("our comment of a request was deleted, it is written anew")
+	case end.GivenUp:
+		log.Error("comment given up", "error", err)
+	case err != nil:
+		log.Warn("comment not written", "after", end.RetryAfter, "error", err)
+	}
+}
+
+// maxListed bounds the findings in a text.
+const maxListed = 20
+
+// told is what a text tells of a scan: its new findings that are not dismissed are the most urgent first.
+type told struct {
+	scan     core.Scan
+	coverage *core.Coverage
+	found    []core.Finding
+}
+
+func (p *Poster) read(ctx context.Context, id int64) (t told, err error) {
+	if t.scan, err = p.Store.GetScanByID(ctx, id); err != nil {
+		return t, err
+	}
+	jobs, err := p.Store.ListJobs(ctx, t.scan)
+	if err != nil {
+		return t, err
+	}
+	t.coverage = core.CoverageOf(jobs)
+	t.found, err = p.Store.PageFindings(ctx, t.scan, store.FindingPage{State: core.New, Limit: maxAnnotations})
+	return t, err
+}
+
+// describe is, in Markdown, what follows the sentence of an ended scan's status.
+func describe(scan core.Scan, coverage *core.Coverage, found []core.Finding, page string) string {
+	var text strings.Builder
+	if scan.VerdictReason != "" {
+		fmt.Fprintf(&text, "\nThe gate: %s.\n", plain(scan.VerdictReason))
+	}
+	if coverage != nil && coverage.NotSearched() > 0 {
+		fmt.Fprintf(&text, "\nNot searched: %d, which may hold findings.\n", coverage.NotSearched())
+	}
+	if len(found) > 0 {
+		text.WriteString("\nNew findings:\n\n")
+	}
+	for _, f := range found[:min(len(found), maxListed)] {
+		fmt.Fprintf(&text, "- **%s** %s", f.Severity, code(cmp.Or(f.Title, f.RuleID)))
+		if f.File != "" {
+			fmt.Fprintf(&text, " in %s", code(placeOf(f)))
+		}
+		if f.Commit != "" {
+			fmt.Fprintf(&text, " of commit %s", core.ShortSHA(f.Commit))
+		}
+		text.WriteString("\n")
+	}
+	switch rest := len(found) - maxListed; {
+	case len(found) == maxAnnotations: // there may be more than were read
+		text.WriteString("\nand more\n")
+	case rest > 0:
+		fmt.Fprintf(&text, "\nand %d more\n", rest)
+	}
+	if page != "" {
+		fmt.Fprintf(&text, "\n[All findings, and what to do about them](<%s>)\n", page)
+	}
+	return text.String()
+}
+
+func placeOf(f core.Finding) string {
+	if f.Line > 0 {
+		return fmt.Sprintf("%s:%d", f.File, f.Line)
+	}
+	return f.File
+}
+
+// maxText bounds one text from outside, in bytes.
+const maxText = 300
+
+// code shows a text from outside in Markdown. It is on one line inside a span of code, in which the platforms make neither links nor
+// mentions, nor obey commands; characters that are escaped by other means become what they were before mentions are looked for.
+func code(text string) string {
+	text = strings.ReplaceAll(core.Clip(strings.TrimSpace(core.Line(core.WithoutEscapes(text))), maxText), "`", "'")
+	return "`" + cmp.Or(strings.TrimSpace(text), "?") + "`"
+}
+
+// harmless are texts that mean nothing in Markdown: of words, numbers and some signs.
+var harmless = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_ ,()%]*(?:[:;] [A-Za-z0-9_ ,()%]+)*$`)
+
+// plain is code, unless the text is harmless.
+func plain(text string) string {
+	if len(text) <= maxText && harmless.MatchString(text) {
+		return text
+	}
+	return code(text)
+}
