@@ -2,10 +2,12 @@ package github
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/bradleyfalzon/ghinstallation/v2"
 	gogithub "github.com/google/go-github/v62/github"
@@ -15,22 +17,34 @@ import (
 	"github.com/scanhook/scanhook/platforms/ghapi"
 )
 
-// app opens the API as a GitHub App. For each installation it has one transport, which renews the hourly token.
+// app opens the API as a GitHub App. For each project it has transports that renew their hourly tokens, which open no other project.
 type app struct {
 	config platforms.App
 	server *ghapi.Server
 	asApp  *gogithub.Client // signs with the App's own key, for calls about the App and its installations
 
-	mu       sync.Mutex
-	projects map[string]int64 // project to id of its installation
-	open     map[int64]*installation
+	mu   sync.Mutex
+	open map[string]*installation // by project
 }
 
-// installation is an App on one account, with the token that the account's projects share.
+// installation is an App on one project.
 type installation struct {
-	transport *ghinstallation.Transport
-	client    *gogithub.Client
+	client   *gogithub.Client
+	fetching *ghinstallation.Transport // its token is for git
+	since    time.Time
 }
+
+// askAgain is how long an installation is taken for what it was: its owner may have granted more, or less.
+const askAgain = time.Hour
+
+// needed are the permissions that calls need, as far as they are granted, and their highest level. What git needs to fetch is the second.
+var (
+	needed = map[string]string{
+		"statuses": "write", "checks": "write", "repository_hooks": "write", "contents": "read", "actions": "read", "pull_requests": "read",
+		"metadata": "read",
+	}
+	neededToFetch = map[string]string{"contents": "read", "metadata": "read"}
+)
 
 func newApp(config platforms.App, server *ghapi.Server) (*app, error) {
 	transport, err := ghinstallation.NewAppsTransport(server.Calls.Transport, config.ID, config.PrivateKey)
@@ -39,7 +53,7 @@ func newApp(config platforms.App, server *ghapi.Server) (*app, error) {
 			core.ErrInvalid)
 	}
 	a := &app{
-		config: config, server: server, projects: make(map[string]int64), open: make(map[int64]*installation),
+		config: config, server: server, open: make(map[string]*installation),
 	}
 	a.asApp = a.dial(transport)
 	return a, nil
@@ -52,7 +66,7 @@ func (a *app) dial(transport http.RoundTripper) *gogithub.Client {
 	return a.server.Dial(&client)
 }
 
-// Client calls the API with the token of the project's installation.
+// Client calls the API with a token for the project.
 func (a *app) Client(ctx context.Context, project string) (*gogithub.Client, error) {
 	found, err := a.installation(ctx, project)
 	if err != nil {
@@ -66,51 +80,94 @@ func (a *app) token(ctx context.Context, project string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return found.transport.Token(ctx)
+	return found.fetching.Token(ctx)
 }
 
 // installation is the cached one, or the one that GitHub finds for the project.
 func (a *app) installation(ctx context.Context, project string) (*installation, error) {
 	a.mu.Lock()
-	id, known := a.projects[project]
+	known := a.open[project]
 	a.mu.Unlock()
-	if known {
-		return a.opened(project, id)
+	if known != nil && a.server.Now().Sub(known.since).Abs() < askAgain {
+		return known, nil
 	}
 	owner, name, _ := strings.Cut(project, "/")
 	found, _, err := a.asApp.Apps.FindRepositoryInstallation(ctx, owner, name)
 	if err != nil {
 		return nil, fmt.Errorf("finding the installation of App %d for %s: %w", a.config.ID, project, err)
 	}
-	return a.opened(project, found.GetID())
-}
-
-// opened caches the project's installation. Each has a transport of its own, because ghinstallation writes to it without
-// a lock when it renews a token.
-func (a *app) opened(project string, id int64) (*installation, error) {
+	made, err := a.install(found, name)
+	if err != nil {
+		return nil, fmt.Errorf("opening installation %d for %s: %w", found.GetID(), project, err)
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.projects[project] = id
-	if found, ok := a.open[id]; ok {
-		return found, nil
-	}
-	transport, err := ghinstallation.New(a.server.Calls.Transport, a.config.ID, id, a.config.PrivateKey)
-	if err != nil {
-		return nil, fmt.Errorf("opening installation %d: %w", id, err)
-	}
-	client := a.dial(transport)
-	transport.BaseURL = client.BaseURL.String()
-	transport.InstallationTokenOptions = empty(transport.InstallationTokenOptions)
-	a.open[id] = &installation{transport: transport, client: client}
-	return a.open[id], nil
+	a.open[project] = made
+	return made, nil
 }
 
-// empty replaces absent options: ghinstallation would send them as null, and GitHub documents an object.
-func empty[T any](*T) *T { return new(T) }
+// install makes the transports for a repository. Each of them is its own, because ghinstallation writes to it without a lock when it
+// renews a token.
+func (a *app) install(found *gogithub.Installation, repository string) (*installation, error) {
+	calling, err := a.transport(found, repository, needed)
+	if err != nil {
+		return nil, err
+	}
+	fetching, err := a.transport(found, repository, neededToFetch)
+	if err != nil {
+		return nil, err
+	}
+	return &installation{client: a.dial(calling), fetching: fetching, since: a.server.Now()}, nil
+}
+
+func (a *app) transport(found *gogithub.Installation, repository string, needs map[string]string) (*ghinstallation.Transport, error) {
+	transport, err := ghinstallation.New(a.server.Calls.Transport, a.config.ID, found.GetID(), a.config.PrivateKey)
+	if err != nil {
+		return nil, err
+	}
+	transport.BaseURL = a.asApp.BaseURL.String()
+	transport.InstallationTokenOptions, err = optionsOf(transport.InstallationTokenOptions, map[string]any{
+		"repositories": []string{repository}, "permissions": granted(found.GetPermissions(), needs),
+	})
+	return transport, err
+}
+
+// granted are those of the needed permissions that an installation has: GitHub gives no token where one more is asked for. Nil, which is
+// all that it has, where it does not say which.
+func granted(all *gogithub.InstallationPermissions, needs map[string]string) (some map[string]string) {
+	var has map[string]string
+	text, err := json.Marshal(all)
+	if all == nil || err != nil || json.Unmarshal(text, &has) != nil {
+		return nil
+	}
+	for name, level := range needs {
+		switch {
+		case has[name] == "read":
+			level = "read"
+		case has[name] == "":
+			continue
+		}
+		if some == nil {
+			some = map[string]string{}
+		}
+		some[name] = level
+	}
+	return some
+}
+
+// optionsOf fills the options of a token, whose type belongs to another version of go-github.
+func optionsOf[T any](_ *T, what map[string]any) (*T, error) {
+	options := new(T)
+	text, err := json.Marshal(what)
+	if err == nil {
+		err = json.Unmarshal(text, options)
+	}
+	return options, err
+}
 
 // Forget makes the next call look again: an App that was removed and installed anew has another installation.
 func (a *app) Forget(project string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	delete(a.projects, project)
+	delete(a.open, project)
 }

@@ -3,6 +3,7 @@ package github_test
 import (
 	"encoding/base64"
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -14,13 +15,17 @@ import (
 	"github.com/scanhook/scanhook/platforms/platformtest"
 )
 
-func TestAppKeepsOneTokenPerInstallation(t *testing.T) {
+// Each token opens one project, with no more permissions than calls need and the installation has; that for git may only read.
+func TestAppTokensOpenOneProject(t *testing.T) {
 	t.Parallel()
 	description := describe(t)
+	var asked []string
 	server := appServer(t, description, func(w http.ResponseWriter, r *http.Request) {
 		if got := r.Header.Get("Authorization"); !strings.HasPrefix(got, "Bearer ") {
 			t.Errorf("want a JWT, got %q", got)
 		}
+		body, _ := io.ReadAll(r.Body)
+		asked = append(asked, strings.TrimSpace(string(body)))
 		w.WriteHeader(http.StatusCreated)
 		_, _ = w.Write([]byte(`{"token":"installation-token","expires_at":"2100-01-01T00:00:00Z"}`))
 	})
@@ -38,6 +43,7 @@ func TestAppKeepsOneTokenPerInstallation(t *testing.T) {
 		"POST /sub/api/v3/repos/acme/widgets/statuses/" + platformtest.SHA,
 		"POST /sub/api/v3/repos/acme/widgets/statuses/" + platformtest.SHA,
 		"GET /sub/api/v3/repos/acme/gears/installation",
+		"POST /sub/api/v3/app/installations/55/access_tokens",
 		"POST /sub/api/v3/repos/acme/gears/statuses/" + platformtest.SHA,
 	}
 	if diff := cmp.Diff(want, server.Calls()); diff != "" {
@@ -46,7 +52,15 @@ func TestAppKeepsOneTokenPerInstallation(t *testing.T) {
 	remote, err := platform.Remote(t.Context(), "acme/widgets")
 	credentials := base64.StdEncoding.EncodeToString([]byte("x-access-token:installation-token"))
 	if err != nil || remote.Authorization != "Basic "+credentials {
-		t.Errorf("want the installation's token for fetching, got %q, %v", remote.Authorization, err)
+		t.Errorf("want a token for fetching, got %q, %v", remote.Authorization, err)
+	}
+	calls := `"permissions":{"contents":"read","metadata":"read","statuses":"write"}`
+	wantAsked := []string{
+		`{"repositories":["widgets"],` + calls + `}`, `{"repositories":["gears"],` + calls + `}`,
+		`{"repositories":["widgets"],"permissions":{"contents":"read","metadata":"read"}}`,
+	}
+	if diff := cmp.Diff(wantAsked, asked); diff != "" {
+		t.Errorf("tokens asked for (-want +got):\n%s", diff)
 	}
 }
 
@@ -73,6 +87,13 @@ func TestAppFaults(t *testing.T) {
 	}
 	if calls := removed.Calls(); len(calls) != 4 || calls[2] != calls[0] {
 		t.Errorf("want the installation to be looked up again, got %v", calls)
+	}
+	taken := appServer(t, description, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusUnprocessableEntity)
+	})
+	_, err = newApp(t, taken).PostStatus(t.Context(), platformtest.Status(core.StatusSuccess))
+	if !errors.As(err, new(*platforms.Denied)) || !strings.Contains(err.Error(), "install the App") {
+		t.Errorf("a project that was taken from the App: want an error that says so, got %v", err)
 	}
 	status := platformtest.Status(core.StatusSuccess)
 	status.ProjectName = "elsewhere/widgets"

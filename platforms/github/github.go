@@ -100,13 +100,17 @@ func apiAddress(web *url.URL) string {
 	return web.JoinPath("api", "v3").String()
 }
 
-// failedRenewal is the response to a failed renewal of an installation's token.
+// failedRenewal is the response to a failed renewal of an installation's token. GitHub calls it unprocessable where the App may not use
+// the repository any more, or lacks a permission since: that is one that is missing.
 func failedRenewal(err error) *http.Response {
 	var renewal *ghinstallation.HTTPError
 	if !errors.As(err, &renewal) || renewal.Response == nil {
 		return nil
 	}
 	renewal.Response.Body.Close()
+	if renewal.Response.StatusCode == http.StatusUnprocessableEntity {
+		renewal.Response.StatusCode = http.StatusForbidden
+	}
 	return renewal.Response
 }
 

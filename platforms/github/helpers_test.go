@@ -66,7 +66,7 @@ func appServer(t testing.TB, description platformtest.Description, renew http.Ha
 			if strings.Contains(r.URL.Path, "elsewhere") {
 				w.WriteHeader(http.StatusNotFound)
 			}
-			_, _ = w.Write([]byte(`{"id":55}`))
+			_, _ = w.Write([]byte(`{"id":55,"permissions":{"contents":"write","issues":"write","metadata":"read","statuses":"write"}}`))
 		case strings.HasSuffix(r.URL.Path, "/access_tokens"):
 			renew(w, r)
 		default:
