@@ -152,7 +152,7 @@ func (s *Store) present(ctx context.Context, scan core.Scan, list []core.Finding
 			list[i].BaselineState, list[i].MatchedBy = core.Absent, ""
 		}
 	}
-	return s.tellUnresolved(ctx, scan, list)
+	return tellUnresolved(ctx, s.db, scan, list)
 }
 
 // PlaceFinding finds the list of its scan in which a finding is; Offset is how many come before it.

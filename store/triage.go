@@ -29,7 +29,7 @@ func (s *Store) GetFinding(ctx context.Context, id int64) (Triaged, error) {
 	if err != nil {
 		return Triaged{}, fmt.Errorf("getting finding: %w", err)
 	}
-	return triaged(found), nil
+	return triaged(ctx, s.db, found)
 }
 
 // ListDetails returns what reports say of findings besides, by their ids.
@@ -52,15 +52,11 @@ func (s *Store) ListHelp(ctx context.Context, findings []core.Finding) (particul
 	return particulars.ListHelp(ctx, s.db, findings)
 }
 
-// isUnresolved tells whether a finding failed the default branch before, and counts and waits for a person's word still.
-func isUnresolved(t core.Triaged) bool {
-	spoken := slices.ContainsFunc(t.Decisions, func(d core.TriageDecision) bool { return d.Source == core.ByPerson })
-	return t.Finding.Unresolved && t.Scan.OnDefaultBranch() && !spoken && !t.Finding.Dismissed
-}
-
-func triaged(t core.Triaged) Triaged {
-	t.Finding.Unresolved = isUnresolved(t)
-	return Triaged{t.Finding, t.Scan, core.PrevailingDecision(t.Decisions)}
+// triaged is a finding as lists of its scan show it.
+func triaged(ctx context.Context, q sqlx.ExtContext, t core.Triaged) (Triaged, error) {
+	list := []core.Finding{t.Finding}
+	err := tellUnresolved(ctx, q, t.Scan, list)
+	return Triaged{list[0], t.Scan, core.PrevailingDecision(t.Decisions)}, err
 }
 
 // loadFinding loads a finding with its scan and the decisions on it.
@@ -143,7 +139,10 @@ func (s *Store) triage(
 			return err
 		}
 		found, err := loadFinding(ctx, tx, id)
-		after = triaged(found)
+		if err != nil {
+			return err
+		}
+		after, err = triaged(ctx, tx, found)
 		return err
 	})
 	if err != nil {

@@ -310,7 +310,7 @@ func (s *Store) CountUnresolved(ctx context.Context, scan core.Scan) (n int, err
 }
 
 // tellUnresolved leaves the mark of unresolved ones to those findings of a scan that are, as its status counts them.
-func (s *Store) tellUnresolved(ctx context.Context, scan core.Scan, list []core.Finding) error {
+func tellUnresolved(ctx context.Context, q sqlx.ExtContext, scan core.Scan, list []core.Finding) error {
 	var marked, still []int64
 	for _, f := range list {
 		if f.Unresolved {
@@ -320,9 +320,9 @@ func (s *Store) tellUnresolved(ctx context.Context, scan core.Scan, list []core.
 	if len(marked) == 0 {
 		return nil
 	}
-	onMain, err := onDefault(ctx, s.db, scan)
+	onMain, err := onDefault(ctx, q, scan)
 	if err == nil && onMain {
-		err = sqldb.SelectIn(ctx, s.db, &still, `SELECT id FROM findings WHERE id IN (?) AND `+stillUnresolved, marked)
+		err = sqldb.SelectIn(ctx, q, &still, `SELECT id FROM findings WHERE id IN (?) AND `+stillUnresolved, marked)
 	}
 	for i := range list {
 		list[i].Unresolved = list[i].BaselineState != core.Absent && slices.Contains(still, list[i].ID)

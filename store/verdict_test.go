@@ -665,6 +665,26 @@ func TestUnresolvedIsTheSameInListsAndByItself(t *testing.T) {
 	})
 }
 
+// A commit of another branch is one of the default branch's as soon as that stands at it.
+func TestUnresolvedFollowsTheDefaultBranch(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := scannedBy(t, e, "semgrep")
+		bad := core.Report{Findings: []core.Finding{finding("bad", core.High)}}
+		deliver(t, s, pushed(t, s, 1), "semgrep", core.Report{})
+		deliver(t, s, pushed(t, s, 2), "semgrep", bad)
+		scan := deliver(t, s, pushed(t, s, 3, storetest.OnBranch("side")), "semgrep", bad)
+		for _, want := range []bool{false, true} {
+			listed := findingsOf(t, s, scan)["bad"]
+			alone, err := s.GetFinding(t.Context(), listed.ID)
+			if err != nil || listed.Unresolved != want || alone.Finding.Unresolved != want {
+				t.Errorf("in the list %t, by itself %t, want %t; %v", listed.Unresolved, alone.Finding.Unresolved, want, err)
+			}
+			pushed(t, s, 3, func(d *core.Delivery, _ *core.Push) { d.Key = "forward" })
+		}
+	})
+}
+
 // What the first scan of the default branch finds is known; that of another branch is not.
 func TestFirstScanIsTheBaseline(t *testing.T) {
 	t.Parallel()

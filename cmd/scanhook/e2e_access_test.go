@@ -183,7 +183,7 @@ func (w *world) must(err error) {
 // tables is a digest of each table's rows.
 func (w *world) tables() map[string]string {
 	w.Helper()
-	names := w.rows(`SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`)
+	names := w.rows(`SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%'`)
 	digests := map[string]string{}
 	for _, name := range names {
 		digests[name] = fmt.Sprintf("%x", sha256.Sum256([]byte(strings.Join(w.rows(`SELECT * FROM "`+name+`"`), "\n"))))

@@ -26,7 +26,7 @@ func (a *API) RegisterAlerts(api huma.API) {
 
 	facets := operation(access.Read, http.MethodGet, "/alert-facets", "count-alerts",
 		"How many alerts a filter selects, by severity, tool, rule, project, age and directory")
-	facets.Description = "Of each facet at most twelve values are named, those with most alerts. Numbers are exact to 10,000; above, those with more: true are lower bounds."
+	facets.Description = "Of each facet at most twelve values are named, those with most alerts. Those with more: true are lower bounds: 10,000 alerts are counted, and 2,500 by their files and by words that many have."
 	register(a, api, facets, a.countAlerts)
 
 	read := operation(access.Read, http.MethodGet, "/alerts/{platform}/{project}/{number}", "get-alert",
@@ -66,7 +66,7 @@ type AlertFilter struct {
 	Reason   string `query:"reason" enum:"false_positive,accepted_risk,used_in_tests,wont_fix,revoked,suppressed" doc:"why it is dismissed; suppressed: by its scanner only"`
 	Age      string `query:"age" enum:"day,week,month,quarter,older" doc:"since it was seen first: less than a day, to a week, to 30 days, to 90 days, more"`
 	KEV      bool   `query:"kev" doc:"known to be exploited, by CISA's catalog"`
-	Text     string `query:"q" maxLength:"200" doc:"in title, file, rule, message, CVE or CWE"`
+	Text     string `query:"q" maxLength:"200" doc:"words of title, file, rule, message, CVE or CWE, in any order; each may be the beginning of one"`
 }
 
 // filter is the filter as the catalog has it.

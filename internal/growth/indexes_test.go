@@ -73,10 +73,10 @@ func changed(before, after map[string]string) map[string]bool {
 func entriesOf(t *testing.T, db *sql.DB) map[string]string {
 	t.Helper()
 	entries := map[string]string{}
-	for _, table := range column(t, db, `SELECT name FROM sqlite_schema WHERE type = 'table' AND sql NOT LIKE '%WITHOUT ROWID%'`) {
+	for _, table := range column(t, db, `SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND NOT wr`) {
 		entries[table+" (primary key)"] = strings.Join(column(t, db, `SELECT rowid FROM `+table+` ORDER BY 1`), "\n")
 	}
-	for _, table := range column(t, db, `SELECT name FROM sqlite_schema WHERE type = 'table' AND sql LIKE '%WITHOUT ROWID%'`) {
+	for _, table := range column(t, db, `SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND wr`) {
 		keys := column(t, db, `SELECT name FROM pragma_table_info('`+table+`') WHERE pk > 0`)
 		entries[table+" (primary key)"] = strings.Join(column(t, db, `SELECT JSON_ARRAY(`+strings.Join(keys, ", ")+`) FROM `+table+` ORDER BY 1`), "\n")
 	}

@@ -6,7 +6,7 @@
 // each severity. Counts of large lists come from the tallies; those of small ones, and of filters that no tally knows, from the alerts
 // themselves, of which at most MaxCounted are read.
 //
-// Reading order: catalog.go (what can be asked), lists.go (pages), facets.go (counts).
+// Reading order: catalog.go, filter.go (what can be asked, and one walk along an index that finds it), lists.go (pages), facets.go (counts), groups.go.
 package catalog
 
 import (
@@ -15,7 +15,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/alerts"
 	"github.com/scanhook/scanhook/store/sqldb"
 )
@@ -65,25 +64,11 @@ var days = map[Age][2]int{Day: {0, 1}, Week: {1, 7}, Month: {7, 30}, Quarter: {3
 const (
 	// MaxCounted is up to which number alerts are counted one by one.
 	MaxCounted = 10_000
-	// maxSearched is in how many alerts of a severity a text is looked for, the newest ones.
-	maxSearched = 20_000
+	// maxRead is how many alerts are counted by what no index knows: their files, and words that many have.
+	maxRead = 2500
 	// maxKey is the length in characters to which indexes and tallies cut names.
 	maxKey = 200
 )
-
-// Filter selects alerts. Zero fields select all.
-type Filter struct {
-	Shelf    Shelf
-	Projects []int64 // nil: all
-	Severity core.Severity
-	Tool     string
-	Rule     string
-	Path     string // a file, or a directory that ends with a slash
-	Age      Age
-	KEV      bool   // known to be exploited
-	Text     string // in title, file, rule, message, or a vulnerability's id, in any case
-	Reason   string // why it is dismissed: a core.Reason, or Suppressed
-}
 
 // Suppressed stands for the reason of alerts that nobody but their scanner dismisses.
 const Suppressed = "suppressed"
@@ -94,11 +79,6 @@ func ReasonOf(alert string) string {
 	return `COALESCE((SELECT CASE w.decision WHEN 'FP' THEN 'false_positive' ELSE w.reason END FROM alert_decisions w
 		WHERE w.alert_id = ` + alert + `
 		ORDER BY CASE WHEN w.source IN ('person', 'red_team') THEN 0 ELSE 1 END, w.id DESC LIMIT 1), '')`
-}
-
-// narrow tells whether a filter asks for what no tally knows.
-func (f Filter) narrow() bool {
-	return f.Path != "" || f.Age != "" || f.KEV || f.Text != "" || f.Reason != ""
 }
 
 // Item is an alert of a list.
@@ -112,12 +92,13 @@ type Item struct {
 
 // Catalog reads a database.
 type Catalog struct {
-	db  *sqldb.DB
-	now func() time.Time
+	db     *sqldb.DB
+	now    func() time.Time
+	probed int // in how many alerts a search looks before it asks the index of words
 }
 
 // New returns a catalog of the alerts of a database.
-func New(db *sqldb.DB, now func() time.Time) *Catalog { return &Catalog{db, now} }
+func New(db *sqldb.DB, now func() time.Time) *Catalog { return &Catalog{db, now, 1000} }
 
 // describe adds the names of projects, and what is known of CVEs.
 func (c *Catalog) describe(ctx context.Context, list []alerts.Alert) ([]Item, error) {

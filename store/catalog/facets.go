@@ -43,6 +43,9 @@ type Facets struct {
 
 // Facets counts what a filter selects.
 func (c *Catalog) Facets(ctx context.Context, f Filter) (facets Facets, err error) {
+	if f, err = c.searching(ctx, f); err != nil {
+		return facets, wrap("searching alerts", err)
+	}
 	if f.narrow() {
 		cells, more, err := c.cells(ctx, f)
 		if err != nil {
@@ -68,8 +71,8 @@ func (c *Catalog) Facets(ctx context.Context, f Filter) (facets Facets, err erro
 	return facets, wrap("naming projects", c.nameProjects(ctx, facets.Projects))
 }
 
-// tallied are the conditions that tallies know.
-func (f Filter) tallied() (where sqldb.Conditions) {
+// ofTallies are the conditions that tallies know.
+func (f Filter) ofTallies() (where sqldb.Conditions) {
 	where.Add(true, `n > 0`)
 	where.Add(f.Shelf != "", `shelf = ?`, string(f.Shelf))
 	where.Add(f.Projects != nil, `project_id IN (?)`, atLeastOne(f.Projects))
@@ -110,14 +113,14 @@ func (c *Catalog) fromTallies(ctx context.Context, f Filter) (facets Facets, err
 // ages counts alerts by their age, along an index.
 func (c *Catalog) ages(ctx context.Context, f Filter) ([]Value, error) {
 	counts := map[string]int{}
-	more, err := c.counted(f, func(w walk) (read int, err error) {
+	more, err := f.counted(func(w walk) (read int, err error) {
 		var found []cell
-		_, walked, args := w.parts(c.now(), `first_seen`)
-		err = sqldb.SelectIn(ctx, c.db, &found, `SELECT age, COUNT(*) AS n FROM (SELECT `+aged+` AS age FROM (`+walked+`) walked) aged GROUP BY age`,
+		walked, args := c.tallied(w, `first_seen`)
+		err = sqldb.SelectIn(ctx, c.db, &found, `SELECT age, `+summed+` FROM (SELECT `+aged+` AS age, matches FROM (`+walked+`) walked) aged GROUP BY age`,
 			append(c.bounds(), args...)...)
 		for _, cell := range found {
 			counts[cell.Age] += cell.N
-			read += cell.N
+			read += cell.Read
 		}
 		return read, err
 	})
@@ -157,7 +160,7 @@ func (c *Catalog) tally(ctx context.Context, f Filter, column string) (values []
 	if column == `project_id` {
 		name, id = `''`, column
 	}
-	where := f.tallied()
+	where := f.ofTallies()
 	err = sqldb.SelectIn(ctx, c.db, &list, `
 		SELECT `+name+` AS name, `+id+` AS id, CAST(SUM(n) AS BIGINT) AS n FROM alert_tallies `+where.SQL()+`
 		GROUP BY `+column+` ORDER BY SUM(n) DESC, `+column+` LIMIT ?`, append(where.Args, maxValues)...)
@@ -184,42 +187,26 @@ type cell struct {
 	Rule      string `db:"rule"`
 	ProjectID int64  `db:"project_id"`
 	Age       string `db:"age"`
-	N         int    `db:"n"`
+	sum
 }
 
 // cells reads at most MaxCounted alerts and counts them; more tells that there are others.
 func (c *Catalog) cells(ctx context.Context, f Filter) (cells []cell, more bool, err error) {
 	const selected = `severity, SUBSTR(tool, 1, 200) AS tool, SUBSTR(rule_id, 1, 200) AS rule, project_id, first_seen`
-	const query = `SELECT severity, tool, rule, project_id, age, COUNT(*) AS n FROM (
-		SELECT severity, tool, rule, project_id, ` + aged + ` AS age FROM (`
-	more, err = c.counted(f, func(w walk) (read int, err error) {
+	const query = `SELECT severity, tool, rule, project_id, age, ` + summed + ` FROM (
+		SELECT severity, tool, rule, project_id, ` + aged + ` AS age, matches FROM (`
+	more, err = f.counted(func(w walk) (read int, err error) {
 		var found []cell
-		with, walked, args := w.parts(c.now(), selected)
-		err = sqldb.SelectIn(ctx, c.db, &found, with+query+walked+`) walked) aged GROUP BY severity, tool, rule, project_id, age`,
+		walked, args := c.tallied(w, selected)
+		err = sqldb.SelectIn(ctx, c.db, &found, query+walked+`) walked) aged GROUP BY severity, tool, rule, project_id, age`,
 			append(c.bounds(), args...)...)
 		for _, cell := range found {
-			read += cell.N
+			read += cell.Read
 		}
 		cells = append(cells, found...)
 		return read, err
 	})
 	return cells, more, err
-}
-
-// counted does the walks that a filter consists of until MaxCounted alerts were read; more tells that there are others.
-func (c *Catalog) counted(f Filter, do func(w walk) (read int, err error)) (more bool, err error) {
-	left := MaxCounted + 1
-	for _, severity := range f.severities() {
-		for _, shelf := range f.shelves() {
-			w := walk{Filter: f, severity: severity, limit: left}
-			w.Shelf = shelf
-			read, err := do(w)
-			if left -= read; err != nil || left <= 0 {
-				return left <= 0, err
-			}
-		}
-	}
-	return false, nil
 }
 
 // gather sums up cells by each facet.
@@ -234,12 +221,12 @@ func gather(cells []cell, more bool) (f Facets) {
 		ages[cell.Age] += cell.N
 		projects[cell.ProjectID] += cell.N
 	}
-	if f.Total.More = more; more {
-		f.Total.N = MaxCounted
-	}
+	f.Total.N, f.Total.More = min(f.Total.N, MaxCounted), more
 	f.Severities, f.Tools, f.Rules = most(severities, more), most(tools, more), most(rules, more)
 	for id, n := range projects {
-		f.Projects = append(f.Projects, Value{ID: id, Count: Count{n, more}})
+		if n > 0 {
+			f.Projects = append(f.Projects, Value{ID: id, Count: Count{n, more}})
+		}
 	}
 	f.Projects = largest(f.Projects)
 	bySeverity(f.Severities)
@@ -249,7 +236,9 @@ func gather(cells []cell, more bool) (f Facets) {
 
 func most(counts map[string]int, more bool) (values []Value) {
 	for name, n := range counts {
-		values = append(values, Value{Name: name, Count: Count{n, more}})
+		if n > 0 {
+			values = append(values, Value{Name: name, Count: Count{n, more}})
+		}
 	}
 	return largest(values)
 }
@@ -276,20 +265,21 @@ func (c *Catalog) paths(ctx context.Context, f Filter) ([]Value, error) {
 		find = `INSTR`
 	}
 	counts, start := map[string]int{}, len([]rune(prefix))+1
-	more, err := c.counted(f, func(w walk) (read int, err error) {
+	more, err := counted(f.countedSeverities(), f.shelves(), maxRead+1, func(w walk) (read int, err error) {
 		var found []struct {
 			Part string `db:"part"`
-			N    int    `db:"n"`
+			sum
 		}
-		with, walked, args := w.parts(c.now(), `file`)
-		err = sqldb.SelectIn(ctx, c.db, &found, with+`
-			SELECT part, COUNT(*) AS n FROM (
-				SELECT CASE WHEN `+find+`(rest, '/') > 0 THEN SUBSTR(rest, 1, `+find+`(rest, '/')) ELSE rest END AS part FROM (
-					SELECT SUBSTR(file, ?) AS rest FROM (`+walked+`) walked) named) parted
+		w.Filter = f.on(w.Shelf)
+		walked, args := c.tallied(w, `file`)
+		err = sqldb.SelectIn(ctx, c.db, &found, `
+			SELECT part, `+summed+` FROM (
+				SELECT CASE WHEN `+find+`(rest, '/') > 0 THEN SUBSTR(rest, 1, `+find+`(rest, '/')) ELSE rest END AS part, matches FROM (
+					SELECT SUBSTR(file, ?) AS rest, matches FROM (`+walked+`) walked) named) parted
 			GROUP BY part`, append([]any{start}, args...)...)
 		for _, row := range found {
 			counts[prefix+row.Part] += row.N
-			read += row.N
+			read += row.Read
 		}
 		return read, err
 	})
@@ -299,17 +289,17 @@ func (c *Catalog) paths(ctx context.Context, f Filter) ([]Value, error) {
 // reasons counts alerts by why they are dismissed.
 func (c *Catalog) reasons(ctx context.Context, f Filter) ([]Value, error) {
 	counts := map[string]int{}
-	more, err := c.counted(f, func(w walk) (read int, err error) {
+	more, err := f.counted(func(w walk) (read int, err error) {
 		var found []struct {
 			Reason string `db:"reason"`
-			N      int    `db:"n"`
+			sum
 		}
-		with, walked, args := w.parts(c.now(), `alerts.id`)
-		err = sqldb.SelectIn(ctx, c.db, &found, with+`
-			SELECT reason, COUNT(*) AS n FROM (SELECT `+ReasonOf(`walked.id`)+` AS reason FROM (`+walked+`) walked) told GROUP BY reason`, args...)
+		walked, args := c.tallied(w, `alerts.id`)
+		err = sqldb.SelectIn(ctx, c.db, &found, `
+			SELECT reason, `+summed+` FROM (SELECT `+ReasonOf(`walked.id`)+` AS reason, matches FROM (`+walked+`) walked) told GROUP BY reason`, args...)
 		for _, row := range found {
 			counts[cmp.Or(row.Reason, Suppressed)] += row.N
-			read += row.N
+			read += row.Read
 		}
 		return read, err
 	})
@@ -319,19 +309,8 @@ func (c *Catalog) reasons(ctx context.Context, f Filter) ([]Value, error) {
 // countKEV counts alerts of vulnerabilities that are known to be exploited.
 func (c *Catalog) countKEV(ctx context.Context, f Filter) (Count, error) {
 	f.KEV = true
-	n, err := c.count(ctx, walk{Filter: f, severity: f.Severity, limit: MaxCounted + 1})
-	return Count{min(n, MaxCounted), n > MaxCounted}, err
-}
-
-// count counts what a walk finds.
-func (c *Catalog) count(ctx context.Context, w walk) (n int, err error) {
-	var found []int
-	with, walked, args := w.parts(c.now(), `1 AS one`)
-	err = sqldb.SelectIn(ctx, c.db, &found, with+`SELECT COUNT(*) FROM (`+walked+`) walked`, args...)
-	if err == nil {
-		n = found[0]
-	}
-	return n, err
+	n, read, err := c.count(ctx, walk{Filter: f, severity: f.Severity, limit: MaxCounted + 1})
+	return Count{min(n, MaxCounted), read > MaxCounted}, err
 }
 
 func (c *Catalog) nameProjects(ctx context.Context, values []Value) error {

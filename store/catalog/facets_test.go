@@ -61,8 +61,9 @@ func TestGroups(t *testing.T) {
 			catalog.ByFile:    "src/a/f4.go Critical 1,src/a/f2.go High 1,src/b/f3.go High 1,src/b/f1.go Low 1,",
 			catalog.ByProject: "acme/app Critical 3,acme/shop Low 1,",
 		} {
-			for _, text := range []string{"", "flaw"} {
-				groups, err := s.Catalog().Groups(t.Context(), catalog.Filter{Shelf: catalog.Open, Text: text}, by)
+			for _, text := range []string{"", "flaw", "FLAW is"} {
+				s.indexed = text == "FLAW is"
+				groups, err := s.catalog().Groups(t.Context(), catalog.Filter{Shelf: catalog.Open, Text: text}, by)
 				got := ""
 				for _, g := range groups {
 					got += fmt.Sprintf("%s %s %d,", g.Name, g.Worst, g.N)

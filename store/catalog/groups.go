@@ -41,13 +41,17 @@ type grouped struct {
 	ProjectID int64  `db:"project_id"`
 	Rank      int    `db:"worst"`
 	N         int    `db:"n"`
+	Read      int    `db:"read"`
 }
 
 // Groups returns the worst groups of what a filter selects, those of the highest severity first, the largest of them first. Files are
-// grouped within their projects; of those, and where no tally knows the filter, at most MaxCounted alerts are looked at.
+// grouped within their projects; of those at most maxRead alerts are looked at, and MaxCounted of others where no tally knows the filter.
 func (c *Catalog) Groups(ctx context.Context, f Filter, by Grouping) (groups []Group, err error) {
 	var list []grouped
 	more := false
+	if f, err = c.searching(ctx, f); err != nil {
+		return nil, wrap("searching alerts", err)
+	}
 	if by == ByFile || f.narrow() {
 		list, more, err = c.countGroups(ctx, f, by)
 	} else {
@@ -85,9 +89,9 @@ var groupedBy = map[Grouping]struct{ name, project string }{
 }
 
 func (c *Catalog) tallyGroups(ctx context.Context, f Filter, by Grouping) (list []grouped, err error) {
-	where, columns := f.tallied(), groupedBy[by]
+	where, columns := f.ofTallies(), groupedBy[by]
 	err = sqldb.SelectIn(ctx, c.db, &list, `
-		SELECT `+columns.name+` AS name, `+columns.project+` AS project_id, MAX(`+rankOf+`) AS worst, CAST(SUM(n) AS BIGINT) AS n
+		SELECT `+columns.name+` AS name, `+columns.project+` AS project_id, MAX(`+rankOf+`) AS worst, CAST(SUM(n) AS BIGINT) AS n, 0 AS read
 		FROM alert_tallies `+where.SQL()+` GROUP BY 1, 2 ORDER BY 3 DESC, 4 DESC, 1, 2 LIMIT ?`, append(where.Args, maxGroups)...)
 	return list, err
 }
@@ -99,14 +103,22 @@ func (c *Catalog) countGroups(ctx context.Context, f Filter, by Grouping) (list 
 		project int64
 	}
 	sums := map[key]grouped{}
-	more, err = c.counted(f, func(w walk) (read int, err error) {
+	limit := MaxCounted + 1
+	if by == ByFile || len(f.search.read) > 0 {
+		limit = maxRead + 1
+	}
+	more, err = counted(f.countedSeverities(), f.shelves(), limit, func(w walk) (read int, err error) {
 		var found []grouped
-		with, walked, args := w.parts(c.now(), `severity, project_id, rule_id, file`)
-		err = sqldb.SelectIn(ctx, c.db, &found, with+`
-			SELECT `+columns.name+` AS name, `+columns.project+` AS project_id, MAX(`+rankOf+`) AS worst, COUNT(*) AS n
+		w.Filter = f.on(w.Shelf)
+		walked, args := c.tallied(w, `severity, project_id, rule_id, file`)
+		err = sqldb.SelectIn(ctx, c.db, &found, `
+			SELECT `+columns.name+` AS name, `+columns.project+` AS project_id, MAX(CASE matches WHEN 1 THEN `+rankOf+` ELSE 0 END) AS worst, `+summed+`
 			FROM (`+walked+`) walked GROUP BY 1, 2`, args...)
 		for _, g := range found {
-			read += g.N
+			read += g.Read
+			if g.N == 0 {
+				continue
+			}
 			sum := sums[key{g.Name, g.ProjectID}]
 			g.N, g.Rank = g.N+sum.N, max(g.Rank, sum.Rank)
 			sums[key{g.Name, g.ProjectID}] = g

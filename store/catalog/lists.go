@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/scanhook/scanhook/core"
@@ -25,7 +24,10 @@ func (c *Catalog) List(ctx context.Context, f Filter, sort Sort, after string, l
 	if err != nil {
 		return Page{}, err
 	}
-	list, err := c.read(ctx, f, sort, from, limit+1)
+	if f, err = c.searching(ctx, f); err != nil {
+		return Page{}, wrap("searching alerts", err)
+	}
+	list, err := c.merge(ctx, f, sort, from, limit+1)
 	if err != nil {
 		return Page{}, wrap("listing alerts", err)
 	}
@@ -51,7 +53,10 @@ func (c *Catalog) Batch(ctx context.Context, f Filter, after string, limit int) 
 	if err != nil {
 		return b, err
 	}
-	list, err := c.read(ctx, f, BySeverity, from, limit)
+	if f, err = c.searching(ctx, f); err != nil {
+		return b, wrap("searching alerts", err)
+	}
+	list, err := c.merge(ctx, f, BySeverity, from, limit)
 	for _, alert := range list {
 		b.Alerts = append(b.Alerts, alert.ID)
 	}
@@ -59,18 +64,19 @@ func (c *Catalog) Batch(ctx context.Context, f Filter, after string, limit int) 
 		return b, wrap("selecting alerts", err)
 	}
 	last := positionOf(list[limit-1])
-	_, err = c.counted(f, func(w walk) (n int, err error) {
+	more, err := counted(f.severities(), f.shelves(), MaxCounted+1, func(w walk) (read int, err error) {
+		w.Filter = f.on(w.Shelf)
 		switch rank := w.severity.Rank(); {
 		case rank > last.rank:
 			return 0, nil
 		case rank == last.rank:
 			w.after = last
 		}
-		n, err = c.count(ctx, w)
+		n, read, err := c.count(ctx, w)
 		b.Left += n
-		return n, err
+		return read, err
 	})
-	if b.Left > 0 {
+	if b.Left > 0 || more {
 		b.Next = last.String()
 	}
 	return b, wrap("counting alerts", err)
@@ -102,8 +108,8 @@ func parsePosition(text string) (p position, err error) {
 	return p, nil
 }
 
-// read merges the walks that a list consists of.
-func (c *Catalog) read(ctx context.Context, f Filter, sort Sort, from position, limit int) (list []alerts.Alert, err error) {
+// merge merges the walks that a list consists of.
+func (c *Catalog) merge(ctx context.Context, f Filter, sort Sort, from position, limit int) (list []alerts.Alert, err error) {
 	for _, severity := range f.severities() {
 		rank := severity.Rank()
 		if sort == BySeverity && from.id != 0 && rank > from.rank {
@@ -141,41 +147,13 @@ func inOrder(oldest bool) func(a, b alerts.Alert) int {
 	}
 }
 
-func (f Filter) severities() []core.Severity {
-	if f.Severity != "" {
-		return []core.Severity{f.Severity}
-	}
-	return core.Severities
-}
-
-func (f Filter) shelves() []Shelf {
-	switch {
-	case f.Shelf != "":
-		return []Shelf{f.Shelf}
-	case f.Reason != "":
-		return []Shelf{Dismissed}
-	}
-	return Shelves
-}
-
-// walk is a walk along an index: alerts of one severity on a shelf by when they were seen first.
-type walk struct {
-	Filter
-	severity core.Severity
-	oldest   bool
-	after    position
-	limit    int
-}
-
-var columns = sqldb.Qualify("alerts", sqldb.ColumnsOf[alerts.Alert]())
-
 // walkAll walks the shelves of the filter, and merges what it finds.
 func (c *Catalog) walkAll(ctx context.Context, w walk) (list []alerts.Alert, err error) {
 	shelves := w.shelves()
 	for _, shelf := range shelves {
 		w.Shelf = shelf
 		var found []alerts.Alert
-		query, args := w.sql(c.now(), columns)
+		query, args := c.walked(w, columns)
 		if err := sqldb.SelectIn(ctx, c.db, &found, query, args...); err != nil {
 			return nil, err
 		}
@@ -185,94 +163,4 @@ func (c *Catalog) walkAll(ctx context.Context, w walk) (list []alerts.Alert, err
 		slices.SortFunc(list, inOrder(w.oldest))
 	}
 	return list[:min(len(list), w.limit)], nil
-}
-
-// onShelf is the shelf of an alert, as the indexes have it.
-const onShelf = `(CASE WHEN on_default THEN 'open' WHEN state = 'open' THEN 'branch' ELSE state END)`
-
-// haystack is where a text is looked for.
-const haystack = `LOWER(title || ' ' || file || ' ' || rule_id || ' ' || words)`
-
-// sql is the statement of a walk.
-func (w walk) sql(now time.Time, selected string) (query string, args []any) {
-	with, query, args := w.parts(now, selected)
-	return with + query, args
-}
-
-// parts are the beginning of a statement, and the walk as a query that can stand inside it.
-func (w walk) parts(now time.Time, selected string) (with, query string, args []any) {
-	where := w.conditions(now)
-	way, beyond := `DESC`, `<`
-	if w.oldest {
-		way, beyond = `ASC`, `>`
-	}
-	where.Add(w.after.id != 0, `(first_seen, alerts.id) `+beyond+` (?, ?)`, w.after.seen, w.after.id)
-	from := `alerts`
-	if w.KEV {
-		with, from = exploited, `hit CROSS JOIN alerts`
-		where.Add(true, `alerts.id = hit.id`)
-	}
-	order := ` ORDER BY first_seen ` + way + `, alerts.id ` + way + ` LIMIT ?`
-	if w.Text == "" {
-		return with, `SELECT ` + selected + ` FROM ` + from + ` ` + where.SQL() + order, append(where.Args, w.limit)
-	}
-	return with, `SELECT ` + selected + ` FROM (SELECT alerts.* FROM ` + from + ` ` + where.SQL() + order + `) alerts
-		WHERE ` + haystack + ` LIKE ? ESCAPE '\'` + order, append(where.Args, maxSearched, like(w.Text), w.limit)
-}
-
-// exploited are the alerts whose CVEs are known to be exploited: it looks each of these up, which are a few thousand.
-const exploited = `WITH hit AS MATERIALIZED (
-	SELECT a.id FROM epss_data e CROSS JOIN alerts a WHERE e.kev AND a.cve_id = e.cve_id AND a.cve_id <> '') `
-
-// like is a pattern for texts that contain one.
-func like(text string) string {
-	return `%` + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(strings.ToLower(text)) + `%`
-}
-
-// conditions lead an engine to the index that fits best: what no index should be chosen for is an expression.
-func (w walk) conditions(now time.Time) (where sqldb.Conditions) {
-	switch inProject := len(w.Projects) == 1; {
-	case inProject:
-		where.Add(true, `project_id = ?`, w.Projects[0])
-		where.Add(w.Rule != "", `SUBSTR(rule_id, 1, 200) || '' = ?`, cut(w.Rule))
-	default:
-		where.Add(w.Rule != "", `SUBSTR(rule_id, 1, 200) = ?`, cut(w.Rule))
-		where.Add(w.Projects != nil, `project_id + 0 IN (?)`, atLeastOne(w.Projects))
-	}
-	where.Add(w.Shelf != "", onShelf+` = ?`, string(w.Shelf))
-	where.Add(w.severity != "", `severity = ?`, string(w.severity))
-	where.Add(w.Tool != "", `SUBSTR(tool, 1, 200) = ?`, cut(w.Tool))
-	if directory := strings.HasSuffix(w.Path, "/"); directory {
-		where.Add(true, `SUBSTR(file, 1, ?) = ?`, len([]rune(w.Path)), w.Path)
-	} else {
-		where.Add(w.Path != "", `file = ?`, w.Path)
-	}
-	if w.Reason != "" {
-		where.Add(true, ReasonOf(`alerts.id`)+` = ?`, strings.TrimPrefix(w.Reason, Suppressed))
-	}
-	if span, known := days[w.Age]; known {
-		where.Add(span[1] != 0, `first_seen >= ?`, before(now, span[1]))
-		where.Add(span[0] != 0, `first_seen < ?`, before(now, span[0]))
-	}
-	return where
-}
-
-// before is a number of days before now, as the database keeps times.
-func before(now time.Time, days int) time.Time {
-	return now.UTC().AddDate(0, 0, -days).Truncate(time.Microsecond)
-}
-
-// atLeastOne keeps a list from being empty, which IN does not take everywhere: no project has the id 0.
-func atLeastOne(ids []int64) []int64 {
-	if len(ids) == 0 {
-		return []int64{0}
-	}
-	return ids
-}
-
-func cut(name string) string {
-	if runes := []rune(name); len(runes) > maxKey {
-		return string(runes[:maxKey])
-	}
-	return name
 }

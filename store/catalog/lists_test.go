@@ -17,8 +17,16 @@ import (
 // stock is a store whose alerts were seen first at different times.
 type stock struct {
 	*store.Store
-	t   *testing.T
-	now time.Time
+	t       *testing.T
+	now     time.Time
+	indexed bool // searches ask the index of words, however few alerts there are
+}
+
+func (s *stock) catalog() *catalog.Catalog {
+	if s.indexed {
+		return s.Catalog().Indexed()
+	}
+	return s.Catalog()
 }
 
 func newStock(t *testing.T, e storetest.Engine) *stock {
@@ -75,7 +83,7 @@ func stocked(t *testing.T, e storetest.Engine) *stock {
 func (s *stock) titles(f catalog.Filter, sort catalog.Sort, size int) (titles []string) {
 	s.t.Helper()
 	for after := ""; ; {
-		page, err := s.Catalog().List(s.t.Context(), f, sort, after, size)
+		page, err := s.catalog().List(s.t.Context(), f, sort, after, size)
 		if err != nil {
 			s.t.Fatal(err)
 		}
@@ -138,21 +146,26 @@ func TestFiltersSelect(t *testing.T) {
 			"age":                  {catalog.Filter{Age: catalog.Week}, []string{"Flaw 4", "Flaw 3", "Flaw 2"}},
 			"older":                {catalog.Filter{Age: catalog.Month}, []string{"Flaw 1"}},
 			"exploited":            {catalog.Filter{KEV: true}, []string{"Flaw 4"}},
-			"exploited and more":   {catalog.Filter{KEV: true, Text: "SSL", Severity: core.Critical}, []string{"Flaw 4"}},
-			"text of the title":    {catalog.Filter{Text: "flaw 3"}, []string{"Flaw 3"}},
+			"exploited and more":   {catalog.Filter{KEV: true, Text: "openSSL", Severity: core.Critical}, []string{"Flaw 4"}},
+			"text of the title":    {catalog.Filter{Text: "flaw f3"}, []string{"Flaw 3"}},
 			"text of the message":  {catalog.Filter{Text: "100% SURE"}, []string{"Flaw 4"}},
-			"no pattern":           {catalog.Filter{Text: "flaw_3"}, nil},
+			"no pattern":           {catalog.Filter{Text: "fl_w"}, nil},
+			"middle of a word":     {catalog.Filter{Text: "law"}, nil},
+			"beginnings of words":  {catalog.Filter{Text: "F3.g fla"}, []string{"Flaw 3"}},
+			"no word":              {catalog.Filter{Text: "%"}, nil},
 			"vulnerability":        {catalog.Filter{Text: "cve-2024-3094"}, []string{"Flaw 4"}},
 			"text and severity":    {catalog.Filter{Text: "flaw", Severity: core.Low}, []string{"Flaw 1"}},
 			"text, rule, age, dir": {catalog.Filter{Text: "f1", Rule: "rule-1", Age: catalog.Month, Path: "src/"}, []string{"Flaw 1"}},
 		} {
 			c.filter.Shelf = catalog.Open
-			if got := s.titles(c.filter, catalog.BySeverity, 2); !slices.Equal(got, c.want) {
-				t.Errorf("%s: %v, want %v", name, got, c.want)
-			}
-			facets, err := s.Catalog().Facets(t.Context(), c.filter)
-			if err != nil || facets.Total != (catalog.Count{N: len(c.want)}) {
-				t.Errorf("%s: %+v are counted, %v, want %d", name, facets.Total, err, len(c.want))
+			for _, s.indexed = range []bool{false, true} {
+				if got := s.titles(c.filter, catalog.BySeverity, 2); !slices.Equal(got, c.want) {
+					t.Errorf("%s, by the index of words %t: %v, want %v", name, s.indexed, got, c.want)
+				}
+				facets, err := s.catalog().Facets(t.Context(), c.filter)
+				if err != nil || facets.Total != (catalog.Count{N: len(c.want)}) {
+					t.Errorf("%s, by the index of words %t: %+v are counted, %v, want %d", name, s.indexed, facets.Total, err, len(c.want))
+				}
 			}
 		}
 		branch := s.titles(catalog.Filter{Shelf: catalog.Branch}, catalog.BySeverity, 2)

@@ -69,7 +69,8 @@ func (s *sample) readSchema(ctx context.Context, db *sqldb.DB) error {
 	err := db.SelectContext(ctx, &s.columns, `
 		SELECT table_name, column_name, data_type, is_nullable = 'YES' AS nullable, is_identity = 'YES' AS numbered
 		FROM information_schema.columns
-		WHERE table_schema = current_schema() AND table_name NOT LIKE 'schema\_%' ORDER BY table_name, ordinal_position`)
+		WHERE table_schema = current_schema() AND table_name NOT LIKE 'schema\_%' AND table_name <> 'alert_words' -- which triggers fill
+		ORDER BY table_name, ordinal_position`)
 	if err != nil {
 		return err
 	}

@@ -215,11 +215,13 @@ func (m mover) copyRows(ctx context.Context, t table) (checksum, error) {
 	return reading.sum, err
 }
 
-// setTriggers turns those triggers of a table on or off that run after rows have come, and write to other tables.
+// setTriggers turns those triggers of a table on or off that run after rows have come, and write to other tables that are copied. Those
+// that begin with index_ write what only PostgreSQL has.
 func (m mover) setTriggers(ctx context.Context, t table, state string) error {
 	var names []string
 	err := m.to.SelectContext(ctx, &names, `
-		SELECT tgname FROM pg_trigger WHERE tgrelid = CAST($1 AS REGCLASS) AND NOT tgisinternal AND tgtype & 2 = 0 ORDER BY tgname`, t.name)
+		SELECT tgname FROM pg_trigger WHERE tgrelid = CAST($1 AS REGCLASS) AND NOT tgisinternal AND tgtype & 2 = 0
+			AND tgname NOT LIKE 'index\_%' ORDER BY tgname`, t.name)
 	for _, name := range names {
 		if err == nil {
 			_, err = m.to.ExecContext(ctx, `ALTER TABLE `+t.name+` `+state+` TRIGGER `+name)

@@ -38,6 +38,12 @@ func TestEveryTableArrives(t *testing.T) {
 			t.Errorf("%s (-SQLite +PostgreSQL):\n%s", table, diff)
 		}
 	}
+	var searched int
+	row := storetest.Connect(t, to).QueryRowContext(t.Context(), `
+		SELECT COUNT(*) FROM alert_words w JOIN alerts a ON a.id = w.alert_id WHERE w.words = words_of(a.title || ' ' || a.file || ' ' || a.rule_id || ' ' || a.words)`)
+	if err := row.Scan(&searched); err != nil || searched != len(s.rows["alerts"]) {
+		t.Errorf("%d alerts of %d can be searched, %v", searched, len(s.rows["alerts"]), err)
+	}
 	for _, c := range s.columns {
 		if !c.Identity {
 			continue

@@ -315,7 +315,8 @@ func (db *DB) Tables(ctx context.Context) (tables []string, err error) {
 		return nil, err
 	}
 	err = memory.SelectContext(ctx, &tables, `
-		SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name <> '`+MigrationsTable+`' ORDER BY name`)
+		SELECT name FROM pragma_table_list
+		WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%' AND name <> '`+MigrationsTable+`' ORDER BY name`)
 	return tables, err
 }
 

@@ -20,7 +20,7 @@ func AddColumns(t testing.TB, url string) {
 		SELECT 1 FROM information_schema.columns c
 		WHERE c.table_schema = schemaname AND c.table_name = tablename AND c.column_name = 'newer_note')`
 	if strings.HasPrefix(url, "sqlite:") {
-		tables = `SELECT name FROM sqlite_schema t WHERE type = 'table' AND name NOT LIKE 'sqlite_%'
+		tables = `SELECT name FROM pragma_table_list t WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%'
 			AND NOT EXISTS (SELECT 1 FROM pragma_table_info(t.name) c WHERE c.name = 'newer_note')`
 	}
 	db := Connect(t, url)
