@@ -280,4 +280,7 @@ repositories: [{match: "**", scanners: [trivy]}]`})
 	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector(".chart circle.expected").dispatchEvent(new MouseEvent("click", {bubbles: true}))`))
 	b.until(`location.pathname.startsWith("/scans/")`)
 	b.examine("scan-one-line")
+	b.do(chromedp.Click(chromedp.CSS("#reports summary")), chromedp.Click(chromedp.CSS("#reports a")))
+	b.until(`location.pathname.includes("/reports/")`)
+	b.examine("report")
 }
