@@ -77,7 +77,7 @@ func (n *Notes) Want(ctx context.Context, tx *sqlx.Tx, heads []Head) error {
 	_, err := n.db.ExecGiven(ctx, tx, given, `
 		INSERT INTO request_notes (project_id, number, source_platform, marker, desired_at, next_attempt_at)
 		SELECT r.project_id, r.number, w.source_platform, w.marker || '-' || r.number, w.desired_at, w.desired_at FROM wanted w
-		JOIN requests r ON r.project_id = w.project_id AND r.head_sha = w.commit_sha AND r.is_open
+		JOIN requests r ON r.project_id = w.project_id AND r.number IN (`+withHead(`w.project_id`, `w.commit_sha`)+`)
 		WHERE TRUE ORDER BY r.project_id, r.number
 		ON CONFLICT (project_id, number) DO UPDATE SET revision = request_notes.revision + 1, attempts = 0, given_up = FALSE,
 			source_platform = excluded.source_platform, desired_at = excluded.desired_at, next_attempt_at = excluded.next_attempt_at, last_error = ''`)
@@ -85,6 +85,13 @@ func (n *Notes) Want(ctx context.Context, tx *sqlx.Tx, heads []Head) error {
 		return fmt.Errorf("wanting notes: %w", err)
 	}
 	return nil
+}
+
+// withHead selects the numbers of the open requests with a head, of which there are few. In this order an engine without statistics finds
+// them by the index of heads, else it reads all requests of the project.
+func withHead(project, commit string) string {
+	return `SELECT q.number FROM requests q WHERE q.project_id = ` + project + ` AND q.head_sha = ` + commit + ` AND q.is_open
+		ORDER BY q.updated_at DESC LIMIT 100`
 }
 
 // newMarker cannot be guessed.
@@ -230,8 +237,7 @@ func (n *Notes) Subject(ctx context.Context, note Note) (subject Subject, err er
 // Of lists the notes of the open requests whose head is a commit of a project.
 func (n *Notes) Of(ctx context.Context, project int64, sha string) (list []Note, err error) {
 	err = n.db.SelectContext(ctx, &list, n.db.Rebind(`
-		SELECT `+sqldb.Qualify("n", columns)+` FROM requests r JOIN request_notes n ON n.project_id = r.project_id AND n.number = r.number
-		WHERE r.project_id = ? AND r.head_sha = ? AND r.is_open ORDER BY n.number`), project, sha)
+		SELECT `+columns+` FROM request_notes WHERE project_id = ? AND number IN (`+withHead(`?`, `?`)+`) ORDER BY number`), project, project, sha)
 	if err != nil {
 		return nil, fmt.Errorf("listing notes: %w", sqldb.Classify(err))
 	}
