@@ -10,13 +10,13 @@ export GOFLAGS := $(GOFLAGS) -tags=nomsgpack
 # Releases search for secrets with RE2, which takes a fifth of the time; go run and go test work without it.
 RELEASE_TAGS := nomsgpack,gore2regex
 
-.PHONY: help build systems check test race plans engines bench bench-scan bombs growth eval chaos upgrade failover structure lint vuln rules e2e e2e-gitea docs run demo clean
+.PHONY: help build systems check test race plans engines traces bench bench-scan bombs growth eval chaos upgrade failover structure lint vuln rules e2e e2e-gitea docs run demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: ## one static binary: bin/scanhook
-	CGO_ENABLED=0 go build -trimpath -tags $(RELEASE_TAGS) -ldflags "-s -w" -o bin/scanhook ./cmd/scanhook
+build: ## one static binary: bin/scanhook (TAGS=otel: with traces for OpenTelemetry)
+	CGO_ENABLED=0 go build -trimpath -tags $(RELEASE_TAGS)$(addprefix $(comma),$(TAGS)) -ldflags "-s -w" -o bin/scanhook ./cmd/scanhook
 
 systems: ## builds for Windows, and type checks for macOS
 	GOOS=windows CGO_ENABLED=0 go build -o /dev/null ./cmd/scanhook
@@ -35,6 +35,10 @@ plans: ## every statement on the way of a push finds its rows by a key, on both 
 
 engines: ## the release's engine for secrets, RE2, finds what the standard library's does (a minute)
 	CGO_ENABLED=0 go test -tags $(RELEASE_TAGS) ./internal/runner/gitleaks ./internal/runner/rules ./internal/reports
+
+traces: ## a binary with OpenTelemetry tells of each push as one trace over all processes
+	go vet -tags nomsgpack,otel ./internal/trace/... ./cmd/scanhook
+	go test -count=1 -tags nomsgpack,otel -run 'Trace|Environment' ./internal/trace/... ./cmd/scanhook
 
 bench: ## calls: verification only, a transaction each, and ours; then as a database grows (30 minutes; PUSHES=3000 STATUSES=30000: 5)
 	$(PG) go test -v -count=1 -timeout 1h ./internal/bench -bench.pushes=$(or $(PUSHES),30000)

@@ -107,6 +107,7 @@ var libraries = map[string][]string{
 	"github.com/google/go-github/":    {"platforms/ghapi", "platforms/github", "platforms/gitea"},
 	"github.com/xanzy/go-gitlab":      {"platforms/gitlab"},
 	"github.com/landlock-lsm/":        {"internal/cage"},
+	"go.opentelemetry.io/":            {"internal/trace", "internal/trace/tracetest"},
 	"github.com/zricethezav/gitleaks": {"internal/runner/gitleaks", "internal/runner/rules", "internal/reports"},
 	"github.com/gin-gonic/gin":        {"webhooks", "internal/api", "internal/web", "internal/web/badge", "internal/web/layout", "internal/web/live", "internal/web/signin", "internal/web/workbench", "internal/httpx", "internal/health", "cmd/scanhook"},
 	"github.com/klauspost/compress/":  {"internal/httpx"},

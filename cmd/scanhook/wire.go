@@ -72,7 +72,7 @@ type instance struct {
 func newAppAs(ctx context.Context, cfg *config.Config, as instance, log *slog.Logger) (*app, error) {
 	reports.HideCredentials(cfg.Credentials()...)
 	w := &wiring{config: cfg, parts: as.parts, reloaded: as.fault, log: log, throttle: httpx.NewLoginThrottle(), meter: newMeter()}
-	err := w.readConfig()
+	err := w.readConfig(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +112,7 @@ type wiring struct {
 }
 
 // readConfig makes what needs no database.
-func (w *wiring) readConfig() (err error) {
+func (w *wiring) readConfig(ctx context.Context) (err error) {
 	if w.policies, err = policiesOf(w.config); err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func (w *wiring) readConfig() (err error) {
 	if w.platforms, err = platformsOf(w.config, w.meter); err != nil {
 		return err
 	}
-	tracer, fault := trace.FromEnvironment(os.LookupEnv, buildVersion(), w.log)
+	tracer, fault := trace.FromEnvironment(ctx, buildVersion(), w.log)
 	if w.tracer = tracer; fault != nil { // the variables may be for other programs of this machine
 		w.log.Warn("pushes are not traced", "error", fault)
 	}

@@ -1,72 +1,48 @@
 // Package trace tells what happened to a push as one trace, for OpenTelemetry. The id of the trace is the reference of the
 // scan, without its hyphens: every process knows it from the rows that it works on, so that their spans meet in one trace
-// without anything being passed on. Reading order: trace.go, span.go (how it is written), environment.go (what is sent where).
+// without anything being passed on. Binaries that are built with the tag otel send them (otel.go), others do not (off.go).
 package trace
 
 import (
-	"context"
-	"log/slog"
-	"sync"
+	"cmp"
+	"encoding/hex"
+	"os"
+	"strings"
 	"time"
-
-	"github.com/scanhook/scanhook/internal/poll"
 )
 
-const (
-	lastTimeout = 2 * time.Second // for what is left when a process stops
-	mostKept    = 2048            // spans that wait; the oldest give way
-)
-
-// Tracer sends spans to a collector. A nil Tracer sends none.
-type Tracer struct {
-	settings settings
-	log      *slog.Logger
-	mu       sync.Mutex
-	waiting  []Span
+// Span is a step of a push.
+type Span struct {
+	Name       string
+	Ref        string // reference id of the scan; a span without a valid one is left out
+	Whole      bool   // the span of the whole push, below which all others are
+	Start, End time.Time
+	Failure    string // why it failed, or empty
+	Attributes map[string]string
 }
 
-// Record keeps a span until it is sent. It never blocks.
-func (t *Tracer) Record(span Span) {
-	if _, valid := traceID(span.Ref); t == nil || !valid {
-		return
+const idSize = 16 // bytes of a trace's id
+
+// RefIn is the reference of the scan that a link of a commit status leads to, or empty.
+func RefIn(link string) string {
+	_, ref, _ := strings.Cut(link, "/scans/")
+	if _, valid := traceID(ref); !valid {
+		return ""
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.waiting = append(t.waiting, span)
-	t.bound()
+	return ref
 }
 
-// bound drops the oldest spans of too many.
-func (t *Tracer) bound() { t.waiting = t.waiting[max(0, len(t.waiting)-mostKept):] }
-
-// Run sends spans until ctx ends, and then what is left.
-func (t *Tracer) Run(ctx context.Context) {
-	if t == nil {
-		return
+// traceID is a reference as the id of a trace.
+func traceID(ref string) (id [idSize]byte, valid bool) {
+	decoded, err := hex.DecodeString(strings.ReplaceAll(ref, "-", ""))
+	if err != nil || len(decoded) != idSize {
+		return id, false
 	}
-	poll.Loop{Name: "traces", Every: t.settings.every, Once: t.flush, Log: t.log}.Run(ctx)
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastTimeout)
-	defer cancel()
-	if _, err := t.flush(last); err != nil {
-		t.log.Debug("the last spans are lost", "error", err)
-	}
+	return [idSize]byte(decoded), true
 }
 
-// flush sends what waits. What could not be sent waits on.
-func (t *Tracer) flush(ctx context.Context) (worked bool, err error) {
-	t.mu.Lock()
-	spans := t.waiting
-	t.waiting = nil
-	t.mu.Unlock()
-	if len(spans) == 0 {
-		return false, nil
-	}
-	if err := t.send(ctx, spans); err != nil {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		t.waiting = append(spans, t.waiting...)
-		t.bound()
-		return false, err
-	}
-	return false, nil
+// isAskedFor tells whether OpenTelemetry's standard variables name a collector and do not switch tracing off.
+func isAskedFor() bool {
+	endpoint := cmp.Or(os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"), os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT"))
+	return endpoint != "" && os.Getenv("OTEL_TRACES_EXPORTER") != "none" && !strings.EqualFold(os.Getenv("OTEL_SDK_DISABLED"), "true")
 }
