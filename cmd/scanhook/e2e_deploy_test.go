@@ -47,7 +47,7 @@ func TestDocumentsOfCompose(t *testing.T) {
 		for _, volume := range service.Volumes {
 			source, _, _ := strings.Cut(volume, ":")
 			if _, declared := c.Volumes[source]; !declared {
-				text(t, dir, source) // a file beside compose.yaml
+				mounts(t, filepath.Join(dir, source), volume)
 			}
 		}
 		if name == "scanhook" && (!service.ReadOnly || !slices.Equal(service.CapDrop, []string{"ALL"})) {
@@ -55,7 +55,7 @@ func TestDocumentsOfCompose(t *testing.T) {
 		}
 	}
 	given := c.Services["scanhook"].Environment
-	cfg, err := config.Load(filepath.Join(dir, "scanhook.yaml"), platformTypes(), func(name string) (string, bool) {
+	cfg, err := config.Load(filepath.Join(dir, "scanhook", "config.yaml"), platformTypes(), func(name string) (string, bool) {
 		_, passed := given[name]
 		return "a-value-of-32-characters-or-more-" + name, passed
 	})
@@ -93,7 +93,7 @@ func TestDocumentsOfComposeWorkers(t *testing.T) {
 	if !slices.Equal(worker.Command, []string{"serve", "--only=runner"}) || !slices.Equal(c.Services["scanhook"].Command, []string{"serve", "--except=runner"}) {
 		t.Errorf("they do %q and %q", worker.Command, c.Services["scanhook"].Command)
 	}
-	cfg, err := config.Load(filepath.Join(dir, "scanhook.yaml"), platformTypes(), func(name string) (string, bool) {
+	cfg, err := config.Load(filepath.Join(dir, "scanhook", "config.yaml"), platformTypes(), func(name string) (string, bool) {
 		value, passed := worker.Environment[name]
 		variable := regexp.MustCompile(`\$\{(\w+)(:-)?`).FindStringSubmatch(value)
 		if variable != nil && !strings.Contains(example, "\n"+variable[1]+"=") {
@@ -110,8 +110,26 @@ func TestDocumentsOfComposeWorkers(t *testing.T) {
 	if warnings := cfg.WarningsFor(false, false); len(warnings) > 0 {
 		t.Errorf("a worker is warned of %q", warnings)
 	}
+	for _, volume := range worker.Volumes {
+		if source, _, mounted := strings.Cut(volume, ":"); mounted {
+			mounts(t, filepath.Join(dir, source), volume)
+		}
+	}
 	if !worker.ReadOnly || !slices.Equal(worker.CapDrop, []string{"ALL"}) || strings.Contains(fmt.Sprint(worker.Environment), "WEBHOOK_SECRET") {
 		t.Error("a worker has more than it needs")
+	}
+}
+
+// mounts finds what a volume mounts. A file that is mounted alone stays the old one in the container when it is replaced, so the
+// configuration has a directory.
+func mounts(t *testing.T, path, volume string) {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(volume, "/etc/scanhook") && !info.IsDir() {
+		t.Errorf("%s mounts a file, whose changes are not seen", volume)
 	}
 }
 
