@@ -124,6 +124,26 @@ func (m *machine) pass(t *testing.T, s *store.Store, d time.Duration) {
 	}
 }
 
+// A store that follows another one in the same process, as at a reload, goes on with its clock: it need not prove itself again.
+func TestClockLastsFromStoreToStore(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		m, url := newMachine(), e.URL(t)
+		host := m.clock().Lasting()
+		first := storetest.OpenAt(t, url, store.Config{Host: host})
+		m.pass(t, first, 10*time.Minute)
+		pushed(t, first, 1)
+		if err := first.Close(); err != nil {
+			t.Fatal(err)
+		}
+		m.ran += 2 * time.Hour
+		next := storetest.OpenAt(t, url, store.Config{Host: host})
+		if n, err := next.ExpireScans(t.Context(), false); n != 1 || err != nil {
+			t.Errorf("%d scans are overdue, %v", n, err)
+		}
+	})
+}
+
 var jumps = map[string]time.Duration{"ahead": 2 * time.Hour, "back": -2 * time.Hour}
 
 // onMachines runs a test with each jump, of the host's clock on an embedded database, and of the server's otherwise.

@@ -24,3 +24,6 @@ func (*Tracer) Record(Span) {}
 
 // Run does nothing.
 func (*Tracer) Run(context.Context) {}
+
+// Close does nothing.
+func (*Tracer) Close() {}

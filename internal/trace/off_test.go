@@ -26,5 +26,6 @@ func TestBinaryWithoutOpenTelemetrySaysSo(t *testing.T) {
 		}
 		tracer.Record(trace.Span{})
 		tracer.Run(t.Context())
+		tracer.Close()
 	}
 }

@@ -75,13 +75,20 @@ func (t *Tracer) Record(span Span) {
 	step.End(api.WithTimestamp(span.End))
 }
 
-// Run waits until ctx ends, and then sends what is left.
+// Run waits until ctx ends, and then closes.
 func (t *Tracer) Run(ctx context.Context) {
+	if t != nil {
+		<-ctx.Done()
+		t.Close()
+	}
+}
+
+// Close sends what is left, and ends what works behind the tracer. It may be called again.
+func (t *Tracer) Close() {
 	if t == nil {
 		return
 	}
-	<-ctx.Done()
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastTimeout)
+	last, cancel := context.WithTimeout(context.Background(), lastTimeout)
 	defer cancel()
 	if err := t.provider.Shutdown(last); err != nil {
 		t.log.Debug("the last spans are lost", "error", err)

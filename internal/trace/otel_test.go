@@ -30,6 +30,9 @@ func TestSpansOfAPushAreOneTrace(t *testing.T) {
 	ended, end := context.WithCancel(t.Context())
 	end()
 	tracer.Run(ended)
+	tracer.Close() // as of an app whose loops have ended
+	tracer.Record(trace.Span{Name: "too late", Ref: ref})
+	tracer.Close()
 
 	if calls := collector.Calls(); len(calls) != 1 || calls[0].URL.Path != "/v1/traces" || calls[0].Header.Get("X-Key") != "a b" {
 		t.Errorf("%d calls, the first is %+v", len(calls), calls)
@@ -75,4 +78,5 @@ func TestEnvironment(t *testing.T) {
 	var none *trace.Tracer
 	none.Record(trace.Span{Ref: ref}) // as where nothing is configured
 	none.Run(t.Context())
+	none.Close()
 }

@@ -34,6 +34,8 @@ type Clock struct {
 type HostClock struct {
 	Wall func() time.Time     // can be set: by people, by NTP, when a machine wakes up that slept
 	Ran  func() time.Duration // the age of the process: advances evenly whatever Wall does, and stops while the machine sleeps
+
+	steady *steadyClock // of all clocks that are made of it; nil where each has its own
 }
 
 func machineClock() HostClock {
@@ -41,12 +43,28 @@ func machineClock() HostClock {
 	return HostClock{Wall: time.Now, Ran: func() time.Duration { return time.Since(began) }}
 }
 
+// Lasting is the clock for a process that opens the same database once after the other: each time it goes on with what it has learnt
+// of the time. It is the machine's when zero.
+func (h HostClock) Lasting() HostClock {
+	h = h.orMachine()
+	h.steady = newSteadyClock(h)
+	return h
+}
+
+func (h HostClock) orMachine() HostClock {
+	if h.Wall == nil {
+		return machineClock()
+	}
+	return h
+}
+
 // NewClock returns the clock of a database; host is the machine's when zero. A clock with a given time shows only that.
 func NewClock(db *DB, host HostClock, given func() time.Time) *Clock {
-	if host.Wall == nil {
-		host = machineClock()
+	host = host.orMachine()
+	c := &Clock{Host: host, given: given, steady: host.steady}
+	if c.steady == nil {
+		c.steady = newSteadyClock(host)
 	}
-	c := &Clock{Host: host, given: given, steady: newSteadyClock(host)}
 	if db.serverTime != "" {
 		c.ServerTime = func(ctx context.Context) (now time.Time, err error) {
 			err = db.GetContext(ctx, &now, db.serverTime)
@@ -56,16 +74,21 @@ func NewClock(db *DB, host HostClock, given func() time.Time) *Clock {
 	return c
 }
 
-// Begin sets the clock to the server's time, unless the host's agrees with it.
+// Begin sets the clock to the server's time, unless the host's agrees with it. A clock that lasts is set once.
 func (c *Clock) Begin(ctx context.Context) error {
-	if c.given != nil || c.ServerTime == nil {
+	if c.given != nil || c.ServerTime == nil || c.steady.set {
 		return nil
 	}
-	server, host, latency, err := c.compare(ctx)
-	if err == nil && server.Sub(host).Abs() >= tolerableSkew+latency {
-		c.steady.begin(server)
+	server, now, latency, err := c.compare(ctx)
+	if err != nil {
+		return err
 	}
-	return err
+	if server.Sub(now).Abs() >= tolerableSkew+latency {
+		now = server
+	}
+	c.steady.begin(now)
+	c.steady.set = true
+	return nil
 }
 
 // Now is the present moment. The shared clock may jump; Now follows only jumps that last.
@@ -149,8 +172,10 @@ func (c *Clock) compare(ctx context.Context) (server, host time.Time, latency ti
 // a moment makes nothing overdue and delays nothing.
 type steadyClock struct {
 	ran     func() time.Duration
-	epoch   atomic.Int64 // when ran was 0, in Unix nanoseconds
-	started time.Time    // by this clock as it was then
+	epoch   atomic.Int64  // when ran was 0, in Unix nanoseconds
+	started time.Time     // by this clock as it was then
+	since   time.Duration // of ran, when it started
+	set     bool          // by the time of a server
 
 	mu    sync.Mutex
 	doubt doubt
@@ -178,8 +203,8 @@ func newSteadyClock(host HostClock) *steadyClock {
 }
 
 func (c *steadyClock) begin(now time.Time) {
-	c.epoch.Store(now.UnixNano() - int64(c.ran()))
-	c.started = now
+	c.since, c.started = c.ran(), now
+	c.epoch.Store(now.UnixNano() - int64(c.since))
 }
 
 func (c *steadyClock) now() time.Time { return time.Unix(0, c.epoch.Load()+int64(c.ran())) }
@@ -223,7 +248,7 @@ func (c *steadyClock) doubted() time.Duration {
 }
 
 // proven tells whether this clock has been compared with the other one for long enough.
-func (c *steadyClock) proven() bool { return c.doubted() == 0 && c.ran() >= believedAfter }
+func (c *steadyClock) proven() bool { return c.doubted() == 0 && c.ran()-c.since >= believedAfter }
 
 // lastJump is the one that was just followed; zero where that is a while ago.
 func (c *steadyClock) lastJump() time.Duration {
