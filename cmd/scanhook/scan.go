@@ -56,7 +56,7 @@ func (s *historyScan) run(cmd *cobra.Command, opts *cli.Options, name string) er
 		return err
 	}
 	w := &wiring{config: cfg, log: slog.New(slog.DiscardHandler)}
-	if err := w.readConfig(cmd.Context()); err != nil {
+	if err := w.readConfig(); err != nil {
 		return err
 	}
 	named, err := projectsOf([]string{name}, cfg, w.policies)

@@ -25,6 +25,7 @@ import (
 	"github.com/scanhook/scanhook/internal/config"
 	"github.com/scanhook/scanhook/internal/poll"
 	"github.com/scanhook/scanhook/store"
+	"github.com/scanhook/scanhook/store/sqldb"
 )
 
 const (
@@ -33,6 +34,7 @@ const (
 	idleTimeout     = 2 * time.Minute
 	maxHeader       = 16 << 10 // bytes of a request's header
 	shutdownTimeout = 15 * time.Second
+	reloadTimeout   = 3 * time.Second // nobody is answered meanwhile: platforms and probes give up soon
 	firstAwait      = time.Second
 	longestAwait    = 15 * time.Second
 )
@@ -52,7 +54,7 @@ func newServe(opts *cli.Options) *cobra.Command {
 				return err
 			}
 			log := opts.Logger(cmd.ErrOrStderr())
-			reload := newReloader(func() (*config.Config, error) { return parts.Load(opts) }, cfg, log)
+			reload := newReloader(opts.Parse, cfg, log)
 			defer reload.stop()
 			return serveParts(cmd.Context(), reload, parts)
 		},
@@ -63,7 +65,7 @@ func newServe(opts *cli.Options) *cobra.Command {
 
 // serveParts works until ctx ends, with one configuration after the other. Who calls meanwhile waits at the listener, which stays.
 func serveParts(ctx context.Context, reload *reloader, parts cli.Parts) error {
-	as, log := instance{parts: parts, fault: reload.Fault}, reload.log
+	as, log := instance{parts: parts, host: sqldb.HostClock{}.Lasting(), fault: reload.Fault}, reload.log
 	app, err := start(ctx, reload.current, as, log)
 	if err != nil {
 		return err
@@ -89,13 +91,13 @@ func serveParts(ctx context.Context, reload *reloader, parts cli.Parts) error {
 
 // restart starts with another configuration, or else with the one before.
 func restart(ctx context.Context, reload *reloader, next *config.Config, as instance) (*app, error) {
+	beside := contentBeside(next)
 	app, err := start(ctx, next, as, reload.log)
 	if err == nil {
-		reload.current = next
-		reload.fault.Store(nil)
+		reload.started(next, beside)
 		return app, nil
 	}
-	reload.fail(err)
+	reload.failed(err)
 	return start(ctx, reload.current, as, reload.log)
 }
 
@@ -104,36 +106,52 @@ func start(ctx context.Context, cfg *config.Config, as instance, log *slog.Logge
 	for _, warning := range cfg.WarningsFor(as.parts.HasAny(cli.Intake, cli.Reconcile), as.parts.Has(cli.Statuses)) {
 		log.Warn("configuration: " + warning)
 	}
-	app, err := awaitApp(ctx, cfg, as, log)
+	return awaitApp(ctx, cfg, as, log)
+}
+
+// equippedApp is an app with what it takes besides, and whose configuration is noted.
+func equippedApp(ctx context.Context, cfg *config.Config, as instance, log *slog.Logger) (*app, error) {
+	app, err := newAppAs(ctx, cfg, as, log)
 	if err != nil {
 		return nil, err
 	}
-	if app.tls, err = newTLS(cfg.Server.TLS, log); err != nil {
-		return nil, errors.Join(err, app.close())
+	if app.tls, err = newTLS(cfg.Server.TLS, log); err == nil {
+		err = app.offerMetrics(cfg.Server.MetricsListen, log)
 	}
-	if err := app.offerMetrics(cfg.Server.MetricsListen, log); err != nil {
-		return nil, errors.Join(err, app.close())
+	if err == nil {
+		err = noteConfiguration(ctx, app.store, cfg, as.parts, log)
 	}
-	if err := noteConfiguration(ctx, app.store, cfg, as.parts, log); err != nil {
+	if err != nil {
 		return nil, errors.Join(err, app.close())
 	}
 	return app, nil
 }
 
+// errReload is why an app ends that another one follows.
+var errReload = errors.New("the configuration is reloaded")
+
+// closingTimeout is how long requests may go on when a context has ended.
+func closingTimeout(ended context.Context) time.Duration {
+	if errors.Is(context.Cause(ended), errReload) {
+		return reloadTimeout
+	}
+	return shutdownTimeout
+}
+
 // serveUntil serves until ctx ends or another configuration is there, which it returns. The app is closed afterwards.
 func (a *app) serveUntil(ctx context.Context, reload *reloader, listener net.Listener) (next *config.Config, err error) {
-	serving, end := context.WithCancel(ctx)
-	defer end()
+	serving, end := context.WithCancelCause(ctx)
+	defer end(nil)
 	noticed := make(chan *config.Config, 1)
 	go func() {
 		cfg := reload.next(serving)
 		if noticed <- cfg; cfg != nil {
 			reload.log.Info("reloading the configuration")
-			end()
+			end(errReload)
 		}
 	}()
 	err = errors.Join(a.serve(serving, keep(listener), reload.log), a.close())
-	end()
+	end(nil)
 	if next = <-noticed; next != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
 		reload.log.Warn("requests that went on were ended for the reload", "error", err)
 		err = nil
@@ -148,7 +166,7 @@ func (a *app) serveUntil(ctx context.Context, reload *reloader, listener net.Lis
 // is final.
 func awaitApp(ctx context.Context, cfg *config.Config, as instance, log *slog.Logger) (*app, error) {
 	for failures := 0; ; failures++ {
-		app, err := newAppAs(ctx, cfg, as, log)
+		app, err := equippedApp(ctx, cfg, as, log)
 		if !errors.Is(err, core.ErrUnavailable) || cfg.Database.URL.File() != "" || ctx.Err() != nil {
 			return app, err
 		}
@@ -172,6 +190,7 @@ func (a *app) offerMetrics(address string, log *slog.Logger) error {
 		return fmt.Errorf("listening on %s: %w; change server.metrics_listen or stop what holds it", address, err)
 	}
 	log.Info("serving metrics", "listen", listener.Addr().String())
+	a.metricsListener = listener
 	a.loops = append(a.loops, func(ctx context.Context) { serveMetrics(ctx, listener, a.metrics, log) })
 	return nil
 }
@@ -292,7 +311,7 @@ func (a *app) serve(ctx context.Context, listener net.Listener, log *slog.Logger
 	case err = <-failed:
 	case <-ctx.Done():
 		log.Info("stopping")
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closingTimeout(ctx))
 		defer cancel()
 		if err = server.Shutdown(closing); err != nil {
 			_ = server.Close() // nobody goes on with what is about to be closed

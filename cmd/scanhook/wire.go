@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -47,12 +48,15 @@ type app struct {
 	store    *store.Store
 	mirrors  *mirror.Cache
 	evidence *evidence.Git
+	tracer   *trace.Tracer
 	router   *gin.Engine  // all routes
 	handler  http.Handler // answers requests with them
 	metrics  http.Handler
 	pages    *web.Web
 	tls      *tls.Config // nil: none is spoken
 	loops    []func(context.Context)
+
+	metricsListener net.Listener // nil: /metrics has no address of its own
 }
 
 // newApp builds everything that the configuration asks for and opens the database, which it serves alone if it is a file.
@@ -72,15 +76,17 @@ type instance struct {
 func newAppAs(ctx context.Context, cfg *config.Config, as instance, log *slog.Logger) (*app, error) {
 	reports.HideCredentials(cfg.Credentials()...)
 	w := &wiring{config: cfg, parts: as.parts, reloaded: as.fault, log: log, throttle: httpx.NewLoginThrottle(), meter: newMeter()}
-	err := w.readConfig(ctx)
+	err := w.readConfig()
 	if err != nil {
 		return nil, err
 	}
 	if w.db, err = w.openStore(ctx, as.host); err != nil {
 		return nil, err
 	}
+	w.tracer = newTracer(ctx, log) // once there is a database: what is made before is lost at each attempt to reach it
 	app, err := w.assemble()
 	if err != nil {
+		w.tracer.Close()
 		return nil, errors.Join(err, w.mirrors.Close(), w.db.Close())
 	}
 	return app, nil
@@ -112,21 +118,24 @@ type wiring struct {
 }
 
 // readConfig makes what needs no database.
-func (w *wiring) readConfig(ctx context.Context) (err error) {
+func (w *wiring) readConfig() (err error) {
 	if w.policies, err = policiesOf(w.config); err != nil {
 		return err
 	}
 	if w.rules, err = rulesOf(w.config, w.policies); err != nil {
 		return err
 	}
-	if w.platforms, err = platformsOf(w.config, w.meter); err != nil {
-		return err
+	w.platforms, err = platformsOf(w.config, w.meter)
+	return err
+}
+
+// newTracer is nil where pushes are not traced.
+func newTracer(ctx context.Context, log *slog.Logger) *trace.Tracer {
+	tracer, fault := trace.FromEnvironment(ctx, buildVersion(), log)
+	if fault != nil { // the variables may be for other programs of this machine
+		log.Warn("pushes are not traced", "error", fault)
 	}
-	tracer, fault := trace.FromEnvironment(ctx, buildVersion(), w.log)
-	if w.tracer = tracer; fault != nil { // the variables may be for other programs of this machine
-		w.log.Warn("pushes are not traced", "error", fault)
-	}
-	return nil
+	return tracer
 }
 
 // policiesOf turns the repositories of the configuration into rules, in their order.
@@ -245,8 +254,8 @@ func (w *wiring) assemble() (a *app, err error) {
 		return nil, err
 	}
 	return &app{
-		store: w.db, mirrors: w.mirrors, evidence: w.evidence, router: router, handler: handler, metrics: w.meter.Handler(), pages: w.pages,
-		loops: w.loops(),
+		store: w.db, mirrors: w.mirrors, evidence: w.evidence, tracer: w.tracer, router: router, handler: handler,
+		metrics: w.meter.Handler(), pages: w.pages, loops: w.loops(),
 	}, nil
 }
 
@@ -477,6 +486,10 @@ func grantOf(g config.Grant) access.Grant {
 
 // close ends what requests have left in the background before what that works with.
 func (a *app) close() error {
+	if a.metricsListener != nil {
+		_ = a.metricsListener.Close() // which is not served where the start failed
+	}
 	a.evidence.Close()
+	a.tracer.Close()
 	return errors.Join(a.mirrors.Close(), a.store.Close())
 }

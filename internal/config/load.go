@@ -18,17 +18,26 @@ import (
 // Load reads the file at path. A platform has one of the types. lookupEnv answers for ${VAR}, usually os.LookupEnv.
 // Errors are those of the file system, or *Error for what the file says.
 func Load(path string, types []PlatformType, lookupEnv func(string) (string, bool)) (*Config, error) {
-	data, err := read(path)
+	data, err := ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(path, data, types, lookupEnv)
+}
+
+// ReadFile returns what is in the file at path, for Parse. Errors are those of the file system.
+func ReadFile(path string) ([]byte, error) {
+	data, err := readBounded(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("reading the configuration: %w: scanhook init writes one, --config names another", err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
-	return Parse(path, data, types, lookupEnv)
+	return data, nil
 }
 
-func read(path string) ([]byte, error) {
+func readBounded(path string) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err

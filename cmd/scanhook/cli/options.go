@@ -25,6 +25,11 @@ type Options struct {
 // Load reads the configuration. Its warnings are for scanhook check and scanhook serve.
 func (o *Options) Load() (*config.Config, error) { return config.Load(o.Config, o.Types, os.LookupEnv) }
 
+// Parse is Load for what was read from the file.
+func (o *Options) Parse(data []byte) (*config.Config, error) {
+	return config.Parse(o.Config, data, o.Types, os.LookupEnv)
+}
+
 // Logger writes JSON lines where a machine reads, and text for people.
 func (o *Options) Logger(stderr io.Writer) *slog.Logger {
 	level := slog.LevelInfo
