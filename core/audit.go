@@ -140,17 +140,22 @@ func (r Revision) Counts() string {
 	return listSeverities(map[Severity]int{Critical: r.NumCritical, High: r.NumHigh, Medium: r.NumMedium, Low: r.NumLow})
 }
 
-// AdmitRevision is nil where a report may take the place of the last completed one of its job, or of none. ErrConflict with what to do
-// where that is another kind of caller's, or where none is ever replaced. settled is true for the same document once more, as when the
-// answer to it got lost.
-func (p Policy) AdmitRevision(last *Revision, next Report) (settled bool, err error) {
+// AdmitRevision is nil where a report may take the place of those of its job: the newest, and the last in which the scanner did not fail,
+// each nil where there is none. ErrConflict with what to do where another kind of caller brought that one, or a program of the
+// configuration the newest, or where none is ever replaced. settled is true for the same document once more, as when the answer to it
+// got lost.
+func (p Policy) AdmitRevision(newest, last *Revision, next Report) (settled bool, err error) {
+	for _, r := range []*Revision{newest, last} {
+		guarded := r != nil && (r == last || r.Bringer == ByToken) && r.Bringer != ""
+		if guarded && r.Bringer != next.Bringer {
+			return false, fmt.Errorf("%w: the report of %s for this commit was brought with the token of a %s (%s), and only such a token replaces it: "+
+				"send that, give the report a category of its own, or ask for a rescan and bring the report for that", ErrConflict, r.Scanner,
+				r.Bringer.called(), r.By)
+		}
+	}
 	switch {
 	case last == nil:
 		return false, nil
-	case last.Bringer != "" && last.Bringer != next.Bringer:
-		return false, fmt.Errorf("%w: the report of %s for this commit was brought with the token of a %s (%s), and only such a token replaces it: "+
-			"send that, give the report a category of its own, or ask for a rescan and bring the report for that", ErrConflict, last.Scanner,
-			last.Bringer.called(), last.By)
 	case p.Replace != ReplaceNever:
 		return false, nil
 	case next.Failure == "" && next.Digest != "" && next.Digest == last.Digest:

@@ -345,8 +345,8 @@ func (s Status) HasContext(name string) bool { return strings.EqualFold(OnlyBMP(
 
 const (
 	firstRestorePause = 10 * time.Second // before ours is posted again that was replaced a second time
-	lastRestorePause  = 15 * time.Minute
-	contestedFrom     = 2 // replacements, from which on people are told
+	lastRestorePause  = time.Hour        // GitHub takes 1,000 statuses of a name for a commit, those of the other program among them
+	contestedFrom     = 2                // replacements, from which on people are told
 )
 
 // RestorePause is how long after another program replaced our status ours is posted again. The first time it is at once. Then the

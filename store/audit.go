@@ -86,12 +86,15 @@ func (s *Store) admitRevision(ctx context.Context, tx *sqlx.Tx, scan core.Scan, 
 		return past, err
 	}
 	last := newest
-	if newest != nil && newest.Failure != "" {
+	switch {
+	case newest == nil && job.State == core.JobCompleted && job.FinishedAt != nil: // by a version that kept no revisions
+		last = &core.Revision{Scanner: job.Scanner, ReceivedAt: *job.FinishedAt, By: "an unknown caller"}
+	case newest != nil && newest.Failure != "":
 		if last, err = newestRevision(ctx, tx, job, true); err != nil {
 			return past, err
 		}
 	}
-	if past.settled, err = s.policyOf(scan).AdmitRevision(last, report); err != nil || past.settled {
+	if past.settled, err = s.policyOf(scan).AdmitRevision(newest, last, report); err != nil || past.settled {
 		return past, err
 	}
 	if newest == nil {

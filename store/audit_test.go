@@ -165,7 +165,8 @@ func TestReportIsReplacedByItsOwnKindOnly(t *testing.T) {
 			report core.Report
 			want   error
 		}{
-			{core.ByCIJob, core.Report{Failure: "no database"}, nil}, {core.ByToken, found("a"), nil}, {core.ByToken, found(), nil},
+			{core.ByCIJob, core.Report{Failure: "no database"}, nil}, {core.ByToken, core.Report{Failure: "no"}, nil},
+			{core.ByCIJob, found(), core.ErrConflict}, {core.ByToken, found("a"), nil}, {core.ByToken, found(), nil},
 			{core.ByCIJob, found(), core.ErrConflict}, {core.ByCIJob, core.Report{Failure: "no"}, core.ErrConflict},
 			{core.ByToken, core.Report{Failure: "no"}, nil}, {core.ByCIJob, found(), core.ErrConflict},
 			{core.ByCIJob, core.Report{Category: "own"}, nil},
@@ -173,6 +174,29 @@ func TestReportIsReplacedByItsOwnKindOnly(t *testing.T) {
 			if err := put(step.by, step.report); !errors.Is(err, step.want) {
 				t.Errorf("%d: %v, want %v", i, err, step.want)
 			}
+		}
+	})
+}
+
+// A report of before there were revisions is one that may not be replaced.
+func TestReportOfAnEarlierVersionIsNotReplacedEither(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		policy := storetest.Policy
+		policy.Scanners, policy.Replace = []string{"trivy"}, core.ReplaceNever
+		s := e.Open(t, store.Config{Policies: core.Policies{{Match: "**", Policy: policy}}})
+		scan := pushed(t, s, 1)
+		put := func(report core.Report) error {
+			report.By, report.Bringer, report.Digest = "ci", core.ByToken, "2"
+			_, err := s.PutReport(t.Context(), scan.ReferenceID, "trivy", report)
+			return err
+		}
+		if err := put(core.Report{Findings: []core.Finding{finding("leak", core.High)}}); err != nil {
+			t.Fatal(err)
+		}
+		e.Exec(t, `DELETE FROM reports`)
+		if err := put(found()); !errors.Is(err, core.ErrConflict) {
+			t.Errorf("replaced: %v", err)
 		}
 	})
 }

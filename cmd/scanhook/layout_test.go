@@ -38,7 +38,7 @@ var layers = map[string]int{
 	"internal/cage": 0, "internal/runner/sandbox": 0, "internal/runner/sandbox/sandboxtest": 3,
 
 	"store/storetest": 3, "platforms/platformtest": 3, "internal/chaos": 3, "internal/upgrade": 3, "internal/failover": 3, "internal/bench": 3, "internal/growth": 3, "internal/scanbench": 3, "internal/servetest": 3, // for tests only
-	"internal/fakeforge/forgetest": 3, "internal/auth/ci/citest": 3,
+	"internal/fakeforge/forgetest": 3, "internal/auth/ci/citest": 3, "internal/trace/tracetest": 3,
 
 	"internal/web/layout": 2, "internal/web/live": 2, "internal/web/signin": 2, "internal/web/chart": 2, "internal/web/detail": 2, "internal/web/badge": 2, "internal/web/workbench": 2, "internal/web/text": 1, "internal/api/paging": 1,
 }

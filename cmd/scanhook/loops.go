@@ -64,7 +64,7 @@ func (w *wiring) loopsOfUpkeep() []partLoop {
 	})
 	return []partLoop{
 		{cli.EPSS, lists.Run}, {cli.Reconcile, projects.Run}, {cli.Reconcile, hooks.Run}, {cli.Retention, retention.Run},
-		{cli.Verdicts, judgeHeads(w.db, w.log)}, {cli.Verdicts, endAcceptedRisks(w.db, w.log)},
+		{cli.Verdicts, judgeHeads(w.db, w.log)}, {cli.Verdicts, endAcceptedRisks(w.db, w.log)}, {cli.Verdicts, w.runner.EndOverdue},
 	}
 }
 

@@ -99,7 +99,7 @@ repositories: [{match: "**", scanners: [trivy]}]`)
 
 	scan := regexp.MustCompile(`scan (\S+):`).FindStringSubmatch(got.out)[1]
 	again := upload(reportOf("a"), "-", "--scanner", "trivy", "--scan", w.scanhook+"/scans/"+scan)
-	again.expect(t, 0, "stored 1 finding of trivy (0 new, 1 known); scan "+scan+": completed, pass: 0 new, 1 known\n")
+	again.expect(t, 0, "stored 1 finding of trivy (0 new, 1 known); scan "+scan+": completed, pass: 0 new, 1 known, report replaced\n")
 }
 
 func TestUploadTakesFiles(t *testing.T) {

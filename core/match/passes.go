@@ -2,7 +2,9 @@ package match
 
 import (
 	"cmp"
+	"path"
 	"slices"
+	"strings"
 )
 
 // matchTrees pairs findings in the trees of two commits.
@@ -141,15 +143,23 @@ func (m *matcher) matchTelling() {
 	m.matchAlone(ofMuch, m.lines.oldFile, func(file string) string { return file })
 }
 
-// matchCopied pairs findings whose code says most, and which git's diff removed from the only file that had it and added to the only
-// one that has it now.
+// matchCopied pairs findings whose code says most, and which git's diff removed from the only file of a directory that had it and added
+// to the only one that has it now. Between tests and other code nothing is paired: what may stand in a test may not stand elsewhere.
 func (m *matcher) matchCopied() {
 	if !m.lines.known {
 		return
 	}
 	m.now = ByCode
-	any := func(string) string { return "" }
-	m.matchAlone(ofMost, any, any)
+	m.matchAlone(ofMost, neighbourhood, neighbourhood)
+}
+
+// neighbourhood is the directory of a file, with a mark for tests.
+func neighbourhood(file string) string {
+	dir, name := path.Split(file)
+	if name = strings.ToLower(name); strings.Contains(name, "test") || strings.Contains(name, "spec") {
+		return dir + "test"
+	}
+	return dir
 }
 
 // matchAlone pairs findings whose code says enough and stands once before and now among the files that have one name.

@@ -67,6 +67,8 @@ func TestCompareTellsSecretsApartByTheirHashes(t *testing.T) {
 		"of a line, in another file":       {added, list{line(x, "s")}, list{line(moved, "s")}, []int{-1}},
 		"hashed before and not now":        {nil, list{secret(x, "s")}, list{x}, []int{-1}},
 		"unhashed before, other code":      {nil, list{edited}, list{secret(x, "s")}, []int{-1}},
+		"another directory":                {moved, list{here("a.go:5", most)}, list{there("c/b.go:7", most)}, []int{-1}},
+		"out of a test":                    {tested, list{here("a_test.go:5", most)}, list{there("b.go:7", most)}, []int{-1}},
 		"another rule": {nil, list{secret(x, "s")}, list{func() core.Finding {
 			f := secret(x, "s")
 			f.RuleID = "other"
@@ -207,8 +209,9 @@ func TestCompareRecognisesCodeThatMovedToAnotherFile(t *testing.T) {
 	here := func(place, code string) core.Finding { return between(at(place, code), "one", "two") }
 	there := func(place, code string) core.Finding { return between(at(place, code), "three", "four") }
 	moved := &core.Changes{Files: []core.FileChange{
-		{Old: "a.go", New: "a.go", Hunks: []core.Hunk{hunk(5, 1, 4, 0)}}, {New: "b.go"},
+		{Old: "a.go", New: "a.go", Hunks: []core.Hunk{hunk(5, 1, 4, 0)}}, {New: "b.go"}, {New: "c/b.go"},
 	}}
+	tested := &core.Changes{Files: []core.FileChange{{Old: "a_test.go"}, {New: "b.go"}}}
 	type list = []core.Finding
 	tests := map[string]struct {
 		changes       *core.Changes
@@ -220,6 +223,8 @@ func TestCompareRecognisesCodeThatMovedToAnotherFile(t *testing.T) {
 		"unknown changes":    {nil, list{here("a.go:5", most)}, list{there("b.go:7", most)}, []int{-1}},
 		"twice now":          {moved, list{here("a.go:5", most)}, list{there("b.go:7", most), there("b.go:9", most)}, []int{-1, -1}},
 		"still where it was": {moved, list{here("a.go:3", most)}, list{there("b.go:7", most), here("a.go:3", most)}, []int{-1, 0}},
+		"another directory":  {moved, list{here("a.go:5", most)}, list{there("c/b.go:7", most)}, []int{-1}},
+		"out of a test":      {tested, list{here("a_test.go:5", most)}, list{there("b.go:7", most)}, []int{-1}},
 		"another rule":       {moved, list{here("a.go:5", most)}, list{ruled(there("b.go:7", most), "other")}, []int{-1}},
 	}
 	for name, test := range tests {

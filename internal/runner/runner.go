@@ -119,8 +119,7 @@ func New(cfg Config) *Runner {
 	}
 }
 
-// Run works on jobs and ends overdue scans until ctx ends. Jobs in flight are then given back, to be run elsewhere or
-// after the restart.
+// Run works on jobs until ctx ends. Jobs in flight are then given back, to be run elsewhere or after the restart.
 func (r *Runner) Run(ctx context.Context) {
 	if len(r.claimable) > 0 {
 		r.host.Probe(ctx, r.TempDir)
@@ -473,19 +472,26 @@ func (r *Runner) done(ctx context.Context, t *task) {
 	}
 }
 
-// sweep ends the scans whose deadline has passed and removes the workspaces of processes that were killed.
+// sweep removes the workspaces of processes that were killed, and tells people of jobs that wait because this host cannot run them.
 func (r *Runner) sweep(ctx context.Context) (bool, error) {
 	sandbox.RemoveStale(r.TempDir, time.Now().Add(-sandbox.StaleAge))
-	ended, inGrace := 0, r.database.InGrace()
-	if fault := r.Fault(); fault != nil {
-		since := r.Jobs.Now().Add(-explainAfter)
-		err := r.step(ctx, func(ctx context.Context) error {
-			return r.Jobs.ExplainJobs(ctx, r.claimable, since, fault.Error())
-		})
-		if err != nil {
-			return false, err
-		}
+	fault := r.Fault()
+	if fault == nil {
+		return false, nil
 	}
+	since := r.Jobs.Now().Add(-explainAfter)
+	return false, r.step(ctx, func(ctx context.Context) error {
+		return r.Jobs.ExplainJobs(ctx, r.claimable, since, fault.Error())
+	})
+}
+
+// EndOverdue ends the scans whose deadline has passed until ctx ends, whoever was to bring their reports. It needs no runner beside it.
+func (r *Runner) EndOverdue(ctx context.Context) {
+	poll.Loop{Name: "overdue scans", Every: sweepEvery, Once: r.endOverdue, Log: r.Log}.Run(ctx)
+}
+
+func (r *Runner) endOverdue(ctx context.Context) (bool, error) {
+	ended, inGrace := 0, r.database.InGrace()
 	err := r.step(ctx, func(ctx context.Context) (err error) {
 		ended, err = r.Jobs.ExpireScans(ctx, inGrace)
 		return err

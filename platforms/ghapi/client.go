@@ -2,6 +2,7 @@ package ghapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -59,8 +60,10 @@ func (s *Server) Call(ctx context.Context, client *gogithub.Client, method, path
 	return client.Do(ctx, request, target)
 }
 
-func (s *Server) forget(project string) {
-	if s.Clients != nil {
+// forget lets the next call look for the App's installation again, where the platform denied this one: the App may have been removed
+// and installed anew.
+func (s *Server) forget(project string, err error) {
+	if denied := new(platforms.Denied); s.Clients != nil && errors.As(err, &denied) {
 		s.Clients.Forget(project)
 	}
 }

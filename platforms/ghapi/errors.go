@@ -119,8 +119,8 @@ func (s *Server) ReadError(project string, answer *gogithub.Response, err error,
 	if err == nil {
 		return nil
 	}
-	s.forget(project)
 	classified := s.Classify(answer, err)
+	s.forget(project, classified)
 	if limited := new(platforms.RateLimited); errors.As(classified, &limited) || answer == nil || answer.Response == nil {
 		return classified
 	}

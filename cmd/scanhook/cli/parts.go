@@ -40,7 +40,7 @@ var parts = []struct {
 	{Statuses, "posts commit statuses; needs tokens that may post them"},
 	{Reconcile, "finds pushes that no call announced, and broken webhooks; needs secrets and tokens"},
 	{Enrich, "asks platforms for what calls leave out"},
-	{Verdicts, "judges again when the gate of the configuration or the time changes a verdict"},
+	{Verdicts, "judges again when the gate of the configuration or the time changes a verdict, and ends scans that are overdue"},
 	{EPSS, "fetches the lists of EPSS and KEV"},
 	{Retention, "removes what was kept long enough"},
 	{API, "answers under /api, and takes reports"},

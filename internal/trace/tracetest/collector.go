@@ -1,6 +1,5 @@
 //go:build otel
 
-// Package tracetest collects the spans that tests send.
 package tracetest
 
 import (

@@ -1,0 +1,2 @@
+// Package tracetest collects the spans that tests send, in programs with the tag otel.
+package tracetest
