@@ -194,7 +194,7 @@ func TestReportOfAnEarlierVersionIsNotReplacedEither(t *testing.T) {
 		if err := put(core.Report{Findings: []core.Finding{finding("leak", core.High)}}); err != nil {
 			t.Fatal(err)
 		}
-		e.Exec(t, `DELETE FROM reports`)
+		execute(t, s, `DELETE FROM reports`)
 		if err := put(found()); !errors.Is(err, core.ErrConflict) {
 			t.Errorf("replaced: %v", err)
 		}

@@ -67,8 +67,6 @@ func TestCompareTellsSecretsApartByTheirHashes(t *testing.T) {
 		"of a line, in another file":       {added, list{line(x, "s")}, list{line(moved, "s")}, []int{-1}},
 		"hashed before and not now":        {nil, list{secret(x, "s")}, list{x}, []int{-1}},
 		"unhashed before, other code":      {nil, list{edited}, list{secret(x, "s")}, []int{-1}},
-		"another directory":                {moved, list{here("a.go:5", most)}, list{there("c/b.go:7", most)}, []int{-1}},
-		"out of a test":                    {tested, list{here("a_test.go:5", most)}, list{there("b.go:7", most)}, []int{-1}},
 		"another rule": {nil, list{secret(x, "s")}, list{func() core.Finding {
 			f := secret(x, "s")
 			f.RuleID = "other"

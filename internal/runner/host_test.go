@@ -96,7 +96,7 @@ func TestHostFaultOfOneJob(t *testing.T) {
 		b.waits(t, large, "make room in ")
 	}
 	b.pass(time.Hour)
-	if _, err := b.sweep(t.Context()); err != nil {
+	if _, err := b.endOverdue(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if scan, _, _ := b.get(t, large); scan.Status != core.ScanFailed ||
