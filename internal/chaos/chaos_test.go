@@ -119,7 +119,7 @@ func run(t *testing.T, binary string, db servetest.Database, processes int, s sc
 	c, faults := hostileCluster(t, servetest.Options{
 		Database: db, Binaries: slices.Repeat([]string{binary}, processes), Checked: s.Checked,
 	}, s)
-	c.Start()
+	c.StartReady(t) // else what is to disturb them comes before they are there, on a slow machine
 	pushes := s.Plan(c.Checked)
 	sending := servetest.NewSender(c)
 	leading := newDisruptor(c, faults, s, func() float64 { return float64(sending.Sent()) / float64(len(pushes)) })

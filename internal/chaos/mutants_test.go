@@ -27,7 +27,7 @@ var mutants = map[string]mutant{
 			New: "	later := &keeping{Call: call, key: item.key}\n" +
 				"	go func() { _ = s.keeping.Do(context.Background(), later) }()\n	if err := ctx.Err(); err != nil {\n",
 		}},
-		scale: scale{Load: servetest.Load{Deliveries: 300, PerSecond: 60}, Restarts: 1}, promise: servetest.Lost, always: true,
+		scale: scale{Load: servetest.Load{Deliveries: 300, PerSecond: 60}, Restarts: 2}, promise: servetest.Lost, always: true,
 	},
 	"takes a failed post for a posted status": {
 		edits: []servetest.Edit{{File: "internal/statuses/statuses.go", Old: "if err == nil {", New: "if err == nil || !errors.Is(err, platforms.ErrTooEarly) {"}},
