@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 
@@ -184,8 +185,11 @@ func pack(value any) string {
 // Unpack is the reverse of Pack, also of what was compressed.
 func Unpack(packed string) (d Details, err error) {
 	err = unpack(packed, &d)
+	d.Flows = slices.DeleteFunc(d.Flows, Flow.isEmpty) // which earlier versions have packed
 	return d, err
 }
+
+func (f Flow) isEmpty() bool { return len(f.Steps) == 0 }
 
 // UnpackHelp is the reverse of PackHelp, also of what was compressed.
 func UnpackHelp(packed string) (h Help, err error) {
@@ -282,9 +286,7 @@ func bound(d *Details) {
 		steps -= len(f.Steps)
 		return len(f.Message)
 	})
-	for len(d.Flows) > 0 && len(d.Flows[len(d.Flows)-1].Steps) == 0 {
-		d.Flows = d.Flows[:len(d.Flows)-1]
-	}
+	d.Flows = slices.DeleteFunc(d.Flows, Flow.isEmpty)
 	d.Omitted = b.omitted
 }
 
@@ -305,7 +307,7 @@ func fit[T any](b *bounds, list []T, most int, size func(*T) int) []T {
 }
 
 func (p *Place) bound() int {
-	clip(&p.File, maxName)
+	p.File = core.Clip(p.File, maxName)
 	clip(&p.Message, MaxNote)
 	clip(&p.Code, MaxNote)
 	return len(p.File) + len(p.Message) + len(p.Code)
@@ -324,9 +326,15 @@ func (b *bounds) boundFix(f *Fix) int {
 	return size
 }
 
-// clip cuts a text, and keeps nothing of a longer one in memory.
-func clip(text *string, limit int) {
-	if len(*text) > limit {
-		*text = strings.Clone(core.Clip(*text, limit))
+// Clip cuts a text to at most limit bytes, before the word that would be cut: a part of a secret is not known for one. It keeps nothing
+// of a longer text in memory.
+func Clip(text string, limit int) string {
+	if len(text) <= limit {
+		return text
 	}
+	const mark = "…"
+	whole := strings.TrimSuffix(core.Clip(text, limit), mark)
+	return whole[:strings.LastIndexAny(whole, " \t\r\n\"'`")+1] + mark
 }
+
+func clip(text *string, limit int) { *text = Clip(*text, limit) }

@@ -19,7 +19,11 @@ import (
 
 const (
 	maxLine      = 400 // characters
-	maxDiffLines = 400
+	maxCodeLines = 30  // of a place
+	maxAllLines  = 600 // of all places of a finding
+	maxDiffLines = 400 // of a fix
+
+	cut = "… (cut)" // instead of the lines that are too many
 )
 
 // View are the details of one finding as its card shows them.
@@ -39,7 +43,8 @@ type View struct {
 // Place is a place, and where it is on the platform.
 type Place struct {
 	details.Place
-	Link string // or empty
+	Link      string // or empty
+	CodeLines []Line
 }
 
 // Flow is a way through the code.
@@ -51,6 +56,9 @@ type Flow struct {
 
 // Ends says how long the way is, and where it leads from and to.
 func (f Flow) Ends() string {
+	if len(f.Steps) == 0 {
+		return core.Plural(0, "step")
+	}
 	steps, from, to := core.Plural(len(f.Steps), "step"), f.Steps[0].File, f.Steps[len(f.Steps)-1].File
 	if from == "" || to == "" || from == to {
 		return steps
@@ -85,7 +93,8 @@ func New(f core.Finding, d details.Details, help details.Help, link Linker) *Vie
 	if d.IsZero() && help.IsZero() {
 		return nil
 	}
-	v := &View{ID: f.ID, Places: placesOf(d.Places, link), Related: placesOf(d.Related, link), Omitted: d.Omitted, Help: helpOf(help)}
+	v, places := &View{ID: f.ID, Omitted: d.Omitted, Help: helpOf(help)}, placer{link, maxAllLines}
+	v.Places, v.Related = places.list(d.Places), places.list(d.Related)
 	related := relatedTo(v.Related)
 	switch {
 	case d.Markdown != "":
@@ -94,7 +103,7 @@ func New(f core.Finding, d details.Details, help details.Help, link Linker) *Vie
 		v.Message = linked(d.Text, related)
 	}
 	for i, flow := range d.Flows {
-		v.Flows = append(v.Flows, Flow{i + 1, flow.Message, placesOf(flow.Steps, link)})
+		v.Flows = append(v.Flows, Flow{i + 1, flow.Message, places.list(flow.Steps)})
 	}
 	for _, fix := range d.Fixes {
 		v.Fixes = append(v.Fixes, fixOf(f, fix, link))
@@ -114,10 +123,17 @@ func helpOf(help details.Help) template.HTML {
 	return paragraphs(help.Text)
 }
 
-func placesOf(places []details.Place, link Linker) (list []Place) {
-	for _, p := range places {
-		p.Code = strings.Trim(p.Code, "\r\n")
-		list = append(list, Place{Place: p, Link: link(p.File, p.Line, p.EndLine)})
+// placer gets the places of a finding ready for its card.
+type placer struct {
+	link Linker
+	room int // lines of code that the card still takes
+}
+
+func (p *placer) list(places []details.Place) (list []Place) {
+	for _, place := range places {
+		shown := Place{Place: place, Link: p.link(place.File, place.Line, place.EndLine), CodeLines: linesAt(place, min(p.room, maxCodeLines))}
+		p.room -= len(shown.CodeLines)
+		list = append(list, shown)
 	}
 	return list
 }
@@ -133,15 +149,18 @@ func relatedTo(places []Place) map[int]string {
 	return links
 }
 
-// CodeLines are the lines of a place's code.
-func (p Place) CodeLines() (lines []Line) {
-	if strings.TrimSpace(p.Code) == "" {
+// linesAt are the first lines of a place's code.
+func linesAt(p details.Place, most int) (lines []Line) {
+	if most <= 0 || strings.TrimSpace(p.Code) == "" {
 		return nil
 	}
-	for i, source := range strings.Split(p.Code, "\n") {
+	for source := range strings.SplitSeq(strings.Trim(p.Code, "\r\n"), "\n") {
+		if len(lines) == most {
+			return append(lines, Line{Text: cut})
+		}
 		line := Line{Text: text.Short(source, maxLine)}
 		if p.Line > 0 {
-			line.Number = p.Line + i
+			line.Number = p.Line + len(lines)
 		}
 		lines = append(lines, line)
 	}
@@ -150,16 +169,10 @@ func (p Place) CodeLines() (lines []Line) {
 
 // fixOf shows a fix as a diff, as far as the lines that it changes are known.
 func fixOf(f core.Finding, fix details.Fix, link Linker) Fix {
-	shown := Fix{Message: fix.Message}
+	shown, code, room := Fix{Message: fix.Message}, codeOf(f), maxDiffLines
 	if fix.Diff != "" {
-		part := Part{}
-		for line := range strings.Lines(fix.Diff) {
-			line = strings.TrimRight(line, "\r\n")
-			part.Lines = append(part.Lines, Line{Text: text.Short(line, maxLine), Kind: patch.LineKind(line)})
-		}
-		shown.Parts = append(shown.Parts, part)
+		shown.Parts = append(shown.Parts, Part{Lines: linesOf(fix.Diff, &room, func(line string) Line { return Line{Text: line, Kind: patch.LineKind(line)} })})
 	}
-	code := codeOf(f)
 	for _, c := range fix.Changes {
 		part := Part{Place: Place{
 			Place: details.Place{File: c.File, Line: c.Line, EndLine: c.EndLine}, Link: link(c.File, c.Line, c.EndLine),
@@ -170,22 +183,24 @@ func fixOf(f core.Finding, fix details.Fix, link Linker) Fix {
 			after, known = replaced(before, c)
 		}
 		if known {
-			part.Lines = linesOf("-", "del", strings.Join(before, "\n"))
+			part.Lines = linesOf(strings.Join(before, "\n"), &room, func(line string) Line { return Line{Text: "-" + line, Kind: "del"} })
 		}
-		part.Lines = append(part.Lines, linesOf("+", "add", after)...)
+		part.Lines = append(part.Lines, linesOf(after, &room, func(line string) Line { return Line{Text: "+" + line, Kind: "add"} })...)
 		shown.Parts = append(shown.Parts, part)
 	}
 	return shown
 }
 
-func linesOf(mark, kind, code string) (lines []Line) {
-	if code == "" {
-		return nil
-	}
-	for line := range strings.Lines(code) {
-		if lines = append(lines, Line{Text: text.Short(mark+strings.TrimRight(line, "\r\n"), maxLine), Kind: kind}); len(lines) == maxDiffLines {
-			break
+// linesOf are lines of a diff, as far as there is room.
+func linesOf(code string, room *int, as func(line string) Line) (lines []Line) {
+	for source := range strings.Lines(code) {
+		if *room <= 0 {
+			return append(lines, Line{Text: cut})
 		}
+		line := as(strings.TrimRight(source, "\r\n"))
+		line.Text = text.Short(line.Text, maxLine)
+		lines = append(lines, line)
+		*room--
 	}
 	return lines
 }

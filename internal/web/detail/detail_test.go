@@ -2,6 +2,7 @@ package detail_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -42,6 +43,32 @@ func TestFixesAreDiffs(t *testing.T) {
 		if diff := cmp.Diff(test.want, strings.Join(got, "|")); diff != "" {
 			t.Error(name, diff)
 		}
+	}
+}
+
+// However many lines a report has, a card stays small, and says what is cut.
+func TestLinesAreBounded(t *testing.T) {
+	t.Parallel()
+	many := strings.Repeat("x\n", 500)
+	place := details.Place{File: "a.js", Line: 7, Code: many}
+	change := details.Change{File: "a.js", Line: 1, Text: many}
+	v := detail.New(core.Finding{}, details.Details{
+		Places: slices.Repeat([]details.Place{place}, 45), Flows: []details.Flow{{}, {Steps: []details.Place{place}}},
+		Fixes: []details.Fix{{Diff: many}, {Changes: []details.Change{change, change}}},
+	}, details.Help{}, link)
+	if ends := v.Flows[0].Ends(); ends != "0 steps" {
+		t.Errorf("a way without steps has %s", ends)
+	}
+	ofPlaces := 0
+	for _, p := range append(v.Places, v.Flows[1].Steps...) {
+		ofPlaces += len(p.CodeLines)
+	}
+	ofDiff, ofChanges := v.Fixes[0].Parts[0].Lines, append(v.Fixes[1].Parts[0].Lines, v.Fixes[1].Parts[1].Lines...)
+	const cut = "… (cut)"
+	first := v.Places[0].CodeLines
+	if len(first) != 31 || first[29].Number != 36 || first[30].Text != cut || ofPlaces > 620 || len(ofDiff) != 401 || ofDiff[400].Text != cut ||
+		len(ofChanges) != 402 || ofChanges[401].Text != cut {
+		t.Errorf("%d lines of a place, %d of all, %d of a diff, %d of changes", len(first), ofPlaces, len(ofDiff), len(ofChanges))
 	}
 }
 

@@ -1,7 +1,7 @@
 package detail
 
 import (
-	"bytes"
+	"errors"
 	"html/template"
 	"strconv"
 	"strings"
@@ -25,15 +25,95 @@ var markdown = goldmark.New(
 	goldmark.WithParserOptions(parser.WithASTTransformers(util.Prioritized(tamer{}, 0))),
 )
 
-// Markdown renders a stranger's document. related are the addresses of places that links name by their ids.
+// Markdown renders a stranger's document. related are the addresses of places that links name by their ids. A document that would become
+// very large is shown as it is.
 func Markdown(document string, related map[int]string) template.HTML {
+	document = text.Visible(document)
 	ctx := parser.NewContext()
 	ctx.Set(relatedLinks, related)
-	var out bytes.Buffer
-	if err := markdown.Convert([]byte(text.Visible(document)), &out, parser.WithContext(ctx)); err != nil {
+	var out bounded
+	if unfolds(document) || markdown.Convert([]byte(document), &out, parser.WithContext(ctx)) != nil {
 		return paragraphs(document)
 	}
-	return template.HTML(out.String()) //nolint:gosec // of a renderer that passes no HTML; links are those of tamer
+	return template.HTML(out) //nolint:gosec // of a renderer that passes no HTML; links are those of tamer
+}
+
+const (
+	maxHTML    = 256 << 10 // bytes of a rendered document, and of the addresses in it
+	maxAddress = 2 << 10   // bytes; a longer link becomes its words
+	maxCells   = 20_000    // of tables: each line of one gets as many as its head has
+	maxMarkers = 32        // of lists and quotes, at the head of a line
+	maxOpened  = 1000      // brackets, each of which is compared with those before it
+	maxStars   = 4000      // stars and underscores, likewise
+	maxDepths  = 200_000   // lines times the columns of the widest head: each line visits the lists and quotes that are open
+)
+
+// bounded refuses what is more than maxHTML.
+type bounded []byte
+
+var errTooLong = errors.New("the rendered document is too long")
+
+// Write implements io.Writer.
+func (b *bounded) Write(some []byte) (int, error) {
+	if len(*b)+len(some) > maxHTML {
+		return 0, errTooLong
+	}
+	*b = append(*b, some...)
+	return len(some), nil
+}
+
+// unfolds tells whether a short document takes the parser long, or becomes a large one.
+func unfolds(document string) bool {
+	lines, pipes, widest := 0, 0, 0
+	for line := range strings.Lines(document) {
+		markers, columns := head(line)
+		if markers > maxMarkers {
+			return true
+		}
+		lines, pipes, widest = lines+1, max(pipes, strings.Count(line, "|")), max(widest, columns)
+	}
+	stars := strings.Count(document, "*") + strings.Count(document, "_")
+	return pipes*lines > maxCells || widest*lines > maxDepths || strings.Count(document, "[") > maxOpened || stars > maxStars
+}
+
+const tabWidth = 4
+
+// head measures what can open or continue lists and quotes in a line: how many markers, and how wide.
+func head(line string) (markers, columns int) {
+	for rest := line; rest != ""; {
+		switch c := rest[0]; {
+		case c == ' ':
+			columns++
+		case c == '\t':
+			columns += tabWidth
+		case c == '>':
+			markers, columns = markers+1, columns+1
+		default:
+			marker := listMarker(rest)
+			if marker == 0 {
+				return markers, columns
+			}
+			markers, columns, rest = markers+1, columns+marker, rest[marker-1:]
+		}
+		rest = rest[1:]
+	}
+	return markers, columns
+}
+
+// listMarker is the length of the mark of a list's item, with which a text begins: "-", "12."; 0 without.
+func listMarker(text string) int {
+	end := len(text) - len(strings.TrimLeft(text, "0123456789"))
+	marks := "-+*"
+	if end > 0 {
+		marks = ".)"
+	}
+	if end == len(text) || strings.IndexByte(marks, text[end]) < 0 {
+		return 0
+	}
+	if end++; end < len(text) && strings.IndexByte(" \t\r\n", text[end]) < 0 {
+		return 0
+	}
+	return end
 }
 
 // tamer lets links lead only to pages on the web and to related places, shows images as links, and headings below those of the page.
@@ -60,8 +140,9 @@ func (tamer) Transform(document *ast.Document, reader gmtext.Reader, pc parser.C
 	for _, n := range images {
 		links = append(links, imageAsLink(n))
 	}
+	room := maxHTML
 	for _, n := range links {
-		tame(n, reader.Source(), related)
+		tame(n, addressOf(n, reader.Source(), related, &room), reader.Source())
 	}
 }
 
@@ -80,26 +161,41 @@ func imageAsLink(n ast.Node) ast.Node {
 	return link
 }
 
-// tame keeps a link that leads to a page on the web or to a related place. Others become their words.
-func tame(n ast.Node, source []byte, related map[int]string) {
-	var address string
+// addressOf is where a link leads, empty where that is no page on the web and no related place, or where there is no more room: a short
+// reference may stand for a long address.
+func addressOf(n ast.Node, source []byte, related map[int]string, room *int) string {
+	var address []byte
 	switch n := n.(type) {
 	case *ast.Link:
-		address = string(n.Destination)
+		address = n.Destination
 	case *ast.AutoLink:
-		address = string(n.URL(source))
+		address = n.URL(source)
 	}
-	if id, err := strconv.Atoi(address); err == nil {
-		address = related[id]
+	if *room -= len(address); *room < 0 || len(address) > maxAddress {
+		return ""
 	}
-	address = text.WebLink(address)
+	if n.Kind() == ast.KindLink { // as the renderer reads it
+		address = util.ResolveEntityNames(util.ResolveNumericReferences(util.UnescapePunctuations(address)))
+	}
+	if id, err := strconv.Atoi(string(address)); err == nil {
+		*room -= len(related[id])
+		return text.WebLink(related[id])
+	}
+	return text.WebLink(string(address))
+}
+
+// unread keeps the renderer from reading an address once more, which would become another one.
+var unread = strings.NewReplacer("&", "&amp;", `\`, "%5C")
+
+// tame keeps a link that has an address. Others become their words.
+func tame(n ast.Node, address string, source []byte) {
 	link, _ := n.(*ast.Link)
 	switch {
 	case n.Parent() == nil:
 	case isInLink(n):
 		unlink(n, source)
 	case address != "" && link != nil:
-		link.Destination, link.Title = []byte(address), nil
+		link.Destination, link.Title = []byte(unread.Replace(address)), nil
 		link.SetAttributeString("rel", "noopener noreferrer nofollow")
 	case address != "":
 		n.SetAttributeString("rel", "noopener noreferrer nofollow")

@@ -23,10 +23,39 @@ func TestMarkdown(t *testing.T) {
 		{"script", "<script>alert(1)</script>\n\nx <b onclick=x>y</b>", "<!-- raw HTML omitted -->\n<p>x <!-- raw HTML omitted -->y<!-- raw HTML omitted --></p>\n"},
 		{"script in a link", "[x](javascript:alert(1)) <javascript:alert(1)> [y](data:text/html,z)", "<p>x javascript:alert(1) y</p>\n"},
 		{"link with a password", "[x](https://user:pass@example.com/)", "<p>x</p>\n"},
+		{"link with a hidden user", `[x](https://github.com&commat;evil.example/) [y](https://github.com&#38;commat;evil.example/) [z](https://github.com\@evil.example/)`, "<p>x y z</p>\n"},
+		{"link with a query", `[x](https://a.example/?a=1&lt=2&amp;gt;=\\.)`, `<p><a href="https://a.example/?a=1&amp;lt=2&amp;gt;=%5C."` + rel + `>x</a></p>` + "\n"},
 		{"reversed text", "a\u202eb", "<p>a[U+202E]b</p>\n"},
 	} {
 		if got := string(detail.Markdown(test.document, related)); got != test.want {
 			t.Errorf("%s:\n%s\nwant:\n%s", test.name, got, test.want)
+		}
+	}
+}
+
+// What would unfold is shown as it is written.
+func TestMarkdownThatUnfolds(t *testing.T) {
+	t.Parallel()
+	for name, document := range map[string]string{
+		"table":      strings.Repeat("a|", 2048) + "\n" + strings.Repeat("-|", 2048) + "\n" + strings.Repeat("a\n", 4096),
+		"lists":      strings.Repeat("+ ", 4096) + "x" + strings.Repeat("\n", 8192) + "y",
+		"numbers":    strings.Repeat("1. ", 40) + "x",
+		"quotes":     strings.Repeat(">", 40) + "x",
+		"steps":      strings.Repeat("\t", 200) + "- x" + strings.Repeat("\n", 8192) + "y",
+		"brackets":   strings.Repeat("[](", 5000),
+		"stars":      strings.Repeat("*a_ ", 4000),
+		"references": "[a]: https://a.example/" + strings.Repeat("b", 1500) + "\n\n" + strings.Repeat("[a] ", 900),
+	} {
+		if got := string(detail.Markdown(document, nil)); !strings.HasPrefix(got, `<p class="text message"`) || len(got) > 5*len(document)+50 {
+			t.Errorf("%s becomes %d bytes: %.80s", name, len(got), got)
+		}
+	}
+	for name, document := range map[string]string{
+		"table": "|" + strings.Repeat("a|", 10) + "\n|" + strings.Repeat("-|", 10) + "\n" + strings.Repeat(strings.Repeat("|b", 10)+"\n", 400),
+		"list":  strings.Repeat("- a\n  1. b\n     > - c\n", 400), "line": strings.Repeat("-", 80), "code": "```\n" + strings.Repeat(strings.Repeat(" ", 80)+"x\n", 150) + "```",
+	} {
+		if got := string(detail.Markdown(document, nil)); strings.HasPrefix(got, `<p class`) {
+			t.Errorf("%s is not rendered: %.80s", name, got)
 		}
 	}
 }
