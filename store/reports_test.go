@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -404,5 +405,11 @@ func TestDetailsAreKept(t *testing.T) {
 		if diff := cmp.Diff(want, besides(t, s, second)); diff != "" {
 			t.Error("after the first scan was removed", diff)
 		}
+		var long core.RuleName // as long as reports may have them, and nothing that could be compressed
+		for len(long.Tool) < 2000 {
+			long.Tool, long.Rule = long.Tool+rand.Text(), long.Rule+rand.Text()
+		}
+		f := core.Finding{Tool: long.Tool, RuleID: long.Rule, File: "a.js", Line: 1, Severity: core.Low, Message: "m"}
+		deliver(t, s, second, "semgrep", core.Report{Findings: []core.Finding{f}, Help: map[core.RuleName]string{long: details.PackHelp(details.Help{Text: "x"})}})
 	})
 }

@@ -69,14 +69,17 @@ func Redact(of *core.Report, key secrets.Key) {
 	if of.Failure != "" {
 		of.Failure = RedactText(of.Failure)
 	}
-	r := newReportRedactor(key)
-	former := newReportRedactor(secrets.Keyless)
-	r.former = &former
+	redactWithin(of, key, maxSearches)
+}
+
+func redactWithin(of *core.Report, key secrets.Key, searches int) {
+	r, former, besides := newReportRedactor(key, searches), newReportRedactor(secrets.Keyless, searches), newReportRedactor(key, searches)
+	r.former, r.besides = &former, &besides
 	of.Each(r.redact)
 	for rule, help := range of.Help {
 		if mayNeedMask(help) {
 			h, err := details.UnpackHelp(help)
-			h.Text, h.Markdown = r.mask(h.Text), r.mask(h.Markdown)
+			h.Text, h.Markdown = besides.mask(h.Text), besides.mask(h.Markdown)
 			if of.Help[rule] = details.PackHelp(h); err != nil { // none of ours
 				delete(of.Help, rule)
 			}
@@ -106,14 +109,16 @@ func (r reportRedactor) maskDetails(packed string, secret bool) string {
 
 // reportRedactor decides once for all findings of a rule whether they are secrets.
 type reportRedactor struct {
-	key    secrets.Key
-	secret map[ruleKey]bool
-	masked map[string]string
-	former *reportRedactor // which masks as was done while masks had no key; nil of itself
+	key      secrets.Key
+	searches int // texts that the rules search
+	secret   map[ruleKey]bool
+	masked   map[string]string
+	former   *reportRedactor // which masks as was done while masks had no key; nil of itself
+	besides  *reportRedactor // which masks details, so that they take nothing from what verdicts depend on; nil of itself
 }
 
-func newReportRedactor(key secrets.Key) reportRedactor {
-	return reportRedactor{key: key, secret: map[ruleKey]bool{}, masked: map[string]string{}}
+func newReportRedactor(key secrets.Key, searches int) reportRedactor {
+	return reportRedactor{key: key, searches: searches, secret: map[ruleKey]bool{}, masked: map[string]string{}}
 }
 
 // ruleKey is all that secrets.In looks at.
@@ -130,7 +135,7 @@ func (r reportRedactor) redact(f *core.Finding) (changed bool) {
 	if secret {
 		r.key.MaskFinding(f)
 	}
-	f.Secret, f.Details = "", r.maskDetails(f.Details, secret)
+	f.Secret = ""
 	for _, text := range []*string{&f.Title, &f.Message, &f.Snippet, f.Suppressed} {
 		if text != nil && maySecret(*text) {
 			masked := r.mask(*text)
@@ -138,12 +143,15 @@ func (r reportRedactor) redact(f *core.Finding) (changed bool) {
 			*text = masked
 		}
 	}
-	changed = changed || before.Details != f.Details || before.Title != f.Title || before.Message != f.Message || before.Snippet != f.Snippet ||
+	changed = changed || before.Title != f.Title || before.Message != f.Message || before.Snippet != f.Snippet ||
 		before.PartialFingerprint != f.PartialFingerprint || before.About != f.About
 	if changed && r.former != nil {
 		r.recall(before, f)
 	}
-	return changed || before.SecretHash != f.SecretHash
+	if r.besides != nil {
+		f.Details = r.besides.maskDetails(f.Details, secret)
+	}
+	return changed || before.SecretHash != f.SecretHash || before.Details != f.Details
 }
 
 // recall keeps what a finding was while masks had no key, where that is something else.
@@ -155,16 +163,16 @@ func (r reportRedactor) recall(before core.Finding, f *core.Finding) {
 	f.SetFormer(&before)
 }
 
-// mask is maskSecrets, once for equal texts. After maxSearches texts it masks every word that could be a token instead.
+// mask is maskSecrets, once for equal texts. After so many texts as the rules search it masks every word that could be a token instead.
 func (r reportRedactor) mask(text string) string {
 	masked, known := r.masked[text]
 	switch {
 	case known:
-	case len(r.masked) < maxSearches:
+	case len(r.masked) < r.searches:
 		masked = maskSecrets(text, r.key)
 		r.masked[text] = masked
 	default:
-		masked = r.key.MaskGroups(addressed.ReplaceAllString(text, "$1"+credentialMask+"@"), tokenLike)
+		masked = withoutCutKey(r.key.MaskGroups(addressed.ReplaceAllString(text, "$1"+credentialMask+"@"), tokenLike))
 	}
 	return masked
 }
@@ -226,7 +234,18 @@ func maskSecrets(text string, key secrets.Key) string {
 	}
 	text = addressed.ReplaceAllString(text, "$1"+credentialMask+"@")
 	text = requested.ReplaceAllString(text, "$1"+credentialMask)
-	return maskByRules(text, key)
+	return withoutCutKey(maskByRules(text, key))
+}
+
+// keyBegins is the head of a private key, with some of it.
+var keyBegins = regexp.MustCompile(`(?is)(-----BEGIN[ A-Z0-9_-]{0,100}PRIVATE KEY(?: BLOCK)?-----).{0,300}?[a-z0-9+/]{32}`)
+
+// withoutCutKey hides the beginning of a private key whose end was cut off, by which the rules would know it.
+func withoutCutKey(text string) string {
+	if at := keyBegins.FindStringSubmatchIndex(text); at != nil {
+		return text[:at[3]] + hidden
+	}
+	return text
 }
 
 func maskByRules(text string, key secrets.Key) (masked string) {

@@ -7,7 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/details"
 	"github.com/scanhook/scanhook/core/match"
 	"github.com/scanhook/scanhook/core/secrets"
 	"github.com/scanhook/scanhook/internal/reports"
@@ -17,6 +20,7 @@ import (
 const (
 	planted = "sw0rdfish-plain" // nothing that a rule could know
 	token   = "ghp_0123456789abcdefghijABCDEFGHIJ012345"
+	keyLine = "MIIEpAIBAAKCAQEA7bq0x3v9" + "Zk1Qm8Yw2Rt5Us6Vn4Xo7Pj0Lh3Gd9Fc1"
 )
 
 // secretReports each report the planted secret, in code and in words, by a rule that reports secrets.
@@ -107,6 +111,54 @@ func TestParseMasksWhatTheRulesKnow(t *testing.T) {
 	}
 }
 
+// Nothing of a secret is left where the text that has it is too long: the rules know it as a whole only.
+func TestDetailsKeepNoBeginningOfASecret(t *testing.T) {
+	t.Parallel()
+	for name, document := range map[string]string{
+		"SARIF": `{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"codeql"}},"results":[{"ruleId":"sql","message":{"text":"m","markdown":"%[2]s"},
+			"relatedLocations":[{"message":{"text":"%[1]s"},"physicalLocation":{"artifactLocation":{"uri":"a"},"region":{"startLine":1,"snippet":{"text":"%[1]s"}}}}]}]}]}`,
+		"semgrep": `{"version":"1","results":[{"check_id":"sql","path":"a","start":{"line":1},"end":{"line":1},"extra":{"message":"m","severity":"ERROR",
+			"lines":"x","dataflow_trace":{"taint_sink":["CliLoc",[{"path":"a","start":{"line":1},"end":{"line":2}},"%[1]s"]]}}}],"errors":[],"paths":{}}`,
+	} {
+		for what, end := range map[string]string{
+			"token": token, "key": `-----BEGIN RSA PRIVATE KEY-----` + strings.Repeat(`\n`+keyLine, 30) + `\n-----END RSA PRIVATE KEY-----`,
+		} {
+			room := map[string]int{"token": 12, "key": 400}[what]
+			short, long := strings.Repeat("word ", (details.MaxNote-room)/5), strings.Repeat("word ", (details.MaxText-room)/5)
+			report, err := reports.Parse(strings.NewReader(fmt.Sprintf(document, short+end, long+end)), reports.Limits{})
+			if err != nil || report.Len() != 1 {
+				t.Fatal(name, what, report.Len(), err)
+			}
+			if packed := report.Findings[0].Details; !strings.Contains(packed, "word") || strings.Contains(packed, token[:6]) || strings.Contains(packed, keyLine[:20]) {
+				t.Errorf("%s keeps a part of a %s: %.3000s", name, what, packed)
+			}
+		}
+	}
+}
+
+// Details take nothing of what the rules may search for findings: these are masked as without, and stay the same findings.
+func TestDetailsChangeNoFinding(t *testing.T) {
+	t.Parallel()
+	var texts []details.Place
+	for i := range 5 {
+		texts = append(texts, details.Place{Message: fmt.Sprintf("%s%d", token, i)})
+	}
+	var got [2]core.Finding
+	for i, packed := range []string{"", details.Pack(details.Details{Related: texts})} {
+		report := core.Report{Findings: []core.Finding{
+			{Tool: "t", RuleID: "sql", Message: "m", Details: packed}, {Tool: "t", RuleID: "sql", Snippet: "aFunctionWithALongName(\"" + token + "\")"},
+		}}
+		reports.RedactWithin(&report, secrets.NewKey([secrets.KeySize]byte{1}), 2)
+		got[i] = report.Findings[1]
+		if strings.Contains(report.Findings[0].Details+got[i].Snippet, token[:12]) || report.Findings[0].Former != "" {
+			t.Errorf("a secret is left: %+v", report.Findings)
+		}
+	}
+	if diff := cmp.Diff(got[0], got[1]); diff != "" || !strings.Contains(got[0].Snippet, "aFunctionWithALongName") {
+		t.Error(got[0].Snippet, diff)
+	}
+}
+
 // twin is a text like the planted one, whose mask was the same while masks had no key.
 func twin() string {
 	want := secrets.Keyless.Mask(planted)
@@ -183,15 +235,17 @@ func TestFindingsBesideSecretsStayKnown(t *testing.T) {
 func TestRedactText(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"it broke\n\tat line 3 ":                                     "it broke at line 3",
-		"\x1b[31mfatal:\x1b[0m\r\nno\x00 \u202ewhat\x1b]0;t\x07":     "fatal: no\uFFFD \uFFFDwhat",
-		"token " + token + " is bad":                                 "token <mask> is bad",
-		"clone https://ada:" + planted + "@git.example.com/a.git":    "clone https://[credential]@git.example.com/a.git",
-		"clone https://" + planted + "@git.example.com/a.git":        "clone https://[credential]@git.example.com/a.git",
-		"GET /api?a=1&private_token=" + planted + "&b=2":             "GET /api?a=1&private_token=[credential]&b=2",
-		"Authorization: Bearer " + planted + ", Private-Token: abc1": "Authorization: Bearer [credential] Private-Token: [credential]",
-		"mine is s3cr3t-of-job":                                      "mine is [credential]",
-		"write to ada@example.com, see https://example.com/@ada":     "write to ada@example.com, see https://example.com/@ada",
+		"it broke\n\tat line 3 ":                                       "it broke at line 3",
+		"\x1b[31mfatal:\x1b[0m\r\nno\x00 \u202ewhat\x1b]0;t\x07":       "fatal: no\uFFFD \uFFFDwhat",
+		"token " + token + " is bad":                                   "token <mask> is bad",
+		"clone https://ada:" + planted + "@git.example.com/a.git":      "clone https://[credential]@git.example.com/a.git",
+		"clone https://" + planted + "@git.example.com/a.git":          "clone https://[credential]@git.example.com/a.git",
+		"GET /api?a=1&private_token=" + planted + "&b=2":               "GET /api?a=1&private_token=[credential]&b=2",
+		"Authorization: Bearer " + planted + ", Private-Token: abc1":   "Authorization: Bearer [credential] Private-Token: [credential]",
+		"mine is s3cr3t-of-job":                                        "mine is [credential]",
+		"write to ada@example.com, see https://example.com/@ada":       "write to ada@example.com, see https://example.com/@ada",
+		"-----BEGIN RSA PRIVATE KEY-----\n" + keyLine + "\n" + keyLine: "-----BEGIN RSA PRIVATE KEY-----[hidden]",
+		"-----BEGIN PRIVATE KEY----- begins /usr/share/keys/a-key.pem": "-----BEGIN PRIVATE KEY----- begins /usr/share/keys/a-key.pem",
 		"": "",
 	} {
 		got := reports.RedactText(text, "s3cr3t-of-job", "")

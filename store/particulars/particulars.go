@@ -26,12 +26,18 @@ type Batch struct {
 	help    map[core.RuleName][]byte
 }
 
+// maxRuleName bounds the names of a tool and its rule together, in bytes: PostgreSQL takes keys of 2,704 bytes. Longer ones, which no
+// scanner is known to have, go without help.
+const maxRuleName = 2000
+
 // NewBatch gets ready what a report says, before a transaction begins.
 func NewBatch(report core.Report) Batch {
 	b := Batch{details: make(map[int][]byte), help: make(map[core.RuleName][]byte, len(report.Help))}
 	report.EachDetailed(func(i int, packed string) { b.details[i] = details.Compress(packed) })
 	for rule, packed := range report.Help {
-		b.help[rule] = details.Compress(packed)
+		if len(rule.Tool)+len(rule.Rule) <= maxRuleName {
+			b.help[rule] = details.Compress(packed)
+		}
 	}
 	return b
 }

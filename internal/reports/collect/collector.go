@@ -75,7 +75,8 @@ type Collector struct {
 	Pack   bool // asks a format that large reports come in to pack its findings into Report.Packed
 	part        // that is being read; the whole document where it has no parts
 
-	detailed int     // bytes of the details of all parts
+	detailed int     // bytes of the details of all parts, about
+	helped   int     // bytes of what rules are about, of all parts
 	results  int     // of all parts
 	split    bool    // parts of different categories become different reports
 	parts    []*part // that are complete, one for each category
@@ -172,12 +173,33 @@ func (c *Collector) Add(f core.Finding) *core.Finding {
 	return c.Keep(f)
 }
 
-// maxDetails bounds what all findings of a report have besides, in bytes; later ones are findings only.
-const maxDetails = 64 << 20
+const (
+	maxDetails = 64 << 20 // bytes of what all findings of a document have besides; later ones are findings only
+	maxHelp    = 8 << 20  // bytes of what is kept of its rules
+)
+
+// TakesDetails tells whether there is room for more details.
+func (c *Collector) TakesDetails() bool { return c.detailed <= maxDetails }
+
+// CountDetails counts bytes of details that a format keeps itself.
+func (c *Collector) CountDetails(bytes int) { c.detailed += bytes }
+
+// KeepHelp keeps what a rule of a finding is about, as far as there is room.
+func (c *Collector) KeepHelp(name core.RuleName, about details.Help) {
+	if _, known := c.Report.Help[name]; known || about.IsZero() || c.helped > maxHelp {
+		return
+	}
+	if c.Report.Help == nil {
+		c.Report.Help = make(map[core.RuleName]string)
+	}
+	packed := details.PackHelp(about)
+	c.helped += len(packed)
+	c.Report.Help[name] = packed
+}
 
 // details makes storable what a format packed of a finding.
 func (c *Collector) details(packed string) string {
-	if c.detailed > maxDetails {
+	if !c.TakesDetails() {
 		return ""
 	}
 	packed = details.Edit(packed, func(d *details.Details) {

@@ -87,7 +87,7 @@ func (g *gitlab) readRemediations() error {
 	return g.Array(func() error {
 		var wire collect.Lenient[gitlabRemediation]
 		err := g.Decode(&wire)
-		fix := details.Fix{Message: core.Printable(core.Clip(wire.Value.Summary, details.MaxNote)), Diff: core.Printable(string(wire.Value.Diff))}
+		fix := details.Fix{Message: core.Printable(details.Clip(wire.Value.Summary, details.MaxNote)), Diff: core.Printable(string(wire.Value.Diff))}
 		if fix.Diff == "" || len(fix.Diff) > details.MaxText {
 			return err
 		}

@@ -151,7 +151,7 @@ type semgrepPlace struct {
 func (p semgrepPlace) step(code string, depth int) details.Place {
 	return details.Place{
 		File: p.Path, Line: collect.Line(p.Start.Line), EndLine: collect.EndLine(collect.Line(p.Start.Line), collect.Line(p.End.Line)),
-		Code: core.Clip(code, details.MaxNote), Level: depth,
+		Code: details.Clip(code, details.MaxNote), Level: depth,
 	}
 }
 

@@ -31,9 +31,13 @@ type detailReader struct {
 	size    int // bytes, about
 }
 
-// each visits the elements of a list that can be decoded, and counts those that are too many.
+// each visits the elements of a list that can be decoded, and counts others, and those that are too many.
 func each[T any](d *detailReader, list []byte, most int, visit func(*T)) {
-	if len(list) == 0 || list[0] != '[' {
+	if len(list) == 0 || string(list) == "null" {
+		return
+	}
+	if list[0] != '[' {
+		d.into.Omitted++
 		return
 	}
 	n := 0
@@ -46,20 +50,22 @@ func each[T any](d *detailReader, list []byte, most int, visit func(*T)) {
 			continue
 		}
 		var value T
-		if json.Unmarshal(element, &value) == nil {
-			visit(&value)
+		if json.Unmarshal(element, &value) != nil {
+			d.into.Omitted++
+			continue
 		}
+		visit(&value)
 	}
 }
 
 func (d *detailReader) clean(text string, limit int) string {
-	text = collect.Clean(strings.TrimSpace(text), limit)
+	text = details.Clip(core.Printable(strings.TrimSpace(text)), limit)
 	d.size += len(text)
 	return text
 }
 
 func (d *detailReader) note(m *Message) string {
-	return d.clean(plainText(m.anyText(), m.Arguments, details.MaxNote), details.MaxNote)
+	return d.clean(plainText(m.anyText(), m.Arguments, details.MaxText), details.MaxNote)
 }
 
 // spot reads a location, and keeps how it names its file until names can be resolved.
@@ -152,7 +158,8 @@ func (d *detailReader) addFix(fix details.Fix, whole bool) {
 	d.into.Fixes = append(d.into.Fixes, fix)
 }
 
-// change reads a replacement; not one whose place is counted in characters from the beginning of the file, or whose text would be cut.
+// change reads a replacement; not one whose place is counted in characters from the beginning of the file, or whose text would be cut, or
+// is none.
 func (d *detailReader) change(r *Replacement) (c details.Change, ok bool) {
 	c = details.Change{
 		Line: collect.Line(r.Deleted.StartLine), Column: collect.Line(r.Deleted.StartColumn), EndColumn: collect.Line(r.Deleted.EndColumn),
@@ -160,13 +167,13 @@ func (d *detailReader) change(r *Replacement) (c details.Change, ok bool) {
 	}
 	c.EndLine = collect.EndLine(c.Line, collect.Line(r.Deleted.EndLine))
 	d.size += len(c.Text) + detailCost
-	return c, c.Line > 0 && len(c.Text) <= details.MaxText
+	return c, c.Line > 0 && len(c.Text) <= details.MaxText && len(r.Inserted.Binary) == 0
 }
 
 // readMessage keeps a message as Markdown, and one that has links to related places.
 func (d *detailReader) readMessage(m *Message) {
 	if m.Markdown != "" && m.Markdown != m.Text {
-		d.into.Markdown = d.clean(withArguments(m.Markdown, m.Arguments, details.MaxText), details.MaxText)
+		d.into.Markdown = d.clean(withArguments(m.Markdown, m.Arguments, 2*details.MaxText), details.MaxText)
 	}
 	d.into.link(m.Text, m.Arguments)
 	d.size += len(d.into.Text)
@@ -177,8 +184,8 @@ func (p *pendingDetails) link(text string, arguments []string) {
 	if p == nil || len(p.Related) == 0 {
 		return
 	}
-	if text = withArguments(text, arguments, details.MaxText); embeddedLink.MatchString(text) {
-		p.Text = collect.Clean(strings.TrimSpace(text), details.MaxText)
+	if text = withArguments(text, arguments, 2*details.MaxText); embeddedLink.MatchString(text) {
+		p.Text = details.Clip(core.Printable(strings.TrimSpace(text)), details.MaxText)
 	}
 }
 
@@ -236,6 +243,7 @@ type Replacement struct {
 		EndColumn   float64 `json:"endColumn"`
 	} `json:"deletedRegion"`
 	Inserted struct {
-		Text string `json:"text"`
+		Text   string          `json:"text"`
+		Binary json.RawMessage `json:"binary"`
 	} `json:"insertedContent"`
 }

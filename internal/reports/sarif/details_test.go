@@ -85,6 +85,7 @@ func TestDetailsOfResult(t *testing.T) {
 func TestDetailsAreBounded(t *testing.T) {
 	t.Parallel()
 	place := `{"physicalLocation":{"artifactLocation":{"uri":"` + strings.Repeat("d/", 900) + `a.js"},"region":{"startLine":1}}}`
+	const whole = `{"deletedRegion":{"startLine":1},"insertedContent":{"text":"x"}}`
 	flow := `{"threadFlows":[{"locations":[` + strings.Repeat(`{"location":`+place+`},`, 3000) + `{}]}]}`
 	for name, members := range map[string]string{
 		"no list":       `"codeFlows":{},"relatedLocations":"x","fixes":7`,
@@ -96,6 +97,9 @@ func TestDetailsAreBounded(t *testing.T) {
 		"long texts":    `"relatedLocations":[{"message":{"text":"` + strings.Repeat("word ", 10000) + `"}}]`,
 		"long fix": `"fixes":[{"artifactChanges":[{"artifactLocation":{"uri":"a"},"replacements":[
 			{"deletedRegion":{"startLine":1},"insertedContent":{"text":"` + strings.Repeat("a b ", 5000) + `"}}]}]}]`,
+		"part of a fix":   `"fixes":[{"artifactChanges":[{"replacements":[` + whole + `,{"deletedRegion":7}]}]}]`,
+		"file of a fix":   `"fixes":[{"artifactChanges":[{"replacements":[` + whole + `]},{"replacements":{}}]}]`,
+		"binary in a fix": `"fixes":[{"artifactChanges":[{"replacements":[` + whole + `,{"deletedRegion":{"startLine":2},"insertedContent":{"binary":"AA=="}}]}]}]`,
 	} {
 		report := reportstest.MustParse(t, result(`"ruleId":"err","message":{"text":"m"},`+members))
 		packed := report.Findings[0].Details

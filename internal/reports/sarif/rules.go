@@ -95,7 +95,8 @@ func helpOf(wire *ReportingDescriptor, title string) details.Help {
 		text = wire.FullDescription
 	}
 	help := details.Help{
-		Text: collect.Clean(strings.TrimSpace(text.Text), details.MaxHelp), Markdown: collect.Clean(strings.TrimSpace(text.Markdown), details.MaxHelp),
+		Text:     details.Clip(core.Printable(strings.TrimSpace(text.Text)), details.MaxHelp),
+		Markdown: details.Clip(core.Printable(strings.TrimSpace(text.Markdown)), details.MaxHelp),
 	}
 	if help.Markdown != "" {
 		help.Text = ""

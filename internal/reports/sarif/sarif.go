@@ -16,11 +16,9 @@ import (
 )
 
 const (
-	version     = "2.1.0"  // the only one that is a standard; drafts before and after it have other members
-	maxBases    = 100      // directories that every file is compared with; tools write a handful
-	maxToolName = 100      // bytes of a tool's name in a message
-	maxDetails  = 64 << 20 // bytes of what all results of a run say besides their findings; later ones are findings only
-	maxHelp     = 8 << 20  // bytes of what is kept of the rules of a run
+	version     = "2.1.0" // the only one that is a standard; drafts before and after it have other members
+	maxBases    = 100     // directories that every file is compared with; tools write a handful
+	maxToolName = 100     // bytes of a tool's name in a message
 )
 
 // Format is SARIF.
@@ -119,8 +117,6 @@ type run struct {
 	fast        fastResult
 	texts       intern.Texts
 	unpacked    core.Finding // the packed one that is being completed
-	detailed    int          // bytes of details, about
-	helped      int          // bytes of what rules are about
 }
 
 // pendingResult is what a finding still lacks when its result has been read. There is one for each result, so it is small.
@@ -432,7 +428,7 @@ func (r *run) complete(finding *core.Finding, p *pendingResult, rules *ruleBook)
 		p.details.link(text, p.message.Arguments)
 	}
 	describe(finding, rule)
-	r.keepHelp(finding, rule)
+	r.KeepHelp(core.RuleName{Tool: finding.Tool, Rule: finding.RuleID}, rule.about)
 	if finding.About.Package == "" && core.VulnerabilityID(finding.RuleID) != "" {
 		finding.About.Package = collect.PackageIn(finding.Message)
 	}
@@ -497,7 +493,7 @@ func applyOwn(finding *core.Finding, own *OwnProperties, limits collect.Limits) 
 
 // readDetails reads what a result says besides its finding; nil without.
 func (r *run) readDetails(result *Result) *pendingDetails {
-	if !result.hasDetails() || r.detailed > maxDetails {
+	if !result.hasDetails() || !r.TakesDetails() {
 		return nil
 	}
 	d := &detailReader{limits: r.Limits}
@@ -512,7 +508,7 @@ func (r *run) readDetails(result *Result) *pendingDetails {
 	if d.into.IsZero() {
 		return nil
 	}
-	r.detailed += d.size
+	r.CountDetails(d.size)
 	return &d.into
 }
 
@@ -527,21 +523,4 @@ func (r *run) completeDetails(p *pendingDetails, paths *paths) string {
 		i++
 	})
 	return details.Pack(p.Details)
-}
-
-// keepHelp keeps what a rule of a finding is about.
-func (r *run) keepHelp(finding *core.Finding, by *rule) {
-	if by.about.IsZero() {
-		return
-	}
-	name := core.RuleName{Tool: finding.Tool, Rule: finding.RuleID}
-	if _, known := r.Report.Help[name]; known || r.helped > maxHelp {
-		return
-	}
-	if r.Report.Help == nil {
-		r.Report.Help = make(map[core.RuleName]string)
-	}
-	packed := details.PackHelp(by.about)
-	r.helped += len(packed)
-	r.Report.Help[name] = packed
 }
