@@ -24,7 +24,7 @@ func Kind() platforms.Kind {
 		Token: platforms.TokenAdvice{
 			Variable: "GITEA_TOKEN",
 			Needs:    "the scope write:repository, of an account that may write to the projects",
-			ForHooks: "an account that administrates the projects, and for --groups owns the organisations",
+			ForHooks: "an account that administrates the projects, for --all the scope read:user too, for --groups write:organization and an account that owns the organisations",
 		},
 		Hook: platforms.HookAdvice{
 			Note: "with the secret below and content type application/json",
