@@ -260,6 +260,9 @@ func (f Finding) AIMayDismiss() bool {
 	return f.Severity != Critical && !f.KEV && (f.RedTeamSuccess == nil || !*f.RedTeamSuccess)
 }
 
+// NeedsComment tells whether whoever dismisses the finding has to say why: it is Critical, or known to be exploited.
+func (f Finding) NeedsComment() bool { return f.Severity == Critical || f.KEV }
+
 // Surroundings are short digests of the lines around a finding: three before it, then three after it, each side from
 // the nearest line on. Lines without letters and digits are left out; 0 stands for no line. They tell findings in equal
 // lines apart, and 16 bits are too few to test a guess of a secret in such a line.

@@ -375,6 +375,23 @@ func (u TriageUpdate) Check() error {
 	return nil
 }
 
+// ErrUncommented is ErrInvalid for a decision that dismisses without a comment what needs one.
+var ErrUncommented = fmt.Errorf("%w: what is Critical or known to be exploited (KEV) is dismissed with a comment only; say why it does not count", ErrInvalid)
+
+// Uncommented is ErrUncommented for a decision on several alerts, n of which need a comment.
+func Uncommented(n int) error {
+	return fmt.Errorf("%w (%s of the selection; nothing was decided)", ErrUncommented, Plural(n, "alert"))
+}
+
+// Silent tells whether the update dismisses and does not say why. The reasoning of an AI says why.
+func (u TriageUpdate) Silent() bool {
+	decision, why := u.TriageDecision.Value, u.Comment
+	if u.Source == ByAI && u.AIReasoning.Value != nil {
+		why += *u.AIReasoning.Value
+	}
+	return decision != nil && (*decision == FalsePositive || u.Reason != "") && strings.TrimSpace(why) == ""
+}
+
 // Triaged is a finding with what a triage update of it depends on.
 type Triaged struct {
 	Finding   Finding
@@ -393,10 +410,13 @@ type TriageChange struct {
 	Scans     []int64 // to be judged again, the finding's own first
 }
 
-// Triage applies the update to a finding, and its decision to the same finding in other scans.
+// Triage applies the update to a finding, and its decision to the same finding in other scans. ErrUncommented where it has to say why.
 func (u TriageUpdate) Triage(t Triaged, now time.Time) (c TriageChange, err error) {
 	if err := u.checkEnd(now); err != nil {
 		return c, err
+	}
+	if u.Silent() && (t.Finding.NeedsComment() || slices.ContainsFunc(t.Same, Finding.NeedsComment)) {
+		return c, ErrUncommented
 	}
 	finding := t.Finding
 	decisions, changed := u.Apply(&finding, t.Decisions)

@@ -166,7 +166,7 @@ func (s *Store) loadTriaged(ctx context.Context, tx *sqlx.Tx, id int64) (core.Tr
 	}
 	scan, alert := found.Scan, found.Finding.AlertID
 	err = tx.SelectContext(ctx, &found.Same, tx.Rebind(`
-		SELECT f.id, f.scan_id, f.triage_decision FROM findings f
+		SELECT f.id, f.scan_id, f.severity, f.triage_decision FROM findings f
 		WHERE f.alert_id = ? AND f.scan_id IN (SELECT s.id FROM (
 				SELECT o.scan_id + 0 AS id FROM outcomes o
 				WHERE o.project_id = ? AND o.outcome IN ('pass', 'fail', 'failed') AND o.scan_id + 0 >= (SELECT MIN(scan_id) FROM (
@@ -288,14 +288,20 @@ type Batch struct {
 	core.Dismissal
 }
 
+// On is the decision on one finding.
+func (b Batch) On(finding int64) core.Feedback {
+	return core.Feedback{FindingID: finding, UserVerdict: b.Verdict, Comments: b.Comment, Author: b.Author, Dismissal: b.Dismissal}
+}
+
 // DecideAlerts decides on alerts in one transaction, and judges each scan again once. Alerts that no head has any more are left as
-// they are; decided are the others. core.ErrInvalid when the batch breaks a bound, core.ErrConflict when it is another author's.
+// they are; decided are the others. core.ErrInvalid when the batch breaks a bound, core.ErrUncommented when one of its alerts needs a
+// comment, core.ErrConflict when it is another author's.
 func (s *Store) DecideAlerts(ctx context.Context, b Batch) (decided int, err error) {
 	if len(b.Alerts) > MaxBatch || b.Key == "" {
 		return 0, fmt.Errorf("deciding on alerts: %w: a batch has a key and at most %d alerts", core.ErrInvalid, MaxBatch)
 	}
 	err = s.triageTogether(ctx, b.Alerts, s.loadNewest, func(tx *sqlx.Tx, before core.Triaged) (change core.TriageChange, err error) {
-		feedback := core.Feedback{FindingID: before.Finding.ID, UserVerdict: b.Verdict, Comments: b.Comment, Author: b.Author, Dismissal: b.Dismissal}
+		feedback := b.On(before.Finding.ID)
 		if err := feedback.Update().Check(); err != nil {
 			return change, err
 		}
@@ -443,6 +449,7 @@ func (s *Store) triageTogether(
 		}
 		var changed []core.Triaged
 		var scans []int64
+		uncommented := 0
 		for _, id := range ids {
 			before, err := load(ctx, tx, id)
 			if err != nil || before.Finding.ID == 0 {
@@ -455,6 +462,10 @@ func (s *Store) triageTogether(
 				return err
 			}
 			change, err := update(tx, before)
+			if errors.Is(err, core.ErrUncommented) {
+				uncommented++
+				continue
+			}
 			if err == nil && len(change.Scans) > 0 {
 				err = s.recordTriage(ctx, tx, before, change)
 				changed, scans = append(changed, before), append(scans, change.Scans...)
@@ -462,6 +473,9 @@ func (s *Store) triageTogether(
 			if err != nil {
 				return err
 			}
+		}
+		if uncommented > 0 {
+			return core.Uncommented(uncommented)
 		}
 		return s.settleTogether(ctx, tx, changed, scans)
 	})

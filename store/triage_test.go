@@ -527,7 +527,7 @@ func TestUndoingLeavesTheDecisionsOfMachines(t *testing.T) {
 		one := scanOn(t, s, 1, "one", finding("leak", core.High), finding("worst", core.Critical))
 		two := scanOn(t, s, 2, "two", finding("worst", core.Critical))
 		f := findingsOf(t, s, one)
-		dismiss := core.TriageUpdate{Source: core.ByAI, Author: "bot", TriageDecision: core.SetTo(core.FalsePositive)}
+		dismiss := core.TriageUpdate{Source: core.ByAI, Author: "bot", Comment: "a fixture", TriageDecision: core.SetTo(core.FalsePositive)}
 		for _, finding := range f {
 			patch(t, s, finding, dismiss)
 		}
@@ -567,6 +567,53 @@ func TestBatchBelongsToItsAuthor(t *testing.T) {
 		if withdrawn, left, err := s.WithdrawBatch(t.Context(), "monday", "ada"); withdrawn != 2 || left != 0 || err != nil {
 			t.Errorf("%d withdrawn, %d left, %v", withdrawn, left, err)
 		}
+	})
+}
+
+// What is Critical, known to be exploited, or was either in another scan, is dismissed with a comment only, through every method; of several
+// alerts none is, and the answer says how many need it.
+func TestGraveFindingsAreDismissedWithAComment(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, store.Config{})
+		put(t, s, kevCatalog(0))
+		first := pushed(t, s, 1)
+		run(t, s, finding("grave", core.Critical), finding("once", core.Critical), finding("high", core.High), vulnerable(0, core.Low), vulnerable(1, core.Low))
+		scan := pushed(t, s, 2)
+		run(t, s, finding("grave", core.Critical), finding("once", core.High), finding("high", core.High), vulnerable(0, core.Low), vulnerable(1, core.Low))
+		f := findingsOf(t, s, scan)
+		var all []int64
+		for rule, silent := range map[string]bool{"grave": false, "once": false, "dependency-0": false, "high": true, "dependency-1": true} {
+			all = append(all, f[rule].AlertID)
+			for _, said := range []core.TriageUpdate{
+				{Source: core.ByPerson, TriageDecision: core.SetTo(core.FalsePositive)},
+				{Source: core.ByScanner, TriageDecision: core.SetTo(core.FalsePositive)},
+				{Source: core.ByAI, TriageDecision: core.SetTo(core.FalsePositive), AIReasoning: core.SetTo(" \n")},
+				{Source: core.ByPerson, Comment: " ", TriageDecision: core.SetTo(core.TruePositive), Dismissal: core.Dismissal{Reason: core.WontFix}},
+			} {
+				if _, err := s.PatchFinding(t.Context(), f[rule].ID, said); errors.Is(err, core.ErrUncommented) == silent || silent && err != nil {
+					t.Errorf("%s, by %s without a comment: %v", rule, said.Source, err)
+				}
+			}
+			patch(t, s, f[rule], core.TriageUpdate{Source: core.ByPerson, TriageDecision: core.SetTo(core.TruePositive)})
+		}
+		before := get(t, s, scan.ReferenceID).Summary
+		silent := store.Batch{Key: "monday", Alerts: all, Verdict: core.FalsePositive, Author: "ada"}
+		if n, err := s.DecideAlerts(t.Context(), silent); n != 0 || !errors.Is(err, core.ErrUncommented) || !strings.Contains(err.Error(), "(3 alerts of") {
+			t.Errorf("%d are decided, %v", n, err)
+		}
+		if got := get(t, s, scan.ReferenceID).Summary; got != before {
+			t.Errorf("some were dismissed: %s", got)
+		}
+		err := s.Catalog().Admit(t.Context(), catalog.Filter{Shelf: catalog.Open}, silent.On(0).Update())
+		if !errors.Is(err, core.ErrUncommented) || !strings.Contains(err.Error(), "(2 alerts of") { // as they are now
+			t.Errorf("all that are open: %v", err)
+		}
+		silent.Comment = "fixtures"
+		if n, err := s.DecideAlerts(t.Context(), silent); n != len(all) || err != nil {
+			t.Errorf("with a comment %d are decided, %v", n, err)
+		}
+		wantStatus(t, s, first, "the commit before", core.StatusSuccess, "0 new, 5 dismissed")
 	})
 }
 

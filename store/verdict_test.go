@@ -160,7 +160,7 @@ func TestDecidingFindingsAreThoseThatFailTheGate(t *testing.T) {
 	})
 }
 
-var dismissal = core.TriageUpdate{Source: core.ByAI, Author: "model", TriageDecision: core.SetTo(core.FalsePositive)}
+var dismissal = core.TriageUpdate{Source: core.ByAI, Author: "model", TriageDecision: core.SetTo(core.FalsePositive), AIReasoning: core.SetTo("a fixture")}
 
 // Whatever an AI decides, through whichever method, what only people may dismiss keeps failing the gate; the lists
 // agree.
@@ -460,7 +460,7 @@ func triageAtRandom(t *testing.T, s *store.Store, scan core.Scan, random *rand.R
 	t.Helper()
 	for _, f := range findingsOf(t, s, scan) {
 		for range random.IntN(4) {
-			update := core.TriageUpdate{Source: []core.TriageSource{core.ByPerson, core.ByScanner, core.ByAI, core.ByAI}[random.IntN(4)]}
+			update := core.TriageUpdate{Comment: "why", Source: []core.TriageSource{core.ByPerson, core.ByScanner, core.ByAI, core.ByAI}[random.IntN(4)]}
 			update.TriageDecision = core.SetTo([]core.Triage{core.TruePositive, core.FalsePositive, core.FalsePositive}[random.IntN(3)])
 			if random.IntN(6) == 0 {
 				update.RedTeamSuccess = core.SetTo(random.IntN(2) == 0)
@@ -658,7 +658,7 @@ func TestUnresolvedIsTheSameInListsAndByItself(t *testing.T) {
 		for _, source := range []core.TriageSource{"", core.ByAI, core.ByScanner} {
 			listed := findingsOf(t, s, scan)["bad"]
 			if source != "" {
-				patch(t, s, listed, core.TriageUpdate{Source: source, TriageDecision: core.SetTo(core.FalsePositive)})
+				patch(t, s, listed, core.TriageUpdate{Source: source, Comment: "why", TriageDecision: core.SetTo(core.FalsePositive)})
 				listed = findingsOf(t, s, scan)["bad"]
 			}
 			alone, err := s.GetFinding(t.Context(), listed.ID)

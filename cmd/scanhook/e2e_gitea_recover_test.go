@@ -124,7 +124,7 @@ func testGiteaRenamed(t *testing.T, w *giteaSandbox) {
 	var found struct{ Items []struct{ ID int64 } }
 	p.api(t, http.MethodGet, "/scans/"+path.Base(shown.TargetURL)+"/findings", nil, &found)
 	for _, finding := range found.Items {
-		p.api(t, http.MethodPost, fmt.Sprintf("/findings/%d/feedback", finding.ID), map[string]any{"user_verdict": "FP"}, nil)
+		p.api(t, http.MethodPost, fmt.Sprintf("/findings/%d/feedback", finding.ID), map[string]any{"user_verdict": "FP", "comments": "a fixture"}, nil)
 	}
 	eventually(t, "the dismissal to be shown", func() (struct{}, bool) {
 		return struct{}{}, p.final(t, p.sample.Before).State == "success"

@@ -32,7 +32,7 @@ func newGrave(t *testing.T, w *sandbox, delivery fakeforge.Delivery) []int64 {
 // mark gives feedback on a finding.
 func mark(t *testing.T, w *sandbox, finding int64, verdict string) {
 	t.Helper()
-	body := fmt.Sprintf(`{"user_verdict":%q}`, verdict)
+	body := fmt.Sprintf(`{"user_verdict":%q,"comments":"a fixture"}`, verdict)
 	ask(t, w, "POST", fmt.Sprintf("/api/v1/findings/%d/feedback", finding), body, nil)
 }
 

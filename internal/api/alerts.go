@@ -206,6 +206,9 @@ func (a *API) decideAlerts(ctx context.Context, in *decideAlertsInput) (*batchOu
 	if batch.Alerts == nil {
 		f, err := a.filter(ctx, access.Judge, in.AlertFilter)
 		if err == nil {
+			err = a.Store.Catalog().Admit(ctx, f, batch.On(0).Update())
+		}
+		if err == nil {
 			part, err = a.Store.Catalog().Batch(ctx, f, in.Body.Next, store.MaxBatch)
 		}
 		if err != nil {

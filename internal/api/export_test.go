@@ -102,8 +102,8 @@ func TestExportsFollowTheGate(t *testing.T) {
 			t.Errorf("after %s called it false: dismissed %t, %s", who, found.Dismissed, document)
 		}
 	}
-	b.call(t, "machine", "PATCH", path, `{"triage_decision":"FP","ai_verdict":"FP"}`, nil)
+	b.call(t, "machine", "PATCH", path, `{"triage_decision":"FP","ai_verdict":"FP","ai_reasoning":"a fixture"}`, nil)
 	check("an AI", false)
-	b.call(t, "triager", "POST", path+"/feedback", `{"user_verdict":"FP"}`, nil)
+	b.call(t, "triager", "POST", path+"/feedback", `{"user_verdict":"FP","comments":"a fixture"}`, nil)
 	check("a person", true)
 }

@@ -55,7 +55,8 @@ func (a *API) RegisterTriage(api huma.API) {
 }
 
 const aboutReasons = "A reason dismisses the finding: the gate does not count it. FP stands for false positives only; what is dismissed for " +
-	"another reason is real, TP. An accepted risk has an end, expires_at, and counts again from then on."
+	"another reason is real, TP. An accepted risk has an end, expires_at, and counts again from then on. What is Critical or known to be exploited (KEV) " +
+	"is dismissed with comments only (an AI's ai_reasoning is one); without, the answer is 422 and nothing is decided."
 
 // Dismissing is part of the body of a decision.
 type Dismissing struct {
@@ -157,6 +158,7 @@ type patchFindingInput struct {
 	Body struct {
 		Dismissing
 		TriageDecision   optional[core.Triage] `json:"triage_decision,omitempty" enum:"TP,FP"`
+		Comments         string                `json:"comments,omitempty" maxLength:"10240" doc:"why"`
 		AIVerdict        optional[string]      `json:"ai_verdict,omitempty" maxLength:"64"`
 		AIConfidence     optional[float64]     `json:"ai_confidence,omitempty" minimum:"0" maximum:"1"`
 		AIReasoning      optional[string]      `json:"ai_reasoning,omitempty" maxLength:"32768"`
@@ -168,7 +170,7 @@ type patchFindingInput struct {
 // patchFinding attributes an update to an AI if it has fields that only an AI sets.
 func (a *API) patchFinding(ctx context.Context, in *patchFindingInput) (*findingOutput, error) {
 	update := core.TriageUpdate{
-		Source: core.ByScanner, Author: author(ctx),
+		Source: core.ByScanner, Author: author(ctx), Comment: in.Body.Comments,
 		TriageDecision: in.Body.TriageDecision.Change, AIVerdict: in.Body.AIVerdict.Change,
 		AIConfidence: in.Body.AIConfidence.Change, AIReasoning: in.Body.AIReasoning.Change,
 		RemediationPatch: in.Body.RemediationPatch.Change, RedTeamSuccess: in.Body.RedTeamSuccess.Change,

@@ -218,6 +218,37 @@ func TestReasonsOfADismissal(t *testing.T) {
 	}
 }
 
+// What is Critical is dismissed with a comment only, by whichever operation.
+func TestCriticalFindingsAreDismissedWithComments(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ref := b.push(t, 1)
+	b.call(t, "uploader", "PUT", "/api/v1/scans/"+ref+"/results/trivy", strings.Replace(report, "high", "critical", 1), nil)
+	var list, critical results
+	b.call(t, "triager", "GET", "/api/v1/scans/"+ref+"/findings?severity=Critical", "", &list)
+	b.call(t, "triager", "GET", "/api/v1/alerts?severity=Critical", "", &critical)
+	if len(list.Items) != 1 || len(critical.Items) != 1 {
+		t.Fatalf("findings: %+v, alerts: %+v", list, critical)
+	}
+	finding := fmt.Sprintf("/api/v1/findings/%.0f", list.Items[0]["id"])
+	for _, c := range []struct{ method, path, silent, said string }{
+		{"POST", finding + "/feedback", `"user_verdict":"FP"`, `"comments":"a test key"`},
+		{"POST", finding + "/feedback", `"user_verdict":"TP","reason":"wont_fix"`, `"comments":"a test key"`},
+		{"PATCH", finding, `"triage_decision":"FP"`, `"comments":"a test key"`},
+		{"PATCH", finding, `"triage_decision":"FP","ai_verdict":"false positive"`, `"ai_reasoning":"a test key"`},
+		{"POST", "/api/v1/alert-decisions?state=all", `"user_verdict":"FP"`, `"comments":"a test key"`},
+		{"POST", "/api/v1/alert-decisions?state=all", fmt.Sprintf(`"user_verdict":"FP","alerts":[%.0f]`, critical.Items[0]["id"]), `"comments":"a test key"`},
+	} {
+		answer := b.call(t, "admin", c.method, c.path, "{"+c.silent+"}", nil)
+		if answer.Code != http.StatusUnprocessableEntity || !strings.Contains(detail(t, answer), "with a comment only") {
+			t.Errorf("%s %s %s: %d %s", c.method, c.path, c.silent, answer.Code, answer.Body)
+		}
+		if answer := b.call(t, "admin", c.method, c.path, "{"+c.silent+","+c.said+"}", nil); answer.Code >= http.StatusBadRequest {
+			t.Errorf("%s %s with a comment: %d %s", c.method, c.path, answer.Code, answer.Body)
+		}
+	}
+}
+
 func TestDecideAlertsForAReason(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -108,3 +108,32 @@ func TestFindingIsDismissedForAReason(t *testing.T) {
 	contains(t, s.page(fmt.Sprintf("/alerts/github/%s/%d", scan.ProjectName, first.AlertNumber)), "accepted risk until", "says person")
 	contains(t, s.page("/alerts?state=dismissed"), `<bdi>accepted risk</bdi>`, "reason=accepted_risk")
 }
+
+// The form of what is Critical asks for a comment before it dismisses, without JavaScript, and so does the server; in lists, all or none is
+// dismissed.
+func TestCriticalFindingIsDismissedWithAComment(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.login()
+	scan := s.scanned(1, finding(func(f *core.Finding) { f.Severity = core.Critical }), finding(func(f *core.Finding) { f.RuleID, f.Snippet = "other", "OTHER" }))
+	page := s.page("/scans/" + scan.ReferenceID)
+	contains(t, page, "Why? (needed to dismiss it)", "Why? (optional)", `value="TP" formnovalidate`)
+	if n := strings.Count(page, `autocomplete="off" required>`); n != 1 {
+		t.Errorf("%d forms need a comment, want 1", n)
+	}
+	contains(t, s.page("/alerts"), "needed for critical and exploited ones")
+	card := fmt.Sprintf("/findings/%d/feedback", s.firstNew(scan).ID)
+	for address, form := range map[string]url.Values{
+		card:             {"verdict": {"dismiss"}, "reason": {"wont_fix"}, "comments": {"\r\n"}},
+		"/alerts/decide": {"verdict": {"FP"}, "all": {"yes"}, "filter": {"state=open"}},
+	} {
+		answer := s.ask(address, form)
+		if answer.Code != http.StatusBadRequest || !strings.Contains(answer.Body.String(), "with a comment only") {
+			t.Errorf("%s without a comment: %d %s", address, answer.Code, answer.Body)
+		}
+	}
+	contains(t, s.page("/scans/"+scan.ReferenceID), "2 new (1 critical, 1 high)")
+	if answer := s.ask(card, url.Values{"verdict": {"TP"}}); answer.Code != http.StatusSeeOther {
+		t.Errorf("real, without a comment: %d", answer.Code)
+	}
+}

@@ -82,6 +82,29 @@ func (c *Catalog) Batch(ctx context.Context, f Filter, after string, limit int) 
 	return b, wrap("counting alerts", err)
 }
 
+// Admit is core.ErrUncommented where a decision on all that a filter selects does not say why, and some of them need that.
+func (c *Catalog) Admit(ctx context.Context, f Filter, decision core.TriageUpdate) error {
+	if !decision.Silent() {
+		return nil
+	}
+	f, err := c.searching(ctx, f)
+	if err != nil {
+		return wrap("searching alerts", err)
+	}
+	needing := 0
+	_, err = counted(f.severities(), f.shelves(), MaxCounted+1, func(w walk) (read int, err error) {
+		w.Filter = f.on(w.Shelf)
+		w.KEV = f.KEV || !(core.Finding{Severity: w.severity}).NeedsComment()
+		n, read, err := c.count(ctx, w)
+		needing += n
+		return read, err
+	})
+	if err == nil && needing > 0 {
+		return core.Uncommented(needing)
+	}
+	return wrap("counting alerts", err)
+}
+
 // position is where a page begins: behind the alert that it names.
 type position struct {
 	rank int // of the severity

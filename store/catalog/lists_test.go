@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -205,6 +206,19 @@ func TestBatchesGoThroughAll(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
 		s := stocked(t, e)
+		silent := core.Feedback{UserVerdict: core.FalsePositive}
+		for want, f := range map[string]catalog.Filter{
+			"1 alert": {Shelf: catalog.Open}, "": {Shelf: catalog.Open, Severity: core.High}, "(1 alert of": {Text: "openSSL", KEV: true},
+		} {
+			err := s.catalog().Admit(t.Context(), f, silent.Update())
+			if errors.Is(err, core.ErrUncommented) != (want != "") || err != nil && !strings.Contains(err.Error(), want) {
+				t.Errorf("dismissing %+v without a comment: %v", f, err)
+			}
+		}
+		silent.Comments = "why"
+		if err := s.catalog().Admit(t.Context(), catalog.Filter{}, silent.Update()); err != nil {
+			t.Errorf("with a comment: %v", err)
+		}
 		var sizes []int
 		for after := ""; ; {
 			b, err := s.Catalog().Batch(t.Context(), catalog.Filter{Shelf: catalog.Open}, after, 3)

@@ -113,7 +113,7 @@ func (p *Pages) Decide(c *gin.Context) error {
 		batch.Alerts, err = numbers(c.PostFormArray("alert"))
 	} else {
 		var part catalog.Batch
-		part, err = p.selected(ctx, c.PostForm("filter"), c.PostForm("after"))
+		part, err = p.selected(ctx, batch.On(0).Update(), c.PostForm("filter"), c.PostForm("after"))
 		batch.Alerts, result.Left, result.After, result.Filter = part.Alerts, part.Left, part.Next, c.PostForm("filter")
 	}
 	if err != nil {
@@ -128,14 +128,17 @@ func (p *Pages) Decide(c *gin.Context) error {
 	return nil
 }
 
-// selected is the next batch of what a filter selects.
-func (p *Pages) selected(ctx context.Context, filter, after string) (b catalog.Batch, err error) {
+// selected is the next batch of what a filter selects, for a decision.
+func (p *Pages) selected(ctx context.Context, decision core.TriageUpdate, filter, after string) (b catalog.Batch, err error) {
 	query, err := url.ParseQuery(filter)
 	if err != nil {
 		return b, fmt.Errorf("%w: the form's filter is no address", core.ErrInvalid)
 	}
 	v := viewOf(query)
 	if err := v.within(ctx, p.Store, access.Judge); err != nil {
+		return b, err
+	}
+	if err := p.Store.Catalog().Admit(ctx, v.Filter, decision); err != nil {
 		return b, err
 	}
 	return p.Store.Catalog().Batch(ctx, v.Filter, after, store.MaxBatch)
