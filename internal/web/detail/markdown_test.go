@@ -1,6 +1,7 @@
 package detail_test
 
 import (
+	"html"
 	"regexp"
 	"strings"
 	"testing"
@@ -62,13 +63,19 @@ func TestMarkdownThatUnfolds(t *testing.T) {
 
 // harmless is all HTML that may come of a document.
 var harmless = regexp.MustCompile(`^(?:<!-- raw HTML omitted -->|</?(?:p|em|strong|del|code|pre|h[4-6]|ul|ol|li|blockquote|table|thead|tbody|tr|th|td|hr|br)(?: /)?>|` +
-	`<(?:ol start="\d+"|code class="language-[^"<>]*"|t[hd] style="text-align:(?:left|right|center)")>|<a href="https?://[^"<>]*" rel="noopener noreferrer nofollow">|</a>|[^<])*$`)
+	`<(?:p class="text message" dir="auto"|ol start="\d+"|code class="language-[^"<>]*"|t[hd] style="text-align:(?:left|right|center)")>|<a href="(?i:https?)://[^"<>]*" rel="noopener noreferrer nofollow">|</a>|[^<])*$`)
 
-// No document becomes anything but harmless HTML.
+var (
+	href      = regexp.MustCompile(`<a href="([^"]*)"`)
+	plainHost = regexp.MustCompile(`(?i)^https?://[^/?#\\@]+(?:[/?#]|$)`) // without a user before it, as browsers read it
+)
+
+// No document becomes anything but harmless HTML, with links that lead where they seem to.
 func FuzzMarkdown(f *testing.F) {
 	for _, seed := range []string{
 		"[a](javascript:x)", "<a href=x>", "![x][y]\n\n[y]: data:x", "| a |\n|:-:|\n| <b> |", "<http://a\"b>", "[a](<https://x\"onclick=y>)",
 		"```\"><script>\nx\n```", "1) a\n\n<!-- x -->", "[![a](1)](2)", "www.example.com https://a", "&lt;script&gt; &#60;b&#62;", "# a {#id onclick=x}",
+		"[a](https://b&commat;c/) <htTps://b&commat;c/>", strings.Repeat("[", 2000), `[a](https://b/\\&#38;amp;?&amp;lt;)`,
 	} {
 		f.Add(seed)
 	}
@@ -79,6 +86,11 @@ func FuzzMarkdown(f *testing.F) {
 		got := string(detail.Markdown(document, map[int]string{1: "https://a.example/"}))
 		if !harmless.MatchString(strings.ReplaceAll(got, "\n", " ")) {
 			t.Errorf("%q becomes\n%s", document, got)
+		}
+		for _, link := range href.FindAllStringSubmatch(got, -1) {
+			if address := html.UnescapeString(link[1]); !plainHost.MatchString(address) {
+				t.Errorf("%q leads to %s", document, address)
+			}
 		}
 	})
 }
