@@ -22,6 +22,7 @@ type Config struct {
 	Scopes         []Scope          // secrets of some projects only, in the configuration's order
 	Token          string           // access token; may be empty
 	App            *App             // acts instead of Token, where the kind has Apps; nil without one
+	Comments       bool             // requests of some projects get a comment, which Apps need permissions for
 	HTTPClient     *http.Client     // nil is the default one; without a timeout it gets one of 15 s
 	Now            func() time.Time // nil is time.Now
 }

@@ -71,6 +71,7 @@ func meteredPlatform(cfg *config.Config, name string, meter *metrics.Meter) (pla
 	return kind.New(platforms.Config{
 		Name: name, URL: p.URL, APIURL: p.APIURL, Token: p.Token.Reveal(), App: credential,
 		WebhookSecrets: own.WebhookSecrets, SigningTokens: own.SigningTokens, Scopes: scopesOf(cfg, name),
+		Comments: comments(cfg, name),
 		HTTPClient: &http.Client{Transport: platforms.WatchLimits(http.DefaultTransport, func(a platforms.Allowance) {
 			meter.CallsLeft(name, a.Left, a.Limit)
 		})},
@@ -116,6 +117,13 @@ func readApp(configured *config.App) (*platforms.App, error) {
 		return nil, fmt.Errorf("reading the App's private key: %w", err)
 	}
 	return &platforms.App{ID: configured.ID, PrivateKey: key}, nil
+}
+
+// comments tells whether requests of some of a platform's repositories get a comment.
+func comments(cfg *config.Config, platform string) bool {
+	return slices.ContainsFunc(cfg.Repositories, func(r config.Repository) bool {
+		return r.Reaches(platform) && core.CommentMode(r.Comment).Writes()
+	})
 }
 
 // ownSecrets are the secrets that verify all calls of a platform.

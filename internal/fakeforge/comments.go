@@ -85,6 +85,7 @@ type CommentAPI struct {
 	Describe func(Comment) map[string]any
 	NotFound Answer
 	Locked   Answer
+	Refuses  func(*http.Request) *Answer // whom the call's token lets write no comment; nil: nobody
 	Invalid  func(problem string) Answer
 	MaxBody  int  // in bytes
 	Newest   bool // lists begin with the newest
@@ -164,6 +165,11 @@ func (c *conversations) allComments() []Comment {
 func (s *Server) commentIn(api CommentAPI, r *http.Request, project string, request int64) (body string, refusal *Answer) {
 	var call struct {
 		Body string `json:"body"`
+	}
+	if api.Refuses != nil {
+		if refusal = api.Refuses(r); refusal != nil {
+			return "", refusal
+		}
 	}
 	answer := api.NotFound
 	switch err := json.NewDecoder(r.Body).Decode(&call); {

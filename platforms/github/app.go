@@ -20,6 +20,7 @@ import (
 // app opens the API as a GitHub App. For each project it has transports that renew their hourly tokens, which open no other project.
 type app struct {
 	config platforms.App
+	needs  map[string]string // permissions of calls
 	server *ghapi.Server
 	asApp  *gogithub.Client // signs with the App's own key, for calls about the App and its installations
 
@@ -37,23 +38,30 @@ type installation struct {
 // askAgain is how long an installation is taken for what it was: its owner may have granted more, or less.
 const askAgain = time.Hour
 
-// needed are the permissions that calls need, as far as they are granted, and their highest level. What git needs to fetch is the second.
-var (
-	needed = map[string]string{
+// neededToFetch are the permissions that git needs.
+var neededToFetch = map[string]string{"contents": "read", "metadata": "read"}
+
+// needed are the permissions that calls need, as far as they are granted, and their highest level. A comment takes one of two.
+func needed(comments bool) map[string]string {
+	needs := map[string]string{
 		"statuses": "write", "checks": "write", "repository_hooks": "write", "contents": "read", "actions": "read", "pull_requests": "read",
 		"metadata": "read",
 	}
-	neededToFetch = map[string]string{"contents": "read", "metadata": "read"}
-)
+	if comments {
+		needs["pull_requests"], needs["issues"] = "write", "write"
+	}
+	return needs
+}
 
-func newApp(config platforms.App, server *ghapi.Server) (*app, error) {
+// newApp takes whether requests get comments.
+func newApp(config platforms.App, comments bool, server *ghapi.Server) (*app, error) {
 	transport, err := ghinstallation.NewAppsTransport(server.Calls.Transport, config.ID, config.PrivateKey)
 	if err != nil {
 		return nil, fmt.Errorf("%w: the private key of the App is no RSA key in PEM: download a new one from its settings",
 			core.ErrInvalid)
 	}
 	a := &app{
-		config: config, server: server, open: make(map[string]*installation),
+		config: config, needs: needed(comments), server: server, open: make(map[string]*installation),
 	}
 	a.asApp = a.dial(transport)
 	return a, nil
@@ -109,7 +117,7 @@ func (a *app) installation(ctx context.Context, project string) (*installation, 
 // install makes the transports for a repository. Each of them is its own, because ghinstallation writes to it without a lock when it
 // renews a token.
 func (a *app) install(found *gogithub.Installation, repository string) (*installation, error) {
-	calling, err := a.transport(found, repository, needed)
+	calling, err := a.transport(found, repository, a.needs)
 	if err != nil {
 		return nil, err
 	}

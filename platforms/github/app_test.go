@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/internal/fakeforge"
 	"github.com/scanhook/scanhook/platforms"
 	"github.com/scanhook/scanhook/platforms/platformtest"
 )
@@ -54,13 +55,32 @@ func TestAppTokensOpenOneProject(t *testing.T) {
 	if err != nil || remote.Authorization != "Basic "+credentials {
 		t.Errorf("want a token for fetching, got %q, %v", remote.Authorization, err)
 	}
-	calls := `"permissions":{"contents":"read","metadata":"read","statuses":"write"}`
+	calls := `"permissions":{"contents":"read","metadata":"read","pull_requests":"read","statuses":"write"}`
 	wantAsked := []string{
 		`{"repositories":["widgets"],` + calls + `}`, `{"repositories":["gears"],` + calls + `}`,
 		`{"repositories":["widgets"],"permissions":{"contents":"read","metadata":"read"}}`,
 	}
 	if diff := cmp.Diff(wantAsked, asked); diff != "" {
 		t.Errorf("tokens asked for (-want +got):\n%s", diff)
+	}
+}
+
+// An App may write comments where they are on, and asks for that only there.
+func TestAppComments(t *testing.T) {
+	t.Parallel()
+	for _, on := range []bool{false, true} {
+		server, platform := appForge(t, on)
+		_, err := server.BuildRequest(fakeforge.RequestSpec{Project: "acme/widgets", Number: 7, Branch: "topic", Head: platformtest.SHA, Action: "opened"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = platform.KeepNote(t.Context(), core.Project{Name: "acme/widgets"}, 7, platforms.Note{Marker: "m", Text: "m: passed"})
+		if written := len(server.Comments("acme/widgets", 7)) == 1; written != on || written != (err == nil) {
+			t.Errorf("comments on %t: written %t, %v", on, written, err)
+		}
+		if !on && (!errors.Is(err, platforms.ErrRefused) || !strings.Contains(err.Error(), "give the App the permission")) {
+			t.Errorf("a refusal says %v", err)
+		}
 	}
 }
 

@@ -77,7 +77,7 @@ func configure(config platforms.Config) (*Platform, error) {
 		p.Clients = server.NewTokenClient()
 	}
 	if config.App != nil {
-		if p.app, err = newApp(*config.App, server); err != nil {
+		if p.app, err = newApp(*config.App, config.Comments, server); err != nil {
 			return nil, err
 		}
 		p.Clients = p.app

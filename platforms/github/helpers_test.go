@@ -66,7 +66,7 @@ func appServer(t testing.TB, description platformtest.Description, renew http.Ha
 			if strings.Contains(r.URL.Path, "elsewhere") {
 				w.WriteHeader(http.StatusNotFound)
 			}
-			_, _ = w.Write([]byte(`{"id":55,"permissions":{"contents":"write","issues":"write","metadata":"read","statuses":"write"}}`))
+			_, _ = w.Write([]byte(`{"id":55,"permissions":{"contents":"write","issues":"write","metadata":"read","pull_requests":"write","statuses":"write"}}`))
 		case strings.HasSuffix(r.URL.Path, "/access_tokens"):
 			renew(w, r)
 		default:
@@ -137,8 +137,8 @@ func complete(hook fakeforge.Hook) fakeforge.Hook {
 	return hook
 }
 
-// appForge is a GitHub that lets everybody in, with an App installed on acme/widgets.
-func appForge(t *testing.T) (*fakeforge.Server, *github.Platform) {
+// appForge is a GitHub that lets everybody in, with an App installed on acme/widgets. comments are on or off.
+func appForge(t *testing.T, comments bool) (*fakeforge.Server, *github.Platform) {
 	t.Helper()
 	server := fakegithub.New(fakeforge.Config{Now: func() time.Time { return noon }})
 	web := httptest.NewServer(server)
@@ -148,7 +148,7 @@ func appForge(t *testing.T) (*fakeforge.Server, *github.Platform) {
 	}
 	server.AddRepository(fakeforge.Repository{Project: "acme/widgets", ID: 7, Dir: t.TempDir()})
 	return server, newPlatform(t, platforms.Config{
-		URL: web.URL, WebhookSecrets: []string{"the secret"}, App: &platforms.App{ID: 4, PrivateKey: privateKey(t)},
+		URL: web.URL, WebhookSecrets: []string{"the secret"}, App: &platforms.App{ID: 4, PrivateKey: privateKey(t)}, Comments: comments,
 	})
 }
 

@@ -145,7 +145,7 @@ var ofApp = core.HookTarget{Scope: core.ScopeApp}
 
 func TestHookOfAnApp(t *testing.T) {
 	t.Parallel()
-	server, platform := appForge(t)
+	server, platform := appForge(t, false)
 	if _, err := platform.Hooks(t.Context(), ofApp, hookAddress); !errors.Is(err, platforms.ErrNoHookAccess) {
 		t.Errorf("an App without a webhook: %v", err)
 	}
@@ -172,7 +172,7 @@ func TestHookOfAnApp(t *testing.T) {
 
 func TestRedeliveryOfAnApp(t *testing.T) {
 	t.Parallel()
-	server, platform := appForge(t)
+	server, platform := appForge(t, false)
 	var code atomic.Int32
 	code.Store(503)
 	address := receiverOf(t, &code)

@@ -78,12 +78,22 @@ func (c *checks) showInstallation(r *http.Request) fakeforge.Answer {
 	if _, ok := c.RepositoryOf(r); !ok {
 		return refuse(http.StatusNotFound, "Not Found")
 	}
-	return fakeforge.OK(map[string]any{"id": installationID})
+	return fakeforge.OK(map[string]any{"id": installationID, "permissions": map[string]string{
+		"actions": "read", "checks": "write", "contents": "read", "issues": "write", "metadata": "read", "pull_requests": "write",
+		"repository_hooks": "write", "statuses": "write",
+	}})
 }
 
-func (c *checks) createToken(*http.Request) fakeforge.Answer {
+// createToken makes a token with the permissions that are asked for, of which only that to write comments counts.
+func (c *checks) createToken(r *http.Request) fakeforge.Answer {
+	var asked struct{ Permissions map[string]string }
+	_ = json.NewDecoder(r.Body).Decode(&asked)
+	token := c.AccessToken()
+	if asked.Permissions != nil && asked.Permissions["issues"] != "write" && asked.Permissions["pull_requests"] != "write" {
+		token += fakeforge.Muted
+	}
 	return fakeforge.Answer{Status: http.StatusCreated, Body: map[string]any{
-		"token": c.AccessToken(), "expires_at": time.Now().Add(time.Hour).UTC().Format(time.RFC3339),
+		"token": token, "expires_at": time.Now().Add(time.Hour).UTC().Format(time.RFC3339),
 	}}
 }
 

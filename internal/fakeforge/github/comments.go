@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/scanhook/scanhook/internal/fakeforge"
 )
@@ -67,6 +68,13 @@ func (o objects) commentAPI() fakeforge.CommentAPI {
 		Locked:   refuse(http.StatusForbidden, "Unable to create comment because issue is locked."),
 		Invalid: func(problem string) fakeforge.Answer {
 			return refuse(http.StatusUnprocessableEntity, "Validation Failed: "+problem)
+		},
+		Refuses: func(r *http.Request) *fakeforge.Answer {
+			if !strings.HasSuffix(fakeforge.BearerToken(r, "bearer", "token"), fakeforge.Muted) {
+				return nil
+			}
+			refusal := refuse(http.StatusForbidden, "Resource not accessible by integration")
+			return &refusal
 		},
 		MaxBody: maxComment,
 		Pages: func(r *http.Request, page, pages int) http.Header {
