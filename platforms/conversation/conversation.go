@@ -25,6 +25,10 @@ type API struct {
 	Edit   func(ctx context.Context, id int64, text string) error
 }
 
+// ErrUnreadable is a call that succeeded with an answer that says nothing, which is worth a retry: a connection that broke, or the page of
+// a proxy. It is no sign that there is no comment.
+var ErrUnreadable = errors.New("the answer cannot be read")
+
 // maxPages bounds the search for a comment of which only the marker is known: it was made lately.
 const maxPages = 10
 
@@ -41,8 +45,8 @@ func Keep(ctx context.Context, api API, note platforms.Note) (kept platforms.Kep
 		return kept, err
 	case shown.ID == 0:
 		made, err := api.Create(ctx, note.Text)
-		if err == nil && made.ID == 0 {
-			err = fmt.Errorf("%w: the answer names no comment", platforms.ErrRefused)
+		if err == nil && made.ID == 0 { // the next attempt finds it by its marker
+			err = fmt.Errorf("%w: it names no comment", ErrUnreadable)
 		}
 		return platforms.KeptNote{ID: made.ID, Written: true}, err
 	case plain(shown.Text) == plain(note.Text):
@@ -55,10 +59,13 @@ func Keep(ctx context.Context, api API, note platforms.Note) (kept platforms.Kep
 // that may not see them.
 func (api API) known(ctx context.Context, id int64) (Comment, error) {
 	shown, err := api.Get(ctx, id)
-	if errors.Is(err, platforms.ErrGone) {
+	switch {
+	case errors.Is(err, platforms.ErrGone):
 		if _, _, err := api.List(ctx, 1); err != nil {
 			return Comment{}, err
 		}
+	case err == nil && shown.ID == 0:
+		return Comment{}, fmt.Errorf("%w: it names no comment", ErrUnreadable)
 	}
 	return shown, err
 }
@@ -71,6 +78,9 @@ func (api API) search(ctx context.Context, marker string) (oldest Comment, err e
 			return Comment{}, err
 		}
 		for _, comment := range list {
+			if comment.ID == 0 {
+				return Comment{}, fmt.Errorf("%w: it lists comments without numbers", ErrUnreadable)
+			}
 			if strings.Contains(comment.Text, marker) && (oldest.ID == 0 || comment.ID < oldest.ID) {
 				oldest = comment
 			}

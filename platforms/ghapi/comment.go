@@ -84,7 +84,10 @@ func (t thread) one(ctx context.Context, method, path string, text any) (convers
 func (t thread) list(ctx context.Context, page int) (list []conversation.Comment, next int, err error) {
 	var found []comment
 	answer, err := t.Call(ctx, t.client, http.MethodGet, fmt.Sprintf("%s%d/comments?per_page=%d&page=%d", t.path, t.request, commentsPerPage, page), nil, &found)
-	if err := t.commentError(answer, err); err != nil {
+	if err = t.commentError(answer, err); err == nil && found == nil {
+		err = conversation.ErrUnreadable
+	}
+	if err != nil {
 		return nil, 0, err
 	}
 	for _, one := range found {
@@ -93,9 +96,13 @@ func (t thread) list(ctx context.Context, page int) (list []conversation.Comment
 	return list, answer.NextPage, nil
 }
 
-// commentError makes a refusal of a permission one of comments alone: commit statuses need another permission.
+// commentError makes a refusal of a permission one of comments alone: commit statuses need another permission. What an answer says counts,
+// so one that cannot be read is an error.
 func (s *Server) commentError(answer *gogithub.Response, err error) error {
 	classified := s.Classify(answer, err)
+	if classified == nil && err != nil {
+		return fmt.Errorf("%w: %w", conversation.ErrUnreadable, err)
+	}
 	code := platforms.CodeOf(classified)
 	if limited := new(platforms.RateLimited); errors.As(classified, &limited) || code != http.StatusForbidden && code != http.StatusNotFound {
 		return classified

@@ -70,7 +70,10 @@ func (t thread) listComments(ctx context.Context, page int) (list []conversation
 	found, answer, err := t.Platform.api.Notes.ListMergeRequestNotes(t.project, t.request, &gogitlab.ListMergeRequestNotesOptions{
 		ListOptions: gogitlab.ListOptions{Page: page, PerPage: notesPerPage}, OrderBy: gogitlab.Ptr("created_at"), Sort: gogitlab.Ptr("desc"),
 	}, gogitlab.WithContext(ctx))
-	if err = t.commentError(answer, err); err != nil {
+	if err = t.commentError(answer, err); err == nil && found == nil {
+		err = conversation.ErrUnreadable
+	}
+	if err != nil {
 		return nil, 0, err
 	}
 	for _, note := range found {
@@ -79,9 +82,13 @@ func (t thread) listComments(ctx context.Context, page int) (list []conversation
 	return list, answer.NextPage, nil
 }
 
-// commentError makes a refusal of a permission one of notes alone, which hold up no status.
+// commentError makes a refusal of a permission one of notes alone, which hold up no status. What an answer says counts, so one that cannot
+// be read is an error.
 func (p *Platform) commentError(answer *gogitlab.Response, err error) error {
 	classified := p.classify(answer, err)
+	if classified == nil && err != nil {
+		return fmt.Errorf("%w: %w", conversation.ErrUnreadable, err)
+	}
 	code := platforms.CodeOf(classified)
 	if limited := new(platforms.RateLimited); errors.As(classified, &limited) || code != http.StatusForbidden && code != http.StatusNotFound {
 		return classified

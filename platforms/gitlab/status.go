@@ -15,6 +15,7 @@ import (
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/platforms"
+	"github.com/scanhook/scanhook/platforms/conversation"
 )
 
 // PostStatus makes GitLab show the wanted state: running once, then a final one. It returns the pipeline that the
@@ -333,8 +334,11 @@ func (p *Platform) ladder() []step {
 func (p *Platform) climb(ctx context.Context, status core.Status, number int64) (platforms.Posted, error) {
 	request := &mergeRequest{int(number), sync.OnceValues(func() (*gogitlab.MergeRequest, error) {
 		read, answer, err := p.api.MergeRequests.GetMergeRequest(projectID(status), int(number), nil, gogitlab.WithContext(ctx))
-		if err = p.classify(answer, err); err != nil {
-			return nil, fmt.Errorf("reading merge request %d: %w", number, err)
+		if failed := p.classify(answer, err); failed != nil {
+			return nil, fmt.Errorf("reading merge request %d: %w", number, failed)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading merge request %d: %w: %w", number, conversation.ErrUnreadable, err)
 		}
 		return read, nil
 	})}
@@ -437,11 +441,11 @@ func checkState(state core.StatusState) string {
 	}
 }
 
-// postAsNote writes one note on the merge request, and changes that later. Nothing is written while the scan is in
-// progress, nor where the request has a comment that is kept up to date.
+// postAsNote writes one note on the merge request, and changes that later. None is written while the scan is in progress, nor where the
+// request has a comment that is kept up to date.
 func (p *Platform) postAsNote(ctx context.Context, of *mergeRequest, status core.Status) (platforms.Posted, error) {
 	pin := status.PipelinePin
-	if status.State == core.StatusPending || status.Commented {
+	if status.State == core.StatusPending || status.Commented && pin == "" {
 		return platforms.Posted{PipelinePin: pin}, nil
 	}
 	request, err := of.read()
@@ -451,23 +455,47 @@ func (p *Platform) postAsNote(ctx context.Context, of *mergeRequest, status core
 	if request.SHA != status.CommitSHA {
 		return platforms.Posted{PipelinePin: pin, ShownIn: movedOn}, nil
 	}
-	body := noteOf(status)
-	if id, err := strconv.Atoi(pin); err == nil {
-		_, answer, err := p.api.Notes.UpdateMergeRequestNote(projectID(status), of.number, id,
-			&gogitlab.UpdateMergeRequestNoteOptions{Body: &body}, gogitlab.WithContext(ctx))
-		if err = p.classify(answer, err); err == nil {
-			return platforms.Posted{PipelinePin: pin, Code: answer.StatusCode}, nil
-		}
-		if !errors.Is(err, platforms.ErrUnknownCommit) { // somebody has deleted it
-			return platforms.Posted{}, err
-		}
+	code, err := p.changeNote(ctx, of, status)
+	switch {
+	case err == nil:
+		return platforms.Posted{PipelinePin: pin, Code: code}, nil
+	case !errors.Is(err, errNoPlace):
+		return platforms.Posted{}, err
+	case status.Commented:
+		return platforms.Posted{}, nil
 	}
+	return p.writeNote(ctx, of, status)
+}
+
+// changeNote has the note that was written before say the status. errNoPlace where there is none, or somebody has deleted it.
+func (p *Platform) changeNote(ctx context.Context, of *mergeRequest, status core.Status) (code int, err error) {
+	id, err := strconv.Atoi(status.PipelinePin)
+	if err != nil {
+		return 0, errNoPlace
+	}
+	_, answer, err := p.api.Notes.UpdateMergeRequestNote(projectID(status), of.number, id,
+		&gogitlab.UpdateMergeRequestNoteOptions{Body: gogitlab.Ptr(noteOf(status))}, gogitlab.WithContext(ctx))
+	switch err = p.classify(answer, err); {
+	case errors.Is(err, platforms.ErrUnknownCommit):
+		return 0, errNoPlace
+	case err != nil:
+		return 0, err
+	}
+	return answer.StatusCode, nil
+}
+
+// writeNote has no pin where the answer cannot be read: a second attempt would write a second note.
+func (p *Platform) writeNote(ctx context.Context, of *mergeRequest, status core.Status) (platforms.Posted, error) {
 	note, answer, err := p.api.Notes.CreateMergeRequestNote(projectID(status), of.number,
-		&gogitlab.CreateMergeRequestNoteOptions{Body: &body}, gogitlab.WithContext(ctx))
+		&gogitlab.CreateMergeRequestNoteOptions{Body: gogitlab.Ptr(noteOf(status))}, gogitlab.WithContext(ctx))
 	if err = p.classify(answer, err); err != nil {
 		return platforms.Posted{}, err
 	}
-	return platforms.Posted{PipelinePin: strconv.Itoa(note.ID), Code: answer.StatusCode}, nil
+	posted := platforms.Posted{Code: answer.StatusCode}
+	if note != nil {
+		posted.PipelinePin = pinOf(note.ID)
+	}
+	return posted, nil
 }
 
 // noteOf is one line of Markdown. Texts from outside are code, in which nobody is mentioned and nothing is commanded.

@@ -238,6 +238,57 @@ func TestPostStatusFindsTheMergeRequest(t *testing.T) {
 	}
 }
 
+// A note that stands as the status follows it also after requests got comments that are kept; no other is written beside those, and an answer
+// that cannot be read makes no second one.
+func TestPostStatusChangesItsNoteBesideComments(t *testing.T) {
+	t.Parallel()
+	sample, err := gitrepo.Sample(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var unreadable string // the end of a path
+	w := startFaultyWorld(t, sample, func(r *http.Request) *fakeforge.Fault {
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/status_check_responses"):
+			return &fakeforge.Fault{Status: http.StatusForbidden}
+		case unreadable != "" && strings.HasSuffix(r.URL.Path, unreadable):
+			return &fakeforge.Fault{Status: http.StatusOK, Body: "<html>", Late: true}
+		}
+		return nil
+	})
+	w.openFromFork(t, sample.Dir, w.sha)
+	status := platformtest.Status(core.StatusFailure)
+	status.CommitSHA, status.Branch = w.sha, fakegitlab.MergeRequestRef(7, false)
+	post := func(state core.StatusState, want ...string) {
+		t.Helper()
+		status.State = state
+		posted, err := w.PostStatus(t.Context(), status)
+		if err != nil {
+			t.Fatal(err)
+		}
+		status.PipelinePin, status.PostedState = posted.PipelinePin, state
+		var says []string
+		for _, note := range w.Comments("acme/widgets", 7) {
+			says = append(says, note.Body)
+		}
+		if len(says) != len(want) || len(want) == 1 && !strings.Contains(says[0], want[0]) {
+			t.Errorf("the notes are %q, want %q", says, want)
+		}
+	}
+	post(core.StatusFailure, "failure")
+	status.Commented = true
+	post(core.StatusSuccess, "success")
+	w.EditComment(w.Comments("acme/widgets", 7)[0].ID, "")
+	post(core.StatusFailure)
+	post(core.StatusSuccess)
+	status.Commented, unreadable = false, "/notes"
+	post(core.StatusSuccess, "success")
+	unreadable = "/merge_requests/7"
+	if _, err := w.PostStatus(t.Context(), status); err == nil || errors.Is(err, platforms.ErrRefused) {
+		t.Errorf("a merge request that cannot be read: want an error that is worth a retry, got %v", err)
+	}
+}
+
 // A merge request from a fork is read only where a step needs more of it than its number, and then once.
 func TestPostStatusReadsForksWhereNeeded(t *testing.T) {
 	t.Parallel()
