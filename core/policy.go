@@ -77,6 +77,11 @@ func (p Policies) For(platform, project string) (policy Policy, ok bool) {
 	return Policy{}, false
 }
 
+// Comment tells whether requests of any project get a comment.
+func (p Policies) Comment() bool {
+	return slices.ContainsFunc(p, func(rule Rule) bool { return rule.Policy.Comment.Writes() })
+}
+
 // Find is the place of the rule for a project; -1 for a repository that is not configured.
 func (p Policies) Find(platform, project string) int {
 	return slices.IndexFunc(p, func(rule Rule) bool { return MatchesProject(rule.Match, platform, project) })

@@ -350,12 +350,20 @@ func (s *Store) followRequests(ctx context.Context, tx *sqlx.Tx, plan intake.Pla
 	return s.aimScans(ctx, tx, plan)
 }
 
-// tellRequests has the comments of requests written anew that were opened, or got another head, which may have been scanned before.
+// tellRequests has the comments of requests written anew that were opened, closed, or got another head, which may have been scanned before.
 func (s *Store) tellRequests(ctx context.Context, tx *sqlx.Tx, changes []intake.Change) error {
+	if !s.policies.Comment() {
+		return nil
+	}
 	keys := []commitKey{}
 	for _, change := range changes {
-		if change.Is.IsOpen && (!change.Was.IsOpen || change.Was.HeadSHA != change.Is.HeadSHA) && s.commented != nil {
-			keys = append(keys, commitKey{change.Is.ProjectID, change.Is.HeadSHA})
+		switch is, was := change.Is, change.Was; {
+		case is.IsOpen && (!was.IsOpen || was.HeadSHA != is.HeadSHA):
+			keys = append(keys, commitKey{is.ProjectID, is.HeadSHA})
+		case was.IsOpen && !is.IsOpen:
+			if err := s.Notes().Finish(ctx, tx, is.ProjectID, is.Number); err != nil {
+				return err
+			}
 		}
 	}
 	if len(keys) == 0 {

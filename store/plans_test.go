@@ -402,6 +402,37 @@ func TestClaimReadsTheSameHoweverManyWait(t *testing.T) {
 	})
 }
 
+// Where no policy comments, a request that is opened costs the same as where the platform knows no comments; and a claim without rows is no
+// transaction.
+func TestCommentsThatAreOffCostNothing(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, e storetest.Engine) {
+		var costs []int
+		for _, able := range []func(string) bool{nil, func(string) bool { return true }} {
+			url := e.URL(t)
+			s := storetest.OpenAt(t, url, store.Config{Notes: able})
+			d, push := storetest.PushOf(1)
+			accept(t, s, d, push)
+			d, _ = storetest.PushOf(2)
+			explainer := s.Explain(t, url)
+			_, err := s.Accept(t.Context(), storetest.With(d, core.Request{
+				Project: push.Project, Number: 7, Action: core.RequestOpened, Head: push.CommitSHA, Branch: "b", Target: "main", UpdatedAt: time.Now(),
+			}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			costs = append(costs, len(explainer.Take()))
+			claimed, err := s.Notes().Claim(t.Context(), "github", 8, time.Minute)
+			if cost := explainer.Take(); err != nil || len(claimed) != 0 || len(cost) != 1 {
+				t.Errorf("a claim without rows is %v, %v with %+v", claimed, err, cost)
+			}
+		}
+		if costs[0] != costs[1] {
+			t.Errorf("a request costs %d statements without comments, and %d where they are off", costs[0], costs[1])
+		}
+	})
+}
+
 // A claim of a job reads no more rows with thousands waiting than with a hundred.
 func TestClaimOfAJobReadsTheSameHoweverManyWait(t *testing.T) {
 	t.Parallel()

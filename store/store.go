@@ -360,11 +360,16 @@ func (s *Store) Notes() *notes.Notes { return notes.New(s.db, s.clock.Timestamp)
 func (s *Store) wantNotes(ctx context.Context, tx *sqlx.Tx, scans []core.Scan) error {
 	var commits []notes.Head
 	for _, scan := range scans {
-		if s.commented != nil && s.policyOf(scan).Comment.Writes() && s.commented(scan.SourcePlatform) {
+		if s.policyOf(scan).Comment.Writes() && s.Comments(scan.SourcePlatform) {
 			commits = append(commits, notes.Head{ProjectID: scan.ProjectID, CommitSHA: scan.CommitSHA, Platform: scan.SourcePlatform})
 		}
 	}
 	return s.Notes().Want(ctx, tx, commits)
+}
+
+// Comments tells whether requests of some projects of a platform may get a comment.
+func (s *Store) Comments(platform string) bool {
+	return s.commented != nil && s.policies.Comment() && s.commented(platform)
 }
 
 // CommentMode says whether requests of a project get a comment.

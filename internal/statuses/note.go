@@ -23,29 +23,51 @@ const (
 	noteLease     = time.Minute      // longer than a post may take
 	parallelNotes = 4
 	checkNote     = 15 * time.Minute // after one was written
+	closedPause   = 15 * time.Second // until the scan of a closed request is looked at again, which nobody tells of
+	noteTurns     = 2                // of the platform's pace between two comments, so that statuses go before them
 )
+
+// errInProgress is why the last word on a closed request waits.
+var errInProgress = errors.New("its scan is in progress")
 
 // noteAdvice is what becomes of a comment that the platform refuses.
 const noteAdvice = "; the comment is tried for 15 minutes, and again with the next change of the verdict"
 
-// notes is the worker that writes the comments of requests.
+// keeper is the platform as one whose requests get comments; false where that is off.
+func (s *sender) keeper() (platforms.NoteKeeper, bool) {
+	keeper, able := platforms.NoteKeeperOf(s.Platforms[s.platform])
+	return keeper, able && s.Store.Comments(s.platform)
+}
+
+// notes is the worker that writes the comments of requests. Where the platform wants a pace, they are written one by one.
 func (s *sender) notes(keeper platforms.NoteKeeper) lease.Worker[notes.Note, notes.End] {
-	return lease.Worker[notes.Note, notes.End]{
+	w := lease.Worker[notes.Note, notes.End]{
 		Name: "notes " + s.platform, Log: s.Log, Wake: s.Store.Changed(), Every: claimEvery,
 		Parallel: parallelNotes, Batch: parallelNotes, Lease: noteLease, Handover: settleTimeout,
-		Claim: func(ctx context.Context, most int) ([]notes.Note, error) {
-			if s.pauses.Paused(s.platform, s.Now()) {
-				return nil, nil
-			}
-			return s.Store.Notes().Claim(ctx, s.platform, most, noteLease)
-		},
-		Work: func(ctx context.Context, note notes.Note) (notes.End, error) { return s.write(ctx, keeper, note) },
+		Claim: s.claimNotes,
+		Work:  func(ctx context.Context, note notes.Note) (notes.End, error) { return s.write(ctx, keeper, note) },
 		Settle: func(ctx context.Context, note notes.Note, end notes.End) error {
 			settling, cancel := context.WithTimeout(ctx, settleTimeout)
 			defer cancel()
 			return s.Store.Notes().Settle(settling, note, end)
 		},
 	}
+	if s.Pace[s.platform] > 0 {
+		w.Parallel = 1
+	}
+	return w
+}
+
+// claimNotes keeps to the pauses of statuses and to its own, which hold up no status.
+func (s *sender) claimNotes(ctx context.Context, most int) ([]notes.Note, error) {
+	if s.notePauses.Paused(s.platform, s.Now()) {
+		return nil, nil
+	}
+	claimed, err := inTurn(s, func() ([]notes.Note, error) { return s.Store.Notes().Claim(ctx, s.platform, most, noteLease) })
+	if len(claimed) > 0 {
+		s.notePauses.Delay(s.platform, s.Now(), noteTurns*s.Pace[s.platform])
+	}
+	return claimed, err
 }
 
 // write makes a request show its comment. It outlives ctx: the outcome of an interrupted call would be unknown.
@@ -57,13 +79,19 @@ func (s *sender) write(ctx context.Context, keeper platforms.NoteKeeper, note no
 		return notes.End{}, err
 	}
 	text, err := s.noteText(writing, note, subject)
-	if err != nil {
+	switch {
+	case errors.Is(err, errInProgress):
+		return notes.End{Waiting: true, RetryAfter: closedPause}, nil
+	case err != nil:
 		return notes.End{}, err
 	}
 	sum := sha256.Sum256([]byte(text))
 	digest := hex.EncodeToString(sum[:])
 	if text == "" || digest == note.Digest && !note.Checked() {
 		return notes.End{Posted: true, NoteID: note.NoteID, Digest: note.Digest}, nil
+	}
+	if note.Checked() { // nobody waits for it
+		writing = platforms.LowPriority(writing)
 	}
 	kept, err := keeper.KeepNote(writing, core.Project{Name: subject.ProjectName, Ref: subject.ProjectRef}, note.Number,
 		platforms.Note{ID: note.NoteID, Marker: note.Marker, Text: hidden(note.Marker) + text})
@@ -75,17 +103,32 @@ func (s *sender) write(ctx context.Context, keeper platforms.NoteKeeper, note no
 // hidden is a text in Markdown that nobody sees.
 func hidden(text string) string { return "<!-- scanhook " + text + " -->\n" }
 
-// noteText is what the request is to show; empty for nothing new: it is closed, or comments are off, or none was written yet and its head
-// is still being scanned.
+// noteText is what the request is to show; empty for nothing new: comments are off, or none was written yet and there is nothing to tell, or
+// what it shows is the last word.
+// errInProgress where the request was closed, and what its comment says last is not known yet.
 func (s *sender) noteText(ctx context.Context, note notes.Note, subject notes.Subject) (string, error) {
-	if !subject.IsOpen || subject.ScanID == 0 || !s.Store.CommentMode(note.SourcePlatform, subject.ProjectName).Writes() {
+	closed := !subject.IsOpen
+	if subject.ScanID == 0 || closed && note.Checked() || !s.Store.CommentMode(note.SourcePlatform, subject.ProjectName).Writes() {
 		return "", nil
 	}
 	told, err := s.read(ctx, subject.ScanID)
-	if err != nil || !told.scan.Status.Ended() && note.NoteID == 0 {
+	if err != nil || note.NoteID == 0 && !isWorthTheFirst(note, subject, told.scan) {
 		return "", err
 	}
+	if closed && !told.scan.Status.Ended() {
+		return "", errInProgress
+	}
 	return noteOf(told, s.Store.PageOf(told.scan)), nil
+}
+
+// isWorthTheFirst tells whether a request gets a comment where it has none: its head was judged. One that is closed by now gets it only if it
+// was open then, as where it was merged because of the verdict.
+func isWorthTheFirst(note notes.Note, subject notes.Subject, scan core.Scan) bool {
+	if subject.IsOpen || !scan.Status.Ended() {
+		return scan.Status.Ended()
+	}
+	state, _ := core.StatusFor(scan)
+	return note.PostedAt == nil && state != core.StatusCancelled && scan.FinishedAt != nil && !note.DesiredAt.Before(*scan.FinishedAt)
 }
 
 // noteOf is the text about the head of a request.
@@ -104,11 +147,12 @@ var words = map[core.StatusState]string{
 	core.StatusCancelled: "not judged",
 }
 
-// endOf decides what happens next. A rate limit holds for the whole platform. A comparison that fails is left out: the comment was posted.
+// endOf decides what happens next. A rate limit holds for all comments of the platform. A comparison that fails is left out: the comment was
+// posted.
 func (p *Poster) endOf(note notes.Note, kept platforms.KeptNote, digest string, err error) notes.End {
 	limited := new(platforms.RateLimited)
 	if errors.As(err, &limited) {
-		p.pauses.Delay(note.SourcePlatform, p.Now(), limited.After)
+		p.notePauses.Delay(note.SourcePlatform, p.Now(), limited.After)
 	}
 	switch {
 	case err == nil:

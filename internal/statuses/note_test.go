@@ -31,8 +31,14 @@ func (w *writer) KeepNote(_ context.Context, _ core.Project, _ int64, note platf
 	return platforms.KeptNote{ID: 5, Written: true}, nil
 }
 
-func TestNotesAreTriedUntilTheyStand(t *testing.T) {
-	t.Parallel()
+// noted is a bench whose requests have comments.
+type noted struct {
+	*bench
+	writer *writer
+}
+
+func setupNotes(t *testing.T) *noted {
+	t.Helper()
 	b := setup(t)
 	w := &writer{fake: b.platform}
 	b.Platforms["github"] = w
@@ -42,42 +48,148 @@ func TestNotesAreTriedUntilTheyStand(t *testing.T) {
 		Now: func() time.Time { return b.now }, Notes: b.Platforms.KeepNotes, Policies: core.Policies{{Match: "**", Policy: policy}},
 	})
 	b.Store = b.store
-	work := func(after time.Duration) {
-		t.Helper()
-		b.now = b.now.Add(after)
-		if _, err := b.sender.notes(w).Once(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+	return &noted{b, w}
+}
+
+// work writes what is due after some time.
+func (b *noted) work(t *testing.T, after time.Duration) {
+	t.Helper()
+	b.now = b.now.Add(after)
+	if _, err := b.sender.notes(b.writer).Once(t.Context()); err != nil {
+		t.Fatal(err)
 	}
-	scan := b.push(t, 1)
-	d, push := storetest.PushOf(2)
+}
+
+// tell announces request 7 with a scan's commit as its head, by the n-th call.
+func (b *noted) tell(t *testing.T, n int, action core.RequestAction, scan core.Scan) {
+	t.Helper()
+	b.now = b.now.Add(time.Second)
+	d, push := storetest.PushOf(n)
 	_, err := b.store.Accept(t.Context(), storetest.With(d, core.Request{
-		Project: push.Project, Number: 7, Action: core.RequestOpened, Head: scan.CommitSHA, Branch: scan.Branch, Target: "main", UpdatedAt: b.now,
+		Project: push.Project, Number: 7, Action: action, Head: scan.CommitSHA, Branch: scan.Branch, Target: "main", UpdatedAt: b.now,
 	}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if work(0); len(w.notes) != 0 {
-		t.Errorf("written before there is a verdict: %+v", w.notes)
-	}
+}
+
+// end ends a scan with a verdict.
+func (b *noted) end(t *testing.T, scan core.Scan) {
+	t.Helper()
 	if _, err := b.store.PutReport(t.Context(), scan.ReferenceID, "gitleaks", core.Report{Failure: "no disk"}); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// wrote expects so many comments, the last of which says something.
+func (b *noted) wrote(t *testing.T, when string, count int, says string) {
+	t.Helper()
+	if len(b.writer.notes) != count || count > 0 && !strings.Contains(b.writer.notes[count-1].Text, says) {
+		t.Errorf("%s: written %+v, want %d, the last of which says %q", when, b.writer.notes, count, says)
+	}
+}
+
+func TestNotesAreTriedUntilTheyStand(t *testing.T) {
+	t.Parallel()
+	b := setupNotes(t)
+	w := b.writer
+	scan := b.push(t, 1)
+	b.tell(t, 2, core.RequestOpened, scan)
+	b.work(t, 0)
+	b.wrote(t, "before there is a verdict", 0, "")
+	b.end(t, scan)
 	w.failures = []error{
 		&platforms.HTTPError{Code: 403, Err: platforms.ErrRefused}, &platforms.RateLimited{After: time.Minute, Err: errors.New("429")}, platforms.ErrGone,
 	}
 	for _, after := range []time.Duration{0, 15 * time.Second, time.Second, time.Minute, 0} {
-		work(after)
+		b.work(t, after)
 	}
 	if len(w.notes) != 1 || len(w.failures) != 0 || !strings.Contains(w.notes[0].Text, "could not be judged") ||
 		!strings.HasPrefix(w.notes[0].Text, hidden(w.notes[0].Marker)) {
 		t.Fatalf("written: %+v", w.notes)
 	}
-	if work(checkNote); len(w.notes) != 2 || w.notes[1] != (platforms.Note{ID: 5, Marker: w.notes[0].Marker, Text: w.notes[0].Text}) {
+	if b.work(t, checkNote); len(w.notes) != 2 || w.notes[1] != (platforms.Note{ID: 5, Marker: w.notes[0].Marker, Text: w.notes[0].Text}) {
 		t.Errorf("the check compared %+v", w.notes)
 	}
-	if work(24 * time.Hour); len(w.notes) != 2 {
-		t.Errorf("checked more than once: %+v", w.notes)
+	b.work(t, 24*time.Hour)
+	b.wrote(t, "checked once", 2, "")
+}
+
+// A request that was closed keeps no comment that says that its scan is in progress, and gets none that it did not have, unless it was merged
+// because of the verdict that the comment is about.
+func TestNotesHaveTheLastWordOnClosedRequests(t *testing.T) {
+	t.Parallel()
+	b := setupNotes(t)
+	first, second, third := b.push(t, 1), b.push(t, 2), b.push(t, 3)
+	b.tell(t, 4, core.RequestOpened, first)
+	b.work(t, 0)
+	b.end(t, first)
+	b.tell(t, 5, core.RequestClosed, first)
+	b.work(t, 0)
+	b.wrote(t, "merged at the verdict", 1, "could not be judged")
+	b.tell(t, 6, core.RequestOpened, second)
+	b.work(t, 0)
+	b.wrote(t, "opened again", 2, "in progress")
+	b.tell(t, 7, core.RequestClosed, second)
+	b.work(t, 0)
+	b.wrote(t, "closed before the verdict", 2, "in progress")
+	b.end(t, second)
+	b.work(t, closedPause)
+	b.wrote(t, "the last word", 3, "could not be judged")
+	b.tell(t, 8, core.RequestOpened, third)
+	b.writer.failures = []error{platforms.ErrGone}
+	b.work(t, 0)
+	b.tell(t, 9, core.RequestClosed, third)
+	b.end(t, third)
+	b.work(t, time.Hour)
+	b.wrote(t, "closed without a comment", 3, "")
+}
+
+// Comments wait for statuses, not the other way round: they keep to the pace of the platform, and their pauses hold up no status.
+func TestNotesHoldUpNoStatus(t *testing.T) {
+	t.Parallel()
+	b := setupNotes(t)
+	b.Pace = map[string]time.Duration{"github": 10 * time.Second}
+	scan := b.push(t, 1)
+	b.tell(t, 2, core.RequestOpened, scan)
+	b.end(t, scan)
+	b.writer.failures = []error{&platforms.RateLimited{After: time.Hour, Err: errors.New("429")}}
+	b.post(t, scan, 0)
+	b.work(t, 0)
+	if len(b.writer.failures) != 1 {
+		t.Error("a comment was written at once after a status")
+	}
+	b.work(t, 10*time.Second)
+	if len(b.writer.failures) != 0 {
+		t.Error("no comment was written in its turn")
+	}
+	b.now = b.now.Add(time.Second)
+	b.push(t, 3)
+	posted := len(b.platform.posted)
+	b.post(t, scan, 0)
+	if len(b.platform.posted) != posted {
+		t.Error("a status was posted at once after a comment")
+	}
+	b.post(t, scan, 9*time.Second)
+	if len(b.platform.posted) != posted+1 {
+		t.Error("a status waits for the comments")
+	}
+	b.work(t, 50*time.Minute)
+	b.wrote(t, "in the pause of comments", 0, "")
+	b.work(t, 10*time.Minute)
+	b.wrote(t, "after it", 1, "could not be judged")
+}
+
+// No worker looks for comments where they are off.
+func TestNotesHaveAWorkerWhereTheyAreOn(t *testing.T) {
+	t.Parallel()
+	b := setupNotes(t)
+	if _, on := b.sender.keeper(); !on {
+		t.Error("none where they are on")
+	}
+	b.Store = storetest.Open(t, store.Config{Notes: b.Platforms.KeepNotes})
+	if _, on := b.sender.keeper(); on {
+		t.Error("one where they are off")
 	}
 }
 

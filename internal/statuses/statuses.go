@@ -60,6 +60,7 @@ type Poster struct {
 	Config
 	pauses      lease.Pauses // of posts, by platform
 	checkPauses lease.Pauses // of drift checks, by platform
+	notePauses  lease.Pauses // of comments, by platform
 	held        sync.Map     // projects and branches that the log has called held
 	posted      sync.Map     // when something was last posted, by platform
 }
@@ -82,7 +83,7 @@ func (p *Poster) Run(ctx context.Context) {
 	for name := range p.Platforms {
 		s := &sender{Poster: p, platform: name}
 		senders.Go(func() { s.posts().Run(ctx) })
-		if keeper, ok := platforms.NoteKeeperOf(p.Platforms[name]); ok {
+		if keeper, ok := s.keeper(); ok {
 			senders.Go(func() { s.notes(keeper).Run(ctx) })
 		}
 		if reader, ok := platforms.StatusReaderOf(p.Platforms[name]); ok {
@@ -107,6 +108,7 @@ type sender struct {
 	*Poster
 	platform string
 	busy     atomic.Int64 // when something was claimed last, in Unix seconds
+	turn     sync.Mutex   // of who claims what is posted
 }
 
 // posts is the worker that posts statuses, those of different commits at the same time. Where the platform wants a pace,
@@ -124,13 +126,28 @@ func (s *sender) posts() lease.Worker[core.Status, store.PostResult] {
 }
 
 func (s *sender) claim(ctx context.Context, most int) ([]core.Status, error) {
+	claimed, err := inTurn(s, func() ([]core.Status, error) {
+		return s.Store.ClaimStatuses(ctx, []string{s.platform}, most, leaseTime)
+	})
+	if len(claimed) > 0 {
+		s.busy.Store(s.Now().Unix())
+	}
+	return claimed, err
+}
+
+// inTurn claims what is to be posted, unless the platform wants a pause. Statuses and comments share its pace.
+func inTurn[T any](s *sender, claim func() ([]T, error)) ([]T, error) {
+	pace := s.Pace[s.platform]
+	if pace > 0 {
+		s.turn.Lock()
+		defer s.turn.Unlock()
+	}
 	if s.pauses.Paused(s.platform, s.Now()) {
 		return nil, nil
 	}
-	claimed, err := s.Store.ClaimStatuses(ctx, []string{s.platform}, most, leaseTime)
+	claimed, err := claim()
 	if len(claimed) > 0 {
-		s.busy.Store(s.Now().Unix())
-		s.pauses.Delay(s.platform, s.Now(), s.Pace[s.platform])
+		s.pauses.Delay(s.platform, s.Now(), pace)
 	}
 	return claimed, err
 }

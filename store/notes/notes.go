@@ -94,6 +94,18 @@ func withHead(project, commit string) string {
 		ORDER BY q.updated_at DESC LIMIT 100`
 }
 
+// Finish has the note of a request that was closed written anew, if there is one: it may still tell of a scan in progress, and Want tells
+// nothing of closed requests.
+func (n *Notes) Finish(ctx context.Context, tx *sqlx.Tx, project, number int64) error {
+	_, err := sqldb.Exec(ctx, tx, `
+		UPDATE request_notes SET revision = revision + 1, attempts = 0, given_up = FALSE, desired_at = ?, next_attempt_at = ?, last_error = ''
+		WHERE `+thisNote+` AND note_id <> 0`, n.now(), n.now(), project, number)
+	if err != nil {
+		return fmt.Errorf("finishing notes: %w", err)
+	}
+	return nil
+}
+
 // newMarker cannot be guessed.
 func newMarker() string { return rand.Text() }
 
@@ -108,6 +120,9 @@ const (
 func (n *Notes) Claim(ctx context.Context, platform string, most int, lease time.Duration) (claimed []Note, err error) {
 	now := n.now()
 	until := now.Add(lease)
+	if some, err := n.anyDue(ctx, platform, now); err != nil || !some {
+		return nil, err
+	}
 	err = n.db.Transact(ctx, func(tx *sqlx.Tx) error {
 		claimed, err = n.lease(ctx, tx, due, `next_attempt_at`, `lease_until = ?`, platform, most, now, until)
 		if err == nil && len(claimed) == 0 {
@@ -119,6 +134,17 @@ func (n *Notes) Claim(ctx context.Context, platform string, most int, lease time
 		return nil, fmt.Errorf("claiming notes: %w", err)
 	}
 	return claimed, nil
+}
+
+// anyDue spares claims without rows their transaction, which others wait for where one at a time may write.
+func (n *Notes) anyDue(ctx context.Context, platform string, now time.Time) (some bool, err error) {
+	err = n.db.GetContext(ctx, &some, n.db.Rebind(`
+		SELECT EXISTS (SELECT 1 FROM request_notes WHERE `+due+`) OR EXISTS (SELECT 1 FROM request_notes WHERE `+toCheck+`)`),
+		platform, now, now, platform, now, now)
+	if err != nil {
+		return false, fmt.Errorf("looking for notes: %w", sqldb.Classify(err))
+	}
+	return some, nil
 }
 
 // lease takes the first rows that fit. Those are locked one by one, so that no other process gets them.
