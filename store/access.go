@@ -24,6 +24,8 @@ import (
 type Session struct {
 	Key    string `db:"key"`
 	Person string `db:"person"` // who it is, as the pages show it; empty when the key determines it
+
+	ExpiresAt time.Time `db:"expires_at"` // set by the store
 }
 
 // PutSession keeps a session for the given time; sessions that are over are cleared away.
@@ -48,7 +50,7 @@ func (s *Store) FindSession(ctx context.Context, keys []string) (Session, error)
 	if len(keys) == 0 {
 		return Session{}, fmt.Errorf("finding session: %w", core.ErrNotFound)
 	}
-	query, args, err := sqlx.In(`SELECT key, person FROM sessions WHERE key IN (?) AND expires_at > ? LIMIT 1`, keys, s.clock.Timestamp())
+	query, args, err := sqlx.In(`SELECT key, person, expires_at FROM sessions WHERE key IN (?) AND expires_at > ? LIMIT 1`, keys, s.clock.Timestamp())
 	if err != nil {
 		return Session{}, fmt.Errorf("finding session: %w", err)
 	}
@@ -57,6 +59,19 @@ func (s *Store) FindSession(ctx context.Context, keys []string) (Session, error)
 		return Session{}, fmt.Errorf("finding session: %w", sqldb.Classify(err))
 	}
 	return session, nil
+}
+
+// ExtendSession has a session that is not over last for the given time from now on.
+func (s *Store) ExtendSession(ctx context.Context, key string, lasts time.Duration) error {
+	err := s.db.Transact(ctx, func(tx *sqlx.Tx) error {
+		now := s.clock.Timestamp()
+		_, err := tx.ExecContext(ctx, tx.Rebind(`UPDATE sessions SET expires_at = ? WHERE key = ? AND expires_at > ?`), now.Add(lasts), key, now)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("extending session: %w", err)
+	}
+	return nil
 }
 
 // DeleteSession ends a session; one that does not exist has ended already.

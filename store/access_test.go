@@ -49,7 +49,23 @@ func TestSessionsEnd(t *testing.T) {
 		if _, ok := find(); ok {
 			t.Error("no key has a session")
 		}
-		now = now.Add(time.Hour)
+		now = now.Add(59 * time.Minute)
+		for _, key := range []string{"kept", "logged out"} {
+			if err := s.ExtendSession(t.Context(), key, time.Hour); err != nil {
+				t.Fatal(err)
+			}
+		}
+		now = now.Add(59 * time.Minute)
+		if _, ok := find("kept"); !ok {
+			t.Error("a session that was extended has ended")
+		}
+		if _, ok := find("logged out"); ok {
+			t.Error("a session was extended after its end")
+		}
+		now = now.Add(time.Minute)
+		if err := s.ExtendSession(t.Context(), "kept", time.Hour); err != nil {
+			t.Fatal(err)
+		}
 		if _, ok := find("kept"); ok {
 			t.Error("a session outlives its time")
 		}

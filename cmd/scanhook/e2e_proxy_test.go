@@ -56,8 +56,8 @@ func TestLoginBehindAProxy(t *testing.T) {
 		t.Errorf("a right token of the same address: %d", got)
 	}
 	events, err := app.store.ListAudit(t.Context(), store.AuditFilter{Limit: 10})
-	if err != nil || len(events) != 2 || events[0].Action != core.AuditLogin || events[0].Subject != "from 198.51.100.7" ||
-		events[1].Action != core.AuditLoginRefused || events[1].Subject != "from 198.51.100.7" {
+	if err != nil || len(events) != 3 || events[0].Action != core.AuditLogin || events[0].Subject != "from 198.51.100.7" ||
+		events[1].Subject != "from 198.51.100.8" || events[2].Action != core.AuditLoginRefused || events[2].Subject != "from 198.51.100.7" {
 		t.Errorf("audit: %+v, %v", events, err)
 	}
 }

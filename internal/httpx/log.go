@@ -96,61 +96,76 @@ func answeredLevel(c *gin.Context) slog.Level {
 // isAsset recognizes the files that each page loads: three lines for each page would be too many.
 func isAsset(c *gin.Context) bool { return strings.HasSuffix(c.FullPath(), "/static/:file") }
 
-// LimitedLog is for lines that clients can cause as often as they like: refused requests, failures while the database is
-// unreachable. The first line of a reason and a client's network is logged at once. Further ones are counted, and the
-// count is logged when a minute is over, so that there is at most one line a minute. Its memory is bounded.
-type LimitedLog struct {
-	log     *slog.Logger
+// Limited is for what clients can cause as often as they like, such as refused requests, and what is told once a minute of it for each
+// reason and client's network: the first is told at once, further ones are counted. Its memory is bounded. The zero value is ready.
+type Limited struct {
+	Every time.Duration // 0 is a minute
+	Most  int           // how many reasons and networks are distinguished within Every; 0 is 256
+
 	mu      sync.Mutex
-	leftOut map[logged]int // by what was logged within the last minute
+	leftOut map[limited]int // by what was told within Every
 }
 
-// logged is what lines are counted by. The reasons must be few: no text of a client may be part of one.
-type logged struct{ reason, network string }
+// limited is what is counted by. The reasons must be few: no text of a client may be part of one.
+type limited struct{ reason, network string }
 
-// NewLimitedLog writes to log.
-func NewLimitedLog(log *slog.Logger) *LimitedLog {
-	return &LimitedLog{log: log, leftOut: map[logged]int{}}
-}
-
-// Log logs message with args, the reason and the client, unless the same was logged less than a minute ago.
-func (l *LimitedLog) Log(level slog.Level, message, reason, client string, args ...any) {
-	key := logged{reason, Network(client)}
-	if l.begin(level, &key) {
-		l.log.Log(context.Background(), level, message, append(args, "reason", reason, "client", client)...)
-	}
-}
-
-// begin counts a line, and tells whether it is the first one. When there are too many clients, key becomes that of all
-// others together.
-func (l *LimitedLog) begin(level slog.Level, key *logged) bool {
+// First counts, and tells whether this is the first of a reason and a client's network. Where others come within Every, rest is called at
+// its end with how many there were, and again while more come. When there are too many networks, that of the others is "others".
+func (l *Limited) First(reason, client string, rest func(n int, network string)) bool {
+	key := limited{reason, Network(client)}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, known := l.leftOut[*key]; !known && len(l.leftOut) >= maxLogged {
+	if _, known := l.leftOut[key]; !known && len(l.leftOut) >= cmp.Or(l.Most, maxLogged) {
 		key.network = otherClient
 	}
-	if n, known := l.leftOut[*key]; known {
-		l.leftOut[*key] = n + 1
+	if n, known := l.leftOut[key]; known {
+		l.leftOut[key] = n + 1
 		return false
 	}
-	l.leftOut[*key] = 0
-	time.AfterFunc(logEvery, func() { l.end(level, *key) })
+	if l.leftOut == nil {
+		l.leftOut = map[limited]int{}
+	}
+	l.begin(key, rest)
 	return true
 }
 
-// end logs how many lines were left out and begins another minute, or forgets the key if there were none.
-func (l *LimitedLog) end(level slog.Level, key logged) {
+// begin counts from 0 again until the time is over.
+func (l *Limited) begin(key limited, rest func(n int, network string)) {
+	l.leftOut[key] = 0
+	time.AfterFunc(cmp.Or(l.Every, logEvery), func() { l.end(key, rest) })
+}
+
+// end tells how many came and begins anew, or forgets the key if none did.
+func (l *Limited) end(key limited, rest func(n int, network string)) {
 	l.mu.Lock()
 	n := l.leftOut[key]
 	if n == 0 {
 		delete(l.leftOut, key)
 	} else {
-		l.leftOut[key] = 0
-		time.AfterFunc(logEvery, func() { l.end(level, key) })
+		l.begin(key, rest)
 	}
 	l.mu.Unlock()
 	if n > 0 {
-		l.log.Log(context.Background(), level, "left out of the log",
-			"times", n, "within", logEvery, "reason", key.reason, "client", key.network)
+		rest(n, key.network)
+	}
+}
+
+// LimitedLog is for lines that clients can cause as often as they like: refused requests, failures while the database is
+// unreachable. There is at most one line a minute for each reason and client's network; see Limited.
+type LimitedLog struct {
+	log *slog.Logger
+	Limited
+}
+
+// NewLimitedLog writes to log.
+func NewLimitedLog(log *slog.Logger) *LimitedLog { return &LimitedLog{log: log} }
+
+// Log logs message with args, the reason and the client, unless the same was logged less than a minute ago.
+func (l *LimitedLog) Log(level slog.Level, message, reason, client string, args ...any) {
+	first := l.First(reason, client, func(n int, network string) {
+		l.log.Log(context.Background(), level, "left out of the log", "times", n, "within", logEvery, "reason", reason, "client", network)
+	})
+	if first {
+		l.log.Log(context.Background(), level, message, append(args, "reason", reason, "client", client)...)
 	}
 }

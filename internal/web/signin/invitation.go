@@ -49,7 +49,7 @@ func (s *Sessions) Accept(c *gin.Context) error {
 	if !ok {
 		return fmt.Errorf("%w: this link logs in once, and was used already or never valid; log in with a token instead", core.ErrNotFound)
 	}
-	id := rand.Text()
+	id := s.newID()
 	if err := s.open(c, id, store.Session{Key: sessionKey(taken.token.Token, id)}, taken.token.Name); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
@@ -83,10 +84,11 @@ func (s *Sessions) FromProvider(c *gin.Context) error {
 		return err
 	}
 	if len(s.provider.actorOf(who).Grants) == 0 {
-		return fmt.Errorf("%w: %s knows you as %q, who is not among web.oidc.people; ask the administrator",
+		err := fmt.Errorf("%w: %s knows you as %q, who is not among web.oidc.people; ask the administrator",
 			core.ErrForbidden, s.provider.Name, text.Visible(who.Name))
+		return cmp.Or(s.refuse(c, "nobody of web.oidc.people", who.Name), err)
 	}
-	id := rand.Text()
+	id := s.newID()
 	session := store.Session{Key: s.provider.sessionKey(id), Person: who.encode()}
 	if err := s.open(c, id, session, who.Name); err != nil {
 		return err
@@ -98,7 +100,7 @@ func (s *Sessions) FromProvider(c *gin.Context) error {
 // attemptOf finds the attempt that the browser has kept, and checks that the answer belongs to it: another site must not
 // be able to log somebody in here.
 func (s *Sessions) attemptOf(c *gin.Context) (try attempt, err error) {
-	kept, _ := c.Cookie(attemptCookie)
+	kept, _ := c.Cookie(s.cookie(attemptCookie))
 	s.putCookie(c, attemptCookie, "", -1)
 	document, err := base64.RawURLEncoding.DecodeString(kept)
 	if err == nil {

@@ -4,22 +4,24 @@
 package signin
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
-	"golang.org/x/time/rate"
 
 	"github.com/scanhook/scanhook/core"
 	"github.com/scanhook/scanhook/core/access"
@@ -30,8 +32,14 @@ import (
 
 const (
 	cookieName    = "scanhook_session"
-	sessionLength = 12 * time.Hour
 	visitorKey    = "visitor" // in Gin's context
+	sessionLength = 12 * time.Hour
+	sessionIdle   = 2 * time.Hour // after which one that is not used ends
+
+	extendEvery    = time.Minute
+	extendPatience = time.Second // of a page that waits for it
+
+	maxRefused = 50 // networks whose refused logins the audit has in a minute; it has those of others together
 )
 
 // Config holds what logging in needs.
@@ -42,14 +50,15 @@ type Config struct {
 	PublicURL *url.URL // how browsers reach Scanhook
 	Public    bool     // who has not logged in is a reader
 	Throttle  *httpx.LoginThrottle
+	Refusals  *httpx.Limited // of logins, that the audit has; nil: its own
 	Log       *slog.Logger
 	Now       func() time.Time
 }
 
 // Visitor is who looks at a page. One who has not logged in has no name, and may read where everybody may.
 type Visitor struct {
-	access.Actor        // named after the token that the session was opened with, or the person
-	key          string // of the session
+	access.Actor // named after the token that the session was opened with, or the person
+	session      store.Session
 }
 
 // Known tells whether the visitor has logged in.
@@ -71,12 +80,14 @@ type Sessions struct {
 	base        httpx.Base
 	provider    *provider // nil without OIDC
 	invitations invitations
-	refusals    rate.Sometimes // refused logins that the audit log has
 }
 
 // New returns the sessions of one Scanhook.
 func New(cfg Config) *Sessions {
-	s := &Sessions{Config: cfg, base: httpx.BaseOf(cfg.PublicURL), refusals: rate.Sometimes{Interval: time.Minute}}
+	s := &Sessions{Config: cfg, base: httpx.BaseOf(cfg.PublicURL)}
+	if s.Refusals == nil {
+		s.Refusals = &httpx.Limited{Most: maxRefused}
+	}
 	if cfg.OIDC != nil {
 		redirect := strings.TrimRight(cfg.PublicURL.String(), "/") + "/login/callback"
 		s.provider = &provider{OIDC: *cfg.OIDC, redirect: redirect, now: cfg.Now}
@@ -85,30 +96,54 @@ func New(cfg Config) *Sessions {
 }
 
 // LogIn opens a session with an API token that somebody typed. After a wrong one, ok is false, and wait is how long the
-// client must wait before the next; 0 means that it may have been a mistake. Many wrong tokens also appear in the audit
-// log, once a minute.
+// client must wait before the next; 0 means that it may have been a mistake.
 func (s *Sessions) LogIn(c *gin.Context, typed string) (ok bool, wait time.Duration, err error) {
 	if token, ok := s.Tokens.Find(strings.TrimSpace(typed)); ok {
 		if err := token.Check(s.Now()); err != nil {
-			return false, 0, err
+			return false, 0, cmp.Or(s.refuse(c, "a token whose end has come", token.Name), err)
 		}
-		id := rand.Text()
+		id := s.newID()
 		return true, 0, s.open(c, id, store.Session{Key: sessionKey(token.Token, id)}, token.Name)
 	}
-	if wait = s.Throttle.Refuse(c, "login with a wrong token"); wait > 0 {
-		s.refusals.Do(func() {
-			err = s.Store.RecordAudit(c.Request.Context(), core.AuditEvent{
-				Action: core.AuditLoginRefused, Subject: "from " + httpx.Client(c), Detail: "many wrong tokens",
-			})
-		})
+	wait = s.Throttle.Refuse(c, "login with a wrong token")
+	return false, wait, s.refuse(c, "a wrong token", "")
+}
+
+// refuse keeps a refused login in the audit: the first of a reason and network at once, and how many followed when a minute is over.
+// who is whom it names, or empty.
+func (s *Sessions) refuse(c *gin.Context, reason, who string) error {
+	ctx := context.WithoutCancel(c.Request.Context())
+	record := func(from, detail string) error {
+		return s.Store.RecordAudit(ctx, core.AuditEvent{Action: core.AuditLoginRefused, Subject: "from " + from, Detail: detail})
 	}
-	return false, wait, err
+	first := s.Refusals.First(reason, httpx.Client(c), func(n int, network string) {
+		if err := record(network, fmt.Sprintf("%s, %s more within a minute", reason, core.Plural(n, "time"))); err != nil {
+			s.Log.Warn("refused logins are not in the audit", "error", err)
+		}
+	})
+	if !first {
+		return nil
+	}
+	return record(httpx.Client(c), strings.TrimSuffix(reason+": "+who, ": "))
+}
+
+// newID is a secret of a session, and when that begins. Its key in the database depends on both, so that nobody makes it younger.
+func (s *Sessions) newID() string { return rand.Text() + "." + strconv.FormatInt(s.Now().Unix(), 36) }
+
+// left is how long a session with a secret can last at most; 0 for what is no secret of one.
+func (s *Sessions) left(id string) time.Duration {
+	secret, began, _ := strings.Cut(id, ".")
+	start, err := strconv.ParseInt(began, 36, 64)
+	if err != nil || len(secret) != len(rand.Text()) {
+		return 0
+	}
+	return max(0, time.Unix(start, 0).Add(sessionLength).Sub(s.Now()))
 }
 
 // open gives the browser the secret of a session.
 func (s *Sessions) open(c *gin.Context, id string, session store.Session, name string) error {
 	ctx := c.Request.Context()
-	if err := s.Store.PutSession(ctx, session, sessionLength); err != nil {
+	if err := s.Store.PutSession(ctx, session, sessionIdle); err != nil {
 		return err
 	}
 	s.putCookie(c, cookieName, id, int(sessionLength.Seconds()))
@@ -124,10 +159,19 @@ func sessionKey(openedWith, id string) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
+// cookie is the name of a cookie in browsers. With __Host-, they take it only from this host over TLS, not from its neighbours under one
+// domain; such a cookie is of the whole host, which a Scanhook below a path shares with others.
+func (s *Sessions) cookie(name string) string {
+	if s.PublicURL.Scheme == "https" && s.base == "" {
+		return "__Host-" + name
+	}
+	return name
+}
+
 // putCookie stores a secret in the browser, or removes it. Scripts cannot read it, and forms of other sites do not send it.
 func (s *Sessions) putCookie(c *gin.Context, name, value string, seconds int) {
 	http.SetCookie(c.Writer, &http.Cookie{ //nolint:gosec // Secure follows public_url: there are installations without TLS
-		Name: name, Value: value, Path: s.base.Path("/"), MaxAge: seconds,
+		Name: s.cookie(name), Value: value, Path: s.base.Path("/"), MaxAge: seconds,
 		HttpOnly: true, Secure: s.PublicURL.Scheme == "https", SameSite: http.SameSiteLaxMode,
 	})
 }
@@ -138,13 +182,35 @@ func (s *Sessions) Visitor(c *gin.Context) (Visitor, error) {
 	if who, ok := c.Get(visitorKey); ok {
 		return who.(Visitor), nil
 	}
-	id, _ := c.Cookie(cookieName)
+	id, _ := c.Cookie(s.cookie(cookieName))
 	who, err := s.find(c.Request.Context(), id)
 	if err != nil {
 		return Visitor{}, err
 	}
+	if who.Known() && isUse(c.Request) {
+		s.extend(c.Request.Context(), id, who.session)
+	}
 	c.Set(visitorKey, who)
 	return who, nil
+}
+
+// isUse tells what a person does from what an open page asks for by itself, where the browser tells.
+func isUse(r *http.Request) bool {
+	mode := r.Header.Get("Sec-Fetch-Mode")
+	return r.Method == http.MethodPost || mode == "" || mode == "navigate"
+}
+
+// extend moves the end of a session that is used. The page does not depend on it.
+func (s *Sessions) extend(ctx context.Context, id string, session store.Session) {
+	lasts := min(sessionIdle, s.left(id))
+	if session.ExpiresAt.Sub(s.Now()) > lasts-extendEvery {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), extendPatience)
+	defer cancel()
+	if err := s.Store.ExtendSession(ctx, session.Key, lasts); err != nil {
+		s.Log.Warn("the session of a page was not extended", "error", err)
+	}
 }
 
 // stranger is who has not logged in.
@@ -157,7 +223,7 @@ func (s *Sessions) stranger() (who Visitor) {
 
 // find finds the visitor with a session's secret.
 func (s *Sessions) find(ctx context.Context, id string) (Visitor, error) {
-	if len(id) != len(rand.Text()) {
+	if s.left(id) == 0 {
 		return s.stranger(), nil
 	}
 	byKey := make(map[string]auth.Token, len(s.Tokens))
@@ -177,14 +243,14 @@ func (s *Sessions) find(ctx context.Context, id string) (Visitor, error) {
 	case err != nil:
 		return Visitor{}, err
 	case session.Person == "":
-		return Visitor{byKey[session.Key].Actor(), session.Key}, nil
+		return Visitor{byKey[session.Key].Actor(), session}, nil
 	}
 	who, err := decodePerson(session.Person)
 	if err != nil {
 		return Visitor{}, err
 	}
 	if actor := s.provider.actorOf(who); len(actor.Grants) > 0 {
-		return Visitor{actor, session.Key}, nil
+		return Visitor{actor, session}, nil
 	}
 	return s.stranger(), nil
 }
@@ -192,7 +258,7 @@ func (s *Sessions) find(ctx context.Context, id string) (Visitor, error) {
 // Admits tells whether a request comes from a browser that may read all projects here.
 func (s *Sessions) Admits(r *http.Request) bool {
 	id := ""
-	if cookie, err := r.Cookie(cookieName); err == nil {
+	if cookie, err := r.Cookie(s.cookie(cookieName)); err == nil {
 		id = cookie.Value
 	}
 	who, err := s.find(r.Context(), id)
@@ -203,7 +269,7 @@ func (s *Sessions) Admits(r *http.Request) bool {
 func (s *Sessions) LogOut(c *gin.Context) error {
 	who, err := s.Visitor(c)
 	if err == nil && who.Known() {
-		err = s.Store.DeleteSession(c.Request.Context(), who.key)
+		err = s.Store.DeleteSession(c.Request.Context(), who.session.Key)
 	}
 	if err != nil {
 		return err
