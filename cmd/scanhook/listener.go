@@ -78,7 +78,7 @@ func newLimitedListener(listener net.Listener, most int) *limitedListener {
 	return &limitedListener{
 		Listener: listener, slots: make(chan struct{}, most), closed: closed,
 		end:   sync.OnceFunc(func() { close(closed) }),
-		conns: connTracker{idle: map[net.Conn]bool{}, receiving: map[net.Conn]*httpx.Transfer{}},
+		conns: connTracker{idle: map[net.Conn]bool{}, unread: map[net.Conn]bool{}, receiving: map[net.Conn]*httpx.Transfer{}},
 	}
 }
 
@@ -118,6 +118,27 @@ func (l *limitedListener) waitForSlot() bool {
 func (l *limitedListener) Close() error {
 	l.end()
 	return l.Listener.Close()
+}
+
+// requestGrace is how long a connection that was just accepted may take to send its request when no more are accepted, and
+// lookAtRequests how often they are looked at.
+const (
+	requestGrace   = 250 * time.Millisecond
+	lookAtRequests = 2 * time.Millisecond
+)
+
+// drain waits, for at most so long, until the requests on the way have been read: http.Server.Shutdown would drop them without an
+// answer. Close it before, and let http.Server.Serve return.
+func (l *limitedListener) drain(most time.Duration) {
+	late, ticker := time.After(most), time.NewTicker(lookAtRequests)
+	defer ticker.Stop()
+	for l.conns.awaitsRequests() {
+		select {
+		case <-late:
+			return
+		case <-ticker.C:
+		}
+	}
 }
 
 // connState is for http.Server.ConnState.
@@ -174,6 +195,7 @@ func (b *followedBody) Read(p []byte) (int, error) {
 type connTracker struct {
 	mu        sync.Mutex
 	idle      map[net.Conn]bool
+	unread    map[net.Conn]bool // no handler has their request yet
 	crowded   bool
 	receiving map[net.Conn]*httpx.Transfer
 	transfers httpx.Transfers
@@ -184,8 +206,10 @@ func (t *connTracker) track(conn net.Conn, state http.ConnState) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.idle, conn)
+	delete(t.unread, conn)
 	switch state {
 	case http.StateNew, http.StateActive:
+		t.unread[conn] = true
 		if t.receiving[conn] == nil {
 			t.receiving[conn] = t.transfers.Begin(func() { hangUp(conn) }) // net/http reports the end
 		}
@@ -201,9 +225,11 @@ func (t *connTracker) track(conn net.Conn, state http.ConnState) {
 	delete(t.receiving, conn)
 }
 
+// transfer is that of a connection whose request has come to the handler.
 func (t *connTracker) transfer(conn net.Conn) *httpx.Transfer {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	delete(t.unread, conn)
 	return t.receiving[conn]
 }
 
@@ -218,6 +244,13 @@ func (t *connTracker) evict() {
 		hangUp(conn)
 		return
 	}
+}
+
+// awaitsRequests tells whether a request is on its way to the handler.
+func (t *connTracker) awaitsRequests() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.unread) > 0
 }
 
 // uncrowded notes that no connection waits any more.

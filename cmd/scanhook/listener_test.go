@@ -108,3 +108,44 @@ func TestNobodyIsCutOffWhoWaitsForUs(t *testing.T) {
 		}
 	}
 }
+
+// Who was let in before the end is answered, though the request comes later.
+func TestDrainWaitsForRequests(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	limited := newLimitedListener(listener, 2)
+	server := &http.Server{
+		Handler:   limited.follow(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})),
+		ConnState: limited.connState, ConnContext: limited.connContext,
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(limited) }()
+	conn, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	eventually(t, "the connection is accepted", func() (any, bool) { return nil, limited.conns.awaitsRequests() })
+	if err := errors.Join(limited.Close(), <-served); err == nil {
+		t.Error("Serve goes on")
+	}
+	drained := make(chan error, 1)
+	go func() {
+		limited.drain(patience)
+		drained <- server.Shutdown(context.WithoutCancel(t.Context()))
+	}()
+	if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	answer := make([]byte, len("HTTP/1.1 200"))
+	if _, err := io.ReadFull(conn, answer); err != nil || string(answer) != "HTTP/1.1 200" {
+		t.Errorf("the answer is %q, %v", answer, err)
+	}
+	if err := <-drained; err != nil {
+		t.Error(err)
+	}
+}

@@ -311,6 +311,9 @@ func (a *app) serve(ctx context.Context, listener net.Listener, log *slog.Logger
 	case err = <-failed:
 	case <-ctx.Done():
 		log.Info("stopping")
+		_ = limited.Close()
+		log.Debug("no more calls are taken", "because", <-failed)
+		limited.drain(requestGrace)
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closingTimeout(ctx))
 		defer cancel()
 		if err = server.Shutdown(closing); err != nil {
