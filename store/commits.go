@@ -30,11 +30,9 @@ func (s *Store) Rescan(ctx context.Context, reference, by string) (core.Receipt,
 	if err != nil {
 		return core.Receipt{}, fmt.Errorf("counting attempts: %w", sqldb.Classify(err))
 	}
-	if s.policyOf(scan).Replace == core.ReplaceNever { // else who brings reports could begin anew
-		actor, asked := access.Of(ctx)
-		if asked && !actor.MayIn(access.Judge, access.Project{Platform: scan.SourcePlatform, Name: scan.ProjectName}) {
-			return core.Receipt{}, fmt.Errorf("%w: replace is never for this repository, so a rescan is for those who may judge findings", core.ErrForbidden)
-		}
+	of := access.Project{Platform: scan.SourcePlatform, Name: scan.ProjectName}
+	if actor, asked := access.Of(ctx); asked && !actor.MayRescan(of, s.policyOf(scan).Replace) {
+		return core.Receipt{}, fmt.Errorf("%w: replace is never for this repository, so a rescan is for those who may judge findings", core.ErrForbidden)
 	}
 	scan.Origin = core.OriginRescan
 	return s.AcceptCommit(ctx, scan, by)

@@ -129,6 +129,11 @@ func TestJudgingOneFindingLeavesTheOthersAloneInTheBrowser(t *testing.T) {
 	b.until(`document.querySelector(".finding.dismissed .history")?.textContent.includes("why\nnot")`)
 	b.do(chromedp.Click(chromedp.CSS(".finding.dismissed .undo")))
 	b.until(`location.search.includes("done=undone") && document.querySelectorAll(".finding.dismissed").length === 0`)
+	// Enter in the day means the reason beside it, not the first of the buttons.
+	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector(".finding [name=reason]").value = "accepted_risk";
+		document.querySelector(".finding textarea").value = "until it is moved"`),
+		chromedp.Focus(chromedp.CSS(".finding [name=until]")), chromedp.KeyEvent("\r"))
+	b.until(`location.search.includes("done=accepted_risk") && document.querySelectorAll(".finding.dismissed").length === 1`)
 }
 
 // A page that was opened while a scan runs follows it to its end, without being loaded again.
@@ -214,6 +219,8 @@ repositories: [{match: "**"}]`})
 	b.do(chromedp.SendKeys(chromedp.CSS(".finding textarea[name=comments]"), "a test key"),
 		chromedp.Click(chromedp.CSS(".finding button[value=FP]")))
 	b.until(`document.querySelector(".finding.dismissed .history")?.textContent.includes("a test key")`)
+	b.do(chromedp.Click(chromedp.CSS("#jobs form button")))
+	b.until(`document.querySelector(".facts")?.textContent.includes("attempt 2")`)
 	b.disableScripts(false)
 	b.do(chromedp.Navigate(w.scanhook + "/nothing/here"))
 	b.examine("error")

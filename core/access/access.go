@@ -129,6 +129,12 @@ func (a Actor) mayIn(w Wish, p Project) bool {
 	return slices.ContainsFunc(a.Grants, func(g Grant) bool { return g.allows(w) && g.covers(p) })
 }
 
+// MayRescan tells whether the actor may have a commit of a project scanned again. Where the first report counts, who brings reports could
+// begin anew by that: it is for those who may judge.
+func (a Actor) MayRescan(p Project, replace core.ReplaceMode) bool {
+	return a.MayIn(Rescan, p) && (replace != core.ReplaceNever || a.MayIn(Judge, p))
+}
+
 // Sees tells whether the actor may know of a project at all.
 func (a Actor) Sees(p Project) bool { return a.MayIn(ReadScans, p) }
 

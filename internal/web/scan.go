@@ -13,7 +13,9 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/scanhook/scanhook/core"
+	"github.com/scanhook/scanhook/core/access"
 	"github.com/scanhook/scanhook/internal/web/live"
+	"github.com/scanhook/scanhook/internal/web/signin"
 	"github.com/scanhook/scanhook/internal/web/text"
 	"github.com/scanhook/scanhook/store"
 	"github.com/scanhook/scanhook/store/notes"
@@ -48,10 +50,24 @@ type scanPage struct {
 	Done     done // what the visitor has just done
 	Live     bool // something is about to change
 	Version  string
+
+	replace core.ReplaceMode // of the project
 }
 
-// Again tells whether there is a reason to scan the commit again.
-func (p scanPage) Again() bool { return p.Scan.Status == core.ScanFailed && p.Scan.SupersededBy == "" }
+// Again tells whether a visitor may have the commit scanned again, once its scan has ended.
+func (p scanPage) Again(who signin.Visitor) bool {
+	of := access.Project{Platform: p.Scan.SourcePlatform, Name: p.Scan.ProjectName}
+	return p.Scan.Status.Ended() && who.MayRescan(of, p.replace)
+}
+
+// Unjudged tells whether the scan has no verdict. Then readers look at the scanners first, else at the findings.
+func (p scanPage) Unjudged() bool { return p.Scan.Status != core.ScanCompleted }
+
+// Request is the number of the request that brought the commit, or 0.
+func (p scanPage) Request() int64 {
+	number, _ := core.RequestOf(p.Scan.Ref)
+	return number
+}
 
 // Replaced tells whether a report took the place of one that failed the gate.
 func (p scanPage) Replaced() bool {
@@ -96,6 +112,8 @@ func (w *Web) ShowScan(c *gin.Context) error {
 	}
 	page := scanPage{Scan: scan, Project: w.Platforms.repository(scan), Commit: w.Platforms.commitLink(scan, scan.CommitSHA)}
 	page.Done = newDone(c)
+	policy, _ := w.Policies.For(scan.SourcePlatform, scan.ProjectName)
+	page.replace = policy.Replace
 	if err := w.describe(ctx, &page); err != nil {
 		return err
 	}

@@ -236,46 +236,67 @@ func TestManyFindingsArePaged(t *testing.T) {
 	}
 }
 
-// A failed scan can be repeated by one click, by those who do not only read.
+// A scan that has ended can be repeated by one click, by those who do not only read. Where the first report counts, it takes a judge.
 func TestScanAgain(t *testing.T) {
 	t.Parallel()
-	for role, may := range map[string]bool{"reader": false, "triager": true, "uploader": true, "admin": true} {
-		t.Run(role, func(t *testing.T) {
+	for _, c := range []struct {
+		role    access.Role
+		replace core.ReplaceMode
+		may     bool
+	}{
+		{access.Reader, "", false}, {access.Triager, "", true}, {access.Uploader, "", true}, {access.Admin, "", true},
+		{access.Triager, core.ReplaceNever, true}, {access.Uploader, core.ReplaceNever, false},
+	} {
+		t.Run(string(c.role)+string(c.replace), func(t *testing.T) {
 			t.Parallel()
+			policy := storetest.Policy
+			policy.Replace = c.replace
+			opened := store.Config{Policies: core.Policies{{Match: "**", Policy: policy}}}
 			s := newSite(t, func(cfg *web.Config) {
-				cfg.Tokens = auth.Tokens{{Name: "ada", Token: token, Grant: access.Grant{Role: access.Role(role)}}}
+				cfg.Store, cfg.Policies = storetest.Open(t, opened), opened.Policies
+				cfg.Tokens = auth.Tokens{{Name: "ada", Token: token, Grant: access.Grant{Role: c.role}}}
 			})
-			failed, err := s.store.PutReport(t.Context(), s.scanned(1).ReferenceID, "gitleaks", core.Report{Failure: "out of memory"})
+			passed := s.scanned(1, []core.Finding{}...)
+			failed, err := s.store.PutReport(t.Context(), s.scanned(2).ReferenceID, "gitleaks", core.Report{Failure: "out of memory"})
 			if err != nil {
 				t.Fatal(err)
 			}
-			address := "/scans/" + failed.ReferenceID
-			if strings.Contains(s.page(address), "Scan again") || s.ask(address+"/rescan", url.Values{}).Code == http.StatusSeeOther &&
-				strings.HasPrefix(s.ask(address+"/rescan", url.Values{}).Header().Get("Location"), "/hooks/scans/") {
-				t.Error("a stranger may scan again")
-			}
-			s.login()
-			if got := strings.Contains(s.page(address), "Scan again"); got != may {
-				t.Errorf("the button is there: %t, want %t", got, may)
-			}
-			answer := s.ask(address+"/rescan", url.Values{})
-			to, scans := strings.CutPrefix(answer.Header().Get("Location"), "/hooks/scans/")
-			if !may {
-				if answer.Code != http.StatusForbidden {
-					t.Errorf("answered %d, want 403", answer.Code)
-				}
-				return
-			}
-			if answer.Code != http.StatusSeeOther || !scans {
-				t.Fatalf("answered %d to %q", answer.Code, answer.Header().Get("Location"))
-			}
-			if again, err := s.store.GetScan(t.Context(), to); err != nil || again.Attempt != 2 || again.CommitSHA != failed.CommitSHA {
-				t.Errorf("the new scan is %+v, %v", again, err)
-			}
-			if strings.Contains(s.page("/scans/"+to), "Scan again") {
-				t.Error("the button is there while the scan waits")
+			for _, scan := range []core.Scan{passed, failed} {
+				s.scanAgain(scan, c.may)
 			}
 		})
+	}
+}
+
+// scanAgain has a visitor log in and scan a commit again.
+func (s *site) scanAgain(scan core.Scan, may bool) {
+	s.t.Helper()
+	s.cookie = ""
+	address := "/scans/" + scan.ReferenceID
+	if strings.Contains(s.page(address), "Scan again") ||
+		strings.HasPrefix(s.ask(address+"/rescan", url.Values{}).Header().Get("Location"), "/hooks/scans/") {
+		s.t.Error("a stranger may scan again")
+	}
+	s.login()
+	if got := strings.Contains(s.page(address), "Scan again"); got != may {
+		s.t.Errorf("the button is there: %t, want %t", got, may)
+	}
+	answer := s.ask(address+"/rescan", url.Values{})
+	to, scans := strings.CutPrefix(answer.Header().Get("Location"), "/hooks/scans/")
+	if !may {
+		if answer.Code != http.StatusForbidden {
+			s.t.Errorf("answered %d, want 403", answer.Code)
+		}
+		return
+	}
+	if answer.Code != http.StatusSeeOther || !scans {
+		s.t.Fatalf("answered %d to %q", answer.Code, answer.Header().Get("Location"))
+	}
+	if again, err := s.store.GetScan(s.t.Context(), to); err != nil || again.Attempt != 2 || again.CommitSHA != scan.CommitSHA {
+		s.t.Errorf("the new scan is %+v, %v", again, err)
+	}
+	if strings.Contains(s.page("/scans/"+to), "Scan again") {
+		s.t.Error("the button is there while the scan waits")
 	}
 }
 

@@ -127,7 +127,7 @@
       }
       history.replaceState(null, "", answer.url);
       show(page, turn);
-      if (document.activeElement === document.body) card.querySelector("button[value]")?.focus({ preventScroll: true });
+      if (document.activeElement === document.body) card.querySelector("button[value=FP]")?.focus({ preventScroll: true });
     }
   };
 
