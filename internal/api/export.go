@@ -47,8 +47,10 @@ func (a *API) export(ctx context.Context, ref string, format export.Format) (*hu
 		return nil, err
 	}
 	document.Version = a.Version
-	if document.Help, err = a.Store.HelpOf(ctx, jobs); err != nil {
-		return nil, err
+	if format.Detailed {
+		if document.Help, err = a.Store.HelpOf(ctx, jobs); err != nil {
+			return nil, err
+		}
 	}
 	return &huma.StreamResponse{Body: func(answer huma.Context) {
 		answer.SetHeader("Content-Type", format.MediaType)
@@ -68,11 +70,11 @@ func (a *API) findingsOf(ctx context.Context, scan core.Scan, jobs []core.Job) e
 		filters = append(filters, store.FindingFilter{JobID: job.ID})
 	}
 	filters = append(filters, store.FindingFilter{BaselineState: core.Absent})
-	return func(tool string) iter.Seq2[core.Finding, error] {
+	return func(tool string, detailed bool) iter.Seq2[core.Finding, error] {
 		return func(yield func(core.Finding, error) bool) {
 			for _, filter := range filters {
 				filter.Tool, filter.ByAge, filter.Limit = tool, true, exportPage
-				if !a.eachFinding(ctx, scan, filter, yield) {
+				if !a.eachFinding(ctx, scan, filter, detailed, yield) {
 					return
 				}
 			}
@@ -82,11 +84,11 @@ func (a *API) findingsOf(ctx context.Context, scan core.Scan, jobs []core.Job) e
 
 // eachFinding returns false when no more findings are wanted.
 func (a *API) eachFinding(
-	ctx context.Context, scan core.Scan, f store.FindingFilter, yield func(core.Finding, error) bool,
+	ctx context.Context, scan core.Scan, f store.FindingFilter, detailed bool, yield func(core.Finding, error) bool,
 ) bool {
 	for {
 		findings, err := a.Store.ListFindings(ctx, scan, f)
-		if err == nil {
+		if err == nil && detailed {
 			err = a.Store.AddDetails(ctx, findings)
 		}
 		if err != nil {

@@ -24,7 +24,7 @@ var csvHeader = []string{
 func (e *Export) writeCSV(out *bufio.Writer) error {
 	table := csv.NewWriter(out)
 	err := table.Write(csvHeader)
-	for finding, failure := range e.findings("") {
+	for finding, failure := range e.findings("", false) {
 		if failure != nil {
 			err = failure
 		}

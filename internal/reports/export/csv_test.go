@@ -35,7 +35,7 @@ func TestCSVHasARowForEachFinding(t *testing.T) {
 
 func TestCSVSaysThatItBrokeOff(t *testing.T) {
 	t.Parallel()
-	source := func(string) iter.Seq2[core.Finding, error] {
+	source := func(string, bool) iter.Seq2[core.Finding, error] {
 		return func(yield func(core.Finding, error) bool) {
 			if yield(samples()[0], nil) {
 				yield(core.Finding{}, errBroken)

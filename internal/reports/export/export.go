@@ -13,14 +13,15 @@ import (
 )
 
 // Source hands out the findings of a scan, and after them those of its baseline that it fixed (with the BaselineState
-// absent): of one tool, or of all tools where tool is empty. They have their details.
-type Source func(tool string) iter.Seq2[core.Finding, error]
+// absent): of one tool, or of all tools where tool is empty. They have their details where detailed is true.
+type Source func(tool string, detailed bool) iter.Seq2[core.Finding, error]
 
 // Format is one that scans are written in.
 type Format struct {
 	Name, MediaType string
 	Extension       string // of files, with its dot
 	Says            string // what readers of it learn, as a noun
+	Detailed        bool   // it has the details of findings, and what rules are about
 	catalogued      bool   // tools and rules come before what they found
 	write           func(*Export, *bufio.Writer) error
 }
@@ -32,7 +33,7 @@ var Formats = []Format{SARIF, CodeQuality, SAST, CSV}
 // written.
 type Export struct {
 	Version string                         // of this program, which some formats name; may be empty
-	Help    map[core.RuleName]details.Help // what rules are about; may be nil
+	Help    map[core.RuleName]details.Help // what rules are about, for a format that is detailed; may be nil
 
 	format   Format
 	scan     core.Scan
@@ -49,7 +50,7 @@ func New(scan core.Scan, jobs []core.Job, findings Source, format Format) (*Expo
 		return e, nil
 	}
 	catalogue := newCatalogue()
-	for finding, err := range findings("") {
+	for finding, err := range findings("", false) {
 		if err != nil {
 			return nil, fmt.Errorf("exporting scan: %w", err)
 		}
@@ -74,7 +75,7 @@ func (e *Export) Write(w io.Writer) error {
 // open hands out the findings that are neither fixed nor dismissed.
 func (e *Export) open() iter.Seq2[core.Finding, error] {
 	return func(yield func(core.Finding, error) bool) {
-		for finding, err := range e.findings("") {
+		for finding, err := range e.findings("", false) {
 			if err == nil && (finding.BaselineState == core.Absent || finding.Dismissed) {
 				continue
 			}

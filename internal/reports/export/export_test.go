@@ -147,7 +147,7 @@ func TestExportKeepsErrors(t *testing.T) {
 	if err := write(brokenWriter{}, nil, samples()); !errors.Is(err, errBroken) {
 		t.Errorf("the writer's error is lost: %v", err)
 	}
-	failing := func(string) iter.Seq2[core.Finding, error] {
+	failing := func(string, bool) iter.Seq2[core.Finding, error] {
 		return func(yield func(core.Finding, error) bool) { yield(core.Finding{}, errBroken) }
 	}
 	if _, err := export.New(core.Scan{}, nil, failing, export.SARIF); !errors.Is(err, errBroken) {
@@ -155,23 +155,26 @@ func TestExportKeepsErrors(t *testing.T) {
 	}
 }
 
-// Only what begins with the rules of a scan needs its findings twice.
+// Only what begins with the rules of a scan needs its findings twice, and only what writes their details needs these, once.
 func TestExportsReadFindingsAsOftenAsNeeded(t *testing.T) {
 	t.Parallel()
 	for _, format := range export.Formats {
-		read, want := 0, 1
+		read, want, detailed := 0, 1, 0
 		if format.Name == export.SARIF.Name {
 			want = 2
 		}
-		source := func(string) iter.Seq2[core.Finding, error] {
+		source := func(_ string, withDetails bool) iter.Seq2[core.Finding, error] {
+			if withDetails {
+				detailed++
+			}
 			return func(yield func(core.Finding, error) bool) { read++; yield(samples()[0], nil) }
 		}
 		document, err := export.New(core.Scan{}, nil, source, format)
 		if err == nil {
 			err = document.Write(io.Discard)
 		}
-		if err != nil || read != want {
-			t.Errorf("%s reads %d times, want %d: %v", format.Name, read, want, err)
+		if err != nil || read != want || detailed != want-1 || format.Detailed != (detailed > 0) {
+			t.Errorf("%s reads %d times, want %d, and %d times with details: %v", format.Name, read, want, detailed, err)
 		}
 	}
 }
@@ -252,7 +255,7 @@ func writeAs(w io.Writer, format export.Format, jobs []core.Job, findings []core
 }
 
 func sourceOf(findings []core.Finding) export.Source {
-	return func(tool string) iter.Seq2[core.Finding, error] {
+	return func(tool string, _ bool) iter.Seq2[core.Finding, error] {
 		return func(yield func(core.Finding, error) bool) {
 			for _, finding := range findings {
 				if (tool == "" || tool == finding.Tool) && !yield(finding, nil) {

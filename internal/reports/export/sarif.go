@@ -19,7 +19,7 @@ import (
 // SARIF has one run for each tool; fixed findings are results with the baselineState absent.
 var SARIF = Format{
 	Name: "sarif", MediaType: "application/sarif+json", Extension: ".sarif",
-	Says: "SARIF 2.1.0, with what is new, known and fixed, and what was dismissed", catalogued: true, write: (*Export).writeSARIF,
+	Says: "SARIF 2.1.0, with what is new, known and fixed, and what was dismissed", Detailed: true, catalogued: true, write: (*Export).writeSARIF,
 }
 
 // writeSARIF writes one run for each tool. It does not look at errors of the writer, which Flush returns.
@@ -56,7 +56,7 @@ func (e *Export) writeRun(out *bufio.Writer, run *toolRun) error {
 
 func (e *Export) writeResults(out *bufio.Writer, encoder *json.Encoder, run *toolRun) error {
 	separator := "\n"
-	for finding, err := range e.findings(run.tool) {
+	for finding, err := range e.findings(run.tool, true) {
 		if err != nil {
 			return err
 		}
